@@ -1,0 +1,79 @@
+# Thaw. `make help` lists the targets.
+#
+# Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no
+# line here. src/ without src/cli is libthaw, which knows nothing of MPI; the program adds cli and mpi.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+BUILD   ?= build
+CC      ?= cc
+MPICC   ?= mpicc
+CFLAGS  ?= -O3 -g
+WERROR  ?=
+SANITIZE ?=
+
+PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
+            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
+            gcc make pkg-config git zstd valgrind dataset-fashion-mnist
+LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib
+
+# Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
+PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
+PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_LIBS)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
+             -ffp-contract=off -Iinclude -I. $(PC_CFLAGS)
+# Arithmetic kernels may contract a*b+c; everything else (resampling, metrics) must not.
+$(BUILD)/src/ops/%.o: CFLAGS += -ffp-contract=fast
+ALL_LIBS   = $(PC_LIBS) -lm -pthread
+
+LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
+CLI_SRC := $(wildcard src/cli/*.c)
+MPI_SRC := $(wildcard mpi/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+MPI_OBJ := $(MPI_SRC:%.c=$(BUILD)/%.o)
+
+UNIT_SRC := $(wildcard tests/unit/*.c)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+MPITEST_SRC := $(wildcard tests/mpi/*.c)
+MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
+
+.PHONY: all help deps lib check demo install asan ubsan tsan clean format
+
+all: $(BUILD)/thaw ## build the program (build/thaw) and the library
+lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
+
+help: ## list these targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/mpi/%.o: mpi/%.c
+	@mkdir -p $(@D)
+	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libthaw.a: $(LIB_OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/libthaw.so: $(LIB_OBJ)
+	$(CC) $(SANITIZE) -shared -Wl,-soname,libthaw.so.0 -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
+	OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+
+$(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
+	@mkdir -p $(@D)
+	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,48 @@
+/* How code reaches the other ranks of a job.
+ *
+ * src/ knows ranks only through this table of functions; mpi/ fills one over MPI, and
+ * thaw_comm_alone() is the version for a program without a launcher. All calls but `abort` are
+ * collective: every rank makes the same calls in the same order.
+ */
+#ifndef THAW_COMM_H
+#define THAW_COMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "thaw/error.h"
+
+struct thaw_comm {
+	int rank;       /* 0 .. size-1 */
+	int size;
+	int node_rank;  /* the same among the ranks that share this node's memory */
+	int node_size;
+	void *context;  /* of the implementation */
+
+	/* Rank r receives counts_recv[s] floats from each rank s, placed at recv + offset_recv[s];
+	 * the send side likewise. Counts and offsets are in floats and may exceed 2^31. */
+	thaw_status (*alltoall)(struct thaw_comm *, const float *send, const int64_t *count_send,
+	                        const int64_t *offset_send, float *recv, const int64_t *count_recv,
+	                        const int64_t *offset_recv);
+	/* Every rank r holds data[offset[r] .. +count[r]) and receives the pieces of the others in place. */
+	thaw_status (*allgather)(struct thaw_comm *, float *data, const int64_t *count, const int64_t *offset);
+	thaw_status (*broadcast)(struct thaw_comm *, void *data, size_t bytes, int root);
+	/* all[size * bytes] on rank 0 (may be NULL elsewhere) receives `bytes` from every rank, in rank order. */
+	thaw_status (*gather)(struct thaw_comm *, const void *mine, size_t bytes, void *all);
+	/* value[i] becomes its maximum over the ranks. */
+	thaw_status (*max)(struct thaw_comm *, int64_t *value, int n);
+	thaw_status (*barrier)(struct thaw_comm *);
+	/* Ends the whole job with this exit code; for errors that the other ranks cannot know of. */
+	void (*abort)(struct thaw_comm *, int code);
+	/* Releases the communicator; called once, last. */
+	void (*close)(struct thaw_comm *);
+};
+
+/* The one-rank communicator: collectives copy in memory. Its `close` does nothing. */
+struct thaw_comm thaw_comm_alone(void);
+
+/* Makes a failure on any rank the failure of all: returns the largest status over the ranks, and
+ * on every rank records the message of the lowest rank that had it. Collective. */
+thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status);
+
+#endif

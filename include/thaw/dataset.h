@@ -1,0 +1,40 @@
+/* Datasets: numbered images with classes, in whatever form they lie on disk. */
+#ifndef THAW_DATASET_H
+#define THAW_DATASET_H
+
+#include "thaw/image.h"
+
+struct thaw_dataset {
+	int64_t count;
+	int classes;
+	char **class_names;      /* [classes] */
+	int32_t *labels;         /* [count] */
+	/* Reads sample i. THAW_DATA or THAW_IO with the sample's name when it cannot be had.
+	 * May be called from any thread. */
+	thaw_status (*read)(const struct thaw_dataset *, int64_t i, struct thaw_image *image);
+	/* Name of sample i for messages and reports, written to text[size]. */
+	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
+	void (*close)(struct thaw_dataset *);
+	void *context;           /* of the format */
+};
+
+enum thaw_split { THAW_SPLIT_TRAIN, THAW_SPLIT_TEST };
+
+struct thaw_dataset_options {
+	double test_share;   /* of a folder without train/: the share of each class held out, e.g. 0.2 */
+	uint64_t seed;       /* of that split */
+	int64_t limit_per_class; /* 0: all; else the first so many of each class after a shuffle by seed (training only) */
+};
+
+/* Opens one split of D: a folder with train/ and val/ or test/, one folder of classes (split by the
+ * seed), or a folder of IDX files (train-images..., t10k-images..., also .gz). Formats: table in
+ * src/data/dataset.c. Classes are sorted by name; hidden files and folders are no classes. THAW_IO for a
+ * missing folder, THAW_DATA for an empty class or classes that differ between the splits. */
+thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
+                              const struct thaw_dataset_options *options);
+void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
+
+/* Digest of the class names, labels and sample names: tells whether a resumed run sees the same data. */
+uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
+
+#endif

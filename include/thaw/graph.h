@@ -1,0 +1,131 @@
+/* Networks as graphs of nodes, wherever they came from.
+ *
+ * A value is the output of a node, and has the node's index; node 0 is the image. Nodes stand in
+ * execution order: inputs have smaller indices. Consecutive nodes belong to named blocks ("stem",
+ * "layer1.0", ..., "fc"), the places where --unfreeze can cut.
+ */
+#ifndef THAW_GRAPH_H
+#define THAW_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "thaw/ops.h"
+#include "thaw/tensor.h"
+
+/* What a parameter is to the trainer: decides weight decay and who may change it. */
+enum thaw_role {
+	THAW_ROLE_WEIGHT, /* decayed */
+	THAW_ROLE_BIAS,   /* not decayed */
+	THAW_ROLE_SCALE,  /* of a norm; not decayed */
+	THAW_ROLE_SHIFT,  /* of a norm; not decayed */
+	THAW_ROLE_MEAN,   /* moving statistic: no gradient */
+	THAW_ROLE_VARIANCE,
+};
+
+/* How a parameter lies in memory here, against how it lies in files (PyTorch's order). */
+enum thaw_layout {
+	THAW_LAYOUT_SAME,
+	THAW_LAYOUT_CONV,   /* file (O,I/g,kh,kw), here (kh,kw,I/g,O) */
+	THAW_LAYOUT_FC_CHW, /* linear after a flattened image: file (O,C*H*W), here (O,H*W*C) */
+};
+
+struct thaw_param {
+	char *name;               /* as in the file it came from: "layer1.0.conv1.weight" */
+	enum thaw_role role;
+	enum thaw_layout layout;
+	int image[3];             /* THAW_LAYOUT_FC_CHW: C, H, W of the flattened image */
+	struct thaw_shape shape;  /* here */
+	struct thaw_shape file_shape;
+	int node;                 /* the node that uses it */
+	bool trainable;
+	float *data;              /* shape's count of values; memory of the graph or of a trainer */
+};
+
+struct thaw_node {
+	const struct thaw_op *op; /* NULL for node 0 */
+	char *name;
+	struct thaw_attrs attrs;
+	int *inputs, input_count; /* values */
+	int params[THAW_MAX_PARAMS], param_count;
+	int block;
+};
+
+struct thaw_graph {
+	struct thaw_node *nodes;
+	int node_count;
+	struct thaw_param *params;
+	int param_count;
+	char **blocks;            /* names, in order */
+	int block_count;
+	int output;               /* the value that holds the logits (N,C) */
+	int head;                 /* the linear node that makes the logits: the classifier */
+	thaw_status failed;       /* the first failure while building; later calls do nothing */
+	float **owned;            /* memory behind parameters */
+	int owned_count;
+};
+
+/* Building. Functions return a value (>= 0); after a failure they return 0 and the graph remembers
+ * it, so that a builder needs one check at its end: thaw_graph_finish. */
+
+struct thaw_graph *thaw_graph_create(void); /* with node 0; NULL on failure */
+void thaw_graph_destroy(struct thaw_graph *g); /* NULL is fine */
+
+/* All nodes added from here on belong to a new block of this name (printf). */
+void thaw_graph_block(struct thaw_graph *g, const char *name, ...) __attribute__((format(printf, 2, 3)));
+
+/* Adds a node; name and inputs are copied. */
+int thaw_graph_add(struct thaw_graph *g, const char *op, const char *name, const struct thaw_attrs *attrs,
+                   const int *inputs, int input_count);
+
+/* Gives the node its next parameter, of this shape here (its file shape follows from the layout),
+ * with memory of the graph, zeroed. Image: see thaw_param, may be NULL. */
+void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum thaw_role role, enum thaw_layout layout,
+                      const struct thaw_shape *shape, const int *image);
+
+/* Sets output and head to the last node, checks the graph (one connected set of blocks, inputs
+ * before users, parameters as the operators want them) and returns any failure remembered. */
+thaw_status thaw_graph_finish(struct thaw_graph *g);
+
+/* A deep copy, parameters included; NULL on failure. */
+struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g);
+
+/* Index of the parameter or block of that name, -1 when there is none. */
+int thaw_graph_find_param(const struct thaw_graph *g, const char *name);
+int thaw_graph_find_block(const struct thaw_graph *g, const char *name);
+
+/* Shapes of all values for images of this shape (N,H,W,C): shapes[node_count] is written.
+ * THAW_CONFIG names the node that an image is too small for. */
+thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape *image, struct thaw_shape *shapes);
+
+/* Multiply-adds x 2 of a forward pass over the nodes [first, end). */
+int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end);
+
+/* Random weights: He-normal (fan out) for convolutions, uniform 1/sqrt(in) for the rest as PyTorch's
+ * defaults, ones and zeros for norms. Keyed by seed and name. Parameters [first, end). */
+void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end);
+
+/* Replaces the classifier by one of this many classes with fresh weights (keyed by seed). */
+thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed);
+
+/* Copies a parameter between its layout here and the file's order. */
+void thaw_param_import(struct thaw_param *p, const float *file);
+void thaw_param_export(const struct thaw_param *p, float *file);
+
+/* The cut. `unfreeze` is "head" | "last:N" (the N last blocks before the classifier and the
+ * classifier) | "from:BLOCK" | "all" | "none". Marks parameters trainable or frozen. THAW_USAGE for
+ * anything else, with the names of the blocks when one was not found. */
+thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
+
+/* First node of the tail: the smallest index whose node or any node after it must be in the tail
+ * because of a trainable parameter at or before it. node_count when nothing is trainable. */
+int thaw_graph_cut(const struct thaw_graph *g);
+
+/* Passes. Each rewrites the graph in place and keeps what it computes (within rounding). */
+
+/* Folds each frozen batch norm that uses moving statistics into the frozen convolution before it. */
+thaw_status thaw_pass_fold(struct thaw_graph *g);
+/* Moves activations and residual adds into the convolution that feeds them, in nodes before `end`. */
+thaw_status thaw_pass_fuse(struct thaw_graph *g);
+
+#endif

@@ -1,0 +1,55 @@
+/* Pretrained networks: a graph with the knowledge of how to feed it and what it says. */
+#ifndef THAW_MODEL_H
+#define THAW_MODEL_H
+
+#include "thaw/graph.h"
+#include "thaw/transform.h"
+#include "thaw/weights.h"
+
+struct thaw_model {
+	struct thaw_graph *graph;
+	char *variant;      /* "resnet18": family and size, as thaw_family_build takes it */
+	char *source;       /* where the weights came from; "random" for none */
+	bool pretrained;
+	struct thaw_preprocess preprocess;
+	char **labels;      /* class names, or NULL when unknown */
+	int64_t classes;
+	uint64_t digest;    /* of all weights as they were loaded, in the graph's order */
+};
+
+/* Loads M of the command line:
+ *   FAMILY            random weights drawn from `seed`, with `classes` outputs (0: the family's own)
+ *   FAMILY:FILE       a state dict whose names are not recognised by themselves
+ *   FILE              .safetensors or .pth, family recognised by the names of its tensors
+ *   RUN               a run directory: its model.safetensors
+ *   builtin           the network that comes with the program, pretrained on CIFAR-10
+ */
+thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);
+void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
+
+/* Gives the model these classes: labels[classes] are copied. The classifier is replaced by a fresh
+ * one (keyed by seed) unless labels are the same as before in number and name. */
+thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, char *const *labels, uint64_t seed);
+
+/* Writes a safetensors file that torchvision (or whatever the names came from) loads, with variant,
+ * labels and preprocessing in its metadata. half: tensors as F16. Atomic. */
+thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bool half);
+
+/* A group of networks that share a builder: one file in src/model/families and one line in
+ * src/model/families.c. */
+struct thaw_family {
+	const char *name;
+	const char *const *variants; /* NULL-ended: "resnet18", "resnet34", ... */
+	int64_t classes;             /* outputs of the pretrained originals */
+	/* The variant that these tensor names and shapes belong to, or NULL. */
+	const char *(*recognise)(const struct thaw_weights *w);
+	/* Builds the variant into the empty graph g, parameters named as in `w`, or in the family's first
+	 * naming when w is NULL. Shapes that a file decides (widths, classes) are read from w. */
+	thaw_status (*build)(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w);
+	/* How the originals were fed. */
+	void (*preprocess)(const char *variant, struct thaw_preprocess *p);
+};
+
+extern const struct thaw_family *const thaw_families[]; /* NULL-ended */
+
+#endif

@@ -1,0 +1,131 @@
+/* Operators: what a node of a network computes, forward and backward.
+ *
+ * An operator is one file in src/ops and one line in src/ops/registry.c. It knows shapes and
+ * arithmetic, nothing of graphs, memory plans or ranks. All tensors are fp32, images are (N,H,W,C),
+ * and every pointer in a call is valid, 64-byte aligned and free of overlap unless said otherwise.
+ */
+#ifndef THAW_OPS_H
+#define THAW_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "thaw/error.h"
+#include "thaw/tensor.h"
+
+#define THAW_MAX_PARAMS 4 /* of one node: batch norm has scale, shift, mean and variance */
+
+enum thaw_activation {
+	THAW_ACT_NONE,
+	THAW_ACT_RELU,
+	THAW_ACT_RELU6,
+	THAW_ACTIVATIONS
+};
+
+/* Attributes of a node. Zero means absent; each operator says at the top of its file which it reads. */
+struct thaw_attrs {
+	int kernel[2], stride[2]; /* y, x; 0 is read as 1 */
+	int pad[4];               /* top, left, bottom, right */
+	bool same;                /* instead of pad: TensorFlow's SAME, output = ceil(input / stride), the odd
+	                           * pixel of padding at the bottom and right */
+	int groups;               /* 0 is read as 1 */
+	int output[2];            /* adaptive pooling: output height and width */
+	enum thaw_activation activation; /* applied to the result, after any residual */
+	float epsilon, momentum;  /* batch norm */
+	float rate;               /* dropout */
+	bool batch_statistics;    /* batch norm: normalise by the batch instead of by the moving statistics */
+	bool pad_counts;          /* average pooling: padding counts in the divisor */
+	bool ceil_mode;           /* pooling: round the output size up */
+};
+
+/* Where an operator stands: everything that is known before there is data. */
+struct thaw_site {
+	const struct thaw_attrs *attrs;
+	int inputs;
+	const struct thaw_shape *x;     /* [inputs] */
+	int params;
+	const struct thaw_shape *param; /* [params], in the operator's own layout */
+	struct thaw_shape y;            /* not yet set when `infer` is called */
+	bool training;                  /* a backward call will follow */
+};
+
+/* Bytes an operator wants at a site. */
+struct thaw_space {
+	size_t kept;             /* written by forward, read by the backward call that follows */
+	size_t scratch_forward;  /* of no value after the call */
+	size_t scratch_backward;
+};
+
+/* One execution. The batch size x[i].shape.dim[0] may be smaller than at the site, never larger. */
+struct thaw_call {
+	const struct thaw_attrs *attrs;
+	int inputs;
+	const struct thaw_view *x;      /* [inputs]; in backward valid only if the operator reads them */
+	struct thaw_view y;             /* in backward valid only if the operator reads it */
+	int params;
+	const struct thaw_view *param;  /* [params] */
+	void *kept, *scratch;
+	bool training;
+	const uint64_t *sample_key;     /* [N], a random key per image for operators that draw; or NULL */
+
+	/* Backward only. */
+	const float *dy;                /* shape of y; may be overwritten when the operator is `in_place` */
+	float *const *dx;               /* [inputs]; an entry is NULL where no gradient is wanted */
+	const bool *dx_add;             /* [inputs]; true: add to dx[i], false: overwrite it */
+	float *const *dparam;           /* [params]; an entry is NULL where frozen; always added to.
+	                                 * For moving statistics: N * batch statistic is added. */
+};
+
+enum { THAW_READS_X = 1, THAW_READS_Y = 2 }; /* what backward reads of the forward pass */
+
+/* A set-up that the operator's tests run. */
+struct thaw_op_case {
+	const char *name;
+	struct thaw_attrs attrs;
+	int inputs;
+	struct thaw_shape x[3];
+	int params;
+	struct thaw_shape param[THAW_MAX_PARAMS];
+};
+
+struct thaw_op {
+	const char *name;      /* "conv", "batch_norm", ... */
+	int min_inputs, max_inputs;
+	const char *const *param_names; /* NULL-ended, at most THAW_MAX_PARAMS: "weight", "bias", ...; a node
+	                                 * may leave out the last ones */
+
+	/* Output shape; THAW_CONFIG with a message for shapes that do not fit (an image that is too small). */
+	thaw_status (*infer)(const struct thaw_site *site, struct thaw_shape *y);
+	/* May be NULL: wants nothing. */
+	void (*space)(const struct thaw_site *site, struct thaw_space *space);
+	void (*forward)(const struct thaw_call *call);
+	void (*backward)(const struct thaw_call *call);
+	/* The plain loops in double precision that forward is tested against. Kept simple on purpose. */
+	void (*reference)(const struct thaw_call *call);
+	/* Multiply-adds x 2 of one forward call; NULL: as many as output elements. */
+	int64_t (*flops)(const struct thaw_site *site);
+
+	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y */
+	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
+
+	const struct thaw_op_case *cases; /* [case_count] */
+	int case_count;
+};
+
+/* The operator of that name, or NULL. */
+const struct thaw_op *thaw_op_find(const char *name);
+/* NULL-ended list of all operators. */
+extern const struct thaw_op *const thaw_ops[];
+
+/* Softmax cross-entropy with label smoothing, as in PyTorch's CrossEntropyLoss(reduction="sum").
+ * logits (N,C); label[n] in 0..C-1; smoothing in [0,1).
+ * dlogits (N,C) or NULL receives the gradient of the sum. loss_sum and correct (top-1 hits, first
+ * index wins ties) are overwritten. */
+void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const int32_t *label, float smoothing,
+                        float *dlogits, double *loss_sum, int64_t *correct);
+
+/* probability (N,C) = softmax of logits (N,C); may be in place. */
+void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probability);
+
+#endif

@@ -1,0 +1,36 @@
+/* From a decoded image to a network's input. */
+#ifndef THAW_TRANSFORM_H
+#define THAW_TRANSFORM_H
+
+#include "thaw/image.h"
+#include "thaw/random.h"
+
+/* How a network wants its images. */
+struct thaw_preprocess {
+	int size;              /* side of the square input */
+	int resize;            /* evaluation: the shorter side is resized to this, then cropped to size */
+	enum thaw_filter filter;
+	float mean[3], std[3]; /* of RGB in 0..1 */
+};
+
+/* Training augmentation. */
+struct thaw_augment {
+	float scale[2];   /* share of the area that a crop takes, (0.08, 1) is torchvision's */
+	float ratio[2];   /* width / height of a crop, (3/4, 4/3) */
+	float flip;       /* probability of a horizontal mirror */
+	float jitter;     /* brightness, contrast and saturation each by a factor in 1 - j .. 1 + j */
+	int pad_crop;     /* > 0: instead of scale and ratio, pad by this many pixels of zero after resizing and
+	                   * crop at random (the CIFAR recipe) */
+};
+
+/* torchvision's training defaults. */
+struct thaw_augment thaw_augment_default(void);
+
+/* out (size,size,3), normalised: resize the shorter side, centre crop as torchvision does. */
+thaw_status thaw_transform_eval(const struct thaw_image *image, const struct thaw_preprocess *p, float *out);
+
+/* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. */
+thaw_status thaw_transform_train(const struct thaw_image *image, const struct thaw_preprocess *p,
+                                 const struct thaw_augment *a, struct thaw_random random, float *out);
+
+#endif

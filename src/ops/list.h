@@ -1,0 +1,10 @@
+/* One line an operator: OP(x) stands for `const struct thaw_op thaw_op_x`, defined in x.c. */
+OP(activation)
+OP(add)
+OP(average_pool)
+OP(batch_norm)
+OP(conv)
+OP(dropout)
+OP(flatten)
+OP(linear)
+OP(max_pool)
