@@ -1,0 +1,41 @@
+/* The text of the last failure, one per thread: the only state the library keeps outside its objects. */
+#include "thaw/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MESSAGE_SIZE 1024
+
+static _Thread_local char message[MESSAGE_SIZE];
+
+/* Both functions format aside first: the arguments may point into `message` itself. */
+
+thaw_status thaw_fail(thaw_status status, const char *format, ...)
+{
+	char text[MESSAGE_SIZE];
+	va_list args;
+	va_start(args, format);
+	int length = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	snprintf(message, sizeof(message), "%s", length < 0 ? "an error whose text cannot be printed" : text);
+	return status;
+}
+
+thaw_status thaw_fail_in(thaw_status status, const char *format, ...)
+{
+	char text[MESSAGE_SIZE];
+	va_list args;
+	va_start(args, format);
+	int length = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	size_t used = length < 0 ? 0 : strlen(text);
+	if (length >= 0 && snprintf(text + used, sizeof(text) - used, ": %s", message) > 0)
+		memcpy(message, text, sizeof(message));
+	return status;
+}
+
+const char *thaw_error_message(void)
+{
+	return message;
+}

@@ -1,0 +1,271 @@
+/* Files: reading whole, writing whole or not at all.
+ *
+ * A reader, or a job that was killed and comes back, sees under the final name either the old file or
+ * the complete new one. That takes four steps in this order: write to a temporary name in the same
+ * folder, fsync (the bytes are on disk), rename (atomic), fsync of the folder (the name is on disk).
+ * Network file systems report some write errors only at fsync or close, so both are checked. */
+#include "thaw/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "thaw/tensor.h"
+
+#define WRITE_BUFFER  (256 * 1024) /* bytes gathered for one write call */
+#define FIRST_READ    (64 * 1024)  /* bytes, for files that do not tell their size */
+#define NAME_ATTEMPTS 16           /* random temporary names tried */
+
+struct thaw_file_writer {
+	struct thaw_sink sink;
+	char *path;
+	char *temporary;
+	int fd;
+	size_t used; /* bytes in buffer */
+	char buffer[WRITE_BUFFER];
+};
+
+static thaw_status fail_io(const char *what, const char *path)
+{
+	switch (errno) {
+	case ENOSPC:
+	case EDQUOT:
+		return thaw_fail(THAW_IO, "%s: %s: %s: free some space or choose another folder", what, path,
+				 strerror(errno));
+	case EFBIG:
+		return thaw_fail(THAW_IO, "%s: %s: %s: raise the limit of the shell (ulimit -f)", what, path,
+				 strerror(errno));
+	default:
+		return thaw_fail(THAW_IO, "%s: %s: %s", what, path, strerror(errno));
+	}
+}
+
+/* Fills bytes[0 .. capacity) from fd; *got is less at the end of the file. */
+static bool read_full(int fd, char *bytes, size_t capacity, size_t *got)
+{
+	while (*got < capacity) {
+		ssize_t n = read(fd, bytes + *got, capacity - *got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (n == 0)
+			return true;
+		*got += (size_t)n;
+	}
+	return true;
+}
+
+static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const char *path, size_t limit)
+{
+	struct stat st;
+	if (fstat(fd, &st) != 0)
+		return fail_io("cannot read", path);
+	if (st.st_size > 0 && (uintmax_t)st.st_size > limit)
+		return thaw_fail(THAW_DATA, "file too large: %s: %jd bytes, at most %zu are allowed", path,
+				 (intmax_t)st.st_size, limit);
+	/* One byte more than expected shows that the file ends there; pipes and growing files go round again. */
+	size_t capacity = S_ISREG(st.st_mode) ? (size_t)st.st_size + 1 : FIRST_READ, got = 0;
+	char *data = thaw_alloc(capacity, 1);
+	while (data) {
+		if (!read_full(fd, data, capacity, &got)) {
+			fail_io("cannot read", path);
+			thaw_free(data);
+			return THAW_IO;
+		}
+		if (got > limit) {
+			thaw_free(data);
+			return thaw_fail(THAW_DATA, "file too large: %s: at most %zu bytes are allowed", path, limit);
+		}
+		if (got < capacity)
+			break;
+		char *larger = thaw_alloc(capacity, 2);
+		if (larger)
+			memcpy(larger, data, got);
+		thaw_free(data);
+		data = larger;
+		capacity *= 2;
+	}
+	if (!data)
+		return thaw_fail_in(THAW_RESOURCE, "%s", path);
+	data[got] = '\0';
+	*bytes = data;
+	*size = got;
+	return THAW_OK;
+}
+
+thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_io("cannot open", path);
+	char *data = NULL;
+	thaw_status status = read_descriptor(&data, size, fd, path, limit);
+	close(fd);
+	if (status == THAW_OK)
+		*bytes = data;
+	return status;
+}
+
+bool thaw_path_is_directory(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+thaw_status thaw_make_directory(const char *path)
+{
+	char *prefix = thaw_strdup(path);
+	if (!prefix)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_OK;
+	for (char *end = prefix; status == THAW_OK && *end; end++) {
+		if (end[1] != '/' && end[1] != '\0')
+			continue;
+		char kept = end[1];
+		end[1] = '\0';
+		/* Looking first keeps read-only parents that exist from being an error. */
+		if (!thaw_path_is_directory(prefix) && mkdir(prefix, 0777) != 0 &&
+		    !(errno == EEXIST && thaw_path_is_directory(prefix)))
+			status = fail_io("cannot make the folder", prefix);
+		end[1] = kept;
+	}
+	thaw_free(prefix);
+	return status;
+}
+
+/* Writes out what the buffer holds. */
+static thaw_status flush(struct thaw_file_writer *f)
+{
+	size_t done = 0;
+	while (done < f->used) {
+		ssize_t n = write(f->fd, f->buffer + done, f->used - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_io("cannot write", f->path);
+		done += (size_t)n;
+	}
+	f->used = 0;
+	return THAW_OK;
+}
+
+static thaw_status buffered_write(struct thaw_sink *sink, const void *bytes, size_t size)
+{
+	struct thaw_file_writer *f = sink->context;
+	const char *from = bytes;
+	while (size > 0) {
+		size_t part = sizeof(f->buffer) - f->used;
+		if (part > size)
+			part = size;
+		memcpy(f->buffer + f->used, from, part);
+		f->used += part;
+		from += part;
+		size -= part;
+		if (f->used == sizeof(f->buffer))
+			THAW_TRY(flush(f));
+	}
+	return THAW_OK;
+}
+
+static void release(struct thaw_file_writer *f)
+{
+	thaw_free(f->path);
+	thaw_free(f->temporary);
+	thaw_free(f);
+}
+
+/* Opens PATH.XXXXXXXX.tmp. Not mkstemp: its mode 0600 would hide the file from the user's group. */
+static thaw_status open_temporary(struct thaw_file_writer *f)
+{
+	for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
+		uint32_t tag;
+		if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag))
+			return fail_io("no random numbers for a temporary name", f->path);
+		thaw_free(f->temporary);
+		if (!(f->temporary = thaw_format("%s.%08x.tmp", f->path, tag)))
+			return THAW_RESOURCE;
+		f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (f->fd >= 0)
+			return THAW_OK;
+		if (errno != EEXIST)
+			break;
+	}
+	return fail_io("cannot create", f->path);
+}
+
+thaw_status thaw_file_open(struct thaw_file_writer **f, const char *path)
+{
+	struct thaw_file_writer *w = thaw_alloc(1, sizeof(*w));
+	if (!w)
+		return THAW_RESOURCE;
+	w->sink = (struct thaw_sink){.write = buffered_write, .context = w};
+	w->fd = -1;
+	thaw_status status = THAW_RESOURCE;
+	if ((w->path = thaw_strdup(path)) != NULL)
+		status = open_temporary(w);
+	if (status != THAW_OK) {
+		release(w);
+		return status;
+	}
+	*f = w;
+	return THAW_OK;
+}
+
+struct thaw_sink *thaw_file_sink(struct thaw_file_writer *f)
+{
+	return &f->sink;
+}
+
+/* Puts the folder's entry for `path` on disk. */
+static thaw_status sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? thaw_format("%.*s", (int)(slash - path) + 1, path) : thaw_strdup(".");
+	if (!folder)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_OK;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* EINVAL: a file system on which folders need no fsync, or cannot have one. */
+	if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
+		status = fail_io("cannot sync the folder", folder);
+	if (fd >= 0)
+		close(fd);
+	thaw_free(folder);
+	return status;
+}
+
+thaw_status thaw_file_commit(struct thaw_file_writer *f)
+{
+	thaw_status status = flush(f);
+	if (status == THAW_OK && fsync(f->fd) != 0)
+		status = fail_io("cannot write", f->path);
+	int closed = close(f->fd);
+	f->fd = -1;
+	if (status == THAW_OK && closed != 0)
+		status = fail_io("cannot write", f->path);
+	if (status == THAW_OK && rename(f->temporary, f->path) != 0)
+		status = fail_io("cannot rename to", f->path);
+	if (status != THAW_OK) {
+		thaw_file_discard(f);
+		return status;
+	}
+	status = sync_folder(f->path);
+	release(f);
+	return status;
+}
+
+void thaw_file_discard(struct thaw_file_writer *f)
+{
+	if (!f)
+		return;
+	if (f->fd >= 0)
+		close(f->fd);
+	unlink(f->temporary);
+	release(f);
+}

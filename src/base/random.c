@@ -1,0 +1,114 @@
+/* Philox 4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
+ *
+ * Ten rounds of multiply and xor turn a 128-bit counter into 128 random bits under a 64-bit key. Here the
+ * key is made of (seed, purpose, epoch), and the counter of (index, blocks drawn). */
+#include "thaw/random.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PHILOX_ROUNDS 10
+#define PHILOX_MUL_0  UINT32_C(0xD2511F53)
+#define PHILOX_MUL_1  UINT32_C(0xCD9E8D57)
+#define PHILOX_WEYL_0 UINT32_C(0x9E3779B9) /* golden ratio */
+#define PHILOX_WEYL_1 UINT32_C(0xBB67AE85) /* sqrt(3) - 1 */
+#define PI            3.14159265358979323846
+
+/* SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA'14): a bijection in which every bit depends on every bit. */
+static uint64_t mix(uint64_t x)
+{
+	x += UINT64_C(0x9E3779B97F4A7C15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return x ^ (x >> 31);
+}
+
+struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, uint64_t epoch, uint64_t index)
+{
+	return (struct thaw_random){.key = mix(mix(mix(seed) ^ (uint64_t)purpose) ^ epoch), .index = index};
+}
+
+static void next_block(struct thaw_random *r)
+{
+	uint32_t c[4] = {(uint32_t)r->drawn, (uint32_t)(r->drawn >> 32), (uint32_t)r->index,
+			 (uint32_t)(r->index >> 32)};
+	uint32_t k0 = (uint32_t)r->key, k1 = (uint32_t)(r->key >> 32);
+	for (int round = 0; round < PHILOX_ROUNDS; round++) {
+		uint64_t p0 = (uint64_t)PHILOX_MUL_0 * c[0];
+		uint64_t p1 = (uint64_t)PHILOX_MUL_1 * c[2];
+		uint32_t c1 = c[1], c3 = c[3];
+		c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+		c[1] = (uint32_t)p1;
+		c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+		c[3] = (uint32_t)p0;
+		k0 += PHILOX_WEYL_0;
+		k1 += PHILOX_WEYL_1;
+	}
+	memcpy(r->block, c, sizeof(c));
+	r->drawn++;
+	r->left = 4;
+}
+
+uint32_t thaw_random_u32(struct thaw_random *r)
+{
+	if (r->left == 0)
+		next_block(r);
+	return r->block[4 - r->left--];
+}
+
+float thaw_random_unit(struct thaw_random *r)
+{
+	return (float)(thaw_random_u32(r) >> 8) * 0x1p-24f;
+}
+
+float thaw_random_range(struct thaw_random *r, float lo, float hi)
+{
+	float x = lo + (hi - lo) * thaw_random_unit(r);
+	/* The sum can round up to hi. */
+	return x < hi || lo >= hi ? x : nextafterf(hi, lo);
+}
+
+/* Lemire, "Fast random integer generation in an interval", 2019: the high half of a product, and a
+ * rejection of the few low halves that would make some results more frequent. */
+uint32_t thaw_random_below(struct thaw_random *r, uint32_t n)
+{
+	uint64_t product = (uint64_t)thaw_random_u32(r) * n;
+	if ((uint32_t)product < n) {
+		uint32_t reject = -n % n;
+		while ((uint32_t)product < reject)
+			product = (uint64_t)thaw_random_u32(r) * n;
+	}
+	return (uint32_t)(product >> 32);
+}
+
+float thaw_random_normal(struct thaw_random *r)
+{
+	/* 1 - unit is in (0, 1], where the logarithm is finite. Two words a number, the second of the pair
+	 * is not kept: the count of words drawn stays the same for every number. */
+	double radius = sqrt(-2.0 * log(1.0 - (double)thaw_random_unit(r)));
+	return (float)(radius * cos(2.0 * PI * (double)thaw_random_unit(r)));
+}
+
+/* Uniform in 0 .. n-1 for any n, by masking and rejecting. */
+static uint64_t below_64(struct thaw_random *r, uint64_t n)
+{
+	if (n <= UINT32_MAX)
+		return thaw_random_below(r, (uint32_t)n);
+	uint64_t mask = UINT64_MAX >> __builtin_clzll(n - 1);
+	uint64_t x;
+	do {
+		x = (uint64_t)thaw_random_u32(r) << 32;
+		x = (x | thaw_random_u32(r)) & mask;
+	} while (x >= n);
+	return x;
+}
+
+void thaw_random_shuffle(struct thaw_random *r, int64_t *order, int64_t n)
+{
+	for (int64_t i = n - 1; i > 0; i--) {
+		int64_t j = (int64_t)below_64(r, (uint64_t)i + 1);
+		int64_t t = order[i];
+		order[i] = order[j];
+		order[j] = t;
+	}
+}
