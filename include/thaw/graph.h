@@ -37,9 +37,10 @@ struct thaw_param {
 	int image[3];             /* THAW_LAYOUT_FC_CHW: C, H, W of the flattened image */
 	struct thaw_shape shape;  /* here */
 	struct thaw_shape file_shape;
-	int node;                 /* the node that uses it */
-	bool trainable;
-	float *data;              /* shape's count of values; memory of the graph or of a trainer */
+	int node;                 /* the node that uses it; -1 after a pass made it superfluous */
+	bool trainable;           /* the trainer changes it: by gradient, or a moving statistic by averages */
+	float *data;              /* shape's count of values */
+	float *own;               /* the graph's memory behind data; NULL when that is somebody else's */
 };
 
 struct thaw_node {
@@ -61,8 +62,6 @@ struct thaw_graph {
 	int output;               /* the value that holds the logits (N,C) */
 	int head;                 /* the linear node that makes the logits: the classifier */
 	thaw_status failed;       /* the first failure while building; later calls do nothing */
-	float **owned;            /* memory behind parameters */
-	int owned_count;
 };
 
 /* Building. Functions return a value (>= 0); after a failure they return 0 and the graph remembers
@@ -87,7 +86,7 @@ void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum tha
  * before users, parameters as the operators want them) and returns any failure remembered. */
 thaw_status thaw_graph_finish(struct thaw_graph *g);
 
-/* A deep copy, parameters included; NULL on failure. */
+/* A copy whose parameters point at the original's values, which must outlive it; NULL on failure. */
 struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g);
 
 /* Index of the parameter or block of that name, -1 when there is none. */
@@ -108,6 +107,9 @@ void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end);
 /* Replaces the classifier by one of this many classes with fresh weights (keyed by seed). */
 thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed);
 
+/* From now on the parameter's values lie at `data`, which receives them; the graph's own memory is released. */
+void thaw_param_move(struct thaw_param *p, float *data);
+
 /* Copies a parameter between its layout here and the file's order. */
 void thaw_param_import(struct thaw_param *p, const float *file);
 void thaw_param_export(const struct thaw_param *p, float *file);
@@ -117,15 +119,19 @@ void thaw_param_export(const struct thaw_param *p, float *file);
  * anything else, with the names of the blocks when one was not found. */
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 
-/* First node of the tail: the smallest index whose node or any node after it must be in the tail
- * because of a trainable parameter at or before it. node_count when nothing is trainable. */
+/* First node of the tail: the first with a trainable parameter, or the dropout nodes right before it, which
+ * must draw. node_count when nothing is trainable. */
 int thaw_graph_cut(const struct thaw_graph *g);
+
+/* Lets the batch norms of the tail normalise by the statistics of each lane's batch and learn the
+ * moving ones (true), or keeps the stored statistics (false). Call after thaw_graph_unfreeze. */
+void thaw_graph_batch_statistics(struct thaw_graph *g, bool on);
 
 /* Passes. Each rewrites the graph in place and keeps what it computes (within rounding). */
 
 /* Folds each frozen batch norm that uses moving statistics into the frozen convolution before it. */
 thaw_status thaw_pass_fold(struct thaw_graph *g);
-/* Moves activations and residual adds into the convolution that feeds them, in nodes before `end`. */
+/* Moves activations and residual adds into the operators that feed them. */
 thaw_status thaw_pass_fuse(struct thaw_graph *g);
 
 #endif

@@ -34,6 +34,8 @@ struct thaw_attrs {
 	enum thaw_activation activation; /* applied to the result, after any residual */
 	float epsilon, momentum;  /* batch norm */
 	float rate;               /* dropout */
+	int stream;               /* dropout: tells the nodes of a network apart, whose masks must differ; any
+	                           * number that is the node's own, such as its index */
 	bool batch_statistics;    /* batch norm: normalise by the batch instead of by the moving statistics */
 	bool pad_counts;          /* average pooling: padding counts in the divisor */
 	bool ceil_mode;           /* pooling: round the output size up */
@@ -107,6 +109,9 @@ struct thaw_op {
 	int64_t (*flops)(const struct thaw_site *site);
 
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y */
+	bool activates;          /* applies attrs.activation to its result */
+	bool adds;               /* adds an optional last input x[1], of y's shape, to its result before that */
+	bool draws;              /* random while training */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 
 	const struct thaw_op_case *cases; /* [case_count] */

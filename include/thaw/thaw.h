@@ -28,6 +28,7 @@
 #include "thaw/random.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
+#include "thaw/train.h"
 #include "thaw/transform.h"
 #include "thaw/weights.h"
 

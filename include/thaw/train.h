@@ -1,0 +1,97 @@
+/* Fine-tuning and evaluation on all ranks of a job. */
+#ifndef THAW_TRAIN_H
+#define THAW_TRAIN_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "thaw/comm.h"
+#include "thaw/dataset.h"
+#include "thaw/model.h"
+
+/* What a run is. Strings belong to the caller. Every field is a flag of `thaw train` of the same name with
+ * dashes; thaw_train_defaults fills in the defaults that --help prints. */
+struct thaw_train_options {
+	const char *model;        /* see thaw_model_load */
+	const char *data;         /* see thaw_dataset_open */
+	const char *out;          /* the run directory */
+	const char *unfreeze;     /* see thaw_graph_unfreeze */
+	const char *optimizer;    /* "sgd" | "adamw" */
+	const char *bn;           /* "frozen" | "lane"; NULL: frozen when pretrained, else lane */
+	const char *resume;       /* "auto" | "never" */
+	double epochs;            /* passes over the training images, after head_epochs; whole */
+	double head_epochs;       /* passes that train the classifier alone first */
+	int lanes;                /* 0: 8, or the rank count where that is larger */
+	int batch;                /* images per step over all lanes; at least one per lane */
+	int size;                 /* side of the input in pixels; 0: the network's own */
+	double lr;                /* peak learning rate; 0: the optimizer's default */
+	double head_lr;           /* of the head epochs; 0: as lr */
+	double momentum;          /* sgd */
+	double weight_decay;      /* of weights; biases and norms are spared; < 0: the optimizer's default */
+	double layer_decay;       /* each block further from the classifier learns at this factor of the one after it */
+	double warmup;            /* share of the steps in which the rate rises from 0 */
+	double label_smoothing;
+	double scale_min;         /* augmentation: smallest share of the area a crop takes; 1: no crop */
+	double flip;              /* augmentation: probability of a mirror image */
+	double jitter;            /* augmentation: strength of colour changes */
+	int pad_crop;             /* augmentation: instead of scaled crops, pad by so many pixels and crop */
+	double test_share;        /* of a dataset without train/ and val/: share held out */
+	long long per_class;      /* use only so many training images of each class; 0: all */
+	long long seed;
+	int eval_every;           /* epochs between evaluations; the last epoch always is evaluated */
+	long long checkpoint_steps;    /* a checkpoint every so many steps; 0: not by steps */
+	double checkpoint_seconds;     /* a checkpoint every so many seconds; 0: not by time */
+	int keep;                 /* newest checkpoints that stay */
+	int decode_threads;       /* per rank */
+	bool mixed_machines;      /* ranks may have different BLAS kernels; bits then depend on the placement */
+};
+
+void thaw_train_defaults(struct thaw_train_options *o);
+
+/* How a run goes, for a progress bar. Passed on rank 0 only. */
+struct thaw_train_progress {
+	const char *phase;        /* "head", "train", "eval" */
+	int epoch, epochs;        /* counted from 1 */
+	int64_t step, steps;      /* of the whole run */
+	double loss, accuracy;    /* of this epoch's training images so far */
+	double images_per_second; /* of all ranks, over the last seconds */
+	double seconds_left;      /* estimate for the whole run */
+};
+
+struct thaw_observer {
+	void *context;
+	void (*progress)(void *context, const struct thaw_train_progress *p);
+	void (*log)(void *context, const char *line); /* things a person should know; no newline */
+	bool (*stop)(void *context);                  /* true once the job has been asked to end; any rank */
+};
+
+/* Starts the run, continues it, or finds it done. Collective. THAW_UNFINISHED when it was asked to
+ * stop and saved its state. `observer` members may be NULL. *result receives the summary (new reference, on
+ * rank 0; NULL elsewhere): status, steps, top1, top5, loss, per_class, seconds, images_per_second, ... */
+thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
+                       const struct thaw_observer *observer, json_t **result);
+
+/* Exact metrics of a model over a dataset split across lanes: each image counts once. Collective.
+ * size 0: the network's own. *result (all ranks): images, top1, top5, loss, damaged, per_class. */
+thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
+                          int lanes, int size, int decode_threads, const struct thaw_observer *observer,
+                          json_t **result);
+
+/* Optimizers: one line each in the table of src/train/optimizer.c. */
+struct thaw_optimizer {
+	const char *name;
+	const char *const *state_names; /* NULL-ended; one vector of the parameters' length each */
+	double default_lr, default_weight_decay;
+	/* Updates w[n] from g[n]; state[] are the vectors at the same place; t counts steps from 1. */
+	void (*update)(float *w, const float *g, float *const *state, int64_t n, double lr, double weight_decay,
+	               double momentum, int64_t t);
+};
+
+const struct thaw_optimizer *thaw_optimizer_find(const char *name); /* NULL: unknown */
+
+/* Learning rate factor in 0..1 of step `step` (from 0) of `steps`: linear warm-up over
+ * ceil(warmup * steps) steps, then half a cosine to 0. */
+double thaw_schedule(int64_t step, int64_t steps, double warmup);
+
+#endif

@@ -1,0 +1,83 @@
+/* The cut: which parameters train, and where the trunk ends. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/graph/graph_internal.h"
+
+static thaw_status unknown_block(const struct thaw_graph *g, const char *unfreeze)
+{
+	char names[700] = "";
+	size_t used = 0;
+	for (int i = 0; i < g->block_count && used < sizeof names; i++)
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? " " : "", g->blocks[i]);
+	return thaw_fail(THAW_USAGE, "no such block: --unfreeze %s: the blocks are %s", unfreeze, names);
+}
+
+/* The first block that trains; block_count for none. */
+static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze, int *block)
+{
+	int head = g->nodes[g->head].block;
+	if (strcmp(unfreeze, "head") == 0) {
+		*block = head;
+	} else if (strcmp(unfreeze, "all") == 0) {
+		*block = 0;
+	} else if (strcmp(unfreeze, "none") == 0) {
+		*block = g->block_count;
+	} else if (strncmp(unfreeze, "last:", 5) == 0) {
+		char *end;
+		long n = strtol(unfreeze + 5, &end, 10);
+		if (end == unfreeze + 5 || *end || n < 0 || n > head)
+			return thaw_fail(THAW_USAGE, "not a number of blocks: --unfreeze %s: give last:0 to last:%d",
+			                 unfreeze, head);
+		*block = head - (int)n;
+	} else if (strncmp(unfreeze, "from:", 5) == 0) {
+		*block = thaw_graph_find_block(g, unfreeze + 5);
+		if (*block < 0)
+			return unknown_block(g, unfreeze);
+	} else {
+		return thaw_fail(THAW_USAGE, "not understood: --unfreeze %s: give head, last:N, from:BLOCK, all or none",
+		                 unfreeze);
+	}
+	return THAW_OK;
+}
+
+static bool is_statistic(const struct thaw_param *p)
+{
+	return p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE;
+}
+
+thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze)
+{
+	int first = 0;
+	THAW_TRY(first_block(g, unfreeze, &first));
+	for (int i = 0; i < g->param_count; i++) {
+		struct thaw_param *p = &g->params[i];
+		p->trainable = p->node >= 0 && g->nodes[p->node].block >= first && !is_statistic(p);
+	}
+	thaw_graph_batch_statistics(g, false);
+	return THAW_OK;
+}
+
+int thaw_graph_cut(const struct thaw_graph *g)
+{
+	int cut = g->node_count;
+	for (int i = 0; i < g->param_count; i++)
+		if (g->params[i].trainable && g->params[i].node >= 0 && g->params[i].node < cut)
+			cut = g->params[i].node;
+	while (cut < g->node_count && cut > 1 && g->nodes[cut - 1].op && g->nodes[cut - 1].op->draws)
+		cut--;
+	return cut;
+}
+
+void thaw_graph_batch_statistics(struct thaw_graph *g, bool on)
+{
+	int cut = thaw_graph_cut(g);
+	for (int i = 0; i < g->param_count; i++) {
+		struct thaw_param *p = &g->params[i];
+		if (!is_statistic(p) || p->node < 0)
+			continue;
+		p->trainable = on && p->node >= cut;
+		g->nodes[p->node].attrs.batch_statistics = p->trainable;
+	}
+}

@@ -1,0 +1,21 @@
+/* What the files of src/graph share. */
+#ifndef THAW_SRC_GRAPH_INTERNAL_H
+#define THAW_SRC_GRAPH_INTERNAL_H
+
+#include "thaw/graph.h"
+
+/* Room for one more element in an array of `count`: the array itself, or a larger one that took its
+ * place (the old one is released). NULL without memory; the old one then stays. */
+void *thaw_graph_grow(void *array, int count, size_t size);
+
+/* How many nodes take this value, and the last of them (0: none). The output counts as taken once more. */
+int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
+
+/* Removes the nodes with dead[i], replacing the value of each by that of its first input. Clears `dead`. */
+void thaw_graph_remove(struct thaw_graph *g, bool *dead);
+
+/* The site of a node, given all values' shapes. param[THAW_MAX_PARAMS] and x[input_count] are memory to fill. */
+struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
+                                 struct thaw_shape *param, struct thaw_shape *x);
+
+#endif

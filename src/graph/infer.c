@@ -1,0 +1,64 @@
+/* Shapes and costs of all values for one image size. */
+#include "src/graph/graph_internal.h"
+
+struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
+                                 struct thaw_shape *param, struct thaw_shape *x)
+{
+	const struct thaw_node *n = &g->nodes[node];
+	for (int k = 0; k < n->input_count; k++)
+		x[k] = shapes[n->inputs[k]];
+	for (int k = 0; k < n->param_count; k++)
+		param[k] = g->params[n->params[k]].shape;
+	return (struct thaw_site){
+		.attrs = &n->attrs,
+		.inputs = n->input_count,
+		.x = x,
+		.params = n->param_count,
+		.param = param,
+		.y = shapes[node],
+	};
+}
+
+static int most_inputs(const struct thaw_graph *g)
+{
+	int most = 1;
+	for (int i = 0; i < g->node_count; i++)
+		if (g->nodes[i].input_count > most)
+			most = g->nodes[i].input_count;
+	return most;
+}
+
+thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape *image, struct thaw_shape *shapes)
+{
+	struct thaw_shape param[THAW_MAX_PARAMS];
+	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof *x);
+	if (!x)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_OK;
+	shapes[0] = *image;
+	for (int i = 1; i < g->node_count && status == THAW_OK; i++) {
+		shapes[i] = (struct thaw_shape){0};
+		struct thaw_site site = thaw_graph_site(g, i, shapes, param, x);
+		status = g->nodes[i].op->infer(&site, &shapes[i]);
+		if (status == THAW_OK)
+			status = thaw_shape_check(&shapes[i], g->nodes[i].name);
+		if (status != THAW_OK)
+			thaw_fail_in(status, "image of %d x %d at %s", (int)image->dim[1], (int)image->dim[2],
+			             g->nodes[i].name);
+	}
+	thaw_free(x);
+	return status;
+}
+
+int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)
+{
+	struct thaw_shape param[THAW_MAX_PARAMS];
+	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof *x);
+	int64_t sum = 0;
+	for (int i = first > 1 ? first : 1; x && i < end; i++) {
+		struct thaw_site site = thaw_graph_site(g, i, shapes, param, x);
+		sum += g->nodes[i].op->flops ? g->nodes[i].op->flops(&site) : thaw_shape_count(&shapes[i]);
+	}
+	thaw_free(x);
+	return sum;
+}

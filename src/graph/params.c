@@ -1,0 +1,109 @@
+/* Parameters: layouts against files, random values, the classifier. */
+#include <math.h>
+#include <string.h>
+
+#include "src/graph/graph_internal.h"
+#include "thaw/random.h"
+
+/* Calls copy(here index, file index) for every value: the one description of each layout. */
+static void each_value(const struct thaw_param *p, void (*copy)(float *here, float *file), float *file)
+{
+	float *here = p->data;
+	const int64_t *d = p->shape.dim;
+	if (p->layout == THAW_LAYOUT_CONV) { /* here (kh,kw,I,O), file (O,I,kh,kw) */
+		int64_t taps = d[0] * d[1];
+		for (int64_t tap = 0; tap < taps; tap++)
+			for (int64_t i = 0; i < d[2]; i++)
+				for (int64_t o = 0; o < d[3]; o++)
+					copy(&here[(tap * d[2] + i) * d[3] + o], &file[(o * d[2] + i) * taps + tap]);
+	} else if (p->layout == THAW_LAYOUT_FC_CHW) { /* here (O,H*W*C), file (O,C*H*W) */
+		int64_t channels = p->image[0], pixels = (int64_t)p->image[1] * p->image[2];
+		for (int64_t o = 0; o < d[0]; o++)
+			for (int64_t xy = 0; xy < pixels; xy++)
+				for (int64_t c = 0; c < channels; c++)
+					copy(&here[o * d[1] + xy * channels + c], &file[o * d[1] + c * pixels + xy]);
+	} else {
+		for (int64_t i = 0, n = thaw_shape_count(&p->shape); i < n; i++)
+			copy(&here[i], &file[i]);
+	}
+}
+
+static void to_here(float *here, float *file)
+{
+	*here = *file;
+}
+
+static void to_file(float *here, float *file)
+{
+	*file = *here;
+}
+
+void thaw_param_import(struct thaw_param *p, const float *file)
+{
+	each_value(p, to_here, (float *)file); /* to_here only reads it */
+}
+
+void thaw_param_export(const struct thaw_param *p, float *file)
+{
+	each_value(p, to_file, file);
+}
+
+void thaw_param_move(struct thaw_param *p, float *data)
+{
+	memcpy(data, p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(float));
+	thaw_free(p->own);
+	p->own = NULL;
+	p->data = data;
+}
+
+/* Random values depend on seed and name alone, not on which other parameters a network has. */
+static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_t seed)
+{
+	int64_t n = thaw_shape_count(&p->shape);
+	struct thaw_random random =
+		thaw_random_stream(seed, THAW_STREAM_INIT, 0, thaw_digest(p->name, strlen(p->name), 0));
+	if (p->role == THAW_ROLE_SCALE || p->role == THAW_ROLE_VARIANCE) {
+		for (int64_t i = 0; i < n; i++)
+			p->data[i] = 1.0f;
+	} else if (p->role == THAW_ROLE_SHIFT || p->role == THAW_ROLE_MEAN) {
+		memset(p->data, 0, (size_t)n * sizeof(float));
+	} else if (p->layout == THAW_LAYOUT_CONV) {
+		const int64_t *d = p->shape.dim;
+		int groups = g->nodes[p->node].attrs.groups > 0 ? g->nodes[p->node].attrs.groups : 1;
+		float deviation = sqrtf(2.0f / (float)(d[0] * d[1] * d[3] / groups));
+		for (int64_t i = 0; i < n; i++)
+			p->data[i] = deviation * thaw_random_normal(&random);
+	} else { /* linear weight and bias: uniform in 1/sqrt(in), the weight's second dimension */
+		const struct thaw_param *weight = &g->params[g->nodes[p->node].params[0]];
+		bool conv_bias = weight->layout == THAW_LAYOUT_CONV;
+		float bound = conv_bias ? 0.0f : 1.0f / sqrtf((float)weight->shape.dim[1]);
+		for (int64_t i = 0; i < n; i++)
+			p->data[i] = thaw_random_range(&random, -bound, bound);
+	}
+}
+
+void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end)
+{
+	for (int i = first; i < end; i++)
+		init_param(g, &g->params[i], seed);
+}
+
+thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed)
+{
+	struct thaw_node *head = &g->nodes[g->head];
+	for (int k = 0; k < head->param_count; k++) {
+		struct thaw_param *p = &g->params[head->params[k]];
+		struct thaw_shape shape = p->shape;
+		shape.dim[0] = classes;
+		THAW_TRY(thaw_shape_check(&shape, p->name));
+		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *data);
+		if (!data)
+			return THAW_RESOURCE;
+		thaw_free(p->own);
+		p->own = p->data = data;
+		p->shape = shape;
+		p->file_shape.dim[0] = classes;
+		init_param(g, p, seed);
+	}
+	return THAW_OK;
+}

@@ -1,0 +1,96 @@
+/* Folding: a batch norm with fixed statistics after a convolution is the convolution with other weights.
+ *
+ *   scale * (conv(x) + b - mean) / sqrt(variance + epsilon) + shift = conv'(x) + b'
+ *   with w' = w * s, b' = (b - mean) * s + shift, s = scale / sqrt(variance + epsilon), per output channel.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "src/graph/graph_internal.h"
+
+static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
+{
+	for (int k = 0; k < n->param_count; k++)
+		if (g->params[n->params[k]].trainable)
+			return false;
+	return true;
+}
+
+static bool foldable(const struct thaw_graph *g, const struct thaw_node *norm)
+{
+	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics || !frozen(g, norm) ||
+	    norm->param_count != THAW_MAX_PARAMS)
+		return false;
+	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
+	int last;
+	return conv->op && strcmp(conv->op->name, "conv") == 0 && conv->input_count == 1 &&
+	       conv->attrs.activation == THAW_ACT_NONE && frozen(g, conv) &&
+	       thaw_graph_uses(g, norm->inputs[0], &last) == 1;
+}
+
+/* A new parameter for the folded weight or bias; the original stays as it is for whoever shares it. */
+static int new_param(struct thaw_graph *g, const struct thaw_param *like, const char *suffix)
+{
+	struct thaw_param p = *like;
+	p.name = thaw_format("%s%s", like->name, suffix);
+	p.own = p.data = thaw_alloc((size_t)thaw_shape_count(&p.shape), sizeof(float));
+	struct thaw_param *params = thaw_graph_grow(g->params, g->param_count, sizeof *params);
+	if (params)
+		g->params = params;
+	if (!p.name || !p.data || !params) {
+		thaw_free(p.name);
+		thaw_free(p.own);
+		return -1;
+	}
+	g->params[g->param_count] = p;
+	return g->param_count++;
+}
+
+static thaw_status fold(struct thaw_graph *g, const struct thaw_node *norm)
+{
+	struct thaw_node *conv = &g->nodes[norm->inputs[0]];
+	int old_weight = conv->params[0], old_bias = conv->param_count > 1 ? conv->params[1] : -1;
+	struct thaw_param bias_like = g->params[norm->params[1]];
+	bias_like.node = norm->inputs[0];
+	int weight = new_param(g, &g->params[old_weight], " folded");
+	int bias = weight < 0 ? -1 : new_param(g, &bias_like, " folded");
+	if (bias < 0)
+		return THAW_RESOURCE;
+
+	const float *scale = g->params[norm->params[0]].data, *shift = g->params[norm->params[1]].data;
+	const float *mean = g->params[norm->params[2]].data, *variance = g->params[norm->params[3]].data;
+	const float *w = g->params[old_weight].data, *b = old_bias < 0 ? NULL : g->params[old_bias].data;
+	float *folded_w = g->params[weight].data, *folded_b = g->params[bias].data;
+	int64_t channels = g->params[bias].shape.dim[0];
+	int64_t rows = thaw_shape_count(&g->params[weight].shape) / channels;
+	for (int64_t o = 0; o < channels; o++) {
+		double s = scale[o] / sqrt((double)variance[o] + (double)norm->attrs.epsilon);
+		folded_b[o] = (float)(((b ? (double)b[o] : 0.0) - mean[o]) * s + shift[o]);
+		for (int64_t r = 0; r < rows; r++)
+			folded_w[r * channels + o] = (float)(w[r * channels + o] * s);
+	}
+	g->params[old_weight].node = -1;
+	if (old_bias >= 0)
+		g->params[old_bias].node = -1;
+	conv->params[0] = weight;
+	conv->params[1] = bias;
+	conv->param_count = 2;
+	return THAW_OK;
+}
+
+thaw_status thaw_pass_fold(struct thaw_graph *g)
+{
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	thaw_status status = dead ? THAW_OK : THAW_RESOURCE;
+	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
+		if (foldable(g, &g->nodes[i])) {
+			status = fold(g, &g->nodes[i]);
+			dead[i] = true;
+		}
+	if (status == THAW_OK) {
+		thaw_graph_remove(g, dead);
+		status = g->failed;
+	}
+	thaw_free(dead);
+	return status;
+}

@@ -1,0 +1,69 @@
+/* Fusing: an activation or a residual add is done by the operator whose result it takes, while that
+ * result is still in the cache. */
+#include <string.h>
+
+#include "src/graph/graph_internal.h"
+
+static bool is(const struct thaw_node *n, const char *op)
+{
+	return n->op && strcmp(n->op->name, op) == 0;
+}
+
+static bool only_use(const struct thaw_graph *g, int value)
+{
+	int last;
+	return thaw_graph_uses(g, value, &last) == 1;
+}
+
+/* x -> activation: the activation moves into x. */
+static bool fuse_activation(struct thaw_graph *g, int i)
+{
+	struct thaw_node *n = &g->nodes[i], *before = &g->nodes[n->inputs[0]];
+	if (!is(n, "activation") || !before->op || !before->op->activates || before->attrs.activation != THAW_ACT_NONE ||
+	    !only_use(g, n->inputs[0]))
+		return false;
+	before->attrs.activation = n->attrs.activation;
+	return true;
+}
+
+/* add(x, shortcut): moves into x if x can add, has no activation of its own, and comes after the
+ * shortcut. On success the add's first input is x. */
+static bool fuse_add(struct thaw_graph *g, int i)
+{
+	struct thaw_node *n = &g->nodes[i];
+	if (!is(n, "add"))
+		return false;
+	int later = n->inputs[0] > n->inputs[1] ? 0 : 1;
+	int value = n->inputs[later], shortcut = n->inputs[!later];
+	struct thaw_node *before = &g->nodes[value];
+	if (value == shortcut || !before->op || !before->op->adds || before->input_count != 1 ||
+	    before->attrs.activation != THAW_ACT_NONE || !only_use(g, value))
+		return false;
+	int *inputs = thaw_alloc(2, sizeof *inputs);
+	if (!inputs)
+		return false; /* nothing is lost: the add stays a node */
+	inputs[0] = before->inputs[0];
+	inputs[1] = shortcut;
+	thaw_free(before->inputs);
+	before->inputs = inputs;
+	before->input_count = 2;
+	before->attrs.activation = n->attrs.activation;
+	n->inputs[0] = value;
+	return true;
+}
+
+thaw_status thaw_pass_fuse(struct thaw_graph *g)
+{
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	if (!dead)
+		return THAW_RESOURCE;
+	/* Activations first, so that an add already carries its own when it moves. */
+	for (int i = 1; i < g->node_count; i++)
+		dead[i] = fuse_activation(g, i);
+	thaw_graph_remove(g, dead);
+	for (int i = 1; i < g->node_count && g->failed == THAW_OK; i++)
+		dead[i] = fuse_add(g, i);
+	thaw_graph_remove(g, dead);
+	thaw_free(dead);
+	return g->failed;
+}

@@ -1,0 +1,308 @@
+/* Compiling a plan: shapes, lifetimes, memory, and one ready call per node.
+ *
+ * Time runs in steps: node i's forward is step i, the loss is step n (the number of nodes), node i's
+ * backward is step 2n - i. Every buffer lives from the step that writes it to the last that reads it:
+ *   value      from its node's forward to the last use, in the tail up to the backward calls that read it
+ *   kept       from a tail node's forward to its backward
+ *   gradient   from the backward of the value's last user to that of its own node
+ *   scratch    one step; the largest wish is reserved once for all
+ * A node that works in place puts its value where its input was; such values share one buffer.
+ */
+#include <string.h>
+
+#include "src/graph/graph_internal.h"
+#include "src/graph/memory.h"
+#include "src/graph/plan_internal.h"
+
+/* What compiling needs and the finished plan does not. */
+struct compiler {
+	struct thaw_plan *plan;
+	const struct thaw_graph *graph;
+	struct thaw_shape *shapes;      /* [nodes] */
+	struct thaw_space *space;       /* [nodes] */
+	bool *needs_gradient;           /* [nodes]: a trainable parameter lies at or before this value */
+	int *storage;                   /* [nodes]: the value whose buffer this one's data lie in */
+	int *gradient_storage;          /* [nodes]: the same for gradients */
+	struct thaw_buffer *buffers;    /* [3 * nodes + 1]: values, gradients, kept, and the scratch */
+	int nodes;
+};
+
+static struct thaw_buffer *value_buffer(struct compiler *c, int i)
+{
+	return &c->buffers[c->storage[i]];
+}
+
+static struct thaw_buffer *gradient_buffer(struct compiler *c, int i)
+{
+	return &c->buffers[c->nodes + c->gradient_storage[i]];
+}
+
+static struct thaw_buffer *kept_buffer(struct compiler *c, int i)
+{
+	return &c->buffers[2 * c->nodes + i];
+}
+
+static struct thaw_buffer *scratch_buffer(struct compiler *c)
+{
+	return &c->buffers[3 * c->nodes];
+}
+
+static int backward_step(const struct compiler *c, int node)
+{
+	return 2 * c->nodes - node;
+}
+
+static size_t value_bytes(const struct compiler *c, int i)
+{
+	return (size_t)thaw_shape_count(&c->shapes[i]) * sizeof(float);
+}
+
+static bool in_tail(const struct compiler *c, int node)
+{
+	return c->plan->training && node >= c->plan->cut;
+}
+
+/* Which values carry a gradient, and what each node wants besides them. */
+static thaw_status survey(struct compiler *c)
+{
+	struct thaw_shape param[THAW_MAX_PARAMS];
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof *x);
+		if (!x)
+			return THAW_RESOURCE;
+		struct thaw_site site = thaw_graph_site(c->graph, i, c->shapes, param, x);
+		site.training = in_tail(c, i);
+		if (n->op->space)
+			n->op->space(&site, &c->space[i]);
+		thaw_free(x);
+
+		for (int k = 0; k < n->input_count; k++)
+			c->needs_gradient[i] |= c->needs_gradient[n->inputs[k]];
+		for (int k = 0; k < n->param_count; k++)
+			c->needs_gradient[i] |= in_tail(c, i) && c->graph->params[n->params[k]].trainable;
+	}
+	return THAW_OK;
+}
+
+/* The last step that reads each value, without regard to sharing. */
+static void value_lifetimes(struct compiler *c)
+{
+	int end = 2 * c->nodes + 1;
+	for (int i = 0; i < c->nodes; i++) {
+		struct thaw_buffer *b = &c->buffers[i];
+		*b = (struct thaw_buffer){.bytes = value_bytes(c, i), .born = i, .dies = i};
+		c->storage[i] = i;
+	}
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		bool backward = in_tail(c, i) && c->needs_gradient[i];
+		if (backward && (n->op->backward_reads & THAW_READS_Y))
+			c->buffers[i].dies = backward_step(c, i);
+		for (int k = 0; k < n->input_count; k++) {
+			struct thaw_buffer *x = &c->buffers[n->inputs[k]];
+			int last = backward && (n->op->backward_reads & THAW_READS_X) ? backward_step(c, i) : i;
+			x->dies = last > x->dies ? last : x->dies;
+		}
+	}
+	c->buffers[c->graph->output].dies = end;
+}
+
+/* A node may overwrite its first input if nobody reads that later. */
+static void share_values(struct compiler *c)
+{
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!n->op->in_place || n->inputs[0] == 0)
+			continue;
+		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
+		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
+		if (x->dies != i || x->bytes != c->buffers[i].bytes || twice)
+			continue;
+		x->dies = c->buffers[i].dies;
+		c->buffers[i].bytes = 0;
+		c->storage[i] = c->storage[n->inputs[0]];
+	}
+}
+
+/* Gradients: born when the last user runs backward, shared with the user's own when it works in place.
+ * Also decides who overwrites and who adds. */
+static void plan_gradients(struct compiler *c)
+{
+	for (int i = 0; i < c->nodes; i++) {
+		c->gradient_storage[i] = i;
+		c->buffers[c->nodes + i] = (struct thaw_buffer){.born = -1};
+	}
+	if (!c->plan->training)
+		return;
+	int output = c->graph->output;
+	*gradient_buffer(c, output) =
+		(struct thaw_buffer){.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
+	for (int i = c->nodes - 1; i >= c->plan->cut && i > 0; i--) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		struct thaw_step *step = &c->plan->steps[i];
+		step->backward = c->needs_gradient[i] && gradient_buffer(c, i)->born >= 0;
+		for (int k = 0; step->backward && k < n->input_count; k++) {
+			int x = n->inputs[k];
+			if (!c->needs_gradient[x])
+				continue;
+			struct thaw_buffer *dx = gradient_buffer(c, x), *dy = gradient_buffer(c, i);
+			step->dx_add[k] = dx->born >= 0;
+			if (step->dx_add[k])
+				continue;
+			if (k == 0 && n->op->in_place && dy->bytes == value_bytes(c, x)) {
+				c->gradient_storage[x] = c->gradient_storage[i];
+				dy->dies = backward_step(c, x);
+			} else {
+				*dx = (struct thaw_buffer){.bytes = value_bytes(c, x),
+				                           .born = backward_step(c, i),
+				                           .dies = backward_step(c, x)};
+			}
+		}
+	}
+}
+
+static void plan_kept_and_scratch(struct compiler *c)
+{
+	size_t most = 0;
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_space *s = &c->space[i];
+		most = s->scratch_forward > most ? s->scratch_forward : most;
+		if (c->plan->steps[i].backward && s->scratch_backward > most)
+			most = s->scratch_backward;
+		*kept_buffer(c, i) = (struct thaw_buffer){
+			.bytes = s->kept, .born = i, .dies = c->plan->steps[i].backward ? backward_step(c, i) : i};
+	}
+	*scratch_buffer(c) = (struct thaw_buffer){.bytes = most, .born = 0, .dies = 2 * c->nodes + 1};
+}
+
+static void *at(const struct compiler *c, const struct thaw_buffer *b)
+{
+	return c->plan->arena + b->offset;
+}
+
+static void bind_step(struct compiler *c, int i)
+{
+	const struct thaw_node *n = &c->graph->nodes[i];
+	struct thaw_step *step = &c->plan->steps[i];
+	for (int k = 0; k < n->input_count; k++) {
+		int x = n->inputs[k];
+		step->x[k] = (struct thaw_view){at(c, value_buffer(c, x)), c->shapes[x]};
+		if (step->backward && c->needs_gradient[x])
+			step->dx[k] = at(c, gradient_buffer(c, x));
+	}
+	for (int k = 0; k < n->param_count; k++)
+		step->param[k].shape = c->graph->params[n->params[k]].shape;
+	if (step->backward)
+		step->dy = at(c, gradient_buffer(c, i));
+	step->call = (struct thaw_call){
+		.attrs = &n->attrs,
+		.inputs = n->input_count,
+		.x = step->x,
+		.y = {at(c, value_buffer(c, i)), c->shapes[i]},
+		.params = n->param_count,
+		.param = step->param,
+		.kept = at(c, kept_buffer(c, i)),
+		.scratch = at(c, scratch_buffer(c)),
+		.training = in_tail(c, i),
+		.dy = step->dy,
+		.dx = step->dx,
+		.dx_add = step->dx_add,
+		.dparam = step->dparam,
+	};
+}
+
+static thaw_status create_steps(struct compiler *c)
+{
+	c->plan->steps = thaw_alloc((size_t)c->nodes, sizeof *c->plan->steps);
+	if (!c->plan->steps)
+		return THAW_RESOURCE;
+	for (int i = 1; i < c->nodes; i++) {
+		struct thaw_step *step = &c->plan->steps[i];
+		size_t inputs = (size_t)c->graph->nodes[i].input_count;
+		step->x = thaw_alloc(inputs, sizeof *step->x);
+		step->dx = thaw_alloc(inputs, sizeof *step->dx);
+		step->dx_add = thaw_alloc(inputs, sizeof *step->dx_add);
+		if (!step->x || !step->dx || !step->dx_add)
+			return THAW_RESOURCE;
+	}
+	return THAW_OK;
+}
+
+static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
+{
+	struct thaw_plan *plan = c->plan;
+	THAW_TRY(thaw_graph_infer(c->graph, image, c->shapes));
+	THAW_TRY(create_steps(c));
+	THAW_TRY(survey(c));
+	value_lifetimes(c);
+	share_values(c);
+	plan_gradients(c);
+	plan_kept_and_scratch(c);
+	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &plan->arena_bytes));
+	plan->arena = thaw_alloc(plan->arena_bytes, 1);
+	if (!plan->arena)
+		return thaw_fail_in(THAW_RESOURCE, "a plan for %d images of %d x %d", (int)image->dim[0],
+		                    (int)image->dim[1], (int)image->dim[2]);
+	for (int i = 1; i < c->nodes; i++)
+		bind_step(c, i);
+	plan->input = at(c, value_buffer(c, 0));
+	plan->logits = at(c, value_buffer(c, c->graph->output));
+	plan->classes = c->shapes[c->graph->output].dim[1];
+	if (plan->training)
+		plan->dlogits = at(c, gradient_buffer(c, c->graph->output));
+	return THAW_OK;
+}
+
+thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *graph, const struct thaw_shape *image,
+                             bool training)
+{
+	size_t nodes = (size_t)graph->node_count;
+	struct thaw_plan *plan = thaw_alloc(1, sizeof *plan);
+	struct compiler c = {
+		.plan = plan,
+		.graph = graph,
+		.nodes = graph->node_count,
+		.shapes = thaw_alloc(nodes, sizeof *c.shapes),
+		.space = thaw_alloc(nodes, sizeof *c.space),
+		.needs_gradient = thaw_alloc(nodes, sizeof *c.needs_gradient),
+		.storage = thaw_alloc(nodes, sizeof *c.storage),
+		.gradient_storage = thaw_alloc(nodes, sizeof *c.gradient_storage),
+		.buffers = thaw_alloc(3 * nodes + 1, sizeof *c.buffers),
+	};
+	thaw_status status = THAW_RESOURCE;
+	if (plan && c.shapes && c.space && c.needs_gradient && c.storage && c.gradient_storage && c.buffers) {
+		plan->graph = graph;
+		plan->max_batch = image->dim[0];
+		plan->training = training;
+		plan->cut = thaw_graph_cut(graph);
+		status = compile(&c, image);
+	}
+	thaw_free(c.shapes);
+	thaw_free(c.space);
+	thaw_free(c.needs_gradient);
+	thaw_free(c.storage);
+	thaw_free(c.gradient_storage);
+	thaw_free(c.buffers);
+	if (status != THAW_OK) {
+		thaw_plan_destroy(plan);
+		return status;
+	}
+	*out = plan;
+	return THAW_OK;
+}
+
+void thaw_plan_destroy(struct thaw_plan *plan)
+{
+	if (!plan)
+		return;
+	for (int i = 1; plan->steps && i < plan->graph->node_count; i++) {
+		thaw_free(plan->steps[i].x);
+		thaw_free(plan->steps[i].dx);
+		thaw_free(plan->steps[i].dx_add);
+	}
+	thaw_free(plan->steps);
+	thaw_free(plan->arena);
+	thaw_free(plan->seconds);
+	thaw_free(plan);
+}
