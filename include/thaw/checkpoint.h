@@ -16,9 +16,10 @@ struct thaw_checkpoint_writer;
 struct thaw_checkpoint_options {
 	const char *directory; /* exists */
 	int keep_last;         /* how many of the newest stay, at least 2 */
-	int level;             /* zstd's compression level */
+	int level;             /* zstd's compression level, from 1 */
 };
 
+/* Removes what a killed writer left behind, too. One writer at a time per directory. */
 thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, const struct thaw_checkpoint_options *o);
 /* Queues step N. Waits for an earlier save to end, and returns that one's failure if it failed (the
  * new one is queued all the same). `best`: this one stays until a better one comes. */
@@ -36,5 +37,8 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
  * Each damaged one that was passed over is reported through `damaged` (path and reason; may be NULL). */
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
                                    void (*damaged)(void *context, const char *path, const char *why), void *context);
+
+/* *step receives the step of the best checkpoint, -1 when none was called so. */
+thaw_status thaw_checkpoint_best(int64_t *step, const char *directory);
 
 #endif

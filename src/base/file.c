@@ -6,6 +6,8 @@
  * Network file systems report some write errors only at fsync or close, so both are checked. */
 #include "thaw/file.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,7 +21,9 @@
 
 #define WRITE_BUFFER  (256 * 1024) /* bytes gathered for one write call */
 #define FIRST_READ    (64 * 1024)  /* bytes, for files that do not tell their size */
-#define NAME_ATTEMPTS 16           /* random temporary names tried */
+#define TAG_LENGTH    8            /* hex digits that tell temporary names apart */
+#define TEMPORARY_END ".tmp"
+#define NAME_ATTEMPTS 16 /* random temporary names tried */
 
 struct thaw_file_writer {
 	struct thaw_sink sink;
@@ -180,7 +184,7 @@ static void release(struct thaw_file_writer *f)
 	thaw_free(f);
 }
 
-/* Opens PATH.XXXXXXXX.tmp. Not mkstemp: its mode 0600 would hide the file from the user's group. */
+/* Opens PATH.xxxxxxxx.tmp. Not mkstemp: its mode 0600 would hide the file from the user's group. */
 static thaw_status open_temporary(struct thaw_file_writer *f)
 {
 	for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
@@ -188,7 +192,7 @@ static thaw_status open_temporary(struct thaw_file_writer *f)
 		if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag))
 			return fail_io("no random numbers for a temporary name", f->path);
 		thaw_free(f->temporary);
-		if (!(f->temporary = thaw_format("%s.%08x.tmp", f->path, tag)))
+		if (!(f->temporary = thaw_format("%s.%0*x" TEMPORARY_END, f->path, TAG_LENGTH, tag)))
 			return THAW_RESOURCE;
 		f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (f->fd >= 0)
@@ -268,4 +272,31 @@ void thaw_file_discard(struct thaw_file_writer *f)
 		close(f->fd);
 	unlink(f->temporary);
 	release(f);
+}
+
+/* Whether open_temporary may have made this name: "X.xxxxxxxx.tmp". */
+static bool is_temporary(const char *name)
+{
+	size_t length = strlen(name), end = strlen(TEMPORARY_END);
+	if (length < 1 + 1 + TAG_LENGTH + end || strcmp(name + length - end, TEMPORARY_END) != 0)
+		return false;
+	const char *tag = name + length - end - TAG_LENGTH;
+	for (int i = 0; i < TAG_LENGTH; i++)
+		if (!isxdigit((unsigned char)tag[i]))
+			return false;
+	return tag[-1] == '.';
+}
+
+thaw_status thaw_file_clean(const char *directory)
+{
+	DIR *d = opendir(directory);
+	if (!d)
+		return fail_io("cannot open the folder", directory);
+	thaw_status status = THAW_OK;
+	const struct dirent *entry;
+	while (status == THAW_OK && (entry = readdir(d)) != NULL)
+		if (is_temporary(entry->d_name) && unlinkat(dirfd(d), entry->d_name, 0) != 0 && errno != ENOENT)
+			status = fail_io("cannot remove an old temporary file", entry->d_name);
+	closedir(d);
+	return status;
 }

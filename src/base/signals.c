@@ -1,0 +1,59 @@
+/* Signals that ask the program to stop.
+ *
+ * A handler may touch nothing but a volatile sig_atomic_t, and has no argument of its own: hence the one
+ * variable of this file, which belongs to the process as signals do.
+ *
+ * What reaches a rank under Open MPI's mpirun is told at the top of mpi/comm.c. */
+#include "thaw/signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+
+static const struct {
+	int number;
+	const char *name;
+} stop_signals[] = {
+	{SIGTERM, "SIGTERM"}, {SIGINT, "SIGINT"}, {SIGUSR1, "SIGUSR1"}, {SIGUSR2, "SIGUSR2"}, {SIGXCPU, "SIGXCPU"},
+};
+#define STOP_SIGNALS ((int)(sizeof(stop_signals) / sizeof(stop_signals[0])))
+
+static volatile sig_atomic_t stop_signal; /* the first that came, 0: none */
+
+static void note(int number)
+{
+	if (number == SIGINT && stop_signal == SIGINT) {
+		/* The default action, so that whoever waits for this process sees why it ended. The signal
+		 * is blocked while its handler runs, and is delivered on the way out. */
+		signal(SIGINT, SIG_DFL);
+		raise(SIGINT);
+		return;
+	}
+	if (!stop_signal)
+		stop_signal = number;
+}
+
+thaw_status thaw_signals_install(void)
+{
+	struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	stop_signal = 0;
+	for (int i = 0; i < STOP_SIGNALS; i++)
+		if (sigaction(stop_signals[i].number, &action, NULL) != 0)
+			return thaw_fail(THAW_RESOURCE, "cannot catch %s: %s", stop_signals[i].name, strerror(errno));
+	return THAW_OK;
+}
+
+int thaw_stop_requested(void)
+{
+	return stop_signal;
+}
+
+const char *thaw_signal_name(int signal)
+{
+	for (int i = 0; i < STOP_SIGNALS; i++)
+		if (stop_signals[i].number == signal)
+			return stop_signals[i].name;
+	return "a signal";
+}

@@ -1,0 +1,160 @@
+/* A checkpoint file to bytes, believing nothing in it.
+ *
+ * zstd's checksum covers the content but not the frame header, so the header is compared with the only
+ * two that frame_write.c makes. Its content size is believed only as far as the file's length allows
+ * (a block of 128 KiB takes at least 4 bytes) and memory is there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "src/checkpoint/frame.h"
+#include "thaw/tensor.h"
+
+/* The frame header, RFC 8878, 3.1.1.1. */
+#define HEADER_MAX        18 /* bytes, magic number included */
+#define HEADER_MIN        6
+#define DESCRIPTOR_AT     4    /* offset of the descriptor byte; the window byte follows */
+#define DESCRIPTOR_MASK   0x1f /* dictionary, checksum, reserved and unused bits */
+#define DESCRIPTOR_VALUE  0x04 /* of those, only the checksum */
+#define DESCRIPTOR_SINGLE 0x20 /* the window is the content: no window byte */
+#define WINDOW_BYTE       ((THAW_FRAME_WINDOW_LOG - 10) << 3)
+#define BLOCK_MIN         4            /* bytes: a block header and the byte it repeats */
+#define BLOCK_CONTENT     (128 * 1024) /* bytes that a block holds at most */
+
+struct reader {
+	const char *path;
+	int fd;
+	size_t file_size;
+	ZSTD_DCtx *zstd;
+	unsigned char *block; /* [capacity], of the file */
+	size_t capacity;
+	unsigned char *discard; /* [discard_size], where content goes that is only checked */
+	size_t discard_size;
+};
+
+static thaw_status damaged(const struct reader *r, const char *why)
+{
+	return thaw_fail(THAW_DATA, "damaged checkpoint: %s: %s", r->path, why);
+}
+
+/* Reads up to `capacity` bytes of the file; *got is 0 at its end. */
+static thaw_status fill(struct reader *r, size_t *got)
+{
+	ssize_t n;
+	do {
+		n = read(r->fd, r->block, r->capacity);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return thaw_fail(THAW_IO, "cannot read: %s: %s", r->path, strerror(errno));
+	*got = (size_t)n;
+	return THAW_OK;
+}
+
+/* Content size from the header in block[got]. */
+static thaw_status check_header(const struct reader *r, size_t got, size_t *size)
+{
+	static const unsigned char magic[DESCRIPTOR_AT] = {0x28, 0xb5, 0x2f, 0xfd};
+	const unsigned char *header = r->block;
+	if (got < HEADER_MIN || memcmp(header, magic, sizeof(magic)) != 0)
+		return damaged(r, "it does not begin like one");
+	unsigned char descriptor = header[DESCRIPTOR_AT];
+	if ((descriptor & DESCRIPTOR_MASK) != DESCRIPTOR_VALUE ||
+	    (!(descriptor & DESCRIPTOR_SINGLE) && header[DESCRIPTOR_AT + 1] != WINDOW_BYTE))
+		return damaged(r, "its frame header is not one that Thaw writes");
+	unsigned long long content = ZSTD_getFrameContentSize(header, got < HEADER_MAX ? got : HEADER_MAX);
+	if (content == ZSTD_CONTENTSIZE_ERROR || content == ZSTD_CONTENTSIZE_UNKNOWN)
+		return damaged(r, "its frame header has no size");
+	if (descriptor & DESCRIPTOR_SINGLE && content > UINT64_C(1) << THAW_FRAME_WINDOW_LOG)
+		return damaged(r, "its frame header asks for a large window");
+	if (content / BLOCK_CONTENT > r->file_size / BLOCK_MIN)
+		return damaged(r, "it is too short for the size in its header");
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	if (content > memory)
+		return thaw_fail(THAW_RESOURCE, "not enough memory: %s: it holds %llu bytes", r->path, content);
+	*size = (size_t)content;
+	return THAW_OK;
+}
+
+/* Decodes block[got] and what follows in the file to content[size], or to nowhere if content is NULL. */
+static thaw_status decode(struct reader *r, size_t got, unsigned char *content, size_t size)
+{
+	size_t produced = 0, left = 1;
+	while (got > 0) {
+		ZSTD_inBuffer in = {.src = r->block, .size = got};
+		while (in.pos < in.size) {
+			if (left == 0)
+				return damaged(r, "bytes follow its end");
+			ZSTD_outBuffer out = {.dst = content, .size = size, .pos = produced};
+			if (!content)
+				out = (ZSTD_outBuffer){.dst = r->discard, .size = r->discard_size};
+			size_t before_in = in.pos, before_out = out.pos;
+			left = ZSTD_decompressStream(r->zstd, &out, &in);
+			if (ZSTD_isError(left))
+				return damaged(r, ZSTD_getErrorName(left));
+			produced += out.pos - before_out;
+			if (in.pos == before_in && out.pos == before_out && left > 0)
+				return damaged(r, "more content than its header says");
+		}
+		THAW_TRY(fill(r, &got));
+	}
+	if (left > 0 || produced != size)
+		return damaged(r, "its end is missing");
+	return THAW_OK;
+}
+
+static thaw_status open_reader(struct reader *r)
+{
+	struct stat st;
+	if ((r->fd = open(r->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(r->fd, &st) != 0)
+		return thaw_fail(THAW_IO, "cannot open: %s: %s", r->path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return thaw_fail(THAW_DATA, "not a file: %s", r->path);
+	r->file_size = (size_t)st.st_size;
+	r->capacity = ZSTD_DStreamInSize();
+	r->discard_size = ZSTD_DStreamOutSize();
+	r->block = thaw_alloc(r->capacity, 1);
+	r->discard = thaw_alloc(r->discard_size, 1);
+	r->zstd = ZSTD_createDCtx();
+	if (!r->block || !r->discard || !r->zstd ||
+	    ZSTD_isError(ZSTD_DCtx_setParameter(r->zstd, ZSTD_d_windowLogMax, THAW_FRAME_WINDOW_LOG)))
+		return thaw_fail(THAW_RESOURCE, "out of memory: a decompressor for %s", r->path);
+	return THAW_OK;
+}
+
+static void close_reader(struct reader *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	ZSTD_freeDCtx(r->zstd);
+	thaw_free(r->block);
+	thaw_free(r->discard);
+}
+
+thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path)
+{
+	struct reader r = {.path = path, .fd = -1};
+	unsigned char *content = NULL;
+	size_t got = 0, content_size = 0;
+	thaw_status status;
+	THAW_TRY_OUT(open_reader(&r));
+	THAW_TRY_OUT(fill(&r, &got));
+	THAW_TRY_OUT(check_header(&r, got, &content_size));
+	if (bytes && !(content = thaw_alloc(content_size, 1))) {
+		status = thaw_fail_in(THAW_RESOURCE, "%s", path);
+		goto out;
+	}
+	THAW_TRY_OUT(decode(&r, got, content, content_size));
+	if (bytes) {
+		*bytes = content;
+		*size = content_size;
+		content = NULL;
+	}
+out:
+	thaw_free(content);
+	close_reader(&r);
+	return status;
+}

@@ -1,0 +1,175 @@
+/* Which checkpoints stay: the newest K that are whole, and the best.
+ *
+ * Which one is best lies in best.json and must be right after a kill at any moment. So the record is
+ * written before the checkpoint it names and keeps the one before it as well: the named step counts once
+ * its file is there, and until then `before` does. The rename of the checkpoint switches both at once. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/checkpoint/folder.h"
+#include "src/checkpoint/frame.h"
+#include "thaw/checkpoint.h"
+#include "thaw/report.h"
+
+#define RECORD_NAME  "best.json"
+#define RECORD_LIMIT 4096 /* bytes of a record that is believed */
+#define NONE         (-1)
+
+struct record {
+	int64_t step, before; /* NONE: there is none */
+};
+
+static thaw_status record_parse(struct record *record, const char *bytes, size_t size, const char *path)
+{
+	json_int_t step, before;
+	json_t *object = json_loadb(bytes, size, 0, NULL);
+	int failed = json_unpack(object, "{s:I, s:I}", "step", &step, "before", &before);
+	json_decref(object);
+	if (failed)
+		return thaw_fail(THAW_DATA, "damaged record of the best checkpoint: %s: remove it", path);
+	*record = (struct record){step, before};
+	return THAW_OK;
+}
+
+static thaw_status record_read(struct record *record, const char *directory)
+{
+	char *path = thaw_format("%s/" RECORD_NAME, directory);
+	if (!path)
+		return THAW_RESOURCE;
+	*record = (struct record){NONE, NONE};
+	thaw_status status = THAW_OK;
+	if (access(path, F_OK) == 0) {
+		void *bytes;
+		size_t size;
+		status = thaw_file_read(&bytes, &size, path, RECORD_LIMIT);
+		if (status == THAW_OK) {
+			status = record_parse(record, bytes, size, path);
+			thaw_free(bytes);
+		}
+	}
+	thaw_free(path);
+	return status;
+}
+
+static thaw_status record_write(struct record record, const char *directory)
+{
+	char *path = thaw_format("%s/" RECORD_NAME, directory);
+	json_t *object = json_pack("{s:I, s:I}", "step", (json_int_t)record.step, "before", (json_int_t)record.before);
+	thaw_status status = THAW_RESOURCE;
+	if (path && object)
+		status = thaw_report_file(path, object);
+	else
+		thaw_fail(status, "out of memory: the record of the best checkpoint");
+	json_decref(object);
+	thaw_free(path);
+	return status;
+}
+
+/* NONE unless the step has a file. */
+static thaw_status if_there(int64_t *step, const char *directory)
+{
+	if (*step == NONE)
+		return THAW_OK;
+	char *path = thaw_folder_path(directory, *step);
+	if (!path)
+		return THAW_RESOURCE;
+	if (access(path, F_OK) != 0)
+		*step = NONE;
+	thaw_free(path);
+	return THAW_OK;
+}
+
+thaw_status thaw_checkpoint_best(int64_t *step, const char *directory)
+{
+	struct record record;
+	THAW_TRY(record_read(&record, directory));
+	THAW_TRY(if_there(&record.step, directory));
+	if (record.step == NONE)
+		THAW_TRY(if_there(&record.before, directory));
+	*step = record.step != NONE ? record.step : record.before;
+	return THAW_OK;
+}
+
+thaw_status thaw_retention_announce(struct thaw_retention *r, int64_t step, bool best)
+{
+	struct record record;
+	THAW_TRY(record_read(&record, r->directory));
+	if (best == (record.step == step))
+		return THAW_OK;
+	/* A step that was announced, never came, and is not the best this time is withdrawn. */
+	if (!best)
+		return record_write((struct record){record.before, NONE}, r->directory);
+	record.step = step;
+	THAW_TRY(thaw_checkpoint_best(&record.before, r->directory));
+	return record_write(record, r->directory);
+}
+
+static bool known_whole(const struct thaw_retention *r, int64_t step)
+{
+	for (int i = 0; i < r->whole_count; i++)
+		if (r->whole[i] == step)
+			return true;
+	return false;
+}
+
+/* Files of earlier processes are read once, so that a damaged one does not take the place of a whole one. */
+static thaw_status check_whole(const struct thaw_retention *r, int64_t step, bool *whole)
+{
+	char *path = thaw_folder_path(r->directory, step);
+	if (!path)
+		return THAW_RESOURCE;
+	thaw_status status = thaw_frame_read(NULL, NULL, path);
+	thaw_free(path);
+	*whole = status == THAW_OK;
+	return status == THAW_RESOURCE ? status : THAW_OK;
+}
+
+static thaw_status remove_step(const struct thaw_retention *r, int64_t step)
+{
+	char *path = thaw_folder_path(r->directory, step);
+	if (!path)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_OK;
+	if (unlink(path) != 0 && errno != ENOENT)
+		status = thaw_fail(THAW_IO, "cannot remove an old checkpoint: %s: %s", path, strerror(errno));
+	thaw_free(path);
+	return status;
+}
+
+/* Steps after `newest` were damaged and passed over by the run that now comes to them again: not touched. */
+static thaw_status sweep(struct thaw_retention *r, const int64_t *steps, int count, int64_t newest, int64_t best,
+			 int64_t *kept, int *kept_count)
+{
+	for (int i = 0; i < count; i++) {
+		if (steps[i] > newest)
+			continue;
+		if (*kept_count == r->keep_last) {
+			if (steps[i] != best)
+				THAW_TRY(remove_step(r, steps[i]));
+			continue;
+		}
+		bool whole = steps[i] == newest || known_whole(r, steps[i]);
+		if (!whole)
+			THAW_TRY(check_whole(r, steps[i], &whole));
+		if (whole)
+			kept[(*kept_count)++] = steps[i];
+	}
+	return THAW_OK;
+}
+
+thaw_status thaw_retention_apply(struct thaw_retention *r, int64_t step)
+{
+	int64_t best, *steps;
+	int count, kept_count = 0;
+	THAW_TRY(thaw_checkpoint_best(&best, r->directory));
+	THAW_TRY(thaw_folder_list(&steps, &count, r->directory));
+	int64_t *kept = thaw_alloc((size_t)r->keep_last, sizeof(*kept));
+	thaw_status status = kept ? sweep(r, steps, count, step, best, kept, &kept_count) : THAW_RESOURCE;
+	thaw_free(steps);
+	thaw_free(r->whole);
+	r->whole = kept;
+	r->whole_count = kept_count;
+	return status;
+}

@@ -1,0 +1,172 @@
+/* JSON files of a run, over jansson: whole objects, and one object a line (metrics).
+ *
+ * A line file is only ever appended to, one write a line, so that whoever follows it with `tail -f` sees
+ * whole lines and a killed run has at most its last line torn. */
+#include "thaw/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "thaw/file.h"
+#include "thaw/tensor.h"
+
+#define INDENT 2
+
+static thaw_status fail_io(const char *what, const char *path)
+{
+	return thaw_fail(THAW_IO, "%s: %s: %s", what, path, strerror(errno));
+}
+
+static bool write_full(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+		if (n < 0 && errno != EINTR)
+			return false;
+		if (n > 0) {
+			bytes += n;
+			size -= (size_t)n;
+		}
+	}
+	return true;
+}
+
+/* Appends the text; on failure (a full disk) the file is as long as before, so no later line is torn. */
+static thaw_status append(const char *path, const char *text, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return fail_io("cannot open", path);
+	thaw_status status = THAW_OK;
+	struct stat st;
+	if (fstat(fd, &st) != 0) {
+		status = fail_io("cannot write", path);
+	} else if (!write_full(fd, text, size)) {
+		status = fail_io("cannot write", path);
+		if (S_ISREG(st.st_mode) && ftruncate(fd, st.st_size) != 0)
+			status = thaw_fail_in(status, "a torn line stays");
+	}
+	if (close(fd) != 0 && status == THAW_OK)
+		status = fail_io("cannot write", path);
+	return status;
+}
+
+thaw_status thaw_report_line(const char *path, const json_t *object)
+{
+	size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
+	if (size == 0)
+		return thaw_fail(THAW_SOFTWARE, "not a JSON object: a line for %s", path);
+	char *line = thaw_alloc(size + 1, 1);
+	if (!line)
+		return THAW_RESOURCE;
+	json_dumpb(object, line, size, JSON_COMPACT);
+	line[size] = '\n';
+	thaw_status status = append(path, line, size + 1);
+	thaw_free(line);
+	return status;
+}
+
+static int dump_to_sink(const char *text, size_t size, void *data)
+{
+	struct thaw_sink *sink = data;
+	return sink->write(sink, text, size) == THAW_OK ? 0 : -1;
+}
+
+thaw_status thaw_report_file(const char *path, const json_t *object)
+{
+	struct thaw_file_writer *f;
+	THAW_TRY(thaw_file_open(&f, path));
+	struct thaw_sink *sink = thaw_file_sink(f);
+	/* Any failure but one of the sink means a value that JSON cannot express. */
+	thaw_status status = thaw_fail(THAW_SOFTWARE, "not a JSON object: %s", path);
+	if (json_dump_callback(object, dump_to_sink, sink, JSON_INDENT(INDENT)) != 0) {
+		thaw_file_discard(f);
+		return status;
+	}
+	if ((status = sink->write(sink, "\n", 1)) != THAW_OK) {
+		thaw_file_discard(f);
+		return status;
+	}
+	return thaw_file_commit(f);
+}
+
+/* Whether the line is an object whose "step" is at most `step`. */
+static bool line_is_kept(const char *line, size_t size, int64_t step)
+{
+	json_t *object = json_loadb(line, size, 0, NULL);
+	const json_t *value = json_object_get(object, "step");
+	bool kept = json_is_integer(value) && json_integer_value(value) <= step;
+	json_decref(object);
+	return kept;
+}
+
+thaw_status thaw_report_rewind(const char *path, int64_t step)
+{
+	FILE *file = fopen(path, "r+e");
+	if (!file)
+		return errno == ENOENT ? THAW_OK : fail_io("cannot open", path);
+	char *line = NULL;
+	size_t capacity = 0;
+	off_t end = 0, keep = 0;
+	ssize_t size;
+	while ((size = getline(&line, &capacity, file)) > 0) {
+		end += size;
+		if (line[size - 1] == '\n' && line_is_kept(line, (size_t)size, step))
+			keep = end;
+	}
+	free(line);
+	thaw_status status = THAW_OK;
+	if (ferror(file))
+		status = fail_io("cannot read", path);
+	else if (keep < end && ftruncate(fileno(file), keep) != 0)
+		status = fail_io("cannot cut", path);
+	fclose(file);
+	return status;
+}
+
+/* Length of the well-formed UTF-8 sequence at s (Unicode 15, table 3-7), 0 when there is none. */
+static size_t utf8_length(const unsigned char *s)
+{
+	if (s[0] < 0x80)
+		return 1;
+	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	/* The second byte has a narrower range after some first bytes: no overlong forms, surrogates, or
+	 * values over U+10FFFF. */
+	unsigned char lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+	unsigned char hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+	if (s[1] < lo || s[1] > hi)
+		return 0;
+	for (size_t i = 2; i < length; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return length;
+}
+
+json_t *thaw_report_string(const char *text)
+{
+	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+	const size_t width = sizeof(replacement) - 1;
+	char *valid = thaw_alloc(strlen(text) + 1, width);
+	if (!valid)
+		return NULL;
+	size_t used = 0;
+	while (*text) {
+		size_t length = utf8_length((const unsigned char *)text);
+		memcpy(valid + used, length ? text : replacement, length ? length : width);
+		used += length ? length : width;
+		text += length ? length : 1;
+	}
+	json_t *string = json_stringn(valid, used);
+	thaw_free(valid);
+	if (!string)
+		thaw_fail(THAW_RESOURCE, "out of memory: a JSON string of %zu bytes", used);
+	return string;
+}
