@@ -1,0 +1,176 @@
+/* Weight files: the table of formats, and what a set of named tensors can do whatever its format.
+ *
+ * Files are read into memory, not mapped: a file that another job truncates while it is mapped kills the
+ * reader with SIGBUS, and nothing checked about a mapping stays true when the file can change under it.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/model/weights_format.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weight files are little-endian and read as they lie");
+
+#define MAX_FILE ((size_t)16 << 30) /* bytes; far above any image network */
+#define MAX_NAME 512                /* bytes of a tensor's name */
+
+/* Asked in this order. */
+static const struct thaw_weights_format *const formats[] = {
+	&thaw_format_safetensors,
+};
+
+static bool begins_with(const unsigned char *bytes, size_t size, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	return size >= length && memcmp(bytes, prefix, length) == 0;
+}
+
+/* What a file that is no weight file probably is, for the message. */
+static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const char *name)
+{
+	const char *advice = "safetensors and PyTorch's .pth are read";
+	if (size == 0)
+		advice = "it is empty: copy it again";
+	else if (begins_with(bytes, size, "version https://git-lfs"))
+		advice = "it is a Git LFS pointer: fetch the file itself with git lfs pull";
+	else if (begins_with(bytes, size, "<"))
+		advice = "it is a web page: download the file itself";
+	else if (bytes[0] == 0x80)
+		advice = "it is a Python pickle but not from torch.save: save model.state_dict() with torch.save";
+	return thaw_fail(THAW_DATA, "not a weight file: %s: %s", name, advice);
+}
+
+thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name)
+{
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		if (!formats[i]->matches(bytes, size))
+			continue;
+		struct thaw_weights parsed = {0};
+		thaw_status status = formats[i]->parse(&parsed, bytes, size, name);
+		if (status == THAW_OK)
+			status = thaw_weights_check_unique(&parsed, name);
+		if (status == THAW_OK)
+			*w = parsed;
+		else
+			thaw_weights_free(&parsed);
+		return status;
+	}
+	return fail_unknown(bytes, size, name);
+}
+
+/* The storage of a set that was read from a file: the file's bytes, and what its parser had made. */
+struct file_storage {
+	void *bytes;
+	void *parsed;
+	void (*release_parsed)(struct thaw_weights *);
+};
+
+static void release_file(struct thaw_weights *w)
+{
+	struct file_storage *file = w->storage;
+	if (file->release_parsed) {
+		w->storage = file->parsed;
+		file->release_parsed(w);
+	}
+	thaw_free(file->bytes);
+	thaw_free(file);
+}
+
+thaw_status thaw_weights_read(struct thaw_weights *w, const char *path)
+{
+	struct thaw_weights parsed = {0};
+	void *bytes = NULL;
+	size_t size = 0;
+	THAW_TRY(thaw_file_read(&bytes, &size, path, MAX_FILE));
+	struct file_storage *file = thaw_alloc(1, sizeof(*file));
+	thaw_status status = file ? thaw_weights_parse(&parsed, bytes, size, path) : THAW_RESOURCE;
+	if (status != THAW_OK) {
+		thaw_free(file);
+		thaw_free(bytes);
+		return status;
+	}
+	*file = (struct file_storage){bytes, parsed.storage, parsed.release};
+	parsed.storage = file;
+	parsed.storage_bytes += size;
+	parsed.release = release_file;
+	*w = parsed;
+	return THAW_OK;
+}
+
+void thaw_weights_free(struct thaw_weights *w)
+{
+	for (int i = 0; i < w->count; i++)
+		thaw_free(w->tensors[i].name);
+	for (int i = 0; i < w->metadata_count; i++) {
+		thaw_free(w->metadata[i].key);
+		thaw_free(w->metadata[i].value);
+	}
+	thaw_free(w->tensors);
+	thaw_free(w->metadata);
+	if (w->release)
+		w->release(w);
+	*w = (struct thaw_weights){0};
+}
+
+const struct thaw_named_tensor *thaw_weights_find(const struct thaw_weights *w, const char *name)
+{
+	for (int i = 0; i < w->count; i++)
+		if (strcmp(w->tensors[i].name, name) == 0)
+			return &w->tensors[i];
+	return NULL;
+}
+
+const char *thaw_weights_get(const struct thaw_weights *w, const char *key)
+{
+	for (int i = 0; i < w->metadata_count; i++)
+		if (strcmp(w->metadata[i].key, key) == 0)
+			return w->metadata[i].value;
+	return NULL;
+}
+
+static bool is_utf8(const char *text, size_t size)
+{
+	json_t *string = json_stringn(text, size); /* checks; NULL otherwise */
+	json_decref(string);
+	return string != NULL;
+}
+
+char *thaw_weights_name(const char *text, size_t size, const char *file, thaw_status *status)
+{
+	bool printable = size > 0 && size <= MAX_NAME;
+	for (size_t i = 0; i < size && printable; i++)
+		printable = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
+	if (!printable || !is_utf8(text, size)) {
+		*status = thaw_fail(THAW_DATA, "damaged weight file: %s: a tensor's name is empty, too long or no text",
+				    file);
+		return NULL;
+	}
+	char *name = thaw_alloc(size + 1, 1);
+	if (name)
+		memcpy(name, text, size);
+	else
+		*status = THAW_RESOURCE;
+	return name;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+thaw_status thaw_weights_check_unique(const struct thaw_weights *w, const char *file)
+{
+	const char **names = thaw_alloc((size_t)w->count, sizeof(*names));
+	if (!names)
+		return THAW_RESOURCE;
+	for (int i = 0; i < w->count; i++)
+		names[i] = w->tensors[i].name;
+	qsort(names, (size_t)w->count, sizeof(*names), compare_names);
+	thaw_status status = THAW_OK;
+	for (int i = 1; i < w->count && status == THAW_OK; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are called %s", file,
+					   names[i]);
+	thaw_free(names);
+	return status;
+}

@@ -1,0 +1,27 @@
+/* What the readers of weight files share. Internal to src/model. */
+#ifndef THAW_WEIGHTS_FORMAT_H
+#define THAW_WEIGHTS_FORMAT_H
+
+#include <stdbool.h>
+
+#include "thaw/weights.h"
+
+/* A file format: one file in src/model and one line in the table of weights.c. */
+struct thaw_weights_format {
+	const char *name;
+	/* Whether the content begins like this format; says nothing about it being whole. */
+	bool (*matches)(const unsigned char *bytes, size_t size);
+	/* Fills the zeroed *w, whose tensors may point into `bytes`. On failure the caller frees *w. */
+	thaw_status (*parse)(struct thaw_weights *w, const unsigned char *bytes, size_t size, const char *name);
+};
+
+extern const struct thaw_weights_format thaw_format_safetensors;
+
+/* A copy of text[size] from thaw_alloc, fit to be a tensor's name and to stand in a message: not empty,
+ * valid UTF-8, no control characters. NULL with the status in *status and a message that names `file`. */
+char *thaw_weights_name(const char *text, size_t size, const char *file, thaw_status *status);
+
+/* THAW_DATA when two tensors have the same name. */
+thaw_status thaw_weights_check_unique(const struct thaw_weights *w, const char *file);
+
+#endif
