@@ -63,8 +63,8 @@ struct thaw_space {
 struct thaw_call {
 	const struct thaw_attrs *attrs;
 	int inputs;
-	const struct thaw_view *x;      /* [inputs]; in backward valid only if the operator reads them */
-	struct thaw_view y;             /* in backward valid only if the operator reads it */
+	const struct thaw_view *x;      /* [inputs]; in backward the shapes, and the data if the operator reads them */
+	struct thaw_view y;             /* in backward the shape, and the data if the operator reads it */
 	int params;
 	const struct thaw_view *param;  /* [params] */
 	void *kept, *scratch;
