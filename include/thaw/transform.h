@@ -13,6 +13,9 @@ struct thaw_preprocess {
 	float mean[3], std[3]; /* of RGB in 0..1 */
 };
 
+/* The same preprocessing for another input size: resize grows in proportion. size 0: unchanged. */
+struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size);
+
 /* Training augmentation. */
 struct thaw_augment {
 	float scale[2];   /* share of the area that a crop takes, (0.08, 1) is torchvision's */

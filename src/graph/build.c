@@ -84,13 +84,13 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...)
 }
 
 static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *op, const char *op_name,
-                              const char *name, const int *inputs, int input_count)
+			      const char *name, const int *inputs, int input_count)
 {
 	if (!op)
 		return thaw_fail(THAW_SOFTWARE, "no operator %s: node %s", op_name, name);
 	if (input_count < op->min_inputs || input_count > op->max_inputs)
 		return thaw_fail(THAW_SOFTWARE, "%s takes %d to %d inputs: node %s has %d", op_name, op->min_inputs,
-		                 op->max_inputs, name, input_count);
+				 op->max_inputs, name, input_count);
 	for (int i = 0; i < input_count; i++)
 		if (inputs[i] < 0 || inputs[i] >= g->node_count)
 			return thaw_fail(THAW_SOFTWARE, "input %d does not exist: node %s", inputs[i], name);
@@ -100,7 +100,7 @@ static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *
 }
 
 int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, const struct thaw_attrs *attrs,
-                   const int *inputs, int input_count)
+		   const int *inputs, int input_count)
 {
 	if (g->failed)
 		return 0;
@@ -145,7 +145,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 		allowed++;
 	if (n->param_count == allowed)
 		return thaw_fail(THAW_SOFTWARE, "%s takes %d parameters: %s is one too many", n->op->name, allowed,
-		                 wanted->name);
+				 wanted->name);
 	if (wanted->layout == THAW_LAYOUT_CONV && wanted->shape.rank != 4)
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
@@ -163,7 +163,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 }
 
 void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum thaw_role role, enum thaw_layout layout,
-                      const struct thaw_shape *shape, const int *image)
+		      const struct thaw_shape *shape, const int *image)
 {
 	if (g->failed)
 		return;

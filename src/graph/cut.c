@@ -29,15 +29,15 @@ static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze,
 		long n = strtol(unfreeze + 5, &end, 10);
 		if (end == unfreeze + 5 || *end || n < 0 || n > head)
 			return thaw_fail(THAW_USAGE, "not a number of blocks: --unfreeze %s: give last:0 to last:%d",
-			                 unfreeze, head);
+					 unfreeze, head);
 		*block = head - (int)n;
 	} else if (strncmp(unfreeze, "from:", 5) == 0) {
 		*block = thaw_graph_find_block(g, unfreeze + 5);
 		if (*block < 0)
 			return unknown_block(g, unfreeze);
 	} else {
-		return thaw_fail(THAW_USAGE, "not understood: --unfreeze %s: give head, last:N, from:BLOCK, all or none",
-		                 unfreeze);
+		return thaw_fail(THAW_USAGE,
+				 "not understood: --unfreeze %s: give head, last:N, from:BLOCK, all or none", unfreeze);
 	}
 	return THAW_OK;
 }

@@ -16,6 +16,6 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 
 /* The site of a node, given all values' shapes. param[THAW_MAX_PARAMS] and x[input_count] are memory to fill. */
 struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
-                                 struct thaw_shape *param, struct thaw_shape *x);
+				 struct thaw_shape *param, struct thaw_shape *x);
 
 #endif

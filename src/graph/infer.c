@@ -2,7 +2,7 @@
 #include "src/graph/graph_internal.h"
 
 struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
-                                 struct thaw_shape *param, struct thaw_shape *x)
+				 struct thaw_shape *param, struct thaw_shape *x)
 {
 	const struct thaw_node *n = &g->nodes[node];
 	for (int k = 0; k < n->input_count; k++)
@@ -44,7 +44,7 @@ thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape
 			status = thaw_shape_check(&shapes[i], g->nodes[i].name);
 		if (status != THAW_OK)
 			thaw_fail_in(status, "image of %d x %d at %s", (int)image->dim[1], (int)image->dim[2],
-			             g->nodes[i].name);
+				     g->nodes[i].name);
 	}
 	thaw_free(x);
 	return status;

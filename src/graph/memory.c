@@ -25,7 +25,7 @@ static size_t rounded(size_t bytes)
 
 /* Lowest offset at which `b` fits among the placed buffers that live at the same time. */
 static size_t lowest_gap(const struct thaw_buffer *b, struct thaw_buffer **placed, int count,
-                         struct thaw_buffer **rivals)
+			 struct thaw_buffer **rivals)
 {
 	int n = 0;
 	for (int i = 0; i < count; i++)

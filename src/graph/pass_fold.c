@@ -18,8 +18,8 @@ static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
 
 static bool foldable(const struct thaw_graph *g, const struct thaw_node *norm)
 {
-	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics || !frozen(g, norm) ||
-	    norm->param_count != THAW_MAX_PARAMS)
+	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics ||
+	    !frozen(g, norm) || norm->param_count != THAW_MAX_PARAMS)
 		return false;
 	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
 	int last;

@@ -19,8 +19,8 @@ static bool only_use(const struct thaw_graph *g, int value)
 static bool fuse_activation(struct thaw_graph *g, int i)
 {
 	struct thaw_node *n = &g->nodes[i], *before = &g->nodes[n->inputs[0]];
-	if (!is(n, "activation") || !before->op || !before->op->activates || before->attrs.activation != THAW_ACT_NONE ||
-	    !only_use(g, n->inputs[0]))
+	if (!is(n, "activation") || !before->op || !before->op->activates ||
+	    before->attrs.activation != THAW_ACT_NONE || !only_use(g, n->inputs[0]))
 		return false;
 	before->attrs.activation = n->attrs.activation;
 	return true;

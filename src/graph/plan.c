@@ -18,12 +18,12 @@
 struct compiler {
 	struct thaw_plan *plan;
 	const struct thaw_graph *graph;
-	struct thaw_shape *shapes;      /* [nodes] */
-	struct thaw_space *space;       /* [nodes] */
-	bool *needs_gradient;           /* [nodes]: a trainable parameter lies at or before this value */
-	int *storage;                   /* [nodes]: the value whose buffer this one's data lie in */
-	int *gradient_storage;          /* [nodes]: the same for gradients */
-	struct thaw_buffer *buffers;    /* [3 * nodes + 1]: values, gradients, kept, and the scratch */
+	struct thaw_shape *shapes;   /* [nodes] */
+	struct thaw_space *space;    /* [nodes] */
+	bool *needs_gradient;        /* [nodes]: a trainable parameter lies at or before this value */
+	int *storage;                /* [nodes]: the value whose buffer this one's data lie in */
+	int *gradient_storage;       /* [nodes]: the same for gradients */
+	struct thaw_buffer *buffers; /* [3 * nodes + 1]: values, gradients, kept, and the scratch */
 	int nodes;
 };
 
@@ -136,8 +136,8 @@ static void plan_gradients(struct compiler *c)
 	if (!c->plan->training)
 		return;
 	int output = c->graph->output;
-	*gradient_buffer(c, output) =
-		(struct thaw_buffer){.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
+	*gradient_buffer(c, output) = (struct thaw_buffer){
+		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
 	for (int i = c->nodes - 1; i >= c->plan->cut && i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
 		struct thaw_step *step = &c->plan->steps[i];
@@ -155,8 +155,8 @@ static void plan_gradients(struct compiler *c)
 				dy->dies = backward_step(c, x);
 			} else {
 				*dx = (struct thaw_buffer){.bytes = value_bytes(c, x),
-				                           .born = backward_step(c, i),
-				                           .dies = backward_step(c, x)};
+							   .born = backward_step(c, i),
+							   .dies = backward_step(c, x)};
 			}
 		}
 	}
@@ -243,7 +243,7 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 	plan->arena = thaw_alloc(plan->arena_bytes, 1);
 	if (!plan->arena)
 		return thaw_fail_in(THAW_RESOURCE, "a plan for %d images of %d x %d", (int)image->dim[0],
-		                    (int)image->dim[1], (int)image->dim[2]);
+				    (int)image->dim[1], (int)image->dim[2]);
 	for (int i = 1; i < c->nodes; i++)
 		bind_step(c, i);
 	plan->input = at(c, value_buffer(c, 0));
@@ -255,7 +255,7 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 }
 
 thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *graph, const struct thaw_shape *image,
-                             bool training)
+			     bool training)
 {
 	size_t nodes = (size_t)graph->node_count;
 	struct thaw_plan *plan = thaw_alloc(1, sizeof *plan);

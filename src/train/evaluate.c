@@ -1,0 +1,146 @@
+/* Evaluation over lanes: each image once, in batches that do not depend on the rank count. */
+#include <string.h>
+
+#include "src/train/metrics.h"
+#include "thaw/lanes.h"
+
+#define ROUNDS_BETWEEN_STOP_CHECKS 8
+
+/* The batches of a lane: how many, and the samples of one. */
+static int64_t lane_batches(const struct thaw_evaluation *e, int lane)
+{
+	return (thaw_lane_count(e->dataset->count, e->lanes, lane) + THAW_EVAL_BATCH - 1) / THAW_EVAL_BATCH;
+}
+
+static thaw_status submit(const struct thaw_evaluation *e, int lane, int64_t batch)
+{
+	int64_t samples[THAW_EVAL_BATCH], count = 0;
+	int64_t first = batch * THAW_EVAL_BATCH, all = thaw_lane_count(e->dataset->count, e->lanes, lane);
+	for (int64_t k = first; k < all && count < THAW_EVAL_BATCH; k++)
+		samples[count++] = thaw_lane_sample(k, e->lanes, lane);
+	struct thaw_batch_request request = {.samples = samples, .count = count, .size = e->size};
+	return thaw_loader_submit(e->loader, &request);
+}
+
+static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
+{
+	struct thaw_batch *batch;
+	THAW_TRY(thaw_loader_next(e->loader, &batch));
+	memcpy(thaw_plan_input(e->plan), batch->images,
+	       (size_t)batch->count * (size_t)e->size * (size_t)e->size * 3 * sizeof(float));
+	const float *logits = thaw_plan_forward(e->plan, batch->count, NULL);
+	thaw_metrics_add(sums, logits, batch->count, e->classes, batch->labels);
+	sums[METRIC_DAMAGED] += (double)batch->damaged_count;
+	thaw_loader_release(e->loader, batch);
+	return THAW_OK;
+}
+
+/* Ranks carry different numbers of batches; they agree on stopping at rounds that all of them reach. */
+static thaw_status agree_to_stop(const struct thaw_evaluation *e)
+{
+	bool asked = e->observer && e->observer->stop && e->observer->stop(e->observer->context);
+	int64_t stop = asked;
+	THAW_TRY(e->comm->max(e->comm, &stop, 1));
+	return stop ? thaw_fail(THAW_UNFINISHED, "asked to stop during an evaluation") : THAW_OK;
+}
+
+thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
+{
+	int n = thaw_metrics_size(e->classes);
+	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
+	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
+	int most_lanes = (e->lanes + e->comm->size - 1) / e->comm->size;
+	int64_t rounds = most_lanes * lane_batches(e, 0); /* lane 0 is never the shorter one */
+	double *lanes = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof *lanes);
+	if (!lanes)
+		return THAW_RESOURCE;
+
+	thaw_status status = THAW_OK;
+	int64_t submitted = 0;
+	for (int lane = first; lane < end && status == THAW_OK; lane++)
+		for (int64_t b = 0; b < lane_batches(e, lane) && status == THAW_OK; b++, submitted++)
+			status = submit(e, lane, b);
+
+	int lane = first;
+	int64_t batch = 0, waiting = submitted;
+	for (int64_t round = 0; round < rounds; round++) {
+		while (lane < end && batch == lane_batches(e, lane)) {
+			lane++;
+			batch = 0;
+		}
+		if (lane < end && status == THAW_OK) {
+			status = run_batch(e, lanes + (int64_t)lane * n);
+			batch++;
+			waiting--;
+		}
+		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
+			status = thaw_comm_agree(e->comm, status);
+			if (status == THAW_OK)
+				status = agree_to_stop(e);
+			if (status != THAW_OK)
+				break;
+		}
+	}
+	for (; waiting > 0; waiting--) { /* after a stop: what is queued must not reach the next user of the loader */
+		struct thaw_batch *left;
+		if (thaw_loader_next(e->loader, &left) == THAW_OK)
+			thaw_loader_release(e->loader, left);
+	}
+	status = thaw_comm_agree(e->comm, status);
+	if (status == THAW_OK)
+		status = thaw_sum_metrics(e->comm, e->lanes, n, lanes, sums);
+	thaw_free(lanes);
+	return status;
+}
+
+static thaw_status evaluate_with(struct thaw_evaluation *e, const struct thaw_graph *graph,
+				 const struct thaw_preprocess *preprocess, int decode_threads, double *sums)
+{
+	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, e->size, e->size, 3);
+	thaw_status status = thaw_plan_create(&e->plan, graph, &image, false);
+	if (status == THAW_OK)
+		status = thaw_loader_create(&e->loader, e->dataset, preprocess, NULL, decode_threads, 2);
+	status = thaw_comm_agree(e->comm, status);
+	if (status == THAW_OK)
+		status = thaw_evaluation_run(e, sums);
+	thaw_loader_destroy(e->loader);
+	thaw_plan_destroy(e->plan);
+	return status;
+}
+
+thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
+			  int lanes, int size, int decode_threads, const struct thaw_observer *observer,
+			  json_t **result)
+{
+	struct thaw_preprocess preprocess = thaw_preprocess_at(&model->preprocess, size);
+	struct thaw_evaluation e = {
+		.comm = comm,
+		.dataset = dataset,
+		.lanes = lanes,
+		.size = preprocess.size,
+		.classes = (int)model->classes,
+		.observer = observer,
+	};
+	if (dataset->classes != model->classes)
+		return thaw_fail(
+			THAW_CONFIG,
+			"the model knows %d classes, the data have %d: --data: use the data it was trained for",
+			(int)model->classes, dataset->classes);
+	struct thaw_graph *graph = thaw_graph_copy(model->graph);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(e.classes), sizeof *sums);
+	thaw_status status = graph && sums ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = thaw_pass_fold(graph);
+	if (status == THAW_OK)
+		status = thaw_pass_fuse(graph);
+	status = thaw_comm_agree(comm, status);
+	if (status == THAW_OK)
+		status = evaluate_with(&e, graph, &preprocess, decode_threads, sums);
+	if (status == THAW_OK) {
+		*result = thaw_metrics_json(sums, e.classes, dataset->class_names);
+		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for a report");
+	}
+	thaw_graph_destroy(graph);
+	thaw_free(sums);
+	return status;
+}

@@ -1,0 +1,40 @@
+/* metrics.jsonl: a line per step and per epoch, written by rank 0.
+ *
+ * A line that cannot be written is said once and does not end the run: the numbers are worth less than
+ * the training.
+ */
+#include "src/train/run.h"
+#include "thaw/report.h"
+
+static void write_line(struct run *r, json_t *line)
+{
+	if (!line || thaw_report_line(r->metrics_path, line) != THAW_OK) {
+		run_log(r, "metrics are no longer written: %s", line ? thaw_error_message() : "out of memory");
+		thaw_free(r->metrics_path);
+		r->metrics_path = NULL;
+	}
+	json_decref(line);
+}
+
+void run_journal_step(struct run *r, double loss, double accuracy, double lr)
+{
+	if (!r->metrics_path)
+		return;
+	write_line(r, json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "step", "step",
+				(json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
+				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
+}
+
+void run_journal_epoch(struct run *r, const json_t *metrics)
+{
+	if (!r->metrics_path)
+		return;
+	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
+	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "epoch", "step",
+				 (json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
+				 (json_int_t)r->at.epoch + 1, "train_loss", r->at.epoch_loss / images, "train_accuracy",
+				 r->at.epoch_correct / images, "seconds", run_clock() - r->started);
+	if (line && metrics)
+		json_object_set(line, "test", (json_t *)metrics);
+	write_line(r, line);
+}

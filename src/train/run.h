@@ -1,0 +1,121 @@
+/* A run in progress: what the files of the training loop share. */
+#ifndef THAW_SRC_TRAIN_RUN_H
+#define THAW_SRC_TRAIN_RUN_H
+
+#include "src/train/metrics.h"
+#include "src/train/tail.h"
+#include "thaw/checkpoint.h"
+#include "thaw/lanes.h"
+#include "thaw/train.h"
+
+/* Numbers that travel with the gradients in the sum over lanes, behind the tail's vector. Summed exactly
+ * while they stay below 2^24. */
+enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_DAMAGED, SLOT_STOP, SLOT_FAILED, SLOTS };
+
+#define RUN_MAX_PHASES  2
+#define RUN_STEPS_AHEAD 2 /* steps whose batches the loader is asked for before they are needed */
+
+/* A stretch of training with one set of trainable parameters: the classifier first, then the tail. */
+struct phase {
+	const char *name;
+	const char *unfreeze;
+	int64_t epochs;
+	double lr;
+};
+
+/* Where the run is, plain bytes so that rank 0 can send it to the others. All of it is in every checkpoint. */
+struct position {
+	int64_t phase;
+	int64_t epoch;                                  /* within the phase, from 0 */
+	int64_t step;                                   /* within the epoch: steps that are done */
+	int64_t total_steps;                            /* over all phases */
+	double epoch_images, epoch_loss, epoch_correct; /* of this epoch so far */
+	int64_t best_step; /* total_steps when the best evaluation was made; -1: none yet */
+	double best_top1;
+	double seconds; /* spent training, over all starts */
+};
+
+struct thaw_damage_notes;
+
+struct run {
+	struct thaw_comm *comm;
+	struct thaw_train_options options; /* resolved: no default left open */
+	const struct thaw_observer *observer;
+
+	struct thaw_dataset train, test;
+	struct thaw_model *model;
+	struct thaw_preprocess preprocess;
+	struct thaw_augment augment;
+	const struct thaw_optimizer *optimizer;
+	struct phase phases[RUN_MAX_PHASES];
+	int phase_count;
+
+	int first_lane, end_lane; /* of this rank */
+	int64_t steps_per_epoch;
+	int64_t **order;                  /* [lanes of this rank][lane_count]: this epoch's order */
+	struct thaw_damage_notes *damage; /* damaged images met since the last report */
+	bool *reported;                   /* [train.count]: damage of this sample was noted */
+	struct thaw_loader *train_loader, *test_loader;
+
+	/* Of the current phase. */
+	struct thaw_tail *tail;
+	struct thaw_graph *graph; /* folded and fused copy that runs */
+	struct thaw_plan *plan, *eval_plan;
+	struct thaw_sum *sum;
+	float **gradient; /* [graph->param_count] */
+
+	struct position at;
+	bool finished;
+	double started;                         /* clock at which the run would have begun without interruption */
+	double entered, last_checkpoint, shown; /* clocks: of this start, the last save, the last progress */
+	int64_t first_step;                     /* total_steps at this start of the program */
+
+	/* Rank 0 only. */
+	int lock; /* file descriptor that holds the run's lock, -1: none */
+	struct thaw_checkpoint_writer *writer;
+	char *metrics_path;
+};
+
+double run_clock(void); /* seconds, monotonic */
+
+/* One line to the observer, rank 0 only (printf). */
+void run_log(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* options.c: defaults that depend on ranks and optimizer; THAW_USAGE or THAW_CONFIG for what cannot be. */
+thaw_status run_resolve_options(struct run *r);
+json_t *run_config_json(const struct run *r);
+
+/* setup.c: resolves options, opens data and model, agrees across ranks. */
+thaw_status run_open(struct run *r);
+void run_close(struct run *r);
+int64_t run_lane_batch(const struct run *r, int lane);
+int64_t run_total_steps(const struct run *r);
+/* Builds what one phase runs with. Collective. */
+thaw_status run_enter_phase(struct run *r, int64_t phase);
+
+/* directory.c: the run directory. Rank 0 decides, all agree. */
+thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
+thaw_status run_directory_finish(struct run *r, json_t *summary);
+void run_directory_close(struct run *r);
+
+/* resume.c: the state in checkpoints. */
+thaw_status run_resume(struct run *r);
+void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
+
+/* feed.c: which samples come when. */
+thaw_status run_feed_epoch(struct run *r);               /* order of the epoch; queues from at.step on */
+thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' batches of one step */
+
+/* step.c: one step over all lanes. *stop: somebody asked to end. */
+thaw_status run_step(struct run *r, bool *stop);
+
+/* damage.c: names the images that were left out. Reporting is collective. */
+thaw_status run_damage_create(struct run *r);
+void run_note_damage(struct run *r, const struct thaw_batch *batch);
+thaw_status run_report_damage(struct run *r);
+
+/* journal.c: metrics.jsonl. */
+void run_journal_step(struct run *r, double loss, double accuracy, double lr);
+void run_journal_epoch(struct run *r, const json_t *metrics);
+
+#endif

@@ -1,0 +1,192 @@
+/* Opening a run: data, model, lanes; and the machinery of each phase. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cblas.h>
+
+#include "src/train/run.h"
+
+double run_clock(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static thaw_status open_data(struct run *r)
+{
+	struct thaw_dataset_options options = {
+		.test_share = r->options.test_share,
+		.seed = (uint64_t)r->options.seed,
+		.limit_per_class = r->options.per_class,
+	};
+	THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
+	THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_TEST, &options));
+	return run_damage_create(r);
+}
+
+static thaw_status open_model(struct run *r)
+{
+	uint64_t seed = (uint64_t)r->options.seed;
+	THAW_TRY(thaw_model_load(&r->model, r->options.model, r->train.classes, seed));
+	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
+	if (!r->options.bn)
+		r->options.bn = r->model->pretrained ? "frozen" : "lane";
+	r->preprocess = thaw_preprocess_at(&r->model->preprocess, r->options.size);
+	r->model->preprocess = r->preprocess; /* the trained network is for this size */
+	r->augment = thaw_augment_default();
+	r->augment.scale[0] = (float)r->options.scale_min;
+	r->augment.flip = (float)r->options.flip;
+	r->augment.jitter = (float)r->options.jitter;
+	r->augment.pad_crop = r->options.pad_crop;
+	return THAW_OK;
+}
+
+static void plan_phases(struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	if (o->head_epochs > 0)
+		r->phases[r->phase_count++] = (struct phase){"head", "head", (int64_t)o->head_epochs, o->head_lr};
+	if (o->epochs > 0)
+		r->phases[r->phase_count++] = (struct phase){"train", o->unfreeze, (int64_t)o->epochs, o->lr};
+}
+
+static thaw_status plan_lanes(struct run *r)
+{
+	r->first_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank);
+	r->end_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank + 1);
+	r->order = thaw_alloc((size_t)(r->end_lane - r->first_lane), sizeof *r->order);
+	if (!r->order)
+		return THAW_RESOURCE;
+	for (int lane = 0; lane < r->options.lanes; lane++) {
+		int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane), size = run_lane_batch(r, lane);
+		if ((all + size - 1) / size > r->steps_per_epoch)
+			r->steps_per_epoch = (all + size - 1) / size;
+		if (lane < r->first_lane || lane >= r->end_lane)
+			continue;
+		int64_t **order = &r->order[lane - r->first_lane];
+		*order = thaw_alloc((size_t)all, sizeof **order);
+		if (!*order)
+			return THAW_RESOURCE;
+	}
+	return THAW_OK;
+}
+
+static thaw_status open_loaders(struct run *r)
+{
+	int lanes = r->end_lane - r->first_lane;
+	THAW_TRY(thaw_loader_create(&r->train_loader, &r->train, &r->preprocess, &r->augment, r->options.decode_threads,
+				    RUN_STEPS_AHEAD * lanes));
+	return thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
+				  RUN_STEPS_AHEAD);
+}
+
+static thaw_status open_alone(struct run *r)
+{
+	THAW_TRY(run_resolve_options(r));
+	THAW_TRY(open_data(r));
+	THAW_TRY(open_model(r));
+	plan_phases(r);
+	for (int i = 0; i < r->phase_count; i++)
+		THAW_TRY(thaw_graph_unfreeze(r->model->graph, r->phases[i].unfreeze));
+	THAW_TRY(plan_lanes(r));
+	return open_loaders(r);
+}
+
+/* Bits depend on program, BLAS kernel, model and data: the ranks must have the same. */
+static thaw_status compare_ranks(struct run *r)
+{
+	char data[32], model[32];
+	snprintf(data, sizeof data, "%016llx", (unsigned long long)thaw_dataset_digest(&r->train));
+	snprintf(model, sizeof model, "%016llx", (unsigned long long)r->model->digest);
+	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
+	THAW_TRY(thaw_comm_same(r->comm, data, "training images", "give every rank the same --data"));
+	THAW_TRY(thaw_comm_same(r->comm, model, "model file", "give every rank the same --model"));
+	if (r->options.mixed_machines)
+		return THAW_OK;
+	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",
+			      "set OPENBLAS_CORETYPE to one that all nodes have, or give --mixed-machines");
+}
+
+thaw_status run_open(struct run *r)
+{
+	r->lock = -1;
+	r->at.best_step = -1;
+	THAW_TRY(thaw_comm_agree(r->comm, open_alone(r)));
+	return compare_ranks(r);
+}
+
+static void close_phase(struct run *r)
+{
+	thaw_sum_destroy(r->sum);
+	thaw_plan_destroy(r->plan);
+	thaw_plan_destroy(r->eval_plan);
+	thaw_graph_destroy(r->graph);
+	thaw_free(r->gradient);
+	r->sum = NULL;
+	r->plan = r->eval_plan = NULL;
+	r->graph = NULL;
+	r->gradient = NULL;
+}
+
+void run_close(struct run *r)
+{
+	close_phase(r);
+	thaw_loader_destroy(r->train_loader);
+	thaw_loader_destroy(r->test_loader);
+	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
+		thaw_free(r->order[i]);
+	thaw_free(r->order);
+	thaw_free(r->damage);
+	thaw_free(r->reported);
+	thaw_model_destroy(r->model);
+	thaw_tail_destroy(r->tail); /* after the model: its parameters lie here */
+	thaw_dataset_close(&r->train);
+	thaw_dataset_close(&r->test);
+	thaw_free(r->metrics_path);
+}
+
+static thaw_status build_phase(struct run *r)
+{
+	struct thaw_graph *model = r->model->graph;
+	struct thaw_tail *tail;
+	THAW_TRY(thaw_graph_unfreeze(model, r->phases[r->at.phase].unfreeze));
+	thaw_graph_batch_statistics(model, strcmp(r->options.bn, "lane") == 0);
+	THAW_TRY(thaw_tail_create(&tail, model, r->optimizer, r->options.layer_decay));
+	thaw_tail_destroy(r->tail); /* the phase before's: its parameters were taken over */
+	r->tail = tail;
+
+	r->graph = thaw_graph_copy(model);
+	if (!r->graph)
+		return THAW_RESOURCE;
+	THAW_TRY(thaw_pass_fold(r->graph));
+	THAW_TRY(thaw_pass_fuse(r->graph));
+	r->gradient = thaw_alloc((size_t)r->graph->param_count, sizeof *r->gradient);
+	if (!r->gradient)
+		return THAW_RESOURCE;
+
+	int64_t batch = 1, side = r->preprocess.size;
+	for (int lane = 0; lane < r->options.lanes; lane++) /* the largest lane's, so that all ranks plan alike */
+		batch = run_lane_batch(r, lane) > batch ? run_lane_batch(r, lane) : batch;
+	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
+	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, true));
+	image.dim[0] = THAW_EVAL_BATCH;
+	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, false));
+	return thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS);
+}
+
+thaw_status run_enter_phase(struct run *r, int64_t phase)
+{
+	close_phase(r);
+	r->at.phase = phase;
+	return thaw_comm_agree(r->comm, build_phase(r));
+}
+
+int64_t run_total_steps(const struct run *r)
+{
+	int64_t epochs = 0;
+	for (int i = 0; i < r->phase_count; i++)
+		epochs += r->phases[i].epochs;
+	return epochs * r->steps_per_epoch;
+}

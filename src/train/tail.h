@@ -1,0 +1,47 @@
+/* The trainable parameters of a network as one vector, with the optimizer's vectors beside it.
+ *
+ * One vector because gradients are summed over ranks in one exchange, and because a checkpoint is these
+ * vectors. Moving statistics that are learned (--bn lane) lie in it too: their "gradient" is the
+ * batch's statistic.
+ */
+#ifndef THAW_SRC_TRAIN_TAIL_H
+#define THAW_SRC_TRAIN_TAIL_H
+
+#include "thaw/graph.h"
+#include "thaw/train.h"
+
+#define THAW_TAIL_STATES 2 /* the most vectors that an optimizer keeps */
+
+struct thaw_tail_param {
+	int param; /* index in the graph */
+	int64_t offset, count;
+	double lr_factor;
+	bool decays;
+	float statistic_momentum; /* > 0: a moving statistic, updated as (1 - m) * old + m * new */
+};
+
+struct thaw_tail {
+	struct thaw_graph *graph;
+	const struct thaw_optimizer *optimizer;
+	struct thaw_tail_param *params;
+	int count;
+	int64_t length; /* floats; each parameter starts at a multiple of 16 */
+	float *values;  /* the graph's trainable parameters lie here */
+	float *state[THAW_TAIL_STATES];
+};
+
+/* Moves the trainable parameters of the graph into a new tail. The graph's parameters point into it
+ * until another tail takes them. layer_decay: see thaw_train_options. */
+thaw_status thaw_tail_create(struct thaw_tail **tail, struct thaw_graph *graph, const struct thaw_optimizer *optimizer,
+			     double layer_decay);
+/* NULL is fine. The graph must no longer be used, or another tail must have taken its parameters. */
+void thaw_tail_destroy(struct thaw_tail *tail);
+
+/* gradient[i] of graph parameter i becomes its place in vector[length], NULL where frozen. */
+void thaw_tail_bind(const struct thaw_tail *tail, float *vector, float **gradient);
+
+/* One optimizer step, t from 1, with the mean gradient g[length]. */
+void thaw_tail_update(struct thaw_tail *tail, const float *g, double lr, double weight_decay, double momentum,
+		      int64_t t);
+
+#endif

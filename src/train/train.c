@@ -1,0 +1,224 @@
+/* thaw_train: phases, epochs, steps; evaluation, checkpoints and stopping between them. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/train/run.h"
+#include "thaw/report.h"
+
+#define PROGRESS_SECONDS 0.5
+
+void run_log(const struct run *r, const char *format, ...)
+{
+	if (r->comm->rank != 0 || !r->observer || !r->observer->log)
+		return;
+	char line[1200];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	r->observer->log(r->observer->context, line);
+}
+
+static void show_progress(struct run *r)
+{
+	double now = run_clock();
+	if (r->comm->rank != 0 || !r->observer || !r->observer->progress || now - r->shown < PROGRESS_SECONDS)
+		return;
+	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
+	int64_t here = r->at.total_steps - r->first_step; /* steps of this start of the program */
+	double each = here > 0 ? (now - r->entered) / (double)here : 0.0;
+	struct thaw_train_progress p = {
+		.phase = r->phases[r->at.phase].name,
+		.epoch = (int)r->at.epoch + 1,
+		.epochs = (int)r->phases[r->at.phase].epochs,
+		.step = r->at.total_steps,
+		.steps = run_total_steps(r),
+		.loss = r->at.epoch_loss / images,
+		.accuracy = r->at.epoch_correct / images,
+		.images_per_second = each > 0.0 ? (double)r->train.count / (double)r->steps_per_epoch / each : 0.0,
+		.seconds_left = each * (double)(run_total_steps(r) - r->at.total_steps),
+	};
+	r->shown = now;
+	r->observer->progress(r->observer->context, &p);
+}
+
+static bool checkpoint_due(const struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	return (o->checkpoint_steps > 0 && r->at.total_steps % o->checkpoint_steps == 0) ||
+	       (o->checkpoint_seconds > 0.0 && run_clock() - r->last_checkpoint >= o->checkpoint_seconds);
+}
+
+/* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
+static thaw_status stop_here(struct run *r)
+{
+	run_save(r, false);
+	thaw_status status = r->comm->rank == 0 ? thaw_checkpoint_flush(r->writer) : THAW_OK;
+	THAW_TRY(thaw_comm_agree(r->comm, status));
+	return thaw_fail(THAW_UNFINISHED,
+			 "asked to stop: saved at step %lld of %lld: run the same command again to go on",
+			 (long long)r->at.total_steps, (long long)run_total_steps(r));
+}
+
+/* The rest of the current epoch, from at.step on. */
+static thaw_status train_epoch(struct run *r)
+{
+	THAW_TRY(run_feed_epoch(r));
+	while (r->at.step < r->steps_per_epoch) {
+		bool stop = false;
+		THAW_TRY(run_step(r, &stop));
+		show_progress(r);
+		if (stop) {
+			THAW_TRY(run_report_damage(r));
+			return stop_here(r);
+		}
+		if (checkpoint_due(r))
+			run_save(r, false);
+	}
+	return run_report_damage(r);
+}
+
+static thaw_status evaluate(struct run *r, json_t **metrics)
+{
+	struct thaw_evaluation e = {
+		.comm = r->comm,
+		.plan = r->eval_plan,
+		.dataset = &r->test,
+		.loader = r->test_loader,
+		.lanes = r->options.lanes,
+		.size = r->preprocess.size,
+		.classes = (int)r->model->classes,
+		.observer = r->observer,
+	};
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(e.classes), sizeof *sums);
+	if (!sums)
+		return THAW_RESOURCE;
+	thaw_status status = thaw_evaluation_run(&e, sums);
+	if (status == THAW_OK) {
+		*metrics = thaw_metrics_json(sums, e.classes, r->test.class_names);
+		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
+	}
+	thaw_free(sums);
+	return status;
+}
+
+static bool is_last_epoch(const struct run *r)
+{
+	return r->at.phase == r->phase_count - 1 && r->at.epoch == r->phases[r->at.phase].epochs - 1;
+}
+
+static void log_epoch(const struct run *r, const json_t *metrics)
+{
+	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
+	char test[64] = "";
+	if (metrics)
+		snprintf(test, sizeof test, ", test accuracy %.2f%%",
+			 100.0 * json_number_value(json_object_get(metrics, "top1")));
+	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s", r->phases[r->at.phase].name,
+		(int)r->at.epoch + 1, (int)r->phases[r->at.phase].epochs, r->at.epoch_loss / images,
+		100.0 * r->at.epoch_correct / images, test);
+}
+
+/* Evaluation at the end of an epoch, and the move to the next. *metrics is replaced. */
+static thaw_status end_epoch(struct run *r, json_t **metrics)
+{
+	bool due = is_last_epoch(r) || (r->at.epoch + 1) % r->options.eval_every == 0;
+	bool best = false;
+	json_t *fresh = NULL;
+	if (due) {
+		thaw_status status = evaluate(r, &fresh);
+		if (status == THAW_UNFINISHED)
+			return stop_here(r);
+		THAW_TRY(status);
+		double top1 = json_number_value(json_object_get(fresh, "top1"));
+		best = r->at.best_step < 0 || top1 > r->at.best_top1;
+		if (best) {
+			r->at.best_top1 = top1;
+			r->at.best_step = r->at.total_steps;
+		}
+	}
+	run_journal_epoch(r, fresh);
+	log_epoch(r, fresh);
+	if (fresh) {
+		json_decref(*metrics);
+		*metrics = fresh;
+	}
+	if (is_last_epoch(r)) {
+		r->finished = true;
+		return THAW_OK;
+	}
+	r->at.epoch++;
+	r->at.step = 0;
+	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
+	if (r->at.epoch < r->phases[r->at.phase].epochs) {
+		run_save(r, best);
+		return THAW_OK;
+	}
+	r->at.epoch = 0;
+	THAW_TRY(run_enter_phase(r, r->at.phase + 1));
+	run_save(r, best);
+	return THAW_OK;
+}
+
+static json_t *summarise(struct run *r, json_t *metrics)
+{
+	double seconds = run_clock() - r->started;
+	json_t *summary =
+		json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:O}", "status", "done", "steps",
+			  (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1, "best_step",
+			  (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
+			  (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count, "test", metrics);
+	if (summary && json_object_update_missing(summary, metrics) != 0) {
+		json_decref(summary);
+		return NULL;
+	}
+	if (summary)
+		json_object_del(summary, "test");
+	return summary;
+}
+
+static thaw_status train_to_the_end(struct run *r, json_t **summary)
+{
+	json_t *metrics = NULL;
+	thaw_status status = run_resume(r);
+	r->started = run_clock() - r->at.seconds;
+	r->entered = r->last_checkpoint = run_clock();
+	r->first_step = r->at.total_steps;
+	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.total_steps) != THAW_OK)
+		run_log(r, "metrics of steps that will be repeated stay in the file: %s", thaw_error_message());
+	while (status == THAW_OK && !r->finished) {
+		status = train_epoch(r);
+		if (status == THAW_OK)
+			status = end_epoch(r, &metrics);
+	}
+	if (status == THAW_OK) {
+		*summary = summarise(r, metrics);
+		status = run_directory_finish(r, *summary);
+	}
+	json_decref(metrics);
+	return status;
+}
+
+thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
+		       const struct thaw_observer *observer, json_t **result)
+{
+	struct run r = {.comm = comm, .options = *options, .observer = observer};
+	json_t *summary = NULL;
+	bool done = false;
+	thaw_status status = run_open(&r);
+	if (status == THAW_OK)
+		status = run_directory_open(&r, &done, &summary);
+	if (status == THAW_OK && done)
+		run_log(&r, "this run is done: %s", r.options.out);
+	else if (status == THAW_OK)
+		status = train_to_the_end(&r, &summary);
+	run_directory_close(&r);
+	run_close(&r);
+	if (status != THAW_OK || comm->rank != 0) {
+		json_decref(summary);
+		summary = NULL;
+	}
+	*result = summary;
+	return status;
+}
