@@ -11,7 +11,7 @@ BUILD   ?= build
 CC      ?= cc
 MPICC   ?= mpicc
 CFLAGS  ?= -O3 -g
-WERROR  ?=
+WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
@@ -42,7 +42,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib check demo install asan ubsan tsan clean format
+.PHONY: all help deps lib tests check demo install asan ubsan tsan clean format
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
@@ -77,3 +77,63 @@ $(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- Packages -------------------------------------------------------------------------------------
+
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+
+deps: ## install what is missing with apt (sudo only when not root)
+	@missing=""; for p in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  $(SUDO) apt-get update -q && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	fi
+
+# ---- Tests ----------------------------------------------------------------------------------------
+
+tests: $(UNIT_BIN) $(MPITEST_BIN) $(BUILD)/thaw ## build the tests
+	@true
+
+check: deps ## install what is missing, build, and run the whole test suite
+	@$(MAKE) --no-print-directory tests
+	@tests/check.sh $(BUILD)
+
+asan: ## build into build-asan with AddressSanitizer and run the unit tests
+ubsan: ## the same with UndefinedBehaviorSanitizer
+tsan: ## the same with ThreadSanitizer
+asan ubsan tsan:
+	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
+	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
+	@tests/check.sh build-$@ unit
+SANITIZE_asan  := -fsanitize=address
+SANITIZE_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
+SANITIZE_tsan  := -fsanitize=thread
+
+$(BUILD)/unit-tests: $(UNIT_BIN)
+	@touch $@
+
+demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
+	@$(MAKE) --no-print-directory all
+	@jobs/demo.sh $(BUILD)/thaw
+
+# ---- Installation ---------------------------------------------------------------------------------
+
+install: all lib ## install program, library, headers and pkg-config file (PREFIX, DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/thaw
+	install -m 755 $(BUILD)/thaw $(DESTDIR)$(PREFIX)/bin/thaw
+	install -m 644 $(BUILD)/libthaw.a $(DESTDIR)$(PREFIX)/lib/libthaw.a
+	install -m 755 $(BUILD)/libthaw.so $(DESTDIR)$(PREFIX)/lib/libthaw.so.0
+	ln -sf libthaw.so.0 $(DESTDIR)$(PREFIX)/lib/libthaw.so
+	install -m 644 include/thaw/*.h $(DESTDIR)$(PREFIX)/include/thaw/
+	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: thaw' 'Description: fine-tuning of pretrained image networks' \
+	  'Version: $(VERSION)' 'Requires: jansson' 'Requires.private: $(filter-out jansson,$(LIBS_PC))' \
+	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: -lm -pthread' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/thaw.pc
+
+format: ## run clang-format over all sources
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove what was built
+	rm -rf build build-asan build-ubsan build-tsan

@@ -1,0 +1,33 @@
+#!/bin/sh
+# The point of transfer learning in one table: the built-in network, pretrained on CIFAR-10, fine-tuned on a
+# few images of Fashion-MNIST by two MPI ranks, beside the same network trained from random weights on the
+# same images with the same effort. `make demo` runs it. Usage: jobs/demo.sh THAW [DIRECTORY]
+set -eu
+
+DATA=${DATA:-/usr/share/datasets/fashion-mnist} # Debian's package dataset-fashion-mnist
+RANKS=${RANKS:-2}
+EPOCHS=${EPOCHS:-20}
+THAW=$1
+OUT=${2:-$(mktemp -d)}
+
+export OMPI_ALLOW_RUN_AS_ROOT=${OMPI_ALLOW_RUN_AS_ROOT:-1} OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OPENBLAS_NUM_THREADS=1
+
+# accuracy OUT-NAME MODEL IMAGES FLAGS...: trains and prints the test accuracy in percent
+accuracy() {
+	name=$1 model=$2 images=$3
+	shift 3
+	mpirun --oversubscribe -np "$RANKS" "$THAW" train --model "$model" --data "$DATA" --out "$OUT/$name" \
+		--per-class "$images" --epochs "$EPOCHS" --eval-every "$EPOCHS" --lanes "$RANKS" --batch 32 --seed 1 --json "$@" |
+		sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' | head -n 1
+}
+
+echo "Fashion-MNIST, $RANKS ranks, $EPOCHS epochs; test accuracy over all 10,000 test images:"
+printf '%-18s %14s %14s\n' 'images per class' 'from scratch' 'fine-tuned'
+for images in 10 50; do
+	scratch=$(accuracy "scratch-$images" cifar_resnet8 "$images" --unfreeze all --lr 0.05)
+	tuned=$(accuracy "tuned-$images" builtin "$images" --unfreeze all --lr 0.02)
+	awk -v n="$images" -v s="$scratch" -v t="$tuned" \
+		'BEGIN { printf "%-18d %13.1f%% %13.1f%%\n", n, 100 * s, 100 * t }'
+done
+echo "The runs are in $OUT."

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Runs the test suite of a build and counts. Usage: tests/check.sh BUILD [SUITE...]
+#
+# Every test program prints lines in the manner of TAP: "ok ...", "not ok ...", with "# SKIP" behind what
+# was skipped. A program that fails without naming a failed test counts as one failure. Ends with
+# the line "N passed, N failed, N skipped".
+set -u
+build=$1
+shift
+suites=${*:-unit mpi cli faults sanitizers}
+logs=$build/log
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
+limit=900 # seconds for one program; a hang is a failure
+
+# Open MPI refuses root and more ranks than cores unless told; tests use both.
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_hwloc_base_binding_policy=none
+export OPENBLAS_NUM_THREADS=1 CMOCKA_MESSAGE_OUTPUT=TAP
+
+# run NAME COMMAND...: runs, keeps the output, counts.
+run() {
+	name=$1
+	shift
+	log=$logs/$(echo "$name" | tr ' /' '__').log
+	start=$(date +%s)
+	timeout "$limit" "$@" >"$log" 2>&1
+	code=$?
+	s=$(grep -ciE '^ok.*# skip' "$log")
+	p=$(($(grep -cE '^ok' "$log") - s))
+	f=$(grep -cE '^not ok' "$log")
+	if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then
+		f=1
+		echo "exit code $code" >>"$log"
+	fi
+	if [ $code -eq 0 ] && [ $((p + s + f)) -eq 0 ]; then
+		f=1
+		echo "ran no test" >>"$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	printf '%-40s %4d passed %3d failed %3d skipped  %4ds\n' "$name" "$p" "$f" "$s" $(($(date +%s) - start))
+	grep -iE '^ok.*# skip' "$log" | sed 's/^ok [0-9 -]*/  skipped: /'
+	if [ "$f" -gt 0 ]; then
+		grep -E -A 6 '^not ok' "$log" | head -60
+		tail -n 30 "$log"
+	fi
+}
+
+suite_unit() {
+	for test in "$build"/tests/unit/test_*; do
+		[ -x "$test" ] && [ ! -d "$test" ] && run "unit ${test##*/}" "$test"
+	done
+}
+
+suite_mpi() {
+	for test in "$build"/tests/mpi/test_*; do
+		[ -x "$test" ] || continue
+		for ranks in 1 2 3 4 8; do
+			run "mpi ${test##*/} ranks=$ranks" mpirun -np $ranks "$test"
+		done
+	done
+	for script in tests/mpi/*.sh; do
+		[ -e "$script" ] && run "mpi ${script##*/}" bash "$script" "$build"
+	done
+}
+
+suite_cli() {
+	for script in tests/cli/test_*.sh; do
+		[ -e "$script" ] && run "cli ${script##*/}" bash "$script" "$build/thaw"
+	done
+}
+
+suite_faults() {
+	for script in tests/faults/*.sh; do
+		[ -e "$script" ] && run "faults ${script##*/}" bash "$script" "$build"
+	done
+}
+
+suite_sanitizers() {
+	for kind in asan ubsan; do
+		run "sanitizer $kind" make --no-print-directory "$kind"
+	done
+}
+
+for suite in $suites; do
+	"suite_$suite"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,322 @@
+/* Graphs, passes, cuts, memory placement and plans, on a small residual network. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/graph/memory.h"
+#include "thaw/plan.h"
+#include "thaw/random.h"
+
+#define BATCH   5
+#define SIDE    9
+#define CLASSES 4
+
+/* conv (kh,kw,in,out) and a batch norm with lively statistics, named NAME.weight and NAME_bn.* */
+static int conv_bn(struct thaw_graph *g, int x, const char *name, int kernel, int stride, int in, int out)
+{
+	struct thaw_attrs conv = {.kernel = {kernel, kernel}, .stride = {stride, stride}};
+	for (int i = 0; i < 4; i++)
+		conv.pad[i] = kernel / 2;
+	struct thaw_shape shape = thaw_shape_of(kernel, kernel, in, out), channels = thaw_shape_of(out);
+	char text[64];
+	x = thaw_graph_add(g, "conv", name, &conv, &x, 1);
+	snprintf(text, sizeof text, "%s.weight", name);
+	thaw_graph_param(g, x, text, THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &shape, NULL);
+	struct thaw_attrs norm = {.epsilon = 1e-5f, .momentum = 0.1f};
+	snprintf(text, sizeof text, "%s_bn", name);
+	x = thaw_graph_add(g, "batch_norm", text, &norm, &x, 1);
+	static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
+	static const enum thaw_role roles[] = {THAW_ROLE_SCALE, THAW_ROLE_SHIFT, THAW_ROLE_MEAN, THAW_ROLE_VARIANCE};
+	for (int i = 0; i < 4; i++) {
+		snprintf(text, sizeof text, "%s_bn.%s", name, parts[i]);
+		thaw_graph_param(g, x, text, roles[i], THAW_LAYOUT_SAME, &channels, NULL);
+	}
+	return x;
+}
+
+static int relu(struct thaw_graph *g, int x)
+{
+	struct thaw_attrs attrs = {.activation = THAW_ACT_RELU};
+	return thaw_graph_add(g, "activation", "relu", &attrs, &x, 1);
+}
+
+static struct thaw_graph *small_network(void)
+{
+	struct thaw_graph *g = thaw_graph_create();
+	assert_non_null(g);
+	thaw_graph_block(g, "stem");
+	int x = relu(g, conv_bn(g, 0, "stem", 3, 1, 3, 8));
+	thaw_graph_block(g, "block%d", 1);
+	int shortcut = conv_bn(g, x, "shortcut", 1, 2, 8, 16);
+	int y = relu(g, conv_bn(g, x, "a", 3, 2, 8, 16));
+	y = conv_bn(g, y, "b", 3, 1, 16, 16);
+	x = relu(g, thaw_graph_add(g, "add", "add1", NULL, (int[]){y, shortcut}, 2));
+	thaw_graph_block(g, "block%d", 2);
+	y = conv_bn(g, x, "c", 3, 1, 16, 16);
+	x = relu(g, thaw_graph_add(g, "add", "add2", NULL, (int[]){x, y}, 2));
+	thaw_graph_block(g, "fc");
+	x = thaw_graph_add(g, "average_pool", "pool", NULL, &x, 1);
+	x = thaw_graph_add(g, "flatten", "flatten", NULL, &x, 1);
+	x = thaw_graph_add(g, "linear", "fc", NULL, &x, 1);
+	struct thaw_shape w = thaw_shape_of(CLASSES, 16), b = thaw_shape_of(CLASSES);
+	thaw_graph_param(g, x, "fc.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &w, NULL);
+	thaw_graph_param(g, x, "fc.bias", THAW_ROLE_BIAS, THAW_LAYOUT_SAME, &b, NULL);
+	assert_int_equal(thaw_graph_finish(g), THAW_OK);
+	thaw_graph_init(g, 7, 0, g->param_count);
+	for (int i = 0; i < g->param_count; i++) {
+		struct thaw_random r = thaw_random_stream(3, THAW_STREAM_INIT, 1, (uint64_t)i);
+		for (int64_t k = 0; g->params[i].role != THAW_ROLE_WEIGHT && k < thaw_shape_count(&g->params[i].shape); k++)
+			g->params[i].data[k] += thaw_random_range(&r, -0.3f, 0.3f);
+	}
+	return g;
+}
+
+static struct thaw_plan *plan_for(const struct thaw_graph *g, bool training)
+{
+	struct thaw_plan *plan = NULL;
+	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
+	assert_int_equal(thaw_plan_create(&plan, g, &image, training), THAW_OK);
+	return plan;
+}
+
+static void fill_input(struct thaw_plan *plan)
+{
+	struct thaw_random r = thaw_random_stream(1, THAW_STREAM_INIT, 0, 0);
+	for (int i = 0; i < BATCH * SIDE * SIDE * 3; i++)
+		thaw_plan_input(plan)[i] = thaw_random_normal(&r);
+}
+
+static const int32_t labels[BATCH] = {0, 3, 1, 2, 1};
+
+static double loss_of(struct thaw_plan *plan, float *dlogits)
+{
+	double loss;
+	int64_t correct;
+	fill_input(plan);
+	const float *logits = thaw_plan_forward(plan, BATCH, NULL);
+	thaw_cross_entropy(logits, BATCH, CLASSES, labels, 0.1f, dlogits, &loss, &correct);
+	return loss;
+}
+
+/* Gradients of all trainable parameters; gradient[i] is NULL for frozen ones. */
+static void gradients(struct thaw_graph *g, float **gradient)
+{
+	struct thaw_plan *plan = plan_for(g, true);
+	for (int i = 0; i < g->param_count; i++)
+		gradient[i] = g->params[i].trainable
+				      ? thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(float))
+				      : NULL;
+	loss_of(plan, thaw_plan_dlogits(plan));
+	thaw_plan_backward(plan, thaw_plan_dlogits(plan), gradient);
+	thaw_plan_destroy(plan);
+}
+
+static void free_gradients(const struct thaw_graph *g, float **gradient)
+{
+	for (int i = 0; i < g->param_count; i++)
+		thaw_free(gradient[i]);
+}
+
+static void fold_and_fuse_keep_the_logits(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network(), *fast = thaw_graph_copy(g);
+	assert_int_equal(thaw_graph_unfreeze(fast, "none"), THAW_OK);
+	assert_int_equal(thaw_pass_fold(fast), THAW_OK);
+	assert_int_equal(thaw_pass_fuse(fast), THAW_OK);
+	for (int i = 1; i < fast->node_count; i++) {
+		assert_string_not_equal(fast->nodes[i].op->name, "batch_norm");
+		assert_string_not_equal(fast->nodes[i].op->name, "activation");
+		assert_string_not_equal(fast->nodes[i].op->name, "add");
+	}
+	struct thaw_plan *a = plan_for(g, false), *b = plan_for(fast, false);
+	fill_input(a);
+	fill_input(b);
+	const float *x = thaw_plan_forward(a, BATCH, NULL), *y = thaw_plan_forward(b, BATCH, NULL);
+	for (int i = 0; i < BATCH * CLASSES; i++)
+		assert_true(fabsf(x[i] - y[i]) < 1e-4f);
+	assert_true(thaw_plan_bytes(b) < thaw_plan_bytes(a) + 1);
+	thaw_plan_destroy(a);
+	thaw_plan_destroy(b);
+	thaw_graph_destroy(fast);
+	thaw_graph_destroy(g);
+}
+
+/* Slope of the loss along a random direction of each parameter, against its gradient. */
+static void check_slopes(struct thaw_graph *g)
+{
+	float *gradient[64];
+	gradients(g, gradient);
+	struct thaw_plan *plan = plan_for(g, true);
+	for (int i = 0; i < g->param_count; i++) {
+		struct thaw_param *p = &g->params[i];
+		if (!p->trainable || p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE)
+			continue;
+		int64_t n = thaw_shape_count(&p->shape);
+		double expected = 0.0, size = 0.0;
+		const float h = 1e-3f;
+		double loss[2];
+		for (int side = 0; side < 2; side++) {
+			/* along the gradient itself, scaled to length 1: the slope is its norm */
+			for (int64_t k = 0; side == 0 && k < n; k++)
+				size += (double)gradient[i][k] * gradient[i][k];
+			float scale = (float)(h / sqrt(size)) * (side ? -2.0f : 1.0f);
+			for (int64_t k = 0; k < n; k++)
+				p->data[k] += scale * gradient[i][k];
+			loss[side] = loss_of(plan, NULL);
+		}
+		for (int64_t k = 0; k < n; k++)
+			p->data[k] += (float)(h / sqrt(size)) * gradient[i][k];
+		expected = sqrt(size);
+		double slope = (loss[0] - loss[1]) / (2.0 * h);
+		if (fabs(slope - expected) > 0.03 * expected + 5e-3)
+			fail_msg("%s: slope %g, gradient %g", p->name, slope, expected);
+	}
+	thaw_plan_destroy(plan);
+	free_gradients(g, gradient);
+}
+
+static void gradients_match_slopes(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
+	check_slopes(g);
+	assert_int_equal(thaw_pass_fuse(g), THAW_OK);
+	check_slopes(g);
+	thaw_graph_batch_statistics(g, true);
+	check_slopes(g);
+	thaw_graph_destroy(g);
+}
+
+/* What the tail learns does not depend on how much before it is frozen, folded and fused. */
+static void cut_gives_the_same_gradients(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	float *whole[64], *tail[64];
+	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
+	assert_int_equal(thaw_graph_cut(g), 1);
+	gradients(g, whole);
+	assert_int_equal(thaw_graph_unfreeze(g, "last:1"), THAW_OK);
+	struct thaw_graph *cut = thaw_graph_copy(g);
+	assert_int_equal(thaw_pass_fold(cut), THAW_OK);
+	assert_int_equal(thaw_pass_fuse(cut), THAW_OK);
+	assert_true(thaw_graph_cut(cut) > 1);
+	gradients(cut, tail);
+	int compared = 0;
+	for (int i = 0; i < g->param_count; i++) {
+		assert_true((tail[i] != NULL) == g->params[i].trainable);
+		for (int64_t k = 0; tail[i] && k < thaw_shape_count(&g->params[i].shape); k++, compared++)
+			assert_true(fabsf(tail[i][k] - whole[i][k]) < 1e-3f);
+	}
+	assert_int_equal(compared, 9 * 16 * 16 + 2 * 16 + 17 * CLASSES);
+	free_gradients(cut, tail);
+	thaw_graph_destroy(cut);
+	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
+	free_gradients(g, whole);
+	thaw_graph_destroy(g);
+}
+
+static void a_smaller_batch_gives_the_same_logits(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	struct thaw_plan *plan = plan_for(g, false);
+	float all[BATCH * CLASSES];
+	fill_input(plan);
+	memcpy(all, thaw_plan_forward(plan, BATCH, NULL), sizeof all);
+	fill_input(plan);
+	const float *few = thaw_plan_forward(plan, 2, NULL);
+	for (int i = 0; i < 2 * CLASSES; i++)
+		assert_true(fabsf(few[i] - all[i]) < 1e-5f);
+	thaw_plan_forward(plan, 0, NULL);
+	thaw_plan_destroy(plan);
+	thaw_graph_destroy(g);
+}
+
+static void unfreeze_is_understood(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	static const struct {
+		const char *text;
+		thaw_status status;
+		const char *first_trainable;
+	} cases[] = {
+		{"head", THAW_OK, "fc.weight"},       {"last:0", THAW_OK, "fc.weight"},
+		{"last:2", THAW_OK, "shortcut.weight"}, {"from:block2", THAW_OK, "c.weight"},
+		{"all", THAW_OK, "stem.weight"},      {"none", THAW_OK, NULL},
+		{"last:9", THAW_USAGE, NULL},         {"last:x", THAW_USAGE, NULL},
+		{"from:nowhere", THAW_USAGE, NULL},   {"everything", THAW_USAGE, NULL},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_int_equal(thaw_graph_unfreeze(g, cases[i].text), cases[i].status);
+		if (cases[i].status != THAW_OK)
+			continue;
+		int first = 0;
+		while (first < g->param_count && !g->params[first].trainable)
+			first++;
+		if (cases[i].first_trainable)
+			assert_string_equal(g->params[first].name, cases[i].first_trainable);
+		else
+			assert_int_equal(first, g->param_count);
+	}
+	thaw_graph_destroy(g);
+}
+
+static void a_new_head_has_the_new_classes(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	assert_int_equal(thaw_graph_replace_head(g, 9, 1), THAW_OK);
+	struct thaw_shape shapes[64], image = thaw_shape_of(1, SIDE, SIDE, 3);
+	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
+	assert_int_equal(shapes[g->output].dim[1], 9);
+	assert_true(thaw_graph_flops(g, shapes, 0, g->node_count) > 0);
+	thaw_graph_destroy(g);
+}
+
+static void buffers_alive_together_do_not_overlap(void **state)
+{
+	(void)state;
+	enum { N = 200 };
+	struct thaw_buffer b[N];
+	struct thaw_random r = thaw_random_stream(5, THAW_STREAM_INIT, 0, 0);
+	size_t total, sum = 0;
+	for (int i = 0; i < N; i++) {
+		int born = (int)thaw_random_below(&r, 50);
+		b[i] = (struct thaw_buffer){thaw_random_below(&r, 5000), born, born + (int)thaw_random_below(&r, 10), 0};
+		sum += b[i].bytes;
+	}
+	assert_int_equal(thaw_memory_place(b, N, &total), THAW_OK);
+	assert_true(total < sum);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(b[i].offset % THAW_ALIGNMENT, 0);
+		assert_true(b[i].offset + b[i].bytes <= total);
+		for (int k = 0; k < i; k++) {
+			bool together = b[i].born <= b[k].dies && b[k].born <= b[i].dies;
+			bool apart = b[i].offset + b[i].bytes <= b[k].offset || b[k].offset + b[k].bytes <= b[i].offset;
+			assert_true(!together || apart || b[i].bytes == 0 || b[k].bytes == 0);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fold_and_fuse_keep_the_logits),
+		cmocka_unit_test(gradients_match_slopes),
+		cmocka_unit_test(cut_gives_the_same_gradients),
+		cmocka_unit_test(a_smaller_batch_gives_the_same_logits),
+		cmocka_unit_test(unfreeze_is_understood),
+		cmocka_unit_test(a_new_head_has_the_new_classes),
+		cmocka_unit_test(buffers_alive_together_do_not_overlap),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
