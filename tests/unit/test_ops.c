@@ -1,0 +1,598 @@
+/* Tests every case of every operator against its reference.
+ *
+ * What the contract of thaw/ops.h promises is checked without knowing the operator: the forward pass
+ * against `reference`, the backward pass against finite differences of `reference`, and which memory is
+ * written. Memory that the operator may not read holds NaN, and guards stand around every buffer.
+ *
+ *     test_ops ['conv*']    runs the tests whose names match the pattern
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "thaw/ops.h"
+#include "thaw/random.h"
+
+#define MAX_INPUTS  3
+#define MAX_BUFFERS 64
+#define MAX_TESTS   1024
+
+/* AddressSanitizer guards exact allocations itself, and sees reads too. */
+#ifdef __SANITIZE_ADDRESS__
+enum { GUARD = 0 };
+#else
+enum { GUARD = 4 * THAW_ALIGNMENT };
+#endif
+enum { POISON = 0xFF }; /* as bytes of a float: NaN */
+
+/* Errors: |a - b| over all values against |b|, and per value against the largest. `floor` is the size
+ * of a value below which errors count as absolute. */
+struct tolerance {
+	double norm, element, floor;
+};
+static const struct tolerance FORWARD = {3e-5, 1e-4, 1e-3};
+static const struct tolerance SAME = {1e-6, 1e-6, 1e-3};
+static const struct tolerance DIFFERENCE = {2e-4, 1e-3, 0.1};
+
+/* A five-point stencil of this step has an error of STEP^4 times the fifth derivative; a float of 1
+ * moves by STEP exactly. */
+#define STEP (1.0f / 128)
+/* Outputs this near a kink of the activation are left out of the objective. */
+#define KINK_MARGIN 0.1
+/* Distance of values for operators that pick the largest: finite differences must not change the pick. */
+#define DISTINCT (8 * STEP)
+/* Values differentiated per tensor; larger tensors are sampled. */
+enum { DIFFERENCES = 384 };
+
+struct bench {
+	const struct thaw_op *op;
+	const struct thaw_op_case *c;
+	struct thaw_site site;
+	struct thaw_space space;
+	struct thaw_call call; /* buffers for the site's batch */
+	struct thaw_view x[MAX_INPUTS], param[THAW_MAX_PARAMS];
+	float *dx[MAX_INPUTS], *dparam[THAW_MAX_PARAMS];
+	bool dx_add[MAX_INPUTS];
+	struct thaw_random random;
+	char *buffer[MAX_BUFFERS];
+	size_t bytes[MAX_BUFFERS];
+	int buffers;
+};
+
+static void *buffer_create(struct bench *b, size_t bytes)
+{
+	assert_true(b->buffers < MAX_BUFFERS);
+	char *p = thaw_alloc(bytes + 2 * GUARD, 1);
+	assert_non_null(p);
+	memset(p, POISON, bytes + 2 * GUARD);
+	b->buffer[b->buffers] = p;
+	b->bytes[b->buffers++] = bytes;
+	return p + GUARD;
+}
+
+static float *floats_create(struct bench *b, int64_t count)
+{
+	return buffer_create(b, (size_t)count * sizeof(float));
+}
+
+static void guards_check(const struct bench *b)
+{
+	for (int i = 0; i < b->buffers; i++)
+		for (size_t k = 0; k < GUARD; k++)
+			if ((unsigned char)b->buffer[i][k] != POISON ||
+			    (unsigned char)b->buffer[i][GUARD + b->bytes[i] + k] != POISON)
+				fail_msg("written outside buffer %d of %zu bytes", i, b->bytes[i]);
+}
+
+static void compare(const char *what, const float *actual, const double *expected, int64_t count, struct tolerance t)
+{
+	double error = 0, norm = 0, largest = 0;
+
+	for (int64_t i = 0; i < count; i++) {
+		norm += expected[i] * expected[i];
+		largest = fmax(largest, fabs(expected[i]));
+	}
+	for (int64_t i = 0; i < count; i++) {
+		double d = actual[i] - expected[i];
+		if (!(fabs(d) <= t.element * (largest + t.floor)))
+			fail_msg("%s: value %lld of %lld is %.8g, not %.8g", what, (long long)i, (long long)count,
+				 (double)actual[i], expected[i]);
+		error += d * d;
+	}
+	norm = sqrt(norm) + t.floor * sqrt((double)count);
+	if (!(sqrt(error) <= t.norm * norm))
+		fail_msg("%s: relative error %.3g", what, sqrt(error) / norm);
+}
+
+static void compare_floats(const char *what, const float *actual, const float *expected, int64_t count,
+			   struct tolerance t)
+{
+	double *wide = calloc((size_t)count + 1, sizeof(*wide));
+	assert_non_null(wide);
+	for (int64_t i = 0; i < count; i++)
+		wide[i] = expected[i];
+	compare(what, actual, wide, count, t);
+	free(wide);
+}
+
+static void untouched_check(const char *what, const float *from, const float *to)
+{
+	for (const unsigned char *p = (const unsigned char *)from; p < (const unsigned char *)to; p++)
+		if (*p != POISON)
+			fail_msg("%s: written beyond the batch", what);
+}
+
+/* Filling. Moving statistics go by their names. */
+
+static bool is_variance(const struct thaw_op *op, int param)
+{
+	return strcmp(op->param_names[param], "running_var") == 0;
+}
+
+static bool is_statistic(const struct thaw_op *op, int param)
+{
+	return is_variance(op, param) || strcmp(op->param_names[param], "running_mean") == 0;
+}
+
+static void fill(struct bench *b, float *data, int64_t count, float low, float high)
+{
+	for (int64_t i = 0; i < count; i++)
+		data[i] = thaw_random_range(&b->random, low, high);
+}
+
+/* A shuffled ladder: no two values are nearer than DISTINCT. */
+static void fill_distinct(struct bench *b, float *data, int64_t count)
+{
+	int64_t *order = calloc((size_t)count + 1, sizeof(*order));
+	assert_non_null(order);
+	for (int64_t i = 0; i < count; i++)
+		order[i] = i;
+	thaw_random_shuffle(&b->random, order, count);
+	for (int64_t i = 0; i < count; i++)
+		data[i] = (float)(order[i] - count / 2) * DISTINCT;
+	free(order);
+}
+
+/* ReLU6 needs values on both sides of 6. */
+static void fill_all(struct bench *b)
+{
+	float reach = b->c->attrs.activation == THAW_ACT_RELU6 ? 8 : 1;
+
+	for (int i = 0; i < b->c->inputs; i++) {
+		int64_t count = thaw_shape_count(&b->x[i].shape);
+		if (strcmp(b->op->name, "max_pool") == 0)
+			fill_distinct(b, b->x[i].data, count);
+		else
+			fill(b, b->x[i].data, count, -reach, reach);
+	}
+	for (int i = 0; i < b->c->params; i++)
+		fill(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1, 1);
+}
+
+static void bench_create(struct bench *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
+{
+	memset(b, 0, sizeof(*b));
+	b->op = op;
+	b->c = c;
+	b->random = thaw_random_stream(1, THAW_STREAM_INIT, 0, strlen(c->name));
+	b->site = (struct thaw_site){.attrs = &c->attrs,
+				     .inputs = c->inputs,
+				     .x = c->x,
+				     .params = c->params,
+				     .param = c->param,
+				     .training = training};
+	if (op->infer(&b->site, &b->site.y) != THAW_OK)
+		fail_msg("infer: %s", thaw_error_message());
+	if (op->space)
+		op->space(&b->site, &b->space);
+	for (int i = 0; i < c->inputs; i++) {
+		b->x[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->x[i])), c->x[i]};
+		b->dx[i] = floats_create(b, thaw_shape_count(&c->x[i]));
+	}
+	for (int i = 0; i < c->params; i++) {
+		b->param[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->param[i])), c->param[i]};
+		b->dparam[i] = floats_create(b, thaw_shape_count(&c->param[i]));
+	}
+	int64_t batch = c->x[0].dim[0];
+	uint64_t *keys = buffer_create(b, (size_t)batch * sizeof(*keys));
+	for (int64_t n = 0; n < batch; n++)
+		keys[n] = (uint64_t)thaw_random_u32(&b->random) << 32 | thaw_random_u32(&b->random);
+	b->call = (struct thaw_call){.attrs = &c->attrs,
+				     .inputs = c->inputs,
+				     .x = b->x,
+				     .y = {floats_create(b, thaw_shape_count(&b->site.y)), b->site.y},
+				     .params = c->params,
+				     .param = b->param,
+				     .kept = buffer_create(b, b->space.kept),
+				     .training = training,
+				     .sample_key = keys};
+	fill_all(b);
+}
+
+static void bench_destroy(struct bench *b)
+{
+	guards_check(b);
+	for (int i = 0; i < b->buffers; i++)
+		thaw_free(b->buffer[i]);
+}
+
+static void batch_set(struct bench *b, int64_t n)
+{
+	for (int i = 0; i < b->c->inputs; i++)
+		b->x[i].shape.dim[0] = n;
+	b->call.y.shape.dim[0] = n;
+}
+
+static int64_t outputs(const struct bench *b)
+{
+	return thaw_shape_count(&b->call.y.shape);
+}
+
+/* Running. Scratch is new and poisoned for each call. */
+
+static void run_forward(struct bench *b)
+{
+	b->call.scratch = buffer_create(b, b->space.scratch_forward);
+	b->op->forward(&b->call);
+	guards_check(b);
+}
+
+/* The reference's result, with the activation of the call or another one. */
+static void run_reference(const struct bench *b, enum thaw_activation activation, float *y)
+{
+	struct thaw_attrs attrs = b->c->attrs;
+	struct thaw_call call = b->call;
+
+	attrs.activation = activation;
+	call.attrs = &attrs;
+	call.y.data = y;
+	b->op->reference(&call);
+}
+
+/* Backward with dy (not changed) into those of b->dx and b->dparam that are not NULL. */
+static void run_backward(struct bench *b, const float *dy)
+{
+	struct thaw_call call = b->call;
+	struct thaw_view x[MAX_INPUTS];
+	float *dy_copy = floats_create(b, outputs(b));
+
+	memcpy(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
+	for (int i = 0; i < b->c->inputs; i++) {
+		x[i] = b->x[i];
+		if (!(b->op->backward_reads & THAW_READS_X))
+			x[i].data = floats_create(b, thaw_shape_count(&x[i].shape));
+	}
+	call.x = x;
+	if (!(b->op->backward_reads & THAW_READS_Y))
+		call.y.data = floats_create(b, outputs(b));
+	call.dy = dy_copy;
+	call.dx = b->dx;
+	call.dx_add = b->dx_add;
+	call.dparam = b->dparam;
+	call.scratch = buffer_create(b, b->space.scratch_backward);
+	b->op->backward(&call);
+	guards_check(b);
+	if (!b->op->in_place)
+		assert_memory_equal(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
+}
+
+/* A random gradient of y, 0 where a kink of the activation is near. */
+static float *objective_create(struct bench *b)
+{
+	int64_t count = outputs(b);
+	float *w = floats_create(b, count), *before = floats_create(b, count);
+	enum thaw_activation activation = b->c->attrs.activation;
+
+	fill(b, w, count, -1, 1);
+	run_reference(b, THAW_ACT_NONE, before);
+	for (int64_t i = 0; i < count; i++)
+		if ((activation != THAW_ACT_NONE && fabs(before[i]) < KINK_MARGIN) ||
+		    (activation == THAW_ACT_RELU6 && fabs(before[i] - 6) < KINK_MARGIN))
+			w[i] = 0;
+	return w;
+}
+
+static double objective(const struct bench *b, const float *w, float *y)
+{
+	double sum = 0;
+
+	run_reference(b, b->c->attrs.activation, y);
+	for (int64_t i = 0; i < outputs(b); i++)
+		sum += (double)y[i] * w[i];
+	return sum;
+}
+
+/* d objective / d value by differences at 1 and 2 steps to both sides. */
+static double difference(const struct bench *b, const float *w, float *y, float *value)
+{
+	static const double weight[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
+	static const float steps[] = {-2, -1, 1, 2};
+	float at = *value;
+	double sum = 0;
+
+	/* values of few bits move by the step exactly */
+	float rounded = rintf(at * 4096) / 4096;
+	for (int i = 0; i < 4; i++) {
+		*value = rounded + steps[i] * STEP;
+		sum += weight[i] * objective(b, w, y);
+	}
+	*value = at;
+	return sum / STEP;
+}
+
+static void differences_check(struct bench *b, const char *what, const float *w, float *value, const float *gradient,
+			      int64_t count)
+{
+	double expected[DIFFERENCES];
+	float actual[DIFFERENCES];
+	float *y = floats_create(b, outputs(b));
+	int64_t stride = count / DIFFERENCES + 1, n = 0;
+
+	for (int64_t i = 0; i < count; i += stride, n++) {
+		expected[n] = difference(b, w, y, &value[i]);
+		actual[n] = gradient[i];
+	}
+	compare(what, actual, expected, n, DIFFERENCE);
+}
+
+/* What dparam of a moving statistic receives: N times the mean or unbiased variance of x over all but
+ * the channels. */
+static void statistic_check(const struct bench *b, int param, const float *gradient)
+{
+	const struct thaw_shape *s = &b->x[0].shape;
+	int64_t channels = s->dim[s->rank - 1], rows = thaw_shape_count(s) / channels;
+
+	for (int64_t c = 0; c < channels; c++) {
+		double mean = 0, variance = 0;
+		for (int64_t r = 0; r < rows; r++)
+			mean += b->x[0].data[r * channels + c] / (double)rows;
+		for (int64_t r = 0; r < rows; r++)
+			variance += pow(b->x[0].data[r * channels + c] - mean, 2);
+		double expected =
+			(double)s->dim[0] * (is_variance(b->op, param) ? variance / (double)(rows - 1) : mean);
+		compare("statistic", &gradient[c], &expected, 1, FORWARD);
+	}
+}
+
+/* The parts of a case's test. Each has its own bench. */
+
+static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
+{
+	struct bench b;
+
+	bench_create(&b, op, c, training);
+	float *expected = floats_create(&b, outputs(&b));
+	run_reference(&b, c->attrs.activation, expected);
+	run_forward(&b);
+	compare_floats("forward", b.call.y.data, expected, outputs(&b), FORWARD);
+
+	float *first = floats_create(&b, outputs(&b));
+	memcpy(first, b.call.y.data, (size_t)outputs(&b) * sizeof(float));
+	run_forward(&b);
+	assert_memory_equal(first, b.call.y.data, (size_t)outputs(&b) * sizeof(float));
+	bench_destroy(&b);
+}
+
+/* A smaller batch works in the space of the site and writes its own images only. */
+static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
+{
+	struct bench b;
+
+	bench_create(&b, op, c, true);
+	int64_t full = outputs(&b);
+	batch_set(&b, n);
+	float *expected = floats_create(&b, outputs(&b));
+	run_reference(&b, c->attrs.activation, expected);
+	run_forward(&b);
+	compare_floats("forward of a smaller batch", b.call.y.data, expected, outputs(&b), FORWARD);
+	untouched_check("y", b.call.y.data + outputs(&b), b.call.y.data + full);
+
+	for (int i = 0; i < c->params; i++)
+		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+	float *w = objective_create(&b);
+	run_backward(&b, w);
+	for (int i = 0; i < c->inputs; i++)
+		untouched_check("dx", b.dx[i] + thaw_shape_count(&b.x[i].shape), b.dx[i] + thaw_shape_count(&c->x[i]));
+	for (int i = 0; i < c->params && n > 0; i++)
+		if (!is_statistic(op, i))
+			differences_check(&b, op->param_names[i], w, b.param[i].data, b.dparam[i],
+					  thaw_shape_count(&c->param[i]));
+	for (int i = 0; i < c->params && n == 0; i++)
+		for (int64_t k = 0; k < thaw_shape_count(&c->param[i]); k++)
+			assert_true(b.dparam[i][k] == 0);
+	bench_destroy(&b);
+}
+
+static void backward_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct bench b;
+	char what[64];
+
+	bench_create(&b, op, c, true);
+	float *w = objective_create(&b);
+	for (int i = 0; i < c->params; i++) {
+		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+		if (is_statistic(op, i) && !c->attrs.batch_statistics)
+			b.dparam[i] = NULL;
+	}
+	run_forward(&b);
+	run_backward(&b, w);
+	for (int i = 0; i < c->inputs; i++) {
+		snprintf(what, sizeof(what), "gradient of input %d", i);
+		differences_check(&b, what, w, b.x[i].data, b.dx[i], thaw_shape_count(&c->x[i]));
+	}
+	for (int i = 0; i < c->params; i++) {
+		snprintf(what, sizeof(what), "gradient of %s", op->param_names[i]);
+		if (!is_statistic(op, i))
+			differences_check(&b, what, w, b.param[i].data, b.dparam[i], thaw_shape_count(&c->param[i]));
+		else if (b.dparam[i])
+			statistic_check(&b, i, b.dparam[i]);
+	}
+	bench_destroy(&b);
+}
+
+/* Each gradient asked for alone, on top of random values where it is to be added, is the one that
+ * comes with all the others. */
+static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct bench b;
+	float *all[MAX_INPUTS + THAW_MAX_PARAMS];
+
+	bench_create(&b, op, c, true);
+	float *w = objective_create(&b);
+	for (int i = 0; i < c->params; i++)
+		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+	run_forward(&b);
+	run_backward(&b, w);
+	for (int i = 0; i < c->inputs; i++)
+		all[i] = b.dx[i];
+	for (int i = 0; i < c->params; i++)
+		all[c->inputs + i] = b.dparam[i];
+	for (int k = 0; k < c->inputs + c->params; k++) {
+		bool input = k < c->inputs;
+		int64_t count = thaw_shape_count(input ? &c->x[k] : &c->param[k - c->inputs]);
+		float *sum = floats_create(&b, count), *expected = floats_create(&b, count);
+
+		memset(b.dx, 0, sizeof(b.dx));
+		memset(b.dparam, 0, sizeof(b.dparam));
+		*(input ? &b.dx[k] : &b.dparam[k - c->inputs]) = sum;
+		b.dx_add[k % MAX_INPUTS] = input;
+		fill(&b, sum, count, -1, 1);
+		for (int64_t i = 0; i < count; i++)
+			expected[i] = sum[i] + all[k][i];
+		run_backward(&b, w);
+		compare_floats(input ? "dx added" : "dparam added", sum, expected, count, SAME);
+	}
+	bench_destroy(&b);
+}
+
+static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
+{
+	struct bench b;
+
+	bench_create(&b, op, c, training);
+	size_t bytes = (size_t)outputs(&b) * sizeof(float);
+	float *x0 = b.x[0].data;
+	float *x0_copy = floats_create(&b, outputs(&b)), *y = b.call.y.data, *w = objective_create(&b);
+
+	memcpy(x0_copy, x0, bytes);
+	run_forward(&b);
+	b.call.y.data = x0;
+	run_forward(&b);
+	assert_memory_equal(x0, y, bytes);
+	if (training) {
+		for (int i = 0; i < c->params; i++)
+			memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+		b.x[0].data = x0_copy;
+		run_backward(&b, w);
+		float *dx0 = b.dx[0];
+		struct thaw_call call = b.call;
+		b.dx[0] = floats_create(&b, outputs(&b));
+		memcpy(b.dx[0], w, bytes);
+		call.dy = b.dx[0];
+		call.dx = b.dx;
+		call.dx_add = b.dx_add;
+		call.dparam = b.dparam;
+		call.scratch = buffer_create(&b, b.space.scratch_backward);
+		op->backward(&call);
+		assert_memory_equal(b.dx[0], dx0, bytes);
+	}
+	bench_destroy(&b);
+}
+
+/* The shape depends on the batch in its first dimension only. */
+static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct thaw_shape x[MAX_INPUTS], y, smaller;
+	struct thaw_site site = {
+		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
+
+	if (op->infer(&site, &y) != THAW_OK)
+		fail_msg("infer: %s", thaw_error_message());
+	assert_int_equal(thaw_shape_check(&y, "y"), THAW_OK);
+	assert_int_equal(y.dim[0], c->x[0].dim[0]);
+	assert_true(thaw_shape_count(&y) > 0);
+	memcpy(x, c->x, sizeof(x));
+	for (int i = 0; i < c->inputs; i++)
+		x[i].dim[0] = 1;
+	site.x = x;
+	assert_int_equal(op->infer(&site, &smaller), THAW_OK);
+	y.dim[0] = 1;
+	assert_true(thaw_shape_equal(&y, &smaller));
+	site.y = y;
+	if (op->flops)
+		assert_true(op->flops(&site) >= 0);
+}
+
+struct op_test {
+	const struct thaw_op *op;
+	const struct thaw_op_case *c;
+	char name[128];
+};
+
+static void case_test(void **state)
+{
+	const struct op_test *t = *state;
+	const struct thaw_op_case *c = t->c;
+
+	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
+	infer_check(t->op, c);
+	forward_check(t->op, c, false);
+	forward_check(t->op, c, true);
+	backward_check(t->op, c);
+	adding_check(t->op, c);
+	if (c->x[0].dim[0] > 1)
+		smaller_check(t->op, c, c->x[0].dim[0] - 1);
+	smaller_check(t->op, c, 0);
+	if (t->op->in_place) {
+		in_place_check(t->op, c, false);
+		in_place_check(t->op, c, true);
+	}
+}
+
+static void registry_test(void **state)
+{
+	(void)state;
+	for (int i = 0; thaw_ops[i]; i++) {
+		const struct thaw_op *op = thaw_ops[i];
+
+		assert_ptr_equal(thaw_op_find(op->name), op);
+		assert_true(op->case_count > 0);
+		assert_non_null(op->infer);
+		assert_non_null(op->forward);
+		assert_non_null(op->backward);
+		assert_non_null(op->reference);
+	}
+	assert_null(thaw_op_find("no such operator"));
+}
+
+int main(int argc, char **argv)
+{
+	static struct op_test tests[MAX_TESTS];
+	static struct CMUnitTest run[MAX_TESTS];
+	size_t count = 0;
+
+	setenv("OPENBLAS_NUM_THREADS", "1", 0);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	run[count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
+	for (int i = 0; thaw_ops[i]; i++)
+		for (int k = 0; k < thaw_ops[i]->case_count; k++, count++) {
+			struct op_test *t = &tests[count];
+
+			if (count >= MAX_TESTS)
+				return 1;
+			t->op = thaw_ops[i];
+			t->c = &t->op->cases[k];
+			snprintf(t->name, sizeof(t->name), "%s: %s", t->op->name, t->c->name);
+			run[count] = (struct CMUnitTest){t->name, case_test, NULL, NULL, t};
+		}
+	return _cmocka_run_group_tests("ops", run, count, NULL, NULL);
+}
