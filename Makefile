@@ -76,6 +76,10 @@ $(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
 	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
+$(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- Packages -------------------------------------------------------------------------------------
