@@ -42,7 +42,12 @@ struct thaw_comm {
 struct thaw_comm thaw_comm_alone(void);
 
 /* Makes a failure on any rank the failure of all: returns the largest status over the ranks, and
- * on every rank records the message of the lowest rank that had it. Collective. */
+ * on every rank records the message of the lowest rank that had it, with that rank's name in front
+ * ("rank 3: ...") unless all ranks failed. Collective. */
 thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status);
+
+/* THAW_CONFIG on every rank unless all ranks give the same text: "WHAT differs: rank 0 has "...", rank 3
+ * has "...": REMEDY", naming the lowest rank that differs. Collective. */
+thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char *what, const char *remedy);
 
 #endif

@@ -24,13 +24,16 @@ int64_t thaw_lane_sample(int64_t k, int lanes, int lane);
 void thaw_lane_order(int64_t samples, int lanes, int lane, uint64_t seed, uint64_t epoch, int64_t *order);
 
 /* A sum over lanes of vectors of n floats. Use: for each lane of this rank in rising order,
- * fill thaw_sum_next's vector and call thaw_sum_push; then thaw_sum_reduce. Holds at most
- * log2(L) + 2 vectors, not one per lane. */
+ * fill thaw_sum_next's vector and call thaw_sum_push; then thaw_sum_reduce. For the m lanes of a rank
+ * it holds 1 + log2(m) vectors where m and its first lane are powers of two (one where m is 1), and never more
+ * than 2 * log2(m) + 2; the exchange takes about one more (one share of n of each subtree of each rank). */
 struct thaw_sum;
 
+/* THAW_CONFIG when there are more ranks than lanes. */
 thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, int64_t n);
 void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
-/* The zeroed vector that the next lane of this rank adds into; NULL with a message without memory. */
+/* The zeroed vector that the next lane of this rank adds into; NULL with a message (no memory, or more
+ * calls than lanes). */
 float *thaw_sum_next(struct thaw_sum *sum);
 void thaw_sum_push(struct thaw_sum *sum);
 /* Collective. The sum over all lanes, the same bits on every rank, valid until the next thaw_sum_next. The

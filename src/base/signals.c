@@ -1,7 +1,7 @@
 /* Signals that ask the program to stop.
  *
- * A handler may touch nothing but a volatile sig_atomic_t, and has no argument of its own: hence the one
- * variable of this file, which belongs to the process as signals do.
+ * A handler may touch nothing but a volatile sig_atomic_t, and has no argument of its own: hence the
+ * variables of this file, which belong to the process as signals do.
  *
  * What reaches a rank under Open MPI's mpirun is told at the top of mpi/comm.c. */
 #include "thaw/signals.h"
@@ -20,16 +20,19 @@ static const struct {
 #define STOP_SIGNALS ((int)(sizeof(stop_signals) / sizeof(stop_signals[0])))
 
 static volatile sig_atomic_t stop_signal; /* the first that came, 0: none */
+static volatile sig_atomic_t interrupted; /* SIGINT was among them */
 
 static void note(int number)
 {
-	if (number == SIGINT && stop_signal == SIGINT) {
+	if (number == SIGINT && interrupted) {
 		/* The default action, so that whoever waits for this process sees why it ended. The signal
 		 * is blocked while its handler runs, and is delivered on the way out. */
 		signal(SIGINT, SIG_DFL);
 		raise(SIGINT);
 		return;
 	}
+	if (number == SIGINT)
+		interrupted = 1;
 	if (!stop_signal)
 		stop_signal = number;
 }
@@ -39,6 +42,7 @@ thaw_status thaw_signals_install(void)
 	struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
 	sigemptyset(&action.sa_mask);
 	stop_signal = 0;
+	interrupted = 0;
 	for (int i = 0; i < STOP_SIGNALS; i++)
 		if (sigaction(stop_signals[i].number, &action, NULL) != 0)
 			return thaw_fail(THAW_RESOURCE, "cannot catch %s: %s", stop_signals[i].name, strerror(errno));

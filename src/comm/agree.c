@@ -1,0 +1,62 @@
+/* What the ranks of a job have to be of one mind about: that something failed, and that they are alike.
+ *
+ * Each decision is one maximum over the ranks of a number that holds the reason and who has it. Only when
+ * there is something to tell do texts travel. */
+#include <stdio.h>
+#include <string.h>
+
+#include "thaw/comm.h"
+#include "thaw/tensor.h"
+
+#define MESSAGE_SIZE 1024 /* bytes, as error.h says */
+#define QUOTED       200  /* characters of a text that a message shows */
+
+thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status)
+{
+	/* The largest status wins, among equals the lowest rank. The second number says whether some rank
+	 * is well: if none is, the failure is everybody's and a rank's name would only mislead. */
+	int64_t vote[2] = {(int64_t)status << 32 | (comm->size - comm->rank), status == THAW_OK};
+	THAW_TRY(comm->max(comm, vote, 2));
+	thaw_status agreed = (thaw_status)(vote[0] >> 32);
+	if (agreed == THAW_OK)
+		return THAW_OK;
+
+	int teller = comm->size - (int)(vote[0] & INT32_MAX);
+	char message[MESSAGE_SIZE];
+	snprintf(message, sizeof(message), "%s", thaw_error_message());
+	THAW_TRY(comm->broadcast(comm, message, sizeof(message), teller));
+	if (vote[1])
+		return thaw_fail(agreed, "rank %d: %s", teller, message);
+	return thaw_fail(agreed, "%s", message);
+}
+
+/* Gives every rank root's text, in memory from thaw_alloc; *copy may be non-NULL on failure too. */
+static thaw_status share_text(struct thaw_comm *comm, const char *text, int root, char **copy)
+{
+	uint64_t size = strlen(text) + 1;
+	THAW_TRY(comm->broadcast(comm, &size, sizeof(size), root));
+	*copy = thaw_alloc(size, 1);
+	THAW_TRY(thaw_comm_agree(comm, *copy ? THAW_OK : THAW_RESOURCE));
+	if (comm->rank == root)
+		memcpy(*copy, text, size);
+	return comm->broadcast(comm, *copy, size, root);
+}
+
+thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char *what, const char *remedy)
+{
+	char *first = NULL, *other = NULL;
+	thaw_status status;
+	THAW_TRY_OUT(share_text(comm, text, 0, &first));
+	int64_t vote = strcmp(text, first) == 0 ? 0 : comm->size - comm->rank;
+	THAW_TRY_OUT(comm->max(comm, &vote, 1));
+	if (vote == 0)
+		goto out;
+	int rank = comm->size - (int)vote;
+	THAW_TRY_OUT(share_text(comm, text, rank, &other));
+	status = thaw_fail(THAW_CONFIG, "%s differs: rank 0 has \"%.*s\", rank %d has \"%.*s\": %s", what, QUOTED,
+			   first, rank, QUOTED, other, remedy);
+out:
+	thaw_free(first);
+	thaw_free(other);
+	return status;
+}

@@ -1,0 +1,29 @@
+/* Lanes: who carries which, and which samples each holds. All of it is a pure function of the numbers
+ * recorded with the run, so that nothing has to be saved or exchanged. */
+#include "thaw/lanes.h"
+
+#include "thaw/random.h"
+
+int thaw_lanes_first(int lanes, int ranks, int rank)
+{
+	return (int)((int64_t)rank * lanes / ranks);
+}
+
+int64_t thaw_lane_count(int64_t samples, int lanes, int lane)
+{
+	return samples <= lane ? 0 : (samples - lane - 1) / lanes + 1;
+}
+
+int64_t thaw_lane_sample(int64_t k, int lanes, int lane)
+{
+	return k * lanes + lane;
+}
+
+void thaw_lane_order(int64_t samples, int lanes, int lane, uint64_t seed, uint64_t epoch, int64_t *order)
+{
+	int64_t count = thaw_lane_count(samples, lanes, lane);
+	for (int64_t k = 0; k < count; k++)
+		order[k] = thaw_lane_sample(k, lanes, lane);
+	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_ORDER, epoch, (uint64_t)lane);
+	thaw_random_shuffle(&random, order, count);
+}

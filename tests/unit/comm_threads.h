@@ -1,0 +1,172 @@
+/* Ranks as threads: a thaw_comm for tests of what ranks do together, without a launcher. Every collective
+ * publishes this rank's arguments, waits for all, copies from the others, and waits again.
+ *
+ *     static void body(struct thaw_comm *comm, void *argument) { ... }
+ *     ranks_run(4, body, &argument);
+ *
+ * thaw_error_message is per thread, as it is per process elsewhere. cmocka's assertions may only be used on the
+ * main thread: bodies store what they find, and the test looks at it after ranks_run. */
+#ifndef TESTS_UNIT_COMM_THREADS_H
+#define TESTS_UNIT_COMM_THREADS_H
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "thaw/comm.h"
+
+#define RANKS_MAX 64
+
+/* What a rank shows to the others during one collective. */
+struct ranks_offer {
+	const void *data;
+	const int64_t *count, *offset;
+};
+
+struct ranks_world {
+	pthread_barrier_t barrier;
+	struct ranks_offer offer[RANKS_MAX];
+};
+
+struct ranks_thread {
+	struct thaw_comm comm;
+	void (*body)(struct thaw_comm *, void *);
+	void *argument;
+	pthread_t thread;
+};
+
+static inline struct ranks_world *ranks_meet(struct thaw_comm *comm, const void *data, const int64_t *count,
+					     const int64_t *offset)
+{
+	struct ranks_world *world = comm->context;
+	world->offer[comm->rank] = (struct ranks_offer){data, count, offset};
+	pthread_barrier_wait(&world->barrier);
+	return world;
+}
+
+static inline thaw_status ranks_part(struct ranks_world *world)
+{
+	pthread_barrier_wait(&world->barrier);
+	return THAW_OK;
+}
+
+static inline thaw_status ranks_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
+					 const int64_t *offset_send, float *recv, const int64_t *count_recv,
+					 const int64_t *offset_recv)
+{
+	struct ranks_world *world = ranks_meet(comm, send, count_send, offset_send);
+	for (int r = 0; r < comm->size; r++) {
+		struct ranks_offer *o = &world->offer[r];
+		if (o->count[comm->rank] != count_recv[r]) {
+			fprintf(stderr, "all-to-all: rank %d sends what rank %d does not expect\n", r, comm->rank);
+			abort();
+		}
+		if (count_recv[r])
+			memcpy(recv + offset_recv[r], (const float *)o->data + o->offset[comm->rank],
+			       (size_t)count_recv[r] * sizeof(float));
+	}
+	return ranks_part(world);
+}
+
+static inline thaw_status ranks_allgather(struct thaw_comm *comm, float *data, const int64_t *count,
+					  const int64_t *offset)
+{
+	struct ranks_world *world = ranks_meet(comm, data, count, offset);
+	for (int r = 0; r < comm->size; r++)
+		if (r != comm->rank && count[r])
+			memcpy(data + offset[r], (const float *)world->offer[r].data + offset[r],
+			       (size_t)count[r] * sizeof(float));
+	return ranks_part(world);
+}
+
+static inline thaw_status ranks_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
+{
+	struct ranks_world *world = ranks_meet(comm, data, NULL, NULL);
+	if (comm->rank != root)
+		memcpy(data, world->offer[root].data, bytes);
+	return ranks_part(world);
+}
+
+static inline thaw_status ranks_gather(struct thaw_comm *comm, const void *mine, size_t bytes, void *all)
+{
+	struct ranks_world *world = ranks_meet(comm, mine, NULL, NULL);
+	for (int r = 0; comm->rank == 0 && r < comm->size; r++)
+		memcpy((char *)all + (size_t)r * bytes, world->offer[r].data, bytes);
+	return ranks_part(world);
+}
+
+static inline thaw_status ranks_max(struct thaw_comm *comm, int64_t *value, int n)
+{
+	int64_t *mine = malloc((size_t)n * sizeof(*mine));
+	if (!mine)
+		abort();
+	memcpy(mine, value, (size_t)n * sizeof(*mine));
+	struct ranks_world *world = ranks_meet(comm, mine, NULL, NULL);
+	for (int r = 0; r < comm->size; r++)
+		for (int i = 0; i < n; i++) {
+			int64_t other = ((const int64_t *)world->offer[r].data)[i];
+			value[i] = other > value[i] ? other : value[i];
+		}
+	thaw_status status = ranks_part(world);
+	free(mine);
+	return status;
+}
+
+static inline thaw_status ranks_barrier(struct thaw_comm *comm)
+{
+	return ranks_part(ranks_meet(comm, NULL, NULL, NULL));
+}
+
+static inline void ranks_abort(struct thaw_comm *comm, int code)
+{
+	(void)comm;
+	exit(code);
+}
+
+static inline void ranks_close(struct thaw_comm *comm)
+{
+	(void)comm;
+}
+
+static inline void *ranks_start(void *argument)
+{
+	struct ranks_thread *t = argument;
+	t->body(&t->comm, t->argument);
+	return NULL;
+}
+
+/* Runs body on `size` ranks at once and waits for them all. */
+static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *), void *argument)
+{
+	struct ranks_world world;
+	struct ranks_thread threads[RANKS_MAX];
+	if (size > RANKS_MAX || pthread_barrier_init(&world.barrier, NULL, (unsigned)size) != 0)
+		abort();
+	for (int r = 0; r < size; r++) {
+		threads[r] = (struct ranks_thread){
+			.comm = {.rank = r,
+				 .size = size,
+				 .node_rank = r,
+				 .node_size = size,
+				 .context = &world,
+				 .alltoall = ranks_alltoall,
+				 .allgather = ranks_allgather,
+				 .broadcast = ranks_broadcast,
+				 .gather = ranks_gather,
+				 .max = ranks_max,
+				 .barrier = ranks_barrier,
+				 .abort = ranks_abort,
+				 .close = ranks_close},
+			.body = body,
+			.argument = argument,
+		};
+		if (pthread_create(&threads[r].thread, NULL, ranks_start, &threads[r]) != 0)
+			abort();
+	}
+	for (int r = 0; r < size; r++)
+		pthread_join(threads[r].thread, NULL);
+	pthread_barrier_destroy(&world.barrier);
+}
+
+#endif

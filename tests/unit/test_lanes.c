@@ -1,0 +1,225 @@
+/* Lanes and the sum over them: the bits of every rank count against one naive tree. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/comm_threads.h"
+#include "thaw/lanes.h"
+#include "thaw/random.h"
+#include "thaw/tensor.h"
+
+#define LANES_MAX 17
+#define N_MAX     9001 /* more than two blocks of the local sum, no multiple of anything */
+
+/* Lane l's vector: magnitudes from 1e-12 to 1e12, so that every other order of additions shows. */
+static void fill(float *vector, int64_t n, int lane, uint64_t seed)
+{
+	struct thaw_random r = thaw_random_stream(seed, THAW_STREAM_INIT, 0, (uint64_t)lane);
+	for (int64_t i = 0; i < n; i++)
+		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
+}
+
+/* The tree as the header says it: level by level, neighbours, an odd one passes up. */
+static void naive_tree(float *rows, int lanes, int64_t n)
+{
+	for (int alive = lanes; alive > 1; alive = (alive + 1) / 2)
+		for (int i = 0; i < (alive + 1) / 2; i++)
+			for (int64_t k = 0; k < n; k++)
+				rows[i * n + k] = 2 * i + 1 < alive ? rows[2 * i * n + k] + rows[(2 * i + 1) * n + k]
+								    : rows[2 * i * n + k];
+}
+
+struct sum_case {
+	int lanes;
+	int64_t n;
+	const float *expected;
+	int wrong; /* ranks with other bits or a failure */
+};
+
+/* Two sums with one object: what the first leaves behind must not show in the second. */
+static void sum_body(struct thaw_comm *comm, void *argument)
+{
+	struct sum_case *c = argument;
+	struct thaw_sum *sum = NULL;
+	int wrong = thaw_sum_create(&sum, comm, c->lanes, c->n) != THAW_OK;
+	for (int turn = 0; !wrong && turn < 2; turn++) {
+		float *total = NULL;
+		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
+		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
+			float *vector = thaw_sum_next(sum);
+			wrong += (uintptr_t)vector % THAW_ALIGNMENT != 0;
+			fill(vector, c->n, l, turn ? 7 : 8);
+			thaw_sum_push(sum);
+		}
+		wrong += thaw_sum_reduce(sum, &total) != THAW_OK;
+		wrong += turn && memcmp(total, c->expected, (size_t)c->n * sizeof(float)) != 0;
+	}
+	thaw_sum_destroy(sum);
+	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
+}
+
+static void same_bits_for_all_rank_counts(void **state)
+{
+	(void)state;
+	static const int64_t sizes[] = {0, 1, 5, 17, 1000, N_MAX};
+	static float rows[LANES_MAX * N_MAX];
+	for (int lanes = 1; lanes <= LANES_MAX; lanes++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			int64_t n = sizes[s];
+			memset(rows, 0, sizeof(rows));
+			for (int l = 0; l < lanes; l++)
+				fill(rows + l * n, n, l, 7);
+			naive_tree(rows, lanes, n);
+			for (int ranks = 1; ranks <= lanes; ranks++) {
+				struct sum_case c = {.lanes = lanes, .n = n, .expected = rows};
+				ranks_run(ranks, sum_body, &c);
+				if (c.wrong)
+					fail_msg("%d lanes, %d ranks, %lld values: %d ranks are wrong", lanes, ranks,
+						 (long long)n, c.wrong);
+			}
+		}
+}
+
+struct metrics_case {
+	int lanes, wrong;
+	const double *values, *expected; /* (lanes, 3), [3] */
+};
+
+static void metrics_body(struct thaw_comm *comm, void *argument)
+{
+	struct metrics_case *c = argument;
+	double mine[LANES_MAX * 3] = {0}, total[3];
+	int first = thaw_lanes_first(c->lanes, comm->size, comm->rank);
+	int end = thaw_lanes_first(c->lanes, comm->size, comm->rank + 1);
+	memcpy(mine + first * 3, c->values + first * 3, (size_t)(end - first) * 3 * sizeof(double));
+	if (thaw_sum_metrics(comm, c->lanes, 3, mine, total) != THAW_OK ||
+	    memcmp(total, c->expected, sizeof(total)) != 0)
+		__atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
+}
+
+static void metrics_follow_the_same_tree(void **state)
+{
+	(void)state;
+	struct thaw_random r = thaw_random_stream(3, THAW_STREAM_INIT, 0, 0);
+	for (int lanes = 1; lanes <= LANES_MAX; lanes++) {
+		double values[LANES_MAX * 3], tree[LANES_MAX * 3];
+		for (int i = 0; i < lanes * 3; i++)
+			values[i] = tree[i] = pow(10, thaw_random_range(&r, -20, 20)) * thaw_random_normal(&r);
+		for (int alive = lanes; alive > 1; alive = (alive + 1) / 2)
+			for (int i = 0; i < (alive + 1) / 2; i++)
+				for (int k = 0; k < 3; k++)
+					tree[i * 3 + k] =
+						tree[6 * i + k] + (2 * i + 1 < alive ? tree[6 * i + 3 + k] : 0.0);
+		for (int ranks = 1; ranks <= lanes; ranks++) {
+			struct metrics_case c = {.lanes = lanes, .values = values, .expected = tree};
+			ranks_run(ranks, metrics_body, &c);
+			assert_int_equal(c.wrong, 0);
+		}
+	}
+}
+
+static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
+{
+	struct thaw_sum *sum = NULL;
+	if (thaw_sum_create(&sum, comm, 8, 10) == THAW_CONFIG && !sum &&
+	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
+					 "new run with more lanes") == 0)
+		__atomic_fetch_add((int *)argument, 1, __ATOMIC_RELAXED);
+}
+
+static void more_ranks_than_lanes_are_refused(void **state)
+{
+	(void)state;
+	int refused = 0;
+	ranks_run(16, too_many_ranks_body, &refused);
+	assert_int_equal(refused, 16);
+}
+
+static void misuse_is_told(void **state)
+{
+	(void)state;
+	struct thaw_comm alone = thaw_comm_alone();
+	struct thaw_sum *sum = NULL;
+	float *total = NULL;
+	assert_int_equal(thaw_sum_create(&sum, &alone, 2, 4), THAW_OK);
+	assert_non_null(thaw_sum_next(sum));
+	thaw_sum_push(sum);
+	assert_int_equal(thaw_sum_reduce(sum, &total), THAW_SOFTWARE);
+	assert_null(total);
+	assert_non_null(thaw_sum_next(sum));
+	thaw_sum_push(sum);
+	assert_null(thaw_sum_next(sum));
+	assert_int_equal(thaw_sum_reduce(sum, &total), THAW_OK);
+	thaw_sum_destroy(sum);
+	thaw_sum_destroy(NULL);
+}
+
+static void lanes_hold_each_sample_once(void **state)
+{
+	(void)state;
+	for (int lanes = 1; lanes <= LANES_MAX; lanes++)
+		for (int64_t samples = 0; samples < 60; samples++) {
+			int seen[60] = {0};
+			for (int l = 0; l < lanes; l++) {
+				int64_t order[60], count = thaw_lane_count(samples, lanes, l);
+				thaw_lane_order(samples, lanes, l, 1, 2, order);
+				for (int64_t k = 0; k < count; k++) {
+					assert_int_equal(order[k] % lanes, l);
+					assert_in_range(order[k], 0, samples - 1);
+					seen[order[k]]++;
+				}
+			}
+			for (int64_t i = 0; i < samples; i++)
+				assert_int_equal(seen[i], 1);
+		}
+}
+
+static void order_depends_on_seed_epoch_and_lane(void **state)
+{
+	(void)state;
+	int64_t a[100], b[100];
+	thaw_lane_order(800, 8, 3, 1, 0, a);
+	thaw_lane_order(800, 8, 3, 1, 0, b);
+	assert_memory_equal(a, b, sizeof(a));
+	thaw_lane_order(800, 8, 3, 1, 1, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	thaw_lane_order(800, 8, 3, 2, 0, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	thaw_lane_order(800, 8, 4, 1, 0, b);
+	for (int k = 0; k < 100; k++)
+		b[k] -= 1;
+	assert_memory_not_equal(a, b, sizeof(a));
+}
+
+static void ranks_carry_all_lanes_evenly(void **state)
+{
+	(void)state;
+	for (int lanes = 1; lanes <= 40; lanes++)
+		for (int ranks = 1; ranks <= lanes; ranks++) {
+			assert_int_equal(thaw_lanes_first(lanes, ranks, 0), 0);
+			assert_int_equal(thaw_lanes_first(lanes, ranks, ranks), lanes);
+			for (int r = 0; r < ranks; r++) {
+				int count = thaw_lanes_first(lanes, ranks, r + 1) - thaw_lanes_first(lanes, ranks, r);
+				assert_in_range(count, lanes / ranks, (lanes + ranks - 1) / ranks);
+			}
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranks_carry_all_lanes_evenly),
+		cmocka_unit_test(lanes_hold_each_sample_once),
+		cmocka_unit_test(order_depends_on_seed_epoch_and_lane),
+		cmocka_unit_test(same_bits_for_all_rank_counts),
+		cmocka_unit_test(metrics_follow_the_same_tree),
+		cmocka_unit_test(more_ranks_than_lanes_are_refused),
+		cmocka_unit_test(misuse_is_told),
+	};
+	return cmocka_run_group_tests_name("lanes", tests, NULL, NULL);
+}
