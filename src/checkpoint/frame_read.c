@@ -32,7 +32,7 @@ struct reader {
 	ZSTD_DCtx *zstd;
 	unsigned char *block; /* [capacity], of the file */
 	size_t capacity;
-	unsigned char *discard; /* [discard_size], where content goes that is only checked */
+	unsigned char *discard; /* [discard_size] or NULL: where content goes that is only checked */
 	size_t discard_size;
 };
 
@@ -106,7 +106,7 @@ static thaw_status decode(struct reader *r, size_t got, unsigned char *content, 
 	return THAW_OK;
 }
 
-static thaw_status open_reader(struct reader *r)
+static thaw_status open_reader(struct reader *r, bool discard)
 {
 	struct stat st;
 	if ((r->fd = open(r->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(r->fd, &st) != 0)
@@ -115,11 +115,11 @@ static thaw_status open_reader(struct reader *r)
 		return thaw_fail(THAW_DATA, "not a file: %s", r->path);
 	r->file_size = (size_t)st.st_size;
 	r->capacity = ZSTD_DStreamInSize();
-	r->discard_size = ZSTD_DStreamOutSize();
+	r->discard_size = discard ? ZSTD_DStreamOutSize() : 0;
 	r->block = thaw_alloc(r->capacity, 1);
-	r->discard = thaw_alloc(r->discard_size, 1);
+	r->discard = discard ? thaw_alloc(r->discard_size, 1) : NULL;
 	r->zstd = ZSTD_createDCtx();
-	if (!r->block || !r->discard || !r->zstd ||
+	if (!r->block || (discard && !r->discard) || !r->zstd ||
 	    ZSTD_isError(ZSTD_DCtx_setParameter(r->zstd, ZSTD_d_windowLogMax, THAW_FRAME_WINDOW_LOG)))
 		return thaw_fail(THAW_RESOURCE, "out of memory: a decompressor for %s", r->path);
 	return THAW_OK;
@@ -140,7 +140,7 @@ thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path)
 	unsigned char *content = NULL;
 	size_t got = 0, content_size = 0;
 	thaw_status status;
-	THAW_TRY_OUT(open_reader(&r));
+	THAW_TRY_OUT(open_reader(&r, !bytes));
 	THAW_TRY_OUT(fill(&r, &got));
 	THAW_TRY_OUT(check_header(&r, got, &content_size));
 	if (bytes && !(content = thaw_alloc(content_size, 1))) {

@@ -2,6 +2,7 @@
 #include "tests/scratch.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -483,6 +484,9 @@ static void test_deterministic(void **state)
 
 int main(void)
 {
+	/* Thousands of reads: keep their memory instead of giving it back each time. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 28);
+	mallopt(M_TRIM_THRESHOLD, 1 << 28);
 	const struct CMUnitTest tests[] = {
 		in_scratch(test_round_trip),      in_scratch(test_open_format),
 		in_scratch(test_truncation),      in_scratch(test_bit_flips),

@@ -1,0 +1,166 @@
+/* Makes one call of a program fail, or ends the program there, and writes down the calls.
+ *
+ * LD_PRELOADed. Only calls on files under THAW_FAULT_FOLDER count; the THAW_FAULT_AT-th of them (from 1)
+ * meets THAW_FAULT_DO:
+ *     before   the process ends before the call
+ *     half     it ends after half of the bytes of a write, otherwise as `before`
+ *     after    it ends after the call
+ *     NUMBER   the call is not made (close: is) and fails with this errno
+ * Ending is _exit: nothing is flushed or cleaned up, as if the process was killed. THAW_FAULT_LOG receives
+ * a line for each call: its name and the paths.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define EXIT_CODE 99
+
+static atomic_int calls;
+
+#define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static bool counts(const char *path)
+{
+	const char *folder = getenv("THAW_FAULT_FOLDER");
+	return folder && strncmp(path, folder, strlen(folder)) == 0;
+}
+
+static bool counts_fd(int fd, char path[PATH_MAX])
+{
+	char link[64];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t length = readlink(link, path, PATH_MAX - 1);
+	if (length < 0)
+		return false;
+	path[length] = '\0';
+	return counts(path);
+}
+
+static void record(const char *call, const char *path, const char *to)
+{
+	const char *log = getenv("THAW_FAULT_LOG");
+	int fd = log ? REAL(open)(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
+	if (fd < 0)
+		return;
+	dprintf(fd, to ? "%s %s %s\n" : "%s %s\n", call, path, to);
+	syscall(SYS_close, fd);
+}
+
+/* What is to happen at this call: THAW_FAULT_DO, or "" for nothing. Ends the process if it is `before`. */
+static const char *enter(const char *call, const char *path, const char *to)
+{
+	record(call, path, to);
+	const char *at = getenv("THAW_FAULT_AT"), *what = getenv("THAW_FAULT_DO");
+	if (atomic_fetch_add(&calls, 1) + 1 != (at ? atoi(at) : 0) || !what)
+		return "";
+	if (strcmp(what, "before") == 0 || (strcmp(what, "half") == 0 && strcmp(call, "write") != 0))
+		_exit(EXIT_CODE);
+	return what;
+}
+
+/* Whether the call is to fail; sets errno. */
+static bool fails(const char *what)
+{
+	int number = atoi(what);
+	if (number > 0)
+		errno = number;
+	return number > 0;
+}
+
+static void leave(const char *what)
+{
+	if (strcmp(what, "after") == 0)
+		_exit(EXIT_CODE);
+}
+
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	if (flags & O_CREAT) {
+		va_list args;
+		va_start(args, flags);
+		mode = va_arg(args, mode_t);
+		va_end(args);
+	}
+	if (!counts(path))
+		return REAL(open)(path, flags, mode);
+	const char *what = enter("open", path, NULL);
+	if (fails(what))
+		return -1;
+	int fd = REAL(open)(path, flags, mode);
+	leave(what);
+	return fd;
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+	char path[PATH_MAX];
+	if (!counts_fd(fd, path))
+		return REAL(write)(fd, bytes, size);
+	const char *what = enter("write", path, NULL);
+	if (fails(what))
+		return -1;
+	bool half = strcmp(what, "half") == 0;
+	ssize_t written = REAL(write)(fd, bytes, half ? size / 2 : size);
+	if (half)
+		_exit(EXIT_CODE);
+	leave(what);
+	return written;
+}
+
+int fsync(int fd)
+{
+	char path[PATH_MAX];
+	if (!counts_fd(fd, path))
+		return REAL(fsync)(fd);
+	const char *what = enter("fsync", path, NULL);
+	if (fails(what))
+		return -1;
+	int result = REAL(fsync)(fd);
+	leave(what);
+	return result;
+}
+
+int close(int fd)
+{
+	char path[PATH_MAX];
+	if (!counts_fd(fd, path))
+		return REAL(close)(fd);
+	const char *what = enter("close", path, NULL);
+	int result = REAL(close)(fd);
+	leave(what);
+	return fails(what) ? -1 : result;
+}
+
+int rename(const char *from, const char *to)
+{
+	if (!counts(from))
+		return REAL(rename)(from, to);
+	const char *what = enter("rename", from, to);
+	if (fails(what))
+		return -1;
+	int result = REAL(rename)(from, to);
+	leave(what);
+	return result;
+}
+
+int unlink(const char *path)
+{
+	if (!counts(path))
+		return REAL(unlink)(path);
+	const char *what = enter("unlink", path, NULL);
+	if (fails(what))
+		return -1;
+	int result = REAL(unlink)(path);
+	leave(what);
+	return result;
+}
