@@ -17,6 +17,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weight files are litt
 /* Asked in this order. */
 static const struct thaw_weights_format *const formats[] = {
 	&thaw_format_safetensors,
+	&thaw_format_pth_zip,
+	&thaw_format_pth_stream,
 };
 
 static bool begins_with(const unsigned char *bytes, size_t size, const char *prefix)

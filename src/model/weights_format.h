@@ -16,6 +16,8 @@ struct thaw_weights_format {
 };
 
 extern const struct thaw_weights_format thaw_format_safetensors;
+extern const struct thaw_weights_format thaw_format_pth_zip;
+extern const struct thaw_weights_format thaw_format_pth_stream;
 
 /* A copy of text[size] from thaw_alloc, fit to be a tensor's name and to stand in a message: not empty,
  * valid UTF-8, no control characters. NULL with the status in *status and a message that names `file`. */

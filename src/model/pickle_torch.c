@@ -1,0 +1,198 @@
+/* What a pickle may name: the classes and functions that make up a state dict, and nothing else.
+ *
+ * Each entry says what becomes of a call. None does more than fill a struct from checked arguments.
+ */
+#include <string.h>
+
+#include "src/model/pickle.h"
+
+static thaw_status damaged(const struct thaw_pickle *p, const char *what)
+{
+	return thaw_fail(THAW_DATA, "damaged pickle: %s: %s", p->file, what);
+}
+
+/* OrderedDict() or, from Python 2, OrderedDict([[key, value], ...]). */
+static thaw_status call_ordered_dict(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				     const struct thaw_pickle_value **result)
+{
+	if (arguments->count > 1 || (arguments->count == 1 && arguments->items[0]->kind != THAW_PICKLE_LIST))
+		return damaged(p, "an OrderedDict of more than one list");
+	struct thaw_pickle_value *dict = thaw_pickle_new(p, THAW_PICKLE_DICT);
+	if (!dict)
+		return p->failed;
+	const struct thaw_pickle_list *pairs = arguments->count == 1 ? arguments->items[0]->list : arguments;
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct thaw_pickle_value *pair = pairs->items[i];
+		if ((pair->kind != THAW_PICKLE_LIST && pair->kind != THAW_PICKLE_TUPLE) || pair->list->count != 2)
+			return damaged(p, "an OrderedDict of what are no pairs");
+		THAW_TRY(thaw_pickle_append(p, dict->list, pair->list->items[0]));
+		THAW_TRY(thaw_pickle_append(p, dict->list, pair->list->items[1]));
+	}
+	*result = dict;
+	return THAW_OK;
+}
+
+/* Writes the n whole numbers of a tuple or list to to[THAW_MAX_RANK]. */
+static thaw_status read_sizes(const struct thaw_pickle *p, const struct thaw_pickle_value *v, int64_t *to, int *n)
+{
+	if (v->kind != THAW_PICKLE_TUPLE && v->kind != THAW_PICKLE_LIST)
+		return damaged(p, "a tensor's shape is no tuple");
+	if (v->list->count > THAW_MAX_RANK)
+		return damaged(p, "a tensor has too many dimensions");
+	*n = (int)v->list->count;
+	for (int i = 0; i < *n; i++) {
+		if (v->list->items[i]->kind != THAW_PICKLE_INT || v->list->items[i]->integer < 0)
+			return damaged(p, "a tensor's shape or stride is no whole number");
+		to[i] = v->list->items[i]->integer;
+	}
+	return THAW_OK;
+}
+
+/* THAW_DATA unless all elements lie in the storage. The count is bounded too, since strides of 0 would
+ * let one stored number become any amount of memory. */
+static thaw_status check_extent(const struct thaw_pickle *p, const struct thaw_pickle_tensor *t)
+{
+	THAW_TRY(thaw_shape_check(&t->shape, p->file));
+	int64_t count = thaw_shape_count(&t->shape), last = t->offset;
+	bool overflow = false;
+	for (int i = 0; i < t->shape.rank && count > 0; i++) {
+		int64_t reach;
+		overflow |= __builtin_mul_overflow(t->shape.dim[i] - 1, t->stride[i], &reach);
+		overflow |= __builtin_add_overflow(last, reach, &last);
+	}
+	if (overflow || t->offset > t->storage->count || count > t->storage->count ||
+	    (count > 0 && last >= t->storage->count))
+		return damaged(p, "a tensor is larger than its storage");
+	return THAW_OK;
+}
+
+/* _rebuild_tensor(storage, offset, size, stride), and v2 with requires_grad, hooks and perhaps metadata. */
+static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				       const struct thaw_pickle_value **result)
+{
+	const struct thaw_pickle_value **a = arguments->items;
+	if (arguments->count < 4 || arguments->count > 7 || a[0]->kind != THAW_PICKLE_STORAGE ||
+	    a[1]->kind != THAW_PICKLE_INT || a[1]->integer < 0)
+		return damaged(p, "a tensor is not built from a storage and its extent");
+	struct thaw_pickle_value *v = thaw_pickle_new(p, THAW_PICKLE_TENSOR);
+	struct thaw_pickle_tensor *t = v ? thaw_pickle_alloc(p, 1, sizeof(*t)) : NULL;
+	if (!t)
+		return p->failed;
+	t->storage = a[0]->storage;
+	t->offset = a[1]->integer;
+	int strides = 0;
+	THAW_TRY(read_sizes(p, a[2], t->shape.dim, &t->shape.rank));
+	THAW_TRY(read_sizes(p, a[3], t->stride, &strides));
+	if (strides != t->shape.rank)
+		return damaged(p, "a tensor's shape and strides differ in length");
+	THAW_TRY(check_extent(p, t));
+	v->tensor = t;
+	*result = v;
+	return THAW_OK;
+}
+
+/* Parameter(tensor, ...) in its several spellings: the tensor. */
+static thaw_status call_parameter(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				  const struct thaw_pickle_value **result)
+{
+	if (arguments->count < 1 || arguments->count > 4 || arguments->items[0]->kind != THAW_PICKLE_TENSOR)
+		return damaged(p, "a parameter is not made of a tensor");
+	*result = arguments->items[0];
+	return THAW_OK;
+}
+
+/* torch.Size((2, 3)): the tuple. */
+static thaw_status call_size(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+			     const struct thaw_pickle_value **result)
+{
+	if (arguments->count != 1 || arguments->items[0]->kind != THAW_PICKLE_TUPLE)
+		return damaged(p, "a size is not made of a tuple");
+	*result = arguments->items[0];
+	return THAW_OK;
+}
+
+/* Something that a training checkpoint may hold beside its weights, and that nobody asks about. */
+static thaw_status call_ignored(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				const struct thaw_pickle_value **result)
+{
+	(void)arguments;
+	*result = thaw_pickle_new(p, THAW_PICKLE_NONE);
+	return *result ? THAW_OK : p->failed;
+}
+
+static const struct thaw_pickle_global globals[] = {
+	{.module = "collections", .name = "OrderedDict", .call = call_ordered_dict},
+	{.module = "torch._utils", .name = "_rebuild_tensor", .call = call_rebuild_tensor},
+	{.module = "torch._utils", .name = "_rebuild_tensor_v2", .call = call_rebuild_tensor},
+	{.module = "torch._utils", .name = "_rebuild_parameter", .call = call_parameter},
+	{.module = "torch._utils", .name = "_rebuild_parameter_with_state", .call = call_parameter},
+	{.module = "torch.nn.parameter", .name = "Parameter", .call = call_parameter},
+	{.module = "torch", .name = "Size", .call = call_size},
+	{.module = "torch", .name = "device", .call = call_ignored},
+	{.module = "torch", .name = "FloatStorage", .dtype = THAW_F32},
+	{.module = "torch", .name = "HalfStorage", .dtype = THAW_F16},
+	{.module = "torch", .name = "BFloat16Storage", .dtype = THAW_BF16},
+	{.module = "torch", .name = "DoubleStorage", .dtype = THAW_F64},
+	{.module = "torch", .name = "CharStorage", .dtype = THAW_I8},
+	{.module = "torch", .name = "ByteStorage", .dtype = THAW_U8},
+	{.module = "torch", .name = "ShortStorage", .dtype = THAW_I16},
+	{.module = "torch", .name = "IntStorage", .dtype = THAW_I32},
+	{.module = "torch", .name = "LongStorage", .dtype = THAW_I64},
+	{.module = "torch", .name = "BoolStorage", .dtype = THAW_BOOL},
+	{.module = "torch.storage", .name = "UntypedStorage", .dtype = THAW_U8},
+};
+
+static bool text_equal(struct thaw_pickle_text text, const char *with)
+{
+	return text.size == strlen(with) && memcmp(text.bytes, with, text.size) == 0;
+}
+
+const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text module, struct thaw_pickle_text name)
+{
+	for (size_t i = 0; i < sizeof(globals) / sizeof(*globals); i++)
+		if (text_equal(module, globals[i].module) && text_equal(name, globals[i].name))
+			return &globals[i];
+	return NULL;
+}
+
+static thaw_status remember(struct thaw_pickle *p, const struct thaw_pickle_storage *storage)
+{
+	if (p->storage_count == p->storage_room) {
+		size_t room = p->storage_room > 0 ? 2 * p->storage_room : 64;
+		const struct thaw_pickle_storage **larger = thaw_pickle_alloc(p, room, sizeof(*larger));
+		if (!larger)
+			return p->failed;
+		for (size_t i = 0; i < p->storage_count; i++)
+			larger[i] = p->storages[i];
+		p->storages = larger;
+		p->storage_room = room;
+	}
+	p->storages[p->storage_count++] = storage;
+	return THAW_OK;
+}
+
+/* ('storage', torch.FloatStorage, key, 'cpu', count), in the stream form with a None for "no view". */
+thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
+				     const struct thaw_pickle_value **result)
+{
+	if (id->kind != THAW_PICKLE_TUPLE || id->list->count < 5 || id->list->count > 6)
+		return damaged(p, "a storage is not described by five values");
+	const struct thaw_pickle_value **part = id->list->items;
+	if (!thaw_pickle_text_is(part[0], "storage") || part[1]->kind != THAW_PICKLE_GLOBAL || part[1]->global->call ||
+	    part[2]->kind != THAW_PICKLE_TEXT || part[3]->kind != THAW_PICKLE_TEXT ||
+	    part[4]->kind != THAW_PICKLE_INT || part[4]->integer < 0)
+		return damaged(p, "a storage is not described by type, key, place and size");
+	if (id->list->count == 6 && part[5]->kind != THAW_PICKLE_NONE)
+		return thaw_fail(THAW_DATA,
+				 "refused: %s: it holds views of storages: save it again with a current torch",
+				 p->file);
+	struct thaw_pickle_value *v = thaw_pickle_new(p, THAW_PICKLE_STORAGE);
+	struct thaw_pickle_storage *storage = v ? thaw_pickle_alloc(p, 1, sizeof(*storage)) : NULL;
+	if (!storage)
+		return p->failed;
+	*storage = (struct thaw_pickle_storage){part[2]->text, part[1]->global->dtype, part[4]->integer};
+	THAW_TRY(remember(p, storage));
+	v->storage = storage;
+	*result = v;
+	return THAW_OK;
+}
