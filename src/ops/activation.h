@@ -9,21 +9,22 @@
 
 #include <math.h>
 
+#include "src/ops/kernels/multiversion.h"
 #include "thaw/ops.h"
 
 /* The interval; infinite where there is no bound. */
-static inline float thaw_activation_low(enum thaw_activation kind)
+THAW_INLINE float thaw_activation_low(enum thaw_activation kind)
 {
 	return kind == THAW_ACT_NONE ? -INFINITY : 0.0f;
 }
 
-static inline float thaw_activation_high(enum thaw_activation kind)
+THAW_INLINE float thaw_activation_high(enum thaw_activation kind)
 {
 	return kind == THAW_ACT_RELU6 ? 6.0f : INFINITY;
 }
 
 /* The activation of v. NaN stays NaN: a diverging run must show, not turn into zeros. */
-static inline float thaw_activate(float v, enum thaw_activation kind)
+THAW_INLINE float thaw_activate(float v, enum thaw_activation kind)
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
 	float raised = v < low ? low : v;
@@ -32,7 +33,7 @@ static inline float thaw_activate(float v, enum thaw_activation kind)
 }
 
 /* The gradient dy behind an activation whose result was y. */
-static inline float thaw_activate_mask(float dy, float y, enum thaw_activation kind)
+THAW_INLINE float thaw_activate_mask(float dy, float y, enum thaw_activation kind)
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
 

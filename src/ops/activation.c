@@ -1,0 +1,67 @@
+/* Activation: y = relu(x) or relu6(x), of any shape. Reads attrs.activation.
+ *
+ * Backward looks at y, so that the node can work in place; passes fuse it into the operator before. */
+#include "src/ops/activation.h"
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	int kind = (int)site->attrs->activation;
+
+	if (kind < 0 || kind >= THAW_ACTIVATIONS)
+		return thaw_fail(THAW_CONFIG, "unknown activation %d: activation: use relu or relu6", kind);
+	*y = site->x[0];
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	thaw_kernel_activate(call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape), call->attrs->activation);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	if (call->dx[0])
+		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, call->y.data,
+					  thaw_shape_count(&call->y.shape), call->attrs->activation);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+
+	for (int64_t i = 0; i < count; i++) {
+		double v = call->x[0].data[i];
+
+		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+			v = 0;
+		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+			v = 6;
+		call->y.data[i] = (float)v;
+	}
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "relu", .attrs = {.activation = THAW_ACT_RELU}, .inputs = 1, .x = {{4, {3, 5, 7, 19}}}},
+	{.name = "relu6", .attrs = {.activation = THAW_ACT_RELU6}, .inputs = 1, .x = {{4, {2, 9, 4, 33}}}},
+	{.name = "relu of one channel", .attrs = {.activation = THAW_ACT_RELU}, .inputs = 1, .x = {{4, {1, 3, 3, 1}}}},
+	{.name = "relu of features", .attrs = {.activation = THAW_ACT_RELU}, .inputs = 1, .x = {{2, {3, 17}}}},
+	{.name = "identity", .inputs = 1, .x = {{2, {2, 5}}}},
+};
+
+const struct thaw_op thaw_op_activation = {
+	.name = "activation",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.backward_reads = THAW_READS_Y,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,84 @@
+/* Residual add: y = activation of x[0] + x[1], two tensors of one shape. Reads attrs.activation. */
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+/* Elements that are sent to both inputs before going on: dy and y are then read from memory once. */
+#define BLOCK 4096
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	if (!thaw_shape_equal(&site->x[0], &site->x[1])) {
+		char a[96], b[96];
+
+		return thaw_fail(THAW_CONFIG, "cannot add %s and %s: add: inputs must have one shape",
+				 thaw_shape_text(&site->x[0], a, sizeof(a)),
+				 thaw_shape_text(&site->x[1], b, sizeof(b)));
+	}
+	*y = site->x[0];
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	thaw_kernel_add(call->y.data, call->x[0].data, call->x[1].data, thaw_shape_count(&call->y.shape),
+			call->attrs->activation);
+}
+
+/* In place dx[0] is dy: it is masked when dx[1] comes to read it, and masking twice changes nothing. */
+static void backward(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+
+	for (int64_t at = 0; at < count; at += BLOCK) {
+		int64_t size = count - at < BLOCK ? count - at : BLOCK;
+
+		for (int i = 0; i < 2; i++)
+			if (call->dx[i])
+				thaw_kernel_pass_gradient(call->dx[i] + at, call->dx_add[i], call->dy + at,
+							  call->y.data ? call->y.data + at : NULL, size,
+							  call->attrs->activation);
+	}
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+
+	for (int64_t i = 0; i < count; i++) {
+		double v = (double)call->x[0].data[i] + call->x[1].data[i];
+
+		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+			v = 0;
+		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+			v = 6;
+		call->y.data[i] = (float)v;
+	}
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "plain", .inputs = 2, .x = {{4, {3, 5, 3, 19}}, {4, {3, 5, 3, 19}}}},
+	{.name = "relu",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 2,
+	 .x = {{4, {2, 7, 7, 64}}, {4, {2, 7, 7, 64}}}},
+	{.name = "relu6 of one channel",
+	 .attrs = {.activation = THAW_ACT_RELU6},
+	 .inputs = 2,
+	 .x = {{4, {1, 3, 5, 1}}, {4, {1, 3, 5, 1}}}},
+	{.name = "features", .inputs = 2, .x = {{2, {4, 11}}, {2, {4, 11}}}},
+};
+
+const struct thaw_op thaw_op_add = {
+	.name = "add",
+	.min_inputs = 2,
+	.max_inputs = 2,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.backward_reads = THAW_READS_Y,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,184 @@
+/* Average pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, pad, same, ceil_mode, pad_counts;
+ * adaptive with kernel 0 and an output size, global with neither (see window.h). */
+#include <string.h>
+
+#include "src/ops/kernels/multiversion.h"
+#include "src/ops/registry.h"
+#include "src/ops/window.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	struct thaw_windows axis[2];
+
+	THAW_TRY(thaw_windows_set(axis, site->attrs, &site->x[0], "average_pool"));
+	*y = thaw_shape_of(site->x[0].dim[0], axis[0].out, axis[1].out, site->x[0].dim[3]);
+	return THAW_OK;
+}
+
+/* 1 / how many pixels a window averages. */
+THAW_INLINE float share_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
+{
+	int64_t pixels = pad_counts ? down.full * across.full : (down.end - down.begin) * (across.end - across.begin);
+
+	return 1.0f / (float)pixels;
+}
+
+/* y[channels] = mean of the pixels of one window of the image x (H,W,C). */
+THAW_INLINE void average(float *restrict y, const float *restrict x, int64_t width, int64_t channels,
+			 struct thaw_window down, struct thaw_window across, float share)
+{
+	memset(y, 0, (size_t)channels * sizeof(float));
+	for (int64_t h = down.begin; h < down.end; h++)
+		for (int64_t w = across.begin; w < across.end; w++) {
+			const float *pixel = x + (h * width + w) * channels;
+
+			for (int64_t c = 0; c < channels; c++)
+				y[c] += pixel[c];
+		}
+	for (int64_t c = 0; c < channels; c++)
+		y[c] *= share;
+}
+
+/* The gradient of `average`: every pixel of the window receives its share of dy[channels]. */
+THAW_INLINE void spread(float *restrict dx, const float *restrict dy, int64_t width, int64_t channels,
+			struct thaw_window down, struct thaw_window across, float share)
+{
+	for (int64_t h = down.begin; h < down.end; h++)
+		for (int64_t w = across.begin; w < across.end; w++) {
+			float *pixel = dx + (h * width + w) * channels;
+
+			for (int64_t c = 0; c < channels; c++)
+				pixel[c] += dy[c] * share;
+		}
+}
+
+THAW_MULTIVERSION
+static void average_image(float *y, const float *x, const struct thaw_windows axis[2], int64_t channels,
+			  bool pad_counts)
+{
+	for (int64_t i = 0; i < axis[0].out; i++) {
+		struct thaw_window down = thaw_window_at(&axis[0], i);
+
+		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
+			struct thaw_window across = thaw_window_at(&axis[1], j);
+
+			average(y, x, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
+		}
+	}
+}
+
+THAW_MULTIVERSION
+static void spread_image(float *dx, const float *dy, const struct thaw_windows axis[2], int64_t channels,
+			 bool pad_counts)
+{
+	for (int64_t i = 0; i < axis[0].out; i++) {
+		struct thaw_window down = thaw_window_at(&axis[0], i);
+
+		for (int64_t j = 0; j < axis[1].out; j++, dy += channels) {
+			struct thaw_window across = thaw_window_at(&axis[1], j);
+
+			spread(dx, dy, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
+		}
+	}
+}
+
+static void forward(const struct thaw_call *call)
+{
+	const struct thaw_shape *x = &call->x[0].shape;
+	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
+	struct thaw_windows axis[2];
+
+	if (thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+		return; /* cannot happen: infer has passed */
+	for (int64_t n = 0; n < x->dim[0]; n++)
+		average_image(call->y.data + n * axis[0].out * axis[1].out * channels, call->x[0].data + n * image,
+			      axis, channels, call->attrs->pad_counts);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	const struct thaw_shape *x = &call->x[0].shape;
+	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
+	struct thaw_windows axis[2];
+
+	if (!call->dx[0] || thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+		return;
+	for (int64_t n = 0; n < x->dim[0]; n++) {
+		float *dx = call->dx[0] + n * image;
+
+		if (!call->dx_add[0]) /* image by image, so that it is still in cache for the sums */
+			memset(dx, 0, (size_t)image * sizeof(float));
+		spread_image(dx, call->dy + n * axis[0].out * axis[1].out * channels, axis, channels,
+			     call->attrs->pad_counts);
+	}
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_shape *x = &call->x[0].shape;
+	int64_t channels = x->dim[3];
+	struct thaw_windows axis[2];
+	float *y = call->y.data;
+
+	if (thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+		return;
+	for (int64_t n = 0; n < x->dim[0]; n++)
+		for (int64_t i = 0; i < axis[0].out; i++)
+			for (int64_t j = 0; j < axis[1].out; j++)
+				for (int64_t c = 0; c < channels; c++) {
+					struct thaw_window down = thaw_window_at(&axis[0], i);
+					struct thaw_window across = thaw_window_at(&axis[1], j);
+					double sum = 0;
+
+					for (int64_t h = down.begin; h < down.end; h++)
+						for (int64_t w = across.begin; w < across.end; w++)
+							sum += call->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *
+										       channels +
+									       c];
+					*y++ = (float)(sum * share_of(down, across, call->attrs->pad_counts));
+				}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return thaw_shape_count(&site->x[0]);
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "global", .inputs = 1, .x = {{4, {3, 7, 5, 33}}}},
+	{.name = "global, one channel, one image", .inputs = 1, .x = {{4, {1, 3, 3, 1}}}},
+	{.name = "adaptive 7 to 3", .attrs = {.output = {3, 3}}, .inputs = 1, .x = {{4, {2, 7, 7, 5}}}},
+	{.name = "adaptive 5 to 7, upsampling", .attrs = {.output = {7, 7}}, .inputs = 1, .x = {{4, {2, 5, 5, 3}}}},
+	{.name = "adaptive one way each", .attrs = {.output = {2, 5}}, .inputs = 1, .x = {{4, {1, 5, 3, 4}}}},
+	{.name = "2x2", .attrs = {.kernel = {2, 2}, .stride = {2, 2}}, .inputs = 1, .x = {{4, {2, 7, 6, 16}}}},
+	{.name = "3x3 overlapping, padded",
+	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
+	 .inputs = 1,
+	 .x = {{4, {2, 7, 8, 17}}}},
+	{.name = "padding counts, ceil mode",
+	 .attrs = {.kernel = {3, 2}, .stride = {2, 2}, .pad = {1, 1, 1, 1}, .pad_counts = true, .ceil_mode = true},
+	 .inputs = 1,
+	 .x = {{4, {1, 6, 7, 3}}}},
+	{.name = "ceil mode",
+	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .ceil_mode = true},
+	 .inputs = 1,
+	 .x = {{4, {2, 5, 7, 2}}}},
+	{.name = "same",
+	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true},
+	 .inputs = 1,
+	 .x = {{4, {2, 6, 7, 4}}}},
+};
+
+const struct thaw_op thaw_op_average_pool = {
+	.name = "average_pool",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

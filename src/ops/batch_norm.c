@@ -1,0 +1,274 @@
+/* Batch norm of images or features: y = activation((x - mean) / sqrt(variance + epsilon) * weight + bias),
+ * per channel. Reads epsilon, batch_statistics and activation; momentum is the trainer's.
+ *
+ * Normally mean and variance are the moving statistics, constants. With batch_statistics, in training,
+ * they are those of the batch (biased variance), the gradient flows through them, and backward hands
+ * N * statistic to the trainer, which divides the sum over all lanes by the images of all lanes and
+ * moves the statistics; the variance handed out is the unbiased one, as in PyTorch. */
+#include <math.h>
+#include <string.h>
+
+#include "src/ops/kernels/norm.h"
+#include "src/ops/registry.h"
+
+enum { WEIGHT, BIAS, MEAN, VARIANCE, PARAMS };
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = &site->x[0];
+	int64_t channels = x->rank >= 2 ? x->dim[x->rank - 1] : 0;
+
+	if (channels < 1)
+		return thaw_fail(THAW_CONFIG, "input without channels: batch_norm: needs images or features");
+	if (site->params != PARAMS)
+		return thaw_fail(THAW_CONFIG, "%d parameters: batch_norm: needs weight, bias, mean and variance",
+				 site->params);
+	for (int i = 0; i < PARAMS; i++)
+		if (site->param[i].rank != 1 || site->param[i].dim[0] != channels)
+			return thaw_fail(THAW_CONFIG,
+					 "parameter %d does not fit: batch_norm: needs one value for each of "
+					 "%lld channels",
+					 i, (long long)channels);
+	*y = *x;
+	return THAW_OK;
+}
+
+static bool by_batch(const struct thaw_attrs *attrs, bool training)
+{
+	return training && attrs->batch_statistics;
+}
+
+static int64_t channels_of(const struct thaw_shape *x)
+{
+	return x->dim[x->rank - 1];
+}
+
+/* Working memory of one call, per channel. */
+struct work {
+	double *sum_g, *sum_gx;  /* backward */
+	double *moments;         /* forward: 3 values a channel, where backward has sums and block */
+	float *block;            /* sums of one block: 2 values a channel */
+	float *factor, *inverse; /* weight / deviation, 1 / deviation */
+	float *mean_g, *slope;   /* backward through batch statistics */
+};
+
+enum { WORK_BYTES = 2 * sizeof(double) + 6 * sizeof(float) }; /* a channel */
+
+static struct work work_at(void *scratch, int64_t channels)
+{
+	struct work w = {.sum_g = scratch, .moments = scratch};
+
+	w.sum_gx = w.sum_g + channels;
+	w.block = (float *)(w.sum_gx + channels);
+	w.factor = w.block + 2 * channels;
+	w.inverse = w.factor + channels;
+	w.mean_g = w.inverse + channels;
+	w.slope = w.mean_g + channels;
+	return w;
+}
+
+/* kept: mean and biased variance of the batch. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	size_t channels = (size_t)channels_of(&site->x[0]);
+
+	space->scratch_forward = channels * WORK_BYTES;
+	space->scratch_backward = channels * WORK_BYTES;
+	if (by_batch(site->attrs, site->training))
+		space->kept = 2 * channels * sizeof(float);
+}
+
+/* Where the statistics of this call are, and the factors that follow from them, written to `work`. */
+static struct thaw_norm norm_of(const struct thaw_call *call, const struct work *work)
+{
+	int64_t channels = channels_of(&call->x[0].shape);
+	bool batch = by_batch(call->attrs, call->training);
+	const float *variance = batch ? (float *)call->kept + channels : call->param[VARIANCE].data;
+
+	for (int64_t c = 0; c < channels; c++) {
+		double inverse = 1.0 / sqrt((double)variance[c] + call->attrs->epsilon);
+
+		work->inverse[c] = (float)inverse;
+		work->factor[c] = (float)(inverse * call->param[WEIGHT].data[c]);
+	}
+	return (struct thaw_norm){.channels = channels,
+				  .mean = batch ? call->kept : call->param[MEAN].data,
+				  .factor = work->factor,
+				  .shift = call->param[BIAS].data,
+				  .activation = call->attrs->activation};
+}
+
+static void forward(const struct thaw_call *call)
+{
+	const struct thaw_view *x = &call->x[0];
+	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
+	struct work work = work_at(call->scratch, channels);
+	struct thaw_norm norm;
+
+	if (rows == 0)
+		return;
+	if (by_batch(call->attrs, call->training))
+		thaw_norm_moments(call->kept, (float *)call->kept + channels, x->data, rows, channels, work.moments);
+	norm = norm_of(call, &work);
+	thaw_norm_forward(call->y.data, x->data, rows, &norm);
+}
+
+/* Hands N * statistic of the batch to the trainer. */
+static void add_statistics(const struct thaw_call *call, int64_t rows, int64_t channels)
+{
+	const float *mean = call->kept, *variance = mean + channels;
+	float images = (float)call->x[0].shape.dim[0];
+	float unbias = rows > 1 ? (float)((double)rows / (double)(rows - 1)) : 1.0f;
+
+	for (int64_t c = 0; c < channels && call->dparam[MEAN]; c++)
+		call->dparam[MEAN][c] += images * mean[c];
+	for (int64_t c = 0; c < channels && call->dparam[VARIANCE]; c++)
+		call->dparam[VARIANCE][c] += images * unbias * variance[c];
+}
+
+static void add_weight_gradients(const struct thaw_call *call, const struct work *work, int64_t channels)
+{
+	for (int64_t c = 0; c < channels && call->dparam[WEIGHT]; c++)
+		call->dparam[WEIGHT][c] += (float)(work->sum_gx[c] * work->inverse[c]);
+	for (int64_t c = 0; c < channels && call->dparam[BIAS]; c++)
+		call->dparam[BIAS][c] += (float)work->sum_g[c];
+}
+
+/* The gradient through mean and variance of the batch (Ioffe and Szegedy, 2015, section 3). */
+static void backward_batch(const struct thaw_call *call, const struct work *work, int64_t rows,
+			   const struct thaw_norm *norm)
+{
+	for (int64_t c = 0; c < norm->channels; c++) {
+		double inverse = work->inverse[c];
+
+		work->mean_g[c] = (float)(work->sum_g[c] / (double)rows);
+		work->slope[c] = (float)(work->sum_gx[c] / (double)rows * inverse * inverse);
+	}
+	thaw_norm_backward_batch(call->dx[0], call->dx_add[0], call->dy, call->x[0].data, rows, norm, work->mean_g,
+				 work->slope);
+}
+
+/* Block by block, so that with fixed statistics sums and dx read memory once. */
+static void backward(const struct thaw_call *call)
+{
+	const struct thaw_view *x = &call->x[0];
+	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
+	int64_t block = thaw_norm_block(channels);
+	bool batch = by_batch(call->attrs, call->training);
+	bool sums = call->dparam[WEIGHT] || call->dparam[BIAS] || (batch && call->dx[0]);
+	struct work work = work_at(call->scratch, channels);
+	struct thaw_norm norm;
+
+	if (rows == 0)
+		return;
+	norm = norm_of(call, &work);
+	memset(work.sum_g, 0, 2 * (size_t)channels * sizeof(*work.sum_g));
+	for (int64_t r = 0; r < rows; r += block) {
+		int64_t size = rows - r < block ? rows - r : block, at = r * channels;
+
+		if (sums)
+			thaw_norm_sums(work.sum_g, work.sum_gx, call->dy + at, x->data + at, size, &norm, work.block);
+		if (call->dx[0] && !batch)
+			thaw_norm_backward_fixed(call->dx[0] + at, call->dx_add[0], call->dy + at, x->data + at, size,
+						 &norm);
+	}
+	add_weight_gradients(call, &work, channels);
+	if (batch) {
+		add_statistics(call, rows, channels);
+		if (call->dx[0])
+			backward_batch(call, &work, rows, &norm);
+	}
+}
+
+/* Mean and biased variance of channel c, in two plain passes. */
+static void reference_moments(const struct thaw_view *x, int64_t c, double *mean, double *variance)
+{
+	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
+
+	*mean = *variance = 0;
+	for (int64_t r = 0; r < rows; r++)
+		*mean += x->data[r * channels + c] / (double)rows;
+	for (int64_t r = 0; r < rows; r++)
+		*variance += (x->data[r * channels + c] - *mean) * (x->data[r * channels + c] - *mean) / (double)rows;
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_view *x = &call->x[0];
+	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
+
+	for (int64_t c = 0; c < channels; c++) {
+		double mean = call->param[MEAN].data[c], variance = call->param[VARIANCE].data[c];
+
+		if (by_batch(call->attrs, call->training))
+			reference_moments(x, c, &mean, &variance);
+		for (int64_t r = 0; r < rows; r++) {
+			double v = (x->data[r * channels + c] - mean) / sqrt(variance + call->attrs->epsilon);
+
+			v = v * call->param[WEIGHT].data[c] + call->param[BIAS].data[c];
+			if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+				v = 0;
+			if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+				v = 6;
+			call->y.data[r * channels + c] = (float)v;
+		}
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return 2 * thaw_shape_count(&site->x[0]);
+}
+
+#define CHANNELS(c) .params = PARAMS, .param = {{1, {c}}, {1, {c}}, {1, {c}}, {1, {c}}}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "fixed", .attrs = {.epsilon = 1e-5f}, .inputs = 1, .x = {{4, {3, 5, 3, 19}}}, CHANNELS(19)},
+	{.name = "fixed, relu",
+	 .attrs = {.epsilon = 1e-3f, .activation = THAW_ACT_RELU},
+	 .inputs = 1,
+	 .x = {{4, {2, 7, 5, 32}}},
+	 CHANNELS(32)},
+	{.name = "fixed, features", .attrs = {.epsilon = 1e-5f}, .inputs = 1, .x = {{2, {5, 7}}}, CHANNELS(7)},
+	{.name = "fixed, one channel, one pixel",
+	 .attrs = {.epsilon = 1e-5f},
+	 .inputs = 1,
+	 .x = {{4, {1, 1, 1, 1}}},
+	 CHANNELS(1)},
+	{.name = "batch",
+	 .attrs = {.epsilon = 1e-5f, .batch_statistics = true},
+	 .inputs = 1,
+	 .x = {{4, {3, 5, 3, 19}}},
+	 CHANNELS(19)},
+	{.name = "batch, more than one block",
+	 .attrs = {.epsilon = 1e-5f, .batch_statistics = true},
+	 .inputs = 1,
+	 .x = {{4, {3, 13, 11, 2}}},
+	 CHANNELS(2)},
+	{.name = "batch, relu6",
+	 .attrs = {.epsilon = 1e-3f, .batch_statistics = true, .activation = THAW_ACT_RELU6},
+	 .inputs = 1,
+	 .x = {{4, {2, 3, 5, 8}}},
+	 CHANNELS(8)},
+	{.name = "batch, features",
+	 .attrs = {.epsilon = 1e-5f, .batch_statistics = true},
+	 .inputs = 1,
+	 .x = {{2, {6, 5}}},
+	 CHANNELS(5)},
+};
+
+const struct thaw_op thaw_op_batch_norm = {
+	.name = "batch_norm",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){"weight", "bias", "running_mean", "running_var", NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,143 @@
+/* Dropout: in training each feature is zero with probability `rate` and otherwise divided by
+ * (1 - rate); in inference, and without sample keys, y is x. Reads attrs.rate and attrs.stream.
+ *
+ * The mask of an image is drawn from its own key (sample_key[n]), so it is the same whichever rank,
+ * batch or lane the image is in. Two dropouts of one network must not share a mask: the random stream
+ * is also keyed by the number of features and by attrs.stream, which sets apart sites of one size
+ * (both dropouts of VGG have 4096 features). */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/kernels/multiversion.h"
+#include "src/ops/registry.h"
+#include "thaw/random.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	float rate = site->attrs->rate;
+
+	if (!(rate >= 0.0f && rate < 1.0f))
+		return thaw_fail(THAW_CONFIG, "rate %g: dropout: give one from 0 to below 1", (double)rate);
+	if (site->x[0].rank < 1)
+		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: needs images or features");
+	*y = site->x[0];
+	return THAW_OK;
+}
+
+/* kept: one byte a feature, 1 where it stays. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	if (site->training)
+		space->kept = (size_t)thaw_shape_count(&site->y);
+}
+
+static bool drops(const struct thaw_call *call)
+{
+	return call->training && call->sample_key && call->attrs->rate > 0.0f;
+}
+
+static int64_t features_of(const struct thaw_shape *shape)
+{
+	int64_t features = 1;
+
+	for (int i = 1; i < shape->rank; i++)
+		features *= shape->dim[i];
+	return features;
+}
+
+static struct thaw_random stream_of(const struct thaw_call *call, int64_t n)
+{
+	uint64_t site = (uint64_t)features_of(&call->y.shape) ^ (uint64_t)(uint32_t)call->attrs->stream << 32;
+
+	return thaw_random_stream(call->sample_key[n], THAW_STREAM_DROPOUT, 0, site);
+}
+
+THAW_MULTIVERSION
+static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		y[i] = mask[i] ? x[i] * scale : 0.0f;
+}
+
+THAW_MULTIVERSION
+static void apply_add(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		dx[i] += mask[i] ? dy[i] * scale : 0.0f;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape), features = features_of(&call->y.shape);
+	uint8_t *mask = call->kept;
+
+	if (!drops(call)) {
+		if (call->y.data != call->x[0].data)
+			memcpy(call->y.data, call->x[0].data, (size_t)count * sizeof(float));
+		return;
+	}
+	for (int64_t n = 0; n < call->y.shape.dim[0]; n++) {
+		struct thaw_random random = stream_of(call, n);
+
+		for (int64_t i = 0; i < features; i++)
+			mask[n * features + i] = thaw_random_unit(&random) >= call->attrs->rate;
+	}
+	apply(call->y.data, call->x[0].data, mask, count, 1.0f / (1.0f - call->attrs->rate));
+}
+
+static void backward(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+	float scale = 1.0f / (1.0f - call->attrs->rate);
+	float *dx = call->dx[0];
+
+	if (!dx)
+		return;
+	if (drops(call))
+		(call->dx_add[0] ? apply_add : apply)(dx, call->dy, call->kept, count, scale);
+	else
+		thaw_kernel_pass_gradient(dx, call->dx_add[0], call->dy, NULL, count, THAW_ACT_NONE);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t features = features_of(&call->y.shape);
+
+	for (int64_t n = 0; n < call->y.shape.dim[0]; n++) {
+		struct thaw_random random = {0};
+
+		if (drops(call))
+			random = stream_of(call, n);
+		for (int64_t i = n * features; i < (n + 1) * features; i++) {
+			double v = call->x[0].data[i];
+
+			if (drops(call))
+				v = thaw_random_unit(&random) < call->attrs->rate ? 0 : v / (1 - call->attrs->rate);
+			call->y.data[i] = (float)v;
+		}
+	}
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "features", .attrs = {.rate = 0.5f}, .inputs = 1, .x = {{2, {3, 37}}}},
+	{.name = "images", .attrs = {.rate = 0.2f}, .inputs = 1, .x = {{4, {2, 3, 5, 7}}}},
+	{.name = "one feature", .attrs = {.rate = 0.5f}, .inputs = 1, .x = {{2, {1, 1}}}},
+	{.name = "rate zero", .inputs = 1, .x = {{2, {2, 9}}}},
+};
+
+const struct thaw_op thaw_op_dropout = {
+	.name = "dropout",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

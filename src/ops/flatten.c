@@ -1,0 +1,69 @@
+/* Flatten: (N,H,W,C) -> (N,H*W*C). Memory order stays, so in place there is nothing to do.
+ *
+ * Frameworks with channels first flatten to C*H*W; the linear layer after it takes that up when its
+ * weights are imported (THAW_LAYOUT_FC_CHW), not here at every step. */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	int64_t features = 1;
+
+	if (site->x[0].rank < 2)
+		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", site->x[0].rank);
+	for (int i = 1; i < site->x[0].rank; i++)
+		features *= site->x[0].dim[i];
+	*y = thaw_shape_of(site->x[0].dim[0], features);
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	if (call->y.data != call->x[0].data)
+		memcpy(call->y.data, call->x[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
+}
+
+static void backward(const struct thaw_call *call)
+{
+	if (call->dx[0])
+		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, NULL,
+					  thaw_shape_count(&call->y.shape), THAW_ACT_NONE);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const int64_t *dim = call->x[0].shape.dim;
+
+	if (call->x[0].shape.rank == 2) {
+		memmove(call->y.data, call->x[0].data, (size_t)(dim[0] * dim[1]) * sizeof(float));
+		return;
+	}
+	for (int64_t n = 0; n < dim[0]; n++)
+		for (int64_t h = 0; h < dim[1]; h++)
+			for (int64_t w = 0; w < dim[2]; w++)
+				for (int64_t c = 0; c < dim[3]; c++)
+					call->y.data[n * dim[1] * dim[2] * dim[3] + (h * dim[2] + w) * dim[3] + c] =
+						call->x[0].data[((n * dim[1] + h) * dim[2] + w) * dim[3] + c];
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "images", .inputs = 1, .x = {{4, {3, 5, 3, 7}}}},
+	{.name = "one pixel", .inputs = 1, .x = {{4, {2, 1, 1, 9}}}},
+	{.name = "features", .inputs = 1, .x = {{2, {2, 9}}}},
+};
+
+const struct thaw_op thaw_op_flatten = {
+	.name = "flatten",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

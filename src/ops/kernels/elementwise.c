@@ -1,0 +1,87 @@
+/* Loops over all elements, bound by memory: one pass, as many bytes as must be, vectorised by the
+ * compiler. `ivdep` promises that no iteration touches another's elements, which holds in place too;
+ * without it the compiler would take its scalar loop whenever y is x. */
+#include "src/ops/kernels/elementwise.h"
+
+#include <string.h>
+
+#include "src/ops/activation.h"
+#include "src/ops/kernels/multiversion.h"
+
+THAW_MULTIVERSION
+void thaw_kernel_activate(float *y, const float *x, int64_t count, enum thaw_activation kind)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		y[i] = thaw_activate(x[i], kind);
+}
+
+THAW_MULTIVERSION
+void thaw_kernel_add(float *y, const float *a, const float *b, int64_t count, enum thaw_activation kind)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		y[i] = thaw_activate(a[i] + b[i], kind);
+}
+
+THAW_MULTIVERSION
+void thaw_kernel_bias(float *y, const float *bias, int64_t rows, int64_t columns, enum thaw_activation kind)
+{
+	if (!bias) {
+		if (kind != THAW_ACT_NONE)
+			thaw_kernel_activate(y, y, rows * columns, kind);
+		return;
+	}
+	for (int64_t r = 0; r < rows; r++) {
+		float *row = y + r * columns;
+#pragma GCC ivdep
+		for (int64_t c = 0; c < columns; c++)
+			row[c] = thaw_activate(row[c] + bias[c], kind);
+	}
+}
+
+THAW_MULTIVERSION
+static void add_gradient(float *dx, const float *dy, int64_t count)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		dx[i] += dy[i];
+}
+
+THAW_MULTIVERSION
+static void write_masked(float *dx, const float *dy, const float *y, int64_t count, enum thaw_activation kind)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		dx[i] = thaw_activate_mask(dy[i], y[i], kind);
+}
+
+THAW_MULTIVERSION
+static void add_masked(float *dx, const float *dy, const float *y, int64_t count, enum thaw_activation kind)
+{
+#pragma GCC ivdep
+	for (int64_t i = 0; i < count; i++)
+		dx[i] += thaw_activate_mask(dy[i], y[i], kind);
+}
+
+void thaw_kernel_pass_gradient(float *dx, bool add, const float *dy, const float *y, int64_t count,
+			       enum thaw_activation kind)
+{
+	if (kind != THAW_ACT_NONE)
+		(add ? add_masked : write_masked)(dx, dy, y, count, kind);
+	else if (add)
+		add_gradient(dx, dy, count);
+	else if (dx != dy)
+		memcpy(dx, dy, (size_t)count * sizeof(float));
+}
+
+THAW_MULTIVERSION
+void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns)
+{
+	for (int64_t r = 0; r < rows; r++) {
+		const float *row = x + r * columns;
+#pragma GCC ivdep
+		for (int64_t c = 0; c < columns; c++)
+			sum[c] += row[c];
+	}
+}

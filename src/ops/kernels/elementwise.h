@@ -1,0 +1,28 @@
+/* Loops over all elements of a tensor, shared by the operators. Results may be written over the
+ * first input (the same element only), never over a shifted one. */
+#ifndef THAW_SRC_OPS_KERNELS_ELEMENTWISE_H
+#define THAW_SRC_OPS_KERNELS_ELEMENTWISE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "thaw/ops.h"
+
+/* y[count] = activation of x[count]. */
+void thaw_kernel_activate(float *y, const float *x, int64_t count, enum thaw_activation kind);
+
+/* y[count] = activation of a[count] + b[count]. */
+void thaw_kernel_add(float *y, const float *a, const float *b, int64_t count, enum thaw_activation kind);
+
+/* y[rows][columns] = activation of y + bias[columns]; bias may be NULL. */
+void thaw_kernel_bias(float *y, const float *bias, int64_t rows, int64_t columns, enum thaw_activation kind);
+
+/* Sends dy[count] behind an activation with result y[count] to dx[count]: added to it or written
+ * over it. Without an activation y is not read and may be NULL. dx may be dy. */
+void thaw_kernel_pass_gradient(float *dx, bool add, const float *dy, const float *y, int64_t count,
+			       enum thaw_activation kind);
+
+/* sum[columns] += the column sums of x[rows][columns]. */
+void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns);
+
+#endif

@@ -1,0 +1,151 @@
+/* Linear: y (N,O) = activation of x (N,I) * weight (O,I) transposed + bias (O), by one sgemm. Bias is
+ * optional. Images of one pixel, (N,1,1,I), count as features. Reads attrs.activation. */
+#include <cblas.h>
+#include <limits.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static int64_t inputs_of(const struct thaw_shape *weight)
+{
+	return weight->dim[1];
+}
+
+static int64_t outputs_of(const struct thaw_shape *weight)
+{
+	return weight->dim[0];
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = &site->x[0], *weight = &site->param[0];
+	char have[96], want[96];
+
+	if (site->params < 1 || weight->rank != 2)
+		return thaw_fail(THAW_CONFIG, "no weight of rank 2: linear: give one of (outputs, inputs)");
+
+	int64_t in = inputs_of(weight), out = outputs_of(weight);
+	bool features = x->rank == 2 && x->dim[1] == in;
+	bool one_pixel = x->rank == 4 && x->dim[1] == 1 && x->dim[2] == 1 && x->dim[3] == in;
+
+	if (!features && !one_pixel)
+		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: needs (N,%lld)",
+				 thaw_shape_text(x, have, sizeof(have)), thaw_shape_text(weight, want, sizeof(want)),
+				 (long long)in);
+	if (site->params > 1 && (site->param[1].rank != 1 || site->param[1].dim[0] != out))
+		return thaw_fail(THAW_CONFIG, "bias %s does not fit weight %s: linear: needs one value an output",
+				 thaw_shape_text(&site->param[1], have, sizeof(have)),
+				 thaw_shape_text(weight, want, sizeof(want)));
+	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || x->dim[0] > INT_MAX) /* BLAS counts in int */
+		return thaw_fail(THAW_CONFIG, "weight %s is out of range: linear: needs sizes from 1 to 2^31 - 1",
+				 thaw_shape_text(weight, want, sizeof(want)));
+	*y = thaw_shape_of(x->dim[0], out);
+	return THAW_OK;
+}
+
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	if (site->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
+		space->scratch_backward = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+}
+
+static void forward(const struct thaw_call *call)
+{
+	const struct thaw_view *weight = &call->param[0];
+	int n = (int)call->y.shape.dim[0];
+	int in = (int)inputs_of(&weight->shape), out = (int)outputs_of(&weight->shape);
+
+	if (n == 0)
+		return;
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, out, in, 1.0f, call->x[0].data, in, weight->data, in,
+		    0.0f, call->y.data, out);
+	thaw_kernel_bias(call->y.data, call->params > 1 ? call->param[1].data : NULL, n, out, call->attrs->activation);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	const struct thaw_view *weight = &call->param[0];
+	int n = (int)call->y.shape.dim[0];
+	int in = (int)inputs_of(&weight->shape), out = (int)outputs_of(&weight->shape);
+	const float *dy = call->dy;
+
+	if (n == 0)
+		return;
+	if (call->attrs->activation != THAW_ACT_NONE) {
+		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, (int64_t)n * out,
+					  call->attrs->activation);
+		dy = call->scratch;
+	}
+	if (call->dx[0])
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, in, out, 1.0f, dy, out, weight->data, in,
+			    call->dx_add[0] ? 1.0f : 0.0f, call->dx[0], in);
+	if (call->dparam[0])
+		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, n, 1.0f, dy, out, call->x[0].data, in,
+			    1.0f, call->dparam[0], in);
+	if (call->params > 1 && call->dparam[1])
+		thaw_kernel_add_rows(call->dparam[1], dy, n, out);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_view *weight = &call->param[0];
+	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+
+	for (int64_t n = 0; n < call->y.shape.dim[0]; n++)
+		for (int64_t o = 0; o < out; o++) {
+			double sum = call->params > 1 ? call->param[1].data[o] : 0.0;
+
+			for (int64_t i = 0; i < in; i++)
+				sum += (double)call->x[0].data[n * in + i] * weight->data[o * in + i];
+			if (call->attrs->activation != THAW_ACT_NONE && sum < 0)
+				sum = 0;
+			if (call->attrs->activation == THAW_ACT_RELU6 && sum > 6)
+				sum = 6;
+			call->y.data[n * out + o] = (float)sum;
+		}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return 2 * site->x[0].dim[0] * thaw_shape_count(&site->param[0]);
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "bias", .inputs = 1, .x = {{2, {5, 19}}}, .params = 2, .param = {{2, {7, 19}}, {1, {7}}}},
+	{.name = "no bias", .inputs = 1, .x = {{2, {3, 8}}}, .params = 1, .param = {{2, {16, 8}}}},
+	{.name = "one image, one output",
+	 .inputs = 1,
+	 .x = {{2, {1, 33}}},
+	 .params = 2,
+	 .param = {{2, {1, 33}}, {1, {1}}}},
+	{.name = "one input", .inputs = 1, .x = {{2, {4, 1}}}, .params = 2, .param = {{2, {3, 1}}, {1, {3}}}},
+	{.name = "one pixel", .inputs = 1, .x = {{4, {3, 1, 1, 10}}}, .params = 2, .param = {{2, {6, 10}}, {1, {6}}}},
+	{.name = "relu",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 1,
+	 .x = {{2, {4, 21}}},
+	 .params = 2,
+	 .param = {{2, {13, 21}}, {1, {13}}}},
+	{.name = "relu6, no bias",
+	 .attrs = {.activation = THAW_ACT_RELU6},
+	 .inputs = 1,
+	 .x = {{2, {4, 21}}},
+	 .params = 1,
+	 .param = {{2, {13, 21}}}},
+};
+
+const struct thaw_op thaw_op_linear = {
+	.name = "linear",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){"weight", "bias", NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,77 @@
+/* The output size and windows of pooling, as PyTorch defines them. */
+#include "src/ops/window.h"
+
+#include <string.h>
+
+static int64_t ceil_div(int64_t a, int64_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* Padding as TensorFlow's SAME places it: the odd pixel after the image. */
+static void pad_same(struct thaw_windows *w)
+{
+	int64_t total;
+
+	w->out = ceil_div(w->in, w->stride);
+	total = (w->out - 1) * w->stride + w->kernel - w->in;
+	total = total < 0 ? 0 : total;
+	w->before = total / 2;
+	w->after = total - w->before;
+}
+
+/* With ceil_mode a last window may hang over the end, but must start inside the image or the padding
+ * before it, or it would see nothing but padding. */
+static void count_windows(struct thaw_windows *w, bool ceil_mode)
+{
+	int64_t room = w->in + w->before + w->after - w->kernel;
+
+	if (room < 0) {
+		w->out = 0;
+		return;
+	}
+	w->out = (ceil_mode ? ceil_div(room, w->stride) : room / w->stride) + 1;
+	if (ceil_mode && (w->out - 1) * w->stride >= w->in + w->before)
+		w->out--;
+}
+
+static thaw_status set_axis(struct thaw_windows *w, int axis, const struct thaw_attrs *attrs, int64_t in,
+			    const char *op)
+{
+	int kernel = attrs->kernel[axis], stride = attrs->stride[axis], output = attrs->output[axis];
+	int before = attrs->pad[axis], after = attrs->pad[axis + 2];
+
+	memset(w, 0, sizeof(*w));
+	if (kernel < 0 || stride < 0 || output < 0 || before < 0 || after < 0)
+		return thaw_fail(THAW_CONFIG, "negative kernel, stride, padding or output size: %s: give none", op);
+	w->in = in;
+	if (kernel == 0) {
+		w->adaptive = true;
+		w->out = output ? output : 1;
+	} else {
+		w->kernel = kernel;
+		w->stride = stride ? stride : 1;
+		w->before = before;
+		w->after = after;
+		if (attrs->same)
+			pad_same(w);
+		if (w->before >= kernel || w->after >= kernel)
+			return thaw_fail(THAW_CONFIG, "padding not smaller than the kernel of %d: %s: pad less", kernel,
+					 op);
+		if (!attrs->same)
+			count_windows(w, attrs->ceil_mode);
+	}
+	if (in < 1 || w->out < 1)
+		return thaw_fail(THAW_CONFIG, "image of %lld pixels %s is too small here: %s: use larger images",
+				 (long long)in, axis ? "across" : "down", op);
+	return THAW_OK;
+}
+
+thaw_status thaw_windows_set(struct thaw_windows axis[2], const struct thaw_attrs *attrs, const struct thaw_shape *x,
+			     const char *op)
+{
+	if (x->rank != 4 || x->dim[3] < 1)
+		return thaw_fail(THAW_CONFIG, "input of rank %d: %s: needs images (N,H,W,C)", x->rank, op);
+	THAW_TRY(set_axis(&axis[0], 0, attrs, x->dim[1], op));
+	return set_axis(&axis[1], 1, attrs, x->dim[2], op);
+}
