@@ -85,7 +85,7 @@ static float *floats_create(struct bench *b, int64_t count)
 static void guards_check(const struct bench *b)
 {
 	for (int i = 0; i < b->buffers; i++)
-		for (size_t k = 0; k < GUARD; k++)
+		for (size_t k = 0; k != GUARD; k++)
 			if ((unsigned char)b->buffer[i][k] != POISON ||
 			    (unsigned char)b->buffer[i][GUARD + b->bytes[i] + k] != POISON)
 				fail_msg("written outside buffer %d of %zu bytes", i, b->bytes[i]);
@@ -141,10 +141,11 @@ static bool is_statistic(const struct thaw_op *op, int param)
 	return is_variance(op, param) || strcmp(op->param_names[param], "running_mean") == 0;
 }
 
+/* Multiples of 1/4096: they move by a step without rounding. */
 static void fill(struct bench *b, float *data, int64_t count, float low, float high)
 {
 	for (int64_t i = 0; i < count; i++)
-		data[i] = thaw_random_range(&b->random, low, high);
+		data[i] = rintf(thaw_random_range(&b->random, low, high) * 4096) / 4096;
 }
 
 /* A shuffled ladder: no two values are nearer than DISTINCT. */
@@ -316,11 +317,8 @@ static double difference(const struct bench *b, const float *w, float *y, float 
 	static const float steps[] = {-2, -1, 1, 2};
 	float at = *value;
 	double sum = 0;
-
-	/* values of few bits move by the step exactly */
-	float rounded = rintf(at * 4096) / 4096;
 	for (int i = 0; i < 4; i++) {
-		*value = rounded + steps[i] * STEP;
+		*value = at + steps[i] * STEP;
 		sum += weight[i] * objective(b, w, y);
 	}
 	*value = at;
