@@ -179,8 +179,9 @@ static void test_killed_after(void **state)
 	kill_at_each_call(*state, "after");
 }
 
-/* The name of the nth call in the log (from 1). */
-static void logged_call(const struct scratch *s, int n, char *call, size_t size)
+/* Whether the save may go on after the failure of the nth logged call: closing what was only read, and looking
+ * whether an earlier checkpoint is whole (it then does not count). */
+static bool may_go_unnoticed(const struct scratch *s, int n)
 {
 	FILE *log = fopen(scratch_file(s, "log"), "r");
 	assert_non_null(log);
@@ -188,14 +189,14 @@ static void logged_call(const struct scratch *s, int n, char *call, size_t size)
 	for (int i = 0; i < n; i++)
 		assert_non_null(fgets(line, sizeof(line), log));
 	fclose(log);
-	snprintf(call, size, "%s", strtok(line, " "));
+	bool temporary = strstr(line, ".tmp") != NULL, checkpoint = strstr(line, "/step-") != NULL;
+	return !temporary && (strncmp(line, "close ", 6) == 0 || (strncmp(line, "open ", 5) == 0 && checkpoint));
 }
 
-/* Each call fails once: a message with the file's name, exit code THAW_IO, nothing left behind. Only the
- * failure of closing what was opened to be read may go unnoticed. */
+/* Each call fails once: a message with the file's name, exit code THAW_IO, nothing left behind. */
 static void fail_each_call(const struct scratch *s, int number)
 {
-	char what[16], call[16];
+	char what[16];
 	snprintf(what, sizeof(what), "%d", number);
 	int at = 1, failures = 0;
 	for (; at < MAX_CALLS; at++) {
@@ -210,11 +211,10 @@ static void fail_each_call(const struct scratch *s, int number)
 		free(log);
 		if (calls < at)
 			break;
-		logged_call(s, at, call, sizeof(call));
 		assert_int_equal(temporary_files(s), 0);
 		if (code == 0) {
 			assert_int_equal(step, NEW);
-			assert_true(strcmp(call, "close") == 0 || strcmp(call, "open") == 0);
+			assert_true(may_go_unnoticed(s, at));
 			continue;
 		}
 		failures++;

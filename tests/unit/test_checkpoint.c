@@ -17,7 +17,8 @@
 #define FRAME_HEADER   10
 #define FRAME_CHECKSUM 4
 
-#define FLIPS 60 /* sampled of a large file */
+#define KEEP_BYTES (1 << 25) /* the largest block that malloc can be told to keep */
+#define FLIPS      60        /* sampled of a large file */
 
 /* A state dict of two tensors whose values tell its step. */
 struct sample {
@@ -485,8 +486,8 @@ static void test_deterministic(void **state)
 int main(void)
 {
 	/* Thousands of reads: keep their memory instead of giving it back each time. */
-	mallopt(M_MMAP_THRESHOLD, 1 << 28);
-	mallopt(M_TRIM_THRESHOLD, 1 << 28);
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	const struct CMUnitTest tests[] = {
 		in_scratch(test_round_trip),      in_scratch(test_open_format),
 		in_scratch(test_truncation),      in_scratch(test_bit_flips),
