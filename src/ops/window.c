@@ -3,17 +3,12 @@
 
 #include <string.h>
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-	return (a + b - 1) / b;
-}
-
 /* Padding as TensorFlow's SAME places it: the odd pixel after the image. */
 static void pad_same(struct thaw_windows *w)
 {
 	int64_t total;
 
-	w->out = ceil_div(w->in, w->stride);
+	w->out = (w->in + w->stride - 1) / w->stride;
 	total = (w->out - 1) * w->stride + w->kernel - w->in;
 	total = total < 0 ? 0 : total;
 	w->before = total / 2;
@@ -24,14 +19,10 @@ static void pad_same(struct thaw_windows *w)
  * before it, or it would see nothing but padding. */
 static void count_windows(struct thaw_windows *w, bool ceil_mode)
 {
-	int64_t room = w->in + w->before + w->after - w->kernel;
+	int64_t room = w->in + w->before + w->after - w->kernel + (ceil_mode ? w->stride - 1 : 0);
 
-	if (room < 0) {
-		w->out = 0;
-		return;
-	}
-	w->out = (ceil_mode ? ceil_div(room, w->stride) : room / w->stride) + 1;
-	if (ceil_mode && (w->out - 1) * w->stride >= w->in + w->before)
+	w->out = room < 0 ? 0 : room / w->stride + 1;
+	if (ceil_mode && w->out > 0 && (w->out - 1) * w->stride >= w->in + w->before)
 		w->out--;
 }
 

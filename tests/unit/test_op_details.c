@@ -1,0 +1,279 @@
+/* What single operators promise beyond the cases of test_ops: ties, NaN, refusals, masks, and batch
+ * statistics where naive formulas lose their digits. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "thaw/ops.h"
+
+enum { MAX_VALUES = 4096, MAX_BYTES = 65536 };
+
+/* One operator with one input, run forward and, when dy is given, backward. */
+struct run {
+	struct thaw_attrs attrs;
+	struct thaw_shape x_shape;
+	int params;
+	struct thaw_view param[THAW_MAX_PARAMS];
+	bool inference;
+	const uint64_t *key;
+	float *dparam[THAW_MAX_PARAMS];
+	float x[MAX_VALUES], y[MAX_VALUES], dy[MAX_VALUES], dx[MAX_VALUES];
+	struct thaw_shape y_shape;
+};
+
+static void run_op(struct run *r, const char *name)
+{
+	static _Alignas(THAW_ALIGNMENT) char kept[MAX_BYTES], scratch[MAX_BYTES];
+	const struct thaw_op *op = thaw_op_find(name);
+	struct thaw_shape param[THAW_MAX_PARAMS];
+	struct thaw_view x = {r->x, r->x_shape};
+	float *dx[1] = {r->dx};
+	bool add[1] = {false};
+
+	for (int i = 0; i < r->params; i++)
+		param[i] = r->param[i].shape;
+	struct thaw_site site = {.attrs = &r->attrs,
+				 .inputs = 1,
+				 .x = &r->x_shape,
+				 .params = r->params,
+				 .param = param,
+				 .training = !r->inference};
+	struct thaw_space space = {0};
+	assert_int_equal(op->infer(&site, &site.y), THAW_OK);
+	r->y_shape = site.y;
+	if (op->space)
+		op->space(&site, &space);
+	assert_true(space.kept <= MAX_BYTES && space.scratch_forward <= MAX_BYTES &&
+		    space.scratch_backward <= MAX_BYTES);
+	struct thaw_call call = {.attrs = &r->attrs,
+				 .inputs = 1,
+				 .x = &x,
+				 .y = {r->y, site.y},
+				 .params = r->params,
+				 .param = r->param,
+				 .kept = kept,
+				 .scratch = scratch,
+				 .training = !r->inference,
+				 .sample_key = r->key,
+				 .dy = r->dy,
+				 .dx = dx,
+				 .dx_add = add,
+				 .dparam = r->dparam};
+	op->forward(&call);
+	if (!r->inference)
+		op->backward(&call);
+}
+
+static bool refused(const char *name, struct thaw_attrs attrs, struct thaw_shape x)
+{
+	struct thaw_shape y;
+	struct thaw_site site = {.attrs = &attrs, .inputs = 1, .x = &x};
+
+	return thaw_op_find(name)->infer(&site, &y) == THAW_CONFIG && strstr(thaw_error_message(), name);
+}
+
+static void test_first_maximum_wins(void **state)
+{
+	struct run r = {.x_shape = thaw_shape_of(1, 2, 2, 1), .x = {1, 3, 3, 3}, .dy = {5}};
+
+	(void)state;
+	run_op(&r, "max_pool");
+	assert_true(r.y[0] == 3);
+	assert_memory_equal(r.dx, ((float[]){0, 5, 0, 0}), 4 * sizeof(float));
+}
+
+/* A whole window of -infinity has a first maximum, too. */
+static void test_maximum_of_infinities(void **state)
+{
+	struct run r = {.x_shape = thaw_shape_of(1, 1, 2, 1), .x = {-INFINITY, -INFINITY}, .dy = {5}};
+
+	(void)state;
+	run_op(&r, "max_pool");
+	assert_true(r.y[0] == -INFINITY);
+	assert_memory_equal(r.dx, ((float[]){5, 0}), 2 * sizeof(float));
+}
+
+static void test_nan_passes(void **state)
+{
+	struct run pool = {.x_shape = thaw_shape_of(1, 1, 3, 1), .x = {1, NAN, 2}};
+	struct run relu = {.attrs = {.activation = THAW_ACT_RELU6}, .x_shape = thaw_shape_of(1, 3), .x = {NAN, -1, 7}};
+
+	(void)state;
+	run_op(&pool, "max_pool");
+	assert_true(isnan(pool.y[0]));
+	run_op(&relu, "activation");
+	assert_true(isnan(relu.y[0]));
+	assert_true(relu.y[1] == 0 && relu.y[2] == 6);
+}
+
+/* Output sizes that PyTorch gives. */
+static void test_ceil_mode_sizes(void **state)
+{
+	static const struct {
+		int in, kernel, stride, pad, floor, ceil;
+	} known[] = {
+		{112, 3, 2, 1, 56, 57}, {109, 3, 2, 0, 54, 54}, {54, 3, 2, 0, 26, 27},
+		{13, 3, 2, 0, 6, 6},    {5, 2, 3, 1, 2, 2},     {4, 1, 3, 0, 2, 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		for (int ceil = 0; ceil < 2; ceil++) {
+			int k = known[i].kernel, s = known[i].stride, p = known[i].pad;
+			struct thaw_attrs attrs = {
+				.kernel = {k, k}, .stride = {s, s}, .pad = {p, p, p, p}, .ceil_mode = ceil};
+			struct thaw_shape x = thaw_shape_of(1, known[i].in, known[i].in, 1), y;
+			struct thaw_site site = {.attrs = &attrs, .inputs = 1, .x = &x};
+
+			assert_int_equal(thaw_op_find("max_pool")->infer(&site, &y), THAW_OK);
+			assert_int_equal(y.dim[1], ceil ? known[i].ceil : known[i].floor);
+		}
+}
+
+/* Padding counts as pixels of value 0 only when asked for. */
+static void test_padding_counts(void **state)
+{
+	struct run r = {.attrs = {.kernel = {2, 2}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
+			.x_shape = thaw_shape_of(1, 2, 2, 1),
+			.x = {4, 8, 12, 16}};
+
+	(void)state;
+	run_op(&r, "average_pool");
+	assert_memory_equal(r.y, ((float[]){4, 8, 12, 16}), 4 * sizeof(float));
+	r.attrs.pad_counts = true;
+	run_op(&r, "average_pool");
+	assert_memory_equal(r.y, ((float[]){1, 2, 3, 4}), 4 * sizeof(float));
+}
+
+static void test_refusals(void **state)
+{
+	struct thaw_shape image = thaw_shape_of(1, 4, 4, 3);
+
+	(void)state;
+	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {5, 5}}, image));
+	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {2, 2}, .pad = {2, 2, 2, 2}}, image));
+	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {-1, 2}}, image));
+	assert_true(refused("max_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 300, 300, 1)));
+	assert_true(refused("average_pool", (struct thaw_attrs){.kernel = {2, 2}}, thaw_shape_of(1, 4)));
+	assert_true(refused("average_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 0, 4, 3)));
+	assert_true(refused("dropout", (struct thaw_attrs){.rate = 1.0f}, image));
+	assert_true(refused("dropout", (struct thaw_attrs){.rate = NAN}, image));
+	assert_true(refused("batch_norm", (struct thaw_attrs){0}, image));
+	assert_true(refused("linear", (struct thaw_attrs){0}, image));
+}
+
+/* Batch statistics of values 1 apart at a distance of 10^5: the variance of E[x^2] - E[x]^2 in single
+ * precision would be off by more than itself. */
+static void test_batch_statistics_far_from_zero(void **state)
+{
+	enum { ROWS = 1001 };
+	float one[1] = {1}, zero[1] = {0}, mean[1] = {0}, variance[1] = {0};
+	struct thaw_shape channel = thaw_shape_of(1);
+	struct run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
+			.x_shape = thaw_shape_of(7, 11, 13, 1),
+			.params = 4,
+			.param = {{one, channel}, {zero, channel}, {zero, channel}, {one, channel}},
+			.dparam = {NULL, NULL, mean, variance}};
+	double want = 0;
+
+	(void)state;
+	for (int i = 0; i < ROWS; i++) {
+		r.x[i] = 1e5f + (float)(i % 3 - 1);
+		want += (i % 3 - 1) * (i % 3 - 1);
+	}
+	run_op(&r, "batch_norm");
+	assert_true(fabs(mean[0] / 7 - 1e5) < 0.01);
+	assert_true(fabs(variance[0] / 7 - want / (ROWS - 1)) < 1e-3);
+}
+
+/* One value has no unbiased variance: the biased one, 0, is handed out, and y is the shift. */
+static void test_batch_of_one_value(void **state)
+{
+	float one[1] = {1}, half[1] = {0.5f}, mean[1] = {0}, variance[1] = {0};
+	struct thaw_shape channel = thaw_shape_of(1);
+	struct run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
+			.x_shape = thaw_shape_of(1, 1, 1, 1),
+			.params = 4,
+			.param = {{one, channel}, {half, channel}, {one, channel}, {one, channel}},
+			.dparam = {NULL, NULL, mean, variance},
+			.x = {3},
+			.dy = {1}};
+
+	(void)state;
+	run_op(&r, "batch_norm");
+	assert_true(r.y[0] == 0.5f && mean[0] == 3 && variance[0] == 0 && r.dx[0] == 0);
+	r.inference = true;
+	run_op(&r, "batch_norm");
+	assert_true(fabsf(r.y[0] - 2.5f) < 1e-4f);
+}
+
+enum { FEATURES = 1000 };
+
+static struct run dropped(const uint64_t *key, int64_t n, int stream)
+{
+	struct run r = {.attrs = {.rate = 0.25f, .stream = stream}, .x_shape = thaw_shape_of(n, FEATURES), .key = key};
+
+	for (int i = 0; i < MAX_VALUES; i++)
+		r.x[i] = r.dy[i] = 3;
+	run_op(&r, "dropout");
+	return r;
+}
+
+/* The mask follows the image's key alone, so lanes and ranks do not matter; and it falls at the rate. */
+static void test_dropout_follows_the_key(void **state)
+{
+	uint64_t keys[3] = {11, 22, 33};
+	struct run three = dropped(keys, 3, 0), one = dropped(&keys[2], 1, 0), other = dropped(keys, 1, 1);
+	int zeros = 0;
+
+	(void)state;
+	assert_memory_equal(one.y, three.y + 2 * FEATURES, FEATURES * sizeof(float));
+	assert_memory_not_equal(one.y, three.y, FEATURES * sizeof(float));
+	assert_memory_not_equal(other.y, three.y, FEATURES * sizeof(float));
+	assert_memory_equal(three.dx, three.y, 3 * FEATURES * sizeof(float));
+	for (int i = 0; i < 3 * FEATURES; i++) {
+		zeros += three.y[i] == 0;
+		assert_true(three.y[i] == 0 || fabsf(three.y[i] - 4) < 1e-6f);
+	}
+	assert_in_range(zeros, 650, 850); /* four standard deviations about 750 */
+}
+
+static void test_dropout_rests(void **state)
+{
+	uint64_t key = 5;
+	struct run no_key = dropped(NULL, 1, 0);
+	struct run inference = {.attrs = {.rate = 0.5f},
+				.x_shape = thaw_shape_of(1, 3),
+				.x = {1, 2, 3},
+				.inference = true,
+				.key = &key};
+
+	(void)state;
+	assert_memory_equal(no_key.y, no_key.x, FEATURES * sizeof(float));
+	assert_memory_equal(no_key.dx, no_key.dy, FEATURES * sizeof(float));
+	run_op(&inference, "dropout");
+	assert_memory_equal(inference.y, inference.x, 3 * sizeof(float));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_maximum_wins),
+		cmocka_unit_test(test_maximum_of_infinities),
+		cmocka_unit_test(test_nan_passes),
+		cmocka_unit_test(test_ceil_mode_sizes),
+		cmocka_unit_test(test_padding_counts),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_batch_statistics_far_from_zero),
+		cmocka_unit_test(test_batch_of_one_value),
+		cmocka_unit_test(test_dropout_follows_the_key),
+		cmocka_unit_test(test_dropout_rests),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
