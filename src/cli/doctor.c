@@ -1,0 +1,366 @@
+/* thaw doctor: what this machine, MPI and BLAS are, and what to set. Every rank tells of itself; rank 0 judges. */
+#include <cblas.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+#include <zstd.h>
+/* jpeglib.h wants stdio.h before it. */
+#include <jpeglib.h>
+
+#include "mpi/version.h"
+#include "src/cli/command.h"
+#include "src/cli/machine.h"
+#include "src/cli/text.h"
+#include "thaw/report.h"
+#include "thaw/tensor.h"
+
+#define GEMM_SIDE    768 /* of the square matrices measured */
+#define GEMM_SECONDS 0.3 /* for how long */
+#define SMALL_MEMORY 1e9 /* bytes per rank below which networks get tight */
+#define ADVICE_SIZE  320 /* bytes of a line of advice */
+
+struct values {
+	struct common common;
+};
+
+static const struct option options[] = {COMMON_OPTIONS};
+
+/* What a rank tells rank 0. Plain bytes, so that it can travel. */
+struct rank_facts {
+	char host[64], blas_core[32];
+	cpu_set_t cores; /* that it may use */
+	int usable;      /* how many those are */
+	double gflops;   /* measured on all ranks at once */
+};
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* sgemm's speed in GFLOP/s; 0 without memory. */
+static double measure_gemm(void)
+{
+	const size_t n = GEMM_SIDE;
+	float *a = thaw_alloc(3 * n * n, sizeof(*a));
+	if (!a)
+		return 0;
+	float *b = a + n * n, *c = b + n * n;
+	for (size_t i = 0; i < 2 * n * n; i++)
+		a[i] = (float)(i % 7) - 3;
+	double start = 0, end = 0;
+	/* The first round wakes the clocks and the pages. */
+	for (int round = -1; round <= 0 || end - start < GEMM_SECONDS; round++) {
+		if (round == 0)
+			start = now();
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, b, n, 0, c, n);
+		end = now();
+		if (round >= 0 && end - start >= GEMM_SECONDS) {
+			thaw_free(a);
+			return 2e-9 * (double)(n * n * n) * (round + 1) / (end - start);
+		}
+	}
+	thaw_free(a);
+	return 0;
+}
+
+static thaw_status gather_facts(struct thaw_comm *comm, struct rank_facts **all)
+{
+	struct rank_facts mine = {.gflops = 0};
+	if (gethostname(mine.host, sizeof(mine.host) - 1) != 0)
+		snprintf(mine.host, sizeof(mine.host), "unknown");
+	snprintf(mine.blas_core, sizeof(mine.blas_core), "%s", openblas_get_corename());
+	mine.usable = machine_usable_cores(&mine.cores);
+	THAW_TRY(comm->barrier(comm));
+	mine.gflops = measure_gemm();
+	*all = comm->rank == 0 ? thaw_alloc((size_t)comm->size, sizeof(mine)) : NULL;
+	THAW_TRY(thaw_comm_agree(comm, comm->rank != 0 || *all ? THAW_OK : THAW_RESOURCE));
+	return comm->gather(comm, &mine, sizeof(mine), *all);
+}
+
+/* Which batch system or launcher started this process, from what it leaves in the environment. */
+static const char *launcher(void)
+{
+	static const struct {
+		const char *variable, *name;
+	} known[] = {
+		{"OMPI_COMM_WORLD_SIZE", "mpirun (Open MPI)"},
+		{"SLURM_STEP_ID", "srun"},
+		{"PMIX_RANK", "PMIx"},
+		{"PMI_RANK", "PMI"},
+	};
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (getenv(known[i].variable))
+			return known[i].name;
+	return "none";
+}
+
+static const char *batch_system(void)
+{
+	static const struct {
+		const char *variable, *name;
+	} known[] = {{"SLURM_JOB_ID", "Slurm"}, {"PBS_JOBID", "PBS"}, {"LSB_JOBID", "LSF"}, {"SGE_TASK_ID", "SGE"}};
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (getenv(known[i].variable))
+			return known[i].name;
+	return "none";
+}
+
+static void advise(json_t *advice, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void advise(json_t *advice, const char *format, ...)
+{
+	char line[ADVICE_SIZE];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	json_array_append_new(advice, thaw_report_string(line));
+}
+
+/* Threads of BLAS beside those of the other ranks. thaw sets its own count, but a library that was told
+ * another at its start has made those threads already. */
+static void advise_on_threads(json_t *advice, const struct thaw_comm *comm)
+{
+	static const char *const variables[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"};
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
+		const char *text = getenv(variables[i]);
+		int threads = text ? atoi(text) : 0;
+		if (threads > 1)
+			advise(advice, "%s is %d with %d rank%s on %d cores: set it to 1", variables[i], threads,
+			       comm->node_size, comm->node_size == 1 ? "" : "s", machine_cores());
+	}
+}
+
+static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ranks)
+{
+	const char *forced = getenv("OPENBLAS_CORETYPE");
+	const char *core = all[0].blas_core;
+	if (forced)
+		advise(advice,
+		       "OPENBLAS_CORETYPE is set: %s: unset it unless nodes of different kinds must give the same bits",
+		       forced);
+	for (int r = 1; r < ranks; r++) {
+		if (strcmp(all[r].blas_core, core) != 0) {
+			advise(advice,
+			       "BLAS kernels differ: %s on %s, %s on %s: ask for nodes of one kind, or set "
+			       "OPENBLAS_CORETYPE "
+			       "to the older one on all",
+			       core, all[0].host, all[r].blas_core, all[r].host);
+			break;
+		}
+	}
+#if defined(__x86_64__)
+	bool generic = strcasecmp(core, "Generic") == 0 || strcasecmp(core, "Prescott") == 0;
+	if (generic && __builtin_cpu_supports("avx2"))
+		advise(advice,
+		       "OpenBLAS uses its %s kernel though the processor has AVX2: install an OpenBLAS that knows it",
+		       core);
+#endif
+}
+
+/* Ranks on rank 0's node that share cores. */
+static void advise_on_placement(json_t *advice, const struct thaw_comm *comm, const struct rank_facts *all)
+{
+	double limit = machine_cpu_limit();
+	int cores = machine_cores(), sharing = 0;
+	cpu_set_t together = all[0].cores;
+	for (int r = 1; r < comm->size; r++) {
+		if (strcmp(all[r].host, all[0].host) != 0)
+			continue;
+		sharing += all[r].usable == 1 && CPU_EQUAL(&all[r].cores, &all[0].cores);
+		CPU_OR(&together, &together, &all[r].cores);
+	}
+	if (comm->node_size > cores)
+		advise(advice, "%d ranks on the %d cores of %s: start one rank per core", comm->node_size, cores,
+		       all[0].host);
+	else if (sharing)
+		advise(advice,
+		       "%d ranks of %s are bound to the same core: use mpirun --bind-to core or srun --cpu-bind=cores",
+		       sharing + 1, all[0].host);
+	else if (CPU_COUNT(&together) < comm->node_size)
+		advise(advice, "%d ranks may use only %d cores of %s: ask the batch system for one core per rank",
+		       comm->node_size, CPU_COUNT(&together), all[0].host);
+	if (limit > 0 && limit < comm->node_size)
+		advise(advice, "the control group allows %.1f cores for %d ranks: start fewer ranks or raise the limit",
+		       limit, comm->node_size);
+	if (comm->node_size < CPU_COUNT(&together) && comm->size == 1)
+		advise(advice, "one rank on %d cores: mpirun -n %d thaw ... uses them all", CPU_COUNT(&together),
+		       CPU_COUNT(&together));
+}
+
+static void advise_on_launch(json_t *advice, const struct thaw_comm *comm)
+{
+	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
+	if (tasks && atoi(tasks) > 1 && comm->size == 1)
+		advise(advice, "srun started %s tasks that do not know of each other: use srun --mpi=pmix, or mpirun",
+		       tasks);
+}
+
+static void advise_on_space(json_t *advice, const struct thaw_comm *comm, bool writable)
+{
+	char text[32];
+	double limit = machine_memory_limit(), memory = machine_memory_available();
+	if (limit > 0 && limit < memory)
+		memory = limit;
+	if (memory > 0 && memory / comm->node_size < SMALL_MEMORY)
+		advise(advice, "%s of memory per rank: use fewer ranks per node or more nodes",
+		       text_bytes(memory / comm->node_size, text, sizeof(text)));
+	if (!writable)
+		advise(advice, "the current directory is not writable: give --out a path that is");
+}
+
+/* Whether a file can be made here. Permissions alone do not tell (full disk, read-only mount). */
+static bool directory_writable(void)
+{
+	char name[] = ".thaw-doctor-XXXXXX";
+	int fd = mkstemp(name);
+	if (fd < 0)
+		return false;
+	bool written = write(fd, "thaw", 4) == 4 && fsync(fd) == 0;
+	close(fd);
+	unlink(name);
+	return written;
+}
+
+static json_t *versions_json(void)
+{
+	char jpeg[32], mpi[256];
+	snprintf(jpeg, sizeof(jpeg), "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
+		 LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s}", "thaw", THAW_VERSION, "compiler", __VERSION__, "mpi",
+			 thaw_report_string(thaw_mpi_version(mpi, sizeof(mpi))), "openblas",
+			 thaw_report_string(openblas_get_config()), "libjpeg-turbo", jpeg, "zstd", ZSTD_versionString(),
+			 "jansson", jansson_version_str());
+}
+
+static json_t *machine_json(void)
+{
+	char cpu[128], vectors[128];
+	return json_pack(
+		"{s:o, s:s, s:i, s:i, s:f, s:f, s:f, s:f}", "cpu", thaw_report_string(machine_cpu(cpu, sizeof(cpu))),
+		"vectors", machine_vectors(vectors, sizeof(vectors)), "cores", machine_cores(), "usable_cores",
+		machine_usable_cores(NULL), "memory", machine_memory(), "memory_available", machine_memory_available(),
+		"cgroup_memory_limit", machine_memory_limit(), "cgroup_cpu_limit", machine_cpu_limit());
+}
+
+static json_t *blas_json(const struct rank_facts *all, int ranks)
+{
+	double least = all[0].gflops, sum = 0;
+	for (int r = 0; r < ranks; r++) {
+		least = all[r].gflops < least ? all[r].gflops : least;
+		sum += all[r].gflops;
+	}
+	return json_pack("{s:s, s:i, s:f, s:f}", "core", all[0].blas_core, "threads", openblas_get_num_threads(),
+			 "sgemm_gflops_slowest_rank", least, "sgemm_gflops_all_ranks", sum);
+}
+
+static int count_hosts(const struct rank_facts *all, int ranks)
+{
+	int hosts = 0;
+	for (int r = 0; r < ranks; r++) {
+		int first = 0;
+		while (strcmp(all[first].host, all[r].host) != 0)
+			first++;
+		hosts += first == r;
+	}
+	return hosts;
+}
+
+static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *all)
+{
+	char directory[PATH_MAX];
+	bool writable = directory_writable();
+	json_t *advice = json_array();
+	advise_on_threads(advice, comm);
+	advise_on_blas(advice, all, comm->size);
+	advise_on_placement(advice, comm, all);
+	advise_on_launch(advice, comm);
+	advise_on_space(advice, comm, writable);
+	json_t *mpi =
+		json_pack("{s:i, s:i, s:i, s:s, s:s}", "ranks", comm->size, "ranks_per_node", comm->node_size, "nodes",
+			  count_hosts(all, comm->size), "launcher", launcher(), "batch_system", batch_system());
+	json_t *place = json_pack("{s:o, s:b}", "path",
+				  thaw_report_string(getcwd(directory, sizeof(directory)) ? directory : "unknown"),
+				  "writable", writable);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "versions", versions_json(), "machine", machine_json(),
+			 "mpi", mpi, "blas", blas_json(all, comm->size), "directory", place, "advice", advice);
+}
+
+static thaw_status run(struct session *session, const void *values, json_t **result)
+{
+	struct rank_facts *all = NULL;
+	(void)values;
+	thaw_status status = gather_facts(session->comm, &all);
+	if (status == THAW_OK && session->comm->rank == 0)
+		status = give_result(result, diagnose(session->comm, all));
+	thaw_free(all);
+	return status;
+}
+
+static void print_machine(const json_t *m, FILE *out)
+{
+	char a[32], b[32];
+	fprintf(out, "machine\n  %-16s %s\n  %-16s %s\n", "processor", member_text(m, "cpu"), "vectors",
+		member_text(m, "vectors"));
+	fprintf(out, "  %-16s %.0f, usable by this process %.0f\n", "cores", member_real(m, "cores"),
+		member_real(m, "usable_cores"));
+	fprintf(out, "  %-16s %s, available %s\n", "memory", text_bytes(member_real(m, "memory"), a, sizeof(a)),
+		text_bytes(member_real(m, "memory_available"), b, sizeof(b)));
+	fprintf(out, "  %-16s memory %s, cores ", "cgroup limits",
+		member_real(m, "cgroup_memory_limit") > 0
+			? text_bytes(member_real(m, "cgroup_memory_limit"), a, sizeof(a))
+			: "none");
+	if (member_real(m, "cgroup_cpu_limit") > 0)
+		fprintf(out, "%.1f\n", member_real(m, "cgroup_cpu_limit"));
+	else
+		fputs("none\n", out);
+}
+
+static void print(const json_t *result, FILE *out)
+{
+	const json_t *mpi = json_object_get(result, "mpi"), *blas = json_object_get(result, "blas");
+	const json_t *place = json_object_get(result, "directory"), *advice = json_object_get(result, "advice");
+	const char *name;
+	size_t i;
+	json_t *value;
+	fputs("versions\n", out);
+	json_object_foreach(json_object_get(result, "versions"), name, value)
+		fprintf(out, "  %-16s %s\n", name, json_string_value(value));
+	print_machine(json_object_get(result, "machine"), out);
+	fprintf(out, "mpi\n  %-16s %.0f on %.0f node%s, %.0f on this one\n  %-16s %s, batch system %s\n", "ranks",
+		member_real(mpi, "ranks"), member_real(mpi, "nodes"), member_real(mpi, "nodes") == 1 ? "" : "s",
+		member_real(mpi, "ranks_per_node"), "launcher", member_text(mpi, "launcher"),
+		member_text(mpi, "batch_system"));
+	fprintf(out,
+		"blas\n  %-16s %s, %.0f thread%s per rank\n  %-16s %.1f GFLOP/s on the slowest rank, %.1f in all\n",
+		"kernel", member_text(blas, "core"), member_real(blas, "threads"),
+		member_real(blas, "threads") == 1 ? "" : "s", "sgemm", member_real(blas, "sgemm_gflops_slowest_rank"),
+		member_real(blas, "sgemm_gflops_all_ranks"));
+	fprintf(out, "directory\n  %-16s %s\n",
+		json_is_true(json_object_get(place, "writable")) ? "writable" : "not writable",
+		member_text(place, "path"));
+	fputs("advice\n", out);
+	json_array_foreach(advice, i, value) fprintf(out, "  %s\n", json_string_value(value));
+	if (json_array_size(advice) == 0)
+		fputs("  none: this looks right\n", out);
+}
+
+const struct command command_doctor = {
+	.name = "doctor",
+	.usage = "[--json]",
+	.summary = "tell what this machine, MPI and BLAS are, and what to set",
+	.about = "Start it as the training will be started (mpirun, srun, the same ranks per node): it looks at every "
+		 "rank.",
+	.argument = "",
+	.options = options,
+	.size = sizeof(struct values),
+	.run = run,
+	.print = print,
+};

@@ -1,0 +1,169 @@
+/* thaw eval: exact metrics of a network over a dataset, each image counted once. */
+#include <string.h>
+
+#include "src/cli/command.h"
+#include "src/cli/progress.h"
+#include "src/cli/text.h"
+#include "thaw/train.h"
+
+#define DEFAULT_LANES 8
+#define MAX_LANES     65536
+#define MAX_SIDE      16384 /* pixels */
+#define MAX_THREADS   1024
+#define BELOW_ONE     0.999999
+#define EVAL          "Evaluation"
+
+struct values {
+	struct common common;
+	const char *model, *data, *split;
+	int lanes, size, decode_threads;
+	double test_share;
+	long long seed;
+};
+
+static const struct option options[] = {
+	{.name = "model",
+	 .metavar = "M",
+	 .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, model),
+	 .section = EVAL,
+	 .required = true,
+	 .help = "a run directory, or whatever thaw train takes as its model"},
+	{.name = "data",
+	 .metavar = "D",
+	 .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, data),
+	 .section = EVAL,
+	 .required = true,
+	 .help = "the dataset, as for thaw train"},
+	{.name = "split",
+	 .metavar = "WHICH",
+	 .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, split),
+	 .section = EVAL,
+	 .choices = "train|test",
+	 .help = "which images of the dataset"},
+	{.name = "size",
+	 .metavar = "S",
+	 .type = OPTION_INT,
+	 .offset = offsetof(struct values, size),
+	 .section = EVAL,
+	 .min = 0,
+	 .max = MAX_SIDE,
+	 .help = "side of the input in pixels",
+	 .absent = "the network's own"},
+	{.name = "lanes",
+	 .metavar = "L",
+	 .type = OPTION_INT,
+	 .offset = offsetof(struct values, lanes),
+	 .section = EVAL,
+	 .min = 0,
+	 .max = MAX_LANES,
+	 .help = "slices that the sums run over",
+	 .absent = "8, or the rank count if larger"},
+	{.name = "test-share",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 .offset = offsetof(struct values, test_share),
+	 .section = EVAL,
+	 .min = 0,
+	 .max = BELOW_ONE,
+	 .help = "share of each class held out when D has no test images of its own; as the training had it"},
+	{.name = "seed",
+	 .metavar = "N",
+	 .type = OPTION_LONG,
+	 .offset = offsetof(struct values, seed),
+	 .section = EVAL,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "of that split; as the training had it"},
+	{.name = "decode-threads",
+	 .metavar = "N",
+	 .type = OPTION_INT,
+	 .offset = offsetof(struct values, decode_threads),
+	 .section = EVAL,
+	 .min = 1,
+	 .max = MAX_THREADS,
+	 .help = "threads that read and decode images, per rank"},
+	COMMON_OPTIONS,
+};
+
+static void defaults(void *values)
+{
+	struct values *v = values;
+	struct thaw_train_options train;
+	thaw_train_defaults(&train);
+	v->split = "test";
+	v->test_share = train.test_share;
+	v->seed = train.seed;
+	v->decode_threads = train.decode_threads;
+}
+
+/* Outputs and classes are matched by number; names that differ are told, since they may be other words for
+ * the same things. */
+static thaw_status check_classes(const struct session *session, const struct thaw_model *model,
+				 const struct thaw_dataset *data, const struct values *v)
+{
+	if (model->classes != data->classes)
+		return thaw_fail(THAW_CONFIG,
+				 "the network has %lld classes and the dataset %d: %s: fine-tune the network on these "
+				 "classes with thaw train first",
+				 (long long)model->classes, data->classes, v->data);
+	for (int c = 0; model->labels && c < data->classes; c++) {
+		if (strcmp(model->labels[c], data->class_names[c]) != 0) {
+			log_line(session,
+				 "note: class %d is \"%s\" in the network and \"%s\" in the data; classes are "
+				 "compared by number",
+				 c, model->labels[c], data->class_names[c]);
+			break;
+		}
+	}
+	return THAW_OK;
+}
+
+static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
+			struct thaw_dataset *data)
+{
+	struct thaw_dataset_options how = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
+	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
+	THAW_TRY(thaw_dataset_open(data, v->data, split, &how));
+	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
+	return check_classes(session, *model, data, v);
+}
+
+static thaw_status run(struct session *session, const void *values, json_t **result)
+{
+	const struct values *v = values;
+	struct thaw_model *model = NULL;
+	struct thaw_dataset data = {0};
+	struct progress progress;
+	json_t *metrics = NULL;
+	int ranks = session->comm->size;
+	int lanes = v->lanes ? v->lanes : ranks > DEFAULT_LANES ? ranks : DEFAULT_LANES;
+	thaw_status status;
+	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	THAW_TRY_OUT(agree(session, load(session, v, &model, &data)));
+	THAW_TRY_OUT(
+		thaw_evaluate(session->comm, model, &data, lanes, v->size, v->decode_threads, &observer, &metrics));
+	if (session->comm->rank == 0)
+		*result = json_incref(metrics);
+out:
+	progress_end(&progress);
+	json_decref(metrics);
+	thaw_dataset_close(&data);
+	thaw_model_destroy(model);
+	return status;
+}
+
+const struct command command_eval = {
+	.name = "eval",
+	.usage = "--model M --data D [flags]",
+	.summary = "measure a network on a dataset",
+	.about = "Counts each image exactly once, whatever the rank count. Damaged images are left out and counted.",
+	.argument = "",
+	.options = options,
+	.size = sizeof(struct values),
+	.defaults = defaults,
+	.run = run,
+	.print = print_metrics,
+};

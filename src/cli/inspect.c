@@ -1,0 +1,304 @@
+/* thaw inspect: what a network or a checkpoint consists of. Rank 0 does the work. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "src/cli/command.h"
+#include "src/cli/text.h"
+#include "thaw/checkpoint.h"
+#include "thaw/model.h"
+#include "thaw/report.h"
+
+#define CHECKPOINT_SUFFIX ".safetensors.zst"
+#define MAX_SIDE          16384 /* pixels */
+#define NUMBER_SIZE       32    /* bytes of a number as text */
+#define SHAPE_SIZE        80    /* bytes of a shape as text */
+
+struct values {
+	struct common common;
+	bool layers;
+	int size;
+};
+
+static const struct option options[] = {
+	{.name = "layers",
+	 .type = OPTION_FLAG,
+	 .offset = offsetof(struct values, layers),
+	 .section = "Inspection",
+	 .help = "list every layer, not only the blocks; of a checkpoint, every tensor"},
+	{.name = "size",
+	 .metavar = "S",
+	 .type = OPTION_INT,
+	 .offset = offsetof(struct values, size),
+	 .section = "Inspection",
+	 .min = 0,
+	 .max = MAX_SIDE,
+	 .help = "side of the input in pixels",
+	 .absent = "the network's own"},
+	COMMON_OPTIONS,
+};
+
+/* Dimensions [first, rank) of a shape as a JSON array. */
+static json_t *shape_json(const struct thaw_shape *s, int first)
+{
+	json_t *dims = json_array();
+	for (int i = first; i < s->rank; i++)
+		json_array_append_new(dims, json_integer(s->dim[i]));
+	return dims;
+}
+
+/* Values in the parameters of the nodes [first, end), moving statistics included. */
+static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
+{
+	int64_t n = 0;
+	for (int i = first; i < end; i++)
+		for (int p = 0; p < g->nodes[i].param_count; p++)
+			n += thaw_shape_count(&g->params[g->nodes[i].params[p]].shape);
+	return n;
+}
+
+/* Name, output shape, parameters and work of the nodes [first, end); the shape is of one image. */
+static json_t *stretch_json(const struct thaw_graph *g, const struct thaw_shape *shapes, const char *name, int first,
+			    int end)
+{
+	return json_pack("{s:o, s:o, s:I, s:I}", "name", thaw_report_string(name), "output",
+			 shape_json(&shapes[end - 1], 1), "parameters", (json_int_t)count_parameters(g, first, end),
+			 "flops", (json_int_t)thaw_graph_flops(g, shapes, first, end));
+}
+
+static json_t *blocks_json(const struct thaw_graph *g, const struct thaw_shape *shapes)
+{
+	json_t *blocks = json_array();
+	for (int first = 1, end; first < g->node_count; first = end) {
+		for (end = first + 1; end < g->node_count && g->nodes[end].block == g->nodes[first].block;)
+			end++;
+		json_t *block = stretch_json(g, shapes, g->blocks[g->nodes[first].block], first, end);
+		json_object_set_new(block, "layers", json_integer(end - first));
+		json_array_append_new(blocks, block);
+	}
+	return blocks;
+}
+
+static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *shapes)
+{
+	json_t *layers = json_array();
+	for (int i = 1; i < g->node_count; i++) {
+		json_t *layer = stretch_json(g, shapes, g->nodes[i].name, i, i + 1);
+		json_object_set_new(layer, "op", json_string(g->nodes[i].op->name));
+		json_object_set_new(layer, "block", thaw_report_string(g->blocks[g->nodes[i].block]));
+		json_array_append_new(layers, layer);
+	}
+	return layers;
+}
+
+static json_t *preprocess_json(const struct thaw_preprocess *p)
+{
+	return json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
+			 p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", "mean", (double)p->mean[0],
+			 (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1],
+			 (double)p->std[2]);
+}
+
+static json_t *labels_json(const struct thaw_model *m)
+{
+	json_t *labels = m->labels ? json_array() : json_null();
+	for (int64_t c = 0; m->labels && c < m->classes; c++)
+		json_array_append_new(labels, thaw_report_string(m->labels[c]));
+	return labels;
+}
+
+static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *image, const struct thaw_shape *shapes,
+			  bool layers)
+{
+	const struct thaw_graph *g = m->graph;
+	char digest[NUMBER_SIZE];
+	snprintf(digest, sizeof(digest), "%016" PRIx64, m->digest);
+	json_t *o =
+		json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model", "variant",
+			  thaw_report_string(m->variant), "source", thaw_report_string(m->source), "pretrained",
+			  m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
+			  shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
+			  "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
+			  preprocess_json(&m->preprocess), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
+	if (o && layers)
+		json_object_set_new(o, "layers", layers_json(g, shapes));
+	return o;
+}
+
+static thaw_status inspect_model(const char *name, const struct values *v, json_t **result)
+{
+	struct thaw_model *model = NULL;
+	struct thaw_shape *shapes = NULL;
+	thaw_status status;
+	THAW_TRY(thaw_model_load(&model, name, 0, 0));
+	int size = v->size ? v->size : model->preprocess.size;
+	struct thaw_shape image = thaw_shape_of(1, size, size, 3);
+	shapes = thaw_alloc((size_t)model->graph->node_count, sizeof(*shapes));
+	THAW_TRY_OUT(shapes ? THAW_OK : THAW_RESOURCE);
+	THAW_TRY_OUT(thaw_graph_infer(model->graph, &image, shapes));
+	THAW_TRY_OUT(give_result(result, model_json(model, &image, shapes, v->layers)));
+out:
+	thaw_free(shapes);
+	thaw_model_destroy(model);
+	return status;
+}
+
+/* Everything a checkpoint says of itself, and its tensors. */
+static thaw_status inspect_checkpoint(const char *path, bool layers, json_t **result)
+{
+	struct thaw_weights w;
+	THAW_TRY(thaw_checkpoint_read(&w, path));
+	json_t *metadata = json_object(), *tensors = json_array();
+	for (int i = 0; i < w.metadata_count; i++) {
+		json_t *value = thaw_report_string(w.metadata[i].value);
+		json_object_set_new(metadata, w.metadata[i].key, value);
+	}
+	int64_t values = 0;
+	for (int i = 0; i < w.count; i++) {
+		const struct thaw_named_tensor *t = &w.tensors[i];
+		values += thaw_shape_count(&t->shape);
+		json_array_append_new(tensors,
+				      json_pack("{s:o, s:s, s:o}", "name", thaw_report_string(t->name), "dtype",
+						thaw_dtype_name(t->dtype), "shape", shape_json(&t->shape, 0)));
+	}
+	json_t *o = json_pack("{s:s, s:o, s:i, s:I, s:o}", "kind", "checkpoint", "file", thaw_report_string(path),
+			      "tensor_count", w.count, "values", (json_int_t)values, "metadata", metadata);
+	if (o && layers)
+		json_object_set(o, "tensors", tensors);
+	json_decref(tensors);
+	thaw_weights_free(&w);
+	return give_result(result, o);
+}
+
+static bool is_checkpoint(const char *path)
+{
+	size_t length = strlen(path), suffix = strlen(CHECKPOINT_SUFFIX);
+	return length >= suffix && strcmp(path + length - suffix, CHECKPOINT_SUFFIX) == 0;
+}
+
+static thaw_status run(struct session *session, const void *values, json_t **result)
+{
+	const struct values *v = values;
+	const char *name = session->settings->arguments[0];
+	return is_checkpoint(name) ? inspect_checkpoint(name, v->layers, result) : inspect_model(name, v, result);
+}
+
+static const char *dims_text(const json_t *dims, char *text, size_t size)
+{
+	size_t i, used = 0;
+	json_t *dim;
+	text[0] = '\0';
+	json_array_foreach(dims, i, dim)
+	{
+		int n = snprintf(text + used, size - used, "%s%lld", i ? " x " : "",
+				 (long long)json_integer_value(dim));
+		used = n > 0 && (size_t)n < size - used ? used + (size_t)n : used;
+	}
+	return text;
+}
+
+/* Blocks or layers; the second column is the layer count or the operator. */
+static void print_stretches(const json_t *rows, const char *heading, FILE *out)
+{
+	char shape[SHAPE_SIZE], n[NUMBER_SIZE], work[NUMBER_SIZE], second[NUMBER_SIZE];
+	int columns = text_columns(heading);
+	size_t i;
+	json_t *row;
+	json_array_foreach(rows, i, row)
+	{
+		int wide = text_columns(member_text(row, "name"));
+		columns = wide > columns ? wide : columns;
+	}
+	bool op = json_object_get(json_array_get(rows, 0), "op") != NULL;
+	fprintf(out, "\n%-*s  %-14s  %-18s  %10s  %10s\n", columns, heading, op ? "operator" : "layers", "output",
+		"parameters", "MFLOP");
+	json_array_foreach(rows, i, row)
+	{
+		snprintf(second, sizeof(second), "%.0f", member_real(row, "layers"));
+		snprintf(work, sizeof(work), "%.1f", member_real(row, "flops") / 1e6);
+		text_pad(out, member_text(row, "name"), columns);
+		fprintf(out, "  %-14s  %-18s  %10s  %10s\n", op ? member_text(row, "op") : second,
+			dims_text(json_object_get(row, "output"), shape, sizeof(shape)),
+			text_count(member_real(row, "parameters"), n, sizeof(n)), work);
+	}
+}
+
+static void print_labels(const json_t *labels, FILE *out)
+{
+	struct wrapped w = {.out = out, .indent = 2, .column = 2};
+	size_t i, count = json_array_size(labels);
+	json_t *label;
+	if (!count)
+		return;
+	fprintf(out, "\nlabels\n  ");
+	json_array_foreach(labels, i, label)
+	{
+		char text[SHAPE_SIZE];
+		snprintf(text, sizeof(text), "%s%s", json_string_value(label), i + 1 < count ? "," : "");
+		wrap_words(&w, text);
+	}
+	fputc('\n', out);
+}
+
+static void print_model(const json_t *o, FILE *out)
+{
+	char a[NUMBER_SIZE], b[SHAPE_SIZE];
+	const json_t *p = json_object_get(o, "preprocess");
+	const json_t *mean = json_object_get(p, "mean"), *std = json_object_get(p, "std");
+	fprintf(out, "%s from %s, digest %s\n", member_text(o, "variant"), member_text(o, "source"),
+		member_text(o, "digest"));
+	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, %.0f classes\n",
+		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
+		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
+	fprintf(out, "images: %s resize to %.0f, crop %.0f", member_text(p, "filter"), member_real(p, "resize"),
+		member_real(p, "size"));
+	for (int s = 0; s < 2; s++)
+		fprintf(out, ", %s %.4g %.4g %.4g", s ? "std" : "mean",
+			json_number_value(json_array_get(s ? std : mean, 0)),
+			json_number_value(json_array_get(s ? std : mean, 1)),
+			json_number_value(json_array_get(s ? std : mean, 2)));
+	fputc('\n', out);
+	if (json_object_get(o, "layers"))
+		print_stretches(json_object_get(o, "layers"), "layer", out);
+	print_stretches(json_object_get(o, "blocks"), "block", out);
+	print_labels(json_object_get(o, "labels"), out);
+}
+
+static void print_checkpoint(json_t *o, FILE *out)
+{
+	char text[SHAPE_SIZE];
+	const char *key;
+	size_t i;
+	json_t *value;
+	fprintf(out, "%s: %.0f tensors, %s values\n", member_text(o, "file"), member_real(o, "tensor_count"),
+		text_count(member_real(o, "values"), text, sizeof(text)));
+	json_object_foreach(json_object_get(o, "metadata"), key, value)
+		fprintf(out, "  %-18s %s\n", key, json_string_value(value));
+	json_array_foreach(json_object_get(o, "tensors"), i, value)
+		fprintf(out, "  %-5s %-18s %s\n", member_text(value, "dtype"),
+			dims_text(json_object_get(value, "shape"), text, sizeof(text)), member_text(value, "name"));
+}
+
+static void print(const json_t *result, FILE *out)
+{
+	if (strcmp(member_text(result, "kind"), "checkpoint") == 0)
+		print_checkpoint((json_t *)result, out);
+	else
+		print_model(result, out);
+}
+
+const struct command command_inspect = {
+	.name = "inspect",
+	.usage = "M|CHECKPOINT [--layers]",
+	.summary = "list the blocks of a network, or the content of a checkpoint",
+	.about = "The names of the blocks are the places where --unfreeze from:BLOCK can cut. MFLOP count one "
+		 "multiplication "
+		 "and one addition as two.",
+	.min_arguments = 1,
+	.max_arguments = 1,
+	.argument = "M|CHECKPOINT",
+	.options = options,
+	.size = sizeof(struct values),
+	.alone = true,
+	.run = run,
+	.print = print,
+};

@@ -1,0 +1,168 @@
+/* What this machine is, read from /proc, /sys and the processor. Whatever cannot be read is unknown, no failure. */
+#include "src/cli/machine.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+#define LINE_SIZE   512
+
+/* The text behind "KEY :" in a file of such lines. */
+static bool find_value(const char *path, const char *key, char *value, size_t size)
+{
+	char line[LINE_SIZE];
+	size_t length = strlen(key);
+	bool found = false;
+	FILE *f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		const char *rest = line + length;
+		if (strncmp(line, key, length) != 0 || !strchr(" \t:", *rest))
+			continue;
+		rest += strspn(rest, " \t:");
+		snprintf(value, size, "%.*s", (int)strcspn(rest, "\n"), rest);
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+const char *machine_cpu(char *text, size_t size)
+{
+	if (!find_value("/proc/cpuinfo", "model name", text, size) &&
+	    !find_value("/proc/cpuinfo", "CPU part", text, size))
+		snprintf(text, size, "unknown");
+	return text;
+}
+
+static void append_word(char *text, size_t size, bool present, const char *word)
+{
+	size_t used = strlen(text);
+	if (present && used < size)
+		snprintf(text + used, size - used, "%s%s", used ? " " : "", word);
+}
+
+const char *machine_vectors(char *text, size_t size)
+{
+	text[0] = '\0';
+#if defined(__x86_64__)
+	append_word(text, size, __builtin_cpu_supports("avx"), "avx");
+	append_word(text, size, __builtin_cpu_supports("avx2"), "avx2");
+	append_word(text, size, __builtin_cpu_supports("fma"), "fma");
+	append_word(text, size, __builtin_cpu_supports("avx512f"), "avx512f");
+	append_word(text, size, __builtin_cpu_supports("avx512bf16"), "avx512bf16");
+#elif defined(__aarch64__)
+	append_word(text, size, getauxval(AT_HWCAP) & HWCAP_ASIMD, "neon");
+	append_word(text, size, getauxval(AT_HWCAP) & HWCAP_SVE, "sve");
+#endif
+	append_word(text, size, !*text, "none known");
+	return text;
+}
+
+int machine_cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n > 0 ? (int)n : 1;
+}
+
+int machine_usable_cores(cpu_set_t *mask)
+{
+	cpu_set_t own;
+	if (!mask)
+		mask = &own;
+	CPU_ZERO(mask);
+	return sched_getaffinity(0, sizeof(*mask), mask) == 0 ? CPU_COUNT(mask) : machine_cores();
+}
+
+static double memory_value(const char *key)
+{
+	char value[LINE_SIZE];
+	return find_value("/proc/meminfo", key, value, sizeof(value)) ? strtod(value, NULL) * 1024 : 0;
+}
+
+double machine_memory(void)
+{
+	return memory_value("MemTotal");
+}
+
+double machine_memory_available(void)
+{
+	return memory_value("MemAvailable");
+}
+
+/* The first line of FOLDER/FILE. */
+static bool read_line(const char *folder, const char *file, char *line, size_t size)
+{
+	char path[PATH_MAX];
+	if (snprintf(path, sizeof(path), "%s/%s", folder, file) >= (int)sizeof(path))
+		return false;
+	FILE *f = fopen(path, "re");
+	bool read = f && fgets(line, (int)size, f);
+	if (f)
+		fclose(f);
+	return read;
+}
+
+/* The folder of this process's control group, version 2; the root where that cannot be told (in containers). */
+static void cgroup_folder(char *folder, size_t size)
+{
+	char name[LINE_SIZE];
+	/* The line of version 2 is "0::/path". */
+	if (!find_value("/proc/self/cgroup", "0", name, sizeof(name)) ||
+	    snprintf(folder, size, CGROUP_ROOT "%s", name) >= (int)size || access(folder, R_OK) != 0)
+		snprintf(folder, size, CGROUP_ROOT);
+}
+
+/* The smallest limit from the process's group up to the root, each read by `limit_of` (0: none). */
+static double tightest(double (*limit_of)(const char *folder))
+{
+	char folder[PATH_MAX];
+	double least = 0;
+	cgroup_folder(folder, sizeof(folder));
+	while (strlen(folder) >= strlen(CGROUP_ROOT)) {
+		double limit = limit_of(folder);
+		if (limit > 0 && (least == 0 || limit < least))
+			least = limit;
+		*strrchr(folder, '/') = '\0';
+	}
+	return least;
+}
+
+/* "max" is read as 0. Version 1 has its value in another place, and a huge number for none. */
+static double memory_limit_of(const char *folder)
+{
+	char line[LINE_SIZE];
+	double limit = 0;
+	if (read_line(folder, "memory.max", line, sizeof(line)) ||
+	    read_line(folder, "memory/memory.limit_in_bytes", line, sizeof(line)))
+		limit = strtod(line, NULL);
+	return limit < machine_memory() ? limit : 0;
+}
+
+/* cpu.max is "QUOTA PERIOD" in microseconds, or "max PERIOD". */
+static double cpu_limit_of(const char *folder)
+{
+	char line[LINE_SIZE];
+	double quota, period;
+	if (!read_line(folder, "cpu.max", line, sizeof(line)) || sscanf(line, "%lf %lf", &quota, &period) != 2)
+		return 0;
+	return period > 0 ? quota / period : 0;
+}
+
+double machine_memory_limit(void)
+{
+	return tightest(memory_limit_of);
+}
+
+double machine_cpu_limit(void)
+{
+	return tightest(cpu_limit_of);
+}

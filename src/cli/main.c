@@ -1,0 +1,202 @@
+/* The program: finds the command, opens the communicator, runs, prints, and ends with one exit code.
+ *
+ * Texts that were asked for (--help, --version) come before MPI is started, so that they work on a
+ * login node too. A command line is resolved before that as well, but its error is told after it: only
+ * then is it known which rank is rank 0. */
+#include <cblas.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "src/cli/command.h"
+#include "src/cli/failure.h"
+#include "src/cli/suggest.h"
+#include "src/cli/text.h"
+#include "thaw/mpi.h"
+#include "thaw/tensor.h"
+
+static const struct command *const commands[] = {
+	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_doctor,
+};
+#define COMMANDS ((int)(sizeof(commands) / sizeof(commands[0])))
+
+/* What this process is asked to do, as far as it is known before MPI is started. */
+struct invocation {
+	const struct command *command; /* NULL when none was found */
+	void *values;                  /* of the command, from thaw_alloc */
+	struct settings settings;
+};
+
+static void print_program_help(FILE *out)
+{
+	fputs("thaw: fine-tunes pretrained image networks on CPU clusters\n\n"
+	      "Usage: thaw COMMAND [flags]\n"
+	      "       mpirun -n RANKS thaw COMMAND [flags]\n\nCommands:\n",
+	      out);
+	for (int i = 0; i < COMMANDS; i++)
+		fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+	fputs("\nthaw help COMMAND tells more, thaw --version the version.\n\n"
+	      "Exit codes: 0 done; 64 usage; 65 bad data; 70 a bug; 71 no memory or threads; 74 input or output;\n"
+	      "75 saved but not finished, run again; 78 configuration.\n",
+	      out);
+}
+
+static void print_command_help(const struct command *c, const void *values, FILE *out)
+{
+	fprintf(out, "thaw %s: %s\n\nUsage: thaw %s %s\n\n", c->name, c->summary, c->name, c->usage);
+	struct wrapped w = {.out = out};
+	wrap_words(&w, c->about);
+	fputc('\n', out);
+	options_help(c->options, values, out);
+	fputc('\n', out);
+	w = (struct wrapped){.out = out};
+	wrap_words(&w, "Any flag can also be given in the environment (--head-lr as THAW_HEAD_LR) or as a line of the "
+		       "--config file (head-lr: 0.01). Flags come first, then the environment, then the file.");
+	fputc('\n', out);
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (int i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+static thaw_status unknown_command(const char *name)
+{
+	struct suggestion s = {0};
+	for (int i = 0; i < COMMANDS; i++)
+		suggest(&s, name, commands[i]->name);
+	if (s.word)
+		return thaw_fail(THAW_USAGE, "unknown command: %s: did you mean %s?", name, s.word);
+	return thaw_fail(THAW_USAGE, "unknown command: %s: thaw --help lists the commands", name);
+}
+
+static thaw_status check_arguments(const struct command *c, const struct settings *s)
+{
+	if (s->argument_count < c->min_arguments)
+		return thaw_fail(THAW_USAGE, "an argument is missing: %s: the usage is thaw %s %s", c->argument,
+				 c->name, c->usage);
+	if (s->argument_count > c->max_arguments)
+		return thaw_fail(THAW_USAGE, "one argument too many: %s: the usage is thaw %s %s",
+				 s->arguments[c->max_arguments], c->name, c->usage);
+	return THAW_OK;
+}
+
+/* Finds and resolves the command of argv[1 ..]. */
+static thaw_status resolve(struct invocation *v, int argc, char **argv)
+{
+	if (argc < 2)
+		return thaw_fail(THAW_USAGE, "no command: thaw --help lists the commands");
+	const struct command *c = find_command(argv[1]);
+	if (!c)
+		return unknown_command(argv[1]);
+	if (!(v->values = thaw_alloc(1, c->size)))
+		return THAW_RESOURCE;
+	v->command = c;
+	((struct common *)v->values)->threads = 1;
+	if (c->defaults)
+		c->defaults(v->values);
+	THAW_TRY(settings_resolve(&v->settings, c->options, v->values, argc - 2, argv + 2));
+	return ((struct common *)v->values)->help ? THAW_OK : check_arguments(c, &v->settings);
+}
+
+/* Results that did not arrive are a failure, however well the command went. */
+static thaw_status flush_results(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return THAW_OK;
+	return thaw_fail(THAW_IO, "the result cannot be written: stdout: %s", strerror(errno));
+}
+
+static thaw_status print_result(const struct command *c, const void *values, const json_t *result)
+{
+	if (!result)
+		return THAW_OK;
+	if (!((const struct common *)values)->json)
+		c->print(result, stdout);
+	else if (json_dumpf(result, stdout, JSON_REAL_PRECISION(9)) == 0)
+		fputc('\n', stdout);
+	return flush_results();
+}
+
+/* The command's status, the same on all ranks. */
+static thaw_status run_command(const struct command *c, struct session *session, const void *values, json_t **result)
+{
+	struct thaw_comm *comm = session->comm;
+	if (!c->alone)
+		return failure_agree(comm, c->run(session, values, result));
+	int32_t status = comm->rank == 0 ? c->run(session, values, result) : THAW_OK;
+	THAW_TRY(comm->broadcast(comm, &status, sizeof(status), 0));
+	return thaw_comm_agree(comm, (thaw_status)status);
+}
+
+static thaw_status run(const struct invocation *v, struct thaw_comm *comm)
+{
+	struct session session = {.comm = comm, .settings = &v->settings};
+	json_t *result = NULL;
+	openblas_set_num_threads(((const struct common *)v->values)->threads);
+	thaw_status status = run_command(v->command, &session, v->values, &result);
+	if (status != THAW_OK && comm->rank == 0)
+		fprintf(stderr, "thaw: %s\n", thaw_error_message());
+	thaw_status printed = comm->rank == 0 ? print_result(v->command, v->values, result) : THAW_OK;
+	json_decref(result);
+	if (printed != THAW_OK)
+		fprintf(stderr, "thaw: %s\n", thaw_error_message());
+	printed = thaw_comm_agree(comm, printed);
+	return status != THAW_OK ? status : printed;
+}
+
+/* Texts that need no other rank. Returns whether one was asked for. */
+static bool print_asked_text(const struct invocation *v, int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+	bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+	if (strcmp(word, "--version") == 0)
+		puts("thaw " THAW_VERSION);
+	else if (help)
+		print_program_help(stdout);
+	else if (v->command && ((const struct common *)v->values)->help)
+		print_command_help(v->command, v->values, stdout);
+	else
+		return false;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	/* A terminal that is gone is no reason to end a training; failed writes of results are told. */
+	signal(SIGPIPE, SIG_IGN);
+
+	char *help[] = {argv[0], argc > 2 ? argv[2] : NULL, "--help", NULL};
+	bool help_of_command = argc == 3 && strcmp(argv[1], "help") == 0;
+	if (help_of_command)
+		argc = 3, argv = help;
+
+	struct invocation v = {0};
+	struct thaw_comm comm = thaw_comm_alone();
+	thaw_status status = resolve(&v, argc, argv);
+	if (print_asked_text(&v, argc, argv)) {
+		status = flush_results();
+		if (status != THAW_OK)
+			fprintf(stderr, "thaw: %s\n", thaw_error_message());
+	} else if (status != THAW_OK) {
+		/* Every rank has found the same. MPI is started only to know which one speaks; where it does not start,
+		 * what the launcher told has numbered this process all the same. */
+		char *message = thaw_strdup(thaw_error_message());
+		(void)thaw_mpi_open(&comm);
+		if (comm.rank == 0)
+			fprintf(stderr, "thaw: %s\n", message ? message : "out of memory");
+		thaw_free(message);
+	} else if ((status = thaw_mpi_open(&comm)) != THAW_OK) {
+		if (comm.rank == 0)
+			fprintf(stderr, "thaw: %s\n", thaw_error_message());
+	} else {
+		status = run(&v, &comm);
+	}
+	comm.close(&comm);
+	settings_free(&v.settings);
+	thaw_free(v.values);
+	return status;
+}

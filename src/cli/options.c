@@ -1,0 +1,266 @@
+/* Resolving options: collect texts from flags, environment and file, then give them their types.
+ *
+ * The flags are scanned here and not by getopt_long: that one takes any unique beginning of a name
+ * ("--lab" for --label-smoothing), so that a later flag would break yesterday's scripts, and it keeps
+ * its state in globals. */
+#include "src/cli/options.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/cli/config.h"
+#include "src/cli/option_value.h"
+#include "src/cli/suggest.h"
+#include "src/cli/text.h"
+#include "thaw/tensor.h"
+
+#define NAME_SIZE    64  /* bytes of an environment variable's name */
+#define PLACE_SIZE   512 /* bytes of the words in which a value was given; longer ones are cut */
+#define HELP_COLUMN  27  /* where --help explains */
+#define VALUE_COLUMN 21  /* where the list of resolved values has the values */
+#define TEXT_WIDTH   256 /* bytes of one value shown to people */
+
+static int count_options(const struct option *options)
+{
+	int n = 0;
+	while (options[n].name)
+		n++;
+	return n;
+}
+
+/* Index of the option called name[0 .. length), -1 when there is none. */
+static int find_option(const struct option *options, const char *name, size_t length)
+{
+	for (int i = 0; options[i].name; i++)
+		if (strlen(options[i].name) == length && strncmp(options[i].name, name, length) == 0)
+			return i;
+	return -1;
+}
+
+static const char *nearest_name(const struct option *options, const char *name)
+{
+	struct suggestion s = {0};
+	for (int i = 0; options[i].name; i++)
+		suggest(&s, name, options[i].name);
+	return s.word;
+}
+
+static thaw_status unknown_flag(const struct option *options, const char *name, size_t length)
+{
+	char word[NAME_SIZE];
+	snprintf(word, sizeof(word), "%.*s", (int)length, name);
+	const char *near = nearest_name(options, word);
+	if (near)
+		return thaw_fail(THAW_USAGE, "unknown flag: --%s: did you mean --%s?", word, near);
+	return thaw_fail(THAW_USAGE, "unknown flag: --%s: --help lists the flags", word);
+}
+
+/* One flag at argv[*i]; moves *i over its value. */
+static thaw_status scan_flag(const struct settings *s, struct setting *setting, int argc, char **argv, int *i)
+{
+	const char *name = strcmp(argv[*i], "-h") == 0 ? "help" : argv[*i] + 2;
+	size_t length = strcspn(name, "=");
+	int k = find_option(s->options, name, length);
+	if (k < 0)
+		return unknown_flag(s->options, name, length);
+	const char *text = name[length] == '=' ? name + length + 1 : NULL;
+	if (!text && s->options[k].type == OPTION_FLAG)
+		text = "true";
+	if (!text) {
+		if (*i + 1 == argc || strncmp(argv[*i + 1], "--", 2) == 0)
+			return thaw_fail(THAW_USAGE, "a flag without its value: --%s: write --%s %s",
+					 s->options[k].name, s->options[k].name, s->options[k].metavar);
+		text = argv[++*i];
+	}
+	setting[k] = (struct setting){.source = FROM_FLAG, .text = text};
+	return THAW_OK;
+}
+
+static thaw_status scan_arguments(struct settings *s, struct setting *setting, int argc, char **argv)
+{
+	bool flags = true;
+	for (int i = 0; i < argc; i++) {
+		bool dashes = flags && strncmp(argv[i], "--", 2) == 0;
+		if (dashes && !argv[i][2])
+			flags = false;
+		else if (dashes || (flags && strcmp(argv[i], "-h") == 0))
+			THAW_TRY(scan_flag(s, setting, argc, argv, &i));
+		else if (flags && argv[i][0] == '-' && argv[i][1])
+			return thaw_fail(THAW_USAGE, "unknown flag: %s: flags have two dashes, --help lists them",
+					 argv[i]);
+		else
+			s->arguments[s->argument_count++] = argv[i];
+	}
+	return THAW_OK;
+}
+
+static const char *environment_name(const struct option *o, char *name)
+{
+	snprintf(name, NAME_SIZE, "THAW_%s", o->name);
+	for (char *c = name; *c; c++)
+		*c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+	return name;
+}
+
+/* --help is for the one who types it; a variable of an empty text counts as not set. */
+static void scan_environment(const struct settings *s, struct setting *setting)
+{
+	char name[NAME_SIZE];
+	for (int i = 0; s->options[i].name; i++) {
+		const char *text = getenv(environment_name(&s->options[i], name));
+		if (text && *text && setting[i].source == FROM_DEFAULT && strcmp(s->options[i].name, "help") != 0)
+			setting[i] = (struct setting){.source = FROM_ENVIRONMENT, .text = text};
+	}
+}
+
+static thaw_status scan_config(struct settings *s, struct setting *setting)
+{
+	const char *path = setting[find_option(s->options, "config", strlen("config"))].text;
+	if (!path)
+		return THAW_OK;
+	THAW_TRY(config_read(&s->config, path));
+	for (int i = 0; i < s->config->count; i++) {
+		const struct config_entry *e = &s->config->entries[i];
+		int k = find_option(s->options, e->key, strlen(e->key));
+		const char *near = k < 0 ? nearest_name(s->options, e->key) : NULL;
+		if (near)
+			return thaw_fail(THAW_CONFIG, "unknown key: %s:%d: %s: did you mean %s?", path, e->line, e->key,
+					 near);
+		if (k < 0 || strcmp(e->key, "config") == 0 || strcmp(e->key, "help") == 0)
+			return thaw_fail(THAW_CONFIG, "unknown key: %s:%d: %s: keys are the flags of this command",
+					 path, e->line, e->key);
+		if (setting[k].source == FROM_DEFAULT)
+			setting[k] = (struct setting){.source = FROM_FILE, .text = e->value, .line = e->line};
+	}
+	return THAW_OK;
+}
+
+/* Where a value came from, as the user wrote it. */
+static const char *place_text(const struct settings *s, int i, char *place)
+{
+	char name[NAME_SIZE];
+	const struct setting *setting = &s->setting[i];
+	if (setting->source == FROM_FILE)
+		snprintf(place, PLACE_SIZE, "%s:%d: %s: %s", s->config->path, setting->line, s->options[i].name,
+			 setting->text);
+	else if (setting->source == FROM_ENVIRONMENT)
+		snprintf(place, PLACE_SIZE, "%s=%s", environment_name(&s->options[i], name), setting->text);
+	else
+		snprintf(place, PLACE_SIZE, "--%s %s", s->options[i].name, setting->text);
+	return place;
+}
+
+static thaw_status store_all(struct settings *s)
+{
+	char place[PLACE_SIZE];
+	for (int i = 0; s->options[i].name; i++) {
+		if (s->setting[i].source == FROM_DEFAULT) {
+			if (s->options[i].required)
+				return thaw_fail(THAW_USAGE, "a flag is missing: --%s %s: %s", s->options[i].name,
+						 s->options[i].metavar, s->options[i].help);
+			continue;
+		}
+		thaw_status status =
+			option_store(&s->options[i], s->values, s->setting[i].text, place_text(s, i, place));
+		if (status != THAW_OK)
+			return s->setting[i].source == FROM_FILE ? THAW_CONFIG : status;
+	}
+	return THAW_OK;
+}
+
+thaw_status settings_resolve(struct settings *s, const struct option *options, void *values, int argc, char **argv)
+{
+	struct setting *setting = thaw_alloc((size_t)count_options(options), sizeof(*setting));
+	*s = (struct settings){.options = options, .values = values, .setting = setting};
+	s->arguments = thaw_alloc((size_t)argc, sizeof(*s->arguments));
+	if (!setting || !s->arguments)
+		return THAW_RESOURCE;
+	thaw_status scanned = scan_arguments(s, setting, argc, argv);
+	if (setting[find_option(options, "help", strlen("help"))].text) {
+		((struct common *)values)->help = true;
+		return THAW_OK;
+	}
+	THAW_TRY(scanned);
+	scan_environment(s, setting);
+	THAW_TRY(scan_config(s, setting));
+	return store_all(s);
+}
+
+void settings_free(struct settings *s)
+{
+	config_free(s->config);
+	thaw_free((void *)s->setting);
+	thaw_free(s->arguments);
+	*s = (struct settings){0};
+}
+
+/* The default as people read it. */
+static const char *default_text(const struct option *o, const void *values, char *text)
+{
+	return o->absent ? o->absent : option_show(o, values, text, TEXT_WIDTH);
+}
+
+void settings_print(const struct settings *s, FILE *out)
+{
+	char text[TEXT_WIDTH], name[NAME_SIZE];
+	for (int i = 0; s->options[i].name; i++) {
+		const struct setting *setting = &s->setting[i];
+		if (setting->source == FROM_DEFAULT)
+			continue;
+		fprintf(out, "  %-18s %s", s->options[i].name,
+			option_show(&s->options[i], s->values, text, sizeof(text)));
+		if (setting->source == FROM_ENVIRONMENT)
+			fprintf(out, "  (%s)", environment_name(&s->options[i], name));
+		else if (setting->source == FROM_FILE)
+			fprintf(out, "  (%s:%d)", s->config->path, setting->line);
+		fputc('\n', out);
+	}
+	fprintf(out, "  %-18s ", "defaults");
+	struct wrapped w = {.out = out, .indent = VALUE_COLUMN, .column = VALUE_COLUMN};
+	bool first = true;
+	for (int i = 0; s->options[i].name; i++) {
+		if (s->setting[i].source != FROM_DEFAULT || strcmp(s->options[i].section, COMMON_SECTION) == 0)
+			continue;
+		char entry[NAME_SIZE + TEXT_WIDTH];
+		snprintf(entry, sizeof(entry), "%s%s %s", first ? "" : "| ", s->options[i].name,
+			 default_text(&s->options[i], s->values, text));
+		wrap_words(&w, entry);
+		first = false;
+	}
+	fputc('\n', out);
+}
+
+/* The words behind an option's help: what it takes and what it is without being given. */
+static void help_notes(const struct option *o, const void *values, struct wrapped *w)
+{
+	char text[TEXT_WIDTH], note[NAME_SIZE + TEXT_WIDTH];
+	if (o->choices) {
+		snprintf(note, sizeof(note), "(%s)", o->choices);
+		wrap_words(w, note);
+	}
+	if (o->required)
+		wrap_words(w, "[required]");
+	else if (o->type != OPTION_FLAG) {
+		snprintf(note, sizeof(note), "[%s]", default_text(o, values, text));
+		wrap_words(w, note);
+	}
+}
+
+void options_help(const struct option *options, const void *values, FILE *out)
+{
+	const char *section = "";
+	for (const struct option *o = options; o->name; o++) {
+		if (strcmp(section, o->section) != 0)
+			fprintf(out, "\n%s:\n", o->section);
+		section = o->section;
+		int column = fprintf(out, "  --%s%s%s", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+		if (column >= HELP_COLUMN - 1)
+			column = fprintf(out, "\n") - 1;
+		fprintf(out, "%*s", HELP_COLUMN - column, "");
+		struct wrapped w = {.out = out, .indent = HELP_COLUMN, .column = HELP_COLUMN};
+		wrap_words(&w, o->help);
+		help_notes(o, values, &w);
+		fputc('\n', out);
+	}
+}

@@ -1,0 +1,102 @@
+/* What a person sees while a run goes on.
+ *
+ * On a terminal one line is drawn over and over. In a log file, which someone reads later, there is one a
+ * minute besides what the trainer itself says of each epoch. */
+#include "src/cli/progress.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/cli/text.h"
+
+#define BAR_SECONDS   0.1 /* between two drawings */
+#define LINE_SECONDS  60  /* between two lines of a log */
+#define BAR_WIDTH     24  /* columns */
+#define DEFAULT_WIDTH 80  /* columns of a terminal that does not tell */
+#define LARGEST_LINE  256 /* bytes */
+#define CLEAR_LINE    "\r\033[K"
+
+static double now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* "train 3/10  step 120/400  loss 0.4321  accuracy 87.5 %  812.4 images/s  0:32 left" */
+static const char *state_text(const struct thaw_train_progress *s, char *line, size_t size)
+{
+	char left[32];
+	text_duration(s->seconds_left, left, sizeof(left));
+	snprintf(line, size, "%s %d/%d  step %lld/%lld  loss %.4f  accuracy %.1f %%  %.1f images/s  %s left", s->phase,
+		 s->epoch, s->epochs, (long long)s->step, (long long)s->steps, s->loss, 100 * s->accuracy,
+		 s->images_per_second, left);
+	return line;
+}
+
+static int terminal_width(FILE *out)
+{
+	struct winsize w;
+	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : DEFAULT_WIDTH;
+}
+
+/* The bar only where it leaves room for what the numbers say; a line that wraps could not be drawn over. */
+static void draw_bar(struct progress *p, const struct thaw_train_progress *s)
+{
+	char line[LARGEST_LINE], bar[BAR_WIDTH + 1];
+	state_text(s, line, sizeof(line));
+	int width = terminal_width(p->out) - 1, text = (int)strlen(line);
+	int full = s->steps > 0 ? (int)(BAR_WIDTH * s->step / s->steps) : 0;
+	for (int i = 0; i < BAR_WIDTH; i++)
+		bar[i] = i < full ? '#' : '.';
+	bar[BAR_WIDTH] = '\0';
+	if (text + BAR_WIDTH + 3 <= width)
+		fprintf(p->out, CLEAR_LINE "[%s] %s", bar, line);
+	else
+		fprintf(p->out, CLEAR_LINE "%.*s", width, line);
+	fflush(p->out);
+	p->bar_shown = true;
+}
+
+static void clear_bar(struct progress *p)
+{
+	if (p->bar_shown)
+		fputs(CLEAR_LINE, p->out);
+	p->bar_shown = false;
+}
+
+static void show(void *context, const struct thaw_train_progress *s)
+{
+	struct progress *p = context;
+	char line[LARGEST_LINE];
+	if (now() - p->shown < (p->terminal ? BAR_SECONDS : LINE_SECONDS))
+		return;
+	p->shown = now();
+	if (p->terminal)
+		draw_bar(p, s);
+	else
+		fprintf(p->out, "%s\n", state_text(s, line, sizeof(line)));
+}
+
+static void write_line(void *context, const char *line)
+{
+	struct progress *p = context;
+	clear_bar(p);
+	fprintf(p->out, "%s\n", line);
+}
+
+struct thaw_observer progress_start(struct progress *p, FILE *out)
+{
+	*p = (struct progress){.out = out, .terminal = out && isatty(fileno(out)), .shown = now()};
+	if (!out)
+		return (struct thaw_observer){.context = p};
+	return (struct thaw_observer){.context = p, .progress = show, .log = write_line};
+}
+
+void progress_end(struct progress *p)
+{
+	if (p->out)
+		clear_bar(p);
+}

@@ -1,0 +1,37 @@
+/* Text for people: wrapped lines, numbers in human form, tables of results. */
+#ifndef THAW_SRC_CLI_TEXT_H
+#define THAW_SRC_CLI_TEXT_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Output of words with line breaks before they pass the width of a page. */
+struct wrapped {
+	FILE *out;
+	int indent; /* column where lines go on */
+	int column; /* of the next character */
+};
+
+/* Prints the words of `text`, one space between them and what stands before on the line. */
+void wrap_words(struct wrapped *w, const char *text);
+
+/* 1234567 as "1.23 M"; bytes as "1.18 MiB"; seconds as "2:05" or "1:02:05". Each returns text. */
+const char *text_count(double n, char *text, size_t size);
+const char *text_bytes(double n, char *text, size_t size);
+const char *text_duration(double seconds, char *text, size_t size);
+
+/* Columns that `utf8` takes on a terminal, counting each code point as one. */
+int text_columns(const char *utf8);
+/* Prints `utf8` and spaces up to `columns`. */
+void text_pad(FILE *out, const char *utf8, int columns);
+
+/* Members of a result object; what is missing is 0 or "". */
+double member_real(const json_t *object, const char *key);
+const char *member_text(const json_t *object, const char *key);
+
+/* images, top1, top5, loss, damaged and the table per_class {name: {images, accuracy}} of a result, as
+ * far as it has them. */
+void print_metrics(const json_t *result, FILE *out);
+
+#endif

@@ -1,0 +1,350 @@
+/* thaw train: starts a run, continues it, or says that it is done. */
+#include "thaw/train.h"
+
+#include "src/cli/command.h"
+#include "src/cli/progress.h"
+#include "src/cli/text.h"
+#include "thaw/signals.h"
+
+#define MAX_LANES   65536
+#define MAX_SIDE    16384 /* pixels */
+#define MAX_THREADS 1024
+#define BELOW_ONE   0.999999
+
+struct values {
+	struct common common;
+	struct thaw_train_options train;
+	struct interval checkpoint_every;
+};
+
+#define AT(field) .offset = offsetof(struct values, train.field)
+#define WHAT      "Model and data"
+#define HOW       "Training"
+#define AUGMENT   "Augmentation"
+#define RUN       "Run"
+
+static const struct option options[] = {
+	{.name = "model",
+	 .metavar = "M",
+	 .type = OPTION_TEXT,
+	 AT(model),
+	 .section = WHAT,
+	 .help = "the network: builtin, a .safetensors or .pth file, FAMILY:FILE, a run directory, or a family "
+		 "such as resnet18 with random weights"},
+	{.name = "data",
+	 .metavar = "D",
+	 .type = OPTION_TEXT,
+	 AT(data),
+	 .section = WHAT,
+	 .required = true,
+	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX files"},
+	{.name = "out",
+	 .metavar = "RUN",
+	 .type = OPTION_TEXT,
+	 AT(out),
+	 .section = WHAT,
+	 .required = true,
+	 .help = "the run directory: configuration, metrics, checkpoints, the final model"},
+	{.name = "test-share",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(test_share),
+	 .section = WHAT,
+	 .min = 0,
+	 .max = BELOW_ONE,
+	 .help = "share of each class held out when D has no test images of its own"},
+	{.name = "per-class",
+	 .metavar = "N",
+	 .type = OPTION_LONG,
+	 AT(per_class),
+	 .section = WHAT,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "train on only so many images of each class",
+	 .absent = "all"},
+	{.name = "size",
+	 .metavar = "S",
+	 .type = OPTION_INT,
+	 AT(size),
+	 .section = WHAT,
+	 .min = 0,
+	 .max = MAX_SIDE,
+	 .help = "side of the input in pixels",
+	 .absent = "the network's own"},
+
+	{.name = "unfreeze",
+	 .metavar = "HOW",
+	 .type = OPTION_TEXT,
+	 AT(unfreeze),
+	 .section = HOW,
+	 .help = "what trains: head, last:N (N blocks and the classifier), from:BLOCK, or all"},
+	{.name = "epochs",
+	 .metavar = "N",
+	 .type = OPTION_REAL,
+	 AT(epochs),
+	 .section = HOW,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "passes over the training images, after the head epochs"},
+	{.name = "head-epochs",
+	 .metavar = "N",
+	 .type = OPTION_REAL,
+	 AT(head_epochs),
+	 .section = HOW,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "passes that train the classifier alone first"},
+	{.name = "batch",
+	 .metavar = "B",
+	 .type = OPTION_INT,
+	 AT(batch),
+	 .section = HOW,
+	 .min = 1,
+	 .max = INFINITY,
+	 .help = "images per step over all lanes"},
+	{.name = "lanes",
+	 .metavar = "L",
+	 .type = OPTION_INT,
+	 AT(lanes),
+	 .section = HOW,
+	 .min = 0,
+	 .max = MAX_LANES,
+	 .help = "slices of a run; the result depends on it and never on the rank count",
+	 .absent = "8, or the rank count if larger"},
+	{.name = "optimizer",
+	 .metavar = "NAME",
+	 .type = OPTION_TEXT,
+	 AT(optimizer),
+	 .section = HOW,
+	 .choices = "sgd|adamw",
+	 .help = "how weights follow gradients"},
+	{.name = "lr",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(lr),
+	 .section = HOW,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "peak learning rate",
+	 .absent = "the optimizer's"},
+	{.name = "head-lr",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(head_lr),
+	 .section = HOW,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "learning rate of the head epochs",
+	 .absent = "as --lr"},
+	{.name = "layer-decay",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(layer_decay),
+	 .section = HOW,
+	 .min = 0,
+	 .max = 1,
+	 .help = "each block further from the classifier learns at this factor of the one after it"},
+	{.name = "warmup",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(warmup),
+	 .section = HOW,
+	 .min = 0,
+	 .max = 1,
+	 .help = "share of the steps in which the learning rate rises"},
+	{.name = "momentum",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(momentum),
+	 .section = HOW,
+	 .min = 0,
+	 .max = BELOW_ONE,
+	 .help = "of sgd"},
+	{.name = "weight-decay",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(weight_decay),
+	 .section = HOW,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "of weights; biases and norms are spared",
+	 .absent = "the optimizer's"},
+	{.name = "label-smoothing",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(label_smoothing),
+	 .section = HOW,
+	 .min = 0,
+	 .max = BELOW_ONE,
+	 .help = "share of the target given to all classes alike"},
+	{.name = "bn",
+	 .metavar = "HOW",
+	 .type = OPTION_TEXT,
+	 AT(bn),
+	 .section = HOW,
+	 .choices = "frozen|lane",
+	 .help = "batch norm of the part that trains: stored statistics, or each lane's",
+	 .absent = "frozen if pretrained, else lane"},
+
+	{.name = "scale-min",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(scale_min),
+	 .section = AUGMENT,
+	 .min = 0.001,
+	 .max = 1,
+	 .help = "smallest share of the area that a crop takes; 1: no crop"},
+	{.name = "flip",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(flip),
+	 .section = AUGMENT,
+	 .min = 0,
+	 .max = 1,
+	 .help = "probability of a mirror image"},
+	{.name = "jitter",
+	 .metavar = "X",
+	 .type = OPTION_REAL,
+	 AT(jitter),
+	 .section = AUGMENT,
+	 .min = 0,
+	 .max = BELOW_ONE,
+	 .help = "strength of changes of brightness, contrast and saturation"},
+	{.name = "pad-crop",
+	 .metavar = "N",
+	 .type = OPTION_INT,
+	 AT(pad_crop),
+	 .section = AUGMENT,
+	 .min = 0,
+	 .max = MAX_SIDE,
+	 .help = "instead of scaled crops, pad by so many pixels and crop"},
+
+	{.name = "resume",
+	 .metavar = "HOW",
+	 .type = OPTION_TEXT,
+	 AT(resume),
+	 .section = RUN,
+	 .choices = "auto|never",
+	 .help = "auto continues what RUN holds; never refuses a RUN that holds something"},
+	{.name = "seed",
+	 .metavar = "N",
+	 .type = OPTION_LONG,
+	 AT(seed),
+	 .section = RUN,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "of everything random"},
+	{.name = "eval-every",
+	 .metavar = "N",
+	 .type = OPTION_INT,
+	 AT(eval_every),
+	 .section = RUN,
+	 .min = 1,
+	 .max = INFINITY,
+	 .help = "epochs between evaluations; the last one always is evaluated"},
+	{.name = "checkpoint-every",
+	 .metavar = "STEPS|SECONDSs",
+	 .type = OPTION_INTERVAL,
+	 .offset = offsetof(struct values, checkpoint_every),
+	 .section = RUN,
+	 .min = 0,
+	 .max = INFINITY,
+	 .help = "how often to save: 500 is steps, 600s is seconds"},
+	{.name = "keep",
+	 .metavar = "N",
+	 .type = OPTION_INT,
+	 AT(keep),
+	 .section = RUN,
+	 .min = 2,
+	 .max = INFINITY,
+	 .help = "newest checkpoints that stay; the best one stays besides"},
+	{.name = "decode-threads",
+	 .metavar = "N",
+	 .type = OPTION_INT,
+	 AT(decode_threads),
+	 .section = RUN,
+	 .min = 1,
+	 .max = MAX_THREADS,
+	 .help = "threads that read and decode images, per rank"},
+	{.name = "mixed-machines",
+	 .type = OPTION_FLAG,
+	 AT(mixed_machines),
+	 .section = RUN,
+	 .help = "allow ranks with different BLAS kernels; the result then depends on who computes what"},
+	COMMON_OPTIONS,
+};
+
+static void defaults(void *values)
+{
+	struct values *v = values;
+	thaw_train_defaults(&v->train);
+	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
+}
+
+static thaw_status check_whole(const char *flag, double epochs)
+{
+	if (epochs == floor(epochs))
+		return THAW_OK;
+	return thaw_fail(THAW_USAGE, "not a whole number: %s %g: give whole epochs", flag, epochs);
+}
+
+static bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
+}
+
+static void log_configuration(const struct session *session)
+{
+	if (session->comm->rank != 0)
+		return;
+	fprintf(stderr, "thaw train %s, %d rank%s\n", THAW_VERSION, session->comm->size,
+		session->comm->size == 1 ? "" : "s");
+	settings_print(session->settings, stderr);
+}
+
+static thaw_status run(struct session *session, const void *values, json_t **result)
+{
+	const struct values *v = values;
+	struct thaw_train_options train = v->train;
+	THAW_TRY(check_whole("--epochs", train.epochs));
+	THAW_TRY(check_whole("--head-epochs", train.head_epochs));
+	train.checkpoint_steps = v->checkpoint_every.steps;
+	train.checkpoint_seconds = v->checkpoint_every.seconds;
+	THAW_TRY(agree(session, thaw_signals_install()));
+	log_configuration(session);
+
+	struct progress progress;
+	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	observer.stop = stop_requested;
+	thaw_status status = thaw_train(session->comm, &train, &observer, result);
+	progress_end(&progress);
+	return status;
+}
+
+static void print(const json_t *result, FILE *out)
+{
+	char text[32];
+	fprintf(out, "%s after %.0f steps", member_text(result, "status"), member_real(result, "steps"));
+	if (json_object_get(result, "seconds"))
+		fprintf(out, ", %s", text_duration(member_real(result, "seconds"), text, sizeof(text)));
+	if (member_real(result, "images_per_second") > 0)
+		fprintf(out, ", %.1f images/s", member_real(result, "images_per_second"));
+	fputc('\n', out);
+	print_metrics(result, out);
+}
+
+const struct command command_train = {
+	.name = "train",
+	.usage = "[--model M] --data D --out RUN [flags]",
+	.summary = "fine-tune a network; the same command continues a run that was stopped",
+	.about = "Trains the part of the network that --unfreeze names. The run directory holds everything of the run: "
+		 "started again with the same arguments, thaw train goes on from the newest checkpoint, or says that "
+		 "the run is done. Asked to stop (SIGTERM, SIGINT, SIGUSR1) it saves and ends with exit code 75.",
+	.argument = "",
+	.options = options,
+	.size = sizeof(struct values),
+	.defaults = defaults,
+	.run = run,
+	.print = print,
+};
