@@ -1,0 +1,40 @@
+/* The network inside the program: models/builtin.safetensors, taken in by the assembler. A source tree without
+ * that file builds a program without the network. */
+#include <stddef.h>
+
+#include "src/model/family.h"
+
+#if __has_include("models/builtin.safetensors")
+
+__asm__(".pushsection .rodata\n"
+	".balign 64\n"
+	".global thaw_builtin_begin\n"
+	".hidden thaw_builtin_begin\n"
+	"thaw_builtin_begin:\n"
+	".incbin \"models/builtin.safetensors\"\n"
+	".global thaw_builtin_end\n"
+	".hidden thaw_builtin_end\n"
+	"thaw_builtin_end:\n"
+	".popsection\n");
+
+extern const unsigned char thaw_builtin_begin[] __attribute__((visibility("hidden")));
+extern const unsigned char thaw_builtin_end[] __attribute__((visibility("hidden")));
+
+thaw_status thaw_builtin_bytes(const void **bytes, size_t *size)
+{
+	*bytes = thaw_builtin_begin;
+	*size = (size_t)(thaw_builtin_end - thaw_builtin_begin);
+	return THAW_OK;
+}
+
+#else
+
+thaw_status thaw_builtin_bytes(const void **bytes, size_t *size)
+{
+	(void)bytes;
+	(void)size;
+	return thaw_fail(THAW_CONFIG, "this program was built without a network inside: --model builtin: "
+				      "build it where models/builtin.safetensors is, or name a model file");
+}
+
+#endif

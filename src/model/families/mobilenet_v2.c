@@ -1,0 +1,52 @@
+/* MobileNetV2 (Sandler et al., CVPR 2018) at width 1, as torchvision and as timm (mobilenetv2_100) name it. */
+#include "src/model/families/inverted.h"
+#include "src/model/family.h"
+
+static const char *const names[] = {"mobilenet_v2", NULL};
+
+/* Table 2 of the paper. */
+static const struct thaw_inverted_network network = {
+	.stage =
+		{
+			{1, 16, 1, 3, 1},
+			{6, 24, 2, 3, 2},
+			{6, 32, 3, 3, 2},
+			{6, 64, 4, 3, 2},
+			{6, 96, 3, 3, 1},
+			{6, 160, 3, 3, 2},
+			{6, 320, 1, 3, 1},
+		},
+	.stem = 32,
+	.head = 1280,
+	.dropout = 0.2f,
+};
+
+static const struct thaw_inverted_dialect *const dialects[] = {&thaw_inverted_torchvision, &thaw_inverted_timm, NULL};
+
+static const char *recognise(const struct thaw_weights *w)
+{
+	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
+	return d && thaw_inverted_matches(&network, d, w) ? names[0] : NULL;
+}
+
+static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
+{
+	(void)variant;
+	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
+	return thaw_inverted_build(g, &network, d ? d : dialects[0], classes, w);
+}
+
+static void preprocess(const char *variant, struct thaw_preprocess *p)
+{
+	(void)variant;
+	thaw_preprocess_imagenet(p);
+}
+
+const struct thaw_family thaw_family_mobilenet_v2 = {
+	.name = "mobilenet_v2",
+	.variants = names,
+	.classes = 1000,
+	.recognise = recognise,
+	.build = build,
+	.preprocess = preprocess,
+};

@@ -1,0 +1,136 @@
+/* What a saved network says of itself, as JSON texts in the file's metadata: thaw.labels is an array of names,
+ * thaw.preprocess an object {"size", "resize", "filter", "mean", "std"}. Files are not trusted. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/model/family.h"
+#include "thaw/report.h"
+
+#define MAX_IMAGE_SIDE 8192 /* pixels that a network's input may have along a side */
+
+static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};
+
+char **thaw_labels_copy(char *const *labels, int64_t count)
+{
+	char **copy = thaw_alloc((size_t)count, sizeof *copy);
+	for (int64_t i = 0; copy && i < count; i++) {
+		copy[i] = thaw_strdup(labels[i]);
+		if (!copy[i]) {
+			thaw_labels_free(copy, count);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+void thaw_labels_free(char **labels, int64_t count)
+{
+	for (int64_t i = 0; labels && i < count; i++)
+		thaw_free(labels[i]);
+	thaw_free(labels);
+}
+
+/* Takes the reference; the text is from thaw_alloc. */
+static thaw_status dump(char **text, json_t *json)
+{
+	char *dumped = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	json_decref(json);
+	if (!dumped)
+		return thaw_fail(THAW_RESOURCE, "no memory: metadata of a model: use a machine with more");
+	char *copy = thaw_strdup(dumped);
+	free(dumped);
+	if (!copy)
+		return THAW_RESOURCE;
+	*text = copy;
+	return THAW_OK;
+}
+
+thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count)
+{
+	json_t *array = json_array();
+	for (int64_t i = 0; array && i < count; i++) {
+		if (json_array_append_new(array, thaw_report_string(labels[i])) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return dump(text, array);
+}
+
+thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text)
+{
+	thaw_status status = THAW_OK;
+	char **names = NULL;
+	json_t *array = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_array(array) || (int64_t)json_array_size(array) != count) {
+		status = thaw_fail(THAW_DATA, "metadata thaw.labels is not an array of %lld names", (long long)count);
+		goto out;
+	}
+	names = thaw_alloc((size_t)count, sizeof *names);
+	if (!names) {
+		status = THAW_RESOURCE;
+		goto out;
+	}
+	for (int64_t i = 0; i < count; i++) {
+		json_t *name = json_array_get(array, (size_t)i);
+		if (!json_is_string(name)) {
+			status = thaw_fail(THAW_DATA, "metadata thaw.labels has an entry that is no text");
+			goto out;
+		}
+		names[i] = thaw_strdup(json_string_value(name));
+		if (!names[i]) {
+			status = THAW_RESOURCE;
+			goto out;
+		}
+	}
+	*labels = names;
+	names = NULL;
+out:
+	thaw_labels_free(names, count);
+	json_decref(array);
+	return status;
+}
+
+thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p)
+{
+	return dump(text,
+		    json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
+			      filter_names[p->filter], "mean", (double)p->mean[0], (double)p->mean[1],
+			      (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]));
+}
+
+static bool usable(const struct thaw_preprocess *p)
+{
+	if (p->size < 1 || p->size > MAX_IMAGE_SIDE || p->resize < p->size || p->resize > MAX_IMAGE_SIDE)
+		return false;
+	for (int c = 0; c < 3; c++)
+		if (!isfinite(p->mean[c]) || !isfinite(p->std[c]) || p->std[c] <= 0)
+			return false;
+	return true;
+}
+
+thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text)
+{
+	struct thaw_preprocess read = {0};
+	double mean[3], std[3];
+	const char *filter = "";
+	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	bool good = object && json_unpack(object, "{s:i, s:i, s:s, s:[F,F,F], s:[F,F,F]}", "size", &read.size, "resize",
+					  &read.resize, "filter", &filter, "mean", &mean[0], &mean[1], &mean[2], "std",
+					  &std[0], &std[1], &std[2]) == 0;
+	if (good) {
+		for (int c = 0; c < 3; c++) {
+			read.mean[c] = (float)mean[c];
+			read.std[c] = (float)std[c];
+		}
+		read.filter = strcmp(filter, filter_names[THAW_BICUBIC]) == 0 ? THAW_BICUBIC : THAW_BILINEAR;
+		good = strcmp(filter, filter_names[read.filter]) == 0 && usable(&read);
+	}
+	json_decref(object);
+	if (!good)
+		return thaw_fail(THAW_DATA, "metadata thaw.preprocess does not describe an input: %.200s", text);
+	*p = read;
+	return THAW_OK;
+}

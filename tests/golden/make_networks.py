@@ -1,0 +1,125 @@
+"""Writes tests/golden/network_*.json: what PyTorch computes for networks whose weights come from a formula.
+
+Each file holds the state dict's names and shapes, the logits for a formula-made input, and for every trained
+tensor the gradient's norm and its inner products with four random vectors of signs. Computed in double precision,
+so the file is the truth that single precision is measured against. Run: python tests/golden/make_networks.py
+"""
+import json
+import pathlib
+
+import numpy as np
+import timm
+import torch
+import torchvision.models as tv
+from timm.models.vgg import ConvMlp
+from torch import nn
+
+import formula
+from cifar import CifarResNet
+from lite import EfficientNetLite0
+
+CLASSES = 16
+IMAGES = 2
+HIDDEN = 48  # of the linear layers of AlexNet and VGG: the families take any width, 4096 would only be slow
+
+
+def narrow(model, *linears):
+    """Replaces the three linear layers of a torchvision classifier by narrow ones."""
+    a, b, c = linears
+    model.classifier[a] = nn.Linear(model.classifier[a].in_features, HIDDEN)
+    model.classifier[b] = nn.Linear(HIDDEN, HIDDEN)
+    model.classifier[c] = nn.Linear(HIDDEN, CLASSES)
+    return model
+
+
+def narrow_timm(model):
+    model.pre_logits = ConvMlp(512, HIDDEN, 7, drop_rate=0.5)
+    model.head.fc = nn.Linear(HIDDEN, CLASSES)
+    return model
+
+
+# file name, variant, side of the images, batch statistics, the network
+NETWORKS = [
+    ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
+    ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
+    ("resnet50", "resnet50", 64, False, lambda: tv.resnet50(num_classes=CLASSES)),
+    ("vgg16", "vgg16", 32, False, lambda: narrow(tv.vgg16(), 0, 3, 6)),
+    ("vgg11_bn", "vgg11_bn", 32, False, lambda: narrow(tv.vgg11_bn(), 0, 3, 6)),
+    ("vgg11_bn_timm", "vgg11_bn", 32, False, lambda: narrow_timm(timm.create_model("vgg11_bn"))),
+    ("alexnet", "alexnet", 96, False, lambda: narrow(tv.alexnet(), 1, 4, 6)),
+    ("mobilenet_v2", "mobilenet_v2", 64, False, lambda: tv.mobilenet_v2(num_classes=CLASSES)),
+    ("mobilenet_v2_timm", "mobilenet_v2", 64, False,
+     lambda: timm.create_model("mobilenetv2_100", num_classes=CLASSES)),
+    ("efficientnet_lite0", "efficientnet_lite0", 64, False, lambda: EfficientNetLite0(CLASSES)),
+    ("efficientnet_lite0_timm", "efficientnet_lite0", 75, False,
+     lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
+    ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
+]
+
+
+def fill(model, head_scale):
+    """Formula weights in every tensor. The head is the last tensor of more than one dimension."""
+    state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    head = [k for k, v in state.items() if v.dim() > 1][-1]
+    for name, tensor in state.items():
+        scale = head_scale if name == head else 1.0
+        tensor.copy_(torch.from_numpy(formula.weight(name, tuple(tensor.shape), scale)))
+    return state, head
+
+
+def golden(variant, side, training, make):
+    model = make().double()
+    model.train(training)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x = torch.from_numpy(formula.uniform("input", (IMAGES, 3, side, side), -2.0, 2.0)).double()
+    labels = torch.tensor([(3 + 5 * n) % CLASSES for n in range(IMAGES)])
+
+    with torch.no_grad():  # a power of two that brings the logits to order 1
+        fill(model, 1.0)
+        saved = {k: v.clone() for k, v in model.state_dict().items()}
+        head_scale = float(2.0 ** -np.round(np.log2(float(model(x).std()))))
+        model.load_state_dict(saved)
+        state, head = fill(model, head_scale)
+    logits = model(x)
+    nn.functional.cross_entropy(logits, labels).backward()
+
+    gradients = {k: p.grad.numpy() for k, p in model.named_parameters()}
+    tensors = {}
+    for name, tensor in state.items():
+        tensors[name] = {"shape": list(tensor.shape)}
+        if name in gradients:
+            g = gradients[name]
+            tensors[name]["norm"] = float(np.linalg.norm(g))
+            tensors[name]["projections"] = formula.projections(name, g)
+    return {"variant": variant, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
+            "head": head, "head_scale": head_scale, "logits": logits.detach().numpy().reshape(-1).tolist(),
+            "tensors": tensors}
+
+
+def rounded(value):
+    """Seven digits are more than single precision has to be compared with."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, list):
+        return [rounded(v) for v in value]
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return value
+
+
+def main():
+    folder = pathlib.Path(__file__).parent
+    torch.set_num_threads(1)
+    for name, *network in NETWORKS:
+        result = golden(*network)
+        path = folder / f"network_{name}.json"
+        path.write_text(json.dumps(rounded(result), separators=(",", ":")).replace("},", "},\n") + "\n")
+        norms = [t["norm"] for t in result["tensors"].values() if "norm" in t]
+        print(f"{path.name}: {path.stat().st_size} bytes, head scale {result['head_scale']:g}, "
+              f"logits {np.std(result['logits']):.3g}, gradient norms {min(norms):.3g} .. {max(norms):.3g}")
+
+
+if __name__ == "__main__":
+    main()

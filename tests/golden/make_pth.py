@@ -1,0 +1,96 @@
+"""Writes tests/golden/weights*: one state dict in each form that torch.save and safetensors give it, its values
+as JSON, and files that are to be refused. Run: python tests/golden/make_pth.py
+"""
+import collections
+import json
+import pathlib
+
+import safetensors.torch
+import torch
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Python2Dict(collections.OrderedDict):
+    """Pickles as Python 2 pickled an OrderedDict, in the files of 2016 and 2017."""
+
+    def __reduce__(self):
+        return collections.OrderedDict, ([[key, value] for key, value in self.items()],)
+
+
+class Python2Parameter:
+    """Pickles as a Parameter of torch 0.3."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __reduce__(self):
+        return torch.nn.parameter.Parameter, (self.tensor, True)
+
+
+class Evil:
+    def __reduce__(self):
+        import os
+
+        return os.system, ("touch /tmp/thaw-was-here",)
+
+
+def state_dict():
+    torch.manual_seed(1)
+    pool = torch.arange(12.0)
+    d = collections.OrderedDict()
+    d["conv.weight"] = torch.nn.Parameter(torch.randn(2, 3, 2, 2))
+    d["conv.bias"] = torch.randn(2)
+    d["half"] = torch.randn(5).half()
+    d["bfloat16"] = torch.randn(2, 2).bfloat16()
+    d["double"] = torch.randn(3).double()
+    d["int8"] = torch.tensor([-128, 127], dtype=torch.int8)
+    d["uint8"] = torch.tensor([0, 255], dtype=torch.uint8)
+    d["int16"] = torch.tensor([-32768, 5], dtype=torch.int16)
+    d["int32"] = torch.tensor([[-70000]], dtype=torch.int32)
+    d["bool"] = torch.tensor([True, False, True])
+    d["norm.num_batches_tracked"] = torch.tensor(7)
+    d["empty"] = torch.zeros(0, 4)
+    d["transposed"] = torch.arange(6.0).reshape(2, 3).t()
+    d["channels_last"] = torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last)
+    d["shared.a"] = pool[2:8].reshape(2, 3)
+    d["shared.b"] = pool[1::4]
+    return d
+
+
+def values(d):
+    names = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64", "int8": "I8", "uint8": "U8",
+             "int16": "I16", "int32": "I32", "int64": "I64", "bool": "BOOL"}
+    return {k: {"dtype": names[str(v.dtype).split(".")[1]], "shape": list(v.shape),
+                "values": [float(x) for x in v.detach().float().flatten()]} for k, v in d.items()}
+
+
+def main():
+    d = state_dict()
+    stream = dict(_use_new_zipfile_serialization=False)
+    torch.save(d, HERE / "weights_zip.pth")
+    torch.save(d, HERE / "weights_stream.pth", **stream)
+    torch.save(d, HERE / "weights_stream5.pth", pickle_protocol=5, **stream)
+    dense = {k: v.detach().clone().contiguous() for k, v in d.items()}
+    safetensors.torch.save_file(dense, HERE / "weights.safetensors", {"format": "pt", "note": "two\nlines"})
+    (HERE / "weights.json").write_text(json.dumps(values(d), indent=1))
+
+    model = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0, 2.0]]))
+        model.bias.fill_(3)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    parallel = collections.OrderedDict(("module." + k, v) for k, v in model.state_dict().items())
+    torch.save({"epoch": 3, "best": 0.5, "name": None, "state_dict": parallel, "optimizer": optimizer.state_dict()},
+               HERE / "weights_checkpoint.pth")
+    old = Python2Dict((k, Python2Parameter(v.detach())) for k, v in model.state_dict().items())
+    torch.save(old, HERE / "weights_python2.pth", **stream)
+
+    torch.save({"weight": torch.zeros(1), "evil": Evil()}, HERE / "weights_evil.pth")
+    torch.save({"weight": torch.zeros(1), "evil": Evil()}, HERE / "weights_evil_stream.pth", **stream)
+    torch.save(model, HERE / "weights_module.pth")
+    torch.save([1, 2], HERE / "weights_none.pth", **stream)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+/* The families against PyTorch: logits and the gradient of every tensor, for weights that both compute from a
+ * formula. What PyTorch found lies in tests/golden/network_*.json (tests/golden/make_networks.py). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/model/family.h"
+#include "tests/unit/formula_weights.h"
+#include "thaw/plan.h"
+
+#define TOLERANCE 1e-3 /* relative, as promised for imported networks */
+
+static void expect(thaw_status status)
+{
+	if (status != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+}
+
+static json_t *read_golden(const char *name)
+{
+	char path[256];
+	json_error_t error;
+	snprintf(path, sizeof path, "tests/golden/network_%s.json", name);
+	json_t *golden = json_load_file(path, 0, &error);
+	if (!golden)
+		fail_msg("%s: %s (tests run in the root of the source tree)", path, error.text);
+	return golden;
+}
+
+static int64_t integer(const json_t *golden, const char *key)
+{
+	return json_integer_value(json_object_get(golden, key));
+}
+
+static const char *text(const json_t *golden, const char *key)
+{
+	return json_string_value(json_object_get(golden, key));
+}
+
+static struct thaw_shape shape_of(const json_t *tensor)
+{
+	const json_t *array = json_object_get(tensor, "shape");
+	struct thaw_shape s = {.rank = (int)json_array_size(array)};
+	for (int i = 0; i < s.rank; i++)
+		s.dim[i] = json_integer_value(json_array_get(array, (size_t)i));
+	return s;
+}
+
+/* The state dict of the golden file, with the formula's values. */
+static struct thaw_weights make_weights(json_t *golden)
+{
+	json_t *tensors = json_object_get(golden, "tensors"), *tensor;
+	struct thaw_weights w = {.tensors = thaw_alloc(json_object_size(tensors), sizeof *w.tensors)};
+	const char *name;
+	json_object_foreach(tensors, name, tensor)
+	{
+		struct thaw_shape shape = shape_of(tensor);
+		float *values = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *values);
+		bool head = strcmp(name, text(golden, "head")) == 0;
+		float scale = head ? (float)json_number_value(json_object_get(golden, "head_scale")) : 1.0f;
+		formula_weight(name, &shape, scale, values);
+		w.tensors[w.count++] = (struct thaw_named_tensor){thaw_strdup(name), THAW_F32, shape, values};
+	}
+	return w;
+}
+
+static void free_weights(struct thaw_weights *w)
+{
+	for (int i = 0; i < w->count; i++) {
+		thaw_free(w->tensors[i].name);
+		thaw_free((void *)w->tensors[i].data);
+	}
+	thaw_free(w->tensors);
+}
+
+static void compare_logits(const json_t *golden, const float *logits)
+{
+	const json_t *wanted = json_object_get(golden, "logits");
+	double difference = 0, norm = 0;
+	for (size_t i = 0; i < json_array_size(wanted); i++) {
+		double want = json_number_value(json_array_get(wanted, i));
+		difference += pow(logits[i] - want, 2);
+		norm += want * want;
+	}
+	print_message("logits differ by %.2g\n", sqrt(difference / norm));
+	assert_true(sqrt(difference) <= TOLERANCE * sqrt(norm));
+}
+
+/* Relative L2 distance of a gradient, here in Thaw's layout, from the golden one. For random signs s the mean of
+ * (s . e)^2 is |e|^2, so the projections estimate it. */
+static double gradient_error(const json_t *golden, const struct thaw_param *param, float *gradient)
+{
+	const json_t *tensor = json_object_get(json_object_get(golden, "tensors"), param->name);
+	const json_t *wanted = json_object_get(tensor, "projections");
+	const int64_t count = thaw_shape_count(&param->shape);
+	assert_int_equal(json_array_size(wanted), FORMULA_PROJECTIONS);
+
+	struct thaw_param view = *param;
+	view.data = gradient;
+	float *ordered = thaw_alloc((size_t)count, sizeof *ordered);
+	thaw_param_export(&view, ordered);
+	double projection[FORMULA_PROJECTIONS], square = 0, norm = 0;
+	formula_project(param->name, ordered, count, projection);
+	for (int64_t i = 0; i < count; i++)
+		norm += (double)ordered[i] * ordered[i];
+	thaw_free(ordered);
+	for (size_t p = 0; p < FORMULA_PROJECTIONS; p++)
+		square += pow(projection[p] - json_number_value(json_array_get(wanted, p)), 2) / FORMULA_PROJECTIONS;
+	double want = json_number_value(json_object_get(tensor, "norm"));
+	return fmax(sqrt(square), fabs(sqrt(norm) - want)) / want;
+}
+
+static float **make_gradients(const struct thaw_graph *g)
+{
+	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
+	for (int i = 0; i < g->param_count; i++)
+		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
+			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof **gradient);
+	return gradient;
+}
+
+static void compare_gradients(const json_t *golden, const struct thaw_graph *g, float **gradient)
+{
+	double worst = 0;
+	const char *which = "";
+	for (int i = 0; i < g->param_count; i++) {
+		if (!gradient[i])
+			continue;
+		double error = gradient_error(golden, &g->params[i], gradient[i]);
+		if (!(error <= worst)) {
+			worst = error;
+			which = g->params[i].name;
+		}
+		thaw_free(gradient[i]);
+	}
+	thaw_free(gradient);
+	print_message("gradients differ by at most %.2g, in %s\n", worst, which);
+	assert_true(worst <= TOLERANCE);
+}
+
+static void run_network(const json_t *golden, struct thaw_graph *g)
+{
+	const int64_t n = integer(golden, "images"), side = integer(golden, "side"),
+		      classes = integer(golden, "classes");
+	struct thaw_shape image = thaw_shape_of(n, side, side, 3);
+	struct thaw_plan *plan = NULL;
+	expect(thaw_graph_unfreeze(g, "all"));
+	thaw_graph_batch_statistics(g, json_is_true(json_object_get(golden, "batch_statistics")));
+	expect(thaw_plan_create(&plan, g, &image, true));
+
+	formula_input(n, side, side, thaw_plan_input(plan));
+	const float *logits = thaw_plan_forward(plan, n, NULL);
+	compare_logits(golden, logits);
+
+	int32_t label[8];
+	double loss;
+	int64_t correct;
+	assert_in_range(n, 1, 8);
+	for (int64_t i = 0; i < n; i++)
+		label[i] = (int32_t)((3 + 5 * i) % classes);
+	float *dlogits = thaw_plan_dlogits(plan);
+	thaw_cross_entropy(logits, n, classes, label, 0, dlogits, &loss, &correct);
+	for (int64_t i = 0; i < n * classes; i++)
+		dlogits[i] /= (float)n;
+	float **gradient = make_gradients(g);
+	thaw_plan_backward(plan, dlogits, gradient);
+	compare_gradients(golden, g, gradient);
+	thaw_plan_destroy(plan);
+}
+
+static void network_matches_pytorch(void **state)
+{
+	json_t *golden = read_golden(*state);
+	struct thaw_weights w = make_weights(golden);
+	const char *variant = NULL;
+	assert_non_null(thaw_family_recognise(&w, &variant));
+	assert_string_equal(variant, text(golden, "variant"));
+
+	struct thaw_model *model = NULL;
+	expect(thaw_model_from_weights(&model, &w, NULL, *state));
+	assert_int_equal(model->classes, integer(golden, "classes"));
+	free_weights(&w);
+	run_network(golden, model->graph);
+	thaw_model_destroy(model);
+	json_decref(golden);
+}
+
+#define NETWORK(name)                                                      \
+	{                                                                  \
+		"network_" name, network_matches_pytorch, NULL, NULL, name \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		NETWORK("resnet18"),
+		NETWORK("resnet18_train"),
+		NETWORK("resnet50"),
+		NETWORK("vgg16"),
+		NETWORK("vgg11_bn"),
+		NETWORK("vgg11_bn_timm"),
+		NETWORK("alexnet"),
+		NETWORK("mobilenet_v2"),
+		NETWORK("mobilenet_v2_timm"),
+		NETWORK("efficientnet_lite0"),
+		NETWORK("efficientnet_lite0_timm"),
+		NETWORK("cifar_resnet8"),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
