@@ -1,8 +1,8 @@
 /* A checkpoint file to bytes, believing nothing in it.
  *
  * zstd's checksum covers the content but not the frame header, so the header is compared with the only
- * two that frame_write.c makes. Its content size is believed only as far as the file's length allows
- * (a block of 128 KiB takes at least 4 bytes) and memory is there. */
+ * two that frame_write.c makes. The file is read twice: memory for the content is taken only when a first
+ * pass has shown that as much comes as the header says. A damaged size is then damage, not a lack of memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -22,17 +22,14 @@
 #define DESCRIPTOR_VALUE  0x04 /* of those, only the checksum */
 #define DESCRIPTOR_SINGLE 0x20 /* the window is the content: no window byte */
 #define WINDOW_BYTE       ((THAW_FRAME_WINDOW_LOG - 10) << 3)
-#define BLOCK_MIN         4            /* bytes: a block header and the byte it repeats */
-#define BLOCK_CONTENT     (128 * 1024) /* bytes that a block holds at most */
 
 struct reader {
 	const char *path;
 	int fd;
-	size_t file_size;
 	ZSTD_DCtx *zstd;
-	unsigned char *block; /* [capacity], of the file */
-	size_t capacity;
-	unsigned char *discard; /* [discard_size] or NULL: where content goes that is only checked */
+	unsigned char *block; /* [block_size], of the file */
+	size_t block_size;
+	unsigned char *discard; /* [discard_size]: where content goes that is only checked */
 	size_t discard_size;
 };
 
@@ -41,12 +38,12 @@ static thaw_status damaged(const struct reader *r, const char *why)
 	return thaw_fail(THAW_DATA, "damaged checkpoint: %s: %s", r->path, why);
 }
 
-/* Reads up to `capacity` bytes of the file; *got is 0 at its end. */
+/* Reads on into `block`; *got is 0 at the end of the file. */
 static thaw_status fill(struct reader *r, size_t *got)
 {
 	ssize_t n;
 	do {
-		n = read(r->fd, r->block, r->capacity);
+		n = read(r->fd, r->block, r->block_size);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return thaw_fail(THAW_IO, "cannot read: %s: %s", r->path, strerror(errno));
@@ -70,16 +67,12 @@ static thaw_status check_header(const struct reader *r, size_t got, size_t *size
 		return damaged(r, "its frame header has no size");
 	if (descriptor & DESCRIPTOR_SINGLE && content > UINT64_C(1) << THAW_FRAME_WINDOW_LOG)
 		return damaged(r, "its frame header asks for a large window");
-	if (content / BLOCK_CONTENT > r->file_size / BLOCK_MIN)
-		return damaged(r, "it is too short for the size in its header");
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-	if (content > memory)
-		return thaw_fail(THAW_RESOURCE, "not enough memory: %s: it holds %llu bytes", r->path, content);
 	*size = (size_t)content;
 	return THAW_OK;
 }
 
-/* Decodes block[got] and what follows in the file to content[size], or to nowhere if content is NULL. */
+/* Decodes block[got] and what follows in the file to content[size], or to nowhere if content is NULL. The
+ * checksum is consumed once all content is out, so nothing is held back when the input ends. */
 static thaw_status decode(struct reader *r, size_t got, unsigned char *content, size_t size)
 {
 	size_t produced = 0, left = 1;
@@ -106,20 +99,34 @@ static thaw_status decode(struct reader *r, size_t got, unsigned char *content, 
 	return THAW_OK;
 }
 
-static thaw_status open_reader(struct reader *r, bool discard)
+/* The whole file: *size receives how much it holds, content[*size] unless it is NULL what. */
+static thaw_status pass(struct reader *r, unsigned char *content, size_t *size)
+{
+	size_t got = 0, found = 0;
+	if (lseek(r->fd, 0, SEEK_SET) != 0)
+		return thaw_fail(THAW_IO, "cannot read: %s: %s", r->path, strerror(errno));
+	ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only);
+	THAW_TRY(fill(r, &got));
+	THAW_TRY(check_header(r, got, &found));
+	if (content && found != *size)
+		return damaged(r, "it changed while it was read");
+	*size = found;
+	return decode(r, got, content, found);
+}
+
+static thaw_status open_reader(struct reader *r)
 {
 	struct stat st;
 	if ((r->fd = open(r->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(r->fd, &st) != 0)
 		return thaw_fail(THAW_IO, "cannot open: %s: %s", r->path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return thaw_fail(THAW_DATA, "not a file: %s", r->path);
-	r->file_size = (size_t)st.st_size;
-	r->capacity = ZSTD_DStreamInSize();
-	r->discard_size = discard ? ZSTD_DStreamOutSize() : 0;
-	r->block = thaw_alloc(r->capacity, 1);
-	r->discard = discard ? thaw_alloc(r->discard_size, 1) : NULL;
+	r->block_size = ZSTD_DStreamInSize();
+	r->discard_size = ZSTD_DStreamOutSize();
+	r->block = thaw_alloc(r->block_size, 1);
+	r->discard = thaw_alloc(r->discard_size, 1);
 	r->zstd = ZSTD_createDCtx();
-	if (!r->block || (discard && !r->discard) || !r->zstd ||
+	if (!r->block || !r->discard || !r->zstd ||
 	    ZSTD_isError(ZSTD_DCtx_setParameter(r->zstd, ZSTD_d_windowLogMax, THAW_FRAME_WINDOW_LOG)))
 		return thaw_fail(THAW_RESOURCE, "out of memory: a decompressor for %s", r->path);
 	return THAW_OK;
@@ -138,21 +145,20 @@ thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path)
 {
 	struct reader r = {.path = path, .fd = -1};
 	unsigned char *content = NULL;
-	size_t got = 0, content_size = 0;
+	size_t found = 0;
 	thaw_status status;
-	THAW_TRY_OUT(open_reader(&r, !bytes));
-	THAW_TRY_OUT(fill(&r, &got));
-	THAW_TRY_OUT(check_header(&r, got, &content_size));
-	if (bytes && !(content = thaw_alloc(content_size, 1))) {
+	THAW_TRY_OUT(open_reader(&r));
+	THAW_TRY_OUT(pass(&r, NULL, &found));
+	if (!bytes)
+		goto out;
+	if (!(content = thaw_alloc(found, 1))) {
 		status = thaw_fail_in(THAW_RESOURCE, "%s", path);
 		goto out;
 	}
-	THAW_TRY_OUT(decode(&r, got, content, content_size));
-	if (bytes) {
-		*bytes = content;
-		*size = content_size;
-		content = NULL;
-	}
+	THAW_TRY_OUT(pass(&r, content, &found));
+	*bytes = content;
+	*size = found;
+	content = NULL;
 out:
 	thaw_free(content);
 	close_reader(&r);

@@ -2,7 +2,6 @@
 #include "tests/scratch.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -17,8 +16,7 @@
 #define FRAME_HEADER   10
 #define FRAME_CHECKSUM 4
 
-#define KEEP_BYTES (1 << 25) /* the largest block that malloc can be told to keep */
-#define FLIPS      60        /* sampled of a large file */
+#define FLIPS 60 /* sampled of a large file */
 
 /* A state dict of two tensors whose values tell its step. */
 struct sample {
@@ -485,9 +483,6 @@ static void test_deterministic(void **state)
 
 int main(void)
 {
-	/* Thousands of reads: keep their memory instead of giving it back each time. */
-	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
-	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	const struct CMUnitTest tests[] = {
 		in_scratch(test_round_trip),      in_scratch(test_open_format),
 		in_scratch(test_truncation),      in_scratch(test_bit_flips),
