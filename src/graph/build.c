@@ -119,6 +119,7 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 	*node = (struct thaw_node){.op = op, .block = g->block_count - 1, .input_count = input_count};
 	if (attrs)
 		node->attrs = *attrs;
+	node->attrs.stream = g->node_count;
 	node->name = thaw_strdup(name);
 	node->inputs = thaw_alloc((size_t)input_count, sizeof *node->inputs);
 	g->node_count++; /* counted even if memory is short, so that destroy releases what there is */

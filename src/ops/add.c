@@ -77,6 +77,7 @@ const struct thaw_op thaw_op_add = {
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,
+	.activates = true,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,
 	.cases = cases,

@@ -267,6 +267,7 @@ const struct thaw_op thaw_op_batch_norm = {
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,
+	.activates = true,
 	.flops = flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,

@@ -137,6 +137,7 @@ const struct thaw_op thaw_op_dropout = {
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,
+	.draws = true,
 	.in_place = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

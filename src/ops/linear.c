@@ -144,6 +144,7 @@ const struct thaw_op thaw_op_linear = {
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,
+	.activates = true,
 	.flops = flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,
