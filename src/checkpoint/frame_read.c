@@ -105,7 +105,8 @@ static thaw_status pass(struct reader *r, unsigned char *content, size_t *size)
 	size_t got = 0, found = 0;
 	if (lseek(r->fd, 0, SEEK_SET) != 0)
 		return thaw_fail(THAW_IO, "cannot read: %s: %s", r->path, strerror(errno));
-	ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only);
+	if (ZSTD_isError(ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only)))
+		return thaw_fail(THAW_SOFTWARE, "a decompressor that cannot start again: %s", r->path);
 	THAW_TRY(fill(r, &got));
 	THAW_TRY(check_header(r, got, &found));
 	if (content && found != *size)

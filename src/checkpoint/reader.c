@@ -16,7 +16,7 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path)
 	struct thaw_weights parsed = {0};
 	thaw_status status = thaw_weights_parse(&parsed, content, size, path);
 	/* A safetensors file is used where it lies. Other formats need memory of their own. */
-	if (status == THAW_OK && parsed.storage) {
+	if (status == THAW_OK && (parsed.storage || parsed.release)) {
 		thaw_weights_free(&parsed);
 		status = thaw_fail(THAW_DATA, "not a checkpoint: %s: no safetensors file is in it", path);
 	}

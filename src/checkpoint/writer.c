@@ -102,8 +102,8 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	struct thaw_checkpoint_writer *made = thaw_alloc(1, sizeof(*made));
 	if (!made)
 		return THAW_RESOURCE;
-	pthread_mutex_init(&made->mutex, NULL);
-	pthread_cond_init(&made->changed, NULL);
+	made->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	made->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	made->level = o->level;
 	made->directory = thaw_strdup(o->directory);
 	made->retention = (struct thaw_retention){.directory = made->directory, .keep_last = o->keep_last};
@@ -170,6 +170,8 @@ static thaw_status lay_out(struct thaw_checkpoint_writer *w, const struct thaw_w
 thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
 				 bool best)
 {
+	if (step < 0)
+		return thaw_fail(THAW_SOFTWARE, "a checkpoint of step %lld", (long long)step);
 	thaw_status earlier = wait_idle(w);
 	/* From here to `busy = true` the thread sleeps and the image is ours. The message of an earlier failure
 	 * stays the last one unless this save fails as well. */
