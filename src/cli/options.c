@@ -59,7 +59,7 @@ static thaw_status unknown_flag(const struct option *options, const char *name, 
 /* One flag at argv[*i]; moves *i over its value. */
 static thaw_status scan_flag(const struct settings *s, struct setting *setting, int argc, char **argv, int *i)
 {
-	const char *name = strcmp(argv[*i], "-h") == 0 ? "help" : argv[*i] + 2;
+	const char *name = argv[*i] + 2;
 	size_t length = strcspn(name, "=");
 	int k = find_option(s->options, name, length);
 	if (k < 0)
@@ -77,6 +77,15 @@ static thaw_status scan_flag(const struct settings *s, struct setting *setting, 
 	return THAW_OK;
 }
 
+/* Whoever asks for help may have the rest wrong. */
+static bool help_asked(int argc, char **argv)
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
 static thaw_status scan_arguments(struct settings *s, struct setting *setting, int argc, char **argv)
 {
 	bool flags = true;
@@ -84,7 +93,7 @@ static thaw_status scan_arguments(struct settings *s, struct setting *setting, i
 		bool dashes = flags && strncmp(argv[i], "--", 2) == 0;
 		if (dashes && !argv[i][2])
 			flags = false;
-		else if (dashes || (flags && strcmp(argv[i], "-h") == 0))
+		else if (dashes)
 			THAW_TRY(scan_flag(s, setting, argc, argv, &i));
 		else if (flags && argv[i][0] == '-' && argv[i][1])
 			return thaw_fail(THAW_USAGE, "unknown flag: %s: flags have two dashes, --help lists them",
@@ -173,15 +182,14 @@ thaw_status settings_resolve(struct settings *s, const struct option *options, v
 {
 	struct setting *setting = thaw_alloc((size_t)count_options(options), sizeof(*setting));
 	*s = (struct settings){.options = options, .values = values, .setting = setting};
-	s->arguments = thaw_alloc((size_t)argc, sizeof(*s->arguments));
-	if (!setting || !s->arguments)
-		return THAW_RESOURCE;
-	thaw_status scanned = scan_arguments(s, setting, argc, argv);
-	if (setting[find_option(options, "help", strlen("help"))].text) {
+	if (help_asked(argc, argv)) {
 		((struct common *)values)->help = true;
 		return THAW_OK;
 	}
-	THAW_TRY(scanned);
+	s->arguments = thaw_alloc((size_t)argc, sizeof(*s->arguments));
+	if (!setting || !s->arguments)
+		return THAW_RESOURCE;
+	THAW_TRY(scan_arguments(s, setting, argc, argv));
 	scan_environment(s, setting);
 	THAW_TRY(scan_config(s, setting));
 	return store_all(s);

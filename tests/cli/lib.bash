@@ -1,0 +1,60 @@
+# What the tests of the program share. Each prints TAP lines and ends with a count; source it with the program as $1.
+#
+# A test runs the program once and then says what must hold of its exit code ($code), its results
+# ($work/out) and its log ($work/err).
+set -u
+thaw=$(realpath "$1")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0 skipped=0
+
+# Variables of the caller's shell must not decide what is tested.
+for name in $(compgen -e THAW_); do unset "$name"; done
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OPENBLAS_NUM_THREADS=1
+
+# run COMMAND...
+run() {
+	command=$*
+	timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null
+	code=$?
+}
+
+# check NAME CONDITION...: the condition is a command.
+check() {
+	local what=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok $what"
+	else
+		failed=$((failed + 1))
+		echo "not ok $what"
+		echo "# $command: exit code $code, wanted: $*"
+		head -n 5 "$work/out" "$work/err" | sed 's/^/# /'
+	fi
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "ok $1 # SKIP $2"
+}
+
+out_has() { grep -qF -e "$1" "$work/out"; }
+err_has() { grep -qF -e "$1" "$work/err"; }
+
+# exits CODE [TEXT]: the exit code, and what the log must say.
+exits() { [ "$code" -eq "$1" ] && { [ $# -lt 2 ] || err_has "$2"; }; }
+
+# fails CODE TEXT: nothing on stdout, one line "thaw: ..." on stderr.
+fails() {
+	exits "$1" "$2" && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^thaw: ' "$work/err"
+}
+
+# The number or text of a member of the one-line JSON object on stdout.
+member() { sed -n "s/.*\"$1\": \"\{0,1\}\([^\",}]*\).*/\1/p" "$work/out" | head -n 1; }
+
+finish() {
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
+}

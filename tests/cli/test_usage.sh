@@ -1,0 +1,149 @@
+#!/bin/bash
+# Command lines: help, mistakes and how they are told, where values come from. Usage: test_usage.sh THAW
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
+# shellcheck source=tests/cli/lib.bash
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+
+run "$thaw" --version
+check "version" eval 'exits 0 && out_has "thaw "'
+run "$thaw" --help
+check "help lists the commands" eval 'exits 0 && out_has doctor && out_has train'
+
+declare -A flags=(
+	[train]="--model --data --out --unfreeze --epochs --head-epochs --lanes --batch --size --lr --head-lr --optimizer
+		--momentum --weight-decay --layer-decay --warmup --label-smoothing --scale-min --flip --jitter
+		--pad-crop --test-share --per-class --seed --eval-every --checkpoint-every --keep --decode-threads
+		--mixed-machines --bn --resume --config --threads"
+	[eval]="--model --data --split --lanes --size"
+	[predict]="--model --top"
+	[inspect]="--layers --size"
+	[export]="--safetensors --half"
+	[doctor]="--threads"
+)
+names_flags() {
+	local flag
+	for flag in $1 --json --help; do
+		out_has "  $flag" || return 1
+	done
+}
+for c in train eval predict inspect export doctor; do
+	run "$thaw" $c --help
+	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
+	cp out help.txt
+	run "$thaw" help $c
+	check "help $c is the same" eval 'exits 0 && cmp -s out help.txt'
+done
+run "$thaw" train --lrr 1 --help
+check "help comes before mistakes" exits 0
+
+run "$thaw"
+check "no command" fails 64 "no command"
+run "$thaw" trian
+check "an unknown command with a suggestion" fails 64 "unknown command: trian: did you mean train?"
+run "$thaw" xyzzyxyzzy
+check "an unknown command without one" fails 64 "thaw --help"
+run "$thaw" train --lrr 0.1
+check "an unknown flag with a suggestion" fails 64 "unknown flag: --lrr: did you mean --lr?"
+run "$thaw" train --label 0.1
+check "a beginning of a flag is no flag" fails 64 "unknown flag: --label"
+run "$thaw" train -x
+check "a flag of one dash" fails 64 "unknown flag: -x"
+run "$thaw" train --data
+check "a flag without its value" fails 64 "--data"
+run "$thaw" train --data --out r
+check "a flag whose value is a flag" fails 64 "--data"
+run "$thaw" train --data d
+check "a flag missing" fails 64 "a flag is missing: --out"
+run "$thaw" train --data d --out r more
+check "an argument too many" fails 64 "more"
+run "$thaw" predict --model m
+check "an argument missing" fails 64 "IMAGE"
+run "$thaw" eval --model m --data d --split some
+check "not a choice" fails 64 "train|test"
+run "$thaw" train --data d --out r --json=perhaps
+check "not a truth value" fails 64 "--json perhaps"
+
+for bad in "lr abc" "lr nan" "lr inf" "lr 1x" "lr -1" "epochs x" "epochs 1.5" "lanes 1.5" "lanes 99999999999999999999" "batch 0" \
+	"flip 1.1" "keep 1" "seed -1" "size 4294967296" "checkpoint-every 5m" "checkpoint-every -1" \
+	"checkpoint-every 1.5" "threads 0"; do
+	# shellcheck disable=SC2086 # two words
+	run "$thaw" train --data d --out r --$bad
+	check "refused: --$bad" exits 64 "$bad"
+done
+
+run mpirun -n 3 "$thaw" train --lrr 0.1
+check "three ranks tell a mistake once" eval 'exits 64 && [ "$(grep -c "^thaw: " err)" -eq 1 ]'
+
+# Where values come from. A configuration is printed before anything is opened; a run on data that are
+# not there ends after it.
+setting() { grep -qE -e "^  $1 +$2\$" err; }
+run "$thaw" train --data nowhere --out r
+check "a missing data folder" exits 74 "nowhere"
+printf 'lr: 0.3\nbatch: 64\nunfreeze: "last:2"   # quoted\n' >c.yaml
+THAW_BATCH=128 THAW_LR=0.2 run "$thaw" train --data nowhere --out r --config c.yaml --lr 0.1
+check "flags before the environment" setting lr 0.1
+check "the environment before the file" setting batch "128 +\(THAW_BATCH\)"
+check "the file before the defaults" setting unfreeze "last:2 +\(c.yaml:3\)"
+check "defaults are told" err_has "epochs 10"
+THAW_CONFIG=c.yaml run "$thaw" train --data nowhere --out r
+check "the file from the environment" setting lr "0.3 +\(c.yaml:1\)"
+THAW_LR='' run "$thaw" train --data nowhere --out r
+check "an empty variable is not set" exits 74
+THAW_KEEP=1 run "$thaw" train --data d --out r
+check "a bad value in the environment" fails 64 "THAW_KEEP=1"
+run "$thaw" train --data nowhere --out r --checkpoint-every 600s
+check "an interval in seconds" setting checkpoint-every 600s
+run "$thaw" train --data nowhere --out=r --checkpoint-every=500
+check "an interval in steps, flags with =" setting checkpoint-every 500
+
+config() { # config NAME CONTENT TEXT
+	printf '%s\n' "$2" >c.yaml
+	run "$thaw" train --data d --out r --config c.yaml
+	check "$1" fails 78 "$3"
+}
+config "an unknown key" $'batch: 8\nlrr: 1' "c.yaml:2: lrr: did you mean lr?"
+config "a list as a value" 'lr: [1, 2]' "c.yaml:1"
+config "a mapping as a value" $'lr:\n  a: 1' "c.yaml:2"
+config "a list as the file" '- lr' "c.yaml:1"
+config "a bad value" $'\nlr: abc' "c.yaml:2: lr: abc"
+config "no value" 'lr:' "c.yaml:1"
+config "a key twice" $'lr: 1\nlr: 2' "c.yaml:2"
+config "no YAML" 'lr: {' "not YAML"
+config "a binary file" $'\x01\x02' "c.yaml"
+config "a file of a file" 'config: c.yaml' "config"
+run "$thaw" train --data d --out r --config none.yaml
+check "no file" fails 74 "none.yaml"
+: >c.yaml
+run "$thaw" train --data nowhere --out r --config c.yaml
+check "an empty file" exits 74
+
+# Files that are no networks.
+run "$thaw" inspect nothing.pth
+check "a missing model" fails 74 "nothing.pth"
+run "$thaw" predict --model nothing.safetensors a.png
+check "predict without a model" fails 74 "nothing.safetensors"
+for name in model.pth model.safetensors; do
+	printf 'PK\003\004 not much' >$name
+	run "$thaw" inspect $name
+	check "a truncated $name" fails 65 "$name"
+	: >$name
+	run "$thaw" export $name --safetensors o.safetensors
+	check "an empty $name" eval 'fails 65 "$name" && [ ! -e o.safetensors ]'
+done
+printf '\377\377\377\377\377\377\377\177{}' >huge.safetensors
+run "$thaw" inspect huge.safetensors
+check "a header longer than the file" fails 65 "huge.safetensors"
+printf 'no frame' >step-1.safetensors.zst
+run "$thaw" inspect step-1.safetensors.zst
+check "a checkpoint that is none" fails 65 "step-1.safetensors.zst"
+
+run "$thaw" doctor
+check "doctor" eval 'exits 0 && out_has sgemm && out_has advice'
+OMP_NUM_THREADS=8 run mpirun -n 2 "$thaw" doctor --json
+check "doctor with two ranks" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && [ "$(wc -l <out)" -eq 1 ]'
+check "doctor advises on threads" out_has "OMP_NUM_THREADS is 8 with 2 ranks"
+run bash -c '"$0" doctor >/dev/full' "$thaw"
+check "a result that cannot be written" exits 74 "stdout"
+
+finish
