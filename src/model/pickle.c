@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "src/model/text.h"
+
 struct machine {
 	struct thaw_pickle *p;
 	const unsigned char *bytes;
@@ -316,15 +318,6 @@ static thaw_status op_get(struct machine *m, uint64_t index)
 	return index < m->memo.count ? push(m, m->memo.items[index]) : damaged(m, "the memo has no such entry");
 }
 
-/* Copies text to to[size] for a message: one line, printable, cut where it is too long. */
-static void printable(char *to, size_t size, struct thaw_pickle_text text)
-{
-	size_t n = text.size < size - 1 ? text.size : size - 1;
-	for (size_t i = 0; i < n; i++)
-		to[i] = text.bytes[i] > ' ' && text.bytes[i] < 0x7f ? text.bytes[i] : '?';
-	to[n] = '\0';
-}
-
 static bool mentions(const struct machine *m, const char *text)
 {
 	return memmem(m->bytes, m->size, text, strlen(text)) != NULL;
@@ -335,8 +328,8 @@ static thaw_status push_global(struct machine *m, struct thaw_pickle_text module
 	const struct thaw_pickle_global *global = thaw_pickle_find_global(module, name);
 	if (!global) {
 		char module_text[128], name_text[128];
-		printable(module_text, sizeof(module_text), module);
-		printable(name_text, sizeof(name_text), name);
+		thaw_text_printable(module_text, sizeof(module_text), module.bytes, module.size);
+		thaw_text_printable(name_text, sizeof(name_text), name.bytes, name.size);
 		/* The attributes that every nn.Module is pickled with. */
 		if (mentions(m, "_modules") && mentions(m, "_parameters"))
 			return thaw_fail(

@@ -3,7 +3,7 @@
 
 #include "src/model/pickle.h"
 
-#define BLOCK_BYTES ((size_t)64 << 10)
+#define BLOCK_BYTES ((size_t)16 << 10)
 #define MAX_MEMORY  ((size_t)256 << 20) /* of values; the pickle of a large network takes some MB */
 #define FIRST_ROOM  8                   /* entries of a list */
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/model/text.h"
+
 /* Times the file's size: how much may be unpacked from it. A state dict needs at most its size once, for
  * tensors saved in another order (channels last), and a little more where transposed tensors share storages. */
 #define BUDGET_FACTOR 4
@@ -176,8 +178,24 @@ static thaw_status place(struct thaw_pth *pth, struct thaw_named_tensor *to, con
 	return THAW_OK;
 }
 
+/* How many bytes at the start of every tensor's name DataParallel has put there. */
+static size_t parallel_prefix(const struct thaw_pickle_list *entries)
+{
+	size_t length = strlen(PARALLEL_PREFIX);
+	for (size_t i = 0; i + 1 < entries->count; i += 2) {
+		const struct thaw_pickle_value *key = entries->items[i];
+		if (entries->items[i + 1]->kind != THAW_PICKLE_TENSOR)
+			continue;
+		if (key->kind != THAW_PICKLE_TEXT || key->text.size <= length ||
+		    memcmp(key->text.bytes, PARALLEL_PREFIX, length) != 0)
+			return 0;
+	}
+	return length;
+}
+
 static thaw_status collect(struct thaw_pth *pth, struct thaw_weights *w, const struct thaw_pickle_list *entries)
 {
+	size_t skip = parallel_prefix(entries);
 	for (size_t i = 0; i + 1 < entries->count; i += 2) {
 		const struct thaw_pickle_value *key = entries->items[i], *value = entries->items[i + 1];
 		if (value->kind != THAW_PICKLE_TENSOR)
@@ -185,26 +203,11 @@ static thaw_status collect(struct thaw_pth *pth, struct thaw_weights *w, const s
 		if (key->kind != THAW_PICKLE_TEXT)
 			return thaw_fail(THAW_DATA, "damaged pickle: %s: a tensor's name is no text", pth->file);
 		struct thaw_named_tensor *to = &w->tensors[w->count];
-		thaw_status status = THAW_OK;
-		to->name = thaw_weights_name(key->text.bytes, key->text.size, pth->file, &status);
-		if (!to->name)
-			return status;
+		THAW_TRY(thaw_text_name(&to->name, key->text.bytes + skip, key->text.size - skip, pth->file));
 		w->count++;
 		THAW_TRY(place(pth, to, value->tensor));
 	}
 	return THAW_OK;
-}
-
-static void strip_parallel_prefix(struct thaw_weights *w)
-{
-	size_t length = strlen(PARALLEL_PREFIX);
-	for (int i = 0; i < w->count; i++)
-		if (strncmp(w->tensors[i].name, PARALLEL_PREFIX, length) != 0 || !w->tensors[i].name[length])
-			return;
-	for (int i = 0; i < w->count; i++) {
-		char *name = w->tensors[i].name;
-		memmove(name, name + length, strlen(name + length) + 1);
-	}
 }
 
 static void release_blocks(struct thaw_weights *w)
@@ -227,7 +230,6 @@ thaw_status thaw_pth_finish(struct thaw_pth *pth, struct thaw_weights *w)
 	if (!w->tensors)
 		return THAW_RESOURCE;
 	THAW_TRY(collect(pth, w, dict->list));
-	strip_parallel_prefix(w);
 	w->storage = pth->blocks;
 	w->storage_bytes = pth->allocated;
 	w->release = release_blocks;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "src/model/pth.h"
+#include "src/model/text.h"
 
 #define MAX_ENTRIES 65536 /* a large network has some hundreds */
 #define MAX_KEY     32    /* bytes; keys are small numbers */
@@ -43,9 +44,11 @@ static bool matches(const unsigned char *bytes, size_t size)
 
 static thaw_status damaged(const struct zip *zip, struct archive *a)
 {
-	const char *why = archive_error_string(a);
-	return thaw_fail(THAW_DATA, "damaged zip archive: %s: %s: copy it again", zip->pth->file,
-			 why ? why : "its entries do not fit together");
+	char why[256] = "its entries do not fit together";
+	const char *said = archive_error_string(a);
+	if (said)
+		thaw_text_printable(why, sizeof(why), said, strcspn(said, "\n"));
+	return thaw_fail(THAW_DATA, "damaged zip archive: %s: %s: copy it again", zip->pth->file, why);
 }
 
 static bool lies_in_file(const struct zip *zip, const unsigned char *block, size_t size)
@@ -228,9 +231,8 @@ static thaw_status find_storages(const struct zip *zip)
 			THAW_TRY(find_entry(zip, name, &found));
 		}
 		if (found && found->size != storage->bytes)
-			return thaw_fail(THAW_DATA,
-					 "damaged file: %s: the storage %s has %zu bytes, its tensors need %zu",
-					 pth->file, found->name, found->size, storage->bytes);
+			return thaw_fail(THAW_DATA, "damaged file: %s: a storage has %zu bytes, its tensors need %zu",
+					 pth->file, found->size, storage->bytes);
 		if (found)
 			storage->data = found->bytes;
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/model/text.h"
 #include "src/model/weights_format.h"
 
 #define LENGTH_BYTES 8
@@ -159,18 +160,32 @@ static thaw_status parse_tensors(struct thaw_weights *w, struct range *ranges, j
 			continue;
 		}
 		struct thaw_named_tensor *t = &w->tensors[w->count];
-		thaw_status status = THAW_OK;
-		t->name = thaw_weights_name(key, strlen(key), file, &status);
-		if (!t->name)
-			return status;
+		THAW_TRY(thaw_text_name(&t->name, key, strlen(key), file));
 		ranges[w->count].index = w->count;
 		w->count++;
 		char *what = thaw_format("damaged safetensors file: %s: tensor %s", file, t->name);
-		status = what ? parse_tensor(t, &ranges[w->count - 1], value, data, data_bytes, what) : THAW_RESOURCE;
+		thaw_status status =
+			what ? parse_tensor(t, &ranges[w->count - 1], value, data, data_bytes, what) : THAW_RESOURCE;
 		thaw_free(what);
 		THAW_TRY(status);
 	}
 	return THAW_OK;
+}
+
+/* *header = the object that the text is. */
+static thaw_status parse_json(json_t **header, const unsigned char *text, size_t length, const char *file)
+{
+	json_error_t error;
+	json_t *object = json_loadb((const char *)text, length, JSON_REJECT_DUPLICATES, &error);
+	if (json_is_object(object)) {
+		*header = object;
+		return THAW_OK;
+	}
+	char why[JSON_ERROR_TEXT_LENGTH] = "it is not an object";
+	if (!object) /* the library quotes what it was reading */
+		thaw_text_printable(why, sizeof(why), error.text, strlen(error.text));
+	json_decref(object);
+	return thaw_fail(THAW_DATA, "damaged safetensors header: %s: %s", file, why);
 }
 
 static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, size_t size, const char *file)
@@ -186,13 +201,8 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 		return thaw_fail(THAW_DATA, "truncated safetensors file: %s: it ends in its header: copy it again",
 				 file);
 
-	json_error_t error;
-	json_t *header = json_loadb((const char *)bytes + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES, &error);
-	if (!header || !json_is_object(header)) {
-		json_decref(header);
-		return thaw_fail(THAW_DATA, "damaged safetensors header: %s: %s", file,
-				 header ? "it is not an object" : error.text);
-	}
+	json_t *header;
+	THAW_TRY(parse_json(&header, bytes + LENGTH_BYTES, (size_t)length, file));
 	const unsigned char *data = bytes + LENGTH_BYTES + length;
 	uint64_t data_bytes = size - LENGTH_BYTES - length;
 	size_t entries = json_object_size(header);

@@ -3,7 +3,6 @@
  * Files are read into memory, not mapped: a file that another job truncates while it is mapped kills the
  * reader with SIGBUS, and nothing checked about a mapping stays true when the file can change under it.
  */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weight files are little-endian and read as they lie");
 
 #define MAX_FILE ((size_t)16 << 30) /* bytes; far above any image network */
-#define MAX_NAME 512                /* bytes of a tensor's name */
 
 /* Asked in this order. */
 static const struct thaw_weights_format *const formats[] = {
@@ -42,6 +40,28 @@ static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const c
 	return thaw_fail(THAW_DATA, "not a weight file: %s: %s", name, advice);
 }
 
+static int compare_names(const void *left, const void *right)
+{
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+static thaw_status check_unique(const struct thaw_weights *w, const char *file)
+{
+	const char **names = thaw_alloc((size_t)w->count, sizeof(*names));
+	if (!names)
+		return THAW_RESOURCE;
+	for (int i = 0; i < w->count; i++)
+		names[i] = w->tensors[i].name;
+	qsort(names, (size_t)w->count, sizeof(*names), compare_names);
+	thaw_status status = THAW_OK;
+	for (int i = 1; i < w->count && status == THAW_OK; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are called %s", file,
+					   names[i]);
+	thaw_free(names);
+	return status;
+}
+
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
@@ -50,7 +70,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 		struct thaw_weights parsed = {0};
 		thaw_status status = formats[i]->parse(&parsed, bytes, size, name);
 		if (status == THAW_OK)
-			status = thaw_weights_check_unique(&parsed, name);
+			status = check_unique(&parsed, name);
 		if (status == THAW_OK)
 			*w = parsed;
 		else
@@ -128,51 +148,4 @@ const char *thaw_weights_get(const struct thaw_weights *w, const char *key)
 		if (strcmp(w->metadata[i].key, key) == 0)
 			return w->metadata[i].value;
 	return NULL;
-}
-
-static bool is_utf8(const char *text, size_t size)
-{
-	json_t *string = json_stringn(text, size); /* checks; NULL otherwise */
-	json_decref(string);
-	return string != NULL;
-}
-
-char *thaw_weights_name(const char *text, size_t size, const char *file, thaw_status *status)
-{
-	bool printable = size > 0 && size <= MAX_NAME;
-	for (size_t i = 0; i < size && printable; i++)
-		printable = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
-	if (!printable || !is_utf8(text, size)) {
-		*status = thaw_fail(THAW_DATA, "damaged weight file: %s: a tensor's name is empty, too long or no text",
-				    file);
-		return NULL;
-	}
-	char *name = thaw_alloc(size + 1, 1);
-	if (name)
-		memcpy(name, text, size);
-	else
-		*status = THAW_RESOURCE;
-	return name;
-}
-
-static int compare_names(const void *left, const void *right)
-{
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-thaw_status thaw_weights_check_unique(const struct thaw_weights *w, const char *file)
-{
-	const char **names = thaw_alloc((size_t)w->count, sizeof(*names));
-	if (!names)
-		return THAW_RESOURCE;
-	for (int i = 0; i < w->count; i++)
-		names[i] = w->tensors[i].name;
-	qsort(names, (size_t)w->count, sizeof(*names), compare_names);
-	thaw_status status = THAW_OK;
-	for (int i = 1; i < w->count && status == THAW_OK; i++)
-		if (strcmp(names[i - 1], names[i]) == 0)
-			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are called %s", file,
-					   names[i]);
-	thaw_free(names);
-	return status;
 }

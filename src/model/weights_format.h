@@ -19,11 +19,4 @@ extern const struct thaw_weights_format thaw_format_safetensors;
 extern const struct thaw_weights_format thaw_format_pth_zip;
 extern const struct thaw_weights_format thaw_format_pth_stream;
 
-/* A copy of text[size] from thaw_alloc, fit to be a tensor's name and to stand in a message: not empty,
- * valid UTF-8, no control characters. NULL with the status in *status and a message that names `file`. */
-char *thaw_weights_name(const char *text, size_t size, const char *file, thaw_status *status);
-
-/* THAW_DATA when two tensors have the same name. */
-thaw_status thaw_weights_check_unique(const struct thaw_weights *w, const char *file);
-
 #endif

@@ -1,0 +1,41 @@
+/* Text from files that are not trusted: what may become a name, and what may appear on a terminal. */
+#include "src/model/text.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "thaw/tensor.h"
+
+#define MAX_NAME 512 /* bytes of a tensor's name */
+
+static bool is_utf8(const char *text, size_t size)
+{
+	json_t *string = json_stringn(text, size); /* checks; NULL otherwise */
+	json_decref(string);
+	return string != NULL;
+}
+
+thaw_status thaw_text_name(char **name, const char *text, size_t size, const char *file)
+{
+	bool printable = size > 0 && size <= MAX_NAME;
+	for (size_t i = 0; i < size && printable; i++)
+		printable = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
+	if (!printable || !is_utf8(text, size))
+		return thaw_fail(THAW_DATA, "damaged weight file: %s: a tensor's name is empty, too long or no text",
+				 file);
+	char *copy = thaw_alloc(size + 1, 1);
+	if (!copy)
+		return THAW_RESOURCE;
+	memcpy(copy, text, size);
+	*name = copy;
+	return THAW_OK;
+}
+
+void thaw_text_printable(char *to, size_t size, const char *text, size_t length)
+{
+	size_t n = length < size - 1 ? length : size - 1;
+	for (size_t i = 0; i < n; i++)
+		to[i] = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
+	to[n] = '\0';
+}

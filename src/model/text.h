@@ -1,0 +1,16 @@
+/* Text from files that are not trusted. Internal to src/model. */
+#ifndef THAW_MODEL_TEXT_H
+#define THAW_MODEL_TEXT_H
+
+#include <stddef.h>
+
+#include "thaw/error.h"
+
+/* *name = a copy of text[size] from thaw_alloc, fit to be a tensor's name and to stand in a message: not
+ * empty, valid UTF-8, no control characters. THAW_DATA with a message that names `file` if it is not. */
+thaw_status thaw_text_name(char **name, const char *text, size_t size, const char *file);
+
+/* Copies text[length] to to[size] for a message: cut where it is too long, printable ASCII, NUL-terminated. */
+void thaw_text_printable(char *to, size_t size, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,463 @@
+/* Weight files: goldens that PyTorch and safetensors wrote (tests/golden/make_pth.py), and hostile ones. */
+#include "tests/scratch.h"
+
+#include <jansson.h>
+#include <math.h>
+
+#include "thaw/weights.h"
+
+#define GOLDEN "tests/golden/"
+
+static thaw_status read_golden(struct thaw_weights *w, const char *name)
+{
+	char path[SCRATCH_PATH];
+	snprintf(path, sizeof(path), GOLDEN "%s", name);
+	return thaw_weights_read(w, path);
+}
+
+/* Reads every byte of every tensor, so that the address sanitizer sees each one, and checks the names. */
+static uint64_t touch(const struct thaw_weights *w)
+{
+	uint64_t digest = 0;
+	for (int i = 0; i < w->count; i++) {
+		const struct thaw_named_tensor *t = &w->tensors[i];
+		assert_non_null(t->data);
+		assert_true(strlen(t->name) > 0);
+		digest = thaw_digest(t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype), digest);
+	}
+	return digest;
+}
+
+static void assert_one_line(const char *message)
+{
+	assert_true(strlen(message) > 0);
+	assert_null(strchr(message, '\n'));
+}
+
+/* Parses a copy that ends where its memory ends. */
+static thaw_status parse_copy(const void *bytes, size_t size)
+{
+	struct thaw_weights w = {0};
+	char *copy = malloc(size ? size : 1);
+	memcpy(copy, bytes, size);
+	thaw_status status = thaw_weights_parse(&w, copy, size, "copy");
+	if (status == THAW_OK)
+		touch(&w);
+	else
+		assert_one_line(thaw_error_message());
+	thaw_weights_free(&w);
+	free(copy);
+	return status;
+}
+
+static void expect_values(const struct thaw_named_tensor *t, const json_t *expected)
+{
+	const json_t *shape = json_object_get(expected, "shape"), *values = json_object_get(expected, "values");
+	float value[64];
+	assert_string_equal(thaw_dtype_name(t->dtype), json_string_value(json_object_get(expected, "dtype")));
+	assert_int_equal(t->shape.rank, json_array_size(shape));
+	for (int i = 0; i < t->shape.rank; i++)
+		assert_int_equal(t->shape.dim[i], json_integer_value(json_array_get(shape, (size_t)i)));
+	int64_t count = thaw_shape_count(&t->shape);
+	assert_int_equal(count, json_array_size(values));
+	assert_true(count <= 64);
+	thaw_to_f32(t->dtype, t->data, value, count);
+	for (int64_t i = 0; i < count; i++) {
+		double exact = json_number_value(json_array_get(values, (size_t)i));
+		if (value[i] != (float)exact)
+			fail_msg("%s[%d] is %.9g, not %.9g", t->name, (int)i, (double)value[i], exact);
+	}
+}
+
+/* The file holds exactly the tensors of weights.json; in its order if told. */
+static void expect_golden(const struct thaw_weights *w, bool ordered)
+{
+	json_t *golden = json_load_file(GOLDEN "weights.json", 0, NULL);
+	assert_non_null(golden);
+	assert_int_equal(w->count, json_object_size(golden));
+	const char *name;
+	json_t *expected;
+	int i = 0;
+	json_object_foreach(golden, name, expected)
+	{
+		const struct thaw_named_tensor *t = thaw_weights_find(w, name);
+		assert_non_null(t);
+		expect_values(t, expected);
+		if (ordered)
+			assert_string_equal(w->tensors[i].name, name);
+		i++;
+	}
+	json_decref(golden);
+}
+
+static void test_pth_values(void **state)
+{
+	(void)state;
+	static const char *const files[] = {"weights_zip.pth", "weights_stream.pth", "weights_stream5.pth"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		struct thaw_weights w = {0};
+		assert_int_equal(read_golden(&w, files[i]), THAW_OK);
+		expect_golden(&w, true);
+		assert_null(thaw_weights_find(&w, "conv"));
+		thaw_weights_free(&w);
+		assert_int_equal(w.count, 0);
+	}
+}
+
+static void test_safetensors_values(void **state)
+{
+	(void)state;
+	struct thaw_weights w = {0};
+	assert_int_equal(read_golden(&w, "weights.safetensors"), THAW_OK);
+	expect_golden(&w, false);
+	assert_string_equal(thaw_weights_get(&w, "format"), "pt");
+	assert_string_equal(thaw_weights_get(&w, "note"), "two\nlines");
+	assert_null(thaw_weights_get(&w, "none"));
+	thaw_weights_free(&w);
+}
+
+/* The names under "state_dict" without "module.", and a file as Python 2 wrote it. */
+static void test_wrapped(void **state)
+{
+	(void)state;
+	static const char *const files[] = {"weights_checkpoint.pth", "weights_python2.pth"};
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		struct thaw_weights w = {0};
+		float value[2];
+		assert_int_equal(read_golden(&w, files[i]), THAW_OK);
+		assert_int_equal(w.count, 2);
+		const struct thaw_named_tensor *weight = thaw_weights_find(&w, "weight");
+		const struct thaw_named_tensor *bias = thaw_weights_find(&w, "bias");
+		assert_true(weight && bias);
+		assert_true(thaw_shape_equal(&weight->shape, &thaw_shape_of(1, 2)));
+		thaw_to_f32(weight->dtype, weight->data, value, 2);
+		assert_true(value[0] == 1 && value[1] == 2);
+		thaw_to_f32(bias->dtype, bias->data, value, 1);
+		assert_true(value[0] == 3);
+		thaw_weights_free(&w);
+	}
+}
+
+static void expect_refusal(const char *file, const char *words)
+{
+	struct thaw_weights w = {0};
+	assert_int_equal(read_golden(&w, file), THAW_DATA);
+	assert_one_line(thaw_error_message());
+	if (!strstr(thaw_error_message(), words))
+		fail_msg("\"%s\" does not say \"%s\"", thaw_error_message(), words);
+	assert_int_equal(w.count, 0);
+	assert_null(w.tensors);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	expect_refusal("weights_evil.pth", "posix.system");
+	expect_refusal("weights_evil_stream.pth", "posix.system");
+	expect_refusal("weights_module.pth", "save model.state_dict() instead");
+	expect_refusal("weights_none.pth", "no dict of tensors");
+	expect_refusal("weights.json", "not a weight file");
+	struct thaw_weights w = {0};
+	assert_int_equal(read_golden(&w, "no-such-file.pth"), THAW_IO);
+	assert_int_equal(thaw_weights_parse(&w, "", 0, "empty"), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "empty"));
+	assert_int_equal(thaw_weights_parse(&w, "<html>", 6, "page"), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "web page"));
+}
+
+static const char *const goldens[] = {"weights.safetensors", "weights_zip.pth",         "weights_stream.pth",
+				      "weights_stream5.pth", "weights_checkpoint.pth",  "weights_python2.pth",
+				      "weights_evil.pth",    "weights_evil_stream.pth", "weights_module.pth"};
+
+static void test_truncated(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(goldens) / sizeof(*goldens); i++) {
+		char path[SCRATCH_PATH];
+		size_t size;
+		snprintf(path, sizeof(path), GOLDEN "%s", goldens[i]);
+		char *bytes = scratch_get(path, &size);
+		for (size_t cut = 0; cut < size; cut++)
+			assert_int_equal(parse_copy(bytes, cut), THAW_DATA);
+		/* One byte too many: scratch_get's NUL. A zip archive may have a comment, so there it is its size. */
+		if (strstr(goldens[i], "zip") == NULL && strstr(goldens[i], "checkpoint") == NULL)
+			assert_int_equal(parse_copy(bytes, size + 1), THAW_DATA);
+		free(bytes);
+	}
+}
+
+/* One bit at a time: an error of one line, or tensors that can be read. Every bit where the bytes are ours to
+ * parse; of each byte one where they are libarchive's, which takes longer. */
+static void test_flipped(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(goldens) / sizeof(*goldens); i++) {
+		char path[SCRATCH_PATH];
+		size_t size;
+		snprintf(path, sizeof(path), GOLDEN "%s", goldens[i]);
+		char *bytes = scratch_get(path, &size);
+		size_t step = memcmp(bytes, "PK", 2) == 0 ? 9 : 1;
+		for (size_t bit = 0; bit < size * 8; bit += step) {
+			bytes[bit / 8] ^= (char)(1 << bit % 8);
+			thaw_status status = parse_copy(bytes, size);
+			assert_true(status == THAW_OK || status == THAW_DATA);
+			bytes[bit / 8] ^= (char)(1 << bit % 8);
+		}
+		free(bytes);
+	}
+}
+
+/* Parses a safetensors file of this header and `data` zero bytes. */
+static thaw_status parse_header(const char *header, size_t data)
+{
+	size_t length = strlen(header), size = 8 + length + data;
+	char *bytes = calloc(1, size);
+	uint64_t prefix = length;
+	memcpy(bytes, &prefix, 8);
+	memcpy(bytes + 8, header, length);
+	thaw_status status = parse_copy(bytes, size);
+	free(bytes);
+	return status;
+}
+
+static void test_hostile_headers(void **state)
+{
+	(void)state;
+#define T(name, shape, from, to) \
+	"\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]}"
+	static const struct {
+		const char *header;
+		size_t data;
+		const char *words;
+	} cases[] = {
+		{"{" T("a", "[2]", "0", "8") "," T("b", "[2]", "4", "12") "}", 12, "tensor b overlap"},
+		{"{" T("a", "[2]", "0", "8") "," T("b", "[2]", "0", "8") "}", 8, "overlap"},
+		{"{" T("a", "[2]", "4", "12") "}", 12, "before tensor a"},
+		{"{" T("a", "[1]", "0", "4") "," T("b", "[1]", "8", "12") "}", 12, "before tensor b"},
+		{"{" T("a", "[1]", "0", "4") "}", 5, "at its end"},
+		{"{" T("a", "[2]", "0", "8") "}", 7, "do not lie"},
+		{"{" T("a", "[2]", "0", "4") "}", 4, "needs 8 bytes"},
+		{"{" T("a", "[2]", "8", "0") "}", 8, "do not lie"},
+		{"{" T("a", "[2]", "-8", "0") "}", 8, "do not lie"},
+		{"{" T("a", "[4611686018427387905]", "0", "4") "}", 4, "more elements"},
+		{"{" T("a", "[4294967296,4294967296]", "0", "0") "}", 0, "more elements"},
+		{"{" T("a", "[0,4294967296,4294967296]", "0", "0") "}", 0, "more elements"},
+		{"{" T("a", "[99999999999999999999]", "0", "4") "}", 4, "too big"},
+		{"{" T("a", "[-1]", "0", "0") "}", 0, "negative"},
+		{"{" T("a", "[1.0]", "0", "4") "}", 4, "whole numbers"},
+		{"{" T("a", "1", "0", "4") "}", 4, "list"},
+		{"{" T("a", "[1,1,1,1,1,1,1]", "0", "4") "}", 4, "at most"},
+		{"{" T("a", "[1]", "0", "4") "," T("a", "[1]", "4", "8") "}", 8, "duplicate"},
+		{"{" T("", "[1]", "0", "4") "}", 4, "name"},
+		{"{" T("a\\nb", "[1]", "0", "4") "}", 4, "name"},
+		{"{" T("a\\u0000b", "[1]", "0", "4") "}", 4, "NUL"},
+		{"{\"a\":{\"dtype\":\"F3\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "element type"},
+		{"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "exactly dtype"},
+		{"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", 4, "two whole"},
+		{"{\"a\":[]}", 0, "exactly dtype"},
+		{"{\"__metadata__\":{\"k\":1}}", 0, "strings"},
+		{"{\"__metadata__\":[]}", 0, "not an object"},
+		{"{} {}", 0, "end of file"},
+		{"{\"a\"", 0, "damaged"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(parse_header(cases[i].header, cases[i].data), THAW_DATA);
+		if (!strstr(thaw_error_message(), cases[i].words))
+			fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].header, thaw_error_message(),
+				 cases[i].words);
+	}
+	/* The same frame is fine when its content is. */
+	assert_int_equal(parse_header("{" T("b", "[1]", "4", "8") "," T("a", "[1]", "0", "4") "}   ", 8), THAW_OK);
+	assert_int_equal(parse_header("{}", 0), THAW_OK);
+#undef T
+}
+
+static void test_hostile_lengths(void **state)
+{
+	(void)state;
+	static const uint64_t lengths[] = {3, 100, 1 << 25, (uint64_t)1 << 40, ((uint64_t)1 << 56) - 1};
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		char bytes[10] = {0};
+		memcpy(bytes, &lengths[i], 8);
+		memcpy(bytes + 8, "{}", 2);
+		assert_int_equal(parse_copy(bytes, sizeof(bytes)), THAW_DATA);
+	}
+}
+
+/* A stream-form file around this pickle of objects, with no storages. */
+static thaw_status parse_pickle(const char *pickle, size_t size)
+{
+	static const char before[] = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
+				     "\x80\x02M\xe9\x03."
+				     "\x80\x02}X\x0d\0\0\0little_endian\x88s.";
+	static const char after[] = "\x80\x02].";
+	size_t n = sizeof(before) - 1;
+	char *bytes = malloc(n + size + sizeof(after));
+	memcpy(bytes, before, n);
+	memcpy(bytes + n, pickle, size);
+	memcpy(bytes + n + size, after, sizeof(after) - 1);
+	thaw_status status = parse_copy(bytes, n + size + sizeof(after) - 1);
+	free(bytes);
+	return status;
+}
+
+/* ('storage', torch.FloatStorage, '0', 'cpu', 4, None) as opcodes; a tensor of it with these extents. */
+#define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\4NtQ"
+#define TENSOR(offset, shape, stride) \
+	"\x80\x02}X\1\0\0\0wctorch._utils\n_rebuild_tensor\n(" STORAGE offset shape stride "tRs."
+
+static void test_hostile_pickles(void **state)
+{
+	(void)state;
+#define P(text) text, sizeof(text) - 1
+	static const struct {
+		const char *pickle;
+		size_t size;
+		const char *words;
+	} cases[] = {
+		{P(TENSOR("K\0", "K\4\x85", "K\1\x85")), "does not hold all the storages"}, /* fine but for its data */
+		{P(TENSOR("K\1", "K\4\x85", "K\1\x85")), "larger than its storage"},
+		{P(TENSOR("K\0", "K\2\x85", "K\4\x85")), "larger than its storage"},
+		{P(TENSOR("K\0", "J\0\0\0\x40\x85", "K\0\x85")),
+		 "larger than its storage"}, /* one number, 2^30 times */
+		{P(TENSOR("K\5", "K\0\x85", "K\1\x85")), "larger than its storage"},
+		{P(TENSOR("K\0", "K\4\x85", "K\1K\1\x86")), "differ in length"},
+		{P(TENSOR("J\xff\xff\xff\xff", "K\4\x85", "K\1\x85")), "extent"},
+		{P(TENSOR("K\0", "J\xff\xff\xff\xff\x85", "K\1\x85")), "whole number"},
+		{P(TENSOR("K\0", "K\2K\2\x86", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\1\x86")), "larger"},
+		{P(TENSOR("K\0", "(K\1K\1K\1K\1K\1K\1K\1t", "K\1\x85")), "dimensions"},
+		{P("\x80\x02]K\1K\2s."), "no dict"},                 /* SETITEM on a list */
+		{P("\x80\x02]K\1K\2\x86RK\1."), "cannot be called"}, /* REDUCE of a list */
+		{P("\x80\x02}K\1a."), "no list"},                    /* APPEND to a dict */
+		{P("\x80\x02)K\1a."), "no list"},                    /* and to a tuple */
+		{P("\x80\x02]}b."), "no dict"},                      /* BUILD of a list */
+		{P("\x80\x02}(K\1u."), "no value"},                  /* odd SETITEMS */
+		{P("\x80\x02h\0."), "no such entry"},                /* GET of nothing */
+		{P("\x80\x02}r\xff\xff\xff\xff."), "gap"},           /* a huge memo */
+		{P("\x80\x02."), "operand"},                         /* an empty stack */
+		{P("\x80\x02(."), "operand"},                        /* a mark as a value */
+		{P("\x80\x02u."), "mark"},
+		{P("\x80\x02}}."), "left over"},
+		{P("\x80\x09}."), "protocol"},
+		{P("\x80\x02"
+		   "cos\nsystem\nX\2\0\0\0id\x85R."),
+		 "os.system"},
+		{P("\x80\x04\x8c\2os\x8c\6system\x93."), "os.system"},
+		{P("\x80\x02"
+		   "ctorch\nFloatStorage\n)R."),
+		 "cannot be called"},
+		{P("\x80\x02"
+		   "ctorch\nFloatStor\x1b[1m\n)R."),
+		 "torch.FloatStor?[1m"},
+		{P("\x80\x02"
+		   "ccollections\nOrderedDict\nNb."),
+		 "no dict"},
+		{P("\x80\x02K\1Q."), "described by"},
+		{P("\x80\x02"
+		   "ccollections\nOrderedDict\n)\x81."),
+		 "opcode 0x81"},
+		{P("\x80\x02S'a'\n."), "opcode 0x53"},
+		{P("\x80\x02X\xff\xff\xff\xff."), "ends in its pickle"},
+		{P("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "ends in its pickle"},
+		{P("\x80\x02\x8b\xff\xff\xff\xff."), "ends in its pickle"},
+		{P("\x80\x02}q\0(h\0h\0u."), "no dict of tensors"}, /* a dict in itself */
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(parse_pickle(cases[i].pickle, cases[i].size), THAW_DATA);
+		if (!strstr(thaw_error_message(), cases[i].words))
+			fail_msg("pickle %d: \"%s\" does not say \"%s\"", (int)i, thaw_error_message(), cases[i].words);
+	}
+#undef P
+}
+
+/* One byte of pickle makes an object of many. */
+static void test_memory_is_bounded(void **state)
+{
+	(void)state;
+	size_t n = (size_t)16 << 20;
+	char *bytes = malloc(n);
+	memset(bytes, '}', n);
+	memcpy(bytes, "\x80\x02", 2);
+	assert_int_equal(parse_pickle(bytes, n), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "more than a state dict"));
+	free(bytes);
+}
+
+static thaw_status collect(struct thaw_sink *sink, const void *bytes, size_t size)
+{
+	struct thaw_weights *buffer = sink->context; /* storage: bytes so far */
+	buffer->storage = realloc(buffer->storage, buffer->storage_bytes + size + 1);
+	memcpy((char *)buffer->storage + buffer->storage_bytes, bytes, size);
+	buffer->storage_bytes += size;
+	return THAW_OK;
+}
+
+static void test_write(void **state)
+{
+	(void)state;
+	struct thaw_weights w = {0}, buffer = {0}, again = {0};
+	struct thaw_pair metadata[] = {{"labels", "[\"a \\\" \xc3\xa4\"]"}, {"empty", ""}};
+	struct thaw_sink sink = {collect, &buffer};
+	assert_int_equal(read_golden(&w, "weights_zip.pth"), THAW_OK);
+	w.metadata = metadata;
+	w.metadata_count = 2;
+	assert_int_equal(thaw_safetensors_write(&w, &sink), THAW_OK);
+	uint64_t length;
+	memcpy(&length, buffer.storage, 8);
+	assert_int_equal(length % 8, 0);
+	assert_int_equal(thaw_weights_parse(&again, buffer.storage, buffer.storage_bytes, "again"), THAW_OK);
+	expect_golden(&again, true);
+	assert_int_equal(touch(&w), touch(&again));
+	assert_int_equal(again.metadata_count, 2);
+	assert_string_equal(thaw_weights_get(&again, "labels"), metadata[0].value);
+	assert_string_equal(thaw_weights_get(&again, "empty"), "");
+	thaw_weights_free(&again);
+
+	metadata[0].value = "\xff"; /* no text */
+	assert_int_equal(thaw_safetensors_write(&w, &sink), THAW_DATA);
+	w.metadata = NULL;
+	w.metadata_count = 0;
+	char *name = w.tensors[1].name;
+	w.tensors[1].name = w.tensors[0].name;
+	assert_int_equal(thaw_safetensors_write(&w, &sink), THAW_SOFTWARE);
+	w.tensors[1].name = name;
+	free(buffer.storage);
+	thaw_weights_free(&w);
+}
+
+static thaw_status write_nothing(struct thaw_sink *sink, const void *bytes, size_t size)
+{
+	(void)bytes, (void)size;
+	int *left = sink->context;
+	return (*left)-- > 0 ? THAW_OK : thaw_fail(THAW_IO, "full");
+}
+
+/* A sink that fails at its Nth write: the failure is the writer's. */
+static void test_write_fails(void **state)
+{
+	(void)state;
+	struct thaw_weights w = {0};
+	assert_int_equal(read_golden(&w, "weights.safetensors"), THAW_OK);
+	int writes = 0;
+	for (thaw_status status = THAW_IO; status != THAW_OK; writes++) {
+		int left = writes;
+		struct thaw_sink sink = {write_nothing, &left};
+		status = thaw_safetensors_write(&w, &sink);
+		assert_true(status == THAW_OK || status == THAW_IO);
+	}
+	assert_true(writes > w.count);
+	thaw_weights_free(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pth_values),      cmocka_unit_test(test_safetensors_values),
+		cmocka_unit_test(test_wrapped),         cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_hostile_lengths),
+		cmocka_unit_test(test_hostile_pickles), cmocka_unit_test(test_memory_is_bounded),
+		cmocka_unit_test(test_write),           cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_truncated),       cmocka_unit_test(test_flipped),
+	};
+	return cmocka_run_group_tests_name("weights", tests, NULL, NULL);
+}
