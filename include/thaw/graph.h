@@ -119,6 +119,9 @@ void thaw_param_export(const struct thaw_param *p, float *file);
  * anything else, with the names of the blocks when one was not found. */
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 
+/* Sets the rate of every dropout node. */
+void thaw_graph_dropout(struct thaw_graph *g, float rate);
+
 /* First node of the tail: the first with a trainable parameter, or the dropout nodes right before it, which
  * must draw. node_count when nothing is trainable. */
 int thaw_graph_cut(const struct thaw_graph *g);

@@ -32,6 +32,7 @@ struct thaw_train_options {
 	double layer_decay;       /* each block further from the classifier learns at this factor of the one after it */
 	double warmup;            /* share of the steps in which the rate rises from 0 */
 	double label_smoothing;
+	double dropout;           /* rate of the network's dropout layers; < 0: as it was trained */
 	double scale_min;         /* augmentation: smallest share of the area a crop takes; 1: no crop */
 	double flip;              /* augmentation: probability of a mirror image */
 	double jitter;            /* augmentation: strength of colour changes */

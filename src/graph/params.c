@@ -88,6 +88,13 @@ void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end)
 		init_param(g, &g->params[i], seed);
 }
 
+void thaw_graph_dropout(struct thaw_graph *g, float rate)
+{
+	for (int i = 1; i < g->node_count; i++)
+		if (strcmp(g->nodes[i].op->name, "dropout") == 0)
+			g->nodes[i].attrs.rate = rate;
+}
+
 thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed)
 {
 	struct thaw_node *head = &g->nodes[g->head];

@@ -20,6 +20,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.momentum = 0.9,
 		.weight_decay = -1.0,
 		.layer_decay = 1.0,
+		.dropout = -1.0,
 		.warmup = 0.05,
 		.scale_min = 0.35,
 		.flip = 0.5,
@@ -80,12 +81,13 @@ json_t *run_config_json(const struct run *r)
 	const struct thaw_train_options *o = &r->options;
 	return json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
 			 "s:f, s:i, s:f, "
-			 "s:I, s:I, s:s}",
+			 "s:I, s:I, s:f, s:s}",
 			 "variant", r->model->variant, "unfreeze", o->unfreeze, "optimizer", o->optimizer, "bn", o->bn,
 			 "epochs", o->epochs, "head-epochs", o->head_epochs, "lanes", o->lanes, "batch", o->batch,
 			 "size", r->preprocess.size, "lr", o->lr, "head-lr", o->head_lr, "momentum", o->momentum,
 			 "weight-decay", o->weight_decay, "layer-decay", o->layer_decay, "warmup", o->warmup,
 			 "label-smoothing", o->label_smoothing, "scale-min", o->scale_min, "flip", o->flip, "jitter",
 			 o->jitter, "pad-crop", o->pad_crop, "test-share", o->test_share, "per-class",
-			 (json_int_t)o->per_class, "seed", (json_int_t)o->seed, "blas", openblas_get_corename());
+			 (json_int_t)o->per_class, "seed", (json_int_t)o->seed, "dropout", o->dropout, "blas",
+			 openblas_get_corename());
 }

@@ -31,6 +31,8 @@ static thaw_status open_model(struct run *r)
 	uint64_t seed = (uint64_t)r->options.seed;
 	THAW_TRY(thaw_model_load(&r->model, r->options.model, r->train.classes, seed));
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
+	if (r->options.dropout >= 0.0)
+		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	if (!r->options.bn)
 		r->options.bn = r->model->pretrained ? "frozen" : "lane";
 	r->preprocess = thaw_preprocess_at(&r->model->preprocess, r->options.size);
