@@ -1,0 +1,130 @@
+#!/bin/bash
+# A run from end to end: trained, stopped, resumed, evaluated, looked at, exported. Usage: test_train.sh THAW
+#
+# The data are IDX files made here: two classes of 16 x 16 images, dark and bright, that any network tells
+# apart; the network is the smallest of the families, with random weights.
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
+# shellcheck source=tests/cli/lib.bash
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+
+SIDE=16
+word() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
+
+# idx PREFIX COUNT: images of the classes 0 and 1 in turn. Image i is one grey, and each has a grey of its own.
+idx() {
+	local i grey
+	{
+		printf '%b' "$(word 2051)$(word "$2")$(word $SIDE)$(word $SIDE)"
+		for ((i = 0; i < $2; i++)); do
+			grey=$(printf '\\%03o' $((i % 2 * 150 + i % 97 + 1)))
+			head -c $((SIDE * SIDE)) /dev/zero | tr '\0' "$grey"
+		done
+	} >"$1-images-idx3-ubyte"
+	{
+		printf '%b' "$(word 2049)$(word "$2")"
+		for ((i = 0; i < $2; i++)); do printf '%b' "\\x0$((i % 2))"; done
+	} >"$1-labels-idx1-ubyte"
+}
+mkdir data
+idx data/train 64
+idx data/t10k 22 # no multiple of lanes, ranks or batches
+
+train=(train --model cifar_resnet8 --data data --size 32 --unfreeze all --batch 16 --lanes 4 --epochs 2 --seed 3
+	--scale-min 1 --lr 0.05 --bn lane)
+weights() { sha256sum <"$1/model.safetensors"; }
+
+run "$thaw" "${train[@]}" --out run --json
+check "train" eval 'exits 0 && [ "$(member status)" = done ] && [ "$(member steps)" -eq 8 ]'
+check "train's result is one line" test "$(wc -l <out)" -eq 1
+check "every test image counted once" test "$(member images)" = 22
+check "the log tells epochs" err_has "epoch 2/2"
+check "no progress bar in a log" eval '! grep -q "$(printf "\r")" err'
+check "the run has a model" test -s run/model.safetensors
+check "metrics are JSON lines" eval '[ -s run/metrics.jsonl ] && ! grep -qv "^{.*}$" run/metrics.jsonl'
+cp run/model.safetensors first.safetensors
+
+run "$thaw" "${train[@]}" --out run
+check "the same command again finds it done" eval 'exits 0 && err_has "done" && cmp -s run/model.safetensors first.safetensors'
+check "the summary in words" eval 'out_has "done after 8 steps" && out_has "accuracy"'
+run "$thaw" "${train[@]}" --out run --resume never
+check "--resume never spares what is there" eval '[ $code -ne 0 ] && cmp -s run/model.safetensors first.safetensors'
+
+run mpirun -n 2 "$thaw" "${train[@]}" --out two --json
+check "two ranks, one result" eval 'exits 0 && [ "$(grep -c status out)" -eq 1 ]'
+check "two ranks give the same bits" cmp -s two/model.safetensors first.safetensors
+run mpirun -n 8 "$thaw" "${train[@]}" --out eight
+check "more ranks than lanes" eval 'exits 78 && [ "$(grep -c "^thaw: " err)" -eq 1 ]'
+run "$thaw" "${train[@]}" --out r --batch 2
+check "a batch smaller than the lanes" exits 78 "--batch"
+run "$thaw" "${train[@]}" --out r --unfreeze from:nowhere
+check "an unknown block" exits 64 "nowhere"
+
+# Asked to stop in the middle, and started again.
+long=("${train[@]}" --epochs 60 --eval-every 60 --out stopped)
+stop_at_step() { # a run that is sent USR1 once it has written metrics of its first epochs
+	"$thaw" "${long[@]}" >out 2>err &
+	local program=$! i
+	for ((i = 0; i < 600; i++)); do
+		[ "$(wc -l 2>/dev/null <stopped/metrics.jsonl)" -ge 3 ] 2>/dev/null && break
+		sleep 0.02
+	done
+	kill -USR1 $program
+	command="train, USR1"
+	wait $program
+	code=$?
+}
+stop_at_step
+check "asked to stop: saved, code 75" exits 75 "saved at step"
+run "$thaw" "${long[@]}"
+check "the same command goes on" eval 'exits 0 && err_has "resumed at step"'
+run "$thaw" "${long[@]}" --out unbroken
+check "interrupted or not, the same bits" cmp -s stopped/model.safetensors unbroken/model.safetensors
+
+run "$thaw" eval --model run --data data --json --size 32
+check "eval" eval 'exits 0 && [ "$(member images)" = 22 ]'
+cp out one.json
+run mpirun -n 3 "$thaw" eval --model run --data data --json --size 32
+check "eval on three ranks says the same" eval 'exits 0 && cmp -s out one.json'
+run "$thaw" eval --model run --data data --split train --size 32
+check "eval of the training images, in words" eval 'exits 0 && out_has "64 images" && out_has "top-1"'
+run "$thaw" eval --model alexnet --data nowhere
+check "eval without data" fails 74 nowhere
+
+# An 8 x 8 PNG.
+base64 -d >red.png <<'END'
+iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=
+END
+head -c 50 red.png >cut.png
+run "$thaw" predict --model run red.png --top 1
+check "predict" eval 'exits 0 && out_has red.png && [ "$(wc -l <out)" -eq 2 ]'
+run "$thaw" predict --model run cut.png red.png
+check "predict goes on behind a damaged image" eval 'exits 65 cut.png && out_has red.png && ! out_has cut.png'
+run "$thaw" predict --model run none.png red.png --json
+check "predict with a missing image" eval 'exits 74 none.png && out_has "\"failed\": [{\"image\": \"none.png\""'
+run mpirun -n 2 "$thaw" predict --model run red.png --top 2
+check "predict on two ranks prints once" eval 'exits 0 && [ "$(grep -c red.png out)" -eq 1 ] && [ "$(wc -l <out)" -eq 3 ]'
+
+run "$thaw" inspect run
+check "inspect" eval 'exits 0 && out_has cifar_resnet8 && out_has parameters && out_has digest'
+run "$thaw" inspect run --json --layers
+check "inspect --json --layers" eval 'exits 0 && [ "$(member variant)" = cifar_resnet8 ] && out_has "\"op\": \"conv\""'
+checkpoint=$(find stopped -name 'step-*.safetensors.zst' | head -n 1)
+run "$thaw" inspect "$checkpoint" --layers
+check "inspect a checkpoint" eval 'exits 0 && out_has tensors && out_has F32'
+head -c 200 "$checkpoint" >step-9.safetensors.zst
+run "$thaw" inspect step-9.safetensors.zst
+check "inspect a cut checkpoint" fails 65 step-9
+
+run "$thaw" export run --safetensors full.safetensors
+check "export" exits 0
+run "$thaw" export run --safetensors half.safetensors --half
+check "export --half" eval 'exits 0 && [ "$(stat -c %s half.safetensors)" -lt "$(stat -c %s full.safetensors)" ]'
+for form in full half; do
+	run "$thaw" eval --model $form.safetensors --data data --size 32
+	check "the $form export loads again" eval 'exits 0 && out_has "22 images"'
+done
+run "$thaw" export run --safetensors nowhere/x.safetensors
+check "export to a missing folder" fails 74 nowhere
+
+finish
