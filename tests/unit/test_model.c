@@ -1,0 +1,271 @@
+/* Loading and saving: a file says everything about its network, and what is wrong with a file is said. */
+#include <stdint.h>
+
+#include "src/model/family.h"
+#include "tests/scratch.h"
+
+#define NETWORK "cifar_resnet8"
+
+static void expect(thaw_status status)
+{
+	if (status != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+}
+
+/* The call fails this way, and the message has these words. */
+static void expect_failure(thaw_status status, thaw_status wanted, const char *words)
+{
+	assert_int_equal(status, wanted);
+	if (!strstr(thaw_error_message(), words))
+		fail_msg("\"%s\" does not say \"%s\"", thaw_error_message(), words);
+}
+
+static struct thaw_model *load(const char *spec)
+{
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load(&m, spec, 0, 1));
+	return m;
+}
+
+static void assert_same_preprocess(const struct thaw_preprocess *a, const struct thaw_preprocess *b)
+{
+	assert_int_equal(a->size, b->size);
+	assert_int_equal(a->resize, b->resize);
+	assert_int_equal(a->filter, b->filter);
+	assert_memory_equal(a->mean, b->mean, sizeof a->mean);
+	assert_memory_equal(a->std, b->std, sizeof a->std);
+}
+
+/* Every variant builds with random weights, is found again by its tensors, and fits its own file. The large ones are
+ * left to the comparison with PyTorch. */
+static void a_saved_network_is_recognised(void **state)
+{
+	static const char *const variants[] = {"resnet18",           "mobilenet_v2",  "efficientnet_lite0",
+					       "efficientnet_lite1", "cifar_resnet8", "cifar_resnet20"};
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+		const char *path = scratch_file(*state, "model.safetensors");
+		struct thaw_model *m = load(variants[i]);
+		expect(thaw_model_save(m, path, false));
+		struct thaw_weights w = {0};
+		const char *variant = NULL;
+		expect(thaw_weights_read(&w, path));
+		assert_non_null(thaw_family_recognise(&w, &variant));
+		assert_string_equal(variant, variants[i]);
+		thaw_weights_free(&w);
+
+		struct thaw_model *again = load(path);
+		assert_string_equal(again->variant, m->variant);
+		assert_true(again->digest == m->digest);
+		assert_true(again->pretrained && !m->pretrained);
+		assert_null(again->labels);
+		assert_same_preprocess(&again->preprocess, &m->preprocess);
+		thaw_model_destroy(again);
+		thaw_model_destroy(m);
+	}
+}
+
+static void variants_are_told_apart(void **state)
+{
+	static const char *const variants[] = {"resnet34",           "resnet50",           "resnet101",
+					       "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4"};
+	(void)state;
+	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+		struct thaw_model *m = load(variants[i]);
+		struct thaw_weights w = {.tensors = thaw_alloc((size_t)m->graph->param_count, sizeof *w.tensors)};
+		for (; w.count < m->graph->param_count; w.count++) {
+			const struct thaw_param *p = &m->graph->params[w.count];
+			w.tensors[w.count] = (struct thaw_named_tensor){p->name, THAW_F32, p->file_shape, p->data};
+		}
+		const char *variant = NULL;
+		assert_non_null(thaw_family_recognise(&w, &variant));
+		assert_string_equal(variant, variants[i]);
+		thaw_free(w.tensors);
+		thaw_model_destroy(m);
+	}
+}
+
+static void labels_and_preprocessing_travel_with_the_file(void **state)
+{
+	const char *path = scratch_file(*state, "tuned.safetensors");
+	char *labels[] = {"daisy", "\xe2\x9c\xbf \"rose\"", "tulip"};
+	struct thaw_model *m = load(NETWORK);
+	m->preprocess = (struct thaw_preprocess){
+		48, 56, THAW_BICUBIC, {127.0f / 255.0f, 0.0f, 1.0f / 3.0f}, {128.0f / 255.0f, 1.0f, 0.1f}};
+	expect(thaw_model_set_classes(m, 3, labels, 7));
+	expect(thaw_model_save(m, path, false));
+
+	struct thaw_model *again = load(path);
+	assert_int_equal(again->classes, 3);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(again->labels[i], labels[i]);
+	assert_same_preprocess(&again->preprocess, &m->preprocess);
+
+	/* The same labels keep the classifier, others replace it. */
+	const int head = again->graph->nodes[again->graph->head].params[0];
+	float before = again->graph->params[head].data[0];
+	expect(thaw_model_set_classes(again, 3, labels, 8));
+	assert_true(again->graph->params[head].data[0] == before);
+	labels[0] = "oxeye";
+	expect(thaw_model_set_classes(again, 3, labels, 8));
+	assert_false(again->graph->params[head].data[0] == before);
+	thaw_model_destroy(again);
+	thaw_model_destroy(m);
+}
+
+static void half_precision_is_near(void **state)
+{
+	const char *path = scratch_file(*state, "half.safetensors");
+	struct thaw_model *m = load(NETWORK);
+	expect(thaw_model_save(m, path, true));
+	struct thaw_model *again = load(path);
+	for (int i = 0; i < m->graph->param_count; i++) {
+		const struct thaw_param *a = &m->graph->params[i], *b = &again->graph->params[i];
+		for (int64_t k = 0; k < thaw_shape_count(&a->shape); k++)
+			assert_float_equal(a->data[k], b->data[k], 1e-3f);
+	}
+	thaw_model_destroy(again);
+	thaw_model_destroy(m);
+}
+
+static void a_run_directory_is_a_model(void **state)
+{
+	struct scratch *s = *state;
+	struct thaw_model *m = load(NETWORK);
+	expect(thaw_model_save(m, scratch_file(s, "model.safetensors"), false));
+	struct thaw_model *again = load(s->path);
+	assert_true(again->digest == m->digest);
+	thaw_model_destroy(again);
+	thaw_model_destroy(m);
+}
+
+static void random_weights_follow_the_seed(void **state)
+{
+	(void)state;
+	struct thaw_model *m[3] = {NULL};
+	expect(thaw_model_load(&m[0], NETWORK, 4, 1));
+	expect(thaw_model_load(&m[1], NETWORK, 4, 1));
+	expect(thaw_model_load(&m[2], NETWORK, 4, 2));
+	assert_int_equal(m[0]->classes, 4);
+	assert_true(m[0]->digest == m[1]->digest);
+	assert_false(m[0]->digest == m[2]->digest);
+	for (int i = 0; i < 3; i++)
+		thaw_model_destroy(m[i]);
+}
+
+/* A state dict to spoil: its tensors and metadata, from a file. */
+static struct thaw_weights read_spoilable(struct scratch *s)
+{
+	const char *path = scratch_file(s, "whole.safetensors");
+	struct thaw_weights w = {0};
+	struct thaw_model *m = load(NETWORK);
+	expect(thaw_model_save(m, path, false));
+	thaw_model_destroy(m);
+	expect(thaw_weights_read(&w, path));
+	return w;
+}
+
+static struct thaw_named_tensor *tensor(struct thaw_weights *w, const char *name)
+{
+	return (struct thaw_named_tensor *)thaw_weights_find(w, name);
+}
+
+static void a_wrong_tensor_is_named(void **state)
+{
+	struct thaw_weights w = read_spoilable(*state);
+	struct thaw_model *m = NULL;
+
+	struct thaw_named_tensor *t = tensor(&w, "layer2.0.bn1.weight");
+	struct thaw_shape shape = t->shape;
+	t->shape.dim[0] = 63;
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA,
+		       "F: tensor layer2.0.bn1.weight is (63), cifar_resnet8 wants (64)");
+	t->shape = shape;
+
+	char *name = t->name;
+	t->name = "layer2.0.bn1.height";
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor layer2.0.bn1.weight is missing");
+	t->name = name;
+
+	t = tensor(&w, "bn1.num_batches_tracked");
+	assert_non_null(t);
+	name = t->name;
+	t->name = "bn1.extra";
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor bn1.extra has no place");
+	t->name = name;
+
+	t = tensor(&w, "fc.weight");
+	t->shape.dim[1]--;
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor fc.weight is");
+	t->shape.dim[1]++;
+
+	expect(thaw_model_from_weights(&m, &w, NULL, "F"));
+	thaw_model_destroy(m);
+	thaw_weights_free(&w);
+}
+
+static void wrong_metadata_is_refused(void **state)
+{
+	static const char *const spoilt[][2] = {
+		{"thaw.variant", "resnet19"},
+		{"thaw.labels", "[\"one\"]"},
+		{"thaw.labels", "{"},
+		{"thaw.labels", "[1,2,3,4,5,6,7,8,9,10]"},
+		{"thaw.preprocess", "[]"},
+		{"thaw.preprocess",
+		 "{\"size\":32,\"resize\":32,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,0,1]}"},
+		{"thaw.preprocess",
+		 "{\"size\":32,\"resize\":16,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+		{"thaw.preprocess",
+		 "{\"size\":0,\"resize\":16,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+		{"thaw.preprocess", "{\"size\":32,\"resize\":32,\"filter\":\"box\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+	};
+	struct thaw_weights w = read_spoilable(*state);
+	struct thaw_pair *metadata = w.metadata;
+	const int count = w.metadata_count;
+	for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
+		struct thaw_pair pair = {(char *)spoilt[i][0], (char *)spoilt[i][1]};
+		struct thaw_model *m = NULL;
+		w.metadata = &pair;
+		w.metadata_count = 1;
+		thaw_status status = thaw_model_from_weights(&m, &w, NULL, "F");
+		expect_failure(status, i == 0 ? THAW_CONFIG : THAW_DATA, "F");
+		assert_null(m);
+	}
+	w.metadata = metadata;
+	w.metadata_count = count;
+	thaw_weights_free(&w);
+}
+
+static void unknown_names_are_explained(void **state)
+{
+	struct thaw_model *m = NULL;
+	expect_failure(thaw_model_load(&m, "resnet19", 0, 1), THAW_IO, "resnet18, resnet34");
+	expect_failure(thaw_model_load(&m, scratch_file(*state, "none.pth"), 0, 1), THAW_IO, "none.pth");
+
+	const char *path = scratch_file(*state, "eight.safetensors");
+	char *spec = thaw_format("cifar_resnet20:%s", path);
+	struct thaw_model *eight = load(NETWORK);
+	expect(thaw_model_save(eight, path, false));
+	expect_failure(thaw_model_load(&m, spec, 0, 1), THAW_DATA, "tensor layer1.1.conv1.weight is missing");
+	thaw_free(spec);
+	thaw_model_destroy(eight);
+	assert_null(m);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_saved_network_is_recognised),
+		TEST(variants_are_told_apart),
+		TEST(labels_and_preprocessing_travel_with_the_file),
+		TEST(half_precision_is_near),
+		TEST(a_run_directory_is_a_model),
+		TEST(random_weights_follow_the_seed),
+		TEST(a_wrong_tensor_is_named),
+		TEST(wrong_metadata_is_refused),
+		TEST(unknown_names_are_explained),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
