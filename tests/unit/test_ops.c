@@ -45,7 +45,7 @@ static const struct tolerance DIFFERENCE = {2e-4, 1e-3, 0.1};
  * moves by STEP exactly. */
 #define STEP (1.0f / 128)
 /* Outputs this near a kink of the activation are left out of the objective. */
-#define KINK_MARGIN 0.1
+#define KINK_MARGIN 0.2
 /* Distance of values for operators that pick the largest: finite differences must not change the pick. */
 #define DISTINCT (8 * STEP)
 /* Values differentiated per tensor; larger tensors are sampled. */

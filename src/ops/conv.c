@@ -1,0 +1,329 @@
+/* Convolution: y = activation(conv(x[0]) + bias + x[1]).
+ *
+ * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout),
+ * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, groups, activation.
+ *
+ * Backward finds from y where the activation was flat, and works on dy masked by it; the masked dy is the
+ * gradient of the residual. The arithmetic is in kernels/conv_*.c; this file chooses among them.
+ */
+#include <limits.h>
+
+#include "src/ops/kernels/conv.h"
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+enum { WEIGHT, BIAS };
+
+/* In order of preference; the last one fits always. */
+static const struct thaw_conv_kernel *const kernels[] = {&thaw_conv_depthwise, &thaw_conv_gemm};
+
+static const struct thaw_conv_kernel *kernel_for(const struct thaw_conv *c, enum thaw_conv_pass pass)
+{
+	int i = 0;
+
+	while (!kernels[i]->fits(c, pass))
+		i++;
+	return kernels[i];
+}
+
+static int64_t or_one(int v)
+{
+	return v ? v : 1;
+}
+
+/* Output size along one axis, and the padding before the image. 0 or less: the image is too small. */
+static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t kernel, int64_t *before)
+{
+	int64_t stride = or_one(attrs->stride[axis]);
+
+	*before = attrs->pad[axis];
+	if (!attrs->same) {
+		int64_t room = in + attrs->pad[axis] + attrs->pad[axis + 2] - kernel;
+		return room < 0 ? 0 : room / stride + 1;
+	}
+	int64_t out = (in + stride - 1) / stride, total = (out - 1) * stride + kernel - in;
+
+	*before = total > 0 ? total / 2 : 0;
+	return out;
+}
+
+static struct thaw_conv describe(const struct thaw_attrs *attrs, const struct thaw_shape *x,
+				 const struct thaw_shape *weight)
+{
+	struct thaw_conv c = {
+		.n = x->dim[0],
+		.h = x->dim[1],
+		.w = x->dim[2],
+		.ci = x->dim[3],
+		.co = weight->dim[3],
+		.kh = weight->dim[0],
+		.kw = weight->dim[1],
+		.stride_y = or_one(attrs->stride[0]),
+		.stride_x = or_one(attrs->stride[1]),
+		.groups = or_one(attrs->groups),
+	};
+
+	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);
+	c.wo = output_size(attrs, 1, c.w, c.kw, &c.left);
+	return c;
+}
+
+static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw_shape *weight)
+{
+	char text[96];
+
+	for (int i = 0; i < 2; i++) {
+		if (attrs->stride[i] < 0 || attrs->kernel[i] < 0 || attrs->pad[i] < 0 || attrs->pad[i + 2] < 0)
+			return thaw_fail(THAW_CONFIG, "negative kernel, stride or padding: conv: give none");
+		if (attrs->kernel[i] && attrs->kernel[i] != weight->dim[i])
+			return thaw_fail(THAW_CONFIG, "kernel of %d against weight %s: conv: give the weight's size",
+					 attrs->kernel[i], thaw_shape_text(weight, text, sizeof(text)));
+	}
+	if ((int)attrs->activation < 0 || attrs->activation >= THAW_ACTIVATIONS)
+		return thaw_fail(THAW_CONFIG, "unknown activation %d: conv: use relu or relu6", (int)attrs->activation);
+	return THAW_OK;
+}
+
+static thaw_status check_channels(const struct thaw_site *site)
+{
+	const struct thaw_shape *x = &site->x[0], *weight = &site->param[WEIGHT];
+	int64_t groups = site->attrs->groups ? site->attrs->groups : 1;
+	char have[96], want[96];
+
+	thaw_shape_text(x, have, sizeof(have));
+	thaw_shape_text(weight, want, sizeof(want));
+	for (int i = 0; i < 4; i++)
+		if (weight->dim[i] < 1 || (i > 0 && x->dim[i] < 1))
+			return thaw_fail(THAW_CONFIG, "image %s or weight %s is empty: conv: give sizes from 1", have,
+					 want);
+	if (groups < 1 || x->dim[3] != weight->dim[2] * groups || weight->dim[3] % groups != 0)
+		return thaw_fail(THAW_CONFIG, "image %s does not fit weight %s in %lld groups: conv: channels must",
+				 have, want, (long long)groups);
+	/* BLAS counts rows, columns and their distances in int */
+	if (x->dim[3] > INT_MAX || thaw_shape_count(weight) > INT_MAX)
+		return thaw_fail(THAW_CONFIG, "weight %s is out of range: conv: needs less than 2^31 values", want);
+	if (site->params > BIAS && (site->param[BIAS].rank != 1 || site->param[BIAS].dim[0] != weight->dim[3]))
+		return thaw_fail(THAW_CONFIG, "bias does not fit weight %s: conv: needs one value an output channel",
+				 want);
+	return THAW_OK;
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	char have[96], want[96];
+
+	if (site->params < 1 || site->param[WEIGHT].rank != 4 || site->x[0].rank != 4)
+		return thaw_fail(THAW_CONFIG, "conv: needs an image (N,H,W,C) and a weight of rank 4");
+	THAW_TRY(check_attrs(site->attrs, &site->param[WEIGHT]));
+	THAW_TRY(check_channels(site));
+
+	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_shape out = thaw_shape_of(c.n, c.ho, c.wo, c.co);
+
+	if (c.ho < 1 || c.wo < 1)
+		return thaw_fail(THAW_CONFIG,
+				 "image %s is too small for a kernel of %lldx%lld: conv: use larger images",
+				 thaw_shape_text(&site->x[0], have, sizeof(have)), (long long)c.kh, (long long)c.kw);
+	if (site->inputs > 1 && !thaw_shape_equal(&site->x[1], &out))
+		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: conv: give one of the same shape",
+				 thaw_shape_text(&site->x[1], have, sizeof(have)),
+				 thaw_shape_text(&out, want, sizeof(want)));
+	THAW_TRY(thaw_shape_check(&out, "result of conv"));
+	*y = out;
+	return THAW_OK;
+}
+
+/* Bytes of the masked dy in front of the kernels' scratch. */
+static size_t masked_bytes(const struct thaw_attrs *attrs, const struct thaw_shape *y)
+{
+	size_t bytes = (size_t)thaw_shape_count(y) * sizeof(float);
+
+	return attrs->activation == THAW_ACT_NONE ? 0 : (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+}
+
+static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+{
+	return kernel_for(c, pass)->scratch(c, pass);
+}
+
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+
+	space->scratch_forward = kernel_scratch(&c, THAW_CONV_FORWARD);
+	if (!site->training)
+		return;
+	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
+
+	space->scratch_backward = masked_bytes(site->attrs, &site->y) + (data > weight ? data : weight);
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv_epilogue epilogue = {
+		.bias = call->params > BIAS ? call->param[BIAS].data : NULL,
+		.residual = call->inputs > 1 ? call->x[1].data : NULL,
+		.activation = call->attrs->activation,
+	};
+
+	kernel_for(&c, THAW_CONV_FORWARD)
+		->forward(&c, call->x[0].data, call->param[WEIGHT].data, &epilogue, call->y.data, call->scratch);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	int64_t count = thaw_shape_count(&call->y.shape);
+	const float *dy = call->dy;
+	char *scratch = call->scratch;
+
+	if (call->attrs->activation != THAW_ACT_NONE) {
+		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, count, call->attrs->activation);
+		dy = call->scratch;
+		scratch += masked_bytes(call->attrs, &call->y.shape);
+	}
+	if (call->inputs > 1 && call->dx[1])
+		thaw_kernel_pass_gradient(call->dx[1], call->dx_add[1], dy, NULL, count, THAW_ACT_NONE);
+	if (call->params > BIAS && call->dparam[BIAS])
+		thaw_kernel_add_rows(call->dparam[BIAS], dy, count / c.co, c.co);
+	if (call->dparam[WEIGHT])
+		kernel_for(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], scratch);
+	if (call->dx[0])
+		kernel_for(&c, THAW_CONV_DATA)
+			->data(&c, dy, call->param[WEIGHT].data, call->dx[0], call->dx_add[0], scratch);
+}
+
+/* One output value before bias and residual. */
+static double reference_at(const struct thaw_conv *c, const float *x, const float *weight, int64_t n, int64_t oy,
+			   int64_t ox, int64_t o)
+{
+	int64_t channels = c->ci / c->groups, group = o / (c->co / c->groups);
+	double sum = 0;
+
+	for (int64_t ky = 0; ky < c->kh; ky++)
+		for (int64_t kx = 0; kx < c->kw; kx++) {
+			int64_t y = oy * c->stride_y - c->top + ky, at = ox * c->stride_x - c->left + kx;
+
+			if (y < 0 || y >= c->h || at < 0 || at >= c->w)
+				continue;
+			for (int64_t i = 0; i < channels; i++)
+				sum += (double)x[((n * c->h + y) * c->w + at) * c->ci + group * channels + i] *
+				       weight[((ky * c->kw + kx) * channels + i) * c->co + o];
+		}
+	return sum;
+}
+
+static void reference(const struct thaw_call *call)
+{
+	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	int64_t at = 0;
+
+	for (int64_t n = 0; n < c.n; n++)
+		for (int64_t oy = 0; oy < c.ho; oy++)
+			for (int64_t ox = 0; ox < c.wo; ox++)
+				for (int64_t o = 0; o < c.co; o++, at++) {
+					double v = reference_at(&c, call->x[0].data, call->param[WEIGHT].data, n, oy,
+								ox, o);
+
+					v += call->params > BIAS ? call->param[BIAS].data[o] : 0.0;
+					v += call->inputs > 1 ? call->x[1].data[at] : 0.0;
+					if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+						v = 0;
+					if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+						v = 6;
+					call->y.data[at] = (float)v;
+				}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+
+	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&site->param[WEIGHT]);
+}
+
+/* A case: name, N,H,W,Cin, kh,kw, Cin/groups, Cout, parameters, attributes. */
+#define CASE(name_, n, h, w, ci, kh, kw, cg, co, params_, ...)                                                        \
+	{                                                                                                             \
+		.name = (name_), .attrs = {__VA_ARGS__}, .inputs = 1, .x = {{4, {n, h, w, ci}}}, .params = (params_), \
+		.param = {                                                                                            \
+			{4, {kh, kw, cg, co}},                                                                        \
+			{1, {co}}                                                                                     \
+		}                                                                                                     \
+	}
+/* The same with a residual of ho x wo. */
+#define CASE_ADD(name_, n, h, w, ci, kh, kw, cg, co, ho, wo, ...)                                                      \
+	{                                                                                                              \
+		.name = (name_), .attrs = {__VA_ARGS__}, .inputs = 2, .x = {{4, {n, h, w, ci}}, {4, {n, ho, wo, co}}}, \
+		.params = 2, .param = {                                                                                \
+			{4, {kh, kw, cg, co}},                                                                         \
+			{1, {co}}                                                                                      \
+		}                                                                                                      \
+	}
+
+static const struct thaw_op_case cases[] = {
+	CASE("1x1", 2, 3, 5, 7, 1, 1, 7, 9, 1, .kernel = {1, 1}),
+	CASE("1x1, bias, relu", 2, 4, 3, 5, 1, 1, 5, 6, 2, .activation = THAW_ACT_RELU),
+	CASE("1x1 stride 2", 2, 5, 6, 4, 1, 1, 4, 5, 1, .stride = {2, 2}),
+	CASE("1x1 padded", 1, 3, 3, 2, 1, 1, 2, 3, 2, .pad = {1, 1, 1, 1}),
+	CASE("1x1 in groups", 2, 3, 3, 6, 1, 1, 3, 4, 2, .groups = 2),
+	CASE("3x3", 2, 5, 7, 3, 3, 3, 3, 4, 1, .pad = {1, 1, 1, 1}),
+	CASE("3x3 without padding, relu6", 2, 5, 5, 3, 3, 3, 3, 4, 2, .activation = THAW_ACT_RELU6),
+	CASE("3x3 stride 2", 2, 7, 6, 4, 3, 3, 4, 5, 2, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
+	CASE("3x3 of one channel, one image", 1, 5, 4, 1, 3, 3, 1, 1, 2, .pad = {1, 1, 1, 1}),
+	CASE("3x3 with much padding", 2, 3, 3, 2, 3, 3, 2, 2, 1, .pad = {3, 3, 3, 3}),
+	CASE("3x3 with strides apart", 2, 7, 7, 2, 3, 3, 2, 3, 1, .stride = {2, 3}, .pad = {1, 0, 1, 1}),
+	CASE("3x3 over many blocks", 3, 32, 33, 1, 3, 3, 1, 2, 2, .pad = {1, 1, 1, 1}),
+	CASE("3x3 stride 2 over many blocks", 3, 64, 65, 1, 3, 3, 1, 2, 1, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
+	CASE("asymmetric padding", 2, 4, 5, 3, 3, 3, 3, 2, 1, .stride = {2, 2}, .pad = {0, 1, 2, 0}),
+	CASE("2x4 kernel", 2, 4, 5, 3, 2, 4, 3, 2, 2, .pad = {0, 1, 1, 2}),
+	CASE("image smaller than the kernel", 2, 2, 3, 2, 5, 5, 2, 3, 2, .pad = {2, 2, 2, 2}),
+	CASE("stride beyond the kernel", 2, 7, 7, 3, 2, 2, 3, 2, 1, .stride = {3, 3}),
+	CASE("same, even", 2, 6, 6, 2, 3, 3, 2, 3, 1, .same = true, .stride = {2, 2}),
+	CASE("same, odd", 2, 5, 7, 2, 3, 3, 2, 3, 1, .same = true, .stride = {2, 2}),
+	CASE("same, stride 1", 2, 5, 6, 2, 4, 4, 2, 3, 1, .same = true),
+	CASE("7x7 stride 2 stem", 2, 15, 14, 3, 7, 7, 3, 4, 1, .stride = {2, 2}, .pad = {3, 3, 3, 3}),
+	CASE("11x11 stride 4 stem", 1, 19, 23, 3, 11, 11, 3, 2, 2, .stride = {4, 4}, .pad = {2, 2, 2, 2},
+	     .activation = THAW_ACT_RELU),
+	CASE("groups", 2, 5, 5, 6, 3, 3, 2, 9, 2, .groups = 3, .pad = {1, 1, 1, 1}),
+	CASE("groups, stride 2", 2, 6, 5, 4, 3, 3, 2, 6, 1, .groups = 2, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
+	CASE_ADD("3x3, residual, relu", 2, 4, 5, 3, 3, 3, 3, 4, 4, 5, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),
+	CASE_ADD("1x1, residual", 2, 4, 3, 3, 1, 1, 3, 4, 4, 3, .groups = 0),
+	CASE("depthwise 3x3", 2, 7, 9, 20, 3, 3, 1, 20, 1, .groups = 20, .pad = {1, 1, 1, 1}),
+	CASE("depthwise 3x3, bias, relu6", 2, 6, 13, 16, 3, 3, 1, 16, 2, .groups = 16, .pad = {1, 1, 1, 1},
+	     .activation = THAW_ACT_RELU6),
+	CASE("depthwise 3x3 stride 2", 2, 9, 24, 17, 3, 3, 1, 17, 2, .groups = 17, .stride = {2, 2},
+	     .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),
+	CASE("depthwise 3x3 stride 2, same", 2, 8, 8, 5, 3, 3, 1, 5, 1, .groups = 5, .stride = {2, 2}, .same = true),
+	CASE("depthwise 5x5", 2, 7, 14, 18, 5, 5, 1, 18, 1, .groups = 18, .pad = {2, 2, 2, 2}),
+	CASE("depthwise 5x5 stride 2", 2, 8, 23, 16, 5, 5, 1, 16, 1, .groups = 16, .stride = {2, 2},
+	     .pad = {2, 2, 2, 2}),
+	CASE("depthwise 5x5, smaller image", 2, 2, 3, 3, 5, 5, 1, 3, 1, .groups = 3, .pad = {2, 2, 2, 2}),
+	CASE("depthwise 7x7", 1, 8, 9, 3, 7, 7, 1, 3, 2, .groups = 3, .pad = {3, 3, 3, 3}),
+	CASE("depthwise 2x4, asymmetric padding", 2, 5, 9, 3, 2, 4, 1, 3, 1, .groups = 3, .stride = {3, 1},
+	     .pad = {0, 2, 1, 1}),
+	CASE("depthwise without taps at the border", 1, 4, 4, 2, 1, 1, 1, 2, 1, .groups = 2, .stride = {2, 2},
+	     .pad = {2, 2, 2, 2}),
+	CASE("depthwise, two outputs a channel", 2, 4, 5, 3, 3, 3, 1, 6, 2, .groups = 3, .pad = {1, 1, 1, 1}),
+	CASE_ADD("depthwise, residual", 2, 5, 6, 4, 3, 3, 1, 4, 5, 6, .groups = 4, .pad = {1, 1, 1, 1},
+		 .activation = THAW_ACT_RELU),
+};
+
+const struct thaw_op thaw_op_conv = {
+	.name = "conv",
+	.min_inputs = 1,
+	.max_inputs = 2,
+	.param_names = (const char *const[]){"weight", "bias", NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.activates = true,
+	.adds = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

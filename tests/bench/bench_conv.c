@@ -1,0 +1,176 @@
+/* Speed of the convolution operator: one JSON line per shape, GFLOP/s of the three passes, best of some
+ * runs on one thread, after a line with the peak of sgemm for scale.
+ *
+ *     bench_conv [NAME]    only the shapes whose names contain NAME
+ */
+#include <cblas.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "thaw/ops.h"
+
+#define SECONDS 0.15 /* per measurement, and at least RUNS_LEAST runs */
+enum { RUNS_LEAST = 3, PEAK_SIZE = 1536 };
+
+struct shape {
+	const char *name;
+	int n, size, ci, co, kernel, stride;
+	bool depthwise;
+};
+
+static const struct shape shapes[] = {
+	{"small 32x32 3-32", 32, 32, 3, 32, 3, 1, false},
+	{"small 32x32 32", 32, 32, 32, 32, 3, 1, false},
+	{"small 32x32 64", 32, 32, 64, 64, 3, 1, false},
+	{"small 32x32 128", 32, 32, 128, 128, 3, 1, false},
+	{"small 16x16 64", 32, 16, 64, 64, 3, 1, false},
+	{"small 16x16 128", 32, 16, 128, 128, 3, 1, false},
+	{"small 8x8 128", 32, 8, 128, 128, 3, 1, false},
+	{"resnet18 stem", 8, 224, 3, 64, 7, 2, false},
+	{"resnet18 56 64", 8, 56, 64, 64, 3, 1, false},
+	{"resnet18 56 64-128 stride 2", 8, 56, 64, 128, 3, 2, false},
+	{"resnet18 56 64-128 1x1 stride 2", 8, 56, 64, 128, 1, 2, false},
+	{"resnet18 28 128", 8, 28, 128, 128, 3, 1, false},
+	{"resnet18 14 256", 8, 14, 256, 256, 3, 1, false},
+	{"resnet18 14 256-512 stride 2", 8, 14, 256, 512, 3, 2, false},
+	{"resnet18 7 512", 8, 7, 512, 512, 3, 1, false},
+	{"resnet50 56 64-256 1x1", 8, 56, 64, 256, 1, 1, false},
+	{"resnet50 14 1024-256 1x1", 8, 14, 1024, 256, 1, 1, false},
+	{"vgg 224 3-64", 2, 224, 3, 64, 3, 1, false},
+	{"vgg 224 64", 2, 224, 64, 64, 3, 1, false},
+	{"vgg 56 256", 2, 56, 256, 256, 3, 1, false},
+	{"vgg 14 512", 8, 14, 512, 512, 3, 1, false},
+	{"mobilenet 112 16-96 1x1", 8, 112, 16, 96, 1, 1, false},
+	{"mobilenet 14 96-576 1x1", 8, 14, 96, 576, 1, 1, false},
+	{"depthwise 112 32", 8, 112, 32, 32, 3, 1, true},
+	{"depthwise 112 96 stride 2", 8, 112, 96, 96, 3, 2, true},
+	{"depthwise 56 144", 8, 56, 144, 144, 3, 1, true},
+	{"depthwise 28 192 stride 2", 8, 28, 192, 192, 3, 2, true},
+	{"depthwise 14 576", 8, 14, 576, 576, 3, 1, true},
+	{"depthwise 7 960", 8, 7, 960, 960, 3, 1, true},
+	{"depthwise 28 240 5x5", 8, 28, 240, 240, 5, 1, true},
+	{"depthwise 14 672 5x5 stride 2", 8, 14, 672, 672, 5, 2, true},
+};
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *memory(size_t bytes)
+{
+	void *p = thaw_alloc(bytes + 1, 1);
+
+	if (!p) {
+		fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
+		exit(THAW_RESOURCE);
+	}
+	return p;
+}
+
+static float *noise(const struct thaw_shape *s)
+{
+	int64_t count = thaw_shape_count(s);
+	float *p = memory((size_t)count * sizeof(*p));
+
+	for (int64_t i = 0; i < count; i++)
+		p[i] = (float)(i * 7919 % 1000) * 0.002f - 1;
+	return p;
+}
+
+/* GFLOP/s of the best run. */
+static double measure(void (*run)(const struct thaw_call *), const struct thaw_call *call, double flops)
+{
+	double best = 1e30, start = now();
+
+	for (int i = 0; i < RUNS_LEAST || now() - start < SECONDS; i++) {
+		double begin = now();
+
+		run(call);
+		double took = now() - begin;
+		best = took < best ? took : best;
+	}
+	return flops / best * 1e-9;
+}
+
+static void sgemm_run(const struct thaw_call *call)
+{
+	int m = PEAK_SIZE;
+
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, m, m, 1.0f, call->x[0].data, m, call->x[1].data, m,
+		    0.0f, call->y.data, m);
+}
+
+static void print_peak(void)
+{
+	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
+	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
+	struct thaw_call call = {.x = x, .y = {noise(&s), s}};
+
+	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
+	       measure(sgemm_run, &call, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
+	thaw_free(x[0].data);
+	thaw_free(x[1].data);
+	thaw_free(call.y.data);
+}
+
+static thaw_status shape_bench(const struct shape *s)
+{
+	const struct thaw_op *op = thaw_op_find("conv");
+	int pad = s->kernel / 2;
+	struct thaw_attrs attrs = {
+		.stride = {s->stride, s->stride}, .pad = {pad, pad, pad, pad}, .groups = s->depthwise ? s->ci : 1};
+	struct thaw_shape shape = thaw_shape_of(s->n, s->size, s->size, s->ci);
+	struct thaw_shape weight = thaw_shape_of(s->kernel, s->kernel, s->depthwise ? 1 : s->ci, s->co);
+	struct thaw_site site = {
+		.attrs = &attrs, .inputs = 1, .x = &shape, .params = 1, .param = &weight, .training = true};
+	struct thaw_space space = {0};
+
+	THAW_TRY(op->infer(&site, &site.y));
+	op->space(&site, &space);
+	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};
+	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&site.y), *none = NULL;
+	size_t most = space.scratch_forward > space.scratch_backward ? space.scratch_forward : space.scratch_backward;
+	struct thaw_call call = {.attrs = &attrs,
+				 .inputs = 1,
+				 .x = &x,
+				 .y = {noise(&site.y), site.y},
+				 .params = 1,
+				 .param = &param,
+				 .scratch = memory(most),
+				 .training = true,
+				 .dy = dy,
+				 .dx_add = &(bool){false}};
+	double flops = (double)op->flops(&site);
+
+	printf("{\"name\": \"%s\", \"forward\": %.1f", s->name, measure(op->forward, &call, flops));
+	call.dx = &dx;
+	call.dparam = &none;
+	printf(", \"data\": %.1f", measure(op->backward, &call, flops));
+	call.dx = &none;
+	call.dparam = &dweight;
+	printf(", \"weights\": %.1f}\n", measure(op->backward, &call, flops));
+	fflush(stdout);
+	float *used[] = {x.data, param.data, dx, dweight, dy, call.y.data};
+	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
+		thaw_free(used[i]);
+	thaw_free(call.scratch);
+	return THAW_OK;
+}
+
+int main(int argc, char **argv)
+{
+	openblas_set_num_threads(1);
+	print_peak();
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		if ((argc < 2 || strstr(shapes[i].name, argv[1])) && shape_bench(&shapes[i]) != THAW_OK) {
+			fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
+			return 1;
+		}
+	return 0;
+}
