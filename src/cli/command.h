@@ -41,6 +41,9 @@ extern const struct command command_train, command_eval, command_predict, comman
 /* One line to the log (stderr) of rank 0. */
 void log_line(const struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* "thaw: MESSAGE" on stderr, in one line; for rank 0, or a rank that is alone. */
+void print_error(const char *message);
+
 /* Makes a failure on any rank the failure of all (thaw_comm_agree). */
 thaw_status agree(const struct session *session, thaw_status status);
 

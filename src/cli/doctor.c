@@ -243,11 +243,12 @@ static json_t *versions_json(void)
 static json_t *machine_json(void)
 {
 	char cpu[128], vectors[128];
-	return json_pack(
-		"{s:o, s:s, s:i, s:i, s:f, s:f, s:f, s:f}", "cpu", thaw_report_string(machine_cpu(cpu, sizeof(cpu))),
-		"vectors", machine_vectors(vectors, sizeof(vectors)), "cores", machine_cores(), "usable_cores",
-		machine_usable_cores(NULL), "memory", machine_memory(), "memory_available", machine_memory_available(),
-		"cgroup_memory_limit", machine_memory_limit(), "cgroup_cpu_limit", machine_cpu_limit());
+	return json_pack("{s:o, s:s, s:i, s:i, s:I, s:I, s:I, s:f}", "cpu",
+			 thaw_report_string(machine_cpu(cpu, sizeof(cpu))), "vectors",
+			 machine_vectors(vectors, sizeof(vectors)), "cores", machine_cores(), "usable_cores",
+			 machine_usable_cores(NULL), "memory", (json_int_t)machine_memory(), "memory_available",
+			 (json_int_t)machine_memory_available(), "cgroup_memory_limit",
+			 (json_int_t)machine_memory_limit(), "cgroup_cpu_limit", machine_cpu_limit());
 }
 
 static json_t *blas_json(const struct rank_facts *all, int ranks)

@@ -9,21 +9,17 @@ struct values {
 	bool half;
 };
 
+/* A line for what an option is, a line for what it says. */
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "safetensors",
-	 .metavar = "FILE",
-	 .type = OPTION_TEXT,
-	 .offset = offsetof(struct values, safetensors),
-	 .section = "Export",
-	 .required = true,
+	{.name = "safetensors", .metavar = "FILE", .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, safetensors), .section = "Export", .required = true,
 	 .help = "the file to write; tensors are named as in the framework that the network came from"},
-	{.name = "half",
-	 .type = OPTION_FLAG,
-	 .offset = offsetof(struct values, half),
-	 .section = "Export",
+	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Export",
 	 .help = "16-bit floating point: half the size"},
 	COMMON_OPTIONS,
 };
+/* clang-format on */
 
 static thaw_status run(struct session *session, const void *values, json_t **result)
 {

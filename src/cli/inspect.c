@@ -19,23 +19,17 @@ struct values {
 	int size;
 };
 
+/* A line for what an option is, a line for what it says. */
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "layers",
-	 .type = OPTION_FLAG,
-	 .offset = offsetof(struct values, layers),
-	 .section = "Inspection",
+	{.name = "layers", .type = OPTION_FLAG, .offset = offsetof(struct values, layers), .section = "Inspection",
 	 .help = "list every layer, not only the blocks; of a checkpoint, every tensor"},
-	{.name = "size",
-	 .metavar = "S",
-	 .type = OPTION_INT,
-	 .offset = offsetof(struct values, size),
-	 .section = "Inspection",
-	 .min = 0,
-	 .max = MAX_SIDE,
-	 .help = "side of the input in pixels",
-	 .absent = "the network's own"},
+	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = offsetof(struct values, size),
+	 .section = "Inspection", .min = 0, .max = MAX_SIDE, .absent = "the network's own",
+	 .help = "side of the input in pixels"},
 	COMMON_OPTIONS,
 };
+/* clang-format on */
 
 /* Dimensions [first, rank) of a shape as a JSON array. */
 static json_t *shape_json(const struct thaw_shape *s, int first)
@@ -46,13 +40,17 @@ static json_t *shape_json(const struct thaw_shape *s, int first)
 	return dims;
 }
 
-/* Values in the parameters of the nodes [first, end), moving statistics included. */
+/* Values in the parameters of the nodes [first, end), counted as is usual: without moving statistics. */
 static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
 {
 	int64_t n = 0;
-	for (int i = first; i < end; i++)
-		for (int p = 0; p < g->nodes[i].param_count; p++)
-			n += thaw_shape_count(&g->params[g->nodes[i].params[p]].shape);
+	for (int i = first; i < end; i++) {
+		for (int k = 0; k < g->nodes[i].param_count; k++) {
+			const struct thaw_param *p = &g->params[g->nodes[i].params[k]];
+			if (p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE)
+				n += thaw_shape_count(&p->shape);
+		}
+	}
 	return n;
 }
 

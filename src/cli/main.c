@@ -6,6 +6,7 @@
 #include <cblas.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/cli/command.h"
@@ -110,12 +111,30 @@ static thaw_status flush_results(void)
 	return thaw_fail(THAW_IO, "the result cannot be written: stdout: %s", strerror(errno));
 }
 
+/* The result in words, cleaned of what could steer a terminal. */
+static thaw_status print_words(const struct command *c, const json_t *result)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+	if (memory)
+		c->print(result, memory);
+	if (!memory || fclose(memory) != 0) {
+		free(text);
+		return thaw_fail(THAW_RESOURCE, "out of memory: the result: use --json");
+	}
+	text_clean(text, "\n");
+	fputs(text, stdout);
+	free(text);
+	return THAW_OK;
+}
+
 static thaw_status print_result(const struct command *c, const void *values, const json_t *result)
 {
 	if (!result)
 		return THAW_OK;
 	if (!((const struct common *)values)->json)
-		c->print(result, stdout);
+		THAW_TRY(print_words(c, result));
 	else if (json_dumpf(result, stdout, JSON_REAL_PRECISION(9)) == 0)
 		fputc('\n', stdout);
 	return flush_results();
@@ -139,11 +158,11 @@ static thaw_status run(const struct invocation *v, struct thaw_comm *comm)
 	openblas_set_num_threads(((const struct common *)v->values)->threads);
 	thaw_status status = run_command(v->command, &session, v->values, &result);
 	if (status != THAW_OK && comm->rank == 0)
-		fprintf(stderr, "thaw: %s\n", thaw_error_message());
+		print_error(thaw_error_message());
 	thaw_status printed = comm->rank == 0 ? print_result(v->command, v->values, result) : THAW_OK;
 	json_decref(result);
 	if (printed != THAW_OK)
-		fprintf(stderr, "thaw: %s\n", thaw_error_message());
+		print_error(thaw_error_message());
 	printed = thaw_comm_agree(comm, printed);
 	return status != THAW_OK ? status : printed;
 }
@@ -180,18 +199,18 @@ int main(int argc, char **argv)
 	if (print_asked_text(&v, argc, argv)) {
 		status = flush_results();
 		if (status != THAW_OK)
-			fprintf(stderr, "thaw: %s\n", thaw_error_message());
+			print_error(thaw_error_message());
 	} else if (status != THAW_OK) {
 		/* Every rank has found the same. MPI is started only to know which one speaks; where it does not start,
 		 * what the launcher told has numbered this process all the same. */
 		char *message = thaw_strdup(thaw_error_message());
 		(void)thaw_mpi_open(&comm);
 		if (comm.rank == 0)
-			fprintf(stderr, "thaw: %s\n", message ? message : "out of memory");
+			print_error(message ? message : "out of memory");
 		thaw_free(message);
 	} else if ((status = thaw_mpi_open(&comm)) != THAW_OK) {
 		if (comm.rank == 0)
-			fprintf(stderr, "thaw: %s\n", thaw_error_message());
+			print_error(thaw_error_message());
 	} else {
 		status = run(&v, &comm);
 	}

@@ -18,24 +18,18 @@ struct values {
 	int top;
 };
 
+/* A line for what an option is, a line for what it says. */
+/* clang-format off */
 static const struct option options[] = {
-	{.name = "model",
-	 .metavar = "M",
-	 .type = OPTION_TEXT,
-	 .offset = offsetof(struct values, model),
-	 .section = "Prediction",
-	 .required = true,
+	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
+	 .section = "Prediction", .required = true,
 	 .help = "a run directory, or whatever thaw train takes as its model"},
-	{.name = "top",
-	 .metavar = "K",
-	 .type = OPTION_INT,
-	 .offset = offsetof(struct values, top),
-	 .section = "Prediction",
-	 .min = 1,
-	 .max = INFINITY,
+	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
+	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "how many classes to tell, most probable first"},
 	COMMON_OPTIONS,
 };
+/* clang-format on */
 
 static void defaults(void *values)
 {
@@ -130,7 +124,7 @@ static thaw_status predict_all(const struct session *session, struct eye *e, int
 		}
 		if (status != THAW_DATA && status != THAW_IO)
 			return status;
-		log_line(session, "thaw: %s", thaw_error_message());
+		print_error(thaw_error_message());
 		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(s->arguments[i]),
 							"reason", thaw_report_string(thaw_error_message())));
 		worst = status > worst ? status : worst;

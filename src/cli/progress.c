@@ -11,12 +11,13 @@
 
 #include "src/cli/text.h"
 
-#define BAR_SECONDS   0.1 /* between two drawings */
-#define LINE_SECONDS  60  /* between two lines of a log */
-#define BAR_WIDTH     24  /* columns */
-#define DEFAULT_WIDTH 80  /* columns of a terminal that does not tell */
-#define LARGEST_LINE  256 /* bytes */
-#define CLEAR_LINE    "\r\033[K"
+#define BAR_SECONDS      0.1  /* between two drawings */
+#define LINE_SECONDS     60   /* between two lines of a log */
+#define BAR_WIDTH        24   /* columns */
+#define DEFAULT_WIDTH    80   /* columns of a terminal that does not tell */
+#define LARGEST_LINE     256  /* bytes */
+#define LARGEST_LOG_LINE 1280 /* bytes; a message has at most 1024 */
+#define CLEAR_LINE       "\r\033[K"
 
 static double now(void)
 {
@@ -83,8 +84,11 @@ static void show(void *context, const struct thaw_train_progress *s)
 static void write_line(void *context, const char *line)
 {
 	struct progress *p = context;
+	char clean[LARGEST_LOG_LINE];
+	snprintf(clean, sizeof(clean), "%s", line);
+	text_clean(clean, "");
 	clear_bar(p);
-	fprintf(p->out, "%s\n", line);
+	fprintf(p->out, "%s\n", clean);
 }
 
 struct thaw_observer progress_start(struct progress *p, FILE *out)

@@ -3,16 +3,29 @@
 
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
+#include "src/cli/text.h"
+
+#define LINE_SIZE 1280 /* bytes of a line to the log; a message has at most 1024 */
 
 void log_line(const struct session *session, const char *format, ...)
 {
 	if (session->comm->rank != 0)
 		return;
+	char line[LINE_SIZE];
 	va_list args;
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	text_clean(line, "");
+	fprintf(stderr, "%s\n", line);
+}
+
+void print_error(const char *message)
+{
+	char line[LINE_SIZE];
+	snprintf(line, sizeof(line), "thaw: %s", message);
+	text_clean(line, "");
+	fprintf(stderr, "%s\n", line);
 }
 
 thaw_status agree(const struct session *session, thaw_status status)

@@ -73,6 +73,16 @@ void text_pad(FILE *out, const char *utf8, int columns)
 	fprintf(out, "%s%*s", utf8, used < columns ? columns - used : 0, "");
 }
 
+void text_clean(char *text, const char *keep)
+{
+	for (unsigned char *c = (unsigned char *)text; *c; c++) {
+		if ((*c < ' ' || *c == 0x7F) && !strchr(keep, *c))
+			*c = '?';
+		else if (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0) /* U+0080 to U+009F, as UTF-8 */
+			c[0] = c[1] = '?';
+	}
+}
+
 double member_real(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));

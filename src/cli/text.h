@@ -26,6 +26,10 @@ int text_columns(const char *utf8);
 /* Prints `utf8` and spaces up to `columns`. */
 void text_pad(FILE *out, const char *utf8, int columns);
 
+/* Replaces control characters, but for those in `keep`, by question marks: names and labels come from files of
+ * others and must not steer a terminal. */
+void text_clean(char *text, const char *keep);
+
 /* Members of a result object; what is missing is 0 or "". */
 double member_real(const json_t *object, const char *key);
 const char *member_text(const json_t *object, const char *key);

@@ -31,7 +31,7 @@ check() {
 		failed=$((failed + 1))
 		echo "not ok $what"
 		echo "# $command: exit code $code, wanted: $*"
-		head -n 5 "$work/out" "$work/err" | sed 's/^/# /'
+		{ head -n 3 "$work/out"; tail -n 4 "$work/err"; } | cut -c 1-200 | sed "s/^/# /"
 	fi
 }
 
