@@ -51,8 +51,8 @@ fails() {
 	exits "$1" "$2" && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^thaw: ' "$work/err"
 }
 
-# The number or text of a member of the one-line JSON object on stdout.
-member() { sed -n "s/.*\"$1\": \"\{0,1\}\([^\",}]*\).*/\1/p" "$work/out" | head -n 1; }
+# The number or text of the first member of this name in the JSON on stdout.
+member() { grep -o "\"$1\": *\"\?[^\",}]*" "$work/out" | head -n 1 | sed 's/^[^:]*: *"\?//'; }
 
 finish() {
 	echo "$passed passed, $failed failed, $skipped skipped"

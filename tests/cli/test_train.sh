@@ -30,7 +30,7 @@ mkdir data
 idx data/train 64
 idx data/t10k 22 # no multiple of lanes, ranks or batches
 
-train=(train --model cifar_resnet8 --data data --size 32 --unfreeze all --batch 16 --lanes 4 --epochs 2 --seed 3
+train=(train --model cifar_resnet8 --data data --size 16 --unfreeze all --batch 16 --lanes 4 --epochs 2 --seed 3
 	--scale-min 1 --lr 0.05 --bn lane)
 weights() { sha256sum <"$1/model.safetensors"; }
 
@@ -43,6 +43,7 @@ check "no progress bar in a log" eval '! grep -q "$(printf "\r")" err'
 check "the run has a model" test -s run/model.safetensors
 check "metrics are JSON lines" eval '[ -s run/metrics.jsonl ] && ! grep -qv "^{.*}$" run/metrics.jsonl'
 cp run/model.safetensors first.safetensors
+trained_top1=$(member top1)
 
 run "$thaw" "${train[@]}" --out run
 check "the same command again finds it done" eval 'exits 0 && err_has "done" && cmp -s run/model.safetensors first.safetensors'
@@ -61,7 +62,7 @@ run "$thaw" "${train[@]}" --out r --unfreeze from:nowhere
 check "an unknown block" exits 64 "nowhere"
 
 # Asked to stop in the middle, and started again.
-long=("${train[@]}" --epochs 60 --eval-every 60 --out stopped)
+long=("${train[@]}" --epochs 30 --eval-every 30 --out stopped)
 stop_at_step() { # a run that is sent USR1 once it has written metrics of its first epochs
 	"$thaw" "${long[@]}" >out 2>err &
 	local program=$! i
@@ -81,12 +82,13 @@ check "the same command goes on" eval 'exits 0 && err_has "resumed at step"'
 run "$thaw" "${long[@]}" --out unbroken
 check "interrupted or not, the same bits" cmp -s stopped/model.safetensors unbroken/model.safetensors
 
-run "$thaw" eval --model run --data data --json --size 32
+run "$thaw" eval --model run --data data --json
 check "eval" eval 'exits 0 && [ "$(member images)" = 22 ]'
+check "eval says what the training said" test "$(member top1)" = "$trained_top1"
 cp out one.json
-run mpirun -n 3 "$thaw" eval --model run --data data --json --size 32
+run mpirun -n 3 "$thaw" eval --model run --data data --json
 check "eval on three ranks says the same" eval 'exits 0 && cmp -s out one.json'
-run "$thaw" eval --model run --data data --split train --size 32
+run "$thaw" eval --model run --data data --split train
 check "eval of the training images, in words" eval 'exits 0 && out_has "64 images" && out_has "top-1"'
 run "$thaw" eval --model alexnet --data nowhere
 check "eval without data" fails 74 nowhere
@@ -121,7 +123,7 @@ check "export" exits 0
 run "$thaw" export run --safetensors half.safetensors --half
 check "export --half" eval 'exits 0 && [ "$(stat -c %s half.safetensors)" -lt "$(stat -c %s full.safetensors)" ]'
 for form in full half; do
-	run "$thaw" eval --model $form.safetensors --data data --size 32
+	run "$thaw" eval --model $form.safetensors --data data
 	check "the $form export loads again" eval 'exits 0 && out_has "22 images"'
 done
 run "$thaw" export run --safetensors nowhere/x.safetensors
