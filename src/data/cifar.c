@@ -1,0 +1,230 @@
+/* The binary version of CIFAR-10 and CIFAR-100: records of label bytes and 32 x 32 pixels, plane by plane.
+ *
+ * The records have one length, so images are read from the open files when they are wanted and the page cache holds
+ * one copy for all ranks of a node. */
+#include "src/data/dataset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/data/image.h"
+#include "thaw/tensor.h"
+
+enum {
+	SIDE = 32,
+	PLANE = SIDE * SIDE,
+	MAX_FILES = 5,
+	MAX_RECORD = 3 * PLANE + 2,
+	BLOCK_RECORDS = 256 /* read at once when the labels are collected */
+};
+
+/* A variant: its files, which byte of a record is the label, and how many come before the pixels. */
+struct variant {
+	const char *files[2][MAX_FILES + 1]; /* by split, ended by NULL */
+	const char *names;
+	int label_at, label_bytes;
+};
+
+static const struct variant variants[] = {
+	{
+		.files = {[THAW_SPLIT_TRAIN] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
+						"data_batch_4.bin", "data_batch_5.bin"},
+			  [THAW_SPLIT_TEST] = {"test_batch.bin"}},
+		.names = "batches.meta.txt",
+		.label_at = 0,
+		.label_bytes = 1,
+	},
+	{
+		.files = {[THAW_SPLIT_TRAIN] = {"train.bin"}, [THAW_SPLIT_TEST] = {"test.bin"}},
+		.names = "fine_label_names.txt",
+		.label_at = 1, /* behind the coarse label */
+		.label_bytes = 2,
+	},
+};
+
+struct cifar {
+	const struct variant *variant;
+	enum thaw_split split;
+	int files;
+	int fd[MAX_FILES];
+	int64_t first[MAX_FILES + 1]; /* number of the first record of each file, then of all */
+	int64_t *kept;                /* [count] which records are samples of the dataset */
+};
+
+/* The variant whose class names lie in the folder, or NULL. */
+static const struct variant *find_variant(const char *folder)
+{
+	for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
+		char *path = thaw_path_join(folder, variants[v].names);
+		bool found = path != NULL && thaw_path_is_file(path);
+		thaw_free(path);
+		if (found)
+			return &variants[v];
+	}
+	return NULL;
+}
+
+static bool recognises_cifar(const char *folder)
+{
+	return find_variant(folder) != NULL;
+}
+
+static size_t record_size(const struct cifar *c)
+{
+	return (size_t)c->variant->label_bytes + 3 * PLANE;
+}
+
+/* Reads exactly `size` bytes, unless the file has become shorter since it was opened. */
+static thaw_status read_at(int fd, uint8_t *to, size_t size, int64_t offset, const char *name)
+{
+	while (size > 0) {
+		ssize_t n = pread(fd, to, size, offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return thaw_fail(THAW_IO, "%s: cannot read: %s", name, strerror(errno));
+		if (n == 0)
+			return thaw_fail(THAW_DATA, "%s: file ends too early: fetch it again", name);
+		to += n;
+		size -= (size_t)n;
+		offset += n;
+	}
+	return THAW_OK;
+}
+
+/* Opens the next file of the split and counts its records. */
+static thaw_status add_file(struct cifar *c, const char *path)
+{
+	struct stat s;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return thaw_fail(THAW_IO, "cannot open: %s: %s", path, strerror(errno));
+	c->fd[c->files++] = fd;
+	if (fstat(fd, &s) != 0)
+		return thaw_fail(THAW_IO, "cannot read: %s: %s", path, strerror(errno));
+	if (s.st_size == 0 || (size_t)s.st_size % record_size(c) != 0)
+		return thaw_fail(THAW_DATA, "not whole records of %zu bytes: %s: fetch it again", record_size(c), path);
+	c->first[c->files] = c->first[c->files - 1] + (int64_t)((size_t)s.st_size / record_size(c));
+	return THAW_OK;
+}
+
+static thaw_status open_files(struct cifar *c, const char *folder)
+{
+	for (const char *const *file = c->variant->files[c->split]; *file != NULL; file++) {
+		char *path = thaw_path_join(folder, *file);
+		thaw_status status = path == NULL ? THAW_RESOURCE : add_file(c, path);
+		thaw_free(path);
+		if (status != THAW_OK)
+			return status;
+	}
+	return THAW_OK;
+}
+
+/* Labels of all records, read through `block` of BLOCK_RECORDS records. */
+static thaw_status read_labels(const struct cifar *c, int32_t *labels, int classes, uint8_t *block)
+{
+	size_t record = record_size(c);
+	for (int f = 0; f < c->files; f++) {
+		const char *name = c->variant->files[c->split][f];
+		int64_t records = c->first[f + 1] - c->first[f];
+		for (int64_t i = 0; i < records; i += BLOCK_RECORDS) {
+			int64_t n = records - i < BLOCK_RECORDS ? records - i : BLOCK_RECORDS;
+			THAW_TRY(read_at(c->fd[f], block, (size_t)n * record, i * (int64_t)record, name));
+			for (int64_t k = 0; k < n; k++) {
+				int label = block[(size_t)k * record + (size_t)c->variant->label_at];
+				if (label >= classes)
+					return thaw_fail(THAW_DATA, "label %d but %d class names: %s: fetch it again",
+							 label, classes, name);
+				labels[c->first[f] + i + k] = label;
+			}
+		}
+	}
+	return THAW_OK;
+}
+
+/* The file that holds a record; the record's number within it goes to *within. */
+static int file_of(const struct cifar *c, int64_t record, int64_t *within)
+{
+	int f = 0;
+	while (record >= c->first[f + 1])
+		f++;
+	*within = record - c->first[f];
+	return f;
+}
+
+static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
+{
+	const struct cifar *c = d->context;
+	int64_t within;
+	int f = file_of(c, c->kept[i], &within);
+	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
+}
+
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_image *image)
+{
+	const struct cifar *c = d->context;
+	uint8_t record[MAX_RECORD];
+	char name[64];
+	int64_t within;
+	int f = file_of(c, c->kept[i], &within);
+	name_sample(d, i, name, sizeof name);
+	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
+	THAW_TRY(thaw_image_allocate(image, SIDE, SIDE, name));
+	const uint8_t *planes = record + c->variant->label_bytes;
+	for (int p = 0; p < PLANE; p++)
+		for (int channel = 0; channel < 3; channel++)
+			image->pixels[3 * p + channel] = planes[channel * PLANE + p];
+	return THAW_OK;
+}
+
+static void close_cifar(struct thaw_dataset *d)
+{
+	struct cifar *c = d->context;
+	for (int f = 0; f < c->files; f++)
+		close(c->fd[f]);
+	thaw_free(c->kept);
+	thaw_free(c);
+}
+
+static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const struct thaw_dataset_options *options)
+{
+	int64_t count = c->first[c->files], kept_count;
+	int32_t *labels = thaw_alloc((size_t)count, sizeof(int32_t));
+	uint8_t *block = thaw_alloc(BLOCK_RECORDS, record_size(c));
+	thaw_status status = labels == NULL || block == NULL ? THAW_RESOURCE : THAW_OK;
+	if (status == THAW_OK)
+		status = read_labels(c, labels, d->classes, block);
+	if (status == THAW_OK)
+		status = thaw_limit_classes(&c->kept, &kept_count, labels, count, d->classes, d->class_names, c->split,
+					    options);
+	if (status == THAW_OK)
+		status = thaw_dataset_keep(d, labels, c->kept, kept_count);
+	thaw_free(labels);
+	thaw_free(block);
+	return status;
+}
+
+static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum thaw_split split,
+			      const struct thaw_dataset_options *options)
+{
+	struct cifar *c = thaw_alloc(1, sizeof *c);
+	if (c == NULL)
+		return THAW_RESOURCE;
+	c->variant = find_variant(folder);
+	c->split = split;
+	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_cifar, .context = c};
+	if (c->variant == NULL)
+		return thaw_fail(THAW_IO, "class names have gone: %s", folder);
+	char *names = thaw_path_join(folder, c->variant->names);
+	thaw_status status = names == NULL ? THAW_RESOURCE : thaw_dataset_read_names(d, names);
+	thaw_free(names);
+	THAW_TRY(status);
+	THAW_TRY(open_files(c, folder));
+	return select_samples(d, c, options);
+}
+
+const struct dataset_format thaw_dataset_cifar = {.recognises = recognises_cifar, .open = open_cifar};

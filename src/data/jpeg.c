@@ -1,0 +1,175 @@
+/* JPEG, through libjpeg-turbo, set up to give the same pixels as Pillow: the accurate integer DCT, smooth
+ * upsampling of the colour planes, and Adobe's habit of storing CMYK inverted.
+ *
+ * libjpeg reports errors by a callback that must not return, hence setjmp. A warning means that libjpeg found
+ * the data broken and goes on with invented pixels; such an image is refused, for nobody would want to train on
+ * half a grey picture. Only warnings that leave the pixels alone pass. */
+#include "src/data/image.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include <jerror.h>
+
+#include "thaw/tensor.h"
+
+/* A file of a few kilobytes can hold thousands of scans that each touch every coefficient; photographs have 10. */
+#define MAX_SCANS 500
+
+#define EXIF_MARKER (JPEG_APP0 + 1)
+#define EXIF_LIMIT  0xFFFF /* a marker cannot be longer */
+static const char exif_prefix[6] = "Exif\0";
+
+/* libjpeg's callbacks get a pointer to its struct and find ours around it. */
+struct decoder {
+	struct jpeg_error_mgr errors; /* first: libjpeg hands out a pointer to it */
+	struct jpeg_progress_mgr progress;
+	struct jpeg_decompress_struct jpeg;
+	jmp_buf escape;
+	char message[JMSG_LENGTH_MAX];
+	struct thaw_image image; /* owned, until success */
+	uint8_t *row;            /* one row of CMYK, owned */
+	int orientation;
+};
+
+static void on_error(j_common_ptr jpeg)
+{
+	struct decoder *d = (struct decoder *)jpeg->err;
+	jpeg->err->format_message(jpeg, d->message);
+	longjmp(d->escape, 1);
+}
+
+/* Harmless are odd header fields, and stray bytes between markers while no image data has been read. */
+static bool is_harmless(const struct decoder *d)
+{
+	switch (d->errors.msg_code) {
+	case JWRN_EXTRANEOUS_DATA:
+		return d->jpeg.input_scan_number == 0;
+	case JWRN_ADOBE_XFORM:
+	case JWRN_JFIF_MAJOR:
+	case JWRN_NOT_SEQUENTIAL:
+	case JWRN_BOGUS_ICC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Level -1 is a warning, others are traces. */
+static void on_message(j_common_ptr jpeg, int level)
+{
+	if (level < 0 && !is_harmless((struct decoder *)jpeg->err))
+		on_error(jpeg);
+}
+
+static void on_progress(j_common_ptr jpeg)
+{
+	struct decoder *d = (struct decoder *)jpeg->err;
+	if (d->jpeg.input_scan_number <= MAX_SCANS)
+		return;
+	snprintf(d->message, sizeof d->message, "more than %d scans", MAX_SCANS);
+	longjmp(d->escape, 1);
+}
+
+static int orientation_of(const struct jpeg_decompress_struct *jpeg)
+{
+	for (const struct jpeg_marker_struct *m = jpeg->marker_list; m != NULL; m = m->next)
+		if (m->marker == EXIF_MARKER && m->data_length > sizeof exif_prefix &&
+		    memcmp(m->data, exif_prefix, sizeof exif_prefix) == 0)
+			return thaw_exif_orientation(m->data + sizeof exif_prefix, m->data_length - sizeof exif_prefix);
+	return 1;
+}
+
+/* a * b / 255, rounded, as Pillow computes it. */
+static inline unsigned multiply_255(unsigned a, unsigned b)
+{
+	unsigned t = a * b + 128;
+	return ((t >> 8) + t) >> 8;
+}
+
+/* Adobe stores 255 - ink: what is stored as K is the light that black lets through. */
+static void rgb_from_inverted_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t pixels)
+{
+	for (size_t i = 0; i < pixels; i++, rgb += 3, cmyk += 4)
+		for (int c = 0; c < 3; c++)
+			rgb[c] = (uint8_t)(cmyk[3] - multiply_255(255 - cmyk[c], cmyk[3]));
+}
+
+static thaw_status read_header(struct decoder *d, const uint8_t *bytes, size_t size, const char *name)
+{
+	struct jpeg_decompress_struct *jpeg = &d->jpeg;
+	jpeg_create_decompress(jpeg);
+	jpeg->progress = &d->progress;
+	jpeg_save_markers(jpeg, EXIF_MARKER, EXIF_LIMIT);
+	jpeg_mem_src(jpeg, bytes, size);
+	jpeg_read_header(jpeg, TRUE);
+	d->orientation = orientation_of(jpeg); /* the markers are gone once the image is read */
+	jpeg->dct_method = JDCT_ISLOW;
+	jpeg->do_fancy_upsampling = TRUE;
+	jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
+	return thaw_image_allocate(&d->image, jpeg->image_width, jpeg->image_height, name);
+}
+
+static thaw_status read_pixels(struct decoder *d)
+{
+	struct jpeg_decompress_struct *jpeg = &d->jpeg;
+	size_t width = (size_t)d->image.width;
+	bool cmyk = jpeg->out_color_space == JCS_CMYK;
+	if (cmyk && (d->row = thaw_alloc(width, 4)) == NULL)
+		return THAW_RESOURCE;
+	jpeg_start_decompress(jpeg);
+	while (jpeg->output_scanline < jpeg->output_height) {
+		uint8_t *to = d->image.pixels + (size_t)jpeg->output_scanline * width * 3;
+		JSAMPROW rows[1] = {cmyk ? d->row : to};
+		jpeg_read_scanlines(jpeg, rows, 1);
+		if (cmyk)
+			rgb_from_inverted_cmyk(to, d->row, width);
+	}
+	jpeg_finish_decompress(jpeg);
+	return THAW_OK;
+}
+
+/* The part that libjpeg may jump out of. What it has got is in *d, so nothing lives in this frame. */
+static thaw_status decode_guarded(struct decoder *d, const uint8_t *bytes, size_t size, const char *name)
+{
+	if (setjmp(d->escape) != 0) {
+		bool memory = d->errors.msg_code == JERR_OUT_OF_MEMORY;
+		return thaw_fail(memory ? THAW_RESOURCE : THAW_DATA, "%s: damaged JPEG (%s): remove or replace it",
+				 name, d->message);
+	}
+	THAW_TRY(read_header(d, bytes, size, name));
+	return read_pixels(d);
+}
+
+static thaw_status decode_jpeg(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
+			       const char *name)
+{
+	struct decoder d = {0};
+	d.jpeg.err = jpeg_std_error(&d.errors);
+	d.errors.error_exit = on_error;
+	d.errors.emit_message = on_message;
+	d.progress.progress_monitor = on_progress;
+	thaw_status status = decode_guarded(&d, bytes, size, name);
+	if (status == THAW_OK) {
+		*orientation = d.orientation;
+		*image = d.image;
+	} else {
+		thaw_image_free(&d.image);
+	}
+	thaw_free(d.row);
+	jpeg_destroy_decompress(&d.jpeg);
+	return status;
+}
+
+static const char *const extensions[] = {".jpg", ".jpeg", NULL};
+static const uint8_t magic[] = {0xFF, 0xD8, 0xFF};
+
+const struct image_format thaw_image_jpeg = {
+	.extensions = extensions,
+	.magic = magic,
+	.magic_size = sizeof magic,
+	.decode = decode_jpeg,
+};

@@ -1,0 +1,399 @@
+/* The loader: threads that decode images while the network computes.
+ *
+ * Requests wait in a queue, oldest first. A thread takes one image at a time from the oldest request that has any
+ * left, so all threads help with the batch that is wanted next; they stop at `ahead` batches beyond the one handed
+ * out last, which bounds the memory. What an image becomes depends on its request alone, and it goes to a place of
+ * its own in the batch, so timing cannot change the result. One mutex guards the queue and all counts; decoding runs
+ * outside it. */
+#include "thaw/loader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+
+#include "thaw/tensor.h"
+
+/* A request and the batch made of it. Memory is kept from one request to the next. */
+struct job {
+	struct thaw_batch batch; /* first: users hand back its address */
+	struct thaw_batch_request request;
+	struct job *next;
+	int64_t *wanted;    /* [request.count] the request's samples */
+	char **why;         /* [request.count] NULL where the image is fine */
+	int64_t claimed;    /* images given to threads */
+	int64_t finished;   /* images that they are done with */
+	thaw_status status; /* of the whole batch: not of single images */
+	char *message;
+	size_t pixel_room;   /* floats in batch.images */
+	int64_t sample_room; /* elements of the other arrays */
+};
+
+struct thaw_loader {
+	const struct thaw_dataset *dataset;
+	struct thaw_preprocess preprocess;
+	struct thaw_augment augment;
+	int ahead;
+	pthread_mutex_t mutex;
+	pthread_cond_t work;      /* there may be images to decode */
+	pthread_cond_t ready;     /* a batch may be complete */
+	struct job *first, *last; /* the queue */
+	struct job *handed;       /* batches that the user has */
+	struct job *spare;        /* released ones, at most `ahead` of them */
+	int spares;
+	bool closing;
+	int threads;
+	pthread_t thread[];
+};
+
+static void job_free(struct job *j)
+{
+	for (int64_t i = 0; j->why != NULL && i < j->sample_room; i++)
+		thaw_free(j->why[i]);
+	for (int64_t i = 0; i < j->batch.damaged_count; i++)
+		thaw_free(j->batch.damaged_why[i]);
+	thaw_free(j->batch.images);
+	thaw_free(j->batch.labels);
+	thaw_free(j->batch.samples);
+	thaw_free(j->batch.keys);
+	thaw_free(j->batch.damaged);
+	thaw_free(j->batch.damaged_why);
+	thaw_free(j->wanted);
+	thaw_free(j->why);
+	thaw_free(j->message);
+	thaw_free(j);
+}
+
+/* Everything but the images, which come when work on the batch begins. */
+static thaw_status job_reserve(struct job *j, int64_t count)
+{
+	struct thaw_batch *b = &j->batch;
+	if (count <= j->sample_room)
+		return THAW_OK;
+	thaw_free(j->wanted);
+	thaw_free(j->why);
+	thaw_free(b->labels);
+	thaw_free(b->samples);
+	thaw_free(b->keys);
+	thaw_free(b->damaged);
+	thaw_free(b->damaged_why);
+	j->sample_room = 0;
+	j->wanted = thaw_alloc((size_t)count, sizeof(int64_t));
+	j->why = thaw_alloc((size_t)count, sizeof(char *));
+	b->labels = thaw_alloc((size_t)count, sizeof(int32_t));
+	b->samples = thaw_alloc((size_t)count, sizeof(int64_t));
+	b->keys = thaw_alloc((size_t)count, sizeof(uint64_t));
+	b->damaged = thaw_alloc((size_t)count, sizeof(int64_t));
+	b->damaged_why = thaw_alloc((size_t)count, sizeof(char *));
+	if (!j->wanted || !j->why || !b->labels || !b->samples || !b->keys || !b->damaged || !b->damaged_why)
+		return THAW_RESOURCE;
+	j->sample_room = count;
+	return THAW_OK;
+}
+
+static size_t floats_per_image(const struct job *j)
+{
+	return (size_t)j->request.size * (size_t)j->request.size * 3;
+}
+
+/* Memory for the images, when the first thread turns to the batch. */
+static thaw_status job_begin(struct job *j)
+{
+	size_t each = floats_per_image(j), count = (size_t)j->request.count;
+	if (j->pixel_room >= each * count && j->batch.images != NULL)
+		return THAW_OK;
+	thaw_free(j->batch.images);
+	j->pixel_room = 0;
+	j->batch.images = thaw_alloc(count, each * sizeof(float));
+	if (j->batch.images == NULL)
+		return THAW_RESOURCE;
+	j->pixel_room = each * count;
+	return THAW_OK;
+}
+
+/* Records the first failure that concerns the whole batch, with the text of the calling thread. */
+static void job_fail(struct job *j, thaw_status status)
+{
+	if (j->status != THAW_OK)
+		return;
+	j->status = status;
+	j->message = thaw_strdup(thaw_error_message());
+}
+
+/* Image i of the batch. */
+static thaw_status make_image(const struct thaw_loader *l, const struct job *j, int64_t i)
+{
+	const struct thaw_batch_request *r = &j->request;
+	struct thaw_preprocess p = thaw_preprocess_at(&l->preprocess, r->size);
+	struct thaw_image image;
+	float *out = j->batch.images + (size_t)i * floats_per_image(j);
+	uint64_t sample = (uint64_t)j->wanted[i];
+	THAW_TRY(l->dataset->read(l->dataset, j->wanted[i], &image));
+	thaw_status status =
+		r->training
+			? thaw_transform_train(&image, &p, &l->augment,
+					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->epoch, sample), out)
+			: thaw_transform_eval(&image, &p, out);
+	thaw_image_free(&image);
+	return status;
+}
+
+static uint64_t key_of(const struct thaw_batch_request *r, int64_t sample)
+{
+	struct thaw_random random = thaw_random_stream(r->seed, THAW_STREAM_DROPOUT, r->epoch, (uint64_t)sample);
+	uint64_t high = thaw_random_u32(&random);
+	return high << 32 | thaw_random_u32(&random);
+}
+
+/* Closes the gaps that damaged images left, and fills in what goes with each image. */
+static void job_complete(const struct thaw_loader *l, struct job *j)
+{
+	struct thaw_batch *b = &j->batch;
+	size_t each = floats_per_image(j);
+	for (int64_t i = 0; i < j->request.count; i++) {
+		int64_t sample = j->wanted[i];
+		if (j->why[i] != NULL) {
+			b->damaged[b->damaged_count] = sample;
+			b->damaged_why[b->damaged_count++] = j->why[i];
+			j->why[i] = NULL;
+			continue;
+		}
+		if (b->count < i && j->status == THAW_OK)
+			memcpy(b->images + (size_t)b->count * each, b->images + (size_t)i * each, each * sizeof(float));
+		b->labels[b->count] = l->dataset->labels[sample];
+		b->samples[b->count] = sample;
+		b->keys[b->count++] = key_of(&j->request, sample);
+	}
+}
+
+/* The oldest job within reach that has images nobody has taken yet, or NULL. */
+static struct job *job_to_do(const struct thaw_loader *l)
+{
+	struct job *j = l->first;
+	for (int i = 0; i < l->ahead && j != NULL; i++, j = j->next)
+		if (j->claimed < j->request.count)
+			return j;
+	return NULL;
+}
+
+/* Makes image i without the mutex held. A damaged or unreadable file costs that one image; anything else, such as
+ * memory that ran out, the batch, for leaving images out then would change the result. */
+static void work_on(struct thaw_loader *l, struct job *j, int64_t i)
+{
+	pthread_mutex_unlock(&l->mutex);
+	thaw_status status = make_image(l, j, i);
+	char *why = NULL;
+	if (status == THAW_DATA || status == THAW_IO) {
+		if ((why = thaw_strdup(thaw_error_message())) != NULL)
+			status = THAW_OK;
+		else
+			status = THAW_RESOURCE;
+	}
+	pthread_mutex_lock(&l->mutex);
+	j->why[i] = why;
+	if (status != THAW_OK)
+		job_fail(j, status);
+}
+
+static void *run_thread(void *argument)
+{
+	struct thaw_loader *l = argument;
+	pthread_mutex_lock(&l->mutex);
+	while (!l->closing) {
+		struct job *j = job_to_do(l);
+		if (j == NULL) {
+			pthread_cond_wait(&l->work, &l->mutex);
+			continue;
+		}
+		int64_t i = j->claimed++;
+		thaw_status status = i == 0 ? job_begin(j) : THAW_OK;
+		if (status != THAW_OK)
+			job_fail(j, status);
+		if (j->status == THAW_OK)
+			work_on(l, j, i);
+		if (++j->finished == j->request.count) {
+			job_complete(l, j);
+			pthread_cond_broadcast(&l->ready);
+		}
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return NULL;
+}
+
+/* Threads for decoding leave signals to the thread that runs the program. */
+static thaw_status start_threads(struct thaw_loader *l, int threads)
+{
+	sigset_t all, before;
+	int error = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	while (l->threads < threads && error == 0) {
+		error = pthread_create(&l->thread[l->threads], NULL, run_thread, l);
+		l->threads += error == 0;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0)
+		return thaw_fail(THAW_RESOURCE, "cannot start a decoding thread: %s: give fewer", strerror(error));
+	return THAW_OK;
+}
+
+thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
+			       const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
+			       int threads, int ahead)
+{
+	threads = threads < 1 ? 1 : threads;
+	struct thaw_loader *l = thaw_alloc(1, sizeof *l + (size_t)threads * sizeof(pthread_t));
+	if (l == NULL)
+		return THAW_RESOURCE;
+	l->dataset = dataset;
+	l->preprocess = *preprocess;
+	if (augment)
+		l->augment = *augment;
+	l->ahead = ahead < 1 ? 1 : ahead;
+	pthread_mutex_init(&l->mutex, NULL);
+	pthread_cond_init(&l->work, NULL);
+	pthread_cond_init(&l->ready, NULL);
+	thaw_status status = start_threads(l, threads);
+	if (status != THAW_OK) {
+		thaw_loader_destroy(l);
+		return status;
+	}
+	*loader = l;
+	return THAW_OK;
+}
+
+/* A released job, or a new one. */
+static struct job *job_take(struct thaw_loader *l)
+{
+	pthread_mutex_lock(&l->mutex);
+	struct job *j = l->spare;
+	if (j != NULL) {
+		l->spare = j->next;
+		l->spares--;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	return j != NULL ? j : thaw_alloc(1, sizeof *j);
+}
+
+static thaw_status check_request(const struct thaw_loader *l, const struct thaw_batch_request *r)
+{
+	if (r->count < 1 || r->size < 1)
+		return thaw_fail(THAW_SOFTWARE, "loader: batch of %lld images of size %d", (long long)r->count,
+				 r->size);
+	for (int64_t i = 0; i < r->count; i++)
+		if (r->samples[i] < 0 || r->samples[i] >= l->dataset->count)
+			return thaw_fail(THAW_SOFTWARE, "loader: sample %lld of %lld", (long long)r->samples[i],
+					 (long long)l->dataset->count);
+	return THAW_OK;
+}
+
+thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_request *request)
+{
+	THAW_TRY(check_request(l, request));
+	struct job *j = job_take(l);
+	if (j == NULL)
+		return THAW_RESOURCE;
+	thaw_status status = job_reserve(j, request->count);
+	if (status != THAW_OK) {
+		job_free(j);
+		return status;
+	}
+	memcpy(j->wanted, request->samples, (size_t)request->count * sizeof(int64_t));
+	j->request = *request;
+	j->request.samples = j->wanted;
+	j->next = NULL;
+	pthread_mutex_lock(&l->mutex);
+	if (l->last != NULL)
+		l->last->next = j;
+	else
+		l->first = j;
+	l->last = j;
+	pthread_cond_broadcast(&l->work);
+	pthread_mutex_unlock(&l->mutex);
+	return THAW_OK;
+}
+
+thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
+{
+	pthread_mutex_lock(&l->mutex);
+	struct job *j = l->first;
+	if (j == NULL) {
+		pthread_mutex_unlock(&l->mutex);
+		return thaw_fail(THAW_SOFTWARE, "loader: a batch is asked for that was never submitted");
+	}
+	while (j->finished < j->request.count)
+		pthread_cond_wait(&l->ready, &l->mutex);
+	l->first = j->next;
+	if (l->first == NULL)
+		l->last = NULL;
+	pthread_cond_broadcast(&l->work);
+	if (j->status == THAW_OK) {
+		j->next = l->handed;
+		l->handed = j;
+		*batch = &j->batch;
+		pthread_mutex_unlock(&l->mutex);
+		return THAW_OK;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	thaw_status status = thaw_fail(j->status, "%s", j->message != NULL ? j->message : "out of memory");
+	job_free(j);
+	return status;
+}
+
+/* Ready for the next request: all counts zero, memory kept. */
+static void job_reset(struct job *j)
+{
+	struct thaw_batch *b = &j->batch;
+	for (int64_t i = 0; i < b->damaged_count; i++)
+		thaw_free(b->damaged_why[i]);
+	b->count = b->damaged_count = 0;
+	j->claimed = j->finished = 0;
+}
+
+void thaw_loader_release(struct thaw_loader *l, struct thaw_batch *batch)
+{
+	struct job *j = (struct job *)batch;
+	pthread_mutex_lock(&l->mutex);
+	struct job **at = &l->handed;
+	while (*at != j)
+		at = &(*at)->next;
+	*at = j->next;
+	job_reset(j);
+	if (l->spares <= l->ahead) {
+		j->next = l->spare;
+		l->spare = j;
+		l->spares++;
+		j = NULL;
+	}
+	pthread_mutex_unlock(&l->mutex);
+	if (j != NULL)
+		job_free(j);
+}
+
+static void jobs_free(struct job *j)
+{
+	while (j != NULL) {
+		struct job *next = j->next;
+		job_free(j);
+		j = next;
+	}
+}
+
+void thaw_loader_destroy(struct thaw_loader *l)
+{
+	if (l == NULL)
+		return;
+	pthread_mutex_lock(&l->mutex);
+	l->closing = true;
+	pthread_cond_broadcast(&l->work);
+	pthread_mutex_unlock(&l->mutex);
+	for (int t = 0; t < l->threads; t++)
+		pthread_join(l->thread[t], NULL);
+	jobs_free(l->first);
+	jobs_free(l->handed);
+	jobs_free(l->spare);
+	pthread_cond_destroy(&l->ready);
+	pthread_cond_destroy(&l->work);
+	pthread_mutex_destroy(&l->mutex);
+	thaw_free(l);
+}

@@ -1,0 +1,66 @@
+/* PNG, through libspng: any colour type and depth comes out as 8-bit RGB. Transparency is dropped and the high
+ * byte of 16 taken, as Pillow's convert("RGB") does. */
+#include "src/data/image.h"
+
+#include <spng.h>
+
+/* Text and colour profiles beyond this are refused; all chunks together may take twice as much. */
+#define MAX_CHUNK ((size_t)8 << 20)
+
+static thaw_status damaged(int error, const char *name)
+{
+	return thaw_fail(error == SPNG_EMEM ? THAW_RESOURCE : THAW_DATA, "%s: damaged PNG (%s): remove or replace it",
+			 name, spng_strerror(error));
+}
+
+static thaw_status decode_with(spng_ctx *png, struct thaw_image *image, int *orientation, const uint8_t *bytes,
+			       size_t size, const char *name)
+{
+	struct spng_ihdr header;
+	struct spng_exif exif;
+	size_t needed;
+	int error = spng_set_chunk_limits(png, MAX_CHUNK, 2 * MAX_CHUNK);
+	if (error == SPNG_OK)
+		error = spng_set_png_buffer(png, bytes, size);
+	if (error == SPNG_OK)
+		error = spng_get_ihdr(png, &header);
+	if (error == SPNG_OK)
+		error = spng_decoded_image_size(png, SPNG_FMT_RGB8, &needed);
+	if (error != SPNG_OK)
+		return damaged(error, name);
+	THAW_TRY(thaw_image_allocate(image, header.width, header.height, name));
+	error = spng_decode_image(png, image->pixels, needed, SPNG_FMT_RGB8, 0);
+	if (error == SPNG_OK)
+		error = spng_decode_chunks(png); /* those behind the pixels, to the end mark */
+	if (error != SPNG_OK)
+		return damaged(error, name);
+	if (spng_get_exif(png, &exif) == SPNG_OK)
+		*orientation = thaw_exif_orientation((const uint8_t *)exif.data, exif.length);
+	return THAW_OK;
+}
+
+static thaw_status decode_png(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
+			      const char *name)
+{
+	spng_ctx *png = spng_ctx_new(0);
+	if (png == NULL)
+		return thaw_fail(THAW_RESOURCE, "%s: no memory to decode it", name);
+	struct thaw_image decoded = {0};
+	thaw_status status = decode_with(png, &decoded, orientation, bytes, size, name);
+	spng_ctx_free(png);
+	if (status == THAW_OK)
+		*image = decoded;
+	else
+		thaw_image_free(&decoded);
+	return status;
+}
+
+static const char *const extensions[] = {".png", NULL};
+static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+
+const struct image_format thaw_image_png = {
+	.extensions = extensions,
+	.magic = magic,
+	.magic_size = sizeof magic,
+	.decode = decode_png,
+};

@@ -1,0 +1,165 @@
+/* The transform of training: torchvision's RandomResizedCrop (or padding and a random crop, for images as small as
+ * CIFAR's), a mirror, colour jitter, normalisation.
+ *
+ * Every choice is drawn whether it is needed or not, in a fixed order from the stream of this sample and epoch, so
+ * switching one augmentation off leaves the others as they were. */
+#include "src/data/transform.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CROP_TRIES 10 /* torchvision's, before the centre is taken */
+
+struct rectangle {
+	int left, top, width, height;
+};
+
+struct thaw_augment thaw_augment_default(void)
+{
+	return (struct thaw_augment){
+		.scale = {0.08f, 1.0f},
+		.ratio = {3.0f / 4.0f, 4.0f / 3.0f},
+		.flip = 0.5f,
+	};
+}
+
+/* The largest crop in the middle whose ratio is allowed. */
+static struct rectangle centre_crop(int width, int height, const float ratio[2])
+{
+	double is = (double)width / height;
+	double low = ratio[0] < ratio[1] ? ratio[0] : ratio[1];
+	double high = ratio[0] < ratio[1] ? ratio[1] : ratio[0];
+	struct rectangle r = {.width = width, .height = height};
+	if (is < low)
+		r.height = (int)rint(width / low);
+	else if (is > high)
+		r.width = (int)rint(height * high);
+	r.left = (width - r.width) / 2;
+	r.top = (height - r.height) / 2;
+	return r;
+}
+
+/* A crop of random area and ratio, which is uniform in its logarithm so that wide and tall are alike. */
+static struct rectangle random_crop(int width, int height, const struct thaw_augment *a, struct thaw_random *random)
+{
+	double area = (double)width * height;
+	float low = logf(a->ratio[0]), high = logf(a->ratio[1]);
+	for (int i = 0; i < CROP_TRIES; i++) {
+		double target = area * (double)thaw_random_range(random, a->scale[0], a->scale[1]);
+		double ratio = exp((double)thaw_random_range(random, low, high));
+		double w = rint(sqrt(target * ratio)), h = rint(sqrt(target / ratio));
+		if (!(w >= 1 && w <= width && h >= 1 && h <= height))
+			continue;
+		struct rectangle r = {.width = (int)w, .height = (int)h};
+		r.top = (int)thaw_random_below(random, (uint32_t)(height - r.height + 1));
+		r.left = (int)thaw_random_below(random, (uint32_t)(width - r.width + 1));
+		return r;
+	}
+	return centre_crop(width, height, a->ratio);
+}
+
+/* Cropped first, then resized, as torchvision does: pixels outside the crop must not bleed in. */
+static thaw_status resized_crop(struct thaw_image *to, const struct thaw_image *image, const struct thaw_augment *a,
+				enum thaw_filter filter, struct thaw_random *random)
+{
+	struct rectangle crop = random_crop(image->width, image->height, a, random);
+	struct image_view view = thaw_image_view(image);
+	view.pixels += (size_t)crop.top * view.stride + (size_t)crop.left * 3;
+	view.width = crop.width;
+	view.height = crop.height;
+	return thaw_resample_square(to, &view, to->width, to->height, 0, 0, filter);
+}
+
+/* A crop anywhere in the resized image with `pad_crop` pixels of zero around it. */
+static thaw_status padded_crop(struct thaw_image *to, const struct thaw_image *image, const struct thaw_augment *a,
+			       enum thaw_filter filter, struct thaw_random *random)
+{
+	struct image_view view = thaw_image_view(image);
+	int width, height, pad = a->pad_crop;
+	thaw_shorter_side(image->width, image->height, to->width, &width, &height);
+	int top = (int)thaw_random_below(random, (uint32_t)(height + 2 * pad - to->height + 1)) - pad;
+	int left = (int)thaw_random_below(random, (uint32_t)(width + 2 * pad - to->width + 1)) - pad;
+	return thaw_resample_square(to, &view, width, height, left, top, filter);
+}
+
+static void mirror(struct thaw_image *image)
+{
+	for (int y = 0; y < image->height; y++) {
+		uint8_t *left = image->pixels + (size_t)y * (size_t)image->width * 3;
+		uint8_t *right = left + (size_t)(image->width - 1) * 3;
+		for (; left < right; left += 3, right -= 3) {
+			uint8_t pixel[3];
+			memcpy(pixel, left, 3);
+			memcpy(left, right, 3);
+			memcpy(right, pixel, 3);
+		}
+	}
+}
+
+/* share * a + rest * b, clipped, fraction cut off. */
+static inline uint8_t blend(uint8_t a, float b, float share, float rest)
+{
+	float v = share * (float)a + rest * b;
+	return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+/* Luminance in whole numbers, as torchvision's rgb_to_grayscale gives it. */
+static inline uint8_t grey(const uint8_t *rgb)
+{
+	return (uint8_t)(0.2989f * (float)rgb[0] + 0.587f * (float)rgb[1] + 0.114f * (float)rgb[2]);
+}
+
+/* Moves all pixels from or towards one level. */
+static void blend_level(struct thaw_image *image, float level, double factor)
+{
+	float share = (float)factor, rest = (float)(1 - factor);
+	size_t bytes = (size_t)image->width * (size_t)image->height * 3;
+	for (size_t i = 0; i < bytes; i++)
+		image->pixels[i] = blend(image->pixels[i], level, share, rest);
+}
+
+void thaw_jitter(struct thaw_image *image, double brightness, double contrast, double saturation)
+{
+	float share = (float)saturation, rest = (float)(1 - saturation);
+	int64_t pixels = (int64_t)image->width * image->height;
+	int64_t sum = 0;
+	blend_level(image, 0, brightness);
+	for (int64_t i = 0; i < pixels; i++)
+		sum += grey(image->pixels + 3 * i);
+	blend_level(image, (float)((double)sum / (double)pixels), contrast);
+	for (int64_t i = 0; i < pixels; i++) {
+		uint8_t *p = image->pixels + 3 * i;
+		float level = grey(p);
+		for (int c = 0; c < 3; c++)
+			p[c] = blend(p[c], level, share, rest);
+	}
+}
+
+/* A factor in 1 - j .. 1 + j, never negative. */
+static float jitter_factor(float j, struct thaw_random *random)
+{
+	float factor = thaw_random_range(random, 1 - j, 1 + j);
+	return factor < 0 ? 0 : factor;
+}
+
+thaw_status thaw_transform_train(const struct thaw_image *image, const struct thaw_preprocess *p,
+				 const struct thaw_augment *a, struct thaw_random random, float *out)
+{
+	struct thaw_image square;
+	bool flip = thaw_random_unit(&random) < a->flip;
+	float brightness = jitter_factor(a->jitter, &random);
+	float contrast = jitter_factor(a->jitter, &random);
+	float saturation = jitter_factor(a->jitter, &random);
+	THAW_TRY(thaw_square_allocate(&square, p->size));
+	thaw_status status = a->pad_crop > 0 ? padded_crop(&square, image, a, p->filter, &random)
+					     : resized_crop(&square, image, a, p->filter, &random);
+	if (status == THAW_OK) {
+		if (flip)
+			mirror(&square);
+		if (a->jitter > 0)
+			thaw_jitter(&square, brightness, contrast, saturation);
+		thaw_normalise(&square, p, out);
+	}
+	thaw_image_free(&square);
+	return status;
+}
