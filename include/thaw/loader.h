@@ -30,7 +30,7 @@ struct thaw_batch {
 
 struct thaw_loader;
 
-/* `ahead`: how many batches may be waiting; `threads`: how many decode (1 or more). */
+/* augment: NULL when no request will be for training. `ahead`: how many batches may be waiting; `threads`: how many decode (1 or more). */
 thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
                                const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
                                int threads, int ahead);
