@@ -36,12 +36,13 @@ class Block(nn.Module):
         self._bn1 = norm(inner)
         self._project_conv = SameConv(inner, out, 1, bias=False)
         self._bn2 = norm(out)
+        self.act = nn.ReLU6()
         self.expand = expand > 1
         self.skip = stride == 1 and channels == out
 
     def forward(self, x):
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expand else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
+        y = self.act(self._bn0(self._expand_conv(x))) if self.expand else x
+        y = self.act(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.skip else y
 
@@ -59,9 +60,10 @@ class EfficientNetLite0(nn.Module):
         self._blocks = nn.Sequential(*blocks)
         self._conv_head = SameConv(channels, 1280, 1, bias=False)
         self._bn1 = norm(1280)
+        self.act = nn.ReLU6()
         self._fc = nn.Linear(1280, classes)
 
     def forward(self, x):
-        x = self._blocks(F.relu6(self._bn0(self._conv_stem(x))))
-        x = F.relu6(self._bn1(self._conv_head(x)))
+        x = self._blocks(self.act(self._bn0(self._conv_stem(x))))
+        x = self.act(self._bn1(self._conv_head(x)))
         return self._fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))

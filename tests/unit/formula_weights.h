@@ -66,9 +66,9 @@ static inline void formula_weight(const char *name, const struct thaw_shape *sha
 }
 
 /* The input of networks, values in -2 .. 2, drawn in the order (N,3,H,W) and written to x (N,H,W,3). */
-static inline void formula_input(int64_t images, int64_t height, int64_t width, float *x)
+static inline void formula_input(const char *name, int64_t images, int64_t height, int64_t width, float *x)
 {
-	const uint64_t key = formula_key("input", "");
+	const uint64_t key = formula_key(name, "");
 	int64_t i = 0;
 	for (int64_t n = 0; n < images; n++)
 		for (int64_t c = 0; c < 3; c++)
