@@ -100,31 +100,42 @@ THAW_INLINE void pixel_border(const struct line *l, int64_t j, int64_t c, int64_
 	store(l->out + j * l->out_step + c, &sum, lanes, l->add);
 }
 
-/* One vector of channels of the line; pixels [begin, end) have all their taps inside. */
-THAW_INLINE void line_channels(const struct line *l, int64_t begin, int64_t end, int64_t c, int64_t taps,
-			       int64_t in_step, int64_t shift_step, int64_t lanes)
-{
-	int64_t j = 0;
-
-	for (; j < begin; j++)
-		pixel_border(l, j, c, lanes);
-	for (; j + TILE <= end; j += TILE)
-		tile_inside(l, j, c, TILE, taps, in_step, shift_step, lanes);
-	for (; j < end; j++)
-		tile_inside(l, j, c, 1, taps, in_step, shift_step, lanes);
-	for (; j < l->count; j++)
-		pixel_border(l, j, c, lanes);
-}
-
-THAW_INLINE void line_all(const struct line *l, int64_t begin, int64_t end, int64_t taps, int64_t in_step,
-			  int64_t shift_step)
+/* `tile` neighbouring pixels, all their channels: memory is read in the order in which it lies. */
+THAW_INLINE void tile_channels(const struct line *l, int64_t j, int tile, int64_t taps, int64_t in_step,
+			       int64_t shift_step)
 {
 	int64_t c = 0;
 
 	for (; c + LANES <= l->channels; c += LANES)
-		line_channels(l, begin, end, c, taps, in_step, shift_step, LANES);
+		tile_inside(l, j, c, tile, taps, in_step, shift_step, LANES);
 	if (c < l->channels)
-		line_channels(l, begin, end, c, taps, in_step, shift_step, l->channels - c);
+		tile_inside(l, j, c, tile, taps, in_step, shift_step, l->channels - c);
+}
+
+THAW_INLINE void border_channels(const struct line *l, int64_t j)
+{
+	int64_t c = 0;
+
+	for (; c + LANES <= l->channels; c += LANES)
+		pixel_border(l, j, c, LANES);
+	if (c < l->channels)
+		pixel_border(l, j, c, l->channels - c);
+}
+
+/* The whole line; pixels [begin, end) have all their taps inside. */
+THAW_INLINE void line_all(const struct line *l, int64_t begin, int64_t end, int64_t taps, int64_t in_step,
+			  int64_t shift_step)
+{
+	int64_t j = 0;
+
+	for (; j < begin; j++)
+		border_channels(l, j);
+	for (; j + TILE <= end; j += TILE)
+		tile_channels(l, j, TILE, taps, in_step, shift_step);
+	for (; j < end; j++)
+		tile_channels(l, j, 1, taps, in_step, shift_step);
+	for (; j < l->count; j++)
+		border_channels(l, j);
 }
 
 /* The pixels [*begin, *end) of 0 .. count-1 for which j * step + shift is in low .. high-1. */

@@ -1,0 +1,75 @@
+/* What convolution refuses, and the sizes it gives; its arithmetic is tested by test_ops.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "thaw/ops.h"
+
+static thaw_status infer(const struct thaw_attrs *attrs, struct thaw_shape x, struct thaw_shape weight,
+			 struct thaw_shape *y)
+{
+	struct thaw_site site = {.attrs = attrs, .inputs = 1, .x = &x, .params = 1, .param = &weight};
+
+	return thaw_op_find("conv")->infer(&site, y);
+}
+
+static void sizes_test(void **state)
+{
+	struct thaw_shape y, rgb = thaw_shape_of(2, 224, 224, 3), small = thaw_shape_of(1, 7, 8, 3);
+	struct thaw_attrs stem = {.stride = {2, 2}, .pad = {3, 3, 3, 3}}, same = {.stride = {2, 2}, .same = true};
+
+	(void)state;
+	assert_int_equal(infer(&stem, rgb, thaw_shape_of(7, 7, 3, 64), &y), THAW_OK);
+	assert_true(thaw_shape_equal(&y, &thaw_shape_of(2, 112, 112, 64)));
+	assert_int_equal(infer(&same, small, thaw_shape_of(3, 3, 3, 5), &y), THAW_OK);
+	assert_true(thaw_shape_equal(&y, &thaw_shape_of(1, 4, 4, 5)));
+}
+
+static void refusals_test(void **state)
+{
+	const struct thaw_shape x = thaw_shape_of(1, 4, 4, 6), weight = thaw_shape_of(3, 3, 6, 4);
+	const struct thaw_attrs refused[] = {
+		{.kernel = {5, 5}}, {.groups = 2},        {.groups = -1}, {.stride = {-1, 1}},
+		{.pad = {-1}},      {.activation = 1000}, {.groups = 7},
+	};
+	struct thaw_attrs plain = {.groups = 1};
+	struct thaw_shape y;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		assert_int_equal(infer(&refused[i], x, weight, &y), THAW_CONFIG);
+	assert_int_equal(infer(&plain, x, thaw_shape_of(5, 5, 6, 4), &y), THAW_CONFIG);
+	assert_int_equal(infer(&plain, x, thaw_shape_of(3, 3, 6), &y), THAW_CONFIG);
+	assert_int_equal(infer(&plain, x, thaw_shape_of(3, 0, 6, 4), &y), THAW_CONFIG);
+	assert_int_equal(infer(&plain, thaw_shape_of(4, 6), weight, &y), THAW_CONFIG);
+	assert_int_equal(infer(&plain, x, weight, &y), THAW_OK);
+}
+
+static void residual_refusal_test(void **state)
+{
+	struct thaw_attrs attrs = {.pad = {1, 1, 1, 1}};
+	struct thaw_shape x[2] = {thaw_shape_of(1, 4, 4, 2), thaw_shape_of(1, 4, 4, 2)};
+	struct thaw_shape param[2] = {thaw_shape_of(3, 3, 2, 3), thaw_shape_of(3)}, y;
+	struct thaw_site site = {.attrs = &attrs, .inputs = 2, .x = x, .params = 2, .param = param};
+
+	(void)state;
+	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_CONFIG);
+	x[1].dim[3] = 3;
+	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_OK);
+	param[1].dim[0] = 4;
+	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_CONFIG);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_test),
+		cmocka_unit_test(refusals_test),
+		cmocka_unit_test(residual_refusal_test),
+	};
+
+	return cmocka_run_group_tests_name("conv", tests, NULL, NULL);
+}
