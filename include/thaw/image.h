@@ -24,7 +24,8 @@ thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_
 enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
 
 /* Resamples the box (x, y, width, height of `from`, in pixels, may be fractional) to width x height,
- * with antialiasing, bit for bit as Pillow's Image.resize does on 8-bit images. */
+ * with antialiasing, bit for bit as Pillow's Image.resize does on 8-bit images when it resamples columns before
+ * rows. (Pillow 13 takes rows first for some sizes; then a few values differ by one level.) */
 thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *from, const double box[4], int width,
                               int height, enum thaw_filter filter);
 

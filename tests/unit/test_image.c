@@ -1,0 +1,229 @@
+/* Images: pixels as Pillow decodes them, EXIF, and everything that can be wrong with a file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/data/image.h"
+#include "thaw/file.h"
+#include "thaw/tensor.h"
+
+#define FOLDER "tests/golden/images/"
+#define LIMIT  (1 << 20)
+
+struct file {
+	uint8_t *bytes;
+	size_t size;
+};
+
+static struct file load(const char *name)
+{
+	struct file f;
+	char path[512];
+	void *bytes;
+	snprintf(path, sizeof path, FOLDER "%s", name);
+	if (thaw_file_read(&bytes, &f.size, path, LIMIT) != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	f.bytes = bytes;
+	return f;
+}
+
+static void golden(void **state)
+{
+	(void)state;
+	json_t *all = json_load_file(FOLDER "images.json", 0, NULL), *want;
+	const char *name;
+	int count = 0;
+	assert_non_null(all);
+	json_object_foreach(all, name, want)
+	{
+		struct file f = load(name);
+		struct thaw_image image = {0};
+		char digest[17];
+		if (thaw_image_decode(&image, f.bytes, f.size, name) != THAW_OK)
+			fail_msg("%s", thaw_error_message());
+		assert_int_equal(image.width, json_integer_value(json_object_get(want, "width")));
+		assert_int_equal(image.height, json_integer_value(json_object_get(want, "height")));
+		snprintf(digest, sizeof digest, "%016llx",
+			 (unsigned long long)thaw_digest(image.pixels, (size_t)image.width * (size_t)image.height * 3,
+							 0));
+		if (strcmp(digest, json_string_value(json_object_get(want, "digest"))) != 0)
+			fail_msg("%s: pixels differ from Pillow's", name);
+		thaw_image_free(&image);
+		thaw_free(f.bytes);
+		count++;
+	}
+	assert_true(count > 15);
+	json_decref(all);
+}
+
+static void refuse(const void *bytes, size_t size, const char *what)
+{
+	struct thaw_image image = {.width = 7};
+	/* The bytes go to a block of exactly their size, so that AddressSanitizer sees reads behind them. */
+	uint8_t *exact = malloc(size + (size == 0));
+	assert_non_null(exact);
+	if (size > 0)
+		memcpy(exact, bytes, size);
+	thaw_status status = thaw_image_decode(&image, exact, size, "roses/one.jpg");
+	free(exact);
+	if (status != THAW_DATA)
+		fail_msg("%s, %zu bytes: status %d", what, size, status);
+	assert_int_equal(strncmp(thaw_error_message(), "roses/one.jpg: ", 15), 0);
+	assert_int_equal(image.width, 7);
+	assert_null(image.pixels);
+}
+
+/* Every truncation of every kind of file, and no bytes at all. */
+static void truncated(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"rgb.jpg",         "gray.jpg", "cmyk.jpg",
+					    "progressive.jpg", "rgb.png",  "palette.png"};
+	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+		struct file f = load(names[n]);
+		/* Behind all pixels of a PNG stands an end mark with a checksum of four bytes, which nobody misses. */
+		size_t end = strstr(names[n], ".png") != NULL ? f.size - 4 : f.size;
+		for (size_t size = 0; size < end; size++)
+			refuse(f.bytes, size, names[n]);
+		thaw_free(f.bytes);
+	}
+	refuse("GIF89a............", 18, "another format");
+}
+
+/* The start of the scan data of a JPEG. */
+static size_t scan_start(const struct file *f)
+{
+	for (size_t i = 2; i + 4 < f->size; i++)
+		if (f->bytes[i] == 0xFF && f->bytes[i + 1] == 0xDA)
+			return i + 2 + ((size_t)f->bytes[i + 2] << 8 | f->bytes[i + 3]);
+	fail_msg("no scan");
+	return 0;
+}
+
+static void corrupted_scan(void **state)
+{
+	(void)state;
+	struct file f = load("rgb.jpg");
+	size_t start = scan_start(&f), middle = start + (f.size - start) / 2;
+	memset(f.bytes + middle, 0x7F, 24);
+	refuse(f.bytes, f.size, "corrupted entropy data");
+	thaw_free(f.bytes);
+}
+
+/* Any damage gives an image or an error, never a crash (the sanitizers watch). */
+static void flipped_bytes(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"exif6.jpg", "progressive.jpg", "exif6.png", "palette.png"};
+	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+		struct file f = load(names[n]);
+		for (size_t i = 0; i < f.size; i++) {
+			struct thaw_image image = {0};
+			f.bytes[i] ^= 0x55;
+			thaw_image_decode(&image, f.bytes, f.size, names[n]);
+			thaw_image_free(&image);
+			f.bytes[i] ^= 0x55;
+		}
+		thaw_free(f.bytes);
+	}
+}
+
+/* A header of a few bytes must not make us set gigabytes aside. */
+static void enormous_header(void **state)
+{
+	(void)state;
+	struct file f = load("rgb.jpg");
+	size_t i = 2;
+	while (i + 9 < f.size && !(f.bytes[i] == 0xFF && f.bytes[i + 1] == 0xC0))
+		i++;
+	f.bytes[i + 5] = f.bytes[i + 7] = 65500 >> 8;
+	f.bytes[i + 6] = f.bytes[i + 8] = 65500 & 0xFF;
+	refuse(f.bytes, f.size, "65500 x 65500");
+	assert_non_null(strstr(thaw_error_message(), "too large"));
+	thaw_free(f.bytes);
+}
+
+/* A progressive file whose last scan comes 600 times more. */
+static void too_many_scans(void **state)
+{
+	(void)state;
+	enum { REPEATS = 600 };
+	struct file f = load("progressive.jpg");
+	size_t last = 0;
+	for (size_t i = 2; i + 1 < f.size; i++)
+		if (f.bytes[i] == 0xFF && f.bytes[i + 1] == 0xDA)
+			last = i;
+	size_t scan = f.size - 2 - last, size = f.size + REPEATS * scan;
+	uint8_t *bomb = malloc(size);
+	assert_non_null(bomb);
+	memcpy(bomb, f.bytes, f.size - 2);
+	for (size_t r = 0; r < REPEATS; r++)
+		memcpy(bomb + f.size - 2 + r * scan, f.bytes + last, scan);
+	memcpy(bomb + size - 2, f.bytes + f.size - 2, 2);
+	refuse(bomb, size, "600 scans");
+	free(bomb);
+	thaw_free(f.bytes);
+}
+
+static void stray_bytes(void **state)
+{
+	(void)state;
+	struct file f = load("rgb.jpg");
+	struct thaw_image image = {0};
+	uint8_t *more = malloc(f.size + 3);
+	assert_non_null(more);
+	size_t first = 4 + ((size_t)f.bytes[4] << 8 | f.bytes[5]); /* start, then the first segment */
+	memcpy(more, f.bytes, first);
+	memset(more + first, 0, 3); /* before image data: harmless */
+	memcpy(more + first + 3, f.bytes + first, f.size - first);
+	assert_int_equal(thaw_image_decode(&image, more, f.size + 3, "x"), THAW_OK);
+	thaw_image_free(&image);
+	free(more);
+	thaw_free(f.bytes);
+}
+
+static void exif_bounds(void **state)
+{
+	(void)state;
+	uint8_t little[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
+	uint8_t big[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
+	assert_int_equal(thaw_exif_orientation(little, sizeof little), 6);
+	assert_int_equal(thaw_exif_orientation(big, sizeof big), 8);
+	for (size_t size = 0; size < sizeof little; size++) {
+		uint8_t *exact = malloc(size + 1);
+		assert_non_null(exact);
+		memcpy(exact + 1, little, size);
+		assert_int_equal(thaw_exif_orientation(exact + 1, size), 1);
+		free(exact);
+	}
+	little[18] = 9;
+	assert_int_equal(thaw_exif_orientation(little, sizeof little), 1);
+	memset(little + 4, 0xFF, 4);
+	assert_int_equal(thaw_exif_orientation(little, sizeof little), 1);
+}
+
+static void extensions(void **state)
+{
+	(void)state;
+	assert_true(thaw_image_extension("a.jpg") && thaw_image_extension("a.b.JPEG") && thaw_image_extension("x.Png"));
+	assert_false(thaw_image_extension("jpg") || thaw_image_extension("a.txt") ||
+		     thaw_image_extension("a.jpg.part"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(golden),        cmocka_unit_test(truncated),       cmocka_unit_test(corrupted_scan),
+		cmocka_unit_test(flipped_bytes), cmocka_unit_test(enormous_header), cmocka_unit_test(too_many_scans),
+		cmocka_unit_test(stray_bytes),   cmocka_unit_test(exif_bounds),     cmocka_unit_test(extensions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

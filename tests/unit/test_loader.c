@@ -1,0 +1,192 @@
+/* The loader: order, content independent of threads, damaged images, sizes, and closing in the middle. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/unit/pattern.h"
+#include "thaw/loader.h"
+
+enum { COUNT = 50, SIDE = 24, BATCH = 7, BATCHES = 20 };
+
+/* Samples 3, 13, 23, ... are damaged; sample 49 finds no memory. Some take longer than others. */
+static thaw_status read_fake(const struct thaw_dataset *d, int64_t i, struct thaw_image *image)
+{
+	(void)d;
+	nanosleep(&(struct timespec){.tv_nsec = i * 37 % 11 * 50000}, NULL);
+	if (i % 10 == 3)
+		return thaw_fail(THAW_DATA, "sample%lld: damaged", (long long)i);
+	if (i == COUNT - 1)
+		return thaw_fail(THAW_RESOURCE, "no memory for sample %lld", (long long)i);
+	*image = pattern(20 + (int)i, 30);
+	return THAW_OK;
+}
+
+static int32_t labels[COUNT];
+
+static struct thaw_dataset fake(void)
+{
+	for (int i = 0; i < COUNT; i++)
+		labels[i] = i % 5;
+	return (struct thaw_dataset){.count = COUNT, .classes = 5, .labels = labels, .read = read_fake};
+}
+
+static const struct thaw_preprocess preprocess = {
+	SIDE, SIDE + 4, THAW_BILINEAR, {0.5f, 0.5f, 0.5f}, {0.2f, 0.2f, 0.2f}};
+
+static struct thaw_loader *make_loader(const struct thaw_dataset *d, int threads, int ahead)
+{
+	struct thaw_loader *l;
+	struct thaw_augment a = thaw_augment_default();
+	assert_int_equal(thaw_loader_create(&l, d, &preprocess, &a, threads, ahead), THAW_OK);
+	return l;
+}
+
+static int64_t sample_at(int batch, int i)
+{
+	return (batch * 11 + i * 5) % (COUNT - 1);
+}
+
+static void submit(struct thaw_loader *l, int batch, bool training, int size)
+{
+	int64_t samples[BATCH];
+	for (int i = 0; i < BATCH; i++)
+		samples[i] = sample_at(batch, i);
+	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size};
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+}
+
+/* Checks which samples are in the batch, in order, and adds its content to the digest. */
+static uint64_t check_batch(const struct thaw_batch *b, int batch, int size, uint64_t digest)
+{
+	int64_t n = 0, damaged = 0;
+	for (int i = 0; i < BATCH; i++) {
+		int64_t sample = sample_at(batch, i);
+		if (sample % 10 == 3) {
+			char why[32];
+			snprintf(why, sizeof why, "sample%lld: damaged", (long long)sample);
+			assert_int_equal(b->damaged[damaged], sample);
+			assert_string_equal(b->damaged_why[damaged++], why);
+			continue;
+		}
+		assert_int_equal(b->samples[n], sample);
+		assert_int_equal(b->labels[n++], sample % 5);
+	}
+	assert_int_equal(b->count, n);
+	assert_int_equal(b->damaged_count, damaged);
+	digest = thaw_digest(b->images, (size_t)n * (size_t)(size * size) * 3 * sizeof(float), digest);
+	return thaw_digest(b->keys, (size_t)n * sizeof(uint64_t), digest);
+}
+
+static uint64_t run(int threads, int ahead, bool training)
+{
+	struct thaw_dataset d = fake();
+	struct thaw_loader *l = make_loader(&d, threads, ahead);
+	uint64_t digest = 0;
+	for (int batch = 0; batch < BATCHES; batch++)
+		submit(l, batch, training, batch % 3 == 0 ? 32 : SIDE);
+	for (int batch = 0; batch < BATCHES; batch++) {
+		struct thaw_batch *b;
+		assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+		digest = check_batch(b, batch, batch % 3 == 0 ? 32 : SIDE, digest);
+		thaw_loader_release(l, b);
+	}
+	thaw_loader_destroy(l);
+	return digest;
+}
+
+static void same_whatever_the_threads(void **state)
+{
+	(void)state;
+	uint64_t training = run(1, 1, true), evaluation = run(1, 1, false);
+	assert_true(training != evaluation);
+	for (int threads = 2; threads <= 5; threads++) {
+		assert_true(run(threads, threads - 1, true) == training);
+		assert_true(run(threads, 3, false) == evaluation);
+	}
+}
+
+/* The image in the batch is the transform of the sample, drawn from its own stream. */
+static void content(void **state)
+{
+	(void)state;
+	struct thaw_dataset d = fake();
+	struct thaw_loader *l = make_loader(&d, 2, 2);
+	struct thaw_augment a = thaw_augment_default();
+	struct thaw_batch *b;
+	static float want[SIDE * SIDE * 3];
+	submit(l, 0, true, SIDE);
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+	for (int64_t i = 0; i < b->count; i++) {
+		struct thaw_image image = pattern(20 + (int)b->samples[i], 30);
+		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 0, (uint64_t)b->samples[i]);
+		assert_int_equal(thaw_transform_train(&image, &preprocess, &a, random, want), THAW_OK);
+		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof want);
+		thaw_image_free(&image);
+	}
+	thaw_loader_release(l, b);
+	thaw_loader_destroy(l);
+}
+
+static void failure_is_told(void **state)
+{
+	(void)state;
+	struct thaw_dataset d = fake();
+	struct thaw_loader *l = make_loader(&d, 3, 2);
+	struct thaw_batch *b;
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE};
+	assert_int_equal(thaw_loader_next(l, &b), THAW_SOFTWARE);
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+	submit(l, 1, true, SIDE);
+	assert_int_equal(thaw_loader_next(l, &b), THAW_RESOURCE);
+	assert_string_equal(thaw_error_message(), "no memory for sample 49");
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK); /* the one behind it is fine */
+	check_batch(b, 1, SIDE, 0);
+	thaw_loader_release(l, b);
+	r.samples = (int64_t[]){1, COUNT, 2};
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_SOFTWARE);
+	thaw_loader_destroy(l);
+}
+
+static void all_damaged(void **state)
+{
+	(void)state;
+	struct thaw_dataset d = fake();
+	struct thaw_loader *l = make_loader(&d, 2, 2);
+	struct thaw_batch *b;
+	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, SIDE};
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+	assert_int_equal(b->count, 0);
+	assert_int_equal(b->damaged_count, 3);
+	thaw_loader_destroy(l); /* with the batch still out */
+}
+
+static void closed_in_the_middle(void **state)
+{
+	(void)state;
+	struct thaw_dataset d = fake();
+	for (int round = 0; round < 10; round++) {
+		struct thaw_loader *l = make_loader(&d, 3, 1 + round % 4);
+		for (int batch = 0; batch < round; batch++)
+			submit(l, batch, true, SIDE);
+		thaw_loader_destroy(l);
+	}
+	thaw_loader_destroy(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(same_whatever_the_threads), cmocka_unit_test(content),
+		cmocka_unit_test(failure_is_told),           cmocka_unit_test(all_damaged),
+		cmocka_unit_test(closed_in_the_middle),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
