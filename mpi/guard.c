@@ -1,0 +1,93 @@
+/* The launch guard.
+ *
+ * Started by srun without PMIx, or by the mpirun of another MPI, N processes each believe to be alone. They then do
+ * the same work N times into the same folder, and nothing says so. What the launcher put into the environment
+ * gives them away: it counts N tasks where MPI counts 1.
+ *
+ * Slurm's variables alone prove nothing. A batch script has them without being a step, and ranks under mpirun have
+ * those of the daemons that srun started, one a node. Hence the order of the questions in thaw_launch_read. */
+#include "mpi/guard.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+/* Slurm's SLURM_MAX_NORMAL_STEP_ID: steps above are the batch script, an interactive shell, the prolog. */
+#define SLURM_LAST_STEP 0xfffffff0U
+
+/* The value of a variable that holds a number of 0 .. limit, or -1. */
+static long long number(const char *name, long long limit)
+{
+	const char *text = getenv(name);
+	char *end;
+	if (!text || text[0] < '0' || text[0] > '9')
+		return -1;
+	long long value = strtoll(text, &end, 10);
+	return *end == '\0' && value <= limit ? value : -1;
+}
+
+static int task_number(const char *name)
+{
+	return (int)number(name, INT_MAX);
+}
+
+static int at_least_0(int value)
+{
+	return value < 0 ? 0 : value;
+}
+
+/* A launcher's own line to its processes: PMIx, or the older PMI over a descriptor, a port or Cray's PALS. */
+static bool has_wire(void)
+{
+	static const char *const names[] = {"PMIX_RANK", "PMI_RANK", "PMI_FD", "PMI_CONTROL_PORT", "PALS_RANKID"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (getenv(names[i]))
+			return true;
+	return false;
+}
+
+struct thaw_launch thaw_launch_read(void)
+{
+	int tasks = task_number("OMPI_COMM_WORLD_SIZE");
+	if (tasks > 0)
+		return (struct thaw_launch){"mpirun", tasks, at_least_0(task_number("OMPI_COMM_WORLD_RANK")), true};
+	tasks = task_number("PMI_SIZE");
+	if (tasks > 0)
+		return (struct thaw_launch){"mpiexec", tasks, at_least_0(task_number("PMI_RANK")), true};
+
+	long long step = number("SLURM_STEP_ID", UINT_MAX);
+	int rank = task_number("SLURM_PROCID");
+	if (step >= 0 && step <= SLURM_LAST_STEP && rank >= 0) {
+		tasks = task_number("SLURM_STEP_NUM_TASKS");
+		if (tasks < 0)
+			tasks = task_number("SLURM_NTASKS");
+		return (struct thaw_launch){"srun", at_least_0(tasks), rank, has_wire()};
+	}
+	if (has_wire())
+		return (struct thaw_launch){"the launcher", 0, at_least_0(task_number("PMIX_RANK")), true};
+	return (struct thaw_launch){0};
+}
+
+thaw_status thaw_launch_check(const struct thaw_launch *launch)
+{
+	if (!launch->by || launch->wired || launch->tasks <= 1)
+		return THAW_OK;
+	return thaw_fail(
+		THAW_CONFIG,
+		"%s started %d processes that cannot find each other, not one job of %d ranks: type "
+		"`srun --mpi=pmix thaw ...` (`srun --mpi=list` shows what this Slurm has), or `mpirun thaw ...` "
+		"inside the job",
+		launch->by, launch->tasks, launch->tasks);
+}
+
+thaw_status thaw_launch_check_size(const struct thaw_launch *launch, int size, const char *library)
+{
+	if (launch->tasks == 0 || launch->tasks == size)
+		return THAW_OK;
+	return thaw_fail(
+		THAW_CONFIG,
+		"%s started %d processes, but MPI sees %d: it belongs to another MPI than this program, which "
+		"was built with %s: type the full path of that one's mpirun, or `srun --mpi=pmix thaw ...` under "
+		"Slurm",
+		launch->by, launch->tasks, size, library);
+}

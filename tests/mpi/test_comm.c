@@ -1,0 +1,164 @@
+/* Every function of thaw_comm over MPI, with whole messages and cut into pieces of a few bytes. Run by
+ * `mpirun -np N`, any N. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/over_mpi.h"
+#include "tests/mpi/check.h"
+#include "thaw/tensor.h"
+
+/* What rank `from` sends to rank `to`: uneven, and nothing for some. */
+static int64_t part(int from, int to)
+{
+	return (from * 7 + to * 3) % 11;
+}
+
+static float cell(int from, int to, int64_t i)
+{
+	return (float)(from * 10000 + to * 100 + (int)i);
+}
+
+static bool alltoall_brings_each_part(struct thaw_comm *c)
+{
+	int64_t cs[64], os[64], cr[64], or [64], sent = 0, received = 0;
+	for (int r = 0; r < c->size; r++) {
+		cs[r] = part(c->rank, r);
+		cr[r] = part(r, c->rank);
+		os[r] = sent;
+		/* One float of space between parts, which must stay as it is. */
+		or [r] = received;
+		sent += cs[r];
+		received += cr[r] + 1;
+	}
+	float *send = thaw_alloc((size_t)sent, sizeof(float)), *recv = thaw_alloc((size_t)received, sizeof(float));
+	for (int r = 0; r < c->size; r++)
+		for (int64_t i = 0; i < cs[r]; i++)
+			send[os[r] + i] = cell(c->rank, r, i);
+	bool good = c->alltoall(c, send, cs, os, recv, cr, or) == THAW_OK;
+	for (int r = 0; r < c->size; r++) {
+		for (int64_t i = 0; i < cr[r]; i++)
+			good &= recv[or[r] + i] == cell(r, c->rank, i);
+		good &= recv[or[r] + cr[r]] == 0;
+	}
+	thaw_free(send);
+	thaw_free(recv);
+	return good;
+}
+
+static bool allgather_completes_the_vector(struct thaw_comm *c)
+{
+	int64_t count[64], offset[64], n = 0;
+	for (int r = 0; r < c->size; r++) {
+		count[r] = part(r, 2);
+		offset[r] = n;
+		n += count[r] + 1;
+	}
+	float *data = thaw_alloc((size_t)n, sizeof(float));
+	for (int64_t i = 0; i < count[c->rank]; i++)
+		data[offset[c->rank] + i] = cell(c->rank, 0, i);
+	bool good = c->allgather(c, data, count, offset) == THAW_OK;
+	for (int r = 0; r < c->size; r++) {
+		for (int64_t i = 0; i < count[r]; i++)
+			good &= data[offset[r] + i] == cell(r, 0, i);
+		good &= data[offset[r] + count[r]] == 0;
+	}
+	thaw_free(data);
+	return good;
+}
+
+static bool broadcast_reaches_all(struct thaw_comm *c)
+{
+	bool good = true;
+	for (int root = 0; root < c->size; root++)
+		for (size_t bytes = 0; bytes < 30; bytes += 7) {
+			char data[32];
+			memset(data, c->rank == root ? 'a' + root : 'x', sizeof(data));
+			good &= c->broadcast(c, data, bytes, root) == THAW_OK;
+			for (size_t i = 0; i < bytes; i++)
+				good &= data[i] == 'a' + root;
+			good &= data[bytes] == (c->rank == root ? 'a' + root : 'x');
+		}
+	return good;
+}
+
+static bool gather_is_in_rank_order(struct thaw_comm *c)
+{
+	int mine[9], *all = thaw_alloc((size_t)c->size * 9, sizeof(int));
+	for (int i = 0; i < 9; i++)
+		mine[i] = c->rank * 9 + i;
+	bool good = c->gather(c, mine, sizeof(mine), c->rank == 0 ? all : NULL) == THAW_OK;
+	for (int i = 0; c->rank == 0 && i < c->size * 9; i++)
+		good &= all[i] == i;
+	good &= c->gather(c, mine, 0, c->rank == 0 ? all : NULL) == THAW_OK;
+	thaw_free(all);
+	return good;
+}
+
+static bool max_is_of_each_value(struct thaw_comm *c)
+{
+	int64_t value[3] = {c->rank, -c->rank, (int64_t)c->rank << 40};
+	return c->max(c, value, 3) == THAW_OK && value[0] == c->size - 1 && value[1] == 0 &&
+	       value[2] == (int64_t)(c->size - 1) << 40 && c->barrier(c) == THAW_OK;
+}
+
+static bool a_failure_is_everybodys(struct thaw_comm *c)
+{
+	int last = c->size - 1;
+	thaw_status mine = c->rank == last ? thaw_fail(THAW_DATA, "x.jpg is damaged") : THAW_OK;
+	if (thaw_comm_agree(c, mine) != THAW_DATA)
+		return false;
+	char expected[64];
+	snprintf(expected, sizeof(expected), c->size > 1 ? "rank %d: x.jpg is damaged" : "x.jpg is damaged", last);
+	return strcmp(thaw_error_message(), expected) == 0 && thaw_comm_agree(c, THAW_OK) == THAW_OK;
+}
+
+static bool a_different_rank_is_named(struct thaw_comm *c)
+{
+	if (thaw_comm_same(c, "Zen", "BLAS", "stop") != THAW_OK)
+		return false;
+	if (c->size == 1)
+		return true;
+	char expected[128];
+	snprintf(expected, sizeof(expected), "BLAS differs: rank 0 has \"Zen\", rank %d has \"Haswell\": stop",
+		 c->size - 1);
+	return thaw_comm_same(c, c->rank == c->size - 1 ? "Haswell" : "Zen", "BLAS", "stop") == THAW_CONFIG &&
+	       strcmp(thaw_error_message(), expected) == 0;
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		bool (*holds)(struct thaw_comm *);
+	} all[] = {
+		{"alltoall brings each part", alltoall_brings_each_part},
+		{"allgather completes the vector", allgather_completes_the_vector},
+		{"broadcast reaches all", broadcast_reaches_all},
+		{"gather is in rank order", gather_is_in_rank_order},
+		{"max is of each value", max_is_of_each_value},
+		{"a failure is everybody's", a_failure_is_everybodys},
+		{"a different rank is named", a_different_rank_is_named},
+	};
+	static const size_t pieces[] = {1, 6, 20}; /* bytes: cut inside floats, and between messages */
+	struct checks c;
+	if (!checks_begin(&c))
+		return 1;
+	check(&c, c.comm.node_size >= 1 && c.comm.node_rank < c.comm.node_size, "a rank has its place in its node");
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		check(&c, all[i].holds(&c.comm), all[i].name);
+	int started = 0;
+	MPI_Initialized(&started);
+	for (size_t p = 0; started && p < sizeof(pieces) / sizeof(pieces[0]); p++) {
+		struct thaw_comm cut;
+		thaw_status status = thaw_comm_over_mpi(&cut, MPI_COMM_WORLD, pieces[p], 0);
+		check(&c, status == THAW_OK, "a communicator of small pieces");
+		for (size_t i = 0; status == THAW_OK && i < sizeof(all) / sizeof(all[0]); i++) {
+			char what[128];
+			snprintf(what, sizeof(what), "%s, in pieces of %zu bytes", all[i].name, pieces[p]);
+			check(&c, all[i].holds(&cut), what);
+		}
+		if (status == THAW_OK)
+			cut.close(&cut);
+	}
+	return checks_end(&c);
+}

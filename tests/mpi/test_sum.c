@@ -1,0 +1,88 @@
+/* The sum over lanes across processes: the same bits as one process makes of all lanes. */
+#include <math.h>
+#include <string.h>
+
+#include "tests/mpi/check.h"
+#include "thaw/lanes.h"
+#include "thaw/random.h"
+#include "thaw/tensor.h"
+
+static void fill(float *vector, int64_t n, int lane)
+{
+	struct thaw_random r = thaw_random_stream(5, THAW_STREAM_INIT, 0, (uint64_t)lane);
+	for (int64_t i = 0; i < n; i++)
+		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
+}
+
+/* The sum as `comm` makes it, copied to total[n]. */
+static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, float *total)
+{
+	struct thaw_sum *sum = NULL;
+	float *result = NULL;
+	if (thaw_sum_create(&sum, comm, lanes, n) != THAW_OK)
+		return false;
+	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
+	for (int l = thaw_lanes_first(lanes, comm->size, comm->rank); l < end; l++) {
+		float *vector = thaw_sum_next(sum);
+		if (vector)
+			fill(vector, n, l);
+		thaw_sum_push(sum);
+	}
+	bool good = thaw_sum_reduce(sum, &result) == THAW_OK;
+	if (good)
+		memcpy(total, result, (size_t)n * sizeof(float));
+	thaw_sum_destroy(sum);
+	return good;
+}
+
+static bool same_as_alone(struct thaw_comm *comm, int lanes, int64_t n)
+{
+	struct thaw_comm alone = thaw_comm_alone();
+	float *a = thaw_alloc((size_t)n, sizeof(float)), *b = thaw_alloc((size_t)n, sizeof(float));
+	bool good = a && b && sum_over(comm, lanes, n, a) && sum_over(&alone, lanes, n, b) &&
+		    memcmp(a, b, (size_t)n * sizeof(float)) == 0;
+	thaw_free(a);
+	thaw_free(b);
+	return good;
+}
+
+static bool metrics_same_as_alone(struct thaw_comm *comm, int lanes)
+{
+	struct thaw_comm alone = thaw_comm_alone();
+	double all[64 * 2], mine[64 * 2] = {0}, a[2], b[2];
+	int first = thaw_lanes_first(lanes, comm->size, comm->rank);
+	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
+	for (int i = 0; i < lanes * 2; i++)
+		all[i] = exp(i * 1.7) / 3;
+	memcpy(mine + first * 2, all + first * 2, (size_t)(end - first) * 2 * sizeof(double));
+	return thaw_sum_metrics(comm, lanes, 2, mine, a) == THAW_OK &&
+	       thaw_sum_metrics(&alone, lanes, 2, all, b) == THAW_OK && memcmp(a, b, sizeof(a)) == 0;
+}
+
+int main(void)
+{
+	static const int lane_counts[] = {8, 9, 11, 16, 24};
+	static const int64_t sizes[] = {1, 3, 1000, 100003, 1 << 20};
+	struct checks c;
+	if (!checks_begin(&c))
+		return 1;
+	for (size_t l = 0; l < sizeof(lane_counts) / sizeof(lane_counts[0]); l++) {
+		int lanes = lane_counts[l];
+		char what[128];
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			if (lanes < c.comm.size)
+				continue;
+			snprintf(what, sizeof(what), "%d lanes of %lld values sum to the same bits", lanes,
+				 (long long)sizes[s]);
+			check(&c, same_as_alone(&c.comm, lanes, sizes[s]), what);
+		}
+		snprintf(what, sizeof(what), "metrics of %d lanes sum to the same bits", lanes);
+		if (lanes >= c.comm.size)
+			check(&c, metrics_same_as_alone(&c.comm, lanes), what);
+	}
+	struct thaw_sum *sum = NULL;
+	if (c.comm.size > 1)
+		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, 1) == THAW_CONFIG,
+		      "more ranks than lanes are refused");
+	return checks_end(&c);
+}
