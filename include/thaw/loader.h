@@ -9,7 +9,7 @@
 
 /* One batch to make. */
 struct thaw_batch_request {
-	const int64_t *samples; /* [count] indices into the dataset; copied */
+	const int64_t *samples; /* [count] indices into the dataset, count may be 0; copied */
 	int64_t count;
 	bool training;          /* augment, keyed by (seed, epoch, sample) */
 	uint64_t seed, epoch;

@@ -277,7 +277,7 @@ static struct job *job_take(struct thaw_loader *l)
 
 static thaw_status check_request(const struct thaw_loader *l, const struct thaw_batch_request *r)
 {
-	if (r->count < 1 || r->size < 1)
+	if (r->count < 0 || r->size < 1)
 		return thaw_fail(THAW_SOFTWARE, "loader: batch of %lld images of size %d", (long long)r->count,
 				 r->size);
 	for (int64_t i = 0; i < r->count; i++)

@@ -1,0 +1,71 @@
+#!/bin/bash
+# The contract "same bits": 1, 2, 3, 4 and 8 ranks, and runs killed in mid-epoch that go on with another number of
+# ranks, end in the same model.safetensors and the same metrics. Usage: same_bits.sh BUILD
+set -u
+thaw=$(realpath "$1")/thaw
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+data=/usr/share/datasets/fashion-mnist # Debian's package dataset-fashion-mnist
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1" && failed=1; }
+check() { if "${@:2}"; then ok "$1"; else not_ok "$1"; fi; }
+failed=0
+if [ ! -d $data ]; then
+	echo "ok same bits # SKIP no $data"
+	exit 0
+fi
+
+# 203 training images over 7 lanes: lanes, batches and the last step are all uneven.
+args=(train --data $data --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7
+	--batch 30 --epochs 3 --head-epochs 1 --jitter 0.3 --label-smoothing 0.1 --eval-every 2 --lr 0.05)
+train() { # RANKS OUT FLAGS...
+	mpirun --oversubscribe -np "$1" "$thaw" "${args[@]}" --out "$2" "${@:3}" >>"$2.log" 2>&1
+}
+bits() { sha256sum <"$1/model.safetensors" 2>/dev/null || echo "none: $1"; }
+# What was measured, without what the clock says.
+metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl"; }
+steps() { cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"event": *"step"'; }
+
+train 1 "$work/r1"
+check "one rank ends" test -s "$work/r1/model.safetensors"
+for ranks in 2 3 4 7; do
+	train $ranks "$work/r$ranks"
+	check "$ranks ranks: the same weights" test "$(bits "$work/r$ranks")" = "$(bits "$work/r1")"
+	check "$ranks ranks: the same metrics" test "$(metrics "$work/r$ranks")" = "$(metrics "$work/r1")"
+done
+train 8 "$work/r8"
+check "more ranks than lanes: exit 78" test $? -eq 78
+check "more ranks than lanes: one line" test "$(grep -c '^thaw: .*lanes' "$work/r8.log")" -eq 1
+
+# killed RANKS STEPS WHOM: runs until so many steps are done, then kills the ranks or mpirun.
+killed() {
+	train "$1" "$work/k" --checkpoint-every 1 &
+	local launcher=$! start
+	for ((i = 0; i < 600; i++)); do
+		[ "$(steps "$work/k")" -ge "$2" ] && break
+		sleep 0.05
+	done
+	start=$SECONDS
+	if [ "$3" = rank ]; then
+		pkill -KILL -n -f "$work/k" # the newest process: a rank, mpirun is older
+	else
+		pkill -KILL -o -f "mpirun.*$work/k"
+	fi
+	wait $launcher
+	check "$3 killed after step $2: the job fails" test $? -ne 0
+	check "$3 killed after step $2: within 10 s" test $((SECONDS - start)) -le 10
+	for ((i = 0; i < 600; i++)); do
+		pgrep -f "$thaw .*$work/k" >/dev/null || break
+		sleep 0.05
+	done
+	check "$3 killed after step $2: no rank stays" eval "! pgrep -f '$thaw .*$work/k' >/dev/null"
+	check "$3 killed after step $2: not done yet" test ! -e "$work/k/model.safetensors"
+}
+killed 2 3 rank
+killed 3 10 mpirun
+killed 4 17 rank
+train 1 "$work/k"
+check "killed three times and resumed on other rank counts: the same weights" test "$(bits "$work/k")" = "$(bits "$work/r1")"
+check "killed three times and resumed on other rank counts: the same metrics" test "$(metrics "$work/k")" = "$(metrics "$work/r1")"
+exit $failed
