@@ -27,9 +27,10 @@ struct thaw_dataset_options {
 };
 
 /* Opens one split of D: a folder with train/ and val/ or test/, one folder of classes (split by the
- * seed), or a folder of IDX files (train-images..., t10k-images..., also .gz). Formats: table in
- * src/data/dataset.c. Classes are sorted by name; hidden files and folders are no classes. THAW_IO for a
- * missing folder, THAW_DATA for an empty class or classes that differ between the splits. */
+ * seed), a folder of IDX files (train-images..., t10k-images..., also .gz; class names from labels.txt if it
+ * is there), or one of the binary version of CIFAR-10 or -100. Formats: table in src/data/dataset_formats.h.
+ * Classes are sorted by name; hidden files and folders are no classes. THAW_IO for a missing folder, THAW_DATA
+ * for an empty class or classes that differ between the splits. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
                               const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */

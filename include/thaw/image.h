@@ -17,7 +17,7 @@ struct thaw_image {
 
 void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
 
-/* Decodes a JPEG or PNG found by its first bytes (table in src/data/image.c), whatever its name says.
+/* Decodes a JPEG or PNG found by its first bytes (table in src/data/image_formats.h), whatever its name says.
  * THAW_DATA for anything damaged, truncated, too large or unknown; `name` is for the message. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
 

@@ -116,16 +116,18 @@ static void same_whatever_the_threads(void **state)
 static void content(void **state)
 {
 	(void)state;
+	enum { EPOCH_1 = 7 }; /* a batch of epoch 1 in which two images are damaged */
 	struct thaw_dataset d = fake();
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_augment a = thaw_augment_default();
 	struct thaw_batch *b;
 	static float want[SIDE * SIDE * 3];
-	submit(l, 0, true, SIDE);
+	submit(l, EPOCH_1, true, SIDE);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+	assert_int_equal(b->damaged_count, 2);
 	for (int64_t i = 0; i < b->count; i++) {
 		struct thaw_image image = pattern(20 + (int)b->samples[i], 30);
-		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 0, (uint64_t)b->samples[i]);
+		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 1, (uint64_t)b->samples[i]);
 		assert_int_equal(thaw_transform_train(&image, &preprocess, &a, random, want), THAW_OK);
 		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof want);
 		thaw_image_free(&image);

@@ -47,9 +47,10 @@ static struct thaw_preprocess imagenet(int size, int resize, enum thaw_filter fi
 static void resize_as_pillow(void **state)
 {
 	(void)state;
-	json_t *file, *row;
+	json_t *file, *row, *rows;
 	size_t index;
-	json_array_foreach(golden_rows(&file, "resize"), index, row)
+	rows = golden_rows(&file, "resize");
+	json_array_foreach(rows, index, row)
 	{
 		struct thaw_image from = pattern((int)number(row, 0), (int)number(row, 1)), to;
 		double box[4] = {number(row, 2), number(row, 3), number(row, 4), number(row, 5)};
@@ -76,9 +77,10 @@ static void resize_refuses(void **state)
 static void eval_as_torchvision(void **state)
 {
 	(void)state;
-	json_t *file, *row;
+	json_t *file, *row, *rows;
 	size_t index;
-	json_array_foreach(golden_rows(&file, "eval"), index, row)
+	rows = golden_rows(&file, "eval");
+	json_array_foreach(rows, index, row)
 	{
 		struct thaw_image from = pattern((int)number(row, 0), (int)number(row, 1));
 		int size = (int)number(row, 2);
@@ -97,9 +99,10 @@ static void eval_as_torchvision(void **state)
 static void jitter_as_torchvision(void **state)
 {
 	(void)state;
-	json_t *file, *row;
+	json_t *file, *row, *rows;
 	size_t index;
-	json_array_foreach(golden_rows(&file, "jitter"), index, row)
+	rows = golden_rows(&file, "jitter");
+	json_array_foreach(rows, index, row)
 	{
 		struct thaw_image image = pattern(40, 40);
 		thaw_jitter(&image, number(row, 0), number(row, 1), number(row, 2));
