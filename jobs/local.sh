@@ -3,8 +3,9 @@
 #
 #     DATA=flowers OUT=runs/flowers jobs/local.sh --unfreeze last:2 --epochs 5
 #
-# The same command starts the run, continues it after a stop (^C saves first), or says that it is done.
-# Further arguments go to thaw train.
+# The same command starts the run, continues it after a stop, or says that it is done. Further arguments go to
+# thaw train. To stop: kill -USR1 the mpirun process; the ranks save, and the exit code is 75. After ^C mpirun gives
+# them one second, which a large network may not have saved in; the checkpoint before it is then the newest.
 set -eu
 
 MODEL=${MODEL:-builtin}   # a network file, FAMILY:FILE, a run directory, or builtin
