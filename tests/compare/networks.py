@@ -3,10 +3,8 @@
     make build/tests/compare/dump_network
     python tests/compare/networks.py build/tests/compare/dump_network [NETWORK...]
 
-Weights are torchvision's random ones with batch norm statistics of a real pass; PyTorch computes in double precision.
-Logits have to be within 1e-3, relative in L2. So have gradients, unless PyTorch's own single precision is further
-from the truth: among millions of inputs of a ReLU a few lie so close to zero that rounding moves them across, and
-each moves the gradient by far more than rounding. (tests/golden/make_networks.py picks inputs where none does.)
+Weights are torchvision's random ones, prepared as below; PyTorch computes in double precision.
+Everything has to be within 1e-3, relative in L2 for each tensor.
 """
 import os
 import subprocess
@@ -20,27 +18,49 @@ from torch import nn
 
 TOLERANCE = 1e-3
 IMAGES, SIDE = 2, 224
-LOGITS = ("logits", "inference")
+DEVIATIONS = 5
 NETWORKS = {"resnet50": tv.resnet50, "vgg16": tv.vgg16, "mobilenet_v2": tv.mobilenet_v2}
 
 
 def distance(ours, theirs):
+    if theirs.norm() == 0:  # behind a channel that is off
+        return float(ours.double().norm())
     return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
 
 
+def shift(module, inputs, output):
+    """Moves a layer's outputs, channel by channel, DEVIATIONS away from zero: three channels up, one down."""
+    if isinstance(module, nn.BatchNorm2d):
+        nn.init.constant_(module.weight, 0.5)
+        spread, center = 0.5, 0.0
+    else:
+        # Filters that sum to zero do not see how far up their inputs were moved, which rounding would.
+        module.weight -= module.weight.flatten(1).mean(1).reshape(-1, *[1] * (module.weight.dim() - 1))
+        output = module.forward(inputs[0])
+        rows = output.transpose(0, 1).flatten(1)
+        spread, center = rows.std(1).clamp_min(1e-3), rows.mean(1) - module.bias
+    sign = torch.where(torch.arange(module.bias.numel()) % 4 == 3, -1.0, 1.0)
+    module.bias.copy_(sign * DEVIATIONS * spread - center)
+    return module.forward(inputs[0])
+
+
 def prepare(make, x):
-    """A network whose moving statistics fit its random weights, in inference mode."""
+    """A network in inference mode whose moving statistics fit its random weights, and whose ReLUs see inputs that
+    are far from zero. Otherwise a few of some ten millions lie so close that rounding moves them across, and each
+    moves gradients by far more than rounding: PyTorch's own single precision is then up to 3e-2 off."""
     torch.manual_seed(1)
     model = make().train()
+    layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)) and m.bias is not None]
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
-            nn.init.uniform_(module.weight, 0.5, 1.0)
-            nn.init.uniform_(module.bias, -0.1, 0.1)
+    hooks = [layer.register_forward_hook(shift) for layer in layers[:-1]]
     with torch.no_grad():
         model(x)
+    for hook in hooks:
+        hook.remove()
     return model.eval()
 
 
@@ -62,16 +82,17 @@ def pytorch(model, x, labels):
 
 
 def report(who, apart):
-    gradients = sorted(v for k, v in apart.items() if k not in LOGITS)
+    gradients = sorted((v, k) for k, v in apart.items() if k not in ("logits", "inference"))
     print(f"  {who}: logits {apart['logits']:.2g}, of inference {apart['inference']:.2g}; {len(gradients)} gradients, "
-          f"median {gradients[len(gradients) // 2]:.2g}, worst {gradients[-1]:.2g}", flush=True)
-    return gradients[-1]
+          f"median {gradients[len(gradients) // 2][0]:.2g}, worst {gradients[-1][0]:.2g} ({gradients[-1][1]})", flush=True)
+    return max(apart.values())
 
 
 def compare(name, dump):
     torch.manual_seed(2)
-    x, labels = torch.randn(IMAGES, 3, SIDE, SIDE), torch.arange(IMAGES) * 377
-    model = prepare(NETWORKS[name], torch.randn(8, 3, SIDE, SIDE))
+    # Images far from zero on average: a gradient of the first filters is then no sum that nearly cancels.
+    x, labels = 3 + torch.randn(IMAGES, 3, SIDE, SIDE), torch.arange(IMAGES) * 377
+    model = prepare(NETWORKS[name], 3 + torch.randn(8, 3, SIDE, SIDE))
     with tempfile.TemporaryDirectory() as folder:
         path = {k: os.path.join(folder, k + ".safetensors") for k in ("model", "input", "output", "copy")}
         save_file(model.state_dict(), path["model"])
@@ -84,10 +105,8 @@ def compare(name, dump):
     double = pytorch(model.double(), x.double(), labels)
     assert double.keys() == ours.keys(), double.keys() ^ ours.keys()
     print(f"{name}: distance from PyTorch in double precision")
-    apart = {k: distance(ours[k], v) for k, v in double.items()}
-    worst = report("Thaw", apart)
-    allowed = max(TOLERANCE, report("PyTorch in single precision", {k: distance(single[k], v) for k, v in double.items()}))
-    return max(apart[k] for k in LOGITS) <= TOLERANCE and worst <= allowed
+    report("PyTorch in single precision", {k: distance(single[k], v) for k, v in double.items()})
+    return report("Thaw", {k: distance(ours[k], v) for k, v in double.items()}) <= TOLERANCE
 
 
 def main():

@@ -103,7 +103,8 @@ bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct
 		if (d->first < 0 && has_block(d, w, block_name(d, s, stage->blocks, n, name), stage->expand, 0))
 			return false;
 	}
-	return !has_block(d, w, block_name(d, THAW_INVERTED_STAGES, 0, n, name), net->stage[THAW_INVERTED_STAGES - 1].expand, 0);
+	return !has_block(d, w, block_name(d, THAW_INVERTED_STAGES, 0, n, name),
+			  net->stage[THAW_INVERTED_STAGES - 1].expand, 0);
 }
 
 /* Convolution, batch norm and where wanted a ReLU6. `prefix` is "" or ends in a dot. */
