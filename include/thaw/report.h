@@ -10,9 +10,9 @@
 thaw_status thaw_report_line(const char *path, const json_t *object);
 /* Writes the object, indented, to `path` atomically (temporary name, rename). */
 thaw_status thaw_report_file(const char *path, const json_t *object);
-/* Cuts the file after the last line whose "step" is <= step, and a torn last line with it: what a
- * resumed run will write again. A missing file is fine. */
-thaw_status thaw_report_rewind(const char *path, int64_t step);
+/* Cuts the file after that many lines, and a torn last line with it: a resumed run writes the rest again. A
+ * missing or shorter file is fine. */
+thaw_status thaw_report_rewind(const char *path, int64_t lines);
 /* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. New reference, NULL without memory. */
 json_t *thaw_report_string(const char *text);
 

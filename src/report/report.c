@@ -96,17 +96,7 @@ thaw_status thaw_report_file(const char *path, const json_t *object)
 	return thaw_file_commit(f);
 }
 
-/* Whether the line is an object whose "step" is at most `step`. */
-static bool line_is_kept(const char *line, size_t size, int64_t step)
-{
-	json_t *object = json_loadb(line, size, 0, NULL);
-	const json_t *value = json_object_get(object, "step");
-	bool kept = json_is_integer(value) && json_integer_value(value) <= step;
-	json_decref(object);
-	return kept;
-}
-
-thaw_status thaw_report_rewind(const char *path, int64_t step)
+thaw_status thaw_report_rewind(const char *path, int64_t lines)
 {
 	FILE *file = fopen(path, "r+e");
 	if (!file)
@@ -115,9 +105,9 @@ thaw_status thaw_report_rewind(const char *path, int64_t step)
 	size_t capacity = 0;
 	off_t end = 0, keep = 0;
 	ssize_t size;
-	while ((size = getline(&line, &capacity, file)) > 0) {
+	for (int64_t i = 0; (size = getline(&line, &capacity, file)) > 0; i++) {
 		end += size;
-		if (line[size - 1] == '\n' && line_is_kept(line, (size_t)size, step))
+		if (i < lines && line[size - 1] == '\n')
 			keep = end;
 	}
 	free(line);

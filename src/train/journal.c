@@ -12,6 +12,8 @@ static void write_line(struct run *r, json_t *line)
 		run_log(r, "metrics are no longer written: %s", line ? thaw_error_message() : "out of memory");
 		thaw_free(r->metrics_path);
 		r->metrics_path = NULL;
+	} else {
+		r->at.journal_lines++;
 	}
 	json_decref(line);
 }

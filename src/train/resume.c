@@ -29,6 +29,7 @@ static const struct {
 	{"thaw.epoch_correct", offsetof(struct position, epoch_correct), true},
 	{"thaw.best_step", offsetof(struct position, best_step), false},
 	{"thaw.best_top1", offsetof(struct position, best_top1), true},
+	{"thaw.journal_lines", offsetof(struct position, journal_lines), false},
 	{"thaw.seconds", offsetof(struct position, seconds), true},
 };
 #define FIELDS (sizeof fields / sizeof *fields)

@@ -32,6 +32,7 @@ struct position {
 	double epoch_images, epoch_loss, epoch_correct; /* of this epoch so far */
 	int64_t best_step; /* total_steps when the best evaluation was made; -1: none yet */
 	double best_top1;
+	int64_t journal_lines; /* of metrics.jsonl that belong to this state; counted on rank 0 */
 	double seconds; /* spent training, over all starts */
 };
 

@@ -185,7 +185,7 @@ static thaw_status train_to_the_end(struct run *r, json_t **summary)
 	r->started = run_clock() - r->at.seconds;
 	r->entered = r->last_checkpoint = run_clock();
 	r->first_step = r->at.total_steps;
-	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.total_steps) != THAW_OK)
+	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.journal_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in the file: %s", thaw_error_message());
 	while (status == THAW_OK && !r->finished) {
 		status = train_epoch(r);
