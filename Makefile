@@ -54,6 +54,9 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# Contains the network of --model builtin, where the tree has it.
+$(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)
+
 $(BUILD)/mpi/%.o: mpi/%.c
 	@mkdir -p $(@D)
 	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
