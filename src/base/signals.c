@@ -3,7 +3,7 @@
  * A handler may touch nothing but a volatile sig_atomic_t, and has no argument of its own: hence the
  * variables of this file, which belong to the process as signals do.
  *
- * What reaches a rank under Open MPI's mpirun is told at the top of mpi/comm.c. */
+ * What reaches a rank under Open MPI's mpirun is told at the top of mpi/open.c. */
 #include "thaw/signals.h"
 
 #include <errno.h>

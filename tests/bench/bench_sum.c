@@ -1,0 +1,100 @@
+/* The sum over lanes against MPI_Allreduce, which promises no order: alternating, medians.
+ *
+ *     mpirun -np 2 bench_sum [MEGABYTES [REPETITIONS]]
+ *
+ * One lane a rank, so that both move and add the same amount of data. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "thaw/lanes.h"
+#include "thaw/mpi.h"
+#include "thaw/tensor.h"
+
+#define MEGABYTES   64
+#define REPETITIONS 21
+
+static int ascending(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static double median(double *seconds, int count)
+{
+	qsort(seconds, (size_t)count, sizeof(double), ascending);
+	return seconds[count / 2];
+}
+
+static thaw_status time_lanes(struct thaw_comm *comm, struct thaw_sum *sum, int64_t n, double *seconds)
+{
+	float *total, *vector = thaw_sum_next(sum);
+	if (!vector)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < n; i++)
+		vector[i] = (float)(i % 1000);
+	thaw_sum_push(sum);
+	THAW_TRY(comm->barrier(comm));
+	double start = MPI_Wtime();
+	THAW_TRY(thaw_sum_reduce(sum, &total));
+	*seconds = MPI_Wtime() - start;
+	return THAW_OK;
+}
+
+static thaw_status time_allreduce(struct thaw_comm *comm, float *from, float *to, int64_t n, double *seconds)
+{
+	for (int64_t i = 0; i < n; i++)
+		from[i] = (float)(i % 1000);
+	THAW_TRY(comm->barrier(comm));
+	double start = MPI_Wtime();
+	if (MPI_Allreduce(from, to, (int)n, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD) != MPI_SUCCESS)
+		return thaw_fail(THAW_RESOURCE, "MPI_Allreduce failed");
+	*seconds = MPI_Wtime() - start;
+	return THAW_OK;
+}
+
+static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repetitions)
+{
+	int64_t n = megabytes * 1000000 / (int64_t)sizeof(float);
+	struct thaw_sum *sum = NULL;
+	float *from = thaw_alloc((size_t)n, sizeof(float)), *to = thaw_alloc((size_t)n, sizeof(float));
+	double *lanes = thaw_alloc((size_t)repetitions, sizeof(double));
+	double *allreduce = thaw_alloc((size_t)repetitions, sizeof(double));
+	thaw_status status = THAW_RESOURCE;
+	if (!from || !to || !lanes || !allreduce)
+		goto out;
+	THAW_TRY_OUT(thaw_sum_create(&sum, comm, comm->size, n));
+	for (int i = 0; i < repetitions; i++) {
+		THAW_TRY_OUT(time_lanes(comm, sum, n, &lanes[i]));
+		THAW_TRY_OUT(time_allreduce(comm, from, to, n, &allreduce[i]));
+	}
+	if (comm->rank == 0)
+		printf("%d ranks, %lld MB: lanes %.2f ms, MPI_Allreduce %.2f ms\n", comm->size, (long long)megabytes,
+		       1e3 * median(lanes, repetitions), 1e3 * median(allreduce, repetitions));
+out:
+	thaw_sum_destroy(sum);
+	thaw_free(from);
+	thaw_free(to);
+	thaw_free(lanes);
+	thaw_free(allreduce);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct thaw_comm comm;
+	int64_t megabytes = argc > 1 ? atoll(argv[1]) : MEGABYTES;
+	int repetitions = argc > 2 ? atoi(argv[2]) : REPETITIONS;
+	thaw_status status = thaw_mpi_open(&comm);
+	int started = 0;
+	MPI_Initialized(&started);
+	if (status == THAW_OK && (!started || megabytes < 1 || megabytes > 4000 || repetitions < 1))
+		status = thaw_fail(THAW_USAGE, "start it by: mpirun -np N bench_sum [MEGABYTES [REPETITIONS]]");
+	if (status == THAW_OK)
+		status = compare(&comm, megabytes, repetitions);
+	if (status != THAW_OK)
+		fprintf(stderr, "bench_sum: %s\n", thaw_error_message());
+	comm.close(&comm);
+	return status;
+}
