@@ -20,8 +20,8 @@ struct thaw_train_options {
 	const char *optimizer;    /* "sgd" | "adamw" */
 	const char *bn;           /* "frozen" | "lane"; NULL: frozen when pretrained, else lane */
 	const char *resume;       /* "auto" | "never" */
-	double epochs;            /* passes over the training images, after head_epochs; whole */
-	double head_epochs;       /* passes that train the classifier alone first */
+	int epochs;               /* passes over the training images, after head_epochs */
+	int head_epochs;          /* passes that train the classifier alone first */
 	int lanes;                /* 0: 8, or the rank count where that is larger */
 	int batch;                /* images per step over all lanes; at least one per lane */
 	int size;                 /* side of the input in pixels; 0: the network's own */

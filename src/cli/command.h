@@ -28,6 +28,7 @@ struct command {
 	size_t size;                    /* of the structure of values, which starts with struct common */
 	void (*defaults)(void *values); /* fills a zeroed structure, but for its struct common; may be NULL */
 	bool alone;                     /* rank 0 does the work, the others wait */
+	bool stops;                     /* asks thaw_stop_requested: a signal does not end it at once */
 	/* Runs on every rank alike unless `alone`; the same status on all ranks, or a failure of a rank alone
 	 * (failure.h). *result is set on rank 0 (a new reference), also when the status is a failure that has a result,
 	 * else stays NULL. */

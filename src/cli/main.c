@@ -14,6 +14,7 @@
 #include "src/cli/suggest.h"
 #include "src/cli/text.h"
 #include "thaw/mpi.h"
+#include "thaw/signals.h"
 #include "thaw/tensor.h"
 
 static const struct command *const commands[] = {
@@ -151,6 +152,14 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	return thaw_comm_agree(comm, (thaw_status)status);
 }
 
+/* Signals first: one that came between the start of MPI and their installation would end the rank. */
+static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm)
+{
+	if (v->command->stops)
+		THAW_TRY(thaw_signals_install());
+	return thaw_mpi_open(comm);
+}
+
 static thaw_status run(const struct invocation *v, struct thaw_comm *comm)
 {
 	struct session session = {.comm = comm, .settings = &v->settings};
@@ -185,8 +194,10 @@ static bool print_asked_text(const struct invocation *v, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	/* A terminal that is gone is no reason to end a training; failed writes of results are told. */
+	/* A terminal that is gone is no reason to end a training; failed writes of results are told. A file beyond
+	 * the shell's limit is a failed write too. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 
 	char *help[] = {argv[0], argc > 2 ? argv[2] : NULL, "--help", NULL};
 	bool help_of_command = argc == 3 && strcmp(argv[1], "help") == 0;
@@ -208,7 +219,7 @@ int main(int argc, char **argv)
 		if (comm.rank == 0)
 			print_error(message ? message : "out of memory");
 		thaw_free(message);
-	} else if ((status = thaw_mpi_open(&comm)) != THAW_OK) {
+	} else if ((status = open_ranks(&v, &comm)) != THAW_OK) {
 		if (comm.rank == 0)
 			print_error(thaw_error_message());
 	} else {

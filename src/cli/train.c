@@ -45,10 +45,10 @@ static const struct option options[] = {
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
 	 .help = "what trains: head, last:N (N blocks and the classifier), from:BLOCK, or all"},
-	{.name = "epochs", .metavar = "N", .type = OPTION_REAL, AT(epochs), .section = HOW, .min = 0,
+	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes over the training images, after the head epochs"},
-	{.name = "head-epochs", .metavar = "N", .type = OPTION_REAL, AT(head_epochs), .section = HOW, .min = 0,
+	{.name = "head-epochs", .metavar = "N", .type = OPTION_INT, AT(head_epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes that train the classifier alone first"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = HOW, .min = 1, .max = INFINITY,
@@ -127,13 +127,6 @@ static void defaults(void *values)
 	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
 }
 
-static thaw_status check_whole(const char *flag, double epochs)
-{
-	if (epochs == floor(epochs))
-		return THAW_OK;
-	return thaw_fail(THAW_USAGE, "not a whole number: %s %g: give whole epochs", flag, epochs);
-}
-
 static bool stop_requested(void *context)
 {
 	(void)context;
@@ -153,11 +146,8 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 {
 	const struct values *v = values;
 	struct thaw_train_options train = v->train;
-	THAW_TRY(check_whole("--epochs", train.epochs));
-	THAW_TRY(check_whole("--head-epochs", train.head_epochs));
 	train.checkpoint_steps = v->checkpoint_every.steps;
 	train.checkpoint_seconds = v->checkpoint_every.seconds;
-	THAW_TRY(agree(session, thaw_signals_install()));
 	log_configuration(session);
 
 	struct progress progress;
@@ -191,6 +181,7 @@ const struct command command_train = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
+	.stops = true,
 	.run = run,
 	.print = print,
 };

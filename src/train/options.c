@@ -79,15 +79,43 @@ thaw_status run_resolve_options(struct run *r)
 json_t *run_config_json(const struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
-	return json_pack("{s:s, s:s, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
-			 "s:f, s:i, s:f, "
-			 "s:I, s:I, s:f, s:s}",
-			 "variant", r->model->variant, "unfreeze", o->unfreeze, "optimizer", o->optimizer, "bn", o->bn,
-			 "epochs", o->epochs, "head-epochs", o->head_epochs, "lanes", o->lanes, "batch", o->batch,
-			 "size", r->preprocess.size, "lr", o->lr, "head-lr", o->head_lr, "momentum", o->momentum,
-			 "weight-decay", o->weight_decay, "layer-decay", o->layer_decay, "warmup", o->warmup,
-			 "label-smoothing", o->label_smoothing, "scale-min", o->scale_min, "flip", o->flip, "jitter",
-			 o->jitter, "pad-crop", o->pad_crop, "test-share", o->test_share, "per-class",
-			 (json_int_t)o->per_class, "seed", (json_int_t)o->seed, "dropout", o->dropout, "blas",
-			 openblas_get_corename());
+	const struct {
+		const char *key;
+		json_t *value;
+	} settings[] = {
+		{"variant", json_string(r->model->variant)},
+		{"unfreeze", json_string(o->unfreeze)},
+		{"epochs", json_integer(o->epochs)},
+		{"head-epochs", json_integer(o->head_epochs)},
+		{"lanes", json_integer(o->lanes)},
+		{"batch", json_integer(o->batch)},
+		{"size", json_integer(r->preprocess.size)},
+		{"seed", json_integer(o->seed)},
+		{"optimizer", json_string(o->optimizer)},
+		{"lr", json_real(o->lr)},
+		{"head-lr", json_real(o->head_lr)},
+		{"layer-decay", json_real(o->layer_decay)},
+		{"momentum", json_real(o->momentum)},
+		{"weight-decay", json_real(o->weight_decay)},
+		{"warmup", json_real(o->warmup)},
+		{"label-smoothing", json_real(o->label_smoothing)},
+		{"dropout", json_real(o->dropout)},
+		{"bn", json_string(o->bn)},
+		{"scale-min", json_real(o->scale_min)},
+		{"flip", json_real(o->flip)},
+		{"jitter", json_real(o->jitter)},
+		{"pad-crop", json_integer(o->pad_crop)},
+		{"test-share", json_real(o->test_share)},
+		{"per-class", json_integer(o->per_class)},
+		{"blas", json_string(openblas_get_corename())},
+	};
+	json_t *config = json_object();
+	bool whole = config != NULL;
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+		whole &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
+	if (!whole) {
+		json_decref(config);
+		return NULL;
+	}
+	return config;
 }
