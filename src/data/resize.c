@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/data/clones.h"
+#include "src/base/multiversion.h"
 #include "thaw/tensor.h"
 
 /* 32 bits, less 8 of the pixel, less a sign and one for bicubic's overshoot. */
@@ -118,7 +118,7 @@ static inline uint8_t to_byte(int32_t sum)
 }
 
 /* One row (source,3) -> (count,3). A pixel is loaded as four bytes, so the row must have one to spare. */
-THAW_CLONES static void resample_row(uint8_t *to, const uint8_t *from, const struct axis *a)
+THAW_MULTIVERSION static void resample_row(uint8_t *to, const uint8_t *from, const struct axis *a)
 {
 	const int32_t *weights = a->weights;
 	for (int i = 0; i < a->count; i++, weights += a->taps, to += 3) {
@@ -135,7 +135,7 @@ THAW_CLONES static void resample_row(uint8_t *to, const uint8_t *from, const str
 }
 
 /* One row of `bytes` bytes from `taps` rows above each other. */
-THAW_CLONES static void blend_rows(uint8_t *to, const uint8_t *from, size_t stride, size_t bytes,
+THAW_MULTIVERSION static void blend_rows(uint8_t *to, const uint8_t *from, size_t stride, size_t bytes,
 				   const int32_t *weights, int taps)
 {
 	size_t x = 0;

@@ -1,7 +1,7 @@
 /* Activation: y = relu(x) or relu6(x), of any shape. Reads attrs.activation.
  *
  * Backward looks at y, so that the node can work in place; passes fuse it into the operator before. */
-#include "src/ops/activation.h"
+#include "src/ops/kernels/activate.h"
 
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"

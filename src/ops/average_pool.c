@@ -2,7 +2,7 @@
  * adaptive with kernel 0 and an output size, global with neither (see window.h). */
 #include <string.h>
 
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "src/ops/kernels/elementwise.h"
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 #include "src/ops/registry.h"
 #include "thaw/random.h"
 

@@ -5,7 +5,7 @@
  * Training keeps the winner's place in its window, two bytes an output: less than x and y again. */
 #include <string.h>
 
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 

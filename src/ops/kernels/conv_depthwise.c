@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/ops/kernels/conv.h"
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 
 enum { LANES = 16, TILE = 4 };
 

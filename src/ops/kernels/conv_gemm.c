@@ -11,7 +11,7 @@
 
 #include "src/ops/kernels/conv.h"
 #include "src/ops/kernels/gemm.h"
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 
 /* Floats of patches in a block, and the least and most pixels. Few pixels make BLAS pack the weights
  * often; many do not stay in the cache. Found by tests/bench/bench_conv.c. */

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "src/ops/activation.h"
-#include "src/ops/kernels/multiversion.h"
+#include "src/ops/kernels/activate.h"
+#include "src/base/multiversion.h"
 
 THAW_MULTIVERSION
 void thaw_kernel_activate(float *y, const float *x, int64_t count, enum thaw_activation kind)

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "src/ops/activation.h"
-#include "src/ops/kernels/multiversion.h"
+#include "src/ops/kernels/activate.h"
+#include "src/base/multiversion.h"
 
 #define BLOCK_VALUES   32768 /* 128 KiB: half of a small L2 cache */
 #define BLOCK_MIN_ROWS 16    /* so that the double precision work per block does not count */

@@ -4,12 +4,12 @@
  * change within a loop and the compiler keeps them in registers. The gradient passes strictly inside
  * the interval, which can be seen from the result alone: backward needs y, not x.
  */
-#ifndef THAW_SRC_OPS_ACTIVATION_H
-#define THAW_SRC_OPS_ACTIVATION_H
+#ifndef THAW_SRC_OPS_KERNELS_ACTIVATE_H
+#define THAW_SRC_OPS_KERNELS_ACTIVATE_H
 
 #include <math.h>
 
-#include "src/ops/kernels/multiversion.h"
+#include "src/base/multiversion.h"
 #include "thaw/ops.h"
 
 /* The interval; infinite where there is no bound. */

@@ -5,8 +5,8 @@
  * THAW_INLINE. Empty where the loader cannot pick: other processors, compilers other than gcc, and sanitizer
  * builds, whose runtime is not yet up when the loader asks.
  */
-#ifndef THAW_SRC_OPS_KERNELS_MULTIVERSION_H
-#define THAW_SRC_OPS_KERNELS_MULTIVERSION_H
+#ifndef THAW_SRC_BASE_MULTIVERSION_H
+#define THAW_SRC_BASE_MULTIVERSION_H
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && \
 	!defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(THAW_NO_MULTIVERSION)
