@@ -1,61 +1,130 @@
-/* Damaged images are left out, counted, and each named once, from whatever rank met it. */
+/* Notes of damaged images: a rank keeps its own, rank 0 gathers and names them. */
+#include "src/train/damage.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "src/train/run.h"
+#include "thaw/tensor.h"
 
 #define NOTE_BYTES 320
-#define NOTES_MAX  64 /* per rank and epoch that are sent to rank 0; the count is exact all the same */
+#define NOTES_MAX  64 /* per rank and report that are sent to rank 0; those beyond are only counted */
+#define LINE_BYTES (NOTE_BYTES + 32)
 
-struct thaw_damage_notes {
-	int64_t count;
+struct thaw_damage {
+	const struct thaw_dataset *dataset;
+	bool *known;        /* [dataset->count]: this rank has met the damage of the sample */
+	int64_t *per_class; /* [dataset->classes]: how many of them */
+	int64_t *total;     /* [dataset->classes]: samples, good and damaged */
+	int64_t fresh;      /* met since the last report */
 	char text[NOTES_MAX][NOTE_BYTES];
 };
 
-void run_note_damage(struct run *r, const struct thaw_batch *batch)
+thaw_status thaw_damage_create(struct thaw_damage **damage, const struct thaw_dataset *dataset)
+{
+	struct thaw_damage *d = thaw_alloc(1, sizeof *d);
+	if (!d)
+		return THAW_RESOURCE;
+	d->dataset = dataset;
+	d->known = thaw_alloc((size_t)dataset->count, sizeof *d->known);
+	d->per_class = thaw_alloc((size_t)dataset->classes, sizeof *d->per_class);
+	d->total = thaw_alloc((size_t)dataset->classes, sizeof *d->total);
+	*damage = d;
+	if (!d->known || !d->per_class || !d->total)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < dataset->count; i++)
+		d->total[dataset->labels[i]]++;
+	return THAW_OK;
+}
+
+void thaw_damage_destroy(struct thaw_damage *d)
+{
+	if (!d)
+		return;
+	thaw_free(d->known);
+	thaw_free(d->per_class);
+	thaw_free(d->total);
+	thaw_free(d);
+}
+
+void thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 {
 	for (int64_t i = 0; i < batch->damaged_count; i++) {
 		int64_t sample = batch->damaged[i];
-		if (r->reported[sample])
+		if (d->known[sample])
 			continue;
-		r->reported[sample] = true;
-		if (r->damage->count < NOTES_MAX)
-			snprintf(r->damage->text[r->damage->count], NOTE_BYTES, "%s", batch->damaged_why[i]);
-		r->damage->count++;
+		d->known[sample] = true;
+		d->per_class[d->dataset->labels[sample]]++;
+		if (d->fresh < NOTES_MAX)
+			snprintf(d->text[d->fresh], NOTE_BYTES, "%s", batch->damaged_why[i]);
+		d->fresh++;
 	}
 }
 
-static void log_notes(const struct run *r, const char *all, int64_t each)
+/* Names what rank 0 gathered: each[size] counts, texts[size][most]. */
+static void log_notes(const struct thaw_comm *comm, const struct thaw_observer *observer, const int64_t *each,
+		      const char *texts, int64_t most)
 {
-	for (int rank = 0; rank < r->comm->size; rank++)
-		for (int64_t i = 0; i < each; i++) {
-			const char *text = all + (rank * each + i) * NOTE_BYTES;
-			if (*text)
-				run_log(r, "left out: %s", text);
+	char line[LINE_BYTES];
+	int64_t more = 0;
+	for (int rank = 0; rank < comm->size; rank++) {
+		for (int64_t i = 0; i < each[rank] && i < most; i++) {
+			snprintf(line, sizeof line, "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
+			observer->log(observer->context, line);
 		}
+		more += each[rank] > most ? each[rank] - most : 0;
+	}
+	if (more == 0)
+		return;
+	snprintf(line, sizeof line, "left out: and %lld more damaged images", (long long)more);
+	observer->log(observer->context, line);
 }
 
-thaw_status run_report_damage(struct run *r)
+/* A class of which all samples are known on some rank, from counts[size][classes]; -1: none. */
+static int find_lost(const struct thaw_damage *d, const int64_t *counts, int ranks)
 {
-	int64_t most = r->damage->count < NOTES_MAX ? r->damage->count : NOTES_MAX;
-	THAW_TRY(r->comm->max(r->comm, &most, 1));
-	if (most == 0)
-		return THAW_OK;
-	size_t bytes = (size_t)most * NOTE_BYTES;
-	char *all = r->comm->rank == 0 ? thaw_alloc((size_t)r->comm->size, bytes) : NULL;
-	thaw_status status = thaw_comm_agree(r->comm, r->comm->rank == 0 && !all ? THAW_RESOURCE : THAW_OK);
-	if (status == THAW_OK)
-		status = r->comm->gather(r->comm, r->damage->text, bytes, all);
-	if (status == THAW_OK && all)
-		log_notes(r, all, most);
-	memset(r->damage, 0, sizeof *r->damage);
-	thaw_free(all);
+	for (int c = 0; c < d->dataset->classes; c++) {
+		int64_t damaged = 0;
+		for (int rank = 0; rank < ranks; rank++)
+			damaged += counts[(int64_t)rank * d->dataset->classes + c];
+		if (damaged > 0 && damaged == d->total[c])
+			return c;
+	}
+	return -1;
+}
+
+static thaw_status gather_notes(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_observer *observer,
+				int64_t most, int *lost)
+{
+	size_t ranks = comm->rank == 0 ? (size_t)comm->size : 0;
+	size_t text_bytes = (size_t)most * NOTE_BYTES, class_bytes = (size_t)d->dataset->classes * sizeof(int64_t);
+	int64_t *each = thaw_alloc(ranks, sizeof *each), *counts = thaw_alloc(ranks, class_bytes);
+	char *texts = thaw_alloc(ranks, text_bytes);
+	thaw_status status;
+	THAW_TRY_OUT(thaw_comm_agree(comm, each && counts && texts ? THAW_OK : THAW_RESOURCE));
+	THAW_TRY_OUT(comm->gather(comm, &d->fresh, sizeof d->fresh, each));
+	THAW_TRY_OUT(comm->gather(comm, d->text, text_bytes, texts));
+	THAW_TRY_OUT(comm->gather(comm, d->per_class, class_bytes, counts));
+	if (comm->rank == 0 && observer && observer->log)
+		log_notes(comm, observer, each, texts, most);
+	if (comm->rank == 0)
+		*lost = find_lost(d, counts, comm->size);
+	status = comm->broadcast(comm, lost, sizeof *lost, 0);
+out:
+	thaw_free(each);
+	thaw_free(counts);
+	thaw_free(texts);
 	return status;
 }
 
-thaw_status run_damage_create(struct run *r)
+thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_observer *observer,
+			       int *lost)
 {
-	r->damage = thaw_alloc(1, sizeof *r->damage);
-	r->reported = thaw_alloc((size_t)r->train.count, sizeof *r->reported);
-	return r->damage && r->reported ? THAW_OK : THAW_RESOURCE;
+	*lost = -1;
+	int64_t most = d->fresh < NOTES_MAX ? d->fresh : NOTES_MAX;
+	THAW_TRY(comm->max(comm, &most, 1));
+	if (most == 0)
+		return THAW_OK;
+	THAW_TRY(gather_notes(d, comm, observer, most, lost));
+	d->fresh = 0;
+	return THAW_OK;
 }

@@ -19,12 +19,21 @@
 #include "src/train/run.h"
 #include "thaw/report.h"
 
-static json_t *load_json(const char *directory, const char *name)
+#define SHOWN_DIGITS 10 /* of numbers in messages */
+
+/* *object is NULL where there is no such file. */
+static thaw_status load_json(json_t **object, const char *directory, const char *name)
 {
 	char *path = thaw_format("%s/%s", directory, name);
-	json_t *object = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (!path)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_OK;
+	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	if (!*object && access(path, F_OK) == 0)
+		status = thaw_fail(THAW_DATA, "damaged file: %s: bring it back from a copy, or start in another folder",
+				   path);
 	thaw_free(path);
-	return object;
+	return status;
 }
 
 static thaw_status write_json(const char *directory, const char *name, const json_t *object)
@@ -65,7 +74,14 @@ static thaw_status compare_config(const struct run *r, json_t *then, json_t *now
 		if (old && (json_equal(old, value) ||
 			    (json_is_number(old) && json_number_value(old) == json_number_value(value))))
 			continue;
-		char *was = old ? json_dumps(old, JSON_ENCODE_ANY) : NULL, *is = json_dumps(value, JSON_ENCODE_ANY);
+		if (strcmp(key, "data") == 0)
+			return thaw_fail(
+				THAW_CONFIG,
+				"this run was started with other training images: --data %s: give it the same, "
+				"or --out another folder than %s",
+				r->options.data, r->options.out);
+		const size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(SHOWN_DIGITS);
+		char *was = old ? json_dumps(old, how) : NULL, *is = json_dumps(value, how);
 		thaw_status status = thaw_fail(THAW_CONFIG,
 					       "this run was started with %s %s, not %s: --out %s: use the same "
 					       "settings or another folder",
@@ -79,7 +95,9 @@ static thaw_status compare_config(const struct run *r, json_t *then, json_t *now
 
 static thaw_status open_config(struct run *r)
 {
-	json_t *now = run_config_json(r), *then = load_json(r->options.out, "config.json");
+	json_t *then;
+	THAW_TRY(load_json(&then, r->options.out, "config.json"));
+	json_t *now = run_config_json(r);
 	if (now)
 		json_object_set_new(now, "data",
 				    json_sprintf("%016llx", (unsigned long long)thaw_dataset_digest(&r->train)));
@@ -105,7 +123,9 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	THAW_TRY(thaw_make_directory(r->options.out));
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
-	*summary = load_json(r->options.out, "result.json");
+	THAW_TRY(load_json(summary, r->options.out, "result.json"));
+	int64_t best; /* a damaged record would keep every checkpoint from being written */
+	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
 	struct thaw_checkpoint_options options = {r->options.out, r->options.keep, 1};
 	return r->metrics_path ? thaw_checkpoint_writer_create(&r->writer, &options) : THAW_RESOURCE;
@@ -139,8 +159,12 @@ thaw_status run_directory_finish(struct run *r, json_t *summary)
 
 void run_directory_close(struct run *r)
 {
-	if (thaw_checkpoint_writer_close(r->writer) != THAW_OK)
+	char *reason = thaw_strdup(thaw_error_message()); /* why the run ends, where it failed: to be told last */
+	if (thaw_checkpoint_writer_close(r->writer) != THAW_OK) {
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
+		thaw_fail(THAW_IO, "%s", reason ? reason : "out of memory");
+	}
+	thaw_free(reason);
 	r->writer = NULL;
 	if (r->lock >= 0)
 		close(r->lock);

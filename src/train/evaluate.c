@@ -1,4 +1,6 @@
 /* Evaluation over lanes: each image once, in batches that do not depend on the rank count. */
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "src/train/metrics.h"
@@ -31,6 +33,7 @@ static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
 	const float *logits = thaw_plan_forward(e->plan, batch->count, NULL);
 	thaw_metrics_add(sums, logits, batch->count, e->classes, batch->labels);
 	sums[METRIC_DAMAGED] += (double)batch->damaged_count;
+	thaw_damage_note(e->damage, batch);
 	thaw_loader_release(e->loader, batch);
 	return THAW_OK;
 }
@@ -42,6 +45,20 @@ static thaw_status agree_to_stop(const struct thaw_evaluation *e)
 	int64_t stop = asked;
 	THAW_TRY(e->comm->max(e->comm, &stop, 1));
 	return stop ? thaw_fail(THAW_UNFINISHED, "asked to stop during an evaluation") : THAW_OK;
+}
+
+/* A class without images to measure is no reason to lose the rest, but its numbers say nothing. */
+static thaw_status report_damage(const struct thaw_evaluation *e)
+{
+	char line[256];
+	int lost;
+	THAW_TRY(thaw_damage_report(e->damage, e->comm, e->observer, &lost));
+	if (lost < 0 || e->comm->rank != 0 || !e->observer || !e->observer->log)
+		return THAW_OK;
+	snprintf(line, sizeof line, "class \"%.100s\" is not measured: all its images are damaged",
+		 e->dataset->class_names[lost]);
+	e->observer->log(e->observer->context, line);
+	return THAW_OK;
 }
 
 thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
@@ -88,6 +105,8 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 	}
 	status = thaw_comm_agree(e->comm, status);
 	if (status == THAW_OK)
+		status = report_damage(e);
+	if (status == THAW_OK)
 		status = thaw_sum_metrics(e->comm, e->lanes, n, lanes, sums);
 	thaw_free(lanes);
 	return status;
@@ -100,12 +119,26 @@ static thaw_status evaluate_with(struct thaw_evaluation *e, const struct thaw_gr
 	thaw_status status = thaw_plan_create(&e->plan, graph, &image, false);
 	if (status == THAW_OK)
 		status = thaw_loader_create(&e->loader, e->dataset, preprocess, NULL, decode_threads, 2);
+	if (status == THAW_OK)
+		status = thaw_damage_create(&e->damage, e->dataset);
 	status = thaw_comm_agree(e->comm, status);
 	if (status == THAW_OK)
 		status = thaw_evaluation_run(e, sums);
 	thaw_loader_destroy(e->loader);
+	thaw_damage_destroy(e->damage);
 	thaw_plan_destroy(e->plan);
 	return status;
+}
+
+static thaw_status check_sums(const struct thaw_evaluation *e, const double *sums)
+{
+	if (e->dataset->count > 0 && sums[METRIC_IMAGES] == 0.0)
+		return thaw_fail(THAW_DATA, "none of the %lld images can be read: --data: the lines before name them",
+				 (long long)e->dataset->count);
+	if (!isfinite(sums[METRIC_LOSS]))
+		return thaw_fail(THAW_DATA, "the network's outputs are no numbers: --model: its weights are damaged or "
+					    "were trained at too high a learning rate");
+	return THAW_OK;
 }
 
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
@@ -136,6 +169,8 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	status = thaw_comm_agree(comm, status);
 	if (status == THAW_OK)
 		status = evaluate_with(&e, graph, &preprocess, decode_threads, sums);
+	if (status == THAW_OK)
+		status = check_sums(&e, sums);
 	if (status == THAW_OK) {
 		*result = thaw_metrics_json(sums, e.classes, dataset->class_names);
 		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for a report");

@@ -32,10 +32,11 @@ void run_journal_epoch(struct run *r, const json_t *metrics)
 	if (!r->metrics_path)
 		return;
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
-	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "epoch", "step",
+	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:I, s:f}", "event", "epoch", "step",
 				 (json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
 				 (json_int_t)r->at.epoch + 1, "train_loss", r->at.epoch_loss / images, "train_accuracy",
-				 r->at.epoch_correct / images, "seconds", run_clock() - r->started);
+				 r->at.epoch_correct / images, "train_damaged", (json_int_t)run_epoch_damaged(r),
+				 "seconds", run_clock() - r->started);
 	if (line && metrics)
 		json_object_set(line, "test", (json_t *)metrics);
 	write_line(r, line);

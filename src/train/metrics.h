@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include "src/train/damage.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
 #include "thaw/loader.h"
@@ -30,11 +31,12 @@ struct thaw_evaluation {
 	const struct thaw_dataset *dataset;
 	struct thaw_loader *loader;
 	int lanes, size, classes;
+	struct thaw_damage *damage; /* of the dataset */
 	const struct thaw_observer *observer;
 };
 
 /* sums[thaw_metrics_size] over the whole dataset, the same on every rank. Collective.
- * THAW_UNFINISHED on all ranks when one was asked to stop. */
+ * THAW_UNFINISHED on all ranks when one was asked to stop. Images that turn out damaged are named on the log. */
 thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums);
 
 #endif

@@ -177,15 +177,29 @@ static thaw_status check_position(const struct run *r, const struct position *at
 	return fits ? THAW_OK : thaw_fail(THAW_DATA, "the checkpoint's position lies outside the run");
 }
 
+struct passed_over {
+	const struct run *r;
+	int count;
+};
+
 static void name_damaged(void *context, const char *path, const char *why)
 {
-	run_log(context, "damaged checkpoint passed over: %s: %s", path, why);
+	struct passed_over *p = context;
+	p->count++;
+	run_log(p->r, "damaged checkpoint passed over: %s: %s", path, why);
 }
 
-/* Rank 0 alone: *step becomes -1 when there is nothing to resume from. */
+/* Rank 0 alone: *step becomes -1 when there is nothing to resume from. Where nothing but damage is, starting anew
+ * would give away a long run without a word: that is for a person to decide. */
 static thaw_status read_latest(struct run *r, struct thaw_weights *w, struct position *at, int64_t *step)
 {
-	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, name_damaged, r));
+	struct passed_over passed = {.r = r};
+	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, name_damaged, &passed));
+	if (*step < 0 && passed.count > 0)
+		return thaw_fail(THAW_DATA,
+				 "every checkpoint of the run is damaged: --out %s: bring one back from a copy, or "
+				 "remove its step-*.safetensors.zst to train from the beginning",
+				 r->options.out);
 	if (*step < 0)
 		return THAW_OK;
 	for (size_t i = 0; i < FIELDS; i++)

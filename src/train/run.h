@@ -10,7 +10,7 @@
 
 /* Numbers that travel with the gradients in the sum over lanes, behind the tail's vector. Summed exactly
  * while they stay below 2^24. */
-enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_DAMAGED, SLOT_STOP, SLOT_FAILED, SLOTS };
+enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_FAILED, SLOTS };
 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches the loader is asked for before they are needed */
@@ -33,10 +33,8 @@ struct position {
 	int64_t best_step; /* total_steps when the best evaluation was made; -1: none yet */
 	double best_top1;
 	int64_t journal_lines; /* of metrics.jsonl that belong to this state; counted on rank 0 */
-	double seconds; /* spent training, over all starts */
+	double seconds;        /* spent training, over all starts */
 };
-
-struct thaw_damage_notes;
 
 struct run {
 	struct thaw_comm *comm;
@@ -53,9 +51,8 @@ struct run {
 
 	int first_lane, end_lane; /* of this rank */
 	int64_t steps_per_epoch;
-	int64_t **order;                  /* [lanes of this rank][lane_count]: this epoch's order */
-	struct thaw_damage_notes *damage; /* damaged images met since the last report */
-	bool *reported;                   /* [train.count]: damage of this sample was noted */
+	int64_t **order; /* [lanes of this rank][lane_count]: this epoch's order */
+	struct thaw_damage *train_damage, *test_damage;
 	struct thaw_loader *train_loader, *test_loader;
 
 	/* Of the current phase. */
@@ -107,13 +104,11 @@ void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logge
 thaw_status run_feed_epoch(struct run *r);               /* order of the epoch; queues from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' batches of one step */
 
+/* train.c: training images left out in this epoch, exact at its end. */
+int64_t run_epoch_damaged(const struct run *r);
+
 /* step.c: one step over all lanes. *stop: somebody asked to end. */
 thaw_status run_step(struct run *r, bool *stop);
-
-/* damage.c: names the images that were left out. Reporting is collective. */
-thaw_status run_damage_create(struct run *r);
-void run_note_damage(struct run *r, const struct thaw_batch *batch);
-thaw_status run_report_damage(struct run *r);
 
 /* journal.c: metrics.jsonl. */
 void run_journal_step(struct run *r, double loss, double accuracy, double lr);

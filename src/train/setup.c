@@ -23,7 +23,8 @@ static thaw_status open_data(struct run *r)
 	};
 	THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
 	THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_TEST, &options));
-	return run_damage_create(r);
+	THAW_TRY(thaw_damage_create(&r->train_damage, &r->train));
+	return thaw_damage_create(&r->test_damage, &r->test);
 }
 
 static thaw_status open_model(struct run *r)
@@ -49,9 +50,9 @@ static void plan_phases(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	if (o->head_epochs > 0)
-		r->phases[r->phase_count++] = (struct phase){"head", "head", (int64_t)o->head_epochs, o->head_lr};
+		r->phases[r->phase_count++] = (struct phase){"head", "head", o->head_epochs, o->head_lr};
 	if (o->epochs > 0)
-		r->phases[r->phase_count++] = (struct phase){"train", o->unfreeze, (int64_t)o->epochs, o->lr};
+		r->phases[r->phase_count++] = (struct phase){"train", o->unfreeze, o->epochs, o->lr};
 }
 
 static thaw_status plan_lanes(struct run *r)
@@ -140,8 +141,8 @@ void run_close(struct run *r)
 	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
 		thaw_free(r->order[i]);
 	thaw_free(r->order);
-	thaw_free(r->damage);
-	thaw_free(r->reported);
+	thaw_damage_destroy(r->train_damage);
+	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);
 	thaw_tail_destroy(r->tail); /* after the model: its parameters lie here */
 	thaw_dataset_close(&r->train);

@@ -13,7 +13,6 @@ static void run_lane(struct run *r, const struct thaw_batch *batch, float *vecto
 {
 	float *slots = vector + r->tail->length;
 	int64_t side = r->preprocess.size;
-	slots[SLOT_DAMAGED] = (float)batch->damaged_count;
 	if (batch->count == 0)
 		return;
 	memcpy(thaw_plan_input(r->plan), batch->images, (size_t)(batch->count * side * side * 3) * sizeof(float));
@@ -44,7 +43,7 @@ static thaw_status run_lanes(struct run *r)
 		struct thaw_batch *batch;
 		if (status == THAW_OK && (status = thaw_loader_next(r->train_loader, &batch)) == THAW_OK) {
 			run_lane(r, batch, vector);
-			run_note_damage(r, batch);
+			thaw_damage_note(r->train_damage, batch);
 			thaw_loader_release(r->train_loader, batch);
 		}
 		vector[r->tail->length + SLOT_FAILED] = status != THAW_OK;
@@ -54,19 +53,19 @@ static thaw_status run_lanes(struct run *r)
 	return status;
 }
 
-static thaw_status check_finite(const struct run *r, double loss, const float *gradient)
+static thaw_status diverged(const struct run *r, const char *what)
 {
-	if (!isfinite(loss))
-		return thaw_fail(THAW_CONFIG,
-				 "the loss is no longer a number at step %lld: --lr %g: lower the learning rate",
-				 (long long)r->at.total_steps + 1, r->options.lr);
-	for (int64_t i = 0; i < r->tail->length; i++)
-		if (!isfinite(gradient[i]))
-			return thaw_fail(
-				THAW_CONFIG,
-				"the gradient is no longer a number at step %lld: --lr %g: lower the learning rate",
-				(long long)r->at.total_steps + 1, r->options.lr);
-	return THAW_OK;
+	const struct phase *phase = &r->phases[r->at.phase];
+	return thaw_fail(THAW_CONFIG, "%s no longer a number at step %lld: --%slr %g: lower the learning rate", what,
+			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
+}
+
+static bool all_finite(const float *v, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (!isfinite(v[i]))
+			return false;
+	return true;
 }
 
 static int64_t phase_step(const struct run *r)
@@ -82,11 +81,16 @@ static thaw_status apply(struct run *r, float *total)
 	double images = slots[SLOT_IMAGES];
 	double lr = phase->lr * thaw_schedule(phase_step(r), phase->epochs * r->steps_per_epoch, r->options.warmup);
 	if (images > 0.0) {
-		THAW_TRY(check_finite(r, slots[SLOT_LOSS], total));
+		if (!isfinite(slots[SLOT_LOSS]))
+			return diverged(r, "the loss is");
+		if (!all_finite(total, r->tail->length))
+			return diverged(r, "the gradient is");
 		const float scale = (float)(1.0 / images);
 		for (int64_t i = 0; i < r->tail->length; i++)
 			total[i] *= scale;
 		thaw_tail_update(r->tail, total, lr, r->options.weight_decay, r->options.momentum, phase_step(r) + 1);
+		if (!all_finite(r->tail->values, r->tail->length))
+			return diverged(r, "a weight is");
 	}
 	r->at.epoch_images += images;
 	r->at.epoch_loss += slots[SLOT_LOSS];

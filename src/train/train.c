@@ -1,4 +1,5 @@
 /* thaw_train: phases, epochs, steps; evaluation, checkpoints and stopping between them. */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +62,17 @@ static thaw_status stop_here(struct run *r)
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
 }
 
+/* A class that cannot be read at all is refused like a class without images, as soon as that is known. */
+static thaw_status check_damage(struct run *r)
+{
+	int lost;
+	THAW_TRY(thaw_damage_report(r->train_damage, r->comm, r->observer, &lost));
+	if (lost < 0)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
+			 r->train.class_names[lost], r->options.data);
+}
+
 /* The rest of the current epoch, from at.step on. */
 static thaw_status train_epoch(struct run *r)
 {
@@ -70,13 +82,13 @@ static thaw_status train_epoch(struct run *r)
 		THAW_TRY(run_step(r, &stop));
 		show_progress(r);
 		if (stop) {
-			THAW_TRY(run_report_damage(r));
+			THAW_TRY(check_damage(r));
 			return stop_here(r);
 		}
 		if (checkpoint_due(r))
 			run_save(r, false);
 	}
-	return run_report_damage(r);
+	return check_damage(r);
 }
 
 static thaw_status evaluate(struct run *r, json_t **metrics)
@@ -89,18 +101,29 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 		.lanes = r->options.lanes,
 		.size = r->preprocess.size,
 		.classes = (int)r->model->classes,
+		.damage = r->test_damage,
 		.observer = r->observer,
 	};
 	double *sums = thaw_alloc((size_t)thaw_metrics_size(e.classes), sizeof *sums);
 	if (!sums)
 		return THAW_RESOURCE;
 	thaw_status status = thaw_evaluation_run(&e, sums);
+	if (status == THAW_OK && !isfinite(sums[METRIC_LOSS]))
+		status = thaw_fail(THAW_CONFIG,
+				   "the loss of the test images is no number after step %lld: --lr %g: lower the "
+				   "learning rate",
+				   (long long)r->at.total_steps, r->phases[r->at.phase].lr);
 	if (status == THAW_OK) {
 		*metrics = thaw_metrics_json(sums, e.classes, r->test.class_names);
 		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
 	}
 	thaw_free(sums);
 	return status;
+}
+
+int64_t run_epoch_damaged(const struct run *r)
+{
+	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
 }
 
 static bool is_last_epoch(const struct run *r)
@@ -111,13 +134,15 @@ static bool is_last_epoch(const struct run *r)
 static void log_epoch(const struct run *r, const json_t *metrics)
 {
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
-	char test[64] = "";
+	char test[64] = "", damaged[64] = "";
 	if (metrics)
 		snprintf(test, sizeof test, ", test accuracy %.2f%%",
 			 100.0 * json_number_value(json_object_get(metrics, "top1")));
-	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s", r->phases[r->at.phase].name,
+	if (run_epoch_damaged(r) > 0)
+		snprintf(damaged, sizeof damaged, ", %lld damaged images left out", (long long)run_epoch_damaged(r));
+	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", r->phases[r->at.phase].name,
 		(int)r->at.epoch + 1, (int)r->phases[r->at.phase].epochs, r->at.epoch_loss / images,
-		100.0 * r->at.epoch_correct / images, test);
+		100.0 * r->at.epoch_correct / images, test, damaged);
 }
 
 /* Evaluation at the end of an epoch, and the move to the next. *metrics is replaced. */
@@ -164,11 +189,11 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 static json_t *summarise(struct run *r, json_t *metrics)
 {
 	double seconds = run_clock() - r->started;
-	json_t *summary =
-		json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:O}", "status", "done", "steps",
-			  (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1, "best_step",
-			  (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
-			  (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count, "test", metrics);
+	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I, s:O}", "status", "done", "steps",
+				    (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1,
+				    "best_step", (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
+				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
+				    "training_damaged", (json_int_t)run_epoch_damaged(r), "test", metrics);
 	if (summary && json_object_update_missing(summary, metrics) != 0) {
 		json_decref(summary);
 		return NULL;

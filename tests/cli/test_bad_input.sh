@@ -1,0 +1,211 @@
+#!/bin/bash
+# What a user's files, disk and flags can do wrong: one line says it, the exit code tells its kind, and nothing is
+# lost. Usage: test_bad_input.sh THAW
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
+# shellcheck source=tests/cli/lib.bash
+. "$(dirname "$0")/lib.bash"
+golden=$(realpath "$(dirname "$0")/../golden")
+cd "$work" || exit 1
+
+# one_line CODE TEXT...: the exit code, and a single line "thaw: ..." on the log, which has each of these texts.
+one_line() {
+	[ "$code" -eq "$1" ] && [ "$(grep -c '^thaw: ' err)" -eq 1 ] || return 1
+	for text in "${@:2}"; do grep '^thaw: ' err | grep -qF -e "$text" || return 1; done
+}
+# refused NAME CODE TEXT... -- COMMAND...: the program, and on two ranks as well where NAME ends in "(ranks)".
+refused() {
+	local name=$1 wanted=()
+	shift
+	while [ "$1" != -- ]; do wanted+=("$1") && shift; done
+	shift
+	run "$thaw" "$@"
+	check "$name" one_line "${wanted[@]}"
+	if [[ $name == *"(ranks)" ]]; then
+		run mpirun -np 2 "$thaw" "$@"
+		check "$name, two of them" one_line "${wanted[@]}"
+	fi
+}
+
+# An 8 x 8 PNG, gray or red.
+gray=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAD0lEQVR42mMIwAEYhpYEAHIhPAETojrKAAAAAElFTkSuQmCC
+red=iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=
+# pictures FOLDER: 8 images of each of two classes to train on, 4 to test.
+pictures() {
+	mkdir -p "$1"/train/{dark,red} "$1"/test/{dark,red}
+	for i in 1 2 3 4 5 6 7 8; do
+		base64 -d <<<$gray | tee "$1/train/dark/$i.png" >"$1/test/dark/$((i / 2)).png"
+		base64 -d <<<$red | tee "$1/train/red/$i.png" >"$1/test/red/$((i / 2)).png"
+	done
+	rm "$1"/test/*/0.png
+}
+pictures good
+train=(train --model cifar_resnet8 --data good --size 8 --unfreeze last:1 --batch 8 --lanes 4 --epochs 2 --seed 3
+	--scale-min 1 --lr 0.05 --bn lane --checkpoint-every 1)
+same_weights() { cmp -s "$1/model.safetensors" "$2/model.safetensors"; }
+
+# ---- Data ------------------------------------------------------------------------------------------
+
+refused "no data folder (ranks)" 74 nowhere -- "${train[@]}" --data nowhere --out r
+pictures holes && rm holes/train/red/*
+refused "an empty class (ranks)" 65 holes/train/red -- "${train[@]}" --data holes --out r
+pictures uneven && mkdir uneven/train/blue && cp uneven/train/red/1.png uneven/train/blue
+refused "a class only to train on" 65 blue test/ -- "${train[@]}" --data uneven --out r
+refused "a class only to train on, in eval" 65 blue -- eval --model cifar_resnet8 --data uneven --size 8
+check "nothing was made of refused data" test ! -e r
+
+pictures cut && head -c 50 good/train/red/1.png >cut/train/red/1.png && head -c 50 good/train/red/1.png >cut/test/red/1.png
+run "$thaw" "${train[@]}" --data cut --out cut-run --json
+check "a damaged image is left out" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
+check "each epoch says so" test "$(grep -c 'epoch ./2: .*1 damaged image' err)" -eq 2
+check "the result counts them" eval '[ "$(member damaged)" = 1 ] && [ "$(member training_damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+run mpirun -np 2 "$thaw" "${train[@]}" --data cut --out cut-two
+check "two ranks name it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
+run "$thaw" eval --model cut-run --data cut --json
+check "eval names and counts it" eval 'exits 0 "left out: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+
+pictures lost && for i in lost/train/red/*; do echo damaged >"$i"; done
+refused "a class of damaged images only (ranks)" 65 '"red"' lost -- "${train[@]}" --data lost --out lost-run
+check "each of its images is named" test "$(grep -c '^left out: .*red/' err)" -eq 8
+pictures untested && for i in untested/test/red/*; do echo damaged >"$i"; done
+run "$thaw" "${train[@]}" --data untested --out untested-run
+check "a class that cannot be tested is no reason to stop" exits 0 '"red" is not measured'
+for i in untested/test/dark/*; do echo damaged >"$i"; done
+refused "eval without a good image" 65 "none of the 8 images" -- eval --model untested-run --data untested
+
+# ---- Weights ---------------------------------------------------------------------------------------
+
+refused "no model file (ranks)" 74 none.pth -- "${train[@]}" --model none.pth --out r
+for form in zip stream; do
+	size=$(stat -c %s "$golden/weights_$form.pth")
+	for bytes in 0 1 100 $((size / 2)) $((size - 1)); do
+		head -c "$bytes" "$golden/weights_$form.pth" >short.pth
+		refused "$form .pth cut to $bytes bytes" 65 short.pth -- inspect short.pth
+	done
+	refused "${form/zip/zip archive}: trained on when cut" 65 short.pth -- "${train[@]}" --model short.pth --out r
+done
+for file in weights_evil weights_evil_stream; do
+	refused "$file.pth asks for os.system" 65 $file.pth system -- inspect "$golden/$file.pth"
+done
+header='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'
+{ printf '%b' "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0" && printf '%s' "$header" && head -c 12 /dev/zero; } >over.safetensors
+refused "overlapping tensors" 65 over.safetensors -- inspect over.safetensors
+refused "weights of an unknown network (ranks)" 65 weights -- "${train[@]}" --model "$golden/weights.safetensors" --out r
+check "nothing was made of refused weights" test ! -e r
+mkdir -p three/{a,b,c} && for class in a b c; do cp good/train/red/[12].png three/$class; done
+refused "classes of another number (ranks)" 78 "2 classes" 3 -- eval --model cut-run --data three
+
+# ---- Checkpoints -----------------------------------------------------------------------------------
+
+# halted FOLDER: a run that ended before its last steps, with checkpoints of steps 2 and 3 of 4.
+run "$thaw" "${train[@]}" --out whole
+check "an unbroken run" exits 0
+halted() {
+	cp -r whole "$1"
+	rm "$1"/result.json "$1"/model.safetensors
+}
+flip() { # one bit in the middle of a file
+	local at=$(($(stat -c %s "$1") / 2)) byte
+	byte=$(od -An -tu1 -j $at -N 1 "$1")
+	printf '%b' "\\x$(printf %02x $((byte ^ 16)))" | dd of="$1" bs=1 seek=$at conv=notrunc status=none
+}
+checkpoints() { find "$1" -name 'step-*.safetensors.zst' | sort -r; }
+halted bit
+newest=$(checkpoints bit | head -n 1)
+flip "$newest"
+run "$thaw" "${train[@]}" --out bit
+check "a flipped bit in a checkpoint" eval 'exits 0 "$newest" && err_has "passed over" && err_has "resumed at step"'
+check "... goes on from the one before, to the same bits" same_weights bit whole
+halted ruin
+checkpoints ruin | while read -r file; do flip "$file"; done
+lines=$(wc -l <ruin/metrics.jsonl)
+refused "checkpoints that are all damaged (ranks)" 65 "every checkpoint" ruin -- "${train[@]}" --out ruin
+check "... are named, and nothing is touched" eval \
+	'[ "$(grep -c "passed over" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
+rm ruin/step-*
+run "$thaw" "${train[@]}" --out ruin
+check "... and without them it trains from the beginning" eval 'exits 0 && same_weights ruin whole'
+halted record && echo '{"step":' >record/best.json
+refused "a damaged record of the best checkpoint" 65 record/best.json -- "${train[@]}" --out record
+halted config && echo '{"lr":' >config/config.json
+refused "a damaged configuration" 65 config/config.json -- "${train[@]}" --out config
+
+# ---- Disk ------------------------------------------------------------------------------------------
+
+# no_larger_than FILE OUT: a run that can write no file as large as this one of the whole run.
+no_larger_than() {
+	local kb=$(($(stat -c %s "$1") / 1024 - 8))
+	run bash -c "ulimit -f $kb; exec \"\$@\"" - "$thaw" "${train[@]}" --out "$2"
+}
+no_larger_than "$(checkpoints whole | head -n 1)" limited
+check "checkpoints that cannot be written are named, the run goes on" eval \
+	'exits 0 "checkpoint not written" && err_has limited/step-2 && err_has limited/step-4 && same_weights limited whole'
+no_larger_than whole/model.safetensors small
+check "a model that cannot be written" eval 'one_line 74 small/model.safetensors && [ ! -e small/result.json ]'
+check "... no half file stays" test -z "$(find small -name '*.tmp' -o -name 'step-*')"
+run "$thaw" "${train[@]}" --out small
+check "... with room again, the same bits" eval 'exits 0 && same_weights small whole'
+
+# A full disk: a file system of its own in a namespace, where mounting needs no rights.
+mkdir disk
+full=$(checkpoints whole | head -n 1)
+in_namespace='
+	set -u
+	thaw=$1 && shift
+	mount -t tmpfs -o size=$((SIZE_KB + 8000))k none disk || exit 200
+	cp -r halted disk/run && cp -r halted kept || exit 201
+	head -c 64M /dev/zero >disk/fill 2>/dev/null
+	truncate -s -${FREE_KB}K disk/fill
+	"$thaw" "$@" --out disk/run 2>err >out
+	echo $? >full.code
+	for file in kept/step-*; do cmp "$file" "disk/run/${file#kept/}" >>lost 2>&1; done
+	cp -r disk/run seen && rm disk/fill
+	"$thaw" "$@" --out disk/run 2>again.err >again.out
+	echo $? >again.code
+	cp disk/run/model.safetensors again.safetensors
+'
+# fill FREE_KB: a halted run goes on with so much space, and once more with enough.
+fill() {
+	rm -rf kept seen lost full.code again.* halted
+	halted halted
+	rm "$(checkpoints halted | head -n 1)"
+	command="a disk with $1 kB free"
+	SIZE_KB=$(du -sk halted | cut -f 1) FREE_KB=$1 timeout 120 unshare -rm bash -c "$in_namespace" - "$thaw" "${train[@]}" 2>mount.err
+	mounted=$?
+	code=$(cat full.code 2>/dev/null || echo 200)
+}
+fill 16
+if [ $mounted -ge 200 ] || grep -q '^unshare' mount.err; then
+	skip "a full disk" "no rights to mount in a namespace"
+else
+	check "a full disk: the checkpoint is named, 74 at the end" eval \
+		'one_line 74 "No space left" && err_has "checkpoint was not written: cannot write: disk/run/step-"'
+	check "... the checkpoints before are whole" test ! -s lost
+	check "... no half file stays" eval '[ -z "$(find seen -name "*.tmp")" ] && [ ! -e seen/result.json ]'
+	check "... with space again, the same bits" eval '[ "$(cat again.code)" -eq 0 ] && cmp -s again.safetensors whole/model.safetensors'
+fi
+
+halted full-model
+mkdir full-model/model.safetensors # a name that cannot be replaced, as a disk that fills up at the last moment
+refused "the model cannot be written (ranks)" 74 full-model/model.safetensors -- "${train[@]}" --out full-model
+check "... the run is not called done" test ! -e full-model/result.json
+rmdir full-model/model.safetensors
+run "$thaw" "${train[@]}" --out full-model
+check "... and the next start finishes it" eval 'exits 0 && same_weights full-model whole'
+
+# ---- Runs ------------------------------------------------------------------------------------------
+
+refused "weights that are no longer numbers (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
+check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
+refused "a run directory of other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
+refused "--resume never on a run" 78 "--resume never" whole -- "${train[@]}" --out whole --resume never
+run flock whole/.lock "$thaw" "${train[@]}" --out whole
+check "a second job in the run directory" one_line 78 "another job" whole
+run unshare -rm bash -c 'mount -t tmpfs none disk && mount -o remount,ro disk || exit 200; exec "$@"' - "$thaw" "${train[@]}" --out disk
+if [ $code -eq 200 ] || err_has "unshare: "; then
+	skip "a read-only run directory" "no rights to mount in a namespace"
+else
+	check "a read-only run directory" one_line 74 disk/.lock
+fi
+check "the run is as it was" test -s whole/result.json
+
+finish
