@@ -23,6 +23,10 @@ LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash 
 PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
 PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_LIBS)
 
+# make V=1 prints the commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
              -ffp-contract=off -Iinclude -I. $(PC_CFLAGS)
@@ -42,7 +46,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib tests check demo install asan ubsan tsan clean format
+.PHONY: all help deps lib tests check demo install asan ubsan tsan fuzz bench clean format
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
@@ -52,36 +56,53 @@ help: ## list these targets
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 # Contains the network of --model builtin, where the tree has it.
 $(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)
 
 $(BUILD)/mpi/%.o: mpi/%.c
 	@mkdir -p $(@D)
-	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	$(call say,CC)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/libthaw.a: $(LIB_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call say,AR)
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/libthaw.so: $(LIB_OBJ)
-	$(CC) $(SANITIZE) -shared -Wl,-soname,libthaw.so.0 -o $@ $^ $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -shared -Wl,-soname,libthaw.so.0 -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
-	OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
 $(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
-	OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
 $(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+
+$(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a $(ALL_LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -104,14 +125,14 @@ tests: $(UNIT_BIN) $(MPITEST_BIN) $(BUILD)/thaw ## build the tests
 	@true
 
 check: deps ## install what is missing, build, and run the whole test suite
-	@$(MAKE) --no-print-directory tests
+	@$(MAKE) --no-print-directory -j$(shell nproc) tests
 	@tests/check.sh $(BUILD)
 
 asan: ## build into build-asan with AddressSanitizer and run the unit tests
 ubsan: ## the same with UndefinedBehaviorSanitizer
 tsan: ## the same with ThreadSanitizer
 asan ubsan tsan:
-	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
+	@$(MAKE) --no-print-directory -j$(shell nproc) BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
 	@tests/check.sh build-$@ unit
 SANITIZE_asan  := -fsanitize=address
@@ -121,8 +142,27 @@ SANITIZE_tsan  := -fsanitize=thread
 $(BUILD)/unit-tests: $(UNIT_BIN)
 	@touch $@
 
+FUZZ_SECONDS ?= 60
+FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
+fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
+	@command -v clang >/dev/null || { echo "make fuzz needs clang with libFuzzer (Debian: apt install clang)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang \
+	  CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
+	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" $(FUZZ_BIN)
+	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
+
+BENCH_RANKS ?= 2
+BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
+bench: $(BENCH_BIN) ## kernels and sums: GFLOP/s and ms as JSON lines
+	@export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1; \
+	for bench in $(notdir $(BENCH_BIN)); do \
+	  if grep -q mpi.h tests/bench/$$bench.c; then \
+	    mpirun --oversubscribe -np $(BENCH_RANKS) $(BUILD)/tests/bench/$$bench || exit; \
+	  else $(BUILD)/tests/bench/$$bench || exit; fi; \
+	done
+
 demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(shell nproc) all
 	@jobs/demo.sh $(BUILD)/thaw
 
 # ---- Installation ---------------------------------------------------------------------------------
@@ -143,4 +183,4 @@ format: ## run clang-format over all sources
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 clean: ## remove what was built
-	rm -rf build build-asan build-ubsan build-tsan
+	rm -rf build build-asan build-ubsan build-tsan build-fuzz
