@@ -147,7 +147,7 @@ FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
 fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 	@command -v clang >/dev/null || { echo "make fuzz needs clang with libFuzzer (Debian: apt install clang)" >&2; exit 1; }
 	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang \
-	  CFLAGS="-O1 -g -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
+	  CFLAGS="-O1 -g -w -fno-omit-frame-pointer -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" \
 	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" $(FUZZ_BIN)
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 

@@ -1,7 +1,6 @@
 /* Fuzzes the image decoders: any bytes give an image or an error with a text.
  *
- * Build it with clang and -fsanitize=fuzzer,address,undefined from this file, src/base, src/tensor and image.c,
- * exif.c, jpeg.c and png.c of src/data; start it with tests/golden/images as seeds. */
+ * `make fuzz` builds and starts it, with tests/golden/images as seeds. */
 #include <stdint.h>
 #include <stdlib.h>
 

@@ -1,8 +1,7 @@
 /* Fuzzes the readers of weight files: any bytes, through the same door as a file.
  *
- * Build it with clang and -fsanitize=fuzzer,address,undefined -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION (which
- * skips the zip archive's checksums) from this file, src/base, src/tensor and the readers in src/model: weights.c,
- * text.c, safetensors.c, pickle*.c and pth*.c. Start it with a folder for what it finds and tests/golden as seeds.
+ * `make fuzz` builds it with -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, which skips the zip archive's checksums, and
+ * starts it with tests/golden as seeds.
  */
 #include <stdint.h>
 #include <stdlib.h>

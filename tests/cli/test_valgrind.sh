@@ -1,0 +1,47 @@
+#!/bin/bash
+# The commands under valgrind: no wrong access, nothing lost. Usage: test_valgrind.sh THAW
+#
+# One process without mpirun: MPI's own libraries are then not started, and what is found is ours.
+# shellcheck disable=SC2016,SC2154 # conditions are evaluated by check; lib.bash assigns
+# shellcheck source=tests/cli/lib.bash
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+
+if ! command -v valgrind >/dev/null; then
+	skip "valgrind" "it is not installed"
+	finish
+	exit
+fi
+
+# Valgrind does not know AVX-512. Our own loops ask the processor that valgrind shows them; OpenBLAS is told.
+export OPENBLAS_CORETYPE=Haswell
+FOUND=99 # exit code for what valgrind finds
+grind=(valgrind --quiet --error-exitcode=$FOUND --leak-check=full --errors-for-leak-kinds=definite
+	--show-leak-kinds=definite "$thaw")
+LIMIT=150 # seconds for one command
+
+# under_valgrind NAME COMMAND...: the command does what it does without, and valgrind finds nothing.
+under_valgrind() {
+	local name=$1
+	shift
+	command="valgrind thaw $*"
+	timeout $LIMIT "${grind[@]}" "$@" >out 2>err </dev/null
+	code=$?
+	check "$name" eval '[ $code -eq 0 ] && ! grep -q "^==" err'
+}
+
+mkdir -p data/{train,test}/{gray,red}
+for split in train test; do
+	base64 -d >data/$split/gray/1.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAD0lEQVR42mMIwAEYhpYEAHIhPAETojrKAAAAAElFTkSuQmCC
+	base64 -d >data/$split/red/1.png <<<iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4ISeHFTEMLQkAkL9BAc9woTwAAAAASUVORK5CYII=
+	head -c 50 data/$split/red/1.png >data/$split/red/damaged.png
+done
+under_valgrind "train" train --model cifar_resnet8 --data data --size 8 --unfreeze all --bn lane --batch 2 --lanes 2 \
+	--epochs 1 --checkpoint-every 1 --out run
+under_valgrind "eval" eval --model run --data data --json
+check "... counts the damaged image" test "$(member damaged)" = 1
+under_valgrind "predict" predict --model run data/test/red/1.png
+under_valgrind "inspect" inspect run --layers
+under_valgrind "export" export run --safetensors half.safetensors --half
+
+finish

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Runs each fuzz target of a build. Usage: tests/fuzz/run.sh BUILD SECONDS
+#
+# What a target finds interesting stays in BUILD/corpus/TARGET and is where the next run begins; an input that
+# breaks it is left as BUILD/TARGET-crash-..., with the report on stderr.
+set -eu
+build=$1 seconds=$2
+seeds=$build/seeds
+mkdir -p "$seeds"
+for file in tests/golden/*.safetensors; do
+	zstd -q -f --check "$file" -o "$seeds/$(basename "$file").zst"
+done
+
+for source in tests/fuzz/fuzz_*.c; do
+	target=$(basename "$source" .c)
+	case $target in
+	fuzz_image) from=tests/golden/images ;;
+	fuzz_checkpoint) from=$seeds ;;
+	*) from=tests/golden ;;
+	esac
+	mkdir -p "$build/corpus/$target"
+	echo "$target: $seconds s"
+	"$build/tests/fuzz/$target" -max_total_time="$seconds" -artifact_prefix="$build/$target-" -timeout=10 \
+		-max_len=65536 -verbosity=0 -print_final_stats=1 "$build/corpus/$target" "$from"
+done
