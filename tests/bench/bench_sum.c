@@ -1,4 +1,4 @@
-/* The sum over lanes against MPI_Allreduce, which promises no order: alternating, medians.
+/* The sum over lanes against MPI_Allreduce, which promises no order: alternating, medians, as a JSON line.
  *
  *     mpirun -np 2 bench_sum [MEGABYTES [REPETITIONS]]
  *
@@ -70,8 +70,10 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 		THAW_TRY_OUT(time_allreduce(comm, from, to, n, &allreduce[i]));
 	}
 	if (comm->rank == 0)
-		printf("%d ranks, %lld MB: lanes %.2f ms, MPI_Allreduce %.2f ms\n", comm->size, (long long)megabytes,
-		       1e3 * median(lanes, repetitions), 1e3 * median(allreduce, repetitions));
+		printf("{\"name\": \"sum\", \"ranks\": %d, \"megabytes\": %lld, \"lanes_ms\": %.2f, "
+		       "\"allreduce_ms\": %.2f}\n",
+		       comm->size, (long long)megabytes, 1e3 * median(lanes, repetitions),
+		       1e3 * median(allreduce, repetitions));
 out:
 	thaw_sum_destroy(sum);
 	thaw_free(from);
