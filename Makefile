@@ -167,12 +167,14 @@ demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, besi
 
 # ---- Installation ---------------------------------------------------------------------------------
 
-install: all lib ## install program, library, headers and pkg-config file (PREFIX, DESTDIR)
+install: all lib ## install program, library, headers, pkg-config file and man page (PREFIX, DESTDIR)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/thaw
 	install -m 755 $(BUILD)/thaw $(DESTDIR)$(PREFIX)/bin/thaw
 	install -m 644 $(BUILD)/libthaw.a $(DESTDIR)$(PREFIX)/lib/libthaw.a
 	install -m 755 $(BUILD)/libthaw.so $(DESTDIR)$(PREFIX)/lib/libthaw.so.0
 	ln -sf libthaw.so.0 $(DESTDIR)$(PREFIX)/lib/libthaw.so
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/thaw.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 include/thaw/*.h $(DESTDIR)$(PREFIX)/include/thaw/
 	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: thaw' 'Description: fine-tuning of pretrained image networks' \
 	  'Version: $(VERSION)' 'Requires: jansson' 'Requires.private: $(filter-out jansson,$(LIBS_PC))' \

@@ -1,0 +1,169 @@
+/* The parts of training that can be looked at alone: optimizers against PyTorch's, the schedule, what the tail
+ * spares from decay, and the counts behind metrics. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/train/metrics.h"
+#include "src/train/tail.h"
+
+#define COUNT 7
+#define STEPS 5
+
+/* tests/golden/make_optimizers.py says what is repeated here. */
+static void optimizer_follows_pytorch(void **state)
+{
+	const char *name = *state;
+	const struct thaw_optimizer *o = thaw_optimizer_find(name);
+	json_t *golden = json_load_file("tests/golden/optimizers.json", 0, NULL);
+	assert_non_null(o);
+	assert_non_null(golden);
+	float w[COUNT], g[COUNT], first[COUNT] = {0}, second[COUNT] = {0};
+	float *vectors[] = {first, second};
+	for (int k = 0; k < COUNT; k++)
+		w[k] = (float)cos(k + 1);
+	for (int t = 1; t <= STEPS; t++) {
+		for (int k = 0; k < COUNT; k++)
+			g[k] = (float)sin(k + 1 + 3 * t);
+		o->update(w, g, vectors, COUNT, 0.05, 0.1, 0.9, t);
+	}
+	for (int k = 0; k < COUNT; k++) {
+		double wanted = json_number_value(json_array_get(json_object_get(golden, name), (size_t)k));
+		if (fabs(w[k] - wanted) > 2e-6)
+			fail_msg("%s: weight %d is %.9g, PyTorch's %.9g", name, k, w[k], wanted);
+	}
+	json_decref(golden);
+}
+
+static void an_unknown_optimizer_is_none(void **state)
+{
+	(void)state;
+	assert_null(thaw_optimizer_find("adagrad"));
+}
+
+static void schedule_rises_and_falls(void **state)
+{
+	(void)state;
+	assert_true(fabs(thaw_schedule(0, 100, 0.1) - 0.1) < 1e-12);
+	assert_true(fabs(thaw_schedule(9, 100, 0.1) - 1.0) < 1e-12);
+	assert_true(fabs(thaw_schedule(10, 100, 0.1) - 1.0) < 1e-12);
+	assert_true(fabs(thaw_schedule(55, 100, 0.1) - 0.5) < 1e-12);
+	assert_true(thaw_schedule(99, 100, 0.1) > 0.0 && thaw_schedule(99, 100, 0.1) < 0.001);
+	assert_true(fabs(thaw_schedule(0, 1, 0.0) - 1.0) < 1e-12);
+	assert_true(fabs(thaw_schedule(0, 1, 1.0) - 1.0) < 1e-12);
+	for (int i = 11; i < 100; i++)
+		assert_true(thaw_schedule(i, 100, 0.1) < thaw_schedule(i - 1, 100, 0.1));
+}
+
+/* A 1x1 convolution, a batch norm and a classifier, each a block of its own. */
+static struct thaw_graph *three_blocks(void)
+{
+	struct thaw_graph *g = thaw_graph_create();
+	struct thaw_shape w = thaw_shape_of(1, 1, 3, 4), c = thaw_shape_of(4), fc = thaw_shape_of(2, 4), b = thaw_shape_of(2);
+	struct thaw_attrs norm = {.epsilon = 1e-5f, .momentum = 0.25f};
+	thaw_graph_block(g, "conv");
+	int x = thaw_graph_add(g, "conv", "conv", NULL, (int[]){0}, 1);
+	thaw_graph_param(g, x, "conv.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &w, NULL);
+	thaw_graph_block(g, "bn");
+	x = thaw_graph_add(g, "batch_norm", "bn", &norm, &x, 1);
+	thaw_graph_param(g, x, "bn.weight", THAW_ROLE_SCALE, THAW_LAYOUT_SAME, &c, NULL);
+	thaw_graph_param(g, x, "bn.bias", THAW_ROLE_SHIFT, THAW_LAYOUT_SAME, &c, NULL);
+	thaw_graph_param(g, x, "bn.running_mean", THAW_ROLE_MEAN, THAW_LAYOUT_SAME, &c, NULL);
+	thaw_graph_param(g, x, "bn.running_var", THAW_ROLE_VARIANCE, THAW_LAYOUT_SAME, &c, NULL);
+	thaw_graph_block(g, "fc");
+	x = thaw_graph_add(g, "average_pool", "pool", NULL, &x, 1);
+	x = thaw_graph_add(g, "flatten", "flatten", NULL, &x, 1);
+	x = thaw_graph_add(g, "linear", "fc", NULL, &x, 1);
+	thaw_graph_param(g, x, "fc.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &fc, NULL);
+	thaw_graph_param(g, x, "fc.bias", THAW_ROLE_BIAS, THAW_LAYOUT_SAME, &b, NULL);
+	assert_int_equal(thaw_graph_finish(g), THAW_OK);
+	for (int i = 0; i < g->param_count; i++)
+		for (int64_t k = 0; k < thaw_shape_count(&g->params[i].shape); k++)
+			g->params[i].data[k] = 1.0f;
+	return g;
+}
+
+/* Gradients of zero: only decay changes weights, only the learned statistics move towards the batch's. */
+static void tail_spares_what_it_should(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = three_blocks();
+	struct thaw_tail *tail = NULL;
+	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
+	thaw_graph_batch_statistics(g, true);
+	assert_int_equal(thaw_tail_create(&tail, g, thaw_optimizer_find("sgd"), 0.5), THAW_OK);
+	assert_int_equal(tail->count, g->param_count);
+	float *zero = thaw_alloc((size_t)tail->length, sizeof *zero);
+	thaw_tail_update(tail, zero, 0.1, 0.01, 0.9, 1);
+	for (int i = 0; i < g->param_count; i++) {
+		const struct thaw_param *p = &g->params[i];
+		double wanted = 1.0;
+		if (strcmp(p->name, "fc.weight") == 0)
+			wanted = 1.0 - 0.1 * 0.01;
+		else if (strcmp(p->name, "conv.weight") == 0) /* two blocks from the classifier */
+			wanted = 1.0 - 0.1 * 0.5 * 0.5 * 0.01;
+		else if (p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE)
+			wanted = 0.75;
+		if (fabs(p->data[0] - wanted) > 1e-7)
+			fail_msg("%s is %.9g instead of %.9g", p->name, p->data[0], wanted);
+	}
+	thaw_free(zero);
+	thaw_graph_destroy(g);
+	thaw_tail_destroy(tail);
+}
+
+/* Frozen means frozen: nothing before the cut is in the tail, and statistics stay without --bn lane. */
+static void frozen_parameters_are_not_in_the_tail(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = three_blocks();
+	struct thaw_tail *tail = NULL;
+	assert_int_equal(thaw_graph_unfreeze(g, "from:bn"), THAW_OK);
+	assert_int_equal(thaw_tail_create(&tail, g, thaw_optimizer_find("adamw"), 1.0), THAW_OK);
+	assert_int_equal(tail->count, 4);
+	for (int i = 0; i < tail->count; i++)
+		assert_string_not_equal(g->params[tail->params[i].param].name, "conv.weight");
+	thaw_graph_destroy(g);
+	thaw_tail_destroy(tail);
+}
+
+static void metrics_count_each_image(void **state)
+{
+	(void)state;
+	enum { CLASSES = 7 };
+	double sums[METRIC_FIXED + 2 * CLASSES] = {0};
+	const float logits[3 * CLASSES] = {
+		9, 1, 2, 3, 4, 5, 6, /* label 0: first */
+		9, 1, 2, 3, 4, 5, 6, /* label 1: last of seven */
+		1, 1, 1, 1, 1, 1, 1, /* label 4: fifth, ties go to the smaller index */
+	};
+	const int32_t labels[] = {0, 1, 4};
+	thaw_metrics_add(sums, logits, 3, CLASSES, labels);
+	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
+	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
+	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);
+	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "g"};
+	json_t *json = thaw_metrics_json(sums, CLASSES, names);
+	assert_non_null(json);
+	assert_true(fabs(json_number_value(json_object_get(json, "top1")) - 1.0 / 3) < 1e-12);
+	json_decref(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_prestate(optimizer_follows_pytorch, (void *)"sgd"),
+		{"adamw_follows_pytorch", optimizer_follows_pytorch, NULL, NULL, (void *)"adamw"},
+		cmocka_unit_test(an_unknown_optimizer_is_none),
+		cmocka_unit_test(schedule_rises_and_falls),
+		cmocka_unit_test(tail_spares_what_it_should),
+		cmocka_unit_test(frozen_parameters_are_not_in_the_tail),
+		cmocka_unit_test(metrics_count_each_image),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
