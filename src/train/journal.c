@@ -18,6 +18,11 @@ static void write_line(struct run *r, json_t *line)
 	json_decref(line);
 }
 
+int64_t run_epoch_damaged(const struct run *r)
+{
+	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
+}
+
 void run_journal_step(struct run *r, double loss, double accuracy, double lr)
 {
 	if (!r->metrics_path)

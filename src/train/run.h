@@ -76,17 +76,16 @@ struct run {
 
 double run_clock(void); /* seconds, monotonic */
 
-/* One line to the observer, rank 0 only (printf). */
+/* log.c: one line to the observer, rank 0 only (printf). */
 void run_log(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* options.c: defaults that depend on ranks and optimizer; THAW_USAGE or THAW_CONFIG for what cannot be. */
 thaw_status run_resolve_options(struct run *r);
 json_t *run_config_json(const struct run *r);
 
-/* setup.c: resolves options, opens data and model, agrees across ranks. */
+/* setup.c: opens data and model, agrees across ranks. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
-int64_t run_lane_batch(const struct run *r, int lane);
 int64_t run_total_steps(const struct run *r);
 /* Builds what one phase runs with. Collective. */
 thaw_status run_enter_phase(struct run *r, int64_t phase);
@@ -101,16 +100,15 @@ thaw_status run_resume(struct run *r);
 void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
 
 /* feed.c: which samples come when. */
+int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step that are the lane's */
 thaw_status run_feed_epoch(struct run *r);               /* order of the epoch; queues from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' batches of one step */
-
-/* train.c: training images left out in this epoch, exact at its end. */
-int64_t run_epoch_damaged(const struct run *r);
 
 /* step.c: one step over all lanes. *stop: somebody asked to end. */
 thaw_status run_step(struct run *r, bool *stop);
 
 /* journal.c: metrics.jsonl. */
+int64_t run_epoch_damaged(const struct run *r); /* training images left out in this epoch, exact at its end */
 void run_journal_step(struct run *r, double loss, double accuracy, double lr);
 void run_journal_epoch(struct run *r, const json_t *metrics);
 

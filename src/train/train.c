@@ -1,6 +1,5 @@
 /* thaw_train: phases, epochs, steps; evaluation, checkpoints and stopping between them. */
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,18 +7,6 @@
 #include "thaw/report.h"
 
 #define PROGRESS_SECONDS 0.5
-
-void run_log(const struct run *r, const char *format, ...)
-{
-	if (r->comm->rank != 0 || !r->observer || !r->observer->log)
-		return;
-	char line[1200];
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(line, sizeof line, format, arguments);
-	va_end(arguments);
-	r->observer->log(r->observer->context, line);
-}
 
 static void show_progress(struct run *r)
 {
@@ -119,11 +106,6 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 	}
 	thaw_free(sums);
 	return status;
-}
-
-int64_t run_epoch_damaged(const struct run *r)
-{
-	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
 }
 
 static bool is_last_epoch(const struct run *r)
