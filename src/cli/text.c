@@ -128,7 +128,7 @@ void print_metrics(const json_t *result, FILE *out)
 			100 * member_real(result, "top1"), 100 * member_real(result, "top5"),
 			member_real(result, "loss"));
 	if (member_real(result, "damaged") > 0)
-		fprintf(out, "%.0f damaged images were left out\n", member_real(result, "damaged"));
+		fprintf(out, "damaged images left out: %.0f\n", member_real(result, "damaged"));
 	if (json_object_size(json_object_get(result, "per_class")) > 0)
 		print_per_class(json_object_get(result, "per_class"), out);
 }

@@ -121,7 +121,7 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 		snprintf(test, sizeof test, ", test accuracy %.2f%%",
 			 100.0 * json_number_value(json_object_get(metrics, "top1")));
 	if (run_epoch_damaged(r) > 0)
-		snprintf(damaged, sizeof damaged, ", %lld damaged images left out", (long long)run_epoch_damaged(r));
+		snprintf(damaged, sizeof damaged, ", damaged images left out: %lld", (long long)run_epoch_damaged(r));
 	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", r->phases[r->at.phase].name,
 		(int)r->at.epoch + 1, (int)r->phases[r->at.phase].epochs, r->at.epoch_loss / images,
 		100.0 * r->at.epoch_correct / images, test, damaged);

@@ -56,7 +56,7 @@ check "nothing was made of refused data" test ! -e r
 pictures cut && head -c 50 good/train/red/1.png >cut/train/red/1.png && head -c 50 good/train/red/1.png >cut/test/red/1.png
 run "$thaw" "${train[@]}" --data cut --out cut-run --json
 check "a damaged image is left out" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
-check "each epoch says so" test "$(grep -c 'epoch ./2: .*1 damaged image' err)" -eq 2
+check "each epoch says so" test "$(grep -c 'epoch ./2: .*left out: 1' err)" -eq 2
 check "the result counts them" eval '[ "$(member damaged)" = 1 ] && [ "$(member training_damaged)" = 1 ] && [ "$(member images)" = 7 ]'
 run mpirun -np 2 "$thaw" "${train[@]}" --data cut --out cut-two
 check "two ranks name it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
@@ -113,7 +113,7 @@ halted bit
 newest=$(checkpoints bit | head -n 1)
 flip "$newest"
 run "$thaw" "${train[@]}" --out bit
-check "a flipped bit in a checkpoint" eval 'exits 0 "$newest" && err_has "passed over" && err_has "resumed at step"'
+check "a flipped bit in a checkpoint" eval 'exits 0 "passed over: damaged checkpoint: $newest" && err_has "resumed at step"'
 check "... goes on from the one before, to the same bits" same_weights bit whole
 halted ruin
 checkpoints ruin | while read -r file; do flip "$file"; done
@@ -197,6 +197,12 @@ check "... and the next start finishes it" eval 'exits 0 && same_weights full-mo
 refused "weights that are no longer numbers (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
 check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
 refused "a run directory of other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
+touch file
+refused "a run directory that is a file" 74 file -- "${train[@]}" --out file
+halted deaf && rm deaf/step-* deaf/metrics.jsonl && mkdir deaf/metrics.jsonl
+run "$thaw" "${train[@]}" --out deaf
+check "metrics that cannot be written are told, the run goes on" eval \
+	'exits 0 "metrics are no longer written" && same_weights deaf whole'
 refused "--resume never on a run" 78 "--resume never" whole -- "${train[@]}" --out whole --resume never
 run flock whole/.lock "$thaw" "${train[@]}" --out whole
 check "a second job in the run directory" one_line 78 "another job" whole

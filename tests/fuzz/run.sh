@@ -21,5 +21,5 @@ for source in tests/fuzz/fuzz_*.c; do
 	mkdir -p "$build/corpus/$target"
 	echo "$target: $seconds s"
 	"$build/tests/fuzz/$target" -max_total_time="$seconds" -artifact_prefix="$build/$target-" -timeout=10 \
-		-max_len=65536 -verbosity=0 -print_final_stats=1 "$build/corpus/$target" "$from"
+		-max_len=65536 -verbosity=0 -print_funcs=0 -print_final_stats=1 "$build/corpus/$target" "$from"
 done
