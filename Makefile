@@ -46,7 +46,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib tests check demo install asan ubsan tsan fuzz bench clean format
+.PHONY: all help deps lib tests check soak demo install asan ubsan tsan fuzz bench clean format
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
@@ -160,6 +160,11 @@ bench: $(BENCH_BIN) ## kernels and sums: GFLOP/s and ms as JSON lines
 	    mpirun --oversubscribe -np $(BENCH_RANKS) $(BUILD)/tests/bench/$$bench || exit; \
 	  else $(BUILD)/tests/bench/$$bench || exit; fi; \
 	done
+
+ROUNDS ?= 20
+soak: all ## hours of kills and resumes, and a real Slurm where it is installed
+	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
+	@tests/cluster/slurm.sh $(BUILD)
 
 demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
 	@$(MAKE) --no-print-directory -j$(shell nproc) all
