@@ -27,9 +27,9 @@ run() {
 	start=$(date +%s)
 	timeout "$limit" "$@" >"$log" 2>&1
 	code=$?
-	s=$(grep -ciE '^ok.*# skip' "$log")
-	p=$(($(grep -cE '^ok' "$log") - s))
-	f=$(grep -cE '^not ok' "$log")
+	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka says "not ok" for what it skips
+	p=$(grep -vi '# skip' "$log" | grep -cE '^ok')
+	f=$(grep -vi '# skip' "$log" | grep -cE '^not ok')
 	if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 		echo "exit code $code" >>"$log"
@@ -40,9 +40,9 @@ run() {
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	printf '%-40s %4d passed %3d failed %3d skipped  %4ds\n' "$name" "$p" "$f" "$s" $(($(date +%s) - start))
-	grep -iE '^ok.*# skip' "$log" | sed 's/^ok [0-9 -]*/  skipped: /'
+	grep -iE '^(not )?ok.*# skip' "$log" | sed -E 's/^(not )?ok [0-9 -]*/  skipped: /'
 	if [ "$f" -gt 0 ]; then
-		grep -E -A 6 '^not ok' "$log" | head -60
+		grep -vi '# skip' "$log" | grep -E -A 6 '^not ok' | head -60
 		tail -n 30 "$log"
 	fi
 }

@@ -16,7 +16,8 @@ struct thaw_batch_request {
 	int size;               /* side of the square input */
 };
 
-/* One batch as made. Damaged images are left out, so count may be smaller than asked for. */
+/* One batch as made. Damaged images are left out, so count may be smaller than asked for. A file that cannot be
+ * reached fails the batch. */
 struct thaw_batch {
 	int64_t count;
 	float *images;         /* (count,size,size,3) */

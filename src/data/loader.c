@@ -176,14 +176,14 @@ static struct job *job_to_do(const struct thaw_loader *l)
 	return NULL;
 }
 
-/* Makes image i without the mutex held. A damaged or unreadable file costs that one image; anything else, such as
- * memory that ran out, the batch, for leaving images out then would change the result. */
+/* Makes image i without the mutex held. A damaged file costs that one image; anything else the batch: memory that
+ * ran out or a file server that is away would else change the result without a word. */
 static void work_on(struct thaw_loader *l, struct job *j, int64_t i)
 {
 	pthread_mutex_unlock(&l->mutex);
 	thaw_status status = make_image(l, j, i);
 	char *why = NULL;
-	if (status == THAW_DATA || status == THAW_IO) {
+	if (status == THAW_DATA) {
 		if ((why = thaw_strdup(thaw_error_message())) != NULL)
 			status = THAW_OK;
 		else

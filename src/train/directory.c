@@ -118,12 +118,23 @@ static thaw_status open_config(struct run *r)
 	return status;
 }
 
+/* The summary of a run that is done: a result whose model was taken away is made again. */
+static thaw_status load_summary(json_t **summary, const char *directory)
+{
+	char *model = thaw_format("%s/model.safetensors", directory);
+	if (!model)
+		return THAW_RESOURCE;
+	bool there = access(model, F_OK) == 0;
+	thaw_free(model);
+	return there ? load_json(summary, directory, "result.json") : THAW_OK;
+}
+
 static thaw_status open_here(struct run *r, json_t **summary)
 {
 	THAW_TRY(thaw_make_directory(r->options.out));
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
-	THAW_TRY(load_json(summary, r->options.out, "result.json"));
+	THAW_TRY(load_summary(summary, r->options.out));
 	int64_t best; /* a damaged record would keep every checkpoint from being written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
