@@ -15,6 +15,13 @@
 #define THAW_MULTIVERSION
 #endif
 
+/* Before a loop: no iteration depends on an earlier one, whatever pointers may overlap. */
+#if defined(__clang__)
+#define THAW_INDEPENDENT _Pragma("clang loop vectorize(enable)")
+#else
+#define THAW_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 #define THAW_INLINE static inline __attribute__((always_inline))
 
 #endif

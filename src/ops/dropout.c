@@ -7,8 +7,8 @@
  * (both dropouts of VGG have 4096 features). */
 #include <string.h>
 
-#include "src/ops/kernels/elementwise.h"
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 #include "thaw/random.h"
 
@@ -55,7 +55,7 @@ static struct thaw_random stream_of(const struct thaw_call *call, int64_t n)
 THAW_MULTIVERSION
 static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		y[i] = mask[i] ? x[i] * scale : 0.0f;
 }
@@ -63,7 +63,7 @@ static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, 
 THAW_MULTIVERSION
 static void apply_add(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		dx[i] += mask[i] ? dy[i] * scale : 0.0f;
 }

@@ -37,7 +37,7 @@ THAW_INLINE float thaw_activate_mask(float dy, float y, enum thaw_activation kin
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
 
-	return (y > low) & (y < high) ? dy : 0.0f;
+	return ((y > low) & (y < high)) ? dy : 0.0f;
 }
 
 #endif

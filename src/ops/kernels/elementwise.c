@@ -5,13 +5,13 @@
 
 #include <string.h>
 
-#include "src/ops/kernels/activate.h"
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/activate.h"
 
 THAW_MULTIVERSION
 void thaw_kernel_activate(float *y, const float *x, int64_t count, enum thaw_activation kind)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		y[i] = thaw_activate(x[i], kind);
 }
@@ -19,7 +19,7 @@ void thaw_kernel_activate(float *y, const float *x, int64_t count, enum thaw_act
 THAW_MULTIVERSION
 void thaw_kernel_add(float *y, const float *a, const float *b, int64_t count, enum thaw_activation kind)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		y[i] = thaw_activate(a[i] + b[i], kind);
 }
@@ -34,7 +34,7 @@ void thaw_kernel_bias(float *y, const float *bias, int64_t rows, int64_t columns
 	}
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = y + r * columns;
-#pragma GCC ivdep
+		THAW_INDEPENDENT
 		for (int64_t c = 0; c < columns; c++)
 			row[c] = thaw_activate(row[c] + bias[c], kind);
 	}
@@ -43,7 +43,7 @@ void thaw_kernel_bias(float *y, const float *bias, int64_t rows, int64_t columns
 THAW_MULTIVERSION
 static void add_gradient(float *dx, const float *dy, int64_t count)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		dx[i] += dy[i];
 }
@@ -51,7 +51,7 @@ static void add_gradient(float *dx, const float *dy, int64_t count)
 THAW_MULTIVERSION
 static void write_masked(float *dx, const float *dy, const float *y, int64_t count, enum thaw_activation kind)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		dx[i] = thaw_activate_mask(dy[i], y[i], kind);
 }
@@ -59,7 +59,7 @@ static void write_masked(float *dx, const float *dy, const float *y, int64_t cou
 THAW_MULTIVERSION
 static void add_masked(float *dx, const float *dy, const float *y, int64_t count, enum thaw_activation kind)
 {
-#pragma GCC ivdep
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		dx[i] += thaw_activate_mask(dy[i], y[i], kind);
 }
@@ -80,7 +80,7 @@ void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t colu
 {
 	for (int64_t r = 0; r < rows; r++) {
 		const float *row = x + r * columns;
-#pragma GCC ivdep
+		THAW_INDEPENDENT
 		for (int64_t c = 0; c < columns; c++)
 			sum[c] += row[c];
 	}

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "src/ops/kernels/activate.h"
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/activate.h"
 
 #define BLOCK_VALUES   32768 /* 128 KiB: half of a small L2 cache */
 #define BLOCK_MIN_ROWS 16    /* so that the double precision work per block does not count */
@@ -76,7 +76,7 @@ void thaw_norm_forward(float *y, const float *x, int64_t rows, const struct thaw
 	int64_t channels = norm->channels;
 
 	for (int64_t r = 0; r < rows; r++, x += channels, y += channels) {
-#pragma GCC ivdep
+		THAW_INDEPENDENT
 		for (int64_t c = 0; c < channels; c++)
 			y[c] = thaw_activate((x[c] - mean[c]) * factor[c] + shift[c], kind);
 	}
