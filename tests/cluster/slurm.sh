@@ -4,7 +4,7 @@
 #
 # A run must end in the weights of an unbroken one, whatever happened to its jobs. It must last as long as all that
 # happens to it: on a fast machine, or with more $REQUEUES, $EPOCHS makes it longer.
-# shellcheck disable=SC2002,SC2016,SC2317 # files that are not there yet; conditions are evaluated later; the trap
+# shellcheck disable=SC2002,SC2016,SC2086,SC2317 # files that are not there yet; conditions evaluated later; numbers; the trap
 set -u
 thaw=$(realpath "$1")/thaw
 script=$(realpath "$(dirname "$0")/../../jobs/slurm.sbatch")
