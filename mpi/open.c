@@ -4,7 +4,8 @@
  * - SIGUSR1, SIGUSR2 and SIGXCPU sent to mpirun reach every rank, which then has all the time it wants; mpirun
  *   returns the ranks' exit code. These are the signals to ask a batch system for.
  * - SIGTERM and SIGINT (^C) end the job: every rank gets SIGTERM, whichever it was, and SIGKILL 1 s later;
- *   `--mca odls_base_sigkill_timeout SECONDS` makes that longer. mpirun returns 1 whatever the ranks return.
+ *   `--mca odls_base_sigkill_timeout T` makes that longer, and every other end that is not 0, 75 included, about
+ *   2 (T - 1) s slower. mpirun returns 1 whatever the ranks return.
  * - A signal before thaw_signals_install ends the rank: call it before thaw_mpi_open, MPI leaves handlers alone.
  * - A rank killed: mpirun ends the others after about 2 s and returns 128 + the signal. MPI_Abort(74): 74. All ranks
  *   return 65 after MPI_Finalize: 65. mpirun adds some ten lines about it, none under `mpirun -q`. */
