@@ -22,8 +22,8 @@ struct thaw_train_options {
 	const char *resume;       /* "auto" | "never" */
 	int epochs;               /* passes over the training images, after head_epochs */
 	int head_epochs;          /* passes that train the classifier alone first */
-	int lanes;                /* 0: 8, or the rank count where that is larger */
-	int batch;                /* images per step over all lanes; at least one per lane */
+	int lanes;                /* 0: as the run in `out` has, else 8 or the rank count, whichever is larger */
+	int batch;                /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane */
 	int size;                 /* side of the input in pixels; 0: the network's own */
 	double lr;                /* peak learning rate; 0: the optimizer's default */
 	double head_lr;           /* of the head epochs; 0: as lr */

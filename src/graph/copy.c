@@ -97,9 +97,8 @@ int thaw_graph_uses(const struct thaw_graph *g, int value, int *last)
 
 void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 {
-	/* moved[i] before a node is dropped: where its value is found afterwards. A removed node's index
-	 * is never needed again, so its slot in `nodes` can hold the mapping's chain: inputs come first. */
 	int kept = 0;
+	/* Where value i is found afterwards; inputs come first, so theirs is known when a node is reached. */
 	int *moved = thaw_alloc((size_t)g->node_count, sizeof *moved);
 	if (!moved) {
 		g->failed = THAW_RESOURCE;

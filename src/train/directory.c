@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -140,6 +141,30 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
 	struct thaw_checkpoint_options options = {r->options.out, r->options.keep, 1};
 	return r->metrics_path ? thaw_checkpoint_writer_create(&r->writer, &options) : THAW_RESOURCE;
+}
+
+/* A run goes on with the lanes it was started with, however many ranks there are now. */
+static thaw_status recorded_lanes(const struct run *r, int64_t *lanes)
+{
+	json_t *config = NULL;
+	if (!r->options.out)
+		return THAW_OK;
+	THAW_TRY(load_json(&config, r->options.out, "config.json"));
+	*lanes = json_integer_value(json_object_get(config, "lanes"));
+	json_decref(config);
+	return THAW_OK;
+}
+
+thaw_status run_directory_lanes(struct run *r)
+{
+	int64_t lanes = 0;
+	if (r->options.lanes > 0)
+		return THAW_OK;
+	THAW_TRY(thaw_comm_agree(r->comm, r->comm->rank == 0 ? recorded_lanes(r, &lanes) : THAW_OK));
+	THAW_TRY(r->comm->broadcast(r->comm, &lanes, sizeof lanes, 0));
+	if (lanes > 0 && lanes <= INT_MAX)
+		r->options.lanes = (int)lanes;
+	return THAW_OK;
 }
 
 thaw_status run_directory_open(struct run *r, bool *done, json_t **summary)

@@ -48,7 +48,10 @@ json_t *thaw_metrics_json(const double *sums, int classes, char *const *names)
 		double n = sums[METRIC_FIXED + c];
 		json_t *one = json_pack("{s:I, s:f}", "images", (json_int_t)n, "accuracy",
 					share(sums[METRIC_FIXED + classes + c], n));
-		if (json_object_set_new(per_class, names[c], one) != 0) {
+		json_t *name = thaw_report_string(names[c]); /* a folder may be called anything, JSON is UTF-8 */
+		int failed = json_object_set_new(per_class, name ? json_string_value(name) : NULL, one);
+		json_decref(name);
+		if (failed) {
 			json_decref(per_class);
 			return NULL;
 		}

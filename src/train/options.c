@@ -6,7 +6,9 @@
 #include "src/train/run.h"
 #include "thaw/report.h"
 
-#define DEFAULT_LANES 8
+#define DEFAULT_LANES      8
+#define DEFAULT_LANE_BATCH 4
+#define DEFAULT_BATCH      32
 
 void thaw_train_defaults(struct thaw_train_options *o)
 {
@@ -16,7 +18,6 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.optimizer = "sgd",
 		.resume = "auto",
 		.epochs = 10,
-		.batch = 32,
 		.momentum = 0.9,
 		.weight_decay = -1.0,
 		.layer_decay = 1.0,
@@ -61,6 +62,8 @@ thaw_status run_resolve_options(struct run *r)
 		return thaw_fail(THAW_CONFIG,
 				 "%d ranks and only %d lanes: --lanes: start at most %d ranks or give more lanes",
 				 r->comm->size, o->lanes, o->lanes);
+	if (o->batch == 0)
+		o->batch = o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
 	if (o->batch < o->lanes)
 		return thaw_fail(THAW_CONFIG,
 				 "%d images a step for %d lanes: --batch: give at least one image a lane, "

@@ -91,6 +91,8 @@ int64_t run_total_steps(const struct run *r);
 thaw_status run_enter_phase(struct run *r, int64_t phase);
 
 /* directory.c: the run directory. Rank 0 decides, all agree. */
+/* Options that were not given and that a run already there has decided: its lanes. Before anything else. */
+thaw_status run_directory_lanes(struct run *r);
 thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
 thaw_status run_directory_finish(struct run *r, json_t *summary);
 void run_directory_close(struct run *r);

@@ -116,6 +116,7 @@ thaw_status run_open(struct run *r)
 {
 	r->lock = -1;
 	r->at.best_step = -1;
+	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_alone(r)));
 	return compare_ranks(r);
 }

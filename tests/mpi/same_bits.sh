@@ -68,4 +68,12 @@ killed 4 17 rank
 train 1 "$work/k"
 check "killed three times and resumed on other rank counts: the same weights" test "$(bits "$work/k")" = "$(bits "$work/r1")"
 check "killed three times and resumed on other rank counts: the same metrics" test "$(metrics "$work/k")" = "$(metrics "$work/r1")"
+
+# Lanes that were not asked for are the first start's: 12 ranks began it, 2 go on.
+args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
+mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1
+check "lanes follow the ranks of the first start" grep -q '"lanes": 12' "$work/l/config.json"
+rm -f "$work/l/result.json" "$work/l/model.safetensors"
+train 2 "$work/l" --epochs 1
+check "a run keeps its lanes on fewer ranks" test -s "$work/l/model.safetensors"
 exit $failed
