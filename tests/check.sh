@@ -30,6 +30,12 @@ run() {
 	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka says "not ok" for what it skips
 	p=$(grep -vi '# skip' "$log" | grep -cE '^ok')
 	f=$(grep -vi '# skip' "$log" | grep -cE '^not ok')
+	# A suite within (make asan) ends in its own sum: "N passed, N failed, N skipped".
+	if sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log"); then
+		# shellcheck disable=SC2086 # $sum is several words
+		set -- $sum
+		p=$1 f=$3 s=$5
+	fi
 	if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 		echo "exit code $code" >>"$log"
