@@ -17,9 +17,9 @@ export OPENBLAS_NUM_THREADS=1
 accuracy() {
 	name=$1 model=$2 images=$3
 	shift 3
-	mpirun --oversubscribe -np "$RANKS" "$THAW" train --model "$model" --data "$DATA" --out "$OUT/$name" \
-		--per-class "$images" --epochs "$EPOCHS" --eval-every "$EPOCHS" --lanes "$RANKS" --batch 32 --seed 1 --json "$@" |
-		sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' | head -n 1
+	result=$(mpirun --oversubscribe -np "$RANKS" "$THAW" train --model "$model" --data "$DATA" --out "$OUT/$name" \
+		--per-class "$images" --epochs "$EPOCHS" --eval-every "$EPOCHS" --lanes "$RANKS" --batch 32 --seed 1 --json "$@")
+	echo "$result" | sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p'
 }
 
 echo "Fashion-MNIST, $RANKS ranks, $EPOCHS epochs; test accuracy over all 10,000 test images:"
