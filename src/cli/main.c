@@ -11,6 +11,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
+#include "src/cli/option_value.h"
 #include "src/cli/suggest.h"
 #include "src/cli/text.h"
 #include "thaw/mpi.h"
@@ -20,7 +21,8 @@
 static const struct command *const commands[] = {
 	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_doctor,
 };
-#define COMMANDS ((int)(sizeof(commands) / sizeof(commands[0])))
+#define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
+#define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
 
 /* What this process is asked to do, as far as it is known before MPI is started. */
 struct invocation {
@@ -141,12 +143,40 @@ static thaw_status print_result(const struct command *c, const void *values, con
 	return flush_results();
 }
 
+/* Places may be called otherwise on another node; what lies there is compared when it is opened. */
+static bool is_place(const char *option)
+{
+	static const char *const names[] = {"config", "model", "data", "out"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], option) == 0)
+			return true;
+	return false;
+}
+
+/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun leaves the
+ * environment behind on the way to another node, and a --config file may differ there: ranks with other
+ * lanes or sizes would wait for each other for ever, or add up what does not belong together. */
+static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
+{
+	char text[SHOWN_VALUE], flag[SHOWN_VALUE];
+	for (int i = 0; s->options[i].name; i++) {
+		if (is_place(s->options[i].name))
+			continue;
+		snprintf(flag, sizeof(flag), "--%s", s->options[i].name);
+		THAW_TRY(thaw_comm_same(comm, option_show(&s->options[i], s->values, text, sizeof(text)), flag,
+					"give it as a flag, or the same environment and --config to every node"));
+	}
+	return THAW_OK;
+}
+
 /* The command's status, the same on all ranks. */
 static thaw_status run_command(const struct command *c, struct session *session, const void *values, json_t **result)
 {
 	struct thaw_comm *comm = session->comm;
-	if (!c->alone)
+	if (!c->alone) {
+		THAW_TRY(compare_settings(session->settings, comm));
 		return failure_agree(comm, c->run(session, values, result));
+	}
 	int32_t status = comm->rank == 0 ? c->run(session, values, result) : THAW_OK;
 	THAW_TRY(comm->broadcast(comm, &status, sizeof(status), 0));
 	return thaw_comm_agree(comm, (thaw_status)status);
@@ -212,14 +242,18 @@ int main(int argc, char **argv)
 		if (status != THAW_OK)
 			print_error(thaw_error_message());
 	} else if (status != THAW_OK) {
-		/* Every rank has found the same. MPI is started only to know which one speaks; where it does not start,
-		 * what the launcher told has numbered this process all the same. */
+		/* MPI is started to know which rank speaks, and to tell those that found nothing wrong, in another
+		 * environment; where it does not start, the launcher has numbered this process all the same. */
 		char *message = thaw_strdup(thaw_error_message());
-		(void)thaw_mpi_open(&comm);
-		if (comm.rank == 0)
-			print_error(message ? message : "out of memory");
+		bool opened = thaw_mpi_open(&comm) == THAW_OK;
+		thaw_fail(status, "%s", message ? message : "out of memory");
 		thaw_free(message);
-	} else if ((status = open_ranks(&v, &comm)) != THAW_OK) {
+		if (opened)
+			status = thaw_comm_agree(&comm, status);
+		if (comm.rank == 0)
+			print_error(thaw_error_message());
+	} else if ((status = open_ranks(&v, &comm)) != THAW_OK ||
+		   (status = thaw_comm_agree(&comm, THAW_OK)) != THAW_OK) {
 		if (comm.rank == 0)
 			print_error(thaw_error_message());
 	} else {
