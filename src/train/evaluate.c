@@ -141,6 +141,18 @@ static thaw_status check_sums(const struct thaw_evaluation *e, const double *sum
 	return THAW_OK;
 }
 
+/* Other images or weights on another node: the ranks would wait for each other for ever, or add up what does not
+ * belong together. */
+static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model *model,
+				 const struct thaw_dataset *dataset)
+{
+	char data[32], weights[32];
+	snprintf(data, sizeof data, "%016llx", (unsigned long long)thaw_dataset_digest(dataset));
+	snprintf(weights, sizeof weights, "%016llx", (unsigned long long)model->digest);
+	THAW_TRY(thaw_comm_same(comm, data, "images", "give every rank the same --data"));
+	return thaw_comm_same(comm, weights, "model file", "give every rank the same --model");
+}
+
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
 			  int lanes, int size, int decode_threads, const struct thaw_observer *observer,
 			  json_t **result)
@@ -167,6 +179,8 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	if (status == THAW_OK)
 		status = thaw_pass_fuse(graph);
 	status = thaw_comm_agree(comm, status);
+	if (status == THAW_OK)
+		status = compare_ranks(comm, model, dataset);
 	if (status == THAW_OK)
 		status = evaluate_with(&e, graph, &preprocess, decode_threads, sums);
 	if (status == THAW_OK)

@@ -91,8 +91,12 @@ static thaw_status open_alone(struct run *r)
 	THAW_TRY(open_data(r));
 	THAW_TRY(open_model(r));
 	plan_phases(r);
-	for (int i = 0; i < r->phase_count; i++)
+	for (int i = 0; i < r->phase_count; i++) {
 		THAW_TRY(thaw_graph_unfreeze(r->model->graph, r->phases[i].unfreeze));
+		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
+			return thaw_fail(THAW_USAGE, "nothing would train: --unfreeze %s: give head or more",
+					 r->phases[i].unfreeze);
+	}
 	THAW_TRY(plan_lanes(r));
 	return open_loaders(r);
 }
@@ -100,11 +104,13 @@ static thaw_status open_alone(struct run *r)
 /* Bits depend on program, BLAS kernel, model and data: the ranks must have the same. */
 static thaw_status compare_ranks(struct run *r)
 {
-	char data[32], model[32];
+	char data[32], test[32], model[32];
+	snprintf(test, sizeof test, "%016llx", (unsigned long long)thaw_dataset_digest(&r->test));
 	snprintf(data, sizeof data, "%016llx", (unsigned long long)thaw_dataset_digest(&r->train));
 	snprintf(model, sizeof model, "%016llx", (unsigned long long)r->model->digest);
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same(r->comm, data, "training images", "give every rank the same --data"));
+	THAW_TRY(thaw_comm_same(r->comm, test, "test images", "give every rank the same --data"));
 	THAW_TRY(thaw_comm_same(r->comm, model, "model file", "give every rank the same --model"));
 	if (r->options.mixed_machines)
 		return THAW_OK;

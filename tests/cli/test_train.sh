@@ -56,6 +56,21 @@ check "two ranks, one result" eval 'exits 0 && [ "$(grep -c status out)" -eq 1 ]
 check "two ranks give the same bits" cmp -s two/model.safetensors first.safetensors
 run mpirun -n 8 "$thaw" "${train[@]}" --out eight
 check "more ranks than lanes" eval 'exits 78 && [ "$(grep -c "^thaw: " err)" -eq 1 ]'
+
+# mpirun carries the environment to no other node: each rank can have its own.
+run mpirun -n 1 "$thaw" "${train[@]}" --out r : -n 1 env THAW_FLIP=0 "$thaw" "${train[@]}" --out r
+check "ranks with different settings" eval 'exits 78 "--flip differs" && [ ! -e r ]'
+run mpirun -n 1 "$thaw" "${train[@]}" --out r : -n 1 env THAW_FLIP=x "$thaw" "${train[@]}" --out r
+check "a setting that one rank cannot read" eval 'exits 64 "rank 1: not a number: THAW_FLIP=x" && [ ! -e r ]'
+mkdir other
+cp data/train* other && idx other/t10k 40
+run mpirun -n 1 "$thaw" "${train[@]}" --out r : -n 1 "$thaw" "${train[@]}" --data other --out r
+check "ranks with different test images" eval 'exits 78 "test images differs" && [ ! -e r ]'
+run mpirun -n 1 "$thaw" eval --model run --data data : -n 1 "$thaw" eval --model run --data other
+check "eval on ranks with different images" exits 78 "images differs"
+run "$thaw" "${train[@]}" --out r --head-epochs 1 --unfreeze none
+check "nothing to train after the head" eval 'exits 64 "--unfreeze" && [ ! -e r ]'
+
 run "$thaw" "${train[@]}" --out r --batch 2
 check "a batch smaller than the lanes" exits 78 "--batch"
 run "$thaw" "${train[@]}" --out r --unfreeze from:nowhere
