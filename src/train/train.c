@@ -171,17 +171,15 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 static json_t *summarise(struct run *r, json_t *metrics)
 {
 	double seconds = run_clock() - r->started;
-	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I, s:O}", "status", "done", "steps",
+	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I}", "status", "done", "steps",
 				    (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1,
 				    "best_step", (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
-				    "training_damaged", (json_int_t)run_epoch_damaged(r), "test", metrics);
+				    "training_damaged", (json_int_t)run_epoch_damaged(r));
 	if (summary && json_object_update_missing(summary, metrics) != 0) {
 		json_decref(summary);
 		return NULL;
 	}
-	if (summary)
-		json_object_del(summary, "test");
 	return summary;
 }
 
