@@ -32,8 +32,7 @@ struct thaw_sum;
 /* THAW_CONFIG when there are more ranks than lanes. */
 thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, int64_t n);
 void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
-/* The zeroed vector that the next lane of this rank adds into; NULL with a message (no memory, or more
- * calls than lanes). */
+/* The zeroed vector that the next lane of this rank adds into; NULL with a message after more calls than lanes. */
 float *thaw_sum_next(struct thaw_sum *sum);
 void thaw_sum_push(struct thaw_sum *sum);
 /* Collective. The sum over all lanes, the same bits on every rank, valid until the next thaw_sum_next. The

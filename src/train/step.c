@@ -29,17 +29,15 @@ static void run_lane(struct run *r, const struct thaw_batch *batch, float *vecto
 }
 
 /* A lane that cannot be had is pushed as zeros with SLOT_FAILED set: the other ranks are in the sum
- * already, and learn of it there. Without memory for its vector not even that is possible. */
+ * already, and learn of it there. */
 static thaw_status run_lanes(struct run *r)
 {
 	bool asked = r->observer && r->observer->stop && r->observer->stop(r->observer->context);
 	thaw_status status = THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
 		float *vector = thaw_sum_next(r->sum);
-		if (!vector) {
-			r->comm->abort(r->comm, THAW_RESOURCE);
-			return THAW_RESOURCE;
-		}
+		if (!vector)
+			return THAW_SOFTWARE;
 		struct thaw_batch *batch;
 		if (status == THAW_OK && (status = thaw_loader_next(r->train_loader, &batch)) == THAW_OK) {
 			run_lane(r, batch, vector);

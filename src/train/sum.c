@@ -31,7 +31,7 @@ struct thaw_sum {
 	int lanes, first, end; /* of the run; of this rank [first, end) */
 	int64_t n;
 
-	float **vectors; /* [depth] of n floats each, made when first used; [0, stacked) hold subtrees */
+	float **vectors; /* [depth] of n floats each; [0, stacked) hold subtrees */
 	int depth, stacked;
 	int next;     /* lane that thaw_sum_next's vector is for */
 	bool filling; /* thaw_sum_next was called, its thaw_sum_push not yet */
@@ -162,6 +162,10 @@ thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int l
 	if (!sum->vectors || !sum->piece_first || !sum->count || !sum->offset || !sum->count_send || !sum->count_recv ||
 	    !sum->offset_recv)
 		goto out;
+	/* Now, where all ranks still meet: a rank that finds no memory within a step leaves the others in the sum. */
+	for (int i = 0; i < sum->depth; i++)
+		if (!(sum->vectors[i] = thaw_alloc((size_t)n, sizeof(float))))
+			goto out;
 	THAW_TRY_OUT(plan_pieces(sum));
 	THAW_TRY_OUT(plan_shares(sum));
 	*out = sum;
@@ -202,13 +206,8 @@ float *thaw_sum_next(struct thaw_sum *sum)
 		thaw_fail(THAW_SOFTWARE, "more than the %d lanes of this rank were summed", sum->end - sum->first);
 		return NULL;
 	}
-	float **vector = &sum->vectors[sum->stacked];
-	if (*vector)
-		memset(*vector, 0, (size_t)sum->n * sizeof(float));
-	else
-		*vector = thaw_alloc((size_t)sum->n, sizeof(float));
-	sum->filling = *vector != NULL;
-	return *vector;
+	sum->filling = true;
+	return memset(sum->vectors[sum->stacked], 0, (size_t)sum->n * sizeof(float));
 }
 
 void thaw_sum_push(struct thaw_sum *sum)
