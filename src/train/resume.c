@@ -140,6 +140,16 @@ void run_save(struct run *r, bool best)
 		run_log(r, "checkpoint not written, the one before stays: %s", thaw_error_message());
 }
 
+thaw_status run_save_now(struct run *r)
+{
+	if (r->comm->rank != 0)
+		return THAW_OK;
+	if (thaw_checkpoint_flush(r->writer) != THAW_OK)
+		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
+	THAW_TRY(save(r, false));
+	return thaw_checkpoint_flush(r->writer);
+}
+
 static thaw_status take_tensor(const struct run *r, const struct thaw_weights *w, int vector, int i)
 {
 	struct thaw_param p = param_in(r, vector, i);

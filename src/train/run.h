@@ -100,6 +100,7 @@ void run_directory_close(struct run *r);
 /* resume.c: the state in checkpoints. */
 thaw_status run_resume(struct run *r);
 void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
+thaw_status run_save_now(struct run *r); /* waits for the disk; how it went on rank 0, THAW_OK elsewhere */
 
 /* feed.c: which samples come when. */
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step that are the lane's */

@@ -41,9 +41,7 @@ static bool checkpoint_due(const struct run *r)
 /* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
 static thaw_status stop_here(struct run *r)
 {
-	run_save(r, false);
-	thaw_status status = r->comm->rank == 0 ? thaw_checkpoint_flush(r->writer) : THAW_OK;
-	THAW_TRY(thaw_comm_agree(r->comm, status));
+	THAW_TRY(thaw_comm_agree(r->comm, run_save_now(r)));
 	return thaw_fail(THAW_UNFINISHED,
 			 "asked to stop: saved at step %lld of %lld: run the same command again to go on",
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
