@@ -35,9 +35,4 @@ float *thaw_plan_dlogits(struct thaw_plan *plan);
 
 size_t thaw_plan_bytes(const struct thaw_plan *plan); /* of the arena */
 
-/* Seconds spent per node since the plan was created, forward and backward: seconds[node_count * 2].
- * Only kept once thaw_plan_profile(plan, true) was called. */
-void thaw_plan_profile(struct thaw_plan *plan, bool on);
-void thaw_plan_seconds(const struct thaw_plan *plan, double *seconds);
-
 #endif

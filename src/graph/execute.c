@@ -1,14 +1,5 @@
 /* Running a plan. */
-#include <time.h>
-
 #include "src/graph/plan_internal.h"
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t *sample_key)
 {
@@ -26,11 +17,8 @@ const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t
 {
 	plan->ran = n;
 	for (int i = 1; i < plan->graph->node_count; i++) {
-		double start = plan->seconds ? now() : 0.0;
 		bind_run(plan, i, n, sample_key);
 		plan->graph->nodes[i].op->forward(&plan->steps[i].call);
-		if (plan->seconds)
-			plan->seconds[2 * i] += now() - start;
 	}
 	return plan->logits;
 }
@@ -45,13 +33,10 @@ void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *con
 		struct thaw_step *step = &plan->steps[i];
 		if (!step->backward)
 			continue;
-		double start = plan->seconds ? now() : 0.0;
 		const struct thaw_node *n = &plan->graph->nodes[i];
 		for (int k = 0; k < n->param_count; k++)
 			step->dparam[k] = plan->graph->params[n->params[k]].trainable ? gradient[n->params[k]] : NULL;
 		n->op->backward(&step->call);
-		if (plan->seconds)
-			plan->seconds[2 * i + 1] += now() - start;
 	}
 }
 
@@ -68,16 +53,4 @@ float *thaw_plan_dlogits(struct thaw_plan *plan)
 size_t thaw_plan_bytes(const struct thaw_plan *plan)
 {
 	return plan->arena_bytes;
-}
-
-void thaw_plan_profile(struct thaw_plan *plan, bool on)
-{
-	thaw_free(plan->seconds);
-	plan->seconds = on ? thaw_alloc(2 * (size_t)plan->graph->node_count, sizeof *plan->seconds) : NULL;
-}
-
-void thaw_plan_seconds(const struct thaw_plan *plan, double *seconds)
-{
-	for (int i = 0; i < 2 * plan->graph->node_count; i++)
-		seconds[i] = plan->seconds ? plan->seconds[i] : 0.0;
 }

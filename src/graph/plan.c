@@ -273,7 +273,6 @@ thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *gr
 	thaw_status status = THAW_RESOURCE;
 	if (plan && c.shapes && c.space && c.needs_gradient && c.storage && c.gradient_storage && c.buffers) {
 		plan->graph = graph;
-		plan->max_batch = image->dim[0];
 		plan->training = training;
 		plan->cut = thaw_graph_cut(graph);
 		status = compile(&c, image);
@@ -303,6 +302,5 @@ void thaw_plan_destroy(struct thaw_plan *plan)
 	}
 	thaw_free(plan->steps);
 	thaw_free(plan->arena);
-	thaw_free(plan->seconds);
 	thaw_free(plan);
 }

@@ -18,7 +18,6 @@ struct thaw_step {
 
 struct thaw_plan {
 	const struct thaw_graph *graph;
-	int64_t max_batch;
 	bool training;
 	int cut;
 	struct thaw_step *steps; /* [node_count]; 0 is unused */
@@ -26,8 +25,7 @@ struct thaw_plan {
 	int64_t classes;
 	char *arena;
 	size_t arena_bytes;
-	int64_t ran;     /* batch size of the last forward */
-	double *seconds; /* [2 * node_count] or NULL: not profiled */
+	int64_t ran; /* batch size of the last forward */
 };
 
 #endif
