@@ -69,7 +69,7 @@ struct thaw_observer {
 
 /* Starts the run, continues it, or finds it done. Collective. THAW_UNFINISHED when it was asked to
  * stop and saved its state. `observer` members may be NULL. *result receives the summary (new reference, on
- * rank 0; NULL elsewhere): status, steps, top1, top5, loss, per_class, seconds, images_per_second, ... */
+ * rank 0; NULL elsewhere): status, steps, top1, top5, loss, per_class, seconds, ... */
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
                        const struct thaw_observer *observer, json_t **result);
 

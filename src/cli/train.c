@@ -165,8 +165,6 @@ static void print(const json_t *result, FILE *out)
 	fprintf(out, "%s after %.0f steps", member_text(result, "status"), member_real(result, "steps"));
 	if (json_object_get(result, "seconds"))
 		fprintf(out, ", %s", text_duration(member_real(result, "seconds"), text, sizeof(text)));
-	if (member_real(result, "images_per_second") > 0)
-		fprintf(out, ", %.1f images/s", member_real(result, "images_per_second"));
 	fputc('\n', out);
 	print_metrics(result, out);
 }
