@@ -1,5 +1,5 @@
 #!/bin/bash
-# The contract "same bits": 1, 2, 3, 4 and 8 ranks, and runs killed in mid-epoch that go on with another number of
+# The contract "same bits": 1, 2, 3, 4 and 7 ranks, and runs killed in mid-epoch that go on with another number of
 # ranks, end in the same model.safetensors and the same metrics. Usage: same_bits.sh BUILD
 set -u
 thaw=$(realpath "$1")/thaw

@@ -147,10 +147,11 @@ static void metrics_count_each_image(void **state)
 	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
 	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
 	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);
-	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "g"};
+	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "\xe9t\xe9"}; /* a folder in Latin-1 */
 	json_t *json = thaw_metrics_json(sums, CLASSES, names);
 	assert_non_null(json);
 	assert_true(fabs(json_number_value(json_object_get(json, "top1")) - 1.0 / 3) < 1e-12);
+	assert_int_equal(json_object_size(json_object_get(json, "per_class")), CLASSES);
 	json_decref(json);
 }
 
