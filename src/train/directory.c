@@ -75,6 +75,14 @@ static thaw_status compare_config(const struct run *r, json_t *then, json_t *now
 		if (old && (json_equal(old, value) ||
 			    (json_is_number(old) && json_number_value(old) == json_number_value(value))))
 			continue;
+		if (strcmp(key, "blas") == 0 && r->options.mixed_machines)
+			continue;
+		if (strcmp(key, "blas") == 0)
+			return thaw_fail(THAW_CONFIG,
+					 "this run was started with the BLAS kernel %s, not %s: --out %s: set "
+					 "OPENBLAS_CORETYPE to it, or give --mixed-machines",
+					 json_is_string(old) ? json_string_value(old) : "(absent)",
+					 json_string_value(value), r->options.out);
 		if (strcmp(key, "data") == 0)
 			return thaw_fail(
 				THAW_CONFIG,

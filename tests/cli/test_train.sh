@@ -51,6 +51,12 @@ check "the summary in words" eval 'out_has "done after 8 steps" && out_has "accu
 run "$thaw" "${train[@]}" --out run --resume never
 check "--resume never spares what is there" eval '[ $code -ne 0 ] && cmp -s run/model.safetensors first.safetensors'
 
+cp -r run moved && sed -i 's/"blas": "[^"]*"/"blas": "Other"/' moved/config.json
+run "$thaw" "${train[@]}" --out moved
+check "a machine with another BLAS kernel" exits 78 "BLAS kernel Other"
+run "$thaw" "${train[@]}" --out moved --mixed-machines
+check "a machine with another BLAS kernel, allowed" eval 'exits 0 && err_has "done"'
+
 run mpirun -n 2 "$thaw" "${train[@]}" --out two --json
 check "two ranks, one result" eval 'exits 0 && [ "$(grep -c status out)" -eq 1 ]'
 check "two ranks give the same bits" cmp -s two/model.safetensors first.safetensors
