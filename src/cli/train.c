@@ -30,7 +30,7 @@ static const struct option options[] = {
 	 .help = "the network: builtin, a .safetensors or .pth file, FAMILY:FILE, a run directory, or a family "
 		 "such as resnet18 with random weights"},
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
-	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX files"},
+	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX or CIFAR files"},
 	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, AT(out), .section = WHAT, .required = true,
 	 .help = "the run directory: configuration, metrics, checkpoints, the final model"},
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, AT(test_share), .section = WHAT, .min = 0,
