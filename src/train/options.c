@@ -7,6 +7,7 @@
 #include "thaw/report.h"
 
 #define DEFAULT_LANES      8
+#define MAX_LANES          65536
 #define DEFAULT_LANE_BATCH 4
 #define DEFAULT_BATCH      32
 
@@ -47,8 +48,12 @@ thaw_status run_resolve_options(struct run *r)
 		return refuse("no data", "--data", "name a folder of images");
 	if (!o->out)
 		return refuse("no run directory", "--out", "name a folder for the run");
-	if (o->epochs < 0 || o->head_epochs < 0 || o->epochs + o->head_epochs < 1)
+	if (o->epochs < 0 || o->head_epochs < 0 || (o->epochs == 0 && o->head_epochs == 0))
 		return refuse("nothing to do", "--epochs", "give at least one epoch");
+	if (o->eval_every < 1)
+		return refuse("no number of epochs", "--eval-every", "give at least 1");
+	if (o->lanes < 0 || o->lanes > MAX_LANES)
+		return refuse("no number of lanes", "--lanes", "give 1 to 65536, or leave it out");
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
