@@ -72,28 +72,33 @@ thaw_status thaw_report_line(const char *path, const json_t *object)
 	return status;
 }
 
+/* A sink and what became of the last write to it: jansson passes on only that there was a failure. */
+struct dump {
+	struct thaw_sink *sink;
+	thaw_status status;
+};
+
 static int dump_to_sink(const char *text, size_t size, void *data)
 {
-	struct thaw_sink *sink = data;
-	return sink->write(sink, text, size) == THAW_OK ? 0 : -1;
+	struct dump *dump = data;
+	dump->status = dump->sink->write(dump->sink, text, size);
+	return dump->status == THAW_OK ? 0 : -1;
 }
 
 thaw_status thaw_report_file(const char *path, const json_t *object)
 {
 	struct thaw_file_writer *f;
 	THAW_TRY(thaw_file_open(&f, path));
-	struct thaw_sink *sink = thaw_file_sink(f);
+	struct dump dump = {.sink = thaw_file_sink(f)};
 	/* Any failure but one of the sink means a value that JSON cannot express. */
-	thaw_status status = thaw_fail(THAW_SOFTWARE, "not a JSON object: %s", path);
-	if (json_dump_callback(object, dump_to_sink, sink, JSON_INDENT(INDENT)) != 0) {
-		thaw_file_discard(f);
-		return status;
-	}
-	if ((status = sink->write(sink, "\n", 1)) != THAW_OK) {
-		thaw_file_discard(f);
-		return status;
-	}
-	return thaw_file_commit(f);
+	if (json_dump_callback(object, dump_to_sink, &dump, JSON_INDENT(INDENT)) != 0 && dump.status == THAW_OK)
+		dump.status = thaw_fail(THAW_SOFTWARE, "not a JSON object: %s", path);
+	if (dump.status == THAW_OK)
+		dump_to_sink("\n", 1, &dump);
+	if (dump.status == THAW_OK)
+		return thaw_file_commit(f);
+	thaw_file_discard(f);
+	return dump.status;
 }
 
 thaw_status thaw_report_rewind(const char *path, int64_t lines)

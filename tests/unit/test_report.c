@@ -81,6 +81,27 @@ static void test_file(void **state)
 	assert_int_equal(scratch_count(*state), 1);
 }
 
+/* A disk that is full before all is dumped: a failure of the disk, not of the object, and nothing is left behind. */
+static void test_file_without_room(void **state)
+{
+	enum { LINES = 100000, ROOM = 4096 }; /* more text than the file's buffer; bytes */
+	const char *path = scratch_file(*state, "summary.json");
+	json_t *object = json_array();
+	for (int i = 0; i < LINES; i++)
+		json_array_append_new(object, json_integer(i));
+	struct rlimit before, small;
+	getrlimit(RLIMIT_FSIZE, &before);
+	small = (struct rlimit){ROOM, before.rlim_max};
+	void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &small);
+	thaw_status status = thaw_report_file(path, object);
+	setrlimit(RLIMIT_FSIZE, &before);
+	signal(SIGXFSZ, handler);
+	json_decref(object);
+	assert_int_equal(status, THAW_IO);
+	assert_int_equal(scratch_count(*state), 0);
+}
+
 /* A line that the disk has no room for leaves no part of itself. */
 static void test_no_torn_line(void **state)
 {
@@ -137,6 +158,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_precision, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_rewind, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_file, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(test_file_without_room, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_no_torn_line, scratch_make, scratch_remove),
 		cmocka_unit_test(test_strings),
 	};
