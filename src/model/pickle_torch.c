@@ -86,6 +86,10 @@ static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_
 	if (strides != t->shape.rank)
 		return damaged(p, "a tensor's shape and strides differ in length");
 	THAW_TRY(check_extent(p, t));
+	/* Nothing is a stride away along an axis of one: whatever the file says there, sums of it cannot overflow. */
+	for (int i = 0; i < t->shape.rank; i++)
+		if (t->shape.dim[i] <= 1)
+			t->stride[i] = 0;
 	v->tensor = t;
 	*result = v;
 	return THAW_OK;
