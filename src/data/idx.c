@@ -82,6 +82,20 @@ static thaw_status read_bytes(gzFile f, void *to, size_t size, const char *path)
 	return THAW_OK;
 }
 
+/* Nothing may follow what the header counts, and gzip's checksum, which zlib may not have come to yet, must be there
+ * and right. */
+static thaw_status expect_end(gzFile f, const char *path)
+{
+	uint8_t byte;
+	int error, n = gzread(f, &byte, 1);
+	const char *why = gzerror(f, &error); /* set, too, where a compressed file ends too early: n is 0 then */
+	if (n > 0)
+		return thaw_fail(THAW_DATA, "more bytes than its header says: %s: fetch it again", path);
+	if (error != Z_OK)
+		return thaw_fail(THAW_DATA, "damaged file (%s): %s: fetch it again", why, path);
+	return THAW_OK;
+}
+
 /* Reads the header: a magic number, then `rank` big-endian sizes. */
 static thaw_status read_sizes(gzFile f, uint32_t magic, int rank, int64_t *sizes, const char *path)
 {
@@ -125,6 +139,8 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 		status = THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = read_bytes(f, data, (size_t)(count * each), path);
+	if (status == THAW_OK)
+		status = expect_end(f, path);
 	gzclose(f);
 	if (status == THAW_OK)
 		*bytes = data;

@@ -289,11 +289,32 @@ static void damaged_idx(void **state)
 	images[4] = 0;
 	images[7] = IDX_COUNT - 1;
 	put(state, "train-images-idx3-ubyte", images, sizeof images);
+	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "more bytes than its header says");
+	put(state, "train-images-idx3-ubyte", images, sizeof images - IDX_SIDE * IDX_SIDE);
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "5 images but 6 labels");
 	images[3] = 1;
 	put(state, "train-images-idx3-ubyte", images, sizeof images);
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "not an IDX file");
 	open_fails(state, THAW_SPLIT_TEST, THAW_IO, "t10k-images");
+}
+
+/* A copy that lost its last bytes, all of them gzip's checksum: every label is there, but nothing vouches for it. */
+static void truncated_gzip(void **state)
+{
+	enum { CHECKSUM = 8 };
+	struct scratch *s = *state;
+	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
+	char path[PATH];
+	make_idx(images, labels);
+	put(state, "train-images-idx3-ubyte", images, sizeof images);
+	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof labels);
+	snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte.gz", s->path);
+	for (int i = 0; i < CHECKSUM; i++) {
+		struct stat st;
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(truncate(path, st.st_size - 1), 0);
+		open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "train-labels");
+	}
 }
 
 static void fashion_mnist(void **state)
@@ -356,6 +377,7 @@ int main(void)
 		TEST(class_called_train),
 		TEST(idx),
 		TEST(damaged_idx),
+		TEST(truncated_gzip),
 		TEST(cifar),
 		cmocka_unit_test(fashion_mnist),
 	};
