@@ -1,9 +1,9 @@
 /* Linear: y (N,O) = activation of x (N,I) * weight (O,I) transposed + bias (O), by one sgemm. Bias is
  * optional. Images of one pixel, (N,1,1,I), count as features. Reads attrs.activation. */
-#include <cblas.h>
 #include <limits.h>
 
 #include "src/ops/kernels/elementwise.h"
+#include "src/ops/kernels/gemm.h"
 #include "src/ops/registry.h"
 
 static int64_t inputs_of(const struct thaw_shape *weight)
@@ -52,36 +52,32 @@ static void space(const struct thaw_site *site, struct thaw_space *space)
 static void forward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
-	int n = (int)call->y.shape.dim[0];
-	int in = (int)inputs_of(&weight->shape), out = (int)outputs_of(&weight->shape);
+	int64_t n = call->y.shape.dim[0], in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
-	if (n == 0)
-		return;
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, out, in, 1.0f, call->x[0].data, in, weight->data, in,
-		    0.0f, call->y.data, out);
+	thaw_gemm(n, out, in, (struct thaw_matrix){call->x[0].data, in, false},
+		  (struct thaw_matrix){weight->data, in, true}, 0.0f, call->y.data, out);
 	thaw_kernel_bias(call->y.data, call->params > 1 ? call->param[1].data : NULL, n, out, call->attrs->activation);
 }
 
 static void backward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
-	int n = (int)call->y.shape.dim[0];
-	int in = (int)inputs_of(&weight->shape), out = (int)outputs_of(&weight->shape);
+	int64_t n = call->y.shape.dim[0], in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	const float *dy = call->dy;
 
 	if (n == 0)
 		return;
 	if (call->attrs->activation != THAW_ACT_NONE) {
-		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, (int64_t)n * out,
-					  call->attrs->activation);
+		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, n * out, call->attrs->activation);
 		dy = call->scratch;
 	}
 	if (call->dx[0])
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, in, out, 1.0f, dy, out, weight->data, in,
-			    call->dx_add[0] ? 1.0f : 0.0f, call->dx[0], in);
+		thaw_gemm(n, in, out, (struct thaw_matrix){dy, out, false},
+			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f, call->dx[0],
+			  in);
 	if (call->dparam[0])
-		cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, n, 1.0f, dy, out, call->x[0].data, in,
-			    1.0f, call->dparam[0], in);
+		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
+			  (struct thaw_matrix){call->x[0].data, in, false}, 1.0f, call->dparam[0], in);
 	if (call->params > 1 && call->dparam[1])
 		thaw_kernel_add_rows(call->dparam[1], dy, n, out);
 }
