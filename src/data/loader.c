@@ -39,7 +39,7 @@ struct thaw_loader {
 	pthread_cond_t ready;     /* a batch may be complete */
 	struct job *first, *last; /* the queue */
 	struct job *handed;       /* batches that the user has */
-	struct job *spare;        /* released ones, at most `ahead` of them */
+	struct job *spare;        /* released ones, at most `ahead` + 1: as many as there are at once */
 	int spares;
 	bool closing;
 	int threads;
@@ -298,7 +298,8 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 		job_free(j);
 		return status;
 	}
-	memcpy(j->wanted, request->samples, (size_t)request->count * sizeof(int64_t));
+	if (request->count > 0) /* an empty first batch has no memory */
+		memcpy(j->wanted, request->samples, (size_t)request->count * sizeof(int64_t));
 	j->request = *request;
 	j->request.samples = j->wanted;
 	j->next = NULL;
