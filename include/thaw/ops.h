@@ -1,6 +1,6 @@
 /* Operators: what a node of a network computes, forward and backward.
  *
- * An operator is one file in src/ops and one line in src/ops/registry.c. It knows shapes and
+ * An operator is one file in src/ops and one line in src/ops/list.h. It knows shapes and
  * arithmetic, nothing of graphs, memory plans or ranks. All tensors are fp32, images are (N,H,W,C),
  * and every pointer in a call is valid, 64-byte aligned and free of overlap unless said otherwise.
  */

@@ -10,7 +10,7 @@
 struct export
 {
 	struct thaw_weights w;
-	void **owned; /* [2 * capacity]: values and names that were made for the file */
+	void **owned; /* values and names that were made for the file: at most two a parameter */
 	int owned_count;
 	struct thaw_pair metadata[METADATA];
 	bool half;
