@@ -198,6 +198,13 @@ static void a_wrong_tensor_is_named(void **state)
 	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor fc.weight is");
 	t->shape.dim[1]++;
 
+	/* More channels than the next tensor takes: refused before there is memory for a network of that width. */
+	t = tensor(&w, "conv1.weight");
+	shape = t->shape;
+	t->shape.dim[0] = INT64_C(1) << 36;
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor conv1.weight is");
+	t->shape = shape;
+
 	expect(thaw_model_from_weights(&m, &w, NULL, "F"));
 	thaw_model_destroy(m);
 	thaw_weights_free(&w);

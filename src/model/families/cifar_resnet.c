@@ -45,10 +45,19 @@ static int64_t stage_width(const struct thaw_weights *w, int stage, int64_t fall
 	return s->dim[0] == s->dim[1] ? s->dim[0] : fallback;
 }
 
+/* Channels of the stem. conv1 alone does not prove them, for the block behind it is as large as their product with the
+ * first stage's: its tensor must have them too. */
+static int64_t stem_width(const struct thaw_weights *w, int64_t stage, int64_t fallback)
+{
+	const int64_t claimed = thaw_weights_outputs(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3), fallback);
+	const bool carried = thaw_weights_shaped(w, "layer1.0.conv1.weight", &thaw_shape_of(stage, claimed, 3, 3));
+	return carried ? claimed : fallback;
+}
+
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
 {
 	const struct variant *v = &variants[thaw_variant_index(names, variant)];
-	int64_t channels = thaw_weights_outputs(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3), v->width);
+	int64_t channels = stem_width(w, stage_width(w, 0, v->width), v->width);
 	thaw_graph_block(g, "stem");
 	struct thaw_conv_layer conv = {.name = "conv1", .in = 3, .out = channels, .kernel = 3, .stride = 1, .pad = 1};
 	int x = thaw_layer_conv(g, 0, &conv);
