@@ -159,8 +159,7 @@ static int split_lines(char *text, size_t size, char **lines)
 		if (next != NULL)
 			*next++ = '\0';
 		line[strcspn(line, "\r")] = '\0';
-		if (lines != NULL)
-			lines[count] = line;
+		lines[count] = line;
 		line = next;
 	}
 	return count;
