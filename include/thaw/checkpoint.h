@@ -34,7 +34,8 @@ thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
 thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
 
 /* Loads the newest checkpoint of the directory that is whole: *step receives its N, -1 when there is none.
- * Each damaged one that was passed over is reported through `damaged` (path and reason; may be NULL). */
+ * Each damaged one that was passed over is reported through `damaged` (path and reason; may be NULL). One that cannot
+ * be reached is not passed over: THAW_IO. */
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
                                    void (*damaged)(void *context, const char *path, const char *why), void *context);
 

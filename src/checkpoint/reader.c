@@ -44,7 +44,7 @@ thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, co
 		status = path ? thaw_checkpoint_read(state, path) : THAW_RESOURCE;
 		if (status == THAW_OK) {
 			found = steps[i];
-		} else if (status != THAW_RESOURCE) { /* too little memory is no damage */
+		} else if (status == THAW_DATA) { /* too little memory, or a disk that is away, is no damage */
 			if (damaged)
 				damaged(context, path, thaw_error_message());
 			status = THAW_OK;

@@ -10,16 +10,26 @@
 #include <stdio.h>
 #include <time.h>
 
-#define PATIENCE 6 /* seconds; the job must be over 10 seconds after a rank failed */
+#include "src/cli/command.h"
+
+#define MESSAGE_SIZE 1024 /* that of thaw_fail */
+#define PATIENCE     6    /* seconds; the job must be over 10 seconds after a rank failed */
 
 struct guard {
 	struct thaw_comm *comm;
 	thaw_status status;
-	char message[1024]; /* the watching thread has no message of its own; the length of thaw_fail */
+	char message[MESSAGE_SIZE]; /* the watching thread has no message of its own */
 	pthread_mutex_t mutex;
 	pthread_cond_t met_changed;
 	bool met; /* the ranks have agreed */
 };
+
+static void print_alone(const struct thaw_comm *comm, const char *message)
+{
+	char line[MESSAGE_SIZE + 64];
+	snprintf(line, sizeof(line), "rank %d of %d: %s", comm->rank, comm->size, message);
+	print_error(line);
+}
 
 static void *watch(void *context)
 {
@@ -34,7 +44,7 @@ static void *watch(void *context)
 	bool met = g->met;
 	pthread_mutex_unlock(&g->mutex);
 	if (!met) {
-		fprintf(stderr, "thaw: rank %d of %d: %s\n", g->comm->rank, g->comm->size, g->message);
+		print_alone(g->comm, g->message);
 		g->comm->abort(g->comm, g->status);
 	}
 	return NULL;
@@ -51,7 +61,7 @@ thaw_status failure_agree(struct thaw_comm *comm, thaw_status status)
 	snprintf(g.message, sizeof(g.message), "%s", thaw_error_message());
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, watch, &g) != 0) {
-		fprintf(stderr, "thaw: rank %d of %d: %s\n", comm->rank, comm->size, g.message);
+		print_alone(comm, g.message);
 		comm->abort(comm, status);
 		return status;
 	}

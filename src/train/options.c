@@ -65,7 +65,7 @@ thaw_status run_resolve_options(struct run *r)
 		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
 	if (o->lanes < r->comm->size)
 		return thaw_fail(THAW_CONFIG,
-				 "%d ranks and only %d lanes: --lanes: start at most %d ranks or give more lanes",
+				 "%d ranks and only %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
 				 r->comm->size, o->lanes, o->lanes);
 	if (o->batch == 0)
 		o->batch = o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
@@ -116,6 +116,7 @@ json_t *run_config_json(const struct run *r)
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
 		{"blas", json_string(openblas_get_corename())},
+		{"threads", json_integer(openblas_get_num_threads())},
 	};
 	json_t *config = json_object();
 	bool whole = config != NULL;

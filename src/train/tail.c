@@ -21,7 +21,8 @@ static thaw_status collect(struct thaw_tail *tail, double layer_decay)
 			.count = thaw_shape_count(&p->shape),
 			.lr_factor = pow(layer_decay, head - node->block),
 			.decays = p->role == THAW_ROLE_WEIGHT,
-			.statistic_momentum = statistic ? node->attrs.momentum : 0.0f,
+			.statistic = statistic,
+			.momentum = node->attrs.momentum,
 		};
 		tail->length += (t->count + TAIL_ALIGNMENT - 1) / TAIL_ALIGNMENT * TAIL_ALIGNMENT;
 	}
@@ -80,8 +81,8 @@ void thaw_tail_update(struct thaw_tail *tail, const float *g, double lr, double 
 	for (int i = 0; i < tail->count; i++) {
 		const struct thaw_tail_param *p = &tail->params[i];
 		float *w = tail->values + p->offset;
-		if (p->statistic_momentum > 0.0f) {
-			const float m = p->statistic_momentum;
+		if (p->statistic) {
+			const float m = p->momentum;
 			for (int64_t k = 0; k < p->count; k++)
 				w[k] = (1.0f - m) * w[k] + m * g[p->offset + k];
 			continue;

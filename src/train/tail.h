@@ -17,7 +17,8 @@ struct thaw_tail_param {
 	int64_t offset, count;
 	double lr_factor;
 	bool decays;
-	float statistic_momentum; /* > 0: a moving statistic, updated as (1 - m) * old + m * new */
+	bool statistic; /* a moving statistic, updated as (1 - momentum) * old + momentum * new */
+	float momentum; /* of a statistic */
 };
 
 struct thaw_tail {
