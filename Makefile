@@ -16,7 +16,7 @@ SANITIZE ?=
 
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
             libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
-            gcc make pkg-config git zstd valgrind dataset-fashion-mnist
+            gcc make pkg-config git zstd valgrind procps dataset-fashion-mnist
 LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib
 
 # Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.

@@ -4,7 +4,7 @@
   finetune.py steps    WEIGHTS.pth DATA   20 steps on identical batches: largest relative difference of the losses
   finetune.py accuracy WEIGHTS.pth DATA   whole fine-tunes with each program's own input pipeline: test accuracy
 
-Both for the classifier alone and for the last two blocks. Run from the root after `make` and
+Both for the classifier alone and for the last two blocks; a fourth argument ("head", "last two blocks") names one. Run from the root after `make` and
 `make build/tests/compare/dump_run`; needs torch, torchvision and safetensors.
 """
 import json
@@ -49,6 +49,7 @@ def schedule(step, steps):
 def network(state, cut):
     net = EfficientNetLite0(state["_fc.weight"].shape[0])
     net.load_state_dict(state, strict=False)
+    net = net.to(memory_format=torch.channels_last)
     net.eval()  # batch norm keeps its statistics, as --bn frozen
     decayed, spared = [], []
     for name, p in net.named_parameters():
@@ -64,7 +65,7 @@ def step(net, optimizer, images, labels, factor):
     for group in optimizer.param_groups:
         group["lr"] = LR * factor
     optimizer.zero_grad()
-    loss = F.cross_entropy(net(images), labels)
+    loss = F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), labels)
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -139,7 +140,7 @@ def main():
     what, weights, data = sys.argv[1:4]
     inspected = subprocess.run(["build/thaw", "inspect", weights, "--json"], check=True, capture_output=True)
     PREPROCESS = json.loads(inspected.stdout)["preprocess"]
-    for cut in CUTS:
+    for cut in sys.argv[4:] or CUTS:
         with tempfile.TemporaryDirectory() as work:
             if what == "steps":
                 compare_steps(weights, data, cut, work)
