@@ -56,7 +56,7 @@ struct common {
 	 .type = OPTION_INT,                                         \
 	 .offset = offsetof(struct common, threads),                 \
 	 .section = COMMON_SECTION,                                  \
-	 .help = "BLAS threads per rank; 1 suits one rank per core", \
+	 .help = "BLAS threads per rank; 1 suits one rank per core; a run keeps its number", \
 	 .min = 1,                                                   \
 	 .max = 1024},                                               \
 		{.name = "config",                                   \

@@ -109,7 +109,7 @@ static const struct option options[] = {
 	 .help = "epochs between evaluations; the last one always is evaluated"},
 	{.name = "checkpoint-every", .metavar = "STEPS|SECONDSs", .type = OPTION_INTERVAL,
 	 .offset = offsetof(struct values, checkpoint_every), .section = RUN, .min = 0, .max = INFINITY,
-	 .help = "how often to save: 500 is steps, 600s is seconds"},
+	 .help = "how often to save within an epoch: 500 is steps, 600s is seconds; the end of an epoch saves too"},
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
 	 .help = "newest checkpoints that stay; the best one stays besides"},
 	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, AT(decode_threads), .section = RUN, .min = 1,
