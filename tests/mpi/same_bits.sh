@@ -24,7 +24,7 @@ train() { # RANKS OUT FLAGS...
 }
 bits() { sha256sum <"$1/model.safetensors" 2>/dev/null || echo "none: $1"; }
 # What was measured, without what the clock says.
-metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl"; }
+metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl" 2>/dev/null || echo "none: $1"; }
 steps() { cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"event": *"step"'; }
 
 train 1 "$work/r1"

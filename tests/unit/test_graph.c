@@ -141,7 +141,7 @@ static void fold_and_fuse_keep_the_logits(void **state)
 	const float *x = thaw_plan_forward(a, BATCH, NULL), *y = thaw_plan_forward(b, BATCH, NULL);
 	for (int i = 0; i < BATCH * CLASSES; i++)
 		assert_true(fabsf(x[i] - y[i]) < 1e-4f);
-	assert_true(thaw_plan_bytes(b) < thaw_plan_bytes(a) + 1);
+	assert_true(thaw_plan_bytes(b) <= thaw_plan_bytes(a));
 	thaw_plan_destroy(a);
 	thaw_plan_destroy(b);
 	thaw_graph_destroy(fast);
