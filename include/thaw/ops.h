@@ -50,6 +50,7 @@ struct thaw_site {
 	const struct thaw_shape *param; /* [params], in the operator's own layout */
 	struct thaw_shape y;            /* not yet set when `infer` is called */
 	bool training;                  /* a backward call will follow */
+	bool frozen;                    /* no parameter will change: `prepare` may be called once for all calls */
 };
 
 /* Bytes an operator wants at a site. */
@@ -57,6 +58,7 @@ struct thaw_space {
 	size_t kept;             /* written by forward, read by the backward call that follows */
 	size_t scratch_forward;  /* of no value after the call */
 	size_t scratch_backward;
+	size_t prepared;         /* for `prepare`, where the site's parameters are frozen */
 };
 
 /* One execution. The batch size x[i].shape.dim[0] may be smaller than at the site, never larger. */
@@ -68,6 +70,7 @@ struct thaw_call {
 	int params;
 	const struct thaw_view *param;  /* [params] */
 	void *kept, *scratch;
+	const void *prepared;           /* what `prepare` wrote, or NULL: forward must do without */
 	bool training;
 	const uint64_t *sample_key;     /* [N], a random key per image for operators that draw; or NULL */
 
@@ -102,6 +105,9 @@ struct thaw_op {
 	/* May be NULL: wants nothing. */
 	void (*space)(const struct thaw_site *site, struct thaw_space *space);
 	void (*forward)(const struct thaw_call *call);
+	/* May be NULL. Writes the parameters, which are frozen, into prepared[space.prepared bytes] in the form that
+	 * forward likes best. Reads attrs, x[i].shape, y.shape and param only. */
+	void (*prepare)(const struct thaw_call *call, void *prepared);
 	void (*backward)(const struct thaw_call *call);
 	/* The plain loops in double precision that forward is tested against. Kept simple on purpose. */
 	void (*reference)(const struct thaw_call *call);

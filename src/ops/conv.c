@@ -4,7 +4,7 @@
  * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, groups, activation.
  *
  * Backward finds from y where the activation was flat, and works on dy masked by it; the masked dy is the
- * gradient of the residual. The arithmetic is in kernels/conv_*.c; this file chooses among them.
+ * gradient of the residual. The arithmetic is in kernels/conv_*.c.
  */
 #include <limits.h>
 
@@ -13,18 +13,6 @@
 #include "src/ops/registry.h"
 
 enum { WEIGHT, BIAS };
-
-/* In order of preference; the last one fits always. */
-static const struct thaw_conv_kernel *const kernels[] = {&thaw_conv_depthwise, &thaw_conv_gemm};
-
-static const struct thaw_conv_kernel *kernel_for(const struct thaw_conv *c, enum thaw_conv_pass pass)
-{
-	int i = 0;
-
-	while (!kernels[i]->fits(c, pass))
-		i++;
-	return kernels[i];
-}
 
 static int64_t or_one(int v)
 {
@@ -143,19 +131,29 @@ static size_t masked_bytes(const struct thaw_attrs *attrs, const struct thaw_sha
 
 static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	return kernel_for(c, pass)->scratch(c, pass);
+	return thaw_conv_choose(c, pass)->scratch(c, pass);
 }
 
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
 
-	space->scratch_forward = kernel_scratch(&c, THAW_CONV_FORWARD);
+	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
+
+	space->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
+	space->prepared = site->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
 	if (!site->training)
 		return;
 	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
 
 	space->scratch_backward = masked_bytes(site->attrs, &site->y) + (data > weight ? data : weight);
+}
+
+static void prepare(const struct thaw_call *call, void *prepared)
+{
+	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+
+	thaw_conv_choose(&c, THAW_CONV_FORWARD)->prepare(&c, call->param[WEIGHT].data, prepared);
 }
 
 static void forward(const struct thaw_call *call)
@@ -167,8 +165,9 @@ static void forward(const struct thaw_call *call)
 		.activation = call->attrs->activation,
 	};
 
-	kernel_for(&c, THAW_CONV_FORWARD)
-		->forward(&c, call->x[0].data, call->param[WEIGHT].data, &epilogue, call->y.data, call->scratch);
+	thaw_conv_choose(&c, THAW_CONV_FORWARD)
+		->forward(&c, call->x[0].data, call->param[WEIGHT].data, call->prepared, &epilogue, call->y.data,
+			  call->scratch);
 }
 
 static void backward(const struct thaw_call *call)
@@ -188,9 +187,9 @@ static void backward(const struct thaw_call *call)
 	if (call->params > BIAS && call->dparam[BIAS])
 		thaw_kernel_add_rows(call->dparam[BIAS], dy, count / c.co, c.co);
 	if (call->dparam[WEIGHT])
-		kernel_for(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], scratch);
+		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], scratch);
 	if (call->dx[0])
-		kernel_for(&c, THAW_CONV_DATA)
+		thaw_conv_choose(&c, THAW_CONV_DATA)
 			->data(&c, dy, call->param[WEIGHT].data, call->dx[0], call->dx_add[0], scratch);
 }
 
@@ -318,6 +317,7 @@ const struct thaw_op thaw_op_conv = {
 	.infer = infer,
 	.space = space,
 	.forward = forward,
+	.prepare = prepare,
 	.backward = backward,
 	.reference = reference,
 	.flops = flops,

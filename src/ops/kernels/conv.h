@@ -1,6 +1,6 @@
 /* Convolution kernels: several ways to do the same arithmetic, behind one table.
  *
- * src/ops/conv.c takes, for each pass, the first kernel of its table that fits. Which one it is, and in what
+ * For each pass the first kernel of the table in conv_choose.c that fits is taken. Which one it is, and in what
  * blocks it works, follows from shapes alone, so that the same call gives the same bits every time.
  */
 #ifndef THAW_SRC_OPS_KERNELS_CONV_H
@@ -32,7 +32,12 @@ struct thaw_conv_kernel {
 	bool (*fits)(const struct thaw_conv *c, enum thaw_conv_pass pass);
 	/* Bytes; never less for a larger n. */
 	size_t (*scratch)(const struct thaw_conv *c, enum thaw_conv_pass pass);
-	void (*forward)(const struct thaw_conv *c, const float *x, const float *weight,
+	/* Weights of a frozen layer in the kernel's own form, made once; both NULL: wants none. Bytes may depend on
+	 * the weight's shape and on h and w, never on n. */
+	size_t (*prepared_bytes)(const struct thaw_conv *c);
+	void (*prepare)(const struct thaw_conv *c, const float *weight, void *prepared);
+	/* prepared: what `prepare` wrote, or NULL. The same bits with and without. */
+	void (*forward)(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
 			const struct thaw_conv_epilogue *epilogue, float *y, void *scratch);
 	/* dx (n,h,w,ci) is overwritten, or added to if `add`. */
 	void (*data)(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
@@ -40,6 +45,9 @@ struct thaw_conv_kernel {
 	/* dweight is added to. */
 	void (*weight)(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *scratch);
 };
+
+/* The kernel of a pass. Never depends on n: the choice is the same for one image and for a batch. */
+const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass);
 
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
 extern const struct thaw_conv_kernel thaw_conv_gemm;      /* all of them */

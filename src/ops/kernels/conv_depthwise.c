@@ -6,8 +6,8 @@
  */
 #include <string.h>
 
-#include "src/ops/kernels/conv.h"
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/conv.h"
 
 enum { LANES = 16, TILE = 4 };
 
@@ -180,7 +180,7 @@ static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 	return 0;
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	struct line l = {
@@ -197,6 +197,7 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 		.out_step = c->ci,
 	};
 
+	(void)prepared;
 	(void)buffer;
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
 		int64_t top = row % c->ho * c->stride_y - c->top, first = most(0, -top);

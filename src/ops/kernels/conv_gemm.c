@@ -9,9 +9,9 @@
  */
 #include <string.h>
 
+#include "src/base/multiversion.h"
 #include "src/ops/kernels/conv.h"
 #include "src/ops/kernels/gemm.h"
-#include "src/base/multiversion.h"
 
 /* Floats of patches in a block, and the least and most pixels. Few pixels make BLAS pack the weights
  * often; many do not stay in the cache. Found by tests/bench/bench_conv.c. */
@@ -234,9 +234,10 @@ static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 	return (size_t)(block_pixels(c) * patch(c)) * sizeof(float);
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
+	(void)prepared;
 	convolve(c, x, weight, 0.0f, epilogue, y, buffer);
 }
 

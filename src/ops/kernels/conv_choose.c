@@ -1,0 +1,17 @@
+/* Which kernel does a convolution: the first that fits. A new kernel is one file and one line here. */
+#include "src/ops/kernels/conv.h"
+
+/* In order of preference; the last one fits always. */
+static const struct thaw_conv_kernel *const kernels[] = {
+	&thaw_conv_depthwise,
+	&thaw_conv_gemm,
+};
+
+const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass)
+{
+	int i = 0;
+
+	while (!kernels[i]->fits(c, pass))
+		i++;
+	return kernels[i];
+}
