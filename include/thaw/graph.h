@@ -126,6 +126,10 @@ void thaw_graph_dropout(struct thaw_graph *g, float rate);
  * must draw. node_count when nothing is trainable. */
 int thaw_graph_cut(const struct thaw_graph *g);
 
+/* Values made before node `at` that nodes from there on read, or that are the output, in rising order: all that
+ * one side of a cut there knows of the other. value[at] is memory to fill; returns how many. */
+int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value);
+
 /* Lets the batch norms of the tail normalise by the statistics of each lane's batch and learn the
  * moving ones (true), or keeps the stored statistics (false). Call after thaw_graph_unfreeze. */
 void thaw_graph_batch_statistics(struct thaw_graph *g, bool on);

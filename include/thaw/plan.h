@@ -1,8 +1,13 @@
 /* Plans: a graph compiled for one batch size and image size, with its memory, ready to run.
  *
- * The trunk, every node before the cut, runs for inference in memory that is used again and again;
- * the tail keeps what its backward pass reads. All buffers of a plan lie in one arena whose layout
- * is computed from the values' lifetimes.
+ * The trunk, every node before the cut, runs for inference in memory that is used again and again; the tail
+ * keeps what its backward pass reads. All buffers of a plan lie in one arena whose layout is computed from
+ * the values' lifetimes.
+ *
+ * A plan runs the whole network, or one side of the cut. The values that cross the cut, one after the other,
+ * are an image's features: what a trunk plan makes and a tail plan takes. A trunk plan runs one image at a
+ * time: its activations stay in cache from node to node, and an image's features are the same bits in
+ * whatever company it comes. That is what lets features be kept from epoch to epoch.
  */
 #ifndef THAW_PLAN_H
 #define THAW_PLAN_H
@@ -11,15 +16,35 @@
 
 struct thaw_plan;
 
+enum thaw_stretch {
+	THAW_WHOLE,
+	THAW_TRUNK, /* the nodes before thaw_graph_cut, one image at a time, inference only */
+	THAW_TAIL,  /* the nodes from there on */
+};
+
 /* Compiles. `graph` must outlive the plan; its parameters' data pointers are read at each run, so
- * they may move between runs. image: (max batch, H, W, C). With `training`, nodes from
- * thaw_graph_cut on can run backward. */
+ * they may move between runs. image: (max batch,H,W,C); the batch of a trunk plan is 1. With `training`,
+ * nodes from thaw_graph_cut on can run backward. */
 thaw_status thaw_plan_create(struct thaw_plan **plan, const struct thaw_graph *graph, const struct thaw_shape *image,
-                             bool training);
+			     enum thaw_stretch stretch, bool training);
 void thaw_plan_destroy(struct thaw_plan *plan); /* NULL is fine */
 
-/* Where the images go before a run: (max batch,H,W,C), the plan's memory, overwritten by a run. */
+/* Frozen parameters in the form that the kernels like best, made once: the same bits, faster. */
+size_t thaw_plan_prepared_bytes(const struct thaw_plan *plan); /* 0: nothing to prepare */
+/* From now on runs read the prepared form at `memory` (64-byte aligned, thaw_plan_prepared_bytes, must outlive
+ * the plan; NULL: memory of the plan). With `write` it is written now, from the frozen parameters, which must not
+ * change any more; without, somebody else has written it, such as another rank of the node. */
+thaw_status thaw_plan_prepare(struct thaw_plan *plan, void *memory, bool write);
+
+/* Where the images go before a run: (max batch,H,W,C), the plan's memory, overwritten by a run. Not of a tail plan. */
 float *thaw_plan_input(struct thaw_plan *plan);
+
+/* Floats of one image's features. */
+int64_t thaw_plan_features(const struct thaw_plan *plan);
+/* Trunk plan: the features of the image at thaw_plan_input. */
+void thaw_plan_run_trunk(struct thaw_plan *plan, float *features);
+/* Tail plan: these are the features of image i of the next run. */
+void thaw_plan_take(struct thaw_plan *plan, int64_t i, const float *features);
 
 /* Forward over the first n images (0 <= n <= max batch). sample_key[n]: see struct thaw_call; may be
  * NULL when not training. Returns the logits (n,classes), the plan's memory, valid until the next run. */
@@ -30,9 +55,21 @@ const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t
  * statistics that are learned are added to, NULL entries are skipped. */
 void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *const *gradient);
 
+/* From now on `done` is called during backward after each node that has parameters, from the last node to the
+ * first: the gradients of its parameters are final. NULL: no longer. */
+void thaw_plan_on_gradient(struct thaw_plan *plan, void (*done)(void *context, int node), void *context);
+
 /* Memory for the gradient of the logits (max batch,classes); NULL unless training. */
 float *thaw_plan_dlogits(struct thaw_plan *plan);
 
 size_t thaw_plan_bytes(const struct thaw_plan *plan); /* of the arena */
+
+/* Seconds that a node took. */
+struct thaw_node_time {
+	double forward, backward;
+};
+
+/* From now on runs add to times[graph->node_count]; NULL: no longer. */
+void thaw_plan_profile(struct thaw_plan *plan, struct thaw_node_time *times);
 
 #endif

@@ -54,7 +54,7 @@ static thaw_status open_eye(struct eye *e, const char *model)
 	THAW_TRY(thaw_pass_fuse(e->graph));
 	const int size = e->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
-	THAW_TRY(thaw_plan_create(&e->plan, e->graph, &image, false));
+	THAW_TRY(thaw_plan_create(&e->plan, e->graph, &image, THAW_WHOLE, false));
 	e->probability = thaw_alloc((size_t)e->model->classes, sizeof(*e->probability));
 	e->order = thaw_alloc((size_t)e->model->classes, sizeof(*e->order));
 	return e->probability && e->order ? THAW_OK : THAW_RESOURCE;

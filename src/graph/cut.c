@@ -70,6 +70,15 @@ int thaw_graph_cut(const struct thaw_graph *g)
 	return cut;
 }
 
+int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value)
+{
+	int count = 0, last;
+	for (int i = 0; i < at; i++)
+		if (thaw_graph_uses(g, i, &last) > 0 && (last >= at || i == g->output))
+			value[count++] = i;
+	return count;
+}
+
 void thaw_graph_batch_statistics(struct thaw_graph *g, bool on)
 {
 	int cut = thaw_graph_cut(g);

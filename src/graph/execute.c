@@ -1,4 +1,7 @@
 /* Running a plan. */
+#include <string.h>
+#include <time.h>
+
 #include "src/graph/plan_internal.h"
 
 static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t *sample_key)
@@ -13,12 +16,24 @@ static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t
 	step->call.sample_key = sample_key;
 }
 
+static double clock_of(const struct thaw_plan *plan)
+{
+	struct timespec t;
+	if (!plan->times)
+		return 0.0;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t *sample_key)
 {
 	plan->ran = n;
-	for (int i = 1; i < plan->graph->node_count; i++) {
+	for (int i = plan->first; i < plan->end; i++) {
+		double start = clock_of(plan);
 		bind_run(plan, i, n, sample_key);
 		plan->graph->nodes[i].op->forward(&plan->steps[i].call);
+		if (plan->times)
+			plan->times[i].forward += clock_of(plan) - start;
 	}
 	return plan->logits;
 }
@@ -29,15 +44,58 @@ void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *con
 	if (dlogits != plan->dlogits)
 		for (int64_t i = 0; i < count; i++)
 			plan->dlogits[i] = dlogits[i];
-	for (int i = plan->graph->node_count - 1; i >= plan->cut; i--) {
+	for (int i = plan->end - 1; i >= plan->cut; i--) {
 		struct thaw_step *step = &plan->steps[i];
-		if (!step->backward)
-			continue;
 		const struct thaw_node *n = &plan->graph->nodes[i];
-		for (int k = 0; k < n->param_count; k++)
-			step->dparam[k] = plan->graph->params[n->params[k]].trainable ? gradient[n->params[k]] : NULL;
-		n->op->backward(&step->call);
+		double start = clock_of(plan);
+		if (step->backward) {
+			for (int k = 0; k < n->param_count; k++)
+				step->dparam[k] =
+					plan->graph->params[n->params[k]].trainable ? gradient[n->params[k]] : NULL;
+			n->op->backward(&step->call);
+		}
+		if (plan->times)
+			plan->times[i].backward += clock_of(plan) - start;
+		if (plan->done && n->param_count > 0)
+			plan->done(plan->done_context, i);
 	}
+}
+
+int64_t thaw_plan_features(const struct thaw_plan *plan)
+{
+	int64_t count = 0;
+	for (int k = 0; k < plan->crossing_count; k++)
+		count += plan->crossing[k].count;
+	return count;
+}
+
+void thaw_plan_run_trunk(struct thaw_plan *plan, float *features)
+{
+	thaw_plan_forward(plan, 1, NULL);
+	for (int k = 0; k < plan->crossing_count; k++) {
+		memcpy(features, plan->crossing[k].data, (size_t)plan->crossing[k].count * sizeof(float));
+		features += plan->crossing[k].count;
+	}
+}
+
+void thaw_plan_take(struct thaw_plan *plan, int64_t i, const float *features)
+{
+	for (int k = 0; k < plan->crossing_count; k++) {
+		const struct thaw_crossing *c = &plan->crossing[k];
+		memcpy(c->data + i * c->count, features, (size_t)c->count * sizeof(float));
+		features += c->count;
+	}
+}
+
+void thaw_plan_on_gradient(struct thaw_plan *plan, void (*done)(void *context, int node), void *context)
+{
+	plan->done = done;
+	plan->done_context = context;
+}
+
+void thaw_plan_profile(struct thaw_plan *plan, struct thaw_node_time *times)
+{
+	plan->times = times;
 }
 
 float *thaw_plan_input(struct thaw_plan *plan)

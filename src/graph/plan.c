@@ -6,6 +6,7 @@
  *   kept       from a tail node's forward to its backward
  *   gradient   from the backward of the value's last user to that of its own node
  *   scratch    one step; the largest wish is reserved once for all
+ * A tail plan's features are values that are there from its first step on; a trunk plan's stay to the end.
  * A node that works in place puts its value where its input was; such values share one buffer.
  */
 #include <string.h>
@@ -24,6 +25,7 @@ struct compiler {
 	int *storage;                /* [nodes]: the value whose buffer this one's data lie in */
 	int *gradient_storage;       /* [nodes]: the same for gradients */
 	struct thaw_buffer *buffers; /* [3 * nodes + 1]: values, gradients, kept, and the scratch */
+	int *crossing;               /* [nodes]: the values that cross the cut */
 	int nodes;
 };
 
@@ -62,17 +64,26 @@ static bool in_tail(const struct compiler *c, int node)
 	return c->plan->training && node >= c->plan->cut;
 }
 
+static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
+{
+	for (int k = 0; k < n->param_count; k++)
+		if (g->params[n->params[k]].trainable)
+			return false;
+	return true;
+}
+
 /* Which values carry a gradient, and what each node wants besides them. */
 static thaw_status survey(struct compiler *c)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	for (int i = 1; i < c->nodes; i++) {
+	for (int i = c->plan->first; i < c->plan->end; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
 		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof *x);
 		if (!x)
 			return THAW_RESOURCE;
 		struct thaw_site site = thaw_graph_site(c->graph, i, c->shapes, param, x);
 		site.training = in_tail(c, i);
+		site.frozen = frozen(c->graph, n);
 		if (n->op->space)
 			n->op->space(&site, &c->space[i]);
 		thaw_free(x);
@@ -85,16 +96,31 @@ static thaw_status survey(struct compiler *c)
 	return THAW_OK;
 }
 
+/* Values that are there before the first step. */
+static void mark_inputs(struct compiler *c)
+{
+	int image = 0;
+	bool tail = c->plan->stretch == THAW_TAIL;
+	const int *input = tail ? c->crossing : &image;
+	for (int k = 0; k < (tail ? c->plan->crossing_count : 1); k++)
+		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
+}
+
 /* The last step that reads each value, without regard to sharing. */
 static void value_lifetimes(struct compiler *c)
 {
 	int end = 2 * c->nodes + 1;
 	for (int i = 0; i < c->nodes; i++) {
 		struct thaw_buffer *b = &c->buffers[i];
-		*b = (struct thaw_buffer){.bytes = value_bytes(c, i), .born = i, .dies = i};
+		bool here = i >= c->plan->first && i < c->plan->end;
+		*b = (struct thaw_buffer){.bytes = here ? value_bytes(c, i) : 0, .born = i, .dies = i};
 		c->storage[i] = i;
 	}
-	for (int i = 1; i < c->nodes; i++) {
+	mark_inputs(c);
+	if (c->plan->stretch == THAW_TRUNK)
+		for (int k = 0; k < c->plan->crossing_count; k++)
+			c->buffers[c->crossing[k]].dies = end;
+	for (int i = c->plan->first; i < c->plan->end; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
 		bool backward = in_tail(c, i) && c->needs_gradient[i];
 		if (backward && (n->op->backward_reads & THAW_READS_Y))
@@ -111,7 +137,7 @@ static void value_lifetimes(struct compiler *c)
 /* A node may overwrite its first input if nobody reads that later. */
 static void share_values(struct compiler *c)
 {
-	for (int i = 1; i < c->nodes; i++) {
+	for (int i = c->plan->first; i < c->plan->end; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
 		if (!n->op->in_place || n->inputs[0] == 0)
 			continue;
@@ -165,8 +191,11 @@ static void plan_gradients(struct compiler *c)
 static void plan_kept_and_scratch(struct compiler *c)
 {
 	size_t most = 0;
-	for (int i = 1; i < c->nodes; i++) {
+	for (int i = c->plan->first; i < c->plan->end; i++) {
 		const struct thaw_space *s = &c->space[i];
+		c->plan->steps[i].prepared_bytes = s->prepared;
+		c->plan->steps[i].prepared_offset = c->plan->prepared_bytes;
+		c->plan->prepared_bytes += (s->prepared + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
 		most = s->scratch_forward > most ? s->scratch_forward : most;
 		if (c->plan->steps[i].backward && s->scratch_backward > most)
 			most = s->scratch_backward;
@@ -229,10 +258,36 @@ static thaw_status create_steps(struct compiler *c)
 	return THAW_OK;
 }
 
+static void bind_crossing(struct compiler *c)
+{
+	for (int k = 0; k < c->plan->crossing_count; k++) {
+		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
+		c->plan->crossing[k] = (struct thaw_crossing){
+			.data = at(c, value_buffer(c, c->crossing[k])),
+			.count = thaw_shape_count(shape) / shape->dim[0],
+		};
+	}
+}
+
+/* Which nodes run, and what they take from or give to the other side of the cut. */
+static thaw_status choose_stretch(struct compiler *c)
+{
+	struct thaw_plan *plan = c->plan;
+	plan->first = plan->stretch == THAW_TAIL ? plan->cut : 1;
+	plan->end = plan->stretch == THAW_TRUNK ? plan->cut : c->nodes;
+	plan->crossing_count = thaw_graph_crossing(c->graph, plan->cut, c->crossing);
+	plan->crossing = thaw_alloc((size_t)plan->crossing_count, sizeof *plan->crossing);
+	return plan->crossing ? THAW_OK : THAW_RESOURCE;
+}
+
 static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 {
 	struct thaw_plan *plan = c->plan;
-	THAW_TRY(thaw_graph_infer(c->graph, image, c->shapes));
+	struct thaw_shape batch = *image;
+	if (plan->stretch == THAW_TRUNK)
+		batch.dim[0] = 1;
+	THAW_TRY(thaw_graph_infer(c->graph, &batch, c->shapes));
+	THAW_TRY(choose_stretch(c));
 	THAW_TRY(create_steps(c));
 	THAW_TRY(survey(c));
 	value_lifetimes(c);
@@ -244,8 +299,9 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 	if (!plan->arena)
 		return thaw_fail_in(THAW_RESOURCE, "a plan for %d images of %d x %d", (int)image->dim[0],
 				    (int)image->dim[1], (int)image->dim[2]);
-	for (int i = 1; i < c->nodes; i++)
+	for (int i = plan->first; i < plan->end; i++)
 		bind_step(c, i);
+	bind_crossing(c);
 	plan->input = at(c, value_buffer(c, 0));
 	plan->logits = at(c, value_buffer(c, c->graph->output));
 	plan->classes = c->shapes[c->graph->output].dim[1];
@@ -255,7 +311,7 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 }
 
 thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *graph, const struct thaw_shape *image,
-			     bool training)
+			     enum thaw_stretch stretch, bool training)
 {
 	size_t nodes = (size_t)graph->node_count;
 	struct thaw_plan *plan = thaw_alloc(1, sizeof *plan);
@@ -269,10 +325,13 @@ thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *gr
 		.storage = thaw_alloc(nodes, sizeof *c.storage),
 		.gradient_storage = thaw_alloc(nodes, sizeof *c.gradient_storage),
 		.buffers = thaw_alloc(3 * nodes + 1, sizeof *c.buffers),
+		.crossing = thaw_alloc(nodes, sizeof *c.crossing),
 	};
 	thaw_status status = THAW_RESOURCE;
-	if (plan && c.shapes && c.space && c.needs_gradient && c.storage && c.gradient_storage && c.buffers) {
+	if (plan && c.shapes && c.space && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
+	    c.crossing) {
 		plan->graph = graph;
+		plan->stretch = stretch;
 		plan->training = training;
 		plan->cut = thaw_graph_cut(graph);
 		status = compile(&c, image);
@@ -283,6 +342,7 @@ thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *gr
 	thaw_free(c.storage);
 	thaw_free(c.gradient_storage);
 	thaw_free(c.buffers);
+	thaw_free(c.crossing);
 	if (status != THAW_OK) {
 		thaw_plan_destroy(plan);
 		return status;
@@ -301,6 +361,8 @@ void thaw_plan_destroy(struct thaw_plan *plan)
 		thaw_free(plan->steps[i].dx_add);
 	}
 	thaw_free(plan->steps);
+	thaw_free(plan->crossing);
+	thaw_free(plan->own_prepared);
 	thaw_free(plan->arena);
 	thaw_free(plan);
 }

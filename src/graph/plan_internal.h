@@ -1,4 +1,4 @@
-/* The inside of a plan, shared by its compiler (plan.c) and its executor (execute.c). */
+/* The inside of a plan, shared by its compiler (plan.c), prepare.c and the executor (execute.c). */
 #ifndef THAW_SRC_GRAPH_PLAN_INTERNAL_H
 #define THAW_SRC_GRAPH_PLAN_INTERNAL_H
 
@@ -14,18 +14,34 @@ struct thaw_step {
 	float *dparam[THAW_MAX_PARAMS];
 	float *dy;
 	bool backward; /* has a backward call */
+	size_t prepared_bytes, prepared_offset; /* of its frozen parameters' prepared form */
+};
+
+/* A value that crosses the cut. */
+struct thaw_crossing {
+	float *data;   /* (max batch, count) in the arena */
+	int64_t count; /* floats of one image */
 };
 
 struct thaw_plan {
 	const struct thaw_graph *graph;
+	enum thaw_stretch stretch;
 	bool training;
 	int cut;
-	struct thaw_step *steps; /* [node_count]; 0 is unused */
+	int first, end;           /* the nodes that this plan runs: [first, end) */
+	struct thaw_step *steps;  /* [node_count]; those outside are unused */
+	struct thaw_crossing *crossing;
+	int crossing_count;
+	size_t prepared_bytes;
+	char *prepared, *own_prepared; /* own: the plan's memory, NULL when somebody else's */
 	float *input, *logits, *dlogits;
 	int64_t classes;
 	char *arena;
 	size_t arena_bytes;
 	int64_t ran; /* batch size of the last forward */
+	void (*done)(void *context, int node);
+	void *done_context;
+	struct thaw_node_time *times;
 };
 
 #endif

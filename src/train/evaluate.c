@@ -116,7 +116,7 @@ static thaw_status evaluate_with(struct thaw_evaluation *e, const struct thaw_gr
 				 const struct thaw_preprocess *preprocess, int decode_threads, double *sums)
 {
 	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, e->size, e->size, 3);
-	thaw_status status = thaw_plan_create(&e->plan, graph, &image, false);
+	thaw_status status = thaw_plan_create(&e->plan, graph, &image, THAW_WHOLE, false);
 	if (status == THAW_OK)
 		status = thaw_loader_create(&e->loader, e->dataset, preprocess, NULL, decode_threads, 2);
 	if (status == THAW_OK)

@@ -180,9 +180,9 @@ static thaw_status build_phase(struct run *r)
 	for (int lane = 0; lane < r->options.lanes; lane++) /* the largest lane's, so that all ranks plan alike */
 		batch = run_lane_batch(r, lane) > batch ? run_lane_batch(r, lane) : batch;
 	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
-	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, true));
+	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, THAW_WHOLE, true));
 	image.dim[0] = THAW_EVAL_BATCH;
-	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, false));
+	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_WHOLE, false));
 	return thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS);
 }
 

@@ -102,7 +102,7 @@ static thaw_status train_step(struct thaw_graph *g, const struct thaw_weights *i
 	if (status != THAW_OK)
 		goto out;
 	THAW_TRY_OUT(thaw_graph_unfreeze(g, "all"));
-	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, true));
+	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, THAW_WHOLE, true));
 	THAW_TRY_OUT(read_images(input, plan, image));
 	const float *logits = thaw_plan_forward(plan, n, NULL);
 	THAW_TRY_OUT(emit(w, "logits", thaw_shape_of(n, classes), logits));
@@ -128,7 +128,7 @@ static thaw_status infer(struct thaw_graph *g, const struct thaw_weights *input,
 	THAW_TRY_OUT(thaw_graph_unfreeze(g, "none"));
 	THAW_TRY_OUT(thaw_pass_fold(g));
 	THAW_TRY_OUT(thaw_pass_fuse(g));
-	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, false));
+	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, THAW_WHOLE, false));
 	THAW_TRY_OUT(read_images(input, plan, image));
 	THAW_TRY_OUT(emit(w, "inference", thaw_shape_of(n, classes), thaw_plan_forward(plan, n, NULL)));
 out:

@@ -109,7 +109,7 @@ static void photographs_as_pytorch_sees_them(void **state)
 	expect(thaw_graph_unfreeze(model->graph, "none"));
 	expect(thaw_pass_fold(model->graph));
 	expect(thaw_pass_fuse(model->graph));
-	expect(thaw_plan_create(&plan, model->graph, &image, false));
+	expect(thaw_plan_create(&plan, model->graph, &image, THAW_WHOLE, false));
 
 	FILE *golden = fopen(GOLDEN, "r");
 	assert_non_null(golden);

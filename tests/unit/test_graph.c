@@ -71,7 +71,8 @@ static struct thaw_graph *small_network(void)
 	thaw_graph_init(g, 7, 0, g->param_count);
 	for (int i = 0; i < g->param_count; i++) {
 		struct thaw_random r = thaw_random_stream(3, THAW_STREAM_INIT, 1, (uint64_t)i);
-		for (int64_t k = 0; g->params[i].role != THAW_ROLE_WEIGHT && k < thaw_shape_count(&g->params[i].shape); k++)
+		for (int64_t k = 0; g->params[i].role != THAW_ROLE_WEIGHT && k < thaw_shape_count(&g->params[i].shape);
+		     k++)
 			g->params[i].data[k] += thaw_random_range(&r, -0.3f, 0.3f);
 	}
 	return g;
@@ -81,7 +82,7 @@ static struct thaw_plan *plan_for(const struct thaw_graph *g, bool training)
 {
 	struct thaw_plan *plan = NULL;
 	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
-	assert_int_equal(thaw_plan_create(&plan, g, &image, training), THAW_OK);
+	assert_int_equal(thaw_plan_create(&plan, g, &image, THAW_WHOLE, training), THAW_OK);
 	return plan;
 }
 
@@ -241,6 +242,84 @@ static void a_smaller_batch_gives_the_same_logits(void **state)
 	thaw_graph_destroy(g);
 }
 
+/* Logits of trunk and tail plans, image by image in the given order. */
+static void logits_by_parts(const struct thaw_graph *g, const float *images, const int *order, bool prepare,
+			    float *logits)
+{
+	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
+	struct thaw_plan *trunk, *tail;
+	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_plan_create(&tail, g, &image, THAW_TAIL, true), THAW_OK);
+	assert_int_equal(thaw_plan_features(trunk), thaw_plan_features(tail));
+	if (prepare)
+		assert_int_equal(thaw_plan_prepare(trunk, NULL, true), THAW_OK);
+	float *features = thaw_alloc((size_t)thaw_plan_features(trunk), sizeof *features);
+	for (int i = 0; i < BATCH; i++) {
+		memcpy(thaw_plan_input(trunk), images + order[i] * SIDE * SIDE * 3, SIDE * SIDE * 3 * sizeof(float));
+		thaw_plan_run_trunk(trunk, features);
+		thaw_plan_take(tail, order[i], features);
+	}
+	memcpy(logits, thaw_plan_forward(tail, BATCH, NULL), BATCH * CLASSES * sizeof(float));
+	thaw_free(features);
+	thaw_plan_destroy(trunk);
+	thaw_plan_destroy(tail);
+}
+
+/* The cut in front of: nothing, a block, the middle of a residual (two values cross), the classifier. */
+static void trunk_and_tail_are_the_whole(void **state)
+{
+	(void)state;
+	static const char *const first[] = {"stem.weight", "c.weight", "b.weight", "fc.weight"};
+	static const int crossing[] = {1, 1, 2, 1};
+	for (size_t c = 0; c < sizeof first / sizeof *first; c++) {
+		struct thaw_graph *g = small_network();
+		int value[64], from = thaw_graph_find_param(g, first[c]);
+		assert_true(from >= 0);
+		for (int i = 0; i < g->param_count; i++)
+			g->params[i].trainable = i >= from && g->params[i].role == THAW_ROLE_WEIGHT;
+		assert_int_equal(thaw_graph_crossing(g, thaw_graph_cut(g), value), crossing[c]);
+		float whole[BATCH * CLASSES], parts[2][BATCH * CLASSES], images[BATCH * SIDE * SIDE * 3];
+		struct thaw_plan *plan = plan_for(g, false);
+		fill_input(plan);
+		memcpy(images, thaw_plan_input(plan), sizeof images);
+		memcpy(whole, thaw_plan_forward(plan, BATCH, NULL), sizeof whole);
+		logits_by_parts(g, images, (int[]){0, 1, 2, 3, 4}, false, parts[0]);
+		logits_by_parts(g, images, (int[]){3, 1, 4, 0, 2}, true, parts[1]);
+		for (int i = 0; i < BATCH * CLASSES; i++)
+			assert_true(fabsf(whole[i] - parts[0][i]) < 1e-5f);
+		assert_memory_equal(parts[0], parts[1], sizeof parts[0]);
+		thaw_plan_destroy(plan);
+		thaw_graph_destroy(g);
+	}
+}
+
+static void note_node(void *context, int node)
+{
+	int *last = context;
+	assert_true(node < *last);
+	*last = node;
+}
+
+static void gradients_are_announced_from_the_end(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	assert_int_equal(thaw_graph_unfreeze(g, "from:block2"), THAW_OK);
+	struct thaw_plan *plan = plan_for(g, true);
+	struct thaw_node_time times[64] = {0};
+	float *gradient[64] = {0};
+	int last = g->node_count;
+	thaw_plan_on_gradient(plan, note_node, &last);
+	thaw_plan_profile(plan, times);
+	loss_of(plan, thaw_plan_dlogits(plan));
+	thaw_plan_backward(plan, thaw_plan_dlogits(plan), gradient);
+	assert_int_equal(last, thaw_graph_cut(g));
+	assert_true(times[1].forward > 0.0 && times[1].backward == 0.0);
+	assert_true(times[g->head].forward > 0.0 && times[g->head].backward > 0.0);
+	thaw_plan_destroy(plan);
+	thaw_graph_destroy(g);
+}
+
 static void unfreeze_is_understood(void **state)
 {
 	(void)state;
@@ -250,11 +329,11 @@ static void unfreeze_is_understood(void **state)
 		thaw_status status;
 		const char *first_trainable;
 	} cases[] = {
-		{"head", THAW_OK, "fc.weight"},       {"last:0", THAW_OK, "fc.weight"},
+		{"head", THAW_OK, "fc.weight"},         {"last:0", THAW_OK, "fc.weight"},
 		{"last:2", THAW_OK, "shortcut.weight"}, {"from:block2", THAW_OK, "c.weight"},
-		{"all", THAW_OK, "stem.weight"},      {"none", THAW_OK, NULL},
-		{"last:9", THAW_USAGE, NULL},         {"last:x", THAW_USAGE, NULL},
-		{"from:nowhere", THAW_USAGE, NULL},   {"everything", THAW_USAGE, NULL},
+		{"all", THAW_OK, "stem.weight"},        {"none", THAW_OK, NULL},
+		{"last:9", THAW_USAGE, NULL},           {"last:x", THAW_USAGE, NULL},
+		{"from:nowhere", THAW_USAGE, NULL},     {"everything", THAW_USAGE, NULL},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		assert_int_equal(thaw_graph_unfreeze(g, cases[i].text), cases[i].status);
@@ -292,7 +371,8 @@ static void buffers_alive_together_do_not_overlap(void **state)
 	size_t total, sum = 0;
 	for (int i = 0; i < N; i++) {
 		int born = (int)thaw_random_below(&r, 50);
-		b[i] = (struct thaw_buffer){thaw_random_below(&r, 5000), born, born + (int)thaw_random_below(&r, 10), 0};
+		b[i] = (struct thaw_buffer){thaw_random_below(&r, 5000), born, born + (int)thaw_random_below(&r, 10),
+					    0};
 		sum += b[i].bytes;
 	}
 	assert_int_equal(thaw_memory_place(b, N, &total), THAW_OK);
@@ -315,6 +395,8 @@ int main(void)
 		cmocka_unit_test(gradients_match_slopes),
 		cmocka_unit_test(cut_gives_the_same_gradients),
 		cmocka_unit_test(a_smaller_batch_gives_the_same_logits),
+		cmocka_unit_test(trunk_and_tail_are_the_whole),
+		cmocka_unit_test(gradients_are_announced_from_the_end),
 		cmocka_unit_test(unfreeze_is_understood),
 		cmocka_unit_test(a_new_head_has_the_new_classes),
 		cmocka_unit_test(buffers_alive_together_do_not_overlap),

@@ -154,7 +154,7 @@ static void run_network(const json_t *golden, struct thaw_graph *g)
 	struct thaw_plan *plan = NULL;
 	expect(thaw_graph_unfreeze(g, "all"));
 	thaw_graph_batch_statistics(g, json_is_true(json_object_get(golden, "batch_statistics")));
-	expect(thaw_plan_create(&plan, g, &image, true));
+	expect(thaw_plan_create(&plan, g, &image, THAW_WHOLE, true));
 
 	formula_input(text(golden, "input"), n, side, side, thaw_plan_input(plan));
 	const float *logits = thaw_plan_forward(plan, n, NULL);
@@ -185,7 +185,7 @@ static void run_inference(const json_t *golden, struct thaw_graph *g)
 	expect(thaw_graph_unfreeze(g, "none"));
 	expect(thaw_pass_fold(g));
 	expect(thaw_pass_fuse(g));
-	expect(thaw_plan_create(&plan, g, &image, false));
+	expect(thaw_plan_create(&plan, g, &image, THAW_WHOLE, false));
 	formula_input(text(golden, "input"), n, side, side, thaw_plan_input(plan));
 	compare_logits(golden, thaw_plan_forward(plan, n, NULL));
 	thaw_plan_destroy(plan);
