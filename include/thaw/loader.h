@@ -11,9 +11,10 @@
 struct thaw_batch_request {
 	const int64_t *samples; /* [count] indices into the dataset, count may be 0; copied */
 	int64_t count;
-	bool training;          /* augment, keyed by (seed, epoch, sample) */
-	uint64_t seed, epoch;
+	bool training;          /* augment, keyed by (seed, view, sample) */
+	uint64_t seed, epoch;   /* key the samples' own random numbers, for dropout */
 	int size;               /* side of the square input */
+	uint64_t view;
 };
 
 /* One batch as made. Damaged images are left out, so count may be smaller than asked for. A file that cannot be
@@ -28,6 +29,9 @@ struct thaw_batch {
 	int64_t *damaged;      /* [damaged_count] indices that were left out */
 	char **damaged_why;    /* [damaged_count] messages */
 };
+
+/* The random key of a sample in an epoch. */
+uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample);
 
 struct thaw_loader;
 

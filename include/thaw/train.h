@@ -36,6 +36,8 @@ struct thaw_train_options {
 	double scale_min;         /* augmentation: smallest share of the area a crop takes; 1: no crop */
 	double flip;              /* augmentation: probability of a mirror image */
 	double jitter;            /* augmentation: strength of colour changes */
+	int views;                /* augmented views of an image that come in turn, epoch by epoch, the first of them
+	                           * the image as evaluated; 0: a new view in every epoch */
 	int pad_crop;             /* augmentation: instead of scaled crops, pad by so many pixels and crop */
 	double test_share;        /* of a dataset without train/ and val/: share held out */
 	long long per_class;      /* use only so many training images of each class; 0: all */
@@ -45,6 +47,9 @@ struct thaw_train_options {
 	double checkpoint_seconds;     /* a checkpoint every so many seconds; 0: not by time */
 	int keep;                 /* newest checkpoints that stay */
 	int decode_threads;       /* per rank */
+	const char *cache;        /* room for features that are kept: "auto" | "off" | bytes per rank, as "4G" */
+	const char *cache_dir;    /* folder of files for them, found again by a later start; NULL: memory */
+	const char *cache_dtype;  /* "f32" | "f16": as which features are kept */
 	bool mixed_machines;      /* ranks may have different BLAS kernels; bits then depend on the placement */
 };
 

@@ -13,7 +13,7 @@
 
 #include "mpi/version.h"
 #include "src/cli/command.h"
-#include "src/cli/machine.h"
+#include "src/base/machine.h"
 #include "src/cli/text.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
@@ -76,7 +76,7 @@ static thaw_status gather_facts(struct thaw_comm *comm, struct rank_facts **all)
 	if (gethostname(mine.host, sizeof(mine.host) - 1) != 0)
 		snprintf(mine.host, sizeof(mine.host), "unknown");
 	snprintf(mine.blas_core, sizeof(mine.blas_core), "%s", openblas_get_corename());
-	mine.usable = machine_usable_cores(&mine.cores);
+	mine.usable = thaw_machine_usable_cores(&mine.cores);
 	THAW_TRY(comm->barrier(comm));
 	mine.gflops = measure_gemm();
 	*all = comm->rank == 0 ? thaw_alloc((size_t)comm->size, sizeof(mine)) : NULL;
@@ -134,7 +134,7 @@ static void advise_on_threads(json_t *advice, const struct thaw_comm *comm)
 		int threads = text ? atoi(text) : 0;
 		if (threads > 1)
 			advise(advice, "%s is %d with %d rank%s on %d cores: set it to 1", variables[i], threads,
-			       comm->node_size, comm->node_size == 1 ? "" : "s", machine_cores());
+			       comm->node_size, comm->node_size == 1 ? "" : "s", thaw_machine_cores());
 	}
 }
 
@@ -168,8 +168,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 /* Ranks on rank 0's node that share cores. */
 static void advise_on_placement(json_t *advice, const struct thaw_comm *comm, const struct rank_facts *all)
 {
-	double limit = machine_cpu_limit();
-	int cores = machine_cores(), sharing = 0;
+	double limit = thaw_machine_cpu_limit();
+	int cores = thaw_machine_cores(), sharing = 0;
 	cpu_set_t together = all[0].cores;
 	for (int r = 1; r < comm->size; r++) {
 		if (strcmp(all[r].host, all[0].host) != 0)
@@ -206,7 +206,7 @@ static void advise_on_launch(json_t *advice, const struct thaw_comm *comm)
 static void advise_on_space(json_t *advice, const struct thaw_comm *comm, bool writable)
 {
 	char text[32];
-	double limit = machine_memory_limit(), memory = machine_memory_available();
+	double limit = thaw_machine_memory_limit(), memory = thaw_machine_memory_available();
 	if (limit > 0 && limit < memory)
 		memory = limit;
 	if (memory > 0 && memory / comm->node_size < SMALL_MEMORY)
@@ -244,11 +244,11 @@ static json_t *machine_json(void)
 {
 	char cpu[128], vectors[128];
 	return json_pack("{s:o, s:s, s:i, s:i, s:I, s:I, s:I, s:f}", "cpu",
-			 thaw_report_string(machine_cpu(cpu, sizeof(cpu))), "vectors",
-			 machine_vectors(vectors, sizeof(vectors)), "cores", machine_cores(), "usable_cores",
-			 machine_usable_cores(NULL), "memory", (json_int_t)machine_memory(), "memory_available",
-			 (json_int_t)machine_memory_available(), "cgroup_memory_limit",
-			 (json_int_t)machine_memory_limit(), "cgroup_cpu_limit", machine_cpu_limit());
+			 thaw_report_string(thaw_machine_cpu(cpu, sizeof(cpu))), "vectors",
+			 thaw_machine_vectors(vectors, sizeof(vectors)), "cores", thaw_machine_cores(), "usable_cores",
+			 thaw_machine_usable_cores(NULL), "memory", (json_int_t)thaw_machine_memory(), "memory_available",
+			 (json_int_t)thaw_machine_memory_available(), "cgroup_memory_limit",
+			 (json_int_t)thaw_machine_memory_limit(), "cgroup_cpu_limit", thaw_machine_cpu_limit());
 }
 
 static json_t *blas_json(const struct rank_facts *all, int ranks)

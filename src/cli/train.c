@@ -98,7 +98,19 @@ static const struct option options[] = {
 	{.name = "pad-crop", .metavar = "N", .type = OPTION_INT, AT(pad_crop), .section = AUGMENT, .min = 0,
 	 .max = MAX_SIDE,
 	 .help = "instead of scaled crops, pad by so many pixels and crop"},
+	{.name = "views", .metavar = "K", .type = OPTION_INT, AT(views), .section = AUGMENT, .min = 0, .max = INFINITY,
+	 .absent = "a new view in every epoch",
+	 .help = "views of an image that come in turn, the first of them plain: what is frozen then runs K times, not "
+		 "in every epoch"},
 
+	{.name = "cache", .metavar = "HOW", .type = OPTION_TEXT, AT(cache), .section = RUN,
+	 .help = "room for what the frozen part made of each view: auto (up to half of the free memory), off, or bytes "
+		 "per rank such as 4G"},
+	{.name = "cache-dir", .metavar = "DIR", .type = OPTION_TEXT, AT(cache_dir), .section = RUN, .absent = "memory",
+	 .help = "keep that in files here, which a later start finds again; a fast disk of the node's own"},
+	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, AT(cache_dtype), .section = RUN,
+	 .choices = "f32|f16",
+	 .help = "f16 keeps it in half the room, rounded"},
 	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT, AT(resume), .section = RUN,
 	 .choices = "auto|never",
 	 .help = "auto continues what RUN holds; never refuses a RUN that holds something"},

@@ -132,15 +132,15 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 	thaw_status status =
 		r->training
 			? thaw_transform_train(&image, &p, &l->augment,
-					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->epoch, sample), out)
+					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->view, sample), out)
 			: thaw_transform_eval(&image, &p, out);
 	thaw_image_free(&image);
 	return status;
 }
 
-static uint64_t key_of(const struct thaw_batch_request *r, int64_t sample)
+uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample)
 {
-	struct thaw_random random = thaw_random_stream(r->seed, THAW_STREAM_DROPOUT, r->epoch, (uint64_t)sample);
+	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_DROPOUT, epoch, (uint64_t)sample);
 	uint64_t high = thaw_random_u32(&random);
 	return high << 32 | thaw_random_u32(&random);
 }
@@ -162,7 +162,7 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 			memcpy(b->images + (size_t)b->count * each, b->images + (size_t)i * each, each * sizeof(float));
 		b->labels[b->count] = l->dataset->labels[sample];
 		b->samples[b->count] = sample;
-		b->keys[b->count++] = key_of(&j->request, sample);
+		b->keys[b->count++] = thaw_sample_key(j->request.seed, j->request.epoch, sample);
 	}
 }
 

@@ -20,21 +20,17 @@ static thaw_status submit(const struct thaw_evaluation *e, int lane, int64_t bat
 	int64_t first = batch * THAW_EVAL_BATCH, all = thaw_lane_count(e->dataset->count, e->lanes, lane);
 	for (int64_t k = first; k < all && count < THAW_EVAL_BATCH; k++)
 		samples[count++] = thaw_lane_sample(k, e->lanes, lane);
-	struct thaw_batch_request request = {.samples = samples, .count = count, .size = e->size};
-	return thaw_loader_submit(e->loader, &request);
+	struct thaw_feature_request request = {.samples = samples, .count = count, .lane = lane};
+	return thaw_features_submit(e->features, &request);
 }
 
 static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
 {
-	struct thaw_batch *batch;
-	THAW_TRY(thaw_loader_next(e->loader, &batch));
-	memcpy(thaw_plan_input(e->plan), batch->images,
-	       (size_t)batch->count * (size_t)e->size * (size_t)e->size * 3 * sizeof(float));
-	const float *logits = thaw_plan_forward(e->plan, batch->count, NULL);
-	thaw_metrics_add(sums, logits, batch->count, e->classes, batch->labels);
-	sums[METRIC_DAMAGED] += (double)batch->damaged_count;
-	thaw_damage_note(e->damage, batch);
-	thaw_loader_release(e->loader, batch);
+	struct thaw_feature_batch batch;
+	THAW_TRY(thaw_features_next(e->features, e->plan, &batch));
+	const float *logits = thaw_plan_forward(e->plan, batch.count, NULL);
+	thaw_metrics_add(sums, logits, batch.count, e->classes, batch.labels);
+	sums[METRIC_DAMAGED] += (double)batch.damaged;
 	return THAW_OK;
 }
 
@@ -73,13 +69,12 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 		return THAW_RESOURCE;
 
 	thaw_status status = THAW_OK;
-	int64_t submitted = 0;
 	for (int lane = first; lane < end && status == THAW_OK; lane++)
-		for (int64_t b = 0; b < lane_batches(e, lane) && status == THAW_OK; b++, submitted++)
+		for (int64_t b = 0; b < lane_batches(e, lane) && status == THAW_OK; b++)
 			status = submit(e, lane, b);
 
 	int lane = first;
-	int64_t batch = 0, waiting = submitted;
+	int64_t batch = 0;
 	for (int64_t round = 0; round < rounds; round++) {
 		while (lane < end && batch == lane_batches(e, lane)) {
 			lane++;
@@ -88,7 +83,6 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 		if (lane < end && status == THAW_OK) {
 			status = run_batch(e, lanes + (int64_t)lane * n);
 			batch++;
-			waiting--;
 		}
 		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
 			status = thaw_comm_agree(e->comm, status);
@@ -98,11 +92,7 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 				break;
 		}
 	}
-	for (; waiting > 0; waiting--) { /* after a stop: what is queued must not reach the next user of the loader */
-		struct thaw_batch *left;
-		if (thaw_loader_next(e->loader, &left) == THAW_OK)
-			thaw_loader_release(e->loader, left);
-	}
+	thaw_features_drop(e->features); /* after a stop */
 	status = thaw_comm_agree(e->comm, status);
 	if (status == THAW_OK)
 		status = report_damage(e);
@@ -112,21 +102,47 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 	return status;
 }
 
-static thaw_status evaluate_with(struct thaw_evaluation *e, const struct thaw_graph *graph,
+/* The parts of an evaluation that is not part of a run. */
+struct lone_evaluation {
+	struct thaw_evaluation e; /* first */
+	struct thaw_plan *trunk;
+	struct thaw_loader *loader;
+};
+
+static thaw_status open_parts(struct lone_evaluation *l, const struct thaw_graph *graph,
+			      const struct thaw_preprocess *preprocess, int decode_threads)
+{
+	struct thaw_evaluation *e = &l->e;
+	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, preprocess->size, preprocess->size, 3);
+	THAW_TRY(thaw_plan_create(&l->trunk, graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_plan_prepare(l->trunk, NULL, true));
+	THAW_TRY(thaw_plan_create(&e->plan, graph, &image, THAW_TAIL, false));
+	THAW_TRY(thaw_loader_create(&l->loader, e->dataset, preprocess, NULL, decode_threads, 2));
+	THAW_TRY(thaw_damage_create(&e->damage, e->dataset));
+	struct thaw_feature_parts parts = {
+		.dataset = e->dataset,
+		.loader = l->loader,
+		.damage = e->damage,
+		.trunk = l->trunk,
+		.lanes = e->lanes,
+		.first_lane = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank),
+		.size = preprocess->size,
+	};
+	return thaw_features_create(&e->features, &parts);
+}
+
+static thaw_status evaluate_with(struct lone_evaluation *l, const struct thaw_graph *graph,
 				 const struct thaw_preprocess *preprocess, int decode_threads, double *sums)
 {
-	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, e->size, e->size, 3);
-	thaw_status status = thaw_plan_create(&e->plan, graph, &image, THAW_WHOLE, false);
-	if (status == THAW_OK)
-		status = thaw_loader_create(&e->loader, e->dataset, preprocess, NULL, decode_threads, 2);
-	if (status == THAW_OK)
-		status = thaw_damage_create(&e->damage, e->dataset);
-	status = thaw_comm_agree(e->comm, status);
+	struct thaw_evaluation *e = &l->e;
+	thaw_status status = thaw_comm_agree(e->comm, open_parts(l, graph, preprocess, decode_threads));
 	if (status == THAW_OK)
 		status = thaw_evaluation_run(e, sums);
-	thaw_loader_destroy(e->loader);
+	thaw_features_destroy(e->features);
+	thaw_loader_destroy(l->loader);
 	thaw_damage_destroy(e->damage);
 	thaw_plan_destroy(e->plan);
+	thaw_plan_destroy(l->trunk);
 	return status;
 }
 
@@ -158,22 +174,24 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 			  json_t **result)
 {
 	struct thaw_preprocess preprocess = thaw_preprocess_at(&model->preprocess, size);
-	struct thaw_evaluation e = {
-		.comm = comm,
-		.dataset = dataset,
-		.lanes = lanes,
-		.size = preprocess.size,
-		.classes = (int)model->classes,
-		.observer = observer,
+	struct lone_evaluation lone = {
+		.e = {.comm = comm,
+		      .dataset = dataset,
+		      .lanes = lanes,
+		      .classes = (int)model->classes,
+		      .observer = observer},
 	};
+	int classes = lone.e.classes;
 	if (dataset->classes != model->classes)
 		return thaw_fail(
 			THAW_CONFIG,
 			"the model knows %d classes, the data have %d: --data: use the data it was trained for",
 			(int)model->classes, dataset->classes);
 	struct thaw_graph *graph = thaw_graph_copy(model->graph);
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(e.classes), sizeof *sums);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof *sums);
 	thaw_status status = graph && sums ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK) /* the trunk: everything up to the classifier, an image at a time */
+		status = thaw_graph_unfreeze(graph, "head");
 	if (status == THAW_OK)
 		status = thaw_pass_fold(graph);
 	if (status == THAW_OK)
@@ -182,11 +200,11 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	if (status == THAW_OK)
 		status = compare_ranks(comm, model, dataset);
 	if (status == THAW_OK)
-		status = evaluate_with(&e, graph, &preprocess, decode_threads, sums);
+		status = evaluate_with(&lone, graph, &preprocess, decode_threads, sums);
 	if (status == THAW_OK)
-		status = check_sums(&e, sums);
+		status = check_sums(&lone.e, sums);
 	if (status == THAW_OK) {
-		*result = thaw_metrics_json(sums, e.classes, dataset->class_names);
+		*result = thaw_metrics_json(sums, classes, dataset->class_names);
 		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for a report");
 	}
 	thaw_graph_destroy(graph);

@@ -1,10 +1,19 @@
-/* Which samples come when: lane orders and the requests to the loader. */
+/* Which samples come when: lane orders and the requests for their features. */
 #include "src/train/run.h"
 
 int64_t run_lane_batch(const struct run *r, int lane)
 {
 	int64_t batch = r->options.batch, lanes = r->options.lanes;
 	return batch * (lane + 1) / lanes - batch * lane / lanes;
+}
+
+/* Every epoch its own view, or --views of them in turn: first the image as evaluation sees it, then augmented ones. */
+static void choose_view(const struct run *r, struct thaw_feature_request *request)
+{
+	int views = r->options.views;
+	request->epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
+	request->view = views > 0 ? (uint64_t)(r->at.epoch % views) : request->epoch;
+	request->augment = views == 0 || request->view > 0;
 }
 
 thaw_status run_feed_ahead(struct run *r, int64_t step)
@@ -15,15 +24,14 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 		int64_t size = run_lane_batch(r, lane);
 		int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane);
 		int64_t first = step * size < all ? step * size : all;
-		struct thaw_batch_request request = {
+		struct thaw_feature_request request = {
 			.samples = r->order[lane - r->first_lane] + first,
 			.count = first + size < all ? size : all - first,
-			.training = true,
+			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
-			.epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch),
-			.size = r->preprocess.size,
 		};
-		THAW_TRY(thaw_loader_submit(r->train_loader, &request));
+		choose_view(r, &request);
+		THAW_TRY(thaw_features_submit(r->train_features, &request));
 	}
 	return THAW_OK;
 }

@@ -4,11 +4,9 @@
 
 #include <jansson.h>
 
-#include "src/train/damage.h"
+#include "src/train/features.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
-#include "thaw/loader.h"
-#include "thaw/plan.h"
 #include "thaw/train.h"
 
 /* The sums, each a double: METRIC_FIXED of them, then images per class, then hits per class. */
@@ -24,13 +22,13 @@ json_t *thaw_metrics_json(const double *sums, int classes, char *const *names);
 
 #define THAW_EVAL_BATCH 16 /* images per forward pass of an evaluation; part of what decides its bits */
 
-/* What an evaluation runs with. The plan is for inference with room for THAW_EVAL_BATCH images. */
+/* What an evaluation runs with. The plan is a tail plan for inference with room for THAW_EVAL_BATCH images. */
 struct thaw_evaluation {
 	struct thaw_comm *comm;
 	struct thaw_plan *plan;
 	const struct thaw_dataset *dataset;
-	struct thaw_loader *loader;
-	int lanes, size, classes;
+	struct thaw_features *features;
+	int lanes, classes;
 	struct thaw_damage *damage; /* of the dataset */
 	const struct thaw_observer *observer;
 };

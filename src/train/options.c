@@ -18,6 +18,8 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.unfreeze = "head",
 		.optimizer = "sgd",
 		.resume = "auto",
+		.cache = "auto",
+		.cache_dtype = "f32",
 		.epochs = 10,
 		.momentum = 0.9,
 		.weight_decay = -1.0,
@@ -61,14 +63,20 @@ thaw_status run_resolve_options(struct run *r)
 		return refuse("unknown mode of batch norm", "--bn", "give frozen or lane");
 	if (strcmp(o->resume, "auto") != 0 && strcmp(o->resume, "never") != 0)
 		return refuse("unknown way to resume", "--resume", "give auto or never");
+	if (o->views < 0)
+		return refuse("no number of views", "--views", "give at least 0");
+	if (strcmp(o->cache_dtype, "f32") != 0 && strcmp(o->cache_dtype, "f16") != 0)
+		return refuse("unknown precision", "--cache-dtype", "give f32 or f16");
 	if (o->lanes == 0)
 		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
 	if (o->lanes < r->comm->size)
-		return thaw_fail(THAW_CONFIG,
-				 "%d ranks and only %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
-				 r->comm->size, o->lanes, o->lanes);
+		return thaw_fail(
+			THAW_CONFIG,
+			"%d ranks and only %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
+			r->comm->size, o->lanes, o->lanes);
 	if (o->batch == 0)
-		o->batch = o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
+		o->batch =
+			o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
 	if (o->batch < o->lanes)
 		return thaw_fail(THAW_CONFIG,
 				 "%d images a step for %d lanes: --batch: give at least one image a lane, "
@@ -115,6 +123,8 @@ json_t *run_config_json(const struct run *r)
 		{"pad-crop", json_integer(o->pad_crop)},
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
+		{"views", json_integer(o->views)},
+		{"cache-dtype", json_string(o->cache_dtype)},
 		{"blas", json_string(openblas_get_corename())},
 		{"threads", json_integer(openblas_get_num_threads())},
 	};

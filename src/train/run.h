@@ -58,7 +58,9 @@ struct run {
 	/* Of the current phase. */
 	struct thaw_tail *tail;
 	struct thaw_graph *graph; /* folded and fused copy that runs */
-	struct thaw_plan *plan, *eval_plan;
+	struct thaw_plan *trunk, *plan, *eval_plan;       /* plan: the tail's, of one lane's batch */
+	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: nothing is kept */
+	struct thaw_features *train_features, *test_features;
 	struct thaw_sum *sum;
 	float **gradient; /* [graph->param_count] */
 
@@ -101,6 +103,10 @@ void run_directory_close(struct run *r);
 thaw_status run_resume(struct run *r);
 void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
 thaw_status run_save_now(struct run *r); /* waits for the disk; how it went on rank 0, THAW_OK elsewhere */
+
+/* trunk.c: the trunk of a phase, and the features it makes. */
+thaw_status run_open_trunk(struct run *r);
+void run_close_trunk(struct run *r);
 
 /* feed.c: which samples come when. */
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step that are the lane's */

@@ -129,6 +129,7 @@ thaw_status run_open(struct run *r)
 
 static void close_phase(struct run *r)
 {
+	run_close_trunk(r);
 	thaw_sum_destroy(r->sum);
 	thaw_plan_destroy(r->plan);
 	thaw_plan_destroy(r->eval_plan);
@@ -180,9 +181,10 @@ static thaw_status build_phase(struct run *r)
 	for (int lane = 0; lane < r->options.lanes; lane++) /* the largest lane's, so that all ranks plan alike */
 		batch = run_lane_batch(r, lane) > batch ? run_lane_batch(r, lane) : batch;
 	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
-	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, THAW_WHOLE, true));
+	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, THAW_TAIL, true));
 	image.dim[0] = THAW_EVAL_BATCH;
-	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_WHOLE, false));
+	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_TAIL, false));
+	THAW_TRY(run_open_trunk(r));
 	return thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS);
 }
 

@@ -9,13 +9,11 @@
 #include "src/train/run.h"
 #include "thaw/ops.h"
 
-static void run_lane(struct run *r, const struct thaw_batch *batch, float *vector)
+static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
 {
 	float *slots = vector + r->tail->length;
-	int64_t side = r->preprocess.size;
 	if (batch->count == 0)
 		return;
-	memcpy(thaw_plan_input(r->plan), batch->images, (size_t)(batch->count * side * side * 3) * sizeof(float));
 	const float *logits = thaw_plan_forward(r->plan, batch->count, batch->keys);
 	double loss = 0.0;
 	int64_t correct = 0;
@@ -38,12 +36,9 @@ static thaw_status run_lanes(struct run *r)
 		float *vector = thaw_sum_next(r->sum);
 		if (!vector)
 			return THAW_SOFTWARE;
-		struct thaw_batch *batch;
-		if (status == THAW_OK && (status = thaw_loader_next(r->train_loader, &batch)) == THAW_OK) {
-			run_lane(r, batch, vector);
-			thaw_damage_note(r->train_damage, batch);
-			thaw_loader_release(r->train_loader, batch);
-		}
+		struct thaw_feature_batch batch;
+		if (status == THAW_OK && (status = thaw_features_next(r->train_features, r->plan, &batch)) == THAW_OK)
+			run_lane(r, &batch, vector);
 		vector[r->tail->length + SLOT_FAILED] = status != THAW_OK;
 		vector[r->tail->length + SLOT_STOP] = asked;
 		thaw_sum_push(r->sum);

@@ -14,6 +14,7 @@ declare -A flags=(
 	[train]="--model --data --out --unfreeze --epochs --head-epochs --lanes --batch --size --lr --head-lr --optimizer
 		--momentum --weight-decay --layer-decay --warmup --label-smoothing --scale-min --flip --jitter
 		--pad-crop --test-share --per-class --seed --eval-every --checkpoint-every --keep --decode-threads
+		--views --cache --cache-dir --cache-dtype
 		--mixed-machines --bn --resume --config --threads"
 	[eval]="--model --data --split --lanes --size"
 	[predict]="--model --top"

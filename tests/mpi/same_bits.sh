@@ -69,6 +69,27 @@ train 1 "$work/k"
 check "killed three times and resumed on other rank counts: the same weights" test "$(bits "$work/k")" = "$(bits "$work/r1")"
 check "killed three times and resumed on other rank counts: the same metrics" test "$(metrics "$work/k")" = "$(metrics "$work/r1")"
 
+# Kept features change no bit: two views over 4 epochs with the cache off, on, too small, and in files that a second
+# start on other ranks finds again; a run that is killed begins with an empty cache.
+args=(train --data $data --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
+	--epochs 4 --views 2 --lr 0.05)
+train 1 "$work/off" --cache off
+train 2 "$work/on"
+train 3 "$work/small" --cache 200K
+train 2 "$work/files1" --cache-dir "$work/features"
+train 3 "$work/files2" --cache-dir "$work/features"
+for kind in on small files1 files2; do
+	check "features kept ($kind): the same weights" test "$(bits "$work/$kind")" = "$(bits "$work/off")"
+	check "features kept ($kind): the same metrics" test "$(metrics "$work/$kind")" = "$(metrics "$work/off")"
+done
+check "features lie in files, one a lane and split" test "$(ls "$work/features" | wc -l)" -eq 14
+rm -rf "$work/k" "$work/k.log"
+killed 2 5 rank
+train 3 "$work/k"
+check "killed and resumed with an empty cache: the same weights" test "$(bits "$work/k")" = "$(bits "$work/off")"
+train 1 "$work/half" --cache-dtype f16
+check "half precision is another result" test "$(bits "$work/half")" != "$(bits "$work/off")"
+
 # Lanes that were not asked for are the first start's: 12 ranks began it, 2 go on.
 args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1

@@ -58,7 +58,7 @@ static void submit(struct thaw_loader *l, int batch, bool training, int size)
 	int64_t samples[BATCH];
 	for (int i = 0; i < BATCH; i++)
 		samples[i] = sample_at(batch, i);
-	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size};
+	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size, (uint64_t)batch / 4};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 }
 
@@ -144,7 +144,7 @@ static void failure_is_told(void **state)
 	d.context = &why;
 	struct thaw_loader *l = make_loader(&d, 3, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
 	assert_int_equal(thaw_loader_next(l, &b), THAW_SOFTWARE);
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	submit(l, 1, true, SIDE);
@@ -167,7 +167,7 @@ static void all_damaged(void **state)
 	struct thaw_dataset d = fake();
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, SIDE};
+	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, SIDE, 1};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 0);

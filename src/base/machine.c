@@ -1,5 +1,5 @@
 /* What this machine is, read from /proc, /sys and the processor. Whatever cannot be read is unknown, no failure. */
-#include "src/cli/machine.h"
+#include "src/base/machine.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -35,7 +35,7 @@ static bool find_value(const char *path, const char *key, char *value, size_t si
 	return found;
 }
 
-const char *machine_cpu(char *text, size_t size)
+const char *thaw_machine_cpu(char *text, size_t size)
 {
 	if (!find_value("/proc/cpuinfo", "model name", text, size) &&
 	    !find_value("/proc/cpuinfo", "CPU part", text, size))
@@ -50,7 +50,7 @@ static void append_word(char *text, size_t size, bool present, const char *word)
 		snprintf(text + used, size - used, "%s%s", used ? " " : "", word);
 }
 
-const char *machine_vectors(char *text, size_t size)
+const char *thaw_machine_vectors(char *text, size_t size)
 {
 	text[0] = '\0';
 #if defined(__x86_64__)
@@ -67,19 +67,19 @@ const char *machine_vectors(char *text, size_t size)
 	return text;
 }
 
-int machine_cores(void)
+int thaw_machine_cores(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 	return n > 0 ? (int)n : 1;
 }
 
-int machine_usable_cores(cpu_set_t *mask)
+int thaw_machine_usable_cores(cpu_set_t *mask)
 {
 	cpu_set_t own;
 	if (!mask)
 		mask = &own;
 	CPU_ZERO(mask);
-	return sched_getaffinity(0, sizeof(*mask), mask) == 0 ? CPU_COUNT(mask) : machine_cores();
+	return sched_getaffinity(0, sizeof(*mask), mask) == 0 ? CPU_COUNT(mask) : thaw_machine_cores();
 }
 
 static double memory_value(const char *key)
@@ -88,12 +88,12 @@ static double memory_value(const char *key)
 	return find_value("/proc/meminfo", key, value, sizeof(value)) ? strtod(value, NULL) * 1024 : 0;
 }
 
-double machine_memory(void)
+double thaw_machine_memory(void)
 {
 	return memory_value("MemTotal");
 }
 
-double machine_memory_available(void)
+double thaw_machine_memory_available(void)
 {
 	return memory_value("MemAvailable");
 }
@@ -144,7 +144,7 @@ static double memory_limit_of(const char *folder)
 	if (read_line(folder, "memory.max", line, sizeof(line)) ||
 	    read_line(folder, "memory/memory.limit_in_bytes", line, sizeof(line)))
 		limit = strtod(line, NULL);
-	return limit < machine_memory() ? limit : 0;
+	return limit < thaw_machine_memory() ? limit : 0;
 }
 
 /* cpu.max is "QUOTA PERIOD" in microseconds, or "max PERIOD". */
@@ -157,12 +157,12 @@ static double cpu_limit_of(const char *folder)
 	return period > 0 ? quota / period : 0;
 }
 
-double machine_memory_limit(void)
+double thaw_machine_memory_limit(void)
 {
 	return tightest(memory_limit_of);
 }
 
-double machine_cpu_limit(void)
+double thaw_machine_cpu_limit(void)
 {
 	return tightest(cpu_limit_of);
 }

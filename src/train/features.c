@@ -1,0 +1,213 @@
+#include "src/train/features.h"
+
+#include <string.h>
+
+#include "thaw/tensor.h"
+
+/* A request that waits: what it wants, and which of it the cache had when it was submitted. */
+struct wanted {
+	struct wanted *next;
+	int64_t count;
+	struct thaw_cache *cache; /* of its lane; NULL: none */
+	uint64_t seed, epoch, view;
+	bool *kept;        /* [count] */
+	int64_t samples[]; /* [count] */
+};
+
+struct thaw_features {
+	struct thaw_feature_parts parts;
+	struct wanted *first, *last;
+	float *record; /* one image's features */
+	int64_t room;  /* of labels and keys */
+	int32_t *labels;
+	uint64_t *keys;
+};
+
+thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts)
+{
+	struct thaw_features *f = thaw_alloc(1, sizeof *f);
+	if (!f)
+		return THAW_RESOURCE;
+	f->parts = *parts;
+	f->record = thaw_alloc((size_t)thaw_plan_features(parts->trunk), sizeof *f->record);
+	if (!f->record) {
+		thaw_features_destroy(f);
+		return THAW_RESOURCE;
+	}
+	*features = f;
+	return THAW_OK;
+}
+
+static void wanted_free(struct wanted *w)
+{
+	thaw_free(w->kept);
+	thaw_free(w);
+}
+
+static struct wanted *pop(struct thaw_features *f)
+{
+	struct wanted *w = f->first;
+	f->first = w->next;
+	if (!f->first)
+		f->last = NULL;
+	return w;
+}
+
+void thaw_features_destroy(struct thaw_features *f)
+{
+	if (!f)
+		return;
+	while (f->first)
+		wanted_free(pop(f));
+	thaw_free(f->record);
+	thaw_free(f->labels);
+	thaw_free(f->keys);
+	thaw_free(f);
+}
+
+static int64_t entry_of(const struct thaw_features *f, const struct wanted *w, int64_t i)
+{
+	return w->samples[i] / f->parts.lanes * f->parts.views + (int64_t)w->view;
+}
+
+static struct wanted *new_wanted(const struct thaw_features *f, const struct thaw_feature_request *r)
+{
+	size_t count = (size_t)r->count;
+	struct wanted *w = thaw_alloc(1, sizeof *w + count * sizeof *w->samples);
+	if (!w)
+		return NULL;
+	w->kept = thaw_alloc(count, sizeof *w->kept);
+	if (!w->kept) {
+		thaw_free(w);
+		return NULL;
+	}
+	w->count = r->count;
+	w->cache = f->parts.cache && f->parts.views > 0 ? f->parts.cache[r->lane - f->parts.first_lane] : NULL;
+	w->seed = r->seed;
+	w->epoch = r->epoch;
+	w->view = r->view;
+	for (int64_t i = 0; i < r->count; i++) {
+		w->samples[i] = r->samples[i];
+		w->kept[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i));
+	}
+	return w;
+}
+
+/* The loader is asked for what the cache has not, even if that is nothing: one request, one batch. */
+static thaw_status ask_loader(struct thaw_features *f, const struct wanted *w, const struct thaw_feature_request *r)
+{
+	int64_t *missing = thaw_alloc((size_t)w->count, sizeof *missing), count = 0;
+	if (!missing)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < w->count; i++)
+		if (!w->kept[i])
+			missing[count++] = w->samples[i];
+	struct thaw_batch_request request = {
+		.samples = missing,
+		.count = count,
+		.training = r->augment,
+		.seed = r->seed,
+		.epoch = r->epoch,
+		.size = f->parts.size,
+		.view = r->view,
+	};
+	thaw_status status = thaw_loader_submit(f->parts.loader, &request);
+	thaw_free(missing);
+	return status;
+}
+
+thaw_status thaw_features_submit(struct thaw_features *f, const struct thaw_feature_request *r)
+{
+	struct wanted *w = new_wanted(f, r);
+	if (!w)
+		return THAW_RESOURCE;
+	thaw_status status = ask_loader(f, w, r);
+	if (status != THAW_OK) {
+		wanted_free(w);
+		return status;
+	}
+	if (f->last)
+		f->last->next = w;
+	else
+		f->first = w;
+	f->last = w;
+	return THAW_OK;
+}
+
+static thaw_status reserve(struct thaw_features *f, int64_t count)
+{
+	if (count <= f->room)
+		return THAW_OK;
+	thaw_free(f->labels);
+	thaw_free(f->keys);
+	f->room = 0;
+	f->labels = thaw_alloc((size_t)count, sizeof *f->labels);
+	f->keys = thaw_alloc((size_t)count, sizeof *f->keys);
+	if (!f->labels || !f->keys)
+		return THAW_RESOURCE;
+	f->room = count;
+	return THAW_OK;
+}
+
+static void run_trunk(struct thaw_features *f, const float *image)
+{
+	size_t side = (size_t)f->parts.size;
+	memcpy(thaw_plan_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
+	thaw_plan_run_trunk(f->parts.trunk, f->record);
+}
+
+/* Sample by sample in the request's order; what the loader was asked for comes in the same order. */
+static void collect(struct thaw_features *f, const struct wanted *w, const struct thaw_batch *fresh,
+		    struct thaw_plan *tail, struct thaw_feature_batch *batch)
+{
+	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
+	int64_t next = 0;
+	for (int64_t i = 0; i < w->count; i++) {
+		int64_t sample = w->samples[i];
+		if (w->kept[i]) {
+			thaw_cache_get(w->cache, entry_of(f, w, i), f->record);
+		} else if (next < fresh->count && fresh->samples[next] == sample) {
+			run_trunk(f, fresh->images + (size_t)next++ * image);
+			if (w->cache)
+				thaw_cache_put(w->cache, entry_of(f, w, i), f->record);
+		} else {
+			batch->damaged++;
+			continue;
+		}
+		thaw_plan_take(tail, batch->count, f->record);
+		f->labels[batch->count] = f->parts.dataset->labels[sample];
+		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
+	}
+}
+
+thaw_status thaw_features_next(struct thaw_features *f, struct thaw_plan *tail, struct thaw_feature_batch *batch)
+{
+	if (!f->first)
+		return thaw_fail(THAW_SOFTWARE, "features: a batch is asked for that was never submitted");
+	struct wanted *w = pop(f);
+	struct thaw_batch *fresh;
+	*batch = (struct thaw_feature_batch){0};
+	thaw_status status = thaw_loader_next(f->parts.loader, &fresh);
+	if (status == THAW_OK) {
+		status = reserve(f, w->count);
+		if (status == THAW_OK) {
+			thaw_damage_note(f->parts.damage, fresh);
+			collect(f, w, fresh, tail, batch);
+		}
+		thaw_loader_release(f->parts.loader, fresh);
+	}
+	batch->labels = f->labels;
+	batch->keys = f->keys;
+	wanted_free(w);
+	return status;
+}
+
+void thaw_features_drop(struct thaw_features *f)
+{
+	while (f->first) {
+		struct thaw_batch *left;
+		wanted_free(pop(f));
+		if (thaw_loader_next(f->parts.loader, &left) == THAW_OK)
+			thaw_loader_release(f->parts.loader, left);
+	}
+}
