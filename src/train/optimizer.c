@@ -2,15 +2,18 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/multiversion.h"
 #include "thaw/train.h"
 
 /* torch.optim.SGD: v = momentum * v + (g + decay * w); w -= lr * v. */
+THAW_MULTIVERSION
 static void sgd(float *w, const float *g, float *const *state, int64_t n, double lr, double weight_decay,
 		double momentum, int64_t t)
 {
 	(void)t;
 	float *v = state[0];
 	const float rate = (float)lr, decay = (float)weight_decay, mu = (float)momentum;
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < n; i++) {
 		v[i] = mu * v[i] + (g[i] + decay * w[i]);
 		w[i] -= rate * v[i];
@@ -22,6 +25,7 @@ static void sgd(float *w, const float *g, float *const *state, int64_t n, double
 #define ADAM_EPSILON 1e-8
 
 /* torch.optim.AdamW: the decay is applied to the weight, not to the gradient (1711.05101). */
+THAW_MULTIVERSION
 static void adamw(float *w, const float *g, float *const *state, int64_t n, double lr, double weight_decay,
 		  double momentum, int64_t t)
 {
@@ -31,6 +35,7 @@ static void adamw(float *w, const float *g, float *const *state, int64_t n, doub
 	const float rate = (float)(lr / (1.0 - pow(ADAM_BETA1, (double)t)));
 	const float correction = (float)sqrt(1.0 - pow(ADAM_BETA2, (double)t));
 	const float b1 = (float)ADAM_BETA1, b2 = (float)ADAM_BETA2, epsilon = (float)ADAM_EPSILON;
+	THAW_INDEPENDENT
 	for (int64_t i = 0; i < n; i++) {
 		m[i] = b1 * m[i] + (1.0f - b1) * g[i];
 		v[i] = b2 * v[i] + (1.0f - b2) * g[i] * g[i];

@@ -53,14 +53,6 @@ static thaw_status diverged(const struct run *r, const char *what)
 			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
 }
 
-static bool all_finite(const float *v, int64_t n)
-{
-	for (int64_t i = 0; i < n; i++)
-		if (!isfinite(v[i]))
-			return false;
-	return true;
-}
-
 static int64_t phase_step(const struct run *r)
 {
 	return r->at.epoch * r->steps_per_epoch + r->at.step;
@@ -76,14 +68,15 @@ static thaw_status apply(struct run *r, float *total)
 	if (images > 0.0) {
 		if (!isfinite(slots[SLOT_LOSS]))
 			return diverged(r, "the loss is");
-		if (!all_finite(total, r->tail->length))
-			return diverged(r, "the gradient is");
-		const float scale = (float)(1.0 / images);
-		for (int64_t i = 0; i < r->tail->length; i++)
-			total[i] *= scale;
-		thaw_tail_update(r->tail, total, lr, r->options.weight_decay, r->options.momentum, phase_step(r) + 1);
-		if (!all_finite(r->tail->values, r->tail->length))
-			return diverged(r, "a weight is");
+		const struct thaw_update update = {
+			.scale = (float)(1.0 / images),
+			.lr = lr,
+			.weight_decay = r->options.weight_decay,
+			.momentum = r->options.momentum,
+			.t = phase_step(r) + 1,
+		};
+		if (!thaw_tail_update(r->tail, total, &update))
+			return diverged(r, "a gradient or a weight is");
 	}
 	r->at.epoch_images += images;
 	r->at.epoch_loss += slots[SLOT_LOSS];

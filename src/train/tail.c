@@ -1,8 +1,13 @@
 #include "src/train/tail.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "src/base/multiversion.h"
 
 #define TAIL_ALIGNMENT 16 /* floats: 64 bytes */
+#define INFINITY_BITS  0x7f800000u
+#define BLOCK          4096 /* floats that an update takes at a time: gradient, weights and states stay in cache */
 
 static thaw_status collect(struct thaw_tail *tail, double layer_decay)
 {
@@ -75,22 +80,59 @@ void thaw_tail_bind(const struct thaw_tail *tail, float *vector, float **gradien
 		gradient[tail->params[i].param] = vector + tail->params[i].offset;
 }
 
-void thaw_tail_update(struct thaw_tail *tail, const float *g, double lr, double weight_decay, double momentum,
-		      int64_t t)
+/* Infinities and NaNs have all bits of the exponent set. In integers, because sums of floats keep their order and
+ * would not become vectors. */
+THAW_MULTIVERSION
+static bool all_finite(const float *v, int64_t n)
 {
+	uint32_t most = 0;
+	for (int64_t i = 0; i < n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &v[i], sizeof bits);
+		bits &= INFINITY_BITS;
+		most = bits > most ? bits : most;
+	}
+	return most < INFINITY_BITS;
+}
+
+THAW_MULTIVERSION
+static void scaled(float *to, const float *g, int64_t n, float scale)
+{
+	for (int64_t i = 0; i < n; i++)
+		to[i] = g[i] * scale;
+}
+
+/* One parameter's part [start, start + n) of an update. */
+static void update_part(struct thaw_tail *tail, const struct thaw_tail_param *p, int64_t start, int64_t n,
+			const float *g, const struct thaw_update *u)
+{
+	float *w = tail->values + start;
+	if (p->statistic) {
+		const float m = p->momentum;
+		for (int64_t k = 0; k < n; k++)
+			w[k] = (1.0f - m) * w[k] + m * g[k];
+		return;
+	}
+	float *state[THAW_TAIL_STATES] = {0};
+	for (int s = 0; s < THAW_TAIL_STATES && tail->state[s]; s++)
+		state[s] = tail->state[s] + start;
+	tail->optimizer->update(w, g, state, n, u->lr * p->lr_factor, p->decays ? u->weight_decay : 0.0, u->momentum,
+				u->t);
+}
+
+bool thaw_tail_update(struct thaw_tail *tail, const float *g, const struct thaw_update *u)
+{
+	float mean[BLOCK];
+	bool finite = true;
 	for (int i = 0; i < tail->count; i++) {
 		const struct thaw_tail_param *p = &tail->params[i];
-		float *w = tail->values + p->offset;
-		if (p->statistic) {
-			const float m = p->momentum;
-			for (int64_t k = 0; k < p->count; k++)
-				w[k] = (1.0f - m) * w[k] + m * g[p->offset + k];
-			continue;
+		for (int64_t k = 0; k < p->count; k += BLOCK) {
+			int64_t n = p->count - k < BLOCK ? p->count - k : BLOCK, start = p->offset + k;
+			scaled(mean, g + start, n, u->scale);
+			finite &= all_finite(mean, n);
+			update_part(tail, p, start, n, mean, u);
+			finite &= all_finite(tail->values + start, n);
 		}
-		float *state[THAW_TAIL_STATES] = {0};
-		for (int s = 0; s < THAW_TAIL_STATES && tail->state[s]; s++)
-			state[s] = tail->state[s] + p->offset;
-		tail->optimizer->update(w, g + p->offset, state, p->count, lr * p->lr_factor,
-					p->decays ? weight_decay : 0.0, momentum, t);
 	}
+	return finite;
 }

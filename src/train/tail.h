@@ -41,8 +41,15 @@ void thaw_tail_destroy(struct thaw_tail *tail);
 /* gradient[i] of graph parameter i becomes its place in vector[length], NULL where frozen. */
 void thaw_tail_bind(const struct thaw_tail *tail, float *vector, float **gradient);
 
-/* One optimizer step, t from 1, with the mean gradient g[length]. */
-void thaw_tail_update(struct thaw_tail *tail, const float *g, double lr, double weight_decay, double momentum,
-		      int64_t t);
+/* One optimizer step. */
+struct thaw_update {
+	float scale; /* of the gradient: 1 / images */
+	double lr, weight_decay, momentum;
+	int64_t t; /* from 1 */
+};
+
+/* With the summed gradient g[length]. False when a gradient or a weight was or became no finite number; the tail
+ * is then of no use any more. */
+bool thaw_tail_update(struct thaw_tail *tail, const float *g, const struct thaw_update *update);
 
 #endif

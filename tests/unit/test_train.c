@@ -99,7 +99,8 @@ static void tail_spares_what_it_should(void **state)
 	assert_int_equal(thaw_tail_create(&tail, g, thaw_optimizer_find("sgd"), 0.5), THAW_OK);
 	assert_int_equal(tail->count, g->param_count);
 	float *zero = thaw_alloc((size_t)tail->length, sizeof *zero);
-	thaw_tail_update(tail, zero, 0.1, 0.01, 0.9, 1);
+	const struct thaw_update update = {.scale = 1.0f, .lr = 0.1, .weight_decay = 0.01, .momentum = 0.9, .t = 1};
+	assert_true(thaw_tail_update(tail, zero, &update));
 	for (int i = 0; i < g->param_count; i++) {
 		const struct thaw_param *p = &g->params[i];
 		double wanted = 1.0;
@@ -112,6 +113,11 @@ static void tail_spares_what_it_should(void **state)
 		if (fabs(p->data[0] - wanted) > 1e-7)
 			fail_msg("%s is %.9g instead of %.9g", p->name, p->data[0], wanted);
 	}
+	zero[0] = INFINITY;
+	assert_false(thaw_tail_update(tail, zero, &update));
+	zero[0] = 0.0f;
+	tail->values[1] = NAN;
+	assert_false(thaw_tail_update(tail, zero, &update));
 	thaw_free(zero);
 	thaw_graph_destroy(g);
 	thaw_tail_destroy(tail);
