@@ -1,0 +1,213 @@
+/* Winograd's tiles: from images into the 36 planes and back. Vectors run over channels.
+ *
+ * Tiles overhang images at the right and bottom, and reach into the padding; what lies outside reads as zero and is
+ * not written. Tiles that lie inside altogether, most of them, do without any test.
+ */
+#include "src/base/multiversion.h"
+#include "src/ops/kernels/activate.h"
+#include "src/ops/kernels/winograd.h"
+
+typedef float vec __attribute__((vector_size(WINOGRAD_LANES * sizeof(float)), aligned(sizeof(float))));
+typedef int32_t ivec __attribute__((vector_size(WINOGRAD_LANES * sizeof(int32_t)), aligned(sizeof(float))));
+
+static int64_t across(const struct thaw_conv *c)
+{
+	return (c->wo + WINOGRAD_OUT - 1) / WINOGRAD_OUT;
+}
+
+int64_t winograd_tiles_of_image(const struct thaw_conv *c)
+{
+	return (c->ho + WINOGRAD_OUT - 1) / WINOGRAD_OUT * across(c);
+}
+
+/* A square of an image: its first row and column, and which of its rows and columns lie inside. */
+struct square {
+	int64_t image, y, x;
+	int top, bottom, left, right; /* inside: rows [top, bottom), columns [left, right) */
+};
+
+static int clamp(int64_t v, int most)
+{
+	return v < 0 ? 0 : v > most ? most : (int)v;
+}
+
+/* The square of `side` values of tile t, in images of h x w, that begins `dy`, `dx` before the tile's results. */
+static struct square square_of(const struct thaw_conv *c, int64_t t, int side, int64_t h, int64_t w, int64_t dy,
+			       int64_t dx)
+{
+	int64_t each = winograd_tiles_of_image(c), in_image = t % each;
+	struct square s = {
+		.image = t / each,
+		.y = in_image / across(c) * WINOGRAD_OUT - dy,
+		.x = in_image % across(c) * WINOGRAD_OUT - dx,
+	};
+
+	s.top = clamp(-s.y, side);
+	s.bottom = clamp(h - s.y, side);
+	s.left = clamp(-s.x, side);
+	s.right = clamp(w - s.x, side);
+	return s;
+}
+
+/* tile (side, side) of one vector of channels; from is the square's first value. */
+THAW_INLINE void load_tile(vec *tile, const float *from, const struct square *s, int side, int row_step, int64_t row,
+			   int64_t column, bool inside)
+{
+	for (int i = 0; i < side; i++)
+		for (int j = 0; j < side; j++)
+			if (inside || (i >= s->top && i < s->bottom && j >= s->left && j < s->right))
+				tile[i * row_step + j] = *(const vec *)(from + i * row + j * column);
+			else
+				tile[i * row_step + j] = (vec){0};
+}
+
+/* B' d: six values a `step` apart, in place. */
+THAW_INLINE void image_step(vec *d, int step)
+{
+	const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+	const vec near = d4 - 4 * d2, near_odd = d3 - 4 * d1, far = d4 - d2, far_odd = 2 * (d3 - d1);
+
+	d[0] = 4 * d0 - 5 * d2 + d4;
+	d[step] = near + near_odd;
+	d[2 * step] = near - near_odd;
+	d[3 * step] = far + far_odd;
+	d[4 * step] = far - far_odd;
+	d[5 * step] = 4 * d1 - 5 * d3 + d5;
+}
+
+/* A' m: six values to four, in place. */
+THAW_INLINE void result_step(vec *m, int step)
+{
+	const vec sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
+	const vec far = m[3 * step] + m[4 * step], far_odd = m[3 * step] - m[4 * step];
+
+	m[0] = m[0] + sum + far;
+	m[step] = difference + 2 * far_odd;
+	m[2 * step] = sum + 4 * far;
+	m[3 * step] = difference + 8 * far_odd + m[5 * step];
+}
+
+/* A dy: four values to six, in place. */
+THAW_INLINE void gradient_step(vec *d, int step)
+{
+	const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
+	const vec even = d0 + d2, odd = d1 + d3, far = d0 + 4 * d2, far_odd = 2 * d1 + 8 * d3;
+
+	d[step] = even + odd;
+	d[2 * step] = even - odd;
+	d[3 * step] = far + far_odd;
+	d[4 * step] = far - far_odd;
+	d[5 * step] = d3;
+}
+
+THAW_INLINE void image_tile(const float *from, const struct square *s, int64_t channels, int64_t row, int64_t stride,
+			    float *v, bool inside)
+{
+	for (int64_t c = 0; c < channels; c += WINOGRAD_LANES) {
+		vec d[WINOGRAD_PLANES];
+
+		load_tile(d, from + c, s, WINOGRAD_IN, WINOGRAD_IN, row, channels, inside);
+		for (int j = 0; j < WINOGRAD_IN; j++)
+			image_step(d + j, WINOGRAD_IN);
+		for (int i = 0; i < WINOGRAD_IN; i++) {
+			image_step(d + i * WINOGRAD_IN, 1);
+			for (int j = 0; j < WINOGRAD_IN; j++)
+				*(vec *)(v + (i * WINOGRAD_IN + j) * stride + c) = d[i * WINOGRAD_IN + j];
+		}
+	}
+}
+
+THAW_MULTIVERSION
+void winograd_image(const struct thaw_conv *c, const float *x, struct winograd_tiles tiles, float *v)
+{
+	for (int64_t t = 0; t < tiles.count; t++, v += c->ci) {
+		struct square s = square_of(c, tiles.first + t, WINOGRAD_IN, c->h, c->w, c->top, c->left);
+		const float *from = x + ((s.image * c->h + s.y) * c->w + s.x) * c->ci;
+		bool inside = s.top == 0 && s.left == 0 && s.bottom == WINOGRAD_IN && s.right == WINOGRAD_IN;
+
+		if (inside)
+			image_tile(from, &s, c->ci, c->w * c->ci, tiles.stride, v, true);
+		else
+			image_tile(from, &s, c->ci, c->w * c->ci, tiles.stride, v, false);
+	}
+}
+
+/* As thaw_activate, which C cannot say of vectors: NaN stays NaN. */
+THAW_INLINE void clamp_vector(vec *value, float low, float high)
+{
+	const ivec below = *value<low, above = *value> high;
+	const vec lows = (vec){0} + low, highs = (vec){0} + high;
+	ivec bits = ((ivec)*value & ~(below | above)) | ((ivec)lows & below) | ((ivec)highs & above);
+
+	*value = (vec)bits;
+}
+
+/* Bias, residual and activation go with the results while they are in registers. */
+THAW_INLINE void result_tile(const float *m, int64_t stride, const struct square *s, int64_t channels, int64_t row,
+			     const float *bias, const float *residual, float low, float high, float *y)
+{
+	for (int64_t c = 0; c < channels; c += WINOGRAD_LANES) {
+		vec tile[WINOGRAD_PLANES];
+
+		for (int p = 0; p < WINOGRAD_PLANES; p++)
+			tile[p] = *(const vec *)(m + p * stride + c);
+		for (int j = 0; j < WINOGRAD_IN; j++)
+			result_step(tile + j, WINOGRAD_IN);
+		for (int i = 0; i < s->bottom; i++) {
+			result_step(tile + i * WINOGRAD_IN, 1);
+			for (int j = 0; j < s->right; j++) {
+				vec value = tile[i * WINOGRAD_IN + j];
+				int64_t at = i * row + j * channels + c;
+
+				if (bias)
+					value += *(const vec *)(bias + c);
+				if (residual)
+					value += *(const vec *)(residual + at);
+				if (low == 0) /* the lower bound of every activation */
+					clamp_vector(&value, low, high);
+				*(vec *)(y + at) = value;
+			}
+		}
+	}
+}
+
+THAW_MULTIVERSION
+void winograd_result(const struct thaw_conv *c, const float *m, struct winograd_tiles tiles,
+		     const struct thaw_conv_epilogue *epilogue, float *y)
+{
+	float low = thaw_activation_low(epilogue->activation), high = thaw_activation_high(epilogue->activation);
+
+	for (int64_t t = 0; t < tiles.count; t++, m += c->co) {
+		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
+		int64_t at = ((s.image * c->ho + s.y) * c->wo + s.x) * c->co;
+
+		if (epilogue->residual)
+			result_tile(m, tiles.stride, &s, c->co, c->wo * c->co, epilogue->bias, epilogue->residual + at,
+				    low, high, y + at);
+		else
+			result_tile(m, tiles.stride, &s, c->co, c->wo * c->co, epilogue->bias, NULL, low, high, y + at);
+	}
+}
+
+THAW_MULTIVERSION
+void winograd_result_gradient(const struct thaw_conv *c, const float *dy, struct winograd_tiles tiles, float *z)
+{
+	for (int64_t t = 0; t < tiles.count; t++, z += c->co) {
+		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
+		const float *from = dy + ((s.image * c->ho + s.y) * c->wo + s.x) * c->co;
+
+		for (int64_t at = 0; at < c->co; at += WINOGRAD_LANES) {
+			vec tile[WINOGRAD_PLANES];
+
+			load_tile(tile, from + at, &s, WINOGRAD_OUT, WINOGRAD_IN, c->wo * c->co, c->co, false);
+			for (int j = 0; j < WINOGRAD_OUT; j++)
+				gradient_step(tile + j, WINOGRAD_IN);
+			for (int i = 0; i < WINOGRAD_IN; i++) {
+				gradient_step(tile + i * WINOGRAD_IN, 1);
+				for (int j = 0; j < WINOGRAD_IN; j++)
+					*(vec *)(z + (i * WINOGRAD_IN + j) * tiles.stride + at) =
+						tile[i * WINOGRAD_IN + j];
+			}
+		}
+	}
+}

@@ -1,0 +1,125 @@
+/* Winograd's convolution against the plain one at the shapes of real layers, many blocks and tiles: every pass within
+ * an error that belongs to the shape, and the same bits with filters transformed beforehand. Small shapes are compared
+ * with naive loops in test_ops.c. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/ops/kernels/conv.h"
+#include "thaw/random.h"
+#include "thaw/tensor.h"
+
+struct layer {
+	const char *name;
+	int64_t n, side, ci, co, pad;
+	double error; /* |difference| / |plain|, of forward and data; twice as much for the weights */
+};
+
+static const struct layer layers[] = {
+	{"cifar_resnet8", 40, 32, 32, 32, 1, 1e-5},
+	{"resnet18 layer1", 2, 56, 64, 64, 1, 1e-5},
+	{"resnet18 layer3", 3, 14, 256, 256, 1, 1.5e-5},
+	{"resnet18 layer4", 2, 7, 512, 512, 1, 2e-5},
+	{"vgg", 1, 28, 128, 512, 1, 1.5e-5},
+	{"odd", 3, 45, 48, 80, 0, 1e-5},
+	{"padded by two", 2, 21, 32, 64, 2, 1e-5},
+};
+
+/* Images have a mean, as behind an activation: that is harder than noise around zero. */
+static float *noise(int64_t count, float mean, uint64_t seed)
+{
+	struct thaw_random r = thaw_random_stream(seed, THAW_STREAM_INIT, 0, 0);
+	float *v = thaw_alloc((size_t)count, sizeof *v);
+	assert_non_null(v);
+	for (int64_t i = 0; i < count; i++)
+		v[i] = thaw_random_normal(&r) + mean;
+	return v;
+}
+
+static double difference(const float *a, const float *b, int64_t count)
+{
+	double distance = 0, norm = 0;
+	for (int64_t i = 0; i < count; i++) {
+		distance += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+		norm += (double)b[i] * b[i];
+	}
+	return sqrt(distance / norm);
+}
+
+static void expect(const struct layer *l, const char *pass, double error, double most)
+{
+	if (!(error <= most))
+		fail_msg("%s, %s: error %.2g, at most %.2g", l->name, pass, error, most);
+}
+
+static void a_layer(const struct layer *l)
+{
+	const struct thaw_conv_kernel *winograd = &thaw_conv_winograd, *plain = &thaw_conv_gemm;
+	int64_t out = l->side + 2 * l->pad - 2;
+	struct thaw_conv c = {l->n, l->side, l->side, l->ci, out, out, l->co, 3, 3, 1, 1, l->pad, l->pad, 1};
+	int64_t nx = l->n * l->side * l->side * l->ci, ny = l->n * out * out * l->co, nw = 9 * l->ci * l->co;
+	size_t scratch = 0;
+	for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {
+		const struct thaw_conv_kernel *kernels[] = {winograd, plain};
+		assert_ptr_equal(thaw_conv_choose(&c, p), winograd);
+		for (int k = 0; k < 2; k++)
+			scratch = kernels[k]->scratch(&c, p) > scratch ? kernels[k]->scratch(&c, p) : scratch;
+	}
+	float *x = noise(nx, 0.5f, 1), *w = noise(nw, 0.0f, 2), *dy = noise(ny, 0.1f, 3), *bias = noise(l->co, 0.0f, 4);
+	float *y[2] = {thaw_alloc((size_t)ny, 4), thaw_alloc((size_t)ny, 4)};
+	float *dx[2] = {noise(nx, 0.0f, 5), noise(nx, 0.0f, 5)}, *dw[2] = {noise(nw, 0.0f, 6), noise(nw, 0.0f, 6)};
+	void *buffer = thaw_alloc(scratch, 1), *prepared = thaw_alloc(winograd->prepared_bytes(&c), 1);
+	struct thaw_conv_epilogue e = {.bias = bias, .residual = dy, .activation = THAW_ACT_RELU6};
+
+	winograd->forward(&c, x, w, NULL, &e, y[0], buffer);
+	plain->forward(&c, x, w, NULL, &e, y[1], buffer);
+	expect(l, "forward", difference(y[0], y[1], ny), l->error);
+	winograd->prepare(&c, w, prepared);
+	winograd->forward(&c, x, w, prepared, &e, y[1], buffer);
+	assert_memory_equal(y[0], y[1], (size_t)ny * sizeof(float));
+	winograd->data(&c, dy, w, dx[0], true, buffer);
+	plain->data(&c, dy, w, dx[1], true, buffer);
+	expect(l, "data", difference(dx[0], dx[1], nx), l->error);
+	winograd->weight(&c, x, dy, dw[0], buffer);
+	plain->weight(&c, x, dy, dw[1], buffer);
+	expect(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
+
+	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, prepared};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		thaw_free(all[i]);
+}
+
+static void layers_test(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+		a_layer(&layers[i]);
+}
+
+static void other_shapes_are_left_to_others(void **state)
+{
+	(void)state;
+	const struct thaw_conv good = {2, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1};
+	assert_true(thaw_conv_winograd.fits(&good, THAW_CONV_FORWARD));
+	struct thaw_conv c[8];
+	for (int i = 0; i < 8; i++)
+		c[i] = good;
+	c[0].stride_x = 2, c[1].groups = 2, c[2].kh = 5, c[3].ci = 40, c[4].co = 16, c[5].top = 3;
+	c[6].ho = c[6].wo = 2, c[7].left = -1;
+	for (int i = 0; i < 8; i++)
+		assert_false(thaw_conv_winograd.fits(&c[i], THAW_CONV_FORWARD));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(layers_test),
+		cmocka_unit_test(other_shapes_are_left_to_others),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
