@@ -134,6 +134,10 @@ int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value);
  * moving ones (true), or keeps the stored statistics (false). Call after thaw_graph_unfreeze. */
 void thaw_graph_batch_statistics(struct thaw_graph *g, bool on);
 
+/* A copy of the graph as it runs best: all passes applied. Parameters that a pass leaves as they are point at the
+ * original's values, which must outlive the copy. Call after thaw_graph_unfreeze and thaw_graph_batch_statistics. */
+thaw_status thaw_graph_lower(struct thaw_graph **lowered, const struct thaw_graph *g);
+
 /* Passes. Each rewrites the graph in place and keeps what it computes (within rounding). */
 
 /* Folds each frozen batch norm that uses moving statistics into the frozen convolution before it. */

@@ -13,6 +13,7 @@
 #ifndef THAW_H
 #define THAW_H
 
+#include "thaw/bench.h"
 #include "thaw/checkpoint.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"

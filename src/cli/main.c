@@ -19,7 +19,7 @@
 #include "thaw/tensor.h"
 
 static const struct command *const commands[] = {
-	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_doctor,
+	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_bench, &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */

@@ -48,13 +48,11 @@ struct eye {
 static thaw_status open_eye(struct eye *e, const char *model)
 {
 	THAW_TRY(thaw_model_load(&e->model, model, 0, 0));
-	if (!(e->graph = thaw_graph_copy(e->model->graph)))
-		return THAW_RESOURCE;
-	THAW_TRY(thaw_pass_fold(e->graph));
-	THAW_TRY(thaw_pass_fuse(e->graph));
+	THAW_TRY(thaw_graph_lower(&e->graph, e->model->graph));
 	const int size = e->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
 	THAW_TRY(thaw_plan_create(&e->plan, e->graph, &image, THAW_WHOLE, false));
+	THAW_TRY(thaw_plan_prepare(e->plan, NULL, true));
 	e->probability = thaw_alloc((size_t)e->model->classes, sizeof(*e->probability));
 	e->order = thaw_alloc((size_t)e->model->classes, sizeof(*e->order));
 	return e->probability && e->order ? THAW_OK : THAW_RESOURCE;

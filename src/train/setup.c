@@ -168,11 +168,7 @@ static thaw_status build_phase(struct run *r)
 	thaw_tail_destroy(r->tail); /* the phase before's: its parameters were taken over */
 	r->tail = tail;
 
-	r->graph = thaw_graph_copy(model);
-	if (!r->graph)
-		return THAW_RESOURCE;
-	THAW_TRY(thaw_pass_fold(r->graph));
-	THAW_TRY(thaw_pass_fuse(r->graph));
+	THAW_TRY(thaw_graph_lower(&r->graph, model));
 	r->gradient = thaw_alloc((size_t)r->graph->param_count, sizeof *r->gradient);
 	if (!r->gradient)
 		return THAW_RESOURCE;

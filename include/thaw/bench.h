@@ -1,0 +1,29 @@
+/* How fast training goes on this machine: synthetic steps through the code that trains. */
+#ifndef THAW_BENCH_H
+#define THAW_BENCH_H
+
+#include <jansson.h>
+
+#include "thaw/comm.h"
+#include "thaw/error.h"
+
+struct thaw_bench_options {
+	const char *model;    /* see thaw_model_load */
+	const char *unfreeze; /* see thaw_graph_unfreeze; "none" measures inference */
+	const char *bn;       /* "frozen" | "lane" */
+	int batch;            /* images of a step on each rank, one lane */
+	int size;             /* side of the input; 0: the network's own */
+	int steps;            /* measured, after one that is not */
+	int classes;          /* 0: the family's own */
+};
+
+void thaw_bench_defaults(struct thaw_bench_options *options);
+
+/* Steps of training on random images: trunk, tail forward, loss, backward, sum over ranks, update. Collective.
+ * *result (rank 0; NULL elsewhere): network, size, batch, ranks, unfreeze, bn, images_per_second (all ranks, median
+ * step of the slowest), peak_rss_bytes (largest rank), gemm_peak_gflops (one rank's sgemm, just before),
+ * gemm_peak_share (multiply-adds of plain convolutions over what sgemm would do in that time), blas_kernel, and
+ * layers: name, op, forward_ms, backward_ms, gflops of one step. */
+thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
+
+#endif

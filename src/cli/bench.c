@@ -1,0 +1,82 @@
+/* thaw bench: how fast this machine trains a network. */
+#include "thaw/bench.h"
+
+#include "src/cli/command.h"
+#include "src/cli/text.h"
+
+#define MAX_SIDE  16384 /* pixels */
+#define MAX_BATCH 65536
+#define MAX_STEPS 100000
+#define BENCH     "Bench"
+
+struct values {
+	struct common common;
+	struct thaw_bench_options bench;
+};
+
+#define AT(field) .offset = offsetof(struct values, bench.field)
+
+/* A line for what an option is, a line for what it says. */
+/* clang-format off */
+static const struct option options[] = {
+	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = BENCH,
+	 .help = "the network, as for thaw train; a family such as resnet18 needs no file"},
+	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
+	 .help = "what trains, as for thaw train; none: nothing, inference"},
+	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = BENCH, .choices = "frozen|lane",
+	 .help = "batch norm of the part that trains"},
+	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
+	 .help = "images of a step on each rank"},
+	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = BENCH, .min = 0, .max = MAX_SIDE,
+	 .absent = "the network's own",
+	 .help = "side of the input in pixels"},
+	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,
+	 .help = "steps that are measured; the median counts"},
+	COMMON_OPTIONS,
+};
+/* clang-format on */
+
+static void defaults(void *values)
+{
+	thaw_bench_defaults(&((struct values *)values)->bench);
+}
+
+static thaw_status run(struct session *session, const void *values, json_t **result)
+{
+	const struct values *v = values;
+	return thaw_bench(session->comm, &v->bench, result);
+}
+
+static void print(const json_t *result, FILE *out)
+{
+	size_t i;
+	json_t *layer;
+	fprintf(out, "%s, %.0f x %.0f, %.0f images on each of %.0f ranks, unfreeze %s, batch norm %s\n",
+		member_text(result, "network"), member_real(result, "size"), member_real(result, "size"),
+		member_real(result, "batch"), member_real(result, "ranks"), member_text(result, "unfreeze"),
+		member_text(result, "bn"));
+	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), %.0f MiB on the largest rank\n",
+		member_real(result, "images_per_second"), 100 * member_real(result, "gemm_peak_share"),
+		member_real(result, "gemm_peak_gflops"), member_text(result, "blas_kernel"),
+		member_real(result, "peak_rss_bytes") / (1 << 20));
+	fprintf(out, "%-36s %-12s %11s %11s %9s\n", "layer", "operator", "forward ms", "backward ms", "GFLOP/s");
+	json_array_foreach(json_object_get(result, "layers"), i, layer) fprintf(
+		out, "%-36s %-12s %11.2f %11.2f %9.1f\n", member_text(layer, "name"), member_text(layer, "op"),
+		member_real(layer, "forward_ms"), member_real(layer, "backward_ms"), member_real(layer, "gflops"));
+}
+
+const struct command command_bench = {
+	.name = "bench",
+	.usage = "[--model M] [flags]",
+	.summary = "how fast this machine trains a network",
+	.about =
+		"Runs training steps on random images through the code that trains, on every rank with one lane, and "
+		"times each layer. Multiply-adds are counted as a plain convolution's, so that Winograd's can pass the "
+		"peak of sgemm.",
+	.argument = "",
+	.options = options,
+	.size = sizeof(struct values),
+	.defaults = defaults,
+	.run = run,
+	.print = print,
+};
