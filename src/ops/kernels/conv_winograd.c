@@ -15,9 +15,10 @@
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/winograd.h"
 
-/* Tiles in a block: as many as keep the planes within so many floats, within bounds. Fewer make BLAS pack the
- * filters too often. The gradient of the weights adds all of dU once a block, so its blocks are larger. */
-enum { BLOCK_FLOATS = 1 << 19, BLOCK_LEAST = 96, BLOCK_MOST = 512, WEIGHT_BLOCK_LEAST = 256 };
+/* Tiles in a block. With few channels the planes of 64 tiles just fill the second-level cache; with more, the filters
+ * are what must come from further out, and more tiles share them. The gradient of the weights adds all of dU once a
+ * block, so its blocks are larger. Found by tests/bench/bench_conv.c. */
+enum { BLOCK_LEAST = 64, BLOCK_MOST = 512, CHANNELS_PER_TILE = 4, WEIGHT_BLOCKS = 2 };
 
 /* Between planes, so that the 36 values of a tile do not fall into one set of the cache. */
 enum { PLANE_GAP = WINOGRAD_LANES };
@@ -46,11 +47,16 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 
 static struct winograd_tiles block_of(const struct thaw_conv *c, enum thaw_conv_pass pass, int64_t channels)
 {
-	int64_t fit = BLOCK_FLOATS / (WINOGRAD_PLANES * (c->ci + c->co));
-	int64_t least = pass == THAW_CONV_WEIGHT ? WEIGHT_BLOCK_LEAST : BLOCK_LEAST;
-	int64_t count = fit < least ? least : fit > BLOCK_MOST ? BLOCK_MOST : fit;
+	int64_t count = (c->ci + c->co) / CHANNELS_PER_TILE;
 
-	count = count < all_tiles(c) ? count : all_tiles(c);
+	count = count < BLOCK_LEAST ? BLOCK_LEAST : count;
+	count *= pass == THAW_CONV_WEIGHT ? WEIGHT_BLOCKS : 1;
+	count = count > BLOCK_MOST ? BLOCK_MOST : count;
+
+	int64_t blocks = (all_tiles(c) + count - 1) / count; /* of about the same size */
+
+	if (blocks > 0)
+		count = (all_tiles(c) + blocks - 1) / blocks;
 	return (struct winograd_tiles){.count = count, .stride = count * channels + PLANE_GAP};
 }
 
