@@ -8,6 +8,8 @@ thaw_status thaw_graph_lower(struct thaw_graph **lowered, const struct thaw_grap
 		return THAW_RESOURCE;
 	thaw_status status = thaw_pass_fold(copy);
 	if (status == THAW_OK)
+		status = thaw_pass_join(copy);
+	if (status == THAW_OK)
 		status = thaw_pass_fuse(copy);
 	if (status != THAW_OK) {
 		thaw_graph_destroy(copy);

@@ -8,6 +8,8 @@
 
 #include "src/graph/graph_internal.h"
 
+enum { NORM_PARAMS = 4 }; /* scale, shift, mean, variance */
+
 static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
 {
 	for (int k = 0; k < n->param_count; k++)
@@ -19,7 +21,7 @@ static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
 static bool foldable(const struct thaw_graph *g, const struct thaw_node *norm)
 {
 	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics ||
-	    !frozen(g, norm) || norm->param_count != THAW_MAX_PARAMS)
+	    !frozen(g, norm) || norm->param_count != NORM_PARAMS)
 		return false;
 	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
 	int last;

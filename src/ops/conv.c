@@ -3,58 +3,15 @@
  * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout),
  * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, groups, activation.
  *
- * Backward finds from y where the activation was flat, and works on dy masked by it; the masked dy is the
+ * Backward finds from y where the activation was flat, and masks dy by it in place; the masked dy is the
  * gradient of the residual. The arithmetic is in kernels/conv_*.c.
  */
 #include <limits.h>
 
-#include "src/ops/kernels/conv.h"
-#include "src/ops/kernels/elementwise.h"
+#include "src/ops/conv_node.h"
 #include "src/ops/registry.h"
 
 enum { WEIGHT, BIAS };
-
-static int64_t or_one(int v)
-{
-	return v ? v : 1;
-}
-
-/* Output size along one axis, and the padding before the image. 0 or less: the image is too small. */
-static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t kernel, int64_t *before)
-{
-	int64_t stride = or_one(attrs->stride[axis]);
-
-	*before = attrs->pad[axis];
-	if (!attrs->same) {
-		int64_t room = in + attrs->pad[axis] + attrs->pad[axis + 2] - kernel;
-		return room < 0 ? 0 : room / stride + 1;
-	}
-	int64_t out = (in + stride - 1) / stride, total = (out - 1) * stride + kernel - in;
-
-	*before = total > 0 ? total / 2 : 0;
-	return out;
-}
-
-static struct thaw_conv describe(const struct thaw_attrs *attrs, const struct thaw_shape *x,
-				 const struct thaw_shape *weight)
-{
-	struct thaw_conv c = {
-		.n = x->dim[0],
-		.h = x->dim[1],
-		.w = x->dim[2],
-		.ci = x->dim[3],
-		.co = weight->dim[3],
-		.kh = weight->dim[0],
-		.kw = weight->dim[1],
-		.stride_y = or_one(attrs->stride[0]),
-		.stride_x = or_one(attrs->stride[1]),
-		.groups = or_one(attrs->groups),
-	};
-
-	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);
-	c.wo = output_size(attrs, 1, c.w, c.kw, &c.left);
-	return c;
-}
 
 static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw_shape *weight)
 {
@@ -105,7 +62,7 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	THAW_TRY(check_attrs(site->attrs, &site->param[WEIGHT]));
 	THAW_TRY(check_channels(site));
 
-	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
 	struct thaw_shape out = thaw_shape_of(c.n, c.ho, c.wo, c.co);
 
 	if (c.ho < 1 || c.wo < 1)
@@ -121,14 +78,6 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-/* Bytes of the masked dy in front of the kernels' scratch. */
-static size_t masked_bytes(const struct thaw_attrs *attrs, const struct thaw_shape *y)
-{
-	size_t bytes = (size_t)thaw_shape_count(y) * sizeof(float);
-
-	return attrs->activation == THAW_ACT_NONE ? 0 : (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
-}
-
 static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	return thaw_conv_choose(c, pass)->scratch(c, pass);
@@ -136,7 +85,7 @@ static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass
 
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
-	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
 
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
 
@@ -146,19 +95,19 @@ static void space(const struct thaw_site *site, struct thaw_space *space)
 		return;
 	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
 
-	space->scratch_backward = masked_bytes(site->attrs, &site->y) + (data > weight ? data : weight);
+	space->scratch_backward = data > weight ? data : weight;
 }
 
 static void prepare(const struct thaw_call *call, void *prepared)
 {
-	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
 
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)->prepare(&c, call->param[WEIGHT].data, prepared);
 }
 
 static void forward(const struct thaw_call *call)
 {
-	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
 	struct thaw_conv_epilogue epilogue = {
 		.bias = call->params > BIAS ? call->param[BIAS].data : NULL,
 		.residual = call->inputs > 1 ? call->x[1].data : NULL,
@@ -172,25 +121,15 @@ static void forward(const struct thaw_call *call)
 
 static void backward(const struct thaw_call *call)
 {
-	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
-	int64_t count = thaw_shape_count(&call->y.shape);
-	const float *dy = call->dy;
-	char *scratch = call->scratch;
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	const float *dy = thaw_conv_mask(call, call->params > BIAS ? call->dparam[BIAS] : NULL);
 
-	if (call->attrs->activation != THAW_ACT_NONE) {
-		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, count, call->attrs->activation);
-		dy = call->scratch;
-		scratch += masked_bytes(call->attrs, &call->y.shape);
-	}
-	if (call->inputs > 1 && call->dx[1])
-		thaw_kernel_pass_gradient(call->dx[1], call->dx_add[1], dy, NULL, count, THAW_ACT_NONE);
-	if (call->params > BIAS && call->dparam[BIAS])
-		thaw_kernel_add_rows(call->dparam[BIAS], dy, count / c.co, c.co);
 	if (call->dparam[WEIGHT])
-		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], scratch);
+		thaw_conv_choose(&c, THAW_CONV_WEIGHT)
+			->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], call->scratch);
 	if (call->dx[0])
 		thaw_conv_choose(&c, THAW_CONV_DATA)
-			->data(&c, dy, call->param[WEIGHT].data, call->dx[0], call->dx_add[0], scratch);
+			->data(&c, dy, call->param[WEIGHT].data, call->dx[0], call->dx_add[0], call->scratch);
 }
 
 /* One output value before bias and residual. */
@@ -215,7 +154,7 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 
 static void reference(const struct thaw_call *call)
 {
-	struct thaw_conv c = describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
 	int64_t at = 0;
 
 	for (int64_t n = 0; n < c.n; n++)
@@ -237,7 +176,7 @@ static void reference(const struct thaw_call *call)
 
 static int64_t flops(const struct thaw_site *site)
 {
-	struct thaw_conv c = describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
 
 	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&site->param[WEIGHT]);
 }
@@ -332,6 +271,7 @@ const struct thaw_op thaw_op_conv = {
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.adds = true,
+	.overwrites_dy = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -208,6 +208,11 @@ static void cut_gives_the_same_gradients(void **state)
 	assert_int_equal(thaw_graph_unfreeze(g, "last:1"), THAW_OK);
 	struct thaw_graph *cut = thaw_graph_copy(g);
 	assert_int_equal(thaw_pass_fold(cut), THAW_OK);
+	assert_int_equal(thaw_pass_join(cut), THAW_OK);
+	for (int i = 1; i < cut->node_count; i++)
+		assert_string_not_equal(cut->nodes[i].op->name, "batch_norm");
+	assert_string_equal(cut->nodes[cut->params[thaw_graph_find_param(cut, "c_bn.weight")].node].op->name,
+			    "conv_norm");
 	assert_int_equal(thaw_pass_fuse(cut), THAW_OK);
 	assert_true(thaw_graph_cut(cut) > 1);
 	gradients(cut, tail);

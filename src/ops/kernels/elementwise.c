@@ -75,13 +75,27 @@ void thaw_kernel_pass_gradient(float *dx, bool add, const float *dy, const float
 		memcpy(dx, dy, (size_t)count * sizeof(float));
 }
 
+/* Columns at a time: their sums stay in registers while the rows go by, and are a block of the whole sum. */
+enum { COLUMNS = 64 };
+
+THAW_INLINE void add_some(float *sum, const float *x, int64_t rows, int64_t stride, int64_t columns)
+{
+	float some[COLUMNS] = {0};
+
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t c = 0; c < columns; c++)
+			some[c] += x[r * stride + c];
+	for (int64_t c = 0; c < columns; c++)
+		sum[c] += some[c];
+}
+
 THAW_MULTIVERSION
 void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns)
 {
-	for (int64_t r = 0; r < rows; r++) {
-		const float *row = x + r * columns;
-		THAW_INDEPENDENT
-		for (int64_t c = 0; c < columns; c++)
-			sum[c] += row[c];
-	}
+	int64_t c = 0;
+
+	for (; c + COLUMNS <= columns; c += COLUMNS)
+		add_some(sum + c, x + c, rows, columns, COLUMNS);
+	if (c < columns)
+		add_some(sum + c, x + c, rows, columns, columns - c);
 }

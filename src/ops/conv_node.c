@@ -1,0 +1,68 @@
+#include "src/ops/conv_node.h"
+
+#include "src/ops/kernels/elementwise.h"
+
+static int64_t or_one(int v)
+{
+	return v ? v : 1;
+}
+
+/* Output size along one axis, and the padding before the image. 0 or less: the image is too small. */
+static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t kernel, int64_t *before)
+{
+	int64_t stride = or_one(attrs->stride[axis]);
+
+	*before = attrs->pad[axis];
+	if (!attrs->same) {
+		int64_t room = in + attrs->pad[axis] + attrs->pad[axis + 2] - kernel;
+		return room < 0 ? 0 : room / stride + 1;
+	}
+	int64_t out = (in + stride - 1) / stride, total = (out - 1) * stride + kernel - in;
+
+	*before = total > 0 ? total / 2 : 0;
+	return out;
+}
+
+struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct thaw_shape *x,
+				    const struct thaw_shape *weight)
+{
+	struct thaw_conv c = {
+		.n = x->dim[0],
+		.h = x->dim[1],
+		.w = x->dim[2],
+		.ci = x->dim[3],
+		.co = weight->dim[3],
+		.kh = weight->dim[0],
+		.kw = weight->dim[1],
+		.stride_y = or_one(attrs->stride[0]),
+		.stride_x = or_one(attrs->stride[1]),
+		.groups = or_one(attrs->groups),
+	};
+
+	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);
+	c.wo = output_size(attrs, 1, c.w, c.kw, &c.left);
+	return c;
+}
+
+/* Rows of a block: they stay in cache for the residual's turn, and sums of so many floats lose no digits. */
+enum { ROWS = 256 };
+
+const float *thaw_conv_mask(const struct thaw_call *call, float *sum)
+{
+	int64_t columns = call->y.shape.dim[3], all = thaw_shape_count(&call->y.shape) / columns;
+	enum thaw_activation kind = call->attrs->activation;
+
+	for (int64_t first = 0; first < all; first += ROWS) {
+		int64_t rows = all - first < ROWS ? all - first : ROWS, at = first * columns;
+		float *dy = call->dy + at;
+
+		if (kind != THAW_ACT_NONE)
+			thaw_kernel_pass_gradient(dy, false, dy, call->y.data + at, rows * columns, kind);
+		if (sum)
+			thaw_kernel_add_rows(sum, dy, rows, columns);
+		if (call->inputs > 1 && call->dx[1])
+			thaw_kernel_pass_gradient(call->dx[1] + at, call->dx_add[1], dy, NULL, rows * columns,
+						  THAW_ACT_NONE);
+	}
+	return call->dy;
+}

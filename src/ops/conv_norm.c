@@ -1,0 +1,263 @@
+/* Convolution and batch norm with fixed statistics as one operator, for the part that trains:
+ * y = activation(norm(conv(x[0]) + bias) + x[1]), norm(v) = (v - mean) * s + shift, s = scale / sqrt(variance +
+ * epsilon).
+ *
+ * What the norm does is a convolution with other weights, w' = w * s and b' = (bias - mean) * s + shift per output
+ * channel. So it costs no pass over images, and the result before the norm is never stored. From the gradients of w'
+ * and b', exactly:
+ *
+ *   dw = dw' * s     dbias = db' * s     dshift = db'
+ *   dscale = (<w, dw'> + (bias - mean) * db') / sqrt(variance + epsilon)
+ *
+ * x[0] (N,H,W,Cin); x[1], optional, of y's shape; weight (kh,kw,Cin/groups,Cout); the rest (Cout), bias optional.
+ * Reads the attributes of conv, and epsilon. thaw_pass_join makes these nodes.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "src/base/multiversion.h"
+#include "src/ops/conv_node.h"
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+enum { WEIGHT, SCALE, SHIFT, MEAN, VARIANCE, BIAS, PARAMS };
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	if (site->params < BIAS || site->params > PARAMS)
+		return thaw_fail(THAW_CONFIG, "%d parameters: conv_norm: needs weight, scale, shift, mean and variance",
+				 site->params);
+	struct thaw_shape param[2] = {site->param[WEIGHT], site->param[SCALE]};
+	struct thaw_site conv = *site;
+
+	conv.param = param;
+	conv.params = 2;
+	for (int i = SHIFT; i < site->params; i++)
+		if (!thaw_shape_equal(&site->param[i], &param[1]))
+			return thaw_fail(THAW_CONFIG, "parameter %d does not fit: conv_norm: needs one value a channel",
+					 i);
+	return thaw_op_conv.infer(&conv, y);
+}
+
+/* Working memory in front of the kernel's: per channel, then as many weights as there are. */
+struct work {
+	float *factor, *inverse; /* s; 1 / sqrt(variance + epsilon) */
+	float *bias, *dbias;     /* b' and its gradient */
+	double *dscale;
+	float *weight, *dweight; /* w' and its gradient; dweight in backward only */
+	void *kernel;
+};
+
+enum { CHANNEL_BYTES = 4 * sizeof(float) + sizeof(double) };
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+}
+
+static struct work work_at(void *scratch, int64_t channels, int64_t weights, bool backward)
+{
+	size_t weight_bytes = aligned((size_t)weights * sizeof(float));
+	char *at = (char *)scratch + aligned((size_t)channels * CHANNEL_BYTES);
+	struct work w = {.dscale = scratch, .weight = (float *)at};
+
+	w.factor = (float *)(w.dscale + channels);
+	w.inverse = w.factor + channels;
+	w.bias = w.inverse + channels;
+	w.dbias = w.bias + channels;
+	at += weight_bytes;
+	w.dweight = (float *)at;
+	w.kernel = backward ? at + weight_bytes : at;
+	return w;
+}
+
+static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+{
+	return thaw_conv_choose(c, pass)->scratch(c, pass);
+}
+
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	size_t weights = aligned((size_t)thaw_shape_count(&site->param[WEIGHT]) * sizeof(float));
+	size_t own = aligned((size_t)c.co * CHANNEL_BYTES) + weights;
+	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
+
+	space->scratch_forward = own + kernel_scratch(&c, THAW_CONV_FORWARD);
+	if (site->training)
+		space->scratch_backward = own + weights + (data > weight ? data : weight);
+}
+
+THAW_MULTIVERSION
+static void multiply_rows(float *to, const float *from, const float *factor, int64_t rows, int64_t columns)
+{
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t c = 0; c < columns; c++)
+			to[r * columns + c] = from[r * columns + c] * factor[c];
+}
+
+/* Factors, w' and b'. */
+static void effective(const struct thaw_call *call, const struct work *w)
+{
+	int64_t channels = call->param[SCALE].shape.dim[0];
+	int64_t rows = thaw_shape_count(&call->param[WEIGHT].shape) / channels;
+
+	for (int64_t o = 0; o < channels; o++) {
+		double inverse = 1 / sqrt((double)call->param[VARIANCE].data[o] + (double)call->attrs->epsilon);
+		double factor = call->param[SCALE].data[o] * inverse;
+		double bias = call->params > BIAS ? call->param[BIAS].data[o] : 0;
+
+		w->inverse[o] = (float)inverse;
+		w->factor[o] = (float)factor;
+		w->bias[o] = (float)((bias - call->param[MEAN].data[o]) * factor + call->param[SHIFT].data[o]);
+	}
+	multiply_rows(w->weight, call->param[WEIGHT].data, w->factor, rows, channels);
+}
+
+static void forward(const struct thaw_call *call)
+{
+	const struct thaw_view *weight = &call->param[WEIGHT];
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &weight->shape);
+	struct work w = work_at(call->scratch, c.co, thaw_shape_count(&weight->shape), false);
+	struct thaw_conv_epilogue epilogue = {
+		.bias = w.bias,
+		.residual = call->inputs > 1 ? call->x[1].data : NULL,
+		.activation = call->attrs->activation,
+	};
+
+	effective(call, &w);
+	thaw_conv_choose(&c, THAW_CONV_FORWARD)
+		->forward(&c, call->x[0].data, w.weight, NULL, &epilogue, call->y.data, w.kernel);
+}
+
+THAW_MULTIVERSION
+static void add_products(double *sum, const float *a, const float *b, int64_t rows, int64_t columns)
+{
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t c = 0; c < columns; c++)
+			sum[c] += (double)a[r * columns + c] * b[r * columns + c];
+}
+
+THAW_MULTIVERSION
+static void add_multiplied_rows(float *to, const float *from, const float *factor, int64_t rows, int64_t columns)
+{
+	for (int64_t r = 0; r < rows; r++)
+		for (int64_t c = 0; c < columns; c++)
+			to[r * columns + c] += from[r * columns + c] * factor[c];
+}
+
+/* From the gradients of w' and b' to those of the parameters. */
+static void distribute(const struct thaw_call *call, const struct work *w)
+{
+	int64_t channels = call->param[SCALE].shape.dim[0];
+	int64_t rows = thaw_shape_count(&call->param[WEIGHT].shape) / channels;
+
+	if (call->dparam[WEIGHT])
+		add_multiplied_rows(call->dparam[WEIGHT], w->dweight, w->factor, rows, channels);
+	if (call->dparam[SHIFT])
+		thaw_kernel_add_rows(call->dparam[SHIFT], w->dbias, 1, channels);
+	if (call->params > BIAS && call->dparam[BIAS])
+		add_multiplied_rows(call->dparam[BIAS], w->dbias, w->factor, 1, channels);
+	if (!call->dparam[SCALE])
+		return;
+	memset(w->dscale, 0, (size_t)channels * sizeof(*w->dscale));
+	add_products(w->dscale, w->dweight, call->param[WEIGHT].data, rows, channels);
+	for (int64_t o = 0; o < channels; o++) {
+		double bias = call->params > BIAS ? call->param[BIAS].data[o] : 0;
+		double shifted = (bias - call->param[MEAN].data[o]) * w->dbias[o];
+
+		call->dparam[SCALE][o] += (float)((w->dscale[o] + shifted) * w->inverse[o]);
+	}
+}
+
+static void backward(const struct thaw_call *call)
+{
+	const struct thaw_view *weight = &call->param[WEIGHT];
+	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &weight->shape);
+	int64_t weights = thaw_shape_count(&weight->shape);
+	struct work w = work_at(call->scratch, c.co, weights, true);
+
+	memset(w.dbias, 0, (size_t)c.co * sizeof(float));
+	const float *dy = thaw_conv_mask(call, w.dbias);
+
+	effective(call, &w);
+	if (call->dparam[WEIGHT] || call->dparam[SCALE]) {
+		memset(w.dweight, 0, (size_t)weights * sizeof(float));
+		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, w.dweight, w.kernel);
+	}
+	distribute(call, &w);
+	if (call->dx[0])
+		thaw_conv_choose(&c, THAW_CONV_DATA)->data(&c, dy, w.weight, call->dx[0], call->dx_add[0], w.kernel);
+}
+
+/* Convolution by its own reference, without what comes after the norm. */
+static void reference(const struct thaw_call *call)
+{
+	struct thaw_attrs attrs = *call->attrs;
+	struct thaw_view param[2] = {call->param[WEIGHT], call->param[call->params > BIAS ? BIAS : WEIGHT]};
+	struct thaw_call conv = *call;
+	int64_t count = thaw_shape_count(&call->y.shape), channels = call->param[SCALE].shape.dim[0];
+
+	attrs.activation = THAW_ACT_NONE;
+	conv.attrs = &attrs;
+	conv.inputs = 1;
+	conv.param = param;
+	conv.params = call->params > BIAS ? 2 : 1;
+	thaw_op_conv.reference(&conv);
+	for (int64_t i = 0; i < count; i++) {
+		int64_t o = i % channels;
+		double v = (double)call->y.data[i] - call->param[MEAN].data[o];
+
+		v *= call->param[SCALE].data[o] / sqrt((double)call->param[VARIANCE].data[o] + call->attrs->epsilon);
+		v += call->param[SHIFT].data[o] + (call->inputs > 1 ? (double)call->x[1].data[i] : 0);
+		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+			v = 0;
+		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+			v = 6;
+		call->y.data[i] = (float)v;
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return thaw_op_conv.flops(site);
+}
+
+/* N,H,W,Cin, kernel size, Cin/groups, Cout, parameters, and the rest. */
+#define CASE(name_, n, h, w, ci, k, cg, co, params_, ...)                                                          \
+	{                                                                                                          \
+		.name = (name_), .x = {{4, {n, h, w, ci}}, {4, {n, h, w, co}}}, .params = (params_),               \
+		.param = {{4, {k, k, cg, co}}, {1, {co}}, {1, {co}}, {1, {co}}, {1, {co}}, {1, {co}}}, __VA_ARGS__ \
+	}
+
+static const struct thaw_op_case cases[] = {
+	CASE("1x1, relu6", 2, 4, 5, 2, 1, 2, 7, 5, .inputs = 1,
+	     .attrs = {.epsilon = 1e-3f, .activation = THAW_ACT_RELU6}),
+	CASE("3x3, bias", 2, 5, 4, 3, 3, 3, 4, 6, .inputs = 1, .attrs = {.epsilon = 1e-5f, .pad = {1, 1, 1, 1}}),
+	CASE("3x3, residual, relu", 2, 4, 4, 3, 3, 3, 5, 5, .inputs = 2,
+	     .attrs = {.epsilon = 1e-5f, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU}),
+	CASE("3x3, 32 channels", 2, 6, 7, 32, 3, 32, 32, 5, .inputs = 1,
+	     .attrs = {.epsilon = 1e-5f, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU}),
+	CASE("depthwise 3x3, bias", 2, 5, 6, 17, 3, 1, 17, 6, .inputs = 1,
+	     .attrs = {.epsilon = 1e-5f, .pad = {1, 1, 1, 1}, .groups = 17, .activation = THAW_ACT_RELU}),
+};
+
+const struct thaw_op thaw_op_conv_norm = {
+	.name = "conv_norm",
+	.min_inputs = 1,
+	.max_inputs = 2,
+	.param_names = (const char *const[]){"weight", "norm_weight", "norm_bias", "running_mean", "running_var",
+					     "bias", NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.activates = true,
+	.adds = true,
+	.overwrites_dy = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
