@@ -142,6 +142,8 @@ thaw_status thaw_graph_lower(struct thaw_graph **lowered, const struct thaw_grap
 
 /* Folds each frozen batch norm that uses moving statistics into the frozen convolution before it. */
 thaw_status thaw_pass_fold(struct thaw_graph *g);
+/* Joins each other batch norm that uses moving statistics with the convolution before it, into a conv_norm. */
+thaw_status thaw_pass_join(struct thaw_graph *g);
 /* Moves activations and residual adds into the operators that feed them. */
 thaw_status thaw_pass_fuse(struct thaw_graph *g);
 

@@ -14,7 +14,7 @@
 #include "thaw/error.h"
 #include "thaw/tensor.h"
 
-#define THAW_MAX_PARAMS 4 /* of one node: batch norm has scale, shift, mean and variance */
+#define THAW_MAX_PARAMS 6 /* of one node: a convolution with a batch norm has weight, scale, shift, mean, variance, bias */
 
 enum thaw_activation {
 	THAW_ACT_NONE,
@@ -75,7 +75,8 @@ struct thaw_call {
 	const uint64_t *sample_key;     /* [N], a random key per image for operators that draw; or NULL */
 
 	/* Backward only. */
-	const float *dy;                /* shape of y; may be overwritten when the operator is `in_place` */
+	float *dy;                      /* shape of y; may be overwritten when the operator is
+	                                 * `in_place` or says `overwrites_dy` */
 	float *const *dx;               /* [inputs]; an entry is NULL where no gradient is wanted */
 	const bool *dx_add;             /* [inputs]; true: add to dx[i], false: overwrite it */
 	float *const *dparam;           /* [params]; an entry is NULL where frozen; always added to.
@@ -118,6 +119,7 @@ struct thaw_op {
 	bool activates;          /* applies attrs.activation to its result */
 	bool adds;               /* adds an optional last input x[1], of y's shape, to its result before that */
 	bool draws;              /* random while training */
+	bool overwrites_dy;      /* backward works on dy itself */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 
 	const struct thaw_op_case *cases; /* [case_count] */
