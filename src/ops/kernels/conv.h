@@ -50,6 +50,7 @@ struct thaw_conv_kernel {
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass);
 
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
+extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; not the data pass */
 extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, channels in sixteens */
 extern const struct thaw_conv_kernel thaw_conv_gemm;      /* all of them */
 

@@ -4,6 +4,7 @@
 /* In order of preference; the last one fits always. */
 static const struct thaw_conv_kernel *const kernels[] = {
 	&thaw_conv_depthwise,
+	&thaw_conv_stem,
 	&thaw_conv_winograd,
 	&thaw_conv_gemm,
 };
