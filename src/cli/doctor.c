@@ -12,8 +12,9 @@
 #include <jpeglib.h>
 
 #include "mpi/version.h"
-#include "src/cli/command.h"
 #include "src/base/machine.h"
+#include "src/cli/blas_kernel.h"
+#include "src/cli/command.h"
 #include "src/cli/text.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
@@ -142,7 +143,12 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 {
 	const char *forced = getenv("OPENBLAS_CORETYPE");
 	const char *core = all[0].blas_core;
-	if (forced)
+	if (blas_kernel_was_corrected())
+		advise(advice,
+		       "this OpenBLAS does not know the processor: thaw had it use its %s kernels; a newer one may have "
+		       "better ones",
+		       core);
+	else if (forced)
 		advise(advice,
 		       "OPENBLAS_CORETYPE is set: %s: unset it unless nodes of different kinds must give the same bits",
 		       forced);
@@ -156,13 +162,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 			break;
 		}
 	}
-#if defined(__x86_64__)
-	bool generic = strcasecmp(core, "Generic") == 0 || strcasecmp(core, "Prescott") == 0;
-	if (generic && __builtin_cpu_supports("avx2"))
-		advise(advice,
-		       "OpenBLAS uses its %s kernel though the processor has AVX2: install an OpenBLAS that knows it",
-		       core);
-#endif
+	if (blas_kernel_is_fallback())
+		advise(advice, "OpenBLAS uses its %s kernels though the processor has AVX2: unset OPENBLAS_CORETYPE", core);
 }
 
 /* Ranks on rank 0's node that share cores. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
 #include "src/cli/option_value.h"
@@ -224,6 +225,7 @@ static bool print_asked_text(const struct invocation *v, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	blas_kernel_correct(argv);
 	/* A terminal that is gone is no reason to end a training; failed writes of results are told. A file beyond
 	 * the shell's limit is a failed write too. */
 	signal(SIGPIPE, SIG_IGN);

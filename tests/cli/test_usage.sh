@@ -141,6 +141,11 @@ check "a checkpoint that is none" fails 65 "step-1.safetensors.zst"
 
 run "$thaw" doctor
 check "doctor" eval 'exits 0 && out_has sgemm && out_has advice'
+# An OpenBLAS older than the processor falls back to SSE3 kernels by itself; what the user sets, stays.
+run env -u OPENBLAS_CORETYPE "$thaw" doctor
+check "doctor: no SSE3 kernels on AVX2" eval 'exits 0 && { ! grep -qw avx2 /proc/cpuinfo || ! grep -q "kernel .*Prescott" out; }'
+run env OPENBLAS_CORETYPE=Nehalem "$thaw" doctor
+check "doctor: the user's kernels" eval 'exits 0 && { [ "$(uname -m)" != x86_64 ] || grep -q "kernel .*Nehalem" out; }'
 OMP_NUM_THREADS=8 run mpirun -n 2 "$thaw" doctor --json
 check "doctor with two ranks" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && [ "$(wc -l <out)" -eq 1 ]'
 check "doctor advises on threads" out_has "OMP_NUM_THREADS is 8 with 2 ranks"
