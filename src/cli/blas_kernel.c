@@ -3,6 +3,7 @@
 #include "src/cli/blas_kernel.h"
 
 #include <cblas.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -35,10 +36,13 @@ bool blas_kernel_is_fallback(void)
 
 void blas_kernel_correct(char **argv)
 {
+	char program[PATH_MAX + 1] = {0}; /* its name, not /proc/self/exe: that is what ps would call it */
+
 	if (getenv(CORETYPE) || !blas_kernel_is_fallback())
 		return;
-	if (setenv(CORETYPE, best_kernels(), 1) == 0 && setenv(MARK, "1", 1) == 0)
-		execv("/proc/self/exe", argv);
+	if (readlink("/proc/self/exe", program, PATH_MAX) > 0 && setenv(CORETYPE, best_kernels(), 1) == 0 &&
+	    setenv(MARK, "1", 1) == 0)
+		execv(program, argv);
 	unsetenv(CORETYPE);
 	unsetenv(MARK);
 }
