@@ -29,9 +29,11 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
-             -ffp-contract=off -Iinclude -I. $(PC_CFLAGS)
-# Arithmetic kernels may contract a*b+c; everything else (resampling, metrics) must not.
-$(BUILD)/src/ops/%.o: CFLAGS += -ffp-contract=fast
+             $(ARITHMETIC) -Iinclude -I. $(PC_CFLAGS)
+# Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
+ARITHMETIC = -ffp-contract=off
+$(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
+WIDE_VECTORS := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mprefer-vector-width=512)
 ALL_LIBS   = $(PC_LIBS) -lm -pthread
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
