@@ -49,6 +49,9 @@ struct thaw_conv_kernel {
 /* The kernel of a pass. Never depends on n: the choice is the same for one image and for a batch. */
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass);
 
+/* weight (kh,kw,ci/groups,co) to (kh,kw,co/groups,ci); `mirror` reverses both kernel axes. */
+void thaw_conv_turn_weights(const struct thaw_conv *c, const float *weight, bool mirror, float *to);
+
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
 extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; not the data pass */
 extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, channels in sixteens */

@@ -61,7 +61,7 @@ static bool pointwise(const struct thaw_conv *c)
 
 static bool mirrors(const struct thaw_conv *c)
 {
-	return c->stride_y == 1 && c->stride_x == 1 && !pointwise(c);
+	return c->stride_y == 1 && c->stride_x == 1;
 }
 
 static int64_t block_pixels(const struct thaw_conv *c)
@@ -81,25 +81,6 @@ static struct thaw_conv mirrored(const struct thaw_conv *c)
 	m.top = c->kh - 1 - c->top;
 	m.left = c->kw - 1 - c->left;
 	return m;
-}
-
-/* (kh,kw,ci/g,co) to (kh,kw,co/g,ci) with both kernel axes reversed. */
-THAW_MULTIVERSION
-static void mirror_weights(const struct thaw_conv *c, const float *weight, float *to)
-{
-	enum { TILE = 16 };
-	int64_t ci = group_inputs(c), co = group_outputs(c), taps = c->kh * c->kw;
-
-	for (int64_t tap = 0; tap < taps; tap++) {
-		const float *from_tap = weight + (taps - 1 - tap) * ci * c->co;
-		float *to_tap = to + tap * co * c->ci;
-
-		for (int64_t g = 0; g < c->groups; g++)
-			for (int64_t i0 = 0; i0 < ci; i0 += TILE)
-				for (int64_t o = 0; o < co; o++)
-					for (int64_t i = i0; i < least(i0 + TILE, ci); i++)
-						to_tap[o * c->ci + g * ci + i] = from_tap[i * c->co + g * co + o];
-	}
 }
 
 /* Where an output pixel's patch lies. */
@@ -225,13 +206,10 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 
 static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	if (pointwise(c))
-		return 0;
-	if (pass == THAW_CONV_DATA && mirrors(c)) {
-		struct thaw_conv m = mirrored(c);
-		return (size_t)(weights(&m) + block_pixels(&m) * patch(&m)) * sizeof(float);
-	}
-	return (size_t)(block_pixels(c) * patch(c)) * sizeof(float);
+	struct thaw_conv m = pass == THAW_CONV_DATA && mirrors(c) ? mirrored(c) : *c;
+	int64_t floats = pointwise(c) ? 0 : block_pixels(&m) * patch(&m);
+
+	return (size_t)(floats + (pass == THAW_CONV_DATA ? weights(c) : 0)) * sizeof(float);
 }
 
 static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
@@ -245,31 +223,29 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 			  void *buffer)
 {
 	int64_t inputs = group_inputs(c), outputs = group_outputs(c), block = block_pixels(c);
+	float *turned = buffer, *column = turned + weights(c);
 
 	if (mirrors(c)) {
 		struct thaw_conv m = mirrored(c);
-		float *flipped = buffer;
 
-		mirror_weights(c, weight, flipped);
-		convolve(&m, dy, flipped, add ? 1.0f : 0.0f, NULL, dx, flipped + weights(&m));
+		thaw_conv_turn_weights(c, weight, true, turned);
+		convolve(&m, dy, turned, add ? 1.0f : 0.0f, NULL, dx, column);
 		return;
 	}
-	if (!pointwise(c) && !add)
+	thaw_conv_turn_weights(c, weight, false, turned);
+	if (!add)
 		memset(dx, 0, (size_t)(c->n * c->h * c->w * c->ci) * sizeof(float));
 	for (int64_t first = 0; first < pixels(c); first += block) {
 		int64_t count = least(block, pixels(c) - first);
 
 		for (int64_t g = 0; g < c->groups; g++) {
-			struct thaw_matrix a = {dy + first * c->co + g * outputs, c->co, false};
-			struct thaw_matrix b = {weight + g * outputs, c->co, true};
-
-			if (pointwise(c)) {
-				thaw_gemm(count, inputs, outputs, a, b, add ? 1.0f : 0.0f,
-					  dx + first * c->ci + g * inputs, c->ci);
-			} else {
-				thaw_gemm(count, patch(c), outputs, a, b, 0.0f, buffer, patch(c));
-				col2im(c, buffer, g, first, count, dx);
-			}
+			for (int64_t tap = 0; tap < c->kh * c->kw; tap++)
+				thaw_gemm(
+					count, inputs, outputs,
+					(struct thaw_matrix){dy + first * c->co + g * outputs, c->co, false},
+					(struct thaw_matrix){turned + tap * outputs * c->ci + g * inputs, c->ci, false},
+					0.0f, column + tap * inputs, patch(c));
+			col2im(c, column, g, first, count, dx);
 		}
 	}
 }

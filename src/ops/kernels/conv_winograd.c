@@ -85,8 +85,9 @@ static int64_t filter_floats(const struct thaw_conv *c)
 static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	struct thaw_conv m = pass == THAW_CONV_DATA ? mirrored(c) : *c;
+	int64_t planes = plane_floats(&m, pass), mirror = pass == THAW_CONV_DATA ? c->kh * c->kw * c->ci * c->co : 0;
 
-	return (size_t)(filter_floats(c) + plane_floats(&m, pass)) * sizeof(float);
+	return (size_t)(filter_floats(c) + (planes > mirror ? planes : mirror)) * sizeof(float);
 }
 
 static size_t prepared_bytes(const struct thaw_conv *c)
@@ -96,11 +97,11 @@ static size_t prepared_bytes(const struct thaw_conv *c)
 
 static void prepare(const struct thaw_conv *c, const float *weight, void *prepared)
 {
-	winograd_filters(c, weight, false, prepared);
+	winograd_filters(c, weight, prepared);
 }
 
-/* y = epilogue(conv(x)) with filters u: (36, ci, co), or (36, co, ci) if `transposed`. */
-static void convolve(const struct thaw_conv *c, const float *x, const float *u, bool transposed,
+/* y = epilogue(conv(x)) with filters u (36, ci, co). */
+static void convolve(const struct thaw_conv *c, const float *x, const float *u,
 		     const struct thaw_conv_epilogue *epilogue, float *y, float *buffer)
 {
 	struct winograd_tiles in = block_of(c, THAW_CONV_FORWARD, c->ci), out = block_of(c, THAW_CONV_FORWARD, c->co);
@@ -114,8 +115,8 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *u, 
 		winograd_image(c, x, in, v);
 		for (int64_t p = 0; p < WINOGRAD_PLANES; p++)
 			thaw_gemm(in.count, c->co, c->ci, (struct thaw_matrix){v + p * in.stride, c->ci, false},
-				  (struct thaw_matrix){u + p * c->ci * c->co, transposed ? c->ci : c->co, transposed},
-				  0.0f, m + p * out.stride, c->co);
+				  (struct thaw_matrix){u + p * c->ci * c->co, c->co, false}, 0.0f, m + p * out.stride,
+				  c->co);
 		winograd_result(c, m, out, epilogue, y);
 	}
 }
@@ -126,8 +127,8 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 	float *u = buffer;
 
 	if (!prepared)
-		winograd_filters(c, weight, false, u);
-	convolve(c, x, prepared ? prepared : u, false, epilogue, y, u + filter_floats(c));
+		winograd_filters(c, weight, u);
+	convolve(c, x, prepared ? prepared : u, epilogue, y, u + filter_floats(c));
 }
 
 static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
@@ -135,10 +136,11 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 {
 	struct thaw_conv m = mirrored(c);
 	struct thaw_conv_epilogue epilogue = {.residual = add ? dx : NULL};
-	float *u = buffer;
+	float *u = buffer, *mirror = u + filter_floats(c);
 
-	winograd_filters(c, weight, true, u);
-	convolve(&m, dy, u, true, &epilogue, dx, u + filter_floats(c));
+	thaw_conv_turn_weights(c, weight, true, mirror);
+	winograd_filters(&m, mirror, u);
+	convolve(&m, dy, u, &epilogue, dx, mirror); /* which is not needed any more */
 }
 
 static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)

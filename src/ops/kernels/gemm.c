@@ -1,7 +1,9 @@
-/* Matrix products: the one place that knows how CBLAS wants them. */
+/* Matrix products: the one place that knows how CBLAS wants them, and when it does better without. */
 #include "src/ops/kernels/gemm.h"
 
 #include <cblas.h>
+
+#include "src/ops/kernels/gemm_direct.h"
 
 static CBLAS_TRANSPOSE order(struct thaw_matrix m)
 {
@@ -13,6 +15,10 @@ void thaw_gemm(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct tha
 {
 	if (m == 0 || n == 0)
 		return;
+	if ((beta == 0.0f || beta == 1.0f) && thaw_gemm_direct_pays(m, n, k, a, b)) {
+		thaw_gemm_direct(m, n, k, a, b, beta != 0.0f, c, c_stride);
+		return;
+	}
 	cblas_sgemm(CblasRowMajor, order(a), order(b), (int)m, (int)n, (int)k, 1.0f, a.data, (int)a.stride, b.data,
 		    (int)b.stride, beta, c, (int)c_stride);
 }

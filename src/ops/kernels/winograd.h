@@ -28,8 +28,8 @@ struct winograd_tiles {
 
 int64_t winograd_tiles_of_image(const struct thaw_conv *c);
 
-/* U (36, Ci, Co) = G g G' of weight (3,3,Ci,Co); `mirror` turns every filter by 180 degrees. */
-void winograd_filters(const struct thaw_conv *c, const float *weight, bool mirror, float *u);
+/* U (36, Ci, Co) = G g G' of weight (3,3,Ci,Co). */
+void winograd_filters(const struct thaw_conv *c, const float *weight, float *u);
 /* dweight += G' dU G. */
 void winograd_filter_gradient(const struct thaw_conv *c, const float *du, float *dweight);
 

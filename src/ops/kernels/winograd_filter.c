@@ -33,7 +33,7 @@ THAW_INLINE void contract(const vec *in, vec *out, int step)
 }
 
 THAW_MULTIVERSION
-void winograd_filters(const struct thaw_conv *c, const float *weight, bool mirror, float *u)
+void winograd_filters(const struct thaw_conv *c, const float *weight, float *u)
 {
 	const int64_t count = c->ci * c->co; /* of one tap, and of one plane */
 
@@ -41,12 +41,8 @@ void winograd_filters(const struct thaw_conv *c, const float *weight, bool mirro
 		vec tile[WINOGRAD_IN][WINOGRAD_IN];
 
 		for (int ky = 0; ky < TAPS; ky++)
-			for (int kx = 0; kx < TAPS; kx++) {
-				int tap = ky * TAPS + kx;
-
-				tile[ky][kx] =
-					*(const vec *)(weight + (mirror ? TAPS * TAPS - 1 - tap : tap) * count + at);
-			}
+			for (int kx = 0; kx < TAPS; kx++)
+				tile[ky][kx] = *(const vec *)(weight + (ky * TAPS + kx) * count + at);
 		for (int kx = 0; kx < TAPS; kx++)
 			expand(&tile[0][kx], &tile[0][kx], WINOGRAD_IN);
 		for (int i = 0; i < WINOGRAD_IN; i++) {

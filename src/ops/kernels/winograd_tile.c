@@ -142,8 +142,8 @@ THAW_INLINE void clamp_vector(vec *value, float low, float high)
 	*value = (vec)bits;
 }
 
-/* Bias, residual and activation go with the results while they are in registers. */
-THAW_INLINE void result_tile(const float *m, int64_t stride, const struct square *s, int64_t channels, int64_t row,
+/* Bias, residual and activation go with the results while they are in registers; rows and columns are those inside. */
+THAW_INLINE void result_tile(const float *m, int64_t stride, int rows, int columns, int64_t channels, int64_t row,
 			     const float *bias, const float *residual, float low, float high, float *y)
 {
 	for (int64_t c = 0; c < channels; c += WINOGRAD_LANES) {
@@ -153,9 +153,9 @@ THAW_INLINE void result_tile(const float *m, int64_t stride, const struct square
 			tile[p] = *(const vec *)(m + p * stride + c);
 		for (int j = 0; j < WINOGRAD_IN; j++)
 			result_step(tile + j, WINOGRAD_IN);
-		for (int i = 0; i < s->bottom; i++) {
+		for (int i = 0; i < rows; i++) {
 			result_step(tile + i * WINOGRAD_IN, 1);
-			for (int j = 0; j < s->right; j++) {
+			for (int j = 0; j < columns; j++) {
 				vec value = tile[i * WINOGRAD_IN + j];
 				int64_t at = i * row + j * channels + c;
 
@@ -181,11 +181,14 @@ void winograd_result(const struct thaw_conv *c, const float *m, struct winograd_
 		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
 		int64_t at = ((s.image * c->ho + s.y) * c->wo + s.x) * c->co;
 
-		if (epilogue->residual)
-			result_tile(m, tiles.stride, &s, c->co, c->wo * c->co, epilogue->bias, epilogue->residual + at,
-				    low, high, y + at);
+		const float *residual = epilogue->residual ? epilogue->residual + at : NULL;
+
+		if (s.bottom == WINOGRAD_OUT && s.right == WINOGRAD_OUT)
+			result_tile(m, tiles.stride, WINOGRAD_OUT, WINOGRAD_OUT, c->co, c->wo * c->co, epilogue->bias,
+				    residual, low, high, y + at);
 		else
-			result_tile(m, tiles.stride, &s, c->co, c->wo * c->co, epilogue->bias, NULL, low, high, y + at);
+			result_tile(m, tiles.stride, s.bottom, s.right, c->co, c->wo * c->co, epilogue->bias, residual,
+				    low, high, y + at);
 	}
 }
 
