@@ -78,11 +78,6 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
-{
-	return thaw_conv_choose(c, pass)->scratch(c, pass);
-}
-
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
@@ -91,11 +86,8 @@ static void space(const struct thaw_site *site, struct thaw_space *space)
 
 	space->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
 	space->prepared = site->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
-	if (!site->training)
-		return;
-	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
-
-	space->scratch_backward = data > weight ? data : weight;
+	if (site->training)
+		space->scratch_backward = thaw_conv_backward_scratch(&c);
 }
 
 static void prepare(const struct thaw_call *call, void *prepared)

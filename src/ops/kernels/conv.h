@@ -49,6 +49,9 @@ struct thaw_conv_kernel {
 /* The kernel of a pass. Never depends on n: the choice is the same for one image and for a batch. */
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass);
 
+/* Bytes of scratch that are enough for both backward passes, one after the other. */
+size_t thaw_conv_backward_scratch(const struct thaw_conv *c);
+
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
 extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; not the data pass */
 extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, channels in sixteens */
