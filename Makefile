@@ -29,7 +29,8 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
-             -ffp-contract=off -Iinclude -I. $(PC_CFLAGS)
+             -ffp-contract=off -fno-math-errno -Iinclude -I. $(PC_CFLAGS)
+# Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
 # Arithmetic kernels may contract a*b+c; everything else (resampling, metrics) must not.
 $(BUILD)/src/ops/%.o: CFLAGS += -ffp-contract=fast
 ALL_LIBS   = $(PC_LIBS) -lm -pthread
