@@ -20,6 +20,7 @@ declare -A flags=(
 	[predict]="--model --top"
 	[inspect]="--layers --size"
 	[export]="--safetensors --half"
+	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
 	[doctor]="--threads"
 )
 names_flags() {
@@ -28,7 +29,7 @@ names_flags() {
 		out_has "  $flag" || return 1
 	done
 }
-for c in train eval predict inspect export doctor; do
+for c in train eval predict inspect export bench doctor; do
 	run "$thaw" $c --help
 	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
 	cp out help.txt
