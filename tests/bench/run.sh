@@ -14,7 +14,11 @@ here=$(dirname "$0")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # the kernels of the machine, whatever tests are run with
 
-"$build/thaw" doctor --json || exit
+machine=$("$build/thaw" doctor --json) || exit
+echo "$machine"
+# OpenBLAS's kernels as thaw has them, which corrects an OpenBLAS that does not know the processor.
+OPENBLAS_CORETYPE=$(sed -E 's/.*"core": "([^"]*)".*/\1/' <<<"$machine")
+export OPENBLAS_CORETYPE
 for source in "$here"/*.c; do
 	bench=$build/tests/bench/$(basename "$source" .c)
 	if grep -q mpi.h "$source"; then
