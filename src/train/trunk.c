@@ -29,7 +29,7 @@ static bool parse_bytes(const char *text, size_t *bytes)
 	return true;
 }
 
-static thaw_status cache_budget(const struct run *r, size_t *bytes)
+thaw_status run_cache_budget(const struct run *r, size_t *bytes)
 {
 	const struct thaw_train_options *o = &r->options;
 	*bytes = 0;
@@ -117,7 +117,7 @@ static int64_t evaluations(const struct run *r)
 static thaw_status open_all_caches(struct run *r)
 {
 	size_t lanes = (size_t)(r->end_lane - r->first_lane), bytes;
-	THAW_TRY(cache_budget(r, &bytes));
+	THAW_TRY(run_cache_budget(r, &bytes));
 	if (bytes == 0)
 		return THAW_OK;
 	if (r->options.cache_dir)
