@@ -29,8 +29,9 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
-             $(ARITHMETIC) -Iinclude -I. $(PC_CFLAGS)
+             $(ARITHMETIC) -fno-math-errno -Iinclude -I. $(PC_CFLAGS)
 # Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
+# Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
 WIDE_VECTORS := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mprefer-vector-width=512)
@@ -155,13 +156,8 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 
 BENCH_RANKS ?= 2
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-bench: $(BENCH_BIN) ## kernels and sums: GFLOP/s and ms as JSON lines
-	@export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1; \
-	for bench in $(notdir $(BENCH_BIN)); do \
-	  if grep -q mpi.h tests/bench/$$bench.c; then \
-	    mpirun --oversubscribe -np $(BENCH_RANKS) $(BUILD)/tests/bench/$$bench || exit; \
-	  else $(BUILD)/tests/bench/$$bench || exit; fi; \
-	done
+bench: $(BENCH_BIN) $(BUILD)/thaw ## kernels, sums, and training beside PyTorch where that is installed: JSON lines
+	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
 soak: all ## hours of kills and resumes, and a real Slurm where it is installed

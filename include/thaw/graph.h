@@ -126,6 +126,9 @@ void thaw_graph_dropout(struct thaw_graph *g, float rate);
  * must draw. node_count when nothing is trainable. */
 int thaw_graph_cut(const struct thaw_graph *g);
 
+/* Whether none of a node's parameters trains. */
+bool thaw_graph_frozen(const struct thaw_graph *g, int node);
+
 /* Values made before node `at` that nodes from there on read, or that are the output, in rising order: all that
  * one side of a cut there knows of the other. value[at] is memory to fill; returns how many. */
 int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value);

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 /* jpeglib.h wants stdio.h before it. */
 #include <jpeglib.h>
 
 #include "mpi/version.h"
+#include "src/base/clock.h"
 #include "src/base/machine.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
@@ -38,13 +38,6 @@ struct rank_facts {
 	double gflops;   /* measured on all ranks at once */
 };
 
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* sgemm's speed in GFLOP/s; 0 without memory. */
 static double measure_gemm(void)
 {
@@ -59,9 +52,9 @@ static double measure_gemm(void)
 	/* The first round wakes the clocks and the pages. */
 	for (int round = -1; round <= 0 || end - start < GEMM_SECONDS; round++) {
 		if (round == 0)
-			start = now();
+			start = thaw_clock();
 		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, b, n, 0, c, n);
-		end = now();
+		end = thaw_clock();
 		if (round >= 0 && end - start >= GEMM_SECONDS) {
 			thaw_free(a);
 			return 2e-9 * (double)(n * n * n) * (round + 1) / (end - start);

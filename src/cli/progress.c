@@ -6,9 +6,9 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/cli/text.h"
 
 #define BAR_SECONDS      0.1  /* between two drawings */
@@ -18,13 +18,6 @@
 #define LARGEST_LINE     256  /* bytes */
 #define LARGEST_LOG_LINE 1280 /* bytes; a message has at most 1024 */
 #define CLEAR_LINE       "\r\033[K"
-
-static double now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* "train 3/10  step 120/400  loss 0.4321  accuracy 87.5 %  812.4 images/s  0:32 left" */
 static const char *state_text(const struct thaw_train_progress *s, char *line, size_t size)
@@ -72,9 +65,9 @@ static void show(void *context, const struct thaw_train_progress *s)
 {
 	struct progress *p = context;
 	char line[LARGEST_LINE];
-	if (now() - p->shown < (p->terminal ? BAR_SECONDS : LINE_SECONDS))
+	if (thaw_clock() - p->shown < (p->terminal ? BAR_SECONDS : LINE_SECONDS))
 		return;
-	p->shown = now();
+	p->shown = thaw_clock();
 	if (p->terminal)
 		draw_bar(p, s);
 	else
@@ -93,7 +86,7 @@ static void write_line(void *context, const char *line)
 
 struct thaw_observer progress_start(struct progress *p, FILE *out)
 {
-	*p = (struct progress){.out = out, .terminal = out && isatty(fileno(out)), .shown = now()};
+	*p = (struct progress){.out = out, .terminal = out && isatty(fileno(out)), .shown = thaw_clock()};
 	if (!out)
 		return (struct thaw_observer){.context = p};
 	return (struct thaw_observer){.context = p, .progress = show, .log = write_line};

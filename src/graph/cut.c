@@ -70,6 +70,15 @@ int thaw_graph_cut(const struct thaw_graph *g)
 	return cut;
 }
 
+bool thaw_graph_frozen(const struct thaw_graph *g, int node)
+{
+	const struct thaw_node *n = &g->nodes[node];
+	for (int k = 0; k < n->param_count; k++)
+		if (g->params[n->params[k]].trainable)
+			return false;
+	return true;
+}
+
 int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value)
 {
 	int count = 0, last;

@@ -1,7 +1,7 @@
 /* Running a plan. */
 #include <string.h>
-#include <time.h>
 
+#include "src/base/clock.h"
 #include "src/graph/plan_internal.h"
 
 static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t *sample_key)
@@ -18,11 +18,7 @@ static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t
 
 static double clock_of(const struct thaw_plan *plan)
 {
-	struct timespec t;
-	if (!plan->times)
-		return 0.0;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+	return plan->times ? thaw_clock() : 0.0;
 }
 
 const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t *sample_key)

@@ -18,4 +18,10 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
 				 struct thaw_shape *param, struct thaw_shape *x);
 
+/* Whether a node is a batch norm with fixed statistics right behind a convolution that nobody else reads: the two
+ * can become one. */
+bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node);
+
+enum { THAW_NORM_PARAMS = 4 }; /* of a batch norm: scale, shift, mean, variance */
+
 #endif

@@ -8,26 +8,22 @@
 
 #include "src/graph/graph_internal.h"
 
-enum { NORM_PARAMS = 4 }; /* scale, shift, mean, variance */
-
-static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
+bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node)
 {
-	for (int k = 0; k < n->param_count; k++)
-		if (g->params[n->params[k]].trainable)
-			return false;
-	return true;
-}
-
-static bool foldable(const struct thaw_graph *g, const struct thaw_node *norm)
-{
+	const struct thaw_node *norm = &g->nodes[node];
+	int last;
 	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics ||
-	    !frozen(g, norm) || norm->param_count != NORM_PARAMS)
+	    norm->param_count != THAW_NORM_PARAMS)
 		return false;
 	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
-	int last;
 	return conv->op && strcmp(conv->op->name, "conv") == 0 && conv->input_count == 1 &&
-	       conv->attrs.activation == THAW_ACT_NONE && frozen(g, conv) &&
-	       thaw_graph_uses(g, norm->inputs[0], &last) == 1;
+	       conv->attrs.activation == THAW_ACT_NONE && thaw_graph_uses(g, norm->inputs[0], &last) == 1;
+}
+
+static bool foldable(const struct thaw_graph *g, int norm)
+{
+	return thaw_graph_norm_of_conv(g, norm) && thaw_graph_frozen(g, norm) &&
+	       thaw_graph_frozen(g, g->nodes[norm].inputs[0]);
 }
 
 /* A new parameter for the folded weight or bias; the original stays as it is for whoever shares it. */
@@ -85,7 +81,7 @@ thaw_status thaw_pass_fold(struct thaw_graph *g)
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
 	thaw_status status = dead ? THAW_OK : THAW_RESOURCE;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
-		if (foldable(g, &g->nodes[i])) {
+		if (foldable(g, i)) {
 			status = fold(g, &g->nodes[i]);
 			dead[i] = true;
 		}

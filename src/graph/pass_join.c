@@ -1,21 +1,6 @@
 /* Joining: a convolution and the batch norm with fixed statistics behind it become one node, which costs no pass over
  * images for the norm. For those that train; frozen ones are folded (pass_fold.c) before. */
-#include <string.h>
-
 #include "src/graph/graph_internal.h"
-
-enum { NORM_PARAMS = 4 }; /* scale, shift, mean, variance */
-
-static bool joinable(const struct thaw_graph *g, const struct thaw_node *norm)
-{
-	int last;
-	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics ||
-	    norm->param_count != NORM_PARAMS)
-		return false;
-	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
-	return conv->op && strcmp(conv->op->name, "conv") == 0 && conv->input_count == 1 &&
-	       conv->attrs.activation == THAW_ACT_NONE && thaw_graph_uses(g, norm->inputs[0], &last) == 1;
-}
 
 /* Parameters become weight, scale, shift, mean, variance, and the bias where there is one. */
 static void join(struct thaw_graph *g, struct thaw_node *norm)
@@ -27,7 +12,7 @@ static void join(struct thaw_graph *g, struct thaw_node *norm)
 	conv->attrs.momentum = norm->attrs.momentum;
 	conv->attrs.activation = norm->attrs.activation;
 	conv->param_count = 1;
-	for (int k = 0; k < NORM_PARAMS; k++)
+	for (int k = 0; k < THAW_NORM_PARAMS; k++)
 		conv->params[conv->param_count++] = norm->params[k];
 	norm->param_count = 0;
 	if (bias >= 0)
@@ -40,7 +25,7 @@ thaw_status thaw_pass_join(struct thaw_graph *g)
 	if (!dead)
 		return THAW_RESOURCE;
 	for (int i = 1; i < g->node_count; i++)
-		if (joinable(g, &g->nodes[i])) {
+		if (thaw_graph_norm_of_conv(g, i)) {
 			join(g, &g->nodes[i]);
 			dead[i] = true;
 		}

@@ -64,14 +64,6 @@ static bool in_tail(const struct compiler *c, int node)
 	return c->plan->training && node >= c->plan->cut;
 }
 
-static bool frozen(const struct thaw_graph *g, const struct thaw_node *n)
-{
-	for (int k = 0; k < n->param_count; k++)
-		if (g->params[n->params[k]].trainable)
-			return false;
-	return true;
-}
-
 /* Which values carry a gradient, and what each node wants besides them. */
 static thaw_status survey(struct compiler *c)
 {
@@ -83,7 +75,7 @@ static thaw_status survey(struct compiler *c)
 			return THAW_RESOURCE;
 		struct thaw_site site = thaw_graph_site(c->graph, i, c->shapes, param, x);
 		site.training = in_tail(c, i);
-		site.frozen = frozen(c->graph, n);
+		site.frozen = thaw_graph_frozen(c->graph, i);
 		if (n->op->space)
 			n->op->space(&site, &c->space[i]);
 		thaw_free(x);

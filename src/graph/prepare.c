@@ -1,4 +1,4 @@
-/* Frozen parameters in their kernels' own form: Winograd's transformed filters, packed panels. */
+/* Frozen parameters in their kernels' own form, such as Winograd's transformed filters. */
 #include "src/graph/plan_internal.h"
 
 size_t thaw_plan_prepared_bytes(const struct thaw_plan *plan)

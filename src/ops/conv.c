@@ -78,11 +78,6 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
-{
-	return thaw_conv_choose(c, pass)->scratch(c, pass);
-}
-
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
@@ -91,11 +86,8 @@ static void space(const struct thaw_site *site, struct thaw_space *space)
 
 	space->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
 	space->prepared = site->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
-	if (!site->training)
-		return;
-	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
-
-	space->scratch_backward = data > weight ? data : weight;
+	if (site->training)
+		space->scratch_backward = thaw_conv_backward_scratch(&c);
 }
 
 static void prepare(const struct thaw_call *call, void *prepared)
@@ -241,7 +233,8 @@ static const struct thaw_op_case cases[] = {
 	CASE_ADD("3x3, residual, relu", 2, 4, 5, 3, 3, 3, 3, 4, 4, 5, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),
 	CASE_ADD("3x3, 32 channels, residual, relu", 2, 7, 6, 32, 3, 3, 32, 32, 7, 6, .pad = {1, 1, 1, 1},
 		 .activation = THAW_ACT_RELU),
-	CASE_ADD("stem, residual, relu", 2, 4, 5, 3, 3, 3, 3, 16, 4, 5, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),
+	CASE_ADD("stem, residual, relu", 2, 4, 5, 3, 3, 3, 3, 16, 4, 5, .pad = {1, 1, 1, 1},
+		 .activation = THAW_ACT_RELU),
 	CASE_ADD("1x1, residual", 2, 4, 3, 3, 1, 1, 3, 4, 4, 3, .groups = 0),
 	CASE("depthwise 3x3", 2, 7, 9, 20, 3, 3, 1, 20, 1, .groups = 20, .pad = {1, 1, 1, 1}),
 	CASE("depthwise 3x3, bias, relu6", 2, 6, 13, 16, 3, 3, 1, 16, 2, .groups = 16, .pad = {1, 1, 1, 1},

@@ -71,21 +71,15 @@ static struct work work_at(void *scratch, int64_t channels, int64_t weights, boo
 	return w;
 }
 
-static size_t kernel_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
-{
-	return thaw_conv_choose(c, pass)->scratch(c, pass);
-}
-
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
 	size_t weights = aligned((size_t)thaw_shape_count(&site->param[WEIGHT]) * sizeof(float));
 	size_t own = aligned((size_t)c.co * CHANNEL_BYTES) + weights;
-	size_t data = kernel_scratch(&c, THAW_CONV_DATA), weight = kernel_scratch(&c, THAW_CONV_WEIGHT);
 
-	space->scratch_forward = own + kernel_scratch(&c, THAW_CONV_FORWARD);
+	space->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
 	if (site->training)
-		space->scratch_backward = own + weights + (data > weight ? data : weight);
+		space->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
 }
 
 THAW_MULTIVERSION

@@ -1,5 +1,5 @@
-/* Linear: y (N,O) = activation of x (N,I) * weight (O,I) transposed + bias (O), by one sgemm. Bias is
- * optional. Images of one pixel, (N,1,1,I), count as features. Reads attrs.activation. */
+/* Linear: y (N,O) = activation of x (N,I) * weight (O,I) transposed + bias (O): by one sgemm, or by few_rows.h where
+ * there are few images. Bias is optional. Images of one pixel, (N,1,1,I), count as features. Reads attrs.activation. */
 #include <limits.h>
 
 #include "src/ops/kernels/elementwise.h"
@@ -125,6 +125,7 @@ static int64_t flops(const struct thaw_site *site)
 	return 2 * site->x[0].dim[0] * thaw_shape_count(&site->param[0]);
 }
 
+/* Up to THAW_FEW_ROWS images go one way, more of them the other. */
 static const struct thaw_op_case cases[] = {
 	{.name = "bias", .inputs = 1, .x = {{2, {5, 19}}}, .params = 2, .param = {{2, {7, 19}}, {1, {7}}}},
 	{.name = "no bias", .inputs = 1, .x = {{2, {3, 8}}}, .params = 1, .param = {{2, {16, 8}}}},
@@ -147,6 +148,25 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{2, {4, 21}}},
 	 .params = 1,
 	 .param = {{2, {13, 21}}}},
+	{.name = "few images, whole tiles", .inputs = 1, .x = {{2, {8, 64}}}, .params = 1, .param = {{2, {16, 64}}}},
+	{.name = "few images, odd sizes",
+	 .inputs = 1,
+	 .x = {{2, {13, 83}}},
+	 .params = 2,
+	 .param = {{2, {19, 83}}, {1, {19}}}},
+	{.name = "as many images as are few",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 1,
+	 .x = {{2, {THAW_FEW_ROWS, 31}}},
+	 .params = 2,
+	 .param = {{2, {9, 31}}, {1, {9}}}},
+	{.name = "one image more",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 1,
+	 .x = {{2, {THAW_FEW_ROWS + 1, 31}}},
+	 .params = 2,
+	 .param = {{2, {9, 31}}, {1, {9}}}},
+	{.name = "many images, no bias", .inputs = 1, .x = {{2, {37, 19}}}, .params = 1, .param = {{2, {7, 19}}}},
 };
 
 const struct thaw_op thaw_op_linear = {

@@ -1,13 +1,15 @@
 /* thaw_bench: the machinery of one training phase, fed with noise. */
 #include "thaw/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include <cblas.h>
 
+#include "src/base/clock.h"
+#include "src/ops/kernels/gemm.h"
 #include "src/train/tail.h"
 #include "thaw/lanes.h"
 #include "thaw/model.h"
@@ -15,7 +17,7 @@
 
 #define SEED          1
 #define PEAK_SIDE     1024 /* of the square matrices that sgemm's peak is measured with */
-#define PEAK_RUNS     20
+#define PEAK_SECONDS  0.5  /* for how long, and at least once */
 #define LEARNING_RATE 1e-6 /* the images are noise: the weights must stay where they are */
 
 struct bench {
@@ -31,7 +33,10 @@ struct bench {
 	float *features;
 	int32_t *labels;
 	uint64_t *keys;
-	struct thaw_node_time *times;
+	struct thaw_node_time *times; /* [nodes] */
+	struct thaw_shape *shapes;    /* [nodes], of one image */
+	double *seconds;              /* [steps] */
+	float *factors;               /* (3,PEAK_SIDE,PEAK_SIDE): what sgemm multiplies */
 	int size;
 	int64_t t; /* steps so far */
 };
@@ -40,13 +45,6 @@ void thaw_bench_defaults(struct thaw_bench_options *o)
 {
 	*o = (struct thaw_bench_options){
 		.model = "builtin", .unfreeze = "all", .bn = "frozen", .batch = 32, .steps = 5};
-}
-
-static double seconds_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static thaw_status open_network(struct bench *b)
@@ -66,17 +64,8 @@ static thaw_status open_network(struct bench *b)
 	return thaw_plan_create(&b->plan, b->graph, &image, THAW_TAIL, b->tail != NULL);
 }
 
-static thaw_status open_memory(struct bench *b)
+static void fill_noise(struct bench *b, size_t batch, size_t floats)
 {
-	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
-	b->images = thaw_alloc(floats, sizeof *b->images);
-	b->features = thaw_alloc((size_t)thaw_plan_features(b->trunk), sizeof *b->features);
-	b->labels = thaw_alloc(batch, sizeof *b->labels);
-	b->keys = thaw_alloc(batch, sizeof *b->keys);
-	b->gradient = thaw_alloc((size_t)b->graph->param_count, sizeof *b->gradient);
-	b->times = thaw_alloc((size_t)b->graph->node_count, sizeof *b->times);
-	if (!b->images || !b->features || !b->labels || !b->keys || !b->gradient || !b->times)
-		return THAW_RESOURCE;
 	struct thaw_random r = thaw_random_stream(SEED, THAW_STREAM_INIT, 0, (uint64_t)b->comm->rank);
 	for (size_t i = 0; i < floats; i++)
 		b->images[i] = thaw_random_normal(&r);
@@ -84,6 +73,28 @@ static thaw_status open_memory(struct bench *b)
 		b->labels[i] = (int32_t)((int64_t)i % b->model->classes);
 		b->keys[i] = i;
 	}
+}
+
+/* All that the measurement needs, so that a rank that is short of it says so before the others wait for it. */
+static thaw_status open_memory(struct bench *b)
+{
+	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
+	size_t nodes = (size_t)b->graph->node_count;
+	b->images = thaw_alloc(floats, sizeof *b->images);
+	b->features = thaw_alloc((size_t)thaw_plan_features(b->trunk), sizeof *b->features);
+	b->labels = thaw_alloc(batch, sizeof *b->labels);
+	b->keys = thaw_alloc(batch, sizeof *b->keys);
+	b->gradient = thaw_alloc((size_t)b->graph->param_count, sizeof *b->gradient);
+	b->times = thaw_alloc(nodes, sizeof *b->times);
+	b->shapes = thaw_alloc(nodes, sizeof *b->shapes);
+	b->seconds = thaw_alloc((size_t)b->options->steps, sizeof *b->seconds);
+	b->factors = thaw_alloc(3 * (size_t)PEAK_SIDE * PEAK_SIDE, sizeof *b->factors);
+	if (!b->images || !b->features || !b->labels || !b->keys || !b->gradient || !b->times || !b->shapes ||
+	    !b->seconds || !b->factors)
+		return THAW_RESOURCE;
+	fill_noise(b, batch, floats);
+	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
+	THAW_TRY(thaw_graph_infer(b->graph, &image, b->shapes));
 	return b->tail ? thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length) : THAW_OK;
 }
 
@@ -101,6 +112,9 @@ static void close_bench(struct bench *b)
 	thaw_free(b->labels);
 	thaw_free(b->keys);
 	thaw_free(b->times);
+	thaw_free(b->shapes);
+	thaw_free(b->seconds);
+	thaw_free(b->factors);
 }
 
 static const float *forward(struct bench *b)
@@ -150,48 +164,37 @@ static int by_size(const void *a, const void *b)
 static thaw_status measure(struct bench *b, double *median)
 {
 	int steps = b->options->steps;
-	double *seconds = thaw_alloc((size_t)steps, sizeof *seconds);
-	if (!seconds)
-		return THAW_RESOURCE;
-	thaw_status status = step(b);
-	for (int i = 0; i < steps && status == THAW_OK; i++) {
-		status = b->comm->barrier(b->comm);
-		double start = seconds_now();
-		if (status == THAW_OK)
-			status = step(b);
-		int64_t ns = (int64_t)(1e9 * (seconds_now() - start));
-		if (status == THAW_OK)
-			status = b->comm->max(b->comm, &ns, 1);
-		seconds[i] = 1e-9 * (double)ns;
+	THAW_TRY(step(b));
+	for (int i = 0; i < steps; i++) {
+		THAW_TRY(b->comm->barrier(b->comm));
+		double start = thaw_clock();
+		THAW_TRY(step(b));
+		int64_t ns = (int64_t)(1e9 * (thaw_clock() - start));
+		THAW_TRY(b->comm->max(b->comm, &ns, 1));
+		b->seconds[i] = 1e-9 * (double)ns;
 	}
-	qsort(seconds, (size_t)steps, sizeof *seconds, by_size);
-	*median = seconds[steps / 2];
-	thaw_free(seconds);
-	return status;
-}
-
-/* GFLOP/s of sgemm on large square matrices, the best of some runs. */
-static thaw_status gemm_peak(double *gflops)
-{
-	const int n = PEAK_SIDE;
-	float *m = thaw_alloc(3 * (size_t)n * (size_t)n, sizeof *m);
-	double best = 0.0;
-	if (!m)
-		return THAW_RESOURCE;
-	for (int i = 0; i < PEAK_RUNS; i++) {
-		double start = seconds_now();
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0f, m, n, m + (size_t)n * (size_t)n,
-			    n, 0.0f, m + 2 * (size_t)n * (size_t)n, n);
-		double rate = 2e-9 * n * n * n / (seconds_now() - start);
-		best = rate > best ? rate : best;
-	}
-	thaw_free(m);
-	*gflops = best;
+	qsort(b->seconds, (size_t)steps, sizeof *b->seconds, by_size);
+	*median = b->seconds[steps / 2];
 	return THAW_OK;
 }
 
-/* How many passes like the forward one a node takes: the gradient of its weights, and that of its input if
- * something before it trains. */
+/* GFLOP/s of sgemm on large square matrices, the best of some runs. */
+static double gemm_peak(const struct bench *b)
+{
+	const size_t n = PEAK_SIDE;
+	const float *x = b->factors, *y = x + n * n;
+	double best = INFINITY, begin = thaw_clock();
+	do {
+		double start = thaw_clock();
+		thaw_gemm(PEAK_SIDE, PEAK_SIDE, PEAK_SIDE, (struct thaw_matrix){x, PEAK_SIDE, false},
+			  (struct thaw_matrix){y, PEAK_SIDE, false}, 0.0f, b->factors + 2 * n * n, PEAK_SIDE);
+		best = fmin(best, thaw_clock() - start);
+	} while (thaw_clock() - begin < PEAK_SECONDS);
+	return 2e-9 * (double)(n * n * n) / best;
+}
+
+/* How many passes like the forward one a node takes: the gradient of its weights if they train, and that of its input
+ * if something before it trains. */
 static int passes(const struct bench *b, int node)
 {
 	int cut = thaw_graph_cut(b->graph);
@@ -200,35 +203,32 @@ static int passes(const struct bench *b, int node)
 		return 1;
 	for (int k = 0; k < b->graph->nodes[node].input_count; k++)
 		first &= b->graph->nodes[node].inputs[k] < cut;
-	return first ? 2 : 3;
+	return 1 + !thaw_graph_frozen(b->graph, node) + !first;
 }
 
-/* Adds a node's line to `layers`; returns its floating point operations in a step of one rank. */
-static double describe_node(const struct bench *b, const struct thaw_shape *shapes, int i, json_t *layers)
+/* Adds a node's line to `layers`; adds its floating point operations in a step of one rank to *flops. */
+static thaw_status describe_node(const struct bench *b, int i, json_t *layers, double *flops)
 {
 	const struct thaw_node *n = &b->graph->nodes[i];
-	double flops = (double)thaw_graph_flops(b->graph, shapes, i, i + 1) * b->options->batch * passes(b, i);
+	double mine = (double)thaw_graph_flops(b->graph, b->shapes, i, i + 1) * b->options->batch * passes(b, i);
 	double seconds = b->times[i].forward + b->times[i].backward;
-	json_array_append_new(layers,
-			      json_pack("{s:s, s:s, s:f, s:f, s:f}", "name", n->name, "op", n->op->name, "forward_ms",
-					1e3 * b->times[i].forward, "backward_ms", 1e3 * b->times[i].backward, "gflops",
-					seconds > 0.0 ? 1e-9 * flops / seconds : 0.0));
-	return flops;
+	json_t *layer = json_pack("{s:s, s:s, s:f, s:f, s:f}", "name", n->name, "op", n->op->name, "forward_ms",
+				  1e3 * b->times[i].forward, "backward_ms", 1e3 * b->times[i].backward, "gflops",
+				  seconds > 0.0 ? 1e-9 * mine / seconds : 0.0);
+	*flops += mine;
+	return json_array_append_new(layers, layer) == 0 ? THAW_OK : THAW_RESOURCE;
 }
 
+/* One more step, timed node by node. */
 static thaw_status profile(struct bench *b, json_t *layers, double *flops)
 {
-	struct thaw_shape *shapes = thaw_alloc((size_t)b->graph->node_count, sizeof *shapes);
-	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
-	thaw_status status = shapes ? thaw_graph_infer(b->graph, &image, shapes) : THAW_RESOURCE;
 	thaw_plan_profile(b->trunk, b->times);
 	thaw_plan_profile(b->plan, b->times);
-	thaw_status ran = step(b);
+	THAW_TRY(step(b));
 	*flops = 0.0;
-	for (int i = 1; i < b->graph->node_count && status == THAW_OK; i++)
-		*flops += describe_node(b, shapes, i, layers);
-	thaw_free(shapes);
-	return status != THAW_OK ? status : ran;
+	for (int i = 1; i < b->graph->node_count; i++)
+		THAW_TRY(describe_node(b, i, layers, flops));
+	return THAW_OK;
 }
 
 static int64_t peak_rss(void)
@@ -238,27 +238,29 @@ static int64_t peak_rss(void)
 	return (int64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
 }
 
-static thaw_status run_bench(struct bench *b, json_t **result)
+static json_t *report(const struct bench *b, double peak, double seconds, double flops, int64_t rss, json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	double peak, seconds, flops;
-	THAW_TRY(gemm_peak(&peak));
-	THAW_TRY(measure(b, &seconds));
+	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:I, s:f, s:f, s:s, s:O}", "network", b->model->variant,
+			 "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze", o->unfreeze, "bn",
+			 o->bn, "images_per_second", o->batch * b->comm->size / seconds, "peak_rss_bytes",
+			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
+			 "blas_kernel", openblas_get_corename(), "layers", layers);
+}
+
+static thaw_status run_bench(struct bench *b, json_t **result)
+{
+	double peak = gemm_peak(b), seconds = 0.0, flops = 0.0;
 	json_t *layers = json_array();
-	thaw_status status = layers ? profile(b, layers, &flops) : THAW_RESOURCE;
+	thaw_status status = measure(b, &seconds);
+	if (status == THAW_OK)
+		status = layers ? profile(b, layers, &flops) : THAW_RESOURCE;
+	status = thaw_comm_agree(b->comm, status);
 	int64_t rss = peak_rss();
 	if (status == THAW_OK)
 		status = b->comm->max(b->comm, &rss, 1);
-	if (status == THAW_OK && b->comm->rank == 0) {
-		*result = json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
-				    b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size,
-				    "unfreeze", o->unfreeze, "bn", o->bn, "images_per_second",
-				    o->batch * b->comm->size / seconds, "peak_rss_bytes", (json_int_t)rss,
-				    "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-				    "blas_kernel", openblas_get_corename(), "layers", layers);
-		if (!*result)
-			status = thaw_fail(THAW_RESOURCE, "out of memory for a report");
-	}
+	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, peak, seconds, flops, rss, layers)))
+		status = thaw_fail(THAW_RESOURCE, "out of memory for a report");
 	json_decref(layers);
 	return status;
 }

@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #define MAGIC         "thawfeat"
-#define LAYOUT        1 /* rises with every change of what is in a file */
+#define LAYOUT        2 /* rises with every change of what is in a file */
 #define CHECKSUM_SEED 0
 #define PAGE          4096
 
 struct header {
 	char magic[8];
-	uint64_t layout, digest, entries, record_bytes;
+	uint64_t layout, digest, entries, record_bytes, dtype;
 };
 
 /* Where an entry's record is. Zero bytes, as in a fresh file, are an absent entry. */
@@ -95,6 +95,7 @@ static void adopt(struct thaw_cache *c)
 		.digest = c->options.digest,
 		.entries = (uint64_t)c->options.entries,
 		.record_bytes = c->record_bytes,
+		.dtype = (uint64_t)c->options.dtype,
 	};
 	memcpy(want.magic, MAGIC, sizeof want.magic);
 	if (memcmp(c->map, &want, sizeof want) != 0) {

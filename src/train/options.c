@@ -42,6 +42,23 @@ static thaw_status refuse(const char *what, const char *flag, const char *todo)
 	return thaw_fail(THAW_USAGE, "%s: %s: %s", what, flag, todo);
 }
 
+/* The options that are one of some words. */
+static thaw_status resolve_words(struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	size_t bytes;
+	r->optimizer = thaw_optimizer_find(o->optimizer);
+	if (!r->optimizer)
+		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
+	if (o->bn && strcmp(o->bn, "frozen") != 0 && strcmp(o->bn, "lane") != 0)
+		return refuse("unknown mode of batch norm", "--bn", "give frozen or lane");
+	if (strcmp(o->resume, "auto") != 0 && strcmp(o->resume, "never") != 0)
+		return refuse("unknown way to resume", "--resume", "give auto or never");
+	if (strcmp(o->cache_dtype, "f32") != 0 && strcmp(o->cache_dtype, "f16") != 0)
+		return refuse("unknown precision", "--cache-dtype", "give f32 or f16");
+	return run_cache_budget(r, &bytes);
+}
+
 /* Fills in what depends on the ranks and the model, and refuses what cannot be meant. */
 thaw_status run_resolve_options(struct run *r)
 {
@@ -56,17 +73,9 @@ thaw_status run_resolve_options(struct run *r)
 		return refuse("no number of epochs", "--eval-every", "give at least 1");
 	if (o->lanes < 0 || o->lanes > MAX_LANES)
 		return refuse("no number of lanes", "--lanes", "give 1 to 65536, or leave it out");
-	r->optimizer = thaw_optimizer_find(o->optimizer);
-	if (!r->optimizer)
-		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
-	if (o->bn && strcmp(o->bn, "frozen") != 0 && strcmp(o->bn, "lane") != 0)
-		return refuse("unknown mode of batch norm", "--bn", "give frozen or lane");
-	if (strcmp(o->resume, "auto") != 0 && strcmp(o->resume, "never") != 0)
-		return refuse("unknown way to resume", "--resume", "give auto or never");
 	if (o->views < 0)
 		return refuse("no number of views", "--views", "give at least 0");
-	if (strcmp(o->cache_dtype, "f32") != 0 && strcmp(o->cache_dtype, "f16") != 0)
-		return refuse("unknown precision", "--cache-dtype", "give f32 or f16");
+	THAW_TRY(resolve_words(r));
 	if (o->lanes == 0)
 		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
 	if (o->lanes < r->comm->size)

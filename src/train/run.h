@@ -105,6 +105,8 @@ void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logge
 thaw_status run_save_now(struct run *r); /* waits for the disk; how it went on rank 0, THAW_OK elsewhere */
 
 /* trunk.c: the trunk of a phase, and the features it makes. */
+/* Bytes of this rank for kept features, of --cache; 0: none. THAW_USAGE when it is not understood. */
+thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 thaw_status run_open_trunk(struct run *r);
 void run_close_trunk(struct run *r);
 

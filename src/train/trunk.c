@@ -29,7 +29,7 @@ static bool parse_bytes(const char *text, size_t *bytes)
 	return true;
 }
 
-static thaw_status cache_budget(const struct run *r, size_t *bytes)
+thaw_status run_cache_budget(const struct run *r, size_t *bytes)
 {
 	const struct thaw_train_options *o = &r->options;
 	*bytes = 0;
@@ -52,13 +52,14 @@ static uint64_t digest_text(const char *text, uint64_t seed)
 	return thaw_digest(text, strlen(text), seed);
 }
 
-/* Everything that decides the trunk's features: program and BLAS kernel (their bits), images, views, weights. */
+/* Everything that decides the trunk's features: program, BLAS kernel and threads (their bits), images (by their names),
+ * views, weights. */
 static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dataset)
 {
 	const struct thaw_graph *g = r->graph;
 	int cut = thaw_graph_cut(g);
 	uint64_t numbers[] = {(uint64_t)r->options.seed, (uint64_t)r->options.lanes, thaw_dataset_digest(dataset),
-			      (uint64_t)cut};
+			      (uint64_t)cut, (uint64_t)openblas_get_num_threads()};
 	uint64_t d = digest_text(THAW_VERSION, 0);
 	d = digest_text(openblas_get_corename(), d);
 	d = digest_text(r->model->variant, d);
@@ -116,7 +117,7 @@ static int64_t evaluations(const struct run *r)
 static thaw_status open_all_caches(struct run *r)
 {
 	size_t lanes = (size_t)(r->end_lane - r->first_lane), bytes;
-	THAW_TRY(cache_budget(r, &bytes));
+	THAW_TRY(run_cache_budget(r, &bytes));
 	if (bytes == 0)
 		return THAW_OK;
 	if (r->options.cache_dir)

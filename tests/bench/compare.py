@@ -8,7 +8,8 @@
 D holds train/ and test/ with a folder of pictures per class. Without --weights the network gets random ones, the same
 on both sides. Each process has one thread; PyTorch lays images out as channels_last unless --contiguous is given. An
 epoch of PyTorch costs what the one before did, so --stop 2 measures two and counts the others like the last. Needs
-torch, torchvision, and thaw in build/. OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset; the kernel is printed.
+torch, torchvision, and thaw in build/ (--build says otherwise). OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE are unset; the
+kernel is printed.
 """
 import argparse
 import json
@@ -60,7 +61,7 @@ def pytorch(args, *flags):
 
 
 def all_layers(args):
-    thaw = run(mpirun(args.ranks) + ["build/thaw", "bench", "--json", "--model", args.network, "--bn", args.bn,
+    thaw = run(mpirun(args.ranks) + [args.build + "/thaw", "bench", "--json", "--model", args.network, "--bn", args.bn,
                                      "--batch", str(args.batch), "--steps", str(args.steps)])
     torch = pytorch(args, "steps", args.network, "--steps", str(args.steps))
     return {"thaw": thaw["images_per_second"], "pytorch": torch["images_per_second"],
@@ -72,9 +73,9 @@ def all_layers(args):
 
 def random_weights(args, folder):
     path = folder + "/weights.pth"
-    subprocess.run([sys.executable, "-c", "import sys, torch; sys.argv, n, p = ['pytorch.py', 'steps', sys.argv[1]], "
-                    "sys.argv[1], sys.argv[2]; import torchvision.models as m; torch.manual_seed(1); "
-                    "torch.save(getattr(m, n)(num_classes=1000).state_dict(), p)", args.network, path], check=True)
+    save = ("import sys, torch, pytorch; torch.manual_seed(1); "
+            "torch.save(pytorch.build(sys.argv[1], 1000).state_dict(), sys.argv[2])")
+    subprocess.run([sys.executable, "-c", save, args.network, path], env=dict(ENV, PYTHONPATH=HERE), check=True)
     return path
 
 
@@ -86,15 +87,15 @@ def fine_tune(args, folder):
     model = weights if args.weights else args.network + ":" + weights
     out = tempfile.mkdtemp(dir=folder)
     begin = time.time()
-    subprocess.run(mpirun(args.ranks) + ["build/thaw", "train", "--model", model, "--data", args.data, "--out", out + "/run",
-                                         "--unfreeze", unfreeze, "--epochs", str(args.epochs), "--lanes", str(args.ranks),
-                                         "--batch", str(args.ranks * args.batch), "--lr", str(args.lr), "--bn", args.bn,
-                                         *args.thaw.split()],
-                   env=ENV, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    train = [args.build + "/thaw", "train", "--model", model, "--data", args.data, "--out", out + "/run",
+             "--unfreeze", unfreeze, "--epochs", str(args.epochs), "--lanes", str(args.ranks),
+             "--batch", str(args.ranks * args.batch), "--lr", str(args.lr), "--bn", args.bn, *args.thaw.split()]
+    subprocess.run(mpirun(args.ranks) + train, env=ENV, check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
     ours = time.time() - begin
     begin = time.time()
-    torch = pytorch(args, "train", args.network, "--cut", cut, "--head", head, "--weights", weights, "--data", args.data,
-                    "--epochs", str(args.epochs), "--stop", str(args.stop), "--lr", str(args.lr))
+    torch = pytorch(args, "train", args.network, "--cut", cut, "--head", head, "--weights", weights, "--data",
+                    args.data, "--epochs", str(args.epochs), "--stop", str(args.stop), "--lr", str(args.lr))
     theirs = time.time() - begin
     left = args.epochs - len(torch["epoch_seconds"])
     with open(out + "/run/result.json") as f:
@@ -118,6 +119,7 @@ def main():
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--weights")
     parser.add_argument("--data")
+    parser.add_argument("--build", default="build")
     parser.add_argument("--contiguous", action="store_true")
     parser.add_argument("--thaw", default="--views 1", help="more flags of thaw train")
     args = parser.parse_args()

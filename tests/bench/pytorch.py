@@ -1,7 +1,7 @@
 """One measurement of PyTorch, as one JSON line: what compare.py holds against thaw.
 
   pytorch.py steps NETWORK --bn lane --batch 32 --steps 5                    training steps on noise, all layers
-  pytorch.py train NETWORK CUT WEIGHTS.pth DATA --epochs 2                   a fine-tune with the usual pipeline
+  pytorch.py train NETWORK --cut layer4,fc --head fc --weights W.pth --data D --epochs 2    a fine-tune as is usual
 
 With RANK and WORLD_SIZE in the environment it is one of several DDP processes over gloo; each has one thread.
 """
@@ -151,4 +151,5 @@ def main():
         torch.distributed.destroy_process_group()
 
 
-main()
+if __name__ == "__main__":
+    main()

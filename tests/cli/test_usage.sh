@@ -20,6 +20,7 @@ declare -A flags=(
 	[predict]="--model --top"
 	[inspect]="--layers --size"
 	[export]="--safetensors --half"
+	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
 	[doctor]="--threads"
 )
 names_flags() {
@@ -28,7 +29,7 @@ names_flags() {
 		out_has "  $flag" || return 1
 	done
 }
-for c in train eval predict inspect export doctor; do
+for c in train eval predict inspect export bench doctor; do
 	run "$thaw" $c --help
 	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
 	cp out help.txt
@@ -67,7 +68,8 @@ check "not a truth value" fails 64 "--json perhaps"
 
 for bad in "lr abc" "lr nan" "lr inf" "lr 1x" "lr -1" "epochs x" "epochs 1.5" "lanes 1.5" "lanes 99999999999999999999" "batch -1" \
 	"flip 1.1" "keep 1" "seed -1" "size 4294967296" "checkpoint-every 5m" "checkpoint-every -1" \
-	"checkpoint-every 1.5" "threads 0"; do
+	"checkpoint-every 1.5" "threads 0" "views -1" "views x" \
+	"cache lots" "cache 4GB" "cache -1" "cache nan" "cache-dtype f64"; do
 	# shellcheck disable=SC2086 # two words
 	run "$thaw" train --data d --out r --$bad
 	check "refused: --$bad" exits 64 "$bad"

@@ -42,6 +42,9 @@ under_valgrind "eval" eval --model run --data data --json
 check "... counts the damaged image" test "$(member damaged)" = 1
 under_valgrind "predict" predict --model run data/test/red/1.png
 under_valgrind "inspect" inspect run --layers
+under_valgrind "bench" bench --model cifar_resnet8 --size 8 --batch 2 --steps 1
+under_valgrind "train with kept features" train --model cifar_resnet8 --data data --size 8 --batch 2 --lanes 2 \
+	--epochs 3 --views 1 --cache-dir features --out kept
 under_valgrind "export" export run --safetensors half.safetensors --half
 
 finish

@@ -138,6 +138,23 @@ static void a_file_is_found_again(void **state)
 	thaw_cache_destroy(c);
 }
 
+/* Eight floats in half precision take as much room as in full: it is the file's header that tells them apart. */
+static void a_file_of_another_precision_is_not_believed(void **state)
+{
+	char path[SCRATCH_PATH + 32];
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof path));
+	o.features = 8;
+	o.bytes = thaw_cache_wish(&o);
+	struct thaw_cache *c = open_cache(&o);
+	put(c, 1);
+	thaw_cache_destroy(c);
+	o.dtype = THAW_F16;
+	assert_int_equal(thaw_cache_wish(&o), o.bytes);
+	c = open_cache(&o);
+	assert_false(thaw_cache_has(c, 1));
+	thaw_cache_destroy(c);
+}
+
 static void a_damaged_record_is_made_again(void **state)
 {
 	char path[SCRATCH_PATH + 32];
@@ -184,6 +201,8 @@ int main(void)
 		cmocka_unit_test(the_bound_is_kept),
 		cmocka_unit_test(half_precision_rounds_alike),
 		cmocka_unit_test_setup_teardown(a_file_is_found_again, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_file_of_another_precision_is_not_believed, scratch_make,
+						scratch_remove),
 		cmocka_unit_test_setup_teardown(a_damaged_record_is_made_again, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(failures_say_why, scratch_make, scratch_remove),
 	};

@@ -1,4 +1,5 @@
-/* What convolution refuses, and the sizes it gives; its arithmetic is tested by test_ops.c. */
+/* What convolution refuses, the sizes it gives and the memory its kernels ask for; its arithmetic is tested by
+ * test_ops.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "thaw/ops.h"
+#include "src/ops/kernels/conv.h"
 
 static thaw_status infer(const struct thaw_attrs *attrs, struct thaw_shape x, struct thaw_shape weight,
 			 struct thaw_shape *y)
@@ -63,12 +64,43 @@ static void residual_refusal_test(void **state)
 	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_CONFIG);
 }
 
+/* Memory is planned for the largest batch; the last one of an epoch is smaller. */
+static void smaller_batches_fit_test(void **state)
+{
+	const struct thaw_conv *c,
+		convs[] = {
+			{0, 14, 14, 256, 14, 14, 256, 3, 3, 1, 1, 1, 1, 1}, /* winograd, several blocks to a batch */
+			{0, 28, 28, 128, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1}, /* the same, one block to an image */
+			{0, 32, 32, 3, 32, 32, 32, 3, 3, 1, 1, 1, 1, 1},    /* stem */
+			{0, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 64},  /* depthwise */
+			{0, 14, 14, 256, 7, 7, 512, 3, 3, 2, 2, 1, 1, 1},   /* gemm */
+			{0, 13, 13, 24, 13, 13, 40, 3, 3, 1, 1, 1, 1, 1},
+		};
+
+	(void)state;
+	for (c = convs; c < convs + sizeof(convs) / sizeof(convs[0]); c++)
+		for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {
+			const struct thaw_conv_kernel *kernel = thaw_conv_choose(c, p);
+			size_t before = 0;
+
+			for (int64_t n = 1; n <= 100; n++) {
+				struct thaw_conv batch = *c;
+
+				batch.n = n;
+				assert_ptr_equal(thaw_conv_choose(&batch, p), kernel);
+				assert_true(kernel->scratch(&batch, p) >= before);
+				before = kernel->scratch(&batch, p);
+			}
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes_test),
 		cmocka_unit_test(refusals_test),
 		cmocka_unit_test(residual_refusal_test),
+		cmocka_unit_test(smaller_batches_fit_test),
 	};
 
 	return cmocka_run_group_tests_name("conv", tests, NULL, NULL);

@@ -298,6 +298,49 @@ static void trunk_and_tail_are_the_whole(void **state)
 	}
 }
 
+/* Features of each image by a trunk plan for batches of `batch`. */
+static void features_of(const struct thaw_graph *g, const float *images, int64_t batch, float *features)
+{
+	struct thaw_shape image = thaw_shape_of(batch, SIDE, SIDE, 3);
+	struct thaw_plan *trunk;
+	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_plan_prepare(trunk, NULL, true), THAW_OK);
+	for (int i = 0; i < BATCH; i++) {
+		memcpy(thaw_plan_input(trunk), images + i * SIDE * SIDE * 3, SIDE * SIDE * 3 * sizeof(float));
+		thaw_plan_run_trunk(trunk, features + i * thaw_plan_features(trunk));
+	}
+	thaw_plan_destroy(trunk);
+}
+
+static void features_are_the_same_bits_at_any_batch_size(void **state)
+{
+	(void)state;
+	static const int64_t batches[] = {BATCH, 16, 100};
+	struct thaw_graph *g = small_network(), *lowered;
+	struct thaw_shape image = thaw_shape_of(1, SIDE, SIDE, 3);
+	struct thaw_plan *plan = plan_for(g, false), *trunk;
+	float images[BATCH * SIDE * SIDE * 3];
+	fill_input(plan);
+	memcpy(images, thaw_plan_input(plan), sizeof images);
+	assert_int_equal(thaw_graph_unfreeze(g, "last:1"), THAW_OK);
+	assert_int_equal(thaw_graph_lower(&lowered, g), THAW_OK);
+	assert_int_equal(thaw_plan_create(&trunk, lowered, &image, THAW_TRUNK, false), THAW_OK);
+	size_t bytes = BATCH * (size_t)thaw_plan_features(trunk) * sizeof(float);
+	float *one = thaw_alloc(bytes, 1), *many = thaw_alloc(bytes, 1);
+	assert_true(one && many);
+	features_of(lowered, images, 1, one);
+	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+		features_of(lowered, images, batches[i], many);
+		assert_memory_equal(one, many, bytes);
+	}
+	thaw_free(one);
+	thaw_free(many);
+	thaw_plan_destroy(plan);
+	thaw_plan_destroy(trunk);
+	thaw_graph_destroy(lowered);
+	thaw_graph_destroy(g);
+}
+
 static void note_node(void *context, int node)
 {
 	int *last = context;
@@ -401,6 +444,7 @@ int main(void)
 		cmocka_unit_test(cut_gives_the_same_gradients),
 		cmocka_unit_test(a_smaller_batch_gives_the_same_logits),
 		cmocka_unit_test(trunk_and_tail_are_the_whole),
+		cmocka_unit_test(features_are_the_same_bits_at_any_batch_size),
 		cmocka_unit_test(gradients_are_announced_from_the_end),
 		cmocka_unit_test(unfreeze_is_understood),
 		cmocka_unit_test(a_new_head_has_the_new_classes),

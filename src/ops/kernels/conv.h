@@ -51,6 +51,8 @@ const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum 
 
 /* weight (kh,kw,ci/groups,co) to (kh,kw,co/groups,ci); `mirror` reverses both kernel axes. */
 void thaw_conv_turn_weights(const struct thaw_conv *c, const float *weight, bool mirror, float *to);
+/* Bytes of scratch that are enough for both backward passes, one after the other. */
+size_t thaw_conv_backward_scratch(const struct thaw_conv *c);
 
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
 extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; not the data pass */

@@ -17,3 +17,11 @@ const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum 
 		i++;
 	return kernels[i];
 }
+
+size_t thaw_conv_backward_scratch(const struct thaw_conv *c)
+{
+	size_t data = thaw_conv_choose(c, THAW_CONV_DATA)->scratch(c, THAW_CONV_DATA);
+	size_t weight = thaw_conv_choose(c, THAW_CONV_WEIGHT)->scratch(c, THAW_CONV_WEIGHT);
+
+	return data > weight ? data : weight;
+}

@@ -45,19 +45,33 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 	return useful >= LEAST_USEFUL;
 }
 
-static struct winograd_tiles block_of(const struct thaw_conv *c, enum thaw_conv_pass pass, int64_t channels)
+/* Tiles that a block may have; grows with n, as scratch memory must. */
+static int64_t most_tiles(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	int64_t count = (c->ci + c->co) / CHANNELS_PER_TILE;
 
 	count = count < BLOCK_LEAST ? BLOCK_LEAST : count;
 	count *= pass == THAW_CONV_WEIGHT ? WEIGHT_BLOCKS : 1;
 	count = count > BLOCK_MOST ? BLOCK_MOST : count;
+	return count < all_tiles(c) ? count : all_tiles(c);
+}
 
-	int64_t blocks = (all_tiles(c) + count - 1) / count; /* of about the same size */
+/* Floats from plane to plane. */
+static int64_t plane_stride(int64_t tiles, int64_t channels)
+{
+	return tiles * channels + PLANE_GAP;
+}
 
-	if (blocks > 0)
+/* The first of the blocks, which are of about the same size. */
+static struct winograd_tiles block_of(const struct thaw_conv *c, enum thaw_conv_pass pass, int64_t channels)
+{
+	int64_t count = most_tiles(c, pass);
+
+	if (count > 0) {
+		int64_t blocks = (all_tiles(c) + count - 1) / count;
 		count = (all_tiles(c) + blocks - 1) / blocks;
-	return (struct winograd_tiles){.count = count, .stride = count * channels + PLANE_GAP};
+	}
+	return (struct winograd_tiles){.count = count, .stride = plane_stride(count, channels)};
 }
 
 /* The convolution that takes dy to dx. */
@@ -72,9 +86,12 @@ static struct thaw_conv mirrored(const struct thaw_conv *c)
 	return m;
 }
 
+/* At most, over batches up to n: even blocks of a smaller batch may be larger. */
 static int64_t plane_floats(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	return WINOGRAD_PLANES * (block_of(c, pass, c->ci).stride + block_of(c, pass, c->co).stride);
+	int64_t tiles = most_tiles(c, pass);
+
+	return WINOGRAD_PLANES * (plane_stride(tiles, c->ci) + plane_stride(tiles, c->co));
 }
 
 static int64_t filter_floats(const struct thaw_conv *c)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { THAW_FEW_ROWS = 16 }; /* up to so many rows these are faster; found by tests/bench/bench_conv.c */
+enum { THAW_FEW_ROWS = 16 }; /* up to so many rows these are faster */
 
 /* y = x weight' */
 void thaw_few_rows_forward(int64_t n, int64_t in, int64_t out, const float *x, const float *weight, float *y);

@@ -135,7 +135,7 @@ void winograd_image(const struct thaw_conv *c, const float *x, struct winograd_t
 /* As thaw_activate, which C cannot say of vectors: NaN stays NaN. */
 THAW_INLINE void clamp_vector(vec *value, float low, float high)
 {
-	const ivec below = *value<low, above = *value> high;
+	const ivec below = (*value < low), above = (*value > high);
 	const vec lows = (vec){0} + low, highs = (vec){0} + high;
 	ivec bits = ((ivec)*value & ~(below | above)) | ((ivec)lows & below) | ((ivec)highs & above);
 

@@ -1,0 +1,42 @@
+#!/bin/bash
+# Everything that is measured, as JSON lines: what the machine is, the benches of this folder, and training beside
+# PyTorch where that is installed. Usage: run.sh BUILD RANKS
+#
+# $PYTHON    with torch and torchvision [python3]
+# $NETWORKS  that are held against PyTorch's [all five]
+# $DATA      a folder with train/ and test/: fine-tunes of the last stage and of the head are held against PyTorch's too
+# $ROUNDS    of each comparison [3]
+set -u
+build=$1 ranks=$2
+python=${PYTHON:-python3}
+read -ra networks <<<"${NETWORKS:-resnet18 vgg16 resnet50 mobilenet_v2 efficientnet_lite0}"
+here=$(dirname "$0")
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # the kernels of the machine, whatever tests are run with
+
+machine=$("$build/thaw" doctor --json) || exit
+echo "$machine"
+# OpenBLAS's kernels as thaw has them, which corrects an OpenBLAS that does not know the processor.
+OPENBLAS_CORETYPE=$(sed -E 's/.*"core": "([^"]*)".*/\1/' <<<"$machine")
+export OPENBLAS_CORETYPE
+for source in "$here"/*.c; do
+	bench=$build/tests/bench/$(basename "$source" .c)
+	if grep -q mpi.h "$source"; then
+		mpirun --oversubscribe -np "$ranks" "$bench" || exit
+	else
+		"$bench" || exit
+	fi
+done
+
+if ! "$python" -c 'import torch, torchvision' 2>/dev/null; then
+	echo "no comparison with PyTorch: $python has no torch and torchvision" >&2
+	exit
+fi
+compare() { "$python" "$here/compare.py" --build "$build" --ranks "$ranks" --rounds "${ROUNDS:-3}" "$@"; }
+for network in "${networks[@]}"; do
+	compare all "$network" || exit
+	compare all "$network" --bn lane || exit
+	[ -z "${DATA:-}" ] && continue
+	compare last "$network" --data "$DATA" --stop 2 || exit
+	compare head "$network" --data "$DATA" --stop 2 || exit
+done

@@ -1,0 +1,45 @@
+#!/bin/bash
+# The man page says of every flag what --help says of it. Usage: test_man.sh THAW
+# shellcheck disable=SC2016,SC2034,SC2154 # conditions are evaluated by check; lib.bash assigns
+# shellcheck source=tests/cli/lib.bash
+page=$(realpath "$(dirname "$0")/../../docs/thaw.1")
+. "$(dirname "$0")/lib.bash"
+cd "$work" || exit 1
+
+# Flags as "--flag VALUE: what it is", a line each, from the lines of --help on stdin: flags stand at column 3, what
+# they are behind two spaces or more, or on lines that begin with many.
+flags_of_help() {
+	awk '/^  --/ { if (line) print line; line = substr($0, 3); if (!sub(/  +/, ": ", line)) line = line ":"; next }
+		/^          / && line { sub(/^ +/, " "); line = line $0; next }
+		line { print line; line = "" }'
+}
+# The same of one subsection of the man page.
+flags_of_page() {
+	awk -v section="$1" '/^\.S[SH] / { on = $0 == ".SS " section; next }
+		!on { next }
+		/^\.TP/ { printf "%s", (flag++ ? "\n" : ""); name = 1; next }
+		name { sub(/^\.BI? /, ""); gsub(/\\-/, "-"); gsub(/"/, ""); sub(/  +/, " "); printf "%s:", $0; name = 0; next }
+		{ gsub(/\\-/, "-"); printf " %s", $0 }
+		END { if (flag) print "" }' "$page"
+}
+
+for c in train eval predict inspect export bench doctor; do
+	run "$thaw" $c --help
+	sed '/^Common:/,$d' out | flags_of_help >help.txt
+	flags_of_page $c >page.txt
+	check "$c: man page and --help agree" diff help.txt page.txt
+	check "$c: the man page describes the command" grep -q "^\.B $c" "$page"
+done
+sed -n '/^Common:/,$p' out | flags_of_help >help.txt
+flags_of_page "all commands" >page.txt
+check "flags of all commands: man page and --help agree" diff help.txt page.txt
+check "... and there are some" test "$(wc -l <page.txt)" -ge 4
+
+run man --warnings -E UTF-8 -l -Tutf8 "$page"
+if [ "$code" -eq 127 ]; then
+	skip "the man page is well formed" "man is not installed"
+else
+	check "the man page is well formed" eval 'exits 0 && [ ! -s err ]'
+fi
+
+finish
