@@ -8,7 +8,6 @@
 #include "src/ops/kernels/winograd.h"
 
 typedef float vec __attribute__((vector_size(WINOGRAD_LANES * sizeof(float)), aligned(sizeof(float))));
-typedef int32_t ivec __attribute__((vector_size(WINOGRAD_LANES * sizeof(int32_t)), aligned(sizeof(float))));
 
 static int64_t across(const struct thaw_conv *c)
 {
@@ -132,19 +131,9 @@ void winograd_image(const struct thaw_conv *c, const float *x, struct winograd_t
 	}
 }
 
-/* As thaw_activate, which C cannot say of vectors: NaN stays NaN. */
-THAW_INLINE void clamp_vector(vec *value, float low, float high)
-{
-	const ivec below = (*value < low), above = (*value > high);
-	const vec lows = (vec){0} + low, highs = (vec){0} + high;
-	ivec bits = ((ivec)*value & ~(below | above)) | ((ivec)lows & below) | ((ivec)highs & above);
-
-	*value = (vec)bits;
-}
-
-/* Bias, residual and activation go with the results while they are in registers; rows and columns are those inside. */
+/* Bias and residual go with the results while they are in registers; `rows` and `columns` of them are inside. */
 THAW_INLINE void result_tile(const float *m, int64_t stride, int rows, int columns, int64_t channels, int64_t row,
-			     const float *bias, const float *residual, float low, float high, float *y)
+			     const float *bias, const float *residual, float *y)
 {
 	for (int64_t c = 0; c < channels; c += WINOGRAD_LANES) {
 		vec tile[WINOGRAD_PLANES];
@@ -163,11 +152,23 @@ THAW_INLINE void result_tile(const float *m, int64_t stride, int rows, int colum
 					value += *(const vec *)(bias + c);
 				if (residual)
 					value += *(const vec *)(residual + at);
-				if (low == 0) /* the lower bound of every activation */
-					clamp_vector(&value, low, high);
+				__builtin_prefetch(y + at + WINOGRAD_OUT * channels, 1); /* of the next tile */
 				*(vec *)(y + at) = value;
 			}
 		}
+	}
+}
+
+/* The activation follows tile by tile: gcc makes single comparisons of those of vectors, not of those of a loop. */
+THAW_INLINE void activate_tile(const struct square *s, int64_t channels, int64_t row, enum thaw_activation kind,
+			       float *y)
+{
+	for (int i = 0; i < s->bottom; i++) {
+		float *run = y + i * row;
+
+		THAW_INDEPENDENT
+		for (int64_t k = 0; k < s->right * channels; k++)
+			run[k] = thaw_activate(run[k], kind);
 	}
 }
 
@@ -175,20 +176,18 @@ THAW_MULTIVERSION
 void winograd_result(const struct thaw_conv *c, const float *m, struct winograd_tiles tiles,
 		     const struct thaw_conv_epilogue *epilogue, float *y)
 {
-	float low = thaw_activation_low(epilogue->activation), high = thaw_activation_high(epilogue->activation);
-
 	for (int64_t t = 0; t < tiles.count; t++, m += c->co) {
 		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
-		int64_t at = ((s.image * c->ho + s.y) * c->wo + s.x) * c->co;
-
+		int64_t row = c->wo * c->co, at = (s.image * c->ho + s.y) * row + s.x * c->co;
 		const float *residual = epilogue->residual ? epilogue->residual + at : NULL;
 
 		if (s.bottom == WINOGRAD_OUT && s.right == WINOGRAD_OUT)
-			result_tile(m, tiles.stride, WINOGRAD_OUT, WINOGRAD_OUT, c->co, c->wo * c->co, epilogue->bias,
-				    residual, low, high, y + at);
+			result_tile(m, tiles.stride, WINOGRAD_OUT, WINOGRAD_OUT, c->co, row, epilogue->bias, residual,
+				    y + at);
 		else
-			result_tile(m, tiles.stride, s.bottom, s.right, c->co, c->wo * c->co, epilogue->bias, residual,
-				    low, high, y + at);
+			result_tile(m, tiles.stride, s.bottom, s.right, c->co, row, epilogue->bias, residual, y + at);
+		if (epilogue->activation != THAW_ACT_NONE)
+			activate_tile(&s, c->co, row, epilogue->activation, y + at);
 	}
 }
 
