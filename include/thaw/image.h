@@ -42,8 +42,8 @@ struct thaw_picture {
 
 /* Reads the header of a JPEG, or decodes a PNG. `bytes`, from thaw_alloc, are the picture's from here on, also when
  * this fails; `name` must live as long as the picture. Fails like thaw_image_decode. A JPEG that is damaged behind its
- * header is refused when pixels are wanted; damage that no wanted pixel depends on may pass, but a file that ends too
- * early never does. */
+ * header is refused when pixels are wanted; damage below them may pass, but a file without its end mark never
+ * does. */
 thaw_status thaw_picture_open(struct thaw_picture *picture, void *bytes, size_t size, const char *name);
 
 /* The picture of an image, which it takes over. */

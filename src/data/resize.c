@@ -20,7 +20,7 @@
 #define PRECISION 22
 #define HALF      (1 << (PRECISION - 1))
 
-enum { LANES = 16, STRIP = 16, COLUMN = 3 * STRIP };
+enum { LANES = 16, STRIP = 16, COLUMN = 3 * STRIP, BLOCKS = COLUMN / LANES };
 
 typedef int32_t lane_sums __attribute__((vector_size(4 * LANES)));
 typedef int16_t lane_halves __attribute__((vector_size(2 * LANES)));
@@ -148,42 +148,43 @@ THAW_INLINE void load_wide(lane_sums *sums, const uint8_t *from)
 THAW_INLINE void store_narrow(uint8_t *to, const lane_sums *wide)
 {
 	lane_sums sum = *wide >> PRECISION;
-	sum &= sum > 0; /* comparisons give all ones or zeros, lane by lane */
-	sum = (sum & (sum < 255)) | ((sum >= 255) & 255);
+	sum &= ~(sum >> 31);      /* a sign bit, shifted, is all ones */
+	sum |= (255 - sum) >> 31; /* the low byte counts */
 	lane_halves half = __builtin_convertvector(sum, lane_halves);
 	lane_bytes bytes = __builtin_convertvector(half, lane_bytes);
 	memcpy(to, &bytes, sizeof bytes);
 }
 
-/* to[LANES] from `taps` rows above each other. */
+/* to[COLUMN] from `taps` rows above each other. */
 THAW_INLINE void blend(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weights, int taps)
 {
-	lane_sums sum = (lane_sums){0} + HALF;
-	for (int t = 0; t < taps; t++, from += stride) {
-		lane_sums pixels;
-		load_wide(&pixels, from);
-		sum += pixels * weights[t];
-	}
-	store_narrow(to, &sum);
+	lane_sums sum[BLOCKS];
+	for (int b = 0; b < BLOCKS; b++)
+		sum[b] = (lane_sums){0} + HALF;
+	for (int t = 0; t < taps; t++, from += stride)
+		for (int b = 0; b < BLOCKS; b++) {
+			lane_sums pixels;
+			load_wide(&pixels, from + b * LANES);
+			sum[b] += pixels * weights[t];
+		}
+	for (int b = 0; b < BLOCKS; b++)
+		store_narrow(to + b * LANES, &sum[b]);
 }
 
-/* One row of `bytes` bytes, a multiple of LANES. */
+/* One row of `bytes` bytes, a multiple of COLUMN. */
 THAW_MULTIVERSION static void blend_row(uint8_t *to, const uint8_t *from, size_t stride, size_t bytes,
 					const int32_t *weights, int taps)
 {
-	for (size_t x = 0; x < bytes; x += LANES)
+	for (size_t x = 0; x < bytes; x += COLUMN)
 		blend(to + x, from + x, stride, weights, taps);
 }
 
 /* Columns (source,STRIP,3) -> (count,STRIP,3). Column 0 of `from` is column `left` of the source. */
 THAW_MULTIVERSION static void blend_columns(uint8_t *to, const uint8_t *from, int left, const struct axis *a)
 {
-	for (int i = 0; i < a->count; i++, to += COLUMN) {
-		const uint8_t *column = from + (size_t)(a->first[i] - left) * COLUMN;
-		const int32_t *weights = a->weights + (size_t)i * (size_t)a->taps;
-		for (int x = 0; x < COLUMN; x += LANES)
-			blend(to + x, column + x, COLUMN, weights, a->used[i]);
-	}
+	for (int i = 0; i < a->count; i++, to += COLUMN)
+		blend(to, from + (size_t)(a->first[i] - left) * COLUMN, COLUMN,
+		      a->weights + (size_t)i * (size_t)a->taps, a->used[i]);
 }
 
 /* Rows (STRIP,width,3) -> columns (width,STRIP,3); rows from `rows` on repeat the last. A pixel is copied as four
@@ -211,7 +212,7 @@ static void lay_down(uint8_t *to, size_t stride, const uint8_t *from, int width,
 /* Bytes of a row that blend_row can work on and lay_down spill into. */
 static size_t padded_row(int width)
 {
-	return ((size_t)width * 3 + LANES) / LANES * LANES;
+	return ((size_t)width * 3 / COLUMN + 1) * COLUMN;
 }
 
 /* All rows of `from` resampled along x, into `to` with rows of padded_row() bytes. */

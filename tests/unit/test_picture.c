@@ -1,5 +1,5 @@
-/* Pictures: a part of a JPEG has the pixels of the whole, however it is stored, shrunk and turned; and what may be
- * wrong with the rest of the file. */
+/* Pictures: a part of a JPEG has the pixels of the whole, however it is stored, shrunk and turned; transforms of a file
+ * have the bits of those of its image; and what may be wrong with the rest of the file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "thaw/file.h"
 #include "thaw/random.h"
 #include "thaw/tensor.h"
+#include "thaw/transform.h"
 
 #define FOLDER "tests/golden/images/"
 #define LIMIT  (1 << 20)
@@ -55,8 +57,8 @@ struct file {
 	size_t size;
 };
 
-/* Noise over slopes: neighbours differ, in every channel. */
-static struct file make_jpeg(int width, int height, const struct kind *k)
+/* Slopes, with noise neighbours that differ in every channel. */
+static struct file draw_jpeg(int width, int height, const struct kind *k, bool noisy)
 {
 	struct jpeg_error_mgr errors;
 	struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&errors)};
@@ -79,7 +81,8 @@ static struct file make_jpeg(int width, int height, const struct kind *k)
 	while (jpeg.next_scanline < jpeg.image_height) {
 		for (uint32_t i = 0; i < (uint32_t)(width * k->components); i++) {
 			uint32_t noise = (jpeg.next_scanline * 7919 + i) * 2654435761U >> 25;
-			row[i] = (uint8_t)(noise + (i + jpeg.next_scanline) % 128);
+			uint32_t slope = (i / 3 + jpeg.next_scanline) % 128;
+			row[i] = (uint8_t)(noisy ? noise + slope : slope * (1 + i % 3) / 2);
 		}
 		jpeg_write_scanlines(&jpeg, (JSAMPROW[]){row}, 1);
 	}
@@ -90,6 +93,11 @@ static struct file make_jpeg(int width, int height, const struct kind *k)
 	free(made);
 	free(row);
 	return f;
+}
+
+static struct file make_jpeg(int width, int height, const struct kind *k)
+{
+	return draw_jpeg(width, height, k, true);
 }
 
 static struct file load(const char *name)
@@ -136,7 +144,6 @@ static void check_part(const struct thaw_picture *p, const struct thaw_image *wh
 	thaw_image_free(&made);
 }
 
-/* Every interval of a short axis; of a long one, some. */
 static struct thaw_rectangle some_part(struct thaw_random *random, int width, int height)
 {
 	struct thaw_rectangle r;
@@ -247,6 +254,86 @@ static void shrinks_by_need(void **state)
 	}
 }
 
+enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
+
+static const struct thaw_preprocess preprocess = {
+	SIDE, SIDE + 5, THAW_BICUBIC, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.25f}};
+
+static void train(const struct thaw_picture *p, const struct thaw_augment *a, uint64_t seed, float *out)
+{
+	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
+	assert_int_equal(thaw_transform_train(p, &preprocess, a, random, out), THAW_OK);
+}
+
+/* Transforms of a file have the bits of those of its decoded image, as long as crops are too small to be shrunk. */
+static void check_transforms(const struct file *f, const char *name)
+{
+	static float want[VALUES], got[VALUES];
+	struct thaw_picture p = open_picture(f, name), decoded;
+	struct thaw_image image = {0};
+	struct thaw_augment augments[] = {thaw_augment_default(), thaw_augment_default()};
+	augments[0].jitter = 0.4f;
+	augments[1].pad_crop = 4;
+	assert_int_equal(thaw_image_decode(&image, f->bytes, f->size, name), THAW_OK);
+	decoded = thaw_picture_of(image);
+	assert_int_equal(thaw_transform_eval(&decoded, &preprocess, want), THAW_OK);
+	assert_int_equal(thaw_transform_eval(&p, &preprocess, got), THAW_OK);
+	assert_memory_equal(got, want, sizeof want);
+	for (uint64_t i = 0; i < 40; i++) {
+		train(&decoded, &augments[i % 2], i, want);
+		train(&p, &augments[i % 2], i, got);
+		assert_memory_equal(got, want, sizeof want);
+	}
+	thaw_picture_free(&decoded);
+	thaw_picture_free(&p);
+}
+
+static void transforms_as_decoded(void **state)
+{
+	(void)state;
+	static const int sizes[][2] = {{62, 45}, {45, 62}, {61, 9}, {33, 400}};
+	for (int k = 0; k < KINDS; k++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			struct file f = make_jpeg(sizes[s][0], sizes[s][1], &kinds[k]);
+			check_transforms(&f, kinds[k].name);
+			thaw_free(f.bytes);
+		}
+	for (int o = 1; o <= 8; o++) {
+		char name[32];
+		snprintf(name, sizeof name, "exif%d.jpg", o);
+		struct file f = load(name);
+		check_transforms(&f, name);
+		thaw_free(f.bytes);
+	}
+}
+
+/* Large crops, which the decoder shrinks, show the same up to how they were made small. */
+static void shrunk_crops(void **state)
+{
+	(void)state;
+	static float want[VALUES], got[VALUES];
+	struct file f = draw_jpeg(600, 500, &kinds[3], false);
+	struct thaw_picture p = open_picture(&f, "large"), decoded;
+	struct thaw_augment a = thaw_augment_default();
+	struct thaw_image image = {0};
+	double sum = 0;
+	bool differs = false;
+	assert_int_equal(thaw_image_decode(&image, f.bytes, f.size, "large"), THAW_OK);
+	decoded = thaw_picture_of(image);
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		train(&decoded, &a, seed, want);
+		train(&p, &a, seed, got);
+		differs |= memcmp(want, got, sizeof want) != 0;
+		for (int i = 0; i < VALUES; i++)
+			sum += fabs((double)want[i] - (double)got[i]);
+	}
+	assert_true(differs);
+	assert_true(sum / (50.0 * VALUES) < 0.1);
+	thaw_picture_free(&decoded);
+	thaw_picture_free(&p);
+	thaw_free(f.bytes);
+}
+
 /* The status of decoding the top left pixel, or the error of opening. */
 static thaw_status look_at_corner(const uint8_t *bytes, size_t size)
 {
@@ -332,9 +419,12 @@ static void flipped_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(part_as_whole),    cmocka_unit_test(lines_as_whole),  cmocka_unit_test(golden_parts),
-		cmocka_unit_test(decoded_at_once),  cmocka_unit_test(shrinks_by_need), cmocka_unit_test(truncated),
-		cmocka_unit_test(zeros_at_the_end), cmocka_unit_test(stray_marker),    cmocka_unit_test(flipped_bytes),
+		cmocka_unit_test(part_as_whole),         cmocka_unit_test(lines_as_whole),
+		cmocka_unit_test(golden_parts),          cmocka_unit_test(decoded_at_once),
+		cmocka_unit_test(shrinks_by_need),       cmocka_unit_test(truncated),
+		cmocka_unit_test(transforms_as_decoded), cmocka_unit_test(shrunk_crops),
+		cmocka_unit_test(zeros_at_the_end),      cmocka_unit_test(stray_marker),
+		cmocka_unit_test(flipped_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
