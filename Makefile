@@ -153,7 +153,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 
 BENCH_RANKS ?= 2
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-bench: $(BENCH_BIN) ## kernels and sums: GFLOP/s and ms as JSON lines
+bench: $(BENCH_BIN) ## kernels, sums and input: GFLOP/s, ms and images/s as JSON lines
 	@export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1; \
 	for bench in $(notdir $(BENCH_BIN)); do \
 	  if grep -q mpi.h tests/bench/$$bench.c; then \
