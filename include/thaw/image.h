@@ -1,4 +1,4 @@
-/* Images: decoding and resampling. */
+/* Images: decoding, of the whole or of a part, and resampling. */
 #ifndef THAW_IMAGE_H
 #define THAW_IMAGE_H
 
@@ -20,6 +20,36 @@ void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
 /* Decodes a JPEG or PNG found by its first bytes (table in src/data/image_formats.h), whatever its name says.
  * THAW_DATA for anything damaged, truncated, too large or unknown; `name` is for the message. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
+
+/* A rectangle of pixels. */
+struct thaw_rectangle {
+	int left, top, width, height;
+};
+
+struct image_format;
+
+/* An image whose size is known and whose pixels may still have to be decoded: transforms choose their crop first and
+ * have only that decoded. Made by one of the two functions below. */
+struct thaw_picture {
+	int width, height;        /* upright */
+	struct thaw_image image;  /* the pixels where they are there already; else the file: */
+	void *bytes;              /* [size] */
+	size_t size;
+	const struct image_format *format;
+	int orientation;          /* EXIF's */
+	const char *name;         /* for messages */
+};
+
+/* Reads the header of a JPEG, or decodes a PNG. `bytes`, from thaw_alloc, are the picture's from here on, also when
+ * this fails; `name` must live as long as the picture. Fails like thaw_image_decode. A JPEG that is damaged behind its
+ * header is refused when pixels are wanted; damage below them may pass, but a file without its end mark never
+ * does. */
+thaw_status thaw_picture_open(struct thaw_picture *picture, void *bytes, size_t size, const char *name);
+
+/* The picture of an image, which it takes over. */
+struct thaw_picture thaw_picture_of(struct thaw_image image);
+
+void thaw_picture_free(struct thaw_picture *picture); /* zeroed is fine */
 
 enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
 

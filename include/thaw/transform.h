@@ -1,4 +1,4 @@
-/* From a decoded image to a network's input. */
+/* From an image to a network's input. */
 #ifndef THAW_TRANSFORM_H
 #define THAW_TRANSFORM_H
 
@@ -29,11 +29,12 @@ struct thaw_augment {
 /* torchvision's training defaults. */
 struct thaw_augment thaw_augment_default(void);
 
-/* out (size,size,3), normalised: resize the shorter side, centre crop as torchvision does. */
-thaw_status thaw_transform_eval(const struct thaw_image *image, const struct thaw_preprocess *p, float *out);
+/* out (size,size,3), normalised: resize the shorter side, centre crop as torchvision does, to the bit. */
+thaw_status thaw_transform_eval(const struct thaw_picture *picture, const struct thaw_preprocess *p, float *out);
 
-/* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. */
-thaw_status thaw_transform_train(const struct thaw_image *image, const struct thaw_preprocess *p,
+/* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. Of a JPEG whose
+ * crop is at least twice as large as `size`, the decoder halves the pixels first, or divides them by 4 or 8. */
+thaw_status thaw_transform_train(const struct thaw_picture *picture, const struct thaw_preprocess *p,
                                  const struct thaw_augment *a, struct thaw_random random, float *out);
 
 #endif

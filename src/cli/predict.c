@@ -72,13 +72,11 @@ static thaw_status look(struct eye *e, const char *path)
 {
 	void *bytes;
 	size_t size;
-	struct thaw_image image = {0};
+	struct thaw_picture picture;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
-	thaw_status status = thaw_image_decode(&image, bytes, size, path);
-	thaw_free(bytes);
-	if (status == THAW_OK)
-		status = thaw_transform_eval(&image, &e->model->preprocess, thaw_plan_input(e->plan));
-	thaw_image_free(&image);
+	THAW_TRY(thaw_picture_open(&picture, bytes, size, path));
+	thaw_status status = thaw_transform_eval(&picture, &e->model->preprocess, thaw_plan_input(e->plan));
+	thaw_picture_free(&picture);
 	if (status == THAW_OK)
 		thaw_softmax(thaw_plan_forward(e->plan, 1, NULL), 1, e->model->classes, e->probability);
 	return status;

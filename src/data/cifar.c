@@ -164,7 +164,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_image *image)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
 {
 	const struct cifar *c = d->context;
 	uint8_t record[MAX_RECORD];
@@ -173,11 +173,13 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	int f = file_of(c, c->kept[i], &within);
 	name_sample(d, i, name, sizeof name);
 	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
-	THAW_TRY(thaw_image_allocate(image, SIDE, SIDE, name));
+	struct thaw_image image;
+	THAW_TRY(thaw_image_allocate(&image, SIDE, SIDE, name));
 	const uint8_t *planes = record + c->variant->label_bytes;
 	for (int p = 0; p < PLANE; p++)
 		for (int channel = 0; channel < 3; channel++)
-			image->pixels[3 * p + channel] = planes[channel * PLANE + p];
+			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
+	*picture = thaw_picture_of(image);
 	return THAW_OK;
 }
 

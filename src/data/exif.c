@@ -80,6 +80,26 @@ static struct walk walk_of(int orientation, int64_t w, int64_t h)
 	}
 }
 
+static int smaller(int64_t a, int64_t b)
+{
+	return (int)(a < b ? a : b);
+}
+
+struct thaw_rectangle thaw_rectangle_as_stored(const struct thaw_rectangle *upright, int orientation, int width,
+					       int height)
+{
+	struct walk walk = walk_of(orientation, width, height);
+	int64_t last_x = upright->left + upright->width - 1, last_y = upright->top + upright->height - 1;
+	int64_t a = walk.origin + upright->left * walk.step_x + upright->top * walk.step_y; /* two corners, */
+	int64_t b = walk.origin + last_x * walk.step_x + last_y * walk.step_y;              /* opposite ones */
+	return (struct thaw_rectangle){
+		.left = smaller(a % width, b % width),
+		.top = smaller(a / width, b / width),
+		.width = walk.swapped ? upright->height : upright->width,
+		.height = walk.swapped ? upright->width : upright->height,
+	};
+}
+
 thaw_status thaw_image_upright(struct thaw_image *image, int orientation)
 {
 	if (orientation == 1)

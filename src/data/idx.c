@@ -173,14 +173,16 @@ static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int 
 	return status;
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_image *image)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
 {
 	const struct idx *idx = d->context;
-	THAW_TRY(thaw_image_allocate(image, idx->width, idx->height, "IDX image"));
+	struct thaw_image image;
+	THAW_TRY(thaw_image_allocate(&image, idx->width, idx->height, "IDX image"));
 	int64_t pixels = (int64_t)idx->width * idx->height;
 	const uint8_t *from = idx->pixels + idx->kept[i] * pixels;
 	for (int64_t p = 0; p < pixels; p++)
-		memset(image->pixels + 3 * p, from[p], 3);
+		memset(image.pixels + 3 * p, from[p], 3);
+	*picture = thaw_picture_of(image);
 	return THAW_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Images of any format: which decoder takes a file, and the bounds that hold for all of them.
+/* Images of any format: which decoder takes a file, and pictures, whose pixels are decoded when they are wanted.
  *
  * A decoder is chosen by the first bytes of the file: names lie often enough. */
 #include "src/data/image.h"
@@ -28,24 +28,118 @@ bool thaw_image_extension(const char *file_name)
 	return false;
 }
 
-thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name)
+/* The format that the first bytes tell, in *format. */
+static thaw_status find_format(const struct image_format **format, const void *bytes, size_t size, const char *name)
 {
 	if (size == 0)
 		return thaw_fail(THAW_DATA, "%s: file is empty: remove or replace it", name);
 	for (int f = 0; f < FORMATS; f++) {
-		const struct image_format *format = formats[f];
-		if (size < format->magic_size || memcmp(bytes, format->magic, format->magic_size) != 0)
-			continue;
-		struct thaw_image decoded = {0};
-		int orientation = 1;
-		THAW_TRY(format->decode(&decoded, &orientation, bytes, size, name));
-		thaw_status status = thaw_image_upright(&decoded, orientation);
-		if (status != THAW_OK) {
-			thaw_image_free(&decoded);
-			return thaw_fail_in(status, "%s", name);
-		}
-		*image = decoded;
-		return THAW_OK;
+		*format = formats[f];
+		if (size >= (*format)->magic_size && memcmp(bytes, (*format)->magic, (*format)->magic_size) == 0)
+			return THAW_OK;
 	}
 	return thaw_fail(THAW_DATA, "%s: neither JPEG nor PNG: convert or remove it", name);
+}
+
+/* Turns what a decoder made upright; frees it if that fails. */
+static thaw_status turn(struct thaw_image *image, int orientation, const char *name)
+{
+	thaw_status status = thaw_image_upright(image, orientation);
+	if (status == THAW_OK)
+		return THAW_OK;
+	thaw_image_free(image);
+	return thaw_fail_in(status, "%s", name);
+}
+
+thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name)
+{
+	const struct image_format *format;
+	struct thaw_image decoded = {0};
+	int orientation = 1;
+	THAW_TRY(find_format(&format, bytes, size, name));
+	THAW_TRY(format->decode(&decoded, &orientation, bytes, size, name));
+	THAW_TRY(turn(&decoded, orientation, name));
+	*image = decoded;
+	return THAW_OK;
+}
+
+struct thaw_picture thaw_picture_of(struct thaw_image image)
+{
+	return (struct thaw_picture){.width = image.width, .height = image.height, .image = image, .orientation = 1};
+}
+
+void thaw_picture_free(struct thaw_picture *p)
+{
+	thaw_image_free(&p->image);
+	thaw_free(p->bytes);
+	*p = (struct thaw_picture){0};
+}
+
+/* Rows and columns change places. */
+static bool is_transposed(int orientation)
+{
+	return orientation >= 5;
+}
+
+static thaw_status open_picture(struct thaw_picture *p)
+{
+	struct image_header header;
+	THAW_TRY(find_format(&p->format, p->bytes, p->size, p->name));
+	if (p->format->header == NULL) {
+		THAW_TRY(thaw_image_decode(&p->image, p->bytes, p->size, p->name));
+		p->width = p->image.width;
+		p->height = p->image.height;
+		return THAW_OK;
+	}
+	THAW_TRY(p->format->header(&header, p->bytes, p->size, p->name));
+	p->orientation = header.orientation;
+	p->width = is_transposed(header.orientation) ? header.height : header.width;
+	p->height = is_transposed(header.orientation) ? header.width : header.height;
+	return THAW_OK;
+}
+
+thaw_status thaw_picture_open(struct thaw_picture *picture, void *bytes, size_t size, const char *name)
+{
+	struct thaw_picture p = {.bytes = bytes, .size = size, .name = name, .orientation = 1};
+	thaw_status status = open_picture(&p);
+	if (status == THAW_OK)
+		*picture = p;
+	else
+		thaw_picture_free(&p);
+	return status;
+}
+
+int thaw_picture_shrink(const struct thaw_picture *picture, const struct thaw_rectangle *part, int size)
+{
+	int shrink = 1;
+	while (picture->image.pixels == NULL && shrink < 8 && part->width / (2 * shrink) >= size &&
+	       part->height / (2 * shrink) >= size)
+		shrink *= 2;
+	return shrink;
+}
+
+/* Decoders round up: the last pixel may stand for fewer. */
+void thaw_picture_shrunk(const struct thaw_picture *picture, int shrink, int *width, int *height)
+{
+	*width = (picture->width + shrink - 1) / shrink;
+	*height = (picture->height + shrink - 1) / shrink;
+}
+
+thaw_status thaw_picture_part(const struct thaw_picture *picture, const struct thaw_rectangle *part, int shrink,
+			      struct image_view *view, struct thaw_image *made)
+{
+	*made = (struct thaw_image){0};
+	if (picture->image.pixels != NULL) {
+		struct image_view whole = thaw_image_view(&picture->image);
+		*view = thaw_view_part(&whole, *part);
+		return THAW_OK;
+	}
+	int width, height;
+	bool transposed = is_transposed(picture->orientation);
+	thaw_picture_shrunk(picture, shrink, transposed ? &height : &width, transposed ? &width : &height);
+	struct thaw_rectangle stored = thaw_rectangle_as_stored(part, picture->orientation, width, height);
+	THAW_TRY(picture->format->decode_part(made, &stored, shrink, picture->bytes, picture->size, picture->name));
+	THAW_TRY(turn(made, picture->orientation, picture->name));
+	*view = thaw_image_view(made);
+	return THAW_OK;
 }

@@ -10,13 +10,19 @@ void thaw_image_free(struct thaw_image *image)
 	*image = (struct thaw_image){0};
 }
 
-thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t height, const char *name)
+thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name)
 {
 	if (width < 1 || height < 1)
 		return thaw_fail(THAW_DATA, "%s: image without pixels: remove or replace it", name);
 	if (width > THAW_MAX_IMAGE_SIDE || height > THAW_MAX_IMAGE_SIDE || width * height > THAW_MAX_IMAGE_PIXELS)
 		return thaw_fail(THAW_DATA, "%s: image of %lld x %lld pixels is too large: shrink it below %lld pixels",
 				 name, (long long)width, (long long)height, THAW_MAX_IMAGE_PIXELS);
+	return THAW_OK;
+}
+
+thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t height, const char *name)
+{
+	THAW_TRY(thaw_image_check_size(width, height, name));
 	uint8_t *pixels = thaw_alloc((size_t)width * (size_t)height, 3);
 	if (pixels == NULL)
 		return thaw_fail_in(THAW_RESOURCE, "%s", name);
@@ -27,4 +33,10 @@ thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t
 struct image_view thaw_image_view(const struct thaw_image *image)
 {
 	return (struct image_view){image->pixels, image->width, image->height, (size_t)image->width * 3};
+}
+
+struct image_view thaw_view_part(const struct image_view *view, struct thaw_rectangle part)
+{
+	const uint8_t *pixels = view->pixels + (size_t)part.top * view->stride + (size_t)part.left * 3;
+	return (struct image_view){pixels, part.width, part.height, view->stride};
 }

@@ -6,13 +6,8 @@
 #include "src/data/transform.h"
 
 #include <math.h>
-#include <string.h>
 
 #define CROP_TRIES 10 /* torchvision's, before the centre is taken */
-
-struct rectangle {
-	int left, top, width, height;
-};
 
 struct thaw_augment thaw_augment_default(void)
 {
@@ -24,12 +19,12 @@ struct thaw_augment thaw_augment_default(void)
 }
 
 /* The largest crop in the middle whose ratio is allowed. */
-static struct rectangle centre_crop(int width, int height, const float ratio[2])
+static struct thaw_rectangle centre_crop(int width, int height, const float ratio[2])
 {
 	double is = (double)width / height;
 	double low = ratio[0] < ratio[1] ? ratio[0] : ratio[1];
 	double high = ratio[0] < ratio[1] ? ratio[1] : ratio[0];
-	struct rectangle r = {.width = width, .height = height};
+	struct thaw_rectangle r = {.width = width, .height = height};
 	if (is < low)
 		r.height = (int)rint(width / low);
 	else if (is > high)
@@ -40,7 +35,8 @@ static struct rectangle centre_crop(int width, int height, const float ratio[2])
 }
 
 /* A crop of random area and ratio, which is uniform in its logarithm so that wide and tall are alike. */
-static struct rectangle random_crop(int width, int height, const struct thaw_augment *a, struct thaw_random *random)
+static struct thaw_rectangle random_crop(int width, int height, const struct thaw_augment *a,
+					 struct thaw_random *random)
 {
 	double area = (double)width * height;
 	float low = logf(a->ratio[0]), high = logf(a->ratio[1]);
@@ -50,7 +46,7 @@ static struct rectangle random_crop(int width, int height, const struct thaw_aug
 		double w = rint(sqrt(target * ratio)), h = rint(sqrt(target / ratio));
 		if (!(w >= 1 && w <= width && h >= 1 && h <= height))
 			continue;
-		struct rectangle r = {.width = (int)w, .height = (int)h};
+		struct thaw_rectangle r = {.width = (int)w, .height = (int)h};
 		r.top = (int)thaw_random_below(random, (uint32_t)(height - r.height + 1));
 		r.left = (int)thaw_random_below(random, (uint32_t)(width - r.width + 1));
 		return r;
@@ -59,41 +55,24 @@ static struct rectangle random_crop(int width, int height, const struct thaw_aug
 }
 
 /* Cropped first, then resized, as torchvision does: pixels outside the crop must not bleed in. */
-static thaw_status resized_crop(struct thaw_image *to, const struct thaw_image *image, const struct thaw_augment *a,
-				enum thaw_filter filter, struct thaw_random *random)
+static struct framing resized_crop(const struct thaw_picture *picture, const struct thaw_augment *a, int size,
+				   struct thaw_random *random)
 {
-	struct rectangle crop = random_crop(image->width, image->height, a, random);
-	struct image_view view = thaw_image_view(image);
-	view.pixels += (size_t)crop.top * view.stride + (size_t)crop.left * 3;
-	view.width = crop.width;
-	view.height = crop.height;
-	return thaw_resample_square(to, &view, to->width, to->height, 0, 0, filter);
+	struct thaw_rectangle crop = random_crop(picture->width, picture->height, a, random);
+	return (struct framing){
+		.crop = crop, .shrink = thaw_picture_shrink(picture, &crop, size), .width = size, .height = size};
 }
 
-/* A crop anywhere in the resized image with `pad_crop` pixels of zero around it. */
-static thaw_status padded_crop(struct thaw_image *to, const struct thaw_image *image, const struct thaw_augment *a,
-			       enum thaw_filter filter, struct thaw_random *random)
+/* A crop anywhere in the resized image with `pad_crop` pixels of black around it. */
+static struct framing padded_crop(const struct thaw_picture *picture, const struct thaw_augment *a, int size,
+				  struct thaw_random *random)
 {
-	struct image_view view = thaw_image_view(image);
-	int width, height, pad = a->pad_crop;
-	thaw_shorter_side(image->width, image->height, to->width, &width, &height);
-	int top = (int)thaw_random_below(random, (uint32_t)(height + 2 * pad - to->height + 1)) - pad;
-	int left = (int)thaw_random_below(random, (uint32_t)(width + 2 * pad - to->width + 1)) - pad;
-	return thaw_resample_square(to, &view, width, height, left, top, filter);
-}
-
-static void mirror(struct thaw_image *image)
-{
-	for (int y = 0; y < image->height; y++) {
-		uint8_t *left = image->pixels + (size_t)y * (size_t)image->width * 3;
-		uint8_t *right = left + (size_t)(image->width - 1) * 3;
-		for (; left < right; left += 3, right -= 3) {
-			uint8_t pixel[3];
-			memcpy(pixel, left, 3);
-			memcpy(left, right, 3);
-			memcpy(right, pixel, 3);
-		}
-	}
+	struct framing f = {.crop = {0, 0, picture->width, picture->height}, .shrink = 1};
+	int pad = a->pad_crop;
+	thaw_shorter_side(picture->width, picture->height, size, &f.width, &f.height);
+	f.top = (int)thaw_random_below(random, (uint32_t)(f.height + 2 * pad - size + 1)) - pad;
+	f.left = (int)thaw_random_below(random, (uint32_t)(f.width + 2 * pad - size + 1)) - pad;
+	return f;
 }
 
 /* share * a + rest * b, clipped, fraction cut off. */
@@ -142,7 +121,7 @@ static float jitter_factor(float j, struct thaw_random *random)
 	return factor < 0 ? 0 : factor;
 }
 
-thaw_status thaw_transform_train(const struct thaw_image *image, const struct thaw_preprocess *p,
+thaw_status thaw_transform_train(const struct thaw_picture *picture, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out)
 {
 	struct thaw_image square;
@@ -150,16 +129,12 @@ thaw_status thaw_transform_train(const struct thaw_image *image, const struct th
 	float brightness = jitter_factor(a->jitter, &random);
 	float contrast = jitter_factor(a->jitter, &random);
 	float saturation = jitter_factor(a->jitter, &random);
-	THAW_TRY(thaw_square_allocate(&square, p->size));
-	thaw_status status = a->pad_crop > 0 ? padded_crop(&square, image, a, p->filter, &random)
-					     : resized_crop(&square, image, a, p->filter, &random);
-	if (status == THAW_OK) {
-		if (flip)
-			mirror(&square);
-		if (a->jitter > 0)
-			thaw_jitter(&square, brightness, contrast, saturation);
-		thaw_normalise(&square, p, out);
-	}
+	struct framing f = a->pad_crop > 0 ? padded_crop(picture, a, p->size, &random)
+					   : resized_crop(picture, a, p->size, &random);
+	THAW_TRY(thaw_frame(&square, picture, &f, p));
+	if (a->jitter > 0)
+		thaw_jitter(&square, brightness, contrast, saturation);
+	thaw_normalise(&square, flip, p, out);
 	thaw_image_free(&square);
-	return status;
+	return THAW_OK;
 }

@@ -1,10 +1,12 @@
-/* Fuzzes the image decoders: any bytes give an image or an error with a text.
+/* Fuzzes the image decoders: any bytes give an image or an error with a text, and so do their parts; a part of what
+ * decodes as a whole has the same pixels.
  *
  * `make fuzz` builds and starts it, with tests/golden/images as seeds. */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "thaw/image.h"
+#include "src/data/image.h"
 #include "thaw/tensor.h"
 
 /* Larger images only make each run slower. */
@@ -12,8 +14,32 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
+/* The middle of the picture at a shrink that the bytes choose; compared with `whole` where both are as stored. */
+static void take_part(const struct thaw_picture *p, int shrink, const struct thaw_image *whole)
+{
+	struct image_view view;
+	struct thaw_image made;
+	int width, height;
+	shrink = p->image.pixels != NULL ? 1 : shrink;
+	thaw_picture_shrunk(p, shrink, &width, &height);
+	struct thaw_rectangle part = {width / 4, height / 4, (width + 1) / 2, (height + 1) / 2};
+	if (thaw_picture_part(p, &part, shrink, &view, &made) != THAW_OK)
+		return;
+	for (int y = 0; y < part.height; y++) {
+		const uint8_t *row = view.pixels + (size_t)y * view.stride;
+		size_t bytes = (size_t)part.width * 3;
+		size_t at = ((size_t)(part.top + y) * (size_t)width + (size_t)part.left) * 3;
+		if (whole->pixels == NULL || shrink > 1)
+			thaw_digest(row, bytes, 0); /* reads every pixel */
+		else if (memcmp(row, whole->pixels + at, bytes) != 0)
+			abort();
+	}
+	thaw_image_free(&made);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
+	struct thaw_picture picture;
 	struct thaw_image image = {0};
 	if (size > SIZE_LIMIT)
 		return 0;
@@ -22,6 +48,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		thaw_digest(image.pixels, (size_t)image.width * (size_t)image.height * 3, 0);
 	} else if (thaw_error_message()[0] == '\0' || image.pixels != NULL) {
 		abort();
+	}
+	uint8_t *copy = thaw_alloc(size, 1);
+	if (copy != NULL && size > 0)
+		memcpy(copy, bytes, size);
+	if (copy != NULL && thaw_picture_open(&picture, copy, size, "fuzz") == THAW_OK) {
+		take_part(&picture, 1 << (bytes[size - 1] & 3), &image);
+		take_part(&picture, 1, &image);
+		thaw_picture_free(&picture);
 	}
 	thaw_image_free(&image);
 	return 0;

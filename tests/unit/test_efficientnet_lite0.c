@@ -61,13 +61,12 @@ static void load_image(const struct thaw_model *model, const char *folder, const
 	char path[1024];
 	void *bytes = NULL;
 	size_t size = 0;
-	struct thaw_image image = {0};
+	struct thaw_picture picture;
 	snprintf(path, sizeof path, "%s/%s", folder, name);
 	expect(thaw_file_read(&bytes, &size, path, IMAGE_LIMIT));
-	expect(thaw_image_decode(&image, bytes, size, path));
-	expect(thaw_transform_eval(&image, &model->preprocess, x));
-	thaw_image_free(&image);
-	thaw_free(bytes);
+	expect(thaw_picture_open(&picture, bytes, size, path));
+	expect(thaw_transform_eval(&picture, &model->preprocess, x));
+	thaw_picture_free(&picture);
 }
 
 /* The largest distance of a golden logit, as a share of their norm. */

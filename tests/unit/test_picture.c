@@ -1,0 +1,430 @@
+/* Pictures: a part of a JPEG has the pixels of the whole, however it is stored, shrunk and turned; transforms of a file
+ * have the bits of those of its image; and what may be wrong with the rest of the file. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka needs the four above */
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+
+#include "src/data/image.h"
+#include "thaw/file.h"
+#include "thaw/random.h"
+#include "thaw/tensor.h"
+#include "thaw/transform.h"
+
+#define FOLDER "tests/golden/images/"
+#define LIMIT  (1 << 20)
+
+/* A way to store an image. */
+struct kind {
+	const char *name;
+	J_COLOR_SPACE space;
+	int components;
+	int across, down; /* pixels for each one of the colour planes */
+	bool progressive;
+	int restart; /* rows of blocks between restart marks, or none */
+};
+
+static const struct kind kinds[] = {
+	{"4:4:4", JCS_RGB, 3, 1, 1, false, 0},
+	{"4:2:2", JCS_RGB, 3, 2, 1, false, 0},
+	{"4:4:0", JCS_RGB, 3, 1, 2, false, 0},
+	{"4:2:0", JCS_RGB, 3, 2, 2, false, 0},
+	{"4:1:1", JCS_RGB, 3, 4, 1, false, 0},
+	{"4:2:0, restarts", JCS_RGB, 3, 2, 2, false, 1},
+	{"4:2:0, progressive", JCS_RGB, 3, 2, 2, true, 0},
+	{"4:2:2, progressive", JCS_RGB, 3, 2, 1, true, 0},
+	{"4:4:4, progressive", JCS_RGB, 3, 1, 1, true, 0},
+	{"grey", JCS_GRAYSCALE, 1, 1, 1, false, 0},
+	{"grey, progressive", JCS_GRAYSCALE, 1, 1, 1, true, 0},
+	{"CMYK", JCS_CMYK, 4, 1, 1, false, 0},
+};
+
+enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+
+static const int shrinks[] = {1, 2, 4, 8};
+
+struct file {
+	uint8_t *bytes; /* from thaw_alloc */
+	size_t size;
+};
+
+/* Slopes, with noise neighbours that differ in every channel. */
+static struct file draw_jpeg(int width, int height, const struct kind *k, bool noisy)
+{
+	struct jpeg_error_mgr errors;
+	struct jpeg_compress_struct jpeg = {.err = jpeg_std_error(&errors)};
+	uint8_t *made = NULL, *row = malloc((size_t)width * 4);
+	unsigned long size = 0;
+	assert_non_null(row);
+	jpeg_create_compress(&jpeg);
+	jpeg_mem_dest(&jpeg, &made, &size);
+	jpeg.image_width = (JDIMENSION)width;
+	jpeg.image_height = (JDIMENSION)height;
+	jpeg.input_components = k->components;
+	jpeg.in_color_space = k->space;
+	jpeg_set_defaults(&jpeg);
+	jpeg.comp_info[0].h_samp_factor = k->across;
+	jpeg.comp_info[0].v_samp_factor = k->down;
+	jpeg.restart_in_rows = k->restart;
+	if (k->progressive)
+		jpeg_simple_progression(&jpeg);
+	jpeg_start_compress(&jpeg, TRUE);
+	while (jpeg.next_scanline < jpeg.image_height) {
+		for (uint32_t i = 0; i < (uint32_t)(width * k->components); i++) {
+			uint32_t noise = (jpeg.next_scanline * 7919 + i) * 2654435761U >> 25;
+			uint32_t slope = (i / 3 + jpeg.next_scanline) % 128;
+			row[i] = (uint8_t)(noisy ? noise + slope : slope * (1 + i % 3) / 2);
+		}
+		jpeg_write_scanlines(&jpeg, (JSAMPROW[]){row}, 1);
+	}
+	jpeg_finish_compress(&jpeg);
+	jpeg_destroy_compress(&jpeg);
+	struct file f = {thaw_alloc(size, 1), size};
+	memcpy(f.bytes, made, size);
+	free(made);
+	free(row);
+	return f;
+}
+
+static struct file make_jpeg(int width, int height, const struct kind *k)
+{
+	return draw_jpeg(width, height, k, true);
+}
+
+static struct file load(const char *name)
+{
+	char path[512];
+	void *bytes = NULL;
+	size_t size = 0;
+	snprintf(path, sizeof path, FOLDER "%s", name);
+	assert_int_equal(thaw_file_read(&bytes, &size, path, LIMIT), THAW_OK);
+	return (struct file){bytes, size};
+}
+
+static struct thaw_picture open_picture(const struct file *f, const char *name)
+{
+	struct thaw_picture p;
+	uint8_t *copy = thaw_alloc(f->size, 1);
+	memcpy(copy, f->bytes, f->size);
+	if (thaw_picture_open(&p, copy, f->size, name) != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	return p;
+}
+
+static thaw_status get_part(const struct thaw_picture *p, struct thaw_rectangle part, int shrink,
+			    struct image_view *view, struct thaw_image *made)
+{
+	return thaw_picture_part(p, &part, shrink, view, made);
+}
+
+static void check_part(const struct thaw_picture *p, const struct thaw_image *whole, struct thaw_rectangle part,
+		       int shrink)
+{
+	struct image_view view;
+	struct thaw_image made;
+	if (get_part(p, part, shrink, &view, &made) != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	assert_int_equal(view.width, part.width);
+	assert_int_equal(view.height, part.height);
+	for (int y = 0; y < part.height; y++) {
+		size_t at = ((size_t)(part.top + y) * (size_t)whole->width + (size_t)part.left) * 3;
+		if (memcmp(view.pixels + (size_t)y * view.stride, whole->pixels + at, (size_t)part.width * 3) != 0)
+			fail_msg("%s, %dx%d, shrunk by %d: %dx%d at %d,%d differs in row %d", p->name, p->width,
+				 p->height, shrink, part.width, part.height, part.left, part.top, y);
+	}
+	thaw_image_free(&made);
+}
+
+static struct thaw_rectangle some_part(struct thaw_random *random, int width, int height)
+{
+	struct thaw_rectangle r;
+	r.width = 1 + (int)thaw_random_below(random, (uint32_t)width);
+	r.height = 1 + (int)thaw_random_below(random, (uint32_t)height);
+	r.left = (int)thaw_random_below(random, (uint32_t)(width - r.width + 1));
+	r.top = (int)thaw_random_below(random, (uint32_t)(height - r.height + 1));
+	return r;
+}
+
+/* `draws` parts at random at every shrink, beside the whole at that shrink. */
+static void check_parts(const struct file *f, const char *name, int draws)
+{
+	struct thaw_picture p = open_picture(f, name);
+	struct thaw_random random = thaw_random_stream(7, THAW_STREAM_AUGMENT, 0, f->size);
+	for (size_t s = 0; s < sizeof(shrinks) / sizeof(shrinks[0]); s++) {
+		struct image_view view;
+		struct thaw_image whole, decoded;
+		int width, height;
+		thaw_picture_shrunk(&p, shrinks[s], &width, &height);
+		assert_int_equal(get_part(&p, (struct thaw_rectangle){0, 0, width, height}, shrinks[s], &view, &whole),
+				 THAW_OK);
+		if (shrinks[s] == 1) {
+			assert_int_equal(thaw_image_decode(&decoded, f->bytes, f->size, name), THAW_OK);
+			assert_int_equal(p.width, decoded.width);
+			assert_int_equal(p.height, decoded.height);
+			assert_memory_equal(view.pixels, decoded.pixels, (size_t)width * (size_t)height * 3);
+			thaw_image_free(&decoded);
+		}
+		for (int i = 0; i < draws; i++)
+			check_part(&p, &whole, some_part(&random, width, height), shrinks[s]);
+		thaw_image_free(&whole);
+	}
+	thaw_picture_free(&p);
+}
+
+static void part_as_whole(void **state)
+{
+	(void)state;
+	static const int sizes[][2] = {{1, 1}, {3, 50}, {16, 16}, {17, 33}, {31, 19}, {50, 3}, {97, 83}, {160, 129}};
+	for (int k = 0; k < KINDS; k++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			struct file f = make_jpeg(sizes[s][0], sizes[s][1], &kinds[k]);
+			check_parts(&f, kinds[k].name, 150);
+			thaw_free(f.bytes);
+		}
+}
+
+/* Each column and each row alone, where the edges of blocks and of the image are. */
+static void lines_as_whole(void **state)
+{
+	(void)state;
+	enum { WIDTH = 67, HEIGHT = 53 };
+	for (int k = 0; k < KINDS; k++) {
+		struct file f = make_jpeg(WIDTH, HEIGHT, &kinds[k]);
+		struct thaw_picture p = open_picture(&f, kinds[k].name);
+		struct thaw_image whole;
+		assert_int_equal(thaw_image_decode(&whole, f.bytes, f.size, "x"), THAW_OK);
+		for (int x = 0; x < WIDTH; x++)
+			check_part(&p, &whole, (struct thaw_rectangle){x, 0, 1, HEIGHT}, 1);
+		for (int y = 0; y < HEIGHT; y++)
+			check_part(&p, &whole, (struct thaw_rectangle){0, y, WIDTH, 1}, 1);
+		thaw_image_free(&whole);
+		thaw_picture_free(&p);
+		thaw_free(f.bytes);
+	}
+}
+
+static void golden_parts(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"exif1.jpg",       "exif2.jpg",  "exif3.jpg", "exif4.jpg",
+					    "exif5.jpg",       "exif6.jpg",  "exif7.jpg", "exif8.jpg",
+					    "progressive.jpg", "rgb422.jpg", "ycck.jpg",  "gray.jpg"};
+	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
+		struct file f = load(names[n]);
+		check_parts(&f, names[n], 100);
+		thaw_free(f.bytes);
+	}
+}
+
+/* A PNG has its pixels from the start. */
+static void decoded_at_once(void **state)
+{
+	(void)state;
+	struct file f = load("exif6.png");
+	struct thaw_picture p = open_picture(&f, "exif6.png");
+	struct thaw_rectangle all = {0, 0, p.width, p.height};
+	assert_non_null(p.image.pixels);
+	assert_int_equal(thaw_picture_shrink(&p, &all, 2), 1);
+	check_part(&p, &p.image, (struct thaw_rectangle){2, 3, 5, 7}, 1);
+	thaw_picture_free(&p);
+	thaw_free(f.bytes);
+}
+
+/* Shrunk no further than leaves the wanted size in both directions. */
+static void shrinks_by_need(void **state)
+{
+	(void)state;
+	const struct thaw_picture p = {.width = 4000, .height = 3000};
+	static const struct {
+		int width, height, shrink;
+	} rows[] = {{223, 223, 1}, {447, 3000, 1}, {448, 448, 2},   {895, 896, 2},
+		    {896, 896, 4}, {4000, 900, 4}, {1792, 1792, 8}, {4000, 3000, 8}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct thaw_rectangle part = {0, 0, rows[i].width, rows[i].height};
+		assert_int_equal(thaw_picture_shrink(&p, &part, 224), rows[i].shrink);
+	}
+}
+
+enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
+
+static const struct thaw_preprocess preprocess = {
+	SIDE, SIDE + 5, THAW_BICUBIC, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.25f}};
+
+static void train(const struct thaw_picture *p, const struct thaw_augment *a, uint64_t seed, float *out)
+{
+	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
+	assert_int_equal(thaw_transform_train(p, &preprocess, a, random, out), THAW_OK);
+}
+
+/* Transforms of a file have the bits of those of its decoded image, as long as crops are too small to be shrunk. */
+static void check_transforms(const struct file *f, const char *name)
+{
+	static float want[VALUES], got[VALUES];
+	struct thaw_picture p = open_picture(f, name), decoded;
+	struct thaw_image image = {0};
+	struct thaw_augment augments[] = {thaw_augment_default(), thaw_augment_default()};
+	augments[0].jitter = 0.4f;
+	augments[1].pad_crop = 4;
+	assert_int_equal(thaw_image_decode(&image, f->bytes, f->size, name), THAW_OK);
+	decoded = thaw_picture_of(image);
+	assert_int_equal(thaw_transform_eval(&decoded, &preprocess, want), THAW_OK);
+	assert_int_equal(thaw_transform_eval(&p, &preprocess, got), THAW_OK);
+	assert_memory_equal(got, want, sizeof want);
+	for (uint64_t i = 0; i < 40; i++) {
+		train(&decoded, &augments[i % 2], i, want);
+		train(&p, &augments[i % 2], i, got);
+		assert_memory_equal(got, want, sizeof want);
+	}
+	thaw_picture_free(&decoded);
+	thaw_picture_free(&p);
+}
+
+static void transforms_as_decoded(void **state)
+{
+	(void)state;
+	static const int sizes[][2] = {{62, 45}, {45, 62}, {61, 9}, {33, 400}};
+	for (int k = 0; k < KINDS; k++)
+		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+			struct file f = make_jpeg(sizes[s][0], sizes[s][1], &kinds[k]);
+			check_transforms(&f, kinds[k].name);
+			thaw_free(f.bytes);
+		}
+	for (int o = 1; o <= 8; o++) {
+		char name[32];
+		snprintf(name, sizeof name, "exif%d.jpg", o);
+		struct file f = load(name);
+		check_transforms(&f, name);
+		thaw_free(f.bytes);
+	}
+}
+
+/* Large crops, which the decoder shrinks, show the same up to how they were made small. */
+static void shrunk_crops(void **state)
+{
+	(void)state;
+	static float want[VALUES], got[VALUES];
+	struct file f = draw_jpeg(600, 500, &kinds[3], false);
+	struct thaw_picture p = open_picture(&f, "large"), decoded;
+	struct thaw_augment a = thaw_augment_default();
+	struct thaw_image image = {0};
+	double sum = 0;
+	bool differs = false;
+	assert_int_equal(thaw_image_decode(&image, f.bytes, f.size, "large"), THAW_OK);
+	decoded = thaw_picture_of(image);
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		train(&decoded, &a, seed, want);
+		train(&p, &a, seed, got);
+		differs |= memcmp(want, got, sizeof want) != 0;
+		for (int i = 0; i < VALUES; i++)
+			sum += fabs((double)want[i] - (double)got[i]);
+	}
+	assert_true(differs);
+	assert_true(sum / (50.0 * VALUES) < 0.1);
+	thaw_picture_free(&decoded);
+	thaw_picture_free(&p);
+	thaw_free(f.bytes);
+}
+
+/* The status of decoding the top left pixel, or the error of opening. */
+static thaw_status look_at_corner(const uint8_t *bytes, size_t size)
+{
+	struct thaw_picture p = {0};
+	struct image_view view;
+	struct thaw_image made = {0};
+	uint8_t *copy = thaw_alloc(size, 1);
+	if (size > 0)
+		memcpy(copy, bytes, size);
+	thaw_status status = thaw_picture_open(&p, copy, size, "one.jpg");
+	if (status == THAW_OK)
+		status = get_part(&p, (struct thaw_rectangle){0, 0, 1, 1}, 1, &view, &made);
+	if (status != THAW_OK) {
+		assert_null(made.pixels);
+		assert_int_equal(strncmp(thaw_error_message(), "one.jpg: ", 9), 0);
+	}
+	thaw_image_free(&made);
+	thaw_picture_free(&p);
+	return status;
+}
+
+/* A file that ends too early is refused, even if only its first pixel is wanted. */
+static void truncated(void **state)
+{
+	(void)state;
+	for (int k = 0; k < KINDS; k++) {
+		struct file f = make_jpeg(40, 70, &kinds[k]);
+		assert_int_equal(look_at_corner(f.bytes, f.size), THAW_OK);
+		for (size_t size = 0; size < f.size; size++)
+			if (look_at_corner(f.bytes, size) != THAW_DATA)
+				fail_msg("%s: %zu of %zu bytes", kinds[k].name, size, f.size);
+		thaw_free(f.bytes);
+	}
+}
+
+/* The same when the missing part is zeros, as a broken-off copy may leave it. */
+static void zeros_at_the_end(void **state)
+{
+	(void)state;
+	struct file f = make_jpeg(40, 70, &kinds[0]);
+	memset(f.bytes + f.size / 2, 0, f.size - f.size / 2);
+	assert_int_equal(look_at_corner(f.bytes, f.size), THAW_DATA);
+	thaw_free(f.bytes);
+}
+
+/* A marker in the middle of the data makes the rest count. */
+static void stray_marker(void **state)
+{
+	(void)state;
+	struct file f = make_jpeg(40, 70, &kinds[0]);
+	f.bytes[f.size - 60] = 0xFF;
+	f.bytes[f.size - 59] = 0xFE;
+	assert_int_equal(look_at_corner(f.bytes, f.size), THAW_DATA);
+	thaw_free(f.bytes);
+}
+
+/* Any damage gives pixels or an error (the sanitizers watch). */
+static void flipped_bytes(void **state)
+{
+	(void)state;
+	for (int k = 0; k < KINDS; k++) {
+		struct file f = make_jpeg(19, 35, &kinds[k]);
+		for (size_t i = 0; i < f.size; i++) {
+			f.bytes[i] ^= 0x55;
+			struct thaw_picture p;
+			struct image_view view;
+			struct thaw_image made = {0};
+			uint8_t *copy = thaw_alloc(f.size, 1);
+			memcpy(copy, f.bytes, f.size);
+			if (thaw_picture_open(&p, copy, f.size, "x") == THAW_OK) {
+				struct thaw_rectangle part = {p.width / 4, p.height / 4, (p.width + 3) / 4,
+							      (p.height + 3) / 4};
+				get_part(&p, part, 1, &view, &made);
+				thaw_image_free(&made);
+				thaw_picture_free(&p);
+			}
+			f.bytes[i] ^= 0x55;
+		}
+		thaw_free(f.bytes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(part_as_whole),         cmocka_unit_test(lines_as_whole),
+		cmocka_unit_test(golden_parts),          cmocka_unit_test(decoded_at_once),
+		cmocka_unit_test(shrinks_by_need),       cmocka_unit_test(truncated),
+		cmocka_unit_test(transforms_as_decoded), cmocka_unit_test(shrunk_crops),
+		cmocka_unit_test(zeros_at_the_end),      cmocka_unit_test(stray_marker),
+		cmocka_unit_test(flipped_bytes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
