@@ -143,7 +143,7 @@ static void block(int64_t m, int64_t n, int64_t k, struct walk a, const float *b
 void thaw_gemm_direct(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct thaw_matrix b, bool add, float *c,
 		      int64_t c_stride)
 {
-	int64_t row_step = a.transposed ? m : ROW_BLOCK, depth_step = a.transposed ? DEPTH_BLOCK : k;
+	int64_t row_step = a.transposed ? m : ROW_BLOCK, depth_step = a.transposed ? DEPTH_BLOCK : k + 1; /* all */
 	int64_t by_row = a.transposed ? 1 : a.stride, by_depth = a.transposed ? a.stride : 1;
 
 	for (int64_t row = 0; row < m; row += row_step)
