@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/node_memory.h"
 #include "mpi/over_mpi.h"
 #include "thaw/tensor.h"
 
 #define TAG 1
 
 struct over_mpi {
-	MPI_Comm comm;
-	size_t piece; /* bytes */
+	MPI_Comm comm, node; /* node: the ranks of this node */
+	size_t piece;        /* bytes */
 	int finalize;
 };
 
@@ -187,6 +188,18 @@ static thaw_status mpi_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
+static thaw_status mpi_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	struct over_mpi *o = comm->context;
+	return thaw_node_memory_open(o->node, bytes, data);
+}
+
+static void mpi_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm;
+	thaw_node_memory_close(data, bytes);
+}
+
 static void mpi_abort(struct thaw_comm *comm, int code)
 {
 	struct over_mpi *o = comm->context;
@@ -197,6 +210,7 @@ static void mpi_abort(struct thaw_comm *comm, int code)
 static void mpi_close(struct thaw_comm *comm)
 {
 	struct over_mpi *o = comm->context;
+	MPI_Comm_free(&o->node);
 	MPI_Comm_free(&o->comm);
 	if (o->finalize)
 		MPI_Finalize();
@@ -205,13 +219,11 @@ static void mpi_close(struct thaw_comm *comm)
 }
 
 /* This process's place among those that share its node's memory. */
-static thaw_status find_node(struct thaw_comm *comm, MPI_Comm all)
+static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 {
-	MPI_Comm node;
-	MPI_TRY(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
-	MPI_TRY(MPI_Comm_rank(node, &comm->node_rank));
-	MPI_TRY(MPI_Comm_size(node, &comm->node_size));
-	MPI_TRY(MPI_Comm_free(&node));
+	MPI_TRY(MPI_Comm_split_type(o->comm, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &o->node));
+	MPI_TRY(MPI_Comm_rank(o->node, &comm->node_rank));
+	MPI_TRY(MPI_Comm_size(o->node, &comm->node_size));
 	return THAW_OK;
 }
 
@@ -222,7 +234,7 @@ static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm p
 	MPI_TRY(MPI_Comm_dup(parent, &o->comm));
 	MPI_TRY(MPI_Comm_rank(o->comm, &comm->rank));
 	MPI_TRY(MPI_Comm_size(o->comm, &comm->size));
-	return find_node(comm, o->comm);
+	return find_node(comm, o);
 }
 
 thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t piece, int finalize)
@@ -230,7 +242,7 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 	struct over_mpi *o = thaw_alloc(1, sizeof(*o));
 	if (!o)
 		return THAW_RESOURCE;
-	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
+	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
 	struct thaw_comm made = {
 		.context = o,
 		.alltoall = mpi_alltoall,
@@ -239,11 +251,15 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 		.gather = mpi_gather,
 		.max = mpi_max,
 		.barrier = mpi_barrier,
+		.share = mpi_share,
+		.unshare = mpi_unshare,
 		.abort = mpi_abort,
 		.close = mpi_close,
 	};
 	thaw_status status = set_up(&made, o, parent);
 	if (status != THAW_OK) {
+		if (o->node != MPI_COMM_NULL)
+			MPI_Comm_free(&o->node);
 		if (o->comm != MPI_COMM_NULL)
 			MPI_Comm_free(&o->comm);
 		thaw_free(o);

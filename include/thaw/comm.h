@@ -1,8 +1,8 @@
 /* How code reaches the other ranks of a job.
  *
  * src/ knows ranks only through this table of functions; mpi/ fills one over MPI, and
- * thaw_comm_alone() is the version for a program without a launcher. All calls but `abort` are
- * collective: every rank makes the same calls in the same order.
+ * thaw_comm_alone() is the version for a program without a launcher. All calls but `abort` and
+ * `unshare` are collective: every rank makes the same calls in the same order.
  */
 #ifndef THAW_COMM_H
 #define THAW_COMM_H
@@ -32,6 +32,13 @@ struct thaw_comm {
 	/* value[i] becomes its maximum over the ranks. */
 	thaw_status (*max)(struct thaw_comm *, int64_t *value, int n);
 	thaw_status (*barrier)(struct thaw_comm *);
+	/* Memory that the ranks of this node hold together: `bytes` at *data, zeroed and aligned to 64. The node's first
+	 * rank may write it; the others may only read, and see what was written once all ranks have met again
+	 * (thaw_comm_agree). Where a node cannot have it, *data becomes NULL on all its ranks and the reason is the
+	 * recorded message: that is no failure. */
+	thaw_status (*share)(struct thaw_comm *, size_t bytes, void **data);
+	/* Ends this rank's hold on what `share` gave (NULL is fine); not collective, the others keep theirs. */
+	void (*unshare)(struct thaw_comm *, void *data, size_t bytes);
 	/* Ends the whole job with this exit code; for errors that the other ranks cannot know of. */
 	void (*abort)(struct thaw_comm *, int code);
 	/* Releases the communicator; called once, last. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "thaw/comm.h"
+#include "thaw/tensor.h"
 
 static thaw_status alone_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
 				  const int64_t *offset_send, float *recv, const int64_t *count_recv,
@@ -49,6 +50,19 @@ static thaw_status alone_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
+static thaw_status alone_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	(void)comm;
+	*data = thaw_alloc(bytes, 1);
+	return THAW_OK;
+}
+
+static void alone_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm, (void)bytes;
+	thaw_free(data);
+}
+
 static void alone_abort(struct thaw_comm *comm, int code)
 {
 	(void)comm;
@@ -73,6 +87,8 @@ struct thaw_comm thaw_comm_alone(void)
 		.gather = alone_gather,
 		.max = alone_max,
 		.barrier = alone_barrier,
+		.share = alone_share,
+		.unshare = alone_unshare,
 		.abort = alone_abort,
 		.close = alone_close,
 	};

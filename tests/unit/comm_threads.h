@@ -118,6 +118,20 @@ static inline thaw_status ranks_barrier(struct thaw_comm *comm)
 	return ranks_part(ranks_meet(comm, NULL, NULL, NULL));
 }
 
+/* Ranks that cannot share memory: what code does without. */
+static inline thaw_status ranks_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	(void)comm, (void)bytes;
+	*data = NULL;
+	thaw_fail(THAW_RESOURCE, "threads share no memory");
+	return THAW_OK;
+}
+
+static inline void ranks_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm, (void)data, (void)bytes;
+}
+
 static inline void ranks_abort(struct thaw_comm *comm, int code)
 {
 	(void)comm;
@@ -156,6 +170,8 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .gather = ranks_gather,
 				 .max = ranks_max,
 				 .barrier = ranks_barrier,
+				 .share = ranks_share,
+				 .unshare = ranks_unshare,
 				 .abort = ranks_abort,
 				 .close = ranks_close},
 			.body = body,
