@@ -24,6 +24,29 @@ static thaw_status alone_allgather(struct thaw_comm *comm, float *data, const in
 	return THAW_OK;
 }
 
+static thaw_status alone_alltoall_start(struct thaw_comm *comm, int tag, const float *send, const int64_t *count_send,
+					const int64_t *offset_send, float *recv, const int64_t *count_recv,
+					const int64_t *offset_recv, struct thaw_transfer **transfer)
+{
+	(void)tag;
+	*transfer = NULL;
+	return alone_alltoall(comm, send, count_send, offset_send, recv, count_recv, offset_recv);
+}
+
+static thaw_status alone_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
+					 const int64_t *offset, struct thaw_transfer **transfer)
+{
+	(void)tag;
+	*transfer = NULL;
+	return alone_allgather(comm, data, count, offset);
+}
+
+static thaw_status alone_advance(struct thaw_comm *comm, struct thaw_transfer **transfer)
+{
+	(void)comm, (void)transfer;
+	return THAW_OK;
+}
+
 static thaw_status alone_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
 {
 	(void)comm, (void)data, (void)bytes, (void)root;
@@ -83,6 +106,9 @@ struct thaw_comm thaw_comm_alone(void)
 		.node_size = 1,
 		.alltoall = alone_alltoall,
 		.allgather = alone_allgather,
+		.alltoall_start = alone_alltoall_start,
+		.allgather_start = alone_allgather_start,
+		.advance = alone_advance,
 		.broadcast = alone_broadcast,
 		.gather = alone_gather,
 		.max = alone_max,

@@ -8,7 +8,7 @@
 
 #include <cblas.h>
 
-#include "src/train/tail.h"
+#include "src/train/overlap.h"
 #include "thaw/lanes.h"
 #include "thaw/model.h"
 #include "thaw/plan.h"
@@ -26,6 +26,8 @@ struct bench {
 	struct thaw_graph *graph;
 	struct thaw_plan *trunk, *plan;
 	struct thaw_sum *sum;
+	struct thaw_overlap overlap;
+	double waited; /* seconds, for sums after the backward pass, of all steps so far */
 	float **gradient;
 	float *images; /* (batch,size,size,3) */
 	float *features;
@@ -66,6 +68,12 @@ static thaw_status open_network(struct bench *b)
 	return thaw_plan_create(&b->plan, b->graph, &image, THAW_TAIL, b->tail != NULL);
 }
 
+static thaw_status open_sum(struct bench *b)
+{
+	THAW_TRY(thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length, THAW_SUM_BUCKET));
+	return thaw_overlap_create(&b->overlap, b->tail, b->graph, b->plan, b->sum);
+}
+
 static thaw_status open_memory(struct bench *b)
 {
 	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
@@ -84,11 +92,12 @@ static thaw_status open_memory(struct bench *b)
 		b->labels[i] = (int32_t)((int64_t)i % b->model->classes);
 		b->keys[i] = i;
 	}
-	return b->tail ? thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length) : THAW_OK;
+	return b->tail ? open_sum(b) : THAW_OK;
 }
 
 static void close_bench(struct bench *b)
 {
+	thaw_overlap_release(&b->overlap);
 	thaw_sum_destroy(b->sum);
 	thaw_plan_destroy(b->trunk);
 	thaw_plan_destroy(b->plan);
@@ -128,8 +137,10 @@ static thaw_status step(struct bench *b)
 			   &loss, &correct);
 	thaw_tail_bind(b->tail, vector, b->gradient);
 	thaw_plan_backward(b->plan, thaw_plan_dlogits(b->plan), b->gradient);
+	double start = seconds_now();
 	thaw_sum_push(b->sum);
 	THAW_TRY(thaw_sum_reduce(b->sum, &total));
+	b->waited += seconds_now() - start;
 	const struct thaw_update update = {
 		.scale = 1.0f / (float)(b->options->batch * b->comm->size),
 		.lr = LEARNING_RATE,
@@ -154,6 +165,7 @@ static thaw_status measure(struct bench *b, double *median)
 	if (!seconds)
 		return THAW_RESOURCE;
 	thaw_status status = step(b);
+	b->waited = 0.0;
 	for (int i = 0; i < steps && status == THAW_OK; i++) {
 		status = b->comm->barrier(b->comm);
 		double start = seconds_now();
@@ -241,21 +253,23 @@ static int64_t peak_rss(void)
 static thaw_status run_bench(struct bench *b, json_t **result)
 {
 	const struct thaw_bench_options *o = b->options;
-	double peak, seconds, flops;
+	double peak, seconds, flops, wait;
 	THAW_TRY(gemm_peak(&peak));
 	THAW_TRY(measure(b, &seconds));
+	wait = b->waited / o->steps;
 	json_t *layers = json_array();
 	thaw_status status = layers ? profile(b, layers, &flops) : THAW_RESOURCE;
 	int64_t rss = peak_rss();
 	if (status == THAW_OK)
 		status = b->comm->max(b->comm, &rss, 1);
 	if (status == THAW_OK && b->comm->rank == 0) {
-		*result = json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
+		*result = json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
 				    b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size,
 				    "unfreeze", o->unfreeze, "bn", o->bn, "images_per_second",
-				    o->batch * b->comm->size / seconds, "peak_rss_bytes", (json_int_t)rss,
-				    "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-				    "blas_kernel", openblas_get_corename(), "layers", layers);
+				    o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
+				    (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share",
+				    1e-9 * flops / seconds / peak, "blas_kernel", openblas_get_corename(), "layers",
+				    layers);
 		if (!*result)
 			status = thaw_fail(THAW_RESOURCE, "out of memory for a report");
 	}

@@ -3,6 +3,7 @@
 #define THAW_SRC_TRAIN_RUN_H
 
 #include "src/train/metrics.h"
+#include "src/train/overlap.h"
 #include "src/train/shared.h"
 #include "src/train/tail.h"
 #include "thaw/checkpoint.h"
@@ -60,12 +61,13 @@ struct run {
 
 	/* Of the current phase. */
 	struct thaw_tail *tail;
-	struct thaw_graph *graph; /* folded and fused copy that runs */
-	struct thaw_shared graph_shared;                  /* its folded weights, and the trunk's prepared ones */
-	struct thaw_plan *trunk, *plan, *eval_plan;       /* plan: the tail's, of one lane's batch */
+	struct thaw_graph *graph;                      /* folded and fused copy that runs */
+	struct thaw_shared graph_shared;               /* its folded weights, and the trunk's prepared ones */
+	struct thaw_plan *trunk, *plan, *eval_plan;    /* plan: the tail's, of one lane's batch */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: nothing is kept */
 	struct thaw_features *train_features, *test_features;
 	struct thaw_sum *sum;
+	struct thaw_overlap overlap;
 	float **gradient; /* [graph->param_count] */
 
 	struct position at;

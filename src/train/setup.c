@@ -142,6 +142,7 @@ thaw_status run_open(struct run *r)
 static void close_phase(struct run *r)
 {
 	run_close_features(r);
+	thaw_overlap_release(&r->overlap);
 	thaw_sum_destroy(r->sum);
 	thaw_plan_destroy(r->trunk);
 	thaw_plan_destroy(r->plan);
@@ -196,7 +197,8 @@ static thaw_status build_phase(struct run *r)
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_TAIL, false));
 	THAW_TRY(thaw_plan_create(&r->trunk, r->graph, &image, THAW_TRUNK, false));
-	return thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS);
+	THAW_TRY(thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS, THAW_SUM_BUCKET));
+	return thaw_overlap_create(&r->overlap, r->tail, r->graph, r->plan, r->sum);
 }
 
 thaw_status run_enter_phase(struct run *r, int64_t phase)

@@ -94,7 +94,7 @@ check "half precision is another result" test "$(bits "$work/half")" != "$(bits 
 # file of a rank may be longer than 1.4 MB: the folded and prepared weights are, and only they.
 args=(train --data $data --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
 apart() { # RANKS OUT
-	mpirun --oversubscribe --mca btl self,tcp -np "$1" \
+	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
 }
 said() { grep -c 'every rank holds the frozen weights for itself: .*fallocate' "$1.log"; }
