@@ -11,22 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/node_memory.h"
 #include "mpi/over_mpi.h"
 #include "thaw/tensor.h"
 
-#define TAG 1
+enum { TAG_WAITED }; /* of exchanges that are waited for at once; others have tags of their own, from 1 */
 
 struct over_mpi {
-	MPI_Comm comm;
-	size_t piece; /* bytes */
+	MPI_Comm comm, node; /* node: the ranks of this node */
+	size_t piece;        /* bytes */
 	int finalize;
 };
 
 /* Messages under way. A failure in between leaves some of them so; after it the communicator is only good for
  * `abort`. */
-struct transfer {
+struct thaw_transfer {
 	MPI_Request *requests;
-	int posted;
+	int posted, tag;
+	/* Of an allgather: the ring's next step, and what goes around. */
+	bool ring;
+	int step;
+	float *data;
+	const int64_t *count, *offset;
 };
 
 static thaw_status mpi_failed(int error, const char *call)
@@ -51,28 +57,29 @@ static size_t piece_count(const struct over_mpi *o, size_t bytes)
 	return bytes / o->piece + (bytes % o->piece != 0);
 }
 
-static thaw_status post_receive(const struct over_mpi *o, struct transfer *t, void *data, size_t bytes, int from)
+static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *t, void *data, size_t bytes, int from)
 {
 	for (size_t done = 0; done < bytes; done += o->piece) {
 		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
-		MPI_TRY(MPI_Irecv((char *)data + done, (int)n, MPI_BYTE, from, TAG, o->comm, &t->requests[t->posted]));
-		t->posted++;
-	}
-	return THAW_OK;
-}
-
-static thaw_status post_send(const struct over_mpi *o, struct transfer *t, const void *data, size_t bytes, int to)
-{
-	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
-		MPI_TRY(MPI_Isend((const char *)data + done, (int)n, MPI_BYTE, to, TAG, o->comm,
+		MPI_TRY(MPI_Irecv((char *)data + done, (int)n, MPI_BYTE, from, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
 	}
 	return THAW_OK;
 }
 
-static thaw_status wait_for_all(struct transfer *t)
+static thaw_status post_send(const struct over_mpi *o, struct thaw_transfer *t, const void *data, size_t bytes, int to)
+{
+	for (size_t done = 0; done < bytes; done += o->piece) {
+		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
+		MPI_TRY(MPI_Isend((const char *)data + done, (int)n, MPI_BYTE, to, t->tag, o->comm,
+				  &t->requests[t->posted]));
+		t->posted++;
+	}
+	return THAW_OK;
+}
+
+static thaw_status wait_for_all(struct thaw_transfer *t)
 {
 	int posted = t->posted;
 	t->posted = 0;
@@ -80,18 +87,32 @@ static thaw_status wait_for_all(struct transfer *t)
 	return THAW_OK;
 }
 
-static thaw_status transfer_create(struct transfer *t, size_t messages)
+static void transfer_free(struct thaw_transfer *t)
+{
+	if (t)
+		thaw_free(t->requests);
+	thaw_free(t);
+}
+
+static thaw_status transfer_create(struct thaw_transfer **t, int tag, size_t messages)
 {
 	if (messages > INT_MAX)
 		return thaw_fail(THAW_RESOURCE, "an exchange of %zu messages is more than MPI can count", messages);
-	t->requests = thaw_alloc(messages, sizeof(MPI_Request));
-	t->posted = 0;
-	return t->requests ? THAW_OK : THAW_RESOURCE;
+	*t = thaw_alloc(1, sizeof(**t));
+	if (!*t)
+		return THAW_RESOURCE;
+	(*t)->tag = tag;
+	(*t)->requests = thaw_alloc(messages, sizeof(MPI_Request));
+	if ((*t)->requests)
+		return THAW_OK;
+	transfer_free(*t);
+	*t = NULL;
+	return THAW_RESOURCE;
 }
 
-static thaw_status mpi_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
-				const int64_t *offset_send, float *recv, const int64_t *count_recv,
-				const int64_t *offset_recv)
+static thaw_status mpi_alltoall_start(struct thaw_comm *comm, int tag, const float *send, const int64_t *count_send,
+				      const int64_t *offset_send, float *recv, const int64_t *count_recv,
+				      const int64_t *offset_recv, struct thaw_transfer **transfer)
 {
 	struct over_mpi *o = comm->context;
 	int rank = comm->rank, size = comm->size;
@@ -99,47 +120,108 @@ static thaw_status mpi_alltoall(struct thaw_comm *comm, const float *send, const
 	for (int r = 0; r < size; r++)
 		messages += piece_count(o, (size_t)count_send[r] * sizeof(float)) +
 			    piece_count(o, (size_t)count_recv[r] * sizeof(float));
-	struct transfer t = {0};
-	THAW_TRY(transfer_create(&t, messages));
+	struct thaw_transfer *t = NULL;
+	THAW_TRY(transfer_create(&t, tag, messages));
 	thaw_status status = THAW_OK;
 	/* Each rank begins with its neighbour, so that not all knock at rank 0 first. */
 	for (int i = 1; i < size; i++) {
 		int from = (rank + size - i) % size;
 		THAW_TRY_OUT(
-			post_receive(o, &t, recv + offset_recv[from], (size_t)count_recv[from] * sizeof(float), from));
+			post_receive(o, t, recv + offset_recv[from], (size_t)count_recv[from] * sizeof(float), from));
 	}
 	for (int i = 1; i < size; i++) {
 		int to = (rank + i) % size;
-		THAW_TRY_OUT(post_send(o, &t, send + offset_send[to], (size_t)count_send[to] * sizeof(float), to));
+		THAW_TRY_OUT(post_send(o, t, send + offset_send[to], (size_t)count_send[to] * sizeof(float), to));
 	}
 	if (count_send[rank] > 0)
 		memcpy(recv + offset_recv[rank], send + offset_send[rank], (size_t)count_send[rank] * sizeof(float));
-	status = wait_for_all(&t);
+	*transfer = t;
+	return THAW_OK;
 out:
-	thaw_free(t.requests);
+	transfer_free(t);
 	return status;
+}
+
+/* Posts the ring's next step: a piece to the right, the one before it from the left. */
+static thaw_status go_round(struct thaw_comm *comm, struct thaw_transfer *t)
+{
+	struct over_mpi *o = comm->context;
+	int rank = comm->rank, size = comm->size;
+	int left = (rank + size - 1) % size, right = (rank + 1) % size;
+	int gives = (rank + size - t->step) % size, takes = (rank + size - t->step - 1) % size;
+	t->step++;
+	THAW_TRY(post_receive(o, t, t->data + t->offset[takes], (size_t)t->count[takes] * sizeof(float), left));
+	return post_send(o, t, t->data + t->offset[gives], (size_t)t->count[gives] * sizeof(float), right);
+}
+
+static thaw_status mpi_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
+				       const int64_t *offset, struct thaw_transfer **transfer)
+{
+	struct over_mpi *o = comm->context;
+	size_t longest = 0;
+	*transfer = NULL;
+	if (comm->size == 1)
+		return THAW_OK;
+	for (int r = 0; r < comm->size; r++)
+		longest = (size_t)count[r] > longest ? (size_t)count[r] : longest;
+	struct thaw_transfer *t = NULL;
+	THAW_TRY(transfer_create(&t, tag, 2 * piece_count(o, longest * sizeof(float))));
+	t->ring = true;
+	t->data = data;
+	t->count = count;
+	t->offset = offset;
+	thaw_status status = go_round(comm, t);
+	if (status == THAW_OK)
+		*transfer = t;
+	else
+		transfer_free(t);
+	return status;
+}
+
+/* The messages posted last are through: goes on or ends. */
+static thaw_status go_on(struct thaw_comm *comm, struct thaw_transfer **transfer)
+{
+	struct thaw_transfer *t = *transfer;
+	t->posted = 0;
+	if (t->ring && t->step < comm->size - 1)
+		return go_round(comm, t);
+	transfer_free(t);
+	*transfer = NULL;
+	return THAW_OK;
+}
+
+static thaw_status mpi_advance(struct thaw_comm *comm, struct thaw_transfer **transfer)
+{
+	int through = 0;
+	MPI_TRY(MPI_Testall((*transfer)->posted, (*transfer)->requests, &through, MPI_STATUSES_IGNORE));
+	return through ? go_on(comm, transfer) : THAW_OK;
+}
+
+static thaw_status finish(struct thaw_comm *comm, struct thaw_transfer *t)
+{
+	thaw_status status = THAW_OK;
+	while (t && status == THAW_OK)
+		if ((status = wait_for_all(t)) == THAW_OK)
+			status = go_on(comm, &t);
+	transfer_free(t);
+	return status;
+}
+
+static thaw_status mpi_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
+				const int64_t *offset_send, float *recv, const int64_t *count_recv,
+				const int64_t *offset_recv)
+{
+	struct thaw_transfer *t = NULL;
+	THAW_TRY(
+		mpi_alltoall_start(comm, TAG_WAITED, send, count_send, offset_send, recv, count_recv, offset_recv, &t));
+	return finish(comm, t);
 }
 
 static thaw_status mpi_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {
-	struct over_mpi *o = comm->context;
-	int rank = comm->rank, size = comm->size;
-	size_t longest = 0;
-	for (int r = 0; r < size; r++)
-		longest = (size_t)count[r] > longest ? (size_t)count[r] : longest;
-	struct transfer t = {0};
-	THAW_TRY(transfer_create(&t, 2 * piece_count(o, longest * sizeof(float))));
-	thaw_status status = THAW_OK;
-	int left = (rank + size - 1) % size, right = (rank + 1) % size;
-	for (int step = 0; step < size - 1; step++) {
-		int gives = (rank + size - step) % size, takes = (rank + size - step - 1) % size;
-		THAW_TRY_OUT(post_receive(o, &t, data + offset[takes], (size_t)count[takes] * sizeof(float), left));
-		THAW_TRY_OUT(post_send(o, &t, data + offset[gives], (size_t)count[gives] * sizeof(float), right));
-		THAW_TRY_OUT(wait_for_all(&t));
-	}
-out:
-	thaw_free(t.requests);
-	return status;
+	struct thaw_transfer *t = NULL;
+	THAW_TRY(mpi_allgather_start(comm, TAG_WAITED, data, count, offset, &t));
+	return finish(comm, t);
 }
 
 static thaw_status mpi_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
@@ -156,20 +238,20 @@ static thaw_status mpi_gather(struct thaw_comm *comm, const void *mine, size_t b
 {
 	struct over_mpi *o = comm->context;
 	size_t senders = comm->rank == 0 ? (size_t)comm->size - 1 : 1;
-	struct transfer t = {0};
-	THAW_TRY(transfer_create(&t, senders * piece_count(o, bytes)));
+	struct thaw_transfer *t = NULL;
+	THAW_TRY(transfer_create(&t, TAG_WAITED, senders * piece_count(o, bytes)));
 	thaw_status status = THAW_OK;
 	if (comm->rank == 0) {
 		for (int r = 1; r < comm->size; r++)
-			THAW_TRY_OUT(post_receive(o, &t, (char *)all + (size_t)r * bytes, bytes, r));
+			THAW_TRY_OUT(post_receive(o, t, (char *)all + (size_t)r * bytes, bytes, r));
 		if (bytes > 0)
 			memcpy(all, mine, bytes);
 	} else {
-		THAW_TRY_OUT(post_send(o, &t, mine, bytes, 0));
+		THAW_TRY_OUT(post_send(o, t, mine, bytes, 0));
 	}
-	status = wait_for_all(&t);
+	status = wait_for_all(t);
 out:
-	thaw_free(t.requests);
+	transfer_free(t);
 	return status;
 }
 
@@ -187,6 +269,18 @@ static thaw_status mpi_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
+static thaw_status mpi_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	struct over_mpi *o = comm->context;
+	return thaw_node_memory_open(o->node, bytes, data);
+}
+
+static void mpi_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm;
+	thaw_node_memory_close(data, bytes);
+}
+
 static void mpi_abort(struct thaw_comm *comm, int code)
 {
 	struct over_mpi *o = comm->context;
@@ -197,6 +291,7 @@ static void mpi_abort(struct thaw_comm *comm, int code)
 static void mpi_close(struct thaw_comm *comm)
 {
 	struct over_mpi *o = comm->context;
+	MPI_Comm_free(&o->node);
 	MPI_Comm_free(&o->comm);
 	if (o->finalize)
 		MPI_Finalize();
@@ -205,13 +300,11 @@ static void mpi_close(struct thaw_comm *comm)
 }
 
 /* This process's place among those that share its node's memory. */
-static thaw_status find_node(struct thaw_comm *comm, MPI_Comm all)
+static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 {
-	MPI_Comm node;
-	MPI_TRY(MPI_Comm_split_type(all, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
-	MPI_TRY(MPI_Comm_rank(node, &comm->node_rank));
-	MPI_TRY(MPI_Comm_size(node, &comm->node_size));
-	MPI_TRY(MPI_Comm_free(&node));
+	MPI_TRY(MPI_Comm_split_type(o->comm, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &o->node));
+	MPI_TRY(MPI_Comm_rank(o->node, &comm->node_rank));
+	MPI_TRY(MPI_Comm_size(o->node, &comm->node_size));
 	return THAW_OK;
 }
 
@@ -222,7 +315,7 @@ static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm p
 	MPI_TRY(MPI_Comm_dup(parent, &o->comm));
 	MPI_TRY(MPI_Comm_rank(o->comm, &comm->rank));
 	MPI_TRY(MPI_Comm_size(o->comm, &comm->size));
-	return find_node(comm, o->comm);
+	return find_node(comm, o);
 }
 
 thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t piece, int finalize)
@@ -230,20 +323,27 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 	struct over_mpi *o = thaw_alloc(1, sizeof(*o));
 	if (!o)
 		return THAW_RESOURCE;
-	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
+	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
 	struct thaw_comm made = {
 		.context = o,
 		.alltoall = mpi_alltoall,
 		.allgather = mpi_allgather,
+		.alltoall_start = mpi_alltoall_start,
+		.allgather_start = mpi_allgather_start,
+		.advance = mpi_advance,
 		.broadcast = mpi_broadcast,
 		.gather = mpi_gather,
 		.max = mpi_max,
 		.barrier = mpi_barrier,
+		.share = mpi_share,
+		.unshare = mpi_unshare,
 		.abort = mpi_abort,
 		.close = mpi_close,
 	};
 	thaw_status status = set_up(&made, o, parent);
 	if (status != THAW_OK) {
+		if (o->node != MPI_COMM_NULL)
+			MPI_Comm_free(&o->node);
 		if (o->comm != MPI_COMM_NULL)
 			MPI_Comm_free(&o->comm);
 		thaw_free(o);

@@ -21,7 +21,8 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
 
 /* Steps of training on random images: trunk, tail forward, loss, backward, sum over ranks, update. Collective.
  * *result (rank 0; NULL elsewhere): network, size, batch, ranks, unfreeze, bn, images_per_second (all ranks, median
- * step of the slowest), peak_rss_bytes (largest rank), gemm_peak_gflops (one rank's sgemm, just before),
+ * step of the slowest), sum_wait_seconds (a step's mean on rank 0: after the backward pass, until the gradients of all
+ * ranks are summed), peak_rss_bytes (largest rank), gemm_peak_gflops (one rank's sgemm, just before),
  * gemm_peak_share (multiply-adds of plain convolutions over what sgemm would do in that time), blas_kernel, and
  * layers: name, op, forward_ms, backward_ms, gflops of one step. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);

@@ -109,6 +109,8 @@ thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint6
 
 /* From now on the parameter's values lie at `data`, which receives them; the graph's own memory is released. */
 void thaw_param_move(struct thaw_param *p, float *data);
+/* The same where `data` holds these values already. */
+void thaw_param_point(struct thaw_param *p, float *data);
 
 /* Copies a parameter between its layout here and the file's order. */
 void thaw_param_import(struct thaw_param *p, const float *file);

@@ -26,17 +26,25 @@ void thaw_lane_order(int64_t samples, int lanes, int lane, uint64_t seed, uint64
 /* A sum over lanes of vectors of n floats. Use: for each lane of this rank in rising order,
  * fill thaw_sum_next's vector and call thaw_sum_push; then thaw_sum_reduce. For the m lanes of a rank
  * it holds 1 + log2(m) vectors where m and its first lane are powers of two (one where m is 1), and never more
- * than 2 * log2(m) + 2; the exchange takes about one more (one share of n of each subtree of each rank). */
+ * than 2 * log2(m) + 2; the exchange takes about one more (one share of n of each subtree of each rank).
+ *
+ * Vectors travel in buckets of so many floats, the last of the vector first. */
 struct thaw_sum;
 
+#define THAW_SUM_BUCKET (INT64_C(1) << 20) /* floats: long enough for a network's full speed at tens of ranks */
+
 /* THAW_CONFIG when there are more ranks than lanes. */
-thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, int64_t n);
+thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket);
 void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
 /* The zeroed vector that the next lane of this rank adds into; NULL with a message after more calls than lanes. */
 float *thaw_sum_next(struct thaw_sum *sum);
+/* That vector is final from `from` on. In the rank's last lane buckets that are final set out now, and those under way
+ * are moved on; else nothing happens. For a backward pass, which finishes gradients from the last to the first. What
+ * fails here is reported by thaw_sum_reduce. */
+void thaw_sum_final(struct thaw_sum *sum, int64_t from);
 void thaw_sum_push(struct thaw_sum *sum);
 /* Collective. The sum over all lanes, the same bits on every rank, valid until the next thaw_sum_next. The
- * exchange is an all-to-all of chunks, a local tree, and an allgather. */
+ * exchange of a bucket is an all-to-all of chunks, a local tree, and an allgather. */
 thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total);
 
 /* The same tree over doubles, for metrics: values[lanes][n] of which this rank filled its lanes'

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "thaw/comm.h"
+#include "thaw/tensor.h"
 
 static thaw_status alone_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
 				  const int64_t *offset_send, float *recv, const int64_t *count_recv,
@@ -20,6 +21,29 @@ static thaw_status alone_alltoall(struct thaw_comm *comm, const float *send, con
 static thaw_status alone_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {
 	(void)comm, (void)data, (void)count, (void)offset;
+	return THAW_OK;
+}
+
+static thaw_status alone_alltoall_start(struct thaw_comm *comm, int tag, const float *send, const int64_t *count_send,
+					const int64_t *offset_send, float *recv, const int64_t *count_recv,
+					const int64_t *offset_recv, struct thaw_transfer **transfer)
+{
+	(void)tag;
+	*transfer = NULL;
+	return alone_alltoall(comm, send, count_send, offset_send, recv, count_recv, offset_recv);
+}
+
+static thaw_status alone_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
+					 const int64_t *offset, struct thaw_transfer **transfer)
+{
+	(void)tag;
+	*transfer = NULL;
+	return alone_allgather(comm, data, count, offset);
+}
+
+static thaw_status alone_advance(struct thaw_comm *comm, struct thaw_transfer **transfer)
+{
+	(void)comm, (void)transfer;
 	return THAW_OK;
 }
 
@@ -49,6 +73,19 @@ static thaw_status alone_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
+static thaw_status alone_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	(void)comm;
+	*data = thaw_alloc(bytes, 1);
+	return THAW_OK;
+}
+
+static void alone_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm, (void)bytes;
+	thaw_free(data);
+}
+
 static void alone_abort(struct thaw_comm *comm, int code)
 {
 	(void)comm;
@@ -69,10 +106,15 @@ struct thaw_comm thaw_comm_alone(void)
 		.node_size = 1,
 		.alltoall = alone_alltoall,
 		.allgather = alone_allgather,
+		.alltoall_start = alone_alltoall_start,
+		.allgather_start = alone_allgather_start,
+		.advance = alone_advance,
 		.broadcast = alone_broadcast,
 		.gather = alone_gather,
 		.max = alone_max,
 		.barrier = alone_barrier,
+		.share = alone_share,
+		.unshare = alone_unshare,
 		.abort = alone_abort,
 		.close = alone_close,
 	};

@@ -51,6 +51,11 @@ void thaw_param_export(const struct thaw_param *p, float *file)
 void thaw_param_move(struct thaw_param *p, float *data)
 {
 	memcpy(data, p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(float));
+	thaw_param_point(p, data);
+}
+
+void thaw_param_point(struct thaw_param *p, float *data)
+{
 	thaw_free(p->own);
 	p->own = NULL;
 	p->data = data;

@@ -10,6 +10,7 @@
 
 #include "src/base/clock.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/train/overlap.h"
 #include "src/train/tail.h"
 #include "thaw/lanes.h"
 #include "thaw/model.h"
@@ -28,6 +29,8 @@ struct bench {
 	struct thaw_graph *graph;
 	struct thaw_plan *trunk, *plan;
 	struct thaw_sum *sum;
+	struct thaw_overlap overlap;
+	double waited; /* seconds, for sums after the backward pass, of all steps so far */
 	float **gradient;
 	float *images; /* (batch,size,size,3) */
 	float *features;
@@ -64,6 +67,12 @@ static thaw_status open_network(struct bench *b)
 	return thaw_plan_create(&b->plan, b->graph, &image, THAW_TAIL, b->tail != NULL);
 }
 
+static thaw_status open_sum(struct bench *b)
+{
+	THAW_TRY(thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length, THAW_SUM_BUCKET));
+	return thaw_overlap_create(&b->overlap, b->tail, b->graph, b->plan, b->sum);
+}
+
 static void fill_noise(struct bench *b, size_t batch, size_t floats)
 {
 	struct thaw_random r = thaw_random_stream(SEED, THAW_STREAM_INIT, 0, (uint64_t)b->comm->rank);
@@ -95,11 +104,12 @@ static thaw_status open_memory(struct bench *b)
 	fill_noise(b, batch, floats);
 	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
 	THAW_TRY(thaw_graph_infer(b->graph, &image, b->shapes));
-	return b->tail ? thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length) : THAW_OK;
+	return b->tail ? open_sum(b) : THAW_OK;
 }
 
 static void close_bench(struct bench *b)
 {
+	thaw_overlap_release(&b->overlap);
 	thaw_sum_destroy(b->sum);
 	thaw_plan_destroy(b->trunk);
 	thaw_plan_destroy(b->plan);
@@ -142,8 +152,10 @@ static thaw_status step(struct bench *b)
 			   &loss, &correct);
 	thaw_tail_bind(b->tail, vector, b->gradient);
 	thaw_plan_backward(b->plan, thaw_plan_dlogits(b->plan), b->gradient);
+	double start = thaw_clock();
 	thaw_sum_push(b->sum);
 	THAW_TRY(thaw_sum_reduce(b->sum, &total));
+	b->waited += thaw_clock() - start;
 	const struct thaw_update update = {
 		.scale = 1.0f / (float)(b->options->batch * b->comm->size),
 		.lr = LEARNING_RATE,
@@ -165,6 +177,7 @@ static thaw_status measure(struct bench *b, double *median)
 {
 	int steps = b->options->steps;
 	THAW_TRY(step(b));
+	b->waited = 0.0;
 	for (int i = 0; i < steps; i++) {
 		THAW_TRY(b->comm->barrier(b->comm));
 		double start = thaw_clock();

@@ -3,6 +3,8 @@
 #define THAW_SRC_TRAIN_RUN_H
 
 #include "src/train/metrics.h"
+#include "src/train/overlap.h"
+#include "src/train/shared.h"
 #include "src/train/tail.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
@@ -43,6 +45,8 @@ struct run {
 
 	struct thaw_dataset train, test;
 	struct thaw_model *model;
+	struct thaw_shared model_shared; /* what of it stays frozen in all phases */
+	bool told_apart;                 /* the log says that ranks hold frozen weights for themselves */
 	struct thaw_preprocess preprocess;
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
@@ -57,11 +61,13 @@ struct run {
 
 	/* Of the current phase. */
 	struct thaw_tail *tail;
-	struct thaw_graph *graph; /* folded and fused copy that runs */
-	struct thaw_plan *trunk, *plan, *eval_plan;       /* plan: the tail's, of one lane's batch */
+	struct thaw_graph *graph;                      /* folded and fused copy that runs */
+	struct thaw_shared graph_shared;               /* its folded weights, and the trunk's prepared ones */
+	struct thaw_plan *trunk, *plan, *eval_plan;    /* plan: the tail's, of one lane's batch */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: nothing is kept */
 	struct thaw_features *train_features, *test_features;
 	struct thaw_sum *sum;
+	struct thaw_overlap overlap;
 	float **gradient; /* [graph->param_count] */
 
 	struct position at;
@@ -104,11 +110,11 @@ thaw_status run_resume(struct run *r);
 void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
 thaw_status run_save_now(struct run *r); /* waits for the disk; how it went on rank 0, THAW_OK elsewhere */
 
-/* trunk.c: the trunk of a phase, and the features it makes. */
+/* trunk.c: the features that the trunk of a phase makes. */
 /* Bytes of this rank for kept features, of --cache; 0: none. THAW_USAGE when it is not understood. */
 thaw_status run_cache_budget(const struct run *r, size_t *bytes);
-thaw_status run_open_trunk(struct run *r);
-void run_close_trunk(struct run *r);
+thaw_status run_open_features(struct run *r);
+void run_close_features(struct run *r);
 
 /* feed.c: which samples come when. */
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step that are the lane's */

@@ -118,25 +118,40 @@ static thaw_status compare_ranks(struct run *r)
 			      "set OPENBLAS_CORETYPE to one that all nodes have, or give --mixed-machines");
 }
 
+/* Leaves one copy on each node of what is frozen. Collective; only where all ranks have the same values. */
+static thaw_status share(struct run *r, struct thaw_shared *shared, struct thaw_graph *graph, struct thaw_plan *plan)
+{
+	bool without;
+	THAW_TRY(thaw_shared_create(shared, r->comm, graph, plan, &without));
+	if (without && !r->told_apart)
+		run_log(r, "every rank holds the frozen weights for itself: %s", thaw_error_message());
+	r->told_apart |= without;
+	return THAW_OK;
+}
+
 thaw_status run_open(struct run *r)
 {
 	r->lock = -1;
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_alone(r)));
-	return compare_ranks(r);
+	THAW_TRY(compare_ranks(r));
+	return share(r, &r->model_shared, r->model->graph, NULL); /* frozen in the last phase, which trains most */
 }
 
 static void close_phase(struct run *r)
 {
-	run_close_trunk(r);
+	run_close_features(r);
+	thaw_overlap_release(&r->overlap);
 	thaw_sum_destroy(r->sum);
+	thaw_plan_destroy(r->trunk);
 	thaw_plan_destroy(r->plan);
 	thaw_plan_destroy(r->eval_plan);
 	thaw_graph_destroy(r->graph);
+	thaw_shared_release(&r->graph_shared);
 	thaw_free(r->gradient);
 	r->sum = NULL;
-	r->plan = r->eval_plan = NULL;
+	r->trunk = r->plan = r->eval_plan = NULL;
 	r->graph = NULL;
 	r->gradient = NULL;
 }
@@ -153,6 +168,7 @@ void run_close(struct run *r)
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);
 	thaw_tail_destroy(r->tail); /* after the model: its parameters lie here */
+	thaw_shared_release(&r->model_shared);
 	thaw_dataset_close(&r->train);
 	thaw_dataset_close(&r->test);
 	thaw_free(r->metrics_path);
@@ -180,15 +196,18 @@ static thaw_status build_phase(struct run *r)
 	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, THAW_TAIL, true));
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_TAIL, false));
-	THAW_TRY(run_open_trunk(r));
-	return thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS);
+	THAW_TRY(thaw_plan_create(&r->trunk, r->graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS, THAW_SUM_BUCKET));
+	return thaw_overlap_create(&r->overlap, r->tail, r->graph, r->plan, r->sum);
 }
 
 thaw_status run_enter_phase(struct run *r, int64_t phase)
 {
 	close_phase(r);
 	r->at.phase = phase;
-	return thaw_comm_agree(r->comm, build_phase(r));
+	THAW_TRY(thaw_comm_agree(r->comm, build_phase(r)));
+	THAW_TRY(share(r, &r->graph_shared, r->graph, r->trunk));
+	return thaw_comm_agree(r->comm, run_open_features(r));
 }
 
 int64_t run_total_steps(const struct run *r)

@@ -19,11 +19,12 @@ static void run_lane(struct run *r, const struct thaw_feature_batch *batch, floa
 	int64_t correct = 0;
 	thaw_cross_entropy(logits, batch->count, r->model->classes, batch->labels, (float)r->options.label_smoothing,
 			   thaw_plan_dlogits(r->plan), &loss, &correct);
-	thaw_tail_bind(r->tail, vector, r->gradient);
-	thaw_plan_backward(r->plan, thaw_plan_dlogits(r->plan), r->gradient);
 	slots[SLOT_IMAGES] = (float)batch->count;
 	slots[SLOT_LOSS] = (float)loss;
 	slots[SLOT_CORRECT] = (float)correct;
+	thaw_tail_bind(r->tail, vector, r->gradient);
+	thaw_plan_backward(r->plan, thaw_plan_dlogits(r->plan),
+			   r->gradient); /* parts of the vector set out meanwhile */
 }
 
 /* A lane that cannot be had is pushed as zeros with SLOT_FAILED set: the other ranks are in the sum
@@ -37,10 +38,12 @@ static thaw_status run_lanes(struct run *r)
 		if (!vector)
 			return THAW_SOFTWARE;
 		struct thaw_feature_batch batch;
-		if (status == THAW_OK && (status = thaw_features_next(r->train_features, r->plan, &batch)) == THAW_OK)
-			run_lane(r, &batch, vector);
+		if (status == THAW_OK)
+			status = thaw_features_next(r->train_features, r->plan, &batch);
 		vector[r->tail->length + SLOT_FAILED] = status != THAW_OK;
 		vector[r->tail->length + SLOT_STOP] = asked;
+		if (status == THAW_OK)
+			run_lane(r, &batch, vector);
 		thaw_sum_push(r->sum);
 	}
 	return status;

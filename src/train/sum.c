@@ -7,45 +7,19 @@
  * a binary counter, leaves a short stack of complete subtrees, as large as fit between the rank's first and last
  * lane. Which they are follows from the lanes alone, so every rank knows those of all.
  *
- * The exchange. Rank r sums the share r of [0, n): it receives that share of every subtree of every rank, does
- * the additions of the tree that are left, and the shares are gathered. Each rank so sends and receives what a
- * bandwidth-optimal allreduce does, and does 1/R of the additions. A rank with several subtrees sends them one after
- * the other; lane counts that are a multiple of the rank count, both powers of two, have one for each rank. */
-#include <stdbool.h>
+ * The exchange. A bucket is a range of the vectors. Rank r sums the share r of it: it receives that share of every
+ * subtree of every rank, does the additions of the tree that are left, and the shares are gathered. Each rank so sends
+ * and receives what a bandwidth-optimal allreduce does, and does 1/R of the additions. A rank with several subtrees
+ * sends them one after the other; lane counts that are a multiple of the rank count, both powers of two, have one for
+ * each rank.
+ *
+ * Beside the backward pass. Only the rank's last lane completes its subtrees, so buckets set out while that lane's
+ * gradients become final, from the end of the vector to its start. All ranks number buckets alike and messages carry
+ * the number, so it does not matter that ranks come to them at different times. MPI moves data only within its own
+ * calls: every thaw_sum_final makes some. */
 #include <string.h>
 
-#include "thaw/lanes.h"
-#include "thaw/tensor.h"
-
-#define VECTOR_FLOATS (THAW_ALIGNMENT / (int64_t)sizeof(float))
-/* Floats of each subtree that are summed at a time: 32 subtrees of 16 KiB stay within a common L2 cache. */
-#define BLOCK INT64_C(4096)
-
-/* One addition of the tree on received shares: slot `into` += slot `from`. */
-struct addition {
-	int into, from;
-};
-
-struct thaw_sum {
-	struct thaw_comm *comm;
-	int lanes, first, end; /* of the run; of this rank [first, end) */
-	int64_t n;
-
-	float **vectors; /* [depth] of n floats each; [0, stacked) hold subtrees */
-	int depth, stacked;
-	int next;     /* lane that thaw_sum_next's vector is for */
-	bool filling; /* thaw_sum_next was called, its thaw_sum_push not yet */
-
-	int pieces;                 /* subtrees of all ranks, by first lane */
-	int rounds;                 /* subtrees of the rank that has most */
-	int *piece_first;           /* [size + 1] index of each rank's first piece */
-	struct addition *additions; /* [pieces - 1] what is left of the tree */
-
-	int64_t *count, *offset; /* [size] each rank's share of [0, n) */
-	float *received;         /* (pieces, stride) this rank's share of every piece; NULL for one rank */
-	int64_t stride;
-	int64_t *count_send, *count_recv, *offset_recv; /* [size] of one exchange */
-};
+#include "src/train/sum_internal.h"
 
 /* How many subtrees of [first, lane] are completed by `lane` having come, each the sum of the top two of the stack. */
 static int completed_by(int lane, int first, int lanes)
@@ -113,40 +87,23 @@ out:
 	return status;
 }
 
-static thaw_status plan_shares(struct thaw_sum *sum)
-{
-	int size = sum->comm->size;
-	int64_t share = (sum->n + size - 1) / size;
-	share = (share + VECTOR_FLOATS - 1) / VECTOR_FLOATS * VECTOR_FLOATS;
-	for (int rank = 0; rank < size; rank++) {
-		int64_t start = rank * share < sum->n ? rank * share : sum->n;
-		int64_t end = start + share < sum->n ? start + share : sum->n;
-		sum->offset[rank] = start;
-		sum->count[rank] = end - start;
-	}
-	sum->stride = share;
-	if (size == 1)
-		return THAW_OK;
-	sum->received = thaw_alloc((size_t)sum->pieces, (size_t)share * sizeof(float));
-	return sum->received ? THAW_OK : THAW_RESOURCE;
-}
-
-thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int lanes, int64_t n)
+thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket)
 {
 	if (comm->size > lanes)
 		return thaw_fail(THAW_CONFIG,
 				 "more ranks than lanes: --lanes %d with %d ranks: start at most %d ranks or a new run "
 				 "with more lanes",
 				 lanes, comm->size, lanes);
-	if (n < 0 || n > INT64_MAX / (int64_t)sizeof(float) / 2)
-		return thaw_fail(THAW_SOFTWARE, "a sum of %lld values", (long long)n);
+	if (n < 0 || n > INT64_MAX / (int64_t)sizeof(float) / 2 || bucket < 1)
+		return thaw_fail(THAW_SOFTWARE, "a sum of %lld values in buckets of %lld", (long long)n,
+				 (long long)bucket);
 	struct thaw_sum *sum = thaw_alloc(1, sizeof(*sum));
 	if (!sum)
 		return THAW_RESOURCE;
 	size_t size = (size_t)comm->size;
 	sum->comm = comm;
 	sum->lanes = lanes;
-	sum->n = n;
+	sum->n = sum->final = n;
 	sum->first = sum->next = thaw_lanes_first(lanes, comm->size, comm->rank);
 	sum->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	subtrees(sum->first, sum->end, lanes, NULL, &sum->depth);
@@ -154,20 +111,14 @@ thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int l
 	thaw_status status = THAW_RESOURCE;
 	sum->vectors = thaw_alloc((size_t)sum->depth, sizeof(*sum->vectors));
 	sum->piece_first = thaw_alloc(size + 1, sizeof(*sum->piece_first));
-	sum->count = thaw_alloc(size, sizeof(*sum->count));
-	sum->offset = thaw_alloc(size, sizeof(*sum->offset));
-	sum->count_send = thaw_alloc(size, sizeof(*sum->count_send));
-	sum->count_recv = thaw_alloc(size, sizeof(*sum->count_recv));
-	sum->offset_recv = thaw_alloc(size, sizeof(*sum->offset_recv));
-	if (!sum->vectors || !sum->piece_first || !sum->count || !sum->offset || !sum->count_send || !sum->count_recv ||
-	    !sum->offset_recv)
+	if (!sum->vectors || !sum->piece_first)
 		goto out;
 	/* Now, where all ranks still meet: a rank that finds no memory within a step leaves the others in the sum. */
 	for (int i = 0; i < sum->depth; i++)
 		if (!(sum->vectors[i] = thaw_alloc((size_t)n, sizeof(float))))
 			goto out;
 	THAW_TRY_OUT(plan_pieces(sum));
-	THAW_TRY_OUT(plan_shares(sum));
+	THAW_TRY_OUT(thaw_sum_plan_buckets(sum, bucket));
 	*out = sum;
 	return THAW_OK;
 out:
@@ -179,22 +130,21 @@ void thaw_sum_destroy(struct thaw_sum *sum)
 {
 	if (!sum)
 		return;
-	for (int i = 0; sum->vectors && i < sum->depth; i++)
+	bool stopped_on_the_way = sum->done < sum->begun; /* messages may still write where they were to */
+	for (int i = 0; sum->vectors && i < sum->depth && !stopped_on_the_way; i++)
 		thaw_free(sum->vectors[i]);
+	if (!stopped_on_the_way) {
+		thaw_free(sum->received);
+		thaw_free(sum->tables);
+	}
 	thaw_free(sum->vectors);
+	thaw_free(sum->buckets);
 	thaw_free(sum->piece_first);
 	thaw_free(sum->additions);
-	thaw_free(sum->count);
-	thaw_free(sum->offset);
-	thaw_free(sum->received);
-	thaw_free(sum->count_send);
-	thaw_free(sum->count_recv);
-	thaw_free(sum->offset_recv);
 	thaw_free(sum);
 }
 
-/* a[n] += b[n] */
-static void add(float *restrict a, const float *restrict b, int64_t n)
+void thaw_sum_add(float *restrict a, const float *restrict b, int64_t n)
 {
 	for (int64_t i = 0; i < n; i++)
 		a[i] += b[i];
@@ -210,51 +160,39 @@ float *thaw_sum_next(struct thaw_sum *sum)
 	return memset(sum->vectors[sum->stacked], 0, (size_t)sum->n * sizeof(float));
 }
 
+/* Adds [from, to) of the vector on top to the subtrees that its lane completes. */
+static void complete(struct thaw_sum *sum, int64_t from, int64_t to)
+{
+	int merges = completed_by(sum->next, sum->first, sum->lanes);
+	for (int top = sum->stacked; top > sum->stacked - merges; top--)
+		thaw_sum_add(sum->vectors[top - 1] + from, sum->vectors[top] + from, to - from);
+}
+
+void thaw_sum_final(struct thaw_sum *sum, int64_t from)
+{
+	if (!sum->filling || sum->next != sum->end - 1)
+		return;
+	if (from < sum->final) {
+		complete(sum, from, sum->final);
+		sum->final = from;
+	}
+	while (sum->begun < sum->bucket_count && sum->buckets[sum->begun].start >= from)
+		sum->begun++;
+	if (sum->failed == THAW_OK)
+		sum->failed = thaw_sum_advance(sum);
+}
+
 void thaw_sum_push(struct thaw_sum *sum)
 {
 	if (!sum->filling)
 		return;
+	if (sum->next == sum->end - 1)
+		thaw_sum_final(sum, 0);
+	else
+		complete(sum, 0, sum->n);
 	sum->filling = false;
-	sum->stacked++;
-	for (int left = completed_by(sum->next, sum->first, sum->lanes); left > 0; left--) {
-		sum->stacked--;
-		add(sum->vectors[sum->stacked - 1], sum->vectors[sum->stacked], sum->n);
-	}
+	sum->stacked += 1 - completed_by(sum->next, sum->first, sum->lanes);
 	sum->next++;
-}
-
-/* Sends this rank's pieces out and receives its share of all pieces. */
-static thaw_status exchange(struct thaw_sum *sum)
-{
-	struct thaw_comm *comm = sum->comm;
-	int rank = comm->rank;
-	for (int round = 0; round < sum->rounds; round++) {
-		bool sends = round < sum->stacked;
-		for (int r = 0; r < comm->size; r++) {
-			int piece = sum->piece_first[r] + round;
-			sum->count_send[r] = sends ? sum->count[r] : 0;
-			sum->count_recv[r] = piece < sum->piece_first[r + 1] ? sum->count[rank] : 0;
-			sum->offset_recv[r] = sum->count_recv[r] ? piece * sum->stride : 0;
-		}
-		THAW_TRY(comm->alltoall(comm, sum->vectors[sends ? round : 0], sum->count_send, sum->offset,
-					sum->received, sum->count_recv, sum->offset_recv));
-	}
-	return THAW_OK;
-}
-
-/* Sums this rank's share of all pieces, block by block so that a block is read from memory once, into `total`
- * at the place of the share. */
-static void sum_share(struct thaw_sum *sum, float *total)
-{
-	int64_t count = sum->count[sum->comm->rank], offset = sum->offset[sum->comm->rank];
-	for (int64_t start = 0; start < count; start += BLOCK) {
-		int64_t n = count - start < BLOCK ? count - start : BLOCK;
-		float *block = sum->received + start;
-		for (int i = 0; i < sum->pieces - 1; i++)
-			add(block + sum->additions[i].into * sum->stride, block + sum->additions[i].from * sum->stride,
-			    n);
-		memcpy(total + offset + start, block, (size_t)n * sizeof(float));
-	}
 }
 
 thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total)
@@ -262,13 +200,13 @@ thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total)
 	if (sum->next != sum->end || sum->filling)
 		return thaw_fail(THAW_SOFTWARE, "a sum over lanes was asked for after %d of %d lanes",
 				 sum->next - sum->first, sum->end - sum->first);
-	if (sum->comm->size > 1) {
-		THAW_TRY(exchange(sum));
-		sum_share(sum, sum->vectors[0]);
-		THAW_TRY(sum->comm->allgather(sum->comm, sum->vectors[0], sum->count, sum->offset));
-	}
+	THAW_TRY(sum->failed);
+	while (sum->done < sum->bucket_count)
+		THAW_TRY(thaw_sum_advance(sum));
+	thaw_sum_reset_buckets(sum);
 	sum->stacked = 0;
 	sum->next = sum->first;
+	sum->final = sum->n;
 	*total = sum->vectors[0];
 	return THAW_OK;
 }

@@ -1,4 +1,4 @@
-/* What stands before the tail in a phase: the trunk's plan, the features that are kept, and who hands them out. */
+/* What stands before the tail in a phase: the features that are kept, and who makes and hands them out. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,11 +137,8 @@ static thaw_status open_all_caches(struct run *r)
 	return THAW_OK;
 }
 
-thaw_status run_open_trunk(struct run *r)
+thaw_status run_open_features(struct run *r)
 {
-	struct thaw_shape image = thaw_shape_of(1, r->preprocess.size, r->preprocess.size, 3);
-	THAW_TRY(thaw_plan_create(&r->trunk, r->graph, &image, THAW_TRUNK, false));
-	THAW_TRY(thaw_plan_prepare(r->trunk, NULL, true));
 	THAW_TRY(open_all_caches(r));
 	struct thaw_feature_parts parts = {
 		.dataset = &r->train,
@@ -171,13 +168,11 @@ static void close_caches(const struct run *r, struct thaw_cache ***caches)
 	*caches = NULL;
 }
 
-void run_close_trunk(struct run *r)
+void run_close_features(struct run *r)
 {
 	thaw_features_destroy(r->train_features);
 	thaw_features_destroy(r->test_features);
 	close_caches(r, &r->train_cache);
 	close_caches(r, &r->test_cache);
-	thaw_plan_destroy(r->trunk);
 	r->train_features = r->test_features = NULL;
-	r->trunk = NULL;
 }

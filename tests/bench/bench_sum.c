@@ -64,7 +64,7 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 	thaw_status status = THAW_RESOURCE;
 	if (!from || !to || !lanes || !allreduce)
 		goto out;
-	THAW_TRY_OUT(thaw_sum_create(&sum, comm, comm->size, n));
+	THAW_TRY_OUT(thaw_sum_create(&sum, comm, comm->size, n, THAW_SUM_BUCKET));
 	for (int i = 0; i < repetitions; i++) {
 		THAW_TRY_OUT(time_lanes(comm, sum, n, &lanes[i]));
 		THAW_TRY_OUT(time_allreduce(comm, from, to, n, &allreduce[i]));

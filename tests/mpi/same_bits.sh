@@ -90,6 +90,23 @@ check "killed and resumed with an empty cache: the same weights" test "$(bits "$
 train 1 "$work/half" --cache-dtype f16
 check "half precision is another result" test "$(bits "$work/half")" != "$(bits "$work/off")"
 
+# Frozen weights are one copy a node; where the ranks cannot share memory each has its own, and no bit changes. No
+# file of a rank may be longer than 1.4 MB: the folded and prepared weights are, and only they.
+args=(train --data $data --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
+apart() { # RANKS OUT
+	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
+		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
+}
+said() { grep -c 'every rank holds the frozen weights for itself: .*fallocate' "$1.log"; }
+train 1 "$work/h1"
+train 4 "$work/h4"
+apart 3 "$work/apart"
+check "weights shared on the node: the same weights" test "$(bits "$work/h4")" = "$(bits "$work/h1")"
+check "weights shared on the node: nothing to tell" test "$(said "$work/h4")" -eq 0
+check "weights that cannot be shared: the same weights" test "$(bits "$work/apart")" = "$(bits "$work/h1")"
+check "weights that cannot be shared: the same metrics" test "$(metrics "$work/apart")" = "$(metrics "$work/h1")"
+check "weights that cannot be shared: told once" test "$(said "$work/apart")" -eq 1
+
 # Lanes that were not asked for are the first start's: 12 ranks began it, 2 go on.
 args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1

@@ -1,7 +1,9 @@
 /* Every function of thaw_comm over MPI, with whole messages and cut into pieces of a few bytes. Run by
  * `mpirun -np N`, any N. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "mpi/over_mpi.h"
 #include "tests/mpi/check.h"
@@ -125,6 +127,66 @@ static bool a_different_rank_is_named(struct thaw_comm *c)
 	       strcmp(thaw_error_message(), expected) == 0;
 }
 
+/* What the node's first rank writes after `share` all of them read, also when it has let go already. */
+static bool shared_memory_is_one(struct thaw_comm *c)
+{
+	static const size_t sizes[] = {0, 1, 100003, 3 << 20};
+	bool good = true;
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		size_t n = sizes[s];
+		void *data = NULL;
+		good &= c->share(c, n, &data) == THAW_OK && data && (size_t)data % THAW_ALIGNMENT == 0;
+		unsigned char *byte = data;
+		good &= n == 0 || (byte && byte[0] == 0 && byte[n - 1] == 0);
+		good &= c->barrier(c) == THAW_OK;
+		for (size_t i = 0; byte && c->node_rank == 0 && i < n; i++)
+			byte[i] = (unsigned char)(i * 7 + s);
+		good &= c->barrier(c) == THAW_OK;
+		if (c->node_rank == 0)
+			c->unshare(c, data, n);
+		good &= c->barrier(c) == THAW_OK;
+		for (size_t i = 0; byte && c->node_rank > 0 && i < n; i++)
+			good &= byte[i] == (unsigned char)(i * 7 + s);
+		if (c->node_rank > 0)
+			c->unshare(c, data, n);
+	}
+	c->unshare(c, NULL, 10);
+	return good;
+}
+
+/* With a limit so low on one rank that it cannot do its part: nobody has the memory, all know why, and the next
+ * time it is there again. */
+static bool nobody_shares(struct thaw_comm *c, int whose, int limit, rlim_t most, const char *reason)
+{
+	struct rlimit before, low;
+	void *data = c;
+	bool good = getrlimit(limit, &before) == 0;
+	low = (struct rlimit){most, before.rlim_max};
+	if (good && c->node_rank == whose)
+		good = setrlimit(limit, &low) == 0;
+	thaw_fail(THAW_SOFTWARE, "not this");
+	good &= c->share(c, 1 << 20, &data) == THAW_OK && !data;
+	good &= strstr(thaw_error_message(), reason) != NULL;
+	if (c->node_rank == whose)
+		good &= setrlimit(limit, &before) == 0;
+	bool again = shared_memory_is_one(c);
+	return good && again;
+}
+
+static bool a_first_rank_without_room_is_no_failure(struct thaw_comm *c)
+{
+	signal(SIGXFSZ, SIG_IGN); /* as the program does */
+	return nobody_shares(c, 0, RLIMIT_FSIZE, 0, "fallocate: File too large");
+}
+
+static bool a_rank_that_cannot_look_is_no_failure(struct thaw_comm *c)
+{
+	int next = dup(STDERR_FILENO); /* the first number that is free */
+	bool known = next >= 0 && close(next) == 0;
+	return c->node_size == 1 ||
+	       (known && nobody_shares(c, c->node_size - 1, RLIMIT_NOFILE, (rlim_t)next, "Too many open files"));
+}
+
 int main(void)
 {
 	static const struct {
@@ -138,6 +200,9 @@ int main(void)
 		{"max is of each value", max_is_of_each_value},
 		{"a failure is everybody's", a_failure_is_everybodys},
 		{"a different rank is named", a_different_rank_is_named},
+		{"shared memory is one", shared_memory_is_one},
+		{"a first rank without room is no failure", a_first_rank_without_room_is_no_failure},
+		{"a rank that cannot look is no failure", a_rank_that_cannot_look_is_no_failure},
 	};
 	static const size_t pieces[] = {1, 6, 20}; /* bytes: cut inside floats, and between messages */
 	struct checks c;

@@ -14,33 +14,41 @@ static void fill(float *vector, int64_t n, int lane)
 		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
 }
 
-/* The sum as `comm` makes it, copied to total[n]. */
-static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, float *total)
+/* The sum as `comm` makes it, copied to total[n]; vectors are filled in `parts`, from their end to their start, as a
+ * backward pass does. */
+static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
 {
 	struct thaw_sum *sum = NULL;
-	float *result = NULL;
-	if (thaw_sum_create(&sum, comm, lanes, n) != THAW_OK)
+	float *result = NULL, *values = thaw_alloc((size_t)n, sizeof(float));
+	if (!values || thaw_sum_create(&sum, comm, lanes, n, bucket) != THAW_OK)
 		return false;
 	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	for (int l = thaw_lanes_first(lanes, comm->size, comm->rank); l < end; l++) {
 		float *vector = thaw_sum_next(sum);
-		if (vector)
-			fill(vector, n, l);
+		memset(values, 0, (size_t)n * sizeof(float));
+		fill(values, n, l);
+		for (int64_t p = parts; vector && p > 0; p--) {
+			int64_t from = n * (p - 1) / parts, count = n * p / parts - from;
+			memcpy(vector + from, values + from, (size_t)count * sizeof(float));
+			thaw_sum_final(sum, from);
+		}
 		thaw_sum_push(sum);
 	}
 	bool good = thaw_sum_reduce(sum, &result) == THAW_OK;
 	if (good)
 		memcpy(total, result, (size_t)n * sizeof(float));
 	thaw_sum_destroy(sum);
+	thaw_free(values);
 	return good;
 }
 
-static bool same_as_alone(struct thaw_comm *comm, int lanes, int64_t n)
+/* Ranks come to their buckets at different times: each has other parts. */
+static bool same_as_alone(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket)
 {
 	struct thaw_comm alone = thaw_comm_alone();
 	float *a = thaw_alloc((size_t)n, sizeof(float)), *b = thaw_alloc((size_t)n, sizeof(float));
-	bool good = a && b && sum_over(comm, lanes, n, a) && sum_over(&alone, lanes, n, b) &&
-		    memcmp(a, b, (size_t)n * sizeof(float)) == 0;
+	bool good = a && b && sum_over(comm, lanes, n, bucket, 1 + 7 * comm->rank, a) &&
+		    sum_over(&alone, lanes, n, n, 1, b) && memcmp(a, b, (size_t)n * sizeof(float)) == 0;
 	thaw_free(a);
 	thaw_free(b);
 	return good;
@@ -62,7 +70,7 @@ static bool metrics_same_as_alone(struct thaw_comm *comm, int lanes)
 int main(void)
 {
 	static const int lane_counts[] = {8, 9, 11, 16, 24};
-	static const int64_t sizes[] = {1, 3, 1000, 100003, 1 << 20};
+	static const int64_t sizes[] = {1, 3, 1000, 100003, (1 << 20) + 5};
 	struct checks c;
 	if (!checks_begin(&c))
 		return 1;
@@ -72,9 +80,12 @@ int main(void)
 		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 			if (lanes < c.comm.size)
 				continue;
-			snprintf(what, sizeof(what), "%d lanes of %lld values sum to the same bits", lanes,
-				 (long long)sizes[s]);
-			check(&c, same_as_alone(&c.comm, lanes, sizes[s]), what);
+			for (int64_t bucket = THAW_SUM_BUCKET; bucket >= sizes[s] / 100 + 1; bucket /= 50) {
+				snprintf(what, sizeof(what),
+					 "%d lanes of %lld values in buckets of %lld sum to the same bits", lanes,
+					 (long long)sizes[s], (long long)bucket);
+				check(&c, same_as_alone(&c.comm, lanes, sizes[s], bucket), what);
+			}
 		}
 		snprintf(what, sizeof(what), "metrics of %d lanes sum to the same bits", lanes);
 		if (lanes >= c.comm.size)
@@ -82,7 +93,7 @@ int main(void)
 	}
 	struct thaw_sum *sum = NULL;
 	if (c.comm.size > 1)
-		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, 1) == THAW_CONFIG,
+		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, 1, THAW_SUM_BUCKET) == THAW_CONFIG,
 		      "more ranks than lanes are refused");
 	return checks_end(&c);
 }

@@ -10,6 +10,8 @@
 #define TESTS_UNIT_COMM_THREADS_H
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +26,26 @@ struct ranks_offer {
 	const int64_t *count, *offset;
 };
 
+/* An exchange that was begun: each rank offers, then takes what it is to have, then leaves; the last to leave clears
+ * it. */
+struct ranks_table {
+	struct ranks_offer offer[RANKS_MAX];
+	int offered, taken, left;
+};
+
+#define RANKS_TABLES 1024 /* tags */
+
 struct ranks_world {
 	pthread_barrier_t barrier;
 	struct ranks_offer offer[RANKS_MAX];
+	struct ranks_table table[RANKS_TABLES];
+};
+
+struct thaw_transfer {
+	struct ranks_table *table;
+	bool all_to_all, took;
+	float *into;
+	const int64_t *count, *offset; /* of what is received */
 };
 
 struct ranks_thread {
@@ -80,6 +99,74 @@ static inline thaw_status ranks_allgather(struct thaw_comm *comm, float *data, c
 	return ranks_part(world);
 }
 
+static inline thaw_status ranks_begin(struct thaw_comm *comm, int tag, struct ranks_offer offer,
+				      struct thaw_transfer begun, struct thaw_transfer **transfer)
+{
+	struct ranks_world *world = comm->context;
+	struct ranks_table *table = begun.table = &world->table[tag];
+	if (tag < 1 || tag >= RANKS_TABLES || !(*transfer = malloc(sizeof(**transfer))))
+		abort();
+	while (__atomic_load_n(&table->left, __ATOMIC_ACQUIRE) > 0) /* the exchange of this tag before */
+		sched_yield();
+	table->offer[comm->rank] = offer;
+	**transfer = begun;
+	__atomic_fetch_add(&table->offered, 1, __ATOMIC_RELEASE);
+	return THAW_OK;
+}
+
+static inline thaw_status ranks_alltoall_start(struct thaw_comm *comm, int tag, const float *send,
+					       const int64_t *count_send, const int64_t *offset_send, float *recv,
+					       const int64_t *count_recv, const int64_t *offset_recv,
+					       struct thaw_transfer **transfer)
+{
+	return ranks_begin(comm, tag, (struct ranks_offer){send, count_send, offset_send},
+			   (struct thaw_transfer){NULL, true, false, recv, count_recv, offset_recv}, transfer);
+}
+
+static inline thaw_status ranks_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
+						const int64_t *offset, struct thaw_transfer **transfer)
+{
+	return ranks_begin(comm, tag, (struct ranks_offer){data, count, offset},
+			   (struct thaw_transfer){NULL, false, false, data, count, offset}, transfer);
+}
+
+static inline void ranks_take(const struct thaw_comm *comm, const struct thaw_transfer *t)
+{
+	for (int r = 0; r < comm->size; r++) {
+		const struct ranks_offer *o = &t->table->offer[r];
+		int which = t->all_to_all ? comm->rank : r;
+		if (o->count[which] != t->count[r]) {
+			fprintf(stderr, "an exchange: rank %d sends what rank %d does not expect\n", r, comm->rank);
+			abort();
+		}
+		if (t->count[r] && (t->all_to_all || r != comm->rank))
+			memcpy(t->into + t->offset[r], (const float *)o->data + o->offset[which],
+			       (size_t)t->count[r] * sizeof(float));
+	}
+}
+
+static inline thaw_status ranks_advance(struct thaw_comm *comm, struct thaw_transfer **transfer)
+{
+	struct thaw_transfer *t = *transfer;
+	struct ranks_table *table = t->table;
+	if (!t->took && __atomic_load_n(&table->offered, __ATOMIC_ACQUIRE) == comm->size) {
+		ranks_take(comm, t);
+		t->took = true;
+		__atomic_fetch_add(&table->taken, 1, __ATOMIC_RELEASE);
+	}
+	if (__atomic_load_n(&table->taken, __ATOMIC_ACQUIRE) < comm->size) {
+		sched_yield();
+		return THAW_OK;
+	}
+	free(t);
+	*transfer = NULL;
+	if (__atomic_add_fetch(&table->left, 1, __ATOMIC_ACQ_REL) == comm->size) {
+		table->offered = table->taken = 0;
+		__atomic_store_n(&table->left, 0, __ATOMIC_RELEASE);
+	}
+	return THAW_OK;
+}
+
 static inline thaw_status ranks_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
 {
 	struct ranks_world *world = ranks_meet(comm, data, NULL, NULL);
@@ -118,6 +205,20 @@ static inline thaw_status ranks_barrier(struct thaw_comm *comm)
 	return ranks_part(ranks_meet(comm, NULL, NULL, NULL));
 }
 
+/* Ranks that cannot share memory: what code does without. */
+static inline thaw_status ranks_share(struct thaw_comm *comm, size_t bytes, void **data)
+{
+	(void)comm, (void)bytes;
+	*data = NULL;
+	thaw_fail(THAW_RESOURCE, "threads share no memory");
+	return THAW_OK;
+}
+
+static inline void ranks_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+{
+	(void)comm, (void)data, (void)bytes;
+}
+
 static inline void ranks_abort(struct thaw_comm *comm, int code)
 {
 	(void)comm;
@@ -139,7 +240,7 @@ static inline void *ranks_start(void *argument)
 /* Runs body on `size` ranks at once and waits for them all. */
 static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *), void *argument)
 {
-	struct ranks_world world;
+	static struct ranks_world world; /* too large for a stack, and one at a time */
 	struct ranks_thread threads[RANKS_MAX];
 	if (size > RANKS_MAX || pthread_barrier_init(&world.barrier, NULL, (unsigned)size) != 0)
 		abort();
@@ -152,10 +253,15 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .context = &world,
 				 .alltoall = ranks_alltoall,
 				 .allgather = ranks_allgather,
+				 .alltoall_start = ranks_alltoall_start,
+				 .allgather_start = ranks_allgather_start,
+				 .advance = ranks_advance,
 				 .broadcast = ranks_broadcast,
 				 .gather = ranks_gather,
 				 .max = ranks_max,
 				 .barrier = ranks_barrier,
+				 .share = ranks_share,
+				 .unshare = ranks_unshare,
 				 .abort = ranks_abort,
 				 .close = ranks_close},
 			.body = body,

@@ -102,6 +102,11 @@ static void alone_is_a_communicator(void **state)
 	thaw_fail(THAW_IO, "full");
 	assert_int_equal(thaw_comm_agree(&alone, THAW_IO), THAW_IO);
 	assert_string_equal(thaw_error_message(), "full");
+	void *memory = NULL;
+	assert_int_equal(alone.share(&alone, 10, &memory), THAW_OK);
+	assert_memory_equal(memory, "\0\0\0\0\0\0\0\0\0", 10);
+	alone.unshare(&alone, memory, 10);
+	alone.unshare(&alone, NULL, 10);
 	alone.close(&alone);
 }
 

@@ -36,24 +36,40 @@ static void naive_tree(float *rows, int lanes, int64_t n)
 
 struct sum_case {
 	int lanes;
-	int64_t n;
+	int64_t n, bucket;
 	const float *expected;
 	int wrong; /* ranks with other bits or a failure */
 };
+
+/* Fills a lane's vector as a backward pass does, from its end to its start, and says so. Parts are as long as they
+ * come: shorter than buckets and longer, and now and then one is said to be final twice. */
+static void fill_from_the_end(struct thaw_sum *sum, float *vector, int64_t n, int lane, uint64_t seed)
+{
+	float *values = thaw_alloc((size_t)n, sizeof(float));
+	fill(values, n, lane, seed);
+	for (int64_t end = n, part = 1; end > 0; part = part * 3 % 4001) {
+		int64_t from = end > part ? end - part : 0;
+		memcpy(vector + from, values + from, (size_t)(end - from) * sizeof(float));
+		thaw_sum_final(sum, from);
+		thaw_sum_final(sum, end);
+		end = from;
+	}
+	thaw_free(values);
+}
 
 /* Two sums with one object: what the first leaves behind must not show in the second. */
 static void sum_body(struct thaw_comm *comm, void *argument)
 {
 	struct sum_case *c = argument;
 	struct thaw_sum *sum = NULL;
-	int wrong = thaw_sum_create(&sum, comm, c->lanes, c->n) != THAW_OK;
+	int wrong = thaw_sum_create(&sum, comm, c->lanes, c->n, c->bucket) != THAW_OK;
 	for (int turn = 0; !wrong && turn < 2; turn++) {
 		float *total = NULL;
 		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
 			float *vector = thaw_sum_next(sum);
 			wrong += (uintptr_t)vector % THAW_ALIGNMENT != 0;
-			fill(vector, c->n, l, turn ? 7 : 8);
+			fill_from_the_end(sum, vector, c->n, l, turn ? 7 : 8);
 			thaw_sum_push(sum);
 		}
 		wrong += thaw_sum_reduce(sum, &total) != THAW_OK;
@@ -76,11 +92,13 @@ static void same_bits_for_all_rank_counts(void **state)
 				fill(rows + l * n, n, l, 7);
 			naive_tree(rows, lanes, n);
 			for (int ranks = 1; ranks <= lanes; ranks++) {
-				struct sum_case c = {.lanes = lanes, .n = n, .expected = rows};
+				int64_t bucket = ranks % 2 ? n / 5 + 1 : n + 1;
+				struct sum_case c = {.lanes = lanes, .n = n, .bucket = bucket, .expected = rows};
 				ranks_run(ranks, sum_body, &c);
 				if (c.wrong)
-					fail_msg("%d lanes, %d ranks, %lld values: %d ranks are wrong", lanes, ranks,
-						 (long long)n, c.wrong);
+					fail_msg("%d lanes, %d ranks, %lld values in buckets of %lld: %d ranks are "
+						 "wrong",
+						 lanes, ranks, (long long)n, (long long)bucket, c.wrong);
 			}
 		}
 }
@@ -126,7 +144,7 @@ static void metrics_follow_the_same_tree(void **state)
 static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
 {
 	struct thaw_sum *sum = NULL;
-	if (thaw_sum_create(&sum, comm, 8, 10) == THAW_CONFIG && !sum &&
+	if (thaw_sum_create(&sum, comm, 8, 10, THAW_SUM_BUCKET) == THAW_CONFIG && !sum &&
 	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
 					 "new run with more lanes") == 0)
 		__atomic_fetch_add((int *)argument, 1, __ATOMIC_RELAXED);
@@ -146,7 +164,7 @@ static void misuse_is_told(void **state)
 	struct thaw_comm alone = thaw_comm_alone();
 	struct thaw_sum *sum = NULL;
 	float *total = NULL;
-	assert_int_equal(thaw_sum_create(&sum, &alone, 2, 4), THAW_OK);
+	assert_int_equal(thaw_sum_create(&sum, &alone, 2, 4, THAW_SUM_BUCKET), THAW_OK);
 	assert_non_null(thaw_sum_next(sum));
 	thaw_sum_push(sum);
 	assert_int_equal(thaw_sum_reduce(sum, &total), THAW_SOFTWARE);

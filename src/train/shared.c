@@ -1,0 +1,73 @@
+#include "src/train/shared.h"
+
+#include <malloc.h>
+
+#define FLOATS_ALIGNED (THAW_ALIGNMENT / (int64_t)sizeof(float))
+
+static bool goes(const struct thaw_param *p)
+{
+	return p->own && !p->trainable;
+}
+
+static int64_t room(const struct thaw_param *p)
+{
+	return (thaw_shape_count(&p->shape) + FLOATS_ALIGNED - 1) / FLOATS_ALIGNED * FLOATS_ALIGNED;
+}
+
+static int64_t floats_of(const struct thaw_graph *g)
+{
+	int64_t floats = 0;
+	for (int i = 0; i < g->param_count; i++)
+		floats += goes(&g->params[i]) ? room(&g->params[i]) : 0;
+	return floats;
+}
+
+/* Behind each other in the graph's order: on the node's first rank by thaw_param_move, elsewhere by _point. */
+static float *place(struct thaw_graph *g, float *at, void (*put)(struct thaw_param *, float *))
+{
+	for (int i = 0; i < g->param_count; i++)
+		if (goes(&g->params[i])) {
+			int64_t step = room(&g->params[i]);
+			put(&g->params[i], at);
+			at += step;
+		}
+	return at;
+}
+
+static thaw_status prepare(struct thaw_plan *plan, void *memory, bool write)
+{
+	return plan ? thaw_plan_prepare(plan, memory, write) : THAW_OK;
+}
+
+/* Everything that is computed: by each rank for itself, or by the first for all. */
+static thaw_status write_values(const struct thaw_shared *s, struct thaw_graph *g, struct thaw_plan *plan)
+{
+	if (!s->data)
+		return prepare(plan, NULL, true);
+	if (s->comm->node_rank > 0)
+		return THAW_OK;
+	return prepare(plan, place(g, s->data, thaw_param_move), true);
+}
+
+thaw_status thaw_shared_create(struct thaw_shared *s, struct thaw_comm *comm, struct thaw_graph *g,
+			       struct thaw_plan *plan, bool *without)
+{
+	size_t bytes = (size_t)floats_of(g) * sizeof(float) + (plan ? thaw_plan_prepared_bytes(plan) : 0);
+	*s = (struct thaw_shared){.comm = comm, .bytes = bytes};
+	if (comm->node_size > 1)
+		THAW_TRY(comm->share(comm, bytes, &s->data));
+	bool lacks = comm->node_size > 1 && !s->data;
+	*without = thaw_comm_agree(comm, lacks ? THAW_RESOURCE : THAW_OK) != THAW_OK;
+	THAW_TRY(thaw_comm_agree(comm, write_values(s, g, plan)));
+	if (s->data && comm->node_rank > 0)
+		THAW_TRY(prepare(plan, place(g, s->data, thaw_param_point), false));
+	malloc_trim(0); /* what was let go of lies between blocks that stay, and goes back only when asked */
+	return THAW_OK;
+}
+
+void thaw_shared_release(struct thaw_shared *s)
+{
+	if (s->comm)
+		s->comm->unshare(s->comm, s->data, s->bytes);
+	*s = (struct thaw_shared){0};
+}
