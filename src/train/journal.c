@@ -3,6 +3,7 @@
  * A line that cannot be written is said once and does not end the run: the numbers are worth less than
  * the training.
  */
+#include "src/base/clock.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 
@@ -41,7 +42,7 @@ void run_journal_epoch(struct run *r, const json_t *metrics)
 				 (json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
 				 (json_int_t)r->at.epoch + 1, "train_loss", r->at.epoch_loss / images, "train_accuracy",
 				 r->at.epoch_correct / images, "train_damaged", (json_int_t)run_epoch_damaged(r),
-				 "seconds", run_clock() - r->started);
+				 "seconds", thaw_clock() - r->started);
 	if (line && metrics)
 		json_object_set(line, "test", (json_t *)metrics);
 	write_line(r, line);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/clock.h"
 #include "src/train/run.h"
 
 #define METADATA_MAX 24
@@ -111,7 +112,7 @@ static thaw_status save(struct run *r, bool best)
 	float *storage = thaw_alloc((size_t)floats * (size_t)vectors(r), sizeof *storage);
 	thaw_status status = w.tensors && storage ? fill_state(r, &w, storage) : THAW_RESOURCE;
 
-	r->at.seconds = run_clock() - r->started;
+	r->at.seconds = thaw_clock() - r->started;
 	for (size_t i = 0; i < FIELDS; i++) {
 		write_field(&r->at, i, values[w.metadata_count]);
 		metadata[w.metadata_count] = (struct thaw_pair){(char *)fields[i].key, values[w.metadata_count]};
@@ -135,7 +136,7 @@ static thaw_status save(struct run *r, bool best)
 
 void run_save(struct run *r, bool best)
 {
-	r->last_checkpoint = run_clock();
+	r->last_checkpoint = thaw_clock();
 	if (r->comm->rank == 0 && save(r, best) != THAW_OK)
 		run_log(r, "checkpoint not written, the one before stays: %s", thaw_error_message());
 }

@@ -1,18 +1,10 @@
 /* Opening a run: data, model, lanes; and the machinery of each phase. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <cblas.h>
 
 #include "src/train/run.h"
-
-double run_clock(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static thaw_status open_data(struct run *r)
 {

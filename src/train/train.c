@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/clock.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 
@@ -10,7 +11,7 @@
 
 static void show_progress(struct run *r)
 {
-	double now = run_clock();
+	double now = thaw_clock();
 	if (r->comm->rank != 0 || !r->observer || !r->observer->progress || now - r->shown < PROGRESS_SECONDS)
 		return;
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
@@ -35,7 +36,7 @@ static bool checkpoint_due(const struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	return (o->checkpoint_steps > 0 && r->at.total_steps % o->checkpoint_steps == 0) ||
-	       (o->checkpoint_seconds > 0.0 && run_clock() - r->last_checkpoint >= o->checkpoint_seconds);
+	       (o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds);
 }
 
 /* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
@@ -167,7 +168,7 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 
 static json_t *summarise(struct run *r, json_t *metrics)
 {
-	double seconds = run_clock() - r->started;
+	double seconds = thaw_clock() - r->started;
 	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I}", "status", "done", "steps",
 				    (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1,
 				    "best_step", (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
@@ -184,8 +185,8 @@ static thaw_status train_to_the_end(struct run *r, json_t **summary)
 {
 	json_t *metrics = NULL;
 	thaw_status status = run_resume(r);
-	r->started = run_clock() - r->at.seconds;
-	r->entered = r->last_checkpoint = run_clock();
+	r->started = thaw_clock() - r->at.seconds;
+	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.journal_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in the file: %s", thaw_error_message());
