@@ -82,7 +82,6 @@ struct run {
 	char *metrics_path;
 };
 
-
 /* log.c: one line to the observer, rank 0 only (printf). */
 void run_log(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
