@@ -40,10 +40,7 @@ def set_mode(net, bn):
 
 
 def parallel(net):
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        return net
-    torch.distributed.init_process_group("gloo")
-    return nn.parallel.DistributedDataParallel(net)
+    return nn.parallel.DistributedDataParallel(net) if torch.distributed.is_initialized() else net
 
 
 def steps(args, layout):
@@ -81,7 +78,7 @@ class Pictures(torch.utils.data.Dataset):
 
 def batches(dataset, batch, shuffle):
     sampler = None
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+    if torch.distributed.is_initialized():
         sampler = torch.utils.data.DistributedSampler(dataset, shuffle=shuffle)
     return torch.utils.data.DataLoader(dataset, batch, shuffle=shuffle and not sampler, sampler=sampler)
 
@@ -119,6 +116,10 @@ def train(args, layout):
             for x, y in test:
                 right += int((net(x.to(memory_format=layout)).argmax(1) == y).sum())
                 seen += len(y)
+        count = torch.tensor([right, seen])
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(count)
+        right, seen = count.tolist()
         epochs.append(time.time() - begin - sum(epochs))
     return {"start_seconds": begin - start, "epoch_seconds": epochs, "top1": right / seen}
 
@@ -141,6 +142,8 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        torch.distributed.init_process_group("gloo")
     layout = torch.contiguous_format if args.contiguous else torch.channels_last
     result = (steps if args.what == "steps" else train)(args, layout)
     result["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -33,6 +33,9 @@ if ! "$python" -c 'import torch, torchvision' 2>/dev/null; then
 	exit
 fi
 compare() { "$python" "$here/compare.py" --build "$build" --ranks "$ranks" --rounds "${ROUNDS:-3}" "$@"; }
+if [ -n "${DATA:-}" ]; then
+	"$python" "$here/input.py" "$DATA" --program "$build/tests/bench/bench_input" || exit
+fi
 for network in "${networks[@]}"; do
 	compare all "$network" || exit
 	compare all "$network" --bn lane || exit
