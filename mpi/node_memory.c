@@ -6,8 +6,9 @@
  * once, so that a machine which has not so much says it here and not by a signal at some later write. Nothing stays
  * behind a rank that is killed, and to let go of it takes no other rank.
  *
- * Ranks of one machine in containers of their own may have other process numbers: a file that is opened is therefore
- * held against device and inode of the one that was made. */
+ * Ranks of one machine in containers of their own may have other process numbers, and the path then leads to whatever
+ * file another process has: it is opened without waiting (a FIFO would) and without taking over a terminal, and held
+ * against device and inode of the one that was made. */
 #include "mpi/node_memory.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static thaw_status find(const struct offer *offer, size_t bytes, void **data)
 	if (offer->fd < 0)
 		return thaw_fail(THAW_RESOURCE, "no memory that the ranks of this node share: its first rank has none");
 	snprintf(path, sizeof(path), "/proc/%lld/fd/%lld", (long long)offer->pid, (long long)offer->fd);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return refused(path);
 	thaw_status status = THAW_OK;

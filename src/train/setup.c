@@ -116,7 +116,7 @@ static thaw_status share(struct run *r, struct thaw_shared *shared, struct thaw_
 	bool without;
 	THAW_TRY(thaw_shared_create(shared, r->comm, graph, plan, &without));
 	if (without && !r->told_apart)
-		run_log(r, "every rank holds the frozen weights for itself: %s", thaw_error_message());
+		run_log(r, "ranks of a node hold the frozen weights each for itself: %s", thaw_error_message());
 	r->told_apart |= without;
 	return THAW_OK;
 }
