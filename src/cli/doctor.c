@@ -136,12 +136,13 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 {
 	const char *forced = getenv("OPENBLAS_CORETYPE");
 	const char *core = all[0].blas_core;
-	if (blas_kernel_was_corrected())
+	bool corrected = blas_kernel_was_corrected();
+	if (corrected && !blas_kernel_is_fallback())
 		advise(advice,
 		       "this OpenBLAS does not know the processor: thaw had it use its %s kernels; a newer one may have "
 		       "better ones",
 		       core);
-	else if (forced)
+	else if (forced && !corrected)
 		advise(advice,
 		       "OPENBLAS_CORETYPE is set: %s: unset it unless nodes of different kinds must give the same bits",
 		       forced);
@@ -156,7 +157,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 		}
 	}
 	if (blas_kernel_is_fallback())
-		advise(advice, "OpenBLAS uses its %s kernels though the processor has AVX2: unset OPENBLAS_CORETYPE", core);
+		advise(advice, "OpenBLAS uses its %s kernels though the processor has AVX2: %s", core,
+		       corrected ? "install a newer OpenBLAS" : "unset OPENBLAS_CORETYPE");
 }
 
 /* Ranks on rank 0's node that share cores. */
