@@ -38,7 +38,6 @@ struct thaw_sum {
 
 	int pieces;                 /* subtrees of all ranks, by first lane */
 	int rounds;                 /* subtrees of the rank that has most */
-	int mine;                   /* subtrees of this rank */
 	int *piece_first;           /* [size + 1] index of each rank's first piece */
 	struct addition *additions; /* [pieces - 1] what is left of the tree */
 
