@@ -172,8 +172,8 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The median over steps of the slowest rank's seconds. */
-static thaw_status measure(struct bench *b, double *median)
+/* The median over steps of the slowest rank's seconds; the mean of this rank's wait for the sum. */
+static thaw_status measure(struct bench *b, double *median, double *wait)
 {
 	int steps = b->options->steps;
 	THAW_TRY(step(b));
@@ -188,6 +188,7 @@ static thaw_status measure(struct bench *b, double *median)
 	}
 	qsort(b->seconds, (size_t)steps, sizeof *b->seconds, by_size);
 	*median = b->seconds[steps / 2];
+	*wait = b->waited / steps;
 	return THAW_OK;
 }
 
@@ -233,12 +234,17 @@ static thaw_status describe_node(const struct bench *b, int i, json_t *layers, d
 }
 
 /* One more step, timed node by node. */
-static thaw_status profile(struct bench *b, json_t *layers, double *flops)
+static thaw_status profile(struct bench *b)
 {
 	thaw_plan_profile(b->trunk, b->times);
 	thaw_plan_profile(b->plan, b->times);
-	THAW_TRY(step(b));
-	*flops = 0.0;
+	return step(b);
+}
+
+static thaw_status describe(const struct bench *b, json_t *layers, double *flops)
+{
+	if (!layers)
+		return THAW_RESOURCE;
 	for (int i = 1; i < b->graph->node_count; i++)
 		THAW_TRY(describe_node(b, i, layers, flops));
 	return THAW_OK;
@@ -251,28 +257,30 @@ static int64_t peak_rss(void)
 	return (int64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
 }
 
-static json_t *report(const struct bench *b, double peak, double seconds, double flops, int64_t rss, json_t *layers)
+static json_t *report(const struct bench *b, double peak, double seconds, double wait, double flops, int64_t rss,
+		      json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:I, s:f, s:f, s:s, s:O}", "network", b->model->variant,
-			 "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze", o->unfreeze, "bn",
-			 o->bn, "images_per_second", o->batch * b->comm->size / seconds, "peak_rss_bytes",
-			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-			 "blas_kernel", openblas_get_corename(), "layers", layers);
+	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
+			 b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
+			 o->unfreeze, "bn", o->bn, "images_per_second", o->batch * b->comm->size / seconds,
+			 "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss, "gemm_peak_gflops", peak,
+			 "gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel", openblas_get_corename(),
+			 "layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)
 {
-	double peak = gemm_peak(b), seconds = 0.0, flops = 0.0;
+	double peak = gemm_peak(b), seconds = 0.0, wait = 0.0, flops = 0.0;
+	/* No agreement on these: a rank that fails alone has left the others in a sum. */
+	THAW_TRY(measure(b, &seconds, &wait));
+	THAW_TRY(profile(b));
 	json_t *layers = json_array();
-	thaw_status status = measure(b, &seconds);
-	if (status == THAW_OK)
-		status = layers ? profile(b, layers, &flops) : THAW_RESOURCE;
-	status = thaw_comm_agree(b->comm, status);
+	thaw_status status = thaw_comm_agree(b->comm, describe(b, layers, &flops));
 	int64_t rss = peak_rss();
 	if (status == THAW_OK)
 		status = b->comm->max(b->comm, &rss, 1);
-	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, peak, seconds, flops, rss, layers)))
+	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, peak, seconds, wait, flops, rss, layers)))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for a report");
 	json_decref(layers);
 	return status;

@@ -46,7 +46,8 @@ run "$thaw" bench --steps 1 --batch 1
 check "the network of the program, for people" eval 'exits 0 && out_has images/s && out_has GFLOP/s && out_has layer1.0'
 
 run mpirun -n 2 "$thaw" "${small[@]}" --json
-check "two ranks, one report" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && is_json && positive images_per_second gemm_peak_share'
+check "two ranks, one report" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && is_json &&
+	positive images_per_second sum_wait_seconds gemm_peak_share'
 run mpirun -n 2 "$thaw" "${small[@]}" --json --unfreeze none
 check "two ranks, inference" eval 'exits 0 && positive images_per_second'
 run mpirun -n 2 "$thaw" "${small[@]}" --batch 0
