@@ -139,7 +139,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 	bool corrected = blas_kernel_was_corrected();
 	if (corrected && !blas_kernel_is_fallback())
 		advise(advice,
-		       "this OpenBLAS does not know the processor: thaw had it use its %s kernels; a newer one may have "
+		       "this OpenBLAS does not know the processor: thaw had it use its %s kernels; a newer one may "
+		       "have "
 		       "better ones",
 		       core);
 	else if (forced && !corrected)
@@ -242,8 +243,8 @@ static json_t *machine_json(void)
 	return json_pack("{s:o, s:s, s:i, s:i, s:I, s:I, s:I, s:f}", "cpu",
 			 thaw_report_string(thaw_machine_cpu(cpu, sizeof(cpu))), "vectors",
 			 thaw_machine_vectors(vectors, sizeof(vectors)), "cores", thaw_machine_cores(), "usable_cores",
-			 thaw_machine_usable_cores(NULL), "memory", (json_int_t)thaw_machine_memory(), "memory_available",
-			 (json_int_t)thaw_machine_memory_available(), "cgroup_memory_limit",
+			 thaw_machine_usable_cores(NULL), "memory", (json_int_t)thaw_machine_memory(),
+			 "memory_available", (json_int_t)thaw_machine_memory_available(), "cgroup_memory_limit",
 			 (json_int_t)thaw_machine_memory_limit(), "cgroup_cpu_limit", thaw_machine_cpu_limit());
 }
 
