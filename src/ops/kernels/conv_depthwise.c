@@ -1,17 +1,40 @@
 /* Depthwise convolution: each channel has a filter of its own, weight (kh,kw,1,C).
  *
- * A matrix product has nothing to reuse here, so these are direct loops: a vector of channels at a time,
- * several pixels of a row side by side in registers. Forward and backward-data are the same loop over a
- * "line" of pixels; they differ in which taps a pixel has and where those lie.
+ * A matrix product has nothing to reuse here, so these are direct loops over one vector of channels at a time, several
+ * pixels of a row side by side in registers. What limits them is memory: a band of rows is done for one vector of
+ * channels before the next, so that its pixels come from the first cache when the next row of the filter meets them,
+ * and the band after it is fetched meanwhile, in the order in which it lies.
+ *
+ * The gradient of the image is the same loop with the filter backwards. With a stride, pixels of dx that are a stride
+ * apart meet the same rows and columns of the filter and neighbouring pixels of dy: that is stride_y * stride_x
+ * convolutions without stride, each for one of the interleaved parts of dx.
  */
 #include <string.h>
 
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/conv.h"
 
-enum { LANES = 16, TILE = 4 };
+enum {
+	LANES = 16,
+	LINE = LANES * sizeof(float), /* bytes of a vector, and of a cache line */
+	TILE = 4,                     /* pixels of a row in registers */
+	MOST_TAPS = 5 * 5,            /* of dweight in registers */
+	NEAR_BYTES = 32 << 10,        /* of a vector of channels in a band: the first cache */
+	BAND_BYTES = 256 << 10,       /* of all channels in a band: a part of the second cache */
+};
 
-typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float vec __attribute__((vector_size(LINE), aligned(sizeof(float)), may_alias));
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
 THAW_INLINE void load(vec *v, const float *from, int64_t lanes)
 {
@@ -24,147 +47,198 @@ THAW_INLINE void load(vec *v, const float *from, int64_t lanes)
 		(*v)[i] = from[i];
 }
 
-THAW_INLINE void store(float *to, const vec *v, int64_t lanes, bool add)
-{
-	if (lanes == LANES) {
-		vec before = add ? *(const vec *)to : (vec){0};
-		*(vec *)to = before + *v;
-		return;
-	}
-	for (int64_t i = 0; i < lanes; i++)
-		to[i] = add ? to[i] + (*v)[i] : (*v)[i];
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Pixels j = 0 .. count-1 of a row of results. Tap (i, t) multiplies weight row i, column t with the
- * input of row i, pixel j * in_step + shift + t * shift_step, which may lie outside of 0 .. in_width-1.
- * Pointers are to the first channel; distances are in floats, shifts and in_step in pixels. */
-struct line {
-	int64_t channels, count;
-	int64_t rows, taps;
-	const float *in;
-	int64_t in_row, in_width, in_step, shift, shift_step;
-	const float *weight;
-	int64_t weight_row, weight_tap;
-	float *out;
-	int64_t out_step;
-	bool add;
+/* A convolution without channels: output pixel (i, j) is the sum over the filter's (ky, kx) of weight (ky, kx) and
+ * input pixel (i * stride_y - top + ky, j * stride_x - left + kx), unless that is outside. Distances are in floats;
+ * those of the weights are negative where the filter runs backwards. */
+struct grid {
+	int64_t h, w, ho, wo, kh, kw;
+	int64_t stride_y, stride_x, top, left;
+	int64_t in_pixel, in_row;
+	int64_t weight, weight_tap, weight_row;
+	int64_t out, out_pixel, out_row;
 };
 
-/* `tile` neighbouring pixels from j on, all of whose taps are inside. Constant arguments unroll it. */
-THAW_INLINE void tile_inside(const struct line *l, int64_t j, int64_t c, int tile, int64_t taps, int64_t in_step,
-			     int64_t shift_step, int64_t lanes)
-{
-	vec sum[TILE], w, x;
-	const float *in = l->in + (j * in_step + l->shift) * l->channels + c, *weight = l->weight + c;
+/* What a vector of channels of one image is computed from; pointers are to its first channel. */
+struct block {
+	const float *in, *weight;
+	const float *bias, *residual; /* residual lies as `out` does, or is NULL */
+	float *out;
+	bool clamps;        /* there is an activation, and */
+	float low, high;    /* its bounds */
+	int64_t lanes;      /* channels to load, and */
+	int64_t skip;       /* how many of them another block has */
+	const char *fetch;  /* lines that will be read in the next band; bytes from one to the next, 0: the others */
+	int64_t fetch_step; /* were asked for already */
+	char *fetch_to_set; /* and those that will be written */
+};
 
+/* An output row: its `rows` input rows that are inside, and the row of the filter that is over the first of them. */
+struct row {
+	const float *in, *weight;
+	int64_t rows, at; /* at: where the output pixel 0 is, from block.out */
+};
+
+THAW_INLINE void fetch(struct block *b, int64_t read, int64_t written)
+{
+	const char *from = b->fetch;
+	char *to = b->fetch_to_set;
+
+	for (int64_t i = 0; i < read; i++)
+		__builtin_prefetch(from + i * LINE, 0, 2);
+	for (int64_t i = 0; i < written; i++)
+		__builtin_prefetch(to + i * LINE, 1, 2);
+	b->fetch = from + b->fetch_step * read;
+	b->fetch_to_set = to + written * LINE;
+}
+
+/* The activation of `count` pixels. */
+THAW_INLINE void clamp(vec *sum, int count, float low, float high)
+{
+	float value[TILE * LANES];
+
+	memcpy(value, sum, (size_t)count * LINE);
+#pragma GCC unroll 1 /* or gcc takes the vectors apart */
+	for (int i = 0; i < count * LANES; i++) {
+		float raised = value[i] < low ? low : value[i];
+
+		value[i] = raised > high ? high : raised;
+	}
+	memcpy(sum, value, (size_t)count * LINE);
+}
+
+/* out = activation(sum + residual) for `count` pixels; `part`: not all lanes. */
+THAW_INLINE void finish(const struct grid *g, const struct block *b, vec *sum, int count, int64_t at, bool part)
+{
+	vec residual;
+
+	for (int p = 0; b->residual && p < count; p++) {
+		load(&residual, b->residual + at + p * g->out_pixel, part ? b->lanes : LANES);
+		sum[p] += residual;
+	}
+	if (b->clamps)
+		clamp(sum, count, b->low, b->high);
+	for (int p = 0; !part && p < count; p++)
+		*(vec *)(b->out + at + p * g->out_pixel) = sum[p];
+	for (int64_t i = b->skip; part && i < b->lanes; i++)
+		b->out[at + i] = (*sum)[i];
+}
+
+/* `tile` neighbouring pixels from j on, all of whose taps are inside. Constant arguments unroll it. */
+THAW_INLINE void tile_inside(const struct grid *g, struct block *b, const struct row *r, int64_t j, int tile,
+			     int64_t taps, int64_t stride)
+{
+	const float *in = r->in + (j * stride - g->left) * g->in_pixel, *weight = r->weight;
+	vec sum[TILE], v, w;
+
+	fetch(b, tile * stride * stride, tile);
 	for (int p = 0; p < tile; p++)
-		sum[p] = (vec){0};
-	for (int64_t i = 0; i < l->rows; i++, in += l->in_row, weight += l->weight_row)
+		load(&sum[p], b->bias, LANES);
+	for (int64_t i = 0; i < r->rows; i++, in += g->in_row, weight += g->weight_row)
 		for (int64_t t = 0; t < taps; t++) {
-			load(&w, weight + t * l->weight_tap, lanes);
+			load(&w, weight + t * g->weight_tap, LANES);
 			for (int p = 0; p < tile; p++) {
-				load(&x, in + (p * in_step + t * shift_step) * l->channels, lanes);
-				sum[p] += w * x;
+				load(&v, in + (p * stride + t) * g->in_pixel, LANES);
+				sum[p] += v * w;
 			}
 		}
-	for (int p = 0; p < tile; p++)
-		store(l->out + (j + p) * l->out_step + c, &sum[p], lanes, l->add);
+	finish(g, b, sum, tile, r->at + j * g->out_pixel, false);
 }
 
-/* A pixel some of whose taps may be outside. */
-THAW_INLINE void pixel_border(const struct line *l, int64_t j, int64_t c, int64_t lanes)
+/* Pixel j, some of whose taps may be outside; `part`: not all lanes. */
+THAW_INLINE void pixel(const struct grid *g, struct block *b, const struct row *r, int64_t j, int64_t taps,
+		       int64_t stride, bool part)
 {
-	vec sum = {0}, w, x;
+	int64_t at = j * stride - g->left, lanes = part ? b->lanes : LANES;
+	vec sum, v, w;
 
-	for (int64_t t = 0; t < l->taps; t++) {
-		int64_t at = j * l->in_step + l->shift + t * l->shift_step;
+	fetch(b, stride * stride, 1);
+	load(&sum, b->bias, lanes);
+	for (int64_t t = 0; t < taps; t++) {
+		const float *in = r->in + (at + t) * g->in_pixel, *weight = r->weight + t * g->weight_tap;
 
-		if (at < 0 || at >= l->in_width)
+		if (at + t < 0 || at + t >= g->w)
 			continue;
-		for (int64_t i = 0; i < l->rows; i++) {
-			load(&w, l->weight + i * l->weight_row + t * l->weight_tap + c, lanes);
-			load(&x, l->in + i * l->in_row + at * l->channels + c, lanes);
-			sum += w * x;
+		for (int64_t i = 0; i < r->rows; i++) {
+			load(&v, in + i * g->in_row, lanes);
+			load(&w, weight + i * g->weight_row, lanes);
+			sum += v * w;
 		}
 	}
-	store(l->out + j * l->out_step + c, &sum, lanes, l->add);
+	finish(g, b, &sum, 1, r->at + j * g->out_pixel, part);
 }
 
-/* `tile` neighbouring pixels, all their channels: memory is read in the order in which it lies. */
-THAW_INLINE void tile_channels(const struct line *l, int64_t j, int tile, int64_t taps, int64_t in_step,
-			       int64_t shift_step)
+/* A row of the output. Pixels [begin, end) have all their taps inside. */
+THAW_INLINE void row_whole(const struct grid *g, struct block *b, const struct row *r, int64_t taps, int64_t stride)
 {
-	int64_t c = 0;
-
-	for (; c + LANES <= l->channels; c += LANES)
-		tile_inside(l, j, c, tile, taps, in_step, shift_step, LANES);
-	if (c < l->channels)
-		tile_inside(l, j, c, tile, taps, in_step, shift_step, l->channels - c);
-}
-
-THAW_INLINE void border_channels(const struct line *l, int64_t j)
-{
-	int64_t c = 0;
-
-	for (; c + LANES <= l->channels; c += LANES)
-		pixel_border(l, j, c, LANES);
-	if (c < l->channels)
-		pixel_border(l, j, c, l->channels - c);
-}
-
-/* The whole line; pixels [begin, end) have all their taps inside. */
-THAW_INLINE void line_all(const struct line *l, int64_t begin, int64_t end, int64_t taps, int64_t in_step,
-			  int64_t shift_step)
-{
-	int64_t j = 0;
+	int64_t room = g->w + g->left - taps, j = 0;
+	int64_t begin = least(g->wo, most(0, (g->left + stride - 1) / stride));
+	int64_t end = room < 0 ? begin : most(begin, least(g->wo, room / stride + 1));
 
 	for (; j < begin; j++)
-		border_channels(l, j);
+		pixel(g, b, r, j, taps, stride, false);
 	for (; j + TILE <= end; j += TILE)
-		tile_channels(l, j, TILE, taps, in_step, shift_step);
+		tile_inside(g, b, r, j, TILE, taps, stride);
+	for (; j + 2 <= end; j += 2)
+		tile_inside(g, b, r, j, 2, taps, stride);
 	for (; j < end; j++)
-		tile_channels(l, j, 1, taps, in_step, shift_step);
-	for (; j < l->count; j++)
-		border_channels(l, j);
+		tile_inside(g, b, r, j, 1, taps, stride);
+	for (; j < g->wo; j++)
+		pixel(g, b, r, j, taps, stride, false);
 }
 
-/* The pixels [*begin, *end) of 0 .. count-1 for which j * step + shift is in low .. high-1. */
-static void pixels_within(int64_t count, int64_t step, int64_t low, int64_t high, int64_t *begin, int64_t *end)
+/* Rows [begin, end) of the output. `whole`: the block is a whole vector. */
+THAW_INLINE void rows_all(const struct grid *g, struct block *b, int64_t begin, int64_t end, int64_t taps,
+			  int64_t stride, bool whole)
 {
-	*begin = least(count, most(0, (low + step - 1) / step));
-	*end = high <= 0 ? *begin : least(count, most(*begin, (high - 1) / step + 1));
+	for (int64_t i = begin; i < end; i++) {
+		int64_t top = i * g->stride_y - g->top, first = most(0, -top);
+		struct row r = {
+			.in = b->in,
+			.weight = b->weight + g->weight,
+			.rows = taps ? most(0, least(g->kh, g->h - top) - first) : 0,
+			.at = g->out + i * g->out_row,
+		};
+
+		if (r.rows) {
+			r.in += (top + first) * g->in_row;
+			r.weight += first * g->weight_row;
+		}
+		if (whole)
+			row_whole(g, b, &r, taps, stride);
+		for (int64_t j = 0; !whole && j < g->wo; j++)
+			pixel(g, b, &r, j, taps, stride, true);
+	}
 }
 
 THAW_MULTIVERSION
-static void line_run(const struct line *l)
+static void rows_run(const struct grid *grid, struct block *block, int64_t begin, int64_t end)
 {
-	int64_t begin, end, last = l->shift + (l->taps - 1) * l->shift_step;
+	const struct grid own = *grid, *g = &own; /* copies, which the stores of results cannot change */
+	struct block mine = *block, *b = &mine;
 
-	pixels_within(l->count, l->in_step, -least(l->shift, last), l->in_width - most(l->shift, last), &begin, &end);
-	if (l->shift_step == 1 && l->in_step == 1 && l->taps == 3)
-		line_all(l, begin, end, 3, 1, 1);
-	else if (l->shift_step == 1 && l->in_step == 2 && l->taps == 3)
-		line_all(l, begin, end, 3, 2, 1);
-	else if (l->shift_step == 1 && l->in_step == 1 && l->taps == 5)
-		line_all(l, begin, end, 5, 1, 1);
-	else if (l->shift_step == 1 && l->in_step == 2 && l->taps == 5)
-		line_all(l, begin, end, 5, 2, 1);
-	else if (l->shift_step == -1 && l->taps == 3)
-		line_all(l, begin, end, 3, 1, -1);
-	else if (l->shift_step == -1 && l->taps == 5)
-		line_all(l, begin, end, 5, 1, -1);
+	if (b->skip || b->lanes < LANES)
+		rows_all(g, b, begin, end, g->kw, g->stride_x, false);
+	else if (g->kw == 3 && g->stride_x == 1)
+		rows_all(g, b, begin, end, 3, 1, true);
+	else if (g->kw == 3 && g->stride_x == 2)
+		rows_all(g, b, begin, end, 3, 2, true);
+	else if (g->kw == 5 && g->stride_x == 1)
+		rows_all(g, b, begin, end, 5, 1, true);
+	else if (g->kw == 5 && g->stride_x == 2)
+		rows_all(g, b, begin, end, 5, 2, true);
+	else if (g->kw == 1 && g->stride_x == 1)
+		rows_all(g, b, begin, end, 1, 1, true);
+	else if (g->kw == 2 && g->stride_x == 1)
+		rows_all(g, b, begin, end, 2, 1, true);
 	else
-		line_all(l, begin, end, l->taps, l->in_step, l->shift_step);
+		rows_all(g, b, begin, end, g->kw, g->stride_x, true);
+	*block = mine;
+}
+
+/* Rows of output in a band, of which each takes `near` bytes for a vector of channels and `far` for all. */
+static int64_t band_rows(int64_t near, int64_t far)
+{
+	return most(1, least(NEAR_BYTES / near, BAND_BYTES / far));
 }
 
 static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
@@ -175,198 +249,296 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 
 static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	(void)c;
-	(void)pass;
-	return 0;
+	return pass == THAW_CONV_DATA ? (size_t)(c->stride_y * c->stride_x) * sizeof(struct grid) : 0;
+}
+
+/* Where the vector of channels from `from` on begins: a last one of fewer takes earlier ones too, if there are any. */
+static int64_t vector_begin(int64_t channels, int64_t from)
+{
+	return most(0, least(from, channels - LANES));
+}
+
+static struct block block_at(const struct block *all, int64_t channels, int64_t from)
+{
+	static const float no_bias[LANES];
+	int64_t begin = vector_begin(channels, from);
+	struct block b = *all;
+
+	b.in += begin;
+	b.weight += begin;
+	b.out += begin;
+	b.bias = b.bias ? b.bias + begin : no_bias;
+	b.residual = b.residual ? b.residual + begin : NULL;
+	b.lanes = least(LANES, channels);
+	b.skip = from - begin;
+	return b;
+}
+
+/* One band of one image: rows [begin, begin + rows) of every grid. */
+static void band_run(const struct grid *g, int64_t grids, struct block *image, int64_t channels, int64_t begin,
+		     int64_t rows)
+{
+	for (int64_t from = 0; from < channels; from += LANES) {
+		struct block b = block_at(image, channels, from);
+
+		for (int64_t i = 0; i < grids; i++) {
+			b.fetch_step = i ? 0 : LINE; /* all grids read the same */
+			rows_run(&g[i], &b, least(begin, g[i].ho), least(begin + rows, g[i].ho));
+		}
+		image->fetch = b.fetch;
+		image->fetch_to_set = b.fetch_to_set;
+	}
+}
+
+/* All grids of n images, in bands. The first grid is no smaller than the others. */
+static void images_run(const struct grid *g, int64_t grids, const struct block *images, int64_t n, int64_t channels,
+		       int64_t in_image, int64_t out_image)
+{
+	int64_t in_row = g->stride_y * g->in_row;
+	int64_t rows =
+		band_rows((g->stride_y * g->w + grids * g->wo) * LINE, (in_row + g->out_row) * (int64_t)sizeof(float));
+
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t begin = 0; begin < g->ho; begin += rows) {
+			bool last = begin + rows >= g->ho;
+			struct block b = *images;
+
+			b.in += i * in_image;
+			b.out += i * out_image;
+			b.residual = b.residual ? b.residual + i * out_image : NULL;
+			b.fetch = (const char *)(b.in + (last ? in_image : (begin + rows) * in_row));
+			b.fetch_to_set = (char *)(b.out + (last ? out_image : (begin + rows) * g->out_row));
+			if (last && i + 1 == n) { /* nothing follows: fetch what is there already */
+				b.fetch = (const char *)(b.in + begin * in_row);
+				b.fetch_to_set = (char *)(b.out + begin * g->out_row);
+			}
+			band_run(g, grids, &b, channels, begin, rows);
+		}
 }
 
 static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
-	struct line l = {
-		.channels = c->ci,
-		.count = c->wo,
-		.taps = c->kw,
+	struct grid g = {
+		.h = c->h,
+		.w = c->w,
+		.ho = c->ho,
+		.wo = c->wo,
+		.kh = c->kh,
+		.kw = c->kw,
+		.stride_y = c->stride_y,
+		.stride_x = c->stride_x,
+		.top = c->top,
+		.left = c->left,
+		.in_pixel = c->ci,
 		.in_row = c->w * c->ci,
-		.in_width = c->w,
-		.in_step = c->stride_x,
-		.shift = -c->left,
-		.shift_step = 1,
-		.weight_row = c->kw * c->ci,
 		.weight_tap = c->ci,
-		.out_step = c->ci,
+		.weight_row = c->kw * c->ci,
+		.out_pixel = c->ci,
+		.out_row = c->wo * c->ci,
+	};
+	struct block images = {
+		.in = x,
+		.weight = weight,
+		.bias = epilogue->bias,
+		.residual = epilogue->residual,
+		.out = y,
+		.clamps = epilogue->activation != THAW_ACT_NONE,
+		.low = thaw_activation_low(epilogue->activation),
+		.high = thaw_activation_high(epilogue->activation),
 	};
 
 	(void)prepared;
 	(void)buffer;
-	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		int64_t top = row % c->ho * c->stride_y - c->top, first = most(0, -top);
-
-		l.rows = most(0, least(c->kh, c->h - top) - first);
-		l.in = l.rows ? x + (row / c->ho * c->h + top + first) * l.in_row : x;
-		l.weight = l.rows ? weight + first * l.weight_row : weight;
-		l.out = y + row * c->wo * c->ci;
-		line_run(&l);
-		thaw_conv_finish(c, epilogue, y, row * c->wo, c->wo);
-	}
+	images_run(&g, 1, &images, c->n, c->ci, c->h * g.in_row, c->ho * g.out_row);
 }
 
-/* Input pixels a stride apart meet the same columns of the filter, and neighbouring outputs: each row of
- * dx is stride_x interleaved lines. The filter runs backwards over dy. */
+/* Pixels (y, x), (y + stride_y, x) and so on of dx, y < stride_y and x < stride_x. Pixel y is under the filter's rows
+ * (y + top) % stride_y + i * stride_y, when that is put on row (y + top) / stride_y - i of dy. */
+static struct grid grid_of_dx(const struct thaw_conv *c, int64_t y, int64_t x)
+{
+	int64_t ky = (y + c->top) % c->stride_y, kx = (x + c->left) % c->stride_x;
+	int64_t kh = most(0, (c->kh - ky + c->stride_y - 1) / c->stride_y);
+	int64_t kw = most(0, (c->kw - kx + c->stride_x - 1) / c->stride_x);
+
+	return (struct grid){
+		.h = c->ho,
+		.w = c->wo,
+		.ho = (c->h - y + c->stride_y - 1) / c->stride_y,
+		.wo = (c->w - x + c->stride_x - 1) / c->stride_x,
+		.kh = kw ? kh : 0,
+		.kw = kh ? kw : 0,
+		.stride_y = 1,
+		.stride_x = 1,
+		.top = kh - 1 - (y + c->top) / c->stride_y,
+		.left = kw - 1 - (x + c->left) / c->stride_x,
+		.in_pixel = c->ci,
+		.in_row = c->wo * c->ci,
+		.weight = kh && kw ? ((ky + (kh - 1) * c->stride_y) * c->kw + kx + (kw - 1) * c->stride_x) * c->ci : 0,
+		.weight_tap = -c->stride_x * c->ci,
+		.weight_row = -c->stride_y * c->kw * c->ci,
+		.out = (y * c->w + x) * c->ci,
+		.out_pixel = c->stride_x * c->ci,
+		.out_row = c->stride_y * c->w * c->ci,
+	};
+}
+
 static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
 			  void *buffer)
 {
-	int64_t row_floats = c->wo * c->ci;
+	struct grid *g = buffer;
+	int64_t grids = 0;
+	struct block images = {
+		.in = dy,
+		.weight = weight,
+		.residual = add ? dx : NULL,
+		.out = dx,
+	};
 
-	(void)buffer;
-	for (int64_t row = 0; row < c->n * c->h; row++) {
-		int64_t y = row % c->h + c->top, ky = y % c->stride_y, oy = y / c->stride_y;
-		int64_t skip = most(0, oy - (c->ho - 1));
-
-		ky += skip * c->stride_y;
-		oy -= skip;
-		for (int64_t phase = 0; phase < least(c->stride_x, c->w); phase++) {
-			int64_t kx = (phase + c->left) % c->stride_x;
-			struct line l = {
-				.channels = c->ci,
-				.count = (c->w - phase + c->stride_x - 1) / c->stride_x,
-				.rows = ky < c->kh ? least((c->kh - 1 - ky) / c->stride_y + 1, oy + 1) : 0,
-				.taps = kx < c->kw ? (c->kw - 1 - kx) / c->stride_x + 1 : 0,
-				.in_row = -row_floats,
-				.in_width = c->wo,
-				.in_step = 1,
-				.shift = (phase + c->left) / c->stride_x,
-				.shift_step = -1,
-				.weight_row = c->stride_y * c->kw * c->ci,
-				.weight_tap = c->stride_x * c->ci,
-				.out = dx + (row * c->w + phase) * c->ci,
-				.out_step = c->stride_x * c->ci,
-				.add = add,
-			};
-			bool any = l.rows > 0 && l.taps > 0;
-
-			l.in = any ? dy + (row / c->h * c->ho + oy) * row_floats : dy;
-			l.weight = any ? weight + (ky * c->kw + kx) * c->ci : weight;
-			l.rows = any ? l.rows : 0;
-			l.taps = any ? l.taps : 0;
-			line_run(&l);
-		}
-	}
+	for (int64_t y = 0; y < least(c->stride_y, c->h); y++)
+		for (int64_t x = 0; x < least(c->stride_x, c->w); x++)
+			g[grids++] = grid_of_dx(c, y, x);
+	images_run(g, grids, &images, c->n, c->ci, c->ho * c->wo * c->ci, c->h * c->w * c->ci);
 }
 
-/* Backward-weights of one row of dy (wo,C) against `rows` rows of x (w,C) and of the filter. */
-struct weight_line {
-	int64_t channels, count;
-	int64_t taps;
-	const float *x;
-	int64_t x_row, in_width, in_step, shift;
-	const float *dy;
+/* What one vector of channels of dweight is summed from, over some rows of one image. */
+struct weight_block {
+	const float *x, *dy;
 	float *dweight;
-	int64_t weight_row;
+	int64_t lanes, skip;            /* as in struct block */
+	const char *fetch_x, *fetch_dy; /* lines that will be read in the next band */
 };
 
-/* The pixels [begin, end), all of whose taps are inside, for a vector of channels: the sums of rows x
- * taps filter values stay in registers. */
-THAW_INLINE void weight_inside(const struct weight_line *l, int64_t begin, int64_t end, int64_t c, int rows, int taps,
-			       int64_t in_step, int64_t lanes)
+/* Some rows of dy, [begin, end), and of the filter: from ky on, all of them inside of the image; and columns of the
+ * filter from kx on. */
+struct weight_part {
+	int64_t begin, end;
+	int64_t ky, kx;
+};
+
+/* The taps of output pixel j; `careful`: as far as they are inside of the row. */
+THAW_INLINE void add_pixel(const struct thaw_conv *c, const float *in, const float *dy, int64_t at, int64_t rows,
+			   int64_t taps, int64_t lanes, bool careful, vec *sum)
 {
-	vec sum[3 * 5], d, x;
-	const float *in = l->x + (begin * in_step + l->shift) * l->channels + c, *dy = l->dy + begin * l->channels + c;
+	vec d, v;
 
-	for (int i = 0; i < rows * taps; i++)
-		sum[i] = (vec){0};
-	for (int64_t j = begin; j < end; j++, in += in_step * l->channels, dy += l->channels) {
-		load(&d, dy, lanes);
-		for (int i = 0; i < rows; i++)
-			for (int t = 0; t < taps; t++) {
-				load(&x, in + i * l->x_row + t * l->channels, lanes);
-				sum[i * taps + t] += d * x;
-			}
-	}
-	for (int i = 0; i < rows; i++)
-		for (int t = 0; t < taps; t++)
-			store(l->dweight + i * l->weight_row + t * l->channels + c, &sum[i * taps + t], lanes, true);
-}
-
-/* One filter value from the pixels [begin, end), passing over taps outside. */
-THAW_INLINE void weight_border(const struct weight_line *l, int64_t begin, int64_t end, int64_t c, int64_t row,
-			       int64_t tap, int64_t lanes)
-{
-	vec sum = {0}, d, x;
-
-	for (int64_t j = begin; j < end; j++) {
-		int64_t at = j * l->in_step + l->shift + tap;
-
-		if (at < 0 || at >= l->in_width)
-			continue;
-		load(&d, l->dy + j * l->channels + c, lanes);
-		load(&x, l->x + row * l->x_row + at * l->channels + c, lanes);
-		sum += d * x;
-	}
-	store(l->dweight + row * l->weight_row + tap * l->channels + c, &sum, lanes, true);
-}
-
-THAW_INLINE void weight_channels(const struct weight_line *l, int64_t begin, int64_t end, int64_t c, int64_t rows,
-				 int64_t lanes)
-{
-	bool fast = true;
-
-	if (rows == 3 && l->taps == 3 && l->in_step == 1)
-		weight_inside(l, begin, end, c, 3, 3, 1, lanes);
-	else if (rows == 3 && l->taps == 3 && l->in_step == 2)
-		weight_inside(l, begin, end, c, 3, 3, 2, lanes);
-	else if (rows == 1 && l->taps == 3)
-		weight_inside(l, begin, end, c, 1, 3, l->in_step, lanes);
-	else if (rows == 1 && l->taps == 5)
-		weight_inside(l, begin, end, c, 1, 5, l->in_step, lanes);
-	else
-		fast = false;
+	load(&d, dy, lanes);
 	for (int64_t i = 0; i < rows; i++)
-		for (int64_t t = 0; t < l->taps; t++) {
-			weight_border(l, 0, fast ? begin : l->count, c, i, t, lanes);
-			if (fast && end < l->count)
-				weight_border(l, end, l->count, c, i, t, lanes);
+		for (int64_t t = 0; t < taps; t++)
+			if (!careful || (at + t >= 0 && at + t < c->w)) {
+				load(&v, in + (i * c->w + at + t) * c->ci, lanes);
+				sum[i * taps + t] += d * v;
+			}
+}
+
+/* dweight += of a part of `rows` x `taps` filter values, whose sums stay in registers. */
+THAW_INLINE void weight_rows(const struct thaw_conv *c, struct weight_block *b, const struct weight_part *p,
+			     int64_t rows, int64_t taps, int64_t stride, int64_t lanes)
+{
+	vec sum[MOST_TAPS];
+
+	for (int64_t i = 0; i < rows * taps; i++)
+		sum[i] = (vec){0};
+	for (int64_t row = p->begin; row < p->end; row++) {
+		const float *in = b->x + (row * c->stride_y - c->top + p->ky) * c->w * c->ci;
+		const float *dy = b->dy + row * c->wo * c->ci;
+		int64_t at = p->kx - c->left;
+
+		for (int64_t j = 0; j < c->wo; j++, at += stride, dy += c->ci) {
+			for (int64_t i = 0; rows > 1 && i < stride * stride; i++, b->fetch_x += LINE)
+				__builtin_prefetch(b->fetch_x, 0, 2);
+			__builtin_prefetch(b->fetch_dy, 0, 2);
+			b->fetch_dy += LINE;
+			if (at >= 0 && at + taps <= c->w)
+				add_pixel(c, in, dy, at, rows, taps, lanes, false, sum);
+			else
+				add_pixel(c, in, dy, at, rows, taps, lanes, true, sum);
 		}
+	}
+	for (int64_t i = 0; i < rows; i++)
+		for (int64_t t = 0; t < taps; t++) {
+			float *to = b->dweight + ((p->ky + i) * c->kw + p->kx + t) * c->ci;
+
+			for (int64_t lane = b->skip; lane < b->lanes; lane++)
+				to[lane] += sum[i * taps + t][lane];
+		}
+}
+
+/* dweight += of one row of dy, of which some rows of the filter may be outside of the image. */
+THAW_INLINE void weight_row(const struct thaw_conv *c, struct weight_block *b, int64_t row, int64_t taps,
+			    int64_t stride, int64_t lanes)
+{
+	int64_t top = row * c->stride_y - c->top, last = least(c->kh, c->h - top);
+
+	for (int64_t ky = most(0, -top); ky < last; ky++)
+		for (int64_t kx = 0; kx < c->kw; kx += taps)
+			weight_rows(c, b, &(struct weight_part){row, row + 1, ky, kx}, 1, taps, stride, lanes);
+}
+
+/* dweight += of rows [begin, end) of dy: those for which the whole filter is inside of the image together. */
+THAW_INLINE void weight_band(const struct thaw_conv *c, struct weight_block *b, int64_t begin, int64_t end, int64_t kh,
+			     int64_t taps, int64_t stride)
+{
+	int64_t room = c->h + c->top - kh;
+	int64_t low = least(end, most(begin, (c->top + c->stride_y - 1) / c->stride_y));
+	int64_t high = room >= 0 ? most(low, least(end, room / c->stride_y + 1)) : low;
+
+	for (int64_t row = begin; row < low; row++)
+		weight_row(c, b, row, taps, stride, LANES);
+	if (low < high)
+		weight_rows(c, b, &(struct weight_part){low, high, 0, 0}, kh, taps, stride, LANES);
+	for (int64_t row = high; row < end; row++)
+		weight_row(c, b, row, taps, stride, LANES);
 }
 
 THAW_MULTIVERSION
-static void weight_run(const struct weight_line *l, int64_t rows)
+static void weight_run(const struct thaw_conv *c, struct weight_block *b, int64_t begin, int64_t end)
 {
-	int64_t begin, end, c = 0;
+	bool square = c->kh == c->kw && b->lanes == LANES;
 
-	pixels_within(l->count, l->in_step, -l->shift, l->in_width - (l->shift + l->taps - 1), &begin, &end);
-	for (; c + LANES <= l->channels; c += LANES)
-		weight_channels(l, begin, end, c, rows, LANES);
-	if (c < l->channels)
-		weight_channels(l, begin, end, c, rows, l->channels - c);
+	if (square && c->kw == 3 && c->stride_x == 1)
+		weight_band(c, b, begin, end, 3, 3, 1);
+	else if (square && c->kw == 3 && c->stride_x == 2)
+		weight_band(c, b, begin, end, 3, 3, 2);
+	else if (square && c->kw == 5 && c->stride_x == 1)
+		weight_band(c, b, begin, end, 5, 5, 1);
+	else if (square && c->kw == 5 && c->stride_x == 2)
+		weight_band(c, b, begin, end, 5, 5, 2);
+	else
+		for (int64_t row = begin; row < end; row++)
+			weight_row(c, b, row, 1, c->stride_x, b->lanes);
 }
 
 static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
 {
-	(void)buffer;
-	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		int64_t top = row % c->ho * c->stride_y - c->top;
-		int64_t first = most(0, -top), last = least(c->kh, c->h - top);
-		int64_t together = c->kw == 3 && last - first == 3 ? 3 : 1;
+	int64_t x_row = c->stride_y * c->w * c->ci, dy_row = c->wo * c->ci;
+	int64_t rows = band_rows((c->stride_y * c->w + c->wo) * LINE, (x_row + dy_row) * (int64_t)sizeof(float));
 
-		for (int64_t ky = first; ky < last; ky += together) {
-			struct weight_line l = {
-				.channels = c->ci,
-				.count = c->wo,
-				.taps = c->kw,
-				.x = x + (row / c->ho * c->h + top + ky) * c->w * c->ci,
-				.x_row = c->w * c->ci,
-				.in_width = c->w,
-				.in_step = c->stride_x,
-				.shift = -c->left,
-				.dy = dy + row * c->wo * c->ci,
-				.dweight = dweight + ky * c->kw * c->ci,
-				.weight_row = c->kw * c->ci,
+	(void)buffer;
+	for (int64_t n = 0; n < c->n; n++, x += c->h * c->w * c->ci, dy += c->ho * dy_row)
+		for (int64_t begin = 0; begin < c->ho; begin += rows) {
+			int64_t end = least(begin + rows, c->ho);
+			bool last = end == c->ho;
+			struct weight_block b = {
+				.lanes = least(LANES, c->ci),
+				.fetch_x = (const char *)(x + (last ? c->h * c->w * c->ci : end * x_row)),
+				.fetch_dy = (const char *)(dy + end * dy_row),
 			};
 
-			weight_run(&l, together);
+			if (last && n + 1 == c->n) { /* nothing follows: fetch what is there already */
+				b.fetch_x = (const char *)(x + begin * x_row);
+				b.fetch_dy = (const char *)(dy + begin * dy_row);
+			}
+			for (int64_t from = 0; from < c->ci; from += LANES) {
+				int64_t at = vector_begin(c->ci, from);
+
+				b.x = x + at;
+				b.dy = dy + at;
+				b.dweight = dweight + at;
+				b.skip = from - at;
+				weight_run(c, &b, begin, end);
+			}
 		}
-	}
 }
 
 const struct thaw_conv_kernel thaw_conv_depthwise = {

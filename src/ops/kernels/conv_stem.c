@@ -16,7 +16,11 @@ enum {
 	LANES = 16,
 	MOST_CHANNELS = 4,
 	PIXELS = 6, /* output pixels in registers, each with up to 4 vectors of channels */
-	TAPS = 3,   /* values under the kernel in registers, in the gradient of the weights; divides kw * 3 */
+	/* Values under a row of the kernel whose gradients are in registers. */
+	TAPS = 3,          /* divides kw * 3 */
+	TAPS_OF_THREE = 9, /* all of three pixels' red, green and blue */
+	TAPS_OF_SEVEN = 7, /* a third of seven pixels' */
+	MOST_TAPS = 9,
 };
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
@@ -107,26 +111,29 @@ THAW_INLINE void row_forward(const struct thaw_conv *c, const float *buffer, con
 	}
 }
 
-/* dweight += of one output row: TAPS values under the kernel and `vectors` vectors of channels at a time. A row's sum
+/* dweight += of one output row: `taps` values under the kernel and `vectors` vectors of channels at a time. A row's sum
  * is complete before it is added, so chains of additions stay short. */
-THAW_INLINE void row_weight(const struct thaw_conv *c, const float *buffer, const float *dy, int vectors,
+THAW_INLINE void row_weight(const struct thaw_conv *c, const float *buffer, const float *dy, int taps, int vectors,
 			    float *dweight)
 {
 	int64_t values = c->kw * c->ci, step = c->stride_x * c->ci;
 
 	for (int64_t ky = 0; ky < c->kh; ky++, buffer += row_floats(c))
-		for (int64_t t = 0; t < values; t += TAPS, dweight += TAPS * c->co)
+		for (int64_t t = 0; t < values; t += taps, dweight += taps * c->co)
 			for (int64_t o = 0; o < c->co; o += (int64_t)vectors * LANES) {
-				vec sum[TAPS][4] = {{{0}}};
+				vec sum[MOST_TAPS][4];
 
+				for (int i = 0; i < taps; i++)
+					for (int v = 0; v < vectors; v++)
+						sum[i][v] = (vec){0};
 				for (int64_t p = 0; p < c->wo; p++)
 					for (int v = 0; v < vectors; v++) {
 						const vec d = *(const vec *)(dy + p * c->co + o + v * LANES);
 
-						for (int i = 0; i < TAPS; i++)
+						for (int i = 0; i < taps; i++)
 							sum[i][v] += buffer[p * step + t + i] * d;
 					}
-				for (int i = 0; i < TAPS; i++)
+				for (int i = 0; i < taps; i++)
 					for (int v = 0; v < vectors; v++)
 						*(vec *)(dweight + i * c->co + o + v * LANES) += sum[i][v];
 			}
@@ -144,15 +151,24 @@ static void run_forward(const struct thaw_conv *c, const float *buffer, const fl
 		row_forward(c, buffer, weight, e, row, 1, y);
 }
 
+/* More sums than the processor has multiply-adds under way, no more than it has registers. */
 THAW_MULTIVERSION
 static void run_weight(const struct thaw_conv *c, const float *buffer, const float *dy, float *dweight)
 {
-	if (c->co % (4 * LANES) == 0)
-		row_weight(c, buffer, dy, 4, dweight);
+	int64_t values = c->kw * c->ci;
+
+	if (c->co % (2 * LANES) == 0 && values % TAPS_OF_THREE == 0)
+		row_weight(c, buffer, dy, TAPS_OF_THREE, 2, dweight);
+	else if (c->co % (2 * LANES) == 0 && values % TAPS_OF_SEVEN == 0)
+		row_weight(c, buffer, dy, TAPS_OF_SEVEN, 2, dweight);
+	else if (c->co % (4 * LANES) == 0)
+		row_weight(c, buffer, dy, TAPS, 4, dweight);
+	else if (values % TAPS_OF_THREE == 0)
+		row_weight(c, buffer, dy, TAPS_OF_THREE, 1, dweight);
 	else if (c->co % (2 * LANES) == 0)
-		row_weight(c, buffer, dy, 2, dweight);
+		row_weight(c, buffer, dy, TAPS, 2, dweight);
 	else
-		row_weight(c, buffer, dy, 1, dweight);
+		row_weight(c, buffer, dy, TAPS, 1, dweight);
 }
 
 static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
