@@ -176,8 +176,8 @@ void thaw_sum_final(struct thaw_sum *sum, int64_t from)
 		complete(sum, from, sum->final);
 		sum->final = from;
 	}
-	while (sum->begun < sum->bucket_count && sum->buckets[sum->begun].start >= from)
-		sum->begun++;
+	while (sum->ready < sum->bucket_count && sum->buckets[sum->ready].start >= from)
+		sum->ready++;
 	if (sum->failed == THAW_OK)
 		sum->failed = thaw_sum_advance(sum);
 }

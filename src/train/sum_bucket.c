@@ -7,7 +7,8 @@
 #define VECTOR_FLOATS (THAW_ALIGNMENT / (int64_t)sizeof(float))
 /* Floats of each subtree that are summed at a time: 32 subtrees of 16 KiB stay within a common L2 cache. */
 #define BLOCK  INT64_C(4096)
-#define TABLES 5 /* of [size] for each bucket: count, offset, count_send, count_recv, offset_recv */
+#define SLOTS  16 /* buckets on their way at once: what is received does not take a whole vector */
+#define TABLES 5  /* of [size] for each bucket: count, offset, count_send, count_recv, offset_recv */
 
 static void plan_bucket(const struct thaw_sum *sum, struct bucket *b, int64_t start, int64_t end)
 {
@@ -26,7 +27,7 @@ static void plan_bucket(const struct thaw_sum *sum, struct bucket *b, int64_t st
 
 thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum, int64_t bucket)
 {
-	int64_t size = sum->comm->size, count = (sum->n + bucket - 1) / bucket, floats = 0;
+	int64_t size = sum->comm->size, count = (sum->n + bucket - 1) / bucket, floats = 0; /* of a slot */
 	if (size == 1)
 		return THAW_OK;
 	sum->buckets = thaw_alloc((size_t)count, sizeof(*sum->buckets));
@@ -42,14 +43,13 @@ thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum, int64_t bucket)
 		b->count_recv = table + 3 * size;
 		b->offset_recv = table + 4 * size;
 		plan_bucket(sum, b, start, start + bucket < sum->n ? start + bucket : sum->n);
-		floats += b->stride * sum->pieces;
+		floats = b->stride * sum->pieces > floats ? b->stride * sum->pieces : floats;
 	}
-	sum->received = thaw_alloc((size_t)floats, sizeof(float));
+	sum->received = thaw_alloc((size_t)(count < SLOTS ? count : SLOTS), (size_t)floats * sizeof(float));
 	if (!sum->received)
 		return THAW_RESOURCE;
-	float *at = sum->received;
-	for (int64_t i = 0; i < count; at += sum->buckets[i++].stride * sum->pieces)
-		sum->buckets[i].received = at;
+	for (int64_t i = 0; i < count; i++)
+		sum->buckets[i].received = sum->received + i % SLOTS * floats;
 	sum->bucket_count = (int)count;
 	return THAW_OK;
 }
@@ -116,12 +116,19 @@ static thaw_status advance(struct thaw_sum *sum, struct bucket *b)
 	return THAW_OK;
 }
 
+/* The first bucket that is not through has set out on every rank where it is ready, as slots are taken in order: so there
+ * is always one that can move. */
 thaw_status thaw_sum_advance(struct thaw_sum *sum)
 {
-	for (int i = sum->done; i < sum->begun; i++)
-		THAW_TRY(advance(sum, &sum->buckets[i]));
-	while (sum->done < sum->begun && sum->buckets[sum->done].done)
-		sum->done++;
+	int before;
+	do {
+		before = sum->done;
+		sum->begun = sum->ready < before + SLOTS ? sum->ready : before + SLOTS;
+		for (int i = before; i < sum->begun; i++)
+			THAW_TRY(advance(sum, &sum->buckets[i]));
+		while (sum->done < sum->begun && sum->buckets[sum->done].done)
+			sum->done++;
+	} while (sum->done > before);
 	return THAW_OK;
 }
 
@@ -131,5 +138,5 @@ void thaw_sum_reset_buckets(struct thaw_sum *sum)
 		sum->buckets[i].round = 0;
 		sum->buckets[i].gathers = sum->buckets[i].done = false;
 	}
-	sum->begun = sum->done = 0;
+	sum->ready = sum->begun = sum->done = 0;
 }

@@ -16,7 +16,7 @@ struct addition {
 struct bucket {
 	int64_t start, end;
 	int64_t *count, *offset; /* [size] each rank's share of it; offsets in the vectors */
-	float *received;         /* (pieces, stride) this rank's share of every piece */
+	float *received;         /* (pieces, stride) this rank's share of every piece; of the bucket's slot */
 	int64_t stride;
 	int64_t *count_send, *count_recv, *offset_recv; /* [size] of the round under way */
 	int round;                                      /* all-to-alls that were begun */
@@ -43,9 +43,9 @@ struct thaw_sum {
 
 	struct bucket *buckets; /* [bucket_count], the last range of the vectors first; none for one rank */
 	int bucket_count;
-	int begun, done; /* of them: [0, begun) set out, [0, done) are there */
-	int64_t *tables; /* memory of all their counts and offsets */
-	float *received;
+	int ready, begun, done; /* of them: [0, ready) are final, [0, begun) set out, [0, done) are there */
+	int64_t *tables;        /* memory of all their counts and offsets */
+	float *received;        /* slots that buckets take in turn */
 };
 
 /* a[n] += b[n] */
@@ -53,7 +53,7 @@ void thaw_sum_add(float *restrict a, const float *restrict b, int64_t n);
 
 /* Cuts [0, n) into buckets; the tree is planned already. */
 thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum, int64_t bucket);
-/* Moves on the buckets [done, begun). */
+/* Moves on the buckets that set out, and lets those that are ready follow as slots become free. */
 thaw_status thaw_sum_advance(struct thaw_sum *sum);
 /* After a sum, for the next. */
 void thaw_sum_reset_buckets(struct thaw_sum *sum);
