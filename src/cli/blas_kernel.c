@@ -12,7 +12,7 @@
 #define MARK     "OPENBLAS_CORETYPE_SET_BY_THAW"
 
 #if defined(__x86_64__)
-/* The kernels every OpenBLAS since 0.3.0 has. */
+/* Of the names that an OpenBLAS built for all x86-64 processors knows. */
 static const char *best_kernels(void)
 {
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

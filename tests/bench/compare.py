@@ -119,7 +119,7 @@ def main():
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--stop", type=int, default=0, help="PyTorch: measure only so many epochs")
-    parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--lr", type=float, help="0.01 with --weights; random ones, which it may take to infinity, 1e-6")
     parser.add_argument("--weights")
     parser.add_argument("--data")
     parser.add_argument("--build", default="build")
@@ -127,6 +127,7 @@ def main():
     parser.add_argument("--thaw", default="--views 1", help="more flags of thaw train")
     args = parser.parse_args()
     args.batch = BATCH.get(args.network, 32)
+    args.lr = args.lr or (0.01 if args.weights else 1e-6)
     with tempfile.TemporaryDirectory() as folder:
         rounds = [all_layers(args) if args.row == "all" else fine_tune(args, folder) for _ in range(args.rounds)]
     line = {"row": args.row, "network": args.network, "bn": args.bn, "ranks": args.ranks, "batch": args.batch}
