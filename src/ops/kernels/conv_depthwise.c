@@ -63,13 +63,12 @@ struct block {
 	const float *in, *weight;
 	const float *bias, *residual; /* residual lies as `out` does, or is NULL */
 	float *out;
-	bool clamps;        /* there is an activation, and */
-	float low, high;    /* its bounds */
+	enum thaw_activation activation;
 	int64_t lanes;      /* channels to load, and */
 	int64_t skip;       /* how many of them another block has */
-	const char *fetch;  /* lines that will be read in the next band; bytes from one to the next, 0: the others */
-	int64_t fetch_step; /* were asked for already */
-	char *fetch_to_set; /* and those that will be written */
+	const char *fetch;  /* next line that the next band will read, and */
+	int64_t fetch_step; /* bytes from one to the next; 0: these lines were asked for already */
+	char *fetch_to_set; /* next line that the next band will write */
 };
 
 /* An output row: its `rows` input rows that are inside, and the row of the filter that is over the first of them. */
@@ -92,17 +91,14 @@ THAW_INLINE void fetch(struct block *b, int64_t read, int64_t written)
 }
 
 /* The activation of `count` pixels. */
-THAW_INLINE void clamp(vec *sum, int count, float low, float high)
+THAW_INLINE void activate(vec *sum, int count, enum thaw_activation kind)
 {
 	float value[TILE * LANES];
 
 	memcpy(value, sum, (size_t)count * LINE);
 #pragma GCC unroll 1 /* or gcc takes the vectors apart */
-	for (int i = 0; i < count * LANES; i++) {
-		float raised = value[i] < low ? low : value[i];
-
-		value[i] = raised > high ? high : raised;
-	}
+	for (int i = 0; i < count * LANES; i++)
+		value[i] = thaw_activate(value[i], kind);
 	memcpy(sum, value, (size_t)count * LINE);
 }
 
@@ -115,8 +111,8 @@ THAW_INLINE void finish(const struct grid *g, const struct block *b, vec *sum, i
 		load(&residual, b->residual + at + p * g->out_pixel, part ? b->lanes : LANES);
 		sum[p] += residual;
 	}
-	if (b->clamps)
-		clamp(sum, count, b->low, b->high);
+	if (b->activation != THAW_ACT_NONE)
+		activate(sum, count, b->activation);
 	for (int p = 0; !part && p < count; p++)
 		*(vec *)(b->out + at + p * g->out_pixel) = sum[p];
 	for (int64_t i = b->skip; part && i < b->lanes; i++)
@@ -343,9 +339,7 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 		.bias = epilogue->bias,
 		.residual = epilogue->residual,
 		.out = y,
-		.clamps = epilogue->activation != THAW_ACT_NONE,
-		.low = thaw_activation_low(epilogue->activation),
-		.high = thaw_activation_high(epilogue->activation),
+		.activation = epilogue->activation,
 	};
 
 	(void)prepared;

@@ -67,7 +67,6 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 				const struct thaw_conv_epilogue *e, int64_t at, int64_t count, int vectors, float *y)
 {
 	int64_t values = c->kw * c->ci, floats = row_floats(c), step = c->stride_x * c->ci;
-	float low = thaw_activation_low(e->activation), high = thaw_activation_high(e->activation);
 	vec sum[PIXELS][4];
 
 	for (int p = 0; p < PIXELS; p++)
@@ -86,12 +85,8 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 			const float *residual = e->residual ? e->residual + at + p * c->co + v * LANES : NULL;
 			float *to = y + at + p * c->co + v * LANES;
 
-			for (int i = 0; i < LANES; i++) {
-				float value = sum[p][v][i] + (residual ? residual[i] : 0.0f);
-
-				value = value < low ? low : value;
-				to[i] = value > high ? high : value;
-			}
+			for (int i = 0; i < LANES; i++)
+				to[i] = thaw_activate(sum[p][v][i] + (residual ? residual[i] : 0.0f), e->activation);
 		}
 }
 
