@@ -207,16 +207,6 @@ static thaw_status finish(struct thaw_comm *comm, struct thaw_transfer *t)
 	return status;
 }
 
-static thaw_status mpi_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
-				const int64_t *offset_send, float *recv, const int64_t *count_recv,
-				const int64_t *offset_recv)
-{
-	struct thaw_transfer *t = NULL;
-	THAW_TRY(
-		mpi_alltoall_start(comm, TAG_WAITED, send, count_send, offset_send, recv, count_recv, offset_recv, &t));
-	return finish(comm, t);
-}
-
 static thaw_status mpi_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {
 	struct thaw_transfer *t = NULL;
@@ -326,7 +316,6 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
 	struct thaw_comm made = {
 		.context = o,
-		.alltoall = mpi_alltoall,
 		.allgather = mpi_allgather,
 		.alltoall_start = mpi_alltoall_start,
 		.allgather_start = mpi_allgather_start,

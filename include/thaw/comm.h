@@ -21,20 +21,18 @@ struct thaw_comm {
 	int node_size;
 	void *context;  /* of the implementation */
 
-	/* Rank r receives counts_recv[s] floats from each rank s, placed at recv + offset_recv[s];
-	 * the send side likewise. Counts and offsets are in floats and may exceed 2^31. */
-	thaw_status (*alltoall)(struct thaw_comm *, const float *send, const int64_t *count_send,
-	                        const int64_t *offset_send, float *recv, const int64_t *count_recv,
-	                        const int64_t *offset_recv);
-	/* Every rank r holds data[offset[r] .. +count[r]) and receives the pieces of the others in place. */
+	/* Every rank r holds data[offset[r] .. +count[r]) and receives the pieces of the others in place. Counts and
+	 * offsets are in floats and may exceed 2^31, here and below. */
 	thaw_status (*allgather)(struct thaw_comm *, float *data, const int64_t *count, const int64_t *offset);
-	/* The same two begun: several may be under way, told apart by `tag`, 1 or more and the same on all ranks. All
-	 * memory named, counts and offsets too, must stay as it is until `advance` has made *transfer NULL. */
+	/* The same begun: several may be under way, told apart by `tag`, 1 or more and the same on all ranks. All memory
+	 * named, counts and offsets too, must stay as it is until `advance` has made *transfer NULL. */
+	thaw_status (*allgather_start)(struct thaw_comm *, int tag, float *data, const int64_t *count,
+	                               const int64_t *offset, struct thaw_transfer **transfer);
+	/* Begun in the same way: rank r receives count_recv[s] floats from each rank s, placed at recv + offset_recv[s];
+	 * the send side likewise. */
 	thaw_status (*alltoall_start)(struct thaw_comm *, int tag, const float *send, const int64_t *count_send,
 	                              const int64_t *offset_send, float *recv, const int64_t *count_recv,
 	                              const int64_t *offset_recv, struct thaw_transfer **transfer);
-	thaw_status (*allgather_start)(struct thaw_comm *, int tag, float *data, const int64_t *count,
-	                               const int64_t *offset, struct thaw_transfer **transfer);
 	/* Moves what can be moved, and returns; nothing moves without it. NULL: complete. Not collective. */
 	thaw_status (*advance)(struct thaw_comm *, struct thaw_transfer **transfer);
 	thaw_status (*broadcast)(struct thaw_comm *, void *data, size_t bytes, int root);

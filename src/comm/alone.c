@@ -5,19 +5,6 @@
 #include "thaw/comm.h"
 #include "thaw/tensor.h"
 
-static thaw_status alone_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
-				  const int64_t *offset_send, float *recv, const int64_t *count_recv,
-				  const int64_t *offset_recv)
-{
-	(void)comm;
-	if (count_send[0] != count_recv[0])
-		return thaw_fail(THAW_SOFTWARE, "all-to-all: %lld floats sent, %lld expected", (long long)count_send[0],
-				 (long long)count_recv[0]);
-	if (count_send[0] > 0)
-		memmove(recv + offset_recv[0], send + offset_send[0], (size_t)count_send[0] * sizeof(float));
-	return THAW_OK;
-}
-
 static thaw_status alone_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {
 	(void)comm, (void)data, (void)count, (void)offset;
@@ -28,9 +15,14 @@ static thaw_status alone_alltoall_start(struct thaw_comm *comm, int tag, const f
 					const int64_t *offset_send, float *recv, const int64_t *count_recv,
 					const int64_t *offset_recv, struct thaw_transfer **transfer)
 {
-	(void)tag;
+	(void)comm, (void)tag;
 	*transfer = NULL;
-	return alone_alltoall(comm, send, count_send, offset_send, recv, count_recv, offset_recv);
+	if (count_send[0] != count_recv[0])
+		return thaw_fail(THAW_SOFTWARE, "all-to-all: %lld floats sent, %lld expected", (long long)count_send[0],
+				 (long long)count_recv[0]);
+	if (count_send[0] > 0)
+		memmove(recv + offset_recv[0], send + offset_send[0], (size_t)count_send[0] * sizeof(float));
+	return THAW_OK;
 }
 
 static thaw_status alone_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
@@ -104,7 +96,6 @@ struct thaw_comm thaw_comm_alone(void)
 		.size = 1,
 		.node_rank = 0,
 		.node_size = 1,
-		.alltoall = alone_alltoall,
 		.allgather = alone_allgather,
 		.alltoall_start = alone_alltoall_start,
 		.allgather_start = alone_allgather_start,

@@ -36,7 +36,10 @@ static bool alltoall_brings_each_part(struct thaw_comm *c)
 	for (int r = 0; r < c->size; r++)
 		for (int64_t i = 0; i < cs[r]; i++)
 			send[os[r] + i] = cell(c->rank, r, i);
-	bool good = c->alltoall(c, send, cs, os, recv, cr, or) == THAW_OK;
+	struct thaw_transfer *transfer = NULL;
+	bool good = c->alltoall_start(c, 1, send, cs, os, recv, cr, or, &transfer) == THAW_OK;
+	while (good && transfer)
+		good = c->advance(c, &transfer) == THAW_OK;
 	for (int r = 0; r < c->size; r++) {
 		for (int64_t i = 0; i < cr[r]; i++)
 			good &= recv[or[r] + i] == cell(r, c->rank, i);

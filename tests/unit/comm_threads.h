@@ -70,24 +70,6 @@ static inline thaw_status ranks_part(struct ranks_world *world)
 	return THAW_OK;
 }
 
-static inline thaw_status ranks_alltoall(struct thaw_comm *comm, const float *send, const int64_t *count_send,
-					 const int64_t *offset_send, float *recv, const int64_t *count_recv,
-					 const int64_t *offset_recv)
-{
-	struct ranks_world *world = ranks_meet(comm, send, count_send, offset_send);
-	for (int r = 0; r < comm->size; r++) {
-		struct ranks_offer *o = &world->offer[r];
-		if (o->count[comm->rank] != count_recv[r]) {
-			fprintf(stderr, "all-to-all: rank %d sends what rank %d does not expect\n", r, comm->rank);
-			abort();
-		}
-		if (count_recv[r])
-			memcpy(recv + offset_recv[r], (const float *)o->data + o->offset[comm->rank],
-			       (size_t)count_recv[r] * sizeof(float));
-	}
-	return ranks_part(world);
-}
-
 static inline thaw_status ranks_allgather(struct thaw_comm *comm, float *data, const int64_t *count,
 					  const int64_t *offset)
 {
@@ -251,7 +233,6 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .node_rank = r,
 				 .node_size = size,
 				 .context = &world,
-				 .alltoall = ranks_alltoall,
 				 .allgather = ranks_allgather,
 				 .alltoall_start = ranks_alltoall_start,
 				 .allgather_start = ranks_allgather_start,

@@ -92,7 +92,9 @@ static void alone_is_a_communicator(void **state)
 	float send[] = {1, 2, 3, 4}, recv[4] = {0};
 	int64_t two[] = {2}, one[] = {1}, value = 7;
 	int gathered = 0, mine = 5;
-	assert_int_equal(alone.alltoall(&alone, send, two, one, recv, two, two), THAW_OK);
+	struct thaw_transfer *transfer = NULL;
+	assert_int_equal(alone.alltoall_start(&alone, 1, send, two, one, recv, two, two, &transfer), THAW_OK);
+	assert_null(transfer);
 	assert_true(recv[0] == 0 && recv[1] == 0 && recv[2] == 2 && recv[3] == 3);
 	assert_int_equal(alone.gather(&alone, &mine, sizeof(mine), &gathered), THAW_OK);
 	assert_int_equal(gathered, 5);
