@@ -27,4 +27,8 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
  * layers: name, op, forward_ms, backward_ms, gflops of one step. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
 
+/* GFLOP/s of sgemm on large square matrices on this rank, the best of half a second's runs. */
+enum { THAW_BENCH_GEMM_SIDE = 1024, THAW_BENCH_GEMM_FLOATS = 3 * THAW_BENCH_GEMM_SIDE * THAW_BENCH_GEMM_SIDE };
+double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite numbers, of which the last third is written */
+
 #endif

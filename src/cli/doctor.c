@@ -11,16 +11,14 @@
 #include <jpeglib.h>
 
 #include "mpi/version.h"
-#include "src/base/clock.h"
 #include "src/base/machine.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
 #include "src/cli/text.h"
+#include "thaw/bench.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
 
-#define GEMM_SIDE    768 /* of the square matrices measured */
-#define GEMM_SECONDS 0.3 /* for how long */
 #define SMALL_MEMORY 1e9 /* bytes per rank below which networks get tight */
 #define ADVICE_SIZE  320 /* bytes of a line of advice */
 
@@ -41,27 +39,10 @@ struct rank_facts {
 /* sgemm's speed in GFLOP/s; 0 without memory. */
 static double measure_gemm(void)
 {
-	const size_t n = GEMM_SIDE;
-	float *a = thaw_alloc(3 * n * n, sizeof(*a));
-	if (!a)
-		return 0;
-	float *b = a + n * n, *c = b + n * n;
-	for (size_t i = 0; i < 2 * n * n; i++)
-		a[i] = (float)(i % 7) - 3;
-	double start = 0, end = 0;
-	/* The first round wakes the clocks and the pages. */
-	for (int round = -1; round <= 0 || end - start < GEMM_SECONDS; round++) {
-		if (round == 0)
-			start = thaw_clock();
-		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1, a, n, b, n, 0, c, n);
-		end = thaw_clock();
-		if (round >= 0 && end - start >= GEMM_SECONDS) {
-			thaw_free(a);
-			return 2e-9 * (double)(n * n * n) * (round + 1) / (end - start);
-		}
-	}
-	thaw_free(a);
-	return 0;
+	float *memory = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof(*memory));
+	double gflops = memory ? thaw_bench_gemm(memory) : 0;
+	thaw_free(memory);
+	return gflops;
 }
 
 static thaw_status gather_facts(struct thaw_comm *comm, struct rank_facts **all)

@@ -17,8 +17,7 @@
 #include "thaw/plan.h"
 
 #define SEED          1
-#define PEAK_SIDE     1024 /* of the square matrices that sgemm's peak is measured with */
-#define PEAK_SECONDS  0.5  /* for how long, and at least once */
+#define PEAK_SECONDS  0.5  /* of sgemm's measurement, and at least one run */
 #define LEARNING_RATE 1e-6 /* the images are noise: the weights must stay where they are */
 
 struct bench {
@@ -39,7 +38,7 @@ struct bench {
 	struct thaw_node_time *times; /* [nodes] */
 	struct thaw_shape *shapes;    /* [nodes], of one image */
 	double *seconds;              /* [steps] */
-	float *factors;               /* (3,PEAK_SIDE,PEAK_SIDE): what sgemm multiplies */
+	float *factors;               /* of thaw_bench_gemm */
 	int size;
 	int64_t t; /* steps so far */
 };
@@ -97,7 +96,7 @@ static thaw_status open_memory(struct bench *b)
 	b->times = thaw_alloc(nodes, sizeof *b->times);
 	b->shapes = thaw_alloc(nodes, sizeof *b->shapes);
 	b->seconds = thaw_alloc((size_t)b->options->steps, sizeof *b->seconds);
-	b->factors = thaw_alloc(3 * (size_t)PEAK_SIDE * PEAK_SIDE, sizeof *b->factors);
+	b->factors = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof *b->factors);
 	if (!b->images || !b->features || !b->labels || !b->keys || !b->gradient || !b->times || !b->shapes ||
 	    !b->seconds || !b->factors)
 		return THAW_RESOURCE;
@@ -192,16 +191,14 @@ static thaw_status measure(struct bench *b, double *median, double *wait)
 	return THAW_OK;
 }
 
-/* GFLOP/s of sgemm on large square matrices, the best of some runs. */
-static double gemm_peak(const struct bench *b)
+double thaw_bench_gemm(float *memory)
 {
-	const size_t n = PEAK_SIDE;
-	const float *x = b->factors, *y = x + n * n;
+	const int64_t n = THAW_BENCH_GEMM_SIDE;
+	const struct thaw_matrix x = {memory, n, false}, y = {memory + n * n, n, false};
 	double best = INFINITY, begin = thaw_clock();
 	do {
 		double start = thaw_clock();
-		thaw_gemm(PEAK_SIDE, PEAK_SIDE, PEAK_SIDE, (struct thaw_matrix){x, PEAK_SIDE, false},
-			  (struct thaw_matrix){y, PEAK_SIDE, false}, 0.0f, b->factors + 2 * n * n, PEAK_SIDE);
+		thaw_gemm(n, n, n, x, y, 0.0f, memory + 2 * n * n, n);
 		best = fmin(best, thaw_clock() - start);
 	} while (thaw_clock() - begin < PEAK_SECONDS);
 	return 2e-9 * (double)(n * n * n) / best;
@@ -271,7 +268,7 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 
 static thaw_status run_bench(struct bench *b, json_t **result)
 {
-	double peak = gemm_peak(b), seconds = 0.0, wait = 0.0, flops = 0.0;
+	double peak = thaw_bench_gemm(b->factors), seconds = 0.0, wait = 0.0, flops = 0.0;
 	/* No agreement on these: a rank that fails alone has left the others in a sum. */
 	THAW_TRY(measure(b, &seconds, &wait));
 	THAW_TRY(profile(b));
