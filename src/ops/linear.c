@@ -63,20 +63,6 @@ static void forward(const struct thaw_call *call)
 	thaw_kernel_bias(call->y.data, call->params > 1 ? call->param[1].data : NULL, n, out, call->attrs->activation);
 }
 
-static void backward_many(const struct thaw_call *call, const float *dy)
-{
-	const struct thaw_view *weight = &call->param[0];
-	int64_t n = call->y.shape.dim[0], in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
-	if (call->dx[0])
-		thaw_gemm(n, in, out, (struct thaw_matrix){dy, out, false},
-			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f, call->dx[0],
-			  in);
-	if (call->dparam[0])
-		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
-			  (struct thaw_matrix){call->x[0].data, in, false}, 1.0f, call->dparam[0], in);
-}
-
 static void backward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
@@ -89,14 +75,13 @@ static void backward(const struct thaw_call *call)
 		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, n * out, call->attrs->activation);
 		dy = call->scratch;
 	}
-	if (n <= THAW_FEW_ROWS) {
-		if (call->dx[0])
-			thaw_few_rows_data(n, in, out, dy, weight->data, call->dx[0], call->dx_add[0]);
-		if (call->dparam[0])
-			thaw_few_rows_weight(n, in, out, call->x[0].data, dy, call->dparam[0]);
-	} else {
-		backward_many(call, dy);
-	}
+	if (call->dx[0])
+		thaw_gemm(n, in, out, (struct thaw_matrix){dy, out, false},
+			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f, call->dx[0],
+			  in);
+	if (call->dparam[0])
+		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
+			  (struct thaw_matrix){call->x[0].data, in, false}, 1.0f, call->dparam[0], in);
 	if (call->params > 1 && call->dparam[1])
 		thaw_kernel_add_rows(call->dparam[1], dy, n, out);
 }
