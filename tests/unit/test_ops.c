@@ -20,7 +20,7 @@
 #include "thaw/ops.h"
 #include "thaw/random.h"
 
-#define MAX_INPUTS  3
+#define MAX_INPUTS  4
 #define MAX_BUFFERS 64
 #define MAX_TESTS   1024
 
