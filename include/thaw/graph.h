@@ -50,6 +50,7 @@ struct thaw_node {
 	int *inputs, input_count; /* values */
 	int params[THAW_MAX_PARAMS], param_count;
 	int block;
+	bool fixed; /* made of parameters alone: the same for all images */
 };
 
 struct thaw_graph {
@@ -132,7 +133,8 @@ int thaw_graph_cut(const struct thaw_graph *g);
 bool thaw_graph_frozen(const struct thaw_graph *g, int node);
 
 /* Values made before node `at` that nodes from there on read, or that are the output, in rising order: all that
- * one side of a cut there knows of the other. value[at] is memory to fill; returns how many. */
+ * one side of a cut there knows of the other, but for fixed values, which each side makes for itself. value[at] is
+ * memory to fill; returns how many. */
 int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value);
 
 /* Lets the batch norms of the tail normalise by the statistics of each lane's batch and learn the

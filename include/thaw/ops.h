@@ -215,6 +215,7 @@ struct thaw_op {
 	bool adds;               /* adds an optional last input x[1], of y's shape, to its result before that */
 	bool draws;              /* random while training */
 	bool overwrites_dy;      /* backward works on dy itself */
+	bool parameter;          /* y is the first parameter itself: plans read it there, and do not call forward */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 
 	const struct thaw_op_case *cases; /* [case_count] */

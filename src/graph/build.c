@@ -116,7 +116,9 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 	}
 	g->nodes = nodes;
 	struct thaw_node *node = &g->nodes[g->node_count];
-	*node = (struct thaw_node){.op = op, .block = g->block_count - 1, .input_count = input_count};
+	*node = (struct thaw_node){.op = op, .block = g->block_count - 1, .input_count = input_count, .fixed = true};
+	for (int i = 0; i < input_count; i++)
+		node->fixed &= g->nodes[inputs[i]].fixed;
 	if (attrs)
 		node->attrs = *attrs;
 	node->attrs.stream = g->node_count;

@@ -83,7 +83,7 @@ int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value)
 {
 	int count = 0, last;
 	for (int i = 0; i < at; i++)
-		if (thaw_graph_uses(g, i, &last) > 0 && (last >= at || i == g->output))
+		if (!g->nodes[i].fixed && thaw_graph_uses(g, i, &last) > 0 && (last >= at || i == g->output))
 			value[count++] = i;
 	return count;
 }

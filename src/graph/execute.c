@@ -8,9 +8,15 @@ static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t
 {
 	struct thaw_step *step = &plan->steps[node];
 	const struct thaw_node *graph_node = &plan->graph->nodes[node];
-	for (int k = 0; k < graph_node->input_count; k++)
-		step->x[k].shape.dim[0] = n;
-	step->call.y.shape.dim[0] = n;
+	for (int k = 0; k < graph_node->input_count; k++) {
+		const struct thaw_node *from = &plan->graph->nodes[graph_node->inputs[k]];
+		if (step->x_rows[k] > 0)
+			step->x[k].shape.dim[0] = n * step->x_rows[k];
+		if (from->op && from->op->parameter)
+			step->x[k].data = plan->graph->params[from->params[0]].data;
+	}
+	if (step->y_rows > 0)
+		step->call.y.shape.dim[0] = n * step->y_rows;
 	for (int k = 0; k < graph_node->param_count; k++)
 		step->param[k].data = plan->graph->params[graph_node->params[k]].data;
 	step->call.sample_key = sample_key;
@@ -24,10 +30,13 @@ static double clock_of(const struct thaw_plan *plan)
 const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t *sample_key)
 {
 	plan->ran = n;
-	for (int i = plan->first; i < plan->end; i++) {
+	for (int i = 1; i < plan->graph->node_count; i++) {
+		if (!plan->steps[i].runs)
+			continue;
 		double start = clock_of(plan);
 		bind_run(plan, i, n, sample_key);
-		plan->graph->nodes[i].op->forward(&plan->steps[i].call);
+		if (!plan->graph->nodes[i].op->parameter)
+			plan->graph->nodes[i].op->forward(&plan->steps[i].call);
 		if (plan->times)
 			plan->times[i].forward += clock_of(plan) - start;
 	}
@@ -40,7 +49,7 @@ void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *con
 	if (dlogits != plan->dlogits)
 		for (int64_t i = 0; i < count; i++)
 			plan->dlogits[i] = dlogits[i];
-	for (int i = plan->end - 1; i >= plan->cut; i--) {
+	for (int i = plan->graph->node_count - 1; i >= plan->cut; i--) {
 		struct thaw_step *step = &plan->steps[i];
 		const struct thaw_node *n = &plan->graph->nodes[i];
 		double start = clock_of(plan);

@@ -54,6 +54,12 @@ static int backward_step(const struct compiler *c, int node)
 	return 2 * c->nodes - node;
 }
 
+/* Whether a value is a parameter, in whose own memory it is read. */
+static bool is_parameter(const struct compiler *c, int i)
+{
+	return c->graph->nodes[i].op && c->graph->nodes[i].op->parameter;
+}
+
 static size_t value_bytes(const struct compiler *c, int i)
 {
 	return (size_t)thaw_shape_count(&c->shapes[i]) * sizeof(float);
@@ -68,8 +74,10 @@ static bool in_tail(const struct compiler *c, int node)
 static thaw_status survey(struct compiler *c)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	for (int i = c->plan->first; i < c->plan->end; i++) {
+	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!c->plan->steps[i].runs)
+			continue;
 		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof *x);
 		if (!x)
 			return THAW_RESOURCE;
@@ -104,7 +112,7 @@ static void value_lifetimes(struct compiler *c)
 	int end = 2 * c->nodes + 1;
 	for (int i = 0; i < c->nodes; i++) {
 		struct thaw_buffer *b = &c->buffers[i];
-		bool here = i >= c->plan->first && i < c->plan->end;
+		bool here = c->plan->steps[i].runs && !is_parameter(c, i);
 		*b = (struct thaw_buffer){.bytes = here ? value_bytes(c, i) : 0, .born = i, .dies = i};
 		c->storage[i] = i;
 	}
@@ -112,8 +120,10 @@ static void value_lifetimes(struct compiler *c)
 	if (c->plan->stretch == THAW_TRUNK)
 		for (int k = 0; k < c->plan->crossing_count; k++)
 			c->buffers[c->crossing[k]].dies = end;
-	for (int i = c->plan->first; i < c->plan->end; i++) {
+	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!c->plan->steps[i].runs)
+			continue;
 		bool backward = in_tail(c, i) && c->needs_gradient[i];
 		if (backward && (n->op->backward_reads & THAW_READS_Y))
 			c->buffers[i].dies = backward_step(c, i);
@@ -129,9 +139,9 @@ static void value_lifetimes(struct compiler *c)
 /* A node may overwrite its first input if nobody reads that later. */
 static void share_values(struct compiler *c)
 {
-	for (int i = c->plan->first; i < c->plan->end; i++) {
+	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!n->op->in_place || n->inputs[0] == 0)
+		if (!c->plan->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
 			continue;
 		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
 		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
@@ -183,7 +193,7 @@ static void plan_gradients(struct compiler *c)
 static void plan_kept_and_scratch(struct compiler *c)
 {
 	size_t most = 0;
-	for (int i = c->plan->first; i < c->plan->end; i++) {
+	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_space *s = &c->space[i];
 		c->plan->steps[i].prepared_bytes = s->prepared;
 		c->plan->steps[i].prepared_offset = c->plan->prepared_bytes;
@@ -202,6 +212,12 @@ static void *at(const struct compiler *c, const struct thaw_buffer *b)
 	return c->plan->arena + b->offset;
 }
 
+/* How long a value's first dimension is for each image; 0 for fixed values. */
+static int64_t rows(const struct compiler *c, int i)
+{
+	return c->graph->nodes[i].fixed ? 0 : c->shapes[i].dim[0] / c->shapes[0].dim[0];
+}
+
 static void bind_step(struct compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
@@ -209,11 +225,13 @@ static void bind_step(struct compiler *c, int i)
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
 		step->x[k] = (struct thaw_view){at(c, value_buffer(c, x)), c->shapes[x]};
+		step->x_rows[k] = rows(c, x);
 		if (step->backward && c->needs_gradient[x])
 			step->dx[k] = at(c, gradient_buffer(c, x));
 	}
 	for (int k = 0; k < n->param_count; k++)
 		step->param[k].shape = c->graph->params[n->params[k]].shape;
+	step->y_rows = rows(c, i);
 	if (step->backward)
 		step->dy = at(c, gradient_buffer(c, i));
 	step->call = (struct thaw_call){
@@ -244,7 +262,8 @@ static thaw_status create_steps(struct compiler *c)
 		step->x = thaw_alloc(inputs, sizeof *step->x);
 		step->dx = thaw_alloc(inputs, sizeof *step->dx);
 		step->dx_add = thaw_alloc(inputs, sizeof *step->dx_add);
-		if (!step->x || !step->dx || !step->dx_add)
+		step->x_rows = thaw_alloc(inputs, sizeof *step->x_rows);
+		if (!step->x || !step->dx || !step->dx_add || !step->x_rows)
 			return THAW_RESOURCE;
 	}
 	return THAW_OK;
@@ -256,17 +275,24 @@ static void bind_crossing(struct compiler *c)
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
 		c->plan->crossing[k] = (struct thaw_crossing){
 			.data = at(c, value_buffer(c, c->crossing[k])),
-			.count = thaw_shape_count(shape) / shape->dim[0],
+			.count = thaw_shape_count(shape) / c->shapes[0].dim[0],
 		};
 	}
 }
 
-/* Which nodes run, and what they take from or give to the other side of the cut. */
+/* Which nodes run (fixed ones wherever somebody reads them), and what they take from or give to the other side of the
+ * cut. */
 static thaw_status choose_stretch(struct compiler *c)
 {
 	struct thaw_plan *plan = c->plan;
-	plan->first = plan->stretch == THAW_TAIL ? plan->cut : 1;
-	plan->end = plan->stretch == THAW_TRUNK ? plan->cut : c->nodes;
+	int first = plan->stretch == THAW_TAIL ? plan->cut : 1;
+	int end = plan->stretch == THAW_TRUNK ? plan->cut : c->nodes;
+	for (int i = c->nodes - 1; i > 0; i--) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		plan->steps[i].runs |= !n->fixed && i >= first && i < end;
+		for (int k = 0; plan->steps[i].runs && k < n->input_count; k++)
+			plan->steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
+	}
 	plan->crossing_count = thaw_graph_crossing(c->graph, plan->cut, c->crossing);
 	plan->crossing = thaw_alloc((size_t)plan->crossing_count, sizeof *plan->crossing);
 	return plan->crossing ? THAW_OK : THAW_RESOURCE;
@@ -279,8 +305,8 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 	if (plan->stretch == THAW_TRUNK)
 		batch.dim[0] = 1;
 	THAW_TRY(thaw_graph_infer(c->graph, &batch, c->shapes));
-	THAW_TRY(choose_stretch(c));
 	THAW_TRY(create_steps(c));
+	THAW_TRY(choose_stretch(c));
 	THAW_TRY(survey(c));
 	value_lifetimes(c);
 	share_values(c);
@@ -291,8 +317,9 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 	if (!plan->arena)
 		return thaw_fail_in(THAW_RESOURCE, "a plan for %d images of %d x %d", (int)image->dim[0],
 				    (int)image->dim[1], (int)image->dim[2]);
-	for (int i = plan->first; i < plan->end; i++)
-		bind_step(c, i);
+	for (int i = 1; i < c->nodes; i++)
+		if (plan->steps[i].runs)
+			bind_step(c, i);
 	bind_crossing(c);
 	plan->input = at(c, value_buffer(c, 0));
 	plan->logits = at(c, value_buffer(c, c->graph->output));
@@ -351,6 +378,7 @@ void thaw_plan_destroy(struct thaw_plan *plan)
 		thaw_free(plan->steps[i].x);
 		thaw_free(plan->steps[i].dx);
 		thaw_free(plan->steps[i].dx_add);
+		thaw_free(plan->steps[i].x_rows);
 	}
 	thaw_free(plan->steps);
 	thaw_free(plan->crossing);

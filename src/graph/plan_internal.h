@@ -8,11 +8,14 @@
 struct thaw_step {
 	struct thaw_call call;
 	struct thaw_view *x;                     /* [inputs] */
+	int64_t *x_rows;                         /* [inputs] first dimension for each image; 0: of a fixed value */
+	int64_t y_rows;                          /* the same of the result */
 	struct thaw_view param[THAW_MAX_PARAMS]; /* data is read from the graph at each run */
 	float **dx;                              /* [inputs] */
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
 	float *dy;
+	bool runs;     /* in this plan */
 	bool backward; /* has a backward call */
 	size_t prepared_bytes, prepared_offset; /* of its frozen parameters' prepared form */
 };
@@ -28,7 +31,6 @@ struct thaw_plan {
 	enum thaw_stretch stretch;
 	bool training;
 	int cut;
-	int first, end;           /* the nodes that this plan runs: [first, end) */
 	struct thaw_step *steps;  /* [node_count]; those outside are unused */
 	struct thaw_crossing *crossing;
 	int crossing_count;

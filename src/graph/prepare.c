@@ -8,7 +8,7 @@ size_t thaw_plan_prepared_bytes(const struct thaw_plan *plan)
 
 static void write_all(struct thaw_plan *plan)
 {
-	for (int i = plan->first; i < plan->end; i++) {
+	for (int i = 1; i < plan->graph->node_count; i++) {
 		struct thaw_step *step = &plan->steps[i];
 		const struct thaw_node *n = &plan->graph->nodes[i];
 		for (int k = 0; k < n->param_count; k++)
@@ -30,7 +30,7 @@ thaw_status thaw_plan_prepare(struct thaw_plan *plan, void *memory, bool write)
 	plan->prepared = memory;
 	if (write)
 		write_all(plan);
-	for (int i = plan->first; i < plan->end; i++)
+	for (int i = 1; i < plan->graph->node_count; i++)
 		if (plan->steps[i].prepared_bytes > 0)
 			plan->steps[i].call.prepared = plan->prepared + plan->steps[i].prepared_offset;
 	return THAW_OK;
