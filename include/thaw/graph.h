@@ -98,6 +98,9 @@ int thaw_graph_find_block(const struct thaw_graph *g, const char *name);
  * THAW_CONFIG names the node that an image is too small for. */
 thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape *image, struct thaw_shape *shapes);
 
+/* The shape of one node's value, shapes[node], from those of its inputs. */
+thaw_status thaw_graph_infer_node(const struct thaw_graph *g, int node, struct thaw_shape *shapes);
+
 /* Multiply-adds x 2 of a forward pass over the nodes [first, end). */
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end);
 

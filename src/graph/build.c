@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
 #include "thaw/graph.h"
 
@@ -11,7 +12,7 @@ struct thaw_graph *thaw_graph_create(void)
 	struct thaw_graph *g = thaw_alloc(1, sizeof *g);
 	if (!g)
 		return NULL;
-	g->nodes = thaw_graph_grow(NULL, 0, sizeof *g->nodes);
+	g->nodes = thaw_grow(NULL, 0, sizeof *g->nodes);
 	if (g->nodes)
 		g->nodes[0].name = thaw_strdup("image");
 	if (!g->nodes || !g->nodes[0].name) {
@@ -42,19 +43,6 @@ void thaw_graph_destroy(struct thaw_graph *g)
 	thaw_free(g);
 }
 
-/* Arrays grow by doubling: at 0 and every power of two there is no room for one more. */
-void *thaw_graph_grow(void *array, int count, size_t size)
-{
-	if (count != 0 && (count & (count - 1)) != 0)
-		return array;
-	void *larger = thaw_alloc(count ? 2 * (size_t)count : 1, size);
-	if (larger && array) {
-		memcpy(larger, array, (size_t)count * size);
-		thaw_free(array);
-	}
-	return larger;
-}
-
 static void fail(struct thaw_graph *g, thaw_status status)
 {
 	if (g->failed == THAW_OK)
@@ -71,7 +59,7 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...)
 	vsnprintf(text, sizeof text, name, arguments);
 	va_end(arguments);
 
-	char **blocks = thaw_graph_grow(g->blocks, g->block_count, sizeof *blocks);
+	char **blocks = thaw_grow(g->blocks, g->block_count, sizeof *blocks);
 	char *copy = thaw_strdup(text);
 	if (blocks)
 		g->blocks = blocks;
@@ -109,7 +97,7 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 	if (g->failed)
 		return 0;
 
-	struct thaw_node *nodes = thaw_graph_grow(g->nodes, g->node_count, sizeof *nodes);
+	struct thaw_node *nodes = thaw_grow(g->nodes, g->node_count, sizeof *nodes);
 	if (!nodes) {
 		fail(g, THAW_RESOURCE);
 		return 0;
@@ -153,7 +141,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
 
-	struct thaw_param *params = thaw_graph_grow(g->params, g->param_count, sizeof *params);
+	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof *params);
 	if (!params)
 		return THAW_RESOURCE;
 	g->params = params;

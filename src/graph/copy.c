@@ -1,9 +1,10 @@
 /* Copying and rewriting graphs. */
 #include <string.h>
 
+#include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
 
-/* Arrays of a copy keep the doubling rule of thaw_graph_grow: room up to the next power of two. */
+/* Arrays of a copy keep the doubling rule of thaw_grow: room up to the next power of two. */
 static void *copy_array(const void *from, int count, size_t size)
 {
 	int room = 1;
@@ -55,7 +56,7 @@ static bool copy_blocks(struct thaw_graph *to, const struct thaw_graph *from)
 {
 	to->blocks = copy_array(from->blocks, 0, sizeof *to->blocks);
 	for (int i = 0; to->blocks && i < from->block_count; i++) {
-		char **blocks = thaw_graph_grow(to->blocks, i, sizeof *blocks);
+		char **blocks = thaw_grow(to->blocks, i, sizeof *blocks);
 		char *name = thaw_strdup(from->blocks[i]);
 		if (blocks)
 			to->blocks = blocks;

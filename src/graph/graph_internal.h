@@ -4,10 +4,6 @@
 
 #include "thaw/graph.h"
 
-/* Room for one more element in an array of `count`: the array itself, or a larger one that took its
- * place (the old one is released). NULL without memory; the old one then stays. */
-void *thaw_graph_grow(void *array, int count, size_t size);
-
 /* How many nodes take this value, and the last of them (0: none). The output counts as taken once more. */
 int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
 

@@ -28,26 +28,29 @@ static int most_inputs(const struct thaw_graph *g)
 	return most;
 }
 
-thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape *image, struct thaw_shape *shapes)
+thaw_status thaw_graph_infer_node(const struct thaw_graph *g, int node, struct thaw_shape *shapes)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof *x);
+	struct thaw_shape *x = thaw_alloc((size_t)g->nodes[node].input_count, sizeof *x);
 	if (!x)
 		return THAW_RESOURCE;
-	thaw_status status = THAW_OK;
-	shapes[0] = *image;
-	for (int i = 1; i < g->node_count && status == THAW_OK; i++) {
-		shapes[i] = (struct thaw_shape){0};
-		struct thaw_site site = thaw_graph_site(g, i, shapes, param, x);
-		status = g->nodes[i].op->infer(&site, &shapes[i]);
-		if (status == THAW_OK)
-			status = thaw_shape_check(&shapes[i], g->nodes[i].name);
-		if (status != THAW_OK)
-			thaw_fail_in(status, "image of %d x %d at %s", (int)image->dim[1], (int)image->dim[2],
-				     g->nodes[i].name);
-	}
+	shapes[node] = (struct thaw_shape){0};
+	struct thaw_site site = thaw_graph_site(g, node, shapes, param, x);
+	thaw_status status = g->nodes[node].op->infer(&site, &shapes[node]);
 	thaw_free(x);
-	return status;
+	return status != THAW_OK ? status : thaw_shape_check(&shapes[node], g->nodes[node].name);
+}
+
+thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape *image, struct thaw_shape *shapes)
+{
+	shapes[0] = *image;
+	for (int i = 1; i < g->node_count; i++) {
+		thaw_status status = thaw_graph_infer_node(g, i, shapes);
+		if (status != THAW_OK)
+			return thaw_fail_in(status, "image of %d x %d at %s", (int)image->dim[1], (int)image->dim[2],
+					    g->nodes[i].name);
+	}
+	return THAW_OK;
 }
 
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)

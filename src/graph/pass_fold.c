@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
 
 bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node)
@@ -32,7 +33,7 @@ static int new_param(struct thaw_graph *g, const struct thaw_param *like, const 
 	struct thaw_param p = *like;
 	p.name = thaw_format("%s%s", like->name, suffix);
 	p.own = p.data = thaw_alloc((size_t)thaw_shape_count(&p.shape), sizeof(float));
-	struct thaw_param *params = thaw_graph_grow(g->params, g->param_count, sizeof *params);
+	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof *params);
 	if (params)
 		g->params = params;
 	if (!p.name || !p.data || !params) {
