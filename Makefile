@@ -16,8 +16,9 @@ SANITIZE ?=
 
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
             libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
+            libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata \
             gcc make pkg-config git zstd valgrind procps dataset-fashion-mnist
-LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib
+LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
 # Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
 PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
@@ -29,7 +30,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
-             $(ARITHMETIC) -fno-math-errno -Iinclude -I. $(PC_CFLAGS)
+             $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(PC_CFLAGS)
 # Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
 # Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
 ARITHMETIC = -ffp-contract=off
@@ -40,7 +41,7 @@ ALL_LIBS   = $(PC_LIBS) -lm -pthread
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
 CLI_SRC := $(wildcard src/cli/*.c)
 MPI_SRC := $(wildcard mpi/*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o) $(BUILD)/gen/onnx.pb-c.o
 CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 MPI_OBJ := $(MPI_SRC:%.c=$(BUILD)/%.o)
 
@@ -61,6 +62,20 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# ONNX's messages in C, from the definition that Debian ships. Which sources include them is known only once they
+# have been compiled, so all of the library's wait for the header.
+ONNX_PROTO ?= /usr/include/onnx/onnx.proto
+$(LIB_OBJ): | $(BUILD)/gen/onnx.pb-c.h
+
+$(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	$(Q)protoc-c --proto_path=$(dir $<) --c_out=$(@D) $<
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -w -MMD -MP -c $< -o $@
 
 # Contains the network of --model builtin, where the tree has it.
 $(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)

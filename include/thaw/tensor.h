@@ -8,7 +8,7 @@
 
 #include "thaw/error.h"
 
-#define THAW_MAX_RANK 6
+#define THAW_MAX_RANK 8
 #define THAW_ALIGNMENT 64 /* bytes: a cache line, and an AVX-512 vector */
 
 /* Sizes along each axis, slowest first. Images are (N,H,W,C), flat features (N,C). */

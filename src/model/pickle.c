@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "src/model/text.h"
+#include "src/base/text.h"
 
 struct machine {
 	struct thaw_pickle *p;

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/model/pth.h"
-#include "src/model/text.h"
 
 #define MAX_ENTRIES 65536 /* a large network has some hundreds */
 #define MAX_KEY     32    /* bytes; keys are small numbers */

@@ -1,4 +1,4 @@
-/* Text from files that are not trusted: what may become a name, and what may appear on a terminal. */
+/* Text from files that are not trusted: what may become a name. */
 #include "src/model/text.h"
 
 #include <jansson.h>
@@ -30,12 +30,4 @@ thaw_status thaw_text_name(char **name, const char *text, size_t size, const cha
 	memcpy(copy, text, size);
 	*name = copy;
 	return THAW_OK;
-}
-
-void thaw_text_printable(char *to, size_t size, const char *text, size_t length)
-{
-	size_t n = length < size - 1 ? length : size - 1;
-	for (size_t i = 0; i < n; i++)
-		to[i] = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
-	to[n] = '\0';
 }

@@ -10,7 +10,4 @@
  * empty, valid UTF-8, no control characters. THAW_DATA with a message that names `file` if it is not. */
 thaw_status thaw_text_name(char **name, const char *text, size_t size, const char *file);
 
-/* Copies text[length] to to[size] for a message: cut where it is too long, printable ASCII, NUL-terminated. */
-void thaw_text_printable(char *to, size_t size, const char *text, size_t length);
-
 #endif
