@@ -1,6 +1,7 @@
 /* Reading an .onnx file: bytes, a look over them, messages. */
 #include "src/onnx/file.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "src/onnx/scan.h"

@@ -7,6 +7,7 @@
 #include "src/onnx/scan.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "src/onnx/file.h"

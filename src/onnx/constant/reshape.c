@@ -1,0 +1,145 @@
+/* Identity, Reshape, Flatten, Squeeze, Unsqueeze: the same elements in another shape; Shape, Size: the shape itself. */
+#include "src/onnx/constant/evaluator.h"
+
+#define AXES_ARE_INPUT 13 /* opset from which Squeeze and Unsqueeze take their axes as an input */
+
+static thaw_status evaluate_identity(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	return thaw_onnx_reshaped(c, x, &x->shape);
+}
+
+/* Puts what is left of `count` elements where the dimension is -1. */
+static thaw_status fill_open_dimension(struct thaw_shape *shape, const struct thaw_onnx_call *c, int64_t count)
+{
+	int open = -1;
+	int64_t others = 1;
+	for (int i = 0; i < shape->rank; i++) {
+		if (shape->dim[i] == -1 && open < 0)
+			open = i;
+		else if (shape->dim[i] < 0 || __builtin_mul_overflow(others, shape->dim[i], &others))
+			return thaw_onnx_fail_node(c->o->node, "dimension %d cannot be %lld", i,
+						   (long long)shape->dim[i]);
+	}
+	if (open < 0)
+		return THAW_OK;
+	if (others == 0)
+		return thaw_onnx_fail_node(c->o->node, "dimension %d can be anything", open);
+	shape->dim[open] = count / others; /* a remainder shows as a wrong number of elements */
+	return THAW_OK;
+}
+
+static thaw_status evaluate_reshape(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	struct thaw_onnx_ints dims;
+	int64_t zero_is_zero;
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_ints_input(&dims, c, 1));
+	THAW_TRY(thaw_onnx_attribute_int(&zero_is_zero, c->o->node, "allowzero", 0));
+	struct thaw_shape shape = {.rank = dims.count};
+	for (int i = 0; i < dims.count; i++) {
+		shape.dim[i] = dims.value[i];
+		if (dims.value[i] == 0 && !zero_is_zero && i >= x->shape.rank)
+			return thaw_onnx_fail_node(c->o->node, "its input has no dimension %d", i);
+		if (dims.value[i] == 0 && !zero_is_zero)
+			shape.dim[i] = x->shape.dim[i];
+	}
+	THAW_TRY(fill_open_dimension(&shape, c, thaw_shape_count(&x->shape)));
+	return thaw_onnx_reshaped(c, x, &shape);
+}
+
+static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	int64_t axis;
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 1));
+	if (axis != x->shape.rank) /* this one too: everything before it */
+		THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.rank));
+	struct thaw_shape shape = thaw_shape_of(1, 1);
+	for (int i = 0; i < x->shape.rank; i++)
+		shape.dim[i < axis ? 0 : 1] *= x->shape.dim[i];
+	return thaw_onnx_reshaped(c, x, &shape);
+}
+
+/* Without axes, all dimensions of 1 go. */
+static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	struct thaw_onnx_ints axes;
+	bool marked[THAW_MAX_RANK] = {false};
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, x->shape.rank));
+	struct thaw_shape shape = {0};
+	for (int i = 0; i < x->shape.rank; i++) {
+		if (marked[i] && x->shape.dim[i] != 1)
+			return thaw_onnx_fail_node(c->o->node, "dimension %d is %lld, not 1", i,
+						   (long long)x->shape.dim[i]);
+		if (!marked[i] && (axes.count > 0 || x->shape.dim[i] != 1))
+			shape.dim[shape.rank++] = x->shape.dim[i];
+	}
+	return thaw_onnx_reshaped(c, x, &shape);
+}
+
+static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	struct thaw_onnx_ints axes;
+	bool marked[THAW_MAX_RANK] = {false};
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
+	struct thaw_shape shape = {.rank = x->shape.rank + axes.count};
+	if (shape.rank > THAW_MAX_RANK)
+		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_RANK);
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, shape.rank));
+	for (int i = 0, from = 0; i < shape.rank; i++)
+		shape.dim[i] = marked[i] ? 1 : x->shape.dim[from++];
+	return thaw_onnx_reshaped(c, x, &shape);
+}
+
+/* `position` of a list of `rank`, counted from its end where negative, and brought into it. */
+static int64_t clamp(int64_t position, int64_t rank)
+{
+	if (position < 0)
+		position += rank;
+	return position < 0 ? 0 : position > rank ? rank : position;
+}
+
+/* The dimensions from start to end, attributes that opset 15 brought. */
+static thaw_status evaluate_shape(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	struct thaw_onnx_constant *to;
+	int64_t start, end;
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_attribute_int(&start, c->o->node, "start", 0));
+	THAW_TRY(thaw_onnx_attribute_int(&end, c->o->node, "end", x->shape.rank));
+	start = clamp(start, x->shape.rank);
+	end = clamp(end, x->shape.rank);
+	struct thaw_shape shape = thaw_shape_of(end > start ? end - start : 0);
+	THAW_TRY(thaw_onnx_output(&to, c, 0, THAW_I64, &shape));
+	for (int64_t i = 0; i < shape.dim[0]; i++)
+		thaw_onnx_put_int(to, i, x->shape.dim[start + i]);
+	return THAW_OK;
+}
+
+static thaw_status evaluate_size(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *x;
+	struct thaw_onnx_constant *to;
+	THAW_TRY(thaw_onnx_input(&x, c, 0));
+	THAW_TRY(thaw_onnx_output(&to, c, 0, THAW_I64, &(struct thaw_shape){0}));
+	thaw_onnx_put_int(to, 0, thaw_shape_count(&x->shape));
+	return THAW_OK;
+}
+
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Identity = {evaluate_identity};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Reshape = {evaluate_reshape};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Flatten = {evaluate_flatten};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Squeeze = {evaluate_squeeze};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Unsqueeze = {evaluate_unsqueeze};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Shape = {evaluate_shape};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Size = {evaluate_size};
