@@ -75,7 +75,7 @@ static bool is_name(const uint8_t *text, size_t size)
 static thaw_status scan_length(struct scan *s, const ProtobufCFieldDescriptor *field)
 {
 	const uint8_t *end = s->levels[s->depth].end;
-	uint64_t length;
+	uint64_t length = 0;
 	THAW_TRY(read_varint(s, end, MAX_LENGTH_BYTES, &length));
 	if (length > (uint64_t)(end - s->at))
 		return damaged(s, "it ends within a field");
@@ -107,7 +107,7 @@ static thaw_status note(struct scan *s, const ProtobufCFieldDescriptor *field)
 static thaw_status scan_field(struct scan *s)
 {
 	const struct level *level = &s->levels[s->depth];
-	uint64_t key, ignored;
+	uint64_t key = 0, ignored;
 	THAW_TRY(read_varint(s, level->end, MAX_KEY_BYTES, &key));
 	if (key > UINT32_MAX || key >> 3 == 0)
 		return damaged(s, "a field has an impossible number");

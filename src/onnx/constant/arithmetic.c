@@ -95,11 +95,13 @@ static thaw_status evaluate_pow(struct thaw_onnx_call *c)
 	return thaw_onnx_combine(c, x, y, x->type, pow, power_int);
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Add = {evaluate_arithmetic, .float2 = add, .int2 = add_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sub = {evaluate_arithmetic, .float2 = subtract,
-							   .int2 = subtract_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Mul = {evaluate_arithmetic, .float2 = multiply,
-							   .int2 = multiply_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Div = {evaluate_div, .float2 = divide, .int2 = divide_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Mod = {evaluate_mod};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Pow = {evaluate_pow};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Add = {
+	.evaluate = evaluate_arithmetic, .float2 = add, .int2 = add_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sub = {
+	.evaluate = evaluate_arithmetic, .float2 = subtract, .int2 = subtract_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Mul = {
+	.evaluate = evaluate_arithmetic, .float2 = multiply, .int2 = multiply_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Div = {
+	.evaluate = evaluate_div, .float2 = divide, .int2 = divide_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Mod = {.evaluate = evaluate_mod};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Pow = {.evaluate = evaluate_pow};

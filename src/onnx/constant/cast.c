@@ -22,4 +22,4 @@ static thaw_status evaluate_cast(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Cast = {evaluate_cast};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Cast = {.evaluate = evaluate_cast};

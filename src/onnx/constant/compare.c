@@ -77,9 +77,9 @@ static thaw_status evaluate_logic(struct thaw_onnx_call *c)
 	return thaw_onnx_combine(c, x, y, THAW_BOOL, NULL, c->evaluator->int2);
 }
 
-#define COMPARISON(name, of_floats, of_ints)                                                                   \
-	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = {evaluate_compare, .float2 = (of_floats), \
-								      .int2 = (of_ints)}
+#define COMPARISON(name, of_floats, of_ints)                           \
+	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = { \
+		.evaluate = evaluate_compare, .float2 = (of_floats), .int2 = (of_ints)}
 
 COMPARISON(Equal, equal, equal_ints);
 COMPARISON(Less, less, less_ints);
@@ -87,5 +87,5 @@ COMPARISON(LessOrEqual, less_equal, less_equal_ints);
 COMPARISON(Greater, greater, greater_ints);
 COMPARISON(GreaterOrEqual, greater_equal, greater_equal_ints);
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_And = {evaluate_logic, .int2 = and_ints};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Or = {evaluate_logic, .int2 = or_ints};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_And = {.evaluate = evaluate_logic, .int2 = and_ints};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Or = {.evaluate = evaluate_logic, .int2 = or_ints};

@@ -132,6 +132,6 @@ static thaw_status evaluate_range(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Constant = {evaluate_constant};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_ConstantOfShape = {evaluate_constant_of_shape};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Range = {evaluate_range};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Constant = {.evaluate = evaluate_constant};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_ConstantOfShape = {.evaluate = evaluate_constant_of_shape};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Range = {.evaluate = evaluate_range};

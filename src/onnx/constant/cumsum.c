@@ -45,4 +45,4 @@ static thaw_status evaluate_cumsum(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_CumSum = {evaluate_cumsum};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_CumSum = {.evaluate = evaluate_cumsum};

@@ -27,5 +27,7 @@ static thaw_status evaluate_min_max(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Min = {evaluate_min_max, .float2 = min_of, .int2 = min_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Max = {evaluate_min_max, .float2 = max_of, .int2 = max_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Min = {
+	.evaluate = evaluate_min_max, .float2 = min_of, .int2 = min_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Max = {
+	.evaluate = evaluate_min_max, .float2 = max_of, .int2 = max_int};

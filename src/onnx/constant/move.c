@@ -123,7 +123,7 @@ static void slice_axis(struct thaw_onnx_walk *w, int64_t axis, int64_t start, in
 	} else {
 		start = clamp(start, dim, 0, dim - 1);
 		end = clamp(end, dim, -1, dim - 1);
-		count = start > end ? (int64_t)((uint64_t)(start - end - 1) / (0 - (uint64_t)step)) + 1 : 0;
+		count = dim > 0 && start > end ? (int64_t)((uint64_t)(start - end - 1) / (0 - (uint64_t)step)) + 1 : 0;
 	}
 	if (count > 0)
 		w->at += start * w->stride[axis];
@@ -206,8 +206,8 @@ static thaw_status evaluate_split(struct thaw_onnx_call *c)
 	return status;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Transpose = {evaluate_transpose};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Expand = {evaluate_expand};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Tile = {evaluate_tile};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Slice = {evaluate_slice};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Split = {evaluate_split};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Transpose = {.evaluate = evaluate_transpose};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Expand = {.evaluate = evaluate_expand};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Tile = {.evaluate = evaluate_tile};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Slice = {.evaluate = evaluate_slice};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Split = {.evaluate = evaluate_split};

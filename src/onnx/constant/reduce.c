@@ -121,9 +121,9 @@ static thaw_status evaluate_mean(struct thaw_onnx_call *c)
 	return reduce(c, AXES_ARE_INPUT, true);
 }
 
-#define REDUCTION(name, evaluate, of_floats, of_ints, from)                                            \
-	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = {evaluate, .float2 = (of_floats), \
-								      .int2 = (of_ints), .start = (from)}
+#define REDUCTION(name, of_node, of_floats, of_ints, from)             \
+	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = { \
+		.evaluate = (of_node), .float2 = (of_floats), .int2 = (of_ints), .start = (from)}
 
 REDUCTION(ReduceSum, evaluate_sum, add, add_int, 0);
 REDUCTION(ReduceMean, evaluate_mean, add, add_int, 0);

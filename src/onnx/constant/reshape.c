@@ -136,10 +136,10 @@ static thaw_status evaluate_size(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Identity = {evaluate_identity};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Reshape = {evaluate_reshape};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Flatten = {evaluate_flatten};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Squeeze = {evaluate_squeeze};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Unsqueeze = {evaluate_unsqueeze};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Shape = {evaluate_shape};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Size = {evaluate_size};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Identity = {.evaluate = evaluate_identity};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Reshape = {.evaluate = evaluate_reshape};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Flatten = {.evaluate = evaluate_flatten};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Squeeze = {.evaluate = evaluate_squeeze};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Unsqueeze = {.evaluate = evaluate_unsqueeze};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Shape = {.evaluate = evaluate_shape};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Size = {.evaluate = evaluate_size};

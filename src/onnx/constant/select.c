@@ -156,7 +156,7 @@ static thaw_status evaluate_trilu(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Gather = {evaluate_gather};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Concat = {evaluate_concat};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Where = {evaluate_where};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Trilu = {evaluate_trilu};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Gather = {.evaluate = evaluate_gather};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Concat = {.evaluate = evaluate_concat};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Where = {.evaluate = evaluate_where};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Trilu = {.evaluate = evaluate_trilu};

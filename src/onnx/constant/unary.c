@@ -58,16 +58,18 @@ static thaw_status evaluate_not(struct thaw_onnx_call *c)
 	return evaluate_unary(c);
 }
 
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Abs = {evaluate_unary, .float1 = fabs, .int1 = abs_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Neg = {evaluate_unary, .float1 = negate, .int1 = negate_int};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Ceil = {evaluate_unary, .float1 = ceil};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Floor = {evaluate_unary, .float1 = floor};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Round = {evaluate_unary, .float1 = rint}; /* ties to even */
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sqrt = {evaluate_unary, .float1 = sqrt};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Reciprocal = {evaluate_unary, .float1 = reciprocal};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Exp = {evaluate_unary, .float1 = exp};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Log = {evaluate_unary, .float1 = log};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Erf = {evaluate_unary, .float1 = erf};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sin = {evaluate_unary, .float1 = sin};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Cos = {evaluate_unary, .float1 = cos};
-const struct thaw_onnx_evaluator thaw_onnx_evaluate_Not = {evaluate_not, .int1 = not_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Abs = {.evaluate = evaluate_unary, .float1 = fabs, .int1 = abs_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Neg = {
+	.evaluate = evaluate_unary, .float1 = negate, .int1 = negate_int};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Ceil = {.evaluate = evaluate_unary, .float1 = ceil};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Floor = {.evaluate = evaluate_unary, .float1 = floor};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Round = {.evaluate = evaluate_unary,
+							     .float1 = rint}; /* ties to even */
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sqrt = {.evaluate = evaluate_unary, .float1 = sqrt};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Reciprocal = {.evaluate = evaluate_unary, .float1 = reciprocal};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Exp = {.evaluate = evaluate_unary, .float1 = exp};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Log = {.evaluate = evaluate_unary, .float1 = log};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Erf = {.evaluate = evaluate_unary, .float1 = erf};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Sin = {.evaluate = evaluate_unary, .float1 = sin};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Cos = {.evaluate = evaluate_unary, .float1 = cos};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Not = {.evaluate = evaluate_not, .int1 = not_int};
