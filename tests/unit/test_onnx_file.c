@@ -1,0 +1,498 @@
+/* ONNX files: good ones, and hostile ones made here byte by byte. */
+#include "tests/scratch.h"
+
+#include <sys/stat.h>
+
+#include "src/onnx/attribute.h"
+#include "src/onnx/tensor.h"
+#include "tests/unit/onnx_wire.h"
+
+#define FLOAT  ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
+#define DEEP   10000 /* messages in one another */
+#define FLOATS 6     /* elements of the tensors here */
+
+static const float values[FLOATS] = {0, 1, -2, 3.5f, 4, 5};
+
+/* The message is one line and has this in it. */
+static void expect_message(const char *part)
+{
+	const char *message = thaw_error_message();
+	if (!strstr(message, part) || strchr(message, '\n'))
+		fail_msg("\"%s\" has no \"%s\"", message, part);
+}
+
+/* Parses a copy that ends where its memory ends. */
+static thaw_status parse(struct thaw_onnx_file **f, const struct wire *w, size_t size)
+{
+	void *copy = malloc(size ? size : 1);
+	memcpy(copy, w->bytes, size);
+	thaw_status status = thaw_onnx_file_parse(f, copy, size, "test.onnx");
+	free(copy);
+	return status;
+}
+
+static void expect_refused(const struct wire *model, const char *part)
+{
+	struct thaw_onnx_file *f = NULL;
+	assert_int_equal(parse(&f, model, model->size), THAW_DATA);
+	assert_null(f);
+	expect_message("test.onnx");
+	expect_message(part);
+}
+
+/* A tensor named "w" of this type and these dimensions, without data. */
+static void tensor_begin(struct wire *t, int type, int rank, const int64_t *dims)
+{
+	t->size = 0;
+	for (int i = 0; i < rank; i++)
+		wire_int(t, TENSOR_DIMS, dims[i]);
+	wire_int(t, TENSOR_TYPE, type);
+	wire_text(t, TENSOR_NAME, "w");
+}
+
+static void tensor_floats(struct wire *t)
+{
+	tensor_begin(t, FLOAT, 2, (int64_t[]){2, 3});
+	wire_blob(t, TENSOR_RAW, values, sizeof(values));
+}
+
+static void external_entry(struct wire *t, const char *key, const char *value)
+{
+	static struct wire entry;
+	entry.size = 0;
+	wire_text(&entry, ENTRY_KEY, key);
+	wire_text(&entry, ENTRY_VALUE, value);
+	wire_message(t, TENSOR_EXTERNAL, &entry);
+}
+
+/* FLOATS floats at `offset` of `location`; offset and length may be NULL. */
+static void tensor_external(struct wire *t, const char *location, const char *offset, const char *length)
+{
+	tensor_begin(t, FLOAT, 1, (int64_t[]){FLOATS});
+	external_entry(t, "location", location);
+	if (offset)
+		external_entry(t, "offset", offset);
+	if (length)
+		external_entry(t, "length", length);
+	wire_int(t, TENSOR_LOCATION, ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL);
+}
+
+/* Reads the tensor of a model that has just this one, in memory. */
+static thaw_status read_tensor(const struct wire *t, float got[FLOATS])
+{
+	static struct wire model;
+	struct thaw_onnx_file *f;
+	struct thaw_onnx_tensor tensor;
+	wire_model(&model, NULL, t);
+	assert_int_equal(parse(&f, &model, model.size), THAW_OK);
+	thaw_status status = thaw_onnx_tensor_read(&tensor, f->model->graph->initializer[0], f);
+	if (status == THAW_OK) {
+		assert_string_equal(tensor.name, "w");
+		int64_t count = thaw_shape_count(&tensor.shape);
+		assert_true(count <= FLOATS);
+		thaw_to_f32(tensor.type, tensor.data, got, count);
+		thaw_onnx_tensor_free(&tensor);
+	} else {
+		expect_message("test.onnx");
+	}
+	thaw_onnx_file_close(f);
+	return status;
+}
+
+static void expect_tensor_refused(const struct wire *t, const char *part)
+{
+	float ignored[FLOATS];
+	assert_int_equal(read_tensor(t, ignored), THAW_DATA);
+	expect_message(part);
+}
+
+/* ---- The file ---- */
+
+static void test_good_model(void **state)
+{
+	(void)state;
+	static struct wire model, tensor;
+	struct thaw_onnx_file *f;
+	tensor_floats(&tensor);
+	wire_model(&model, NULL, &tensor);
+	assert_int_equal(parse(&f, &model, model.size), THAW_OK);
+	assert_int_equal(f->model->ir_version, 8);
+	assert_int_equal(f->model->opset_import[0]->version, 17);
+	assert_string_equal(f->model->graph->name, "test");
+	assert_int_equal(f->model->graph->n_initializer, 1);
+	thaw_onnx_file_close(f);
+}
+
+static void test_cut_short(void **state)
+{
+	(void)state;
+	static struct wire model, tensor;
+	tensor_floats(&tensor);
+	wire_model(&model, NULL, &tensor);
+	for (size_t size = 0; size < model.size; size++) {
+		struct thaw_onnx_file *f = NULL;
+		thaw_status status = parse(&f, &model, size);
+		if (status == THAW_OK) /* cut between two fields */
+			thaw_onnx_file_close(f);
+		else
+			expect_message("test.onnx");
+	}
+}
+
+/* Any byte changed to any of some values: refused or read, never worse. */
+static void test_changed_bytes(void **state)
+{
+	(void)state;
+	static const uint8_t changes[] = {0x00, 0x01, 0x07, 0x0a, 0x22, 0x7f, 0x80, 0xff};
+	static struct wire model, tensor;
+	tensor_floats(&tensor);
+	wire_model(&model, NULL, &tensor);
+	for (size_t i = 0; i < model.size; i++) {
+		uint8_t before = model.bytes[i];
+		for (size_t k = 0; k < sizeof(changes); k++) {
+			struct thaw_onnx_file *f = NULL;
+			model.bytes[i] = changes[k];
+			if (parse(&f, &model, model.size) == THAW_OK)
+				thaw_onnx_file_close(f);
+			else
+				expect_message("test.onnx");
+		}
+		model.bytes[i] = before;
+	}
+}
+
+/* Graphs in attributes of nodes of graphs. Written from the inside: the lengths are those of what comes behind. */
+static void test_nested_deep(void **state)
+{
+	(void)state;
+	static const uint8_t keys[] = {GRAPH_NODE << 3 | 2, NODE_ATTRIBUTE << 3 | 2, ATTRIBUTE_GRAPH << 3 | 2};
+	static uint8_t reversed[WIRE_SIZE];
+	static struct wire model;
+	size_t size = 0;
+	for (int depth = DEEP - 1; depth >= 0; depth--) {
+		size_t length = size;
+		uint8_t varint[4];
+		int n = 0;
+		do {
+			varint[n++] = (uint8_t)((length & 0x7f) | (length > 0x7f ? 0x80 : 0));
+			length >>= 7;
+		} while (length > 0);
+		while (n > 0)
+			reversed[size++] = varint[--n];
+		reversed[size++] = depth == 0 ? MODEL_GRAPH << 3 | 2 : keys[(depth - 1) % 3];
+	}
+	model.size = size;
+	for (size_t i = 0; i < size; i++)
+		model.bytes[i] = reversed[size - 1 - i];
+	expect_refused(&model, "more than 100 messages lie in one another");
+}
+
+/* protobuf merges what comes twice, at a cost that grows with the square of the file. */
+static void test_field_twice(void **state)
+{
+	(void)state;
+	static struct wire model;
+	model.size = 0;
+	wire_blob(&model, MODEL_GRAPH, "", 0);
+	wire_blob(&model, MODEL_GRAPH, "", 0);
+	expect_refused(&model, "comes twice");
+}
+
+/* Two bytes of file for a hundred of memory, a million times. */
+static void test_out_of_proportion(void **state)
+{
+	(void)state;
+	const size_t nodes = 1 << 20, graph_bytes = 2 * nodes;
+	static struct wire head;
+	head.size = 0;
+	wire_varint(&head, MODEL_GRAPH << 3 | 2);
+	wire_varint(&head, graph_bytes);
+	uint8_t *bytes = calloc(head.size + graph_bytes, 1);
+	memcpy(bytes, head.bytes, head.size);
+	for (size_t i = 0; i < nodes; i++)
+		bytes[head.size + 2 * i] = GRAPH_NODE << 3 | 2;
+	struct thaw_onnx_file *f = NULL;
+	assert_int_equal(thaw_onnx_file_parse(&f, bytes, head.size + graph_bytes, "test.onnx"), THAW_DATA);
+	expect_message("out of proportion");
+	free(bytes);
+}
+
+static void test_names_are_text(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"a\nb", "\x1b[2J", "\xff", "\x7f"};
+	static struct wire model, node;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		node.size = 0;
+		wire_text(&node, NODE_NAME, bad[i]);
+		wire_model(&model, &node, NULL);
+		expect_refused(&model, "a name is not text");
+	}
+	node.size = 0;
+	wire_blob(&node, NODE_NAME, "a\0b", 3);
+	wire_model(&model, &node, NULL);
+	expect_refused(&model, "a name is not text");
+}
+
+static void test_no_model(void **state)
+{
+	(void)state;
+	static struct wire model;
+	struct thaw_onnx_file *f = NULL;
+	model.size = 0;
+	expect_refused(&model, "no graph");
+	wire_text(&model, 0, "field 0");
+	expect_refused(&model, "impossible number");
+	model.size = 0;
+	wire_varint(&model, MODEL_GRAPH << 3 | 3); /* a group, which is long gone */
+	expect_refused(&model, "impossible type");
+	model.size = 0;
+	wire_int(&model, MODEL_GRAPH, 1); /* a number where a message belongs */
+	expect_refused(&model, "not an ONNX model");
+	assert_int_equal(thaw_onnx_file_open(&f, "/nowhere/model.onnx"), THAW_IO);
+	expect_message("/nowhere/model.onnx");
+}
+
+/* ---- Tensors ---- */
+
+static void test_tensor_forms(void **state)
+{
+	(void)state;
+	static struct wire t;
+	float got[FLOATS] = {0};
+	tensor_floats(&t);
+	assert_int_equal(read_tensor(&t, got), THAW_OK);
+	assert_memory_equal(got, values, sizeof(values));
+
+	tensor_begin(&t, FLOAT, 1, (int64_t[]){FLOATS});
+	wire_blob(&t, TENSOR_FLOATS, values, sizeof(values));
+	assert_int_equal(read_tensor(&t, got), THAW_OK);
+	assert_memory_equal(got, values, sizeof(values));
+
+	/* Halves by their bits, and a negative byte, in int32_data. */
+	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, 1, (int64_t[]){2});
+	wire_int(&t, TENSOR_INT32S, 0x3c00);
+	wire_int(&t, TENSOR_INT32S, 0xc000);
+	assert_int_equal(read_tensor(&t, got), THAW_OK);
+	assert_true(got[0] == 1 && got[1] == -2);
+	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__INT8, 0, NULL);
+	wire_int(&t, TENSOR_INT32S, -5);
+	assert_int_equal(read_tensor(&t, got), THAW_OK);
+	assert_true(got[0] == -5);
+
+	tensor_begin(&t, FLOAT, 2, (int64_t[]){0, 7}); /* empty */
+	assert_int_equal(read_tensor(&t, got), THAW_OK);
+}
+
+static void test_tensor_refused(void **state)
+{
+	(void)state;
+	static struct wire t;
+	const int64_t many[] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+	tensor_begin(&t, FLOAT, 1, (int64_t[]){FLOATS + 1});
+	wire_blob(&t, TENSOR_RAW, values, sizeof(values));
+	expect_tensor_refused(&t, "needs 28 bytes, there are 24");
+	tensor_begin(&t, FLOAT, 1, (int64_t[]){FLOATS - 1});
+	wire_blob(&t, TENSOR_FLOATS, values, sizeof(values));
+	expect_tensor_refused(&t, "needs 5 elements, there are 6");
+	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, 1, (int64_t[]){INT64_C(1) << 40});
+	expect_tensor_refused(&t, "there are 0");
+	tensor_begin(&t, FLOAT, 2, (int64_t[]){-1, 6});
+	expect_tensor_refused(&t, "negative");
+	tensor_begin(&t, FLOAT, 2, (int64_t[]){INT64_MAX, INT64_MAX});
+	expect_tensor_refused(&t, "more elements than memory");
+	tensor_begin(&t, FLOAT, 3, (int64_t[]){0, INT64_MAX, INT64_MAX});
+	expect_tensor_refused(&t, "more elements than memory");
+	tensor_begin(&t, FLOAT, 9, many);
+	expect_tensor_refused(&t, "9 dimensions, at most 8");
+	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__STRING, 1, (int64_t[]){1});
+	wire_text(&t, TENSOR_STRINGS, "text");
+	expect_tensor_refused(&t, "type STRING (8)");
+	tensor_begin(&t, 23, 1, (int64_t[]){1});
+	expect_tensor_refused(&t, "type UNDEFINED (23)");
+	tensor_external(&t, "weights", NULL, NULL);
+	expect_tensor_refused(&t, "did not come from a file");
+}
+
+/* ---- External data ---- */
+
+/* Writes a model of this one tensor to FOLDER/model.onnx and reads both; *sum = that of the values. */
+static thaw_status read_external(const struct scratch *s, const struct wire *t, float *sum)
+{
+	static struct wire model;
+	struct thaw_onnx_file *f;
+	struct thaw_onnx_tensor tensor;
+	float got[FLOATS];
+	wire_model(&model, NULL, t);
+	scratch_put(scratch_file(s, "model.onnx"), model.bytes, model.size);
+	assert_int_equal(thaw_onnx_file_open(&f, scratch_file(s, "model.onnx")), THAW_OK);
+	thaw_status status = thaw_onnx_tensor_read(&tensor, f->model->graph->initializer[0], f);
+	if (status == THAW_OK) {
+		struct thaw_onnx_tensor again;
+		assert_int_equal(thaw_onnx_tensor_read(&again, f->model->graph->initializer[0], f), THAW_OK);
+		assert_ptr_equal(again.data, tensor.data); /* mapped once */
+		assert_null(tensor.owned);
+		thaw_to_f32(tensor.type, tensor.data, got, FLOATS);
+		*sum = 0;
+		for (int i = 0; i < FLOATS; i++)
+			*sum += got[i];
+	} else {
+		expect_message("model.onnx");
+		expect_message("w: ");
+	}
+	thaw_onnx_file_close(f);
+	return status;
+}
+
+/* Puts 3 bytes and the values, so that they are not aligned, and a folder with the same. */
+static void put_weights(const struct scratch *s)
+{
+	char bytes[3 + sizeof(values)] = {0};
+	memcpy(bytes + 3, values, sizeof(values));
+	scratch_put(scratch_file(s, "weights"), bytes, sizeof(bytes));
+	mkdir(scratch_file(s, "sub"), 0777);
+	scratch_put(scratch_file(s, "sub/weights"), bytes, sizeof(bytes));
+}
+
+static void test_external(void **state)
+{
+	static struct wire t;
+	const struct scratch *s = *state;
+	float sum = 0;
+	put_weights(s);
+	tensor_external(&t, "weights", "3", "24");
+	assert_int_equal(read_external(s, &t, &sum), THAW_OK);
+	assert_true(sum == 11.5f);
+	tensor_external(&t, "./sub/weights", "3", NULL);
+	assert_int_equal(read_external(s, &t, &sum), THAW_OK);
+	assert_true(sum == 11.5f);
+}
+
+struct refused {
+	const char *location, *offset, *length, *message;
+};
+
+static void test_external_refused(void **state)
+{
+	static const struct refused cases[] = {
+		{"/etc/passwd", "0", "24", "leaves the model's folder"},
+		{"../weights", "0", "24", "leaves the model's folder"},
+		{"sub/../../weights", "0", "24", "leaves the model's folder"},
+		{"sub/../weights", "0", "24", "leaves the model's folder"},
+		{"..", "0", "24", "leaves the model's folder"},
+		{"", "0", "24", "leaves the model's folder"},
+		{"link", "3", "24", "symbolic link"},
+		{"linked/weights", "3", "24", "symbolic link"},
+		{"weights/x", "3", "24", "symbolic link or a file"},
+		{"pipe", "0", "24", "not a regular file"},
+		{"sub", "0", "24", "not a regular file"},
+		{"sub/", "0", "24", "not a regular file"},
+		{".", "0", "24", "not a regular file"},
+		{"weights", "4", "24", "ends before"},
+		{"weights", "18446744073709551615", "24", "ends before"},
+		{"weights", "18446744073709551600", "24", "ends before"},
+		{"empty", "0", "24", "ends before"},
+		{"weights", "99999999999999999999", "24", "not a number"},
+		{"weights", "-1", "24", "not a number"},
+		{"weights", "0x3", "24", "not a number"},
+		{"weights", "3", "20", "needs 24 bytes, there are 20"},
+		{"weights", "3", "18446744073709551615", "needs 24 bytes"},
+	};
+	static struct wire t;
+	const struct scratch *s = *state;
+	float ignored;
+	put_weights(s);
+	scratch_put(scratch_file(s, "empty"), "", 0);
+	assert_int_equal(symlink("weights", scratch_file(s, "link")), 0);
+	assert_int_equal(symlink("sub", scratch_file(s, "linked")), 0);
+	assert_int_equal(mkfifo(scratch_file(s, "pipe"), 0666), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		tensor_external(&t, cases[i].location, cases[i].offset, cases[i].length);
+		assert_int_equal(read_external(s, &t, &ignored), THAW_DATA);
+		expect_message(cases[i].message);
+	}
+	tensor_external(&t, "nothing\x1b", "0", "24");
+	assert_int_equal(read_external(s, &t, &ignored), THAW_IO);
+	expect_message("\"nothing?\"");
+	tensor_begin(&t, FLOAT, 1, (int64_t[]){FLOATS});
+	wire_int(&t, TENSOR_LOCATION, ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL);
+	static struct wire model;
+	struct thaw_onnx_file *f;
+	struct thaw_onnx_tensor tensor;
+	wire_model(&model, NULL, &t);
+	assert_int_equal(parse(&f, &model, model.size), THAW_OK);
+	assert_int_equal(thaw_onnx_tensor_read(&tensor, f->model->graph->initializer[0], f), THAW_DATA);
+	expect_message("where is not said");
+	thaw_onnx_file_close(f);
+}
+
+/* ---- Attributes ---- */
+
+static void test_attributes(void **state)
+{
+	(void)state;
+	static struct wire model, node, attribute;
+	struct thaw_onnx_file *f;
+	node.size = 0;
+	wire_text(&node, NODE_NAME, "first");
+	wire_text(&node, NODE_OP_TYPE, "Conv");
+	attribute.size = 0;
+	wire_text(&attribute, ATTRIBUTE_NAME, "group");
+	wire_int(&attribute, ATTRIBUTE_I, 3);
+	wire_int(&attribute, ATTRIBUTE_TYPE, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+	wire_message(&node, NODE_ATTRIBUTE, &attribute);
+	attribute.size = 0;
+	wire_text(&attribute, ATTRIBUTE_NAME, "auto_pad");
+	wire_text(&attribute, ATTRIBUTE_S, "VALID");
+	wire_int(&attribute, ATTRIBUTE_TYPE, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+	wire_message(&node, NODE_ATTRIBUTE, &attribute);
+	wire_model(&model, &node, NULL);
+	assert_int_equal(parse(&f, &model, model.size), THAW_OK);
+	const Onnx__NodeProto *n = f->model->graph->node[0];
+
+	int64_t i = 0;
+	float x = 0;
+	char text[THAW_ONNX_TEXT];
+	const int64_t *ints;
+	const Onnx__TensorProto *tensor;
+	size_t count = 9;
+	assert_true(thaw_onnx_attribute_present(n, "group"));
+	assert_false(thaw_onnx_attribute_present(n, "pads"));
+	assert_int_equal(thaw_onnx_attribute_int(&i, n, "group", 1), THAW_OK);
+	assert_int_equal(i, 3);
+	assert_int_equal(thaw_onnx_attribute_int(&i, n, "absent", -7), THAW_OK);
+	assert_int_equal(i, -7);
+	assert_int_equal(thaw_onnx_attribute_float(&x, n, "absent", 0.5f), THAW_OK);
+	assert_true(x == 0.5f);
+	assert_int_equal(thaw_onnx_attribute_string(text, n, "auto_pad", "NOTSET"), THAW_OK);
+	assert_string_equal(text, "VALID");
+	assert_int_equal(thaw_onnx_attribute_string(text, n, "absent", "NOTSET"), THAW_OK);
+	assert_string_equal(text, "NOTSET");
+	assert_int_equal(thaw_onnx_attribute_ints(&ints, &count, n, "absent"), THAW_OK);
+	assert_true(ints == NULL && count == 0);
+	assert_int_equal(thaw_onnx_attribute_tensor(&tensor, n, "absent"), THAW_OK);
+	assert_null(tensor);
+	assert_int_equal(thaw_onnx_attribute_ints(&ints, &count, n, "group"), THAW_DATA);
+	expect_message("Conv first: attribute group is of type INT, not INTS");
+	thaw_onnx_file_close(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_model),
+		cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_changed_bytes),
+		cmocka_unit_test(test_nested_deep),
+		cmocka_unit_test(test_field_twice),
+		cmocka_unit_test(test_out_of_proportion),
+		cmocka_unit_test(test_names_are_text),
+		cmocka_unit_test(test_no_model),
+		cmocka_unit_test(test_tensor_forms),
+		cmocka_unit_test(test_tensor_refused),
+		cmocka_unit_test_setup_teardown(test_external, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(test_external_refused, scratch_make, scratch_remove),
+		cmocka_unit_test(test_attributes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
