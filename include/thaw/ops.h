@@ -33,9 +33,10 @@ enum thaw_function {
 	THAW_FN_SELU,             /* beta * elu(x) */
 	THAW_FN_CELU,             /* alpha * (exp(x / alpha) - 1) below 0 */
 	THAW_FN_THRESHOLDED_RELU, /* x above alpha, else 0 */
-	THAW_FN_SOFTPLUS,
-	THAW_FN_SOFTSIGN,
-	THAW_FN_MISH,
+	THAW_FN_SHRINK,           /* beta nearer to 0 beyond -alpha and alpha, 0 between */
+	THAW_FN_SOFTPLUS,         /* log(1 + exp(x)) */
+	THAW_FN_SOFTSIGN,         /* x / (1 + |x|) */
+	THAW_FN_MISH,             /* x * tanh(softplus(x)) */
 	THAW_FN_CLIP,   /* within alpha and beta */
 	THAW_FN_AFFINE, /* alpha * x + beta */
 	THAW_FN_POWER,  /* x ^ alpha */
@@ -51,6 +52,15 @@ enum thaw_function {
 	THAW_FN_SIGN,
 	THAW_FN_SIN,
 	THAW_FN_COS,
+	THAW_FN_TAN,
+	THAW_FN_ASIN,
+	THAW_FN_ACOS,
+	THAW_FN_ATAN,
+	THAW_FN_SINH,
+	THAW_FN_COSH,
+	THAW_FN_ASINH,
+	THAW_FN_ACOSH,
+	THAW_FN_ATANH,
 	THAW_FUNCTIONS
 };
 
@@ -63,6 +73,7 @@ enum thaw_binary {
 	THAW_BINARY_POW,
 	THAW_BINARY_MIN,
 	THAW_BINARY_MAX,
+	THAW_BINARY_PRELU, /* x[0], times x[1] below 0 */
 	THAW_BINARIES
 };
 
@@ -188,6 +199,13 @@ struct thaw_op_case {
 	struct thaw_shape x[4];
 	int params;
 	struct thaw_shape param[THAW_MAX_PARAMS];
+	unsigned fixed;   /* bit k: x[k] is made of parameters alone, its shape does not follow the batch */
+	unsigned indices; /* bit k: x[k] holds integers and receives no gradient */
+	/* What the inputs are filled with. */
+	float low, high;   /* values between them; both 0: from -1 to 1 */
+	int kinks;         /* this many places where the slope jumps: values keep away from them */
+	float kink[4];
+	bool distinct;     /* no two values are near one another: for what picks the largest */
 };
 
 struct thaw_op {

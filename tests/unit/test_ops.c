@@ -148,8 +148,21 @@ static void fill(struct bench *b, float *data, int64_t count, float low, float h
 		data[i] = rintf(thaw_random_range(&b->random, low, high) * 4096) / 4096;
 }
 
-/* A shuffled ladder: no two values are nearer than DISTINCT. */
-static void fill_distinct(struct bench *b, float *data, int64_t count)
+/* As `fill`, and at least KINK_MARGIN away from the case's kinks. */
+static void fill_clear(struct bench *b, float *data, int64_t count, float low, float high)
+{
+	for (int64_t i = 0; i < count; i++) {
+		double nearest = INFINITY;
+
+		fill(b, &data[i], 1, low, high);
+		for (int k = 0; k < b->c->kinks; k++)
+			nearest = fmin(nearest, fabs(data[i] - b->c->kink[k]));
+		i -= nearest < KINK_MARGIN; /* again */
+	}
+}
+
+/* A shuffled ladder: no two values are nearer than DISTINCT, those of two inputs than half of that. */
+static void fill_distinct(struct bench *b, float *data, int64_t count, int input)
 {
 	int64_t *order = calloc((size_t)count + 1, sizeof(*order));
 	assert_non_null(order);
@@ -157,24 +170,59 @@ static void fill_distinct(struct bench *b, float *data, int64_t count)
 		order[i] = i;
 	thaw_random_shuffle(&b->random, order, count);
 	for (int64_t i = 0; i < count; i++)
-		data[i] = (float)(order[i] - count / 2) * DISTINCT;
+		data[i] = (float)(order[i] - count / 2) * DISTINCT + (float)input * DISTINCT / 2;
 	free(order);
+}
+
+static bool is_fixed(const struct thaw_op_case *c, int input)
+{
+	return c->fixed >> input & 1;
+}
+
+static bool is_indices(const struct thaw_op_case *c, int input)
+{
+	return c->indices >> input & 1;
 }
 
 /* ReLU6 needs values on both sides of 6. */
 static void fill_all(struct bench *b)
 {
+	bool ranged = b->c->low != b->c->high;
 	float reach = b->c->attrs.activation == THAW_ACT_RELU6 ? 8 : 1;
+	float low = ranged ? b->c->low : -reach, high = ranged ? b->c->high : reach;
 
 	for (int i = 0; i < b->c->inputs; i++) {
 		int64_t count = thaw_shape_count(&b->x[i].shape);
-		if (strcmp(b->op->name, "max_pool") == 0)
-			fill_distinct(b, b->x[i].data, count);
+		if (b->c->distinct)
+			fill_distinct(b, b->x[i].data, count, i);
 		else
-			fill(b, b->x[i].data, count, -reach, reach);
+			fill_clear(b, b->x[i].data, count, low, high);
+		for (int64_t k = 0; k < count && is_indices(b->c, i); k++)
+			b->x[i].data[k] = rintf(b->x[i].data[k]);
 	}
 	for (int i = 0; i < b->c->params; i++)
 		fill(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1, 1);
+}
+
+/* The images of a case; 0 where all inputs are fixed. Other inputs have one or more rows an image. */
+static int64_t case_batch(const struct thaw_op_case *c)
+{
+	int64_t batch = 0;
+
+	for (int i = 0; i < c->inputs; i++)
+		if (!is_fixed(c, i) && (batch == 0 || c->x[i].dim[0] < batch))
+			batch = c->x[i].dim[0];
+	return batch;
+}
+
+/* The case's shapes for n images. */
+static void shapes_set(const struct thaw_op_case *c, int64_t n, struct thaw_shape *x)
+{
+	for (int i = 0; i < c->inputs; i++) {
+		x[i] = c->x[i];
+		if (!is_fixed(c, i))
+			x[i].dim[0] = c->x[i].dim[0] / case_batch(c) * n;
+	}
 }
 
 static void bench_create(struct bench *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
@@ -201,7 +249,7 @@ static void bench_create(struct bench *b, const struct thaw_op *op, const struct
 		b->param[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->param[i])), c->param[i]};
 		b->dparam[i] = floats_create(b, thaw_shape_count(&c->param[i]));
 	}
-	int64_t batch = c->x[0].dim[0];
+	int64_t batch = case_batch(c);
 	uint64_t *keys = buffer_create(b, (size_t)batch * sizeof(*keys));
 	for (int64_t n = 0; n < batch; n++)
 		keys[n] = (uint64_t)thaw_random_u32(&b->random) << 32 | thaw_random_u32(&b->random);
@@ -226,9 +274,14 @@ static void bench_destroy(struct bench *b)
 
 static void batch_set(struct bench *b, int64_t n)
 {
+	struct thaw_shape x[MAX_INPUTS];
+	struct thaw_site site = b->site;
+
+	shapes_set(b->c, n, x);
+	site.x = x;
+	assert_int_equal(b->op->infer(&site, &b->call.y.shape), THAW_OK);
 	for (int i = 0; i < b->c->inputs; i++)
-		b->x[i].shape.dim[0] = n;
-	b->call.y.shape.dim[0] = n;
+		b->x[i].shape = x[i];
 }
 
 static int64_t outputs(const struct bench *b)
@@ -397,7 +450,12 @@ static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c
 	float *w = objective_create(&b);
 	run_backward(&b, w);
 	for (int i = 0; i < c->inputs; i++)
-		untouched_check("dx", b.dx[i] + thaw_shape_count(&b.x[i].shape), b.dx[i] + thaw_shape_count(&c->x[i]));
+		if (is_fixed(c, i) && !is_indices(c, i))
+			differences_check(&b, "gradient of a fixed input", w, b.x[i].data, b.dx[i],
+					  thaw_shape_count(&c->x[i]));
+		else
+			untouched_check("dx", b.dx[i] + thaw_shape_count(&b.x[i].shape),
+					b.dx[i] + thaw_shape_count(&c->x[i]));
 	for (int i = 0; i < c->params && n > 0; i++)
 		if (!is_statistic(op, i))
 			differences_check(&b, op->param_names[i], w, b.param[i].data, b.dparam[i],
@@ -424,6 +482,8 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 	run_backward(&b, w);
 	for (int i = 0; i < c->inputs; i++) {
 		snprintf(what, sizeof(what), "gradient of input %d", i);
+		if (is_indices(c, i))
+			continue;
 		differences_check(&b, what, w, b.x[i].data, b.dx[i], thaw_shape_count(&c->x[i]));
 	}
 	for (int i = 0; i < c->params; i++) {
@@ -455,6 +515,8 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		all[c->inputs + i] = b.dparam[i];
 	for (int k = 0; k < c->inputs + c->params; k++) {
 		bool input = k < c->inputs;
+		if (input && is_indices(c, k))
+			continue;
 		int64_t count = thaw_shape_count(input ? &c->x[k] : &c->param[k - c->inputs]);
 		float *sum = floats_create(&b, count), *expected = floats_create(&b, count);
 
@@ -511,20 +573,22 @@ static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 	struct thaw_shape x[MAX_INPUTS], y, smaller;
 	struct thaw_site site = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
+	int64_t batch = case_batch(c);
 
 	if (op->infer(&site, &y) != THAW_OK)
 		fail_msg("infer: %s", thaw_error_message());
 	assert_int_equal(thaw_shape_check(&y, "y"), THAW_OK);
-	assert_int_equal(y.dim[0], c->x[0].dim[0]);
 	assert_true(thaw_shape_count(&y) > 0);
-	memcpy(x, c->x, sizeof(x));
-	for (int i = 0; i < c->inputs; i++)
-		x[i].dim[0] = 1;
-	site.x = x;
-	assert_int_equal(op->infer(&site, &smaller), THAW_OK);
-	y.dim[0] = 1;
-	assert_true(thaw_shape_equal(&y, &smaller));
 	site.y = y;
+	if (batch > 0) {
+		assert_int_equal(y.dim[0] % batch, 0);
+		shapes_set(c, 1, x);
+		site.x = x;
+		assert_int_equal(op->infer(&site, &smaller), THAW_OK);
+		y.dim[0] /= batch;
+		assert_true(thaw_shape_equal(&y, &smaller));
+		site.y = y;
+	}
 	if (op->flops)
 		assert_true(op->flops(&site) >= 0);
 }
@@ -534,6 +598,17 @@ struct op_test {
 	const struct thaw_op_case *c;
 	char name[128];
 };
+
+/* y fits into the memory of x[0]. */
+static bool shares_shape(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct thaw_shape y;
+	struct thaw_site site = {
+		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
+
+	assert_int_equal(op->infer(&site, &y), THAW_OK);
+	return thaw_shape_count(&y) == thaw_shape_count(&c->x[0]);
+}
 
 static void case_test(void **state)
 {
@@ -546,10 +621,11 @@ static void case_test(void **state)
 	forward_check(t->op, c, true);
 	backward_check(t->op, c);
 	adding_check(t->op, c);
-	if (c->x[0].dim[0] > 1)
-		smaller_check(t->op, c, c->x[0].dim[0] - 1);
-	smaller_check(t->op, c, 0);
-	if (t->op->in_place) {
+	if (case_batch(c) > 1)
+		smaller_check(t->op, c, case_batch(c) - 1);
+	if (case_batch(c) > 0)
+		smaller_check(t->op, c, 0);
+	if (t->op->in_place && shares_shape(t->op, c)) {
 		in_place_check(t->op, c, false);
 		in_place_check(t->op, c, true);
 	}

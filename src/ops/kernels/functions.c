@@ -1,0 +1,219 @@
+/* The lines of function_list.h as loops. Functions that networks run are vectors (vector_math.h), close to the speed
+ * of memory; the rest is libm's, one element at a time. */
+#include "src/ops/kernels/functions.h"
+
+#include "src/ops/kernels/vector_math.h"
+
+/* Both values are computed before the choice, see vector_math.h. */
+THAW_INLINE float either(bool first, float value, float otherwise)
+{
+	return first ? value : otherwise;
+}
+
+/* NaN stays NaN. */
+THAW_INLINE float within(float low, float high, float v)
+{
+	float raised = v < low ? low : v;
+
+	return raised > high ? high : raised;
+}
+
+THAW_INLINE float inside(float low, float high, float v, float slope)
+{
+	return either((v > low) & (v < high), slope, 0.0f);
+}
+
+THAW_INLINE float sign(float x)
+{
+	return (float)((x > 0.0f) - (x < 0.0f));
+}
+
+THAW_INLINE float sigmoid_slope(float x)
+{
+	float s = thaw_sigmoid(x);
+
+	return s * (1.0f - s);
+}
+
+THAW_INLINE float tanh_slope(float x)
+{
+	float t = thaw_tanh(x);
+
+	return (1.0f - t) * (1.0f + t);
+}
+
+THAW_INLINE float silu(float x)
+{
+	return x / (1.0f + thaw_exp(-x));
+}
+
+THAW_INLINE float silu_slope(float x)
+{
+	float s = thaw_sigmoid(x);
+
+	return s + x * s * (1.0f - s);
+}
+
+/* Half of x * erfc(-x / sqrt 2), which keeps its digits where 1 + erf(x / sqrt 2) would lose them. */
+THAW_INLINE float gelu(float x)
+{
+	float beyond = thaw_normal(x).beyond;
+
+	return x * either(x < 0.0f, beyond, 1.0f - beyond);
+}
+
+THAW_INLINE float gelu_slope(float x)
+{
+	struct thaw_normal n = thaw_normal(x);
+
+	return either(x < 0.0f, n.beyond, 1.0f - n.beyond) + x * 0.398942280f * n.density; /* 1 / sqrt(2 pi) */
+}
+
+/* (1 + tanh(u)) / 2 is sigmoid(2 u); 2 * sqrt(2 / pi) = 1.5957... */
+THAW_INLINE float gelu_tanh(float x)
+{
+	return x / (1.0f + thaw_exp(-1.59576912f * (x + 0.044715f * x * x * x)));
+}
+
+THAW_INLINE float gelu_tanh_slope(float x)
+{
+	float s = thaw_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
+
+	return s + x * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x);
+}
+
+THAW_INLINE float hard_swish(float x)
+{
+	return x * within(0.0f, 1.0f, x * (1.0f / 6) + 0.5f);
+}
+
+THAW_INLINE float hard_swish_slope(float x)
+{
+	return either(x < -3.0f, 0.0f, either(x > 3.0f, 1.0f, x * (1.0f / 3) + 0.5f));
+}
+
+THAW_INLINE float elu(float x, float alpha)
+{
+	return either(x > 0.0f, x, alpha * thaw_expm1(x));
+}
+
+THAW_INLINE float elu_slope(float x, float alpha)
+{
+	return either(x > 0.0f, 1.0f, alpha * thaw_exp(x));
+}
+
+THAW_INLINE float shrink(float x, float limit, float by)
+{
+	return either(x < -limit, x + by, either(x > limit, x - by, 0.0f));
+}
+
+THAW_INLINE float softplus(float x)
+{
+	return thaw_log1p_fraction(thaw_exp(-fabsf(x))) + (x > 0.0f ? x : 0.0f);
+}
+
+THAW_INLINE float softsign_slope(float x)
+{
+	float whole = 1.0f + fabsf(x);
+
+	return 1.0f / (whole * whole);
+}
+
+/* tanh(softplus(x)), which is w / (w + 2) for w = e (e + 2), e = exp(x); 1 beyond 20. */
+THAW_INLINE float mish_gate(float x)
+{
+	float e = thaw_exp(x > 20.0f ? 20.0f : x), w = e * (e + 2.0f);
+
+	return w / (w + 2.0f);
+}
+
+THAW_INLINE float mish(float x)
+{
+	return x * mish_gate(x);
+}
+
+THAW_INLINE float mish_slope(float x)
+{
+	float gate = mish_gate(x);
+
+	return gate + x * (1.0f - gate) * (1.0f + gate) * thaw_sigmoid(x);
+}
+
+/* Squares and cubes are what networks use. */
+THAW_INLINE float power(float x, float exponent)
+{
+	if (exponent == 1.0f)
+		return x;
+	if (exponent == 2.0f)
+		return x * x;
+	if (exponent == 3.0f)
+		return x * x * x;
+	return powf(x, exponent);
+}
+
+THAW_MULTIVERSION
+void thaw_function_forward(enum thaw_function f, float a, float b, float *y, const float *from, int64_t count)
+{
+	switch (f) {
+#define FUNCTION(name, value, slope, formula)         \
+	case THAW_FN_##name:                          \
+		THAW_INDEPENDENT                      \
+		for (int64_t i = 0; i < count; i++) { \
+			float x = from[i];            \
+			y[i] = (value);               \
+		}                                     \
+		break;
+#include "src/ops/kernels/function_list.h"
+#undef FUNCTION
+	case THAW_FUNCTIONS:
+		break;
+	}
+}
+
+THAW_MULTIVERSION
+static void write_gradient(enum thaw_function f, float a, float b, float *dx, const float *dy, const float *from,
+			   int64_t count)
+{
+	switch (f) {
+#define FUNCTION(name, value, slope, formula)         \
+	case THAW_FN_##name:                          \
+		THAW_INDEPENDENT                      \
+		for (int64_t i = 0; i < count; i++) { \
+			float x = from[i];            \
+			(void)x;                      \
+			dx[i] = dy[i] * (slope);      \
+		}                                     \
+		break;
+#include "src/ops/kernels/function_list.h"
+#undef FUNCTION
+	case THAW_FUNCTIONS:
+		break;
+	}
+}
+
+THAW_MULTIVERSION
+static void add_gradient(enum thaw_function f, float a, float b, float *dx, const float *dy, const float *from,
+			 int64_t count)
+{
+	switch (f) {
+#define FUNCTION(name, value, slope, formula)         \
+	case THAW_FN_##name:                          \
+		THAW_INDEPENDENT                      \
+		for (int64_t i = 0; i < count; i++) { \
+			float x = from[i];            \
+			(void)x;                      \
+			dx[i] += dy[i] * (slope);     \
+		}                                     \
+		break;
+#include "src/ops/kernels/function_list.h"
+#undef FUNCTION
+	case THAW_FUNCTIONS:
+		break;
+	}
+}
+
+void thaw_function_backward(enum thaw_function f, float alpha, float beta, float *dx, bool add, const float *dy,
+			    const float *x, int64_t count)
+{
+	(add ? add_gradient : write_gradient)(f, alpha, beta, dx, dy, x, count);
+}

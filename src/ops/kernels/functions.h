@@ -1,0 +1,17 @@
+/* The functions of `pointwise` over all elements of a tensor, and back. */
+#ifndef THAW_SRC_OPS_KERNELS_FUNCTIONS_H
+#define THAW_SRC_OPS_KERNELS_FUNCTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "thaw/ops.h"
+
+/* y[count] = the function of x[count]; y may be x. */
+void thaw_function_forward(enum thaw_function f, float alpha, float beta, float *y, const float *x, int64_t count);
+
+/* dx[count] = dy times the function's slope at x, or that is added; dx may be dy. At a kink the slope is PyTorch's. */
+void thaw_function_backward(enum thaw_function f, float alpha, float beta, float *dx, bool add, const float *dy,
+			    const float *x, int64_t count);
+
+#endif

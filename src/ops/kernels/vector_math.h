@@ -1,0 +1,163 @@
+/* Exponential, logarithm and their like as straight-line code that the compiler turns into vectors, for loops under
+ * THAW_MULTIVERSION. No library of vectors is called: the bits are the same on every machine with one vector length.
+ *
+ * Infinities, NaN and denormal numbers come out as from libm. Errors are measured in tests/unit/test_functions.c.
+ * Both sides of a choice are computed before it is made: the compiler does not turn the arithmetic of a branch into
+ * vectors, since it might trap.
+ */
+#ifndef THAW_SRC_OPS_KERNELS_VECTOR_MATH_H
+#define THAW_SRC_OPS_KERNELS_VECTOR_MATH_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "src/base/multiversion.h"
+
+THAW_INLINE uint32_t thaw_bits_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+THAW_INLINE float thaw_float_of(uint32_t bits)
+{
+	float x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+/* x = n * ln 2 + r, |r| <= ln(2) / 2: exp(x) = (1 + tail) * low * high. The power 2^n is a product of two, since n
+ * may lie beyond the exponents of a float, where the result is denormal or infinite. */
+struct thaw_exp_parts {
+	float tail, low, high; /* exp(r) - 1; powers of two */
+};
+
+THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
+{
+	const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits */
+	float bounded = x > 89.0f ? 89.0f : x;
+
+	bounded = bounded < -104.0f ? -104.0f : bounded;
+	float shifted = bounded * 1.44269504f + round, n = shifted - round;
+	float r = bounded - n * 0.693359375f + n * 2.12194440e-4f; /* Cody and Waite: ln 2 in two parts */
+	/* exp(r) = 1 + r + r^2 * p(r); the coefficients are those of expf in the Cephes library */
+	float p = 1.9875691500e-4f;
+
+	p = p * r + 1.3981999507e-3f;
+	p = p * r + 8.3334519073e-3f;
+	p = p * r + 4.1665795894e-2f;
+	p = p * r + 1.6666665459e-1f;
+	p = p * r + 5.0000001201e-1f;
+	int32_t power = (int32_t)(thaw_bits_of(shifted) - thaw_bits_of(round)), half = power >> 1;
+
+	return (struct thaw_exp_parts){p * r * r + r, thaw_float_of((uint32_t)(half + 127) << 23),
+				       thaw_float_of((uint32_t)(power - half + 127) << 23)};
+}
+
+THAW_INLINE float thaw_exp(float x)
+{
+	struct thaw_exp_parts e = thaw_exp_split(x);
+
+	return (1.0f + e.tail) * e.low * e.high;
+}
+
+/* exp(x) - 1, exact where x is small too. */
+THAW_INLINE float thaw_expm1(float x)
+{
+	struct thaw_exp_parts e = thaw_exp_split(x);
+	float value = e.tail * e.low * e.high + (e.low * e.high - 1.0f);
+
+	return x > 88.0f ? (1.0f + e.tail) * e.low * e.high : value;
+}
+
+/* x = m * 2^n, sqrt(1/2) <= m < sqrt 2; the polynomial is that of logf in the Cephes library. */
+THAW_INLINE float thaw_log(float x)
+{
+	float lifted = x * 8388608.0f; /* 2^23 makes a denormal number normal */
+	uint32_t bits = thaw_bits_of(x < FLT_MIN ? lifted : x);
+	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
+	float m = thaw_float_of(bits - ((uint32_t)n << 23)) - 1.0f;
+	float e = (float)(x < FLT_MIN ? n - 23 : n), square = m * m, p = 7.0376836292e-2f;
+
+	p = p * m - 1.1514610310e-1f;
+	p = p * m + 1.1676998740e-1f;
+	p = p * m - 1.2420140846e-1f;
+	p = p * m + 1.4249322787e-1f;
+	p = p * m - 1.6668057665e-1f;
+	p = p * m + 2.0000714765e-1f;
+	p = p * m - 2.4999993993e-1f;
+	p = p * m + 3.3333331174e-1f;
+	float value = p * m * square - e * 2.12194440e-4f - 0.5f * square + m + e * 0.693359375f;
+
+	value = x == INFINITY ? INFINITY : value;
+	value = x == 0.0f ? -INFINITY : value;
+	return x >= 0.0f ? value : NAN;
+}
+
+/* log(1 + x) for x from 0 to 1: what rounding 1 + x has lost is given back. */
+THAW_INLINE float thaw_log1p_fraction(float x)
+{
+	float whole = 1.0f + x;
+
+	return thaw_log(whole) + (x - (whole - 1.0f)) / whole;
+}
+
+THAW_INLINE float thaw_sigmoid(float x)
+{
+	return 1.0f / (1.0f + thaw_exp(-x));
+}
+
+THAW_INLINE float thaw_tanh(float x)
+{
+	float size = fabsf(x), e = thaw_expm1(2.0f * (size > 10.0f ? 10.0f : size)); /* tanh 10 is 1 */
+
+	return copysignf(e / (e + 2.0f), x);
+}
+
+/* Density of the normal distribution times sqrt(2 pi), and the share of it that lies beyond |x|. */
+struct thaw_normal {
+	float density, beyond;
+};
+
+/* beyond = density * f(|x|); f(a) * (a + 3.5) is a polynomial of (a - 3.5) / (a + 3.5) within 1e-8, fitted by weighted
+ * least squares for a from 0 to 15, where the density ends. */
+THAW_INLINE struct thaw_normal thaw_normal(float x)
+{
+	float share = 1.0f / (fabsf(x) + 3.5f), t = 1.0f - 7.0f * share, p = 1.0869379631e-4f;
+	float density = thaw_exp(-0.5f * x * x);
+
+	p = p * t + 4.1832437532e-4f;
+	p = p * t - 4.9503897333e-4f;
+	p = p * t - 3.1728296884e-3f;
+	p = p * t + 6.4937262336e-3f;
+	p = p * t + 1.7405821696e-2f;
+	p = p * t - 1.1605317455e-1f;
+	p = p * t + 3.1542509125e-1f;
+	p = p * t - 5.6556173927e-1f;
+	p = p * t + 7.4441607359e-1f;
+	return (struct thaw_normal){density, density * share * p};
+}
+
+/* Beyond 1 by the normal distribution; before it a polynomial within 1e-9, fitted by least squares. */
+THAW_INLINE float thaw_erf(float x)
+{
+	float square = x * x, p = 7.8891230672e-5f;
+	float far = copysignf(1.0f - 2.0f * thaw_normal(1.41421356f * x).beyond, x);
+
+	p = p * square - 8.0208423162e-4f;
+	p = p * square + 5.1895354535e-3f;
+	p = p * square - 2.6854444650e-2f;
+	p = p * square + 1.1283600178e-1f;
+	p = p * square - 3.7612627136e-1f;
+	p = p * square + 1.1283791659f;
+	float near = x * p;
+
+	return square < 1.0f ? near : far;
+}
+
+#endif

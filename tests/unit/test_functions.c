@@ -1,0 +1,146 @@
+/* How exact the functions of `pointwise` are, over floats of all sizes, against libm in double precision. */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "thaw/ops.h"
+
+/* Every STEP-th pattern of bits; a prime, so that all low bits occur. */
+enum { STEP = 4099, VALUES = (int)(((uint64_t)1 << 32) / STEP) };
+
+static float *values_create(void)
+{
+	float *x = calloc(VALUES, sizeof(*x));
+
+	assert_non_null(x);
+	for (uint32_t i = 0; i < VALUES; i++) {
+		uint32_t bits = i * STEP;
+
+		memcpy(&x[i], &bits, sizeof(bits));
+	}
+	return x;
+}
+
+static void evaluate(enum thaw_function f, const float *x, float *y, int64_t count)
+{
+	struct thaw_attrs attrs = {.function = f, .alpha = 1};
+	struct thaw_view view = {(float *)(uintptr_t)x, thaw_shape_of(count)};
+	struct thaw_call call = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
+
+	thaw_op_find("pointwise")->forward(&call);
+}
+
+/* Distance in units of the last place of the exact value. */
+static double ulps(float actual, double exact)
+{
+	float rounded = (float)exact;
+
+	if (isnan(exact) || isnan(actual) || isinf(rounded) || isinf(actual))
+		return (isnan(exact) && isnan(actual)) || actual == rounded ? 0 : INFINITY;
+	return fabs(actual - exact) / (nextafterf(fabsf(rounded), INFINITY) - fabsf(rounded));
+}
+
+static double elu(double x)
+{
+	return x > 0 ? x : expm1(x);
+}
+
+static double sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+static double silu(double x)
+{
+	return x * sigmoid(x);
+}
+
+static double gelu(double x)
+{
+	return x * erfc(-x * sqrt(0.5)) / 2;
+}
+
+static double softplus(double x)
+{
+	return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
+
+static double mish(double x)
+{
+	return x * tanh(softplus(x));
+}
+
+/* Where the value's relative error is that of an argument of exp, it grows with the argument: those bounds hold from
+ * `low` to `high`. */
+static const struct exactness {
+	enum thaw_function f;
+	double (*exact)(double);
+	double low, high, ulps;
+} table[] = {
+	{THAW_FN_EXP, exp, -INFINITY, INFINITY, 1.5}, {THAW_FN_LOG, log, -INFINITY, INFINITY, 1.5},
+	{THAW_FN_ELU, elu, -INFINITY, INFINITY, 3},   {THAW_FN_TANH, tanh, -INFINITY, INFINITY, 3},
+	{THAW_FN_ERF, erf, -INFINITY, INFINITY, 3},   {THAW_FN_SIGMOID, sigmoid, -87, INFINITY, 3},
+	{THAW_FN_SILU, silu, -87, FLT_MAX, 3},        {THAW_FN_SOFTPLUS, softplus, -87, INFINITY, 3},
+	{THAW_FN_MISH, mish, -80, FLT_MAX, 5},        {THAW_FN_GELU, gelu, -3, FLT_MAX, 8},
+};
+
+static void exactness_test(void **state)
+{
+	float *x = values_create(), *y = calloc(VALUES, sizeof(*y));
+
+	(void)state;
+	assert_non_null(y);
+	for (size_t t = 0; t < sizeof(table) / sizeof(table[0]); t++) {
+		double worst = 0, where = 0;
+
+		evaluate(table[t].f, x, y, VALUES);
+		for (int64_t i = 0; i < VALUES; i++) {
+			double exact = table[t].exact(x[i]);
+			double error = ulps(y[i], exact);
+
+			if ((isnan(x[i]) || (x[i] >= table[t].low && x[i] <= table[t].high)) && error > worst) {
+				worst = error;
+				where = x[i];
+			}
+		}
+		print_message("function %d: %.2f ulp at %.9g\n", (int)table[t].f, worst, where);
+		assert_true(worst <= table[t].ulps);
+	}
+	free(x);
+	free(y);
+}
+
+/* A value is the same bits wherever in a tensor it stands: in a vector or among the last few. */
+static void place_test(void **state)
+{
+	enum { COUNT = 256 };
+	float x[COUNT], all[COUNT], one[COUNT];
+
+	(void)state;
+	for (int i = 0; i < COUNT; i++)
+		x[i] = (float)(i - COUNT / 2) * 0.037f;
+	for (int f = 0; f < THAW_FUNCTIONS; f++) {
+		evaluate((enum thaw_function)f, x, all, COUNT);
+		for (int i = 0; i < COUNT; i++)
+			evaluate((enum thaw_function)f, &x[i], &one[i], 1);
+		for (int i = 0; i < COUNT; i++)
+			assert_true(isnan(all[i]) ? isnan(one[i]) : memcmp(&all[i], &one[i], sizeof(float)) == 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(exactness_test),
+		cmocka_unit_test(place_test),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
