@@ -1,0 +1,128 @@
+/* The lines of binary_list.h as loops over a block. */
+#include "src/ops/kernels/binary.h"
+
+#include <math.h>
+
+#include "src/base/multiversion.h"
+
+/* Both values are computed before the choice: the compiler makes no vectors of a branch's arithmetic. */
+THAW_INLINE float either(bool first, float value, float otherwise)
+{
+	return first ? value : otherwise;
+}
+
+/* NaN wins, as everywhere. */
+THAW_INLINE float smaller(float a, float b)
+{
+	return ((a < b) | (a != a)) ? a : b;
+}
+
+THAW_INLINE float larger(float a, float b)
+{
+	return ((a > b) | (a != a)) ? a : b;
+}
+
+THAW_INLINE float share(bool wins, bool equal)
+{
+	return wins ? 1.0f : equal ? 0.5f : 0.0f;
+}
+
+/* By the exponent: 0 at 0, where the logarithm has no value. */
+THAW_INLINE float pow_slope(float a, float b)
+{
+	return a == 0.0f && b >= 0.0f ? 0.0f : powf(a, b) * logf(a);
+}
+
+/* Runs `statement` of a, b and c (the column) for all elements of the block, row by row. */
+#define EACH(statement)                                                           \
+	for (int64_t r = 0; r < block->rows; r++, to += columns, dy += columns) { \
+		const float *p = x + block->first[0] + r * block->row[0];         \
+		const float *q = z + block->first[1] + r * block->row[1];         \
+		if (block->column[0] && block->column[1]) {                       \
+			THAW_INDEPENDENT                                          \
+			for (int64_t c = 0; c < columns; c++) {                   \
+				float a = p[c], b = q[c];                         \
+				(void)a, (void)b;                                 \
+				statement;                                        \
+			}                                                         \
+		} else if (block->column[0]) {                                    \
+			float b = q[0];                                           \
+			THAW_INDEPENDENT                                          \
+			for (int64_t c = 0; c < columns; c++) {                   \
+				float a = p[c];                                   \
+				(void)a, (void)b;                                 \
+				statement;                                        \
+			}                                                         \
+		} else {                                                          \
+			float a = p[0];                                           \
+			THAW_INDEPENDENT                                          \
+			for (int64_t c = 0; c < columns; c++) {                   \
+				float b = q[c];                                   \
+				(void)a, (void)b;                                 \
+				statement;                                        \
+			}                                                         \
+		}                                                                 \
+	}                                                                         \
+	break;
+
+THAW_MULTIVERSION
+void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, float *to, const float *x, const float *z)
+{
+	int64_t columns = block->columns;
+	const float *dy = to; /* steps along and is not read */
+
+	switch (f) {
+#define BINARY(name, value, slope_a, slope_b, formula) \
+	case THAW_BINARY_##name:                       \
+		EACH(to[c] = (value))
+#include "src/ops/kernels/binary_list.h"
+#undef BINARY
+	case THAW_BINARIES:
+		break;
+	}
+}
+
+THAW_MULTIVERSION
+static void from_first(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy, const float *x,
+		       const float *z)
+{
+	int64_t columns = block->columns;
+
+	switch (f) {
+#define BINARY(name, value, slope_a, slope_b, formula) \
+	case THAW_BINARY_##name:                       \
+		EACH(to[c] = dy[c] * (slope_a))
+#include "src/ops/kernels/binary_list.h"
+#undef BINARY
+	case THAW_BINARIES:
+		break;
+	}
+}
+
+THAW_MULTIVERSION
+static void from_second(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy, const float *x,
+			const float *z)
+{
+	int64_t columns = block->columns;
+
+	switch (f) {
+#define BINARY(name, value, slope_a, slope_b, formula) \
+	case THAW_BINARY_##name:                       \
+		EACH(to[c] = dy[c] * (slope_b))
+#include "src/ops/kernels/binary_list.h"
+#undef BINARY
+	case THAW_BINARIES:
+		break;
+	}
+}
+
+void thaw_binary_backward(enum thaw_binary f, bool from_b, const struct thaw_block *block, float *to, const float *dy,
+			  const float *a, const float *b)
+{
+	(from_b ? from_second : from_first)(f, block, to, dy, a, b);
+}
+
+bool thaw_binary_passes(enum thaw_binary f, bool from_b)
+{
+	return f == THAW_BINARY_ADD || (f == THAW_BINARY_SUB && !from_b);
+}
