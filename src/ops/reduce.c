@@ -1,0 +1,235 @@
+/* Reduction: y = mean, sum, maximum, ... of x along axes, which stay with size 1. Reads attrs.reduction and attrs.axes;
+ * axis 0 only where x does not depend on the batch.
+ *
+ * Elements that tie for a maximum or minimum share its gradient, as in PyTorch's amax. */
+#include <math.h>
+
+#include "src/ops/kernels/reduce.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = &site->x[0];
+	int kind = (int)site->attrs->reduction;
+
+	if (kind < 0 || kind >= THAW_REDUCTIONS)
+		return thaw_fail(THAW_CONFIG, "unknown reduction %d: reduce: see enum thaw_reduction", kind);
+	if (x->rank < 1 || site->attrs->axes >> x->rank != 0)
+		return thaw_fail(THAW_CONFIG, "axes beyond the input's rank of %d: reduce: give some of its own",
+				 x->rank);
+	*y = *x;
+	for (int i = 0; i < x->rank; i++) {
+		if (x->dim[i] < 1 && i > 0)
+			return thaw_fail(THAW_CONFIG, "axis %d is empty: reduce: needs elements", i);
+		if (site->attrs->axes >> i & 1)
+			y->dim[i] = 1;
+	}
+	return THAW_OK;
+}
+
+static bool keeps_peaks(const struct thaw_attrs *attrs)
+{
+	return attrs->reduction == THAW_REDUCE_LOG_SUM_EXP;
+}
+
+static bool counts(const struct thaw_attrs *attrs)
+{
+	return attrs->reduction == THAW_REDUCE_MAX || attrs->reduction == THAW_REDUCE_MIN ||
+	       attrs->reduction == THAW_REDUCE_PROD;
+}
+
+/* Scratch: terms of a block; then one value of y's shape in forward, two in backward. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	size_t values = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+
+	space->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (keeps_peaks(site->attrs) ? values : 0);
+	space->scratch_backward = counts(site->attrs) ? 2 * values : 0;
+}
+
+/* How many elements of x one of y is made of. */
+static float elements(const struct thaw_call *call)
+{
+	int64_t n = 1;
+
+	for (int i = 0; i < call->x[0].shape.rank; i++)
+		if (call->attrs->axes >> i & 1)
+			n *= call->x[0].shape.dim[i];
+	return (float)n;
+}
+
+static void set(float *values, int64_t count, float to)
+{
+	for (int64_t i = 0; i < count; i++)
+		values[i] = to;
+}
+
+static void fold(const struct thaw_call *call, enum thaw_reduction kind, const struct thaw_reduce *to)
+{
+	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->y.shape);
+	struct thaw_block block;
+
+	set(to->y, thaw_shape_count(&call->y.shape), thaw_reduce_start(kind));
+	while (thaw_broadcast_next(&b, &block))
+		thaw_reduce_block(kind, &block, to, call->x[0].data, call->scratch);
+}
+
+/* Where all elements are infinite, so is the result: nothing may be taken off them. */
+static void bound_peaks(float *peak, int64_t count)
+{
+	for (int64_t i = 0; i < count; i++)
+		if (isinf(peak[i]))
+			peak[i] = 0.0f;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+	struct thaw_reduce to = {.y = call->y.data, .n = elements(call)};
+
+	if (keeps_peaks(call->attrs)) {
+		struct thaw_reduce peaks = {.y = (float *)call->scratch + THAW_BLOCK_FLOATS};
+
+		fold(call, THAW_REDUCE_MAX, &peaks);
+		bound_peaks(peaks.y, count);
+		to.other = peaks.y;
+	}
+	fold(call, call->attrs->reduction, &to);
+	thaw_reduce_finish(call->attrs->reduction, &to, count);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	enum thaw_reduction kind = call->attrs->reduction;
+	int64_t count = thaw_shape_count(&call->y.shape);
+	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->y.shape), again = b;
+	struct thaw_reduce from = {.y = call->y.data, .dy = call->dy, .n = elements(call)};
+	struct thaw_block block;
+
+	if (!call->dx[0])
+		return;
+	if (counts(call->attrs)) {
+		from.other = call->scratch;
+		from.zeros = from.other + count;
+		set(from.other, count, kind == THAW_REDUCE_PROD ? 1.0f : 0.0f);
+		set(from.zeros, count, 0.0f);
+		while (thaw_broadcast_next(&b, &block))
+			thaw_reduce_prepare_slope(kind, &block, &from, call->x[0].data);
+	}
+	while (thaw_broadcast_next(&again, &block))
+		thaw_reduce_slope(kind, &block, &from, call->x[0].data, call->dx[0] + block.from, call->dx_add[0]);
+}
+
+/* One element x more for a result that was v: sums of logarithms are finished at the end. */
+static double step(enum thaw_reduction kind, double v, double x)
+{
+	switch (kind) {
+	case THAW_REDUCE_MAX:
+		return fmax(v, x);
+	case THAW_REDUCE_MIN:
+		return fmin(v, x);
+	case THAW_REDUCE_PROD:
+		return v * x;
+	case THAW_REDUCE_L1:
+		return v + fabs(x);
+	case THAW_REDUCE_L2:
+	case THAW_REDUCE_SUM_SQUARE:
+		return v + x * x;
+	case THAW_REDUCE_LOG_SUM_EXP:
+		return v + exp(x);
+	default:
+		return v + x;
+	}
+}
+
+static double finish(enum thaw_reduction kind, double v, double n)
+{
+	if (kind == THAW_REDUCE_MEAN)
+		return v / n;
+	if (kind == THAW_REDUCE_L2)
+		return sqrt(v);
+	if (kind == THAW_REDUCE_LOG_SUM || kind == THAW_REDUCE_LOG_SUM_EXP)
+		return log(v);
+	return v;
+}
+
+/* Whether element i of x belongs to element o of y. */
+static bool belongs(const struct thaw_shape *x, const struct thaw_shape *y, int64_t i, int64_t o)
+{
+	for (int axis = x->rank - 1; axis >= 0; axis--) {
+		if (y->dim[axis] != 1 && i % x->dim[axis] != o % y->dim[axis])
+			return false;
+		i /= x->dim[axis];
+		o /= y->dim[axis];
+	}
+	return true;
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_view *x = &call->x[0];
+	enum thaw_reduction kind = call->attrs->reduction;
+
+	for (int64_t o = 0; o < thaw_shape_count(&call->y.shape); o++) {
+		double v = thaw_reduce_start(kind), n = 0;
+
+		for (int64_t i = 0; i < thaw_shape_count(&x->shape); i++)
+			if (belongs(&x->shape, &call->y.shape, i, o)) {
+				v = step(kind, v, x->data[i]);
+				n++;
+			}
+		call->y.data[o] = (float)finish(kind, v, n);
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return thaw_shape_count(&site->x[0]);
+}
+
+#define CASE(name_, kind, axes_, ...)                                                                        \
+	{                                                                                                    \
+		.name = (name_), .attrs = {.reduction = (THAW_REDUCE_##kind), .axes = (axes_)}, .inputs = 1, \
+		__VA_ARGS__                                                                                  \
+	}
+#define POSITIVE .low = 0.5f, .high = 1.5f
+
+static const struct thaw_op_case cases[] = {
+	CASE("mean of tokens", MEAN, 2, .x = {{3, {3, 7, 19}}}),
+	CASE("mean of pixels", MEAN, 6, .x = {{4, {2, 5, 3, 17}}}),
+	CASE("mean of channels", MEAN, 8, .x = {{4, {2, 3, 3, 37}}}),
+	CASE("mean of all", MEAN, 14, .x = {{4, {3, 3, 2, 5}}}),
+	CASE("mean of rows and channels", MEAN, 10, .x = {{4, {2, 3, 4, 5}}}),
+	CASE("sum", SUM, 4, .x = {{4, {2, 3, 7, 5}}}),
+	CASE("sum of no axis", SUM, 0, .x = {{2, {2, 5}}}),
+	CASE("max", MAX, 6, .x = {{4, {2, 3, 4, 17}}}, .distinct = true),
+	CASE("max of channels", MAX, 8, .x = {{4, {2, 3, 4, 17}}}, .distinct = true),
+	CASE("min", MIN, 2, .x = {{3, {3, 5, 9}}}, .distinct = true),
+	CASE("min of channels", MIN, 4, .x = {{3, {3, 5, 9}}}, .distinct = true),
+	CASE("prod", PROD, 2, .x = {{3, {2, 4, 7}}}, POSITIVE),
+	CASE("prod of channels", PROD, 4, .x = {{3, {2, 4, 5}}}, POSITIVE),
+	CASE("l1", L1, 4, .x = {{3, {2, 4, 9}}}, .kinks = 1, .kink = {0}),
+	CASE("l2", L2, 2, .x = {{3, {2, 4, 9}}}, POSITIVE),
+	CASE("l2 of channels", L2, 4, .x = {{3, {2, 4, 19}}}),
+	CASE("sum of squares", SUM_SQUARE, 6, .x = {{3, {2, 4, 9}}}),
+	CASE("log of sum", LOG_SUM, 2, .x = {{3, {2, 4, 9}}}, POSITIVE),
+	CASE("log of sum of exp", LOG_SUM_EXP, 2, .x = {{3, {2, 4, 9}}}),
+	CASE("log of sum of exp of channels", LOG_SUM_EXP, 4, .x = {{3, {2, 4, 19}}}, .low = -20, .high = 20),
+	CASE("mean of parameters", MEAN, 1, .x = {{2, {5, 3}}}, .fixed = 1),
+};
+
+const struct thaw_op thaw_op_reduce = {
+	.name = "reduce",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
