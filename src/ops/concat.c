@@ -1,0 +1,171 @@
+/* Concatenation of inputs along attrs.axis; axis 0 only where no input depends on the batch. An input whose first size
+ * is 1, such as a class token made of parameters, is repeated for every image. */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+enum { MOST_INPUTS = 4096 };
+
+static bool fits(const struct thaw_shape *x, const struct thaw_shape *y, int axis)
+{
+	for (int i = 0; i < y->rank && i < x->rank; i++)
+		if (i != axis && x->dim[i] != y->dim[i] && !(i == 0 && x->dim[0] == 1))
+			return false;
+	return x->rank == y->rank;
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	int axis = site->attrs->axis;
+
+	*y = site->x[0];
+	if (axis < 0 || axis >= y->rank)
+		return thaw_fail(THAW_CONFIG, "axis %d of inputs of rank %d: concat: give one of their own", axis,
+				 y->rank);
+	for (int k = 1; k < site->inputs; k++)
+		if (axis > 0 && y->rank == site->x[k].rank && y->dim[0] == 1)
+			y->dim[0] = site->x[k].dim[0];
+	for (int k = 0; k < site->inputs; k++)
+		if (!fits(&site->x[k], y, axis)) {
+			char a[96], b[96];
+
+			return thaw_fail(THAW_CONFIG, "input %d of shape %s after %s: concat: only axis %d may differ",
+					 k, thaw_shape_text(&site->x[k], a, sizeof(a)),
+					 thaw_shape_text(y, b, sizeof(b)), axis);
+		}
+	for (int k = 1; k < site->inputs; k++)
+		y->dim[axis] += site->x[k].dim[axis];
+	return THAW_OK;
+}
+
+/* y and its inputs as rows, which begin at the axis. */
+struct rows {
+	int64_t count, length; /* of y */
+};
+
+static int64_t product(const struct thaw_shape *s, int from, int to)
+{
+	int64_t n = 1;
+
+	for (int i = from; i < to; i++)
+		n *= s->dim[i];
+	return n;
+}
+
+static struct rows rows_of(const struct thaw_call *call)
+{
+	const struct thaw_shape *y = &call->y.shape;
+	int axis = call->attrs->axis;
+
+	return (struct rows){product(y, 0, axis), product(y, axis, y->rank)};
+}
+
+/* The row of input k that is row r of y. */
+static int64_t row_of(const struct thaw_call *call, int k, int64_t r)
+{
+	const struct thaw_shape *x = &call->x[k].shape;
+
+	return r % product(x, 0, call->attrs->axis);
+}
+
+static bool repeated(const struct thaw_call *call, int k)
+{
+	return call->attrs->axis > 0 && call->x[k].shape.dim[0] != call->y.shape.dim[0];
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct rows y = rows_of(call);
+	float *to = call->y.data;
+
+	for (int64_t r = 0; r < y.count; r++)
+		for (int k = 0; k < call->inputs; k++) {
+			const struct thaw_view *x = &call->x[k];
+			int64_t length = product(&x->shape, call->attrs->axis, x->shape.rank);
+
+			memcpy(to, x->data + row_of(call, k, r) * length, (size_t)length * sizeof(float));
+			to += length;
+		}
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct rows y = rows_of(call);
+	int64_t from = 0;
+
+	for (int k = 0; k < call->inputs; k++) {
+		int64_t length = product(&call->x[k].shape, call->attrs->axis, call->x[k].shape.rank);
+		float *dx = call->dx[k];
+		bool add = call->dx_add[k];
+
+		if (dx && repeated(call, k) && !add) {
+			memset(dx, 0, (size_t)thaw_shape_count(&call->x[k].shape) * sizeof(float));
+			add = true;
+		}
+		for (int64_t r = 0; dx && r < y.count; r++)
+			thaw_kernel_pass_gradient(dx + row_of(call, k, r) * length, add, call->dy + r * y.length + from,
+						  NULL, length, THAW_ACT_NONE);
+		from += length;
+	}
+}
+
+/* Where element i of y comes from, axis by axis. */
+static float element(const struct thaw_call *call, int64_t i)
+{
+	const struct thaw_shape *y = &call->y.shape;
+	int axis = call->attrs->axis, k = 0;
+	int64_t index[THAW_MAX_RANK] = {0}, at = 0;
+
+	for (int a = y->rank - 1; a >= 0; a--) {
+		index[a] = i % y->dim[a];
+		i /= y->dim[a];
+	}
+	for (; index[axis] >= call->x[k].shape.dim[axis]; k++)
+		index[axis] -= call->x[k].shape.dim[axis];
+	for (int a = 0; a < y->rank; a++)
+		at = at * call->x[k].shape.dim[a] + index[a] % call->x[k].shape.dim[a];
+	return call->x[k].data[at];
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t count = thaw_shape_count(&call->y.shape);
+
+	for (int64_t i = 0; i < count; i++)
+		call->y.data[i] = element(call, i);
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "channels", .attrs = {.axis = 3}, .inputs = 2, .x = {{4, {3, 4, 5, 17}}, {4, {3, 4, 5, 6}}}},
+	{.name = "channels of four",
+	 .attrs = {.axis = 3},
+	 .inputs = 4,
+	 .x = {{4, {2, 3, 3, 1}}, {4, {2, 3, 3, 16}}, {4, {2, 3, 3, 5}}, {4, {2, 3, 3, 2}}}},
+	{.name = "one input", .attrs = {.axis = 1}, .inputs = 1, .x = {{2, {3, 4}}}},
+	{.name = "rows", .attrs = {.axis = 1}, .inputs = 2, .x = {{4, {2, 3, 4, 5}}, {4, {2, 2, 4, 5}}}},
+	{.name = "class token before tokens",
+	 .attrs = {.axis = 1},
+	 .inputs = 2,
+	 .x = {{3, {1, 1, 19}}, {3, {3, 7, 19}}},
+	 .fixed = 1},
+	{.name = "fixed channels behind",
+	 .attrs = {.axis = 2},
+	 .inputs = 2,
+	 .x = {{3, {3, 4, 5}}, {3, {1, 4, 3}}},
+	 .fixed = 2},
+	{.name = "parameters", .inputs = 2, .x = {{2, {3, 5}}, {2, {2, 5}}}, .fixed = 3},
+};
+
+const struct thaw_op thaw_op_concat = {
+	.name = "concat",
+	.min_inputs = 1,
+	.max_inputs = MOST_INPUTS,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

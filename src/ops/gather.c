@@ -1,0 +1,120 @@
+/* Rows by number: y = the slices of x[0] along attrs.axis that x[1], whole numbers, names; the shape of x[1] takes the
+ * axis's place. Negative numbers count from the end. x[1] does not depend on the batch and receives no gradient;
+ * axis 0 only where x[0] does not depend on it either.
+ *
+ * A number out of range, which whoever makes the graph must refuse, names the nearest slice: no memory outside of x is
+ * read. */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = &site->x[0], *indices = &site->x[1];
+	int axis = site->attrs->axis;
+
+	if (axis < 0 || axis >= x->rank || x->dim[axis] < 1 || x->rank - 1 + indices->rank > THAW_MAX_RANK)
+		return thaw_fail(THAW_CONFIG,
+				 "axis %d of an input of rank %d, by numbers of rank %d: gather: does not fit", axis,
+				 x->rank, indices->rank);
+	*y = *x;
+	y->rank = x->rank - 1 + indices->rank;
+	for (int i = 0; i < indices->rank; i++)
+		y->dim[axis + i] = indices->dim[i];
+	for (int i = axis + 1; i < x->rank; i++)
+		y->dim[i - 1 + indices->rank] = x->dim[i];
+	return THAW_OK;
+}
+
+/* x (outer, size, inner) to y (outer, count, inner). */
+struct slices {
+	int64_t outer, size, inner, count;
+};
+
+static struct slices slices_of(const struct thaw_call *call)
+{
+	const struct thaw_shape *x = &call->x[0].shape;
+	struct slices s = {1, x->dim[call->attrs->axis], 1, thaw_shape_count(&call->x[1].shape)};
+
+	for (int i = 0; i < call->attrs->axis; i++)
+		s.outer *= x->dim[i];
+	for (int i = call->attrs->axis + 1; i < x->rank; i++)
+		s.inner *= x->dim[i];
+	return s;
+}
+
+static int64_t index_of(float number, int64_t size)
+{
+	float last = (float)(size - 1), from_start = number < 0.0f ? number + (float)size : number;
+
+	return from_start > 0.0f ? (int64_t)(from_start < last ? from_start : last) : 0;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct slices s = slices_of(call);
+	float *to = call->y.data;
+
+	for (int64_t o = 0; o < s.outer; o++)
+		for (int64_t k = 0; k < s.count; k++, to += s.inner)
+			memcpy(to, call->x[0].data + (o * s.size + index_of(call->x[1].data[k], s.size)) * s.inner,
+			       (size_t)s.inner * sizeof(float));
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct slices s = slices_of(call);
+	const float *dy = call->dy;
+
+	for (int i = 0; i < 2; i++)
+		if (call->dx[i] && !call->dx_add[i])
+			memset(call->dx[i], 0, (size_t)thaw_shape_count(&call->x[i].shape) * sizeof(float));
+	if (!call->dx[0])
+		return;
+	for (int64_t o = 0; o < s.outer; o++)
+		for (int64_t k = 0; k < s.count; k++, dy += s.inner) {
+			int64_t row = o * s.size + index_of(call->x[1].data[k], s.size);
+
+			thaw_kernel_pass_gradient(call->dx[0] + row * s.inner, true, dy, NULL, s.inner, THAW_ACT_NONE);
+		}
+}
+
+static void reference(const struct thaw_call *call)
+{
+	struct slices s = slices_of(call);
+
+	for (int64_t i = 0; i < s.outer * s.count * s.inner; i++) {
+		int64_t k = i / s.inner % s.count, index = (int64_t)call->x[1].data[k];
+
+		index += index < 0 ? s.size : 0;
+		call->y.data[i] = call->x[0].data[(i / s.inner / s.count * s.size + index) * s.inner + i % s.inner];
+	}
+}
+
+#define CASE(name_, axis_, size, ...)                                                                        \
+	{                                                                                                    \
+		.name = (name_), .attrs = {.axis = (axis_)}, .inputs = 2, .indices = 2, .low = -(size)-0.4f, \
+		.high = (size)-0.6f, __VA_ARGS__                                                             \
+	}
+
+static const struct thaw_op_case cases[] = {
+	CASE("table of positions", 0, 9, .x = {{2, {9, 3}}, {2, {5, 5}}}, .fixed = 3),
+	CASE("tokens", 1, 5, .x = {{3, {3, 5, 19}}, {1, {4}}}, .fixed = 2),
+	CASE("channels", 3, 7, .x = {{4, {2, 3, 3, 7}}, {1, {11}}}, .fixed = 2),
+	CASE("one token", 1, 4, .x = {{3, {3, 4, 6}}, {1, {1}}}, .fixed = 2),
+};
+
+const struct thaw_op thaw_op_gather = {
+	.name = "gather",
+	.min_inputs = 2,
+	.max_inputs = 2,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,190 @@
+/* Local response normalisation across channels, the last axis, as ONNX defines it: y = x * s^-beta with
+ * s = bias + alpha / size * (sum of squares of `size` channels around), fewer at the ends. Of an even size one more
+ * lies behind than before. Reads attrs.kernel[0] (size), alpha, beta, and epsilon (the bias).
+ *
+ * With g = dy * y / s the gradient is dy * s^-beta - 2 * alpha * beta / size * x * (sum of g around), where what was
+ * before lies behind. s is computed again in backward. */
+#include <math.h>
+#include <string.h>
+
+#include "src/ops/kernels/vector_math.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	*y = site->x[0];
+	if (y->rank < 2 || site->attrs->kernel[0] < 1)
+		return thaw_fail(THAW_CONFIG,
+				 "input of rank %d, %d channels: local_response_norm: needs images and a size", y->rank,
+				 site->attrs->kernel[0]);
+	if (!(site->attrs->epsilon > 0.0f && site->attrs->alpha >= 0.0f))
+		return thaw_fail(THAW_CONFIG, "bias %g, alpha %g: local_response_norm: the bias must be positive",
+				 (double)site->attrs->epsilon, (double)site->attrs->alpha);
+	return THAW_OK;
+}
+
+/* A window is `behind` channels behind and `before` before, none of them further than all. */
+struct around {
+	int64_t channels, before, behind;
+	float alpha, beta, bias; /* alpha divided by size */
+};
+
+static struct around around_of(const struct thaw_attrs *attrs, const struct thaw_shape *x)
+{
+	int size = attrs->kernel[0];
+	int64_t most = x->dim[x->rank - 1] - 1, before = (size - 1) / 2, behind = size / 2;
+
+	return (struct around){
+		.channels = most + 1,
+		.before = before < most ? before : most,
+		.behind = behind < most ? behind : most,
+		.alpha = attrs->alpha / (float)size,
+		.beta = attrs->beta,
+		.bias = attrs->epsilon,
+	};
+}
+
+/* One pixel's values between zeros that the windows at its ends reach, then two rows of results. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	size_t channels = (size_t)site->x[0].dim[site->x[0].rank - 1];
+
+	space->scratch_forward = space->scratch_backward = 5 * channels * sizeof(float);
+}
+
+/* sum[c] = v[c - before] + ... + v[c + behind]; v has zeros in front and behind. */
+THAW_INLINE void window_sums(float *restrict sum, const float *restrict v, int64_t channels, int64_t before,
+			     int64_t behind)
+{
+	for (int64_t c = 0; c < channels; c++)
+		sum[c] = v[c - before];
+	for (int64_t k = 1 - before; k <= behind; k++)
+		for (int64_t c = 0; c < channels; c++)
+			sum[c] += v[c + k];
+}
+
+/* s of one pixel; values[channels] is working memory between zeros. */
+THAW_INLINE void denominators(const struct around *a, float *restrict s, const float *restrict x,
+			      float *restrict values)
+{
+	for (int64_t c = 0; c < a->channels; c++)
+		values[c] = x[c] * x[c];
+	window_sums(s, values, a->channels, a->before, a->behind);
+	for (int64_t c = 0; c < a->channels; c++)
+		s[c] = a->bias + a->alpha * s[c];
+}
+
+/* s^-beta */
+THAW_INLINE float factor(const struct around *a, float s)
+{
+	return thaw_exp(-a->beta * thaw_log(s));
+}
+
+THAW_MULTIVERSION
+static void forward_pixels(const struct around *a, float *y, const float *x, int64_t pixels, float *scratch)
+{
+	float *values = scratch + a->channels, *s = scratch + 3 * a->channels;
+
+	for (int64_t p = 0; p < pixels; p++, x += a->channels, y += a->channels) {
+		denominators(a, s, x, values);
+		THAW_INDEPENDENT
+		for (int64_t c = 0; c < a->channels; c++)
+			y[c] = x[c] * factor(a, s[c]);
+	}
+}
+
+THAW_MULTIVERSION
+static void backward_pixels(const struct around *a, float *dx, bool add, const float *dy, const float *x,
+			    int64_t pixels, float *scratch)
+{
+	float *values = scratch + a->channels, *s = scratch + 3 * a->channels, *sum = s + a->channels;
+	float both = 2.0f * a->alpha * a->beta;
+
+	for (int64_t p = 0; p < pixels; p++, x += a->channels, dx += a->channels, dy += a->channels) {
+		denominators(a, s, x, values);
+		THAW_INDEPENDENT
+		for (int64_t c = 0; c < a->channels; c++) {
+			float direct = dy[c] * factor(a, s[c]);
+
+			values[c] = direct * x[c] / s[c];
+			s[c] = direct;
+		}
+		window_sums(sum, values, a->channels, a->behind, a->before);
+		THAW_INDEPENDENT
+		for (int64_t c = 0; c < a->channels; c++) {
+			float slope = s[c] - both * x[c] * sum[c];
+
+			dx[c] = add ? dx[c] + slope : slope;
+		}
+	}
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct around a = around_of(call->attrs, &call->x[0].shape);
+
+	memset(call->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
+	forward_pixels(&a, call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape) / a.channels, call->scratch);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct around a = around_of(call->attrs, &call->x[0].shape);
+
+	if (!call->dx[0])
+		return;
+	memset(call->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
+	backward_pixels(&a, call->dx[0], call->dx_add[0], call->dy, call->x[0].data,
+			thaw_shape_count(&call->y.shape) / a.channels, call->scratch);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_attrs *attrs = call->attrs;
+	int64_t channels = call->y.shape.dim[call->y.shape.rank - 1], size = attrs->kernel[0];
+
+	for (int64_t i = 0; i < thaw_shape_count(&call->y.shape); i++) {
+		const float *x = call->x[0].data + i / channels * channels;
+		int64_t c = i % channels;
+		double sum = 0;
+
+		for (int64_t k = c - (size - 1) / 2; k <= c + size / 2; k++)
+			sum += k < 0 || k >= channels ? 0 : (double)x[k] * x[k];
+		call->y.data[i] = (float)(x[c] / pow(attrs->epsilon + (double)attrs->alpha / (double)size * sum,
+						     (double)attrs->beta));
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return 2 * thaw_shape_count(&site->y) * site->attrs->kernel[0];
+}
+
+#define CASE(name_, size, alpha_, beta_, bias, ...)                                                                    \
+	{                                                                                                              \
+		.name = (name_), .attrs = {.kernel = {(size)}, .alpha = (alpha_), .beta = (beta_), .epsilon = (bias)}, \
+		.inputs = 1, __VA_ARGS__                                                                               \
+	}
+
+static const struct thaw_op_case cases[] = {
+	CASE("five channels", 5, 0.5f, 0.75f, 1, .x = {{4, {2, 3, 4, 19}}}, .low = -2, .high = 2),
+	CASE("even size", 4, 1, 0.5f, 2, .x = {{4, {3, 2, 2, 33}}}, .low = -2, .high = 2),
+	CASE("more than there are", 9, 2, 0.75f, 1, .x = {{4, {2, 2, 3, 3}}}),
+	CASE("itself", 1, 1, 0.75f, 1, .x = {{2, {2, 1}}}),
+};
+
+const struct thaw_op thaw_op_local_response_norm = {
+	.name = "local_response_norm",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

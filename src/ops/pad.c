@@ -1,0 +1,190 @@
+/* Padding and cropping. Reads attrs.before and attrs.after (elements to add on each axis; negative: to remove),
+ * attrs.padding and attrs.fill; axis 0 only where x does not depend on the batch. */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+/* What lies outside is filled from within as far as the axis reaches: a reflection has no second one. */
+static thaw_status check_axis(const struct thaw_attrs *attrs, int axis, int64_t size)
+{
+	int64_t before = attrs->before[axis], after = attrs->after[axis];
+	int64_t reach = attrs->padding == THAW_PAD_REFLECT ? size - 1 : INT32_MAX;
+
+	if (before > reach || after > reach || before <= -size || after <= -size || size + before + after < 1)
+		return thaw_fail(THAW_CONFIG, "padding of %lld and %lld on axis %d of size %lld: pad: %s",
+				 (long long)before, (long long)after, axis, (long long)size,
+				 attrs->padding == THAW_PAD_REFLECT ? "a reflection needs less than the size"
+								    : "something must remain");
+	return THAW_OK;
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_attrs *attrs = site->attrs;
+	int padding = (int)attrs->padding;
+
+	if (padding < THAW_PAD_CONSTANT || padding > THAW_PAD_EDGE)
+		return thaw_fail(THAW_CONFIG, "unknown padding %d: pad: use constant, reflect or edge", padding);
+	*y = site->x[0];
+	for (int i = 0; i < y->rank; i++)
+		if (attrs->before[i] != 0 || attrs->after[i] != 0) {
+			THAW_TRY(check_axis(attrs, i, y->dim[i]));
+			y->dim[i] += attrs->before[i] + attrs->after[i];
+		}
+	return THAW_OK;
+}
+
+/* Which element of an axis of x is element i of y's; -1: none. */
+static int64_t source(const struct thaw_attrs *attrs, int axis, int64_t size, int64_t i)
+{
+	i -= attrs->before[axis];
+	if (i >= 0 && i < size)
+		return i;
+	if (attrs->padding == THAW_PAD_CONSTANT)
+		return -1;
+	if (attrs->padding == THAW_PAD_EDGE)
+		return i < 0 ? 0 : size - 1;
+	return i < 0 ? -i : 2 * (size - 1) - i;
+}
+
+/* A walk over y. */
+struct walk {
+	const struct thaw_call *call;
+	int last; /* axis that changes; those behind it are copied as a whole */
+	int64_t x_step[THAW_MAX_RANK], y_step[THAW_MAX_RANK];
+	bool back; /* adds dy to dx, which is x's place */
+	float *x, *y;
+};
+
+static struct walk walk_of(const struct thaw_call *call)
+{
+	struct walk w = {.call = call};
+
+	for (int64_t i = call->y.shape.rank - 1, x = 1, y = 1; i >= 0; i--) {
+		w.x_step[i] = x;
+		w.y_step[i] = y;
+		x *= call->x[0].shape.dim[i];
+		y *= call->y.shape.dim[i];
+		if (w.last == 0 && (call->attrs->before[i] != 0 || call->attrs->after[i] != 0))
+			w.last = (int)i;
+	}
+	return w;
+}
+
+static void copy(const struct walk *w, int64_t x, int64_t y, int64_t count)
+{
+	if (w->back)
+		thaw_kernel_pass_gradient(w->x + x, true, w->y + y, NULL, count, THAW_ACT_NONE);
+	else
+		memcpy(w->y + y, w->x + x, (size_t)count * sizeof(float));
+}
+
+static void fill(const struct walk *w, int64_t y, int64_t count)
+{
+	for (int64_t i = 0; i < count && !w->back; i++)
+		w->y[y + i] = w->call->attrs->fill;
+}
+
+/* The part of y at `axis` and behind it. Neighbours in x that are neighbours in y go in one copy. */
+static void visit(const struct walk *w, int axis, int64_t x, int64_t y)
+{
+	int64_t in = w->call->x[0].shape.dim[axis], out = w->call->y.shape.dim[axis], run;
+
+	for (int64_t i = 0; i < out; i += run) {
+		int64_t from = source(w->call->attrs, axis, in, i), to = y + i * w->y_step[axis];
+
+		run = 1;
+		if (from < 0) {
+			fill(w, to, w->y_step[axis]);
+		} else if (axis < w->last) {
+			visit(w, axis + 1, x + from * w->x_step[axis], to);
+		} else {
+			while (i + run < out && source(w->call->attrs, axis, in, i + run) == from + run)
+				run++;
+			copy(w, x + from * w->x_step[axis], to, run * w->x_step[axis]);
+		}
+	}
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct walk w = walk_of(call);
+
+	w.x = call->x[0].data;
+	w.y = call->y.data;
+	visit(&w, 0, 0, 0);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct walk w = walk_of(call);
+
+	if (!call->dx[0])
+		return;
+	if (!call->dx_add[0])
+		memset(call->dx[0], 0, (size_t)thaw_shape_count(&call->x[0].shape) * sizeof(float));
+	w.x = call->dx[0];
+	w.y = call->dy;
+	w.back = true;
+	visit(&w, 0, 0, 0);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	const struct thaw_shape *x = &call->x[0].shape, *y = &call->y.shape;
+
+	for (int64_t k = 0; k < thaw_shape_count(y); k++) {
+		int64_t rest = k, at = 0, step = 1;
+		bool outside = false;
+
+		for (int axis = y->rank - 1; axis >= 0; axis--) {
+			int64_t from = source(call->attrs, axis, x->dim[axis], rest % y->dim[axis]);
+
+			outside |= from < 0;
+			at += from * step;
+			step *= x->dim[axis];
+			rest /= y->dim[axis];
+		}
+		call->y.data[k] = outside ? call->attrs->fill : call->x[0].data[at];
+	}
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "zeros around an image",
+	 .attrs = {.before = {0, 1, 2}, .after = {0, 2, 1}},
+	 .inputs = 1,
+	 .x = {{4, {2, 4, 5, 17}}}},
+	{.name = "channels and rows, filled",
+	 .attrs = {.before = {0, 1, 0, 2}, .after = {0, 0, 0, 3}, .fill = -2.5f},
+	 .inputs = 1,
+	 .x = {{4, {2, 3, 4, 5}}}},
+	{.name = "crop", .attrs = {.before = {0, -1, -2}, .after = {0, -1, 0}}, .inputs = 1, .x = {{4, {2, 5, 6, 3}}}},
+	{.name = "crop here, pad there",
+	 .attrs = {.before = {0, -1, 2}, .after = {0, 3, -1}, .fill = 1},
+	 .inputs = 1,
+	 .x = {{4, {2, 5, 6, 3}}}},
+	{.name = "reflect",
+	 .attrs = {.padding = THAW_PAD_REFLECT, .before = {0, 2, 1}, .after = {0, 1, 3}},
+	 .inputs = 1,
+	 .x = {{4, {2, 4, 5, 3}}}},
+	{.name = "edge",
+	 .attrs = {.padding = THAW_PAD_EDGE, .before = {0, 2, 1}, .after = {0, 1, 7}},
+	 .inputs = 1,
+	 .x = {{4, {2, 4, 5, 3}}}},
+	{.name = "nothing", .inputs = 1, .x = {{2, {3, 4}}}},
+	{.name = "parameters", .attrs = {.before = {2}, .after = {1}}, .inputs = 1, .x = {{2, {3, 4}}}, .fixed = 1},
+};
+
+const struct thaw_op thaw_op_pad = {
+	.name = "pad",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
