@@ -1,5 +1,6 @@
-/* Linear: y (N,O) = activation of x (N,I) * weight (O,I) transposed + bias (O): by one sgemm, or by few_rows.h where
- * there are few images. Bias is optional. Images of one pixel, (N,1,1,I), count as features. Reads attrs.activation. */
+/* Linear: y (...,O) = activation of x (...,I) * weight (O,I) transposed + bias (O): by one sgemm, or by few_rows.h
+ * where there are few rows. The axes before the last, one at least, are rows and stay as they are. Bias is optional.
+ * Reads attrs.activation. */
 #include <limits.h>
 
 #include "src/ops/kernels/elementwise.h"
@@ -17,6 +18,15 @@ static int64_t outputs_of(const struct thaw_shape *weight)
 	return weight->dim[0];
 }
 
+static int64_t rows_of(const struct thaw_shape *x)
+{
+	int64_t rows = 1;
+
+	for (int i = 0; i < x->rank - 1; i++)
+		rows *= x->dim[i];
+	return rows;
+}
+
 static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &site->x[0], *weight = &site->param[0];
@@ -26,21 +36,20 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 		return thaw_fail(THAW_CONFIG, "no weight of rank 2: linear: give one of (outputs, inputs)");
 
 	int64_t in = inputs_of(weight), out = outputs_of(weight);
-	bool features = x->rank == 2 && x->dim[1] == in;
-	bool one_pixel = x->rank == 4 && x->dim[1] == 1 && x->dim[2] == 1 && x->dim[3] == in;
 
-	if (!features && !one_pixel)
-		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: needs (N,%lld)",
+	if (x->rank < 2 || x->dim[x->rank - 1] != in)
+		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: needs (N,...,%lld)",
 				 thaw_shape_text(x, have, sizeof(have)), thaw_shape_text(weight, want, sizeof(want)),
 				 (long long)in);
 	if (site->params > 1 && (site->param[1].rank != 1 || site->param[1].dim[0] != out))
 		return thaw_fail(THAW_CONFIG, "bias %s does not fit weight %s: linear: needs one value an output",
 				 thaw_shape_text(&site->param[1], have, sizeof(have)),
 				 thaw_shape_text(weight, want, sizeof(want)));
-	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || x->dim[0] > INT_MAX) /* BLAS counts in int */
+	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || rows_of(x) > INT_MAX) /* BLAS counts in int */
 		return thaw_fail(THAW_CONFIG, "weight %s is out of range: linear: needs sizes from 1 to 2^31 - 1",
 				 thaw_shape_text(weight, want, sizeof(want)));
-	*y = thaw_shape_of(x->dim[0], out);
+	*y = *x;
+	y->dim[y->rank - 1] = out;
 	return THAW_OK;
 }
 
@@ -53,7 +62,7 @@ static void space(const struct thaw_site *site, struct thaw_space *space)
 static void forward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
-	int64_t n = call->y.shape.dim[0], in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
 	if (n <= THAW_FEW_ROWS)
 		thaw_few_rows_forward(n, in, out, call->x[0].data, weight->data, call->y.data);
@@ -66,7 +75,7 @@ static void forward(const struct thaw_call *call)
 static void backward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
-	int64_t n = call->y.shape.dim[0], in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	const float *dy = call->dy;
 
 	if (n == 0)
@@ -91,7 +100,7 @@ static void reference(const struct thaw_call *call)
 	const struct thaw_view *weight = &call->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
-	for (int64_t n = 0; n < call->y.shape.dim[0]; n++)
+	for (int64_t n = 0; n < rows_of(&call->y.shape); n++)
 		for (int64_t o = 0; o < out; o++) {
 			double sum = call->params > 1 ? call->param[1].data[o] : 0.0;
 
@@ -107,10 +116,10 @@ static void reference(const struct thaw_call *call)
 
 static int64_t flops(const struct thaw_site *site)
 {
-	return 2 * site->x[0].dim[0] * thaw_shape_count(&site->param[0]);
+	return 2 * rows_of(&site->x[0]) * thaw_shape_count(&site->param[0]);
 }
 
-/* Up to THAW_FEW_ROWS images go one way, more of them the other. */
+/* Up to THAW_FEW_ROWS rows go one way, more of them the other. */
 static const struct thaw_op_case cases[] = {
 	{.name = "bias", .inputs = 1, .x = {{2, {5, 19}}}, .params = 2, .param = {{2, {7, 19}}, {1, {7}}}},
 	{.name = "no bias", .inputs = 1, .x = {{2, {3, 8}}}, .params = 1, .param = {{2, {16, 8}}}},
@@ -120,7 +129,13 @@ static const struct thaw_op_case cases[] = {
 	 .params = 2,
 	 .param = {{2, {1, 33}}, {1, {1}}}},
 	{.name = "one input", .inputs = 1, .x = {{2, {4, 1}}}, .params = 2, .param = {{2, {3, 1}}, {1, {3}}}},
-	{.name = "one pixel", .inputs = 1, .x = {{4, {3, 1, 1, 10}}}, .params = 2, .param = {{2, {6, 10}}, {1, {6}}}},
+	{.name = "tokens", .inputs = 1, .x = {{3, {3, 7, 10}}}, .params = 2, .param = {{2, {6, 10}}, {1, {6}}}},
+	{.name = "pixels",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 1,
+	 .x = {{4, {2, 3, 2, 24}}},
+	 .params = 2,
+	 .param = {{2, {16, 24}}, {1, {16}}}},
 	{.name = "relu",
 	 .attrs = {.activation = THAW_ACT_RELU},
 	 .inputs = 1,
