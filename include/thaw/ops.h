@@ -136,7 +136,8 @@ struct thaw_attrs {
 	unsigned axes;     /* reduce: bit k stands for axis k */
 	int axis;          /* concat, gather */
 	int heads;         /* attention */
-	float scale;       /* attention, matmul: of the products; 0 is read as 1 */
+	float scale;       /* matmul: of the products, 0 is read as 1; attention: of the scores, 0 is read as
+			    * 1 / sqrt(size of a head) */
 	bool transpose[2]; /* matmul: x[k] is read with its last two axes exchanged */
 	enum thaw_padding padding;
 	int64_t before[THAW_MAX_RANK]; /* pad: elements to add in front of each axis; negative: to remove */
@@ -206,6 +207,8 @@ struct thaw_op_case {
 	int kinks;         /* this many places where the slope jumps: values keep away from them */
 	float kink[4];
 	bool distinct;     /* no two values are near one another: for what picks the largest */
+	/* 0: as many as x[0].dim[0]. A first dimension that is no multiple of this does not depend on the images. */
+	int64_t images;
 };
 
 struct thaw_op {

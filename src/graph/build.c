@@ -117,7 +117,8 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 		fail(g, THAW_RESOURCE);
 		return 0;
 	}
-	memcpy(node->inputs, inputs, (size_t)input_count * sizeof *inputs);
+	if (input_count)
+		memcpy(node->inputs, inputs, (size_t)input_count * sizeof *inputs);
 	return g->node_count - 1;
 }
 

@@ -1,0 +1,49 @@
+/* Constant: y = the parameter, whatever the images are: a position embedding, a class token, a table of biases. */
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	if (site->params != 1 || site->param[0].rank < 1)
+		return thaw_fail(THAW_CONFIG, "no value: constant: give one parameter of rank 1 or more");
+	*y = site->param[0];
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	memcpy(call->y.data, call->param[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
+}
+
+static void backward(const struct thaw_call *call)
+{
+	if (call->dparam[0])
+		thaw_kernel_pass_gradient(call->dparam[0], true, call->dy, NULL, thaw_shape_count(&call->y.shape),
+					  THAW_ACT_NONE);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	for (int64_t i = 0; i < thaw_shape_count(&call->y.shape); i++)
+		call->y.data[i] = call->param[0].data[i];
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "a vector", .params = 1, .param = {{1, {7}}}},
+	{.name = "a position embedding", .params = 1, .param = {{3, {1, 17, 8}}}},
+};
+
+const struct thaw_op thaw_op_constant = {
+	.name = "constant",
+	.min_inputs = 0,
+	.max_inputs = 0,
+	.param_names = (const char *const[]){"value", NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

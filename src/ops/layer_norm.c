@@ -1,0 +1,196 @@
+/* Layer norm over the last axis of x (...,C): y = (x - mean) / sqrt(variance + epsilon) * scale + shift, mean and
+ * biased variance of each row of C. Scale and shift are optional. Reads epsilon. */
+#include <math.h>
+#include <string.h>
+
+#include "src/ops/kernels/layer_norm.h"
+#include "src/ops/kernels/norm.h"
+#include "src/ops/registry.h"
+
+enum { SCALE, SHIFT, PARAMS };
+
+static int64_t columns_of(const struct thaw_shape *x)
+{
+	return x->dim[x->rank - 1];
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = &site->x[0];
+
+	if (x->rank < 2 || columns_of(x) < 1)
+		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: needs features, tokens or images");
+	for (int i = 0; i < site->params; i++)
+		if (site->param[i].rank != 1 || site->param[i].dim[0] != columns_of(x))
+			return thaw_fail(THAW_CONFIG,
+					 "parameter %d does not fit: layer_norm: needs one value for each of "
+					 "%lld channels",
+					 i, (long long)columns_of(x));
+	*y = *x;
+	return THAW_OK;
+}
+
+/* Working memory of one call, a value for each channel. */
+struct work {
+	double *scale_sum, *shift_sum;    /* backward: over all rows, */
+	float *scale_block, *shift_block; /* over a block of them */
+	float *ones, *zeros;              /* for parameters that are not there */
+};
+
+enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* a channel */
+
+static struct work work_at(void *scratch, int64_t columns)
+{
+	struct work w = {.scale_sum = scratch};
+
+	w.shift_sum = w.scale_sum + columns;
+	w.scale_block = (float *)(w.shift_sum + columns);
+	w.shift_block = w.scale_block + columns;
+	w.ones = w.shift_block + columns;
+	w.zeros = w.ones + columns;
+	for (int64_t c = 0; c < columns; c++) {
+		w.ones[c] = 1.0f;
+		w.zeros[c] = 0.0f;
+	}
+	return w;
+}
+
+/* kept: mean and 1 / deviation of each row. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	int64_t columns = columns_of(&site->x[0]), rows = thaw_shape_count(&site->x[0]) / columns;
+
+	space->scratch_forward = space->scratch_backward = (size_t)columns * WORK_BYTES;
+	if (site->training)
+		space->kept = 2 * (size_t)rows * sizeof(float);
+}
+
+static void forward(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+	struct work work = work_at(call->scratch, columns);
+	float *mean = call->training ? call->kept : NULL;
+
+	thaw_layer_norm_forward(call->y.data, mean, mean ? mean + rows : NULL, call->x[0].data, rows, columns,
+				call->params > SCALE ? call->param[SCALE].data : work.ones,
+				call->params > SHIFT ? call->param[SHIFT].data : work.zeros, call->attrs->epsilon);
+}
+
+static void add_sums(float *gradient, const double *sum, int64_t columns)
+{
+	for (int64_t c = 0; c < columns; c++)
+		gradient[c] += (float)sum[c];
+}
+
+/* The sums over rows run in blocks: in single precision within one, in double over all. */
+static void backward(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+	int64_t block = thaw_norm_block(columns);
+	struct work work = work_at(call->scratch, columns);
+	const float *mean = call->kept, *inverse = mean + rows;
+
+	memset(work.scale_sum, 0, 2 * (size_t)columns * sizeof(double));
+	for (int64_t r = 0; r < rows; r += block) {
+		const struct thaw_layer_norm_gradient g = {
+			.dx = call->dx[0] ? call->dx[0] + r * columns : NULL,
+			.add = call->dx_add[0],
+			.dy = call->dy + r * columns,
+			.x = call->x[0].data + r * columns,
+			.mean = mean + r,
+			.inverse = inverse + r,
+			.scale = call->params > SCALE ? call->param[SCALE].data : work.ones,
+			.columns = columns,
+		};
+
+		memset(work.scale_block, 0, 2 * (size_t)columns * sizeof(float));
+		thaw_layer_norm_backward(&g, rows - r < block ? rows - r : block, work.scale_block, work.shift_block);
+		for (int64_t c = 0; c < columns; c++) {
+			work.scale_sum[c] += work.scale_block[c];
+			work.shift_sum[c] += work.shift_block[c];
+		}
+	}
+	if (call->params > SCALE && call->dparam[SCALE])
+		add_sums(call->dparam[SCALE], work.scale_sum, columns);
+	if (call->params > SHIFT && call->dparam[SHIFT])
+		add_sums(call->dparam[SHIFT], work.shift_sum, columns);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = call->x[0].data + r * columns;
+		double mean = 0, variance = 0;
+
+		for (int64_t c = 0; c < columns; c++)
+			mean += x[c] / (double)columns;
+		for (int64_t c = 0; c < columns; c++)
+			variance += (x[c] - mean) * (x[c] - mean) / (double)columns;
+		for (int64_t c = 0; c < columns; c++) {
+			double z = (x[c] - mean) / sqrt(variance + call->attrs->epsilon);
+
+			if (call->params > SCALE)
+				z *= call->param[SCALE].data[c];
+			if (call->params > SHIFT)
+				z += call->param[SHIFT].data[c];
+			call->y.data[r * columns + c] = (float)z;
+		}
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return 8 * thaw_shape_count(&site->y);
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "tokens",
+	 .attrs = {.epsilon = 1e-6f},
+	 .inputs = 1,
+	 .x = {{3, {3, 5, 48}}},
+	 .params = 2,
+	 .param = {{1, {48}}, {1, {48}}}},
+	{.name = "images",
+	 .attrs = {.epsilon = 1e-5f},
+	 .inputs = 1,
+	 .x = {{4, {2, 3, 3, 37}}},
+	 .params = 2,
+	 .param = {{1, {37}}, {1, {37}}}},
+	{.name = "features, fewer than a vector",
+	 .attrs = {.epsilon = 1e-5f},
+	 .inputs = 1,
+	 .x = {{2, {9, 5}}},
+	 .params = 2,
+	 .param = {{1, {5}}, {1, {5}}}},
+	{.name = "no shift",
+	 .attrs = {.epsilon = 1e-5f},
+	 .inputs = 1,
+	 .x = {{2, {4, 33}}},
+	 .params = 1,
+	 .param = {{1, {33}}}},
+	{.name = "no parameters", .attrs = {.epsilon = 1e-5f}, .inputs = 1, .x = {{3, {2, 3, 16}}}},
+	{.name = "more than a block of rows",
+	 .attrs = {.epsilon = 1e-5f},
+	 .inputs = 1,
+	 .x = {{3, {2, 150, 8}}},
+	 .params = 2,
+	 .param = {{1, {8}}, {1, {8}}}},
+};
+
+const struct thaw_op thaw_op_layer_norm = {
+	.name = "layer_norm",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){"scale", "shift", NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
