@@ -2,6 +2,7 @@
 #include "src/ops/kernels/layer_norm.h"
 
 #include <math.h>
+#include <stddef.h>
 
 #include "src/ops/kernels/vector.h"
 

@@ -5,13 +5,14 @@
 #define THAW_SRC_OPS_KERNELS_VECTOR_H
 
 #include <stdint.h>
-#include <string.h>
 
 #include "src/base/multiversion.h"
 
 enum { THAW_LANES = 16 };
 
 typedef float thaw_vec __attribute__((vector_size(THAW_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int32_t thaw_vec_mask
+	__attribute__((vector_size(THAW_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef float thaw_vec8 __attribute__((vector_size(8 * sizeof(float))));
 typedef float thaw_vec4 __attribute__((vector_size(4 * sizeof(float))));
 
@@ -26,15 +27,25 @@ THAW_INLINE float thaw_vec_sum(const thaw_vec *v)
 	return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-/* The first `count` of 16 floats, and `fill` for the others. */
-THAW_INLINE void thaw_vec_load_some(thaw_vec *v, const float *from, int64_t count, float fill)
+/* Lanes of `most` below those of v become these. NaN is passed over. */
+THAW_INLINE void thaw_vec_raise(thaw_vec *most, const thaw_vec *v)
 {
-	float all[THAW_LANES];
+	thaw_vec_mask above = *v > *most;
 
-	for (int64_t i = 0; i < THAW_LANES; i++)
-		all[i] = fill;
-	memcpy(all, from, (size_t)count * sizeof(float));
-	*v = *(const thaw_vec *)all;
+	*most = (thaw_vec)((above & (thaw_vec_mask)*v) | (~above & (thaw_vec_mask)*most));
+}
+
+/* The largest lane. */
+THAW_INLINE float thaw_vec_largest(const thaw_vec *v)
+{
+	float half[THAW_LANES / 2], largest;
+
+	for (int i = 0; i < THAW_LANES / 2; i++)
+		half[i] = (*v)[i] > (*v)[i + THAW_LANES / 2] ? (*v)[i] : (*v)[i + THAW_LANES / 2];
+	largest = half[0];
+	for (int i = 1; i < THAW_LANES / 2; i++)
+		largest = half[i] > largest ? half[i] : largest;
+	return largest;
 }
 
 #endif

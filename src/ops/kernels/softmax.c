@@ -1,0 +1,98 @@
+/* A row stays in the first-level cache from its first pass to its last. */
+#include "src/ops/kernels/softmax.h"
+
+#include "src/ops/kernels/vector.h"
+#include "src/ops/kernels/vector_exp.h"
+
+THAW_INLINE float row_largest(const float *x, int64_t columns)
+{
+	float largest = x[0];
+	int64_t c = 0;
+
+	if (columns >= THAW_LANES) {
+		thaw_vec most = *(const thaw_vec *)x;
+
+		for (c = THAW_LANES; c + THAW_LANES <= columns; c += THAW_LANES)
+			thaw_vec_raise(&most, (const thaw_vec *)(x + c));
+		largest = thaw_vec_largest(&most);
+	}
+	for (; c < columns; c++)
+		largest = x[c] > largest ? x[c] : largest;
+	return largest;
+}
+
+THAW_INLINE float row_sum(const float *x, int64_t columns)
+{
+	thaw_vec sum = {0};
+	float rest = 0;
+	int64_t c = 0;
+
+	for (; c + THAW_LANES <= columns; c += THAW_LANES)
+		sum += *(const thaw_vec *)(x + c);
+	for (; c < columns; c++)
+		rest += x[c];
+	return thaw_vec_sum(&sum) + rest;
+}
+
+THAW_INLINE float row_product(const float *a, const float *b, int64_t columns)
+{
+	thaw_vec sum = {0};
+	float rest = 0;
+	int64_t c = 0;
+
+	for (; c + THAW_LANES <= columns; c += THAW_LANES)
+		sum += *(const thaw_vec *)(a + c) * *(const thaw_vec *)(b + c);
+	for (; c < columns; c++)
+		rest += a[c] * b[c];
+	return thaw_vec_sum(&sum) + rest;
+}
+
+THAW_MULTIVERSION
+void thaw_softmax_rows(float *y, const float *x, int64_t rows, int64_t columns, int64_t stride, float *largest,
+		       float *inverse)
+{
+	for (int64_t r = 0; r < rows; r++, x += stride, y += stride) {
+		float most = row_largest(x, columns), share;
+
+		THAW_INDEPENDENT
+		for (int64_t c = 0; c < columns; c++)
+			y[c] = thaw_vector_exp(x[c] - most);
+		share = 1.0f / row_sum(y, columns);
+		for (int64_t c = 0; c < columns; c++)
+			y[c] *= share;
+		if (largest) {
+			largest[r] = most;
+			inverse[r] = share;
+		}
+	}
+}
+
+THAW_MULTIVERSION
+void thaw_softmax_rows_again(float *y, const float *x, int64_t rows, int64_t columns, int64_t stride,
+			     const float *largest, const float *inverse)
+{
+	for (int64_t r = 0; r < rows; r++, x += stride, y += stride) {
+		THAW_INDEPENDENT
+		for (int64_t c = 0; c < columns; c++)
+			y[c] = thaw_vector_exp(x[c] - largest[r]) * inverse[r];
+	}
+}
+
+THAW_MULTIVERSION
+void thaw_softmax_rows_backward(float *dx, bool add, const float *y, const float *dy, int64_t rows, int64_t columns,
+				int64_t stride)
+{
+	for (int64_t r = 0; r < rows; r++, dx += stride, y += stride, dy += stride) {
+		float sum = row_product(y, dy, columns);
+
+		if (add) {
+			THAW_INDEPENDENT
+			for (int64_t c = 0; c < columns; c++)
+				dx[c] += y[c] * (dy[c] - sum);
+		} else {
+			THAW_INDEPENDENT
+			for (int64_t c = 0; c < columns; c++)
+				dx[c] = y[c] * (dy[c] - sum);
+		}
+	}
+}

@@ -1,0 +1,80 @@
+/* Softmax over the last axis of x of any rank: y = exp(x) / sum of exp(x). */
+#include <math.h>
+
+#include "src/ops/kernels/softmax.h"
+#include "src/ops/registry.h"
+
+static int64_t columns_of(const struct thaw_shape *x)
+{
+	return x->dim[x->rank - 1];
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	if (site->x[0].rank < 2 || columns_of(&site->x[0]) < 1)
+		return thaw_fail(THAW_CONFIG, "input without a last axis: softmax: needs two axes or more");
+	*y = site->x[0];
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape);
+
+	thaw_softmax_rows(call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape) / columns, columns, columns,
+			  NULL, NULL);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape);
+
+	if (call->dx[0])
+		thaw_softmax_rows_backward(call->dx[0], call->dx_add[0], call->y.data, call->dy,
+					   thaw_shape_count(&call->y.shape) / columns, columns, columns);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = call->x[0].data + r * columns;
+		double largest = x[0], sum = 0;
+
+		for (int64_t c = 0; c < columns; c++)
+			largest = fmax(largest, x[c]);
+		for (int64_t c = 0; c < columns; c++)
+			sum += exp(x[c] - largest);
+		for (int64_t c = 0; c < columns; c++)
+			call->y.data[r * columns + c] = (float)(exp(x[c] - largest) / sum);
+	}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	return 4 * thaw_shape_count(&site->y);
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "classes", .inputs = 1, .x = {{2, {5, 10}}}},
+	{.name = "scores", .inputs = 1, .x = {{4, {2, 3, 5, 37}}}},
+	{.name = "whole vectors", .inputs = 1, .x = {{3, {2, 3, 48}}}},
+	{.name = "one class", .inputs = 1, .x = {{2, {3, 1}}}},
+};
+
+const struct thaw_op thaw_op_softmax = {
+	.name = "softmax",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_Y,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
