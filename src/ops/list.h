@@ -1,6 +1,7 @@
 /* One line an operator: OP(x) stands for `const struct thaw_op thaw_op_x`, defined in x.c. */
 OP(activation)
 OP(add)
+OP(attention)
 OP(average_pool)
 OP(batch_norm)
 OP(binary)

@@ -1,0 +1,417 @@
+/* Scaled dot-product attention, all heads: y = softmax(scale * q k' + bias) v for every image and head.
+ *
+ * Inputs: q, k and v packed in one, (N,T,3*heads*d), or q (N,T,heads*d) and k, v (N,S,heads*d); after them, optionally,
+ * a bias (B,heads,T,S) of the scores, of which image n reads n mod B: B is 1, or the windows of an image where N counts
+ * windows. y (N,T,heads*d). Reads heads, scale.
+ *
+ * The scores of one head exist for a block of queries at a time. Backward computes them again from the largest and the
+ * sum of each row of scores, all that is kept: products that find their factors in cache take less time than memory
+ * does. A head's k and v are transposed beforehand, so that no product has a second factor that is (see gemm_direct.h).
+ */
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/softmax.h"
+#include "src/ops/kernels/transpose.h"
+#include "src/ops/registry.h"
+
+enum {
+	PACK = 16,              /* a row of scores is padded to whole vectors */
+	BLOCK_FLOATS = 1 << 17, /* scores of a block of queries: half a MiB, a part of the second-level cache */
+	BLOCK_UNIT = 6,         /* rows of a tile of gemm_direct.c */
+	Q = 0,
+	K,
+	V,
+	FACTORS
+};
+
+/* One of q, k, v, or of their gradients: value (image, token, head, i) lies at
+ * data[(image * tokens + token) * stride + head * size + i]. */
+struct factor {
+	float *data; /* NULL: not wanted */
+	int64_t stride, tokens;
+	bool add; /* gradients: to what is there */
+};
+
+struct geometry {
+	int64_t images, heads, size;  /* of a head */
+	int64_t queries, keys, width; /* of a padded row of scores */
+	int64_t rows;                 /* of a block */
+	float scale;
+	bool packed;
+	int bias; /* index among the inputs, or -1 */
+};
+
+static struct geometry geometry_of(const struct thaw_attrs *attrs, int inputs, const struct thaw_shape *q,
+				   const struct thaw_shape *k)
+{
+	struct geometry g = {.images = q->dim[0], .heads = attrs->heads, .queries = q->dim[1]};
+
+	g.packed = inputs < FACTORS;
+	g.bias = inputs == 2 || inputs == 4 ? inputs - 1 : -1;
+	g.size = q->dim[2] / g.heads / (g.packed ? FACTORS : 1);
+	g.keys = g.packed ? g.queries : k->dim[1];
+	g.width = (g.keys + PACK - 1) / PACK * PACK;
+	g.rows = BLOCK_FLOATS / g.width / BLOCK_UNIT * BLOCK_UNIT;
+	g.rows = g.rows < BLOCK_UNIT ? BLOCK_UNIT : g.rows;
+	g.rows = g.rows > g.queries ? g.queries : g.rows;
+	g.scale = attrs->scale != 0.0f ? attrs->scale : 1.0f / sqrtf((float)g.size);
+	return g;
+}
+
+static struct geometry geometry_of_call(const struct thaw_call *call)
+{
+	return geometry_of(call->attrs, call->inputs, &call->x[Q].shape, call->inputs > K ? &call->x[K].shape : NULL);
+}
+
+static thaw_status check_factors(const struct thaw_site *site)
+{
+	const struct thaw_shape *q = &site->x[Q];
+	int heads = site->attrs->heads;
+	bool packed = site->inputs < FACTORS;
+	int64_t parts = (int64_t)heads * (packed ? FACTORS : 1);
+	char have[96], other[96];
+
+	if (heads < 1 || q->rank != 3 || q->dim[1] < 1 || q->dim[2] < 1 || q->dim[2] % parts != 0)
+		return thaw_fail(THAW_CONFIG, "input %s does not divide into %d heads: attention: needs (N,tokens,%s)",
+				 thaw_shape_text(q, have, sizeof(have)), heads,
+				 packed ? "3 * heads * size" : "heads * size");
+	for (int i = K; !packed && i < FACTORS; i++)
+		if (site->x[i].rank != 3 || site->x[i].dim[0] != q->dim[0] || site->x[i].dim[1] < 1 ||
+		    site->x[i].dim[1] != site->x[K].dim[1] || site->x[i].dim[2] != q->dim[2])
+			return thaw_fail(THAW_CONFIG, "key or value %s does not fit query %s: attention",
+					 thaw_shape_text(&site->x[i], other, sizeof(other)),
+					 thaw_shape_text(q, have, sizeof(have)));
+	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX || (!packed && site->x[K].dim[1] > INT_MAX - PACK))
+		return thaw_fail(THAW_CONFIG, "input %s is out of range: attention: needs sizes below 2^31",
+				 thaw_shape_text(q, have, sizeof(have))); /* BLAS counts in int */
+	return THAW_OK;
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	THAW_TRY(check_factors(site));
+
+	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
+	const struct thaw_shape *bias = g.bias >= 0 ? &site->x[g.bias] : NULL;
+	char have[96];
+
+	if (bias && (bias->rank != 4 || bias->dim[0] < 1 || g.images % bias->dim[0] != 0 || bias->dim[1] != g.heads ||
+		     bias->dim[2] != g.queries || bias->dim[3] != g.keys))
+		return thaw_fail(THAW_CONFIG,
+				 "bias %s does not fit: attention: needs (1 or a divisor of %lld, %lld, %lld, %lld)",
+				 thaw_shape_text(bias, have, sizeof(have)), (long long)g.images, (long long)g.heads,
+				 (long long)g.queries, (long long)g.keys);
+	*y = thaw_shape_of(g.images, g.queries, g.heads * g.size);
+	return THAW_OK;
+}
+
+/* Working memory of one call; one head's. */
+struct work {
+	float *query;          /* (rows, size): q of a block, scaled, contiguous */
+	float *key;            /* (size, width): k transposed */
+	float *scores;         /* (rows, width) */
+	float *value;          /* backward: (size, width): v transposed */
+	float *gradient;       /* backward: (rows, width): of the scores */
+	float *query_gradient; /* backward: (rows, size): of the scaled q */
+};
+
+static int64_t vectors(int64_t count)
+{
+	return (count + PACK - 1) / PACK * PACK;
+}
+
+static struct work work_at(float *scratch, const struct geometry *g)
+{
+	struct work w = {.query = scratch};
+
+	w.key = w.query + vectors(g->rows * g->size);
+	w.scores = w.key + g->size * g->width;
+	w.value = w.scores + g->rows * g->width;
+	w.gradient = w.value + g->size * g->width;
+	w.query_gradient = w.gradient + g->rows * g->width;
+	return w;
+}
+
+/* kept: for each query of each head of each image its largest score and 1 / sum. */
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
+	int64_t half = vectors(g.rows * g.size) + (g.size + g.rows) * g.width;
+
+	space->scratch_forward = (size_t)half * sizeof(float);
+	space->scratch_backward = 2 * (size_t)half * sizeof(float);
+	if (site->training)
+		space->kept = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
+}
+
+/* q, k and v, or their gradients, in `data` [inputs], whose entries may be NULL. */
+static void factors_of(struct factor *factor, const struct geometry *g, float *const *data, const bool *add)
+{
+	int64_t all = g->heads * g->size;
+
+	for (int i = Q; i < FACTORS; i++) {
+		factor[i] = (struct factor){.data = data[g->packed ? 0 : i],
+					    .stride = g->packed ? FACTORS * all : all,
+					    .tokens = i == Q ? g->queries : g->keys,
+					    .add = add && add[g->packed ? 0 : i]};
+		if (g->packed && factor[i].data)
+			factor[i].data += i * all;
+	}
+}
+
+static void inputs_of(struct factor *factor, const struct geometry *g, const struct thaw_call *call)
+{
+	float *data[FACTORS];
+
+	for (int i = 0; i < FACTORS && i < call->inputs; i++)
+		data[i] = call->x[i].data;
+	factors_of(factor, g, data, NULL);
+}
+
+static float *part_of(const struct factor *f, const struct geometry *g, int64_t image, int64_t head, int64_t token)
+{
+	return f->data + (image * f->tokens + token) * f->stride + head * g->size;
+}
+
+/* The head's k or v transposed, with zeros behind. */
+static void transpose_head(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head)
+{
+	thaw_transpose(to, g->width, false, part_of(from, g, image, head, 0), from->stride, g->keys, g->size);
+	for (int64_t i = 0; i < g->size; i++)
+		for (int64_t s = g->keys; s < g->width; s++)
+			to[i * g->width + s] = 0.0f;
+}
+
+/* The scores of `rows` queries from `first` on; those of the padding are -infinity. */
+static void scores_of(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
+		      int64_t image, int64_t head, int64_t first, int64_t rows)
+{
+	for (int64_t r = 0; r < rows; r++) {
+		const float *from = part_of(q, g, image, head, first + r);
+
+		for (int64_t i = 0; i < g->size; i++)
+			w->query[r * g->size + i] = from[i] * g->scale;
+	}
+	thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false},
+		  (struct thaw_matrix){w->key, g->width, false}, 0.0f, w->scores, g->width);
+	for (int64_t r = 0; r < rows; r++) {
+		float *row = w->scores + r * g->width;
+
+		if (bias)
+			thaw_kernel_add(row, row, bias + (first + r) * g->keys, g->keys, THAW_ACT_NONE);
+		for (int64_t s = g->keys; s < g->width; s++)
+			row[s] = -INFINITY;
+	}
+}
+
+/* (T,S) of the bias, or of its gradient, that an image's head reads; NULL if there is none. */
+static float *bias_of(float *bias, const struct thaw_shape *shape, int64_t image, int64_t head)
+{
+	if (!bias)
+		return NULL;
+	return bias + (image % shape->dim[0] * shape->dim[1] + head) * shape->dim[2] * shape->dim[3];
+}
+
+static int64_t rows_from(const struct geometry *g, int64_t first)
+{
+	return g->queries - first < g->rows ? g->queries - first : g->rows;
+}
+
+static void forward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+			 int64_t image, int64_t head)
+{
+	struct work w = work_at(call->scratch, g);
+	const struct factor y = {call->y.data, g->heads * g->size, g->queries, false};
+	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, &call->x[g->bias].shape, image, head);
+	float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
+	int64_t row = (image * g->heads + head) * g->queries;
+
+	transpose_head(w.key, g, &factor[K], image, head);
+	for (int64_t first = 0; first < g->queries; first += g->rows) {
+		int64_t rows = rows_from(g, first);
+
+		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
+		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
+				  call->training ? largest + row + first : NULL,
+				  call->training ? inverse + row + first : NULL);
+		thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false},
+			  (struct thaw_matrix){part_of(&factor[V], g, image, head, 0), factor[V].stride, false}, 0.0f,
+			  part_of(&y, g, image, head, first), y.stride);
+	}
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	struct factor factor[FACTORS];
+
+	inputs_of(factor, &g, call);
+	for (int64_t image = 0; image < g.images; image++)
+		for (int64_t head = 0; head < g.heads; head++)
+			forward_head(call, &g, factor, image, head);
+}
+
+/* Gradient of k or v from a block of queries: scores' (keys,rows) * rows of q or dy. The first block decides whether
+ * to add to what is there. */
+static void add_block(const struct factor *to, const struct geometry *g, int64_t image, int64_t head, int64_t first,
+		      int64_t rows, const float *scores, const float *from, int64_t stride)
+{
+	if (to->data)
+		thaw_gemm(g->keys, g->size, rows, (struct thaw_matrix){scores, g->width, true},
+			  (struct thaw_matrix){from, stride, false}, to->add || first > 0 ? 1.0f : 0.0f,
+			  part_of(to, g, image, head, 0), to->stride);
+}
+
+static void query_gradient(const struct factor *to, const struct geometry *g, const struct work *w,
+			   const struct factor *k, int64_t image, int64_t head, int64_t first, int64_t rows)
+{
+	if (!to->data)
+		return;
+	thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w->gradient, g->width, false},
+		  (struct thaw_matrix){part_of(k, g, image, head, 0), k->stride, false}, 0.0f, w->query_gradient,
+		  g->size);
+	for (int64_t r = 0; r < rows; r++) {
+		float *row = part_of(to, g, image, head, first + r);
+
+		for (int64_t i = 0; i < g->size; i++)
+			row[i] = (to->add ? row[i] : 0.0f) + g->scale * w->query_gradient[r * g->size + i];
+	}
+}
+
+static void backward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+			  const struct factor *gradient, int64_t image, int64_t head)
+{
+	struct work w = work_at(call->scratch, g);
+	const struct factor dy = {call->dy, g->heads * g->size, g->queries, false};
+	const struct thaw_shape *bias_shape = g->bias < 0 ? NULL : &call->x[g->bias].shape;
+	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, bias_shape, image, head);
+	float *dbias = g->bias < 0 ? NULL : bias_of(call->dx[g->bias], bias_shape, image, head);
+	const float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
+	int64_t row = (image * g->heads + head) * g->queries;
+
+	transpose_head(w.key, g, &factor[K], image, head);
+	transpose_head(w.value, g, &factor[V], image, head);
+	for (int64_t first = 0; first < g->queries; first += g->rows) {
+		int64_t rows = rows_from(g, first);
+		const float *from = part_of(&dy, g, image, head, first);
+
+		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
+		thaw_softmax_rows_again(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
+					inverse + row + first);
+		add_block(&gradient[V], g, image, head, first, rows, w.scores, from, dy.stride);
+		thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){from, dy.stride, false},
+			  (struct thaw_matrix){w.value, g->width, false}, 0.0f, w.gradient, g->width);
+		thaw_softmax_rows_backward(w.gradient, false, w.scores, w.gradient, rows, g->width, g->width);
+		add_block(&gradient[K], g, image, head, first, rows, w.gradient, w.query, g->size);
+		query_gradient(&gradient[Q], g, &w, &factor[K], image, head, first, rows);
+		for (int64_t r = 0; dbias && r < rows; r++)
+			thaw_kernel_pass_gradient(dbias + (first + r) * g->keys, true, w.gradient + r * g->width, NULL,
+						  g->keys, THAW_ACT_NONE);
+	}
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	struct factor factor[FACTORS], gradient[FACTORS];
+
+	inputs_of(factor, &g, call);
+	factors_of(gradient, &g, call->dx, call->dx_add);
+	if (g.bias >= 0 && call->dx[g.bias] && !call->dx_add[g.bias])
+		memset(call->dx[g.bias], 0, (size_t)thaw_shape_count(&call->x[g.bias].shape) * sizeof(float));
+	for (int64_t image = 0; image < g.images; image++)
+		for (int64_t head = 0; head < g.heads; head++)
+			backward_head(call, &g, factor, gradient, image, head);
+}
+
+/* One query of one head. */
+static void reference_row(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+			  int64_t image, int64_t head, int64_t query)
+{
+	const float *q = part_of(&factor[Q], g, image, head, query);
+	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, &call->x[g->bias].shape, image, head);
+	float *y = call->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
+
+	for (int64_t i = 0; i < g->size; i++) {
+		double sum = 0, total = 0;
+
+		for (int64_t s = 0; s < g->keys; s++) {
+			const float *k = part_of(&factor[K], g, image, head, s);
+			double score = bias ? bias[query * g->keys + s] : 0.0;
+
+			for (int64_t j = 0; j < g->size; j++)
+				score += (double)g->scale * q[j] * k[j];
+			score = exp(score);
+			sum += score;
+			total += score * part_of(&factor[V], g, image, head, s)[i];
+		}
+		y[i] = (float)(total / sum);
+	}
+}
+
+static void reference(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	struct factor factor[FACTORS];
+
+	inputs_of(factor, &g, call);
+	for (int64_t image = 0; image < g.images; image++)
+		for (int64_t head = 0; head < g.heads; head++)
+			for (int64_t query = 0; query < g.queries; query++)
+				reference_row(call, &g, factor, image, head, query);
+}
+
+/* Two products for each head. */
+static int64_t flops(const struct thaw_site *site)
+{
+	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
+
+	return 4 * g.images * g.heads * g.queries * g.keys * g.size;
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "packed", .attrs = {.heads = 3}, .inputs = 1, .x = {{3, {2, 7, 72}}}},
+	{.name = "packed, odd size", .attrs = {.heads = 2, .scale = 0.5f}, .inputs = 1, .x = {{3, {3, 5, 30}}}},
+	{.name = "packed, bias for all", .attrs = {.heads = 2}, .inputs = 2, .x = {{3, {2, 9, 48}}, {4, {1, 2, 9, 9}}}},
+	{.name = "windows with a mask each",
+	 .attrs = {.heads = 2},
+	 .inputs = 2,
+	 .x = {{3, {6, 4, 24}}, {4, {3, 2, 4, 4}}},
+	 .images = 2},
+	{.name = "queries of another input",
+	 .attrs = {.heads = 2},
+	 .inputs = 3,
+	 .x = {{3, {2, 3, 16}}, {3, {2, 19, 16}}, {3, {2, 19, 16}}}},
+	{.name = "queries of another input, bias",
+	 .attrs = {.heads = 1, .scale = 1.0f},
+	 .inputs = 4,
+	 .x = {{3, {2, 8, 8}}, {3, {2, 5, 8}}, {3, {2, 5, 8}}, {4, {1, 1, 8, 5}}}},
+	{.name = "one token", .attrs = {.heads = 2}, .inputs = 1, .x = {{3, {2, 1, 12}}}},
+	{.name = "blocks of queries",
+	 .attrs = {.heads = 1},
+	 .inputs = 3,
+	 .x = {{3, {1, 2 * BLOCK_UNIT + 1, 1}},
+	       {3, {1, BLOCK_FLOATS / BLOCK_UNIT, 1}},
+	       {3, {1, BLOCK_FLOATS / BLOCK_UNIT, 1}}}},
+};
+
+const struct thaw_op thaw_op_attention = {
+	.name = "attention",
+	.min_inputs = 1,
+	.max_inputs = 4,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};

@@ -1,0 +1,12 @@
+/* Transposition of a matrix, in blocks that stay in registers. */
+#ifndef THAW_SRC_OPS_KERNELS_TRANSPOSE_H
+#define THAW_SRC_OPS_KERNELS_TRANSPOSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* to[c * to_stride + r] = from[r * from_stride + c], or added to it, for all r < rows, c < columns. */
+void thaw_transpose(float *to, int64_t to_stride, bool add, const float *from, int64_t from_stride, int64_t rows,
+		    int64_t columns);
+
+#endif
