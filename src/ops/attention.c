@@ -191,12 +191,8 @@ static void transpose_head(float *to, const struct geometry *g, const struct fac
 static void scores_of(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
 		      int64_t image, int64_t head, int64_t first, int64_t rows)
 {
-	for (int64_t r = 0; r < rows; r++) {
-		const float *from = part_of(q, g, image, head, first + r);
-
-		for (int64_t i = 0; i < g->size; i++)
-			w->query[r * g->size + i] = from[i] * g->scale;
-	}
+	thaw_kernel_scale_rows(w->query, g->size, false, part_of(q, g, image, head, first), q->stride, rows, g->size,
+			       g->scale);
 	thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false},
 		  (struct thaw_matrix){w->key, g->width, false}, 0.0f, w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
@@ -275,12 +271,8 @@ static void query_gradient(const struct factor *to, const struct geometry *g, co
 	thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w->gradient, g->width, false},
 		  (struct thaw_matrix){part_of(k, g, image, head, 0), k->stride, false}, 0.0f, w->query_gradient,
 		  g->size);
-	for (int64_t r = 0; r < rows; r++) {
-		float *row = part_of(to, g, image, head, first + r);
-
-		for (int64_t i = 0; i < g->size; i++)
-			row[i] = (to->add ? row[i] : 0.0f) + g->scale * w->query_gradient[r * g->size + i];
-	}
+	thaw_kernel_scale_rows(part_of(to, g, image, head, first), to->stride, to->add, w->query_gradient, g->size,
+			       rows, g->size, g->scale);
 }
 
 static void backward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,

@@ -99,3 +99,20 @@ void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t colu
 	if (c < columns)
 		add_some(sum + c, x + c, rows, columns, columns - c);
 }
+
+THAW_MULTIVERSION
+void thaw_kernel_scale_rows(float *to, int64_t to_stride, bool add, const float *from, int64_t from_stride,
+			    int64_t rows, int64_t columns, float factor)
+{
+	for (int64_t r = 0; r < rows; r++, to += to_stride, from += from_stride) {
+		if (add) {
+			THAW_INDEPENDENT
+			for (int64_t c = 0; c < columns; c++)
+				to[c] += from[c] * factor;
+		} else {
+			THAW_INDEPENDENT
+			for (int64_t c = 0; c < columns; c++)
+				to[c] = from[c] * factor;
+		}
+	}
+}

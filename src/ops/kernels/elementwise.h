@@ -25,4 +25,8 @@ void thaw_kernel_pass_gradient(float *dx, bool add, const float *dy, const float
 /* sum[columns] += the column sums of x[rows][columns]. */
 void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns);
 
+/* to[rows][columns] = factor * from, or that added to it; rows lie a stride apart. */
+void thaw_kernel_scale_rows(float *to, int64_t to_stride, bool add, const float *from, int64_t from_stride,
+			    int64_t rows, int64_t columns, float factor);
+
 #endif

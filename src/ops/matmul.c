@@ -1,0 +1,270 @@
+/* Matrix product: y (...,M,N) = scale * x[0] (...,M,K) * x[1] (...,K,N). The axes before are equal, or 1 or absent in
+ * one of the two, which is then used again for each. Reads transpose, scale. */
+#include <limits.h>
+#include <string.h>
+
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/kernels/gemm.h"
+#include "src/ops/registry.h"
+
+enum { LEAD = THAW_MAX_RANK - 2 };
+
+struct geometry {
+	int64_t m, n, k;
+	int64_t products;      /* of matrices, along the axes before */
+	int lead;              /* axes before */
+	int64_t dim[LEAD];     /* of y */
+	int64_t step[2][LEAD]; /* of x[i]: floats, 0 where it is used again */
+	int64_t stride[2];     /* of x[i]: floats from row to row, as they lie */
+	bool shared[2];        /* x[i] is in several products */
+};
+
+/* Dimension `axis` of y in x, whose axes are y's last ones. */
+static int64_t dim_at(const struct thaw_shape *x, int rank, int axis)
+{
+	int at = axis - (rank - x->rank);
+
+	return at < 0 ? 1 : x->dim[at];
+}
+
+static int larger_rank(const struct thaw_shape *x)
+{
+	return x[0].rank > x[1].rank ? x[0].rank : x[1].rank;
+}
+
+static void matrix_sizes(struct geometry *g, const struct thaw_attrs *attrs, const struct thaw_shape *a,
+			 const struct thaw_shape *b)
+{
+	const bool *turned = attrs->transpose;
+
+	g->m = a->dim[a->rank - (turned[0] ? 1 : 2)];
+	g->k = a->dim[a->rank - (turned[0] ? 2 : 1)];
+	g->n = b->dim[b->rank - (turned[1] ? 2 : 1)];
+	g->stride[0] = a->dim[a->rank - 1];
+	g->stride[1] = b->dim[b->rank - 1];
+}
+
+/* x has been checked. A second factor that all products share makes them one, with all rows of the first. */
+static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct thaw_shape x[2])
+{
+	int rank = larger_rank(x);
+	struct geometry g = {.products = 1, .lead = rank - 2};
+	bool one = !attrs->transpose[0];
+
+	matrix_sizes(&g, attrs, &x[0], &x[1]);
+	for (int i = 0; i < 2; i++) {
+		int64_t step = x[i].dim[x[i].rank - 2] * x[i].dim[x[i].rank - 1];
+
+		for (int axis = g.lead - 1; axis >= 0; axis--) {
+			int64_t here = dim_at(&x[i], rank, axis), other = dim_at(&x[1 - i], rank, axis);
+
+			g.step[i][axis] = here == 1 && other != 1 ? 0 : step;
+			g.shared[i] |= here == 1 && other != 1;
+			g.dim[axis] = here == 1 ? other : here;
+			step *= here;
+			one &= i == 0 ? true : here == 1;
+		}
+	}
+	for (int axis = 0; axis < g.lead; axis++)
+		g.products *= g.dim[axis];
+	if (one) {
+		g.m *= g.products;
+		g.products = 1;
+		g.shared[1] = false;
+	}
+	return g;
+}
+
+static thaw_status refuse(const struct thaw_site *site)
+{
+	char a[96], b[96];
+
+	return thaw_fail(THAW_CONFIG, "inputs %s and %s do not multiply: matmul%s%s",
+			 thaw_shape_text(&site->x[0], a, sizeof(a)), thaw_shape_text(&site->x[1], b, sizeof(b)),
+			 site->attrs->transpose[0] ? ", first transposed" : "",
+			 site->attrs->transpose[1] ? ", second transposed" : "");
+}
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_shape *x = site->x;
+	int rank = larger_rank(x);
+	struct geometry g = {0};
+
+	if (x[0].rank < 2 || x[1].rank < 2)
+		return refuse(site);
+	matrix_sizes(&g, site->attrs, &x[0], &x[1]);
+	if (g.k != x[1].dim[x[1].rank - (site->attrs->transpose[1] ? 1 : 2)] || g.k < 1 || g.n < 1)
+		return refuse(site);
+	y->rank = rank;
+	for (int axis = 0; axis < rank - 2; axis++) {
+		int64_t a = dim_at(&x[0], rank, axis), b = dim_at(&x[1], rank, axis);
+
+		if (a != b && a != 1 && b != 1)
+			return refuse(site);
+		y->dim[axis] = a == 1 ? b : a;
+	}
+	y->dim[rank - 2] = g.m;
+	y->dim[rank - 1] = g.n;
+	g = geometry_of(site->attrs, x);
+	if (g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) /* BLAS counts in int */
+		return refuse(site);
+	return THAW_OK;
+}
+
+static bool is_scaled(const struct thaw_attrs *attrs)
+{
+	return attrs->scale != 0.0f && attrs->scale != 1.0f;
+}
+
+static void space(const struct thaw_site *site, struct thaw_space *space)
+{
+	if (is_scaled(site->attrs)) /* the gradient before the scale */
+		space->scratch_backward = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+}
+
+/* Where x[i] of product p begins, in floats. */
+static int64_t offset_of(const struct geometry *g, int i, int64_t p)
+{
+	int64_t offset = 0;
+
+	for (int axis = g->lead - 1; axis >= 0 && g->products > 1; axis--) {
+		offset += p % g->dim[axis] * g->step[i][axis];
+		p /= g->dim[axis];
+	}
+	return offset;
+}
+
+static struct thaw_matrix factor(const struct thaw_call *call, const struct geometry *g, int i, int64_t p,
+				 bool transposed)
+{
+	return (struct thaw_matrix){call->x[i].data + offset_of(g, i, p), g->stride[i],
+				    transposed != call->attrs->transpose[i]};
+}
+
+static struct geometry geometry_of_call(const struct thaw_call *call)
+{
+	return geometry_of(call->attrs, (struct thaw_shape[2]){call->x[0].shape, call->x[1].shape});
+}
+
+static void forward(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	int64_t count = thaw_shape_count(&call->y.shape);
+
+	for (int64_t p = 0; p < g.products; p++)
+		thaw_gemm(g.m, g.n, g.k, factor(call, &g, 0, p, false), factor(call, &g, 1, p, false), 0.0f,
+			  call->y.data + p * g.m * g.n, g.n);
+	if (is_scaled(call->attrs))
+		thaw_kernel_scale_rows(call->y.data, count, false, call->y.data, count, 1, count, call->attrs->scale);
+}
+
+/* dx[0] = dy * x[1]', dx[1] = x[0]' * dy, or their transposes where x lies transposed. */
+static void one_gradient(const struct thaw_call *call, const struct geometry *g, int i, int64_t p, const float *dy,
+			 float beta)
+{
+	struct thaw_matrix d = {dy + p * g->m * g->n, g->n, false};
+	struct thaw_matrix other = factor(call, g, 1 - i, p, true);
+	int64_t rows = i == 0 ? g->m : g->k, columns = i == 0 ? g->k : g->n, depth = i == 0 ? g->n : g->m;
+	float *dx = call->dx[i] + offset_of(g, i, p);
+
+	if (!call->attrs->transpose[i]) {
+		thaw_gemm(rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, beta, dx, g->stride[i]);
+		return;
+	}
+	d.transposed = true;
+	other.transposed = !other.transposed;
+	thaw_gemm(columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, beta, dx, g->stride[i]);
+}
+
+static void backward(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	int64_t count = thaw_shape_count(&call->y.shape);
+	const float *dy = call->dy;
+
+	if (is_scaled(call->attrs)) {
+		thaw_kernel_scale_rows(call->scratch, count, false, dy, count, 1, count, call->attrs->scale);
+		dy = call->scratch;
+	}
+	for (int i = 0; i < 2; i++) {
+		bool add = call->dx_add[i];
+
+		if (!call->dx[i])
+			continue;
+		if (!add && (g.shared[i] || count == 0)) {
+			memset(call->dx[i], 0, (size_t)thaw_shape_count(&call->x[i].shape) * sizeof(float));
+			add = true;
+		}
+		for (int64_t p = 0; p < g.products && count > 0; p++)
+			one_gradient(call, &g, i, p, dy, add ? 1.0f : 0.0f);
+	}
+}
+
+static void reference(const struct thaw_call *call)
+{
+	struct geometry g = geometry_of_call(call);
+	const bool *turned = call->attrs->transpose;
+	double scale = is_scaled(call->attrs) ? call->attrs->scale : 1.0;
+
+	for (int64_t p = 0; p < g.products; p++)
+		for (int64_t i = 0; i < g.m; i++)
+			for (int64_t j = 0; j < g.n; j++) {
+				const float *a = call->x[0].data + offset_of(&g, 0, p);
+				const float *b = call->x[1].data + offset_of(&g, 1, p);
+				double sum = 0;
+
+				for (int64_t k = 0; k < g.k; k++)
+					sum += (double)a[turned[0] ? k * g.stride[0] + i : i * g.stride[0] + k] *
+					       b[turned[1] ? j * g.stride[1] + k : k * g.stride[1] + j];
+				call->y.data[(p * g.m + i) * g.n + j] = (float)(scale * sum);
+			}
+}
+
+static int64_t flops(const struct thaw_site *site)
+{
+	struct geometry g = geometry_of(site->attrs, site->x);
+
+	return 2 * g.products * g.m * g.n * g.k;
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "scores",
+	 .attrs = {.transpose = {false, true}, .scale = 0.25f},
+	 .inputs = 2,
+	 .x = {{4, {2, 3, 5, 16}}, {4, {2, 3, 7, 16}}}},
+	{.name = "values", .inputs = 2, .x = {{4, {3, 2, 5, 9}}, {4, {3, 2, 9, 8}}}},
+	{.name = "first transposed",
+	 .attrs = {.transpose = {true, false}},
+	 .inputs = 2,
+	 .x = {{3, {2, 9, 6}}, {3, {2, 9, 8}}}},
+	{.name = "both transposed",
+	 .attrs = {.transpose = {true, true}, .scale = 2.0f},
+	 .inputs = 2,
+	 .x = {{3, {2, 9, 6}}, {3, {2, 5, 9}}}},
+	{.name = "second is shared", .inputs = 2, .x = {{4, {2, 3, 5, 9}}, {4, {1, 1, 9, 8}}}},
+	{.name = "second is shared and absent", .inputs = 2, .x = {{3, {2, 3, 5}}, {2, {5, 7}}}},
+	{.name = "second is shared, first transposed",
+	 .attrs = {.transpose = {true, false}},
+	 .inputs = 2,
+	 .x = {{3, {2, 5, 3}}, {3, {1, 5, 8}}}},
+	{.name = "first is shared", .inputs = 2, .x = {{3, {1, 6, 5}}, {3, {3, 5, 8}}}, .images = 3},
+	{.name = "each is shared along one axis", .inputs = 2, .x = {{4, {2, 1, 6, 5}}, {4, {1, 3, 5, 8}}}},
+	{.name = "features", .inputs = 2, .x = {{2, {4, 5}}, {2, {5, 3}}}},
+};
+
+const struct thaw_op thaw_op_matmul = {
+	.name = "matmul",
+	.min_inputs = 2,
+	.max_inputs = 2,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.space = space,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.flops = flops,
+	.backward_reads = THAW_READS_X,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
