@@ -107,7 +107,8 @@ struct thaw_factors {
 	int count, rank;                /* of factors; of y. An axis of y without a factor has size 1 */
 	int axis[THAW_MAX_FACTORS];     /* of x; factors stand in the order of x's axes, slowest first */
 	int64_t size[THAW_MAX_FACTORS]; /* 0: what the axis has left, for at most one factor of an axis */
-	/* Of a factor's elements, start, start + step, ... are taken, `take` of them; take 0: all. */
+	/* Of a factor's elements, start, start + step, ... are taken, `take` of them; take 0: as many as there are. A
+	 * negative start counts from the end; step 0 is read as 1. */
 	int64_t start[THAW_MAX_FACTORS], step[THAW_MAX_FACTORS], take[THAW_MAX_FACTORS];
 	int order[THAW_MAX_FACTORS];  /* y's factors, slowest first: indices of x's */
 	int target[THAW_MAX_FACTORS]; /* axis of y that order[k] is merged into, rising */

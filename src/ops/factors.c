@@ -1,0 +1,158 @@
+#include "src/ops/factors.h"
+
+_Static_assert(THAW_COPY_AXES >= THAW_MAX_FACTORS, "a factor is an axis of the copy");
+
+/* A factor of x's axis as it is for this x. */
+struct factor {
+	int64_t size, stride;      /* all of it: elements, and floats from one to the next */
+	int64_t start, step, take; /* what is taken of it */
+};
+
+/* The size of each factor, those of size 0 too; -1 where an axis does not divide. */
+static void sizes_of(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
+{
+	for (int i = 0; i < f->count; i++) {
+		int64_t others = 1;
+
+		for (int k = 0; k < f->count; k++)
+			if (k != i && f->axis[k] == f->axis[i])
+				others *= f->size[k];
+		factor[i].size = f->size[i];
+		if (f->size[i] == 0)
+			factor[i].size =
+				others > 0 && x->dim[f->axis[i]] % others == 0 ? x->dim[f->axis[i]] / others : -1;
+	}
+}
+
+/* Factors of x with all that follows from their sizes. */
+static void resolve(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
+{
+	int64_t stride = 1;
+
+	sizes_of(f, x, factor);
+	for (int i = f->count - 1; i >= 0; i--) {
+		struct factor *to = &factor[i];
+
+		to->stride = stride;
+		stride *= to->size;
+		to->step = f->step[i] ? f->step[i] : 1;
+		to->start = f->start[i] < 0 ? f->start[i] + to->size : f->start[i];
+		to->take = f->take[i];
+		if (to->take == 0)
+			to->take = to->step > 0 ? (to->size - to->start + to->step - 1) / to->step
+						: to->start / -to->step + 1;
+	}
+}
+
+static thaw_status check_form(const struct thaw_factors *f, const struct thaw_shape *x, const char *op)
+{
+	unsigned seen = 0;
+
+	if (f->count < 0 || f->count > THAW_MAX_FACTORS || f->rank < 1 || f->rank > THAW_MAX_RANK)
+		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: too many", f->count, f->rank, op);
+	for (int i = 0; i < f->count; i++) {
+		if (f->axis[i] < (i ? f->axis[i - 1] : 0) || f->axis[i] >= x->rank || f->target[i] >= f->rank ||
+		    f->target[i] < (i ? f->target[i - 1] : 0) || f->order[i] < 0 || f->order[i] >= f->count)
+			return thaw_fail(THAW_CONFIG, "factor %d is of no axis or out of order: %s", i, op);
+		if (f->size[i] < 0 || f->take[i] < 0)
+			return thaw_fail(THAW_CONFIG, "factor %d is negative: %s", i, op);
+		seen |= 1u << f->order[i];
+	}
+	if (seen != (1u << f->count) - 1)
+		return thaw_fail(THAW_CONFIG, "a factor is used twice: %s: each once", op);
+	return THAW_OK;
+}
+
+/* The sizes of each axis' factors make up the axis. */
+static thaw_status check_sizes(const struct thaw_factors *f, const struct thaw_shape *x, const char *op)
+{
+	struct factor factor[THAW_MAX_FACTORS];
+	char have[96];
+
+	sizes_of(f, x, factor);
+	for (int axis = 0; axis < x->rank; axis++) {
+		int64_t left = x->dim[axis];
+		bool fits = true;
+
+		for (int i = 0; i < f->count && fits; i++) {
+			if (f->axis[i] != axis)
+				continue;
+			fits = factor[i].size > 0 && left % factor[i].size == 0;
+			left /= fits ? factor[i].size : 1;
+		}
+		if (!fits || left != 1)
+			return thaw_fail(THAW_CONFIG, "axis %d of %s does not divide as it should: %s", axis,
+					 thaw_shape_text(x, have, sizeof(have)), op);
+	}
+	return THAW_OK;
+}
+
+thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_shape *x, const char *op,
+			       struct thaw_shape *y)
+{
+	struct factor factor[THAW_MAX_FACTORS];
+	char have[96];
+
+	THAW_TRY(check_form(f, x, op));
+	THAW_TRY(check_sizes(f, x, op));
+	resolve(f, x, factor);
+	for (int i = 0; i < f->count; i++) {
+		const struct factor *from = &factor[i];
+		bool starts = from->start >= 0 && from->start < from->size && from->take > 0;
+		/* within the size before it is multiplied: hostile numbers must not overflow */
+		bool steps = from->take <= from->size && from->step <= from->size && from->step >= -from->size;
+		int64_t last = starts && steps ? from->start + (from->take - 1) * from->step : -1;
+
+		if (last < 0 || last >= from->size)
+			return thaw_fail(THAW_CONFIG, "factor %d of axis %d of %s has no such range: %s", i, f->axis[i],
+					 thaw_shape_text(x, have, sizeof(have)), op);
+	}
+	*y = (struct thaw_shape){.rank = f->rank};
+	for (int i = 0; i < f->rank; i++)
+		y->dim[i] = 1;
+	for (int i = 0; i < f->count; i++)
+		y->dim[f->target[i]] *= factor[f->order[i]].take;
+	return THAW_OK;
+}
+
+bool thaw_factors_all(const struct thaw_factors *f, const struct thaw_shape *x)
+{
+	struct factor factor[THAW_MAX_FACTORS];
+
+	resolve(f, x, factor);
+	for (int i = 0; i < f->count; i++)
+		if (factor[i].take != factor[i].size)
+			return false;
+	return true;
+}
+
+bool thaw_factors_in_order(const struct thaw_factors *f, const struct thaw_shape *x)
+{
+	struct factor factor[THAW_MAX_FACTORS];
+
+	resolve(f, x, factor);
+	for (int i = 0; i < f->count; i++)
+		if (f->order[i] != i || factor[i].take != factor[i].size || factor[i].start != 0)
+			return false;
+	return true;
+}
+
+struct thaw_strides thaw_factors_strides(const struct thaw_factors *f, const struct thaw_shape *x, int64_t *start)
+{
+	struct factor factor[THAW_MAX_FACTORS];
+	struct thaw_strides s = {.axes = f->count};
+	int64_t stride = 1;
+
+	resolve(f, x, factor);
+	*start = 0;
+	for (int i = f->count - 1; i >= 0; i--) {
+		const struct factor *from = &factor[f->order[i]];
+
+		s.size[i] = from->take;
+		s.to[i] = stride;
+		s.from[i] = from->stride * from->step;
+		*start += from->start * from->stride;
+		stride *= from->take;
+	}
+	return s;
+}

@@ -1,0 +1,69 @@
+/* Reshape: y has x's memory and another shape, by attrs.factors in their order and nothing taken out. */
+#include <string.h>
+
+#include "src/ops/factors.h"
+#include "src/ops/kernels/elementwise.h"
+#include "src/ops/registry.h"
+
+static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+{
+	const struct thaw_factors *f = &site->attrs->factors;
+
+	THAW_TRY(thaw_factors_infer(f, &site->x[0], "reshape", y));
+	if (!thaw_factors_in_order(f, &site->x[0]))
+		return thaw_fail(THAW_CONFIG, "factors in another order: reshape: rearrange does that");
+	return THAW_OK;
+}
+
+static void forward(const struct thaw_call *call)
+{
+	if (call->y.data != call->x[0].data)
+		memcpy(call->y.data, call->x[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
+}
+
+static void backward(const struct thaw_call *call)
+{
+	if (call->dx[0])
+		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, NULL,
+					  thaw_shape_count(&call->y.shape), THAW_ACT_NONE);
+}
+
+static void reference(const struct thaw_call *call)
+{
+	for (int64_t i = 0; i < thaw_shape_count(&call->x[0].shape); i++)
+		call->y.data[i] = call->x[0].data[i];
+}
+
+static const struct thaw_op_case cases[] = {
+	{.name = "b h w c -> b (h w) c",
+	 .attrs.factors = {.count = 4, .rank = 3, .axis = {0, 1, 2, 3}, .order = {0, 1, 2, 3}, .target = {0, 1, 1, 2}},
+	 .inputs = 1,
+	 .x = {{4, {3, 4, 2, 5}}}},
+	{.name = "b t (3 h d) -> b t 3 h d",
+	 .attrs.factors = {.count = 5,
+			   .rank = 5,
+			   .axis = {0, 1, 2, 2, 2},
+			   .size = {0, 0, 3, 2, 0},
+			   .order = {0, 1, 2, 3, 4},
+			   .target = {0, 1, 2, 3, 4}},
+	 .inputs = 1,
+	 .x = {{3, {2, 5, 24}}}},
+	{.name = "b 1 c -> b c 1",
+	 .attrs.factors = {.count = 2, .rank = 3, .axis = {0, 2}, .order = {0, 1}, .target = {0, 1}},
+	 .inputs = 1,
+	 .x = {{3, {3, 1, 7}}}},
+};
+
+const struct thaw_op thaw_op_reshape = {
+	.name = "reshape",
+	.min_inputs = 1,
+	.max_inputs = 1,
+	.param_names = (const char *const[]){NULL},
+	.infer = infer,
+	.forward = forward,
+	.backward = backward,
+	.reference = reference,
+	.in_place = true,
+	.cases = cases,
+	.case_count = sizeof(cases) / sizeof(cases[0]),
+};
