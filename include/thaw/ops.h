@@ -37,9 +37,9 @@ enum thaw_function {
 	THAW_FN_SOFTPLUS,         /* log(1 + exp(x)) */
 	THAW_FN_SOFTSIGN,         /* x / (1 + |x|) */
 	THAW_FN_MISH,             /* x * tanh(softplus(x)) */
-	THAW_FN_CLIP,   /* within alpha and beta */
-	THAW_FN_AFFINE, /* alpha * x + beta */
-	THAW_FN_POWER,  /* x ^ alpha */
+	THAW_FN_CLIP,             /* within alpha and beta */
+	THAW_FN_AFFINE,           /* alpha * x + beta */
+	THAW_FN_POWER,            /* x ^ alpha */
 	THAW_FN_ABS,
 	THAW_FN_EXP,
 	THAW_FN_LOG,
@@ -204,12 +204,12 @@ struct thaw_op_case {
 	unsigned fixed;   /* bit k: x[k] is made of parameters alone, its shape does not follow the batch */
 	unsigned indices; /* bit k: x[k] holds integers and receives no gradient */
 	/* What the inputs are filled with. */
-	float low, high;   /* values between them; both 0: from -1 to 1 */
-	int kinks;         /* this many places where the slope jumps: values keep away from them */
+	float low, high; /* values between them; both 0: from -1 to 1 */
+	int kinks;       /* this many places where the slope jumps: values keep away from them */
 	float kink[4];
-	bool distinct;     /* no two values are near one another: for what picks the largest */
-	/* 0: as many as x[0].dim[0]. A first dimension that is no multiple of this does not depend on the images. */
-	int64_t images;
+	bool distinct;  /* no two values are near one another: for what picks the largest */
+	int64_t images; /* 0: the smallest first dimension of inputs that are not fixed; those that are no multiple of
+			 * this are fixed too */
 };
 
 struct thaw_op {

@@ -242,15 +242,16 @@ static const struct thaw_op_case cases[] = {
 	 .attrs = {.transpose = {true, true}, .scale = 2.0f},
 	 .inputs = 2,
 	 .x = {{3, {2, 9, 6}}, {3, {2, 5, 9}}}},
-	{.name = "second is shared", .inputs = 2, .x = {{4, {2, 3, 5, 9}}, {4, {1, 1, 9, 8}}}},
-	{.name = "second is shared and absent", .inputs = 2, .x = {{3, {2, 3, 5}}, {2, {5, 7}}}},
+	{.name = "second is shared", .inputs = 2, .x = {{4, {2, 3, 5, 9}}, {4, {1, 1, 9, 8}}}, .fixed = 2},
+	{.name = "second is shared and absent", .inputs = 2, .x = {{3, {2, 3, 5}}, {2, {5, 7}}}, .fixed = 2},
 	{.name = "second is shared, first transposed",
 	 .attrs = {.transpose = {true, false}},
 	 .inputs = 2,
-	 .x = {{3, {2, 5, 3}}, {3, {1, 5, 8}}}},
-	{.name = "first is shared", .inputs = 2, .x = {{3, {1, 6, 5}}, {3, {3, 5, 8}}}, .images = 3},
-	{.name = "each is shared along one axis", .inputs = 2, .x = {{4, {2, 1, 6, 5}}, {4, {1, 3, 5, 8}}}},
-	{.name = "features", .inputs = 2, .x = {{2, {4, 5}}, {2, {5, 3}}}},
+	 .x = {{3, {2, 5, 3}}, {3, {1, 5, 8}}},
+	 .fixed = 2},
+	{.name = "first is shared", .inputs = 2, .x = {{3, {1, 6, 5}}, {3, {3, 5, 8}}}, .fixed = 1},
+	{.name = "each is shared along one axis", .inputs = 2, .x = {{4, {2, 1, 6, 5}}, {4, {1, 3, 5, 8}}}, .fixed = 2},
+	{.name = "features", .inputs = 2, .x = {{2, {4, 5}}, {2, {5, 3}}}, .fixed = 2},
 };
 
 const struct thaw_op thaw_op_matmul = {
