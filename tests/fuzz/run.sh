@@ -16,6 +16,7 @@ for source in tests/fuzz/fuzz_*.c; do
 	case $target in
 	fuzz_image) from=tests/golden/images ;;
 	fuzz_checkpoint) from=$seeds ;;
+	fuzz_onnx) from=/usr/share/libonnx-testdata/data/node ;;
 	*) from=tests/golden ;;
 	esac
 	mkdir -p "$build/corpus/$target"
