@@ -52,7 +52,7 @@ static void test_hostile_pickles(void **state)
 		{P(TENSOR("K\0", "J\xff\xff\xff\xff\x85", "K\1\x85")), "whole number"},
 		{P(TENSOR("K\0", "K\3\x85", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")), "larger"},
 		{P(TENSOR("K\0", "K\2K\2\x86", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\1\x86")), "larger"},
-		{P(TENSOR("K\0", "(K\1K\1K\1K\1K\1K\1K\1t", "K\1\x85")), "dimensions"},
+		{P(TENSOR("K\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t", "K\1\x85")), "dimensions"},
 		{P("\x80\x02]K\1K\2s."), "no dict"},                 /* SETITEM on a list */
 		{P("\x80\x02]K\1K\2\x86RK\1."), "cannot be called"}, /* REDUCE of a list */
 		{P("\x80\x02}K\1a."), "no list"},                    /* APPEND to a dict */
