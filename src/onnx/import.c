@@ -1,0 +1,414 @@
+/* From a model's messages to a graph: names become values, nodes that the output needs are imported in their order,
+ * what is constant is computed on the way. */
+#include "src/onnx/import.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/onnx/importer.h"
+
+/* What an open first dimension is taken for. A prime larger than other sizes: a product of it is known for one. */
+#define OPEN_IMAGES 7919
+/* Elements that a computed constant may have: 64 million, as many as the largest layers have weights. */
+#define MAX_ELEMENTS     (INT64_C(1) << 26)
+#define OLDEST_OPSET     9
+#define UNSUPPORTED_TEXT 1024 /* bytes of the list of nodes in a message */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct thaw_onnx_value *)a)->name, ((const struct thaw_onnx_value *)b)->name);
+}
+
+/* Every name that a node, an initialiser or an input gives a value. */
+static thaw_status collect_names(struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	size_t room = g->n_initializer + g->n_input;
+	for (size_t i = 0; i < g->n_node; i++)
+		room += g->node[i]->n_output;
+	m->values = thaw_alloc(room, sizeof *m->values);
+	if (!m->values)
+		return THAW_RESOURCE;
+	int count = 0;
+	for (size_t i = 0; i < g->n_initializer; i++)
+		m->values[count++].name = g->initializer[i]->name;
+	for (size_t i = 0; i < g->n_input; i++)
+		m->values[count++].name = g->input[i]->name;
+	for (size_t i = 0; i < g->n_node; i++)
+		for (size_t k = 0; k < g->node[i]->n_output; k++)
+			if (g->node[i]->output[k][0])
+				m->values[count++].name = g->node[i]->output[k];
+	qsort(m->values, (size_t)count, sizeof *m->values, by_name);
+	for (int i = 0; i < count; i++) /* an initialiser may be an input as well */
+		if (i == 0 || strcmp(m->values[i].name, m->values[m->value_count - 1].name) != 0)
+			m->values[m->value_count++] = m->values[i];
+	return THAW_OK;
+}
+
+static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
+{
+	const Onnx__ModelProto *model = m->file->model;
+	for (size_t i = 0; i < model->n_opset_import; i++) {
+		const char *domain = model->opset_import[i]->domain;
+		if (!domain || !domain[0] || strcmp(domain, "ai.onnx") == 0)
+			m->opset = model->opset_import[i]->version;
+	}
+	if (m->opset < OLDEST_OPSET && !any)
+		return thaw_fail(THAW_CONFIG,
+				 "%s: opset %lld is not supported: export the network with opset %d or newer",
+				 m->file->path, (long long)m->opset, OLDEST_OPSET);
+	return THAW_OK;
+}
+
+/* needed[node]: whether the value of that name depends on it. Nodes stand in order, so one walk back will do. */
+static thaw_status find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof *wanted);
+	if (!wanted)
+		return THAW_RESOURCE;
+	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, output);
+	if (v)
+		wanted[v - m->values] = true;
+	for (size_t i = g->n_node; i-- > 0;) {
+		const Onnx__NodeProto *n = g->node[i];
+		for (size_t k = 0; k < n->n_output; k++)
+			if ((v = thaw_onnx_value_find(m, n->output[k])))
+				needed[i] |= wanted[v - m->values];
+		for (size_t k = 0; needed[i] && k < n->n_input; k++)
+			if ((v = thaw_onnx_value_find(m, n->input[k])))
+				wanted[v - m->values] = true;
+	}
+	thaw_free(wanted);
+	return THAW_OK;
+}
+
+static bool own_domain(const Onnx__NodeProto *n)
+{
+	return !n->domain || !n->domain[0] || strcmp(n->domain, "ai.onnx") == 0;
+}
+
+/* All nodes that are not supported, in one message. */
+static thaw_status check_operators(const struct thaw_onnx_importer *m, const bool *needed)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	char text[UNSUPPORTED_TEXT] = "";
+	size_t used = 0;
+	int count = 0;
+	for (size_t i = 0; i < g->n_node; i++) {
+		const Onnx__NodeProto *n = g->node[i];
+		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
+		if (!needed[i] || known)
+			continue;
+		if (used < sizeof text)
+			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s%s (%s)", count ? ", " : "",
+						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
+						 n->name && n->name[0] ? n->name : "no name");
+		count++;
+	}
+	if (count == 0)
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG, "%s: %d nodes of opset %lld are not supported: %s", m->file->path, count,
+			 (long long)m->opset, text);
+}
+
+/* Floats of any width are computed with as fp32. */
+static thaw_status widen(struct thaw_onnx_constant *c)
+{
+	if (c->type != THAW_F16 && c->type != THAW_BF16)
+		return THAW_OK;
+	int64_t count = thaw_shape_count(&c->shape);
+	float *data = thaw_alloc((size_t)count, sizeof *data);
+	if (!data)
+		return THAW_RESOURCE;
+	thaw_to_f32(c->type, c->data, data, count);
+	thaw_free(c->data);
+	c->data = data;
+	c->type = THAW_F32;
+	return THAW_OK;
+}
+
+/* Gives a value these elements, which become its own. */
+static thaw_status set_constant(struct thaw_onnx_value *v, struct thaw_onnx_constant *c)
+{
+	v->constant = thaw_alloc(1, sizeof *v->constant);
+	if (!v->constant) {
+		thaw_onnx_constant_free(c);
+		return THAW_RESOURCE;
+	}
+	*v->constant = *c;
+	v->known = true;
+	return widen(v->constant);
+}
+
+static thaw_status read_initializers(struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	for (size_t i = 0; i < g->n_initializer; i++) {
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->initializer[i]->name);
+		struct thaw_onnx_tensor t;
+		struct thaw_onnx_constant c;
+		if (!v || v->known)
+			return thaw_fail(THAW_DATA, "%s: two initialisers are called %s, or one has no name",
+					 m->file->path, g->initializer[i]->name);
+		THAW_TRY(thaw_onnx_tensor_read(&t, g->initializer[i], m->file));
+		thaw_status status = thaw_onnx_constant_from(&c, &t);
+		thaw_onnx_tensor_free(&t);
+		THAW_TRY(status);
+		THAW_TRY(set_constant(v, &c));
+	}
+	return THAW_OK;
+}
+
+/* Inputs that the caller knows. */
+static thaw_status take_given(struct thaw_onnx_importer *m, const struct thaw_onnx_wish *wish)
+{
+	for (int i = 0; i < wish->given_count; i++) {
+		const struct thaw_onnx_constant *given = wish->given[i].constant;
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, wish->given[i].name);
+		size_t bytes = (size_t)thaw_shape_count(&given->shape) * thaw_dtype_size(given->type);
+		if (!v || v->known)
+			continue;
+		struct thaw_onnx_constant c = {given->type, given->shape, thaw_alloc(bytes, 1)};
+		if (!c.data)
+			return THAW_RESOURCE;
+		memcpy(c.data, given->data, bytes);
+		THAW_TRY(set_constant(v, &c));
+	}
+	return THAW_OK;
+}
+
+/* Computes a node whose inputs are all known. *computed false: it is not one of those. */
+static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
+{
+	*computed = false;
+	if (!thaw_onnx_constant_knows(n->op_type))
+		return THAW_OK;
+	for (size_t k = 0; k < n->n_input; k++) {
+		struct thaw_onnx_value *v;
+		if (!n->input[k][0])
+			continue;
+		THAW_TRY(thaw_onnx_value_input(m, n, (int)k, &v));
+		if (!v->constant)
+			return THAW_OK;
+	}
+	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof *inputs);
+	struct thaw_onnx_constant *outputs = thaw_alloc(n->n_output, sizeof *outputs);
+	struct thaw_onnx_operation o = {
+		.node = n,
+		.opset = m->opset,
+		.file = m->file,
+		.max_elements = MAX_ELEMENTS,
+		.inputs = inputs,
+		.input_count = (int)n->n_input,
+		.outputs = outputs,
+		.output_count = (int)n->n_output,
+	};
+	enum thaw_onnx_answer answer = THAW_ONNX_NOT_HERE;
+	thaw_status status = inputs && outputs ? THAW_OK : THAW_RESOURCE;
+	for (size_t k = 0; status == THAW_OK && k < n->n_input; k++)
+		inputs[k] = n->input[k][0] ? thaw_onnx_value_find(m, n->input[k])->constant : NULL;
+	if (status == THAW_OK)
+		status = thaw_onnx_constant_evaluate(&answer, &o);
+	for (size_t k = 0; status == THAW_OK && answer == THAW_ONNX_COMPUTED && k < n->n_output; k++) {
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->output[k]);
+		if (v && v->known)
+			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
+		else if (v)
+			status = set_constant(v, &outputs[k]);
+		else
+			thaw_onnx_constant_free(&outputs[k]);
+	}
+	*computed = answer == THAW_ONNX_COMPUTED;
+	thaw_free(inputs);
+	thaw_free(outputs);
+	return status;
+}
+
+static thaw_status import_nodes(struct thaw_onnx_importer *m, const bool *needed)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	for (size_t i = 0; i < g->n_node; i++) {
+		const Onnx__NodeProto *n = g->node[i];
+		bool computed = false;
+		if (!needed[i])
+			continue;
+		m->added = 0;
+		thaw_status status = evaluate(m, n, &computed);
+		thaw_onnx_node_import import = thaw_onnx_importer_find(n);
+		if (status == THAW_OK && !computed)
+			status = import ? import(m, n)
+					: thaw_onnx_fail_node(n, "it is supported between constants only, of numbers");
+		if (status == THAW_OK)
+			status = m->graph->failed;
+		if (status != THAW_OK)
+			return thaw_fail_in(status, "%s", m->file->path);
+	}
+	return THAW_OK;
+}
+
+/* The input that is no initialiser. */
+static const Onnx__ValueInfoProto *find_image(const struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	for (size_t i = 0; i < g->n_input; i++) {
+		const struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->input[i]->name);
+		if (v && !v->known)
+			return g->input[i];
+	}
+	return NULL;
+}
+
+/* Its dimensions; 0 for one that is left open. */
+static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__ValueInfoProto *input,
+			     struct thaw_shape *shape)
+{
+	const Onnx__TypeProto__Tensor *type = input->type ? input->type->tensor_type : NULL;
+	enum thaw_dtype element;
+	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_RANK - 1)
+		return thaw_fail(THAW_CONFIG, "%s: input %s is no tensor of known rank up to %d", m->file->path,
+				 input->name, THAW_MAX_RANK - 1);
+	if (!thaw_onnx_type(type->elem_type, &element) || element != THAW_F32)
+		return thaw_fail(THAW_CONFIG, "%s: input %s holds %s: only FLOAT is supported", m->file->path,
+				 input->name, thaw_onnx_type_name(type->elem_type));
+	shape->rank = (int)type->shape->n_dim;
+	for (int i = 0; i < shape->rank; i++) {
+		const Onnx__TensorShapeProto__Dimension *d = type->shape->dim[i];
+		bool open = d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || d->dim_value == -1;
+		shape->dim[i] = open ? 0 : d->dim_value;
+		if (!open && d->dim_value < 1)
+			return thaw_fail(THAW_DATA, "%s: input %s has a dimension of %lld", m->file->path, input->name,
+					 (long long)d->dim_value);
+	}
+	return thaw_shape_check(shape, input->name);
+}
+
+/* Node 0 from an image (N,C,H,W), or (N,H,W,C) as TensorFlow has it. */
+static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s,
+			     const struct thaw_onnx_wish *wish, struct thaw_onnx_network *network)
+{
+	enum { CHANNELS = 3 };
+	static const int to_onnx[] = {0, 3, 1, 2};
+	bool last = s->rank == 4 && s->dim[3] == CHANNELS && s->dim[1] != CHANNELS;
+	if (s->rank != 4 || (!last && s->dim[1] != CHANNELS))
+		return thaw_fail(THAW_CONFIG, "%s: input %s is no image of three channels, (N,3,H,W) or (N,H,W,3)",
+				 m->file->path, v->name);
+	int64_t height = s->dim[last ? 1 : 2], width = s->dim[last ? 2 : 3];
+	network->open_size = height == 0 && width == 0;
+	m->images = s->dim[0] ? s->dim[0] : OPEN_IMAGES;
+	m->image = thaw_shape_of(m->images, height ? height : wish->size, width ? width : wish->size, CHANNELS);
+	network->image = m->image;
+	network->image.dim[0] = 1;
+	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
+	if (!last)
+		thaw_onnx_axes_transpose(&v->axes, to_onnx);
+	return THAW_OK;
+}
+
+/* Node 0 from any tensor: one sample, with an axis of 1 in front. */
+static thaw_status set_sample(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s)
+{
+	m->images = 0; /* no axis counts them, so that every axis may be moved */
+	m->image = (struct thaw_shape){.rank = s->rank + 1, .dim = {1}};
+	for (int i = 0; i < s->rank; i++) {
+		if (s->dim[i] == 0)
+			return thaw_fail(THAW_CONFIG, "%s: input %s has an open dimension", m->file->path, v->name);
+		m->image.dim[i + 1] = s->dim[i];
+	}
+	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
+	thaw_onnx_axes_reshape(&v->axes, s->dim, s->rank);
+	return THAW_OK;
+}
+
+static thaw_status set_input(struct thaw_onnx_importer *m, const struct thaw_onnx_wish *wish,
+			     struct thaw_onnx_network *network)
+{
+	const Onnx__ValueInfoProto *input = find_image(m);
+	struct thaw_shape shape;
+	if (!input)
+		return thaw_fail(THAW_DATA, "%s: the model has no input", m->file->path);
+	THAW_TRY(read_dims(m, input, &shape));
+	struct thaw_onnx_value *v = thaw_onnx_value_find(m, input->name);
+	v->known = true;
+	if (wish->computation)
+		return set_sample(m, v, &shape);
+	return set_image(m, v, &shape, wish, network);
+}
+
+/* The graph's output from the model's: (N,classes), or the sample in the order of its axes. */
+static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, const struct thaw_onnx_wish *wish)
+{
+	const Onnx__NodeProto last = {.op_type = (char *)"output", .name = (char *)name};
+	struct thaw_onnx_value *made = thaw_onnx_value_find(m, name);
+	if (!made || !made->known || made->constant)
+		return thaw_fail(THAW_DATA, "%s: output %s does not depend on the input", m->file->path, name);
+	struct thaw_onnx_value v = *made;
+	m->added = 0;
+	if (wish->computation) {
+		int64_t dim[THAW_MAX_RANK] = {1};
+		for (int i = 0; i < v.axes.rank && i < THAW_MAX_RANK - 1; i++)
+			dim[i + 1] = thaw_onnx_axes_dim(&v.axes, i);
+		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
+		if (v.axes.rank < THAW_MAX_RANK)
+			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.rank + 1);
+	} else if (v.axes.rank != 2) {
+		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v.axes) / m->images};
+		if (!thaw_onnx_axes_reshape(&v.axes, dim, 2))
+			return thaw_fail(THAW_CONFIG, "%s: output %s is no vector of classes", m->file->path, name);
+	}
+	THAW_TRY(thaw_onnx_in_order(m, &last, &v));
+	m->graph->output = v.node;
+	return THAW_OK;
+}
+
+static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const struct thaw_onnx_wish *wish,
+			      struct thaw_onnx_network *network)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	if (g->n_output == 0)
+		return thaw_fail(THAW_DATA, "%s: the model has no output", m->file->path);
+	THAW_TRY(find_opset(m, wish->computation));
+	THAW_TRY(collect_names(m));
+	const char *output = g->output[0]->name;
+	THAW_TRY(find_needed(m, output, needed));
+	THAW_TRY(check_operators(m, needed));
+	THAW_TRY(read_initializers(m));
+	THAW_TRY(take_given(m, wish));
+	THAW_TRY(set_input(m, wish, network));
+	m->keep_softmax = wish->computation;
+	m->output = output;
+	thaw_graph_block(m->graph, "network");
+	THAW_TRY(import_nodes(m, needed));
+	THAW_TRY(set_output(m, output, wish));
+	network->softmax = m->softmax_dropped;
+	return wish->computation ? m->graph->failed : THAW_OK;
+}
+
+static void release(struct thaw_onnx_importer *m)
+{
+	for (int i = 0; i < m->value_count; i++)
+		if (m->values[i].constant) {
+			thaw_onnx_constant_free(m->values[i].constant);
+			thaw_free(m->values[i].constant);
+		}
+	thaw_free(m->values);
+	thaw_free(m->shapes);
+}
+
+thaw_status thaw_onnx_import(struct thaw_onnx_network *network, const struct thaw_onnx_file *file,
+			     const struct thaw_onnx_wish *wish)
+{
+	struct thaw_onnx_importer m = {.file = file, .graph = thaw_graph_create()};
+	bool *needed = thaw_alloc(file->model->graph->n_node, sizeof *needed);
+	*network = (struct thaw_onnx_network){0};
+	thaw_status status = m.graph && needed ? import_all(&m, needed, wish, network) : THAW_RESOURCE;
+	release(&m);
+	thaw_free(needed);
+	if (status != THAW_OK) {
+		thaw_graph_destroy(m.graph);
+		return status;
+	}
+	network->graph = m.graph;
+	return THAW_OK;
+}
