@@ -120,6 +120,7 @@ struct thaw_attrs {
 	int pad[4];                            /* top, left, bottom, right */
 	bool same;                       /* instead of pad: TensorFlow's SAME, output = ceil(input / stride), the odd
 					  * pixel of padding at the bottom and right */
+	bool same_lower;                 /* with same: it is at the top and left */
 	int groups;                      /* 0 is read as 1 */
 	int output[2];                   /* adaptive pooling: output height and width */
 	enum thaw_activation activation; /* applied to the result, after any residual */

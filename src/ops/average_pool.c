@@ -1,4 +1,4 @@
-/* Average pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, pad, same, ceil_mode, pad_counts;
+/* Average pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, dilation, pad, same, ceil_mode, pad_counts;
  * adaptive with kernel 0 and an output size, global with neither (see window.h). */
 #include <string.h>
 
@@ -18,7 +18,7 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 /* 1 / how many pixels a window averages. */
 THAW_INLINE float share_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
 {
-	int64_t pixels = pad_counts ? down.full * across.full : (down.end - down.begin) * (across.end - across.begin);
+	int64_t pixels = pad_counts ? down.full * across.full : down.taps * across.taps;
 
 	return 1.0f / (float)pixels;
 }
@@ -28,8 +28,8 @@ THAW_INLINE void average(float *restrict y, const float *restrict x, int64_t wid
 			 struct thaw_window down, struct thaw_window across, float share)
 {
 	memset(y, 0, (size_t)channels * sizeof(float));
-	for (int64_t h = down.begin; h < down.end; h++)
-		for (int64_t w = across.begin; w < across.end; w++) {
+	for (int64_t h = down.begin; h < down.end; h += down.step)
+		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			const float *pixel = x + (h * width + w) * channels;
 
 			for (int64_t c = 0; c < channels; c++)
@@ -43,8 +43,8 @@ THAW_INLINE void average(float *restrict y, const float *restrict x, int64_t wid
 THAW_INLINE void spread(float *restrict dx, const float *restrict dy, int64_t width, int64_t channels,
 			struct thaw_window down, struct thaw_window across, float share)
 {
-	for (int64_t h = down.begin; h < down.end; h++)
-		for (int64_t w = across.begin; w < across.end; w++) {
+	for (int64_t h = down.begin; h < down.end; h += down.step)
+		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			float *pixel = dx + (h * width + w) * channels;
 
 			for (int64_t c = 0; c < channels; c++)
@@ -130,8 +130,8 @@ static void reference(const struct thaw_call *call)
 					struct thaw_window across = thaw_window_at(&axis[1], j);
 					double sum = 0;
 
-					for (int64_t h = down.begin; h < down.end; h++)
-						for (int64_t w = across.begin; w < across.end; w++)
+					for (int64_t h = down.begin; h < down.end; h += down.step)
+						for (int64_t w = across.begin; w < across.end; w += across.step)
 							sum += call->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *
 										       channels +
 									       c];
@@ -163,6 +163,18 @@ static const struct thaw_op_case cases[] = {
 	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .ceil_mode = true},
 	 .inputs = 1,
 	 .x = {{4, {2, 5, 7, 2}}}},
+	{.name = "dilated",
+	 .attrs = {.kernel = {3, 2}, .stride = {2, 1}, .dilation = {2, 3}, .pad = {2, 1, 1, 2}, .pad_counts = true},
+	 .inputs = 1,
+	 .x = {{4, {2, 8, 7, 5}}}},
+	{.name = "dilated, ceil mode",
+	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .dilation = {2, 2}, .pad = {0, 1, 1, 0}, .ceil_mode = true},
+	 .inputs = 1,
+	 .x = {{4, {2, 6, 7, 17}}}},
+	{.name = "same, the odd pixel before",
+	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true, .same_lower = true},
+	 .inputs = 1,
+	 .x = {{4, {2, 6, 7, 4}}}},
 	{.name = "same",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true},
 	 .inputs = 1,

@@ -1,7 +1,7 @@
 /* Convolution: y = activation(conv(x[0]) + bias + x[1]).
  *
  * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout),
- * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, groups, activation.
+ * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, dilation, groups, activation.
  *
  * Backward finds from y where the activation was flat, and masks dy by it in place; the masked dy is the
  * gradient of the residual. The arithmetic is in kernels/conv_*.c.
@@ -20,6 +20,8 @@ static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw
 	for (int i = 0; i < 2; i++) {
 		if (attrs->stride[i] < 0 || attrs->kernel[i] < 0 || attrs->pad[i] < 0 || attrs->pad[i + 2] < 0)
 			return thaw_fail(THAW_CONFIG, "negative kernel, stride or padding: conv: give none");
+		if (attrs->dilation[i] < 0)
+			return thaw_fail(THAW_CONFIG, "negative dilation: conv: give 1 or more");
 		if (attrs->kernel[i] && attrs->kernel[i] != weight->dim[i])
 			return thaw_fail(THAW_CONFIG, "kernel of %d against weight %s: conv: give the weight's size",
 					 attrs->kernel[i], thaw_shape_text(weight, text, sizeof(text)));
@@ -133,7 +135,8 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 
 	for (int64_t ky = 0; ky < c->kh; ky++)
 		for (int64_t kx = 0; kx < c->kw; kx++) {
-			int64_t y = oy * c->stride_y - c->top + ky, at = ox * c->stride_x - c->left + kx;
+			int64_t y = oy * c->stride_y - c->top + ky * (1 + c->gap_y);
+			int64_t at = ox * c->stride_x - c->left + kx * (1 + c->gap_x);
 
 			if (y < 0 || y >= c->h || at < 0 || at >= c->w)
 				continue;
@@ -228,6 +231,17 @@ static const struct thaw_op_case cases[] = {
 	CASE("stem 3x3 stride 2, 16 channels, same", 2, 8, 8, 3, 3, 3, 3, 16, 1, .same = true, .stride = {2, 2}),
 	CASE("stem 11x11 stride 4, 32 channels", 1, 19, 23, 3, 11, 11, 3, 32, 1, .stride = {4, 4}, .pad = {2, 2, 2, 2}),
 	CASE("stem 3x5, uneven padding", 2, 6, 5, 3, 3, 5, 3, 16, 2, .pad = {0, 1, 2, 3}),
+	CASE("3x3 dilated by 2", 2, 7, 8, 5, 3, 3, 5, 7, 2, .pad = {2, 2, 2, 2}, .dilation = {2, 2}),
+	CASE("3x3 dilated, 32 channels", 2, 8, 9, 32, 3, 3, 32, 32, 1, .pad = {2, 3, 2, 3}, .dilation = {2, 3},
+	     .activation = THAW_ACT_RELU),
+	CASE("3x3 dilated, stride 2", 2, 9, 10, 3, 3, 3, 3, 16, 1, .stride = {2, 2}, .pad = {1, 2, 2, 1},
+	     .dilation = {2, 3}),
+	CASE("3x3 dilated beyond the image", 1, 3, 3, 2, 3, 3, 2, 3, 1, .pad = {5, 5, 5, 5}, .dilation = {5, 5}),
+	CASE("2x3 dilated, same", 2, 7, 6, 3, 2, 3, 3, 4, 1, .same = true, .dilation = {3, 2}),
+	CASE("depthwise 3x3 dilated", 2, 7, 6, 17, 3, 3, 1, 17, 1, .groups = 17, .pad = {2, 2, 2, 2},
+	     .dilation = {2, 2}),
+	CASE("same, the odd pixel before", 2, 8, 6, 3, 3, 3, 3, 5, 1, .same = true, .same_lower = true,
+	     .stride = {2, 2}),
 	CASE("groups", 2, 5, 5, 6, 3, 3, 2, 9, 2, .groups = 3, .pad = {1, 1, 1, 1}),
 	CASE("groups, stride 2", 2, 6, 5, 4, 3, 3, 2, 6, 1, .groups = 2, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
 	CASE_ADD("3x3, residual, relu", 2, 4, 5, 3, 3, 3, 3, 4, 4, 5, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),

@@ -8,9 +8,9 @@ static int64_t or_one(int v)
 }
 
 /* Output size along one axis, and the padding before the image. 0 or less: the image is too small. */
-static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t kernel, int64_t *before)
+static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t taps, int64_t *before)
 {
-	int64_t stride = or_one(attrs->stride[axis]);
+	int64_t stride = or_one(attrs->stride[axis]), kernel = (taps - 1) * or_one(attrs->dilation[axis]) + 1;
 
 	*before = attrs->pad[axis];
 	if (!attrs->same) {
@@ -19,7 +19,7 @@ static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in,
 	}
 	int64_t out = (in + stride - 1) / stride, total = (out - 1) * stride + kernel - in;
 
-	*before = total > 0 ? total / 2 : 0;
+	*before = total > 0 ? (attrs->same_lower ? total - total / 2 : total / 2) : 0;
 	return out;
 }
 
@@ -37,6 +37,8 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 		.stride_y = or_one(attrs->stride[0]),
 		.stride_x = or_one(attrs->stride[1]),
 		.groups = or_one(attrs->groups),
+		.gap_y = weight->dim[0] > 1 ? or_one(attrs->dilation[0]) - 1 : 0,
+		.gap_x = weight->dim[1] > 1 ? or_one(attrs->dilation[1]) - 1 : 0,
 	};
 
 	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);

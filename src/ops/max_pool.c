@@ -1,4 +1,4 @@
-/* Max pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, pad, same, ceil_mode; adaptive with
+/* Max pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, dilation, pad, same, ceil_mode; adaptive with
  * kernel 0 and an output size, global with neither (see window.h). Padding is never the maximum.
  *
  * As in PyTorch the first maximum of a window takes the gradient, and NaN is larger than anything.
@@ -50,8 +50,8 @@ THAW_INLINE void maximum(float *restrict y, const float *restrict x, int64_t wid
 			 struct thaw_window down, struct thaw_window across)
 {
 	memcpy(y, x + (down.begin * width + across.begin) * channels, (size_t)channels * sizeof(float));
-	for (int64_t h = down.begin; h < down.end; h++)
-		for (int64_t w = across.begin; w < across.end; w++) {
+	for (int64_t h = down.begin; h < down.end; h += down.step)
+		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			const float *pixel = x + (h * width + w) * channels;
 
 			for (int64_t c = 0; c < channels; c++)
@@ -67,8 +67,8 @@ THAW_INLINE void find_maximum(float *restrict y, place *restrict kept, int32_t *
 
 	memcpy(y, x + (down.begin * width + across.begin) * channels, (size_t)channels * sizeof(float));
 	memset(best, 0, (size_t)channels * sizeof(*best));
-	for (int64_t h = down.begin; h < down.end; h++)
-		for (int64_t w = across.begin; w < across.end; w++, at++) {
+	for (int64_t h = down.begin; h < down.end; h += down.step)
+		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
 			const float *pixel = x + (h * width + w) * channels;
 
 			for (int64_t c = 0; c < channels; c++) {
@@ -92,8 +92,8 @@ THAW_INLINE void send_back(float *restrict dx, const float *restrict dy, const p
 
 	for (int64_t c = 0; c < channels; c++)
 		best[c] = kept[c];
-	for (int64_t h = down.begin; h < down.end; h++)
-		for (int64_t w = across.begin; w < across.end; w++, at++) {
+	for (int64_t h = down.begin; h < down.end; h += down.step)
+		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
 			float *pixel = dx + (h * width + w) * channels;
 
 			for (int64_t c = 0; c < channels; c++)
@@ -180,8 +180,8 @@ static void reference(const struct thaw_call *call)
 					struct thaw_window across = thaw_window_at(&axis[1], j);
 					double best = -1.0 / 0.0;
 
-					for (int64_t h = down.begin; h < down.end; h++)
-						for (int64_t w = across.begin; w < across.end; w++) {
+					for (int64_t h = down.begin; h < down.end; h += down.step)
+						for (int64_t w = across.begin; w < across.end; w += across.step) {
 							double v = call->x[0].data[((n * x->dim[1] + h) * x->dim[2] +
 										    w) * channels +
 										   c];
@@ -204,31 +204,64 @@ static int64_t flops(const struct thaw_site *site)
 static const struct thaw_op_case cases[] = {
 	{.name = "3x3 overlapping, padded",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {2, 9, 8, 37}}}},
-	{.name = "2x2", .attrs = {.kernel = {2, 2}, .stride = {2, 2}}, .inputs = 1, .distinct = true, .x = {{4, {3, 6, 7, 16}}}},
+	{.name = "2x2",
+	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {3, 6, 7, 16}}}},
 	{.name = "stride 1, one channel, one image",
 	 .attrs = {.kernel = {3, 2}},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {1, 5, 5, 1}}}},
 	{.name = "ceil mode",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .ceil_mode = true},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {2, 6, 8, 5}}}},
 	{.name = "ceil mode, last window outside",
 	 .attrs = {.kernel = {2, 2}, .stride = {3, 3}, .pad = {1, 1, 1, 1}, .ceil_mode = true},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {2, 5, 6, 3}}}},
+	{.name = "dilated",
+	 .attrs = {.kernel = {3, 2}, .stride = {2, 1}, .dilation = {2, 3}, .pad = {2, 1, 1, 2}},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {2, 8, 7, 5}}}},
+	{.name = "dilated, ceil mode",
+	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .dilation = {2, 2}, .pad = {0, 1, 1, 0}, .ceil_mode = true},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {2, 6, 7, 17}}}},
+	{.name = "same, the odd pixel before",
+	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true, .same_lower = true},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {2, 6, 7, 4}}}},
 	{.name = "same",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {2, 6, 7, 4}}}},
 	{.name = "padded on two sides",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {0, 0, 1, 1}},
-	 .inputs = 1, .distinct = true,
+	 .inputs = 1,
+	 .distinct = true,
 	 .x = {{4, {1, 6, 6, 8}}}},
-	{.name = "adaptive 7 to 3", .attrs = {.output = {3, 3}}, .inputs = 1, .distinct = true, .x = {{4, {2, 7, 7, 5}}}},
-	{.name = "adaptive 5 to 7", .attrs = {.output = {7, 7}}, .inputs = 1, .distinct = true, .x = {{4, {1, 5, 5, 3}}}},
+	{.name = "adaptive 7 to 3",
+	 .attrs = {.output = {3, 3}},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {2, 7, 7, 5}}}},
+	{.name = "adaptive 5 to 7",
+	 .attrs = {.output = {7, 7}},
+	 .inputs = 1,
+	 .distinct = true,
+	 .x = {{4, {1, 5, 5, 3}}}},
 	{.name = "global", .inputs = 1, .distinct = true, .x = {{4, {2, 5, 7, 6}}}},
 };
 

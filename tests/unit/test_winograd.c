@@ -61,7 +61,7 @@ static void a_layer(const struct layer *l)
 {
 	const struct thaw_conv_kernel *winograd = &thaw_conv_winograd, *plain = &thaw_conv_gemm;
 	int64_t out = l->side + 2 * l->pad - 2;
-	struct thaw_conv c = {l->n, l->side, l->side, l->ci, out, out, l->co, 3, 3, 1, 1, l->pad, l->pad, 1};
+	struct thaw_conv c = {l->n, l->side, l->side, l->ci, out, out, l->co, 3, 3, 1, 1, l->pad, l->pad, 1, 0, 0};
 	int64_t nx = l->n * l->side * l->side * l->ci, ny = l->n * out * out * l->co, nw = 9 * l->ci * l->co;
 	size_t scratch = 0;
 	for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {
@@ -104,7 +104,7 @@ static void layers_test(void **state)
 static void other_shapes_are_left_to_others(void **state)
 {
 	(void)state;
-	const struct thaw_conv good = {2, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1};
+	const struct thaw_conv good = {2, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1, 0, 0};
 	assert_true(thaw_conv_winograd.fits(&good, THAW_CONV_FORWARD));
 	struct thaw_conv c[8];
 	for (int i = 0; i < 8; i++)

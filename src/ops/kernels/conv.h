@@ -16,6 +16,7 @@ struct thaw_conv {
 	int64_t stride_y, stride_x;
 	int64_t top, left; /* padding; negative: the image is cropped */
 	int64_t groups;
+	int64_t gap_y, gap_x; /* pixels between neighbouring taps: dilation - 1 */
 };
 
 /* What is done to a result before it leaves the cache: y = activation(y + bias + residual). */
@@ -29,6 +30,7 @@ enum thaw_conv_pass { THAW_CONV_FORWARD, THAW_CONV_DATA, THAW_CONV_WEIGHT };
 
 struct thaw_conv_kernel {
 	const char *name;
+	bool dilates; /* honours gaps; other kernels are not asked to */
 	bool (*fits)(const struct thaw_conv *c, enum thaw_conv_pass pass);
 	/* Bytes; never less for a larger n. */
 	size_t (*scratch)(const struct thaw_conv *c, enum thaw_conv_pass pass);

@@ -11,9 +11,10 @@ static const struct thaw_conv_kernel *const kernels[] = {
 
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
+	bool dilated = c->gap_y > 0 || c->gap_x > 0;
 	int i = 0;
 
-	while (!kernels[i]->fits(c, pass))
+	while ((dilated && !kernels[i]->dilates) || !kernels[i]->fits(c, pass))
 		i++;
 	return kernels[i];
 }

@@ -78,8 +78,8 @@ static struct thaw_conv mirrored(const struct thaw_conv *c)
 
 	m.h = c->ho, m.w = c->wo, m.ci = c->co;
 	m.ho = c->h, m.wo = c->w, m.co = c->ci;
-	m.top = c->kh - 1 - c->top;
-	m.left = c->kw - 1 - c->left;
+	m.top = (c->kh - 1) * (1 + c->gap_y) - c->top;
+	m.left = (c->kw - 1) * (1 + c->gap_x) - c->left;
 	return m;
 }
 
@@ -95,13 +95,26 @@ static struct place place_of(const struct thaw_conv *c, int64_t pixel)
 	return (struct place){row / c->ho, row % c->ho * c->stride_y - c->top, pixel % c->wo * c->stride_x - c->left};
 }
 
+/* The pixel under kernel row ky and column kx of a patch, as a distance in floats from the image's start. */
+static int64_t pixel_at(const struct thaw_conv *c, struct place p, int64_t ky, int64_t kx)
+{
+	return ((p.y + ky * (1 + c->gap_y)) * c->w + p.x + kx * (1 + c->gap_x)) * c->ci;
+}
+
+/* How many taps of a dilated kernel it takes to cover so many pixels. */
+static int64_t taps_over(const struct thaw_conv *c, int64_t distance)
+{
+	return c->gap_x == 0 || distance <= 0 ? distance : (distance + c->gap_x) / (1 + c->gap_x);
+}
+
 /* The values of kernel row ky that lie in the image: count taps from kx on; 0 if none do. */
 static int64_t inside(const struct thaw_conv *c, struct place p, int64_t ky, int64_t *kx)
 {
-	int64_t begin = most(0, -p.x), end = least(c->kw, c->w - p.x);
+	int64_t y = p.y + ky * (1 + c->gap_y);
+	int64_t begin = most(0, taps_over(c, -p.x)), end = least(c->kw, taps_over(c, c->w - p.x));
 
 	*kx = begin;
-	return p.y + ky < 0 || p.y + ky >= c->h ? 0 : most(end - begin, 0);
+	return y < 0 || y >= c->h ? 0 : most(end - begin, 0);
 }
 
 /* Taps are copied as runs: a whole kernel row where the group takes all channels, else tap by tap. */
@@ -142,8 +155,8 @@ static void im2col(const struct thaw_conv *c, const float *x, int64_t group, int
 			if (taps < c->kw)
 				memset(column, 0, (size_t)row * sizeof(float));
 			if (taps > 0)
-				copy_taps(column + kx * channels, image + ((p.y + ky) * c->w + p.x + kx) * c->ci, taps,
-					  channels, c->ci);
+				copy_taps(column + kx * channels, image + pixel_at(c, p, ky, kx), taps, channels,
+					  c->ci * (1 + c->gap_x));
 		}
 	}
 }
@@ -163,8 +176,8 @@ static void col2im(const struct thaw_conv *c, const float *column, int64_t group
 			int64_t kx, taps = inside(c, p, ky, &kx);
 
 			if (taps > 0)
-				add_taps(image + ((p.y + ky) * c->w + p.x + kx) * c->ci, column + kx * channels, taps,
-					 channels, c->ci);
+				add_taps(image + pixel_at(c, p, ky, kx), column + kx * channels, taps, channels,
+					 c->ci * (1 + c->gap_x));
 		}
 	}
 }
@@ -270,6 +283,7 @@ static void backward_weight(const struct thaw_conv *c, const float *x, const flo
 
 const struct thaw_conv_kernel thaw_conv_gemm = {
 	.name = "gemm",
+	.dilates = true,
 	.fits = fits,
 	.scratch = scratch,
 	.forward = forward,
