@@ -10,6 +10,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -75,14 +76,23 @@ THAW_INLINE float thaw_expm1(float x)
 	return x > 88.0f ? (1.0f + e.tail) * e.low * e.high : value;
 }
 
+/* first ? value : otherwise, by masks: where several choices depend on one value, the compiler makes branches of them,
+ * which are no vectors. */
+THAW_INLINE float thaw_choose(bool first, float value, float otherwise)
+{
+	uint32_t mask = -(uint32_t)first;
+
+	return thaw_float_of((thaw_bits_of(value) & mask) | (thaw_bits_of(otherwise) & ~mask));
+}
+
 /* x = m * 2^n, sqrt(1/2) <= m < sqrt 2; the polynomial is that of logf in the Cephes library. */
 THAW_INLINE float thaw_log(float x)
 {
-	float lifted = x * 8388608.0f; /* 2^23 makes a denormal number normal */
-	uint32_t bits = thaw_bits_of(x < FLT_MIN ? lifted : x);
+	bool denormal = x < FLT_MIN; /* 2^23 makes it normal */
+	uint32_t bits = thaw_bits_of(x * thaw_choose(denormal, 8388608.0f, 1.0f));
 	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
 	float m = thaw_float_of(bits - ((uint32_t)n << 23)) - 1.0f;
-	float e = (float)(x < FLT_MIN ? n - 23 : n), square = m * m, p = 7.0376836292e-2f;
+	float e = (float)n - thaw_choose(denormal, 23.0f, 0.0f), square = m * m, p = 7.0376836292e-2f;
 
 	p = p * m - 1.1514610310e-1f;
 	p = p * m + 1.1676998740e-1f;
@@ -94,9 +104,9 @@ THAW_INLINE float thaw_log(float x)
 	p = p * m + 3.3333331174e-1f;
 	float value = p * m * square - e * 2.12194440e-4f - 0.5f * square + m + e * 0.693359375f;
 
-	value = x == INFINITY ? INFINITY : value;
-	value = x == 0.0f ? -INFINITY : value;
-	return x >= 0.0f ? value : NAN;
+	value = thaw_choose(x == INFINITY, INFINITY, value);
+	value = thaw_choose(x == 0.0f, -INFINITY, value);
+	return thaw_choose(x >= 0.0f, value, NAN);
 }
 
 /* log(1 + x) for x from 0 to 1: what rounding 1 + x has lost is given back. */
