@@ -32,6 +32,15 @@ THAW_INLINE float thaw_float_of(uint32_t bits)
 	return x;
 }
 
+/* first ? value : otherwise, by masks: where several choices depend on one value, the compiler makes branches of them,
+ * which are no vectors. */
+THAW_INLINE float thaw_choose(bool first, float value, float otherwise)
+{
+	uint32_t mask = -(uint32_t)first;
+
+	return thaw_float_of((thaw_bits_of(value) & mask) | (thaw_bits_of(otherwise) & ~mask));
+}
+
 /* x = n * ln 2 + r, |r| <= ln(2) / 2: exp(x) = (1 + tail) * low * high. The power 2^n is a product of two, since n
  * may lie beyond the exponents of a float, where the result is denormal or infinite. */
 struct thaw_exp_parts {
@@ -41,9 +50,9 @@ struct thaw_exp_parts {
 THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
 {
 	const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits */
-	float bounded = x > 89.0f ? 89.0f : x;
+	float bounded = thaw_choose(x > 89.0f, 89.0f, x);
 
-	bounded = bounded < -104.0f ? -104.0f : bounded;
+	bounded = thaw_choose(bounded < -104.0f, -104.0f, bounded);
 	float shifted = bounded * 1.44269504f + round, n = shifted - round;
 	float r = bounded - n * 0.693359375f + n * 2.12194440e-4f; /* Cody and Waite: ln 2 in two parts */
 	/* exp(r) = 1 + r + r^2 * p(r); the coefficients are those of expf in the Cephes library */
@@ -76,23 +85,14 @@ THAW_INLINE float thaw_expm1(float x)
 	return x > 88.0f ? (1.0f + e.tail) * e.low * e.high : value;
 }
 
-/* first ? value : otherwise, by masks: where several choices depend on one value, the compiler makes branches of them,
- * which are no vectors. */
-THAW_INLINE float thaw_choose(bool first, float value, float otherwise)
+/* The logarithm of a positive normal number x = m * 2^n, sqrt(1/2) <= m < sqrt 2, less `shift` times ln 2; the
+ * polynomial is that of logf in the Cephes library. */
+THAW_INLINE float thaw_log_normal(float x, float shift)
 {
-	uint32_t mask = -(uint32_t)first;
-
-	return thaw_float_of((thaw_bits_of(value) & mask) | (thaw_bits_of(otherwise) & ~mask));
-}
-
-/* x = m * 2^n, sqrt(1/2) <= m < sqrt 2; the polynomial is that of logf in the Cephes library. */
-THAW_INLINE float thaw_log(float x)
-{
-	bool denormal = x < FLT_MIN; /* 2^23 makes it normal */
-	uint32_t bits = thaw_bits_of(x * thaw_choose(denormal, 8388608.0f, 1.0f));
+	uint32_t bits = thaw_bits_of(x);
 	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
 	float m = thaw_float_of(bits - ((uint32_t)n << 23)) - 1.0f;
-	float e = (float)n - thaw_choose(denormal, 23.0f, 0.0f), square = m * m, p = 7.0376836292e-2f;
+	float e = (float)n - shift, square = m * m, p = 7.0376836292e-2f;
 
 	p = p * m - 1.1514610310e-1f;
 	p = p * m + 1.1676998740e-1f;
@@ -102,7 +102,14 @@ THAW_INLINE float thaw_log(float x)
 	p = p * m + 2.0000714765e-1f;
 	p = p * m - 2.4999993993e-1f;
 	p = p * m + 3.3333331174e-1f;
-	float value = p * m * square - e * 2.12194440e-4f - 0.5f * square + m + e * 0.693359375f;
+	return p * m * square - e * 2.12194440e-4f - 0.5f * square + m + e * 0.693359375f;
+}
+
+THAW_INLINE float thaw_log(float x)
+{
+	bool denormal = x < FLT_MIN; /* 2^23 makes it normal */
+	float normal = x * thaw_choose(denormal, 8388608.0f, 1.0f);
+	float value = thaw_log_normal(normal, thaw_choose(denormal, 23.0f, 0.0f));
 
 	value = thaw_choose(x == INFINITY, INFINITY, value);
 	value = thaw_choose(x == 0.0f, -INFINITY, value);
@@ -114,7 +121,7 @@ THAW_INLINE float thaw_log1p_fraction(float x)
 {
 	float whole = 1.0f + x;
 
-	return thaw_log(whole) + (x - (whole - 1.0f)) / whole;
+	return thaw_log_normal(whole, 0.0f) + (x - (whole - 1.0f)) / whole;
 }
 
 THAW_INLINE float thaw_sigmoid(float x)
