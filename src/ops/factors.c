@@ -1,5 +1,7 @@
 #include "src/ops/factors.h"
 
+#include <limits.h>
+
 _Static_assert(THAW_COPY_AXES >= THAW_MAX_FACTORS, "a factor is an axis of the copy");
 
 /* A factor of x's axis as it is for this x. */
@@ -8,20 +10,25 @@ struct factor {
 	int64_t start, step, take; /* what is taken of it */
 };
 
-/* The size of each factor, those of size 0 too; -1 where an axis does not divide. */
+/* What factor i's axis has left for it; -1 where the axis does not divide by its other factors. */
+static int64_t size_left(const struct thaw_factors *f, const struct thaw_shape *x, int i)
+{
+	int64_t left = x->dim[f->axis[i]];
+
+	for (int k = 0; k < f->count; k++) {
+		if (k == i || f->axis[k] != f->axis[i])
+			continue;
+		if (f->size[k] == 0 || left % f->size[k] != 0)
+			return -1;
+		left /= f->size[k];
+	}
+	return left;
+}
+
 static void sizes_of(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
 {
-	for (int i = 0; i < f->count; i++) {
-		int64_t others = 1;
-
-		for (int k = 0; k < f->count; k++)
-			if (k != i && f->axis[k] == f->axis[i])
-				others *= f->size[k];
-		factor[i].size = f->size[i];
-		if (f->size[i] == 0)
-			factor[i].size =
-				others > 0 && x->dim[f->axis[i]] % others == 0 ? x->dim[f->axis[i]] / others : -1;
-	}
+	for (int i = 0; i < f->count; i++)
+		factor[i].size = f->size[i] ? f->size[i] : size_left(f, x, i);
 }
 
 /* Factors of x with all that follows from their sizes. */
@@ -54,8 +61,11 @@ static thaw_status check_form(const struct thaw_factors *f, const struct thaw_sh
 		if (f->axis[i] < (i ? f->axis[i - 1] : 0) || f->axis[i] >= x->rank || f->target[i] >= f->rank ||
 		    f->target[i] < (i ? f->target[i - 1] : 0) || f->order[i] < 0 || f->order[i] >= f->count)
 			return thaw_fail(THAW_CONFIG, "factor %d is of no axis or out of order: %s", i, op);
-		if (f->size[i] < 0 || f->take[i] < 0)
-			return thaw_fail(THAW_CONFIG, "factor %d is negative: %s", i, op);
+
+		int64_t most = x->dim[f->axis[i]]; /* bounds keep what is computed of them from overflowing */
+		if (f->size[i] < 0 || f->take[i] < 0 || f->start[i] > most || f->start[i] < -most ||
+		    f->step[i] > INT_MAX || f->step[i] < -INT_MAX)
+			return thaw_fail(THAW_CONFIG, "factor %d is beyond its axis: %s", i, op);
 		seen |= 1u << f->order[i];
 	}
 	if (seen != (1u << f->count) - 1)
@@ -98,12 +108,9 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 	resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++) {
 		const struct factor *from = &factor[i];
-		bool starts = from->start >= 0 && from->start < from->size && from->take > 0;
-		/* within the size before it is multiplied: hostile numbers must not overflow */
-		bool steps = from->take <= from->size && from->step <= from->size && from->step >= -from->size;
-		int64_t last = starts && steps ? from->start + (from->take - 1) * from->step : -1;
+		int64_t room = from->step > 0 ? (from->size - 1 - from->start) / from->step : from->start / -from->step;
 
-		if (last < 0 || last >= from->size)
+		if (from->start < 0 || from->start >= from->size || from->take < 1 || from->take - 1 > room)
 			return thaw_fail(THAW_CONFIG, "factor %d of axis %d of %s has no such range: %s", i, f->axis[i],
 					 thaw_shape_text(x, have, sizeof(have)), op);
 	}

@@ -165,6 +165,77 @@ static void test_refusals(void **state)
 	assert_true(refused("dropout", (struct thaw_attrs){.rate = NAN}, image));
 	assert_true(refused("batch_norm", (struct thaw_attrs){0}, image));
 	assert_true(refused("linear", (struct thaw_attrs){0}, image));
+	assert_true(refused("layer_norm", (struct thaw_attrs){0}, thaw_shape_of(4)));
+	assert_true(refused("attention", (struct thaw_attrs){.heads = 1}, image));
+	assert_true(refused("attention", (struct thaw_attrs){0}, thaw_shape_of(1, 4, 12)));
+	assert_true(refused("attention", (struct thaw_attrs){.heads = 5}, thaw_shape_of(1, 4, 12)));
+}
+
+/* Factors of (2, 6) that are no rearrangement of it. */
+static void test_factors_refused(void **state)
+{
+	const struct thaw_factors good = {
+		.count = 3, .rank = 2, .axis = {0, 1, 1}, .size = {0, 2, 3}, .order = {0, 1, 2}, .target = {0, 1, 1}};
+	struct thaw_shape x = thaw_shape_of(2, 6);
+	struct thaw_attrs bad[12] = {0};
+
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		bad[i].factors = good;
+	assert_false(refused("reshape", bad[0], x));
+	bad[0].factors.size[1] = 4;                          /* does not divide */
+	bad[1].factors.size[2] = 2;                          /* leaves some */
+	bad[2].factors.size[1] = INT64_MAX;                  /* would overflow */
+	bad[3].factors.size[1] = bad[3].factors.size[2] = 0; /* two unknown ones */
+	bad[4].factors.order[2] = 1;                         /* used twice */
+	bad[5].factors.target[1] = 5;                        /* no axis of y */
+	bad[6].factors.axis[2] = 2;                          /* no axis of x */
+	bad[7].factors.take[2] = 4;                          /* more than there are */
+	bad[8].factors.start[2] = 3;                         /* beyond the last */
+	bad[9].factors.step[2] = INT64_MIN;                  /* would overflow */
+	bad[10].factors.start[2] = -4;                       /* before the first */
+	bad[11].factors.count = THAW_MAX_FACTORS + 1;
+	for (int i = 0; i < 12; i++)
+		assert_true(refused("rearrange", bad[i], x));
+	bad[0].factors = good;
+	bad[0].factors.order[1] = 2;
+	bad[0].factors.order[2] = 1;
+	assert_false(refused("rearrange", bad[0], x));
+	assert_true(refused("reshape", bad[0], x));
+}
+
+/* Scores of any size, and masked ones; what has no number shows. */
+static void test_softmax_extremes(void **state)
+{
+	enum { CLASSES = 20 };
+	struct run r = {.x_shape = thaw_shape_of(3, CLASSES)};
+
+	(void)state;
+	for (int i = 0; i < 3 * CLASSES; i++)
+		r.x[i] = -INFINITY;
+	r.x[3] = 1e30f;
+	r.x[CLASSES + 18] = r.x[CLASSES + 4] = -1e30f;
+	r.x[2 * CLASSES] = NAN;
+	run_op(&r, "softmax");
+	for (int i = 0; i < CLASSES; i++) {
+		assert_true(r.y[i] == (i == 3 ? 1.0f : 0.0f));
+		assert_true(r.y[CLASSES + i] == (i == 4 || i == 18 ? 0.5f : 0.0f));
+		assert_true(isnan(r.y[2 * CLASSES + i]));
+	}
+}
+
+/* Rows of values 1 apart at a distance of 10^5, as for batch statistics below. */
+static void test_layer_norm_far_from_zero(void **state)
+{
+	enum { COLUMNS = 33 };
+	struct run r = {.x_shape = thaw_shape_of(1, COLUMNS)};
+
+	(void)state;
+	for (int i = 0; i < COLUMNS; i++)
+		r.x[i] = 1e5f + (float)(i % 2);
+	run_op(&r, "layer_norm");
+	for (int i = 0; i < COLUMNS; i++) /* mean 16/33, deviation sqrt(16 * 17) / 33 */
+		assert_true(fabs(r.y[i] - (i % 2 ? 17 : -16) / sqrt(16 * 17)) < 1e-3);
 }
 
 /* Batch statistics of values 1 apart at a distance of 10^5: the variance of E[x^2] - E[x]^2 in single
@@ -269,6 +340,9 @@ int main(void)
 		cmocka_unit_test(test_ceil_mode_sizes),
 		cmocka_unit_test(test_padding_counts),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_factors_refused),
+		cmocka_unit_test(test_softmax_extremes),
+		cmocka_unit_test(test_layer_norm_far_from_zero),
 		cmocka_unit_test(test_batch_statistics_far_from_zero),
 		cmocka_unit_test(test_batch_of_one_value),
 		cmocka_unit_test(test_dropout_follows_the_key),
