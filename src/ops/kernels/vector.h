@@ -38,14 +38,17 @@ THAW_INLINE void thaw_vec_raise(thaw_vec *most, const thaw_vec *v)
 /* The largest lane. */
 THAW_INLINE float thaw_vec_largest(const thaw_vec *v)
 {
-	float half[THAW_LANES / 2], largest;
+	thaw_vec most = *v, turned;
 
-	for (int i = 0; i < THAW_LANES / 2; i++)
-		half[i] = (*v)[i] > (*v)[i + THAW_LANES / 2] ? (*v)[i] : (*v)[i + THAW_LANES / 2];
-	largest = half[0];
-	for (int i = 1; i < THAW_LANES / 2; i++)
-		largest = half[i] > largest ? half[i] : largest;
-	return largest;
+	turned = __builtin_shufflevector(most, most, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+	thaw_vec_raise(&most, &turned);
+	turned = __builtin_shufflevector(most, most, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+	thaw_vec_raise(&most, &turned);
+	turned = __builtin_shufflevector(most, most, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+	thaw_vec_raise(&most, &turned);
+	turned = __builtin_shufflevector(most, most, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+	thaw_vec_raise(&most, &turned);
+	return most[0];
 }
 
 #endif
