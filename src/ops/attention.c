@@ -110,30 +110,44 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-/* Working memory of one call; one head's. */
+/* Working memory of one call; one head's. Rows that several products read are contiguous here: in x they lie a few
+ * pages apart. */
 struct work {
-	float *query;          /* (rows, size): q of a block, scaled, contiguous */
-	float *key;            /* (size, width): k transposed */
+	float *query;          /* (rows, size): q of a block, scaled */
+	float *turned;         /* (size, width): k transposed */
 	float *scores;         /* (rows, width) */
-	float *value;          /* backward: (size, width): v transposed */
+	float *other;          /* (keys, size): v; backward: k */
+	float *turned_value;   /* backward: (size, width): v transposed */
 	float *gradient;       /* backward: (rows, width): of the scores */
+	float *output;         /* backward: (rows, size): dy of a block */
 	float *query_gradient; /* backward: (rows, size): of the scaled q */
+	int64_t floats;        /* all of it */
 };
 
-static int64_t vectors(int64_t count)
+/* The next `count` floats of the scratch, which is NULL where only their number is wanted. */
+static float *claim(struct work *w, float *scratch, int64_t count)
 {
-	return (count + PACK - 1) / PACK * PACK;
+	float *part = scratch ? scratch + w->floats : NULL;
+
+	w->floats += (count + PACK - 1) / PACK * PACK;
+	return part;
 }
 
-static struct work work_at(float *scratch, const struct geometry *g)
+static struct work work_at(float *scratch, const struct geometry *g, bool backward)
 {
-	struct work w = {.query = scratch};
+	int64_t block = g->rows * g->size, scores = g->rows * g->width, turned = g->size * g->width;
+	struct work w = {.floats = 0};
 
-	w.key = w.query + vectors(g->rows * g->size);
-	w.scores = w.key + g->size * g->width;
-	w.value = w.scores + g->rows * g->width;
-	w.gradient = w.value + g->size * g->width;
-	w.query_gradient = w.gradient + g->rows * g->width;
+	w.query = claim(&w, scratch, block);
+	w.turned = claim(&w, scratch, turned);
+	w.scores = claim(&w, scratch, scores);
+	w.other = claim(&w, scratch, g->keys * g->size);
+	if (backward) {
+		w.turned_value = claim(&w, scratch, turned);
+		w.gradient = claim(&w, scratch, scores);
+		w.output = claim(&w, scratch, block);
+		w.query_gradient = claim(&w, scratch, block);
+	}
 	return w;
 }
 
@@ -141,10 +155,9 @@ static struct work work_at(float *scratch, const struct geometry *g)
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
-	int64_t half = vectors(g.rows * g.size) + (g.size + g.rows) * g.width;
 
-	space->scratch_forward = (size_t)half * sizeof(float);
-	space->scratch_backward = 2 * (size_t)half * sizeof(float);
+	space->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
+	space->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
 	if (site->training)
 		space->kept = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
 }
@@ -187,14 +200,21 @@ static void transpose_head(float *to, const struct geometry *g, const struct fac
 			to[i * g->width + s] = 0.0f;
 }
 
+/* `rows` tokens of a head, contiguous, times `scale`. */
+static void pack(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head,
+		 int64_t first, int64_t rows, float scale)
+{
+	thaw_kernel_scale_rows(to, g->size, false, part_of(from, g, image, head, first), from->stride, rows, g->size,
+			       scale);
+}
+
 /* The scores of `rows` queries from `first` on; those of the padding are -infinity. */
 static void scores_of(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
 		      int64_t image, int64_t head, int64_t first, int64_t rows)
 {
-	thaw_kernel_scale_rows(w->query, g->size, false, part_of(q, g, image, head, first), q->stride, rows, g->size,
-			       g->scale);
+	pack(w->query, g, q, image, head, first, rows, g->scale);
 	thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false},
-		  (struct thaw_matrix){w->key, g->width, false}, 0.0f, w->scores, g->width);
+		  (struct thaw_matrix){w->turned, g->width, false}, 0.0f, w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = w->scores + r * g->width;
 
@@ -221,13 +241,14 @@ static int64_t rows_from(const struct geometry *g, int64_t first)
 static void forward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
 			 int64_t image, int64_t head)
 {
-	struct work w = work_at(call->scratch, g);
+	struct work w = work_at(call->scratch, g, false);
 	const struct factor y = {call->y.data, g->heads * g->size, g->queries, false};
 	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, &call->x[g->bias].shape, image, head);
 	float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 
-	transpose_head(w.key, g, &factor[K], image, head);
+	transpose_head(w.turned, g, &factor[K], image, head);
+	pack(w.other, g, &factor[V], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 
@@ -236,8 +257,8 @@ static void forward_head(const struct thaw_call *call, const struct geometry *g,
 				  call->training ? largest + row + first : NULL,
 				  call->training ? inverse + row + first : NULL);
 		thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false},
-			  (struct thaw_matrix){part_of(&factor[V], g, image, head, 0), factor[V].stride, false}, 0.0f,
-			  part_of(&y, g, image, head, first), y.stride);
+			  (struct thaw_matrix){w.other, g->size, false}, 0.0f, part_of(&y, g, image, head, first),
+			  y.stride);
 	}
 }
 
@@ -255,22 +276,21 @@ static void forward(const struct thaw_call *call)
 /* Gradient of k or v from a block of queries: scores' (keys,rows) * rows of q or dy. The first block decides whether
  * to add to what is there. */
 static void add_block(const struct factor *to, const struct geometry *g, int64_t image, int64_t head, int64_t first,
-		      int64_t rows, const float *scores, const float *from, int64_t stride)
+		      int64_t rows, const float *scores, const float *from)
 {
 	if (to->data)
 		thaw_gemm(g->keys, g->size, rows, (struct thaw_matrix){scores, g->width, true},
-			  (struct thaw_matrix){from, stride, false}, to->add || first > 0 ? 1.0f : 0.0f,
+			  (struct thaw_matrix){from, g->size, false}, to->add || first > 0 ? 1.0f : 0.0f,
 			  part_of(to, g, image, head, 0), to->stride);
 }
 
-static void query_gradient(const struct factor *to, const struct geometry *g, const struct work *w,
-			   const struct factor *k, int64_t image, int64_t head, int64_t first, int64_t rows)
+static void query_gradient(const struct factor *to, const struct geometry *g, const struct work *w, int64_t image,
+			   int64_t head, int64_t first, int64_t rows)
 {
 	if (!to->data)
 		return;
 	thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w->gradient, g->width, false},
-		  (struct thaw_matrix){part_of(k, g, image, head, 0), k->stride, false}, 0.0f, w->query_gradient,
-		  g->size);
+		  (struct thaw_matrix){w->other, g->size, false}, 0.0f, w->query_gradient, g->size);
 	thaw_kernel_scale_rows(part_of(to, g, image, head, first), to->stride, to->add, w->query_gradient, g->size,
 			       rows, g->size, g->scale);
 }
@@ -278,7 +298,7 @@ static void query_gradient(const struct factor *to, const struct geometry *g, co
 static void backward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
 			  const struct factor *gradient, int64_t image, int64_t head)
 {
-	struct work w = work_at(call->scratch, g);
+	struct work w = work_at(call->scratch, g, true);
 	const struct factor dy = {call->dy, g->heads * g->size, g->queries, false};
 	const struct thaw_shape *bias_shape = g->bias < 0 ? NULL : &call->x[g->bias].shape;
 	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, bias_shape, image, head);
@@ -286,21 +306,22 @@ static void backward_head(const struct thaw_call *call, const struct geometry *g
 	const float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 
-	transpose_head(w.key, g, &factor[K], image, head);
-	transpose_head(w.value, g, &factor[V], image, head);
+	transpose_head(w.turned, g, &factor[K], image, head);
+	transpose_head(w.turned_value, g, &factor[V], image, head);
+	pack(w.other, g, &factor[K], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
-		const float *from = part_of(&dy, g, image, head, first);
 
 		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows_again(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
 					inverse + row + first);
-		add_block(&gradient[V], g, image, head, first, rows, w.scores, from, dy.stride);
-		thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){from, dy.stride, false},
-			  (struct thaw_matrix){w.value, g->width, false}, 0.0f, w.gradient, g->width);
+		pack(w.output, g, &dy, image, head, first, rows, 1.0f);
+		add_block(&gradient[V], g, image, head, first, rows, w.scores, w.output);
+		thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false},
+			  (struct thaw_matrix){w.turned_value, g->width, false}, 0.0f, w.gradient, g->width);
 		thaw_softmax_rows_backward(w.gradient, false, w.scores, w.gradient, rows, g->width, g->width);
-		add_block(&gradient[K], g, image, head, first, rows, w.gradient, w.query, g->size);
-		query_gradient(&gradient[Q], g, &w, &factor[K], image, head, first, rows);
+		add_block(&gradient[K], g, image, head, first, rows, w.gradient, w.query);
+		query_gradient(&gradient[Q], g, &w, image, head, first, rows);
 		for (int64_t r = 0; dbias && r < rows; r++)
 			thaw_kernel_pass_gradient(dbias + (first + r) * g->keys, true, w.gradient + r * g->width, NULL,
 						  g->keys, THAW_ACT_NONE);
