@@ -18,9 +18,12 @@ static bool only_use(const struct thaw_graph *g, int value)
 /* x -> activation: the activation moves into x. */
 static bool fuse_activation(struct thaw_graph *g, int i)
 {
-	struct thaw_node *n = &g->nodes[i], *before = &g->nodes[n->inputs[0]];
-	if (!is(n, "activation") || !before->op || !before->op->activates ||
-	    before->attrs.activation != THAW_ACT_NONE || !only_use(g, n->inputs[0]))
+	struct thaw_node *n = &g->nodes[i];
+	if (!is(n, "activation"))
+		return false;
+	struct thaw_node *before = &g->nodes[n->inputs[0]];
+	if (!before->op || !before->op->activates || before->attrs.activation != THAW_ACT_NONE ||
+	    !only_use(g, n->inputs[0]))
 		return false;
 	before->attrs.activation = n->attrs.activation;
 	return true;

@@ -21,7 +21,7 @@
 
 enum {
 	PACK = 16,              /* a row of scores is padded to whole vectors */
-	BLOCK_FLOATS = 1 << 17, /* scores of a block of queries: half a MiB, a part of the second-level cache */
+	BLOCK_FLOATS = 1 << 16, /* scores of a block of queries: a quarter of a MiB, a part of the second-level cache */
 	BLOCK_UNIT = 6,         /* rows of a tile of gemm_direct.c */
 	Q = 0,
 	K,
