@@ -129,14 +129,28 @@ static thaw_status widen(struct thaw_onnx_constant *c)
 	return THAW_OK;
 }
 
+/* A constant repeated for every one of an open number of images, such as a class token, is kept once. */
+static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
+{
+	if (m->images != OPEN_IMAGES || c->shape.rank < 2 || c->shape.dim[0] != OPEN_IMAGES)
+		return;
+	size_t one = (size_t)thaw_shape_count(&c->shape) / OPEN_IMAGES * thaw_dtype_size(c->type);
+	for (size_t i = 1; i < OPEN_IMAGES; i++)
+		if (memcmp(c->data, (const char *)c->data + i * one, one) != 0)
+			return;
+	c->shape.dim[0] = 1;
+}
+
 /* Gives a value these elements, which become its own. */
-static thaw_status set_constant(struct thaw_onnx_value *v, struct thaw_onnx_constant *c)
+static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_onnx_value *v,
+				struct thaw_onnx_constant *c)
 {
 	v->constant = thaw_alloc(1, sizeof *v->constant);
 	if (!v->constant) {
 		thaw_onnx_constant_free(c);
 		return THAW_RESOURCE;
 	}
+	keep_once(m, c);
 	*v->constant = *c;
 	v->known = true;
 	return widen(v->constant);
@@ -156,7 +170,7 @@ static thaw_status read_initializers(struct thaw_onnx_importer *m)
 		thaw_status status = thaw_onnx_constant_from(&c, &t);
 		thaw_onnx_tensor_free(&t);
 		THAW_TRY(status);
-		THAW_TRY(set_constant(v, &c));
+		THAW_TRY(set_constant(m, v, &c));
 	}
 	return THAW_OK;
 }
@@ -174,7 +188,7 @@ static thaw_status take_given(struct thaw_onnx_importer *m, const struct thaw_on
 		if (!c.data)
 			return THAW_RESOURCE;
 		memcpy(c.data, given->data, bytes);
-		THAW_TRY(set_constant(v, &c));
+		THAW_TRY(set_constant(m, v, &c));
 	}
 	return THAW_OK;
 }
@@ -216,7 +230,7 @@ static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 		if (v && v->known)
 			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
 		else if (v)
-			status = set_constant(v, &outputs[k]);
+			status = set_constant(m, v, &outputs[k]);
 		else
 			thaw_onnx_constant_free(&outputs[k]);
 	}
