@@ -7,7 +7,7 @@
 /* Both values are computed before the choice, see vector_math.h. */
 THAW_INLINE float either(bool first, float value, float otherwise)
 {
-	return first ? value : otherwise;
+	return thaw_choose(first, value, otherwise);
 }
 
 /* NaN stays NaN. */
@@ -109,7 +109,7 @@ THAW_INLINE float shrink(float x, float limit, float by)
 
 THAW_INLINE float softplus(float x)
 {
-	return thaw_log1p_fraction(thaw_exp(-fabsf(x))) + (x > 0.0f ? x : 0.0f);
+	return thaw_log1p_fraction(thaw_exp(-fabsf(x))) + thaw_choose(x > 0.0f, x, 0.0f);
 }
 
 THAW_INLINE float softsign_slope(float x)
@@ -122,7 +122,7 @@ THAW_INLINE float softsign_slope(float x)
 /* tanh(softplus(x)), which is w / (w + 2) for w = e (e + 2), e = exp(x); 1 beyond 20. */
 THAW_INLINE float mish_gate(float x)
 {
-	float e = thaw_exp(x > 20.0f ? 20.0f : x), w = e * (e + 2.0f);
+	float e = thaw_exp(thaw_choose(x > 20.0f, 20.0f, x)), w = e * (e + 2.0f);
 
 	return w / (w + 2.0f);
 }

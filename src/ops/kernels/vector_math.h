@@ -82,7 +82,7 @@ THAW_INLINE float thaw_expm1(float x)
 	struct thaw_exp_parts e = thaw_exp_split(x);
 	float value = e.tail * e.low * e.high + (e.low * e.high - 1.0f);
 
-	return x > 88.0f ? (1.0f + e.tail) * e.low * e.high : value;
+	return thaw_choose(x > 88.0f, (1.0f + e.tail) * e.low * e.high, value);
 }
 
 /* The logarithm of a positive normal number x = m * 2^n, sqrt(1/2) <= m < sqrt 2, less `shift` times ln 2; the
@@ -131,7 +131,7 @@ THAW_INLINE float thaw_sigmoid(float x)
 
 THAW_INLINE float thaw_tanh(float x)
 {
-	float size = fabsf(x), e = thaw_expm1(2.0f * (size > 10.0f ? 10.0f : size)); /* tanh 10 is 1 */
+	float size = fabsf(x), e = thaw_expm1(2.0f * thaw_choose(size > 10.0f, 10.0f, size)); /* tanh 10 is 1 */
 
 	return copysignf(e / (e + 2.0f), x);
 }
@@ -174,7 +174,7 @@ THAW_INLINE float thaw_erf(float x)
 	p = p * square + 1.1283791659f;
 	float near = x * p;
 
-	return square < 1.0f ? near : far;
+	return thaw_choose(square < 1.0f, near, far);
 }
 
 #endif
