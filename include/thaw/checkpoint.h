@@ -9,8 +9,8 @@
 
 #include "thaw/weights.h"
 
-/* Writes beside the training: a call to thaw_checkpoint_save copies what it is given and returns; a
- * thread compresses, writes, renames and removes checkpoints that retention lets go. */
+/* Writes beside the training: a thread compresses, writes, renames and removes checkpoints that retention lets go. It is
+ * given the state through a buffer of fixed size; the caller waits where the state is larger than that. */
 struct thaw_checkpoint_writer;
 
 struct thaw_checkpoint_options {
@@ -21,8 +21,15 @@ struct thaw_checkpoint_options {
 
 /* Removes what a killed writer left behind, too. One writer at a time per directory. */
 thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, const struct thaw_checkpoint_options *o);
-/* Queues step N. Waits for an earlier save to end, and returns that one's failure if it failed (the
- * new one is queued all the same). `best`: this one stays until a better one comes. */
+/* Begins step N: waits for an earlier save to end. `state` says names, types, shapes and metadata; its tensors' values
+ * are then to be written to *sink, one after the other, and thaw_checkpoint_end called unless this failed. `best`: this
+ * one stays until a better one comes. */
+thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
+                                  bool best, struct thaw_sink **sink);
+/* All is given, or with another status than THAW_OK: the checkpoint is given up, and the status returned. Else the
+ * failure of the earlier save if it failed (the new one is queued all the same). */
+thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status);
+/* Both at once, for a state whose values are in memory. */
 thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
                                  bool best);
 /* Waits until everything queued is on disk; the last failure. */

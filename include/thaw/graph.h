@@ -116,7 +116,12 @@ void thaw_param_move(struct thaw_param *p, float *data);
 /* The same where `data` holds these values already. */
 void thaw_param_point(struct thaw_param *p, float *data);
 
-/* Copies a parameter between its layout here and the file's order. */
+/* Goes through a parameter in parts that lie together both here and in files, so that copies need little memory: some
+ * rows of its first dimension, but a convolution's weight as a whole. The part that begins at float `at`, from 0 on;
+ * the next begins where it ends. False at the end. */
+bool thaw_param_part(const struct thaw_param *p, int64_t at, struct thaw_param *part);
+
+/* Copies a parameter, or a part of one, between its layout here and the file's order. */
 void thaw_param_import(struct thaw_param *p, const float *file);
 void thaw_param_export(const struct thaw_param *p, float *file);
 

@@ -23,29 +23,67 @@ int64_t thaw_lane_sample(int64_t k, int lanes, int lane);
  * permutation keyed by (seed, epoch, lane). */
 void thaw_lane_order(int64_t samples, int lanes, int lane, uint64_t seed, uint64_t epoch, int64_t *order);
 
-/* A sum over lanes of vectors of n floats. Use: for each lane of this rank in rising order,
- * fill thaw_sum_next's vector and call thaw_sum_push; then thaw_sum_reduce. For the m lanes of a rank
- * it holds 1 + log2(m) vectors where m and its first lane are powers of two (one where m is 1), and never more
- * than 2 * log2(m) + 2; the exchange takes about one more (one share of n of each subtree of each rank).
- *
- * Vectors travel in buckets of so many floats, the last of the vector first. */
-struct thaw_sum;
+/* How a vector is spread over the ranks: cut into buckets, and each bucket into one share a rank. What is done to all
+ * of a vector, rank r does to its shares; what only that needs, such as an optimizer's state, it holds for its shares
+ * alone, one behind the other. */
+struct thaw_shares {
+	int64_t length, bucket; /* floats of the vector, and of a bucket; the last may be shorter */
+	int ranks;
+};
 
 #define THAW_SUM_BUCKET (INT64_C(1) << 20) /* floats: long enough for a network's full speed at tens of ranks */
 
-/* THAW_CONFIG when there are more ranks than lanes. */
-thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket);
+/* A rank's share of one bucket: [start, start + count) of the vector, and where it is among the rank's shares. */
+struct thaw_share {
+	int64_t start, count, own;
+};
+
+int64_t thaw_shares_buckets(const struct thaw_shares *shares);
+struct thaw_share thaw_shares_at(const struct thaw_shares *shares, int64_t bucket, int rank);
+/* Floats of all shares of a rank. */
+int64_t thaw_shares_own(const struct thaw_shares *shares, int rank);
+/* Takes this rank's shares of [start, start + count) out of from[count] into own[thaw_shares_own]. */
+void thaw_shares_take(const struct thaw_shares *shares, int rank, int64_t start, int64_t count, const float *from,
+                      float *own);
+/* The reverse over all ranks: to[count] receives [start, start + count) of the vector on every rank. Collective. */
+thaw_status thaw_shares_gather(const struct thaw_shares *shares, struct thaw_comm *comm, int64_t start, int64_t count,
+                               const float *own, float *to);
+
+/* A sum over lanes, and what is made of it: a vector of values that is the same on all ranks before and after. Each
+ * rank has the total of its shares and changes its shares of the values by it; these are gathered, not the total.
+ *
+ * Behind the vector, slots travel: a few numbers that decide about its use. They are exchanged first, and every rank
+ * has their totals before it uses any other.
+ *
+ * For each lane of this rank in rising order, fill thaw_sum_next's vector and call thaw_sum_push; then
+ * thaw_sum_reduce. For the m lanes of a rank it holds 1 + log2(m) vectors where m and its first lane are powers of two
+ * (one where m is 1), and never more than 2 * log2(m) + 2; the exchange has memory for a few buckets. */
+struct thaw_sum;
+
+struct thaw_sum_use {
+	void *context;
+	/* values[share.count] of the share, or of a part of it, are to be changed by total[share.count], which may be
+	 * overwritten. Comes once for every value of this rank, in no order that counts, also while the backward pass
+	 * still runs: only of what is final on all ranks. */
+	void (*apply)(void *context, struct thaw_share share, float *total, const float *slots);
+	float *values; /* [length] */
+};
+
+/* THAW_CONFIG when there are more ranks than lanes. What `use` names must outlive the sum; it is copied itself. */
+thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, const struct thaw_shares *shares,
+                            int64_t slots, const struct thaw_sum_use *use);
 void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
-/* The zeroed vector that the next lane of this rank adds into; NULL with a message after more calls than lanes. */
+/* The vector of the next lane of this rank, all of whose length + slots floats it is to write; what is never written
+ * is zero. NULL with a message after more calls than lanes. */
 float *thaw_sum_next(struct thaw_sum *sum);
 /* That vector is final from `from` on. In the rank's last lane buckets that are final set out now, and those under way
  * are moved on; else nothing happens. For a backward pass, which finishes gradients from the last to the first. What
  * fails here is reported by thaw_sum_reduce. */
 void thaw_sum_final(struct thaw_sum *sum, int64_t from);
 void thaw_sum_push(struct thaw_sum *sum);
-/* Collective. The sum over all lanes, the same bits on every rank, valid until the next thaw_sum_next. The
- * exchange of a bucket is an all-to-all of chunks, a local tree, and an allgather. */
-thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total);
+/* Collective. Ends the exchange: the values are the same bits on every rank. The slots' totals are valid until the next
+ * thaw_sum_next. The exchange of a bucket is an all-to-all of shares, a local tree, and an allgather. */
+thaw_status thaw_sum_reduce(struct thaw_sum *sum, const float **slots);
 
 /* The same tree over doubles, for metrics: values[lanes][n] of which this rank filled its lanes'
  * rows; total[n] on every rank. Collective. */

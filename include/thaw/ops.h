@@ -190,6 +190,13 @@ struct thaw_call {
 	const bool *dx_add;   /* [inputs]; true: add to dx[i], false: overwrite it */
 	float *const *dparam; /* [params]; an entry is NULL where frozen; always added to.
 			       * For moving statistics: N * batch statistic is added. */
+	float *dy;                      /* shape of y; may be overwritten when the operator is
+	                                 * `in_place` or says `overwrites_dy` */
+	float *const *dx;               /* [inputs]; an entry is NULL where no gradient is wanted */
+	const bool *dx_add;             /* [inputs]; true: add to dx[i], false: overwrite it */
+	float *const *dparam;           /* [params]; an entry is NULL where frozen; added to, unless the operator
+	                                 * says `overwrites_dparam`.
+	                                 * For moving statistics: N * batch statistic is added. */
 };
 
 enum { THAW_READS_X = 1, THAW_READS_Y = 2 }; /* what backward reads of the forward pass */
@@ -239,6 +246,7 @@ struct thaw_op {
 	bool draws;              /* random while training */
 	bool overwrites_dy;      /* backward works on dy itself */
 	bool parameter;          /* y is the first parameter itself: plans read it there, and do not call forward */
+	bool overwrites_dparam;  /* backward writes all of dparam and reads nothing of it: saves a pass over what is large */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 
 	const struct thaw_op_case *cases; /* [case_count] */

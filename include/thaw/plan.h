@@ -52,7 +52,7 @@ const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t
 
 /* Backward after a forward with the same n. dlogits (n,classes) may be the memory of
  * thaw_plan_dlogits. gradient[graph->param_count]: entries of trainable parameters and of moving
- * statistics that are learned are added to, NULL entries are skipped. */
+ * statistics that are learned are overwritten (a parameter belongs to one node), NULL entries are skipped. */
 void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *const *gradient);
 
 /* From now on `done` is called during backward after each node that has parameters, from the last node to the

@@ -9,7 +9,7 @@ struct thaw_named_tensor {
 	char *name;
 	enum thaw_dtype dtype;
 	struct thaw_shape shape;
-	const void *data;   /* dense, row major, any alignment; NULL while being written is not allowed */
+	const void *data;   /* dense, row major, any alignment */
 };
 
 struct thaw_pair {
@@ -41,5 +41,7 @@ const char *thaw_weights_get(const struct thaw_weights *w, const char *key);
 
 /* Writes a safetensors file to the sink: header with sorted data offsets and `__metadata__`, then the data. */
 thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sink *sink);
+/* The header alone: `data` is not looked at. The tensors' values are to follow in their order. */
+thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct thaw_sink *sink);
 
 #endif

@@ -8,8 +8,12 @@
  * reader can tell a damaged frame header, which no checksum covers, and needs little memory. */
 #define THAW_FRAME_WINDOW_LOG 21
 
-/* Writes bytes[size] as one frame with content size and checksum to `path`, atomically. */
-thaw_status thaw_frame_write(const char *path, const void *bytes, size_t size, int level);
+/* Writes one frame with content size and checksum to `path`, atomically: `size` bytes that come in parts. */
+struct thaw_frame_writer;
+thaw_status thaw_frame_open(struct thaw_frame_writer **f, const char *path, size_t size, int level);
+thaw_status thaw_frame_append(struct thaw_frame_writer *f, const void *bytes, size_t size);
+thaw_status thaw_frame_commit(struct thaw_frame_writer *f); /* releases it, also where it fails */
+void thaw_frame_discard(struct thaw_frame_writer *f);       /* leaves no file; NULL is fine */
 
 /* Reads such a frame: exactly one, whole, the checksum right and nothing behind it. *bytes is from
  * thaw_alloc. With bytes == NULL the content is only checked. THAW_DATA for damage. */

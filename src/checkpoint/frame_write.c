@@ -21,41 +21,75 @@ static thaw_status configure(ZSTD_CCtx *zstd, size_t size, int level, const char
 	return ZSTD_isError(code) ? fail_zstd(code, path) : THAW_OK;
 }
 
-static thaw_status compress(ZSTD_CCtx *zstd, struct thaw_sink *sink, const void *bytes, size_t size, const char *path)
+struct thaw_frame_writer {
+	char *path;
+	ZSTD_CCtx *zstd;
+	struct thaw_file_writer *file;
+	void *block; /* [capacity]: what comes out of zstd */
+	size_t capacity;
+};
+
+thaw_status thaw_frame_open(struct thaw_frame_writer **f, const char *path, size_t size, int level)
 {
-	size_t capacity = ZSTD_CStreamOutSize();
-	void *block = thaw_alloc(capacity, 1);
-	if (!block)
+	struct thaw_frame_writer *w = thaw_alloc(1, sizeof(*w));
+	if (!w)
 		return THAW_RESOURCE;
-	ZSTD_inBuffer in = {.src = bytes, .size = size};
-	thaw_status status = THAW_OK;
-	size_t left;
-	do {
-		ZSTD_outBuffer out = {.dst = block, .size = capacity};
-		left = ZSTD_compressStream2(zstd, &out, &in, ZSTD_e_end);
-		if (ZSTD_isError(left))
-			status = fail_zstd(left, path);
-		else
-			status = sink->write(sink, block, out.pos);
-	} while (status == THAW_OK && left > 0);
-	thaw_free(block);
+	thaw_status status = THAW_RESOURCE;
+	w->capacity = ZSTD_CStreamOutSize();
+	if (!(w->path = thaw_strdup(path)) || !(w->block = thaw_alloc(w->capacity, 1)))
+		goto out;
+	if (!(w->zstd = ZSTD_createCCtx())) {
+		thaw_fail(status, "out of memory: a compressor for %s", path);
+		goto out;
+	}
+	THAW_TRY_OUT(configure(w->zstd, size, level, path));
+	THAW_TRY_OUT(thaw_file_open(&w->file, path));
+	*f = w;
+	return THAW_OK;
+out:
+	thaw_frame_discard(w);
 	return status;
 }
 
-thaw_status thaw_frame_write(const char *path, const void *bytes, size_t size, int level)
+/* Compresses bytes[size]; with ZSTD_e_end all that is held back comes out as well. */
+static thaw_status compress(struct thaw_frame_writer *f, const void *bytes, size_t size, ZSTD_EndDirective how)
 {
-	struct thaw_file_writer *f = NULL;
-	ZSTD_CCtx *zstd = ZSTD_createCCtx();
-	if (!zstd)
-		return thaw_fail(THAW_RESOURCE, "out of memory: a compressor for %s", path);
-	thaw_status status;
-	THAW_TRY_OUT(configure(zstd, size, level, path));
-	THAW_TRY_OUT(thaw_file_open(&f, path));
-	THAW_TRY_OUT(compress(zstd, thaw_file_sink(f), bytes, size, path));
-	status = thaw_file_commit(f);
-	f = NULL;
-out:
-	thaw_file_discard(f);
-	ZSTD_freeCCtx(zstd);
+	struct thaw_sink *sink = thaw_file_sink(f->file);
+	ZSTD_inBuffer in = {.src = bytes, .size = size};
+	size_t left;
+	do {
+		ZSTD_outBuffer out = {.dst = f->block, .size = f->capacity};
+		left = ZSTD_compressStream2(f->zstd, &out, &in, how);
+		if (ZSTD_isError(left))
+			return fail_zstd(left, f->path);
+		THAW_TRY(sink->write(sink, f->block, out.pos));
+	} while (how == ZSTD_e_end ? left > 0 : in.pos < in.size);
+	return THAW_OK;
+}
+
+thaw_status thaw_frame_append(struct thaw_frame_writer *f, const void *bytes, size_t size)
+{
+	return compress(f, bytes, size, ZSTD_e_continue);
+}
+
+thaw_status thaw_frame_commit(struct thaw_frame_writer *f)
+{
+	thaw_status status = compress(f, NULL, 0, ZSTD_e_end);
+	if (status == THAW_OK) {
+		status = thaw_file_commit(f->file);
+		f->file = NULL;
+	}
+	thaw_frame_discard(f);
 	return status;
+}
+
+void thaw_frame_discard(struct thaw_frame_writer *f)
+{
+	if (!f)
+		return;
+	thaw_file_discard(f->file);
+	ZSTD_freeCCtx(f->zstd);
+	thaw_free(f->block);
+	thaw_free(f->path);
+	thaw_free(f);
 }

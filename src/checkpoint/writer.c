@@ -1,8 +1,9 @@
 /* Checkpoints written beside the training.
  *
- * A save lays the state out as a safetensors file in memory, which is the copy that the training may
- * then change the original of, and wakes the thread that compresses and writes it. One save is under way
- * at a time: the buffer is kept, so that a run's memory is that of its first save. */
+ * A save pours the state as a safetensors file into a ring of bytes, from which a thread compresses and writes it.
+ * What the ring has taken in, the training may change. A state that fits in it is written beside the training; one that
+ * is larger makes the training wait for the rest, so that a checkpoint never needs memory for a second state. One save
+ * is under way at a time. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,34 +15,87 @@
 #include "thaw/checkpoint.h"
 
 #define MESSAGE_SIZE 1024
+#define RING_BYTES   ((size_t)64 << 20) /* at most: the weights and momentum of 8 million parameters */
+#define PART_BYTES   ((size_t)1 << 20)  /* that the thread takes at a time, after which there is room for as much */
 
 struct thaw_checkpoint_writer {
 	struct thaw_retention retention;
 	char *directory;
 	int level;
-	unsigned char *image; /* [capacity]: the safetensors file; the thread's while `busy` */
-	size_t size, capacity;
-	int64_t step;
+	struct thaw_sink sink;      /* into the ring */
+	thaw_status earlier;        /* how the save before the present one went */
+	int64_t step;               /* of the save under way, as are the next two */
 	bool best;
+	size_t size;
+	unsigned char *ring; /* [capacity]; the byte i of the file is at i % capacity */
+	size_t capacity;
 
 	pthread_t thread;
 	pthread_mutex_t mutex; /* guards the rest */
 	pthread_cond_t changed;
-	bool busy; /* something is queued or being written */
+	size_t given, taken; /* bytes of the file so far: into the ring, and out of it */
+	bool busy;           /* from the first byte given to the file being there, or not */
+	bool ended;          /* all is given */
+	bool abandoned;      /* and is not to be written */
 	bool stop;
 	thaw_status failure; /* of the last save, until it is told */
 	char message[MESSAGE_SIZE];
 };
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Bytes that lie behind each other in the ring from `at` on, of so many. */
+static size_t in_a_row(const struct thaw_checkpoint_writer *w, size_t at, size_t bytes)
+{
+	return smaller(bytes, w->capacity - at % w->capacity);
+}
+
+/* Waits for the next part of the file: *part is in the ring until `release_part`. Returns its size, 0 at the end. */
+static size_t await_part(struct thaw_checkpoint_writer *w, const void **part)
+{
+	pthread_mutex_lock(&w->mutex);
+	while (w->given == w->taken && !w->ended)
+		pthread_cond_wait(&w->changed, &w->mutex);
+	size_t size = in_a_row(w, w->taken, smaller(w->given - w->taken, PART_BYTES));
+	pthread_mutex_unlock(&w->mutex);
+	*part = w->ring + w->taken % w->capacity;
+	return size;
+}
+
+static void release_part(struct thaw_checkpoint_writer *w, size_t size)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->taken += size;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+/* Takes the whole file out of the ring, into the frame as long as that works. */
+static thaw_status drain(struct thaw_checkpoint_writer *w, struct thaw_frame_writer *frame, thaw_status status)
+{
+	const void *part;
+	for (size_t size; (size = await_part(w, &part)) > 0; release_part(w, size))
+		if (status == THAW_OK)
+			status = thaw_frame_append(frame, part, size);
+	return status;
+}
+
 static thaw_status write_step(struct thaw_checkpoint_writer *w)
 {
 	char *path = thaw_folder_path(w->directory, w->step);
-	thaw_status status = THAW_RESOURCE;
-	if (path)
+	struct thaw_frame_writer *frame = NULL;
+	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK)
 		status = thaw_retention_announce(&w->retention, w->step, w->best);
 	if (status == THAW_OK)
-		status = thaw_frame_write(path, w->image, w->size, w->level);
-	if (status == THAW_OK)
+		status = thaw_frame_open(&frame, path, w->size, w->level);
+	status = drain(w, frame, status);
+	if (status != THAW_OK || w->abandoned)
+		thaw_frame_discard(frame);
+	else if ((status = thaw_frame_commit(frame)) == THAW_OK)
 		status = thaw_retention_apply(&w->retention, w->step);
 	thaw_free(path);
 	return status;
@@ -87,9 +141,11 @@ static void release(struct thaw_checkpoint_writer *w)
 	pthread_cond_destroy(&w->changed);
 	thaw_free(w->retention.whole);
 	thaw_free(w->directory);
-	thaw_free(w->image);
+	thaw_free(w->ring);
 	thaw_free(w);
 }
+
+static thaw_status give(struct thaw_sink *sink, const void *bytes, size_t size);
 
 thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, const struct thaw_checkpoint_options *o)
 {
@@ -105,6 +161,7 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	made->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	made->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	made->level = o->level;
+	made->sink = (struct thaw_sink){.write = give, .context = made};
 	made->directory = thaw_strdup(o->directory);
 	made->retention = (struct thaw_retention){.directory = made->directory, .keep_last = o->keep_last};
 	thaw_status status = made->directory ? start(made) : THAW_RESOURCE;
@@ -137,52 +194,97 @@ static thaw_status count_bytes(struct thaw_sink *sink, const void *bytes, size_t
 	return THAW_OK;
 }
 
-/* The first pass counted exactly as many bytes as come here. */
-static thaw_status append_image(struct thaw_sink *sink, const void *bytes, size_t size)
+static thaw_status file_size(const struct thaw_weights *state, size_t *size)
+{
+	struct thaw_sink count = {.write = count_bytes, .context = size};
+	*size = 0;
+	for (int i = 0; i < state->count; i++)
+		*size += (size_t)thaw_shape_count(&state->tensors[i].shape) * thaw_dtype_size(state->tensors[i].dtype);
+	return thaw_safetensors_write_header(state, &count);
+}
+
+/* Puts bytes into the ring, as room comes up. */
+static thaw_status give(struct thaw_sink *sink, const void *bytes, size_t size)
 {
 	struct thaw_checkpoint_writer *w = sink->context;
-	if (size > w->capacity - w->size)
-		return thaw_fail(THAW_SOFTWARE, "a state that changes while it is saved: step %lld",
-				 (long long)w->step);
-	memcpy(w->image + w->size, bytes, size);
-	w->size += size;
+	const unsigned char *from = bytes;
+	if (size > w->size - w->given)
+		return thaw_fail(THAW_SOFTWARE, "more bytes than the state of step %lld has", (long long)w->step);
+	while (size > 0) {
+		pthread_mutex_lock(&w->mutex);
+		while (w->given - w->taken == w->capacity)
+			pthread_cond_wait(&w->changed, &w->mutex);
+		size_t part = in_a_row(w, w->given, smaller(size, w->capacity - (w->given - w->taken)));
+		pthread_mutex_unlock(&w->mutex);
+		memcpy(w->ring + w->given % w->capacity, from, part);
+		from += part;
+		size -= part;
+		pthread_mutex_lock(&w->mutex);
+		w->given += part;
+		pthread_cond_broadcast(&w->changed);
+		pthread_mutex_unlock(&w->mutex);
+	}
 	return THAW_OK;
 }
 
-/* Lays `state` out in w->image. */
-static thaw_status lay_out(struct thaw_checkpoint_writer *w, const struct thaw_weights *state)
+static thaw_status make_ring(struct thaw_checkpoint_writer *w, size_t bytes)
 {
-	size_t size = 0;
-	struct thaw_sink count = {.write = count_bytes, .context = &size};
-	struct thaw_sink append = {.write = append_image, .context = w};
-	THAW_TRY(thaw_safetensors_write(state, &count));
-	if (size > w->capacity) {
-		thaw_free(w->image);
-		w->capacity = 0;
-		if (!(w->image = thaw_alloc(size, 1)))
-			return thaw_fail_in(THAW_RESOURCE, "a copy of the state for its checkpoint");
-		w->capacity = size;
-	}
-	w->size = 0;
-	return thaw_safetensors_write(state, &append);
+	if (bytes <= w->capacity)
+		return THAW_OK;
+	thaw_free(w->ring);
+	w->capacity = 0;
+	if (!(w->ring = thaw_alloc(bytes, 1)))
+		return thaw_fail_in(THAW_RESOURCE, "room for a checkpoint on its way");
+	w->capacity = bytes;
+	return THAW_OK;
+}
+
+thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
+				  bool best, struct thaw_sink **sink)
+{
+	if (step < 0)
+		return thaw_fail(THAW_SOFTWARE, "a checkpoint of step %lld", (long long)step);
+	/* The thread sleeps from here to `busy = true`. The message of an earlier failure stays the last one unless
+	 * this save fails as well. */
+	w->earlier = wait_idle(w);
+	w->step = step;
+	w->best = best;
+	THAW_TRY(file_size(state, &w->size));
+	THAW_TRY(make_ring(w, smaller(w->size, RING_BYTES)));
+	pthread_mutex_lock(&w->mutex);
+	w->given = w->taken = 0;
+	w->ended = w->abandoned = false;
+	w->busy = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->mutex);
+	*sink = &w->sink;
+	thaw_status status = thaw_safetensors_write_header(state, &w->sink);
+	return status == THAW_OK ? THAW_OK : thaw_checkpoint_end(w, status);
+}
+
+thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status)
+{
+	if (status == THAW_OK && w->given != w->size)
+		status = thaw_fail(THAW_SOFTWARE, "fewer bytes than the state of step %lld has", (long long)w->step);
+	pthread_mutex_lock(&w->mutex);
+	w->ended = true;
+	w->abandoned = status != THAW_OK;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->mutex);
+	return status != THAW_OK ? status : w->earlier;
 }
 
 thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
 				 bool best)
 {
-	if (step < 0)
-		return thaw_fail(THAW_SOFTWARE, "a checkpoint of step %lld", (long long)step);
-	thaw_status earlier = wait_idle(w);
-	/* From here to `busy = true` the thread sleeps and the image is ours. The message of an earlier failure
-	 * stays the last one unless this save fails as well. */
-	w->step = step;
-	w->best = best;
-	THAW_TRY(lay_out(w, state));
-	pthread_mutex_lock(&w->mutex);
-	w->busy = true;
-	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->mutex);
-	return earlier;
+	struct thaw_sink *sink;
+	THAW_TRY(thaw_checkpoint_begin(w, step, state, best, &sink));
+	thaw_status status = THAW_OK;
+	for (int i = 0; i < state->count && status == THAW_OK; i++) {
+		const struct thaw_named_tensor *t = &state->tensors[i];
+		status = sink->write(sink, t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype));
+	}
+	return thaw_checkpoint_end(w, status);
 }
 
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w)

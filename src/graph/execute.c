@@ -43,6 +43,20 @@ const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t
 	return plan->logits;
 }
 
+/* Where the node's gradients go; zeros there if it adds to them. */
+static void bind_gradients(struct thaw_plan *plan, int node, float *const *gradient)
+{
+	struct thaw_step *step = &plan->steps[node];
+	const struct thaw_node *n = &plan->graph->nodes[node];
+	for (int k = 0; k < n->param_count; k++) {
+		const struct thaw_param *p = &plan->graph->params[n->params[k]];
+		float *to = p->trainable ? gradient[n->params[k]] : NULL;
+		step->dparam[k] = to;
+		if (to && !n->op->overwrites_dparam)
+			memset(to, 0, (size_t)thaw_shape_count(&p->shape) * sizeof *to);
+	}
+}
+
 void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *const *gradient)
 {
 	int64_t count = plan->ran * plan->classes;
@@ -54,9 +68,7 @@ void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *con
 		const struct thaw_node *n = &plan->graph->nodes[i];
 		double start = clock_of(plan);
 		if (step->backward) {
-			for (int k = 0; k < n->param_count; k++)
-				step->dparam[k] =
-					plan->graph->params[n->params[k]].trainable ? gradient[n->params[k]] : NULL;
+			bind_gradients(plan, i, gradient);
 			n->op->backward(&step->call);
 		}
 		if (plan->times)

@@ -5,6 +5,8 @@
 #include "src/graph/graph_internal.h"
 #include "thaw/random.h"
 
+#define PART_FLOATS (INT64_C(1) << 20) /* about: a part is whole rows */
+
 /* Calls copy(here index, file index) for every value: the one description of each layout. */
 static void each_value(const struct thaw_param *p, void (*copy)(float *here, float *file), float *file)
 {
@@ -36,6 +38,21 @@ static void to_here(float *here, float *file)
 static void to_file(float *here, float *file)
 {
 	*file = *here;
+}
+
+bool thaw_param_part(const struct thaw_param *p, int64_t at, struct thaw_param *part)
+{
+	int64_t count = thaw_shape_count(&p->shape);
+	if (at >= count)
+		return false;
+	*part = *p;
+	if (p->layout == THAW_LAYOUT_CONV)
+		return true;
+	int64_t row = count / p->shape.dim[0], rows = PART_FLOATS / row > 1 ? PART_FLOATS / row : 1;
+	int64_t left = p->shape.dim[0] - at / row;
+	part->data = p->data + at;
+	part->shape.dim[0] = part->file_shape.dim[0] = rows < left ? rows : left;
+	return true;
 }
 
 void thaw_param_import(struct thaw_param *p, const float *file)

@@ -90,13 +90,16 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 				 thaw_shape_text(&t->shape, is, sizeof is), variant,
 				 thaw_shape_text(&p->file_shape, wanted, sizeof wanted));
 	}
-	const int64_t n = thaw_shape_count(&p->file_shape);
-	float *values = thaw_alloc((size_t)n, sizeof *values);
-	if (!values)
-		return THAW_RESOURCE;
-	thaw_to_f32(t->dtype, t->data, values, n);
-	thaw_param_import(p, values);
-	thaw_free(values);
+	struct thaw_param part;
+	for (int64_t at = 0, n; thaw_param_part(p, at, &part); at += n) {
+		n = thaw_shape_count(&part.shape);
+		float *values = thaw_alloc((size_t)n, sizeof *values);
+		if (!values)
+			return THAW_RESOURCE;
+		thaw_to_f32(t->dtype, (const char *)t->data + (size_t)at * thaw_dtype_size(t->dtype), values, n);
+		thaw_param_import(&part, values);
+		thaw_free(values);
+	}
 	return THAW_OK;
 }
 

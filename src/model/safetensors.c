@@ -276,7 +276,7 @@ static thaw_status build_header(json_t *header, const struct thaw_weights *w)
 }
 
 /* The length, the JSON and the spaces that bring the data to a multiple of ALIGNMENT. */
-static thaw_status write_header(const char *json, struct thaw_sink *sink)
+static thaw_status write_prefix(const char *json, struct thaw_sink *sink)
 {
 	static const char spaces[ALIGNMENT] = "        ";
 	size_t length = strlen(json), padding = -length % ALIGNMENT;
@@ -291,7 +291,7 @@ static thaw_status write_header(const char *json, struct thaw_sink *sink)
 	return sink->write(sink, spaces, padding);
 }
 
-thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sink *sink)
+thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct thaw_sink *sink)
 {
 	char *json = NULL;
 	json_t *header = json_object();
@@ -299,16 +299,22 @@ thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sin
 		header ? build_header(header, w) : thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
 	if (status == THAW_OK) {
 		json = json_dumps(header, JSON_COMPACT);
-		status = json ? write_header(json, sink)
+		status = json ? write_prefix(json, sink)
 			      : thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
-	}
-	for (int i = 0; i < w->count && status == THAW_OK; i++) {
-		const struct thaw_named_tensor *t = &w->tensors[i];
-		size_t bytes = (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype);
-		if (bytes > 0)
-			status = sink->write(sink, t->data, bytes);
 	}
 	free(json);
 	json_decref(header);
 	return status;
+}
+
+thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sink *sink)
+{
+	THAW_TRY(thaw_safetensors_write_header(w, sink));
+	for (int i = 0; i < w->count; i++) {
+		const struct thaw_named_tensor *t = &w->tensors[i];
+		size_t bytes = (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype);
+		if (bytes > 0)
+			THAW_TRY(sink->write(sink, t->data, bytes));
+	}
+	return THAW_OK;
 }

@@ -6,12 +6,11 @@
 
 #define METADATA 4 /* entries at most: format, variant, preprocess, labels */
 
-/* The state dict under construction. The weights' tensors point into memory of its own. */
+/* The header of the state dict under construction. */
 struct export
 {
 	struct thaw_weights w;
-	void **owned; /* values and names that were made for the file: at most two a parameter */
-	int owned_count;
+	const struct thaw_param **from; /* [w.count]: whose values a tensor has; NULL: batches_tracked */
 	struct thaw_pair metadata[METADATA];
 	bool half;
 };
@@ -22,45 +21,22 @@ static const int64_t batches_tracked = 0;
 
 static void release(struct export *e)
 {
-	for (int i = 0; i < e->owned_count; i++)
-		thaw_free(e->owned[i]);
-	thaw_free(e->owned);
+	for (int i = 0; i < e->w.count; i++)
+		thaw_free(e->w.tensors[i].name);
 	thaw_free(e->w.tensors);
+	thaw_free(e->from);
 	for (int i = 0; i < e->w.metadata_count; i++)
 		thaw_free(e->metadata[i].value);
 }
 
-/* Keeps memory until `release`; false for NULL. */
-static bool own(struct export *e, void *memory)
+/* Takes the name, which is from thaw_alloc. */
+static thaw_status add_tensor(struct export *e, char *name, enum thaw_dtype dtype, struct thaw_shape shape,
+			      const struct thaw_param *from)
 {
-	if (memory)
-		e->owned[e->owned_count++] = memory;
-	return memory;
-}
-
-/* The parameter's values in the file's order and type. */
-static thaw_status export_values(struct export *e, const struct thaw_param *p, const void **data)
-{
-	const int64_t n = thaw_shape_count(&p->shape);
-	const float *values = p->data;
-	float *ordered = NULL;
-	if (p->layout != THAW_LAYOUT_SAME) {
-		values = ordered = thaw_alloc((size_t)n, sizeof *ordered);
-		if (!ordered)
-			return THAW_RESOURCE;
-		thaw_param_export(p, ordered);
-	}
-	if (e->half) {
-		void *half = thaw_alloc((size_t)n, thaw_dtype_size(THAW_F16));
-		if (half)
-			thaw_from_f32(THAW_F16, values, half, n);
-		thaw_free(ordered);
-		*data = half;
-		return own(e, half) ? THAW_OK : THAW_RESOURCE;
-	}
-	if (ordered)
-		own(e, ordered);
-	*data = values;
+	if (!name)
+		return THAW_RESOURCE;
+	e->from[e->w.count] = from;
+	e->w.tensors[e->w.count++] = (struct thaw_named_tensor){.name = name, .dtype = dtype, .shape = shape};
 	return THAW_OK;
 }
 
@@ -71,25 +47,18 @@ static thaw_status add_batch_counter(struct export *e, const struct thaw_param *
 	if (n < sizeof ending || strcmp(mean->name + n - (sizeof ending - 1), ending) != 0)
 		return THAW_OK;
 	char *name = thaw_format("%.*snum_batches_tracked", (int)(n - (sizeof ending - 1)), mean->name);
-	if (!own(e, name))
-		return THAW_RESOURCE;
-	e->w.tensors[e->w.count++] = (struct thaw_named_tensor){
-		.name = name, .dtype = THAW_I64, .shape = {.rank = 0}, .data = &batches_tracked};
-	return THAW_OK;
+	return add_tensor(e, name, THAW_I64, (struct thaw_shape){.rank = 0}, NULL);
 }
 
 static thaw_status add_tensors(struct export *e, const struct thaw_graph *g)
 {
 	e->w.tensors = thaw_alloc((size_t)g->param_count * 2, sizeof *e->w.tensors);
-	e->owned = thaw_alloc((size_t)g->param_count * 2, sizeof *e->owned);
-	if (!e->w.tensors || !e->owned)
+	e->from = thaw_alloc((size_t)g->param_count * 2, sizeof *e->from);
+	if (!e->w.tensors || !e->from)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->param_count; i++) {
 		const struct thaw_param *p = &g->params[i];
-		const void *data = NULL;
-		THAW_TRY(export_values(e, p, &data));
-		e->w.tensors[e->w.count++] = (struct thaw_named_tensor){
-			.name = p->name, .dtype = e->half ? THAW_F16 : THAW_F32, .shape = p->file_shape, .data = data};
+		THAW_TRY(add_tensor(e, thaw_strdup(p->name), e->half ? THAW_F16 : THAW_F32, p->file_shape, p));
 		if (p->role == THAW_ROLE_MEAN)
 			THAW_TRY(add_batch_counter(e, p));
 	}
@@ -119,11 +88,44 @@ static thaw_status describe(struct export *e, const struct thaw_model *m)
 	return add_metadata(e, "thaw.labels", labels);
 }
 
-static thaw_status write_file(const struct thaw_weights *w, const char *path)
+/* A part of a parameter in the file's order and type. */
+static thaw_status write_part(const struct thaw_param *part, bool half, struct thaw_sink *sink)
+{
+	const size_t n = (size_t)thaw_shape_count(&part->shape);
+	float *ordered = thaw_alloc(n, sizeof *ordered);
+	void *halves = half ? thaw_alloc(n, thaw_dtype_size(THAW_F16)) : NULL;
+	thaw_status status = THAW_RESOURCE;
+	if (ordered && (halves || !half)) {
+		thaw_param_export(part, ordered);
+		if (half)
+			thaw_from_f32(THAW_F16, ordered, halves, (int64_t)n);
+		status = sink->write(sink, half ? halves : ordered,
+				     n * thaw_dtype_size(half ? THAW_F16 : THAW_F32));
+	}
+	thaw_free(ordered);
+	thaw_free(halves);
+	return status;
+}
+
+static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
+{
+	THAW_TRY(thaw_safetensors_write_header(&e->w, sink));
+	for (int i = 0; i < e->w.count; i++) {
+		struct thaw_param part;
+		if (!e->from[i])
+			THAW_TRY(sink->write(sink, &batches_tracked, sizeof batches_tracked));
+		else
+			for (int64_t at = 0; thaw_param_part(e->from[i], at, &part); at += thaw_shape_count(&part.shape))
+				THAW_TRY(write_part(&part, e->half, sink));
+	}
+	return THAW_OK;
+}
+
+static thaw_status write_file(const struct export *e, const char *path)
 {
 	struct thaw_file_writer *file = NULL;
 	THAW_TRY(thaw_file_open(&file, path));
-	thaw_status status = thaw_safetensors_write(w, thaw_file_sink(file));
+	thaw_status status = write_content(e, thaw_file_sink(file));
 	if (status != THAW_OK) {
 		thaw_file_discard(file);
 		return status;
@@ -137,7 +139,7 @@ thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bo
 	struct export e = {.half = half};
 	THAW_TRY_OUT(add_tensors(&e, model->graph));
 	THAW_TRY_OUT(describe(&e, model));
-	THAW_TRY_OUT(write_file(&e.w, path));
+	THAW_TRY_OUT(write_file(&e, path));
 out:
 	release(&e);
 	return status;

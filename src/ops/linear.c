@@ -2,6 +2,7 @@
  * where there are few rows. The axes before the last, one at least, are rows and stay as they are. Bias is optional.
  * Reads attrs.activation. */
 #include <limits.h>
+#include <string.h>
 
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/few_rows.h"
@@ -78,8 +79,6 @@ static void backward(const struct thaw_call *call)
 	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	const float *dy = call->dy;
 
-	if (n == 0)
-		return;
 	if (call->attrs->activation != THAW_ACT_NONE) {
 		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, n * out, call->attrs->activation);
 		dy = call->scratch;
@@ -90,9 +89,11 @@ static void backward(const struct thaw_call *call)
 			  in);
 	if (call->dparam[0])
 		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
-			  (struct thaw_matrix){call->x[0].data, in, false}, 1.0f, call->dparam[0], in);
-	if (call->params > 1 && call->dparam[1])
+			  (struct thaw_matrix){call->x[0].data, in, false}, 0.0f, call->dparam[0], in);
+	if (call->params > 1 && call->dparam[1]) {
+		memset(call->dparam[1], 0, (size_t)out * sizeof(float));
 		thaw_kernel_add_rows(call->dparam[1], dy, n, out);
+	}
 }
 
 static void reference(const struct thaw_call *call)
@@ -180,6 +181,7 @@ const struct thaw_op thaw_op_linear = {
 	.backward = backward,
 	.reference = reference,
 	.activates = true,
+	.overwrites_dparam = true,
 	.flops = flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,

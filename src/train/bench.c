@@ -57,7 +57,7 @@ static thaw_status open_network(struct bench *b)
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
 	thaw_graph_batch_statistics(model, strcmp(o->bn, "lane") == 0);
 	if (thaw_graph_cut(model) < model->node_count)
-		THAW_TRY(thaw_tail_create(&b->tail, model, thaw_optimizer_find("sgd"), 1.0));
+		THAW_TRY(thaw_tail_create(&b->tail, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
 	THAW_TRY(thaw_graph_lower(&b->graph, model));
 	b->size = thaw_preprocess_at(&b->model->preprocess, o->size).size;
 	struct thaw_shape image = thaw_shape_of(o->batch, b->size, b->size, 3);
@@ -66,9 +66,23 @@ static thaw_status open_network(struct bench *b)
 	return thaw_plan_create(&b->plan, b->graph, &image, THAW_TAIL, b->tail != NULL);
 }
 
+static void apply(void *context, struct thaw_share share, float *total, const float *slots)
+{
+	struct bench *b = context;
+	const struct thaw_update update = {
+		.scale = 1.0f / (float)(b->options->batch * b->comm->size),
+		.lr = LEARNING_RATE,
+		.momentum = 0.9,
+		.t = b->t,
+	};
+	(void)slots;
+	thaw_tail_update(b->tail, share, total, &update);
+}
+
 static thaw_status open_sum(struct bench *b)
 {
-	THAW_TRY(thaw_sum_create(&b->sum, b->comm, b->comm->size, b->tail->length, THAW_SUM_BUCKET));
+	const struct thaw_sum_use use = {.context = b, .apply = apply, .values = b->tail->values};
+	THAW_TRY(thaw_sum_create(&b->sum, b->comm, b->comm->size, &b->tail->shares, 0, &use));
 	return thaw_overlap_create(&b->overlap, b->tail, b->graph, b->plan, b->sum);
 }
 
@@ -144,24 +158,19 @@ static thaw_status step(struct bench *b)
 		return THAW_OK;
 	double loss;
 	int64_t correct;
-	float *vector = thaw_sum_next(b->sum), *total;
+	float *vector = thaw_sum_next(b->sum);
+	const float *slots;
 	if (!vector)
 		return THAW_SOFTWARE;
+	b->t++;
 	thaw_cross_entropy(logits, b->options->batch, b->model->classes, b->labels, 0.0f, thaw_plan_dlogits(b->plan),
 			   &loss, &correct);
 	thaw_tail_bind(b->tail, vector, b->gradient);
 	thaw_plan_backward(b->plan, thaw_plan_dlogits(b->plan), b->gradient);
 	double start = thaw_clock();
 	thaw_sum_push(b->sum);
-	THAW_TRY(thaw_sum_reduce(b->sum, &total));
+	THAW_TRY(thaw_sum_reduce(b->sum, &slots));
 	b->waited += thaw_clock() - start;
-	const struct thaw_update update = {
-		.scale = 1.0f / (float)(b->options->batch * b->comm->size),
-		.lr = LEARNING_RATE,
-		.momentum = 0.9,
-		.t = ++b->t,
-	};
-	thaw_tail_update(b->tail, total, &update);
 	return THAW_OK;
 }
 

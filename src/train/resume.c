@@ -3,7 +3,7 @@
  * A checkpoint holds the tail's parameters under their own names in file order (so that any reader of
  * safetensors sees weights), each optimizer vector as "optimizer.STATE.NAME", and the position as
  * metadata. Random numbers are functions of seed and position: there is no generator to save. Only rank
- * 0 touches files; the others receive its vectors.
+ * 0 touches files; the optimizer's vectors, which are spread over the ranks, come to it and go from it part by part.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,16 +64,11 @@ static char *tensor_name(const struct run *r, int vector, int param)
 			   : thaw_format("optimizer.%s.%s", r->optimizer->state_names[vector - 1], name);
 }
 
-static float *tail_vector(const struct run *r, int vector)
-{
-	return vector == 0 ? r->tail->values : vector - 1 < THAW_TAIL_STATES ? r->tail->state[vector - 1] : NULL;
-}
-
-/* A parameter of the graph with its values in that vector: for thaw_param_import and _export. */
-static struct thaw_param param_in(const struct run *r, int vector, int param)
+/* A parameter of the graph with values of that vector at `values`, or none: they are spread over the ranks. */
+static struct thaw_param param_of(const struct run *r, int param, float *values)
 {
 	struct thaw_param p = r->model->graph->params[r->tail->params[param].param];
-	p.data = tail_vector(r, vector) + r->tail->params[param].offset;
+	p.data = values;
 	return p;
 }
 
@@ -85,32 +80,101 @@ static int vectors(const struct run *r)
 	return n;
 }
 
-static thaw_status fill_state(const struct run *r, struct thaw_weights *w, float *storage)
+/* One tensor of the state, part by part. All ranks go through the same parts. */
+struct part {
+	struct thaw_param param; /* its values are at `here` */
+	int64_t start, count;    /* in the vector; its place in the tensor is start - the tensor's */
+	float *here, *file;      /* [count] in the layout here, and in the file's order */
+};
+
+static void part_free(struct part *p)
+{
+	thaw_free(p->here);
+	thaw_free(p->file);
+	*p = (struct part){0};
+}
+
+/* The part of tensor i that begins at float `at`; *end at the end. Release it after each. */
+static thaw_status part_at(const struct run *r, int i, int64_t at, struct part *p, bool *end)
+{
+	const struct thaw_tail_param *t = &r->tail->params[i];
+	struct thaw_param whole = param_of(r, i, r->tail->values + t->offset);
+	*end = !thaw_param_part(&whole, at, &p->param);
+	if (*end)
+		return THAW_OK;
+	p->start = t->offset + at;
+	p->count = thaw_shape_count(&p->param.shape);
+	p->here = p->param.data = thaw_alloc((size_t)p->count, sizeof *p->here);
+	p->file = thaw_alloc((size_t)p->count, sizeof *p->file);
+	return p->here && p->file ? THAW_OK : THAW_RESOURCE;
+}
+
+/* The values of vector v at the part: this rank's own, or gathered. */
+static thaw_status fetch(const struct run *r, int v, const struct part *p)
+{
+	const struct thaw_tail *tail = r->tail;
+	if (v > 0)
+		return thaw_shares_gather(&tail->shares, r->comm, p->start, p->count, tail->state[v - 1], p->here);
+	memcpy(p->here, tail->values + p->start, (size_t)p->count * sizeof(float));
+	return THAW_OK;
+}
+
+/* The reverse, from rank 0 to all. */
+static thaw_status deliver(struct run *r, int v, const struct part *p)
+{
+	const struct thaw_tail *tail = r->tail;
+	THAW_TRY(r->comm->broadcast(r->comm, p->here, (size_t)p->count * sizeof(float), 0));
+	if (v > 0)
+		thaw_shares_take(&tail->shares, r->comm->rank, p->start, p->count, p->here, tail->state[v - 1]);
+	else
+		memcpy(tail->values + p->start, p->here, (size_t)p->count * sizeof(float));
+	return THAW_OK;
+}
+
+/* One tensor of the file, of which rank 0 alone knows the sink, and whether it still takes anything: what fails there
+ * ends nothing for the others. */
+static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_sink *sink, thaw_status *written)
+{
+	for (int64_t at = 0;;) {
+		struct part p = {0};
+		bool end;
+		thaw_status status = part_at(r, i, at, &p, &end);
+		if (status == THAW_OK && !end)
+			status = fetch(r, v, &p);
+		if (status == THAW_OK && !end && sink && *written == THAW_OK) {
+			thaw_param_export(&p.param, p.file);
+			*written = sink->write(sink, p.file, (size_t)p.count * sizeof *p.file);
+		}
+		at += p.count;
+		part_free(&p);
+		if (status != THAW_OK || end)
+			return status;
+	}
+}
+
+/* Names and shapes of the state's tensors. */
+static thaw_status describe_state(const struct run *r, struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
 		for (int i = 0; i < r->tail->count; i++) {
-			struct thaw_param p = param_in(r, v, i);
 			struct thaw_named_tensor *t = &w->tensors[w->count++];
-			*t = (struct thaw_named_tensor){tensor_name(r, v, i), THAW_F32, p.file_shape, storage};
+			*t = (struct thaw_named_tensor){.name = tensor_name(r, v, i),
+							.dtype = THAW_F32,
+							.shape = param_of(r, i, NULL).file_shape};
 			if (!t->name)
 				return THAW_RESOURCE;
-			thaw_param_export(&p, storage);
-			storage += r->tail->params[i].count;
 		}
 	return THAW_OK;
 }
 
-static thaw_status save(struct run *r, bool best)
+/* Rank 0: everything but the tensors' values. */
+static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 {
 	struct thaw_pair metadata[METADATA_MAX];
 	char values[METADATA_MAX][VALUE_BYTES];
-	int64_t floats = 0;
-	for (int i = 0; i < r->tail->count; i++)
-		floats += r->tail->params[i].count;
 	size_t tensors = (size_t)vectors(r) * (size_t)r->tail->count;
 	struct thaw_weights w = {.metadata = metadata, .tensors = thaw_alloc(tensors, sizeof *w.tensors)};
-	float *storage = thaw_alloc((size_t)floats * (size_t)vectors(r), sizeof *storage);
-	thaw_status status = w.tensors && storage ? fill_state(r, &w, storage) : THAW_RESOURCE;
+	thaw_status status = w.tensors ? describe_state(r, &w) : THAW_RESOURCE;
 
 	r->at.seconds = thaw_clock() - r->started;
 	for (size_t i = 0; i < FIELDS; i++) {
@@ -126,57 +190,115 @@ static thaw_status save(struct run *r, bool best)
 	w.metadata_count++;
 
 	if (status == THAW_OK)
-		status = thaw_checkpoint_save(r->writer, r->at.total_steps, &w, best);
+		status = thaw_checkpoint_begin(r->writer, r->at.total_steps, &w, best, sink);
 	for (int i = 0; i < w.count; i++)
 		thaw_free(w.tensors[i].name);
 	thaw_free(w.tensors);
-	thaw_free(storage);
 	return status;
 }
 
-void run_save(struct run *r, bool best)
+/* *written: how it went on rank 0, THAW_OK elsewhere. What is returned ends the run, on all ranks or on one that the
+ * others cannot wait for. */
+static thaw_status save(struct run *r, bool best, thaw_status *written)
 {
+	struct thaw_sink *sink = NULL;
+	thaw_status status = THAW_OK;
+	*written = r->comm->rank == 0 ? begin_save(r, best, &sink) : THAW_OK;
+	for (int v = 0; v < vectors(r) && status == THAW_OK; v++)
+		for (int i = 0; i < r->tail->count && status == THAW_OK; i++)
+			if (v > 0 || sink)
+				status = write_tensor(r, v, i, sink, written);
+	if (sink)
+		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
+	return status;
+}
+
+bool run_save_due(const struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	return r->comm->rank == 0 && o->checkpoint_seconds > 0.0 &&
+	       thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
+}
+
+thaw_status run_save(struct run *r, bool best)
+{
+	thaw_status written;
 	r->last_checkpoint = thaw_clock();
-	if (r->comm->rank == 0 && save(r, best) != THAW_OK)
+	THAW_TRY(save(r, best, &written));
+	if (written != THAW_OK)
 		run_log(r, "checkpoint not written, the one before stays: %s", thaw_error_message());
+	return THAW_OK;
 }
 
-thaw_status run_save_now(struct run *r)
+thaw_status run_save_now(struct run *r, thaw_status *written)
 {
-	if (r->comm->rank != 0)
-		return THAW_OK;
-	if (thaw_checkpoint_flush(r->writer) != THAW_OK)
+	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
 		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
-	THAW_TRY(save(r, false));
-	return thaw_checkpoint_flush(r->writer);
+	THAW_TRY(save(r, false, written));
+	if (*written == THAW_OK && r->comm->rank == 0)
+		*written = thaw_checkpoint_flush(r->writer);
+	return THAW_OK;
 }
 
-static thaw_status take_tensor(const struct run *r, const struct thaw_weights *w, int vector, int i)
+/* Rank 0: whether the file has the tensor. */
+static thaw_status check_tensor(const struct run *r, const struct thaw_weights *w, int v, int i)
 {
-	struct thaw_param p = param_in(r, vector, i);
-	char *name = tensor_name(r, vector, i);
+	const struct thaw_shape shape = param_of(r, i, NULL).file_shape;
+	char *name = tensor_name(r, v, i);
 	if (!name)
 		return THAW_RESOURCE;
 	const struct thaw_named_tensor *t = thaw_weights_find(w, name);
 	thaw_status status = THAW_OK;
-	if (!t || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &p.file_shape))
+	if (!t || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &shape))
 		status = thaw_fail(THAW_DATA, "the checkpoint has no %s of the run's shape", name);
 	thaw_free(name);
-	THAW_TRY(status);
-	float *aligned = thaw_alloc((size_t)r->tail->params[i].count, sizeof *aligned);
-	if (!aligned)
-		return THAW_RESOURCE;
-	memcpy(aligned, t->data, (size_t)r->tail->params[i].count * sizeof *aligned);
-	thaw_param_import(&p, aligned);
-	thaw_free(aligned);
-	return THAW_OK;
+	return status;
 }
 
-static thaw_status take_state(struct run *r, const struct thaw_weights *w)
+static thaw_status check_state(const struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
 		for (int i = 0; i < r->tail->count; i++)
-			THAW_TRY(take_tensor(r, w, v, i));
+			THAW_TRY(check_tensor(r, w, v, i));
+	return THAW_OK;
+}
+
+/* One tensor from rank 0, where it is data[] in the file's order, to all. */
+static thaw_status take_tensor(struct run *r, int v, int i, const char *data)
+{
+	for (int64_t at = 0;;) {
+		struct part p = {0};
+		bool end;
+		thaw_status status = part_at(r, i, at, &p, &end);
+		if (status == THAW_OK && !end) {
+			if (data) {
+				memcpy(p.file, data + (size_t)at * sizeof *p.file, (size_t)p.count * sizeof *p.file);
+				thaw_param_import(&p.param, p.file);
+			}
+			status = deliver(r, v, &p);
+		}
+		at += p.count;
+		part_free(&p);
+		if (status != THAW_OK || end)
+			return status;
+	}
+}
+
+/* `w` has been checked; it is only looked at on rank 0. */
+static thaw_status take_state(struct run *r, const struct thaw_weights *w)
+{
+	for (int v = 0; v < vectors(r); v++)
+		for (int i = 0; i < r->tail->count; i++) {
+			const char *data = NULL;
+			if (r->comm->rank == 0) {
+				char *name = tensor_name(r, v, i);
+				if (!name)
+					return THAW_RESOURCE;
+				data = thaw_weights_find(w, name)->data;
+				thaw_free(name);
+			}
+			THAW_TRY(take_tensor(r, v, i, data));
+		}
 	return THAW_OK;
 }
 
@@ -224,13 +346,6 @@ static thaw_status read_latest(struct run *r, struct thaw_weights *w, struct pos
 	return THAW_OK;
 }
 
-static thaw_status share_state(struct run *r)
-{
-	for (int v = 0; v < vectors(r); v++)
-		THAW_TRY(r->comm->broadcast(r->comm, tail_vector(r, v), (size_t)r->tail->length * sizeof(float), 0));
-	return THAW_OK;
-}
-
 thaw_status run_resume(struct run *r)
 {
 	struct thaw_weights w = {0};
@@ -245,8 +360,8 @@ thaw_status run_resume(struct run *r)
 	THAW_TRY_OUT(run_enter_phase(r, at.phase));
 	r->at = at;
 	if (step >= 0) {
-		THAW_TRY_OUT(thaw_comm_agree(r->comm, r->comm->rank == 0 ? take_state(r, &w) : THAW_OK));
-		THAW_TRY_OUT(share_state(r));
+		THAW_TRY_OUT(thaw_comm_agree(r->comm, r->comm->rank == 0 ? check_state(r, &w) : THAW_OK));
+		THAW_TRY_OUT(take_state(r, &w));
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
 out:

@@ -12,7 +12,7 @@
 
 /* Numbers that travel with the gradients in the sum over lanes, behind the tail's vector. Summed exactly
  * while they stay below 2^24. */
-enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_FAILED, SLOTS };
+enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOTS };
 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches the loader is asked for before they are needed */
@@ -69,6 +69,7 @@ struct run {
 	struct thaw_sum *sum;
 	struct thaw_overlap overlap;
 	float **gradient; /* [graph->param_count] */
+	bool infinite;    /* this step's update left the numbers, in a share of this rank */
 
 	struct position at;
 	bool finished;
@@ -105,8 +106,10 @@ void run_directory_close(struct run *r);
 
 /* resume.c: the state in checkpoints. */
 thaw_status run_resume(struct run *r);
-void run_save(struct run *r, bool best); /* rank 0 queues it; a failure is logged and does not end the run */
-thaw_status run_save_now(struct run *r); /* waits for the disk; how it went on rank 0, THAW_OK elsewhere */
+/* Both collective: rank 0 writes, and the others give it what they hold of the state. */
+thaw_status run_save(struct run *r, bool best); /* queues it; what rank 0 cannot write is logged and ends no run */
+thaw_status run_save_now(struct run *r, thaw_status *written); /* waits for the disk; written: THAW_OK but on rank 0 */
+bool run_save_due(const struct run *r);  /* whether rank 0's clock asks for one within the epoch; false elsewhere */
 
 /* trunk.c: the features that the trunk of a phase makes. */
 /* Bytes of this rank for kept features, of --cache; 0: none. THAW_USAGE when it is not understood. */
@@ -119,8 +122,10 @@ int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step tha
 thaw_status run_feed_epoch(struct run *r);               /* order of the epoch; queues from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' batches of one step */
 
-/* step.c: one step over all lanes. *stop: somebody asked to end. */
-thaw_status run_step(struct run *r, bool *stop);
+/* step.c: one step over all lanes. *stop: somebody asked to end. *save: rank 0 asks for a checkpoint. */
+thaw_status run_step(struct run *r, bool *stop, bool *save);
+/* thaw_sum_use's function, of a run: updates a share. */
+void run_apply(void *context, struct thaw_share share, float *total, const float *slots);
 
 /* journal.c: metrics.jsonl. */
 int64_t run_epoch_damaged(const struct run *r); /* training images left out in this epoch, exact at its end */

@@ -172,7 +172,7 @@ static thaw_status build_phase(struct run *r)
 	struct thaw_tail *tail;
 	THAW_TRY(thaw_graph_unfreeze(model, r->phases[r->at.phase].unfreeze));
 	thaw_graph_batch_statistics(model, strcmp(r->options.bn, "lane") == 0);
-	THAW_TRY(thaw_tail_create(&tail, model, r->optimizer, r->options.layer_decay));
+	THAW_TRY(thaw_tail_create(&tail, model, r->optimizer, r->options.layer_decay, r->comm));
 	thaw_tail_destroy(r->tail); /* the phase before's: its parameters were taken over */
 	r->tail = tail;
 
@@ -189,7 +189,8 @@ static thaw_status build_phase(struct run *r)
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_TAIL, false));
 	THAW_TRY(thaw_plan_create(&r->trunk, r->graph, &image, THAW_TRUNK, false));
-	THAW_TRY(thaw_sum_create(&r->sum, r->comm, r->options.lanes, r->tail->length + SLOTS, THAW_SUM_BUCKET));
+	const struct thaw_sum_use use = {.context = r, .apply = run_apply, .values = r->tail->values};
+	THAW_TRY(thaw_sum_create(&r->sum, r->comm, r->options.lanes, &r->tail->shares, SLOTS, &use));
 	return thaw_overlap_create(&r->overlap, r->tail, r->graph, r->plan, r->sum);
 }
 

@@ -1,4 +1,4 @@
-/* One training step: every lane's gradient, their sum, one update that is the same on every rank.
+/* One training step: every lane's gradient, their sum, one update, of which each rank does its share.
  *
  * Gradients are of the sum of losses; the number of images is summed with them, and the update divides by
  * it. So lanes may be short or empty, images may turn out damaged, and every image still counts the same.
@@ -9,11 +9,14 @@
 #include "src/train/run.h"
 #include "thaw/ops.h"
 
+/* Overwrites the vector: gradients where there are images, else zeros; and the slots. */
 static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
 {
 	float *slots = vector + r->tail->length;
-	if (batch->count == 0)
+	if (batch->count == 0) {
+		memset(vector, 0, (size_t)r->tail->length * sizeof *vector);
 		return;
+	}
 	const float *logits = thaw_plan_forward(r->plan, batch->count, batch->keys);
 	double loss = 0.0;
 	int64_t correct = 0;
@@ -22,28 +25,34 @@ static void run_lane(struct run *r, const struct thaw_feature_batch *batch, floa
 	slots[SLOT_IMAGES] = (float)batch->count;
 	slots[SLOT_LOSS] = (float)loss;
 	slots[SLOT_CORRECT] = (float)correct;
+	thaw_sum_final(r->sum, r->tail->length);
 	thaw_tail_bind(r->tail, vector, r->gradient);
 	thaw_plan_backward(r->plan, thaw_plan_dlogits(r->plan),
 			   r->gradient); /* parts of the vector set out meanwhile */
 }
 
-/* A lane that cannot be had is pushed as zeros with SLOT_FAILED set: the other ranks are in the sum
+/* A lane that cannot be had is pushed as no images with SLOT_FAILED set: the other ranks are in the sum
  * already, and learn of it there. */
 static thaw_status run_lanes(struct run *r)
 {
 	bool asked = r->observer && r->observer->stop && r->observer->stop(r->observer->context);
+	bool due = run_save_due(r);
 	thaw_status status = THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
 		float *vector = thaw_sum_next(r->sum);
 		if (!vector)
 			return THAW_SOFTWARE;
-		struct thaw_feature_batch batch;
+		struct thaw_feature_batch batch = {0};
 		if (status == THAW_OK)
 			status = thaw_features_next(r->train_features, r->plan, &batch);
-		vector[r->tail->length + SLOT_FAILED] = status != THAW_OK;
-		vector[r->tail->length + SLOT_STOP] = asked;
-		if (status == THAW_OK)
-			run_lane(r, &batch, vector);
+		if (status != THAW_OK)
+			batch.count = 0;
+		float *slots = vector + r->tail->length;
+		memset(slots, 0, SLOTS * sizeof *slots);
+		slots[SLOT_FAILED] = status != THAW_OK;
+		slots[SLOT_STOP] = asked;
+		slots[SLOT_SAVE] = due;
+		run_lane(r, &batch, vector);
 		thaw_sum_push(r->sum);
 	}
 	return status;
@@ -61,26 +70,48 @@ static int64_t phase_step(const struct run *r)
 	return r->at.epoch * r->steps_per_epoch + r->at.step;
 }
 
-/* The same numbers on every rank from here on, so every rank takes the same branches. */
-static thaw_status apply(struct run *r, float *total)
+static double learning_rate(const struct run *r)
 {
 	const struct phase *phase = &r->phases[r->at.phase];
-	const float *slots = total + r->tail->length;
-	double images = slots[SLOT_IMAGES];
-	double lr = phase->lr * thaw_schedule(phase_step(r), phase->epochs * r->steps_per_epoch, r->options.warmup);
-	if (images > 0.0) {
-		if (!isfinite(slots[SLOT_LOSS]))
-			return diverged(r, "the loss is");
-		const struct thaw_update update = {
-			.scale = (float)(1.0 / images),
-			.lr = lr,
-			.weight_decay = r->options.weight_decay,
-			.momentum = r->options.momentum,
-			.t = phase_step(r) + 1,
-		};
-		if (!thaw_tail_update(r->tail, total, &update))
-			return diverged(r, "a gradient or a weight is");
-	}
+	return phase->lr * thaw_schedule(phase_step(r), phase->epochs * r->steps_per_epoch, r->options.warmup);
+}
+
+/* Whether there is something to update with: decided by the slots alone, so by all ranks alike. */
+static bool updates(const float *slots)
+{
+	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && isfinite(slots[SLOT_LOSS]);
+}
+
+void run_apply(void *context, struct thaw_share share, float *total, const float *slots)
+{
+	struct run *r = context;
+	if (!updates(slots))
+		return;
+	const struct thaw_update update = {
+		.scale = (float)(1.0 / (double)slots[SLOT_IMAGES]),
+		.lr = learning_rate(r),
+		.weight_decay = r->options.weight_decay,
+		.momentum = r->options.momentum,
+		.t = phase_step(r) + 1,
+	};
+	r->infinite |= !thaw_tail_update(r->tail, share, total, &update);
+}
+
+/* Every rank has looked at its own shares only. */
+static thaw_status check_finite(struct run *r, const float *slots)
+{
+	if (slots[SLOT_IMAGES] > 0.0f && !isfinite(slots[SLOT_LOSS]))
+		return diverged(r, "the loss is");
+	int64_t infinite = r->infinite;
+	THAW_TRY(r->comm->max(r->comm, &infinite, 1));
+	return infinite ? diverged(r, "a gradient or a weight is") : THAW_OK;
+}
+
+/* The same numbers on every rank, so every rank takes the same branches. */
+static thaw_status account(struct run *r, const float *slots)
+{
+	double images = slots[SLOT_IMAGES], lr = learning_rate(r);
+	THAW_TRY(check_finite(r, slots));
 	r->at.epoch_images += images;
 	r->at.epoch_loss += slots[SLOT_LOSS];
 	r->at.epoch_correct += slots[SLOT_CORRECT];
@@ -91,15 +122,16 @@ static thaw_status apply(struct run *r, float *total)
 	return THAW_OK;
 }
 
-thaw_status run_step(struct run *r, bool *stop)
+thaw_status run_step(struct run *r, bool *stop, bool *save)
 {
 	THAW_TRY(run_feed_ahead(r, r->at.step + RUN_STEPS_AHEAD));
+	r->infinite = false;
 	thaw_status status = run_lanes(r);
-	float *total;
-	THAW_TRY(thaw_sum_reduce(r->sum, &total));
-	const float *slots = total + r->tail->length;
+	const float *slots;
+	THAW_TRY(thaw_sum_reduce(r->sum, &slots));
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;
-	return apply(r, total);
+	*save = slots[SLOT_SAVE] > 0.0f;
+	return account(r, slots);
 }

@@ -8,15 +8,16 @@
  * lane. Which they are follows from the lanes alone, so every rank knows those of all.
  *
  * The exchange. A bucket is a range of the vectors. Rank r sums the share r of it: it receives that share of every
- * subtree of every rank, does the additions of the tree that are left, and the shares are gathered. Each rank so sends
- * and receives what a bandwidth-optimal allreduce does, and does 1/R of the additions. A rank with several subtrees
- * sends them one after the other; lane counts that are a multiple of the rank count, both powers of two, have one for
- * each rank.
+ * subtree of the other ranks, does the additions of the tree that are left, changes its share of the values by the
+ * total, and these shares are gathered. Each rank so sends and receives what a bandwidth-optimal allreduce does, and
+ * does 1/R of the additions and of the update. A rank with several subtrees sends them one after the other; lane counts
+ * that are a multiple of the rank count, both powers of two, have one for each rank.
  *
  * Beside the backward pass. Only the rank's last lane completes its subtrees, so buckets set out while that lane's
  * gradients become final, from the end of the vector to its start. All ranks number buckets alike and messages carry
  * the number, so it does not matter that ranks come to them at different times. MPI moves data only within its own
- * calls: every thaw_sum_final makes some. */
+ * calls: every thaw_sum_final makes some. Values change meanwhile, but only such as no backward pass needs any more: a
+ * share's total is there when the share was final on all ranks. */
 #include <string.h>
 
 #include "src/train/sum_internal.h"
@@ -87,23 +88,33 @@ out:
 	return status;
 }
 
-thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket)
+static thaw_status check_sizes(const struct thaw_shares *s, int64_t slots)
+{
+	const int64_t most = INT64_MAX / (int64_t)sizeof(float) / 4;
+	if (s->length >= 0 && s->length <= most && slots >= 0 && slots <= most && s->bucket >= 1)
+		return THAW_OK;
+	return thaw_fail(THAW_SOFTWARE, "a sum of %lld values and %lld slots in buckets of %lld", (long long)s->length,
+			 (long long)slots, (long long)s->bucket);
+}
+
+thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int lanes, const struct thaw_shares *shares,
+			    int64_t slots, const struct thaw_sum_use *use)
 {
 	if (comm->size > lanes)
 		return thaw_fail(THAW_CONFIG,
 				 "more ranks than lanes: --lanes %d with %d ranks: start at most %d ranks or a new run "
 				 "with more lanes",
 				 lanes, comm->size, lanes);
-	if (n < 0 || n > INT64_MAX / (int64_t)sizeof(float) / 2 || bucket < 1)
-		return thaw_fail(THAW_SOFTWARE, "a sum of %lld values in buckets of %lld", (long long)n,
-				 (long long)bucket);
+	THAW_TRY(check_sizes(shares, slots));
 	struct thaw_sum *sum = thaw_alloc(1, sizeof(*sum));
 	if (!sum)
 		return THAW_RESOURCE;
 	size_t size = (size_t)comm->size;
 	sum->comm = comm;
 	sum->lanes = lanes;
-	sum->n = sum->final = n;
+	sum->shares = *shares;
+	sum->use = *use;
+	sum->n = sum->final = shares->length + slots;
 	sum->first = sum->next = thaw_lanes_first(lanes, comm->size, comm->rank);
 	sum->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	subtrees(sum->first, sum->end, lanes, NULL, &sum->depth);
@@ -115,10 +126,10 @@ thaw_status thaw_sum_create(struct thaw_sum **out, struct thaw_comm *comm, int l
 		goto out;
 	/* Now, where all ranks still meet: a rank that finds no memory within a step leaves the others in the sum. */
 	for (int i = 0; i < sum->depth; i++)
-		if (!(sum->vectors[i] = thaw_alloc((size_t)n, sizeof(float))))
+		if (!(sum->vectors[i] = thaw_alloc((size_t)sum->n, sizeof(float))))
 			goto out;
 	THAW_TRY_OUT(plan_pieces(sum));
-	THAW_TRY_OUT(thaw_sum_plan_buckets(sum, bucket));
+	THAW_TRY_OUT(thaw_sum_plan_buckets(sum));
 	*out = sum;
 	return THAW_OK;
 out:
@@ -157,7 +168,7 @@ float *thaw_sum_next(struct thaw_sum *sum)
 		return NULL;
 	}
 	sum->filling = true;
-	return memset(sum->vectors[sum->stacked], 0, (size_t)sum->n * sizeof(float));
+	return sum->vectors[sum->stacked];
 }
 
 /* Adds [from, to) of the vector on top to the subtrees that its lane completes. */
@@ -195,7 +206,13 @@ void thaw_sum_push(struct thaw_sum *sum)
 	sum->next++;
 }
 
-thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total)
+void thaw_sum_apply(const struct thaw_sum *sum, struct thaw_share share, float *total)
+{
+	if (share.count > 0)
+		sum->use.apply(sum->use.context, share, total, sum->vectors[0] + sum->shares.length);
+}
+
+thaw_status thaw_sum_reduce(struct thaw_sum *sum, const float **slots)
 {
 	if (sum->next != sum->end || sum->filling)
 		return thaw_fail(THAW_SOFTWARE, "a sum over lanes was asked for after %d of %d lanes",
@@ -203,11 +220,13 @@ thaw_status thaw_sum_reduce(struct thaw_sum *sum, float **total)
 	THAW_TRY(sum->failed);
 	while (sum->done < sum->bucket_count)
 		THAW_TRY(thaw_sum_advance(sum));
+	if (sum->comm->size == 1)
+		thaw_sum_apply(sum, (struct thaw_share){.count = sum->shares.length}, sum->vectors[0]);
 	thaw_sum_reset_buckets(sum);
 	sum->stacked = 0;
 	sum->next = sum->first;
 	sum->final = sum->n;
-	*total = sum->vectors[0];
+	*slots = sum->vectors[0] + sum->shares.length;
 	return THAW_OK;
 }
 

@@ -12,11 +12,13 @@ struct addition {
 	int into, from;
 };
 
-/* One range [start, end) of the vectors on its way. */
+/* One range of the vectors, from `start` on, on its way. */
 struct bucket {
-	int64_t start, end;
+	int64_t start;
+	bool slots;              /* it is that of the slots, whose totals are gathered */
+	int64_t own;             /* place of this rank's share among its shares */
 	int64_t *count, *offset; /* [size] each rank's share of it; offsets in the vectors */
-	float *received;         /* (pieces, stride) this rank's share of every piece; of the bucket's slot */
+	float *received;         /* (pieces of others, stride) this rank's share of them; of the bucket's place */
 	int64_t stride;
 	int64_t *count_send, *count_recv, *offset_recv; /* [size] of the round under way */
 	int round;                                      /* all-to-alls that were begun */
@@ -27,7 +29,9 @@ struct bucket {
 struct thaw_sum {
 	struct thaw_comm *comm;
 	int lanes, first, end; /* of the run; of this rank [first, end) */
-	int64_t n;
+	struct thaw_shares shares;
+	struct thaw_sum_use use;
+	int64_t n; /* floats of a vector with its slots */
 
 	float **vectors; /* [depth] of n floats each; [0, stacked) hold subtrees */
 	int depth, stacked;
@@ -41,18 +45,20 @@ struct thaw_sum {
 	int *piece_first;           /* [size + 1] index of each rank's first piece */
 	struct addition *additions; /* [pieces - 1] what is left of the tree */
 
-	struct bucket *buckets; /* [bucket_count], the last range of the vectors first; none for one rank */
+	struct bucket *buckets; /* [bucket_count], the slots' and then the vector's last first; none for one rank */
 	int bucket_count;
 	int ready, begun, done; /* of them: [0, ready) are final, [0, begun) set out, [0, done) are there */
 	int64_t *tables;        /* memory of all their counts and offsets */
-	float *received;        /* slots that buckets take in turn */
+	float *received;        /* places that buckets take in turn */
 };
 
 /* a[n] += b[n] */
 void thaw_sum_add(float *restrict a, const float *restrict b, int64_t n);
 
-/* Cuts [0, n) into buckets; the tree is planned already. */
-thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum, int64_t bucket);
+/* Makes the buckets; the tree is planned already. */
+thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum);
+/* Puts total[count] of the vectors' [start, start + count), at `own` among this rank's shares, to use. */
+void thaw_sum_apply(const struct thaw_sum *sum, struct thaw_share share, float *total);
 /* Moves on the buckets that set out, and lets those that are ready follow as slots become free. */
 thaw_status thaw_sum_advance(struct thaw_sum *sum);
 /* After a sum, for the next. */

@@ -35,7 +35,7 @@ static thaw_status collect(struct thaw_tail *tail, double layer_decay)
 }
 
 thaw_status thaw_tail_create(struct thaw_tail **out, struct thaw_graph *graph, const struct thaw_optimizer *optimizer,
-			     double layer_decay)
+			     double layer_decay, const struct thaw_comm *comm)
 {
 	struct thaw_tail *tail = thaw_alloc(1, sizeof *tail);
 	thaw_status status = THAW_RESOURCE;
@@ -47,12 +47,14 @@ thaw_status thaw_tail_create(struct thaw_tail **out, struct thaw_graph *graph, c
 	if (!tail->params)
 		goto out;
 	THAW_TRY_OUT(collect(tail, layer_decay));
+	tail->shares = (struct thaw_shares){tail->length, THAW_SUM_BUCKET, comm->size};
+	size_t own = (size_t)thaw_shares_own(&tail->shares, comm->rank);
 	status = THAW_RESOURCE;
 	tail->values = thaw_alloc((size_t)tail->length, sizeof(float));
 	if (!tail->values)
 		goto out;
 	for (int i = 0; optimizer->state_names[i]; i++)
-		if (!(tail->state[i] = thaw_alloc((size_t)tail->length, sizeof(float))))
+		if (!(tail->state[i] = thaw_alloc(own, sizeof(float))))
 			goto out;
 	for (int i = 0; i < tail->count; i++)
 		thaw_param_move(&graph->params[tail->params[i].param], tail->values + tail->params[i].offset);
@@ -102,36 +104,48 @@ static void scaled(float *to, const float *g, int64_t n, float scale)
 		to[i] = g[i] * scale;
 }
 
-/* One parameter's part [start, start + n) of an update. */
-static void update_part(struct thaw_tail *tail, const struct thaw_tail_param *p, int64_t start, int64_t n,
-			const float *g, const struct thaw_update *u)
+/* A part of the vector within one parameter. */
+static void update_part(struct thaw_tail *tail, const struct thaw_tail_param *p, struct thaw_share part, const float *g,
+			const struct thaw_update *u)
 {
-	float *w = tail->values + start;
+	float *w = tail->values + part.start;
 	if (p->statistic) {
 		const float m = p->momentum;
-		for (int64_t k = 0; k < n; k++)
+		for (int64_t k = 0; k < part.count; k++)
 			w[k] = (1.0f - m) * w[k] + m * g[k];
 		return;
 	}
 	float *state[THAW_TAIL_STATES] = {0};
 	for (int s = 0; s < THAW_TAIL_STATES && tail->state[s]; s++)
-		state[s] = tail->state[s] + start;
-	tail->optimizer->update(w, g, state, n, u->lr * p->lr_factor, p->decays ? u->weight_decay : 0.0, u->momentum,
-				u->t);
+		state[s] = tail->state[s] + part.own;
+	tail->optimizer->update(w, g, state, part.count, u->lr * p->lr_factor, p->decays ? u->weight_decay : 0.0,
+				u->momentum, u->t);
 }
 
-bool thaw_tail_update(struct thaw_tail *tail, const float *g, const struct thaw_update *u)
+/* What of the share lies in the parameter. */
+static struct thaw_share share_in(const struct thaw_tail_param *p, struct thaw_share share)
+{
+	int64_t from = share.start > p->offset ? share.start : p->offset;
+	int64_t share_end = share.start + share.count, end = p->offset + p->count;
+	return (struct thaw_share){from, (share_end < end ? share_end : end) - from, share.own + from - share.start};
+}
+
+bool thaw_tail_update(struct thaw_tail *tail, struct thaw_share share, const float *g, const struct thaw_update *u)
 {
 	float mean[BLOCK];
 	bool finite = true;
 	for (int i = 0; i < tail->count; i++) {
 		const struct thaw_tail_param *p = &tail->params[i];
-		for (int64_t k = 0; k < p->count; k += BLOCK) {
-			int64_t n = p->count - k < BLOCK ? p->count - k : BLOCK, start = p->offset + k;
-			scaled(mean, g + start, n, u->scale);
-			finite &= all_finite(mean, n);
-			update_part(tail, p, start, n, mean, u);
-			finite &= all_finite(tail->values + start, n);
+		struct thaw_share left = share_in(p, share);
+		while (left.count > 0) {
+			struct thaw_share part = left;
+			part.count = left.count < BLOCK ? left.count : BLOCK;
+			scaled(mean, g + part.start - share.start, part.count, u->scale);
+			finite &= all_finite(mean, part.count);
+			update_part(tail, p, part, mean, u);
+			finite &= all_finite(tail->values + part.start, part.count);
+			left = (struct thaw_share){left.start + part.count, left.count - part.count,
+						   left.own + part.count};
 		}
 	}
 	return finite;

@@ -1,13 +1,15 @@
-/* The trainable parameters of a network as one vector, with the optimizer's vectors beside it.
+/* The trainable parameters of a network as one vector, with the optimizer's state beside it.
  *
  * One vector because gradients are summed over ranks in one exchange, and because a checkpoint is these
- * vectors. Moving statistics that are learned (--bn lane) lie in it too: their "gradient" is the
+ * vectors. The values are whole on every rank; a rank has the optimizer's state of its shares, and updates these
+ * (ZeRO-1, 1910.02054): updates are element-wise, so that the bits do not depend on who does which. Moving statistics that are learned (--bn lane) lie in it too: their "gradient" is the
  * batch's statistic.
  */
 #ifndef THAW_SRC_TRAIN_TAIL_H
 #define THAW_SRC_TRAIN_TAIL_H
 
 #include "thaw/graph.h"
+#include "thaw/lanes.h"
 #include "thaw/train.h"
 
 #define THAW_TAIL_STATES 2 /* the most vectors that an optimizer keeps */
@@ -28,13 +30,14 @@ struct thaw_tail {
 	int count;
 	int64_t length; /* floats; each parameter starts at a multiple of 16 */
 	float *values;  /* the graph's trainable parameters lie here */
-	float *state[THAW_TAIL_STATES];
+	struct thaw_shares shares;
+	float *state[THAW_TAIL_STATES]; /* [thaw_shares_own] */
 };
 
 /* Moves the trainable parameters of the graph into a new tail. The graph's parameters point into it
- * until another tail takes them. layer_decay: see thaw_train_options. */
+ * until another tail takes them. layer_decay: see thaw_train_options. Of `comm` it needs size and rank. */
 thaw_status thaw_tail_create(struct thaw_tail **tail, struct thaw_graph *graph, const struct thaw_optimizer *optimizer,
-			     double layer_decay);
+			     double layer_decay, const struct thaw_comm *comm);
 /* NULL is fine. The graph must no longer be used, or another tail must have taken its parameters. */
 void thaw_tail_destroy(struct thaw_tail *tail);
 
@@ -48,8 +51,9 @@ struct thaw_update {
 	int64_t t; /* from 1 */
 };
 
-/* With the summed gradient g[length]. False when a gradient or a weight was or became no finite number; the tail
- * is then of no use any more. */
-bool thaw_tail_update(struct thaw_tail *tail, const float *g, const struct thaw_update *update);
+/* Updates this rank's share, or a part of it, with its summed gradient g[share.count]. False when a gradient or a weight
+ * was or became no finite number; the tail is then of no use any more. */
+bool thaw_tail_update(struct thaw_tail *tail, struct thaw_share share, const float *g,
+		      const struct thaw_update *update);
 
 #endif

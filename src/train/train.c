@@ -32,17 +32,12 @@ static void show_progress(struct run *r)
 	r->observer->progress(r->observer->context, &p);
 }
 
-static bool checkpoint_due(const struct run *r)
-{
-	const struct thaw_train_options *o = &r->options;
-	return (o->checkpoint_steps > 0 && r->at.total_steps % o->checkpoint_steps == 0) ||
-	       (o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds);
-}
-
 /* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
 static thaw_status stop_here(struct run *r)
 {
-	THAW_TRY(thaw_comm_agree(r->comm, run_save_now(r)));
+	thaw_status written;
+	THAW_TRY(run_save_now(r, &written));
+	THAW_TRY(thaw_comm_agree(r->comm, written));
 	return thaw_fail(THAW_UNFINISHED,
 			 "asked to stop: saved at step %lld of %lld: run the same command again to go on",
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
@@ -64,15 +59,15 @@ static thaw_status train_epoch(struct run *r)
 {
 	THAW_TRY(run_feed_epoch(r));
 	while (r->at.step < r->steps_per_epoch) {
-		bool stop = false;
-		THAW_TRY(run_step(r, &stop));
+		bool stop = false, save = false;
+		THAW_TRY(run_step(r, &stop, &save));
 		show_progress(r);
 		if (stop) {
 			THAW_TRY(check_damage(r));
 			return stop_here(r);
 		}
-		if (checkpoint_due(r))
-			run_save(r, false);
+		if (save || (r->options.checkpoint_steps > 0 && r->at.total_steps % r->options.checkpoint_steps == 0))
+			THAW_TRY(run_save(r, false));
 	}
 	return check_damage(r);
 }
@@ -157,13 +152,11 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 	r->at.step = 0;
 	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
 	if (r->at.epoch < r->phases[r->at.phase].epochs) {
-		run_save(r, best);
-		return THAW_OK;
+		return run_save(r, best);
 	}
 	r->at.epoch = 0;
 	THAW_TRY(run_enter_phase(r, r->at.phase + 1));
-	run_save(r, best);
-	return THAW_OK;
+	return run_save(r, best);
 }
 
 static json_t *summarise(struct run *r, json_t *metrics)

@@ -14,13 +14,23 @@ static void fill(float *vector, int64_t n, int lane)
 		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
 }
 
-/* The sum as `comm` makes it, copied to total[n]; vectors are filled in `parts`, from their end to their start, as a
+/* Values become the total. */
+static void keep(void *context, struct thaw_share share, float *total, const float *slots)
+{
+	(void)slots;
+	memcpy((float *)context + share.start, total, (size_t)share.count * sizeof(float));
+}
+
+/* The sum as `comm` makes it, in total[n], its last value a slot; vectors are filled in `parts`, from their end to their start, as a
  * backward pass does. */
 static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
 {
 	struct thaw_sum *sum = NULL;
-	float *result = NULL, *values = thaw_alloc((size_t)n, sizeof(float));
-	if (!values || thaw_sum_create(&sum, comm, lanes, n, bucket) != THAW_OK)
+	const float *slots = NULL;
+	float *values = thaw_alloc((size_t)n, sizeof(float));
+	const struct thaw_shares shares = {n - 1, bucket, comm->size};
+	const struct thaw_sum_use use = {total, keep, total};
+	if (!values || thaw_sum_create(&sum, comm, lanes, &shares, 1, &use) != THAW_OK)
 		return false;
 	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	for (int l = thaw_lanes_first(lanes, comm->size, comm->rank); l < end; l++) {
@@ -34,9 +44,9 @@ static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucke
 		}
 		thaw_sum_push(sum);
 	}
-	bool good = thaw_sum_reduce(sum, &result) == THAW_OK;
+	bool good = thaw_sum_reduce(sum, &slots) == THAW_OK;
 	if (good)
-		memcpy(total, result, (size_t)n * sizeof(float));
+		total[n - 1] = slots[0];
 	thaw_sum_destroy(sum);
 	thaw_free(values);
 	return good;
@@ -92,8 +102,10 @@ int main(void)
 			check(&c, metrics_same_as_alone(&c.comm, lanes), what);
 	}
 	struct thaw_sum *sum = NULL;
+	const struct thaw_shares shares = {1, THAW_SUM_BUCKET, c.comm.size};
+	const struct thaw_sum_use use = {.apply = keep};
 	if (c.comm.size > 1)
-		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, 1, THAW_SUM_BUCKET) == THAW_CONFIG,
+		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, &shares, 0, &use) == THAW_CONFIG,
 		      "more ranks than lanes are refused");
 	return checks_end(&c);
 }

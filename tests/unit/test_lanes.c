@@ -15,6 +15,7 @@
 
 #define LANES_MAX 17
 #define N_MAX     9001 /* more than two blocks of the local sum, no multiple of anything */
+#define SLOTS     3
 
 /* Lane l's vector: magnitudes from 1e-12 to 1e12, so that every other order of additions shows. */
 static void fill(float *vector, int64_t n, int lane, uint64_t seed)
@@ -57,14 +58,62 @@ static void fill_from_the_end(struct thaw_sum *sum, float *vector, int64_t n, in
 	thaw_free(values);
 }
 
+/* What a rank makes of a sum: the total in its values, in its own places as well, and the slots as every use saw them. */
+struct use_case {
+	float *values, *own, slots[SLOTS];
+	int wrong;
+};
+
+static void use(void *context, struct thaw_share share, float *total, const float *slots)
+{
+	struct use_case *u = context;
+	memcpy(u->values + share.start, total, (size_t)share.count * sizeof(float));
+	memcpy(u->own + share.own, total, (size_t)share.count * sizeof(float));
+	if (u->slots[0] != 0.0f)
+		u->wrong += memcmp(u->slots, slots, sizeof(u->slots)) != 0;
+	memcpy(u->slots, slots, sizeof(u->slots));
+}
+
+/* The last SLOTS of the n values are slots, where there are more. */
+static int64_t slots_of(int64_t n)
+{
+	return n > SLOTS ? SLOTS : 0;
+}
+
+/* Values, slots and what the ranks hold apart must be the total. */
+static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const struct thaw_shares *shares,
+		       const struct use_case *u, const float *slots)
+{
+	size_t bytes = (size_t)shares->length * sizeof(float);
+	int wrong = u->wrong + (memcmp(u->values, c->expected, bytes) != 0);
+	wrong += memcmp(slots, c->expected + shares->length, (size_t)(c->n - shares->length) * sizeof(float)) != 0;
+	float *all = thaw_alloc((size_t)shares->length, sizeof(float));
+	float *own = thaw_alloc((size_t)thaw_shares_own(shares, comm->rank), sizeof(float));
+	int64_t start = shares->length / 3, count = shares->length - start; /* begins within a share */
+	wrong += thaw_shares_gather(shares, comm, start, count, u->own, all) != THAW_OK;
+	wrong += memcmp(all, c->expected + start, (size_t)count * sizeof(float)) != 0;
+	thaw_shares_take(shares, comm->rank, 0, shares->length, u->values, own);
+	wrong += memcmp(own, u->own, (size_t)thaw_shares_own(shares, comm->rank) * sizeof(float)) != 0;
+	thaw_free(all);
+	thaw_free(own);
+	return wrong;
+}
+
 /* Two sums with one object: what the first leaves behind must not show in the second. */
 static void sum_body(struct thaw_comm *comm, void *argument)
 {
 	struct sum_case *c = argument;
 	struct thaw_sum *sum = NULL;
-	int wrong = thaw_sum_create(&sum, comm, c->lanes, c->n, c->bucket) != THAW_OK;
+	const struct thaw_shares shares = {c->n - slots_of(c->n), c->bucket, comm->size};
+	struct use_case u = {
+		.values = thaw_alloc((size_t)shares.length, sizeof(float)),
+		.own = thaw_alloc((size_t)thaw_shares_own(&shares, comm->rank), sizeof(float)),
+	};
+	const struct thaw_sum_use how = {&u, use, u.values};
+	int wrong = thaw_sum_create(&sum, comm, c->lanes, &shares, slots_of(c->n), &how) != THAW_OK;
 	for (int turn = 0; !wrong && turn < 2; turn++) {
-		float *total = NULL;
+		const float *slots = NULL;
+		memset(u.slots, 0, sizeof(u.slots));
 		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
 			float *vector = thaw_sum_next(sum);
@@ -72,10 +121,12 @@ static void sum_body(struct thaw_comm *comm, void *argument)
 			fill_from_the_end(sum, vector, c->n, l, turn ? 7 : 8);
 			thaw_sum_push(sum);
 		}
-		wrong += thaw_sum_reduce(sum, &total) != THAW_OK;
-		wrong += turn && memcmp(total, c->expected, (size_t)c->n * sizeof(float)) != 0;
+		wrong += thaw_sum_reduce(sum, &slots) != THAW_OK;
+		wrong += turn ? compare_use(c, comm, &shares, &u, slots) : 0;
 	}
 	thaw_sum_destroy(sum);
+	thaw_free(u.values);
+	thaw_free(u.own);
 	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
 }
 
@@ -144,7 +195,9 @@ static void metrics_follow_the_same_tree(void **state)
 static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
 {
 	struct thaw_sum *sum = NULL;
-	if (thaw_sum_create(&sum, comm, 8, 10, THAW_SUM_BUCKET) == THAW_CONFIG && !sum &&
+	const struct thaw_shares shares = {10, THAW_SUM_BUCKET, comm->size};
+	const struct thaw_sum_use how = {.apply = use};
+	if (thaw_sum_create(&sum, comm, 8, &shares, 0, &how) == THAW_CONFIG && !sum &&
 	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
 					 "new run with more lanes") == 0)
 		__atomic_fetch_add((int *)argument, 1, __ATOMIC_RELAXED);
@@ -163,16 +216,20 @@ static void misuse_is_told(void **state)
 	(void)state;
 	struct thaw_comm alone = thaw_comm_alone();
 	struct thaw_sum *sum = NULL;
-	float *total = NULL;
-	assert_int_equal(thaw_sum_create(&sum, &alone, 2, 4, THAW_SUM_BUCKET), THAW_OK);
+	const float *slots = NULL;
+	float values[4], own[4];
+	struct use_case u = {.values = values, .own = own};
+	const struct thaw_shares shares = {4, THAW_SUM_BUCKET, 1};
+	const struct thaw_sum_use how = {&u, use, values};
+	assert_int_equal(thaw_sum_create(&sum, &alone, 2, &shares, SLOTS, &how), THAW_OK);
 	assert_non_null(thaw_sum_next(sum));
 	thaw_sum_push(sum);
-	assert_int_equal(thaw_sum_reduce(sum, &total), THAW_SOFTWARE);
-	assert_null(total);
+	assert_int_equal(thaw_sum_reduce(sum, &slots), THAW_SOFTWARE);
+	assert_null(slots);
 	assert_non_null(thaw_sum_next(sum));
 	thaw_sum_push(sum);
 	assert_null(thaw_sum_next(sum));
-	assert_int_equal(thaw_sum_reduce(sum, &total), THAW_OK);
+	assert_int_equal(thaw_sum_reduce(sum, &slots), THAW_OK);
 	thaw_sum_destroy(sum);
 	thaw_sum_destroy(NULL);
 }

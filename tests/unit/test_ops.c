@@ -494,7 +494,7 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 	bench_destroy(&b);
 }
 
-/* Each gradient asked for alone, on top of random values where it is to be added, is the one that
+/* Each gradient asked for alone, on top of random values where it is to be added or over them, is the one that
  * comes with all the others. */
 static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
@@ -524,7 +524,7 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		b.dx_add[k % MAX_INPUTS] = input;
 		fill(&b, sum, count, -1, 1);
 		for (int64_t i = 0; i < count; i++)
-			expected[i] = sum[i] + all[k][i];
+			expected[i] = (input || !op->overwrites_dparam ? sum[i] : 0.0f) + all[k][i];
 		run_backward(&b, w);
 		compare_floats(input ? "dx added" : "dparam added", sum, expected, count, SAME);
 	}
