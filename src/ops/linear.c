@@ -87,7 +87,9 @@ static void backward(const struct thaw_call *call)
 		thaw_gemm(n, in, out, (struct thaw_matrix){dy, out, false},
 			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f, call->dx[0],
 			  in);
-	if (call->dparam[0])
+	if (call->dparam[0] && n <= THAW_FEW_ROWS)
+		thaw_few_rows_weight(n, in, out, call->x[0].data, dy, call->dparam[0]);
+	else if (call->dparam[0])
 		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
 			  (struct thaw_matrix){call->x[0].data, in, false}, 0.0f, call->dparam[0], in);
 	if (call->params > 1 && call->dparam[1]) {

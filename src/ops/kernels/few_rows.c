@@ -49,3 +49,48 @@ void thaw_few_rows_forward(int64_t n, int64_t in, int64_t out, const float *x, c
 							 to + i * out + j);
 		}
 }
+
+/* Vectors of a row of the matrix that are computed at a time, in SIDE rows. */
+enum { STRETCH = 4 };
+
+/* SIDE rows of dweight (out, in) from column i on = those of dy' x. */
+THAW_INLINE void outer(int rows, int64_t n, int64_t in, int64_t out, const float *x, const float *dy, float *dweight)
+{
+	vec sum[SIDE][STRETCH] = {{{0}}};
+
+	for (int64_t r = 0; r < n; r++)
+		for (int o = 0; o < rows; o++)
+			for (int v = 0; v < STRETCH; v++)
+				sum[o][v] += *(const vec *)(x + r * in + v * LANES) * dy[r * out + o];
+	for (int o = 0; o < rows; o++)
+		for (int v = 0; v < STRETCH; v++)
+			*(vec *)(dweight + o * in + v * LANES) = sum[o][v];
+}
+
+THAW_INLINE void outer_rows(int rows, int64_t n, int64_t in, int64_t out, const float *x, const float *dy,
+			    float *dweight)
+{
+	int64_t i = 0;
+
+	for (; i + STRETCH * LANES <= in; i += STRETCH * LANES)
+		outer(rows, n, in, out, x + i, dy, dweight + i);
+	for (; i < in; i++)
+		for (int o = 0; o < rows; o++) {
+			float sum = 0.0f;
+
+			for (int64_t r = 0; r < n; r++)
+				sum += x[r * in + i] * dy[r * out + o];
+			dweight[o * in + i] = sum;
+		}
+}
+
+THAW_MULTIVERSION
+void thaw_few_rows_weight(int64_t n, int64_t in, int64_t out, const float *x, const float *dy, float *dweight)
+{
+	int64_t o = 0;
+
+	for (; o + SIDE <= out; o += SIDE)
+		outer_rows(SIDE, n, in, out, x, dy + o, dweight + o * in);
+	for (; o < out; o++)
+		outer_rows(1, n, in, out, x, dy + o, dweight + o * in);
+}
