@@ -34,6 +34,9 @@ thaw_status thaw_weights_read(struct thaw_weights *w, const char *path);
 /* The same from memory; the bytes must stay until thaw_weights_free. `name` is for messages. */
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name);
 void thaw_weights_free(struct thaw_weights *w); /* zeroed is fine */
+/* The values of tensor i are not read again: gives their memory back, where that is the set's own, no other tensor lies
+ * there, and the system can. For sets of which each tensor is copied once, so that no two copies of all are held. */
+void thaw_weights_let_go(const struct thaw_weights *w, int i);
 
 const struct thaw_named_tensor *thaw_weights_find(const struct thaw_weights *w, const char *name);
 /* The metadata value, or NULL. */

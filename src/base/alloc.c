@@ -1,13 +1,31 @@
 /* Memory that is aligned for vectors and zeroed, and what is made in it: copies of text, digests.
  *
- * posix_memalign keeps the exact size, so that AddressSanitizer sees a read one byte too far. */
+ * posix_memalign keeps the exact size, so that AddressSanitizer sees a read one byte too far. What is large is zeroed by
+ * giving its pages back to the system, which makes new ones where and when they are first touched: a network whose
+ * weights come from a file takes memory as fast as they come. */
 #include "thaw/tensor.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+#define LARGE ((size_t)32 << 20) /* bytes; malloc maps such blocks from the system one by one */
+
+static void zero(char *p, size_t bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t first = -(uintptr_t)p % page, pages = bytes < LARGE ? 0 : (bytes - first) / page * page;
+	if (pages == 0 || madvise(p + first, pages, MADV_DONTNEED) != 0) { /* refused for locked memory */
+		memset(p, 0, bytes);
+		return;
+	}
+	memset(p, 0, first);
+	memset(p + first + pages, 0, bytes - first - pages);
+}
 
 void *thaw_alloc(size_t count, size_t size)
 {
@@ -19,7 +37,8 @@ void *thaw_alloc(size_t count, size_t size)
 			  size);
 		return NULL;
 	}
-	return memset(p, 0, bytes);
+	zero(p, bytes);
+	return p;
 }
 
 void thaw_free(void *p)

@@ -112,6 +112,7 @@ static thaw_status fill(struct thaw_graph *g, const struct thaw_weights *w, cons
 			return thaw_fail(THAW_DATA, "%s: tensor %s is missing: %s has it", source, g->params[i].name,
 					 variant);
 		THAW_TRY(fill_param(&g->params[i], t, variant, source));
+		thaw_weights_let_go(w, (int)(t - w->tensors));
 	}
 	for (int i = 0; i < w->count; i++)
 		if (!is_batch_counter(w->tensors[i].name) && thaw_graph_find_param(g, w->tensors[i].name) < 0)

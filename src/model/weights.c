@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "src/model/weights_format.h"
 
@@ -83,6 +85,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 /* The storage of a set that was read from a file: the file's bytes, and what its parser had made. */
 struct file_storage {
 	void *bytes;
+	size_t size;
 	void *parsed;
 	void (*release_parsed)(struct thaw_weights *);
 };
@@ -111,7 +114,7 @@ thaw_status thaw_weights_read(struct thaw_weights *w, const char *path)
 		thaw_free(bytes);
 		return status;
 	}
-	*file = (struct file_storage){bytes, parsed.storage, parsed.release};
+	*file = (struct file_storage){bytes, size, parsed.storage, parsed.release};
 	parsed.storage = file;
 	parsed.storage_bytes += size;
 	parsed.release = release_file;
@@ -132,6 +135,38 @@ void thaw_weights_free(struct thaw_weights *w)
 	if (w->release)
 		w->release(w);
 	*w = (struct thaw_weights){0};
+}
+
+static size_t bytes_of(const struct thaw_named_tensor *t)
+{
+	return (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype);
+}
+
+static bool overlap(const struct thaw_named_tensor *a, const struct thaw_named_tensor *b)
+{
+	const uintptr_t from = (uintptr_t)a->data, other = (uintptr_t)b->data;
+	return from < other + bytes_of(b) && other < from + bytes_of(a);
+}
+
+/* Only whole pages within the tensor. Of memory that is no private mapping MADV_DONTNEED is no promise: that of a file's
+ * bytes is, being from malloc. */
+void thaw_weights_let_go(const struct thaw_weights *w, int i)
+{
+	const struct thaw_named_tensor *t = &w->tensors[i];
+	if (w->release != release_file)
+		return;
+	const struct file_storage *file = w->storage;
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)file->bytes;
+	uintptr_t from = (uintptr_t)t->data, to = from + bytes_of(t);
+	if (from < base || to > base + file->size)
+		return;
+	for (int k = 0; k < w->count; k++)
+		if (k != i && overlap(t, &w->tensors[k]))
+			return;
+	from = (from + page - 1) / page * page;
+	to = to / page * page;
+	if (from < to)
+		madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 const struct thaw_named_tensor *thaw_weights_find(const struct thaw_weights *w, const char *name)

@@ -121,6 +121,31 @@ static void test_round_trip(void **state)
 	assert_int_equal(thaw_checkpoint_writer_close(NULL), THAW_OK);
 }
 
+/* A state larger than the writer's buffer comes out whole; one that is given up leaves no file and harms no other. */
+static void test_larger_than_the_buffer(void **state)
+{
+	const struct scratch *s = *state;
+	const int64_t n = INT64_C(17) << 20; /* floats: 68 MiB */
+	struct thaw_checkpoint_writer *w = writer(s, 2);
+	struct sample *sample = sample_make(5, n);
+	struct thaw_sink *sink = NULL;
+	assert_int_equal(thaw_checkpoint_save(w, 5, &sample->weights, false), THAW_OK);
+	assert_int_equal(thaw_checkpoint_begin(w, 6, &sample->weights, true, &sink), THAW_OK);
+	assert_int_equal(sink->write(sink, sample->weight, 100), THAW_OK);
+	assert_int_equal(thaw_checkpoint_end(w, THAW_RESOURCE), THAW_RESOURCE);
+	assert_int_equal(thaw_checkpoint_begin(w, 7, &sample->weights, false, &sink), THAW_OK);
+	assert_int_equal(thaw_checkpoint_end(w, THAW_OK), THAW_SOFTWARE); /* nothing was given */
+	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
+	assert_int_equal(access(step_file(s, 6), F_OK), -1);
+	assert_int_equal(access(step_file(s, 7), F_OK), -1);
+	struct thaw_weights read = {0};
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5)), THAW_OK);
+	assert_sample(&read, 5, n);
+	thaw_weights_free(&read);
+	sample_free(sample);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+}
+
 /* What others do with the file: any zstd decoder, then any safetensors reader. */
 static void test_open_format(void **state)
 {
@@ -511,6 +536,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_scratch(test_round_trip),
+		in_scratch(test_larger_than_the_buffer),
 		in_scratch(test_open_format),
 		in_scratch(test_truncation),
 		in_scratch(test_bit_flips),
