@@ -1,7 +1,7 @@
 /* Memory that is aligned for vectors and zeroed, and what is made in it: copies of text, digests.
  *
- * posix_memalign keeps the exact size, so that AddressSanitizer sees a read one byte too far. What is large is zeroed by
- * giving its pages back to the system, which makes new ones where and when they are first touched: a network whose
+ * posix_memalign keeps the exact size, so that AddressSanitizer sees a read one byte too far. What is large is zeroed
+ * by giving its pages back to the system, which makes new ones where and when they are first touched: a network whose
  * weights come from a file takes memory as fast as they come. */
 #include "thaw/tensor.h"
 

@@ -22,9 +22,9 @@ struct thaw_checkpoint_writer {
 	struct thaw_retention retention;
 	char *directory;
 	int level;
-	struct thaw_sink sink;      /* into the ring */
-	thaw_status earlier;        /* how the save before the present one went */
-	int64_t step;               /* of the save under way, as are the next two */
+	struct thaw_sink sink; /* into the ring */
+	thaw_status earlier;   /* how the save before the present one went */
+	int64_t step;          /* of the save under way, as are the next two */
 	bool best;
 	size_t size;
 	unsigned char *ring; /* [capacity]; the byte i of the file is at i % capacity */

@@ -99,8 +99,7 @@ static thaw_status write_part(const struct thaw_param *part, bool half, struct t
 		thaw_param_export(part, ordered);
 		if (half)
 			thaw_from_f32(THAW_F16, ordered, halves, (int64_t)n);
-		status = sink->write(sink, half ? halves : ordered,
-				     n * thaw_dtype_size(half ? THAW_F16 : THAW_F32));
+		status = sink->write(sink, half ? halves : ordered, n * thaw_dtype_size(half ? THAW_F16 : THAW_F32));
 	}
 	thaw_free(ordered);
 	thaw_free(halves);
@@ -115,7 +114,8 @@ static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
 		if (!e->from[i])
 			THAW_TRY(sink->write(sink, &batches_tracked, sizeof batches_tracked));
 		else
-			for (int64_t at = 0; thaw_param_part(e->from[i], at, &part); at += thaw_shape_count(&part.shape))
+			for (int64_t at = 0; thaw_param_part(e->from[i], at, &part);
+			     at += thaw_shape_count(&part.shape))
 				THAW_TRY(write_part(&part, e->half, sink));
 	}
 	return THAW_OK;

@@ -148,8 +148,8 @@ static bool overlap(const struct thaw_named_tensor *a, const struct thaw_named_t
 	return from < other + bytes_of(b) && other < from + bytes_of(a);
 }
 
-/* Only whole pages within the tensor. Of memory that is no private mapping MADV_DONTNEED is no promise: that of a file's
- * bytes is, being from malloc. */
+/* Only whole pages within the tensor. Of memory that is no private mapping MADV_DONTNEED is no promise: that of a
+ * file's bytes is, being from malloc. */
 void thaw_weights_let_go(const struct thaw_weights *w, int i)
 {
 	const struct thaw_named_tensor *t = &w->tensors[i];

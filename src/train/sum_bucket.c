@@ -1,5 +1,6 @@
-/* The way of a bucket: an all-to-all for each of the subtrees that a rank may have, the sum of this rank's share and its
- * use, an allgather of the values. Buckets move on independently; each finds its next message to begin when the one before is through. */
+/* The way of a bucket: an all-to-all for each of the subtrees that a rank may have, the sum of this rank's share and
+ * its use, an allgather of the values. Buckets move on independently; each finds its next message to begin when the one
+ * before is through. */
 #include <string.h>
 
 #include "src/train/sum_internal.h"
@@ -156,8 +157,8 @@ static thaw_status advance(struct thaw_sum *sum, struct bucket *b)
 	return THAW_OK;
 }
 
-/* The first bucket that is not through has set out on every rank where it is ready, as places are taken in order: so there
- * is always one that can move. */
+/* The first bucket that is not through has set out on every rank where it is ready, as places are taken in order: so
+ * there is always one that can move. */
 thaw_status thaw_sum_advance(struct thaw_sum *sum)
 {
 	int before;

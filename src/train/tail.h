@@ -2,8 +2,8 @@
  *
  * One vector because gradients are summed over ranks in one exchange, and because a checkpoint is these
  * vectors. The values are whole on every rank; a rank has the optimizer's state of its shares, and updates these
- * (ZeRO-1, 1910.02054): updates are element-wise, so that the bits do not depend on who does which. Moving statistics that are learned (--bn lane) lie in it too: their "gradient" is the
- * batch's statistic.
+ * (ZeRO-1, 1910.02054): updates are element-wise, so that the bits do not depend on who does which. Moving statistics
+ * that are learned (--bn lane) lie in it too: their "gradient" is the batch's statistic.
  */
 #ifndef THAW_SRC_TRAIN_TAIL_H
 #define THAW_SRC_TRAIN_TAIL_H
@@ -51,8 +51,8 @@ struct thaw_update {
 	int64_t t; /* from 1 */
 };
 
-/* Updates this rank's share, or a part of it, with its summed gradient g[share.count]. False when a gradient or a weight
- * was or became no finite number; the tail is then of no use any more. */
+/* Updates this rank's share, or a part of it, with its summed gradient g[share.count]. False when a gradient or a
+ * weight was or became no finite number; the tail is then of no use any more. */
 bool thaw_tail_update(struct thaw_tail *tail, struct thaw_share share, const float *g,
 		      const struct thaw_update *update);
 

@@ -21,8 +21,8 @@ static void keep(void *context, struct thaw_share share, float *total, const flo
 	memcpy((float *)context + share.start, total, (size_t)share.count * sizeof(float));
 }
 
-/* The sum as `comm` makes it, in total[n], its last value a slot; vectors are filled in `parts`, from their end to their start, as a
- * backward pass does. */
+/* The sum as `comm` makes it, in total[n], its last value a slot; vectors are filled in `parts`, from their end to
+ * their start, as a backward pass does. */
 static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
 {
 	struct thaw_sum *sum = NULL;

@@ -58,7 +58,8 @@ static void fill_from_the_end(struct thaw_sum *sum, float *vector, int64_t n, in
 	thaw_free(values);
 }
 
-/* What a rank makes of a sum: the total in its values, in its own places as well, and the slots as every use saw them. */
+/* What a rank makes of a sum: the total in its values, in its own places as well, and the slots as every use saw them.
+ */
 struct use_case {
 	float *values, *own, slots[SLOTS];
 	int wrong;
