@@ -188,15 +188,9 @@ struct thaw_call {
 			       * `in_place` or says `overwrites_dy` */
 	float *const *dx;     /* [inputs]; an entry is NULL where no gradient is wanted */
 	const bool *dx_add;   /* [inputs]; true: add to dx[i], false: overwrite it */
-	float *const *dparam; /* [params]; an entry is NULL where frozen; always added to.
+	float *const *dparam; /* [params]; an entry is NULL where frozen; added to, unless the operator says
+			       * `overwrites_dparam`.
 			       * For moving statistics: N * batch statistic is added. */
-	float *dy;                      /* shape of y; may be overwritten when the operator is
-	                                 * `in_place` or says `overwrites_dy` */
-	float *const *dx;               /* [inputs]; an entry is NULL where no gradient is wanted */
-	const bool *dx_add;             /* [inputs]; true: add to dx[i], false: overwrite it */
-	float *const *dparam;           /* [params]; an entry is NULL where frozen; added to, unless the operator
-	                                 * says `overwrites_dparam`.
-	                                 * For moving statistics: N * batch statistic is added. */
 };
 
 enum { THAW_READS_X = 1, THAW_READS_Y = 2 }; /* what backward reads of the forward pass */
