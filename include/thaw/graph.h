@@ -61,7 +61,7 @@ struct thaw_graph {
 	char **blocks;            /* names, in order */
 	int block_count;
 	int output;               /* the value that holds the logits (N,C) */
-	int head;                 /* the linear node that makes the logits: the classifier */
+	int head;                 /* the linear node, or convolution, that makes the logits: the classifier */
 	thaw_status failed;       /* the first failure while building; later calls do nothing */
 };
 
@@ -86,6 +86,12 @@ void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum tha
 /* Sets output and head to the last node, checks the graph (one connected set of blocks, inputs
  * before users, parameters as the operators want them) and returns any failure remembered. */
 thaw_status thaw_graph_finish(struct thaw_graph *g);
+
+/* The same for a graph whose builder knows neither blocks nor the classifier: finds both from output back. The blocks are
+ * pieces that only one value leads into, named after the nodes' modules. THAW_CONFIG when the logits are made by
+ * something else than a linear layer or a convolution. */
+thaw_status thaw_graph_find_head(struct thaw_graph *g);
+thaw_status thaw_graph_find_blocks(struct thaw_graph *g);
 
 /* A copy whose parameters point at the original's values, which must outlive it; NULL on failure. */
 struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g);

@@ -8,10 +8,12 @@
 
 struct thaw_model {
 	struct thaw_graph *graph;
-	char *variant;      /* "resnet18": family and size, as thaw_family_build takes it */
+	char *variant;      /* "resnet18": family and size, as thaw_family_build takes it; of an imported network its name */
+	bool imported;      /* the graph came from an ONNX file: no family can build it */
 	char *source;       /* where the weights came from; "random" for none */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
+	const char *preprocess_from; /* where that is known from, for the user to judge: "the family", "config.json" */
 	char **labels;      /* class names, or NULL when unknown */
 	int64_t classes;
 	uint64_t digest;    /* of all weights as they were loaded, in the graph's order */
@@ -20,8 +22,8 @@ struct thaw_model {
 /* Loads M of the command line:
  *   FAMILY            random weights drawn from `seed`, with `classes` outputs (0: the family's own)
  *   FAMILY:FILE       a state dict whose names are not recognised by themselves
- *   FILE              .safetensors or .pth, family recognised by the names of its tensors
- *   RUN               a run directory: its model.safetensors
+ *   FILE              .safetensors or .pth, family recognised by the names of its tensors; or .onnx
+ *   RUN               a run directory: its model.safetensors or model.onnx
  *   builtin           the network that comes with the program, pretrained on CIFAR-10
  */
 thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);

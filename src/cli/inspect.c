@@ -88,12 +88,13 @@ static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *
 	return layers;
 }
 
-static json_t *preprocess_json(const struct thaw_preprocess *p)
+static json_t *preprocess_json(const struct thaw_model *m)
 {
-	return json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
-			 p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", "mean", (double)p->mean[0],
-			 (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1],
-			 (double)p->std[2]);
+	const struct thaw_preprocess *p = &m->preprocess;
+	return json_pack("{s:s, s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "from", m->preprocess_from, "size", p->size,
+			 "resize", p->resize, "filter", p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", "mean",
+			 (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0],
+			 (double)p->std[1], (double)p->std[2]);
 }
 
 static json_t *labels_json(const struct thaw_model *m)
@@ -110,13 +111,12 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 	const struct thaw_graph *g = m->graph;
 	char digest[NUMBER_SIZE];
 	snprintf(digest, sizeof(digest), "%016" PRIx64, m->digest);
-	json_t *o =
-		json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model", "variant",
-			  thaw_report_string(m->variant), "source", thaw_report_string(m->source), "pretrained",
-			  m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
-			  shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
-			  "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
-			  preprocess_json(&m->preprocess), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
+	json_t *o = json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model",
+			      "variant", thaw_report_string(m->variant), "source", thaw_report_string(m->source),
+			      "pretrained", m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
+			      shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
+			      "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
+			      preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
 	if (o && layers)
 		json_object_set_new(o, "layers", layers_json(g, shapes));
 	return o;
@@ -247,8 +247,8 @@ static void print_model(const json_t *o, FILE *out)
 	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, %.0f classes\n",
 		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
 		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
-	fprintf(out, "images: %s resize to %.0f, crop %.0f", member_text(p, "filter"), member_real(p, "resize"),
-		member_real(p, "size"));
+	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
+		member_real(p, "resize"), member_real(p, "size"));
 	for (int s = 0; s < 2; s++)
 		fprintf(out, ", %s %.4g %.4g %.4g", s ? "std" : "mean",
 			json_number_value(json_array_get(s ? std : mean, 0)),

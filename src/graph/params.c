@@ -123,7 +123,7 @@ thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint6
 	for (int k = 0; k < head->param_count; k++) {
 		struct thaw_param *p = &g->params[head->params[k]];
 		struct thaw_shape shape = p->shape;
-		shape.dim[0] = classes;
+		shape.dim[p->layout == THAW_LAYOUT_CONV ? shape.rank - 1 : 0] = classes;
 		THAW_TRY(thaw_shape_check(&shape, p->name));
 		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *data);
 		if (!data)

@@ -25,6 +25,14 @@ const char *thaw_family_list(char *text, size_t size);
 thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *variant,
 				    const char *source);
 
+/* The network of an ONNX file, and whether a path is called like one. */
+thaw_status thaw_model_from_onnx(struct thaw_model **model, const char *path);
+bool thaw_model_is_onnx(const char *path);
+
+/* Outputs of the classifier, and the digest of all weights. */
+int64_t thaw_model_classes_of(const struct thaw_graph *g);
+uint64_t thaw_model_digest_of(const struct thaw_graph *g);
+
 /* Labels and preprocessing as texts in a file's metadata. The texts are from thaw_alloc. */
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count);
 thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text);

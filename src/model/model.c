@@ -6,7 +6,9 @@
 
 #include "src/model/family.h"
 
-#define RUN_MODEL   "model.safetensors" /* of a run directory */
+/* Of a run directory: of a known family, or of an imported network. */
+#define RUN_MODEL   "model.safetensors"
+#define RUN_ONNX    "model.onnx"
 #define FAMILY_LIST 512                 /* bytes for the names of all variants in a message */
 #define SHAPE_TEXT  96
 
@@ -21,7 +23,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_free(m);
 }
 
-static uint64_t digest_of(const struct thaw_graph *g)
+uint64_t thaw_model_digest_of(const struct thaw_graph *g)
 {
 	uint64_t digest = 0;
 	for (int i = 0; i < g->param_count; i++) {
@@ -31,10 +33,10 @@ static uint64_t digest_of(const struct thaw_graph *g)
 	return digest;
 }
 
-/* Outputs of the classifier: its weight is (O,I). */
-static int64_t classes_of(const struct thaw_graph *g)
+/* The classifier's weight is (O,I), or (O,I,kh,kw), in files. */
+int64_t thaw_model_classes_of(const struct thaw_graph *g)
 {
-	return g->params[g->nodes[g->head].params[0]].shape.dim[0];
+	return g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
 }
 
 /* A model with its graph, all weights still zero. `w` may be NULL. */
@@ -54,7 +56,8 @@ static thaw_status create(struct thaw_model **model, const struct thaw_family *f
 	}
 	THAW_TRY_OUT(family->build(m->graph, variant, classes > 0 ? classes : family->classes, w));
 	family->preprocess(variant, &m->preprocess);
-	m->classes = classes_of(m->graph);
+	m->preprocess_from = "the family";
+	m->classes = thaw_model_classes_of(m->graph);
 	*model = m;
 	m = NULL;
 out:
@@ -68,7 +71,7 @@ static thaw_status random_weights(struct thaw_model **model, const struct thaw_f
 	struct thaw_model *m = NULL;
 	THAW_TRY(create(&m, family, variant, classes, NULL, "random"));
 	thaw_graph_init(m->graph, seed, 0, m->graph->param_count);
-	m->digest = digest_of(m->graph);
+	m->digest = thaw_model_digest_of(m->graph);
 	*model = m;
 	return THAW_OK;
 }
@@ -144,9 +147,10 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels));
-	if (preprocess)
-		THAW_TRY(thaw_metadata_read_preprocess(&m->preprocess, preprocess));
-	return THAW_OK;
+	if (!preprocess)
+		return THAW_OK;
+	m->preprocess_from = "the model's metadata";
+	return thaw_metadata_read_preprocess(&m->preprocess, preprocess);
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *wanted,
@@ -165,7 +169,7 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw
 		return status;
 	}
 	m->pretrained = true;
-	m->digest = digest_of(m->graph);
+	m->digest = thaw_model_digest_of(m->graph);
 	*model = m;
 	return THAW_OK;
 }
@@ -173,6 +177,8 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw
 static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant)
 {
 	struct thaw_weights w = {0};
+	if (thaw_model_is_onnx(path))
+		return thaw_model_from_onnx(model, path);
 	THAW_TRY(thaw_weights_read(&w, path));
 	thaw_status status = thaw_model_from_weights(model, &w, variant, path);
 	thaw_weights_free(&w);
@@ -181,7 +187,11 @@ static thaw_status load_file(struct thaw_model **model, const char *path, const 
 
 static thaw_status load_run(struct thaw_model **model, const char *directory)
 {
-	char *path = thaw_format("%s/%s", directory, RUN_MODEL);
+	char *path = thaw_format("%s/%s", directory, RUN_ONNX);
+	if (path && access(path, F_OK) != 0) {
+		thaw_free(path);
+		path = thaw_format("%s/%s", directory, RUN_MODEL);
+	}
 	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = load_file(model, path, NULL);

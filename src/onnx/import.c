@@ -396,7 +396,10 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	THAW_TRY(import_nodes(m, needed));
 	THAW_TRY(set_output(m, output, wish));
 	network->softmax = m->softmax_dropped;
-	return wish->computation ? m->graph->failed : THAW_OK;
+	if (wish->computation)
+		return m->graph->failed;
+	THAW_TRY(thaw_graph_find_head(m->graph));
+	return thaw_graph_find_blocks(m->graph);
 }
 
 static void release(struct thaw_onnx_importer *m)

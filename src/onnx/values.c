@@ -133,7 +133,10 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 		  const struct thaw_attrs *attrs, const int *inputs, int count)
 {
 	const char *base = n->name && n->name[0] ? n->name : n->n_output > 0 ? n->output[0] : n->op_type;
-	char *name = m->added++ ? thaw_format("%s/%d", base, m->added) : thaw_strdup(base);
+	bool moves = strcmp(op, "rearrange") == 0 || strcmp(op, "reshape") == 0 || strcmp(op, "constant") == 0;
+	char *name = moves        ? thaw_format("%s:%s", base, op)
+		     : m->added++ ? thaw_format("%s:%d", base, m->added)
+				  : thaw_strdup(base);
 	int node = name ? thaw_graph_add(m->graph, op, name, attrs, inputs, count) : 0;
 	if (!name && !m->graph->failed)
 		m->graph->failed = THAW_RESOURCE;
