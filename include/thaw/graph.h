@@ -136,6 +136,10 @@ void thaw_param_export(const struct thaw_param *p, float *file);
  * anything else, with the names of the blocks when one was not found. */
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 
+/* Makes the graph fit for images of another side: position embeddings are resampled. THAW_CONFIG names the node that is
+ * made for one size. Before anything points at the parameters' data. */
+thaw_status thaw_graph_resize(struct thaw_graph *g, int from_size, int to_size);
+
 /* Sets the rate of every dropout node. */
 void thaw_graph_dropout(struct thaw_graph *g, float rate);
 

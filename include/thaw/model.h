@@ -33,6 +33,10 @@ void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
  * one (keyed by seed) unless labels are the same as before in number and name. */
 thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, char *const *labels, uint64_t seed);
 
+/* From now on the model is for images of this side in pixels (0: its own): its preprocessing in proportion, its position
+ * embeddings resampled. THAW_CONFIG when the network cannot be. */
+thaw_status thaw_model_set_size(struct thaw_model *model, int size);
+
 /* Writes a safetensors file that torchvision (or whatever the names came from) loads, with variant,
  * labels and preprocessing in its metadata. half: tensors as F16. Atomic. */
 thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bool half);

@@ -92,6 +92,7 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
 	THAW_TRY(thaw_dataset_open(data, v->data, split, &how));
 	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
+	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return check_classes(session, *model, data, v);
 }
 

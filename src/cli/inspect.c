@@ -76,6 +76,15 @@ static json_t *blocks_json(const struct thaw_graph *g, const struct thaw_shape *
 	return blocks;
 }
 
+/* The names of a node's parameters. */
+static json_t *tensors_json(const struct thaw_graph *g, int node)
+{
+	json_t *names = json_array();
+	for (int k = 0; k < g->nodes[node].param_count; k++)
+		json_array_append_new(names, thaw_report_string(g->params[g->nodes[node].params[k]].name));
+	return names;
+}
+
 static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *shapes)
 {
 	json_t *layers = json_array();
@@ -83,6 +92,7 @@ static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *
 		json_t *layer = stretch_json(g, shapes, g->nodes[i].name, i, i + 1);
 		json_object_set_new(layer, "op", json_string(g->nodes[i].op->name));
 		json_object_set_new(layer, "block", thaw_report_string(g->blocks[g->nodes[i].block]));
+		json_object_set_new(layer, "tensors", tensors_json(g, i));
 		json_array_append_new(layers, layer);
 	}
 	return layers;
@@ -128,7 +138,8 @@ static thaw_status inspect_model(const char *name, const struct values *v, json_
 	struct thaw_shape *shapes = NULL;
 	thaw_status status;
 	THAW_TRY(thaw_model_load(&model, name, 0, 0));
-	int size = v->size ? v->size : model->preprocess.size;
+	THAW_TRY_OUT(thaw_model_set_size(model, v->size));
+	int size = model->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, size, size, 3);
 	shapes = thaw_alloc((size_t)model->graph->node_count, sizeof(*shapes));
 	THAW_TRY_OUT(shapes ? THAW_OK : THAW_RESOURCE);

@@ -277,3 +277,12 @@ thaw_status thaw_model_set_classes(struct thaw_model *m, int64_t classes, char *
 	m->classes = classes;
 	return THAW_OK;
 }
+
+thaw_status thaw_model_set_size(struct thaw_model *m, int size)
+{
+	if (size == 0 || size == m->preprocess.size)
+		return THAW_OK;
+	THAW_TRY(thaw_graph_resize(m->graph, m->preprocess.size, size));
+	m->preprocess = thaw_preprocess_at(&m->preprocess, size);
+	return THAW_OK;
+}

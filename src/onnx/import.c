@@ -376,6 +376,24 @@ static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, co
 	return THAW_OK;
 }
 
+/* A network that ends in features gets a classifier that says them again, for others to take its place. */
+static thaw_status add_classifier(struct thaw_onnx_importer *m)
+{
+	struct thaw_shape shape;
+	THAW_TRY(thaw_onnx_shape(m, m->graph->output, &shape));
+	int64_t n = shape.dim[1];
+	struct thaw_shape square = thaw_shape_of(n, n), row = thaw_shape_of(n);
+	int node = thaw_graph_add(m->graph, "linear", "classifier", NULL, &m->graph->output, 1);
+	thaw_graph_param(m->graph, node, "classifier.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &square, NULL);
+	thaw_graph_param(m->graph, node, "classifier.bias", THAW_ROLE_BIAS, THAW_LAYOUT_SAME, &row, NULL);
+	THAW_TRY(m->graph->failed);
+	float *weight = m->graph->params[m->graph->nodes[node].params[0]].data;
+	for (int64_t i = 0; i < n; i++)
+		weight[i * n + i] = 1.0f;
+	m->graph->output = m->graph->head = node;
+	return THAW_OK;
+}
+
 static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const struct thaw_onnx_wish *wish,
 			      struct thaw_onnx_network *network)
 {
@@ -398,7 +416,10 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	network->softmax = m->softmax_dropped;
 	if (wish->computation)
 		return m->graph->failed;
-	THAW_TRY(thaw_graph_find_head(m->graph));
+	if (thaw_graph_find_head(m->graph) != THAW_OK) {
+		network->features = true;
+		THAW_TRY(add_classifier(m));
+	}
 	return thaw_graph_find_blocks(m->graph);
 }
 

@@ -25,6 +25,7 @@ struct thaw_onnx_network {
 	struct thaw_graph *graph;
 	struct thaw_shape image; /* (1,H,W,C): what the model says its input is */
 	bool open_size;          /* the model leaves height and width open */
+	bool features;           /* the model has no classifier: the graph got one, which repeats the features */
 	bool softmax;            /* the model's own output is the softmax of the graph's */
 };
 

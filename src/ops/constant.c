@@ -37,6 +37,7 @@ static const struct thaw_op_case cases[] = {
 
 const struct thaw_op thaw_op_constant = {
 	.name = "constant",
+	.parameter = true,
 	.min_inputs = 0,
 	.max_inputs = 0,
 	.param_names = (const char *const[]){"value", NULL},

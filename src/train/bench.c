@@ -53,13 +53,14 @@ static thaw_status open_network(struct bench *b)
 {
 	const struct thaw_bench_options *o = b->options;
 	THAW_TRY(thaw_model_load(&b->model, o->model, o->classes, SEED));
+	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
 	thaw_graph_batch_statistics(model, strcmp(o->bn, "lane") == 0);
 	if (thaw_graph_cut(model) < model->node_count)
 		THAW_TRY(thaw_tail_create(&b->tail, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
 	THAW_TRY(thaw_graph_lower(&b->graph, model));
-	b->size = thaw_preprocess_at(&b->model->preprocess, o->size).size;
+	b->size = b->model->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(o->batch, b->size, b->size, 3);
 	THAW_TRY(thaw_plan_create(&b->trunk, b->graph, &image, THAW_TRUNK, false));
 	THAW_TRY(thaw_plan_prepare(b->trunk, NULL, true));

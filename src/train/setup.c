@@ -28,8 +28,8 @@ static thaw_status open_model(struct run *r)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	if (!r->options.bn)
 		r->options.bn = r->model->pretrained ? "frozen" : "lane";
-	r->preprocess = thaw_preprocess_at(&r->model->preprocess, r->options.size);
-	r->model->preprocess = r->preprocess; /* the trained network is for this size */
+	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* the trained network is for this size */
+	r->preprocess = r->model->preprocess;
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;

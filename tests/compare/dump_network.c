@@ -90,7 +90,7 @@ static thaw_status train_step(struct thaw_graph *g, const struct thaw_weights *i
 			      struct thaw_weights *w)
 {
 	struct thaw_plan *plan = NULL;
-	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].shape.dim[0];
+	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
 	thaw_status status = gradient ? THAW_OK : THAW_RESOURCE;
 	for (int i = 0; status == THAW_OK && i < g->param_count; i++) {
@@ -124,7 +124,7 @@ static thaw_status infer(struct thaw_graph *g, const struct thaw_weights *input,
 {
 	thaw_status status = THAW_OK;
 	struct thaw_plan *plan = NULL;
-	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].shape.dim[0];
+	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
 	THAW_TRY_OUT(thaw_graph_unfreeze(g, "none"));
 	THAW_TRY_OUT(thaw_pass_fold(g));
 	THAW_TRY_OUT(thaw_pass_fuse(g));

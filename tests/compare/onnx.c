@@ -1,9 +1,10 @@
-/* onnx MODEL.onnx IMAGES LOGITS: the logits of Thaw against those that another program gave for the same images.
+/* onnx MODEL.onnx IMAGES LOGITS [SIDE]: the logits of Thaw against those that another program gave for the same images.
  *
- * IMAGES: float32 (N,H,W,3); LOGITS: float32 (N,classes). Prints the largest difference over the largest logit; the exit
+ * IMAGES: float32 (N,H,W,3), of SIDE pixels if that is not the model's own size; LOGITS: float32 (N,classes). Prints the largest difference over the largest logit; the exit
  * code is 1 beyond 1e-3. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/onnx/import.h"
@@ -47,8 +48,8 @@ int main(int argc, char **argv)
 	void *images, *logits;
 	size_t image_bytes, logit_bytes;
 	double error = INFINITY;
-	if (argc != 4) {
-		fprintf(stderr, "usage: onnx MODEL.onnx IMAGES LOGITS\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: onnx MODEL.onnx IMAGES LOGITS [SIDE]\n");
 		return 64;
 	}
 	if (thaw_file_read(&images, &image_bytes, argv[2], MAX_BYTES) != THAW_OK ||
@@ -58,6 +59,12 @@ int main(int argc, char **argv)
 		return 65;
 	}
 	thaw_onnx_file_close(file);
+	if (argc == 5) {
+		int side = atoi(argv[4]);
+		if (thaw_graph_resize(net.graph, (int)net.image.dim[1], side) != THAW_OK)
+			fprintf(stderr, "onnx: %s\n", thaw_error_message());
+		net.image.dim[1] = net.image.dim[2] = side;
+	}
 	if (run(&net, images, image_bytes, logits, logit_bytes, &error) != THAW_OK)
 		fprintf(stderr, "onnx: %s\n", thaw_error_message());
 	printf("%s: %d nodes, %.2g\n", argv[1], net.graph->node_count, error);

@@ -1,0 +1,54 @@
+/* ScatterND: a copy with slices replaced; exporters write masks with it. */
+#include <string.h>
+
+#include "src/onnx/constant/evaluator.h"
+
+/* Where the slice begins that row `row` of the indices names, in elements. */
+static thaw_status slice_start(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *data,
+			       const struct thaw_onnx_constant *indices, int64_t row, int depth, int64_t *start)
+{
+	*start = 0;
+	for (int axis = 0; axis < data->shape.rank; axis++) {
+		int64_t index = axis < depth ? thaw_onnx_get_int(indices, row * depth + axis) : 0;
+		index = index < 0 ? index + data->shape.dim[axis] : index;
+		if (index < 0 || index >= data->shape.dim[axis])
+			return thaw_onnx_fail_node(c->o->node, "an index beyond axis %d of its data", axis);
+		*start = *start * data->shape.dim[axis] + index;
+	}
+	return THAW_OK;
+}
+
+static thaw_status scatter(struct thaw_onnx_call *c)
+{
+	const struct thaw_onnx_constant *data, *indices, *updates;
+	struct thaw_onnx_constant *result;
+	char reduction[THAW_ONNX_TEXT];
+	THAW_TRY(thaw_onnx_input(&data, c, 0));
+	THAW_TRY(thaw_onnx_input(&indices, c, 1));
+	THAW_TRY(thaw_onnx_input(&updates, c, 2));
+	THAW_TRY(thaw_onnx_attribute_string(reduction, c->o->node, "reduction", "none"));
+	if (strcmp(reduction, "none") != 0 || indices->type != THAW_I64)
+		return thaw_onnx_not_here(c);
+	int last = indices->shape.rank - 1;
+	int64_t depth = last < 0 ? 0 : indices->shape.dim[last];
+	if (last < 0 || depth > data->shape.rank || updates->type != data->type)
+		return thaw_onnx_fail_node(c->o->node, "data, indices and updates do not go together");
+	int64_t rows = 1, length = 1;
+	for (int i = 0; i < last; i++)
+		rows *= indices->shape.dim[i];
+	for (int i = (int)depth; i < data->shape.rank; i++)
+		length *= data->shape.dim[i];
+	if (thaw_shape_count(&updates->shape) != rows * length)
+		return thaw_onnx_fail_node(c->o->node, "updates are not as many as its indices name");
+	THAW_TRY(thaw_onnx_output(&result, c, 0, data->type, &data->shape));
+	size_t size = thaw_dtype_size(data->type);
+	memcpy(result->data, data->data, (size_t)thaw_shape_count(&data->shape) * size);
+	for (int64_t row = 0, start; row < rows; row++) {
+		THAW_TRY(slice_start(c, data, indices, row, (int)depth, &start));
+		memcpy((char *)result->data + (size_t)start * size,
+		       (const char *)updates->data + (size_t)(row * length) * size, (size_t)length * size);
+	}
+	return THAW_OK;
+}
+
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_ScatterND = {.evaluate = scatter};
