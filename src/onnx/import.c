@@ -351,7 +351,8 @@ static thaw_status set_input(struct thaw_onnx_importer *m, const struct thaw_onn
 }
 
 /* The graph's output from the model's: (N,classes), or the sample in the order of its axes. */
-static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, const struct thaw_onnx_wish *wish)
+static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, const struct thaw_onnx_wish *wish,
+			      struct thaw_onnx_network *network)
 {
 	const Onnx__NodeProto last = {.op_type = (char *)"output", .name = (char *)name};
 	struct thaw_onnx_value *made = thaw_onnx_value_find(m, name);
@@ -362,7 +363,8 @@ static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, co
 	if (wish->computation) {
 		int64_t dim[THAW_MAX_RANK] = {1};
 		for (int i = 0; i < v.axes.rank && i < THAW_MAX_RANK - 1; i++)
-			dim[i + 1] = thaw_onnx_axes_dim(&v.axes, i);
+			dim[i + 1] = network->sample.dim[i] = thaw_onnx_axes_dim(&v.axes, i);
+		network->sample.rank = v.axes.rank;
 		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
 		if (v.axes.rank < THAW_MAX_RANK)
 			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.rank + 1);
@@ -412,7 +414,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	m->output = output;
 	thaw_graph_block(m->graph, "network");
 	THAW_TRY(import_nodes(m, needed));
-	THAW_TRY(set_output(m, output, wish));
+	THAW_TRY(set_output(m, output, wish, network));
 	network->softmax = m->softmax_dropped;
 	if (wish->computation)
 		return m->graph->failed;

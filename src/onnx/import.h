@@ -23,10 +23,11 @@ struct thaw_onnx_wish {
 
 struct thaw_onnx_network {
 	struct thaw_graph *graph;
-	struct thaw_shape image; /* (1,H,W,C): what the model says its input is */
-	bool open_size;          /* the model leaves height and width open */
-	bool features;           /* the model has no classifier: the graph got one, which repeats the features */
-	bool softmax;            /* the model's own output is the softmax of the graph's */
+	struct thaw_shape image;  /* (1,H,W,C): what the model says its input is */
+	bool open_size;           /* the model leaves height and width open */
+	bool features;            /* the model has no classifier: the graph got one, which repeats the features */
+	bool softmax;             /* the model's own output is the softmax of the graph's */
+	struct thaw_shape sample; /* of a computation: the shape of ONNX's output, without the axis in front */
 };
 
 /* THAW_DATA or THAW_CONFIG with the node in question; operators that are not supported are named all at once. The graph

@@ -73,6 +73,14 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 			    const struct thaw_shape *shape, const float *data);
 /* The shape of a graph's value, for the importer's number of images. */
 thaw_status thaw_onnx_shape(struct thaw_onnx_importer *m, int node, struct thaw_shape *shape);
+/* view.c: changes of a value's view; a tensor is made in its order where no view of the one there is can show them. */
+void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim); /* [v->axes.rank] */
+thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			      const int64_t *dim, int rank);
+/* Of an axis start, start + step, ..., `take` of them. */
+thaw_status thaw_onnx_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int axis,
+			    int64_t start, int64_t step, int64_t take);
+
 /* layout.c: tensors as operators want them. Each may add a reshape or a rearrange. */
 thaw_status thaw_onnx_make(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			   const struct thaw_onnx_making *making);
