@@ -50,6 +50,8 @@ thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx
 /* Its input k, whose elements must be known; *c NULL where the node leaves it out. THAW_CONFIG otherwise. */
 thaw_status thaw_onnx_constant_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				     const struct thaw_onnx_constant **c);
+/* *v, a copy of a value, as a tensor: known elements become a parameter. */
+thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
 /* Its input k as a tensor; known elements become a parameter. *v is the caller's to change. */
 thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   struct thaw_onnx_value *v);
@@ -102,6 +104,14 @@ thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 /* The same for known elements: data in the order of to's tensor, its axes or 1, from thaw_alloc. */
 thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const struct thaw_onnx_axes *to,
 				     struct thaw_shape *shape, float **data, bool *done);
+
+/* Arithmetic that importers put together: *v, or v[0], becomes the result. */
+/* import_function.c: a function of each element. */
+thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			    enum thaw_function function, float alpha, float beta);
+/* import_binary.c: v[0] with v[1], either of which may be known elements. */
+thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			      enum thaw_binary binary);
 
 /* import_*.c: the importers that operators.c lists. */
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)

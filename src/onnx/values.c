@@ -77,18 +77,18 @@ thaw_status thaw_onnx_normal_axis(const Onnx__NodeProto *n, int64_t axis, int ra
 	return THAW_OK;
 }
 
-/* A parameter of the graph with these elements, as a value. */
-static thaw_status constant_node(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
-				 const struct thaw_onnx_value *from, struct thaw_onnx_value *v)
+thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
-	const struct thaw_onnx_constant *c = from->constant;
+	const struct thaw_onnx_constant *c = v->constant;
+	if (!c)
+		return THAW_OK;
 	struct thaw_shape shape = c->shape.rank > 0 ? c->shape : thaw_shape_of(1);
 	if (c->type != THAW_F32)
-		return thaw_onnx_fail_node(n, "input %s holds %s; only F32 is supported there", from->name,
+		return thaw_onnx_fail_node(n, "input %s holds %s; only F32 is supported there", v->name,
 					   thaw_dtype_name(c->type));
-	*v = (struct thaw_onnx_value){.name = from->name, .known = true};
+	v->constant = NULL;
 	v->node = thaw_onnx_add(m, n, "constant", NULL, NULL, 0);
-	THAW_TRY(thaw_onnx_param(m, v->node, from->name, THAW_ROLE_SHIFT, &shape, c->data));
+	THAW_TRY(thaw_onnx_param(m, v->node, v->name, THAW_ROLE_SHIFT, &shape, c->data));
 	thaw_onnx_axes_set(&v->axes, &shape, 0);
 	v->axes.rank = c->shape.rank;
 	return m->graph->failed;
@@ -99,10 +99,8 @@ thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__Nod
 {
 	struct thaw_onnx_value *from;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &from));
-	if (from->constant)
-		return constant_node(m, n, from, v);
 	*v = *from;
-	return THAW_OK;
+	return thaw_onnx_as_tensor(m, n, v);
 }
 
 thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
