@@ -21,6 +21,7 @@ enum thaw_role {
 	THAW_ROLE_SHIFT,  /* of a norm; not decayed */
 	THAW_ROLE_MEAN,   /* moving statistic: no gradient */
 	THAW_ROLE_VARIANCE,
+	THAW_ROLE_FIXED, /* never changes: indices, weights of an interpolation */
 };
 
 /* How a parameter lies in memory here, against how it lies in files (PyTorch's order). */

@@ -53,7 +53,8 @@ thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze)
 	THAW_TRY(first_block(g, unfreeze, &first));
 	for (int i = 0; i < g->param_count; i++) {
 		struct thaw_param *p = &g->params[i];
-		p->trainable = p->node >= 0 && g->nodes[p->node].block >= first && !is_statistic(p);
+		p->trainable = p->node >= 0 && g->nodes[p->node].block >= first && !is_statistic(p) &&
+			       p->role != THAW_ROLE_FIXED;
 	}
 	thaw_graph_batch_statistics(g, false);
 	return THAW_OK;

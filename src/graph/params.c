@@ -84,6 +84,8 @@ static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_
 	int64_t n = thaw_shape_count(&p->shape);
 	struct thaw_random random =
 		thaw_random_stream(seed, THAW_STREAM_INIT, 0, thaw_digest(p->name, strlen(p->name), 0));
+	if (p->role == THAW_ROLE_FIXED)
+		return;
 	if (p->role == THAW_ROLE_SCALE || p->role == THAW_ROLE_VARIANCE) {
 		for (int64_t i = 0; i < n; i++)
 			p->data[i] = 1.0f;

@@ -110,6 +110,22 @@ bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation)
 	return true;
 }
 
+void thaw_onnx_axes_to_end(struct thaw_onnx_axes *v, int axis)
+{
+	int permutation[THAW_MAX_FACTORS], last = v->rank - 1;
+	for (int i = 0; i < v->rank; i++)
+		permutation[i] = i < axis ? i : i == last ? axis : i + 1;
+	thaw_onnx_axes_transpose(v, permutation);
+}
+
+void thaw_onnx_axes_from_end(struct thaw_onnx_axes *v, int axis)
+{
+	int permutation[THAW_MAX_FACTORS], last = v->rank - 1;
+	for (int i = 0; i < v->rank; i++)
+		permutation[i] = i < axis ? i : i == axis ? last : i - 1;
+	thaw_onnx_axes_transpose(v, permutation);
+}
+
 /* Splits the factor at place `at` of the view into `outer` and what is left, which follows it. */
 static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 {

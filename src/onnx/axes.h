@@ -40,6 +40,10 @@ bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation);
 bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int rank);
 bool thaw_onnx_axes_slice(struct thaw_onnx_axes *v, int axis, int64_t start, int64_t step, int64_t take);
 
+/* An axis becomes the last; and back, the last this axis. */
+void thaw_onnx_axes_to_end(struct thaw_onnx_axes *v, int axis);
+void thaw_onnx_axes_from_end(struct thaw_onnx_axes *v, int axis);
+
 /* Whether the view shows all elements of the tensor. */
 bool thaw_onnx_axes_whole(const struct thaw_onnx_axes *v);
 /* Whether one axis of the view is one axis of the tensor, whole; *axis becomes it. */

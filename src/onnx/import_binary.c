@@ -66,19 +66,6 @@ static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__Nod
 	return status;
 }
 
-/* Brings v to a tensor that has each of `rank` axes of the view as an axis, the first ones 1. */
-static thaw_status in_rank(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int rank)
-{
-	struct thaw_onnx_making making = {.rank = rank};
-	for (int i = 0; i < v->axes.count; i++) {
-		making.order[i] = v->axes.order[i];
-		making.target[i] = v->axes.of[i] + rank - v->axes.rank;
-	}
-	if (v->axes.batched && (making.order[0] != 0 || making.target[0] != 0))
-		return thaw_onnx_fail_node(n, "the images are not along the first axis");
-	return thaw_onnx_make(m, n, v, &making);
-}
-
 /* Whether v has the sizes that the result of v and w has. */
 static bool is_widest(const struct thaw_onnx_axes *v, const struct thaw_onnx_axes *w)
 {
@@ -106,8 +93,8 @@ static thaw_status meet(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, 
 	if (done)
 		return THAW_OK;
 	int rank = v[0].axes.rank > v[1].axes.rank ? v[0].axes.rank : v[1].axes.rank;
-	THAW_TRY(in_rank(m, n, &v[0], rank));
-	THAW_TRY(in_rank(m, n, &v[1], rank));
+	THAW_TRY(thaw_onnx_as_rank(m, n, &v[0], rank));
+	THAW_TRY(thaw_onnx_as_rank(m, n, &v[1], rank));
 	struct thaw_shape shape = v[0].axes.tensor;
 	for (int i = 0; i < rank; i++)
 		if (v[1].axes.tensor.dim[i] > shape.dim[i])

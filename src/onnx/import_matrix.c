@@ -1,11 +1,8 @@
 /* Matrix products: with known elements a linear layer, whose weights train; else a product of two tensors. */
-#include <string.h>
-
 #include "src/onnx/importer.h"
 
-/* Output 0: what `node` makes of rows like v's, of another length. */
-static thaw_status rows_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int node,
-			       struct thaw_onnx_value *v)
+/* *v becomes what `node` makes of its rows, of another length. */
+static thaw_status rows_made(struct thaw_onnx_importer *m, int node, struct thaw_onnx_value *v)
 {
 	struct thaw_shape shape;
 	THAW_TRY(thaw_onnx_shape(m, node, &shape));
@@ -15,7 +12,7 @@ static thaw_status rows_output(struct thaw_onnx_importer *m, const Onnx__NodePro
 	else
 		thaw_onnx_axes_resize(&v->axes, last, shape.dim[last]);
 	v->node = node;
-	return thaw_onnx_value_output(m, n, 0, v);
+	return THAW_OK;
 }
 
 /* weight (I,O), or (O,I) if `transposed`, becomes (O,I), times alpha. */
@@ -31,7 +28,7 @@ static float *linear_weight(const struct thaw_onnx_constant *c, bool transposed,
 	return data;
 }
 
-/* A linear layer on the rows of x. bias: NULL, one value, or one for each output; times beta. */
+/* *x becomes what a linear layer makes of its rows. bias: NULL, one value, or one for each output; times beta. */
 static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			  bool transposed, float alpha, const struct thaw_onnx_constant *bias, float beta)
 {
@@ -61,36 +58,39 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 		thaw_free(data);
 		THAW_TRY(status);
 	}
-	return rows_output(m, n, node, x);
+	return rows_made(m, node, x);
 }
 
-/* Two tensors of one rank whose axes before the last two agree or are 1: (..,M,K) times (..,K,N). */
-static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *a,
-			   struct thaw_onnx_value *b)
+/* v[0] becomes alpha * v[0] (...,M,K) times v[1] (...,K,N), whose axes before agree or are 1. A vector is a matrix
+ * without the axis of 1, which the result does not have either. */
+static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			   float alpha)
 {
-	struct thaw_attrs attrs = {0};
+	struct thaw_attrs attrs = {.scale = alpha};
 	struct thaw_shape shape;
-	struct thaw_onnx_value *const both[] = {a, b};
-	int rank = a->axes.rank > b->axes.rank ? a->axes.rank : b->axes.rank;
-	if (a->axes.rank < 2 || b->axes.rank < 2)
-		return thaw_onnx_fail_node(n, "a vector; only matrices are supported");
+	bool vector[] = {v[0].axes.rank == 1, v[1].axes.rank == 1};
 	for (int k = 0; k < 2; k++) {
-		struct thaw_onnx_making making = {.rank = rank};
-		const struct thaw_onnx_axes *v = &both[k]->axes;
-		for (int i = 0; i < v->count; i++) {
-			making.order[i] = v->order[i];
-			making.target[i] = v->of[i] + rank - v->rank;
-		}
-		if (v->batched && (making.order[0] != 0 || making.target[0] != 0))
-			return thaw_onnx_fail_node(n, "the images are not along the first axis");
-		THAW_TRY(thaw_onnx_make(m, n, both[k], &making));
+		int64_t size = thaw_onnx_axes_count(&v[k].axes);
+		if (v[k].axes.rank < 1)
+			return thaw_onnx_fail_node(n, "a factor without axes");
+		if (vector[k])
+			THAW_TRY(thaw_onnx_reshape(m, n, &v[k], (int64_t[]){k == 0 ? 1 : size, k == 0 ? size : 1}, 2));
 	}
-	int inputs[] = {a->node, b->node};
-	int node = thaw_onnx_add(m, n, "matmul", &attrs, inputs, 2);
-	THAW_TRY(thaw_onnx_shape(m, node, &shape));
-	struct thaw_onnx_value y = {.node = node};
-	thaw_onnx_axes_set(&y.axes, &shape, a->axes.batched || b->axes.batched ? m->images : 0);
-	return thaw_onnx_value_output(m, n, 0, &y);
+	int rank = v[0].axes.rank > v[1].axes.rank ? v[0].axes.rank : v[1].axes.rank;
+	THAW_TRY(thaw_onnx_as_rank(m, n, &v[0], rank));
+	THAW_TRY(thaw_onnx_as_rank(m, n, &v[1], rank));
+	bool batched = v[0].axes.batched || v[1].axes.batched;
+	int inputs[] = {v[0].node, v[1].node};
+	v[0] = (struct thaw_onnx_value){.node = thaw_onnx_add(m, n, "matmul", &attrs, inputs, 2)};
+	THAW_TRY(thaw_onnx_shape(m, v[0].node, &shape));
+	thaw_onnx_axes_set(&v[0].axes, &shape, batched ? m->images : 0);
+	if (alpha == 0.0f) /* which the node would read as 1 */
+		THAW_TRY(thaw_onnx_apply(m, n, &v[0], THAW_FN_AFFINE, 0.0f, 0.0f));
+	int kept = 0;
+	for (int i = 0; i < rank; i++)
+		if (!(i == rank - 2 && vector[0]) && !(i == rank - 1 && vector[1]))
+			shape.dim[kept++] = shape.dim[i];
+	return kept < rank ? thaw_onnx_reshape(m, n, &v[0], shape.dim, kept) : THAW_OK;
 }
 
 /* Whether input 1 is a known matrix of F32. */
@@ -104,21 +104,47 @@ static thaw_status has_weight(struct thaw_onnx_importer *m, const Onnx__NodeProt
 
 thaw_status thaw_onnx_import_matmul(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
-	struct thaw_onnx_value a, b;
+	struct thaw_onnx_value v[2];
 	bool weight;
-	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &a));
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v[0]));
 	THAW_TRY(has_weight(m, n, &weight));
-	if (weight && a.axes.rank > 1)
-		return linear(m, n, &a, false, 1.0f, NULL, 0.0f);
-	THAW_TRY(thaw_onnx_tensor_input(m, n, 1, &b));
-	return product(m, n, &a, &b);
+	if (weight && v[0].axes.rank > 1) {
+		THAW_TRY(linear(m, n, &v[0], false, 1.0f, NULL, 0.0f));
+	} else {
+		THAW_TRY(thaw_onnx_tensor_input(m, n, 1, &v[1]));
+		THAW_TRY(product(m, n, v, 1.0f));
+	}
+	return thaw_onnx_value_output(m, n, 0, &v[0]);
 }
 
+/* Whether input 2 of Gemm can be the bias of a linear layer: known, and one row. */
+static bool is_row(const struct thaw_onnx_value *c, int64_t out)
+{
+	if (!c->constant || c->constant->type != THAW_F32)
+		return false;
+	const struct thaw_shape *s = &c->constant->shape;
+	int64_t count = thaw_shape_count(s);
+	return count == 1 || (count == out && s->rank > 0 && s->dim[s->rank - 1] == out);
+}
+
+/* x += beta * c, where that is no row. */
+static thaw_status add_matrix(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+			      float beta)
+{
+	struct thaw_onnx_value v[] = {*x, {0}};
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 2, &v[1]));
+	if (beta != 1.0f)
+		THAW_TRY(thaw_onnx_apply(m, n, &v[1], THAW_FN_AFFINE, beta, 0.0f));
+	THAW_TRY(thaw_onnx_apply_two(m, n, v, THAW_BINARY_ADD));
+	*x = v[0];
+	return THAW_OK;
+}
+
+/* alpha * A * B + beta * C. With a known B, and C that is a row, a linear layer. */
 thaw_status thaw_onnx_import_gemm(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	static const int exchange[] = {1, 0};
-	struct thaw_onnx_value a;
-	const struct thaw_onnx_constant *bias = NULL;
+	struct thaw_onnx_value v[2], *b, *c = NULL;
 	float alpha, beta;
 	int64_t trans_a, trans_b;
 	bool weight;
@@ -126,20 +152,25 @@ thaw_status thaw_onnx_import_gemm(struct thaw_onnx_importer *m, const Onnx__Node
 	THAW_TRY(thaw_onnx_attribute_float(&beta, n, "beta", 1.0f));
 	THAW_TRY(thaw_onnx_attribute_int(&trans_a, n, "transA", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&trans_b, n, "transB", 0));
-	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &a));
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v[0]));
 	THAW_TRY(has_weight(m, n, &weight));
-	THAW_TRY(thaw_onnx_constant_input(m, n, 2, &bias));
-	if (a.axes.rank != 2 || !weight)
-		return thaw_onnx_fail_node(n, "only a matrix with constant weights is supported");
+	THAW_TRY(thaw_onnx_value_input(m, n, 1, &b));
+	if (thaw_onnx_has_input(n, 2))
+		THAW_TRY(thaw_onnx_value_input(m, n, 2, &c));
+	if (v[0].axes.rank != 2 || (b->constant ? b->constant->shape.rank : b->axes.rank) != 2)
+		return thaw_onnx_fail_node(n, "A or B is no matrix");
 	if (trans_a)
-		thaw_onnx_axes_transpose(&a.axes, exchange);
-	int64_t out = thaw_onnx_value_find(m, n->input[1])->constant->shape.dim[trans_b ? 0 : 1];
-	if (bias) {
-		const struct thaw_shape *s = &bias->shape;
-		int64_t count = thaw_shape_count(s);
-		bool row = count == 1 || (count == out && s->rank > 0 && s->dim[s->rank - 1] == out);
-		if (!row || bias->type != THAW_F32)
-			return thaw_onnx_fail_node(n, "input C is no row of F32");
+		thaw_onnx_axes_transpose(&v[0].axes, exchange);
+	bool row = c && weight && is_row(c, b->constant->shape.dim[trans_b ? 0 : 1]);
+	if (weight) {
+		THAW_TRY(linear(m, n, &v[0], trans_b != 0, alpha, row ? c->constant : NULL, beta));
+	} else {
+		THAW_TRY(thaw_onnx_tensor_input(m, n, 1, &v[1]));
+		if (trans_b)
+			thaw_onnx_axes_transpose(&v[1].axes, exchange);
+		THAW_TRY(product(m, n, v, alpha));
 	}
-	return linear(m, n, &a, trans_b != 0, alpha, bias, beta);
+	if (c && !row)
+		THAW_TRY(add_matrix(m, n, &v[0], beta));
+	return thaw_onnx_value_output(m, n, 0, &v[0]);
 }

@@ -1,17 +1,80 @@
-/* Operators that repeat elements. */
+/* Operators that repeat elements: a product with ones in the shape that they want. */
 #include "src/onnx/importer.h"
+
+/* Repeats x `times` [rank] along axes that have size 1; the first of them may be new. */
+static thaw_status repeat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+			  const int64_t *times, int rank)
+{
+	struct thaw_onnx_value v[] = {*x, {0}};
+	struct thaw_shape shape = {.rank = rank};
+	for (int i = 0; i < rank; i++)
+		shape.dim[i] = times[i];
+	THAW_TRY(thaw_shape_check(&shape, "what is repeated"));
+	int64_t count = thaw_shape_count(&shape);
+	if (count == 1 && rank == x->axes.rank)
+		return THAW_OK;
+	float *ones = thaw_alloc((size_t)count, sizeof *ones);
+	if (!ones)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++)
+		ones[i] = 1.0f;
+	thaw_status status = thaw_onnx_fixed(m, n, &shape, ones, &v[1]);
+	thaw_free(ones);
+	THAW_TRY(status);
+	THAW_TRY(thaw_onnx_apply_two(m, n, v, THAW_BINARY_MUL));
+	*x = v[0];
+	return THAW_OK;
+}
 
 thaw_status thaw_onnx_import_expand(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
-	struct thaw_onnx_value v;
+	struct thaw_onnx_value x;
 	const int64_t *wanted = NULL;
+	int64_t times[THAW_MAX_RANK];
 	int count;
-	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_ints(m, n, "", 1, &wanted, &count));
-	for (int i = 0; i < count; i++) {
-		int axis = i + v.axes.rank - count;
-		if (axis < 0 ? wanted[i] != 1 : wanted[i] != 1 && wanted[i] != thaw_onnx_axes_dim(&v.axes, axis))
-			return thaw_onnx_fail_node(n, "it repeats what depends on the image");
+	int rank = count > x.axes.rank ? count : x.axes.rank;
+	if (count < 0 || rank > THAW_MAX_RANK)
+		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_RANK);
+	for (int i = 0; i < rank; i++) {
+		int axis = i - (rank - x.axes.rank);
+		int64_t size = axis < 0 ? 1 : thaw_onnx_axes_dim(&x.axes, axis);
+		int64_t want = i < rank - count ? 1 : wanted[i - (rank - count)];
+		if (want < 1 || (want != size && want != 1 && size != 1))
+			return thaw_onnx_fail_node(n, "an axis of %lld cannot become %lld", (long long)size,
+						   (long long)want);
+		times[i] = size == 1 ? want : 1;
 	}
-	return thaw_onnx_value_output(m, n, 0, &v);
+	THAW_TRY(repeat(m, n, &x, times, rank));
+	return thaw_onnx_value_output(m, n, 0, &x);
+}
+
+/* Each axis that repeats gets one of size 1 in front, along which it does, and which then becomes part of it. */
+thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	struct thaw_onnx_value x;
+	const int64_t *repeats = NULL;
+	int64_t dim[THAW_MAX_FACTORS], split[2 * THAW_MAX_FACTORS], times[2 * THAW_MAX_FACTORS];
+	int count, rank = 0;
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
+	THAW_TRY(thaw_onnx_ints(m, n, "", 1, &repeats, &count));
+	if (count != x.axes.rank)
+		return thaw_onnx_fail_node(n, "%d repeats of an input of %d axes", count, x.axes.rank);
+	thaw_onnx_dims(&x, dim);
+	for (int i = 0; i < count; i++) {
+		if (repeats[i] < 1 || repeats[i] > INT32_MAX)
+			return thaw_onnx_fail_node(n, "%lld repeats", (long long)repeats[i]);
+		if (repeats[i] > 1) {
+			split[rank] = 1;
+			times[rank++] = repeats[i];
+		}
+		split[rank] = dim[i];
+		times[rank++] = 1;
+		dim[i] *= repeats[i];
+	}
+	THAW_TRY(thaw_onnx_reshape(m, n, &x, split, rank));
+	THAW_TRY(repeat(m, n, &x, times, rank));
+	THAW_TRY(thaw_onnx_reshape(m, n, &x, dim, count));
+	return thaw_onnx_value_output(m, n, 0, &x);
 }

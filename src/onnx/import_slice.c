@@ -1,4 +1,4 @@
-/* Operators that take a part of an axis. */
+/* Operators that take a range of an axis. */
 #include "src/onnx/importer.h"
 
 /* What of an axis of size `dim` goes from start to end by step, as Slice has it. */
@@ -63,46 +63,4 @@ thaw_status thaw_onnx_import_split(struct thaw_onnx_importer *m, const Onnx__Nod
 		start += take;
 	}
 	return THAW_OK;
-}
-
-/* Whole numbers of any shape; THAW_DATA for others. */
-static thaw_status index_at(const Onnx__NodeProto *n, const struct thaw_onnx_constant *c, int64_t k, int64_t dim,
-			    int64_t *index)
-{
-	if (c->type != THAW_I64 && c->type != THAW_I32)
-		return thaw_onnx_fail_node(n, "indices are no whole numbers");
-	*index = c->type == THAW_I64 ? ((const int64_t *)c->data)[k] : ((const int32_t *)c->data)[k];
-	*index = *index < 0 ? *index + dim : *index;
-	if (*index < 0 || *index >= dim)
-		return thaw_onnx_fail_node(n, "index %lld of an axis of %lld", (long long)*index, (long long)dim);
-	return THAW_OK;
-}
-
-/* Gather: one index, or several at equal distances, are a slice. */
-thaw_status thaw_onnx_import_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
-{
-	struct thaw_onnx_value v;
-	const struct thaw_onnx_constant *c;
-	int64_t wanted, dim[THAW_MAX_FACTORS], first = 0, step = 1, index = 0;
-	int axis, rank = 0;
-	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
-	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &c));
-	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, v.axes.rank, &axis));
-	int64_t count = c ? thaw_shape_count(&c->shape) : 0, size = thaw_onnx_axes_dim(&v.axes, axis);
-	if (count < 1 || v.axes.rank - 1 + c->shape.rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "no indices, or a result of more than %d axes", THAW_MAX_RANK);
-	THAW_TRY(index_at(n, c, 0, size, &first));
-	for (int64_t k = 1; k < count; k++) {
-		THAW_TRY(index_at(n, c, k, size, &index));
-		step = k == 1 ? index - first : step;
-		if (index != first + k * step || step == 0)
-			return thaw_onnx_fail_node(n, "indices that are not at equal distances");
-	}
-	THAW_TRY(thaw_onnx_slice(m, n, &v, axis, first, step, count));
-	for (int i = 0; i < v.axes.rank; i++)
-		for (int k = 0; k < (i == axis ? c->shape.rank : 1); k++)
-			dim[rank++] = i == axis ? c->shape.dim[k] : thaw_onnx_axes_dim(&v.axes, i);
-	THAW_TRY(thaw_onnx_reshape(m, n, &v, dim, rank));
-	return thaw_onnx_value_output(m, n, 0, &v);
 }

@@ -44,6 +44,8 @@ struct thaw_onnx_value *thaw_onnx_value_find(const struct thaw_onnx_importer *m,
 
 /* values.c: a node's inputs and outputs. */
 bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k);
+/* Whether a node, or the model's output, is its output k. */
+bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k);
 /* Its input k; THAW_DATA when there is none. */
 thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				  struct thaw_onnx_value **v);
@@ -73,6 +75,9 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 /* Its next parameter: float elements of this shape here. `name` as in the file. */
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
 			    const struct thaw_shape *shape, const float *data);
+/* *v: elements of the importer's own that never train, such as indices; named after n. */
+thaw_status thaw_onnx_fixed(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const struct thaw_shape *shape,
+			    const float *data, struct thaw_onnx_value *v);
 /* The shape of a graph's value, for the importer's number of images. */
 thaw_status thaw_onnx_shape(struct thaw_onnx_importer *m, int node, struct thaw_shape *shape);
 /* view.c: changes of a value's view; a tensor is made in its order where no view of the one there is can show them. */
@@ -97,6 +102,9 @@ thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodePro
 /* Each of these axes of the view is one of the tensor; axis[k] becomes its. */
 thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int *of, int count, int *axis);
+/* Each axis of the view is an axis of the tensor, which has so many: the first ones are 1. */
+thaw_status thaw_onnx_as_rank(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			      int rank);
 /* *v, of which axes may have size 1, so that its tensor's axes go with those of `to` element by element. *done is false
  * where `to`'s tensor cannot be met; in the order of its view it can. */
 thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
@@ -112,10 +120,12 @@ thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 /* import_binary.c: v[0] with v[1], either of which may be known elements. */
 thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      enum thaw_binary binary);
+/* import_reduce.c: along these axes of the view, rising, which stay with size 1. */
+thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			     enum thaw_reduction reduction, const int *of, int count);
 
 /* import_*.c: the importers that operators.c lists. */
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
-IMPORTER(thaw_onnx_import_average_pool);
 IMPORTER(thaw_onnx_import_batch_norm);
 IMPORTER(thaw_onnx_import_binary);
 IMPORTER(thaw_onnx_import_clip);
@@ -130,11 +140,12 @@ IMPORTER(thaw_onnx_import_gather);
 IMPORTER(thaw_onnx_import_gemm);
 IMPORTER(thaw_onnx_import_global_pool);
 IMPORTER(thaw_onnx_import_identity);
+IMPORTER(thaw_onnx_import_instance_norm);
 IMPORTER(thaw_onnx_import_layer_norm);
 IMPORTER(thaw_onnx_import_local_response_norm);
 IMPORTER(thaw_onnx_import_matmul);
-IMPORTER(thaw_onnx_import_max_pool);
 IMPORTER(thaw_onnx_import_pad);
+IMPORTER(thaw_onnx_import_pool);
 IMPORTER(thaw_onnx_import_reduce);
 IMPORTER(thaw_onnx_import_relu);
 IMPORTER(thaw_onnx_import_reshape);
@@ -145,6 +156,7 @@ IMPORTER(thaw_onnx_import_space_to_depth);
 IMPORTER(thaw_onnx_import_split);
 IMPORTER(thaw_onnx_import_squeeze);
 IMPORTER(thaw_onnx_import_sum);
+IMPORTER(thaw_onnx_import_tile);
 IMPORTER(thaw_onnx_import_transpose);
 IMPORTER(thaw_onnx_import_unsqueeze);
 #undef IMPORTER

@@ -85,6 +85,19 @@ thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProt
 	return thaw_onnx_fail_node(n, "one of its axes counts images and something else");
 }
 
+thaw_status thaw_onnx_as_rank(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			      int rank)
+{
+	struct thaw_onnx_making making = {.rank = rank};
+	for (int i = 0; i < v->axes.count; i++) {
+		making.order[i] = v->axes.order[i];
+		making.target[i] = v->axes.of[i] + rank - v->axes.rank;
+	}
+	if (v->axes.batched && (making.order[0] != 0 || making.target[0] != 0))
+		return thaw_onnx_fail_node(n, "the images are not along the first axis");
+	return thaw_onnx_make(m, n, v, &making);
+}
+
 /* The sizes that factors of `to`, in the order of its view, have in a value that it is broadcast from: those of its
  * axes that have size 1 there are 1. False where an axis has neither size. */
 static bool factor_sizes(const struct thaw_onnx_axes *to, const int64_t *dim, int rank, int64_t *size)

@@ -22,6 +22,18 @@ bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k)
 	return (size_t)k < n->n_input && n->input[k][0];
 }
 
+bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	if ((size_t)k >= n->n_output || !n->output[k][0])
+		return false;
+	for (size_t i = 0; i < g->n_node; i++)
+		for (size_t j = 0; j < g->node[i]->n_input; j++)
+			if (strcmp(g->node[i]->input[j], n->output[k]) == 0)
+				return true;
+	return strcmp(m->output, n->output[k]) == 0;
+}
+
 thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				  struct thaw_onnx_value **v)
 {
@@ -160,6 +172,15 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 	struct thaw_param *p = &m->graph->params[m->graph->param_count - 1];
 	thaw_param_import(p, data);
 	return THAW_OK;
+}
+
+thaw_status thaw_onnx_fixed(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const struct thaw_shape *shape,
+			    const float *data, struct thaw_onnx_value *v)
+{
+	*v = (struct thaw_onnx_value){.known = true, .node = thaw_onnx_add(m, n, "constant", NULL, NULL, 0)};
+	THAW_TRY(m->graph->failed);
+	thaw_onnx_axes_set(&v->axes, shape, 0);
+	return thaw_onnx_param(m, v->node, m->graph->nodes[v->node].name, THAW_ROLE_FIXED, shape, data);
 }
 
 thaw_status thaw_onnx_shape(struct thaw_onnx_importer *m, int node, struct thaw_shape *shape)
