@@ -24,10 +24,10 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.rate, n, "ratio", 0.5f));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &ratio));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 2, &training));
-	if (training && *(const char *)training->data)
-		return thaw_onnx_fail_node(n, "it is in training mode: export the network for evaluation");
 	if (ratio && ratio->type == THAW_F32)
 		attrs.rate = *(const float *)ratio->data;
+	if (training && *(const char *)training->data && attrs.rate != 0.0f)
+		return thaw_onnx_fail_node(n, "it is in training mode: export the network for evaluation");
 	THAW_TRY(thaw_onnx_as_whole(m, n, &v));
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "dropout", &attrs, &v.node, 1), &v);
 }

@@ -61,6 +61,11 @@ static int64_t or_ints(int64_t x, int64_t y)
 	return x || y;
 }
 
+static int64_t xor_ints(int64_t x, int64_t y)
+{
+	return !x != !y;
+}
+
 static thaw_status evaluate_compare(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x, *y;
@@ -89,3 +94,4 @@ COMPARISON(GreaterOrEqual, greater_equal, greater_equal_ints);
 
 const struct thaw_onnx_evaluator thaw_onnx_evaluate_And = {.evaluate = evaluate_logic, .int2 = and_ints};
 const struct thaw_onnx_evaluator thaw_onnx_evaluate_Or = {.evaluate = evaluate_logic, .int2 = or_ints};
+const struct thaw_onnx_evaluator thaw_onnx_evaluate_Xor = {.evaluate = evaluate_logic, .int2 = xor_ints};

@@ -1,4 +1,4 @@
-/* ReduceSum, ReduceMean, ReduceProd, ReduceMax, ReduceMin: one number of all that differ along some axes only. */
+/* Reductions: one number of all that differ along some axes only. */
 #include <math.h>
 
 #include "src/onnx/constant/evaluator.h"
@@ -51,9 +51,10 @@ static void reduce_all(struct reduction *r, struct thaw_onnx_walk *w)
 /* `each`: how many elements became one, for a mean; 1 for the others. */
 static void finish_reduction(struct reduction *r, struct thaw_onnx_constant *to, int64_t each)
 {
+	double (*finish)(double) = r->e->float1;
 	for (int64_t i = 0; i < r->count; i++) {
 		if (r->floats)
-			thaw_onnx_put_float(to, i, r->floats[i] / (double)each);
+			thaw_onnx_put_float(to, i, finish ? finish(r->floats[i]) : r->floats[i] / (double)each);
 		else
 			thaw_onnx_put_int(to, i, each ? r->ints[i] / each : 0);
 	}
@@ -84,6 +85,8 @@ static thaw_status reduce(struct thaw_onnx_call *c, int64_t since, bool mean)
 	struct thaw_onnx_ints axes;
 	int64_t keep, nothing;
 	THAW_TRY(thaw_onnx_input(&r.x, c, 0));
+	if (!r.e->int2 && !thaw_onnx_is_float(r.x->type))
+		return thaw_onnx_not_here(c);
 	THAW_TRY(thaw_onnx_axes(&axes, c, since));
 	THAW_TRY(thaw_onnx_attribute_int(&keep, c->o->node, "keepdims", 1));
 	THAW_TRY(thaw_onnx_attribute_int(&nothing, c->o->node, "noop_with_empty_axes", 0));
@@ -121,6 +124,22 @@ static thaw_status evaluate_mean(struct thaw_onnx_call *c)
 	return reduce(c, AXES_ARE_INPUT, true);
 }
 
+static double add_size(double x, double y)
+{
+	return x + fabs(y);
+}
+
+static double add_square(double x, double y)
+{
+	return x + y * y;
+}
+
+/* log(exp(x) + exp(y)) */
+static double add_logs(double x, double y)
+{
+	return x == y ? x + log(2) : fmax(x, y) + log1p(exp(-fabs(x - y)));
+}
+
 #define REDUCTION(name, of_node, of_floats, of_ints, from)             \
 	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = { \
 		.evaluate = (of_node), .float2 = (of_floats), .int2 = (of_ints), .start = (from)}
@@ -130,3 +149,14 @@ REDUCTION(ReduceMean, evaluate_mean, add, add_int, 0);
 REDUCTION(ReduceProd, evaluate_reduce, multiply, multiply_int, 1);
 REDUCTION(ReduceMax, evaluate_reduce, max_of, max_int, -INFINITY);
 REDUCTION(ReduceMin, evaluate_reduce, min_of, min_int, INFINITY);
+
+/* Those of floats alone; `finish` makes the result of the sum. */
+#define FLOAT_REDUCTION(name, of_floats, from, finish)                 \
+	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = { \
+		.evaluate = evaluate_reduce, .float1 = (finish), .float2 = (of_floats), .start = (from)}
+
+FLOAT_REDUCTION(ReduceL1, add_size, 0, NULL);
+FLOAT_REDUCTION(ReduceL2, add_square, 0, sqrt);
+FLOAT_REDUCTION(ReduceSumSquare, add_square, 0, NULL);
+FLOAT_REDUCTION(ReduceLogSum, add, 0, log);
+FLOAT_REDUCTION(ReduceLogSumExp, add_logs, -INFINITY, NULL);
