@@ -1,0 +1,253 @@
+/* Operators that compute each element for itself. */
+#include <math.h>
+
+#include "src/onnx/exporter.h"
+
+typedef const char *(*compose)(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x);
+
+/* x * number, x + number. */
+static const char *times(struct thaw_onnx_exporter *e, const char *x, float number)
+{
+	return number == 1.0f ? x : thaw_onnx_emit_two(e, "Mul", x, thaw_onnx_number(e, number));
+}
+
+static const char *plus(struct thaw_onnx_exporter *e, const char *x, float number)
+{
+	return number == 0.0f ? x : thaw_onnx_emit_two(e, "Add", x, thaw_onnx_number(e, number));
+}
+
+static const char *silu(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	(void)n;
+	return thaw_onnx_emit_two(e, "Mul", x, thaw_onnx_emit_one(e, "Sigmoid", x));
+}
+
+/* x * (1 + v) / 2 */
+static const char *gelu_of(struct thaw_onnx_exporter *e, const char *x, const char *v)
+{
+	return times(e, thaw_onnx_emit_two(e, "Mul", x, plus(e, v, 1.0f)), 0.5f);
+}
+
+static const char *gelu(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	(void)n;
+	const char *scaled = thaw_onnx_emit_two(e, "Div", x, thaw_onnx_number(e, sqrtf(2.0f)));
+	return gelu_of(e, x, thaw_onnx_emit_one(e, "Erf", scaled));
+}
+
+/* The tanh of sqrt(2 / pi) * (x + 0.044715 * x^3). */
+static const char *gelu_tanh(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	const float cubic = 0.044715f, root = 0.797884561f;
+	(void)n;
+	const char *cube = thaw_onnx_emit_two(e, "Pow", x, thaw_onnx_number(e, 3.0f));
+	const char *inner = thaw_onnx_emit_two(e, "Add", x, times(e, cube, cubic));
+	return gelu_of(e, x, thaw_onnx_emit_one(e, "Tanh", times(e, inner, root)));
+}
+
+static const char *mish(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	(void)n;
+	const char *soft = thaw_onnx_emit_one(e, "Softplus", x);
+	return thaw_onnx_emit_two(e, "Mul", x, thaw_onnx_emit_one(e, "Tanh", soft));
+}
+
+static const char *clip(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	const char *low = isfinite(n->attrs.alpha) ? thaw_onnx_number(e, n->attrs.alpha) : "";
+	const char *high = isfinite(n->attrs.beta) ? thaw_onnx_number(e, n->attrs.beta) : "";
+	return thaw_onnx_output_of(thaw_onnx_emit(e, "Clip", (const char *[]){x, low, high}, 3));
+}
+
+static const char *affine(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	return plus(e, times(e, x, n->attrs.alpha), n->attrs.beta);
+}
+
+static const char *power(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	return thaw_onnx_emit_two(e, "Pow", x, thaw_onnx_number(e, n->attrs.alpha));
+}
+
+/* An operator with attributes that alpha and beta are, or `compose`. */
+static const struct {
+	const char *operator, * alpha, *beta;
+	compose compose;
+} functions[THAW_FUNCTIONS] = {
+	[THAW_FN_SIGMOID] = {
+		.operator= "Sigmoid" },
+		[THAW_FN_TANH] = {.operator= "Tanh" },
+				  [THAW_FN_SILU] = {.compose = silu},
+				  [THAW_FN_GELU] = {.compose = gelu},
+				  [THAW_FN_GELU_TANH] = {.compose = gelu_tanh},
+				  [THAW_FN_HARD_SIGMOID] = {.operator= "HardSigmoid", .alpha = "alpha", .beta = "beta"},
+				  [THAW_FN_HARD_SWISH] = {.operator= "HardSwish" },
+							  [THAW_FN_LEAKY_RELU] = {.operator= "LeakyRelu",
+										  .alpha = "alpha"},
+							  [THAW_FN_ELU] = {.operator= "Elu", .alpha = "alpha"},
+							  [THAW_FN_SELU] = {.operator= "Selu",
+									    .alpha = "alpha",
+									    .beta = "gamma"},
+							  [THAW_FN_CELU] = {.operator= "Celu", .alpha = "alpha"},
+							  [THAW_FN_THRESHOLDED_RELU] = {.operator= "ThresholdedRelu",
+											.alpha = "alpha"},
+							  [THAW_FN_SHRINK] = {.operator= "Shrink",
+									      .alpha = "lambd",
+									      .beta = "bias"},
+							  [THAW_FN_SOFTPLUS] = {.operator= "Softplus" },
+										[THAW_FN_SOFTSIGN] = {.
+												      operator= "Softsi"
+														"gn" },
+												      [THAW_FN_MISH] = {.compose =
+																mish},
+												      [THAW_FN_CLIP] =
+													      {.compose =
+														       clip},
+												      [THAW_FN_AFFINE] =
+													      {.compose =
+														       affine},
+												      [THAW_FN_POWER] =
+													      {.compose =
+														       power},
+												      [THAW_FN_ABS] = {.
+														       operator=
+															       "Abs" },
+														       [THAW_FN_EXP] = {.
+																	operator=
+																		"Exp" },
+																	[THAW_FN_LOG] = {.
+																			 operator=
+																				 "Log" },
+																			 [THAW_FN_SQRT] = {.
+																					   operator=
+																						   "Sqrt" },
+																					   [THAW_FN_RECIPROCAL] = {.
+																								   operator=
+																									   "Reciprocal" },
+																								   [THAW_FN_ERF] = {.
+																										    operator=
+																											    "Erf" },
+																										    [THAW_FN_FLOOR] = {.
+																												       operator= "Floor" },
+																												       [THAW_FN_CEIL] =
+																													       {.
+																														operator=
+																															"Ceil" },
+																														[THAW_FN_ROUND] = {.
+																																   operator= "Round" },
+																																   [THAW_FN_SIGN] =
+																																	   {
+																																		   .
+																																		   operator=
+																																			   "Sign" },
+																																		   [THAW_FN_SIN] = {.operator=
+																																					    "Sin" },
+																																				    [THAW_FN_COS] = {.
+																																						     operator=
+																																							     "Cos" },
+																																						     [THAW_FN_TAN] = {
+																																							     .
+																																							     operator=
+																																								     "Tan" },
+																																							     [THAW_FN_ASIN] =
+																																								     {.
+																																								      operator=
+																																									      "Asin" },
+																																								      [THAW_FN_ACOS] =
+																																									      {
+																																										      .
+																																										      operator=
+																																											      "Acos" },
+																																										      [THAW_FN_ATAN] =
+																																											      {.
+																																											       operator=
+																																												       "Atan" },
+																																											       [THAW_FN_SINH] = {.
+																																														 operator= "Sinh" },
+																																														 [THAW_FN_COSH] =
+																																															 {
+																																																 .
+																																																 operator=
+																																																	 "Cosh" },
+																																																 [THAW_FN_ASINH] = {
+																																																	 .
+																																																	 operator=
+																																																		 "Asinh" },
+																																																	 [THAW_FN_ACOSH] =
+																																																		 {
+																																																			 .
+																																																			 operator=
+																																																				 "Acosh" },
+																																																			 [THAW_FN_ATANH] =
+																																																				 {
+																																																					 .
+																																																					 operator=
+																																																						 "Atanh" },
+																																																			 };
+
+static const char *const binaries[THAW_BINARIES] = {
+	[THAW_BINARY_ADD] = "Add", [THAW_BINARY_SUB] = "Sub", [THAW_BINARY_MUL] = "Mul", [THAW_BINARY_DIV] = "Div",
+	[THAW_BINARY_POW] = "Pow", [THAW_BINARY_MIN] = "Min", [THAW_BINARY_MAX] = "Max", [THAW_BINARY_PRELU] = "PRelu",
+};
+
+static const char *apply(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
+{
+	const enum thaw_function f = n->attrs.function;
+	if (functions[f].compose)
+		return functions[f].compose(e, n, x);
+	if (!functions[f].operator) {
+		thaw_onnx_fail_export(e, "opset 17 has no such function");
+		return "";
+	}
+	Onnx__NodeProto *y = thaw_onnx_emit(e, functions[f].operator, & x, 1);
+	if (functions[f].alpha)
+		thaw_onnx_set_float(e, y, functions[f].alpha, n->attrs.alpha);
+	if (functions[f].beta)
+		thaw_onnx_set_float(e, y, functions[f].beta, n->attrs.beta);
+	return thaw_onnx_output_of(y);
+}
+
+void thaw_onnx_export_pointwise(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_any_form(e, n);
+	thaw_onnx_out(e, form, apply(e, n, thaw_onnx_in(e, n, 0, form)));
+}
+
+void thaw_onnx_export_activation(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_any_form(e, n);
+	thaw_onnx_out_activated(e, n, form, thaw_onnx_in(e, n, 0, form));
+}
+
+void thaw_onnx_export_add(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const char *x[] = {thaw_onnx_in(e, n, 0, form), thaw_onnx_in(e, n, 1, form)};
+	thaw_onnx_out_activated(e, n, form, thaw_onnx_emit_two(e, "Add", x[0], x[1]));
+}
+
+/* Slopes that are repeated go into PRelu's second input only; where x is repeated, max(x,0) + slope * min(x,0). */
+static const char *parametric_relu(struct thaw_onnx_exporter *e, const char *x, const char *slope)
+{
+	const char *above = thaw_onnx_emit_one(e, "Relu", x);
+	const char *below = thaw_onnx_emit_two(e, "Min", x, thaw_onnx_number(e, 0.0f));
+	return thaw_onnx_emit_two(e, "Add", above, thaw_onnx_emit_two(e, "Mul", below, slope));
+}
+
+void thaw_onnx_export_binary(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const char *x[] = {thaw_onnx_in(e, n, 0, form), thaw_onnx_in(e, n, 1, form)};
+	bool repeated = !thaw_shape_equal(thaw_onnx_shape_in(e, n, 0), &e->shapes[e->node]) ||
+			e->graph->nodes[n->inputs[0]].fixed;
+	if (n->attrs.binary == THAW_BINARY_PRELU && repeated)
+		thaw_onnx_out(e, form, parametric_relu(e, x[0], x[1]));
+	else
+		thaw_onnx_out(e, form, thaw_onnx_emit_two(e, binaries[n->attrs.binary], x[0], x[1]));
+}
+
+/* What serves has no dropout. */
+void thaw_onnx_export_dropout(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	thaw_onnx_out_same(e, n);
+}

@@ -1,0 +1,258 @@
+/* Operators that only move elements. */
+#include <string.h>
+
+#include "src/onnx/exporter.h"
+
+/* A rearrangement as ONNX has it: Reshape into factors, Slice, Transpose, Reshape into axes. The input's axes stand in
+ * any form, and so do the output's. */
+struct moving {
+	struct thaw_onnx_size split[THAW_MAX_FACTORS + THAW_MAX_RANK]; /* factors of x's axes in the form's order */
+	int count;
+	int factor[THAW_MAX_FACTORS]; /* which one stands there */
+	struct thaw_onnx_size taken[THAW_MAX_FACTORS];
+	bool changed, sliced; /* x has other axes than the split; some of a factor is taken */
+};
+
+/* What factor f of an axis is: a part of it, or what the others leave. */
+static struct thaw_onnx_size factor_size(const struct thaw_onnx_exporter *e, int value, const struct thaw_factors *f,
+					 int at)
+{
+	struct thaw_onnx_size axis = thaw_onnx_size_of(e, value, f->axis[at]);
+	bool first = at == 0 || f->axis[at - 1] != f->axis[at];
+	struct thaw_onnx_size size = {.size = f->size[at], .images = axis.images && first, .from = -1};
+	if (size.size)
+		return size;
+	size.size = axis.size;
+	size.open = axis.open;
+	for (int k = 0; k < f->count; k++)
+		if (k != at && f->axis[k] == f->axis[at])
+			size.size /= f->size[k];
+	return size;
+}
+
+static void split_axes(const struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_form form,
+		       struct moving *m)
+{
+	const struct thaw_factors *f = &n->attrs.factors;
+	const int rank = thaw_onnx_shape_in(e, n, 0)->rank;
+	int order[THAW_MAX_RANK];
+	thaw_onnx_form_order(form, rank, order);
+	for (int i = 0; i < rank; i++) {
+		int first = m->count;
+		for (int k = 0; k < f->count; k++)
+			if (f->axis[k] == order[i]) {
+				m->factor[m->count] = k;
+				m->split[m->count++] = factor_size(e, n->inputs[0], f, k);
+			}
+		if (m->count == first + 1)
+			m->split[first].from = i;
+		m->changed |= m->count != first + 1;
+	}
+}
+
+static int64_t step_of(const struct thaw_factors *f, int k)
+{
+	return f->step[k] ? f->step[k] : 1;
+}
+
+/* What is taken of each factor. */
+static void take(const struct thaw_factors *f, struct moving *m)
+{
+	for (int i = 0; i < m->count; i++) {
+		const int k = m->factor[i];
+		const int64_t size = m->split[i].size, step = step_of(f, k);
+		const int64_t start = f->start[k] < 0 ? f->start[k] + size : f->start[k];
+		struct thaw_onnx_size *to = &m->taken[i];
+		*to = m->split[i];
+		to->from = -1;
+		to->size = f->take[k] ? f->take[k] : step > 0 ? (size - start + step - 1) / step : start / -step + 1;
+		to->open = m->split[i].open && !f->take[k];
+		m->sliced |= to->size != size || step != 1;
+	}
+}
+
+static const char *slice(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
+			 const struct moving *m)
+{
+	int64_t start[THAW_MAX_FACTORS], end[THAW_MAX_FACTORS], axis[THAW_MAX_FACTORS], step[THAW_MAX_FACTORS];
+	int count = 0;
+	for (int i = 0; i < m->count; i++) {
+		const int k = m->factor[i];
+		if (m->taken[i].size == m->split[i].size && step_of(f, k) == 1)
+			continue;
+		start[count] = f->start[k];
+		step[count] = step_of(f, k);
+		axis[count] = i;
+		end[count] = start[count] + m->taken[i].size * step[count];
+		bool passes_end = f->take[k] == 0 || (end[count] < 0) != (start[count] < 0);
+		if (passes_end)
+			end[count] = step[count] > 0 ? INT64_MAX : -INT64_MAX;
+		count++;
+	}
+	const char *inputs[] = {x, thaw_onnx_integers(e, start, count), thaw_onnx_integers(e, end, count),
+				thaw_onnx_integers(e, axis, count), thaw_onnx_integers(e, step, count)};
+	return thaw_onnx_output_of(thaw_onnx_emit(e, "Slice", inputs, 5));
+}
+
+/* The order of the factors that makes the output's axes in this form: places in the split. */
+static void target_order(const struct thaw_factors *f, enum thaw_onnx_form form, const struct moving *m, int *order)
+{
+	int axes[THAW_MAX_RANK], count = 0;
+	thaw_onnx_form_order(form, f->rank, axes);
+	for (int i = 0; i < f->rank; i++)
+		for (int k = 0; k < f->count; k++)
+			for (int at = 0; at < m->count && f->target[k] == axes[i]; at++)
+				if (m->factor[at] == f->order[k])
+					order[count++] = at;
+}
+
+static bool in_order(const int *order, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (order[i] != i)
+			return false;
+	return true;
+}
+
+/* The last step: `order` stands for the factors, some of which become one axis. */
+static const char *merge(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
+			 enum thaw_onnx_form form, const struct moving *m, const int *order)
+{
+	struct thaw_onnx_size sizes[THAW_MAX_RANK];
+	int axes[THAW_MAX_RANK], at = 0;
+	bool changed = false;
+	thaw_onnx_form_order(form, f->rank, axes);
+	for (int i = 0; i < f->rank; i++) {
+		int first = at;
+		for (int k = 0; k < f->count; k++)
+			at += f->target[k] == axes[i];
+		sizes[i] = (struct thaw_onnx_size){.size = 1, .from = at == first + 1 ? first : -1};
+		for (int k = first; k < at; k++) {
+			sizes[i].size *= m->taken[order[k]].size;
+			sizes[i].images |= m->taken[order[k]].images;
+			sizes[i].open |= m->taken[order[k]].open;
+		}
+		changed |= at != first + 1;
+	}
+	return changed ? thaw_onnx_emit_reshape(e, x, sizes, f->rank) : x;
+}
+
+/* The input's form; an image's is the same but where the other spares a transpose. */
+void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	enum { IMAGE = 4 }; /* axes */
+	const struct thaw_factors *f = &n->attrs.factors;
+	enum thaw_onnx_form from = thaw_onnx_common_form(e, n), to = from;
+	struct moving m = {0};
+	int order[THAW_MAX_FACTORS];
+	if (f->rank != IMAGE)
+		to = THAW_ONNX_LAST;
+	split_axes(e, n, from, &m);
+	take(f, &m);
+	target_order(f, to, &m, order);
+	if (!in_order(order, m.count) && f->rank == IMAGE) {
+		enum thaw_onnx_form other = to == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+		target_order(f, other, &m, order);
+		if (in_order(order, m.count))
+			to = other;
+		target_order(f, to, &m, order);
+	}
+	const char *x = thaw_onnx_in(e, n, 0, from);
+	if (m.changed)
+		x = thaw_onnx_emit_reshape(e, x, m.split, m.count);
+	if (m.sliced)
+		x = slice(e, x, f, &m);
+	x = thaw_onnx_emit_transpose(e, x, order, m.count);
+	thaw_onnx_out(e, to, merge(e, x, f, to, &m, order));
+}
+
+/* (N,H,W,C) to (N,H*W*C). Frameworks flatten (N,C,H,W), and the weights behind it may be stored for that: both orders
+ * are kept apart. */
+void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0);
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	struct thaw_onnx_exported *v = &e->values[e->node];
+	if (x->rank == 2) {
+		thaw_onnx_out_same(e, n);
+		return;
+	}
+	const char *y = thaw_onnx_emit_one(e, "Flatten", thaw_onnx_in(e, n, 0, form));
+	v->name[form] = y;
+	v->flattened = n->inputs[0];
+	if (!thaw_onnx_size_of(e, e->node, 1).open && e->shapes[e->node].dim[1] == x->dim[x->rank - 1]) {
+		v->name[THAW_ONNX_LAST] = y; /* one pixel */
+		v->flattened = -1;
+	}
+}
+
+/* A value made of parameters alone that goes with every image of another one. */
+static const char *repeat(struct thaw_onnx_exporter *e, const char *x, const char *like, int rank)
+{
+	int64_t ones[THAW_MAX_RANK];
+	Onnx__NodeProto *images = thaw_onnx_emit(e, "Shape", &like, 1);
+	thaw_onnx_set_int(e, images, "start", 0);
+	thaw_onnx_set_int(e, images, "end", 1);
+	for (int i = 0; i < rank; i++)
+		ones[i] = 1;
+	const char *parts[] = {thaw_onnx_output_of(images), thaw_onnx_integers(e, ones, rank - 1)};
+	Onnx__NodeProto *shape = thaw_onnx_emit(e, "Concat", parts, 2);
+	thaw_onnx_set_int(e, shape, "axis", 0);
+	return thaw_onnx_emit_two(e, "Expand", x, thaw_onnx_output_of(shape));
+}
+
+void thaw_onnx_export_concat(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const int rank = e->shapes[e->node].rank;
+	const char **x = thaw_onnx_exporter_alloc(e, (size_t)n->input_count, sizeof *x);
+	const char *like = NULL;
+	for (int k = 0; x && k < n->input_count; k++) {
+		x[k] = thaw_onnx_in(e, n, k, form);
+		like = !like && !e->graph->nodes[n->inputs[k]].fixed ? x[k] : like;
+	}
+	for (int k = 0; x && like && k < n->input_count; k++)
+		if (e->graph->nodes[n->inputs[k]].fixed)
+			x[k] = repeat(e, x[k], like, rank);
+	if (!x)
+		return;
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Concat", x, n->input_count);
+	thaw_onnx_set_int(e, y, "axis", thaw_onnx_axis_in(form, rank, n->attrs.axis));
+	thaw_onnx_out(e, form, thaw_onnx_output_of(y));
+}
+
+/* Whole numbers, which the graph holds as floats. */
+void thaw_onnx_export_gather(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const char *indices = thaw_onnx_in(e, n, 1, THAW_ONNX_LAST);
+	Onnx__NodeProto *whole = thaw_onnx_emit(e, "Cast", &indices, 1);
+	thaw_onnx_set_int(e, whole, "to", ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_LAST), thaw_onnx_output_of(whole)};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Gather", inputs, 2);
+	thaw_onnx_set_int(e, y, "axis", n->attrs.axis);
+	thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_output_of(y));
+}
+
+void thaw_onnx_export_pad(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	static const char *const modes[] = {
+		[THAW_PAD_CONSTANT] = "constant", [THAW_PAD_REFLECT] = "reflect", [THAW_PAD_EDGE] = "edge"};
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const int rank = e->shapes[e->node].rank;
+	int64_t pads[2 * THAW_MAX_RANK] = {0};
+	for (int axis = 0; axis < rank; axis++) {
+		pads[thaw_onnx_axis_in(form, rank, axis)] = n->attrs.before[axis];
+		pads[rank + thaw_onnx_axis_in(form, rank, axis)] = n->attrs.after[axis];
+	}
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, form), thaw_onnx_integers(e, pads, 2 * rank),
+				n->attrs.padding == THAW_PAD_CONSTANT ? thaw_onnx_number(e, n->attrs.fill) : ""};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Pad", inputs, 3);
+	thaw_onnx_set_text(e, y, "mode", modes[n->attrs.padding]);
+	thaw_onnx_out(e, form, thaw_onnx_output_of(y));
+}
+
+/* Made when somebody asks for it, in the form that it is wanted in. */
+void thaw_onnx_export_constant(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	e->values[e->node].param = n->params[0];
+}

@@ -1,0 +1,146 @@
+/* Operators along the last axis or several: linear layers, norms, softmax, reductions. */
+#include "src/onnx/exporter.h"
+
+/* The weight (O,I) as (I,O), which MatMul takes. */
+static const char *turned_weight(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_param *p = &e->graph->params[n->params[0]];
+	const int64_t out = p->shape.dim[0], in = p->shape.dim[1];
+	const struct thaw_shape shape = thaw_shape_of(in, out);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)(in * out), sizeof *data);
+	for (int64_t i = 0; data && i < in; i++)
+		for (int64_t o = 0; o < out; o++)
+			data[i * out + o] = p->data[o * in + i];
+	return thaw_onnx_floats(e, p->name, &shape, data);
+}
+
+/* Of a matrix Gemm, with the weight as files have it; a flattened image in the order that the weight is stored for. */
+static const char *matrix_product(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_param *weight = &e->graph->params[n->params[0]];
+	bool by_file = weight->layout == THAW_LAYOUT_SAME || thaw_onnx_has_form(e, n->inputs[0], THAW_ONNX_FIRST);
+	enum thaw_onnx_form form = weight->layout != THAW_LAYOUT_SAME && by_file ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, form),
+				by_file ? thaw_onnx_param_in(e, n, 0)
+					: thaw_onnx_floats(e, weight->name, &weight->shape, weight->data),
+				thaw_onnx_param_in(e, n, 1)};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Gemm", inputs, 3);
+	thaw_onnx_set_int(e, y, "transB", 1);
+	return thaw_onnx_output_of(y);
+}
+
+void thaw_onnx_export_linear(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const char *y;
+	if (thaw_onnx_shape_in(e, n, 0)->rank == 2) {
+		y = matrix_product(e, n);
+	} else {
+		const char *x = thaw_onnx_in(e, n, 0, THAW_ONNX_LAST);
+		y = thaw_onnx_emit_two(e, "MatMul", x, turned_weight(e, n));
+		if (n->param_count > 1)
+			y = thaw_onnx_emit_two(e, "Add", y, thaw_onnx_param_in(e, n, 1));
+	}
+	thaw_onnx_out_activated(e, n, THAW_ONNX_LAST, y);
+}
+
+/* x with its last two axes exchanged. */
+static const char *turn(struct thaw_onnx_exporter *e, const char *x, int rank)
+{
+	int order[THAW_MAX_RANK];
+	for (int i = 0; i < rank; i++)
+		order[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
+	return thaw_onnx_emit_transpose(e, x, order, rank);
+}
+
+void thaw_onnx_export_matmul(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const char *x[2];
+	for (int k = 0; k < 2; k++) {
+		x[k] = thaw_onnx_in(e, n, k, THAW_ONNX_LAST);
+		if (n->attrs.transpose[k])
+			x[k] = turn(e, x[k], thaw_onnx_shape_in(e, n, k)->rank);
+	}
+	const char *y = thaw_onnx_emit_two(e, "MatMul", x[0], x[1]);
+	if (n->attrs.scale != 0.0f && n->attrs.scale != 1.0f)
+		y = thaw_onnx_emit_two(e, "Mul", y, thaw_onnx_number(e, n->attrs.scale));
+	thaw_onnx_out(e, THAW_ONNX_LAST, y);
+}
+
+void thaw_onnx_export_softmax(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const char *x = thaw_onnx_in(e, n, 0, form);
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Softmax", &x, 1);
+	thaw_onnx_set_int(e, y, "axis", form == THAW_ONNX_FIRST ? 1 : -1);
+	thaw_onnx_out(e, form, thaw_onnx_output_of(y));
+}
+
+/* ONNX wants a scale, also where it is 1. */
+static const char *ones(struct thaw_onnx_exporter *e, int64_t count)
+{
+	const struct thaw_shape shape = thaw_shape_of(count);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *data);
+	for (int64_t i = 0; data && i < count; i++)
+		data[i] = 1.0f;
+	return thaw_onnx_floats(e, "ones", &shape, data);
+}
+
+void thaw_onnx_export_layer_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0);
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_LAST),
+				n->param_count > 0 ? thaw_onnx_param_in(e, n, 0) : ones(e, x->dim[x->rank - 1]),
+				thaw_onnx_param_in(e, n, 1)};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "LayerNormalization", inputs, 3);
+	thaw_onnx_set_int(e, y, "axis", -1);
+	thaw_onnx_set_float(e, y, "epsilon", n->attrs.epsilon);
+	thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_output_of(y));
+}
+
+static const char *const reductions[THAW_REDUCTIONS] = {
+	[THAW_REDUCE_MEAN] = "ReduceMean",      [THAW_REDUCE_SUM] = "ReduceSum",
+	[THAW_REDUCE_MAX] = "ReduceMax",        [THAW_REDUCE_MIN] = "ReduceMin",
+	[THAW_REDUCE_PROD] = "ReduceProd",      [THAW_REDUCE_L1] = "ReduceL1",
+	[THAW_REDUCE_L2] = "ReduceL2",          [THAW_REDUCE_SUM_SQUARE] = "ReduceSumSquare",
+	[THAW_REDUCE_LOG_SUM] = "ReduceLogSum", [THAW_REDUCE_LOG_SUM_EXP] = "ReduceLogSumExp",
+};
+
+/* In opset 17 the sum takes its axes as an input, the others as an attribute. */
+static const char *reduce(struct thaw_onnx_exporter *e, enum thaw_reduction reduction, const char *x,
+			  const int64_t *axes, int count, bool keep)
+{
+	bool as_input = reduction == THAW_REDUCE_SUM;
+	const char *inputs[] = {x, as_input ? thaw_onnx_integers(e, axes, count) : ""};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, reductions[reduction], inputs, 2);
+	if (!as_input)
+		thaw_onnx_set_ints(e, y, "axes", axes, count);
+	thaw_onnx_set_int(e, y, "keepdims", keep);
+	return thaw_onnx_output_of(y);
+}
+
+void thaw_onnx_export_reduce(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	enum { PIXELS = 1u << 1 | 1u << 2 };
+	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
+	const enum thaw_reduction reduction = n->attrs.reduction;
+	const int rank = e->shapes[e->node].rank;
+	const char *x = thaw_onnx_in(e, n, 0, form), *y;
+	int64_t axes[THAW_MAX_RANK];
+	int count = 0;
+	for (int axis = 0; axis < rank; axis++)
+		if (n->attrs.axes >> axis & 1)
+			axes[count++] = thaw_onnx_axis_in(form, rank, axis);
+	bool global = form == THAW_ONNX_FIRST && rank == 4 && n->attrs.axes == PIXELS;
+	if (count == 0) { /* which ONNX reads as all: each element is the sum, maximum, ... of itself */
+		const char *with_axis[] = {x, thaw_onnx_integers(e, &(int64_t){rank}, 1)};
+		x = thaw_onnx_output_of(thaw_onnx_emit(e, "Unsqueeze", with_axis, 2));
+		y = reduce(e, reduction, x, &(int64_t){rank}, 1, false);
+	} else if (global && reduction == THAW_REDUCE_MEAN) {
+		y = thaw_onnx_emit_one(e, "GlobalAveragePool", x);
+	} else if (global && reduction == THAW_REDUCE_MAX) {
+		y = thaw_onnx_emit_one(e, "GlobalMaxPool", x);
+	} else {
+		y = reduce(e, reduction, x, axes, count, true);
+	}
+	thaw_onnx_out(e, form, y);
+}

@@ -1,0 +1,155 @@
+/* Values in the form that somebody asks for, and their sizes. */
+#include <string.h>
+
+#include "src/onnx/exporter.h"
+
+void thaw_onnx_form_order(enum thaw_onnx_form form, int rank, int *order)
+{
+	for (int i = 0; i < rank; i++)
+		order[i] = i;
+	for (int i = 1; i < rank && form == THAW_ONNX_FIRST; i++)
+		order[i] = i == 1 ? rank - 1 : i - 1;
+}
+
+int thaw_onnx_axis_in(enum thaw_onnx_form form, int rank, int axis)
+{
+	if (form == THAW_ONNX_LAST || axis == 0)
+		return axis;
+	return axis == rank - 1 ? 1 : axis + 1;
+}
+
+const struct thaw_shape *thaw_onnx_shape_in(const struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)
+{
+	return &e->shapes[n->inputs[k]];
+}
+
+bool thaw_onnx_has_form(const struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
+{
+	return e->values[value].name[form] != NULL;
+}
+
+/* First, as soon as one input of several axes is so already: convolutions want that. */
+enum thaw_onnx_form thaw_onnx_common_form(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	for (int k = 0; k < n->input_count; k++)
+		if (thaw_onnx_shape_in(e, n, k)->rank > 2 && !e->graph->nodes[n->inputs[k]].fixed &&
+		    thaw_onnx_has_form(e, n->inputs[k], THAW_ONNX_FIRST))
+			return THAW_ONNX_FIRST;
+	return THAW_ONNX_LAST;
+}
+
+enum thaw_onnx_form thaw_onnx_any_form(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	int flattened = e->values[n->inputs[0]].flattened;
+	if (n->input_count > 1 || flattened < 0)
+		return thaw_onnx_common_form(e, n);
+	e->values[e->node].flattened = flattened;
+	return thaw_onnx_has_form(e, n->inputs[0], THAW_ONNX_FIRST) ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+}
+
+struct thaw_onnx_size thaw_onnx_size_of(const struct thaw_onnx_exporter *e, int value, int axis)
+{
+	return (struct thaw_onnx_size){
+		.size = e->shapes[value].dim[axis],
+		.images = axis == 0 && !e->graph->nodes[value].fixed,
+		.open = e->shapes[value].dim[axis] != e->other[value].dim[axis],
+		.from = -1,
+	};
+}
+
+const char *thaw_onnx_emit_reshape(struct thaw_onnx_exporter *e, const char *x, const struct thaw_onnx_size *sizes,
+				   int rank)
+{
+	int64_t shape[THAW_MAX_FACTORS];
+	int left_open = -1;
+	for (int i = 0; i < rank; i++)
+		shape[i] = sizes[i].from == i ? 0 : sizes[i].size;
+	for (int i = 0; i < rank; i++) /* what must stay open first */
+		if (shape[i] && sizes[i].images)
+			shape[left_open = i] = -1;
+	for (int i = 0; i < rank; i++) {
+		if (shape[i] <= 0 || !sizes[i].open)
+			continue;
+		if (left_open < 0)
+			shape[left_open = i] = -1;
+		else
+			e->one_size = true;
+	}
+	return thaw_onnx_emit_two(e, "Reshape", x, thaw_onnx_integers(e, shape, rank));
+}
+
+/* A flattened image between both orders of its elements. */
+static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
+{
+	int image = e->values[value].flattened, order[THAW_MAX_RANK], rank = e->shapes[image].rank;
+	enum thaw_onnx_form from = form == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	struct thaw_onnx_size sizes[THAW_MAX_RANK],
+		flat[] = {thaw_onnx_size_of(e, value, 0), thaw_onnx_size_of(e, value, 1)};
+	thaw_onnx_form_order(from, rank, order);
+	for (int i = 0; i < rank; i++)
+		sizes[i] = thaw_onnx_size_of(e, image, order[i]);
+	sizes[0].from = flat[0].from = 0;
+	const char *x = thaw_onnx_emit_reshape(e, e->values[value].name[from], sizes, rank);
+	for (int i = 0; i < rank; i++)
+		order[i] = form == THAW_ONNX_FIRST ? (i == 0   ? 0
+						      : i == 1 ? rank - 1
+							       : i - 1)
+						   : thaw_onnx_axis_in(THAW_ONNX_FIRST, rank, i);
+	return thaw_onnx_emit_reshape(e, thaw_onnx_emit_transpose(e, x, order, rank), flat, 2);
+}
+
+static const char *convert(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
+{
+	struct thaw_onnx_exported *v = &e->values[value];
+	enum thaw_onnx_form from = form == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	int order[THAW_MAX_RANK], rank = e->shapes[value].rank;
+	if (!v->name[from])
+		return thaw_onnx_param_as(e, v->param, form);
+	if (v->flattened >= 0)
+		return reorder_flat(e, value, form);
+	if (rank < 3)
+		return v->name[from];
+	if (form == THAW_ONNX_FIRST)
+		thaw_onnx_form_order(form, rank, order);
+	else
+		for (int i = 0; i < rank; i++)
+			order[i] = thaw_onnx_axis_in(from, rank, i);
+	return thaw_onnx_emit_transpose(e, v->name[from], order, rank);
+}
+
+const char *thaw_onnx_value_as(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
+{
+	struct thaw_onnx_exported *v = &e->values[value];
+	if (e->failed)
+		return "";
+	if (!v->name[form])
+		v->name[form] = convert(e, value, form);
+	return v->name[form];
+}
+
+const char *thaw_onnx_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k, enum thaw_onnx_form form)
+{
+	return thaw_onnx_value_as(e, n->inputs[k], form);
+}
+
+void thaw_onnx_out(struct thaw_onnx_exporter *e, enum thaw_onnx_form form, const char *name)
+{
+	e->values[e->node].name[form] = name;
+}
+
+void thaw_onnx_out_activated(struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_form form,
+			     const char *name)
+{
+	const float most = 6.0f; /* relu6 */
+	if (n->attrs.activation == THAW_ACT_RELU)
+		name = thaw_onnx_emit_one(e, "Relu", name);
+	else if (n->attrs.activation == THAW_ACT_RELU6)
+		name = thaw_onnx_output_of(thaw_onnx_emit(
+			e, "Clip", (const char *[]){name, thaw_onnx_number(e, 0.0f), thaw_onnx_number(e, most)}, 3));
+	thaw_onnx_out(e, form, name);
+}
+
+void thaw_onnx_out_same(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	e->values[e->node] = e->values[n->inputs[0]];
+}

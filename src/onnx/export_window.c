@@ -1,0 +1,117 @@
+/* Convolutions, and the norms that go with them: images (N,C,H,W). */
+#include "src/onnx/exporter.h"
+
+static int64_t or_one(int value)
+{
+	return value ? value : 1;
+}
+
+/* Where the window moves, as attributes; `dilations` of pools stay away where they are 1. */
+void thaw_onnx_set_window(struct thaw_onnx_exporter *e, Onnx__NodeProto *y, const struct thaw_attrs *attrs,
+			  const int64_t *kernel)
+{
+	const int64_t strides[] = {or_one(attrs->stride[0]), or_one(attrs->stride[1])};
+	const int64_t dilations[] = {or_one(attrs->dilation[0]), or_one(attrs->dilation[1])};
+	const int64_t pads[] = {attrs->pad[0], attrs->pad[1], attrs->pad[2], attrs->pad[3]};
+	thaw_onnx_set_ints(e, y, "kernel_shape", kernel, 2);
+	thaw_onnx_set_ints(e, y, "strides", strides, 2);
+	if (dilations[0] != 1 || dilations[1] != 1)
+		thaw_onnx_set_ints(e, y, "dilations", dilations, 2);
+	if (attrs->same)
+		thaw_onnx_set_text(e, y, "auto_pad", attrs->same_lower ? "SAME_LOWER" : "SAME_UPPER");
+	else
+		thaw_onnx_set_ints(e, y, "pads", pads, 4);
+}
+
+static const char *convolve(struct thaw_onnx_exporter *e, const struct thaw_node *n, int bias)
+{
+	const int64_t *weight = e->graph->params[n->params[0]].shape.dim; /* (kh,kw,I,O) */
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_FIRST), thaw_onnx_param_in(e, n, 0),
+				thaw_onnx_param_in(e, n, bias)};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "Conv", inputs, 3);
+	thaw_onnx_set_int(e, y, "group", or_one(n->attrs.groups));
+	thaw_onnx_set_window(e, y, &n->attrs, weight);
+	return thaw_onnx_output_of(y);
+}
+
+/* After the residual and the activation. */
+static void finish(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *y)
+{
+	if (n->input_count > 1)
+		y = thaw_onnx_emit_two(e, "Add", y, thaw_onnx_in(e, n, 1, THAW_ONNX_FIRST));
+	thaw_onnx_out_activated(e, n, THAW_ONNX_FIRST, y);
+}
+
+void thaw_onnx_export_conv(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	finish(e, n, convolve(e, n, 1));
+}
+
+/* Scale, shift, mean and variance are the parameters from `first` on. */
+static const char *normalise(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x, int first)
+{
+	const char *inputs[] = {x, thaw_onnx_param_in(e, n, first), thaw_onnx_param_in(e, n, first + 1),
+				thaw_onnx_param_in(e, n, first + 2), thaw_onnx_param_in(e, n, first + 3)};
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "BatchNormalization", inputs, 5);
+	thaw_onnx_set_float(e, y, "epsilon", n->attrs.epsilon);
+	thaw_onnx_set_float(e, y, "momentum", 1.0f - n->attrs.momentum); /* ONNX weighs the old value */
+	return thaw_onnx_output_of(y);
+}
+
+void thaw_onnx_export_conv_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	enum { SCALE = 1, BIAS = 5 };
+	finish(e, n, normalise(e, n, convolve(e, n, BIAS), SCALE));
+}
+
+/* Input 0 as (N,C,H,W), which ONNX's norms want, also where it has other axes than four. */
+static const char *as_image(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	enum { RANK = 4 };
+	const struct thaw_shape *s = thaw_onnx_shape_in(e, n, 0);
+	struct thaw_onnx_size sizes[RANK] = {
+		{.from = 0}, {.from = 1}, {.size = 1, .from = -1}, {.size = 1, .from = -1}};
+	const char *x = thaw_onnx_in(e, n, 0, s->rank > 2 ? THAW_ONNX_FIRST : THAW_ONNX_LAST);
+	if (s->rank == RANK)
+		return x;
+	for (int axis = 1; axis < s->rank - 1; axis++) {
+		struct thaw_onnx_size size = thaw_onnx_size_of(e, n->inputs[0], axis);
+		sizes[2].size *= size.size;
+		sizes[2].open |= size.open;
+	}
+	return thaw_onnx_emit_reshape(e, x, sizes, RANK);
+}
+
+/* The way back: the node's value has its input's shape. */
+static void image_out(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *y)
+{
+	const int rank = thaw_onnx_shape_in(e, n, 0)->rank;
+	const enum thaw_onnx_form form = rank > 2 ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	struct thaw_onnx_size sizes[THAW_MAX_RANK];
+	int order[THAW_MAX_RANK];
+	if (rank != 4) {
+		thaw_onnx_form_order(form, rank, order);
+		for (int i = 0; i < rank; i++)
+			sizes[i] = thaw_onnx_size_of(e, n->inputs[0], order[i]);
+		sizes[0].from = 0;
+		sizes[1].from = 1;
+		y = thaw_onnx_emit_reshape(e, y, sizes, rank);
+	}
+	thaw_onnx_out_activated(e, n, form, y);
+}
+
+void thaw_onnx_export_batch_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	image_out(e, n, normalise(e, n, as_image(e, n), 0));
+}
+
+void thaw_onnx_export_local_response_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const char *x = as_image(e, n);
+	Onnx__NodeProto *y = thaw_onnx_emit(e, "LRN", &x, 1);
+	thaw_onnx_set_float(e, y, "alpha", n->attrs.alpha);
+	thaw_onnx_set_float(e, y, "beta", n->attrs.beta);
+	thaw_onnx_set_float(e, y, "bias", n->attrs.epsilon);
+	thaw_onnx_set_int(e, y, "size", n->attrs.kernel[0]);
+	image_out(e, n, thaw_onnx_output_of(y));
+}
