@@ -41,6 +41,17 @@ thaw_status thaw_model_set_size(struct thaw_model *model, int size);
  * labels and preprocessing in its metadata. half: tensors as F16. Atomic. */
 thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bool half);
 
+/* Writes an ONNX model with the same metadata and the digest of what the network was made from. fold: batch norms go
+ * into the convolutions before them. Atomic. */
+thaw_status thaw_model_save_onnx(const struct thaw_model *model, const char *path, bool fold);
+
+/* The file of a run directory that holds a network: of a known family, or an imported one. */
+#define THAW_RUN_SAFETENSORS "model.safetensors"
+#define THAW_RUN_ONNX        "model.onnx"
+const char *thaw_model_file(const struct thaw_model *model);
+/* Writes that file. */
+thaw_status thaw_model_save_run(const struct thaw_model *model, const char *directory);
+
 /* A group of networks that share a builder: one file in src/model/families and one line in
  * src/model/families.c. */
 struct thaw_family {

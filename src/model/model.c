@@ -6,9 +6,6 @@
 
 #include "src/model/family.h"
 
-/* Of a run directory: of a known family, or of an imported network. */
-#define RUN_MODEL   "model.safetensors"
-#define RUN_ONNX    "model.onnx"
 #define FAMILY_LIST 512                 /* bytes for the names of all variants in a message */
 #define SHAPE_TEXT  96
 
@@ -187,10 +184,10 @@ static thaw_status load_file(struct thaw_model **model, const char *path, const 
 
 static thaw_status load_run(struct thaw_model **model, const char *directory)
 {
-	char *path = thaw_format("%s/%s", directory, RUN_ONNX);
+	char *path = thaw_format("%s/%s", directory, THAW_RUN_ONNX);
 	if (path && access(path, F_OK) != 0) {
 		thaw_free(path);
-		path = thaw_format("%s/%s", directory, RUN_MODEL);
+		path = thaw_format("%s/%s", directory, THAW_RUN_SAFETENSORS);
 	}
 	if (!path)
 		return THAW_RESOURCE;

@@ -3,7 +3,7 @@
  *   config.json      what decides the run's numbers; a later start must agree with it
  *   metrics.jsonl    a line per step and epoch
  *   step-N.safetensors.zst   checkpoints
- *   model.safetensors        the trained network, written at the end
+ *   model.safetensors, or model.onnx where it was imported: the trained network, written at the end
  *   result.json      the summary, written last: its presence means done
  *
  * Rank 0 alone looks at and writes files; the others are told.
@@ -128,9 +128,10 @@ static thaw_status open_config(struct run *r)
 }
 
 /* The summary of a run that is done: a result whose model was taken away is made again. */
-static thaw_status load_summary(json_t **summary, const char *directory)
+static thaw_status load_summary(json_t **summary, const struct run *r)
 {
-	char *model = thaw_format("%s/model.safetensors", directory);
+	const char *directory = r->options.out;
+	char *model = thaw_format("%s/%s", directory, thaw_model_file(r->model));
 	if (!model)
 		return THAW_RESOURCE;
 	bool there = access(model, F_OK) == 0;
@@ -143,7 +144,7 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	THAW_TRY(thaw_make_directory(r->options.out));
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
-	THAW_TRY(load_summary(summary, r->options.out));
+	THAW_TRY(load_summary(summary, r));
 	int64_t best; /* a damaged record would keep every checkpoint from being written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
@@ -190,9 +191,7 @@ static thaw_status finish_here(struct run *r, json_t *summary)
 	thaw_status status = thaw_checkpoint_flush(r->writer);
 	if (status != THAW_OK)
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
-	char *path = thaw_format("%s/model.safetensors", r->options.out);
-	status = path ? thaw_model_save(r->model, path, false) : THAW_RESOURCE;
-	thaw_free(path);
+	status = thaw_model_save_run(r->model, r->options.out);
 	return status == THAW_OK ? write_json(r->options.out, "result.json", summary) : status;
 }
 
