@@ -295,7 +295,8 @@ static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__Val
 			return thaw_fail(THAW_DATA, "%s: input %s has a dimension of %lld", m->file->path, input->name,
 					 (long long)d->dim_value);
 	}
-	return thaw_shape_check(shape, input->name);
+	thaw_status status = thaw_shape_check(shape, input->name);
+	return status == THAW_OK ? status : thaw_fail_in(status, "%s", m->file->path);
 }
 
 /* Node 0 from an image (N,C,H,W), or (N,H,W,C) as TensorFlow has it. */

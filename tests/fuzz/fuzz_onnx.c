@@ -1,11 +1,11 @@
-/* Fuzzes the reader of ONNX files: any bytes, all tensors of what was accepted, and every node that can be computed
- * from constants, with the model's tensors or some of these here as its inputs. `make fuzz` starts it with ONNX's own
+/* Fuzzes the reader of ONNX files: any bytes, all tensors of what was accepted, every node that can be computed
+ * from constants, with the model's tensors or some of these here as its inputs, and the import of the whole. `make fuzz` starts it with ONNX's own
  * test models. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/onnx/constant.h"
+#include "src/onnx/import.h"
 
 #define MAX_TENSORS  16
 #define MAX_OPERANDS 8
@@ -79,6 +79,19 @@ static void evaluate(const struct thaw_onnx_file *f, const Onnx__NodeProto *node
 	}
 }
 
+/* As a classifier and as any computation. */
+static void import(const struct thaw_onnx_file *f)
+{
+	for (int computation = 0; computation < 2; computation++) {
+		struct thaw_onnx_network net;
+		const struct thaw_onnx_wish wish = {.size = 8, .computation = computation != 0};
+		if (thaw_onnx_import(&net, f, &wish) == THAW_OK)
+			thaw_graph_destroy(net.graph);
+		else
+			expect_message();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct thaw_onnx_file *f;
@@ -90,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	int count = collect(constants, f);
 	for (size_t i = 0; i < f->model->graph->n_node; i++)
 		evaluate(f, f->model->graph->node[i], constants, count);
+	import(f);
 	for (int i = 0; i < count; i++)
 		thaw_onnx_constant_free(&constants[i]);
 	thaw_onnx_file_close(f);

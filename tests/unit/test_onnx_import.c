@@ -1,0 +1,425 @@
+/* Networks from ONNX models made here: what they become, and what is said of those that cannot be. */
+#include "tests/scratch.h"
+
+#include "src/onnx/import.h"
+#include "thaw/model.h"
+#include "thaw/plan.h"
+
+#define MAX_NODES  8
+#define MAX_NAMES  4 /* inputs or outputs of a node */
+#define MAX_TEXT   32
+#define FLOAT      ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
+#define MAX_VALUES 4096
+
+/* A model under construction: an image (N,3,8,8) called "x". */
+struct sketch {
+	Onnx__ModelProto model;
+	Onnx__GraphProto graph;
+	Onnx__OperatorSetIdProto opset, *opsets[1];
+	Onnx__NodeProto node[MAX_NODES], *nodes[MAX_NODES];
+	char names[MAX_NODES][2 * MAX_NAMES][MAX_TEXT], *inputs[MAX_NODES][MAX_NAMES], *outputs[MAX_NODES][MAX_NAMES];
+	Onnx__AttributeProto attribute[MAX_NODES], *attributes[MAX_NODES][1];
+	Onnx__TensorProto tensor[MAX_NODES], *tensors[MAX_NODES];
+	int64_t tensor_dims[MAX_NODES][4];
+	Onnx__ValueInfoProto image, logits, *images[1], *results[1];
+	Onnx__TypeProto type;
+	Onnx__TypeProto__Tensor tensor_type;
+	Onnx__TensorShapeProto shape;
+	Onnx__TensorShapeProto__Dimension dim[4], *dims[4];
+	float values[MAX_VALUES];
+};
+
+static void begin(struct sketch *s)
+{
+	static const int64_t sizes[] = {0, 3, 8, 8};
+	memset(s, 0, sizeof *s);
+	for (int i = 0; i < MAX_VALUES; i++)
+		s->values[i] = (float)(i % 13 - 6) / 16;
+	onnx__model_proto__init(&s->model);
+	onnx__graph_proto__init(&s->graph);
+	onnx__operator_set_id_proto__init(&s->opset);
+	s->model.graph = &s->graph;
+	s->model.opset_import = s->opsets;
+	s->opsets[s->model.n_opset_import++] = &s->opset;
+	s->opset.has_version = 1;
+	s->opset.version = 17;
+	onnx__value_info_proto__init(&s->image);
+	onnx__value_info_proto__init(&s->logits);
+	onnx__type_proto__init(&s->type);
+	onnx__type_proto__tensor__init(&s->tensor_type);
+	onnx__tensor_shape_proto__init(&s->shape);
+	s->image.name = "x";
+	s->image.type = &s->type;
+	s->type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	s->type.tensor_type = &s->tensor_type;
+	s->tensor_type.has_elem_type = 1;
+	s->tensor_type.elem_type = FLOAT;
+	s->tensor_type.shape = &s->shape;
+	s->shape.dim = s->dims;
+	s->shape.n_dim = 4;
+	for (int i = 0; i < 4; i++) {
+		s->dims[i] = &s->dim[i];
+		onnx__tensor_shape_proto__dimension__init(&s->dim[i]);
+		s->dim[i].value_case = sizes[i] ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE
+						: ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+		if (sizes[i])
+			s->dim[i].dim_value = sizes[i];
+		else
+			s->dim[i].dim_param = "N";
+	}
+	s->images[0] = &s->image;
+	s->results[0] = &s->logits;
+	s->graph.input = s->images;
+	s->graph.n_input = 1;
+	s->graph.output = s->results;
+	s->graph.n_output = 1;
+	s->graph.name = "test";
+	s->graph.node = s->nodes;
+	s->graph.initializer = s->tensors;
+	s->logits.name = "y";
+}
+
+/* Adds a node; inputs and outputs are names with a space between. */
+static Onnx__NodeProto *add_node(struct sketch *s, const char *op, const char *name, const char *inputs,
+				 const char *outputs)
+{
+	size_t at = s->graph.n_node++;
+	Onnx__NodeProto *n = s->nodes[at] = &s->node[at];
+	const char *lists[] = {inputs, outputs};
+	int used = 0;
+	onnx__node_proto__init(n);
+	n->op_type = (char *)op;
+	n->name = (char *)name;
+	n->input = s->inputs[at];
+	n->output = s->outputs[at];
+	for (int k = 0; k < 2; k++)
+		for (const char *text = lists[k]; *text;) {
+			size_t length = strcspn(text, " ");
+			char *copy = s->names[at][used++];
+			snprintf(copy, MAX_TEXT, "%.*s", (int)length, text);
+			if (k == 0)
+				n->input[n->n_input++] = copy;
+			else
+				n->output[n->n_output++] = copy;
+			text += length + (text[length] == ' ');
+		}
+	return n;
+}
+
+static void give_int(struct sketch *s, Onnx__NodeProto *n, const char *name, int64_t value)
+{
+	Onnx__AttributeProto *a = &s->attribute[n - s->node];
+	onnx__attribute_proto__init(a);
+	a->name = (char *)name;
+	a->has_type = 1;
+	a->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+	a->has_i = 1;
+	a->i = value;
+	s->attributes[n - s->node][0] = a;
+	n->attribute = s->attributes[n - s->node];
+	n->n_attribute = 1;
+}
+
+static void add_weights(struct sketch *s, const char *name, int rank, const int64_t *dims)
+{
+	size_t at = s->graph.n_initializer++;
+	Onnx__TensorProto *t = s->tensors[at] = &s->tensor[at];
+	int64_t count = 1;
+	onnx__tensor_proto__init(t);
+	t->name = (char *)name;
+	t->has_data_type = 1;
+	t->data_type = FLOAT;
+	t->dims = s->tensor_dims[at];
+	for (int i = 0; i < rank; i++) {
+		t->dims[t->n_dims++] = dims[i];
+		count *= dims[i];
+	}
+	t->has_raw_data = 1;
+	t->raw_data.data = (uint8_t *)s->values;
+	t->raw_data.len = (size_t)count * sizeof(float);
+}
+
+/* conv - relu - global average - flatten - linear. */
+static void small_network(struct sketch *s)
+{
+	begin(s);
+	add_weights(s, "body.0.weight", 4, (int64_t[]){4, 3, 3, 3});
+	add_weights(s, "fc.weight", 2, (int64_t[]){5, 4});
+	add_weights(s, "fc.bias", 1, (int64_t[]){5});
+	add_node(s, "Conv", "/body/body.0/Conv", "x body.0.weight", "a");
+	add_node(s, "Relu", "/body/body.1/Relu", "a", "b");
+	add_node(s, "GlobalAveragePool", "/pool/GlobalAveragePool", "b", "c");
+	add_node(s, "Flatten", "/Flatten", "c", "d");
+	give_int(s, add_node(s, "Gemm", "/fc/Gemm", "d fc.weight fc.bias", "y"), "transB", 1);
+}
+
+static struct thaw_onnx_file *parse(const struct sketch *s)
+{
+	struct thaw_onnx_file *f = NULL;
+	size_t size = onnx__model_proto__get_packed_size(&s->model);
+	uint8_t *bytes = malloc(size);
+	onnx__model_proto__pack(&s->model, bytes);
+	if (thaw_onnx_file_parse(&f, bytes, size, "test.onnx") != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	free(bytes);
+	return f;
+}
+
+static struct thaw_graph *import(const struct sketch *s)
+{
+	struct thaw_onnx_file *f = parse(s);
+	struct thaw_onnx_network net;
+	const struct thaw_onnx_wish wish = {.size = 8};
+	if (thaw_onnx_import(&net, f, &wish) != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	thaw_onnx_file_close(f);
+	return net.graph;
+}
+
+/* The import fails with this code and one line that has these parts. */
+static void expect_refused(const struct sketch *s, thaw_status code, const char *part, const char *other)
+{
+	struct thaw_onnx_file *f = parse(s);
+	struct thaw_onnx_network net;
+	const struct thaw_onnx_wish wish = {.size = 8};
+	assert_int_equal(thaw_onnx_import(&net, f, &wish), code);
+	const char *message = thaw_error_message();
+	if (!strstr(message, part) || !strstr(message, other) || !strstr(message, "test.onnx") || strchr(message, '\n'))
+		fail_msg("\"%s\" has no \"%s\" or \"%s\"", message, part, other);
+	thaw_onnx_file_close(f);
+}
+
+static void a_network_has_blocks_and_a_classifier(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	struct thaw_graph *g = import(&s);
+	assert_int_equal(g->block_count, 2);
+	assert_string_equal(g->blocks[0], "body.0");
+	assert_string_equal(g->blocks[1], "fc");
+	assert_string_equal(g->nodes[g->head].op->name, "linear");
+	assert_true(thaw_graph_find_param(g, "fc.weight") >= 0);
+	assert_int_equal(thaw_graph_unfreeze(g, "head"), THAW_OK);
+	assert_int_equal(thaw_graph_cut(g), g->head);
+	assert_int_equal(thaw_graph_replace_head(g, 7, 1), THAW_OK);
+	struct thaw_shape shapes[16], image = thaw_shape_of(2, 8, 8, 3);
+	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
+	assert_int_equal(shapes[g->output].dim[1], 7);
+	image = thaw_shape_of(2, 11, 9, 3); /* any size */
+	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
+	thaw_graph_destroy(g);
+}
+
+static void a_convolution_may_be_the_classifier(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin(&s);
+	add_weights(&s, "w", 4, (int64_t[]){5, 3, 1, 1});
+	add_node(&s, "Conv", "classifier", "x w", "a");
+	add_node(&s, "GlobalAveragePool", "pool", "a", "b");
+	add_node(&s, "Flatten", "flatten", "b", "c");
+	add_node(&s, "Softmax", "softmax", "c", "y");
+	struct thaw_graph *g = import(&s);
+	assert_string_equal(g->nodes[g->head].name, "classifier");
+	assert_int_equal(thaw_graph_replace_head(g, 2, 1), THAW_OK);
+	struct thaw_shape shapes[16], image = thaw_shape_of(1, 8, 8, 3);
+	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
+	assert_int_equal(shapes[g->output].dim[1], 2);
+	thaw_graph_destroy(g);
+}
+
+static void nodes_that_the_output_does_not_need_are_left_out(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	add_node(&s, "NoSuchOperator", "auxiliary", "b", "z");
+	struct thaw_graph *g = import(&s);
+	for (int i = 1; i < g->node_count; i++)
+		assert_string_not_equal(g->nodes[i].name, "auxiliary");
+	thaw_graph_destroy(g);
+}
+
+static void all_unsupported_nodes_are_named_at_once(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin(&s);
+	add_node(&s, "NoSuchOperator", "first", "x", "a");
+	add_node(&s, "NorThisOne", "second", "a", "y");
+	expect_refused(&s, THAW_CONFIG, "2 nodes of opset 17", "NoSuchOperator (first), NorThisOne (second)");
+	begin(&s);
+	add_node(&s, "Relu", "custom", "x", "y")->domain = "org.elsewhere";
+	expect_refused(&s, THAW_CONFIG, "org.elsewhere.Relu", "custom");
+}
+
+static void circles_and_missing_values(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin(&s);
+	add_node(&s, "Add", "loop", "x b", "a");
+	add_node(&s, "Relu", "back", "a", "b");
+	add_node(&s, "Flatten", "end", "b", "y");
+	expect_refused(&s, THAW_DATA, "loop", "which nothing before it makes");
+	small_network(&s);
+	s.tensors[0]->name = "renamed"; /* body.0.weight is gone */
+	expect_refused(&s, THAW_DATA, "body.0.weight", "which nothing before it makes");
+	small_network(&s);
+	s.logits.name = "nowhere";
+	expect_refused(&s, THAW_DATA, "nowhere", "does not depend on the input");
+}
+
+static void names_twice(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	s.tensors[2]->name = "fc.weight";
+	expect_refused(&s, THAW_DATA, "two initialisers are called fc.weight", "");
+	small_network(&s);
+	s.outputs[1][0] = s.inputs[2][0] = "a"; /* the result of Conv, once more */
+	expect_refused(&s, THAW_DATA, "output a exists already", "");
+}
+
+static void weights_that_do_not_fit(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	s.tensor_dims[0][1] = 9; /* input channels; the third dimension makes the count right again */
+	s.tensor_dims[0][2] = 1;
+	expect_refused(&s, THAW_DATA, "/body/body.0/Conv", "channels of its input do not agree");
+	small_network(&s);
+	s.tensor_dims[1][0] = 4;
+	s.tensor_dims[1][1] = 5;
+	expect_refused(&s, THAW_DATA, "/fc/Gemm", "does not fit its weights");
+}
+
+static void inputs_that_are_no_images(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	s.dim[1].dim_value = 5;
+	expect_refused(&s, THAW_CONFIG, "no image of three channels", "x");
+	small_network(&s);
+	s.dim[2].dim_value = INT64_MAX / 2;
+	s.dim[3].dim_value = INT64_MAX / 2;
+	expect_refused(&s, THAW_DATA, "x", "");
+	small_network(&s);
+	s.dim[2].dim_value = -7;
+	expect_refused(&s, THAW_DATA, "a dimension of -7", "x");
+	small_network(&s);
+	s.tensor_type.elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+	expect_refused(&s, THAW_CONFIG, "holds UINT8", "x");
+}
+
+static void opsets(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	s.opset.version = 8;
+	expect_refused(&s, THAW_CONFIG, "opset 8", "9 or newer");
+	small_network(&s);
+	s.model.n_opset_import = 0;
+	expect_refused(&s, THAW_CONFIG, "opset 0", "");
+}
+
+static void a_node_without_name_or_inputs(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin(&s);
+	add_node(&s, "Relu", "", "", "y");
+	expect_refused(&s, THAW_DATA, "input 0 is missing", "Relu");
+}
+
+static void write_model(const struct scratch *folder, const struct sketch *s)
+{
+	size_t size = onnx__model_proto__get_packed_size(&s->model);
+	uint8_t *bytes = malloc(size);
+	onnx__model_proto__pack(&s->model, bytes);
+	scratch_put(scratch_file(folder, "net.onnx"), bytes, size);
+	free(bytes);
+}
+
+static void preprocessing_from_a_config_json(void **state)
+{
+	static const char timm[] =
+		"{\"architecture\": \"net\", \"pretrained_cfg\": {\"input_size\": [3, 8, 8], \"crop_pct\": 0.8, "
+		"\"interpolation\": \"bicubic\", \"mean\": [0.5, 0.25, 0.125], \"std\": [1, 2, 3]}}";
+	struct scratch *folder = *state;
+	struct thaw_model *m = NULL;
+	struct sketch s;
+	small_network(&s);
+	write_model(folder, &s);
+	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
+	assert_non_null(strstr(m->preprocess_from, "guess"));
+	assert_int_equal(m->preprocess.size, 8);
+	assert_int_equal(m->classes, 5);
+	assert_string_equal(m->variant, "net");
+	thaw_model_destroy(m);
+
+	scratch_put(scratch_file(folder, "config.json"), timm, sizeof timm - 1);
+	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
+	assert_string_equal(m->preprocess_from, "config.json");
+	assert_int_equal(m->preprocess.resize, 10);
+	assert_int_equal(m->preprocess.filter, THAW_BICUBIC);
+	assert_true(m->preprocess.mean[2] == 0.125f && m->preprocess.std[2] == 3.0f);
+	thaw_model_destroy(m);
+
+	scratch_put(scratch_file(folder, "config.json"), "{", 1);
+	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "config.json"));
+}
+
+/* What is written is read as the same network: labels, input, weights. */
+static void a_run_s_model_comes_back(void **state)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	struct scratch *folder = *state;
+	struct thaw_model *m = NULL, *again = NULL;
+	struct sketch s;
+	small_network(&s);
+	write_model(folder, &s);
+	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
+	assert_int_equal(thaw_model_set_classes(m, 3, (char *const *)names, 1), THAW_OK);
+	assert_int_equal(thaw_model_save_run(m, folder->path), THAW_OK);
+	assert_int_equal(thaw_model_load(&again, folder->path, 0, 0), THAW_OK);
+	assert_int_equal(again->classes, 3);
+	assert_string_equal(again->labels[2], "c");
+	assert_string_equal(again->variant, "net");
+	assert_string_equal(again->preprocess_from, "the model's metadata");
+	for (int i = 0; i < m->graph->param_count; i++) {
+		const struct thaw_param *p = &m->graph->params[i];
+		int k = thaw_graph_find_param(again->graph, p->name);
+		assert_true(k >= 0);
+		assert_memory_equal(again->graph->params[k].data, p->data,
+				    (size_t)thaw_shape_count(&p->shape) * sizeof(float));
+	}
+	thaw_model_destroy(m);
+	thaw_model_destroy(again);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_network_has_blocks_and_a_classifier),
+		cmocka_unit_test(a_convolution_may_be_the_classifier),
+		cmocka_unit_test(nodes_that_the_output_does_not_need_are_left_out),
+		cmocka_unit_test(all_unsupported_nodes_are_named_at_once),
+		cmocka_unit_test(circles_and_missing_values),
+		cmocka_unit_test(names_twice),
+		cmocka_unit_test(weights_that_do_not_fit),
+		cmocka_unit_test(inputs_that_are_no_images),
+		cmocka_unit_test(opsets),
+		cmocka_unit_test(a_node_without_name_or_inputs),
+		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_run_s_model_comes_back, scratch_make, scratch_remove),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
