@@ -20,6 +20,12 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct thaw_onnx_value *)a)->name, ((const struct thaw_onnx_value *)b)->name);
 }
 
+static void add_name(struct thaw_onnx_importer *m, int *count, const char *name)
+{
+	if (name && name[0])
+		m->values[(*count)++].name = name;
+}
+
 /* Every name that a node, an initialiser or an input gives a value. */
 static thaw_status collect_names(struct thaw_onnx_importer *m)
 {
@@ -32,13 +38,12 @@ static thaw_status collect_names(struct thaw_onnx_importer *m)
 		return THAW_RESOURCE;
 	int count = 0;
 	for (size_t i = 0; i < g->n_initializer; i++)
-		m->values[count++].name = g->initializer[i]->name;
+		add_name(m, &count, g->initializer[i]->name);
 	for (size_t i = 0; i < g->n_input; i++)
-		m->values[count++].name = g->input[i]->name;
+		add_name(m, &count, g->input[i]->name);
 	for (size_t i = 0; i < g->n_node; i++)
 		for (size_t k = 0; k < g->node[i]->n_output; k++)
-			if (g->node[i]->output[k][0])
-				m->values[count++].name = g->node[i]->output[k];
+			add_name(m, &count, g->node[i]->output[k]);
 	qsort(m->values, (size_t)count, sizeof *m->values, by_name);
 	for (int i = 0; i < count; i++) /* an initialiser may be an input as well */
 		if (i == 0 || strcmp(m->values[i].name, m->values[m->value_count - 1].name) != 0)
@@ -98,12 +103,13 @@ static thaw_status check_operators(const struct thaw_onnx_importer *m, const boo
 	int count = 0;
 	for (size_t i = 0; i < g->n_node; i++) {
 		const Onnx__NodeProto *n = g->node[i];
-		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
+		const char *type = n->op_type ? n->op_type : "no operator";
+		bool known = n->op_type && own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
 		if (!needed[i] || known)
 			continue;
 		if (used < sizeof text)
 			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s%s (%s)", count ? ", " : "",
-						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
+						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", type,
 						 n->name && n->name[0] ? n->name : "no name");
 		count++;
 	}
@@ -165,7 +171,7 @@ static thaw_status read_initializers(struct thaw_onnx_importer *m)
 		struct thaw_onnx_constant c;
 		if (!v || v->known)
 			return thaw_fail(THAW_DATA, "%s: two initialisers are called %s, or one has no name",
-					 m->file->path, g->initializer[i]->name);
+					 m->file->path, v ? v->name : "nothing");
 		THAW_TRY(thaw_onnx_tensor_read(&t, g->initializer[i], m->file));
 		thaw_status status = thaw_onnx_constant_from(&c, &t);
 		thaw_onnx_tensor_free(&t);
@@ -278,7 +284,8 @@ static const Onnx__ValueInfoProto *find_image(const struct thaw_onnx_importer *m
 static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__ValueInfoProto *input,
 			     struct thaw_shape *shape)
 {
-	const Onnx__TypeProto__Tensor *type = input->type ? input->type->tensor_type : NULL;
+	bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	const Onnx__TypeProto__Tensor *type = tensor ? input->type->tensor_type : NULL;
 	enum thaw_dtype element;
 	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_RANK - 1)
 		return thaw_fail(THAW_CONFIG, "%s: input %s is no tensor of known rank up to %d", m->file->path,
@@ -405,7 +412,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 		return thaw_fail(THAW_DATA, "%s: the model has no output", m->file->path);
 	THAW_TRY(find_opset(m, wish->computation));
 	THAW_TRY(collect_names(m));
-	const char *output = g->output[0]->name;
+	const char *output = g->output[0]->name ? g->output[0]->name : "";
 	THAW_TRY(find_needed(m, output, needed));
 	THAW_TRY(check_operators(m, needed));
 	THAW_TRY(read_initializers(m));

@@ -5,14 +5,14 @@
 
 thaw_status thaw_onnx_import_identity(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
-	struct thaw_onnx_value *v;
+	struct thaw_onnx_value v;
 	int64_t to;
 	enum thaw_dtype type;
-	THAW_TRY(thaw_onnx_value_input(m, n, 0, &v));
+	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_attribute_int(&to, n, "to", thaw_onnx_type_of(THAW_F32)));
 	if (!thaw_onnx_type((int32_t)to, &type) || (type != THAW_F32 && type != THAW_F16 && type != THAW_BF16))
 		return thaw_onnx_fail_node(n, "what depends on the image is computed in floats only");
-	return thaw_onnx_value_output(m, n, 0, v);
+	return thaw_onnx_value_output(m, n, 0, &v);
 }
 
 thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -32,6 +32,13 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "dropout", &attrs, &v.node, 1), &v);
 }
 
+/* A place among `rank` axes, counted from the end if negative; what is beyond goes to the nearest. */
+static int64_t within(int64_t place, int rank)
+{
+	place = place < 0 ? place + rank : place;
+	return place < 0 ? 0 : place > rank ? rank : place;
+}
+
 thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value *v, y = {.known = true};
@@ -41,9 +48,8 @@ thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__Nod
 	thaw_onnx_dims(v, dim);
 	THAW_TRY(thaw_onnx_attribute_int(&start, n, "start", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&end, n, "end", rank));
-	start = start < 0 ? start + rank : start;
-	end = end < 0 ? end + rank : end > rank ? rank : end;
-	start = start < 0 ? 0 : start > end ? end : start;
+	start = within(start, rank);
+	end = within(end, rank) > start ? within(end, rank) : start;
 	struct thaw_shape shape = thaw_shape_of(end - start);
 	y.constant = thaw_alloc(1, sizeof *y.constant);
 	if (!y.constant)

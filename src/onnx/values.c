@@ -12,7 +12,7 @@ static int by_name(const void *key, const void *value)
 
 struct thaw_onnx_value *thaw_onnx_value_find(const struct thaw_onnx_importer *m, const char *name)
 {
-	if (!name[0])
+	if (!name || !name[0])
 		return NULL;
 	return bsearch(name, m->values, (size_t)m->value_count, sizeof *m->values, by_name);
 }
