@@ -10,8 +10,6 @@
 
 /* What an open first dimension is taken for. A prime larger than other sizes: a product of it is known for one. */
 #define OPEN_IMAGES 7919
-/* Elements that a computed constant may have: 64 million, as many as the largest layers have weights. */
-#define MAX_ELEMENTS     (INT64_C(1) << 26)
 #define OLDEST_OPSET     9
 #define UNSUPPORTED_TEXT 1024 /* bytes of the list of nodes in a message */
 
@@ -219,7 +217,7 @@ static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 		.node = n,
 		.opset = m->opset,
 		.file = m->file,
-		.max_elements = MAX_ELEMENTS,
+		.max_elements = THAW_ONNX_MAX_ELEMENTS,
 		.inputs = inputs,
 		.input_count = (int)n->n_input,
 		.outputs = outputs,

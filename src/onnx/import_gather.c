@@ -9,9 +9,7 @@ static thaw_status read_indices(const Onnx__NodeProto *n, const struct thaw_onnx
 	int64_t count = thaw_shape_count(&c->shape);
 	if ((c->type != THAW_I64 && c->type != THAW_I32) || size > MOST)
 		return thaw_onnx_fail_node(n, "indices are no whole numbers below %d", MOST);
-	*indices = thaw_alloc((size_t)count, sizeof **indices);
-	if (!*indices)
-		return THAW_RESOURCE;
+	THAW_TRY(thaw_onnx_room(n, &(struct thaw_shape){.rank = 1, .dim = {count}}, indices));
 	for (int64_t k = 0; k < count; k++) {
 		int64_t i = c->type == THAW_I64 ? ((const int64_t *)c->data)[k] : ((const int32_t *)c->data)[k];
 		if (i < -size || i >= size)
@@ -30,9 +28,8 @@ static bool at_equal_distances(const float *indices, int64_t count, int64_t *ste
 	return *step != 0;
 }
 
-/* Axis `of` of x becomes the elements that these numbers name. */
-static thaw_status gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x, int of,
-			  const float *indices, int64_t count)
+thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x, int of,
+			     const float *indices, int64_t count)
 {
 	struct thaw_attrs attrs = {0};
 	struct thaw_onnx_value numbers;
@@ -46,7 +43,7 @@ static thaw_status gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	THAW_TRY(thaw_onnx_fixed(m, n, &shape, indices, &numbers));
 	x->node = thaw_onnx_add(m, n, "gather", &attrs, (int[]){x->node, numbers.node}, 2);
 	thaw_onnx_axes_resize(&x->axes, attrs.axis, count);
-	return m->graph->failed;
+	return thaw_onnx_shape(m, x->node, &shape);
 }
 
 thaw_status thaw_onnx_import_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -65,7 +62,7 @@ thaw_status thaw_onnx_import_gather(struct thaw_onnx_importer *m, const Onnx__No
 		return thaw_onnx_fail_node(n, "no indices, or a result of more than %d axes", THAW_MAX_RANK);
 	thaw_status status = read_indices(n, c, thaw_onnx_axes_dim(&x.axes, axis), &indices);
 	if (status == THAW_OK)
-		status = gather(m, n, &x, axis, indices, count);
+		status = thaw_onnx_gather(m, n, &x, axis, indices, count);
 	thaw_free(indices);
 	THAW_TRY(status);
 	for (int i = 0; i < x.axes.rank; i++)

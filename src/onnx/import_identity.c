@@ -24,6 +24,8 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.rate, n, "ratio", 0.5f));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &ratio));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 2, &training));
+	if ((ratio && thaw_shape_count(&ratio->shape) != 1) || (training && thaw_shape_count(&training->shape) != 1))
+		return thaw_onnx_fail_node(n, "ratio or training_mode is no number");
 	if (ratio && ratio->type == THAW_F32)
 		attrs.rate = *(const float *)ratio->data;
 	if (training && *(const char *)training->data && attrs.rate != 0.0f)

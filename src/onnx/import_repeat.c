@@ -9,13 +9,14 @@ static thaw_status repeat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	struct thaw_shape shape = {.rank = rank};
 	for (int i = 0; i < rank; i++)
 		shape.dim[i] = times[i];
-	THAW_TRY(thaw_shape_check(&shape, "what is repeated"));
-	int64_t count = thaw_shape_count(&shape);
-	if (count == 1 && rank == x->axes.rank)
+	bool once = rank == x->axes.rank;
+	for (int i = 0; i < rank; i++)
+		once &= times[i] == 1;
+	if (once)
 		return THAW_OK;
-	float *ones = thaw_alloc((size_t)count, sizeof *ones);
-	if (!ones)
-		return THAW_RESOURCE;
+	float *ones;
+	THAW_TRY(thaw_onnx_room(n, &shape, &ones));
+	int64_t count = thaw_shape_count(&shape);
 	for (int64_t i = 0; i < count; i++)
 		ones[i] = 1.0f;
 	thaw_status status = thaw_onnx_fixed(m, n, &shape, ones, &v[1]);
@@ -63,7 +64,7 @@ thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__Node
 		return thaw_onnx_fail_node(n, "%d repeats of an input of %d axes", count, x.axes.rank);
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < count; i++) {
-		if (repeats[i] < 1 || repeats[i] > INT32_MAX)
+		if (repeats[i] < 1 || repeats[i] > THAW_ONNX_MAX_ELEMENTS / dim[i])
 			return thaw_onnx_fail_node(n, "%lld repeats", (long long)repeats[i]);
 		if (repeats[i] > 1) {
 			split[rank] = 1;

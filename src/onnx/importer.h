@@ -9,6 +9,9 @@
 #include "src/onnx/file.h"
 #include "thaw/graph.h"
 
+/* Elements that a computed constant may have: 64 million, as many as the largest layers have weights. */
+#define THAW_ONNX_MAX_ELEMENTS (INT64_C(1) << 26)
+
 /* A value that nodes name: elements that are known, or a view of a tensor of the graph. */
 struct thaw_onnx_value {
 	const char *name;
@@ -75,7 +78,9 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 /* Its next parameter: float elements of this shape here. `name` as in the file. */
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
 			    const struct thaw_shape *shape, const float *data);
-/* *v: elements of the importer's own that never train, such as indices; named after n. */
+/* Zeroed memory for elements of the importer's own, the caller's to free; THAW_DATA when they are too many. */
+thaw_status thaw_onnx_room(const Onnx__NodeProto *n, const struct thaw_shape *shape, float **data);
+/* *v: such elements, copied, which never train; named after n. */
 thaw_status thaw_onnx_fixed(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const struct thaw_shape *shape,
 			    const float *data, struct thaw_onnx_value *v);
 /* The shape of a graph's value, for the importer's number of images. */
@@ -123,6 +128,9 @@ thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodePr
 /* import_reduce.c: along these axes of the view, rising, which stay with size 1. */
 thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			     enum thaw_reduction reduction, const int *of, int count);
+/* import_gather.c: axis `of` of the view becomes the elements that these numbers, within it, name. */
+thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int of,
+			     const float *indices, int64_t count);
 
 /* import_*.c: the importers that operators.c lists. */
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -149,6 +157,7 @@ IMPORTER(thaw_onnx_import_pool);
 IMPORTER(thaw_onnx_import_reduce);
 IMPORTER(thaw_onnx_import_relu);
 IMPORTER(thaw_onnx_import_reshape);
+IMPORTER(thaw_onnx_import_resize);
 IMPORTER(thaw_onnx_import_shape);
 IMPORTER(thaw_onnx_import_slice);
 IMPORTER(thaw_onnx_import_softmax);

@@ -73,6 +73,7 @@ static const struct {
 	{"ReduceSumSquare", thaw_onnx_import_reduce},
 	{"Relu", thaw_onnx_import_relu},
 	{"Reshape", thaw_onnx_import_reshape},
+	{"Resize", thaw_onnx_import_resize},
 	{"Round", thaw_onnx_import_function},
 	{"Selu", thaw_onnx_import_function},
 	{"Shape", thaw_onnx_import_shape},
@@ -97,6 +98,7 @@ static const struct {
 	{"Tile", thaw_onnx_import_tile},
 	{"Transpose", thaw_onnx_import_transpose},
 	{"Unsqueeze", thaw_onnx_import_unsqueeze},
+	{"Upsample", thaw_onnx_import_resize},
 };
 
 thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n)

@@ -174,6 +174,16 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 	return THAW_OK;
 }
 
+thaw_status thaw_onnx_room(const Onnx__NodeProto *n, const struct thaw_shape *shape, float **data)
+{
+	THAW_TRY(thaw_shape_check(shape, n->op_type));
+	if (thaw_shape_count(shape) > THAW_ONNX_MAX_ELEMENTS)
+		return thaw_onnx_fail_node(n, "it needs %lld numbers of its own; at most %lld are supported",
+					   (long long)thaw_shape_count(shape), (long long)THAW_ONNX_MAX_ELEMENTS);
+	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof **data);
+	return *data ? THAW_OK : THAW_RESOURCE;
+}
+
 thaw_status thaw_onnx_fixed(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const struct thaw_shape *shape,
 			    const float *data, struct thaw_onnx_value *v)
 {

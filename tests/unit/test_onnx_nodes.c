@@ -181,6 +181,7 @@ static const char *reason_of(const char *message)
 	static const char *const reasons[][2] = {
 		{"training mode", "training mode"},
 		{"places of maxima", "indices of maxima"},
+		{"tf_crop_and_resize", "cropping"},
 		{"has a dimension of 0", "empty tensor"},
 		{"nothing is left", "empty tensor"},
 		{"is supported between constants only", "in a network"},
