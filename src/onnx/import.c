@@ -9,7 +9,7 @@
 #include "src/onnx/importer.h"
 
 /* What an open first dimension is taken for. A prime larger than other sizes: a product of it is known for one. */
-#define OPEN_IMAGES 7919
+#define OPEN_IMAGES      7919
 #define OLDEST_OPSET     9
 #define UNSUPPORTED_TEXT 1024 /* bytes of the list of nodes in a message */
 
@@ -197,20 +197,46 @@ static thaw_status take_given(struct thaw_onnx_importer *m, const struct thaw_on
 	return THAW_OK;
 }
 
-/* Computes a node whose inputs are all known. *computed false: it is not one of those. */
-static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
+/* Whether elements of all that the node reads are known. */
+static thaw_status reads_constants(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *constants)
 {
-	*computed = false;
-	if (!thaw_onnx_constant_knows(n->op_type))
-		return THAW_OK;
+	*constants = true;
 	for (size_t k = 0; k < n->n_input; k++) {
 		struct thaw_onnx_value *v;
 		if (!n->input[k][0])
 			continue;
 		THAW_TRY(thaw_onnx_value_input(m, n, (int)k, &v));
-		if (!v->constant)
-			return THAW_OK;
+		*constants &= v->constant != NULL;
 	}
+	return THAW_OK;
+}
+
+/* Hands the node's outputs to the values of their names. */
+static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
+			       struct thaw_onnx_constant *outputs)
+{
+	thaw_status status = THAW_OK;
+	for (size_t k = 0; k < n->n_output; k++) {
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->output[k]);
+		if (status == THAW_OK && v && v->known)
+			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
+		if (status == THAW_OK && v)
+			status = set_constant(m, v, &outputs[k]);
+		else
+			thaw_onnx_constant_free(&outputs[k]);
+	}
+	return status;
+}
+
+/* Computes a node whose inputs are all known. *computed false: it is not one of those. */
+static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
+{
+	bool constants = thaw_onnx_constant_knows(n->op_type);
+	*computed = false;
+	if (constants)
+		THAW_TRY(reads_constants(m, n, &constants));
+	if (!constants)
+		return THAW_OK;
 	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof *inputs);
 	struct thaw_onnx_constant *outputs = thaw_alloc(n->n_output, sizeof *outputs);
 	struct thaw_onnx_operation o = {
@@ -229,15 +255,8 @@ static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 		inputs[k] = n->input[k][0] ? thaw_onnx_value_find(m, n->input[k])->constant : NULL;
 	if (status == THAW_OK)
 		status = thaw_onnx_constant_evaluate(&answer, &o);
-	for (size_t k = 0; status == THAW_OK && answer == THAW_ONNX_COMPUTED && k < n->n_output; k++) {
-		struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->output[k]);
-		if (v && v->known)
-			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
-		else if (v)
-			status = set_constant(m, v, &outputs[k]);
-		else
-			thaw_onnx_constant_free(&outputs[k]);
-	}
+	if (status == THAW_OK && answer == THAW_ONNX_COMPUTED)
+		status = set_outputs(m, n, outputs);
 	*computed = answer == THAW_ONNX_COMPUTED;
 	thaw_free(inputs);
 	thaw_free(outputs);

@@ -1,7 +1,43 @@
-/* ScatterND: a copy with slices replaced; exporters write masks with it. */
+/* ScatterND: a copy with slices replaced, or added to or multiplied; exporters write masks with it. */
 #include <string.h>
 
 #include "src/onnx/constant/evaluator.h"
+#include "src/onnx/constant/scalar.h"
+
+static const struct reduction {
+	const char *name;
+	double (*float2)(double, double);
+	int64_t (*int2)(int64_t, int64_t);
+} reductions[] = {{"none", NULL, NULL}, {"add", add, add_int}, {"mul", multiply, multiply_int}};
+
+/* NULL for one that is not known. */
+static const struct reduction *find_reduction(const char *name)
+{
+	for (size_t i = 0; i < sizeof reductions / sizeof reductions[0]; i++)
+		if (strcmp(reductions[i].name, name) == 0)
+			return &reductions[i];
+	return NULL;
+}
+
+/* Elements start, ... of `to` from elements first, ... of `updates`. */
+static void update_slice(struct thaw_onnx_constant *to, int64_t start, const struct thaw_onnx_constant *updates,
+			 int64_t first, int64_t length, const struct reduction *r)
+{
+	size_t size = thaw_dtype_size(to->type);
+	if (!r->float2)
+		memcpy((char *)to->data + (size_t)start * size, (const char *)updates->data + (size_t)first * size,
+		       (size_t)length * size);
+	for (int64_t i = 0; i < length && r->float2; i++) {
+		if (thaw_onnx_is_float(to->type))
+			thaw_onnx_put_float(
+				to, start + i,
+				r->float2(thaw_onnx_get_float(to, start + i), thaw_onnx_get_float(updates, first + i)));
+		else
+			thaw_onnx_put_int(
+				to, start + i,
+				r->int2(thaw_onnx_get_int(to, start + i), thaw_onnx_get_int(updates, first + i)));
+	}
+}
 
 /* Where the slice begins that row `row` of the indices names, in elements. */
 static thaw_status slice_start(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *data,
@@ -22,12 +58,13 @@ static thaw_status scatter(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *data, *indices, *updates;
 	struct thaw_onnx_constant *result;
-	char reduction[THAW_ONNX_TEXT];
+	char name[THAW_ONNX_TEXT];
 	THAW_TRY(thaw_onnx_input(&data, c, 0));
 	THAW_TRY(thaw_onnx_input(&indices, c, 1));
 	THAW_TRY(thaw_onnx_input(&updates, c, 2));
-	THAW_TRY(thaw_onnx_attribute_string(reduction, c->o->node, "reduction", "none"));
-	if (strcmp(reduction, "none") != 0 || indices->type != THAW_I64)
+	THAW_TRY(thaw_onnx_attribute_string(name, c->o->node, "reduction", "none"));
+	const struct reduction *reduction = find_reduction(name);
+	if (!reduction || indices->type != THAW_I64)
 		return thaw_onnx_not_here(c);
 	int last = indices->shape.rank - 1;
 	int64_t depth = last < 0 ? 0 : indices->shape.dim[last];
@@ -41,12 +78,10 @@ static thaw_status scatter(struct thaw_onnx_call *c)
 	if (thaw_shape_count(&updates->shape) != rows * length)
 		return thaw_onnx_fail_node(c->o->node, "updates are not as many as its indices name");
 	THAW_TRY(thaw_onnx_output(&result, c, 0, data->type, &data->shape));
-	size_t size = thaw_dtype_size(data->type);
-	memcpy(result->data, data->data, (size_t)thaw_shape_count(&data->shape) * size);
+	memcpy(result->data, data->data, (size_t)thaw_shape_count(&data->shape) * thaw_dtype_size(data->type));
 	for (int64_t row = 0, start; row < rows; row++) {
 		THAW_TRY(slice_start(c, data, indices, row, (int)depth, &start));
-		memcpy((char *)result->data + (size_t)start * size,
-		       (const char *)updates->data + (size_t)(row * length) * size, (size_t)length * size);
+		update_slice(result, start, updates, row * length, length, reduction);
 	}
 	return THAW_OK;
 }
