@@ -368,6 +368,21 @@ static void gradients_are_announced_from_the_end(void **state)
 	thaw_graph_destroy(g);
 }
 
+/* Indices and the like stay what they are, whatever is unfrozen, and are drawn from no seed. */
+static void fixed_parameters_do_not_change(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	g->params[0].role = THAW_ROLE_FIXED;
+	g->params[0].data[0] = 7.0f;
+	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
+	assert_false(g->params[0].trainable);
+	assert_true(g->params[1].trainable);
+	thaw_graph_init(g, 1, 0, g->param_count);
+	assert_true(g->params[0].data[0] == 7.0f);
+	thaw_graph_destroy(g);
+}
+
 static void unfreeze_is_understood(void **state)
 {
 	(void)state;
@@ -446,6 +461,7 @@ int main(void)
 		cmocka_unit_test(trunk_and_tail_are_the_whole),
 		cmocka_unit_test(features_are_the_same_bits_at_any_batch_size),
 		cmocka_unit_test(gradients_are_announced_from_the_end),
+		cmocka_unit_test(fixed_parameters_do_not_change),
 		cmocka_unit_test(unfreeze_is_understood),
 		cmocka_unit_test(a_new_head_has_the_new_classes),
 		cmocka_unit_test(buffers_alive_together_do_not_overlap),
