@@ -20,8 +20,25 @@ static int by_name(const void *a, const void *b)
 
 static void add_name(struct thaw_onnx_importer *m, int *count, const char *name)
 {
-	if (name && name[0])
+	if (name[0])
 		m->values[(*count)++].name = name;
+}
+
+/* Whether names are there at all, which the messages leave open. */
+static thaw_status check_named(const struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool named = true;
+	for (size_t i = 0; i < g->n_node; i++)
+		named &= g->node[i]->op_type != NULL;
+	for (size_t i = 0; i < g->n_initializer; i++)
+		named &= g->initializer[i]->name != NULL;
+	for (size_t i = 0; i < g->n_input; i++)
+		named &= g->input[i]->name != NULL;
+	for (size_t i = 0; i < g->n_output; i++)
+		named &= g->output[i]->name != NULL;
+	return named ? THAW_OK
+		     : thaw_fail(THAW_DATA, "%s: a node without an operator, or a value without a name", m->file->path);
 }
 
 /* Every name that a node, an initialiser or an input gives a value. */
@@ -101,13 +118,12 @@ static thaw_status check_operators(const struct thaw_onnx_importer *m, const boo
 	int count = 0;
 	for (size_t i = 0; i < g->n_node; i++) {
 		const Onnx__NodeProto *n = g->node[i];
-		const char *type = n->op_type ? n->op_type : "no operator";
-		bool known = n->op_type && own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
+		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
 		if (!needed[i] || known)
 			continue;
 		if (used < sizeof text)
 			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s%s (%s)", count ? ", " : "",
-						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", type,
+						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
 						 n->name && n->name[0] ? n->name : "no name");
 		count++;
 	}
@@ -428,8 +444,9 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	if (g->n_output == 0)
 		return thaw_fail(THAW_DATA, "%s: the model has no output", m->file->path);
 	THAW_TRY(find_opset(m, wish->computation));
+	THAW_TRY(check_named(m));
 	THAW_TRY(collect_names(m));
-	const char *output = g->output[0]->name ? g->output[0]->name : "";
+	const char *output = g->output[0]->name;
 	THAW_TRY(find_needed(m, output, needed));
 	THAW_TRY(check_operators(m, needed));
 	THAW_TRY(read_initializers(m));
