@@ -166,6 +166,11 @@ thaw_status thaw_graph_lower(struct thaw_graph **lowered, const struct thaw_grap
 
 /* Passes. Each rewrites the graph in place and keeps what it computes (within rounding). */
 
+/* Puts together again what exporters spread over many nodes: layer norm, GELU, attention, biases. Parameters keep their
+ * names and values, and train as before. For a graph that was just imported for images like `image`; what nobody needs
+ * is removed. */
+thaw_status thaw_graph_recognise(struct thaw_graph *g, const struct thaw_shape *image);
+
 /* Folds each frozen batch norm that uses moving statistics into the frozen convolution before it. */
 thaw_status thaw_pass_fold(struct thaw_graph *g);
 /* Joins each other batch norm that uses moving statistics with the convolution before it, into a conv_norm. */

@@ -110,7 +110,7 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 		for (int k = 0; k < n->input_count; k++)
 			n->inputs[k] = moved[n->inputs[k]];
 		if (dead[i]) {
-			moved[i] = n->inputs[0];
+			moved[i] = n->input_count ? n->inputs[0] : 0;
 			for (int k = 0; k < n->param_count; k++)
 				g->params[n->params[k]].node = -1;
 			thaw_free(n->name);

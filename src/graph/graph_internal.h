@@ -7,7 +7,8 @@
 /* How many nodes take this value, and the last of them (0: none). The output counts as taken once more. */
 int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
 
-/* Removes the nodes with dead[i], replacing the value of each by that of its first input. Clears `dead`. */
+/* Removes the nodes with dead[i], replacing the value of each by that of its first input; nobody reads those without
+ * inputs. Clears `dead`. */
 void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 
 /* The site of a node, given all values' shapes. param[THAW_MAX_PARAMS] and x[input_count] are memory to fill. */

@@ -458,6 +458,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	THAW_TRY(import_nodes(m, needed));
 	THAW_TRY(set_output(m, output, wish, network));
 	network->softmax = m->softmax_dropped;
+	THAW_TRY(thaw_graph_recognise(m->graph, &m->image));
 	if (wish->computation)
 		return m->graph->failed;
 	if (thaw_graph_find_head(m->graph) != THAW_OK) {
