@@ -1,13 +1,21 @@
-/* Linear: y (...,O) = activation of x (...,I) * weight (O,I) transposed + bias (O): by one sgemm, or by few_rows.h
- * where there are few rows. The axes before the last, one at least, are rows and stay as they are. Bias is optional.
- * Reads attrs.activation. */
+/* Linear: y (...,O) = activation of x (...,I) * weight (O,I) transposed + bias (O), plus a residual x[1] if there is
+ * one. The axes before the last, one at least, are rows and stay as they are. Bias is optional. Reads attrs.activation.
+ *
+ * Few rows go by few_rows.h, and where weights are large one sgemm does it. Else the weight is transposed once, so that
+ * gemm_direct.h takes it as it lies, and rows go through in blocks: bias, residual and the gradients' sums meet them
+ * while they are in the cache. */
 #include <limits.h>
 #include <string.h>
 
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/few_rows.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/gemm_direct.h"
+#include "src/ops/kernels/transpose.h"
 #include "src/ops/registry.h"
+
+/* Rows of a block, and the fewest that pay for transposing the weight. */
+enum { BLOCK_ROWS = 192, TURN_ROWS = 96 };
 
 static int64_t inputs_of(const struct thaw_shape *weight)
 {
@@ -51,51 +59,127 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 				 thaw_shape_text(weight, want, sizeof(want)));
 	*y = *x;
 	y->dim[y->rank - 1] = out;
+	if (site->inputs > 1 && !thaw_shape_equal(&site->x[1], y))
+		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: linear: give one of the same shape",
+				 thaw_shape_text(&site->x[1], have, sizeof(have)),
+				 thaw_shape_text(y, want, sizeof(want)));
 	return THAW_OK;
+}
+
+/* Whether the forward product takes the weight transposed. */
+static bool turns(int64_t n, int64_t in, int64_t out)
+{
+	return n >= TURN_ROWS && thaw_gemm_direct_pays(n, out, in, (struct thaw_matrix){.stride = in},
+						       (struct thaw_matrix){.stride = out});
 }
 
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
+	const struct thaw_shape *weight = &site->param[0];
+
+	if (turns(rows_of(&site->y), inputs_of(weight), outputs_of(weight))) {
+		space->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
+		space->prepared = site->frozen ? space->scratch_forward : 0;
+	}
 	if (site->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
 		space->scratch_backward = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+}
+
+/* The weight as (inputs, outputs). */
+static void prepare(const struct thaw_call *call, void *prepared)
+{
+	const struct thaw_view *weight = &call->param[0];
+	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+
+	thaw_transpose(prepared, out, false, weight->data, in, out, in);
+}
+
+/* Bias, residual and activation for rows [first, first + rows) of y. */
+static void finish(const struct thaw_call *call, int64_t first, int64_t rows, int64_t out)
+{
+	const float *bias = call->params > 1 ? call->param[1].data : NULL;
+	enum thaw_activation activation = call->attrs->activation;
+	float *y = call->y.data + first * out;
+
+	if (call->inputs > 1) {
+		if (bias)
+			thaw_kernel_bias(y, bias, rows, out, THAW_ACT_NONE);
+		thaw_kernel_add(y, y, call->x[1].data + first * out, rows * out, activation);
+	} else {
+		thaw_kernel_bias(y, bias, rows, out, activation);
+	}
 }
 
 static void forward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
 	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	struct thaw_matrix b = {weight->data, in, true};
+	int64_t block = n;
 
-	if (n <= THAW_FEW_ROWS)
+	if (n <= THAW_FEW_ROWS) {
 		thaw_few_rows_forward(n, in, out, call->x[0].data, weight->data, call->y.data);
-	else
-		thaw_gemm(n, out, in, (struct thaw_matrix){call->x[0].data, in, false},
-			  (struct thaw_matrix){weight->data, in, true}, 0.0f, call->y.data, out);
-	thaw_kernel_bias(call->y.data, call->params > 1 ? call->param[1].data : NULL, n, out, call->attrs->activation);
+		finish(call, 0, n, out);
+		return;
+	}
+	if (turns(n, in, out)) {
+		if (!call->prepared)
+			prepare(call, call->scratch);
+		b = (struct thaw_matrix){call->prepared ? call->prepared : call->scratch, out, false};
+		block = BLOCK_ROWS;
+	}
+	for (int64_t first = 0; first < n; first += block) {
+		int64_t rows = n - first < block ? n - first : block;
+
+		thaw_gemm(rows, out, in, (struct thaw_matrix){call->x[0].data + first * in, in, false}, b, 0.0f,
+			  call->y.data + first * out, out);
+		finish(call, first, rows, out);
+	}
+}
+
+/* The gradients of rows [first, first + rows) of x and what they add to those of the parameters. */
+static void backward_rows(const struct thaw_call *call, const float *dy, int64_t first, int64_t rows)
+{
+	const struct thaw_view *weight = &call->param[0];
+	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+
+	dy += first * out;
+	if (call->params > 1 && call->dparam[1])
+		thaw_kernel_add_rows(call->dparam[1], dy, rows, out);
+	if (call->inputs > 1 && call->dx[1])
+		thaw_kernel_pass_gradient(call->dx[1] + first * out, call->dx_add[1], dy, NULL, rows * out,
+					  THAW_ACT_NONE);
+	if (call->dx[0])
+		thaw_gemm(rows, in, out, (struct thaw_matrix){dy, out, false},
+			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f,
+			  call->dx[0] + first * in, in);
+	if (call->dparam[0])
+		thaw_gemm(out, in, rows, (struct thaw_matrix){dy, out, true},
+			  (struct thaw_matrix){call->x[0].data + first * in, in, false}, first > 0 ? 1.0f : 0.0f,
+			  call->dparam[0], in);
 }
 
 static void backward(const struct thaw_call *call)
 {
 	const struct thaw_view *weight = &call->param[0];
 	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	int64_t block = turns(n, in, out) ? BLOCK_ROWS : n;
+	struct thaw_call rest = *call;
+	float *dweight_apart[] = {NULL, call->params > 1 ? call->dparam[1] : NULL};
 	const float *dy = call->dy;
 
 	if (call->attrs->activation != THAW_ACT_NONE) {
 		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, n * out, call->attrs->activation);
 		dy = call->scratch;
 	}
-	if (call->dx[0])
-		thaw_gemm(n, in, out, (struct thaw_matrix){dy, out, false},
-			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f, call->dx[0],
-			  in);
-	if (call->dparam[0] && n <= THAW_FEW_ROWS)
-		thaw_few_rows_weight(n, in, out, call->x[0].data, dy, call->dparam[0]);
-	else if (call->dparam[0])
-		thaw_gemm(out, in, n, (struct thaw_matrix){dy, out, true},
-			  (struct thaw_matrix){call->x[0].data, in, false}, 0.0f, call->dparam[0], in);
-	if (call->params > 1 && call->dparam[1]) {
+	if (call->params > 1 && call->dparam[1])
 		memset(call->dparam[1], 0, (size_t)out * sizeof(float));
-		thaw_kernel_add_rows(call->dparam[1], dy, n, out);
+	if (call->dparam[0] && n <= THAW_FEW_ROWS) {
+		thaw_few_rows_weight(n, in, out, call->x[0].data, dy, call->dparam[0]);
+		rest.dparam = dweight_apart;
 	}
+	for (int64_t first = 0; first < n; first += block)
+		backward_rows(&rest, dy, first, n - first < block ? n - first : block);
 }
 
 static void reference(const struct thaw_call *call)
@@ -109,6 +193,7 @@ static void reference(const struct thaw_call *call)
 
 			for (int64_t i = 0; i < in; i++)
 				sum += (double)call->x[0].data[n * in + i] * weight->data[o * in + i];
+			sum += call->inputs > 1 ? call->x[1].data[n * out + o] : 0.0;
 			if (call->attrs->activation != THAW_ACT_NONE && sum < 0)
 				sum = 0;
 			if (call->attrs->activation == THAW_ACT_RELU6 && sum > 6)
@@ -170,19 +255,43 @@ static const struct thaw_op_case cases[] = {
 	 .params = 2,
 	 .param = {{2, {9, 31}}, {1, {9}}}},
 	{.name = "many images, no bias", .inputs = 1, .x = {{2, {37, 19}}}, .params = 1, .param = {{2, {7, 19}}}},
+	{.name = "residual",
+	 .attrs = {.activation = THAW_ACT_RELU},
+	 .inputs = 2,
+	 .x = {{3, {3, 7, 10}}, {3, {3, 7, 6}}},
+	 .params = 2,
+	 .param = {{2, {6, 10}}, {1, {6}}}},
+	{.name = "few images, residual",
+	 .inputs = 2,
+	 .x = {{2, {4, 9}}, {2, {4, 5}}},
+	 .params = 1,
+	 .param = {{2, {5, 9}}}},
+	{.name = "blocks of rows",
+	 .inputs = 1,
+	 .x = {{3, {3, BLOCK_ROWS / 2 + 3, 16}}},
+	 .params = 2,
+	 .param = {{2, {24, 16}}, {1, {24}}}},
+	{.name = "blocks of rows, residual, relu6",
+	 .attrs = {.activation = THAW_ACT_RELU6},
+	 .inputs = 2,
+	 .x = {{3, {3, BLOCK_ROWS, 8}}, {3, {3, BLOCK_ROWS, 16}}},
+	 .params = 1,
+	 .param = {{2, {16, 8}}}},
 };
 
 const struct thaw_op thaw_op_linear = {
 	.name = "linear",
 	.min_inputs = 1,
-	.max_inputs = 1,
+	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
 	.infer = infer,
 	.space = space,
 	.forward = forward,
+	.prepare = prepare,
 	.backward = backward,
 	.reference = reference,
 	.activates = true,
+	.adds = true,
 	.overwrites_dparam = true,
 	.flops = flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
