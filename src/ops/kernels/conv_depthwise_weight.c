@@ -1,7 +1,8 @@
-/* The gradient of depthwise weights: all values of a filter stay in registers while a band of rows is summed. */
+/* The gradient of depthwise weights: all values of a filter stay in registers while a band of rows is summed; of a
+ * filter of 7 x 7, four of its rows and then the other three. */
 #include "src/ops/kernels/conv_depthwise.h"
 
-enum { MOST_TAPS = 5 * 5 }; /* of dweight in registers */
+enum { MOST_TAPS = 4 * 7 }; /* of dweight in registers */
 
 /* What one vector of channels of dweight is summed from, over some rows of one image. */
 struct weight_block {
@@ -47,7 +48,7 @@ THAW_INLINE void weight_rows(const struct thaw_conv *c, struct weight_block *b, 
 		int64_t at = p->kx - c->left;
 
 		for (int64_t j = 0; j < c->wo; j++, at += stride, dy += c->ci) {
-			for (int64_t i = 0; rows > 1 && i < stride * stride; i++, b->fetch_x += LINE)
+			for (int64_t i = 0; rows > 1 && p->ky == 0 && i < stride * stride; i++, b->fetch_x += LINE)
 				__builtin_prefetch(b->fetch_x, 0, 2);
 			__builtin_prefetch(b->fetch_dy, 0, 2);
 			b->fetch_dy += LINE;
@@ -66,31 +67,32 @@ THAW_INLINE void weight_rows(const struct thaw_conv *c, struct weight_block *b, 
 		}
 }
 
-/* dweight += of one row of dy, of which some rows of the filter may be outside of the image. */
-THAW_INLINE void weight_row(const struct thaw_conv *c, struct weight_block *b, int64_t row, int64_t taps,
-			    int64_t stride, int64_t lanes)
+/* dweight += of one row of dy, for rows [begin, end) of the filter, of which some may be outside of the image. */
+THAW_INLINE void weight_row(const struct thaw_conv *c, struct weight_block *b, int64_t row, int64_t begin, int64_t end,
+			    int64_t taps, int64_t stride, int64_t lanes)
 {
-	int64_t top = row * c->stride_y - c->top, last = least(c->kh, c->h - top);
+	int64_t top = row * c->stride_y - c->top, last = least(end, c->h - top);
 
-	for (int64_t ky = most(0, -top); ky < last; ky++)
+	for (int64_t ky = most(begin, -top); ky < last; ky++)
 		for (int64_t kx = 0; kx < c->kw; kx += taps)
 			weight_rows(c, b, &(struct weight_part){row, row + 1, ky, kx}, 1, taps, stride, lanes);
 }
 
-/* dweight += of rows [begin, end) of dy: those for which the whole filter is inside of the image together. */
-THAW_INLINE void weight_band(const struct thaw_conv *c, struct weight_block *b, int64_t begin, int64_t end, int64_t kh,
-			     int64_t taps, int64_t stride)
+/* dweight += of rows [begin, end) of dy, for `kh` rows of the filter from ky on: rows of dy for which all of them are
+ * inside of the image together. */
+THAW_INLINE void weight_band(const struct thaw_conv *c, struct weight_block *b, int64_t begin, int64_t end, int64_t ky,
+			     int64_t kh, int64_t taps, int64_t stride)
 {
-	int64_t room = c->h + c->top - kh;
-	int64_t low = least(end, most(begin, (c->top + c->stride_y - 1) / c->stride_y));
+	int64_t room = c->h + c->top - ky - kh;
+	int64_t low = least(end, most(begin, (most(c->top - ky, 0) + c->stride_y - 1) / c->stride_y));
 	int64_t high = room >= 0 ? most(low, least(end, room / c->stride_y + 1)) : low;
 
 	for (int64_t row = begin; row < low; row++)
-		weight_row(c, b, row, taps, stride, LANES);
+		weight_row(c, b, row, ky, ky + kh, taps, stride, LANES);
 	if (low < high)
-		weight_rows(c, b, &(struct weight_part){low, high, 0, 0}, kh, taps, stride, LANES);
+		weight_rows(c, b, &(struct weight_part){low, high, ky, 0}, kh, taps, stride, LANES);
 	for (int64_t row = high; row < end; row++)
-		weight_row(c, b, row, taps, stride, LANES);
+		weight_row(c, b, row, ky, ky + kh, taps, stride, LANES);
 }
 
 THAW_MULTIVERSION
@@ -99,16 +101,19 @@ static void weight_run(const struct thaw_conv *c, struct weight_block *b, int64_
 	bool square = c->kh == c->kw && b->lanes == LANES;
 
 	if (square && c->kw == 3 && c->stride_x == 1)
-		weight_band(c, b, begin, end, 3, 3, 1);
+		weight_band(c, b, begin, end, 0, 3, 3, 1);
 	else if (square && c->kw == 3 && c->stride_x == 2)
-		weight_band(c, b, begin, end, 3, 3, 2);
+		weight_band(c, b, begin, end, 0, 3, 3, 2);
 	else if (square && c->kw == 5 && c->stride_x == 1)
-		weight_band(c, b, begin, end, 5, 5, 1);
+		weight_band(c, b, begin, end, 0, 5, 5, 1);
 	else if (square && c->kw == 5 && c->stride_x == 2)
-		weight_band(c, b, begin, end, 5, 5, 2);
-	else
+		weight_band(c, b, begin, end, 0, 5, 5, 2);
+	else if (square && c->kw == 7 && c->stride_x == 1) {
+		weight_band(c, b, begin, end, 0, 4, 7, 1);
+		weight_band(c, b, begin, end, 4, 3, 7, 1);
+	} else
 		for (int64_t row = begin; row < end; row++)
-			weight_row(c, b, row, 1, c->stride_x, b->lanes);
+			weight_row(c, b, row, 0, c->kh, 1, c->stride_x, b->lanes);
 }
 
 void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
