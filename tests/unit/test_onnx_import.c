@@ -315,6 +315,29 @@ static void inputs_that_are_no_images(void **state)
 	small_network(&s);
 	s.tensor_type.elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
 	expect_refused(&s, THAW_CONFIG, "holds UINT8", "x");
+	Onnx__TypeProto__Sequence sequence = ONNX__TYPE_PROTO__SEQUENCE__INIT;
+	sequence.elem_type = &s.type;
+	Onnx__TypeProto of_tensors = ONNX__TYPE_PROTO__INIT;
+	of_tensors.value_case = ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE;
+	of_tensors.sequence_type = &sequence;
+	small_network(&s);
+	s.image.type = &of_tensors;
+	expect_refused(&s, THAW_CONFIG, "no tensor of known rank", "x");
+}
+
+static void names_that_are_left_out(void **state)
+{
+	(void)state;
+	struct sketch s;
+	small_network(&s);
+	s.node[0].op_type = NULL;
+	expect_refused(&s, THAW_DATA, "a node without an operator", "");
+	small_network(&s);
+	s.image.name = NULL;
+	expect_refused(&s, THAW_DATA, "a value without a name", "");
+	small_network(&s);
+	s.logits.name = NULL;
+	expect_refused(&s, THAW_DATA, "a value without a name", "");
 }
 
 static void opsets(void **state)
@@ -416,6 +439,7 @@ int main(void)
 		cmocka_unit_test(names_twice),
 		cmocka_unit_test(weights_that_do_not_fit),
 		cmocka_unit_test(inputs_that_are_no_images),
+		cmocka_unit_test(names_that_are_left_out),
 		cmocka_unit_test(opsets),
 		cmocka_unit_test(a_node_without_name_or_inputs),
 		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),

@@ -180,13 +180,11 @@ static const char *reason_of(const char *message)
 {
 	static const char *const reasons[][2] = {
 		{"training mode", "training mode"},
-		{"places of maxima", "indices of maxima"},
 		{"tf_crop_and_resize", "cropping"},
 		{"has a dimension of 0", "empty tensor"},
 		{"nothing is left", "empty tensor"},
 		{"is supported between constants only", "in a network"},
 		{"does not depend on the input", "a constant in a network"},
-		{"no constant of F32", "weights that are computed"},
 	};
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (strstr(message, reasons[i][0]))
