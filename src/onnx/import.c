@@ -423,6 +423,7 @@ static thaw_status set_output(struct thaw_onnx_importer *m, const char *name, co
 static thaw_status add_classifier(struct thaw_onnx_importer *m)
 {
 	struct thaw_shape shape;
+	m->shaped = 0; /* nodes were recognised since: they have other numbers */
 	THAW_TRY(thaw_onnx_shape(m, m->graph->output, &shape));
 	int64_t n = shape.dim[1];
 	struct thaw_shape square = thaw_shape_of(n, n), row = thaw_shape_of(n);
