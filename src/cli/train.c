@@ -27,7 +27,7 @@ struct values {
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
-	 .help = "the network: builtin, a .safetensors or .pth file, FAMILY:FILE, a run directory, or a family "
+	 .help = "the network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family "
 		 "such as resnet18 with random weights"},
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX or CIFAR files"},

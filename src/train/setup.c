@@ -19,6 +19,17 @@ static thaw_status open_data(struct run *r)
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
 
+/* How an imported network's images are prepared: nobody but its file and the files beside it knows. */
+static void tell_preprocess(const struct run *r)
+{
+	const struct thaw_preprocess *p = &r->model->preprocess;
+	if (r->model->imported)
+		run_log(r, "images (%s): %s resize to %d, crop %d, mean %.4g %.4g %.4g, std %.4g %.4g %.4g",
+			r->model->preprocess_from, p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", p->resize,
+			p->size, (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], (double)p->std[0],
+			(double)p->std[1], (double)p->std[2]);
+}
+
 static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
@@ -30,6 +41,7 @@ static thaw_status open_model(struct run *r)
 		r->options.bn = r->model->pretrained ? "frozen" : "lane";
 	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* the trained network is for this size */
 	r->preprocess = r->model->preprocess;
+	tell_preprocess(r);
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;
