@@ -74,116 +74,102 @@ static const struct {
 	const char *operator, * alpha, *beta;
 	compose compose;
 } functions[THAW_FUNCTIONS] = {
-	[THAW_FN_SIGMOID] = {
-		.operator= "Sigmoid" },
-		[THAW_FN_TANH] = {.operator= "Tanh" },
-				  [THAW_FN_SILU] = {.compose = silu},
-				  [THAW_FN_GELU] = {.compose = gelu},
-				  [THAW_FN_GELU_TANH] = {.compose = gelu_tanh},
-				  [THAW_FN_HARD_SIGMOID] = {.operator= "HardSigmoid", .alpha = "alpha", .beta = "beta"},
-				  [THAW_FN_HARD_SWISH] = {.operator= "HardSwish" },
-							  [THAW_FN_LEAKY_RELU] = {.operator= "LeakyRelu",
-										  .alpha = "alpha"},
-							  [THAW_FN_ELU] = {.operator= "Elu", .alpha = "alpha"},
-							  [THAW_FN_SELU] = {.operator= "Selu",
-									    .alpha = "alpha",
-									    .beta = "gamma"},
-							  [THAW_FN_CELU] = {.operator= "Celu", .alpha = "alpha"},
-							  [THAW_FN_THRESHOLDED_RELU] = {.operator= "ThresholdedRelu",
-											.alpha = "alpha"},
-							  [THAW_FN_SHRINK] = {.operator= "Shrink",
-									      .alpha = "lambd",
-									      .beta = "bias"},
-							  [THAW_FN_SOFTPLUS] = {.operator= "Softplus" },
-										[THAW_FN_SOFTSIGN] = {.
-												      operator= "Softsi"
-														"gn" },
-												      [THAW_FN_MISH] = {.compose =
-																mish},
-												      [THAW_FN_CLIP] =
-													      {.compose =
-														       clip},
-												      [THAW_FN_AFFINE] =
-													      {.compose =
-														       affine},
-												      [THAW_FN_POWER] =
-													      {.compose =
-														       power},
-												      [THAW_FN_ABS] = {.
-														       operator=
-															       "Abs" },
-														       [THAW_FN_EXP] = {.
-																	operator=
-																		"Exp" },
-																	[THAW_FN_LOG] = {.
-																			 operator=
-																				 "Log" },
-																			 [THAW_FN_SQRT] = {.
-																					   operator=
-																						   "Sqrt" },
-																					   [THAW_FN_RECIPROCAL] = {.
-																								   operator=
-																									   "Reciprocal" },
-																								   [THAW_FN_ERF] = {.
-																										    operator=
-																											    "Erf" },
-																										    [THAW_FN_FLOOR] = {.
-																												       operator= "Floor" },
-																												       [THAW_FN_CEIL] =
-																													       {.
-																														operator=
-																															"Ceil" },
-																														[THAW_FN_ROUND] = {.
-																																   operator= "Round" },
-																																   [THAW_FN_SIGN] =
-																																	   {
-																																		   .
-																																		   operator=
-																																			   "Sign" },
-																																		   [THAW_FN_SIN] = {.operator=
-																																					    "Sin" },
-																																				    [THAW_FN_COS] = {.
-																																						     operator=
-																																							     "Cos" },
-																																						     [THAW_FN_TAN] = {
-																																							     .
-																																							     operator=
-																																								     "Tan" },
-																																							     [THAW_FN_ASIN] =
-																																								     {.
-																																								      operator=
-																																									      "Asin" },
-																																								      [THAW_FN_ACOS] =
-																																									      {
-																																										      .
-																																										      operator=
-																																											      "Acos" },
-																																										      [THAW_FN_ATAN] =
-																																											      {.
-																																											       operator=
-																																												       "Atan" },
-																																											       [THAW_FN_SINH] = {.
-																																														 operator= "Sinh" },
-																																														 [THAW_FN_COSH] =
-																																															 {
-																																																 .
-																																																 operator=
-																																																	 "Cosh" },
-																																																 [THAW_FN_ASINH] = {
-																																																	 .
+	[THAW_FN_SIGMOID] = {.operator= "Sigmoid" },
+			     [THAW_FN_TANH] = {.operator= "Tanh" },
+					       [THAW_FN_SILU] = {.compose = silu},
+					       [THAW_FN_GELU] = {.compose = gelu},
+					       [THAW_FN_GELU_TANH] = {.compose = gelu_tanh},
+					       [THAW_FN_HARD_SIGMOID] = {.operator= "HardSigmoid",
+									 .alpha = "alpha",
+									 .beta = "beta"},
+					       [THAW_FN_HARD_SWISH] = {
+						       .operator= "HardSwish" },
+						       [THAW_FN_LEAKY_RELU] = {.operator= "LeakyRelu",
+									       .alpha = "alpha"},
+						       [THAW_FN_ELU] = {.operator= "Elu", .alpha = "alpha"},
+						       [THAW_FN_SELU] = {.operator= "Selu",
+									 .alpha = "alpha",
+									 .beta = "gamma"},
+						       [THAW_FN_CELU] = {.operator= "Celu", .alpha = "alpha"},
+						       [THAW_FN_THRESHOLDED_RELU] = {.operator= "ThresholdedRelu",
+										     .alpha = "alpha"},
+						       [THAW_FN_SHRINK] = {.operator= "Shrink",
+									   .alpha = "lambd",
+									   .beta = "bias"},
+						       [THAW_FN_SOFTPLUS] = {.operator= "Softplus" },
+									     [THAW_FN_SOFTSIGN] = {.operator=
+													   "Softsi"
+													   "gn" },
+												   [THAW_FN_MISH] = {.compose =
+															     mish},
+												   [THAW_FN_CLIP] = {.compose =
+															     clip},
+												   [THAW_FN_AFFINE] =
+													   {.compose = affine},
+												   [THAW_FN_POWER] = {.compose =
+															      power},
+												   [THAW_FN_ABS] = {.
+														    operator= "Abs" },
+														    [THAW_FN_EXP] = {.
+																     operator= "Exp" },
+																     [THAW_FN_LOG] = {.
+																		      operator= "Log" },
+																		      [THAW_FN_SQRT] = {.
+																					operator= "Sqrt" },
+																					[THAW_FN_RECIPROCAL] = {.
+																								operator= "Reciprocal" },
+																								[THAW_FN_ERF] = {.
+																										 operator= "Erf" },
+																										 [THAW_FN_FLOOR] = {.
+																												    operator= "Floor" },
+																												    [THAW_FN_CEIL] = {.
+																														      operator= "Ceil" },
+																														      [THAW_FN_ROUND] = {.
+																																	 operator= "Round" },
+																																	 [THAW_FN_SIGN] = {.
+																																			   operator=
+																																				   "Sign" },
+																																			   [THAW_FN_SIN] =
+																																				   {
+																																					   .
+																																					   operator=
+																																						   "Sin" },
+																																					   [THAW_FN_COS] = {.
+																																							    operator=
+																																								    "Cos" },
+																																							    [THAW_FN_TAN] =
+																																								    {
+																																									    .
+																																									    operator=
+																																										    "Tan" },
+																																									    [THAW_FN_ASIN] =
+																																										    {.
+																																										     operator=
+																																											     "Asin" },
+																																										     [THAW_FN_ACOS] =
+																																											     {
+																																												     .
+																																												     operator=
+																																													     "Acos" },
+																																												     [THAW_FN_ATAN] = {.
+																																														       operator= "Atan" },
+																																														       [THAW_FN_SINH] = {.
 																																																	 operator=
-																																																		 "Asinh" },
-																																																	 [THAW_FN_ACOSH] =
-																																																		 {
-																																																			 .
-																																																			 operator=
-																																																				 "Acosh" },
-																																																			 [THAW_FN_ATANH] =
-																																																				 {
-																																																					 .
-																																																					 operator=
-																																																						 "Atanh" },
-																																																			 };
+																																																		 "Sinh" },
+																																																	 [THAW_FN_COSH] =
+																																																		 {.
+																																																		  operator=
+																																																			  "Cosh" },
+																																																		  [THAW_FN_ASINH] = {.
+																																																				     operator= "Asinh" },
+																																																				     [THAW_FN_ACOSH] = {.
+																																																							operator= "Acosh" },
+																																																							[THAW_FN_ATANH] =
+																																																								{
+																																																									.
+																																																									operator=
+																																																										"Atanh" },
+																																																							};
 
 static const char *const binaries[THAW_BINARIES] = {
 	[THAW_BINARY_ADD] = "Add", [THAW_BINARY_SUB] = "Sub", [THAW_BINARY_MUL] = "Mul", [THAW_BINARY_DIV] = "Div",

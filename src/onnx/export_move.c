@@ -106,14 +106,6 @@ static void target_order(const struct thaw_factors *f, enum thaw_onnx_form form,
 					order[count++] = at;
 }
 
-static bool in_order(const int *order, int count)
-{
-	for (int i = 0; i < count; i++)
-		if (order[i] != i)
-			return false;
-	return true;
-}
-
 /* The last step: `order` stands for the factors, some of which become one axis. */
 static const char *merge(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
 			 enum thaw_onnx_form form, const struct moving *m, const int *order)
@@ -137,26 +129,50 @@ static const char *merge(struct thaw_onnx_exporter *e, const char *x, const stru
 	return changed ? thaw_onnx_emit_reshape(e, x, sizes, f->rank) : x;
 }
 
-/* The input's form; an image's is the same but where the other spares a transpose. */
-void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+/* Whether the fastest factor of x, as it lies, stays the fastest. */
+static bool keeps_fastest(const struct thaw_factors *f, enum thaw_onnx_form form, const struct moving *m)
+{
+	int order[THAW_MAX_FACTORS];
+	target_order(f, form, m, order);
+	return m->count == 0 || order[m->count - 1] == m->count - 1;
+}
+
+/* The form of the result: an image that is held channels first stays so, but where the other form keeps neighbours
+ * together. */
+static enum thaw_onnx_form form_after(const struct thaw_factors *f, enum thaw_onnx_form from, const struct moving *m)
 {
 	enum { IMAGE = 4 }; /* axes */
+	if (f->rank != IMAGE || from == THAW_ONNX_LAST)
+		return THAW_ONNX_LAST;
+	return keeps_fastest(f, THAW_ONNX_LAST, m) && !keeps_fastest(f, from, m) ? THAW_ONNX_LAST : from;
+}
+
+/* Whether the node makes (N,C) of one pixel. */
+static bool drops_axes(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0), *y = &e->shapes[e->node];
 	const struct thaw_factors *f = &n->attrs.factors;
-	enum thaw_onnx_form from = thaw_onnx_common_form(e, n), to = from;
+	int of_last = 0;
+	for (int k = 0; k < f->count; k++)
+		of_last += f->axis[k] == x->rank - 1;
+	return thaw_onnx_one_pixel(e, n->inputs[0]) && y->rank == 2 && of_last == 1 && x->dim[0] == y->dim[0] &&
+	       x->dim[x->rank - 1] == y->dim[1];
+}
+
+void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const struct thaw_factors *f = &n->attrs.factors;
+	enum thaw_onnx_form from = thaw_onnx_common_form(e, n), to;
 	struct moving m = {0};
 	int order[THAW_MAX_FACTORS];
-	if (f->rank != IMAGE)
-		to = THAW_ONNX_LAST;
 	split_axes(e, n, from, &m);
 	take(f, &m);
-	target_order(f, to, &m, order);
-	if (!in_order(order, m.count) && f->rank == IMAGE) {
-		enum thaw_onnx_form other = to == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
-		target_order(f, other, &m, order);
-		if (in_order(order, m.count))
-			to = other;
-		target_order(f, to, &m, order);
+	if (drops_axes(e, n) && !m.sliced) {
+		thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
+		return;
 	}
+	to = form_after(f, from, &m);
+	target_order(f, to, &m, order);
 	const char *x = thaw_onnx_in(e, n, 0, from);
 	if (m.changed)
 		x = thaw_onnx_emit_reshape(e, x, m.split, m.count);
@@ -170,19 +186,14 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
  * are kept apart. */
 void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0);
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
-	struct thaw_onnx_exported *v = &e->values[e->node];
-	if (x->rank == 2) {
+	if (thaw_onnx_shape_in(e, n, 0)->rank == 2) {
 		thaw_onnx_out_same(e, n);
-		return;
-	}
-	const char *y = thaw_onnx_emit_one(e, "Flatten", thaw_onnx_in(e, n, 0, form));
-	v->name[form] = y;
-	v->flattened = n->inputs[0];
-	if (!thaw_onnx_size_of(e, e->node, 1).open && e->shapes[e->node].dim[1] == x->dim[x->rank - 1]) {
-		v->name[THAW_ONNX_LAST] = y; /* one pixel */
-		v->flattened = -1;
+	} else if (thaw_onnx_one_pixel(e, n->inputs[0])) {
+		thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
+	} else {
+		thaw_onnx_out(e, form, thaw_onnx_emit_one(e, "Flatten", thaw_onnx_in(e, n, 0, form)));
+		e->values[e->node].flattened = n->inputs[0];
 	}
 }
 

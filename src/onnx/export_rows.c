@@ -15,11 +15,11 @@ static const char *turned_weight(struct thaw_onnx_exporter *e, const struct thaw
 }
 
 /* Of a matrix Gemm, with the weight as files have it; a flattened image in the order that the weight is stored for. */
-static const char *matrix_product(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+static const char *matrix_product(struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_form plain)
 {
 	const struct thaw_param *weight = &e->graph->params[n->params[0]];
 	bool by_file = weight->layout == THAW_LAYOUT_SAME || thaw_onnx_has_form(e, n->inputs[0], THAW_ONNX_FIRST);
-	enum thaw_onnx_form form = weight->layout != THAW_LAYOUT_SAME && by_file ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	enum thaw_onnx_form form = weight->layout != THAW_LAYOUT_SAME && by_file ? THAW_ONNX_FIRST : plain;
 	const char *inputs[] = {thaw_onnx_in(e, n, 0, form),
 				by_file ? thaw_onnx_param_in(e, n, 0)
 					: thaw_onnx_floats(e, weight->name, &weight->shape, weight->data),
@@ -29,18 +29,22 @@ static const char *matrix_product(struct thaw_onnx_exporter *e, const struct tha
 	return thaw_onnx_output_of(y);
 }
 
+/* Of tensors MatMul, with the weight turned. */
+static const char *tensor_product(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const char *x = thaw_onnx_in(e, n, 0, THAW_ONNX_LAST);
+	const char *y = thaw_onnx_emit_two(e, "MatMul", x, turned_weight(e, n));
+	return n->param_count > 1 ? thaw_onnx_emit_two(e, "Add", y, thaw_onnx_param_in(e, n, 1)) : y;
+}
+
 void thaw_onnx_export_linear(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	const char *y;
-	if (thaw_onnx_shape_in(e, n, 0)->rank == 2) {
-		y = matrix_product(e, n);
-	} else {
-		const char *x = thaw_onnx_in(e, n, 0, THAW_ONNX_LAST);
-		y = thaw_onnx_emit_two(e, "MatMul", x, turned_weight(e, n));
-		if (n->param_count > 1)
-			y = thaw_onnx_emit_two(e, "Add", y, thaw_onnx_param_in(e, n, 1));
-	}
-	thaw_onnx_out_activated(e, n, THAW_ONNX_LAST, y);
+	if (thaw_onnx_shape_in(e, n, 0)->rank == 2)
+		thaw_onnx_out_activated(e, n, THAW_ONNX_LAST, matrix_product(e, n, THAW_ONNX_LAST));
+	else if (thaw_onnx_one_pixel(e, n->inputs[0]))
+		thaw_onnx_out_activated(e, n, THAW_ONNX_FLAT, matrix_product(e, n, THAW_ONNX_FLAT));
+	else
+		thaw_onnx_out_activated(e, n, THAW_ONNX_LAST, tensor_product(e, n));
 }
 
 /* x with its last two axes exchanged. */
@@ -88,13 +92,14 @@ static const char *ones(struct thaw_onnx_exporter *e, int64_t count)
 void thaw_onnx_export_layer_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0);
-	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_LAST),
+	const enum thaw_onnx_form form = thaw_onnx_one_pixel(e, n->inputs[0]) ? THAW_ONNX_FLAT : THAW_ONNX_LAST;
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, form),
 				n->param_count > 0 ? thaw_onnx_param_in(e, n, 0) : ones(e, x->dim[x->rank - 1]),
 				thaw_onnx_param_in(e, n, 1)};
 	Onnx__NodeProto *y = thaw_onnx_emit(e, "LayerNormalization", inputs, 3);
 	thaw_onnx_set_int(e, y, "axis", -1);
 	thaw_onnx_set_float(e, y, "epsilon", n->attrs.epsilon);
-	thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_output_of(y));
+	thaw_onnx_out(e, form, thaw_onnx_output_of(y));
 }
 
 static const char *const reductions[THAW_REDUCTIONS] = {

@@ -23,6 +23,15 @@ const struct thaw_shape *thaw_onnx_shape_in(const struct thaw_onnx_exporter *e, 
 	return &e->shapes[n->inputs[k]];
 }
 
+bool thaw_onnx_one_pixel(const struct thaw_onnx_exporter *e, int value)
+{
+	const struct thaw_shape *a = &e->shapes[value], *b = &e->other[value];
+	for (int axis = 1; axis < a->rank - 1; axis++)
+		if (a->dim[axis] != 1 || b->dim[axis] != 1)
+			return false;
+	return a->rank > 2;
+}
+
 bool thaw_onnx_has_form(const struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
 {
 	return e->values[value].name[form] != NULL;
@@ -40,7 +49,10 @@ enum thaw_onnx_form thaw_onnx_common_form(const struct thaw_onnx_exporter *e, co
 
 enum thaw_onnx_form thaw_onnx_any_form(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	int flattened = e->values[n->inputs[0]].flattened;
+	const struct thaw_onnx_exported *x = &e->values[n->inputs[0]];
+	int flattened = x->flattened;
+	if (n->input_count == 1 && x->name[THAW_ONNX_FLAT] && !x->name[THAW_ONNX_FIRST])
+		return THAW_ONNX_FLAT;
 	if (n->input_count > 1 || flattened < 0)
 		return thaw_onnx_common_form(e, n);
 	e->values[e->node].flattened = flattened;
@@ -98,17 +110,35 @@ static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum th
 	return thaw_onnx_emit_reshape(e, thaw_onnx_emit_transpose(e, x, order, rank), flat, 2);
 }
 
+/* One pixel: elements stay where they are. */
+static const char *reshape_pixel(struct thaw_onnx_exporter *e, int value, const char *x, enum thaw_onnx_form form)
+{
+	struct thaw_onnx_size sizes[THAW_MAX_RANK];
+	int order[THAW_MAX_RANK], rank = e->shapes[value].rank;
+	if (form == THAW_ONNX_FLAT)
+		return thaw_onnx_emit_one(e, "Flatten", x);
+	thaw_onnx_form_order(form, rank, order);
+	for (int i = 0; i < rank; i++)
+		sizes[i] = thaw_onnx_size_of(e, value, order[i]);
+	sizes[0].from = 0;
+	return thaw_onnx_emit_reshape(e, x, sizes, rank);
+}
+
 static const char *convert(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
 {
-	struct thaw_onnx_exported *v = &e->values[value];
-	enum thaw_onnx_form from = form == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	const struct thaw_onnx_exported *v = &e->values[value];
+	enum thaw_onnx_form from = THAW_ONNX_LAST;
 	int order[THAW_MAX_RANK], rank = e->shapes[value].rank;
-	if (!v->name[from])
+	while (from < THAW_ONNX_FORMS && !v->name[from])
+		from++;
+	if (from == THAW_ONNX_FORMS)
 		return thaw_onnx_param_as(e, v->param, form);
 	if (v->flattened >= 0)
 		return reorder_flat(e, value, form);
 	if (rank < 3)
 		return v->name[from];
+	if (thaw_onnx_one_pixel(e, value))
+		return reshape_pixel(e, value, v->name[from], form);
 	if (form == THAW_ONNX_FIRST)
 		thaw_onnx_form_order(form, rank, order);
 	else

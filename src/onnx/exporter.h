@@ -16,6 +16,7 @@ enum thaw_onnx_form {
 	THAW_ONNX_LAST,  /* channels last, as the graph has it */
 	THAW_ONNX_FIRST, /* the last axis behind the first: (N,C,H,W). Of two axes it is the same, but for a flattened
 			  * image: (N,C*H*W) */
+	THAW_ONNX_FLAT,  /* (N,C), for what has one pixel only and more axes in the graph */
 	THAW_ONNX_FORMS
 };
 
@@ -84,6 +85,8 @@ const char *thaw_onnx_param_as(struct thaw_onnx_exporter *e, int param, enum tha
 
 /* export_values.c: a node's inputs and outputs. */
 const struct thaw_shape *thaw_onnx_shape_in(const struct thaw_onnx_exporter *e, const struct thaw_node *n, int k);
+/* (N,1,...,1,C), whatever the images' size. */
+bool thaw_onnx_one_pixel(const struct thaw_onnx_exporter *e, int value);
 bool thaw_onnx_has_form(const struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form);
 /* The form that needs the fewest transposes for what takes its inputs in any, but all alike. */
 enum thaw_onnx_form thaw_onnx_common_form(const struct thaw_onnx_exporter *e, const struct thaw_node *n);
