@@ -137,14 +137,15 @@ static bool keeps_fastest(const struct thaw_factors *f, enum thaw_onnx_form form
 	return m->count == 0 || order[m->count - 1] == m->count - 1;
 }
 
-/* The form of the result: an image that is held channels first stays so, but where the other form keeps neighbours
- * together. */
-static enum thaw_onnx_form form_after(const struct thaw_factors *f, enum thaw_onnx_form from, const struct moving *m)
+/* The form of the result: an image's is its input's, but where only the other form keeps neighbours together. */
+static enum thaw_onnx_form form_after(const struct thaw_factors *f, enum thaw_onnx_form from, int rank,
+				      const struct moving *m)
 {
 	enum { IMAGE = 4 }; /* axes */
-	if (f->rank != IMAGE || from == THAW_ONNX_LAST)
+	enum thaw_onnx_form other = from == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
+	if (f->rank != IMAGE || (from == THAW_ONNX_LAST && rank != IMAGE))
 		return THAW_ONNX_LAST;
-	return keeps_fastest(f, THAW_ONNX_LAST, m) && !keeps_fastest(f, from, m) ? THAW_ONNX_LAST : from;
+	return keeps_fastest(f, other, m) && !keeps_fastest(f, from, m) ? other : from;
 }
 
 /* Whether the node makes (N,C) of one pixel. */
@@ -171,7 +172,7 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 		thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
 		return;
 	}
-	to = form_after(f, from, &m);
+	to = form_after(f, from, thaw_onnx_shape_in(e, n, 0)->rank, &m);
 	target_order(f, to, &m, order);
 	const char *x = thaw_onnx_in(e, n, 0, from);
 	if (m.changed)
