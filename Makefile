@@ -16,8 +16,8 @@ SANITIZE ?=
 
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
             libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
-            libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata \
-            gcc make pkg-config git zstd valgrind procps dataset-fashion-mnist
+            libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
+            gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist
 LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
 # Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
@@ -103,6 +103,13 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
+# ONNX's own checker, which is C++, judges what is exported.
+ONNX_CHECKER := $(BUILD)/tests/onnx/check_model
+$(ONNX_CHECKER): tests/onnx/check_model.cc
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CXX) -std=c++17 -O1 -DONNX_ML=1 -DONNX_NAMESPACE=onnx -o $@ $< -lonnx -lonnx_proto -lprotobuf
+
 $(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
 	$(call say,LD)
@@ -139,7 +146,7 @@ deps: ## install what is missing with apt (sudo only when not root)
 
 # ---- Tests ----------------------------------------------------------------------------------------
 
-tests: $(UNIT_BIN) $(MPITEST_BIN) $(BUILD)/thaw ## build the tests
+tests: $(UNIT_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
 	@true
 
 check: deps ## install what is missing, build, and run the whole test suite
@@ -157,7 +164,7 @@ SANITIZE_asan  := -fsanitize=address
 SANITIZE_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan  := -fsanitize=thread
 
-$(BUILD)/unit-tests: $(UNIT_BIN)
+$(BUILD)/unit-tests: $(UNIT_BIN) $(ONNX_CHECKER)
 	@touch $@
 
 FUZZ_SECONDS ?= 60

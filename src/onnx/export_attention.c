@@ -60,10 +60,10 @@ static const char *add_bias(struct thaw_onnx_exporter *e, const struct thaw_node
 {
 	const struct thaw_onnx_size groups = thaw_onnx_size_of(e, n->inputs[a->bias], 0);
 	const char *bias = thaw_onnx_in(e, n, a->bias, THAW_ONNX_LAST);
-	bool plain = groups.size == 1 || groups.images == a->images.images;
-	if (plain)
+	const bool images = a->images.images && !groups.images; /* windows of one image share a group */
+	if ((groups.size == 1 && !groups.images) || (groups.size == a->images.size && !images))
 		return thaw_onnx_emit_two(e, "Add", scores, bias);
-	struct thaw_onnx_size apart[] = {{.size = a->images.size / groups.size, .images = a->images.images, .from = -1},
+	struct thaw_onnx_size apart[] = {{.size = a->images.size / groups.size, .images = images, .from = -1},
 					 groups,
 					 {.size = a->heads, .from = -1},
 					 a->queries,

@@ -30,6 +30,12 @@ static struct thaw_onnx_size factor_size(const struct thaw_onnx_exporter *e, int
 	return size;
 }
 
+/* Of size 1 whatever the images: it may stand anywhere, and is left out. */
+static bool is_unit(const struct thaw_onnx_size *s)
+{
+	return s->size == 1 && !s->images && !s->open;
+}
+
 static void split_axes(const struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_form form,
 		       struct moving *m)
 {
@@ -42,7 +48,8 @@ static void split_axes(const struct thaw_onnx_exporter *e, const struct thaw_nod
 		for (int k = 0; k < f->count; k++)
 			if (f->axis[k] == order[i]) {
 				m->factor[m->count] = k;
-				m->split[m->count++] = factor_size(e, n->inputs[0], f, k);
+				m->split[m->count] = factor_size(e, n->inputs[0], f, k);
+				m->count += !is_unit(&m->split[m->count]);
 			}
 		if (m->count == first + 1)
 			m->split[first].from = i;
@@ -106,27 +113,38 @@ static void target_order(const struct thaw_factors *f, enum thaw_onnx_form form,
 					order[count++] = at;
 }
 
-/* The last step: `order` stands for the factors, some of which become one axis. */
+/* The last step: `order` stands for the factors, some of which become one axis. `direct`: they lie as in x, which has
+ * not been split. */
 static const char *merge(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
-			 enum thaw_onnx_form form, const struct moving *m, const int *order)
+			 enum thaw_onnx_form form, const struct moving *m, const int *order, bool direct)
 {
 	struct thaw_onnx_size sizes[THAW_MAX_RANK];
-	int axes[THAW_MAX_RANK], at = 0;
-	bool changed = false;
+	int axes[THAW_MAX_RANK], target[THAW_MAX_FACTORS], at = 0;
+	bool changed = direct && m->changed;
 	thaw_onnx_form_order(form, f->rank, axes);
+	for (int k = 0; k < f->count; k++)
+		target[f->order[k]] = f->target[k];
 	for (int i = 0; i < f->rank; i++) {
-		int first = at;
-		for (int k = 0; k < f->count; k++)
-			at += f->target[k] == axes[i];
-		sizes[i] = (struct thaw_onnx_size){.size = 1, .from = at == first + 1 ? first : -1};
-		for (int k = first; k < at; k++) {
-			sizes[i].size *= m->taken[order[k]].size;
-			sizes[i].images |= m->taken[order[k]].images;
-			sizes[i].open |= m->taken[order[k]].open;
+		const int first = at;
+		sizes[i] = (struct thaw_onnx_size){.size = 1, .from = -1};
+		for (; at < m->count && target[m->factor[order[at]]] == axes[i]; at++) {
+			sizes[i].size *= m->taken[order[at]].size;
+			sizes[i].images |= m->taken[order[at]].images;
+			sizes[i].open |= m->taken[order[at]].open;
 		}
+		if (at == first + 1)
+			sizes[i].from = direct ? m->split[order[first]].from : first;
 		changed |= at != first + 1;
 	}
 	return changed ? thaw_onnx_emit_reshape(e, x, sizes, f->rank) : x;
+}
+
+static bool in_order(const int *order, int count)
+{
+	for (int i = 0; i < count; i++)
+		if (order[i] != i)
+			return false;
+	return true;
 }
 
 /* Whether the fastest factor of x, as it lies, stays the fastest. */
@@ -174,13 +192,14 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 	}
 	to = form_after(f, from, thaw_onnx_shape_in(e, n, 0)->rank, &m);
 	target_order(f, to, &m, order);
+	bool direct = !m.sliced && in_order(order, m.count);
 	const char *x = thaw_onnx_in(e, n, 0, from);
-	if (m.changed)
+	if (m.changed && !direct)
 		x = thaw_onnx_emit_reshape(e, x, m.split, m.count);
 	if (m.sliced)
 		x = slice(e, x, f, &m);
 	x = thaw_onnx_emit_transpose(e, x, order, m.count);
-	thaw_onnx_out(e, to, merge(e, x, f, to, &m, order));
+	thaw_onnx_out(e, to, merge(e, x, f, to, &m, order, direct));
 }
 
 /* (N,H,W,C) to (N,H*W*C). Frameworks flatten (N,C,H,W), and the weights behind it may be stored for that: both orders
