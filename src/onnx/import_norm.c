@@ -159,9 +159,8 @@ thaw_status thaw_onnx_import_local_response_norm(struct thaw_onnx_importer *m, c
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.beta, n, "beta", 0.75f));
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "bias", 1.0f));
 	THAW_TRY(thaw_onnx_attribute_int(&size, n, "size", 0));
-	if (size < 1 || size > x.axes.tensor.dim[3])
-		return thaw_onnx_fail_node(n, "a size of %lld for %lld channels", (long long)size,
-					   (long long)x.axes.tensor.dim[3]);
+	if (size < 1 || size > INT16_MAX)
+		return thaw_onnx_fail_node(n, "a size of %lld", (long long)size);
 	attrs.kernel[0] = (int)size;
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "local_response_norm", &attrs, &x.node, 1), &x);
 }

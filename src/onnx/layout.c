@@ -71,6 +71,17 @@ thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return thaw_onnx_axes_whole(&v->axes) ? THAW_OK : thaw_onnx_in_order(m, n, v);
 }
 
+/* Every axis of the view as one of the tensor, those of size 1 too, which have no factor. */
+static thaw_status each_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
+{
+	if (v->axes.rank > THAW_MAX_RANK || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.of[0] != 0)))
+		return thaw_onnx_in_order(m, n, v);
+	THAW_TRY(thaw_onnx_as_rank(m, n, v, v->axes.rank));
+	const struct thaw_shape tensor = v->axes.tensor;
+	thaw_onnx_axes_set(&v->axes, &tensor, v->axes.batched ? m->images : 0);
+	return THAW_OK;
+}
+
 thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int *of, int count, int *axis)
 {
@@ -80,7 +91,7 @@ thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProt
 			fits = thaw_onnx_axes_is_axis(&v->axes, of[k], &axis[k]);
 		if (fits)
 			return THAW_OK;
-		THAW_TRY(thaw_onnx_in_order(m, n, v));
+		THAW_TRY(each_axis(m, n, v));
 	}
 	return thaw_onnx_fail_node(n, "one of its axes counts images and something else");
 }
@@ -102,11 +113,12 @@ thaw_status thaw_onnx_as_rank(struct thaw_onnx_importer *m, const Onnx__NodeProt
  * axes that have size 1 there are 1. False where an axis has neither size. */
 static bool factor_sizes(const struct thaw_onnx_axes *to, const int64_t *dim, int rank, int64_t *size)
 {
+	for (int axis = 0; axis < rank; axis++) /* also those of size 1, which need no factor */
+		if (dim[axis] != 1 && dim[axis] != thaw_onnx_axes_dim(to, axis + to->rank - rank))
+			return false;
 	for (int i = 0; i < to->count; i++) {
 		int axis = to->of[i] - (to->rank - rank);
 		int64_t full = thaw_onnx_axes_dim(to, to->of[i]);
-		if (axis >= 0 && dim[axis] != full && dim[axis] != 1)
-			return false;
 		size[i] = axis >= 0 && dim[axis] == full ? to->factor[to->order[i]].take : 1;
 	}
 	return true;
