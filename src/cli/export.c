@@ -1,55 +1,100 @@
 /* thaw export: writes a network in a form that others load. Rank 0 does the work. */
 #include "src/cli/command.h"
+#include "src/cli/text.h"
+#include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
 
 struct values {
 	struct common common;
-	const char *safetensors;
-	bool half;
+	const char *safetensors, *onnx, *verify;
+	bool half, fold;
 };
 
 /* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "safetensors", .metavar = "FILE", .type = OPTION_TEXT,
-	 .offset = offsetof(struct values, safetensors), .section = "Export", .required = true,
+	 .offset = offsetof(struct values, safetensors), .section = "Weights", .absent = "none",
 	 .help = "the file to write; tensors are named as in the framework that the network came from"},
-	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Export",
+	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Weights",
 	 .help = "16-bit floating point: half the size"},
+	{.name = "onnx", .metavar = "FILE", .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, onnx), .section = "Network", .absent = "none",
+	 .help = "the file to write: an ONNX model of opset 17"},
+	{.name = "fold-bn", .type = OPTION_FLAG, .offset = offsetof(struct values, fold), .section = "Network",
+	 .help = "batch norms go into the convolutions before them"},
+	{.name = "verify", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, verify),
+	 .section = "Network", .absent = "none",
+	 .help = "an image, or a dataset as for thaw train: runs images through the network and the written file, "
+		 "and compares"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
+
+static thaw_status check(const struct values *v)
+{
+	if (!v->safetensors == !v->onnx)
+		return thaw_fail(THAW_USAGE, "%s: give --safetensors FILE or --onnx FILE",
+				 v->onnx ? "two files" : "no file to write");
+	if (v->half && v->onnx)
+		return thaw_fail(THAW_USAGE, "--half is for --safetensors");
+	if ((v->fold || v->verify) && !v->onnx)
+		return thaw_fail(THAW_USAGE, "%s is for --onnx", v->fold ? "--fold-bn" : "--verify");
+	return THAW_OK;
+}
+
+static thaw_status export(const struct values *v, const struct thaw_model *m, json_t *result)
+{
+	struct verification seen;
+	if (v->safetensors)
+		return thaw_model_save(m, v->safetensors, v->half);
+	THAW_TRY(thaw_model_save_onnx(m, v->onnx, v->fold));
+	if (!v->verify)
+		return THAW_OK;
+	THAW_TRY(verify_onnx(&seen, m, v->onnx, v->verify));
+	json_object_set_new(result, "images", json_integer(seen.images));
+	json_object_set_new(result, "difference", json_real(seen.difference));
+	return THAW_OK;
+}
 
 static thaw_status run(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
 	thaw_status status;
+	THAW_TRY_OUT(check(v));
 	THAW_TRY_OUT(thaw_model_load(&model, session->settings->arguments[0], 0, 0));
-	THAW_TRY_OUT(thaw_model_save(model, v->safetensors, v->half));
-	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file", thaw_report_string(v->safetensors),
+	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file",
+						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
 						   "variant", thaw_report_string(model->variant), "classes",
 						   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32")));
+	THAW_TRY_OUT(export(v, model, *result));
 out:
+	if (status != THAW_OK) {
+		json_decref(*result);
+		*result = NULL;
+	}
 	thaw_model_destroy(model);
 	return status;
 }
 
 static void print(const json_t *result, FILE *out)
 {
-	fprintf(out, "%s: %s, %lld classes, %s\n", json_string_value(json_object_get(result, "file")),
-		json_string_value(json_object_get(result, "variant")),
-		(long long)json_integer_value(json_object_get(result, "classes")),
-		json_string_value(json_object_get(result, "dtype")));
+	fprintf(out, "%s: %s, %lld classes, %s\n", member_text(result, "file"), member_text(result, "variant"),
+		(long long)json_integer_value(json_object_get(result, "classes")), member_text(result, "dtype"));
+	if (json_object_get(result, "images"))
+		fprintf(out, "images: %lld, logits differ by %.2g of the largest at most\n",
+			(long long)json_integer_value(json_object_get(result, "images")),
+			member_real(result, "difference"));
 }
 
 const struct command command_export = {
 	.name = "export",
-	.usage = "RUN|M --safetensors FILE [--half]",
+	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D]",
 	.summary = "write a network for use elsewhere",
-	.about = "The file loads in torchvision (or whatever the network came from) as a state dict; class names and "
-		 "preprocessing are in its metadata.",
+	.about = "A safetensors file loads in torchvision (or whatever the network came from) as a state dict; an ONNX "
+		 "model runs wherever ONNX does. Class names and preprocessing are in the metadata of both.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",

@@ -149,5 +149,21 @@ for form in full half; do
 done
 run "$thaw" export run --safetensors nowhere/x.safetensors
 check "export to a missing folder" fails 74 nowhere
+for fold in "" --fold-bn; do
+	run "$thaw" export run --onnx network.onnx $fold --verify data
+	check "export --onnx $fold --verify" eval 'exits 0 && out_has "logits differ by"'
+	run "$thaw" eval --model network.onnx --data data
+	check "... and the file loads again" eval 'exits 0 && out_has "22 images"'
+done
+run "$thaw" export run --onnx nowhere/x.onnx
+check "export --onnx to a missing folder" fails 74 nowhere
+run "$thaw" export run --onnx network.onnx --verify nowhere.png
+check "export --verify with a missing image" fails 74 nowhere.png
+run "$thaw" export run --onnx network.onnx --half
+check "export --onnx --half" fails 64 "--half"
+run "$thaw" export run --safetensors x.safetensors --fold-bn
+check "export --safetensors --fold-bn" fails 64 "--fold-bn"
+run "$thaw" export run
+check "export without a file to write" fails 64 "--onnx"
 
 finish

@@ -19,7 +19,7 @@ declare -A flags=(
 	[eval]="--model --data --split --lanes --size"
 	[predict]="--model --top"
 	[inspect]="--layers --size"
-	[export]="--safetensors --half"
+	[export]="--safetensors --half --onnx --fold-bn --verify"
 	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
 	[doctor]="--threads"
 )

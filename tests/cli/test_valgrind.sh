@@ -46,5 +46,6 @@ under_valgrind "bench" bench --model cifar_resnet8 --size 8 --batch 2 --steps 1
 under_valgrind "train with kept features" train --model cifar_resnet8 --data data --size 8 --batch 2 --lanes 2 \
 	--epochs 3 --views 1 --cache-dir features --out kept
 under_valgrind "export" export run --safetensors half.safetensors --half
+under_valgrind "export --onnx" export run --onnx network.onnx --fold-bn --verify data/test/red/1.png
 
 finish

@@ -1,0 +1,127 @@
+#include "src/cli/verify_onnx.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/onnx/import.h"
+#include "thaw/dataset.h"
+#include "thaw/file.h"
+#include "thaw/plan.h"
+
+#define LARGEST_FILE ((size_t)1 << 30) /* bytes of an encoded image */
+#define SAMPLES      64                /* of a dataset */
+#define TOLERANCE    1e-4
+#define SPLIT_OF_TRAIN                       \
+	{                                    \
+		.test_share = 0.2, .seed = 1 \
+	} /* the defaults of thaw train */
+
+/* A network ready for one image. */
+struct side {
+	struct thaw_graph *graph; /* lowered */
+	struct thaw_plan *plan;
+};
+
+struct both {
+	const struct thaw_model *model;
+	struct thaw_graph *imported;
+	struct side original, exported;
+};
+
+static thaw_status open_side(struct side *s, const struct thaw_graph *g, int size)
+{
+	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
+	THAW_TRY(thaw_graph_lower(&s->graph, g));
+	return thaw_plan_create(&s->plan, s->graph, &image, THAW_WHOLE, false);
+}
+
+static void close_side(struct side *s)
+{
+	thaw_plan_destroy(s->plan);
+	thaw_graph_destroy(s->graph);
+}
+
+static thaw_status import(struct thaw_graph **g, const char *path, int size)
+{
+	struct thaw_onnx_file *file;
+	struct thaw_onnx_network network;
+	const struct thaw_onnx_wish wish = {.size = size};
+	THAW_TRY(thaw_onnx_file_open(&file, path));
+	thaw_status status = thaw_onnx_import(&network, file, &wish);
+	thaw_onnx_file_close(file);
+	if (status == THAW_OK)
+		*g = network.graph;
+	return status;
+}
+
+static thaw_status compare(struct verification *v, struct both *b, const struct thaw_picture *picture)
+{
+	const int size = b->model->preprocess.size;
+	float *x = thaw_plan_input(b->original.plan);
+	double largest = 0, difference = 0;
+	THAW_TRY(thaw_transform_eval(picture, &b->model->preprocess, x));
+	memcpy(thaw_plan_input(b->exported.plan), x, (size_t)size * (size_t)size * 3 * sizeof *x);
+	const float *y = thaw_plan_forward(b->original.plan, 1, NULL);
+	const float *z = thaw_plan_forward(b->exported.plan, 1, NULL);
+	for (int64_t c = 0; c < b->model->classes; c++) {
+		bool same = y[c] == z[c];
+		largest = fmax(largest, fabs(y[c]));
+		difference = fmax(difference, same ? 0 : isnan(y[c]) || isnan(z[c]) ? INFINITY : fabs(y[c] - z[c]));
+	}
+	v->images++;
+	v->difference = fmax(v->difference, difference > 0 ? difference / largest : 0);
+	return THAW_OK;
+}
+
+static thaw_status compare_file(struct verification *v, struct both *b, const char *path)
+{
+	void *bytes;
+	size_t size;
+	struct thaw_picture picture;
+	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
+	THAW_TRY(thaw_picture_open(&picture, bytes, size, path));
+	thaw_status status = compare(v, b, &picture);
+	thaw_picture_free(&picture);
+	return status;
+}
+
+static thaw_status compare_dataset(struct verification *v, struct both *b, const char *path)
+{
+	struct thaw_dataset data = {0};
+	const struct thaw_dataset_options options = SPLIT_OF_TRAIN;
+	THAW_TRY(thaw_dataset_open(&data, path, THAW_SPLIT_TEST, &options));
+	const int64_t count = data.count < SAMPLES ? data.count : SAMPLES;
+	thaw_status status = THAW_OK;
+	for (int64_t i = 0; i < count && status == THAW_OK; i++) {
+		struct thaw_picture picture;
+		status = data.read(&data, i * data.count / count, &picture);
+		if (status == THAW_OK) {
+			status = compare(v, b, &picture);
+			thaw_picture_free(&picture);
+		}
+		status = status == THAW_DATA ? THAW_OK : status;
+	}
+	thaw_dataset_close(&data);
+	if (status == THAW_OK && v->images == 0)
+		return thaw_fail(THAW_DATA, "%s: no image of it can be read", path);
+	return status;
+}
+
+thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, const char *path, const char *samples)
+{
+	struct both b = {.model = m};
+	*v = (struct verification){0};
+	thaw_status status;
+	THAW_TRY_OUT(import(&b.imported, path, m->preprocess.size));
+	THAW_TRY_OUT(open_side(&b.original, m->graph, m->preprocess.size));
+	THAW_TRY_OUT(open_side(&b.exported, b.imported, m->preprocess.size));
+	THAW_TRY_OUT(thaw_path_is_directory(samples) ? compare_dataset(v, &b, samples) : compare_file(v, &b, samples));
+	if (!(v->difference <= TOLERANCE))
+		status = thaw_fail(THAW_DATA, "%s: logits differ by %.2g of the largest: not the same network", path,
+				   v->difference);
+out:
+	close_side(&b.original);
+	close_side(&b.exported);
+	thaw_graph_destroy(b.imported);
+	return status;
+}
