@@ -9,7 +9,6 @@
 
 #define OPSET      17
 #define IR_VERSION 8 /* that came with it */
-#define MAX_BYTES  ((size_t)1 << 31)
 /* Another image size, to see what follows from it: sides that no network's strides make alike. */
 #define OTHER_STEP 32
 
@@ -150,7 +149,7 @@ static void append(ProtobufCBuffer *buffer, size_t size, const uint8_t *bytes)
 static thaw_status write_model(const Onnx__ModelProto *model, const char *path)
 {
 	struct thaw_file_writer *file = NULL;
-	if (onnx__model_proto__get_packed_size(model) >= MAX_BYTES)
+	if (onnx__model_proto__get_packed_size(model) >= THAW_ONNX_MAX_BYTES)
 		return thaw_fail(THAW_CONFIG, "%s: more than 2 GiB: one ONNX file cannot hold the network", path);
 	THAW_TRY(thaw_file_open(&file, path));
 	struct stream s = {.buffer.append = append, .sink = thaw_file_sink(file)};

@@ -5,8 +5,6 @@
 #include "src/base/grow.h"
 #include "src/onnx/exporter.h"
 
-#define MAX_BYTES ((size_t)1 << 31) /* of a message: protobuf's limit */
-
 /* The data are not copied. */
 static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__TensorProto__DataType type,
 			  const int64_t *dim, int rank, const void *data, size_t bytes)
@@ -24,7 +22,7 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 	}
 	e->onnx.initializer = all;
 	e->bytes += bytes;
-	if (e->bytes >= MAX_BYTES) {
+	if (e->bytes >= THAW_ONNX_MAX_BYTES) {
 		e->failed = thaw_fail(THAW_CONFIG, "more than 2 GiB of weights: one ONNX file cannot hold them");
 		return "";
 	}

@@ -23,14 +23,34 @@ void thaw_onnx_set_window(struct thaw_onnx_exporter *e, Onnx__NodeProto *y, cons
 		thaw_onnx_set_ints(e, y, "pads", pads, 4);
 }
 
+/* SAME padding of this image size as numbers: not every runtime has it for dilated windows. */
+static void spell_out_padding(struct thaw_onnx_exporter *e, const struct thaw_node *n, const int64_t *kernel,
+			      struct thaw_attrs *attrs)
+{
+	for (int axis = 0; axis < 2; axis++) {
+		const struct thaw_onnx_size in = thaw_onnx_size_of(e, n->inputs[0], axis + 1);
+		const int64_t stride = or_one(attrs->stride[axis]), out = (in.size + stride - 1) / stride;
+		const int64_t reach = (kernel[axis] - 1) * or_one(attrs->dilation[axis]) + 1;
+		int64_t total = (out - 1) * stride + reach - in.size;
+		total = total > 0 ? total : 0;
+		attrs->pad[axis] = (int)(attrs->same_lower ? total - total / 2 : total / 2);
+		attrs->pad[axis + 2] = (int)total - attrs->pad[axis];
+		e->one_size |= in.open;
+	}
+	attrs->same = false;
+}
+
 static const char *convolve(struct thaw_onnx_exporter *e, const struct thaw_node *n, int bias)
 {
+	struct thaw_attrs attrs = n->attrs;
 	const int64_t *weight = e->graph->params[n->params[0]].shape.dim; /* (kh,kw,I,O) */
 	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_FIRST), thaw_onnx_param_in(e, n, 0),
 				thaw_onnx_param_in(e, n, bias)};
+	if (attrs.same && (attrs.dilation[0] > 1 || attrs.dilation[1] > 1))
+		spell_out_padding(e, n, weight, &attrs);
 	Onnx__NodeProto *y = thaw_onnx_emit(e, "Conv", inputs, 3);
-	thaw_onnx_set_int(e, y, "group", or_one(n->attrs.groups));
-	thaw_onnx_set_window(e, y, &n->attrs, weight);
+	thaw_onnx_set_int(e, y, "group", or_one(attrs.groups));
+	thaw_onnx_set_window(e, y, &attrs, weight);
 	return thaw_onnx_output_of(y);
 }
 

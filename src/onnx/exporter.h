@@ -10,6 +10,8 @@
 #include "onnx.pb-c.h"
 #include "src/onnx/export.h"
 
+#define THAW_ONNX_MAX_BYTES ((size_t)1 << 31) /* of a message: protobuf's limit */
+
 /* The order of a value's axes in the model. Most operators of ONNX want images as (N,C,H,W), others (...,C); a value
  * is held as it was made, and transposed when somebody first asks for the other form. */
 enum thaw_onnx_form {
