@@ -71,105 +71,50 @@ static const char *power(struct thaw_onnx_exporter *e, const struct thaw_node *n
 
 /* An operator with attributes that alpha and beta are, or `compose`. */
 static const struct {
-	const char *operator, * alpha, *beta;
+	const char *name, *alpha, *beta;
 	compose compose;
 } functions[THAW_FUNCTIONS] = {
-	[THAW_FN_SIGMOID] = {.operator= "Sigmoid" },
-			     [THAW_FN_TANH] = {.operator= "Tanh" },
-					       [THAW_FN_SILU] = {.compose = silu},
-					       [THAW_FN_GELU] = {.compose = gelu},
-					       [THAW_FN_GELU_TANH] = {.compose = gelu_tanh},
-					       [THAW_FN_HARD_SIGMOID] = {.operator= "HardSigmoid",
-									 .alpha = "alpha",
-									 .beta = "beta"},
-					       [THAW_FN_HARD_SWISH] = {
-						       .operator= "HardSwish" },
-						       [THAW_FN_LEAKY_RELU] = {.operator= "LeakyRelu",
-									       .alpha = "alpha"},
-						       [THAW_FN_ELU] = {.operator= "Elu", .alpha = "alpha"},
-						       [THAW_FN_SELU] = {.operator= "Selu",
-									 .alpha = "alpha",
-									 .beta = "gamma"},
-						       [THAW_FN_CELU] = {.operator= "Celu", .alpha = "alpha"},
-						       [THAW_FN_THRESHOLDED_RELU] = {.operator= "ThresholdedRelu",
-										     .alpha = "alpha"},
-						       [THAW_FN_SHRINK] = {.operator= "Shrink",
-									   .alpha = "lambd",
-									   .beta = "bias"},
-						       [THAW_FN_SOFTPLUS] = {.operator= "Softplus" },
-									     [THAW_FN_SOFTSIGN] = {.operator=
-													   "Softsi"
-													   "gn" },
-												   [THAW_FN_MISH] = {.compose =
-															     mish},
-												   [THAW_FN_CLIP] = {.compose =
-															     clip},
-												   [THAW_FN_AFFINE] =
-													   {.compose = affine},
-												   [THAW_FN_POWER] = {.compose =
-															      power},
-												   [THAW_FN_ABS] = {.
-														    operator= "Abs" },
-														    [THAW_FN_EXP] = {.
-																     operator= "Exp" },
-																     [THAW_FN_LOG] = {.
-																		      operator= "Log" },
-																		      [THAW_FN_SQRT] = {.
-																					operator= "Sqrt" },
-																					[THAW_FN_RECIPROCAL] = {.
-																								operator= "Reciprocal" },
-																								[THAW_FN_ERF] = {.
-																										 operator= "Erf" },
-																										 [THAW_FN_FLOOR] = {.
-																												    operator= "Floor" },
-																												    [THAW_FN_CEIL] = {.
-																														      operator= "Ceil" },
-																														      [THAW_FN_ROUND] = {.
-																																	 operator= "Round" },
-																																	 [THAW_FN_SIGN] = {.
-																																			   operator=
-																																				   "Sign" },
-																																			   [THAW_FN_SIN] =
-																																				   {
-																																					   .
-																																					   operator=
-																																						   "Sin" },
-																																					   [THAW_FN_COS] = {.
-																																							    operator=
-																																								    "Cos" },
-																																							    [THAW_FN_TAN] =
-																																								    {
-																																									    .
-																																									    operator=
-																																										    "Tan" },
-																																									    [THAW_FN_ASIN] =
-																																										    {.
-																																										     operator=
-																																											     "Asin" },
-																																										     [THAW_FN_ACOS] =
-																																											     {
-																																												     .
-																																												     operator=
-																																													     "Acos" },
-																																												     [THAW_FN_ATAN] = {.
-																																														       operator= "Atan" },
-																																														       [THAW_FN_SINH] = {.
-																																																	 operator=
-																																																		 "Sinh" },
-																																																	 [THAW_FN_COSH] =
-																																																		 {.
-																																																		  operator=
-																																																			  "Cosh" },
-																																																		  [THAW_FN_ASINH] = {.
-																																																				     operator= "Asinh" },
-																																																				     [THAW_FN_ACOSH] = {.
-																																																							operator= "Acosh" },
-																																																							[THAW_FN_ATANH] =
-																																																								{
-																																																									.
-																																																									operator=
-																																																										"Atanh" },
-																																																							};
+	[THAW_FN_SIGMOID] = {.name = "Sigmoid"},
+	[THAW_FN_TANH] = {.name = "Tanh"},
+	[THAW_FN_SILU] = {.compose = silu},
+	[THAW_FN_GELU] = {.compose = gelu},
+	[THAW_FN_GELU_TANH] = {.compose = gelu_tanh},
+	[THAW_FN_HARD_SIGMOID] = {.name = "HardSigmoid", .alpha = "alpha", .beta = "beta"},
+	[THAW_FN_HARD_SWISH] = {.name = "HardSwish"},
+	[THAW_FN_LEAKY_RELU] = {.name = "LeakyRelu", .alpha = "alpha"},
+	[THAW_FN_ELU] = {.name = "Elu", .alpha = "alpha"},
+	[THAW_FN_SELU] = {.name = "Selu", .alpha = "alpha", .beta = "gamma"},
+	[THAW_FN_CELU] = {.name = "Celu", .alpha = "alpha"},
+	[THAW_FN_THRESHOLDED_RELU] = {.name = "ThresholdedRelu", .alpha = "alpha"},
+	[THAW_FN_SHRINK] = {.name = "Shrink", .alpha = "lambd", .beta = "bias"},
+	[THAW_FN_SOFTPLUS] = {.name = "Softplus"},
+	[THAW_FN_SOFTSIGN] = {.name = "Softsign"},
+	[THAW_FN_MISH] = {.compose = mish},
+	[THAW_FN_CLIP] = {.compose = clip},
+	[THAW_FN_AFFINE] = {.compose = affine},
+	[THAW_FN_POWER] = {.compose = power},
+	[THAW_FN_ABS] = {.name = "Abs"},
+	[THAW_FN_EXP] = {.name = "Exp"},
+	[THAW_FN_LOG] = {.name = "Log"},
+	[THAW_FN_SQRT] = {.name = "Sqrt"},
+	[THAW_FN_RECIPROCAL] = {.name = "Reciprocal"},
+	[THAW_FN_ERF] = {.name = "Erf"},
+	[THAW_FN_FLOOR] = {.name = "Floor"},
+	[THAW_FN_CEIL] = {.name = "Ceil"},
+	[THAW_FN_ROUND] = {.name = "Round"},
+	[THAW_FN_SIGN] = {.name = "Sign"},
+	[THAW_FN_SIN] = {.name = "Sin"},
+	[THAW_FN_COS] = {.name = "Cos"},
+	[THAW_FN_TAN] = {.name = "Tan"},
+	[THAW_FN_ASIN] = {.name = "Asin"},
+	[THAW_FN_ACOS] = {.name = "Acos"},
+	[THAW_FN_ATAN] = {.name = "Atan"},
+	[THAW_FN_SINH] = {.name = "Sinh"},
+	[THAW_FN_COSH] = {.name = "Cosh"},
+	[THAW_FN_ASINH] = {.name = "Asinh"},
+	[THAW_FN_ACOSH] = {.name = "Acosh"},
+	[THAW_FN_ATANH] = {.name = "Atanh"},
+};
 
 static const char *const binaries[THAW_BINARIES] = {
 	[THAW_BINARY_ADD] = "Add", [THAW_BINARY_SUB] = "Sub", [THAW_BINARY_MUL] = "Mul", [THAW_BINARY_DIV] = "Div",
@@ -181,11 +126,11 @@ static const char *apply(struct thaw_onnx_exporter *e, const struct thaw_node *n
 	const enum thaw_function f = n->attrs.function;
 	if (functions[f].compose)
 		return functions[f].compose(e, n, x);
-	if (!functions[f].operator) {
+	if (!functions[f].name) {
 		thaw_onnx_fail_export(e, "opset 17 has no such function");
 		return "";
 	}
-	Onnx__NodeProto *y = thaw_onnx_emit(e, functions[f].operator, & x, 1);
+	Onnx__NodeProto *y = thaw_onnx_emit(e, functions[f].name, &x, 1);
 	if (functions[f].alpha)
 		thaw_onnx_set_float(e, y, functions[f].alpha, n->attrs.alpha);
 	if (functions[f].beta)

@@ -7,7 +7,7 @@
 
 struct pool {
 	bool average;
-	const char *operator, * global, *reduce;
+	const char *sliding, *global, *reduce;
 };
 
 static const struct pool kinds[] = {
@@ -63,7 +63,7 @@ static const char *adapt(struct thaw_onnx_exporter *e, const struct thaw_node *n
 	const int64_t kernel[] = {w[0].in / w[0].out, w[1].in / w[1].out};
 	if (kernel[0] == 1 && kernel[1] == 1)
 		return x;
-	Onnx__NodeProto *y = thaw_onnx_emit(e, kind->operator, & x, 1);
+	Onnx__NodeProto *y = thaw_onnx_emit(e, kind->sliding, &x, 1);
 	thaw_onnx_set_ints(e, y, "kernel_shape", kernel, 2);
 	thaw_onnx_set_ints(e, y, "strides", kernel, 2);
 	return thaw_onnx_output_of(y);
@@ -137,7 +137,7 @@ static const char *slide(struct thaw_onnx_exporter *e, const struct thaw_node *n
 		e->one_size |= is_open(e, n);
 		make_room(w, &attrs);
 	}
-	Onnx__NodeProto *y = thaw_onnx_emit(e, kind->operator, & x, 1);
+	Onnx__NodeProto *y = thaw_onnx_emit(e, kind->sliding, &x, 1);
 	thaw_onnx_set_window(e, y, &attrs, kernel);
 	if (attrs.ceil_mode)
 		thaw_onnx_set_int(e, y, "ceil_mode", 1);

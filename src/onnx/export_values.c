@@ -171,6 +171,8 @@ void thaw_onnx_out_activated(struct thaw_onnx_exporter *e, const struct thaw_nod
 			     const char *name)
 {
 	const float most = 6.0f; /* relu6 */
+	if (n->op->adds && n->input_count > 1)
+		name = thaw_onnx_emit_two(e, "Add", name, thaw_onnx_in(e, n, n->input_count - 1, form));
 	if (n->attrs.activation == THAW_ACT_RELU)
 		name = thaw_onnx_emit_one(e, "Relu", name);
 	else if (n->attrs.activation == THAW_ACT_RELU6)

@@ -54,17 +54,9 @@ static const char *convolve(struct thaw_onnx_exporter *e, const struct thaw_node
 	return thaw_onnx_output_of(y);
 }
 
-/* After the residual and the activation. */
-static void finish(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *y)
-{
-	if (n->input_count > 1)
-		y = thaw_onnx_emit_two(e, "Add", y, thaw_onnx_in(e, n, 1, THAW_ONNX_FIRST));
-	thaw_onnx_out_activated(e, n, THAW_ONNX_FIRST, y);
-}
-
 void thaw_onnx_export_conv(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	finish(e, n, convolve(e, n, 1));
+	thaw_onnx_out_activated(e, n, THAW_ONNX_FIRST, convolve(e, n, 1));
 }
 
 /* Scale, shift, mean and variance are the parameters from `first` on. */
@@ -81,7 +73,7 @@ static const char *normalise(struct thaw_onnx_exporter *e, const struct thaw_nod
 void thaw_onnx_export_conv_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	enum { SCALE = 1, BIAS = 5 };
-	finish(e, n, normalise(e, n, convolve(e, n, BIAS), SCALE));
+	thaw_onnx_out_activated(e, n, THAW_ONNX_FIRST, normalise(e, n, convolve(e, n, BIAS), SCALE));
 }
 
 /* Input 0 as (N,C,H,W), which ONNX's norms want, also where it has other axes than four. */

@@ -99,7 +99,7 @@ const char *thaw_onnx_value_as(struct thaw_onnx_exporter *e, int value, enum tha
 const char *thaw_onnx_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k, enum thaw_onnx_form form);
 /* What the node being exported makes, in this form. */
 void thaw_onnx_out(struct thaw_onnx_exporter *e, enum thaw_onnx_form form, const char *name);
-/* The same after attrs.activation. */
+/* The same after the residual, where the operator takes one, and attrs.activation. */
 void thaw_onnx_out_activated(struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_form form,
 			     const char *name);
 /* The node's value is its first input, in all forms. */
