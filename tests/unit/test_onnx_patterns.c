@@ -128,6 +128,13 @@ static float *run(const struct thaw_graph *g, int64_t *count)
 	return y;
 }
 
+/* Of these parameters, none but "mask" is fixed. */
+static void check_roles(const struct thaw_graph *g)
+{
+	for (int i = 0; i < g->param_count; i++)
+		assert_int_equal(g->params[i].role == THAW_ROLE_FIXED, strcmp(g->params[i].name, "mask") == 0);
+}
+
 /* What is left of a graph whose output is its last node: these operators, with these parameters. Destroys it. */
 static void becomes(struct thaw_graph *g, const char *operators, const char *params)
 {
@@ -153,6 +160,7 @@ static void becomes(struct thaw_graph *g, const char *operators, const char *par
 				 g->params[n->params[k]].name);
 		}
 	}
+	check_roles(g);
 	assert_string_equal(have, operators);
 	assert_string_equal(named, params);
 	thaw_free(before);
@@ -336,6 +344,11 @@ static void other_sums_stay(void **state)
 	binary(g, THAW_BINARY_MUL, binary(g, THAW_BINARY_ADD, x, row(g, "bias", 4, CHANNELS)), x); /* read without it */
 	becomes(g, "linear constant binary binary", "a bias");
 	g = new_graph();
+	x = linear(g, "a", CHANNELS, CHANNELS, 0);
+	binary(g, THAW_BINARY_ADD, x, row(g, "mask", 4, CHANNELS));
+	g->params[g->param_count - 1].role = THAW_ROLE_FIXED; /* does not train, as a bias would */
+	becomes(g, "linear constant binary", "a mask");
+	g = new_graph();
 	struct thaw_shape shape = thaw_shape_of(1, SIDE, SIDE, CHANNELS);
 	x = linear(g, "a", CHANNELS, CHANNELS, 0);
 	binary(g, THAW_BINARY_ADD, x, constant(g, "positions", &shape));
@@ -467,7 +480,10 @@ static void attention_in_windows(void **state)
 					.size = {0, WINDOWS},
 					.order = {0, 1, 2, 3, 4},
 					.target = {0, 1, 2, 3, 4}});
-	y = softmax(g, binary(g, THAW_BINARY_ADD, y, constant(g, "mask", &mask)));
+	int masked = constant(g, "mask", &mask);
+	for (int64_t i = 0; i < thaw_shape_count(&mask); i++)
+		g->params[g->param_count - 1].data[i] = i % 3 == 0 ? -100.0f : 0.0f;
+	y = softmax(g, binary(g, THAW_BINARY_ADD, y, masked));
 	y = view(g, "reshape", y,
 		 &(struct thaw_factors){.count = 5,
 					.rank = 4,

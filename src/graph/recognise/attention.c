@@ -225,6 +225,24 @@ static bool is_packed(const struct thaw_recogniser *r, const struct attention *a
 	return x->dim[last] == PARTS * all && (by_part || by_head);
 }
 
+/* A constant of zeros and of numbers far below is a mask: no framework trains those, so it stays as it is. */
+static void keep_mask(struct thaw_recogniser *r, int bias)
+{
+	const float masked = -50.0f; /* exp of it is nothing beside 1 */
+	const struct thaw_node *n = thaw_match(r, bias, "constant");
+	bool any = false;
+	if (!n)
+		return;
+	struct thaw_param *p = &r->g->params[n->params[0]];
+	for (int64_t i = 0; i < thaw_shape_count(&p->shape); i++) {
+		if (p->data[i] != 0.0f && !(p->data[i] <= masked))
+			return;
+		any |= p->data[i] != 0.0f;
+	}
+	if (any)
+		p->role = THAW_ROLE_FIXED;
+}
+
 /* The biases as one value (windows or 1, heads, T, S), made of nodes that are not needed any more; or -1. */
 static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 {
@@ -234,6 +252,7 @@ static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 	int bias[MAX_BIASES];
 	for (int k = 0; k < a->biases; k++) {
 		bias[k] = a->bias[k];
+		keep_mask(r, bias[k]);
 		if (r->shapes[bias[k]].rank == 5)
 			bias[k] = thaw_rewrite_view(r, a->adder[k], bias[k], &drop_first);
 		if (bias[k] < 0)

@@ -43,6 +43,13 @@ static bool is_row(const struct thaw_shape *s)
 	return s->rank > 0 && thaw_shape_count(s) == s->dim[s->rank - 1];
 }
 
+/* A constant that nobody else reads and that trains. */
+static bool is_parameter(const struct thaw_recogniser *r, int value)
+{
+	const struct thaw_node *n = thaw_match(r, value, "constant");
+	return n && thaw_match_once(r, value) && r->g->params[n->params[0]].role != THAW_ROLE_FIXED;
+}
+
 bool thaw_match_row(const struct thaw_recogniser *r, int value, enum thaw_binary binary, int *x, int *constant)
 {
 	const int *in;
@@ -50,8 +57,8 @@ bool thaw_match_row(const struct thaw_recogniser *r, int value, enum thaw_binary
 		return false;
 	for (int k = 0; k < 2; k++) {
 		const struct thaw_shape *c = &r->shapes[in[k]], *y = &r->shapes[value];
-		if (!thaw_match(r, in[k], "constant") || !thaw_match_once(r, in[k]) || !is_row(c) ||
-		    c->dim[c->rank - 1] != y->dim[y->rank - 1] || !thaw_shape_equal(&r->shapes[in[!k]], y))
+		if (!is_parameter(r, in[k]) || !is_row(c) || c->dim[c->rank - 1] != y->dim[y->rank - 1] ||
+		    !thaw_shape_equal(&r->shapes[in[!k]], y))
 			continue;
 		*constant = in[k];
 		*x = in[!k];

@@ -35,7 +35,8 @@ bool thaw_match_once(const struct thaw_recogniser *r, int value);
 bool thaw_match_function(const struct thaw_recogniser *r, int value, enum thaw_function function, int *x);
 /* x[0] f x[1] of two values; of two equal shapes for an addition too. */
 bool thaw_match_binary(const struct thaw_recogniser *r, int value, enum thaw_binary binary, const int **x);
-/* x f c, or c f x, with a constant c of one value for each element of the last axis, which nobody else reads. */
+/* x f c, or c f x, with a constant c of one value for each element of the last axis, which trains and which nobody else
+ * reads. */
 bool thaw_match_row(const struct thaw_recogniser *r, int value, enum thaw_binary binary, int *x, int *constant);
 /* Whether two numbers are one, but for how many digits an exporter writes. */
 bool thaw_match_number(double a, double b);
