@@ -191,6 +191,7 @@ static thaw_status read_initializers(struct thaw_onnx_importer *m)
 		thaw_onnx_tensor_free(&t);
 		THAW_TRY(status);
 		THAW_TRY(set_constant(m, v, &c));
+		v->initial = true;
 	}
 	return THAW_OK;
 }
@@ -244,10 +245,19 @@ static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return status;
 }
 
+/* Whether a node looks rows up in a table of weights, such as Swin's relative positions: the table trains. */
+static bool looks_up_weights(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	if (strcmp(n->op_type, "Gather") != 0 || n->n_input == 0)
+		return false;
+	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->input[0]);
+	return v && v->initial && v->constant && v->constant->type == THAW_F32 && v->constant->shape.rank == 2;
+}
+
 /* Computes a node whose inputs are all known. *computed false: it is not one of those. */
 static thaw_status evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
 {
-	bool constants = thaw_onnx_constant_knows(n->op_type);
+	bool constants = thaw_onnx_constant_knows(n->op_type) && !looks_up_weights(m, n);
 	*computed = false;
 	if (constants)
 		THAW_TRY(reads_constants(m, n, &constants));

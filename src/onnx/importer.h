@@ -16,6 +16,7 @@
 struct thaw_onnx_value {
 	const char *name;
 	bool known;                          /* set once something made it */
+	bool initial;                        /* an initialiser of the model */
 	struct thaw_onnx_constant *constant; /* owned; NULL: a view */
 	int node;                            /* of the graph, whose value the view shows */
 	struct thaw_onnx_axes axes;
@@ -124,7 +125,7 @@ thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 			    enum thaw_function function, float alpha, float beta);
 /* import_binary.c: v[0] with v[1], either of which may be known elements. */
 thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			      enum thaw_binary binary);
+				enum thaw_binary binary);
 /* import_reduce.c: along these axes of the view, rising, which stay with size 1. */
 thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			     enum thaw_reduction reduction, const int *of, int count);
