@@ -5,6 +5,7 @@
   compare.py last NETWORK --weights W.pth --data D [--ranks 2]  the last stage, 10 epochs, from start to finish
   compare.py head NETWORK --weights W.pth --data D [--ranks 2]  the classifier, the same
 
+NETWORK is one of torchvision's, efficientnet_lite0, or timm:NAME, which Thaw gets as ONNX (`all` only; needs timm, onnx).
 D holds train/ and test/ with a folder of pictures per class. Without --weights the network gets random ones, the same
 on both sides. Each process has one thread; PyTorch lays images out as channels_last unless --contiguous is given. An
 epoch of PyTorch costs what the one before did, so --stop 2 measures two and counts the others like the last. Needs
@@ -60,8 +61,24 @@ def pytorch(args, *flags):
     return result
 
 
-def all_layers(args):
-    thaw = run(mpirun(args.ranks) + [args.build + "/thaw", "bench", "--json", "--model", args.network, "--bn", args.bn,
+def thaw_model(args, folder):
+    """What --model takes: a family's name, or the network exported to a file."""
+    if not args.network.startswith("timm:"):
+        return args.network
+    path = folder + "/network.onnx"
+    export = ("import sys, torch, pytorch; torch.manual_seed(1); net = pytorch.build(sys.argv[1], 1000).eval(); "
+              "torch.onnx.export(net, torch.randn(2, 3, 224, 224), sys.argv[2], opset_version=17, dynamo=False, "
+              "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False, "
+              "input_names=['image'], dynamic_axes={'image': {0: 'N'}})")
+    if not os.path.exists(path):
+        subprocess.run([sys.executable, "-W", "ignore", "-c", export, args.network, path],
+                       env=dict(ENV, PYTHONPATH=HERE), stdout=subprocess.DEVNULL, check=True)
+    return path
+
+
+def all_layers(args, folder):
+    model = thaw_model(args, folder)
+    thaw = run(mpirun(args.ranks) + [args.build + "/thaw", "bench", "--json", "--model", model, "--bn", args.bn,
                                      "--batch", str(args.batch), "--steps", str(args.steps)])
     torch = pytorch(args, "steps", args.network, "--steps", str(args.steps))
     return {"thaw": thaw["images_per_second"], "pytorch": torch["images_per_second"],
@@ -112,7 +129,7 @@ def fine_tune(args, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("row", choices=["all", "last", "head"])
-    parser.add_argument("network", choices=CUTS)
+    parser.add_argument("network")
     parser.add_argument("--bn", default="frozen", choices=["frozen", "lane"])
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
@@ -126,10 +143,12 @@ def main():
     parser.add_argument("--contiguous", action="store_true")
     parser.add_argument("--thaw", default="--views 1", help="more flags of thaw train")
     args = parser.parse_args()
+    if args.network not in CUTS and not (args.row == "all" and args.network.startswith("timm:")):
+        parser.error(f"{args.network}: one of {', '.join(CUTS)}, or with `all` timm:NAME")
     args.batch = BATCH.get(args.network, 32)
     args.lr = args.lr or (0.01 if args.weights else 1e-6)
     with tempfile.TemporaryDirectory() as folder:
-        rounds = [all_layers(args) if args.row == "all" else fine_tune(args, folder) for _ in range(args.rounds)]
+        rounds = [all_layers(args, folder) if args.row == "all" else fine_tune(args, folder) for _ in range(args.rounds)]
     line = {"row": args.row, "network": args.network, "bn": args.bn, "ranks": args.ranks, "batch": args.batch}
     for key, value in rounds[0].items():
         numbers = [r[key] for r in rounds]

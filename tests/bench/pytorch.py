@@ -27,6 +27,9 @@ def build(network, classes):
     if network == "efficientnet_lite0":
         from lite import EfficientNetLite0
         return EfficientNetLite0(classes)
+    if network.startswith("timm:"):
+        import timm
+        return timm.create_model(network[5:], num_classes=classes)
     return getattr(torchvision.models, network)(num_classes=classes)
 
 
