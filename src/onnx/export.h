@@ -15,8 +15,9 @@ struct thaw_onnx_export_wish {
 };
 
 /* Writes the model to the file, atomically: input "image" (N,3,H,W), output "logits" (N,classes), parameters under
- * their names in the file's order. Dropout is left out, batch norms use their moving statistics. THAW_CONFIG for a node
- * that opset 17 cannot express, and for more than 2 GiB, which one file cannot hold. */
+ * their names in the file's order. Dropout stays, with its rate, and does nothing when the model is served; batch norms
+ * use their moving statistics. THAW_CONFIG for a node that opset 17 cannot express, and for more than 2 GiB, which one
+ * file cannot hold. */
 thaw_status thaw_onnx_export(const struct thaw_graph *g, const struct thaw_onnx_export_wish *wish, const char *path);
 
 #endif

@@ -177,8 +177,10 @@ void thaw_onnx_export_binary(struct thaw_onnx_exporter *e, const struct thaw_nod
 		thaw_onnx_out(e, form, thaw_onnx_emit_two(e, binaries[n->attrs.binary], x[0], x[1]));
 }
 
-/* What serves has no dropout. */
+/* Nothing happens there outside training, but who trains the model further finds its rate. */
 void thaw_onnx_export_dropout(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	thaw_onnx_out_same(e, n);
+	const enum thaw_onnx_form form = thaw_onnx_any_form(e, n);
+	const char *x = thaw_onnx_in(e, n, 0, form);
+	thaw_onnx_out(e, form, thaw_onnx_emit_two(e, "Dropout", x, thaw_onnx_number(e, n->attrs.rate)));
 }
