@@ -7,6 +7,7 @@
 #include "src/onnx/axes.h"
 #include "src/onnx/constant.h"
 #include "src/onnx/file.h"
+#include "src/onnx/import.h"
 #include "thaw/graph.h"
 
 /* Elements that a computed constant may have: 64 million, as many as the largest layers have weights. */
@@ -39,6 +40,30 @@ struct thaw_onnx_importer {
 };
 
 typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const Onnx__NodeProto *n);
+
+/* What an open number of images is taken for. A prime larger than other sizes: a product of it is known for one. */
+#define THAW_ONNX_OPEN_IMAGES 7919
+
+/* names.c, in this order. THAW_DATA where a node has no operator or a value no name. */
+thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m);
+/* Makes a value for every name. */
+thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m);
+/* needed[node]: whether the value of that name depends on it. Nodes stand in order, so one walk back will do. */
+thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed);
+/* THAW_CONFIG with all nodes that are needed and not supported. */
+thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed);
+
+/* known.c: the model's initialisers; inputs that the caller knows; a node whose inputs are all known (*computed false:
+ * it is not one of those). */
+thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m);
+thaw_status thaw_onnx_take_given(struct thaw_onnx_importer *m, const struct thaw_onnx_wish *wish);
+thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed);
+
+/* ends.c: node 0 from the model's input, and the graph's output from the model's. */
+thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_onnx_wish *wish,
+				struct thaw_onnx_network *network);
+thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name, const struct thaw_onnx_wish *wish,
+				 struct thaw_onnx_network *network);
 
 /* operators.c: the importer of a node; NULL: not supported. */
 thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n);
