@@ -62,6 +62,7 @@ static void fill_from_the_end(struct thaw_sum *sum, float *vector, int64_t n, in
  */
 struct use_case {
 	float *values, *own, slots[SLOTS];
+	size_t slot_bytes;
 	int wrong;
 };
 
@@ -71,8 +72,8 @@ static void use(void *context, struct thaw_share share, float *total, const floa
 	memcpy(u->values + share.start, total, (size_t)share.count * sizeof(float));
 	memcpy(u->own + share.own, total, (size_t)share.count * sizeof(float));
 	if (u->slots[0] != 0.0f)
-		u->wrong += memcmp(u->slots, slots, sizeof(u->slots)) != 0;
-	memcpy(u->slots, slots, sizeof(u->slots));
+		u->wrong += memcmp(u->slots, slots, u->slot_bytes) != 0;
+	memcpy(u->slots, slots, u->slot_bytes);
 }
 
 /* The last SLOTS of the n values are slots, where there are more. */
@@ -109,6 +110,7 @@ static void sum_body(struct thaw_comm *comm, void *argument)
 	struct use_case u = {
 		.values = thaw_alloc((size_t)shares.length, sizeof(float)),
 		.own = thaw_alloc((size_t)thaw_shares_own(&shares, comm->rank), sizeof(float)),
+		.slot_bytes = (size_t)slots_of(c->n) * sizeof(float),
 	};
 	const struct thaw_sum_use how = {&u, use, u.values};
 	int wrong = thaw_sum_create(&sum, comm, c->lanes, &shares, slots_of(c->n), &how) != THAW_OK;
