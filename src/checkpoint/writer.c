@@ -151,9 +151,9 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 {
 	if (o->keep_last < 2)
 		return thaw_fail(THAW_CONFIG, "too few checkpoints kept: %d: keep at least 2", o->keep_last);
-	if (o->level < 1 || o->level > ZSTD_maxCLevel())
-		return thaw_fail(THAW_CONFIG, "bad compression level for checkpoints: %d: use 1 to %d", o->level,
-				 ZSTD_maxCLevel());
+	if (o->level < ZSTD_minCLevel() || o->level == 0 || o->level > ZSTD_maxCLevel())
+		return thaw_fail(THAW_CONFIG, "bad compression level for checkpoints: %d: use 1 to %d, or less than 0",
+				 o->level, ZSTD_maxCLevel());
 	THAW_TRY(thaw_file_clean(o->directory));
 	struct thaw_checkpoint_writer *made = thaw_alloc(1, sizeof(*made));
 	if (!made)
