@@ -10,8 +10,8 @@
 #include "src/onnx/import.h"
 #include "thaw/graph.h"
 
-/* Elements that a computed constant may have: 64 million, as many as the largest layers have weights. */
-#define THAW_ONNX_MAX_ELEMENTS (INT64_C(1) << 26)
+/* Elements that a computed constant may have: 134 million, as many as the largest layers have weights. */
+#define THAW_ONNX_MAX_ELEMENTS (INT64_C(1) << 27)
 
 /* A value that nodes name: elements that are known, or a view of a tensor of the graph. */
 struct thaw_onnx_value {
