@@ -10,6 +10,7 @@ struct thaw_model {
 	struct thaw_graph *graph;
 	char *variant;      /* "resnet18": family and size, as thaw_family_build takes it; of an imported network its name */
 	bool imported;      /* the graph came from an ONNX file: no family can build it */
+	bool features_only; /* that file has no classifier: the graph got one, which repeats the features */
 	char *source;       /* where the weights came from; "random" for none */
 	bool pretrained;
 	struct thaw_preprocess preprocess;

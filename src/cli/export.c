@@ -47,6 +47,9 @@ static thaw_status check(const struct values *v)
 static thaw_status export(const struct values *v, const struct thaw_model *m, json_t *result)
 {
 	struct verification seen;
+	if (v->safetensors && m->imported)
+		return thaw_fail(THAW_CONFIG, "%s came from ONNX and has no state dict: --safetensors: give --onnx FILE",
+				 m->variant);
 	if (v->safetensors)
 		return thaw_model_save(m, v->safetensors, v->half);
 	THAW_TRY(thaw_model_save_onnx(m, v->onnx, v->fold));

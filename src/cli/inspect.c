@@ -127,6 +127,8 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 			      shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
 			      "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
 			      preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
+	if (o)
+		json_object_set_new(o, "features_only", json_boolean(m->features_only));
 	if (o && layers)
 		json_object_set_new(o, "layers", layers_json(g, shapes));
 	return o;
@@ -258,6 +260,8 @@ static void print_model(const json_t *o, FILE *out)
 	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, %.0f classes\n",
 		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
 		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
+	if (json_is_true(json_object_get(o, "features_only")))
+		fprintf(out, "the file has no classifier: this one repeats the features until another is trained\n");
 	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
 		member_real(p, "resize"), member_real(p, "size"));
 	for (int s = 0; s < 2; s++)

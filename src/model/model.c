@@ -191,7 +191,11 @@ static thaw_status load_run(struct thaw_model **model, const char *directory)
 	}
 	if (!path)
 		return THAW_RESOURCE;
-	thaw_status status = load_file(model, path, NULL);
+	thaw_status status = access(path, F_OK) == 0 || errno != ENOENT
+				     ? load_file(model, path, NULL)
+				     : thaw_fail(THAW_IO,
+						 "no trained network in it: %s: a run directory has one when the run is done",
+						 directory);
 	thaw_free(path);
 	return status;
 }

@@ -68,6 +68,7 @@ static thaw_status fill(struct thaw_model *m, const struct thaw_onnx_file *f)
 	THAW_TRY(thaw_onnx_import(&network, f, &wish));
 	m->graph = network.graph;
 	m->imported = true;
+	m->features_only = network.features;
 	m->pretrained = true;
 	m->variant = name_of(f);
 	m->source = thaw_strdup(f->path);

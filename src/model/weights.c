@@ -30,7 +30,7 @@ static bool begins_with(const unsigned char *bytes, size_t size, const char *pre
 /* What a file that is no weight file probably is, for the message. */
 static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const char *name)
 {
-	const char *advice = "safetensors and PyTorch's .pth are read";
+	const char *advice = "safetensors, PyTorch's .pth and files called .onnx are read";
 	if (size == 0)
 		advice = "it is empty: copy it again";
 	else if (begins_with(bytes, size, "version https://git-lfs"))

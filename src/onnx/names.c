@@ -108,6 +108,6 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 	}
 	if (count == 0)
 		return THAW_OK;
-	return thaw_fail(THAW_CONFIG, "%s: %d nodes of opset %lld are not supported: %s", m->file->path, count,
-			 (long long)m->opset, text);
+	return thaw_fail(THAW_CONFIG, "%s: of opset %lld %d node%s not supported (docs/onnx-operators.md): %s",
+			 m->file->path, (long long)m->opset, count, count == 1 ? " is" : "s are", text);
 }

@@ -30,6 +30,12 @@ static void tell_preprocess(const struct run *r)
 			(double)p->std[1], (double)p->std[2]);
 }
 
+static void tell_classifier(const struct run *r)
+{
+	if (r->model->features_only)
+		run_log(r, "%s has no classifier: it gets one", r->model->variant);
+}
+
 static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
@@ -42,6 +48,7 @@ static thaw_status open_model(struct run *r)
 	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* the trained network is for this size */
 	r->preprocess = r->model->preprocess;
 	tell_preprocess(r);
+	tell_classifier(r);
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;
