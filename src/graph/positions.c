@@ -64,8 +64,8 @@ static thaw_status resize(struct thaw_param *p, int64_t tokens, int64_t from_siz
 	int64_t others = other_tokens(p->shape.dim[1], tokens, from_size, to_size, &grid, &new_grid);
 	if (others < 0)
 		return thaw_fail(THAW_CONFIG,
-				 "%s has rows for %lld tokens, which are no square of patches: %lld are needed", p->name,
-				 (long long)p->shape.dim[1], (long long)tokens);
+				 "%s has rows for %lld tokens, which are no square of patches: %lld are needed",
+				 p->name, (long long)p->shape.dim[1], (long long)tokens);
 	float *data = thaw_alloc((size_t)(tokens * length), sizeof *data);
 	float *narrow = thaw_alloc((size_t)(grid * new_grid * length), sizeof *narrow);
 	if (!data || !narrow) {
@@ -95,7 +95,8 @@ static struct thaw_param *positions_of(struct thaw_graph *g, int node, const str
 		const struct thaw_node *from = &g->nodes[n->inputs[k]];
 		const struct thaw_shape *c = &shapes[n->inputs[k]], *x = &shapes[n->inputs[!k]];
 		if (from->op && from->op->parameter && c->rank == 3 && x->rank == 3 && c->dim[0] == 1 &&
-		    c->dim[2] == x->dim[2] && c->dim[1] != x->dim[1] && c->dim[1] > 1)
+		    c->dim[2] == x->dim[2] && c->dim[1] != x->dim[1] && c->dim[1] > 1 && x->dim[1] > 1 &&
+		    !g->nodes[n->inputs[!k]].fixed)
 			return &g->params[from->params[0]];
 	}
 	return NULL;

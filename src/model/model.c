@@ -6,7 +6,7 @@
 
 #include "src/model/family.h"
 
-#define FAMILY_LIST 512                 /* bytes for the names of all variants in a message */
+#define FAMILY_LIST 512 /* bytes for the names of all variants in a message */
 #define SHAPE_TEXT  96
 
 void thaw_model_destroy(struct thaw_model *m)
@@ -191,11 +191,12 @@ static thaw_status load_run(struct thaw_model **model, const char *directory)
 	}
 	if (!path)
 		return THAW_RESOURCE;
-	thaw_status status = access(path, F_OK) == 0 || errno != ENOENT
-				     ? load_file(model, path, NULL)
-				     : thaw_fail(THAW_IO,
-						 "no trained network in it: %s: a run directory has one when the run is done",
-						 directory);
+	thaw_status status =
+		access(path, F_OK) == 0 || errno != ENOENT
+			? load_file(model, path, NULL)
+			: thaw_fail(THAW_IO,
+				    "no trained network in it: %s: a run directory has one when the run is done",
+				    directory);
 	thaw_free(path);
 	return status;
 }

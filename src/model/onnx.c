@@ -5,8 +5,9 @@
 #include "src/model/family.h"
 #include "src/onnx/import.h"
 
-#define DEFAULT_SIZE 224 /* of images where nobody says it: ImageNet's */
-#define RESIZE_OF    256 /* that an image of this size is cropped from, by torchvision's custom */
+#define DEFAULT_SIZE 224  /* of images where nobody says it: ImageNet's */
+#define MAX_SIDE     8192 /* pixels */
+#define RESIZE_OF    256  /* that an image of this size is cropped from, by torchvision's custom */
 
 /* The model's own entry of that name, or NULL. */
 static const char *metadata(const struct thaw_onnx_file *f, const char *key)
@@ -20,33 +21,39 @@ static const char *metadata(const struct thaw_onnx_file *f, const char *key)
 }
 
 /* What networks trained on ImageNet usually want. */
-static struct thaw_preprocess usual_preprocess(int size)
+static struct thaw_preprocess usual_preprocess(void)
 {
 	return (struct thaw_preprocess){
-		.size = size,
-		.resize = (size * RESIZE_OF + DEFAULT_SIZE / 2) / DEFAULT_SIZE,
+		.size = DEFAULT_SIZE,
+		.resize = RESIZE_OF,
 		.filter = THAW_BILINEAR,
 		.mean = {0.485f, 0.456f, 0.406f},
 		.std = {0.229f, 0.224f, 0.225f},
 	};
 }
 
-static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_file *f,
-				   const struct thaw_onnx_network *network)
+static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_file *f)
 {
 	const char *text = metadata(f, "thaw.preprocess"), *from = NULL;
 	if (text) {
 		m->preprocess_from = "the model's metadata";
 		return thaw_metadata_read_preprocess(&m->preprocess, text);
 	}
-	if (network->image.dim[1] != network->image.dim[2])
-		return thaw_fail(THAW_CONFIG, "%s: it wants images of %lld x %lld: only square ones are supported",
-				 f->path, (long long)network->image.dim[1], (long long)network->image.dim[2]);
-	m->preprocess = usual_preprocess((int)network->image.dim[1]);
+	m->preprocess = usual_preprocess();
 	THAW_TRY(thaw_config_json_read(&m->preprocess, &from, f->path));
-	if (!network->open_size && m->preprocess.size != (int)network->image.dim[1])
-		m->preprocess = thaw_preprocess_at(&m->preprocess, (int)network->image.dim[1]);
 	m->preprocess_from = from ? from : "a guess, ImageNet's custom";
+	return THAW_OK;
+}
+
+/* A size that is written into the network counts more than what is said beside it. */
+static thaw_status take_size(struct thaw_model *m, const struct thaw_onnx_file *f, const struct thaw_shape *image)
+{
+	int64_t height = image->dim[1], width = image->dim[2];
+	if (height != width || height > MAX_SIDE)
+		return thaw_fail(THAW_CONFIG, "%s: it wants images of %lld x %lld: square ones up to %d are supported",
+				 f->path, (long long)height, (long long)width, MAX_SIDE);
+	if (m->preprocess.size != (int)height)
+		m->preprocess = thaw_preprocess_at(&m->preprocess, (int)height);
 	return THAW_OK;
 }
 
@@ -63,8 +70,10 @@ static char *name_of(const struct thaw_onnx_file *f)
 static thaw_status fill(struct thaw_model *m, const struct thaw_onnx_file *f)
 {
 	struct thaw_onnx_network network;
-	const struct thaw_onnx_wish wish = {.size = DEFAULT_SIZE};
+	struct thaw_onnx_wish wish = {0};
 	const char *labels = metadata(f, "thaw.labels");
+	THAW_TRY(read_preprocess(m, f));
+	wish.size = m->preprocess.size;
 	THAW_TRY(thaw_onnx_import(&network, f, &wish));
 	m->graph = network.graph;
 	m->imported = true;
@@ -74,7 +83,7 @@ static thaw_status fill(struct thaw_model *m, const struct thaw_onnx_file *f)
 	m->source = thaw_strdup(f->path);
 	if (!m->variant || !m->source)
 		return THAW_RESOURCE;
-	THAW_TRY(read_preprocess(m, f, &network));
+	THAW_TRY(take_size(m, f, &network.image));
 	m->classes = thaw_model_classes_of(m->graph);
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels));

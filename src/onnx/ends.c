@@ -53,6 +53,7 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 	network->open_size = height == 0 && width == 0;
 	m->images = s->dim[0] ? s->dim[0] : THAW_ONNX_OPEN_IMAGES;
 	m->image = thaw_shape_of(m->images, height ? height : wish->size, width ? width : wish->size, CHANNELS);
+	THAW_TRY(thaw_shape_check(&m->image, v->name));
 	network->image = m->image;
 	network->image.dim[0] = 1;
 	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
@@ -105,16 +106,18 @@ thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name,
 		int64_t dim[THAW_MAX_RANK] = {1};
 		for (int i = 0; i < v.axes.rank && i < THAW_MAX_RANK - 1; i++)
 			dim[i + 1] = network->sample.dim[i] = thaw_onnx_axes_dim(&v.axes, i);
-		network->sample.rank = v.axes.rank;
+		network->sample.rank = v.axes.rank < THAW_MAX_RANK ? v.axes.rank : THAW_MAX_RANK - 1;
 		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
 		if (v.axes.rank < THAW_MAX_RANK)
 			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.rank + 1);
-	} else if (v.axes.rank != 2) {
+	} else if (v.axes.rank != 2 || thaw_onnx_axes_dim(&v.axes, 0) != m->images) {
 		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v.axes) / m->images};
 		if (!thaw_onnx_axes_reshape(&v.axes, dim, 2))
 			return thaw_fail(THAW_CONFIG, "%s: output %s is no vector of classes", m->file->path, name);
 	}
 	THAW_TRY(thaw_onnx_in_order(m, &last, &v));
+	if (!wish->computation)
+		THAW_TRY(thaw_onnx_as_rank(m, &last, &v, 2)); /* one class has no factor */
 	m->graph->output = v.node;
 	return THAW_OK;
 }

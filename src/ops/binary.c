@@ -24,7 +24,7 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 static void space(const struct thaw_site *site, struct thaw_space *space)
 {
 	(void)site;
-	space->scratch_backward = THAW_BLOCK_FLOATS * sizeof(float);
+	space->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
 }
 
 static void forward(const struct thaw_call *call)
@@ -56,11 +56,31 @@ static void send_back(const struct thaw_call *call, int k, bool repeated, const 
 		thaw_kernel_pass_gradient(dx, call->dx_add[k], dy, NULL, block->rows * block->columns, THAW_ACT_NONE);
 }
 
+/* The same value twice, such as a square: its gradient may be dy's memory, so both parts are made before one is kept.
+ */
+static void send_back_both(const struct thaw_call *call, const struct thaw_block *block)
+{
+	float *part[] = {call->scratch, (float *)call->scratch + THAW_BLOCK_FLOATS},
+	      *dx = call->dx[0] + block->first[0];
+	const float *dy = call->dy + block->from;
+	int64_t count = block->rows * block->columns;
+
+	for (int k = 0; k < 2; k++)
+		thaw_binary_backward(call->attrs->binary, k, block, part[k], dy, call->x[0].data, call->x[1].data);
+	for (int64_t i = 0; i < count; i++)
+		dx[i] = (call->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
+}
+
 static void backward(const struct thaw_call *call)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->x[1].shape);
 	struct thaw_block block;
 
+	if (call->dx[0] && call->dx[0] == call->dx[1] && call->x[0].data == call->x[1].data) {
+		while (thaw_broadcast_next(&b, &block))
+			send_back_both(call, &block);
+		return;
+	}
 	for (int k = 0; k < 2; k++)
 		if (call->dx[k] && b.repeated[k] && !call->dx_add[k])
 			memset(call->dx[k], 0, (size_t)thaw_shape_count(&call->x[k].shape) * sizeof(float));

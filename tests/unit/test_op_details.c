@@ -331,6 +331,41 @@ static void test_dropout_rests(void **state)
 	assert_memory_equal(inference.y, inference.x, 3 * sizeof(float));
 }
 
+/* x * x, as a plan calls it: one input twice, whose gradient is where dy is. */
+static void test_square_of_one_value(void **state)
+{
+	(void)state;
+	enum { COUNT = 5000 }; /* more than a block */
+	const struct thaw_op *op = thaw_op_find("binary");
+	const struct thaw_attrs attrs = {.binary = THAW_BINARY_MUL};
+	struct thaw_shape shape = thaw_shape_of(1, COUNT);
+	float *x = thaw_alloc(COUNT, sizeof *x), *dy = thaw_alloc(COUNT, sizeof *dy);
+	struct thaw_view both[] = {{x, shape}, {x, shape}};
+	struct thaw_site site = {.attrs = &attrs, .inputs = 2, .x = (struct thaw_shape[]){shape, shape}, .y = shape};
+	struct thaw_space space = {0};
+	op->space(&site, &space);
+	void *scratch = thaw_alloc(space.scratch_backward, 1);
+	for (int i = 0; i < COUNT; i++) {
+		x[i] = (float)(i % 17 - 8);
+		dy[i] = (float)(i % 5 + 1);
+	}
+	struct thaw_call call = {.attrs = &attrs,
+				 .inputs = 2,
+				 .x = both,
+				 .y = {NULL, shape},
+				 .scratch = scratch,
+				 .training = true,
+				 .dy = dy,
+				 .dx = (float *[]){dy, dy},
+				 .dx_add = (bool[]){false, true}};
+	op->backward(&call);
+	for (int i = 0; i < COUNT; i++)
+		assert_true(dy[i] == 2 * x[i] * (float)(i % 5 + 1));
+	thaw_free(x);
+	thaw_free(dy);
+	thaw_free(scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_batch_of_one_value),
 		cmocka_unit_test(test_dropout_follows_the_key),
 		cmocka_unit_test(test_dropout_rests),
+		cmocka_unit_test(test_square_of_one_value),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
