@@ -16,7 +16,7 @@ struct thaw_checkpoint_writer;
 struct thaw_checkpoint_options {
 	const char *directory; /* exists */
 	int keep_last;         /* how many of the newest stay, at least 2 */
-	int level;             /* zstd's compression level, from 1; below 0 faster ones */
+	int level;             /* zstd's compression level, from 1 */
 };
 
 /* Removes what a killed writer left behind, too. One writer at a time per directory. */

@@ -5,6 +5,8 @@
 #include "thaw/image.h"
 #include "thaw/random.h"
 
+#define THAW_MAX_SIDE 16384 /* pixels of a network's square input */
+
 /* How a network wants its images. */
 struct thaw_preprocess {
 	int size;              /* side of the square input */

@@ -151,9 +151,9 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 {
 	if (o->keep_last < 2)
 		return thaw_fail(THAW_CONFIG, "too few checkpoints kept: %d: keep at least 2", o->keep_last);
-	if (o->level < ZSTD_minCLevel() || o->level == 0 || o->level > ZSTD_maxCLevel())
-		return thaw_fail(THAW_CONFIG, "bad compression level for checkpoints: %d: use 1 to %d, or less than 0",
-				 o->level, ZSTD_maxCLevel());
+	if (o->level < 1 || o->level > ZSTD_maxCLevel())
+		return thaw_fail(THAW_CONFIG, "bad compression level for checkpoints: %d: use 1 to %d", o->level,
+				 ZSTD_maxCLevel());
 	THAW_TRY(thaw_file_clean(o->directory));
 	struct thaw_checkpoint_writer *made = thaw_alloc(1, sizeof(*made));
 	if (!made)
@@ -257,9 +257,11 @@ thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step
 	w->busy = true;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->mutex);
-	*sink = &w->sink;
 	thaw_status status = thaw_safetensors_write_header(state, &w->sink);
-	return status == THAW_OK ? THAW_OK : thaw_checkpoint_end(w, status);
+	if (status != THAW_OK)
+		return thaw_checkpoint_end(w, status);
+	*sink = &w->sink;
+	return THAW_OK;
 }
 
 thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status)

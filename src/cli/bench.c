@@ -3,8 +3,8 @@
 
 #include "src/cli/command.h"
 #include "src/cli/text.h"
+#include "thaw/transform.h"
 
-#define MAX_SIDE  16384 /* pixels */
 #define MAX_BATCH 65536
 #define MAX_STEPS 100000
 #define BENCH     "Bench"
@@ -27,7 +27,7 @@ static const struct option options[] = {
 	 .help = "batch norm of the part that trains"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
 	 .help = "images of a step on each rank"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = BENCH, .min = 0, .max = MAX_SIDE,
+	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = BENCH, .min = 0, .max = THAW_MAX_SIDE,
 	 .absent = "the network's own",
 	 .help = "side of the input in pixels"},
 	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,

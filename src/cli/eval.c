@@ -5,10 +5,10 @@
 #include "src/cli/progress.h"
 #include "src/cli/text.h"
 #include "thaw/train.h"
+#include "thaw/transform.h"
 
 #define DEFAULT_LANES 8
 #define MAX_LANES     65536
-#define MAX_SIDE      16384 /* pixels */
 #define MAX_THREADS   1024
 #define BELOW_ONE     0.999999
 #define EVAL          "Evaluation"
@@ -34,7 +34,7 @@ static const struct option options[] = {
 	 .section = EVAL, .choices = "train|test",
 	 .help = "which images of the dataset"},
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = offsetof(struct values, size),
-	 .section = EVAL, .min = 0, .max = MAX_SIDE, .absent = "the network's own",
+	 .section = EVAL, .min = 0, .max = THAW_MAX_SIDE, .absent = "the network's own",
 	 .help = "side of the input in pixels"},
 	{.name = "lanes", .metavar = "L", .type = OPTION_INT, .offset = offsetof(struct values, lanes),
 	 .section = EVAL, .min = 0, .max = MAX_LANES, .absent = "8, or the rank count if larger",

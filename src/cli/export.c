@@ -1,4 +1,8 @@
 /* thaw export: writes a network in a form that others load. Rank 0 does the work. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "src/cli/command.h"
 #include "src/cli/text.h"
 #include "src/cli/verify_onnx.h"
@@ -41,6 +45,8 @@ static thaw_status check(const struct values *v)
 		return thaw_fail(THAW_USAGE, "--half is for --safetensors");
 	if ((v->fold || v->verify) && !v->onnx)
 		return thaw_fail(THAW_USAGE, "%s is for --onnx", v->fold ? "--fold-bn" : "--verify");
+	if (v->verify && access(v->verify, R_OK) != 0)
+		return thaw_fail(THAW_IO, "cannot read: --verify %s: %s", v->verify, strerror(errno));
 	return THAW_OK;
 }
 
@@ -48,7 +54,8 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 {
 	struct verification seen;
 	if (v->safetensors && m->imported)
-		return thaw_fail(THAW_CONFIG, "%s came from ONNX and has no state dict: --safetensors: give --onnx FILE",
+		return thaw_fail(THAW_CONFIG,
+				 "%s came from ONNX and has no state dict: --safetensors: give --onnx FILE",
 				 m->variant);
 	if (v->safetensors)
 		return thaw_model_save(m, v->safetensors, v->half);
@@ -96,8 +103,9 @@ const struct command command_export = {
 	.name = "export",
 	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D]",
 	.summary = "write a network for use elsewhere",
-	.about = "A safetensors file loads in torchvision (or whatever the network came from) as a state dict; an ONNX "
-		 "model runs wherever ONNX does. Class names and preprocessing are in the metadata of both.",
+	.about = "A safetensors file loads in torchvision (or whatever the network came from) as a state dict, so "
+		 "networks from ONNX have none; an ONNX model runs wherever ONNX does. Class names and preprocessing "
+		 "are in the metadata of both.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",

@@ -5,11 +5,11 @@
 #include "src/cli/command.h"
 #include "src/cli/text.h"
 #include "thaw/checkpoint.h"
+#include "thaw/transform.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
 
 #define CHECKPOINT_SUFFIX ".safetensors.zst"
-#define MAX_SIDE          16384 /* pixels */
 #define NUMBER_SIZE       32    /* bytes of a number as text */
 #define SHAPE_SIZE        80    /* bytes of a shape as text */
 
@@ -25,7 +25,7 @@ static const struct option options[] = {
 	{.name = "layers", .type = OPTION_FLAG, .offset = offsetof(struct values, layers), .section = "Inspection",
 	 .help = "list every layer, not only the blocks; of a checkpoint, every tensor"},
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = offsetof(struct values, size),
-	 .section = "Inspection", .min = 0, .max = MAX_SIDE, .absent = "the network's own",
+	 .section = "Inspection", .min = 0, .max = THAW_MAX_SIDE, .absent = "the network's own",
 	 .help = "side of the input in pixels"},
 	COMMON_OPTIONS,
 };

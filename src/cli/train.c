@@ -1,5 +1,6 @@
 /* thaw train: starts a run, continues it, or says that it is done. */
 #include "thaw/train.h"
+#include "thaw/transform.h"
 
 #include "src/cli/command.h"
 #include "src/cli/progress.h"
@@ -7,7 +8,6 @@
 #include "thaw/signals.h"
 
 #define MAX_LANES   65536
-#define MAX_SIDE    16384 /* pixels */
 #define MAX_THREADS 1024
 #define BELOW_ONE   0.999999
 
@@ -39,7 +39,7 @@ static const struct option options[] = {
 	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, AT(per_class), .section = WHAT, .min = 0,
 	 .max = INFINITY, .absent = "all",
 	 .help = "train on only so many images of each class"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = WHAT, .min = 0, .max = MAX_SIDE,
+	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = WHAT, .min = 0, .max = THAW_MAX_SIDE,
 	 .absent = "the network's own",
 	 .help = "side of the input in pixels"},
 
@@ -96,7 +96,7 @@ static const struct option options[] = {
 	 .max = BELOW_ONE,
 	 .help = "strength of changes of brightness, contrast and saturation"},
 	{.name = "pad-crop", .metavar = "N", .type = OPTION_INT, AT(pad_crop), .section = AUGMENT, .min = 0,
-	 .max = MAX_SIDE,
+	 .max = THAW_MAX_SIDE,
 	 .help = "instead of scaled crops, pad by so many pixels and crop"},
 	{.name = "views", .metavar = "K", .type = OPTION_INT, AT(views), .section = AUGMENT, .min = 0, .max = INFINITY,
 	 .absent = "a new view in every epoch",

@@ -5,11 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "thaw/tensor.h"
+#include "src/model/family.h"
 
-#define MAX_SIDE     16384 /* pixels */
-#define PIL_BICUBIC  3     /* the numbers that transformers has from Pillow */
-#define RESIZE_EXACT 1.0   /* crop_pct of an image that is not cropped */
+#define PIL_BICUBIC  3   /* the numbers that transformers has from Pillow */
+#define RESIZE_EXACT 1.0 /* crop_pct of an image that is not cropped */
 
 /* Three numbers; what is not there stays. */
 static bool read_colour(const json_t *array, float *colour)
@@ -26,10 +25,11 @@ static bool read_colour(const json_t *array, float *colour)
 	return json_array_size(array) == 3;
 }
 
-static bool usable(const struct thaw_preprocess *p)
+/* A number of pixels; 0 for what is none. */
+static int side_in(const json_t *number)
 {
-	return p->size >= 1 && p->resize >= p->size && p->resize <= MAX_SIDE && p->std[0] > 0 && p->std[1] > 0 &&
-	       p->std[2] > 0;
+	json_int_t side = json_integer_value(number);
+	return side >= 1 && side <= THAW_MAX_SIDE ? (int)side : 0;
 }
 
 /* {"input_size": [3,S,S], "crop_pct": 0.9, "interpolation": "bicubic", "mean": [..], "std": [..]} */
@@ -42,8 +42,8 @@ static bool read_timm(const json_t *object, struct thaw_preprocess *p)
 	const char *filter = json_string_value(json_object_get(cfg, "interpolation"));
 	double share = crop ? json_number_value(crop) : RESIZE_EXACT;
 	if (size)
-		p->size = (int)json_integer_value(size);
-	if (p->size < 1 || p->size > MAX_SIDE || !(share > 0.1 && share <= RESIZE_EXACT))
+		p->size = side_in(size);
+	if (p->size < 1 || !(share > 0.1 && share <= RESIZE_EXACT))
 		return false;
 	p->resize = (int)floor(p->size / share); /* as timm computes it */
 	if (filter)
@@ -58,8 +58,7 @@ static int side_of(const json_t *size)
 	for (int i = 0; names[i] && json_is_object(size); i++)
 		if (json_object_get(size, names[i]))
 			size = json_object_get(size, names[i]);
-	json_int_t side = json_integer_value(size);
-	return side >= 1 && side <= MAX_SIDE ? (int)side : 0;
+	return side_in(size);
 }
 
 /* {"image_mean": [..], "image_std": [..], "size": {"shortest_edge": 256}, "crop_size": {"height": 224}, "resample": 3}
@@ -96,7 +95,7 @@ static thaw_status read_file(const struct config *config, const char *path, stru
 	if (!object)
 		return thaw_fail(THAW_DATA, "no JSON in line %d: %s: mend or remove it", where.line, path);
 	bool meant = json_object_get(object, config->key) != NULL;
-	bool good = meant && config->read(object, &read) && usable(&read);
+	bool good = meant && config->read(object, &read) && thaw_preprocess_usable(&read);
 	json_decref(object);
 	if (meant && !good)
 		return thaw_fail(THAW_DATA, "it does not describe an input: %s: mend or remove it", path);

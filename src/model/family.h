@@ -37,6 +37,7 @@ uint64_t thaw_model_digest_of(const struct thaw_graph *g);
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count);
 thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text);
 thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p);
+bool thaw_preprocess_usable(const struct thaw_preprocess *p); /* sizes in range, numbers that are some */
 thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text);
 
 /* A copy of the names; NULL with THAW_RESOURCE recorded. */

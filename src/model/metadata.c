@@ -8,7 +8,6 @@
 #include "src/model/family.h"
 #include "thaw/report.h"
 
-#define MAX_IMAGE_SIDE 8192 /* pixels that a network's input may have along a side */
 
 static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};
 
@@ -101,9 +100,9 @@ thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_prepro
 			      (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]));
 }
 
-static bool usable(const struct thaw_preprocess *p)
+bool thaw_preprocess_usable(const struct thaw_preprocess *p)
 {
-	if (p->size < 1 || p->size > MAX_IMAGE_SIDE || p->resize < p->size || p->resize > MAX_IMAGE_SIDE)
+	if (p->size < 1 || p->size > THAW_MAX_SIDE || p->resize < p->size || p->resize > THAW_MAX_SIDE)
 		return false;
 	for (int c = 0; c < 3; c++)
 		if (!isfinite(p->mean[c]) || !isfinite(p->std[c]) || p->std[c] <= 0)
@@ -126,7 +125,7 @@ thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char 
 			read.std[c] = (float)std[c];
 		}
 		read.filter = strcmp(filter, filter_names[THAW_BICUBIC]) == 0 ? THAW_BICUBIC : THAW_BILINEAR;
-		good = strcmp(filter, filter_names[read.filter]) == 0 && usable(&read);
+		good = strcmp(filter, filter_names[read.filter]) == 0 && thaw_preprocess_usable(&read);
 	}
 	json_decref(object);
 	if (!good)

@@ -6,7 +6,6 @@
 #include "src/onnx/import.h"
 
 #define DEFAULT_SIZE 224  /* of images where nobody says it: ImageNet's */
-#define MAX_SIDE     8192 /* pixels */
 #define RESIZE_OF    256  /* that an image of this size is cropped from, by torchvision's custom */
 
 /* The model's own entry of that name, or NULL. */
@@ -49,9 +48,9 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 static thaw_status take_size(struct thaw_model *m, const struct thaw_onnx_file *f, const struct thaw_shape *image)
 {
 	int64_t height = image->dim[1], width = image->dim[2];
-	if (height != width || height > MAX_SIDE)
+	if (height != width || height > THAW_MAX_SIDE)
 		return thaw_fail(THAW_CONFIG, "%s: it wants images of %lld x %lld: square ones up to %d are supported",
-				 f->path, (long long)height, (long long)width, MAX_SIDE);
+				 f->path, (long long)height, (long long)width, THAW_MAX_SIDE);
 	if (m->preprocess.size != (int)height)
 		m->preprocess = thaw_preprocess_at(&m->preprocess, (int)height);
 	return THAW_OK;

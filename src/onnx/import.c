@@ -6,7 +6,8 @@
 
 #include "src/onnx/importer.h"
 
-#define OLDEST_OPSET 9
+#define OLDEST_OPSET  9
+#define MOST_FEATURES 16384 /* of a network without a classifier: it gets a square one */
 
 static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
 {
@@ -52,6 +53,10 @@ static thaw_status add_classifier(struct thaw_onnx_importer *m)
 	m->shaped = 0; /* nodes were recognised since: they have other numbers */
 	THAW_TRY(thaw_onnx_shape(m, m->graph->output, &shape));
 	int64_t n = shape.dim[1];
+	if (n > MOST_FEATURES)
+		return thaw_fail(THAW_CONFIG,
+				 "%s: it ends in %lld features and no classifier: at most %d are supported",
+				 m->file->path, (long long)n, MOST_FEATURES);
 	struct thaw_shape square = thaw_shape_of(n, n), row = thaw_shape_of(n);
 	int node = thaw_graph_add(m->graph, "linear", "classifier", NULL, &m->graph->output, 1);
 	thaw_graph_param(m->graph, node, "classifier.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &square, NULL);
@@ -84,7 +89,6 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed, const 
 	thaw_graph_block(m->graph, "network");
 	THAW_TRY(import_nodes(m, needed));
 	THAW_TRY(thaw_onnx_set_output(m, output, wish, network));
-	network->softmax = m->softmax_dropped;
 	THAW_TRY(thaw_graph_recognise(m->graph, &m->image));
 	if (wish->computation)
 		return m->graph->failed;
@@ -99,7 +103,8 @@ static void release(struct thaw_onnx_importer *m)
 {
 	for (int i = 0; i < m->value_count; i++)
 		if (m->values[i].constant) {
-			thaw_onnx_constant_free(m->values[i].constant);
+			if (!m->values[i].borrowed)
+				thaw_onnx_constant_free(m->values[i].constant);
 			thaw_free(m->values[i].constant);
 		}
 	thaw_free(m->values);

@@ -26,7 +26,6 @@ struct thaw_onnx_network {
 	struct thaw_shape image;  /* (1,H,W,C): what the model says its input is */
 	bool open_size;           /* the model leaves height and width open */
 	bool features;            /* the model has no classifier: the graph got one, which repeats the features */
-	bool softmax;             /* the model's own output is the softmax of the graph's */
 	struct thaw_shape sample; /* of a computation: the shape of ONNX's output, without the axis in front */
 };
 

@@ -41,10 +41,12 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 		return thaw_onnx_fail_node(n, "a row of %lld values does not fit its weights of %lld",
 					   (long long)x->axes.tensor.dim[x->axes.tensor.rank - 1], (long long)in);
 	int node = thaw_onnx_add(m, n, "linear", NULL, &x->node, 1);
-	float *data = linear_weight(weight, transposed, alpha, &shape);
-	if (!data)
+	float *data = NULL;
+	bool as_is = transposed && alpha == 1.0f; /* (O,I) already */
+	if (!as_is && !(data = linear_weight(weight, transposed, alpha, &shape)))
 		return THAW_RESOURCE;
-	thaw_status status = thaw_onnx_param(m, node, n->input[1], THAW_ROLE_WEIGHT, &shape, data);
+	thaw_status status = thaw_onnx_param(m, node, n->input[1], THAW_ROLE_WEIGHT, as_is ? &weight->shape : &shape,
+					     as_is ? weight->data : data);
 	thaw_free(data);
 	THAW_TRY(status);
 	if (bias) {

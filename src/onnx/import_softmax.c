@@ -32,10 +32,8 @@ thaw_status thaw_onnx_import_softmax(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", m->opset < SOFTMAX_BY_AXIS ? 1 : -1));
 	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.rank, &axis));
-	if (!m->keep_softmax && n->n_output > 0 && strcmp(n->output[0], m->output) == 0) {
-		m->softmax_dropped = true;
+	if (!m->keep_softmax && n->n_output > 0 && strcmp(n->output[0], m->output) == 0)
 		return thaw_onnx_value_output(m, n, 0, &x);
-	}
 	int rank = x.axes.rank;
 	bool coerced = m->opset < SOFTMAX_BY_AXIS && axis != rank - 1;
 	for (int i = 0; i < rank; i++) {

@@ -18,6 +18,7 @@ struct thaw_onnx_value {
 	const char *name;
 	bool known;                          /* set once something made it */
 	bool initial;                        /* an initialiser of the model */
+	bool borrowed;                       /* the constant's elements are the file's */
 	struct thaw_onnx_constant *constant; /* owned; NULL: a view */
 	int node;                            /* of the graph, whose value the view shows */
 	struct thaw_onnx_axes axes;
@@ -33,10 +34,9 @@ struct thaw_onnx_importer {
 	struct thaw_shape image;   /* of node 0 */
 	struct thaw_shape *shapes; /* [shaped] of the graph's values so far */
 	int shaped;
-	int added;            /* nodes that this one became so far, for their names */
-	const char *output;   /* the name of the model's */
-	bool keep_softmax;    /* also where it is the last node */
-	bool softmax_dropped; /* the network ends in one, which training does without */
+	int added;          /* nodes that this one became so far, for their names */
+	const char *output; /* the name of the model's */
+	bool keep_softmax;  /* also where it is the last node, which a loss of logits does without */
 };
 
 typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const Onnx__NodeProto *n);

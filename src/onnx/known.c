@@ -38,7 +38,8 @@ static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_
 {
 	v->constant = thaw_alloc(1, sizeof *v->constant);
 	if (!v->constant) {
-		thaw_onnx_constant_free(c);
+		if (!v->borrowed)
+			thaw_onnx_constant_free(c);
 		return THAW_RESOURCE;
 	}
 	keep_once(m, c);
@@ -47,22 +48,33 @@ static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_
 	return widen(v->constant);
 }
 
+/* The elements of an initialiser: those of the file where they can be read as they lie, since a network's weights
+ * should not be there once more. */
+static thaw_status read_initializer(struct thaw_onnx_importer *m, const Onnx__TensorProto *p, struct thaw_onnx_value *v)
+{
+	struct thaw_onnx_tensor t;
+	struct thaw_onnx_constant c;
+	THAW_TRY(thaw_onnx_tensor_read(&t, p, m->file));
+	v->initial = true;
+	v->borrowed = t.type == THAW_F32 && !t.owned && (uintptr_t)t.data % sizeof(float) == 0;
+	if (v->borrowed) {
+		c = (struct thaw_onnx_constant){t.type, t.shape, (void *)t.data}; /* only read */
+		return set_constant(m, v, &c);
+	}
+	thaw_status status = thaw_onnx_constant_from(&c, &t);
+	thaw_onnx_tensor_free(&t);
+	return status == THAW_OK ? set_constant(m, v, &c) : status;
+}
+
 thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
 	for (size_t i = 0; i < g->n_initializer; i++) {
 		struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->initializer[i]->name);
-		struct thaw_onnx_tensor t;
-		struct thaw_onnx_constant c;
 		if (!v || v->known)
 			return thaw_fail(THAW_DATA, "%s: two initialisers are called %s, or one has no name",
 					 m->file->path, v ? v->name : "nothing");
-		THAW_TRY(thaw_onnx_tensor_read(&t, g->initializer[i], m->file));
-		thaw_status status = thaw_onnx_constant_from(&c, &t);
-		thaw_onnx_tensor_free(&t);
-		THAW_TRY(status);
-		THAW_TRY(set_constant(m, v, &c));
-		v->initial = true;
+		THAW_TRY(read_initializer(m, g->initializer[i], v));
 	}
 	return THAW_OK;
 }

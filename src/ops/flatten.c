@@ -4,8 +4,8 @@
  * weights are imported (THAW_LAYOUT_FC_CHW), not here at every step. */
 #include <string.h>
 
-#include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
+#include "src/ops/same_elements.h"
 
 static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 {
@@ -17,19 +17,6 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 		features *= site->x[0].dim[i];
 	*y = thaw_shape_of(site->x[0].dim[0], features);
 	return THAW_OK;
-}
-
-static void forward(const struct thaw_call *call)
-{
-	if (call->y.data != call->x[0].data)
-		memcpy(call->y.data, call->x[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
-}
-
-static void backward(const struct thaw_call *call)
-{
-	if (call->dx[0])
-		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, NULL,
-					  thaw_shape_count(&call->y.shape), THAW_ACT_NONE);
 }
 
 static void reference(const struct thaw_call *call)
@@ -60,8 +47,8 @@ const struct thaw_op thaw_op_flatten = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.forward = forward,
-	.backward = backward,
+	.forward = thaw_same_elements_forward,
+	.backward = thaw_same_elements_backward,
 	.reference = reference,
 	.in_place = true,
 	.cases = cases,

@@ -1,9 +1,7 @@
 /* Reshape: y has x's memory and another shape, by attrs.factors in their order and nothing taken out. */
-#include <string.h>
-
 #include "src/ops/factors.h"
-#include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
+#include "src/ops/same_elements.h"
 
 static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 {
@@ -13,19 +11,6 @@ static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
 	if (!thaw_factors_in_order(f, &site->x[0]))
 		return thaw_fail(THAW_CONFIG, "factors in another order: reshape: rearrange does that");
 	return THAW_OK;
-}
-
-static void forward(const struct thaw_call *call)
-{
-	if (call->y.data != call->x[0].data)
-		memcpy(call->y.data, call->x[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
-}
-
-static void backward(const struct thaw_call *call)
-{
-	if (call->dx[0])
-		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, NULL,
-					  thaw_shape_count(&call->y.shape), THAW_ACT_NONE);
 }
 
 static void reference(const struct thaw_call *call)
@@ -60,8 +45,8 @@ const struct thaw_op thaw_op_reshape = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.forward = forward,
-	.backward = backward,
+	.forward = thaw_same_elements_forward,
+	.backward = thaw_same_elements_backward,
 	.reference = reference,
 	.in_place = true,
 	.cases = cases,

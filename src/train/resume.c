@@ -216,8 +216,9 @@ static thaw_status save(struct run *r, bool best, thaw_status *written)
 bool run_save_due(const struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
-	return r->comm->rank == 0 && o->checkpoint_seconds > 0.0 &&
-	       thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
+	bool steps = o->checkpoint_steps > 0 && (r->at.total_steps + 1) % o->checkpoint_steps == 0;
+	bool seconds = o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
+	return r->comm->rank == 0 && (steps || seconds);
 }
 
 thaw_status run_save(struct run *r, bool best)

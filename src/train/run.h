@@ -109,7 +109,8 @@ thaw_status run_resume(struct run *r);
 /* Both collective: rank 0 writes, and the others give it what they hold of the state. */
 thaw_status run_save(struct run *r, bool best); /* queues it; what rank 0 cannot write is logged and ends no run */
 thaw_status run_save_now(struct run *r, thaw_status *written); /* waits for the disk; written: THAW_OK but on rank 0 */
-bool run_save_due(const struct run *r); /* whether rank 0's clock asks for one within the epoch; false elsewhere */
+/* Whether --checkpoint-every asks rank 0 for one after the step to come; false elsewhere: the slots tell the others. */
+bool run_save_due(const struct run *r);
 
 /* trunk.c: the features that the trunk of a phase makes. */
 /* Bytes of this rank for kept features, of --cache; 0: none. THAW_USAGE when it is not understood. */

@@ -66,7 +66,7 @@ static thaw_status train_epoch(struct run *r)
 			THAW_TRY(check_damage(r));
 			return stop_here(r);
 		}
-		if (save || (r->options.checkpoint_steps > 0 && r->at.total_steps % r->options.checkpoint_steps == 0))
+		if (save)
 			THAW_TRY(run_save(r, false));
 	}
 	return check_damage(r);

@@ -1,5 +1,7 @@
 /* onnx MODEL.onnx IMAGES LOGITS [SIDE]: the logits of Thaw against those that another program gave for the same images.
  *
+ * A softmax at the end of the model is left out on this side, so LOGITS must be what goes into it.
+ *
  * IMAGES: float32 (N,H,W,3), of SIDE pixels if that is not the model's own size; LOGITS: float32 (N,classes). Prints
  * the largest difference over the largest logit; the exit code is 1 beyond 1e-3. */
 #include <math.h>
@@ -28,10 +30,6 @@ static thaw_status run(const struct thaw_onnx_network *net, const float *images,
 	if (status == THAW_OK) {
 		memcpy(thaw_plan_input(plan), images, bytes);
 		const float *y = thaw_plan_forward(plan, image.dim[0], NULL);
-		int64_t classes = (int64_t)(expected_bytes / sizeof(float)) / image.dim[0];
-		if (net->softmax)
-			thaw_softmax(y, image.dim[0], classes,
-				     (float *)y); /* the plan's memory, which nobody needs any more */
 		double largest = 0, difference = 0;
 		for (size_t i = 0; i < expected_bytes / sizeof(float); i++) {
 			largest = fmax(largest, fabs(expected[i]));

@@ -170,19 +170,21 @@ void thaw_function_forward(enum thaw_function f, float a, float b, float *y, con
 	}
 }
 
-THAW_MULTIVERSION
-static void write_gradient(enum thaw_function f, float a, float b, float *dx, const float *dy, const float *from,
-			   int64_t count)
+THAW_INLINE void gradient(enum thaw_function f, float a, float b, float *dx, bool add, const float *dy,
+			  const float *from, int64_t count)
 {
 	switch (f) {
-#define FUNCTION(name, value, slope, formula)         \
-	case THAW_FN_##name:                          \
-		THAW_INDEPENDENT                      \
-		for (int64_t i = 0; i < count; i++) { \
-			float x = from[i];            \
-			(void)x;                      \
-			dx[i] = dy[i] * (slope);      \
-		}                                     \
+#define FUNCTION(name, value, slope, formula)             \
+	case THAW_FN_##name:                              \
+		THAW_INDEPENDENT                          \
+		for (int64_t i = 0; i < count; i++) {     \
+			float x = from[i];                \
+			(void)x;                          \
+			if (add)                          \
+				dx[i] += dy[i] * (slope); \
+			else                              \
+				dx[i] = dy[i] * (slope);  \
+		}                                         \
 		break;
 #include "src/ops/kernels/function_list.h"
 #undef FUNCTION
@@ -192,24 +194,17 @@ static void write_gradient(enum thaw_function f, float a, float b, float *dx, co
 }
 
 THAW_MULTIVERSION
+static void write_gradient(enum thaw_function f, float a, float b, float *dx, const float *dy, const float *from,
+			   int64_t count)
+{
+	gradient(f, a, b, dx, false, dy, from, count);
+}
+
+THAW_MULTIVERSION
 static void add_gradient(enum thaw_function f, float a, float b, float *dx, const float *dy, const float *from,
 			 int64_t count)
 {
-	switch (f) {
-#define FUNCTION(name, value, slope, formula)         \
-	case THAW_FN_##name:                          \
-		THAW_INDEPENDENT                      \
-		for (int64_t i = 0; i < count; i++) { \
-			float x = from[i];            \
-			(void)x;                      \
-			dx[i] += dy[i] * (slope);     \
-		}                                     \
-		break;
-#include "src/ops/kernels/function_list.h"
-#undef FUNCTION
-	case THAW_FUNCTIONS:
-		break;
-	}
+	gradient(f, a, b, dx, true, dy, from, count);
 }
 
 void thaw_function_backward(enum thaw_function f, float alpha, float beta, float *dx, bool add, const float *dy,

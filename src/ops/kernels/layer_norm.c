@@ -8,19 +8,6 @@
 
 enum { ROWS = 4 }; /* of backward at a time: their share of dscale and dshift is summed in registers */
 
-THAW_INLINE float row_mean(const float *x, int64_t columns)
-{
-	thaw_vec sum = {0};
-	float rest = 0;
-	int64_t c = 0;
-
-	for (; c + THAW_LANES <= columns; c += THAW_LANES)
-		sum += *(const thaw_vec *)(x + c);
-	for (; c < columns; c++)
-		rest += x[c];
-	return (thaw_vec_sum(&sum) + rest) / (float)columns;
-}
-
 /* Distances from the mean, not E[x^2] - E[x]^2, which would lose the digits of rows far from zero. */
 THAW_INLINE float row_variance(const float *x, float mean, int64_t columns)
 {
@@ -43,7 +30,7 @@ void thaw_layer_norm_forward(float *y, float *mean, float *inverse, const float 
 			     const float *restrict scale, const float *restrict shift, float epsilon)
 {
 	for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
-		float centre = row_mean(x, columns);
+		float centre = thaw_row_sum(x, columns) / (float)columns;
 		float factor = 1.0f / sqrtf(row_variance(x, centre, columns) + epsilon);
 
 		if (mean) {

@@ -21,19 +21,6 @@ THAW_INLINE float row_largest(const float *x, int64_t columns)
 	return largest;
 }
 
-THAW_INLINE float row_sum(const float *x, int64_t columns)
-{
-	thaw_vec sum = {0};
-	float rest = 0;
-	int64_t c = 0;
-
-	for (; c + THAW_LANES <= columns; c += THAW_LANES)
-		sum += *(const thaw_vec *)(x + c);
-	for (; c < columns; c++)
-		rest += x[c];
-	return thaw_vec_sum(&sum) + rest;
-}
-
 THAW_INLINE float row_product(const float *a, const float *b, int64_t columns)
 {
 	thaw_vec sum = {0};
@@ -57,7 +44,7 @@ void thaw_softmax_rows(float *y, const float *x, int64_t rows, int64_t columns, 
 		THAW_INDEPENDENT
 		for (int64_t c = 0; c < columns; c++)
 			y[c] = thaw_vector_exp(x[c] - most);
-		share = 1.0f / row_sum(y, columns);
+		share = 1.0f / thaw_row_sum(y, columns);
 		for (int64_t c = 0; c < columns; c++)
 			y[c] *= share;
 		if (largest) {

@@ -27,6 +27,20 @@ THAW_INLINE float thaw_vec_sum(const thaw_vec *v)
 	return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
+/* The sum of x[columns]. */
+THAW_INLINE float thaw_row_sum(const float *x, int64_t columns)
+{
+	thaw_vec sum = {0};
+	float rest = 0;
+	int64_t c = 0;
+
+	for (; c + THAW_LANES <= columns; c += THAW_LANES)
+		sum += *(const thaw_vec *)(x + c);
+	for (; c < columns; c++)
+		rest += x[c];
+	return thaw_vec_sum(&sum) + rest;
+}
+
 /* Lanes of `most` below those of v become these. NaN is passed over. */
 THAW_INLINE void thaw_vec_raise(thaw_vec *most, const thaw_vec *v)
 {
