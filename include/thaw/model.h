@@ -28,6 +28,8 @@ struct thaw_model {
  *   builtin           the network that comes with the program, pretrained on CIFAR-10
  */
 thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);
+/* Loads an ONNX file, whatever it is called. */
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path);
 void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
 
 /* Gives the model these classes: labels[classes] are copied. The classifier is replaced by a fresh

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/onnx/import.h"
 #include "thaw/dataset.h"
 #include "thaw/file.h"
 #include "thaw/plan.h"
@@ -11,31 +10,14 @@
 #define LARGEST_FILE ((size_t)1 << 30) /* bytes of an encoded image */
 #define SAMPLES      64                /* of a dataset */
 #define TOLERANCE    1e-4
-#define SPLIT_OF_TRAIN                       \
-	{                                    \
-		.test_share = 0.2, .seed = 1 \
-	} /* the defaults of thaw train */
 
 /* Both networks, ready for one image. Their graphs run as they are: lowering would fold batch norms on both sides, and
  * what --fold-bn did to the file could not be seen. */
 struct both {
 	const struct thaw_model *model;
-	struct thaw_graph *imported;
+	struct thaw_model *written; /* the file, read back */
 	struct thaw_plan *original, *exported;
 };
-
-static thaw_status import(struct thaw_graph **g, const char *path, int size)
-{
-	struct thaw_onnx_file *file;
-	struct thaw_onnx_network network;
-	const struct thaw_onnx_wish wish = {.size = size};
-	THAW_TRY(thaw_onnx_file_open(&file, path));
-	thaw_status status = thaw_onnx_import(&network, file, &wish);
-	thaw_onnx_file_close(file);
-	if (status == THAW_OK)
-		*g = network.graph;
-	return status;
-}
 
 static thaw_status compare(struct verification *v, struct both *b, const struct thaw_picture *picture)
 {
@@ -71,7 +53,7 @@ static thaw_status compare_file(struct verification *v, struct both *b, const ch
 static thaw_status compare_dataset(struct verification *v, struct both *b, const char *path)
 {
 	struct thaw_dataset data = {0};
-	const struct thaw_dataset_options options = SPLIT_OF_TRAIN;
+	const struct thaw_dataset_options options = {.test_share = 0.2, .seed = 1}; /* the defaults of thaw train */
 	THAW_TRY(thaw_dataset_open(&data, path, THAW_SPLIT_TEST, &options));
 	const int64_t count = data.count < SAMPLES ? data.count : SAMPLES;
 	thaw_status status = THAW_OK;
@@ -96,9 +78,9 @@ thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, cons
 	struct both b = {.model = m};
 	*v = (struct verification){0};
 	thaw_status status;
-	THAW_TRY_OUT(import(&b.imported, path, m->preprocess.size));
+	THAW_TRY_OUT(thaw_model_load_onnx(&b.written, path));
 	THAW_TRY_OUT(thaw_plan_create(&b.original, m->graph, &image, THAW_WHOLE, false));
-	THAW_TRY_OUT(thaw_plan_create(&b.exported, b.imported, &image, THAW_WHOLE, false));
+	THAW_TRY_OUT(thaw_plan_create(&b.exported, b.written->graph, &image, THAW_WHOLE, false));
 	THAW_TRY_OUT(thaw_path_is_directory(samples) ? compare_dataset(v, &b, samples) : compare_file(v, &b, samples));
 	if (!(v->difference <= TOLERANCE))
 		status = thaw_fail(THAW_DATA, "%s: logits differ by %.2g of the largest: not the same network", path,
@@ -106,6 +88,6 @@ thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, cons
 out:
 	thaw_plan_destroy(b.original);
 	thaw_plan_destroy(b.exported);
-	thaw_graph_destroy(b.imported);
+	thaw_model_destroy(b.written);
 	return status;
 }

@@ -25,8 +25,7 @@ const char *thaw_family_list(char *text, size_t size);
 thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *variant,
 				    const char *source);
 
-/* The network of an ONNX file, and whether a path is called like one. */
-thaw_status thaw_model_from_onnx(struct thaw_model **model, const char *path);
+/* Whether a path is called like an ONNX file. */
 bool thaw_model_is_onnx(const char *path);
 
 /* Outputs of the classifier, and the digest of all weights. */

@@ -175,7 +175,7 @@ static thaw_status load_file(struct thaw_model **model, const char *path, const 
 {
 	struct thaw_weights w = {0};
 	if (thaw_model_is_onnx(path))
-		return thaw_model_from_onnx(model, path);
+		return thaw_model_load_onnx(model, path);
 	THAW_TRY(thaw_weights_read(&w, path));
 	thaw_status status = thaw_model_from_weights(model, &w, variant, path);
 	thaw_weights_free(&w);

@@ -97,7 +97,7 @@ bool thaw_model_is_onnx(const char *path)
 	return n >= e && strcmp(path + n - e, ending) == 0;
 }
 
-thaw_status thaw_model_from_onnx(struct thaw_model **model, const char *path)
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path)
 {
 	struct thaw_onnx_file *file = NULL;
 	THAW_TRY(thaw_onnx_file_open(&file, path));
