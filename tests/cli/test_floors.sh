@@ -1,24 +1,20 @@
 #!/bin/bash
 # A file includes only its own floor and floors below (docs/design.md). Usage: test_floors.sh THAW
-# shellcheck disable=SC2154 # lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 sources=$(realpath "$(dirname "$0")/../../src")
 . "$(dirname "$0")/lib.bash"
 floors=(base tensor report comm ops data graph onnx model checkpoint train cli)
 
-# Prints the includes of a floor's files that are of none of the floors given.
-includes_beyond() {
+# without FLOOR OTHER...: no file of the floor includes one of the others; grep finds nothing.
+without() {
 	local floor=$1
 	shift
-	grep -rn '#include "src/' "$sources/$floor" | grep -vE "\"src/($(IFS='|' && echo "$*"))/"
+	run grep -rnE "#include \"src/($(IFS='|' && echo "$*"))/" "$sources/$floor"
+	exits 1
 }
 
-below=()
-for floor in "${floors[@]}"; do
-	below+=("$floor")
-	beyond=$(includes_beyond "$floor" "${below[@]}")
-	check "src/$floor includes no floor above it $beyond" [ -z "$beyond" ]
+for ((i = 0; i < ${#floors[@]} - 1; i++)); do
+	check "src/${floors[i]} includes no floor above it" without "${floors[i]}" "${floors[@]:i+1}"
 done
-beyond=$(includes_beyond cli base cli)
-check "src/cli uses the public headers $beyond" [ -z "$beyond" ]
+check "src/cli uses the public headers, but for the ground" without cli "${floors[@]:1:10}"
 finish
