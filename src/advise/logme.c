@@ -6,9 +6,7 @@
  *
  * t is a fixed point of the iteration of You et al., arXiv 2110.10545, which needs no matrix. The iteration always goes
  * uphill, but crawls where features explain a class exactly (t goes to 0) or not at all (t grows without end): here it
- * only says which way, and the steps grow until it turns round.
- */
-#include <float.h>
+ * only says which way, and the steps grow until it turns round. */
 #include <math.h>
 
 #include "src/advise/scores.h"
