@@ -36,6 +36,10 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
                               const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
 
+/* Some of the samples of `of`, in this order, as a dataset of the same classes. `of` must stay open longer. */
+thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *of, const int64_t *samples,
+				int64_t count);
+
 /* Digest of the class names, labels and sample names: tells whether a resumed run sees the same data. */
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
 

@@ -78,6 +78,30 @@ struct thaw_observer {
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
                        const struct thaw_observer *observer, json_t **result);
 
+/* What a trial came to; the same on all ranks. */
+struct thaw_trial {
+	bool diverged;        /* the learning rate is too high for the network: the rest is 0 */
+	double top1, loss;    /* of the test images */
+	int64_t images;       /* test images that counted */
+	int64_t steps;
+	double train_seconds; /* of the slowest rank, for all steps after the head's */
+	size_t bytes;         /* of the largest rank's buffers: plans, gradients and optimizer */
+};
+
+/* A classifier to begin with: weight (classes,width), bias [classes]. */
+struct thaw_classifier {
+	int64_t width;
+	const float *weight, *bias;
+};
+
+/* Trains on one dataset and evaluates on another, both opened by the caller and of the same classes, for the numbers
+ * alone: no run directory, nothing is saved. options: `data` and `out` are not looked at. classifier: NULL for fresh
+ * weights. Collective; THAW_UNFINISHED when the observer asks to stop. */
+thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_options *options,
+			     const struct thaw_dataset *train, const struct thaw_dataset *test,
+			     const struct thaw_classifier *classifier, const struct thaw_observer *observer,
+			     struct thaw_trial *trial);
+
 /* Exact metrics of a model over a dataset split across lanes: each image counts once. Collective.
  * size 0: the network's own. *result (all ranks): images, top1, top5, loss, damaged, per_class. */
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,

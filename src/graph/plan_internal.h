@@ -43,6 +43,8 @@ struct thaw_plan {
 	int64_t ran; /* batch size of the last forward */
 	void (*done)(void *context, int node);
 	void *done_context;
+	void (*made)(void *context, int node, const float *value);
+	void *made_context;
 	struct thaw_node_time *times;
 };
 

@@ -63,9 +63,9 @@ static thaw_status resolve_words(struct run *r)
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
-	if (!o->data)
+	if (!r->lent && !o->data)
 		return refuse("no data", "--data", "name a folder of images");
-	if (!o->out)
+	if (!r->lent && !o->out)
 		return refuse("no run directory", "--out", "name a folder for the run");
 	if (o->epochs < 0 || o->head_epochs < 0 || (o->epochs == 0 && o->head_epochs == 0))
 		return refuse("nothing to do", "--epochs", "give at least one epoch");

@@ -44,6 +44,7 @@ struct run {
 	const struct thaw_observer *observer;
 
 	struct thaw_dataset train, test;
+	bool lent; /* these are the caller's, opened before and not closed here */
 	struct thaw_model *model;
 	struct thaw_shared model_shared; /* what of it stays frozen in all phases */
 	bool told_apart;                 /* the log says that ranks hold frozen weights for themselves */
@@ -70,6 +71,7 @@ struct run {
 	struct thaw_overlap overlap;
 	float **gradient; /* [graph->param_count] */
 	bool infinite;    /* this step's update left the numbers, in a share of this rank */
+	bool diverged;    /* a failure was that: the learning rate is too high */
 
 	struct position at;
 	bool finished;
@@ -103,6 +105,9 @@ thaw_status run_directory_lanes(struct run *r);
 thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
 thaw_status run_directory_finish(struct run *r, json_t *summary);
 void run_directory_close(struct run *r);
+
+/* train.c: sums[thaw_metrics_size] over the test images, on all ranks. Collective. */
+thaw_status run_evaluate(struct run *r, double *sums);
 
 /* resume.c: the state in checkpoints. */
 thaw_status run_resume(struct run *r);

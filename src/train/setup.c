@@ -13,8 +13,10 @@ static thaw_status open_data(struct run *r)
 		.seed = (uint64_t)r->options.seed,
 		.limit_per_class = r->options.per_class,
 	};
-	THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
-	THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_TEST, &options));
+	if (!r->lent) {
+		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
+		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_TEST, &options));
+	}
 	THAW_TRY(thaw_damage_create(&r->train_damage, &r->train));
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
@@ -180,8 +182,10 @@ void run_close(struct run *r)
 	thaw_model_destroy(r->model);
 	thaw_tail_destroy(r->tail); /* after the model: its parameters lie here */
 	thaw_shared_release(&r->model_shared);
-	thaw_dataset_close(&r->train);
-	thaw_dataset_close(&r->test);
+	if (!r->lent) {
+		thaw_dataset_close(&r->train);
+		thaw_dataset_close(&r->test);
+	}
 	thaw_free(r->metrics_path);
 }
 

@@ -58,9 +58,10 @@ static thaw_status run_lanes(struct run *r)
 	return status;
 }
 
-static thaw_status diverged(const struct run *r, const char *what)
+static thaw_status diverged(struct run *r, const char *what)
 {
 	const struct phase *phase = &r->phases[r->at.phase];
+	r->diverged = true;
 	return thaw_fail(THAW_CONFIG, "%s no longer a number at step %lld: --%slr %g: lower the learning rate", what,
 			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
 }

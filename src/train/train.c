@@ -72,7 +72,7 @@ static thaw_status train_epoch(struct run *r)
 	return check_damage(r);
 }
 
-static thaw_status evaluate(struct run *r, json_t **metrics)
+thaw_status run_evaluate(struct run *r, double *sums)
 {
 	struct thaw_evaluation e = {
 		.comm = r->comm,
@@ -84,17 +84,24 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 		.damage = r->test_damage,
 		.observer = r->observer,
 	};
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(e.classes), sizeof *sums);
+	THAW_TRY(thaw_evaluation_run(&e, sums));
+	r->diverged = !isfinite(sums[METRIC_LOSS]);
+	return r->diverged ? thaw_fail(THAW_CONFIG,
+				       "the loss of the test images is no number after step %lld: --lr %g: lower the "
+				       "learning rate",
+				       (long long)r->at.total_steps, r->phases[r->at.phase].lr)
+			   : THAW_OK;
+}
+
+static thaw_status evaluate(struct run *r, json_t **metrics)
+{
+	int classes = (int)r->model->classes;
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof *sums);
 	if (!sums)
 		return THAW_RESOURCE;
-	thaw_status status = thaw_evaluation_run(&e, sums);
-	if (status == THAW_OK && !isfinite(sums[METRIC_LOSS]))
-		status = thaw_fail(THAW_CONFIG,
-				   "the loss of the test images is no number after step %lld: --lr %g: lower the "
-				   "learning rate",
-				   (long long)r->at.total_steps, r->phases[r->at.phase].lr);
+	thaw_status status = run_evaluate(r, sums);
 	if (status == THAW_OK) {
-		*metrics = thaw_metrics_json(sums, e.classes, r->test.class_names);
+		*metrics = thaw_metrics_json(sums, classes, r->test.class_names);
 		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
 	}
 	thaw_free(sums);

@@ -1,0 +1,88 @@
+#include "src/advise/similarity.h"
+
+#include <math.h>
+
+#include "thaw/tensor.h"
+
+#define SCALE_SHARE 1e-2 /* channels whose scale is this far below the layer's largest are dead, and say nothing */
+
+/* A batch norm put out, over its own training data, a mean of `shift` and a standard deviation of |scale| in each
+ * channel. The distance of a layer is the mean over channels of the 2-Wasserstein distance between that and the normal
+ * distribution of what it puts out now, in units of |scale|. */
+static double layer_distance(const struct thaw_norm_tap *n)
+{
+	double largest = 0.0, sum = 0.0;
+	int64_t alive = 0;
+	for (int64_t c = 0; c < n->channels; c++)
+		largest = fmax(largest, fabs((double)n->scale[c]));
+	for (int64_t c = 0; c < n->channels; c++) {
+		double scale = fabs((double)n->scale[c]);
+		if (scale <= SCALE_SHARE * largest)
+			continue;
+		double variance = fmax(n->square[c] - n->mean[c] * n->mean[c], 0.0);
+		double shift = (n->mean[c] - (double)n->shift[c]) / scale, spread = sqrt(variance) / scale - 1.0;
+		sum += sqrt(shift * shift + spread * spread);
+		alive++;
+	}
+	return alive > 0 ? sum / (double)alive : 0.0;
+}
+
+/* The classifier's doubt, its entropy as a share of the most it can be: what stands in where no batch norm remembers
+ * the training data. */
+static double doubt(const struct thaw_taps *t)
+{
+	double sum = 0.0;
+	if (t->source_classes < 2 || t->count == 0)
+		return 1.0;
+	for (int64_t i = 0; i < t->count * t->source_classes; i++) {
+		double p = (double)t->probability[i];
+		sum -= p > 0.0 ? p * log(p) : 0.0;
+	}
+	return sum / (double)t->count / log((double)t->source_classes);
+}
+
+static double mean_confidence(const struct thaw_taps *t)
+{
+	double sum = 0.0;
+	for (int64_t i = 0; i < t->count; i++) {
+		float most = 0.0f;
+		for (int64_t c = 0; c < t->source_classes; c++)
+			most = fmaxf(most, t->probability[i * t->source_classes + c]);
+		sum += (double)most;
+	}
+	return t->count > 0 ? sum / (double)t->count : 0.0;
+}
+
+static double mean_norm(const float *features, int64_t count, int64_t width)
+{
+	double sum = 0.0;
+	for (int64_t i = 0; i < count; i++) {
+		double square = 0.0;
+		for (int64_t j = 0; j < width; j++)
+			square += (double)features[i * width + j] * (double)features[i * width + j];
+		sum += sqrt(square);
+	}
+	return count > 0 ? sum / (double)count : 0.0;
+}
+
+thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_taps *t)
+{
+	struct thaw_similarity made = {.layers = t->norm_count, .from_norms = t->norm_count > 0};
+	made.layer = thaw_alloc((size_t)t->norm_count + 1, sizeof *made.layer);
+	if (!made.layer)
+		return THAW_RESOURCE;
+	double sum = 0.0;
+	for (int k = 0; k < t->norm_count; k++)
+		sum += made.layer[k] = layer_distance(&t->norms[k]);
+	made.distance = made.from_norms ? sum / t->norm_count : doubt(t);
+	made.confidence = mean_confidence(t);
+	made.feature_norm = t->width[0] > 0 ? mean_norm(t->features[0], t->count, t->width[0]) : 0.0;
+	*s = made;
+	return THAW_OK;
+}
+
+void thaw_similarity_release(struct thaw_similarity *s)
+{
+	thaw_free(s->layer);
+	*s = (struct thaw_similarity){0};
+}
