@@ -22,6 +22,7 @@
 #include "thaw/graph.h"
 #include "thaw/image.h"
 #include "thaw/lanes.h"
+#include "thaw/ledger.h"
 #include "thaw/loader.h"
 #include "thaw/model.h"
 #include "thaw/ops.h"
@@ -30,6 +31,7 @@
 #include "thaw/report.h"
 #include "thaw/tensor.h"
 #include "thaw/train.h"
+#include "thaw/training_plan.h"
 #include "thaw/transform.h"
 #include "thaw/weights.h"
 

@@ -16,6 +16,8 @@ struct thaw_train_options {
 	const char *model;        /* see thaw_model_load */
 	const char *data;         /* see thaw_dataset_open */
 	const char *out;          /* the run directory */
+	const char *plan;         /* whose prediction a new run keeps (thaw/training_plan.h): nothing else is taken from
+	                           * it here; NULL: none */
 	const char *unfreeze;     /* see thaw_graph_unfreeze */
 	const char *optimizer;    /* "sgd" | "adamw" */
 	const char *bn;           /* "frozen" | "lane"; NULL: frozen when pretrained, else lane */

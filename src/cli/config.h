@@ -6,7 +6,7 @@
 
 struct config_entry {
 	char *key, *value;
-	int line; /* from 1 */
+	int line; /* from 1; 0: not known */
 };
 
 struct config {

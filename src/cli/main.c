@@ -147,7 +147,7 @@ static thaw_status print_result(const struct command *c, const void *values, con
 /* Places may be called otherwise on another node; what lies there is compared when it is opened. */
 static bool is_place(const char *option)
 {
-	static const char *const names[] = {"config", "model", "data", "out"};
+	static const char *const names[] = {"config", "plan", "model", "data", "out"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], option) == 0)
 			return true;
@@ -155,7 +155,7 @@ static bool is_place(const char *option)
 }
 
 /* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun leaves the
- * environment behind on the way to another node, and a --config file may differ there: ranks with other
+ * environment behind on the way to another node, and a --config or --plan file may differ there: ranks with other
  * lanes or sizes would wait for each other for ever, or add up what does not belong together. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
@@ -165,7 +165,7 @@ static thaw_status compare_settings(const struct settings *s, struct thaw_comm *
 			continue;
 		snprintf(flag, sizeof(flag), "--%s", s->options[i].name);
 		THAW_TRY(thaw_comm_same(comm, option_show(&s->options[i], s->values, text, sizeof(text)), flag,
-					"give it as a flag, or the same environment and --config to every node"));
+					"give it as a flag, or the same environment, --config and --plan to every node"));
 	}
 	return THAW_OK;
 }

@@ -1,4 +1,4 @@
-/* Resolving options: collect texts from flags, environment and file, then give them their types.
+/* Resolving options: collect texts from flags, environment and files, then give them their types.
  *
  * The flags are scanned here and not by getopt_long: that one takes any unique beginning of a name
  * ("--lab" for --label-smoothing), so that a later flag would break yesterday's scripts, and it keeps
@@ -11,6 +11,7 @@
 
 #include "src/cli/config.h"
 #include "src/cli/option_value.h"
+#include "src/cli/plan.h"
 #include "src/cli/suggest.h"
 #include "src/cli/text.h"
 #include "thaw/tensor.h"
@@ -20,6 +21,16 @@
 #define HELP_COLUMN  27  /* where --help explains */
 #define VALUE_COLUMN 21  /* where the list of resolved values has the values */
 #define TEXT_WIDTH   256 /* bytes of one value shown to people */
+
+/* Options that name a file of values, and who reads it: the values of earlier ones win, and such a file may name one of
+ * a later kind. */
+static const struct {
+	const char *option;
+	thaw_status (*read)(struct config **config, const char *path);
+} files[SETTINGS_FILES] = {
+	{"config", config_read},
+	{"plan", plan_read},
+};
 
 static int count_options(const struct option *options)
 {
@@ -123,24 +134,46 @@ static void scan_environment(const struct settings *s, struct setting *setting)
 	}
 }
 
-static thaw_status scan_config(struct settings *s, struct setting *setting)
+/* Whether a file of this kind may give the option: not help, nor files that have been looked for already. */
+static bool file_may_give(int file, const char *option)
 {
-	const char *path = setting[find_option(s->options, "config", strlen("config"))].text;
-	if (!path)
+	bool may = strcmp(option, "help") != 0;
+	for (int i = 0; i <= file; i++)
+		may &= strcmp(option, files[i].option) != 0;
+	return may;
+}
+
+/* Where a file gives a value: "c.yaml:3: lr", or "plan.json: lr" where nobody knows the line. */
+static const char *entry_text(const struct config *file, const char *name, int line, char *place)
+{
+	if (line > 0)
+		snprintf(place, PLACE_SIZE, "%s:%d: %s", file->path, line, name);
+	else
+		snprintf(place, PLACE_SIZE, "%s: %s", file->path, name);
+	return place;
+}
+
+/* Reads the file of files[number], if the command knows it and it is given. */
+static thaw_status scan_file(struct settings *s, struct setting *setting, int number)
+{
+	char place[PLACE_SIZE];
+	int named = find_option(s->options, files[number].option, strlen(files[number].option));
+	if (named < 0 || !setting[named].text)
 		return THAW_OK;
-	THAW_TRY(config_read(&s->config, path));
-	for (int i = 0; i < s->config->count; i++) {
-		const struct config_entry *e = &s->config->entries[i];
+	THAW_TRY(files[number].read(&s->files[number], setting[named].text));
+	const struct config *file = s->files[number];
+	for (int i = 0; i < file->count; i++) {
+		const struct config_entry *e = &file->entries[i];
 		int k = find_option(s->options, e->key, strlen(e->key));
 		const char *near = k < 0 ? nearest_name(s->options, e->key) : NULL;
 		if (near)
-			return thaw_fail(THAW_CONFIG, "unknown key: %s:%d: %s: did you mean %s?", path, e->line, e->key,
-					 near);
-		if (k < 0 || strcmp(e->key, "config") == 0 || strcmp(e->key, "help") == 0)
-			return thaw_fail(THAW_CONFIG, "unknown key: %s:%d: %s: keys are the flags of this command",
-					 path, e->line, e->key);
+			return thaw_fail(THAW_CONFIG, "unknown key: %s: did you mean %s?",
+					 entry_text(file, e->key, e->line, place), near);
+		if (k < 0 || !file_may_give(number, e->key))
+			return thaw_fail(THAW_CONFIG, "unknown key: %s: keys are the flags of this command",
+					 entry_text(file, e->key, e->line, place));
 		if (setting[k].source == FROM_DEFAULT)
-			setting[k] = (struct setting){.source = FROM_FILE, .text = e->value, .line = e->line};
+			setting[k] = (struct setting){FROM_FILE, e->value, file, e->line};
 	}
 	return THAW_OK;
 }
@@ -150,13 +183,14 @@ static const char *place_text(const struct settings *s, int i, char *place)
 {
 	char name[NAME_SIZE];
 	const struct setting *setting = &s->setting[i];
-	if (setting->source == FROM_FILE)
-		snprintf(place, PLACE_SIZE, "%s:%d: %s: %s", s->config->path, setting->line, s->options[i].name,
-			 setting->text);
-	else if (setting->source == FROM_ENVIRONMENT)
+	if (setting->source == FROM_FILE) {
+		size_t length = strlen(entry_text(setting->file, s->options[i].name, setting->line, place));
+		snprintf(place + length, PLACE_SIZE - length, ": %s", setting->text);
+	} else if (setting->source == FROM_ENVIRONMENT) {
 		snprintf(place, PLACE_SIZE, "%s=%s", environment_name(&s->options[i], name), setting->text);
-	else
+	} else {
 		snprintf(place, PLACE_SIZE, "--%s %s", s->options[i].name, setting->text);
+	}
 	return place;
 }
 
@@ -191,13 +225,15 @@ thaw_status settings_resolve(struct settings *s, const struct option *options, v
 		return THAW_RESOURCE;
 	THAW_TRY(scan_arguments(s, setting, argc, argv));
 	scan_environment(s, setting);
-	THAW_TRY(scan_config(s, setting));
+	for (int i = 0; i < SETTINGS_FILES; i++)
+		THAW_TRY(scan_file(s, setting, i));
 	return store_all(s);
 }
 
 void settings_free(struct settings *s)
 {
-	config_free(s->config);
+	for (int i = 0; i < SETTINGS_FILES; i++)
+		config_free(s->files[i]);
 	thaw_free((void *)s->setting);
 	thaw_free(s->arguments);
 	*s = (struct settings){0};
@@ -220,8 +256,10 @@ void settings_print(const struct settings *s, FILE *out)
 			option_show(&s->options[i], s->values, text, sizeof(text)));
 		if (setting->source == FROM_ENVIRONMENT)
 			fprintf(out, "  (%s)", environment_name(&s->options[i], name));
+		else if (setting->line > 0)
+			fprintf(out, "  (%s:%d)", setting->file->path, setting->line);
 		else if (setting->source == FROM_FILE)
-			fprintf(out, "  (%s:%d)", s->config->path, setting->line);
+			fprintf(out, "  (%s: %s)", setting->file->path, s->options[i].name);
 		fputc('\n', out);
 	}
 	fprintf(out, "  %-18s ", "defaults");

@@ -1,9 +1,10 @@
 /* Options: one table per command, from which everything about its flags follows.
  *
  * An entry names the flag, says where its value lies in the command's structure, and what values are
- * allowed. Parsing, the environment (--layer-decay is THAW_LAYER_DECAY), the keys of a --config file,
- * --help and the list of resolved values all read this table; there is no second place to keep in step.
- * Precedence: flags, then the environment, then the file, then the defaults already in the structure.
+ * allowed. Parsing, the environment (--layer-decay is THAW_LAYER_DECAY), the keys of a --config file and of a
+ * --plan, --help and the list of resolved values all read this table; there is no second place to keep in step.
+ * Precedence: flags, then the environment, then --config, then --plan (of commands that have it), then the defaults
+ * already in the structure.
  */
 #ifndef THAW_SRC_CLI_OPTIONS_H
 #define THAW_SRC_CLI_OPTIONS_H
@@ -85,9 +86,12 @@ enum setting_source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
 /* How one option got its value. */
 struct setting {
 	enum setting_source source;
-	const char *text; /* as given; NULL for FROM_DEFAULT */
-	int line;         /* FROM_FILE */
+	const char *text;          /* as given; NULL for FROM_DEFAULT */
+	const struct config *file; /* FROM_FILE */
+	int line;                  /* FROM_FILE; 0 where it is not known */
 };
+
+#define SETTINGS_FILES 2 /* kinds of files that give values */
 
 /* A command line as resolved. */
 struct settings {
@@ -96,12 +100,12 @@ struct settings {
 	const struct setting *setting; /* one per option; NULL before settings_resolve */
 	char **arguments;              /* those that are no flags, in order */
 	int argument_count;
-	struct config *config; /* owns the texts of the file */
+	struct config *files[SETTINGS_FILES]; /* own the texts of values; NULL: not given */
 };
 
-/* Resolves argv[0 .. argc) into `values`, which holds the defaults. Reads the environment and the file of
- * --config. With --help among the flags, nothing else is looked at. Texts in `values` point into argv,
- * the environment or `s`, and live until settings_free. THAW_USAGE, or THAW_CONFIG for the file. */
+/* Resolves argv[0 .. argc) into `values`, which holds the defaults. Reads the environment and the files of
+ * --config and --plan. With --help among the flags, nothing else is looked at. Texts in `values` point into argv,
+ * the environment or `s`, and live until settings_free. THAW_USAGE, or THAW_CONFIG for a file. */
 thaw_status settings_resolve(struct settings *s, const struct option *options, void *values, int argc, char **argv);
 void settings_free(struct settings *s); /* zeroed is fine */
 

@@ -33,6 +33,8 @@ static const struct option options[] = {
 	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX or CIFAR files"},
 	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, AT(out), .section = WHAT, .required = true,
 	 .help = "the run directory: configuration, metrics, checkpoints, the final model"},
+	{.name = "plan", .metavar = "FILE", .type = OPTION_TEXT, AT(plan), .section = WHAT, .absent = "none",
+	 .help = "a plan of thaw advise: values for flags that nothing else gives, and a prediction that the run keeps"},
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, AT(test_share), .section = WHAT, .min = 0,
 	 .max = BELOW_ONE,
 	 .help = "share of each class held out when D has no test images of its own"},
@@ -171,6 +173,17 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 	return status;
 }
 
+static void print_prediction(const json_t *result, FILE *out)
+{
+	const json_t *predicted = json_object_get(result, "predicted");
+	const char *came_out = json_is_true(json_object_get(result, "inside")) ? "inside" : "outside";
+	if (!json_is_true(json_object_get(result, "as_planned")))
+		came_out = "but the run did otherwise than its plan";
+	if (predicted)
+		fprintf(out, "predicted: top-1 %.2f %% to %.2f %%; %s\n", 100 * member_real(predicted, "low"),
+			100 * member_real(predicted, "high"), came_out);
+}
+
 static void print(const json_t *result, FILE *out)
 {
 	char text[32];
@@ -178,6 +191,7 @@ static void print(const json_t *result, FILE *out)
 	if (json_object_get(result, "seconds"))
 		fprintf(out, ", %s", text_duration(member_real(result, "seconds"), text, sizeof(text)));
 	fputc('\n', out);
+	print_prediction(result, out);
 	print_metrics(result, out);
 }
 

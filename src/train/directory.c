@@ -1,5 +1,6 @@
 /* The run directory: configuration, lock, and whether the run is new, unfinished or done.
  *
+ *   plan.json        the plan it was started with, if there was one
  *   config.json      what decides the run's numbers; a later start must agree with it
  *   metrics.jsonl    a line per step and epoch
  *   step-N.safetensors.zst   checkpoints
@@ -74,8 +75,7 @@ static thaw_status compare_config(const struct run *r, json_t *then, json_t *now
 	json_object_foreach(now, key, value)
 	{
 		json_t *old = json_object_get(then, key);
-		if (old && (json_equal(old, value) ||
-			    (json_is_number(old) && json_number_value(old) == json_number_value(value))))
+		if (run_same_setting(old, value))
 			continue;
 		if (strcmp(key, "blas") == 0 && r->options.mixed_machines)
 			continue;
@@ -122,7 +122,9 @@ static thaw_status open_config(struct run *r)
 			r->options.out);
 	else if (then)
 		status = compare_config(r, then, now);
-	else
+	if (status == THAW_OK)
+		status = run_prediction_open(r, !then, now);
+	if (status == THAW_OK && !then)
 		status = write_json(r->options.out, "config.json", now);
 	json_decref(now);
 	json_decref(then);
@@ -211,6 +213,7 @@ void run_directory_close(struct run *r)
 	}
 	thaw_free(reason);
 	r->writer = NULL;
+	run_prediction_close(r);
 	if (r->lock >= 0)
 		close(r->lock);
 	r->lock = -1;

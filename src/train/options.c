@@ -147,3 +147,9 @@ json_t *run_config_json(const struct run *r)
 	}
 	return config;
 }
+
+bool run_same_setting(const json_t *a, const json_t *b)
+{
+	return json_equal(a, b) ||
+	       (json_is_number(a) && json_is_number(b) && json_number_value(a) == json_number_value(b));
+}

@@ -83,6 +83,8 @@ struct run {
 	int lock; /* file descriptor that holds the run's lock, -1: none */
 	struct thaw_checkpoint_writer *writer;
 	char *metrics_path;
+	json_t *plan_file; /* what the run was started with, NULL: nothing */
+	bool as_planned;   /* it does what the plan says, in all that decides numbers */
 };
 
 /* log.c: one line to the observer, rank 0 only (printf). */
@@ -91,6 +93,8 @@ void run_log(const struct run *r, const char *format, ...) __attribute__((format
 /* options.c: defaults that depend on ranks and optimizer; THAW_USAGE or THAW_CONFIG for what cannot be. */
 thaw_status run_resolve_options(struct run *r);
 json_t *run_config_json(const struct run *r);
+/* Whether two values of a setting mean the same: 1 is 1.0. NULL is the same as nothing. */
+bool run_same_setting(const json_t *a, const json_t *b);
 
 /* setup.c: opens data and model, agrees across ranks. */
 thaw_status run_open(struct run *r);
@@ -108,6 +112,13 @@ void run_directory_close(struct run *r);
 
 /* train.c: sums[thaw_metrics_size] over the test images, on all ranks. Collective. */
 thaw_status run_evaluate(struct run *r, double *sums);
+
+/* prediction.c: the plan that the run was started with. Rank 0 only. */
+/* Copies it into the run directory of a new run, or reads that copy. config: run_config_json, with the data's digest. */
+thaw_status run_prediction_open(struct run *r, bool new_run, const json_t *config);
+/* Adds to the summary of a run with a plan: predicted, network, inside, as_planned, predicted_hours, hours. */
+thaw_status run_prediction_tell(const struct run *r, json_t *summary);
+void run_prediction_close(struct run *r);
 
 /* resume.c: the state in checkpoints. */
 thaw_status run_resume(struct run *r);
