@@ -54,6 +54,26 @@ fails() {
 # The number or text of the first member of this name in the JSON on stdout.
 member() { grep -o "\"$1\": *\"\?[^\",}]*" "$work/out" | head -n 1 | sed 's/^[^:]*: *"\?//'; }
 
+SIDE=16 # of the images that idx makes
+word() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
+
+# idx PREFIX COUNT: IDX files of images of the classes 0 and 1 in turn. Image i is one grey, and each has a grey of its
+# own; class 1 is brighter.
+idx() {
+	local i grey
+	{
+		printf '%b' "$(word 2051)$(word "$2")$(word $SIDE)$(word $SIDE)"
+		for ((i = 0; i < $2; i++)); do
+			grey=$(printf '\\%03o' $((i % 2 * 150 + i % 97 + 1)))
+			head -c $((SIDE * SIDE)) /dev/zero | tr '\0' "$grey"
+		done
+	} >"$1-images-idx3-ubyte"
+	{
+		printf '%b' "$(word 2049)$(word "$2")"
+		for ((i = 0; i < $2; i++)); do printf '%b' "\\x0$((i % 2))"; done
+	} >"$1-labels-idx1-ubyte"
+}
+
 finish() {
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ]

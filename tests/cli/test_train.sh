@@ -1,31 +1,13 @@
 #!/bin/bash
 # A run from end to end: trained, stopped, resumed, evaluated, looked at, exported. Usage: test_train.sh THAW
 #
-# The data are IDX files made here: two classes of 16 x 16 images, dark and bright, that any network tells
-# apart; the network is the smallest of the families, with random weights.
+# The data are two classes of grey images, dark and bright, that any network tells apart; the network is the smallest
+# of the families, with random weights.
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
 
-SIDE=16
-word() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
-
-# idx PREFIX COUNT: images of the classes 0 and 1 in turn. Image i is one grey, and each has a grey of its own.
-idx() {
-	local i grey
-	{
-		printf '%b' "$(word 2051)$(word "$2")$(word $SIDE)$(word $SIDE)"
-		for ((i = 0; i < $2; i++)); do
-			grey=$(printf '\\%03o' $((i % 2 * 150 + i % 97 + 1)))
-			head -c $((SIDE * SIDE)) /dev/zero | tr '\0' "$grey"
-		done
-	} >"$1-images-idx3-ubyte"
-	{
-		printf '%b' "$(word 2049)$(word "$2")"
-		for ((i = 0; i < $2; i++)); do printf '%b' "\\x0$((i % 2))"; done
-	} >"$1-labels-idx1-ubyte"
-}
 mkdir data
 idx data/train 64
 idx data/t10k 22 # no multiple of lanes, ranks or batches
