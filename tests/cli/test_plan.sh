@@ -15,7 +15,7 @@ how=(--unfreeze all --head-epochs 1 --epochs 2 --lr 0.05 --head-lr 0.03 --layer-
 	--optimizer sgd --seed 3)
 # plan FILE TRAIN [EXPECTED]
 plan() {
-	printf '{"thaw": "plan", "network": "cifar_resnet8", "train": {%s}, "expected": %s, "cost": {"ranks": 2, "hours": 0.25}}' \
+	printf '{"thaw": "plan", "network": "cifar_resnet8", "train": {%s}, "expected": %s, "cost": {"hours": 0.25}}' \
 		"$2" "${3:-$EXPECTED}" >"$1"
 }
 here=(train --model cifar_resnet8 --data data --lanes 4 --scale-min 1) # what the plan leaves to the user
@@ -109,7 +109,8 @@ plan q.json "${HOW/0.05/0.06}"
 run mpirun -n 1 "$thaw" "${here[@]}" --out r --plan p.json : -n 1 "$thaw" "${here[@]}" --out r --plan q.json
 check "ranks with other plans" eval 'exits 78 "--lr differs" && [ ! -e r ]'
 cp p.json elsewhere.json
-run mpirun -n 1 "$thaw" "${here[@]}" --out moved --plan p.json : -n 1 "$thaw" "${here[@]}" --out moved --plan elsewhere.json
+here_with=("${here[@]}" --out moved --plan)
+run mpirun -n 1 "$thaw" "${here_with[@]}" p.json : -n 1 "$thaw" "${here_with[@]}" elsewhere.json
 check "a plan may lie elsewhere on another node" exits 0
 
 # A prediction is of what was planned.
@@ -117,7 +118,8 @@ plan q.json "$HOW" '{"accuracy": 0.0, "low": 0.0, "high": 0.0}'
 run "$thaw" "${here[@]}" --out outside --plan q.json --json
 check "outside" test "$(member inside)" = false
 run "$thaw" "${here[@]}" --out departed --plan p.json --epochs 1 --json
-check "a run that departs from its plan says so" eval 'exits 0 "otherwise than its plan: epochs" && [ "$(member as_planned)" = false ]'
+check "a run that departs from its plan says so" \
+	eval 'exits 0 "otherwise than its plan: epochs" && [ "$(member as_planned)" = false ]'
 digest=$(grep -o '"data": "[^"]*' run/config.json | cut -c 10-)
 for other in '"network": "resnet18"' '"data_digest": "0123456789abcdef"' '"data_digest": "'"$digest"'"'; do
 	sed "s/\"network\": \"cifar_resnet8\"/$other/" p.json >q.json
@@ -158,7 +160,8 @@ check "killed or not, the same bits" cmp -s killed/model.safetensors unbroken/mo
 check "killed or not, the same prediction" test "$(prediction killed)" = "$(prediction unbroken)"
 kill_at_lines killed2 10
 run "$thaw" "${long[@]}" --out killed2 "${how[@]}" --epochs 30
-check "resumed with its flags alone, the same prediction" eval 'exits 0 && [ "$(prediction killed2)" = "$(prediction unbroken)" ]'
+check "resumed with its flags alone, the same prediction" \
+	eval 'exits 0 && [ "$(prediction killed2)" = "$(prediction unbroken)" ]'
 kill_at_lines killed3 10
 head -c 100 killed3/plan.json >cut.json && mv cut.json killed3/plan.json
 run "$thaw" "${long[@]}" --out killed3 --plan p.json
