@@ -155,8 +155,8 @@ static bool is_place(const char *option)
 }
 
 /* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun leaves the
- * environment behind on the way to another node, and a --config or --plan file may differ there: ranks with other
- * lanes or sizes would wait for each other for ever, or add up what does not belong together. */
+ * environment behind on the way to another node, and a --config or --plan file may differ there: ranks with
+ * other lanes or sizes would wait for each other for ever, or add up what does not belong together. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
 	char text[SHOWN_VALUE], flag[SHOWN_VALUE];

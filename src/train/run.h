@@ -114,7 +114,7 @@ void run_directory_close(struct run *r);
 thaw_status run_evaluate(struct run *r, double *sums);
 
 /* prediction.c: the plan that the run was started with. Rank 0 only. */
-/* Copies it into the run directory of a new run, or reads that copy. config: run_config_json, with the data's digest. */
+/* Copies it into the run directory of a new run, or reads that copy. config: that of run_config_json, and "data". */
 thaw_status run_prediction_open(struct run *r, bool new_run, const json_t *config);
 /* Adds to the summary of a run with a plan: predicted, network, inside, as_planned, predicted_hours, hours. */
 thaw_status run_prediction_tell(const struct run *r, json_t *summary);

@@ -174,7 +174,8 @@ static json_t *summarise(struct run *r, json_t *metrics)
 				    "best_step", (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
-	if (summary && (json_object_update_missing(summary, metrics) != 0 || run_prediction_tell(r, summary) != THAW_OK)) {
+	if (summary &&
+	    (json_object_update_missing(summary, metrics) != 0 || run_prediction_tell(r, summary) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
 	}

@@ -102,7 +102,8 @@ check "... whether it came out" test "$(member inside)" = \
 check "... and the hours" eval '[ "$(member predicted_hours)" = 0.25 ] && out_has "\"hours\": "'
 check "the result's file has it too" grep -q '"as_planned": true' run/result.json
 run "$thaw" "${here[@]}" --out run --plan p.json
-check "in words, of a run that is done" eval 'exits 0 && out_has "predicted: top-1 25.00 % to 100.00 %; " && err_has "done"'
+check "in words, of a run that is done" \
+	eval 'exits 0 && out_has "predicted: top-1 25.00 % to 100.00 %; " && err_has "done"'
 run mpirun -n 2 "$thaw" "${here[@]}" --out two --plan p.json
 check "two ranks give the same bits" cmp -s two/model.safetensors flags/model.safetensors
 plan q.json "${HOW/0.05/0.06}"
