@@ -2,10 +2,14 @@
 #include "src/cli/text.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
-#define LINE_WIDTH   100 /* columns */
-#define LARGEST_NAME 40  /* columns that a name gets in a table; longer ones push the row */
+#define LINE_WIDTH    100  /* columns */
+#define LARGEST_TEXT  1024 /* bytes of what wrap_format makes */
+#define LARGEST_FIXED 1e9  /* from here on numbers have FEW_DIGITS, since columns would not hold them */
+#define FEW_DIGITS    3
+#define LARGEST_NAME  40 /* columns that a name gets in a table; longer ones push the row */
 
 void wrap_words(struct wrapped *w, const char *text)
 {
@@ -18,6 +22,38 @@ void wrap_words(struct wrapped *w, const char *text)
 		w->column += fprintf(w->out, "%s%.*s", w->column > w->indent ? " " : "", length, text);
 		text += length;
 	}
+}
+
+/* The code point at *utf8 as ASCII; moves *utf8 behind it. */
+static char next_plain(const char **utf8)
+{
+	char c = *(*utf8)++;
+	while (((unsigned char)**utf8 & 0xC0) == 0x80)
+		(*utf8)++;
+	return c >= ' ' && c < 0x7F ? c : '?';
+}
+
+void wrap_text(struct wrapped *w, const char *text)
+{
+	char word[LINE_WIDTH + 1];
+	int widest = LINE_WIDTH - w->indent;
+	while (*(text += strspn(text, " "))) {
+		int length = 0;
+		while (*text && *text != ' ' && length < widest)
+			word[length++] = next_plain(&text);
+		word[length] = '\0';
+		wrap_words(w, word);
+	}
+}
+
+void wrap_format(struct wrapped *w, const char *format, ...)
+{
+	char text[LARGEST_TEXT];
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	wrap_text(w, text);
 }
 
 /* n divided by the unit until it is below one unit, three digits. */
@@ -73,6 +109,42 @@ void text_pad(FILE *out, const char *utf8, int columns)
 	fprintf(out, "%s%*s", utf8, used < columns ? columns - used : 0, "");
 }
 
+const char *text_cut(const char *utf8, int columns, char *text)
+{
+	int all = 0, head = (columns - 2) / 2, tail = columns - 2 - head, n = 0;
+	for (const char *c = utf8; *c; all++)
+		next_plain(&c);
+	bool cut = all > columns;
+	for (int i = 0; *utf8; i++) {
+		char c = next_plain(&utf8);
+		if (cut && i == head)
+			text[n++] = '.', text[n++] = '.';
+		if (!cut || i < head || i >= all - tail)
+			text[n++] = c;
+	}
+	text[n] = '\0';
+	return text;
+}
+
+const char *text_fixed(const json_t *number, double scale, int decimals, char *text, size_t size)
+{
+	double value = scale * json_number_value(number);
+	if (!json_is_number(number) || fabs(value) >= LARGEST_FIXED)
+		return text_digits(number, FEW_DIGITS, text, size);
+	double smallest = 0.5 * pow(10, -decimals);
+	snprintf(text, size, "%.*f", decimals, fabs(value) <= smallest && value < 0 ? 0.0 : value); /* never "-0.0" */
+	return text;
+}
+
+const char *text_digits(const json_t *number, int digits, char *text, size_t size)
+{
+	if (json_is_number(number))
+		snprintf(text, size, "%.*g", digits, json_number_value(number));
+	else
+		snprintf(text, size, "-");
+	return text;
+}
+
 void text_clean(char *text, const char *keep)
 {
 	for (unsigned char *c = (unsigned char *)text; *c; c++) {
@@ -86,6 +158,11 @@ void text_clean(char *text, const char *keep)
 double member_real(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
+}
+
+bool member_is_number(const json_t *object, const char *key)
+{
+	return json_is_number(json_object_get(object, key));
 }
 
 const char *member_text(const json_t *object, const char *key)
