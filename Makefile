@@ -98,10 +98,13 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
 	$(call say,LD)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
 
+# What a test needs of the program besides the library.
+$(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) $(BUILD)/src/cli/chart.o $(BUILD)/src/cli/text.o
+
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
 # ONNX's own checker, which is C++, judges what is exported.
 ONNX_CHECKER := $(BUILD)/tests/onnx/check_model
