@@ -10,9 +10,9 @@
 struct thaw_advise_options {
 	const char *model;   /* see thaw_model_load; a pretrained network */
 	const char *data;    /* see thaw_dataset_open; its training images alone are looked at */
+	const char *out;     /* folder for advice.json and plan.json, written by rank 0; NULL: nothing is written */
 	const char *history; /* folder of runs that followed earlier advice; NULL: none */
-	double budget_hours; /* what the training may take on `ranks`; 0: any */
-	double budget_core_hours;
+	const char *budget;  /* what the training may take: "2h", "90m", "30 core-hours"; NULL: any */
 	int ranks;           /* that the training will have; 0: as many as there are now */
 	int lanes;           /* 0: 8, or the rank count if larger */
 	int size;            /* side of the input in pixels; 0: the network's own */

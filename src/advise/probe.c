@@ -267,21 +267,35 @@ void thaw_probe_release(struct thaw_probe *probe)
 	*probe = (struct thaw_probe){0};
 }
 
-double thaw_probe_accuracy(const struct thaw_probe *p, const struct thaw_feature_table *t)
+/* Logits of the table's image i into logit[classes]; returns the largest. */
+static double logits_of(const struct thaw_probe *p, const struct thaw_feature_table *t, int64_t i, double *logit)
 {
-	int64_t right = 0;
-	for (int64_t i = 0; i < t->count; i++) {
-		int best = 0;
-		float most = -INFINITY;
-		for (int c = 0; c < p->classes; c++) {
-			float logit = p->bias[c] + cblas_sdot((blasint)p->width, p->weight + c * p->width, 1,
-							      t->features + i * t->width, 1);
-			if (logit > most) {
-				most = logit;
-				best = c;
-			}
-		}
-		right += best == t->labels[i];
+	double most = -INFINITY;
+	for (int c = 0; c < p->classes; c++) {
+		logit[c] = (double)(p->bias[c] + cblas_sdot((blasint)p->width, p->weight + c * p->width, 1,
+							    t->features + i * t->width, 1));
+		most = fmax(most, logit[c]);
 	}
-	return t->count > 0 ? (double)right / (double)t->count : 0.0;
+	return most;
+}
+
+thaw_status thaw_probe_judge(const struct thaw_probe *p, const struct thaw_feature_table *t, double *accuracy,
+			     double *loss)
+{
+	double *logit = thaw_alloc((size_t)p->classes, sizeof *logit), sum = 0.0;
+	int64_t right = 0;
+	if (!logit)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < t->count; i++) {
+		double most = logits_of(p, t, i, logit);
+		int best = 0;
+		while (logit[best] < most)
+			best++;
+		right += best == t->labels[i];
+		sum += cross_entropy(logit, p->classes, t->labels[i], 1.0);
+	}
+	*accuracy = t->count > 0 ? (double)right / (double)t->count : 0.0;
+	*loss = t->count > 0 ? sum / (double)t->count : 0.0;
+	thaw_free(logit);
+	return THAW_OK;
 }

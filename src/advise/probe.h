@@ -19,7 +19,8 @@ struct thaw_probe {
 thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_table *t);
 void thaw_probe_release(struct thaw_probe *probe); /* zeroed is fine */
 
-/* Share of the table's images that the probe gets right. */
-double thaw_probe_accuracy(const struct thaw_probe *probe, const struct thaw_feature_table *t);
+/* On other images: the share that the probe gets right, and their mean cross-entropy. */
+thaw_status thaw_probe_judge(const struct thaw_probe *probe, const struct thaw_feature_table *t, double *accuracy,
+			     double *loss);
 
 #endif

@@ -37,7 +37,7 @@ struct command {
 };
 
 extern const struct command command_train, command_eval, command_predict, command_inspect, command_export,
-	command_bench, command_doctor;
+	command_bench, command_doctor, command_advise;
 
 /* One line to the log (stderr) of rank 0. */
 void log_line(const struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -20,7 +20,8 @@
 #include "thaw/tensor.h"
 
 static const struct command *const commands[] = {
-	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_bench, &command_doctor,
+	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_advise,
+	&command_bench, &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
@@ -147,7 +148,7 @@ static thaw_status print_result(const struct command *c, const void *values, con
 /* Places may be called otherwise on another node; what lies there is compared when it is opened. */
 static bool is_place(const char *option)
 {
-	static const char *const names[] = {"config", "plan", "model", "data", "out"};
+	static const char *const names[] = {"config", "plan", "model", "data", "out", "history"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], option) == 0)
 			return true;

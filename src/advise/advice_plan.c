@@ -1,0 +1,90 @@
+/* Plans: each cut as a training to run, and which of them is advised. */
+#include <string.h>
+
+#include "src/advise/cost.h"
+#include "thaw/file.h"
+
+static json_t *train_json(const struct advice *a, int cut)
+{
+	struct thaw_train_options o;
+	thaw_train_defaults(&o);
+	thaw_recipe_apply(&a->recipe, a->cut[cut].unfreeze, thaw_recipe_rate(cut == 0, a->choice.rate[cut]), &o);
+	json_t *train = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:s, s:i, s:i, s:I}", "unfreeze", o.unfreeze,
+				  "optimizer", o.optimizer, "head-epochs", o.head_epochs, "epochs", o.epochs, "lr",
+				  o.lr, "head-lr", o.head_lr, "layer-decay", o.layer_decay, "bn",
+				  a->model->pretrained ? "frozen" : "lane", "batch", o.batch, "size",
+				  a->model->preprocess.size, "seed", (json_int_t)a->options->seed);
+	if (train && a->options->per_class > 0)
+		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
+	return train;
+}
+
+bool advice_plan_fits(const struct advice *a, int cut)
+{
+	struct thaw_cost c = advice_cost(a, cut);
+	return c.hours <= a->budget.hours && c.core_hours <= a->budget.core_hours;
+}
+
+int advice_plan_choose(const struct advice *a)
+{
+	int best = -1;
+	if (!a->probed)
+		return -1;
+	if (advice_plan_fits(a, a->choice.best))
+		return a->choice.best;
+	for (int c = 0; c < a->cut_count; c++)
+		if (advice_plan_fits(a, c) &&
+		    (best < 0 || a->choice.expected[c].accuracy > a->choice.expected[best].accuracy))
+			best = c;
+	return best;
+}
+
+json_t *advice_plan_json(const struct advice *a, int cut)
+{
+	struct thaw_cost c = advice_cost(a, cut);
+	struct thaw_expected expected = a->choice.expected[cut];
+	if (a->has_history)
+		thaw_calibration_apply(&a->calibration, &expected);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:{s:i, s:f, s:f, s:f}, s:b}", "thaw", "plan", "network",
+			 a->model->variant, "data_digest", json_sprintf("%016llx", (unsigned long long)a->data_digest),
+			 "train", train_json(a, cut), "expected", thaw_expected_json(&expected), "uncalibrated",
+			 thaw_expected_json(&a->choice.expected[cut]), "cost", "ranks", c.ranks, "hours", c.hours,
+			 "core_hours", c.core_hours, "mebibytes", c.mebibytes, "fits", advice_plan_fits(a, cut));
+}
+
+/* A word as a shell takes it: quoted where it needs it. */
+static char *quoted(const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=+-";
+	if (*word && strspn(word, plain) == strlen(word))
+		return thaw_strdup(word);
+	char *text = thaw_alloc(4 * strlen(word) + 3, 1), *to = text;
+	if (!text)
+		return NULL;
+	*to++ = '\'';
+	for (; *word; word++)
+		if (*word == '\'')
+			to = stpcpy(to, "'\\''");
+		else
+			*to++ = *word;
+	*to = '\'';
+	return text;
+}
+
+char *advice_command(const struct advice *a)
+{
+	if (a->plan < 0)
+		return NULL;
+	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
+	char *model = quoted(a->options->model), *data = quoted(a->options->data);
+	char *out = quoted(a->options->out ? a->options->out : ".");
+	char *command =
+		model && data && out
+			? thaw_format("mpirun -np %d thaw train --plan %s/plan.json --model %s --data %s --out RUN",
+				      ranks, out, model, data)
+			: NULL;
+	thaw_free(model);
+	thaw_free(data);
+	thaw_free(out);
+	return command;
+}

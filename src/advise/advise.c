@@ -1,0 +1,303 @@
+/* thaw_advise: from the data and the network to advice, step by step. */
+#include "thaw/advise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "src/advise/advice.h"
+#include "src/advise/scores.h"
+#include "src/base/clock.h"
+#include "thaw/file.h"
+#include "thaw/report.h"
+#include "thaw/tensor.h"
+
+#define LOOK_IMAGES   2048 /* at most so many are looked at, the same number of each class */
+#define DEFAULT_LANES 8
+#define LEAST_IMAGES  2 /* of a class to measure it */
+#define FEWEST_IMAGES 6 /* of all classes together, below which nothing but the similarity is measured */
+
+void thaw_advise_defaults(struct thaw_advise_options *o)
+{
+	struct thaw_train_options train;
+	thaw_train_defaults(&train);
+	*o = (struct thaw_advise_options){.model = train.model,
+					  .test_share = train.test_share,
+					  .seed = train.seed,
+					  .decode_threads = train.decode_threads,
+					  .out = "advice"};
+}
+
+static double core_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* size[classes] is sorted. */
+static void describe_sizes(struct advice *a, int64_t *size, int classes)
+{
+	qsort(size, (size_t)classes, sizeof *size, by_size);
+	a->least = size[0];
+	a->median = size[classes / 2];
+	a->most = size[classes - 1];
+}
+
+static thaw_status count_classes(struct advice *a, const struct thaw_dataset *all)
+{
+	int64_t *size = thaw_alloc((size_t)all->classes, sizeof *size);
+	if (!size)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < all->count; i++)
+		size[all->labels[i]]++;
+	for (int c = 0; c < all->classes; c++) {
+		if (size[c] >= LEAST_IMAGES)
+			continue;
+		if (a->lonely++ == 0)
+			snprintf(a->lonely_name, sizeof a->lonely_name, "%s", all->class_names[c]);
+	}
+	a->images = all->count;
+	a->data_digest = thaw_dataset_digest(all);
+	describe_sizes(a, size, all->classes);
+	thaw_free(size);
+	return THAW_OK;
+}
+
+/* Leaves out classes of one image: nothing can be learnt from it and tried on another. Where only such classes are, all
+ * stay, for the similarity. */
+static thaw_status leave_out_lonely(struct advice *a)
+{
+	const struct thaw_dataset *d = &a->limited;
+	int64_t *size = thaw_alloc((size_t)d->classes, sizeof *size), kept = 0;
+	int64_t *row = thaw_alloc((size_t)d->count, sizeof *row);
+	thaw_status status = size && row ? THAW_OK : THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count && status == THAW_OK; i++)
+		size[d->labels[i]]++;
+	for (int c = 0; c < d->classes && status == THAW_OK; c++)
+		a->measured_classes += size[c] >= LEAST_IMAGES;
+	for (int64_t i = 0; i < d->count && status == THAW_OK; i++)
+		if (size[d->labels[i]] >= LEAST_IMAGES || a->measured_classes < 2)
+			row[kept++] = i;
+	if (status == THAW_OK)
+		status = thaw_dataset_subset(&a->dataset, d, row, kept);
+	thaw_free(size);
+	thaw_free(row);
+	return status;
+}
+
+/* The test images are only counted: how long their evaluation will take is part of a plan's cost. */
+static void count_tests(struct advice *a, const struct thaw_dataset_options *how)
+{
+	struct thaw_dataset test;
+	if (thaw_dataset_open(&test, a->options->data, THAW_SPLIT_TEST, how) != THAW_OK)
+		return;
+	a->test_images = test.count;
+	thaw_dataset_close(&test);
+}
+
+static thaw_status open_data(struct advice *a)
+{
+	const struct thaw_advise_options *o = a->options;
+	struct thaw_dataset_options how = {
+		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = o->per_class};
+	struct thaw_dataset all;
+	if (!o->data)
+		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
+	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &how));
+	thaw_status status = count_classes(a, &all);
+	int64_t each = LOOK_IMAGES / all.classes > LEAST_IMAGES ? LOOK_IMAGES / all.classes : LEAST_IMAGES;
+	thaw_dataset_close(&all);
+	THAW_TRY(status);
+	count_tests(a, &how);
+	if (how.limit_per_class == 0 || how.limit_per_class > each)
+		how.limit_per_class = each;
+	THAW_TRY(thaw_dataset_open(&a->limited, o->data, THAW_SPLIT_TRAIN, &how));
+	return leave_out_lonely(a);
+}
+
+static thaw_status open_model(struct advice *a)
+{
+	const struct thaw_advise_options *o = a->options;
+	THAW_TRY(thaw_model_load(&a->model, o->model, 0, (uint64_t)o->seed));
+	THAW_TRY(thaw_model_set_size(a->model, o->size));
+	return thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count);
+}
+
+static thaw_status open_here(struct advice *a)
+{
+	THAW_TRY(thaw_budget_parse(&a->budget, a->options->budget));
+	if (a->options->out && a->comm->rank == 0)
+		THAW_TRY(thaw_make_directory(a->options->out));
+	THAW_TRY(open_data(a));
+	return open_model(a);
+}
+
+/* Ranks that see other images or weights would wait for each other for ever. */
+static thaw_status compare_ranks(struct advice *a)
+{
+	char data[32], weights[32];
+	snprintf(data, sizeof data, "%016llx", (unsigned long long)a->data_digest);
+	snprintf(weights, sizeof weights, "%016llx", (unsigned long long)a->model->digest);
+	THAW_TRY(thaw_comm_same(a->comm, data, "training images", "give every rank the same --data"));
+	return thaw_comm_same(a->comm, weights, "model file", "give every rank the same --model");
+}
+
+static thaw_status look(struct advice *a)
+{
+	const struct thaw_advise_options *o = a->options;
+	int lanes = o->lanes ? o->lanes : a->comm->size > DEFAULT_LANES ? a->comm->size : DEFAULT_LANES;
+	THAW_TRY(thaw_taps_collect(&a->taps, a->comm, a->model, a->cut, a->cut_count, &a->dataset, lanes,
+				   o->decode_threads, a->observer));
+	thaw_status status = thaw_similarity_measure(&a->similarity, &a->taps);
+	if (status == THAW_OK && a->model->pretrained && !a->model->features_only && a->measured_classes > 1) {
+		const struct thaw_feature_table t = {a->taps.count, a->taps.source_classes, a->taps.probability,
+						     a->taps.labels, a->dataset.classes};
+		status = thaw_leep(&t, &a->leep);
+		a->has_leep = status == THAW_OK;
+	}
+	return thaw_comm_agree(a->comm, status);
+}
+
+static thaw_status try_out(struct advice *a)
+{
+	const struct thaw_advise_options *o = a->options;
+	struct thaw_train_options train;
+	thaw_train_defaults(&train);
+	train.model = o->model;
+	train.size = o->size;
+	train.seed = o->seed;
+	train.decode_threads = o->decode_threads;
+	const struct thaw_pilot_parts parts = {.comm = a->comm,
+					       .options = &train,
+					       .dataset = &a->dataset,
+					       .taps = &a->taps,
+					       .cut = a->cut,
+					       .observer = a->observer,
+					       .recipe = a->recipe};
+	return thaw_pilots_run(&a->pilots, &parts);
+}
+
+/* Rank 0 reads the runs of the past, and all correct their ranges alike. */
+static thaw_status read_history(struct advice *a)
+{
+	struct thaw_ledger *ledger = NULL;
+	thaw_status status = THAW_OK;
+	if (!a->options->history)
+		return THAW_OK;
+	if (a->comm->rank == 0) {
+		status = thaw_ledger_read(a->options->history, &ledger);
+		if (status == THAW_OK)
+			status = thaw_ledger_calibrate(ledger, &a->calibration);
+		if (status == THAW_OK && !(a->history = thaw_ledger_json(ledger, &a->calibration)))
+			status = thaw_fail(THAW_RESOURCE, "out of memory for the history");
+		thaw_ledger_destroy(ledger);
+	}
+	THAW_TRY(thaw_comm_agree(a->comm, status));
+	a->has_history = true;
+	return a->comm->broadcast(a->comm, &a->calibration, sizeof a->calibration, 0);
+}
+
+static thaw_status slowest_image(struct advice *a)
+{
+	int64_t ns = (int64_t)(1e9 * a->taps.image_seconds);
+	THAW_TRY(a->comm->max(a->comm, &ns, 1));
+	a->image_seconds = 1e-9 * (double)ns;
+	return THAW_OK;
+}
+
+static thaw_status measure(struct advice *a)
+{
+	THAW_TRY(look(a));
+	THAW_TRY(slowest_image(a));
+	a->plan = -1;
+	if (a->measured_classes < 2 || a->taps.count < FEWEST_IMAGES || a->taps.width[0] == 0)
+		return THAW_OK;
+	a->recipe = thaw_recipe_for(a->images);
+	THAW_TRY(thaw_curves_measure(a->curve, a->comm, &a->taps, a->dataset.classes, (uint64_t)a->options->seed));
+	THAW_TRY(try_out(a));
+	const struct thaw_evidence evidence = {a->cut_count, a->cut,      a->images, a->curve,
+					       &a->pilots,   a->has_leep, a->leep};
+	thaw_choose(&a->choice, &evidence);
+	a->probed = true;
+	a->plan = advice_plan_choose(a);
+	return THAW_OK;
+}
+
+static thaw_status write_file(const char *folder, const char *name, json_t *object)
+{
+	char *path = thaw_format("%s/%s", folder, name);
+	thaw_status status = path && object ? thaw_report_file(path, object) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
+/* Rank 0 makes the result, and leaves it and the plan in the folder. */
+static thaw_status tell(struct advice *a, json_t **result)
+{
+	if (!(*result = advice_json(a)))
+		return thaw_fail(THAW_RESOURCE, "out of memory for the advice");
+	if (!a->options->out)
+		return THAW_OK;
+	THAW_TRY(write_file(a->options->out, "advice.json", *result));
+	if (a->plan < 0)
+		return THAW_OK;
+	json_t *plan = advice_plan_json(a, a->plan);
+	thaw_status status = write_file(a->options->out, "plan.json", plan);
+	json_decref(plan);
+	return status;
+}
+
+static thaw_status sum_cores(struct advice *a, double mine)
+{
+	double *cores = thaw_alloc((size_t)a->comm->size, sizeof *cores);
+	thaw_status status = thaw_comm_agree(a->comm, cores ? THAW_OK : THAW_RESOURCE);
+	if (status == THAW_OK)
+		status = a->comm->gather(a->comm, &mine, sizeof mine, cores);
+	for (int r = 0; r < a->comm->size && status == THAW_OK; r++)
+		a->core_seconds += cores[r];
+	thaw_free(cores);
+	return status;
+}
+
+static void close_advice(struct advice *a)
+{
+	thaw_taps_release(&a->taps);
+	thaw_similarity_release(&a->similarity);
+	thaw_dataset_close(&a->dataset);
+	thaw_dataset_close(&a->limited);
+	json_decref(a->history);
+	thaw_model_destroy(a->model);
+}
+
+thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options *options,
+			const struct thaw_observer *observer, json_t **result)
+{
+	struct advice a = {.comm = comm, .options = options, .observer = observer};
+	double start = thaw_clock(), cores = core_seconds();
+	*result = NULL;
+	thaw_status status = thaw_comm_agree(comm, open_here(&a));
+	if (status == THAW_OK)
+		status = compare_ranks(&a);
+	if (status == THAW_OK)
+		status = read_history(&a);
+	if (status == THAW_OK)
+		status = measure(&a);
+	if (status == THAW_OK)
+		status = sum_cores(&a, core_seconds() - cores);
+	a.seconds = thaw_clock() - start;
+	if (status == THAW_OK)
+		status = thaw_comm_agree(comm, comm->rank == 0 ? tell(&a, result) : THAW_OK);
+	if (status != THAW_OK) {
+		json_decref(*result);
+		*result = NULL;
+	}
+	close_advice(&a);
+	return status;
+}
