@@ -20,7 +20,9 @@
 #define RIDGE_STEP     3.1622776601683795
 #define SCALES         15
 #define SCALE_STEP     1.4142135623730951
-#define LEVERAGE_LIMIT 0.999999 /* an image that alone decides its own prediction says nothing of others */
+/* Regularisation leaves others a say in every prediction: 1 - h is above RIDGE_FIRST / (2 rank), which rounding alone can
+ * go below. */
+#define LEVERAGE_LIMIT (1.0 - 1e-10)
 
 struct work {
 	const struct thaw_feature_table *t;
