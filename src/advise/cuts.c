@@ -14,10 +14,10 @@ static int first_node(const struct thaw_graph *g, int block)
 	return g->node_count;
 }
 
-static double share_from(const struct thaw_graph *g, const struct thaw_shape *shapes, int block)
+static double share_from(const struct thaw_graph *g, const struct thaw_shape *shapes, int node)
 {
 	double all = (double)thaw_graph_flops(g, shapes, 1, g->node_count);
-	return all > 0.0 ? (double)thaw_graph_flops(g, shapes, first_node(g, block), g->node_count) / all : 1.0;
+	return all > 0.0 ? (double)thaw_graph_flops(g, shapes, node, g->node_count) / all : 1.0;
 }
 
 static thaw_status add(struct thaw_graph *g, const struct thaw_shape *shapes, int block, struct thaw_cut *cut)
@@ -31,19 +31,24 @@ static thaw_status add(struct thaw_graph *g, const struct thaw_shape *shapes, in
 		 (int)sizeof cut->unfreeze)
 		snprintf(cut->unfreeze, sizeof cut->unfreeze, "last:%d", head - block);
 	cut->block = g->blocks[block];
-	cut->share = share_from(g, shapes, block);
 	THAW_TRY(thaw_graph_unfreeze(g, cut->unfreeze));
 	cut->node = thaw_graph_cut(g);
+	cut->share = share_from(g, shapes, cut->node);
 	return THAW_OK;
 }
 
 /* The block whose share comes nearest to the one wanted. */
 static int nearest_block(const struct thaw_graph *g, const struct thaw_shape *shapes, double wanted)
 {
-	int best = 0, head = g->nodes[g->head].block;
-	for (int block = head - 1; block >= 0; block--)
-		if (fabs(share_from(g, shapes, block) - wanted) < fabs(share_from(g, shapes, best) - wanted))
+	int best = 0;
+	double least = INFINITY;
+	for (int block = g->nodes[g->head].block - 1; block >= 0; block--) {
+		double distance = fabs(share_from(g, shapes, first_node(g, block)) - wanted);
+		if (distance < least) {
+			least = distance;
 			best = block;
+		}
+	}
 	return best;
 }
 
@@ -59,10 +64,11 @@ static thaw_status choose(struct thaw_graph *g, const struct thaw_shape *shapes,
 		if (block >= last)
 			continue;
 		THAW_TRY(add(g, shapes, block, &cut[n]));
-		if (cut[n].node < cut[n - 1].node) { /* a block without parameters cuts where the one behind it does */
-			last = block;
+		if (cut[n].node < cut[n - 1].node)
 			n++;
-		}
+		else if (block == 0 && n > 1) /* blocks without parameters cut where the one behind them does */
+			cut[n - 1] = cut[n];
+		last = block;
 	}
 	*count = n;
 	return thaw_graph_unfreeze(g, "none");

@@ -13,8 +13,9 @@ struct thaw_cut {
 	double share;       /* of the forward pass's multiply-adds that lie in the tail */
 };
 
-/* Fills cut[THAW_CUTS_MOST] and *count: the classifier first, everything last. `side` of the images in pixels. The
- * graph's parameters keep what they are marked as. */
+/* Fills cut[THAW_CUTS_MOST] and *count: the classifier first, everything last, each further from the classifier than
+ * the one before; the classifier alone where nothing else can train. `side` of the images in pixels. All parameters are
+ * frozen afterwards. */
 thaw_status thaw_cuts_choose(struct thaw_graph *g, int side, struct thaw_cut *cut, int *count);
 
 #endif
