@@ -59,9 +59,11 @@ void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *con
  * first: the gradients of its parameters are final. NULL: no longer. */
 void thaw_plan_on_gradient(struct thaw_plan *plan, void (*done)(void *context, int node), void *context);
 
-/* From now on `made` is called after each node of a forward run, while its value is what it made; later nodes may
- * overwrite it. value: (n of the run, ...) as thaw_graph_infer says. NULL: no longer. */
-void thaw_plan_on_value(struct thaw_plan *plan, void (*made)(void *context, int node, const float *value), void *context);
+/* From now on `made` is called after each node that a forward run computes (which parameters are not), while its value
+ * is what it made; later nodes may overwrite it. value: of the shape that thaw_graph_infer says for the images of the
+ * run. NULL: no longer. */
+void thaw_plan_on_value(struct thaw_plan *plan, void (*made)(void *context, int node, const float *value),
+			void *context);
 
 /* Memory for the gradient of the logits (max batch,classes); NULL unless training. */
 float *thaw_plan_dlogits(struct thaw_plan *plan);

@@ -64,7 +64,9 @@ static void look_at_value(void *context, int node, const float *value)
 		float *out = p->row + p->start[c];
 		for (int k = 0; k < p->crossings[c]; k++) {
 			const struct thaw_shape *shape = &p->shapes[p->crossing[c][k]];
-			if (p->crossing[c][k] == node && p->taps->width[c] > 0)
+			if (p->crossing[c][k] == 0) /* the image has no place in a row */
+				continue;
+			if (p->crossing[c][k] == node)
 				pool(shape, value, out);
 			out += shape->dim[shape->rank - 1];
 		}

@@ -39,7 +39,7 @@ const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t
 			plan->graph->nodes[i].op->forward(&plan->steps[i].call);
 		if (plan->times)
 			plan->times[i].forward += clock_of(plan) - start;
-		if (plan->made)
+		if (plan->made && !plan->graph->nodes[i].op->parameter)
 			plan->made(plan->made_context, i, plan->steps[i].call.y.data);
 	}
 	return plan->logits;
@@ -112,7 +112,8 @@ void thaw_plan_on_gradient(struct thaw_plan *plan, void (*done)(void *context, i
 	plan->done_context = context;
 }
 
-void thaw_plan_on_value(struct thaw_plan *plan, void (*made)(void *context, int node, const float *value), void *context)
+void thaw_plan_on_value(struct thaw_plan *plan, void (*made)(void *context, int node, const float *value),
+			void *context)
 {
 	plan->made = made;
 	plan->made_context = context;
