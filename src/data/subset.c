@@ -1,6 +1,4 @@
 /* Some samples of another dataset. */
-#include <string.h>
-
 #include "src/data/dataset.h"
 #include "thaw/tensor.h"
 
@@ -52,7 +50,8 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 		return status;
 	}
 	s->of = of;
-	memcpy(s->samples, samples, (size_t)count * sizeof *samples);
+	for (int64_t i = 0; i < count; i++)
+		s->samples[i] = samples[i];
 	*d = part;
 	return THAW_OK;
 }

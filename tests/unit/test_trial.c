@@ -1,0 +1,343 @@
+/* Trials: the numbers of a run with the same options, without a run; and what is made of a learning rate that is too
+ * high, of a classifier that is given, and of a request to stop. */
+#include "tests/scratch.h"
+
+#include <math.h>
+
+#include "src/advise/probe.h"
+#include "src/advise/taps.h"
+#include "tests/unit/comm_threads.h"
+#include "tests/unit/formula_weights.h"
+#include "thaw/train.h"
+
+enum { TRAIN = 60, TEST = 33, CLASSES = 3, SIDE = 12, PIXELS = SIDE * SIDE, RANKS = 4 };
+
+/* ---- Data -------------------------------------------------------------------------------------------------------- */
+
+/* Stripes whose direction tells the class, and noise. */
+static void put_split(const struct scratch *s, const char *images_name, const char *labels_name, int count,
+		      uint64_t seed)
+{
+	uint8_t images[16 + TRAIN * PIXELS] = {0, 0, 8, 3, 0, 0, 0, (uint8_t)count, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
+	uint8_t labels[8 + TRAIN] = {0, 0, 8, 1, 0, 0, 0, (uint8_t)count};
+	for (int i = 0; i < count; i++) {
+		labels[8 + i] = (uint8_t)(i % CLASSES);
+		for (int k = 0; k < PIXELS; k++) {
+			int x = k % SIDE, y = k / SIDE, along[CLASSES] = {x, y, x + y};
+			double stripe = (along[i % CLASSES] + i / CLASSES) / 2 % 2;
+			double noise = formula_uniform(seed, (int64_t)i * PIXELS + k, 0.0, 1.0);
+			images[16 + i * PIXELS + k] = (uint8_t)(255.0 * (0.25 * stripe + 0.75 * noise));
+		}
+	}
+	scratch_put(scratch_file(s, images_name), images, 16 + (size_t)count * PIXELS);
+	scratch_put(scratch_file(s, labels_name), labels, 8 + (size_t)count);
+}
+
+/* Both splits of a dataset that was just written. */
+struct data {
+	struct thaw_dataset train, test;
+};
+
+static struct data open_data(const struct scratch *s)
+{
+	struct thaw_dataset_options options = {.seed = 1};
+	struct data d;
+	put_split(s, "train-images-idx3-ubyte", "train-labels-idx1-ubyte", TRAIN, 1);
+	put_split(s, "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", TEST, 2);
+	if (thaw_dataset_open(&d.train, s->path, THAW_SPLIT_TRAIN, &options) != THAW_OK ||
+	    thaw_dataset_open(&d.test, s->path, THAW_SPLIT_TEST, &options) != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+	return d;
+}
+
+static void close_data(struct data *d)
+{
+	thaw_dataset_close(&d->train);
+	thaw_dataset_close(&d->test);
+}
+
+static struct thaw_train_options options_of(const char *unfreeze)
+{
+	struct thaw_train_options o;
+	thaw_train_defaults(&o);
+	o.model = "builtin";
+	o.unfreeze = unfreeze;
+	o.optimizer = "sgd";
+	o.epochs = 2;
+	o.head_epochs = 1;
+	o.lanes = 4;
+	o.batch = 16;
+	o.lr = 0.02;
+	o.seed = 5;
+	o.decode_threads = 1;
+	return o;
+}
+
+/* ---- Trials on ranks --------------------------------------------------------------------------------------------- */
+
+struct job {
+	const struct thaw_train_options *options;
+	const struct thaw_dataset *train, *test;
+	const struct thaw_classifier *classifier;
+	const struct thaw_observer *observer; /* of the last rank */
+	struct thaw_trial trial[RANKS];
+	thaw_status status[RANKS];
+	char message[256]; /* the last rank's */
+};
+
+static void run_rank(struct thaw_comm *comm, void *argument)
+{
+	struct job *j = argument;
+	bool last = comm->rank == comm->size - 1;
+	j->status[comm->rank] = thaw_train_trial(comm, j->options, j->train, j->test, j->classifier,
+						 last ? j->observer : NULL, &j->trial[comm->rank]);
+	if (last)
+		snprintf(j->message, sizeof j->message, "%s", thaw_error_message());
+}
+
+/* The same on all ranks. */
+static struct thaw_trial try_on(int ranks, struct job *j, thaw_status status)
+{
+	ranks_run(ranks, run_rank, j);
+	for (int r = 0; r < ranks; r++) {
+		if (j->status[r] != status)
+			fail_msg("rank %d of %d: %d: %s", r, ranks, j->status[r], j->message);
+		if (status == THAW_OK)
+			assert_memory_equal(&j->trial[r], &j->trial[0], sizeof j->trial[0]);
+	}
+	return j->trial[0];
+}
+
+static struct thaw_trial try_alone(const struct thaw_train_options *o, const struct data *d,
+				   const struct thaw_classifier *classifier)
+{
+	struct job j = {.options = o, .train = &d->train, .test = &d->test, .classifier = classifier};
+	return try_on(1, &j, THAW_OK);
+}
+
+/* ---- As a run ---------------------------------------------------------------------------------------------------- */
+
+static double number(const json_t *summary, const char *key)
+{
+	return json_number_value(json_object_get(summary, key));
+}
+
+static void test_equals_run(void **state)
+{
+	static const char *const depths[] = {"head", "last:1", "all"};
+	const struct scratch *s = *state;
+	struct data d = open_data(s);
+	struct thaw_comm alone = thaw_comm_alone();
+	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+		struct thaw_train_options o = options_of(depths[i]);
+		o.bn = i == 2 ? "lane" : NULL;
+		o.views = i == 0 ? 1 : o.views;
+		struct thaw_trial trial = try_alone(&o, &d, NULL);
+		json_t *summary;
+		char out[SCRATCH_PATH + 16];
+		snprintf(out, sizeof out, "%s/run-%zu", s->path, i);
+		o.data = s->path;
+		o.out = out;
+		if (thaw_train(&alone, &o, NULL, &summary) != THAW_OK)
+			fail_msg("%s", thaw_error_message());
+		assert_false(trial.diverged);
+		assert_int_equal(trial.images, TEST);
+		assert_true(trial.steps == (int64_t)number(summary, "steps") && trial.steps == 3 * 4);
+		assert_true(trial.top1 == number(summary, "top1"));
+		assert_true(trial.loss == number(summary, "loss"));
+		assert_true(trial.train_seconds > 0.0 && trial.bytes > 0);
+		json_decref(summary);
+	}
+	close_data(&d);
+}
+
+static void test_ranks(void **state)
+{
+	struct data d = open_data(*state);
+	struct thaw_train_options o = options_of("last:1");
+	struct job j = {.options = &o, .train = &d.train, .test = &d.test};
+	struct thaw_trial one = try_on(1, &j, THAW_OK);
+	for (int ranks = 2; ranks <= RANKS; ranks++) {
+		struct thaw_trial more = try_on(ranks, &j, THAW_OK);
+		assert_true(more.top1 == one.top1 && more.loss == one.loss);
+		assert_true(more.images == one.images && more.steps == one.steps);
+	}
+	close_data(&d);
+}
+
+/* The datasets are lent: open and usable afterwards, for another trial too; data and out are not looked at. */
+static void test_leaves_nothing(void **state)
+{
+	const struct scratch *s = *state;
+	struct data d = open_data(s);
+	struct thaw_train_options o = options_of("head");
+	struct thaw_picture picture;
+	int before = scratch_count(s);
+	char here[SCRATCH_PATH];
+	o.data = scratch_file(s, "no such folder");
+	o.out = scratch_file(s, "run");
+	o.checkpoint_steps = 1;
+	assert_non_null(getcwd(here, sizeof here));
+	assert_int_equal(chdir(s->path), 0);
+	struct thaw_trial first = try_alone(&o, &d, NULL), again = try_alone(&o, &d, NULL);
+	assert_int_equal(chdir(here), 0);
+	assert_true(first.top1 == again.top1 && first.loss == again.loss);
+	assert_int_equal(scratch_count(s), before);
+	assert_int_equal(d.test.count, TEST);
+	assert_int_equal(d.train.read(&d.train, TRAIN - 1, &picture), THAW_OK);
+	thaw_picture_free(&picture);
+	close_data(&d);
+}
+
+/* Parts of a dataset, such as those that advice trains on. */
+static void test_subset(void **state)
+{
+	struct data d = open_data(*state), part;
+	struct thaw_train_options o = options_of("head");
+	int64_t samples[TRAIN];
+	for (int64_t i = 0; i < TRAIN; i++)
+		samples[i] = i;
+	assert_int_equal(thaw_dataset_subset(&part.train, &d.train, samples, TRAIN), THAW_OK);
+	assert_int_equal(thaw_dataset_subset(&part.test, &d.test, samples, TEST), THAW_OK);
+	struct thaw_trial whole = try_alone(&o, &d, NULL), same = try_alone(&o, &part, NULL);
+	assert_true(whole.top1 == same.top1 && whole.loss == same.loss);
+	close_data(&part);
+	assert_int_equal(thaw_dataset_subset(&part.train, &d.train, samples, TRAIN / 2), THAW_OK);
+	assert_int_equal(thaw_dataset_subset(&part.test, &d.train, samples + TRAIN / 2, TRAIN / 2), THAW_OK);
+	struct thaw_trial half = try_alone(&o, &part, NULL);
+	assert_int_equal(half.images, TRAIN / 2);
+	assert_int_equal(half.steps, 3 * 2);
+	close_data(&part);
+	close_data(&d);
+}
+
+/* ---- What may come ----------------------------------------------------------------------------------------------- */
+
+static void test_diverged(void **state)
+{
+	struct data d = open_data(*state);
+	static const double rates[] = {1e4, 1e12, 1e30};
+	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+		for (int ranks = 1; ranks <= RANKS; ranks += 3) {
+			struct thaw_train_options o = options_of("all");
+			struct job j = {.options = &o, .train = &d.train, .test = &d.test};
+			o.lr = o.head_lr = rates[i];
+			o.warmup = 0.0;
+			struct thaw_trial t = try_on(ranks, &j, THAW_OK);
+			assert_true(i == 0 || t.diverged);
+			assert_true(!t.diverged || (t.top1 == 0.0 && t.loss == 0.0 && t.images == 0));
+		}
+	close_data(&d);
+}
+
+/* The classifier of a linear probe of all training images. */
+static struct thaw_probe probe_of(const struct data *d, struct thaw_taps *test)
+{
+	struct thaw_comm alone = thaw_comm_alone();
+	struct thaw_model *m;
+	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_taps t;
+	struct thaw_probe probe;
+	int cuts;
+	assert_int_equal(thaw_model_load(&m, "builtin", 0, 1), THAW_OK);
+	assert_int_equal(thaw_cuts_choose(m->graph, m->preprocess.size, cut, &cuts), THAW_OK);
+	assert_int_equal(thaw_taps_collect(&t, &alone, m, cut, cuts, &d->train, 4, 1, NULL), THAW_OK);
+	assert_int_equal(thaw_taps_collect(test, &alone, m, cut, cuts, &d->test, 4, 1, NULL), THAW_OK);
+	struct thaw_feature_table table = {t.count, t.width[0], t.features[0], t.labels, CLASSES};
+	assert_int_equal(thaw_probe_fit(&probe, &table), THAW_OK);
+	thaw_taps_release(&t);
+	thaw_model_destroy(m);
+	return probe;
+}
+
+/* Mean cross-entropy of the probe's logits. */
+static double loss_of(const struct thaw_probe *p, const struct thaw_taps *t)
+{
+	double loss = 0.0;
+	for (int64_t i = 0; i < t->count; i++) {
+		double logit[CLASSES], sum = 0.0;
+		for (int c = 0; c < CLASSES; c++) {
+			logit[c] = p->bias[c];
+			for (int64_t j = 0; j < p->width; j++)
+				logit[c] +=
+					(double)p->weight[c * p->width + j] * (double)t->features[0][i * p->width + j];
+			sum += exp(logit[c]);
+		}
+		loss += (log(sum) - logit[t->labels[i]]) / (double)t->count;
+	}
+	return loss;
+}
+
+/* A learning rate that changes nothing leaves the network with the classifier that it was given. */
+static void test_classifier(void **state)
+{
+	static const char *const depths[] = {"head", "all"};
+	struct data d = open_data(*state);
+	struct thaw_taps taps;
+	struct thaw_probe probe = probe_of(&d, &taps);
+	struct thaw_feature_table table = {taps.count, taps.width[0], taps.features[0], taps.labels, CLASSES};
+	struct thaw_classifier classifier = {probe.width, probe.weight, probe.bias};
+	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+		for (int head_epochs = 0; head_epochs < 2; head_epochs++) {
+			struct thaw_train_options o = options_of(depths[i]);
+			o.epochs = 1;
+			o.head_epochs = head_epochs;
+			o.lr = o.head_lr = 1e-12;
+			struct thaw_trial t = try_alone(&o, &d, &classifier);
+			assert_true(fabs(t.top1 - thaw_probe_accuracy(&probe, &table)) < 1e-12);
+			assert_true(fabs(t.loss - loss_of(&probe, &taps)) < 1e-4);
+			assert_true(fabs(t.loss - try_alone(&o, &d, NULL).loss) > 1e-3);
+		}
+	struct thaw_train_options o = options_of("head");
+	struct job j = {.options = &o, .train = &d.train, .test = &d.test, .classifier = &classifier};
+	classifier.width--;
+	try_on(2, &j, THAW_SOFTWARE);
+	assert_non_null(strstr(j.message, "for a network that has others"));
+	thaw_probe_release(&probe);
+	thaw_taps_release(&taps);
+	close_data(&d);
+}
+
+/* Asks to stop at the nth time it is asked. */
+static bool stop_after(void *context)
+{
+	return --*(int *)context <= 0;
+}
+
+static void test_stop(void **state)
+{
+	struct data d = open_data(*state);
+	struct thaw_train_options o = options_of("last:1");
+	for (int ranks = 1; ranks <= RANKS; ranks += 3)
+		for (int after = 1; after < 12; after += 5) {
+			int left = after;
+			struct thaw_observer observer = {.context = &left, .stop = stop_after};
+			struct job j = {.options = &o, .train = &d.train, .test = &d.test, .observer = &observer};
+			j.trial[0].steps = 77;
+			assert_int_equal(try_on(ranks, &j, THAW_UNFINISHED).steps, 77);
+		}
+	close_data(&d);
+}
+
+static void test_refused(void **state)
+{
+	struct data d = open_data(*state);
+	struct thaw_train_options o = options_of("none");
+	struct job j = {.options = &o, .train = &d.train, .test = &d.test};
+	try_on(2, &j, THAW_USAGE);
+	o = options_of("head");
+	o.lanes = 1;
+	try_on(2, &j, THAW_CONFIG);
+	close_data(&d);
+}
+
+int main(void)
+{
+#define IN_SCRATCH(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
+	const struct CMUnitTest tests[] = {
+		IN_SCRATCH(test_equals_run), IN_SCRATCH(test_ranks),    IN_SCRATCH(test_leaves_nothing),
+		IN_SCRATCH(test_subset),     IN_SCRATCH(test_diverged), IN_SCRATCH(test_classifier),
+		IN_SCRATCH(test_stop),       IN_SCRATCH(test_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
