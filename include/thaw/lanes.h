@@ -73,6 +73,7 @@ struct thaw_sum_use {
 thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, const struct thaw_shares *shares,
                             int64_t slots, const struct thaw_sum_use *use);
 void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
+size_t thaw_sum_bytes(const struct thaw_sum *sum); /* of its vectors, without what is exchanged */
 /* The vector of the next lane of this rank, all of whose length + slots floats it is to write; what is never written
  * is zero. NULL with a message after more calls than lanes. */
 float *thaw_sum_next(struct thaw_sum *sum);

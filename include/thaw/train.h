@@ -82,12 +82,12 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 
 /* What a trial came to; the same on all ranks. */
 struct thaw_trial {
-	bool diverged;        /* the learning rate is too high for the network: the rest is 0 */
+	bool diverged;        /* the learning rate is too high for the network: all but `steps` is 0 */
 	double top1, loss;    /* of the test images */
 	int64_t images;       /* test images that counted */
-	int64_t steps;
-	double train_seconds; /* of the slowest rank, for all steps after the head's */
-	size_t bytes;         /* of the largest rank's buffers: plans, gradients and optimizer */
+	int64_t steps;        /* the head's included; where it diverged, those before */
+	double train_seconds; /* of the slowest rank, for the steps of the last phase: not the head's where others follow */
+	size_t bytes;         /* of the largest rank's buffers in that phase: plans, gradients and optimizer */
 };
 
 /* A classifier to begin with: weight (classes,width), bias [classes]. */

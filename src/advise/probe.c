@@ -15,13 +15,13 @@
 
 /* What is tried: regularisation in units of the mean eigenvalue, from 1e-5 to 1e2; scales of the logits from 1 to 128.
  */
-#define RIDGES         15
-#define RIDGE_FIRST    1e-5
-#define RIDGE_STEP     3.1622776601683795
-#define SCALES         15
-#define SCALE_STEP     1.4142135623730951
-/* Regularisation leaves others a say in every prediction: 1 - h is above RIDGE_FIRST / (2 rank), which rounding alone can
- * go below. */
+#define RIDGES      15
+#define RIDGE_FIRST 1e-5
+#define RIDGE_STEP  3.1622776601683795
+#define SCALES      15
+#define SCALE_STEP  1.4142135623730951
+/* Regularisation leaves others a say in every prediction: 1 - h is above RIDGE_FIRST / (2 rank), which rounding alone
+ * can go below. */
 #define LEVERAGE_LIMIT (1.0 - 1e-10)
 
 struct work {

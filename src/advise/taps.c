@@ -42,17 +42,24 @@ static int64_t pool(const struct thaw_shape *shape, const float *value, float *o
 	return width;
 }
 
-static void add_norm(struct pass *p, int node, const float *value)
+/* Adds an image's mean of each channel and of its square. */
+static void add_rows(const float *value, int64_t rows, int64_t channels, double *mean, double *square)
 {
-	const struct thaw_shape *shape = &p->shapes[node];
-	int64_t channels = shape->dim[shape->rank - 1], rows = thaw_shape_count(shape) / channels;
-	double *mean = p->sums + p->norm_start[node], *square = mean + channels;
+	const double part = 1.0 / (double)rows;
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t c = 0; c < channels; c++) {
 			double y = (double)value[r * channels + c];
-			mean[c] += y / (double)rows;
-			square[c] += y * y / (double)rows;
+			mean[c] += y * part;
+			square[c] += y * y * part;
 		}
+}
+
+static void add_norm(struct pass *p, int node, const float *value)
+{
+	const struct thaw_shape *shape = &p->shapes[node];
+	int64_t channels = shape->dim[shape->rank - 1];
+	double *mean = p->sums + p->norm_start[node];
+	add_rows(value, thaw_shape_count(shape) / channels, channels, mean, mean + channels);
 }
 
 static void look_at_value(void *context, int node, const float *value)
@@ -307,6 +314,7 @@ static thaw_status open_work(struct pass *p, struct rank_work *w, const struct t
 	THAW_TRY(place(p, cut, w->side));
 	struct thaw_shape image = thaw_shape_of(1, w->side, w->side, 3);
 	THAW_TRY(thaw_plan_create(&w->plan, model->graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_plan_prepare(w->plan, NULL, true));
 	thaw_plan_on_value(w->plan, look_at_value, p);
 	THAW_TRY(thaw_loader_create(&w->loader, w->dataset, &model->preprocess, NULL, decode_threads, 2));
 	w->table = thaw_alloc((size_t)w->dataset->count * (size_t)p->row_width, sizeof(float));

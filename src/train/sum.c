@@ -179,6 +179,11 @@ static void complete(struct thaw_sum *sum, int64_t from, int64_t to)
 		thaw_sum_add(sum->vectors[top - 1] + from, sum->vectors[top] + from, to - from);
 }
 
+size_t thaw_sum_bytes(const struct thaw_sum *sum)
+{
+	return (size_t)sum->depth * (size_t)sum->n * sizeof(float);
+}
+
 void thaw_sum_final(struct thaw_sum *sum, int64_t from)
 {
 	if (!sum->filling || sum->next != sum->end - 1)

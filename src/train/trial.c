@@ -66,13 +66,20 @@ static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 	return status;
 }
 
+/* Of the last phase: what trains, what the optimizer keeps of this rank's shares, gradients, plans. */
+static size_t buffer_bytes(const struct run *r)
+{
+	size_t floats = (size_t)r->tail->length;
+	for (int i = 0; r->optimizer->state_names[i]; i++)
+		floats += (size_t)thaw_shares_own(&r->tail->shares, r->comm->rank);
+	return floats * sizeof(float) + thaw_sum_bytes(r->sum) + thaw_plan_bytes(r->plan) + thaw_plan_bytes(r->trunk) +
+	       thaw_plan_bytes(r->eval_plan);
+}
+
 /* Time and memory are those of the worst rank. */
 static thaw_status measure(const struct run *r, struct thaw_trial *trial)
 {
-	size_t vectors = 2 + (size_t)r->options.lanes / (size_t)r->comm->size; /* values, states; a gradient a lane */
-	int64_t most[] = {(int64_t)(1e9 * trial->train_seconds),
-			  (int64_t)(thaw_plan_bytes(r->plan) + thaw_plan_bytes(r->trunk) +
-				    thaw_plan_bytes(r->eval_plan) + vectors * (size_t)r->tail->length * sizeof(float))};
+	int64_t most[] = {(int64_t)(1e9 * trial->train_seconds), (int64_t)buffer_bytes(r)};
 	THAW_TRY(r->comm->max(r->comm, most, 2));
 	trial->train_seconds = 1e-9 * (double)most[0];
 	trial->bytes = (size_t)most[1];
