@@ -1,7 +1,7 @@
 /* Advice as JSON: the members are described in docs/advice.md. json_pack gives NULL where a part could not be made. */
 #include <string.h>
 
-#include "src/advise/cost.h"
+#include "src/advise/training_cost.h"
 
 /* Appends, and passes a failure on as NULL. */
 static json_t *append(json_t *array, json_t *item)

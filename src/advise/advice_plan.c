@@ -1,7 +1,7 @@
 /* Plans: each cut as a training to run, and which of them is advised. */
 #include <string.h>
 
-#include "src/advise/cost.h"
+#include "src/advise/training_cost.h"
 #include "thaw/file.h"
 
 static json_t *train_json(const struct advice *a, int cut)
@@ -21,7 +21,7 @@ static json_t *train_json(const struct advice *a, int cut)
 
 bool advice_plan_fits(const struct advice *a, int cut)
 {
-	struct thaw_cost c = advice_cost(a, cut);
+	struct thaw_training_cost c = advice_cost(a, cut);
 	return c.hours <= a->budget.hours && c.core_hours <= a->budget.core_hours;
 }
 
@@ -41,7 +41,7 @@ int advice_plan_choose(const struct advice *a)
 
 json_t *advice_plan_json(const struct advice *a, int cut)
 {
-	struct thaw_cost c = advice_cost(a, cut);
+	struct thaw_training_cost c = advice_cost(a, cut);
 	struct thaw_expected expected = a->choice.expected[cut];
 	if (a->has_history)
 		thaw_calibration_apply(&a->calibration, &expected);

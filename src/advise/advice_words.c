@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-#include "src/advise/cost.h"
+#include "src/advise/training_cost.h"
 
 #define FEW_HELD_OUT 50 /* below, an accuracy on them is a coarse number */
 

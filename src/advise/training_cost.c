@@ -1,4 +1,4 @@
-#include "src/advise/cost.h"
+#include "src/advise/training_cost.h"
 
 #include "thaw/tensor.h"
 
@@ -38,13 +38,13 @@ static double memory(const struct advice *a, int cut)
 	return weights + buffers + PROGRAM_BYTES;
 }
 
-struct thaw_cost advice_cost(const struct advice *a, int cut)
+struct thaw_training_cost advice_cost(const struct advice *a, int cut)
 {
 	const struct thaw_recipe *r = &a->recipe;
 	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
 	double images = (double)a->images, tests = (double)a->test_images;
 	double seconds = r->head_epochs * images * a->image_seconds + r->epochs * images * image_seconds(a, cut) +
 			 (r->head_epochs + r->epochs) * tests * a->image_seconds;
-	return (struct thaw_cost){ranks, seconds / ranks / SECONDS_PER_HOUR, seconds / SECONDS_PER_HOUR,
+	return (struct thaw_training_cost){ranks, seconds / ranks / SECONDS_PER_HOUR, seconds / SECONDS_PER_HOUR,
 				  memory(a, cut) / MEBIBYTE};
 }
