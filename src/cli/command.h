@@ -36,8 +36,8 @@ struct command {
 	void (*print)(const json_t *result, FILE *out);
 };
 
-extern const struct command command_train, command_eval, command_predict, command_inspect, command_export,
-	command_bench, command_doctor, command_advise;
+extern const struct command command_advise, command_rank, command_train, command_eval, command_predict, command_inspect,
+	command_export, command_bench, command_doctor;
 
 /* One line to the log (stderr) of rank 0. */
 void log_line(const struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -20,8 +20,8 @@
 #include "thaw/tensor.h"
 
 static const struct command *const commands[] = {
-	&command_train, &command_eval, &command_predict, &command_inspect, &command_export, &command_advise,
-	&command_bench, &command_doctor,
+	&command_advise,  &command_rank,   &command_train, &command_eval,   &command_predict,
+	&command_inspect, &command_export, &command_bench, &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
@@ -165,8 +165,9 @@ static thaw_status compare_settings(const struct settings *s, struct thaw_comm *
 		if (is_place(s->options[i].name))
 			continue;
 		snprintf(flag, sizeof(flag), "--%s", s->options[i].name);
-		THAW_TRY(thaw_comm_same(comm, option_show(&s->options[i], s->values, text, sizeof(text)), flag,
-					"give it as a flag, or the same environment, --config and --plan to every node"));
+		THAW_TRY(thaw_comm_same(
+			comm, option_show(&s->options[i], s->values, text, sizeof(text)), flag,
+			"give it as a flag, or the same environment, --config and --plan to every node"));
 	}
 	return THAW_OK;
 }

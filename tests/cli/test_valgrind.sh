@@ -40,6 +40,10 @@ under_valgrind "train" train --model cifar_resnet8 --data data --size 8 --unfree
 	--epochs 1 --checkpoint-every 1 --out run
 under_valgrind "eval" eval --model run --data data --json
 check "... counts the damaged image" test "$(member damaged)" = 1
+for class in gray red; do
+	for copy in 2 3; do cp data/train/$class/1.png data/train/$class/$copy.png; done
+done
+under_valgrind "rank" rank --data data --size 8 builtin cifar_resnet8
 under_valgrind "predict" predict --model run data/test/red/1.png
 under_valgrind "inspect" inspect run --layers
 under_valgrind "bench" bench --model cifar_resnet8 --size 8 --batch 2 --steps 1

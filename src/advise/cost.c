@@ -1,0 +1,88 @@
+#include "src/advise/cost.h"
+
+#include <stdlib.h>
+
+#include "src/base/clock.h"
+#include "thaw/plan.h"
+#include "thaw/random.h"
+
+#define RUNS        15 /* that are timed, after one that is not */
+#define SEED        1
+#define NANOSECONDS 1e9
+
+static thaw_status count(struct thaw_cost *cost, const struct thaw_graph *g, const struct thaw_shape *image)
+{
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	thaw_status status = shapes ? thaw_graph_infer(g, image, shapes) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		cost->flops = thaw_graph_flops(g, shapes, 1, g->node_count);
+	thaw_free(shapes);
+	for (int i = 0; i < g->param_count; i++) {
+		const struct thaw_param *p = &g->params[i];
+		if (p->node >= 0 && p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE)
+			cost->parameters += thaw_shape_count(&p->shape);
+	}
+	return status;
+}
+
+/* What an image may be; zeros would be unlike any. A run overwrites it. */
+static void fill_noise(float *image, int64_t floats)
+{
+	struct thaw_random r = thaw_random_stream(SEED, THAW_STREAM_INIT, 0, 0);
+	for (int64_t i = 0; i < floats; i++)
+		image[i] = thaw_random_normal(&r);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static double median_seconds(struct thaw_plan *plan, int64_t floats, float *features)
+{
+	double seconds[RUNS];
+	for (int i = -1; i < RUNS; i++) {
+		fill_noise(thaw_plan_input(plan), floats);
+		double start = thaw_clock();
+		thaw_plan_run_trunk(plan, features);
+		if (i >= 0)
+			seconds[i] = thaw_clock() - start;
+	}
+	qsort(seconds, RUNS, sizeof *seconds, by_size);
+	return seconds[RUNS / 2];
+}
+
+static thaw_status run(const struct thaw_graph *graph, const struct thaw_shape *image, double *seconds)
+{
+	struct thaw_graph *lowered = NULL;
+	struct thaw_plan *plan = NULL;
+	float *features = NULL;
+	thaw_status status;
+	THAW_TRY(thaw_graph_lower(&lowered, graph));
+	THAW_TRY_OUT(thaw_plan_create(&plan, lowered, image, THAW_TRUNK, false));
+	THAW_TRY_OUT(thaw_plan_prepare(plan, NULL, true));
+	features = thaw_alloc((size_t)thaw_plan_features(plan), sizeof *features);
+	THAW_TRY_OUT(features ? THAW_OK : THAW_RESOURCE);
+	*seconds = median_seconds(plan, thaw_shape_count(image), features);
+out:
+	thaw_free(features);
+	thaw_plan_destroy(plan);
+	thaw_graph_destroy(lowered);
+	return status;
+}
+
+thaw_status thaw_cost_measure(struct thaw_cost *cost, struct thaw_comm *comm, const struct thaw_graph *graph, int side)
+{
+	struct thaw_cost c = {0};
+	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	thaw_status status = count(&c, graph, &image);
+	if (status == THAW_OK)
+		status = run(graph, &image, &c.seconds);
+	THAW_TRY(thaw_comm_agree(comm, status));
+	int64_t slowest = (int64_t)(c.seconds * NANOSECONDS);
+	THAW_TRY(comm->max(comm, &slowest, 1));
+	c.seconds = (double)slowest / NANOSECONDS;
+	*cost = c;
+	return THAW_OK;
+}
