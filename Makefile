@@ -17,7 +17,7 @@ SANITIZE ?=
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
             libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
             libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
-            gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist
+            gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
 LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
 # Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
@@ -50,7 +50,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib tests check soak demo install asan ubsan tsan fuzz bench clean format
+.PHONY: all help deps lib tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
@@ -188,6 +188,9 @@ ROUNDS ?= 20
 soak: all ## hours of kills and resumes, and a real Slurm where it is installed
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/slurm.sh $(BUILD)
+
+advise-study: all ## hours: what the advice of thaw advise costs in accuracy, beside simple rules (tests/study/study.sh)
+	@tests/study/study.sh $(BUILD)/thaw
 
 demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
 	@$(MAKE) --no-print-directory -j$(shell nproc) all

@@ -1,16 +1,51 @@
 # What the parts of the study agree on: its cells and how a run is trained, whatever its cut and learning rate.
+# A cell is a network, a dataset and a number of images of each class. Sourced.
+# shellcheck disable=SC2034 # read where this is sourced
 
+networks="builtin lite0"
 # DATASET:PER_CLASS, at 5 %, 20 % and 100 % of the images of a class.
-cells="flowers12:3 flowers12:12 flowers12:60 edges:3 edges:12 edges:60
+all_data="flowers12:3 flowers12:12 flowers12:60 edges:3 edges:12 edges:60
 	cifar10:5 cifar10:20 cifar10:100 fashion:5 fashion:20 fashion:100"
+# Low, middle, high; fixed rules take the middle one.
+rates="0.0001 0.0003 0.001"
+head_rates="0.001 0.003 0.01" # a classifier from random weights has further to go
 
-# images_of DATASET PER_CLASS
-images_of() {
+# cells: lines of NETWORK DATASET PER_CLASS; STUDY_CELLS holds some of them, as words NETWORK:DATASET:PER_CLASS.
+cells() {
+	local network data
+	for data in $all_data; do
+		for network in $networks; do
+			case " ${STUDY_CELLS:-$network:$data} " in
+			*[[:space:]]"$network:$data"[[:space:]]*) echo "$network" "${data%:*}" "${data#*:}" ;;
+			esac
+		done
+	done
+}
+
+# network_line FOLDER NETWORK: NAME SIDE/SIDE MODEL CUT..., the sides for photographs and for small images, cuts from
+# the classifier towards the image.
+network_line() { grep "^$2 " "$1/networks"; }
+
+# classes_of DATASET
+classes_of() {
 	case $1 in
-	flowers12 | edges) echo $((12 * $2)) ;;
-	*) echo $((10 * $2)) ;;
+	flowers12 | edges) echo 12 ;;
+	*) echo 10 ;;
 	esac
 }
+
+# images_of DATASET PER_CLASS
+images_of() { echo $(($(classes_of "$1") * $2)); }
+
+# tests_of DATASET: its test images.
+tests_of() {
+	case $1 in
+	flowers12 | edges) echo 240 ;;
+	*) echo $((10 * test_cap)) ;;
+	esac
+}
+train_cap=100 # images of a class of large sets
+test_cap=200
 
 # size_of DATASET PHOTOGRAPHS/SMALL: the side of the input.
 size_of() {
@@ -38,5 +73,3 @@ fastai_decay() {
 	*) echo 0.774 ;;
 	esac
 }
-export cells
-export -f images_of size_of recipe fastai_decay

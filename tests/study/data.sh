@@ -1,63 +1,43 @@
 #!/bin/bash
-# The datasets of the study, made of what the caller has:
-#   data.sh FOLDER FLOWERS CIFAR FASHION
-# FLOWERS and CIFAR are folders with train/ and test/ of one folder a class, FASHION one with the four IDX files.
-# FOLDER receives flowers12, edges (flowers12 as drawings), cifar10 and fashion; large sets are capped, so that the grid
-# over them ends. What is there already stays.
+# The datasets of the study, made of what the caller has: data.sh FOLDER NAME...
+# NAMEs are flowers12, edges (flowers12 as drawings), cifar10 and fashion. $FLOWERS and $CIFAR are folders with train/
+# and test/ of one folder a class, $FASHION one with the four IDX files. Large sets are capped, so that the grid over
+# them ends. What is in FOLDER already stays.
 set -euo pipefail
+# shellcheck source=tests/study/cells.bash
+source "$(dirname "$0")/cells.bash"
 
-train_cap=100 # images of a class
-test_cap=200
 idx_header=16 # bytes before the pixels; before the labels 8
 label_header=8
 pixels=$((28 * 28))
+folder=$1
+shift
 
-folder=$1 flowers=$2 cifar=$3 fashion=$4
+make_flowers12() { cp -rL "$FLOWERS/train" "$FLOWERS/test" "$1"; }
 
-die() { echo "data.sh: $*" >&2; exit 1; }
-[ -d "$flowers/train" ] || die "no folder $flowers/train: FLOWERS: name the folder of flowers12.tar"
-[ -d "$cifar/train" ] || die "no folder $cifar/train: CIFAR: name the folder of cifar10.tar.zst"
-[ -f "$fashion/train-images-idx3-ubyte.gz" ] || die "no IDX files in $fashion: FASHION: apt-get install dataset-fashion-mnist"
-command -v convert > /dev/null || die "no convert: apt-get install imagemagick"
-
-# make NAME COMMAND...: NAME exists whole or not at all.
-make() {
-	local name=$1
-	shift
-	[ -d "$folder/$name" ] && return
-	rm -rf "$folder/$name.part"
-	mkdir -p "$folder/$name.part"
-	"$@" "$folder/$name.part"
-	mv "$folder/$name.part" "$folder/$name"
-}
-
-make_flowers() { cp -rL "$flowers/train" "$flowers/test" "$1"; }
-
-# Lines where the brightness changes, dark on white: the same objects without colour and texture.
+# draw IN OUT FILE: lines where the brightness changes, dark on white: the same objects without colour and texture.
 draw() {
-	mkdir -p "$(dirname "$2")"
-	convert "$1" -colorspace Gray -canny 0x1+8%+24% -negate -quality 92 "$2"
+	mkdir -p "$(dirname "$2/$3")"
+	convert "$1/$3" -colorspace Gray -canny 0x1+8%+24% -negate -quality 92 "$2/$3"
 }
 
 make_edges() {
-	local out=$1 list
-	list=$(cd "$flowers" && find train test -name '*.jpg' | sort)
 	export -f draw
-	# shellcheck disable=SC2086
-	printf '%s\n' $list | xargs -P "$(nproc)" -I{} bash -c 'draw "$1/$3" "$2/$3"' - "$flowers" "$out" {}
+	(cd "$FLOWERS" && find train test -name '*.jpg' -print0) |
+		xargs -0 -P "$(nproc)" -I{} bash -c 'draw "$@"' - "$FLOWERS" "$1" {}
 }
 
 # cap SPLIT COUNT OUT: the first so many images of each class.
 cap() {
 	local class
-	for class in "$cifar/$1"/*/; do
+	for class in "$CIFAR/$1"/*/; do
 		class=$(basename "$class")
 		mkdir -p "$3/$1/$class"
-		(cd "$cifar/$1/$class" && find . -type f | sort | sed -n "1,$2p" | xargs cp -t "$3/$1/$class")
+		(cd "$CIFAR/$1/$class" && find . -type f | sort | sed -n "1,$2p" | xargs cp -t "$3/$1/$class")
 	done
 }
 
-make_cifar() {
+make_cifar10() {
 	cap train "$train_cap" "$1"
 	cap test "$test_cap" "$1"
 }
@@ -83,14 +63,19 @@ first() {
 
 # Training images stay whole: --per-class caps them.
 make_fashion() {
-	local count=$((10 * test_cap))
-	cp -L "$fashion"/train-*.gz "$1"
-	first "$fashion/t10k-images-idx3-ubyte.gz" $count $idx_header $pixels "$1/t10k-images-idx3-ubyte"
-	first "$fashion/t10k-labels-idx1-ubyte.gz" $count $label_header 1 "$1/t10k-labels-idx1-ubyte"
+	local count
+	count=$(tests_of fashion)
+	cp -L "$FASHION"/train-*.gz "$1"
+	first "$FASHION/t10k-images-idx3-ubyte.gz" "$count" $idx_header $pixels "$1/t10k-images-idx3-ubyte"
+	first "$FASHION/t10k-labels-idx1-ubyte.gz" "$count" $label_header 1 "$1/t10k-labels-idx1-ubyte"
 }
 
-mkdir -p "$folder"
-make flowers12 make_flowers
-make edges make_edges
-make cifar10 make_cifar
-make fashion make_fashion
+# A dataset is there whole or not at all.
+folder=$(realpath -m "$folder")
+for name; do
+	[ -d "$folder/$name" ] && continue
+	rm -rf "$folder/$name.part"
+	mkdir -p "$folder/$name.part"
+	"make_$name" "$folder/$name.part"
+	mv "$folder/$name.part" "$folder/$name"
+done

@@ -1,0 +1,212 @@
+# The tables of the study over complete[1..count] (facts.awk), in Markdown. Accuracies are shares, printed as per
+# cent; regrets are points.
+
+function points(rule, cell, number) {
+	return 100 * (best[cell] - rule_accuracy(rule, cell, number))
+}
+
+function inside(cell,    a) {
+	a = rule_accuracy(1, cell)
+	return a >= low[cell] - 1e-9 && a <= high[cell] + 1e-9
+}
+
+function print_cells(    k, c) {
+	print "| network, data, images of a class | best of the grid | | advice | | regret | luck | expected | held | cost |"
+	print "|---|---:|---|---|---:|---:|---:|---:|---|---:|"
+	for (k = 1; k <= count; k++) {
+		c = complete[k]
+		printf "| %s %s %s | %.1f | %s | %s, %s | %.1f%s | %.1f | %.1f | %.1f to %.1f | %s | %.1f%% |\n", network[c],
+			dataset[c], per_class[c], 100 * best[c], best_at[c], advice_cut[c], advice_rate[c],
+			100 * rule_accuracy(1, c), failed[c, advice_cut[c], advice_rate[c]] ? " failed" : "",
+			points(1, c), luck_in[k], 100 * low[c], 100 * high[c], inside(c) ? "yes" : "no",
+			100 * advice_seconds[c] / grid_seconds[c]
+	}
+}
+
+# regret[rule, 1..count] with the rates number[rule, is the head].
+function take_regrets(number,    rule, k) {
+	for (rule = 1; rule <= rules; rule++)
+		for (k = 1; k <= count; k++)
+			regret[rule, k] = points(rule, complete[k], number[rule, rule_cut(rule, complete[k]) == "head"])
+}
+
+function print_rules(    rule, k, v, more, worst, worst_count) {
+	for (k = 1; k <= count; k++) {
+		worst[k] = regret[1, k]
+		for (rule = 2; rule <= rules; rule++)
+			worst[k] = regret[rule, k] > worst[k] ? regret[rule, k] : worst[k]
+	}
+	print "| rule | mean regret | 90th percentile | worst | more than the advice | was the worst rule in |"
+	print "|---|---:|---:|---:|---:|---:|"
+	for (rule = 1; rule <= rules; rule++) {
+		worst_count = 0
+		for (k = 1; k <= count; k++) {
+			v[k] = regret[rule, k]
+			more[k] = v[k] - regret[1, k]
+			worst_count += v[k] >= worst[k] - 1e-9
+		}
+		printf "| %s | %.2f ± %.2f | %.1f | %.1f | %s | %d of %d |\n", rule_name[rule], mean(v, count),
+			error_of_mean(v, count), percentile(v, count, 0.9), percentile(v, count, 1),
+			rule == 1 ? "" : sprintf("%.2f ± %.2f", mean(more, count), error_of_mean(more, count)),
+			worst_count, count
+	}
+}
+
+# number[rule, is the head]: of the grid's rates the one with the least mean regret.
+function choose_rates(number,    rule, head, r, k, sum, least, cell) {
+	for (rule = 1; rule <= rules; rule++)
+		for (head = 0; head <= 1; head++) {
+			least = -1
+			for (r = 1; r <= tried; r++) {
+				sum = 0
+				for (k = 1; k <= count; k++) {
+					cell = complete[k]
+					sum += (rule_cut(rule, cell) == "head") == head ? points(rule, cell, r) : 0
+				}
+				if (least < 0 || sum < least - 1e-9) {
+					least = sum
+					number[rule, head] = r
+				}
+			}
+		}
+}
+
+# Of one rule the rates it came to use.
+function rates_used(rule, number,    k, head, used, text) {
+	for (k = 1; k <= count; k++)
+		used[rule_cut(rule, complete[k]) == "head"] = 1
+	if (used[1])
+		text = "head " head_rate[number[rule, 1]]
+	return text (used[1] && used[0] ? ", else " : "") (used[0] ? body_rate[number[rule, 0]] : "")
+}
+
+# By one field of the cells, network or dataset.
+function print_by(field, title,    k, rule, names, n, name, line, seen_name, i, v, m) {
+	for (k = 1; k <= count; k++)
+		if (!(field[complete[k]] in seen_name)) {
+			seen_name[field[complete[k]]] = 1
+			names[++n] = field[complete[k]]
+		}
+	line = "| mean regret by " title " |"
+	for (i = 1; i <= n; i++)
+		line = line " " names[i] " |"
+	print line
+	line = "|---|"
+	for (i = 1; i <= n; i++)
+		line = line "---:|"
+	print line
+	for (rule = 1; rule <= rules; rule++) {
+		line = "| " rule_name[rule] " |"
+		for (i = 1; i <= n; i++) {
+			m = 0
+			for (k = 1; k <= count; k++)
+				if (field[complete[k]] == names[i])
+					v[++m] = regret[rule, k]
+			line = line sprintf(" %.2f |", mean(v, m))
+		}
+		print line
+	}
+}
+
+# ---- The floors -------------------------------------------------------------------------------------
+
+function print_floor(what, measured, wanted, holds) {
+	printf "| %s | %s | %s | %s |\n", what, measured, wanted, holds ? "yes" : "**no**"
+}
+
+# The least mean regret of a fixed rule.
+function least_regret(    rule, k, v, least) {
+	for (rule = 2; rule <= rules; rule++) {
+		for (k = 1; k <= count; k++)
+			v[k] = regret[rule, k]
+		least = rule == 2 || mean(v, count) < least ? mean(v, count) : least
+	}
+	return least
+}
+
+function print_floors(least, least_in_hindsight,    k, v, c, cost, grid, held, width, m, worst) {
+	for (k = 1; k <= count; k++) {
+		c = complete[k]
+		v[k] = regret[1, k]
+		cost += advice_seconds[c]
+		grid += grid_seconds[c]
+		held += inside(c)
+		width += 100 * (high[c] - low[c]) / count
+	}
+	m = mean(v, count)
+	worst = percentile(v, count, 1)
+	print "| the advice | measured | floor | holds |"
+	print "|---|---:|---:|---|"
+	print_floor("mean regret, points", sprintf("%.2f", m), "at most 1", m <= 1)
+	print_floor("worst regret, points", sprintf("%.1f", worst), "at most 4", worst <= 4)
+	print_floor("processor time, share of the grid's",
+		sprintf("%.1f%%", 100 * cost / grid), "at most 5%", cost <= 0.05 * grid)
+	print_floor("true accuracy within the range", sprintf("%d of %d", held, count), "at least 80%", held >= 0.8 * count)
+	print_floor("mean regret beside the best fixed rule's", sprintf("%.2f", m), sprintf("below %.2f", least), m < least)
+	print_floor("the same, the rule's rates chosen in hindsight", sprintf("%.2f", m),
+		sprintf("below %.2f", least_in_hindsight), m < least_in_hindsight)
+	printf "\nThe ranges are %.1f points wide on average. A rule that always found the truly best run would show a mean " \
+		"regret of %.2f points: the luck of the best of a noisy grid.\n", width, mean(luck_in, count)
+}
+
+function print_tables(    rule, fixed, hindsight, text, least_in_hindsight) {
+	choose_rates(hindsight)
+	take_regrets(hindsight)
+	least_in_hindsight = least_regret()
+	for (rule = 1; rule <= rules; rule++)
+		fixed[rule, 0] = fixed[rule, 1] = middle
+	take_regrets(fixed)
+	print_floors(least_regret(), least_in_hindsight)
+	say("Rules at the grid's middle learning rate, " body_rate[middle] ", for the head alone " head_rate[middle] ":\n")
+	print_rules()
+	print ""
+	print_by(dataset, "data")
+	print ""
+	print_by(network, "network")
+	say("Cell by cell:\n")
+	print_cells()
+	take_regrets(hindsight)
+	for (rule = 2; rule <= rules; rule++)
+		if (!rule_fixes_rate(rule))
+			text = text (text ? "; " : "") rule_name[rule] ": " rates_used(rule, hindsight)
+	say("The same rules at the rates that turn out best over these cells (" text "), which nobody knows beforehand:\n")
+	print_rules()
+}
+
+function say(text) {
+	print ""
+	print text
+}
+
+function print_notes() {
+	say("The grid is every cut at three learning rates, each a whole fine-tuning. Regret: points of test accuracy below " \
+		"the best of the grid; fastai's recipe is not of the grid and can be above it. ± is one standard error of the " \
+		"mean over cells, as if these were independent. Percentiles are nearest rank; rules that tie for the worst all " \
+		"count. Cost: processor seconds of the advice as a share of the grid's.")
+	say("Luck: the regret that the truly best run would show, from the binomial error of the test images (no more of it " \
+		"than the grid's own spread), as if runs erred independently; the luck of seeds is not in it.")
+	say("The four quadrants: small is fewer than " few " images of a class; similar are photographs of what the source " \
+		"network knows: flowers12 and cifar10 for lite0, cifar10 for builtin. Small and similar: the head; large and " \
+		"similar: the cut a quarter of the way from the head to everything; small and different: the one half of the " \
+		"way; large and different: everything. builtin was pretrained on cifar10's training images.")
+	if (failures)
+		say("Runs whose loss stopped being a number, counted as an accuracy of 0: " failures ".")
+	if (outside)
+		say("Left out, as the advice is none of the grid's runs: " outside ".")
+	if (without)
+		say("Left out, as there is no advice: " without ".")
+	if (unfinished)
+		say("Left out, as their grid is not whole: " unfinished " of " asked_count " cells.")
+	if (programs > 1)
+		say("**The advice is of " programs " different programs.**")
+}
+
+END {
+	sort_cells()
+	if (count)
+		print_tables()
+	else
+		print "No cell has both a whole grid and advice."
+	if (count || failures || outside || without || unfinished)
+		print_notes()
+}
