@@ -149,6 +149,17 @@ static double leave_out(struct work *w, double ridge)
 	return sum / (double)w->n;
 }
 
+/* Leaving an image out also makes its class rarer, so that probes of few images would do worse than chance: the others
+ * predict as if the classes' shares were those of all images. */
+static void keep_shares(struct work *w)
+{
+	const int classes = w->t->classes;
+	for (int64_t i = 0; i < w->n; i++)
+		for (int c = 0; c < classes; c++)
+			w->left_out[i * classes + c] +=
+				((w->t->labels[i] == c) - w->share[c]) / (double)(w->n - 1);
+}
+
 static double choose_ridge(struct work *w)
 {
 	double trace = 0.0, best = 0.0, least = INFINITY;
@@ -163,6 +174,7 @@ static double choose_ridge(struct work *w)
 		}
 	}
 	leave_out(w, best);
+	keep_shares(w);
 	return best;
 }
 
