@@ -41,7 +41,6 @@ struct advice {
 	bool probed; /* what follows is there */
 	struct thaw_recipe recipe;
 	struct thaw_curve curve[THAW_CUTS_MOST];
-	double gradient[THAW_CUTS_MOST];
 	struct thaw_pilots pilots; /* none where too few images could be held out */
 
 	struct thaw_choice choice;

@@ -65,10 +65,9 @@ static json_t *twice_json(const struct thaw_curve *curve)
 
 static json_t *depth_json(const struct advice *a, int c)
 {
-	return json_pack("{s:s, s:s, s:f, s:I, s:o, s:o, s:o}", "unfreeze", a->cut[c].unfreeze, "block",
-			 a->cut[c].block, "share", a->cut[c].share, "features", (json_int_t)a->taps.width[c],
-			 "gradient", real_or_null(a->probed, a->gradient[c]), "probe", probe_json(a, &a->curve[c]),
-			 "twice", twice_json(&a->curve[c]));
+	return json_pack("{s:s, s:s, s:f, s:I, s:o, s:o}", "unfreeze", a->cut[c].unfreeze, "block", a->cut[c].block,
+			 "share", a->cut[c].share, "features", (json_int_t)a->taps.width[c], "probe",
+			 probe_json(a, &a->curve[c]), "twice", twice_json(&a->curve[c]));
 }
 
 static json_t *pilot_json(const struct advice *a, const struct thaw_pilot *p)

@@ -165,6 +165,11 @@ static thaw_status look(struct advice *a)
 	return thaw_comm_agree(a->comm, status);
 }
 
+static struct thaw_prior prior_of(const struct advice *a)
+{
+	return (struct thaw_prior){thaw_base_error(&a->curve[0]), a->has_leep && thaw_prior_known(a->leep)};
+}
+
 static thaw_status try_out(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
@@ -180,6 +185,7 @@ static thaw_status try_out(struct advice *a)
 					       .taps = &a->taps,
 					       .cut = a->cut,
 					       .observer = a->observer,
+					       .prior = prior_of(a),
 					       .recipe = a->recipe};
 	return thaw_pilots_run(&a->pilots, &parts);
 }
@@ -222,8 +228,11 @@ static thaw_status measure(struct advice *a)
 	a->recipe = thaw_recipe_for(a->images);
 	THAW_TRY(thaw_curves_measure(a->curve, a->comm, &a->taps, a->dataset.classes, (uint64_t)a->options->seed));
 	THAW_TRY(try_out(a));
-	const struct thaw_evidence evidence = {a->cut_count, a->cut,      a->images, a->curve,
-					       &a->pilots,   a->has_leep, a->leep};
+	const struct thaw_evidence evidence = {.cut_count = a->cut_count,
+					       .cut = a->cut,
+					       .curve = a->curve,
+					       .pilots = &a->pilots,
+					       .prior = prior_of(a)};
 	thaw_choose(&a->choice, &evidence);
 	a->probed = true;
 	a->plan = advice_plan_choose(a);

@@ -4,6 +4,7 @@
 
 #include "src/advise/curve.h"
 #include "src/advise/pilots.h"
+#include "src/advise/prior.h"
 #include "thaw/training_plan.h"
 
 #define THAW_80_PERCENT 1.2816 /* standard errors to each side that hold a normal error four times in five */
@@ -15,11 +16,9 @@ struct thaw_expected thaw_expected_range(double accuracy, double half);
 struct thaw_evidence {
 	int cut_count;
 	const struct thaw_cut *cut;
-	int64_t images;                 /* to train on */
 	const struct thaw_curve *curve; /* [cut_count] */
 	const struct thaw_pilots *pilots;
-	bool has_leep;
-	double leep;
+	struct thaw_prior prior;
 };
 
 struct thaw_choice {
@@ -27,6 +26,10 @@ struct thaw_choice {
 	struct thaw_expected expected[THAW_CUTS_MOST]; /* with that */
 	int best;                                      /* the cut */
 };
+
+/* The probe's error with all images: the share of wrong ones, pulled to one half by an image (Laplace), since none
+ * wrong of few is not none. */
+double thaw_base_error(const struct thaw_curve *head);
 
 void thaw_choose(struct thaw_choice *choice, const struct thaw_evidence *evidence);
 

@@ -5,12 +5,11 @@
 #include "src/advise/draw.h"
 #include "src/advise/probe.h"
 
-#define HELD_OUT        0.25 /* of each class */
-#define PILOT_PART      4    /* a pilot takes one in so many of the recipe's epochs: an eighth ranks rates wrongly */
-#define FEWEST_HELD_OUT 6    /* images, below which nothing is tried */
-#define MIDDLE          1    /* the lowest rate that is tried */
-#define DRAW            1000 /* number of the draw; those of the curves are smaller */
-#define PILOT_LANES     4    /* as few as ranks allow: batches are small */
+#define HELD_OUT     0.25 /* of each class */
+#define PILOT_PART   5    /* a pilot takes one in so many of the recipe's epochs: an eighth ranks rates wrongly */
+#define FEWEST_WRONG 8.0  /* images, below which pilots are luck */
+#define DRAW         1000 /* number of the draw; those of the curves are smaller */
+#define PILOT_LANES  4    /* as few as ranks allow: batches are small */
 
 /* What is under way. */
 struct trials {
@@ -113,27 +112,30 @@ static bool better(const struct thaw_pilot *a, const struct thaw_pilot *b)
 	return !a->trial.diverged && (b->trial.diverged || a->trial.loss < b->trial.loss);
 }
 
-/* The first round asks how fast half of the network may learn, and whether a quarter does as well; the second tries
- * what lies beyond the winner, at its rate. */
+/* The first round asks how fast half of the network may learn; the second tries everything where that beat the
+ * classifier alone, else less. */
 static thaw_status run_rounds(struct trials *t)
 {
 	const struct thaw_pilot_parts *p = t->parts;
 	const int deepest = p->taps->cut_count - 1, middle = deepest > 1 ? deepest - 1 : deepest;
-	struct thaw_pilot *best = NULL, *made;
+	const int suitable = thaw_prior_rate(&p->prior),
+		  other = suitable == THAW_RATES - 1 ? suitable - 1 : suitable + 1;
+	struct thaw_pilot *first, *second;
 	if (deepest < 1)
 		return THAW_OK;
-	for (int rate = MIDDLE; rate < THAW_RATES; rate++) {
-		THAW_TRY(run_pilot(t, middle, rate, &made));
-		best = !best || better(made, best) ? made : best;
-	}
-	for (int cut = 1; cut < middle; cut++) {
-		THAW_TRY(run_pilot(t, cut, best->rate, &made));
-		best = better(made, best) ? made : best;
-	}
-	best->kept = true;
-	if (best->cut == middle && middle < deepest)
-		THAW_TRY(run_pilot(t, deepest, best->rate, &made));
-	return THAW_OK;
+	THAW_TRY(run_pilot(t, middle, suitable, &first));
+	THAW_TRY(run_pilot(t, middle, other, &second));
+	struct thaw_pilot *best = better(second, first) ? second : first;
+	bool deeper = better(best, &t->pilots->pilot[0]);
+	(deeper ? best : &t->pilots->pilot[0])->kept = true;
+	int next = deeper ? deepest : 1;
+	return next != middle ? run_pilot(t, next, best->rate, &first) : THAW_OK;
+}
+
+/* Whether enough of the images held out will be got wrong to tell one pilot from another. */
+static bool can_tell(const struct trials *t)
+{
+	return t->parts->prior.error * (double)t->pilots->test_images >= FEWEST_WRONG;
 }
 
 thaw_status thaw_pilots_run(struct thaw_pilots *pilots, const struct thaw_pilot_parts *parts)
@@ -143,7 +145,7 @@ thaw_status thaw_pilots_run(struct thaw_pilots *pilots, const struct thaw_pilot_
 	thaw_status status = thaw_comm_agree(parts->comm, open_here(&t));
 	if (status == THAW_OK)
 		status = share_probe(&t);
-	if (status == THAW_OK && pilots->test_images >= FEWEST_HELD_OUT)
+	if (status == THAW_OK && can_tell(&t))
 		status = run_rounds(&t);
 	thaw_dataset_close(&t.train);
 	thaw_dataset_close(&t.test);

@@ -2,6 +2,7 @@
 #ifndef THAW_SRC_ADVISE_PILOTS_H
 #define THAW_SRC_ADVISE_PILOTS_H
 
+#include "src/advise/prior.h"
 #include "src/advise/recipe.h"
 #include "src/advise/taps.h"
 
@@ -29,6 +30,7 @@ struct thaw_pilot_parts {
 	const struct thaw_taps *taps;
 	const struct thaw_cut *cut;
 	const struct thaw_observer *observer;
+	struct thaw_prior prior;
 	struct thaw_recipe recipe; /* of the whole training, of which pilots are a part */
 };
 

@@ -156,8 +156,7 @@ static void keep_shares(struct work *w)
 	const int classes = w->t->classes;
 	for (int64_t i = 0; i < w->n; i++)
 		for (int c = 0; c < classes; c++)
-			w->left_out[i * classes + c] +=
-				((w->t->labels[i] == c) - w->share[c]) / (double)(w->n - 1);
+			w->left_out[i * classes + c] += ((w->t->labels[i] == c) - w->share[c]) / (double)(w->n - 1);
 }
 
 static double choose_ridge(struct work *w)

@@ -46,5 +46,5 @@ struct thaw_training_cost advice_cost(const struct advice *a, int cut)
 	double seconds = r->head_epochs * images * a->image_seconds + r->epochs * images * image_seconds(a, cut) +
 			 (r->head_epochs + r->epochs) * tests * a->image_seconds;
 	return (struct thaw_training_cost){ranks, seconds / ranks / SECONDS_PER_HOUR, seconds / SECONDS_PER_HOUR,
-				  memory(a, cut) / MEBIBYTE};
+					   memory(a, cut) / MEBIBYTE};
 }

@@ -53,7 +53,7 @@ static void add_figure(struct facts *f, const json_t *similarity)
 		return;
 	text_fixed(json_object_get(similarity, "figure"), 1, 2, number, sizeof(number));
 	text_cut(member_text(similarity, "from"), LAYER, from);
-	add_fact(f, "similarity figure", "%s%s%s", number, *from ? ", from " : "", from);
+	add_fact(f, "distance to source", "%s%s%s", number, *from ? ", from " : "", from);
 }
 
 /* The layers where the data are nearest to and farthest from what the network has seen. */

@@ -62,7 +62,7 @@ void advise_print_depths(const json_t *advice, FILE *out)
 	json_t *depth;
 	if (count == 0)
 		return;
-	fprintf(out, "\n     %-*s  trains %%  features  %14s  %22s  gradient\n", ADVISE_CUT, "cut", "probe %",
+	fprintf(out, "\n     %-*s  trains %%  features  %14s  %22s\n", ADVISE_CUT, "cut", "probe %",
 		"twice the images %");
 	json_array_foreach(depths, i, depth)
 	{
@@ -77,7 +77,6 @@ void advise_print_depths(const json_t *advice, FILE *out)
 		print_probe(out, json_object_get(depth, "probe"));
 		fputs("  ", out);
 		print_range(out, json_object_get(depth, "twice"));
-		print_digits(out, 10, depth, "gradient");
 		fputc('\n', out);
 	}
 	print_rest(out, count > ADVISE_DEPTHS ? count - ADVISE_DEPTHS : 0, "depths");

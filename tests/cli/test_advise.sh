@@ -82,7 +82,7 @@ check "one class: words, no numbers" eval 'exits 0 && out_has "The data have one
 check "... but its similarity" grep -q '"figure": [0-9]' out
 labelled pairs 0 0 1 1 2 2
 on pairs
-check "two images a class: a plan, and words that nothing could be tried" eval 'exits 0 && out_has "Too few images could be held out" &&
+check "two images a class: a plan, and words that nothing could be tried" eval 'exits 0 && out_has "too few to tell trainings apart" &&
 	[ "$(member plan)" != null ]'
 labelled pair 0 0 1 1
 on pair
