@@ -126,8 +126,9 @@ static thaw_status open_model(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
 	THAW_TRY(thaw_model_load(&a->model, o->model, 0, (uint64_t)o->seed));
-	THAW_TRY(thaw_model_set_size(a->model, o->size));
-	return thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count);
+	/* The same cuts whatever the size of the images: the network's own decides. */
+	THAW_TRY(thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count));
+	return thaw_model_set_size(a->model, o->size);
 }
 
 static thaw_status open_here(struct advice *a)
@@ -167,7 +168,8 @@ static thaw_status look(struct advice *a)
 
 static struct thaw_prior prior_of(const struct advice *a)
 {
-	return (struct thaw_prior){thaw_base_error(&a->curve[0]), a->has_leep && thaw_prior_known(a->leep)};
+	double error = thaw_base_error(&a->curve[0]);
+	return (struct thaw_prior){error, a->has_leep && thaw_prior_known(a->leep, error), thaw_prior_few(a->images)};
 }
 
 static thaw_status try_out(struct advice *a)

@@ -5,7 +5,8 @@
 
 #include <math.h>
 
-#define PILOT_TO_END 0.85 /* the whole training leaves so much of the error that a pilot ended with */
+#define PILOT_TO_END 0.66 /* the whole training leaves so much of the error that a pilot ended with */
+#define PILOT_SPREAD 0.3  /* standard deviation of the logarithm of that, whatever the number of images */
 
 /* A logarithm of a ratio, and its variance. */
 struct estimate {
@@ -46,7 +47,8 @@ static struct estimate estimate_of(const struct thaw_evidence *e, int cut, int r
 	if (!pilot)
 		return (struct estimate){prior, spread};
 	double left = wrong(pilot->trial.top1, images), before = wrong(p->pilot[0].trial.top1, images);
-	double measured = log(PILOT_TO_END * left / before), variance = 1.0 / fmin(left, before);
+	double measured = log(PILOT_TO_END * left / before),
+	       variance = PILOT_SPREAD * PILOT_SPREAD + 1.0 / fmin(left, before);
 	double weight = spread / (spread + variance);
 	return (struct estimate){weight * measured + (1.0 - weight) * prior, weight * variance};
 }

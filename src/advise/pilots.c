@@ -112,24 +112,22 @@ static bool better(const struct thaw_pilot *a, const struct thaw_pilot *b)
 	return !a->trial.diverged && (b->trial.diverged || a->trial.loss < b->trial.loss);
 }
 
-/* The first round asks how fast half of the network may learn; the second tries everything where that beat the
- * classifier alone, else less. */
+/* The first round tries everything and half of the network at the rate that suits; where neither beats the classifier
+ * alone, the better one is tried at a lower rate. */
 static thaw_status run_rounds(struct trials *t)
 {
 	const struct thaw_pilot_parts *p = t->parts;
-	const int deepest = p->taps->cut_count - 1, middle = deepest > 1 ? deepest - 1 : deepest;
-	const int suitable = thaw_prior_rate(&p->prior),
-		  other = suitable == THAW_RATES - 1 ? suitable - 1 : suitable + 1;
-	struct thaw_pilot *first, *second;
-	if (deepest < 1)
+	const int deepest = p->taps->cut_count - 1, suitable = thaw_prior_rate(&p->prior);
+	struct thaw_pilot *best = NULL, *made;
+	for (int cut = deepest; cut > 0 && cut >= deepest - 1; cut--) {
+		THAW_TRY(run_pilot(t, cut, suitable, &made));
+		best = !best || better(made, best) ? made : best;
+	}
+	if (!best)
 		return THAW_OK;
-	THAW_TRY(run_pilot(t, middle, suitable, &first));
-	THAW_TRY(run_pilot(t, middle, other, &second));
-	struct thaw_pilot *best = better(second, first) ? second : first;
-	bool deeper = better(best, &t->pilots->pilot[0]);
-	(deeper ? best : &t->pilots->pilot[0])->kept = true;
-	int next = deeper ? deepest : 1;
-	return next != middle ? run_pilot(t, next, best->rate, &first) : THAW_OK;
+	best->kept = true;
+	bool gains = better(best, &t->pilots->pilot[0]);
+	return gains || suitable == 0 ? THAW_OK : run_pilot(t, best->cut, suitable - 1, &made);
 }
 
 /* Whether enough of the images held out will be got wrong to tell one pilot from another. */

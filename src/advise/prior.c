@@ -9,13 +9,16 @@
 #define LARGE_ERROR 0.25
 #define RATE_STEP   0.08 /* of the logarithm, for each step from the suitable rate */
 
-/* Half of the network did best, or nearly, on most datasets; a quarter and everything a little worse. */
-#define BEST_SHARE 0.5
-#define BEST_RATIO 0.80
-#define SHARE_COST 0.16 /* of the logarithm, for each unit of distance from the best share */
+/* With more than a hundred images everything did best, or nearly; with fewer, half of the network. */
+#define FEW_IMAGES 100
+#define FEW_SHARE  0.5
+#define MANY_SHARE 1.0
+#define BEST_RATIO 0.72
+#define SHARE_COST 0.2 /* of the logarithm, for each unit of distance from the best share */
 
 /* Classes that the network was trained for are forgotten rather than learnt when more of it trains on fewer images. */
 #define KNOWN_LEEP  -0.7
+#define KNOWN_ERROR 0.3
 #define KNOWN_RATIO 1.2
 
 int thaw_prior_rate(const struct thaw_prior *p)
@@ -30,10 +33,15 @@ double thaw_prior_ratio(const struct thaw_prior *p, double share, bool head_alon
 	double off = RATE_STEP * abs(rate - thaw_prior_rate(p));
 	if (p->known)
 		return KNOWN_RATIO * exp(off);
-	return BEST_RATIO * exp(off + SHARE_COST * fabs(share - BEST_SHARE));
+	return BEST_RATIO * exp(off + SHARE_COST * fabs(share - (p->few ? FEW_SHARE : MANY_SHARE)));
 }
 
-bool thaw_prior_known(double leep)
+bool thaw_prior_few(int64_t images)
 {
-	return leep > KNOWN_LEEP;
+	return images < FEW_IMAGES;
+}
+
+bool thaw_prior_known(double leep, double error)
+{
+	return leep > KNOWN_LEEP && error < KNOWN_ERROR;
 }
