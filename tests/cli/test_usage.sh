@@ -30,7 +30,7 @@ names_flags() {
 		out_has "  $flag" || return 1
 	done
 }
-for c in train eval rank predict inspect export bench doctor; do
+for c in advise train eval rank predict inspect export bench doctor; do
 	run "$thaw" $c --help
 	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
 	cp out help.txt

@@ -43,6 +43,7 @@ check "... counts the damaged image" test "$(member damaged)" = 1
 for class in gray red; do
 	for copy in 2 3; do cp data/train/$class/1.png data/train/$class/$copy.png; done
 done
+under_valgrind "advise" advise --data data --size 8 --out advice
 under_valgrind "rank" rank --data data --size 8 builtin cifar_resnet8
 under_valgrind "predict" predict --model run data/test/red/1.png
 under_valgrind "inspect" inspect run --layers
