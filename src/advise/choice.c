@@ -8,6 +8,10 @@
 #define PILOT_TO_END 0.66 /* the whole training leaves so much of the error that a pilot ended with */
 #define PILOT_SPREAD 0.3  /* standard deviation of the logarithm of that, whatever the number of images */
 
+/* How much of the error can be learned away at all differs from dataset to dataset, for all cuts alike: that standard
+ * deviation of the ratio's logarithm widens ranges, and decides nothing. */
+#define COMMON_SPREAD 0.15
+
 /* A logarithm of a ratio, and its variance. */
 struct estimate {
 	double log_ratio, variance;
@@ -57,7 +61,8 @@ static struct thaw_expected expect(const struct thaw_evidence *e, struct estimat
 {
 	const struct thaw_curve_point *all = &e->curve[0].point[e->curve[0].points - 1];
 	double ratio = exp(estimate.log_ratio), left = thaw_base_error(&e->curve[0]) * ratio;
-	double half = sqrt(pow(all->error * ratio, 2.0) + left * left * estimate.variance);
+	double variance = estimate.variance + COMMON_SPREAD * COMMON_SPREAD;
+	double half = sqrt(pow(all->error * ratio, 2.0) + left * left * variance);
 	return thaw_expected_range(1.0 - left, THAW_80_PERCENT * half);
 }
 

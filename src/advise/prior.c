@@ -13,7 +13,7 @@
 #define FEW_IMAGES 100
 #define FEW_SHARE  0.5
 #define MANY_SHARE 1.0
-#define BEST_RATIO 0.72
+#define BEST_RATIO 0.78
 #define SHARE_COST 0.2 /* of the logarithm, for each unit of distance from the best share */
 
 /* Classes that the network was trained for are forgotten rather than learnt when more of it trains on fewer images. */
