@@ -10,14 +10,21 @@ all_data="flowers12:3 flowers12:12 flowers12:60 edges:3 edges:12 edges:60
 rates="0.0001 0.0003 0.001"
 head_rates="0.001 0.003 0.01" # a classifier from random weights has further to go
 
-# cells: lines of NETWORK DATASET PER_CLASS; STUDY_CELLS holds some of them, as words NETWORK:DATASET:PER_CLASS.
+# Cells that nothing was tuned on: other numbers of images.
+fresh_data="flowers12:30 edges:30 cifar10:50 fashion:50"
+
+# cells: lines of NETWORK DATASET PER_CLASS; STUDY_CELLS holds some of them, or of the fresh ones, as words
+# NETWORK:DATASET:PER_CLASS.
 cells() {
 	local network data
-	for data in $all_data; do
+	for data in $all_data $fresh_data; do
 		for network in $networks; do
-			case " ${STUDY_CELLS:-$network:$data} " in
-			*[[:space:]]"$network:$data"[[:space:]]*) echo "$network" "${data%:*}" "${data#*:}" ;;
+			case " ${STUDY_CELLS:-} " in
+			*[[:space:]]"$network:$data"[[:space:]]*) ;;
+			"  ") case " $fresh_data " in *" $data "*) continue ;; esac ;;
+			*) continue ;;
 			esac
+			echo "$network" "${data%:*}" "${data#*:}"
 		done
 	done
 }
