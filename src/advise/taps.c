@@ -110,7 +110,8 @@ static thaw_status place_cuts(struct pass *p, const struct thaw_cut *cut)
 		at += t->width[c];
 	}
 	const struct thaw_shape *input = &p->shapes[p->crossing[0][0]];
-	t->flat = p->crossings[0] == 1 && thaw_shape_count(input) == input->dim[input->rank - 1];
+	t->flat = p->crossings[0] == 1 && thaw_shape_count(input) == input->dim[input->rank - 1] &&
+		  strcmp(p->graph->nodes[p->graph->head].op->name, "linear") == 0;
 	p->probability = at;
 	t->source_classes = thaw_shape_count(&p->shapes[p->graph->output]);
 	p->row_width = at + t->source_classes;

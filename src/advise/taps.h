@@ -30,7 +30,7 @@ struct thaw_taps {
 	int cut_count;
 	int64_t width[THAW_CUTS_MOST];   /* of the features at each cut; 0: the image itself */
 	float *features[THAW_CUTS_MOST]; /* (count,width) */
-	bool flat;                       /* the first cut's are the classifier's own input, not averages of it */
+	bool flat;                       /* the first cut's are what a linear classifier gets, not averages of it */
 	int64_t source_classes;
 	float *probability; /* (count,source_classes) of the network's own classifier */
 	int norm_count;

@@ -12,7 +12,7 @@ static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c
 	struct thaw_param *weight = &g->params[head->params[0]];
 	struct thaw_param *bias = head->param_count > 1 ? &g->params[head->params[1]] : NULL;
 	int64_t classes = r->model->classes;
-	if (thaw_shape_count(&weight->shape) != classes * c->width ||
+	if (weight->shape.rank != 2 || thaw_shape_count(&weight->shape) != classes * c->width ||
 	    (bias && thaw_shape_count(&bias->shape) != classes))
 		return thaw_fail(THAW_SOFTWARE, "a classifier of %lld features for a network that has others",
 				 (long long)c->width);
