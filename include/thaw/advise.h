@@ -26,7 +26,8 @@ void thaw_advise_defaults(struct thaw_advise_options *o);
 
 /* Looks at the data through the network, tries what is in doubt, and says what to unfreeze. *result (rank 0, a new
  * reference; NULL elsewhere): see docs/advice.md. What cannot be measured on this dataset is null there, with words
- * beside it; that is no failure. The same advice for any number of ranks. Collective. */
+ * beside it; that is no failure. The same advice for one to four ranks, but for times; with more, pilots sum over more
+ * lanes, and a step has an image for each rank. Collective. */
 thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options *options,
 			const struct thaw_observer *observer, json_t **result);
 

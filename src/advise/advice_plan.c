@@ -3,17 +3,28 @@
 
 #include "src/advise/training_cost.h"
 #include "thaw/file.h"
+#include "thaw/report.h"
+
+/* A step has an image for every rank at least. */
+static int batch_of(const struct advice *a, const struct thaw_train_options *o)
+{
+	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
+	return o->batch > ranks ? o->batch : ranks;
+}
 
 static json_t *train_json(const struct advice *a, int cut)
 {
 	struct thaw_train_options o;
 	thaw_train_defaults(&o);
 	thaw_recipe_apply(&a->recipe, a->cut[cut].unfreeze, thaw_recipe_rate(cut == 0, a->choice.rate[cut]), &o);
+	bool other_split = a->options->test_share != o.test_share;
 	json_t *train = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:s, s:i, s:i, s:I}", "unfreeze", o.unfreeze,
 				  "optimizer", o.optimizer, "head-epochs", o.head_epochs, "epochs", o.epochs, "lr",
 				  o.lr, "head-lr", o.head_lr, "layer-decay", o.layer_decay, "bn",
-				  a->model->pretrained ? "frozen" : "lane", "batch", o.batch, "size",
+				  a->model->pretrained ? "frozen" : "lane", "batch", batch_of(a, &o), "size",
 				  a->model->preprocess.size, "seed", (json_int_t)a->options->seed);
+	if (train && other_split) /* else other images are held out than here */
+		json_object_set_new(train, "test-share", json_real(a->options->test_share));
 	if (train && a->options->per_class > 0)
 		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
 	return train;
@@ -45,9 +56,10 @@ json_t *advice_plan_json(const struct advice *a, int cut)
 	struct thaw_expected expected = a->choice.expected[cut];
 	if (a->has_history)
 		thaw_calibration_apply(&a->calibration, &expected);
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:{s:i, s:f, s:f, s:f}, s:b}", "thaw", "plan", "network",
-			 a->model->variant, "data_digest", json_sprintf("%016llx", (unsigned long long)a->data_digest),
-			 "train", train_json(a, cut), "expected", thaw_expected_json(&expected), "uncalibrated",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:{s:i, s:f, s:f, s:f}, s:b}", "thaw", "plan", "network",
+			 thaw_report_string(a->model->variant), "data_digest",
+			 json_sprintf("%016llx", (unsigned long long)a->data_digest), "train", train_json(a, cut),
+			 "expected", thaw_expected_json(&expected), "uncalibrated",
 			 thaw_expected_json(&a->choice.expected[cut]), "cost", "ranks", c.ranks, "hours", c.hours,
 			 "core_hours", c.core_hours, "mebibytes", c.mebibytes, "fits", advice_plan_fits(a, cut));
 }

@@ -9,7 +9,7 @@
 #define PILOT_PART   5    /* a pilot takes one in so many of the recipe's epochs: an eighth ranks rates wrongly */
 #define FEWEST_WRONG 8.0  /* images, below which pilots are luck */
 #define DRAW         1000 /* number of the draw; those of the curves are smaller */
-#define PILOT_LANES  4    /* as few as ranks allow: batches are small */
+#define PILOT_LANES  4    /* or as many as ranks: no more, since batches are small */
 
 /* What is under way. */
 struct trials {
@@ -29,7 +29,7 @@ static thaw_status open_part(struct thaw_dataset *d, const struct trials *t, int
 	return thaw_dataset_subset(d, t->parts->dataset, row, count);
 }
 
-/* The probe of the images to learn from, on rank 0, which gives it to the others. */
+/* The probe of the images to learn from. */
 static thaw_status fit_probe(struct trials *t, const struct thaw_feature_table *table, const int64_t *taken,
 			     int64_t taken_count, const int64_t *rest, int64_t rest_count)
 {
@@ -47,6 +47,7 @@ out:
 	return status;
 }
 
+/* Rank 0 gives its own to the others: on other machines it may differ in its last bits. */
 static thaw_status share_probe(struct trials *t)
 {
 	struct thaw_comm *comm = t->parts->comm;
@@ -54,7 +55,7 @@ static thaw_status share_probe(struct trials *t)
 	THAW_TRY(comm->broadcast(comm, t->probe.weight, width * classes * sizeof(float), 0));
 	THAW_TRY(comm->broadcast(comm, t->probe.bias, classes * sizeof(float), 0));
 	THAW_TRY(comm->broadcast(comm, &t->pilots->pilot[0], sizeof t->pilots->pilot[0], 0));
-	t->pilots->count = 1;
+	t->pilots->count = t->pilots->test_images > 0;
 	t->classifier = (struct thaw_classifier){t->probe.width, t->probe.weight, t->probe.bias};
 	t->begins = t->parts->taps->flat;
 	return THAW_OK;
@@ -99,6 +100,7 @@ static thaw_status run_pilot(struct trials *t, int cut, int rate, struct thaw_pi
 	options.epochs = epochs;
 	options.views = 1; /* what is frozen then runs once */
 	options.lanes = p->comm->size > PILOT_LANES ? p->comm->size : PILOT_LANES;
+	options.batch = options.batch > options.lanes ? options.batch : options.lanes;
 	*made = pilot;
 	return thaw_train_trial(p->comm, &options, &t->train, &t->test, t->begins ? &t->classifier : NULL, &quiet,
 				&pilot->trial);

@@ -34,7 +34,7 @@ struct thaw_pilot_parts {
 	struct thaw_recipe recipe; /* of the whole training, of which pilots are a part */
 };
 
-/* Collective; the same numbers, but for times, on any number of ranks. */
+/* Collective; the same numbers, but for times, on up to four ranks: on more, sums run over as many lanes as ranks. */
 thaw_status thaw_pilots_run(struct thaw_pilots *pilots, const struct thaw_pilot_parts *parts);
 
 #endif
