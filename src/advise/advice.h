@@ -27,7 +27,7 @@ struct advice {
 	uint64_t data_digest;
 	struct thaw_dataset limited; /* what is looked at, lonely classes too */
 	struct thaw_dataset dataset; /* what is measured: a part of it */
-	int measured_classes;        /* with images in it */
+	int measured_classes;        /* with two images in it, or more, that can be read */
 	struct thaw_model *model;    /* as it was loaded */
 	struct thaw_cut cut[THAW_CUTS_MOST];
 	int cut_count;

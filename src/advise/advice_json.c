@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/advise/training_cost.h"
+#include "thaw/report.h"
 
 /* Appends, and passes a failure on as NULL. */
 static json_t *append(json_t *array, json_t *item)
@@ -20,15 +21,21 @@ static json_t *real_or_null(bool there, double value)
 	return there ? json_real(value) : json_null();
 }
 
+/* No number where no image could be read, or where a classifier that the network does not have would be asked. */
+static bool has_similarity(const struct advice *a)
+{
+	return a->model->pretrained && a->taps.count > 0 && (a->similarity.from_norms || !a->model->features_only);
+}
+
 static json_t *similarity_json(const struct advice *a)
 {
 	const struct thaw_similarity *s = &a->similarity;
-	bool classifies = a->model->pretrained && !a->model->features_only;
+	bool classifies = a->model->pretrained && !a->model->features_only && a->taps.count > 0;
 	json_t *layers = json_array();
 	for (int k = 0; k < s->layers; k++)
 		layers =
 			append(layers, json_pack("{s:s, s:f}", "name", a->taps.norms[k].name, "distance", s->layer[k]));
-	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "figure", real_or_null(a->model->pretrained, s->distance), "from",
+	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance), "from",
 			 s->from_norms ? "batch norms" : "the classifier's doubt", "confidence",
 			 real_or_null(classifies, s->confidence), "leep", real_or_null(a->has_leep, a->leep), "layers",
 			 layers);
@@ -39,7 +46,7 @@ static json_t *quadrant_json(const struct advice *a)
 	bool small = a->median < SMALL_PER_CLASS, similar = a->similarity.distance < SIMILAR_DISTANCE;
 	static const char *const textbook[2][2] = {{"train everything", "train the last part"},
 						   {"train from the middle on", "train the head alone"}};
-	if (!a->model->pretrained)
+	if (!has_similarity(a))
 		return json_null();
 	return json_pack("{s:s, s:s, s:s}", "size", small ? "small" : "large", "similarity",
 			 similar ? "similar" : "different", "textbook", textbook[small][similar]);
@@ -116,11 +123,12 @@ static json_t *worth_json(const struct advice *a)
 
 static json_t *data_json(const struct advice *a)
 {
-	return json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I}", "network", a->model->variant,
-			 "data", a->options->data, "size", a->model->preprocess.size, "ranks", a->comm->size, "images",
-			 (json_int_t)a->images, "classes", a->dataset.classes, "per_class", "least",
-			 (json_int_t)a->least, "median", (json_int_t)a->median, "most", (json_int_t)a->most,
-			 "looked_at", (json_int_t)a->taps.count, "damaged", (json_int_t)a->taps.damaged);
+	return json_pack("{s:o, s:o, s:i, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I}", "network",
+			 thaw_report_string(a->model->variant), "data", thaw_report_string(a->options->data), "size",
+			 a->model->preprocess.size, "ranks", a->comm->size, "images", (json_int_t)a->images, "classes",
+			 a->dataset.classes, "per_class", "least", (json_int_t)a->least, "median",
+			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at", (json_int_t)a->taps.count,
+			 "damaged", (json_int_t)a->taps.damaged);
 }
 
 static json_t *measured_json(const struct advice *a)
@@ -143,8 +151,8 @@ json_t *advice_json(const struct advice *a)
 	if (a->history)
 		history = json_incref(a->history);
 	json_t *rest = json_pack("{s:o, s:o, s:o, s:f, s:f}", "history", history, "words", advice_words(a), "command",
-				 command ? json_string(command) : json_null(), "seconds", a->seconds, "core_seconds",
-				 a->core_seconds);
+				 command ? thaw_report_string(command) : json_null(), "seconds", a->seconds,
+				 "core_seconds", a->core_seconds);
 	bool whole = advice && measured && rest && json_object_update(advice, measured) == 0 &&
 		     json_object_update(advice, rest) == 0;
 	json_decref(measured);

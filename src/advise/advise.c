@@ -150,13 +150,30 @@ static thaw_status compare_ranks(struct advice *a)
 	return thaw_comm_same(a->comm, weights, "model file", "give every rank the same --model");
 }
 
+/* Damage may leave less of the classes than their folders promise. */
+static thaw_status count_measured(struct advice *a)
+{
+	int64_t *size = thaw_alloc((size_t)a->dataset.classes, sizeof *size);
+	if (!size)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < a->taps.count; i++)
+		size[a->taps.labels[i]]++;
+	a->measured_classes = 0;
+	for (int c = 0; c < a->dataset.classes; c++)
+		a->measured_classes += size[c] >= LEAST_IMAGES;
+	thaw_free(size);
+	return THAW_OK;
+}
+
 static thaw_status look(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
 	int lanes = o->lanes ? o->lanes : a->comm->size > DEFAULT_LANES ? a->comm->size : DEFAULT_LANES;
 	THAW_TRY(thaw_taps_collect(&a->taps, a->comm, a->model, a->cut, a->cut_count, &a->dataset, lanes,
 				   o->decode_threads, a->observer));
-	thaw_status status = thaw_similarity_measure(&a->similarity, &a->taps);
+	thaw_status status = count_measured(a);
+	if (status == THAW_OK)
+		status = thaw_similarity_measure(&a->similarity, &a->taps);
 	if (status == THAW_OK && a->model->pretrained && !a->model->features_only && a->measured_classes > 1) {
 		const struct thaw_feature_table t = {a->taps.count, a->taps.source_classes, a->taps.probability,
 						     a->taps.labels, a->dataset.classes};
