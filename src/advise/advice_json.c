@@ -32,7 +32,7 @@ static json_t *similarity_json(const struct advice *a)
 	const struct thaw_similarity *s = &a->similarity;
 	bool classifies = a->model->pretrained && !a->model->features_only && a->taps.count > 0;
 	json_t *layers = json_array();
-	for (int k = 0; k < s->layers; k++)
+	for (int k = 0; k < s->layers && has_similarity(a); k++)
 		layers =
 			append(layers, json_pack("{s:s, s:f}", "name", a->taps.norms[k].name, "distance", s->layer[k]));
 	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance), "from",
