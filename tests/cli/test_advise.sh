@@ -95,6 +95,25 @@ labelled alone 0 1 2 3
 on alone
 check "classes of one image only: words" eval 'exits 0 && [ "$(member plan)" = null ] && out_has "any number would be luck"'
 
+for class in fine torn; do
+	mkdir -p damaged/{train,test}/$class
+	for i in 1 2 3 4 5 6; do printf 'no picture' >damaged/train/$class/$i.jpg; done
+	cp "$golden/gray.jpg" damaged/test/$class
+done
+on damaged
+check "images that cannot be read: words, no numbers" eval 'exits 0 && out_has "12 of these images are damaged" &&
+	[ "$(member plan)" = null ] && grep -q "\"figure\": null" out'
+cp "$golden"/rgb*.jpg damaged/train/fine
+on damaged
+check "one class that can be read: the same" eval 'exits 0 && out_has "any number would be luck" && [ "$(member plan)" = null ]'
+long=$(printf 'x%.0s' $(seq 62))ä
+mkdir -p damaged/{train,test}/"$long" && cp "$golden/gray.jpg" damaged/train/"$long" && cp "$golden/gray.jpg" damaged/test/"$long"
+on damaged
+check "a class of one with a long name, cut within a letter" eval 'exits 0 && out_has "1 class of one image"'
+
+run "$thaw" advise --model builtin --data lonely --size 16 --ranks 16 --out few --json
+check "more ranks than the recipe has images a step: an image for each" eval 'exits 0 && out_has "\"batch\": 16"'
+
 run "$thaw" advise --model cifar_resnet8 --data data --size 16 --out few --json
 check "random weights: words, and no similarity" eval 'exits 0 && out_has "weights are random" && grep -q "\"figure\": null" out'
 run "$thaw" advise --data nowhere --out few
