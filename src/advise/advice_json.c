@@ -35,10 +35,10 @@ static json_t *similarity_json(const struct advice *a)
 	for (int k = 0; k < s->layers && has_similarity(a); k++)
 		layers =
 			append(layers, json_pack("{s:s, s:f}", "name", a->taps.norms[k].name, "distance", s->layer[k]));
-	return json_pack("{s:o, s:s, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance), "from",
-			 s->from_norms ? "batch norms" : "the classifier's doubt", "confidence",
-			 real_or_null(classifies, s->confidence), "leep", real_or_null(a->has_leep, a->leep), "layers",
-			 layers);
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance),
+			 "from", s->from_norms ? "batch norms" : "the classifier's doubt", "confidence",
+			 real_or_null(classifies, s->confidence), "leep", real_or_null(a->has_leep, a->leep),
+			 "feature_norm", real_or_null(a->taps.count > 0, s->feature_norm), "layers", layers);
 }
 
 static json_t *quadrant_json(const struct advice *a)
@@ -79,11 +79,11 @@ static json_t *depth_json(const struct advice *a, int c)
 
 static json_t *pilot_json(const struct advice *a, const struct thaw_pilot *p)
 {
-	return json_pack("{s:s, s:f, s:i, s:I, s:o, s:o, s:b, s:b}", "unfreeze", a->cut[p->cut].unfreeze, "lr",
-			 thaw_recipe_rate(p->cut == 0, p->rate), "epochs", p->epochs, "steps",
-			 (json_int_t)p->trial.steps, "accuracy", real_or_null(!p->trial.diverged, p->trial.top1),
-			 "loss", real_or_null(!p->trial.diverged, p->trial.loss), "kept", p->kept, "diverged",
-			 p->trial.diverged);
+	return json_pack(
+		"{s:s, s:o, s:i, s:I, s:o, s:o, s:b, s:b}", "unfreeze", a->cut[p->cut].unfreeze, "lr",
+		real_or_null(p->epochs > 0, thaw_recipe_rate(p->cut == 0, p->rate)), "epochs", p->epochs, "steps",
+		(json_int_t)p->trial.steps, "accuracy", real_or_null(!p->trial.diverged, p->trial.top1), "loss",
+		real_or_null(!p->trial.diverged, p->trial.loss), "kept", p->kept, "diverged", p->trial.diverged);
 }
 
 /* Best first, since people read from the top; *chosen becomes the place of the advised one. */
