@@ -11,6 +11,8 @@ run "$thaw" --help
 check "help lists the commands" eval 'exits 0 && out_has doctor && out_has train'
 
 declare -A flags=(
+	[advise]="--model --data --size --per-class --ranks --budget --history --out --test-share --lanes --seed --decode-threads
+		--threads"
 	[train]="--model --data --out --plan --unfreeze --epochs --head-epochs --lanes --batch --size --lr --head-lr --optimizer
 		--momentum --weight-decay --layer-decay --warmup --label-smoothing --scale-min --flip --jitter
 		--pad-crop --test-share --per-class --seed --eval-every --checkpoint-every --keep --decode-threads
