@@ -6,6 +6,7 @@
 
 #include "src/advise/budget.h"
 #include "src/advise/choice.h"
+#include "src/advise/cost.h"
 #include "src/advise/similarity.h"
 #include "thaw/advise.h"
 #include "thaw/ledger.h"
@@ -33,7 +34,7 @@ struct advice {
 	int cut_count;
 
 	struct thaw_taps taps;
-	double image_seconds; /* a forward pass of one image on the slowest rank */
+	struct thaw_cost image; /* of showing the network one */
 	struct thaw_similarity similarity;
 	bool has_leep;
 	double leep;
@@ -52,7 +53,9 @@ struct advice {
 	double seconds, core_seconds; /* core_seconds: of all ranks */
 };
 
-/* advice_plan.c: what `thaw train --plan` follows, for a cut; what one is expected to reach. New reference, NULL
+/* advice_plan.c: how many ranks the training will have. */
+int advice_ranks(const struct advice *a);
+/* What `thaw train --plan` follows, for a cut; what one is expected to reach. New reference, NULL
  * without memory. */
 json_t *advice_plan_json(const struct advice *a, int cut);
 bool advice_plan_fits(const struct advice *a, int cut);

@@ -1,6 +1,4 @@
 /* Advice as JSON: the members are described in docs/advice.md. json_pack gives NULL where a part could not be made. */
-#include <string.h>
-
 #include "src/advise/training_cost.h"
 #include "thaw/report.h"
 

@@ -5,10 +5,15 @@
 #include "thaw/file.h"
 #include "thaw/report.h"
 
+int advice_ranks(const struct advice *a)
+{
+	return a->options->ranks ? a->options->ranks : a->comm->size;
+}
+
 /* A step has an image for every rank at least. */
 static int batch_of(const struct advice *a, const struct thaw_train_options *o)
 {
-	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
+	int ranks = advice_ranks(a);
 	return o->batch > ranks ? o->batch : ranks;
 }
 
@@ -87,7 +92,7 @@ char *advice_command(const struct advice *a)
 {
 	if (a->plan < 0)
 		return NULL;
-	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
+	int ranks = advice_ranks(a);
 	char *model = quoted(a->options->model), *data = quoted(a->options->data);
 	char *out = quoted(a->options->out ? a->options->out : ".");
 	char *command =

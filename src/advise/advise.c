@@ -6,14 +6,13 @@
 #include <time.h>
 
 #include "src/advise/advice.h"
+#include "src/advise/look.h"
 #include "src/advise/scores.h"
 #include "src/base/clock.h"
 #include "thaw/file.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
 
-#define LOOK_IMAGES   2048 /* at most so many are looked at, the same number of each class */
-#define DEFAULT_LANES 8
 #define LEAST_IMAGES  2 /* of a class to measure it */
 #define FEWEST_IMAGES 6 /* of all classes together, below which nothing but the similarity is measured */
 
@@ -112,13 +111,10 @@ static thaw_status open_data(struct advice *a)
 		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
 	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &how));
 	thaw_status status = count_classes(a, &all);
-	int64_t each = LOOK_IMAGES / all.classes > LEAST_IMAGES ? LOOK_IMAGES / all.classes : LEAST_IMAGES;
 	thaw_dataset_close(&all);
 	THAW_TRY(status);
 	count_tests(a, &how);
-	if (how.limit_per_class == 0 || how.limit_per_class > each)
-		how.limit_per_class = each;
-	THAW_TRY(thaw_dataset_open(&a->limited, o->data, THAW_SPLIT_TRAIN, &how));
+	THAW_TRY(thaw_look_open(&a->limited, o));
 	return leave_out_lonely(a);
 }
 
@@ -140,14 +136,10 @@ static thaw_status open_here(struct advice *a)
 	return open_model(a);
 }
 
-/* Ranks that see other images or weights would wait for each other for ever. */
 static thaw_status compare_ranks(struct advice *a)
 {
-	char data[32], weights[32];
-	snprintf(data, sizeof data, "%016llx", (unsigned long long)a->data_digest);
-	snprintf(weights, sizeof weights, "%016llx", (unsigned long long)a->model->digest);
-	THAW_TRY(thaw_comm_same(a->comm, data, "training images", "give every rank the same --data"));
-	return thaw_comm_same(a->comm, weights, "model file", "give every rank the same --model");
+	THAW_TRY(thaw_look_same(a->comm, a->data_digest, "training images", "give every rank the same --data"));
+	return thaw_look_same(a->comm, a->model->digest, "model file", "give every rank the same --model");
 }
 
 /* Damage may leave less of the classes than their folders promise. */
@@ -168,9 +160,8 @@ static thaw_status count_measured(struct advice *a)
 static thaw_status look(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
-	int lanes = o->lanes ? o->lanes : a->comm->size > DEFAULT_LANES ? a->comm->size : DEFAULT_LANES;
-	THAW_TRY(thaw_taps_collect(&a->taps, a->comm, a->model, a->cut, a->cut_count, &a->dataset, lanes,
-				   o->decode_threads, a->observer));
+	THAW_TRY(thaw_taps_collect(&a->taps, a->comm, a->model, a->cut, a->cut_count, &a->dataset,
+				   thaw_look_lanes(o, a->comm), o->decode_threads, a->observer));
 	thaw_status status = count_measured(a);
 	if (status == THAW_OK)
 		status = thaw_similarity_measure(&a->similarity, &a->taps);
@@ -180,7 +171,9 @@ static thaw_status look(struct advice *a)
 		status = thaw_leep(&t, &a->leep);
 		a->has_leep = status == THAW_OK;
 	}
-	return thaw_comm_agree(a->comm, status);
+	THAW_TRY(thaw_comm_agree(a->comm, status));
+	/* It decides what is tried: on other machines it may differ in its last bits. */
+	return a->comm->broadcast(a->comm, &a->leep, sizeof a->leep, 0);
 }
 
 static struct thaw_prior prior_of(const struct advice *a)
@@ -229,18 +222,10 @@ static thaw_status read_history(struct advice *a)
 	return a->comm->broadcast(a->comm, &a->calibration, sizeof a->calibration, 0);
 }
 
-static thaw_status slowest_image(struct advice *a)
-{
-	int64_t ns = (int64_t)(1e9 * a->taps.image_seconds);
-	THAW_TRY(a->comm->max(a->comm, &ns, 1));
-	a->image_seconds = 1e-9 * (double)ns;
-	return THAW_OK;
-}
-
 static thaw_status measure(struct advice *a)
 {
 	THAW_TRY(look(a));
-	THAW_TRY(slowest_image(a));
+	THAW_TRY(thaw_cost_measure(&a->image, a->comm, a->model->graph, a->model->preprocess.size));
 	a->plan = -1;
 	if (a->measured_classes < 2 || a->taps.count < FEWEST_IMAGES || a->taps.width[0] == 0)
 		return THAW_OK;

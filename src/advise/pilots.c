@@ -1,12 +1,10 @@
 #include "src/advise/pilots.h"
 
-#include <string.h>
-
 #include "src/advise/draw.h"
 #include "src/advise/probe.h"
 
 #define HELD_OUT     0.25 /* of each class */
-#define PILOT_PART   5    /* a pilot takes one in so many of the recipe's epochs: an eighth ranks rates wrongly */
+#define PILOT_PART   5    /* a pilot takes one in so many of the recipe's epochs, see docs/advice.md */
 #define FEWEST_WRONG 8.0  /* images, below which pilots are luck */
 #define DRAW         1000 /* number of the draw; those of the curves are smaller */
 #define PILOT_LANES  4    /* or as many as ranks: no more, since batches are small */

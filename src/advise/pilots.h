@@ -6,12 +6,12 @@
 #include "src/advise/recipe.h"
 #include "src/advise/taps.h"
 
-#define THAW_PILOTS_MOST 16
+#define THAW_PILOTS_MOST 4 /* the probe, two cuts, one at a lower rate */
 
 struct thaw_pilot {
 	int cut, rate; /* numbers of both */
 	int epochs;
-	bool kept; /* it went on to the next round */
+	bool kept; /* the better one of the first round */
 	struct thaw_trial trial;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/advise/cost.h"
+#include "src/advise/look.h"
 #include "src/advise/probe.h"
 #include "src/advise/scores.h"
 #include "src/advise/standing.h"
@@ -13,10 +14,7 @@
 #include "thaw/report.h"
 #include "thaw/transform.h"
 
-#define LOOK_IMAGES     2048 /* at most, over all classes alike */
-#define LEAST_PER_CLASS 2    /* however many classes there are: a probe leaves one out */
-#define DEFAULT_LANES   8
-#define LINE_SIZE       512
+#define LINE_SIZE 512
 
 struct ranking {
 	struct thaw_comm *comm;
@@ -37,28 +35,6 @@ struct entry {
 	double probe, error, logme, h_score, leep;
 	struct thaw_cost cost;
 };
-
-static thaw_status open_limited(struct ranking *r, long long per_class)
-{
-	const struct thaw_advise_options *o = r->options;
-	struct thaw_dataset_options how = {
-		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = per_class};
-	return thaw_dataset_open(&r->data, o->data, THAW_SPLIT_TRAIN, &how);
-}
-
-/* How many classes there are, and so how many images of each, is known once it has been opened. */
-static thaw_status open_data(struct ranking *r)
-{
-	THAW_TRY(open_limited(r, r->options->per_class));
-	if (r->data.count <= LOOK_IMAGES)
-		return THAW_OK;
-	long long share = r->data.classes > 0 ? LOOK_IMAGES / r->data.classes : 0;
-	share = share > LEAST_PER_CLASS ? share : LEAST_PER_CLASS;
-	if (r->options->per_class > 0 && r->options->per_class <= share)
-		return THAW_OK;
-	thaw_dataset_close(&r->data);
-	return open_limited(r, share);
-}
 
 /* Datasets that nothing can be said of. */
 static thaw_status check_data(struct ranking *r)
@@ -128,14 +104,6 @@ static thaw_status check_models(const struct ranking *r)
 	return THAW_OK;
 }
 
-/* Other images or weights on another node would be scored as if they were the same. */
-static thaw_status compare(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy)
-{
-	char text[32];
-	snprintf(text, sizeof text, "%016" PRIx64, digest);
-	return thaw_comm_same(comm, text, what, remedy);
-}
-
 /* Numbers of a table of features; the same wherever they are computed. */
 static thaw_status score(const struct thaw_taps *taps, int classes, struct entry *e)
 {
@@ -169,7 +137,7 @@ static thaw_status look(const struct ranking *r, struct thaw_model *m, struct en
 	if (status == THAW_OK)
 		status = thaw_cuts_choose(m->graph, m->preprocess.size, cut, &cuts);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(compare(r->comm, m->digest, "model file", "give every rank the same files"));
+	THAW_TRY(thaw_look_same(r->comm, m->digest, "model file", "give every rank the same files"));
 	THAW_TRY(thaw_taps_collect(&taps, r->comm, m, cut, 1, &r->data, r->lanes, r->options->decode_threads,
 				   r->observer));
 	e->images = taps.count;
@@ -238,13 +206,13 @@ static thaw_status rank_all(struct ranking *r, struct entry *entries, json_t **r
 {
 	thaw_status status = check_options(r);
 	if (status == THAW_OK)
-		status = open_data(r);
+		status = thaw_look_open(&r->data, r->options);
 	if (status == THAW_OK)
 		status = check_data(r);
 	if (status == THAW_OK)
 		status = check_models(r);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(compare(r->comm, thaw_dataset_digest(&r->data), "images", "give every rank the same --data"));
+	THAW_TRY(thaw_look_same(r->comm, thaw_dataset_digest(&r->data), "images", "give every rank the same --data"));
 	for (int i = 0; i < r->count; i++)
 		THAW_TRY(measure(r, i, &entries[i]));
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? report(r, entries, result) : THAW_OK);
@@ -254,8 +222,7 @@ thaw_status thaw_rank(struct thaw_comm *comm, const struct thaw_advise_options *
 		      int count, const struct thaw_observer *observer, json_t **result)
 {
 	struct ranking r = {.comm = comm, .options = options, .models = models, .count = count, .observer = observer};
-	const int least = comm->size > DEFAULT_LANES ? comm->size : DEFAULT_LANES;
-	r.lanes = options->lanes > 0 ? options->lanes : least;
+	r.lanes = thaw_look_lanes(options, comm);
 	struct entry *entries = thaw_alloc((size_t)count, sizeof *entries);
 	thaw_status status = thaw_comm_agree(comm, entries ? THAW_OK : THAW_RESOURCE);
 	if (status == THAW_OK)

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/base/clock.h"
 #include "thaw/lanes.h"
 #include "thaw/loader.h"
 #include "thaw/plan.h"
@@ -24,8 +23,6 @@ struct pass {
 	double *sums;        /* of its lane: see norm_start */
 	int64_t *norm_start; /* [nodes] in the sums: means, then squares; -1: no batch norm */
 	int64_t sum_count;
-	double seconds;
-	int64_t images;
 };
 
 /* Mean over everything but the last dimension, which is channels; a flat value stays as it is. */
@@ -78,18 +75,6 @@ static void look_at_value(void *context, int node, const float *value)
 			out += shape->dim[shape->rank - 1];
 		}
 	}
-}
-
-static void softmax(const float *logits, int64_t n, float *probability)
-{
-	double sum = 0.0;
-	float most = logits[0];
-	for (int64_t i = 1; i < n; i++)
-		most = fmaxf(most, logits[i]);
-	for (int64_t i = 0; i < n; i++)
-		sum += exp((double)(logits[i] - most));
-	for (int64_t i = 0; i < n; i++)
-		probability[i] = (float)(exp((double)(logits[i] - most)) / sum);
 }
 
 /* Where each cut's features lie in a row. */
@@ -157,18 +142,15 @@ static thaw_status place(struct pass *p, const struct thaw_cut *cut, int side)
 static thaw_status run_image(struct pass *p, struct thaw_plan *plan, const float *image, int64_t floats, float *row)
 {
 	float *logits = row + p->probability;
-	double start = thaw_clock();
 	p->row = row;
 	memcpy(thaw_plan_input(plan), image, (size_t)floats * sizeof(float));
 	thaw_plan_run_trunk(plan, logits);
-	softmax(logits, p->taps->source_classes, logits);
+	thaw_softmax(logits, 1, p->taps->source_classes, logits);
 	for (int64_t i = 0; i < p->row_width; i++)
 		if (!isfinite(row[i]))
 			return thaw_fail(THAW_DATA,
 					 "the network's values are no numbers: --model: its weights are damaged");
 	row[0] = 1.0f;
-	p->seconds += thaw_clock() - start;
-	p->images++;
 	return THAW_OK;
 }
 
@@ -353,7 +335,6 @@ thaw_status thaw_taps_collect(struct thaw_taps *taps, struct thaw_comm *comm, co
 		status = thaw_comm_agree(comm, spread(&p, &w));
 	if (status == THAW_OK)
 		status = sum_norms(&p, &w);
-	t.image_seconds = p.images > 0 ? p.seconds / (double)p.images : 0.0;
 	close_work(&p, &w);
 	if (status == THAW_OK)
 		*taps = t;

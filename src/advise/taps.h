@@ -36,7 +36,6 @@ struct thaw_taps {
 	int norm_count;
 	struct thaw_norm_tap *norms;
 	double *norm_sums;
-	double image_seconds; /* one image's forward pass, the mean of this rank */
 };
 
 /* The model as it was loaded, its graph cut at these places; all parameters frozen. Lanes spread the images over the

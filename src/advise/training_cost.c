@@ -10,7 +10,7 @@
 /* Seconds of one rank for an image of a training epoch: of a pilot of this cut, or from the network's work. */
 static double image_seconds(const struct advice *a, int cut)
 {
-	double forward = a->image_seconds, per_work = forward * (1.0 + BACKWARD * a->cut[cut].share), ratio = 0.0;
+	double forward = a->image.seconds, per_work = forward * (1.0 + BACKWARD * a->cut[cut].share), ratio = 0.0;
 	int piloted = 0;
 	for (int i = 0; i < a->pilots.count; i++) {
 		const struct thaw_pilot *p = &a->pilots.pilot[i];
@@ -41,10 +41,10 @@ static double memory(const struct advice *a, int cut)
 struct thaw_training_cost advice_cost(const struct advice *a, int cut)
 {
 	const struct thaw_recipe *r = &a->recipe;
-	int ranks = a->options->ranks ? a->options->ranks : a->comm->size;
+	int ranks = advice_ranks(a);
 	double images = (double)a->images, tests = (double)a->test_images;
-	double seconds = r->head_epochs * images * a->image_seconds + r->epochs * images * image_seconds(a, cut) +
-			 (r->head_epochs + r->epochs) * tests * a->image_seconds;
+	double seconds = r->head_epochs * images * a->image.seconds + r->epochs * images * image_seconds(a, cut) +
+			 (r->head_epochs + r->epochs) * tests * a->image.seconds;
 	return (struct thaw_training_cost){ranks, seconds / ranks / SECONDS_PER_HOUR, seconds / SECONDS_PER_HOUR,
 					   memory(a, cut) / MEBIBYTE};
 }

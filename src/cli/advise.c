@@ -4,7 +4,6 @@
 #include "src/cli/advise_page.h"
 #include "src/cli/command.h"
 #include "src/cli/progress.h"
-#include "thaw/signals.h"
 #include "thaw/transform.h"
 
 #define MAX_LANES   65536
@@ -64,12 +63,6 @@ static void defaults(void *values)
 	thaw_advise_defaults(&((struct values *)values)->advise);
 }
 
-static bool stop_requested(void *context)
-{
-	(void)context;
-	return thaw_stop_requested() != 0;
-}
-
 static thaw_status run(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -85,11 +78,10 @@ const struct command command_advise = {
 	.name = "advise",
 	.usage = "--model M --data D [flags]",
 	.summary = "how much of a network to unfreeze for a dataset, measured",
-	.about = "Looks at the training images through the network once, probes what each depth knows of their "
-		 "classes, tries "
-		 "a few cuts and learning rates for a short while, and says which to train, what to expect of it and "
-		 "what "
-		 "it costs.",
+	.about =
+		"Looks at the training images through the network once, probes what each depth knows of their "
+		"classes, tries a few cuts for a short while, and says what to train, what to expect of it and what it "
+		"costs.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),

@@ -53,12 +53,7 @@ static const struct option options[] = {
 
 static void defaults(void *values)
 {
-	struct values *v = values;
-	struct thaw_train_options train;
-	thaw_train_defaults(&train);
-	v->rank.test_share = train.test_share;
-	v->rank.seed = train.seed;
-	v->rank.decode_threads = train.decode_threads;
+	thaw_advise_defaults(&((struct values *)values)->rank);
 }
 
 static thaw_status run(struct session *session, const void *values, json_t **result)

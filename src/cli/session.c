@@ -4,6 +4,7 @@
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
 #include "src/cli/text.h"
+#include "thaw/signals.h"
 
 #define LINE_SIZE 1280 /* bytes of a line to the log; a message has at most 1024 */
 
@@ -18,6 +19,12 @@ void log_line(const struct session *session, const char *format, ...)
 	va_end(args);
 	text_clean(line, "");
 	fprintf(stderr, "%s\n", line);
+}
+
+bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
 }
 
 void print_error(const char *message)

@@ -5,7 +5,6 @@
 #include "src/cli/command.h"
 #include "src/cli/progress.h"
 #include "src/cli/text.h"
-#include "thaw/signals.h"
 
 #define MAX_LANES   65536
 #define MAX_THREADS 1024
@@ -140,12 +139,6 @@ static void defaults(void *values)
 	struct values *v = values;
 	thaw_train_defaults(&v->train);
 	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
-}
-
-static bool stop_requested(void *context)
-{
-	(void)context;
-	return thaw_stop_requested() != 0;
 }
 
 static void log_configuration(const struct session *session)

@@ -7,7 +7,8 @@
 #   LITE0           weights file of EfficientNet-Lite0
 #   STUDY           the working folder [study beside THAW]
 #   JOBS            runs at the same time, each on one core [all cores]
-#   STUDY_CELLS     a part of the study, words NETWORK:DATASET:PER_CLASS, as builtin:flowers12:3 [all of it]
+#   STUDY_CELLS     a part of the study, or fresh cells (cells.bash), words NETWORK:DATASET:PER_CLASS, as
+#                   builtin:flowers12:3 [all of the study]
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=tests/study/cells.bash
@@ -33,7 +34,7 @@ has_command() { command -v "$1" > /dev/null; }
 has() { [ -d "$folder/data/$1" ] || [ -e "$2" ]; }
 
 cells | grep -q . || {
-	echo "study.sh: STUDY_CELLS='$STUDY_CELLS': no such cell; networks: $networks; data: ${all_data//$'\n\t'/ }" >&2
+	echo "study.sh: STUDY_CELLS='$STUDY_CELLS': no such cell; networks: $networks; data: ${all_data//$'\n\t'/ } $fresh_data" >&2
 	exit 64
 }
 datasets=$(cells | cut -d ' ' -f 2 | sort -u)
