@@ -46,8 +46,8 @@ check "an empty history is none" eval 'exits 0 && grep -q "\"history\": {\"runs\
 run "${advise[@]}" --out two --history nowhere
 check "a missing history" fails 74 nowhere
 
-run "${advise[@]}" --out two --budget 1s --json
-check "a budget of a second: the words say that nothing fits" eval 'exits 0 && out_has "No plan fits the budget 1s" &&
+run "${advise[@]}" --out two --budget 0.001s --json
+check "a budget of a millisecond: the words say that nothing fits" eval 'exits 0 && out_has "No plan fits the budget 0.001s" &&
 	[ "$(member plan)" = null ]'
 run "${advise[@]}" --out two --budget "30 core-hours" --json
 check "a budget of core-hours" eval 'exits 0 && [ "$(member plan)" = 0 ]'
