@@ -33,10 +33,10 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 
 /* Which of these networks suits the dataset: LogME, H-score and a linear probe of what each makes of its training
  * images, beside what an image costs. Of `options`, model, history, budgets and ranks are not looked at. *result (rank
- * 0, a new reference; NULL elsewhere): data, images and damaged ones, classes, classes_of_one_image, and `networks`, best
- * first: model, network, pretrained, size, probe, error (of the probe), logme, h_score, leep or null, milliseconds and
- * mflop of an image, parameters, pareto (no better network is as cheap). THAW_CONFIG for one class, or one image of each.
- * Collective. */
+ * 0, a new reference; NULL elsewhere): data, images and damaged ones, classes, classes_of_one_image, and `networks`,
+ * best first: model, network, pretrained, size, probe, error (of the probe), logme, h_score, leep or null, milliseconds
+ * and mflop of an image, parameters, pareto (no better network is as cheap). THAW_CONFIG for one class, or one image of
+ * each. Collective. */
 thaw_status thaw_rank(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
 		      int count, const struct thaw_observer *observer, json_t **result);
 

@@ -9,8 +9,8 @@
 
 #include "thaw/weights.h"
 
-/* Writes beside the training: a thread compresses, writes, renames and removes checkpoints that retention lets go. It is
- * given the state through a buffer of fixed size; the caller waits where the state is larger than that. */
+/* Writes beside the training: a thread compresses, writes, renames and removes checkpoints that retention lets go. It
+ * is given the state through a buffer of fixed size; the caller waits where the state is larger than that. */
 struct thaw_checkpoint_writer;
 
 struct thaw_checkpoint_options {
@@ -25,13 +25,13 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
  * are then to be written to *sink, one after the other, and thaw_checkpoint_end called unless this failed. `best`: this
  * one stays until a better one comes. */
 thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
-                                  bool best, struct thaw_sink **sink);
+				  bool best, struct thaw_sink **sink);
 /* All is given, or with another status than THAW_OK: the checkpoint is given up, and the status returned. Else the
  * failure of the earlier save if it failed (the new one is queued all the same). */
 thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status);
 /* Both at once, for a state whose values are in memory. */
 thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
-                                 bool best);
+				 bool best);
 /* Waits until everything queued is on disk; the last failure. */
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
 /* Flushes and releases. NULL is fine. */
@@ -44,7 +44,7 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
  * Each damaged one that was passed over is reported through `damaged` (path and reason; may be NULL). One that cannot
  * be reached is not passed over: THAW_IO. */
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
-                                   void (*damaged)(void *context, const char *path, const char *why), void *context);
+				   void (*damaged)(void *context, const char *path, const char *why), void *context);
 
 /* *step receives the step of the best checkpoint, -1 when none was called so. */
 thaw_status thaw_checkpoint_best(int64_t *step, const char *directory);

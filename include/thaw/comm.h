@@ -15,24 +15,24 @@
 struct thaw_transfer; /* an exchange under way; of the implementation */
 
 struct thaw_comm {
-	int rank;       /* 0 .. size-1 */
+	int rank; /* 0 .. size-1 */
 	int size;
-	int node_rank;  /* the same among the ranks that share this node's memory */
+	int node_rank; /* the same among the ranks that share this node's memory */
 	int node_size;
-	void *context;  /* of the implementation */
+	void *context; /* of the implementation */
 
 	/* Every rank r holds data[offset[r] .. +count[r]) and receives the pieces of the others in place. Counts and
 	 * offsets are in floats and may exceed 2^31, here and below. */
 	thaw_status (*allgather)(struct thaw_comm *, float *data, const int64_t *count, const int64_t *offset);
-	/* The same begun: several may be under way, told apart by `tag`, 1 or more and the same on all ranks. All memory
-	 * named, counts and offsets too, must stay as it is until `advance` has made *transfer NULL. */
+	/* The same begun: several may be under way, told apart by `tag`, 1 or more and the same on all ranks. All
+	 * memory named, counts and offsets too, must stay as it is until `advance` has made *transfer NULL. */
 	thaw_status (*allgather_start)(struct thaw_comm *, int tag, float *data, const int64_t *count,
-	                               const int64_t *offset, struct thaw_transfer **transfer);
-	/* Begun in the same way: rank r receives count_recv[s] floats from each rank s, placed at recv + offset_recv[s];
-	 * the send side likewise. */
+				       const int64_t *offset, struct thaw_transfer **transfer);
+	/* Begun in the same way: rank r receives count_recv[s] floats from each rank s, placed at recv +
+	 * offset_recv[s]; the send side likewise. */
 	thaw_status (*alltoall_start)(struct thaw_comm *, int tag, const float *send, const int64_t *count_send,
-	                              const int64_t *offset_send, float *recv, const int64_t *count_recv,
-	                              const int64_t *offset_recv, struct thaw_transfer **transfer);
+				      const int64_t *offset_send, float *recv, const int64_t *count_recv,
+				      const int64_t *offset_recv, struct thaw_transfer **transfer);
 	/* Moves what can be moved, and returns; nothing moves without it. NULL: complete. Not collective. */
 	thaw_status (*advance)(struct thaw_comm *, struct thaw_transfer **transfer);
 	thaw_status (*broadcast)(struct thaw_comm *, void *data, size_t bytes, int root);
@@ -41,8 +41,8 @@ struct thaw_comm {
 	/* value[i] becomes its maximum over the ranks. */
 	thaw_status (*max)(struct thaw_comm *, int64_t *value, int n);
 	thaw_status (*barrier)(struct thaw_comm *);
-	/* Memory that the ranks of this node hold together: `bytes` at *data, zeroed and aligned to 64. The node's first
-	 * rank may write it; the others may only read, and see what was written once all ranks have met again
+	/* Memory that the ranks of this node hold together: `bytes` at *data, zeroed and aligned to 64. The node's
+	 * first rank may write it; the others may only read, and see what was written once all ranks have met again
 	 * (thaw_comm_agree). Where a node cannot have it, *data becomes NULL on all its ranks and the reason is the
 	 * recorded message: that is no failure. */
 	thaw_status (*share)(struct thaw_comm *, size_t bytes, void **data);

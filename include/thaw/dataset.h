@@ -7,8 +7,8 @@
 struct thaw_dataset {
 	int64_t count;
 	int classes;
-	char **class_names;      /* [classes] */
-	int32_t *labels;         /* [count] */
+	char **class_names; /* [classes] */
+	int32_t *labels;    /* [count] */
 	/* Reads sample i; its pixels may still have to be decoded, while the dataset is open. With the sample's name:
 	 * THAW_DATA when it is damaged (it is then left out), THAW_IO when it cannot be reached (whoever wants it
 	 * fails). May be called from any thread. */
@@ -16,15 +16,16 @@ struct thaw_dataset {
 	/* Name of sample i for messages and reports, written to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
 	void (*close)(struct thaw_dataset *);
-	void *context;           /* of the format */
+	void *context; /* of the format */
 };
 
 enum thaw_split { THAW_SPLIT_TRAIN, THAW_SPLIT_TEST };
 
 struct thaw_dataset_options {
-	double test_share;   /* of a folder without train/: the share of each class held out, e.g. 0.2 */
-	uint64_t seed;       /* of that split */
-	int64_t limit_per_class; /* 0: all; else the first so many of each class after a shuffle by seed (training only) */
+	double test_share;       /* of a folder without train/: the share of each class held out, e.g. 0.2 */
+	uint64_t seed;           /* of that split */
+	int64_t limit_per_class; /* 0: all; else the first so many of each class after a shuffle by seed (training only)
+				  */
 };
 
 /* Opens one split of D: a folder with train/ and val/ or test/, one folder of classes (split by the
@@ -33,7 +34,7 @@ struct thaw_dataset_options {
  * Classes are sorted by name; hidden files and folders are no classes. THAW_IO for a missing folder, THAW_DATA
  * for an empty class or classes that differ between the splits. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
-                              const struct thaw_dataset_options *options);
+			      const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
 
 /* Some of the samples of `of`, in this order, as a dataset of the same classes. `of` must stay open longer. */

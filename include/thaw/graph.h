@@ -32,16 +32,16 @@ enum thaw_layout {
 };
 
 struct thaw_param {
-	char *name;               /* as in the file it came from: "layer1.0.conv1.weight" */
+	char *name; /* as in the file it came from: "layer1.0.conv1.weight" */
 	enum thaw_role role;
 	enum thaw_layout layout;
-	int image[3];             /* THAW_LAYOUT_FC_CHW: C, H, W of the flattened image */
-	struct thaw_shape shape;  /* here */
+	int image[3];            /* THAW_LAYOUT_FC_CHW: C, H, W of the flattened image */
+	struct thaw_shape shape; /* here */
 	struct thaw_shape file_shape;
-	int node;                 /* the node that uses it; -1 after a pass made it superfluous */
-	bool trainable;           /* the trainer changes it: by gradient, or a moving statistic by averages */
-	float *data;              /* shape's count of values */
-	float *own;               /* the graph's memory behind data; NULL when that is somebody else's */
+	int node;       /* the node that uses it; -1 after a pass made it superfluous */
+	bool trainable; /* the trainer changes it: by gradient, or a moving statistic by averages */
+	float *data;    /* shape's count of values */
+	float *own;     /* the graph's memory behind data; NULL when that is somebody else's */
 };
 
 struct thaw_node {
@@ -59,17 +59,17 @@ struct thaw_graph {
 	int node_count;
 	struct thaw_param *params;
 	int param_count;
-	char **blocks;            /* names, in order */
+	char **blocks; /* names, in order */
 	int block_count;
-	int output;               /* the value that holds the logits (N,C) */
-	int head;                 /* the linear node, or convolution, that makes the logits: the classifier */
-	thaw_status failed;       /* the first failure while building; later calls do nothing */
+	int output;         /* the value that holds the logits (N,C) */
+	int head;           /* the linear node, or convolution, that makes the logits: the classifier */
+	thaw_status failed; /* the first failure while building; later calls do nothing */
 };
 
 /* Building. Functions return a value (>= 0); after a failure they return 0 and the graph remembers
  * it, so that a builder needs one check at its end: thaw_graph_finish. */
 
-struct thaw_graph *thaw_graph_create(void); /* with node 0; NULL on failure */
+struct thaw_graph *thaw_graph_create(void);    /* with node 0; NULL on failure */
 void thaw_graph_destroy(struct thaw_graph *g); /* NULL is fine */
 
 /* All nodes added from here on belong to a new block of this name (printf). */
@@ -77,19 +77,19 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...) __attribute__
 
 /* Adds a node; name and inputs are copied. */
 int thaw_graph_add(struct thaw_graph *g, const char *op, const char *name, const struct thaw_attrs *attrs,
-                   const int *inputs, int input_count);
+		   const int *inputs, int input_count);
 
 /* Gives the node its next parameter, of this shape here (its file shape follows from the layout),
  * with memory of the graph, zeroed. Image: see thaw_param, may be NULL. */
 void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum thaw_role role, enum thaw_layout layout,
-                      const struct thaw_shape *shape, const int *image);
+		      const struct thaw_shape *shape, const int *image);
 
 /* Sets output and head to the last node, checks the graph (one connected set of blocks, inputs
  * before users, parameters as the operators want them) and returns any failure remembered. */
 thaw_status thaw_graph_finish(struct thaw_graph *g);
 
-/* The same for a graph whose builder knows neither blocks nor the classifier: finds both from output back. The blocks are
- * pieces that only one value leads into, named after the nodes' modules. THAW_CONFIG when the logits are made by
+/* The same for a graph whose builder knows neither blocks nor the classifier: finds both from output back. The blocks
+ * are pieces that only one value leads into, named after the nodes' modules. THAW_CONFIG when the logits are made by
  * something else than a linear layer or a convolution. */
 thaw_status thaw_graph_find_head(struct thaw_graph *g);
 thaw_status thaw_graph_find_blocks(struct thaw_graph *g);

@@ -31,13 +31,13 @@ struct image_format;
 /* An image whose size is known and whose pixels may still have to be decoded: transforms choose their crop first and
  * have only that decoded. Made by one of the two functions below. */
 struct thaw_picture {
-	int width, height;        /* upright */
-	struct thaw_image image;  /* the pixels where they are there already; else the file: */
-	void *bytes;              /* [size] */
+	int width, height;       /* upright */
+	struct thaw_image image; /* the pixels where they are there already; else the file: */
+	void *bytes;             /* [size] */
 	size_t size;
 	const struct image_format *format;
-	int orientation;          /* EXIF's */
-	const char *name;         /* for messages */
+	int orientation;  /* EXIF's */
+	const char *name; /* for messages */
 };
 
 /* Reads the header of a JPEG, or decodes a PNG. `bytes`, from thaw_alloc, are the picture's from here on, also when
@@ -57,6 +57,6 @@ enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
  * with antialiasing, bit for bit as Pillow's Image.resize does on 8-bit images when it resamples columns before
  * rows. (Pillow 13 takes rows first for some sizes; then a few values differ by one level.) */
 thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *from, const double box[4], int width,
-                              int height, enum thaw_filter filter);
+			      int height, enum thaw_filter filter);
 
 #endif

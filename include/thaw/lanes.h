@@ -44,10 +44,10 @@ struct thaw_share thaw_shares_at(const struct thaw_shares *shares, int64_t bucke
 int64_t thaw_shares_own(const struct thaw_shares *shares, int rank);
 /* Takes this rank's shares of [start, start + count) out of from[count] into own[thaw_shares_own]. */
 void thaw_shares_take(const struct thaw_shares *shares, int rank, int64_t start, int64_t count, const float *from,
-                      float *own);
+		      float *own);
 /* The reverse over all ranks: to[count] receives [start, start + count) of the vector on every rank. Collective. */
 thaw_status thaw_shares_gather(const struct thaw_shares *shares, struct thaw_comm *comm, int64_t start, int64_t count,
-                               const float *own, float *to);
+			       const float *own, float *to);
 
 /* A sum over lanes, and what is made of it: a vector of values that is the same on all ranks before and after. Each
  * rank has the total of its shares and changes its shares of the values by it; these are gathered, not the total.
@@ -71,8 +71,8 @@ struct thaw_sum_use {
 
 /* THAW_CONFIG when there are more ranks than lanes. What `use` names must outlive the sum; it is copied itself. */
 thaw_status thaw_sum_create(struct thaw_sum **sum, struct thaw_comm *comm, int lanes, const struct thaw_shares *shares,
-                            int64_t slots, const struct thaw_sum_use *use);
-void thaw_sum_destroy(struct thaw_sum *sum); /* NULL is fine */
+			    int64_t slots, const struct thaw_sum_use *use);
+void thaw_sum_destroy(struct thaw_sum *sum);       /* NULL is fine */
 size_t thaw_sum_bytes(const struct thaw_sum *sum); /* of its vectors, without what is exchanged */
 /* The vector of the next lane of this rank, all of whose length + slots floats it is to write; what is never written
  * is zero. NULL with a message after more calls than lanes. */

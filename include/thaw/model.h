@@ -8,16 +8,16 @@
 
 struct thaw_model {
 	struct thaw_graph *graph;
-	char *variant;      /* "resnet18": family and size, as thaw_family_build takes it; of an imported network its name */
-	bool imported;      /* the graph came from an ONNX file: no family can build it */
+	char *variant; /* "resnet18": family and size, as thaw_family_build takes it; of an imported network its name */
+	bool imported; /* the graph came from an ONNX file: no family can build it */
 	bool features_only; /* that file has no classifier: the graph got one, which repeats the features */
 	char *source;       /* where the weights came from; "random" for none */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
 	const char *preprocess_from; /* where that is known from, for the user to judge: "the family", "config.json" */
-	char **labels;      /* class names, or NULL when unknown */
+	char **labels;               /* class names, or NULL when unknown */
 	int64_t classes;
-	uint64_t digest;    /* of all weights as they were loaded, in the graph's order */
+	uint64_t digest; /* of all weights as they were loaded, in the graph's order */
 };
 
 /* Loads M of the command line:
@@ -36,8 +36,8 @@ void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
  * one (keyed by seed) unless labels are the same as before in number and name. */
 thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, char *const *labels, uint64_t seed);
 
-/* From now on the model is for images of this side in pixels (0: its own): its preprocessing in proportion, its position
- * embeddings resampled. THAW_CONFIG when the network cannot be. */
+/* From now on the model is for images of this side in pixels (0: its own): its preprocessing in proportion, its
+ * position embeddings resampled. THAW_CONFIG when the network cannot be. */
 thaw_status thaw_model_set_size(struct thaw_model *model, int size);
 
 /* Writes a safetensors file that torchvision (or whatever the names came from) loads, with variant,

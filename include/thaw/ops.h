@@ -240,7 +240,8 @@ struct thaw_op {
 	bool draws;              /* random while training */
 	bool overwrites_dy;      /* backward works on dy itself */
 	bool parameter;          /* y is the first parameter itself: plans read it there, and do not call forward */
-	bool overwrites_dparam;  /* backward writes all of dparam and reads nothing of it: saves a pass over what is large */
+	bool overwrites_dparam;  /* backward writes all of dparam and reads nothing of it: saves a pass over what is
+				    large */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 
 	const struct thaw_op_case *cases; /* [case_count] */

@@ -19,10 +19,10 @@ enum thaw_stream {
 
 struct thaw_random {
 	uint64_t key;
-	uint64_t index;   /* high half of the counter */
-	uint64_t drawn;   /* low half: how many blocks have been used */
+	uint64_t index; /* high half of the counter */
+	uint64_t drawn; /* low half: how many blocks have been used */
 	uint32_t block[4];
-	int left;         /* unused words in `block` */
+	int left; /* unused words in `block` */
 };
 
 /* A stream keyed by (seed, purpose, epoch, index). */

@@ -8,7 +8,7 @@
 
 #include "thaw/error.h"
 
-#define THAW_MAX_RANK 8
+#define THAW_MAX_RANK  8
 #define THAW_ALIGNMENT 64 /* bytes: a cache line, and an AVX-512 vector */
 
 /* Sizes along each axis, slowest first. Images are (N,H,W,C), flat features (N,C). */
@@ -18,9 +18,8 @@ struct thaw_shape {
 };
 
 /* thaw_shape_of(n,h,w,c), thaw_shape_of(n,c), ...: a shape from its dimensions. */
-#define thaw_shape_of(...)                                                           \
-	((struct thaw_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), \
-	                     {__VA_ARGS__}})
+#define thaw_shape_of(...) \
+	((struct thaw_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 
 /* Product of all dimensions; 1 for rank 0. Shapes are validated where they enter the library
  * (thaw_shape_check), so that the product cannot overflow here. */

@@ -9,8 +9,8 @@
 
 /* How a network wants its images. */
 struct thaw_preprocess {
-	int size;              /* side of the square input */
-	int resize;            /* evaluation: the shorter side is resized to this, then cropped to size */
+	int size;   /* side of the square input */
+	int resize; /* evaluation: the shorter side is resized to this, then cropped to size */
 	enum thaw_filter filter;
 	float mean[3], std[3]; /* of RGB in 0..1 */
 };
@@ -20,12 +20,12 @@ struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int s
 
 /* Training augmentation. */
 struct thaw_augment {
-	float scale[2];   /* share of the area that a crop takes, (0.08, 1) is torchvision's */
-	float ratio[2];   /* width / height of a crop, (3/4, 4/3) */
-	float flip;       /* probability of a horizontal mirror */
-	float jitter;     /* brightness, contrast and saturation each by a factor in 1 - j .. 1 + j */
-	int pad_crop;     /* > 0: instead of scale and ratio, pad by this many pixels of zero after resizing and
-	                   * crop at random (the CIFAR recipe) */
+	float scale[2]; /* share of the area that a crop takes, (0.08, 1) is torchvision's */
+	float ratio[2]; /* width / height of a crop, (3/4, 4/3) */
+	float flip;     /* probability of a horizontal mirror */
+	float jitter;   /* brightness, contrast and saturation each by a factor in 1 - j .. 1 + j */
+	int pad_crop;   /* > 0: instead of scale and ratio, pad by this many pixels of zero after resizing and
+			 * crop at random (the CIFAR recipe) */
 };
 
 /* torchvision's training defaults. */
@@ -37,6 +37,6 @@ thaw_status thaw_transform_eval(const struct thaw_picture *picture, const struct
 /* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. Of a JPEG whose
  * crop is at least twice as large as `size`, the decoder halves the pixels first, or divides them by 4 or 8. */
 thaw_status thaw_transform_train(const struct thaw_picture *picture, const struct thaw_preprocess *p,
-                                 const struct thaw_augment *a, struct thaw_random random, float *out);
+				 const struct thaw_augment *a, struct thaw_random random, float *out);
 
 #endif

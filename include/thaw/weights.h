@@ -9,7 +9,7 @@ struct thaw_named_tensor {
 	char *name;
 	enum thaw_dtype dtype;
 	struct thaw_shape shape;
-	const void *data;   /* dense, row major, any alignment */
+	const void *data; /* dense, row major, any alignment */
 };
 
 struct thaw_pair {
@@ -22,7 +22,7 @@ struct thaw_weights {
 	int count;
 	struct thaw_pair *metadata; /* safetensors' __metadata__; none for .pth */
 	int metadata_count;
-	void *storage;              /* memory behind `data`, released by thaw_weights_free */
+	void *storage; /* memory behind `data`, released by thaw_weights_free */
 	size_t storage_bytes;
 	void (*release)(struct thaw_weights *); /* how; set by the reader */
 };

@@ -5,13 +5,13 @@
 #include "src/cli/command.h"
 #include "src/cli/text.h"
 #include "thaw/checkpoint.h"
-#include "thaw/transform.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
+#include "thaw/transform.h"
 
 #define CHECKPOINT_SUFFIX ".safetensors.zst"
-#define NUMBER_SIZE       32    /* bytes of a number as text */
-#define SHAPE_SIZE        80    /* bytes of a shape as text */
+#define NUMBER_SIZE       32 /* bytes of a number as text */
+#define SHAPE_SIZE        80 /* bytes of a shape as text */
 
 struct values {
 	struct common common;

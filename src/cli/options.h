@@ -51,34 +51,34 @@ struct common {
 };
 
 #define COMMON_SECTION "Common"
-#define COMMON_OPTIONS                                               \
-	{.name = "threads",                                          \
-	 .metavar = "N",                                             \
-	 .type = OPTION_INT,                                         \
-	 .offset = offsetof(struct common, threads),                 \
-	 .section = COMMON_SECTION,                                  \
+#define COMMON_OPTIONS                                                                       \
+	{.name = "threads",                                                                  \
+	 .metavar = "N",                                                                     \
+	 .type = OPTION_INT,                                                                 \
+	 .offset = offsetof(struct common, threads),                                         \
+	 .section = COMMON_SECTION,                                                          \
 	 .help = "BLAS threads per rank; 1 suits one rank per core; a run keeps its number", \
-	 .min = 1,                                                   \
-	 .max = 1024},                                               \
-		{.name = "config",                                   \
-		 .metavar = "FILE",                                  \
-		 .type = OPTION_TEXT,                                \
-		 .offset = offsetof(struct common, config),          \
-		 .section = COMMON_SECTION,                          \
-		 .help = "YAML file of flag names and values",       \
-		 .absent = "none"},                                  \
-		{.name = "json",                                     \
-		 .type = OPTION_FLAG,                                \
-		 .offset = offsetof(struct common, json),            \
-		 .section = COMMON_SECTION,                          \
-		 .help = "print the result as one JSON object"},     \
-		{.name = "help",                                     \
-		 .type = OPTION_FLAG,                                \
-		 .offset = offsetof(struct common, help),            \
-		 .section = COMMON_SECTION,                          \
-		 .help = "print this text"},                         \
-	{                                                            \
-		.name = NULL                                         \
+	 .min = 1,                                                                           \
+	 .max = 1024},                                                                       \
+		{.name = "config",                                                           \
+		 .metavar = "FILE",                                                          \
+		 .type = OPTION_TEXT,                                                        \
+		 .offset = offsetof(struct common, config),                                  \
+		 .section = COMMON_SECTION,                                                  \
+		 .help = "YAML file of flag names and values",                               \
+		 .absent = "none"},                                                          \
+		{.name = "json",                                                             \
+		 .type = OPTION_FLAG,                                                        \
+		 .offset = offsetof(struct common, json),                                    \
+		 .section = COMMON_SECTION,                                                  \
+		 .help = "print the result as one JSON object"},                             \
+		{.name = "help",                                                             \
+		 .type = OPTION_FLAG,                                                        \
+		 .offset = offsetof(struct common, help),                                    \
+		 .section = COMMON_SECTION,                                                  \
+		 .help = "print this text"},                                                 \
+	{                                                                                    \
+		.name = NULL                                                                 \
 	}
 
 enum setting_source { FROM_DEFAULT, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };

@@ -15,8 +15,8 @@ struct thaw_step {
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
 	float *dy;
-	bool runs;     /* in this plan */
-	bool backward; /* has a backward call */
+	bool runs;                              /* in this plan */
+	bool backward;                          /* has a backward call */
 	size_t prepared_bytes, prepared_offset; /* of its frozen parameters' prepared form */
 };
 
@@ -31,7 +31,7 @@ struct thaw_plan {
 	enum thaw_stretch stretch;
 	bool training;
 	int cut;
-	struct thaw_step *steps;  /* [node_count]; those outside are unused */
+	struct thaw_step *steps; /* [node_count]; those outside are unused */
 	struct thaw_crossing *crossing;
 	int crossing_count;
 	size_t prepared_bytes;

@@ -8,7 +8,6 @@
 #include "src/model/family.h"
 #include "thaw/report.h"
 
-
 static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};
 
 char **thaw_labels_copy(char *const *labels, int64_t count)

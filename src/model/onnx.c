@@ -5,8 +5,8 @@
 #include "src/model/family.h"
 #include "src/onnx/import.h"
 
-#define DEFAULT_SIZE 224  /* of images where nobody says it: ImageNet's */
-#define RESIZE_OF    256  /* that an image of this size is cropped from, by torchvision's custom */
+#define DEFAULT_SIZE 224 /* of images where nobody says it: ImageNet's */
+#define RESIZE_OF    256 /* that an image of this size is cropped from, by torchvision's custom */
 
 /* The model's own entry of that name, or NULL. */
 static const char *metadata(const struct thaw_onnx_file *f, const char *key)

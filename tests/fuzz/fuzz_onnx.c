@@ -1,6 +1,6 @@
 /* Fuzzes the reader of ONNX files: any bytes, all tensors of what was accepted, every node that can be computed
- * from constants, with the model's tensors or some of these here as its inputs, and the import of the whole. `make fuzz` starts it with ONNX's own
- * test models. */
+ * from constants, with the model's tensors or some of these here as its inputs, and the import of the whole. `make
+ * fuzz` starts it with ONNX's own test models. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

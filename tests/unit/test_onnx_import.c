@@ -249,7 +249,8 @@ static void all_unsupported_nodes_are_named_at_once(void **state)
 	begin(&s);
 	add_node(&s, "NoSuchOperator", "first", "x", "a");
 	add_node(&s, "NorThisOne", "second", "a", "y");
-	expect_refused(&s, THAW_CONFIG, "of opset 17 2 nodes are not supported", "NoSuchOperator (first), NorThisOne (second)");
+	expect_refused(&s, THAW_CONFIG, "of opset 17 2 nodes are not supported",
+		       "NoSuchOperator (first), NorThisOne (second)");
 	begin(&s);
 	add_node(&s, "Relu", "custom", "x", "y")->domain = "org.elsewhere";
 	expect_refused(&s, THAW_CONFIG, "org.elsewhere.Relu", "custom");

@@ -402,7 +402,8 @@ static void test_two_images(void **state)
 	for (int64_t width = 1; width <= 9; width += 8) {
 		struct owned *o = table_create(2, width, 2);
 		struct thaw_probe probe = probe_of(o);
-		assert_true(probe.accuracy >= 0.0 && probe.accuracy <= 1.0); /* the other image tells both classes alike */
+		assert_true(probe.accuracy >= 0.0 &&
+			    probe.accuracy <= 1.0); /* the other image tells both classes alike */
 		assert_true(judged_accuracy(&probe, &o->table) == 1.0);
 		thaw_probe_release(&probe);
 		free(o);

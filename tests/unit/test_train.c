@@ -64,7 +64,8 @@ static void schedule_rises_and_falls(void **state)
 static struct thaw_graph *three_blocks(void)
 {
 	struct thaw_graph *g = thaw_graph_create();
-	struct thaw_shape w = thaw_shape_of(1, 1, 3, 4), c = thaw_shape_of(4), fc = thaw_shape_of(2, 4), b = thaw_shape_of(2);
+	struct thaw_shape w = thaw_shape_of(1, 1, 3, 4), c = thaw_shape_of(4), fc = thaw_shape_of(2, 4),
+			  b = thaw_shape_of(2);
 	struct thaw_attrs norm = {.epsilon = 1e-5f, .momentum = 0.25f};
 	thaw_graph_block(g, "conv");
 	int x = thaw_graph_add(g, "conv", "conv", NULL, (int[]){0}, 1);
