@@ -324,8 +324,8 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 		.gather = mpi_gather,
 		.max = mpi_max,
 		.barrier = mpi_barrier,
-		.share = mpi_share,
-		.unshare = mpi_unshare,
+		.node_alloc = mpi_share,
+		.node_free = mpi_unshare,
 		.abort = mpi_abort,
 		.close = mpi_close,
 	};

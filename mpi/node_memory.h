@@ -7,7 +7,7 @@
 
 #include "thaw/error.h"
 
-/* thaw_comm's `share` for the ranks of `node`, which are of one machine; collective over these. */
+/* thaw_comm's `node_alloc` for the ranks of `node`, which are of one machine; collective over these. */
 thaw_status thaw_node_memory_open(MPI_Comm node, size_t bytes, void **data);
 /* NULL is fine. Not collective. */
 void thaw_node_memory_close(void *data, size_t bytes);

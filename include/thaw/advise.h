@@ -29,7 +29,7 @@ void thaw_advise_defaults(struct thaw_advise_options *o);
  * beside it; that is no failure. The same advice for one to four ranks, but for times; with more, pilots sum over more
  * lanes, and a step has an image for each rank. Collective. */
 thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options *options,
-			const struct thaw_observer *observer, json_t **result);
+			const struct thaw_callbacks *callbacks, json_t **result);
 
 /* Which of these networks suits the dataset: LogME, H-score and a linear probe of what each makes of its training
  * images, beside what an image costs. Of `options`, model, history, budgets and ranks are not looked at. *result (rank
@@ -37,7 +37,7 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
  * best first: model, network, pretrained, size, probe, error (of the probe), logme, h_score, leep or null, milliseconds
  * and mflop of an image, parameters, pareto (no better network is as cheap). THAW_CONFIG for one class, or one image of
  * each. Collective. */
-thaw_status thaw_rank(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
-		      int count, const struct thaw_observer *observer, json_t **result);
+thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
+			 int count, const struct thaw_callbacks *callbacks, json_t **result);
 
 #endif

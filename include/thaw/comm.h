@@ -2,7 +2,7 @@
  *
  * src/ knows ranks only through this table of functions; mpi/ fills one over MPI, and
  * thaw_comm_alone() is the version for a program without a launcher. All calls but `advance`, `abort` and
- * `unshare` are collective: every rank makes the same calls in the same order.
+ * `node_free` are collective: every rank makes the same calls in the same order.
  */
 #ifndef THAW_COMM_H
 #define THAW_COMM_H
@@ -45,9 +45,9 @@ struct thaw_comm {
 	 * first rank may write it; the others may only read, and see what was written once all ranks have met again
 	 * (thaw_comm_agree). Where a node cannot have it, *data becomes NULL on all its ranks and the reason is the
 	 * recorded message: that is no failure. */
-	thaw_status (*share)(struct thaw_comm *, size_t bytes, void **data);
-	/* Ends this rank's hold on what `share` gave (NULL is fine); not collective, the others keep theirs. */
-	void (*unshare)(struct thaw_comm *, void *data, size_t bytes);
+	thaw_status (*node_alloc)(struct thaw_comm *, size_t bytes, void **data);
+	/* Ends this rank's hold on what `node_alloc` gave (NULL is fine); not collective, the others keep theirs. */
+	void (*node_free)(struct thaw_comm *, void *data, size_t bytes);
 	/* Ends the whole job with this exit code; for errors that the other ranks cannot know of. */
 	void (*abort)(struct thaw_comm *, int code);
 	/* Releases the communicator; called once, last. */

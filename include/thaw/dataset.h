@@ -12,7 +12,7 @@ struct thaw_dataset {
 	/* Reads sample i; its pixels may still have to be decoded, while the dataset is open. With the sample's name:
 	 * THAW_DATA when it is damaged (it is then left out), THAW_IO when it cannot be reached (whoever wants it
 	 * fails). May be called from any thread. */
-	thaw_status (*read)(const struct thaw_dataset *, int64_t i, struct thaw_picture *picture);
+	thaw_status (*read)(const struct thaw_dataset *, int64_t i, struct thaw_encoded_image *encoded);
 	/* Name of sample i for messages and reports, written to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
 	void (*close)(struct thaw_dataset *);

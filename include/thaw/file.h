@@ -25,10 +25,10 @@ struct thaw_sink {
  * folder. On failure the temporary file is removed and what was at PATH stays (only when the very last
  * step fails, the fsync of the folder, is the new file there already, complete). */
 struct thaw_file_writer;
-thaw_status thaw_file_open(struct thaw_file_writer **f, const char *path);
-struct thaw_sink *thaw_file_sink(struct thaw_file_writer *f);
-thaw_status thaw_file_commit(struct thaw_file_writer *f); /* releases f, also on failure */
-void thaw_file_discard(struct thaw_file_writer *f);       /* releases f; NULL is fine */
+thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
+struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f);
+thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* releases f, also on failure */
+void thaw_file_writer_discard(struct thaw_file_writer *f);       /* releases f; NULL is fine */
 
 /* Removes the temporary files that killed programs left in the folder. Nobody may be writing there. */
 thaw_status thaw_file_clean(const char *directory);

@@ -119,14 +119,14 @@ void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end);
 thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed);
 
 /* From now on the parameter's values lie at `data`, which receives them; the graph's own memory is released. */
-void thaw_param_move(struct thaw_param *p, float *data);
+void thaw_param_move_data(struct thaw_param *p, float *data);
 /* The same where `data` holds these values already. */
-void thaw_param_point(struct thaw_param *p, float *data);
+void thaw_param_set_data(struct thaw_param *p, float *data);
 
 /* Goes through a parameter in parts that lie together both here and in files, so that copies need little memory: some
  * rows of its first dimension, but a convolution's weight as a whole. The part that begins at float `at`, from 0 on;
  * the next begins where it ends. False at the end. */
-bool thaw_param_part(const struct thaw_param *p, int64_t at, struct thaw_param *part);
+bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *part);
 
 /* Copies a parameter, or a part of one, between its layout here and the file's order. */
 void thaw_param_import(struct thaw_param *p, const float *file);

@@ -30,7 +30,7 @@ struct image_format;
 
 /* An image whose size is known and whose pixels may still have to be decoded: transforms choose their crop first and
  * have only that decoded. Made by one of the two functions below. */
-struct thaw_picture {
+struct thaw_encoded_image {
 	int width, height;       /* upright */
 	struct thaw_image image; /* the pixels where they are there already; else the file: */
 	void *bytes;             /* [size] */
@@ -41,15 +41,15 @@ struct thaw_picture {
 };
 
 /* Reads the header of a JPEG, or decodes a PNG. `bytes`, from thaw_alloc, are the picture's from here on, also when
- * this fails; `name` must live as long as the picture. Fails like thaw_image_decode. A JPEG that is damaged behind its
- * header is refused when pixels are wanted; damage below them may pass, but a file without its end mark never
- * does. */
-thaw_status thaw_picture_open(struct thaw_picture *picture, void *bytes, size_t size, const char *name);
+ * this fails; `name` must live as long as the encoded image. Fails like thaw_image_decode. A JPEG that is damaged
+ * behind its header is refused when pixels are wanted; damage below them may pass, but a file without its end mark
+ * never does. */
+thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name);
 
 /* The picture of an image, which it takes over. */
-struct thaw_picture thaw_picture_of(struct thaw_image image);
+struct thaw_encoded_image thaw_encoded_image_of(struct thaw_image image);
 
-void thaw_picture_free(struct thaw_picture *picture); /* zeroed is fine */
+void thaw_encoded_image_free(struct thaw_encoded_image *encoded); /* zeroed is fine */
 
 enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
 

@@ -104,7 +104,7 @@ enum thaw_padding {
 /* A rearrangement as in einops: the axes of x are split into factors, a range of each factor is taken, and the
  * factors, in another order, are merged into the axes of y. "b (h i) (w j) c -> (b h w) i j c" has seven of them. */
 struct thaw_factors {
-	int count, rank;                /* of factors; of y. An axis of y without a factor has size 1 */
+	int count, ndim;                /* of factors; of y. An axis of y without a factor has size 1 */
 	int axis[THAW_MAX_FACTORS];     /* of x; factors stand in the order of x's axes, slowest first */
 	int64_t size[THAW_MAX_FACTORS]; /* 0: what the axis has left, for at most one factor of an axis */
 	/* Of a factor's elements, start, start + step, ... are taken, `take` of them; take 0: as many as there are. A
@@ -142,14 +142,14 @@ struct thaw_attrs {
 			    * 1 / sqrt(size of a head) */
 	bool transpose[2]; /* matmul: x[k] is read with its last two axes exchanged */
 	enum thaw_padding padding;
-	int64_t before[THAW_MAX_RANK]; /* pad: elements to add in front of each axis; negative: to remove */
-	int64_t after[THAW_MAX_RANK];  /* and behind it */
+	int64_t before[THAW_MAX_DIMS]; /* pad: elements to add in front of each axis; negative: to remove */
+	int64_t after[THAW_MAX_DIMS];  /* and behind it */
 	float fill;                    /* pad */
 	struct thaw_factors factors;   /* rearrange, reshape */
 };
 
 /* Where an operator stands: everything that is known before there is data. */
-struct thaw_site {
+struct thaw_op_desc {
 	const struct thaw_attrs *attrs;
 	int inputs;
 	const struct thaw_shape *x; /* [inputs] */
@@ -157,29 +157,29 @@ struct thaw_site {
 	const struct thaw_shape *param; /* [params], in the operator's own layout */
 	struct thaw_shape y;            /* not yet set when `infer` is called */
 	bool training;                  /* a backward call will follow */
-	bool frozen;                    /* no parameter will change: `prepare` may be called once for all calls */
+	bool frozen;                    /* no parameter will change: `pack` may be called once for all calls */
 };
 
-/* Bytes an operator wants at a site. */
-struct thaw_space {
-	size_t kept;            /* written by forward, read by the backward call that follows */
+/* Bytes that an operator needs for one descriptor. */
+struct thaw_op_workspace {
+	size_t saved;           /* written by forward, read by the backward call that follows */
 	size_t scratch_forward; /* of no value after the call */
 	size_t scratch_backward;
-	size_t prepared; /* for `prepare`, where the site's parameters are frozen */
+	size_t packed; /* for `pack`, where the site's parameters are frozen */
 };
 
 /* One execution. A value that depends on the images has as its first dimension a multiple of their number, such as all
  * windows of all images; it may be smaller than at the site, never larger. Other values, made of parameters alone,
- * have the shape of the site. */
-struct thaw_call {
+ * have the shape of the descriptor. */
+struct thaw_op_args {
 	const struct thaw_attrs *attrs;
 	int inputs;
 	const struct thaw_view *x; /* [inputs]; in backward the shapes, and the data if the operator reads them */
 	struct thaw_view y;        /* in backward the shape, and the data if the operator reads it */
 	int params;
 	const struct thaw_view *param; /* [params] */
-	void *kept, *scratch;
-	const void *prepared; /* what `prepare` wrote, or NULL: forward must do without */
+	void *saved, *scratch;
+	const void *packed; /* what `pack` wrote, or NULL: forward must do without */
 	bool training;
 	const uint64_t *sample_key; /* [N], a random key per image for operators that draw; or NULL */
 
@@ -221,18 +221,18 @@ struct thaw_op {
 					 * may leave out the last ones */
 
 	/* Output shape; THAW_CONFIG with a message for shapes that do not fit (an image that is too small). */
-	thaw_status (*infer)(const struct thaw_site *site, struct thaw_shape *y);
+	thaw_status (*infer)(const struct thaw_op_desc *desc, struct thaw_shape *y);
 	/* May be NULL: wants nothing. */
-	void (*space)(const struct thaw_site *site, struct thaw_space *space);
-	void (*forward)(const struct thaw_call *call);
-	/* May be NULL. Writes the parameters, which are frozen, into prepared[space.prepared bytes] in the form that
+	void (*workspace)(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace);
+	void (*forward)(const struct thaw_op_args *args);
+	/* May be NULL. Writes the parameters, which are frozen, into packed[workspace.packed bytes] in the form that
 	 * forward likes best. Reads attrs, x[i].shape, y.shape and param only. */
-	void (*prepare)(const struct thaw_call *call, void *prepared);
-	void (*backward)(const struct thaw_call *call);
+	void (*pack)(const struct thaw_op_args *args, void *packed);
+	void (*backward)(const struct thaw_op_args *args);
 	/* The plain loops in double precision that forward is tested against. Kept simple on purpose. */
-	void (*reference)(const struct thaw_call *call);
+	void (*reference)(const struct thaw_op_args *args);
 	/* Multiply-adds x 2 of one forward call; NULL: as many as output elements. */
-	int64_t (*flops)(const struct thaw_site *site);
+	int64_t (*flops)(const struct thaw_op_desc *desc);
 
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y */
 	bool activates;          /* applies attrs.activation to its result */

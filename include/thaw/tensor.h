@@ -8,13 +8,13 @@
 
 #include "thaw/error.h"
 
-#define THAW_MAX_RANK  8
+#define THAW_MAX_DIMS  8
 #define THAW_ALIGNMENT 64 /* bytes: a cache line, and an AVX-512 vector */
 
 /* Sizes along each axis, slowest first. Images are (N,H,W,C), flat features (N,C). */
 struct thaw_shape {
-	int rank;
-	int64_t dim[THAW_MAX_RANK];
+	int ndim;
+	int64_t dim[THAW_MAX_DIMS];
 };
 
 /* thaw_shape_of(n,h,w,c), thaw_shape_of(n,c), ...: a shape from its dimensions. */

@@ -67,7 +67,7 @@ struct thaw_train_progress {
 	double seconds_left;      /* estimate for the whole run */
 };
 
-struct thaw_observer {
+struct thaw_callbacks {
 	void *context;
 	void (*progress)(void *context, const struct thaw_train_progress *p);
 	void (*log)(void *context, const char *line); /* things a person should know; no newline */
@@ -75,10 +75,10 @@ struct thaw_observer {
 };
 
 /* Starts the run, continues it, or finds it done. Collective. THAW_UNFINISHED when it was asked to
- * stop and saved its state. `observer` members may be NULL. *result receives the summary (new reference, on
+ * stop and saved its state. `callbacks` members may be NULL. *result receives the summary (new reference, on
  * rank 0; NULL elsewhere): status, steps, top1, top5, loss, per_class, seconds, ... */
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
-		       const struct thaw_observer *observer, json_t **result);
+		       const struct thaw_callbacks *callbacks, json_t **result);
 
 /* What a trial came to; the same on all ranks. */
 struct thaw_trial {
@@ -99,16 +99,16 @@ struct thaw_classifier {
 
 /* Trains on one dataset and evaluates on another, both opened by the caller and of the same classes, for the numbers
  * alone: no run directory, nothing is saved. options: `data` and `out` are not looked at. classifier: NULL for fresh
- * weights. Collective; THAW_UNFINISHED when the observer asks to stop. */
+ * weights. Collective; THAW_UNFINISHED when a callback asks to stop. */
 thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_options *options,
 			     const struct thaw_dataset *train, const struct thaw_dataset *test,
-			     const struct thaw_classifier *classifier, const struct thaw_observer *observer,
+			     const struct thaw_classifier *classifier, const struct thaw_callbacks *callbacks,
 			     struct thaw_trial *trial);
 
 /* Exact metrics of a model over a dataset split across lanes: each image counts once. Collective.
  * size 0: the network's own. *result (all ranks): images, top1, top5, loss, damaged, per_class. */
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, const struct thaw_observer *observer,
+			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
 			  json_t **result);
 
 /* Optimizers: one line each in the table of src/train/optimizer.c. */

@@ -6,7 +6,7 @@
  *      "uncalibrated": {...},                                    before a ledger corrected it; absent: the same
  *      "cost": {"ranks": 2, "hours": 0.1, ...}}
  *
- * Accuracies are shares of the test images. (thaw/plan.h is about something else: plans of memory.) */
+ * Accuracies are fractions of the test images. */
 #ifndef THAW_TRAINING_PLAN_H
 #define THAW_TRAINING_PLAN_H
 

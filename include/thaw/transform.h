@@ -32,11 +32,11 @@ struct thaw_augment {
 struct thaw_augment thaw_augment_default(void);
 
 /* out (size,size,3), normalised: resize the shorter side, centre crop as torchvision does, to the bit. */
-thaw_status thaw_transform_eval(const struct thaw_picture *picture, const struct thaw_preprocess *p, float *out);
+thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out);
 
 /* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. Of a JPEG whose
  * crop is at least twice as large as `size`, the decoder halves the pixels first, or divides them by 4 or 8. */
-thaw_status thaw_transform_train(const struct thaw_picture *picture, const struct thaw_preprocess *p,
+thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out);
 
 #endif

@@ -36,7 +36,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 void thaw_weights_free(struct thaw_weights *w); /* zeroed is fine */
 /* The values of tensor i are not read again: gives their memory back, where that is the set's own, no other tensor lies
  * there, and the system can. For sets of which each tensor is copied once, so that no two copies of all are held. */
-void thaw_weights_let_go(const struct thaw_weights *w, int i);
+void thaw_weights_release_tensor(const struct thaw_weights *w, int i);
 
 const struct thaw_named_tensor *thaw_weights_find(const struct thaw_weights *w, const char *name);
 /* The metadata value, or NULL. */

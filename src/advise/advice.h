@@ -17,7 +17,7 @@
 struct advice {
 	struct thaw_comm *comm;
 	const struct thaw_advise_options *options;
-	const struct thaw_observer *observer;
+	const struct thaw_callbacks *callbacks;
 	struct thaw_budget budget;
 
 	int64_t images;              /* to train on */

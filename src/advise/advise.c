@@ -161,7 +161,7 @@ static thaw_status look(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
 	THAW_TRY(thaw_taps_collect(&a->taps, a->comm, a->model, a->cut, a->cut_count, &a->dataset,
-				   thaw_look_lanes(o, a->comm), o->decode_threads, a->observer));
+				   thaw_look_lanes(o, a->comm), o->decode_threads, a->callbacks));
 	thaw_status status = count_measured(a);
 	if (status == THAW_OK)
 		status = thaw_similarity_measure(&a->similarity, &a->taps);
@@ -196,7 +196,7 @@ static thaw_status try_out(struct advice *a)
 					       .dataset = &a->dataset,
 					       .taps = &a->taps,
 					       .cut = a->cut,
-					       .observer = a->observer,
+					       .callbacks = a->callbacks,
 					       .prior = prior_of(a),
 					       .recipe = a->recipe};
 	return thaw_pilots_run(&a->pilots, &parts);
@@ -290,9 +290,9 @@ static void close_advice(struct advice *a)
 }
 
 thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options *options,
-			const struct thaw_observer *observer, json_t **result)
+			const struct thaw_callbacks *callbacks, json_t **result)
 {
-	struct advice a = {.comm = comm, .options = options, .observer = observer};
+	struct advice a = {.comm = comm, .options = options, .callbacks = callbacks};
 	double start = thaw_clock(), cores = core_seconds();
 	*result = NULL;
 	thaw_status status = thaw_comm_agree(comm, open_here(&a));

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "src/base/clock.h"
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 #include "thaw/random.h"
 
 #define RUNS        15 /* that are timed, after one that is not */
@@ -39,13 +39,13 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median_seconds(struct thaw_plan *plan, int64_t floats, float *features)
+static double median_seconds(struct thaw_executor *executor, int64_t floats, float *features)
 {
 	double seconds[RUNS];
 	for (int i = -1; i < RUNS; i++) {
-		fill_noise(thaw_plan_input(plan), floats);
+		fill_noise(thaw_executor_input(executor), floats);
 		double start = thaw_clock();
-		thaw_plan_run_trunk(plan, features);
+		thaw_executor_run_trunk(executor, features);
 		if (i >= 0)
 			seconds[i] = thaw_clock() - start;
 	}
@@ -56,18 +56,18 @@ static double median_seconds(struct thaw_plan *plan, int64_t floats, float *feat
 static thaw_status run(const struct thaw_graph *graph, const struct thaw_shape *image, double *seconds)
 {
 	struct thaw_graph *lowered = NULL;
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	float *features = NULL;
 	thaw_status status;
 	THAW_TRY(thaw_graph_lower(&lowered, graph));
-	THAW_TRY_OUT(thaw_plan_create(&plan, lowered, image, THAW_TRUNK, false));
-	THAW_TRY_OUT(thaw_plan_prepare(plan, NULL, true));
-	features = thaw_alloc((size_t)thaw_plan_features(plan), sizeof *features);
+	THAW_TRY_OUT(thaw_executor_create(&executor, lowered, image, THAW_TRUNK, false));
+	THAW_TRY_OUT(thaw_executor_pack(executor, NULL, true));
+	features = thaw_alloc((size_t)thaw_executor_features(executor), sizeof *features);
 	THAW_TRY_OUT(features ? THAW_OK : THAW_RESOURCE);
-	*seconds = median_seconds(plan, thaw_shape_count(image), features);
+	*seconds = median_seconds(executor, thaw_shape_count(image), features);
 out:
 	thaw_free(features);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	thaw_graph_destroy(lowered);
 	return status;
 }

@@ -125,7 +125,7 @@ thaw_status thaw_curves_measure(struct thaw_curve *curve, struct thaw_comm *comm
 		status = run_tasks(comm, taps, classes, seed, mine + comm->rank * all);
 	status = thaw_comm_agree(comm, status);
 	if (status == THAW_OK)
-		status = thaw_sum_metrics(comm, comm->size, all, mine, total);
+		status = thaw_allreduce_doubles(comm, comm->size, all, mine, total);
 	for (int c = 0; c < taps->cut_count && status == THAW_OK; c++)
 		fill_curve(&curve[c], total + c * each);
 	thaw_free(mine);

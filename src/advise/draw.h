@@ -6,8 +6,8 @@
 
 #include "src/advise/table.h"
 
-/* Splits the rows of labels[count] in two: of each class `share` of its images, rounded and at least one where it has
- * any, become taken[*taken_count], the others rest[*rest_count], both in rising order; each has room for `count`.
+/* Splits the rows of labels[count] in two: of each class `node_alloc` of its images, rounded and at least one where it
+ * has any, become taken[*taken_count], the others rest[*rest_count], both in rising order; each has room for `count`.
  * Another draw for another (seed, number). */
 thaw_status thaw_draw(const int32_t *labels, int64_t count, int classes, double share, uint64_t seed, uint64_t number,
 		      int64_t *taken, int64_t *taken_count, int64_t *rest, int64_t *rest_count);

@@ -1,4 +1,4 @@
-/* Which images advice looks at, and how ranks share them: the same for thaw_advise and thaw_rank. */
+/* Which images advice looks at, and how ranks share them: the same for thaw_advise and thaw_compare. */
 #ifndef THAW_SRC_ADVISE_LOOK_H
 #define THAW_SRC_ADVISE_LOOK_H
 

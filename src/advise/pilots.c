@@ -89,8 +89,8 @@ static thaw_status run_pilot(struct trials *t, int cut, int rate, struct thaw_pi
 	const struct thaw_pilot_parts *p = t->parts;
 	struct thaw_pilot *pilot = &t->pilots->pilot[t->pilots->count++];
 	struct thaw_train_options options = *p->options;
-	const struct thaw_observer quiet = {.context = p->observer ? p->observer->context : NULL,
-					    .stop = p->observer ? p->observer->stop : NULL};
+	const struct thaw_callbacks quiet = {.context = p->callbacks ? p->callbacks->context : NULL,
+					     .stop = p->callbacks ? p->callbacks->stop : NULL};
 	const int epochs = (p->recipe.epochs + PILOT_PART - 1) / PILOT_PART;
 	*pilot = (struct thaw_pilot){.cut = cut, .rate = rate, .epochs = epochs};
 	thaw_recipe_apply(&p->recipe, p->cut[cut].unfreeze, thaw_recipe_rate(cut == 0, rate), &options);

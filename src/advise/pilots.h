@@ -29,7 +29,7 @@ struct thaw_pilot_parts {
 	const struct thaw_dataset *dataset;       /* the one that `taps` were collected from */
 	const struct thaw_taps *taps;
 	const struct thaw_cut *cut;
-	const struct thaw_observer *observer;
+	const struct thaw_callbacks *callbacks;
 	struct thaw_prior prior;
 	struct thaw_recipe recipe; /* of the whole training, of which pilots are a part */
 };

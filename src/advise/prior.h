@@ -20,8 +20,8 @@ bool thaw_prior_few(int64_t images);
 /* The learning rate that suits, of those of the recipe. */
 int thaw_prior_rate(const struct thaw_prior *prior);
 
-/* How much of the probe's error is expected to be left after training the last `share` of the network's work (0: the
- * classifier alone) at this rate. */
+/* How much of the probe's error is expected to be left after training the last `node_alloc` of the network's work (0:
+ * the classifier alone) at this rate. */
 double thaw_prior_ratio(const struct thaw_prior *prior, double share, bool head_alone, int rate);
 
 /* Whether the network's own classifier knows the classes: LEEP says so, and a probe finds them easy too. (LEEP alone is

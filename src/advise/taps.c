@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "thaw/executor.h"
 #include "thaw/lanes.h"
 #include "thaw/loader.h"
-#include "thaw/plan.h"
 
 #define BATCH 16 /* images that the loader decodes at a time */
 
@@ -28,7 +28,7 @@ struct pass {
 /* Mean over everything but the last dimension, which is channels; a flat value stays as it is. */
 static int64_t pool(const struct thaw_shape *shape, const float *value, float *out)
 {
-	int64_t width = shape->dim[shape->rank - 1], rows = thaw_shape_count(shape) / width;
+	int64_t width = shape->dim[shape->ndim - 1], rows = thaw_shape_count(shape) / width;
 	for (int64_t c = 0; c < width; c++)
 		out[c] = 0.0f;
 	for (int64_t r = 0; r < rows; r++)
@@ -54,7 +54,7 @@ static void add_rows(const float *value, int64_t rows, int64_t channels, double 
 static void add_norm(struct pass *p, int node, const float *value)
 {
 	const struct thaw_shape *shape = &p->shapes[node];
-	int64_t channels = shape->dim[shape->rank - 1];
+	int64_t channels = shape->dim[shape->ndim - 1];
 	double *mean = p->sums + p->norm_start[node];
 	add_rows(value, thaw_shape_count(shape) / channels, channels, mean, mean + channels);
 }
@@ -72,7 +72,7 @@ static void look_at_value(void *context, int node, const float *value)
 				continue;
 			if (p->crossing[c][k] == node)
 				pool(shape, value, out);
-			out += shape->dim[shape->rank - 1];
+			out += shape->dim[shape->ndim - 1];
 		}
 	}
 }
@@ -90,12 +90,12 @@ static thaw_status place_cuts(struct pass *p, const struct thaw_cut *cut)
 		p->start[c] = at;
 		for (int k = 0; k < p->crossings[c]; k++) {
 			const struct thaw_shape *shape = &p->shapes[p->crossing[c][k]];
-			t->width[c] += p->crossing[c][k] > 0 ? shape->dim[shape->rank - 1] : 0;
+			t->width[c] += p->crossing[c][k] > 0 ? shape->dim[shape->ndim - 1] : 0;
 		}
 		at += t->width[c];
 	}
 	const struct thaw_shape *input = &p->shapes[p->crossing[0][0]];
-	t->flat = p->crossings[0] == 1 && thaw_shape_count(input) == input->dim[input->rank - 1] &&
+	t->flat = p->crossings[0] == 1 && thaw_shape_count(input) == input->dim[input->ndim - 1] &&
 		  strcmp(p->graph->nodes[p->graph->head].op->name, "linear") == 0;
 	p->probability = at;
 	t->source_classes = thaw_shape_count(&p->shapes[p->graph->output]);
@@ -117,7 +117,7 @@ static thaw_status place_norms(struct pass *p)
 		if (i == 0 || strcmp(n->op->name, "batch_norm") != 0)
 			continue;
 		const struct thaw_shape *shape = &p->shapes[i];
-		int64_t channels = shape->dim[shape->rank - 1];
+		int64_t channels = shape->dim[shape->ndim - 1];
 		t->norms[t->norm_count++] = (struct thaw_norm_tap){.name = n->name,
 								   .channels = channels,
 								   .scale = g->params[n->params[0]].data,
@@ -139,12 +139,13 @@ static thaw_status place(struct pass *p, const struct thaw_cut *cut, int side)
 	return place_norms(p);
 }
 
-static thaw_status run_image(struct pass *p, struct thaw_plan *plan, const float *image, int64_t floats, float *row)
+static thaw_status run_image(struct pass *p, struct thaw_executor *executor, const float *image, int64_t floats,
+			     float *row)
 {
 	float *logits = row + p->probability;
 	p->row = row;
-	memcpy(thaw_plan_input(plan), image, (size_t)floats * sizeof(float));
-	thaw_plan_run_trunk(plan, logits);
+	memcpy(thaw_executor_input(executor), image, (size_t)floats * sizeof(float));
+	thaw_executor_run_trunk(executor, logits);
 	thaw_softmax(logits, 1, p->taps->source_classes, logits);
 	for (int64_t i = 0; i < p->row_width; i++)
 		if (!isfinite(row[i]))
@@ -158,8 +159,8 @@ static thaw_status run_image(struct pass *p, struct thaw_plan *plan, const float
 struct rank_work {
 	struct thaw_comm *comm;
 	const struct thaw_dataset *dataset;
-	const struct thaw_observer *observer;
-	struct thaw_plan *plan;
+	const struct thaw_callbacks *callbacks;
+	struct thaw_executor *executor;
 	struct thaw_loader *loader;
 	int lanes, side;
 	float *table;      /* (images of all lanes in lane order, row_width) */
@@ -183,7 +184,7 @@ static thaw_status run_batch(struct pass *p, const struct rank_work *w, float *r
 	thaw_status status = THAW_OK;
 	for (int64_t i = 0; i < batch->count && status == THAW_OK; i++) {
 		int64_t k = batch->samples[i] / w->lanes; /* its place in the lane */
-		status = run_image(p, w->plan, batch->images + i * floats, floats, rows + k * p->row_width);
+		status = run_image(p, w->executor, batch->images + i * floats, floats, rows + k * p->row_width);
 	}
 	thaw_loader_release(w->loader, batch);
 	return status;
@@ -196,7 +197,7 @@ static thaw_status run_lane(struct pass *p, const struct rank_work *w, int lane,
 	for (int64_t done = 0; done < all; done += BATCH) {
 		for (; asked < all && asked <= done + BATCH; asked += BATCH)
 			THAW_TRY(submit(w, lane, asked));
-		if (w->observer && w->observer->stop && w->observer->stop(w->observer->context))
+		if (w->callbacks && w->callbacks->stop && w->callbacks->stop(w->callbacks->context))
 			return thaw_fail(THAW_UNFINISHED, "asked to stop: nothing is saved by thaw advise");
 		THAW_TRY(run_batch(p, w, rows));
 	}
@@ -242,7 +243,7 @@ static thaw_status sum_norms(struct pass *p, const struct rank_work *w)
 	struct thaw_taps *t = p->taps;
 	if (p->sum_count == 0)
 		return THAW_OK;
-	THAW_TRY(thaw_sum_metrics(w->comm, w->lanes, (int)p->sum_count, w->lane_sums, t->norm_sums));
+	THAW_TRY(thaw_allreduce_doubles(w->comm, w->lanes, (int)p->sum_count, w->lane_sums, t->norm_sums));
 	for (int64_t i = 0; i < p->sum_count; i++)
 		t->norm_sums[i] /= t->count > 0 ? (double)t->count : 1.0;
 	double *at = t->norm_sums;
@@ -296,9 +297,9 @@ static thaw_status open_work(struct pass *p, struct rank_work *w, const struct t
 {
 	THAW_TRY(place(p, cut, w->side));
 	struct thaw_shape image = thaw_shape_of(1, w->side, w->side, 3);
-	THAW_TRY(thaw_plan_create(&w->plan, model->graph, &image, THAW_TRUNK, false));
-	THAW_TRY(thaw_plan_prepare(w->plan, NULL, true));
-	thaw_plan_on_value(w->plan, look_at_value, p);
+	THAW_TRY(thaw_executor_create(&w->executor, model->graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_executor_pack(w->executor, NULL, true));
+	thaw_executor_on_value(w->executor, look_at_value, p);
 	THAW_TRY(thaw_loader_create(&w->loader, w->dataset, &model->preprocess, NULL, decode_threads, 2));
 	w->table = thaw_alloc((size_t)w->dataset->count * (size_t)p->row_width, sizeof(float));
 	w->lane_sums = thaw_alloc((size_t)w->lanes * (size_t)p->sum_count + 1, sizeof(double));
@@ -309,7 +310,7 @@ static thaw_status open_work(struct pass *p, struct rank_work *w, const struct t
 static void close_work(struct pass *p, struct rank_work *w)
 {
 	thaw_loader_destroy(w->loader);
-	thaw_plan_destroy(w->plan);
+	thaw_executor_destroy(w->executor);
 	thaw_free(w->table);
 	thaw_free(w->lane_sums);
 	thaw_free(p->shapes);
@@ -320,12 +321,15 @@ static void close_work(struct pass *p, struct rank_work *w)
 
 thaw_status thaw_taps_collect(struct thaw_taps *taps, struct thaw_comm *comm, const struct thaw_model *model,
 			      const struct thaw_cut *cut, int cut_count, const struct thaw_dataset *dataset, int lanes,
-			      int decode_threads, const struct thaw_observer *observer)
+			      int decode_threads, const struct thaw_callbacks *callbacks)
 {
 	struct thaw_taps t = {.cut_count = cut_count};
 	struct pass p = {.taps = &t, .graph = model->graph};
-	struct rank_work w = {
-		.comm = comm, .dataset = dataset, .observer = observer, .lanes = lanes, .side = model->preprocess.size};
+	struct rank_work w = {.comm = comm,
+			      .dataset = dataset,
+			      .callbacks = callbacks,
+			      .lanes = lanes,
+			      .side = model->preprocess.size};
 	thaw_status status = thaw_comm_agree(comm, open_work(&p, &w, model, cut, decode_threads));
 	if (status == THAW_OK)
 		status = thaw_comm_agree(comm, run_lanes(&p, &w));

@@ -42,7 +42,7 @@ struct thaw_taps {
  * ranks; the result is the same on every rank, and the same bits for any number of them. Collective. */
 thaw_status thaw_taps_collect(struct thaw_taps *taps, struct thaw_comm *comm, const struct thaw_model *model,
 			      const struct thaw_cut *cut, int cut_count, const struct thaw_dataset *dataset, int lanes,
-			      int decode_threads, const struct thaw_observer *observer);
+			      int decode_threads, const struct thaw_callbacks *callbacks);
 void thaw_taps_release(struct thaw_taps *taps); /* zeroed is fine */
 
 #endif

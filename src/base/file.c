@@ -203,7 +203,7 @@ static thaw_status open_temporary(struct thaw_file_writer *f)
 	return fail_io("cannot create", f->path);
 }
 
-thaw_status thaw_file_open(struct thaw_file_writer **f, const char *path)
+thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path)
 {
 	struct thaw_file_writer *w = thaw_alloc(1, sizeof(*w));
 	if (!w)
@@ -221,7 +221,7 @@ thaw_status thaw_file_open(struct thaw_file_writer **f, const char *path)
 	return THAW_OK;
 }
 
-struct thaw_sink *thaw_file_sink(struct thaw_file_writer *f)
+struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f)
 {
 	return &f->sink;
 }
@@ -244,7 +244,7 @@ static thaw_status sync_folder(const char *path)
 	return status;
 }
 
-thaw_status thaw_file_commit(struct thaw_file_writer *f)
+thaw_status thaw_file_writer_commit(struct thaw_file_writer *f)
 {
 	thaw_status status = flush(f);
 	if (status == THAW_OK && fsync(f->fd) != 0)
@@ -256,7 +256,7 @@ thaw_status thaw_file_commit(struct thaw_file_writer *f)
 	if (status == THAW_OK && rename(f->temporary, f->path) != 0)
 		status = fail_io("cannot rename to", f->path);
 	if (status != THAW_OK) {
-		thaw_file_discard(f);
+		thaw_file_writer_discard(f);
 		return status;
 	}
 	status = sync_folder(f->path);
@@ -264,7 +264,7 @@ thaw_status thaw_file_commit(struct thaw_file_writer *f)
 	return status;
 }
 
-void thaw_file_discard(struct thaw_file_writer *f)
+void thaw_file_writer_discard(struct thaw_file_writer *f)
 {
 	if (!f)
 		return;

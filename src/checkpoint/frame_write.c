@@ -43,7 +43,7 @@ thaw_status thaw_frame_open(struct thaw_frame_writer **f, const char *path, size
 		goto out;
 	}
 	THAW_TRY_OUT(configure(w->zstd, size, level, path));
-	THAW_TRY_OUT(thaw_file_open(&w->file, path));
+	THAW_TRY_OUT(thaw_file_writer_open(&w->file, path));
 	*f = w;
 	return THAW_OK;
 out:
@@ -54,7 +54,7 @@ out:
 /* Compresses bytes[size]; with ZSTD_e_end all that is held back comes out as well. */
 static thaw_status compress(struct thaw_frame_writer *f, const void *bytes, size_t size, ZSTD_EndDirective how)
 {
-	struct thaw_sink *sink = thaw_file_sink(f->file);
+	struct thaw_sink *sink = thaw_file_writer_sink(f->file);
 	ZSTD_inBuffer in = {.src = bytes, .size = size};
 	size_t left;
 	do {
@@ -76,7 +76,7 @@ thaw_status thaw_frame_commit(struct thaw_frame_writer *f)
 {
 	thaw_status status = compress(f, NULL, 0, ZSTD_e_end);
 	if (status == THAW_OK) {
-		status = thaw_file_commit(f->file);
+		status = thaw_file_writer_commit(f->file);
 		f->file = NULL;
 	}
 	thaw_frame_discard(f);
@@ -87,7 +87,7 @@ void thaw_frame_discard(struct thaw_frame_writer *f)
 {
 	if (!f)
 		return;
-	thaw_file_discard(f->file);
+	thaw_file_writer_discard(f->file);
 	ZSTD_freeCCtx(f->zstd);
 	thaw_free(f->block);
 	thaw_free(f->path);

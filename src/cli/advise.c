@@ -67,9 +67,9 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 {
 	const struct values *v = values;
 	struct progress progress;
-	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	observer.stop = stop_requested;
-	thaw_status status = thaw_advise(session->comm, &v->advise, &observer, result);
+	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	callbacks.stop = stop_requested;
+	thaw_status status = thaw_advise(session->comm, &v->advise, &callbacks, result);
 	progress_end(&progress);
 	return status;
 }

@@ -42,7 +42,7 @@ extern const struct command command_advise, command_rank, command_train, command
 /* One line to the log (stderr) of rank 0. */
 void log_line(const struct session *session, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* A thaw_observer's `stop`: whether a signal asked to end. */
+/* A thaw_callbacks's `stop`: whether a signal asked to end. */
 bool stop_requested(void *context);
 
 /* "thaw: MESSAGE" on stderr, in one line; for rank 0, or a rank that is alone. */

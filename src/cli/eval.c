@@ -106,10 +106,10 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 	int ranks = session->comm->size;
 	int lanes = v->lanes ? v->lanes : ranks > DEFAULT_LANES ? ranks : DEFAULT_LANES;
 	thaw_status status;
-	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	THAW_TRY_OUT(agree(session, load(session, v, &model, &data)));
 	THAW_TRY_OUT(
-		thaw_evaluate(session->comm, model, &data, lanes, v->size, v->decode_threads, &observer, &metrics));
+		thaw_evaluate(session->comm, model, &data, lanes, v->size, v->decode_threads, &callbacks, &metrics));
 	if (session->comm->rank == 0)
 		*result = json_incref(metrics);
 out:

@@ -35,7 +35,7 @@ static const struct option options[] = {
 static json_t *shape_json(const struct thaw_shape *s, int first)
 {
 	json_t *dims = json_array();
-	for (int i = first; i < s->rank; i++)
+	for (int i = first; i < s->ndim; i++)
 		json_array_append_new(dims, json_integer(s->dim[i]));
 	return dims;
 }

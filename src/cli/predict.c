@@ -4,9 +4,9 @@
 
 #include "src/cli/command.h"
 #include "src/cli/text.h"
+#include "thaw/executor.h"
 #include "thaw/file.h"
 #include "thaw/model.h"
-#include "thaw/plan.h"
 #include "thaw/report.h"
 
 #define DEFAULT_TOP  5
@@ -40,7 +40,7 @@ static void defaults(void *values)
 struct eye {
 	struct thaw_model *model;
 	struct thaw_graph *graph; /* the model's, with batch norms folded and operators fused */
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	float *probability; /* [classes] */
 	int *order;         /* [classes], classes by falling probability */
 };
@@ -51,8 +51,8 @@ static thaw_status open_eye(struct eye *e, const char *model)
 	THAW_TRY(thaw_graph_lower(&e->graph, e->model->graph));
 	const int size = e->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
-	THAW_TRY(thaw_plan_create(&e->plan, e->graph, &image, THAW_WHOLE, false));
-	THAW_TRY(thaw_plan_prepare(e->plan, NULL, true));
+	THAW_TRY(thaw_executor_create(&e->executor, e->graph, &image, THAW_WHOLE, false));
+	THAW_TRY(thaw_executor_pack(e->executor, NULL, true));
 	e->probability = thaw_alloc((size_t)e->model->classes, sizeof(*e->probability));
 	e->order = thaw_alloc((size_t)e->model->classes, sizeof(*e->order));
 	return e->probability && e->order ? THAW_OK : THAW_RESOURCE;
@@ -62,7 +62,7 @@ static void close_eye(struct eye *e)
 {
 	thaw_free(e->order);
 	thaw_free(e->probability);
-	thaw_plan_destroy(e->plan);
+	thaw_executor_destroy(e->executor);
 	thaw_graph_destroy(e->graph);
 	thaw_model_destroy(e->model);
 }
@@ -72,13 +72,13 @@ static thaw_status look(struct eye *e, const char *path)
 {
 	void *bytes;
 	size_t size;
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
-	THAW_TRY(thaw_picture_open(&picture, bytes, size, path));
-	thaw_status status = thaw_transform_eval(&picture, &e->model->preprocess, thaw_plan_input(e->plan));
-	thaw_picture_free(&picture);
+	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
+	thaw_status status = thaw_transform_eval(&encoded, &e->model->preprocess, thaw_executor_input(e->executor));
+	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_softmax(thaw_plan_forward(e->plan, 1, NULL), 1, e->model->classes, e->probability);
+		thaw_softmax(thaw_executor_forward(e->executor, 1, NULL), 1, e->model->classes, e->probability);
 	return status;
 }
 

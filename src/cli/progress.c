@@ -84,12 +84,12 @@ static void write_line(void *context, const char *line)
 	fprintf(p->out, "%s\n", clean);
 }
 
-struct thaw_observer progress_start(struct progress *p, FILE *out)
+struct thaw_callbacks progress_start(struct progress *p, FILE *out)
 {
 	*p = (struct progress){.out = out, .terminal = out && isatty(fileno(out)), .shown = thaw_clock()};
 	if (!out)
-		return (struct thaw_observer){.context = p};
-	return (struct thaw_observer){.context = p, .progress = show, .log = write_line};
+		return (struct thaw_callbacks){.context = p};
+	return (struct thaw_callbacks){.context = p, .progress = show, .log = write_line};
 }
 
 void progress_end(struct progress *p)

@@ -13,8 +13,8 @@ struct progress {
 	double shown;   /* seconds on the monotonic clock, of the last bar or line */
 };
 
-/* An observer whose progress and log functions write to `out`; `stop` is left to the caller. */
-struct thaw_observer progress_start(struct progress *p, FILE *out);
+/* Callbacks whose progress and log functions write to `out`; `stop` is left to the caller. */
+struct thaw_callbacks progress_start(struct progress *p, FILE *out);
 /* Ends the bar's line. */
 void progress_end(struct progress *p);
 

@@ -159,9 +159,9 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 	log_configuration(session);
 
 	struct progress progress;
-	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	observer.stop = stop_requested;
-	thaw_status status = thaw_train(session->comm, &train, &observer, result);
+	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	callbacks.stop = stop_requested;
+	thaw_status status = thaw_train(session->comm, &train, &callbacks, result);
 	progress_end(&progress);
 	return status;
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "thaw/dataset.h"
+#include "thaw/executor.h"
 #include "thaw/file.h"
-#include "thaw/plan.h"
 
 #define LARGEST_FILE ((size_t)1 << 30) /* bytes of an encoded image */
 #define SAMPLES      64                /* of a dataset */
@@ -16,18 +16,18 @@
 struct both {
 	const struct thaw_model *model;
 	struct thaw_model *written; /* the file, read back */
-	struct thaw_plan *original, *exported;
+	struct thaw_executor *original, *exported;
 };
 
-static thaw_status compare(struct verification *v, struct both *b, const struct thaw_picture *picture)
+static thaw_status compare(struct verification *v, struct both *b, const struct thaw_encoded_image *encoded)
 {
 	const int size = b->model->preprocess.size;
-	float *x = thaw_plan_input(b->original);
+	float *x = thaw_executor_input(b->original);
 	double largest = 0, difference = 0;
-	THAW_TRY(thaw_transform_eval(picture, &b->model->preprocess, x));
-	memcpy(thaw_plan_input(b->exported), x, (size_t)size * (size_t)size * 3 * sizeof *x);
-	const float *y = thaw_plan_forward(b->original, 1, NULL);
-	const float *z = thaw_plan_forward(b->exported, 1, NULL);
+	THAW_TRY(thaw_transform_eval(encoded, &b->model->preprocess, x));
+	memcpy(thaw_executor_input(b->exported), x, (size_t)size * (size_t)size * 3 * sizeof *x);
+	const float *y = thaw_executor_forward(b->original, 1, NULL);
+	const float *z = thaw_executor_forward(b->exported, 1, NULL);
 	for (int64_t c = 0; c < b->model->classes; c++) {
 		bool same = y[c] == z[c];
 		largest = fmax(largest, fabs(y[c]));
@@ -42,11 +42,11 @@ static thaw_status compare_file(struct verification *v, struct both *b, const ch
 {
 	void *bytes;
 	size_t size;
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
-	THAW_TRY(thaw_picture_open(&picture, bytes, size, path));
-	thaw_status status = compare(v, b, &picture);
-	thaw_picture_free(&picture);
+	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
+	thaw_status status = compare(v, b, &encoded);
+	thaw_encoded_image_free(&encoded);
 	return status;
 }
 
@@ -58,11 +58,11 @@ static thaw_status compare_dataset(struct verification *v, struct both *b, const
 	const int64_t count = data.count < SAMPLES ? data.count : SAMPLES;
 	thaw_status status = THAW_OK;
 	for (int64_t i = 0; i < count && status == THAW_OK; i++) {
-		struct thaw_picture picture;
-		status = data.read(&data, i * data.count / count, &picture);
+		struct thaw_encoded_image encoded;
+		status = data.read(&data, i * data.count / count, &encoded);
 		if (status == THAW_OK) {
-			status = compare(v, b, &picture);
-			thaw_picture_free(&picture);
+			status = compare(v, b, &encoded);
+			thaw_encoded_image_free(&encoded);
 		}
 		status = status == THAW_DATA ? THAW_OK : status;
 	}
@@ -79,15 +79,15 @@ thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, cons
 	*v = (struct verification){0};
 	thaw_status status;
 	THAW_TRY_OUT(thaw_model_load_onnx(&b.written, path));
-	THAW_TRY_OUT(thaw_plan_create(&b.original, m->graph, &image, THAW_WHOLE, false));
-	THAW_TRY_OUT(thaw_plan_create(&b.exported, b.written->graph, &image, THAW_WHOLE, false));
+	THAW_TRY_OUT(thaw_executor_create(&b.original, m->graph, &image, THAW_WHOLE, false));
+	THAW_TRY_OUT(thaw_executor_create(&b.exported, b.written->graph, &image, THAW_WHOLE, false));
 	THAW_TRY_OUT(thaw_path_is_directory(samples) ? compare_dataset(v, &b, samples) : compare_file(v, &b, samples));
 	if (!(v->difference <= TOLERANCE))
 		status = thaw_fail(THAW_DATA, "%s: logits differ by %.2g of the largest: not the same network", path,
 				   v->difference);
 out:
-	thaw_plan_destroy(b.original);
-	thaw_plan_destroy(b.exported);
+	thaw_executor_destroy(b.original);
+	thaw_executor_destroy(b.exported);
 	thaw_model_destroy(b.written);
 	return status;
 }

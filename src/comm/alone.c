@@ -104,8 +104,8 @@ struct thaw_comm thaw_comm_alone(void)
 		.gather = alone_gather,
 		.max = alone_max,
 		.barrier = alone_barrier,
-		.share = alone_share,
-		.unshare = alone_unshare,
+		.node_alloc = alone_share,
+		.node_free = alone_unshare,
 		.abort = alone_abort,
 		.close = alone_close,
 	};

@@ -164,7 +164,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct cifar *c = d->context;
 	uint8_t record[MAX_RECORD];
@@ -179,7 +179,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	for (int p = 0; p < PLANE; p++)
 		for (int channel = 0; channel < 3; channel++)
 			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
-	*picture = thaw_picture_of(image);
+	*encoded = thaw_encoded_image_of(image);
 	return THAW_OK;
 }
 

@@ -308,7 +308,7 @@ static thaw_status limit(struct names *files, int32_t *labels, const struct thaw
 	return keep == NULL ? THAW_RESOURCE : THAW_OK;
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct folder *f = d->context;
 	const char *name = f->files.name[i];
@@ -321,7 +321,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	thaw_free(path);
 	if (status != THAW_OK)
 		return thaw_fail_in(status, "%s", name);
-	return thaw_picture_open(picture, bytes, size, name);
+	return thaw_encoded_image_open(encoded, bytes, size, name);
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)

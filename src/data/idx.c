@@ -173,7 +173,7 @@ static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int 
 	return status;
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct idx *idx = d->context;
 	struct thaw_image image;
@@ -182,7 +182,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	const uint8_t *from = idx->pixels + idx->kept[i] * pixels;
 	for (int64_t p = 0; p < pixels; p++)
 		memset(image.pixels + 3 * p, from[p], 3);
-	*picture = thaw_picture_of(image);
+	*encoded = thaw_encoded_image_of(image);
 	return THAW_OK;
 }
 

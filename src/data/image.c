@@ -63,16 +63,17 @@ thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_
 	return THAW_OK;
 }
 
-struct thaw_picture thaw_picture_of(struct thaw_image image)
+struct thaw_encoded_image thaw_encoded_image_of(struct thaw_image image)
 {
-	return (struct thaw_picture){.width = image.width, .height = image.height, .image = image, .orientation = 1};
+	return (struct thaw_encoded_image){
+		.width = image.width, .height = image.height, .image = image, .orientation = 1};
 }
 
-void thaw_picture_free(struct thaw_picture *p)
+void thaw_encoded_image_free(struct thaw_encoded_image *p)
 {
 	thaw_image_free(&p->image);
 	thaw_free(p->bytes);
-	*p = (struct thaw_picture){0};
+	*p = (struct thaw_encoded_image){0};
 }
 
 /* Rows and columns change places. */
@@ -81,7 +82,7 @@ static bool is_transposed(int orientation)
 	return orientation >= 5;
 }
 
-static thaw_status open_picture(struct thaw_picture *p)
+static thaw_status open_picture(struct thaw_encoded_image *p)
 {
 	struct image_header header;
 	THAW_TRY(find_format(&p->format, p->bytes, p->size, p->name));
@@ -98,48 +99,48 @@ static thaw_status open_picture(struct thaw_picture *p)
 	return THAW_OK;
 }
 
-thaw_status thaw_picture_open(struct thaw_picture *picture, void *bytes, size_t size, const char *name)
+thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name)
 {
-	struct thaw_picture p = {.bytes = bytes, .size = size, .name = name, .orientation = 1};
+	struct thaw_encoded_image p = {.bytes = bytes, .size = size, .name = name, .orientation = 1};
 	thaw_status status = open_picture(&p);
 	if (status == THAW_OK)
-		*picture = p;
+		*encoded = p;
 	else
-		thaw_picture_free(&p);
+		thaw_encoded_image_free(&p);
 	return status;
 }
 
-int thaw_picture_shrink(const struct thaw_picture *picture, const struct thaw_rectangle *part, int size)
+int thaw_encoded_image_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part, int size)
 {
 	int shrink = 1;
-	while (picture->image.pixels == NULL && shrink < 8 && part->width / (2 * shrink) >= size &&
+	while (encoded->image.pixels == NULL && shrink < 8 && part->width / (2 * shrink) >= size &&
 	       part->height / (2 * shrink) >= size)
 		shrink *= 2;
 	return shrink;
 }
 
 /* Decoders round up: the last pixel may stand for fewer. */
-void thaw_picture_shrunk(const struct thaw_picture *picture, int shrink, int *width, int *height)
+void thaw_encoded_image_shrunk(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height)
 {
-	*width = (picture->width + shrink - 1) / shrink;
-	*height = (picture->height + shrink - 1) / shrink;
+	*width = (encoded->width + shrink - 1) / shrink;
+	*height = (encoded->height + shrink - 1) / shrink;
 }
 
-thaw_status thaw_picture_part(const struct thaw_picture *picture, const struct thaw_rectangle *part, int shrink,
-			      struct image_view *view, struct thaw_image *made)
+thaw_status thaw_encoded_image_part(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part,
+				    int shrink, struct image_view *view, struct thaw_image *made)
 {
 	*made = (struct thaw_image){0};
-	if (picture->image.pixels != NULL) {
-		struct image_view whole = thaw_image_view(&picture->image);
+	if (encoded->image.pixels != NULL) {
+		struct image_view whole = thaw_image_view(&encoded->image);
 		*view = thaw_view_part(&whole, *part);
 		return THAW_OK;
 	}
 	int width, height;
-	bool transposed = is_transposed(picture->orientation);
-	thaw_picture_shrunk(picture, shrink, transposed ? &height : &width, transposed ? &width : &height);
-	struct thaw_rectangle stored = thaw_rectangle_as_stored(part, picture->orientation, width, height);
-	THAW_TRY(picture->format->decode_part(made, &stored, shrink, picture->bytes, picture->size, picture->name));
-	THAW_TRY(turn(made, picture->orientation, picture->name));
+	bool transposed = is_transposed(encoded->orientation);
+	thaw_encoded_image_shrunk(encoded, shrink, transposed ? &height : &width, transposed ? &width : &height);
+	struct thaw_rectangle stored = thaw_rectangle_as_stored(part, encoded->orientation, width, height);
+	THAW_TRY(encoded->format->decode_part(made, &stored, shrink, encoded->bytes, encoded->size, encoded->name));
+	THAW_TRY(turn(made, encoded->orientation, encoded->name));
 	*view = thaw_image_view(made);
 	return THAW_OK;
 }

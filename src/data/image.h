@@ -63,15 +63,15 @@ struct image_view thaw_view_part(const struct image_view *view, struct thaw_rect
 
 /* The decoder's help with a picture: the largest shrink, 1, 2, 4 or 8, that leaves `part` of it at least `size` pixels
  * wide and high. 1 where the pixels are there already. */
-int thaw_picture_shrink(const struct thaw_picture *picture, const struct thaw_rectangle *part, int size);
+int thaw_encoded_image_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part, int size);
 
 /* The size of the picture, upright, once it is shrunk. */
-void thaw_picture_shrunk(const struct thaw_picture *picture, int shrink, int *width, int *height);
+void thaw_encoded_image_shrunk(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height);
 
 /* A part of the shrunk picture, upright. The pixels are the picture's or those of *made, which the caller frees in
  * either case. */
-thaw_status thaw_picture_part(const struct thaw_picture *picture, const struct thaw_rectangle *part, int shrink,
-			      struct image_view *view, struct thaw_image *made);
+thaw_status thaw_encoded_image_part(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part,
+				    int shrink, struct image_view *view, struct thaw_image *made);
 
 /* `box` of a source resampled to width x height, of which only the rectangle `kept` is computed. */
 struct resampling {

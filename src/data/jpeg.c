@@ -3,7 +3,7 @@
  *
  * libjpeg reports errors by a callback that must not return, hence setjmp. A warning means that libjpeg found
  * the data broken and goes on with invented pixels; such an image is refused, for nobody would want to train on
- * half a grey picture. Only warnings that leave the pixels alone pass.
+ * half a grey image. Only warnings that leave the pixels alone pass.
  *
  * Of a part, no more is computed than its rows and columns: their coefficients have to be read, for their lengths vary,
  * and those of the rows above; what is below is only seen to end as it should. The pixels are the same as those of

@@ -125,16 +125,16 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 {
 	const struct thaw_batch_request *r = &j->request;
 	struct thaw_preprocess p = thaw_preprocess_at(&l->preprocess, r->size);
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	float *out = j->batch.images + (size_t)i * floats_per_image(j);
 	uint64_t sample = (uint64_t)j->wanted[i];
-	THAW_TRY(l->dataset->read(l->dataset, j->wanted[i], &picture));
+	THAW_TRY(l->dataset->read(l->dataset, j->wanted[i], &encoded));
 	thaw_status status =
 		r->training
-			? thaw_transform_train(&picture, &p, &l->augment,
+			? thaw_transform_train(&encoded, &p, &l->augment,
 					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->view, sample), out)
-			: thaw_transform_eval(&picture, &p, out);
-	thaw_picture_free(&picture);
+			: thaw_transform_eval(&encoded, &p, out);
+	thaw_encoded_image_free(&encoded);
 	return status;
 }
 

@@ -7,10 +7,10 @@ struct subset {
 	int64_t samples[]; /* [count], of `of` */
 };
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct subset *s = d->context;
-	return s->of->read(s->of, s->samples[i], picture);
+	return s->of->read(s->of, s->samples[i], encoded);
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)

@@ -18,7 +18,7 @@ struct framing {
 };
 
 /* Makes the square p->size of the picture, decoding no more than it needs. */
-thaw_status thaw_frame(struct thaw_image *square, const struct thaw_picture *picture, const struct framing *f,
+thaw_status thaw_frame(struct thaw_image *square, const struct thaw_encoded_image *encoded, const struct framing *f,
 		       const struct thaw_preprocess *p);
 
 /* out (size,size,3) = (pixels / 255 - mean) / std, each row reversed if `mirrored`. */

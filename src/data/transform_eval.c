@@ -41,14 +41,14 @@ void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct 
 	}
 }
 
-thaw_status thaw_transform_eval(const struct thaw_picture *picture, const struct thaw_preprocess *p, float *out)
+thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out)
 {
-	struct framing f = {.crop = {0, 0, picture->width, picture->height}, .shrink = 1};
+	struct framing f = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
 	struct thaw_image square;
-	thaw_shorter_side(picture->width, picture->height, p->resize, &f.width, &f.height);
+	thaw_shorter_side(encoded->width, encoded->height, p->resize, &f.width, &f.height);
 	f.left = centre(f.width, p->size);
 	f.top = centre(f.height, p->size);
-	THAW_TRY(thaw_frame(&square, picture, &f, p));
+	THAW_TRY(thaw_frame(&square, encoded, &f, p));
 	thaw_normalise(&square, false, p, out);
 	thaw_image_free(&square);
 	return THAW_OK;

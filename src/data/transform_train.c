@@ -55,21 +55,21 @@ static struct thaw_rectangle random_crop(int width, int height, const struct tha
 }
 
 /* Cropped first, then resized, as torchvision does: pixels outside the crop must not bleed in. */
-static struct framing resized_crop(const struct thaw_picture *picture, const struct thaw_augment *a, int size,
+static struct framing resized_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a, int size,
 				   struct thaw_random *random)
 {
-	struct thaw_rectangle crop = random_crop(picture->width, picture->height, a, random);
+	struct thaw_rectangle crop = random_crop(encoded->width, encoded->height, a, random);
 	return (struct framing){
-		.crop = crop, .shrink = thaw_picture_shrink(picture, &crop, size), .width = size, .height = size};
+		.crop = crop, .shrink = thaw_encoded_image_shrink(encoded, &crop, size), .width = size, .height = size};
 }
 
 /* A crop anywhere in the resized image with `pad_crop` pixels of black around it. */
-static struct framing padded_crop(const struct thaw_picture *picture, const struct thaw_augment *a, int size,
+static struct framing padded_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a, int size,
 				  struct thaw_random *random)
 {
-	struct framing f = {.crop = {0, 0, picture->width, picture->height}, .shrink = 1};
+	struct framing f = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
 	int pad = a->pad_crop;
-	thaw_shorter_side(picture->width, picture->height, size, &f.width, &f.height);
+	thaw_shorter_side(encoded->width, encoded->height, size, &f.width, &f.height);
 	f.top = (int)thaw_random_below(random, (uint32_t)(f.height + 2 * pad - size + 1)) - pad;
 	f.left = (int)thaw_random_below(random, (uint32_t)(f.width + 2 * pad - size + 1)) - pad;
 	return f;
@@ -121,7 +121,7 @@ static float jitter_factor(float j, struct thaw_random *random)
 	return factor < 0 ? 0 : factor;
 }
 
-thaw_status thaw_transform_train(const struct thaw_picture *picture, const struct thaw_preprocess *p,
+thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out)
 {
 	struct thaw_image square;
@@ -129,9 +129,9 @@ thaw_status thaw_transform_train(const struct thaw_picture *picture, const struc
 	float brightness = jitter_factor(a->jitter, &random);
 	float contrast = jitter_factor(a->jitter, &random);
 	float saturation = jitter_factor(a->jitter, &random);
-	struct framing f = a->pad_crop > 0 ? padded_crop(picture, a, p->size, &random)
-					   : resized_crop(picture, a, p->size, &random);
-	THAW_TRY(thaw_frame(&square, picture, &f, p));
+	struct framing f = a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random)
+					   : resized_crop(encoded, a, p->size, &random);
+	THAW_TRY(thaw_frame(&square, encoded, &f, p));
 	if (a->jitter > 0)
 		thaw_jitter(&square, brightness, contrast, saturation);
 	thaw_normalise(&square, flip, p, out);

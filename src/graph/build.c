@@ -138,7 +138,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 	if (n->param_count == allowed)
 		return thaw_fail(THAW_SOFTWARE, "%s takes %d parameters: %s is one too many", n->op->name, allowed,
 				 wanted->name);
-	if (wanted->layout == THAW_LAYOUT_CONV && wanted->shape.rank != 4)
+	if (wanted->layout == THAW_LAYOUT_CONV && wanted->shape.ndim != 4)
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
 

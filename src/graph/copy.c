@@ -98,7 +98,7 @@ int thaw_graph_uses(const struct thaw_graph *g, int value, int *last)
 
 void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 {
-	int kept = 0;
+	int saved = 0;
 	/* Where value i is found afterwards; inputs come first, so theirs is known when a node is reached. */
 	int *moved = thaw_alloc((size_t)g->node_count, sizeof *moved);
 	if (!moved) {
@@ -119,13 +119,13 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 			continue;
 		}
 		for (int k = 0; k < n->param_count; k++)
-			g->params[n->params[k]].node = kept;
-		moved[i] = kept;
-		g->nodes[kept++] = *n;
+			g->params[n->params[k]].node = saved;
+		moved[i] = saved;
+		g->nodes[saved++] = *n;
 	}
 	g->output = moved[g->output];
 	g->head = moved[g->head];
-	g->node_count = kept;
+	g->node_count = saved;
 	/* The array keeps its old room; only growth asks for powers of two, and a rewritten graph grows no nodes. */
 	thaw_free(moved);
 }

@@ -1,57 +1,57 @@
-/* Running a plan. */
+/* Running an executor. */
 #include <string.h>
 
 #include "src/base/clock.h"
-#include "src/graph/plan_internal.h"
+#include "src/graph/executor_internal.h"
 
-static void bind_run(struct thaw_plan *plan, int node, int64_t n, const uint64_t *sample_key)
+static void bind_run(struct thaw_executor *executor, int node, int64_t n, const uint64_t *sample_key)
 {
-	struct thaw_step *step = &plan->steps[node];
-	const struct thaw_node *graph_node = &plan->graph->nodes[node];
+	struct thaw_step *step = &executor->steps[node];
+	const struct thaw_node *graph_node = &executor->graph->nodes[node];
 	for (int k = 0; k < graph_node->input_count; k++) {
-		const struct thaw_node *from = &plan->graph->nodes[graph_node->inputs[k]];
+		const struct thaw_node *from = &executor->graph->nodes[graph_node->inputs[k]];
 		if (step->x_rows[k] > 0)
 			step->x[k].shape.dim[0] = n * step->x_rows[k];
 		if (from->op && from->op->parameter)
-			step->x[k].data = plan->graph->params[from->params[0]].data;
+			step->x[k].data = executor->graph->params[from->params[0]].data;
 	}
 	if (step->y_rows > 0)
-		step->call.y.shape.dim[0] = n * step->y_rows;
+		step->args.y.shape.dim[0] = n * step->y_rows;
 	for (int k = 0; k < graph_node->param_count; k++)
-		step->param[k].data = plan->graph->params[graph_node->params[k]].data;
-	step->call.sample_key = sample_key;
+		step->param[k].data = executor->graph->params[graph_node->params[k]].data;
+	step->args.sample_key = sample_key;
 }
 
-static double clock_of(const struct thaw_plan *plan)
+static double clock_of(const struct thaw_executor *executor)
 {
-	return plan->times ? thaw_clock() : 0.0;
+	return executor->times ? thaw_clock() : 0.0;
 }
 
-const float *thaw_plan_forward(struct thaw_plan *plan, int64_t n, const uint64_t *sample_key)
+const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key)
 {
-	plan->ran = n;
-	for (int i = 1; i < plan->graph->node_count; i++) {
-		if (!plan->steps[i].runs)
+	executor->ran = n;
+	for (int i = 1; i < executor->graph->node_count; i++) {
+		if (!executor->steps[i].runs)
 			continue;
-		double start = clock_of(plan);
-		bind_run(plan, i, n, sample_key);
-		if (!plan->graph->nodes[i].op->parameter)
-			plan->graph->nodes[i].op->forward(&plan->steps[i].call);
-		if (plan->times)
-			plan->times[i].forward += clock_of(plan) - start;
-		if (plan->made && !plan->graph->nodes[i].op->parameter)
-			plan->made(plan->made_context, i, plan->steps[i].call.y.data);
+		double start = clock_of(executor);
+		bind_run(executor, i, n, sample_key);
+		if (!executor->graph->nodes[i].op->parameter)
+			executor->graph->nodes[i].op->forward(&executor->steps[i].args);
+		if (executor->times)
+			executor->times[i].forward += clock_of(executor) - start;
+		if (executor->made && !executor->graph->nodes[i].op->parameter)
+			executor->made(executor->made_context, i, executor->steps[i].args.y.data);
 	}
-	return plan->logits;
+	return executor->logits;
 }
 
 /* Where the node's gradients go; zeros there if it adds to them. */
-static void bind_gradients(struct thaw_plan *plan, int node, float *const *gradient)
+static void bind_gradients(struct thaw_executor *executor, int node, float *const *gradient)
 {
-	struct thaw_step *step = &plan->steps[node];
-	const struct thaw_node *n = &plan->graph->nodes[node];
+	struct thaw_step *step = &executor->steps[node];
+	const struct thaw_node *n = &executor->graph->nodes[node];
 	for (int k = 0; k < n->param_count; k++) {
-		const struct thaw_param *p = &plan->graph->params[n->params[k]];
+		const struct thaw_param *p = &executor->graph->params[n->params[k]];
 		float *to = p->trainable ? gradient[n->params[k]] : NULL;
 		step->dparam[k] = to;
 		if (to && !n->op->overwrites_dparam)
@@ -59,82 +59,82 @@ static void bind_gradients(struct thaw_plan *plan, int node, float *const *gradi
 	}
 }
 
-void thaw_plan_backward(struct thaw_plan *plan, const float *dlogits, float *const *gradient)
+void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
 {
-	int64_t count = plan->ran * plan->classes;
-	if (dlogits != plan->dlogits)
+	int64_t count = executor->ran * executor->classes;
+	if (dlogits != executor->dlogits)
 		for (int64_t i = 0; i < count; i++)
-			plan->dlogits[i] = dlogits[i];
-	for (int i = plan->graph->node_count - 1; i >= plan->cut; i--) {
-		struct thaw_step *step = &plan->steps[i];
-		const struct thaw_node *n = &plan->graph->nodes[i];
-		double start = clock_of(plan);
+			executor->dlogits[i] = dlogits[i];
+	for (int i = executor->graph->node_count - 1; i >= executor->cut; i--) {
+		struct thaw_step *step = &executor->steps[i];
+		const struct thaw_node *n = &executor->graph->nodes[i];
+		double start = clock_of(executor);
 		if (step->backward) {
-			bind_gradients(plan, i, gradient);
-			n->op->backward(&step->call);
+			bind_gradients(executor, i, gradient);
+			n->op->backward(&step->args);
 		}
-		if (plan->times)
-			plan->times[i].backward += clock_of(plan) - start;
-		if (plan->done && n->param_count > 0)
-			plan->done(plan->done_context, i);
+		if (executor->times)
+			executor->times[i].backward += clock_of(executor) - start;
+		if (executor->done && n->param_count > 0)
+			executor->done(executor->done_context, i);
 	}
 }
 
-int64_t thaw_plan_features(const struct thaw_plan *plan)
+int64_t thaw_executor_features(const struct thaw_executor *executor)
 {
 	int64_t count = 0;
-	for (int k = 0; k < plan->crossing_count; k++)
-		count += plan->crossing[k].count;
+	for (int k = 0; k < executor->crossing_count; k++)
+		count += executor->crossing[k].count;
 	return count;
 }
 
-void thaw_plan_run_trunk(struct thaw_plan *plan, float *features)
+void thaw_executor_run_trunk(struct thaw_executor *executor, float *features)
 {
-	thaw_plan_forward(plan, 1, NULL);
-	for (int k = 0; k < plan->crossing_count; k++) {
-		memcpy(features, plan->crossing[k].data, (size_t)plan->crossing[k].count * sizeof(float));
-		features += plan->crossing[k].count;
+	thaw_executor_forward(executor, 1, NULL);
+	for (int k = 0; k < executor->crossing_count; k++) {
+		memcpy(features, executor->crossing[k].data, (size_t)executor->crossing[k].count * sizeof(float));
+		features += executor->crossing[k].count;
 	}
 }
 
-void thaw_plan_take(struct thaw_plan *plan, int64_t i, const float *features)
+void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features)
 {
-	for (int k = 0; k < plan->crossing_count; k++) {
-		const struct thaw_crossing *c = &plan->crossing[k];
+	for (int k = 0; k < executor->crossing_count; k++) {
+		const struct thaw_crossing *c = &executor->crossing[k];
 		memcpy(c->data + i * c->count, features, (size_t)c->count * sizeof(float));
 		features += c->count;
 	}
 }
 
-void thaw_plan_on_gradient(struct thaw_plan *plan, void (*done)(void *context, int node), void *context)
+void thaw_executor_on_gradient(struct thaw_executor *executor, void (*done)(void *context, int node), void *context)
 {
-	plan->done = done;
-	plan->done_context = context;
+	executor->done = done;
+	executor->done_context = context;
 }
 
-void thaw_plan_on_value(struct thaw_plan *plan, void (*made)(void *context, int node, const float *value),
-			void *context)
+void thaw_executor_on_value(struct thaw_executor *executor, void (*made)(void *context, int node, const float *value),
+			    void *context)
 {
-	plan->made = made;
-	plan->made_context = context;
+	executor->made = made;
+	executor->made_context = context;
 }
 
-void thaw_plan_profile(struct thaw_plan *plan, struct thaw_node_time *times)
+void thaw_executor_profile(struct thaw_executor *executor, struct thaw_node_time *times)
 {
-	plan->times = times;
+	executor->times = times;
 }
 
-float *thaw_plan_input(struct thaw_plan *plan)
+float *thaw_executor_input(struct thaw_executor *executor)
 {
-	return plan->input;
+	return executor->input;
 }
 
-float *thaw_plan_dlogits(struct thaw_plan *plan)
+float *thaw_executor_dlogits(struct thaw_executor *executor)
 {
-	return plan->dlogits;
+	return executor->dlogits;
 }
 
-size_t thaw_plan_bytes(const struct thaw_plan *plan)
+size_t thaw_executor_bytes(const struct thaw_executor *executor)
 {
-	return plan->arena_bytes;
+	return executor->arena_bytes;
 }

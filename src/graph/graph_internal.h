@@ -12,8 +12,8 @@ int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
 void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 
 /* The site of a node, given all values' shapes. param[THAW_MAX_PARAMS] and x[input_count] are memory to fill. */
-struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
-				 struct thaw_shape *param, struct thaw_shape *x);
+struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
+				       struct thaw_shape *param, struct thaw_shape *x);
 
 /* Whether a node is a batch norm with fixed statistics right behind a convolution that nobody else reads: the two
  * can become one. */

@@ -1,15 +1,15 @@
 /* Shapes and costs of all values for one image size. */
 #include "src/graph/graph_internal.h"
 
-struct thaw_site thaw_graph_site(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
-				 struct thaw_shape *param, struct thaw_shape *x)
+struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
+				       struct thaw_shape *param, struct thaw_shape *x)
 {
 	const struct thaw_node *n = &g->nodes[node];
 	for (int k = 0; k < n->input_count; k++)
 		x[k] = shapes[n->inputs[k]];
 	for (int k = 0; k < n->param_count; k++)
 		param[k] = g->params[n->params[k]].shape;
-	return (struct thaw_site){
+	return (struct thaw_op_desc){
 		.attrs = &n->attrs,
 		.inputs = n->input_count,
 		.x = x,
@@ -35,8 +35,8 @@ thaw_status thaw_graph_infer_node(const struct thaw_graph *g, int node, struct t
 	if (!x)
 		return THAW_RESOURCE;
 	shapes[node] = (struct thaw_shape){0};
-	struct thaw_site site = thaw_graph_site(g, node, shapes, param, x);
-	thaw_status status = g->nodes[node].op->infer(&site, &shapes[node]);
+	struct thaw_op_desc desc = thaw_graph_op_desc(g, node, shapes, param, x);
+	thaw_status status = g->nodes[node].op->infer(&desc, &shapes[node]);
 	thaw_free(x);
 	return status != THAW_OK ? status : thaw_shape_check(&shapes[node], g->nodes[node].name);
 }
@@ -59,8 +59,8 @@ int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *sh
 	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof *x);
 	int64_t sum = 0;
 	for (int i = first > 1 ? first : 1; x && i < end; i++) {
-		struct thaw_site site = thaw_graph_site(g, i, shapes, param, x);
-		sum += g->nodes[i].op->flops ? g->nodes[i].op->flops(&site) : thaw_shape_count(&shapes[i]);
+		struct thaw_op_desc desc = thaw_graph_op_desc(g, i, shapes, param, x);
+		sum += g->nodes[i].op->flops ? g->nodes[i].op->flops(&desc) : thaw_shape_count(&shapes[i]);
 	}
 	thaw_free(x);
 	return sum;

@@ -40,7 +40,7 @@ static void to_file(float *here, float *file)
 	*file = *here;
 }
 
-bool thaw_param_part(const struct thaw_param *p, int64_t at, struct thaw_param *part)
+bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *part)
 {
 	int64_t count = thaw_shape_count(&p->shape);
 	if (at >= count)
@@ -65,13 +65,13 @@ void thaw_param_export(const struct thaw_param *p, float *file)
 	each_value(p, to_file, file);
 }
 
-void thaw_param_move(struct thaw_param *p, float *data)
+void thaw_param_move_data(struct thaw_param *p, float *data)
 {
 	memcpy(data, p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(float));
-	thaw_param_point(p, data);
+	thaw_param_set_data(p, data);
 }
 
-void thaw_param_point(struct thaw_param *p, float *data)
+void thaw_param_set_data(struct thaw_param *p, float *data)
 {
 	thaw_free(p->own);
 	p->own = NULL;
@@ -125,7 +125,7 @@ thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint6
 	for (int k = 0; k < head->param_count; k++) {
 		struct thaw_param *p = &g->params[head->params[k]];
 		struct thaw_shape shape = p->shape;
-		shape.dim[p->layout == THAW_LAYOUT_CONV ? shape.rank - 1 : 0] = classes;
+		shape.dim[p->layout == THAW_LAYOUT_CONV ? shape.ndim - 1 : 0] = classes;
 		THAW_TRY(thaw_shape_check(&shape, p->name));
 		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *data);
 		if (!data)

@@ -94,7 +94,7 @@ static struct thaw_param *positions_of(struct thaw_graph *g, int node, const str
 	for (int k = 0; k < 2; k++) {
 		const struct thaw_node *from = &g->nodes[n->inputs[k]];
 		const struct thaw_shape *c = &shapes[n->inputs[k]], *x = &shapes[n->inputs[!k]];
-		if (from->op && from->op->parameter && c->rank == 3 && x->rank == 3 && c->dim[0] == 1 &&
+		if (from->op && from->op->parameter && c->ndim == 3 && x->ndim == 3 && c->dim[0] == 1 &&
 		    c->dim[2] == x->dim[2] && c->dim[1] != x->dim[1] && c->dim[1] > 1 && x->dim[1] > 1 &&
 		    !g->nodes[n->inputs[!k]].fixed)
 			return &g->params[from->params[0]];

@@ -91,7 +91,7 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 				 thaw_shape_text(&p->file_shape, wanted, sizeof wanted));
 	}
 	struct thaw_param part;
-	for (int64_t at = 0, n; thaw_param_part(p, at, &part); at += n) {
+	for (int64_t at = 0, n; thaw_param_chunk(p, at, &part); at += n) {
 		n = thaw_shape_count(&part.shape);
 		float *values = thaw_alloc((size_t)n, sizeof *values);
 		if (!values)
@@ -112,7 +112,7 @@ static thaw_status fill(struct thaw_graph *g, const struct thaw_weights *w, cons
 			return thaw_fail(THAW_DATA, "%s: tensor %s is missing: %s has it", source, g->params[i].name,
 					 variant);
 		THAW_TRY(fill_param(&g->params[i], t, variant, source));
-		thaw_weights_let_go(w, (int)(t - w->tensors));
+		thaw_weights_release_tensor(w, (int)(t - w->tensors));
 	}
 	for (int i = 0; i < w->count; i++)
 		if (!is_batch_counter(w->tensors[i].name) && thaw_graph_find_param(g, w->tensors[i].name) < 0)

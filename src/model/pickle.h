@@ -48,7 +48,7 @@ struct thaw_pickle_tensor {
 	const struct thaw_pickle_storage *storage;
 	int64_t offset; /* elements */
 	struct thaw_shape shape;
-	int64_t stride[THAW_MAX_RANK]; /* elements */
+	int64_t stride[THAW_MAX_DIMS]; /* elements */
 };
 
 struct thaw_pickle_value {

@@ -32,12 +32,12 @@ static thaw_status call_ordered_dict(struct thaw_pickle *p, const struct thaw_pi
 	return THAW_OK;
 }
 
-/* Writes the n whole numbers of a tuple or list to to[THAW_MAX_RANK]. */
+/* Writes the n whole numbers of a tuple or list to to[THAW_MAX_DIMS]. */
 static thaw_status read_sizes(const struct thaw_pickle *p, const struct thaw_pickle_value *v, int64_t *to, int *n)
 {
 	if (v->kind != THAW_PICKLE_TUPLE && v->kind != THAW_PICKLE_LIST)
 		return damaged(p, "a tensor's shape is no tuple");
-	if (v->list->count > THAW_MAX_RANK)
+	if (v->list->count > THAW_MAX_DIMS)
 		return damaged(p, "a tensor has too many dimensions");
 	*n = (int)v->list->count;
 	for (int i = 0; i < *n; i++) {
@@ -55,7 +55,7 @@ static thaw_status check_extent(const struct thaw_pickle *p, const struct thaw_p
 	THAW_TRY(thaw_shape_check(&t->shape, p->file));
 	int64_t count = thaw_shape_count(&t->shape), last = t->offset;
 	bool overflow = false;
-	for (int i = 0; i < t->shape.rank && count > 0; i++) {
+	for (int i = 0; i < t->shape.ndim && count > 0; i++) {
 		int64_t reach;
 		overflow |= __builtin_mul_overflow(t->shape.dim[i] - 1, t->stride[i], &reach);
 		overflow |= __builtin_add_overflow(last, reach, &last);
@@ -81,13 +81,13 @@ static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_
 	t->storage = a[0]->storage;
 	t->offset = a[1]->integer;
 	int strides = 0;
-	THAW_TRY(read_sizes(p, a[2], t->shape.dim, &t->shape.rank));
+	THAW_TRY(read_sizes(p, a[2], t->shape.dim, &t->shape.ndim));
 	THAW_TRY(read_sizes(p, a[3], t->stride, &strides));
-	if (strides != t->shape.rank)
+	if (strides != t->shape.ndim)
 		return damaged(p, "a tensor's shape and strides differ in length");
 	THAW_TRY(check_extent(p, t));
 	/* Nothing is a stride away along an axis of one: whatever the file says there, sums of it cannot overflow. */
-	for (int i = 0; i < t->shape.rank; i++)
+	for (int i = 0; i < t->shape.ndim; i++)
 		if (t->shape.dim[i] <= 1)
 			t->stride[i] = 0;
 	v->tensor = t;

@@ -137,7 +137,7 @@ static bool is_dense(const struct thaw_pickle_tensor *t)
 	int64_t stride = 1;
 	if (thaw_shape_count(&t->shape) == 0)
 		return true;
-	for (int i = t->shape.rank - 1; i >= 0; i--) {
+	for (int i = t->shape.ndim - 1; i >= 0; i--) {
 		if (t->shape.dim[i] != 1 && t->stride[i] != stride)
 			return false;
 		stride *= t->shape.dim[i];
@@ -148,11 +148,11 @@ static bool is_dense(const struct thaw_pickle_tensor *t)
 /* to = the elements of t, row major; `from` is its first element. */
 static void copy_dense(unsigned char *to, const unsigned char *from, const struct thaw_pickle_tensor *t, size_t width)
 {
-	int64_t index[THAW_MAX_RANK] = {0};
+	int64_t index[THAW_MAX_DIMS] = {0};
 	int64_t count = thaw_shape_count(&t->shape), at = 0; /* at: elements from the first one */
 	for (int64_t n = 0; n < count; n++) {
 		memcpy(to + (size_t)n * width, from + (size_t)at * width, width);
-		for (int axis = t->shape.rank - 1; axis >= 0; axis--) {
+		for (int axis = t->shape.ndim - 1; axis >= 0; axis--) {
 			at += t->stride[axis];
 			if (++index[axis] < t->shape.dim[axis])
 				break;

@@ -69,9 +69,9 @@ static thaw_status parse_metadata(struct thaw_weights *w, json_t *object, const 
 static thaw_status parse_shape(struct thaw_shape *shape, json_t *array, const char *what)
 {
 	size_t rank = json_array_size(array);
-	if (!json_is_array(array) || rank > THAW_MAX_RANK)
-		return thaw_fail(THAW_DATA, "%s: its shape is not a list of at most %d numbers", what, THAW_MAX_RANK);
-	shape->rank = (int)rank;
+	if (!json_is_array(array) || rank > THAW_MAX_DIMS)
+		return thaw_fail(THAW_DATA, "%s: its shape is not a list of at most %d numbers", what, THAW_MAX_DIMS);
+	shape->ndim = (int)rank;
 	for (size_t i = 0; i < rank; i++) {
 		json_t *dim = json_array_get(array, i);
 		if (!json_is_integer(dim))
@@ -241,7 +241,7 @@ static thaw_status describe(json_t *header, const struct thaw_named_tensor *t, u
 {
 	json_t *shape = json_array();
 	int failed = shape == NULL;
-	for (int i = 0; i < t->shape.rank && !failed; i++)
+	for (int i = 0; i < t->shape.ndim && !failed; i++)
 		failed = json_array_append_new(shape, json_integer(t->shape.dim[i]));
 	if (failed) {
 		json_decref(shape);

@@ -47,7 +47,7 @@ static thaw_status add_batch_counter(struct export *e, const struct thaw_param *
 	if (n < sizeof ending || strcmp(mean->name + n - (sizeof ending - 1), ending) != 0)
 		return THAW_OK;
 	char *name = thaw_format("%.*snum_batches_tracked", (int)(n - (sizeof ending - 1)), mean->name);
-	return add_tensor(e, name, THAW_I64, (struct thaw_shape){.rank = 0}, NULL);
+	return add_tensor(e, name, THAW_I64, (struct thaw_shape){.ndim = 0}, NULL);
 }
 
 static thaw_status add_tensors(struct export *e, const struct thaw_graph *g)
@@ -114,7 +114,7 @@ static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
 		if (!e->from[i])
 			THAW_TRY(sink->write(sink, &batches_tracked, sizeof batches_tracked));
 		else
-			for (int64_t at = 0; thaw_param_part(e->from[i], at, &part);
+			for (int64_t at = 0; thaw_param_chunk(e->from[i], at, &part);
 			     at += thaw_shape_count(&part.shape))
 				THAW_TRY(write_part(&part, e->half, sink));
 	}
@@ -124,13 +124,13 @@ static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
 static thaw_status write_file(const struct export *e, const char *path)
 {
 	struct thaw_file_writer *file = NULL;
-	THAW_TRY(thaw_file_open(&file, path));
-	thaw_status status = write_content(e, thaw_file_sink(file));
+	THAW_TRY(thaw_file_writer_open(&file, path));
+	thaw_status status = write_content(e, thaw_file_writer_sink(file));
 	if (status != THAW_OK) {
-		thaw_file_discard(file);
+		thaw_file_writer_discard(file);
 		return status;
 	}
-	return thaw_file_commit(file);
+	return thaw_file_writer_commit(file);
 }
 
 thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bool half)

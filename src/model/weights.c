@@ -150,7 +150,7 @@ static bool overlap(const struct thaw_named_tensor *a, const struct thaw_named_t
 
 /* Only whole pages within the tensor. Of memory that is no private mapping MADV_DONTNEED is no promise: that of a
  * file's bytes is, being from malloc. */
-void thaw_weights_let_go(const struct thaw_weights *w, int i)
+void thaw_weights_release_tensor(const struct thaw_weights *w, int i)
 {
 	const struct thaw_named_tensor *t = &w->tensors[i];
 	if (w->release != release_file)

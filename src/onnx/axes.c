@@ -21,8 +21,8 @@ static struct thaw_onnx_factor whole_factor(int axis, int64_t size)
 
 void thaw_onnx_axes_set(struct thaw_onnx_axes *v, const struct thaw_shape *tensor, int64_t images)
 {
-	*v = (struct thaw_onnx_axes){.tensor = *tensor, .batched = images > 0, .rank = tensor->rank};
-	for (int axis = 0; axis < tensor->rank; axis++) {
+	*v = (struct thaw_onnx_axes){.tensor = *tensor, .batched = images > 0, .ndim = tensor->ndim};
+	for (int axis = 0; axis < tensor->ndim; axis++) {
 		int64_t size = tensor->dim[axis];
 		if (axis == 0 && images > 0) {
 			v->factor[v->count++] = whole_factor(0, images);
@@ -100,7 +100,7 @@ bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation)
 {
 	struct thaw_onnx_axes from = *v;
 	int count = 0;
-	for (int axis = 0; axis < v->rank; axis++)
+	for (int axis = 0; axis < v->ndim; axis++)
 		for (int i = 0; i < from.count; i++)
 			if (from.of[i] == permutation[axis]) {
 				v->order[count] = from.order[i];
@@ -112,16 +112,16 @@ bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation)
 
 void thaw_onnx_axes_to_end(struct thaw_onnx_axes *v, int axis)
 {
-	int permutation[THAW_MAX_FACTORS], last = v->rank - 1;
-	for (int i = 0; i < v->rank; i++)
+	int permutation[THAW_MAX_FACTORS], last = v->ndim - 1;
+	for (int i = 0; i < v->ndim; i++)
 		permutation[i] = i < axis ? i : i == last ? axis : i + 1;
 	thaw_onnx_axes_transpose(v, permutation);
 }
 
 void thaw_onnx_axes_from_end(struct thaw_onnx_axes *v, int axis)
 {
-	int permutation[THAW_MAX_FACTORS], last = v->rank - 1;
-	for (int i = 0; i < v->rank; i++)
+	int permutation[THAW_MAX_FACTORS], last = v->ndim - 1;
+	for (int i = 0; i < v->ndim; i++)
 		permutation[i] = i < axis ? i : i == axis ? last : i - 1;
 	thaw_onnx_axes_transpose(v, permutation);
 }
@@ -163,26 +163,26 @@ static bool fill_axis(struct thaw_onnx_axes *v, int *at, int axis, int64_t dim)
 	return true;
 }
 
-bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int rank)
+bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int ndim)
 {
 	struct thaw_onnx_axes to = *v;
 	int at = 0;
-	for (int axis = 0; axis < rank; axis++) {
+	for (int axis = 0; axis < ndim; axis++) {
 		int from = at;
 		if (!fill_axis(&to, &at, axis, dim[axis]))
 			return false;
 		/* Factors of one element go anywhere: one to an axis of size 1, the others with what is before them. */
 		if (dim[axis] == 1 && at < to.count && to.factor[to.order[at]].take == 1)
 			to.of[at++] = axis;
-		bool last = axis == rank - 1;
+		bool last = axis == ndim - 1;
 		while (at > from && at < to.count && to.factor[to.order[at]].take == 1 && (last || dim[axis + 1] != 1))
 			to.of[at++] = axis;
 	}
-	for (; rank == 0 && at < to.count && to.factor[to.order[at]].take == 1; at++)
+	for (; ndim == 0 && at < to.count && to.factor[to.order[at]].take == 1; at++)
 		to.of[at] = 0;
 	if (at < to.count)
 		return false;
-	to.rank = rank;
+	to.ndim = ndim;
 	*v = to;
 	merge(v);
 	return true;
@@ -248,7 +248,7 @@ bool thaw_onnx_axes_is_axis(const struct thaw_onnx_axes *v, int of, int *axis)
 bool thaw_onnx_axes_equal(const struct thaw_onnx_axes *a, const struct thaw_onnx_axes *b)
 {
 	if (!thaw_shape_equal(&a->tensor, &b->tensor) || a->batched != b->batched || a->count != b->count ||
-	    a->rank != b->rank)
+	    a->ndim != b->ndim)
 		return false;
 	for (int i = 0; i < a->count; i++) {
 		const struct thaw_onnx_factor *f = &a->factor[i], *g = &b->factor[i];
@@ -281,19 +281,19 @@ void thaw_onnx_axes_in_order(const struct thaw_onnx_axes *v, struct thaw_onnx_ma
 {
 	bool images_elsewhere = v->batched && v->order[0] != 0;
 	int count = 0, last = -1;
-	making->rank = 0;
+	making->ndim = 0;
 	if (images_elsewhere) {
 		making->order[count] = 0;
-		making->target[count++] = making->rank++;
+		making->target[count++] = making->ndim++;
 	}
 	for (int i = 0; i < v->count; i++) {
 		if (images_elsewhere && v->order[i] == 0)
 			continue;
-		if (v->of[i] != last || making->rank == 0)
-			making->rank++;
+		if (v->of[i] != last || making->ndim == 0)
+			making->ndim++;
 		last = v->of[i];
 		making->order[count] = v->order[i];
-		making->target[count++] = making->rank - 1;
+		making->target[count++] = making->ndim - 1;
 	}
 }
 
@@ -308,10 +308,10 @@ void thaw_onnx_axes_make(struct thaw_onnx_axes *v, const struct thaw_onnx_making
 {
 	struct thaw_onnx_axes made = *v;
 	int place[THAW_MAX_FACTORS];
-	*factors = (struct thaw_factors){.count = v->count, .rank = making->rank};
+	*factors = (struct thaw_factors){.count = v->count, .ndim = making->ndim};
 	*copy = !thaw_onnx_axes_whole(v);
-	made.tensor = (struct thaw_shape){.rank = making->rank};
-	for (int axis = 0; axis < making->rank; axis++)
+	made.tensor = (struct thaw_shape){.ndim = making->ndim};
+	for (int axis = 0; axis < making->ndim; axis++)
 		made.tensor.dim[axis] = 1;
 	for (int i = 0; i < v->count; i++) {
 		const struct thaw_onnx_factor *f = &v->factor[i];

@@ -24,7 +24,7 @@ struct thaw_onnx_axes {
 	bool batched; /* factor 0 counts the images */
 	struct thaw_onnx_factor factor[THAW_MAX_FACTORS];
 	int count;
-	int rank;                    /* of the view */
+	int ndim;                    /* of the view */
 	int order[THAW_MAX_FACTORS]; /* factors as the view has them, slowest first */
 	int of[THAW_MAX_FACTORS];    /* axis of the view that order[k] belongs to, rising */
 };
@@ -36,8 +36,8 @@ int64_t thaw_onnx_axes_dim(const struct thaw_onnx_axes *v, int axis);
 int64_t thaw_onnx_axes_count(const struct thaw_onnx_axes *v); /* of elements */
 
 /* Changes of a view. False: this view cannot show that, but one of a tensor made in the order of this view can. */
-bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation); /* [rank]; true always */
-bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int rank);
+bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation); /* [ndim]; true always */
+bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int ndim);
 bool thaw_onnx_axes_slice(struct thaw_onnx_axes *v, int axis, int64_t start, int64_t step, int64_t take);
 
 /* An axis becomes the last; and back, the last this axis. */
@@ -57,7 +57,7 @@ void thaw_onnx_axes_resize(struct thaw_onnx_axes *v, int axis, int64_t size);
 /* A tensor made from a view: which factors come in which order, into which axes. */
 struct thaw_onnx_making {
 	int order[THAW_MAX_FACTORS], target[THAW_MAX_FACTORS];
-	int rank;
+	int ndim;
 };
 
 /* In the order of the view, images first: *made is the view of that tensor that shows the same. */

@@ -20,14 +20,14 @@ static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__Val
 	bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
 	const Onnx__TypeProto__Tensor *type = tensor ? input->type->tensor_type : NULL;
 	enum thaw_dtype element;
-	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_RANK - 1)
+	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_DIMS - 1)
 		return thaw_fail(THAW_CONFIG, "%s: input %s is no tensor of known rank up to %d", m->file->path,
-				 input->name, THAW_MAX_RANK - 1);
+				 input->name, THAW_MAX_DIMS - 1);
 	if (!thaw_onnx_type(type->elem_type, &element) || element != THAW_F32)
 		return thaw_fail(THAW_CONFIG, "%s: input %s holds %s: only FLOAT is supported", m->file->path,
 				 input->name, thaw_onnx_type_name(type->elem_type));
-	shape->rank = (int)type->shape->n_dim;
-	for (int i = 0; i < shape->rank; i++) {
+	shape->ndim = (int)type->shape->n_dim;
+	for (int i = 0; i < shape->ndim; i++) {
 		const Onnx__TensorShapeProto__Dimension *d = type->shape->dim[i];
 		bool open = d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || d->dim_value == -1;
 		shape->dim[i] = open ? 0 : d->dim_value;
@@ -45,8 +45,8 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 {
 	enum { CHANNELS = 3 };
 	static const int to_onnx[] = {0, 3, 1, 2};
-	bool last = s->rank == 4 && s->dim[3] == CHANNELS && s->dim[1] != CHANNELS;
-	if (s->rank != 4 || (!last && s->dim[1] != CHANNELS))
+	bool last = s->ndim == 4 && s->dim[3] == CHANNELS && s->dim[1] != CHANNELS;
+	if (s->ndim != 4 || (!last && s->dim[1] != CHANNELS))
 		return thaw_fail(THAW_CONFIG, "%s: input %s is no image of three channels, (N,3,H,W) or (N,H,W,3)",
 				 m->file->path, v->name);
 	int64_t height = s->dim[last ? 1 : 2], width = s->dim[last ? 2 : 3];
@@ -66,14 +66,14 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 static thaw_status set_sample(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s)
 {
 	m->images = 0; /* no axis counts them, so that every axis may be moved */
-	m->image = (struct thaw_shape){.rank = s->rank + 1, .dim = {1}};
-	for (int i = 0; i < s->rank; i++) {
+	m->image = (struct thaw_shape){.ndim = s->ndim + 1, .dim = {1}};
+	for (int i = 0; i < s->ndim; i++) {
 		if (s->dim[i] == 0)
 			return thaw_fail(THAW_CONFIG, "%s: input %s has an open dimension", m->file->path, v->name);
 		m->image.dim[i + 1] = s->dim[i];
 	}
 	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
-	thaw_onnx_axes_reshape(&v->axes, s->dim, s->rank);
+	thaw_onnx_axes_reshape(&v->axes, s->dim, s->ndim);
 	return THAW_OK;
 }
 
@@ -103,14 +103,14 @@ thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name,
 	struct thaw_onnx_value v = *made;
 	m->added = 0;
 	if (wish->computation) {
-		int64_t dim[THAW_MAX_RANK] = {1};
-		for (int i = 0; i < v.axes.rank && i < THAW_MAX_RANK - 1; i++)
+		int64_t dim[THAW_MAX_DIMS] = {1};
+		for (int i = 0; i < v.axes.ndim && i < THAW_MAX_DIMS - 1; i++)
 			dim[i + 1] = network->sample.dim[i] = thaw_onnx_axes_dim(&v.axes, i);
-		network->sample.rank = v.axes.rank < THAW_MAX_RANK ? v.axes.rank : THAW_MAX_RANK - 1;
+		network->sample.ndim = v.axes.ndim < THAW_MAX_DIMS ? v.axes.ndim : THAW_MAX_DIMS - 1;
 		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
-		if (v.axes.rank < THAW_MAX_RANK)
-			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.rank + 1);
-	} else if (v.axes.rank != 2 || thaw_onnx_axes_dim(&v.axes, 0) != m->images) {
+		if (v.axes.ndim < THAW_MAX_DIMS)
+			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.ndim + 1);
+	} else if (v.axes.ndim != 2 || thaw_onnx_axes_dim(&v.axes, 0) != m->images) {
 		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v.axes) / m->images};
 		if (!thaw_onnx_axes_reshape(&v.axes, dim, 2))
 			return thaw_fail(THAW_CONFIG, "%s: output %s is no vector of classes", m->file->path, name);

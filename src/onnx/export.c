@@ -151,14 +151,14 @@ static thaw_status write_model(const Onnx__ModelProto *model, const char *path)
 	struct thaw_file_writer *file = NULL;
 	if (onnx__model_proto__get_packed_size(model) >= THAW_ONNX_MAX_BYTES)
 		return thaw_fail(THAW_CONFIG, "%s: more than 2 GiB: one ONNX file cannot hold the network", path);
-	THAW_TRY(thaw_file_open(&file, path));
-	struct stream s = {.buffer.append = append, .sink = thaw_file_sink(file)};
+	THAW_TRY(thaw_file_writer_open(&file, path));
+	struct stream s = {.buffer.append = append, .sink = thaw_file_writer_sink(file)};
 	onnx__model_proto__pack_to_buffer(model, &s.buffer);
 	if (s.status != THAW_OK) {
-		thaw_file_discard(file);
+		thaw_file_writer_discard(file);
 		return s.status;
 	}
-	return thaw_file_commit(file);
+	return thaw_file_writer_commit(file);
 }
 
 static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct thaw_onnx_export_wish *wish,
@@ -168,12 +168,12 @@ static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct tha
 					  {.size = 3},
 					  {wish->height, e->one_size ? NULL : "H"},
 					  {wish->width, e->one_size ? NULL : "W"}};
-	struct dimension logits[THAW_MAX_RANK] = {{.name = "N"}};
+	struct dimension logits[THAW_MAX_DIMS] = {{.name = "N"}};
 	const struct thaw_shape *y = &e->shapes[e->graph->output];
-	for (int i = 1; i < y->rank; i++)
+	for (int i = 1; i < y->ndim; i++)
 		logits[i].size = y->dim[i];
 	Onnx__ValueInfoProto *input = describe_value(e, image_name, image, 4);
-	Onnx__ValueInfoProto *output = describe_value(e, logits_name, logits, y->rank);
+	Onnx__ValueInfoProto *output = describe_value(e, logits_name, logits, y->ndim);
 	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets = &opset;
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	opset.domain = "";

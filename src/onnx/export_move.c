@@ -6,7 +6,7 @@
 /* A rearrangement as ONNX has it: Reshape into factors, Slice, Transpose, Reshape into axes. The input's axes stand in
  * any form, and so do the output's. */
 struct moving {
-	struct thaw_onnx_size split[THAW_MAX_FACTORS + THAW_MAX_RANK]; /* factors of x's axes in the form's order */
+	struct thaw_onnx_size split[THAW_MAX_FACTORS + THAW_MAX_DIMS]; /* factors of x's axes in the form's order */
 	int count;
 	int factor[THAW_MAX_FACTORS]; /* which one stands there */
 	struct thaw_onnx_size taken[THAW_MAX_FACTORS];
@@ -40,8 +40,8 @@ static void split_axes(const struct thaw_onnx_exporter *e, const struct thaw_nod
 		       struct moving *m)
 {
 	const struct thaw_factors *f = &n->attrs.factors;
-	const int rank = thaw_onnx_shape_in(e, n, 0)->rank;
-	int order[THAW_MAX_RANK];
+	const int rank = thaw_onnx_shape_in(e, n, 0)->ndim;
+	int order[THAW_MAX_DIMS];
 	thaw_onnx_form_order(form, rank, order);
 	for (int i = 0; i < rank; i++) {
 		int first = m->count;
@@ -104,9 +104,9 @@ static const char *slice(struct thaw_onnx_exporter *e, const char *x, const stru
 /* The order of the factors that makes the output's axes in this form: places in the split. */
 static void target_order(const struct thaw_factors *f, enum thaw_onnx_form form, const struct moving *m, int *order)
 {
-	int axes[THAW_MAX_RANK], count = 0;
-	thaw_onnx_form_order(form, f->rank, axes);
-	for (int i = 0; i < f->rank; i++)
+	int axes[THAW_MAX_DIMS], count = 0;
+	thaw_onnx_form_order(form, f->ndim, axes);
+	for (int i = 0; i < f->ndim; i++)
 		for (int k = 0; k < f->count; k++)
 			for (int at = 0; at < m->count && f->target[k] == axes[i]; at++)
 				if (m->factor[at] == f->order[k])
@@ -118,13 +118,13 @@ static void target_order(const struct thaw_factors *f, enum thaw_onnx_form form,
 static const char *merge(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
 			 enum thaw_onnx_form form, const struct moving *m, const int *order, bool direct)
 {
-	struct thaw_onnx_size sizes[THAW_MAX_RANK];
-	int axes[THAW_MAX_RANK], target[THAW_MAX_FACTORS], at = 0;
+	struct thaw_onnx_size sizes[THAW_MAX_DIMS];
+	int axes[THAW_MAX_DIMS], target[THAW_MAX_FACTORS], at = 0;
 	bool changed = direct && m->changed;
-	thaw_onnx_form_order(form, f->rank, axes);
+	thaw_onnx_form_order(form, f->ndim, axes);
 	for (int k = 0; k < f->count; k++)
 		target[f->order[k]] = f->target[k];
-	for (int i = 0; i < f->rank; i++) {
+	for (int i = 0; i < f->ndim; i++) {
 		const int first = at;
 		sizes[i] = (struct thaw_onnx_size){.size = 1, .from = -1};
 		for (; at < m->count && target[m->factor[order[at]]] == axes[i]; at++) {
@@ -136,7 +136,7 @@ static const char *merge(struct thaw_onnx_exporter *e, const char *x, const stru
 			sizes[i].from = direct ? m->split[order[first]].from : first;
 		changed |= at != first + 1;
 	}
-	return changed ? thaw_onnx_emit_reshape(e, x, sizes, f->rank) : x;
+	return changed ? thaw_onnx_emit_reshape(e, x, sizes, f->ndim) : x;
 }
 
 static bool in_order(const int *order, int count)
@@ -161,7 +161,7 @@ static enum thaw_onnx_form form_after(const struct thaw_factors *f, enum thaw_on
 {
 	enum { IMAGE = 4 }; /* axes */
 	enum thaw_onnx_form other = from == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
-	if (f->rank != IMAGE || (from == THAW_ONNX_LAST && rank != IMAGE))
+	if (f->ndim != IMAGE || (from == THAW_ONNX_LAST && rank != IMAGE))
 		return THAW_ONNX_LAST;
 	return keeps_fastest(f, other, m) && !keeps_fastest(f, from, m) ? other : from;
 }
@@ -173,9 +173,9 @@ static bool drops_axes(const struct thaw_onnx_exporter *e, const struct thaw_nod
 	const struct thaw_factors *f = &n->attrs.factors;
 	int of_last = 0;
 	for (int k = 0; k < f->count; k++)
-		of_last += f->axis[k] == x->rank - 1;
-	return thaw_onnx_one_pixel(e, n->inputs[0]) && y->rank == 2 && of_last == 1 && x->dim[0] == y->dim[0] &&
-	       x->dim[x->rank - 1] == y->dim[1];
+		of_last += f->axis[k] == x->ndim - 1;
+	return thaw_onnx_one_pixel(e, n->inputs[0]) && y->ndim == 2 && of_last == 1 && x->dim[0] == y->dim[0] &&
+	       x->dim[x->ndim - 1] == y->dim[1];
 }
 
 void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_node *n)
@@ -190,7 +190,7 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 		thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
 		return;
 	}
-	to = form_after(f, from, thaw_onnx_shape_in(e, n, 0)->rank, &m);
+	to = form_after(f, from, thaw_onnx_shape_in(e, n, 0)->ndim, &m);
 	target_order(f, to, &m, order);
 	bool direct = !m.sliced && in_order(order, m.count);
 	const char *x = thaw_onnx_in(e, n, 0, from);
@@ -207,7 +207,7 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
-	if (thaw_onnx_shape_in(e, n, 0)->rank == 2) {
+	if (thaw_onnx_shape_in(e, n, 0)->ndim == 2) {
 		thaw_onnx_out_same(e, n);
 	} else if (thaw_onnx_one_pixel(e, n->inputs[0])) {
 		thaw_onnx_out(e, THAW_ONNX_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
@@ -220,7 +220,7 @@ void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_no
 /* A value made of parameters alone that goes with every image of another one. */
 static const char *repeat(struct thaw_onnx_exporter *e, const char *x, const char *like, int rank)
 {
-	int64_t ones[THAW_MAX_RANK];
+	int64_t ones[THAW_MAX_DIMS];
 	Onnx__NodeProto *images = thaw_onnx_emit(e, "Shape", &like, 1);
 	thaw_onnx_set_int(e, images, "start", 0);
 	thaw_onnx_set_int(e, images, "end", 1);
@@ -235,7 +235,7 @@ static const char *repeat(struct thaw_onnx_exporter *e, const char *x, const cha
 void thaw_onnx_export_concat(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
-	const int rank = e->shapes[e->node].rank;
+	const int rank = e->shapes[e->node].ndim;
 	const char **x = thaw_onnx_exporter_alloc(e, (size_t)n->input_count, sizeof *x);
 	const char *like = NULL;
 	for (int k = 0; x && k < n->input_count; k++) {
@@ -269,8 +269,8 @@ void thaw_onnx_export_pad(struct thaw_onnx_exporter *e, const struct thaw_node *
 	static const char *const modes[] = {
 		[THAW_PAD_CONSTANT] = "constant", [THAW_PAD_REFLECT] = "reflect", [THAW_PAD_EDGE] = "edge"};
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
-	const int rank = e->shapes[e->node].rank;
-	int64_t pads[2 * THAW_MAX_RANK] = {0};
+	const int rank = e->shapes[e->node].ndim;
+	int64_t pads[2 * THAW_MAX_DIMS] = {0};
 	for (int axis = 0; axis < rank; axis++) {
 		pads[thaw_onnx_axis_in(form, rank, axis)] = n->attrs.before[axis];
 		pads[rank + thaw_onnx_axis_in(form, rank, axis)] = n->attrs.after[axis];

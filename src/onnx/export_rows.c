@@ -39,7 +39,7 @@ static const char *tensor_product(struct thaw_onnx_exporter *e, const struct tha
 
 void thaw_onnx_export_linear(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
-	if (thaw_onnx_shape_in(e, n, 0)->rank == 2)
+	if (thaw_onnx_shape_in(e, n, 0)->ndim == 2)
 		thaw_onnx_out_activated(e, n, THAW_ONNX_LAST, matrix_product(e, n, THAW_ONNX_LAST));
 	else if (thaw_onnx_one_pixel(e, n->inputs[0]))
 		thaw_onnx_out_activated(e, n, THAW_ONNX_FLAT, matrix_product(e, n, THAW_ONNX_FLAT));
@@ -50,7 +50,7 @@ void thaw_onnx_export_linear(struct thaw_onnx_exporter *e, const struct thaw_nod
 /* x with its last two axes exchanged. */
 static const char *turn(struct thaw_onnx_exporter *e, const char *x, int rank)
 {
-	int order[THAW_MAX_RANK];
+	int order[THAW_MAX_DIMS];
 	for (int i = 0; i < rank; i++)
 		order[i] = i < rank - 2 ? i : 2 * rank - 3 - i;
 	return thaw_onnx_emit_transpose(e, x, order, rank);
@@ -62,7 +62,7 @@ void thaw_onnx_export_matmul(struct thaw_onnx_exporter *e, const struct thaw_nod
 	for (int k = 0; k < 2; k++) {
 		x[k] = thaw_onnx_in(e, n, k, THAW_ONNX_LAST);
 		if (n->attrs.transpose[k])
-			x[k] = turn(e, x[k], thaw_onnx_shape_in(e, n, k)->rank);
+			x[k] = turn(e, x[k], thaw_onnx_shape_in(e, n, k)->ndim);
 	}
 	const char *y = thaw_onnx_emit_two(e, "MatMul", x[0], x[1]);
 	if (n->attrs.scale != 0.0f && n->attrs.scale != 1.0f)
@@ -94,7 +94,7 @@ void thaw_onnx_export_layer_norm(struct thaw_onnx_exporter *e, const struct thaw
 	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0);
 	const enum thaw_onnx_form form = thaw_onnx_one_pixel(e, n->inputs[0]) ? THAW_ONNX_FLAT : THAW_ONNX_LAST;
 	const char *inputs[] = {thaw_onnx_in(e, n, 0, form),
-				n->param_count > 0 ? thaw_onnx_param_in(e, n, 0) : ones(e, x->dim[x->rank - 1]),
+				n->param_count > 0 ? thaw_onnx_param_in(e, n, 0) : ones(e, x->dim[x->ndim - 1]),
 				thaw_onnx_param_in(e, n, 1)};
 	Onnx__NodeProto *y = thaw_onnx_emit(e, "LayerNormalization", inputs, 3);
 	thaw_onnx_set_int(e, y, "axis", -1);
@@ -128,9 +128,9 @@ void thaw_onnx_export_reduce(struct thaw_onnx_exporter *e, const struct thaw_nod
 	enum { PIXELS = 1u << 1 | 1u << 2 };
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
 	const enum thaw_reduction reduction = n->attrs.reduction;
-	const int rank = e->shapes[e->node].rank;
+	const int rank = e->shapes[e->node].ndim;
 	const char *x = thaw_onnx_in(e, n, 0, form), *y;
-	int64_t axes[THAW_MAX_RANK];
+	int64_t axes[THAW_MAX_DIMS];
 	int count = 0;
 	for (int axis = 0; axis < rank; axis++)
 		if (n->attrs.axes >> axis & 1)

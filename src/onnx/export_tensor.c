@@ -43,7 +43,7 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 const char *thaw_onnx_floats(struct thaw_onnx_exporter *e, const char *base, const struct thaw_shape *shape,
 			     const float *data)
 {
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape->dim, shape->rank, data,
+	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape->dim, shape->ndim, data,
 		      (size_t)thaw_shape_count(shape) * sizeof *data);
 }
 
@@ -94,9 +94,9 @@ static void channels_first(float *to, const float *from, int64_t n, int64_t rows
 const char *thaw_onnx_param_as(struct thaw_onnx_exporter *e, int param, enum thaw_onnx_form form)
 {
 	const struct thaw_param *p = &e->graph->params[param];
-	const int rank = p->shape.rank;
-	int order[THAW_MAX_RANK];
-	struct thaw_shape shape = {.rank = rank};
+	const int rank = p->shape.ndim;
+	int order[THAW_MAX_DIMS];
+	struct thaw_shape shape = {.ndim = rank};
 	if (form == THAW_ONNX_LAST)
 		return thaw_onnx_floats(e, p->name, &p->shape, p->data);
 	thaw_onnx_form_order(form, rank, order);

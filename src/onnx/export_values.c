@@ -26,10 +26,10 @@ const struct thaw_shape *thaw_onnx_shape_in(const struct thaw_onnx_exporter *e, 
 bool thaw_onnx_one_pixel(const struct thaw_onnx_exporter *e, int value)
 {
 	const struct thaw_shape *a = &e->shapes[value], *b = &e->other[value];
-	for (int axis = 1; axis < a->rank - 1; axis++)
+	for (int axis = 1; axis < a->ndim - 1; axis++)
 		if (a->dim[axis] != 1 || b->dim[axis] != 1)
 			return false;
-	return a->rank > 2;
+	return a->ndim > 2;
 }
 
 bool thaw_onnx_has_form(const struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
@@ -41,7 +41,7 @@ bool thaw_onnx_has_form(const struct thaw_onnx_exporter *e, int value, enum thaw
 enum thaw_onnx_form thaw_onnx_common_form(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	for (int k = 0; k < n->input_count; k++)
-		if (thaw_onnx_shape_in(e, n, k)->rank > 2 && !e->graph->nodes[n->inputs[k]].fixed &&
+		if (thaw_onnx_shape_in(e, n, k)->ndim > 2 && !e->graph->nodes[n->inputs[k]].fixed &&
 		    thaw_onnx_has_form(e, n->inputs[k], THAW_ONNX_FIRST))
 			return THAW_ONNX_FIRST;
 	return THAW_ONNX_LAST;
@@ -93,9 +93,9 @@ const char *thaw_onnx_emit_reshape(struct thaw_onnx_exporter *e, const char *x, 
 /* A flattened image between both orders of its elements. */
 static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_form form)
 {
-	int image = e->values[value].flattened, order[THAW_MAX_RANK], rank = e->shapes[image].rank;
+	int image = e->values[value].flattened, order[THAW_MAX_DIMS], rank = e->shapes[image].ndim;
 	enum thaw_onnx_form from = form == THAW_ONNX_LAST ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
-	struct thaw_onnx_size sizes[THAW_MAX_RANK],
+	struct thaw_onnx_size sizes[THAW_MAX_DIMS],
 		flat[] = {thaw_onnx_size_of(e, value, 0), thaw_onnx_size_of(e, value, 1)};
 	thaw_onnx_form_order(from, rank, order);
 	for (int i = 0; i < rank; i++)
@@ -113,8 +113,8 @@ static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum th
 /* One pixel: elements stay where they are. */
 static const char *reshape_pixel(struct thaw_onnx_exporter *e, int value, const char *x, enum thaw_onnx_form form)
 {
-	struct thaw_onnx_size sizes[THAW_MAX_RANK];
-	int order[THAW_MAX_RANK], rank = e->shapes[value].rank;
+	struct thaw_onnx_size sizes[THAW_MAX_DIMS];
+	int order[THAW_MAX_DIMS], rank = e->shapes[value].ndim;
 	if (form == THAW_ONNX_FLAT)
 		return thaw_onnx_emit_one(e, "Flatten", x);
 	thaw_onnx_form_order(form, rank, order);
@@ -128,7 +128,7 @@ static const char *convert(struct thaw_onnx_exporter *e, int value, enum thaw_on
 {
 	const struct thaw_onnx_exported *v = &e->values[value];
 	enum thaw_onnx_form from = THAW_ONNX_LAST;
-	int order[THAW_MAX_RANK], rank = e->shapes[value].rank;
+	int order[THAW_MAX_DIMS], rank = e->shapes[value].ndim;
 	while (from < THAW_ONNX_FORMS && !v->name[from])
 		from++;
 	if (from == THAW_ONNX_FORMS)

@@ -83,10 +83,10 @@ static const char *as_image(struct thaw_onnx_exporter *e, const struct thaw_node
 	const struct thaw_shape *s = thaw_onnx_shape_in(e, n, 0);
 	struct thaw_onnx_size sizes[RANK] = {
 		{.from = 0}, {.from = 1}, {.size = 1, .from = -1}, {.size = 1, .from = -1}};
-	const char *x = thaw_onnx_in(e, n, 0, s->rank > 2 ? THAW_ONNX_FIRST : THAW_ONNX_LAST);
-	if (s->rank == RANK)
+	const char *x = thaw_onnx_in(e, n, 0, s->ndim > 2 ? THAW_ONNX_FIRST : THAW_ONNX_LAST);
+	if (s->ndim == RANK)
 		return x;
-	for (int axis = 1; axis < s->rank - 1; axis++) {
+	for (int axis = 1; axis < s->ndim - 1; axis++) {
 		struct thaw_onnx_size size = thaw_onnx_size_of(e, n->inputs[0], axis);
 		sizes[2].size *= size.size;
 		sizes[2].open |= size.open;
@@ -97,10 +97,10 @@ static const char *as_image(struct thaw_onnx_exporter *e, const struct thaw_node
 /* The way back: the node's value has its input's shape. */
 static void image_out(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *y)
 {
-	const int rank = thaw_onnx_shape_in(e, n, 0)->rank;
+	const int rank = thaw_onnx_shape_in(e, n, 0)->ndim;
 	const enum thaw_onnx_form form = rank > 2 ? THAW_ONNX_FIRST : THAW_ONNX_LAST;
-	struct thaw_onnx_size sizes[THAW_MAX_RANK];
-	int order[THAW_MAX_RANK];
+	struct thaw_onnx_size sizes[THAW_MAX_DIMS];
+	int order[THAW_MAX_DIMS];
 	if (rank != 4) {
 		thaw_onnx_form_order(form, rank, order);
 		for (int i = 0; i < rank; i++)

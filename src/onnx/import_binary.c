@@ -69,10 +69,10 @@ static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__Nod
 /* Whether v has the sizes that the result of v and w has. */
 static bool is_widest(const struct thaw_onnx_axes *v, const struct thaw_onnx_axes *w)
 {
-	if (v->rank < w->rank)
+	if (v->ndim < w->ndim)
 		return false;
-	for (int i = 0; i < w->rank; i++)
-		if (thaw_onnx_axes_dim(v, i + v->rank - w->rank) < thaw_onnx_axes_dim(w, i))
+	for (int i = 0; i < w->ndim; i++)
+		if (thaw_onnx_axes_dim(v, i + v->ndim - w->ndim) < thaw_onnx_axes_dim(w, i))
 			return false;
 	return true;
 }
@@ -92,7 +92,7 @@ static thaw_status meet(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, 
 	}
 	if (done)
 		return THAW_OK;
-	int rank = v[0].axes.rank > v[1].axes.rank ? v[0].axes.rank : v[1].axes.rank;
+	int rank = v[0].axes.ndim > v[1].axes.ndim ? v[0].axes.ndim : v[1].axes.ndim;
 	THAW_TRY(thaw_onnx_as_rank(m, n, &v[0], rank));
 	THAW_TRY(thaw_onnx_as_rank(m, n, &v[1], rank));
 	struct thaw_shape shape = v[0].axes.tensor;
@@ -137,7 +137,7 @@ static thaw_status combine_constant(struct thaw_onnx_importer *m, const Onnx__No
 	struct thaw_onnx_value x = v[!constant];
 	int node[2];
 	*done = false;
-	if (c->type == THAW_F32 && thaw_shape_count(&c->shape) == 1 && c->shape.rank <= x.axes.rank)
+	if (c->type == THAW_F32 && thaw_shape_count(&c->shape) == 1 && c->shape.ndim <= x.axes.ndim)
 		THAW_TRY(with_number(m, n, &x, binary, *(const float *)c->data, constant == 0, done));
 	if (!*done) {
 		THAW_TRY(beside_constant(m, n, &x, &v[constant], &node[constant], done));

@@ -15,7 +15,7 @@ static thaw_status blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	THAW_TRY(thaw_onnx_attribute_string(mode, n, "mode", "DCR"));
 	int64_t d[THAW_MAX_FACTORS];
 	thaw_onnx_dims(&v, d);
-	if (v.axes.rank != 4 || b < 1 || b > INT16_MAX ||
+	if (v.axes.ndim != 4 || b < 1 || b > INT16_MAX ||
 	    (to_space ? d[1] % (b * b) != 0 : d[2] % b != 0 || d[3] % b != 0))
 		return thaw_onnx_fail_node(n, "blocks of %lld do not fit its input", (long long)b);
 	if (to_space) {

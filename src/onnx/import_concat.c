@@ -34,11 +34,11 @@ static thaw_status concat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	int of, count = (int)n->n_input;
 	for (int k = 0; k < count; k++) {
 		THAW_TRY(thaw_onnx_tensor_input(m, n, k, &v[k]));
-		if (v[k].axes.rank != v[0].axes.rank)
-			return thaw_onnx_fail_node(n, "inputs of %d and %d axes", v[0].axes.rank, v[k].axes.rank);
+		if (v[k].axes.ndim != v[0].axes.ndim)
+			return thaw_onnx_fail_node(n, "inputs of %d and %d axes", v[0].axes.ndim, v[k].axes.ndim);
 	}
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, v[0].axes.rank, &of));
+	THAW_TRY(thaw_onnx_normal_axis(n, wanted, v[0].axes.ndim, &of));
 	THAW_TRY(alike(m, n, v, count, of, &attrs.axis));
 	int first = 0;
 	for (int k = count - 1; k >= 0; k--) {

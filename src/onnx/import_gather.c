@@ -9,7 +9,7 @@ static thaw_status read_indices(const Onnx__NodeProto *n, const struct thaw_onnx
 	int64_t count = thaw_shape_count(&c->shape);
 	if ((c->type != THAW_I64 && c->type != THAW_I32) || size > MOST)
 		return thaw_onnx_fail_node(n, "indices are no whole numbers below %d", MOST);
-	THAW_TRY(thaw_onnx_room(n, &(struct thaw_shape){.rank = 1, .dim = {count}}, indices));
+	THAW_TRY(thaw_onnx_room(n, &(struct thaw_shape){.ndim = 1, .dim = {count}}, indices));
 	for (int64_t k = 0; k < count; k++) {
 		int64_t i = c->type == THAW_I64 ? ((const int64_t *)c->data)[k] : ((const int32_t *)c->data)[k];
 		if (i < -size || i >= size)
@@ -56,17 +56,17 @@ thaw_status thaw_onnx_import_gather(struct thaw_onnx_importer *m, const Onnx__No
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &c));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.rank, &axis));
+	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.ndim, &axis));
 	int64_t count = c ? thaw_shape_count(&c->shape) : 0;
-	if (count < 1 || x.axes.rank - 1 + c->shape.rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "no indices, or a result of more than %d axes", THAW_MAX_RANK);
+	if (count < 1 || x.axes.ndim - 1 + c->shape.ndim > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "no indices, or a result of more than %d axes", THAW_MAX_DIMS);
 	thaw_status status = read_indices(n, c, thaw_onnx_axes_dim(&x.axes, axis), &indices);
 	if (status == THAW_OK)
 		status = thaw_onnx_gather(m, n, &x, axis, indices, count);
 	thaw_free(indices);
 	THAW_TRY(status);
-	for (int i = 0; i < x.axes.rank; i++)
-		for (int k = 0; k < (i == axis ? c->shape.rank : 1); k++)
+	for (int i = 0; i < x.axes.ndim; i++)
+		for (int k = 0; k < (i == axis ? c->shape.ndim : 1); k++)
 			dim[rank++] = i == axis ? c->shape.dim[k] : thaw_onnx_axes_dim(&x.axes, i);
 	THAW_TRY(thaw_onnx_reshape(m, n, &x, dim, rank));
 	return thaw_onnx_value_output(m, n, 0, &x);

@@ -46,7 +46,7 @@ thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__Nod
 	struct thaw_onnx_value *v, y = {.known = true};
 	int64_t dim[THAW_MAX_FACTORS], start, end;
 	THAW_TRY(thaw_onnx_value_input(m, n, 0, &v));
-	int rank = v->axes.rank;
+	int rank = v->axes.ndim;
 	thaw_onnx_dims(v, dim);
 	THAW_TRY(thaw_onnx_attribute_int(&start, n, "start", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&end, n, "end", rank));

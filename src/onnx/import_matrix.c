@@ -6,8 +6,8 @@ static thaw_status rows_made(struct thaw_onnx_importer *m, int node, struct thaw
 {
 	struct thaw_shape shape;
 	THAW_TRY(thaw_onnx_shape(m, node, &shape));
-	int last = v->axes.tensor.rank - 1;
-	if (shape.rank != last + 1) /* (N,1,1,C) became (N,C) */
+	int last = v->axes.tensor.ndim - 1;
+	if (shape.ndim != last + 1) /* (N,1,1,C) became (N,C) */
 		thaw_onnx_axes_set(&v->axes, &shape, m->images);
 	else
 		thaw_onnx_axes_resize(&v->axes, last, shape.dim[last]);
@@ -37,9 +37,9 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &weight));
 	THAW_TRY(thaw_onnx_as_rows(m, n, x));
 	int64_t in = weight->shape.dim[transposed], out = weight->shape.dim[!transposed];
-	if (x->axes.tensor.dim[x->axes.tensor.rank - 1] != in)
+	if (x->axes.tensor.dim[x->axes.tensor.ndim - 1] != in)
 		return thaw_onnx_fail_node(n, "a row of %lld values does not fit its weights of %lld",
-					   (long long)x->axes.tensor.dim[x->axes.tensor.rank - 1], (long long)in);
+					   (long long)x->axes.tensor.dim[x->axes.tensor.ndim - 1], (long long)in);
 	int node = thaw_onnx_add(m, n, "linear", NULL, &x->node, 1);
 	float *data = NULL;
 	bool as_is = transposed && alpha == 1.0f; /* (O,I) already */
@@ -70,15 +70,15 @@ static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 {
 	struct thaw_attrs attrs = {.scale = alpha};
 	struct thaw_shape shape;
-	bool vector[] = {v[0].axes.rank == 1, v[1].axes.rank == 1};
+	bool vector[] = {v[0].axes.ndim == 1, v[1].axes.ndim == 1};
 	for (int k = 0; k < 2; k++) {
 		int64_t size = thaw_onnx_axes_count(&v[k].axes);
-		if (v[k].axes.rank < 1)
+		if (v[k].axes.ndim < 1)
 			return thaw_onnx_fail_node(n, "a factor without axes");
 		if (vector[k])
 			THAW_TRY(thaw_onnx_reshape(m, n, &v[k], (int64_t[]){k == 0 ? 1 : size, k == 0 ? size : 1}, 2));
 	}
-	int rank = v[0].axes.rank > v[1].axes.rank ? v[0].axes.rank : v[1].axes.rank;
+	int rank = v[0].axes.ndim > v[1].axes.ndim ? v[0].axes.ndim : v[1].axes.ndim;
 	THAW_TRY(thaw_onnx_as_rank(m, n, &v[0], rank));
 	THAW_TRY(thaw_onnx_as_rank(m, n, &v[1], rank));
 	bool batched = v[0].axes.batched || v[1].axes.batched;
@@ -100,7 +100,7 @@ static thaw_status has_weight(struct thaw_onnx_importer *m, const Onnx__NodeProt
 {
 	struct thaw_onnx_value *v;
 	THAW_TRY(thaw_onnx_value_input(m, n, 1, &v));
-	*is = v->constant && v->constant->type == THAW_F32 && v->constant->shape.rank == 2;
+	*is = v->constant && v->constant->type == THAW_F32 && v->constant->shape.ndim == 2;
 	return THAW_OK;
 }
 
@@ -110,7 +110,7 @@ thaw_status thaw_onnx_import_matmul(struct thaw_onnx_importer *m, const Onnx__No
 	bool weight;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v[0]));
 	THAW_TRY(has_weight(m, n, &weight));
-	if (weight && v[0].axes.rank > 1) {
+	if (weight && v[0].axes.ndim > 1) {
 		THAW_TRY(linear(m, n, &v[0], false, 1.0f, NULL, 0.0f));
 	} else {
 		THAW_TRY(thaw_onnx_tensor_input(m, n, 1, &v[1]));
@@ -126,7 +126,7 @@ static bool is_row(const struct thaw_onnx_value *c, int64_t out)
 		return false;
 	const struct thaw_shape *s = &c->constant->shape;
 	int64_t count = thaw_shape_count(s);
-	return count == 1 || (count == out && s->rank > 0 && s->dim[s->rank - 1] == out);
+	return count == 1 || (count == out && s->ndim > 0 && s->dim[s->ndim - 1] == out);
 }
 
 /* x += beta * c, where that is no row. */
@@ -159,7 +159,7 @@ thaw_status thaw_onnx_import_gemm(struct thaw_onnx_importer *m, const Onnx__Node
 	THAW_TRY(thaw_onnx_value_input(m, n, 1, &b));
 	if (thaw_onnx_has_input(n, 2))
 		THAW_TRY(thaw_onnx_value_input(m, n, 2, &c));
-	if (v[0].axes.rank != 2 || (b->constant ? b->constant->shape.rank : b->axes.rank) != 2)
+	if (v[0].axes.ndim != 2 || (b->constant ? b->constant->shape.ndim : b->axes.ndim) != 2)
 		return thaw_onnx_fail_node(n, "A or B is no matrix");
 	if (trans_a)
 		thaw_onnx_axes_transpose(&v[0].axes, exchange);

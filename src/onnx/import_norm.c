@@ -27,7 +27,7 @@ thaw_status thaw_onnx_import_batch_norm(struct thaw_onnx_importer *m, const Onnx
 	THAW_TRY(thaw_onnx_attribute_int(&training, n, "training_mode", 0));
 	if (training)
 		return thaw_onnx_fail_node(n, "it is in training mode: export the network for evaluation");
-	if (x.axes.rank < 2)
+	if (x.axes.ndim < 2)
 		return thaw_onnx_fail_node(n, "an input without channels");
 	attrs.momentum = 1.0f - momentum; /* ONNX weighs the old value, PyTorch the new one */
 	int64_t channels = thaw_onnx_axes_dim(&x.axes, 1);
@@ -50,7 +50,7 @@ static thaw_status join_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto
 	for (int i = 0; i < axis; i++)
 		rows[i] = dim[i];
 	rows[before] = 1;
-	for (int i = axis; i < x->axes.rank; i++)
+	for (int i = axis; i < x->axes.ndim; i++)
 		rows[before] *= dim[i];
 	return thaw_onnx_reshape(m, n, x, rows, before + 1);
 }
@@ -62,7 +62,7 @@ static thaw_status layer_statistics(struct thaw_onnx_importer *m, const Onnx__No
 	bool deviation = thaw_onnx_is_read(m, n, 2);
 	if (!deviation && !thaw_onnx_is_read(m, n, 1))
 		return THAW_OK;
-	int last = x.axes.rank - 1;
+	int last = x.axes.ndim - 1;
 	struct thaw_onnx_value mean = x;
 	THAW_TRY(thaw_onnx_reduce(m, n, &mean, THAW_REDUCE_MEAN, &last, 1));
 	if (deviation) {
@@ -89,15 +89,15 @@ thaw_status thaw_onnx_import_layer_norm(struct thaw_onnx_importer *m, const Onnx
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", -1));
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "epsilon", 1e-5f));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.rank, &axis));
-	int rank = x.axes.rank;
+	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.ndim, &axis));
+	int rank = x.axes.ndim;
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < rank; i++)
 		kept[i] = i < axis ? dim[i] : 1;
 	THAW_TRY(join_axes(m, n, &x, axis));
-	int64_t count = thaw_onnx_axes_dim(&x.axes, x.axes.rank - 1);
+	int64_t count = thaw_onnx_axes_dim(&x.axes, x.axes.ndim - 1);
 	THAW_TRY(thaw_onnx_as_rows(m, n, &x));
-	if (x.axes.tensor.rank < 2)
+	if (x.axes.tensor.ndim < 2)
 		THAW_TRY(thaw_onnx_as_rank(m, n, &x, 2));
 	THAW_TRY(layer_statistics(m, n, x, attrs.epsilon, kept, rank));
 	x.node = thaw_onnx_add(m, n, "layer_norm", &attrs, &x.node, 1);
@@ -113,13 +113,13 @@ static thaw_status per_channel(struct thaw_onnx_importer *m, const Onnx__NodePro
 {
 	struct thaw_onnx_value *from;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &from));
-	if (!from->constant || from->constant->shape.rank != 1)
+	if (!from->constant || from->constant->shape.ndim != 1)
 		return thaw_onnx_fail_node(n, "input %s is no constant of one axis", n->input[k]);
 	*v = *from;
 	*wider = *from->constant;
 	v->constant = wider;
 	for (int i = 0; i < axes; i++)
-		wider->shape.dim[wider->shape.rank++] = 1;
+		wider->shape.dim[wider->shape.ndim++] = 1;
 	return THAW_OK;
 }
 
@@ -133,8 +133,8 @@ thaw_status thaw_onnx_import_instance_norm(struct thaw_onnx_importer *m, const O
 	int64_t dim[THAW_MAX_FACTORS];
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v[0]));
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "epsilon", 1e-5f));
-	int rank = v[0].axes.rank;
-	if (rank < 3 || rank > THAW_MAX_RANK)
+	int rank = v[0].axes.ndim;
+	if (rank < 3 || rank > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(n, "an input of %d axes", rank);
 	thaw_onnx_dims(&v[0], dim);
 	THAW_TRY(join_axes(m, n, &v[0], 2));

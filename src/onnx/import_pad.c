@@ -78,8 +78,8 @@ thaw_status thaw_onnx_import_pad(struct thaw_onnx_importer *m, const Onnx__NodeP
 		return thaw_onnx_fail_node(n, "input %s is no F32 number", n->input[2]);
 	if (fill)
 		attrs.fill = *(const float *)fill->data;
-	THAW_TRY(read_pads(m, n, x.axes.rank, before, after));
-	for (int of = 0; of < x.axes.rank; of++)
+	THAW_TRY(read_pads(m, n, x.axes.ndim, before, after));
+	for (int of = 0; of < x.axes.ndim; of++)
 		if (before[of] != 0 || after[of] != 0)
 			THAW_TRY(pad_axis(m, n, &x, of, before[of], after[of], attrs));
 	return thaw_onnx_value_output(m, n, 0, &x);

@@ -49,7 +49,7 @@ thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto
 	struct thaw_attrs attrs = {.reduction = reduction};
 	int axis[THAW_MAX_FACTORS];
 	int64_t dim[THAW_MAX_FACTORS];
-	int rank = x->axes.rank;
+	int rank = x->axes.ndim;
 	THAW_TRY(thaw_onnx_as_axes(m, n, x, of, count, axis));
 	thaw_onnx_dims(x, dim);
 	for (int k = 0; k < count; k++) {
@@ -82,9 +82,9 @@ thaw_status thaw_onnx_import_reduce(struct thaw_onnx_importer *m, const Onnx__No
 	int of[THAW_MAX_FACTORS], count, rank = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_attribute_int(&keep, n, "keepdims", 1));
-	THAW_TRY(reduced_axes(m, n, x.axes.rank, of, &count));
+	THAW_TRY(reduced_axes(m, n, x.axes.ndim, of, &count));
 	THAW_TRY(thaw_onnx_reduce(m, n, &x, reduction_of(n), of, count));
-	for (int i = 0, gone = 0; i < x.axes.rank; i++) {
+	for (int i = 0, gone = 0; i < x.axes.ndim; i++) {
 		bool reduced = gone < count && of[gone] == i;
 		gone += reduced;
 		if (!reduced || keep)
@@ -101,9 +101,9 @@ thaw_status thaw_onnx_import_global_pool(struct thaw_onnx_importer *m, const Onn
 	struct thaw_onnx_value x;
 	int of[THAW_MAX_FACTORS], count = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
-	if (x.axes.rank < 3)
-		return thaw_onnx_fail_node(n, "an input of %d axes", x.axes.rank);
-	for (int i = 2; i < x.axes.rank; i++)
+	if (x.axes.ndim < 3)
+		return thaw_onnx_fail_node(n, "an input of %d axes", x.axes.ndim);
+	for (int i = 2; i < x.axes.ndim; i++)
 		of[count++] = i;
 	THAW_TRY(thaw_onnx_reduce(m, n, &x, reduction_of(n), of, count));
 	return thaw_onnx_value_output(m, n, 0, &x);

@@ -6,10 +6,10 @@ static thaw_status repeat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 			  const int64_t *times, int rank)
 {
 	struct thaw_onnx_value v[] = {*x, {0}};
-	struct thaw_shape shape = {.rank = rank};
+	struct thaw_shape shape = {.ndim = rank};
 	for (int i = 0; i < rank; i++)
 		shape.dim[i] = times[i];
-	bool once = rank == x->axes.rank;
+	bool once = rank == x->axes.ndim;
 	for (int i = 0; i < rank; i++)
 		once &= times[i] == 1;
 	if (once)
@@ -31,15 +31,15 @@ thaw_status thaw_onnx_import_expand(struct thaw_onnx_importer *m, const Onnx__No
 {
 	struct thaw_onnx_value x;
 	const int64_t *wanted = NULL;
-	int64_t times[THAW_MAX_RANK];
+	int64_t times[THAW_MAX_DIMS];
 	int count;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_ints(m, n, "", 1, &wanted, &count));
-	int rank = count > x.axes.rank ? count : x.axes.rank;
-	if (count < 0 || rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_RANK);
+	int rank = count > x.axes.ndim ? count : x.axes.ndim;
+	if (count < 0 || rank > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_DIMS);
 	for (int i = 0; i < rank; i++) {
-		int axis = i - (rank - x.axes.rank);
+		int axis = i - (rank - x.axes.ndim);
 		int64_t size = axis < 0 ? 1 : thaw_onnx_axes_dim(&x.axes, axis);
 		int64_t want = i < rank - count ? 1 : wanted[i - (rank - count)];
 		if (want < 1 || (want != size && want != 1 && size != 1))
@@ -60,8 +60,8 @@ thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__Node
 	int count, rank = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_ints(m, n, "", 1, &repeats, &count));
-	if (count != x.axes.rank)
-		return thaw_onnx_fail_node(n, "%d repeats of an input of %d axes", count, x.axes.rank);
+	if (count != x.axes.ndim)
+		return thaw_onnx_fail_node(n, "%d repeats of an input of %d axes", count, x.axes.ndim);
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < count; i++) {
 		if (repeats[i] < 1 || repeats[i] > THAW_ONNX_MAX_ELEMENTS / dim[i])

@@ -9,7 +9,7 @@ static thaw_status wanted_dims(const Onnx__NodeProto *n, const struct thaw_onnx_
 	int open = -1;
 	THAW_TRY(thaw_onnx_attribute_int(&zero, n, "allowzero", 0));
 	for (int i = 0; i < rank; i++) {
-		dim[i] = wanted[i] == 0 && !zero && i < v->axes.rank ? thaw_onnx_axes_dim(&v->axes, i) : wanted[i];
+		dim[i] = wanted[i] == 0 && !zero && i < v->axes.ndim ? thaw_onnx_axes_dim(&v->axes, i) : wanted[i];
 		if (dim[i] == -1 && open < 0)
 			open = i;
 		else if (dim[i] < 1 || known > all / dim[i])
@@ -26,12 +26,12 @@ thaw_status thaw_onnx_import_reshape(struct thaw_onnx_importer *m, const Onnx__N
 {
 	struct thaw_onnx_value v;
 	const int64_t *wanted = NULL;
-	int64_t dim[THAW_MAX_RANK];
+	int64_t dim[THAW_MAX_DIMS];
 	int rank;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_ints(m, n, "shape", 1, &wanted, &rank));
-	if (rank < 0 || rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "a result of %d axes; 0 to %d are supported", rank, THAW_MAX_RANK);
+	if (rank < 0 || rank > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "a result of %d axes; 0 to %d are supported", rank, THAW_MAX_DIMS);
 	THAW_TRY(wanted_dims(n, &v, wanted, rank, dim));
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, dim, rank));
 	return thaw_onnx_value_output(m, n, 0, &v);
@@ -43,8 +43,8 @@ thaw_status thaw_onnx_import_flatten(struct thaw_onnx_importer *m, const Onnx__N
 	int64_t axis, dim[] = {1, 1};
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, n, "axis", 1));
-	axis = axis < 0 ? axis + v.axes.rank : axis;
-	for (int i = 0; i < v.axes.rank; i++)
+	axis = axis < 0 ? axis + v.axes.ndim : axis;
+	for (int i = 0; i < v.axes.ndim; i++)
 		dim[i >= axis] *= thaw_onnx_axes_dim(&v.axes, i);
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, dim, 2));
 	return thaw_onnx_value_output(m, n, 0, &v);
@@ -59,7 +59,7 @@ thaw_status thaw_onnx_import_transpose(struct thaw_onnx_importer *m, const Onnx_
 	unsigned seen = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_attribute_ints(&perm, &count, n, "perm"));
-	int rank = v.axes.rank;
+	int rank = v.axes.ndim;
 	for (int i = 0; i < rank; i++) {
 		int64_t from = count > 0 && (size_t)i < count ? perm[i] : rank - 1 - i;
 		if (from < 0 || from >= rank || seen & 1u << from || (count > 0 && count != (size_t)rank))
@@ -82,12 +82,12 @@ thaw_status thaw_onnx_import_squeeze(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_ints(m, n, "axes", 1, &axes, &count));
 	thaw_onnx_dims(&v, dim);
 	for (int k = 0, axis; k < count; k++) {
-		THAW_TRY(thaw_onnx_normal_axis(n, axes[k], v.axes.rank, &axis));
+		THAW_TRY(thaw_onnx_normal_axis(n, axes[k], v.axes.ndim, &axis));
 		if (dim[axis] != 1)
 			return thaw_onnx_fail_node(n, "axis %d has size %lld, not 1", axis, (long long)dim[axis]);
 		gone |= 1u << axis;
 	}
-	for (int i = 0; i < v.axes.rank; i++)
+	for (int i = 0; i < v.axes.ndim; i++)
 		if (count < 0 ? dim[i] != 1 : !(gone & 1u << i))
 			kept[rank++] = dim[i];
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, kept, rank));
@@ -104,9 +104,9 @@ thaw_status thaw_onnx_import_unsqueeze(struct thaw_onnx_importer *m, const Onnx_
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_ints(m, n, "axes", 1, &axes, &count));
 	thaw_onnx_dims(&v, dim);
-	int rank = v.axes.rank + count;
-	if (count < 0 || rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_RANK);
+	int rank = v.axes.ndim + count;
+	if (count < 0 || rank > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_DIMS);
 	for (int k = 0, axis; k < count; k++) {
 		THAW_TRY(thaw_onnx_normal_axis(n, axes[k], rank, &axis));
 		if (added & 1u << axis)

@@ -22,7 +22,7 @@ struct resize {
 };
 
 /* One axis: sizes before and after, and their ratio, which is not always the quotient of the sizes. */
-struct stretch {
+struct segment {
 	int64_t in, out;
 	double scale;
 };
@@ -60,7 +60,7 @@ static thaw_status read_resize(const struct thaw_onnx_importer *m, const Onnx__N
 }
 
 /* The place among an axis's elements that output i looks at. */
-static double place_of(const struct resize *r, const struct stretch *s, int64_t i)
+static double place_of(const struct resize *r, const struct segment *s, int64_t i)
 {
 	double x = (double)i, length = (double)s->in * s->scale;
 	switch (r->place) {
@@ -82,7 +82,7 @@ static int64_t within(int64_t i, int64_t size)
 	return i < 0 ? 0 : i < size ? i : size - 1;
 }
 
-static int64_t nearest(const struct resize *r, const struct stretch *s, int64_t i)
+static int64_t nearest(const struct resize *r, const struct segment *s, int64_t i)
 {
 	double x = place_of(r, s, i);
 	double rounded = r->rounding == FLOOR          ? floor(x)
@@ -103,7 +103,7 @@ static double cubic_weight(double a, double distance)
 
 /* Adds the weights of output i to a row of the matrix, which is zero. Beyond the ends stand the last elements, or
  * nothing. */
-static void fill_row(const struct resize *r, const struct stretch *s, int64_t i, float *row)
+static void fill_row(const struct resize *r, const struct segment *s, int64_t i, float *row)
 {
 	double x = place_of(r, s, i), weight[MOST_TAPS], sum = 0;
 	int taps = r->mode == LINEAR ? 2 : MOST_TAPS;
@@ -121,7 +121,7 @@ static void fill_row(const struct resize *r, const struct stretch *s, int64_t i,
 
 /* Axis `of` by a product with its matrix (out,in). */
 static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			       const struct resize *r, const struct stretch *s, int of)
+			       const struct resize *r, const struct segment *s, int of)
 {
 	struct thaw_attrs attrs = {.transpose = {false, true}};
 	struct thaw_shape shape = thaw_shape_of(s->out, s->in);
@@ -135,16 +135,16 @@ static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodePro
 	THAW_TRY(status);
 	thaw_onnx_axes_to_end(&x->axes, of);
 	THAW_TRY(thaw_onnx_as_rows(m, n, x));
-	if (x->axes.tensor.rank < 2)
+	if (x->axes.tensor.ndim < 2)
 		THAW_TRY(thaw_onnx_as_rank(m, n, x, 2));
 	x->node = thaw_onnx_add(m, n, "matmul", &attrs, (int[]){x->node, weights.node}, 2);
-	thaw_onnx_axes_resize(&x->axes, x->axes.tensor.rank - 1, s->out);
+	thaw_onnx_axes_resize(&x->axes, x->axes.tensor.ndim - 1, s->out);
 	thaw_onnx_axes_from_end(&x->axes, of);
 	return thaw_onnx_shape(m, x->node, &shape);
 }
 
 static thaw_status choose(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			  const struct resize *r, const struct stretch *s, int of)
+			  const struct resize *r, const struct segment *s, int of)
 {
 	struct thaw_shape shape = thaw_shape_of(s->out);
 	float *indices;
@@ -158,7 +158,7 @@ static thaw_status choose(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 
 /* What becomes of each axis, from the input with scales or that with sizes. */
 static thaw_status read_stretches(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
-				  const struct thaw_onnx_value *x, struct stretch *s)
+				  const struct thaw_onnx_value *x, struct segment *s)
 {
 	enum { SCALES_ALONE = 2 }; /* inputs of Upsample, and of Resize before opset 11 */
 	const struct thaw_onnx_constant *scales, *sizes;
@@ -166,15 +166,15 @@ static thaw_status read_stretches(struct thaw_onnx_importer *m, const Onnx__Node
 	THAW_TRY(thaw_onnx_constant_input(m, n, 3, &sizes));
 	bool by_scale = scales && thaw_shape_count(&scales->shape) > 0;
 	const struct thaw_onnx_constant *c = by_scale ? scales : sizes;
-	if (!c || c->type != (by_scale ? THAW_F32 : THAW_I64) || thaw_shape_count(&c->shape) != x->axes.rank)
-		return thaw_onnx_fail_node(n, "neither scales nor sizes for %d axes", x->axes.rank);
-	for (int i = 0; i < x->axes.rank; i++) {
+	if (!c || c->type != (by_scale ? THAW_F32 : THAW_I64) || thaw_shape_count(&c->shape) != x->axes.ndim)
+		return thaw_onnx_fail_node(n, "neither scales nor sizes for %d axes", x->axes.ndim);
+	for (int i = 0; i < x->axes.ndim; i++) {
 		int64_t in = thaw_onnx_axes_dim(&x->axes, i);
 		double scale = by_scale ? ((const float *)c->data)[i] : (double)((const int64_t *)c->data)[i] / in;
 		double out = by_scale ? floor((double)in * scale) : (double)((const int64_t *)c->data)[i];
 		if (!(out >= 1 && out <= INT32_MAX))
 			return thaw_onnx_fail_node(n, "axis %d of %lld becomes %g", i, (long long)in, out);
-		s[i] = (struct stretch){in, (int64_t)out, scale};
+		s[i] = (struct segment){in, (int64_t)out, scale};
 	}
 	return THAW_OK;
 }
@@ -183,11 +183,11 @@ thaw_status thaw_onnx_import_resize(struct thaw_onnx_importer *m, const Onnx__No
 {
 	struct thaw_onnx_value x;
 	struct resize r;
-	struct stretch s[THAW_MAX_FACTORS];
+	struct segment s[THAW_MAX_FACTORS];
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(read_resize(m, n, &r));
 	THAW_TRY(read_stretches(m, n, &x, s));
-	for (int of = 0; of < x.axes.rank; of++) {
+	for (int of = 0; of < x.axes.ndim; of++) {
 		if (s[of].in == s[of].out && s[of].scale == 1)
 			continue;
 		THAW_TRY((r.mode == NEAREST ? choose : interpolate)(m, n, &x, &r, &s[of], of));

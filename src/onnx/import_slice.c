@@ -30,7 +30,7 @@ thaw_status thaw_onnx_import_slice(struct thaw_onnx_importer *m, const Onnx__Nod
 		return thaw_onnx_fail_node(n, "starts, ends, axes and steps are not equally many");
 	for (int k = 0, axis; k < count; k++) {
 		int64_t start = starts[k], step = step_count > 0 ? steps[k] : 1, take;
-		THAW_TRY(thaw_onnx_normal_axis(n, axis_count > 0 ? axes[k] : k, v.axes.rank, &axis));
+		THAW_TRY(thaw_onnx_normal_axis(n, axis_count > 0 ? axes[k] : k, v.axes.ndim, &axis));
 		if (step == 0 || step == INT64_MIN)
 			return thaw_onnx_fail_node(n, "a step of %lld", (long long)step);
 		clamp_range(thaw_onnx_axes_dim(&v.axes, axis), step, &start, ends[k], &take);
@@ -47,7 +47,7 @@ thaw_status thaw_onnx_import_split(struct thaw_onnx_importer *m, const Onnx__Nod
 	int count, axis;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, v.axes.rank, &axis));
+	THAW_TRY(thaw_onnx_normal_axis(n, wanted, v.axes.ndim, &axis));
 	THAW_TRY(thaw_onnx_ints(m, n, "split", 1, &sizes, &count));
 	int64_t dim = thaw_onnx_axes_dim(&v.axes, axis), parts = (int64_t)n->n_output;
 	if (count >= 0 ? count != parts : parts == 0)

@@ -11,7 +11,7 @@ static thaw_status softmax_rows(struct thaw_onnx_importer *m, const Onnx__NodePr
 		x->node = thaw_onnx_add(m, n, "softmax", NULL, &x->node, 1);
 		return m->graph->failed;
 	}
-	int last = x->axes.rank - 1;
+	int last = x->axes.ndim - 1;
 	static const enum thaw_reduction steps[] = {THAW_REDUCE_MAX, THAW_REDUCE_LOG_SUM_EXP};
 	for (int k = 0; k < 2; k++) {
 		struct thaw_onnx_value v[] = {*x, *x};
@@ -31,10 +31,10 @@ thaw_status thaw_onnx_import_softmax(struct thaw_onnx_importer *m, const Onnx__N
 	int axis;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", m->opset < SOFTMAX_BY_AXIS ? 1 : -1));
-	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.rank, &axis));
+	THAW_TRY(thaw_onnx_normal_axis(n, wanted, x.axes.ndim, &axis));
 	if (!m->keep_softmax && n->n_output > 0 && strcmp(n->output[0], m->output) == 0)
 		return thaw_onnx_value_output(m, n, 0, &x);
-	int rank = x.axes.rank;
+	int rank = x.axes.ndim;
 	bool coerced = m->opset < SOFTMAX_BY_AXIS && axis != rank - 1;
 	for (int i = 0; i < rank; i++) {
 		dim[i] = thaw_onnx_axes_dim(&x.axes, i);

@@ -100,9 +100,9 @@ static thaw_status conv_inputs(struct thaw_onnx_importer *m, const Onnx__NodePro
 	THAW_TRY(thaw_onnx_constant_input(m, n, 2, bias));
 	if (axes > 2)
 		return thaw_onnx_fail_node(n, "a convolution of %d axes; one and two are supported", axes);
-	if (!*weight || (*weight)->type != THAW_F32 || (*weight)->shape.rank != axes + 2)
+	if (!*weight || (*weight)->type != THAW_F32 || (*weight)->shape.ndim != axes + 2)
 		return thaw_onnx_fail_node(n, "its weights are no constant of F32 and %d axes", axes + 2);
-	if (*bias && ((*bias)->type != THAW_F32 || (*bias)->shape.rank != 1))
+	if (*bias && ((*bias)->type != THAW_F32 || (*bias)->shape.ndim != 1))
 		return thaw_onnx_fail_node(n, "its bias is no constant of F32 and one axis");
 	return THAW_OK;
 }
@@ -134,7 +134,7 @@ thaw_status thaw_onnx_import_conv(struct thaw_onnx_importer *m, const Onnx__Node
 	const struct thaw_onnx_constant *weight, *bias;
 	struct thaw_attrs attrs = {0};
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
-	int axes = x.axes.rank - 2;
+	int axes = x.axes.ndim - 2;
 	THAW_TRY(conv_inputs(m, n, axes, &weight, &bias));
 	if (axes == 1)
 		THAW_TRY(as_plane(m, n, &x));
@@ -194,7 +194,7 @@ thaw_status thaw_onnx_import_pool(struct thaw_onnx_importer *m, const Onnx__Node
 	struct thaw_onnx_value x;
 	struct window w;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
-	THAW_TRY(read_window(&w, n, x.axes.rank));
+	THAW_TRY(read_window(&w, n, x.axes.ndim));
 	if (w.kernel[0] == 0)
 		return thaw_onnx_fail_node(n, "kernel_shape is missing");
 	if (n->n_output > 1 && n->output[1][0])

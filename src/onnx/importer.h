@@ -112,7 +112,7 @@ thaw_status thaw_onnx_fixed(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 /* The shape of a graph's value, for the importer's number of images. */
 thaw_status thaw_onnx_shape(struct thaw_onnx_importer *m, int node, struct thaw_shape *shape);
 /* view.c: changes of a value's view; a tensor is made in its order where no view of the one there is can show them. */
-void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim); /* [v->axes.rank] */
+void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim); /* [v->axes.ndim] */
 thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int64_t *dim, int rank);
 /* Of an axis start, start + step, ..., `take` of them. */

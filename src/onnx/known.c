@@ -23,7 +23,7 @@ static thaw_status widen(struct thaw_onnx_constant *c)
 /* A constant repeated for every one of an open number of images, such as a class token, is kept once. */
 static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
 {
-	if (m->images != THAW_ONNX_OPEN_IMAGES || c->shape.rank < 2 || c->shape.dim[0] != THAW_ONNX_OPEN_IMAGES)
+	if (m->images != THAW_ONNX_OPEN_IMAGES || c->shape.ndim < 2 || c->shape.dim[0] != THAW_ONNX_OPEN_IMAGES)
 		return;
 	size_t one = (size_t)thaw_shape_count(&c->shape) / THAW_ONNX_OPEN_IMAGES * thaw_dtype_size(c->type);
 	for (size_t i = 1; i < THAW_ONNX_OPEN_IMAGES; i++)
@@ -134,7 +134,7 @@ static bool looks_up_weights(const struct thaw_onnx_importer *m, const Onnx__Nod
 	if (strcmp(n->op_type, "Gather") != 0 || n->n_input == 0)
 		return false;
 	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->input[0]);
-	return v && v->initial && v->constant && v->constant->type == THAW_F32 && v->constant->shape.rank == 2;
+	return v && v->initial && v->constant && v->constant->type == THAW_F32 && v->constant->shape.ndim == 2;
 }
 
 /* Computes a node whose inputs are all known. *computed false: it is not one of those. */

@@ -8,9 +8,9 @@ thaw_status thaw_onnx_make(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 {
 	struct thaw_attrs attrs = {0};
 	bool copy, change;
-	if (making->rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "an input of %d axes; at most %d are supported", making->rank,
-					   THAW_MAX_RANK);
+	if (making->ndim > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "an input of %d axes; at most %d are supported", making->ndim,
+					   THAW_MAX_DIMS);
 	thaw_onnx_axes_make(&v->axes, making, &attrs.factors, &copy, &change);
 	if (copy || change)
 		v->node = thaw_onnx_add(m, n, copy ? "rearrange" : "reshape", &attrs, &v->node, 1);
@@ -27,7 +27,7 @@ thaw_status thaw_onnx_in_order(struct thaw_onnx_importer *m, const Onnx__NodePro
 /* Whether the view's axes are these axes of the tensor. */
 static bool axes_are(const struct thaw_onnx_axes *v, const int *wanted)
 {
-	for (int of = 0, axis; of < v->rank; of++)
+	for (int of = 0, axis; of < v->ndim; of++)
 		if (!thaw_onnx_axes_is_axis(v, of, &axis) || axis != wanted[of])
 			return false;
 	return true;
@@ -37,13 +37,13 @@ thaw_status thaw_onnx_as_image(struct thaw_onnx_importer *m, const Onnx__NodePro
 {
 	static const int image[] = {0, 3, 1, 2}; /* where N, C, H and W lie in the tensor */
 	static const int order[] = {0, 2, 3, 1}; /* axes of the view that make N, H, W and C */
-	struct thaw_onnx_making making = {.rank = 4};
+	struct thaw_onnx_making making = {.ndim = 4};
 	int count = 0;
-	if (v->axes.rank != 4)
-		return thaw_onnx_fail_node(n, "an input of %d axes; only images (N,C,H,W) are supported", v->axes.rank);
-	if (v->axes.tensor.rank == 4 && axes_are(&v->axes, image))
+	if (v->axes.ndim != 4)
+		return thaw_onnx_fail_node(n, "an input of %d axes; only images (N,C,H,W) are supported", v->axes.ndim);
+	if (v->axes.tensor.ndim == 4 && axes_are(&v->axes, image))
 		return THAW_OK;
-	for (int target = 0; target < making.rank; target++)
+	for (int target = 0; target < making.ndim; target++)
 		for (int i = 0; i < v->axes.count; i++)
 			if (v->axes.of[i] == order[target]) {
 				making.order[count] = v->axes.order[i];
@@ -58,8 +58,8 @@ thaw_status thaw_onnx_as_rows(struct thaw_onnx_importer *m, const Onnx__NodeProt
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
 		int axis;
-		if (thaw_onnx_axes_whole(&v->axes) && thaw_onnx_axes_is_axis(&v->axes, v->axes.rank - 1, &axis) &&
-		    axis == v->axes.tensor.rank - 1)
+		if (thaw_onnx_axes_whole(&v->axes) && thaw_onnx_axes_is_axis(&v->axes, v->axes.ndim - 1, &axis) &&
+		    axis == v->axes.tensor.ndim - 1)
 			return THAW_OK;
 		THAW_TRY(thaw_onnx_in_order(m, n, v));
 	}
@@ -74,9 +74,9 @@ thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodePro
 /* Every axis of the view as one of the tensor, those of size 1 too, which have no factor. */
 static thaw_status each_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
-	if (v->axes.rank > THAW_MAX_RANK || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.of[0] != 0)))
+	if (v->axes.ndim > THAW_MAX_DIMS || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.of[0] != 0)))
 		return thaw_onnx_in_order(m, n, v);
-	THAW_TRY(thaw_onnx_as_rank(m, n, v, v->axes.rank));
+	THAW_TRY(thaw_onnx_as_rank(m, n, v, v->axes.ndim));
 	const struct thaw_shape tensor = v->axes.tensor;
 	thaw_onnx_axes_set(&v->axes, &tensor, v->axes.batched ? m->images : 0);
 	return THAW_OK;
@@ -97,12 +97,12 @@ thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProt
 }
 
 thaw_status thaw_onnx_as_rank(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			      int rank)
+			      int ndim)
 {
-	struct thaw_onnx_making making = {.rank = rank};
+	struct thaw_onnx_making making = {.ndim = ndim};
 	for (int i = 0; i < v->axes.count; i++) {
 		making.order[i] = v->axes.order[i];
-		making.target[i] = v->axes.of[i] + rank - v->axes.rank;
+		making.target[i] = v->axes.of[i] + ndim - v->axes.ndim;
 	}
 	if (v->axes.batched && (making.order[0] != 0 || making.target[0] != 0))
 		return thaw_onnx_fail_node(n, "the images are not along the first axis");
@@ -111,13 +111,13 @@ thaw_status thaw_onnx_as_rank(struct thaw_onnx_importer *m, const Onnx__NodeProt
 
 /* The sizes that factors of `to`, in the order of its view, have in a value that it is broadcast from: those of its
  * axes that have size 1 there are 1. False where an axis has neither size. */
-static bool factor_sizes(const struct thaw_onnx_axes *to, const int64_t *dim, int rank, int64_t *size)
+static bool factor_sizes(const struct thaw_onnx_axes *to, const int64_t *dim, int ndim, int64_t *size)
 {
-	for (int axis = 0; axis < rank; axis++) /* also those of size 1, which need no factor */
-		if (dim[axis] != 1 && dim[axis] != thaw_onnx_axes_dim(to, axis + to->rank - rank))
+	for (int axis = 0; axis < ndim; axis++) /* also those of size 1, which need no factor */
+		if (dim[axis] != 1 && dim[axis] != thaw_onnx_axes_dim(to, axis + to->ndim - ndim))
 			return false;
 	for (int i = 0; i < to->count; i++) {
-		int axis = to->of[i] - (to->rank - rank);
+		int axis = to->of[i] - (to->ndim - ndim);
 		int64_t full = thaw_onnx_axes_dim(to, to->of[i]);
 		size[i] = axis >= 0 && dim[axis] == full ? to->factor[to->order[i]].take : 1;
 	}
@@ -141,9 +141,9 @@ thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 {
 	int64_t dim[THAW_MAX_FACTORS], size[THAW_MAX_FACTORS];
 	int place[THAW_MAX_FACTORS];
-	for (int axis = 0; axis < v->axes.rank; axis++)
+	for (int axis = 0; axis < v->axes.ndim; axis++)
 		dim[axis] = thaw_onnx_axes_dim(&v->axes, axis);
-	*done = v->axes.rank <= to->rank && factor_sizes(to, dim, v->axes.rank, size) && broadcasts_by_axis(to, size);
+	*done = v->axes.ndim <= to->ndim && factor_sizes(to, dim, v->axes.ndim, size) && broadcasts_by_axis(to, size);
 	if (!*done)
 		return THAW_OK;
 	if (!thaw_onnx_axes_reshape(&v->axes, size, to->count)) {
@@ -156,7 +156,7 @@ thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 	for (int i = 0; i < to->count; i++)
 		place[to->order[i]] = i;
 	thaw_onnx_axes_transpose(&v->axes, place);
-	struct thaw_onnx_making making = {.rank = to->tensor.rank};
+	struct thaw_onnx_making making = {.ndim = to->tensor.ndim};
 	for (int i = 0; i < v->axes.count; i++) {
 		making.order[i] = v->axes.order[i];
 		making.target[i] = to->factor[v->axes.of[i]].axis;
@@ -184,12 +184,12 @@ thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const s
 				     struct thaw_shape *shape, float **data, bool *done)
 {
 	int64_t size[THAW_MAX_FACTORS], in_tensor[THAW_MAX_FACTORS], stride[THAW_MAX_FACTORS], step = 1;
-	*done = c->shape.rank <= to->rank && factor_sizes(to, c->shape.dim, c->shape.rank, size) &&
+	*done = c->shape.ndim <= to->ndim && factor_sizes(to, c->shape.dim, c->shape.ndim, size) &&
 		broadcasts_by_axis(to, size);
 	if (!*done)
 		return THAW_OK;
-	*shape = (struct thaw_shape){.rank = to->tensor.rank};
-	for (int axis = 0; axis < shape->rank; axis++)
+	*shape = (struct thaw_shape){.ndim = to->tensor.ndim};
+	for (int axis = 0; axis < shape->ndim; axis++)
 		shape->dim[axis] = 1;
 	for (int i = to->count - 1; i >= 0; i--) { /* the constant's elements are in the order of the view */
 		in_tensor[to->order[i]] = size[i];

@@ -70,11 +70,11 @@ static thaw_status read_type(struct reading *r)
 static thaw_status read_shape(struct reading *r)
 {
 	struct thaw_shape *shape = &r->t->shape;
-	if (r->p->n_dims > THAW_MAX_RANK)
+	if (r->p->n_dims > THAW_MAX_DIMS)
 		return thaw_fail(THAW_DATA, "unsupported ONNX tensor: %s: %s: %zu dimensions, at most %d are possible",
-				 r->f->path, r->t->name, r->p->n_dims, THAW_MAX_RANK);
-	shape->rank = (int)r->p->n_dims;
-	for (int i = 0; i < shape->rank; i++)
+				 r->f->path, r->t->name, r->p->n_dims, THAW_MAX_DIMS);
+	shape->ndim = (int)r->p->n_dims;
+	for (int i = 0; i < shape->ndim; i++)
 		shape->dim[i] = r->p->dims[i];
 	thaw_status status = thaw_shape_check(shape, r->t->name);
 	if (status != THAW_OK)

@@ -74,7 +74,7 @@ thaw_status thaw_onnx_ints(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 	THAW_TRY(thaw_onnx_constant_input(m, n, input, &c));
 	if (!c)
 		return THAW_OK;
-	if (c->type != THAW_I64 || c->shape.rank > 1)
+	if (c->type != THAW_I64 || c->shape.ndim > 1)
 		return thaw_onnx_fail_node(n, "input %s is no list of I64", n->input[input]);
 	*values = c->data;
 	*count = (int)thaw_shape_count(&c->shape);
@@ -94,7 +94,7 @@ thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodePr
 	const struct thaw_onnx_constant *c = v->constant;
 	if (!c)
 		return THAW_OK;
-	struct thaw_shape shape = c->shape.rank > 0 ? c->shape : thaw_shape_of(1);
+	struct thaw_shape shape = c->shape.ndim > 0 ? c->shape : thaw_shape_of(1);
 	if (c->type != THAW_F32)
 		return thaw_onnx_fail_node(n, "input %s holds %s; only F32 is supported there", v->name,
 					   thaw_dtype_name(c->type));
@@ -102,7 +102,7 @@ thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodePr
 	v->node = thaw_onnx_add(m, n, "constant", NULL, NULL, 0);
 	THAW_TRY(thaw_onnx_param(m, v->node, v->name, THAW_ROLE_SHIFT, &shape, c->data));
 	thaw_onnx_axes_set(&v->axes, &shape, 0);
-	v->axes.rank = c->shape.rank;
+	v->axes.ndim = c->shape.ndim;
 	return m->graph->failed;
 }
 
@@ -165,7 +165,7 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 		if (!(own = thaw_format("%s#%d", name, use)))
 			return THAW_RESOURCE;
 	}
-	enum thaw_layout layout = role == THAW_ROLE_WEIGHT && shape->rank == 4 ? THAW_LAYOUT_CONV : THAW_LAYOUT_SAME;
+	enum thaw_layout layout = role == THAW_ROLE_WEIGHT && shape->ndim == 4 ? THAW_LAYOUT_CONV : THAW_LAYOUT_SAME;
 	thaw_graph_param(m->graph, node, own ? own : name, role, layout, shape, NULL);
 	thaw_free(own);
 	THAW_TRY(m->graph->failed);

@@ -4,15 +4,15 @@
 
 void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim)
 {
-	for (int i = 0; i < v->axes.rank; i++)
+	for (int i = 0; i < v->axes.ndim; i++)
 		dim[i] = thaw_onnx_axes_dim(&v->axes, i);
 }
 
 thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int64_t *dim, int rank)
 {
-	if (rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_RANK);
+	if (rank > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", rank, THAW_MAX_DIMS);
 	if (thaw_onnx_axes_reshape(&v->axes, dim, rank))
 		return THAW_OK;
 	THAW_TRY(thaw_onnx_in_order(m, n, v));

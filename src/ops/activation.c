@@ -6,40 +6,40 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	int kind = (int)site->attrs->activation;
+	int kind = (int)desc->attrs->activation;
 
 	if (kind < 0 || kind >= THAW_ACTIVATIONS)
 		return thaw_fail(THAW_CONFIG, "unknown activation %d: activation: use relu or relu6", kind);
-	*y = site->x[0];
+	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	thaw_kernel_activate(call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape), call->attrs->activation);
+	thaw_kernel_activate(args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape), args->attrs->activation);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	if (call->dx[0])
-		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, call->y.data,
-					  thaw_shape_count(&call->y.shape), call->attrs->activation);
+	if (args->dx[0])
+		thaw_kernel_pass_gradient(args->dx[0], args->dx_add[0], args->dy, args->y.data,
+					  thaw_shape_count(&args->y.shape), args->attrs->activation);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t i = 0; i < count; i++) {
-		double v = call->x[0].data[i];
+		double v = args->x[0].data[i];
 
-		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 			v = 0;
-		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
 			v = 6;
-		call->y.data[i] = (float)v;
+		args->y.data[i] = (float)v;
 	}
 }
 

@@ -5,53 +5,53 @@
 /* Elements that are sent to both inputs before going on: dy and y are then read from memory once. */
 #define BLOCK 4096
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	if (!thaw_shape_equal(&site->x[0], &site->x[1])) {
+	if (!thaw_shape_equal(&desc->x[0], &desc->x[1])) {
 		char a[96], b[96];
 
 		return thaw_fail(THAW_CONFIG, "cannot add %s and %s: add: inputs must have one shape",
-				 thaw_shape_text(&site->x[0], a, sizeof(a)),
-				 thaw_shape_text(&site->x[1], b, sizeof(b)));
+				 thaw_shape_text(&desc->x[0], a, sizeof(a)),
+				 thaw_shape_text(&desc->x[1], b, sizeof(b)));
 	}
-	*y = site->x[0];
+	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	thaw_kernel_add(call->y.data, call->x[0].data, call->x[1].data, thaw_shape_count(&call->y.shape),
-			call->attrs->activation);
+	thaw_kernel_add(args->y.data, args->x[0].data, args->x[1].data, thaw_shape_count(&args->y.shape),
+			args->attrs->activation);
 }
 
 /* In place dx[0] is dy: it is masked when dx[1] comes to read it, and masking twice changes nothing. */
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t at = 0; at < count; at += BLOCK) {
 		int64_t size = count - at < BLOCK ? count - at : BLOCK;
 
 		for (int i = 0; i < 2; i++)
-			if (call->dx[i])
-				thaw_kernel_pass_gradient(call->dx[i] + at, call->dx_add[i], call->dy + at,
-							  call->y.data ? call->y.data + at : NULL, size,
-							  call->attrs->activation);
+			if (args->dx[i])
+				thaw_kernel_pass_gradient(args->dx[i] + at, args->dx_add[i], args->dy + at,
+							  args->y.data ? args->y.data + at : NULL, size,
+							  args->attrs->activation);
 	}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t i = 0; i < count; i++) {
-		double v = (double)call->x[0].data[i] + call->x[1].data[i];
+		double v = (double)args->x[0].data[i] + args->x[1].data[i];
 
-		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 			v = 0;
-		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
 			v = 6;
-		call->y.data[i] = (float)v;
+		args->y.data[i] = (float)v;
 	}
 }
 

@@ -63,44 +63,44 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, int inputs, c
 	return g;
 }
 
-static struct geometry geometry_of_call(const struct thaw_call *call)
+static struct geometry geometry_of_call(const struct thaw_op_args *args)
 {
-	return geometry_of(call->attrs, call->inputs, &call->x[Q].shape, call->inputs > K ? &call->x[K].shape : NULL);
+	return geometry_of(args->attrs, args->inputs, &args->x[Q].shape, args->inputs > K ? &args->x[K].shape : NULL);
 }
 
-static thaw_status check_factors(const struct thaw_site *site)
+static thaw_status check_factors(const struct thaw_op_desc *desc)
 {
-	const struct thaw_shape *q = &site->x[Q];
-	int heads = site->attrs->heads;
-	bool packed = site->inputs < FACTORS;
+	const struct thaw_shape *q = &desc->x[Q];
+	int heads = desc->attrs->heads;
+	bool packed = desc->inputs < FACTORS;
 	int64_t parts = (int64_t)heads * (packed ? FACTORS : 1);
 	char have[96], other[96];
 
-	if (heads < 1 || q->rank != 3 || q->dim[1] < 1 || q->dim[2] < 1 || q->dim[2] % parts != 0)
+	if (heads < 1 || q->ndim != 3 || q->dim[1] < 1 || q->dim[2] < 1 || q->dim[2] % parts != 0)
 		return thaw_fail(THAW_CONFIG, "input %s does not divide into %d heads: attention: needs (N,tokens,%s)",
 				 thaw_shape_text(q, have, sizeof(have)), heads,
 				 packed ? "3 * heads * size" : "heads * size");
 	for (int i = K; !packed && i < FACTORS; i++)
-		if (site->x[i].rank != 3 || site->x[i].dim[0] != q->dim[0] || site->x[i].dim[1] < 1 ||
-		    site->x[i].dim[1] != site->x[K].dim[1] || site->x[i].dim[2] != q->dim[2])
+		if (desc->x[i].ndim != 3 || desc->x[i].dim[0] != q->dim[0] || desc->x[i].dim[1] < 1 ||
+		    desc->x[i].dim[1] != desc->x[K].dim[1] || desc->x[i].dim[2] != q->dim[2])
 			return thaw_fail(THAW_CONFIG, "key or value %s does not fit query %s: attention",
-					 thaw_shape_text(&site->x[i], other, sizeof(other)),
+					 thaw_shape_text(&desc->x[i], other, sizeof(other)),
 					 thaw_shape_text(q, have, sizeof(have)));
-	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX || (!packed && site->x[K].dim[1] > INT_MAX - PACK))
+	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX || (!packed && desc->x[K].dim[1] > INT_MAX - PACK))
 		return thaw_fail(THAW_CONFIG, "input %s is out of range: attention: needs sizes below 2^31",
 				 thaw_shape_text(q, have, sizeof(have))); /* BLAS counts in int */
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	THAW_TRY(check_factors(site));
+	THAW_TRY(check_factors(desc));
 
-	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
-	const struct thaw_shape *bias = g.bias >= 0 ? &site->x[g.bias] : NULL;
+	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
+	const struct thaw_shape *bias = g.bias >= 0 ? &desc->x[g.bias] : NULL;
 	char have[96];
 
-	if (bias && (bias->rank != 4 || bias->dim[0] < 1 || g.images % bias->dim[0] != 0 || bias->dim[1] != g.heads ||
+	if (bias && (bias->ndim != 4 || bias->dim[0] < 1 || g.images % bias->dim[0] != 0 || bias->dim[1] != g.heads ||
 		     bias->dim[2] != g.queries || bias->dim[3] != g.keys))
 		return thaw_fail(THAW_CONFIG,
 				 "bias %s does not fit: attention: needs (1 or a divisor of %lld, %lld, %lld, %lld)",
@@ -152,14 +152,14 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 }
 
 /* kept: for each query of each head of each image its largest score and 1 / sum. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
+	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
 
-	space->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
-	space->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
-	if (site->training)
-		space->kept = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
+	workspace->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
+	workspace->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
+	if (desc->training)
+		workspace->saved = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
 }
 
 /* q, k and v, or their gradients, in `data` [inputs], whose entries may be NULL. */
@@ -177,12 +177,12 @@ static void factors_of(struct factor *factor, const struct geometry *g, float *c
 	}
 }
 
-static void inputs_of(struct factor *factor, const struct geometry *g, const struct thaw_call *call)
+static void inputs_of(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
 {
 	float *data[FACTORS];
 
-	for (int i = 0; i < FACTORS && i < call->inputs; i++)
-		data[i] = call->x[i].data;
+	for (int i = 0; i < FACTORS && i < args->inputs; i++)
+		data[i] = args->x[i].data;
 	factors_of(factor, g, data, NULL);
 }
 
@@ -238,13 +238,13 @@ static int64_t rows_from(const struct geometry *g, int64_t first)
 	return g->queries - first < g->rows ? g->queries - first : g->rows;
 }
 
-static void forward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+static void forward_head(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
 			 int64_t image, int64_t head)
 {
-	struct work w = work_at(call->scratch, g, false);
-	const struct factor y = {call->y.data, g->heads * g->size, g->queries, false};
-	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, &call->x[g->bias].shape, image, head);
-	float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
+	struct work w = work_at(args->scratch, g, false);
+	const struct factor y = {args->y.data, g->heads * g->size, g->queries, false};
+	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
+	float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 
 	transpose_head(w.turned, g, &factor[K], image, head);
@@ -254,23 +254,23 @@ static void forward_head(const struct thaw_call *call, const struct geometry *g,
 
 		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
-				  call->training ? largest + row + first : NULL,
-				  call->training ? inverse + row + first : NULL);
+				  args->training ? largest + row + first : NULL,
+				  args->training ? inverse + row + first : NULL);
 		thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false},
 			  (struct thaw_matrix){w.other, g->size, false}, 0.0f, part_of(&y, g, image, head, first),
 			  y.stride);
 	}
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
+	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS];
 
-	inputs_of(factor, &g, call);
+	inputs_of(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
-			forward_head(call, &g, factor, image, head);
+			forward_head(args, &g, factor, image, head);
 }
 
 /* Gradient of k or v from a block of queries: scores' (keys,rows) * rows of q or dy. The first block decides whether
@@ -295,15 +295,15 @@ static void query_gradient(const struct factor *to, const struct geometry *g, co
 			       rows, g->size, g->scale);
 }
 
-static void backward_head(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+static void backward_head(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
 			  const struct factor *gradient, int64_t image, int64_t head)
 {
-	struct work w = work_at(call->scratch, g, true);
-	const struct factor dy = {call->dy, g->heads * g->size, g->queries, false};
-	const struct thaw_shape *bias_shape = g->bias < 0 ? NULL : &call->x[g->bias].shape;
-	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, bias_shape, image, head);
-	float *dbias = g->bias < 0 ? NULL : bias_of(call->dx[g->bias], bias_shape, image, head);
-	const float *largest = call->kept, *inverse = largest + g->images * g->heads * g->queries;
+	struct work w = work_at(args->scratch, g, true);
+	const struct factor dy = {args->dy, g->heads * g->size, g->queries, false};
+	const struct thaw_shape *bias_shape = g->bias < 0 ? NULL : &args->x[g->bias].shape;
+	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, bias_shape, image, head);
+	float *dbias = g->bias < 0 ? NULL : bias_of(args->dx[g->bias], bias_shape, image, head);
+	const float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 
 	transpose_head(w.turned, g, &factor[K], image, head);
@@ -328,27 +328,27 @@ static void backward_head(const struct thaw_call *call, const struct geometry *g
 	}
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
+	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS], gradient[FACTORS];
 
-	inputs_of(factor, &g, call);
-	factors_of(gradient, &g, call->dx, call->dx_add);
-	if (g.bias >= 0 && call->dx[g.bias] && !call->dx_add[g.bias])
-		memset(call->dx[g.bias], 0, (size_t)thaw_shape_count(&call->x[g.bias].shape) * sizeof(float));
+	inputs_of(factor, &g, args);
+	factors_of(gradient, &g, args->dx, args->dx_add);
+	if (g.bias >= 0 && args->dx[g.bias] && !args->dx_add[g.bias])
+		memset(args->dx[g.bias], 0, (size_t)thaw_shape_count(&args->x[g.bias].shape) * sizeof(float));
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
-			backward_head(call, &g, factor, gradient, image, head);
+			backward_head(args, &g, factor, gradient, image, head);
 }
 
 /* One query of one head. */
-static void reference_row(const struct thaw_call *call, const struct geometry *g, const struct factor *factor,
+static void reference_row(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
 			  int64_t image, int64_t head, int64_t query)
 {
 	const float *q = part_of(&factor[Q], g, image, head, query);
-	const float *bias = g->bias < 0 ? NULL : bias_of(call->x[g->bias].data, &call->x[g->bias].shape, image, head);
-	float *y = call->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
+	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
+	float *y = args->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
 
 	for (int64_t i = 0; i < g->size; i++) {
 		double sum = 0, total = 0;
@@ -367,22 +367,22 @@ static void reference_row(const struct thaw_call *call, const struct geometry *g
 	}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
+	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS];
 
-	inputs_of(factor, &g, call);
+	inputs_of(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
 			for (int64_t query = 0; query < g.queries; query++)
-				reference_row(call, &g, factor, image, head, query);
+				reference_row(args, &g, factor, image, head, query);
 }
 
 /* Two products for each head. */
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	struct geometry g = geometry_of(site->attrs, site->inputs, &site->x[Q], site->inputs > K ? &site->x[K] : NULL);
+	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
 
 	return 4 * g.images * g.heads * g.queries * g.keys * g.size;
 }
@@ -419,7 +419,7 @@ const struct thaw_op thaw_op_attention = {
 	.max_inputs = 4,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

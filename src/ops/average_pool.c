@@ -6,12 +6,12 @@
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
 
-	THAW_TRY(thaw_windows_set(axis, site->attrs, &site->x[0], "average_pool"));
-	*y = thaw_shape_of(site->x[0].dim[0], axis[0].out, axis[1].out, site->x[0].dim[3]);
+	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "average_pool"));
+	*y = thaw_shape_of(desc->x[0].dim[0], axis[0].out, axis[1].out, desc->x[0].dim[3]);
 	return THAW_OK;
 }
 
@@ -82,45 +82,45 @@ static void spread_image(float *dx, const float *dy, const struct thaw_windows a
 	}
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
 
-	if (thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return; /* cannot happen: infer has passed */
 	for (int64_t n = 0; n < x->dim[0]; n++)
-		average_image(call->y.data + n * axis[0].out * axis[1].out * channels, call->x[0].data + n * image,
-			      axis, channels, call->attrs->pad_counts);
+		average_image(args->y.data + n * axis[0].out * axis[1].out * channels, args->x[0].data + n * image,
+			      axis, channels, args->attrs->pad_counts);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
 
-	if (!call->dx[0] || thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+	if (!args->dx[0] || thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++) {
-		float *dx = call->dx[0] + n * image;
+		float *dx = args->dx[0] + n * image;
 
-		if (!call->dx_add[0]) /* image by image, so that it is still in cache for the sums */
+		if (!args->dx_add[0]) /* image by image, so that it is still in cache for the sums */
 			memset(dx, 0, (size_t)image * sizeof(float));
-		spread_image(dx, call->dy + n * axis[0].out * axis[1].out * channels, axis, channels,
-			     call->attrs->pad_counts);
+		spread_image(dx, args->dy + n * axis[0].out * axis[1].out * channels, axis, channels,
+			     args->attrs->pad_counts);
 	}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3];
 	struct thaw_windows axis[2];
-	float *y = call->y.data;
+	float *y = args->y.data;
 
-	if (thaw_windows_set(axis, call->attrs, x, "average_pool") != THAW_OK)
+	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++)
 		for (int64_t i = 0; i < axis[0].out; i++)
@@ -132,16 +132,16 @@ static void reference(const struct thaw_call *call)
 
 					for (int64_t h = down.begin; h < down.end; h += down.step)
 						for (int64_t w = across.begin; w < across.end; w += across.step)
-							sum += call->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *
+							sum += args->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *
 										       channels +
 									       c];
-					*y++ = (float)(sum * share_of(down, across, call->attrs->pad_counts));
+					*y++ = (float)(sum * share_of(down, across, args->attrs->pad_counts));
 				}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return thaw_shape_count(&site->x[0]);
+	return thaw_shape_count(&desc->x[0]);
 }
 
 static const struct thaw_op_case cases[] = {

@@ -13,18 +13,18 @@
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE, PARAMS };
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = &site->x[0];
-	int64_t channels = x->rank >= 2 ? x->dim[x->rank - 1] : 0;
+	const struct thaw_shape *x = &desc->x[0];
+	int64_t channels = x->ndim >= 2 ? x->dim[x->ndim - 1] : 0;
 
 	if (channels < 1)
 		return thaw_fail(THAW_CONFIG, "input without channels: batch_norm: needs images or features");
-	if (site->params != PARAMS)
+	if (desc->params != PARAMS)
 		return thaw_fail(THAW_CONFIG, "%d parameters: batch_norm: needs weight, bias, mean and variance",
-				 site->params);
+				 desc->params);
 	for (int i = 0; i < PARAMS; i++)
-		if (site->param[i].rank != 1 || site->param[i].dim[0] != channels)
+		if (desc->param[i].ndim != 1 || desc->param[i].dim[0] != channels)
 			return thaw_fail(THAW_CONFIG,
 					 "parameter %d does not fit: batch_norm: needs one value for each of "
 					 "%lld channels",
@@ -40,7 +40,7 @@ static bool by_batch(const struct thaw_attrs *attrs, bool training)
 
 static int64_t channels_of(const struct thaw_shape *x)
 {
-	return x->dim[x->rank - 1];
+	return x->dim[x->ndim - 1];
 }
 
 /* Working memory of one call, per channel. */
@@ -68,74 +68,74 @@ static struct work work_at(void *scratch, int64_t channels)
 }
 
 /* kept: mean and biased variance of the batch. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	size_t channels = (size_t)channels_of(&site->x[0]);
+	size_t channels = (size_t)channels_of(&desc->x[0]);
 
-	space->scratch_forward = channels * WORK_BYTES;
-	space->scratch_backward = channels * WORK_BYTES;
-	if (by_batch(site->attrs, site->training))
-		space->kept = 2 * channels * sizeof(float);
+	workspace->scratch_forward = channels * WORK_BYTES;
+	workspace->scratch_backward = channels * WORK_BYTES;
+	if (by_batch(desc->attrs, desc->training))
+		workspace->saved = 2 * channels * sizeof(float);
 }
 
 /* Where the statistics of this call are, and the factors that follow from them, written to `work`. */
-static struct thaw_norm norm_of(const struct thaw_call *call, const struct work *work)
+static struct thaw_norm norm_of(const struct thaw_op_args *args, const struct work *work)
 {
-	int64_t channels = channels_of(&call->x[0].shape);
-	bool batch = by_batch(call->attrs, call->training);
-	const float *variance = batch ? (float *)call->kept + channels : call->param[VARIANCE].data;
+	int64_t channels = channels_of(&args->x[0].shape);
+	bool batch = by_batch(args->attrs, args->training);
+	const float *variance = batch ? (float *)args->saved + channels : args->param[VARIANCE].data;
 
 	for (int64_t c = 0; c < channels; c++) {
-		double inverse = 1.0 / sqrt((double)variance[c] + call->attrs->epsilon);
+		double inverse = 1.0 / sqrt((double)variance[c] + args->attrs->epsilon);
 
 		work->inverse[c] = (float)inverse;
-		work->factor[c] = (float)(inverse * call->param[WEIGHT].data[c]);
+		work->factor[c] = (float)(inverse * args->param[WEIGHT].data[c]);
 	}
 	return (struct thaw_norm){.channels = channels,
-				  .mean = batch ? call->kept : call->param[MEAN].data,
+				  .mean = batch ? args->saved : args->param[MEAN].data,
 				  .factor = work->factor,
-				  .shift = call->param[BIAS].data,
-				  .activation = call->attrs->activation};
+				  .shift = args->param[BIAS].data,
+				  .activation = args->attrs->activation};
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *x = &call->x[0];
+	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
-	struct work work = work_at(call->scratch, channels);
+	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
 
 	if (rows == 0)
 		return;
-	if (by_batch(call->attrs, call->training))
-		thaw_norm_moments(call->kept, (float *)call->kept + channels, x->data, rows, channels, work.moments);
-	norm = norm_of(call, &work);
-	thaw_norm_forward(call->y.data, x->data, rows, &norm);
+	if (by_batch(args->attrs, args->training))
+		thaw_norm_moments(args->saved, (float *)args->saved + channels, x->data, rows, channels, work.moments);
+	norm = norm_of(args, &work);
+	thaw_norm_forward(args->y.data, x->data, rows, &norm);
 }
 
 /* Hands N * statistic of the batch to the trainer. */
-static void add_statistics(const struct thaw_call *call, int64_t rows, int64_t channels)
+static void add_statistics(const struct thaw_op_args *args, int64_t rows, int64_t channels)
 {
-	const float *mean = call->kept, *variance = mean + channels;
-	float images = (float)call->x[0].shape.dim[0];
+	const float *mean = args->saved, *variance = mean + channels;
+	float images = (float)args->x[0].shape.dim[0];
 	float unbias = rows > 1 ? (float)((double)rows / (double)(rows - 1)) : 1.0f;
 
-	for (int64_t c = 0; c < channels && call->dparam[MEAN]; c++)
-		call->dparam[MEAN][c] += images * mean[c];
-	for (int64_t c = 0; c < channels && call->dparam[VARIANCE]; c++)
-		call->dparam[VARIANCE][c] += images * unbias * variance[c];
+	for (int64_t c = 0; c < channels && args->dparam[MEAN]; c++)
+		args->dparam[MEAN][c] += images * mean[c];
+	for (int64_t c = 0; c < channels && args->dparam[VARIANCE]; c++)
+		args->dparam[VARIANCE][c] += images * unbias * variance[c];
 }
 
-static void add_weight_gradients(const struct thaw_call *call, const struct work *work, int64_t channels)
+static void add_weight_gradients(const struct thaw_op_args *args, const struct work *work, int64_t channels)
 {
-	for (int64_t c = 0; c < channels && call->dparam[WEIGHT]; c++)
-		call->dparam[WEIGHT][c] += (float)(work->sum_gx[c] * work->inverse[c]);
-	for (int64_t c = 0; c < channels && call->dparam[BIAS]; c++)
-		call->dparam[BIAS][c] += (float)work->sum_g[c];
+	for (int64_t c = 0; c < channels && args->dparam[WEIGHT]; c++)
+		args->dparam[WEIGHT][c] += (float)(work->sum_gx[c] * work->inverse[c]);
+	for (int64_t c = 0; c < channels && args->dparam[BIAS]; c++)
+		args->dparam[BIAS][c] += (float)work->sum_g[c];
 }
 
 /* The gradient through mean and variance of the batch (Ioffe and Szegedy, 2015, section 3). */
-static void backward_batch(const struct thaw_call *call, const struct work *work, int64_t rows,
+static void backward_batch(const struct thaw_op_args *args, const struct work *work, int64_t rows,
 			   const struct thaw_norm *norm)
 {
 	for (int64_t c = 0; c < norm->channels; c++) {
@@ -144,39 +144,39 @@ static void backward_batch(const struct thaw_call *call, const struct work *work
 		work->mean_g[c] = (float)(work->sum_g[c] / (double)rows);
 		work->slope[c] = (float)(work->sum_gx[c] / (double)rows * inverse * inverse);
 	}
-	thaw_norm_backward_batch(call->dx[0], call->dx_add[0], call->dy, call->x[0].data, rows, norm, work->mean_g,
+	thaw_norm_backward_batch(args->dx[0], args->dx_add[0], args->dy, args->x[0].data, rows, norm, work->mean_g,
 				 work->slope);
 }
 
 /* Block by block, so that with fixed statistics sums and dx read memory once. */
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *x = &call->x[0];
+	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
 	int64_t block = thaw_norm_block(channels);
-	bool batch = by_batch(call->attrs, call->training);
-	bool sums = call->dparam[WEIGHT] || call->dparam[BIAS] || (batch && call->dx[0]);
-	struct work work = work_at(call->scratch, channels);
+	bool batch = by_batch(args->attrs, args->training);
+	bool sums = args->dparam[WEIGHT] || args->dparam[BIAS] || (batch && args->dx[0]);
+	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
 
 	if (rows == 0)
 		return;
-	norm = norm_of(call, &work);
+	norm = norm_of(args, &work);
 	memset(work.sum_g, 0, 2 * (size_t)channels * sizeof(*work.sum_g));
 	for (int64_t r = 0; r < rows; r += block) {
 		int64_t size = rows - r < block ? rows - r : block, at = r * channels;
 
 		if (sums)
-			thaw_norm_sums(work.sum_g, work.sum_gx, call->dy + at, x->data + at, size, &norm, work.block);
-		if (call->dx[0] && !batch)
-			thaw_norm_backward_fixed(call->dx[0] + at, call->dx_add[0], call->dy + at, x->data + at, size,
+			thaw_norm_sums(work.sum_g, work.sum_gx, args->dy + at, x->data + at, size, &norm, work.block);
+		if (args->dx[0] && !batch)
+			thaw_norm_backward_fixed(args->dx[0] + at, args->dx_add[0], args->dy + at, x->data + at, size,
 						 &norm);
 	}
-	add_weight_gradients(call, &work, channels);
+	add_weight_gradients(args, &work, channels);
 	if (batch) {
-		add_statistics(call, rows, channels);
-		if (call->dx[0])
-			backward_batch(call, &work, rows, &norm);
+		add_statistics(args, rows, channels);
+		if (args->dx[0])
+			backward_batch(args, &work, rows, &norm);
 	}
 }
 
@@ -192,32 +192,32 @@ static void reference_moments(const struct thaw_view *x, int64_t c, double *mean
 		*variance += (x->data[r * channels + c] - *mean) * (x->data[r * channels + c] - *mean) / (double)rows;
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_view *x = &call->x[0];
+	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
 
 	for (int64_t c = 0; c < channels; c++) {
-		double mean = call->param[MEAN].data[c], variance = call->param[VARIANCE].data[c];
+		double mean = args->param[MEAN].data[c], variance = args->param[VARIANCE].data[c];
 
-		if (by_batch(call->attrs, call->training))
+		if (by_batch(args->attrs, args->training))
 			reference_moments(x, c, &mean, &variance);
 		for (int64_t r = 0; r < rows; r++) {
-			double v = (x->data[r * channels + c] - mean) / sqrt(variance + call->attrs->epsilon);
+			double v = (x->data[r * channels + c] - mean) / sqrt(variance + args->attrs->epsilon);
 
-			v = v * call->param[WEIGHT].data[c] + call->param[BIAS].data[c];
-			if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+			v = v * args->param[WEIGHT].data[c] + args->param[BIAS].data[c];
+			if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 				v = 0;
-			if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+			if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
 				v = 6;
-			call->y.data[r * channels + c] = (float)v;
+			args->y.data[r * channels + c] = (float)v;
 		}
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return 2 * thaw_shape_count(&site->x[0]);
+	return 2 * thaw_shape_count(&desc->x[0]);
 }
 
 #define CHANNELS(c) .params = PARAMS, .param = {{1, {c}}, {1, {c}}, {1, {c}}, {1, {c}}}
@@ -263,7 +263,7 @@ const struct thaw_op thaw_op_batch_norm = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"weight", "bias", "running_mean", "running_var", NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

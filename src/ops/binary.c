@@ -12,82 +12,82 @@
 #include "src/ops/kernels/sums.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	int function = (int)site->attrs->binary;
+	int function = (int)desc->attrs->binary;
 
 	if (function < 0 || function >= THAW_BINARIES)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: binary: see enum thaw_binary", function);
-	return thaw_broadcast_shape(site->x, y, "binary");
+	return thaw_broadcast_shape(desc->x, y, "binary");
 }
 
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	(void)site;
-	space->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
+	(void)desc;
+	workspace->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->x[1].shape);
+	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
 
 	while (thaw_broadcast_next(&b, &block))
-		thaw_binary_forward(call->attrs->binary, &block, call->y.data + block.from, call->x[0].data,
-				    call->x[1].data);
+		thaw_binary_forward(args->attrs->binary, &block, args->y.data + block.from, args->x[0].data,
+				    args->x[1].data);
 }
 
 /* Hands a block of dy to input k. */
-static void send_back(const struct thaw_call *call, int k, bool repeated, const struct thaw_block *block)
+static void send_back(const struct thaw_op_args *args, int k, bool repeated, const struct thaw_block *block)
 {
-	enum thaw_binary f = call->attrs->binary;
-	float *dx = call->dx[k] + block->first[k], *product = call->scratch;
-	const float *dy = call->dy + block->from;
+	enum thaw_binary f = args->attrs->binary;
+	float *dx = args->dx[k] + block->first[k], *product = args->scratch;
+	const float *dy = args->dy + block->from;
 
 	if (!thaw_binary_passes(f, k)) {
-		float *to = repeated || call->dx_add[k] ? product : dx;
+		float *to = repeated || args->dx_add[k] ? product : dx;
 
-		thaw_binary_backward(f, k, block, to, dy, call->x[0].data, call->x[1].data);
+		thaw_binary_backward(f, k, block, to, dy, args->x[0].data, args->x[1].data);
 		dy = to;
 	}
 	if (repeated)
 		thaw_sums_add(dx, dy, block, k);
 	else
-		thaw_kernel_pass_gradient(dx, call->dx_add[k], dy, NULL, block->rows * block->columns, THAW_ACT_NONE);
+		thaw_kernel_pass_gradient(dx, args->dx_add[k], dy, NULL, block->rows * block->columns, THAW_ACT_NONE);
 }
 
 /* The same value twice, such as a square: its gradient may be dy's memory, so both parts are made before one is kept.
  */
-static void send_back_both(const struct thaw_call *call, const struct thaw_block *block)
+static void send_back_both(const struct thaw_op_args *args, const struct thaw_block *block)
 {
-	float *part[] = {call->scratch, (float *)call->scratch + THAW_BLOCK_FLOATS},
-	      *dx = call->dx[0] + block->first[0];
-	const float *dy = call->dy + block->from;
+	float *part[] = {args->scratch, (float *)args->scratch + THAW_BLOCK_FLOATS},
+	      *dx = args->dx[0] + block->first[0];
+	const float *dy = args->dy + block->from;
 	int64_t count = block->rows * block->columns;
 
 	for (int k = 0; k < 2; k++)
-		thaw_binary_backward(call->attrs->binary, k, block, part[k], dy, call->x[0].data, call->x[1].data);
+		thaw_binary_backward(args->attrs->binary, k, block, part[k], dy, args->x[0].data, args->x[1].data);
 	for (int64_t i = 0; i < count; i++)
-		dx[i] = (call->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
+		dx[i] = (args->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->x[1].shape);
+	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
 
-	if (call->dx[0] && call->dx[0] == call->dx[1] && call->x[0].data == call->x[1].data) {
+	if (args->dx[0] && args->dx[0] == args->dx[1] && args->x[0].data == args->x[1].data) {
 		while (thaw_broadcast_next(&b, &block))
-			send_back_both(call, &block);
+			send_back_both(args, &block);
 		return;
 	}
 	for (int k = 0; k < 2; k++)
-		if (call->dx[k] && b.repeated[k] && !call->dx_add[k])
-			memset(call->dx[k], 0, (size_t)thaw_shape_count(&call->x[k].shape) * sizeof(float));
+		if (args->dx[k] && b.repeated[k] && !args->dx_add[k])
+			memset(args->dx[k], 0, (size_t)thaw_shape_count(&args->x[k].shape) * sizeof(float));
 	while (thaw_broadcast_next(&b, &block))
 		for (int k = 1; k >= 0; k--)
-			if (call->dx[k])
-				send_back(call, k, b.repeated[k], &block);
+			if (args->dx[k])
+				send_back(args, k, b.repeated[k], &block);
 }
 
 static double exactly(enum thaw_binary f, double a, double b)
@@ -109,7 +109,7 @@ static double element(const struct thaw_view *x, const struct thaw_shape *y, int
 {
 	int64_t at = 0, step = 1;
 
-	for (int axis = y->rank - 1; axis >= 0; axis--) {
+	for (int axis = y->ndim - 1; axis >= 0; axis--) {
 		at += x->shape.dim[axis] == 1 ? 0 : i % y->dim[axis] * step;
 		step *= x->shape.dim[axis];
 		i /= y->dim[axis];
@@ -117,13 +117,13 @@ static double element(const struct thaw_view *x, const struct thaw_shape *y, int
 	return x->data[at];
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t i = 0; i < count; i++)
-		call->y.data[i] = (float)exactly(call->attrs->binary, element(&call->x[0], &call->y.shape, i),
-						 element(&call->x[1], &call->y.shape, i));
+		args->y.data[i] = (float)exactly(args->attrs->binary, element(&args->x[0], &args->y.shape, i),
+						 element(&args->x[1], &args->y.shape, i));
 }
 
 #define CASE(name_, function, ...)                                                                  \
@@ -168,7 +168,7 @@ const struct thaw_op thaw_op_binary = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -9,33 +9,33 @@ enum { MOST_INPUTS = 4096 };
 
 static bool fits(const struct thaw_shape *x, const struct thaw_shape *y, int axis)
 {
-	for (int i = 0; i < y->rank && i < x->rank; i++)
+	for (int i = 0; i < y->ndim && i < x->ndim; i++)
 		if (i != axis && x->dim[i] != y->dim[i] && !(i == 0 && x->dim[0] == 1))
 			return false;
-	return x->rank == y->rank;
+	return x->ndim == y->ndim;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	int axis = site->attrs->axis;
+	int axis = desc->attrs->axis;
 
-	*y = site->x[0];
-	if (axis < 0 || axis >= y->rank)
+	*y = desc->x[0];
+	if (axis < 0 || axis >= y->ndim)
 		return thaw_fail(THAW_CONFIG, "axis %d of inputs of rank %d: concat: give one of their own", axis,
-				 y->rank);
-	for (int k = 1; k < site->inputs; k++)
-		if (axis > 0 && y->rank == site->x[k].rank && y->dim[0] == 1)
-			y->dim[0] = site->x[k].dim[0];
-	for (int k = 0; k < site->inputs; k++)
-		if (!fits(&site->x[k], y, axis)) {
+				 y->ndim);
+	for (int k = 1; k < desc->inputs; k++)
+		if (axis > 0 && y->ndim == desc->x[k].ndim && y->dim[0] == 1)
+			y->dim[0] = desc->x[k].dim[0];
+	for (int k = 0; k < desc->inputs; k++)
+		if (!fits(&desc->x[k], y, axis)) {
 			char a[96], b[96];
 
 			return thaw_fail(THAW_CONFIG, "input %d of shape %s after %s: concat: only axis %d may differ",
-					 k, thaw_shape_text(&site->x[k], a, sizeof(a)),
+					 k, thaw_shape_text(&desc->x[k], a, sizeof(a)),
 					 thaw_shape_text(y, b, sizeof(b)), axis);
 		}
-	for (int k = 1; k < site->inputs; k++)
-		y->dim[axis] += site->x[k].dim[axis];
+	for (int k = 1; k < desc->inputs; k++)
+		y->dim[axis] += desc->x[k].dim[axis];
 	return THAW_OK;
 }
 
@@ -53,87 +53,87 @@ static int64_t product(const struct thaw_shape *s, int from, int to)
 	return n;
 }
 
-static struct rows rows_of(const struct thaw_call *call)
+static struct rows rows_of(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *y = &call->y.shape;
-	int axis = call->attrs->axis;
+	const struct thaw_shape *y = &args->y.shape;
+	int axis = args->attrs->axis;
 
-	return (struct rows){product(y, 0, axis), product(y, axis, y->rank)};
+	return (struct rows){product(y, 0, axis), product(y, axis, y->ndim)};
 }
 
 /* The row of input k that is row r of y. */
-static int64_t row_of(const struct thaw_call *call, int k, int64_t r)
+static int64_t row_of(const struct thaw_op_args *args, int k, int64_t r)
 {
-	const struct thaw_shape *x = &call->x[k].shape;
+	const struct thaw_shape *x = &args->x[k].shape;
 
-	return r % product(x, 0, call->attrs->axis);
+	return r % product(x, 0, args->attrs->axis);
 }
 
-static bool repeated(const struct thaw_call *call, int k)
+static bool repeated(const struct thaw_op_args *args, int k)
 {
-	return call->attrs->axis > 0 && call->x[k].shape.dim[0] != call->y.shape.dim[0];
+	return args->attrs->axis > 0 && args->x[k].shape.dim[0] != args->y.shape.dim[0];
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct rows y = rows_of(call);
-	float *to = call->y.data;
+	struct rows y = rows_of(args);
+	float *to = args->y.data;
 
 	for (int64_t r = 0; r < y.count; r++)
-		for (int k = 0; k < call->inputs; k++) {
-			const struct thaw_view *x = &call->x[k];
-			int64_t length = product(&x->shape, call->attrs->axis, x->shape.rank);
+		for (int k = 0; k < args->inputs; k++) {
+			const struct thaw_view *x = &args->x[k];
+			int64_t length = product(&x->shape, args->attrs->axis, x->shape.ndim);
 
-			memcpy(to, x->data + row_of(call, k, r) * length, (size_t)length * sizeof(float));
+			memcpy(to, x->data + row_of(args, k, r) * length, (size_t)length * sizeof(float));
 			to += length;
 		}
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct rows y = rows_of(call);
+	struct rows y = rows_of(args);
 	int64_t from = 0;
 
-	for (int k = 0; k < call->inputs; k++) {
-		int64_t length = product(&call->x[k].shape, call->attrs->axis, call->x[k].shape.rank);
-		float *dx = call->dx[k];
-		bool add = call->dx_add[k];
+	for (int k = 0; k < args->inputs; k++) {
+		int64_t length = product(&args->x[k].shape, args->attrs->axis, args->x[k].shape.ndim);
+		float *dx = args->dx[k];
+		bool add = args->dx_add[k];
 
-		if (dx && repeated(call, k) && !add) {
-			memset(dx, 0, (size_t)thaw_shape_count(&call->x[k].shape) * sizeof(float));
+		if (dx && repeated(args, k) && !add) {
+			memset(dx, 0, (size_t)thaw_shape_count(&args->x[k].shape) * sizeof(float));
 			add = true;
 		}
 		for (int64_t r = 0; dx && r < y.count; r++)
-			thaw_kernel_pass_gradient(dx + row_of(call, k, r) * length, add, call->dy + r * y.length + from,
+			thaw_kernel_pass_gradient(dx + row_of(args, k, r) * length, add, args->dy + r * y.length + from,
 						  NULL, length, THAW_ACT_NONE);
 		from += length;
 	}
 }
 
 /* Where element i of y comes from, axis by axis. */
-static float element(const struct thaw_call *call, int64_t i)
+static float element(const struct thaw_op_args *args, int64_t i)
 {
-	const struct thaw_shape *y = &call->y.shape;
-	int axis = call->attrs->axis, k = 0;
-	int64_t index[THAW_MAX_RANK] = {0}, at = 0;
+	const struct thaw_shape *y = &args->y.shape;
+	int axis = args->attrs->axis, k = 0;
+	int64_t index[THAW_MAX_DIMS] = {0}, at = 0;
 
-	for (int a = y->rank - 1; a >= 0; a--) {
+	for (int a = y->ndim - 1; a >= 0; a--) {
 		index[a] = i % y->dim[a];
 		i /= y->dim[a];
 	}
-	for (; index[axis] >= call->x[k].shape.dim[axis]; k++)
-		index[axis] -= call->x[k].shape.dim[axis];
-	for (int a = 0; a < y->rank; a++)
-		at = at * call->x[k].shape.dim[a] + index[a] % call->x[k].shape.dim[a];
-	return call->x[k].data[at];
+	for (; index[axis] >= args->x[k].shape.dim[axis]; k++)
+		index[axis] -= args->x[k].shape.dim[axis];
+	for (int a = 0; a < y->ndim; a++)
+		at = at * args->x[k].shape.dim[a] + index[a] % args->x[k].shape.dim[a];
+	return args->x[k].data[at];
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t i = 0; i < count; i++)
-		call->y.data[i] = element(call, i);
+		args->y.data[i] = element(args, i);
 }
 
 static const struct thaw_op_case cases[] = {

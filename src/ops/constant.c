@@ -4,30 +4,30 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	if (site->params != 1 || site->param[0].rank < 1)
+	if (desc->params != 1 || desc->param[0].ndim < 1)
 		return thaw_fail(THAW_CONFIG, "no value: constant: give one parameter of rank 1 or more");
-	*y = site->param[0];
+	*y = desc->param[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	memcpy(call->y.data, call->param[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
+	memcpy(args->y.data, args->param[0].data, (size_t)thaw_shape_count(&args->y.shape) * sizeof(float));
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	if (call->dparam[0])
-		thaw_kernel_pass_gradient(call->dparam[0], true, call->dy, NULL, thaw_shape_count(&call->y.shape),
+	if (args->dparam[0])
+		thaw_kernel_pass_gradient(args->dparam[0], true, args->dy, NULL, thaw_shape_count(&args->y.shape),
 					  THAW_ACT_NONE);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	for (int64_t i = 0; i < thaw_shape_count(&call->y.shape); i++)
-		call->y.data[i] = call->param[0].data[i];
+	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++)
+		args->y.data[i] = args->param[0].data[i];
 }
 
 static const struct thaw_op_case cases[] = {

@@ -31,10 +31,10 @@ static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw
 	return THAW_OK;
 }
 
-static thaw_status check_channels(const struct thaw_site *site)
+static thaw_status check_channels(const struct thaw_op_desc *desc)
 {
-	const struct thaw_shape *x = &site->x[0], *weight = &site->param[WEIGHT];
-	int64_t groups = site->attrs->groups ? site->attrs->groups : 1;
+	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[WEIGHT];
+	int64_t groups = desc->attrs->groups ? desc->attrs->groups : 1;
 	char have[96], want[96];
 
 	thaw_shape_text(x, have, sizeof(have));
@@ -49,81 +49,81 @@ static thaw_status check_channels(const struct thaw_site *site)
 	/* BLAS counts rows, columns and their distances in int */
 	if (x->dim[3] > INT_MAX || thaw_shape_count(weight) > INT_MAX)
 		return thaw_fail(THAW_CONFIG, "weight %s is out of range: conv: needs less than 2^31 values", want);
-	if (site->params > BIAS && (site->param[BIAS].rank != 1 || site->param[BIAS].dim[0] != weight->dim[3]))
+	if (desc->params > BIAS && (desc->param[BIAS].ndim != 1 || desc->param[BIAS].dim[0] != weight->dim[3]))
 		return thaw_fail(THAW_CONFIG, "bias does not fit weight %s: conv: needs one value an output channel",
 				 want);
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	char have[96], want[96];
 
-	if (site->params < 1 || site->param[WEIGHT].rank != 4 || site->x[0].rank != 4)
+	if (desc->params < 1 || desc->param[WEIGHT].ndim != 4 || desc->x[0].ndim != 4)
 		return thaw_fail(THAW_CONFIG, "conv: needs an image (N,H,W,C) and a weight of rank 4");
-	THAW_TRY(check_attrs(site->attrs, &site->param[WEIGHT]));
-	THAW_TRY(check_channels(site));
+	THAW_TRY(check_attrs(desc->attrs, &desc->param[WEIGHT]));
+	THAW_TRY(check_channels(desc));
 
-	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	struct thaw_shape out = thaw_shape_of(c.n, c.ho, c.wo, c.co);
 
 	if (c.ho < 1 || c.wo < 1)
 		return thaw_fail(THAW_CONFIG,
 				 "image %s is too small for a kernel of %lldx%lld: conv: use larger images",
-				 thaw_shape_text(&site->x[0], have, sizeof(have)), (long long)c.kh, (long long)c.kw);
-	if (site->inputs > 1 && !thaw_shape_equal(&site->x[1], &out))
+				 thaw_shape_text(&desc->x[0], have, sizeof(have)), (long long)c.kh, (long long)c.kw);
+	if (desc->inputs > 1 && !thaw_shape_equal(&desc->x[1], &out))
 		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: conv: give one of the same shape",
-				 thaw_shape_text(&site->x[1], have, sizeof(have)),
+				 thaw_shape_text(&desc->x[1], have, sizeof(have)),
 				 thaw_shape_text(&out, want, sizeof(want)));
 	THAW_TRY(thaw_shape_check(&out, "result of conv"));
 	*y = out;
 	return THAW_OK;
 }
 
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
 
-	space->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
-	space->prepared = site->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
-	if (site->training)
-		space->scratch_backward = thaw_conv_backward_scratch(&c);
+	workspace->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
+	workspace->packed = desc->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
+	if (desc->training)
+		workspace->scratch_backward = thaw_conv_backward_scratch(&c);
 }
 
-static void prepare(const struct thaw_call *call, void *prepared)
+static void prepare(const struct thaw_op_args *args, void *packed)
 {
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 
-	thaw_conv_choose(&c, THAW_CONV_FORWARD)->prepare(&c, call->param[WEIGHT].data, prepared);
+	thaw_conv_choose(&c, THAW_CONV_FORWARD)->pack(&c, args->param[WEIGHT].data, packed);
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	struct thaw_conv_epilogue epilogue = {
-		.bias = call->params > BIAS ? call->param[BIAS].data : NULL,
-		.residual = call->inputs > 1 ? call->x[1].data : NULL,
-		.activation = call->attrs->activation,
+		.bias = args->params > BIAS ? args->param[BIAS].data : NULL,
+		.residual = args->inputs > 1 ? args->x[1].data : NULL,
+		.activation = args->attrs->activation,
 	};
 
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
-		->forward(&c, call->x[0].data, call->param[WEIGHT].data, call->prepared, &epilogue, call->y.data,
-			  call->scratch);
+		->forward(&c, args->x[0].data, args->param[WEIGHT].data, args->packed, &epilogue, args->y.data,
+			  args->scratch);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
-	const float *dy = thaw_conv_mask(call, call->params > BIAS ? call->dparam[BIAS] : NULL);
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
+	const float *dy = thaw_conv_mask(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
 
-	if (call->dparam[WEIGHT])
+	if (args->dparam[WEIGHT])
 		thaw_conv_choose(&c, THAW_CONV_WEIGHT)
-			->weight(&c, call->x[0].data, dy, call->dparam[WEIGHT], call->scratch);
-	if (call->dx[0])
+			->weight(&c, args->x[0].data, dy, args->dparam[WEIGHT], args->scratch);
+	if (args->dx[0])
 		thaw_conv_choose(&c, THAW_CONV_DATA)
-			->data(&c, dy, call->param[WEIGHT].data, call->dx[0], call->dx_add[0], call->scratch);
+			->data(&c, dy, args->param[WEIGHT].data, args->dx[0], args->dx_add[0], args->scratch);
 }
 
 /* One output value before bias and residual. */
@@ -147,33 +147,33 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 	return sum;
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &call->param[WEIGHT].shape);
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	int64_t at = 0;
 
 	for (int64_t n = 0; n < c.n; n++)
 		for (int64_t oy = 0; oy < c.ho; oy++)
 			for (int64_t ox = 0; ox < c.wo; ox++)
 				for (int64_t o = 0; o < c.co; o++, at++) {
-					double v = reference_at(&c, call->x[0].data, call->param[WEIGHT].data, n, oy,
+					double v = reference_at(&c, args->x[0].data, args->param[WEIGHT].data, n, oy,
 								ox, o);
 
-					v += call->params > BIAS ? call->param[BIAS].data[o] : 0.0;
-					v += call->inputs > 1 ? call->x[1].data[at] : 0.0;
-					if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+					v += args->params > BIAS ? args->param[BIAS].data[o] : 0.0;
+					v += args->inputs > 1 ? args->x[1].data[at] : 0.0;
+					if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 						v = 0;
-					if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+					if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
 						v = 6;
-					call->y.data[at] = (float)v;
+					args->y.data[at] = (float)v;
 				}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
+	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 
-	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&site->param[WEIGHT]);
+	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&desc->param[WEIGHT]);
 }
 
 /* A case: name, N,H,W,Cin, kh,kw, Cin/groups, Cout, parameters, attributes. */
@@ -291,9 +291,9 @@ const struct thaw_op thaw_op_conv = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
-	.prepare = prepare,
+	.pack = prepare,
 	.backward = backward,
 	.reference = reference,
 	.flops = flops,

@@ -49,22 +49,22 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 /* Rows of a block: they stay in cache for the residual's turn, and sums of so many floats lose no digits. */
 enum { ROWS = 256 };
 
-const float *thaw_conv_mask(const struct thaw_call *call, float *sum)
+const float *thaw_conv_mask(const struct thaw_op_args *args, float *sum)
 {
-	int64_t columns = call->y.shape.dim[3], all = thaw_shape_count(&call->y.shape) / columns;
-	enum thaw_activation kind = call->attrs->activation;
+	int64_t columns = args->y.shape.dim[3], all = thaw_shape_count(&args->y.shape) / columns;
+	enum thaw_activation kind = args->attrs->activation;
 
 	for (int64_t first = 0; first < all; first += ROWS) {
 		int64_t rows = all - first < ROWS ? all - first : ROWS, at = first * columns;
-		float *dy = call->dy + at;
+		float *dy = args->dy + at;
 
 		if (kind != THAW_ACT_NONE)
-			thaw_kernel_pass_gradient(dy, false, dy, call->y.data + at, rows * columns, kind);
+			thaw_kernel_pass_gradient(dy, false, dy, args->y.data + at, rows * columns, kind);
 		if (sum)
 			thaw_kernel_add_rows(sum, dy, rows, columns);
-		if (call->inputs > 1 && call->dx[1])
-			thaw_kernel_pass_gradient(call->dx[1] + at, call->dx_add[1], dy, NULL, rows * columns,
+		if (args->inputs > 1 && args->dx[1])
+			thaw_kernel_pass_gradient(args->dx[1] + at, args->dx_add[1], dy, NULL, rows * columns,
 						  THAW_ACT_NONE);
 	}
-	return call->dy;
+	return args->dy;
 }

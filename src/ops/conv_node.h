@@ -10,6 +10,6 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 
 /* Takes dy back through the activation, in place, adds its sum over pixels to sum[Cout] unless that is NULL, hands it
  * to the residual's gradient dx[1], and returns it: one pass over memory. */
-const float *thaw_conv_mask(const struct thaw_call *call, float *sum);
+const float *thaw_conv_mask(const struct thaw_op_args *args, float *sum);
 
 #endif

@@ -22,18 +22,18 @@
 
 enum { WEIGHT, SCALE, SHIFT, MEAN, VARIANCE, BIAS, PARAMS };
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	if (site->params < BIAS || site->params > PARAMS)
+	if (desc->params < BIAS || desc->params > PARAMS)
 		return thaw_fail(THAW_CONFIG, "%d parameters: conv_norm: needs weight, scale, shift, mean and variance",
-				 site->params);
-	struct thaw_shape param[2] = {site->param[WEIGHT], site->param[SCALE]};
-	struct thaw_site conv = *site;
+				 desc->params);
+	struct thaw_shape param[2] = {desc->param[WEIGHT], desc->param[SCALE]};
+	struct thaw_op_desc conv = *desc;
 
 	conv.param = param;
 	conv.params = 2;
-	for (int i = SHIFT; i < site->params; i++)
-		if (!thaw_shape_equal(&site->param[i], &param[1]))
+	for (int i = SHIFT; i < desc->params; i++)
+		if (!thaw_shape_equal(&desc->param[i], &param[1]))
 			return thaw_fail(THAW_CONFIG, "parameter %d does not fit: conv_norm: needs one value a channel",
 					 i);
 	return thaw_op_conv.infer(&conv, y);
@@ -71,15 +71,15 @@ static struct work work_at(void *scratch, int64_t channels, int64_t weights, boo
 	return w;
 }
 
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	struct thaw_conv c = thaw_conv_describe(site->attrs, &site->x[0], &site->param[WEIGHT]);
-	size_t weights = aligned((size_t)thaw_shape_count(&site->param[WEIGHT]) * sizeof(float));
+	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
+	size_t weights = aligned((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
 	size_t own = aligned((size_t)c.co * CHANNEL_BYTES) + weights;
 
-	space->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
-	if (site->training)
-		space->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
+	workspace->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
+	if (desc->training)
+		workspace->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
 }
 
 THAW_MULTIVERSION
@@ -91,37 +91,37 @@ static void multiply_rows(float *to, const float *from, const float *factor, int
 }
 
 /* Factors, w' and b'. */
-static void effective(const struct thaw_call *call, const struct work *w)
+static void effective(const struct thaw_op_args *args, const struct work *w)
 {
-	int64_t channels = call->param[SCALE].shape.dim[0];
-	int64_t rows = thaw_shape_count(&call->param[WEIGHT].shape) / channels;
+	int64_t channels = args->param[SCALE].shape.dim[0];
+	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
 
 	for (int64_t o = 0; o < channels; o++) {
-		double inverse = 1 / sqrt((double)call->param[VARIANCE].data[o] + (double)call->attrs->epsilon);
-		double factor = call->param[SCALE].data[o] * inverse;
-		double bias = call->params > BIAS ? call->param[BIAS].data[o] : 0;
+		double inverse = 1 / sqrt((double)args->param[VARIANCE].data[o] + (double)args->attrs->epsilon);
+		double factor = args->param[SCALE].data[o] * inverse;
+		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
 
 		w->inverse[o] = (float)inverse;
 		w->factor[o] = (float)factor;
-		w->bias[o] = (float)((bias - call->param[MEAN].data[o]) * factor + call->param[SHIFT].data[o]);
+		w->bias[o] = (float)((bias - args->param[MEAN].data[o]) * factor + args->param[SHIFT].data[o]);
 	}
-	multiply_rows(w->weight, call->param[WEIGHT].data, w->factor, rows, channels);
+	multiply_rows(w->weight, args->param[WEIGHT].data, w->factor, rows, channels);
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &call->param[WEIGHT];
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &weight->shape);
-	struct work w = work_at(call->scratch, c.co, thaw_shape_count(&weight->shape), false);
+	const struct thaw_view *weight = &args->param[WEIGHT];
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
+	struct work w = work_at(args->scratch, c.co, thaw_shape_count(&weight->shape), false);
 	struct thaw_conv_epilogue epilogue = {
 		.bias = w.bias,
-		.residual = call->inputs > 1 ? call->x[1].data : NULL,
-		.activation = call->attrs->activation,
+		.residual = args->inputs > 1 ? args->x[1].data : NULL,
+		.activation = args->attrs->activation,
 	};
 
-	effective(call, &w);
+	effective(args, &w);
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
-		->forward(&c, call->x[0].data, w.weight, NULL, &epilogue, call->y.data, w.kernel);
+		->forward(&c, args->x[0].data, w.weight, NULL, &epilogue, args->y.data, w.kernel);
 }
 
 THAW_MULTIVERSION
@@ -141,80 +141,80 @@ static void add_multiplied_rows(float *to, const float *from, const float *facto
 }
 
 /* From the gradients of w' and b' to those of the parameters. */
-static void distribute(const struct thaw_call *call, const struct work *w)
+static void distribute(const struct thaw_op_args *args, const struct work *w)
 {
-	int64_t channels = call->param[SCALE].shape.dim[0];
-	int64_t rows = thaw_shape_count(&call->param[WEIGHT].shape) / channels;
+	int64_t channels = args->param[SCALE].shape.dim[0];
+	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
 
-	if (call->dparam[WEIGHT])
-		add_multiplied_rows(call->dparam[WEIGHT], w->dweight, w->factor, rows, channels);
-	if (call->dparam[SHIFT])
-		thaw_kernel_add_rows(call->dparam[SHIFT], w->dbias, 1, channels);
-	if (call->params > BIAS && call->dparam[BIAS])
-		add_multiplied_rows(call->dparam[BIAS], w->dbias, w->factor, 1, channels);
-	if (!call->dparam[SCALE])
+	if (args->dparam[WEIGHT])
+		add_multiplied_rows(args->dparam[WEIGHT], w->dweight, w->factor, rows, channels);
+	if (args->dparam[SHIFT])
+		thaw_kernel_add_rows(args->dparam[SHIFT], w->dbias, 1, channels);
+	if (args->params > BIAS && args->dparam[BIAS])
+		add_multiplied_rows(args->dparam[BIAS], w->dbias, w->factor, 1, channels);
+	if (!args->dparam[SCALE])
 		return;
 	memset(w->dscale, 0, (size_t)channels * sizeof(*w->dscale));
-	add_products(w->dscale, w->dweight, call->param[WEIGHT].data, rows, channels);
+	add_products(w->dscale, w->dweight, args->param[WEIGHT].data, rows, channels);
 	for (int64_t o = 0; o < channels; o++) {
-		double bias = call->params > BIAS ? call->param[BIAS].data[o] : 0;
-		double shifted = (bias - call->param[MEAN].data[o]) * w->dbias[o];
+		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
+		double shifted = (bias - args->param[MEAN].data[o]) * w->dbias[o];
 
-		call->dparam[SCALE][o] += (float)((w->dscale[o] + shifted) * w->inverse[o]);
+		args->dparam[SCALE][o] += (float)((w->dscale[o] + shifted) * w->inverse[o]);
 	}
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &call->param[WEIGHT];
-	struct thaw_conv c = thaw_conv_describe(call->attrs, &call->x[0].shape, &weight->shape);
+	const struct thaw_view *weight = &args->param[WEIGHT];
+	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
 	int64_t weights = thaw_shape_count(&weight->shape);
-	struct work w = work_at(call->scratch, c.co, weights, true);
+	struct work w = work_at(args->scratch, c.co, weights, true);
 
 	memset(w.dbias, 0, (size_t)c.co * sizeof(float));
-	const float *dy = thaw_conv_mask(call, w.dbias);
+	const float *dy = thaw_conv_mask(args, w.dbias);
 
-	effective(call, &w);
-	if (call->dparam[WEIGHT] || call->dparam[SCALE]) {
+	effective(args, &w);
+	if (args->dparam[WEIGHT] || args->dparam[SCALE]) {
 		memset(w.dweight, 0, (size_t)weights * sizeof(float));
-		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, call->x[0].data, dy, w.dweight, w.kernel);
+		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, args->x[0].data, dy, w.dweight, w.kernel);
 	}
-	distribute(call, &w);
-	if (call->dx[0])
-		thaw_conv_choose(&c, THAW_CONV_DATA)->data(&c, dy, w.weight, call->dx[0], call->dx_add[0], w.kernel);
+	distribute(args, &w);
+	if (args->dx[0])
+		thaw_conv_choose(&c, THAW_CONV_DATA)->data(&c, dy, w.weight, args->dx[0], args->dx_add[0], w.kernel);
 }
 
 /* Convolution by its own reference, without what comes after the norm. */
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	struct thaw_attrs attrs = *call->attrs;
-	struct thaw_view param[2] = {call->param[WEIGHT], call->param[call->params > BIAS ? BIAS : WEIGHT]};
-	struct thaw_call conv = *call;
-	int64_t count = thaw_shape_count(&call->y.shape), channels = call->param[SCALE].shape.dim[0];
+	struct thaw_attrs attrs = *args->attrs;
+	struct thaw_view param[2] = {args->param[WEIGHT], args->param[args->params > BIAS ? BIAS : WEIGHT]};
+	struct thaw_op_args conv = *args;
+	int64_t count = thaw_shape_count(&args->y.shape), channels = args->param[SCALE].shape.dim[0];
 
 	attrs.activation = THAW_ACT_NONE;
 	conv.attrs = &attrs;
 	conv.inputs = 1;
 	conv.param = param;
-	conv.params = call->params > BIAS ? 2 : 1;
+	conv.params = args->params > BIAS ? 2 : 1;
 	thaw_op_conv.reference(&conv);
 	for (int64_t i = 0; i < count; i++) {
 		int64_t o = i % channels;
-		double v = (double)call->y.data[i] - call->param[MEAN].data[o];
+		double v = (double)args->y.data[i] - args->param[MEAN].data[o];
 
-		v *= call->param[SCALE].data[o] / sqrt((double)call->param[VARIANCE].data[o] + call->attrs->epsilon);
-		v += call->param[SHIFT].data[o] + (call->inputs > 1 ? (double)call->x[1].data[i] : 0);
-		if (call->attrs->activation != THAW_ACT_NONE && v < 0)
+		v *= args->param[SCALE].data[o] / sqrt((double)args->param[VARIANCE].data[o] + args->attrs->epsilon);
+		v += args->param[SHIFT].data[o] + (args->inputs > 1 ? (double)args->x[1].data[i] : 0);
+		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 			v = 0;
-		if (call->attrs->activation == THAW_ACT_RELU6 && v > 6)
+		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
 			v = 6;
-		call->y.data[i] = (float)v;
+		args->y.data[i] = (float)v;
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return thaw_op_conv.flops(site);
+	return thaw_op_conv.flops(desc);
 }
 
 /* N,H,W,Cin, kernel size, Cin/groups, Cout, parameters, and the rest. */
@@ -243,7 +243,7 @@ const struct thaw_op thaw_op_conv_norm = {
 	.param_names = (const char *const[]){"weight", "norm_weight", "norm_bias", "running_mean", "running_var",
 					     "bias", NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

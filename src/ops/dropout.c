@@ -3,7 +3,7 @@
  *
  * The mask of an image is drawn from its own key (sample_key[n]), so it is the same whichever rank,
  * batch or lane the image is in. Two dropouts of one network must not share a mask: the random stream
- * is also keyed by the number of features and by attrs.stream, which sets apart sites of one size
+ * is also keyed by the number of features and by attrs.stream, which sets apart dropouts of one size
  * (both dropouts of VGG have 4096 features). */
 #include <string.h>
 
@@ -12,44 +12,44 @@
 #include "src/ops/registry.h"
 #include "thaw/random.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	float rate = site->attrs->rate;
+	float rate = desc->attrs->rate;
 
 	if (!(rate >= 0.0f && rate < 1.0f))
 		return thaw_fail(THAW_CONFIG, "rate %g: dropout: give one from 0 to below 1", (double)rate);
-	if (site->x[0].rank < 1)
+	if (desc->x[0].ndim < 1)
 		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: needs images or features");
-	*y = site->x[0];
+	*y = desc->x[0];
 	return THAW_OK;
 }
 
 /* kept: one byte a feature, 1 where it stays. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	if (site->training)
-		space->kept = (size_t)thaw_shape_count(&site->y);
+	if (desc->training)
+		workspace->saved = (size_t)thaw_shape_count(&desc->y);
 }
 
-static bool drops(const struct thaw_call *call)
+static bool drops(const struct thaw_op_args *args)
 {
-	return call->training && call->sample_key && call->attrs->rate > 0.0f;
+	return args->training && args->sample_key && args->attrs->rate > 0.0f;
 }
 
 static int64_t features_of(const struct thaw_shape *shape)
 {
 	int64_t features = 1;
 
-	for (int i = 1; i < shape->rank; i++)
+	for (int i = 1; i < shape->ndim; i++)
 		features *= shape->dim[i];
 	return features;
 }
 
-static struct thaw_random stream_of(const struct thaw_call *call, int64_t n)
+static struct thaw_random stream_of(const struct thaw_op_args *args, int64_t n)
 {
-	uint64_t site = (uint64_t)features_of(&call->y.shape) ^ (uint64_t)(uint32_t)call->attrs->stream << 32;
+	uint64_t desc = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
 
-	return thaw_random_stream(call->sample_key[n], THAW_STREAM_DROPOUT, 0, site);
+	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, desc);
 }
 
 THAW_MULTIVERSION
@@ -68,54 +68,54 @@ static void apply_add(float *dx, const float *dy, const uint8_t *mask, int64_t c
 		dx[i] += mask[i] ? dy[i] * scale : 0.0f;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape), features = features_of(&call->y.shape);
-	uint8_t *mask = call->kept;
+	int64_t count = thaw_shape_count(&args->y.shape), features = features_of(&args->y.shape);
+	uint8_t *mask = args->saved;
 
-	if (!drops(call)) {
-		if (call->y.data != call->x[0].data)
-			memcpy(call->y.data, call->x[0].data, (size_t)count * sizeof(float));
+	if (!drops(args)) {
+		if (args->y.data != args->x[0].data)
+			memcpy(args->y.data, args->x[0].data, (size_t)count * sizeof(float));
 		return;
 	}
-	for (int64_t n = 0; n < call->y.shape.dim[0]; n++) {
-		struct thaw_random random = stream_of(call, n);
+	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
+		struct thaw_random random = stream_of(args, n);
 
 		for (int64_t i = 0; i < features; i++)
-			mask[n * features + i] = thaw_random_unit(&random) >= call->attrs->rate;
+			mask[n * features + i] = thaw_random_unit(&random) >= args->attrs->rate;
 	}
-	apply(call->y.data, call->x[0].data, mask, count, 1.0f / (1.0f - call->attrs->rate));
+	apply(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
-	float scale = 1.0f / (1.0f - call->attrs->rate);
-	float *dx = call->dx[0];
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float scale = 1.0f / (1.0f - args->attrs->rate);
+	float *dx = args->dx[0];
 
 	if (!dx)
 		return;
-	if (drops(call))
-		(call->dx_add[0] ? apply_add : apply)(dx, call->dy, call->kept, count, scale);
+	if (drops(args))
+		(args->dx_add[0] ? apply_add : apply)(dx, args->dy, args->saved, count, scale);
 	else
-		thaw_kernel_pass_gradient(dx, call->dx_add[0], call->dy, NULL, count, THAW_ACT_NONE);
+		thaw_kernel_pass_gradient(dx, args->dx_add[0], args->dy, NULL, count, THAW_ACT_NONE);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t features = features_of(&call->y.shape);
+	int64_t features = features_of(&args->y.shape);
 
-	for (int64_t n = 0; n < call->y.shape.dim[0]; n++) {
+	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
 		struct thaw_random random = {0};
 
-		if (drops(call))
-			random = stream_of(call, n);
+		if (drops(args))
+			random = stream_of(args, n);
 		for (int64_t i = n * features; i < (n + 1) * features; i++) {
-			double v = call->x[0].data[i];
+			double v = args->x[0].data[i];
 
-			if (drops(call))
-				v = thaw_random_unit(&random) < call->attrs->rate ? 0 : v / (1 - call->attrs->rate);
-			call->y.data[i] = (float)v;
+			if (drops(args))
+				v = thaw_random_unit(&random) < args->attrs->rate ? 0 : v / (1 - args->attrs->rate);
+			args->y.data[i] = (float)v;
 		}
 	}
 }
@@ -133,7 +133,7 @@ const struct thaw_op thaw_op_dropout = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

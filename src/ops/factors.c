@@ -55,10 +55,10 @@ static thaw_status check_form(const struct thaw_factors *f, const struct thaw_sh
 {
 	unsigned seen = 0;
 
-	if (f->count < 0 || f->count > THAW_MAX_FACTORS || f->rank < 1 || f->rank > THAW_MAX_RANK)
-		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: too many", f->count, f->rank, op);
+	if (f->count < 0 || f->count > THAW_MAX_FACTORS || f->ndim < 1 || f->ndim > THAW_MAX_DIMS)
+		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: too many", f->count, f->ndim, op);
 	for (int i = 0; i < f->count; i++) {
-		if (f->axis[i] < (i ? f->axis[i - 1] : 0) || f->axis[i] >= x->rank || f->target[i] >= f->rank ||
+		if (f->axis[i] < (i ? f->axis[i - 1] : 0) || f->axis[i] >= x->ndim || f->target[i] >= f->ndim ||
 		    f->target[i] < (i ? f->target[i - 1] : 0) || f->order[i] < 0 || f->order[i] >= f->count)
 			return thaw_fail(THAW_CONFIG, "factor %d is of no axis or out of order: %s", i, op);
 
@@ -80,7 +80,7 @@ static thaw_status check_sizes(const struct thaw_factors *f, const struct thaw_s
 	char have[96];
 
 	sizes_of(f, x, factor);
-	for (int axis = 0; axis < x->rank; axis++) {
+	for (int axis = 0; axis < x->ndim; axis++) {
 		int64_t left = x->dim[axis];
 		bool fits = true;
 
@@ -114,8 +114,8 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 			return thaw_fail(THAW_CONFIG, "factor %d of axis %d of %s has no such range: %s", i, f->axis[i],
 					 thaw_shape_text(x, have, sizeof(have)), op);
 	}
-	*y = (struct thaw_shape){.rank = f->rank};
-	for (int i = 0; i < f->rank; i++)
+	*y = (struct thaw_shape){.ndim = f->ndim};
+	for (int i = 0; i < f->ndim; i++)
 		y->dim[i] = 1;
 	for (int i = 0; i < f->count; i++)
 		y->dim[f->target[i]] *= factor[f->order[i]].take;

@@ -7,32 +7,32 @@
 #include "src/ops/registry.h"
 #include "src/ops/same_elements.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int64_t features = 1;
 
-	if (site->x[0].rank < 2)
-		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", site->x[0].rank);
-	for (int i = 1; i < site->x[0].rank; i++)
-		features *= site->x[0].dim[i];
-	*y = thaw_shape_of(site->x[0].dim[0], features);
+	if (desc->x[0].ndim < 2)
+		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", desc->x[0].ndim);
+	for (int i = 1; i < desc->x[0].ndim; i++)
+		features *= desc->x[0].dim[i];
+	*y = thaw_shape_of(desc->x[0].dim[0], features);
 	return THAW_OK;
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const int64_t *dim = call->x[0].shape.dim;
+	const int64_t *dim = args->x[0].shape.dim;
 
-	if (call->x[0].shape.rank == 2) {
-		memmove(call->y.data, call->x[0].data, (size_t)(dim[0] * dim[1]) * sizeof(float));
+	if (args->x[0].shape.ndim == 2) {
+		memmove(args->y.data, args->x[0].data, (size_t)(dim[0] * dim[1]) * sizeof(float));
 		return;
 	}
 	for (int64_t n = 0; n < dim[0]; n++)
 		for (int64_t h = 0; h < dim[1]; h++)
 			for (int64_t w = 0; w < dim[2]; w++)
 				for (int64_t c = 0; c < dim[3]; c++)
-					call->y.data[n * dim[1] * dim[2] * dim[3] + (h * dim[2] + w) * dim[3] + c] =
-						call->x[0].data[((n * dim[1] + h) * dim[2] + w) * dim[3] + c];
+					args->y.data[n * dim[1] * dim[2] * dim[3] + (h * dim[2] + w) * dim[3] + c] =
+						args->x[0].data[((n * dim[1] + h) * dim[2] + w) * dim[3] + c];
 }
 
 static const struct thaw_op_case cases[] = {

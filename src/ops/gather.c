@@ -9,21 +9,21 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = &site->x[0], *indices = &site->x[1];
-	int axis = site->attrs->axis;
+	const struct thaw_shape *x = &desc->x[0], *indices = &desc->x[1];
+	int axis = desc->attrs->axis;
 
-	if (axis < 0 || axis >= x->rank || x->dim[axis] < 1 || x->rank - 1 + indices->rank > THAW_MAX_RANK)
+	if (axis < 0 || axis >= x->ndim || x->dim[axis] < 1 || x->ndim - 1 + indices->ndim > THAW_MAX_DIMS)
 		return thaw_fail(THAW_CONFIG,
 				 "axis %d of an input of rank %d, by numbers of rank %d: gather: does not fit", axis,
-				 x->rank, indices->rank);
+				 x->ndim, indices->ndim);
 	*y = *x;
-	y->rank = x->rank - 1 + indices->rank;
-	for (int i = 0; i < indices->rank; i++)
+	y->ndim = x->ndim - 1 + indices->ndim;
+	for (int i = 0; i < indices->ndim; i++)
 		y->dim[axis + i] = indices->dim[i];
-	for (int i = axis + 1; i < x->rank; i++)
-		y->dim[i - 1 + indices->rank] = x->dim[i];
+	for (int i = axis + 1; i < x->ndim; i++)
+		y->dim[i - 1 + indices->ndim] = x->dim[i];
 	return THAW_OK;
 }
 
@@ -32,14 +32,14 @@ struct slices {
 	int64_t outer, size, inner, count;
 };
 
-static struct slices slices_of(const struct thaw_call *call)
+static struct slices slices_of(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
-	struct slices s = {1, x->dim[call->attrs->axis], 1, thaw_shape_count(&call->x[1].shape)};
+	const struct thaw_shape *x = &args->x[0].shape;
+	struct slices s = {1, x->dim[args->attrs->axis], 1, thaw_shape_count(&args->x[1].shape)};
 
-	for (int i = 0; i < call->attrs->axis; i++)
+	for (int i = 0; i < args->attrs->axis; i++)
 		s.outer *= x->dim[i];
-	for (int i = call->attrs->axis + 1; i < x->rank; i++)
+	for (int i = args->attrs->axis + 1; i < x->ndim; i++)
 		s.inner *= x->dim[i];
 	return s;
 }
@@ -51,44 +51,44 @@ static int64_t index_of(float number, int64_t size)
 	return from_start > 0.0f ? (int64_t)(from_start < last ? from_start : last) : 0;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct slices s = slices_of(call);
-	float *to = call->y.data;
+	struct slices s = slices_of(args);
+	float *to = args->y.data;
 
 	for (int64_t o = 0; o < s.outer; o++)
 		for (int64_t k = 0; k < s.count; k++, to += s.inner)
-			memcpy(to, call->x[0].data + (o * s.size + index_of(call->x[1].data[k], s.size)) * s.inner,
+			memcpy(to, args->x[0].data + (o * s.size + index_of(args->x[1].data[k], s.size)) * s.inner,
 			       (size_t)s.inner * sizeof(float));
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct slices s = slices_of(call);
-	const float *dy = call->dy;
+	struct slices s = slices_of(args);
+	const float *dy = args->dy;
 
 	for (int i = 0; i < 2; i++)
-		if (call->dx[i] && !call->dx_add[i])
-			memset(call->dx[i], 0, (size_t)thaw_shape_count(&call->x[i].shape) * sizeof(float));
-	if (!call->dx[0])
+		if (args->dx[i] && !args->dx_add[i])
+			memset(args->dx[i], 0, (size_t)thaw_shape_count(&args->x[i].shape) * sizeof(float));
+	if (!args->dx[0])
 		return;
 	for (int64_t o = 0; o < s.outer; o++)
 		for (int64_t k = 0; k < s.count; k++, dy += s.inner) {
-			int64_t row = o * s.size + index_of(call->x[1].data[k], s.size);
+			int64_t row = o * s.size + index_of(args->x[1].data[k], s.size);
 
-			thaw_kernel_pass_gradient(call->dx[0] + row * s.inner, true, dy, NULL, s.inner, THAW_ACT_NONE);
+			thaw_kernel_pass_gradient(args->dx[0] + row * s.inner, true, dy, NULL, s.inner, THAW_ACT_NONE);
 		}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	struct slices s = slices_of(call);
+	struct slices s = slices_of(args);
 
 	for (int64_t i = 0; i < s.outer * s.count * s.inner; i++) {
-		int64_t k = i / s.inner % s.count, index = (int64_t)call->x[1].data[k];
+		int64_t k = i / s.inner % s.count, index = (int64_t)args->x[1].data[k];
 
 		index += index < 0 ? s.size : 0;
-		call->y.data[i] = call->x[0].data[(i / s.inner / s.count * s.size + index) * s.inner + i % s.inner];
+		args->y.data[i] = args->x[0].data[(i / s.inner / s.count * s.size + index) * s.inner + i % s.inner];
 	}
 }
 

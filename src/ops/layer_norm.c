@@ -11,17 +11,17 @@ enum { SCALE, SHIFT, PARAMS };
 
 static int64_t columns_of(const struct thaw_shape *x)
 {
-	return x->dim[x->rank - 1];
+	return x->dim[x->ndim - 1];
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = &site->x[0];
+	const struct thaw_shape *x = &desc->x[0];
 
-	if (x->rank < 2 || columns_of(x) < 1)
+	if (x->ndim < 2 || columns_of(x) < 1)
 		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: needs features, tokens or images");
-	for (int i = 0; i < site->params; i++)
-		if (site->param[i].rank != 1 || site->param[i].dim[0] != columns_of(x))
+	for (int i = 0; i < desc->params; i++)
+		if (desc->param[i].ndim != 1 || desc->param[i].dim[0] != columns_of(x))
 			return thaw_fail(THAW_CONFIG,
 					 "parameter %d does not fit: layer_norm: needs one value for each of "
 					 "%lld channels",
@@ -56,24 +56,24 @@ static struct work work_at(void *scratch, int64_t columns)
 }
 
 /* kept: mean and 1 / deviation of each row. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	int64_t columns = columns_of(&site->x[0]), rows = thaw_shape_count(&site->x[0]) / columns;
+	int64_t columns = columns_of(&desc->x[0]), rows = thaw_shape_count(&desc->x[0]) / columns;
 
-	space->scratch_forward = space->scratch_backward = (size_t)columns * WORK_BYTES;
-	if (site->training)
-		space->kept = 2 * (size_t)rows * sizeof(float);
+	workspace->scratch_forward = workspace->scratch_backward = (size_t)columns * WORK_BYTES;
+	if (desc->training)
+		workspace->saved = 2 * (size_t)rows * sizeof(float);
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
-	struct work work = work_at(call->scratch, columns);
-	float *mean = call->training ? call->kept : NULL;
+	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
+	struct work work = work_at(args->scratch, columns);
+	float *mean = args->training ? args->saved : NULL;
 
-	thaw_layer_norm_forward(call->y.data, mean, mean ? mean + rows : NULL, call->x[0].data, rows, columns,
-				call->params > SCALE ? call->param[SCALE].data : work.ones,
-				call->params > SHIFT ? call->param[SHIFT].data : work.zeros, call->attrs->epsilon);
+	thaw_layer_norm_forward(args->y.data, mean, mean ? mean + rows : NULL, args->x[0].data, rows, columns,
+				args->params > SCALE ? args->param[SCALE].data : work.ones,
+				args->params > SHIFT ? args->param[SHIFT].data : work.zeros, args->attrs->epsilon);
 }
 
 static void add_sums(float *gradient, const double *sum, int64_t columns)
@@ -83,23 +83,23 @@ static void add_sums(float *gradient, const double *sum, int64_t columns)
 }
 
 /* The sums over rows run in blocks: in single precision within one, in double over all. */
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	int64_t block = thaw_norm_block(columns);
-	struct work work = work_at(call->scratch, columns);
-	const float *mean = call->kept, *inverse = mean + rows;
+	struct work work = work_at(args->scratch, columns);
+	const float *mean = args->saved, *inverse = mean + rows;
 
 	memset(work.scale_sum, 0, 2 * (size_t)columns * sizeof(double));
 	for (int64_t r = 0; r < rows; r += block) {
 		const struct thaw_layer_norm_gradient g = {
-			.dx = call->dx[0] ? call->dx[0] + r * columns : NULL,
-			.add = call->dx_add[0],
-			.dy = call->dy + r * columns,
-			.x = call->x[0].data + r * columns,
+			.dx = args->dx[0] ? args->dx[0] + r * columns : NULL,
+			.add = args->dx_add[0],
+			.dy = args->dy + r * columns,
+			.x = args->x[0].data + r * columns,
 			.mean = mean + r,
 			.inverse = inverse + r,
-			.scale = call->params > SCALE ? call->param[SCALE].data : work.ones,
+			.scale = args->params > SCALE ? args->param[SCALE].data : work.ones,
 			.columns = columns,
 		};
 
@@ -110,18 +110,18 @@ static void backward(const struct thaw_call *call)
 			work.shift_sum[c] += work.shift_block[c];
 		}
 	}
-	if (call->params > SCALE && call->dparam[SCALE])
-		add_sums(call->dparam[SCALE], work.scale_sum, columns);
-	if (call->params > SHIFT && call->dparam[SHIFT])
-		add_sums(call->dparam[SHIFT], work.shift_sum, columns);
+	if (args->params > SCALE && args->dparam[SCALE])
+		add_sums(args->dparam[SCALE], work.scale_sum, columns);
+	if (args->params > SHIFT && args->dparam[SHIFT])
+		add_sums(args->dparam[SHIFT], work.shift_sum, columns);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 
 	for (int64_t r = 0; r < rows; r++) {
-		const float *x = call->x[0].data + r * columns;
+		const float *x = args->x[0].data + r * columns;
 		double mean = 0, variance = 0;
 
 		for (int64_t c = 0; c < columns; c++)
@@ -129,20 +129,20 @@ static void reference(const struct thaw_call *call)
 		for (int64_t c = 0; c < columns; c++)
 			variance += (x[c] - mean) * (x[c] - mean) / (double)columns;
 		for (int64_t c = 0; c < columns; c++) {
-			double z = (x[c] - mean) / sqrt(variance + call->attrs->epsilon);
+			double z = (x[c] - mean) / sqrt(variance + args->attrs->epsilon);
 
-			if (call->params > SCALE)
-				z *= call->param[SCALE].data[c];
-			if (call->params > SHIFT)
-				z += call->param[SHIFT].data[c];
-			call->y.data[r * columns + c] = (float)z;
+			if (args->params > SCALE)
+				z *= args->param[SCALE].data[c];
+			if (args->params > SHIFT)
+				z += args->param[SHIFT].data[c];
+			args->y.data[r * columns + c] = (float)z;
 		}
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return 8 * thaw_shape_count(&site->y);
+	return 8 * thaw_shape_count(&desc->y);
 }
 
 static const struct thaw_op_case cases[] = {
@@ -185,7 +185,7 @@ const struct thaw_op thaw_op_layer_norm = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"scale", "shift", NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -31,37 +31,37 @@ static int64_t rows_of(const struct thaw_shape *x)
 {
 	int64_t rows = 1;
 
-	for (int i = 0; i < x->rank - 1; i++)
+	for (int i = 0; i < x->ndim - 1; i++)
 		rows *= x->dim[i];
 	return rows;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = &site->x[0], *weight = &site->param[0];
+	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[0];
 	char have[96], want[96];
 
-	if (site->params < 1 || weight->rank != 2)
+	if (desc->params < 1 || weight->ndim != 2)
 		return thaw_fail(THAW_CONFIG, "no weight of rank 2: linear: give one of (outputs, inputs)");
 
 	int64_t in = inputs_of(weight), out = outputs_of(weight);
 
-	if (x->rank < 2 || x->dim[x->rank - 1] != in)
+	if (x->ndim < 2 || x->dim[x->ndim - 1] != in)
 		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: needs (N,...,%lld)",
 				 thaw_shape_text(x, have, sizeof(have)), thaw_shape_text(weight, want, sizeof(want)),
 				 (long long)in);
-	if (site->params > 1 && (site->param[1].rank != 1 || site->param[1].dim[0] != out))
+	if (desc->params > 1 && (desc->param[1].ndim != 1 || desc->param[1].dim[0] != out))
 		return thaw_fail(THAW_CONFIG, "bias %s does not fit weight %s: linear: needs one value an output",
-				 thaw_shape_text(&site->param[1], have, sizeof(have)),
+				 thaw_shape_text(&desc->param[1], have, sizeof(have)),
 				 thaw_shape_text(weight, want, sizeof(want)));
 	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || rows_of(x) > INT_MAX) /* BLAS counts in int */
 		return thaw_fail(THAW_CONFIG, "weight %s is out of range: linear: needs sizes from 1 to 2^31 - 1",
 				 thaw_shape_text(weight, want, sizeof(want)));
 	*y = *x;
-	y->dim[y->rank - 1] = out;
-	if (site->inputs > 1 && !thaw_shape_equal(&site->x[1], y))
+	y->dim[y->ndim - 1] = out;
+	if (desc->inputs > 1 && !thaw_shape_equal(&desc->x[1], y))
 		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: linear: give one of the same shape",
-				 thaw_shape_text(&site->x[1], have, sizeof(have)),
+				 thaw_shape_text(&desc->x[1], have, sizeof(have)),
 				 thaw_shape_text(y, want, sizeof(want)));
 	return THAW_OK;
 }
@@ -73,138 +73,138 @@ static bool turns(int64_t n, int64_t in, int64_t out)
 						       (struct thaw_matrix){.stride = out});
 }
 
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	const struct thaw_shape *weight = &site->param[0];
+	const struct thaw_shape *weight = &desc->param[0];
 
-	if (turns(rows_of(&site->y), inputs_of(weight), outputs_of(weight))) {
-		space->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
-		space->prepared = site->frozen ? space->scratch_forward : 0;
+	if (turns(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
+		workspace->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
+		workspace->packed = desc->frozen ? workspace->scratch_forward : 0;
 	}
-	if (site->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
-		space->scratch_backward = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+	if (desc->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
+		workspace->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 }
 
 /* The weight as (inputs, outputs). */
-static void prepare(const struct thaw_call *call, void *prepared)
+static void prepare(const struct thaw_op_args *args, void *packed)
 {
-	const struct thaw_view *weight = &call->param[0];
+	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
-	thaw_transpose(prepared, out, false, weight->data, in, out, in);
+	thaw_transpose(packed, out, false, weight->data, in, out, in);
 }
 
 /* Bias, residual and activation for rows [first, first + rows) of y. */
-static void finish(const struct thaw_call *call, int64_t first, int64_t rows, int64_t out)
+static void finish(const struct thaw_op_args *args, int64_t first, int64_t rows, int64_t out)
 {
-	const float *bias = call->params > 1 ? call->param[1].data : NULL;
-	enum thaw_activation activation = call->attrs->activation;
-	float *y = call->y.data + first * out;
+	const float *bias = args->params > 1 ? args->param[1].data : NULL;
+	enum thaw_activation activation = args->attrs->activation;
+	float *y = args->y.data + first * out;
 
-	if (call->inputs > 1) {
+	if (args->inputs > 1) {
 		if (bias)
 			thaw_kernel_bias(y, bias, rows, out, THAW_ACT_NONE);
-		thaw_kernel_add(y, y, call->x[1].data + first * out, rows * out, activation);
+		thaw_kernel_add(y, y, args->x[1].data + first * out, rows * out, activation);
 	} else {
 		thaw_kernel_bias(y, bias, rows, out, activation);
 	}
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &call->param[0];
-	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	const struct thaw_view *weight = &args->param[0];
+	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	struct thaw_matrix b = {weight->data, in, true};
 	int64_t block = n;
 
 	if (n <= THAW_FEW_ROWS) {
-		thaw_few_rows_forward(n, in, out, call->x[0].data, weight->data, call->y.data);
-		finish(call, 0, n, out);
+		thaw_few_rows_forward(n, in, out, args->x[0].data, weight->data, args->y.data);
+		finish(args, 0, n, out);
 		return;
 	}
 	if (turns(n, in, out)) {
-		if (!call->prepared)
-			prepare(call, call->scratch);
-		b = (struct thaw_matrix){call->prepared ? call->prepared : call->scratch, out, false};
+		if (!args->packed)
+			prepare(args, args->scratch);
+		b = (struct thaw_matrix){args->packed ? args->packed : args->scratch, out, false};
 		block = BLOCK_ROWS;
 	}
 	for (int64_t first = 0; first < n; first += block) {
 		int64_t rows = n - first < block ? n - first : block;
 
-		thaw_gemm(rows, out, in, (struct thaw_matrix){call->x[0].data + first * in, in, false}, b, 0.0f,
-			  call->y.data + first * out, out);
-		finish(call, first, rows, out);
+		thaw_gemm(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, b, 0.0f,
+			  args->y.data + first * out, out);
+		finish(args, first, rows, out);
 	}
 }
 
 /* The gradients of rows [first, first + rows) of x and what they add to those of the parameters. */
-static void backward_rows(const struct thaw_call *call, const float *dy, int64_t first, int64_t rows)
+static void backward_rows(const struct thaw_op_args *args, const float *dy, int64_t first, int64_t rows)
 {
-	const struct thaw_view *weight = &call->param[0];
+	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
 	dy += first * out;
-	if (call->params > 1 && call->dparam[1])
-		thaw_kernel_add_rows(call->dparam[1], dy, rows, out);
-	if (call->inputs > 1 && call->dx[1])
-		thaw_kernel_pass_gradient(call->dx[1] + first * out, call->dx_add[1], dy, NULL, rows * out,
+	if (args->params > 1 && args->dparam[1])
+		thaw_kernel_add_rows(args->dparam[1], dy, rows, out);
+	if (args->inputs > 1 && args->dx[1])
+		thaw_kernel_pass_gradient(args->dx[1] + first * out, args->dx_add[1], dy, NULL, rows * out,
 					  THAW_ACT_NONE);
-	if (call->dx[0])
+	if (args->dx[0])
 		thaw_gemm(rows, in, out, (struct thaw_matrix){dy, out, false},
-			  (struct thaw_matrix){weight->data, in, false}, call->dx_add[0] ? 1.0f : 0.0f,
-			  call->dx[0] + first * in, in);
-	if (call->dparam[0])
+			  (struct thaw_matrix){weight->data, in, false}, args->dx_add[0] ? 1.0f : 0.0f,
+			  args->dx[0] + first * in, in);
+	if (args->dparam[0])
 		thaw_gemm(out, in, rows, (struct thaw_matrix){dy, out, true},
-			  (struct thaw_matrix){call->x[0].data + first * in, in, false}, first > 0 ? 1.0f : 0.0f,
-			  call->dparam[0], in);
+			  (struct thaw_matrix){args->x[0].data + first * in, in, false}, first > 0 ? 1.0f : 0.0f,
+			  args->dparam[0], in);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &call->param[0];
-	int64_t n = rows_of(&call->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	const struct thaw_view *weight = &args->param[0];
+	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	int64_t block = turns(n, in, out) ? BLOCK_ROWS : n;
-	struct thaw_call rest = *call;
-	float *dweight_apart[] = {NULL, call->params > 1 ? call->dparam[1] : NULL};
-	const float *dy = call->dy;
+	struct thaw_op_args rest = *args;
+	float *dweight_apart[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
+	const float *dy = args->dy;
 
-	if (call->attrs->activation != THAW_ACT_NONE) {
-		thaw_kernel_pass_gradient(call->scratch, false, dy, call->y.data, n * out, call->attrs->activation);
-		dy = call->scratch;
+	if (args->attrs->activation != THAW_ACT_NONE) {
+		thaw_kernel_pass_gradient(args->scratch, false, dy, args->y.data, n * out, args->attrs->activation);
+		dy = args->scratch;
 	}
-	if (call->params > 1 && call->dparam[1])
-		memset(call->dparam[1], 0, (size_t)out * sizeof(float));
-	if (call->dparam[0] && n <= THAW_FEW_ROWS) {
-		thaw_few_rows_weight(n, in, out, call->x[0].data, dy, call->dparam[0]);
+	if (args->params > 1 && args->dparam[1])
+		memset(args->dparam[1], 0, (size_t)out * sizeof(float));
+	if (args->dparam[0] && n <= THAW_FEW_ROWS) {
+		thaw_few_rows_weight(n, in, out, args->x[0].data, dy, args->dparam[0]);
 		rest.dparam = dweight_apart;
 	}
 	for (int64_t first = 0; first < n; first += block)
 		backward_rows(&rest, dy, first, n - first < block ? n - first : block);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &call->param[0];
+	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 
-	for (int64_t n = 0; n < rows_of(&call->y.shape); n++)
+	for (int64_t n = 0; n < rows_of(&args->y.shape); n++)
 		for (int64_t o = 0; o < out; o++) {
-			double sum = call->params > 1 ? call->param[1].data[o] : 0.0;
+			double sum = args->params > 1 ? args->param[1].data[o] : 0.0;
 
 			for (int64_t i = 0; i < in; i++)
-				sum += (double)call->x[0].data[n * in + i] * weight->data[o * in + i];
-			sum += call->inputs > 1 ? call->x[1].data[n * out + o] : 0.0;
-			if (call->attrs->activation != THAW_ACT_NONE && sum < 0)
+				sum += (double)args->x[0].data[n * in + i] * weight->data[o * in + i];
+			sum += args->inputs > 1 ? args->x[1].data[n * out + o] : 0.0;
+			if (args->attrs->activation != THAW_ACT_NONE && sum < 0)
 				sum = 0;
-			if (call->attrs->activation == THAW_ACT_RELU6 && sum > 6)
+			if (args->attrs->activation == THAW_ACT_RELU6 && sum > 6)
 				sum = 6;
-			call->y.data[n * out + o] = (float)sum;
+			args->y.data[n * out + o] = (float)sum;
 		}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return 2 * rows_of(&site->x[0]) * thaw_shape_count(&site->param[0]);
+	return 2 * rows_of(&desc->x[0]) * thaw_shape_count(&desc->param[0]);
 }
 
 /* Up to THAW_FEW_ROWS rows go one way, more of them the other. */
@@ -285,9 +285,9 @@ const struct thaw_op thaw_op_linear = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
-	.prepare = prepare,
+	.pack = prepare,
 	.backward = backward,
 	.reference = reference,
 	.activates = true,

@@ -10,16 +10,16 @@
 #include "src/ops/kernels/vector_math.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	*y = site->x[0];
-	if (y->rank < 2 || site->attrs->kernel[0] < 1)
+	*y = desc->x[0];
+	if (y->ndim < 2 || desc->attrs->kernel[0] < 1)
 		return thaw_fail(THAW_CONFIG,
-				 "input of rank %d, %d channels: local_response_norm: needs images and a size", y->rank,
-				 site->attrs->kernel[0]);
-	if (!(site->attrs->epsilon > 0.0f && site->attrs->alpha >= 0.0f))
+				 "input of rank %d, %d channels: local_response_norm: needs images and a size", y->ndim,
+				 desc->attrs->kernel[0]);
+	if (!(desc->attrs->epsilon > 0.0f && desc->attrs->alpha >= 0.0f))
 		return thaw_fail(THAW_CONFIG, "bias %g, alpha %g: local_response_norm: the bias must be positive",
-				 (double)site->attrs->epsilon, (double)site->attrs->alpha);
+				 (double)desc->attrs->epsilon, (double)desc->attrs->alpha);
 	return THAW_OK;
 }
 
@@ -32,7 +32,7 @@ struct around {
 static struct around around_of(const struct thaw_attrs *attrs, const struct thaw_shape *x)
 {
 	int size = attrs->kernel[0];
-	int64_t most = x->dim[x->rank - 1] - 1, before = (size - 1) / 2, behind = size / 2;
+	int64_t most = x->dim[x->ndim - 1] - 1, before = (size - 1) / 2, behind = size / 2;
 
 	return (struct around){
 		.channels = most + 1,
@@ -45,11 +45,11 @@ static struct around around_of(const struct thaw_attrs *attrs, const struct thaw
 }
 
 /* One pixel's values between zeros that the windows at its ends reach, then two rows of results. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	size_t channels = (size_t)site->x[0].dim[site->x[0].rank - 1];
+	size_t channels = (size_t)desc->x[0].dim[desc->x[0].ndim - 1];
 
-	space->scratch_forward = space->scratch_backward = 5 * channels * sizeof(float);
+	workspace->scratch_forward = workspace->scratch_backward = 5 * channels * sizeof(float);
 }
 
 /* sum[c] = v[c - before] + ... + v[c + behind]; v has zeros in front and behind. */
@@ -119,45 +119,45 @@ static void backward_pixels(const struct around *a, float *dx, bool add, const f
 	}
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct around a = around_of(call->attrs, &call->x[0].shape);
+	struct around a = around_of(args->attrs, &args->x[0].shape);
 
-	memset(call->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
-	forward_pixels(&a, call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape) / a.channels, call->scratch);
+	memset(args->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
+	forward_pixels(&a, args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape) / a.channels, args->scratch);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct around a = around_of(call->attrs, &call->x[0].shape);
+	struct around a = around_of(args->attrs, &args->x[0].shape);
 
-	if (!call->dx[0])
+	if (!args->dx[0])
 		return;
-	memset(call->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
-	backward_pixels(&a, call->dx[0], call->dx_add[0], call->dy, call->x[0].data,
-			thaw_shape_count(&call->y.shape) / a.channels, call->scratch);
+	memset(args->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
+	backward_pixels(&a, args->dx[0], args->dx_add[0], args->dy, args->x[0].data,
+			thaw_shape_count(&args->y.shape) / a.channels, args->scratch);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = call->attrs;
-	int64_t channels = call->y.shape.dim[call->y.shape.rank - 1], size = attrs->kernel[0];
+	const struct thaw_attrs *attrs = args->attrs;
+	int64_t channels = args->y.shape.dim[args->y.shape.ndim - 1], size = attrs->kernel[0];
 
-	for (int64_t i = 0; i < thaw_shape_count(&call->y.shape); i++) {
-		const float *x = call->x[0].data + i / channels * channels;
+	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++) {
+		const float *x = args->x[0].data + i / channels * channels;
 		int64_t c = i % channels;
 		double sum = 0;
 
 		for (int64_t k = c - (size - 1) / 2; k <= c + size / 2; k++)
 			sum += k < 0 || k >= channels ? 0 : (double)x[k] * x[k];
-		call->y.data[i] = (float)(x[c] / pow(attrs->epsilon + (double)attrs->alpha / (double)size * sum,
+		args->y.data[i] = (float)(x[c] / pow(attrs->epsilon + (double)attrs->alpha / (double)size * sum,
 						     (double)attrs->beta));
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return 2 * thaw_shape_count(&site->y) * site->attrs->kernel[0];
+	return 2 * thaw_shape_count(&desc->y) * desc->attrs->kernel[0];
 }
 
 #define CASE(name_, size, alpha_, beta_, bias, ...)                                                                    \
@@ -179,7 +179,7 @@ const struct thaw_op thaw_op_local_response_norm = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -7,7 +7,7 @@
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/registry.h"
 
-enum { LEAD = THAW_MAX_RANK - 2 };
+enum { LEAD = THAW_MAX_DIMS - 2 };
 
 struct geometry {
 	int64_t m, n, k;
@@ -22,14 +22,14 @@ struct geometry {
 /* Dimension `axis` of y in x, whose axes are y's last ones. */
 static int64_t dim_at(const struct thaw_shape *x, int rank, int axis)
 {
-	int at = axis - (rank - x->rank);
+	int at = axis - (rank - x->ndim);
 
 	return at < 0 ? 1 : x->dim[at];
 }
 
 static int larger_rank(const struct thaw_shape *x)
 {
-	return x[0].rank > x[1].rank ? x[0].rank : x[1].rank;
+	return x[0].ndim > x[1].ndim ? x[0].ndim : x[1].ndim;
 }
 
 static void matrix_sizes(struct geometry *g, const struct thaw_attrs *attrs, const struct thaw_shape *a,
@@ -37,11 +37,11 @@ static void matrix_sizes(struct geometry *g, const struct thaw_attrs *attrs, con
 {
 	const bool *turned = attrs->transpose;
 
-	g->m = a->dim[a->rank - (turned[0] ? 1 : 2)];
-	g->k = a->dim[a->rank - (turned[0] ? 2 : 1)];
-	g->n = b->dim[b->rank - (turned[1] ? 2 : 1)];
-	g->stride[0] = a->dim[a->rank - 1];
-	g->stride[1] = b->dim[b->rank - 1];
+	g->m = a->dim[a->ndim - (turned[0] ? 1 : 2)];
+	g->k = a->dim[a->ndim - (turned[0] ? 2 : 1)];
+	g->n = b->dim[b->ndim - (turned[1] ? 2 : 1)];
+	g->stride[0] = a->dim[a->ndim - 1];
+	g->stride[1] = b->dim[b->ndim - 1];
 }
 
 /* x has been checked. A second factor that all products share makes them one, with all rows of the first. */
@@ -53,7 +53,7 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct 
 
 	matrix_sizes(&g, attrs, &x[0], &x[1]);
 	for (int i = 0; i < 2; i++) {
-		int64_t step = x[i].dim[x[i].rank - 2] * x[i].dim[x[i].rank - 1];
+		int64_t step = x[i].dim[x[i].ndim - 2] * x[i].dim[x[i].ndim - 1];
 
 		for (int axis = g.lead - 1; axis >= 0; axis--) {
 			int64_t here = dim_at(&x[i], rank, axis), other = dim_at(&x[1 - i], rank, axis);
@@ -75,40 +75,40 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct 
 	return g;
 }
 
-static thaw_status refuse(const struct thaw_site *site)
+static thaw_status refuse(const struct thaw_op_desc *desc)
 {
 	char a[96], b[96];
 
 	return thaw_fail(THAW_CONFIG, "inputs %s and %s do not multiply: matmul%s%s",
-			 thaw_shape_text(&site->x[0], a, sizeof(a)), thaw_shape_text(&site->x[1], b, sizeof(b)),
-			 site->attrs->transpose[0] ? ", first transposed" : "",
-			 site->attrs->transpose[1] ? ", second transposed" : "");
+			 thaw_shape_text(&desc->x[0], a, sizeof(a)), thaw_shape_text(&desc->x[1], b, sizeof(b)),
+			 desc->attrs->transpose[0] ? ", first transposed" : "",
+			 desc->attrs->transpose[1] ? ", second transposed" : "");
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = site->x;
+	const struct thaw_shape *x = desc->x;
 	int rank = larger_rank(x);
 	struct geometry g = {0};
 
-	if (x[0].rank < 2 || x[1].rank < 2)
-		return refuse(site);
-	matrix_sizes(&g, site->attrs, &x[0], &x[1]);
-	if (g.k != x[1].dim[x[1].rank - (site->attrs->transpose[1] ? 1 : 2)] || g.k < 1 || g.n < 1)
-		return refuse(site);
-	y->rank = rank;
+	if (x[0].ndim < 2 || x[1].ndim < 2)
+		return refuse(desc);
+	matrix_sizes(&g, desc->attrs, &x[0], &x[1]);
+	if (g.k != x[1].dim[x[1].ndim - (desc->attrs->transpose[1] ? 1 : 2)] || g.k < 1 || g.n < 1)
+		return refuse(desc);
+	y->ndim = rank;
 	for (int axis = 0; axis < rank - 2; axis++) {
 		int64_t a = dim_at(&x[0], rank, axis), b = dim_at(&x[1], rank, axis);
 
 		if (a != b && a != 1 && b != 1)
-			return refuse(site);
+			return refuse(desc);
 		y->dim[axis] = a == 1 ? b : a;
 	}
 	y->dim[rank - 2] = g.m;
 	y->dim[rank - 1] = g.n;
-	g = geometry_of(site->attrs, x);
+	g = geometry_of(desc->attrs, x);
 	if (g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) /* BLAS counts in int */
-		return refuse(site);
+		return refuse(desc);
 	return THAW_OK;
 }
 
@@ -117,10 +117,10 @@ static bool is_scaled(const struct thaw_attrs *attrs)
 	return attrs->scale != 0.0f && attrs->scale != 1.0f;
 }
 
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	if (is_scaled(site->attrs)) /* the gradient before the scale */
-		space->scratch_backward = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+	if (is_scaled(desc->attrs)) /* the gradient before the scale */
+		workspace->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 }
 
 /* Where x[i] of product p begins, in floats. */
@@ -135,40 +135,40 @@ static int64_t offset_of(const struct geometry *g, int i, int64_t p)
 	return offset;
 }
 
-static struct thaw_matrix factor(const struct thaw_call *call, const struct geometry *g, int i, int64_t p,
+static struct thaw_matrix factor(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p,
 				 bool transposed)
 {
-	return (struct thaw_matrix){call->x[i].data + offset_of(g, i, p), g->stride[i],
-				    transposed != call->attrs->transpose[i]};
+	return (struct thaw_matrix){args->x[i].data + offset_of(g, i, p), g->stride[i],
+				    transposed != args->attrs->transpose[i]};
 }
 
-static struct geometry geometry_of_call(const struct thaw_call *call)
+static struct geometry geometry_of_call(const struct thaw_op_args *args)
 {
-	return geometry_of(call->attrs, (struct thaw_shape[2]){call->x[0].shape, call->x[1].shape});
+	return geometry_of(args->attrs, (struct thaw_shape[2]){args->x[0].shape, args->x[1].shape});
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
-	int64_t count = thaw_shape_count(&call->y.shape);
+	struct geometry g = geometry_of_call(args);
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t p = 0; p < g.products; p++)
-		thaw_gemm(g.m, g.n, g.k, factor(call, &g, 0, p, false), factor(call, &g, 1, p, false), 0.0f,
-			  call->y.data + p * g.m * g.n, g.n);
-	if (is_scaled(call->attrs))
-		thaw_kernel_scale_rows(call->y.data, count, false, call->y.data, count, 1, count, call->attrs->scale);
+		thaw_gemm(g.m, g.n, g.k, factor(args, &g, 0, p, false), factor(args, &g, 1, p, false), 0.0f,
+			  args->y.data + p * g.m * g.n, g.n);
+	if (is_scaled(args->attrs))
+		thaw_kernel_scale_rows(args->y.data, count, false, args->y.data, count, 1, count, args->attrs->scale);
 }
 
 /* dx[0] = dy * x[1]', dx[1] = x[0]' * dy, or their transposes where x lies transposed. */
-static void one_gradient(const struct thaw_call *call, const struct geometry *g, int i, int64_t p, const float *dy,
+static void one_gradient(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p, const float *dy,
 			 float beta)
 {
 	struct thaw_matrix d = {dy + p * g->m * g->n, g->n, false};
-	struct thaw_matrix other = factor(call, g, 1 - i, p, true);
+	struct thaw_matrix other = factor(args, g, 1 - i, p, true);
 	int64_t rows = i == 0 ? g->m : g->k, columns = i == 0 ? g->k : g->n, depth = i == 0 ? g->n : g->m;
-	float *dx = call->dx[i] + offset_of(g, i, p);
+	float *dx = args->dx[i] + offset_of(g, i, p);
 
-	if (!call->attrs->transpose[i]) {
+	if (!args->attrs->transpose[i]) {
 		thaw_gemm(rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, beta, dx, g->stride[i]);
 		return;
 	}
@@ -177,53 +177,53 @@ static void one_gradient(const struct thaw_call *call, const struct geometry *g,
 	thaw_gemm(columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, beta, dx, g->stride[i]);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
-	int64_t count = thaw_shape_count(&call->y.shape);
-	const float *dy = call->dy;
+	struct geometry g = geometry_of_call(args);
+	int64_t count = thaw_shape_count(&args->y.shape);
+	const float *dy = args->dy;
 
-	if (is_scaled(call->attrs)) {
-		thaw_kernel_scale_rows(call->scratch, count, false, dy, count, 1, count, call->attrs->scale);
-		dy = call->scratch;
+	if (is_scaled(args->attrs)) {
+		thaw_kernel_scale_rows(args->scratch, count, false, dy, count, 1, count, args->attrs->scale);
+		dy = args->scratch;
 	}
 	for (int i = 0; i < 2; i++) {
-		bool add = call->dx_add[i];
+		bool add = args->dx_add[i];
 
-		if (!call->dx[i])
+		if (!args->dx[i])
 			continue;
 		if (!add && (g.shared[i] || count == 0)) {
-			memset(call->dx[i], 0, (size_t)thaw_shape_count(&call->x[i].shape) * sizeof(float));
+			memset(args->dx[i], 0, (size_t)thaw_shape_count(&args->x[i].shape) * sizeof(float));
 			add = true;
 		}
 		for (int64_t p = 0; p < g.products && count > 0; p++)
-			one_gradient(call, &g, i, p, dy, add ? 1.0f : 0.0f);
+			one_gradient(args, &g, i, p, dy, add ? 1.0f : 0.0f);
 	}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(call);
-	const bool *turned = call->attrs->transpose;
-	double scale = is_scaled(call->attrs) ? call->attrs->scale : 1.0;
+	struct geometry g = geometry_of_call(args);
+	const bool *turned = args->attrs->transpose;
+	double scale = is_scaled(args->attrs) ? args->attrs->scale : 1.0;
 
 	for (int64_t p = 0; p < g.products; p++)
 		for (int64_t i = 0; i < g.m; i++)
 			for (int64_t j = 0; j < g.n; j++) {
-				const float *a = call->x[0].data + offset_of(&g, 0, p);
-				const float *b = call->x[1].data + offset_of(&g, 1, p);
+				const float *a = args->x[0].data + offset_of(&g, 0, p);
+				const float *b = args->x[1].data + offset_of(&g, 1, p);
 				double sum = 0;
 
 				for (int64_t k = 0; k < g.k; k++)
 					sum += (double)a[turned[0] ? k * g.stride[0] + i : i * g.stride[0] + k] *
 					       b[turned[1] ? j * g.stride[1] + k : k * g.stride[1] + j];
-				call->y.data[(p * g.m + i) * g.n + j] = (float)(scale * sum);
+				args->y.data[(p * g.m + i) * g.n + j] = (float)(scale * sum);
 			}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	struct geometry g = geometry_of(site->attrs, site->x);
+	struct geometry g = geometry_of(desc->attrs, desc->x);
 
 	return 2 * g.products * g.m * g.n * g.k;
 }
@@ -260,7 +260,7 @@ const struct thaw_op thaw_op_matmul = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

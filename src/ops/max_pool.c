@@ -16,27 +16,27 @@ static int64_t longest(const struct thaw_windows *w)
 	return w->adaptive ? w->in / w->out + 2 : w->kernel;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
 
-	THAW_TRY(thaw_windows_set(axis, site->attrs, &site->x[0], "max_pool"));
+	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool"));
 	if (longest(&axis[0]) > UINT16_MAX / longest(&axis[1]))
 		return thaw_fail(THAW_CONFIG, "window of %lld x %lld pixels: max_pool: at most %d pixels are supported",
 				 (long long)longest(&axis[0]), (long long)longest(&axis[1]), UINT16_MAX);
-	*y = thaw_shape_of(site->x[0].dim[0], axis[0].out, axis[1].out, site->x[0].dim[3]);
+	*y = thaw_shape_of(desc->x[0].dim[0], axis[0].out, axis[1].out, desc->x[0].dim[3]);
 	return THAW_OK;
 }
 
 /* Places are found and looked up in 32 bits, the width of a float, for one output pixel at a time. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	size_t pixel = (size_t)site->x[0].dim[3] * sizeof(int32_t);
+	size_t pixel = (size_t)desc->x[0].dim[3] * sizeof(int32_t);
 
-	space->scratch_backward = pixel;
-	if (site->training) {
-		space->kept = (size_t)thaw_shape_count(&site->y) * sizeof(place);
-		space->scratch_forward = pixel;
+	workspace->scratch_backward = pixel;
+	if (desc->training) {
+		workspace->saved = (size_t)thaw_shape_count(&desc->y) * sizeof(place);
+		workspace->scratch_forward = pixel;
 	}
 }
 
@@ -59,8 +59,8 @@ THAW_INLINE void maximum(float *restrict y, const float *restrict x, int64_t wid
 		}
 }
 
-/* The same, and kept[channels] = the place of the maximum. */
-THAW_INLINE void find_maximum(float *restrict y, place *restrict kept, int32_t *restrict best, const float *restrict x,
+/* The same, and saved[channels] = the place of the maximum. */
+THAW_INLINE void find_maximum(float *restrict y, place *restrict saved, int32_t *restrict best, const float *restrict x,
 			      int64_t width, int64_t channels, struct thaw_window down, struct thaw_window across)
 {
 	int32_t at = 0;
@@ -79,19 +79,19 @@ THAW_INLINE void find_maximum(float *restrict y, place *restrict kept, int32_t *
 			}
 		}
 	for (int64_t c = 0; c < channels; c++)
-		kept[c] = (place)best[c];
+		saved[c] = (place)best[c];
 }
 
 /* Adds dy[channels] to the winners of one window. Comparing every pixel's place with the winner's
  * costs a window's area in vector operations, which is less than storing channel by channel. */
-THAW_INLINE void send_back(float *restrict dx, const float *restrict dy, const place *restrict kept,
+THAW_INLINE void send_back(float *restrict dx, const float *restrict dy, const place *restrict saved,
 			   int32_t *restrict best, int64_t width, int64_t channels, struct thaw_window down,
 			   struct thaw_window across)
 {
 	int32_t at = 0;
 
 	for (int64_t c = 0; c < channels; c++)
-		best[c] = kept[c];
+		best[c] = saved[c];
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
 			float *pixel = dx + (h * width + w) * channels;
@@ -103,16 +103,16 @@ THAW_INLINE void send_back(float *restrict dx, const float *restrict dy, const p
 
 /* `kept` is NULL when no backward call will follow. */
 THAW_MULTIVERSION
-static void maximum_image(float *y, place *kept, int32_t *best, const float *x, const struct thaw_windows axis[2],
+static void maximum_image(float *y, place *saved, int32_t *best, const float *x, const struct thaw_windows axis[2],
 			  int64_t channels)
 {
 	for (int64_t i = 0; i < axis[0].out; i++)
 		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
 			struct thaw_window down = thaw_window_at(&axis[0], i), across = thaw_window_at(&axis[1], j);
 
-			if (kept) {
-				find_maximum(y, kept, best, x, axis[1].in, channels, down, across);
-				kept += channels;
+			if (saved) {
+				find_maximum(y, saved, best, x, axis[1].in, channels, down, across);
+				saved += channels;
 			} else {
 				maximum(y, x, axis[1].in, channels, down, across);
 			}
@@ -120,57 +120,57 @@ static void maximum_image(float *y, place *kept, int32_t *best, const float *x, 
 }
 
 THAW_MULTIVERSION
-static void send_back_image(float *dx, const float *dy, const place *kept, int32_t *best,
+static void send_back_image(float *dx, const float *dy, const place *saved, int32_t *best,
 			    const struct thaw_windows axis[2], int64_t channels)
 {
 	for (int64_t i = 0; i < axis[0].out; i++)
-		for (int64_t j = 0; j < axis[1].out; j++, dy += channels, kept += channels)
-			send_back(dx, dy, kept, best, axis[1].in, channels, thaw_window_at(&axis[0], i),
+		for (int64_t j = 0; j < axis[1].out; j++, dy += channels, saved += channels)
+			send_back(dx, dy, saved, best, axis[1].in, channels, thaw_window_at(&axis[0], i),
 				  thaw_window_at(&axis[1], j));
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
 
-	if (thaw_windows_set(axis, call->attrs, x, "max_pool") != THAW_OK)
+	if (thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return; /* cannot happen: infer has passed */
 	for (int64_t n = 0; n < x->dim[0]; n++) {
 		int64_t at = n * axis[0].out * axis[1].out * channels;
 
-		maximum_image(call->y.data + at, call->training ? (place *)call->kept + at : NULL, call->scratch,
-			      call->x[0].data + n * image, axis, channels);
+		maximum_image(args->y.data + at, args->training ? (place *)args->saved + at : NULL, args->scratch,
+			      args->x[0].data + n * image, axis, channels);
 	}
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
 
-	if (!call->dx[0] || thaw_windows_set(axis, call->attrs, x, "max_pool") != THAW_OK)
+	if (!args->dx[0] || thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++) {
 		int64_t at = n * axis[0].out * axis[1].out * channels;
-		float *dx = call->dx[0] + n * image;
+		float *dx = args->dx[0] + n * image;
 
-		if (!call->dx_add[0]) /* image by image, so that it is still in cache for the sums */
+		if (!args->dx_add[0]) /* image by image, so that it is still in cache for the sums */
 			memset(dx, 0, (size_t)image * sizeof(float));
-		send_back_image(dx, call->dy + at, (const place *)call->kept + at, call->scratch, axis, channels);
+		send_back_image(dx, args->dy + at, (const place *)args->saved + at, args->scratch, axis, channels);
 	}
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3];
 	struct thaw_windows axis[2];
-	float *y = call->y.data;
+	float *y = args->y.data;
 
-	if (thaw_windows_set(axis, call->attrs, x, "max_pool") != THAW_OK)
+	if (thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++)
 		for (int64_t i = 0; i < axis[0].out; i++)
@@ -182,7 +182,7 @@ static void reference(const struct thaw_call *call)
 
 					for (int64_t h = down.begin; h < down.end; h += down.step)
 						for (int64_t w = across.begin; w < across.end; w += across.step) {
-							double v = call->x[0].data[((n * x->dim[1] + h) * x->dim[2] +
+							double v = args->x[0].data[((n * x->dim[1] + h) * x->dim[2] +
 										    w) * channels +
 										   c];
 
@@ -192,13 +192,13 @@ static void reference(const struct thaw_call *call)
 				}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_windows axis[2];
 
-	if (thaw_windows_set(axis, site->attrs, &site->x[0], "max_pool") != THAW_OK)
+	if (thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool") != THAW_OK)
 		return 0;
-	return thaw_shape_count(&site->y) * longest(&axis[0]) * longest(&axis[1]);
+	return thaw_shape_count(&desc->y) * longest(&axis[0]) * longest(&axis[1]);
 }
 
 static const struct thaw_op_case cases[] = {
@@ -271,7 +271,7 @@ const struct thaw_op thaw_op_max_pool = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -19,15 +19,15 @@ static thaw_status check_axis(const struct thaw_attrs *attrs, int axis, int64_t 
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_attrs *attrs = site->attrs;
+	const struct thaw_attrs *attrs = desc->attrs;
 	int padding = (int)attrs->padding;
 
 	if (padding < THAW_PAD_CONSTANT || padding > THAW_PAD_EDGE)
 		return thaw_fail(THAW_CONFIG, "unknown padding %d: pad: use constant, reflect or edge", padding);
-	*y = site->x[0];
-	for (int i = 0; i < y->rank; i++)
+	*y = desc->x[0];
+	for (int i = 0; i < y->ndim; i++)
 		if (attrs->before[i] != 0 || attrs->after[i] != 0) {
 			THAW_TRY(check_axis(attrs, i, y->dim[i]));
 			y->dim[i] += attrs->before[i] + attrs->after[i];
@@ -50,23 +50,23 @@ static int64_t source(const struct thaw_attrs *attrs, int axis, int64_t size, in
 
 /* A walk over y. */
 struct walk {
-	const struct thaw_call *call;
+	const struct thaw_op_args *args;
 	int last; /* axis that changes; those behind it are copied as a whole */
-	int64_t x_step[THAW_MAX_RANK], y_step[THAW_MAX_RANK];
+	int64_t x_step[THAW_MAX_DIMS], y_step[THAW_MAX_DIMS];
 	bool back; /* adds dy to dx, which is x's place */
 	float *x, *y;
 };
 
-static struct walk walk_of(const struct thaw_call *call)
+static struct walk walk_of(const struct thaw_op_args *args)
 {
-	struct walk w = {.call = call};
+	struct walk w = {.args = args};
 
-	for (int64_t i = call->y.shape.rank - 1, x = 1, y = 1; i >= 0; i--) {
+	for (int64_t i = args->y.shape.ndim - 1, x = 1, y = 1; i >= 0; i--) {
 		w.x_step[i] = x;
 		w.y_step[i] = y;
-		x *= call->x[0].shape.dim[i];
-		y *= call->y.shape.dim[i];
-		if (w.last == 0 && (call->attrs->before[i] != 0 || call->attrs->after[i] != 0))
+		x *= args->x[0].shape.dim[i];
+		y *= args->y.shape.dim[i];
+		if (w.last == 0 && (args->attrs->before[i] != 0 || args->attrs->after[i] != 0))
 			w.last = (int)i;
 	}
 	return w;
@@ -83,16 +83,16 @@ static void copy(const struct walk *w, int64_t x, int64_t y, int64_t count)
 static void fill(const struct walk *w, int64_t y, int64_t count)
 {
 	for (int64_t i = 0; i < count && !w->back; i++)
-		w->y[y + i] = w->call->attrs->fill;
+		w->y[y + i] = w->args->attrs->fill;
 }
 
 /* The part of y at `axis` and behind it. Neighbours in x that are neighbours in y go in one copy. */
 static void visit(const struct walk *w, int axis, int64_t x, int64_t y)
 {
-	int64_t in = w->call->x[0].shape.dim[axis], out = w->call->y.shape.dim[axis], run;
+	int64_t in = w->args->x[0].shape.dim[axis], out = w->args->y.shape.dim[axis], run;
 
 	for (int64_t i = 0; i < out; i += run) {
-		int64_t from = source(w->call->attrs, axis, in, i), to = y + i * w->y_step[axis];
+		int64_t from = source(w->args->attrs, axis, in, i), to = y + i * w->y_step[axis];
 
 		run = 1;
 		if (from < 0) {
@@ -100,53 +100,53 @@ static void visit(const struct walk *w, int axis, int64_t x, int64_t y)
 		} else if (axis < w->last) {
 			visit(w, axis + 1, x + from * w->x_step[axis], to);
 		} else {
-			while (i + run < out && source(w->call->attrs, axis, in, i + run) == from + run)
+			while (i + run < out && source(w->args->attrs, axis, in, i + run) == from + run)
 				run++;
 			copy(w, x + from * w->x_step[axis], to, run * w->x_step[axis]);
 		}
 	}
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	struct walk w = walk_of(call);
+	struct walk w = walk_of(args);
 
-	w.x = call->x[0].data;
-	w.y = call->y.data;
+	w.x = args->x[0].data;
+	w.y = args->y.data;
 	visit(&w, 0, 0, 0);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	struct walk w = walk_of(call);
+	struct walk w = walk_of(args);
 
-	if (!call->dx[0])
+	if (!args->dx[0])
 		return;
-	if (!call->dx_add[0])
-		memset(call->dx[0], 0, (size_t)thaw_shape_count(&call->x[0].shape) * sizeof(float));
-	w.x = call->dx[0];
-	w.y = call->dy;
+	if (!args->dx_add[0])
+		memset(args->dx[0], 0, (size_t)thaw_shape_count(&args->x[0].shape) * sizeof(float));
+	w.x = args->dx[0];
+	w.y = args->dy;
 	w.back = true;
 	visit(&w, 0, 0, 0);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &call->x[0].shape, *y = &call->y.shape;
+	const struct thaw_shape *x = &args->x[0].shape, *y = &args->y.shape;
 
 	for (int64_t k = 0; k < thaw_shape_count(y); k++) {
 		int64_t rest = k, at = 0, step = 1;
 		bool outside = false;
 
-		for (int axis = y->rank - 1; axis >= 0; axis--) {
-			int64_t from = source(call->attrs, axis, x->dim[axis], rest % y->dim[axis]);
+		for (int axis = y->ndim - 1; axis >= 0; axis--) {
+			int64_t from = source(args->attrs, axis, x->dim[axis], rest % y->dim[axis]);
 
 			outside |= from < 0;
 			at += from * step;
 			step *= x->dim[axis];
 			rest /= y->dim[axis];
 		}
-		call->y.data[k] = outside ? call->attrs->fill : call->x[0].data[at];
+		args->y.data[k] = outside ? args->attrs->fill : args->x[0].data[at];
 	}
 }
 

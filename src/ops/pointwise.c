@@ -6,31 +6,31 @@
 #include "src/ops/kernels/functions.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	int function = (int)site->attrs->function;
+	int function = (int)desc->attrs->function;
 
 	if (function < 0 || function >= THAW_FUNCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: pointwise: see enum thaw_function", function);
-	*y = site->x[0];
+	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = call->attrs;
+	const struct thaw_attrs *attrs = args->attrs;
 
-	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, call->y.data, call->x[0].data,
-			      thaw_shape_count(&call->y.shape));
+	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, args->y.data, args->x[0].data,
+			      thaw_shape_count(&args->y.shape));
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = call->attrs;
+	const struct thaw_attrs *attrs = args->attrs;
 
-	if (call->dx[0])
-		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, call->dx[0], call->dx_add[0],
-				       call->dy, call->x[0].data, thaw_shape_count(&call->y.shape));
+	if (args->dx[0])
+		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0], args->dx_add[0],
+				       args->dy, args->x[0].data, thaw_shape_count(&args->y.shape));
 }
 
 static double exactly(enum thaw_function f, double a, double b, double x)
@@ -47,13 +47,13 @@ static double exactly(enum thaw_function f, double a, double b, double x)
 	return NAN;
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = call->attrs;
-	int64_t count = thaw_shape_count(&call->y.shape);
+	const struct thaw_attrs *attrs = args->attrs;
+	int64_t count = thaw_shape_count(&args->y.shape);
 
 	for (int64_t i = 0; i < count; i++)
-		call->y.data[i] = (float)exactly(attrs->function, attrs->alpha, attrs->beta, call->x[0].data[i]);
+		args->y.data[i] = (float)exactly(attrs->function, attrs->alpha, attrs->beta, args->x[0].data[i]);
 }
 
 /* A function, the range of its input, and the rest. */

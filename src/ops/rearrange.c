@@ -4,34 +4,34 @@
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	return thaw_factors_infer(&site->attrs->factors, &site->x[0], "rearrange", y);
+	return thaw_factors_infer(&desc->attrs->factors, &desc->x[0], "rearrange", y);
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
 	int64_t start;
-	struct thaw_strides s = thaw_factors_strides(&call->attrs->factors, &call->x[0].shape, &start);
+	struct thaw_strides s = thaw_factors_strides(&args->attrs->factors, &args->x[0].shape, &start);
 
-	thaw_strided_copy(call->y.data, false, call->x[0].data + start, &s);
+	thaw_strided_copy(args->y.data, false, args->x[0].data + start, &s);
 }
 
 /* Elements that were not taken have no gradient. */
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	const struct thaw_factors *f = &call->attrs->factors;
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_factors *f = &args->attrs->factors;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start;
 	struct thaw_strides there = thaw_factors_strides(f, x, &start), back = there;
 
-	if (!call->dx[0])
+	if (!args->dx[0])
 		return;
 	memcpy(back.to, there.from, sizeof(back.to));
 	memcpy(back.from, there.to, sizeof(back.from));
-	if (!call->dx_add[0] && !thaw_factors_all(f, x))
-		memset(call->dx[0], 0, (size_t)thaw_shape_count(x) * sizeof(float));
-	thaw_strided_copy(call->dx[0] + start, call->dx_add[0], call->dy, &back);
+	if (!args->dx_add[0] && !thaw_factors_all(f, x))
+		memset(args->dx[0], 0, (size_t)thaw_shape_count(x) * sizeof(float));
+	thaw_strided_copy(args->dx[0] + start, args->dx_add[0], args->dy, &back);
 }
 
 /* Where in x the element with these indices of its factors lies; negative ones count from the end. */
@@ -39,7 +39,7 @@ static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, c
 {
 	int64_t at = 0;
 
-	for (int axis = 0, i = 0; axis < x->rank; axis++) {
+	for (int axis = 0, i = 0; axis < x->ndim; axis++) {
 		int64_t others = 1, here = 0;
 
 		for (int k = 0; k < f->count; k++)
@@ -55,14 +55,14 @@ static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, c
 }
 
 /* Element by element: its number in y gives the index of each factor, the fastest first. */
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_factors *f = &call->attrs->factors;
-	const struct thaw_shape *x = &call->x[0].shape;
+	const struct thaw_factors *f = &args->attrs->factors;
+	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start, index[THAW_MAX_FACTORS];
 	struct thaw_strides s = thaw_factors_strides(f, x, &start);
 
-	for (int64_t i = 0; i < thaw_shape_count(&call->y.shape); i++) {
+	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++) {
 		int64_t rest = i;
 
 		for (int k = f->count - 1; k >= 0; k--) {
@@ -72,22 +72,22 @@ static void reference(const struct thaw_call *call)
 			rest /= s.size[k];
 			index[from] = f->start[from] + taken * step;
 		}
-		call->y.data[i] = call->x[0].data[place(f, x, index)];
+		args->y.data[i] = args->x[0].data[place(f, x, index)];
 	}
 }
 
 static const struct thaw_op_case cases[] = {
 	{.name = "b h w c -> b c h w",
-	 .attrs.factors = {.count = 4, .rank = 4, .axis = {0, 1, 2, 3}, .order = {0, 3, 1, 2}, .target = {0, 1, 2, 3}},
+	 .attrs.factors = {.count = 4, .ndim = 4, .axis = {0, 1, 2, 3}, .order = {0, 3, 1, 2}, .target = {0, 1, 2, 3}},
 	 .inputs = 1,
 	 .x = {{4, {3, 5, 7, 33}}}},
 	{.name = "b c h w -> b h w c",
-	 .attrs.factors = {.count = 4, .rank = 4, .axis = {0, 1, 2, 3}, .order = {0, 2, 3, 1}, .target = {0, 1, 2, 3}},
+	 .attrs.factors = {.count = 4, .ndim = 4, .axis = {0, 1, 2, 3}, .order = {0, 2, 3, 1}, .target = {0, 1, 2, 3}},
 	 .inputs = 1,
 	 .x = {{4, {2, 16, 4, 4}}}},
 	{.name = "windows: b (h 2) (w 3) c -> (b h w) (2 3) c",
 	 .attrs.factors = {.count = 6,
-			   .rank = 3,
+			   .ndim = 3,
 			   .axis = {0, 1, 1, 2, 2, 3},
 			   .size = {0, 0, 2, 0, 3, 0},
 			   .order = {0, 1, 3, 2, 4, 5},
@@ -96,7 +96,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{4, {3, 4, 9, 5}}}},
 	{.name = "windows back: (b 2 3) (h w) c -> b (2 h) (3 w) c",
 	 .attrs.factors = {.count = 6,
-			   .rank = 4,
+			   .ndim = 4,
 			   .axis = {0, 0, 0, 1, 1, 2},
 			   .size = {0, 2, 3, 2, 0, 0},
 			   .order = {0, 1, 3, 2, 4, 5},
@@ -106,7 +106,7 @@ static const struct thaw_op_case cases[] = {
 	 .images = 3},
 	{.name = "heads: b t (h d) -> b h t d",
 	 .attrs.factors = {.count = 4,
-			   .rank = 4,
+			   .ndim = 4,
 			   .axis = {0, 1, 2, 2},
 			   .size = {0, 0, 3, 0},
 			   .order = {0, 2, 1, 3},
@@ -115,7 +115,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{3, {2, 5, 24}}}},
 	{.name = "keys: b t (h d) -> b h d t",
 	 .attrs.factors = {.count = 4,
-			   .rank = 4,
+			   .ndim = 4,
 			   .axis = {0, 1, 2, 2},
 			   .size = {0, 0, 2, 0},
 			   .order = {0, 2, 3, 1},
@@ -124,7 +124,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{3, {2, 19, 36}}}},
 	{.name = "shuffle: b h w (2 c) -> b h w (c 2)",
 	 .attrs.factors = {.count = 5,
-			   .rank = 4,
+			   .ndim = 4,
 			   .axis = {0, 1, 2, 3, 3},
 			   .size = {0, 0, 0, 2, 0},
 			   .order = {0, 1, 2, 4, 3},
@@ -133,7 +133,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{4, {2, 3, 3, 20}}}},
 	{.name = "channels backwards",
 	 .attrs.factors = {.count = 3,
-			   .rank = 3,
+			   .ndim = 3,
 			   .axis = {0, 1, 2},
 			   .start = {0, 0, -1},
 			   .step = {1, 1, -1},
@@ -143,7 +143,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{3, {2, 3, 7}}}},
 	{.name = "every other row, from the second",
 	 .attrs.factors = {.count = 4,
-			   .rank = 4,
+			   .ndim = 4,
 			   .axis = {0, 1, 2, 3},
 			   .start = {0, 1, 0, 0},
 			   .step = {0, 2, 0, 0},
@@ -153,12 +153,12 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{4, {2, 6, 3, 8}}}},
 	{.name = "one token: b t c -> b c",
 	 .attrs.factors =
-		 {.count = 3, .rank = 2, .axis = {0, 1, 2}, .take = {0, 1, 0}, .order = {0, 1, 2}, .target = {0, 0, 1}},
+		 {.count = 3, .ndim = 2, .axis = {0, 1, 2}, .take = {0, 1, 0}, .order = {0, 1, 2}, .target = {0, 0, 1}},
 	 .inputs = 1,
 	 .x = {{3, {3, 5, 12}}}},
 	{.name = "a range of channels",
 	 .attrs.factors = {.count = 2,
-			   .rank = 2,
+			   .ndim = 2,
 			   .axis = {0, 1},
 			   .start = {0, 4},
 			   .take = {0, 5},

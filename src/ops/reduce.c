@@ -7,21 +7,21 @@
 #include "src/ops/kernels/reduce.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	const struct thaw_shape *x = &site->x[0];
-	int kind = (int)site->attrs->reduction;
+	const struct thaw_shape *x = &desc->x[0];
+	int kind = (int)desc->attrs->reduction;
 
 	if (kind < 0 || kind >= THAW_REDUCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown reduction %d: reduce: see enum thaw_reduction", kind);
-	if (x->rank < 1 || site->attrs->axes >> x->rank != 0)
+	if (x->ndim < 1 || desc->attrs->axes >> x->ndim != 0)
 		return thaw_fail(THAW_CONFIG, "axes beyond the input's rank of %d: reduce: give some of its own",
-				 x->rank);
+				 x->ndim);
 	*y = *x;
-	for (int i = 0; i < x->rank; i++) {
+	for (int i = 0; i < x->ndim; i++) {
 		if (x->dim[i] < 1 && i > 0)
 			return thaw_fail(THAW_CONFIG, "axis %d is empty: reduce: needs elements", i);
-		if (site->attrs->axes >> i & 1)
+		if (desc->attrs->axes >> i & 1)
 			y->dim[i] = 1;
 	}
 	return THAW_OK;
@@ -39,22 +39,22 @@ static bool counts(const struct thaw_attrs *attrs)
 }
 
 /* Scratch: terms of a block; then one value of y's shape in forward, two in backward. */
-static void space(const struct thaw_site *site, struct thaw_space *space)
+static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
-	size_t values = (size_t)thaw_shape_count(&site->y) * sizeof(float);
+	size_t values = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 
-	space->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (keeps_peaks(site->attrs) ? values : 0);
-	space->scratch_backward = counts(site->attrs) ? 2 * values : 0;
+	workspace->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (keeps_peaks(desc->attrs) ? values : 0);
+	workspace->scratch_backward = counts(desc->attrs) ? 2 * values : 0;
 }
 
 /* How many elements of x one of y is made of. */
-static float elements(const struct thaw_call *call)
+static float elements(const struct thaw_op_args *args)
 {
 	int64_t n = 1;
 
-	for (int i = 0; i < call->x[0].shape.rank; i++)
-		if (call->attrs->axes >> i & 1)
-			n *= call->x[0].shape.dim[i];
+	for (int i = 0; i < args->x[0].shape.ndim; i++)
+		if (args->attrs->axes >> i & 1)
+			n *= args->x[0].shape.dim[i];
 	return (float)n;
 }
 
@@ -64,14 +64,14 @@ static void set(float *values, int64_t count, float to)
 		values[i] = to;
 }
 
-static void fold(const struct thaw_call *call, enum thaw_reduction kind, const struct thaw_reduce *to)
+static void fold(const struct thaw_op_args *args, enum thaw_reduction kind, const struct thaw_reduce *to)
 {
-	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->y.shape);
+	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape);
 	struct thaw_block block;
 
-	set(to->y, thaw_shape_count(&call->y.shape), thaw_reduce_start(kind));
+	set(to->y, thaw_shape_count(&args->y.shape), thaw_reduce_start(kind));
 	while (thaw_broadcast_next(&b, &block))
-		thaw_reduce_block(kind, &block, to, call->x[0].data, call->scratch);
+		thaw_reduce_block(kind, &block, to, args->x[0].data, args->scratch);
 }
 
 /* Where all elements are infinite, so is the result: nothing may be taken off them. */
@@ -82,42 +82,42 @@ static void bound_peaks(float *peak, int64_t count)
 			peak[i] = 0.0f;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	int64_t count = thaw_shape_count(&call->y.shape);
-	struct thaw_reduce to = {.y = call->y.data, .n = elements(call)};
+	int64_t count = thaw_shape_count(&args->y.shape);
+	struct thaw_reduce to = {.y = args->y.data, .n = elements(args)};
 
-	if (keeps_peaks(call->attrs)) {
-		struct thaw_reduce peaks = {.y = (float *)call->scratch + THAW_BLOCK_FLOATS};
+	if (keeps_peaks(args->attrs)) {
+		struct thaw_reduce peaks = {.y = (float *)args->scratch + THAW_BLOCK_FLOATS};
 
-		fold(call, THAW_REDUCE_MAX, &peaks);
+		fold(args, THAW_REDUCE_MAX, &peaks);
 		bound_peaks(peaks.y, count);
 		to.other = peaks.y;
 	}
-	fold(call, call->attrs->reduction, &to);
-	thaw_reduce_finish(call->attrs->reduction, &to, count);
+	fold(args, args->attrs->reduction, &to);
+	thaw_reduce_finish(args->attrs->reduction, &to, count);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	enum thaw_reduction kind = call->attrs->reduction;
-	int64_t count = thaw_shape_count(&call->y.shape);
-	struct thaw_broadcast b = thaw_broadcast_of(&call->x[0].shape, &call->y.shape), again = b;
-	struct thaw_reduce from = {.y = call->y.data, .dy = call->dy, .n = elements(call)};
+	enum thaw_reduction kind = args->attrs->reduction;
+	int64_t count = thaw_shape_count(&args->y.shape);
+	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape), again = b;
+	struct thaw_reduce from = {.y = args->y.data, .dy = args->dy, .n = elements(args)};
 	struct thaw_block block;
 
-	if (!call->dx[0])
+	if (!args->dx[0])
 		return;
-	if (counts(call->attrs)) {
-		from.other = call->scratch;
+	if (counts(args->attrs)) {
+		from.other = args->scratch;
 		from.zeros = from.other + count;
 		set(from.other, count, kind == THAW_REDUCE_PROD ? 1.0f : 0.0f);
 		set(from.zeros, count, 0.0f);
 		while (thaw_broadcast_next(&b, &block))
-			thaw_reduce_prepare_slope(kind, &block, &from, call->x[0].data);
+			thaw_reduce_prepare_slope(kind, &block, &from, args->x[0].data);
 	}
 	while (thaw_broadcast_next(&again, &block))
-		thaw_reduce_slope(kind, &block, &from, call->x[0].data, call->dx[0] + block.from, call->dx_add[0]);
+		thaw_reduce_slope(kind, &block, &from, args->x[0].data, args->dx[0] + block.from, args->dx_add[0]);
 }
 
 /* One element x more for a result that was v: sums of logarithms are finished at the end. */
@@ -156,7 +156,7 @@ static double finish(enum thaw_reduction kind, double v, double n)
 /* Whether element i of x belongs to element o of y. */
 static bool belongs(const struct thaw_shape *x, const struct thaw_shape *y, int64_t i, int64_t o)
 {
-	for (int axis = x->rank - 1; axis >= 0; axis--) {
+	for (int axis = x->ndim - 1; axis >= 0; axis--) {
 		if (y->dim[axis] != 1 && i % x->dim[axis] != o % y->dim[axis])
 			return false;
 		i /= x->dim[axis];
@@ -165,26 +165,26 @@ static bool belongs(const struct thaw_shape *x, const struct thaw_shape *y, int6
 	return true;
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	const struct thaw_view *x = &call->x[0];
-	enum thaw_reduction kind = call->attrs->reduction;
+	const struct thaw_view *x = &args->x[0];
+	enum thaw_reduction kind = args->attrs->reduction;
 
-	for (int64_t o = 0; o < thaw_shape_count(&call->y.shape); o++) {
+	for (int64_t o = 0; o < thaw_shape_count(&args->y.shape); o++) {
 		double v = thaw_reduce_start(kind), n = 0;
 
 		for (int64_t i = 0; i < thaw_shape_count(&x->shape); i++)
-			if (belongs(&x->shape, &call->y.shape, i, o)) {
+			if (belongs(&x->shape, &args->y.shape, i, o)) {
 				v = step(kind, v, x->data[i]);
 				n++;
 			}
-		call->y.data[o] = (float)finish(kind, v, n);
+		args->y.data[o] = (float)finish(kind, v, n);
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return thaw_shape_count(&site->x[0]);
+	return thaw_shape_count(&desc->x[0]);
 }
 
 #define CASE(name_, kind, axes_, ...)                                                                        \
@@ -224,7 +224,7 @@ const struct thaw_op thaw_op_reduce = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.space = space,
+	.workspace = space,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -4,15 +4,15 @@
 
 #include "src/ops/kernels/elementwise.h"
 
-void thaw_same_elements_forward(const struct thaw_call *call)
+void thaw_same_elements_forward(const struct thaw_op_args *args)
 {
-	if (call->y.data != call->x[0].data)
-		memcpy(call->y.data, call->x[0].data, (size_t)thaw_shape_count(&call->y.shape) * sizeof(float));
+	if (args->y.data != args->x[0].data)
+		memcpy(args->y.data, args->x[0].data, (size_t)thaw_shape_count(&args->y.shape) * sizeof(float));
 }
 
-void thaw_same_elements_backward(const struct thaw_call *call)
+void thaw_same_elements_backward(const struct thaw_op_args *args)
 {
-	if (call->dx[0])
-		thaw_kernel_pass_gradient(call->dx[0], call->dx_add[0], call->dy, NULL,
-					  thaw_shape_count(&call->y.shape), THAW_ACT_NONE);
+	if (args->dx[0])
+		thaw_kernel_pass_gradient(args->dx[0], args->dx_add[0], args->dy, NULL,
+					  thaw_shape_count(&args->y.shape), THAW_ACT_NONE);
 }

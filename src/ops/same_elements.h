@@ -4,7 +4,7 @@
 
 #include "thaw/ops.h"
 
-void thaw_same_elements_forward(const struct thaw_call *call);
-void thaw_same_elements_backward(const struct thaw_call *call);
+void thaw_same_elements_forward(const struct thaw_op_args *args);
+void thaw_same_elements_backward(const struct thaw_op_args *args);
 
 #endif

@@ -6,40 +6,40 @@
 
 static int64_t columns_of(const struct thaw_shape *x)
 {
-	return x->dim[x->rank - 1];
+	return x->dim[x->ndim - 1];
 }
 
-static thaw_status infer(const struct thaw_site *site, struct thaw_shape *y)
+static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	if (site->x[0].rank < 2 || columns_of(&site->x[0]) < 1)
+	if (desc->x[0].ndim < 2 || columns_of(&desc->x[0]) < 1)
 		return thaw_fail(THAW_CONFIG, "input without a last axis: softmax: needs two axes or more");
-	*y = site->x[0];
+	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_call *call)
+static void forward(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape);
+	int64_t columns = columns_of(&args->y.shape);
 
-	thaw_softmax_rows(call->y.data, call->x[0].data, thaw_shape_count(&call->y.shape) / columns, columns, columns,
+	thaw_softmax_rows(args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape) / columns, columns, columns,
 			  NULL, NULL);
 }
 
-static void backward(const struct thaw_call *call)
+static void backward(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape);
+	int64_t columns = columns_of(&args->y.shape);
 
-	if (call->dx[0])
-		thaw_softmax_rows_backward(call->dx[0], call->dx_add[0], call->y.data, call->dy,
-					   thaw_shape_count(&call->y.shape) / columns, columns, columns);
+	if (args->dx[0])
+		thaw_softmax_rows_backward(args->dx[0], args->dx_add[0], args->y.data, args->dy,
+					   thaw_shape_count(&args->y.shape) / columns, columns, columns);
 }
 
-static void reference(const struct thaw_call *call)
+static void reference(const struct thaw_op_args *args)
 {
-	int64_t columns = columns_of(&call->y.shape), rows = thaw_shape_count(&call->y.shape) / columns;
+	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 
 	for (int64_t r = 0; r < rows; r++) {
-		const float *x = call->x[0].data + r * columns;
+		const float *x = args->x[0].data + r * columns;
 		double largest = x[0], sum = 0;
 
 		for (int64_t c = 0; c < columns; c++)
@@ -47,13 +47,13 @@ static void reference(const struct thaw_call *call)
 		for (int64_t c = 0; c < columns; c++)
 			sum += exp(x[c] - largest);
 		for (int64_t c = 0; c < columns; c++)
-			call->y.data[r * columns + c] = (float)(exp(x[c] - largest) / sum);
+			args->y.data[r * columns + c] = (float)(exp(x[c] - largest) / sum);
 	}
 }
 
-static int64_t flops(const struct thaw_site *site)
+static int64_t flops(const struct thaw_op_desc *desc)
 {
-	return 4 * thaw_shape_count(&site->y);
+	return 4 * thaw_shape_count(&desc->y);
 }
 
 static const struct thaw_op_case cases[] = {

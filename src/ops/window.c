@@ -79,8 +79,8 @@ static thaw_status set_axis(struct thaw_windows *w, int axis, const struct thaw_
 thaw_status thaw_windows_set(struct thaw_windows axis[2], const struct thaw_attrs *attrs, const struct thaw_shape *x,
 			     const char *op)
 {
-	if (x->rank != 4 || x->dim[3] < 1)
-		return thaw_fail(THAW_CONFIG, "input of rank %d: %s: needs images (N,H,W,C)", x->rank, op);
+	if (x->ndim != 4 || x->dim[3] < 1)
+		return thaw_fail(THAW_CONFIG, "input of rank %d: %s: needs images (N,H,W,C)", x->ndim, op);
 	THAW_TRY(set_axis(&axis[0], 0, attrs, x->dim[1], op));
 	return set_axis(&axis[1], 1, attrs, x->dim[2], op);
 }

@@ -88,16 +88,16 @@ static int dump_to_sink(const char *text, size_t size, void *data)
 thaw_status thaw_report_file(const char *path, const json_t *object)
 {
 	struct thaw_file_writer *f;
-	THAW_TRY(thaw_file_open(&f, path));
-	struct dump dump = {.sink = thaw_file_sink(f)};
+	THAW_TRY(thaw_file_writer_open(&f, path));
+	struct dump dump = {.sink = thaw_file_writer_sink(f)};
 	/* Any failure but one of the sink means a value that JSON cannot express. */
 	if (json_dump_callback(object, dump_to_sink, &dump, JSON_INDENT(INDENT)) != 0 && dump.status == THAW_OK)
 		dump.status = thaw_fail(THAW_SOFTWARE, "not a JSON object: %s", path);
 	if (dump.status == THAW_OK)
 		dump_to_sink("\n", 1, &dump);
 	if (dump.status == THAW_OK)
-		return thaw_file_commit(f);
-	thaw_file_discard(f);
+		return thaw_file_writer_commit(f);
+	thaw_file_writer_discard(f);
 	return dump.status;
 }
 

@@ -9,16 +9,16 @@
 int64_t thaw_shape_count(const struct thaw_shape *s)
 {
 	int64_t count = 1;
-	for (int i = 0; i < s->rank; i++)
+	for (int i = 0; i < s->ndim; i++)
 		count *= s->dim[i];
 	return count;
 }
 
 bool thaw_shape_equal(const struct thaw_shape *a, const struct thaw_shape *b)
 {
-	if (a->rank != b->rank)
+	if (a->ndim != b->ndim)
 		return false;
-	for (int i = 0; i < a->rank; i++)
+	for (int i = 0; i < a->ndim; i++)
 		if (a->dim[i] != b->dim[i])
 			return false;
 	return true;
@@ -26,11 +26,11 @@ bool thaw_shape_equal(const struct thaw_shape *a, const struct thaw_shape *b)
 
 thaw_status thaw_shape_check(const struct thaw_shape *s, const char *what)
 {
-	if (s->rank < 0 || s->rank > THAW_MAX_RANK)
-		return thaw_fail(THAW_DATA, "bad shape: %s: %d dimensions, at most %d are possible", what, s->rank,
-				 THAW_MAX_RANK);
+	if (s->ndim < 0 || s->ndim > THAW_MAX_DIMS)
+		return thaw_fail(THAW_DATA, "bad shape: %s: %d dimensions, at most %d are possible", what, s->ndim,
+				 THAW_MAX_DIMS);
 	int64_t count = 1;
-	for (int i = 0; i < s->rank; i++) {
+	for (int i = 0; i < s->ndim; i++) {
 		if (s->dim[i] < 0)
 			return thaw_fail(THAW_DATA, "bad shape: %s: dimension %d is negative", what, i);
 		/* A zero must not hide other dimensions whose product overflows. */
@@ -47,9 +47,9 @@ const char *thaw_shape_text(const struct thaw_shape *s, char *text, size_t size)
 		return text;
 	size_t used = 0;
 	text[0] = '\0';
-	for (int i = 0; i < s->rank && used < size; i++)
+	for (int i = 0; i < s->ndim && used < size; i++)
 		used += (size_t)snprintf(text + used, size - used, "%s%lld", i ? ", " : "(", (long long)s->dim[i]);
 	if (used < size)
-		snprintf(text + used, size - used, s->rank ? ")" : "()");
+		snprintf(text + used, size - used, s->ndim ? ")" : "()");
 	return text;
 }

@@ -10,11 +10,11 @@
 
 #include "src/base/clock.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/train/flat_params.h"
 #include "src/train/overlap.h"
-#include "src/train/tail.h"
+#include "thaw/executor.h"
 #include "thaw/lanes.h"
 #include "thaw/model.h"
-#include "thaw/plan.h"
 
 #define SEED          1
 #define PEAK_SECONDS  0.5  /* of sgemm's measurement, and at least one run */
@@ -24,10 +24,10 @@ struct bench {
 	struct thaw_comm *comm;
 	const struct thaw_bench_options *options;
 	struct thaw_model *model;
-	struct thaw_tail *tail; /* NULL: nothing trains */
+	struct thaw_flat_params *params; /* NULL: nothing trains */
 	struct thaw_graph *graph;
-	struct thaw_plan *trunk, *plan;
-	struct thaw_sum *sum;
+	struct thaw_executor *trunk, *executor;
+	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
 	double waited; /* seconds, for sums after the backward pass, of all steps so far */
 	float **gradient;
@@ -58,16 +58,16 @@ static thaw_status open_network(struct bench *b)
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
 	thaw_graph_batch_statistics(model, strcmp(o->bn, "lane") == 0);
 	if (thaw_graph_cut(model) < model->node_count)
-		THAW_TRY(thaw_tail_create(&b->tail, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
+		THAW_TRY(thaw_flat_params_create(&b->params, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
 	THAW_TRY(thaw_graph_lower(&b->graph, model));
 	b->size = b->model->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(o->batch, b->size, b->size, 3);
-	THAW_TRY(thaw_plan_create(&b->trunk, b->graph, &image, THAW_TRUNK, false));
-	THAW_TRY(thaw_plan_prepare(b->trunk, NULL, true));
-	return thaw_plan_create(&b->plan, b->graph, &image, THAW_TAIL, b->tail != NULL);
+	THAW_TRY(thaw_executor_create(&b->trunk, b->graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_executor_pack(b->trunk, NULL, true));
+	return thaw_executor_create(&b->executor, b->graph, &image, THAW_TAIL, b->params != NULL);
 }
 
-static void apply(void *context, struct thaw_share share, float *total, const float *slots)
+static void apply(void *context, struct thaw_shard share, float *total, const float *slots)
 {
 	struct bench *b = context;
 	const struct thaw_update update = {
@@ -77,14 +77,14 @@ static void apply(void *context, struct thaw_share share, float *total, const fl
 		.t = b->t,
 	};
 	(void)slots;
-	thaw_tail_update(b->tail, share, total, &update);
+	thaw_flat_params_update(b->params, share, total, &update);
 }
 
 static thaw_status open_sum(struct bench *b)
 {
-	const struct thaw_sum_use use = {.context = b, .apply = apply, .values = b->tail->values};
-	THAW_TRY(thaw_sum_create(&b->sum, b->comm, b->comm->size, &b->tail->shares, 0, &use));
-	return thaw_overlap_create(&b->overlap, b->tail, b->graph, b->plan, b->sum);
+	const struct thaw_allreduce_update use = {.context = b, .apply = apply, .values = b->params->values};
+	THAW_TRY(thaw_allreduce_create(&b->allreduce, b->comm, b->comm->size, &b->params->shards, 0, &use));
+	return thaw_overlap_create(&b->overlap, b->params, b->graph, b->executor, b->allreduce);
 }
 
 static void fill_noise(struct bench *b, size_t batch, size_t floats)
@@ -104,7 +104,7 @@ static thaw_status open_memory(struct bench *b)
 	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
 	size_t nodes = (size_t)b->graph->node_count;
 	b->images = thaw_alloc(floats, sizeof *b->images);
-	b->features = thaw_alloc((size_t)thaw_plan_features(b->trunk), sizeof *b->features);
+	b->features = thaw_alloc((size_t)thaw_executor_features(b->trunk), sizeof *b->features);
 	b->labels = thaw_alloc(batch, sizeof *b->labels);
 	b->keys = thaw_alloc(batch, sizeof *b->keys);
 	b->gradient = thaw_alloc((size_t)b->graph->param_count, sizeof *b->gradient);
@@ -118,18 +118,18 @@ static thaw_status open_memory(struct bench *b)
 	fill_noise(b, batch, floats);
 	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
 	THAW_TRY(thaw_graph_infer(b->graph, &image, b->shapes));
-	return b->tail ? open_sum(b) : THAW_OK;
+	return b->params ? open_sum(b) : THAW_OK;
 }
 
 static void close_bench(struct bench *b)
 {
 	thaw_overlap_release(&b->overlap);
-	thaw_sum_destroy(b->sum);
-	thaw_plan_destroy(b->trunk);
-	thaw_plan_destroy(b->plan);
+	thaw_allreduce_destroy(b->allreduce);
+	thaw_executor_destroy(b->trunk);
+	thaw_executor_destroy(b->executor);
 	thaw_graph_destroy(b->graph);
 	thaw_model_destroy(b->model);
-	thaw_tail_destroy(b->tail);
+	thaw_flat_params_destroy(b->params);
 	thaw_free(b->gradient);
 	thaw_free(b->images);
 	thaw_free(b->features);
@@ -145,32 +145,32 @@ static const float *forward(struct bench *b)
 {
 	size_t floats = (size_t)b->size * (size_t)b->size * 3;
 	for (int i = 0; i < b->options->batch; i++) {
-		memcpy(thaw_plan_input(b->trunk), b->images + (size_t)i * floats, floats * sizeof(float));
-		thaw_plan_run_trunk(b->trunk, b->features);
-		thaw_plan_take(b->plan, i, b->features);
+		memcpy(thaw_executor_input(b->trunk), b->images + (size_t)i * floats, floats * sizeof(float));
+		thaw_executor_run_trunk(b->trunk, b->features);
+		thaw_executor_set_features(b->executor, i, b->features);
 	}
-	return thaw_plan_forward(b->plan, b->options->batch, b->keys);
+	return thaw_executor_forward(b->executor, b->options->batch, b->keys);
 }
 
 static thaw_status step(struct bench *b)
 {
 	const float *logits = forward(b);
-	if (!b->tail)
+	if (!b->params)
 		return THAW_OK;
 	double loss;
 	int64_t correct;
-	float *vector = thaw_sum_next(b->sum);
+	float *vector = thaw_allreduce_next(b->allreduce);
 	const float *slots;
 	if (!vector)
 		return THAW_SOFTWARE;
 	b->t++;
-	thaw_cross_entropy(logits, b->options->batch, b->model->classes, b->labels, 0.0f, thaw_plan_dlogits(b->plan),
-			   &loss, &correct);
-	thaw_tail_bind(b->tail, vector, b->gradient);
-	thaw_plan_backward(b->plan, thaw_plan_dlogits(b->plan), b->gradient);
+	thaw_cross_entropy(logits, b->options->batch, b->model->classes, b->labels, 0.0f,
+			   thaw_executor_dlogits(b->executor), &loss, &correct);
+	thaw_flat_params_bind(b->params, vector, b->gradient);
+	thaw_executor_backward(b->executor, thaw_executor_dlogits(b->executor), b->gradient);
 	double start = thaw_clock();
-	thaw_sum_push(b->sum);
-	THAW_TRY(thaw_sum_reduce(b->sum, &slots));
+	thaw_allreduce_push(b->allreduce);
+	THAW_TRY(thaw_allreduce_finish(b->allreduce, &slots));
 	b->waited += thaw_clock() - start;
 	return THAW_OK;
 }
@@ -220,7 +220,7 @@ static int passes(const struct bench *b, int node)
 {
 	int cut = thaw_graph_cut(b->graph);
 	bool first = true;
-	if (!b->tail || node < cut)
+	if (!b->params || node < cut)
 		return 1;
 	for (int k = 0; k < b->graph->nodes[node].input_count; k++)
 		first &= b->graph->nodes[node].inputs[k] < cut;
@@ -243,8 +243,8 @@ static thaw_status describe_node(const struct bench *b, int i, json_t *layers, d
 /* One more step, timed node by node. */
 static thaw_status profile(struct bench *b)
 {
-	thaw_plan_profile(b->trunk, b->times);
-	thaw_plan_profile(b->plan, b->times);
+	thaw_executor_profile(b->trunk, b->times);
+	thaw_executor_profile(b->executor, b->times);
 	return step(b);
 }
 

@@ -61,7 +61,7 @@ void thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 }
 
 /* Names what rank 0 gathered: each[size] counts, texts[size][most]. */
-static void log_notes(const struct thaw_comm *comm, const struct thaw_observer *observer, const int64_t *each,
+static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const int64_t *each,
 		      const char *texts, int64_t most)
 {
 	char line[LINE_BYTES];
@@ -69,14 +69,14 @@ static void log_notes(const struct thaw_comm *comm, const struct thaw_observer *
 	for (int rank = 0; rank < comm->size; rank++) {
 		for (int64_t i = 0; i < each[rank] && i < most; i++) {
 			snprintf(line, sizeof line, "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
-			observer->log(observer->context, line);
+			callbacks->log(callbacks->context, line);
 		}
 		more += each[rank] > most ? each[rank] - most : 0;
 	}
 	if (more == 0)
 		return;
 	snprintf(line, sizeof line, "left out: and %lld more damaged images", (long long)more);
-	observer->log(observer->context, line);
+	callbacks->log(callbacks->context, line);
 }
 
 /* A class of which all samples are known on some rank, from counts[size][classes]; -1: none. */
@@ -92,7 +92,7 @@ static int find_lost(const struct thaw_damage *d, const int64_t *counts, int ran
 	return -1;
 }
 
-static thaw_status gather_notes(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_observer *observer,
+static thaw_status gather_notes(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_callbacks *callbacks,
 				int64_t most, int *lost)
 {
 	size_t ranks = comm->rank == 0 ? (size_t)comm->size : 0;
@@ -104,8 +104,8 @@ static thaw_status gather_notes(struct thaw_damage *d, struct thaw_comm *comm, c
 	THAW_TRY_OUT(comm->gather(comm, &d->fresh, sizeof d->fresh, each));
 	THAW_TRY_OUT(comm->gather(comm, d->text, text_bytes, texts));
 	THAW_TRY_OUT(comm->gather(comm, d->per_class, class_bytes, counts));
-	if (comm->rank == 0 && observer && observer->log)
-		log_notes(comm, observer, each, texts, most);
+	if (comm->rank == 0 && callbacks && callbacks->log)
+		log_notes(comm, callbacks, each, texts, most);
 	if (comm->rank == 0)
 		*lost = find_lost(d, counts, comm->size);
 	status = comm->broadcast(comm, lost, sizeof *lost, 0);
@@ -116,7 +116,7 @@ out:
 	return status;
 }
 
-thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_observer *observer,
+thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, const struct thaw_callbacks *callbacks,
 			       int *lost)
 {
 	*lost = -1;
@@ -124,7 +124,7 @@ thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, co
 	THAW_TRY(comm->max(comm, &most, 1));
 	if (most == 0)
 		return THAW_OK;
-	THAW_TRY(gather_notes(d, comm, observer, most, lost));
+	THAW_TRY(gather_notes(d, comm, callbacks, most, lost));
 	d->fresh = 0;
 	return THAW_OK;
 }

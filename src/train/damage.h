@@ -18,7 +18,7 @@ void thaw_damage_note(struct thaw_damage *damage, const struct thaw_batch *batch
 
 /* Names on the log what was noted since the last report. *lost receives a class whose last good image was among
  * it, -1 when there is none. Collective. */
-thaw_status thaw_damage_report(struct thaw_damage *damage, struct thaw_comm *comm, const struct thaw_observer *observer,
-			       int *lost);
+thaw_status thaw_damage_report(struct thaw_damage *damage, struct thaw_comm *comm,
+			       const struct thaw_callbacks *callbacks, int *lost);
 
 #endif

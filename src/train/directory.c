@@ -123,7 +123,7 @@ static thaw_status open_config(struct run *r)
 	else if (then)
 		status = compare_config(r, then, now);
 	if (status == THAW_OK)
-		status = run_prediction_open(r, !then, now);
+		status = run_planned_open(r, !then, now);
 	if (status == THAW_OK && !then)
 		status = write_json(r->options.out, "config.json", now);
 	json_decref(now);
@@ -213,7 +213,7 @@ void run_directory_close(struct run *r)
 	}
 	thaw_free(reason);
 	r->writer = NULL;
-	run_prediction_close(r);
+	run_planned_close(r);
 	if (r->lock >= 0)
 		close(r->lock);
 	r->lock = -1;

@@ -27,8 +27,8 @@ static thaw_status submit(const struct thaw_evaluation *e, int lane, int64_t bat
 static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
 {
 	struct thaw_feature_batch batch;
-	THAW_TRY(thaw_features_next(e->features, e->plan, &batch));
-	const float *logits = thaw_plan_forward(e->plan, batch.count, NULL);
+	THAW_TRY(thaw_features_load_next(e->features, e->executor, &batch));
+	const float *logits = thaw_executor_forward(e->executor, batch.count, NULL);
 	thaw_metrics_add(sums, logits, batch.count, e->classes, batch.labels);
 	sums[METRIC_DAMAGED] += (double)batch.damaged;
 	return THAW_OK;
@@ -37,7 +37,7 @@ static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
 /* Ranks carry different numbers of batches; they agree on stopping at rounds that all of them reach. */
 static thaw_status agree_to_stop(const struct thaw_evaluation *e)
 {
-	bool asked = e->observer && e->observer->stop && e->observer->stop(e->observer->context);
+	bool asked = e->callbacks && e->callbacks->stop && e->callbacks->stop(e->callbacks->context);
 	int64_t stop = asked;
 	THAW_TRY(e->comm->max(e->comm, &stop, 1));
 	return stop ? thaw_fail(THAW_UNFINISHED, "asked to stop during an evaluation") : THAW_OK;
@@ -48,12 +48,12 @@ static thaw_status report_damage(const struct thaw_evaluation *e)
 {
 	char line[256];
 	int lost;
-	THAW_TRY(thaw_damage_report(e->damage, e->comm, e->observer, &lost));
-	if (lost < 0 || e->comm->rank != 0 || !e->observer || !e->observer->log)
+	THAW_TRY(thaw_damage_report(e->damage, e->comm, e->callbacks, &lost));
+	if (lost < 0 || e->comm->rank != 0 || !e->callbacks || !e->callbacks->log)
 		return THAW_OK;
 	snprintf(line, sizeof line, "class \"%.100s\" is not measured: all its images are damaged",
 		 e->dataset->class_names[lost]);
-	e->observer->log(e->observer->context, line);
+	e->callbacks->log(e->callbacks->context, line);
 	return THAW_OK;
 }
 
@@ -97,7 +97,7 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 	if (status == THAW_OK)
 		status = report_damage(e);
 	if (status == THAW_OK)
-		status = thaw_sum_metrics(e->comm, e->lanes, n, lanes, sums);
+		status = thaw_allreduce_doubles(e->comm, e->lanes, n, lanes, sums);
 	thaw_free(lanes);
 	return status;
 }
@@ -105,7 +105,7 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 /* The parts of an evaluation that is not part of a run. */
 struct lone_evaluation {
 	struct thaw_evaluation e; /* first */
-	struct thaw_plan *trunk;
+	struct thaw_executor *trunk;
 	struct thaw_loader *loader;
 };
 
@@ -114,9 +114,9 @@ static thaw_status open_parts(struct lone_evaluation *l, const struct thaw_graph
 {
 	struct thaw_evaluation *e = &l->e;
 	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, preprocess->size, preprocess->size, 3);
-	THAW_TRY(thaw_plan_create(&l->trunk, graph, &image, THAW_TRUNK, false));
-	THAW_TRY(thaw_plan_prepare(l->trunk, NULL, true));
-	THAW_TRY(thaw_plan_create(&e->plan, graph, &image, THAW_TAIL, false));
+	THAW_TRY(thaw_executor_create(&l->trunk, graph, &image, THAW_TRUNK, false));
+	THAW_TRY(thaw_executor_pack(l->trunk, NULL, true));
+	THAW_TRY(thaw_executor_create(&e->executor, graph, &image, THAW_TAIL, false));
 	THAW_TRY(thaw_loader_create(&l->loader, e->dataset, preprocess, NULL, decode_threads, 2));
 	THAW_TRY(thaw_damage_create(&e->damage, e->dataset));
 	struct thaw_feature_parts parts = {
@@ -141,8 +141,8 @@ static thaw_status evaluate_with(struct lone_evaluation *l, const struct thaw_gr
 	thaw_features_destroy(e->features);
 	thaw_loader_destroy(l->loader);
 	thaw_damage_destroy(e->damage);
-	thaw_plan_destroy(e->plan);
-	thaw_plan_destroy(l->trunk);
+	thaw_executor_destroy(e->executor);
+	thaw_executor_destroy(l->trunk);
 	return status;
 }
 
@@ -170,7 +170,7 @@ static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model
 }
 
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, const struct thaw_observer *observer,
+			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
 			  json_t **result)
 {
 	struct thaw_preprocess preprocess = thaw_preprocess_at(&model->preprocess, size);
@@ -179,7 +179,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		      .dataset = dataset,
 		      .lanes = lanes,
 		      .classes = (int)model->classes,
-		      .observer = observer},
+		      .callbacks = callbacks},
 	};
 	int classes = lone.e.classes;
 	if (dataset->classes != model->classes)

@@ -29,7 +29,7 @@ thaw_status thaw_features_create(struct thaw_features **features, const struct t
 	if (!f)
 		return THAW_RESOURCE;
 	f->parts = *parts;
-	f->record = thaw_alloc((size_t)thaw_plan_features(parts->trunk), sizeof *f->record);
+	f->record = thaw_alloc((size_t)thaw_executor_features(parts->trunk), sizeof *f->record);
 	if (!f->record) {
 		thaw_features_destroy(f);
 		return THAW_RESOURCE;
@@ -152,13 +152,13 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 static void run_trunk(struct thaw_features *f, const float *image)
 {
 	size_t side = (size_t)f->parts.size;
-	memcpy(thaw_plan_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
-	thaw_plan_run_trunk(f->parts.trunk, f->record);
+	memcpy(thaw_executor_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
+	thaw_executor_run_trunk(f->parts.trunk, f->record);
 }
 
 /* Sample by sample in the request's order; what the loader was asked for comes in the same order. */
 static void collect(struct thaw_features *f, const struct wanted *w, const struct thaw_batch *fresh,
-		    struct thaw_plan *tail, struct thaw_feature_batch *batch)
+		    struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
 	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
 	int64_t next = 0;
@@ -174,13 +174,14 @@ static void collect(struct thaw_features *f, const struct wanted *w, const struc
 			batch->damaged++;
 			continue;
 		}
-		thaw_plan_take(tail, batch->count, f->record);
+		thaw_executor_set_features(tail, batch->count, f->record);
 		f->labels[batch->count] = f->parts.dataset->labels[sample];
 		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
 	}
 }
 
-thaw_status thaw_features_next(struct thaw_features *f, struct thaw_plan *tail, struct thaw_feature_batch *batch)
+thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executor *tail,
+				    struct thaw_feature_batch *batch)
 {
 	if (!f->first)
 		return thaw_fail(THAW_SOFTWARE, "features: a batch is asked for that was never submitted");

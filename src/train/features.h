@@ -8,8 +8,8 @@
 
 #include "src/train/cache.h"
 #include "src/train/damage.h"
+#include "thaw/executor.h"
 #include "thaw/loader.h"
-#include "thaw/plan.h"
 
 struct thaw_features;
 
@@ -18,7 +18,7 @@ struct thaw_feature_parts {
 	const struct thaw_dataset *dataset;
 	struct thaw_loader *loader;
 	struct thaw_damage *damage; /* is told what is left out */
-	struct thaw_plan *trunk;
+	struct thaw_executor *trunk;
 	struct thaw_cache **cache; /* [lanes of this rank], an entry is sample / lanes * views + view; NULL: none */
 	int lanes, first_lane;     /* of the run; of this rank */
 	int views;                 /* kept of each sample; 0: every epoch shows another view, the cache stays unused */
@@ -44,10 +44,10 @@ struct thaw_feature_batch {
 thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts);
 void thaw_features_destroy(struct thaw_features *features); /* NULL is fine */
 thaw_status thaw_features_submit(struct thaw_features *features, const struct thaw_feature_request *request);
-/* Puts the oldest request's features into the plan, a tail plan with room for them. The batch is valid until the
- * next call. */
-thaw_status thaw_features_next(struct thaw_features *features, struct thaw_plan *tail,
-			       struct thaw_feature_batch *batch);
+/* Puts the oldest request's features into the executor, a tail executor with room for them. The batch is valid until
+ * the next call. */
+thaw_status thaw_features_load_next(struct thaw_features *features, struct thaw_executor *tail,
+				    struct thaw_feature_batch *batch);
 /* Drops the requests that were not fetched. */
 void thaw_features_drop(struct thaw_features *features);
 

@@ -1,4 +1,4 @@
-/* The run's words to a person: lines for the observer, from rank 0 alone. */
+/* The run's words to a person: lines for the callbacks, from rank 0 alone. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -8,12 +8,12 @@
 
 void run_log(const struct run *r, const char *format, ...)
 {
-	if (r->comm->rank != 0 || !r->observer || !r->observer->log)
+	if (r->comm->rank != 0 || !r->callbacks || !r->callbacks->log)
 		return;
 	char line[LINE_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
-	r->observer->log(r->observer->context, line);
+	r->callbacks->log(r->callbacks->context, line);
 }

@@ -22,15 +22,15 @@ json_t *thaw_metrics_json(const double *sums, int classes, char *const *names);
 
 #define THAW_EVAL_BATCH 16 /* images per forward pass of an evaluation; part of what decides its bits */
 
-/* What an evaluation runs with. The plan is a tail plan for inference with room for THAW_EVAL_BATCH images. */
+/* What an evaluation runs with. The executor is a tail executor for inference with room for THAW_EVAL_BATCH images. */
 struct thaw_evaluation {
 	struct thaw_comm *comm;
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	const struct thaw_dataset *dataset;
 	struct thaw_features *features;
 	int lanes, classes;
 	struct thaw_damage *damage; /* of the dataset */
-	const struct thaw_observer *observer;
+	const struct thaw_callbacks *callbacks;
 };
 
 /* sums[thaw_metrics_size] over the whole dataset, the same on every rank. Collective.

@@ -1,11 +1,11 @@
 #include "src/train/overlap.h"
 
 /* Nodes run backward from the last to the first: what lies behind all parameters of earlier nodes is final. */
-static int64_t final_after(const struct thaw_tail *tail, const struct thaw_graph *graph, int node)
+static int64_t final_after(const struct thaw_flat_params *params, const struct thaw_graph *graph, int node)
 {
 	int64_t from = 0;
-	for (int i = 0; i < tail->count; i++) {
-		const struct thaw_tail_param *p = &tail->params[i];
+	for (int i = 0; i < params->count; i++) {
+		const struct thaw_flat_params_param *p = &params->params[i];
 		if (graph->params[p->param].node < node && p->offset + p->count > from)
 			from = p->offset + p->count;
 	}
@@ -15,19 +15,20 @@ static int64_t final_after(const struct thaw_tail *tail, const struct thaw_graph
 static void node_done(void *context, int node)
 {
 	const struct thaw_overlap *o = context;
-	thaw_sum_final(o->sum, o->final_from[node]);
+	thaw_allreduce_ready(o->allreduce, o->final_from[node]);
 }
 
-thaw_status thaw_overlap_create(struct thaw_overlap *o, const struct thaw_tail *tail, const struct thaw_graph *graph,
-				struct thaw_plan *plan, struct thaw_sum *sum)
+thaw_status thaw_overlap_create(struct thaw_overlap *o, const struct thaw_flat_params *params,
+				const struct thaw_graph *graph, struct thaw_executor *executor,
+				struct thaw_allreduce *allreduce)
 {
-	o->sum = sum;
+	o->allreduce = allreduce;
 	o->final_from = thaw_alloc((size_t)graph->node_count, sizeof *o->final_from);
 	if (!o->final_from)
 		return THAW_RESOURCE;
 	for (int i = 0; i < graph->node_count; i++)
-		o->final_from[i] = final_after(tail, graph, i);
-	thaw_plan_on_gradient(plan, node_done, o);
+		o->final_from[i] = final_after(params, graph, i);
+	thaw_executor_on_gradient(executor, node_done, o);
 	return THAW_OK;
 }
 

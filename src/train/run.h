@@ -2,10 +2,10 @@
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
+#include "src/train/flat_params.h"
 #include "src/train/metrics.h"
+#include "src/train/node_weights.h"
 #include "src/train/overlap.h"
-#include "src/train/shared.h"
-#include "src/train/tail.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
 #include "thaw/train.h"
@@ -17,7 +17,7 @@ enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches the loader is asked for before they are needed */
 
-/* A stretch of training with one set of trainable parameters: the classifier first, then the tail. */
+/* A part of training with one set of trainable parameters: the classifier first, then the tail. */
 struct phase {
 	const char *name;
 	const char *unfreeze;
@@ -34,20 +34,20 @@ struct position {
 	double epoch_images, epoch_loss, epoch_correct; /* of this epoch so far */
 	int64_t best_step; /* total_steps when the best evaluation was made; -1: none yet */
 	double best_top1;
-	int64_t journal_lines; /* of metrics.jsonl that belong to this state; counted on rank 0 */
+	int64_t metrics_lines; /* of metrics.jsonl that belong to this state; counted on rank 0 */
 	double seconds;        /* spent training, over all starts */
 };
 
 struct run {
 	struct thaw_comm *comm;
 	struct thaw_train_options options; /* resolved: no default left open */
-	const struct thaw_observer *observer;
+	const struct thaw_callbacks *callbacks;
 
 	struct thaw_dataset train, test;
 	bool lent; /* these are the caller's, opened before and not closed here */
 	struct thaw_model *model;
-	struct thaw_shared model_shared; /* what of it stays frozen in all phases */
-	bool told_apart;                 /* the log says that ranks hold frozen weights for themselves */
+	struct thaw_node_weights model_shared; /* what of it stays frozen in all phases */
+	bool told_apart;                       /* the log says that ranks hold frozen weights for themselves */
 	struct thaw_preprocess preprocess;
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
@@ -61,13 +61,14 @@ struct run {
 	struct thaw_loader *train_loader, *test_loader;
 
 	/* Of the current phase. */
-	struct thaw_tail *tail;
-	struct thaw_graph *graph;                      /* folded and fused copy that runs */
-	struct thaw_shared graph_shared;               /* its folded weights, and the trunk's prepared ones */
-	struct thaw_plan *trunk, *plan, *eval_plan;    /* plan: the tail's, of one lane's batch */
+	struct thaw_flat_params *params;
+	struct thaw_graph *graph;              /* folded and fused copy that runs */
+	struct thaw_node_weights graph_shared; /* its folded weights, and the trunk's prepared ones */
+	struct thaw_executor *trunk_executor, *tail_executor,
+		*eval_executor;                        /* executor: the tail's, of one lane's batch */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: nothing is kept */
 	struct thaw_features *train_features, *test_features;
-	struct thaw_sum *sum;
+	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
 	float **gradient; /* [graph->param_count] */
 	bool infinite;    /* this step's update left the numbers, in a share of this rank */
@@ -87,7 +88,7 @@ struct run {
 	bool as_planned;   /* it does what the plan says, in all that decides numbers */
 };
 
-/* log.c: one line to the observer, rank 0 only (printf). */
+/* log.c: one line to the callbacks, rank 0 only (printf). */
 void run_log(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* options.c: defaults that depend on ranks and optimizer; THAW_USAGE or THAW_CONFIG for what cannot be. */
@@ -113,12 +114,12 @@ void run_directory_close(struct run *r);
 /* train.c: sums[thaw_metrics_size] over the test images, on all ranks. Collective. */
 thaw_status run_evaluate(struct run *r, double *sums);
 
-/* prediction.c: the plan that the run was started with. Rank 0 only. */
+/* planned_result.c: the plan that the run was started with. Rank 0 only. */
 /* Copies it into the run directory of a new run, or reads that copy. config: that of run_config_json, and "data". */
-thaw_status run_prediction_open(struct run *r, bool new_run, const json_t *config);
-/* Adds to the summary of a run with a plan: predicted, network, inside, as_planned, predicted_hours, hours. */
-thaw_status run_prediction_tell(const struct run *r, json_t *summary);
-void run_prediction_close(struct run *r);
+thaw_status run_planned_open(struct run *r, bool new_run, const json_t *config);
+/* Adds to the summary of a run with an executor: predicted, network, inside, as_planned, predicted_hours, hours. */
+thaw_status run_planned_report(const struct run *r, json_t *summary);
+void run_planned_close(struct run *r);
 
 /* resume.c: the state in checkpoints. */
 thaw_status run_resume(struct run *r);
@@ -141,12 +142,12 @@ thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' ba
 
 /* step.c: one step over all lanes. *stop: somebody asked to end. *save: rank 0 asks for a checkpoint. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
-/* thaw_sum_use's function, of a run: updates a share. */
-void run_apply(void *context, struct thaw_share share, float *total, const float *slots);
+/* thaw_allreduce_update's function, of a run: updates a share. */
+void run_update(void *context, struct thaw_shard share, float *total, const float *slots);
 
-/* journal.c: metrics.jsonl. */
+/* metrics_log.c: metrics.jsonl. */
 int64_t run_epoch_damaged(const struct run *r); /* training images left out in this epoch, exact at its end */
-void run_journal_step(struct run *r, double loss, double accuracy, double lr);
-void run_journal_epoch(struct run *r, const json_t *metrics);
+void run_log_step(struct run *r, double loss, double accuracy, double lr);
+void run_log_epoch(struct run *r, const json_t *metrics);
 
 #endif

@@ -132,10 +132,11 @@ static thaw_status compare_ranks(struct run *r)
 }
 
 /* Leaves one copy on each node of what is frozen. Collective; only where all ranks have the same values. */
-static thaw_status share(struct run *r, struct thaw_shared *shared, struct thaw_graph *graph, struct thaw_plan *plan)
+static thaw_status shard(struct run *r, struct thaw_node_weights *shared, struct thaw_graph *graph,
+			 struct thaw_executor *executor)
 {
 	bool without;
-	THAW_TRY(thaw_shared_create(shared, r->comm, graph, plan, &without));
+	THAW_TRY(thaw_node_weights_create(shared, r->comm, graph, executor, &without));
 	if (without && !r->told_apart)
 		run_log(r, "ranks of a node hold the frozen weights each for itself: %s", thaw_error_message());
 	r->told_apart |= without;
@@ -149,22 +150,22 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_alone(r)));
 	THAW_TRY(compare_ranks(r));
-	return share(r, &r->model_shared, r->model->graph, NULL); /* frozen in the last phase, which trains most */
+	return shard(r, &r->model_shared, r->model->graph, NULL); /* frozen in the last phase, which trains most */
 }
 
 static void close_phase(struct run *r)
 {
 	run_close_features(r);
 	thaw_overlap_release(&r->overlap);
-	thaw_sum_destroy(r->sum);
-	thaw_plan_destroy(r->trunk);
-	thaw_plan_destroy(r->plan);
-	thaw_plan_destroy(r->eval_plan);
+	thaw_allreduce_destroy(r->allreduce);
+	thaw_executor_destroy(r->trunk_executor);
+	thaw_executor_destroy(r->tail_executor);
+	thaw_executor_destroy(r->eval_executor);
 	thaw_graph_destroy(r->graph);
-	thaw_shared_release(&r->graph_shared);
+	thaw_node_weights_release(&r->graph_shared);
 	thaw_free(r->gradient);
-	r->sum = NULL;
-	r->trunk = r->plan = r->eval_plan = NULL;
+	r->allreduce = NULL;
+	r->trunk_executor = r->tail_executor = r->eval_executor = NULL;
 	r->graph = NULL;
 	r->gradient = NULL;
 }
@@ -180,8 +181,8 @@ void run_close(struct run *r)
 	thaw_damage_destroy(r->train_damage);
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);
-	thaw_tail_destroy(r->tail); /* after the model: its parameters lie here */
-	thaw_shared_release(&r->model_shared);
+	thaw_flat_params_destroy(r->params); /* after the model: its parameters lie here */
+	thaw_node_weights_release(&r->model_shared);
 	if (!r->lent) {
 		thaw_dataset_close(&r->train);
 		thaw_dataset_close(&r->test);
@@ -192,12 +193,12 @@ void run_close(struct run *r)
 static thaw_status build_phase(struct run *r)
 {
 	struct thaw_graph *model = r->model->graph;
-	struct thaw_tail *tail;
+	struct thaw_flat_params *params;
 	THAW_TRY(thaw_graph_unfreeze(model, r->phases[r->at.phase].unfreeze));
 	thaw_graph_batch_statistics(model, strcmp(r->options.bn, "lane") == 0);
-	THAW_TRY(thaw_tail_create(&tail, model, r->optimizer, r->options.layer_decay, r->comm));
-	thaw_tail_destroy(r->tail); /* the phase before's: its parameters were taken over */
-	r->tail = tail;
+	THAW_TRY(thaw_flat_params_create(&params, model, r->optimizer, r->options.layer_decay, r->comm));
+	thaw_flat_params_destroy(r->params); /* the phase before's: its parameters were taken over */
+	r->params = params;
 
 	THAW_TRY(thaw_graph_lower(&r->graph, model));
 	r->gradient = thaw_alloc((size_t)r->graph->param_count, sizeof *r->gradient);
@@ -205,16 +206,16 @@ static thaw_status build_phase(struct run *r)
 		return THAW_RESOURCE;
 
 	int64_t batch = 1, side = r->preprocess.size;
-	for (int lane = 0; lane < r->options.lanes; lane++) /* the largest lane's, so that all ranks plan alike */
+	for (int lane = 0; lane < r->options.lanes; lane++) /* the largest lane's, so that all ranks executor alike */
 		batch = run_lane_batch(r, lane) > batch ? run_lane_batch(r, lane) : batch;
 	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
-	THAW_TRY(thaw_plan_create(&r->plan, r->graph, &image, THAW_TAIL, true));
+	THAW_TRY(thaw_executor_create(&r->tail_executor, r->graph, &image, THAW_TAIL, true));
 	image.dim[0] = THAW_EVAL_BATCH;
-	THAW_TRY(thaw_plan_create(&r->eval_plan, r->graph, &image, THAW_TAIL, false));
-	THAW_TRY(thaw_plan_create(&r->trunk, r->graph, &image, THAW_TRUNK, false));
-	const struct thaw_sum_use use = {.context = r, .apply = run_apply, .values = r->tail->values};
-	THAW_TRY(thaw_sum_create(&r->sum, r->comm, r->options.lanes, &r->tail->shares, SLOTS, &use));
-	return thaw_overlap_create(&r->overlap, r->tail, r->graph, r->plan, r->sum);
+	THAW_TRY(thaw_executor_create(&r->eval_executor, r->graph, &image, THAW_TAIL, false));
+	THAW_TRY(thaw_executor_create(&r->trunk_executor, r->graph, &image, THAW_TRUNK, false));
+	const struct thaw_allreduce_update use = {.context = r, .apply = run_update, .values = r->params->values};
+	THAW_TRY(thaw_allreduce_create(&r->allreduce, r->comm, r->options.lanes, &r->params->shards, SLOTS, &use));
+	return thaw_overlap_create(&r->overlap, r->params, r->graph, r->tail_executor, r->allreduce);
 }
 
 thaw_status run_enter_phase(struct run *r, int64_t phase)
@@ -222,7 +223,7 @@ thaw_status run_enter_phase(struct run *r, int64_t phase)
 	close_phase(r);
 	r->at.phase = phase;
 	THAW_TRY(thaw_comm_agree(r->comm, build_phase(r)));
-	THAW_TRY(share(r, &r->graph_shared, r->graph, r->trunk));
+	THAW_TRY(shard(r, &r->graph_shared, r->graph, r->trunk_executor));
 	return thaw_comm_agree(r->comm, run_open_features(r));
 }
 

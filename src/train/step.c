@@ -1,4 +1,4 @@
-/* One training step: every lane's gradient, their sum, one update, of which each rank does its share.
+/* One training step: every lane's gradient, their sum, one update, of which each rank does its shard.
  *
  * Gradients are of the sum of losses; the number of images is summed with them, and the update divides by
  * it. So lanes may be short or empty, images may turn out damaged, and every image still counts the same.
@@ -12,48 +12,48 @@
 /* Overwrites the vector: gradients where there are images, else zeros; and the slots. */
 static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
 {
-	float *slots = vector + r->tail->length;
+	float *slots = vector + r->params->length;
 	if (batch->count == 0) {
-		memset(vector, 0, (size_t)r->tail->length * sizeof *vector);
+		memset(vector, 0, (size_t)r->params->length * sizeof *vector);
 		return;
 	}
-	const float *logits = thaw_plan_forward(r->plan, batch->count, batch->keys);
+	const float *logits = thaw_executor_forward(r->tail_executor, batch->count, batch->keys);
 	double loss = 0.0;
 	int64_t correct = 0;
 	thaw_cross_entropy(logits, batch->count, r->model->classes, batch->labels, (float)r->options.label_smoothing,
-			   thaw_plan_dlogits(r->plan), &loss, &correct);
+			   thaw_executor_dlogits(r->tail_executor), &loss, &correct);
 	slots[SLOT_IMAGES] = (float)batch->count;
 	slots[SLOT_LOSS] = (float)loss;
 	slots[SLOT_CORRECT] = (float)correct;
-	thaw_sum_final(r->sum, r->tail->length);
-	thaw_tail_bind(r->tail, vector, r->gradient);
-	thaw_plan_backward(r->plan, thaw_plan_dlogits(r->plan),
-			   r->gradient); /* parts of the vector set out meanwhile */
+	thaw_allreduce_ready(r->allreduce, r->params->length);
+	thaw_flat_params_bind(r->params, vector, r->gradient);
+	thaw_executor_backward(r->tail_executor, thaw_executor_dlogits(r->tail_executor),
+			       r->gradient); /* parts of the vector set out meanwhile */
 }
 
 /* A lane that cannot be had is pushed as no images with SLOT_FAILED set: the other ranks are in the sum
  * already, and learn of it there. */
 static thaw_status run_lanes(struct run *r)
 {
-	bool asked = r->observer && r->observer->stop && r->observer->stop(r->observer->context);
+	bool asked = r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
 	bool due = run_save_due(r);
 	thaw_status status = THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
-		float *vector = thaw_sum_next(r->sum);
+		float *vector = thaw_allreduce_next(r->allreduce);
 		if (!vector)
 			return THAW_SOFTWARE;
 		struct thaw_feature_batch batch = {0};
 		if (status == THAW_OK)
-			status = thaw_features_next(r->train_features, r->plan, &batch);
+			status = thaw_features_load_next(r->train_features, r->tail_executor, &batch);
 		if (status != THAW_OK)
 			batch.count = 0;
-		float *slots = vector + r->tail->length;
+		float *slots = vector + r->params->length;
 		memset(slots, 0, SLOTS * sizeof *slots);
 		slots[SLOT_FAILED] = status != THAW_OK;
 		slots[SLOT_STOP] = asked;
 		slots[SLOT_SAVE] = due;
 		run_lane(r, &batch, vector);
-		thaw_sum_push(r->sum);
+		thaw_allreduce_push(r->allreduce);
 	}
 	return status;
 }
@@ -83,7 +83,7 @@ static bool updates(const float *slots)
 	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && isfinite(slots[SLOT_LOSS]);
 }
 
-void run_apply(void *context, struct thaw_share share, float *total, const float *slots)
+void run_update(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	struct run *r = context;
 	if (!updates(slots))
@@ -95,10 +95,10 @@ void run_apply(void *context, struct thaw_share share, float *total, const float
 		.momentum = r->options.momentum,
 		.t = phase_step(r) + 1,
 	};
-	r->infinite |= !thaw_tail_update(r->tail, share, total, &update);
+	r->infinite |= !thaw_flat_params_update(r->params, shard, total, &update);
 }
 
-/* Every rank has looked at its own shares only. */
+/* Every rank has looked at its own shards only. */
 static thaw_status check_finite(struct run *r, const float *slots)
 {
 	if (slots[SLOT_IMAGES] > 0.0f && !isfinite(slots[SLOT_LOSS]))
@@ -119,7 +119,7 @@ static thaw_status account(struct run *r, const float *slots)
 	r->at.step++;
 	r->at.total_steps++;
 	if (images > 0.0)
-		run_journal_step(r, slots[SLOT_LOSS] / images, slots[SLOT_CORRECT] / images, lr);
+		run_log_step(r, slots[SLOT_LOSS] / images, slots[SLOT_CORRECT] / images, lr);
 	return THAW_OK;
 }
 
@@ -129,7 +129,7 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 	r->infinite = false;
 	thaw_status status = run_lanes(r);
 	const float *slots;
-	THAW_TRY(thaw_sum_reduce(r->sum, &slots));
+	THAW_TRY(thaw_allreduce_finish(r->allreduce, &slots));
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;

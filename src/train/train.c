@@ -12,7 +12,7 @@
 static void show_progress(struct run *r)
 {
 	double now = thaw_clock();
-	if (r->comm->rank != 0 || !r->observer || !r->observer->progress || now - r->shown < PROGRESS_SECONDS)
+	if (r->comm->rank != 0 || !r->callbacks || !r->callbacks->progress || now - r->shown < PROGRESS_SECONDS)
 		return;
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	int64_t here = r->at.total_steps - r->first_step; /* steps of this start of the program */
@@ -29,7 +29,7 @@ static void show_progress(struct run *r)
 		.seconds_left = each * (double)(run_total_steps(r) - r->at.total_steps),
 	};
 	r->shown = now;
-	r->observer->progress(r->observer->context, &p);
+	r->callbacks->progress(r->callbacks->context, &p);
 }
 
 /* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
@@ -47,7 +47,7 @@ static thaw_status stop_here(struct run *r)
 static thaw_status check_damage(struct run *r)
 {
 	int lost;
-	THAW_TRY(thaw_damage_report(r->train_damage, r->comm, r->observer, &lost));
+	THAW_TRY(thaw_damage_report(r->train_damage, r->comm, r->callbacks, &lost));
 	if (lost < 0)
 		return THAW_OK;
 	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
@@ -76,13 +76,13 @@ thaw_status run_evaluate(struct run *r, double *sums)
 {
 	struct thaw_evaluation e = {
 		.comm = r->comm,
-		.plan = r->eval_plan,
+		.executor = r->eval_executor,
 		.dataset = &r->test,
 		.features = r->test_features,
 		.lanes = r->options.lanes,
 		.classes = (int)r->model->classes,
 		.damage = r->test_damage,
-		.observer = r->observer,
+		.callbacks = r->callbacks,
 	};
 	THAW_TRY(thaw_evaluation_run(&e, sums));
 	r->diverged = !isfinite(sums[METRIC_LOSS]);
@@ -145,7 +145,7 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 			r->at.best_step = r->at.total_steps;
 		}
 	}
-	run_journal_epoch(r, fresh);
+	run_log_epoch(r, fresh);
 	log_epoch(r, fresh);
 	if (fresh) {
 		json_decref(*metrics);
@@ -175,7 +175,7 @@ static json_t *summarise(struct run *r, json_t *metrics)
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
 	if (summary &&
-	    (json_object_update_missing(summary, metrics) != 0 || run_prediction_tell(r, summary) != THAW_OK)) {
+	    (json_object_update_missing(summary, metrics) != 0 || run_planned_report(r, summary) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
 	}
@@ -189,7 +189,7 @@ static thaw_status train_to_the_end(struct run *r, json_t **summary)
 	r->started = thaw_clock() - r->at.seconds;
 	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
-	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.journal_lines) != THAW_OK)
+	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in the file: %s", thaw_error_message());
 	while (status == THAW_OK && !r->finished) {
 		status = train_epoch(r);
@@ -205,9 +205,9 @@ static thaw_status train_to_the_end(struct run *r, json_t **summary)
 }
 
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
-		       const struct thaw_observer *observer, json_t **result)
+		       const struct thaw_callbacks *callbacks, json_t **result)
 {
-	struct run r = {.comm = comm, .options = *options, .observer = observer};
+	struct run r = {.comm = comm, .options = *options, .callbacks = callbacks};
 	json_t *summary = NULL;
 	bool done = false;
 	thaw_status status = run_open(&r);

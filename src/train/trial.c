@@ -12,7 +12,7 @@ static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c
 	struct thaw_param *weight = &g->params[head->params[0]];
 	struct thaw_param *bias = head->param_count > 1 ? &g->params[head->params[1]] : NULL;
 	int64_t classes = r->model->classes;
-	if (weight->shape.rank != 2 || thaw_shape_count(&weight->shape) != classes * c->width ||
+	if (weight->shape.ndim != 2 || thaw_shape_count(&weight->shape) != classes * c->width ||
 	    (bias && thaw_shape_count(&bias->shape) != classes))
 		return thaw_fail(THAW_SOFTWARE, "a classifier of %lld features for a network that has others",
 				 (long long)c->width);
@@ -66,14 +66,14 @@ static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 	return status;
 }
 
-/* Of the last phase: what trains, what the optimizer keeps of this rank's shares, gradients, plans. */
+/* Of the last phase: what trains, what the optimizer keeps of this rank's shares, gradients, executors. */
 static size_t buffer_bytes(const struct run *r)
 {
-	size_t floats = (size_t)r->tail->length;
+	size_t floats = (size_t)r->params->length;
 	for (int i = 0; r->optimizer->state_names[i]; i++)
-		floats += (size_t)thaw_shares_own(&r->tail->shares, r->comm->rank);
-	return floats * sizeof(float) + thaw_sum_bytes(r->sum) + thaw_plan_bytes(r->plan) + thaw_plan_bytes(r->trunk) +
-	       thaw_plan_bytes(r->eval_plan);
+		floats += (size_t)thaw_sharding_own(&r->params->shards, r->comm->rank);
+	return floats * sizeof(float) + thaw_allreduce_bytes(r->allreduce) + thaw_executor_bytes(r->tail_executor) +
+	       thaw_executor_bytes(r->trunk_executor) + thaw_executor_bytes(r->eval_executor);
 }
 
 /* Time and memory are those of the worst rank. */
@@ -88,12 +88,12 @@ static thaw_status measure(const struct run *r, struct thaw_trial *trial)
 
 thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_options *options,
 			     const struct thaw_dataset *train_data, const struct thaw_dataset *test_data,
-			     const struct thaw_classifier *classifier, const struct thaw_observer *observer,
+			     const struct thaw_classifier *classifier, const struct thaw_callbacks *callbacks,
 			     struct thaw_trial *trial)
 {
 	struct run r = {.comm = comm,
 			.options = *options,
-			.observer = observer,
+			.callbacks = callbacks,
 			.train = *train_data,
 			.test = *test_data,
 			.lent = true};

@@ -87,7 +87,7 @@ static thaw_status open_caches(struct run *r, struct thaw_cache **caches, const 
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
 		struct thaw_cache_options o = {
 			.entries = thaw_lane_count(dataset->count, r->options.lanes, lane) * views,
-			.features = thaw_plan_features(r->trunk),
+			.features = thaw_executor_features(r->trunk_executor),
 			.dtype = strcmp(r->options.cache_dtype, "f16") == 0 ? THAW_F16 : THAW_F32,
 			.bytes = each,
 			.digest = digest,
@@ -144,7 +144,7 @@ thaw_status run_open_features(struct run *r)
 		.dataset = &r->train,
 		.loader = r->train_loader,
 		.damage = r->train_damage,
-		.trunk = r->trunk,
+		.trunk = r->trunk_executor,
 		.cache = r->train_cache,
 		.lanes = r->options.lanes,
 		.first_lane = r->first_lane,

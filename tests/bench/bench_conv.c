@@ -85,39 +85,39 @@ static float *noise(const struct thaw_shape *s)
 }
 
 /* GFLOP/s of the best run. */
-static double measure(void (*run)(const struct thaw_call *), const struct thaw_call *call, double flops)
+static double measure(void (*run)(const struct thaw_op_args *), const struct thaw_op_args *args, double flops)
 {
 	double best = 1e30, start = now();
 
 	for (int i = 0; i < RUNS_LEAST || now() - start < SECONDS; i++) {
 		double begin = now();
 
-		run(call);
+		run(args);
 		double took = now() - begin;
 		best = took < best ? took : best;
 	}
 	return flops / best * 1e-9;
 }
 
-static void sgemm_run(const struct thaw_call *call)
+static void sgemm_run(const struct thaw_op_args *args)
 {
 	int m = PEAK_SIZE;
 
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, m, m, 1.0f, call->x[0].data, m, call->x[1].data, m,
-		    0.0f, call->y.data, m);
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, m, m, 1.0f, args->x[0].data, m, args->x[1].data, m,
+		    0.0f, args->y.data, m);
 }
 
 static void print_peak(void)
 {
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
 	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
-	struct thaw_call call = {.x = x, .y = {noise(&s), s}};
+	struct thaw_op_args args = {.x = x, .y = {noise(&s), s}};
 
 	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
-	       measure(sgemm_run, &call, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
+	       measure(sgemm_run, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
 	thaw_free(x[0].data);
 	thaw_free(x[1].data);
-	thaw_free(call.y.data);
+	thaw_free(args.y.data);
 }
 
 static thaw_status shape_bench(const struct shape *s)
@@ -128,39 +128,40 @@ static thaw_status shape_bench(const struct shape *s)
 		.stride = {s->stride, s->stride}, .pad = {pad, pad, pad, pad}, .groups = s->depthwise ? s->ci : 1};
 	struct thaw_shape shape = thaw_shape_of(s->n, s->size, s->size, s->ci);
 	struct thaw_shape weight = thaw_shape_of(s->kernel, s->kernel, s->depthwise ? 1 : s->ci, s->co);
-	struct thaw_site site = {
+	struct thaw_op_desc desc = {
 		.attrs = &attrs, .inputs = 1, .x = &shape, .params = 1, .param = &weight, .training = true};
-	struct thaw_space space = {0};
+	struct thaw_op_workspace workspace = {0};
 
-	THAW_TRY(op->infer(&site, &site.y));
-	op->space(&site, &space);
+	THAW_TRY(op->infer(&desc, &desc.y));
+	op->workspace(&desc, &workspace);
 	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};
-	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&site.y), *none = NULL;
-	size_t most = space.scratch_forward > space.scratch_backward ? space.scratch_forward : space.scratch_backward;
-	struct thaw_call call = {.attrs = &attrs,
-				 .inputs = 1,
-				 .x = &x,
-				 .y = {noise(&site.y), site.y},
-				 .params = 1,
-				 .param = &param,
-				 .scratch = memory(most),
-				 .training = true,
-				 .dy = dy,
-				 .dx_add = &(bool){false}};
-	double flops = (double)op->flops(&site);
+	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&desc.y), *none = NULL;
+	size_t most = workspace.scratch_forward > workspace.scratch_backward ? workspace.scratch_forward
+									     : workspace.scratch_backward;
+	struct thaw_op_args args = {.attrs = &attrs,
+				    .inputs = 1,
+				    .x = &x,
+				    .y = {noise(&desc.y), desc.y},
+				    .params = 1,
+				    .param = &param,
+				    .scratch = memory(most),
+				    .training = true,
+				    .dy = dy,
+				    .dx_add = &(bool){false}};
+	double flops = (double)op->flops(&desc);
 
-	printf("{\"name\": \"%s\", \"forward\": %.1f", s->name, measure(op->forward, &call, flops));
-	call.dx = &dx;
-	call.dparam = &none;
-	printf(", \"data\": %.1f", measure(op->backward, &call, flops));
-	call.dx = &none;
-	call.dparam = &dweight;
-	printf(", \"weights\": %.1f}\n", measure(op->backward, &call, flops));
+	printf("{\"name\": \"%s\", \"forward\": %.1f", s->name, measure(op->forward, &args, flops));
+	args.dx = &dx;
+	args.dparam = &none;
+	printf(", \"data\": %.1f", measure(op->backward, &args, flops));
+	args.dx = &none;
+	args.dparam = &dweight;
+	printf(", \"weights\": %.1f}\n", measure(op->backward, &args, flops));
 	fflush(stdout);
-	float *used[] = {x.data, param.data, dx, dweight, dy, call.y.data};
+	float *used[] = {x.data, param.data, dx, dweight, dy, args.y.data};
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
 		thaw_free(used[i]);
-	thaw_free(call.scratch);
+	thaw_free(args.scratch);
 	return THAW_OK;
 }
 

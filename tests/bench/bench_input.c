@@ -86,16 +86,16 @@ static double now(void)
 static void make_tensor(const struct file *f, bool training, uint64_t pass, uint64_t sample, float *out)
 {
 	static const struct thaw_augment augment = {.scale = {0.08f, 1}, .ratio = {0.75f, 4.0f / 3}, .flip = 0.5f};
-	struct thaw_picture picture;
-	check(thaw_picture_open(&picture, f->bytes, f->size, f->name));
+	struct thaw_encoded_image encoded;
+	check(thaw_encoded_image_open(&encoded, f->bytes, f->size, f->name));
 	if (training) {
 		struct thaw_random random = thaw_random_stream(1, THAW_STREAM_AUGMENT, pass, sample);
-		check(thaw_transform_train(&picture, &preprocess, &augment, random, out));
+		check(thaw_transform_train(&encoded, &preprocess, &augment, random, out));
 	} else {
-		check(thaw_transform_eval(&picture, &preprocess, out));
+		check(thaw_transform_eval(&encoded, &preprocess, out));
 	}
-	picture.bytes = NULL; /* wanted again in the next pass */
-	thaw_picture_free(&picture);
+	encoded.bytes = NULL; /* wanted again in the next pass */
+	thaw_encoded_image_free(&encoded);
 }
 
 static int compare(const void *a, const void *b)

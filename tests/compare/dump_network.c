@@ -10,11 +10,12 @@
 
 #include "thaw/thaw.h"
 
-static thaw_status read_images(const struct thaw_weights *input, struct thaw_plan *plan, struct thaw_shape *image)
+static thaw_status read_images(const struct thaw_weights *input, struct thaw_executor *executor,
+			       struct thaw_shape *image)
 {
 	const struct thaw_named_tensor *t = thaw_weights_find(input, "images");
 	const int64_t n = image->dim[0], pixels = image->dim[1] * image->dim[2];
-	float *x = thaw_plan_input(plan), *planes = thaw_alloc((size_t)(n * pixels * 3), sizeof *planes);
+	float *x = thaw_executor_input(executor), *planes = thaw_alloc((size_t)(n * pixels * 3), sizeof *planes);
 	if (!planes)
 		return THAW_RESOURCE;
 	thaw_to_f32(t->dtype, t->data, planes, n * pixels * 3);
@@ -30,7 +31,7 @@ static thaw_status read_images(const struct thaw_weights *input, struct thaw_pla
 static thaw_status image_shape(const struct thaw_weights *input, struct thaw_shape *image)
 {
 	const struct thaw_named_tensor *x = thaw_weights_find(input, "images"), *y = thaw_weights_find(input, "labels");
-	if (!x || x->shape.rank != 4 || x->shape.dim[1] != 3 || !y || thaw_shape_count(&y->shape) != x->shape.dim[0])
+	if (!x || x->shape.ndim != 4 || x->shape.dim[1] != 3 || !y || thaw_shape_count(&y->shape) != x->shape.dim[0])
 		return thaw_fail(THAW_DATA, "no images (N,3,H,W) with labels (N): input: write it with networks.py");
 	*image = thaw_shape_of(x->shape.dim[0], x->shape.dim[2], x->shape.dim[3], 3);
 	return THAW_OK;
@@ -89,7 +90,7 @@ static thaw_status emit_gradient(struct thaw_weights *w, const struct thaw_param
 static thaw_status train_step(struct thaw_graph *g, const struct thaw_weights *input, struct thaw_shape *image,
 			      struct thaw_weights *w)
 {
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
 	thaw_status status = gradient ? THAW_OK : THAW_RESOURCE;
@@ -102,12 +103,12 @@ static thaw_status train_step(struct thaw_graph *g, const struct thaw_weights *i
 	if (status != THAW_OK)
 		goto out;
 	THAW_TRY_OUT(thaw_graph_unfreeze(g, "all"));
-	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, THAW_WHOLE, true));
-	THAW_TRY_OUT(read_images(input, plan, image));
-	const float *logits = thaw_plan_forward(plan, n, NULL);
+	THAW_TRY_OUT(thaw_executor_create(&executor, g, image, THAW_WHOLE, true));
+	THAW_TRY_OUT(read_images(input, executor, image));
+	const float *logits = thaw_executor_forward(executor, n, NULL);
 	THAW_TRY_OUT(emit(w, "logits", thaw_shape_of(n, classes), logits));
-	THAW_TRY_OUT(loss_gradient(input, logits, n, classes, thaw_plan_dlogits(plan)));
-	thaw_plan_backward(plan, thaw_plan_dlogits(plan), gradient);
+	THAW_TRY_OUT(loss_gradient(input, logits, n, classes, thaw_executor_dlogits(executor)));
+	thaw_executor_backward(executor, thaw_executor_dlogits(executor), gradient);
 	for (int i = 0; i < g->param_count; i++)
 		if (gradient[i])
 			THAW_TRY_OUT(emit_gradient(w, &g->params[i], gradient[i]));
@@ -115,7 +116,7 @@ out:
 	for (int i = 0; gradient && i < g->param_count; i++)
 		thaw_free(gradient[i]);
 	thaw_free(gradient);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	return status;
 }
 
@@ -123,29 +124,29 @@ static thaw_status infer(struct thaw_graph *g, const struct thaw_weights *input,
 			 struct thaw_weights *w)
 {
 	thaw_status status = THAW_OK;
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
 	THAW_TRY_OUT(thaw_graph_unfreeze(g, "none"));
 	THAW_TRY_OUT(thaw_pass_fold(g));
 	THAW_TRY_OUT(thaw_pass_fuse(g));
-	THAW_TRY_OUT(thaw_plan_create(&plan, g, image, THAW_WHOLE, false));
-	THAW_TRY_OUT(read_images(input, plan, image));
-	THAW_TRY_OUT(emit(w, "inference", thaw_shape_of(n, classes), thaw_plan_forward(plan, n, NULL)));
+	THAW_TRY_OUT(thaw_executor_create(&executor, g, image, THAW_WHOLE, false));
+	THAW_TRY_OUT(read_images(input, executor, image));
+	THAW_TRY_OUT(emit(w, "inference", thaw_shape_of(n, classes), thaw_executor_forward(executor, n, NULL)));
 out:
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	return status;
 }
 
 static thaw_status write(const struct thaw_weights *w, const char *path)
 {
 	struct thaw_file_writer *file = NULL;
-	THAW_TRY(thaw_file_open(&file, path));
-	thaw_status status = thaw_safetensors_write(w, thaw_file_sink(file));
+	THAW_TRY(thaw_file_writer_open(&file, path));
+	thaw_status status = thaw_safetensors_write(w, thaw_file_writer_sink(file));
 	if (status != THAW_OK) {
-		thaw_file_discard(file);
+		thaw_file_writer_discard(file);
 		return status;
 	}
-	return thaw_file_commit(file);
+	return thaw_file_writer_commit(file);
 }
 
 static thaw_status run(char **argument)

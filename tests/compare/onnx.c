@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "src/onnx/import.h"
+#include "thaw/executor.h"
 #include "thaw/file.h"
-#include "thaw/plan.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
 #define TOLERANCE 1e-3
@@ -21,15 +21,15 @@ static thaw_status run(const struct thaw_onnx_network *net, const float *images,
 {
 	struct thaw_shape image = net->image;
 	struct thaw_graph *lowered = NULL;
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	size_t one = (size_t)thaw_shape_count(&image) * sizeof(float);
 	image.dim[0] = (int64_t)(bytes / one);
 	thaw_status status = thaw_graph_lower(&lowered, net->graph);
 	if (status == THAW_OK)
-		status = thaw_plan_create(&plan, lowered, &image, THAW_WHOLE, false);
+		status = thaw_executor_create(&executor, lowered, &image, THAW_WHOLE, false);
 	if (status == THAW_OK) {
-		memcpy(thaw_plan_input(plan), images, bytes);
-		const float *y = thaw_plan_forward(plan, image.dim[0], NULL);
+		memcpy(thaw_executor_input(executor), images, bytes);
+		const float *y = thaw_executor_forward(executor, image.dim[0], NULL);
 		double largest = 0, difference = 0;
 		for (size_t i = 0; i < expected_bytes / sizeof(float); i++) {
 			largest = fmax(largest, fabs(expected[i]));
@@ -37,7 +37,7 @@ static thaw_status run(const struct thaw_onnx_network *net, const float *images,
 		}
 		*error = difference / largest;
 	}
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	thaw_graph_destroy(lowered);
 	return status;
 }

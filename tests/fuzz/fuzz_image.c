@@ -15,15 +15,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* The middle of the picture at a shrink that the bytes choose; compared with `whole` where both are as stored. */
-static void take_part(const struct thaw_picture *p, int shrink, const struct thaw_image *whole)
+static void take_part(const struct thaw_encoded_image *p, int shrink, const struct thaw_image *whole)
 {
 	struct image_view view;
 	struct thaw_image made;
 	int width, height;
 	shrink = p->image.pixels != NULL ? 1 : shrink;
-	thaw_picture_shrunk(p, shrink, &width, &height);
+	thaw_encoded_image_shrunk(p, shrink, &width, &height);
 	struct thaw_rectangle part = {width / 4, height / 4, (width + 1) / 2, (height + 1) / 2};
-	if (thaw_picture_part(p, &part, shrink, &view, &made) != THAW_OK)
+	if (thaw_encoded_image_part(p, &part, shrink, &view, &made) != THAW_OK)
 		return;
 	for (int y = 0; y < part.height; y++) {
 		const uint8_t *row = view.pixels + (size_t)y * view.stride;
@@ -39,7 +39,7 @@ static void take_part(const struct thaw_picture *p, int shrink, const struct tha
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	struct thaw_image image = {0};
 	if (size > SIZE_LIMIT)
 		return 0;
@@ -52,10 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	uint8_t *copy = thaw_alloc(size, 1);
 	if (copy != NULL && size > 0)
 		memcpy(copy, bytes, size);
-	if (copy != NULL && thaw_picture_open(&picture, copy, size, "fuzz") == THAW_OK) {
-		take_part(&picture, 1 << (bytes[size - 1] & 3), &image);
-		take_part(&picture, 1, &image);
-		thaw_picture_free(&picture);
+	if (copy != NULL && thaw_encoded_image_open(&encoded, copy, size, "fuzz") == THAW_OK) {
+		take_part(&encoded, 1 << (bytes[size - 1] & 3), &image);
+		take_part(&encoded, 1, &image);
+		thaw_encoded_image_free(&encoded);
 	}
 	thaw_image_free(&image);
 	return 0;

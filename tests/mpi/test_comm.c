@@ -130,7 +130,7 @@ static bool a_different_rank_is_named(struct thaw_comm *c)
 	       strcmp(thaw_error_message(), expected) == 0;
 }
 
-/* What the node's first rank writes after `share` all of them read, also when it has let go already. */
+/* What the node's first rank writes after `node_alloc` all of them read, also when it has let go already. */
 static bool shared_memory_is_one(struct thaw_comm *c)
 {
 	static const size_t sizes[] = {0, 1, 100003, 3 << 20};
@@ -138,7 +138,7 @@ static bool shared_memory_is_one(struct thaw_comm *c)
 	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 		size_t n = sizes[s];
 		void *data = NULL;
-		good &= c->share(c, n, &data) == THAW_OK && data && (size_t)data % THAW_ALIGNMENT == 0;
+		good &= c->node_alloc(c, n, &data) == THAW_OK && data && (size_t)data % THAW_ALIGNMENT == 0;
 		unsigned char *byte = data;
 		good &= n == 0 || (byte && byte[0] == 0 && byte[n - 1] == 0);
 		good &= c->barrier(c) == THAW_OK;
@@ -146,14 +146,14 @@ static bool shared_memory_is_one(struct thaw_comm *c)
 			byte[i] = (unsigned char)(i * 7 + s);
 		good &= c->barrier(c) == THAW_OK;
 		if (c->node_rank == 0)
-			c->unshare(c, data, n);
+			c->node_free(c, data, n);
 		good &= c->barrier(c) == THAW_OK;
 		for (size_t i = 0; byte && c->node_rank > 0 && i < n; i++)
 			good &= byte[i] == (unsigned char)(i * 7 + s);
 		if (c->node_rank > 0)
-			c->unshare(c, data, n);
+			c->node_free(c, data, n);
 	}
-	c->unshare(c, NULL, 10);
+	c->node_free(c, NULL, 10);
 	return good;
 }
 
@@ -168,7 +168,7 @@ static bool nobody_shares(struct thaw_comm *c, int whose, int limit, rlim_t most
 	if (good && c->node_rank == whose)
 		good = setrlimit(limit, &low) == 0;
 	thaw_fail(THAW_SOFTWARE, "not this");
-	good &= c->share(c, 1 << 20, &data) == THAW_OK && !data;
+	good &= c->node_alloc(c, 1 << 20, &data) == THAW_OK && !data;
 	good &= strstr(thaw_error_message(), reason) != NULL;
 	if (c->node_rank == whose)
 		good &= setrlimit(limit, &before) == 0;

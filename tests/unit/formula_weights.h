@@ -43,7 +43,7 @@ static inline int formula_ends(const char *name, const char *ending)
 /* The range of a tensor's values, by its kind. */
 static inline void formula_range(const char *name, const struct thaw_shape *shape, double *low, double *high)
 {
-	if (shape->rank > 1) {
+	if (shape->ndim > 1) {
 		*high = sqrt(6.0 / (double)(thaw_shape_count(shape) / shape->dim[0]));
 		*low = -*high;
 	} else if (formula_ends(name, "running_var")) {

@@ -160,7 +160,7 @@ static void test_shape(void **state)
 	(void)state;
 	struct thaw_shape s = thaw_shape_of(1, 56, 56, 64), t = thaw_shape_of(1, 56, 56, 65), scalar = {0};
 	char text[64];
-	assert_int_equal(s.rank, 4);
+	assert_int_equal(s.ndim, 4);
 	assert_int_equal(thaw_shape_count(&s), 56 * 56 * 64);
 	assert_int_equal(thaw_shape_count(&scalar), 1);
 	assert_string_equal(thaw_shape_text(&s, text, sizeof(text)), "(1, 56, 56, 64)");
@@ -178,8 +178,8 @@ static void test_shape_check(void **state)
 	const int64_t big = INT64_C(1) << 43, huge = INT64_MAX;
 	struct thaw_shape good[] = {
 		{0}, thaw_shape_of(0), thaw_shape_of(3, 4), thaw_shape_of(big), thaw_shape_of(0, big)};
-	struct thaw_shape bad[] = {{.rank = -1},
-				   {.rank = THAW_MAX_RANK + 1},
+	struct thaw_shape bad[] = {{.ndim = -1},
+				   {.ndim = THAW_MAX_DIMS + 1},
 				   thaw_shape_of(-1),
 				   thaw_shape_of(-1, -1),
 				   thaw_shape_of(big, 2),
@@ -295,13 +295,13 @@ static void test_bf16(void **state)
 static void put(const char *path, const char *text, bool commit)
 {
 	struct thaw_file_writer *f;
-	assert_int_equal(thaw_file_open(&f, path), THAW_OK);
-	struct thaw_sink *sink = thaw_file_sink(f);
+	assert_int_equal(thaw_file_writer_open(&f, path), THAW_OK);
+	struct thaw_sink *sink = thaw_file_writer_sink(f);
 	assert_int_equal(sink->write(sink, text, strlen(text)), THAW_OK);
 	if (commit)
-		assert_int_equal(thaw_file_commit(f), THAW_OK);
+		assert_int_equal(thaw_file_writer_commit(f), THAW_OK);
 	else
-		thaw_file_discard(f);
+		thaw_file_writer_discard(f);
 }
 
 static void assert_file(const char *path, const char *text)
@@ -346,8 +346,8 @@ static void test_file(void **state)
 	assert_int_equal(size, 0);
 	thaw_free(bytes);
 	struct thaw_file_writer *f;
-	assert_int_equal(thaw_file_open(&f, scratch_file(s, "no/a")), THAW_IO);
-	thaw_file_discard(NULL);
+	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "no/a")), THAW_IO);
+	thaw_file_writer_discard(NULL);
 }
 
 static void test_large_file(void **state)
@@ -359,12 +359,12 @@ static void test_large_file(void **state)
 	for (int i = 0; i < SIZE; i++)
 		data[i] = thaw_random_u32(&r);
 	struct thaw_file_writer *f;
-	assert_int_equal(thaw_file_open(&f, scratch_file(s, "a")), THAW_OK);
-	struct thaw_sink *sink = thaw_file_sink(f);
+	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "a")), THAW_OK);
+	struct thaw_sink *sink = thaw_file_writer_sink(f);
 	/* Pieces of many sizes, so that the buffer's border falls everywhere in them. */
 	for (int i = 0, part = 1; i < SIZE; i += part, part = part * 3 % 70001)
 		assert_int_equal(sink->write(sink, data + i, 4 * (size_t)(part < SIZE - i ? part : SIZE - i)), THAW_OK);
-	assert_int_equal(thaw_file_commit(f), THAW_OK);
+	assert_int_equal(thaw_file_writer_commit(f), THAW_OK);
 	void *bytes;
 	size_t size;
 	assert_int_equal(thaw_file_read(&bytes, &size, scratch_file(s, "a"), SIZE_MAX), THAW_OK);
@@ -387,9 +387,9 @@ static void test_file_limit(void **state)
 	setrlimit(RLIMIT_FSIZE, &small);
 	struct thaw_file_writer *f;
 	char block[10000] = {0};
-	assert_int_equal(thaw_file_open(&f, path), THAW_OK);
-	assert_int_equal(thaw_file_sink(f)->write(thaw_file_sink(f), block, sizeof(block)), THAW_OK);
-	thaw_status status = thaw_file_commit(f);
+	assert_int_equal(thaw_file_writer_open(&f, path), THAW_OK);
+	assert_int_equal(thaw_file_writer_sink(f)->write(thaw_file_writer_sink(f), block, sizeof(block)), THAW_OK);
+	thaw_status status = thaw_file_writer_commit(f);
 	setrlimit(RLIMIT_FSIZE, &before);
 	signal(SIGXFSZ, handler);
 	assert_int_equal(status, THAW_IO);
@@ -409,10 +409,10 @@ static void test_clean(void **state)
 	assert_int_equal(access(scratch_file(s, names[0]), F_OK), -1);
 	assert_int_equal(scratch_count(s), 4);
 	struct thaw_file_writer *f;
-	assert_int_equal(thaw_file_open(&f, scratch_file(s, "b")), THAW_OK);
+	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "b")), THAW_OK);
 	assert_int_equal(thaw_file_clean(s->path), THAW_OK);
 	assert_int_equal(scratch_count(s), 4);
-	thaw_file_discard(f);
+	thaw_file_writer_discard(f);
 	assert_int_equal(thaw_file_clean(scratch_file(s, "none")), THAW_IO);
 }
 

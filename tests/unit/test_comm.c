@@ -105,10 +105,10 @@ static void alone_is_a_communicator(void **state)
 	assert_int_equal(thaw_comm_agree(&alone, THAW_IO), THAW_IO);
 	assert_string_equal(thaw_error_message(), "full");
 	void *memory = NULL;
-	assert_int_equal(alone.share(&alone, 10, &memory), THAW_OK);
+	assert_int_equal(alone.node_alloc(&alone, 10, &memory), THAW_OK);
 	assert_memory_equal(memory, "\0\0\0\0\0\0\0\0\0", 10);
-	alone.unshare(&alone, memory, 10);
-	alone.unshare(&alone, NULL, 10);
+	alone.node_free(&alone, memory, 10);
+	alone.node_free(&alone, NULL, 10);
 	alone.close(&alone);
 }
 

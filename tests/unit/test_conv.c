@@ -12,9 +12,9 @@
 static thaw_status infer(const struct thaw_attrs *attrs, struct thaw_shape x, struct thaw_shape weight,
 			 struct thaw_shape *y)
 {
-	struct thaw_site site = {.attrs = attrs, .inputs = 1, .x = &x, .params = 1, .param = &weight};
+	struct thaw_op_desc desc = {.attrs = attrs, .inputs = 1, .x = &x, .params = 1, .param = &weight};
 
-	return thaw_op_find("conv")->infer(&site, y);
+	return thaw_op_find("conv")->infer(&desc, y);
 }
 
 static void sizes_test(void **state)
@@ -54,14 +54,14 @@ static void residual_refusal_test(void **state)
 	struct thaw_attrs attrs = {.pad = {1, 1, 1, 1}};
 	struct thaw_shape x[2] = {thaw_shape_of(1, 4, 4, 2), thaw_shape_of(1, 4, 4, 2)};
 	struct thaw_shape param[2] = {thaw_shape_of(3, 3, 2, 3), thaw_shape_of(3)}, y;
-	struct thaw_site site = {.attrs = &attrs, .inputs = 2, .x = x, .params = 2, .param = param};
+	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = x, .params = 2, .param = param};
 
 	(void)state;
-	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_CONFIG);
+	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 	x[1].dim[3] = 3;
-	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_OK);
+	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_OK);
 	param[1].dim[0] = 4;
-	assert_int_equal(thaw_op_find("conv")->infer(&site, &y), THAW_CONFIG);
+	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 }
 
 /* Memory is planned for the largest batch; the last one of an epoch is smaller. */

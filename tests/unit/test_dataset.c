@@ -101,10 +101,10 @@ static void split_folders(void **state)
 	assert_int_equal(d.labels[0], 0);
 	assert_int_equal(d.labels[4], 1);
 	for (int64_t i = 0; i < d.count; i++) {
-		struct thaw_picture picture;
-		assert_int_equal(d.read(&d, i, &picture), THAW_OK);
-		assert_int_equal(picture.width, 45);
-		thaw_picture_free(&picture);
+		struct thaw_encoded_image encoded;
+		assert_int_equal(d.read(&d, i, &encoded), THAW_OK);
+		assert_int_equal(encoded.width, 45);
+		thaw_encoded_image_free(&encoded);
 	}
 	uint64_t digest = thaw_dataset_digest(&d);
 	thaw_dataset_close(&d);
@@ -126,13 +126,13 @@ static void unreadable_sample(void **state)
 	put_image(state, "val/a/1.jpg");
 	struct thaw_dataset d = open_ok(state, THAW_SPLIT_TRAIN, plain);
 	struct scratch *s = *state;
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	char path[PATH];
 	snprintf(path, sizeof path, "%s/train/a/3.jpg", s->path);
 	assert_int_equal(unlink(path), 0);
-	assert_int_equal(d.read(&d, 1, &picture), THAW_DATA);
+	assert_int_equal(d.read(&d, 1, &encoded), THAW_DATA);
 	assert_int_equal(strncmp(thaw_error_message(), "train/a/2.jpg: ", 15), 0);
-	assert_int_equal(d.read(&d, 2, &picture), THAW_IO);
+	assert_int_equal(d.read(&d, 2, &encoded), THAW_IO);
 	assert_int_equal(strncmp(thaw_error_message(), "train/a/3.jpg: ", 15), 0);
 	thaw_dataset_close(&d);
 }
@@ -243,7 +243,7 @@ static void make_idx(uint8_t images[IDX_BYTES], uint8_t labels[8 + IDX_COUNT])
 static void idx(void **state)
 {
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	make_idx(images, labels);
 	put(state, "train-images-idx3-ubyte", images, sizeof images);
 	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof labels);
@@ -255,11 +255,11 @@ static void idx(void **state)
 		assert_int_equal(d.classes, 3);
 		assert_string_equal(d.class_names[2], "2");
 		assert_int_equal(d.labels[5], 2);
-		assert_int_equal(d.read(&d, 5, &picture), THAW_OK);
-		assert_int_equal(picture.width, IDX_SIDE);
-		assert_int_equal(picture.image.pixels[0], 80);
-		assert_int_equal(picture.image.pixels[3 * 15 + 2], 95);
-		thaw_picture_free(&picture);
+		assert_int_equal(d.read(&d, 5, &encoded), THAW_OK);
+		assert_int_equal(encoded.width, IDX_SIDE);
+		assert_int_equal(encoded.image.pixels[0], 80);
+		assert_int_equal(encoded.image.pixels[3 * 15 + 2], 95);
+		thaw_encoded_image_free(&encoded);
 		thaw_dataset_close(&d);
 	}
 	struct thaw_dataset_options limited = {.limit_per_class = 1};
@@ -337,7 +337,7 @@ static void cifar(void **state)
 	enum { RECORDS = 3, RECORD = 3073 };
 	static uint8_t bytes[RECORDS * RECORD];
 	char name[32];
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	for (int i = 0; i < RECORDS; i++) {
 		bytes[i * RECORD] = (uint8_t)(i % 2);
 		for (int c = 0; c < 3; c++)
@@ -354,9 +354,9 @@ static void cifar(void **state)
 	assert_string_equal(d.class_names[1], "dog");
 	assert_int_equal(d.labels[4], 1);
 	assert_string_equal(name_of(&d, 5), "data_batch_2.bin[2]");
-	assert_int_equal(d.read(&d, 5, &picture), THAW_OK);
-	assert_memory_equal(picture.image.pixels, ((uint8_t[]){20, 21, 22, 20, 21, 22}), 6);
-	thaw_picture_free(&picture);
+	assert_int_equal(d.read(&d, 5, &encoded), THAW_OK);
+	assert_memory_equal(encoded.image.pixels, ((uint8_t[]){20, 21, 22, 20, 21, 22}), 6);
+	thaw_encoded_image_free(&encoded);
 	thaw_dataset_close(&d);
 	put(state, "test_batch.bin", bytes, RECORD - 1);
 	open_fails(state, THAW_SPLIT_TEST, THAW_DATA, "whole records");

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thaw/executor.h"
 #include "thaw/file.h"
 #include "thaw/model.h"
-#include "thaw/plan.h"
 
 #define GOLDEN      "tests/golden/efficientnet_lite0.txt"
 #define CLASSES     1000
@@ -61,12 +61,12 @@ static void load_image(const struct thaw_model *model, const char *folder, const
 	char path[1024];
 	void *bytes = NULL;
 	size_t size = 0;
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	snprintf(path, sizeof path, "%s/%s", folder, name);
 	expect(thaw_file_read(&bytes, &size, path, IMAGE_LIMIT));
-	expect(thaw_picture_open(&picture, bytes, size, path));
-	expect(thaw_transform_eval(&picture, &model->preprocess, x));
-	thaw_picture_free(&picture);
+	expect(thaw_encoded_image_open(&encoded, bytes, size, path));
+	expect(thaw_transform_eval(&encoded, &model->preprocess, x));
+	thaw_encoded_image_free(&encoded);
 }
 
 /* The largest distance of a golden logit, as a share of their norm. */
@@ -104,11 +104,11 @@ static void photographs_as_pytorch_sees_them(void **state)
 	assert_string_equal(model->variant, "efficientnet_lite0");
 	assert_int_equal(model->classes, CLASSES);
 	struct thaw_shape image = thaw_shape_of(1, model->preprocess.size, model->preprocess.size, 3);
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	expect(thaw_graph_unfreeze(model->graph, "none"));
 	expect(thaw_pass_fold(model->graph));
 	expect(thaw_pass_fuse(model->graph));
-	expect(thaw_plan_create(&plan, model->graph, &image, THAW_WHOLE, false));
+	expect(thaw_executor_create(&executor, model->graph, &image, THAW_WHOLE, false));
 
 	FILE *golden = fopen(GOLDEN, "r");
 	assert_non_null(golden);
@@ -117,8 +117,8 @@ static void photographs_as_pytorch_sees_them(void **state)
 	double worst = 0;
 	struct expected e;
 	while (fgets(line, sizeof line, golden) && parse(line, &e)) {
-		load_image(model, folder, e.file, thaw_plan_input(plan));
-		const float *logits = thaw_plan_forward(plan, 1, NULL);
+		load_image(model, folder, e.file, thaw_executor_input(executor));
+		const float *logits = thaw_executor_forward(executor, 1, NULL);
 		worst = fmax(worst, compare(&e, logits));
 		right += best(logits) == e.label;
 		agree += best(logits) == e.top[0];
@@ -130,7 +130,7 @@ static void photographs_as_pytorch_sees_them(void **state)
 	assert_int_equal(count, 250);
 	assert_int_equal(agree, count);
 	assert_true(worst <= TOLERANCE);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	thaw_model_destroy(model);
 }
 

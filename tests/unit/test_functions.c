@@ -32,9 +32,9 @@ static void evaluate(enum thaw_function f, const float *x, float *y, int64_t cou
 {
 	struct thaw_attrs attrs = {.function = f, .alpha = 1};
 	struct thaw_view view = {(float *)(uintptr_t)x, thaw_shape_of(count)};
-	struct thaw_call call = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
+	struct thaw_op_args args = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
 
-	thaw_op_find("pointwise")->forward(&call);
+	thaw_op_find("pointwise")->forward(&args);
 }
 
 /* Distance in units of the last place of the exact value. */

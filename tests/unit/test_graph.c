@@ -1,4 +1,4 @@
-/* Graphs, passes, cuts, memory placement and plans, on a small residual network. */
+/* Graphs, passes, cuts, memory placement and executors, on a small residual network. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "src/graph/memory.h"
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 #include "thaw/random.h"
 
 #define BATCH   5
@@ -78,29 +78,29 @@ static struct thaw_graph *small_network(void)
 	return g;
 }
 
-static struct thaw_plan *plan_for(const struct thaw_graph *g, bool training)
+static struct thaw_executor *plan_for(const struct thaw_graph *g, bool training)
 {
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
-	assert_int_equal(thaw_plan_create(&plan, g, &image, THAW_WHOLE, training), THAW_OK);
-	return plan;
+	assert_int_equal(thaw_executor_create(&executor, g, &image, THAW_WHOLE, training), THAW_OK);
+	return executor;
 }
 
-static void fill_input(struct thaw_plan *plan)
+static void fill_input(struct thaw_executor *executor)
 {
 	struct thaw_random r = thaw_random_stream(1, THAW_STREAM_INIT, 0, 0);
 	for (int i = 0; i < BATCH * SIDE * SIDE * 3; i++)
-		thaw_plan_input(plan)[i] = thaw_random_normal(&r);
+		thaw_executor_input(executor)[i] = thaw_random_normal(&r);
 }
 
 static const int32_t labels[BATCH] = {0, 3, 1, 2, 1};
 
-static double loss_of(struct thaw_plan *plan, float *dlogits)
+static double loss_of(struct thaw_executor *executor, float *dlogits)
 {
 	double loss;
 	int64_t correct;
-	fill_input(plan);
-	const float *logits = thaw_plan_forward(plan, BATCH, NULL);
+	fill_input(executor);
+	const float *logits = thaw_executor_forward(executor, BATCH, NULL);
 	thaw_cross_entropy(logits, BATCH, CLASSES, labels, 0.1f, dlogits, &loss, &correct);
 	return loss;
 }
@@ -108,14 +108,14 @@ static double loss_of(struct thaw_plan *plan, float *dlogits)
 /* Gradients of all trainable parameters; gradient[i] is NULL for frozen ones. */
 static void gradients(struct thaw_graph *g, float **gradient)
 {
-	struct thaw_plan *plan = plan_for(g, true);
+	struct thaw_executor *executor = plan_for(g, true);
 	for (int i = 0; i < g->param_count; i++)
 		gradient[i] = g->params[i].trainable
 				      ? thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(float))
 				      : NULL;
-	loss_of(plan, thaw_plan_dlogits(plan));
-	thaw_plan_backward(plan, thaw_plan_dlogits(plan), gradient);
-	thaw_plan_destroy(plan);
+	loss_of(executor, thaw_executor_dlogits(executor));
+	thaw_executor_backward(executor, thaw_executor_dlogits(executor), gradient);
+	thaw_executor_destroy(executor);
 }
 
 static void free_gradients(const struct thaw_graph *g, float **gradient)
@@ -136,15 +136,15 @@ static void fold_and_fuse_keep_the_logits(void **state)
 		assert_string_not_equal(fast->nodes[i].op->name, "activation");
 		assert_string_not_equal(fast->nodes[i].op->name, "add");
 	}
-	struct thaw_plan *a = plan_for(g, false), *b = plan_for(fast, false);
+	struct thaw_executor *a = plan_for(g, false), *b = plan_for(fast, false);
 	fill_input(a);
 	fill_input(b);
-	const float *x = thaw_plan_forward(a, BATCH, NULL), *y = thaw_plan_forward(b, BATCH, NULL);
+	const float *x = thaw_executor_forward(a, BATCH, NULL), *y = thaw_executor_forward(b, BATCH, NULL);
 	for (int i = 0; i < BATCH * CLASSES; i++)
 		assert_true(fabsf(x[i] - y[i]) < 1e-4f);
-	assert_true(thaw_plan_bytes(b) <= thaw_plan_bytes(a));
-	thaw_plan_destroy(a);
-	thaw_plan_destroy(b);
+	assert_true(thaw_executor_bytes(b) <= thaw_executor_bytes(a));
+	thaw_executor_destroy(a);
+	thaw_executor_destroy(b);
 	thaw_graph_destroy(fast);
 	thaw_graph_destroy(g);
 }
@@ -154,7 +154,7 @@ static void check_slopes(struct thaw_graph *g)
 {
 	float *gradient[64];
 	gradients(g, gradient);
-	struct thaw_plan *plan = plan_for(g, true);
+	struct thaw_executor *executor = plan_for(g, true);
 	for (int i = 0; i < g->param_count; i++) {
 		struct thaw_param *p = &g->params[i];
 		if (!p->trainable || p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE)
@@ -170,7 +170,7 @@ static void check_slopes(struct thaw_graph *g)
 			float scale = (float)(h / sqrt(size)) * (side ? -2.0f : 1.0f);
 			for (int64_t k = 0; k < n; k++)
 				p->data[k] += scale * gradient[i][k];
-			loss[side] = loss_of(plan, NULL);
+			loss[side] = loss_of(executor, NULL);
 		}
 		for (int64_t k = 0; k < n; k++)
 			p->data[k] += (float)(h / sqrt(size)) * gradient[i][k];
@@ -179,7 +179,7 @@ static void check_slopes(struct thaw_graph *g)
 		if (fabs(slope - expected) > 0.03 * expected + 5e-3)
 			fail_msg("%s: slope %g, gradient %g", p->name, slope, expected);
 	}
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	free_gradients(g, gradient);
 }
 
@@ -234,40 +234,41 @@ static void a_smaller_batch_gives_the_same_logits(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
-	struct thaw_plan *plan = plan_for(g, false);
+	struct thaw_executor *executor = plan_for(g, false);
 	float all[BATCH * CLASSES];
-	fill_input(plan);
-	memcpy(all, thaw_plan_forward(plan, BATCH, NULL), sizeof all);
-	fill_input(plan);
-	const float *few = thaw_plan_forward(plan, 2, NULL);
+	fill_input(executor);
+	memcpy(all, thaw_executor_forward(executor, BATCH, NULL), sizeof all);
+	fill_input(executor);
+	const float *few = thaw_executor_forward(executor, 2, NULL);
 	for (int i = 0; i < 2 * CLASSES; i++)
 		assert_true(fabsf(few[i] - all[i]) < 1e-5f);
-	thaw_plan_forward(plan, 0, NULL);
-	thaw_plan_destroy(plan);
+	thaw_executor_forward(executor, 0, NULL);
+	thaw_executor_destroy(executor);
 	thaw_graph_destroy(g);
 }
 
-/* Logits of trunk and tail plans, image by image in the given order. */
+/* Logits of trunk and tail executors, image by image in the given order. */
 static void logits_by_parts(const struct thaw_graph *g, const float *images, const int *order, bool prepare,
 			    float *logits)
 {
 	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
-	struct thaw_plan *trunk, *tail;
-	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
-	assert_int_equal(thaw_plan_create(&tail, g, &image, THAW_TAIL, true), THAW_OK);
-	assert_int_equal(thaw_plan_features(trunk), thaw_plan_features(tail));
+	struct thaw_executor *trunk, *tail;
+	assert_int_equal(thaw_executor_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_executor_create(&tail, g, &image, THAW_TAIL, true), THAW_OK);
+	assert_int_equal(thaw_executor_features(trunk), thaw_executor_features(tail));
 	if (prepare)
-		assert_int_equal(thaw_plan_prepare(trunk, NULL, true), THAW_OK);
-	float *features = thaw_alloc((size_t)thaw_plan_features(trunk), sizeof *features);
+		assert_int_equal(thaw_executor_pack(trunk, NULL, true), THAW_OK);
+	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof *features);
 	for (int i = 0; i < BATCH; i++) {
-		memcpy(thaw_plan_input(trunk), images + order[i] * SIDE * SIDE * 3, SIDE * SIDE * 3 * sizeof(float));
-		thaw_plan_run_trunk(trunk, features);
-		thaw_plan_take(tail, order[i], features);
+		memcpy(thaw_executor_input(trunk), images + order[i] * SIDE * SIDE * 3,
+		       SIDE * SIDE * 3 * sizeof(float));
+		thaw_executor_run_trunk(trunk, features);
+		thaw_executor_set_features(tail, order[i], features);
 	}
-	memcpy(logits, thaw_plan_forward(tail, BATCH, NULL), BATCH * CLASSES * sizeof(float));
+	memcpy(logits, thaw_executor_forward(tail, BATCH, NULL), BATCH * CLASSES * sizeof(float));
 	thaw_free(features);
-	thaw_plan_destroy(trunk);
-	thaw_plan_destroy(tail);
+	thaw_executor_destroy(trunk);
+	thaw_executor_destroy(tail);
 }
 
 /* The cut in front of: nothing, a block, the middle of a residual (two values cross), the classifier. */
@@ -284,32 +285,32 @@ static void trunk_and_tail_are_the_whole(void **state)
 			g->params[i].trainable = i >= from && g->params[i].role == THAW_ROLE_WEIGHT;
 		assert_int_equal(thaw_graph_crossing(g, thaw_graph_cut(g), value), crossing[c]);
 		float whole[BATCH * CLASSES], parts[2][BATCH * CLASSES], images[BATCH * SIDE * SIDE * 3];
-		struct thaw_plan *plan = plan_for(g, false);
-		fill_input(plan);
-		memcpy(images, thaw_plan_input(plan), sizeof images);
-		memcpy(whole, thaw_plan_forward(plan, BATCH, NULL), sizeof whole);
+		struct thaw_executor *executor = plan_for(g, false);
+		fill_input(executor);
+		memcpy(images, thaw_executor_input(executor), sizeof images);
+		memcpy(whole, thaw_executor_forward(executor, BATCH, NULL), sizeof whole);
 		logits_by_parts(g, images, (int[]){0, 1, 2, 3, 4}, false, parts[0]);
 		logits_by_parts(g, images, (int[]){3, 1, 4, 0, 2}, true, parts[1]);
 		for (int i = 0; i < BATCH * CLASSES; i++)
 			assert_true(fabsf(whole[i] - parts[0][i]) < 1e-5f);
 		assert_memory_equal(parts[0], parts[1], sizeof parts[0]);
-		thaw_plan_destroy(plan);
+		thaw_executor_destroy(executor);
 		thaw_graph_destroy(g);
 	}
 }
 
-/* Features of each image by a trunk plan for batches of `batch`. */
+/* Features of each image by a trunk executor for batches of `batch`. */
 static void features_of(const struct thaw_graph *g, const float *images, int64_t batch, float *features)
 {
 	struct thaw_shape image = thaw_shape_of(batch, SIDE, SIDE, 3);
-	struct thaw_plan *trunk;
-	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
-	assert_int_equal(thaw_plan_prepare(trunk, NULL, true), THAW_OK);
+	struct thaw_executor *trunk;
+	assert_int_equal(thaw_executor_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_executor_pack(trunk, NULL, true), THAW_OK);
 	for (int i = 0; i < BATCH; i++) {
-		memcpy(thaw_plan_input(trunk), images + i * SIDE * SIDE * 3, SIDE * SIDE * 3 * sizeof(float));
-		thaw_plan_run_trunk(trunk, features + i * thaw_plan_features(trunk));
+		memcpy(thaw_executor_input(trunk), images + i * SIDE * SIDE * 3, SIDE * SIDE * 3 * sizeof(float));
+		thaw_executor_run_trunk(trunk, features + i * thaw_executor_features(trunk));
 	}
-	thaw_plan_destroy(trunk);
+	thaw_executor_destroy(trunk);
 }
 
 static void features_are_the_same_bits_at_any_batch_size(void **state)
@@ -318,14 +319,14 @@ static void features_are_the_same_bits_at_any_batch_size(void **state)
 	static const int64_t batches[] = {BATCH, 16, 100};
 	struct thaw_graph *g = small_network(), *lowered;
 	struct thaw_shape image = thaw_shape_of(1, SIDE, SIDE, 3);
-	struct thaw_plan *plan = plan_for(g, false), *trunk;
+	struct thaw_executor *executor = plan_for(g, false), *trunk;
 	float images[BATCH * SIDE * SIDE * 3];
-	fill_input(plan);
-	memcpy(images, thaw_plan_input(plan), sizeof images);
+	fill_input(executor);
+	memcpy(images, thaw_executor_input(executor), sizeof images);
 	assert_int_equal(thaw_graph_unfreeze(g, "last:1"), THAW_OK);
 	assert_int_equal(thaw_graph_lower(&lowered, g), THAW_OK);
-	assert_int_equal(thaw_plan_create(&trunk, lowered, &image, THAW_TRUNK, false), THAW_OK);
-	size_t bytes = BATCH * (size_t)thaw_plan_features(trunk) * sizeof(float);
+	assert_int_equal(thaw_executor_create(&trunk, lowered, &image, THAW_TRUNK, false), THAW_OK);
+	size_t bytes = BATCH * (size_t)thaw_executor_features(trunk) * sizeof(float);
 	float *one = thaw_alloc(bytes, 1), *many = thaw_alloc(bytes, 1);
 	assert_true(one && many);
 	features_of(lowered, images, 1, one);
@@ -335,8 +336,8 @@ static void features_are_the_same_bits_at_any_batch_size(void **state)
 	}
 	thaw_free(one);
 	thaw_free(many);
-	thaw_plan_destroy(plan);
-	thaw_plan_destroy(trunk);
+	thaw_executor_destroy(executor);
+	thaw_executor_destroy(trunk);
 	thaw_graph_destroy(lowered);
 	thaw_graph_destroy(g);
 }
@@ -353,18 +354,18 @@ static void gradients_are_announced_from_the_end(void **state)
 	(void)state;
 	struct thaw_graph *g = small_network();
 	assert_int_equal(thaw_graph_unfreeze(g, "from:block2"), THAW_OK);
-	struct thaw_plan *plan = plan_for(g, true);
+	struct thaw_executor *executor = plan_for(g, true);
 	struct thaw_node_time times[64] = {0};
 	float *gradient[64] = {0};
 	int last = g->node_count;
-	thaw_plan_on_gradient(plan, note_node, &last);
-	thaw_plan_profile(plan, times);
-	loss_of(plan, thaw_plan_dlogits(plan));
-	thaw_plan_backward(plan, thaw_plan_dlogits(plan), gradient);
+	thaw_executor_on_gradient(executor, note_node, &last);
+	thaw_executor_profile(executor, times);
+	loss_of(executor, thaw_executor_dlogits(executor));
+	thaw_executor_backward(executor, thaw_executor_dlogits(executor), gradient);
 	assert_int_equal(last, thaw_graph_cut(g));
 	assert_true(times[1].forward > 0.0 && times[1].backward == 0.0);
 	assert_true(times[g->head].forward > 0.0 && times[g->head].backward > 0.0);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	thaw_graph_destroy(g);
 }
 

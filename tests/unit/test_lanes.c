@@ -44,15 +44,15 @@ struct sum_case {
 
 /* Fills a lane's vector as a backward pass does, from its end to its start, and says so. Parts are as long as they
  * come: shorter than buckets and longer, and now and then one is said to be final twice. */
-static void fill_from_the_end(struct thaw_sum *sum, float *vector, int64_t n, int lane, uint64_t seed)
+static void fill_from_the_end(struct thaw_allreduce *allreduce, float *vector, int64_t n, int lane, uint64_t seed)
 {
 	float *values = thaw_alloc((size_t)n, sizeof(float));
 	fill(values, n, lane, seed);
 	for (int64_t end = n, part = 1; end > 0; part = part * 3 % 4001) {
 		int64_t from = end > part ? end - part : 0;
 		memcpy(vector + from, values + from, (size_t)(end - from) * sizeof(float));
-		thaw_sum_final(sum, from);
-		thaw_sum_final(sum, end);
+		thaw_allreduce_ready(allreduce, from);
+		thaw_allreduce_ready(allreduce, end);
 		end = from;
 	}
 	thaw_free(values);
@@ -66,11 +66,11 @@ struct use_case {
 	int wrong;
 };
 
-static void use(void *context, struct thaw_share share, float *total, const float *slots)
+static void use(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	struct use_case *u = context;
-	memcpy(u->values + share.start, total, (size_t)share.count * sizeof(float));
-	memcpy(u->own + share.own, total, (size_t)share.count * sizeof(float));
+	memcpy(u->values + shard.start, total, (size_t)shard.count * sizeof(float));
+	memcpy(u->own + shard.own, total, (size_t)shard.count * sizeof(float));
 	if (u->slots[0] != 0.0f)
 		u->wrong += memcmp(u->slots, slots, u->slot_bytes) != 0;
 	memcpy(u->slots, slots, u->slot_bytes);
@@ -83,19 +83,19 @@ static int64_t slots_of(int64_t n)
 }
 
 /* Values, slots and what the ranks hold apart must be the total. */
-static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const struct thaw_shares *shares,
+static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const struct thaw_sharding *shards,
 		       const struct use_case *u, const float *slots)
 {
-	size_t bytes = (size_t)shares->length * sizeof(float);
+	size_t bytes = (size_t)shards->length * sizeof(float);
 	int wrong = u->wrong + (memcmp(u->values, c->expected, bytes) != 0);
-	wrong += memcmp(slots, c->expected + shares->length, (size_t)(c->n - shares->length) * sizeof(float)) != 0;
-	float *all = thaw_alloc((size_t)shares->length, sizeof(float));
-	float *own = thaw_alloc((size_t)thaw_shares_own(shares, comm->rank), sizeof(float));
-	int64_t start = shares->length / 3, count = shares->length - start; /* begins within a share */
-	wrong += thaw_shares_gather(shares, comm, start, count, u->own, all) != THAW_OK;
+	wrong += memcmp(slots, c->expected + shards->length, (size_t)(c->n - shards->length) * sizeof(float)) != 0;
+	float *all = thaw_alloc((size_t)shards->length, sizeof(float));
+	float *own = thaw_alloc((size_t)thaw_sharding_own(shards, comm->rank), sizeof(float));
+	int64_t start = shards->length / 3, count = shards->length - start; /* begins within a shard */
+	wrong += thaw_sharding_gather(shards, comm, start, count, u->own, all) != THAW_OK;
 	wrong += memcmp(all, c->expected + start, (size_t)count * sizeof(float)) != 0;
-	thaw_shares_take(shares, comm->rank, 0, shares->length, u->values, own);
-	wrong += memcmp(own, u->own, (size_t)thaw_shares_own(shares, comm->rank) * sizeof(float)) != 0;
+	thaw_sharding_take(shards, comm->rank, 0, shards->length, u->values, own);
+	wrong += memcmp(own, u->own, (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float)) != 0;
 	thaw_free(all);
 	thaw_free(own);
 	return wrong;
@@ -105,29 +105,29 @@ static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const s
 static void sum_body(struct thaw_comm *comm, void *argument)
 {
 	struct sum_case *c = argument;
-	struct thaw_sum *sum = NULL;
-	const struct thaw_shares shares = {c->n - slots_of(c->n), c->bucket, comm->size};
+	struct thaw_allreduce *allreduce = NULL;
+	const struct thaw_sharding shards = {c->n - slots_of(c->n), c->bucket, comm->size};
 	struct use_case u = {
-		.values = thaw_alloc((size_t)shares.length, sizeof(float)),
-		.own = thaw_alloc((size_t)thaw_shares_own(&shares, comm->rank), sizeof(float)),
+		.values = thaw_alloc((size_t)shards.length, sizeof(float)),
+		.own = thaw_alloc((size_t)thaw_sharding_own(&shards, comm->rank), sizeof(float)),
 		.slot_bytes = (size_t)slots_of(c->n) * sizeof(float),
 	};
-	const struct thaw_sum_use how = {&u, use, u.values};
-	int wrong = thaw_sum_create(&sum, comm, c->lanes, &shares, slots_of(c->n), &how) != THAW_OK;
+	const struct thaw_allreduce_update how = {&u, use, u.values};
+	int wrong = thaw_allreduce_create(&allreduce, comm, c->lanes, &shards, slots_of(c->n), &how) != THAW_OK;
 	for (int turn = 0; !wrong && turn < 2; turn++) {
 		const float *slots = NULL;
 		memset(u.slots, 0, sizeof(u.slots));
 		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
-			float *vector = thaw_sum_next(sum);
+			float *vector = thaw_allreduce_next(allreduce);
 			wrong += (uintptr_t)vector % THAW_ALIGNMENT != 0;
-			fill_from_the_end(sum, vector, c->n, l, turn ? 7 : 8);
-			thaw_sum_push(sum);
+			fill_from_the_end(allreduce, vector, c->n, l, turn ? 7 : 8);
+			thaw_allreduce_push(allreduce);
 		}
-		wrong += thaw_sum_reduce(sum, &slots) != THAW_OK;
-		wrong += turn ? compare_use(c, comm, &shares, &u, slots) : 0;
+		wrong += thaw_allreduce_finish(allreduce, &slots) != THAW_OK;
+		wrong += turn ? compare_use(c, comm, &shards, &u, slots) : 0;
 	}
-	thaw_sum_destroy(sum);
+	thaw_allreduce_destroy(allreduce);
 	thaw_free(u.values);
 	thaw_free(u.own);
 	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
@@ -169,7 +169,7 @@ static void metrics_body(struct thaw_comm *comm, void *argument)
 	int first = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 	int end = thaw_lanes_first(c->lanes, comm->size, comm->rank + 1);
 	memcpy(mine + first * 3, c->values + first * 3, (size_t)(end - first) * 3 * sizeof(double));
-	if (thaw_sum_metrics(comm, c->lanes, 3, mine, total) != THAW_OK ||
+	if (thaw_allreduce_doubles(comm, c->lanes, 3, mine, total) != THAW_OK ||
 	    memcmp(total, c->expected, sizeof(total)) != 0)
 		__atomic_fetch_add(&c->wrong, 1, __ATOMIC_RELAXED);
 }
@@ -197,10 +197,10 @@ static void metrics_follow_the_same_tree(void **state)
 
 static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
 {
-	struct thaw_sum *sum = NULL;
-	const struct thaw_shares shares = {10, THAW_SUM_BUCKET, comm->size};
-	const struct thaw_sum_use how = {.apply = use};
-	if (thaw_sum_create(&sum, comm, 8, &shares, 0, &how) == THAW_CONFIG && !sum &&
+	struct thaw_allreduce *allreduce = NULL;
+	const struct thaw_sharding shards = {10, THAW_ALLREDUCE_BUCKET, comm->size};
+	const struct thaw_allreduce_update how = {.apply = use};
+	if (thaw_allreduce_create(&allreduce, comm, 8, &shards, 0, &how) == THAW_CONFIG && !allreduce &&
 	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
 					 "new run with more lanes") == 0)
 		__atomic_fetch_add((int *)argument, 1, __ATOMIC_RELAXED);
@@ -218,23 +218,23 @@ static void misuse_is_told(void **state)
 {
 	(void)state;
 	struct thaw_comm alone = thaw_comm_alone();
-	struct thaw_sum *sum = NULL;
+	struct thaw_allreduce *allreduce = NULL;
 	const float *slots = NULL;
 	float values[4], own[4];
 	struct use_case u = {.values = values, .own = own};
-	const struct thaw_shares shares = {4, THAW_SUM_BUCKET, 1};
-	const struct thaw_sum_use how = {&u, use, values};
-	assert_int_equal(thaw_sum_create(&sum, &alone, 2, &shares, SLOTS, &how), THAW_OK);
-	assert_non_null(thaw_sum_next(sum));
-	thaw_sum_push(sum);
-	assert_int_equal(thaw_sum_reduce(sum, &slots), THAW_SOFTWARE);
+	const struct thaw_sharding shards = {4, THAW_ALLREDUCE_BUCKET, 1};
+	const struct thaw_allreduce_update how = {&u, use, values};
+	assert_int_equal(thaw_allreduce_create(&allreduce, &alone, 2, &shards, SLOTS, &how), THAW_OK);
+	assert_non_null(thaw_allreduce_next(allreduce));
+	thaw_allreduce_push(allreduce);
+	assert_int_equal(thaw_allreduce_finish(allreduce, &slots), THAW_SOFTWARE);
 	assert_null(slots);
-	assert_non_null(thaw_sum_next(sum));
-	thaw_sum_push(sum);
-	assert_null(thaw_sum_next(sum));
-	assert_int_equal(thaw_sum_reduce(sum, &slots), THAW_OK);
-	thaw_sum_destroy(sum);
-	thaw_sum_destroy(NULL);
+	assert_non_null(thaw_allreduce_next(allreduce));
+	thaw_allreduce_push(allreduce);
+	assert_null(thaw_allreduce_next(allreduce));
+	assert_int_equal(thaw_allreduce_finish(allreduce, &slots), THAW_OK);
+	thaw_allreduce_destroy(allreduce);
+	thaw_allreduce_destroy(NULL);
 }
 
 static void lanes_hold_each_sample_once(void **state)

@@ -14,7 +14,7 @@
 
 #include "src/model/family.h"
 #include "tests/unit/formula_weights.h"
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 
 #define TOLERANCE 1e-3 /* relative, as promised for imported networks */
 
@@ -48,8 +48,8 @@ static const char *text(const json_t *golden, const char *key)
 static struct thaw_shape shape_of(const json_t *tensor)
 {
 	const json_t *array = json_object_get(tensor, "shape");
-	struct thaw_shape s = {.rank = (int)json_array_size(array)};
-	for (int i = 0; i < s.rank; i++)
+	struct thaw_shape s = {.ndim = (int)json_array_size(array)};
+	for (int i = 0; i < s.ndim; i++)
 		s.dim[i] = json_integer_value(json_array_get(array, (size_t)i));
 	return s;
 }
@@ -151,13 +151,13 @@ static void run_network(const json_t *golden, struct thaw_graph *g)
 	const int64_t n = integer(golden, "images"), side = integer(golden, "side"),
 		      classes = integer(golden, "classes");
 	struct thaw_shape image = thaw_shape_of(n, side, side, 3);
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	expect(thaw_graph_unfreeze(g, "all"));
 	thaw_graph_batch_statistics(g, json_is_true(json_object_get(golden, "batch_statistics")));
-	expect(thaw_plan_create(&plan, g, &image, THAW_WHOLE, true));
+	expect(thaw_executor_create(&executor, g, &image, THAW_WHOLE, true));
 
-	formula_input(text(golden, "input"), n, side, side, thaw_plan_input(plan));
-	const float *logits = thaw_plan_forward(plan, n, NULL);
+	formula_input(text(golden, "input"), n, side, side, thaw_executor_input(executor));
+	const float *logits = thaw_executor_forward(executor, n, NULL);
 	compare_logits(golden, logits);
 
 	int32_t label[8];
@@ -166,14 +166,14 @@ static void run_network(const json_t *golden, struct thaw_graph *g)
 	assert_in_range(n, 1, 8);
 	for (int64_t i = 0; i < n; i++)
 		label[i] = (int32_t)((3 + 5 * i) % classes);
-	float *dlogits = thaw_plan_dlogits(plan);
+	float *dlogits = thaw_executor_dlogits(executor);
 	thaw_cross_entropy(logits, n, classes, label, 0, dlogits, &loss, &correct);
 	for (int64_t i = 0; i < n * classes; i++)
 		dlogits[i] /= (float)n;
 	float **gradient = make_gradients(g);
-	thaw_plan_backward(plan, dlogits, gradient);
+	thaw_executor_backward(executor, dlogits, gradient);
 	compare_gradients(golden, g, gradient);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 }
 
 /* The same as inference runs it: batch norms folded, activations and residuals fused. */
@@ -181,14 +181,14 @@ static void run_inference(const json_t *golden, struct thaw_graph *g)
 {
 	const int64_t n = integer(golden, "images"), side = integer(golden, "side");
 	struct thaw_shape image = thaw_shape_of(n, side, side, 3);
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	expect(thaw_graph_unfreeze(g, "none"));
 	expect(thaw_pass_fold(g));
 	expect(thaw_pass_fuse(g));
-	expect(thaw_plan_create(&plan, g, &image, THAW_WHOLE, false));
-	formula_input(text(golden, "input"), n, side, side, thaw_plan_input(plan));
-	compare_logits(golden, thaw_plan_forward(plan, n, NULL));
-	thaw_plan_destroy(plan);
+	expect(thaw_executor_create(&executor, g, &image, THAW_WHOLE, false));
+	formula_input(text(golden, "input"), n, side, side, thaw_executor_input(executor));
+	compare_logits(golden, thaw_executor_forward(executor, n, NULL));
+	thaw_executor_destroy(executor);
 }
 
 static void network_matches_pytorch(void **state)

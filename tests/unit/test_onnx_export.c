@@ -9,8 +9,8 @@
 
 #include "src/onnx/export.h"
 #include "src/onnx/import.h"
+#include "thaw/executor.h"
 #include "thaw/model.h"
-#include "thaw/plan.h"
 #include "thaw/random.h"
 
 #define TOLERANCE 1e-5 /* of the largest logit */
@@ -23,16 +23,16 @@ static char checker[SCRATCH_PATH];
 
 static float *logits_of(const struct thaw_graph *g, const struct thaw_shape *image, const float *x, int64_t *count)
 {
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
 	if (thaw_graph_infer(g, image, shapes) != THAW_OK ||
-	    thaw_plan_create(&plan, g, image, THAW_WHOLE, false) != THAW_OK)
+	    thaw_executor_create(&executor, g, image, THAW_WHOLE, false) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	*count = thaw_shape_count(&shapes[g->output]);
-	memcpy(thaw_plan_input(plan), x, (size_t)thaw_shape_count(image) * sizeof *x);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(image) * sizeof *x);
 	float *y = thaw_alloc((size_t)*count, sizeof *y);
-	memcpy(y, thaw_plan_forward(plan, image->dim[0], NULL), (size_t)*count * sizeof *y);
-	thaw_plan_destroy(plan);
+	memcpy(y, thaw_executor_forward(executor, image->dim[0], NULL), (size_t)*count * sizeof *y);
+	thaw_executor_destroy(executor);
 	thaw_free(shapes);
 	return y;
 }
@@ -122,7 +122,7 @@ static int64_t images_of(const struct thaw_op_case *c)
 static int columns(struct bench *b, int64_t count)
 {
 	const struct thaw_attrs attrs = {.factors = {.count = 3,
-						     .rank = 2,
+						     .ndim = 2,
 						     .axis = {0, 2, 3},
 						     .start = {0, b->used, 0},
 						     .take = {0, count, 1},
@@ -135,8 +135,8 @@ static int columns(struct bench *b, int64_t count)
 /* (N,count) as a shape whose first size is a multiple of N. */
 static int shaped(struct bench *b, int value, const struct thaw_shape *s)
 {
-	struct thaw_attrs attrs = {.factors = {.count = s->rank + 1, .rank = s->rank, .axis = {0}}};
-	for (int i = 0; i <= s->rank; i++) {
+	struct thaw_attrs attrs = {.factors = {.count = s->ndim + 1, .ndim = s->ndim, .axis = {0}}};
+	for (int i = 0; i <= s->ndim; i++) {
 		attrs.factors.axis[i] = i > 0;
 		attrs.factors.size[i] = i == 0 ? 0 : i == 1 ? s->dim[0] / b->image.dim[0] : s->dim[i - 1];
 		attrs.factors.order[i] = i;
@@ -154,7 +154,7 @@ static void add_param(struct bench *b, int node, enum thaw_role role, const stru
 	if (b->g->failed)
 		return;
 	struct thaw_param *p = &b->g->params[b->g->param_count - 1];
-	if (strncmp(b->g->nodes[node].op->name, "conv", 4) == 0 && shape->rank == 4) {
+	if (strncmp(b->g->nodes[node].op->name, "conv", 4) == 0 && shape->ndim == 4) {
 		p->layout = THAW_LAYOUT_CONV;
 		p->file_shape = thaw_shape_of(shape->dim[3], shape->dim[2], shape->dim[0], shape->dim[1]);
 	}
@@ -189,8 +189,8 @@ static int input_of(struct bench *b, int k)
 static int flat(struct bench *b, int y, const struct thaw_shape *s)
 {
 	bool fixed = b->g->nodes[y].fixed;
-	struct thaw_attrs attrs = {.factors = {.count = s->rank + 1, .rank = 2}};
-	for (int i = 0; i <= s->rank; i++) {
+	struct thaw_attrs attrs = {.factors = {.count = s->ndim + 1, .ndim = 2}};
+	for (int i = 0; i <= s->ndim; i++) {
 		attrs.factors.axis[i] = i < 1 ? 0 : i - 1;
 		attrs.factors.size[i] = i == 0 ? (fixed ? 1 : 0) : i == 1 && !fixed ? s->dim[0] / b->image.dim[0] : 0;
 		attrs.factors.order[i] = i;
@@ -210,7 +210,7 @@ static thaw_status build(struct bench *b, const struct thaw_op *op)
 		inputs[k] = input_of(b, k);
 	int y = thaw_graph_add(b->g, op->name, op->name, &b->c->attrs, inputs, b->c->inputs);
 	for (int k = 0; k < b->c->params; k++) {
-		bool matrix = b->c->param[k].rank > 1;
+		bool matrix = b->c->param[k].ndim > 1;
 		add_param(b, y, matrix ? THAW_ROLE_WEIGHT : THAW_ROLE_SHIFT, &b->c->param[k], matrix ? -0.5f : 0.5f,
 			  matrix ? 0.5f : 1.5f);
 	}

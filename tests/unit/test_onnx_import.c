@@ -2,8 +2,8 @@
 #include "tests/scratch.h"
 
 #include "src/onnx/import.h"
+#include "thaw/executor.h"
 #include "thaw/model.h"
-#include "thaw/plan.h"
 
 #define MAX_NODES  8
 #define MAX_NAMES  4 /* inputs or outputs of a node */

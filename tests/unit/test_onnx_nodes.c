@@ -1,6 +1,6 @@
 /* ONNX's own node tests, in two ways: in a network, where the first input of floats is the image and the others are
- * known, by the importer and a plan; and of constants, where all inputs are known and nothing is left to run. A test
- * passes if one way makes all its outputs and none makes another.
+ * known, by the importer and an executor; and of constants, where all inputs are known and nothing is left to run. A
+ * test passes if one way makes all its outputs and none makes another.
  *
  * With --table the program prints docs/onnx-operators.md; tests/cli/test_onnx_operators.sh compares the two, so that
  * no test ceases to pass unseen.
@@ -11,7 +11,7 @@
 
 #include "src/onnx/import.h"
 #include "src/onnx/importer.h"
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 
 #define MAX_TESTS   1024
 #define MAX_REASONS 4
@@ -39,7 +39,7 @@ static bool shape_differs(const char *test, const struct thaw_shape *got, const 
 	return true;
 }
 
-/* What a plan made: floats, compared with the largest of them. */
+/* What an executor made: floats, compared with the largest of them. */
 static bool network_agrees(const char *test, const float *got, const struct thaw_onnx_constant *want)
 {
 	int64_t count = thaw_shape_count(&want->shape);
@@ -161,17 +161,17 @@ static enum outcome by_constants(const struct node_test *t)
 static bool run(const char *test, const struct thaw_onnx_network *net, const struct thaw_onnx_constant *x,
 		const struct thaw_onnx_constant *want)
 {
-	struct thaw_plan *plan;
-	struct thaw_shape image = {.rank = x->shape.rank + 1, .dim = {1}};
-	for (int i = 1; i < image.rank; i++)
+	struct thaw_executor *executor;
+	struct thaw_shape image = {.ndim = x->shape.ndim + 1, .dim = {1}};
+	for (int i = 1; i < image.ndim; i++)
 		image.dim[i] = x->shape.dim[i - 1];
 	if (shape_differs(test, &net->sample, &want->shape))
 		return false;
-	if (thaw_plan_create(&plan, net->graph, &image, THAW_WHOLE, false) != THAW_OK)
+	if (thaw_executor_create(&executor, net->graph, &image, THAW_WHOLE, false) != THAW_OK)
 		fail_msg("%s: %s", test, thaw_error_message());
-	memcpy(thaw_plan_input(plan), x->data, (size_t)thaw_shape_count(&x->shape) * sizeof(float));
-	bool right = network_agrees(test, thaw_plan_forward(plan, 1, NULL), want);
-	thaw_plan_destroy(plan);
+	memcpy(thaw_executor_input(executor), x->data, (size_t)thaw_shape_count(&x->shape) * sizeof(float));
+	bool right = network_agrees(test, thaw_executor_forward(executor, 1, NULL), want);
+	thaw_executor_destroy(executor);
 	return right;
 }
 

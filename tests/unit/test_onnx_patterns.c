@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 #include "thaw/random.h"
 
 enum { IMAGES = 2, SIDE = 4, CHANNELS = 12, TOKENS = SIDE * SIDE, HEADS = 3, SIZE = 4 };
@@ -71,7 +71,7 @@ static int constant(struct thaw_graph *g, const char *name, const struct thaw_sh
 
 static int row(struct thaw_graph *g, const char *name, int rank, int64_t columns)
 {
-	struct thaw_shape shape = {.rank = rank};
+	struct thaw_shape shape = {.ndim = rank};
 	for (int i = 0; i < rank; i++)
 		shape.dim[i] = i == rank - 1 ? columns : 1;
 	return constant(g, name, &shape);
@@ -106,25 +106,25 @@ static int tokens(struct thaw_graph *g, int x)
 	return view(
 		g, "reshape", x,
 		&(struct thaw_factors){
-			.count = 4, .rank = 3, .axis = {0, 1, 2, 3}, .order = {0, 1, 2, 3}, .target = {0, 1, 1, 2}});
+			.count = 4, .ndim = 3, .axis = {0, 1, 2, 3}, .order = {0, 1, 2, 3}, .target = {0, 1, 1, 2}});
 }
 
 /* The output's values; the caller's to free. */
 static float *run(const struct thaw_graph *g, int64_t *count)
 {
-	struct thaw_plan *plan = NULL;
+	struct thaw_executor *executor = NULL;
 	struct thaw_shape image = thaw_shape_of(IMAGES, SIDE, SIDE, CHANNELS), shapes[100];
 	assert_in_range(g->node_count, 1, 100);
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
-	assert_int_equal(thaw_plan_create(&plan, g, &image, THAW_WHOLE, false), THAW_OK);
+	assert_int_equal(thaw_executor_create(&executor, g, &image, THAW_WHOLE, false), THAW_OK);
 	struct thaw_random r = thaw_random_stream(5, THAW_STREAM_INIT, 0, 0);
 	for (int64_t i = 0; i < thaw_shape_count(&image); i++)
-		thaw_plan_input(plan)[i] = thaw_random_normal(&r);
+		thaw_executor_input(executor)[i] = thaw_random_normal(&r);
 	*count = thaw_shape_count(&shapes[g->output]);
 	float *y = thaw_alloc((size_t)*count, sizeof *y);
 	assert_non_null(y);
-	memcpy(y, thaw_plan_forward(plan, IMAGES, NULL), (size_t)*count * sizeof *y);
-	thaw_plan_destroy(plan);
+	memcpy(y, thaw_executor_forward(executor, IMAGES, NULL), (size_t)*count * sizeof *y);
+	thaw_executor_destroy(executor);
 	return y;
 }
 
@@ -211,7 +211,7 @@ static void parameters_get_their_roles(void **state)
 	for (int i = 0; i < 4; i++) {
 		const struct thaw_param *p = &g->params[thaw_graph_find_param(g, names[i])];
 		assert_int_equal(p->role, roles[i]);
-		assert_int_equal(p->shape.rank, i == 2 ? 2 : 1);
+		assert_int_equal(p->shape.ndim, i == 2 ? 2 : 1);
 		assert_true(thaw_shape_equal(&p->shape, &p->file_shape));
 	}
 	assert_true(g->nodes[1].attrs.epsilon == 1e-3f);
@@ -367,7 +367,7 @@ static void numbers_merge(void **state)
 		g, 0.25, 0,
 		view(g, "rearrange", x,
 		     &(struct thaw_factors){
-			     .count = 3, .rank = 3, .axis = {0, 1, 2}, .order = {0, 2, 1}, .target = {0, 1, 2}}));
+			     .count = 3, .ndim = 3, .axis = {0, 1, 2}, .order = {0, 2, 1}, .target = {0, 1, 2}}));
 	affine(g, 3, 0, add_node(g, "matmul", NULL, (int[]){tokens(g, 0), y}, 2));
 	becomes(g, "reshape rearrange matmul", "");
 }
@@ -379,7 +379,7 @@ enum layout { BY_PART, BY_HEAD };
  */
 static int head_split(struct thaw_graph *g, int x, int part, enum layout layout, bool turned)
 {
-	struct thaw_factors f = {.count = 5, .rank = 4, .axis = {0, 1, 2, 2, 2}, .target = {0, 0, 1, 2, 3}};
+	struct thaw_factors f = {.count = 5, .ndim = 4, .axis = {0, 1, 2, 2, 2}, .target = {0, 0, 1, 2, 3}};
 	int heads = layout == BY_PART ? 3 : 2, of = layout == BY_PART ? 2 : 3;
 	f.size[heads] = HEADS;
 	f.size[of] = 3;
@@ -393,7 +393,7 @@ static int head_split(struct thaw_graph *g, int x, int part, enum layout layout,
 /* q, k or v of a value of its own (N,T,HEADS * SIZE). */
 static int heads_of(struct thaw_graph *g, int x, bool turned)
 {
-	struct thaw_factors f = {.count = 4, .rank = 4, .axis = {0, 1, 2, 2}, .target = {0, 1, 2, 3}};
+	struct thaw_factors f = {.count = 4, .ndim = 4, .axis = {0, 1, 2, 2}, .target = {0, 1, 2, 3}};
 	f.size[2] = HEADS;
 	memcpy(f.order, turned ? (int[]){0, 2, 3, 1} : (int[]){0, 2, 1, 3}, 4 * sizeof(int));
 	return view(g, "rearrange", x, &f);
@@ -405,7 +405,7 @@ static int merge_heads(struct thaw_graph *g, int x)
 	return view(
 		g, "rearrange", x,
 		&(struct thaw_factors){
-			.count = 4, .rank = 3, .axis = {0, 1, 2, 3}, .order = {0, 2, 1, 3}, .target = {0, 1, 2, 2}});
+			.count = 4, .ndim = 3, .axis = {0, 1, 2, 3}, .order = {0, 2, 1, 3}, .target = {0, 1, 2, 2}});
 }
 
 static int product(struct thaw_graph *g, int x, int y)
@@ -457,7 +457,7 @@ static void attention_in_windows(void **state)
 	int x = linear(g, "qkv", CHANNELS, 3 * HEADS * SIZE, 0), part[3];
 	for (int i = 0; i < 3; i++) {
 		struct thaw_factors f = {.count = 7,
-					 .rank = 4,
+					 .ndim = 4,
 					 .axis = {0, 1, 2, 2, 3, 3, 3},
 					 .size = {0, 0, WINDOWS, 0, 3, HEADS, SIZE},
 					 .target = {0, 0, 0, 1, 2, 2, 3}};
@@ -475,7 +475,7 @@ static void attention_in_windows(void **state)
 	int y = binary(g, THAW_BINARY_ADD, product(g, affine(g, 0.5, 0, part[0]), part[1]), constant(g, "bias", &bias));
 	y = view(g, "reshape", y,
 		 &(struct thaw_factors){.count = 5,
-					.rank = 5,
+					.ndim = 5,
 					.axis = {0, 0, 1, 2, 3},
 					.size = {0, WINDOWS},
 					.order = {0, 1, 2, 3, 4},
@@ -486,7 +486,7 @@ static void attention_in_windows(void **state)
 	y = softmax(g, binary(g, THAW_BINARY_ADD, y, masked));
 	y = view(g, "reshape", y,
 		 &(struct thaw_factors){.count = 5,
-					.rank = 4,
+					.ndim = 4,
 					.axis = {0, 1, 2, 3, 4},
 					.order = {0, 1, 2, 3, 4},
 					.target = {0, 0, 1, 2, 3}});
@@ -546,9 +546,9 @@ static void views_of_nothing_go(void **state)
 {
 	(void)state;
 	const struct thaw_factors same = {
-		.count = 3, .rank = 3, .axis = {0, 1, 2}, .order = {0, 1, 2}, .target = {0, 1, 2}};
+		.count = 3, .ndim = 3, .axis = {0, 1, 2}, .order = {0, 1, 2}, .target = {0, 1, 2}};
 	const struct thaw_factors turned = {
-		.count = 3, .rank = 3, .axis = {0, 1, 2}, .order = {0, 2, 1}, .target = {0, 1, 2}};
+		.count = 3, .ndim = 3, .axis = {0, 1, 2}, .order = {0, 2, 1}, .target = {0, 1, 2}};
 	struct thaw_graph *g = new_graph();
 	int x = view(g, "rearrange", view(g, "reshape", tokens(g, 0), &same), &same);
 	product(g, view(g, "rearrange", x, &turned), affine(g, 2, 0, x));
@@ -563,7 +563,7 @@ static void views_of_nothing_go(void **state)
 	x = mean(g, 1u << 1 | 1u << 2, 0);
 	view(g, "rearrange", x,
 	     &(struct thaw_factors){
-		     .count = 4, .rank = 2, .axis = {0, 1, 2, 3}, .order = {0, 3, 1, 2}, .target = {0, 1, 1, 1}});
+		     .count = 4, .ndim = 2, .axis = {0, 1, 2, 3}, .order = {0, 3, 1, 2}, .target = {0, 1, 1, 1}});
 	becomes(g, "reduce reshape", "");
 }
 

@@ -28,7 +28,7 @@ struct run {
 
 static void run_op(struct run *r, const char *name)
 {
-	static _Alignas(THAW_ALIGNMENT) char kept[MAX_BYTES], scratch[MAX_BYTES];
+	static _Alignas(THAW_ALIGNMENT) char saved[MAX_BYTES], scratch[MAX_BYTES];
 	const struct thaw_op *op = thaw_op_find(name);
 	struct thaw_shape param[THAW_MAX_PARAMS];
 	struct thaw_view x = {r->x, r->x_shape};
@@ -37,44 +37,44 @@ static void run_op(struct run *r, const char *name)
 
 	for (int i = 0; i < r->params; i++)
 		param[i] = r->param[i].shape;
-	struct thaw_site site = {.attrs = &r->attrs,
-				 .inputs = 1,
-				 .x = &r->x_shape,
-				 .params = r->params,
-				 .param = param,
-				 .training = !r->inference};
-	struct thaw_space space = {0};
-	assert_int_equal(op->infer(&site, &site.y), THAW_OK);
-	r->y_shape = site.y;
-	if (op->space)
-		op->space(&site, &space);
-	assert_true(space.kept <= MAX_BYTES && space.scratch_forward <= MAX_BYTES &&
-		    space.scratch_backward <= MAX_BYTES);
-	struct thaw_call call = {.attrs = &r->attrs,
-				 .inputs = 1,
-				 .x = &x,
-				 .y = {r->y, site.y},
-				 .params = r->params,
-				 .param = r->param,
-				 .kept = kept,
-				 .scratch = scratch,
-				 .training = !r->inference,
-				 .sample_key = r->key,
-				 .dy = r->dy,
-				 .dx = dx,
-				 .dx_add = add,
-				 .dparam = r->dparam};
-	op->forward(&call);
+	struct thaw_op_desc desc = {.attrs = &r->attrs,
+				    .inputs = 1,
+				    .x = &r->x_shape,
+				    .params = r->params,
+				    .param = param,
+				    .training = !r->inference};
+	struct thaw_op_workspace workspace = {0};
+	assert_int_equal(op->infer(&desc, &desc.y), THAW_OK);
+	r->y_shape = desc.y;
+	if (op->workspace)
+		op->workspace(&desc, &workspace);
+	assert_true(workspace.saved <= MAX_BYTES && workspace.scratch_forward <= MAX_BYTES &&
+		    workspace.scratch_backward <= MAX_BYTES);
+	struct thaw_op_args args = {.attrs = &r->attrs,
+				    .inputs = 1,
+				    .x = &x,
+				    .y = {r->y, desc.y},
+				    .params = r->params,
+				    .param = r->param,
+				    .saved = saved,
+				    .scratch = scratch,
+				    .training = !r->inference,
+				    .sample_key = r->key,
+				    .dy = r->dy,
+				    .dx = dx,
+				    .dx_add = add,
+				    .dparam = r->dparam};
+	op->forward(&args);
 	if (!r->inference)
-		op->backward(&call);
+		op->backward(&args);
 }
 
 static bool refused(const char *name, struct thaw_attrs attrs, struct thaw_shape x)
 {
 	struct thaw_shape y;
-	struct thaw_site site = {.attrs = &attrs, .inputs = 1, .x = &x};
+	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
 
-	return thaw_op_find(name)->infer(&site, &y) == THAW_CONFIG && strstr(thaw_error_message(), name);
+	return thaw_op_find(name)->infer(&desc, &y) == THAW_CONFIG && strstr(thaw_error_message(), name);
 }
 
 static void test_first_maximum_wins(void **state)
@@ -128,9 +128,9 @@ static void test_ceil_mode_sizes(void **state)
 			struct thaw_attrs attrs = {
 				.kernel = {k, k}, .stride = {s, s}, .pad = {p, p, p, p}, .ceil_mode = ceil};
 			struct thaw_shape x = thaw_shape_of(1, known[i].in, known[i].in, 1), y;
-			struct thaw_site site = {.attrs = &attrs, .inputs = 1, .x = &x};
+			struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
 
-			assert_int_equal(thaw_op_find("max_pool")->infer(&site, &y), THAW_OK);
+			assert_int_equal(thaw_op_find("max_pool")->infer(&desc, &y), THAW_OK);
 			assert_int_equal(y.dim[1], ceil ? known[i].ceil : known[i].floor);
 		}
 }
@@ -175,7 +175,7 @@ static void test_refusals(void **state)
 static void test_factors_refused(void **state)
 {
 	const struct thaw_factors good = {
-		.count = 3, .rank = 2, .axis = {0, 1, 1}, .size = {0, 2, 3}, .order = {0, 1, 2}, .target = {0, 1, 1}};
+		.count = 3, .ndim = 2, .axis = {0, 1, 1}, .size = {0, 2, 3}, .order = {0, 1, 2}, .target = {0, 1, 1}};
 	struct thaw_shape x = thaw_shape_of(2, 6);
 	struct thaw_attrs bad[12] = {0};
 
@@ -341,24 +341,24 @@ static void test_square_of_one_value(void **state)
 	struct thaw_shape shape = thaw_shape_of(1, COUNT);
 	float *x = thaw_alloc(COUNT, sizeof *x), *dy = thaw_alloc(COUNT, sizeof *dy);
 	struct thaw_view both[] = {{x, shape}, {x, shape}};
-	struct thaw_site site = {.attrs = &attrs, .inputs = 2, .x = (struct thaw_shape[]){shape, shape}, .y = shape};
-	struct thaw_space space = {0};
-	op->space(&site, &space);
-	void *scratch = thaw_alloc(space.scratch_backward, 1);
+	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = (struct thaw_shape[]){shape, shape}, .y = shape};
+	struct thaw_op_workspace workspace = {0};
+	op->workspace(&desc, &workspace);
+	void *scratch = thaw_alloc(workspace.scratch_backward, 1);
 	for (int i = 0; i < COUNT; i++) {
 		x[i] = (float)(i % 17 - 8);
 		dy[i] = (float)(i % 5 + 1);
 	}
-	struct thaw_call call = {.attrs = &attrs,
-				 .inputs = 2,
-				 .x = both,
-				 .y = {NULL, shape},
-				 .scratch = scratch,
-				 .training = true,
-				 .dy = dy,
-				 .dx = (float *[]){dy, dy},
-				 .dx_add = (bool[]){false, true}};
-	op->backward(&call);
+	struct thaw_op_args args = {.attrs = &attrs,
+				    .inputs = 2,
+				    .x = both,
+				    .y = {NULL, shape},
+				    .scratch = scratch,
+				    .training = true,
+				    .dy = dy,
+				    .dx = (float *[]){dy, dy},
+				    .dx_add = (bool[]){false, true}};
+	op->backward(&args);
 	for (int i = 0; i < COUNT; i++)
 		assert_true(dy[i] == 2 * x[i] * (float)(i % 5 + 1));
 	thaw_free(x);

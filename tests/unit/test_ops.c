@@ -54,9 +54,9 @@ enum { DIFFERENCES = 384 };
 struct bench {
 	const struct thaw_op *op;
 	const struct thaw_op_case *c;
-	struct thaw_site site;
-	struct thaw_space space;
-	struct thaw_call call; /* buffers for the site's batch */
+	struct thaw_op_desc desc;
+	struct thaw_op_workspace workspace;
+	struct thaw_op_args args; /* buffers for the site's batch */
 	struct thaw_view x[MAX_INPUTS], param[THAW_MAX_PARAMS];
 	float *dx[MAX_INPUTS], *dparam[THAW_MAX_PARAMS];
 	bool dx_add[MAX_INPUTS];
@@ -231,16 +231,16 @@ static void bench_create(struct bench *b, const struct thaw_op *op, const struct
 	b->op = op;
 	b->c = c;
 	b->random = thaw_random_stream(1, THAW_STREAM_INIT, 0, strlen(c->name));
-	b->site = (struct thaw_site){.attrs = &c->attrs,
-				     .inputs = c->inputs,
-				     .x = c->x,
-				     .params = c->params,
-				     .param = c->param,
-				     .training = training};
-	if (op->infer(&b->site, &b->site.y) != THAW_OK)
+	b->desc = (struct thaw_op_desc){.attrs = &c->attrs,
+					.inputs = c->inputs,
+					.x = c->x,
+					.params = c->params,
+					.param = c->param,
+					.training = training};
+	if (op->infer(&b->desc, &b->desc.y) != THAW_OK)
 		fail_msg("infer: %s", thaw_error_message());
-	if (op->space)
-		op->space(&b->site, &b->space);
+	if (op->workspace)
+		op->workspace(&b->desc, &b->workspace);
 	for (int i = 0; i < c->inputs; i++) {
 		b->x[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->x[i])), c->x[i]};
 		b->dx[i] = floats_create(b, thaw_shape_count(&c->x[i]));
@@ -253,15 +253,15 @@ static void bench_create(struct bench *b, const struct thaw_op *op, const struct
 	uint64_t *keys = buffer_create(b, (size_t)batch * sizeof(*keys));
 	for (int64_t n = 0; n < batch; n++)
 		keys[n] = (uint64_t)thaw_random_u32(&b->random) << 32 | thaw_random_u32(&b->random);
-	b->call = (struct thaw_call){.attrs = &c->attrs,
-				     .inputs = c->inputs,
-				     .x = b->x,
-				     .y = {floats_create(b, thaw_shape_count(&b->site.y)), b->site.y},
-				     .params = c->params,
-				     .param = b->param,
-				     .kept = buffer_create(b, b->space.kept),
-				     .training = training,
-				     .sample_key = keys};
+	b->args = (struct thaw_op_args){.attrs = &c->attrs,
+					.inputs = c->inputs,
+					.x = b->x,
+					.y = {floats_create(b, thaw_shape_count(&b->desc.y)), b->desc.y},
+					.params = c->params,
+					.param = b->param,
+					.saved = buffer_create(b, b->workspace.saved),
+					.training = training,
+					.sample_key = keys};
 	fill_all(b);
 }
 
@@ -279,20 +279,20 @@ static void batch_set(struct bench *b, int64_t n)
 	shapes_set(b->c, n, x);
 	for (int i = 0; i < b->c->inputs; i++)
 		b->x[i].shape = x[i];
-	b->call.y.shape.dim[0] = b->site.y.dim[0] / case_batch(b->c) * n;
+	b->args.y.shape.dim[0] = b->desc.y.dim[0] / case_batch(b->c) * n;
 }
 
 static int64_t outputs(const struct bench *b)
 {
-	return thaw_shape_count(&b->call.y.shape);
+	return thaw_shape_count(&b->args.y.shape);
 }
 
-/* Running. Scratch is new and poisoned for each call. */
+/* Running. Scratch is new and poisoned for each args. */
 
 static void run_forward(struct bench *b)
 {
-	b->call.scratch = buffer_create(b, b->space.scratch_forward);
-	b->op->forward(&b->call);
+	b->args.scratch = buffer_create(b, b->workspace.scratch_forward);
+	b->op->forward(&b->args);
 	guards_check(b);
 }
 
@@ -300,18 +300,18 @@ static void run_forward(struct bench *b)
 static void run_reference(const struct bench *b, enum thaw_activation activation, float *y)
 {
 	struct thaw_attrs attrs = b->c->attrs;
-	struct thaw_call call = b->call;
+	struct thaw_op_args args = b->args;
 
 	attrs.activation = activation;
-	call.attrs = &attrs;
-	call.y.data = y;
-	b->op->reference(&call);
+	args.attrs = &attrs;
+	args.y.data = y;
+	b->op->reference(&args);
 }
 
 /* Backward with dy (not changed) into those of b->dx and b->dparam that are not NULL. */
 static void run_backward(struct bench *b, const float *dy)
 {
-	struct thaw_call call = b->call;
+	struct thaw_op_args args = b->args;
 	struct thaw_view x[MAX_INPUTS];
 	float *dy_copy = floats_create(b, outputs(b));
 
@@ -321,15 +321,15 @@ static void run_backward(struct bench *b, const float *dy)
 		if (!(b->op->backward_reads & THAW_READS_X))
 			x[i].data = floats_create(b, thaw_shape_count(&x[i].shape));
 	}
-	call.x = x;
+	args.x = x;
 	if (!(b->op->backward_reads & THAW_READS_Y))
-		call.y.data = floats_create(b, outputs(b));
-	call.dy = dy_copy;
-	call.dx = b->dx;
-	call.dx_add = b->dx_add;
-	call.dparam = b->dparam;
-	call.scratch = buffer_create(b, b->space.scratch_backward);
-	b->op->backward(&call);
+		args.y.data = floats_create(b, outputs(b));
+	args.dy = dy_copy;
+	args.dx = b->dx;
+	args.dx_add = b->dx_add;
+	args.dparam = b->dparam;
+	args.scratch = buffer_create(b, b->workspace.scratch_backward);
+	b->op->backward(&args);
 	guards_check(b);
 	if (!b->op->in_place && !b->op->overwrites_dy)
 		assert_memory_equal(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
@@ -396,7 +396,7 @@ static void differences_check(struct bench *b, const char *what, const float *w,
 static void statistic_check(const struct bench *b, int param, const float *gradient)
 {
 	const struct thaw_shape *s = &b->x[0].shape;
-	int64_t channels = s->dim[s->rank - 1], rows = thaw_shape_count(s) / channels;
+	int64_t channels = s->dim[s->ndim - 1], rows = thaw_shape_count(s) / channels;
 
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = 0, variance = 0;
@@ -420,12 +420,12 @@ static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
 	run_forward(&b);
-	compare_floats("forward", b.call.y.data, expected, outputs(&b), FORWARD);
+	compare_floats("forward", b.args.y.data, expected, outputs(&b), FORWARD);
 
 	float *first = floats_create(&b, outputs(&b));
-	memcpy(first, b.call.y.data, (size_t)outputs(&b) * sizeof(float));
+	memcpy(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
 	run_forward(&b);
-	assert_memory_equal(first, b.call.y.data, (size_t)outputs(&b) * sizeof(float));
+	assert_memory_equal(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
 	bench_destroy(&b);
 }
 
@@ -440,8 +440,8 @@ static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
 	run_forward(&b);
-	compare_floats("forward of a smaller batch", b.call.y.data, expected, outputs(&b), FORWARD);
-	untouched_check("y", b.call.y.data + outputs(&b), b.call.y.data + full);
+	compare_floats("forward of a smaller batch", b.args.y.data, expected, outputs(&b), FORWARD);
+	untouched_check("y", b.args.y.data + outputs(&b), b.args.y.data + full);
 
 	for (int i = 0; i < c->params; i++)
 		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
@@ -538,11 +538,11 @@ static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *
 	bench_create(&b, op, c, training);
 	size_t bytes = (size_t)outputs(&b) * sizeof(float);
 	float *x0 = b.x[0].data;
-	float *x0_copy = floats_create(&b, outputs(&b)), *y = b.call.y.data, *w = objective_create(&b);
+	float *x0_copy = floats_create(&b, outputs(&b)), *y = b.args.y.data, *w = objective_create(&b);
 
 	memcpy(x0_copy, x0, bytes);
 	run_forward(&b);
-	b.call.y.data = x0;
+	b.args.y.data = x0;
 	run_forward(&b);
 	assert_memory_equal(x0, y, bytes);
 	if (training) {
@@ -551,15 +551,15 @@ static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *
 		b.x[0].data = x0_copy;
 		run_backward(&b, w);
 		float *dx0 = b.dx[0];
-		struct thaw_call call = b.call;
+		struct thaw_op_args args = b.args;
 		b.dx[0] = floats_create(&b, outputs(&b));
 		memcpy(b.dx[0], w, bytes);
-		call.dy = b.dx[0];
-		call.dx = b.dx;
-		call.dx_add = b.dx_add;
-		call.dparam = b.dparam;
-		call.scratch = buffer_create(&b, b.space.scratch_backward);
-		op->backward(&call);
+		args.dy = b.dx[0];
+		args.dx = b.dx;
+		args.dx_add = b.dx_add;
+		args.dparam = b.dparam;
+		args.scratch = buffer_create(&b, b.workspace.scratch_backward);
+		op->backward(&args);
 		assert_memory_equal(b.dx[0], dx0, bytes);
 	}
 	bench_destroy(&b);
@@ -569,26 +569,26 @@ static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *
 static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape x[MAX_INPUTS], y, smaller;
-	struct thaw_site site = {
+	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
 	int64_t batch = case_batch(c);
 
-	if (op->infer(&site, &y) != THAW_OK)
+	if (op->infer(&desc, &y) != THAW_OK)
 		fail_msg("infer: %s", thaw_error_message());
 	assert_int_equal(thaw_shape_check(&y, "y"), THAW_OK);
 	assert_true(thaw_shape_count(&y) > 0);
-	site.y = y;
+	desc.y = y;
 	if (batch > 0) {
 		assert_int_equal(y.dim[0] % batch, 0);
 		shapes_set(c, 1, x);
-		site.x = x;
-		assert_int_equal(op->infer(&site, &smaller), THAW_OK);
+		desc.x = x;
+		assert_int_equal(op->infer(&desc, &smaller), THAW_OK);
 		y.dim[0] /= batch;
 		assert_true(thaw_shape_equal(&y, &smaller));
-		site.y = y;
+		desc.y = y;
 	}
 	if (op->flops)
-		assert_true(op->flops(&site) >= 0);
+		assert_true(op->flops(&desc) >= 0);
 }
 
 struct op_test {
@@ -601,10 +601,10 @@ struct op_test {
 static bool shares_shape(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape y;
-	struct thaw_site site = {
+	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
 
-	assert_int_equal(op->infer(&site, &y), THAW_OK);
+	assert_int_equal(op->infer(&desc, &y), THAW_OK);
 	return thaw_shape_count(&y) == thaw_shape_count(&c->x[0]);
 }
 

@@ -1,4 +1,5 @@
-/* Position embeddings at other image sizes, against PyTorch's numbers; and plans with constants on both sides of a cut.
+/* Position embeddings at other image sizes, against PyTorch's numbers; and executors with constants on both sides of a
+ * cut.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -9,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 
 #define PATCH 4
 
@@ -42,14 +43,14 @@ static struct thaw_graph *small_transformer(void)
 	struct thaw_shape positions = thaw_shape_of(1, 17, 1), weight = thaw_shape_of(2, 1);
 	struct thaw_attrs conv = {.kernel = {PATCH, PATCH}, .stride = {PATCH, PATCH}}, join = {.axis = 1};
 	struct thaw_attrs flat = {.factors = {.count = 4,
-					      .rank = 3,
+					      .ndim = 3,
 					      .axis = {0, 1, 2, 3},
 					      .order = {0, 1, 2, 3},
 					      .target = {0, 1, 1, 2},
 					      .step = {1, 1, 1, 1}}};
 	struct thaw_attrs add = {.binary = THAW_BINARY_ADD}, mean = {.axes = 1u << 1};
 	struct thaw_attrs squeeze = {.factors = {.count = 3,
-						 .rank = 2,
+						 .ndim = 2,
 						 .axis = {0, 1, 2},
 						 .order = {0, 1, 2},
 						 .target = {0, 0, 1},
@@ -115,31 +116,32 @@ static void what_does_not_fit_is_said(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* The constants before the cut are read where they lie; those after it train. A tail plan gives what the whole gives.
+/* The constants before the cut are read where they lie; those after it train. A tail executor gives what the whole
+ * gives.
  */
 static void constants_on_both_sides_of_a_cut(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_transformer();
 	struct thaw_shape image = thaw_shape_of(3, 4 * PATCH, 4 * PATCH, 3);
-	struct thaw_plan *whole, *trunk, *tail;
+	struct thaw_executor *whole, *trunk, *tail;
 	float features[3][32];
 	assert_int_equal(thaw_graph_unfreeze(g, "none"), THAW_OK);
 	param(g, "positions")->trainable = param(g, "head.weight")->trainable = true;
-	assert_int_equal(thaw_plan_create(&whole, g, &image, THAW_WHOLE, false), THAW_OK);
-	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
-	assert_int_equal(thaw_plan_create(&tail, g, &image, THAW_TAIL, true), THAW_OK);
-	assert_int_equal(thaw_plan_features(trunk), 17); /* the tokens only: constants do not cross */
+	assert_int_equal(thaw_executor_create(&whole, g, &image, THAW_WHOLE, false), THAW_OK);
+	assert_int_equal(thaw_executor_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_executor_create(&tail, g, &image, THAW_TAIL, true), THAW_OK);
+	assert_int_equal(thaw_executor_features(trunk), 17); /* the tokens only: constants do not cross */
 	int64_t pixels = thaw_shape_count(&image) / 3;
-	float *x = thaw_plan_input(whole);
+	float *x = thaw_executor_input(whole);
 	for (int n = 0; n < 3; n++) {
 		for (int64_t i = 0; i < pixels; i++)
 			x[n * pixels + i] = (float)((i * 31 + n * 17) % 23) / 8 - 1;
-		memcpy(thaw_plan_input(trunk), x + n * pixels, (size_t)pixels * sizeof *x);
-		thaw_plan_run_trunk(trunk, features[n]);
-		thaw_plan_take(tail, n, features[n]);
+		memcpy(thaw_executor_input(trunk), x + n * pixels, (size_t)pixels * sizeof *x);
+		thaw_executor_run_trunk(trunk, features[n]);
+		thaw_executor_set_features(tail, n, features[n]);
 	}
-	const float *y = thaw_plan_forward(whole, 3, NULL), *z = thaw_plan_forward(tail, 3, NULL);
+	const float *y = thaw_executor_forward(whole, 3, NULL), *z = thaw_executor_forward(tail, 3, NULL);
 	for (int i = 0; i < 6; i++)
 		assert_true(fabsf(y[i] - z[i]) < 1e-5f);
 	float dlogits[6] = {1, 0, 1, 0, 1, 0}, positions[17], head[2];
@@ -148,13 +150,13 @@ static void constants_on_both_sides_of_a_cut(void **state)
 	gradient[thaw_graph_find_param(g, "head.weight")] = head;
 	memset(positions, 0, sizeof positions);
 	memset(head, 0, sizeof head);
-	thaw_plan_backward(tail, dlogits, gradient);
+	thaw_executor_backward(tail, dlogits, gradient);
 	for (int i = 0; i < 17; i++) /* three images, the mean of 17 tokens, the weight of the first class */
 		assert_true(fabsf(positions[i] - 3 * param(g, "head.weight")->data[0] / 17) < 1e-5f);
 	thaw_free(gradient);
-	thaw_plan_destroy(whole);
-	thaw_plan_destroy(trunk);
-	thaw_plan_destroy(tail);
+	thaw_executor_destroy(whole);
+	thaw_executor_destroy(trunk);
+	thaw_executor_destroy(tail);
 	thaw_graph_destroy(g);
 }
 

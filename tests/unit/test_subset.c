@@ -36,15 +36,15 @@ static void check_samples(const struct thaw_dataset *part, const struct thaw_dat
 	for (int c = 0; c < part->classes; c++)
 		assert_string_equal(part->class_names[c], whole->class_names[c]);
 	for (int64_t i = 0; i < count; i++) {
-		struct thaw_picture picture;
+		struct thaw_encoded_image encoded;
 		char name[64], expected[64];
 		assert_int_equal(part->labels[i], whole->labels[samples[i]]);
 		part->name(part, i, name, sizeof name);
 		whole->name(whole, samples[i], expected, sizeof expected);
 		assert_string_equal(name, expected);
-		assert_int_equal(part->read(part, i, &picture), THAW_OK);
-		assert_int_equal(picture.image.pixels[0], 10 * samples[i]);
-		thaw_picture_free(&picture);
+		assert_int_equal(part->read(part, i, &encoded), THAW_OK);
+		assert_int_equal(encoded.image.pixels[0], 10 * samples[i]);
+		thaw_encoded_image_free(&encoded);
 	}
 }
 

@@ -1,5 +1,5 @@
-/* What a pass over images hears of a network, against plans that are run by hand; and how far images are from what the
- * network was trained on. */
+/* What a pass over images hears of a network, against executors that are run by hand; and how far images are from what
+ * the network was trained on. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -7,7 +7,7 @@
 #include "src/advise/similarity.h"
 #include "tests/unit/comm_threads.h"
 #include "tests/unit/formula_weights.h"
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 
 #define TOLERANCE 1e-5 /* of sums in another order, relative to the largest */
 #define LANES     8
@@ -26,7 +26,7 @@ struct recipe {
 static int32_t labels[10 * IMAGES];
 
 /* Waves of three colours and a share of noise. */
-static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct thaw_picture *picture)
+static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct recipe *r = d->context;
 	if (r->damaged < 0 || (r->damaged && i % r->damaged == 1))
@@ -40,7 +40,7 @@ static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct th
 		double noise = formula_uniform(77 + (uint64_t)i, k, 0.0, 1.0);
 		image.pixels[k] = (uint8_t)(255.0 * ((1.0 - r->noise) * wave + r->noise * noise));
 	}
-	*picture = thaw_picture_of(image);
+	*encoded = thaw_encoded_image_of(image);
 	return image.pixels ? THAW_OK : THAW_RESOURCE;
 }
 
@@ -90,10 +90,10 @@ static float *inputs_of(const struct thaw_model *m, const struct thaw_dataset *d
 	float *x = thaw_alloc((size_t)(d->count * floats), sizeof *x);
 	assert_non_null(x);
 	for (int64_t i = 0; i < d->count; i++) {
-		struct thaw_picture p;
+		struct thaw_encoded_image p;
 		assert_int_equal(d->read(d, i, &p), THAW_OK);
 		assert_int_equal(thaw_transform_eval(&p, &m->preprocess, x + i * floats), THAW_OK);
-		thaw_picture_free(&p);
+		thaw_encoded_image_free(&p);
 	}
 	return x;
 }
@@ -106,19 +106,20 @@ static void assert_near(const char *what, double actual, double expected, double
 
 /* ---- Features and probabilities ---------------------------------------------------------------------------------- */
 
-/* What a trunk plan to this cut makes of image x, each value averaged over all but its channels. Returns the width. */
-static int64_t pool_by_hand(struct thaw_plan *trunk, const struct thaw_graph *g, const struct thaw_shape *shapes,
+/* What a trunk executor to this cut makes of image x, each value averaged over all but its channels. Returns the width.
+ */
+static int64_t pool_by_hand(struct thaw_executor *trunk, const struct thaw_graph *g, const struct thaw_shape *shapes,
 			    const float *x, double *pooled)
 {
 	int crossing[512];
 	int count = thaw_graph_crossing(g, thaw_graph_cut(g), crossing);
-	float *features = thaw_alloc((size_t)thaw_plan_features(trunk), sizeof *features), *at = features;
+	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof *features), *at = features;
 	int64_t width = 0;
-	memcpy(thaw_plan_input(trunk), x, (size_t)thaw_shape_count(&shapes[0]) * sizeof *x);
-	thaw_plan_run_trunk(trunk, features);
+	memcpy(thaw_executor_input(trunk), x, (size_t)thaw_shape_count(&shapes[0]) * sizeof *x);
+	thaw_executor_run_trunk(trunk, features);
 	for (int k = 0; k < count; k++) {
 		const struct thaw_shape *s = &shapes[crossing[k]];
-		int64_t channels = s->dim[s->rank - 1], rows = thaw_shape_count(s) / channels;
+		int64_t channels = s->dim[s->ndim - 1], rows = thaw_shape_count(s) / channels;
 		for (int64_t c = 0; crossing[k] > 0 && c < channels; c++) {
 			pooled[width] = 0.0;
 			for (int64_t r = 0; r < rows; r++)
@@ -138,11 +139,11 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 	int64_t side = m->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
-	struct thaw_plan *trunk;
+	struct thaw_executor *trunk;
 	double pooled[8192];
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
 	assert_int_equal(thaw_graph_unfreeze(g, cut[at].unfreeze), THAW_OK);
-	assert_int_equal(thaw_plan_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
+	assert_int_equal(thaw_executor_create(&trunk, g, &image, THAW_TRUNK, false), THAW_OK);
 	for (int64_t i = 0; i < t->count; i++) {
 		int64_t width = pool_by_hand(trunk, g, shapes, x + i * thaw_shape_count(&image), pooled);
 		assert_int_equal(width, t->width[at]);
@@ -150,7 +151,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 			assert_near("a feature", t->features[at][i * width + c], pooled[c], fabs(pooled[c]));
 	}
 	assert_true((t->features[at] == NULL) == (t->width[at] == 0));
-	thaw_plan_destroy(trunk);
+	thaw_executor_destroy(trunk);
 	thaw_free(shapes);
 	assert_int_equal(thaw_graph_unfreeze(g, "none"), THAW_OK);
 }
@@ -159,11 +160,11 @@ static void check_probabilities(const struct thaw_model *m, const struct thaw_ta
 {
 	int64_t side = m->preprocess.size, n = t->source_classes;
 	struct thaw_shape image = thaw_shape_of(t->count, side, side, 3);
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	assert_int_equal(n, m->classes);
-	assert_int_equal(thaw_plan_create(&plan, m->graph, &image, THAW_WHOLE, false), THAW_OK);
-	memcpy(thaw_plan_input(plan), x, (size_t)thaw_shape_count(&image) * sizeof *x);
-	const float *logits = thaw_plan_forward(plan, t->count, NULL);
+	assert_int_equal(thaw_executor_create(&executor, m->graph, &image, THAW_WHOLE, false), THAW_OK);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof *x);
+	const float *logits = thaw_executor_forward(executor, t->count, NULL);
 	for (int64_t i = 0; i < t->count; i++) {
 		double exps = 0.0, sum = 0.0;
 		for (int64_t c = 0; c < n; c++)
@@ -175,7 +176,7 @@ static void check_probabilities(const struct thaw_model *m, const struct thaw_ta
 		}
 		assert_near("the sum of probabilities", sum, 1.0, 1.0);
 	}
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 }
 
 static void check_network(const char *spec, int size, int64_t images, int norms)
@@ -214,7 +215,7 @@ static void test_features(void **state)
 
 /* ---- Sums of norms ----------------------------------------------------------------------------------------------- */
 
-/* What a plan's batch norms put out. */
+/* What an executor's batch norms put out. */
 struct heard {
 	const struct thaw_graph *graph;
 	const struct thaw_shape *shapes;
@@ -228,7 +229,7 @@ static void hear(void *context, int node, const float *value)
 	if (strcmp(h->graph->nodes[node].op->name, "batch_norm") != 0)
 		return;
 	const struct thaw_norm_tap *tap = &h->taps->norms[h->norms++];
-	int64_t channels = h->shapes[node].dim[h->shapes[node].rank - 1];
+	int64_t channels = h->shapes[node].dim[h->shapes[node].ndim - 1];
 	int64_t rows = thaw_shape_count(&h->shapes[node]) / channels;
 	assert_string_equal(tap->name, h->graph->nodes[node].name);
 	assert_int_equal(tap->channels, channels);
@@ -256,19 +257,19 @@ static void test_norms(void **state)
 	struct thaw_taps t = collect(m, cut, cuts, &d);
 	struct thaw_shape image = thaw_shape_of(IMAGES, m->preprocess.size, m->preprocess.size, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)m->graph->node_count, sizeof *shapes);
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	float *x = inputs_of(m, &d);
 	struct heard h = {m->graph, shapes, &t, 0};
 	assert_int_equal(thaw_graph_infer(m->graph, &image, shapes), THAW_OK);
-	assert_int_equal(thaw_plan_create(&plan, m->graph, &image, THAW_WHOLE, false), THAW_OK);
-	memcpy(thaw_plan_input(plan), x, (size_t)thaw_shape_count(&image) * sizeof *x);
-	thaw_plan_on_value(plan, hear, &h);
-	thaw_plan_forward(plan, IMAGES, NULL);
+	assert_int_equal(thaw_executor_create(&executor, m->graph, &image, THAW_WHOLE, false), THAW_OK);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof *x);
+	thaw_executor_on_value(executor, hear, &h);
+	thaw_executor_forward(executor, IMAGES, NULL);
 	assert_int_equal(h.norms, t.norm_count);
-	thaw_plan_on_value(plan, NULL, NULL);
-	thaw_plan_forward(plan, IMAGES, NULL);
+	thaw_executor_on_value(executor, NULL, NULL);
+	thaw_executor_forward(executor, IMAGES, NULL);
 	assert_int_equal(h.norms, t.norm_count);
-	thaw_plan_destroy(plan);
+	thaw_executor_destroy(executor);
 	thaw_free(x);
 	thaw_free(shapes);
 	thaw_taps_release(&t);
@@ -282,7 +283,7 @@ struct job {
 	const struct thaw_cut *cut;
 	int cuts;
 	const struct thaw_dataset *dataset;
-	const struct thaw_observer *observer; /* of the last rank */
+	const struct thaw_callbacks *callbacks; /* of the last rank */
 	struct thaw_taps taps[RANKS];
 	thaw_status status[RANKS];
 };
@@ -291,7 +292,7 @@ static void run_rank(struct thaw_comm *comm, void *argument)
 {
 	struct job *j = argument;
 	j->status[comm->rank] = thaw_taps_collect(&j->taps[comm->rank], comm, j->model, j->cut, j->cuts, j->dataset,
-						  LANES, 1, comm->rank == comm->size - 1 ? j->observer : NULL);
+						  LANES, 1, comm->rank == comm->size - 1 ? j->callbacks : NULL);
 }
 
 static void assert_same_taps(const struct thaw_taps *a, const struct thaw_taps *b)
@@ -355,7 +356,7 @@ static void test_failures(void **state)
 	struct thaw_cut cut[THAW_CUTS_MOST];
 	int cuts = choose(m, cut);
 	struct recipe away = {.unreachable = 9};
-	struct thaw_observer stops = {.stop = say_stop};
+	struct thaw_callbacks stops = {.stop = say_stop};
 	for (int ranks = 1; ranks <= RANKS; ranks++) {
 		struct thaw_dataset d = waves(IMAGES, &away);
 		struct job j = {.model = m, .cut = cut, .cuts = cuts, .dataset = &d};
@@ -363,7 +364,7 @@ static void test_failures(void **state)
 		for (int r = 0; r < ranks; r++)
 			assert_int_equal(j.status[r], THAW_IO);
 		d = waves(IMAGES, &plain);
-		j.observer = &stops;
+		j.callbacks = &stops;
 		ranks_run(ranks, run_rank, &j);
 		for (int r = 0; r < ranks; r++)
 			assert_int_equal(j.status[r], THAW_UNFINISHED);

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "src/train/flat_params.h"
 #include "src/train/metrics.h"
-#include "src/train/tail.h"
 
 #define COUNT 7
 #define STEPS 5
@@ -94,16 +94,16 @@ static void tail_spares_what_it_should(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = three_blocks();
-	struct thaw_tail *tail = NULL;
+	struct thaw_flat_params *params = NULL;
 	struct thaw_comm alone = thaw_comm_alone();
 	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
 	thaw_graph_batch_statistics(g, true);
-	assert_int_equal(thaw_tail_create(&tail, g, thaw_optimizer_find("sgd"), 0.5, &alone), THAW_OK);
-	assert_int_equal(tail->count, g->param_count);
-	float *zero = thaw_alloc((size_t)tail->length, sizeof *zero);
-	const struct thaw_share whole = {.count = tail->length};
+	assert_int_equal(thaw_flat_params_create(&params, g, thaw_optimizer_find("sgd"), 0.5, &alone), THAW_OK);
+	assert_int_equal(params->count, g->param_count);
+	float *zero = thaw_alloc((size_t)params->length, sizeof *zero);
+	const struct thaw_shard whole = {.count = params->length};
 	const struct thaw_update update = {.scale = 1.0f, .lr = 0.1, .weight_decay = 0.01, .momentum = 0.9, .t = 1};
-	assert_true(thaw_tail_update(tail, whole, zero, &update));
+	assert_true(thaw_flat_params_update(params, whole, zero, &update));
 	for (int i = 0; i < g->param_count; i++) {
 		const struct thaw_param *p = &g->params[i];
 		double wanted = 1.0;
@@ -117,13 +117,13 @@ static void tail_spares_what_it_should(void **state)
 			fail_msg("%s is %.9g instead of %.9g", p->name, p->data[0], wanted);
 	}
 	zero[0] = INFINITY;
-	assert_false(thaw_tail_update(tail, whole, zero, &update));
+	assert_false(thaw_flat_params_update(params, whole, zero, &update));
 	zero[0] = 0.0f;
-	tail->values[1] = NAN;
-	assert_false(thaw_tail_update(tail, whole, zero, &update));
+	params->values[1] = NAN;
+	assert_false(thaw_flat_params_update(params, whole, zero, &update));
 	thaw_free(zero);
 	thaw_graph_destroy(g);
-	thaw_tail_destroy(tail);
+	thaw_flat_params_destroy(params);
 }
 
 /* Frozen means frozen: nothing before the cut is in the tail, and statistics stay without --bn lane. */
@@ -131,15 +131,15 @@ static void frozen_parameters_are_not_in_the_tail(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = three_blocks();
-	struct thaw_tail *tail = NULL;
+	struct thaw_flat_params *params = NULL;
 	struct thaw_comm alone = thaw_comm_alone();
 	assert_int_equal(thaw_graph_unfreeze(g, "from:bn"), THAW_OK);
-	assert_int_equal(thaw_tail_create(&tail, g, thaw_optimizer_find("adamw"), 1.0, &alone), THAW_OK);
-	assert_int_equal(tail->count, 4);
-	for (int i = 0; i < tail->count; i++)
-		assert_string_not_equal(g->params[tail->params[i].param].name, "conv.weight");
+	assert_int_equal(thaw_flat_params_create(&params, g, thaw_optimizer_find("adamw"), 1.0, &alone), THAW_OK);
+	assert_int_equal(params->count, 4);
+	for (int i = 0; i < params->count; i++)
+		assert_string_not_equal(g->params[params->params[i].param].name, "conv.weight");
 	thaw_graph_destroy(g);
-	thaw_tail_destroy(tail);
+	thaw_flat_params_destroy(params);
 }
 
 static void metrics_count_each_image(void **state)

@@ -82,7 +82,8 @@ static void eval_as_torchvision(void **state)
 	rows = golden_rows(&file, "eval");
 	json_array_foreach(rows, index, row)
 	{
-		struct thaw_picture from = thaw_picture_of(pattern((int)number(row, 0), (int)number(row, 1)));
+		struct thaw_encoded_image from =
+			thaw_encoded_image_of(pattern((int)number(row, 0), (int)number(row, 1)));
 		int size = (int)number(row, 2);
 		struct thaw_preprocess p = imagenet(size, (int)number(row, 3), filter_of(row, 4));
 		size_t count = (size_t)size * (size_t)size * 3;
@@ -90,7 +91,7 @@ static void eval_as_torchvision(void **state)
 		assert_int_equal(thaw_transform_eval(&from, &p, out), THAW_OK);
 		check_digest(out, count * sizeof(float), row, 5);
 		thaw_free(out);
-		thaw_picture_free(&from);
+		thaw_encoded_image_free(&from);
 	}
 	assert_true(index > 50);
 	json_decref(file);
@@ -116,12 +117,12 @@ static void jitter_as_torchvision(void **state)
 static void thin_image(void **state)
 {
 	(void)state;
-	struct thaw_picture from = thaw_picture_of(pattern(1, 60000));
+	struct thaw_encoded_image from = thaw_encoded_image_of(pattern(1, 60000));
 	struct thaw_preprocess p = imagenet(224, 256, THAW_BILINEAR);
 	float *out = thaw_alloc(224 * 224 * 3, sizeof(float));
 	assert_int_equal(thaw_transform_eval(&from, &p, out), THAW_OK);
 	thaw_free(out);
-	thaw_picture_free(&from);
+	thaw_encoded_image_free(&from);
 }
 
 /* One where identity is expected: mean 0, std 1, in units of bytes. */
@@ -132,8 +133,8 @@ static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const
 	int count = size * size * 3;
 	float *out = thaw_alloc((size_t)count, sizeof(float));
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
-	struct thaw_picture picture = thaw_picture_of(*from);
-	assert_int_equal(thaw_transform_train(&picture, &p, a, random, out), THAW_OK);
+	struct thaw_encoded_image encoded = thaw_encoded_image_of(*from);
+	assert_int_equal(thaw_transform_train(&encoded, &p, a, random, out), THAW_OK);
 	for (int i = 0; i < count; i++)
 		bytes[i] = (uint8_t)(out[i] * 255 + 0.5f);
 	thaw_free(out);

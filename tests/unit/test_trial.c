@@ -88,7 +88,7 @@ struct job {
 	const struct thaw_train_options *options;
 	const struct thaw_dataset *train, *test;
 	const struct thaw_classifier *classifier;
-	const struct thaw_observer *observer; /* of the last rank */
+	const struct thaw_callbacks *callbacks; /* of the last rank */
 	struct thaw_trial trial[RANKS];
 	thaw_status status[RANKS];
 	char message[256]; /* the last rank's */
@@ -99,7 +99,7 @@ static void run_rank(struct thaw_comm *comm, void *argument)
 	struct job *j = argument;
 	bool last = comm->rank == comm->size - 1;
 	j->status[comm->rank] = thaw_train_trial(comm, j->options, j->train, j->test, j->classifier,
-						 last ? j->observer : NULL, &j->trial[comm->rank]);
+						 last ? j->callbacks : NULL, &j->trial[comm->rank]);
 	if (last)
 		snprintf(j->message, sizeof j->message, "%s", thaw_error_message());
 }
@@ -180,7 +180,7 @@ static void test_leaves_nothing(void **state)
 	const struct scratch *s = *state;
 	struct data d = open_data(s);
 	struct thaw_train_options o = options_of("head");
-	struct thaw_picture picture;
+	struct thaw_encoded_image encoded;
 	int before = scratch_count(s);
 	char here[SCRATCH_PATH];
 	o.data = scratch_file(s, "no such folder");
@@ -193,8 +193,8 @@ static void test_leaves_nothing(void **state)
 	assert_true(first.top1 == again.top1 && first.loss == again.loss);
 	assert_int_equal(scratch_count(s), before);
 	assert_int_equal(d.test.count, TEST);
-	assert_int_equal(d.train.read(&d.train, TRAIN - 1, &picture), THAW_OK);
-	thaw_picture_free(&picture);
+	assert_int_equal(d.train.read(&d.train, TRAIN - 1, &encoded), THAW_OK);
+	thaw_encoded_image_free(&encoded);
 	close_data(&d);
 }
 
@@ -320,8 +320,8 @@ static void test_stop(void **state)
 	for (int ranks = 1; ranks <= RANKS; ranks += 3)
 		for (int after = 1; after < 12; after += 5) {
 			int left = after;
-			struct thaw_observer observer = {.context = &left, .stop = stop_after};
-			struct job j = {.options = &o, .train = &d.train, .test = &d.test, .observer = &observer};
+			struct thaw_callbacks callbacks = {.context = &left, .stop = stop_after};
+			struct job j = {.options = &o, .train = &d.train, .test = &d.test, .callbacks = &callbacks};
 			j.trial[0].steps = 77;
 			assert_int_equal(try_on(ranks, &j, THAW_UNFINISHED).steps, 77);
 		}

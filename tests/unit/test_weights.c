@@ -55,8 +55,8 @@ static void expect_values(const struct thaw_named_tensor *t, const json_t *expec
 	const json_t *shape = json_object_get(expected, "shape"), *values = json_object_get(expected, "values");
 	float value[64];
 	assert_string_equal(thaw_dtype_name(t->dtype), json_string_value(json_object_get(expected, "dtype")));
-	assert_int_equal(t->shape.rank, json_array_size(shape));
-	for (int i = 0; i < t->shape.rank; i++)
+	assert_int_equal(t->shape.ndim, json_array_size(shape));
+	for (int i = 0; i < t->shape.ndim; i++)
 		assert_int_equal(t->shape.dim[i], json_integer_value(json_array_get(shape, (size_t)i)));
 	int64_t count = thaw_shape_count(&t->shape);
 	assert_int_equal(count, json_array_size(values));

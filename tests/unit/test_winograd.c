@@ -73,14 +73,14 @@ static void a_layer(const struct layer *l)
 	float *x = noise(nx, 0.5f, 1), *w = noise(nw, 0.0f, 2), *dy = noise(ny, 0.1f, 3), *bias = noise(l->co, 0.0f, 4);
 	float *y[2] = {thaw_alloc((size_t)ny, 4), thaw_alloc((size_t)ny, 4)};
 	float *dx[2] = {noise(nx, 0.0f, 5), noise(nx, 0.0f, 5)}, *dw[2] = {noise(nw, 0.0f, 6), noise(nw, 0.0f, 6)};
-	void *buffer = thaw_alloc(scratch, 1), *prepared = thaw_alloc(winograd->prepared_bytes(&c), 1);
+	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->prepared_bytes(&c), 1);
 	struct thaw_conv_epilogue e = {.bias = bias, .residual = dy, .activation = THAW_ACT_RELU6};
 
 	winograd->forward(&c, x, w, NULL, &e, y[0], buffer);
 	plain->forward(&c, x, w, NULL, &e, y[1], buffer);
 	expect(l, "forward", difference(y[0], y[1], ny), l->error);
-	winograd->prepare(&c, w, prepared);
-	winograd->forward(&c, x, w, prepared, &e, y[1], buffer);
+	winograd->pack(&c, w, packed);
+	winograd->forward(&c, x, w, packed, &e, y[1], buffer);
 	assert_memory_equal(y[0], y[1], (size_t)ny * sizeof(float));
 	winograd->data(&c, dy, w, dx[0], true, buffer);
 	plain->data(&c, dy, w, dx[1], true, buffer);
@@ -89,7 +89,7 @@ static void a_layer(const struct layer *l)
 	plain->weight(&c, x, dy, dw[1], buffer);
 	expect(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
 
-	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, prepared};
+	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, packed};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		thaw_free(all[i]);
 }

@@ -35,7 +35,7 @@ static void merge_heads(struct part *p, const struct thaw_factors *f)
 	static const int order[] = {IMAGES, TOKENS, HEADS, SIZE};
 	int count = 0;
 	p->factors = *f;
-	p->factors.rank = 3;
+	p->factors.ndim = 3;
 	for (int k = 0; k < AXES; k++)
 		for (int i = 0; i < f->count; i++)
 			if (f->target[i] == p->axis[order[k]]) {
@@ -49,7 +49,7 @@ static void keep_last(struct thaw_factors *to, const struct thaw_factors *f, int
 		      const int *order, int parts)
 {
 	int moved[THAW_MAX_FACTORS], count = 0;
-	*to = (struct thaw_factors){.rank = 3};
+	*to = (struct thaw_factors){.ndim = 3};
 	for (int i = 0; i < f->count; i++) {
 		if (f->axis[i] == last)
 			continue;
@@ -79,7 +79,7 @@ static bool splits_heads(const struct attention *a, struct part *p, const struct
 {
 	int64_t start, others;
 	struct thaw_strides s = thaw_factors_strides(f, x, &start);
-	int last = x->rank - 1;
+	int last = x->ndim - 1;
 	p->stride = a->size;
 	for (int i = 0; i < f->count; i++) {
 		bool on_last = f->axis[f->order[i]] == last;
@@ -106,7 +106,7 @@ static bool find_part(const struct thaw_recogniser *r, const struct attention *a
 		      bool turned)
 {
 	const struct thaw_node *n = thaw_match(r, value, "rearrange");
-	if (!n || !thaw_match_once(r, value) || n->attrs.factors.rank != AXES)
+	if (!n || !thaw_match_once(r, value) || n->attrs.factors.ndim != AXES)
 		return false;
 	p->node = value;
 	p->x = n->inputs[0];
@@ -121,9 +121,9 @@ static bool find_part(const struct thaw_recogniser *r, const struct attention *a
 static bool is_bias(const struct thaw_recogniser *r, const struct attention *a, int bias, const struct thaw_shape *y)
 {
 	const struct thaw_shape *b = &r->shapes[bias];
-	return r->g->nodes[bias].fixed && b->rank == y->rank && (b->rank == 4 || b->rank == 5) && b->dim[0] == 1 &&
-	       (b->dim[b->rank - 3] == a->heads || b->dim[b->rank - 3] == 1) && b->dim[b->rank - 2] == a->queries &&
-	       b->dim[b->rank - 1] == a->keys;
+	return r->g->nodes[bias].fixed && b->ndim == y->ndim && (b->ndim == 4 || b->ndim == 5) && b->dim[0] == 1 &&
+	       (b->dim[b->ndim - 3] == a->heads || b->dim[b->ndim - 3] == 1) && b->dim[b->ndim - 2] == a->queries &&
+	       b->dim[b->ndim - 1] == a->keys;
 }
 
 /* A reshape that leaves heads and scores as they are, such as one that tells windows from images. */
@@ -134,7 +134,7 @@ static bool keeps_scores(const struct thaw_recogniser *r, int value)
 		return false;
 	const struct thaw_shape *x = &r->shapes[n->inputs[0]], *y = &r->shapes[value];
 	for (int k = 1; k <= 3; k++)
-		if (x->rank < 4 || y->rank < 4 || x->dim[x->rank - k] != y->dim[y->rank - k])
+		if (x->ndim < 4 || y->ndim < 4 || x->dim[x->ndim - k] != y->dim[y->ndim - k])
 			return false;
 	return true;
 }
@@ -169,7 +169,7 @@ static bool biases_fit(const struct thaw_recogniser *r, const struct attention *
 	bool heads = a->biases == 0;
 	for (int k = 0; k < a->biases; k++) {
 		const struct thaw_shape *b = &r->shapes[a->bias[k]];
-		heads |= b->dim[b->rank - 3] == a->heads;
+		heads |= b->dim[b->ndim - 3] == a->heads;
 	}
 	return heads;
 }
@@ -178,12 +178,12 @@ static bool find(const struct thaw_recogniser *r, struct attention *a, int node)
 {
 	const struct thaw_node *last = thaw_match(r, node, "matmul");
 	const struct thaw_shape *y = &r->shapes[node];
-	if (!last || last->attrs.transpose[0] || last->attrs.transpose[1] || y->rank != AXES ||
+	if (!last || last->attrs.transpose[0] || last->attrs.transpose[1] || y->ndim != AXES ||
 	    (last->attrs.scale != 0.0f && last->attrs.scale != 1.0f) || !thaw_match_once(r, node))
 		return false;
 	const struct thaw_shape *p = &r->shapes[last->inputs[0]];
 	*a = (struct attention){
-		.heads = y->dim[1], .queries = y->dim[2], .size = y->dim[3], .keys = p->dim[p->rank - 1]};
+		.heads = y->dim[1], .queries = y->dim[2], .size = y->dim[3], .keys = p->dim[p->ndim - 1]};
 	int scores = find_scores(r, a, last->inputs[0]);
 	if (scores < 0 || !biases_fit(r, a))
 		return false;
@@ -209,7 +209,7 @@ static bool is_packed(const struct thaw_recogniser *r, const struct attention *a
 {
 	const struct part *p = a->part;
 	const struct thaw_shape *x = &r->shapes[p[Q].x];
-	int last = x->rank - 1;
+	int last = x->ndim - 1;
 	int64_t all = a->heads * a->size;
 	bool by_part = true, by_head = true;
 	for (int k = Q; k < PARTS; k++) {
@@ -247,13 +247,13 @@ static void keep_mask(struct thaw_recogniser *r, int bias)
 static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 {
 	static const struct thaw_factors drop_first = {
-		.count = 5, .rank = 4, .axis = {0, 1, 2, 3, 4}, .order = {0, 1, 2, 3, 4}, .target = {0, 0, 1, 2, 3}};
+		.count = 5, .ndim = 4, .axis = {0, 1, 2, 3, 4}, .order = {0, 1, 2, 3, 4}, .target = {0, 0, 1, 2, 3}};
 	struct thaw_attrs add = {.binary = THAW_BINARY_ADD};
 	int bias[MAX_BIASES];
 	for (int k = 0; k < a->biases; k++) {
 		bias[k] = a->bias[k];
 		keep_mask(r, bias[k]);
-		if (r->shapes[bias[k]].rank == 5)
+		if (r->shapes[bias[k]].ndim == 5)
 			bias[k] = thaw_rewrite_view(r, a->adder[k], bias[k], &drop_first);
 		if (bias[k] < 0)
 			return -1;
@@ -264,7 +264,7 @@ static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 		return -1;
 	struct thaw_shape *y = &r->shapes[a->softmax], *other = &r->shapes[bias[1]];
 	*y = r->shapes[bias[0]];
-	for (int i = 0; i < y->rank; i++)
+	for (int i = 0; i < y->ndim; i++)
 		y->dim[i] = y->dim[i] > other->dim[i] ? y->dim[i] : other->dim[i];
 	return a->softmax;
 }

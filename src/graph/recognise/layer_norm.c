@@ -6,7 +6,7 @@ static bool is_mean(const struct thaw_recogniser *r, int value, int x)
 {
 	const struct thaw_node *n = thaw_match(r, value, "reduce");
 	return n && n->inputs[0] == x && n->attrs.reduction == THAW_REDUCE_MEAN &&
-	       n->attrs.axes == 1u << (r->shapes[x].rank - 1);
+	       n->attrs.axes == 1u << (r->shapes[x].ndim - 1);
 }
 
 /* x^2 or x * x, of any x. */

@@ -40,7 +40,7 @@ bool thaw_match_binary(const struct thaw_recogniser *r, int value, enum thaw_bin
 /* (1,...,1,C), or a number if C is 1. */
 static bool is_row(const struct thaw_shape *s)
 {
-	return s->rank > 0 && thaw_shape_count(s) == s->dim[s->rank - 1];
+	return s->ndim > 0 && thaw_shape_count(s) == s->dim[s->ndim - 1];
 }
 
 /* A constant that nobody else reads and that trains. */
@@ -57,7 +57,7 @@ bool thaw_match_row(const struct thaw_recogniser *r, int value, enum thaw_binary
 		return false;
 	for (int k = 0; k < 2; k++) {
 		const struct thaw_shape *c = &r->shapes[in[k]], *y = &r->shapes[value];
-		if (!is_parameter(r, in[k]) || !is_row(c) || c->dim[c->rank - 1] != y->dim[y->rank - 1] ||
+		if (!is_parameter(r, in[k]) || !is_row(c) || c->dim[c->ndim - 1] != y->dim[y->ndim - 1] ||
 		    !thaw_shape_equal(&r->shapes[in[!k]], y))
 			continue;
 		*constant = in[k];

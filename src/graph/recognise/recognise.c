@@ -23,7 +23,7 @@ static void find_dead(const struct thaw_graph *g, bool *dead)
 static void sweep(struct thaw_recogniser *r, int *node)
 {
 	struct thaw_graph *g = r->g;
-	int kept = 0, moved = *node;
+	int saved = 0, moved = *node;
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
 	if (!dead) {
 		g->failed = THAW_RESOURCE;
@@ -32,9 +32,9 @@ static void sweep(struct thaw_recogniser *r, int *node)
 	find_dead(g, dead);
 	for (int i = 0; i < g->node_count; i++) {
 		if (i == *node)
-			moved = kept;
+			moved = saved;
 		if (!dead[i])
-			r->shapes[kept++] = r->shapes[i];
+			r->shapes[saved++] = r->shapes[i];
 	}
 	thaw_graph_remove(g, dead);
 	*node = moved;

@@ -11,7 +11,7 @@ static const struct thaw_node *view_at(const struct thaw_recogniser *r, int node
 
 static bool same_factors(const struct thaw_factors *a, const struct thaw_factors *b)
 {
-	bool same = a->count == b->count && a->rank == b->rank;
+	bool same = a->count == b->count && a->ndim == b->ndim;
 	for (int i = 0; same && i < a->count; i++)
 		same = a->axis[i] == b->axis[i] && a->size[i] == b->size[i] && a->start[i] == b->start[i] &&
 		       a->step[i] == b->step[i] && a->take[i] == b->take[i] && a->order[i] == b->order[i] &&

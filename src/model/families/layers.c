@@ -122,9 +122,9 @@ int thaw_variant_index(const char *const *names, const char *variant)
 bool thaw_weights_shaped(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape)
 {
 	const struct thaw_named_tensor *t = w ? thaw_weights_find(w, name) : NULL;
-	if (!t || t->shape.rank != shape->rank)
+	if (!t || t->shape.ndim != shape->ndim)
 		return false;
-	for (int i = 0; i < shape->rank; i++)
+	for (int i = 0; i < shape->ndim; i++)
 		if (t->shape.dim[i] <= 0 || (shape->dim[i] && t->shape.dim[i] != shape->dim[i]))
 			return false;
 	return true;

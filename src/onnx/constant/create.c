@@ -71,7 +71,7 @@ static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
 		return thaw_onnx_not_here(c);
 	if (p)
 		THAW_TRY(thaw_onnx_tensor_read(&value, p, c->o->file));
-	struct thaw_shape shape = {.rank = dims.count};
+	struct thaw_shape shape = {.ndim = dims.count};
 	memcpy(shape.dim, dims.value, sizeof(shape.dim));
 	thaw_status status = THAW_OK;
 	if (p && thaw_shape_count(&value.shape) != 1)

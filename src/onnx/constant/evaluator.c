@@ -51,9 +51,9 @@ thaw_status thaw_onnx_ints_input(struct thaw_onnx_ints *list, const struct thaw_
 	const struct thaw_onnx_constant *input;
 	THAW_TRY(thaw_onnx_input(&input, c, i));
 	int64_t count = thaw_shape_count(&input->shape);
-	if (thaw_onnx_is_float(input->type) || input->shape.rank > 1 || count > THAW_MAX_RANK)
+	if (thaw_onnx_is_float(input->type) || input->shape.ndim > 1 || count > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(c->o->node, "input %d is not a list of at most %d whole numbers", i,
-					   THAW_MAX_RANK);
+					   THAW_MAX_DIMS);
 	list->count = (int)count;
 	for (int k = 0; k < list->count; k++)
 		list->value[k] = thaw_onnx_get_int(input, k);
@@ -65,9 +65,9 @@ thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct t
 	const int64_t *values;
 	size_t count;
 	THAW_TRY(thaw_onnx_attribute_ints(&values, &count, c->o->node, name));
-	if (count > THAW_MAX_RANK)
+	if (count > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(c->o->node, "attribute %s has %zu numbers, at most %d are possible", name,
-					   count, THAW_MAX_RANK);
+					   count, THAW_MAX_DIMS);
 	list->count = (int)count;
 	for (size_t k = 0; k < count; k++)
 		list->value[k] = values[k];
@@ -91,7 +91,7 @@ thaw_status thaw_onnx_axis(int64_t *axis, const struct thaw_onnx_call *c, int ra
 	return THAW_OK;
 }
 
-thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_RANK], const struct thaw_onnx_call *c,
+thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_onnx_call *c,
 				const struct thaw_onnx_ints *axes, int rank)
 {
 	for (int i = 0; i < axes->count; i++) {

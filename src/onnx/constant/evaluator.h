@@ -58,9 +58,9 @@ void thaw_onnx_put_int(struct thaw_onnx_constant *c, int64_t i, int64_t value);
 /* A short list of whole numbers, such as axes. */
 struct thaw_onnx_ints {
 	int count;
-	int64_t value[THAW_MAX_RANK];
+	int64_t value[THAW_MAX_DIMS];
 };
-/* Of input i, which is a vector or a single number; longer than THAW_MAX_RANK is THAW_DATA. */
+/* Of input i, which is a vector or a single number; longer than THAW_MAX_DIMS is THAW_DATA. */
 thaw_status thaw_onnx_ints_input(struct thaw_onnx_ints *list, const struct thaw_onnx_call *c, int i);
 /* The same of an attribute; empty when it is absent. */
 thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct thaw_onnx_call *c, const char *name);
@@ -70,7 +70,7 @@ thaw_status thaw_onnx_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_c
 /* Adds `rank` to a negative axis; THAW_DATA when it is not one of that many. */
 thaw_status thaw_onnx_axis(int64_t *axis, const struct thaw_onnx_call *c, int rank);
 /* marked[axis] = true for each of them; THAW_DATA when one is not an axis of this rank or comes twice. */
-thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_RANK], const struct thaw_onnx_call *c,
+thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_onnx_call *c,
 				const struct thaw_onnx_ints *axes, int rank);
 
 /* ---- Walks over elements ---- */
@@ -78,13 +78,13 @@ thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_RANK], const struct thaw_on
 /* Goes through the elements of a shape, last axis fastest, and keeps the place in another array beside it. */
 struct thaw_onnx_walk {
 	struct thaw_shape shape;
-	int64_t index[THAW_MAX_RANK];
-	int64_t stride[THAW_MAX_RANK]; /* of the other array, in elements */
+	int64_t index[THAW_MAX_DIMS];
+	int64_t stride[THAW_MAX_DIMS]; /* of the other array, in elements */
 	int64_t at;                    /* its element that belongs to index */
 };
 
 /* stride[i] = elements from one index of axis i to the next in a dense array. */
-void thaw_onnx_strides(int64_t stride[THAW_MAX_RANK], const struct thaw_shape *shape);
+void thaw_onnx_strides(int64_t stride[THAW_MAX_DIMS], const struct thaw_shape *shape);
 void thaw_onnx_walk_next(struct thaw_onnx_walk *w);
 /* Copies element by element: the next of `to`, which has the walk's shape, from where the walk is in `from`. */
 void thaw_onnx_walk_copy(struct thaw_onnx_walk *w, struct thaw_onnx_constant *to,

@@ -11,18 +11,18 @@ static thaw_status evaluate_transpose(struct thaw_onnx_call *c)
 	const struct thaw_onnx_constant *x;
 	struct thaw_onnx_constant *to;
 	struct thaw_onnx_ints order;
-	bool marked[THAW_MAX_RANK] = {false};
+	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_ints_attribute(&order, c, "perm"));
-	int rank = x->shape.rank;
+	int rank = x->shape.ndim;
 	if (!thaw_onnx_attribute_present(c->o->node, "perm"))
 		for (order.count = 0; order.count < rank; order.count++)
 			order.value[order.count] = rank - 1 - order.count;
 	THAW_TRY(thaw_onnx_mark_axes(marked, c, &order, rank));
 	if (order.count != rank)
 		return thaw_onnx_fail_node(c->o->node, "an order of %d for %d dimensions", order.count, rank);
-	int64_t dense[THAW_MAX_RANK];
-	struct thaw_onnx_walk w = {.shape = {.rank = rank}};
+	int64_t dense[THAW_MAX_DIMS];
+	struct thaw_onnx_walk w = {.shape = {.ndim = rank}};
 	thaw_onnx_strides(dense, &x->shape);
 	for (int i = 0; i < rank; i++) {
 		int64_t axis = order.value[i] < 0 ? order.value[i] + rank : order.value[i];
@@ -41,7 +41,7 @@ static thaw_status evaluate_expand(struct thaw_onnx_call *c)
 	struct thaw_onnx_ints dims;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_ints_input(&dims, c, 1));
-	struct thaw_shape shape = {.rank = dims.count};
+	struct thaw_shape shape = {.ndim = dims.count};
 	memcpy(shape.dim, dims.value, sizeof(shape.dim));
 	THAW_TRY(thaw_onnx_broadcast(&shape, c, &x->shape));
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
@@ -58,21 +58,21 @@ static thaw_status evaluate_tile(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_ints_input(&repeats, c, 1));
 	struct thaw_shape shape = x->shape;
-	if (repeats.count != shape.rank)
-		return thaw_onnx_fail_node(c->o->node, "%d repeats of %d dimensions", repeats.count, shape.rank);
-	for (int i = 0; i < shape.rank; i++)
+	if (repeats.count != shape.ndim)
+		return thaw_onnx_fail_node(c->o->node, "%d repeats of %d dimensions", repeats.count, shape.ndim);
+	for (int i = 0; i < shape.ndim; i++)
 		if (__builtin_mul_overflow(shape.dim[i], repeats.value[i], &shape.dim[i]))
 			return thaw_onnx_fail_node(c->o->node, "%lld repeats", (long long)repeats.value[i]);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
 	/* The walk is over the output; its place in the input follows from its index. */
-	int64_t dense[THAW_MAX_RANK];
+	int64_t dense[THAW_MAX_DIMS];
 	thaw_onnx_strides(dense, &x->shape);
 	struct thaw_onnx_walk w = {.shape = shape};
 	size_t size = thaw_dtype_size(x->type);
 	int64_t count = thaw_shape_count(&shape);
 	for (int64_t i = 0; i < count; i++, thaw_onnx_walk_next(&w)) {
 		int64_t at = 0;
-		for (int k = 0; k < shape.rank; k++)
+		for (int k = 0; k < shape.ndim; k++)
 			at += w.index[k] % x->shape.dim[k] * dense[k];
 		memcpy((char *)to->data + (size_t)i * size, (const char *)x->data + (size_t)at * size, size);
 	}
@@ -136,14 +136,14 @@ static thaw_status evaluate_slice(struct thaw_onnx_call *c)
 	const struct thaw_onnx_constant *x;
 	struct thaw_onnx_constant *to;
 	struct slice s = {0};
-	bool marked[THAW_MAX_RANK] = {false};
+	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(read_slice(&s, c));
-	THAW_TRY(thaw_onnx_mark_axes(marked, c, &s.axes, x->shape.rank));
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &s.axes, x->shape.ndim));
 	struct thaw_onnx_walk w = {.shape = x->shape};
 	thaw_onnx_strides(w.stride, &x->shape);
 	for (int i = 0; i < s.axes.count; i++) {
-		int64_t axis = s.axes.value[i] < 0 ? s.axes.value[i] + x->shape.rank : s.axes.value[i];
+		int64_t axis = s.axes.value[i] < 0 ? s.axes.value[i] + x->shape.ndim : s.axes.value[i];
 		if (s.steps.value[i] == 0)
 			return thaw_onnx_fail_node(c->o->node, "steps of 0");
 		slice_axis(&w, axis, s.starts.value[i], s.ends.value[i], s.steps.value[i]);
@@ -183,14 +183,14 @@ static thaw_status evaluate_split(struct thaw_onnx_call *c)
 	int64_t axis;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 0));
-	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.rank));
+	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
 	if (c->o->output_count == 0)
 		return thaw_onnx_fail_node(c->o->node, "it has no outputs");
 	int64_t *sizes = thaw_alloc((size_t)c->o->output_count, sizeof(*sizes));
 	if (!sizes)
 		return THAW_RESOURCE;
 	thaw_status status = read_parts(sizes, c, x->shape.dim[axis]);
-	int64_t dense[THAW_MAX_RANK], before = 0;
+	int64_t dense[THAW_MAX_DIMS], before = 0;
 	thaw_onnx_strides(dense, &x->shape);
 	for (int i = 0; i < c->o->output_count && status == THAW_OK; i++) {
 		struct thaw_onnx_walk w = {.shape = x->shape, .at = before * dense[axis]};

@@ -62,20 +62,20 @@ static void finish_reduction(struct reduction *r, struct thaw_onnx_constant *to,
 
 /* *shape = the result's; *w = a walk over the input that is at its elements. */
 static void reduce_shape(struct thaw_shape *shape, struct thaw_onnx_walk *w, const struct thaw_shape *from,
-			 const bool reduced[THAW_MAX_RANK], bool keep)
+			 const bool reduced[THAW_MAX_DIMS], bool keep)
 {
 	struct thaw_shape kept = *from;
-	for (int i = 0; i < from->rank; i++)
+	for (int i = 0; i < from->ndim; i++)
 		if (reduced[i])
 			kept.dim[i] = 1;
 	*w = (struct thaw_onnx_walk){.shape = *from};
 	thaw_onnx_strides(w->stride, &kept);
 	*shape = (struct thaw_shape){0};
-	for (int i = 0; i < from->rank; i++) {
+	for (int i = 0; i < from->ndim; i++) {
 		if (reduced[i])
 			w->stride[i] = 0;
 		if (keep || !reduced[i])
-			shape->dim[shape->rank++] = kept.dim[i];
+			shape->dim[shape->ndim++] = kept.dim[i];
 	}
 }
 
@@ -90,9 +90,9 @@ static thaw_status reduce(struct thaw_onnx_call *c, int64_t since, bool mean)
 	THAW_TRY(thaw_onnx_axes(&axes, c, since));
 	THAW_TRY(thaw_onnx_attribute_int(&keep, c->o->node, "keepdims", 1));
 	THAW_TRY(thaw_onnx_attribute_int(&nothing, c->o->node, "noop_with_empty_axes", 0));
-	bool reduced[THAW_MAX_RANK] = {false};
-	THAW_TRY(thaw_onnx_mark_axes(reduced, c, &axes, r.x->shape.rank));
-	for (int i = 0; i < r.x->shape.rank && axes.count == 0; i++)
+	bool reduced[THAW_MAX_DIMS] = {false};
+	THAW_TRY(thaw_onnx_mark_axes(reduced, c, &axes, r.x->shape.ndim));
+	for (int i = 0; i < r.x->shape.ndim && axes.count == 0; i++)
 		reduced[i] = !nothing;
 
 	struct thaw_shape shape;

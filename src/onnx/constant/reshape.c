@@ -15,7 +15,7 @@ static thaw_status fill_open_dimension(struct thaw_shape *shape, const struct th
 {
 	int open = -1;
 	int64_t others = 1;
-	for (int i = 0; i < shape->rank; i++) {
+	for (int i = 0; i < shape->ndim; i++) {
 		if (shape->dim[i] == -1 && open < 0)
 			open = i;
 		else if (shape->dim[i] < 0 || __builtin_mul_overflow(others, shape->dim[i], &others))
@@ -38,10 +38,10 @@ static thaw_status evaluate_reshape(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_ints_input(&dims, c, 1));
 	THAW_TRY(thaw_onnx_attribute_int(&zero_is_zero, c->o->node, "allowzero", 0));
-	struct thaw_shape shape = {.rank = dims.count};
+	struct thaw_shape shape = {.ndim = dims.count};
 	for (int i = 0; i < dims.count; i++) {
 		shape.dim[i] = dims.value[i];
-		if (dims.value[i] == 0 && !zero_is_zero && i >= x->shape.rank)
+		if (dims.value[i] == 0 && !zero_is_zero && i >= x->shape.ndim)
 			return thaw_onnx_fail_node(c->o->node, "its input has no dimension %d", i);
 		if (dims.value[i] == 0 && !zero_is_zero)
 			shape.dim[i] = x->shape.dim[i];
@@ -56,10 +56,10 @@ static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
 	int64_t axis;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 1));
-	if (axis != x->shape.rank) /* this one too: everything before it */
-		THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.rank));
+	if (axis != x->shape.ndim) /* this one too: everything before it */
+		THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
 	struct thaw_shape shape = thaw_shape_of(1, 1);
-	for (int i = 0; i < x->shape.rank; i++)
+	for (int i = 0; i < x->shape.ndim; i++)
 		shape.dim[i < axis ? 0 : 1] *= x->shape.dim[i];
 	return thaw_onnx_reshaped(c, x, &shape);
 }
@@ -69,17 +69,17 @@ static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;
 	struct thaw_onnx_ints axes;
-	bool marked[THAW_MAX_RANK] = {false};
+	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
-	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, x->shape.rank));
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, x->shape.ndim));
 	struct thaw_shape shape = {0};
-	for (int i = 0; i < x->shape.rank; i++) {
+	for (int i = 0; i < x->shape.ndim; i++) {
 		if (marked[i] && x->shape.dim[i] != 1)
 			return thaw_onnx_fail_node(c->o->node, "dimension %d is %lld, not 1", i,
 						   (long long)x->shape.dim[i]);
 		if (!marked[i] && (axes.count > 0 || x->shape.dim[i] != 1))
-			shape.dim[shape.rank++] = x->shape.dim[i];
+			shape.dim[shape.ndim++] = x->shape.dim[i];
 	}
 	return thaw_onnx_reshaped(c, x, &shape);
 }
@@ -88,14 +88,14 @@ static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;
 	struct thaw_onnx_ints axes;
-	bool marked[THAW_MAX_RANK] = {false};
+	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
-	struct thaw_shape shape = {.rank = x->shape.rank + axes.count};
-	if (shape.rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_RANK);
-	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, shape.rank));
-	for (int i = 0, from = 0; i < shape.rank; i++)
+	struct thaw_shape shape = {.ndim = x->shape.ndim + axes.count};
+	if (shape.ndim > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_DIMS);
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, shape.ndim));
+	for (int i = 0, from = 0; i < shape.ndim; i++)
 		shape.dim[i] = marked[i] ? 1 : x->shape.dim[from++];
 	return thaw_onnx_reshaped(c, x, &shape);
 }
@@ -116,9 +116,9 @@ static thaw_status evaluate_shape(struct thaw_onnx_call *c)
 	int64_t start, end;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&start, c->o->node, "start", 0));
-	THAW_TRY(thaw_onnx_attribute_int(&end, c->o->node, "end", x->shape.rank));
-	start = clamp(start, x->shape.rank);
-	end = clamp(end, x->shape.rank);
+	THAW_TRY(thaw_onnx_attribute_int(&end, c->o->node, "end", x->shape.ndim));
+	start = clamp(start, x->shape.ndim);
+	end = clamp(end, x->shape.ndim);
 	struct thaw_shape shape = thaw_shape_of(end > start ? end - start : 0);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, THAW_I64, &shape));
 	for (int64_t i = 0; i < shape.dim[0]; i++)

@@ -44,7 +44,7 @@ static thaw_status slice_start(const struct thaw_onnx_call *c, const struct thaw
 			       const struct thaw_onnx_constant *indices, int64_t row, int depth, int64_t *start)
 {
 	*start = 0;
-	for (int axis = 0; axis < data->shape.rank; axis++) {
+	for (int axis = 0; axis < data->shape.ndim; axis++) {
 		int64_t index = axis < depth ? thaw_onnx_get_int(indices, row * depth + axis) : 0;
 		index = index < 0 ? index + data->shape.dim[axis] : index;
 		if (index < 0 || index >= data->shape.dim[axis])
@@ -66,14 +66,14 @@ static thaw_status scatter(struct thaw_onnx_call *c)
 	const struct reduction *reduction = find_reduction(name);
 	if (!reduction || indices->type != THAW_I64)
 		return thaw_onnx_not_here(c);
-	int last = indices->shape.rank - 1;
+	int last = indices->shape.ndim - 1;
 	int64_t depth = last < 0 ? 0 : indices->shape.dim[last];
-	if (last < 0 || depth > data->shape.rank || updates->type != data->type)
+	if (last < 0 || depth > data->shape.ndim || updates->type != data->type)
 		return thaw_onnx_fail_node(c->o->node, "data, indices and updates do not go together");
 	int64_t rows = 1, length = 1;
 	for (int i = 0; i < last; i++)
 		rows *= indices->shape.dim[i];
-	for (int i = (int)depth; i < data->shape.rank; i++)
+	for (int i = (int)depth; i < data->shape.ndim; i++)
 		length *= data->shape.dim[i];
 	if (thaw_shape_count(&updates->shape) != rows * length)
 		return thaw_onnx_fail_node(c->o->node, "updates are not as many as its indices name");

@@ -17,14 +17,14 @@ static thaw_status gather_shape(struct thaw_shape *shape, const struct thaw_onnx
 				const struct thaw_shape *indices, int64_t axis)
 {
 	*shape = (struct thaw_shape){0};
-	if (x->rank - 1 + indices->rank > THAW_MAX_RANK)
-		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_RANK);
+	if (x->ndim - 1 + indices->ndim > THAW_MAX_DIMS)
+		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_DIMS);
 	for (int i = 0; i < axis; i++)
-		shape->dim[shape->rank++] = x->dim[i];
-	for (int i = 0; i < indices->rank; i++)
-		shape->dim[shape->rank++] = indices->dim[i];
-	for (int i = (int)axis + 1; i < x->rank; i++)
-		shape->dim[shape->rank++] = x->dim[i];
+		shape->dim[shape->ndim++] = x->dim[i];
+	for (int i = 0; i < indices->ndim; i++)
+		shape->dim[shape->ndim++] = indices->dim[i];
+	for (int i = (int)axis + 1; i < x->ndim; i++)
+		shape->dim[shape->ndim++] = x->dim[i];
 	return THAW_OK;
 }
 
@@ -36,7 +36,7 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_input(&indices, c, 1));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 0));
-	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.rank));
+	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
 	if (thaw_onnx_is_float(indices->type))
 		return thaw_onnx_fail_node(c->o->node, "its indices are not whole numbers");
 	struct thaw_shape shape;
@@ -44,7 +44,7 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
 	int64_t dim = x->shape.dim[axis], chosen = thaw_shape_count(&indices->shape);
 	int64_t outer = thaw_shape_count(&shape) > 0 ? count_axes(&x->shape, 0, axis) : 0;
-	size_t block = (size_t)count_axes(&x->shape, axis + 1, x->shape.rank) * thaw_dtype_size(x->type);
+	size_t block = (size_t)count_axes(&x->shape, axis + 1, x->shape.ndim) * thaw_dtype_size(x->type);
 	for (int64_t k = 0; k < chosen; k++) {
 		int64_t index = thaw_onnx_get_int(indices, k);
 		if (index < -dim || index >= dim)
@@ -64,11 +64,11 @@ static thaw_status concat_shape(struct thaw_shape *shape, const struct thaw_onnx
 	const struct thaw_onnx_constant *first, *x;
 	THAW_TRY(thaw_onnx_input(&first, c, 0));
 	*shape = first->shape;
-	THAW_TRY(thaw_onnx_axis(axis, c, shape->rank));
+	THAW_TRY(thaw_onnx_axis(axis, c, shape->ndim));
 	for (int i = 1; i < c->o->input_count; i++) {
 		THAW_TRY(thaw_onnx_input(&x, c, i));
-		bool fits = x->type == first->type && x->shape.rank == shape->rank;
-		for (int k = 0; k < shape->rank && fits; k++)
+		bool fits = x->type == first->type && x->shape.ndim == shape->ndim;
+		for (int k = 0; k < shape->ndim && fits; k++)
 			fits = k == *axis || x->shape.dim[k] == shape->dim[k];
 		if (!fits || __builtin_add_overflow(shape->dim[*axis], x->shape.dim[*axis], &shape->dim[*axis]))
 			return thaw_onnx_fail_node(c->o->node, "input %d does not fit beside input 0", i);
@@ -90,10 +90,10 @@ static thaw_status evaluate_concat(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
 	int64_t outer = thaw_shape_count(&shape) > 0 ? count_axes(&shape, 0, axis) : 0;
 	size_t size = thaw_dtype_size(to->type), before = 0;
-	size_t row = (size_t)(outer ? count_axes(&shape, axis, shape.rank) : 0) * size;
+	size_t row = (size_t)(outer ? count_axes(&shape, axis, shape.ndim) : 0) * size;
 	for (int i = 0; i < c->o->input_count; i++) {
 		THAW_TRY(thaw_onnx_input(&x, c, i));
-		size_t part = (size_t)(outer ? count_axes(&x->shape, axis, shape.rank) : 0) * size;
+		size_t part = (size_t)(outer ? count_axes(&x->shape, axis, shape.ndim) : 0) * size;
 		for (int64_t o = 0; o < outer; o++)
 			memcpy((char *)to->data + (size_t)o * row + before, (const char *)x->data + (size_t)o * part,
 			       part);
@@ -142,7 +142,7 @@ static thaw_status evaluate_trilu(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_int(&upper, c->o->node, "upper", 1));
 	if (thaw_onnx_optional(c, 1))
 		THAW_TRY(thaw_onnx_ints_input(&diagonal, c, 1));
-	int rank = x->shape.rank;
+	int rank = x->shape.ndim;
 	if (rank < 2 || diagonal.count != 1)
 		return thaw_onnx_fail_node(c->o->node, "its inputs are not matrices and one number");
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));

@@ -3,10 +3,10 @@
 
 #include "src/onnx/constant/evaluator.h"
 
-void thaw_onnx_strides(int64_t stride[THAW_MAX_RANK], const struct thaw_shape *shape)
+void thaw_onnx_strides(int64_t stride[THAW_MAX_DIMS], const struct thaw_shape *shape)
 {
 	int64_t step = 1;
-	for (int i = shape->rank - 1; i >= 0; i--) {
+	for (int i = shape->ndim - 1; i >= 0; i--) {
 		stride[i] = step;
 		step *= shape->dim[i];
 	}
@@ -14,7 +14,7 @@ void thaw_onnx_strides(int64_t stride[THAW_MAX_RANK], const struct thaw_shape *s
 
 void thaw_onnx_walk_next(struct thaw_onnx_walk *w)
 {
-	for (int i = w->shape.rank - 1; i >= 0; i--) {
+	for (int i = w->shape.ndim - 1; i >= 0; i--) {
 		w->at += w->stride[i];
 		if (++w->index[i] < w->shape.dim[i])
 			return;
@@ -36,10 +36,10 @@ void thaw_onnx_walk_copy(struct thaw_onnx_walk *w, struct thaw_onnx_constant *to
 thaw_status thaw_onnx_broadcast(struct thaw_shape *shape, const struct thaw_onnx_call *c,
 				const struct thaw_shape *other)
 {
-	struct thaw_shape wide = shape->rank >= other->rank ? *shape : *other;
-	const struct thaw_shape *narrow = shape->rank >= other->rank ? other : shape;
-	int skip = wide.rank - narrow->rank;
-	for (int i = 0; i < narrow->rank; i++) {
+	struct thaw_shape wide = shape->ndim >= other->ndim ? *shape : *other;
+	const struct thaw_shape *narrow = shape->ndim >= other->ndim ? other : shape;
+	int skip = wide.ndim - narrow->ndim;
+	for (int i = 0; i < narrow->ndim; i++) {
 		int64_t *dim = &wide.dim[skip + i];
 		if (*dim != narrow->dim[i] && *dim != 1 && narrow->dim[i] != 1)
 			return thaw_onnx_fail_node(c->o->node, "shapes do not fit: %lld beside %lld", (long long)*dim,
@@ -54,10 +54,10 @@ thaw_status thaw_onnx_broadcast(struct thaw_shape *shape, const struct thaw_onnx
 struct thaw_onnx_walk thaw_onnx_walk_broadcast(const struct thaw_shape *shape, const struct thaw_shape *from)
 {
 	struct thaw_onnx_walk w = {.shape = *shape};
-	int64_t dense[THAW_MAX_RANK];
+	int64_t dense[THAW_MAX_DIMS];
 	thaw_onnx_strides(dense, from);
-	int skip = shape->rank - from->rank;
-	for (int i = 0; i < from->rank; i++)
+	int skip = shape->ndim - from->ndim;
+	for (int i = 0; i < from->ndim; i++)
 		w.stride[skip + i] = from->dim[i] == 1 ? 0 : dense[i];
 	return w;
 }

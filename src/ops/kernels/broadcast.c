@@ -2,10 +2,10 @@
 
 thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape *y, const char *op)
 {
-	bool fit = x[0].rank == x[1].rank && x[0].rank > 0;
+	bool fit = x[0].ndim == x[1].ndim && x[0].ndim > 0;
 
 	*y = x[0];
-	for (int i = 0; fit && i < y->rank; i++) {
+	for (int i = 0; fit && i < y->ndim; i++) {
 		fit = x[0].dim[i] == x[1].dim[i] || x[0].dim[i] == 1 || x[1].dim[i] == 1;
 		y->dim[i] = x[0].dim[i] == 1 ? x[1].dim[i] : x[0].dim[i];
 	}
@@ -21,18 +21,18 @@ thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape
 /* Appends an axis that has elements of tensor k where present[k], or lengthens the one before it. */
 static void append(struct thaw_broadcast *b, int64_t size, const bool present[2])
 {
-	int last = b->rank - 1;
+	int last = b->ndim - 1;
 
 	if (last >= 0 && b->step[0][last] == present[0] && b->step[1][last] == present[1]) {
 		b->size[last] *= size;
 		return;
 	}
-	b->size[b->rank] = size;
+	b->size[b->ndim] = size;
 	for (int k = 0; k < 2; k++) {
-		b->step[k][b->rank] = present[k];
+		b->step[k][b->ndim] = present[k];
 		b->repeated[k] |= !present[k];
 	}
-	b->rank++;
+	b->ndim++;
 }
 
 struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struct thaw_shape *x1)
@@ -40,23 +40,23 @@ struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struc
 	const bool both[2] = {true, true};
 	struct thaw_broadcast b = {0};
 
-	for (int i = 0; i < x0->rank; i++) {
+	for (int i = 0; i < x0->ndim; i++) {
 		const bool present[2] = {x0->dim[i] != 1, x1->dim[i] != 1};
 
 		if (present[0] || present[1])
 			append(&b, present[0] ? x0->dim[i] : x1->dim[i], present);
 	}
-	if (b.rank == 0)
+	if (b.ndim == 0)
 		append(&b, 1, both);
-	if (b.rank == 1) { /* rows, of which there is one */
+	if (b.ndim == 1) { /* rows, of which there is one */
 		b.size[1] = b.size[0];
 		b.step[0][1] = b.step[0][0];
 		b.step[1][1] = b.step[1][0];
 		b.size[0] = 1;
-		b.rank = 2;
+		b.ndim = 2;
 	}
 	for (int k = 0; k < 2; k++)
-		for (int64_t i = b.rank - 1, floats = 1; i >= 0; i--)
+		for (int64_t i = b.ndim - 1, floats = 1; i >= 0; i--)
 			if (b.step[k][i]) {
 				b.step[k][i] = floats;
 				floats *= b.size[i];
@@ -76,10 +76,10 @@ static void advance(struct thaw_broadcast *b, int axis, int64_t count)
 
 bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block)
 {
-	int columns = b->rank - 1, rows = b->rank - 2;
+	int columns = b->ndim - 1, rows = b->ndim - 2;
 	int64_t rest = b->size[columns] - b->at[columns], most = THAW_BLOCK_FLOATS;
 
-	for (int i = 0; i < b->rank; i++)
+	for (int i = 0; i < b->ndim; i++)
 		if (b->at[0] == b->size[0] || b->size[i] == 0)
 			return false;
 	*block = (struct thaw_block){.rows = 1, .columns = rest < most ? rest : most, .from = b->done};
@@ -89,7 +89,7 @@ bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block)
 		block->rows = left < fit ? left : fit;
 	}
 	for (int k = 0; k < 2; k++) {
-		for (int i = 0; i < b->rank; i++)
+		for (int i = 0; i < b->ndim; i++)
 			block->first[k] += b->at[i] * b->step[k][i];
 		block->row[k] = b->step[k][rows];
 		block->column[k] = b->step[k][columns] != 0;

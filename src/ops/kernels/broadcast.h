@@ -1,4 +1,4 @@
-/* Two tensors of one rank, one repeated along axes of the other where its size is 1, cut into blocks of rows.
+/* Two tensors of one ndim, one repeated along axes of the other where its size is 1, cut into blocks of rows.
  *
  * Neighbouring axes along which the same tensor is repeated are one loop. What is left are few cases: a bias is rows
  * against one row, the gate of an image (N,1,1,C) is for every n rows against one row, equal shapes are one long row.
@@ -12,10 +12,10 @@
 enum { THAW_BLOCK_FLOATS = 2048 };
 
 struct thaw_broadcast {
-	int rank;                                                    /* of the merged axes, at least 2 */
-	int64_t size[THAW_MAX_RANK + 1], step[2][THAW_MAX_RANK + 1]; /* steps in floats; 0: repeated */
+	int ndim;                                                    /* of the merged axes, at least 2 */
+	int64_t size[THAW_MAX_DIMS + 1], step[2][THAW_MAX_DIMS + 1]; /* steps in floats; 0: repeated */
 	bool repeated[2];                                            /* along any axis */
-	int64_t at[THAW_MAX_RANK + 1], done;                         /* where the next block begins */
+	int64_t at[THAW_MAX_DIMS + 1], done;                         /* where the next block begins */
 };
 
 /* rows * columns elements, dense in the result, of which the block is `from` elements after its start. Element (r,c)

@@ -37,9 +37,9 @@ struct thaw_conv_kernel {
 	/* Weights of a frozen layer in the kernel's own form, made once; both NULL: wants none. Bytes may depend on
 	 * the weight's shape and on h and w, never on n. */
 	size_t (*prepared_bytes)(const struct thaw_conv *c);
-	void (*prepare)(const struct thaw_conv *c, const float *weight, void *prepared);
-	/* prepared: what `prepare` wrote, or NULL. The same bits with and without. */
-	void (*forward)(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
+	void (*pack)(const struct thaw_conv *c, const float *weight, void *packed);
+	/* packed: what `pack` wrote, or NULL. The same bits with and without. */
+	void (*forward)(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 			const struct thaw_conv_epilogue *epilogue, float *y, void *scratch);
 	/* dx (n,h,w,ci) is overwritten, or added to if `add`. */
 	void (*data)(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,

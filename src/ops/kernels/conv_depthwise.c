@@ -269,7 +269,7 @@ static void images_run(const struct grid *g, int64_t grids, const struct block *
 		}
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	struct grid g = {
@@ -299,7 +299,7 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 		.activation = epilogue->activation,
 	};
 
-	(void)prepared;
+	(void)packed;
 	(void)buffer;
 	images_run(&g, 1, &images, c->n, c->ci, c->h * g.in_row, c->ho * g.out_row);
 }

@@ -225,10 +225,10 @@ static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 	return (size_t)(floats + (pass == THAW_CONV_DATA ? weights(c) : 0)) * sizeof(float);
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
-	(void)prepared;
+	(void)packed;
 	convolve(c, x, weight, 0.0f, epilogue, y, buffer);
 }
 

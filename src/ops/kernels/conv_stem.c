@@ -166,10 +166,10 @@ static void run_weight(const struct thaw_conv *c, const float *buffer, const flo
 		row_weight(c, buffer, dy, TAPS, 1, dweight);
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
-	(void)prepared;
+	(void)packed;
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
 		fill_buffer(c, x, row, buffer);
 		run_forward(c, buffer, weight, epilogue, row, y);

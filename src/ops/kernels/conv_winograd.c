@@ -112,9 +112,9 @@ static size_t prepared_bytes(const struct thaw_conv *c)
 	return (size_t)filter_floats(c) * sizeof(float);
 }
 
-static void prepare(const struct thaw_conv *c, const float *weight, void *prepared)
+static void prepare(const struct thaw_conv *c, const float *weight, void *packed)
 {
-	winograd_filters(c, weight, prepared);
+	winograd_filters(c, weight, packed);
 }
 
 /* y = epilogue(conv(x)) with filters u (36, ci, co). */
@@ -138,14 +138,14 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *u,
 	}
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *prepared,
+static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	float *u = buffer;
 
-	if (!prepared)
+	if (!packed)
 		winograd_filters(c, weight, u);
-	convolve(c, x, prepared ? prepared : u, epilogue, y, u + filter_floats(c));
+	convolve(c, x, packed ? packed : u, epilogue, y, u + filter_floats(c));
 }
 
 static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
@@ -186,7 +186,7 @@ const struct thaw_conv_kernel thaw_conv_winograd = {
 	.fits = fits,
 	.scratch = scratch,
 	.prepared_bytes = prepared_bytes,
-	.prepare = prepare,
+	.pack = prepare,
 	.forward = forward,
 	.data = backward_data,
 	.weight = backward_weight,

@@ -1,4 +1,4 @@
-/* Softmax of rows, `stride` floats apart in every matrix of a call. */
+/* Softmax of rows, `stride` floats apart in every matrix of a args. */
 #ifndef THAW_SRC_OPS_KERNELS_SOFTMAX_H
 #define THAW_SRC_OPS_KERNELS_SOFTMAX_H
 

@@ -6,7 +6,7 @@
 enum { LANES = 16 };
 
 THAW_MULTIVERSION
-float thaw_sum(const float *x, int64_t count)
+float thaw_allreduce(const float *x, int64_t count)
 {
 	float lane[LANES] = {0}, sum = 0;
 	int64_t i = 0;
@@ -26,7 +26,7 @@ void thaw_sums_add(float *sum, const float *values, const struct thaw_block *blo
 {
 	if (!block->column[k])
 		for (int64_t r = 0; r < block->rows; r++)
-			sum[r * block->row[k]] += thaw_sum(values + r * block->columns, block->columns);
+			sum[r * block->row[k]] += thaw_allreduce(values + r * block->columns, block->columns);
 	else if (block->row[k] == 0)
 		thaw_kernel_add_rows(sum, values, block->rows, block->columns);
 	else

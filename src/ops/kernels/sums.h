@@ -8,6 +8,6 @@
 void thaw_sums_add(float *sum, const float *values, const struct thaw_block *block, int k);
 
 /* The sum of x[count], in as many parts as a vector has lanes. */
-float thaw_sum(const float *x, int64_t count);
+float thaw_allreduce(const float *x, int64_t count);
 
 #endif

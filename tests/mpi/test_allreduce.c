@@ -15,39 +15,39 @@ static void fill(float *vector, int64_t n, int lane)
 }
 
 /* Values become the total. */
-static void keep(void *context, struct thaw_share share, float *total, const float *slots)
+static void keep(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	(void)slots;
-	memcpy((float *)context + share.start, total, (size_t)share.count * sizeof(float));
+	memcpy((float *)context + shard.start, total, (size_t)shard.count * sizeof(float));
 }
 
 /* The sum as `comm` makes it, in total[n], its last value a slot; vectors are filled in `parts`, from their end to
  * their start, as a backward pass does. */
 static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
 {
-	struct thaw_sum *sum = NULL;
+	struct thaw_allreduce *allreduce = NULL;
 	const float *slots = NULL;
 	float *values = thaw_alloc((size_t)n, sizeof(float));
-	const struct thaw_shares shares = {n - 1, bucket, comm->size};
-	const struct thaw_sum_use use = {total, keep, total};
-	if (!values || thaw_sum_create(&sum, comm, lanes, &shares, 1, &use) != THAW_OK)
+	const struct thaw_sharding shards = {n - 1, bucket, comm->size};
+	const struct thaw_allreduce_update use = {total, keep, total};
+	if (!values || thaw_allreduce_create(&allreduce, comm, lanes, &shards, 1, &use) != THAW_OK)
 		return false;
 	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	for (int l = thaw_lanes_first(lanes, comm->size, comm->rank); l < end; l++) {
-		float *vector = thaw_sum_next(sum);
+		float *vector = thaw_allreduce_next(allreduce);
 		memset(values, 0, (size_t)n * sizeof(float));
 		fill(values, n, l);
 		for (int64_t p = parts; vector && p > 0; p--) {
 			int64_t from = n * (p - 1) / parts, count = n * p / parts - from;
 			memcpy(vector + from, values + from, (size_t)count * sizeof(float));
-			thaw_sum_final(sum, from);
+			thaw_allreduce_ready(allreduce, from);
 		}
-		thaw_sum_push(sum);
+		thaw_allreduce_push(allreduce);
 	}
-	bool good = thaw_sum_reduce(sum, &slots) == THAW_OK;
+	bool good = thaw_allreduce_finish(allreduce, &slots) == THAW_OK;
 	if (good)
 		total[n - 1] = slots[0];
-	thaw_sum_destroy(sum);
+	thaw_allreduce_destroy(allreduce);
 	thaw_free(values);
 	return good;
 }
@@ -73,8 +73,8 @@ static bool metrics_same_as_alone(struct thaw_comm *comm, int lanes)
 	for (int i = 0; i < lanes * 2; i++)
 		all[i] = exp(i * 1.7) / 3;
 	memcpy(mine + first * 2, all + first * 2, (size_t)(end - first) * 2 * sizeof(double));
-	return thaw_sum_metrics(comm, lanes, 2, mine, a) == THAW_OK &&
-	       thaw_sum_metrics(&alone, lanes, 2, all, b) == THAW_OK && memcmp(a, b, sizeof(a)) == 0;
+	return thaw_allreduce_doubles(comm, lanes, 2, mine, a) == THAW_OK &&
+	       thaw_allreduce_doubles(&alone, lanes, 2, all, b) == THAW_OK && memcmp(a, b, sizeof(a)) == 0;
 }
 
 int main(void)
@@ -90,7 +90,7 @@ int main(void)
 		for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
 			if (lanes < c.comm.size)
 				continue;
-			for (int64_t bucket = THAW_SUM_BUCKET; bucket >= sizes[s] / 100 + 1; bucket /= 50) {
+			for (int64_t bucket = THAW_ALLREDUCE_BUCKET; bucket >= sizes[s] / 100 + 1; bucket /= 50) {
 				snprintf(what, sizeof(what),
 					 "%d lanes of %lld values in buckets of %lld sum to the same bits", lanes,
 					 (long long)sizes[s], (long long)bucket);
@@ -101,11 +101,11 @@ int main(void)
 		if (lanes >= c.comm.size)
 			check(&c, metrics_same_as_alone(&c.comm, lanes), what);
 	}
-	struct thaw_sum *sum = NULL;
-	const struct thaw_shares shares = {1, THAW_SUM_BUCKET, c.comm.size};
-	const struct thaw_sum_use use = {.apply = keep};
+	struct thaw_allreduce *allreduce = NULL;
+	const struct thaw_sharding shards = {1, THAW_ALLREDUCE_BUCKET, c.comm.size};
+	const struct thaw_allreduce_update use = {.apply = keep};
 	if (c.comm.size > 1)
-		check(&c, thaw_sum_create(&sum, &c.comm, c.comm.size - 1, &shares, 0, &use) == THAW_CONFIG,
+		check(&c, thaw_allreduce_create(&allreduce, &c.comm, c.comm.size - 1, &shards, 0, &use) == THAW_CONFIG,
 		      "more ranks than lanes are refused");
 	return checks_end(&c);
 }

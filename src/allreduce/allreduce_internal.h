@@ -7,7 +7,7 @@
 #include "thaw/lanes.h"
 #include "thaw/tensor.h"
 
-/* One addition of the tree on received shares: slot `into` += slot `from`. */
+/* One addition of the tree on received shards: slot `into` += slot `from`. */
 struct addition {
 	int into, from;
 };
@@ -16,9 +16,9 @@ struct addition {
 struct bucket {
 	int64_t start;
 	bool slots;              /* it is that of the slots, whose totals are gathered */
-	int64_t own;             /* place of this rank's share among its shares */
-	int64_t *count, *offset; /* [size] each rank's share of it; offsets in the vectors */
-	float *received;         /* (pieces of others, stride) this rank's share of them; of the bucket's place */
+	int64_t own;             /* place of this rank's shard among its shards */
+	int64_t *count, *offset; /* [size] each rank's shard of it; offsets in the vectors */
+	float *received;         /* (pieces of others, stride) this rank's shard of them; of the bucket's place */
 	int64_t stride;
 	int64_t *count_send, *count_recv, *offset_recv; /* [size] of the round under way */
 	int round;                                      /* all-to-alls that were begun */
@@ -26,19 +26,19 @@ struct bucket {
 	struct thaw_transfer *transfer; /* NULL: none under way */
 };
 
-struct thaw_sum {
+struct thaw_allreduce {
 	struct thaw_comm *comm;
 	int lanes, first, end; /* of the run; of this rank [first, end) */
-	struct thaw_shares shares;
-	struct thaw_sum_use use;
+	struct thaw_sharding shards;
+	struct thaw_allreduce_update use;
 	int64_t n; /* floats of a vector with its slots */
 
 	float **vectors; /* [depth] of n floats each; [0, stacked) hold subtrees */
 	int depth, stacked;
-	int next;           /* lane that thaw_sum_next's vector is for */
-	bool filling;       /* thaw_sum_next was called, its thaw_sum_push not yet */
+	int next;           /* lane that thaw_allreduce_next's vector is for */
+	bool filling;       /* thaw_allreduce_next was called, its thaw_allreduce_push not yet */
 	int64_t final;      /* the last lane's vector is added to its subtrees from here on */
-	thaw_status failed; /* of thaw_sum_final */
+	thaw_status failed; /* of thaw_allreduce_ready */
 
 	int pieces;                 /* subtrees of all ranks, by first lane */
 	int rounds;                 /* subtrees of the rank that has most */
@@ -53,15 +53,15 @@ struct thaw_sum {
 };
 
 /* a[n] += b[n] */
-void thaw_sum_add(float *restrict a, const float *restrict b, int64_t n);
+void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n);
 
 /* Makes the buckets; the tree is planned already. */
-thaw_status thaw_sum_plan_buckets(struct thaw_sum *sum);
-/* Puts total[count] of the vectors' [start, start + count), at `own` among this rank's shares, to use. */
-void thaw_sum_apply(const struct thaw_sum *sum, struct thaw_share share, float *total);
+thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce);
+/* Puts total[count] of the vectors' [start, start + count), at `own` among this rank's shards, to use. */
+void thaw_allreduce_apply(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total);
 /* Moves on the buckets that set out, and lets those that are ready follow as slots become free. */
-thaw_status thaw_sum_advance(struct thaw_sum *sum);
+thaw_status thaw_allreduce_advance(struct thaw_allreduce *allreduce);
 /* After a sum, for the next. */
-void thaw_sum_reset_buckets(struct thaw_sum *sum);
+void thaw_allreduce_reset_buckets(struct thaw_allreduce *allreduce);
 
 #endif

@@ -1,4 +1,4 @@
-/* Compiling a plan: shapes, lifetimes, memory, and one ready call per node.
+/* Compiling an executor: shapes, lifetimes, memory, and one ready call per node.
  *
  * Time runs in steps: node i's forward is step i, the loss is step n (the number of nodes), node i's
  * backward is step 2n - i. Every buffer lives from the step that writes it to the last that reads it:
@@ -6,26 +6,26 @@
  *   kept       from a tail node's forward to its backward
  *   gradient   from the backward of the value's last user to that of its own node
  *   scratch    one step; the largest wish is reserved once for all
- * A tail plan's features are values that are there from its first step on; a trunk plan's stay to the end.
+ * A tail executor's features are values that are there from its first step on; a trunk executor's stay to the end.
  * A node that works in place puts its value where its input was; such values share one buffer.
  */
 #include <string.h>
 
+#include "src/graph/executor_internal.h"
 #include "src/graph/graph_internal.h"
 #include "src/graph/memory.h"
-#include "src/graph/plan_internal.h"
 
-/* What compiling needs and the finished plan does not. */
+/* What compiling needs and the finished executor does not. */
 struct compiler {
-	struct thaw_plan *plan;
+	struct thaw_executor *executor;
 	const struct thaw_graph *graph;
-	struct thaw_shape *shapes;   /* [nodes] */
-	struct thaw_space *space;    /* [nodes] */
-	bool *needs_gradient;        /* [nodes]: a trainable parameter lies at or before this value */
-	int *storage;                /* [nodes]: the value whose buffer this one's data lie in */
-	int *gradient_storage;       /* [nodes]: the same for gradients */
-	struct thaw_buffer *buffers; /* [3 * nodes + 1]: values, gradients, kept, and the scratch */
-	int *crossing;               /* [nodes]: the values that cross the cut */
+	struct thaw_shape *shapes;           /* [nodes] */
+	struct thaw_op_workspace *workspace; /* [nodes] */
+	bool *needs_gradient;                /* [nodes]: a trainable parameter lies at or before this value */
+	int *storage;                        /* [nodes]: the value whose buffer this one's data lie in */
+	int *gradient_storage;               /* [nodes]: the same for gradients */
+	struct thaw_buffer *buffers;         /* [3 * nodes + 1]: values, gradients, saved, and the scratch */
+	int *crossing;                       /* [nodes]: the values that cross the cut */
 	int nodes;
 };
 
@@ -67,7 +67,7 @@ static size_t value_bytes(const struct compiler *c, int i)
 
 static bool in_tail(const struct compiler *c, int node)
 {
-	return c->plan->training && node >= c->plan->cut;
+	return c->executor->training && node >= c->executor->cut;
 }
 
 /* Which values carry a gradient, and what each node wants besides them. */
@@ -76,16 +76,16 @@ static thaw_status survey(struct compiler *c)
 	struct thaw_shape param[THAW_MAX_PARAMS];
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->plan->steps[i].runs)
+		if (!c->executor->steps[i].runs)
 			continue;
 		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof *x);
 		if (!x)
 			return THAW_RESOURCE;
-		struct thaw_site site = thaw_graph_site(c->graph, i, c->shapes, param, x);
-		site.training = in_tail(c, i);
-		site.frozen = thaw_graph_frozen(c->graph, i);
-		if (n->op->space)
-			n->op->space(&site, &c->space[i]);
+		struct thaw_op_desc desc = thaw_graph_op_desc(c->graph, i, c->shapes, param, x);
+		desc.training = in_tail(c, i);
+		desc.frozen = thaw_graph_frozen(c->graph, i);
+		if (n->op->workspace)
+			n->op->workspace(&desc, &c->workspace[i]);
 		thaw_free(x);
 
 		for (int k = 0; k < n->input_count; k++)
@@ -100,9 +100,9 @@ static thaw_status survey(struct compiler *c)
 static void mark_inputs(struct compiler *c)
 {
 	int image = 0;
-	bool tail = c->plan->stretch == THAW_TAIL;
+	bool tail = c->executor->segment == THAW_TAIL;
 	const int *input = tail ? c->crossing : &image;
-	for (int k = 0; k < (tail ? c->plan->crossing_count : 1); k++)
+	for (int k = 0; k < (tail ? c->executor->crossing_count : 1); k++)
 		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
 }
 
@@ -112,17 +112,17 @@ static void value_lifetimes(struct compiler *c)
 	int end = 2 * c->nodes + 1;
 	for (int i = 0; i < c->nodes; i++) {
 		struct thaw_buffer *b = &c->buffers[i];
-		bool here = c->plan->steps[i].runs && !is_parameter(c, i);
+		bool here = c->executor->steps[i].runs && !is_parameter(c, i);
 		*b = (struct thaw_buffer){.bytes = here ? value_bytes(c, i) : 0, .born = i, .dies = i};
 		c->storage[i] = i;
 	}
 	mark_inputs(c);
-	if (c->plan->stretch == THAW_TRUNK)
-		for (int k = 0; k < c->plan->crossing_count; k++)
+	if (c->executor->segment == THAW_TRUNK)
+		for (int k = 0; k < c->executor->crossing_count; k++)
 			c->buffers[c->crossing[k]].dies = end;
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->plan->steps[i].runs)
+		if (!c->executor->steps[i].runs)
 			continue;
 		bool backward = in_tail(c, i) && c->needs_gradient[i];
 		if (backward && (n->op->backward_reads & THAW_READS_Y))
@@ -141,7 +141,7 @@ static void share_values(struct compiler *c)
 {
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->plan->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
+		if (!c->executor->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
 			continue;
 		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
 		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
@@ -161,14 +161,14 @@ static void plan_gradients(struct compiler *c)
 		c->gradient_storage[i] = i;
 		c->buffers[c->nodes + i] = (struct thaw_buffer){.born = -1};
 	}
-	if (!c->plan->training)
+	if (!c->executor->training)
 		return;
 	int output = c->graph->output;
 	*gradient_buffer(c, output) = (struct thaw_buffer){
 		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
-	for (int i = c->nodes - 1; i >= c->plan->cut && i > 0; i--) {
+	for (int i = c->nodes - 1; i >= c->executor->cut && i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		struct thaw_step *step = &c->plan->steps[i];
+		struct thaw_step *step = &c->executor->steps[i];
 		step->backward = c->needs_gradient[i] && gradient_buffer(c, i)->born >= 0;
 		for (int k = 0; step->backward && k < n->input_count; k++) {
 			int x = n->inputs[k];
@@ -194,22 +194,22 @@ static void plan_kept_and_scratch(struct compiler *c)
 {
 	size_t most = 0;
 	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_space *s = &c->space[i];
-		c->plan->steps[i].prepared_bytes = s->prepared;
-		c->plan->steps[i].prepared_offset = c->plan->prepared_bytes;
-		c->plan->prepared_bytes += (s->prepared + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+		const struct thaw_op_workspace *s = &c->workspace[i];
+		c->executor->steps[i].prepared_bytes = s->packed;
+		c->executor->steps[i].prepared_offset = c->executor->prepared_bytes;
+		c->executor->prepared_bytes += (s->packed + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
 		most = s->scratch_forward > most ? s->scratch_forward : most;
-		if (c->plan->steps[i].backward && s->scratch_backward > most)
+		if (c->executor->steps[i].backward && s->scratch_backward > most)
 			most = s->scratch_backward;
 		*kept_buffer(c, i) = (struct thaw_buffer){
-			.bytes = s->kept, .born = i, .dies = c->plan->steps[i].backward ? backward_step(c, i) : i};
+			.bytes = s->saved, .born = i, .dies = c->executor->steps[i].backward ? backward_step(c, i) : i};
 	}
 	*scratch_buffer(c) = (struct thaw_buffer){.bytes = most, .born = 0, .dies = 2 * c->nodes + 1};
 }
 
 static void *at(const struct compiler *c, const struct thaw_buffer *b)
 {
-	return c->plan->arena + b->offset;
+	return c->executor->arena + b->offset;
 }
 
 /* How long a value's first dimension is for each image; 0 for fixed values. */
@@ -221,7 +221,7 @@ static int64_t rows(const struct compiler *c, int i)
 static void bind_step(struct compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
-	struct thaw_step *step = &c->plan->steps[i];
+	struct thaw_step *step = &c->executor->steps[i];
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
 		step->x[k] = (struct thaw_view){at(c, value_buffer(c, x)), c->shapes[x]};
@@ -234,14 +234,14 @@ static void bind_step(struct compiler *c, int i)
 	step->y_rows = rows(c, i);
 	if (step->backward)
 		step->dy = at(c, gradient_buffer(c, i));
-	step->call = (struct thaw_call){
+	step->args = (struct thaw_op_args){
 		.attrs = &n->attrs,
 		.inputs = n->input_count,
 		.x = step->x,
 		.y = {at(c, value_buffer(c, i)), c->shapes[i]},
 		.params = n->param_count,
 		.param = step->param,
-		.kept = at(c, kept_buffer(c, i)),
+		.saved = at(c, kept_buffer(c, i)),
 		.scratch = at(c, scratch_buffer(c)),
 		.training = in_tail(c, i),
 		.dy = step->dy,
@@ -253,11 +253,11 @@ static void bind_step(struct compiler *c, int i)
 
 static thaw_status create_steps(struct compiler *c)
 {
-	c->plan->steps = thaw_alloc((size_t)c->nodes, sizeof *c->plan->steps);
-	if (!c->plan->steps)
+	c->executor->steps = thaw_alloc((size_t)c->nodes, sizeof *c->executor->steps);
+	if (!c->executor->steps)
 		return THAW_RESOURCE;
 	for (int i = 1; i < c->nodes; i++) {
-		struct thaw_step *step = &c->plan->steps[i];
+		struct thaw_step *step = &c->executor->steps[i];
 		size_t inputs = (size_t)c->graph->nodes[i].input_count;
 		step->x = thaw_alloc(inputs, sizeof *step->x);
 		step->dx = thaw_alloc(inputs, sizeof *step->dx);
@@ -271,9 +271,9 @@ static thaw_status create_steps(struct compiler *c)
 
 static void bind_crossing(struct compiler *c)
 {
-	for (int k = 0; k < c->plan->crossing_count; k++) {
+	for (int k = 0; k < c->executor->crossing_count; k++) {
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
-		c->plan->crossing[k] = (struct thaw_crossing){
+		c->executor->crossing[k] = (struct thaw_crossing){
 			.data = at(c, value_buffer(c, c->crossing[k])),
 			.count = thaw_shape_count(shape) / c->shapes[0].dim[0],
 		};
@@ -284,25 +284,25 @@ static void bind_crossing(struct compiler *c)
  * cut. */
 static thaw_status choose_stretch(struct compiler *c)
 {
-	struct thaw_plan *plan = c->plan;
-	int first = plan->stretch == THAW_TAIL ? plan->cut : 1;
-	int end = plan->stretch == THAW_TRUNK ? plan->cut : c->nodes;
+	struct thaw_executor *executor = c->executor;
+	int first = executor->segment == THAW_TAIL ? executor->cut : 1;
+	int end = executor->segment == THAW_TRUNK ? executor->cut : c->nodes;
 	for (int i = c->nodes - 1; i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		plan->steps[i].runs |= !n->fixed && i >= first && i < end;
-		for (int k = 0; plan->steps[i].runs && k < n->input_count; k++)
-			plan->steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
+		executor->steps[i].runs |= !n->fixed && i >= first && i < end;
+		for (int k = 0; executor->steps[i].runs && k < n->input_count; k++)
+			executor->steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
 	}
-	plan->crossing_count = thaw_graph_crossing(c->graph, plan->cut, c->crossing);
-	plan->crossing = thaw_alloc((size_t)plan->crossing_count, sizeof *plan->crossing);
-	return plan->crossing ? THAW_OK : THAW_RESOURCE;
+	executor->crossing_count = thaw_graph_crossing(c->graph, executor->cut, c->crossing);
+	executor->crossing = thaw_alloc((size_t)executor->crossing_count, sizeof *executor->crossing);
+	return executor->crossing ? THAW_OK : THAW_RESOURCE;
 }
 
 static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 {
-	struct thaw_plan *plan = c->plan;
+	struct thaw_executor *executor = c->executor;
 	struct thaw_shape batch = *image;
-	if (plan->stretch == THAW_TRUNK)
+	if (executor->segment == THAW_TRUNK)
 		batch.dim[0] = 1;
 	THAW_TRY(thaw_graph_infer(c->graph, &batch, c->shapes));
 	THAW_TRY(create_steps(c));
@@ -312,34 +312,34 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 	share_values(c);
 	plan_gradients(c);
 	plan_kept_and_scratch(c);
-	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &plan->arena_bytes));
-	plan->arena = thaw_alloc(plan->arena_bytes, 1);
-	if (!plan->arena)
-		return thaw_fail_in(THAW_RESOURCE, "a plan for %d images of %d x %d", (int)image->dim[0],
+	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &executor->arena_bytes));
+	executor->arena = thaw_alloc(executor->arena_bytes, 1);
+	if (!executor->arena)
+		return thaw_fail_in(THAW_RESOURCE, "an executor for %d images of %d x %d", (int)image->dim[0],
 				    (int)image->dim[1], (int)image->dim[2]);
 	for (int i = 1; i < c->nodes; i++)
-		if (plan->steps[i].runs)
+		if (executor->steps[i].runs)
 			bind_step(c, i);
 	bind_crossing(c);
-	plan->input = at(c, value_buffer(c, 0));
-	plan->logits = at(c, value_buffer(c, c->graph->output));
-	plan->classes = c->shapes[c->graph->output].dim[1];
-	if (plan->training)
-		plan->dlogits = at(c, gradient_buffer(c, c->graph->output));
+	executor->input = at(c, value_buffer(c, 0));
+	executor->logits = at(c, value_buffer(c, c->graph->output));
+	executor->classes = c->shapes[c->graph->output].dim[1];
+	if (executor->training)
+		executor->dlogits = at(c, gradient_buffer(c, c->graph->output));
 	return THAW_OK;
 }
 
-thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *graph, const struct thaw_shape *image,
-			     enum thaw_stretch stretch, bool training)
+thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_graph *graph,
+				 const struct thaw_shape *image, enum thaw_segment segment, bool training)
 {
 	size_t nodes = (size_t)graph->node_count;
-	struct thaw_plan *plan = thaw_alloc(1, sizeof *plan);
+	struct thaw_executor *executor = thaw_alloc(1, sizeof *executor);
 	struct compiler c = {
-		.plan = plan,
+		.executor = executor,
 		.graph = graph,
 		.nodes = graph->node_count,
 		.shapes = thaw_alloc(nodes, sizeof *c.shapes),
-		.space = thaw_alloc(nodes, sizeof *c.space),
+		.workspace = thaw_alloc(nodes, sizeof *c.workspace),
 		.needs_gradient = thaw_alloc(nodes, sizeof *c.needs_gradient),
 		.storage = thaw_alloc(nodes, sizeof *c.storage),
 		.gradient_storage = thaw_alloc(nodes, sizeof *c.gradient_storage),
@@ -347,42 +347,42 @@ thaw_status thaw_plan_create(struct thaw_plan **out, const struct thaw_graph *gr
 		.crossing = thaw_alloc(nodes, sizeof *c.crossing),
 	};
 	thaw_status status = THAW_RESOURCE;
-	if (plan && c.shapes && c.space && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
+	if (executor && c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
 	    c.crossing) {
-		plan->graph = graph;
-		plan->stretch = stretch;
-		plan->training = training;
-		plan->cut = thaw_graph_cut(graph);
+		executor->graph = graph;
+		executor->segment = segment;
+		executor->training = training;
+		executor->cut = thaw_graph_cut(graph);
 		status = compile(&c, image);
 	}
 	thaw_free(c.shapes);
-	thaw_free(c.space);
+	thaw_free(c.workspace);
 	thaw_free(c.needs_gradient);
 	thaw_free(c.storage);
 	thaw_free(c.gradient_storage);
 	thaw_free(c.buffers);
 	thaw_free(c.crossing);
 	if (status != THAW_OK) {
-		thaw_plan_destroy(plan);
+		thaw_executor_destroy(executor);
 		return status;
 	}
-	*out = plan;
+	*out = executor;
 	return THAW_OK;
 }
 
-void thaw_plan_destroy(struct thaw_plan *plan)
+void thaw_executor_destroy(struct thaw_executor *executor)
 {
-	if (!plan)
+	if (!executor)
 		return;
-	for (int i = 1; plan->steps && i < plan->graph->node_count; i++) {
-		thaw_free(plan->steps[i].x);
-		thaw_free(plan->steps[i].dx);
-		thaw_free(plan->steps[i].dx_add);
-		thaw_free(plan->steps[i].x_rows);
+	for (int i = 1; executor->steps && i < executor->graph->node_count; i++) {
+		thaw_free(executor->steps[i].x);
+		thaw_free(executor->steps[i].dx);
+		thaw_free(executor->steps[i].dx_add);
+		thaw_free(executor->steps[i].x_rows);
 	}
-	thaw_free(plan->steps);
-	thaw_free(plan->crossing);
-	thaw_free(plan->own_prepared);
-	thaw_free(plan->arena);
-	thaw_free(plan);
+	thaw_free(executor->steps);
+	thaw_free(executor->crossing);
+	thaw_free(executor->own_prepared);
+	thaw_free(executor->arena);
+	thaw_free(executor);
 }

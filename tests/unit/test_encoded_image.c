@@ -110,23 +110,23 @@ static struct file load(const char *name)
 	return (struct file){bytes, size};
 }
 
-static struct thaw_picture open_picture(const struct file *f, const char *name)
+static struct thaw_encoded_image open_picture(const struct file *f, const char *name)
 {
-	struct thaw_picture p;
+	struct thaw_encoded_image p;
 	uint8_t *copy = thaw_alloc(f->size, 1);
 	memcpy(copy, f->bytes, f->size);
-	if (thaw_picture_open(&p, copy, f->size, name) != THAW_OK)
+	if (thaw_encoded_image_open(&p, copy, f->size, name) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	return p;
 }
 
-static thaw_status get_part(const struct thaw_picture *p, struct thaw_rectangle part, int shrink,
+static thaw_status get_part(const struct thaw_encoded_image *p, struct thaw_rectangle part, int shrink,
 			    struct image_view *view, struct thaw_image *made)
 {
-	return thaw_picture_part(p, &part, shrink, view, made);
+	return thaw_encoded_image_part(p, &part, shrink, view, made);
 }
 
-static void check_part(const struct thaw_picture *p, const struct thaw_image *whole, struct thaw_rectangle part,
+static void check_part(const struct thaw_encoded_image *p, const struct thaw_image *whole, struct thaw_rectangle part,
 		       int shrink)
 {
 	struct image_view view;
@@ -157,13 +157,13 @@ static struct thaw_rectangle some_part(struct thaw_random *random, int width, in
 /* `draws` parts at random at every shrink, beside the whole at that shrink. */
 static void check_parts(const struct file *f, const char *name, int draws)
 {
-	struct thaw_picture p = open_picture(f, name);
+	struct thaw_encoded_image p = open_picture(f, name);
 	struct thaw_random random = thaw_random_stream(7, THAW_STREAM_AUGMENT, 0, f->size);
 	for (size_t s = 0; s < sizeof(shrinks) / sizeof(shrinks[0]); s++) {
 		struct image_view view;
 		struct thaw_image whole, decoded;
 		int width, height;
-		thaw_picture_shrunk(&p, shrinks[s], &width, &height);
+		thaw_encoded_image_shrunk(&p, shrinks[s], &width, &height);
 		assert_int_equal(get_part(&p, (struct thaw_rectangle){0, 0, width, height}, shrinks[s], &view, &whole),
 				 THAW_OK);
 		if (shrinks[s] == 1) {
@@ -177,7 +177,7 @@ static void check_parts(const struct file *f, const char *name, int draws)
 			check_part(&p, &whole, some_part(&random, width, height), shrinks[s]);
 		thaw_image_free(&whole);
 	}
-	thaw_picture_free(&p);
+	thaw_encoded_image_free(&p);
 }
 
 static void part_as_whole(void **state)
@@ -199,7 +199,7 @@ static void lines_as_whole(void **state)
 	enum { WIDTH = 67, HEIGHT = 53 };
 	for (int k = 0; k < KINDS; k++) {
 		struct file f = make_jpeg(WIDTH, HEIGHT, &kinds[k]);
-		struct thaw_picture p = open_picture(&f, kinds[k].name);
+		struct thaw_encoded_image p = open_picture(&f, kinds[k].name);
 		struct thaw_image whole;
 		assert_int_equal(thaw_image_decode(&whole, f.bytes, f.size, "x"), THAW_OK);
 		for (int x = 0; x < WIDTH; x++)
@@ -207,7 +207,7 @@ static void lines_as_whole(void **state)
 		for (int y = 0; y < HEIGHT; y++)
 			check_part(&p, &whole, (struct thaw_rectangle){0, y, WIDTH, 1}, 1);
 		thaw_image_free(&whole);
-		thaw_picture_free(&p);
+		thaw_encoded_image_free(&p);
 		thaw_free(f.bytes);
 	}
 }
@@ -230,12 +230,12 @@ static void decoded_at_once(void **state)
 {
 	(void)state;
 	struct file f = load("exif6.png");
-	struct thaw_picture p = open_picture(&f, "exif6.png");
+	struct thaw_encoded_image p = open_picture(&f, "exif6.png");
 	struct thaw_rectangle all = {0, 0, p.width, p.height};
 	assert_non_null(p.image.pixels);
-	assert_int_equal(thaw_picture_shrink(&p, &all, 2), 1);
+	assert_int_equal(thaw_encoded_image_shrink(&p, &all, 2), 1);
 	check_part(&p, &p.image, (struct thaw_rectangle){2, 3, 5, 7}, 1);
-	thaw_picture_free(&p);
+	thaw_encoded_image_free(&p);
 	thaw_free(f.bytes);
 }
 
@@ -243,14 +243,14 @@ static void decoded_at_once(void **state)
 static void shrinks_by_need(void **state)
 {
 	(void)state;
-	const struct thaw_picture p = {.width = 4000, .height = 3000};
+	const struct thaw_encoded_image p = {.width = 4000, .height = 3000};
 	static const struct {
 		int width, height, shrink;
 	} rows[] = {{223, 223, 1}, {447, 3000, 1}, {448, 448, 2},   {895, 896, 2},
 		    {896, 896, 4}, {4000, 900, 4}, {1792, 1792, 8}, {4000, 3000, 8}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct thaw_rectangle part = {0, 0, rows[i].width, rows[i].height};
-		assert_int_equal(thaw_picture_shrink(&p, &part, 224), rows[i].shrink);
+		assert_int_equal(thaw_encoded_image_shrink(&p, &part, 224), rows[i].shrink);
 	}
 }
 
@@ -259,7 +259,7 @@ enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
 static const struct thaw_preprocess preprocess = {
 	SIDE, SIDE + 5, THAW_BICUBIC, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.25f}};
 
-static void train(const struct thaw_picture *p, const struct thaw_augment *a, uint64_t seed, float *out)
+static void train(const struct thaw_encoded_image *p, const struct thaw_augment *a, uint64_t seed, float *out)
 {
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
 	assert_int_equal(thaw_transform_train(p, &preprocess, a, random, out), THAW_OK);
@@ -269,13 +269,13 @@ static void train(const struct thaw_picture *p, const struct thaw_augment *a, ui
 static void check_transforms(const struct file *f, const char *name)
 {
 	static float want[VALUES], got[VALUES];
-	struct thaw_picture p = open_picture(f, name), decoded;
+	struct thaw_encoded_image p = open_picture(f, name), decoded;
 	struct thaw_image image = {0};
 	struct thaw_augment augments[] = {thaw_augment_default(), thaw_augment_default()};
 	augments[0].jitter = 0.4f;
 	augments[1].pad_crop = 4;
 	assert_int_equal(thaw_image_decode(&image, f->bytes, f->size, name), THAW_OK);
-	decoded = thaw_picture_of(image);
+	decoded = thaw_encoded_image_of(image);
 	assert_int_equal(thaw_transform_eval(&decoded, &preprocess, want), THAW_OK);
 	assert_int_equal(thaw_transform_eval(&p, &preprocess, got), THAW_OK);
 	assert_memory_equal(got, want, sizeof want);
@@ -284,8 +284,8 @@ static void check_transforms(const struct file *f, const char *name)
 		train(&p, &augments[i % 2], i, got);
 		assert_memory_equal(got, want, sizeof want);
 	}
-	thaw_picture_free(&decoded);
-	thaw_picture_free(&p);
+	thaw_encoded_image_free(&decoded);
+	thaw_encoded_image_free(&p);
 }
 
 static void transforms_as_decoded(void **state)
@@ -313,13 +313,13 @@ static void shrunk_crops(void **state)
 	(void)state;
 	static float want[VALUES], got[VALUES];
 	struct file f = draw_jpeg(600, 500, &kinds[3], false);
-	struct thaw_picture p = open_picture(&f, "large"), decoded;
+	struct thaw_encoded_image p = open_picture(&f, "large"), decoded;
 	struct thaw_augment a = thaw_augment_default();
 	struct thaw_image image = {0};
 	double sum = 0;
 	bool differs = false;
 	assert_int_equal(thaw_image_decode(&image, f.bytes, f.size, "large"), THAW_OK);
-	decoded = thaw_picture_of(image);
+	decoded = thaw_encoded_image_of(image);
 	for (uint64_t seed = 0; seed < 50; seed++) {
 		train(&decoded, &a, seed, want);
 		train(&p, &a, seed, got);
@@ -329,21 +329,21 @@ static void shrunk_crops(void **state)
 	}
 	assert_true(differs);
 	assert_true(sum / (50.0 * VALUES) < 0.1);
-	thaw_picture_free(&decoded);
-	thaw_picture_free(&p);
+	thaw_encoded_image_free(&decoded);
+	thaw_encoded_image_free(&p);
 	thaw_free(f.bytes);
 }
 
 /* The status of decoding the top left pixel, or the error of opening. */
 static thaw_status look_at_corner(const uint8_t *bytes, size_t size)
 {
-	struct thaw_picture p = {0};
+	struct thaw_encoded_image p = {0};
 	struct image_view view;
 	struct thaw_image made = {0};
 	uint8_t *copy = thaw_alloc(size, 1);
 	if (size > 0)
 		memcpy(copy, bytes, size);
-	thaw_status status = thaw_picture_open(&p, copy, size, "one.jpg");
+	thaw_status status = thaw_encoded_image_open(&p, copy, size, "one.jpg");
 	if (status == THAW_OK)
 		status = get_part(&p, (struct thaw_rectangle){0, 0, 1, 1}, 1, &view, &made);
 	if (status != THAW_OK) {
@@ -351,7 +351,7 @@ static thaw_status look_at_corner(const uint8_t *bytes, size_t size)
 		assert_int_equal(strncmp(thaw_error_message(), "one.jpg: ", 9), 0);
 	}
 	thaw_image_free(&made);
-	thaw_picture_free(&p);
+	thaw_encoded_image_free(&p);
 	return status;
 }
 
@@ -398,17 +398,17 @@ static void flipped_bytes(void **state)
 		struct file f = make_jpeg(19, 35, &kinds[k]);
 		for (size_t i = 0; i < f.size; i++) {
 			f.bytes[i] ^= 0x55;
-			struct thaw_picture p;
+			struct thaw_encoded_image p;
 			struct image_view view;
 			struct thaw_image made = {0};
 			uint8_t *copy = thaw_alloc(f.size, 1);
 			memcpy(copy, f.bytes, f.size);
-			if (thaw_picture_open(&p, copy, f.size, "x") == THAW_OK) {
+			if (thaw_encoded_image_open(&p, copy, f.size, "x") == THAW_OK) {
 				struct thaw_rectangle part = {p.width / 4, p.height / 4, (p.width + 3) / 4,
 							      (p.height + 3) / 4};
 				get_part(&p, part, 1, &view, &made);
 				thaw_image_free(&made);
-				thaw_picture_free(&p);
+				thaw_encoded_image_free(&p);
 			}
 			f.bytes[i] ^= 0x55;
 		}

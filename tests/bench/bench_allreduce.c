@@ -28,23 +28,23 @@ static double median(double *seconds, int count)
 }
 
 /* What the sum is used for costs nothing here: its time is that of the exchange. */
-static void use_nothing(void *context, struct thaw_share share, float *total, const float *slots)
+static void use_nothing(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
-	(void)context, (void)share, (void)total, (void)slots;
+	(void)context, (void)shard, (void)total, (void)slots;
 }
 
-static thaw_status time_lanes(struct thaw_comm *comm, struct thaw_sum *sum, int64_t n, double *seconds)
+static thaw_status time_lanes(struct thaw_comm *comm, struct thaw_allreduce *allreduce, int64_t n, double *seconds)
 {
-	float *vector = thaw_sum_next(sum);
+	float *vector = thaw_allreduce_next(sum);
 	const float *slots;
 	if (!vector)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < n; i++)
 		vector[i] = (float)(i % 1000);
-	thaw_sum_push(sum);
+	thaw_allreduce_push(sum);
 	THAW_TRY(comm->barrier(comm));
 	double start = MPI_Wtime();
-	THAW_TRY(thaw_sum_reduce(sum, &slots));
+	THAW_TRY(thaw_allreduce_finish(sum, &slots));
 	*seconds = MPI_Wtime() - start;
 	return THAW_OK;
 }
@@ -64,7 +64,7 @@ static thaw_status time_allreduce(struct thaw_comm *comm, float *from, float *to
 static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repetitions)
 {
 	int64_t n = megabytes * 1000000 / (int64_t)sizeof(float);
-	struct thaw_sum *sum = NULL;
+	struct thaw_allreduce *allreduce = NULL;
 	float *from = thaw_alloc((size_t)n, sizeof(float)), *to = thaw_alloc((size_t)n, sizeof(float));
 	float *values = thaw_alloc((size_t)n, sizeof(float));
 	double *lanes = thaw_alloc((size_t)repetitions, sizeof(double));
@@ -72,9 +72,9 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 	thaw_status status = THAW_RESOURCE;
 	if (!from || !to || !values || !lanes || !allreduce)
 		goto out;
-	const struct thaw_shares shares = {n, THAW_SUM_BUCKET, comm->size};
-	const struct thaw_sum_use use = {.apply = use_nothing, .values = values};
-	THAW_TRY_OUT(thaw_sum_create(&sum, comm, comm->size, &shares, 0, &use));
+	const struct thaw_sharding shards = {n, THAW_ALLREDUCE_BUCKET, comm->size};
+	const struct thaw_allreduce_update use = {.apply = use_nothing, .values = values};
+	THAW_TRY_OUT(thaw_allreduce_create(&sum, comm, comm->size, &shards, 0, &use));
 	for (int i = 0; i < repetitions; i++) {
 		THAW_TRY_OUT(time_lanes(comm, sum, n, &lanes[i]));
 		THAW_TRY_OUT(time_allreduce(comm, from, to, n, &allreduce[i]));
@@ -85,7 +85,7 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 		       comm->size, (long long)megabytes, 1e3 * median(lanes, repetitions),
 		       1e3 * median(allreduce, repetitions));
 out:
-	thaw_sum_destroy(sum);
+	thaw_allreduce_destroy(sum);
 	thaw_free(from);
 	thaw_free(to);
 	thaw_free(values);

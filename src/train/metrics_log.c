@@ -14,7 +14,7 @@ static void write_line(struct run *r, json_t *line)
 		thaw_free(r->metrics_path);
 		r->metrics_path = NULL;
 	} else {
-		r->at.journal_lines++;
+		r->at.metrics_lines++;
 	}
 	json_decref(line);
 }
@@ -24,7 +24,7 @@ int64_t run_epoch_damaged(const struct run *r)
 	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
 }
 
-void run_journal_step(struct run *r, double loss, double accuracy, double lr)
+void run_log_step(struct run *r, double loss, double accuracy, double lr)
 {
 	if (!r->metrics_path)
 		return;
@@ -33,7 +33,7 @@ void run_journal_step(struct run *r, double loss, double accuracy, double lr)
 				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
 }
 
-void run_journal_epoch(struct run *r, const json_t *metrics)
+void run_log_epoch(struct run *r, const json_t *metrics)
 {
 	if (!r->metrics_path)
 		return;

@@ -1,4 +1,4 @@
-/* thaw_rank: each network looks at the same images, and rank 0 scores what it makes of them. */
+/* thaw_compare: each network looks at the same images, and rank 0 scores what it makes of them. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ struct ranking {
 	const struct thaw_advise_options *options;
 	const char *const *models;
 	int count, lanes;
-	const struct thaw_observer *observer;
+	const struct thaw_callbacks *callbacks;
 	struct thaw_dataset data; /* training images that are looked at */
 	int single;               /* classes with one image */
 };
@@ -139,7 +139,7 @@ static thaw_status look(const struct ranking *r, struct thaw_model *m, struct en
 	THAW_TRY(thaw_comm_agree(r->comm, status));
 	THAW_TRY(thaw_look_same(r->comm, m->digest, "model file", "give every rank the same files"));
 	THAW_TRY(thaw_taps_collect(&taps, r->comm, m, cut, 1, &r->data, r->lanes, r->options->decode_threads,
-				   r->observer));
+				   r->callbacks));
 	e->images = taps.count;
 	e->damaged = taps.damaged;
 	status = r->comm->rank == 0 ? score(&taps, r->data.classes, e) : THAW_OK;
@@ -152,9 +152,9 @@ static thaw_status measure(const struct ranking *r, int which, struct entry *e)
 {
 	struct thaw_model *m = NULL;
 	char line[LINE_SIZE];
-	if (r->observer && r->observer->log && r->comm->rank == 0) {
+	if (r->callbacks && r->callbacks->log && r->comm->rank == 0) {
 		snprintf(line, sizeof line, "network %d of %d: %s", which + 1, r->count, r->models[which]);
-		r->observer->log(r->observer->context, line);
+		r->callbacks->log(r->callbacks->context, line);
 	}
 	THAW_TRY(thaw_comm_agree(r->comm, open_model(r, which, &m)));
 	thaw_status status = look(r, m, e);
@@ -218,10 +218,10 @@ static thaw_status rank_all(struct ranking *r, struct entry *entries, json_t **r
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? report(r, entries, result) : THAW_OK);
 }
 
-thaw_status thaw_rank(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
-		      int count, const struct thaw_observer *observer, json_t **result)
+thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
+			 int count, const struct thaw_callbacks *callbacks, json_t **result)
 {
-	struct ranking r = {.comm = comm, .options = options, .models = models, .count = count, .observer = observer};
+	struct ranking r = {.comm = comm, .options = options, .models = models, .count = count, .callbacks = callbacks};
 	r.lanes = thaw_look_lanes(options, comm);
 	struct entry *entries = thaw_alloc((size_t)count, sizeof *entries);
 	thaw_status status = thaw_comm_agree(comm, entries ? THAW_OK : THAW_RESOURCE);

@@ -60,9 +60,9 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 {
 	const struct values *v = values;
 	struct progress progress;
-	struct thaw_observer observer = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	thaw_status status = thaw_rank(session->comm, &v->rank, (const char *const *)session->settings->arguments,
-				       session->settings->argument_count, &observer, result);
+	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	thaw_status status = thaw_compare(session->comm, &v->rank, (const char *const *)session->settings->arguments,
+					  session->settings->argument_count, &callbacks, result);
 	progress_end(&progress);
 	return status;
 }

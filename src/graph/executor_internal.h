@@ -1,12 +1,12 @@
-/* The inside of a plan, shared by its compiler (plan.c), prepare.c and the executor (execute.c). */
-#ifndef THAW_SRC_GRAPH_PLAN_INTERNAL_H
-#define THAW_SRC_GRAPH_PLAN_INTERNAL_H
+/* The inside of an executor, shared by its compiler (executor.c), pack.c and execute.c. */
+#ifndef THAW_SRC_GRAPH_EXECUTOR_INTERNAL_H
+#define THAW_SRC_GRAPH_EXECUTOR_INTERNAL_H
 
-#include "thaw/plan.h"
+#include "thaw/executor.h"
 
 /* A node made ready: views into the arena whose batch size is set at each run. */
 struct thaw_step {
-	struct thaw_call call;
+	struct thaw_op_args args;
 	struct thaw_view *x;                     /* [inputs] */
 	int64_t *x_rows;                         /* [inputs] first dimension for each image; 0: of a fixed value */
 	int64_t y_rows;                          /* the same of the result */
@@ -15,9 +15,9 @@ struct thaw_step {
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
 	float *dy;
-	bool runs;                              /* in this plan */
+	bool runs;                              /* in this executor */
 	bool backward;                          /* has a backward call */
-	size_t prepared_bytes, prepared_offset; /* of its frozen parameters' prepared form */
+	size_t prepared_bytes, prepared_offset; /* of its frozen parameters' packed form */
 };
 
 /* A value that crosses the cut. */
@@ -26,16 +26,16 @@ struct thaw_crossing {
 	int64_t count; /* floats of one image */
 };
 
-struct thaw_plan {
+struct thaw_executor {
 	const struct thaw_graph *graph;
-	enum thaw_stretch stretch;
+	enum thaw_segment segment;
 	bool training;
 	int cut;
 	struct thaw_step *steps; /* [node_count]; those outside are unused */
 	struct thaw_crossing *crossing;
 	int crossing_count;
 	size_t prepared_bytes;
-	char *prepared, *own_prepared; /* own: the plan's memory, NULL when somebody else's */
+	char *packed, *own_prepared; /* own: the executor's memory, NULL when somebody else's */
 	float *input, *logits, *dlogits;
 	int64_t classes;
 	char *arena;

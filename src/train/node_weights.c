@@ -1,4 +1,4 @@
-#include "src/train/shared.h"
+#include "src/train/node_weights.h"
 
 #include <malloc.h>
 
@@ -22,7 +22,7 @@ static int64_t floats_of(const struct thaw_graph *g)
 	return floats;
 }
 
-/* Behind each other in the graph's order: on the node's first rank by thaw_param_move, elsewhere by _point. */
+/* Behind each other in the graph's order: on the node's first rank by thaw_param_move_data, elsewhere by _point. */
 static float *place(struct thaw_graph *g, float *at, void (*put)(struct thaw_param *, float *))
 {
 	for (int i = 0; i < g->param_count; i++)
@@ -34,40 +34,40 @@ static float *place(struct thaw_graph *g, float *at, void (*put)(struct thaw_par
 	return at;
 }
 
-static thaw_status prepare(struct thaw_plan *plan, void *memory, bool write)
+static thaw_status prepare(struct thaw_executor *executor, void *memory, bool write)
 {
-	return plan ? thaw_plan_prepare(plan, memory, write) : THAW_OK;
+	return executor ? thaw_executor_pack(executor, memory, write) : THAW_OK;
 }
 
 /* Everything that is computed: by each rank for itself, or by the first for all. */
-static thaw_status write_values(const struct thaw_shared *s, struct thaw_graph *g, struct thaw_plan *plan)
+static thaw_status write_values(const struct thaw_node_weights *s, struct thaw_graph *g, struct thaw_executor *executor)
 {
 	if (!s->data)
-		return prepare(plan, NULL, true);
+		return prepare(executor, NULL, true);
 	if (s->comm->node_rank > 0)
 		return THAW_OK;
-	return prepare(plan, place(g, s->data, thaw_param_move), true);
+	return prepare(executor, place(g, s->data, thaw_param_move_data), true);
 }
 
-thaw_status thaw_shared_create(struct thaw_shared *s, struct thaw_comm *comm, struct thaw_graph *g,
-			       struct thaw_plan *plan, bool *without)
+thaw_status thaw_node_weights_create(struct thaw_node_weights *s, struct thaw_comm *comm, struct thaw_graph *g,
+				     struct thaw_executor *executor, bool *without)
 {
-	size_t bytes = (size_t)floats_of(g) * sizeof(float) + (plan ? thaw_plan_prepared_bytes(plan) : 0);
-	*s = (struct thaw_shared){.comm = comm, .bytes = bytes};
+	size_t bytes = (size_t)floats_of(g) * sizeof(float) + (executor ? thaw_executor_packed_bytes(executor) : 0);
+	*s = (struct thaw_node_weights){.comm = comm, .bytes = bytes};
 	if (comm->node_size > 1)
-		THAW_TRY(comm->share(comm, bytes, &s->data));
+		THAW_TRY(comm->node_alloc(comm, bytes, &s->data));
 	bool lacks = comm->node_size > 1 && !s->data;
 	*without = thaw_comm_agree(comm, lacks ? THAW_RESOURCE : THAW_OK) != THAW_OK;
-	THAW_TRY(thaw_comm_agree(comm, write_values(s, g, plan)));
+	THAW_TRY(thaw_comm_agree(comm, write_values(s, g, executor)));
 	if (s->data && comm->node_rank > 0)
-		THAW_TRY(prepare(plan, place(g, s->data, thaw_param_point), false));
+		THAW_TRY(prepare(executor, place(g, s->data, thaw_param_set_data), false));
 	malloc_trim(0); /* what was let go of lies between blocks that stay, and goes back only when asked */
 	return THAW_OK;
 }
 
-void thaw_shared_release(struct thaw_shared *s)
+void thaw_node_weights_release(struct thaw_node_weights *s)
 {
 	if (s->comm)
-		s->comm->unshare(s->comm, s->data, s->bytes);
-	*s = (struct thaw_shared){0};
+		s->comm->node_free(s->comm, s->data, s->bytes);
+	*s = (struct thaw_node_weights){0};
 }

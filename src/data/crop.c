@@ -24,11 +24,12 @@ static struct thaw_rectangle kept_part(const struct framing *f, int size)
 
 /* The crop in whole pixels of the shrunk picture, and where in these its borders are. A picture that EXIF turns over
  * may lie a fraction of a pixel aside when it is shrunk, which no one will miss in a random crop. */
-static struct thaw_rectangle shrink_crop(const struct thaw_picture *picture, const struct framing *f, double box[4])
+static struct thaw_rectangle shrink_crop(const struct thaw_encoded_image *encoded, const struct framing *f,
+					 double box[4])
 {
 	int s = f->shrink, width, height;
 	const struct thaw_rectangle *c = &f->crop;
-	thaw_picture_shrunk(picture, s, &width, &height);
+	thaw_encoded_image_shrunk(encoded, s, &width, &height);
 	struct thaw_rectangle source = {.left = c->left / s, .top = c->top / s};
 	source.width = smaller((c->left + c->width + s - 1) / s, width) - source.left;
 	source.height = smaller((c->top + c->height + s - 1) / s, height) - source.top;
@@ -40,26 +41,27 @@ static struct thaw_rectangle shrink_crop(const struct thaw_picture *picture, con
 }
 
 /* Decodes what the resampler reads, `source` being the pixels it knows of, and runs it. */
-static thaw_status decode_and_resample(uint8_t *to, size_t to_stride, const struct thaw_picture *picture, int shrink,
-				       const struct thaw_rectangle *source, const struct resampler *resampler)
+static thaw_status decode_and_resample(uint8_t *to, size_t to_stride, const struct thaw_encoded_image *encoded,
+				       int shrink, const struct thaw_rectangle *source,
+				       const struct resampler *resampler)
 {
 	struct thaw_rectangle part = thaw_resampler_reads(resampler);
 	struct thaw_image decoded;
 	struct image_view view;
 	part.left += source->left;
 	part.top += source->top;
-	THAW_TRY(thaw_picture_part(picture, &part, shrink, &view, &decoded));
+	THAW_TRY(thaw_encoded_image_part(encoded, &part, shrink, &view, &decoded));
 	thaw_status status = thaw_resampler_run(resampler, to, to_stride, &view);
 	thaw_image_free(&decoded);
 	return status;
 }
 
-thaw_status thaw_frame(struct thaw_image *square, const struct thaw_picture *picture, const struct framing *f,
+thaw_status thaw_frame(struct thaw_image *square, const struct thaw_encoded_image *encoded, const struct framing *f,
 		       const struct thaw_preprocess *p)
 {
 	struct resampling r = {
 		.width = f->width, .height = f->height, .kept = kept_part(f, p->size), .filter = p->filter};
-	struct thaw_rectangle source = shrink_crop(picture, f, r.box);
+	struct thaw_rectangle source = shrink_crop(encoded, f, r.box);
 	struct resampler resampler;
 	size_t stride = (size_t)p->size * 3;
 	*square = (struct thaw_image){p->size, p->size, thaw_alloc((size_t)p->size, stride)};
@@ -73,7 +75,7 @@ thaw_status thaw_frame(struct thaw_image *square, const struct thaw_picture *pic
 	if (status == THAW_OK) {
 		uint8_t *to =
 			square->pixels + (size_t)(r.kept.top - f->top) * stride + (size_t)(r.kept.left - f->left) * 3;
-		status = decode_and_resample(to, stride, picture, f->shrink, &source, &resampler);
+		status = decode_and_resample(to, stride, encoded, f->shrink, &source, &resampler);
 		thaw_resampler_free(&resampler);
 	}
 	if (status != THAW_OK)

@@ -1,0 +1,37 @@
+/* Frozen parameters in their kernels' own form, such as Winograd's transformed filters. */
+#include "src/graph/executor_internal.h"
+
+size_t thaw_executor_packed_bytes(const struct thaw_executor *executor)
+{
+	return executor->prepared_bytes;
+}
+
+static void write_all(struct thaw_executor *executor)
+{
+	for (int i = 1; i < executor->graph->node_count; i++) {
+		struct thaw_step *step = &executor->steps[i];
+		const struct thaw_node *n = &executor->graph->nodes[i];
+		for (int k = 0; k < n->param_count; k++)
+			step->param[k].data = executor->graph->params[n->params[k]].data;
+		if (step->prepared_bytes > 0)
+			n->op->pack(&step->args, executor->packed + step->prepared_offset);
+	}
+}
+
+thaw_status thaw_executor_pack(struct thaw_executor *executor, void *memory, bool write)
+{
+	if (executor->prepared_bytes == 0)
+		return THAW_OK;
+	if (!memory) {
+		if (!executor->own_prepared && !(executor->own_prepared = thaw_alloc(executor->prepared_bytes, 1)))
+			return THAW_RESOURCE;
+		memory = executor->own_prepared;
+	}
+	executor->packed = memory;
+	if (write)
+		write_all(executor);
+	for (int i = 1; i < executor->graph->node_count; i++)
+		if (executor->steps[i].prepared_bytes > 0)
+			executor->steps[i].args.packed = executor->packed + executor->steps[i].prepared_offset;
+	return THAW_OK;
+}
