@@ -4,7 +4,10 @@
 
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/train.h"
+
+THAW_BEGIN_DECLS
 
 /* Strings belong to the caller. thaw_advise_defaults fills in the defaults that --help prints. */
 struct thaw_advise_options {
@@ -39,5 +42,7 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
  * each. Collective. */
 thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
 			 int count, const struct thaw_callbacks *callbacks, json_t **result);
+
+THAW_END_DECLS
 
 #endif

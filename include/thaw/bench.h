@@ -4,8 +4,11 @@
 
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/comm.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_bench_options {
 	const char *model;    /* see thaw_model_load */
@@ -30,5 +33,7 @@ thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *
 /* GFLOP/s of sgemm on large square matrices on this rank, the best of half a second's runs. */
 enum { THAW_BENCH_GEMM_SIDE = 1024, THAW_BENCH_GEMM_FLOATS = 3 * THAW_BENCH_GEMM_SIDE * THAW_BENCH_GEMM_SIDE };
 double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite numbers, of which the last third is written */
+
+THAW_END_DECLS
 
 #endif

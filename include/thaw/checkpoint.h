@@ -7,7 +7,10 @@
 #ifndef THAW_CHECKPOINT_H
 #define THAW_CHECKPOINT_H
 
+#include "thaw/api.h"
 #include "thaw/weights.h"
+
+THAW_BEGIN_DECLS
 
 /* Writes beside the training: a thread compresses, writes, renames and removes checkpoints that retention lets go. It
  * is given the state through a buffer of fixed size; the caller waits where the state is larger than that. */
@@ -48,5 +51,7 @@ thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, co
 
 /* *step receives the step of the best checkpoint, -1 when none was called so. */
 thaw_status thaw_checkpoint_best(int64_t *step, const char *directory);
+
+THAW_END_DECLS
 
 #endif

@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_transfer; /* an exchange under way; of the implementation */
 
@@ -65,5 +68,7 @@ thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status);
 /* THAW_CONFIG on every rank unless all ranks give the same text: "WHAT differs: rank 0 has "...", rank 3
  * has "...": REMEDY", naming the lowest rank that differs. Collective. */
 thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char *what, const char *remedy);
+
+THAW_END_DECLS
 
 #endif

@@ -2,7 +2,10 @@
 #ifndef THAW_DATASET_H
 #define THAW_DATASET_H
 
+#include "thaw/api.h"
 #include "thaw/image.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_dataset {
 	int64_t count;
@@ -43,5 +46,7 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 
 /* Digest of the class names, labels and sample names: tells whether a resumed run sees the same data. */
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
+
+THAW_END_DECLS
 
 #endif

@@ -12,9 +12,9 @@
 #ifndef THAW_ERROR_H
 #define THAW_ERROR_H
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "thaw/api.h"
+
+THAW_BEGIN_DECLS
 
 typedef enum thaw_status {
 	THAW_OK = 0,
@@ -53,7 +53,6 @@ const char *thaw_error_message(void);
 			goto out;                 \
 	} while (0)
 
-#ifdef __cplusplus
-}
-#endif
+THAW_END_DECLS
+
 #endif

@@ -12,7 +12,10 @@
 #ifndef THAW_EXECUTOR_H
 #define THAW_EXECUTOR_H
 
+#include "thaw/api.h"
 #include "thaw/graph.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_executor;
 
@@ -78,5 +81,7 @@ struct thaw_node_time {
 
 /* From now on runs add to times[graph->node_count]; NULL: no longer. */
 void thaw_executor_profile(struct thaw_executor *executor, struct thaw_node_time *times);
+
+THAW_END_DECLS
 
 #endif

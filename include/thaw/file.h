@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 /* The whole file in memory from thaw_alloc (with a NUL behind it that *size does not count). THAW_IO with
  * the path and the reason; THAW_DATA when it is longer than `limit`. */
@@ -32,5 +35,7 @@ void thaw_file_writer_discard(struct thaw_file_writer *f);       /* releases f; 
 
 /* Removes the temporary files that killed programs left in the folder. Nobody may be writing there. */
 thaw_status thaw_file_clean(const char *directory);
+
+THAW_END_DECLS
 
 #endif

@@ -10,8 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/ops.h"
 #include "thaw/tensor.h"
+
+THAW_BEGIN_DECLS
 
 /* What a parameter is to the trainer: decides weight decay and who may change it. */
 enum thaw_role {
@@ -177,5 +180,7 @@ thaw_status thaw_pass_fold(struct thaw_graph *g);
 thaw_status thaw_pass_join(struct thaw_graph *g);
 /* Moves activations and residual adds into the operators that feed them. */
 thaw_status thaw_pass_fuse(struct thaw_graph *g);
+
+THAW_END_DECLS
 
 #endif

@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 #define THAW_MAX_IMAGE_PIXELS (178956970LL) /* 2^31 / 12: where Pillow calls it a decompression bomb */
 
@@ -58,5 +61,7 @@ enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
  * rows. (Pillow 13 takes rows first for some sizes; then a few values differ by one level.) */
 thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *from, const double box[4], int width,
 			      int height, enum thaw_filter filter);
+
+THAW_END_DECLS
 
 #endif

@@ -10,7 +10,10 @@
 
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/comm.h"
+
+THAW_BEGIN_DECLS
 
 /* First lane of a rank; thaw_lanes_first(L, R, R) == L. */
 int thaw_lanes_first(int lanes, int ranks, int rank);
@@ -90,5 +93,7 @@ thaw_status thaw_allreduce_finish(struct thaw_allreduce *allreduce, const float 
 /* The same tree over doubles, for metrics: values[lanes][n] of which this rank filled its lanes'
  * rows; total[n] on every rank. Collective. */
 thaw_status thaw_allreduce_doubles(struct thaw_comm *comm, int lanes, int n, const double *values, double *total);
+
+THAW_END_DECLS
 
 #endif

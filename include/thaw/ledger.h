@@ -11,7 +11,10 @@
 
 #include <stdbool.h>
 
+#include "thaw/api.h"
 #include "thaw/training_plan.h"
+
+THAW_BEGIN_DECLS
 
 #define THAW_LEDGER_COVERAGE  80    /* percent of the runs that ranges are to hold */
 #define THAW_LEDGER_FEWEST    5     /* runs from which something can be learned */
@@ -59,5 +62,7 @@ void thaw_calibration_apply(const struct thaw_calibration *calibration, struct t
  * "predicted", "uncalibrated", "top1", "inside", "predicted_hours" (null: none), "hours"}]}. A new reference, NULL
  * without memory. */
 json_t *thaw_ledger_json(const struct thaw_ledger *ledger, const struct thaw_calibration *calibration);
+
+THAW_END_DECLS
 
 #endif

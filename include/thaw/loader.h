@@ -4,8 +4,11 @@
 
 #include <stdbool.h>
 
+#include "thaw/api.h"
 #include "thaw/dataset.h"
 #include "thaw/transform.h"
+
+THAW_BEGIN_DECLS
 
 /* One batch to make. */
 struct thaw_batch_request {
@@ -46,5 +49,7 @@ thaw_status thaw_loader_submit(struct thaw_loader *loader, const struct thaw_bat
 thaw_status thaw_loader_next(struct thaw_loader *loader, struct thaw_batch **batch);
 void thaw_loader_release(struct thaw_loader *loader, struct thaw_batch *batch);
 void thaw_loader_destroy(struct thaw_loader *loader); /* NULL is fine; drops what is queued */
+
+THAW_END_DECLS
 
 #endif

@@ -2,9 +2,12 @@
 #ifndef THAW_MODEL_H
 #define THAW_MODEL_H
 
+#include "thaw/api.h"
 #include "thaw/graph.h"
 #include "thaw/transform.h"
 #include "thaw/weights.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_model {
 	struct thaw_graph *graph;
@@ -71,5 +74,7 @@ struct thaw_family {
 };
 
 extern const struct thaw_family *const thaw_families[]; /* NULL-ended */
+
+THAW_END_DECLS
 
 #endif

@@ -11,8 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
 #include "thaw/tensor.h"
+
+THAW_BEGIN_DECLS
 
 #define THAW_MAX_PARAMS \
 	6 /* of one node: a convolution with a batch norm has weight, scale, shift, mean, variance, bias */
@@ -262,5 +265,7 @@ void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const i
 
 /* probability (N,C) = softmax of logits (N,C); may be in place. */
 void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probability);
+
+THAW_END_DECLS
 
 #endif

@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#include "thaw/api.h"
+
+THAW_BEGIN_DECLS
+
 /* What a stream is for; keeps the streams of one sample apart. */
 enum thaw_stream {
 	THAW_STREAM_INIT = 1, /* random weights; index: hash of the parameter's name */
@@ -44,5 +48,7 @@ float thaw_random_normal(struct thaw_random *r);
 
 /* Fisher-Yates shuffle of `order[n]`. */
 void thaw_random_shuffle(struct thaw_random *r, int64_t *order, int64_t n);
+
+THAW_END_DECLS
 
 #endif

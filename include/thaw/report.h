@@ -2,9 +2,14 @@
 #ifndef THAW_REPORT_H
 #define THAW_REPORT_H
 
+#include <stdint.h>
+
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 /* Appends the object as one line to `path` and flushes it to the system. Does not take the reference. */
 thaw_status thaw_report_line(const char *path, const json_t *object);
@@ -15,5 +20,7 @@ thaw_status thaw_report_file(const char *path, const json_t *object);
 thaw_status thaw_report_rewind(const char *path, int64_t lines);
 /* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. New reference, NULL without memory. */
 json_t *thaw_report_string(const char *text);
+
+THAW_END_DECLS
 
 #endif

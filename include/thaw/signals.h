@@ -2,7 +2,10 @@
 #ifndef THAW_SIGNALS_H
 #define THAW_SIGNALS_H
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 /* From here on SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGXCPU only leave a note. A second SIGINT ends the
  * process at once: who types ^C twice means it. */
@@ -14,5 +17,7 @@ int thaw_stop_requested(void);
 
 /* The name of one of these signals for messages, "SIGTERM"; "a signal" for any other. */
 const char *thaw_signal_name(int signal);
+
+THAW_END_DECLS
 
 #endif

@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 #define THAW_MAX_DIMS  8
 #define THAW_ALIGNMENT 64 /* bytes: a cache line, and an AVX-512 vector */
@@ -30,6 +33,7 @@ bool thaw_shape_equal(const struct thaw_shape *a, const struct thaw_shape *b);
  * in 47 bits. `what` names the tensor in the message. */
 thaw_status thaw_shape_check(const struct thaw_shape *s, const char *what);
 
+#define THAW_SHAPE_TEXT 192 /* bytes that hold the text of any shape */
 /* Writes "(1, 56, 56, 64)" into text[size] and returns text. */
 const char *thaw_shape_text(const struct thaw_shape *s, char *text, size_t size);
 
@@ -75,5 +79,7 @@ char *thaw_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 
 /* XXH3 of bytes, 64 bits; chain by passing the previous digest as seed. */
 uint64_t thaw_digest(const void *data, size_t bytes, uint64_t seed);
+
+THAW_END_DECLS
 
 #endif

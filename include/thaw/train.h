@@ -6,9 +6,12 @@
 
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
 #include "thaw/model.h"
+
+THAW_BEGIN_DECLS
 
 /* What a run is. Strings belong to the caller. Every field is a flag of `thaw train` of the same name with
  * dashes; thaw_train_defaults fills in the defaults that --help prints. */
@@ -126,5 +129,7 @@ const struct thaw_optimizer *thaw_optimizer_find(const char *name); /* NULL: unk
 /* Learning rate factor in 0..1 of step `step` (from 0) of `steps`: linear warm-up over
  * ceil(warmup * steps) steps, then half a cosine to 0. */
 double thaw_schedule(int64_t step, int64_t steps, double warmup);
+
+THAW_END_DECLS
 
 #endif

@@ -14,7 +14,10 @@
 
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/error.h"
+
+THAW_BEGIN_DECLS
 
 /* An accuracy and the range that should hold it: 0 <= low <= accuracy <= high <= 1. */
 struct thaw_expected {
@@ -30,5 +33,7 @@ json_t *thaw_expected_json(const struct thaw_expected *expected);
 /* Reads a plan: an object with "train", whose members are words, numbers or truth values, and with "expected". *plan is
  * a new reference. THAW_IO when the file cannot be read, THAW_CONFIG when it is no plan. */
 thaw_status thaw_training_plan_read(json_t **plan, const char *path);
+
+THAW_END_DECLS
 
 #endif

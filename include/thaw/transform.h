@@ -2,8 +2,11 @@
 #ifndef THAW_TRANSFORM_H
 #define THAW_TRANSFORM_H
 
+#include "thaw/api.h"
 #include "thaw/image.h"
 #include "thaw/random.h"
+
+THAW_BEGIN_DECLS
 
 #define THAW_MAX_SIDE 16384 /* pixels of a network's square input */
 
@@ -38,5 +41,7 @@ thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const 
  * crop is at least twice as large as `size`, the decoder halves the pixels first, or divides them by 4 or 8. */
 thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out);
+
+THAW_END_DECLS
 
 #endif

@@ -2,8 +2,11 @@
 #ifndef THAW_WEIGHTS_H
 #define THAW_WEIGHTS_H
 
+#include "thaw/api.h"
 #include "thaw/file.h"
 #include "thaw/tensor.h"
+
+THAW_BEGIN_DECLS
 
 struct thaw_named_tensor {
 	char *name;
@@ -46,5 +49,7 @@ const char *thaw_weights_get(const struct thaw_weights *w, const char *key);
 thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sink *sink);
 /* The header alone: `data` is not looked at. The tensors' values are to follow in their order. */
 thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct thaw_sink *sink);
+
+THAW_END_DECLS
 
 #endif

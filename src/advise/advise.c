@@ -43,7 +43,7 @@ static int by_size(const void *a, const void *b)
 /* size[classes] is sorted. */
 static void describe_sizes(struct advice *a, int64_t *size, int classes)
 {
-	qsort(size, (size_t)classes, sizeof *size, by_size);
+	qsort(size, (size_t)classes, sizeof(*size), by_size);
 	a->least = size[0];
 	a->median = size[classes / 2];
 	a->most = size[classes - 1];
@@ -51,7 +51,7 @@ static void describe_sizes(struct advice *a, int64_t *size, int classes)
 
 static thaw_status count_classes(struct advice *a, const struct thaw_dataset *all)
 {
-	int64_t *size = thaw_alloc((size_t)all->classes, sizeof *size);
+	int64_t *size = thaw_alloc((size_t)all->classes, sizeof(*size));
 	if (!size)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < all->count; i++)
@@ -60,7 +60,7 @@ static thaw_status count_classes(struct advice *a, const struct thaw_dataset *al
 		if (size[c] >= LEAST_IMAGES)
 			continue;
 		if (a->lonely++ == 0)
-			snprintf(a->lonely_name, sizeof a->lonely_name, "%s", all->class_names[c]);
+			snprintf(a->lonely_name, sizeof(a->lonely_name), "%s", all->class_names[c]);
 	}
 	a->images = all->count;
 	a->data_digest = thaw_dataset_digest(all);
@@ -74,8 +74,8 @@ static thaw_status count_classes(struct advice *a, const struct thaw_dataset *al
 static thaw_status leave_out_lonely(struct advice *a)
 {
 	const struct thaw_dataset *d = &a->limited;
-	int64_t *size = thaw_alloc((size_t)d->classes, sizeof *size), kept = 0;
-	int64_t *row = thaw_alloc((size_t)d->count, sizeof *row);
+	int64_t *size = thaw_alloc((size_t)d->classes, sizeof(*size)), kept = 0;
+	int64_t *row = thaw_alloc((size_t)d->count, sizeof(*row));
 	thaw_status status = size && row ? THAW_OK : THAW_RESOURCE;
 	for (int64_t i = 0; i < d->count && status == THAW_OK; i++)
 		size[d->labels[i]]++;
@@ -145,7 +145,7 @@ static thaw_status compare_ranks(struct advice *a)
 /* Damage may leave less of the classes than their folders promise. */
 static thaw_status count_measured(struct advice *a)
 {
-	int64_t *size = thaw_alloc((size_t)a->dataset.classes, sizeof *size);
+	int64_t *size = thaw_alloc((size_t)a->dataset.classes, sizeof(*size));
 	if (!size)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < a->taps.count; i++)
@@ -173,7 +173,7 @@ static thaw_status look(struct advice *a)
 	}
 	THAW_TRY(thaw_comm_agree(a->comm, status));
 	/* It decides what is tried: on other machines it may differ in its last bits. */
-	return a->comm->broadcast(a->comm, &a->leep, sizeof a->leep, 0);
+	return a->comm->broadcast(a->comm, &a->leep, sizeof(a->leep), 0);
 }
 
 static struct thaw_prior prior_of(const struct advice *a)
@@ -219,7 +219,7 @@ static thaw_status read_history(struct advice *a)
 	}
 	THAW_TRY(thaw_comm_agree(a->comm, status));
 	a->has_history = true;
-	return a->comm->broadcast(a->comm, &a->calibration, sizeof a->calibration, 0);
+	return a->comm->broadcast(a->comm, &a->calibration, sizeof(a->calibration), 0);
 }
 
 static thaw_status measure(struct advice *a)
@@ -269,10 +269,10 @@ static thaw_status tell(struct advice *a, json_t **result)
 
 static thaw_status sum_cores(struct advice *a, double mine)
 {
-	double *cores = thaw_alloc((size_t)a->comm->size, sizeof *cores);
+	double *cores = thaw_alloc((size_t)a->comm->size, sizeof(*cores));
 	thaw_status status = thaw_comm_agree(a->comm, cores ? THAW_OK : THAW_RESOURCE);
 	if (status == THAW_OK)
-		status = a->comm->gather(a->comm, &mine, sizeof mine, cores);
+		status = a->comm->gather(a->comm, &mine, sizeof(mine), cores);
 	for (int r = 0; r < a->comm->size && status == THAW_OK; r++)
 		a->core_seconds += cores[r];
 	thaw_free(cores);

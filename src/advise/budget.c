@@ -28,7 +28,7 @@ thaw_status thaw_budget_parse(struct thaw_budget *budget, const char *text)
 	double value = strtod(text, &unit);
 	bool number = unit != text && isfinite(value) && value > 0.0;
 	unit += strspn(unit, " ");
-	for (size_t i = 0; number && i < sizeof units / sizeof *units; i++)
+	for (size_t i = 0; number && i < sizeof(units) / sizeof(*units); i++)
 		if (strcmp(unit, units[i].name) == 0) {
 			*(units[i].cores ? &budget->core_hours : &budget->hours) = value * units[i].hours;
 			return THAW_OK;

@@ -40,7 +40,7 @@ static int ascending(const void *a, const void *b)
 /* The ceil((n + 1) coverage)-th smallest of n scores: the run to come is one of n + 1 that might each be the worst. */
 static double conformal_quantile(double *scores, int n)
 {
-	qsort(scores, (size_t)n, sizeof *scores, ascending);
+	qsort(scores, (size_t)n, sizeof(*scores), ascending);
 	int rank = ((n + 1) * THAW_LEDGER_COVERAGE + 99) / 100;
 	return scores[rank <= n ? rank - 1 : n - 1];
 }
@@ -49,7 +49,7 @@ thaw_status thaw_ledger_calibrate(const struct thaw_ledger *ledger, struct thaw_
 {
 	int n = ledger->count;
 	struct thaw_calibration c = {.runs = n, .factor = 1.0, .learned = n >= THAW_LEDGER_FEWEST};
-	double *scores = thaw_alloc((size_t)n, sizeof *scores), sum = 0.0;
+	double *scores = thaw_alloc((size_t)n, sizeof(*scores)), sum = 0.0;
 	int inside = 0;
 	if (!scores)
 		return THAW_RESOURCE;

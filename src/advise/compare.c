@@ -45,7 +45,7 @@ static thaw_status check_data(struct ranking *r)
 				 "all images are of one class: --data %s: networks are ranked by how they tell two or "
 				 "more apart",
 				 r->options->data);
-	int64_t *images = thaw_alloc((size_t)d->classes, sizeof *images);
+	int64_t *images = thaw_alloc((size_t)d->classes, sizeof(*images));
 	if (!images)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < d->count; i++)
@@ -153,7 +153,7 @@ static thaw_status measure(const struct ranking *r, int which, struct entry *e)
 	struct thaw_model *m = NULL;
 	char line[LINE_SIZE];
 	if (r->callbacks && r->callbacks->log && r->comm->rank == 0) {
-		snprintf(line, sizeof line, "network %d of %d: %s", which + 1, r->count, r->models[which]);
+		snprintf(line, sizeof(line), "network %d of %d: %s", which + 1, r->count, r->models[which]);
 		r->callbacks->log(r->callbacks->context, line);
 	}
 	THAW_TRY(thaw_comm_agree(r->comm, open_model(r, which, &m)));
@@ -175,7 +175,7 @@ static json_t *entry_json(const char *model, const struct entry *e, bool pareto)
 /* The entries by standing. What could be read of the images does not depend on the network. */
 static thaw_status report(const struct ranking *r, const struct entry *entries, json_t **result)
 {
-	struct thaw_standing *s = thaw_alloc((size_t)r->count, sizeof *s);
+	struct thaw_standing *s = thaw_alloc((size_t)r->count, sizeof(*s));
 	json_t *networks = json_array();
 	if (!s) {
 		json_decref(networks);
@@ -188,7 +188,7 @@ static thaw_status report(const struct ranking *r, const struct entry *entries, 
 					      .logme = entries[i].logme,
 					      .seconds = entries[i].cost.seconds};
 	thaw_standing_order(s, r->count);
-	int failed = networks == NULL;
+	int failed = !networks;
 	for (int i = 0; i < r->count && !failed; i++)
 		failed = json_array_append_new(
 			networks, entry_json(r->models[s[i].network], &entries[s[i].network], s[i].pareto));
@@ -223,7 +223,7 @@ thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_option
 {
 	struct ranking r = {.comm = comm, .options = options, .models = models, .count = count, .callbacks = callbacks};
 	r.lanes = thaw_look_lanes(options, comm);
-	struct entry *entries = thaw_alloc((size_t)count, sizeof *entries);
+	struct entry *entries = thaw_alloc((size_t)count, sizeof(*entries));
 	thaw_status status = thaw_comm_agree(comm, entries ? THAW_OK : THAW_RESOURCE);
 	if (status == THAW_OK)
 		status = rank_all(&r, entries, result);

@@ -12,7 +12,7 @@
 
 static thaw_status count(struct thaw_cost *cost, const struct thaw_graph *g, const struct thaw_shape *image)
 {
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? thaw_graph_infer(g, image, shapes) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		cost->flops = thaw_graph_flops(g, shapes, 1, g->node_count);
@@ -49,7 +49,7 @@ static double median_seconds(struct thaw_executor *executor, int64_t floats, flo
 		if (i >= 0)
 			seconds[i] = thaw_clock() - start;
 	}
-	qsort(seconds, RUNS, sizeof *seconds, by_size);
+	qsort(seconds, RUNS, sizeof(*seconds), by_size);
 	return seconds[RUNS / 2];
 }
 
@@ -62,7 +62,7 @@ static thaw_status run(const struct thaw_graph *graph, const struct thaw_shape *
 	THAW_TRY(thaw_graph_lower(&lowered, graph));
 	THAW_TRY_OUT(thaw_executor_create(&executor, lowered, image, THAW_TRUNK, false));
 	THAW_TRY_OUT(thaw_executor_pack(executor, NULL, true));
-	features = thaw_alloc((size_t)thaw_executor_features(executor), sizeof *features);
+	features = thaw_alloc((size_t)thaw_executor_features(executor), sizeof(*features));
 	THAW_TRY_OUT(features ? THAW_OK : THAW_RESOURCE);
 	*seconds = median_seconds(executor, thaw_shape_count(image), features);
 out:

@@ -48,7 +48,7 @@ out:
 static thaw_status run_task(const struct task *t, double *result)
 {
 	int64_t count = t->table->count, taken_count, rest_count;
-	int64_t *taken = thaw_alloc((size_t)count, sizeof *taken), *rest = thaw_alloc((size_t)count, sizeof *rest);
+	int64_t *taken = thaw_alloc((size_t)count, sizeof(*taken)), *rest = thaw_alloc((size_t)count, sizeof(*rest));
 	thaw_status status = taken && rest ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = thaw_draw(t->table->labels, count, t->table->classes, t->share, t->seed, t->number, taken,
@@ -118,8 +118,8 @@ thaw_status thaw_curves_measure(struct thaw_curve *curve, struct thaw_comm *comm
 				int classes, uint64_t seed)
 {
 	const int each = THAW_CURVE_POINTS * DRAWS_MOST * RESULTS, all = taps->cut_count * each;
-	double *mine = thaw_alloc((size_t)(comm->size * all), sizeof *mine);
-	double *total = thaw_alloc((size_t)all, sizeof *total);
+	double *mine = thaw_alloc((size_t)(comm->size * all), sizeof(*mine));
+	double *total = thaw_alloc((size_t)all, sizeof(*total));
 	thaw_status status = mine && total ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = run_tasks(comm, taps, classes, seed, mine + comm->rank * all);

@@ -24,12 +24,12 @@ static thaw_status add(struct thaw_graph *g, const struct thaw_shape *shapes, in
 {
 	int head = g->nodes[g->head].block;
 	if (block == head)
-		snprintf(cut->unfreeze, sizeof cut->unfreeze, "head");
+		snprintf(cut->unfreeze, sizeof(cut->unfreeze), "head");
 	else if (block == 0)
-		snprintf(cut->unfreeze, sizeof cut->unfreeze, "all");
-	else if (snprintf(cut->unfreeze, sizeof cut->unfreeze, "from:%s", g->blocks[block]) >=
-		 (int)sizeof cut->unfreeze)
-		snprintf(cut->unfreeze, sizeof cut->unfreeze, "last:%d", head - block);
+		snprintf(cut->unfreeze, sizeof(cut->unfreeze), "all");
+	else if (snprintf(cut->unfreeze, sizeof(cut->unfreeze), "from:%s", g->blocks[block]) >=
+		 (int)sizeof(cut->unfreeze))
+		snprintf(cut->unfreeze, sizeof(cut->unfreeze), "last:%d", head - block);
 	cut->block = g->blocks[block];
 	THAW_TRY(thaw_graph_unfreeze(g, cut->unfreeze));
 	cut->node = thaw_graph_cut(g);
@@ -57,7 +57,7 @@ static thaw_status choose(struct thaw_graph *g, const struct thaw_shape *shapes,
 	int last = g->nodes[g->head].block;
 	int n = 0;
 	THAW_TRY(add(g, shapes, last, &cut[n++]));
-	for (size_t i = 0; i < sizeof wanted_shares / sizeof *wanted_shares; i++) {
+	for (size_t i = 0; i < sizeof(wanted_shares) / sizeof(*wanted_shares); i++) {
 		int block = nearest_block(g, shapes, wanted_shares[i]);
 		if (wanted_shares[i] == 1.0)
 			block = 0;
@@ -77,7 +77,7 @@ static thaw_status choose(struct thaw_graph *g, const struct thaw_shape *shapes,
 thaw_status thaw_cuts_choose(struct thaw_graph *g, int side, struct thaw_cut *cut, int *count)
 {
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	if (!shapes)
 		return THAW_RESOURCE;
 	thaw_status status = thaw_graph_infer(g, &image, shapes);

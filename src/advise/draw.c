@@ -24,8 +24,8 @@ static void draw_class(const int32_t *labels, int64_t count, int class, double s
 thaw_status thaw_draw(const int32_t *labels, int64_t count, int classes, double share, uint64_t seed, uint64_t number,
 		      int64_t *taken, int64_t *taken_count, int64_t *rest, int64_t *rest_count)
 {
-	bool *marked = thaw_alloc((size_t)count, sizeof *marked);
-	int64_t *order = thaw_alloc((size_t)count, sizeof *order);
+	bool *marked = thaw_alloc((size_t)count, sizeof(*marked));
+	int64_t *order = thaw_alloc((size_t)count, sizeof(*order));
 	if (!marked || !order) {
 		thaw_free(marked);
 		thaw_free(order);
@@ -49,15 +49,15 @@ thaw_status thaw_draw_rows(struct thaw_feature_table *part, const struct thaw_fe
 			   int64_t count)
 {
 	size_t width = (size_t)t->width;
-	float *features = thaw_alloc((size_t)count * width, sizeof *features);
-	int32_t *labels = thaw_alloc((size_t)count, sizeof *labels);
+	float *features = thaw_alloc((size_t)count * width, sizeof(*features));
+	int32_t *labels = thaw_alloc((size_t)count, sizeof(*labels));
 	if (!features || !labels) {
 		thaw_free(features);
 		thaw_free(labels);
 		return THAW_RESOURCE;
 	}
 	for (int64_t i = 0; i < count; i++) {
-		memcpy(features + (size_t)i * width, t->features + (size_t)row[i] * width, width * sizeof *features);
+		memcpy(features + (size_t)i * width, t->features + (size_t)row[i] * width, width * sizeof(*features));
 		labels[i] = t->labels[row[i]];
 	}
 	*part = (struct thaw_feature_table){count, t->width, features, labels, t->classes};

@@ -47,7 +47,7 @@ static thaw_status add_entry(struct thaw_ledger *l, const char *directory, const
 		l->skipped++;
 		return THAW_OK;
 	}
-	struct thaw_ledger_entry *entries = thaw_grow(l->entries, l->count, sizeof *entries);
+	struct thaw_ledger_entry *entries = thaw_grow(l->entries, l->count, sizeof(*entries));
 	if (!entries)
 		return THAW_RESOURCE;
 	l->entries = entries;
@@ -123,7 +123,7 @@ static int by_path(const void *a, const void *b)
 
 thaw_status thaw_ledger_read(const char *directory, struct thaw_ledger **ledger)
 {
-	struct thaw_ledger *l = thaw_alloc(1, sizeof *l);
+	struct thaw_ledger *l = thaw_alloc(1, sizeof(*l));
 	if (!l)
 		return THAW_RESOURCE;
 	thaw_status status = walk(l, directory, DEPTH);
@@ -132,7 +132,7 @@ thaw_status thaw_ledger_read(const char *directory, struct thaw_ledger **ledger)
 		return status;
 	}
 	if (l->count > 0)
-		qsort(l->entries, (size_t)l->count, sizeof *l->entries, by_path);
+		qsort(l->entries, (size_t)l->count, sizeof(*l->entries), by_path);
 	*ledger = l;
 	return THAW_OK;
 }

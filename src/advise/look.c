@@ -38,6 +38,6 @@ int thaw_look_lanes(const struct thaw_advise_options *o, const struct thaw_comm 
 thaw_status thaw_look_same(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy)
 {
 	char text[32];
-	snprintf(text, sizeof text, "%016" PRIx64, digest);
+	snprintf(text, sizeof(text), "%016" PRIx64, digest);
 	return thaw_comm_same(comm, text, what, remedy);
 }

@@ -52,7 +52,7 @@ static thaw_status share_probe(struct trials *t)
 	size_t width = (size_t)t->probe.width, classes = (size_t)t->probe.classes;
 	THAW_TRY(comm->broadcast(comm, t->probe.weight, width * classes * sizeof(float), 0));
 	THAW_TRY(comm->broadcast(comm, t->probe.bias, classes * sizeof(float), 0));
-	THAW_TRY(comm->broadcast(comm, &t->pilots->pilot[0], sizeof t->pilots->pilot[0], 0));
+	THAW_TRY(comm->broadcast(comm, &t->pilots->pilot[0], sizeof(t->pilots->pilot[0]), 0));
 	t->pilots->count = t->pilots->test_images > 0;
 	t->classifier = (struct thaw_classifier){t->probe.width, t->probe.weight, t->probe.bias};
 	t->begins = t->parts->taps->flat;
@@ -65,8 +65,8 @@ static thaw_status open_here(struct trials *t)
 	const struct thaw_taps *taps = p->taps;
 	const struct thaw_feature_table table = {taps->count, taps->width[0], taps->features[0], taps->labels,
 						 p->dataset->classes};
-	int64_t *taken = thaw_alloc((size_t)taps->count, sizeof *taken), taken_count = 0;
-	int64_t *rest = thaw_alloc((size_t)taps->count, sizeof *rest), rest_count = 0;
+	int64_t *taken = thaw_alloc((size_t)taps->count, sizeof(*taken)), taken_count = 0;
+	int64_t *rest = thaw_alloc((size_t)taps->count, sizeof(*rest)), rest_count = 0;
 	thaw_status status = taken && rest ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = thaw_draw(taps->labels, taps->count, table.classes, 1.0 - HELD_OUT, (uint64_t)p->options->seed,

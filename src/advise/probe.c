@@ -82,8 +82,8 @@ static void centre(struct work *w)
 static thaw_status decompose(struct work *w)
 {
 	const int64_t n = w->n, d = w->d, size = n <= d ? n : d;
-	double *gram = thaw_alloc((size_t)(size * size), sizeof *gram),
-	       *value = thaw_alloc((size_t)size, sizeof *value);
+	double *gram = thaw_alloc((size_t)(size * size), sizeof(*gram)),
+	       *value = thaw_alloc((size_t)size, sizeof(*value));
 	thaw_status status = gram && value ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK) {
 		cblas_dsyrk(CblasRowMajor, CblasLower, n <= d ? CblasNoTrans : CblasTrans, (blasint)size,
@@ -219,7 +219,7 @@ static double judge(const struct work *w, struct thaw_probe *probe)
 static thaw_status weigh(struct work *w, double ridge, double scale, struct thaw_probe *probe)
 {
 	const int classes = w->t->classes;
-	double *weight = thaw_alloc((size_t)(classes * w->d), sizeof *weight);
+	double *weight = thaw_alloc((size_t)(classes * w->d), sizeof(*weight));
 	if (!weight)
 		return THAW_RESOURCE;
 	for (int64_t k = 0; k < w->rank; k++)
@@ -295,7 +295,7 @@ static double logits_of(const struct thaw_probe *p, const struct thaw_feature_ta
 thaw_status thaw_probe_judge(const struct thaw_probe *p, const struct thaw_feature_table *t, double *accuracy,
 			     double *loss)
 {
-	double *logit = thaw_alloc((size_t)p->classes, sizeof *logit), sum = 0.0;
+	double *logit = thaw_alloc((size_t)p->classes, sizeof(*logit)), sum = 0.0;
 	int64_t right = 0;
 	if (!logit)
 		return THAW_RESOURCE;

@@ -68,7 +68,7 @@ static double mean_norm(const float *features, int64_t count, int64_t width)
 thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_taps *t)
 {
 	struct thaw_similarity made = {.layers = t->norm_count, .from_norms = t->norm_count > 0};
-	made.layer = thaw_alloc((size_t)t->norm_count + 1, sizeof *made.layer);
+	made.layer = thaw_alloc((size_t)t->norm_count + 1, sizeof(*made.layer));
 	if (!made.layer)
 		return THAW_RESOURCE;
 	double sum = 0.0;

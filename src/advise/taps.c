@@ -107,8 +107,8 @@ static thaw_status place_norms(struct pass *p)
 {
 	const struct thaw_graph *g = p->graph;
 	struct thaw_taps *t = p->taps;
-	p->norm_start = thaw_alloc((size_t)g->node_count, sizeof *p->norm_start);
-	t->norms = thaw_alloc((size_t)g->node_count, sizeof *t->norms);
+	p->norm_start = thaw_alloc((size_t)g->node_count, sizeof(*p->norm_start));
+	t->norms = thaw_alloc((size_t)g->node_count, sizeof(*t->norms));
 	if (!p->norm_start || !t->norms)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->node_count; i++) {
@@ -131,7 +131,7 @@ static thaw_status place_norms(struct pass *p)
 static thaw_status place(struct pass *p, const struct thaw_cut *cut, int side)
 {
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
-	p->shapes = thaw_alloc((size_t)p->graph->node_count, sizeof *p->shapes);
+	p->shapes = thaw_alloc((size_t)p->graph->node_count, sizeof(*p->shapes));
 	if (!p->shapes)
 		return THAW_RESOURCE;
 	THAW_TRY(thaw_graph_infer(p->graph, &image, p->shapes));
@@ -221,7 +221,8 @@ static thaw_status run_lanes(struct pass *p, const struct rank_work *w)
 static thaw_status exchange(const struct pass *p, const struct rank_work *w)
 {
 	int ranks = w->comm->size;
-	int64_t *count = thaw_alloc((size_t)ranks, sizeof *count), *offset = thaw_alloc((size_t)ranks, sizeof *offset);
+	int64_t *count = thaw_alloc((size_t)ranks, sizeof(*count)),
+		*offset = thaw_alloc((size_t)ranks, sizeof(*offset));
 	thaw_status status = thaw_comm_agree(w->comm, count && offset ? THAW_OK : THAW_RESOURCE);
 	int64_t at = 0;
 	for (int r = 0; r < ranks && status == THAW_OK; r++) {
@@ -259,9 +260,9 @@ static thaw_status spread(struct pass *p, const struct rank_work *w)
 {
 	struct thaw_taps *t = p->taps;
 	size_t images = (size_t)w->dataset->count;
-	const float **row_of = thaw_alloc(images, sizeof *row_of);
-	t->samples = thaw_alloc(images, sizeof *t->samples);
-	t->labels = thaw_alloc(images, sizeof *t->labels);
+	const float **row_of = thaw_alloc(images, sizeof(*row_of));
+	t->samples = thaw_alloc(images, sizeof(*t->samples));
+	t->labels = thaw_alloc(images, sizeof(*t->labels));
 	t->probability = thaw_alloc(images * (size_t)t->source_classes, sizeof(float));
 	bool memory = row_of && t->samples && t->labels && t->probability;
 	for (int c = 0; c < t->cut_count; c++)

@@ -66,8 +66,8 @@ void thaw_sharding_take(const struct thaw_sharding *s, int rank, int64_t start, 
 thaw_status thaw_sharding_gather(const struct thaw_sharding *s, struct thaw_comm *comm, int64_t start, int64_t count,
 				 const float *own, float *to)
 {
-	int64_t *counts = thaw_alloc((size_t)comm->size, sizeof *counts);
-	int64_t *offsets = thaw_alloc((size_t)comm->size, sizeof *offsets);
+	int64_t *counts = thaw_alloc((size_t)comm->size, sizeof(*counts));
+	int64_t *offsets = thaw_alloc((size_t)comm->size, sizeof(*offsets));
 	thaw_status status = counts && offsets ? THAW_OK : THAW_RESOURCE;
 	for (int64_t b = start / s->bucket; status == THAW_OK && b * s->bucket < start + count; b++) {
 		for (int rank = 0; rank < comm->size; rank++) {

@@ -16,7 +16,7 @@ thaw_status thaw_frame_commit(struct thaw_frame_writer *f); /* releases it, also
 void thaw_frame_discard(struct thaw_frame_writer *f);       /* leaves no file; NULL is fine */
 
 /* Reads such a frame: exactly one, whole, the checksum right and nothing behind it. *bytes is from
- * thaw_alloc. With bytes == NULL the content is only checked. THAW_DATA for damage. */
+ * thaw_alloc. With !bytes the content is only checked. THAW_DATA for damage. */
 thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path);
 
 #endif

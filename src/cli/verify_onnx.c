@@ -25,7 +25,7 @@ static thaw_status compare(struct verification *v, struct both *b, const struct 
 	float *x = thaw_executor_input(b->original);
 	double largest = 0, difference = 0;
 	THAW_TRY(thaw_transform_eval(encoded, &b->model->preprocess, x));
-	memcpy(thaw_executor_input(b->exported), x, (size_t)size * (size_t)size * 3 * sizeof *x);
+	memcpy(thaw_executor_input(b->exported), x, (size_t)size * (size_t)size * 3 * sizeof(*x));
 	const float *y = thaw_executor_forward(b->original, 1, NULL);
 	const float *z = thaw_executor_forward(b->exported, 1, NULL);
 	for (int64_t c = 0; c < b->model->classes; c++) {

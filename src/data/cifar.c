@@ -116,7 +116,7 @@ static thaw_status open_files(struct cifar *c, const char *folder)
 {
 	for (const char *const *file = c->variant->files[c->split]; *file != NULL; file++) {
 		char *path = thaw_path_join(folder, *file);
-		thaw_status status = path == NULL ? THAW_RESOURCE : add_file(c, path);
+		thaw_status status = !path ? THAW_RESOURCE : add_file(c, path);
 		thaw_free(path);
 		if (status != THAW_OK)
 			return status;
@@ -171,7 +171,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	char name[64];
 	int64_t within;
 	int f = file_of(c, c->kept[i], &within);
-	name_sample(d, i, name, sizeof name);
+	name_sample(d, i, name, sizeof(name));
 	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
 	struct thaw_image image;
 	THAW_TRY(thaw_image_allocate(&image, SIDE, SIDE, name));
@@ -197,7 +197,7 @@ static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const
 	int64_t count = c->first[c->files], kept_count;
 	int32_t *labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	uint8_t *block = thaw_alloc(BLOCK_RECORDS, record_size(c));
-	thaw_status status = labels == NULL || block == NULL ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = !labels || !block ? THAW_RESOURCE : THAW_OK;
 	if (status == THAW_OK)
 		status = read_labels(c, labels, d->classes, block);
 	if (status == THAW_OK)
@@ -213,16 +213,16 @@ static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const
 static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum thaw_split split,
 			      const struct thaw_dataset_options *options)
 {
-	struct cifar *c = thaw_alloc(1, sizeof *c);
-	if (c == NULL)
+	struct cifar *c = thaw_alloc(1, sizeof(*c));
+	if (!c)
 		return THAW_RESOURCE;
 	c->variant = find_variant(folder);
 	c->split = split;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_cifar, .context = c};
-	if (c->variant == NULL)
+	if (!c->variant)
 		return thaw_fail(THAW_IO, "class names have gone: %s", folder);
 	char *names = thaw_path_join(folder, c->variant->names);
-	thaw_status status = names == NULL ? THAW_RESOURCE : thaw_dataset_read_names(d, names);
+	thaw_status status = !names ? THAW_RESOURCE : thaw_dataset_read_names(d, names);
 	thaw_free(names);
 	THAW_TRY(status);
 	THAW_TRY(open_files(c, folder));

@@ -65,7 +65,7 @@ thaw_status thaw_frame(struct thaw_image *square, const struct thaw_encoded_imag
 	struct resampler resampler;
 	size_t stride = (size_t)p->size * 3;
 	*square = (struct thaw_image){p->size, p->size, thaw_alloc((size_t)p->size, stride)};
-	if (square->pixels == NULL)
+	if (!square->pixels)
 		return THAW_RESOURCE;
 	if (r.kept.width <= 0 || r.kept.height <= 0)
 		return THAW_OK;

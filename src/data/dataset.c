@@ -53,7 +53,7 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 
 void thaw_dataset_close(struct thaw_dataset *d)
 {
-	if (d->close != NULL)
+	if (d->close)
 		d->close(d);
 	for (int c = 0; d->class_names != NULL && c < d->classes; c++)
 		thaw_free(d->class_names[c]);
@@ -70,7 +70,7 @@ uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
 	digest = thaw_digest(d->labels, (size_t)d->count * sizeof(d->labels[0]), digest);
 	for (int64_t i = 0; i < d->count; i++) {
 		char name[NAME_SIZE];
-		d->name(d, i, name, sizeof name);
+		d->name(d, i, name, sizeof(name));
 		digest = thaw_digest(name, strlen(name) + 1, digest);
 	}
 	return digest;
@@ -82,7 +82,7 @@ thaw_status thaw_pick(bool *picked, const int32_t *labels, int64_t count, int cl
 	/* Samples sorted by class: those of class c are order[start[c]] .. order[start[c + 1] - 1]. */
 	int64_t *start = thaw_alloc((size_t)classes + 2, sizeof(int64_t));
 	int64_t *order = thaw_alloc((size_t)count, sizeof(int64_t));
-	if (start == NULL || order == NULL) {
+	if (!start || !order) {
 		thaw_free(start);
 		thaw_free(order);
 		return THAW_RESOURCE;
@@ -140,7 +140,7 @@ thaw_status thaw_limit_classes(int64_t **kept, int64_t *kept_count, const int32_
 thaw_status thaw_dataset_keep(struct thaw_dataset *d, const int32_t *labels, const int64_t *kept, int64_t kept_count)
 {
 	d->labels = thaw_alloc((size_t)kept_count, sizeof(int32_t));
-	if (d->labels == NULL)
+	if (!d->labels)
 		return THAW_RESOURCE;
 	d->count = kept_count;
 	for (int64_t i = 0; i < kept_count; i++)
@@ -156,7 +156,7 @@ static int split_lines(char *text, size_t size, char **lines)
 		text[--size] = '\0';
 	for (char *line = size > 0 ? text : NULL; line != NULL; count++) {
 		char *next = strchr(line, '\n');
-		if (next != NULL)
+		if (next)
 			*next++ = '\0';
 		line[strcspn(line, "\r")] = '\0';
 		lines[count] = line;
@@ -182,7 +182,7 @@ thaw_status thaw_dataset_read_names(struct thaw_dataset *d, const char *path)
 	int room = count_lines(text);
 	char **lines = thaw_alloc((size_t)room, sizeof(char *));
 	d->class_names = thaw_alloc((size_t)room, sizeof(char *));
-	if (lines == NULL || d->class_names == NULL) {
+	if (!lines || !d->class_names) {
 		status = THAW_RESOURCE;
 		goto out;
 	}

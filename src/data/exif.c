@@ -110,7 +110,7 @@ thaw_status thaw_image_upright(struct thaw_image *image, int orientation)
 		.height = walk.swapped ? image->width : image->height,
 	};
 	turned.pixels = thaw_alloc((size_t)turned.width * (size_t)turned.height, 3);
-	if (turned.pixels == NULL)
+	if (!turned.pixels)
 		return THAW_RESOURCE;
 	uint8_t *to = turned.pixels;
 	for (int64_t y = 0; y < turned.height; y++)

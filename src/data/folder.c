@@ -43,12 +43,12 @@ static void names_free(struct names *n)
 /* Takes `name` over, also when it fails; NULL is a failed allocation of the caller's. */
 static thaw_status names_add(struct names *n, char *name)
 {
-	if (name == NULL)
+	if (!name)
 		return THAW_RESOURCE;
 	if (n->count == n->room) {
 		int64_t room = n->room == 0 ? GROW_FROM : 2 * n->room;
 		char **grown = thaw_alloc((size_t)room, sizeof(char *));
-		if (grown == NULL) {
+		if (!grown) {
 			thaw_free(name);
 			return THAW_RESOURCE;
 		}
@@ -102,10 +102,10 @@ static thaw_status list_folder(const char *root, const char *relative, struct na
 	thaw_status status = THAW_OK;
 	struct dirent *e;
 	char *path = thaw_path_join(root, relative);
-	if (path == NULL)
+	if (!path)
 		return THAW_RESOURCE;
 	DIR *dir = opendir(path);
-	if (dir == NULL)
+	if (!dir)
 		status = thaw_fail(THAW_IO, "cannot list the folder: %s: %s", path, strerror(errno));
 	while (status == THAW_OK && (errno = 0, e = readdir(dir)) != NULL) {
 		if (e->d_name[0] == '.')
@@ -120,7 +120,7 @@ static thaw_status list_folder(const char *root, const char *relative, struct na
 	}
 	if (status == THAW_OK && errno != 0)
 		status = thaw_fail(THAW_IO, "cannot list the folder: %s: %s", path, strerror(errno));
-	if (dir != NULL)
+	if (dir)
 		closedir(dir);
 	thaw_free(path);
 	return status;
@@ -154,7 +154,7 @@ static thaw_status list_classes(struct names *classes, const char *root, const c
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	return slash == NULL ? path : slash + 1;
+	return !slash ? path : slash + 1;
 }
 
 static thaw_status report_class(const char *name, const char *in, const char *not_in, const char *path)
@@ -170,7 +170,7 @@ static thaw_status compare_classes(const struct names *a, const char *a_split, c
 	for (int64_t i = 0; i < a->count || i < b->count; i++) {
 		const char *in_a = i < a->count ? base_name(a->name[i]) : NULL;
 		const char *in_b = i < b->count ? base_name(b->name[i]) : NULL;
-		int order = in_a == NULL ? 1 : in_b == NULL ? -1 : strcmp(in_a, in_b);
+		int order = !in_a ? 1 : !in_b ? -1 : strcmp(in_a, in_b);
 		if (order < 0)
 			return report_class(in_a, a_split, b_split, path);
 		if (order > 0)
@@ -201,9 +201,9 @@ static thaw_status find_splits(struct splits *s, const char *path)
 	}
 	bool others = folders.count > (s->train != NULL) + (val != NULL) + (s->test != NULL);
 	names_free(&folders);
-	if (val != NULL)
+	if (val)
 		s->test = val;
-	if (others && (s->train == NULL || s->test == NULL))
+	if (others && (!s->train || !s->test))
 		*s = (struct splits){0};
 	return status;
 }
@@ -213,11 +213,11 @@ static thaw_status split_classes(struct names *classes, const char *path, const 
 {
 	const char *here = split == THAW_SPLIT_TRAIN ? s->train : s->test;
 	const char *other = split == THAW_SPLIT_TRAIN ? s->test : s->train;
-	if (here == NULL && other != NULL)
+	if (!here && other != NULL)
 		return thaw_fail(THAW_IO, "no folder %s in %s: add it beside %s/",
 				 split == THAW_SPLIT_TRAIN ? "train/" : "val/ or test/", path, other);
-	THAW_TRY(list_classes(classes, path, here == NULL ? "" : here));
-	if (other == NULL)
+	THAW_TRY(list_classes(classes, path, !here ? "" : here));
+	if (!other)
 		return THAW_OK;
 	struct names others = {0};
 	thaw_status status = list_classes(&others, path, other);
@@ -231,7 +231,7 @@ static thaw_status split_classes(struct names *classes, const char *path, const 
 static thaw_status list_samples(struct names *files, int32_t **labels, const char *path, const struct names *classes)
 {
 	int64_t *end = thaw_alloc((size_t)classes->count, sizeof(int64_t));
-	thaw_status status = end == NULL ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = !end ? THAW_RESOURCE : THAW_OK;
 	for (int64_t c = 0; status == THAW_OK && c < classes->count; c++) {
 		int64_t before = files->count;
 		status = list_images(files, path, classes->name[c]);
@@ -273,7 +273,7 @@ static thaw_status hold_out(struct names *files, int32_t *labels, const struct t
 				 options->test_share);
 	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
 	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
-	thaw_status status = quota == NULL || held == NULL ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = !quota || !held ? THAW_RESOURCE : THAW_OK;
 	if (status == THAW_OK) {
 		for (int64_t i = 0; i < files->count; i++)
 			quota[labels[i]]++;
@@ -301,11 +301,11 @@ static thaw_status limit(struct names *files, int32_t *labels, const struct thaw
 	bool *keep = thaw_alloc((size_t)files->count, sizeof(bool));
 	for (int64_t i = 0; keep != NULL && i < count; i++)
 		keep[kept[i]] = true;
-	if (keep != NULL)
+	if (keep)
 		filter_samples(files, labels, keep, true);
 	thaw_free(kept);
 	thaw_free(keep);
-	return keep == NULL ? THAW_RESOURCE : THAW_OK;
+	return !keep ? THAW_RESOURCE : THAW_OK;
 }
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
@@ -315,7 +315,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	void *bytes;
 	size_t size;
 	char *path = thaw_path_join(f->path, name);
-	if (path == NULL)
+	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
 	thaw_free(path);
@@ -356,8 +356,8 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	struct names classes = {0};
 	thaw_status status;
 	THAW_TRY(find_splits(&splits, path));
-	struct folder *f = thaw_alloc(1, sizeof *f);
-	if (f == NULL)
+	struct folder *f = thaw_alloc(1, sizeof(*f));
+	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_folder, .context = f};
 	if ((f->path = thaw_strdup(path)) == NULL)
@@ -365,7 +365,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	THAW_TRY_OUT(split_classes(&classes, path, &splits, split));
 	THAW_TRY_OUT(name_classes(d, &classes));
 	THAW_TRY_OUT(list_samples(&f->files, &d->labels, path, &classes));
-	if (splits.train == NULL && splits.test == NULL)
+	if (!splits.train && !splits.test)
 		THAW_TRY_OUT(hold_out(&f->files, d->labels, d, split, options));
 	if (split == THAW_SPLIT_TRAIN)
 		THAW_TRY_OUT(limit(&f->files, d->labels, d, options));

@@ -49,7 +49,7 @@ static char *find_file(const char *folder, const char *const spellings[4])
 {
 	for (int i = 0; i < 4; i++) {
 		char *path = thaw_path_join(folder, spellings[i]);
-		if (path == NULL || thaw_path_is_file(path))
+		if (!path || thaw_path_is_file(path))
 			return path;
 		thaw_free(path);
 	}
@@ -119,8 +119,8 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	struct stat s;
 	uint8_t *data = NULL;
 	gzFile f = gzopen(path, "rb");
-	if (f == NULL || stat(path, &s) != 0) {
-		if (f != NULL)
+	if (!f || stat(path, &s) != 0) {
+		if (f)
 			gzclose(f);
 		return thaw_fail(THAW_IO, "cannot open: %s: check that it exists and may be read", path);
 	}
@@ -153,7 +153,7 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int highest)
 {
 	char *path = thaw_path_join(folder, "labels.txt");
-	if (path == NULL)
+	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
 	if (thaw_path_is_file(path)) {
@@ -224,7 +224,7 @@ static thaw_status highest_label(int *highest, const char *folder)
 		uint8_t *labels = NULL;
 		int64_t count[1] = {0};
 		char *path = find_file(folder, label_files[s]);
-		thaw_status status = path == NULL ? THAW_OK : read_idx(&labels, count, MAGIC_LABELS, 1, path);
+		thaw_status status = !path ? THAW_OK : read_idx(&labels, count, MAGIC_LABELS, 1, path);
 		thaw_free(path);
 		if (status != THAW_OK)
 			return status;
@@ -245,16 +245,16 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	int highest;
 	char *images_path = find_file(folder, image_files[split]);
 	char *labels_path = find_file(folder, label_files[split]);
-	struct idx *idx = thaw_alloc(1, sizeof *idx);
-	if (idx == NULL) {
+	struct idx *idx = thaw_alloc(1, sizeof(*idx));
+	if (!idx) {
 		status = THAW_RESOURCE;
 		goto out;
 	}
 	idx->split = split;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_idx, .context = idx};
-	if (images_path == NULL || labels_path == NULL) {
+	if (!images_path || !labels_path) {
 		status = thaw_fail(THAW_IO, "no file %s in %s: add it, or its .gz",
-				   images_path == NULL ? image_files[split][0] : label_files[split][0], folder);
+				   !images_path ? image_files[split][0] : label_files[split][0], folder);
 		goto out;
 	}
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, images_path, labels_path));

@@ -19,7 +19,7 @@ enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 bool thaw_image_extension(const char *file_name)
 {
 	const char *dot = strrchr(file_name, '.');
-	if (dot == NULL)
+	if (!dot)
 		return false;
 	for (int f = 0; f < FORMATS; f++)
 		for (const char *const *e = formats[f]->extensions; *e != NULL; e++)
@@ -86,7 +86,7 @@ static thaw_status open_picture(struct thaw_encoded_image *p)
 {
 	struct image_header header;
 	THAW_TRY(find_format(&p->format, p->bytes, p->size, p->name));
-	if (p->format->header == NULL) {
+	if (!p->format->header) {
 		THAW_TRY(thaw_image_decode(&p->image, p->bytes, p->size, p->name));
 		p->width = p->image.width;
 		p->height = p->image.height;
@@ -113,7 +113,7 @@ thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *by
 int thaw_encoded_image_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part, int size)
 {
 	int shrink = 1;
-	while (encoded->image.pixels == NULL && shrink < 8 && part->width / (2 * shrink) >= size &&
+	while (!encoded->image.pixels && shrink < 8 && part->width / (2 * shrink) >= size &&
 	       part->height / (2 * shrink) >= size)
 		shrink *= 2;
 	return shrink;
@@ -130,7 +130,7 @@ thaw_status thaw_encoded_image_part(const struct thaw_encoded_image *encoded, co
 				    int shrink, struct image_view *view, struct thaw_image *made)
 {
 	*made = (struct thaw_image){0};
-	if (encoded->image.pixels != NULL) {
+	if (encoded->image.pixels) {
 		struct image_view whole = thaw_image_view(&encoded->image);
 		*view = thaw_view_part(&whole, *part);
 		return THAW_OK;

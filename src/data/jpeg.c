@@ -79,16 +79,17 @@ static void on_progress(j_common_ptr jpeg)
 	struct decoder *d = (struct decoder *)jpeg->err;
 	if (d->jpeg.input_scan_number <= MAX_SCANS)
 		return;
-	snprintf(d->message, sizeof d->message, "more than %d scans", MAX_SCANS);
+	snprintf(d->message, sizeof(d->message), "more than %d scans", MAX_SCANS);
 	longjmp(d->escape, 1);
 }
 
 static int orientation_of(const struct jpeg_decompress_struct *jpeg)
 {
 	for (const struct jpeg_marker_struct *m = jpeg->marker_list; m != NULL; m = m->next)
-		if (m->marker == EXIF_MARKER && m->data_length > sizeof exif_prefix &&
-		    memcmp(m->data, exif_prefix, sizeof exif_prefix) == 0)
-			return thaw_exif_orientation(m->data + sizeof exif_prefix, m->data_length - sizeof exif_prefix);
+		if (m->marker == EXIF_MARKER && m->data_length > sizeof(exif_prefix) &&
+		    memcmp(m->data, exif_prefix, sizeof(exif_prefix)) == 0)
+			return thaw_exif_orientation(m->data + sizeof(exif_prefix),
+						     m->data_length - sizeof(exif_prefix));
 	return 1;
 }
 
@@ -142,7 +143,7 @@ static bool ends_plainly(const struct jpeg_decompress_struct *jpeg)
 	int marker = jpeg->unread_marker;
 	while (marker == 0 || (marker >= JPEG_RST0 && marker < JPEG_RST0 + 8)) {
 		p = memchr(p, 0xFF, (size_t)(end - p));
-		if (p == NULL || end - p < 2)
+		if (!p || end - p < 2)
 			return false;
 		p++;
 		marker = *p == 0xFF ? 0 : *p++; /* any number of 0xFF may stand before a marker */
@@ -176,7 +177,7 @@ static thaw_status read_part(struct decoder *d, const struct thaw_rectangle *par
 		return thaw_fail(THAW_SOFTWARE, "%s: a part outside the image is wanted", name);
 	size_t left = (size_t)crop_columns(jpeg, part);
 	d->memory = thaw_alloc(jpeg->output_width + 1, (size_t)jpeg->output_components);
-	if (d->memory == NULL)
+	if (!d->memory)
 		return THAW_RESOURCE;
 	d->row = d->memory + 1;
 	if (part->top > 0)
@@ -266,7 +267,7 @@ static const uint8_t magic[] = {0xFF, 0xD8, 0xFF};
 const struct image_format thaw_image_jpeg = {
 	.extensions = extensions,
 	.magic = magic,
-	.magic_size = sizeof magic,
+	.magic_size = sizeof(magic),
 	.decode = decode_jpeg,
 	.header = read_jpeg_header,
 	.decode_part = decode_jpeg_part,

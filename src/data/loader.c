@@ -105,7 +105,7 @@ static thaw_status job_begin(struct job *j)
 	thaw_free(j->batch.images);
 	j->pixel_room = 0;
 	j->batch.images = thaw_alloc(count, each * sizeof(float));
-	if (j->batch.images == NULL)
+	if (!j->batch.images)
 		return THAW_RESOURCE;
 	j->pixel_room = each * count;
 	return THAW_OK;
@@ -152,7 +152,7 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 	size_t each = floats_per_image(j);
 	for (int64_t i = 0; i < j->request.count; i++) {
 		int64_t sample = j->wanted[i];
-		if (j->why[i] != NULL) {
+		if (j->why[i]) {
 			b->damaged[b->damaged_count] = sample;
 			b->damaged_why[b->damaged_count++] = j->why[i];
 			j->why[i] = NULL;
@@ -201,7 +201,7 @@ static void *run_thread(void *argument)
 	pthread_mutex_lock(&l->mutex);
 	while (!l->closing) {
 		struct job *j = job_to_do(l);
-		if (j == NULL) {
+		if (!j) {
 			pthread_cond_wait(&l->work, &l->mutex);
 			continue;
 		}
@@ -242,8 +242,8 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 			       int threads, int ahead)
 {
 	threads = threads < 1 ? 1 : threads;
-	struct thaw_loader *l = thaw_alloc(1, sizeof *l + (size_t)threads * sizeof(pthread_t));
-	if (l == NULL)
+	struct thaw_loader *l = thaw_alloc(1, sizeof(*l) + (size_t)threads * sizeof(pthread_t));
+	if (!l)
 		return THAW_RESOURCE;
 	l->dataset = dataset;
 	l->preprocess = *preprocess;
@@ -267,12 +267,12 @@ static struct job *job_take(struct thaw_loader *l)
 {
 	pthread_mutex_lock(&l->mutex);
 	struct job *j = l->spare;
-	if (j != NULL) {
+	if (j) {
 		l->spare = j->next;
 		l->spares--;
 	}
 	pthread_mutex_unlock(&l->mutex);
-	return j != NULL ? j : thaw_alloc(1, sizeof *j);
+	return j != NULL ? j : thaw_alloc(1, sizeof(*j));
 }
 
 static thaw_status check_request(const struct thaw_loader *l, const struct thaw_batch_request *r)
@@ -291,7 +291,7 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 {
 	THAW_TRY(check_request(l, request));
 	struct job *j = job_take(l);
-	if (j == NULL)
+	if (!j)
 		return THAW_RESOURCE;
 	thaw_status status = job_reserve(j, request->count);
 	if (status != THAW_OK) {
@@ -304,7 +304,7 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 	j->request.samples = j->wanted;
 	j->next = NULL;
 	pthread_mutex_lock(&l->mutex);
-	if (l->last != NULL)
+	if (l->last)
 		l->last->next = j;
 	else
 		l->first = j;
@@ -318,14 +318,14 @@ thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 {
 	pthread_mutex_lock(&l->mutex);
 	struct job *j = l->first;
-	if (j == NULL) {
+	if (!j) {
 		pthread_mutex_unlock(&l->mutex);
 		return thaw_fail(THAW_SOFTWARE, "loader: a batch is asked for that was never submitted");
 	}
 	while (j->finished < j->request.count)
 		pthread_cond_wait(&l->ready, &l->mutex);
 	l->first = j->next;
-	if (l->first == NULL)
+	if (!l->first)
 		l->last = NULL;
 	pthread_cond_broadcast(&l->work);
 	if (j->status == THAW_OK) {
@@ -367,7 +367,7 @@ void thaw_loader_release(struct thaw_loader *l, struct thaw_batch *batch)
 		j = NULL;
 	}
 	pthread_mutex_unlock(&l->mutex);
-	if (j != NULL)
+	if (j)
 		job_free(j);
 }
 
@@ -382,7 +382,7 @@ static void jobs_free(struct job *j)
 
 void thaw_loader_destroy(struct thaw_loader *l)
 {
-	if (l == NULL)
+	if (!l)
 		return;
 	pthread_mutex_lock(&l->mutex);
 	l->closing = true;

@@ -24,7 +24,7 @@ thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t
 {
 	THAW_TRY(thaw_image_check_size(width, height, name));
 	uint8_t *pixels = thaw_alloc((size_t)width * (size_t)height, 3);
-	if (pixels == NULL)
+	if (!pixels)
 		return thaw_fail_in(THAW_RESOURCE, "%s", name);
 	*image = (struct thaw_image){.width = (int)width, .height = (int)height, .pixels = pixels};
 	return THAW_OK;

@@ -43,7 +43,7 @@ static thaw_status decode_png(struct thaw_image *image, int *orientation, const 
 			      const char *name)
 {
 	spng_ctx *png = spng_ctx_new(0);
-	if (png == NULL)
+	if (!png)
 		return thaw_fail(THAW_RESOURCE, "%s: no memory to decode it", name);
 	struct thaw_image decoded = {0};
 	thaw_status status = decode_with(png, &decoded, orientation, bytes, size, name);
@@ -61,6 +61,6 @@ static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 const struct image_format thaw_image_png = {
 	.extensions = extensions,
 	.magic = magic,
-	.magic_size = sizeof magic,
+	.magic_size = sizeof(magic),
 	.decode = decode_png,
 };

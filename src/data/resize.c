@@ -83,7 +83,7 @@ static thaw_status axis_make(struct axis *a, int source, float lo, float hi, int
 	a->used = thaw_alloc((size_t)count, sizeof(int));
 	a->weights = thaw_alloc((size_t)count * (size_t)a->taps, sizeof(int32_t));
 	double *weights = thaw_alloc((size_t)a->taps, sizeof(double));
-	if (a->first == NULL || a->used == NULL || a->weights == NULL || weights == NULL) {
+	if (!a->first || !a->used || !a->weights || !weights) {
 		thaw_free(weights);
 		axis_free(a);
 		return THAW_RESOURCE;
@@ -141,7 +141,7 @@ THAW_INLINE void load_wide(lane_sums *sums, const uint8_t *from)
 	int32_t wide[LANES];
 	for (int l = 0; l < LANES; l++)
 		wide[l] = from[l];
-	memcpy(sums, wide, sizeof *sums);
+	memcpy(sums, wide, sizeof(*sums));
 }
 
 /* Clips to a byte. Two conversions, each by half: gcc 12 has no vectors for one by a quarter. */
@@ -152,7 +152,7 @@ THAW_INLINE void store_narrow(uint8_t *to, const lane_sums *wide)
 	sum |= (255 - sum) >> 31; /* the low byte counts */
 	lane_halves half = __builtin_convertvector(sum, lane_halves);
 	lane_bytes bytes = __builtin_convertvector(half, lane_bytes);
-	memcpy(to, &bytes, sizeof bytes);
+	memcpy(to, &bytes, sizeof(bytes));
 }
 
 /* to[COLUMN] from `taps` rows above each other. */
@@ -221,7 +221,7 @@ static thaw_status horizontal_pass(uint8_t *to, const struct image_view *from, c
 	size_t stride = padded_row(a->count);
 	uint8_t *before = thaw_alloc((size_t)from->width + 1, COLUMN),
 		*after = thaw_alloc((size_t)a->count + 1, COLUMN);
-	thaw_status status = before == NULL || after == NULL ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = !before || !after ? THAW_RESOURCE : THAW_OK;
 	for (int y = 0; status == THAW_OK && y < from->height; y += STRIP) {
 		int rows = from->height - y < STRIP ? from->height - y : STRIP;
 		stand_up(before, from->pixels + (size_t)y * from->stride, from->stride, from->width, rows);
@@ -237,7 +237,7 @@ static thaw_status vertical_pass(uint8_t *to, size_t to_stride, const uint8_t *f
 {
 	size_t bytes = padded_row(width);
 	uint8_t *row = thaw_alloc(bytes, 1);
-	if (row == NULL)
+	if (!row)
 		return THAW_RESOURCE;
 	for (int y = 0; y < a->count; y++, to += to_stride) {
 		blend_row(row, from + (size_t)(a->first[y] - a->first[0]) * bytes, bytes, bytes,
@@ -252,7 +252,7 @@ thaw_status thaw_resampler_run(const struct resampler *s, uint8_t *to, size_t to
 {
 	int width = s->across.count;
 	uint8_t *between = thaw_alloc((size_t)from->height, padded_row(width));
-	if (between == NULL)
+	if (!between)
 		return THAW_RESOURCE;
 	thaw_status status = horizontal_pass(between, from, &s->across);
 	if (status == THAW_OK)

@@ -26,7 +26,7 @@ static void close_subset(struct thaw_dataset *d)
 
 static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_dataset *of)
 {
-	d->class_names = thaw_alloc((size_t)of->classes, sizeof *d->class_names);
+	d->class_names = thaw_alloc((size_t)of->classes, sizeof(*d->class_names));
 	if (!d->class_names)
 		return THAW_RESOURCE;
 	d->classes = of->classes;
@@ -40,7 +40,7 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 				int64_t count)
 {
 	struct thaw_dataset part = {.read = read_sample, .name = name_sample, .close = close_subset};
-	struct subset *s = thaw_alloc(1, sizeof *s + (size_t)count * sizeof *s->samples);
+	struct subset *s = thaw_alloc(1, sizeof(*s) + (size_t)count * sizeof(*s->samples));
 	part.context = s;
 	thaw_status status = s ? copy_classes(&part, of) : THAW_RESOURCE;
 	if (status == THAW_OK)

@@ -48,15 +48,15 @@ static void module_of(const char *name, char *module)
 	module[0] = '\0';
 	while (*name == '/') {
 		size_t length = strcspn(++name, "/"), stem = strlen(before);
-		snprintf(part, sizeof part, "%.*s", (int)length, name);
+		snprintf(part, sizeof(part), "%.*s", (int)length, name);
 		name += length;
 		if (stem > 0 && strncmp(part, before, stem) == 0 && part[stem] == '.')
 			snprintf(module, NAME_SIZE, "%.*s%s%s", NAME_SIZE / 2, outer, outer[0] ? "." : "", part);
 		else if (module[0] && part[strlen(part) - (part[0] != '\0')] != 's')
 			break;
 		else
-			snprintf(outer, sizeof outer, "%s", module);
-		snprintf(before, sizeof before, "%s", part);
+			snprintf(outer, sizeof(outer), "%s", module);
+		snprintf(before, sizeof(before), "%s", part);
 	}
 }
 
@@ -69,12 +69,12 @@ static void path_of(const char *name, char *path)
 	path[0] = '\0';
 	while (*name == '/' && strchr(name + 1, '/') && used < NAME_SIZE) {
 		size_t length = strcspn(++name, "/"), stem = strlen(before);
-		snprintf(part, sizeof part, "%.*s", (int)length, name);
+		snprintf(part, sizeof(part), "%.*s", (int)length, name);
 		name += length;
 		bool longer = stem > 0 && strncmp(part, before, stem) == 0 && part[stem] == '.';
 		used += (size_t)snprintf(path + used, NAME_SIZE - used, "%s%s", used && !longer ? "." : "",
 					 part + (longer ? stem : 0));
-		snprintf(before, sizeof before, "%s", part);
+		snprintf(before, sizeof(before), "%s", part);
 	}
 	if (!path[0])
 		snprintf(path, NAME_SIZE, "%s", name + (*name == '/'));
@@ -106,9 +106,9 @@ static void find_gates(const struct thaw_graph *g, bool *gate)
 static void add_block(struct thaw_graph *g, const char *name)
 {
 	char unique[NAME_SIZE + 16];
-	snprintf(unique, sizeof unique, "%s", name);
+	snprintf(unique, sizeof(unique), "%s", name);
 	for (int k = 2; thaw_graph_find_block(g, unique) >= 0; k++)
-		snprintf(unique, sizeof unique, "%s#%d", name, k);
+		snprintf(unique, sizeof(unique), "%s#%d", name, k);
 	thaw_graph_block(g, "%s", unique);
 }
 
@@ -164,7 +164,7 @@ static void name_piece(struct thaw_graph *g, int first, int end, char *module)
 thaw_status thaw_graph_find_blocks(struct thaw_graph *g)
 {
 	char module[NAME_SIZE] = "";
-	bool *gate = thaw_alloc((size_t)g->node_count, sizeof *gate);
+	bool *gate = thaw_alloc((size_t)g->node_count, sizeof(*gate));
 	if (!gate)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->block_count; i++)

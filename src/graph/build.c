@@ -9,10 +9,10 @@
 
 struct thaw_graph *thaw_graph_create(void)
 {
-	struct thaw_graph *g = thaw_alloc(1, sizeof *g);
+	struct thaw_graph *g = thaw_alloc(1, sizeof(*g));
 	if (!g)
 		return NULL;
-	g->nodes = thaw_grow(NULL, 0, sizeof *g->nodes);
+	g->nodes = thaw_grow(NULL, 0, sizeof(*g->nodes));
 	if (g->nodes)
 		g->nodes[0].name = thaw_strdup("image");
 	if (!g->nodes || !g->nodes[0].name) {
@@ -56,10 +56,10 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...)
 	char text[256];
 	va_list arguments;
 	va_start(arguments, name);
-	vsnprintf(text, sizeof text, name, arguments);
+	vsnprintf(text, sizeof(text), name, arguments);
 	va_end(arguments);
 
-	char **blocks = thaw_grow(g->blocks, g->block_count, sizeof *blocks);
+	char **blocks = thaw_grow(g->blocks, g->block_count, sizeof(*blocks));
 	char *copy = thaw_strdup(text);
 	if (blocks)
 		g->blocks = blocks;
@@ -97,7 +97,7 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 	if (g->failed)
 		return 0;
 
-	struct thaw_node *nodes = thaw_grow(g->nodes, g->node_count, sizeof *nodes);
+	struct thaw_node *nodes = thaw_grow(g->nodes, g->node_count, sizeof(*nodes));
 	if (!nodes) {
 		fail(g, THAW_RESOURCE);
 		return 0;
@@ -111,14 +111,14 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 		node->attrs = *attrs;
 	node->attrs.stream = g->node_count;
 	node->name = thaw_strdup(name);
-	node->inputs = thaw_alloc((size_t)input_count, sizeof *node->inputs);
+	node->inputs = thaw_alloc((size_t)input_count, sizeof(*node->inputs));
 	g->node_count++; /* counted even if memory is short, so that destroy releases what there is */
 	if (!node->name || !node->inputs) {
 		fail(g, THAW_RESOURCE);
 		return 0;
 	}
 	if (input_count)
-		memcpy(node->inputs, inputs, (size_t)input_count * sizeof *inputs);
+		memcpy(node->inputs, inputs, (size_t)input_count * sizeof(*inputs));
 	return g->node_count - 1;
 }
 
@@ -142,7 +142,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
 
-	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof *params);
+	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof(*params));
 	if (!params)
 		return THAW_RESOURCE;
 	g->params = params;
@@ -168,7 +168,7 @@ void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum tha
 		.node = node,
 	};
 	if (image)
-		memcpy(p.image, image, sizeof p.image);
+		memcpy(p.image, image, sizeof(p.image));
 	fail(g, add_param(g, node, &p));
 }
 

@@ -18,7 +18,7 @@ static void *copy_array(const void *from, int count, size_t size)
 
 static bool copy_nodes(struct thaw_graph *to, const struct thaw_graph *from)
 {
-	to->nodes = copy_array(from->nodes, from->node_count, sizeof *to->nodes);
+	to->nodes = copy_array(from->nodes, from->node_count, sizeof(*to->nodes));
 	if (!to->nodes)
 		return false;
 	for (int i = 0; i < from->node_count; i++) { /* nothing of the original is left to be released twice */
@@ -29,18 +29,18 @@ static bool copy_nodes(struct thaw_graph *to, const struct thaw_graph *from)
 	for (int i = 0; i < from->node_count; i++) {
 		const struct thaw_node *n = &from->nodes[i];
 		to->nodes[i].name = thaw_strdup(n->name);
-		to->nodes[i].inputs = thaw_alloc((size_t)n->input_count, sizeof *n->inputs);
+		to->nodes[i].inputs = thaw_alloc((size_t)n->input_count, sizeof(*n->inputs));
 		if (!to->nodes[i].name || !to->nodes[i].inputs)
 			return false;
 		if (n->input_count)
-			memcpy(to->nodes[i].inputs, n->inputs, (size_t)n->input_count * sizeof *n->inputs);
+			memcpy(to->nodes[i].inputs, n->inputs, (size_t)n->input_count * sizeof(*n->inputs));
 	}
 	return true;
 }
 
 static bool copy_params(struct thaw_graph *to, const struct thaw_graph *from)
 {
-	to->params = copy_array(from->params, from->param_count, sizeof *to->params);
+	to->params = copy_array(from->params, from->param_count, sizeof(*to->params));
 	if (!to->params)
 		return false;
 	for (int i = 0; i < from->param_count; i++)
@@ -54,9 +54,9 @@ static bool copy_params(struct thaw_graph *to, const struct thaw_graph *from)
 
 static bool copy_blocks(struct thaw_graph *to, const struct thaw_graph *from)
 {
-	to->blocks = copy_array(from->blocks, 0, sizeof *to->blocks);
+	to->blocks = copy_array(from->blocks, 0, sizeof(*to->blocks));
 	for (int i = 0; to->blocks && i < from->block_count; i++) {
-		char **blocks = thaw_grow(to->blocks, i, sizeof *blocks);
+		char **blocks = thaw_grow(to->blocks, i, sizeof(*blocks));
 		char *name = thaw_strdup(from->blocks[i]);
 		if (blocks)
 			to->blocks = blocks;
@@ -71,7 +71,7 @@ static bool copy_blocks(struct thaw_graph *to, const struct thaw_graph *from)
 
 struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g)
 {
-	struct thaw_graph *copy = thaw_alloc(1, sizeof *copy);
+	struct thaw_graph *copy = thaw_alloc(1, sizeof(*copy));
 	if (!copy)
 		return NULL;
 	copy->output = g->output;
@@ -100,7 +100,7 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 {
 	int saved = 0;
 	/* Where value i is found afterwards; inputs come first, so theirs is known when a node is reached. */
-	int *moved = thaw_alloc((size_t)g->node_count, sizeof *moved);
+	int *moved = thaw_alloc((size_t)g->node_count, sizeof(*moved));
 	if (!moved) {
 		g->failed = THAW_RESOURCE;
 		return;

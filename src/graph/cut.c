@@ -9,8 +9,8 @@ static thaw_status unknown_block(const struct thaw_graph *g, const char *unfreez
 {
 	char names[700] = "";
 	size_t used = 0;
-	for (int i = 0; i < g->block_count && used < sizeof names; i++)
-		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? " " : "", g->blocks[i]);
+	for (int i = 0; i < g->block_count && used < sizeof(names); i++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? " " : "", g->blocks[i]);
 	return thaw_fail(THAW_USAGE, "no such block: --unfreeze %s: the blocks are %s", unfreeze, names);
 }
 

@@ -55,7 +55,7 @@ static void bind_gradients(struct thaw_executor *executor, int node, float *cons
 		float *to = p->trainable ? gradient[n->params[k]] : NULL;
 		step->dparam[k] = to;
 		if (to && !n->op->overwrites_dparam)
-			memset(to, 0, (size_t)thaw_shape_count(&p->shape) * sizeof *to);
+			memset(to, 0, (size_t)thaw_shape_count(&p->shape) * sizeof(*to));
 	}
 }
 

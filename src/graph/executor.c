@@ -78,7 +78,7 @@ static thaw_status survey(struct compiler *c)
 		const struct thaw_node *n = &c->graph->nodes[i];
 		if (!c->executor->steps[i].runs)
 			continue;
-		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof *x);
+		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof(*x));
 		if (!x)
 			return THAW_RESOURCE;
 		struct thaw_op_desc desc = thaw_graph_op_desc(c->graph, i, c->shapes, param, x);
@@ -253,16 +253,16 @@ static void bind_step(struct compiler *c, int i)
 
 static thaw_status create_steps(struct compiler *c)
 {
-	c->executor->steps = thaw_alloc((size_t)c->nodes, sizeof *c->executor->steps);
+	c->executor->steps = thaw_alloc((size_t)c->nodes, sizeof(*c->executor->steps));
 	if (!c->executor->steps)
 		return THAW_RESOURCE;
 	for (int i = 1; i < c->nodes; i++) {
 		struct thaw_step *step = &c->executor->steps[i];
 		size_t inputs = (size_t)c->graph->nodes[i].input_count;
-		step->x = thaw_alloc(inputs, sizeof *step->x);
-		step->dx = thaw_alloc(inputs, sizeof *step->dx);
-		step->dx_add = thaw_alloc(inputs, sizeof *step->dx_add);
-		step->x_rows = thaw_alloc(inputs, sizeof *step->x_rows);
+		step->x = thaw_alloc(inputs, sizeof(*step->x));
+		step->dx = thaw_alloc(inputs, sizeof(*step->dx));
+		step->dx_add = thaw_alloc(inputs, sizeof(*step->dx_add));
+		step->x_rows = thaw_alloc(inputs, sizeof(*step->x_rows));
 		if (!step->x || !step->dx || !step->dx_add || !step->x_rows)
 			return THAW_RESOURCE;
 	}
@@ -294,7 +294,7 @@ static thaw_status choose_stretch(struct compiler *c)
 			executor->steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
 	}
 	executor->crossing_count = thaw_graph_crossing(c->graph, executor->cut, c->crossing);
-	executor->crossing = thaw_alloc((size_t)executor->crossing_count, sizeof *executor->crossing);
+	executor->crossing = thaw_alloc((size_t)executor->crossing_count, sizeof(*executor->crossing));
 	return executor->crossing ? THAW_OK : THAW_RESOURCE;
 }
 
@@ -333,18 +333,18 @@ thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_g
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training)
 {
 	size_t nodes = (size_t)graph->node_count;
-	struct thaw_executor *executor = thaw_alloc(1, sizeof *executor);
+	struct thaw_executor *executor = thaw_alloc(1, sizeof(*executor));
 	struct compiler c = {
 		.executor = executor,
 		.graph = graph,
 		.nodes = graph->node_count,
-		.shapes = thaw_alloc(nodes, sizeof *c.shapes),
-		.workspace = thaw_alloc(nodes, sizeof *c.workspace),
-		.needs_gradient = thaw_alloc(nodes, sizeof *c.needs_gradient),
-		.storage = thaw_alloc(nodes, sizeof *c.storage),
-		.gradient_storage = thaw_alloc(nodes, sizeof *c.gradient_storage),
-		.buffers = thaw_alloc(3 * nodes + 1, sizeof *c.buffers),
-		.crossing = thaw_alloc(nodes, sizeof *c.crossing),
+		.shapes = thaw_alloc(nodes, sizeof(*c.shapes)),
+		.workspace = thaw_alloc(nodes, sizeof(*c.workspace)),
+		.needs_gradient = thaw_alloc(nodes, sizeof(*c.needs_gradient)),
+		.storage = thaw_alloc(nodes, sizeof(*c.storage)),
+		.gradient_storage = thaw_alloc(nodes, sizeof(*c.gradient_storage)),
+		.buffers = thaw_alloc(3 * nodes + 1, sizeof(*c.buffers)),
+		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
 	thaw_status status = THAW_RESOURCE;
 	if (executor && c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&

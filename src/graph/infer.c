@@ -31,7 +31,7 @@ static int most_inputs(const struct thaw_graph *g)
 thaw_status thaw_graph_infer_node(const struct thaw_graph *g, int node, struct thaw_shape *shapes)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_shape *x = thaw_alloc((size_t)g->nodes[node].input_count, sizeof *x);
+	struct thaw_shape *x = thaw_alloc((size_t)g->nodes[node].input_count, sizeof(*x));
 	if (!x)
 		return THAW_RESOURCE;
 	shapes[node] = (struct thaw_shape){0};
@@ -56,7 +56,7 @@ thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof *x);
+	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof(*x));
 	int64_t sum = 0;
 	for (int i = first > 1 ? first : 1; x && i < end; i++) {
 		struct thaw_op_desc desc = thaw_graph_op_desc(g, i, shapes, param, x);

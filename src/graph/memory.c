@@ -31,7 +31,7 @@ static size_t lowest_gap(const struct thaw_buffer *b, struct thaw_buffer **place
 	for (int i = 0; i < count; i++)
 		if (placed[i]->born <= b->dies && b->born <= placed[i]->dies)
 			rivals[n++] = placed[i];
-	qsort(rivals, (size_t)n, sizeof *rivals, by_offset);
+	qsort(rivals, (size_t)n, sizeof(*rivals), by_offset);
 	size_t offset = 0;
 	for (int i = 0; i < n; i++) {
 		if (offset + rounded(b->bytes) <= rivals[i]->offset)
@@ -53,7 +53,7 @@ thaw_status thaw_memory_place(struct thaw_buffer *buffers, int count, size_t *to
 	}
 	for (int i = 0; i < count; i++)
 		order[i] = &buffers[i];
-	qsort(order, (size_t)count, sizeof *order, by_size);
+	qsort(order, (size_t)count, sizeof(*order), by_size);
 	*total = 0;
 	for (int i = 0; i < count; i++) {
 		struct thaw_buffer *b = order[i];

@@ -127,7 +127,7 @@ thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint6
 		struct thaw_shape shape = p->shape;
 		shape.dim[p->layout == THAW_LAYOUT_CONV ? shape.ndim - 1 : 0] = classes;
 		THAW_TRY(thaw_shape_check(&shape, p->name));
-		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *data);
+		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof(*data));
 		if (!data)
 			return THAW_RESOURCE;
 		thaw_free(p->own);

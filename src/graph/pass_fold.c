@@ -33,7 +33,7 @@ static int new_param(struct thaw_graph *g, const struct thaw_param *like, const 
 	struct thaw_param p = *like;
 	p.name = thaw_format("%s%s", like->name, suffix);
 	p.own = p.data = thaw_alloc((size_t)thaw_shape_count(&p.shape), sizeof(float));
-	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof *params);
+	struct thaw_param *params = thaw_grow(g->params, g->param_count, sizeof(*params));
 	if (params)
 		g->params = params;
 	if (!p.name || !p.data || !params) {
@@ -79,7 +79,7 @@ static thaw_status fold(struct thaw_graph *g, const struct thaw_node *norm)
 
 thaw_status thaw_pass_fold(struct thaw_graph *g)
 {
-	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	thaw_status status = dead ? THAW_OK : THAW_RESOURCE;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
 		if (foldable(g, i)) {

@@ -42,7 +42,7 @@ static bool fuse_add(struct thaw_graph *g, int i)
 	if (value == shortcut || !before->op || !before->op->adds || before->input_count != 1 ||
 	    before->attrs.activation != THAW_ACT_NONE || !only_use(g, value))
 		return false;
-	int *inputs = thaw_alloc(2, sizeof *inputs);
+	int *inputs = thaw_alloc(2, sizeof(*inputs));
 	if (!inputs)
 		return false; /* nothing is lost: the add stays a node */
 	inputs[0] = before->inputs[0];
@@ -57,7 +57,7 @@ static bool fuse_add(struct thaw_graph *g, int i)
 
 thaw_status thaw_pass_fuse(struct thaw_graph *g)
 {
-	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	if (!dead)
 		return THAW_RESOURCE;
 	/* Activations first, so that an add already carries its own when it moves. */

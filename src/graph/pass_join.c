@@ -21,7 +21,7 @@ static void join(struct thaw_graph *g, struct thaw_node *norm)
 
 thaw_status thaw_pass_join(struct thaw_graph *g)
 {
-	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	if (!dead)
 		return THAW_RESOURCE;
 	for (int i = 1; i < g->node_count; i++)

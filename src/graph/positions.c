@@ -23,7 +23,7 @@ static double cubic(double x)
 static void resample(const float *from, int64_t from_count, float *to, int64_t count, int64_t length)
 {
 	double scale = (double)from_count / (double)count, widen = scale > 1.0 ? scale : 1.0;
-	memset(to, 0, (size_t)(count * length) * sizeof *to);
+	memset(to, 0, (size_t)(count * length) * sizeof(*to));
 	for (int64_t i = 0; i < count; i++) {
 		double centre = ((double)i + 0.5) * scale, sum = 0.0;
 		int64_t first = (int64_t)floor(centre - CUBIC_REACH * widen + 0.5);
@@ -66,14 +66,14 @@ static thaw_status resize(struct thaw_param *p, int64_t tokens, int64_t from_siz
 		return thaw_fail(THAW_CONFIG,
 				 "%s has rows for %lld tokens, which are no square of patches: %lld are needed",
 				 p->name, (long long)p->shape.dim[1], (long long)tokens);
-	float *data = thaw_alloc((size_t)(tokens * length), sizeof *data);
-	float *narrow = thaw_alloc((size_t)(grid * new_grid * length), sizeof *narrow);
+	float *data = thaw_alloc((size_t)(tokens * length), sizeof(*data));
+	float *narrow = thaw_alloc((size_t)(grid * new_grid * length), sizeof(*narrow));
 	if (!data || !narrow) {
 		thaw_free(data);
 		thaw_free(narrow);
 		return THAW_RESOURCE;
 	}
-	memcpy(data, p->data, (size_t)(others * length) * sizeof *data);
+	memcpy(data, p->data, (size_t)(others * length) * sizeof(*data));
 	for (int64_t y = 0; y < grid; y++)
 		resample(p->data + (others + y * grid) * length, grid, narrow + y * new_grid * length, new_grid,
 			 length);
@@ -104,7 +104,7 @@ static struct thaw_param *positions_of(struct thaw_graph *g, int node, const str
 
 thaw_status thaw_graph_resize(struct thaw_graph *g, int from_size, int to_size)
 {
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? THAW_OK : THAW_RESOURCE;
 	if (shapes)
 		shapes[0] = thaw_shape_of(1, to_size, to_size, 3);

@@ -111,7 +111,7 @@ thaw_status thaw_config_json_read(struct thaw_preprocess *p, const char **from, 
 	const char *slash = strrchr(model_path, '/');
 	int folder = slash ? (int)(slash - model_path + 1) : 0;
 	*from = NULL;
-	for (size_t i = 0; i < sizeof configs / sizeof configs[0] && !*from; i++) {
+	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]) && !*from; i++) {
 		char *path = thaw_format("%.*s%s", folder, model_path, configs[i].file);
 		if (!path)
 			return THAW_RESOURCE;

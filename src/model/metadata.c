@@ -12,7 +12,7 @@ static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_B
 
 char **thaw_labels_copy(char *const *labels, int64_t count)
 {
-	char **copy = thaw_alloc((size_t)count, sizeof *copy);
+	char **copy = thaw_alloc((size_t)count, sizeof(*copy));
 	for (int64_t i = 0; copy && i < count; i++) {
 		copy[i] = thaw_strdup(labels[i]);
 		if (!copy[i]) {
@@ -66,7 +66,7 @@ thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char 
 		status = thaw_fail(THAW_DATA, "metadata thaw.labels is not an array of %lld names", (long long)count);
 		goto out;
 	}
-	names = thaw_alloc((size_t)count, sizeof *names);
+	names = thaw_alloc((size_t)count, sizeof(*names));
 	if (!names) {
 		status = THAW_RESOURCE;
 		goto out;

@@ -25,7 +25,7 @@ uint64_t thaw_model_digest_of(const struct thaw_graph *g)
 	uint64_t digest = 0;
 	for (int i = 0; i < g->param_count; i++) {
 		const struct thaw_param *p = &g->params[i];
-		digest = thaw_digest(p->data, (size_t)thaw_shape_count(&p->shape) * sizeof *p->data, digest);
+		digest = thaw_digest(p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(*p->data), digest);
 	}
 	return digest;
 }
@@ -41,7 +41,7 @@ static thaw_status create(struct thaw_model **model, const struct thaw_family *f
 			  int64_t classes, const struct thaw_weights *w, const char *source)
 {
 	thaw_status status = THAW_OK;
-	struct thaw_model *m = thaw_alloc(1, sizeof *m);
+	struct thaw_model *m = thaw_alloc(1, sizeof(*m));
 	if (!m)
 		return THAW_RESOURCE;
 	m->variant = thaw_strdup(variant);
@@ -78,7 +78,7 @@ static bool is_batch_counter(const char *name)
 {
 	static const char ending[] = ".num_batches_tracked";
 	size_t n = strlen(name);
-	return n >= sizeof ending && strcmp(name + n - (sizeof ending - 1), ending) == 0;
+	return n >= sizeof(ending) && strcmp(name + n - (sizeof(ending) - 1), ending) == 0;
 }
 
 static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tensor *t, const char *variant,
@@ -87,13 +87,13 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 	if (!thaw_shape_equal(&t->shape, &p->file_shape)) {
 		char is[SHAPE_TEXT], wanted[SHAPE_TEXT];
 		return thaw_fail(THAW_DATA, "%s: tensor %s is %s, %s wants %s", source, t->name,
-				 thaw_shape_text(&t->shape, is, sizeof is), variant,
-				 thaw_shape_text(&p->file_shape, wanted, sizeof wanted));
+				 thaw_shape_text(&t->shape, is, sizeof(is)), variant,
+				 thaw_shape_text(&p->file_shape, wanted, sizeof(wanted)));
 	}
 	struct thaw_param part;
 	for (int64_t at = 0, n; thaw_param_chunk(p, at, &part); at += n) {
 		n = thaw_shape_count(&part.shape);
-		float *values = thaw_alloc((size_t)n, sizeof *values);
+		float *values = thaw_alloc((size_t)n, sizeof(*values));
 		if (!values)
 			return THAW_RESOURCE;
 		thaw_to_f32(t->dtype, (const char *)t->data + (size_t)at * thaw_dtype_size(t->dtype), values, n);
@@ -132,10 +132,10 @@ static thaw_status family_of(const struct thaw_family **family, const char **var
 		return THAW_OK;
 	if (named)
 		return thaw_fail(THAW_CONFIG, "no network is called %.64s: %s: known are %s", named, source,
-				 thaw_family_list(list, sizeof list));
+				 thaw_family_list(list, sizeof(list)));
 	return thaw_fail(THAW_DATA,
 			 "the names of its tensors belong to no known network: %s: give FAMILY:FILE with one of %s",
-			 source, thaw_family_list(list, sizeof list));
+			 source, thaw_family_list(list, sizeof(list)));
 }
 
 static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w)
@@ -247,7 +247,7 @@ thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t
 		return thaw_fail(
 			THAW_IO,
 			"no such file or network: %s: give a model file, a run directory, builtin or one of %s", spec,
-			thaw_family_list(list, sizeof list));
+			thaw_family_list(list, sizeof(list)));
 	}
 	return load_file(model, spec, NULL);
 }

@@ -93,7 +93,7 @@ static thaw_status fill(struct thaw_model *m, const struct thaw_onnx_file *f)
 bool thaw_model_is_onnx(const char *path)
 {
 	static const char ending[] = ".onnx";
-	size_t n = strlen(path), e = sizeof ending - 1;
+	size_t n = strlen(path), e = sizeof(ending) - 1;
 	return n >= e && strcmp(path + n - e, ending) == 0;
 }
 
@@ -101,7 +101,7 @@ thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path)
 {
 	struct thaw_onnx_file *file = NULL;
 	THAW_TRY(thaw_onnx_file_open(&file, path));
-	struct thaw_model *m = thaw_alloc(1, sizeof *m);
+	struct thaw_model *m = thaw_alloc(1, sizeof(*m));
 	thaw_status status = m ? fill(m, file) : THAW_RESOURCE;
 	thaw_onnx_file_close(file);
 	if (status != THAW_OK) {

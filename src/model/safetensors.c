@@ -240,7 +240,7 @@ static thaw_status set_new(json_t *object, const char *key, json_t *value)
 static thaw_status describe(json_t *header, const struct thaw_named_tensor *t, uint64_t begin, uint64_t end)
 {
 	json_t *shape = json_array();
-	int failed = shape == NULL;
+	int failed = !shape;
 	for (int i = 0; i < t->shape.ndim && !failed; i++)
 		failed = json_array_append_new(shape, json_integer(t->shape.dim[i]));
 	if (failed) {

@@ -44,16 +44,16 @@ static thaw_status add_batch_counter(struct export *e, const struct thaw_param *
 {
 	static const char ending[] = "running_mean";
 	const size_t n = strlen(mean->name);
-	if (n < sizeof ending || strcmp(mean->name + n - (sizeof ending - 1), ending) != 0)
+	if (n < sizeof(ending) || strcmp(mean->name + n - (sizeof(ending) - 1), ending) != 0)
 		return THAW_OK;
-	char *name = thaw_format("%.*snum_batches_tracked", (int)(n - (sizeof ending - 1)), mean->name);
+	char *name = thaw_format("%.*snum_batches_tracked", (int)(n - (sizeof(ending) - 1)), mean->name);
 	return add_tensor(e, name, THAW_I64, (struct thaw_shape){.ndim = 0}, NULL);
 }
 
 static thaw_status add_tensors(struct export *e, const struct thaw_graph *g)
 {
-	e->w.tensors = thaw_alloc((size_t)g->param_count * 2, sizeof *e->w.tensors);
-	e->from = thaw_alloc((size_t)g->param_count * 2, sizeof *e->from);
+	e->w.tensors = thaw_alloc((size_t)g->param_count * 2, sizeof(*e->w.tensors));
+	e->from = thaw_alloc((size_t)g->param_count * 2, sizeof(*e->from));
 	if (!e->w.tensors || !e->from)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->param_count; i++) {
@@ -92,7 +92,7 @@ static thaw_status describe(struct export *e, const struct thaw_model *m)
 static thaw_status write_part(const struct thaw_param *part, bool half, struct thaw_sink *sink)
 {
 	const size_t n = (size_t)thaw_shape_count(&part->shape);
-	float *ordered = thaw_alloc(n, sizeof *ordered);
+	float *ordered = thaw_alloc(n, sizeof(*ordered));
 	void *halves = half ? thaw_alloc(n, thaw_dtype_size(THAW_F16)) : NULL;
 	thaw_status status = THAW_RESOURCE;
 	if (ordered && (halves || !half)) {
@@ -112,7 +112,7 @@ static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
 	for (int i = 0; i < e->w.count; i++) {
 		struct thaw_param part;
 		if (!e->from[i])
-			THAW_TRY(sink->write(sink, &batches_tracked, sizeof batches_tracked));
+			THAW_TRY(sink->write(sink, &batches_tracked, sizeof(batches_tracked)));
 		else
 			for (int64_t at = 0; thaw_param_chunk(e->from[i], at, &part);
 			     at += thaw_shape_count(&part.shape))

@@ -57,9 +57,9 @@ int64_t thaw_onnx_axes_count(const struct thaw_onnx_axes *v)
 /* Takes factor f out of the list; the view's place `at` that named it goes too. */
 static void drop(struct thaw_onnx_axes *v, int f, int at)
 {
-	memmove(&v->factor[f], &v->factor[f + 1], (size_t)(v->count - f - 1) * sizeof v->factor[0]);
-	memmove(&v->order[at], &v->order[at + 1], (size_t)(v->count - at - 1) * sizeof v->order[0]);
-	memmove(&v->of[at], &v->of[at + 1], (size_t)(v->count - at - 1) * sizeof v->of[0]);
+	memmove(&v->factor[f], &v->factor[f + 1], (size_t)(v->count - f - 1) * sizeof(v->factor[0]));
+	memmove(&v->order[at], &v->order[at + 1], (size_t)(v->count - at - 1) * sizeof(v->order[0]));
+	memmove(&v->of[at], &v->of[at + 1], (size_t)(v->count - at - 1) * sizeof(v->of[0]));
 	v->count--;
 	for (int i = 0; i < v->count; i++)
 		v->order[i] -= v->order[i] > f;
@@ -136,9 +136,9 @@ static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 	int64_t inner = whole.take / outer;
 	if (whole.step != 1 || whole.size % inner != 0 || whole.start % inner != 0)
 		return false;
-	memmove(&v->factor[f + 1], &v->factor[f], (size_t)(v->count - f) * sizeof v->factor[0]);
-	memmove(&v->order[at + 1], &v->order[at], (size_t)(v->count - at) * sizeof v->order[0]);
-	memmove(&v->of[at + 1], &v->of[at], (size_t)(v->count - at) * sizeof v->of[0]);
+	memmove(&v->factor[f + 1], &v->factor[f], (size_t)(v->count - f) * sizeof(v->factor[0]));
+	memmove(&v->order[at + 1], &v->order[at], (size_t)(v->count - at) * sizeof(v->order[0]));
+	memmove(&v->of[at + 1], &v->of[at], (size_t)(v->count - at) * sizeof(v->of[0]));
 	v->count++;
 	for (int i = 0; i < v->count; i++)
 		v->order[i] += v->order[i] > f || i == at + 1;

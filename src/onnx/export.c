@@ -26,7 +26,7 @@ static thaw_status infer_shapes(const struct thaw_graph *g, const struct thaw_on
 	*one_size = thaw_graph_infer(g, &larger, other) != THAW_OK ||
 		    !thaw_shape_equal(&shapes[g->output], &other[g->output]);
 	if (*one_size)
-		memcpy(other, shapes, (size_t)g->node_count * sizeof *shapes);
+		memcpy(other, shapes, (size_t)g->node_count * sizeof(*shapes));
 	return THAW_OK;
 }
 
@@ -80,12 +80,12 @@ struct dimension {
 static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, const char *name,
 					    const struct dimension *dims, int rank)
 {
-	Onnx__ValueInfoProto *info = thaw_onnx_exporter_alloc(e, 1, sizeof *info);
-	Onnx__TypeProto *type = thaw_onnx_exporter_alloc(e, 1, sizeof *type);
-	Onnx__TypeProto__Tensor *tensor = thaw_onnx_exporter_alloc(e, 1, sizeof *tensor);
-	Onnx__TensorShapeProto *shape = thaw_onnx_exporter_alloc(e, 1, sizeof *shape);
-	Onnx__TensorShapeProto__Dimension **list = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof *list);
-	Onnx__TensorShapeProto__Dimension *dim = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof *dim);
+	Onnx__ValueInfoProto *info = thaw_onnx_exporter_alloc(e, 1, sizeof(*info));
+	Onnx__TypeProto *type = thaw_onnx_exporter_alloc(e, 1, sizeof(*type));
+	Onnx__TypeProto__Tensor *tensor = thaw_onnx_exporter_alloc(e, 1, sizeof(*tensor));
+	Onnx__TensorShapeProto *shape = thaw_onnx_exporter_alloc(e, 1, sizeof(*shape));
+	Onnx__TensorShapeProto__Dimension **list = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof(*list));
+	Onnx__TensorShapeProto__Dimension *dim = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof(*dim));
 	if (!dim)
 		return NULL;
 	onnx__value_info_proto__init(info);
@@ -119,8 +119,8 @@ static void add_metadata(struct thaw_onnx_exporter *e, Onnx__ModelProto *model,
 			 const struct thaw_onnx_export_wish *wish)
 {
 	const size_t count = (size_t)wish->metadata_count;
-	Onnx__StringStringEntryProto *entry = thaw_onnx_exporter_alloc(e, count, sizeof *entry);
-	model->metadata_props = thaw_onnx_exporter_alloc(e, count, sizeof *model->metadata_props);
+	Onnx__StringStringEntryProto *entry = thaw_onnx_exporter_alloc(e, count, sizeof(*entry));
+	model->metadata_props = thaw_onnx_exporter_alloc(e, count, sizeof(*model->metadata_props));
 	if (!model->metadata_props)
 		return;
 	for (size_t i = 0; i < count; i++) {
@@ -196,14 +196,14 @@ static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct tha
 
 static thaw_status export_graph(const struct thaw_graph *g, const struct thaw_onnx_export_wish *wish, const char *path)
 {
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
-	struct thaw_shape *other = thaw_alloc((size_t)g->node_count, sizeof *other);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
+	struct thaw_shape *other = thaw_alloc((size_t)g->node_count, sizeof(*other));
 	struct thaw_onnx_exporter e = {
 		.graph = g,
 		.shapes = shapes,
 		.other = other,
 		.onnx = ONNX__GRAPH_PROTO__INIT,
-		.values = thaw_alloc((size_t)g->node_count, sizeof *e.values),
+		.values = thaw_alloc((size_t)g->node_count, sizeof(*e.values)),
 	};
 	e.failed = shapes && other && e.values ? infer_shapes(g, wish, shapes, other, &e.one_size) : THAW_RESOURCE;
 	if (!e.failed) {

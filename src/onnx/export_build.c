@@ -17,7 +17,7 @@ void thaw_onnx_exporter_release(struct thaw_onnx_exporter *e)
 /* Takes the block, which is from thaw_alloc or NULL. */
 static void *keep(struct thaw_onnx_exporter *e, void *block)
 {
-	void **blocks = block ? thaw_grow(e->memory.blocks, e->memory.count, sizeof *blocks) : NULL;
+	void **blocks = block ? thaw_grow(e->memory.blocks, e->memory.count, sizeof(*blocks)) : NULL;
 	if (!blocks) {
 		thaw_free(block);
 		e->failed = e->failed ? e->failed : THAW_RESOURCE;
@@ -49,7 +49,7 @@ const char *thaw_onnx_new_name(struct thaw_onnx_exporter *e, const char *base)
 		thaw_free(name);
 		name = thaw_format("%s#%d", base, use);
 	}
-	const char **names = thaw_grow(e->names, e->name_count, sizeof *names);
+	const char **names = thaw_grow(e->names, e->name_count, sizeof(*names));
 	if (names)
 		e->names = names;
 	if (!keep(e, name) || !names) {
@@ -69,8 +69,8 @@ void thaw_onnx_fail_export(struct thaw_onnx_exporter *e, const char *why)
 Onnx__NodeProto *thaw_onnx_emit(struct thaw_onnx_exporter *e, const char *operator, const char * const * inputs,
 				int count)
 {
-	Onnx__NodeProto *n = thaw_onnx_exporter_alloc(e, 1, sizeof *n);
-	char **names = thaw_onnx_exporter_alloc(e, (size_t)count + 1, sizeof *names);
+	Onnx__NodeProto *n = thaw_onnx_exporter_alloc(e, 1, sizeof(*n));
+	char **names = thaw_onnx_exporter_alloc(e, (size_t)count + 1, sizeof(*names));
 	Onnx__NodeProto **nodes =
 		names ? thaw_grow(e->onnx.node, (int)e->onnx.n_node, sizeof(Onnx__NodeProto *)) : NULL;
 	if (names && !nodes)
@@ -108,7 +108,7 @@ static Onnx__AttributeProto *attribute(struct thaw_onnx_exporter *e, Onnx__NodeP
 		return NULL;
 	if (!n->attribute)
 		n->attribute = thaw_onnx_exporter_alloc(e, MOST, sizeof(Onnx__AttributeProto *));
-	Onnx__AttributeProto *a = thaw_onnx_exporter_alloc(e, 1, sizeof *a);
+	Onnx__AttributeProto *a = thaw_onnx_exporter_alloc(e, 1, sizeof(*a));
 	if (!a || n->n_attribute == MOST)
 		return NULL;
 	onnx__attribute_proto__init(a);
@@ -140,9 +140,9 @@ void thaw_onnx_set_ints(struct thaw_onnx_exporter *e, Onnx__NodeProto *n, const 
 			int count)
 {
 	Onnx__AttributeProto *a = attribute(e, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-	if (!a || !(a->ints = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *a->ints)))
+	if (!a || !(a->ints = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*a->ints))))
 		return;
-	memcpy(a->ints, values, (size_t)count * sizeof *values);
+	memcpy(a->ints, values, (size_t)count * sizeof(*values));
 	a->n_ints = (size_t)count;
 }
 

@@ -236,7 +236,7 @@ void thaw_onnx_export_concat(struct thaw_onnx_exporter *e, const struct thaw_nod
 {
 	const enum thaw_onnx_form form = thaw_onnx_common_form(e, n);
 	const int rank = e->shapes[e->node].ndim;
-	const char **x = thaw_onnx_exporter_alloc(e, (size_t)n->input_count, sizeof *x);
+	const char **x = thaw_onnx_exporter_alloc(e, (size_t)n->input_count, sizeof(*x));
 	const char *like = NULL;
 	for (int k = 0; x && k < n->input_count; k++) {
 		x[k] = thaw_onnx_in(e, n, k, form);

@@ -35,7 +35,7 @@ static const struct {
 
 thaw_onnx_node_export thaw_onnx_exporter_find(const struct thaw_op *op)
 {
-	for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
 		if (strcmp(operators[i].operator, op->name) == 0)
 			return operators[i].export;
 	return NULL;

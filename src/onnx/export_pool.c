@@ -32,7 +32,7 @@ static const char *slice(struct thaw_onnx_exporter *e, const char *x, int axis, 
 static const char *divide_axis(struct thaw_onnx_exporter *e, const struct pool *kind, const char *x, int axis,
 			       const struct thaw_windows *w)
 {
-	const char **parts = thaw_onnx_exporter_alloc(e, (size_t)w->out, sizeof *parts);
+	const char **parts = thaw_onnx_exporter_alloc(e, (size_t)w->out, sizeof(*parts));
 	if (!parts || w->in == w->out)
 		return x;
 	for (int64_t i = 0; i < w->out; i++) {
@@ -94,7 +94,7 @@ static bool ceil_is_clear(const struct thaw_windows *w)
 static const char *shares(struct thaw_onnx_exporter *e, const struct thaw_windows *w, bool pad_counts)
 {
 	const struct thaw_shape shape = thaw_shape_of(1, 1, w[0].out, w[1].out);
-	float *share = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&shape), sizeof *share);
+	float *share = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&shape), sizeof(*share));
 	for (int64_t i = 0; share && i < w[0].out; i++)
 		for (int64_t j = 0; j < w[1].out; j++) {
 			struct thaw_window down = thaw_window_at(&w[0], i), across = thaw_window_at(&w[1], j);
@@ -112,7 +112,7 @@ static const char *average_by_sums(struct thaw_onnx_exporter *e, const struct th
 	const int64_t channels = thaw_onnx_shape_in(e, n, 0)->dim[3], kernel[] = {w[0].kernel, w[1].kernel};
 	const struct thaw_shape shape = thaw_shape_of(channels, 1, kernel[0], kernel[1]);
 	int64_t count = thaw_shape_count(&shape);
-	float *ones = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *ones);
+	float *ones = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*ones));
 	for (int64_t i = 0; ones && i < count; i++)
 		ones[i] = 1.0f;
 	e->one_size |= is_open(e, n);

@@ -7,7 +7,7 @@ static const char *turned_weight(struct thaw_onnx_exporter *e, const struct thaw
 	const struct thaw_param *p = &e->graph->params[n->params[0]];
 	const int64_t out = p->shape.dim[0], in = p->shape.dim[1];
 	const struct thaw_shape shape = thaw_shape_of(in, out);
-	float *data = thaw_onnx_exporter_alloc(e, (size_t)(in * out), sizeof *data);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)(in * out), sizeof(*data));
 	for (int64_t i = 0; data && i < in; i++)
 		for (int64_t o = 0; o < out; o++)
 			data[i * out + o] = p->data[o * in + i];
@@ -83,7 +83,7 @@ void thaw_onnx_export_softmax(struct thaw_onnx_exporter *e, const struct thaw_no
 static const char *ones(struct thaw_onnx_exporter *e, int64_t count)
 {
 	const struct thaw_shape shape = thaw_shape_of(count);
-	float *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *data);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*data));
 	for (int64_t i = 0; data && i < count; i++)
 		data[i] = 1.0f;
 	return thaw_onnx_floats(e, "ones", &shape, data);

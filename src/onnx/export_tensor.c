@@ -10,8 +10,8 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 			  const int64_t *dim, int rank, const void *data, size_t bytes)
 {
 	const char *name = thaw_onnx_new_name(e, base);
-	Onnx__TensorProto *t = thaw_onnx_exporter_alloc(e, 1, sizeof *t);
-	int64_t *dims = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof *dims);
+	Onnx__TensorProto *t = thaw_onnx_exporter_alloc(e, 1, sizeof(*t));
+	int64_t *dims = thaw_onnx_exporter_alloc(e, (size_t)rank, sizeof(*dims));
 	if (!dims || !data)
 		return "";
 	Onnx__TensorProto **all =
@@ -33,7 +33,7 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 	t->dims = dims;
 	t->n_dims = (size_t)rank;
 	if (rank > 0)
-		memcpy(dims, dim, (size_t)rank * sizeof *dim);
+		memcpy(dims, dim, (size_t)rank * sizeof(*dim));
 	t->has_raw_data = true;
 	t->raw_data = (ProtobufCBinaryData){bytes, (uint8_t *)data}; /* only read */
 	all[e->onnx.n_initializer++] = t;
@@ -44,29 +44,29 @@ const char *thaw_onnx_floats(struct thaw_onnx_exporter *e, const char *base, con
 			     const float *data)
 {
 	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape->dim, shape->ndim, data,
-		      (size_t)thaw_shape_count(shape) * sizeof *data);
+		      (size_t)thaw_shape_count(shape) * sizeof(*data));
 }
 
 const char *thaw_onnx_integers(struct thaw_onnx_exporter *e, const int64_t *values, int count)
 {
 	char base[256];
-	int64_t *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *data), dim = count;
+	int64_t *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*data)), dim = count;
 	if (!data)
 		return "";
-	memcpy(data, values, (size_t)count * sizeof *data);
-	snprintf(base, sizeof base, "%.200s/numbers", e->graph->nodes[e->node].name);
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &dim, 1, data, (size_t)count * sizeof *data);
+	memcpy(data, values, (size_t)count * sizeof(*data));
+	snprintf(base, sizeof(base), "%.200s/numbers", e->graph->nodes[e->node].name);
+	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &dim, 1, data, (size_t)count * sizeof(*data));
 }
 
 const char *thaw_onnx_number(struct thaw_onnx_exporter *e, float value)
 {
 	char base[256];
-	float *data = thaw_onnx_exporter_alloc(e, 1, sizeof *data);
+	float *data = thaw_onnx_exporter_alloc(e, 1, sizeof(*data));
 	if (!data)
 		return "";
 	*data = value;
-	snprintf(base, sizeof base, "%.200s/%.9g", e->graph->nodes[e->node].name, (double)value);
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof *data);
+	snprintf(base, sizeof(base), "%.200s/%.9g", e->graph->nodes[e->node].name, (double)value);
+	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof(*data));
 }
 
 const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)
@@ -76,7 +76,7 @@ const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_n
 	const struct thaw_param *p = &e->graph->params[n->params[k]];
 	if (p->layout == THAW_LAYOUT_SAME)
 		return thaw_onnx_floats(e, p->name, &p->file_shape, p->data);
-	float *data = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&p->shape), sizeof *data);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&p->shape), sizeof(*data));
 	if (data)
 		thaw_param_export(p, data);
 	return thaw_onnx_floats(e, p->name, &p->file_shape, data);
@@ -103,7 +103,7 @@ const char *thaw_onnx_param_as(struct thaw_onnx_exporter *e, int param, enum tha
 	for (int i = 0; i < rank; i++)
 		shape.dim[i] = p->shape.dim[order[i]];
 	int64_t count = thaw_shape_count(&shape);
-	float *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof *data);
+	float *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*data));
 	if (data && count > 0)
 		channels_first(data, p->data, shape.dim[0], count / shape.dim[0] / shape.dim[1], shape.dim[1]);
 	return thaw_onnx_floats(e, p->name, &shape, data);

@@ -115,7 +115,7 @@ thaw_status thaw_onnx_import(struct thaw_onnx_network *network, const struct tha
 			     const struct thaw_onnx_wish *wish)
 {
 	struct thaw_onnx_importer m = {.file = file, .graph = thaw_graph_create()};
-	bool *needed = thaw_alloc(file->model->graph->n_node, sizeof *needed);
+	bool *needed = thaw_alloc(file->model->graph->n_node, sizeof(*needed));
 	*network = (struct thaw_onnx_network){0};
 	thaw_status status = m.graph && needed ? import_all(&m, needed, wish, network) : THAW_RESOURCE;
 	release(&m);

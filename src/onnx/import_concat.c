@@ -60,8 +60,8 @@ thaw_status thaw_onnx_import_concat(struct thaw_onnx_importer *m, const Onnx__No
 {
 	if (n->n_input == 0)
 		return thaw_onnx_fail_node(n, "it has no input");
-	struct thaw_onnx_value *v = thaw_alloc(n->n_input, sizeof *v);
-	int *inputs = thaw_alloc(n->n_input, sizeof *inputs);
+	struct thaw_onnx_value *v = thaw_alloc(n->n_input, sizeof(*v));
+	int *inputs = thaw_alloc(n->n_input, sizeof(*inputs));
 	thaw_status status = v && inputs ? concat(m, n, v, inputs) : THAW_RESOURCE;
 	thaw_free(v);
 	thaw_free(inputs);

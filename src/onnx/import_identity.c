@@ -53,12 +53,12 @@ thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__Nod
 	start = within(start, rank);
 	end = within(end, rank) > start ? within(end, rank) : start;
 	struct thaw_shape shape = thaw_shape_of(end - start);
-	y.constant = thaw_alloc(1, sizeof *y.constant);
+	y.constant = thaw_alloc(1, sizeof(*y.constant));
 	if (!y.constant)
 		return THAW_RESOURCE;
 	thaw_status status = thaw_onnx_constant_make(y.constant, THAW_I64, &shape, THAW_MAX_FACTORS, "a shape");
 	if (status == THAW_OK) {
-		memcpy(y.constant->data, dim + start, (size_t)(end - start) * sizeof *dim);
+		memcpy(y.constant->data, dim + start, (size_t)(end - start) * sizeof(*dim));
 		status = thaw_onnx_value_output(m, n, 0, &y);
 		if (status == THAW_OK)
 			return THAW_OK;

@@ -21,7 +21,7 @@ static float *linear_weight(const struct thaw_onnx_constant *c, bool transposed,
 	const float *from = c->data;
 	int64_t in = c->shape.dim[transposed], out = c->shape.dim[!transposed];
 	*shape = thaw_shape_of(out, in);
-	float *data = thaw_alloc((size_t)(in * out), sizeof *data);
+	float *data = thaw_alloc((size_t)(in * out), sizeof(*data));
 	for (int64_t o = 0; data && o < out; o++)
 		for (int64_t i = 0; i < in; i++)
 			data[o * in + i] = alpha * from[transposed ? o * in + i : i * out + o];
@@ -52,7 +52,7 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	if (bias) {
 		struct thaw_shape row = thaw_shape_of(out);
 		bool one = thaw_shape_count(&bias->shape) == 1;
-		if (!(data = thaw_alloc((size_t)out, sizeof *data)))
+		if (!(data = thaw_alloc((size_t)out, sizeof(*data))))
 			return THAW_RESOURCE;
 		for (int64_t o = 0; o < out; o++)
 			data[o] = beta * ((const float *)bias->data)[one ? 0 : o];

@@ -37,7 +37,7 @@ static thaw_status read_mode(const Onnx__NodeProto *n, enum thaw_padding *paddin
 	} modes[] = {{"constant", THAW_PAD_CONSTANT}, {"reflect", THAW_PAD_REFLECT}, {"edge", THAW_PAD_EDGE}};
 	char mode[THAW_ONNX_TEXT];
 	THAW_TRY(thaw_onnx_attribute_string(mode, n, "mode", "constant"));
-	for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(modes[i].mode, mode) == 0) {
 			*padding = modes[i].padding;
 			return THAW_OK;

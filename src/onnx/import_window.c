@@ -44,7 +44,7 @@ static thaw_status read_window(struct window *w, const Onnx__NodeProto *n, int r
 	w->same_lower = strcmp(automatic, "SAME_LOWER") == 0;
 	w->same = w->same_lower || strcmp(automatic, "SAME_UPPER") == 0;
 	if (strcmp(automatic, "NOTSET") != 0)
-		memset(w->pad, 0, sizeof w->pad);
+		memset(w->pad, 0, sizeof(w->pad));
 	return THAW_OK;
 }
 

@@ -10,7 +10,7 @@ static thaw_status widen(struct thaw_onnx_constant *c)
 	if (c->type != THAW_F16 && c->type != THAW_BF16)
 		return THAW_OK;
 	int64_t count = thaw_shape_count(&c->shape);
-	float *data = thaw_alloc((size_t)count, sizeof *data);
+	float *data = thaw_alloc((size_t)count, sizeof(*data));
 	if (!data)
 		return THAW_RESOURCE;
 	thaw_to_f32(c->type, c->data, data, count);
@@ -36,7 +36,7 @@ static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_const
 static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_onnx_value *v,
 				struct thaw_onnx_constant *c)
 {
-	v->constant = thaw_alloc(1, sizeof *v->constant);
+	v->constant = thaw_alloc(1, sizeof(*v->constant));
 	if (!v->constant) {
 		if (!v->borrowed)
 			thaw_onnx_constant_free(c);
@@ -146,8 +146,8 @@ thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodePro
 		THAW_TRY(reads_constants(m, n, &constants));
 	if (!constants)
 		return THAW_OK;
-	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof *inputs);
-	struct thaw_onnx_constant *outputs = thaw_alloc(n->n_output, sizeof *outputs);
+	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof(*inputs));
+	struct thaw_onnx_constant *outputs = thaw_alloc(n->n_output, sizeof(*outputs));
 	struct thaw_onnx_operation o = {
 		.node = n,
 		.opset = m->opset,

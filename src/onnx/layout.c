@@ -201,7 +201,7 @@ thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const s
 		*done = false;
 		return THAW_OK;
 	}
-	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof **data);
+	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof(**data));
 	if (!*data)
 		return THAW_RESOURCE;
 	fill_aligned(c->data, *data, to, shape, in_tensor, stride);

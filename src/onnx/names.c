@@ -42,7 +42,7 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 	size_t room = g->n_initializer + g->n_input;
 	for (size_t i = 0; i < g->n_node; i++)
 		room += g->node[i]->n_output;
-	m->values = thaw_alloc(room, sizeof *m->values);
+	m->values = thaw_alloc(room, sizeof(*m->values));
 	if (!m->values)
 		return THAW_RESOURCE;
 	int count = 0;
@@ -53,7 +53,7 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 	for (size_t i = 0; i < g->n_node; i++)
 		for (size_t k = 0; k < g->node[i]->n_output; k++)
 			add_name(m, &count, g->node[i]->output[k]);
-	qsort(m->values, (size_t)count, sizeof *m->values, by_name);
+	qsort(m->values, (size_t)count, sizeof(*m->values), by_name);
 	for (int i = 0; i < count; i++) /* an initialiser may be an input as well */
 		if (i == 0 || strcmp(m->values[i].name, m->values[m->value_count - 1].name) != 0)
 			m->values[m->value_count++] = m->values[i];
@@ -64,7 +64,7 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
-	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof *wanted);
+	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof(*wanted));
 	if (!wanted)
 		return THAW_RESOURCE;
 	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, output);
@@ -100,8 +100,8 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_knows(n->op_type));
 		if (!needed[i] || known)
 			continue;
-		if (used < sizeof text)
-			used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s%s (%s)", count ? ", " : "",
+		if (used < sizeof(text))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s (%s)", count ? ", " : "",
 						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
 						 n->name && n->name[0] ? n->name : "no name");
 		count++;

@@ -103,7 +103,7 @@ static const struct {
 
 thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n)
 {
-	for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
+	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
 		if (strcmp(operators[i].operator, n->op_type) == 0)
 			return operators[i].import;
 	return NULL;

@@ -14,7 +14,7 @@ struct thaw_onnx_value *thaw_onnx_value_find(const struct thaw_onnx_importer *m,
 {
 	if (!name || !name[0])
 		return NULL;
-	return bsearch(name, m->values, (size_t)m->value_count, sizeof *m->values, by_name);
+	return bsearch(name, m->values, (size_t)m->value_count, sizeof(*m->values), by_name);
 }
 
 bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k)
@@ -180,7 +180,7 @@ thaw_status thaw_onnx_room(const Onnx__NodeProto *n, const struct thaw_shape *sh
 	if (thaw_shape_count(shape) > THAW_ONNX_MAX_ELEMENTS)
 		return thaw_onnx_fail_node(n, "it needs %lld numbers of its own; at most %lld are supported",
 					   (long long)thaw_shape_count(shape), (long long)THAW_ONNX_MAX_ELEMENTS);
-	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof **data);
+	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof(**data));
 	return *data ? THAW_OK : THAW_RESOURCE;
 }
 
@@ -197,7 +197,7 @@ thaw_status thaw_onnx_shape(struct thaw_onnx_importer *m, int node, struct thaw_
 {
 	THAW_TRY(m->graph->failed);
 	for (; m->shaped <= node; m->shaped++) {
-		struct thaw_shape *shapes = thaw_grow(m->shapes, m->shaped, sizeof *shapes);
+		struct thaw_shape *shapes = thaw_grow(m->shapes, m->shaped, sizeof(*shapes));
 		if (!shapes)
 			return THAW_RESOURCE;
 		m->shapes = shapes;

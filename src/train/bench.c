@@ -103,15 +103,15 @@ static thaw_status open_memory(struct bench *b)
 {
 	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
 	size_t nodes = (size_t)b->graph->node_count;
-	b->images = thaw_alloc(floats, sizeof *b->images);
-	b->features = thaw_alloc((size_t)thaw_executor_features(b->trunk), sizeof *b->features);
-	b->labels = thaw_alloc(batch, sizeof *b->labels);
-	b->keys = thaw_alloc(batch, sizeof *b->keys);
-	b->gradient = thaw_alloc((size_t)b->graph->param_count, sizeof *b->gradient);
-	b->times = thaw_alloc(nodes, sizeof *b->times);
-	b->shapes = thaw_alloc(nodes, sizeof *b->shapes);
-	b->seconds = thaw_alloc((size_t)b->options->steps, sizeof *b->seconds);
-	b->factors = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof *b->factors);
+	b->images = thaw_alloc(floats, sizeof(*b->images));
+	b->features = thaw_alloc((size_t)thaw_executor_features(b->trunk), sizeof(*b->features));
+	b->labels = thaw_alloc(batch, sizeof(*b->labels));
+	b->keys = thaw_alloc(batch, sizeof(*b->keys));
+	b->gradient = thaw_alloc((size_t)b->graph->param_count, sizeof(*b->gradient));
+	b->times = thaw_alloc(nodes, sizeof(*b->times));
+	b->shapes = thaw_alloc(nodes, sizeof(*b->shapes));
+	b->seconds = thaw_alloc((size_t)b->options->steps, sizeof(*b->seconds));
+	b->factors = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof(*b->factors));
 	if (!b->images || !b->features || !b->labels || !b->keys || !b->gradient || !b->times || !b->shapes ||
 	    !b->seconds || !b->factors)
 		return THAW_RESOURCE;
@@ -195,7 +195,7 @@ static thaw_status measure(struct bench *b, double *median, double *wait)
 		THAW_TRY(b->comm->max(b->comm, &ns, 1));
 		b->seconds[i] = 1e-9 * (double)ns;
 	}
-	qsort(b->seconds, (size_t)steps, sizeof *b->seconds, by_size);
+	qsort(b->seconds, (size_t)steps, sizeof(*b->seconds), by_size);
 	*median = b->seconds[steps / 2];
 	*wait = b->waited / steps;
 	return THAW_OK;

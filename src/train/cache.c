@@ -97,10 +97,10 @@ static void adopt(struct thaw_cache *c)
 		.record_bytes = c->record_bytes,
 		.dtype = (uint64_t)c->options.dtype,
 	};
-	memcpy(want.magic, MAGIC, sizeof want.magic);
-	if (memcmp(c->map, &want, sizeof want) != 0) {
+	memcpy(want.magic, MAGIC, sizeof(want.magic));
+	if (memcmp(c->map, &want, sizeof(want)) != 0) {
 		memset(c->map, 0, (size_t)(c->records - c->map));
-		memcpy(c->map, &want, sizeof want);
+		memcpy(c->map, &want, sizeof(want));
 	}
 	for (int64_t i = 0; i < c->options.entries; i++) {
 		if (c->index[i].record > c->capacity)
@@ -112,10 +112,10 @@ static void adopt(struct thaw_cache *c)
 
 thaw_status thaw_cache_create(struct thaw_cache **cache, const struct thaw_cache_options *options)
 {
-	struct thaw_cache *c = thaw_alloc(1, sizeof *c);
+	struct thaw_cache *c = thaw_alloc(1, sizeof(*c));
 	if (!c)
 		return THAW_RESOURCE;
-	size_t index = whole_pages((size_t)options->entries * sizeof *c->index);
+	size_t index = whole_pages((size_t)options->entries * sizeof(*c->index));
 	c->options = *options;
 	c->file = -1;
 	c->record_bytes = record_bytes(options);
@@ -123,7 +123,7 @@ thaw_status thaw_cache_create(struct thaw_cache **cache, const struct thaw_cache
 	if (c->capacity > (uint64_t)options->entries)
 		c->capacity = (uint64_t)options->entries;
 	c->map_bytes = PAGE + index + (size_t)c->capacity * c->record_bytes;
-	c->sound = thaw_alloc((size_t)options->entries, sizeof *c->sound);
+	c->sound = thaw_alloc((size_t)options->entries, sizeof(*c->sound));
 	c->spare = thaw_alloc(c->record_bytes, 1);
 	thaw_status status = c->sound && c->spare ? options->path ? map_file(c) : map_memory(c) : THAW_RESOURCE;
 	if (status != THAW_OK) {

@@ -21,13 +21,13 @@ struct thaw_damage {
 
 thaw_status thaw_damage_create(struct thaw_damage **damage, const struct thaw_dataset *dataset)
 {
-	struct thaw_damage *d = thaw_alloc(1, sizeof *d);
+	struct thaw_damage *d = thaw_alloc(1, sizeof(*d));
 	if (!d)
 		return THAW_RESOURCE;
 	d->dataset = dataset;
-	d->known = thaw_alloc((size_t)dataset->count, sizeof *d->known);
-	d->per_class = thaw_alloc((size_t)dataset->classes, sizeof *d->per_class);
-	d->total = thaw_alloc((size_t)dataset->classes, sizeof *d->total);
+	d->known = thaw_alloc((size_t)dataset->count, sizeof(*d->known));
+	d->per_class = thaw_alloc((size_t)dataset->classes, sizeof(*d->per_class));
+	d->total = thaw_alloc((size_t)dataset->classes, sizeof(*d->total));
 	*damage = d;
 	if (!d->known || !d->per_class || !d->total)
 		return THAW_RESOURCE;
@@ -68,14 +68,14 @@ static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks 
 	int64_t more = 0;
 	for (int rank = 0; rank < comm->size; rank++) {
 		for (int64_t i = 0; i < each[rank] && i < most; i++) {
-			snprintf(line, sizeof line, "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
+			snprintf(line, sizeof(line), "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
 			callbacks->log(callbacks->context, line);
 		}
 		more += each[rank] > most ? each[rank] - most : 0;
 	}
 	if (more == 0)
 		return;
-	snprintf(line, sizeof line, "left out: and %lld more damaged images", (long long)more);
+	snprintf(line, sizeof(line), "left out: and %lld more damaged images", (long long)more);
 	callbacks->log(callbacks->context, line);
 }
 
@@ -97,18 +97,18 @@ static thaw_status gather_notes(struct thaw_damage *d, struct thaw_comm *comm, c
 {
 	size_t ranks = comm->rank == 0 ? (size_t)comm->size : 0;
 	size_t text_bytes = (size_t)most * NOTE_BYTES, class_bytes = (size_t)d->dataset->classes * sizeof(int64_t);
-	int64_t *each = thaw_alloc(ranks, sizeof *each), *counts = thaw_alloc(ranks, class_bytes);
+	int64_t *each = thaw_alloc(ranks, sizeof(*each)), *counts = thaw_alloc(ranks, class_bytes);
 	char *texts = thaw_alloc(ranks, text_bytes);
 	thaw_status status;
 	THAW_TRY_OUT(thaw_comm_agree(comm, each && counts && texts ? THAW_OK : THAW_RESOURCE));
-	THAW_TRY_OUT(comm->gather(comm, &d->fresh, sizeof d->fresh, each));
+	THAW_TRY_OUT(comm->gather(comm, &d->fresh, sizeof(d->fresh), each));
 	THAW_TRY_OUT(comm->gather(comm, d->text, text_bytes, texts));
 	THAW_TRY_OUT(comm->gather(comm, d->per_class, class_bytes, counts));
 	if (comm->rank == 0 && callbacks && callbacks->log)
 		log_notes(comm, callbacks, each, texts, most);
 	if (comm->rank == 0)
 		*lost = find_lost(d, counts, comm->size);
-	status = comm->broadcast(comm, lost, sizeof *lost, 0);
+	status = comm->broadcast(comm, lost, sizeof(*lost), 0);
 out:
 	thaw_free(each);
 	thaw_free(counts);

@@ -174,7 +174,7 @@ thaw_status run_directory_lanes(struct run *r)
 	if (r->options.lanes > 0)
 		return THAW_OK;
 	THAW_TRY(thaw_comm_agree(r->comm, r->comm->rank == 0 ? recorded_lanes(r, &lanes) : THAW_OK));
-	THAW_TRY(r->comm->broadcast(r->comm, &lanes, sizeof lanes, 0));
+	THAW_TRY(r->comm->broadcast(r->comm, &lanes, sizeof(lanes), 0));
 	if (lanes > 0 && lanes <= INT_MAX)
 		r->options.lanes = (int)lanes;
 	return THAW_OK;

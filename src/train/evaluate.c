@@ -51,7 +51,7 @@ static thaw_status report_damage(const struct thaw_evaluation *e)
 	THAW_TRY(thaw_damage_report(e->damage, e->comm, e->callbacks, &lost));
 	if (lost < 0 || e->comm->rank != 0 || !e->callbacks || !e->callbacks->log)
 		return THAW_OK;
-	snprintf(line, sizeof line, "class \"%.100s\" is not measured: all its images are damaged",
+	snprintf(line, sizeof(line), "class \"%.100s\" is not measured: all its images are damaged",
 		 e->dataset->class_names[lost]);
 	e->callbacks->log(e->callbacks->context, line);
 	return THAW_OK;
@@ -64,7 +64,7 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
 	int most_lanes = (e->lanes + e->comm->size - 1) / e->comm->size;
 	int64_t rounds = most_lanes * lane_batches(e, 0); /* lane 0 is never the shorter one */
-	double *lanes = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof *lanes);
+	double *lanes = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof(*lanes));
 	if (!lanes)
 		return THAW_RESOURCE;
 
@@ -163,8 +163,8 @@ static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model
 				 const struct thaw_dataset *dataset)
 {
 	char data[32], weights[32];
-	snprintf(data, sizeof data, "%016llx", (unsigned long long)thaw_dataset_digest(dataset));
-	snprintf(weights, sizeof weights, "%016llx", (unsigned long long)model->digest);
+	snprintf(data, sizeof(data), "%016llx", (unsigned long long)thaw_dataset_digest(dataset));
+	snprintf(weights, sizeof(weights), "%016llx", (unsigned long long)model->digest);
 	THAW_TRY(thaw_comm_same(comm, data, "images", "give every rank the same --data"));
 	return thaw_comm_same(comm, weights, "model file", "give every rank the same --model");
 }
@@ -188,7 +188,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 			"the model knows %d classes, the data have %d: --data: use the data it was trained for",
 			(int)model->classes, dataset->classes);
 	struct thaw_graph *graph = thaw_graph_copy(model->graph);
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof *sums);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof(*sums));
 	thaw_status status = graph && sums ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK) /* the trunk: everything up to the classifier, an image at a time */
 		status = thaw_graph_unfreeze(graph, "head");

@@ -25,11 +25,11 @@ struct thaw_features {
 
 thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts)
 {
-	struct thaw_features *f = thaw_alloc(1, sizeof *f);
+	struct thaw_features *f = thaw_alloc(1, sizeof(*f));
 	if (!f)
 		return THAW_RESOURCE;
 	f->parts = *parts;
-	f->record = thaw_alloc((size_t)thaw_executor_features(parts->trunk), sizeof *f->record);
+	f->record = thaw_alloc((size_t)thaw_executor_features(parts->trunk), sizeof(*f->record));
 	if (!f->record) {
 		thaw_features_destroy(f);
 		return THAW_RESOURCE;
@@ -73,10 +73,10 @@ static int64_t entry_of(const struct thaw_features *f, const struct wanted *w, i
 static struct wanted *new_wanted(const struct thaw_features *f, const struct thaw_feature_request *r)
 {
 	size_t count = (size_t)r->count;
-	struct wanted *w = thaw_alloc(1, sizeof *w + count * sizeof *w->samples);
+	struct wanted *w = thaw_alloc(1, sizeof(*w) + count * sizeof(*w->samples));
 	if (!w)
 		return NULL;
-	w->kept = thaw_alloc(count, sizeof *w->kept);
+	w->kept = thaw_alloc(count, sizeof(*w->kept));
 	if (!w->kept) {
 		thaw_free(w);
 		return NULL;
@@ -96,7 +96,7 @@ static struct wanted *new_wanted(const struct thaw_features *f, const struct tha
 /* The loader is asked for what the cache has not, even if that is nothing: one request, one batch. */
 static thaw_status ask_loader(struct thaw_features *f, const struct wanted *w, const struct thaw_feature_request *r)
 {
-	int64_t *missing = thaw_alloc((size_t)w->count, sizeof *missing), count = 0;
+	int64_t *missing = thaw_alloc((size_t)w->count, sizeof(*missing)), count = 0;
 	if (!missing)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < w->count; i++)
@@ -141,8 +141,8 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 	thaw_free(f->labels);
 	thaw_free(f->keys);
 	f->room = 0;
-	f->labels = thaw_alloc((size_t)count, sizeof *f->labels);
-	f->keys = thaw_alloc((size_t)count, sizeof *f->keys);
+	f->labels = thaw_alloc((size_t)count, sizeof(*f->labels));
+	f->keys = thaw_alloc((size_t)count, sizeof(*f->keys));
 	if (!f->labels || !f->keys)
 		return THAW_RESOURCE;
 	f->room = count;

@@ -39,13 +39,13 @@ thaw_status thaw_flat_params_create(struct thaw_flat_params **out, struct thaw_g
 				    const struct thaw_optimizer *optimizer, double layer_decay,
 				    const struct thaw_comm *comm)
 {
-	struct thaw_flat_params *params = thaw_alloc(1, sizeof *params);
+	struct thaw_flat_params *params = thaw_alloc(1, sizeof(*params));
 	thaw_status status = THAW_RESOURCE;
 	if (!params)
 		return status;
 	params->graph = graph;
 	params->optimizer = optimizer;
-	params->params = thaw_alloc((size_t)graph->param_count, sizeof *params->params);
+	params->params = thaw_alloc((size_t)graph->param_count, sizeof(*params->params));
 	if (!params->params)
 		goto out;
 	THAW_TRY_OUT(collect(params, layer_decay));
@@ -93,7 +93,7 @@ static bool all_finite(const float *v, int64_t n)
 	uint32_t most = 0;
 	for (int64_t i = 0; i < n; i++) {
 		uint32_t bits;
-		memcpy(&bits, &v[i], sizeof bits);
+		memcpy(&bits, &v[i], sizeof(bits));
 		bits &= INFINITY_BITS;
 		most = bits > most ? bits : most;
 	}

@@ -13,7 +13,7 @@ void run_log(const struct run *r, const char *format, ...)
 	char line[LINE_BYTES];
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(line, sizeof line, format, arguments);
+	vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
 	r->callbacks->log(r->callbacks->context, line);
 }

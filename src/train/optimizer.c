@@ -50,7 +50,7 @@ static const struct thaw_optimizer optimizers[] = {
 
 const struct thaw_optimizer *thaw_optimizer_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++)
+	for (size_t i = 0; i < sizeof(optimizers) / sizeof(*optimizers); i++)
 		if (strcmp(optimizers[i].name, name) == 0)
 			return &optimizers[i];
 	return NULL;

@@ -139,7 +139,7 @@ json_t *run_config_json(const struct run *r)
 	};
 	json_t *config = json_object();
 	bool whole = config != NULL;
-	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		whole &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
 	if (!whole) {
 		json_decref(config);

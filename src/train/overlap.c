@@ -23,7 +23,7 @@ thaw_status thaw_overlap_create(struct thaw_overlap *o, const struct thaw_flat_p
 				struct thaw_allreduce *allreduce)
 {
 	o->allreduce = allreduce;
-	o->final_from = thaw_alloc((size_t)graph->node_count, sizeof *o->final_from);
+	o->final_from = thaw_alloc((size_t)graph->node_count, sizeof(*o->final_from));
 	if (!o->final_from)
 		return THAW_RESOURCE;
 	for (int i = 0; i < graph->node_count; i++)

@@ -30,7 +30,7 @@ static const char *departure(json_t *plan, const json_t *config)
 		if (done && !run_same_setting(planned, done))
 			return name;
 	}
-	for (size_t i = 0; i < sizeof also_compared / sizeof *also_compared; i++) {
+	for (size_t i = 0; i < sizeof(also_compared) / sizeof(*also_compared); i++) {
 		planned = json_object_get(plan, also_compared[i].plan);
 		if (planned && !run_same_setting(planned, json_object_get(config, also_compared[i].config)))
 			return also_compared[i].plan;

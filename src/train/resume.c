@@ -33,7 +33,7 @@ static const struct {
 	{"thaw.metrics_lines", offsetof(struct position, metrics_lines), false},
 	{"thaw.seconds", offsetof(struct position, seconds), true},
 };
-#define FIELDS (sizeof fields / sizeof *fields)
+#define FIELDS (sizeof(fields) / sizeof(*fields))
 
 static void write_field(const struct position *at, size_t i, char value[VALUE_BYTES])
 {
@@ -104,8 +104,8 @@ static thaw_status part_at(const struct run *r, int i, int64_t at, struct part *
 		return THAW_OK;
 	p->start = t->offset + at;
 	p->count = thaw_shape_count(&p->param.shape);
-	p->here = p->param.data = thaw_alloc((size_t)p->count, sizeof *p->here);
-	p->file = thaw_alloc((size_t)p->count, sizeof *p->file);
+	p->here = p->param.data = thaw_alloc((size_t)p->count, sizeof(*p->here));
+	p->file = thaw_alloc((size_t)p->count, sizeof(*p->file));
 	return p->here && p->file ? THAW_OK : THAW_RESOURCE;
 }
 
@@ -144,7 +144,7 @@ static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_s
 			status = fetch(r, v, &p);
 		if (status == THAW_OK && !end && sink && *written == THAW_OK) {
 			thaw_param_export(&p.param, p.file);
-			*written = sink->write(sink, p.file, (size_t)p.count * sizeof *p.file);
+			*written = sink->write(sink, p.file, (size_t)p.count * sizeof(*p.file));
 		}
 		at += p.count;
 		part_free(&p);
@@ -174,7 +174,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 	struct thaw_pair metadata[METADATA_MAX];
 	char values[METADATA_MAX][VALUE_BYTES];
 	size_t tensors = (size_t)vectors(r) * (size_t)r->params->count;
-	struct thaw_weights w = {.metadata = metadata, .tensors = thaw_alloc(tensors, sizeof *w.tensors)};
+	struct thaw_weights w = {.metadata = metadata, .tensors = thaw_alloc(tensors, sizeof(*w.tensors))};
 	thaw_status status = w.tensors ? describe_state(r, &w) : THAW_RESOURCE;
 
 	r->at.seconds = thaw_clock() - r->started;
@@ -274,7 +274,7 @@ static thaw_status take_tensor(struct run *r, int v, int i, const char *data)
 		thaw_status status = part_at(r, i, at, &p, &end);
 		if (status == THAW_OK && !end) {
 			if (data) {
-				memcpy(p.file, data + (size_t)at * sizeof *p.file, (size_t)p.count * sizeof *p.file);
+				memcpy(p.file, data + (size_t)at * sizeof(*p.file), (size_t)p.count * sizeof(*p.file));
 				thaw_param_import(&p.param, p.file);
 			}
 			status = deliver(r, v, &p);
@@ -357,8 +357,8 @@ thaw_status run_resume(struct run *r)
 	if (r->comm->rank == 0)
 		status = read_latest(r, &w, &at, &step);
 	THAW_TRY_OUT(thaw_comm_agree(r->comm, status));
-	THAW_TRY_OUT(r->comm->broadcast(r->comm, &step, sizeof step, 0));
-	THAW_TRY_OUT(r->comm->broadcast(r->comm, &at, sizeof at, 0));
+	THAW_TRY_OUT(r->comm->broadcast(r->comm, &step, sizeof(step), 0));
+	THAW_TRY_OUT(r->comm->broadcast(r->comm, &at, sizeof(at), 0));
 	THAW_TRY_OUT(run_enter_phase(r, at.phase));
 	r->at = at;
 	if (step >= 0) {

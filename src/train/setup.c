@@ -72,7 +72,7 @@ static thaw_status plan_lanes(struct run *r)
 {
 	r->first_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank);
 	r->end_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank + 1);
-	r->order = thaw_alloc((size_t)(r->end_lane - r->first_lane), sizeof *r->order);
+	r->order = thaw_alloc((size_t)(r->end_lane - r->first_lane), sizeof(*r->order));
 	if (!r->order)
 		return THAW_RESOURCE;
 	for (int lane = 0; lane < r->options.lanes; lane++) {
@@ -82,7 +82,7 @@ static thaw_status plan_lanes(struct run *r)
 		if (lane < r->first_lane || lane >= r->end_lane)
 			continue;
 		int64_t **order = &r->order[lane - r->first_lane];
-		*order = thaw_alloc((size_t)all, sizeof **order);
+		*order = thaw_alloc((size_t)all, sizeof(**order));
 		if (!*order)
 			return THAW_RESOURCE;
 	}
@@ -118,9 +118,9 @@ static thaw_status open_alone(struct run *r)
 static thaw_status compare_ranks(struct run *r)
 {
 	char data[32], test[32], model[32];
-	snprintf(test, sizeof test, "%016llx", (unsigned long long)thaw_dataset_digest(&r->test));
-	snprintf(data, sizeof data, "%016llx", (unsigned long long)thaw_dataset_digest(&r->train));
-	snprintf(model, sizeof model, "%016llx", (unsigned long long)r->model->digest);
+	snprintf(test, sizeof(test), "%016llx", (unsigned long long)thaw_dataset_digest(&r->test));
+	snprintf(data, sizeof(data), "%016llx", (unsigned long long)thaw_dataset_digest(&r->train));
+	snprintf(model, sizeof(model), "%016llx", (unsigned long long)r->model->digest);
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same(r->comm, data, "training images", "give every rank the same --data"));
 	THAW_TRY(thaw_comm_same(r->comm, test, "test images", "give every rank the same --data"));
@@ -201,7 +201,7 @@ static thaw_status build_phase(struct run *r)
 	r->params = params;
 
 	THAW_TRY(thaw_graph_lower(&r->graph, model));
-	r->gradient = thaw_alloc((size_t)r->graph->param_count, sizeof *r->gradient);
+	r->gradient = thaw_alloc((size_t)r->graph->param_count, sizeof(*r->gradient));
 	if (!r->gradient)
 		return THAW_RESOURCE;
 

@@ -14,7 +14,7 @@ static void run_lane(struct run *r, const struct thaw_feature_batch *batch, floa
 {
 	float *slots = vector + r->params->length;
 	if (batch->count == 0) {
-		memset(vector, 0, (size_t)r->params->length * sizeof *vector);
+		memset(vector, 0, (size_t)r->params->length * sizeof(*vector));
 		return;
 	}
 	const float *logits = thaw_executor_forward(r->tail_executor, batch->count, batch->keys);
@@ -48,7 +48,7 @@ static thaw_status run_lanes(struct run *r)
 		if (status != THAW_OK)
 			batch.count = 0;
 		float *slots = vector + r->params->length;
-		memset(slots, 0, SLOTS * sizeof *slots);
+		memset(slots, 0, SLOTS * sizeof(*slots));
 		slots[SLOT_FAILED] = status != THAW_OK;
 		slots[SLOT_STOP] = asked;
 		slots[SLOT_SAVE] = due;

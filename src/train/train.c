@@ -96,7 +96,7 @@ thaw_status run_evaluate(struct run *r, double *sums)
 static thaw_status evaluate(struct run *r, json_t **metrics)
 {
 	int classes = (int)r->model->classes;
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof *sums);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof(*sums));
 	if (!sums)
 		return THAW_RESOURCE;
 	thaw_status status = run_evaluate(r, sums);
@@ -118,10 +118,10 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	char test[64] = "", damaged[64] = "";
 	if (metrics)
-		snprintf(test, sizeof test, ", test accuracy %.2f%%",
+		snprintf(test, sizeof(test), ", test accuracy %.2f%%",
 			 100.0 * json_number_value(json_object_get(metrics, "top1")));
 	if (run_epoch_damaged(r) > 0)
-		snprintf(damaged, sizeof damaged, ", damaged images left out: %lld", (long long)run_epoch_damaged(r));
+		snprintf(damaged, sizeof(damaged), ", damaged images left out: %lld", (long long)run_epoch_damaged(r));
 	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", r->phases[r->at.phase].name,
 		(int)r->at.epoch + 1, (int)r->phases[r->at.phase].epochs, r->at.epoch_loss / images,
 		100.0 * r->at.epoch_correct / images, test, damaged);

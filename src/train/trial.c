@@ -53,7 +53,7 @@ static thaw_status train(struct run *r, struct thaw_trial *trial)
 
 static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 {
-	double *sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof *sums);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(*sums));
 	thaw_status status = thaw_comm_agree(r->comm, sums ? THAW_OK : THAW_RESOURCE);
 	if (status == THAW_OK)
 		status = run_evaluate(r, sums);

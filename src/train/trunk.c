@@ -63,9 +63,9 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	uint64_t d = digest_text(THAW_VERSION, 0);
 	d = digest_text(openblas_get_corename(), d);
 	d = digest_text(r->model->variant, d);
-	d = thaw_digest(numbers, sizeof numbers, d);
-	d = thaw_digest(&r->preprocess, sizeof r->preprocess, d);
-	d = thaw_digest(&r->augment, sizeof r->augment, d);
+	d = thaw_digest(numbers, sizeof(numbers), d);
+	d = thaw_digest(&r->preprocess, sizeof(r->preprocess), d);
+	d = thaw_digest(&r->augment, sizeof(r->augment), d);
 	for (int i = 1; i < cut; i++) {
 		const struct thaw_node *n = &g->nodes[i];
 		d = digest_text(n->op->name, d);
@@ -123,13 +123,13 @@ static thaw_status open_all_caches(struct run *r)
 	if (r->options.cache_dir)
 		THAW_TRY(thaw_make_directory(r->options.cache_dir));
 	if (evaluations(r) > 1) {
-		r->test_cache = thaw_alloc(lanes, sizeof *r->test_cache);
+		r->test_cache = thaw_alloc(lanes, sizeof(*r->test_cache));
 		if (!r->test_cache)
 			return THAW_RESOURCE;
 		THAW_TRY(open_caches(r, r->test_cache, &r->test, "test", 1, &bytes));
 	}
 	if (r->options.views > 0 && r->phases[r->at.phase].epochs > r->options.views) {
-		r->train_cache = thaw_alloc(lanes, sizeof *r->train_cache);
+		r->train_cache = thaw_alloc(lanes, sizeof(*r->train_cache));
 		if (!r->train_cache)
 			return THAW_RESOURCE;
 		THAW_TRY(open_caches(r, r->train_cache, &r->train, "train", r->options.views, &bytes));

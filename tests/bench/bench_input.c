@@ -39,7 +39,7 @@ static void check(thaw_status status)
 static void *memory(size_t count, size_t size)
 {
 	void *p = thaw_alloc(count, size);
-	check(p == NULL ? THAW_RESOURCE : THAW_OK);
+	check(!p ? THAW_RESOURCE : THAW_OK);
 	return p;
 }
 
@@ -113,7 +113,7 @@ static void measure(const struct file *files, int count, bool training, float *o
 			make_tensor(&files[i], training, (uint64_t)pass, (uint64_t)i, out);
 		seconds[pass] = now() - begin;
 	}
-	qsort(seconds, PASSES, sizeof seconds[0], compare);
+	qsort(seconds, PASSES, sizeof(seconds[0]), compare);
 	printf("{\"name\": \"input, %s\", \"images\": %d, \"images_per_second\": %.1f}\n",
 	       training ? "training" : "evaluation", count, count / seconds[PASSES / 2]);
 }
@@ -121,7 +121,7 @@ static void measure(const struct file *files, int count, bool training, float *o
 int main(int argc, char **argv)
 {
 	int count = argc > 1 ? argc - 1 : MADE;
-	struct file *files = memory((size_t)count, sizeof *files);
+	struct file *files = memory((size_t)count, sizeof(*files));
 	float *out = memory((size_t)SIZE * SIZE * 3, sizeof(float));
 	for (int i = 0; i < count; i++) {
 		if (argc == 1) {

@@ -15,7 +15,7 @@ static thaw_status read_images(const struct thaw_weights *input, struct thaw_exe
 {
 	const struct thaw_named_tensor *t = thaw_weights_find(input, "images");
 	const int64_t n = image->dim[0], pixels = image->dim[1] * image->dim[2];
-	float *x = thaw_executor_input(executor), *planes = thaw_alloc((size_t)(n * pixels * 3), sizeof *planes);
+	float *x = thaw_executor_input(executor), *planes = thaw_alloc((size_t)(n * pixels * 3), sizeof(*planes));
 	if (!planes)
 		return THAW_RESOURCE;
 	thaw_to_f32(t->dtype, t->data, planes, n * pixels * 3);
@@ -41,8 +41,8 @@ static thaw_status loss_gradient(const struct thaw_weights *input, const float *
 				 float *dlogits)
 {
 	const struct thaw_named_tensor *t = thaw_weights_find(input, "labels");
-	float *values = thaw_alloc((size_t)n, sizeof *values);
-	int32_t *labels = thaw_alloc((size_t)n, sizeof *labels);
+	float *values = thaw_alloc((size_t)n, sizeof(*values));
+	int32_t *labels = thaw_alloc((size_t)n, sizeof(*labels));
 	if (values && labels) {
 		double loss = 0;
 		int64_t correct = 0;
@@ -62,14 +62,14 @@ static thaw_status loss_gradient(const struct thaw_weights *input, const float *
 static thaw_status emit(struct thaw_weights *w, const char *name, struct thaw_shape shape, const float *values)
 {
 	const int64_t n = thaw_shape_count(&shape);
-	float *copy = thaw_alloc((size_t)n, sizeof *copy);
+	float *copy = thaw_alloc((size_t)n, sizeof(*copy));
 	char *own_name = thaw_strdup(name);
 	if (!copy || !own_name) {
 		thaw_free(copy);
 		thaw_free(own_name);
 		return THAW_RESOURCE;
 	}
-	memcpy(copy, values, (size_t)n * sizeof *copy);
+	memcpy(copy, values, (size_t)n * sizeof(*copy));
 	w->tensors[w->count++] = (struct thaw_named_tensor){own_name, THAW_F32, shape, copy};
 	return THAW_OK;
 }
@@ -77,7 +77,7 @@ static thaw_status emit(struct thaw_weights *w, const char *name, struct thaw_sh
 static thaw_status emit_gradient(struct thaw_weights *w, const struct thaw_param *p, float *gradient)
 {
 	struct thaw_param view = *p;
-	float *ordered = thaw_alloc((size_t)thaw_shape_count(&p->shape), sizeof *ordered);
+	float *ordered = thaw_alloc((size_t)thaw_shape_count(&p->shape), sizeof(*ordered));
 	if (!ordered)
 		return THAW_RESOURCE;
 	view.data = gradient;
@@ -92,12 +92,12 @@ static thaw_status train_step(struct thaw_graph *g, const struct thaw_weights *i
 {
 	struct thaw_executor *executor = NULL;
 	const int64_t n = image->dim[0], classes = g->params[g->nodes[g->head].params[0]].file_shape.dim[0];
-	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
+	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	thaw_status status = gradient ? THAW_OK : THAW_RESOURCE;
 	for (int i = 0; status == THAW_OK && i < g->param_count; i++) {
 		if (g->params[i].role == THAW_ROLE_MEAN || g->params[i].role == THAW_ROLE_VARIANCE)
 			continue;
-		gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof **gradient);
+		gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(**gradient));
 		status = gradient[i] ? THAW_OK : THAW_RESOURCE;
 	}
 	if (status != THAW_OK)
@@ -158,7 +158,7 @@ static thaw_status run(char **argument)
 	THAW_TRY_OUT(thaw_weights_read(&input, argument[2]));
 	THAW_TRY_OUT(image_shape(&input, &image));
 	THAW_TRY_OUT(thaw_model_load(&model, argument[1], 0, 0));
-	output.tensors = thaw_alloc((size_t)model->graph->param_count + 2, sizeof *output.tensors);
+	output.tensors = thaw_alloc((size_t)model->graph->param_count + 2, sizeof(*output.tensors));
 	if (!output.tensors) {
 		status = THAW_RESOURCE;
 		goto out;

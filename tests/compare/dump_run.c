@@ -28,7 +28,7 @@ static thaw_status dump_step(struct run *r, FILE *f)
 		THAW_TRY(thaw_loader_next(r->train_loader, &batch[i]));
 		n += (int32_t)batch[i]->count;
 	}
-	THAW_TRY(write_all(f, &n, sizeof n));
+	THAW_TRY(write_all(f, &n, sizeof(n)));
 	for (int i = 0; i < lanes; i++)
 		THAW_TRY(write_all(f, batch[i]->labels, (size_t)batch[i]->count * sizeof(int32_t)));
 	size_t image = (size_t)r->preprocess.size * (size_t)r->preprocess.size * 3 * sizeof(float);

@@ -29,7 +29,7 @@ static void take_part(const struct thaw_encoded_image *p, int shrink, const stru
 		const uint8_t *row = view.pixels + (size_t)y * view.stride;
 		size_t bytes = (size_t)part.width * 3;
 		size_t at = ((size_t)(part.top + y) * (size_t)width + (size_t)part.left) * 3;
-		if (whole->pixels == NULL || shrink > 1)
+		if (!whole->pixels || shrink > 1)
 			thaw_digest(row, bytes, 0); /* reads every pixel */
 		else if (memcmp(row, whole->pixels + at, bytes) != 0)
 			abort();

@@ -107,15 +107,15 @@ static void half_precision_rounds_alike(void **state)
 	assert_false(thaw_cache_has(c, 4));
 	expect(c, 3, 0.01f);
 	thaw_cache_get(c, 3, back);
-	assert_memory_equal(kept, back, sizeof back);
-	assert_memory_equal(kept, lost, sizeof lost);
+	assert_memory_equal(kept, back, sizeof(back));
+	assert_memory_equal(kept, lost, sizeof(lost));
 	thaw_cache_destroy(c);
 }
 
 static void a_file_is_found_again(void **state)
 {
 	char path[SCRATCH_PATH + 32];
-	struct thaw_cache_options o = options_of(file_in(state, path, sizeof path));
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	struct thaw_cache *c = open_cache(&o);
 	put(c, 7);
 	put(c, 1);
@@ -142,7 +142,7 @@ static void a_file_is_found_again(void **state)
 static void a_file_of_another_precision_is_not_believed(void **state)
 {
 	char path[SCRATCH_PATH + 32];
-	struct thaw_cache_options o = options_of(file_in(state, path, sizeof path));
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	o.features = 8;
 	o.bytes = thaw_cache_wish(&o);
 	struct thaw_cache *c = open_cache(&o);
@@ -158,7 +158,7 @@ static void a_file_of_another_precision_is_not_believed(void **state)
 static void a_damaged_record_is_made_again(void **state)
 {
 	char path[SCRATCH_PATH + 32];
-	struct thaw_cache_options o = options_of(file_in(state, path, sizeof path));
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	struct thaw_cache *c = open_cache(&o);
 	put(c, 5);
 	put(c, 6);
@@ -181,7 +181,7 @@ static void a_damaged_record_is_made_again(void **state)
 static void failures_say_why(void **state)
 {
 	char path[SCRATCH_PATH + 32];
-	struct thaw_cache_options o = options_of(file_in(state, path, sizeof path));
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	struct thaw_cache *c = open_cache(&o), *second;
 	assert_int_equal(thaw_cache_create(&second, &o), THAW_CONFIG);
 	assert_non_null(strstr(thaw_error_message(), "in use"));

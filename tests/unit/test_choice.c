@@ -67,9 +67,9 @@ static void test_draw(void **state)
 	for (int64_t i = 1; i < n; i++)
 		assert_true(taken[i] > taken[i - 1]);
 	assert_int_equal(thaw_draw(labels, IMAGES, CLASSES, 0.25, 7, 1, other, &k, rest, &m), THAW_OK);
-	assert_memory_equal(taken, other, (size_t)n * sizeof *taken);
+	assert_memory_equal(taken, other, (size_t)n * sizeof(*taken));
 	assert_int_equal(thaw_draw(labels, IMAGES, CLASSES, 0.25, 7, 2, other, &k, rest, &m), THAW_OK);
-	assert_memory_not_equal(taken, other, (size_t)n * sizeof *taken);
+	assert_memory_not_equal(taken, other, (size_t)n * sizeof(*taken));
 }
 
 static void test_budgets(void **state)
@@ -85,7 +85,7 @@ static void test_budgets(void **state)
 	assert_near(b.core_hours, 30.0, 0.0);
 	assert_true(isinf(b.hours));
 	static const char *const wrong[] = {"", "h", "0h", "-2h", "2", "2d", "inf h", "nan h", "2h 3m", "core-hours"};
-	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
 		assert_int_equal(thaw_budget_parse(&b, wrong[i]), THAW_USAGE);
 }
 
@@ -100,7 +100,7 @@ struct made {
 static void make(struct made *m, double accuracy, double images, double leep)
 {
 	static const double shares[] = {0.0, 0.25, 0.5, 1.0};
-	memset(m, 0, sizeof *m);
+	memset(m, 0, sizeof(*m));
 	for (int c = 0; c < 4; c++)
 		m->cut[c].share = shares[c];
 	m->curve[0].points = 1;

@@ -18,7 +18,7 @@ static struct thaw_model *load(const char *spec)
 static int check_cuts(struct thaw_graph *g, int side, struct thaw_cut *cut)
 {
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	int count = -1;
 	assert_int_equal(thaw_cuts_choose(g, side, cut, &count), THAW_OK);
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
@@ -52,7 +52,7 @@ static void test_families(void **state)
 			{"builtin", 32},
 
 			{"resnet50", 64}};
-	for (size_t i = 0; i < sizeof networks / sizeof *networks; i++) {
+	for (size_t i = 0; i < sizeof(networks) / sizeof(*networks); i++) {
 		struct thaw_cut cut[THAW_CUTS_MOST];
 		struct thaw_model *m = load(networks[i].spec);
 		int count = check_cuts(m->graph, networks[i].side, cut);
@@ -68,7 +68,7 @@ static void test_imported(void **state)
 {
 	const struct scratch *s = *state;
 	static const char *const specs[] = {"resnet18", "efficientnet_lite0"};
-	for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+	for (size_t i = 0; i < sizeof(specs) / sizeof(*specs); i++) {
 		struct thaw_cut cut[THAW_CUTS_MOST];
 		struct thaw_model *m = load(specs[i]), *imported;
 		assert_int_equal(thaw_model_save_onnx(m, scratch_file(s, "net.onnx"), false), THAW_OK);
@@ -86,7 +86,7 @@ static int add_conv(struct thaw_graph *g, const char *name, int x)
 {
 	struct thaw_shape w = thaw_shape_of(1, 1, 3, 3);
 	char weight[64];
-	snprintf(weight, sizeof weight, "%s.weight", name);
+	snprintf(weight, sizeof(weight), "%s.weight", name);
 	x = thaw_graph_add(g, "conv", name, NULL, &x, 1);
 	thaw_graph_param(g, x, weight, THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &w, NULL);
 	return x;
@@ -111,8 +111,8 @@ static void test_blocks_without_parameters(void **state)
 	struct thaw_cut cut[THAW_CUTS_MOST];
 	struct thaw_graph *g = thaw_graph_create();
 	char name[200];
-	memset(name, 'b', sizeof name - 1);
-	name[sizeof name - 1] = '\0';
+	memset(name, 'b', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
 	thaw_graph_block(g, "stem");
 	int x = thaw_graph_add(g, "activation", "relu", NULL, (int[]){0}, 1);
 	thaw_graph_block(g, "first");

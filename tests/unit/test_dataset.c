@@ -18,7 +18,7 @@ static void put(void **state, const char *name, const void *bytes, size_t size)
 {
 	struct scratch *s = *state;
 	char path[PATH], *slash;
-	snprintf(path, sizeof path, "%s/%s", s->path, name);
+	snprintf(path, sizeof(path), "%s/%s", s->path, name);
 	slash = strrchr(path, '/');
 	*slash = '\0';
 	assert_int_equal(thaw_make_directory(path), THAW_OK);
@@ -43,7 +43,7 @@ static void put_folder(void **state, const char *name)
 {
 	struct scratch *s = *state;
 	char path[PATH];
-	snprintf(path, sizeof path, "%s/%s", s->path, name);
+	snprintf(path, sizeof(path), "%s/%s", s->path, name);
 	assert_int_equal(thaw_make_directory(path), THAW_OK);
 }
 
@@ -69,7 +69,7 @@ static void open_fails(void **state, enum thaw_split split, thaw_status want, co
 static const char *name_of(const struct thaw_dataset *d, int64_t i)
 {
 	static char name[256];
-	d->name(d, i, name, sizeof name);
+	d->name(d, i, name, sizeof(name));
 	return name;
 }
 
@@ -84,9 +84,9 @@ static void split_folders(void **state)
 	put(state, "README", "x", 1);
 	struct scratch *s = *state;
 	char to[PATH];
-	snprintf(to, sizeof to, "%s/train/rose/circle", s->path);
+	snprintf(to, sizeof(to), "%s/train/rose/circle", s->path);
 	assert_int_equal(symlink("..", to), 0);
-	snprintf(to, sizeof to, "%s/train/rose/link.jpg", s->path);
+	snprintf(to, sizeof(to), "%s/train/rose/link.jpg", s->path);
 	assert_int_equal(symlink("a.jpeg", to), 0);
 
 	struct thaw_dataset d = open_ok(state, THAW_SPLIT_TRAIN, plain);
@@ -128,7 +128,7 @@ static void unreadable_sample(void **state)
 	struct scratch *s = *state;
 	struct thaw_encoded_image encoded;
 	char path[PATH];
-	snprintf(path, sizeof path, "%s/train/a/3.jpg", s->path);
+	snprintf(path, sizeof(path), "%s/train/a/3.jpg", s->path);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(d.read(&d, 1, &encoded), THAW_DATA);
 	assert_int_equal(strncmp(thaw_error_message(), "train/a/2.jpg: ", 15), 0);
@@ -141,7 +141,7 @@ static void held_out_share(void **state)
 {
 	char name[64];
 	for (int i = 0; i < 20; i++) {
-		snprintf(name, sizeof name, "big/%02d.jpg", i);
+		snprintf(name, sizeof(name), "big/%02d.jpg", i);
 		put(state, name, "", 0);
 	}
 	put(state, "pair/1.jpg", "", 0);
@@ -154,7 +154,7 @@ static void held_out_share(void **state)
 	for (int64_t i = 0; i < train.count; i++)
 		for (int64_t k = 0; k < test.count; k++) {
 			char one[256];
-			train.name(&train, i, one, sizeof one);
+			train.name(&train, i, one, sizeof(one));
 			assert_string_not_equal(one, name_of(&test, k));
 		}
 	thaw_dataset_close(&train);
@@ -178,7 +178,7 @@ static void held_out_share(void **state)
 	for (int64_t i = 0; i < fewer.count; i++) {
 		bool found = false;
 		char one[256];
-		fewer.name(&fewer, i, one, sizeof one);
+		fewer.name(&fewer, i, one, sizeof(one));
 		for (int64_t k = 0; k < train.count; k++)
 			found |= strcmp(one, name_of(&train, k)) == 0;
 		assert_true(found);
@@ -218,7 +218,7 @@ static void put_gz(void **state, const char *name, const void *bytes, size_t siz
 {
 	struct scratch *s = *state;
 	char path[PATH];
-	snprintf(path, sizeof path, "%s/%s", s->path, name);
+	snprintf(path, sizeof(path), "%s/%s", s->path, name);
 	gzFile f = gzopen(path, "wb");
 	assert_non_null(f);
 	assert_int_equal(gzwrite(f, bytes, (unsigned)size), size);
@@ -232,10 +232,10 @@ static void make_idx(uint8_t images[IDX_BYTES], uint8_t labels[8 + IDX_COUNT])
 {
 	static const uint8_t header[16] = {0, 0, 8, 3, 0, 0, 0, IDX_COUNT, 0, 0, 0, IDX_SIDE, 0, 0, 0, IDX_SIDE};
 	static const uint8_t label_header[8] = {0, 0, 8, 1, 0, 0, 0, IDX_COUNT};
-	memcpy(images, header, sizeof header);
+	memcpy(images, header, sizeof(header));
 	for (int i = 16; i < IDX_BYTES; i++)
 		images[i] = (uint8_t)(i - 16);
-	memcpy(labels, label_header, sizeof label_header);
+	memcpy(labels, label_header, sizeof(label_header));
 	for (int i = 0; i < IDX_COUNT; i++)
 		labels[8 + i] = (uint8_t)(i % 3);
 }
@@ -245,10 +245,10 @@ static void idx(void **state)
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
 	struct thaw_encoded_image encoded;
 	make_idx(images, labels);
-	put(state, "train-images-idx3-ubyte", images, sizeof images);
-	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof labels);
-	put_gz(state, "t10k-images-idx3-ubyte.gz", images, sizeof images);
-	put(state, "t10k-labels-idx1-ubyte", labels, sizeof labels);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images));
+	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof(labels));
+	put_gz(state, "t10k-images-idx3-ubyte.gz", images, sizeof(images));
+	put(state, "t10k-labels-idx1-ubyte", labels, sizeof(labels));
 	for (int split = 0; split < 2; split++) {
 		struct thaw_dataset d = open_ok(state, split, plain);
 		assert_int_equal(d.count, IDX_COUNT);
@@ -278,22 +278,22 @@ static void damaged_idx(void **state)
 {
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
 	make_idx(images, labels);
-	put(state, "train-labels-idx1-ubyte", labels, sizeof labels);
-	for (size_t size = 0; size < sizeof images; size++) {
+	put(state, "train-labels-idx1-ubyte", labels, sizeof(labels));
+	for (size_t size = 0; size < sizeof(images); size++) {
 		put(state, "train-images-idx3-ubyte", images, size);
 		open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "train-images");
 	}
 	images[4] = 0x7F; /* two thousand million images */
-	put(state, "train-images-idx3-ubyte", images, sizeof images);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images));
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "claims more");
 	images[4] = 0;
 	images[7] = IDX_COUNT - 1;
-	put(state, "train-images-idx3-ubyte", images, sizeof images);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images));
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "more bytes than its header says");
-	put(state, "train-images-idx3-ubyte", images, sizeof images - IDX_SIDE * IDX_SIDE);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images) - IDX_SIDE * IDX_SIDE);
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "5 images but 6 labels");
 	images[3] = 1;
-	put(state, "train-images-idx3-ubyte", images, sizeof images);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images));
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "not an IDX file");
 	open_fails(state, THAW_SPLIT_TEST, THAW_IO, "t10k-images");
 }
@@ -306,9 +306,9 @@ static void truncated_gzip(void **state)
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
 	char path[PATH];
 	make_idx(images, labels);
-	put(state, "train-images-idx3-ubyte", images, sizeof images);
-	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof labels);
-	snprintf(path, sizeof path, "%s/train-labels-idx1-ubyte.gz", s->path);
+	put(state, "train-images-idx3-ubyte", images, sizeof(images));
+	put_gz(state, "train-labels-idx1-ubyte.gz", labels, sizeof(labels));
+	snprintf(path, sizeof(path), "%s/train-labels-idx1-ubyte.gz", s->path);
 	for (int i = 0; i < CHECKSUM; i++) {
 		struct stat st;
 		assert_int_equal(stat(path, &st), 0);
@@ -344,8 +344,8 @@ static void cifar(void **state)
 			memset(bytes + i * RECORD + 1 + c * 1024, 10 * i + c, 1024);
 	}
 	for (int f = 1; f <= 5; f++) {
-		snprintf(name, sizeof name, "data_batch_%d.bin", f);
-		put(state, name, bytes, sizeof bytes);
+		snprintf(name, sizeof(name), "data_batch_%d.bin", f);
+		put(state, name, bytes, sizeof(bytes));
 	}
 	put(state, "test_batch.bin", bytes, RECORD);
 	put(state, "batches.meta.txt", "cat\ndog\n\n", 9);

@@ -46,7 +46,7 @@ static bool parse(char *line, struct expected *e)
 	char *rest = NULL, *word = strtok_r(line, " \n", &rest);
 	if (!word)
 		return false;
-	snprintf(e->file, sizeof e->file, "%s", word);
+	snprintf(e->file, sizeof(e->file), "%s", word);
 	e->label = atoi(strtok_r(NULL, " ", &rest));
 	for (int i = 0; i < TOP; i++)
 		assert_int_equal(sscanf(strtok_r(NULL, " ", &rest), "%d:%lf", &e->top[i], &e->top_value[i]), 2);
@@ -62,7 +62,7 @@ static void load_image(const struct thaw_model *model, const char *folder, const
 	void *bytes = NULL;
 	size_t size = 0;
 	struct thaw_encoded_image encoded;
-	snprintf(path, sizeof path, "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	expect(thaw_file_read(&bytes, &size, path, IMAGE_LIMIT));
 	expect(thaw_encoded_image_open(&encoded, bytes, size, path));
 	expect(thaw_transform_eval(&encoded, &model->preprocess, x));
@@ -116,7 +116,7 @@ static void photographs_as_pytorch_sees_them(void **state)
 	int count = 0, right = 0, agree = 0;
 	double worst = 0;
 	struct expected e;
-	while (fgets(line, sizeof line, golden) && parse(line, &e)) {
+	while (fgets(line, sizeof(line), golden) && parse(line, &e)) {
 		load_image(model, folder, e.file, thaw_executor_input(executor));
 		const float *logits = thaw_executor_forward(executor, 1, NULL);
 		worst = fmax(worst, compare(&e, logits));

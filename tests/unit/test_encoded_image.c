@@ -105,7 +105,7 @@ static struct file load(const char *name)
 	char path[512];
 	void *bytes = NULL;
 	size_t size = 0;
-	snprintf(path, sizeof path, FOLDER "%s", name);
+	snprintf(path, sizeof(path), FOLDER "%s", name);
 	assert_int_equal(thaw_file_read(&bytes, &size, path, LIMIT), THAW_OK);
 	return (struct file){bytes, size};
 }
@@ -278,11 +278,11 @@ static void check_transforms(const struct file *f, const char *name)
 	decoded = thaw_encoded_image_of(image);
 	assert_int_equal(thaw_transform_eval(&decoded, &preprocess, want), THAW_OK);
 	assert_int_equal(thaw_transform_eval(&p, &preprocess, got), THAW_OK);
-	assert_memory_equal(got, want, sizeof want);
+	assert_memory_equal(got, want, sizeof(want));
 	for (uint64_t i = 0; i < 40; i++) {
 		train(&decoded, &augments[i % 2], i, want);
 		train(&p, &augments[i % 2], i, got);
-		assert_memory_equal(got, want, sizeof want);
+		assert_memory_equal(got, want, sizeof(want));
 	}
 	thaw_encoded_image_free(&decoded);
 	thaw_encoded_image_free(&p);
@@ -300,7 +300,7 @@ static void transforms_as_decoded(void **state)
 		}
 	for (int o = 1; o <= 8; o++) {
 		char name[32];
-		snprintf(name, sizeof name, "exif%d.jpg", o);
+		snprintf(name, sizeof(name), "exif%d.jpg", o);
 		struct file f = load(name);
 		check_transforms(&f, name);
 		thaw_free(f.bytes);
@@ -323,7 +323,7 @@ static void shrunk_crops(void **state)
 	for (uint64_t seed = 0; seed < 50; seed++) {
 		train(&decoded, &a, seed, want);
 		train(&p, &a, seed, got);
-		differs |= memcmp(want, got, sizeof want) != 0;
+		differs |= memcmp(want, got, sizeof(want)) != 0;
 		for (int i = 0; i < VALUES; i++)
 			sum += fabs((double)want[i] - (double)got[i]);
 	}

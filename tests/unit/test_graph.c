@@ -26,15 +26,15 @@ static int conv_bn(struct thaw_graph *g, int x, const char *name, int kernel, in
 	struct thaw_shape shape = thaw_shape_of(kernel, kernel, in, out), channels = thaw_shape_of(out);
 	char text[64];
 	x = thaw_graph_add(g, "conv", name, &conv, &x, 1);
-	snprintf(text, sizeof text, "%s.weight", name);
+	snprintf(text, sizeof(text), "%s.weight", name);
 	thaw_graph_param(g, x, text, THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &shape, NULL);
 	struct thaw_attrs norm = {.epsilon = 1e-5f, .momentum = 0.1f};
-	snprintf(text, sizeof text, "%s_bn", name);
+	snprintf(text, sizeof(text), "%s_bn", name);
 	x = thaw_graph_add(g, "batch_norm", text, &norm, &x, 1);
 	static const char *const parts[] = {"weight", "bias", "running_mean", "running_var"};
 	static const enum thaw_role roles[] = {THAW_ROLE_SCALE, THAW_ROLE_SHIFT, THAW_ROLE_MEAN, THAW_ROLE_VARIANCE};
 	for (int i = 0; i < 4; i++) {
-		snprintf(text, sizeof text, "%s_bn.%s", name, parts[i]);
+		snprintf(text, sizeof(text), "%s_bn.%s", name, parts[i]);
 		thaw_graph_param(g, x, text, roles[i], THAW_LAYOUT_SAME, &channels, NULL);
 	}
 	return x;
@@ -237,7 +237,7 @@ static void a_smaller_batch_gives_the_same_logits(void **state)
 	struct thaw_executor *executor = plan_for(g, false);
 	float all[BATCH * CLASSES];
 	fill_input(executor);
-	memcpy(all, thaw_executor_forward(executor, BATCH, NULL), sizeof all);
+	memcpy(all, thaw_executor_forward(executor, BATCH, NULL), sizeof(all));
 	fill_input(executor);
 	const float *few = thaw_executor_forward(executor, 2, NULL);
 	for (int i = 0; i < 2 * CLASSES; i++)
@@ -258,7 +258,7 @@ static void logits_by_parts(const struct thaw_graph *g, const float *images, con
 	assert_int_equal(thaw_executor_features(trunk), thaw_executor_features(tail));
 	if (prepare)
 		assert_int_equal(thaw_executor_pack(trunk, NULL, true), THAW_OK);
-	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof *features);
+	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof(*features));
 	for (int i = 0; i < BATCH; i++) {
 		memcpy(thaw_executor_input(trunk), images + order[i] * SIDE * SIDE * 3,
 		       SIDE * SIDE * 3 * sizeof(float));
@@ -277,7 +277,7 @@ static void trunk_and_tail_are_the_whole(void **state)
 	(void)state;
 	static const char *const first[] = {"stem.weight", "c.weight", "b.weight", "fc.weight"};
 	static const int crossing[] = {1, 1, 2, 1};
-	for (size_t c = 0; c < sizeof first / sizeof *first; c++) {
+	for (size_t c = 0; c < sizeof(first) / sizeof(*first); c++) {
 		struct thaw_graph *g = small_network();
 		int value[64], from = thaw_graph_find_param(g, first[c]);
 		assert_true(from >= 0);
@@ -287,13 +287,13 @@ static void trunk_and_tail_are_the_whole(void **state)
 		float whole[BATCH * CLASSES], parts[2][BATCH * CLASSES], images[BATCH * SIDE * SIDE * 3];
 		struct thaw_executor *executor = plan_for(g, false);
 		fill_input(executor);
-		memcpy(images, thaw_executor_input(executor), sizeof images);
-		memcpy(whole, thaw_executor_forward(executor, BATCH, NULL), sizeof whole);
+		memcpy(images, thaw_executor_input(executor), sizeof(images));
+		memcpy(whole, thaw_executor_forward(executor, BATCH, NULL), sizeof(whole));
 		logits_by_parts(g, images, (int[]){0, 1, 2, 3, 4}, false, parts[0]);
 		logits_by_parts(g, images, (int[]){3, 1, 4, 0, 2}, true, parts[1]);
 		for (int i = 0; i < BATCH * CLASSES; i++)
 			assert_true(fabsf(whole[i] - parts[0][i]) < 1e-5f);
-		assert_memory_equal(parts[0], parts[1], sizeof parts[0]);
+		assert_memory_equal(parts[0], parts[1], sizeof(parts[0]));
 		thaw_executor_destroy(executor);
 		thaw_graph_destroy(g);
 	}
@@ -322,7 +322,7 @@ static void features_are_the_same_bits_at_any_batch_size(void **state)
 	struct thaw_executor *executor = plan_for(g, false), *trunk;
 	float images[BATCH * SIDE * SIDE * 3];
 	fill_input(executor);
-	memcpy(images, thaw_executor_input(executor), sizeof images);
+	memcpy(images, thaw_executor_input(executor), sizeof(images));
 	assert_int_equal(thaw_graph_unfreeze(g, "last:1"), THAW_OK);
 	assert_int_equal(thaw_graph_lower(&lowered, g), THAW_OK);
 	assert_int_equal(thaw_executor_create(&trunk, lowered, &image, THAW_TRUNK, false), THAW_OK);
@@ -330,7 +330,7 @@ static void features_are_the_same_bits_at_any_batch_size(void **state)
 	float *one = thaw_alloc(bytes, 1), *many = thaw_alloc(bytes, 1);
 	assert_true(one && many);
 	features_of(lowered, images, 1, one);
-	for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+	for (size_t i = 0; i < sizeof(batches) / sizeof(*batches); i++) {
 		features_of(lowered, images, batches[i], many);
 		assert_memory_equal(one, many, bytes);
 	}
@@ -399,7 +399,7 @@ static void unfreeze_is_understood(void **state)
 		{"last:9", THAW_USAGE, NULL},           {"last:x", THAW_USAGE, NULL},
 		{"from:nowhere", THAW_USAGE, NULL},     {"everything", THAW_USAGE, NULL},
 	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_int_equal(thaw_graph_unfreeze(g, cases[i].text), cases[i].status);
 		if (cases[i].status != THAW_OK)
 			continue;

@@ -30,7 +30,7 @@ static struct file load(const char *name)
 	struct file f;
 	char path[512];
 	void *bytes;
-	snprintf(path, sizeof path, FOLDER "%s", name);
+	snprintf(path, sizeof(path), FOLDER "%s", name);
 	if (thaw_file_read(&bytes, &f.size, path, LIMIT) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	f.bytes = bytes;
@@ -53,7 +53,7 @@ static void golden(void **state)
 			fail_msg("%s", thaw_error_message());
 		assert_int_equal(image.width, json_integer_value(json_object_get(want, "width")));
 		assert_int_equal(image.height, json_integer_value(json_object_get(want, "height")));
-		snprintf(digest, sizeof digest, "%016llx",
+		snprintf(digest, sizeof(digest), "%016llx",
 			 (unsigned long long)thaw_digest(image.pixels, (size_t)image.width * (size_t)image.height * 3,
 							 0));
 		if (strcmp(digest, json_string_value(json_object_get(want, "digest"))) != 0)
@@ -231,9 +231,9 @@ static void exif_bounds(void **state)
 	(void)state;
 	uint8_t little[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
 	uint8_t big[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
-	assert_int_equal(thaw_exif_orientation(little, sizeof little), 6);
-	assert_int_equal(thaw_exif_orientation(big, sizeof big), 8);
-	for (size_t size = 0; size < sizeof little; size++) {
+	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 6);
+	assert_int_equal(thaw_exif_orientation(big, sizeof(big)), 8);
+	for (size_t size = 0; size < sizeof(little); size++) {
 		uint8_t *exact = malloc(size + 1);
 		assert_non_null(exact);
 		memcpy(exact + 1, little, size);
@@ -241,9 +241,9 @@ static void exif_bounds(void **state)
 		free(exact);
 	}
 	little[18] = 9;
-	assert_int_equal(thaw_exif_orientation(little, sizeof little), 1);
+	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 1);
 	memset(little + 4, 0xFF, 4);
-	assert_int_equal(thaw_exif_orientation(little, sizeof little), 1);
+	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 1);
 }
 
 static void extensions(void **state)

@@ -19,7 +19,7 @@ static void put_run(const struct scratch *s, const char *run, const char *result
 {
 	char path[SCRATCH_PATH];
 	assert_int_equal(mkdir(scratch_file(s, run), 0777), 0);
-	snprintf(path, sizeof path, "%s/result.json", run);
+	snprintf(path, sizeof(path), "%s/result.json", run);
 	scratch_put(scratch_file(s, path), result, strlen(result));
 }
 

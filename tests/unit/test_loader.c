@@ -70,7 +70,7 @@ static uint64_t check_batch(const struct thaw_batch *b, int batch, int size, uin
 		int64_t sample = sample_at(batch, i);
 		if (sample % 10 == 3) {
 			char why[32];
-			snprintf(why, sizeof why, "sample%lld: damaged", (long long)sample);
+			snprintf(why, sizeof(why), "sample%lld: damaged", (long long)sample);
 			assert_int_equal(b->damaged[damaged], sample);
 			assert_string_equal(b->damaged_why[damaged++], why);
 			continue;
@@ -129,7 +129,7 @@ static void content(void **state)
 		struct thaw_encoded_image encoded = thaw_encoded_image_of(pattern(20 + (int)b->samples[i], 30));
 		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 1, (uint64_t)b->samples[i]);
 		assert_int_equal(thaw_transform_train(&encoded, &preprocess, &a, random, want), THAW_OK);
-		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof want);
+		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof(want));
 		thaw_encoded_image_free(&encoded);
 	}
 	thaw_loader_release(l, b);

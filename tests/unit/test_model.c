@@ -32,8 +32,8 @@ static void assert_same_preprocess(const struct thaw_preprocess *a, const struct
 	assert_int_equal(a->size, b->size);
 	assert_int_equal(a->resize, b->resize);
 	assert_int_equal(a->filter, b->filter);
-	assert_memory_equal(a->mean, b->mean, sizeof a->mean);
-	assert_memory_equal(a->std, b->std, sizeof a->std);
+	assert_memory_equal(a->mean, b->mean, sizeof(a->mean));
+	assert_memory_equal(a->std, b->std, sizeof(a->std));
 }
 
 /* Every variant builds with random weights, is found again by its tensors, and fits its own file. The large ones are
@@ -42,7 +42,7 @@ static void a_saved_network_is_recognised(void **state)
 {
 	static const char *const variants[] = {"resnet18",           "mobilenet_v2",  "efficientnet_lite0",
 					       "efficientnet_lite1", "cifar_resnet8", "cifar_resnet20"};
-	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+	for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++) {
 		const char *path = scratch_file(*state, "model.safetensors");
 		struct thaw_model *m = load(variants[i]);
 		expect(thaw_model_save(m, path, false));
@@ -69,9 +69,9 @@ static void variants_are_told_apart(void **state)
 	static const char *const variants[] = {"resnet34",           "resnet50",           "resnet101",
 					       "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4"};
 	(void)state;
-	for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+	for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++) {
 		struct thaw_model *m = load(variants[i]);
-		struct thaw_weights w = {.tensors = thaw_alloc((size_t)m->graph->param_count, sizeof *w.tensors)};
+		struct thaw_weights w = {.tensors = thaw_alloc((size_t)m->graph->param_count, sizeof(*w.tensors))};
 		for (; w.count < m->graph->param_count; w.count++) {
 			const struct thaw_param *p = &m->graph->params[w.count];
 			w.tensors[w.count] = (struct thaw_named_tensor){p->name, THAW_F32, p->file_shape, p->data};
@@ -229,7 +229,7 @@ static void wrong_metadata_is_refused(void **state)
 	struct thaw_weights w = read_spoilable(*state);
 	struct thaw_pair *metadata = w.metadata;
 	const int count = w.metadata_count;
-	for (size_t i = 0; i < sizeof spoilt / sizeof *spoilt; i++) {
+	for (size_t i = 0; i < sizeof(spoilt) / sizeof(*spoilt); i++) {
 		struct thaw_pair pair = {(char *)spoilt[i][0], (char *)spoilt[i][1]};
 		struct thaw_model *m = NULL;
 		w.metadata = &pair;

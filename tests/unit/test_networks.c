@@ -28,7 +28,7 @@ static json_t *read_golden(const char *name)
 {
 	char path[256];
 	json_error_t error;
-	snprintf(path, sizeof path, "tests/golden/network_%s.json", name);
+	snprintf(path, sizeof(path), "tests/golden/network_%s.json", name);
 	json_t *golden = json_load_file(path, 0, &error);
 	if (!golden)
 		fail_msg("%s: %s (tests run in the root of the source tree)", path, error.text);
@@ -58,12 +58,12 @@ static struct thaw_shape shape_of(const json_t *tensor)
 static struct thaw_weights make_weights(json_t *golden)
 {
 	json_t *tensors = json_object_get(golden, "tensors"), *tensor;
-	struct thaw_weights w = {.tensors = thaw_alloc(json_object_size(tensors), sizeof *w.tensors)};
+	struct thaw_weights w = {.tensors = thaw_alloc(json_object_size(tensors), sizeof(*w.tensors))};
 	const char *name;
 	json_object_foreach(tensors, name, tensor)
 	{
 		struct thaw_shape shape = shape_of(tensor);
-		float *values = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof *values);
+		float *values = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof(*values));
 		bool head = strcmp(name, text(golden, "head")) == 0;
 		float scale = head ? (float)json_number_value(json_object_get(golden, "head_scale")) : 1.0f;
 		formula_weight(name, &shape, scale, values);
@@ -105,7 +105,7 @@ static double gradient_error(const json_t *golden, const struct thaw_param *para
 
 	struct thaw_param view = *param;
 	view.data = gradient;
-	float *ordered = thaw_alloc((size_t)count, sizeof *ordered);
+	float *ordered = thaw_alloc((size_t)count, sizeof(*ordered));
 	thaw_param_export(&view, ordered);
 	double projection[FORMULA_PROJECTIONS], square = 0, norm = 0;
 	formula_project(param->name, ordered, count, projection);
@@ -120,10 +120,10 @@ static double gradient_error(const json_t *golden, const struct thaw_param *para
 
 static float **make_gradients(const struct thaw_graph *g)
 {
-	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
+	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	for (int i = 0; i < g->param_count; i++)
 		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
-			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof **gradient);
+			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(**gradient));
 	return gradient;
 }
 

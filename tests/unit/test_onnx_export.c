@@ -24,14 +24,14 @@ static char checker[SCRATCH_PATH];
 static float *logits_of(const struct thaw_graph *g, const struct thaw_shape *image, const float *x, int64_t *count)
 {
 	struct thaw_executor *executor;
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	if (thaw_graph_infer(g, image, shapes) != THAW_OK ||
 	    thaw_executor_create(&executor, g, image, THAW_WHOLE, false) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	*count = thaw_shape_count(&shapes[g->output]);
-	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(image) * sizeof *x);
-	float *y = thaw_alloc((size_t)*count, sizeof *y);
-	memcpy(y, thaw_executor_forward(executor, image->dim[0], NULL), (size_t)*count * sizeof *y);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(image) * sizeof(*x));
+	float *y = thaw_alloc((size_t)*count, sizeof(*y));
+	memcpy(y, thaw_executor_forward(executor, image->dim[0], NULL), (size_t)*count * sizeof(*y));
 	thaw_executor_destroy(executor);
 	thaw_free(shapes);
 	return y;
@@ -43,7 +43,7 @@ static double difference(const struct thaw_graph *a, const struct thaw_graph *b,
 {
 	int64_t count, other, pixels = thaw_shape_count(image);
 	double largest = 0, most = 0;
-	float *x = thaw_alloc((size_t)pixels, sizeof *x);
+	float *x = thaw_alloc((size_t)pixels, sizeof(*x));
 	struct thaw_random random = thaw_random_stream(1, THAW_STREAM_AUGMENT, 0, 0);
 	for (int64_t i = 0; i < pixels; i++)
 		x[i] = thaw_random_range(&random, low, high);
@@ -88,7 +88,7 @@ static bool survives(const struct thaw_graph *g, const char *name, const char *p
 static void checker_accepts(const struct scratch *s)
 {
 	char command[4 * SCRATCH_PATH];
-	snprintf(command, sizeof command, "'%s' '%s'/*.onnx", checker, s->path);
+	snprintf(command, sizeof(command), "'%s' '%s'/*.onnx", checker, s->path);
 	int code = system(command); /* NOLINT: paths of this test's own */
 	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
 }
@@ -149,7 +149,7 @@ static void add_param(struct bench *b, int node, enum thaw_role role, const stru
 		      float high)
 {
 	char name[32];
-	snprintf(name, sizeof name, "parameter.%d", b->g->param_count);
+	snprintf(name, sizeof(name), "parameter.%d", b->g->param_count);
 	thaw_graph_param(b->g, node, name, role, THAW_LAYOUT_SAME, shape, NULL);
 	if (b->g->failed)
 		return;
@@ -230,8 +230,8 @@ static bool try_case(const struct scratch *s, const struct thaw_op *op, const st
 {
 	char name[256], file[64];
 	struct bench b = {.g = thaw_graph_create(), .c = c, .random = thaw_random_stream(2, THAW_STREAM_INIT, 0, 0)};
-	snprintf(name, sizeof name, "%s: %s", op->name, c->name);
-	snprintf(file, sizeof file, "%.40s-%d.onnx", op->name, (int)(c - op->cases));
+	snprintf(name, sizeof(name), "%s: %s", op->name, c->name);
+	snprintf(file, sizeof(file), "%.40s-%d.onnx", op->name, (int)(c - op->cases));
 	b.image = thaw_shape_of(images_of(c), 1, 1, 3);
 	bool good = build(&b, op) == THAW_OK;
 	if (!good)
@@ -374,6 +374,6 @@ int main(int argc, char **argv)
 		TEST(a_missing_folder_is_told),
 	};
 	(void)argc;
-	snprintf(checker, sizeof checker, "%s/" CHECKER, dirname(argv[0]));
+	snprintf(checker, sizeof(checker), "%s/" CHECKER, dirname(argv[0]));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

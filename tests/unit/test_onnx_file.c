@@ -469,7 +469,7 @@ static void test_attributes(void **state)
 	assert_int_equal(thaw_onnx_attribute_string(text, n, "absent", "NOTSET"), THAW_OK);
 	assert_string_equal(text, "NOTSET");
 	assert_int_equal(thaw_onnx_attribute_ints(&ints, &count, n, "absent"), THAW_OK);
-	assert_true(ints == NULL && count == 0);
+	assert_true(!ints && count == 0);
 	assert_int_equal(thaw_onnx_attribute_tensor(&tensor, n, "absent"), THAW_OK);
 	assert_null(tensor);
 	assert_int_equal(thaw_onnx_attribute_ints(&ints, &count, n, "group"), THAW_DATA);

@@ -32,7 +32,7 @@ struct sketch {
 static void begin(struct sketch *s)
 {
 	static const int64_t sizes[] = {0, 3, 8, 8};
-	memset(s, 0, sizeof *s);
+	memset(s, 0, sizeof(*s));
 	for (int i = 0; i < MAX_VALUES; i++)
 		s->values[i] = (float)(i % 13 - 6) / 16;
 	onnx__model_proto__init(&s->model);
@@ -388,7 +388,7 @@ static void preprocessing_from_a_config_json(void **state)
 	assert_string_equal(m->variant, "net");
 	thaw_model_destroy(m);
 
-	scratch_put(scratch_file(folder, "config.json"), timm, sizeof timm - 1);
+	scratch_put(scratch_file(folder, "config.json"), timm, sizeof(timm) - 1);
 	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
 	assert_string_equal(m->preprocess_from, "config.json");
 	assert_int_equal(m->preprocess.resize, 10);

@@ -121,9 +121,9 @@ static float *run(const struct thaw_graph *g, int64_t *count)
 	for (int64_t i = 0; i < thaw_shape_count(&image); i++)
 		thaw_executor_input(executor)[i] = thaw_random_normal(&r);
 	*count = thaw_shape_count(&shapes[g->output]);
-	float *y = thaw_alloc((size_t)*count, sizeof *y);
+	float *y = thaw_alloc((size_t)*count, sizeof(*y));
 	assert_non_null(y);
-	memcpy(y, thaw_executor_forward(executor, IMAGES, NULL), (size_t)*count * sizeof *y);
+	memcpy(y, thaw_executor_forward(executor, IMAGES, NULL), (size_t)*count * sizeof(*y));
 	thaw_executor_destroy(executor);
 	return y;
 }
@@ -152,11 +152,11 @@ static void becomes(struct thaw_graph *g, const char *operators, const char *par
 	for (int i = 1; i < g->node_count; i++) {
 		const struct thaw_node *n = &g->nodes[i];
 		size_t used = strlen(have);
-		snprintf(have + used, sizeof have - used, "%s%s", i > 1 ? " " : "", n->op->name);
+		snprintf(have + used, sizeof(have) - used, "%s%s", i > 1 ? " " : "", n->op->name);
 		for (int k = 0; k < n->param_count; k++) {
 			assert_int_equal(g->params[n->params[k]].node, i);
 			used = strlen(named);
-			snprintf(named + used, sizeof named - used, "%s%s", used ? " " : "",
+			snprintf(named + used, sizeof(named) - used, "%s%s", used ? " " : "",
 				 g->params[n->params[k]].name);
 		}
 	}
@@ -522,8 +522,8 @@ static int padded(struct thaw_graph *g, const int64_t *before, const int64_t *af
 {
 	struct thaw_attrs attrs = {.fill = fill_with};
 	int x = 0;
-	memcpy(attrs.before, before, 4 * sizeof *before);
-	memcpy(attrs.after, after, 4 * sizeof *after);
+	memcpy(attrs.before, before, 4 * sizeof(*before));
+	memcpy(attrs.after, after, 4 * sizeof(*after));
 	return add_node(g, "pad", &attrs, &x, 1);
 }
 

@@ -339,7 +339,7 @@ static void test_square_of_one_value(void **state)
 	const struct thaw_op *op = thaw_op_find("binary");
 	const struct thaw_attrs attrs = {.binary = THAW_BINARY_MUL};
 	struct thaw_shape shape = thaw_shape_of(1, COUNT);
-	float *x = thaw_alloc(COUNT, sizeof *x), *dy = thaw_alloc(COUNT, sizeof *dy);
+	float *x = thaw_alloc(COUNT, sizeof(*x)), *dy = thaw_alloc(COUNT, sizeof(*dy));
 	struct thaw_view both[] = {{x, shape}, {x, shape}};
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = (struct thaw_shape[]){shape, shape}, .y = shape};
 	struct thaw_op_workspace workspace = {0};

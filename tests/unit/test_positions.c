@@ -137,7 +137,7 @@ static void constants_on_both_sides_of_a_cut(void **state)
 	for (int n = 0; n < 3; n++) {
 		for (int64_t i = 0; i < pixels; i++)
 			x[n * pixels + i] = (float)((i * 31 + n * 17) % 23) / 8 - 1;
-		memcpy(thaw_executor_input(trunk), x + n * pixels, (size_t)pixels * sizeof *x);
+		memcpy(thaw_executor_input(trunk), x + n * pixels, (size_t)pixels * sizeof(*x));
 		thaw_executor_run_trunk(trunk, features[n]);
 		thaw_executor_set_features(tail, n, features[n]);
 	}
@@ -145,11 +145,11 @@ static void constants_on_both_sides_of_a_cut(void **state)
 	for (int i = 0; i < 6; i++)
 		assert_true(fabsf(y[i] - z[i]) < 1e-5f);
 	float dlogits[6] = {1, 0, 1, 0, 1, 0}, positions[17], head[2];
-	float **gradient = thaw_alloc((size_t)g->param_count, sizeof *gradient);
+	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	gradient[thaw_graph_find_param(g, "positions")] = positions;
 	gradient[thaw_graph_find_param(g, "head.weight")] = head;
-	memset(positions, 0, sizeof positions);
-	memset(head, 0, sizeof head);
+	memset(positions, 0, sizeof(positions));
+	memset(head, 0, sizeof(head));
 	thaw_executor_backward(tail, dlogits, gradient);
 	for (int i = 0; i < 17; i++) /* three images, the mean of 17 tokens, the weight of the first class */
 		assert_true(fabsf(positions[i] - 3 * param(g, "head.weight")->data[0] / 17) < 1e-5f);

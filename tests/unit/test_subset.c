@@ -17,10 +17,10 @@ static struct thaw_dataset open_whole(const struct scratch *s)
 		memset(images + 16 + i * PIXELS, 10 * i, PIXELS);
 		labels[8 + i] = (uint8_t)(i % 3);
 	}
-	scratch_put(scratch_file(s, "train-images-idx3-ubyte"), images, sizeof images);
-	scratch_put(scratch_file(s, "train-labels-idx1-ubyte"), labels, sizeof labels);
-	scratch_put(scratch_file(s, "t10k-images-idx3-ubyte"), images, sizeof images);
-	scratch_put(scratch_file(s, "t10k-labels-idx1-ubyte"), labels, sizeof labels);
+	scratch_put(scratch_file(s, "train-images-idx3-ubyte"), images, sizeof(images));
+	scratch_put(scratch_file(s, "train-labels-idx1-ubyte"), labels, sizeof(labels));
+	scratch_put(scratch_file(s, "t10k-images-idx3-ubyte"), images, sizeof(images));
+	scratch_put(scratch_file(s, "t10k-labels-idx1-ubyte"), labels, sizeof(labels));
 	scratch_put(scratch_file(s, "labels.txt"), "ant\nbee\ncat\n", 12);
 	if (thaw_dataset_open(&d, s->path, THAW_SPLIT_TRAIN, &options) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
@@ -39,8 +39,8 @@ static void check_samples(const struct thaw_dataset *part, const struct thaw_dat
 		struct thaw_encoded_image encoded;
 		char name[64], expected[64];
 		assert_int_equal(part->labels[i], whole->labels[samples[i]]);
-		part->name(part, i, name, sizeof name);
-		whole->name(whole, samples[i], expected, sizeof expected);
+		part->name(part, i, name, sizeof(name));
+		whole->name(whole, samples[i], expected, sizeof(expected));
 		assert_string_equal(name, expected);
 		assert_int_equal(part->read(part, i, &encoded), THAW_OK);
 		assert_int_equal(encoded.image.pixels[0], 10 * samples[i]);

@@ -46,7 +46,7 @@ static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct th
 
 static struct thaw_dataset waves(int64_t count, struct recipe *r)
 {
-	assert_true(count <= (int64_t)(sizeof labels / sizeof *labels));
+	assert_true(count <= (int64_t)(sizeof(labels) / sizeof(*labels)));
 	for (int64_t i = 0; i < count; i++)
 		labels[i] = (int32_t)(i % CLASSES);
 	return (struct thaw_dataset){
@@ -87,7 +87,7 @@ static struct thaw_taps collect(const struct thaw_model *m, const struct thaw_cu
 static float *inputs_of(const struct thaw_model *m, const struct thaw_dataset *d)
 {
 	int64_t floats = 3 * m->preprocess.size * m->preprocess.size;
-	float *x = thaw_alloc((size_t)(d->count * floats), sizeof *x);
+	float *x = thaw_alloc((size_t)(d->count * floats), sizeof(*x));
 	assert_non_null(x);
 	for (int64_t i = 0; i < d->count; i++) {
 		struct thaw_encoded_image p;
@@ -113,9 +113,9 @@ static int64_t pool_by_hand(struct thaw_executor *trunk, const struct thaw_graph
 {
 	int crossing[512];
 	int count = thaw_graph_crossing(g, thaw_graph_cut(g), crossing);
-	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof *features), *at = features;
+	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof(*features)), *at = features;
 	int64_t width = 0;
-	memcpy(thaw_executor_input(trunk), x, (size_t)thaw_shape_count(&shapes[0]) * sizeof *x);
+	memcpy(thaw_executor_input(trunk), x, (size_t)thaw_shape_count(&shapes[0]) * sizeof(*x));
 	thaw_executor_run_trunk(trunk, features);
 	for (int k = 0; k < count; k++) {
 		const struct thaw_shape *s = &shapes[crossing[k]];
@@ -138,7 +138,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 	struct thaw_graph *g = m->graph;
 	int64_t side = m->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
-	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	struct thaw_executor *trunk;
 	double pooled[8192];
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
@@ -150,7 +150,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 		for (int64_t c = 0; c < width; c++)
 			assert_near("a feature", t->features[at][i * width + c], pooled[c], fabs(pooled[c]));
 	}
-	assert_true((t->features[at] == NULL) == (t->width[at] == 0));
+	assert_true((!t->features[at]) == (t->width[at] == 0));
 	thaw_executor_destroy(trunk);
 	thaw_free(shapes);
 	assert_int_equal(thaw_graph_unfreeze(g, "none"), THAW_OK);
@@ -163,7 +163,7 @@ static void check_probabilities(const struct thaw_model *m, const struct thaw_ta
 	struct thaw_executor *executor;
 	assert_int_equal(n, m->classes);
 	assert_int_equal(thaw_executor_create(&executor, m->graph, &image, THAW_WHOLE, false), THAW_OK);
-	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof *x);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof(*x));
 	const float *logits = thaw_executor_forward(executor, t->count, NULL);
 	for (int64_t i = 0; i < t->count; i++) {
 		double exps = 0.0, sum = 0.0;
@@ -256,13 +256,13 @@ static void test_norms(void **state)
 	int cuts = choose(m, cut);
 	struct thaw_taps t = collect(m, cut, cuts, &d);
 	struct thaw_shape image = thaw_shape_of(IMAGES, m->preprocess.size, m->preprocess.size, 3);
-	struct thaw_shape *shapes = thaw_alloc((size_t)m->graph->node_count, sizeof *shapes);
+	struct thaw_shape *shapes = thaw_alloc((size_t)m->graph->node_count, sizeof(*shapes));
 	struct thaw_executor *executor;
 	float *x = inputs_of(m, &d);
 	struct heard h = {m->graph, shapes, &t, 0};
 	assert_int_equal(thaw_graph_infer(m->graph, &image, shapes), THAW_OK);
 	assert_int_equal(thaw_executor_create(&executor, m->graph, &image, THAW_WHOLE, false), THAW_OK);
-	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof *x);
+	memcpy(thaw_executor_input(executor), x, (size_t)thaw_shape_count(&image) * sizeof(*x));
 	thaw_executor_on_value(executor, hear, &h);
 	thaw_executor_forward(executor, IMAGES, NULL);
 	assert_int_equal(h.norms, t.norm_count);
@@ -300,10 +300,10 @@ static void assert_same_taps(const struct thaw_taps *a, const struct thaw_taps *
 	size_t n = (size_t)a->count;
 	assert_int_equal(a->count, b->count);
 	assert_int_equal(a->damaged, b->damaged);
-	assert_memory_equal(a->samples, b->samples, n * sizeof *a->samples);
-	assert_memory_equal(a->labels, b->labels, n * sizeof *a->labels);
+	assert_memory_equal(a->samples, b->samples, n * sizeof(*a->samples));
+	assert_memory_equal(a->labels, b->labels, n * sizeof(*a->labels));
 	assert_int_equal(a->flat, b->flat);
-	assert_memory_equal(a->width, b->width, sizeof a->width);
+	assert_memory_equal(a->width, b->width, sizeof(a->width));
 	for (int c = 0; c < a->cut_count; c++)
 		if (a->width[c] > 0)
 			assert_memory_equal(a->features[c], b->features[c], n * (size_t)a->width[c] * sizeof(float));
@@ -324,7 +324,7 @@ static void test_ranks(void **state)
 	struct thaw_model *m = load("builtin", 0);
 	struct thaw_cut cut[THAW_CUTS_MOST];
 	int cuts = choose(m, cut);
-	for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
 		struct recipe some = {.damaged = 7, .unreachable = -1};
 		struct thaw_dataset d = waves(counts[k], &some);
 		struct thaw_taps alone = collect(m, cut, cuts, &d);
@@ -432,7 +432,7 @@ static int add_conv(struct thaw_graph *g, const char *name, int x, int64_t from,
 {
 	struct thaw_shape w = thaw_shape_of(1, 1, from, to);
 	char weight[64];
-	snprintf(weight, sizeof weight, "%s.weight", name);
+	snprintf(weight, sizeof(weight), "%s.weight", name);
 	x = thaw_graph_add(g, "conv", name, NULL, &x, 1);
 	thaw_graph_param(g, x, weight, THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &w, NULL);
 	return x;
@@ -450,7 +450,7 @@ static int add_norm(struct thaw_graph *g, int x, int64_t channels)
 	struct thaw_shape shape = thaw_shape_of(channels);
 	struct thaw_attrs attrs = {.epsilon = 1e-7f, .momentum = 0.1f};
 	x = thaw_graph_add(g, "batch_norm", "bn", &attrs, &x, 1);
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
 		thaw_graph_param(g, x, parts[i].name, parts[i].role, THAW_LAYOUT_SAME, &shape, NULL);
 	return x;
 }

@@ -100,7 +100,7 @@ static void tail_spares_what_it_should(void **state)
 	thaw_graph_batch_statistics(g, true);
 	assert_int_equal(thaw_flat_params_create(&params, g, thaw_optimizer_find("sgd"), 0.5, &alone), THAW_OK);
 	assert_int_equal(params->count, g->param_count);
-	float *zero = thaw_alloc((size_t)params->length, sizeof *zero);
+	float *zero = thaw_alloc((size_t)params->length, sizeof(*zero));
 	const struct thaw_shard whole = {.count = params->length};
 	const struct thaw_update update = {.scale = 1.0f, .lr = 0.1, .weight_decay = 0.01, .momentum = 0.9, .t = 1};
 	assert_true(thaw_flat_params_update(params, whole, zero, &update));

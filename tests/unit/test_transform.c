@@ -34,7 +34,7 @@ static enum thaw_filter filter_of(const json_t *row, size_t i)
 static void check_digest(const void *data, size_t size, const json_t *row, size_t i)
 {
 	char digest[17];
-	snprintf(digest, sizeof digest, "%016llx", (unsigned long long)thaw_digest(data, size, 0));
+	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)thaw_digest(data, size, 0));
 	if (strcmp(digest, json_string_value(json_array_get(row, i))) != 0)
 		fail_msg("differs: %s", json_dumps(row, 0));
 }
@@ -149,7 +149,7 @@ static void train_untouched(void **state)
 	uint8_t bytes[SIDE * SIDE * 3];
 	struct thaw_augment a = {.scale = {1, 1}, .ratio = {1, 1}, .flip = 0};
 	training_pixels(bytes, &from, &a, SIDE, 1);
-	assert_memory_equal(bytes, from.pixels, sizeof bytes);
+	assert_memory_equal(bytes, from.pixels, sizeof(bytes));
 	a.flip = 1;
 	training_pixels(bytes, &from, &a, SIDE, 1);
 	for (int y = 0; y < SIDE; y++)
@@ -228,9 +228,9 @@ static void train_repeats(void **state)
 	a.jitter = 0.4f;
 	training_pixels(once, &from, &a, SIDE, 5);
 	training_pixels(again, &from, &a, SIDE, 5);
-	assert_memory_equal(once, again, sizeof once);
+	assert_memory_equal(once, again, sizeof(once));
 	training_pixels(again, &from, &a, SIDE, 6);
-	assert_memory_not_equal(once, again, sizeof once);
+	assert_memory_not_equal(once, again, sizeof(once));
 	thaw_image_free(&from);
 }
 

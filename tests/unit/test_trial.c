@@ -101,7 +101,7 @@ static void run_rank(struct thaw_comm *comm, void *argument)
 	j->status[comm->rank] = thaw_train_trial(comm, j->options, j->train, j->test, j->classifier,
 						 last ? j->callbacks : NULL, &j->trial[comm->rank]);
 	if (last)
-		snprintf(j->message, sizeof j->message, "%s", thaw_error_message());
+		snprintf(j->message, sizeof(j->message), "%s", thaw_error_message());
 }
 
 /* The same on all ranks. */
@@ -112,7 +112,7 @@ static struct thaw_trial try_on(int ranks, struct job *j, thaw_status status)
 		if (j->status[r] != status)
 			fail_msg("rank %d of %d: %d: %s", r, ranks, j->status[r], j->message);
 		if (status == THAW_OK)
-			assert_memory_equal(&j->trial[r], &j->trial[0], sizeof j->trial[0]);
+			assert_memory_equal(&j->trial[r], &j->trial[0], sizeof(j->trial[0]));
 	}
 	return j->trial[0];
 }
@@ -137,14 +137,14 @@ static void test_equals_run(void **state)
 	const struct scratch *s = *state;
 	struct data d = open_data(s);
 	struct thaw_comm alone = thaw_comm_alone();
-	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+	for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++) {
 		struct thaw_train_options o = options_of(depths[i]);
 		o.bn = i == 2 ? "lane" : NULL;
 		o.views = i == 0 ? 1 : o.views;
 		struct thaw_trial trial = try_alone(&o, &d, NULL);
 		json_t *summary;
 		char out[SCRATCH_PATH + 16];
-		snprintf(out, sizeof out, "%s/run-%zu", s->path, i);
+		snprintf(out, sizeof(out), "%s/run-%zu", s->path, i);
 		o.data = s->path;
 		o.out = out;
 		if (thaw_train(&alone, &o, NULL, &summary) != THAW_OK)
@@ -186,7 +186,7 @@ static void test_leaves_nothing(void **state)
 	o.data = scratch_file(s, "no such folder");
 	o.out = scratch_file(s, "run");
 	o.checkpoint_steps = 1;
-	assert_non_null(getcwd(here, sizeof here));
+	assert_non_null(getcwd(here, sizeof(here)));
 	assert_int_equal(chdir(s->path), 0);
 	struct thaw_trial first = try_alone(&o, &d, NULL), again = try_alone(&o, &d, NULL);
 	assert_int_equal(chdir(here), 0);
@@ -226,7 +226,7 @@ static void test_diverged(void **state)
 {
 	struct data d = open_data(*state);
 	static const double rates[] = {1e4, 1e12, 1e30};
-	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+	for (size_t i = 0; i < sizeof(rates) / sizeof(*rates); i++)
 		for (int ranks = 1; ranks <= RANKS; ranks += 3) {
 			struct thaw_train_options o = options_of("all");
 			struct job j = {.options = &o, .train = &d.train, .test = &d.test};
@@ -286,7 +286,7 @@ static void test_classifier(void **state)
 	struct thaw_probe probe = probe_of(&d, &taps);
 	struct thaw_feature_table table = {taps.count, taps.width[0], taps.features[0], taps.labels, CLASSES};
 	struct thaw_classifier classifier = {probe.width, probe.weight, probe.bias};
-	for (size_t i = 0; i < sizeof depths / sizeof *depths; i++)
+	for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++)
 		for (int head_epochs = 0; head_epochs < 2; head_epochs++) {
 			struct thaw_train_options o = options_of(depths[i]);
 			o.epochs = 1;

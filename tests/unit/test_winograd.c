@@ -34,7 +34,7 @@ static const struct layer layers[] = {
 static float *noise(int64_t count, float mean, uint64_t seed)
 {
 	struct thaw_random r = thaw_random_stream(seed, THAW_STREAM_INIT, 0, 0);
-	float *v = thaw_alloc((size_t)count, sizeof *v);
+	float *v = thaw_alloc((size_t)count, sizeof(*v));
 	assert_non_null(v);
 	for (int64_t i = 0; i < count; i++)
 		v[i] = thaw_random_normal(&r) + mean;
@@ -90,14 +90,14 @@ static void a_layer(const struct layer *l)
 	expect(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
 
 	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, packed};
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
 		thaw_free(all[i]);
 }
 
 static void layers_test(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)
 		a_layer(&layers[i]);
 }
 

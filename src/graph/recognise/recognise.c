@@ -24,7 +24,7 @@ static void sweep(struct thaw_recogniser *r, int *node)
 {
 	struct thaw_graph *g = r->g;
 	int saved = 0, moved = *node;
-	bool *dead = thaw_alloc((size_t)g->node_count, sizeof *dead);
+	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	if (!dead) {
 		g->failed = THAW_RESOURCE;
 		return;
@@ -44,7 +44,7 @@ static void sweep(struct thaw_recogniser *r, int *node)
 static bool recognise_all(struct thaw_recogniser *r)
 {
 	bool any = false;
-	for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++)
+	for (size_t p = 0; p < sizeof(patterns) / sizeof(patterns[0]); p++)
 		for (int i = 1; i < r->g->node_count && r->g->failed == THAW_OK; i++)
 			if (patterns[p](r, i)) {
 				any = true;
@@ -55,7 +55,7 @@ static bool recognise_all(struct thaw_recogniser *r)
 
 thaw_status thaw_graph_recognise(struct thaw_graph *g, const struct thaw_shape *image)
 {
-	struct thaw_recogniser r = {g, thaw_alloc((size_t)g->node_count, sizeof *r.shapes)};
+	struct thaw_recogniser r = {g, thaw_alloc((size_t)g->node_count, sizeof(*r.shapes))};
 	thaw_status status = r.shapes ? thaw_graph_infer(g, image, r.shapes) : THAW_RESOURCE;
 	int first = 0;
 	if (status == THAW_OK)

@@ -8,7 +8,7 @@ bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const str
 		  const int *inputs, int count)
 {
 	struct thaw_node *n = &r->g->nodes[node];
-	int *copy = thaw_alloc((size_t)count, sizeof *copy);
+	int *copy = thaw_alloc((size_t)count, sizeof(*copy));
 	if (!copy) {
 		r->g->failed = THAW_RESOURCE;
 		return false;

@@ -31,7 +31,7 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 {
 	(void)variant;
 	int x = 0;
-	for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++) {
 		const struct layer *l = &layers[i];
 		thaw_graph_block(g, "%s", l->conv.name);
 		x = thaw_layer_conv(g, x, &l->conv);

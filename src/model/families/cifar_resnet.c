@@ -25,7 +25,7 @@ static const char *recognise(const struct thaw_weights *w)
 	int blocks[STAGES];
 	for (int s = 0; s < STAGES; s++) {
 		char prefix[THAW_LAYER_NAME];
-		snprintf(prefix, sizeof prefix, "layer%d.", s + 1);
+		snprintf(prefix, sizeof(prefix), "layer%d.", s + 1);
 		blocks[s] = thaw_weights_count(w, prefix, 0, ".conv1.weight");
 	}
 	for (int i = 0; names[i]; i++)
@@ -38,7 +38,7 @@ static const char *recognise(const struct thaw_weights *w)
 static int64_t stage_width(const struct thaw_weights *w, int stage, int64_t fallback)
 {
 	char name[THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "layer%d.0.conv2.weight", stage + 1);
+	snprintf(name, sizeof(name), "layer%d.0.conv2.weight", stage + 1);
 	if (!thaw_weights_shaped(w, name, &thaw_shape_of(0, 0, 3, 3)))
 		return fallback;
 	const struct thaw_shape *s = &thaw_weights_find(w, name)->shape;
@@ -67,7 +67,7 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 		const int64_t width = stage_width(w, s, (int64_t)v->width << s);
 		for (int i = 0; i < v->blocks; i++) {
 			char name[THAW_LAYER_NAME];
-			snprintf(name, sizeof name, "layer%d.%d", s + 1, i);
+			snprintf(name, sizeof(name), "layer%d.%d", s + 1, i);
 			struct thaw_residual b = {
 				.name = name, .in = channels, .out = width, .stride = s > 0 && i == 0 ? 2 : 1};
 			x = thaw_layer_residual(g, x, &b);

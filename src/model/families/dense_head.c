@@ -8,7 +8,7 @@
 static int dropout(struct thaw_graph *g, int x, const char *layer)
 {
 	char name[THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.dropout", layer);
+	snprintf(name, sizeof(name), "%s.dropout", layer);
 	return thaw_layer_dropout(g, x, name, DROPOUT);
 }
 
@@ -16,7 +16,7 @@ static int dropout(struct thaw_graph *g, int x, const char *layer)
 static int64_t outputs(const struct thaw_weights *w, const char *layer, int64_t in, int64_t fallback)
 {
 	char name[THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.weight", layer);
+	snprintf(name, sizeof(name), "%s.weight", layer);
 	return thaw_weights_outputs(w, name, &thaw_shape_of(0, in), fallback);
 }
 

@@ -62,7 +62,7 @@ const struct thaw_inverted_dialect *thaw_inverted_dialect_of(const struct thaw_i
 {
 	for (; *dialects; dialects++) {
 		char name[THAW_LAYER_NAME];
-		snprintf(name, sizeof name, "%s.weight", (*dialects)->stem.conv);
+		snprintf(name, sizeof(name), "%s.weight", (*dialects)->stem.conv);
 		if (thaw_weights_shaped(w, name, &thaw_shape_of(0, 3, 3, 3)))
 			return *dialects;
 	}
@@ -74,7 +74,7 @@ static bool has_block(const struct thaw_inverted_dialect *d, const struct thaw_w
 		      int expand, int channels)
 {
 	char name[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.%s.weight", block, project_names(d, expand).conv);
+	snprintf(name, sizeof(name), "%s.%s.weight", block, project_names(d, expand).conv);
 	return thaw_weights_shaped(w, name, &thaw_shape_of(channels, 0, 1, 1));
 }
 
@@ -83,7 +83,7 @@ static bool has_kernel(const struct thaw_inverted_dialect *d, const struct thaw_
 		       const struct thaw_inverted_stage *stage)
 {
 	char name[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.%s.weight", block,
+	snprintf(name, sizeof(name), "%s.%s.weight", block,
 		 (stage->expand > 1 ? d->depthwise : d->plain_depthwise).conv);
 	return thaw_weights_shaped(w, name, &thaw_shape_of(0, 1, stage->kernel, stage->kernel));
 }
@@ -112,8 +112,8 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_inverted_network 
 		struct thaw_inverted_names names, struct thaw_conv_layer conv, bool activate)
 {
 	char name[2 * THAW_LAYER_NAME], norm[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s%s", prefix, names.conv);
-	snprintf(norm, sizeof norm, "%s%s", prefix, names.norm);
+	snprintf(name, sizeof(name), "%s%s", prefix, names.conv);
+	snprintf(norm, sizeof(norm), "%s%s", prefix, names.norm);
 	conv.name = name;
 	conv.same = net->same;
 	conv.pad = net->same ? 0 : conv.kernel / 2;
@@ -129,7 +129,7 @@ static int inverted(struct thaw_graph *g, int x, const struct thaw_inverted_netw
 		    int in, int stride)
 {
 	char prefix[THAW_LAYER_NAME + 1];
-	snprintf(prefix, sizeof prefix, "%s.", block);
+	snprintf(prefix, sizeof(prefix), "%s.", block);
 	const int inner = in * stage->expand;
 	const struct thaw_conv_layer expand = {.in = in, .out = inner, .kernel = 1, .stride = 1};
 	const struct thaw_conv_layer depthwise = {

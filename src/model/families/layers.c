@@ -11,7 +11,7 @@ static void add_param(struct thaw_graph *g, int node, const char *layer, const c
 		      enum thaw_layout layout, struct thaw_shape shape, const int *image)
 {
 	char name[THAW_LAYER_NAME + 16];
-	snprintf(name, sizeof name, "%s.%s", layer, what);
+	snprintf(name, sizeof(name), "%s.%s", layer, what);
 	thaw_graph_param(g, node, name, role, layout, &shape, image);
 }
 
@@ -56,7 +56,7 @@ int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l
 int thaw_layer_activation(struct thaw_graph *g, int x, const char *after, enum thaw_activation activation)
 {
 	char name[THAW_LAYER_NAME + 8];
-	snprintf(name, sizeof name, "%s.act", after);
+	snprintf(name, sizeof(name), "%s.act", after);
 	struct thaw_attrs a = {.activation = activation};
 	return add_node(g, "activation", name, &a, x);
 }
@@ -102,7 +102,7 @@ int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t
 			  const struct thaw_weights *w)
 {
 	char weight[THAW_LAYER_NAME];
-	snprintf(weight, sizeof weight, "%s.weight", name);
+	snprintf(weight, sizeof(weight), "%s.weight", name);
 	x = thaw_layer_average_pool(g, x, "global_pool", 1);
 	x = thaw_layer_flatten(g, x, "flatten");
 	thaw_graph_block(g, "%s", name);
@@ -143,7 +143,7 @@ int thaw_weights_count(const struct thaw_weights *w, const char *prefix, int fir
 	int n = 0;
 	for (;; n++) {
 		char name[2 * THAW_LAYER_NAME];
-		snprintf(name, sizeof name, "%s%d%s", prefix, first + n, suffix);
+		snprintf(name, sizeof(name), "%s%d%s", prefix, first + n, suffix);
 		if (!thaw_weights_find(w, name))
 			return n;
 	}

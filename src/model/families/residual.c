@@ -8,8 +8,8 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_residual *b, int 
 		bool relu)
 {
 	char name[THAW_LAYER_NAME], norm[THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.conv%d", b->name, i);
-	snprintf(norm, sizeof norm, "%s.bn%d", b->name, i);
+	snprintf(name, sizeof(name), "%s.conv%d", b->name, i);
+	snprintf(norm, sizeof(norm), "%s.bn%d", b->name, i);
 	conv.name = name;
 	conv.pad = conv.kernel / 2;
 	x = thaw_layer_conv(g, x, &conv);
@@ -41,8 +41,8 @@ static int shortcut(struct thaw_graph *g, int x, const struct thaw_residual *b)
 	if (b->stride == 1 && b->in == b->out)
 		return x;
 	char name[THAW_LAYER_NAME], norm[THAW_LAYER_NAME];
-	snprintf(name, sizeof name, "%s.downsample.0", b->name);
-	snprintf(norm, sizeof norm, "%s.downsample.1", b->name);
+	snprintf(name, sizeof(name), "%s.downsample.0", b->name);
+	snprintf(norm, sizeof(norm), "%s.downsample.1", b->name);
 	struct thaw_conv_layer conv = {.name = name, .in = b->in, .out = b->out, .kernel = 1, .stride = b->stride};
 	x = thaw_layer_conv(g, x, &conv);
 	return thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = norm}, b->out);

@@ -30,11 +30,11 @@ static const char *recognise(const struct thaw_weights *w)
 	int blocks[STAGES];
 	for (int s = 0; s < STAGES; s++) {
 		char prefix[THAW_LAYER_NAME];
-		snprintf(prefix, sizeof prefix, "layer%d.", s + 1);
+		snprintf(prefix, sizeof(prefix), "layer%d.", s + 1);
 		blocks[s] = thaw_weights_count(w, prefix, 0, ".conv1.weight");
 	}
 	for (int i = 0; names[i]; i++)
-		if (variants[i].bottleneck == bottleneck && memcmp(variants[i].blocks, blocks, sizeof blocks) == 0)
+		if (variants[i].bottleneck == bottleneck && memcmp(variants[i].blocks, blocks, sizeof(blocks)) == 0)
 			return names[i];
 	return NULL;
 }
@@ -59,7 +59,7 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 		const int64_t inner = (int64_t)STEM_CHANNELS << s;
 		for (int i = 0; i < v->blocks[s]; i++) {
 			char name[THAW_LAYER_NAME];
-			snprintf(name, sizeof name, "layer%d.%d", s + 1, i);
+			snprintf(name, sizeof(name), "layer%d.%d", s + 1, i);
 			struct thaw_residual b = {
 				.name = name,
 				.in = channels,

@@ -36,7 +36,7 @@ static bool matches(const struct variant *v, const struct thaw_weights *w)
 	int64_t in = 3;
 	for (int s = 0; s < STAGES; s++) {
 		for (int i = 0; i < v->convs[s]; i++) {
-			snprintf(name, sizeof name, "features.%d.weight", module);
+			snprintf(name, sizeof(name), "features.%d.weight", module);
 			if (!thaw_weights_shaped(w, name, &thaw_shape_of(channels[s], in, 3, 3)))
 				return false;
 			in = channels[s];
@@ -44,7 +44,7 @@ static bool matches(const struct variant *v, const struct thaw_weights *w)
 		}
 		module++;
 	}
-	snprintf(name, sizeof name, "features.%d.weight", module);
+	snprintf(name, sizeof(name), "features.%d.weight", module);
 	return !thaw_weights_find(w, name);
 }
 
@@ -63,7 +63,7 @@ static int features(struct thaw_graph *g, const struct variant *v)
 	int64_t in = 3;
 	for (int s = 0; s < STAGES; s++) {
 		for (int i = 0; i < v->convs[s]; i++) {
-			snprintf(name, sizeof name, "features.%d", module++);
+			snprintf(name, sizeof(name), "features.%d", module++);
 			thaw_graph_block(g, "%s", name);
 			struct thaw_conv_layer conv = {
 				.name = name,
@@ -77,13 +77,13 @@ static int features(struct thaw_graph *g, const struct variant *v)
 			x = thaw_layer_conv(g, x, &conv);
 			in = channels[s];
 			if (v->norm) {
-				snprintf(name, sizeof name, "features.%d", module++);
+				snprintf(name, sizeof(name), "features.%d", module++);
 				x = thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = name}, in);
 			}
 			x = thaw_layer_activation(g, x, name, THAW_ACT_RELU);
 			module++;
 		}
-		snprintf(name, sizeof name, "features.%d", module++);
+		snprintf(name, sizeof(name), "features.%d", module++);
 		x = thaw_layer_max_pool(g, x, name, 2, 2, 0);
 	}
 	return x;
@@ -93,7 +93,7 @@ static int features(struct thaw_graph *g, const struct variant *v)
 static int hidden_conv(struct thaw_graph *g, int x, struct thaw_conv_layer conv)
 {
 	char dropout[THAW_LAYER_NAME];
-	snprintf(dropout, sizeof dropout, "%s.dropout", conv.name);
+	snprintf(dropout, sizeof(dropout), "%s.dropout", conv.name);
 	conv.stride = 1;
 	conv.bias = true;
 	thaw_graph_block(g, "%s", conv.name);

@@ -13,7 +13,7 @@ static const struct reduction {
 /* NULL for one that is not known. */
 static const struct reduction *find_reduction(const char *name)
 {
-	for (size_t i = 0; i < sizeof reductions / sizeof reductions[0]; i++)
+	for (size_t i = 0; i < sizeof(reductions) / sizeof(reductions[0]); i++)
 		if (strcmp(reductions[i].name, name) == 0)
 			return &reductions[i];
 	return NULL;

@@ -1,0 +1,20 @@
+/* Linkage of the public headers: C names in C++, and symbols that libthaw exports.
+ *
+ * The library is compiled with hidden visibility. What stands between THAW_BEGIN_DECLS and THAW_END_DECLS is exported;
+ * everything else is internal, in the shared and in the static library (tests/cli/test_symbols.sh).
+ */
+#ifndef THAW_API_H
+#define THAW_API_H
+
+#ifdef __cplusplus
+#define THAW_EXTERN_C_BEGIN_ extern "C" {
+#define THAW_EXTERN_C_END_   }
+#else
+#define THAW_EXTERN_C_BEGIN_
+#define THAW_EXTERN_C_END_
+#endif
+
+#define THAW_BEGIN_DECLS THAW_EXTERN_C_BEGIN_ _Pragma("GCC visibility push(default)")
+#define THAW_END_DECLS   _Pragma("GCC visibility pop") THAW_EXTERN_C_END_
+
+#endif
