@@ -3,7 +3,7 @@
 
 #include "src/model/config_json.h"
 #include "src/model/family.h"
-#include "src/onnx/import.h"
+#include "src/onnx/import/import.h"
 
 #define DEFAULT_SIZE 224 /* of images where nobody says it: ImageNet's */
 #define RESIZE_OF    256 /* that an image of this size is cropped from, by torchvision's custom */
@@ -69,11 +69,11 @@ static char *name_of(const struct thaw_onnx_file *f)
 static thaw_status fill(struct thaw_model *m, const struct thaw_onnx_file *f)
 {
 	struct thaw_onnx_network network;
-	struct thaw_onnx_wish wish = {0};
+	struct thaw_onnx_import_options options = {0};
 	const char *labels = metadata(f, "thaw.labels");
 	THAW_TRY(read_preprocess(m, f));
-	wish.size = m->preprocess.size;
-	THAW_TRY(thaw_onnx_import(&network, f, &wish));
+	options.size = m->preprocess.size;
+	THAW_TRY(thaw_onnx_import(&network, f, &options));
 	m->graph = network.graph;
 	m->imported = true;
 	m->features_only = network.features;

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 
 #include "src/model/family.h"
-#include "src/onnx/export.h"
+#include "src/onnx/export/export.h"
 
 enum { VARIANT, PREPROCESS, SOURCE, LABELS, ENTRIES };
 
@@ -26,11 +26,11 @@ static thaw_status describe(const struct thaw_model *m, struct thaw_pair *entry,
 thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, bool fold)
 {
 	struct thaw_pair entry[ENTRIES] = {0};
-	struct thaw_onnx_export_wish wish = {
+	struct thaw_onnx_export_options options = {
 		.height = m->preprocess.size, .width = m->preprocess.size, .fold = fold, .metadata = entry};
-	thaw_status status = describe(m, entry, &wish.metadata_count);
+	thaw_status status = describe(m, entry, &options.metadata_count);
 	if (status == THAW_OK)
-		status = thaw_onnx_export(m->graph, &wish, path);
+		status = thaw_onnx_export(m->graph, &options, path);
 	for (int i = 0; i < ENTRIES; i++)
 		thaw_free(entry[i].value);
 	return status;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/onnx/import.h"
+#include "src/onnx/import/import.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
 
@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 {
 	struct thaw_onnx_file *file;
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_wish wish = {.size = 224};
+	const struct thaw_onnx_import_options options = {.size = 224};
 	void *images, *logits;
 	size_t image_bytes, logit_bytes;
 	double error = INFINITY;
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 	}
 	if (thaw_file_read(&images, &image_bytes, argv[2], MAX_BYTES) != THAW_OK ||
 	    thaw_file_read(&logits, &logit_bytes, argv[3], MAX_BYTES) != THAW_OK ||
-	    thaw_onnx_file_open(&file, argv[1]) != THAW_OK || thaw_onnx_import(&net, file, &wish) != THAW_OK) {
+	    thaw_onnx_file_open(&file, argv[1]) != THAW_OK || thaw_onnx_import(&net, file, &options) != THAW_OK) {
 		fprintf(stderr, "onnx: %s\n", thaw_error_message());
 		return 65;
 	}

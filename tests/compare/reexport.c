@@ -1,20 +1,20 @@
 /* reexport FROM.onnx TO.onnx: imports a model and exports it again, untrained; for roundtrip.py. */
 #include <stdio.h>
 
-#include "src/onnx/export.h"
-#include "src/onnx/import.h"
+#include "src/onnx/export/export.h"
+#include "src/onnx/import/import.h"
 
 static thaw_status run(const char *from, const char *to)
 {
 	enum { OPEN_SIZE = 224 };
 	struct thaw_onnx_file *file;
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_wish wish = {.size = OPEN_SIZE};
+	const struct thaw_onnx_import_options options = {.size = OPEN_SIZE};
 	THAW_TRY(thaw_onnx_file_open(&file, from));
-	thaw_status status = thaw_onnx_import(&net, file, &wish);
+	thaw_status status = thaw_onnx_import(&net, file, &options);
 	thaw_onnx_file_close(file);
 	THAW_TRY(status);
-	const struct thaw_onnx_export_wish want = {.height = net.image.dim[1], .width = net.image.dim[2]};
+	const struct thaw_onnx_export_options want = {.height = net.image.dim[1], .width = net.image.dim[2]};
 	status = thaw_onnx_export(net.graph, &want, to);
 	thaw_graph_destroy(net.graph);
 	return status;

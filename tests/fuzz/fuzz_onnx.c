@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/onnx/import.h"
+#include "src/onnx/import/import.h"
 
 #define MAX_TENSORS  16
 #define MAX_OPERANDS 8
@@ -60,7 +60,7 @@ static void evaluate(const struct thaw_onnx_file *f, const Onnx__NodeProto *node
 	const struct thaw_onnx_constant *inputs[MAX_OPERANDS] = {0};
 	struct thaw_onnx_constant outputs[MAX_OPERANDS];
 	struct thaw_onnx_operation o = {node, 9, f, LIMIT, inputs, (int)node->n_input, outputs, (int)node->n_output};
-	enum thaw_onnx_answer answer;
+	enum thaw_onnx_outcome answer;
 	if (node->n_input > MAX_OPERANDS || node->n_output > MAX_OPERANDS)
 		return;
 	/* The name's bytes choose, so that the fuzzer can. */
@@ -72,7 +72,7 @@ static void evaluate(const struct thaw_onnx_file *f, const Onnx__NodeProto *node
 			expect_message();
 			continue;
 		}
-		for (size_t i = 0; i < node->n_output && answer == THAW_ONNX_COMPUTED; i++) {
+		for (size_t i = 0; i < node->n_output && answer == THAW_ONNX_EVALUATED; i++) {
 			touch(&outputs[i]);
 			thaw_onnx_constant_free(&outputs[i]);
 		}
@@ -84,8 +84,8 @@ static void import(const struct thaw_onnx_file *f)
 {
 	for (int computation = 0; computation < 2; computation++) {
 		struct thaw_onnx_network net;
-		const struct thaw_onnx_wish wish = {.size = 8, .computation = computation != 0};
-		if (thaw_onnx_import(&net, f, &wish) == THAW_OK)
+		const struct thaw_onnx_import_options options = {.size = 8, .computation = computation != 0};
+		if (thaw_onnx_import(&net, f, &options) == THAW_OK)
 			thaw_graph_destroy(net.graph);
 		else
 			expect_message();

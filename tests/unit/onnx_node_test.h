@@ -5,7 +5,7 @@
 
 #include "tests/scratch.h"
 
-#include "src/onnx/constant.h"
+#include "src/onnx/constant/operators.h"
 #include "thaw/file.h"
 
 #define NODE_TESTS    "/usr/share/libonnx-testdata/data/node"

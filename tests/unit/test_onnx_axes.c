@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/onnx/axes.h"
+#include "src/onnx/import/axes.h"
 
 #define IMAGES    7919 /* prime, as the importer has it */
 #define DIMS(...) ((const int64_t[]){__VA_ARGS__})
@@ -32,11 +32,11 @@ static void assert_dims(const struct thaw_onnx_axes *v, int rank, const int64_t 
 /* Makes the tensor in the view's order; returns whether elements move. */
 static bool make(struct thaw_onnx_axes *v, bool *change)
 {
-	struct thaw_onnx_making making;
+	struct thaw_onnx_arrangement making;
 	struct thaw_factors factors;
 	bool copy;
 	thaw_onnx_axes_in_order(v, &making);
-	thaw_onnx_axes_make(v, &making, &factors, &copy, change);
+	thaw_onnx_axes_rearrange(v, &making, &factors, &copy, change);
 	return copy;
 }
 

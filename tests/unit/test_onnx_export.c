@@ -7,8 +7,8 @@
 #include <math.h>
 #include <sys/wait.h>
 
-#include "src/onnx/export.h"
-#include "src/onnx/import.h"
+#include "src/onnx/export/export.h"
+#include "src/onnx/import/import.h"
 #include "thaw/executor.h"
 #include "thaw/model.h"
 #include "thaw/random.h"
@@ -65,9 +65,9 @@ static bool survives(const struct thaw_graph *g, const char *name, const char *p
 {
 	struct thaw_onnx_file *file = NULL;
 	struct thaw_onnx_network net = {0};
-	const struct thaw_onnx_export_wish wish = {.height = image->dim[1], .width = image->dim[2], .fold = fold};
-	const struct thaw_onnx_wish open = {.size = image->dim[1]};
-	thaw_status status = thaw_onnx_export(g, &wish, path);
+	const struct thaw_onnx_export_options options = {.height = image->dim[1], .width = image->dim[2], .fold = fold};
+	const struct thaw_onnx_import_options open = {.size = image->dim[1]};
+	thaw_status status = thaw_onnx_export(g, &options, path);
 	if (status == THAW_OK)
 		status = thaw_onnx_file_open(&file, path);
 	if (status == THAW_OK)
@@ -330,10 +330,11 @@ static void resnet_has_no_detours(void **state)
 	struct thaw_model *m;
 	struct thaw_onnx_file *f;
 	struct thaw_pair pair = {"thaw.variant", "resnet18"};
-	const struct thaw_onnx_export_wish wish = {.height = 64, .width = 64, .metadata = &pair, .metadata_count = 1};
+	const struct thaw_onnx_export_options options = {
+		.height = 64, .width = 64, .metadata = &pair, .metadata_count = 1};
 	const char *path = scratch_file(*state, "network.onnx");
 	assert_int_equal(thaw_model_load(&m, "resnet18", CLASSES, 1), THAW_OK);
-	assert_int_equal(thaw_onnx_export(m->graph, &wish, path), THAW_OK);
+	assert_int_equal(thaw_onnx_export(m->graph, &options, path), THAW_OK);
 	assert_int_equal(thaw_onnx_file_open(&f, path), THAW_OK);
 	const Onnx__ModelProto *model = f->model;
 	assert_int_equal(count_of(f, "Transpose") + count_of(f, "Reshape"), 0);
@@ -357,9 +358,9 @@ static void resnet_has_no_detours(void **state)
 static void a_missing_folder_is_told(void **state)
 {
 	struct thaw_model *m;
-	const struct thaw_onnx_export_wish wish = {.height = 32, .width = 32};
+	const struct thaw_onnx_export_options options = {.height = 32, .width = 32};
 	assert_int_equal(thaw_model_load(&m, "cifar_resnet8", CLASSES, 1), THAW_OK);
-	assert_int_equal(thaw_onnx_export(m->graph, &wish, scratch_file(*state, "nowhere/network.onnx")), THAW_IO);
+	assert_int_equal(thaw_onnx_export(m->graph, &options, scratch_file(*state, "nowhere/network.onnx")), THAW_IO);
 	thaw_model_destroy(m);
 }
 

@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
-#include "src/onnx/attribute.h"
-#include "src/onnx/tensor.h"
+#include "src/onnx/wire/node.h"
+#include "src/onnx/wire/tensor.h"
 #include "tests/unit/onnx_wire.h"
 
 #define FLOAT  ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT

@@ -1,7 +1,7 @@
 /* Networks from ONNX models made here: what they become, and what is said of those that cannot be. */
 #include "tests/scratch.h"
 
-#include "src/onnx/import.h"
+#include "src/onnx/import/import.h"
 #include "thaw/executor.h"
 #include "thaw/model.h"
 
@@ -169,8 +169,8 @@ static struct thaw_graph *import(const struct sketch *s)
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_wish wish = {.size = 8};
-	if (thaw_onnx_import(&net, f, &wish) != THAW_OK)
+	const struct thaw_onnx_import_options options = {.size = 8};
+	if (thaw_onnx_import(&net, f, &options) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	thaw_onnx_file_close(f);
 	return net.graph;
@@ -181,8 +181,8 @@ static void expect_refused(const struct sketch *s, thaw_status code, const char 
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_wish wish = {.size = 8};
-	assert_int_equal(thaw_onnx_import(&net, f, &wish), code);
+	const struct thaw_onnx_import_options options = {.size = 8};
+	assert_int_equal(thaw_onnx_import(&net, f, &options), code);
 	const char *message = thaw_error_message();
 	if (!strstr(message, part) || !strstr(message, other) || !strstr(message, "test.onnx") || strchr(message, '\n'))
 		fail_msg("\"%s\" has no \"%s\" or \"%s\"", message, part, other);

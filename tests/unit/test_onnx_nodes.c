@@ -9,8 +9,8 @@
 
 #include <math.h>
 
-#include "src/onnx/import.h"
-#include "src/onnx/importer.h"
+#include "src/onnx/import/import.h"
+#include "src/onnx/import/importer.h"
 #include "thaw/executor.h"
 
 #define MAX_TESTS   1024
@@ -118,7 +118,7 @@ static bool evaluate(struct values *v, const struct thaw_onnx_file *f, const Onn
 {
 	const struct thaw_onnx_constant *inputs[NODE_TENSORS];
 	struct thaw_onnx_constant outputs[NODE_TENSORS];
-	enum thaw_onnx_answer answer = THAW_ONNX_NOT_HERE;
+	enum thaw_onnx_outcome answer = THAW_ONNX_UNSUPPORTED;
 	assert_true(n->n_input <= NODE_TENSORS && n->n_output <= NODE_TENSORS);
 	for (size_t k = 0; k < n->n_input; k++)
 		inputs[k] = n->input[k][0] ? find_value(v, n->input[k]) : NULL;
@@ -126,12 +126,12 @@ static bool evaluate(struct values *v, const struct thaw_onnx_file *f, const Onn
 					inputs, (int)n->n_input,    outputs, (int)n->n_output};
 	if (thaw_onnx_constant_evaluate(&answer, &o) != THAW_OK)
 		fail_msg("%s: %s", f->path, thaw_error_message());
-	for (size_t k = 0; answer == THAW_ONNX_COMPUTED && k < n->n_output; k++) {
+	for (size_t k = 0; answer == THAW_ONNX_EVALUATED && k < n->n_output; k++) {
 		assert_true(v->count < MAX_VALUES);
 		v->name[v->count] = n->output[k];
 		v->constant[v->count++] = outputs[k];
 	}
-	return answer == THAW_ONNX_COMPUTED;
+	return answer == THAW_ONNX_EVALUATED;
 }
 
 static enum outcome by_constants(const struct node_test *t)
@@ -193,8 +193,8 @@ static const char *reason_of(const char *message)
 }
 
 /* Output k by the importer: a model with that as its first. */
-static enum outcome try_output(const struct node_test *t, int k, int image, const struct thaw_onnx_wish *wish,
-			       const char **reason)
+static enum outcome try_output(const struct node_test *t, int k, int image,
+			       const struct thaw_onnx_import_options *options, const char **reason)
 {
 	Onnx__GraphProto *g = t->file->model->graph;
 	struct thaw_onnx_network net;
@@ -202,7 +202,7 @@ static enum outcome try_output(const struct node_test *t, int k, int image, cons
 	g->output[0] = g->output[k];
 	g->output[k] = first;
 	enum outcome outcome = REFUSED;
-	if (thaw_onnx_import(&net, t->file, wish) == THAW_OK) {
+	if (thaw_onnx_import(&net, t->file, options) == THAW_OK) {
 		outcome = run(t->name, &net, &t->in.tensor[image], &t->out.tensor[k]) ? PASSED : WRONG;
 		thaw_graph_destroy(net.graph);
 	} else if (!(*reason = reason_of(thaw_error_message()))) {
@@ -218,7 +218,7 @@ static enum outcome try_output(const struct node_test *t, int k, int image, cons
 static const char *unsupported(const Onnx__GraphProto *g)
 {
 	for (size_t i = 0; i < g->n_node; i++)
-		if (!thaw_onnx_importer_find(g->node[i]) && !thaw_onnx_constant_knows(g->node[i]->op_type))
+		if (!thaw_onnx_importer_find(g->node[i]) && !thaw_onnx_constant_supports(g->node[i]->op_type))
 			return g->node[i]->op_type;
 	return NULL;
 }
@@ -241,9 +241,10 @@ static enum outcome by_network(const struct node_test *t, const char **reason)
 	*reason = "type";
 	if (image < 0 || !typed)
 		return REFUSED;
-	struct thaw_onnx_wish wish = {.size = 1, .computation = true, .given = given, .given_count = count};
+	struct thaw_onnx_import_options options = {
+		.size = 1, .computation = true, .given = given, .given_count = count};
 	for (int k = 0; k < t->out.count; k++) {
-		enum outcome outcome = try_output(t, k, image, &wish, reason);
+		enum outcome outcome = try_output(t, k, image, &options, reason);
 		if (outcome != PASSED)
 			return outcome;
 	}
@@ -358,7 +359,7 @@ static void print_row(const struct row *r)
 
 static bool is_supported(const struct row *r)
 {
-	return thaw_onnx_constant_knows(r->operator) ||
+	return thaw_onnx_constant_supports(r->operator) ||
 	       thaw_onnx_importer_find(&(Onnx__NodeProto){.op_type = (char *)r->operator});
 }
 

@@ -23,7 +23,7 @@ static thaw_status evaluate_cast(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&wanted, c->o->node, "to", 0));
 	if (wanted < 0 || wanted > INT32_MAX || !thaw_onnx_type((int32_t)wanted, &type))
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	return cast(c, x, type);
 }
 

@@ -11,7 +11,7 @@ static thaw_status output_tensor(struct thaw_onnx_call *c, const Onnx__TensorPro
 	struct thaw_onnx_tensor t;
 	struct thaw_onnx_constant *to;
 	if (!thaw_onnx_type(p->data_type, &type))
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	THAW_TRY(thaw_onnx_tensor_read(&t, p, c->o->file));
 	thaw_status status = thaw_onnx_output(&to, c, 0, t.type, &t.shape);
 	if (status == THAW_OK)
@@ -56,7 +56,7 @@ static thaw_status evaluate_constant(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_floats(&floats, &count, node, "value_floats"));
 	if (thaw_onnx_attribute_present(node, "value_floats"))
 		return output_list(c, THAW_F32, floats, count, false);
-	return thaw_onnx_not_here(c); /* texts, sparse tensors */
+	return thaw_onnx_unsupported(c); /* texts, sparse tensors */
 }
 
 static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
@@ -68,7 +68,7 @@ static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_ints_input(&dims, c, 0));
 	THAW_TRY(thaw_onnx_attribute_tensor(&p, c->o->node, "value"));
 	if (p && !thaw_onnx_type(p->data_type, &value.type))
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	if (p)
 		THAW_TRY(thaw_onnx_tensor_read(&value, p, c->o->file));
 	struct thaw_shape shape = {.ndim = dims.count};

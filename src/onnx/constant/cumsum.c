@@ -32,7 +32,7 @@ static thaw_status evaluate_cumsum(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_int(&reverse, c->o->node, "reverse", 0));
 	if (axis.count != 1)
 		return thaw_onnx_fail_node(c->o->node, "its axis is not one number");
-	THAW_TRY(thaw_onnx_axis(&axis.value[0], c, x->shape.ndim));
+	THAW_TRY(thaw_onnx_normalise_axis(&axis.value[0], c, x->shape.ndim));
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));
 	thaw_onnx_strides(stride, &x->shape);
 	int64_t length = x->shape.dim[axis.value[0]], step = stride[axis.value[0]];

@@ -18,7 +18,7 @@ thaw_status thaw_onnx_combine(struct thaw_onnx_call *c, const struct thaw_onnx_c
 {
 	bool floats = thaw_onnx_is_float(x->type) || thaw_onnx_is_float(y->type);
 	if (floats ? !float2 : !int2)
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	struct thaw_shape shape = x->shape;
 	struct thaw_onnx_constant *to;
 	THAW_TRY(thaw_onnx_broadcast(&shape, c, &y->shape));

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-thaw_status thaw_onnx_not_here(struct thaw_onnx_call *c)
+thaw_status thaw_onnx_unsupported(struct thaw_onnx_call *c)
 {
-	c->not_here = true;
+	c->unsupported = true;
 	return THAW_OK;
 }
 
@@ -33,8 +33,8 @@ thaw_status thaw_onnx_output(struct thaw_onnx_constant **output, const struct th
 	return status;
 }
 
-thaw_status thaw_onnx_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
-			       const struct thaw_shape *shape)
+thaw_status thaw_onnx_output_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
+				      const struct thaw_shape *shape)
 {
 	struct thaw_onnx_constant *to;
 	THAW_TRY(thaw_onnx_output(&to, c, 0, from->type, shape));
@@ -74,7 +74,7 @@ thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct t
 	return THAW_OK;
 }
 
-thaw_status thaw_onnx_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_call *c, int64_t since)
+thaw_status thaw_onnx_read_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_call *c, int64_t since)
 {
 	if (c->o->opset < since)
 		return thaw_onnx_ints_attribute(axes, c, "axes");
@@ -82,21 +82,21 @@ thaw_status thaw_onnx_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_c
 	return thaw_onnx_optional(c, 1) ? thaw_onnx_ints_input(axes, c, 1) : THAW_OK;
 }
 
-thaw_status thaw_onnx_axis(int64_t *axis, const struct thaw_onnx_call *c, int rank)
+thaw_status thaw_onnx_normalise_axis(int64_t *axis, const struct thaw_onnx_call *c, int ndim)
 {
-	if (*axis < -rank || *axis >= rank)
-		return thaw_onnx_fail_node(c->o->node, "axis %lld of %d dimensions", (long long)*axis, rank);
+	if (*axis < -ndim || *axis >= ndim)
+		return thaw_onnx_fail_node(c->o->node, "axis %lld of %d dimensions", (long long)*axis, ndim);
 	if (*axis < 0)
-		*axis += rank;
+		*axis += ndim;
 	return THAW_OK;
 }
 
 thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_onnx_call *c,
-				const struct thaw_onnx_ints *axes, int rank)
+				const struct thaw_onnx_ints *axes, int ndim)
 {
 	for (int i = 0; i < axes->count; i++) {
 		int64_t axis = axes->value[i];
-		THAW_TRY(thaw_onnx_axis(&axis, c, rank));
+		THAW_TRY(thaw_onnx_normalise_axis(&axis, c, ndim));
 		if (marked[axis])
 			return thaw_onnx_fail_node(c->o->node, "axis %lld comes twice", (long long)axis);
 		marked[axis] = true;

@@ -4,15 +4,16 @@
 #ifndef THAW_ONNX_EVALUATOR_H
 #define THAW_ONNX_EVALUATOR_H
 
-#include "src/onnx/attribute.h"
-#include "src/onnx/constant.h"
+#include "src/onnx/constant/operators.h"
+#include "src/onnx/wire/node.h"
 
-/* A node on its way through its evaluator, which returns THAW_OK with `not_here` set where it does not know the types.
+/* A node on its way through its evaluator, which returns THAW_OK with `unsupported` set where it does not know the
+ * types.
  */
 struct thaw_onnx_call {
 	const struct thaw_onnx_operation *o;
 	const struct thaw_onnx_evaluator *evaluator;
-	bool not_here;
+	bool unsupported;
 };
 
 struct thaw_onnx_evaluator {
@@ -40,10 +41,10 @@ const struct thaw_onnx_constant *thaw_onnx_optional(const struct thaw_onnx_call 
 thaw_status thaw_onnx_output(struct thaw_onnx_constant **output, const struct thaw_onnx_call *c, int i,
 			     enum thaw_dtype type, const struct thaw_shape *shape);
 /* Output 0 is a copy of `from` in another shape of as many elements. */
-thaw_status thaw_onnx_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
-			       const struct thaw_shape *shape);
+thaw_status thaw_onnx_output_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
+				      const struct thaw_shape *shape);
 /* Leaves the node to others. */
-thaw_status thaw_onnx_not_here(struct thaw_onnx_call *c);
+thaw_status thaw_onnx_unsupported(struct thaw_onnx_call *c);
 
 /* ---- Numbers ---- */
 
@@ -65,13 +66,13 @@ thaw_status thaw_onnx_ints_input(struct thaw_onnx_ints *list, const struct thaw_
 /* The same of an attribute; empty when it is absent. */
 thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct thaw_onnx_call *c, const char *name);
 /* The axes that are input 1 from opset `since` on, and the attribute "axes" before; empty when absent. */
-thaw_status thaw_onnx_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_call *c, int64_t since);
+thaw_status thaw_onnx_read_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_call *c, int64_t since);
 
-/* Adds `rank` to a negative axis; THAW_DATA when it is not one of that many. */
-thaw_status thaw_onnx_axis(int64_t *axis, const struct thaw_onnx_call *c, int rank);
-/* marked[axis] = true for each of them; THAW_DATA when one is not an axis of this rank or comes twice. */
+/* Adds `ndim` to a negative axis; THAW_DATA when it is not one of that many. */
+thaw_status thaw_onnx_normalise_axis(int64_t *axis, const struct thaw_onnx_call *c, int ndim);
+/* marked[axis] = true for each of them; THAW_DATA when one is not an axis of this ndim or comes twice. */
 thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_onnx_call *c,
-				const struct thaw_onnx_ints *axes, int rank);
+				const struct thaw_onnx_ints *axes, int ndim);
 
 /* ---- Walks over elements ---- */
 

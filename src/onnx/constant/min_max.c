@@ -21,7 +21,7 @@ static thaw_status evaluate_min_max(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *first;
 	THAW_TRY(thaw_onnx_input(&first, c, 0));
-	THAW_TRY(thaw_onnx_reshaped(c, first, &first->shape));
+	THAW_TRY(thaw_onnx_output_reshaped(c, first, &first->shape));
 	for (int i = 1; i < c->o->input_count; i++)
 		THAW_TRY(fold(c, i));
 	return THAW_OK;

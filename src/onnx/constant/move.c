@@ -14,18 +14,18 @@ static thaw_status evaluate_transpose(struct thaw_onnx_call *c)
 	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_ints_attribute(&order, c, "perm"));
-	int rank = x->shape.ndim;
+	int ndim = x->shape.ndim;
 	if (!thaw_onnx_attribute_present(c->o->node, "perm"))
-		for (order.count = 0; order.count < rank; order.count++)
-			order.value[order.count] = rank - 1 - order.count;
-	THAW_TRY(thaw_onnx_mark_axes(marked, c, &order, rank));
-	if (order.count != rank)
-		return thaw_onnx_fail_node(c->o->node, "an order of %d for %d dimensions", order.count, rank);
+		for (order.count = 0; order.count < ndim; order.count++)
+			order.value[order.count] = ndim - 1 - order.count;
+	THAW_TRY(thaw_onnx_mark_axes(marked, c, &order, ndim));
+	if (order.count != ndim)
+		return thaw_onnx_fail_node(c->o->node, "an order of %d for %d dimensions", order.count, ndim);
 	int64_t dense[THAW_MAX_DIMS];
-	struct thaw_onnx_walk w = {.shape = {.ndim = rank}};
+	struct thaw_onnx_walk w = {.shape = {.ndim = ndim}};
 	thaw_onnx_strides(dense, &x->shape);
-	for (int i = 0; i < rank; i++) {
-		int64_t axis = order.value[i] < 0 ? order.value[i] + rank : order.value[i];
+	for (int i = 0; i < ndim; i++) {
+		int64_t axis = order.value[i] < 0 ? order.value[i] + ndim : order.value[i];
 		w.shape.dim[i] = x->shape.dim[axis];
 		w.stride[i] = dense[axis];
 	}
@@ -183,7 +183,7 @@ static thaw_status evaluate_split(struct thaw_onnx_call *c)
 	int64_t axis;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 0));
-	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
+	THAW_TRY(thaw_onnx_normalise_axis(&axis, c, x->shape.ndim));
 	if (c->o->output_count == 0)
 		return thaw_onnx_fail_node(c->o->node, "it has no outputs");
 	int64_t *sizes = thaw_alloc((size_t)c->o->output_count, sizeof(*sizes));

@@ -86,8 +86,8 @@ static thaw_status reduce(struct thaw_onnx_call *c, int64_t since, bool mean)
 	int64_t keep, nothing;
 	THAW_TRY(thaw_onnx_input(&r.x, c, 0));
 	if (!r.e->int2 && !thaw_onnx_is_float(r.x->type))
-		return thaw_onnx_not_here(c);
-	THAW_TRY(thaw_onnx_axes(&axes, c, since));
+		return thaw_onnx_unsupported(c);
+	THAW_TRY(thaw_onnx_read_axes(&axes, c, since));
 	THAW_TRY(thaw_onnx_attribute_int(&keep, c->o->node, "keepdims", 1));
 	THAW_TRY(thaw_onnx_attribute_int(&nothing, c->o->node, "noop_with_empty_axes", 0));
 	bool reduced[THAW_MAX_DIMS] = {false};

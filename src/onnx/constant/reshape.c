@@ -7,7 +7,7 @@ static thaw_status evaluate_identity(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
-	return thaw_onnx_reshaped(c, x, &x->shape);
+	return thaw_onnx_output_reshaped(c, x, &x->shape);
 }
 
 /* Puts what is left of `count` elements where the dimension is -1. */
@@ -47,7 +47,7 @@ static thaw_status evaluate_reshape(struct thaw_onnx_call *c)
 			shape.dim[i] = x->shape.dim[i];
 	}
 	THAW_TRY(fill_open_dimension(&shape, c, thaw_shape_count(&x->shape)));
-	return thaw_onnx_reshaped(c, x, &shape);
+	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
 static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
@@ -57,11 +57,11 @@ static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 1));
 	if (axis != x->shape.ndim) /* this one too: everything before it */
-		THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
+		THAW_TRY(thaw_onnx_normalise_axis(&axis, c, x->shape.ndim));
 	struct thaw_shape shape = thaw_shape_of(1, 1);
 	for (int i = 0; i < x->shape.ndim; i++)
 		shape.dim[i < axis ? 0 : 1] *= x->shape.dim[i];
-	return thaw_onnx_reshaped(c, x, &shape);
+	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
 /* Without axes, all dimensions of 1 go. */
@@ -71,7 +71,7 @@ static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
 	struct thaw_onnx_ints axes;
 	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
-	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
+	THAW_TRY(thaw_onnx_read_axes(&axes, c, AXES_ARE_INPUT));
 	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, x->shape.ndim));
 	struct thaw_shape shape = {0};
 	for (int i = 0; i < x->shape.ndim; i++) {
@@ -81,7 +81,7 @@ static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
 		if (!marked[i] && (axes.count > 0 || x->shape.dim[i] != 1))
 			shape.dim[shape.ndim++] = x->shape.dim[i];
 	}
-	return thaw_onnx_reshaped(c, x, &shape);
+	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
 static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
@@ -90,22 +90,22 @@ static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
 	struct thaw_onnx_ints axes;
 	bool marked[THAW_MAX_DIMS] = {false};
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
-	THAW_TRY(thaw_onnx_axes(&axes, c, AXES_ARE_INPUT));
+	THAW_TRY(thaw_onnx_read_axes(&axes, c, AXES_ARE_INPUT));
 	struct thaw_shape shape = {.ndim = x->shape.ndim + axes.count};
 	if (shape.ndim > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(c->o->node, "more than %d dimensions", THAW_MAX_DIMS);
 	THAW_TRY(thaw_onnx_mark_axes(marked, c, &axes, shape.ndim));
 	for (int i = 0, from = 0; i < shape.ndim; i++)
 		shape.dim[i] = marked[i] ? 1 : x->shape.dim[from++];
-	return thaw_onnx_reshaped(c, x, &shape);
+	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
-/* `position` of a list of `rank`, counted from its end where negative, and brought into it. */
-static int64_t clamp(int64_t position, int64_t rank)
+/* `position` of a list of `ndim`, counted from its end where negative, and brought into it. */
+static int64_t clamp(int64_t position, int64_t ndim)
 {
 	if (position < 0)
-		position += rank;
-	return position < 0 ? 0 : position > rank ? rank : position;
+		position += ndim;
+	return position < 0 ? 0 : position > ndim ? ndim : position;
 }
 
 /* The dimensions from start to end, attributes that opset 15 brought. */

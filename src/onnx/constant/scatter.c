@@ -65,7 +65,7 @@ static thaw_status scatter(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_string(name, c->o->node, "reduction", "none"));
 	const struct reduction *reduction = find_reduction(name);
 	if (!reduction || indices->type != THAW_I64)
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	int last = indices->shape.ndim - 1;
 	int64_t depth = last < 0 ? 0 : indices->shape.dim[last];
 	if (last < 0 || depth > data->shape.ndim || updates->type != data->type)

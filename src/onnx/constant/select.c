@@ -36,7 +36,7 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_input(&indices, c, 1));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 0));
-	THAW_TRY(thaw_onnx_axis(&axis, c, x->shape.ndim));
+	THAW_TRY(thaw_onnx_normalise_axis(&axis, c, x->shape.ndim));
 	if (thaw_onnx_is_float(indices->type))
 		return thaw_onnx_fail_node(c->o->node, "its indices are not whole numbers");
 	struct thaw_shape shape;
@@ -64,7 +64,7 @@ static thaw_status concat_shape(struct thaw_shape *shape, const struct thaw_onnx
 	const struct thaw_onnx_constant *first, *x;
 	THAW_TRY(thaw_onnx_input(&first, c, 0));
 	*shape = first->shape;
-	THAW_TRY(thaw_onnx_axis(axis, c, shape->ndim));
+	THAW_TRY(thaw_onnx_normalise_axis(axis, c, shape->ndim));
 	for (int i = 1; i < c->o->input_count; i++) {
 		THAW_TRY(thaw_onnx_input(&x, c, i));
 		bool fits = x->type == first->type && x->shape.ndim == shape->ndim;
@@ -142,12 +142,12 @@ static thaw_status evaluate_trilu(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_int(&upper, c->o->node, "upper", 1));
 	if (thaw_onnx_optional(c, 1))
 		THAW_TRY(thaw_onnx_ints_input(&diagonal, c, 1));
-	int rank = x->shape.ndim;
-	if (rank < 2 || diagonal.count != 1)
+	int ndim = x->shape.ndim;
+	if (ndim < 2 || diagonal.count != 1)
 		return thaw_onnx_fail_node(c->o->node, "its inputs are not matrices and one number");
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));
 	size_t size = thaw_dtype_size(x->type);
-	int64_t count = thaw_shape_count(&x->shape), columns = x->shape.dim[rank - 1], rows = x->shape.dim[rank - 2];
+	int64_t count = thaw_shape_count(&x->shape), columns = x->shape.dim[ndim - 1], rows = x->shape.dim[ndim - 2];
 	for (int64_t i = 0; i < count; i++) {
 		int64_t distance = i % columns - i / columns % rows, k = diagonal.value[0];
 		if (upper ? distance >= k : distance <= k)

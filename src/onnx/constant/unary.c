@@ -11,7 +11,7 @@ static thaw_status evaluate_unary(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	bool floats = thaw_onnx_is_float(x->type);
 	if (floats ? !e->float1 : !e->int1)
-		return thaw_onnx_not_here(c);
+		return thaw_onnx_unsupported(c);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));
 	int64_t count = thaw_shape_count(&x->shape);
 	for (int64_t i = 0; i < count; i++) {

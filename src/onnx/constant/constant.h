@@ -1,0 +1,23 @@
+/* Constants of an ONNX graph: arrays whose elements are known at import. */
+#ifndef THAW_ONNX_CONSTANT_H
+#define THAW_ONNX_CONSTANT_H
+
+#include "src/onnx/wire/tensor.h"
+
+struct thaw_onnx_constant {
+	enum thaw_dtype type;
+	struct thaw_shape shape;
+	void *data; /* from thaw_alloc, last axis fastest; never NULL */
+};
+
+/* Zeroed values. THAW_DATA when the shape is impossible or has more than max_elements; `what` names it in the message.
+ */
+thaw_status thaw_onnx_constant_make(struct thaw_onnx_constant *c, enum thaw_dtype type, const struct thaw_shape *shape,
+				    int64_t max_elements, const char *what);
+
+/* A copy of the tensor. */
+thaw_status thaw_onnx_constant_from(struct thaw_onnx_constant *c, const struct thaw_onnx_tensor *t);
+
+void thaw_onnx_constant_free(struct thaw_onnx_constant *c);
+
+#endif

@@ -1,0 +1,238 @@
+/* From a graph to a model's messages and its file: nodes in their order, then what goes in and comes out, then all that
+ * the model says of itself. */
+#include "src/onnx/export/export.h"
+
+#include <string.h>
+
+#include "src/onnx/export/exporter.h"
+#include "thaw/file.h"
+
+#define OPSET      17
+#define IR_VERSION 8 /* that came with it */
+/* Another image size, to see what follows from it: sides that no network's strides make alike. */
+#define OTHER_STEP 32
+
+static const char image_name[] = "image", logits_name[] = "logits";
+
+/* Shapes for one image of the wished size and, where the graph takes another, for that. */
+static thaw_status infer_shapes(const struct thaw_graph *g, const struct thaw_onnx_export_options *options,
+				struct thaw_shape *shapes, struct thaw_shape *other, bool *one_size)
+{
+	enum { CHANNELS = 3 };
+	const struct thaw_shape image = thaw_shape_of(1, options->height, options->width, CHANNELS);
+	const struct thaw_shape larger =
+		thaw_shape_of(1, options->height + 2 * OTHER_STEP, options->width + 3 * OTHER_STEP, CHANNELS);
+	THAW_TRY(thaw_graph_infer(g, &image, shapes));
+	*one_size = thaw_graph_infer(g, &larger, other) != THAW_OK ||
+		    !thaw_shape_equal(&shapes[g->output], &other[g->output]);
+	if (*one_size)
+		memcpy(other, shapes, (size_t)g->node_count * sizeof(*shapes));
+	return THAW_OK;
+}
+
+static void export_nodes(struct thaw_onnx_exporter *e)
+{
+	const struct thaw_graph *g = e->graph;
+	thaw_onnx_new_name(e, image_name);
+	thaw_onnx_new_name(e, logits_name);
+	for (int i = 0; i < g->node_count; i++)
+		e->values[i] = (struct thaw_onnx_exported){.param = -1, .flattened = -1};
+	e->values[0].name[THAW_ONNX_CHANNELS_FIRST] = image_name;
+	for (e->node = 1; e->node <= g->output && !e->failed; e->node++) {
+		const struct thaw_node *n = &g->nodes[e->node];
+		thaw_onnx_node_export export = thaw_onnx_exporter_find(n->op);
+		if (export)
+			export(e, n);
+		else
+			thaw_onnx_fail_export(e, "there is no way yet");
+	}
+}
+
+/* Gives the output its name: the node that makes it, and those that read it, call it so. */
+static void name_output(struct thaw_onnx_exporter *e)
+{
+	const char *made = thaw_onnx_value_as(e, e->graph->output, THAW_ONNX_CHANNELS_LAST);
+	bool found = false;
+	for (size_t i = 0; !e->failed && i < e->onnx.n_node; i++) {
+		Onnx__NodeProto *n = e->onnx.node[i];
+		for (size_t k = 0; k < n->n_input; k++)
+			if (strcmp(n->input[k], made) == 0 && found)
+				n->input[k] = (char *)logits_name;
+		if (strcmp(n->output[0], made) == 0) {
+			n->output[0] = (char *)logits_name;
+			found = true;
+		}
+	}
+	if (found || e->failed)
+		return;
+	e->node = e->graph->output;
+	Onnx__NodeProto *same = thaw_onnx_emit(e, "Identity", &made, 1);
+	if (same)
+		same->output[0] = (char *)logits_name;
+}
+
+/* A size that is known, or has a name. */
+struct dimension {
+	int64_t size;
+	const char *name;
+};
+
+static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, const char *name,
+					    const struct dimension *dims, int ndim)
+{
+	Onnx__ValueInfoProto *info = thaw_onnx_exporter_alloc(e, 1, sizeof(*info));
+	Onnx__TypeProto *type = thaw_onnx_exporter_alloc(e, 1, sizeof(*type));
+	Onnx__TypeProto__Tensor *tensor = thaw_onnx_exporter_alloc(e, 1, sizeof(*tensor));
+	Onnx__TensorShapeProto *shape = thaw_onnx_exporter_alloc(e, 1, sizeof(*shape));
+	Onnx__TensorShapeProto__Dimension **list = thaw_onnx_exporter_alloc(e, (size_t)ndim, sizeof(*list));
+	Onnx__TensorShapeProto__Dimension *dim = thaw_onnx_exporter_alloc(e, (size_t)ndim, sizeof(*dim));
+	if (!dim)
+		return NULL;
+	onnx__value_info_proto__init(info);
+	onnx__type_proto__init(type);
+	onnx__type_proto__tensor__init(tensor);
+	onnx__tensor_shape_proto__init(shape);
+	for (int i = 0; i < ndim; i++) {
+		onnx__tensor_shape_proto__dimension__init(&dim[i]);
+		list[i] = &dim[i];
+		dim[i].value_case = dims[i].name ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
+						 : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		if (dims[i].name)
+			dim[i].dim_param = (char *)dims[i].name;
+		else
+			dim[i].dim_value = dims[i].size;
+	}
+	shape->dim = list;
+	shape->n_dim = (size_t)ndim;
+	tensor->has_elem_type = true;
+	tensor->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+	tensor->shape = shape;
+	type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	type->tensor_type = tensor;
+	info->name = (char *)name;
+	info->type = type;
+	return info;
+}
+
+/* The model's metadata_props. */
+static void add_metadata(struct thaw_onnx_exporter *e, Onnx__ModelProto *model,
+			 const struct thaw_onnx_export_options *options)
+{
+	const size_t count = (size_t)options->metadata_count;
+	Onnx__StringStringEntryProto *entry = thaw_onnx_exporter_alloc(e, count, sizeof(*entry));
+	model->metadata_props = thaw_onnx_exporter_alloc(e, count, sizeof(*model->metadata_props));
+	if (!model->metadata_props)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		onnx__string_string_entry_proto__init(&entry[i]);
+		entry[i].key = options->metadata[i].key;
+		entry[i].value = options->metadata[i].value;
+		model->metadata_props[i] = &entry[i];
+	}
+	model->n_metadata_props = count;
+}
+
+/* Bytes on their way from protobuf-c, which knows no failure, to a file. */
+struct stream {
+	ProtobufCBuffer buffer;
+	struct thaw_sink *sink;
+	thaw_status status;
+};
+
+static void append(ProtobufCBuffer *buffer, size_t size, const uint8_t *bytes)
+{
+	struct stream *s = (struct stream *)buffer;
+	if (s->status == THAW_OK)
+		s->status = s->sink->write(s->sink, bytes, size);
+}
+
+static thaw_status write_model(const Onnx__ModelProto *model, const char *path)
+{
+	struct thaw_file_writer *file = NULL;
+	if (onnx__model_proto__get_packed_size(model) >= THAW_ONNX_MAX_BYTES)
+		return thaw_fail(THAW_CONFIG, "%s: more than 2 GiB: one ONNX file cannot hold the network", path);
+	THAW_TRY(thaw_file_writer_open(&file, path));
+	struct stream s = {.buffer.append = append, .sink = thaw_file_writer_sink(file)};
+	onnx__model_proto__pack_to_buffer(model, &s.buffer);
+	if (s.status != THAW_OK) {
+		thaw_file_writer_discard(file);
+		return s.status;
+	}
+	return thaw_file_writer_commit(file);
+}
+
+static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct thaw_onnx_export_options *options,
+				  const char *path)
+{
+	const struct dimension image[] = {{.name = "N"},
+					  {.size = 3},
+					  {options->height, e->one_size ? NULL : "H"},
+					  {options->width, e->one_size ? NULL : "W"}};
+	struct dimension logits[THAW_MAX_DIMS] = {{.name = "N"}};
+	const struct thaw_shape *y = &e->shapes[e->graph->output];
+	for (int i = 1; i < y->ndim; i++)
+		logits[i].size = y->dim[i];
+	Onnx__ValueInfoProto *input = describe_value(e, image_name, image, 4);
+	Onnx__ValueInfoProto *output = describe_value(e, logits_name, logits, y->ndim);
+	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets = &opset;
+	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
+	opset.domain = "";
+	opset.has_version = true;
+	opset.version = OPSET;
+	e->onnx.name = "network";
+	e->onnx.input = &input;
+	e->onnx.output = &output;
+	e->onnx.n_input = e->onnx.n_output = 1;
+	model.has_ir_version = true;
+	model.ir_version = IR_VERSION;
+	model.opset_import = &opsets;
+	model.n_opset_import = 1;
+	model.producer_name = "thaw";
+	model.producer_version = THAW_VERSION;
+	model.graph = &e->onnx;
+	add_metadata(e, &model, options);
+	return e->failed ? e->failed : write_model(&model, path);
+}
+
+static thaw_status export_graph(const struct thaw_graph *g, const struct thaw_onnx_export_options *options,
+				const char *path)
+{
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
+	struct thaw_shape *other = thaw_alloc((size_t)g->node_count, sizeof(*other));
+	struct thaw_onnx_exporter e = {
+		.graph = g,
+		.shapes = shapes,
+		.other = other,
+		.onnx = ONNX__GRAPH_PROTO__INIT,
+		.values = thaw_alloc((size_t)g->node_count, sizeof(*e.values)),
+	};
+	e.failed = shapes && other && e.values ? infer_shapes(g, options, shapes, other, &e.one_size) : THAW_RESOURCE;
+	if (!e.failed) {
+		export_nodes(&e);
+		name_output(&e);
+		e.failed = write_messages(&e, options, path);
+	}
+	thaw_onnx_exporter_release(&e);
+	thaw_free(e.values);
+	thaw_free(shapes);
+	thaw_free(other);
+	return e.failed;
+}
+
+thaw_status thaw_onnx_export(const struct thaw_graph *g, const struct thaw_onnx_export_options *options,
+			     const char *path)
+{
+	struct thaw_graph *folded = NULL;
+	if (!options->fold)
+		return export_graph(g, options, path);
+	folded = thaw_graph_copy(g);
+	thaw_status status = folded ? thaw_graph_unfreeze(folded, "none") : THAW_RESOURCE;
+	if (status == THAW_OK) {
+		thaw_graph_batch_statistics(folded, false);
+		status = thaw_pass_fold(folded);
+	}
+	if (status == THAW_OK)
+		status = export_graph(folded, options, path);
+	thaw_graph_destroy(folded);
+	return status;
+}

@@ -1,0 +1,173 @@
+/* Elements that are known while a model is imported: its initialisers, what the caller gives, and what nodes compute of
+ * these. */
+#include <string.h>
+
+#include "src/onnx/import/importer.h"
+
+/* Floats of any width are computed with as fp32. */
+static thaw_status widen(struct thaw_onnx_constant *c)
+{
+	if (c->type != THAW_F16 && c->type != THAW_BF16)
+		return THAW_OK;
+	int64_t count = thaw_shape_count(&c->shape);
+	float *data = thaw_alloc((size_t)count, sizeof(*data));
+	if (!data)
+		return THAW_RESOURCE;
+	thaw_to_f32(c->type, c->data, data, count);
+	thaw_free(c->data);
+	c->data = data;
+	c->type = THAW_F32;
+	return THAW_OK;
+}
+
+/* A constant repeated for every one of an open number of images, such as a class token, is kept once. */
+static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
+{
+	if (m->images != THAW_ONNX_OPEN_IMAGES || c->shape.ndim < 2 || c->shape.dim[0] != THAW_ONNX_OPEN_IMAGES)
+		return;
+	size_t one = (size_t)thaw_shape_count(&c->shape) / THAW_ONNX_OPEN_IMAGES * thaw_dtype_size(c->type);
+	for (size_t i = 1; i < THAW_ONNX_OPEN_IMAGES; i++)
+		if (memcmp(c->data, (const char *)c->data + i * one, one) != 0)
+			return;
+	c->shape.dim[0] = 1;
+}
+
+/* Gives a value these elements, which become its own. */
+static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_onnx_value *v,
+				struct thaw_onnx_constant *c)
+{
+	v->constant = thaw_alloc(1, sizeof(*v->constant));
+	if (!v->constant) {
+		if (!v->borrowed)
+			thaw_onnx_constant_free(c);
+		return THAW_RESOURCE;
+	}
+	keep_once(m, c);
+	*v->constant = *c;
+	v->defined = true;
+	return widen(v->constant);
+}
+
+/* The elements of an initialiser: those of the file where they can be read as they lie, since a network's weights
+ * should not be there once more. */
+static thaw_status read_initializer(struct thaw_onnx_importer *m, const Onnx__TensorProto *p, struct thaw_onnx_value *v)
+{
+	struct thaw_onnx_tensor t;
+	struct thaw_onnx_constant c;
+	THAW_TRY(thaw_onnx_tensor_read(&t, p, m->file));
+	v->initializer = true;
+	v->borrowed = t.type == THAW_F32 && !t.owned && (uintptr_t)t.data % sizeof(float) == 0;
+	if (v->borrowed) {
+		c = (struct thaw_onnx_constant){t.type, t.shape, (void *)t.data}; /* only read */
+		return set_constant(m, v, &c);
+	}
+	thaw_status status = thaw_onnx_constant_from(&c, &t);
+	thaw_onnx_tensor_free(&t);
+	return status == THAW_OK ? set_constant(m, v, &c) : status;
+}
+
+thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	for (size_t i = 0; i < g->n_initializer; i++) {
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->initializer[i]->name);
+		if (!v || v->defined)
+			return thaw_fail(THAW_DATA, "%s: two initialisers are called %s, or one has no name",
+					 m->file->path, v ? v->name : "nothing");
+		THAW_TRY(read_initializer(m, g->initializer[i], v));
+	}
+	return THAW_OK;
+}
+
+/* Inputs that the caller knows. */
+thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options)
+{
+	for (int i = 0; i < options->given_count; i++) {
+		const struct thaw_onnx_constant *given = options->given[i].constant;
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, options->given[i].name);
+		size_t bytes = (size_t)thaw_shape_count(&given->shape) * thaw_dtype_size(given->type);
+		if (!v || v->defined)
+			continue;
+		struct thaw_onnx_constant c = {given->type, given->shape, thaw_alloc(bytes, 1)};
+		if (!c.data)
+			return THAW_RESOURCE;
+		memcpy(c.data, given->data, bytes);
+		THAW_TRY(set_constant(m, v, &c));
+	}
+	return THAW_OK;
+}
+
+/* Whether elements of all that the node reads are known. */
+static thaw_status reads_constants(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *constants)
+{
+	*constants = true;
+	for (size_t k = 0; k < n->n_input; k++) {
+		struct thaw_onnx_value *v;
+		if (!n->input[k][0])
+			continue;
+		THAW_TRY(thaw_onnx_value_input(m, n, (int)k, &v));
+		*constants &= v->constant != NULL;
+	}
+	return THAW_OK;
+}
+
+/* Hands the node's outputs to the values of their names. */
+static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
+			       struct thaw_onnx_constant *outputs)
+{
+	thaw_status status = THAW_OK;
+	for (size_t k = 0; k < n->n_output; k++) {
+		struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->output[k]);
+		if (status == THAW_OK && v && v->defined)
+			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
+		if (status == THAW_OK && v)
+			status = set_constant(m, v, &outputs[k]);
+		else
+			thaw_onnx_constant_free(&outputs[k]);
+	}
+	return status;
+}
+
+/* Whether a node looks rows up in a table of weights, such as Swin's relative positions: the table trains. */
+static bool looks_up_weights(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	if (strcmp(n->op_type, "Gather") != 0 || n->n_input == 0)
+		return false;
+	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->input[0]);
+	return v && v->initializer && v->constant && v->constant->type == THAW_F32 && v->constant->shape.ndim == 2;
+}
+
+/* Computes a node whose inputs are all known. *computed false: it is not one of those. */
+thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
+{
+	bool constants = thaw_onnx_constant_supports(n->op_type) && !looks_up_weights(m, n);
+	*computed = false;
+	if (constants)
+		THAW_TRY(reads_constants(m, n, &constants));
+	if (!constants)
+		return THAW_OK;
+	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof(*inputs));
+	struct thaw_onnx_constant *outputs = thaw_alloc(n->n_output, sizeof(*outputs));
+	struct thaw_onnx_operation o = {
+		.node = n,
+		.opset = m->opset,
+		.file = m->file,
+		.max_elements = THAW_ONNX_MAX_ELEMENTS,
+		.inputs = inputs,
+		.input_count = (int)n->n_input,
+		.outputs = outputs,
+		.output_count = (int)n->n_output,
+	};
+	enum thaw_onnx_outcome answer = THAW_ONNX_UNSUPPORTED;
+	thaw_status status = inputs && outputs ? THAW_OK : THAW_RESOURCE;
+	for (size_t k = 0; status == THAW_OK && k < n->n_input; k++)
+		inputs[k] = n->input[k][0] ? thaw_onnx_value_find(m, n->input[k])->constant : NULL;
+	if (status == THAW_OK)
+		status = thaw_onnx_constant_evaluate(&answer, &o);
+	if (status == THAW_OK && answer == THAW_ONNX_EVALUATED)
+		status = set_outputs(m, n, outputs);
+	*computed = answer == THAW_ONNX_EVALUATED;
+	thaw_free(inputs);
+	thaw_free(outputs);
+	return status;
+}

@@ -1,0 +1,123 @@
+/* Where a model meets the graph: its input becomes node 0, its output the logits. */
+#include "src/onnx/import/importer.h"
+
+/* The input that is no initialiser. */
+static const Onnx__ValueInfoProto *find_image(const struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	for (size_t i = 0; i < g->n_input; i++) {
+		const struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->input[i]->name);
+		if (v && !v->defined)
+			return g->input[i];
+	}
+	return NULL;
+}
+
+/* Its dimensions; 0 for one that is left open. */
+static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__ValueInfoProto *input,
+			     struct thaw_shape *shape)
+{
+	bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+	const Onnx__TypeProto__Tensor *type = tensor ? input->type->tensor_type : NULL;
+	enum thaw_dtype element;
+	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_DIMS - 1)
+		return thaw_fail(THAW_CONFIG, "%s: input %s is no tensor of known ndim up to %d", m->file->path,
+				 input->name, THAW_MAX_DIMS - 1);
+	if (!thaw_onnx_type(type->elem_type, &element) || element != THAW_F32)
+		return thaw_fail(THAW_CONFIG, "%s: input %s holds %s: only FLOAT is supported", m->file->path,
+				 input->name, thaw_onnx_type_name(type->elem_type));
+	shape->ndim = (int)type->shape->n_dim;
+	for (int i = 0; i < shape->ndim; i++) {
+		const Onnx__TensorShapeProto__Dimension *d = type->shape->dim[i];
+		bool open = d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || d->dim_value == -1;
+		shape->dim[i] = open ? 0 : d->dim_value;
+		if (!open && d->dim_value < 1)
+			return thaw_fail(THAW_DATA, "%s: input %s has a dimension of %lld", m->file->path, input->name,
+					 (long long)d->dim_value);
+	}
+	thaw_status status = thaw_shape_check(shape, input->name);
+	return status == THAW_OK ? status : thaw_fail_in(status, "%s", m->file->path);
+}
+
+/* Node 0 from an image (N,C,H,W), or (N,H,W,C) as TensorFlow has it. */
+static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s,
+			     const struct thaw_onnx_import_options *options, struct thaw_onnx_network *network)
+{
+	enum { CHANNELS = 3 };
+	static const int to_onnx[] = {0, 3, 1, 2};
+	bool last = s->ndim == 4 && s->dim[3] == CHANNELS && s->dim[1] != CHANNELS;
+	if (s->ndim != 4 || (!last && s->dim[1] != CHANNELS))
+		return thaw_fail(THAW_CONFIG, "%s: input %s is no image of three channels, (N,3,H,W) or (N,H,W,3)",
+				 m->file->path, v->name);
+	int64_t height = s->dim[last ? 1 : 2], width = s->dim[last ? 2 : 3];
+	network->open_size = height == 0 && width == 0;
+	m->images = s->dim[0] ? s->dim[0] : THAW_ONNX_OPEN_IMAGES;
+	m->image = thaw_shape_of(m->images, height ? height : options->size, width ? width : options->size, CHANNELS);
+	THAW_TRY(thaw_shape_check(&m->image, v->name));
+	network->image = m->image;
+	network->image.dim[0] = 1;
+	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
+	if (!last)
+		thaw_onnx_axes_transpose(&v->axes, to_onnx);
+	return THAW_OK;
+}
+
+/* Node 0 from any tensor: one sample, with an axis of 1 in front. */
+static thaw_status set_sample(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s)
+{
+	m->images = 0; /* no axis counts them, so that every axis may be moved */
+	m->image = (struct thaw_shape){.ndim = s->ndim + 1, .dim = {1}};
+	for (int i = 0; i < s->ndim; i++) {
+		if (s->dim[i] == 0)
+			return thaw_fail(THAW_CONFIG, "%s: input %s has an open dimension", m->file->path, v->name);
+		m->image.dim[i + 1] = s->dim[i];
+	}
+	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
+	thaw_onnx_axes_reshape(&v->axes, s->dim, s->ndim);
+	return THAW_OK;
+}
+
+thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
+				struct thaw_onnx_network *network)
+{
+	const Onnx__ValueInfoProto *input = find_image(m);
+	struct thaw_shape shape;
+	if (!input)
+		return thaw_fail(THAW_DATA, "%s: the model has no input", m->file->path);
+	THAW_TRY(read_dims(m, input, &shape));
+	struct thaw_onnx_value *v = thaw_onnx_value_find(m, input->name);
+	v->defined = true;
+	if (options->computation)
+		return set_sample(m, v, &shape);
+	return set_image(m, v, &shape, options, network);
+}
+
+/* The graph's output from the model's: (N,classes), or the sample in the order of its axes. */
+thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name,
+				 const struct thaw_onnx_import_options *options, struct thaw_onnx_network *network)
+{
+	const Onnx__NodeProto last = {.op_type = (char *)"output", .name = (char *)name};
+	struct thaw_onnx_value *made = thaw_onnx_value_find(m, name);
+	if (!made || !made->defined || made->constant)
+		return thaw_fail(THAW_DATA, "%s: output %s does not depend on the input", m->file->path, name);
+	struct thaw_onnx_value v = *made;
+	m->added = 0;
+	if (options->computation) {
+		int64_t dim[THAW_MAX_DIMS] = {1};
+		for (int i = 0; i < v.axes.ndim && i < THAW_MAX_DIMS - 1; i++)
+			dim[i + 1] = network->sample.dim[i] = thaw_onnx_axes_dim(&v.axes, i);
+		network->sample.ndim = v.axes.ndim < THAW_MAX_DIMS ? v.axes.ndim : THAW_MAX_DIMS - 1;
+		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
+		if (v.axes.ndim < THAW_MAX_DIMS)
+			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.ndim + 1);
+	} else if (v.axes.ndim != 2 || thaw_onnx_axes_dim(&v.axes, 0) != m->images) {
+		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v.axes) / m->images};
+		if (!thaw_onnx_axes_reshape(&v.axes, dim, 2))
+			return thaw_fail(THAW_CONFIG, "%s: output %s is no vector of classes", m->file->path, name);
+	}
+	THAW_TRY(thaw_onnx_in_order(m, &last, &v));
+	if (!options->computation)
+		THAW_TRY(thaw_onnx_as_ndim(m, &last, &v, 2)); /* one class has no factor */
+	m->graph->output = v.node;
+	return THAW_OK;
+}

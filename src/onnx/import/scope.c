@@ -1,0 +1,113 @@
+/* The names of a model: which values there are, which nodes the output needs, which of them are not supported. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/onnx/import/importer.h"
+
+#define UNSUPPORTED_TEXT 1024 /* bytes of the list of nodes in a message */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct thaw_onnx_value *)a)->name, ((const struct thaw_onnx_value *)b)->name);
+}
+
+static void add_name(struct thaw_onnx_importer *m, int *count, const char *name)
+{
+	if (name[0])
+		m->values[(*count)++].name = name;
+}
+
+/* Whether names are there at all, which the messages leave open. */
+thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool named = true;
+	for (size_t i = 0; i < g->n_node; i++)
+		named &= g->node[i]->op_type != NULL;
+	for (size_t i = 0; i < g->n_initializer; i++)
+		named &= g->initializer[i]->name != NULL;
+	for (size_t i = 0; i < g->n_input; i++)
+		named &= g->input[i]->name != NULL;
+	for (size_t i = 0; i < g->n_output; i++)
+		named &= g->output[i]->name != NULL;
+	return named ? THAW_OK
+		     : thaw_fail(THAW_DATA, "%s: a node without an operator, or a value without a name", m->file->path);
+}
+
+/* Every name that a node, an initialiser or an input gives a value. */
+thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	size_t room = g->n_initializer + g->n_input;
+	for (size_t i = 0; i < g->n_node; i++)
+		room += g->node[i]->n_output;
+	m->values = thaw_alloc(room, sizeof(*m->values));
+	if (!m->values)
+		return THAW_RESOURCE;
+	int count = 0;
+	for (size_t i = 0; i < g->n_initializer; i++)
+		add_name(m, &count, g->initializer[i]->name);
+	for (size_t i = 0; i < g->n_input; i++)
+		add_name(m, &count, g->input[i]->name);
+	for (size_t i = 0; i < g->n_node; i++)
+		for (size_t k = 0; k < g->node[i]->n_output; k++)
+			add_name(m, &count, g->node[i]->output[k]);
+	qsort(m->values, (size_t)count, sizeof(*m->values), by_name);
+	for (int i = 0; i < count; i++) /* an initialiser may be an input as well */
+		if (i == 0 || strcmp(m->values[i].name, m->values[m->value_count - 1].name) != 0)
+			m->values[m->value_count++] = m->values[i];
+	return THAW_OK;
+}
+
+/* needed[node]: whether the value of that name depends on it. Nodes stand in order, so one walk back will do. */
+thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof(*wanted));
+	if (!wanted)
+		return THAW_RESOURCE;
+	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, output);
+	if (v)
+		wanted[v - m->values] = true;
+	for (size_t i = g->n_node; i-- > 0;) {
+		const Onnx__NodeProto *n = g->node[i];
+		for (size_t k = 0; k < n->n_output; k++)
+			if ((v = thaw_onnx_value_find(m, n->output[k])))
+				needed[i] |= wanted[v - m->values];
+		for (size_t k = 0; needed[i] && k < n->n_input; k++)
+			if ((v = thaw_onnx_value_find(m, n->input[k])))
+				wanted[v - m->values] = true;
+	}
+	thaw_free(wanted);
+	return THAW_OK;
+}
+
+static bool own_domain(const Onnx__NodeProto *n)
+{
+	return !n->domain || !n->domain[0] || strcmp(n->domain, "ai.onnx") == 0;
+}
+
+/* All nodes that are not supported, in one message. */
+thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	char text[UNSUPPORTED_TEXT] = "";
+	size_t used = 0;
+	int count = 0;
+	for (size_t i = 0; i < g->n_node; i++) {
+		const Onnx__NodeProto *n = g->node[i];
+		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_supports(n->op_type));
+		if (!needed[i] || known)
+			continue;
+		if (used < sizeof(text))
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s (%s)", count ? ", " : "",
+						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
+						 n->name && n->name[0] ? n->name : "no name");
+		count++;
+	}
+	if (count == 0)
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG, "%s: of opset %lld %d node%s not supported (docs/onnx-operators.md): %s",
+			 m->file->path, (long long)m->opset, count, count == 1 ? " is" : "s are", text);
+}

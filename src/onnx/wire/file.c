@@ -1,0 +1,105 @@
+/* Reading an .onnx file: bytes, a look over them, messages. */
+#include "src/onnx/wire/file.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "src/onnx/wire/scan.h"
+#include "thaw/file.h"
+#include "thaw/tensor.h"
+
+#define MAX_FILE ((size_t)INT32_MAX) /* protobuf's own limit; larger models keep their tensors in files beside it */
+
+/* What unpacking may allocate. The widest honest growth of data is from one byte to eight (small numbers in
+ * int64_data); messages grow more, but a network has few: those of the largest that are known take some MiB. */
+#define MAX_GROWTH     8
+#define MESSAGES_BYTES ((size_t)64 << 20)
+#define BLOCK_COST     16 /* bytes that malloc adds to a block, about */
+
+/* What is left to allocate, counted down and never up. */
+struct budget {
+	size_t left;
+	bool exceeded;
+};
+
+static void *allocate(void *context, size_t size)
+{
+	struct budget *b = context;
+	if (size > b->left || b->left - size < BLOCK_COST) {
+		b->exceeded = true;
+		return NULL;
+	}
+	b->left -= size + BLOCK_COST;
+	return malloc(size ? size : 1); /* not thaw_alloc: most blocks are a few bytes, and all are overwritten */
+}
+
+static void release(void *context, void *block)
+{
+	(void)context;
+	free(block);
+}
+
+static thaw_status unpack(struct thaw_onnx_file *f, const uint8_t *bytes, size_t size)
+{
+	struct budget budget = {.left = MAX_GROWTH * size + MESSAGES_BYTES};
+	f->allocator = (ProtobufCAllocator){allocate, release, &budget};
+	f->model = onnx__model_proto__unpack(&f->allocator, size, bytes);
+	f->allocator.allocator_data = NULL; /* releasing needs no budget */
+	if (!f->model && budget.exceeded)
+		return thaw_fail(THAW_DATA, "ONNX model out of proportion: %s: its %zu bytes unfold to more than %zu",
+				 f->path, size, MAX_GROWTH * size + MESSAGES_BYTES);
+	if (!f->model)
+		return thaw_fail(THAW_DATA, "not an ONNX model, or a damaged one: %s: export or copy it again",
+				 f->path);
+	if (!f->model->graph)
+		return thaw_fail(THAW_DATA, "not an ONNX model: %s: there is no graph in it: export it again", f->path);
+	return THAW_OK;
+}
+
+thaw_status thaw_onnx_file_parse(struct thaw_onnx_file **f, const void *bytes, size_t size, const char *path)
+{
+	if (size > MAX_FILE)
+		return thaw_fail(THAW_DATA, "ONNX model too large: %s: %zu bytes, at most %zu: %s", path, size,
+				 MAX_FILE, "export it with external data");
+	THAW_TRY(thaw_onnx_scan(&onnx__model_proto__descriptor, bytes, size, path));
+	struct thaw_onnx_file *new = thaw_alloc(1, sizeof(*new));
+	if (!new)
+		return THAW_RESOURCE;
+	thaw_status status = THAW_RESOURCE;
+	new->path = thaw_strdup(path);
+	if (new->path)
+		status = unpack(new, bytes, size);
+	if (status == THAW_OK)
+		*f = new;
+	else
+		thaw_onnx_file_close(new);
+	return status;
+}
+
+thaw_status thaw_onnx_file_open(struct thaw_onnx_file **f, const char *path)
+{
+	void *bytes;
+	size_t size;
+	struct thaw_onnx_file *new = NULL;
+	THAW_TRY(thaw_file_read(&bytes, &size, path, MAX_FILE));
+	thaw_status status = thaw_onnx_file_parse(&new, bytes, size, path);
+	thaw_free(bytes);
+	if (status == THAW_OK)
+		status = thaw_onnx_external_open(&new->external, path);
+	if (status == THAW_OK)
+		*f = new;
+	else
+		thaw_onnx_file_close(new);
+	return status;
+}
+
+void thaw_onnx_file_close(struct thaw_onnx_file *f)
+{
+	if (!f)
+		return;
+	thaw_onnx_external_close(f->external);
+	if (f->model)
+		onnx__model_proto__free_unpacked((Onnx__ModelProto *)f->model, &f->allocator);
+	thaw_free((char *)f->path);
+	thaw_free(f);
+}
