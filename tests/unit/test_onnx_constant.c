@@ -236,7 +236,7 @@ static void test_extremes(void **state)
 	slice(&t, 0, INT64_MAX, INT64_MIN, -1);
 	expect(&t, "(0):");
 	slice(&t, 4, 0, 4, 0);
-	expect_error(&t, "steps of 0");
+	expect_error(&t, "a step is 0");
 
 	begin(&t, "Range", 11);
 	given_ints(&t, 1, (int64_t[]){INT64_MAX - 1});
@@ -258,7 +258,7 @@ static void test_extremes(void **state)
 	begin(&t, "Tile", 13);
 	given_counting(&t, thaw_shape_of(2));
 	given_ints(&t, 1, (int64_t[]){INT64_MAX});
-	expect_error(&t, "repeats");
+	expect_error(&t, "repeat count");
 	begin(&t, "Expand", 13);
 	given_counting(&t, thaw_shape_of(1));
 	given_ints(&t, 2, (int64_t[]){INT64_MAX, INT64_MAX});
@@ -276,25 +276,25 @@ static void test_contradictions(void **state)
 	begin(&t, "Gather", 13);
 	given_counting(&t, thaw_shape_of(3));
 	given_ints(&t, 1, (int64_t[]){3});
-	expect_error(&t, "index 3 of 3");
+	expect_error(&t, "index 3 is out of range");
 	begin(&t, "Concat", 13);
 	given_counting(&t, thaw_shape_of(2, 3));
 	given_counting(&t, thaw_shape_of(3, 2));
 	with_int(&t, "axis", 0);
-	expect_error(&t, "input 1 does not fit");
+	expect_error(&t, "input 1 does not match");
 	begin(&t, "Reshape", 13);
 	given_counting(&t, thaw_shape_of(6));
 	given_ints(&t, 2, (int64_t[]){-1, 4});
-	expect_error(&t, "6 elements cannot become 4");
+	expect_error(&t, "6 elements cannot be reshaped to 4");
 	begin(&t, "Reshape", 14);
 	given_counting(&t, thaw_shape_of(0, 2));
 	given_ints(&t, 2, (int64_t[]){0, -1});
 	with_int(&t, "allowzero", 1);
-	expect_error(&t, "can be anything");
+	expect_error(&t, "cannot be inferred");
 	begin(&t, "Add", 13);
 	given_counting(&t, thaw_shape_of(2));
 	given_counting(&t, thaw_shape_of(3));
-	expect_error(&t, "do not fit");
+	expect_error(&t, "do not broadcast");
 	begin(&t, "Transpose", 13);
 	given_counting(&t, thaw_shape_of(2, 3));
 	with_ints(&t, "perm", 2, (int64_t[]){0, 0});
@@ -302,7 +302,7 @@ static void test_contradictions(void **state)
 	begin(&t, "Neg", 13);
 	t.output_count = 2;
 	given_counting(&t, thaw_shape_of(2));
-	expect_error(&t, "no output 1");
+	expect_error(&t, "output 1 is not supported");
 }
 
 static void test_not_here(void **state)

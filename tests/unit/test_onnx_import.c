@@ -249,7 +249,7 @@ static void all_unsupported_nodes_are_named_at_once(void **state)
 	begin(&s);
 	add_node(&s, "NoSuchOperator", "first", "x", "a");
 	add_node(&s, "NorThisOne", "second", "a", "y");
-	expect_refused(&s, THAW_CONFIG, "of opset 17 2 nodes are not supported",
+	expect_refused(&s, THAW_CONFIG, "2 nodes of opset 17",
 		       "NoSuchOperator (first), NorThisOne (second)");
 	begin(&s);
 	add_node(&s, "Relu", "custom", "x", "y")->domain = "org.elsewhere";
@@ -264,10 +264,10 @@ static void circles_and_missing_values(void **state)
 	add_node(&s, "Add", "loop", "x b", "a");
 	add_node(&s, "Relu", "back", "a", "b");
 	add_node(&s, "Flatten", "end", "b", "y");
-	expect_refused(&s, THAW_DATA, "loop", "which nothing before it makes");
+	expect_refused(&s, THAW_DATA, "loop", "is not defined by an earlier node");
 	small_network(&s);
 	s.tensors[0]->name = "renamed"; /* body.0.weight is gone */
-	expect_refused(&s, THAW_DATA, "body.0.weight", "which nothing before it makes");
+	expect_refused(&s, THAW_DATA, "body.0.weight", "is not defined by an earlier node");
 	small_network(&s);
 	s.logits.name = "nowhere";
 	expect_refused(&s, THAW_DATA, "nowhere", "does not depend on the input");
@@ -282,7 +282,7 @@ static void names_twice(void **state)
 	expect_refused(&s, THAW_DATA, "two initialisers are called fc.weight", "");
 	small_network(&s);
 	s.outputs[1][0] = s.inputs[2][0] = "a"; /* the result of Conv, once more */
-	expect_refused(&s, THAW_DATA, "output a exists already", "");
+	expect_refused(&s, THAW_DATA, "output a is already defined", "");
 }
 
 static void weights_that_do_not_fit(void **state)
@@ -292,7 +292,7 @@ static void weights_that_do_not_fit(void **state)
 	small_network(&s);
 	s.tensor_dims[0][1] = 9; /* input channels; the third dimension makes the count right again */
 	s.tensor_dims[0][2] = 1;
-	expect_refused(&s, THAW_DATA, "/body/body.0/Conv", "channels of its input do not agree");
+	expect_refused(&s, THAW_DATA, "/body/body.0/Conv", "do not fit the 3 channels of its input");
 	small_network(&s);
 	s.tensor_dims[1][0] = 4;
 	s.tensor_dims[1][1] = 5;
@@ -305,7 +305,7 @@ static void inputs_that_are_no_images(void **state)
 	struct sketch s;
 	small_network(&s);
 	s.dim[1].dim_value = 5;
-	expect_refused(&s, THAW_CONFIG, "no image of three channels", "x");
+	expect_refused(&s, THAW_CONFIG, "is not an image (N,3,H,W)", "x");
 	small_network(&s);
 	s.dim[2].dim_value = INT64_MAX / 2;
 	s.dim[3].dim_value = INT64_MAX / 2;
@@ -323,7 +323,7 @@ static void inputs_that_are_no_images(void **state)
 	of_tensors.sequence_type = &sequence;
 	small_network(&s);
 	s.image.type = &of_tensors;
-	expect_refused(&s, THAW_CONFIG, "no tensor of known rank", "x");
+	expect_refused(&s, THAW_CONFIG, "not a tensor with a known number of axes", "x");
 }
 
 static void names_that_are_left_out(void **state)

@@ -182,7 +182,7 @@ static const char *reason_of(const char *message)
 		{"training mode", "training mode"},
 		{"tf_crop_and_resize", "cropping"},
 		{"has a dimension of 0", "empty tensor"},
-		{"nothing is left", "empty tensor"},
+		{"becomes empty", "empty tensor"},
 		{"is supported between constants only", "in a network"},
 		{"does not depend on the input", "a constant in a network"},
 	};

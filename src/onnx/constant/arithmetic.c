@@ -19,19 +19,19 @@ static double divide(double x, double y)
 	return x / y;
 }
 
-/* Towards zero. The smallest number by -1 wraps around; the processor would trap. */
+/* Truncates towards zero. INT64_MIN / -1 wraps around; the processor would trap. */
 static int64_t divide_int(int64_t x, int64_t y)
 {
 	return y == -1 ? subtract_int(0, x) : x / y;
 }
 
-/* The remainder with the sign of x, as C has it. */
+/* The remainder with the sign of x, as in C. */
 static int64_t remainder_int(int64_t x, int64_t y)
 {
 	return y == -1 ? 0 : x % y;
 }
 
-/* The remainder with the sign of y, as Python has it. */
+/* The remainder with the sign of y, as in Python. */
 static int64_t modulo_int(int64_t x, int64_t y)
 {
 	int64_t r = remainder_int(x, y);
@@ -40,7 +40,7 @@ static int64_t modulo_int(int64_t x, int64_t y)
 
 static int64_t power_int(int64_t x, int64_t y)
 {
-	if (y < 0) /* 1 / x^-y, cut off towards zero; of 0 it has no value */
+	if (y < 0) /* 1 / x^-y, truncated; undefined for x = 0 */
 		return x == 1 ? 1 : x == -1 ? (y & 1 ? -1 : 1) : 0;
 	int64_t power = 1;
 	for (; y > 0; y >>= 1) {
@@ -58,13 +58,13 @@ static thaw_status evaluate_arithmetic(struct thaw_onnx_call *c)
 	return thaw_onnx_combine(c, x, y, x->type, c->evaluator->float2, c->evaluator->int2);
 }
 
-/* Integers cannot be divided by zero. */
+/* THAW_DATA for an integer divisor with a zero. */
 static thaw_status check_divisor(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *y)
 {
 	int64_t count = thaw_shape_count(&y->shape);
 	for (int64_t i = 0; i < count && !thaw_onnx_is_float(y->type); i++)
 		if (thaw_onnx_get_int(y, i) == 0)
-			return thaw_onnx_fail_node(c->o->node, "division of whole numbers by zero");
+			return thaw_onnx_fail_node(c->o->node, "integer division by zero");
 	return THAW_OK;
 }
 
@@ -86,7 +86,7 @@ static thaw_status evaluate_mod(struct thaw_onnx_call *c)
 	return thaw_onnx_combine(c, x, y, x->type, like_c ? fmod : NULL, like_c ? remainder_int : modulo_int);
 }
 
-/* The exponent may be of another type; the result has that of the base. */
+/* The exponent may have another type; the result has the type of the base. */
 static thaw_status evaluate_pow(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x, *y;

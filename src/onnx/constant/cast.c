@@ -1,4 +1,4 @@
-/* Cast and CastLike: the same numbers in another element type. */
+/* Cast and CastLike. */
 #include "src/onnx/constant/evaluator.h"
 
 static thaw_status cast(struct thaw_onnx_call *c, const struct thaw_onnx_constant *x, enum thaw_dtype type)

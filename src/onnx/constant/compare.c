@@ -1,4 +1,4 @@
-/* Equal, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or: two inputs of one type, and bool comes out. */
+/* Equal, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or, Xor: two inputs of the same type, a bool result. */
 #include "src/onnx/constant/elementwise.h"
 
 static double equal(double x, double y)

@@ -9,7 +9,7 @@ thaw_status thaw_onnx_constant_make(struct thaw_onnx_constant *c, enum thaw_dtyp
 	THAW_TRY(thaw_shape_check(shape, what));
 	int64_t count = thaw_shape_count(shape);
 	if (count > max_elements)
-		return thaw_fail(THAW_DATA, "constant too large: %s: %lld elements, at most %lld are computed", what,
+		return thaw_fail(THAW_DATA, "constant too large: %s: %lld elements, at most %lld are supported", what,
 				 (long long)count, (long long)max_elements);
 	void *data = thaw_alloc((size_t)count, thaw_dtype_size(type));
 	if (!data)

@@ -10,14 +10,14 @@ struct thaw_onnx_constant {
 	void *data; /* from thaw_alloc, last axis fastest; never NULL */
 };
 
-/* Zeroed values. THAW_DATA when the shape is impossible or has more than max_elements; `what` names it in the message.
- */
+/* A zeroed constant. THAW_DATA, naming `what`, if the shape is invalid or has more than max_elements elements. */
 thaw_status thaw_onnx_constant_make(struct thaw_onnx_constant *c, enum thaw_dtype type, const struct thaw_shape *shape,
 				    int64_t max_elements, const char *what);
 
-/* A copy of the tensor. */
+/* A copy of a tensor. */
 thaw_status thaw_onnx_constant_from(struct thaw_onnx_constant *c, const struct thaw_onnx_tensor *t);
 
+/* Frees the data and zeroes *c. */
 void thaw_onnx_constant_free(struct thaw_onnx_constant *c);
 
 #endif

@@ -1,10 +1,10 @@
-/* Constant, ConstantOfShape, Range: values from nothing but a few numbers. */
+/* Constant, ConstantOfShape, Range. */
 #include <math.h>
 #include <string.h>
 
 #include "src/onnx/constant/evaluator.h"
 
-/* Output 0 is a copy of the tensor. */
+/* Output 0 = a copy of the tensor. */
 static thaw_status output_tensor(struct thaw_onnx_call *c, const Onnx__TensorProto *p)
 {
 	enum thaw_dtype type;
@@ -20,7 +20,7 @@ static thaw_status output_tensor(struct thaw_onnx_call *c, const Onnx__TensorPro
 	return status;
 }
 
-/* Output 0 is a vector of `count` elements, or a single number. */
+/* Output 0 = a vector of `count` elements, or a scalar. */
 static thaw_status output_list(struct thaw_onnx_call *c, enum thaw_dtype type, const void *values, size_t count,
 			       bool single)
 {
@@ -56,7 +56,7 @@ static thaw_status evaluate_constant(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_floats(&floats, &count, node, "value_floats"));
 	if (thaw_onnx_attribute_present(node, "value_floats"))
 		return output_list(c, THAW_F32, floats, count, false);
-	return thaw_onnx_unsupported(c); /* texts, sparse tensors */
+	return thaw_onnx_unsupported(c); /* strings, sparse tensors */
 }
 
 static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
@@ -75,7 +75,7 @@ static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
 	memcpy(shape.dim, dims.value, sizeof(shape.dim));
 	thaw_status status = THAW_OK;
 	if (p && thaw_shape_count(&value.shape) != 1)
-		status = thaw_onnx_fail_node(c->o->node, "attribute value is not one number");
+		status = thaw_onnx_fail_node(c->o->node, "attribute value is not a single number");
 	if (status == THAW_OK)
 		status = thaw_onnx_output(&to, c, 0, value.type, &shape);
 	size_t size = thaw_dtype_size(value.type);
@@ -86,12 +86,12 @@ static thaw_status evaluate_constant_of_shape(struct thaw_onnx_call *c)
 	return status;
 }
 
-/* How many steps of `delta`, which is not 0, begin in [start, limit). */
+/* The number of values start, start + delta, ... before limit; delta != 0. */
 static int64_t steps_of_ints(int64_t start, int64_t limit, int64_t delta)
 {
 	if (delta > 0 ? start >= limit : start <= limit)
 		return 0;
-	/* Distances of 64-bit numbers need all bits of an unsigned one. */
+	/* The distance of two int64_t needs 64 unsigned bits. */
 	uint64_t distance = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
 	uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
 	uint64_t steps = (distance - 1) / step + 1;
@@ -101,7 +101,7 @@ static int64_t steps_of_ints(int64_t start, int64_t limit, int64_t delta)
 static int64_t steps_of_floats(double start, double limit, double delta)
 {
 	double steps = ceil((limit - start) / delta);
-	if (!(steps > 0)) /* NaN too */
+	if (!(steps > 0)) /* also for NaN */
 		return 0;
 	return steps < 0x1p62 ? (int64_t)steps : INT64_MAX;
 }
@@ -112,10 +112,10 @@ static thaw_status evaluate_range(struct thaw_onnx_call *c)
 	for (int i = 0; i < 3; i++) {
 		THAW_TRY(thaw_onnx_input(&in[i], c, i));
 		if (thaw_shape_count(&in[i]->shape) != 1 || in[i]->type != in[0]->type)
-			return thaw_onnx_fail_node(c->o->node, "its inputs are not three numbers of one type");
+			return thaw_onnx_fail_node(c->o->node, "its inputs are not three scalars of one type");
 	}
 	if (thaw_onnx_get_float(in[2], 0) == 0)
-		return thaw_onnx_fail_node(c->o->node, "steps of 0");
+		return thaw_onnx_fail_node(c->o->node, "delta is 0");
 	bool floats = thaw_onnx_is_float(in[0]->type);
 	double start = thaw_onnx_get_float(in[0], 0), delta = thaw_onnx_get_float(in[2], 0);
 	int64_t first = thaw_onnx_get_int(in[0], 0), step = thaw_onnx_get_int(in[2], 0);
@@ -127,7 +127,7 @@ static thaw_status evaluate_range(struct thaw_onnx_call *c)
 		if (floats)
 			thaw_onnx_put_float(to, i, start + (double)i * delta);
 		else
-			thaw_onnx_put_int(to, i, first + i * step); /* no overflow: it lies before the limit */
+			thaw_onnx_put_int(to, i, first + i * step); /* cannot overflow: it is before the limit */
 	}
 	return THAW_OK;
 }

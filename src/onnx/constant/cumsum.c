@@ -1,8 +1,8 @@
-/* CumSum: sums of all elements up to each, along one axis. */
+/* CumSum. */
 #include "src/onnx/constant/evaluator.h"
 
-/* One line of the axis: `count` elements from `at` on, `stride` apart (negative from the end), which becomes that of
- * the sums. Summed in the type of the result. */
+/* The cumulative sum of one line: `count` elements from `at` on with a stride, negative for reverse. Accumulates in the
+ * type of the result. */
 static void sum_line(struct thaw_onnx_constant *to, const struct thaw_onnx_constant *x, int64_t at, int64_t stride,
 		     int64_t count, bool exclusive)
 {
@@ -31,7 +31,7 @@ static thaw_status evaluate_cumsum(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_int(&exclusive, c->o->node, "exclusive", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&reverse, c->o->node, "reverse", 0));
 	if (axis.count != 1)
-		return thaw_onnx_fail_node(c->o->node, "its axis is not one number");
+		return thaw_onnx_fail_node(c->o->node, "its axis is not a scalar");
 	THAW_TRY(thaw_onnx_normalise_axis(&axis.value[0], c, x->shape.ndim));
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));
 	thaw_onnx_strides(stride, &x->shape);

@@ -1,4 +1,4 @@
-/* Arithmetic element by element. */
+/* Elementwise operators with two inputs. */
 #include "src/onnx/constant/elementwise.h"
 
 thaw_status thaw_onnx_pair(const struct thaw_onnx_constant **x, const struct thaw_onnx_constant **y,

@@ -1,4 +1,4 @@
-/* What the evaluators of constant nodes share: their operands, and lists of axes. */
+/* Shared by the evaluators of constant nodes: operands and lists of axes. */
 #include "src/onnx/constant/evaluator.h"
 
 #include <string.h>
@@ -40,7 +40,7 @@ thaw_status thaw_onnx_output_reshaped(const struct thaw_onnx_call *c, const stru
 	THAW_TRY(thaw_onnx_output(&to, c, 0, from->type, shape));
 	int64_t count = thaw_shape_count(shape);
 	if (count != thaw_shape_count(&from->shape))
-		return thaw_onnx_fail_node(c->o->node, "%lld elements cannot become %lld",
+		return thaw_onnx_fail_node(c->o->node, "%lld elements cannot be reshaped to %lld",
 					   (long long)thaw_shape_count(&from->shape), (long long)count);
 	memcpy(to->data, from->data, (size_t)count * thaw_dtype_size(from->type));
 	return THAW_OK;
@@ -52,7 +52,7 @@ thaw_status thaw_onnx_ints_input(struct thaw_onnx_ints *list, const struct thaw_
 	THAW_TRY(thaw_onnx_input(&input, c, i));
 	int64_t count = thaw_shape_count(&input->shape);
 	if (thaw_onnx_is_float(input->type) || input->shape.ndim > 1 || count > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(c->o->node, "input %d is not a list of at most %d whole numbers", i,
+		return thaw_onnx_fail_node(c->o->node, "input %d is not a list of at most %d integers", i,
 					   THAW_MAX_DIMS);
 	list->count = (int)count;
 	for (int k = 0; k < list->count; k++)
@@ -66,7 +66,7 @@ thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct t
 	size_t count;
 	THAW_TRY(thaw_onnx_attribute_ints(&values, &count, c->o->node, name));
 	if (count > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(c->o->node, "attribute %s has %zu numbers, at most %d are possible", name,
+		return thaw_onnx_fail_node(c->o->node, "attribute %s has %zu numbers, at most %d are supported", name,
 					   count, THAW_MAX_DIMS);
 	list->count = (int)count;
 	for (size_t k = 0; k < count; k++)
@@ -85,7 +85,7 @@ thaw_status thaw_onnx_read_axes(struct thaw_onnx_ints *axes, const struct thaw_o
 thaw_status thaw_onnx_normalise_axis(int64_t *axis, const struct thaw_onnx_call *c, int ndim)
 {
 	if (*axis < -ndim || *axis >= ndim)
-		return thaw_onnx_fail_node(c->o->node, "axis %lld of %d dimensions", (long long)*axis, ndim);
+		return thaw_onnx_fail_node(c->o->node, "axis %lld is out of range for %d axes", (long long)*axis, ndim);
 	if (*axis < 0)
 		*axis += ndim;
 	return THAW_OK;
@@ -98,7 +98,7 @@ thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_on
 		int64_t axis = axes->value[i];
 		THAW_TRY(thaw_onnx_normalise_axis(&axis, c, ndim));
 		if (marked[axis])
-			return thaw_onnx_fail_node(c->o->node, "axis %lld comes twice", (long long)axis);
+			return thaw_onnx_fail_node(c->o->node, "axis %lld is given twice", (long long)axis);
 		marked[axis] = true;
 	}
 	return THAW_OK;

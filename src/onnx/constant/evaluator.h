@@ -1,15 +1,13 @@
-/* What the evaluators of constant nodes share. Internal to src/onnx/constant and constant.c.
+/* Shared by the evaluators of constant nodes. Internal to src/onnx/constant.
  *
- * An operator is one line in list.h and one `const struct thaw_onnx_evaluator thaw_onnx_evaluate_NAME`. */
+ * To add an operator, add a line to list.h and define `const struct thaw_onnx_evaluator thaw_onnx_evaluate_NAME`. */
 #ifndef THAW_ONNX_EVALUATOR_H
 #define THAW_ONNX_EVALUATOR_H
 
 #include "src/onnx/constant/operators.h"
 #include "src/onnx/wire/node.h"
 
-/* A node on its way through its evaluator, which returns THAW_OK with `unsupported` set where it does not know the
- * types.
- */
+/* One evaluation. An evaluator that does not support the types of its operands calls thaw_onnx_unsupported. */
 struct thaw_onnx_call {
 	const struct thaw_onnx_operation *o;
 	const struct thaw_onnx_evaluator *evaluator;
@@ -18,13 +16,12 @@ struct thaw_onnx_call {
 
 struct thaw_onnx_evaluator {
 	thaw_status (*evaluate)(struct thaw_onnx_call *c);
-	/* The arithmetic of those that work element by element: on floating types, on integers and bool. NULL: not
-	 * defined. */
+	/* Elementwise operators: the function for floating types, and for integers and bool. NULL: not defined. */
 	double (*float1)(double x);
 	int64_t (*int1)(int64_t x);
 	double (*float2)(double x, double y);
 	int64_t (*int2)(int64_t x, int64_t y);
-	double start; /* of a reduction; the smallest or largest integer where it is infinite */
+	double start; /* of a reduction; infinity stands for the smallest or largest integer */
 };
 
 #define ONNX_OPERATOR(name) extern const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name;
@@ -33,68 +30,68 @@ struct thaw_onnx_evaluator {
 
 /* ---- Operands ---- */
 
-/* *input = input i; THAW_DATA when it is left out. */
+/* *input = input i; THAW_DATA if it is omitted. */
 thaw_status thaw_onnx_input(const struct thaw_onnx_constant **input, const struct thaw_onnx_call *c, int i);
-/* Input i, or NULL when it is left out. */
+/* Input i, or NULL if it is omitted. */
 const struct thaw_onnx_constant *thaw_onnx_optional(const struct thaw_onnx_call *c, int i);
-/* Makes output i, zeroed. */
+/* *output = output i, allocated and zeroed. */
 thaw_status thaw_onnx_output(struct thaw_onnx_constant **output, const struct thaw_onnx_call *c, int i,
 			     enum thaw_dtype type, const struct thaw_shape *shape);
-/* Output 0 is a copy of `from` in another shape of as many elements. */
+/* Output 0 = a copy of `from` in another shape with the same number of elements. */
 thaw_status thaw_onnx_output_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
 				      const struct thaw_shape *shape);
-/* Leaves the node to others. */
+/* Sets c->unsupported; returns THAW_OK. */
 thaw_status thaw_onnx_unsupported(struct thaw_onnx_call *c);
 
 /* ---- Numbers ---- */
 
 bool thaw_onnx_is_float(enum thaw_dtype type);
-/* Element i by value; a float as integer is cut off towards zero and kept within 64 bits, NaN becomes 0. */
+/* Element i. get_int truncates floating types towards zero and saturates to 64 bits; NaN becomes 0. */
 double thaw_onnx_get_float(const struct thaw_onnx_constant *c, int64_t i);
 int64_t thaw_onnx_get_int(const struct thaw_onnx_constant *c, int64_t i);
-/* Rounds to the element type; integers wrap around. */
+/* Sets element i, rounded to the element type; integers wrap around. */
 void thaw_onnx_put_float(struct thaw_onnx_constant *c, int64_t i, double value);
 void thaw_onnx_put_int(struct thaw_onnx_constant *c, int64_t i, int64_t value);
 
-/* A short list of whole numbers, such as axes. */
+/* A short list of integers, such as axes. */
 struct thaw_onnx_ints {
 	int count;
 	int64_t value[THAW_MAX_DIMS];
 };
-/* Of input i, which is a vector or a single number; longer than THAW_MAX_DIMS is THAW_DATA. */
+/* From input i, a vector or a scalar; THAW_DATA for more than THAW_MAX_DIMS elements. */
 thaw_status thaw_onnx_ints_input(struct thaw_onnx_ints *list, const struct thaw_onnx_call *c, int i);
-/* The same of an attribute; empty when it is absent. */
+/* From an attribute; empty if it is absent. */
 thaw_status thaw_onnx_ints_attribute(struct thaw_onnx_ints *list, const struct thaw_onnx_call *c, const char *name);
-/* The axes that are input 1 from opset `since` on, and the attribute "axes" before; empty when absent. */
+/* The axes: input 1 from opset `since` on, the attribute "axes" before; empty if absent. */
 thaw_status thaw_onnx_read_axes(struct thaw_onnx_ints *axes, const struct thaw_onnx_call *c, int64_t since);
 
-/* Adds `ndim` to a negative axis; THAW_DATA when it is not one of that many. */
+/* Adds `ndim` to a negative axis; THAW_DATA unless -ndim <= axis < ndim. */
 thaw_status thaw_onnx_normalise_axis(int64_t *axis, const struct thaw_onnx_call *c, int ndim);
-/* marked[axis] = true for each of them; THAW_DATA when one is not an axis of this ndim or comes twice. */
+/* marked[axis] = true for each of the axes; THAW_DATA if one is out of range or duplicate. */
 thaw_status thaw_onnx_mark_axes(bool marked[THAW_MAX_DIMS], const struct thaw_onnx_call *c,
 				const struct thaw_onnx_ints *axes, int ndim);
 
 /* ---- Walks over elements ---- */
 
-/* Goes through the elements of a shape, last axis fastest, and keeps the place in another array beside it. */
+/* Iterates over the elements of a shape, last axis fastest, and tracks the offset in another, strided array. */
 struct thaw_onnx_walk {
 	struct thaw_shape shape;
 	int64_t index[THAW_MAX_DIMS];
 	int64_t stride[THAW_MAX_DIMS]; /* of the other array, in elements */
-	int64_t at;                    /* its element that belongs to index */
+	int64_t at;                    /* offset in the other array, in elements */
 };
 
-/* stride[i] = elements from one index of axis i to the next in a dense array. */
+/* Strides of a dense array, in elements. */
 void thaw_onnx_strides(int64_t stride[THAW_MAX_DIMS], const struct thaw_shape *shape);
 void thaw_onnx_walk_next(struct thaw_onnx_walk *w);
-/* Copies element by element: the next of `to`, which has the walk's shape, from where the walk is in `from`. */
+/* to[i] = from[w->at] for all elements of `to`, which has the walk's shape. */
 void thaw_onnx_walk_copy(struct thaw_onnx_walk *w, struct thaw_onnx_constant *to,
 			 const struct thaw_onnx_constant *from);
 
-/* *shape = what both broadcast to, as numpy does; THAW_DATA when they do not. */
+/* *shape = what both shapes broadcast to under numpy's rules; THAW_DATA if they do not. */
 thaw_status thaw_onnx_broadcast(struct thaw_shape *shape, const struct thaw_onnx_call *c,
 				const struct thaw_shape *other);
-/* A walk over `shape` that is at the elements of `from`, which broadcasts to it. */
+/* A walk over `shape` whose offsets are in an array of shape `from`, broadcast to it. */
 struct thaw_onnx_walk thaw_onnx_walk_broadcast(const struct thaw_shape *shape, const struct thaw_shape *from);
 
 #endif

@@ -1,4 +1,4 @@
-/* One line an operator: ONNX_OPERATOR(X) stands for thaw_onnx_evaluate_X. */
+/* The operators that can be folded, one per line: ONNX_OPERATOR(X) refers to thaw_onnx_evaluate_X. */
 ONNX_OPERATOR(Abs)
 ONNX_OPERATOR(Add)
 ONNX_OPERATOR(And)

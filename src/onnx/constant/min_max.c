@@ -1,8 +1,8 @@
-/* Min and Max of any number of inputs. One NaN makes the result NaN. */
+/* Min and Max of any number of inputs; NaN propagates. */
 #include "src/onnx/constant/elementwise.h"
 #include "src/onnx/constant/scalar.h"
 
-/* Output 0 becomes that of itself and input i. */
+/* Output 0 = min or max of output 0 and input i. */
 static thaw_status fold(struct thaw_onnx_call *c, int i)
 {
 	const struct thaw_onnx_constant *y;
@@ -28,6 +28,6 @@ static thaw_status evaluate_min_max(struct thaw_onnx_call *c)
 }
 
 const struct thaw_onnx_evaluator thaw_onnx_evaluate_Min = {
-	.evaluate = evaluate_min_max, .float2 = min_of, .int2 = min_int};
+	.evaluate = evaluate_min_max, .float2 = min_of, .int2 = min_int64};
 const struct thaw_onnx_evaluator thaw_onnx_evaluate_Max = {
-	.evaluate = evaluate_min_max, .float2 = max_of, .int2 = max_int};
+	.evaluate = evaluate_min_max, .float2 = max_of, .int2 = max_int64};

@@ -1,10 +1,11 @@
-/* Transpose, Expand, Tile, Slice, Split: elements in other places. Each is a walk over the input. */
+/* Transpose, Expand, Tile, Slice, Split. Each is a strided walk over the input. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/onnx/constant/evaluator.h"
 
-#define SLICE_BY_INPUTS 10 /* opset from which starts, ends and axes of Slice are inputs */
-#define SPLIT_BY_INPUT  13 /* ... and the sizes of Split */
+#define SLICE_BY_INPUTS 10 /* opset since which starts, ends and axes of Slice are inputs */
+#define SPLIT_BY_INPUT  13 /* opset since which the sizes of Split are an input */
 
 static thaw_status evaluate_transpose(struct thaw_onnx_call *c)
 {
@@ -20,7 +21,7 @@ static thaw_status evaluate_transpose(struct thaw_onnx_call *c)
 			order.value[order.count] = ndim - 1 - order.count;
 	THAW_TRY(thaw_onnx_mark_axes(marked, c, &order, ndim));
 	if (order.count != ndim)
-		return thaw_onnx_fail_node(c->o->node, "an order of %d for %d dimensions", order.count, ndim);
+		return thaw_onnx_fail_node(c->o->node, "perm has %d axes, its input %d", order.count, ndim);
 	int64_t dense[THAW_MAX_DIMS];
 	struct thaw_onnx_walk w = {.shape = {.ndim = ndim}};
 	thaw_onnx_strides(dense, &x->shape);
@@ -59,12 +60,12 @@ static thaw_status evaluate_tile(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_ints_input(&repeats, c, 1));
 	struct thaw_shape shape = x->shape;
 	if (repeats.count != shape.ndim)
-		return thaw_onnx_fail_node(c->o->node, "%d repeats of %d dimensions", repeats.count, shape.ndim);
+		return thaw_onnx_fail_node(c->o->node, "%d repeats for %d axes", repeats.count, shape.ndim);
 	for (int i = 0; i < shape.ndim; i++)
 		if (__builtin_mul_overflow(shape.dim[i], repeats.value[i], &shape.dim[i]))
-			return thaw_onnx_fail_node(c->o->node, "%lld repeats", (long long)repeats.value[i]);
+			return thaw_onnx_fail_node(c->o->node, "a repeat count of %lld", (long long)repeats.value[i]);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
-	/* The walk is over the output; its place in the input follows from its index. */
+	/* Walks over the output; the offset in the input follows from the index. */
 	int64_t dense[THAW_MAX_DIMS];
 	thaw_onnx_strides(dense, &x->shape);
 	struct thaw_onnx_walk w = {.shape = shape};
@@ -79,7 +80,7 @@ static thaw_status evaluate_tile(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-/* starts, ends, axes and steps of a Slice; all of one length. */
+/* starts, ends, axes and steps of a Slice, all of one length. */
 struct slice {
 	struct thaw_onnx_ints starts, ends, axes, steps;
 };
@@ -112,7 +113,7 @@ static int64_t clamp(int64_t position, int64_t dim, int64_t low, int64_t high)
 	return position < low ? low : position > high ? high : position;
 }
 
-/* Cuts the axis of the walk: from start to before end in steps, which are not 0. Both may lie outside. */
+/* Restricts an axis of the walk to start, start + step, ... before end; step != 0. start and end are clamped. */
 static void slice_axis(struct thaw_onnx_walk *w, int64_t axis, int64_t start, int64_t end, int64_t step)
 {
 	int64_t dim = w->shape.dim[axis], count = 0;
@@ -127,7 +128,7 @@ static void slice_axis(struct thaw_onnx_walk *w, int64_t axis, int64_t start, in
 	}
 	if (count > 0)
 		w->at += start * w->stride[axis];
-	w->stride[axis] *= count > 1 ? step : 1; /* a longer step than the axis never happens */
+	w->stride[axis] *= count > 1 ? step : 1; /* avoids overflow by a step that is never taken */
 	w->shape.dim[axis] = count;
 }
 
@@ -145,7 +146,7 @@ static thaw_status evaluate_slice(struct thaw_onnx_call *c)
 	for (int i = 0; i < s.axes.count; i++) {
 		int64_t axis = s.axes.value[i] < 0 ? s.axes.value[i] + x->shape.ndim : s.axes.value[i];
 		if (s.steps.value[i] == 0)
-			return thaw_onnx_fail_node(c->o->node, "steps of 0");
+			return thaw_onnx_fail_node(c->o->node, "a step is 0");
 		slice_axis(&w, axis, s.starts.value[i], s.ends.value[i], s.steps.value[i]);
 	}
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &w.shape));
@@ -153,7 +154,7 @@ static thaw_status evaluate_slice(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-/* sizes[outputs] = the parts that are asked for. */
+/* sizes[outputs] = the sizes of the parts. */
 static thaw_status read_parts(int64_t *sizes, const struct thaw_onnx_call *c, int64_t dim)
 {
 	const Onnx__NodeProto *node = c->o->node;
@@ -166,15 +167,15 @@ static thaw_status read_parts(int64_t *sizes, const struct thaw_onnx_call *c, in
 		count = (size_t)thaw_shape_count(&input->shape);
 	bool equal = !input && !list;
 	if (!equal && count != outputs)
-		return thaw_onnx_fail_node(node, "%zu parts for %zu outputs", count, outputs);
-	int64_t each = (dim + (int64_t)outputs - 1) / (int64_t)outputs, left = dim; /* the last may be smaller */
+		return thaw_onnx_fail_node(node, "%zu sizes for %zu outputs", count, outputs);
+	int64_t each = (dim + (int64_t)outputs - 1) / (int64_t)outputs, left = dim; /* the last part may be smaller */
 	for (size_t i = 0; i < outputs; i++) {
-		sizes[i] = equal ? (each < left ? each : left) : input ? thaw_onnx_get_int(input, (int64_t)i) : list[i];
+		sizes[i] = equal ? min_int64(each, left) : input ? thaw_onnx_get_int(input, (int64_t)i) : list[i];
 		if (sizes[i] < 0 || sizes[i] > left)
-			return thaw_onnx_fail_node(node, "part %zu does not fit", i);
+			return thaw_onnx_fail_node(node, "part %zu exceeds the axis", i);
 		left -= sizes[i];
 	}
-	return left == 0 ? THAW_OK : thaw_onnx_fail_node(node, "its parts are not the whole");
+	return left == 0 ? THAW_OK : thaw_onnx_fail_node(node, "its parts do not cover the axis");
 }
 
 static thaw_status evaluate_split(struct thaw_onnx_call *c)

@@ -1,4 +1,4 @@
-/* Elements by value. Floating types travel as double, integers and bool as int64_t. */
+/* Element access: floating types as double, integers and bool as int64_t. */
 #include <math.h>
 #include <string.h>
 

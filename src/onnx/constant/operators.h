@@ -8,30 +8,30 @@
 
 #include "src/onnx/constant/constant.h"
 
-/* A node to be computed. */
+/* A node to be evaluated. */
 struct thaw_onnx_operation {
 	const Onnx__NodeProto *node;
-	int64_t opset;                     /* that node's domain is imported in; 9 and newer are understood */
+	int64_t opset;                     /* version of the node's domain; 9 and newer are supported */
 	const struct thaw_onnx_file *file; /* for tensors in attributes */
-	int64_t max_elements;              /* that an output may have */
-	/* As in the node; NULL for one that is left out. */
+	int64_t max_elements;              /* limit for each output */
+	/* In the order of the node's; NULL for an omitted one. */
 	const struct thaw_onnx_constant *const *inputs;
 	int input_count;
-	/* One for each of the node's, filled by thaw_onnx_constant_evaluate. */
+	/* In the order of the node's, filled by thaw_onnx_constant_evaluate. */
 	struct thaw_onnx_constant *outputs;
 	int output_count;
 };
 
 enum thaw_onnx_outcome {
 	THAW_ONNX_EVALUATED,
-	THAW_ONNX_UNSUPPORTED, /* the operator, or these types for it, is not computed here; outputs are empty */
+	THAW_ONNX_UNSUPPORTED, /* not for this operator or these types; outputs are empty */
 };
 
-/* Whether nodes of this operator (of ONNX's own domain) can be computed, if their types can. */
-bool thaw_onnx_constant_supports(const char *operator);
+/* Whether nodes of this operator (of the standard domain) can be evaluated, at least for some types. */
+bool thaw_onnx_constant_supports(const char *op_type);
 
-/* Computes the node's outputs, which the caller releases. THAW_DATA, naming the node, when it contradicts itself or is
- * larger than allowed; outputs are empty then. */
-thaw_status thaw_onnx_constant_evaluate(enum thaw_onnx_outcome *answer, const struct thaw_onnx_operation *o);
+/* Evaluates the node; the caller frees the outputs. THAW_DATA, naming the node, if it is invalid or an output exceeds
+ * max_elements; outputs are empty then. */
+thaw_status thaw_onnx_constant_evaluate(enum thaw_onnx_outcome *outcome, const struct thaw_onnx_operation *o);
 
 #endif

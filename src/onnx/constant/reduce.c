@@ -1,13 +1,13 @@
-/* Reductions: one number of all that differ along some axes only. */
+/* Reductions over axes. */
 #include <math.h>
 
 #include "src/onnx/constant/evaluator.h"
 #include "src/onnx/constant/scalar.h"
 
-#define AXES_ARE_INPUT     18 /* opset from which the axes are an input ... */
-#define AXES_ARE_INPUT_SUM 13 /* ... and that of ReduceSum */
+#define AXES_ARE_INPUT     18 /* opset since which the axes are an input */
+#define AXES_ARE_INPUT_SUM 13 /* the same for ReduceSum */
 
-/* A reduction under way. One of the sums is used, as the type wants; each has an element per element of the result. */
+/* The state of a reduction: one accumulator per element of the result, of which the type decides which is used. */
 struct reduction {
 	const struct thaw_onnx_evaluator *e;
 	const struct thaw_onnx_constant *x;
@@ -35,7 +35,7 @@ static thaw_status start_reduction(struct reduction *r)
 	return THAW_OK;
 }
 
-/* The walk goes over the input, and is at the element of the result that each belongs to. */
+/* w walks over the input; its offset is the element of the result. */
 static void reduce_all(struct reduction *r, struct thaw_onnx_walk *w)
 {
 	int64_t count = thaw_shape_count(&r->x->shape);
@@ -48,7 +48,7 @@ static void reduce_all(struct reduction *r, struct thaw_onnx_walk *w)
 	}
 }
 
-/* `each`: how many elements became one, for a mean; 1 for the others. */
+/* `each`: the divisor, the number of reduced elements for a mean, else 1. */
 static void finish_reduction(struct reduction *r, struct thaw_onnx_constant *to, int64_t each)
 {
 	double (*finish)(double) = r->e->float1;
@@ -60,7 +60,7 @@ static void finish_reduction(struct reduction *r, struct thaw_onnx_constant *to,
 	}
 }
 
-/* *shape = the result's; *w = a walk over the input that is at its elements. */
+/* *shape = the shape of the result; *w = a walk over the input whose offsets are in the result. */
 static void reduce_shape(struct thaw_shape *shape, struct thaw_onnx_walk *w, const struct thaw_shape *from,
 			 const bool reduced[THAW_MAX_DIMS], bool keep)
 {
@@ -147,10 +147,10 @@ static double add_logs(double x, double y)
 REDUCTION(ReduceSum, evaluate_sum, add, add_int, 0);
 REDUCTION(ReduceMean, evaluate_mean, add, add_int, 0);
 REDUCTION(ReduceProd, evaluate_reduce, multiply, multiply_int, 1);
-REDUCTION(ReduceMax, evaluate_reduce, max_of, max_int, -INFINITY);
-REDUCTION(ReduceMin, evaluate_reduce, min_of, min_int, INFINITY);
+REDUCTION(ReduceMax, evaluate_reduce, max_of, max_int64, -INFINITY);
+REDUCTION(ReduceMin, evaluate_reduce, min_of, min_int64, INFINITY);
 
-/* Those of floats alone; `finish` makes the result of the sum. */
+/* Reductions of floating types only; `finish` is applied to the accumulator. */
 #define FLOAT_REDUCTION(name, of_floats, from, finish)                 \
 	const struct thaw_onnx_evaluator thaw_onnx_evaluate_##name = { \
 		.evaluate = evaluate_reduce, .float1 = (finish), .float2 = (of_floats), .start = (from)}

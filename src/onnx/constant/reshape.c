@@ -1,7 +1,7 @@
-/* Identity, Reshape, Flatten, Squeeze, Unsqueeze: the same elements in another shape; Shape, Size: the shape itself. */
+/* Identity, Reshape, Flatten, Squeeze, Unsqueeze, Shape, Size. */
 #include "src/onnx/constant/evaluator.h"
 
-#define AXES_ARE_INPUT 13 /* opset from which Squeeze and Unsqueeze take their axes as an input */
+#define AXES_ARE_INPUT 13 /* opset since which the axes of Squeeze and Unsqueeze are an input */
 
 static thaw_status evaluate_identity(struct thaw_onnx_call *c)
 {
@@ -10,7 +10,7 @@ static thaw_status evaluate_identity(struct thaw_onnx_call *c)
 	return thaw_onnx_output_reshaped(c, x, &x->shape);
 }
 
-/* Puts what is left of `count` elements where the dimension is -1. */
+/* Infers the dimension -1 from the element count. */
 static thaw_status fill_open_dimension(struct thaw_shape *shape, const struct thaw_onnx_call *c, int64_t count)
 {
 	int open = -1;
@@ -25,8 +25,8 @@ static thaw_status fill_open_dimension(struct thaw_shape *shape, const struct th
 	if (open < 0)
 		return THAW_OK;
 	if (others == 0)
-		return thaw_onnx_fail_node(c->o->node, "dimension %d can be anything", open);
-	shape->dim[open] = count / others; /* a remainder shows as a wrong number of elements */
+		return thaw_onnx_fail_node(c->o->node, "dimension %d cannot be inferred", open);
+	shape->dim[open] = count / others; /* a remainder is detected as a wrong element count */
 	return THAW_OK;
 }
 
@@ -42,7 +42,7 @@ static thaw_status evaluate_reshape(struct thaw_onnx_call *c)
 	for (int i = 0; i < dims.count; i++) {
 		shape.dim[i] = dims.value[i];
 		if (dims.value[i] == 0 && !zero_is_zero && i >= x->shape.ndim)
-			return thaw_onnx_fail_node(c->o->node, "its input has no dimension %d", i);
+			return thaw_onnx_fail_node(c->o->node, "its input has no axis %d", i);
 		if (dims.value[i] == 0 && !zero_is_zero)
 			shape.dim[i] = x->shape.dim[i];
 	}
@@ -56,7 +56,7 @@ static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
 	int64_t axis;
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 1));
-	if (axis != x->shape.ndim) /* this one too: everything before it */
+	if (axis != x->shape.ndim) /* ndim is valid: everything is before it */
 		THAW_TRY(thaw_onnx_normalise_axis(&axis, c, x->shape.ndim));
 	struct thaw_shape shape = thaw_shape_of(1, 1);
 	for (int i = 0; i < x->shape.ndim; i++)
@@ -64,7 +64,7 @@ static thaw_status evaluate_flatten(struct thaw_onnx_call *c)
 	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
-/* Without axes, all dimensions of 1 go. */
+/* Without axes, removes all axes of size 1. */
 static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;
@@ -76,7 +76,7 @@ static thaw_status evaluate_squeeze(struct thaw_onnx_call *c)
 	struct thaw_shape shape = {0};
 	for (int i = 0; i < x->shape.ndim; i++) {
 		if (marked[i] && x->shape.dim[i] != 1)
-			return thaw_onnx_fail_node(c->o->node, "dimension %d is %lld, not 1", i,
+			return thaw_onnx_fail_node(c->o->node, "axis %d has size %lld, not 1", i,
 						   (long long)x->shape.dim[i]);
 		if (!marked[i] && (axes.count > 0 || x->shape.dim[i] != 1))
 			shape.dim[shape.ndim++] = x->shape.dim[i];
@@ -100,7 +100,7 @@ static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
 	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
-/* `position` of a list of `ndim`, counted from its end where negative, and brought into it. */
+/* A position among `ndim` axes, counted from the end if negative, clamped to [0, ndim]. */
 static int64_t clamp(int64_t position, int64_t ndim)
 {
 	if (position < 0)
@@ -108,7 +108,7 @@ static int64_t clamp(int64_t position, int64_t ndim)
 	return position < 0 ? 0 : position > ndim ? ndim : position;
 }
 
-/* The dimensions from start to end, attributes that opset 15 brought. */
+/* The dimensions from start to end, attributes since opset 15. */
 static thaw_status evaluate_shape(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;

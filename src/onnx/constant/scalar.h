@@ -1,11 +1,13 @@
-/* Arithmetic that operators and reductions share. Internal to src/onnx/constant.
+/* Scalar arithmetic shared by operators and reductions. Internal to src/onnx/constant.
  *
- * Integers wrap around, which C leaves to unsigned ones. Of min and max, a NaN makes the result NaN. */
+ * Integers wrap around, by unsigned arithmetic. min_of and max_of propagate NaN. */
 #ifndef THAW_ONNX_SCALAR_H
 #define THAW_ONNX_SCALAR_H
 
 #include <math.h>
 #include <stdint.h>
+
+#include "src/base/minmax.h"
 
 static inline double add(double x, double y)
 {
@@ -35,16 +37,6 @@ static inline double min_of(double x, double y)
 static inline double max_of(double x, double y)
 {
 	return isnan(x) || x > y ? x : y;
-}
-
-static inline int64_t min_int(int64_t x, int64_t y)
-{
-	return x < y ? x : y;
-}
-
-static inline int64_t max_int(int64_t x, int64_t y)
-{
-	return x > y ? x : y;
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* ScatterND: a copy with slices replaced, or added to or multiplied; exporters write masks with it. */
+/* ScatterND, which exporters use to write masks. */
 #include <string.h>
 
 #include "src/onnx/constant/evaluator.h"
@@ -10,7 +10,7 @@ static const struct reduction {
 	int64_t (*int2)(int64_t, int64_t);
 } reductions[] = {{"none", NULL, NULL}, {"add", add, add_int}, {"mul", multiply, multiply_int}};
 
-/* NULL for one that is not known. */
+/* NULL if not supported. */
 static const struct reduction *find_reduction(const char *name)
 {
 	for (size_t i = 0; i < sizeof(reductions) / sizeof(reductions[0]); i++)
@@ -19,7 +19,7 @@ static const struct reduction *find_reduction(const char *name)
 	return NULL;
 }
 
-/* Elements start, ... of `to` from elements first, ... of `updates`. */
+/* Updates `length` elements of `to` from `start` on with those of `updates` from `first` on. */
 static void update_slice(struct thaw_onnx_constant *to, int64_t start, const struct thaw_onnx_constant *updates,
 			 int64_t first, int64_t length, const struct reduction *r)
 {
@@ -39,7 +39,7 @@ static void update_slice(struct thaw_onnx_constant *to, int64_t start, const str
 	}
 }
 
-/* Where the slice begins that row `row` of the indices names, in elements. */
+/* *start = the offset in elements of the slice that row `row` of the indices selects. */
 static thaw_status slice_start(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *data,
 			       const struct thaw_onnx_constant *indices, int64_t row, int depth, int64_t *start)
 {
@@ -48,7 +48,7 @@ static thaw_status slice_start(const struct thaw_onnx_call *c, const struct thaw
 		int64_t index = axis < depth ? thaw_onnx_get_int(indices, row * depth + axis) : 0;
 		index = index < 0 ? index + data->shape.dim[axis] : index;
 		if (index < 0 || index >= data->shape.dim[axis])
-			return thaw_onnx_fail_node(c->o->node, "an index beyond axis %d of its data", axis);
+			return thaw_onnx_fail_node(c->o->node, "an index is out of range for axis %d", axis);
 		*start = *start * data->shape.dim[axis] + index;
 	}
 	return THAW_OK;
@@ -69,14 +69,14 @@ static thaw_status scatter(struct thaw_onnx_call *c)
 	int last = indices->shape.ndim - 1;
 	int64_t depth = last < 0 ? 0 : indices->shape.dim[last];
 	if (last < 0 || depth > data->shape.ndim || updates->type != data->type)
-		return thaw_onnx_fail_node(c->o->node, "data, indices and updates do not go together");
+		return thaw_onnx_fail_node(c->o->node, "data, indices and updates do not match");
 	int64_t rows = 1, length = 1;
 	for (int i = 0; i < last; i++)
 		rows *= indices->shape.dim[i];
 	for (int i = (int)depth; i < data->shape.ndim; i++)
 		length *= data->shape.dim[i];
 	if (thaw_shape_count(&updates->shape) != rows * length)
-		return thaw_onnx_fail_node(c->o->node, "updates are not as many as its indices name");
+		return thaw_onnx_fail_node(c->o->node, "the number of updates does not match the indices");
 	THAW_TRY(thaw_onnx_output(&result, c, 0, data->type, &data->shape));
 	memcpy(result->data, data->data, (size_t)thaw_shape_count(&data->shape) * thaw_dtype_size(data->type));
 	for (int64_t row = 0, start; row < rows; row++) {

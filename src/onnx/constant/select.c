@@ -1,9 +1,9 @@
-/* Gather, Concat, Where, Trilu: elements chosen from inputs. */
+/* Gather, Concat, Where, Trilu. */
 #include <string.h>
 
 #include "src/onnx/constant/evaluator.h"
 
-/* Elements of the axes [from, to). */
+/* The product of the sizes of axes [from, to). */
 static int64_t count_axes(const struct thaw_shape *shape, int64_t from, int64_t to)
 {
 	int64_t count = 1;
@@ -12,7 +12,7 @@ static int64_t count_axes(const struct thaw_shape *shape, int64_t from, int64_t 
 	return count;
 }
 
-/* *shape = that of x with the one of the indices in place of the axis. */
+/* *shape = the shape of x with the axis replaced by the shape of the indices. */
 static thaw_status gather_shape(struct thaw_shape *shape, const struct thaw_onnx_call *c, const struct thaw_shape *x,
 				const struct thaw_shape *indices, int64_t axis)
 {
@@ -38,7 +38,7 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_attribute_int(&axis, c->o->node, "axis", 0));
 	THAW_TRY(thaw_onnx_normalise_axis(&axis, c, x->shape.ndim));
 	if (thaw_onnx_is_float(indices->type))
-		return thaw_onnx_fail_node(c->o->node, "its indices are not whole numbers");
+		return thaw_onnx_fail_node(c->o->node, "its indices are not integers");
 	struct thaw_shape shape;
 	THAW_TRY(gather_shape(&shape, c, &x->shape, &indices->shape, axis));
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
@@ -48,7 +48,8 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	for (int64_t k = 0; k < chosen; k++) {
 		int64_t index = thaw_onnx_get_int(indices, k);
 		if (index < -dim || index >= dim)
-			return thaw_onnx_fail_node(c->o->node, "index %lld of %lld", (long long)index, (long long)dim);
+			return thaw_onnx_fail_node(c->o->node, "index %lld is out of range for an axis of size %lld",
+						   (long long)index, (long long)dim);
 		if (index < 0)
 			index += dim;
 		for (int64_t o = 0; o < outer; o++)
@@ -58,7 +59,7 @@ static thaw_status evaluate_gather(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-/* *shape = that of the inputs side by side on the axis, which is made positive. */
+/* *shape = the shape of the concatenation. Makes *axis non-negative. */
 static thaw_status concat_shape(struct thaw_shape *shape, const struct thaw_onnx_call *c, int64_t *axis)
 {
 	const struct thaw_onnx_constant *first, *x;
@@ -71,7 +72,7 @@ static thaw_status concat_shape(struct thaw_shape *shape, const struct thaw_onnx
 		for (int k = 0; k < shape->ndim && fits; k++)
 			fits = k == *axis || x->shape.dim[k] == shape->dim[k];
 		if (!fits || __builtin_add_overflow(shape->dim[*axis], x->shape.dim[*axis], &shape->dim[*axis]))
-			return thaw_onnx_fail_node(c->o->node, "input %d does not fit beside input 0", i);
+			return thaw_onnx_fail_node(c->o->node, "input %d does not match input 0", i);
 	}
 	return THAW_OK;
 }
@@ -104,7 +105,7 @@ static thaw_status evaluate_concat(struct thaw_onnx_call *c)
 
 static thaw_status evaluate_where(struct thaw_onnx_call *c)
 {
-	const struct thaw_onnx_constant *in[3]; /* condition, where it holds, where not */
+	const struct thaw_onnx_constant *in[3]; /* condition, value if true, value if false */
 	struct thaw_onnx_walk w[3];
 	struct thaw_onnx_constant *to;
 	struct thaw_shape shape = {0};
@@ -131,7 +132,7 @@ static thaw_status evaluate_where(struct thaw_onnx_call *c)
 	return THAW_OK;
 }
 
-/* Keeps the upper or lower triangle of each matrix, and zeros elsewhere; diagonal k belongs to both. */
+/* Keeps the upper or lower triangle of each matrix, including diagonal k; zeros elsewhere. */
 static thaw_status evaluate_trilu(struct thaw_onnx_call *c)
 {
 	const struct thaw_onnx_constant *x;
@@ -144,7 +145,7 @@ static thaw_status evaluate_trilu(struct thaw_onnx_call *c)
 		THAW_TRY(thaw_onnx_ints_input(&diagonal, c, 1));
 	int ndim = x->shape.ndim;
 	if (ndim < 2 || diagonal.count != 1)
-		return thaw_onnx_fail_node(c->o->node, "its inputs are not matrices and one number");
+		return thaw_onnx_fail_node(c->o->node, "its inputs are not matrices and a scalar");
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &x->shape));
 	size_t size = thaw_dtype_size(x->type);
 	int64_t count = thaw_shape_count(&x->shape), columns = x->shape.dim[ndim - 1], rows = x->shape.dim[ndim - 2];

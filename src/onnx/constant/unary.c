@@ -1,4 +1,4 @@
-/* Functions of one number: Abs, Neg, Ceil, Floor, Round, Sqrt, Reciprocal, Exp, Log, Erf, Sin, Cos, Not. */
+/* Abs, Neg, Ceil, Floor, Round, Sqrt, Reciprocal, Exp, Log, Erf, Sin, Cos, Not. */
 #include <math.h>
 
 #include "src/onnx/constant/evaluator.h"
@@ -33,7 +33,7 @@ static double reciprocal(double x)
 	return 1 / x;
 }
 
-/* Wraps around, as all integers of ONNX do. */
+/* Wraps around, like all integer arithmetic of ONNX. */
 static int64_t negate_int(int64_t x)
 {
 	return (int64_t)(0 - (uint64_t)x);

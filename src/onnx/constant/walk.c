@@ -1,4 +1,4 @@
-/* Walks over the elements of arrays that are broadcast, permuted or cut out of others. */
+/* Strided walks over broadcast, permuted or sliced arrays. */
 #include <string.h>
 
 #include "src/onnx/constant/evaluator.h"
@@ -42,8 +42,8 @@ thaw_status thaw_onnx_broadcast(struct thaw_shape *shape, const struct thaw_onnx
 	for (int i = 0; i < narrow->ndim; i++) {
 		int64_t *dim = &wide.dim[skip + i];
 		if (*dim != narrow->dim[i] && *dim != 1 && narrow->dim[i] != 1)
-			return thaw_onnx_fail_node(c->o->node, "shapes do not fit: %lld beside %lld", (long long)*dim,
-						   (long long)narrow->dim[i]);
+			return thaw_onnx_fail_node(c->o->node, "its shapes do not broadcast: %lld and %lld",
+						   (long long)*dim, (long long)narrow->dim[i]);
 		if (*dim == 1)
 			*dim = narrow->dim[i];
 	}

@@ -1,21 +1,21 @@
-/* Attention, as frameworks spell it out: heads apart, scores, softmax, values, heads together. */
+/* Attention, decomposed as by other exporters: split heads, scores, softmax, weighted values, merge heads. */
 #include <math.h>
 
 #include "src/onnx/export/exporter.h"
 
 enum { Q, K, V, FACTORS };
 
-struct attending {
-	int64_t heads, size; /* of a head */
+struct attention {
+	int64_t heads, size; /* number of heads, size of a head */
 	struct thaw_onnx_size images, queries, keys;
-	int bias; /* its index among the inputs; -1 for none */
+	int bias; /* index of the bias input; -1 for none */
 };
 
-static struct attending describe(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
+static struct attention describe(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const int64_t width = e->shapes[e->node].dim[2];
 	const int key_input = n->input_count < FACTORS ? Q : K;
-	return (struct attending){
+	return (struct attention){
 		.heads = n->attrs.heads,
 		.size = width / n->attrs.heads,
 		.images = thaw_onnx_size_of(e, n->inputs[Q], 0),
@@ -25,8 +25,8 @@ static struct attending describe(const struct thaw_onnx_exporter *e, const struc
 	};
 }
 
-/* q, k and v (B,tokens,heads*size), of inputs or of one that holds all three. */
-static void take_factors(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct attending *a,
+/* factor[] = q, k and v (B,tokens,heads*size): three inputs, or slices of one packed input. */
+static void split_inputs(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct attention *a,
 			 const char **factor)
 {
 	const char *packed = thaw_onnx_in(e, n, 0, THAW_ONNX_CHANNELS_LAST);
@@ -44,23 +44,23 @@ static void take_factors(struct thaw_onnx_exporter *e, const struct thaw_node *n
 	}
 }
 
-/* (B,tokens,heads*size) as (B,heads,tokens,size), or (B,heads,size,tokens). */
-static const char *heads_apart(struct thaw_onnx_exporter *e, const struct attending *a, const char *x, bool turned)
+/* (B,tokens,heads*size) to (B,heads,tokens,size), or (B,heads,size,tokens) if `transposed`. */
+static const char *split_heads(struct thaw_onnx_exporter *e, const struct attention *a, const char *x, bool transposed)
 {
-	static const int apart[] = {0, 2, 1, 3}, apart_turned[] = {0, 2, 3, 1};
+	static const int apart[] = {0, 2, 1, 3}, apart_transposed[] = {0, 2, 3, 1};
 	const struct thaw_onnx_size sizes[] = {
 		{.from = 0}, {.from = 1}, {.size = a->heads, .from = -1}, {.size = a->size, .from = -1}};
 	x = thaw_onnx_emit_reshape(e, x, sizes, 4);
-	return thaw_onnx_emit_transpose(e, x, turned ? apart_turned : apart, 4);
+	return thaw_onnx_emit_transpose(e, x, transposed ? apart_transposed : apart, 4);
 }
 
-/* Scores (B,heads,T,S) plus the bias (b,heads,T,S), of which image n reads n mod b. */
-static const char *add_bias(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct attending *a,
+/* scores (B,heads,T,S) + bias (b,heads,T,S); image n uses the bias n mod b. */
+static const char *add_bias(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct attention *a,
 			    const char *scores)
 {
 	const struct thaw_onnx_size groups = thaw_onnx_size_of(e, n->inputs[a->bias], 0);
 	const char *bias = thaw_onnx_in(e, n, a->bias, THAW_ONNX_CHANNELS_LAST);
-	const bool images = a->images.images && !groups.images; /* windows of one image share a group */
+	const bool images = a->images.images && !groups.images; /* groups of windows of one image */
 	if ((groups.size == 1 && !groups.images) || (groups.size == a->images.size && !images))
 		return thaw_onnx_emit_two(e, "Add", scores, bias);
 	struct thaw_onnx_size apart[] = {{.size = a->images.size / groups.size, .images = images, .from = -1},
@@ -76,20 +76,20 @@ static const char *add_bias(struct thaw_onnx_exporter *e, const struct thaw_node
 void thaw_onnx_export_attention(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	static const int together[] = {0, 2, 1, 3};
-	const struct attending a = describe(e, n);
+	const struct attention a = describe(e, n);
 	const float scale = n->attrs.scale != 0.0f ? n->attrs.scale : 1.0f / sqrtf((float)a.size);
 	const struct thaw_onnx_size sizes[] = {{.from = 0}, {.from = 1}, {.size = a.heads * a.size, .from = -1}};
 	const char *factor[FACTORS];
-	take_factors(e, n, &a, factor);
+	split_inputs(e, n, &a, factor);
 	for (int i = 0; i < FACTORS; i++)
-		factor[i] = heads_apart(e, &a, factor[i], i == K);
+		factor[i] = split_heads(e, &a, factor[i], i == K);
 	const char *queries = thaw_onnx_emit_two(e, "Mul", factor[Q], thaw_onnx_emit_scalar(e, scale));
 	const char *scores = thaw_onnx_emit_two(e, "MatMul", queries, factor[K]);
 	if (a.bias >= 0)
 		scores = add_bias(e, n, &a, scores);
-	Onnx__NodeProto *shares = thaw_onnx_emit(e, "Softmax", &scores, 1);
-	thaw_onnx_set_int(e, shares, "axis", -1);
-	const char *y = thaw_onnx_emit_two(e, "MatMul", thaw_onnx_output_of(shares), factor[V]);
+	Onnx__NodeProto *weights = thaw_onnx_emit(e, "Softmax", &scores, 1);
+	thaw_onnx_set_int(e, weights, "axis", -1);
+	const char *y = thaw_onnx_emit_two(e, "MatMul", thaw_onnx_output_of(weights), factor[V]);
 	y = thaw_onnx_emit_transpose(e, y, together, 4);
 	thaw_onnx_out(e, THAW_ONNX_CHANNELS_LAST, thaw_onnx_emit_reshape(e, y, sizes, 3));
 }

@@ -1,8 +1,10 @@
-/* Messages of a model that is being written: nodes, their attributes and names. */
+/* Builds the messages of a model: nodes, attributes and names. */
 #include <string.h>
 
 #include "src/base/grow.h"
 #include "src/onnx/export/exporter.h"
+
+static char no_text[] = ""; /* after a failure */
 
 void thaw_onnx_exporter_release(struct thaw_onnx_exporter *e)
 {
@@ -14,7 +16,7 @@ void thaw_onnx_exporter_release(struct thaw_onnx_exporter *e)
 	thaw_free(e->onnx.initializer);
 }
 
-/* Takes the block, which is from thaw_alloc or NULL. */
+/* Takes ownership of a block from thaw_alloc; NULL counts as out of memory. */
 static void *keep(struct thaw_onnx_exporter *e, void *block)
 {
 	void **blocks = block ? thaw_grow(e->memory.blocks, e->memory.count, sizeof(*blocks)) : NULL;
@@ -40,10 +42,16 @@ static bool in_use(const struct thaw_onnx_exporter *e, const char *name)
 	return false;
 }
 
-const char *thaw_onnx_new_name(struct thaw_onnx_exporter *e, const char *base)
+char *thaw_onnx_exporter_text(struct thaw_onnx_exporter *e, const char *text)
+{
+	char *copy = e->failed ? NULL : keep(e, thaw_strdup(text));
+	return copy ? copy : no_text;
+}
+
+char *thaw_onnx_new_name(struct thaw_onnx_exporter *e, const char *base)
 {
 	if (e->failed)
-		return "";
+		return no_text;
 	char *name = thaw_strdup(base);
 	for (int use = 2; name && in_use(e, name); use++) {
 		thaw_free(name);
@@ -54,20 +62,20 @@ const char *thaw_onnx_new_name(struct thaw_onnx_exporter *e, const char *base)
 		e->names = names;
 	if (!keep(e, name) || !names) {
 		e->failed = THAW_RESOURCE;
-		return "";
+		return no_text;
 	}
-	return e->names[e->name_count++] = name;
+	e->names[e->name_count++] = name;
+	return name;
 }
 
 void thaw_onnx_fail_export(struct thaw_onnx_exporter *e, const char *why)
 {
 	const struct thaw_node *n = &e->graph->nodes[e->node];
 	if (!e->failed)
-		e->failed = thaw_fail(THAW_CONFIG, "%s %s cannot be exported: %s", n->op->name, n->name, why);
+		e->failed = thaw_fail(THAW_CONFIG, "cannot export node to ONNX: %s %s: %s", n->op->name, n->name, why);
 }
 
-Onnx__NodeProto *thaw_onnx_emit(struct thaw_onnx_exporter *e, const char *operator, const char * const * inputs,
-				int count)
+Onnx__NodeProto *thaw_onnx_emit(struct thaw_onnx_exporter *e, const char *op_type, const char *const *inputs, int count)
 {
 	Onnx__NodeProto *n = thaw_onnx_exporter_alloc(e, 1, sizeof(*n));
 	char **names = thaw_onnx_exporter_alloc(e, (size_t)count + 1, sizeof(*names));
@@ -81,15 +89,15 @@ Onnx__NodeProto *thaw_onnx_emit(struct thaw_onnx_exporter *e, const char *operat
 	while (count > 0 && !inputs[count - 1][0])
 		count--;
 	onnx__node_proto__init(n);
-	n->op_type = (char *)operator; /* protobuf-c's strings are not const; nothing here changes them */
-	n->name = n->op_type;
+	n->op_type = thaw_onnx_exporter_text(e, op_type);
+
 	n->n_input = (size_t)count;
 	n->input = names;
 	for (int i = 0; i < count; i++)
-		names[i] = (char *)inputs[i];
+		names[i] = thaw_onnx_exporter_text(e, inputs[i]);
 	n->n_output = 1;
 	n->output = names + count;
-	n->output[0] = n->name = (char *)thaw_onnx_new_name(e, e->graph->nodes[e->node].name);
+	n->output[0] = n->name = thaw_onnx_new_name(e, e->graph->nodes[e->node].name);
 	nodes[e->onnx.n_node++] = n;
 	return e->failed ? NULL : n;
 }
@@ -99,11 +107,11 @@ const char *thaw_onnx_output_of(const Onnx__NodeProto *n)
 	return n ? n->output[0] : "";
 }
 
-/* One more attribute of a node. */
+/* Adds an attribute to a node. */
 static Onnx__AttributeProto *attribute(struct thaw_onnx_exporter *e, Onnx__NodeProto *n, const char *name,
 				       Onnx__AttributeProto__AttributeType type)
 {
-	enum { MOST = 8 }; /* of one node here */
+	enum { MOST = 8 }; /* attributes of a node */
 	if (!n || e->failed)
 		return NULL;
 	if (!n->attribute)
@@ -112,7 +120,7 @@ static Onnx__AttributeProto *attribute(struct thaw_onnx_exporter *e, Onnx__NodeP
 	if (!a || n->n_attribute == MOST)
 		return NULL;
 	onnx__attribute_proto__init(a);
-	a->name = (char *)name;
+	a->name = thaw_onnx_exporter_text(e, name);
 	a->has_type = true;
 	a->type = type;
 	return n->attribute[n->n_attribute++] = a;
@@ -152,17 +160,21 @@ void thaw_onnx_set_string(struct thaw_onnx_exporter *e, Onnx__NodeProto *n, cons
 	if (!a)
 		return;
 	a->has_s = true;
-	a->s = (ProtobufCBinaryData){strlen(value), (uint8_t *)value};
+	size_t length = strlen(value);
+	uint8_t *copy = thaw_onnx_exporter_alloc(e, length + 1, 1);
+	if (copy)
+		memcpy(copy, value, length);
+	a->s = (ProtobufCBinaryData){copy ? length : 0, copy};
 }
 
-const char *thaw_onnx_emit_one(struct thaw_onnx_exporter *e, const char *operator, const char * x)
+const char *thaw_onnx_emit_one(struct thaw_onnx_exporter *e, const char *op_type, const char *x)
 {
-	return thaw_onnx_output_of(thaw_onnx_emit(e, operator, & x, 1));
+	return thaw_onnx_output_of(thaw_onnx_emit(e, op_type, &x, 1));
 }
 
-const char *thaw_onnx_emit_two(struct thaw_onnx_exporter *e, const char *operator, const char * a, const char *b)
+const char *thaw_onnx_emit_two(struct thaw_onnx_exporter *e, const char *op_type, const char *a, const char *b)
 {
-	return thaw_onnx_output_of(thaw_onnx_emit(e, operator,(const char *[]){a, b}, 2));
+	return thaw_onnx_output_of(thaw_onnx_emit(e, op_type, (const char *[]){a, b}, 2));
 }
 
 const char *thaw_onnx_emit_transpose(struct thaw_onnx_exporter *e, const char *x, const int *order, int ndim)

@@ -1,4 +1,5 @@
-/* Convolutions, and the norms that go with them: images (N,C,H,W). */
+/* Convolutions, batch norms and LRN, which need (N,C,H,W). */
+#include "src/base/minmax.h"
 #include "src/onnx/export/exporter.h"
 
 static int64_t or_one(int value)
@@ -6,7 +7,6 @@ static int64_t or_one(int value)
 	return value ? value : 1;
 }
 
-/* Where the window moves, as attributes; `dilations` of pools stay away where they are 1. */
 void thaw_onnx_set_window(struct thaw_onnx_exporter *e, Onnx__NodeProto *y, const struct thaw_attrs *attrs,
 			  const int64_t *kernel)
 {
@@ -23,7 +23,7 @@ void thaw_onnx_set_window(struct thaw_onnx_exporter *e, Onnx__NodeProto *y, cons
 		thaw_onnx_set_ints(e, y, "pads", pads, 4);
 }
 
-/* SAME padding of this image size as numbers: not every runtime has it for dilated windows. */
+/* Replaces SAME padding by explicit pads for this image size: not every runtime supports it for dilated windows. */
 static void spell_out_padding(struct thaw_onnx_exporter *e, const struct thaw_node *n, const int64_t *kernel,
 			      struct thaw_attrs *attrs)
 {
@@ -32,7 +32,7 @@ static void spell_out_padding(struct thaw_onnx_exporter *e, const struct thaw_no
 		const int64_t stride = or_one(attrs->stride[axis]), out = (in.size + stride - 1) / stride;
 		const int64_t reach = (kernel[axis] - 1) * or_one(attrs->dilation[axis]) + 1;
 		int64_t total = (out - 1) * stride + reach - in.size;
-		total = total > 0 ? total : 0;
+		total = max_int64(total, 0);
 		attrs->pad[axis] = (int)(attrs->same_lower ? total - total / 2 : total / 2);
 		attrs->pad[axis + 2] = (int)total - attrs->pad[axis];
 		e->one_size |= in.open;
@@ -59,14 +59,14 @@ void thaw_onnx_export_conv(struct thaw_onnx_exporter *e, const struct thaw_node 
 	thaw_onnx_out_activated(e, n, THAW_ONNX_CHANNELS_FIRST, convolve(e, n, 1));
 }
 
-/* Scale, shift, mean and variance are the parameters from `first` on. */
+/* Batch norm of x; scale, shift, mean and variance are the parameters from `first` on. */
 static const char *normalise(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x, int first)
 {
 	const char *inputs[] = {x, thaw_onnx_param_in(e, n, first), thaw_onnx_param_in(e, n, first + 1),
 				thaw_onnx_param_in(e, n, first + 2), thaw_onnx_param_in(e, n, first + 3)};
 	Onnx__NodeProto *y = thaw_onnx_emit(e, "BatchNormalization", inputs, 5);
 	thaw_onnx_set_float(e, y, "epsilon", n->attrs.epsilon);
-	thaw_onnx_set_float(e, y, "momentum", 1.0f - n->attrs.momentum); /* ONNX weighs the old value */
+	thaw_onnx_set_float(e, y, "momentum", 1.0f - n->attrs.momentum); /* weight of the old value in ONNX */
 	return thaw_onnx_output_of(y);
 }
 
@@ -76,7 +76,7 @@ void thaw_onnx_export_conv_norm(struct thaw_onnx_exporter *e, const struct thaw_
 	thaw_onnx_out_activated(e, n, THAW_ONNX_CHANNELS_FIRST, normalise(e, n, convolve(e, n, BIAS), SCALE));
 }
 
-/* Input 0 as (N,C,H,W), which ONNX's norms want, also where it has other axes than four. */
+/* Input 0 as (N,C,H,W), which ONNX's norms need, for any number of axes. */
 static const char *as_image(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	enum { NDIM = 4 };
@@ -94,7 +94,7 @@ static const char *as_image(struct thaw_onnx_exporter *e, const struct thaw_node
 	return thaw_onnx_emit_reshape(e, x, sizes, NDIM);
 }
 
-/* The way back: the node's value has its input's shape. */
+/* Sets the output y (N,C,H,W) in the shape of input 0; the inverse of as_image. */
 static void image_out(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *y)
 {
 	const int ndim = thaw_onnx_shape_in(e, n, 0)->ndim;

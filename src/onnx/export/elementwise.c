@@ -1,11 +1,11 @@
-/* Operators that compute each element for itself. */
+/* Elementwise operators. */
 #include <math.h>
 
 #include "src/onnx/export/exporter.h"
 
 typedef const char *(*compose)(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x);
 
-/* x * number, x + number. */
+/* x * number and x + number. */
 static const char *times(struct thaw_onnx_exporter *e, const char *x, float number)
 {
 	return number == 1.0f ? x : thaw_onnx_emit_two(e, "Mul", x, thaw_onnx_emit_scalar(e, number));
@@ -35,7 +35,7 @@ static const char *gelu(struct thaw_onnx_exporter *e, const struct thaw_node *n,
 	return gelu_of(e, x, thaw_onnx_emit_one(e, "Erf", scaled));
 }
 
-/* The tanh of sqrt(2 / pi) * (x + 0.044715 * x^3). */
+/* tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)) */
 static const char *gelu_tanh(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x)
 {
 	const float cubic = 0.044715f, root = 0.797884561f;
@@ -69,7 +69,7 @@ static const char *power(struct thaw_onnx_exporter *e, const struct thaw_node *n
 	return thaw_onnx_emit_two(e, "Pow", x, thaw_onnx_emit_scalar(e, n->attrs.alpha));
 }
 
-/* An operator with attributes that alpha and beta are, or `compose`. */
+/* An ONNX operator with the attributes for alpha and beta, or a function that composes several. */
 static const struct {
 	const char *name, *alpha, *beta;
 	compose compose;
@@ -157,7 +157,7 @@ void thaw_onnx_export_add(struct thaw_onnx_exporter *e, const struct thaw_node *
 	thaw_onnx_out_activated(e, n, layout, thaw_onnx_emit_two(e, "Add", x[0], x[1]));
 }
 
-/* Slopes that are repeated go into PRelu's second input only; where x is repeated, max(x,0) + slope * min(x,0). */
+/* PRelu broadcasts only its slope; if x is broadcast, max(x,0) + slope * min(x,0). */
 static const char *parametric_relu(struct thaw_onnx_exporter *e, const char *x, const char *slope)
 {
 	const char *above = thaw_onnx_emit_one(e, "Relu", x);
@@ -177,7 +177,7 @@ void thaw_onnx_export_binary(struct thaw_onnx_exporter *e, const struct thaw_nod
 		thaw_onnx_out(e, layout, thaw_onnx_emit_two(e, binaries[n->attrs.binary], x[0], x[1]));
 }
 
-/* Nothing happens there outside training, but who trains the model further finds its rate. */
+/* Inactive in inference; kept so that further training finds the rate. */
 void thaw_onnx_export_dropout(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const enum thaw_onnx_layout layout = thaw_onnx_elementwise_layout(e, n);

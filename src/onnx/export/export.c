@@ -1,5 +1,4 @@
-/* From a graph to a model's messages and its file: nodes in their order, then what goes in and comes out, then all that
- * the model says of itself. */
+/* ONNX export: converts the nodes of a graph in order, then adds inputs, outputs and metadata, and writes the file. */
 #include "src/onnx/export/export.h"
 
 #include <string.h>
@@ -8,13 +7,11 @@
 #include "thaw/file.h"
 
 #define OPSET      17
-#define IR_VERSION 8 /* that came with it */
-/* Another image size, to see what follows from it: sides that no network's strides make alike. */
+#define IR_VERSION 8 /* the version of opset 17 */
+/* Step between image sizes for detecting dimensions that depend on the image size. */
 #define OTHER_STEP 32
 
-static const char image_name[] = "image", logits_name[] = "logits";
-
-/* Shapes for one image of the wished size and, where the graph takes another, for that. */
+/* Infers shapes for one image of the requested size and, if the graph accepts it, of another size. */
 static thaw_status infer_shapes(const struct thaw_graph *g, const struct thaw_onnx_export_options *options,
 				struct thaw_shape *shapes, struct thaw_shape *other, bool *one_size)
 {
@@ -33,22 +30,20 @@ static thaw_status infer_shapes(const struct thaw_graph *g, const struct thaw_on
 static void export_nodes(struct thaw_onnx_exporter *e)
 {
 	const struct thaw_graph *g = e->graph;
-	thaw_onnx_new_name(e, image_name);
-	thaw_onnx_new_name(e, logits_name);
 	for (int i = 0; i < g->node_count; i++)
 		e->values[i] = (struct thaw_onnx_exported){.param = -1, .flattened = -1};
-	e->values[0].name[THAW_ONNX_CHANNELS_FIRST] = image_name;
+	e->values[0].name[THAW_ONNX_CHANNELS_FIRST] = e->image_name;
 	for (e->node = 1; e->node <= g->output && !e->failed; e->node++) {
 		const struct thaw_node *n = &g->nodes[e->node];
 		thaw_onnx_node_export export = thaw_onnx_exporter_find(n->op);
 		if (export)
 			export(e, n);
 		else
-			thaw_onnx_fail_export(e, "there is no way yet");
+			thaw_onnx_fail_export(e, "this operator is not supported");
 	}
 }
 
-/* Gives the output its name: the node that makes it, and those that read it, call it so. */
+/* Renames the graph's output to "logits" in the node that produces it and those that use it. */
 static void name_output(struct thaw_onnx_exporter *e)
 {
 	const char *made = thaw_onnx_value_as(e, e->graph->output, THAW_ONNX_CHANNELS_LAST);
@@ -57,9 +52,9 @@ static void name_output(struct thaw_onnx_exporter *e)
 		Onnx__NodeProto *n = e->onnx.node[i];
 		for (size_t k = 0; k < n->n_input; k++)
 			if (strcmp(n->input[k], made) == 0 && found)
-				n->input[k] = (char *)logits_name;
+				n->input[k] = e->logits_name;
 		if (strcmp(n->output[0], made) == 0) {
-			n->output[0] = (char *)logits_name;
+			n->output[0] = e->logits_name;
 			found = true;
 		}
 	}
@@ -68,17 +63,17 @@ static void name_output(struct thaw_onnx_exporter *e)
 	e->node = e->graph->output;
 	Onnx__NodeProto *same = thaw_onnx_emit(e, "Identity", &made, 1);
 	if (same)
-		same->output[0] = (char *)logits_name;
+		same->output[0] = e->logits_name;
 }
 
-/* A size that is known, or has a name. */
+/* A fixed or a symbolic dimension. */
 struct dimension {
 	int64_t size;
 	const char *name;
 };
 
-static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, const char *name,
-					    const struct dimension *dims, int ndim)
+static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, char *name, const struct dimension *dims,
+					    int ndim)
 {
 	Onnx__ValueInfoProto *info = thaw_onnx_exporter_alloc(e, 1, sizeof(*info));
 	Onnx__TypeProto *type = thaw_onnx_exporter_alloc(e, 1, sizeof(*type));
@@ -98,7 +93,7 @@ static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, const 
 		dim[i].value_case = dims[i].name ? ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
 						 : ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
 		if (dims[i].name)
-			dim[i].dim_param = (char *)dims[i].name;
+			dim[i].dim_param = thaw_onnx_exporter_text(e, dims[i].name);
 		else
 			dim[i].dim_value = dims[i].size;
 	}
@@ -109,12 +104,11 @@ static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, const 
 	tensor->shape = shape;
 	type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
 	type->tensor_type = tensor;
-	info->name = (char *)name;
+	info->name = name;
 	info->type = type;
 	return info;
 }
 
-/* The model's metadata_props. */
 static void add_metadata(struct thaw_onnx_exporter *e, Onnx__ModelProto *model,
 			 const struct thaw_onnx_export_options *options)
 {
@@ -132,7 +126,7 @@ static void add_metadata(struct thaw_onnx_exporter *e, Onnx__ModelProto *model,
 	model->n_metadata_props = count;
 }
 
-/* Bytes on their way from protobuf-c, which knows no failure, to a file. */
+/* Writes protobuf-c's output to a file; keeps the first error, since `append` cannot fail. */
 struct stream {
 	ProtobufCBuffer buffer;
 	struct thaw_sink *sink;
@@ -150,7 +144,9 @@ static thaw_status write_model(const Onnx__ModelProto *model, const char *path)
 {
 	struct thaw_file_writer *file = NULL;
 	if (onnx__model_proto__get_packed_size(model) >= THAW_ONNX_MAX_BYTES)
-		return thaw_fail(THAW_CONFIG, "%s: more than 2 GiB: one ONNX file cannot hold the network", path);
+		return thaw_fail(THAW_CONFIG,
+				 "network too large for an ONNX file: %s: more than 2 GiB: export it as safetensors",
+				 path);
 	THAW_TRY(thaw_file_writer_open(&file, path));
 	struct stream s = {.buffer.append = append, .sink = thaw_file_writer_sink(file)};
 	onnx__model_proto__pack_to_buffer(model, &s.buffer);
@@ -172,8 +168,8 @@ static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct tha
 	const struct thaw_shape *y = &e->shapes[e->graph->output];
 	for (int i = 1; i < y->ndim; i++)
 		logits[i].size = y->dim[i];
-	Onnx__ValueInfoProto *input = describe_value(e, image_name, image, 4);
-	Onnx__ValueInfoProto *output = describe_value(e, logits_name, logits, y->ndim);
+	Onnx__ValueInfoProto *input = describe_value(e, e->image_name, image, 4);
+	Onnx__ValueInfoProto *output = describe_value(e, e->logits_name, logits, y->ndim);
 	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets = &opset;
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	opset.domain = "";
@@ -208,6 +204,8 @@ static thaw_status export_graph(const struct thaw_graph *g, const struct thaw_on
 	};
 	e.failed = shapes && other && e.values ? infer_shapes(g, options, shapes, other, &e.one_size) : THAW_RESOURCE;
 	if (!e.failed) {
+		e.image_name = thaw_onnx_new_name(&e, "image");
+		e.logits_name = thaw_onnx_new_name(&e, "logits");
 		export_nodes(&e);
 		name_output(&e);
 		e.failed = write_messages(&e, options, path);

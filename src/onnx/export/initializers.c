@@ -1,15 +1,15 @@
-/* Initialisers: parameters under their names, and the numbers that nodes need. */
+/* Initialisers: parameters with their names, and constants of nodes. */
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/grow.h"
 #include "src/onnx/export/exporter.h"
 
-/* The data are not copied. */
+/* Adds an initialiser. The data is not copied. Returns its name. */
 static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__TensorProto__DataType type,
 			  const int64_t *dim, int ndim, const void *data, size_t bytes)
 {
-	const char *name = thaw_onnx_new_name(e, base);
+	char *name = thaw_onnx_new_name(e, base);
 	Onnx__TensorProto *t = thaw_onnx_exporter_alloc(e, 1, sizeof(*t));
 	int64_t *dims = thaw_onnx_exporter_alloc(e, (size_t)ndim, sizeof(*dims));
 	if (!dims || !data)
@@ -23,11 +23,13 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 	e->onnx.initializer = all;
 	e->bytes += bytes;
 	if (e->bytes >= THAW_ONNX_MAX_BYTES) {
-		e->failed = thaw_fail(THAW_CONFIG, "more than 2 GiB of weights: one ONNX file cannot hold them");
+		e->failed = thaw_fail(
+			THAW_CONFIG,
+			"network too large for an ONNX file: more than 2 GiB of weights: export it as safetensors");
 		return "";
 	}
 	onnx__tensor_proto__init(t);
-	t->name = (char *)name;
+	t->name = name;
 	t->has_data_type = true;
 	t->data_type = type;
 	t->dims = dims;
@@ -35,7 +37,7 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 	if (ndim > 0)
 		memcpy(dims, dim, (size_t)ndim * sizeof(*dim));
 	t->has_raw_data = true;
-	t->raw_data = (ProtobufCBinaryData){bytes, (uint8_t *)data}; /* only read */
+	t->raw_data = (ProtobufCBinaryData){bytes, (uint8_t *)data}; /* protobuf-c only reads it */
 	all[e->onnx.n_initializer++] = t;
 	return name;
 }
@@ -82,7 +84,7 @@ const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_n
 	return thaw_onnx_emit_floats(e, p->name, &p->file_shape, data);
 }
 
-/* to (C,rows) from (rows,C), for each of n images. */
+/* (n,rows,C) to (n,C,rows). */
 static void channels_first(float *to, const float *from, int64_t n, int64_t rows, int64_t channels)
 {
 	for (int64_t i = 0; i < n; i++, from += rows * channels)

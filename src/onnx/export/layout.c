@@ -1,4 +1,4 @@
-/* Axis orders of the layouts that exported values have. */
+/* The axis orders of layouts. */
 #include "src/onnx/export/exporter.h"
 
 void thaw_onnx_layout_order(enum thaw_onnx_layout layout, int ndim, int *order)

@@ -1,19 +1,20 @@
-/* Operators that only move elements. */
+/* Operators that only move elements: rearrange, flatten, concat, gather, pad, constant. */
 #include <string.h>
 
 #include "src/onnx/export/exporter.h"
 
-/* A rearrangement as ONNX has it: Reshape into factors, Slice, Transpose, Reshape into axes. The input's axes stand in
- * any layout, and so do the output's. */
+/* A rearrange node in ONNX: Reshape into factors, Slice, Transpose, Reshape into axes. Input and output may be in any
+ * layout. */
 struct moving {
-	struct thaw_onnx_size split[THAW_MAX_FACTORS + THAW_MAX_DIMS]; /* factors of x's axes in the layout's order */
+	struct thaw_onnx_size
+		split[THAW_MAX_FACTORS + THAW_MAX_DIMS]; /* sizes of the factors of x, in the order of its layout */
 	int count;
-	int factor[THAW_MAX_FACTORS]; /* which one stands there */
+	int factor[THAW_MAX_FACTORS]; /* index in thaw_factors of each */
 	struct thaw_onnx_size taken[THAW_MAX_FACTORS];
-	bool changed, sliced; /* x has other axes than the split; some of a factor is taken */
+	bool changed, sliced; /* the split needs a Reshape; some factor is sliced */
 };
 
-/* What factor f of an axis is: a part of it, or what the others leave. */
+/* The size of factor `at`: its own, or inferred from the axis and the other factors of it. */
 static struct thaw_onnx_size factor_size(const struct thaw_onnx_exporter *e, int value, const struct thaw_factors *f,
 					 int at)
 {
@@ -30,7 +31,7 @@ static struct thaw_onnx_size factor_size(const struct thaw_onnx_exporter *e, int
 	return size;
 }
 
-/* Of size 1 whatever the images: it may stand anywhere, and is left out. */
+/* Always of size 1: its position does not matter, so it is omitted. */
 static bool is_unit(const struct thaw_onnx_size *s)
 {
 	return s->size == 1 && !s->images && !s->open;
@@ -62,7 +63,7 @@ static int64_t step_of(const struct thaw_factors *f, int k)
 	return f->step[k] ? f->step[k] : 1;
 }
 
-/* What is taken of each factor. */
+/* Sets the sizes after slicing. */
 static void take(const struct thaw_factors *f, struct moving *m)
 {
 	for (int i = 0; i < m->count; i++) {
@@ -101,7 +102,7 @@ static const char *slice(struct thaw_onnx_exporter *e, const char *x, const stru
 	return thaw_onnx_output_of(thaw_onnx_emit(e, "Slice", inputs, 5));
 }
 
-/* The order of the factors that makes the output's axes in this layout: places in the split. */
+/* order[] = the positions in m->split of the output's factors, in this layout. */
 static void target_order(const struct thaw_factors *f, enum thaw_onnx_layout layout, const struct moving *m, int *order)
 {
 	int axes[THAW_MAX_DIMS], count = 0;
@@ -113,8 +114,8 @@ static void target_order(const struct thaw_factors *f, enum thaw_onnx_layout lay
 					order[count++] = at;
 }
 
-/* The last step: `order` stands for the factors, some of which become one axis. `direct`: they lie as in x, which has
- * not been split. */
+/* The last step: joins the factors, in `order`, into the axes of the output. `direct`: x is the input itself, not
+ * split. */
 static const char *merge(struct thaw_onnx_exporter *e, const char *x, const struct thaw_factors *f,
 			 enum thaw_onnx_layout layout, const struct moving *m, const int *order, bool direct)
 {
@@ -147,7 +148,7 @@ static bool in_order(const int *order, int count)
 	return true;
 }
 
-/* Whether the fastest factor of x, as it lies, stays the fastest. */
+/* Whether the fastest factor of x remains the fastest. */
 static bool keeps_fastest(const struct thaw_factors *f, enum thaw_onnx_layout layout, const struct moving *m)
 {
 	int order[THAW_MAX_FACTORS];
@@ -155,9 +156,9 @@ static bool keeps_fastest(const struct thaw_factors *f, enum thaw_onnx_layout la
 	return m->count == 0 || order[m->count - 1] == m->count - 1;
 }
 
-/* The layout of the result: an image's is its input's, but where only the other layout keeps neighbours together. */
-static enum thaw_onnx_layout form_after(const struct thaw_factors *f, enum thaw_onnx_layout from, int ndim,
-					const struct moving *m)
+/* The layout of the result. An image keeps its input's layout unless only the other layout keeps the fastest factor. */
+static enum thaw_onnx_layout layout_after(const struct thaw_factors *f, enum thaw_onnx_layout from, int ndim,
+					  const struct moving *m)
 {
 	enum { IMAGE = 4 }; /* axes */
 	enum thaw_onnx_layout other =
@@ -167,15 +168,15 @@ static enum thaw_onnx_layout form_after(const struct thaw_factors *f, enum thaw_
 	return keeps_fastest(f, other, m) && !keeps_fastest(f, from, m) ? other : from;
 }
 
-/* Whether the node makes (N,C) of one pixel. */
+/* Whether the node only drops the axes of size 1 of (N,1,...,1,C). */
 static bool drops_axes(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const struct thaw_shape *x = thaw_onnx_shape_in(e, n, 0), *y = &e->shapes[e->node];
 	const struct thaw_factors *f = &n->attrs.factors;
-	int of_last = 0;
+	int last_factors = 0;
 	for (int k = 0; k < f->count; k++)
-		of_last += f->axis[k] == x->ndim - 1;
-	return thaw_onnx_one_pixel(e, n->inputs[0]) && y->ndim == 2 && of_last == 1 && x->dim[0] == y->dim[0] &&
+		last_factors += f->axis[k] == x->ndim - 1;
+	return thaw_onnx_one_pixel(e, n->inputs[0]) && y->ndim == 2 && last_factors == 1 && x->dim[0] == y->dim[0] &&
 	       x->dim[x->ndim - 1] == y->dim[1];
 }
 
@@ -191,7 +192,7 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 		thaw_onnx_out(e, THAW_ONNX_CHANNELS_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
 		return;
 	}
-	to = form_after(f, from, thaw_onnx_shape_in(e, n, 0)->ndim, &m);
+	to = layout_after(f, from, thaw_onnx_shape_in(e, n, 0)->ndim, &m);
 	target_order(f, to, &m, order);
 	bool direct = !m.sliced && in_order(order, m.count);
 	const char *x = thaw_onnx_in(e, n, 0, from);
@@ -203,8 +204,8 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 	thaw_onnx_out(e, to, merge(e, x, f, to, &m, order, direct));
 }
 
-/* (N,H,W,C) to (N,H*W*C). Frameworks flatten (N,C,H,W), and the weights behind it may be stored for that: both orders
- * are kept apart. */
+/* (N,H,W,C) to (N,H*W*C). Frameworks flatten (N,C,H,W), and the following weights may be stored for that order, so both
+ * orders are distinguished. */
 void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const enum thaw_onnx_layout layout = thaw_onnx_common_layout(e, n);
@@ -218,7 +219,7 @@ void thaw_onnx_export_flatten(struct thaw_onnx_exporter *e, const struct thaw_no
 	}
 }
 
-/* A value made of parameters alone that goes with every image of another one. */
+/* Expands x, which does not depend on the images, to the batch size of `like`. */
 static const char *repeat(struct thaw_onnx_exporter *e, const char *x, const char *like, int ndim)
 {
 	int64_t ones[THAW_MAX_DIMS];
@@ -253,7 +254,7 @@ void thaw_onnx_export_concat(struct thaw_onnx_exporter *e, const struct thaw_nod
 	thaw_onnx_out(e, layout, thaw_onnx_output_of(y));
 }
 
-/* Whole numbers, which the graph holds as floats. */
+/* The graph stores indices as floats. */
 void thaw_onnx_export_gather(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const char *indices = thaw_onnx_in(e, n, 1, THAW_ONNX_CHANNELS_LAST);
@@ -283,7 +284,7 @@ void thaw_onnx_export_pad(struct thaw_onnx_exporter *e, const struct thaw_node *
 	thaw_onnx_out(e, layout, thaw_onnx_output_of(y));
 }
 
-/* Made when somebody asks for it, in the layout that it is wanted in. */
+/* Written at its first use, in the layout needed there. */
 void thaw_onnx_export_constant(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	e->values[e->node].param = n->params[0];

@@ -1,10 +1,10 @@
-/* The operators that are exported, a line each. */
+/* The operators that can be exported, one per line. */
 #include <string.h>
 
 #include "src/onnx/export/exporter.h"
 
 static const struct {
-	const char *operator;
+	const char *op_type;
 	thaw_onnx_node_export export;
 } operators[] = {
 	{"activation", thaw_onnx_export_activation},
@@ -36,7 +36,7 @@ static const struct {
 thaw_onnx_node_export thaw_onnx_exporter_find(const struct thaw_op *op)
 {
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
-		if (strcmp(operators[i].operator, op->name) == 0)
+		if (strcmp(operators[i].op_type, op->name) == 0)
 			return operators[i].export;
 	return NULL;
 }

@@ -1,7 +1,8 @@
-/* Pooling. What opset 17 has no operator for is made of others: an adaptive pool of slices, an average over windows
- * that are dilated or hang over the padding of a convolution with ones. */
+/* Pooling. Composed where opset 17 has no operator: adaptive pooling from slices; averages over windows that are
+ * dilated or exceed the padding from a convolution with ones. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/onnx/export/exporter.h"
 #include "src/ops/window.h"
 
@@ -20,7 +21,7 @@ static bool is_open(const struct thaw_onnx_exporter *e, const struct thaw_node *
 	return thaw_onnx_size_of(e, n->inputs[0], 1).open || thaw_onnx_size_of(e, n->inputs[0], 2).open;
 }
 
-/* The range [begin, end) of an axis of x. */
+/* Slices [begin, end) of an axis of x. */
 static const char *slice(struct thaw_onnx_exporter *e, const char *x, int axis, struct thaw_window at)
 {
 	const char *inputs[] = {x, thaw_onnx_emit_ints(e, &at.begin, 1), thaw_onnx_emit_ints(e, &at.end, 1),
@@ -28,7 +29,7 @@ static const char *slice(struct thaw_onnx_exporter *e, const char *x, int axis, 
 	return thaw_onnx_output_of(thaw_onnx_emit(e, "Slice", inputs, 4));
 }
 
-/* x with one axis pooled to w->out sizes, window by window. */
+/* Pools one axis of x to size w->out, window by window. */
 static const char *divide_axis(struct thaw_onnx_exporter *e, const struct pool *kind, const char *x, int axis,
 			       const struct thaw_windows *w)
 {
@@ -50,7 +51,7 @@ static const char *divide_axis(struct thaw_onnx_exporter *e, const struct pool *
 	return thaw_onnx_output_of(y);
 }
 
-/* Windows that divide the image as evenly as they can. */
+/* Adaptive pooling. */
 static const char *adapt(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct pool *kind,
 			 const char *x, const struct thaw_windows *w)
 {
@@ -69,19 +70,19 @@ static const char *adapt(struct thaw_onnx_exporter *e, const struct thaw_node *n
 	return thaw_onnx_output_of(y);
 }
 
-/* How far the last windows lie over the padding behind, which ceil_mode lets them: padding that makes room for them. */
-static void make_room(const struct thaw_windows *w, struct thaw_attrs *attrs)
+/* Replaces ceil_mode by padding: as much as the last windows need. */
+static void pad_for_ceil(const struct thaw_windows *w, struct thaw_attrs *attrs)
 {
 	for (int axis = 0; axis < 2; axis++) {
 		int64_t end = (w[axis].out - 1) * w[axis].stride + (w[axis].kernel - 1) * w[axis].step + 1;
 		int64_t behind = end - w[axis].before - w[axis].in;
 		attrs->pad[axis] = (int)w[axis].before;
-		attrs->pad[axis + 2] = behind > w[axis].after ? (int)behind : (int)w[axis].after;
+		attrs->pad[axis + 2] = (int)max_int64(behind, w[axis].after);
 	}
 	attrs->ceil_mode = attrs->same = false;
 }
 
-/* Whether the frameworks agree on which windows ceil_mode has: none begins in the padding behind. */
+/* Whether all frameworks agree on the number of windows with ceil_mode: no window starts in the trailing padding. */
 static bool ceil_is_clear(const struct thaw_windows *w)
 {
 	for (int axis = 0; axis < 2; axis++)
@@ -90,7 +91,7 @@ static bool ceil_is_clear(const struct thaw_windows *w)
 	return true;
 }
 
-/* One float for each window: 1 / the number of pixels that it averages; (1,1,h,w). */
+/* 1 / number of averaged pixels, per window: (1,1,h,w). */
 static const char *shares(struct thaw_onnx_exporter *e, const struct thaw_windows *w, bool pad_counts)
 {
 	const struct thaw_shape shape = thaw_shape_of(1, 1, w[0].out, w[1].out);
@@ -104,7 +105,7 @@ static const char *shares(struct thaw_onnx_exporter *e, const struct thaw_window
 	return thaw_onnx_emit_floats(e, "window_shares", &shape, share);
 }
 
-/* Sums of windows by a convolution of each channel with ones, times their shares. */
+/* Average pooling as a depthwise convolution with ones, times window_shares. */
 static const char *average_by_sums(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x,
 				   const struct thaw_windows *w)
 {
@@ -116,7 +117,7 @@ static const char *average_by_sums(struct thaw_onnx_exporter *e, const struct th
 	for (int64_t i = 0; ones && i < count; i++)
 		ones[i] = 1.0f;
 	e->one_size |= is_open(e, n);
-	make_room(w, &attrs);
+	pad_for_ceil(w, &attrs);
 	const char *inputs[] = {x, thaw_onnx_emit_floats(e, "window_ones", &shape, ones)};
 	Onnx__NodeProto *sum = thaw_onnx_emit(e, "Conv", inputs, 2);
 	thaw_onnx_set_int(e, sum, "group", channels);
@@ -135,7 +136,7 @@ static const char *slide(struct thaw_onnx_exporter *e, const struct thaw_node *n
 		return average_by_sums(e, n, x, w);
 	if (attrs.ceil_mode && !clear) {
 		e->one_size |= is_open(e, n);
-		make_room(w, &attrs);
+		pad_for_ceil(w, &attrs);
 	}
 	Onnx__NodeProto *y = thaw_onnx_emit(e, kind->sliding, &x, 1);
 	thaw_onnx_set_window(e, y, &attrs, kernel);
@@ -157,6 +158,6 @@ void thaw_onnx_export_pool(struct thaw_onnx_exporter *e, const struct thaw_node 
 		return;
 	bool adaptive = w[0].adaptive && w[1].adaptive;
 	if (w[0].adaptive != w[1].adaptive)
-		thaw_onnx_fail_export(e, "it is adaptive along one axis only");
+		thaw_onnx_fail_export(e, "pooling that is adaptive along one axis only is not supported");
 	thaw_onnx_out(e, THAW_ONNX_CHANNELS_FIRST, adaptive ? adapt(e, n, kind, x, w) : slide(e, n, kind, x, w));
 }

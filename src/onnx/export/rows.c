@@ -1,8 +1,8 @@
-/* Operators along the last axis or several: linear layers, norms, softmax, reductions. */
+/* Operators along axes: linear layers, matmul, softmax, layer norms, reductions. */
 #include "src/onnx/export/exporter.h"
 
-/* The weight (O,I) as (I,O), which MatMul takes. */
-static const char *turned_weight(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+/* The weight (O,I) transposed to (I,O) for MatMul. */
+static const char *transposed_weight(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const struct thaw_param *p = &e->graph->params[n->params[0]];
 	const int64_t out = p->shape.dim[0], in = p->shape.dim[1];
@@ -14,7 +14,8 @@ static const char *turned_weight(struct thaw_onnx_exporter *e, const struct thaw
 	return thaw_onnx_emit_floats(e, p->name, &shape, data);
 }
 
-/* Of a matrix Gemm, with the weight as files have it; a flattened image in the order that the weight is stored for. */
+/* Linear layer of a matrix: Gemm with the weight in the layout of weight files, and a flattened image in the order that
+ * the weight is stored for. */
 static const char *matrix_product(struct thaw_onnx_exporter *e, const struct thaw_node *n, enum thaw_onnx_layout plain)
 {
 	const struct thaw_param *weight = &e->graph->params[n->params[0]];
@@ -30,11 +31,11 @@ static const char *matrix_product(struct thaw_onnx_exporter *e, const struct tha
 	return thaw_onnx_output_of(y);
 }
 
-/* Of tensors MatMul, with the weight turned. */
+/* Linear layer of other tensors: MatMul with the transposed weight. */
 static const char *tensor_product(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	const char *x = thaw_onnx_in(e, n, 0, THAW_ONNX_CHANNELS_LAST);
-	const char *y = thaw_onnx_emit_two(e, "MatMul", x, turned_weight(e, n));
+	const char *y = thaw_onnx_emit_two(e, "MatMul", x, transposed_weight(e, n));
 	return n->param_count > 1 ? thaw_onnx_emit_two(e, "Add", y, thaw_onnx_param_in(e, n, 1)) : y;
 }
 
@@ -48,8 +49,8 @@ void thaw_onnx_export_linear(struct thaw_onnx_exporter *e, const struct thaw_nod
 		thaw_onnx_out_activated(e, n, THAW_ONNX_CHANNELS_LAST, tensor_product(e, n));
 }
 
-/* x with its last two axes exchanged. */
-static const char *turn(struct thaw_onnx_exporter *e, const char *x, int ndim)
+/* Swaps the last two axes of x. */
+static const char *swap_axes(struct thaw_onnx_exporter *e, const char *x, int ndim)
 {
 	int order[THAW_MAX_DIMS];
 	for (int i = 0; i < ndim; i++)
@@ -63,7 +64,7 @@ void thaw_onnx_export_matmul(struct thaw_onnx_exporter *e, const struct thaw_nod
 	for (int k = 0; k < 2; k++) {
 		x[k] = thaw_onnx_in(e, n, k, THAW_ONNX_CHANNELS_LAST);
 		if (n->attrs.transpose[k])
-			x[k] = turn(e, x[k], thaw_onnx_shape_in(e, n, k)->ndim);
+			x[k] = swap_axes(e, x[k], thaw_onnx_shape_in(e, n, k)->ndim);
 	}
 	const char *y = thaw_onnx_emit_two(e, "MatMul", x[0], x[1]);
 	if (n->attrs.scale != 0.0f && n->attrs.scale != 1.0f)
@@ -80,7 +81,7 @@ void thaw_onnx_export_softmax(struct thaw_onnx_exporter *e, const struct thaw_no
 	thaw_onnx_out(e, layout, thaw_onnx_output_of(y));
 }
 
-/* ONNX wants a scale, also where it is 1. */
+/* The scale that ONNX requires even if the node has none. */
 static const char *ones(struct thaw_onnx_exporter *e, int64_t count)
 {
 	const struct thaw_shape shape = thaw_shape_of(count);
@@ -112,7 +113,7 @@ static const char *const reductions[THAW_REDUCTIONS] = {
 	[THAW_REDUCE_LOG_SUM] = "ReduceLogSum", [THAW_REDUCE_LOG_SUM_EXP] = "ReduceLogSumExp",
 };
 
-/* In opset 17 the sum takes its axes as an input, the others as an attribute. */
+/* In opset 17, ReduceSum takes its axes as an input, the others as an attribute. */
 static const char *reduce(struct thaw_onnx_exporter *e, enum thaw_reduction reduction, const char *x,
 			  const int64_t *axes, int count, bool keep)
 {
@@ -138,7 +139,7 @@ void thaw_onnx_export_reduce(struct thaw_onnx_exporter *e, const struct thaw_nod
 		if (n->attrs.axes >> axis & 1)
 			axes[count++] = thaw_onnx_layout_axis(layout, ndim, axis);
 	bool global = layout == THAW_ONNX_CHANNELS_FIRST && ndim == 4 && n->attrs.axes == PIXELS;
-	if (count == 0) { /* which ONNX reads as all: each element is the sum, maximum, ... of itself */
+	if (count == 0) { /* means all axes in ONNX; reduce an added axis of size 1 instead */
 		const char *with_axis[] = {x, thaw_onnx_emit_ints(e, &(int64_t){ndim}, 1)};
 		x = thaw_onnx_output_of(thaw_onnx_emit(e, "Unsqueeze", with_axis, 2));
 		y = reduce(e, reduction, x, &(int64_t){ndim}, 1, false);

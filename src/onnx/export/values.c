@@ -1,4 +1,4 @@
-/* Values in the layout that somebody asks for, and their sizes. */
+/* Values of the graph in the model: conversion between layouts, sizes that depend on the images. */
 #include <string.h>
 
 #include "src/onnx/export/exporter.h"
@@ -22,7 +22,7 @@ bool thaw_onnx_has_layout(const struct thaw_onnx_exporter *e, int value, enum th
 	return e->values[value].name[layout] != NULL;
 }
 
-/* First, as soon as one input of several axes is so already: convolutions want that. */
+/* Channels first if any input with more than two axes has that layout: convolutions need it. */
 enum thaw_onnx_layout thaw_onnx_common_layout(const struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	for (int k = 0; k < n->input_count; k++)
@@ -62,7 +62,7 @@ const char *thaw_onnx_emit_reshape(struct thaw_onnx_exporter *e, const char *x, 
 	int left_open = -1;
 	for (int i = 0; i < ndim; i++)
 		shape[i] = sizes[i].from == i ? 0 : sizes[i].size;
-	for (int i = 0; i < ndim; i++) /* what must stay open first */
+	for (int i = 0; i < ndim; i++) /* the batch size must remain symbolic */
 		if (shape[i] && sizes[i].images)
 			shape[left_open = i] = -1;
 	for (int i = 0; i < ndim; i++) {
@@ -76,7 +76,7 @@ const char *thaw_onnx_emit_reshape(struct thaw_onnx_exporter *e, const char *x, 
 	return thaw_onnx_emit_two(e, "Reshape", x, thaw_onnx_emit_ints(e, shape, ndim));
 }
 
-/* A flattened image between both orders of its elements. */
+/* Converts a flattened image between the orders of channels first and last. */
 static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_layout layout)
 {
 	int image = e->values[value].flattened, order[THAW_MAX_DIMS], ndim = e->shapes[image].ndim;
@@ -98,7 +98,7 @@ static const char *reorder_flat(struct thaw_onnx_exporter *e, int value, enum th
 	return thaw_onnx_emit_reshape(e, thaw_onnx_emit_transpose(e, x, order, ndim), flat, 2);
 }
 
-/* One pixel: elements stay where they are. */
+/* Converts a value with one pixel: a reshape is enough. */
 static const char *reshape_pixel(struct thaw_onnx_exporter *e, int value, const char *x, enum thaw_onnx_layout layout)
 {
 	struct thaw_onnx_size sizes[THAW_MAX_DIMS];

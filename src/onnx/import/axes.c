@@ -1,5 +1,5 @@
-/* Views of tensors. A view keeps these rules: the factors of one tensor axis stand together and multiply to its size,
- * every factor is in `order` once, and two neighbours that could be one are one. */
+/* Views of tensors. Invariants: the factors of a tensor axis are consecutive and their product is its size; `order` is
+ * a permutation of the factors; factors that can be merged are merged. */
 #include "src/onnx/import/axes.h"
 
 #include <string.h>
@@ -33,7 +33,7 @@ void thaw_onnx_axes_set(struct thaw_onnx_axes *v, const struct thaw_shape *tenso
 	}
 	for (int i = 0; i < v->count; i++) {
 		v->order[i] = i;
-		v->of[i] = v->factor[i].axis;
+		v->view_axis[i] = v->factor[i].axis;
 	}
 }
 
@@ -41,7 +41,7 @@ int64_t thaw_onnx_axes_dim(const struct thaw_onnx_axes *v, int axis)
 {
 	int64_t dim = 1;
 	for (int i = 0; i < v->count; i++)
-		if (v->of[i] == axis)
+		if (v->view_axis[i] == axis)
 			dim *= v->factor[v->order[i]].take;
 	return dim;
 }
@@ -54,40 +54,41 @@ int64_t thaw_onnx_axes_count(const struct thaw_onnx_axes *v)
 	return count;
 }
 
-/* Takes factor f out of the list; the view's place `at` that named it goes too. */
+/* Removes factor f and its position `at` in the view. */
 static void drop(struct thaw_onnx_axes *v, int f, int at)
 {
 	memmove(&v->factor[f], &v->factor[f + 1], (size_t)(v->count - f - 1) * sizeof(v->factor[0]));
 	memmove(&v->order[at], &v->order[at + 1], (size_t)(v->count - at - 1) * sizeof(v->order[0]));
-	memmove(&v->of[at], &v->of[at + 1], (size_t)(v->count - at - 1) * sizeof(v->of[0]));
+	memmove(&v->view_axis[at], &v->view_axis[at + 1], (size_t)(v->count - at - 1) * sizeof(v->view_axis[0]));
 	v->count--;
 	for (int i = 0; i < v->count; i++)
 		v->order[i] -= v->order[i] > f;
 }
 
-/* Moves factors of which one element is taken to the end of their axis of the view: they may stand anywhere. */
+/* Moves factors with take == 1 to the end of their view axis; their position does not matter. */
 static void move_units(struct thaw_onnx_axes *v)
 {
 	for (int pass = 1; pass < v->count; pass++)
 		for (int at = 0; at + 1 < v->count; at++) {
 			int f = v->order[at], next = v->order[at + 1];
 			bool unit = v->factor[f].take == 1 && !is_batch(v, f);
-			if (unit && v->of[at] == v->of[at + 1] && (v->factor[next].take > 1 || is_batch(v, next))) {
+			if (unit && v->view_axis[at] == v->view_axis[at + 1] &&
+			    (v->factor[next].take > 1 || is_batch(v, next))) {
 				v->order[at] = next;
 				v->order[at + 1] = f;
 			}
 		}
 }
 
-/* Makes one of each two factors that are neighbours in the tensor's axis and in the view's. */
+/* Merges factors that are adjacent both in a tensor axis and in a view axis. */
 static void merge(struct thaw_onnx_axes *v)
 {
 	move_units(v);
 	for (int at = 0; at + 1 < v->count;) {
 		int f = v->order[at];
 		struct thaw_onnx_factor *a = &v->factor[f], *b = &v->factor[f + 1];
-		if (v->order[at + 1] != f + 1 || v->of[at] != v->of[at + 1] || a->axis != b->axis || is_batch(v, f) ||
-		    !taken_whole(a) || !taken_whole(b)) {
+		if (v->order[at + 1] != f + 1 || v->view_axis[at] != v->view_axis[at + 1] || a->axis != b->axis ||
+		    is_batch(v, f) || !taken_whole(a) || !taken_whole(b)) {
 			at++;
 			continue;
 		}
@@ -102,9 +103,9 @@ bool thaw_onnx_axes_transpose(struct thaw_onnx_axes *v, const int *permutation)
 	int count = 0;
 	for (int axis = 0; axis < v->ndim; axis++)
 		for (int i = 0; i < from.count; i++)
-			if (from.of[i] == permutation[axis]) {
+			if (from.view_axis[i] == permutation[axis]) {
 				v->order[count] = from.order[i];
-				v->of[count++] = axis;
+				v->view_axis[count++] = axis;
 			}
 	merge(v);
 	return true;
@@ -126,7 +127,7 @@ void thaw_onnx_axes_from_end(struct thaw_onnx_axes *v, int axis)
 	thaw_onnx_axes_transpose(v, permutation);
 }
 
-/* Splits the factor at place `at` of the view into `outer` and what is left, which follows it. */
+/* Splits the factor at position `at` of the view into one of size `outer` and the rest behind it. */
 static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 {
 	int f = v->order[at];
@@ -138,7 +139,7 @@ static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 		return false;
 	memmove(&v->factor[f + 1], &v->factor[f], (size_t)(v->count - f) * sizeof(v->factor[0]));
 	memmove(&v->order[at + 1], &v->order[at], (size_t)(v->count - at) * sizeof(v->order[0]));
-	memmove(&v->of[at + 1], &v->of[at], (size_t)(v->count - at) * sizeof(v->of[0]));
+	memmove(&v->view_axis[at + 1], &v->view_axis[at], (size_t)(v->count - at) * sizeof(v->view_axis[0]));
 	v->count++;
 	for (int i = 0; i < v->count; i++)
 		v->order[i] += v->order[i] > f || i == at + 1;
@@ -147,7 +148,7 @@ static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 	return true;
 }
 
-/* Gives the view's axis `axis` of size `dim` its factors, from place *at on. */
+/* Assigns the factors from position *at on to view axis `axis` of size `dim`, splitting the last if necessary. */
 static bool fill_axis(struct thaw_onnx_axes *v, int *at, int axis, int64_t dim)
 {
 	int64_t need = dim;
@@ -158,7 +159,7 @@ static bool fill_axis(struct thaw_onnx_axes *v, int *at, int axis, int64_t dim)
 		if (take == 0 || (need % take != 0 && !split(v, *at, need)))
 			return false;
 		need /= v->factor[v->order[*at]].take;
-		v->of[(*at)++] = axis;
+		v->view_axis[(*at)++] = axis;
 	}
 	return true;
 }
@@ -171,15 +172,16 @@ bool thaw_onnx_axes_reshape(struct thaw_onnx_axes *v, const int64_t *dim, int nd
 		int from = at;
 		if (!fill_axis(&to, &at, axis, dim[axis]))
 			return false;
-		/* Factors of one element go anywhere: one to an axis of size 1, the others with what is before them. */
+		/* Factors with take == 1 fit anywhere: one goes to an axis of size 1, the others to the axis before
+		 * them. */
 		if (dim[axis] == 1 && at < to.count && to.factor[to.order[at]].take == 1)
-			to.of[at++] = axis;
+			to.view_axis[at++] = axis;
 		bool last = axis == ndim - 1;
 		while (at > from && at < to.count && to.factor[to.order[at]].take == 1 && (last || dim[axis + 1] != 1))
-			to.of[at++] = axis;
+			to.view_axis[at++] = axis;
 	}
 	for (; ndim == 0 && at < to.count && to.factor[to.order[at]].take == 1; at++)
-		to.of[at] = 0;
+		to.view_axis[at] = 0;
 	if (at < to.count)
 		return false;
 	to.ndim = ndim;
@@ -196,7 +198,7 @@ bool thaw_onnx_axes_slice(struct thaw_onnx_axes *v, int axis, int64_t start, int
 		return true;
 	for (int i = 0; i < v->count; i++) {
 		const struct thaw_onnx_factor *f = &v->factor[v->order[i]];
-		if (v->of[i] != axis || (f->take == 1 && outermost >= 0))
+		if (v->view_axis[i] != axis || (f->take == 1 && outermost >= 0))
 			continue;
 		if (outermost >= 0 && v->factor[outermost].take > 1)
 			inner *= f->take;
@@ -222,14 +224,14 @@ bool thaw_onnx_axes_whole(const struct thaw_onnx_axes *v)
 	return true;
 }
 
-bool thaw_onnx_axes_is_axis(const struct thaw_onnx_axes *v, int of, int *axis)
+bool thaw_onnx_axes_is_axis(const struct thaw_onnx_axes *v, int view_axis, int *axis)
 {
 	int64_t covered = 1;
 	int previous = -1, unit = -1;
 	*axis = -1;
 	for (int i = 0; i < v->count; i++) {
 		const struct thaw_onnx_factor *f = &v->factor[v->order[i]];
-		if (v->of[i] != of)
+		if (v->view_axis[i] != view_axis)
 			continue;
 		if (f->size == 1 && !is_batch(v, v->order[i]) && v->tensor.dim[f->axis] == 1) {
 			unit = f->axis;
@@ -253,7 +255,7 @@ bool thaw_onnx_axes_equal(const struct thaw_onnx_axes *a, const struct thaw_onnx
 	for (int i = 0; i < a->count; i++) {
 		const struct thaw_onnx_factor *f = &a->factor[i], *g = &b->factor[i];
 		if (f->axis != g->axis || f->size != g->size || f->start != g->start || f->step != g->step ||
-		    f->take != g->take || a->order[i] != b->order[i] || a->of[i] != b->of[i])
+		    f->take != g->take || a->order[i] != b->order[i] || a->view_axis[i] != b->view_axis[i])
 			return false;
 	}
 	return true;
@@ -289,15 +291,15 @@ void thaw_onnx_axes_in_order(const struct thaw_onnx_axes *v, struct thaw_onnx_ar
 	for (int i = 0; i < v->count; i++) {
 		if (images_elsewhere && v->order[i] == 0)
 			continue;
-		if (v->of[i] != last || arrangement->ndim == 0)
+		if (v->view_axis[i] != last || arrangement->ndim == 0)
 			arrangement->ndim++;
-		last = v->of[i];
+		last = v->view_axis[i];
 		arrangement->order[count] = v->order[i];
 		arrangement->target[count++] = arrangement->ndim - 1;
 	}
 }
 
-/* Which of the factors of a tensor's axis follows from the axis's size: the images, else the slowest. */
+/* Whether the size of factor f is inferred from the size of its tensor axis: the images, else the slowest factor. */
 static bool is_free(const struct thaw_onnx_axes *v, int f)
 {
 	return f == 0 || v->factor[f].axis != v->factor[f - 1].axis;

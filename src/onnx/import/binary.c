@@ -1,10 +1,11 @@
-/* Functions of the elements of two values, one repeated along axes of the other. */
+/* Add, Sub, Mul, Div, Pow, PRelu, Sum, Mean, Min, Max: elementwise operators with broadcasting. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
 static const struct {
-	const char *operator;
+	const char *op_type;
 	enum thaw_binary binary;
 } binaries[] = {
 	{"Add", THAW_BINARY_ADD}, {"Sum", THAW_BINARY_ADD},     {"Mean", THAW_BINARY_ADD}, {"Sub", THAW_BINARY_SUB},
@@ -12,7 +13,7 @@ static const struct {
 	{"Max", THAW_BINARY_MAX}, {"PRelu", THAW_BINARY_PRELU},
 };
 
-/* x with the number c: a function of x. *done false where there is none. */
+/* x op c for a scalar c, as an elementwise function of x. *done = false if there is no such function. */
 static thaw_status with_number(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			       enum thaw_binary binary, float c, bool number_first, bool *done)
 {
@@ -45,7 +46,7 @@ static thaw_status with_number(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return THAW_OK;
 }
 
-/* Known elements of several values beside a tensor: a parameter in the layout of the tensor. */
+/* *node = constant c as a parameter in the layout of tensor x. *done = false if it does not broadcast to x. */
 static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 				   const struct thaw_onnx_value *c, int *node, bool *done)
 {
@@ -53,7 +54,8 @@ static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__Nod
 	float *data = NULL;
 	*done = false;
 	if (c->constant->type != THAW_F32)
-		return thaw_onnx_fail_node(n, "input %s is not F32", c->name);
+		return thaw_onnx_fail_node(n, "input %s is %s; only FLOAT is supported", c->name,
+					   thaw_onnx_type_name(thaw_onnx_type_of(c->constant->type)));
 	for (int attempt = 0; attempt < 2 && !*done; attempt++) {
 		THAW_TRY(attempt == 0 ? thaw_onnx_as_whole(m, n, x) : thaw_onnx_in_order(m, n, x));
 		THAW_TRY(thaw_onnx_align_constant(c->constant, &x->axes, &shape, &data, done));
@@ -66,7 +68,7 @@ static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__Nod
 	return status;
 }
 
-/* Whether v has the sizes that the result of v and w has. */
+/* Whether v has the shape of the result of broadcasting v and w. */
 static bool is_widest(const struct thaw_onnx_axes *v, const struct thaw_onnx_axes *w)
 {
 	if (v->ndim < w->ndim)
@@ -77,7 +79,7 @@ static bool is_widest(const struct thaw_onnx_axes *v, const struct thaw_onnx_axe
 	return true;
 }
 
-/* Brings two values to tensors that go together, and says what the result looks like. */
+/* Lays out v[0] and v[1] so that their tensors broadcast; *result = the view of the result. */
 static thaw_status meet(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			struct thaw_onnx_axes *result)
 {
@@ -92,18 +94,17 @@ static thaw_status meet(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, 
 	}
 	if (done)
 		return THAW_OK;
-	int ndim = v[0].axes.ndim > v[1].axes.ndim ? v[0].axes.ndim : v[1].axes.ndim;
+	int ndim = max_int(v[0].axes.ndim, v[1].axes.ndim);
 	THAW_TRY(thaw_onnx_as_ndim(m, n, &v[0], ndim));
 	THAW_TRY(thaw_onnx_as_ndim(m, n, &v[1], ndim));
 	struct thaw_shape shape = v[0].axes.tensor;
 	for (int i = 0; i < ndim; i++)
-		if (v[1].axes.tensor.dim[i] > shape.dim[i])
-			shape.dim[i] = v[1].axes.tensor.dim[i];
+		shape.dim[i] = max_int64(shape.dim[i], v[1].axes.tensor.dim[i]);
 	thaw_onnx_axes_set(result, &shape, v[0].axes.batched || v[1].axes.batched ? m->images : 0);
 	return THAW_OK;
 }
 
-/* v[0] with v[1]; the result takes the place of v[0]. */
+/* v[0] = v[0] op v[1] of two tensors. */
 static thaw_status combine_tensors(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				   enum thaw_binary binary)
 {
@@ -123,12 +124,12 @@ static thaw_status combine_tensors(struct thaw_onnx_importer *m, const Onnx__Nod
 static enum thaw_binary binary_of(const Onnx__NodeProto *n)
 {
 	size_t i = 0;
-	while (strcmp(binaries[i].operator, n->op_type) != 0)
+	while (strcmp(binaries[i].op_type, n->op_type) != 0)
 		i++;
 	return binaries[i].binary;
 }
 
-/* Known elements beside a tensor, v[constant]; v[0] becomes the result. *done false: as two tensors. */
+/* v[0] = v[0] op v[1], where v[constant] is constant. *done = false if both must become tensors. */
 static thaw_status combine_constant(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				    int constant, enum thaw_binary binary, bool *done)
 {
@@ -164,7 +165,7 @@ thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodePr
 	return combine_tensors(m, n, v, binary);
 }
 
-/* An exponent may be whole: *floats are its elements. */
+/* Converts an exponent, which may be of integers, to F32. The caller frees *floats. */
 static thaw_status as_floats(struct thaw_onnx_value *v, struct thaw_onnx_constant *floats)
 {
 	const struct thaw_onnx_constant *c = v->constant;
@@ -193,7 +194,7 @@ thaw_status thaw_onnx_import_binary(struct thaw_onnx_importer *m, const Onnx__No
 	return status == THAW_OK ? thaw_onnx_value_output(m, n, 0, &v[0]) : status;
 }
 
-/* Sum, Mean, Min and Max of any number of values. */
+/* Sum, Mean, Min and Max of any number of inputs. */
 thaw_status thaw_onnx_import_sum(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value v[2], *x;

@@ -1,10 +1,9 @@
-/* Elements that are known while a model is imported: its initialisers, what the caller gives, and what nodes compute of
- * these. */
+/* Constants of a model: initialisers, inputs that the caller supplies, and the results of folded nodes. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
 
-/* Floats of any width are computed with as fp32. */
+/* Converts F16 and BF16 to F32, the only float type of the graph. */
 static thaw_status widen(struct thaw_onnx_constant *c)
 {
 	if (c->type != THAW_F16 && c->type != THAW_BF16)
@@ -20,7 +19,7 @@ static thaw_status widen(struct thaw_onnx_constant *c)
 	return THAW_OK;
 }
 
-/* A constant repeated for every one of an open number of images, such as a class token, is kept once. */
+/* Stores a constant that is repeated along a symbolic batch axis, such as a class token, once. */
 static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
 {
 	if (m->images != THAW_ONNX_OPEN_IMAGES || c->shape.ndim < 2 || c->shape.dim[0] != THAW_ONNX_OPEN_IMAGES)
@@ -32,7 +31,7 @@ static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_const
 	c->shape.dim[0] = 1;
 }
 
-/* Gives a value these elements, which become its own. */
+/* Sets the value to the constant and takes ownership of its data. */
 static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_onnx_value *v,
 				struct thaw_onnx_constant *c)
 {
@@ -48,8 +47,7 @@ static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_
 	return widen(v->constant);
 }
 
-/* The elements of an initialiser: those of the file where they can be read as they lie, since a network's weights
- * should not be there once more. */
+/* Aligned F32 data is borrowed from the file rather than copied: a copy would double the memory for the weights. */
 static thaw_status read_initializer(struct thaw_onnx_importer *m, const Onnx__TensorProto *p, struct thaw_onnx_value *v)
 {
 	struct thaw_onnx_tensor t;
@@ -58,7 +56,7 @@ static thaw_status read_initializer(struct thaw_onnx_importer *m, const Onnx__Te
 	v->initializer = true;
 	v->borrowed = t.type == THAW_F32 && !t.owned && (uintptr_t)t.data % sizeof(float) == 0;
 	if (v->borrowed) {
-		c = (struct thaw_onnx_constant){t.type, t.shape, (void *)t.data}; /* only read */
+		c = (struct thaw_onnx_constant){t.type, t.shape, (void *)t.data}; /* borrowed, never written or freed */
 		return set_constant(m, v, &c);
 	}
 	thaw_status status = thaw_onnx_constant_from(&c, &t);
@@ -72,14 +70,14 @@ thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m)
 	for (size_t i = 0; i < g->n_initializer; i++) {
 		struct thaw_onnx_value *v = thaw_onnx_value_find(m, g->initializer[i]->name);
 		if (!v || v->defined)
-			return thaw_fail(THAW_DATA, "%s: two initialisers are called %s, or one has no name",
-					 m->file->path, v ? v->name : "nothing");
+			return thaw_fail(THAW_DATA, "damaged ONNX model: %s: %s%s: export it again", m->file->path,
+					 v ? "two initialisers are called " : "an initialiser has no name",
+					 v ? v->name : "");
 		THAW_TRY(read_initializer(m, g->initializer[i], v));
 	}
 	return THAW_OK;
 }
 
-/* Inputs that the caller knows. */
 thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options)
 {
 	for (int i = 0; i < options->given_count; i++) {
@@ -97,7 +95,7 @@ thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_
 	return THAW_OK;
 }
 
-/* Whether elements of all that the node reads are known. */
+/* *constants = whether all inputs of the node are constant. */
 static thaw_status reads_constants(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *constants)
 {
 	*constants = true;
@@ -111,7 +109,7 @@ static thaw_status reads_constants(const struct thaw_onnx_importer *m, const Onn
 	return THAW_OK;
 }
 
-/* Hands the node's outputs to the values of their names. */
+/* Moves the evaluated outputs to the node's output values. */
 static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
 			       struct thaw_onnx_constant *outputs)
 {
@@ -119,7 +117,7 @@ static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodePro
 	for (size_t k = 0; k < n->n_output; k++) {
 		struct thaw_onnx_value *v = thaw_onnx_value_find(m, n->output[k]);
 		if (status == THAW_OK && v && v->defined)
-			status = thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
+			status = thaw_onnx_fail_node(n, "output %s is already defined", n->output[k]);
 		if (status == THAW_OK && v)
 			status = set_constant(m, v, &outputs[k]);
 		else
@@ -128,7 +126,8 @@ static thaw_status set_outputs(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return status;
 }
 
-/* Whether a node looks rows up in a table of weights, such as Swin's relative positions: the table trains. */
+/* Whether the node looks up rows of a weight table, such as Swin's relative position biases. It is not folded, so that
+ * the table trains. */
 static bool looks_up_weights(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	if (strcmp(n->op_type, "Gather") != 0 || n->n_input == 0)
@@ -137,7 +136,6 @@ static bool looks_up_weights(const struct thaw_onnx_importer *m, const Onnx__Nod
 	return v && v->initializer && v->constant && v->constant->type == THAW_F32 && v->constant->shape.ndim == 2;
 }
 
-/* Computes a node whose inputs are all known. *computed false: it is not one of those. */
 thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed)
 {
 	bool constants = thaw_onnx_constant_supports(n->op_type) && !looks_up_weights(m, n);
@@ -158,15 +156,15 @@ thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodePro
 		.outputs = outputs,
 		.output_count = (int)n->n_output,
 	};
-	enum thaw_onnx_outcome answer = THAW_ONNX_UNSUPPORTED;
+	enum thaw_onnx_outcome outcome = THAW_ONNX_UNSUPPORTED;
 	thaw_status status = inputs && outputs ? THAW_OK : THAW_RESOURCE;
 	for (size_t k = 0; status == THAW_OK && k < n->n_input; k++)
 		inputs[k] = n->input[k][0] ? thaw_onnx_value_find(m, n->input[k])->constant : NULL;
 	if (status == THAW_OK)
-		status = thaw_onnx_constant_evaluate(&answer, &o);
-	if (status == THAW_OK && answer == THAW_ONNX_EVALUATED)
+		status = thaw_onnx_constant_evaluate(&outcome, &o);
+	if (status == THAW_OK && outcome == THAW_ONNX_EVALUATED)
 		status = set_outputs(m, n, outputs);
-	*computed = answer == THAW_ONNX_EVALUATED;
+	*computed = outcome == THAW_ONNX_EVALUATED;
 	thaw_free(inputs);
 	thaw_free(outputs);
 	return status;

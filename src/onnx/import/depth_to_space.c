@@ -1,9 +1,9 @@
-/* Blocks of pixels become channels, and back. */
+/* DepthToSpace and SpaceToDepth. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
 
-/* (N,C,H,W): the axes of blocks of b x b pixels stand before or behind the channels. */
+/* (N,C,H,W) with blocks of b x b pixels; their axes precede or follow the channels. */
 static thaw_status blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool to_space)
 {
 	static const int back[] = {0, 3, 4, 1, 5, 2}, columns[] = {0, 1, 4, 2, 5, 3}, depth[] = {0, 3, 5, 1, 2, 4};
@@ -17,7 +17,7 @@ static thaw_status blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	thaw_onnx_dims(&v, d);
 	if (v.axes.ndim != 4 || b < 1 || b > INT16_MAX ||
 	    (to_space ? d[1] % (b * b) != 0 : d[2] % b != 0 || d[3] % b != 0))
-		return thaw_onnx_fail_node(n, "blocks of %lld do not fit its input", (long long)b);
+		return thaw_onnx_fail_node(n, "blocksize %lld does not divide its input", (long long)b);
 	if (to_space) {
 		bool crd = strcmp(mode, "CRD") == 0;
 		int64_t c = d[1] / (b * b);

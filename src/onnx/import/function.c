@@ -1,14 +1,14 @@
-/* Functions of each element of one value. */
+/* Elementwise functions of one input. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
 
-#define SELU_ALPHA 1.67326319217681884765625f /* ONNX's defaults */
+#define SELU_ALPHA 1.67326319217681884765625f /* defaults of ONNX */
 #define SELU_GAMMA 1.05070102214813232421875f
 
-/* alpha and beta: attributes of these names with these defaults; where there is no name, that value. */
+/* alpha and beta are attributes with these names and defaults; without a name, these constants. */
 static const struct function {
-	const char *operator;
+	const char *op_type;
 	enum thaw_function function;
 	const char *alpha_name, *beta_name;
 	float alpha, beta;
@@ -65,7 +65,7 @@ thaw_status thaw_onnx_import_function(struct thaw_onnx_importer *m, const Onnx__
 	const struct function *f = functions;
 	struct thaw_onnx_value x;
 	char approximate[THAW_ONNX_TEXT];
-	while (strcmp(f->operator, n->op_type) != 0)
+	while (strcmp(f->op_type, n->op_type) != 0)
 		f++;
 	float alpha = f->alpha, beta = f->beta;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
@@ -94,7 +94,7 @@ thaw_status thaw_onnx_import_relu(struct thaw_onnx_importer *m, const Onnx__Node
 	return activate(m, n, &x, THAW_ACT_RELU);
 }
 
-/* A bound of Clip: an attribute before opset 11, an input from then on. */
+/* A bound of Clip: an attribute before opset 11, an input since. */
 static thaw_status bound(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *attribute, int input,
 			 float otherwise, float *value)
 {
@@ -102,7 +102,7 @@ static thaw_status bound(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
 	THAW_TRY(thaw_onnx_attribute_float(value, n, attribute, otherwise));
 	THAW_TRY(thaw_onnx_constant_input(m, n, input, &c));
 	if (c && (c->type != THAW_F32 || thaw_shape_count(&c->shape) != 1))
-		return thaw_onnx_fail_node(n, "input %s is no F32 number", n->input[input]);
+		return thaw_onnx_fail_node(n, "input %s is not a FLOAT scalar", n->input[input]);
 	if (c)
 		*value = *(const float *)c->data;
 	return THAW_OK;

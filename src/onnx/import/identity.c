@@ -1,6 +1,7 @@
-/* Operators that hand on what they are given, or its shape. */
+/* Identity, Cast and Dropout, which do not change values, and Shape. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
 thaw_status thaw_onnx_import_identity(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -11,7 +12,7 @@ thaw_status thaw_onnx_import_identity(struct thaw_onnx_importer *m, const Onnx__
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_attribute_int(&to, n, "to", thaw_onnx_type_of(THAW_F32)));
 	if (!thaw_onnx_type((int32_t)to, &type) || (type != THAW_F32 && type != THAW_F16 && type != THAW_BF16))
-		return thaw_onnx_fail_node(n, "what depends on the image is computed in floats only");
+		return thaw_onnx_fail_node(n, "a value that depends on the image can only be of a floating type");
 	return thaw_onnx_value_output(m, n, 0, &v);
 }
 
@@ -25,7 +26,7 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &ratio));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 2, &training));
 	if ((ratio && thaw_shape_count(&ratio->shape) != 1) || (training && thaw_shape_count(&training->shape) != 1))
-		return thaw_onnx_fail_node(n, "ratio or training_mode is no number");
+		return thaw_onnx_fail_node(n, "ratio or training_mode is not a scalar");
 	if (ratio && ratio->type == THAW_F32)
 		attrs.rate = *(const float *)ratio->data;
 	if (training && *(const char *)training->data && attrs.rate != 0.0f)
@@ -34,11 +35,11 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "dropout", &attrs, &v.node, 1), &v);
 }
 
-/* A place among `ndim` axes, counted from the end if negative; what is beyond goes to the nearest. */
-static int64_t within(int64_t place, int ndim)
+/* A position among `ndim` axes, counted from the end if negative, clamped to [0, ndim]. */
+static int64_t clamp_position(int64_t position, int ndim)
 {
-	place = place < 0 ? place + ndim : place;
-	return place < 0 ? 0 : place > ndim ? ndim : place;
+	position = position < 0 ? position + ndim : position;
+	return min_int64(max_int64(position, 0), ndim);
 }
 
 thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -50,8 +51,8 @@ thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__Nod
 	thaw_onnx_dims(v, dim);
 	THAW_TRY(thaw_onnx_attribute_int(&start, n, "start", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&end, n, "end", ndim));
-	start = within(start, ndim);
-	end = within(end, ndim) > start ? within(end, ndim) : start;
+	start = clamp_position(start, ndim);
+	end = max_int64(clamp_position(end, ndim), start);
 	struct thaw_shape shape = thaw_shape_of(end - start);
 	y.constant = thaw_alloc(1, sizeof(*y.constant));
 	if (!y.constant)

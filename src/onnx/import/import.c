@@ -1,5 +1,4 @@
-/* From a model's messages to a graph: names become values, nodes that the output needs are imported in their order,
- * what is constant is computed on the way. */
+/* ONNX import: from a model's messages to a graph. import_all lists the steps. */
 #include "src/onnx/import/import.h"
 
 #include <string.h>
@@ -7,19 +6,19 @@
 #include "src/onnx/import/importer.h"
 
 #define OLDEST_OPSET  9
-#define MOST_FEATURES 16384 /* of a network without a classifier: it gets a square one */
+#define MOST_FEATURES 16384 /* of a network without a classifier, which gets a square one */
 
 static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
 {
 	const Onnx__ModelProto *model = m->file->model;
 	for (size_t i = 0; i < model->n_opset_import; i++) {
 		const char *domain = model->opset_import[i]->domain;
-		if (!domain || !domain[0] || strcmp(domain, "ai.onnx") == 0)
+		if (thaw_onnx_standard_domain(domain))
 			m->opset = model->opset_import[i]->version;
 	}
 	if (m->opset < OLDEST_OPSET && !any)
 		return thaw_fail(THAW_CONFIG,
-				 "%s: opset %lld is not supported: export the network with opset %d or newer",
+				 "unsupported ONNX opset: %s: opset %lld: export the network with opset %d or newer",
 				 m->file->path, (long long)m->opset, OLDEST_OPSET);
 	return THAW_OK;
 }
@@ -37,26 +36,27 @@ static thaw_status import_nodes(struct thaw_onnx_importer *m, const bool *needed
 		thaw_onnx_node_import import = thaw_onnx_importer_find(n);
 		if (status == THAW_OK && !computed)
 			status = import ? import(m, n)
-					: thaw_onnx_fail_node(n, "it is supported between constants only, of numbers");
+					: thaw_onnx_fail_node(n, "it is supported between constants only");
 		if (status == THAW_OK)
 			status = m->graph->failed;
 		if (status != THAW_OK)
-			return thaw_fail_in(status, "%s", m->file->path);
+			return thaw_fail_in(status, "cannot import ONNX node: %s", m->file->path);
 	}
 	return THAW_OK;
 }
 
-/* A network that ends in features gets a classifier that says them again, for others to take its place. */
+/* Adds an identity classifier to a network that ends in features; a new classifier will replace it. */
 static thaw_status add_classifier(struct thaw_onnx_importer *m)
 {
 	struct thaw_shape shape;
-	m->shaped = 0; /* nodes were recognised since: they have other numbers */
+	m->shaped = 0; /* recognition has renumbered the nodes */
 	THAW_TRY(thaw_onnx_node_shape(m, m->graph->output, &shape));
 	int64_t n = shape.dim[1];
 	if (n > MOST_FEATURES)
-		return thaw_fail(THAW_CONFIG,
-				 "%s: it ends in %lld features and no classifier: at most %d are supported",
-				 m->file->path, (long long)n, MOST_FEATURES);
+		return thaw_fail(
+			THAW_CONFIG,
+			"unsupported ONNX network: %s: %lld features without a classifier; at most %d are supported",
+			m->file->path, (long long)n, MOST_FEATURES);
 	struct thaw_shape square = thaw_shape_of(n, n), row = thaw_shape_of(n);
 	int node = thaw_graph_add(m->graph, "linear", "classifier", NULL, &m->graph->output, 1);
 	thaw_graph_param(m->graph, node, "classifier.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &square, NULL);
@@ -74,7 +74,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
 	if (g->n_output == 0)
-		return thaw_fail(THAW_DATA, "%s: the model has no output", m->file->path);
+		return thaw_fail(THAW_DATA, "damaged ONNX model: %s: it has no output: export it again", m->file->path);
 	THAW_TRY(find_opset(m, options->computation));
 	THAW_TRY(thaw_onnx_check_named(m));
 	THAW_TRY(thaw_onnx_collect_names(m));
@@ -88,7 +88,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 	m->output = output;
 	thaw_graph_block(m->graph, "network");
 	THAW_TRY(import_nodes(m, needed));
-	THAW_TRY(thaw_onnx_set_output(m, output, options, network));
+	THAW_TRY(thaw_onnx_set_output(m, options, network));
 	THAW_TRY(thaw_graph_recognise(m->graph, &m->image));
 	if (options->computation)
 		return m->graph->failed;

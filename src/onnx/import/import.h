@@ -1,21 +1,20 @@
-/* A network from an ONNX model: the graph that Thaw trains, in the layout it likes, with the model's weights. */
+/* ONNX import: builds a trainable graph, in Thaw's own layout, from a model and its weights. */
 #ifndef THAW_SRC_ONNX_IMPORT_H
 #define THAW_SRC_ONNX_IMPORT_H
 
 #include "src/onnx/constant/constant.h"
 #include "thaw/graph.h"
 
-/* An input of the model whose elements are known. */
+/* A model input with a constant value. */
 struct thaw_onnx_given {
 	const char *name;
 	const struct thaw_onnx_constant *constant;
 };
 
-/* What is wanted of a model. */
 struct thaw_onnx_import_options {
-	int64_t size; /* height and width of images where the model leaves them open */
-	/* Any computation instead of a classifier: the input is one sample whatever its axes are, the graph's node 0 is
-	 * it with an axis of 1 in front, and the result is ONNX's output 0 with such an axis. */
+	int64_t size; /* image height and width where the model leaves them open */
+	/* Import any computation rather than a classifier. The input is one sample of any shape; the graph's node 0 is
+	 * this sample with a leading axis of size 1, and the graph's output is ONNX's output 0 with such an axis. */
 	bool computation;
 	const struct thaw_onnx_given *given; /* [given_count] */
 	int given_count;
@@ -23,14 +22,14 @@ struct thaw_onnx_import_options {
 
 struct thaw_onnx_network {
 	struct thaw_graph *graph;
-	struct thaw_shape image;  /* (1,H,W,C): what the model says its input is */
+	struct thaw_shape image;  /* (1,H,W,C) of the model's input */
 	bool open_size;           /* the model leaves height and width open */
-	bool features;            /* the model has no classifier: the graph got one, which repeats the features */
-	struct thaw_shape sample; /* of a computation: the shape of ONNX's output, without the axis in front */
+	bool features;            /* the model has no classifier; an identity classifier was added */
+	struct thaw_shape sample; /* of a computation: shape of ONNX's output, without the leading axis */
 };
 
-/* THAW_DATA or THAW_CONFIG with the node in question; operators that are not supported are named all at once. The graph
- * is the caller's to destroy. For a computation it is not finished: its output is set, its classifier is not. */
+/* Imports the model. Errors: THAW_DATA or THAW_CONFIG, naming the node; all unsupported operators are named in one
+ * message. The caller destroys network->graph. For a computation only the graph's output is set, not its classifier. */
 thaw_status thaw_onnx_import(struct thaw_onnx_network *network, const struct thaw_onnx_file *file,
 			     const struct thaw_onnx_import_options *options);
 

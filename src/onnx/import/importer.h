@@ -1,6 +1,8 @@
-/* What the files of the importer share: the network so far, and how a node's inputs become tensors in the layout that
- * an operator wants. Each importer of an operator is a function in import_*.c and a line in
- * src/onnx/import/operators.c. */
+/* Shared by the files of the importer: its state, the operands of nodes and their conversion to the layout that an
+ * operator needs. src/onnx/README.md lists the steps of an import.
+ *
+ * To add an operator, write a function thaw_onnx_import_X, declare it below and list it in operators.c. Naming: `m` is
+ * the importer, `n` the ONNX node, `v` a value that the function may change. */
 #ifndef THAW_SRC_ONNX_IMPORTER_H
 #define THAW_SRC_ONNX_IMPORTER_H
 
@@ -11,17 +13,17 @@
 #include "src/onnx/wire/node.h"
 #include "thaw/graph.h"
 
-/* Elements that a computed constant may have: 134 million, as many as the largest layers have weights. */
+/* Limit of elements in a folded constant: 134 million, as many as the largest layers have weights. */
 #define THAW_ONNX_MAX_ELEMENTS (INT64_C(1) << 27)
 
-/* A value that nodes name: elements that are known, or a view of a tensor of the graph. */
+/* A named value of the model: a constant, or a view of a graph tensor. */
 struct thaw_onnx_value {
 	const char *name;
-	bool defined;                        /* set once something made it */
-	bool initializer;                    /* an initialiser of the model */
-	bool borrowed;                       /* the constant's elements are the file's */
-	struct thaw_onnx_constant *constant; /* owned; NULL: a view */
-	int node;                            /* of the graph, whose value the view shows */
+	bool defined;                        /* an input, an initialiser or a node has produced it */
+	bool initializer;                    /* is an initialiser of the model */
+	bool borrowed;                       /* the constant's elements belong to the file */
+	struct thaw_onnx_constant *constant; /* owned; NULL for a view */
+	int node;                            /* of a view: the graph node that makes the tensor */
 	struct thaw_onnx_axes axes;
 };
 
@@ -29,137 +31,148 @@ struct thaw_onnx_importer {
 	const struct thaw_onnx_file *file;
 	struct thaw_graph *graph;
 	int64_t opset;
-	int64_t images;                 /* what the first dimension counts them as */
-	struct thaw_onnx_value *values; /* [value_count], by name */
+	int64_t images;                 /* number of images that the shapes are computed for */
+	struct thaw_onnx_value *values; /* [value_count], sorted by name */
 	int value_count;
 	struct thaw_shape image;   /* of node 0 */
-	struct thaw_shape *shapes; /* [shaped] of the graph's values so far */
+	struct thaw_shape *shapes; /* [shaped] of the first graph nodes */
 	int shaped;
-	int added;          /* nodes that this one became so far, for their names */
-	const char *output; /* the name of the model's */
-	bool keep_softmax;  /* also where it is the last node, which a loss of logits does without */
+	int added;          /* graph nodes added for the current ONNX node; numbers their names */
+	const char *output; /* name of the model's output */
+	bool keep_softmax;  /* even as the last node, where the loss includes it */
 };
 
 typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const Onnx__NodeProto *n);
 
-/* What an open number of images is taken for. A prime larger than other sizes: a product of it is known for one. */
+/* Stands for a symbolic batch size: a prime larger than other dimensions, so that its multiples can be recognised. */
 #define THAW_ONNX_OPEN_IMAGES 7919
 
-/* names.c, in this order. THAW_DATA where a node has no operator or a value no name. */
+/* ---- scope.c, called in this order ---- */
+
+/* THAW_DATA if a node has no operator or a value has no name. */
 thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m);
-/* Makes a value for every name. */
+/* Creates a value for every name. */
 thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m);
-/* needed[node]: whether the value of that name depends on it. Nodes stand in order, so one walk back will do. */
+/* needed[node] = whether the value named `output` depends on the node. One pass backwards: nodes are sorted. */
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed);
-/* THAW_CONFIG with all nodes that are needed and not supported. */
+/* THAW_CONFIG, listing all needed nodes whose operator is not supported. */
 thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed);
 
-/* known.c: the model's initialisers; inputs that the caller knows; a node whose inputs are all known (*computed false:
- * it is not one of those). */
+/* ---- constants.c: initialisers, inputs that the caller supplies, constant folding ---- */
+
 thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m);
 thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options);
+/* Folds a node whose inputs are all constant. *computed = false if it cannot be folded. */
 thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed);
 
-/* ends.c: node 0 from the model's input, and the graph's output from the model's. */
+/* ---- io.c: node 0 from the model's input, the graph's output from the model's output ---- */
+
 thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
 				struct thaw_onnx_network *network);
-thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name,
-				 const struct thaw_onnx_import_options *options, struct thaw_onnx_network *network);
+thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
+				 struct thaw_onnx_network *network);
 
-/* operators.c: the importer of a node; NULL: not supported. */
+/* ---- operators.c: the importer of a node, NULL if the operator is not supported ---- */
+
 thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n);
 
-/* The value of that name; NULL for an empty name. It exists: names were collected before. */
+/* ---- operands.c: inputs and outputs of ONNX nodes, and the graph nodes and parameters made from them ---- */
+
+/* The value of this name; NULL if the name is empty or no value has it. */
 struct thaw_onnx_value *thaw_onnx_value_find(const struct thaw_onnx_importer *m, const char *name);
 
-/* values.c: a node's inputs and outputs. */
 bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k);
-/* Whether a node, or the model's output, is its output k. */
+/* Whether output k is an input of another node or the model's output. */
 bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k);
-/* Its input k; THAW_DATA when there is none. */
+/* *v = input k; THAW_DATA if it is missing. */
 thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				  struct thaw_onnx_value **v);
-/* Its input k, whose elements must be known; *c NULL where the node leaves it out. THAW_CONFIG otherwise. */
+/* *c = input k, NULL if the node omits it; THAW_DATA if it is not constant. */
 thaw_status thaw_onnx_constant_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				     const struct thaw_onnx_constant **c);
-/* *v, a copy of a value, as a tensor: known elements become a parameter. */
+/* Turns *v, a copy of a value, into a view: a constant becomes a parameter. */
 thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
-/* Its input k as a tensor; known elements become a parameter. *v is the caller's to change. */
+/* *v = a copy of input k as a view; a constant becomes a parameter. */
 thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   struct thaw_onnx_value *v);
-/* Whole numbers that are an attribute in older opsets and an input in newer ones. *count is -1 where there are none. */
+/* Integers that are an attribute in older opsets and a constant input in newer ones. *count = -1 if there are none. */
 thaw_status thaw_onnx_read_ints(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *attribute,
 				int input, const int64_t **values, int *count);
-/* An axis, counted from the end if negative, of a value of so many. */
+/* *normal = the axis, counted from the end if negative; THAW_DATA unless it is one of `ndim`. */
 thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *n, int64_t axis, int ndim, int *normal);
-/* Output k is this view. */
+/* Sets output k to *v. */
 thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   const struct thaw_onnx_value *v);
-/* Output 0 is what `node` of the graph makes of a tensor like v's: the same view of it. */
+/* Sets output 0 to the tensor of graph node `node`, which has the shape of v's tensor, with v's view. */
 thaw_status thaw_onnx_output_like(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int node,
 				  const struct thaw_onnx_value *v);
 
-/* Adds a node to the graph, named after n. */
+/* Adds a graph node named after n; returns its index. */
 int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *op,
 		  const struct thaw_attrs *attrs, const int *inputs, int count);
-/* Its next parameter: float elements of this shape here. `name` as in the file. */
+/* Adds the next parameter of a graph node, copying its elements. `name` as in the file. */
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
 			    const struct thaw_shape *shape, const float *data);
-/* Zeroed memory for elements of the importer's own, the caller's to free; THAW_DATA when they are too many. */
+/* *data = zeroed elements for a tensor of this shape; the caller frees them. THAW_DATA if they are too many. */
 thaw_status thaw_onnx_alloc_elements(const Onnx__NodeProto *n, const struct thaw_shape *shape, float **data);
-/* *v: such elements, copied, which never train; named after n. */
+/* *v = a tensor with a copy of `data`, which never trains; named after n. */
 thaw_status thaw_onnx_fixed_tensor(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
 				   const struct thaw_shape *shape, const float *data, struct thaw_onnx_value *v);
-/* The shape of a graph's value, for the importer's number of images. */
+/* The shape of a graph node's tensor, for m->images images. */
 thaw_status thaw_onnx_node_shape(struct thaw_onnx_importer *m, int node, struct thaw_shape *shape);
-/* view.c: changes of a value's view; a tensor is made in its order where no view of the one there is can show them. */
+
+/* ---- view.c: Reshape and Slice of a value; copies the tensor only if a change of the view is not enough ---- */
+
 void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim); /* [v->axes.ndim] */
 thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int64_t *dim, int ndim);
-/* Of an axis start, start + step, ..., `take` of them. */
+/* Selects indices start, start + step, ... of an axis: `take` of them. */
 thaw_status thaw_onnx_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int axis,
 			    int64_t start, int64_t step, int64_t take);
 
-/* layout.c: tensors as operators want them. Each may add a reshape or a rearrange. */
+/* ---- layout.c: tensors in the layout that an operator needs. Each may add a reshape or rearrange node. ---- */
+
 thaw_status thaw_onnx_rearrange(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				const struct thaw_onnx_arrangement *arrangement);
-/* Axes in the order of the view, each an axis of the tensor (images first). */
+/* Tensor axes in view order, except that the images come first. */
 thaw_status thaw_onnx_in_order(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
-/* (N,C,H,W) as a tensor (N,H,W,C). */
+/* A view (N,C,H,W) of a tensor (N,H,W,C). */
 thaw_status thaw_onnx_as_image(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
-/* The last axis of the view is the last of the tensor. */
+/* The last axis of the view is the last axis of the tensor. */
 thaw_status thaw_onnx_as_rows(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
-/* All elements are shown, so that what computes each for itself may take the tensor. */
+/* The view covers the whole tensor, so that elementwise operators can be applied to the tensor. */
 thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
-/* Each of these axes of the view is one of the tensor; axis[k] becomes its. */
+/* Each view_axis[k] is exactly one tensor axis, axis[k]. */
 thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			      const int *of, int count, int *axis);
-/* Each axis of the view is an axis of the tensor, which has so many: the first ones are 1. */
+			      const int *view_axis, int count, int *axis);
+/* Each axis of the view is an axis of the tensor; the tensor has `ndim` axes, the leading ones of size 1. */
 thaw_status thaw_onnx_as_ndim(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      int ndim);
-/* *v, of which axes may have size 1, so that its tensor's axes go with those of `to` element by element. *done is false
- * where `to`'s tensor cannot be met; in the order of its view it can. */
+/* Lays out *v so that its tensor broadcasts to `to`'s tensor. *done = false if this is impossible; it is always
+ * possible for a `to` in view order. */
 thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			    const struct thaw_onnx_axes *to, bool *done);
-/* The same for known elements: data in the order of to's tensor, its axes or 1, from thaw_alloc. */
+/* The same for a constant: *data (*shape, axes of to's tensor or 1) is from thaw_alloc. */
 thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const struct thaw_onnx_axes *to,
 				     struct thaw_shape *shape, float **data, bool *done);
 
-/* Arithmetic that importers put together: *v, or v[0], becomes the result. */
-/* import_function.c: a function of each element. */
+/* ---- Building blocks of importers: *v, or v[0], becomes the result ---- */
+
+/* function.c: an elementwise function. */
 thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			    enum thaw_function function, float alpha, float beta);
-/* import_binary.c: v[0] with v[1], either of which may be known elements. */
+/* binary.c: v[0] op v[1], of which one may be constant. */
 thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				enum thaw_binary binary);
-/* import_reduce.c: along these axes of the view, rising, which stay with size 1. */
+/* reduce.c: reduces these view axes, ascending; they stay with size 1. */
 thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			     enum thaw_reduction reduction, const int *of, int count);
-/* import_gather.c: axis `of` of the view becomes the elements that these numbers, within it, name. */
-thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int of,
-			     const float *indices, int64_t count);
+			     enum thaw_reduction reduction, const int *view_axis, int count);
+/* gather.c: selects indices[count], all within the axis, along view_axis. */
+thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+			     int view_axis, const float *indices, int64_t count);
 
-/* import_*.c: the importers that operators.c lists. */
+/* ---- The importers that operators.c lists ---- */
+
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 IMPORTER(thaw_onnx_import_batch_norm);
 IMPORTER(thaw_onnx_import_binary);

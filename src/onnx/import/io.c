@@ -1,7 +1,8 @@
-/* Where a model meets the graph: its input becomes node 0, its output the logits. */
+/* Graph inputs and outputs: the model's input becomes node 0, its output the graph's output. */
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
-/* The input that is no initialiser. */
+/* The first input without a constant value. */
 static const Onnx__ValueInfoProto *find_image(const struct thaw_onnx_importer *m)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
@@ -13,7 +14,7 @@ static const Onnx__ValueInfoProto *find_image(const struct thaw_onnx_importer *m
 	return NULL;
 }
 
-/* Its dimensions; 0 for one that is left open. */
+/* *shape = the input's dimensions, 0 for a symbolic one. */
 static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__ValueInfoProto *input,
 			     struct thaw_shape *shape)
 {
@@ -21,25 +22,28 @@ static thaw_status read_dims(const struct thaw_onnx_importer *m, const Onnx__Val
 	const Onnx__TypeProto__Tensor *type = tensor ? input->type->tensor_type : NULL;
 	enum thaw_dtype element;
 	if (!type || !type->shape || type->shape->n_dim > THAW_MAX_DIMS - 1)
-		return thaw_fail(THAW_CONFIG, "%s: input %s is no tensor of known ndim up to %d", m->file->path,
-				 input->name, THAW_MAX_DIMS - 1);
+		return thaw_fail(
+			THAW_CONFIG,
+			"unsupported ONNX input: %s: input %s is not a tensor with a known number of axes, at most %d",
+			m->file->path, input->name, THAW_MAX_DIMS - 1);
 	if (!thaw_onnx_type(type->elem_type, &element) || element != THAW_F32)
-		return thaw_fail(THAW_CONFIG, "%s: input %s holds %s: only FLOAT is supported", m->file->path,
-				 input->name, thaw_onnx_type_name(type->elem_type));
+		return thaw_fail(THAW_CONFIG, "unsupported ONNX input: %s: input %s holds %s; only FLOAT is supported",
+				 m->file->path, input->name, thaw_onnx_type_name(type->elem_type));
 	shape->ndim = (int)type->shape->n_dim;
 	for (int i = 0; i < shape->ndim; i++) {
 		const Onnx__TensorShapeProto__Dimension *d = type->shape->dim[i];
 		bool open = d->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE || d->dim_value == -1;
 		shape->dim[i] = open ? 0 : d->dim_value;
 		if (!open && d->dim_value < 1)
-			return thaw_fail(THAW_DATA, "%s: input %s has a dimension of %lld", m->file->path, input->name,
-					 (long long)d->dim_value);
+			return thaw_fail(THAW_DATA,
+					 "damaged ONNX model: %s: input %s has a dimension of %lld: export it again",
+					 m->file->path, input->name, (long long)d->dim_value);
 	}
 	thaw_status status = thaw_shape_check(shape, input->name);
-	return status == THAW_OK ? status : thaw_fail_in(status, "%s", m->file->path);
+	return status == THAW_OK ? status : thaw_fail_in(status, "unsupported ONNX input: %s", m->file->path);
 }
 
-/* Node 0 from an image (N,C,H,W), or (N,H,W,C) as TensorFlow has it. */
+/* Node 0 from an image (N,C,H,W), or (N,H,W,C) as in TensorFlow. */
 static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s,
 			     const struct thaw_onnx_import_options *options, struct thaw_onnx_network *network)
 {
@@ -47,7 +51,8 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 	static const int to_onnx[] = {0, 3, 1, 2};
 	bool last = s->ndim == 4 && s->dim[3] == CHANNELS && s->dim[1] != CHANNELS;
 	if (s->ndim != 4 || (!last && s->dim[1] != CHANNELS))
-		return thaw_fail(THAW_CONFIG, "%s: input %s is no image of three channels, (N,3,H,W) or (N,H,W,3)",
+		return thaw_fail(THAW_CONFIG,
+				 "unsupported ONNX input: %s: input %s is not an image (N,3,H,W) or (N,H,W,3)",
 				 m->file->path, v->name);
 	int64_t height = s->dim[last ? 1 : 2], width = s->dim[last ? 2 : 3];
 	network->open_size = height == 0 && width == 0;
@@ -62,14 +67,17 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 	return THAW_OK;
 }
 
-/* Node 0 from any tensor: one sample, with an axis of 1 in front. */
+/* Node 0 from any tensor: one sample, with a leading axis of size 1. */
 static thaw_status set_sample(struct thaw_onnx_importer *m, struct thaw_onnx_value *v, const struct thaw_shape *s)
 {
-	m->images = 0; /* no axis counts them, so that every axis may be moved */
+	m->images = 0; /* no batch axis, so that every axis can be moved */
 	m->image = (struct thaw_shape){.ndim = s->ndim + 1, .dim = {1}};
 	for (int i = 0; i < s->ndim; i++) {
 		if (s->dim[i] == 0)
-			return thaw_fail(THAW_CONFIG, "%s: input %s has an open dimension", m->file->path, v->name);
+			return thaw_fail(THAW_CONFIG,
+					 "unsupported ONNX input: %s: input %s has a symbolic dimension: export it "
+					 "with fixed sizes",
+					 m->file->path, v->name);
 		m->image.dim[i + 1] = s->dim[i];
 	}
 	thaw_onnx_axes_set(&v->axes, &m->image, m->images);
@@ -83,7 +91,7 @@ thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_
 	const Onnx__ValueInfoProto *input = find_image(m);
 	struct thaw_shape shape;
 	if (!input)
-		return thaw_fail(THAW_DATA, "%s: the model has no input", m->file->path);
+		return thaw_fail(THAW_DATA, "damaged ONNX model: %s: it has no input: export it again", m->file->path);
 	THAW_TRY(read_dims(m, input, &shape));
 	struct thaw_onnx_value *v = thaw_onnx_value_find(m, input->name);
 	v->defined = true;
@@ -92,32 +100,46 @@ thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_
 	return set_image(m, v, &shape, options, network);
 }
 
-/* The graph's output from the model's: (N,classes), or the sample in the order of its axes. */
-thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const char *name,
-				 const struct thaw_onnx_import_options *options, struct thaw_onnx_network *network)
+/* The output of a computation: a leading axis of size 1, then the axes of ONNX's output. */
+static thaw_status sample_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+				 struct thaw_shape *sample)
 {
-	const Onnx__NodeProto last = {.op_type = (char *)"output", .name = (char *)name};
-	struct thaw_onnx_value *made = thaw_onnx_value_find(m, name);
-	if (!made || !made->defined || made->constant)
-		return thaw_fail(THAW_DATA, "%s: output %s does not depend on the input", m->file->path, name);
-	struct thaw_onnx_value v = *made;
-	m->added = 0;
-	if (options->computation) {
-		int64_t dim[THAW_MAX_DIMS] = {1};
-		for (int i = 0; i < v.axes.ndim && i < THAW_MAX_DIMS - 1; i++)
-			dim[i + 1] = network->sample.dim[i] = thaw_onnx_axes_dim(&v.axes, i);
-		network->sample.ndim = v.axes.ndim < THAW_MAX_DIMS ? v.axes.ndim : THAW_MAX_DIMS - 1;
-		THAW_TRY(thaw_onnx_in_order(m, &last, &v));
-		if (v.axes.ndim < THAW_MAX_DIMS)
-			thaw_onnx_axes_reshape(&v.axes, dim, v.axes.ndim + 1);
-	} else if (v.axes.ndim != 2 || thaw_onnx_axes_dim(&v.axes, 0) != m->images) {
-		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v.axes) / m->images};
-		if (!thaw_onnx_axes_reshape(&v.axes, dim, 2))
-			return thaw_fail(THAW_CONFIG, "%s: output %s is no vector of classes", m->file->path, name);
+	int64_t dim[THAW_MAX_DIMS] = {1};
+	sample->ndim = min_int(v->axes.ndim, THAW_MAX_DIMS - 1);
+	for (int i = 0; i < sample->ndim; i++)
+		dim[i + 1] = sample->dim[i] = thaw_onnx_axes_dim(&v->axes, i);
+	THAW_TRY(thaw_onnx_in_order(m, n, v));
+	if (v->axes.ndim < THAW_MAX_DIMS)
+		thaw_onnx_axes_reshape(&v->axes, dim, v->axes.ndim + 1);
+	return thaw_onnx_in_order(m, n, v);
+}
+
+/* The output of a classifier: (N,classes). */
+static thaw_status class_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
+{
+	if (v->axes.ndim != 2 || thaw_onnx_axes_dim(&v->axes, 0) != m->images) {
+		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v->axes) / m->images};
+		if (!thaw_onnx_axes_reshape(&v->axes, dim, 2))
+			return thaw_fail(THAW_CONFIG, "%s is not a vector of class scores", n->name);
 	}
-	THAW_TRY(thaw_onnx_in_order(m, &last, &v));
-	if (!options->computation)
-		THAW_TRY(thaw_onnx_as_ndim(m, &last, &v, 2)); /* one class has no factor */
+	THAW_TRY(thaw_onnx_in_order(m, n, v));
+	return thaw_onnx_as_ndim(m, n, v, 2); /* also for one class, whose axis has no factor */
+}
+
+thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
+				 struct thaw_onnx_network *network)
+{
+	const Onnx__NodeProto output = {.op_type = "output", .name = m->file->model->graph->output[0]->name};
+	const struct thaw_onnx_value *found = thaw_onnx_value_find(m, output.name);
+	if (!found || !found->defined || found->constant)
+		return thaw_fail(THAW_DATA, "unsupported ONNX output: %s: output %s does not depend on the input",
+				 m->file->path, output.name);
+	struct thaw_onnx_value v = *found;
+	m->added = 0;
+	thaw_status status =
+		options->computation ? sample_output(m, &output, &v, &network->sample) : class_output(m, &output, &v);
+	if (status != THAW_OK)
+		return thaw_fail_in(status, "unsupported ONNX output: %s", m->file->path);
 	m->graph->output = v.node;
 	return THAW_OK;
 }

@@ -1,4 +1,5 @@
-/* Tensors in the layout that an operator wants: the view changes where that is enough, else elements move. */
+/* Layout conversion: gives a value the tensor layout that an operator needs, by a change of its view if possible, else
+ * by a reshape or rearrange node. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
@@ -9,7 +10,7 @@ thaw_status thaw_onnx_rearrange(struct thaw_onnx_importer *m, const Onnx__NodePr
 	struct thaw_attrs attrs = {0};
 	bool copy, change;
 	if (arrangement->ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "an input of %d axes; at most %d are supported", arrangement->ndim,
+		return thaw_onnx_fail_node(n, "its input needs %d axes; at most %d are supported", arrangement->ndim,
 					   THAW_MAX_DIMS);
 	thaw_onnx_axes_rearrange(&v->axes, arrangement, &attrs.factors, &copy, &change);
 	if (copy || change)
@@ -24,33 +25,34 @@ thaw_status thaw_onnx_in_order(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return thaw_onnx_rearrange(m, n, v, &arrangement);
 }
 
-/* Whether the view's axes are these axes of the tensor. */
+/* Whether each view axis i is exactly tensor axis wanted[i]. */
 static bool axes_are(const struct thaw_onnx_axes *v, const int *wanted)
 {
-	for (int of = 0, axis; of < v->ndim; of++)
-		if (!thaw_onnx_axes_is_axis(v, of, &axis) || axis != wanted[of])
+	for (int view_axis = 0, axis; view_axis < v->ndim; view_axis++)
+		if (!thaw_onnx_axes_is_axis(v, view_axis, &axis) || axis != wanted[view_axis])
 			return false;
 	return true;
 }
 
 thaw_status thaw_onnx_as_image(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
-	static const int image[] = {0, 3, 1, 2}; /* where N, C, H and W lie in the tensor */
-	static const int order[] = {0, 2, 3, 1}; /* axes of the view that make N, H, W and C */
+	static const int image[] = {0, 3, 1, 2}; /* tensor axes of N, C, H and W */
+	static const int order[] = {0, 2, 3, 1}; /* view axes of N, H, W and C */
 	struct thaw_onnx_arrangement arrangement = {.ndim = 4};
 	int count = 0;
 	if (v->axes.ndim != 4)
-		return thaw_onnx_fail_node(n, "an input of %d axes; only images (N,C,H,W) are supported", v->axes.ndim);
+		return thaw_onnx_fail_node(n, "its input has %d axes; only images (N,C,H,W) are supported",
+					   v->axes.ndim);
 	if (v->axes.tensor.ndim == 4 && axes_are(&v->axes, image))
 		return THAW_OK;
 	for (int target = 0; target < arrangement.ndim; target++)
 		for (int i = 0; i < v->axes.count; i++)
-			if (v->axes.of[i] == order[target]) {
+			if (v->axes.view_axis[i] == order[target]) {
 				arrangement.order[count] = v->axes.order[i];
 				arrangement.target[count++] = target;
 			}
 	if (v->axes.batched && arrangement.order[0] != 0)
-		return thaw_onnx_fail_node(n, "the images are not along its input's first axis");
+		return thaw_onnx_fail_node(n, "the first axis of its input is not the batch axis");
 	return thaw_onnx_rearrange(m, n, v, &arrangement);
 }
 
@@ -63,7 +65,7 @@ thaw_status thaw_onnx_as_rows(struct thaw_onnx_importer *m, const Onnx__NodeProt
 			return THAW_OK;
 		THAW_TRY(thaw_onnx_in_order(m, n, v));
 	}
-	return thaw_onnx_fail_node(n, "the images are along its input's last axis");
+	return thaw_onnx_fail_node(n, "the last axis of its input is the batch axis");
 }
 
 thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
@@ -71,10 +73,10 @@ thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return thaw_onnx_axes_whole(&v->axes) ? THAW_OK : thaw_onnx_in_order(m, n, v);
 }
 
-/* Every axis of the view as one of the tensor, those of size 1 too, which have no factor. */
+/* Makes every view axis exactly one tensor axis, including axes of size 1, which have no factor. */
 static thaw_status each_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
-	if (v->axes.ndim > THAW_MAX_DIMS || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.of[0] != 0)))
+	if (v->axes.ndim > THAW_MAX_DIMS || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.view_axis[0] != 0)))
 		return thaw_onnx_in_order(m, n, v);
 	THAW_TRY(thaw_onnx_as_ndim(m, n, v, v->axes.ndim));
 	const struct thaw_shape tensor = v->axes.tensor;
@@ -83,17 +85,17 @@ static thaw_status each_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto
 }
 
 thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			      const int *of, int count, int *axis)
+			      const int *view_axis, int count, int *axis)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
 		bool fits = thaw_onnx_axes_whole(&v->axes);
 		for (int k = 0; fits && k < count; k++)
-			fits = thaw_onnx_axes_is_axis(&v->axes, of[k], &axis[k]);
+			fits = thaw_onnx_axes_is_axis(&v->axes, view_axis[k], &axis[k]);
 		if (fits)
 			return THAW_OK;
 		THAW_TRY(each_axis(m, n, v));
 	}
-	return thaw_onnx_fail_node(n, "one of its axes counts images and something else");
+	return thaw_onnx_fail_node(n, "one of its axes combines the batch axis with another axis");
 }
 
 thaw_status thaw_onnx_as_ndim(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
@@ -102,29 +104,29 @@ thaw_status thaw_onnx_as_ndim(struct thaw_onnx_importer *m, const Onnx__NodeProt
 	struct thaw_onnx_arrangement arrangement = {.ndim = ndim};
 	for (int i = 0; i < v->axes.count; i++) {
 		arrangement.order[i] = v->axes.order[i];
-		arrangement.target[i] = v->axes.of[i] + ndim - v->axes.ndim;
+		arrangement.target[i] = v->axes.view_axis[i] + ndim - v->axes.ndim;
 	}
 	if (v->axes.batched && (arrangement.order[0] != 0 || arrangement.target[0] != 0))
-		return thaw_onnx_fail_node(n, "the images are not along the first axis");
+		return thaw_onnx_fail_node(n, "the first axis of its input is not the batch axis");
 	return thaw_onnx_rearrange(m, n, v, &arrangement);
 }
 
-/* The sizes that factors of `to`, in the order of its view, have in a value that it is broadcast from: those of its
- * axes that have size 1 there are 1. False where an axis has neither size. */
+/* size[i] = the size of factor to->order[i] in a value of shape dim[ndim] that broadcasts to `to`: the factor's, or 1
+ * if the value's axis has size 1. False if the value does not broadcast to `to`. */
 static bool factor_sizes(const struct thaw_onnx_axes *to, const int64_t *dim, int ndim, int64_t *size)
 {
-	for (int axis = 0; axis < ndim; axis++) /* also those of size 1, which need no factor */
+	for (int axis = 0; axis < ndim; axis++) /* includes axes of size 1, which have no factor */
 		if (dim[axis] != 1 && dim[axis] != thaw_onnx_axes_dim(to, axis + to->ndim - ndim))
 			return false;
 	for (int i = 0; i < to->count; i++) {
-		int axis = to->of[i] - (to->ndim - ndim);
-		int64_t full = thaw_onnx_axes_dim(to, to->of[i]);
+		int axis = to->view_axis[i] - (to->ndim - ndim);
+		int64_t full = thaw_onnx_axes_dim(to, to->view_axis[i]);
 		size[i] = axis >= 0 && dim[axis] == full ? to->factor[to->order[i]].take : 1;
 	}
 	return true;
 }
 
-/* Whether on each of the tensor's axes all factors are there, or none: a broadcast that tensors can have. */
+/* Whether all factors of each tensor axis are broadcast, or none: only then do the tensors broadcast. */
 static bool broadcasts_by_axis(const struct thaw_onnx_axes *to, const int64_t *size)
 {
 	for (int i = 0; i < to->count; i++)
@@ -159,13 +161,13 @@ thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 	struct thaw_onnx_arrangement arrangement = {.ndim = to->tensor.ndim};
 	for (int i = 0; i < v->axes.count; i++) {
 		arrangement.order[i] = v->axes.order[i];
-		arrangement.target[i] = to->factor[v->axes.of[i]].axis;
+		arrangement.target[i] = to->factor[v->axes.view_axis[i]].axis;
 	}
 	*done = !v->axes.batched || arrangement.order[0] == 0;
 	return *done ? thaw_onnx_rearrange(m, n, v, &arrangement) : THAW_OK;
 }
 
-/* Where the element of a broadcast constant lies that goes with an element of to's tensor. `stride` [factors of to]. */
+/* Copies a constant to the order of to's tensor. size, stride: of to's factors in the constant. */
 static void fill_aligned(const float *from, float *data, const struct thaw_onnx_axes *to,
 			 const struct thaw_shape *shape, const int64_t *size, const int64_t *stride)
 {
@@ -191,13 +193,13 @@ thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const s
 	*shape = (struct thaw_shape){.ndim = to->tensor.ndim};
 	for (int axis = 0; axis < shape->ndim; axis++)
 		shape->dim[axis] = 1;
-	for (int i = to->count - 1; i >= 0; i--) { /* the constant's elements are in the order of the view */
+	for (int i = to->count - 1; i >= 0; i--) { /* the constant is in view order */
 		in_tensor[to->order[i]] = size[i];
 		stride[to->order[i]] = step;
 		step *= size[i];
 		shape->dim[to->factor[to->order[i]].axis] *= size[i];
 	}
-	if (to->batched && in_tensor[0] != 1) { /* a constant for each image: no network has that */
+	if (to->batched && in_tensor[0] != 1) { /* a different constant per image: not in real networks */
 		*done = false;
 		return THAW_OK;
 	}

@@ -1,7 +1,9 @@
-/* Matrix products: with known elements a linear layer, whose weights train; else a product of two tensors. */
+/* MatMul and Gemm: a linear layer if the second matrix is constant, so that it trains; else a product of two tensors.
+ */
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
-/* *v becomes what `node` makes of its rows, of another length. */
+/* *v = the output of `node`, which maps the rows of *v to rows of another length. */
 static thaw_status rows_made(struct thaw_onnx_importer *m, int node, struct thaw_onnx_value *v)
 {
 	struct thaw_shape shape;
@@ -15,7 +17,7 @@ static thaw_status rows_made(struct thaw_onnx_importer *m, int node, struct thaw
 	return THAW_OK;
 }
 
-/* weight (I,O), or (O,I) if `transposed`, becomes (O,I), times alpha. */
+/* alpha times the weight, as (O,I). The input is (I,O), or (O,I) if `transposed`. NULL if out of memory. */
 static float *linear_weight(const struct thaw_onnx_constant *c, bool transposed, float alpha, struct thaw_shape *shape)
 {
 	const float *from = c->data;
@@ -28,7 +30,8 @@ static float *linear_weight(const struct thaw_onnx_constant *c, bool transposed,
 	return data;
 }
 
-/* *x becomes what a linear layer makes of its rows. bias: NULL, one value, or one for each output; times beta. */
+/* Applies a linear layer with input 1 as its weight to the rows of *x. bias: NULL, one value, or one per output; scaled
+ * by beta. */
 static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			  bool transposed, float alpha, const struct thaw_onnx_constant *bias, float beta)
 {
@@ -38,11 +41,12 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	THAW_TRY(thaw_onnx_as_rows(m, n, x));
 	int64_t in = weight->shape.dim[transposed], out = weight->shape.dim[!transposed];
 	if (x->axes.tensor.dim[x->axes.tensor.ndim - 1] != in)
-		return thaw_onnx_fail_node(n, "a row of %lld values does not fit its weights of %lld",
-					   (long long)x->axes.tensor.dim[x->axes.tensor.ndim - 1], (long long)in);
+		return thaw_onnx_fail_node(
+			n, "its input has rows of %lld elements, which does not fit its weights for %lld",
+			(long long)x->axes.tensor.dim[x->axes.tensor.ndim - 1], (long long)in);
 	int node = thaw_onnx_add(m, n, "linear", NULL, &x->node, 1);
 	float *data = NULL;
-	bool as_is = transposed && alpha == 1.0f; /* (O,I) already */
+	bool as_is = transposed && alpha == 1.0f; /* is (O,I) */
 	if (!as_is && !(data = linear_weight(weight, transposed, alpha, &shape)))
 		return THAW_RESOURCE;
 	thaw_status status = thaw_onnx_param(m, node, n->input[1], THAW_ROLE_WEIGHT, as_is ? &weight->shape : &shape,
@@ -63,8 +67,8 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 	return rows_made(m, node, x);
 }
 
-/* v[0] becomes alpha * v[0] (...,M,K) times v[1] (...,K,N), whose axes before agree or are 1. A vector is a matrix
- * without the axis of 1, which the result does not have either. */
+/* v[0] = alpha * v[0] (...,M,K) * v[1] (...,K,N) with broadcast leading axes. For a vector, an axis of size 1 is added
+ * and removed from the result. */
 static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			   float alpha)
 {
@@ -74,11 +78,11 @@ static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 	for (int k = 0; k < 2; k++) {
 		int64_t size = thaw_onnx_axes_count(&v[k].axes);
 		if (v[k].axes.ndim < 1)
-			return thaw_onnx_fail_node(n, "a factor without axes");
+			return thaw_onnx_fail_node(n, "a scalar input");
 		if (vector[k])
 			THAW_TRY(thaw_onnx_reshape(m, n, &v[k], (int64_t[]){k == 0 ? 1 : size, k == 0 ? size : 1}, 2));
 	}
-	int ndim = v[0].axes.ndim > v[1].axes.ndim ? v[0].axes.ndim : v[1].axes.ndim;
+	int ndim = max_int(v[0].axes.ndim, v[1].axes.ndim);
 	THAW_TRY(thaw_onnx_as_ndim(m, n, &v[0], ndim));
 	THAW_TRY(thaw_onnx_as_ndim(m, n, &v[1], ndim));
 	bool batched = v[0].axes.batched || v[1].axes.batched;
@@ -86,7 +90,7 @@ static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 	v[0] = (struct thaw_onnx_value){.node = thaw_onnx_add(m, n, "matmul", &attrs, inputs, 2)};
 	THAW_TRY(thaw_onnx_node_shape(m, v[0].node, &shape));
 	thaw_onnx_axes_set(&v[0].axes, &shape, batched ? m->images : 0);
-	if (alpha == 0.0f) /* which the node would read as 1 */
+	if (alpha == 0.0f) /* a scale of 0 means 1 to the operator */
 		THAW_TRY(thaw_onnx_apply(m, n, &v[0], THAW_FN_AFFINE, 0.0f, 0.0f));
 	int kept = 0;
 	for (int i = 0; i < ndim; i++)
@@ -95,7 +99,7 @@ static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 	return kept < ndim ? thaw_onnx_reshape(m, n, &v[0], shape.dim, kept) : THAW_OK;
 }
 
-/* Whether input 1 is a known matrix of F32. */
+/* *is = whether input 1 is a constant F32 matrix. */
 static thaw_status has_weight(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *is)
 {
 	struct thaw_onnx_value *v;
@@ -119,7 +123,7 @@ thaw_status thaw_onnx_import_matmul(struct thaw_onnx_importer *m, const Onnx__No
 	return thaw_onnx_value_output(m, n, 0, &v[0]);
 }
 
-/* Whether input 2 of Gemm can be the bias of a linear layer: known, and one row. */
+/* Whether input 2 of Gemm can be the bias of a linear layer: a constant row. */
 static bool is_row(const struct thaw_onnx_value *c, int64_t out)
 {
 	if (!c->constant || c->constant->type != THAW_F32)
@@ -129,7 +133,7 @@ static bool is_row(const struct thaw_onnx_value *c, int64_t out)
 	return count == 1 || (count == out && s->ndim > 0 && s->dim[s->ndim - 1] == out);
 }
 
-/* x += beta * c, where that is no row. */
+/* *x += beta * input 2. */
 static thaw_status add_matrix(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			      float beta)
 {
@@ -142,7 +146,7 @@ static thaw_status add_matrix(struct thaw_onnx_importer *m, const Onnx__NodeProt
 	return THAW_OK;
 }
 
-/* alpha * A * B + beta * C. With a known B, and C that is a row, a linear layer. */
+/* alpha * A * B + beta * C; a linear layer if B is constant and C a constant row. */
 thaw_status thaw_onnx_import_gemm(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	static const int exchange[] = {1, 0};
@@ -160,7 +164,7 @@ thaw_status thaw_onnx_import_gemm(struct thaw_onnx_importer *m, const Onnx__Node
 	if (thaw_onnx_has_input(n, 2))
 		THAW_TRY(thaw_onnx_value_input(m, n, 2, &c));
 	if (v[0].axes.ndim != 2 || (b->constant ? b->constant->shape.ndim : b->axes.ndim) != 2)
-		return thaw_onnx_fail_node(n, "A or B is no matrix");
+		return thaw_onnx_fail_node(n, "A or B is not a matrix");
 	if (trans_a)
 		thaw_onnx_axes_transpose(&v[0].axes, exchange);
 	bool row = c && weight && is_row(c, b->constant->shape.dim[trans_b ? 0 : 1]);

@@ -1,19 +1,19 @@
-/* Norms: of batches, layers, instances, and of neighbouring channels. */
+/* BatchNormalization, LayerNormalization, InstanceNormalization, LRN. */
 #include "src/onnx/import/importer.h"
 
-/* The next parameter of `node`: input k, `count` elements of F32. */
+/* Adds input k, a constant of `count` F32 elements, as the next parameter of `node`. */
 static thaw_status norm_param(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int node, int k,
 			      enum thaw_role role, int64_t count)
 {
 	const struct thaw_onnx_constant *c;
 	THAW_TRY(thaw_onnx_constant_input(m, n, k, &c));
 	if (!c || c->type != THAW_F32 || thaw_shape_count(&c->shape) != count)
-		return thaw_onnx_fail_node(n, "input %d is no constant of %lld F32", k, (long long)count);
+		return thaw_onnx_fail_node(n, "input %d is not a constant of %lld FLOAT elements", k, (long long)count);
 	struct thaw_shape row = thaw_shape_of(count);
 	return thaw_onnx_param(m, node, n->input[k], role, &row, c->data);
 }
 
-/* (N,C,...): channels go to the end. */
+/* (N,C,...); the operator needs the channels last. */
 thaw_status thaw_onnx_import_batch_norm(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	static const enum thaw_role roles[] = {THAW_ROLE_SCALE, THAW_ROLE_SHIFT, THAW_ROLE_MEAN, THAW_ROLE_VARIANCE};
@@ -28,8 +28,8 @@ thaw_status thaw_onnx_import_batch_norm(struct thaw_onnx_importer *m, const Onnx
 	if (training)
 		return thaw_onnx_fail_node(n, "it is in training mode: export the network for evaluation");
 	if (x.axes.ndim < 2)
-		return thaw_onnx_fail_node(n, "an input without channels");
-	attrs.momentum = 1.0f - momentum; /* ONNX weighs the old value, PyTorch the new one */
+		return thaw_onnx_fail_node(n, "its input has no channel axis");
+	attrs.momentum = 1.0f - momentum; /* weight of the old value in ONNX, of the new one here */
 	int64_t channels = thaw_onnx_axes_dim(&x.axes, 1);
 	thaw_onnx_axes_to_end(&x.axes, 1);
 	THAW_TRY(thaw_onnx_as_rows(m, n, &x));
@@ -40,7 +40,7 @@ thaw_status thaw_onnx_import_batch_norm(struct thaw_onnx_importer *m, const Onnx
 	return thaw_onnx_value_output(m, n, 0, &x);
 }
 
-/* The axes from `axis` on become one, behind one of size 1 where it is the first: rows, of which there may be one. */
+/* Joins the axes from `axis` on into one, preceded by an axis of size 1 if `axis` is 0: rows. */
 static thaw_status join_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			     int axis)
 {
@@ -55,7 +55,7 @@ static thaw_status join_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto
 	return thaw_onnx_reshape(m, n, x, rows, before + 1);
 }
 
-/* Outputs 1 and 2 of a layer norm, for rows x: their mean, and 1 / sqrt(variance + epsilon). */
+/* Sets outputs 1 and 2 of a layer norm if used: mean and 1 / sqrt(variance + epsilon) of the rows of x. */
 static thaw_status layer_statistics(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value x,
 				    float epsilon, const int64_t *dim, int ndim)
 {
@@ -107,14 +107,14 @@ thaw_status thaw_onnx_import_layer_norm(struct thaw_onnx_importer *m, const Onnx
 	return thaw_onnx_value_output(m, n, 0, &x);
 }
 
-/* Input k, a number for each channel, as (C,1,...,1), which repeats along `axes` axes. */
+/* *v = input k, one value per channel, as (C,1,...,1) with `axes` axes of size 1. It refers to *wider. */
 static thaw_status per_channel(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k, int axes,
 			       struct thaw_onnx_value *v, struct thaw_onnx_constant *wider)
 {
 	struct thaw_onnx_value *from;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &from));
 	if (!from->constant || from->constant->shape.ndim != 1)
-		return thaw_onnx_fail_node(n, "input %s is no constant of one axis", n->input[k]);
+		return thaw_onnx_fail_node(n, "input %s is not a constant vector", n->input[k]);
 	*v = *from;
 	*wider = *from->constant;
 	v->constant = wider;
@@ -123,7 +123,7 @@ static thaw_status per_channel(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return THAW_OK;
 }
 
-/* (N,C,...): each image's channel by itself, without parameters; then scale and shift. */
+/* (N,C,...): a layer norm over each channel of an image, then scale and shift per channel. */
 thaw_status thaw_onnx_import_instance_norm(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	static const enum thaw_binary steps[] = {THAW_BINARY_MUL, THAW_BINARY_ADD};
@@ -135,7 +135,7 @@ thaw_status thaw_onnx_import_instance_norm(struct thaw_onnx_importer *m, const O
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "epsilon", 1e-5f));
 	int ndim = v[0].axes.ndim;
 	if (ndim < 3 || ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "an input of %d axes", ndim);
+		return thaw_onnx_fail_node(n, "its input has %d axes; 3 to %d are supported", ndim, THAW_MAX_DIMS);
 	thaw_onnx_dims(&v[0], dim);
 	THAW_TRY(join_axes(m, n, &v[0], 2));
 	THAW_TRY(thaw_onnx_as_rows(m, n, &v[0]));
@@ -160,7 +160,7 @@ thaw_status thaw_onnx_import_local_response_norm(struct thaw_onnx_importer *m, c
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "bias", 1.0f));
 	THAW_TRY(thaw_onnx_attribute_int(&size, n, "size", 0));
 	if (size < 1 || size > INT16_MAX)
-		return thaw_onnx_fail_node(n, "a size of %lld", (long long)size);
+		return thaw_onnx_fail_node(n, "size is %lld", (long long)size);
 	attrs.kernel[0] = (int)size;
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "local_response_norm", &attrs, &x.node, 1), &x);
 }

@@ -1,4 +1,4 @@
-/* A node's inputs and outputs, and what becomes of them in the graph. */
+/* Operands: inputs and outputs of ONNX nodes, and the graph nodes and parameters made from them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +42,7 @@ thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx
 	*v = thaw_onnx_value_find(m, n->input[k]);
 	if (!*v || !(*v)->defined)
 		return thaw_onnx_fail_node(
-			n, "it reads %s, which nothing before it makes: nodes stand in a circle or in no order",
+			n, "input %s is not defined by an earlier node: the nodes form a cycle or are not sorted",
 			n->input[k]);
 	return THAW_OK;
 }
@@ -56,7 +56,7 @@ thaw_status thaw_onnx_constant_input(const struct thaw_onnx_importer *m, const O
 		return THAW_OK;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &v));
 	if (!v->constant)
-		return thaw_onnx_fail_node(n, "input %s depends on the image; only a constant is supported there",
+		return thaw_onnx_fail_node(n, "input %s depends on the image; only a constant is supported",
 					   n->input[k]);
 	*c = v->constant;
 	return THAW_OK;
@@ -75,7 +75,7 @@ thaw_status thaw_onnx_read_ints(struct thaw_onnx_importer *m, const Onnx__NodePr
 	if (!c)
 		return THAW_OK;
 	if (c->type != THAW_I64 || c->shape.ndim > 1)
-		return thaw_onnx_fail_node(n, "input %s is no list of I64", n->input[input]);
+		return thaw_onnx_fail_node(n, "input %s is not a vector of INT64", n->input[input]);
 	*values = c->data;
 	*count = (int)thaw_shape_count(&c->shape);
 	return THAW_OK;
@@ -84,7 +84,7 @@ thaw_status thaw_onnx_read_ints(struct thaw_onnx_importer *m, const Onnx__NodePr
 thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *n, int64_t axis, int ndim, int *normal)
 {
 	if (axis < -ndim || axis >= ndim)
-		return thaw_onnx_fail_node(n, "axis %lld of an input of %d axes", (long long)axis, ndim);
+		return thaw_onnx_fail_node(n, "axis %lld is out of range for %d axes", (long long)axis, ndim);
 	*normal = (int)(axis < 0 ? axis + ndim : axis);
 	return THAW_OK;
 }
@@ -96,8 +96,8 @@ thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodePr
 		return THAW_OK;
 	struct thaw_shape shape = c->shape.ndim > 0 ? c->shape : thaw_shape_of(1);
 	if (c->type != THAW_F32)
-		return thaw_onnx_fail_node(n, "input %s holds %s; only F32 is supported there", v->name,
-					   thaw_dtype_name(c->type));
+		return thaw_onnx_fail_node(n, "input %s is %s; only FLOAT is supported", v->name,
+					   thaw_onnx_type_name(thaw_onnx_type_of(c->type)));
 	v->constant = NULL;
 	v->node = thaw_onnx_add(m, n, "constant", NULL, NULL, 0);
 	THAW_TRY(thaw_onnx_param(m, v->node, v->name, THAW_ROLE_SHIFT, &shape, c->data));
@@ -120,10 +120,10 @@ thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__Nod
 {
 	THAW_TRY(m->graph->failed);
 	if ((size_t)k >= n->n_output || !n->output[k][0])
-		return THAW_OK; /* nobody reads it */
+		return THAW_OK; /* unused */
 	struct thaw_onnx_value *to = thaw_onnx_value_find(m, n->output[k]);
 	if (to->defined)
-		return thaw_onnx_fail_node(n, "output %s exists already", n->output[k]);
+		return thaw_onnx_fail_node(n, "output %s is already defined", n->output[k]);
 	const char *name = to->name;
 	*to = *v;
 	to->name = name;
@@ -159,7 +159,7 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 {
 	THAW_TRY(m->graph->failed);
 	char *own = NULL;
-	/* A second use of the same elements trains by itself. */
+	/* A weight that is used twice becomes two parameters, which train separately. */
 	for (int use = 2; thaw_graph_find_param(m->graph, own ? own : name) >= 0; use++) {
 		thaw_free(own);
 		if (!(own = thaw_format("%s#%d", name, use)))
@@ -178,7 +178,7 @@ thaw_status thaw_onnx_alloc_elements(const Onnx__NodeProto *n, const struct thaw
 {
 	THAW_TRY(thaw_shape_check(shape, n->op_type));
 	if (thaw_shape_count(shape) > THAW_ONNX_MAX_ELEMENTS)
-		return thaw_onnx_fail_node(n, "it needs %lld numbers of its own; at most %lld are supported",
+		return thaw_onnx_fail_node(n, "it needs a constant of %lld elements; at most %lld are supported",
 					   (long long)thaw_shape_count(shape), (long long)THAW_ONNX_MAX_ELEMENTS);
 	*data = thaw_alloc((size_t)thaw_shape_count(shape), sizeof(**data));
 	return *data ? THAW_OK : THAW_RESOURCE;

@@ -1,11 +1,11 @@
-/* The operators that are imported, a line each. Many stand for one function that tells them apart by a table of its
- * own. */
+/* The operators that can be imported, one per line. A function for several operators distinguishes them by n->op_type.
+ */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
 
 static const struct {
-	const char *operator;
+	const char *op_type;
 	thaw_onnx_node_import import;
 } operators[] = {
 	{"Abs", thaw_onnx_import_function},
@@ -104,7 +104,7 @@ static const struct {
 thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n)
 {
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++)
-		if (strcmp(operators[i].operator, n->op_type) == 0)
+		if (strcmp(operators[i].op_type, n->op_type) == 0)
 			return operators[i].import;
 	return NULL;
 }

@@ -1,4 +1,4 @@
-/* Padding and cropping. */
+/* Pad; negative pads crop. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
@@ -8,7 +8,7 @@ static bool is_sane(int64_t pad)
 	return pad >= -INT32_MAX && pad <= INT32_MAX;
 }
 
-/* What is added in front of and behind each axis of the view: an attribute before opset 11, an input from then on. */
+/* before[axis], after[axis] = elements added to each view axis: an attribute before opset 11, an input since. */
 static thaw_status read_pads(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int ndim, int64_t *before,
 			     int64_t *after)
 {
@@ -22,7 +22,7 @@ static thaw_status read_pads(struct thaw_onnx_importer *m, const Onnx__NodeProto
 	for (int k = 0, axis; k < padded; k++) {
 		THAW_TRY(thaw_onnx_check_axis(n, axis_count >= 0 ? axes[k] : k, ndim, &axis));
 		if (!is_sane(pads[k]) || !is_sane(pads[padded + k]))
-			return thaw_onnx_fail_node(n, "pads of more than %d", INT32_MAX);
+			return thaw_onnx_fail_node(n, "a pad exceeds %d", INT32_MAX);
 		before[axis] = pads[k];
 		after[axis] = pads[padded + k];
 	}
@@ -45,20 +45,20 @@ static thaw_status read_mode(const Onnx__NodeProto *n, enum thaw_padding *paddin
 	return thaw_onnx_fail_node(n, "mode %s is not supported", mode);
 }
 
-/* Axis `of` of x gets longer, or shorter where these are negative. */
-static thaw_status pad_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x, int of,
-			    int64_t before, int64_t after, struct thaw_attrs attrs)
+/* Pads view_axis of x. */
+static thaw_status pad_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+			    int view_axis, int64_t before, int64_t after, struct thaw_attrs attrs)
 {
 	int axis;
 	struct thaw_shape shape;
-	THAW_TRY(thaw_onnx_as_axes(m, n, x, &of, 1, &axis));
+	THAW_TRY(thaw_onnx_as_axes(m, n, x, &view_axis, 1, &axis));
 	if (axis == 0 && x->axes.batched)
-		return thaw_onnx_fail_node(n, "it adds images");
+		return thaw_onnx_fail_node(n, "it pads the batch axis");
 	attrs.before[axis] = before;
 	attrs.after[axis] = after;
 	int64_t size = x->axes.tensor.dim[axis] + before + after;
 	if (size < 1)
-		return thaw_onnx_fail_node(n, "nothing is left of axis %d", of);
+		return thaw_onnx_fail_node(n, "axis %d becomes empty", view_axis);
 	x->node = thaw_onnx_add(m, n, "pad", &attrs, &x->node, 1);
 	thaw_onnx_axes_resize(&x->axes, axis, size);
 	return thaw_onnx_node_shape(m, x->node, &shape);
@@ -75,12 +75,12 @@ thaw_status thaw_onnx_import_pad(struct thaw_onnx_importer *m, const Onnx__NodeP
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.fill, n, "value", 0.0f));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 2, &fill));
 	if (fill && (fill->type != THAW_F32 || thaw_shape_count(&fill->shape) != 1))
-		return thaw_onnx_fail_node(n, "input %s is no F32 number", n->input[2]);
+		return thaw_onnx_fail_node(n, "input %s is not a FLOAT scalar", n->input[2]);
 	if (fill)
 		attrs.fill = *(const float *)fill->data;
 	THAW_TRY(read_pads(m, n, x.axes.ndim, before, after));
-	for (int of = 0; of < x.axes.ndim; of++)
-		if (before[of] != 0 || after[of] != 0)
-			THAW_TRY(pad_axis(m, n, &x, of, before[of], after[of], attrs));
+	for (int view_axis = 0; view_axis < x.axes.ndim; view_axis++)
+		if (before[view_axis] != 0 || after[view_axis] != 0)
+			THAW_TRY(pad_axis(m, n, &x, view_axis, before[view_axis], after[view_axis], attrs));
 	return thaw_onnx_value_output(m, n, 0, &x);
 }

@@ -1,7 +1,8 @@
-/* Operators that repeat elements: a product with ones in the shape that they want. */
+/* Expand and Tile: a product with a tensor of ones of the result's shape. */
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
-/* Repeats x `times` [ndim] along axes that have size 1; the first of them may be new. */
+/* Repeats x times[i] times along axis i, which has size 1. x may have fewer axes than `ndim`. */
 static thaw_status repeat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			  const int64_t *times, int ndim)
 {
@@ -35,15 +36,15 @@ thaw_status thaw_onnx_import_expand(struct thaw_onnx_importer *m, const Onnx__No
 	int count;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_read_ints(m, n, "", 1, &wanted, &count));
-	int ndim = count > x.axes.ndim ? count : x.axes.ndim;
+	int ndim = max_int(count, x.axes.ndim);
 	if (count < 0 || ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
+		return thaw_onnx_fail_node(n, "its result has %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
 	for (int i = 0; i < ndim; i++) {
 		int axis = i - (ndim - x.axes.ndim);
 		int64_t size = axis < 0 ? 1 : thaw_onnx_axes_dim(&x.axes, axis);
 		int64_t want = i < ndim - count ? 1 : wanted[i - (ndim - count)];
 		if (want < 1 || (want != size && want != 1 && size != 1))
-			return thaw_onnx_fail_node(n, "an axis of %lld cannot become %lld", (long long)size,
+			return thaw_onnx_fail_node(n, "an axis of size %lld cannot become %lld", (long long)size,
 						   (long long)want);
 		times[i] = size == 1 ? want : 1;
 	}
@@ -51,7 +52,7 @@ thaw_status thaw_onnx_import_expand(struct thaw_onnx_importer *m, const Onnx__No
 	return thaw_onnx_value_output(m, n, 0, &x);
 }
 
-/* Each axis that repeats gets one of size 1 in front, along which it does, and which then becomes part of it. */
+/* Repeats along an axis of size 1 inserted before each repeated axis, then joins the two. */
 thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value x;
@@ -61,11 +62,11 @@ thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__Node
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_read_ints(m, n, "", 1, &repeats, &count));
 	if (count != x.axes.ndim)
-		return thaw_onnx_fail_node(n, "%d repeats of an input of %d axes", count, x.axes.ndim);
+		return thaw_onnx_fail_node(n, "%d repeats for %d axes", count, x.axes.ndim);
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < count; i++) {
 		if (repeats[i] < 1 || repeats[i] > THAW_ONNX_MAX_ELEMENTS / dim[i])
-			return thaw_onnx_fail_node(n, "%lld repeats", (long long)repeats[i]);
+			return thaw_onnx_fail_node(n, "a repeat count of %lld", (long long)repeats[i]);
 		if (repeats[i] > 1) {
 			split[ndim] = 1;
 			times[ndim++] = repeats[i];

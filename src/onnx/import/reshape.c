@@ -1,7 +1,7 @@
-/* Operators that give axes other names: the view changes. */
+/* Reshape, Flatten, Transpose, Squeeze, Unsqueeze: operators that change the view. */
 #include "src/onnx/import/importer.h"
 
-/* The dimensions that Reshape asks for, given those of its input. */
+/* dim[ndim] = the resolved dimensions of Reshape: 0 copies from the input, -1 is inferred. */
 static thaw_status wanted_dims(const Onnx__NodeProto *n, const struct thaw_onnx_value *v, const int64_t *wanted,
 			       int ndim, int64_t *dim)
 {
@@ -13,7 +13,7 @@ static thaw_status wanted_dims(const Onnx__NodeProto *n, const struct thaw_onnx_
 		if (dim[i] == -1 && open < 0)
 			open = i;
 		else if (dim[i] < 1 || known > all / dim[i])
-			return thaw_onnx_fail_node(n, "its input cannot have the shape it asks for");
+			return thaw_onnx_fail_node(n, "its input cannot have the requested shape");
 		else
 			known *= dim[i];
 	}
@@ -31,7 +31,7 @@ thaw_status thaw_onnx_import_reshape(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_read_ints(m, n, "shape", 1, &wanted, &ndim));
 	if (ndim < 0 || ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "a result of %d axes; 0 to %d are supported", ndim, THAW_MAX_DIMS);
+		return thaw_onnx_fail_node(n, "its result has %d axes; 0 to %d are supported", ndim, THAW_MAX_DIMS);
 	THAW_TRY(wanted_dims(n, &v, wanted, ndim, dim));
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, dim, ndim));
 	return thaw_onnx_value_output(m, n, 0, &v);
@@ -63,12 +63,24 @@ thaw_status thaw_onnx_import_transpose(struct thaw_onnx_importer *m, const Onnx_
 	for (int i = 0; i < ndim; i++) {
 		int64_t from = count > 0 && (size_t)i < count ? perm[i] : ndim - 1 - i;
 		if (from < 0 || from >= ndim || seen & 1u << from || (count > 0 && count != (size_t)ndim))
-			return thaw_onnx_fail_node(n, "perm is no permutation of %d axes", ndim);
+			return thaw_onnx_fail_node(n, "perm is not a permutation of %d axes", ndim);
 		seen |= 1u << from;
 		permutation[i] = (int)from;
 	}
 	thaw_onnx_axes_transpose(&v.axes, permutation);
 	return thaw_onnx_value_output(m, n, 0, &v);
+}
+
+/* *set: bit i is set for each axis i of axes[count]. THAW_DATA for an axis out of range or a duplicate. */
+static thaw_status axis_set(const Onnx__NodeProto *n, const int64_t *axes, int count, int ndim, unsigned *set)
+{
+	for (int k = 0, axis; k < count; k++) {
+		THAW_TRY(thaw_onnx_check_axis(n, axes[k], ndim, &axis));
+		if (*set & 1u << axis)
+			return thaw_onnx_fail_node(n, "axis %d is given twice", axis);
+		*set |= 1u << axis;
+	}
+	return THAW_OK;
 }
 
 thaw_status thaw_onnx_import_squeeze(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
@@ -77,19 +89,19 @@ thaw_status thaw_onnx_import_squeeze(struct thaw_onnx_importer *m, const Onnx__N
 	const int64_t *axes = NULL;
 	int64_t dim[THAW_MAX_FACTORS], kept[THAW_MAX_FACTORS];
 	int count, ndim = 0;
-	unsigned gone = 0;
+	unsigned removed = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &v));
 	THAW_TRY(thaw_onnx_read_ints(m, n, "axes", 1, &axes, &count));
 	thaw_onnx_dims(&v, dim);
-	for (int k = 0, axis; k < count; k++) {
-		THAW_TRY(thaw_onnx_check_axis(n, axes[k], v.axes.ndim, &axis));
-		if (dim[axis] != 1)
-			return thaw_onnx_fail_node(n, "axis %d has size %lld, not 1", axis, (long long)dim[axis]);
-		gone |= 1u << axis;
-	}
-	for (int i = 0; i < v.axes.ndim; i++)
-		if (count < 0 ? dim[i] != 1 : !(gone & 1u << i))
+	if (count > 0)
+		THAW_TRY(axis_set(n, axes, count, v.axes.ndim, &removed));
+	for (int i = 0; i < v.axes.ndim; i++) {
+		if (removed & 1u << i && dim[i] != 1)
+			return thaw_onnx_fail_node(n, "axis %d has size %lld, not 1", i, (long long)dim[i]);
+		if (count < 0 ? dim[i] != 1 : !(removed & 1u << i))
 			kept[ndim++] = dim[i];
+	}
+
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, kept, ndim));
 	return thaw_onnx_value_output(m, n, 0, &v);
 }
@@ -106,13 +118,9 @@ thaw_status thaw_onnx_import_unsqueeze(struct thaw_onnx_importer *m, const Onnx_
 	thaw_onnx_dims(&v, dim);
 	int ndim = v.axes.ndim + count;
 	if (count < 0 || ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
-	for (int k = 0, axis; k < count; k++) {
-		THAW_TRY(thaw_onnx_check_axis(n, axes[k], ndim, &axis));
-		if (added & 1u << axis)
-			return thaw_onnx_fail_node(n, "axis %d is added twice", axis);
-		added |= 1u << axis;
-	}
+		return thaw_onnx_fail_node(n, "its result has %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
+	THAW_TRY(axis_set(n, axes, count, ndim, &added));
+
 	for (int i = 0; i < ndim; i++)
 		wider[i] = added & 1u << i ? 1 : dim[from++];
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, wider, ndim));

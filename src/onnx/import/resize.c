@@ -1,34 +1,35 @@
-/* Resize and Upsample: along each axis an output is a weighted sum of few inputs, so that a resize is a product with a
- * matrix of these weights, axis by axis; of the nearest elements, a choice of them. */
+/* Resize and Upsample, one axis at a time. Linear and cubic: a product with the matrix of interpolation weights.
+ * Nearest: a Gather. */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
 enum { MOST_TAPS = 4 };
 
 static const char *const modes[] = {"nearest", "linear", "cubic"};
 enum { NEAREST, LINEAR, CUBIC };
-static const char *const places[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-				     "tf_half_pixel_for_nn"};
+static const char *const coordinate_modes[] = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+					       "tf_half_pixel_for_nn"};
 enum { HALF_PIXEL, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, TF_HALF_PIXEL };
 static const char *const roundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
 enum { PREFER_FLOOR, PREFER_CEIL, FLOOR, CEIL };
 
 struct resize {
-	int mode, place, rounding;
+	int mode, coordinates, rounding;
 	float cubic; /* the coefficient a of the cubic kernel */
 	bool exclude_outside;
 };
 
-/* One axis: sizes before and after, and their ratio, which is not always the quotient of the sizes. */
-struct segment {
+/* One axis: sizes before and after, and the scale, which is not always their quotient. */
+struct axis_scale {
 	int64_t in, out;
 	double scale;
 };
 
-/* *index = which of the words the attribute is. */
-#define WORD(index, n, name, words, otherwise) \
+/* *index = the index of the attribute's value in `words`. */
+#define FIND_WORD(index, n, name, words, otherwise) \
 	find_word((index), (n), (name), (words), (int)(sizeof(words) / sizeof(*(words))), (otherwise))
 
 static thaw_status find_word(int *index, const Onnx__NodeProto *n, const char *name, const char *const *words,
@@ -44,12 +45,13 @@ static thaw_status find_word(int *index, const Onnx__NodeProto *n, const char *n
 
 static thaw_status read_resize(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct resize *r)
 {
-	enum { SINCE_PLACES = 11 };
-	bool old = m->opset < SINCE_PLACES;
+	enum { COORDINATES_OPSET = 11 };
+	bool old = m->opset < COORDINATES_OPSET;
 	int64_t exclude, antialias;
-	THAW_TRY(WORD(&r->mode, n, "mode", modes, NEAREST));
-	THAW_TRY(WORD(&r->place, n, "coordinate_transformation_mode", places, old ? ASYMMETRIC : HALF_PIXEL));
-	THAW_TRY(WORD(&r->rounding, n, "nearest_mode", roundings, old ? FLOOR : PREFER_FLOOR));
+	THAW_TRY(FIND_WORD(&r->mode, n, "mode", modes, NEAREST));
+	THAW_TRY(FIND_WORD(&r->coordinates, n, "coordinate_transformation_mode", coordinate_modes,
+			   old ? ASYMMETRIC : HALF_PIXEL));
+	THAW_TRY(FIND_WORD(&r->rounding, n, "nearest_mode", roundings, old ? FLOOR : PREFER_FLOOR));
 	THAW_TRY(thaw_onnx_attribute_float(&r->cubic, n, "cubic_coeff_a", -0.75f));
 	THAW_TRY(thaw_onnx_attribute_int(&exclude, n, "exclude_outside", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&antialias, n, "antialias", 0));
@@ -59,11 +61,11 @@ static thaw_status read_resize(const struct thaw_onnx_importer *m, const Onnx__N
 	return THAW_OK;
 }
 
-/* The place among an axis's elements that output i looks at. */
-static double place_of(const struct resize *r, const struct segment *s, int64_t i)
+/* The input coordinate of output i. */
+static double source_position(const struct resize *r, const struct axis_scale *s, int64_t i)
 {
 	double x = (double)i, length = (double)s->in * s->scale;
-	switch (r->place) {
+	switch (r->coordinates) {
 	case ALIGN_CORNERS:
 		return length == 1 ? 0 : x * (double)(s->in - 1) / (length - 1);
 	case ASYMMETRIC:
@@ -77,22 +79,22 @@ static double place_of(const struct resize *r, const struct segment *s, int64_t 
 	}
 }
 
-static int64_t within(int64_t i, int64_t size)
+static int64_t clamp_index(int64_t i, int64_t size)
 {
-	return i < 0 ? 0 : i < size ? i : size - 1;
+	return min_int64(max_int64(i, 0), size - 1);
 }
 
-static int64_t nearest(const struct resize *r, const struct segment *s, int64_t i)
+static int64_t nearest(const struct resize *r, const struct axis_scale *s, int64_t i)
 {
-	double x = place_of(r, s, i);
+	double x = source_position(r, s, i);
 	double rounded = r->rounding == FLOOR          ? floor(x)
 			 : r->rounding == CEIL         ? ceil(x)
 			 : r->rounding == PREFER_FLOOR ? ceil(x - 0.5)
 						       : floor(x + 0.5);
-	return within((int64_t)rounded, s->in);
+	return clamp_index((int64_t)rounded, s->in);
 }
 
-/* Keys, Cubic convolution interpolation for digital image processing, 1981: the weight at a distance. */
+/* The cubic convolution kernel: Keys, Cubic convolution interpolation for digital image processing, 1981. */
 static double cubic_weight(double a, double distance)
 {
 	double d = fabs(distance);
@@ -101,11 +103,11 @@ static double cubic_weight(double a, double distance)
 	return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
 }
 
-/* Adds the weights of output i to a row of the matrix, which is zero. Beyond the ends stand the last elements, or
- * nothing. */
-static void fill_row(const struct resize *r, const struct segment *s, int64_t i, float *row)
+/* Adds the weights of output i to its zeroed row of the matrix. Taps outside the input use its border elements, or none
+ * with exclude_outside. */
+static void fill_row(const struct resize *r, const struct axis_scale *s, int64_t i, float *row)
 {
-	double x = place_of(r, s, i), weight[MOST_TAPS], sum = 0;
+	double x = source_position(r, s, i), weight[MOST_TAPS], sum = 0;
 	int taps = r->mode == LINEAR ? 2 : MOST_TAPS;
 	int64_t first = (int64_t)floor(x) - (taps / 2 - 1);
 	for (int k = 0; k < taps; k++) {
@@ -116,12 +118,12 @@ static void fill_row(const struct resize *r, const struct segment *s, int64_t i,
 		sum += weight[k];
 	}
 	for (int k = 0; k < taps; k++)
-		row[within(first + k, s->in)] += (float)(weight[k] / sum);
+		row[clamp_index(first + k, s->in)] += (float)(weight[k] / sum);
 }
 
-/* Axis `of` by a product with its matrix (out,in). */
+/* Resizes view_axis by a product with its matrix (out,in). */
 static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			       const struct resize *r, const struct segment *s, int of)
+			       const struct resize *r, const struct axis_scale *s, int view_axis)
 {
 	struct thaw_attrs attrs = {.transpose = {false, true}};
 	struct thaw_shape shape = thaw_shape_of(s->out, s->in);
@@ -133,48 +135,48 @@ static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodePro
 	thaw_status status = thaw_onnx_fixed_tensor(m, n, &shape, matrix, &weights);
 	thaw_free(matrix);
 	THAW_TRY(status);
-	thaw_onnx_axes_to_end(&x->axes, of);
+	thaw_onnx_axes_to_end(&x->axes, view_axis);
 	THAW_TRY(thaw_onnx_as_rows(m, n, x));
 	if (x->axes.tensor.ndim < 2)
 		THAW_TRY(thaw_onnx_as_ndim(m, n, x, 2));
 	x->node = thaw_onnx_add(m, n, "matmul", &attrs, (int[]){x->node, weights.node}, 2);
 	thaw_onnx_axes_resize(&x->axes, x->axes.tensor.ndim - 1, s->out);
-	thaw_onnx_axes_from_end(&x->axes, of);
+	thaw_onnx_axes_from_end(&x->axes, view_axis);
 	return thaw_onnx_node_shape(m, x->node, &shape);
 }
 
 static thaw_status choose(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			  const struct resize *r, const struct segment *s, int of)
+			  const struct resize *r, const struct axis_scale *s, int view_axis)
 {
 	struct thaw_shape shape = thaw_shape_of(s->out);
 	float *indices;
 	THAW_TRY(thaw_onnx_alloc_elements(n, &shape, &indices));
 	for (int64_t i = 0; i < s->out; i++)
 		indices[i] = (float)nearest(r, s, i);
-	thaw_status status = thaw_onnx_gather(m, n, x, of, indices, s->out);
+	thaw_status status = thaw_onnx_gather(m, n, x, view_axis, indices, s->out);
 	thaw_free(indices);
 	return status;
 }
 
-/* What becomes of each axis, from the input with scales or that with sizes. */
-static thaw_status read_stretches(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
-				  const struct thaw_onnx_value *x, struct segment *s)
+/* s[i] = the scale of axis i, from the input `scales` or `sizes`. */
+static thaw_status read_scales(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const struct thaw_onnx_value *x,
+			       struct axis_scale *s)
 {
-	enum { SCALES_ALONE = 2 }; /* inputs of Upsample, and of Resize before opset 11 */
+	enum { SCALES_ALONE = 2 }; /* input count of Upsample, and of Resize before opset 11 */
 	const struct thaw_onnx_constant *scales, *sizes;
 	THAW_TRY(thaw_onnx_constant_input(m, n, n->n_input == SCALES_ALONE ? 1 : 2, &scales));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 3, &sizes));
 	bool by_scale = scales && thaw_shape_count(&scales->shape) > 0;
 	const struct thaw_onnx_constant *c = by_scale ? scales : sizes;
 	if (!c || c->type != (by_scale ? THAW_F32 : THAW_I64) || thaw_shape_count(&c->shape) != x->axes.ndim)
-		return thaw_onnx_fail_node(n, "neither scales nor sizes for %d axes", x->axes.ndim);
+		return thaw_onnx_fail_node(n, "it has neither scales nor sizes for %d axes", x->axes.ndim);
 	for (int i = 0; i < x->axes.ndim; i++) {
 		int64_t in = thaw_onnx_axes_dim(&x->axes, i);
 		double scale = by_scale ? ((const float *)c->data)[i] : (double)((const int64_t *)c->data)[i] / in;
 		double out = by_scale ? floor((double)in * scale) : (double)((const int64_t *)c->data)[i];
 		if (!(out >= 1 && out <= INT32_MAX))
-			return thaw_onnx_fail_node(n, "axis %d of %lld becomes %g", i, (long long)in, out);
-		s[i] = (struct segment){in, (int64_t)out, scale};
+			return thaw_onnx_fail_node(n, "axis %d of size %lld would become %g", i, (long long)in, out);
+		s[i] = (struct axis_scale){in, (int64_t)out, scale};
 	}
 	return THAW_OK;
 }
@@ -183,14 +185,14 @@ thaw_status thaw_onnx_import_resize(struct thaw_onnx_importer *m, const Onnx__No
 {
 	struct thaw_onnx_value x;
 	struct resize r;
-	struct segment s[THAW_MAX_FACTORS];
+	struct axis_scale s[THAW_MAX_FACTORS];
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(read_resize(m, n, &r));
-	THAW_TRY(read_stretches(m, n, &x, s));
-	for (int of = 0; of < x.axes.ndim; of++) {
-		if (s[of].in == s[of].out && s[of].scale == 1)
+	THAW_TRY(read_scales(m, n, &x, s));
+	for (int view_axis = 0; view_axis < x.axes.ndim; view_axis++) {
+		if (s[view_axis].in == s[view_axis].out && s[view_axis].scale == 1)
 			continue;
-		THAW_TRY((r.mode == NEAREST ? choose : interpolate)(m, n, &x, &r, &s[of], of));
+		THAW_TRY((r.mode == NEAREST ? choose : interpolate)(m, n, &x, &r, &s[view_axis], view_axis));
 	}
 	return thaw_onnx_value_output(m, n, 0, &x);
 }

@@ -1,4 +1,4 @@
-/* The names of a model: which values there are, which nodes the output needs, which of them are not supported. */
+/* Scope of an import: the values of a model, the nodes that its output needs, and whether they are supported. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,6 @@ static void add_name(struct thaw_onnx_importer *m, int *count, const char *name)
 		m->values[(*count)++].name = name;
 }
 
-/* Whether names are there at all, which the messages leave open. */
 thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
@@ -32,10 +31,13 @@ thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m)
 	for (size_t i = 0; i < g->n_output; i++)
 		named &= g->output[i]->name != NULL;
 	return named ? THAW_OK
-		     : thaw_fail(THAW_DATA, "%s: a node without an operator, or a value without a name", m->file->path);
+		     : thaw_fail(THAW_DATA,
+				 "damaged ONNX model: %s: a node without an operator, or a value without a name: "
+				 "export it again",
+				 m->file->path);
 }
 
-/* Every name that a node, an initialiser or an input gives a value. */
+/* The values are the outputs of nodes, the initialisers and the inputs. */
 thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
@@ -54,13 +56,12 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 		for (size_t k = 0; k < g->node[i]->n_output; k++)
 			add_name(m, &count, g->node[i]->output[k]);
 	qsort(m->values, (size_t)count, sizeof(*m->values), by_name);
-	for (int i = 0; i < count; i++) /* an initialiser may be an input as well */
+	for (int i = 0; i < count; i++) /* an initialiser may also be an input */
 		if (i == 0 || strcmp(m->values[i].name, m->values[m->value_count - 1].name) != 0)
 			m->values[m->value_count++] = m->values[i];
 	return THAW_OK;
 }
 
-/* needed[node]: whether the value of that name depends on it. Nodes stand in order, so one walk back will do. */
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
@@ -83,12 +84,6 @@ thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char
 	return THAW_OK;
 }
 
-static bool own_domain(const Onnx__NodeProto *n)
-{
-	return !n->domain || !n->domain[0] || strcmp(n->domain, "ai.onnx") == 0;
-}
-
-/* All nodes that are not supported, in one message. */
 thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed)
 {
 	const Onnx__GraphProto *g = m->file->model->graph;
@@ -97,17 +92,19 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 	int count = 0;
 	for (size_t i = 0; i < g->n_node; i++) {
 		const Onnx__NodeProto *n = g->node[i];
-		bool known = own_domain(n) && (thaw_onnx_importer_find(n) || thaw_onnx_constant_supports(n->op_type));
-		if (!needed[i] || known)
+		const bool standard = thaw_onnx_standard_domain(n->domain);
+		bool supported = standard && (thaw_onnx_importer_find(n) || thaw_onnx_constant_supports(n->op_type));
+		if (!needed[i] || supported)
 			continue;
 		if (used < sizeof(text))
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s (%s)", count ? ", " : "",
-						 own_domain(n) ? "" : n->domain, own_domain(n) ? "" : ".", n->op_type,
-						 n->name && n->name[0] ? n->name : "no name");
+						 standard ? "" : n->domain, standard ? "" : ".", n->op_type,
+						 n->name && n->name[0] ? n->name : "unnamed");
 		count++;
 	}
 	if (count == 0)
 		return THAW_OK;
-	return thaw_fail(THAW_CONFIG, "%s: of opset %lld %d node%s not supported (docs/onnx-operators.md): %s",
-			 m->file->path, (long long)m->opset, count, count == 1 ? " is" : "s are", text);
+	return thaw_fail(THAW_CONFIG, "unsupported ONNX operators: %s: %d node%s of opset %lld: %s: see %s",
+			 m->file->path, count, count == 1 ? "" : "s", (long long)m->opset, text,
+			 "docs/onnx-operators.md");
 }

@@ -1,7 +1,7 @@
-/* Operators that take a range of an axis. */
+/* Slice and Split. */
 #include "src/onnx/import/importer.h"
 
-/* What of an axis of size `dim` goes from start to end by step, as Slice has it. */
+/* Clamps *start of a Slice to an axis of size `dim`; *take = the number of indices from *start to `end` by `step`. */
 static void clamp_range(int64_t dim, int64_t step, int64_t *start, int64_t end, int64_t *take)
 {
 	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? dim - 1 : dim;
@@ -27,7 +27,7 @@ thaw_status thaw_onnx_import_slice(struct thaw_onnx_importer *m, const Onnx__Nod
 	THAW_TRY(thaw_onnx_read_ints(m, n, "steps", 4, &steps, &step_count));
 	if (count < 0 || end_count != count || (axis_count >= 0 && axis_count != count) ||
 	    (step_count >= 0 && step_count != count))
-		return thaw_onnx_fail_node(n, "starts, ends, axes and steps are not equally many");
+		return thaw_onnx_fail_node(n, "starts, ends, axes and steps differ in number");
 	for (int k = 0, axis; k < count; k++) {
 		int64_t start = starts[k], step = step_count > 0 ? steps[k] : 1, take;
 		THAW_TRY(thaw_onnx_check_axis(n, axis_count > 0 ? axes[k] : k, v.axes.ndim, &axis));
@@ -52,12 +52,12 @@ thaw_status thaw_onnx_import_split(struct thaw_onnx_importer *m, const Onnx__Nod
 	int64_t dim = thaw_onnx_axes_dim(&v.axes, axis), parts = (int64_t)n->n_output;
 	if (count >= 0 ? count != parts : parts == 0)
 		return thaw_onnx_fail_node(n, "%d sizes for %lld outputs", count, (long long)parts);
-	int64_t even = parts > 0 ? (dim + parts - 1) / parts : 0; /* the last may be smaller, from opset 18 on */
+	int64_t even = parts > 0 ? (dim + parts - 1) / parts : 0; /* since opset 18 the last part may be smaller */
 	for (int k = 0; k < parts; k++) {
 		int64_t take = count >= 0 ? sizes[k] : start + even > dim ? dim - start : even;
 		struct thaw_onnx_value part = v;
 		if (take < 1 || take > dim - start)
-			return thaw_onnx_fail_node(n, "parts that do not fit an axis of %lld", (long long)dim);
+			return thaw_onnx_fail_node(n, "its parts do not fit an axis of size %lld", (long long)dim);
 		THAW_TRY(thaw_onnx_slice(m, n, &part, axis, start, 1, take));
 		THAW_TRY(thaw_onnx_value_output(m, n, k, &part));
 		start += take;

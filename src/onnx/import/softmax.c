@@ -1,10 +1,9 @@
-/* Softmax and its logarithm. */
+/* Softmax and LogSoftmax. */
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
 
-/* Rows x become their softmax, or its logarithm: d - log(sum of exp(d)) of d = x - max(x), which keeps the digits of
- * large x. */
+/* Softmax of the rows of *x, or LogSoftmax: d - log(sum(exp(d))) with d = x - max(x), which is accurate for large x. */
 static thaw_status softmax_rows(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x)
 {
 	if (strcmp(n->op_type, "LogSoftmax") != 0) {
@@ -22,7 +21,7 @@ static thaw_status softmax_rows(struct thaw_onnx_importer *m, const Onnx__NodePr
 	return THAW_OK;
 }
 
-/* Before opset 13 the axes from `axis` on are one. */
+/* Before opset 13, the axes from `axis` on are joined. */
 thaw_status thaw_onnx_import_softmax(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	enum { SOFTMAX_BY_AXIS = 13 };

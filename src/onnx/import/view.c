@@ -1,5 +1,4 @@
-/* Changes of a value's view; of a tensor made in the view's order where no view of the one that there is can show them.
- */
+/* Reshape and Slice of values: by a change of the view if possible, else of a copy of the tensor in view order. */
 #include "src/onnx/import/importer.h"
 
 void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim)
@@ -12,7 +11,7 @@ thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProt
 			      const int64_t *dim, int ndim)
 {
 	if (ndim > THAW_MAX_DIMS)
-		return thaw_onnx_fail_node(n, "a result of %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
+		return thaw_onnx_fail_node(n, "its result has %d axes; at most %d are supported", ndim, THAW_MAX_DIMS);
 	if (thaw_onnx_axes_reshape(&v->axes, dim, ndim))
 		return THAW_OK;
 	THAW_TRY(thaw_onnx_in_order(m, n, v));
@@ -27,18 +26,18 @@ thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProt
 		if (thaw_onnx_axes_reshape(&v->axes, dim, ndim))
 			return THAW_OK;
 	}
-	return thaw_onnx_fail_node(n, "the images and something else would share an axis, or sizes do not agree");
+	return thaw_onnx_fail_node(n, "the batch axis would be joined with another one, or the sizes do not match");
 }
 
 thaw_status thaw_onnx_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int axis,
 			    int64_t start, int64_t step, int64_t take)
 {
 	if (take < 1)
-		return thaw_onnx_fail_node(n, "nothing is left of axis %d", axis);
+		return thaw_onnx_fail_node(n, "axis %d becomes empty", axis);
 	if (thaw_onnx_axes_slice(&v->axes, axis, start, step, take))
 		return THAW_OK;
 	THAW_TRY(thaw_onnx_in_order(m, n, v));
 	if (thaw_onnx_axes_slice(&v->axes, axis, start, step, take))
 		return THAW_OK;
-	return thaw_onnx_fail_node(n, "it takes some of the images");
+	return thaw_onnx_fail_node(n, "it slices the batch axis");
 }

@@ -1,7 +1,7 @@
-/* The files beside a model that hold its tensors.
+/* External data: tensors in files next to a model.
  *
- * A location comes from a file that is not trusted. It is opened one folder after the other, each relative to the one
- * before and without following links, so nothing that happens to the tree meanwhile leads out of it. */
+ * Locations come from an untrusted file. A path is opened one component at a time, each relative to the previous one
+ * and without following links, so concurrent changes of the tree cannot lead out of the model's folder. */
 #include "src/onnx/wire/external.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct mapping {
 };
 
 struct thaw_onnx_external {
-	char *model;  /* path */
+	char *model;  /* path, for messages */
 	char *folder; /* path */
 	struct mapping *mappings;
 	int count, capacity;
@@ -43,7 +43,8 @@ static thaw_status fail_open(const struct thaw_onnx_external *x, const char *loc
 	int reason = errno;
 	char shown[SHOWN];
 	if (reason == ELOOP || reason == ENOTDIR)
-		return refuse(x, location, "passes through a symbolic link or a file: put the file itself there");
+		return refuse(x, location,
+			      "passes through a symbolic link or a file: replace the link by the file itself");
 	thaw_text_printable(shown, sizeof(shown), location, strlen(location));
 	return thaw_fail(THAW_IO, "cannot open external data: %s: \"%s\": %s", x->model, shown, strerror(reason));
 }
@@ -79,8 +80,8 @@ void thaw_onnx_external_close(struct thaw_onnx_external *x)
 	thaw_free(x);
 }
 
-/* Opens the next part of the location, *rest, relative to `folder`, and moves *rest behind it. -1 with errno; EXDEV
- * when the part would leave the folder. */
+/* Opens the first component of *rest relative to `folder` and advances *rest past it. On failure returns -1 with errno,
+ * EXDEV if the component would leave the folder. */
 static int open_part(int folder, const char **rest)
 {
 	char part[NAME_MAX + 1];
@@ -97,12 +98,12 @@ static int open_part(int folder, const char **rest)
 		errno = EXDEV;
 		return -1;
 	}
-	/* Not blocking: a pipe without a writer must not hold us. */
+	/* O_NONBLOCK: opening a FIFO without a writer must not block. */
 	int flags = slash ? O_PATH | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY;
 	return openat(folder, part, flags | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* *fd = the file `location` beneath the folder. */
+/* *fd = the file `location` below the folder. */
 static thaw_status open_beneath(const struct thaw_onnx_external *x, const char *location, int *fd)
 {
 	int at = open(x->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -115,7 +116,7 @@ static thaw_status open_beneath(const struct thaw_onnx_external *x, const char *
 		close(at);
 		errno = reason;
 		if (next < 0 && reason == EXDEV)
-			return refuse(x, location, "leaves the model's folder: put the file there and name it so");
+			return refuse(x, location, "leaves the model's folder: move the file into it");
 		if (next < 0)
 			return fail_open(x, location);
 		at = next;
@@ -130,7 +131,7 @@ static thaw_status map_file(const struct thaw_onnx_external *x, struct mapping *
 	if (fstat(fd, &st) != 0)
 		return fail_open(x, m->location);
 	if (!S_ISREG(st.st_mode))
-		return refuse(x, m->location, "is not a regular file: put the data there");
+		return refuse(x, m->location, "is not a regular file");
 	m->size = (size_t)st.st_size;
 	if (m->size == 0)
 		return THAW_OK;
@@ -141,7 +142,7 @@ static thaw_status map_file(const struct thaw_onnx_external *x, struct mapping *
 	return THAW_OK;
 }
 
-/* Room for one more mapping. */
+/* Ensures capacity for one more mapping. */
 static thaw_status grow(struct thaw_onnx_external *x)
 {
 	if (x->count < x->capacity)
@@ -185,7 +186,7 @@ thaw_status thaw_onnx_external_map(struct thaw_onnx_external *x, const char *loc
 		THAW_TRY(add_mapping(x, location));
 	const struct mapping *m = &x->mappings[i];
 	if (offset > m->size || length > m->size - offset)
-		return refuse(x, location, "ends before the tensor's bytes do: copy it again");
+		return refuse(x, location, "ends before the tensor does: copy it again");
 	*data = m->bytes ? (const char *)m->bytes + offset : "";
 	return THAW_OK;
 }

@@ -1,4 +1,4 @@
-/* Reading an .onnx file: bytes, a look over them, messages. */
+/* Reads an .onnx file: checks the bytes, then unpacks the messages. */
 #include "src/onnx/wire/file.h"
 
 #include <stdbool.h>
@@ -8,15 +8,15 @@
 #include "thaw/file.h"
 #include "thaw/tensor.h"
 
-#define MAX_FILE ((size_t)INT32_MAX) /* protobuf's own limit; larger models keep their tensors in files beside it */
+#define MAX_FILE ((size_t)INT32_MAX) /* protobuf's limit; larger models use external data */
 
-/* What unpacking may allocate. The widest honest growth of data is from one byte to eight (small numbers in
- * int64_data); messages grow more, but a network has few: those of the largest that are known take some MiB. */
+/* Memory limit for unpacking. Valid data grows at most from one byte to eight (small numbers in int64_data). Messages
+ * grow more, but are few: some MiB for the largest known networks. */
 #define MAX_GROWTH     8
 #define MESSAGES_BYTES ((size_t)64 << 20)
-#define BLOCK_COST     16 /* bytes that malloc adds to a block, about */
+#define BLOCK_COST     16 /* approximate overhead of malloc per block, bytes */
 
-/* What is left to allocate, counted down and never up. */
+/* Bytes left to allocate; never credited back. */
 struct budget {
 	size_t left;
 	bool exceeded;
@@ -30,7 +30,7 @@ static void *allocate(void *context, size_t size)
 		return NULL;
 	}
 	b->left -= size + BLOCK_COST;
-	return malloc(size ? size : 1); /* not thaw_alloc: most blocks are a few bytes, and all are overwritten */
+	return malloc(size ? size : 1); /* not thaw_alloc: blocks are small and need not be zeroed */
 }
 
 static void release(void *context, void *block)
@@ -44,15 +44,16 @@ static thaw_status unpack(struct thaw_onnx_file *f, const uint8_t *bytes, size_t
 	struct budget budget = {.left = MAX_GROWTH * size + MESSAGES_BYTES};
 	f->allocator = (ProtobufCAllocator){allocate, release, &budget};
 	f->model = onnx__model_proto__unpack(&f->allocator, size, bytes);
-	f->allocator.allocator_data = NULL; /* releasing needs no budget */
+	f->allocator.allocator_data = NULL; /* release() does not use it */
 	if (!f->model && budget.exceeded)
-		return thaw_fail(THAW_DATA, "ONNX model out of proportion: %s: its %zu bytes unfold to more than %zu",
-				 f->path, size, MAX_GROWTH * size + MESSAGES_BYTES);
+		return thaw_fail(THAW_DATA,
+				 "ONNX model needs too much memory: %s: its %zu bytes unpack to more than %zu", f->path,
+				 size, MAX_GROWTH * size + MESSAGES_BYTES);
 	if (!f->model)
 		return thaw_fail(THAW_DATA, "not an ONNX model, or a damaged one: %s: export or copy it again",
 				 f->path);
 	if (!f->model->graph)
-		return thaw_fail(THAW_DATA, "not an ONNX model: %s: there is no graph in it: export it again", f->path);
+		return thaw_fail(THAW_DATA, "not an ONNX model: %s: it has no graph: export it again", f->path);
 	return THAW_OK;
 }
 
@@ -99,7 +100,7 @@ void thaw_onnx_file_close(struct thaw_onnx_file *f)
 		return;
 	thaw_onnx_external_close(f->external);
 	if (f->model)
-		onnx__model_proto__free_unpacked((Onnx__ModelProto *)f->model, &f->allocator);
-	thaw_free((char *)f->path);
+		onnx__model_proto__free_unpacked(f->model, &f->allocator);
+	thaw_free(f->path);
 	thaw_free(f);
 }

@@ -1,4 +1,4 @@
-/* The attributes of a node, by name and type. */
+/* Attributes of nodes, and error messages about them. */
 #include "src/onnx/wire/node.h"
 
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #define MAX_REASON 512 /* bytes */
 
-/* The types that are handed out. */
+/* The supported attribute types. */
 enum {
 	FLOAT = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT,
 	INT = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT,
@@ -17,6 +17,11 @@ enum {
 	INTS = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS,
 };
 
+bool thaw_onnx_standard_domain(const char *domain)
+{
+	return !domain || !domain[0] || strcmp(domain, "ai.onnx") == 0;
+}
+
 thaw_status thaw_onnx_fail_node(const Onnx__NodeProto *node, const char *format, ...)
 {
 	char reason[MAX_REASON];
@@ -24,9 +29,9 @@ thaw_status thaw_onnx_fail_node(const Onnx__NodeProto *node, const char *format,
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	/* An output names a node that has no name. */
+	/* A node without a name is identified by its output. */
 	const char *name = node->name && node->name[0] ? node->name : node->n_output > 0 ? node->output[0] : "";
-	return thaw_fail(THAW_DATA, "damaged ONNX node: %s %s: %s", node->op_type ? node->op_type : "", name, reason);
+	return thaw_fail(THAW_DATA, "%s %s: %s", node->op_type ? node->op_type : "", name, reason);
 }
 
 static const Onnx__AttributeProto *find(const Onnx__NodeProto *node, const char *name)
@@ -44,12 +49,13 @@ static const char *type_name(int type)
 	return value ? value->name : "UNDEFINED";
 }
 
-/* *a = the attribute, which is of this type, or NULL. */
+/* *a = the attribute, NULL if absent; THAW_DATA if it has another type. */
 static thaw_status find_typed(const Onnx__AttributeProto **a, const Onnx__NodeProto *node, const char *name, int type)
 {
 	const Onnx__AttributeProto *found = find(node, name);
 	if (found && found->ref_attr_name && found->ref_attr_name[0])
-		return thaw_onnx_fail_node(node, "attribute %s refers to a function's, and there is none", name);
+		return thaw_onnx_fail_node(
+			node, "attribute %s refers to an attribute of a function, but the node is not in one", name);
 	if (found && (int)found->type != type)
 		return thaw_onnx_fail_node(node, "attribute %s is of type %s, not %s", name,
 					   type_name((int)found->type), type_name(type));
@@ -87,10 +93,10 @@ thaw_status thaw_onnx_attribute_string(char *text, const Onnx__NodeProto *node, 
 		return THAW_OK;
 	}
 	if (a->s.len >= THAW_ONNX_TEXT)
-		return thaw_onnx_fail_node(node, "attribute %s is a text of %zu bytes", name, a->s.len);
+		return thaw_onnx_fail_node(node, "attribute %s is a string of %zu bytes, too long", name, a->s.len);
 	for (size_t i = 0; i < a->s.len; i++)
 		if (a->s.data[i] < ' ' || a->s.data[i] >= 0x7f)
-			return thaw_onnx_fail_node(node, "attribute %s is no text", name);
+			return thaw_onnx_fail_node(node, "attribute %s is not printable text", name);
 	if (a->s.len > 0)
 		memcpy(text, a->s.data, a->s.len);
 	text[a->s.len] = '\0';
@@ -122,7 +128,7 @@ thaw_status thaw_onnx_attribute_tensor(const Onnx__TensorProto **value, const On
 	const Onnx__AttributeProto *a;
 	THAW_TRY(find_typed(&a, node, name, TENSOR));
 	if (a && !a->t)
-		return thaw_onnx_fail_node(node, "attribute %s has no tensor in it", name);
+		return thaw_onnx_fail_node(node, "attribute %s has no value", name);
 	*value = a ? a->t : NULL;
 	return THAW_OK;
 }

@@ -1,7 +1,7 @@
-/* The attributes of a node, by name and type.
+/* Nodes: attributes by name and type, the operator's domain, error messages.
  *
- * Each function gives the default when the node has no such attribute, and THAW_DATA, naming node and attribute, when
- * it has one of another type. What is handed out lies in the node. */
+ * Each attribute function returns the default if the node has no such attribute, and THAW_DATA, naming node and
+ * attribute, if its type differs. Pointers point into the node. */
 #ifndef THAW_ONNX_ATTRIBUTE_H
 #define THAW_ONNX_ATTRIBUTE_H
 
@@ -10,17 +10,17 @@
 #include "onnx.pb-c.h"
 #include "thaw/error.h"
 
-#define THAW_ONNX_TEXT 64 /* bytes of a string attribute, with its NUL; they are words such as SAME_UPPER */
+#define THAW_ONNX_TEXT 64 /* bytes of a string attribute with its NUL; all are words such as SAME_UPPER */
 
 bool thaw_onnx_attribute_present(const Onnx__NodeProto *node, const char *name);
 
 thaw_status thaw_onnx_attribute_int(int64_t *value, const Onnx__NodeProto *node, const char *name, int64_t otherwise);
 thaw_status thaw_onnx_attribute_float(float *value, const Onnx__NodeProto *node, const char *name, float otherwise);
-/* A copy in text[THAW_ONNX_TEXT]; longer ones, and control characters, are THAW_DATA. */
+/* Copies to text[THAW_ONNX_TEXT]; THAW_DATA for longer strings and control characters. */
 thaw_status thaw_onnx_attribute_string(char *text, const Onnx__NodeProto *node, const char *name,
 				       const char *otherwise);
 
-/* *count numbers; NULL and 0 by default. */
+/* values[count]; NULL and 0 by default. */
 thaw_status thaw_onnx_attribute_ints(const int64_t **values, size_t *count, const Onnx__NodeProto *node,
 				     const char *name);
 thaw_status thaw_onnx_attribute_floats(const float **values, size_t *count, const Onnx__NodeProto *node,
@@ -28,8 +28,11 @@ thaw_status thaw_onnx_attribute_floats(const float **values, size_t *count, cons
 /* NULL by default. */
 thaw_status thaw_onnx_attribute_tensor(const Onnx__TensorProto **value, const Onnx__NodeProto *node, const char *name);
 
-/* Records "WHAT: OPERATOR NAME: why" and returns THAW_DATA; the form of all messages about a node. Works for nodes
- * without a name. */
+/* Whether this is the domain of ONNX's standard operators: NULL, "" or "ai.onnx". */
+bool thaw_onnx_standard_domain(const char *domain);
+
+/* Records "OPERATOR NAME: reason" and returns THAW_DATA. All messages about nodes have this form; the importer puts
+ * what went wrong and the file in front. A node without a name is named by its output. */
 thaw_status thaw_onnx_fail_node(const Onnx__NodeProto *node, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

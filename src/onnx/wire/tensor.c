@@ -1,8 +1,8 @@
-/* The tensors of an ONNX model.
+/* Tensors of an ONNX model.
  *
- * The values of a tensor stand in one of several places: raw_data (the elements as they lie in memory, little endian),
- * a typed list (float_data, int32_data, ...; int32_data holds the small types too, one number an element, halves by
- * their bits), or a file beside the model. */
+ * The values of a tensor are in one of three places: raw_data (the elements in little-endian memory order), a typed
+ * list (float_data, int32_data, ...; int32_data also holds the small types, one number per element, F16 and BF16 by
+ * their bits), or external data. */
 #include "src/onnx/wire/tensor.h"
 
 #include <assert.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The types that are known here. */
+/* The supported types. */
 static const int32_t onnx_types[] = {
 	[THAW_F32] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,     [THAW_F16] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16,
 	[THAW_BF16] = ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16, [THAW_F64] = ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
@@ -18,7 +18,7 @@ static const int32_t onnx_types[] = {
 	[THAW_I16] = ONNX__TENSOR_PROTO__DATA_TYPE__INT16,     [THAW_I32] = ONNX__TENSOR_PROTO__DATA_TYPE__INT32,
 	[THAW_I64] = ONNX__TENSOR_PROTO__DATA_TYPE__INT64,     [THAW_BOOL] = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL,
 };
-static_assert(sizeof(onnx_types) / sizeof(*onnx_types) == THAW_DTYPES, "one for each type");
+static_assert(sizeof(onnx_types) / sizeof(*onnx_types) == THAW_DTYPES, "one per type");
 
 bool thaw_onnx_type(int32_t onnx, enum thaw_dtype *type)
 {
@@ -43,7 +43,7 @@ int32_t thaw_onnx_type_of(enum thaw_dtype type)
 	return onnx_types[type];
 }
 
-/* A tensor on its way in. */
+/* A tensor being read. */
 struct reading {
 	struct thaw_onnx_tensor *t;
 	const Onnx__TensorProto *p;
@@ -59,7 +59,7 @@ static thaw_status fail_tensor(const struct reading *r, const char *what)
 static thaw_status read_type(struct reading *r)
 {
 	if (r->p->segment)
-		return fail_tensor(r, "it is cut in segments, which nobody writes");
+		return fail_tensor(r, "segmented tensors are not supported");
 	if (!r->p->has_data_type || !thaw_onnx_type(r->p->data_type, &r->t->type))
 		return thaw_fail(THAW_DATA, "unsupported ONNX tensor: %s: %s: elements of type %s (%d): %s", r->f->path,
 				 r->t->name, thaw_onnx_type_name(r->p->data_type), (int)r->p->data_type,
@@ -71,7 +71,7 @@ static thaw_status read_shape(struct reading *r)
 {
 	struct thaw_shape *shape = &r->t->shape;
 	if (r->p->n_dims > THAW_MAX_DIMS)
-		return thaw_fail(THAW_DATA, "unsupported ONNX tensor: %s: %s: %zu dimensions, at most %d are possible",
+		return thaw_fail(THAW_DATA, "unsupported ONNX tensor: %s: %s: %zu dimensions, at most %d are supported",
 				 r->f->path, r->t->name, r->p->n_dims, THAW_MAX_DIMS);
 	shape->ndim = (int)r->p->n_dims;
 	for (int i = 0; i < shape->ndim; i++)
@@ -80,20 +80,21 @@ static thaw_status read_shape(struct reading *r)
 	if (status != THAW_OK)
 		return thaw_fail_in(status, "damaged ONNX tensor: %s", r->f->path);
 	r->count = (size_t)thaw_shape_count(shape);
-	r->bytes = r->count * thaw_dtype_size(r->t->type); /* thaw_shape_check leaves room for it */
+	r->bytes = r->count * thaw_dtype_size(r->t->type); /* cannot overflow: thaw_shape_check */
 	return THAW_OK;
 }
 
-/* `present` of what the shape needs. */
+/* THAW_DATA unless present == needed, the amount that the shape needs. */
 static thaw_status expect(const struct reading *r, size_t present, size_t needed, const char *what)
 {
 	if (present == needed)
 		return THAW_OK;
-	return thaw_fail(THAW_DATA, "damaged ONNX tensor: %s: %s: its shape needs %zu %s, there are %zu", r->f->path,
-			 r->t->name, needed, what, present);
+	return thaw_fail(THAW_DATA,
+			 "damaged ONNX tensor: %s: %s: its shape needs %zu %s, there are %zu: export it again",
+			 r->f->path, r->t->name, needed, what, present);
 }
 
-/* int32_data as the elements of a smaller type; each is stored by its low bits. */
+/* Converts int32_data to a smaller type by the low bits of each element. */
 static thaw_status narrow_int32(struct reading *r)
 {
 	size_t size = thaw_dtype_size(r->t->type);
@@ -132,14 +133,14 @@ static thaw_status read_list(struct reading *r)
 	}
 }
 
-/* *value = the decimal number in external data's `text`. */
+/* *value = the decimal number `text`. */
 static thaw_status parse_number(const struct reading *r, const char *text, uint64_t *value)
 {
 	char *end;
 	errno = 0;
 	unsigned long long v = strtoull(text, &end, 10);
 	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-		return fail_tensor(r, "the place of its external data is not a number");
+		return fail_tensor(r, "offset or length of its external data is not a number");
 	*value = v;
 	return THAW_OK;
 }
@@ -147,7 +148,7 @@ static thaw_status parse_number(const struct reading *r, const char *text, uint6
 static thaw_status read_external(struct reading *r)
 {
 	const char *location = NULL;
-	uint64_t offset = 0, length = r->bytes; /* without a length, what the shape needs */
+	uint64_t offset = 0, length = r->bytes; /* default length: what the shape needs */
 	for (size_t i = 0; i < r->p->n_external_data; i++) {
 		const Onnx__StringStringEntryProto *entry = r->p->external_data[i];
 		const char *key = entry->key ? entry->key : "", *value = entry->value ? entry->value : "";
@@ -159,12 +160,12 @@ static thaw_status read_external(struct reading *r)
 			THAW_TRY(parse_number(r, value, &length));
 	}
 	if (!location)
-		return fail_tensor(r, "it lies outside of the model, but where is not said");
+		return fail_tensor(r, "its external data has no location");
 	if (!r->f->external)
-		return fail_tensor(r, "it lies outside of the model, which did not come from a file");
+		return fail_tensor(r, "it has external data, but the model was not read from a file");
 	THAW_TRY(expect(r, length, r->bytes, "bytes"));
 	thaw_status status = thaw_onnx_external_map(r->f->external, location, offset, length, &r->t->data);
-	return status == THAW_OK ? THAW_OK : thaw_fail_in(status, "tensor %s", r->t->name);
+	return status == THAW_OK ? THAW_OK : thaw_fail_in(status, "cannot read ONNX tensor: %s", r->t->name);
 }
 
 static thaw_status read_data(struct reading *r)
@@ -186,7 +187,7 @@ thaw_status thaw_onnx_tensor_read(struct thaw_onnx_tensor *t, const Onnx__Tensor
 	THAW_TRY(read_shape(&r));
 	THAW_TRY(read_data(&r));
 	if (!new.data)
-		new.data = ""; /* no element, no list */
+		new.data = ""; /* no elements */
 	*t = new;
 	return THAW_OK;
 }
