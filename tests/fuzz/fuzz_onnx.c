@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/onnx/constant/operators.h"
 #include "src/onnx/import/import.h"
 
 #define MAX_TENSORS  16

@@ -1,6 +1,6 @@
 /* Elementwise operators with two inputs. Internal to src/onnx/constant. */
-#ifndef THAW_ONNX_ELEMENTWISE_H
-#define THAW_ONNX_ELEMENTWISE_H
+#ifndef THAW_ONNX_CONSTANT_ELEMENTWISE_H
+#define THAW_ONNX_CONSTANT_ELEMENTWISE_H
 
 #include "src/onnx/constant/evaluator.h"
 

@@ -1,8 +1,8 @@
 /* Shared by the evaluators of constant nodes. Internal to src/onnx/constant.
  *
  * To add an operator, add a line to list.h and define `const struct thaw_onnx_evaluator thaw_onnx_evaluate_NAME`. */
-#ifndef THAW_ONNX_EVALUATOR_H
-#define THAW_ONNX_EVALUATOR_H
+#ifndef THAW_ONNX_CONSTANT_EVALUATOR_H
+#define THAW_ONNX_CONSTANT_EVALUATOR_H
 
 #include "src/onnx/constant/operators.h"
 #include "src/onnx/wire/node.h"

@@ -3,8 +3,8 @@
  * Exporters compute shapes, indices and scales in the graph (Shape, Gather, Concat, Reshape); folding them leaves the
  * importer only the results. The arithmetic is ONNX's: integers wrap around and divide towards zero; floating types are
  * computed in double and rounded once to the type of the result. */
-#ifndef THAW_ONNX_OPERATORS_H
-#define THAW_ONNX_OPERATORS_H
+#ifndef THAW_ONNX_CONSTANT_OPERATORS_H
+#define THAW_ONNX_CONSTANT_OPERATORS_H
 
 #include "src/onnx/constant/constant.h"
 

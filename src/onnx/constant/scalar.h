@@ -1,8 +1,8 @@
 /* Scalar arithmetic shared by operators and reductions. Internal to src/onnx/constant.
  *
  * Integers wrap around, by unsigned arithmetic. min_of and max_of propagate NaN. */
-#ifndef THAW_ONNX_SCALAR_H
-#define THAW_ONNX_SCALAR_H
+#ifndef THAW_ONNX_CONSTANT_SCALAR_H
+#define THAW_ONNX_CONSTANT_SCALAR_H
 
 #include <math.h>
 #include <stdint.h>

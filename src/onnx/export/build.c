@@ -90,7 +90,6 @@ Onnx__NodeProto *thaw_onnx_emit(struct thaw_onnx_exporter *e, const char *op_typ
 		count--;
 	onnx__node_proto__init(n);
 	n->op_type = thaw_onnx_exporter_text(e, op_type);
-
 	n->n_input = (size_t)count;
 	n->input = names;
 	for (int i = 0; i < count; i++)

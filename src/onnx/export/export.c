@@ -8,7 +8,8 @@
 
 #define OPSET      17
 #define IR_VERSION 8 /* the version of opset 17 */
-/* Step between image sizes for detecting dimensions that depend on the image size. */
+/* A second image size, 2 and 3 steps larger, shows which dimensions depend on the image size: its sides differ from the
+ * first ones, and from each other, after any network's strides. */
 #define OTHER_STEP 32
 
 /* Infers shapes for one image of the requested size and, if the graph accepts it, of another size. */
@@ -46,14 +47,14 @@ static void export_nodes(struct thaw_onnx_exporter *e)
 /* Renames the graph's output to "logits" in the node that produces it and those that use it. */
 static void name_output(struct thaw_onnx_exporter *e)
 {
-	const char *made = thaw_onnx_value_as(e, e->graph->output, THAW_ONNX_CHANNELS_LAST);
+	const char *produced = thaw_onnx_value_as(e, e->graph->output, THAW_ONNX_CHANNELS_LAST);
 	bool found = false;
 	for (size_t i = 0; !e->failed && i < e->onnx.n_node; i++) {
 		Onnx__NodeProto *n = e->onnx.node[i];
 		for (size_t k = 0; k < n->n_input; k++)
-			if (strcmp(n->input[k], made) == 0 && found)
+			if (strcmp(n->input[k], produced) == 0 && found)
 				n->input[k] = e->logits_name;
-		if (strcmp(n->output[0], made) == 0) {
+		if (strcmp(n->output[0], produced) == 0) {
 			n->output[0] = e->logits_name;
 			found = true;
 		}
@@ -61,7 +62,7 @@ static void name_output(struct thaw_onnx_exporter *e)
 	if (found || e->failed)
 		return;
 	e->node = e->graph->output;
-	Onnx__NodeProto *same = thaw_onnx_emit(e, "Identity", &made, 1);
+	Onnx__NodeProto *same = thaw_onnx_emit(e, "Identity", &produced, 1);
 	if (same)
 		same->output[0] = e->logits_name;
 }

@@ -1,6 +1,6 @@
 /* ONNX export: writes a graph as a model of opset 17. */
-#ifndef THAW_SRC_ONNX_EXPORT_H
-#define THAW_SRC_ONNX_EXPORT_H
+#ifndef THAW_ONNX_EXPORT_H
+#define THAW_ONNX_EXPORT_H
 
 #include "thaw/graph.h"
 #include "thaw/weights.h"

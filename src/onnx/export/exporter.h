@@ -7,8 +7,8 @@
  * Errors are sticky: after the first failure (e->failed) all calls are no-ops that return "" for names and NULL for
  * nodes.
  */
-#ifndef THAW_SRC_ONNX_EXPORTER_H
-#define THAW_SRC_ONNX_EXPORTER_H
+#ifndef THAW_ONNX_EXPORT_EXPORTER_H
+#define THAW_ONNX_EXPORT_EXPORTER_H
 
 #include "onnx.pb-c.h"
 #include "src/onnx/export/export.h"

@@ -9,8 +9,8 @@
  * Factor 0 of a batched value is the number of images. It may be anywhere in the view, but is always outermost in the
  * tensor, so that a batch can hold fewer images than planned.
  */
-#ifndef THAW_SRC_ONNX_AXES_H
-#define THAW_SRC_ONNX_AXES_H
+#ifndef THAW_ONNX_IMPORT_AXES_H
+#define THAW_ONNX_IMPORT_AXES_H
 
 #include "thaw/ops.h"
 

@@ -1,6 +1,6 @@
 /* ONNX import: builds a trainable graph, in Thaw's own layout, from a model and its weights. */
-#ifndef THAW_SRC_ONNX_IMPORT_H
-#define THAW_SRC_ONNX_IMPORT_H
+#ifndef THAW_ONNX_IMPORT_H
+#define THAW_ONNX_IMPORT_H
 
 #include "src/onnx/constant/constant.h"
 #include "thaw/graph.h"

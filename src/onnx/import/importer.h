@@ -3,8 +3,8 @@
  *
  * To add an operator, write a function thaw_onnx_import_X, declare it below and list it in operators.c. Naming: `m` is
  * the importer, `n` the ONNX node, `v` a value that the function may change. */
-#ifndef THAW_SRC_ONNX_IMPORTER_H
-#define THAW_SRC_ONNX_IMPORTER_H
+#ifndef THAW_ONNX_IMPORT_IMPORTER_H
+#define THAW_ONNX_IMPORT_IMPORTER_H
 
 #include "src/onnx/constant/operators.h"
 #include "src/onnx/import/axes.h"

@@ -1,6 +1,6 @@
 /* External data: tensors in files next to the model. Paths are confined to the model's folder. */
-#ifndef THAW_ONNX_EXTERNAL_H
-#define THAW_ONNX_EXTERNAL_H
+#ifndef THAW_ONNX_WIRE_EXTERNAL_H
+#define THAW_ONNX_WIRE_EXTERNAL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * every name (all strings except doc_string and the values of metadata and external data) is valid UTF-8 without
  * control characters and may appear in a message. Not checked: counts, types, references between names, contents of
  * tensors. */
-#ifndef THAW_ONNX_FILE_H
-#define THAW_ONNX_FILE_H
+#ifndef THAW_ONNX_WIRE_FILE_H
+#define THAW_ONNX_WIRE_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  *
  * Each attribute function returns the default if the node has no such attribute, and THAW_DATA, naming node and
  * attribute, if its type differs. Pointers point into the node. */
-#ifndef THAW_ONNX_ATTRIBUTE_H
-#define THAW_ONNX_ATTRIBUTE_H
+#ifndef THAW_ONNX_WIRE_NODE_H
+#define THAW_ONNX_WIRE_NODE_H
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Checks a message in wire format before it is unpacked. Internal to src/onnx/wire. */
-#ifndef THAW_ONNX_SCAN_H
-#define THAW_ONNX_SCAN_H
+#ifndef THAW_ONNX_WIRE_SCAN_H
+#define THAW_ONNX_WIRE_SCAN_H
 
 #include <protobuf-c/protobuf-c.h>
 

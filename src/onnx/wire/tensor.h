@@ -1,6 +1,6 @@
 /* Tensors of an ONNX model: type, shape and values, checked against the bytes that are present. */
-#ifndef THAW_ONNX_TENSOR_H
-#define THAW_ONNX_TENSOR_H
+#ifndef THAW_ONNX_WIRE_TENSOR_H
+#define THAW_ONNX_WIRE_TENSOR_H
 
 #include <stdbool.h>
 
