@@ -1,5 +1,5 @@
 #!/bin/bash
-# The table of ONNX's operators in docs/ is what the node tests print. Usage: test_onnx_operators.sh THAW
+# docs/onnx-operators.md matches the results of the node tests. Usage: test_onnx_operators.sh THAW
 # shellcheck disable=SC2154 # lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 page=$(realpath "$(dirname "$0")/../../docs/onnx-operators.md")
@@ -10,6 +10,6 @@ if [ -d /usr/share/libonnx-testdata ]; then
 	run "$tests" --table
 	check "docs/onnx-operators.md is what $(basename "$tests") --table prints" diff "$page" "$work/out"
 else
-	skip "docs/onnx-operators.md" "package libonnx-testdata is not there"
+	skip "docs/onnx-operators.md" "package libonnx-testdata is not installed"
 fi
 finish

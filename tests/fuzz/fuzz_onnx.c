@@ -1,6 +1,5 @@
-/* Fuzzes the reader of ONNX files: any bytes, all tensors of what was accepted, every node that can be computed
- * from constants, with the model's tensors or some of these here as its inputs, and the import of the whole. `make
- * fuzz` starts it with ONNX's own test models. */
+/* Fuzzes the ONNX reader: parses the bytes, reads all tensors, evaluates every node on constants of the model and of
+ * this file, and imports the model. `make fuzz` starts with ONNX's own test models. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,17 +9,17 @@
 
 #define MAX_TENSORS  16
 #define MAX_OPERANDS 8
-#define LIMIT        4096 /* elements */
+#define LIMIT        4096 /* elements of a result */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static void expect_message(void)
 {
 	if (thaw_error_message()[0] == '\0' || strchr(thaw_error_message(), '\n'))
-		abort(); /* an error has a message of one line */
+		abort(); /* an error must have a one-line message */
 }
 
-/* Reads each byte, so that the sanitizer sees it. */
+/* Reads every byte for the sanitizers. */
 static void touch(const struct thaw_onnx_constant *c)
 {
 	volatile uint64_t digest =
@@ -28,7 +27,7 @@ static void touch(const struct thaw_onnx_constant *c)
 	(void)digest;
 }
 
-/* Constants that nodes are given: some of the model's, and then some that any model has. */
+/* Collects operands: tensors of the model, then fixed ones. Returns their number. */
 static int collect(struct thaw_onnx_constant *constants, const struct thaw_onnx_file *f)
 {
 	static const int64_t numbers[6] = {0, 1, 2, -1, 3, 1};
@@ -61,26 +60,26 @@ static void evaluate(const struct thaw_onnx_file *f, const Onnx__NodeProto *node
 	const struct thaw_onnx_constant *inputs[MAX_OPERANDS] = {0};
 	struct thaw_onnx_constant outputs[MAX_OPERANDS];
 	struct thaw_onnx_operation o = {node, 9, f, LIMIT, inputs, (int)node->n_input, outputs, (int)node->n_output};
-	enum thaw_onnx_outcome answer;
+	enum thaw_onnx_outcome outcome;
 	if (node->n_input > MAX_OPERANDS || node->n_output > MAX_OPERANDS)
 		return;
-	/* The name's bytes choose, so that the fuzzer can. */
+	/* The input's name selects the operand, so that the fuzzer can vary it. */
 	for (size_t i = 0; i < node->n_input; i++)
 		if (node->input[i][0])
 			inputs[i] = &constants[(unsigned char)node->input[i][0] % count];
 	for (; o.opset <= 18; o.opset += 3) {
-		if (thaw_onnx_constant_evaluate(&answer, &o) != THAW_OK) {
+		if (thaw_onnx_constant_evaluate(&outcome, &o) != THAW_OK) {
 			expect_message();
 			continue;
 		}
-		for (size_t i = 0; i < node->n_output && answer == THAW_ONNX_EVALUATED; i++) {
+		for (size_t i = 0; i < node->n_output && outcome == THAW_ONNX_EVALUATED; i++) {
 			touch(&outputs[i]);
 			thaw_onnx_constant_free(&outputs[i]);
 		}
 	}
 }
 
-/* As a classifier and as any computation. */
+/* Imports the model as a classifier and as a computation. */
 static void import(const struct thaw_onnx_file *f)
 {
 	for (int computation = 0; computation < 2; computation++) {

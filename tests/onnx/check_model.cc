@@ -1,5 +1,5 @@
-// check_model MODEL.onnx...: ONNX's own checker (package libonnx-dev), with shape inference; names each model that it
-// does not accept. The exit code is 1 if there is one.
+// check_model MODEL.onnx...: runs ONNX's checker and shape inference (package libonnx-dev) and prints an error for each
+// model that they reject. The exit code is 1 if there is one.
 #include <onnx/checker.h>
 #include <onnx/shape_inference/implementation.h>
 
@@ -13,7 +13,7 @@ static bool accepts(const char *path)
 	onnx::ModelProto model;
 	try {
 		if (!model.ParseFromIstream(&file))
-			throw std::runtime_error("no model, or not readable");
+			throw std::runtime_error("not a model, or not readable");
 		onnx::checker::check_model(model);
 		onnx::ShapeInferenceOptions strict(true, 1, true);
 		onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);

@@ -1,5 +1,5 @@
-/* One of ONNX's own node tests (package libonnx-testdata): a model of a node, or of what a node is short for, with
- * inputs and the outputs that they should make. */
+/* One of ONNX's own node tests (package libonnx-testdata): a model of a node, or of its expansion into other nodes,
+ * with inputs and expected outputs. */
 #ifndef THAW_TESTS_UNIT_ONNX_NODE_TEST_H
 #define THAW_TESTS_UNIT_ONNX_NODE_TEST_H
 
@@ -9,31 +9,31 @@
 #include "thaw/file.h"
 
 #define NODE_TESTS    "/usr/share/libonnx-testdata/data/node"
-#define NODE_TENSORS  32                 /* most inputs or outputs of a test */
-#define NODE_FILE_MAX (INT64_C(1) << 24) /* bytes of a file with a tensor */
+#define NODE_TENSORS  32                 /* limit of inputs or outputs of a test */
+#define NODE_FILE_MAX (INT64_C(1) << 24) /* limit of a tensor file, bytes */
 #define NODE_NAME     160
 
 struct node_tensors {
 	int count;
-	bool known[NODE_TENSORS]; /* its type is one that Thaw has */
+	bool known[NODE_TENSORS]; /* Thaw supports its type */
 	struct thaw_onnx_constant tensor[NODE_TENSORS];
 };
 
 struct node_test {
 	char name[NODE_NAME];
-	char operator[NODE_NAME];
+	char op_type[NODE_NAME];
 	struct thaw_onnx_file *file;
-	struct node_tensors in, out; /* in the order of the graph's */
+	struct node_tensors in, out; /* in the order of the graph's inputs and outputs */
 };
 
-/* The element type of an input or output; 0 for a sequence or an optional, whose files are other messages. */
+/* The element type of an input or output; 0 for sequences and optionals, which have other file formats. */
 static inline int32_t declared_type(const Onnx__ValueInfoProto *value)
 {
 	const Onnx__TypeProto *type = value->type;
 	return type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? type->tensor_type->elem_type : 0;
 }
 
-/* False when its type is not known. */
+/* False if its type is not supported. */
 static inline bool load_tensor(struct thaw_onnx_constant *c, const char *path, int32_t declared)
 {
 	void *bytes;
@@ -48,7 +48,7 @@ static inline bool load_tensor(struct thaw_onnx_constant *c, const char *path, i
 	thaw_free(bytes);
 	assert_non_null(p);
 	if (p->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT16)
-		p->data_type = declared; /* bfloat16 too: the tests' writer has none */
+		p->data_type = declared; /* the files store bfloat16 with another type */
 	bool known = thaw_onnx_type(p->data_type, &type);
 	if (known) {
 		if (thaw_onnx_tensor_read(&t, p, &file) != THAW_OK)
@@ -88,7 +88,7 @@ static inline struct thaw_onnx_file *open_node_model(const char *test)
 	return file;
 }
 
-/* The operator that a test is about: "test_x_expanded" is about test_x's, and has the nodes that it is short for. */
+/* Finds the operator under test. "test_x_expanded" is the operator of test_x, expanded into other nodes. */
 static inline void find_operator(struct node_test *t)
 {
 	static const char suffix[] = "_expanded";
@@ -100,8 +100,8 @@ static inline void find_operator(struct node_test *t)
 		base[length - end] = '\0';
 	struct thaw_onnx_file *file = expanded ? open_node_model(base) : t->file;
 	const Onnx__GraphProto *g = file->model->graph;
-	assert_true(g->n_node > 0); /* the others are constants for it */
-	snprintf(t->operator, sizeof(t->operator), "%s", g->node[g->n_node - 1]->op_type);
+	assert_true(g->n_node > 0); /* the nodes before it make its constants */
+	snprintf(t->op_type, sizeof(t->op_type), "%s", g->node[g->n_node - 1]->op_type);
 	if (expanded)
 		thaw_onnx_file_close(file);
 }

@@ -1,4 +1,4 @@
-/* Protobuf messages written by hand, so that tests can write wrong ones too. */
+/* Writes protobuf messages by hand, so that tests can write invalid ones. */
 #ifndef THAW_TESTS_ONNX_WIRE_H
 #define THAW_TESTS_ONNX_WIRE_H
 
@@ -29,7 +29,7 @@ static inline void wire_varint(struct wire *w, uint64_t value)
 	} while (value > 0);
 }
 
-/* A number in field `field`. */
+/* Writes a number as field `field`. */
 static inline void wire_int(struct wire *w, unsigned field, int64_t value)
 {
 	wire_varint(w, field << 3);
@@ -85,7 +85,7 @@ enum {
 	ENTRY_VALUE = 2,
 };
 
-/* A model whose graph has this node and this initializer; either may be NULL. */
+/* Writes a model whose graph has this node and this initialiser; either may be NULL. */
 static inline void wire_model(struct wire *model, const struct wire *node, const struct wire *tensor)
 {
 	static struct wire graph, opset;

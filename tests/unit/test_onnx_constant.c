@@ -1,4 +1,4 @@
-/* Nodes of constants: what ONNX's own tests do not ask, which test_onnx_nodes.c runs. */
+/* Constant folding: cases that ONNX's own node tests (test_onnx_nodes.c) do not cover. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -7,12 +7,12 @@
 
 #define MAX_INPUTS  8
 #define MAX_OUTPUTS 8
-#define LIMIT       (INT64_C(1) << 20) /* elements of a result */
+#define LIMIT       (INT64_C(1) << 20) /* max_elements of a result */
 
 #define MAX_ATTRIBUTES 4
 #define TEXT           256
 
-/* A node under construction, its operands and what came of it. */
+/* A node under construction, its operands and its result. */
 struct trial {
 	Onnx__NodeProto node;
 	Onnx__AttributeProto attributes[MAX_ATTRIBUTES], *attribute_list[MAX_ATTRIBUTES];
@@ -20,13 +20,13 @@ struct trial {
 	const struct thaw_onnx_constant *input_list[MAX_INPUTS];
 	int input_count, output_count;
 	int64_t opset;
-	enum thaw_onnx_outcome answer;
+	enum thaw_onnx_outcome outcome;
 };
 
-static void begin(struct trial *t, const char *operator, int64_t opset)
+static void begin(struct trial *t, const char *op_type, int64_t opset)
 {
 	*t = (struct trial){.node = ONNX__NODE_PROTO__INIT, .opset = opset, .output_count = 1};
-	t->node.op_type = (char *)operator;
+	t->node.op_type = (char *)op_type;
 	t->node.name = "node";
 	t->node.attribute = t->attribute_list;
 }
@@ -55,8 +55,8 @@ static void with_ints(struct trial *t, const char *name, size_t count, const int
 	a->n_ints = count;
 }
 
-/* One more input. */
-static void given(struct trial *t, enum thaw_dtype type, struct thaw_shape shape, const void *values)
+/* Adds an input. */
+static void add_input(struct trial *t, enum thaw_dtype type, struct thaw_shape shape, const void *values)
 {
 	struct thaw_onnx_constant *c = &t->inputs[t->input_count];
 	assert_int_equal(thaw_onnx_constant_make(c, type, &shape, LIMIT, "an input"), THAW_OK);
@@ -64,18 +64,18 @@ static void given(struct trial *t, enum thaw_dtype type, struct thaw_shape shape
 	t->input_list[t->input_count++] = c;
 }
 
-static void given_ints(struct trial *t, int64_t count, const int64_t *values)
+static void add_ints(struct trial *t, int64_t count, const int64_t *values)
 {
-	given(t, THAW_I64, thaw_shape_of(count), values);
+	add_input(t, THAW_I64, thaw_shape_of(count), values);
 }
 
-/* The numbers 0, 1, ... in this shape. */
-static void given_counting(struct trial *t, struct thaw_shape shape)
+/* Adds an input with the numbers 0, 1, ... in this shape. */
+static void add_counting(struct trial *t, struct thaw_shape shape)
 {
 	int64_t count = thaw_shape_count(&shape), *values = thaw_alloc((size_t)count, sizeof(*values));
 	for (int64_t i = 0; i < count; i++)
 		values[i] = i;
-	given(t, THAW_I64, shape, values);
+	add_input(t, THAW_I64, shape, values);
 	thaw_free(values);
 }
 
@@ -84,7 +84,7 @@ static thaw_status compute(struct trial *t)
 	struct thaw_onnx_file file = {.path = "test.onnx"};
 	struct thaw_onnx_operation o = {&t->node,      t->opset,       &file,      LIMIT,
 					t->input_list, t->input_count, t->outputs, t->output_count};
-	return thaw_onnx_constant_evaluate(&t->answer, &o);
+	return thaw_onnx_constant_evaluate(&t->outcome, &o);
 }
 
 static void end(struct trial *t)
@@ -95,7 +95,7 @@ static void end(struct trial *t)
 		thaw_onnx_constant_free(&t->outputs[i]);
 }
 
-/* Output `index` as text: "(2, 1): 3 4". */
+/* Compares output `index` with a text such as "(2, 1): 3 4". */
 static void expect_output(const struct trial *t, int index, const char *want)
 {
 	char got[TEXT];
@@ -118,12 +118,12 @@ static void expect(struct trial *t, const char *want)
 {
 	if (compute(t) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
-	assert_int_equal(t->answer, THAW_ONNX_EVALUATED);
+	assert_int_equal(t->outcome, THAW_ONNX_EVALUATED);
 	expect_output(t, 0, want);
 	end(t);
 }
 
-/* An error that names the node and has this in it, and no output. */
+/* Expects THAW_DATA with a message that contains `part` and the node's name, and no output. */
 static void expect_error(struct trial *t, const char *part)
 {
 	assert_int_equal(compute(t), THAW_DATA);
@@ -134,14 +134,14 @@ static void expect_error(struct trial *t, const char *part)
 	end(t);
 }
 
-static void pair(struct trial *t, const char *operator, int64_t x, int64_t y)
+static void pair(struct trial *t, const char *op_type, int64_t x, int64_t y)
 {
-	begin(t, operator, 13);
-	given(t, THAW_I64, (struct thaw_shape){0}, &x);
-	given(t, THAW_I64, (struct thaw_shape){0}, &y);
+	begin(t, op_type, 13);
+	add_input(t, THAW_I64, (struct thaw_shape){0}, &x);
+	add_input(t, THAW_I64, (struct thaw_shape){0}, &y);
 }
 
-static void test_whole_numbers(void **state)
+static void integers_wrap_around_and_truncate(void **state)
 {
 	(void)state;
 	struct trial t;
@@ -167,29 +167,29 @@ static void test_whole_numbers(void **state)
 	pair(&t, "Pow", 2, -1);
 	expect(&t, "(): 0");
 	begin(&t, "Mul", 13);
-	given(&t, THAW_I32, thaw_shape_of(1), (int32_t[]){INT32_MAX});
-	given(&t, THAW_I32, thaw_shape_of(2), (int32_t[]){2, 3});
+	add_input(&t, THAW_I32, thaw_shape_of(1), (int32_t[]){INT32_MAX});
+	add_input(&t, THAW_I32, thaw_shape_of(2), (int32_t[]){2, 3});
 	expect(&t, "(2): -2 2147483645");
 }
 
-/* What is an attribute in one version is an input in another. */
-static void test_versions(void **state)
+/* Some operands are attributes in older opsets and inputs in newer ones. */
+static void attributes_become_inputs_in_newer_opsets(void **state)
 {
 	(void)state;
 	struct trial t;
 	for (int64_t opset = 11; opset <= 13; opset += 2) {
 		begin(&t, "Unsqueeze", opset);
-		given_counting(&t, thaw_shape_of(2));
-		opset < 13 ? with_ints(&t, "axes", 2, (int64_t[]){0, -1}) : given_ints(&t, 2, (int64_t[]){0, -1});
+		add_counting(&t, thaw_shape_of(2));
+		opset < 13 ? with_ints(&t, "axes", 2, (int64_t[]){0, -1}) : add_ints(&t, 2, (int64_t[]){0, -1});
 		expect(&t, "(1, 2, 1): 0 1");
 		begin(&t, "Squeeze", opset);
-		given_counting(&t, thaw_shape_of(1, 2, 1));
-		opset < 13 ? with_ints(&t, "axes", 1, (int64_t[]){-1}) : given_ints(&t, 1, (int64_t[]){-1});
+		add_counting(&t, thaw_shape_of(1, 2, 1));
+		opset < 13 ? with_ints(&t, "axes", 1, (int64_t[]){-1}) : add_ints(&t, 1, (int64_t[]){-1});
 		expect(&t, "(1, 2): 0 1");
 		begin(&t, "Split", opset);
 		t.output_count = 2;
-		given_counting(&t, thaw_shape_of(3));
-		opset < 13 ? with_ints(&t, "split", 2, (int64_t[]){1, 2}) : given_ints(&t, 2, (int64_t[]){1, 2});
+		add_counting(&t, thaw_shape_of(3));
+		opset < 13 ? with_ints(&t, "split", 2, (int64_t[]){1, 2}) : add_ints(&t, 2, (int64_t[]){1, 2});
 		assert_int_equal(compute(&t), THAW_OK);
 		expect_output(&t, 0, "(1): 0");
 		expect_output(&t, 1, "(2): 1 2");
@@ -197,33 +197,33 @@ static void test_versions(void **state)
 	}
 	for (int64_t opset = 17; opset <= 18; opset++) {
 		begin(&t, "ReduceMax", opset);
-		given_counting(&t, thaw_shape_of(2, 3));
-		opset < 18 ? with_ints(&t, "axes", 1, (int64_t[]){1}) : given_ints(&t, 1, (int64_t[]){1});
+		add_counting(&t, thaw_shape_of(2, 3));
+		opset < 18 ? with_ints(&t, "axes", 1, (int64_t[]){1}) : add_ints(&t, 1, (int64_t[]){1});
 		with_int(&t, "keepdims", 0);
 		expect(&t, "(2): 2 5");
 	}
 	begin(&t, "Slice", 9);
-	given_counting(&t, thaw_shape_of(4));
+	add_counting(&t, thaw_shape_of(4));
 	with_ints(&t, "starts", 1, (int64_t[]){1});
 	with_ints(&t, "ends", 1, (int64_t[]){INT64_MAX});
 	expect(&t, "(3): 1 2 3");
 	begin(&t, "Split", 18);
 	t.output_count = 2;
-	given_counting(&t, thaw_shape_of(5));
+	add_counting(&t, thaw_shape_of(5));
 	expect(&t, "(3): 0 1 2");
 }
 
 static void slice(struct trial *t, int64_t size, int64_t start, int64_t end_, int64_t step)
 {
 	begin(t, "Slice", 13);
-	given_counting(t, thaw_shape_of(size));
-	given_ints(t, 1, &start);
-	given_ints(t, 1, &end_);
-	given_ints(t, 1, (int64_t[]){0});
-	given_ints(t, 1, &step);
+	add_counting(t, thaw_shape_of(size));
+	add_ints(t, 1, &start);
+	add_ints(t, 1, &end_);
+	add_ints(t, 1, (int64_t[]){0});
+	add_ints(t, 1, &step);
 }
 
-static void test_extremes(void **state)
+static void extreme_values(void **state)
 {
 	(void)state;
 	struct trial t;
@@ -239,73 +239,73 @@ static void test_extremes(void **state)
 	expect_error(&t, "a step is 0");
 
 	begin(&t, "Range", 11);
-	given_ints(&t, 1, (int64_t[]){INT64_MAX - 1});
-	given_ints(&t, 1, (int64_t[]){INT64_MIN});
-	given_ints(&t, 1, (int64_t[]){INT64_MIN});
+	add_ints(&t, 1, (int64_t[]){INT64_MAX - 1});
+	add_ints(&t, 1, (int64_t[]){INT64_MIN});
+	add_ints(&t, 1, (int64_t[]){INT64_MIN});
 	expect(&t, "(2): 9223372036854775806 -2");
 	begin(&t, "Range", 11);
-	given_ints(&t, 1, (int64_t[]){INT64_MIN});
-	given_ints(&t, 1, (int64_t[]){INT64_MAX});
-	given_ints(&t, 1, (int64_t[]){1});
+	add_ints(&t, 1, (int64_t[]){INT64_MIN});
+	add_ints(&t, 1, (int64_t[]){INT64_MAX});
+	add_ints(&t, 1, (int64_t[]){1});
 	expect_error(&t, "more elements than memory");
 
 	begin(&t, "ConstantOfShape", 9);
-	given_ints(&t, 2, (int64_t[]){1 << 10, (1 << 10) + 1});
+	add_ints(&t, 2, (int64_t[]){1 << 10, (1 << 10) + 1});
 	expect_error(&t, "at most 1048576");
 	begin(&t, "ConstantOfShape", 9);
-	given_ints(&t, 2, (int64_t[]){-1, 0});
+	add_ints(&t, 2, (int64_t[]){-1, 0});
 	expect_error(&t, "negative");
 	begin(&t, "Tile", 13);
-	given_counting(&t, thaw_shape_of(2));
-	given_ints(&t, 1, (int64_t[]){INT64_MAX});
+	add_counting(&t, thaw_shape_of(2));
+	add_ints(&t, 1, (int64_t[]){INT64_MAX});
 	expect_error(&t, "repeat count");
 	begin(&t, "Expand", 13);
-	given_counting(&t, thaw_shape_of(1));
-	given_ints(&t, 2, (int64_t[]){INT64_MAX, INT64_MAX});
+	add_counting(&t, thaw_shape_of(1));
+	add_ints(&t, 2, (int64_t[]){INT64_MAX, INT64_MAX});
 	expect_error(&t, "more elements than memory");
 	begin(&t, "Cast", 13);
-	given(&t, THAW_F32, thaw_shape_of(4), (float[]){NAN, 1e30f, -1e30f, -1.9f});
+	add_input(&t, THAW_F32, thaw_shape_of(4), (float[]){NAN, 1e30f, -1e30f, -1.9f});
 	with_int(&t, "to", ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
 	expect(&t, "(4): 0 9223372036854775807 -9223372036854775808 -1");
 }
 
-static void test_contradictions(void **state)
+static void invalid_nodes_are_refused(void **state)
 {
 	(void)state;
 	struct trial t;
 	begin(&t, "Gather", 13);
-	given_counting(&t, thaw_shape_of(3));
-	given_ints(&t, 1, (int64_t[]){3});
+	add_counting(&t, thaw_shape_of(3));
+	add_ints(&t, 1, (int64_t[]){3});
 	expect_error(&t, "index 3 is out of range");
 	begin(&t, "Concat", 13);
-	given_counting(&t, thaw_shape_of(2, 3));
-	given_counting(&t, thaw_shape_of(3, 2));
+	add_counting(&t, thaw_shape_of(2, 3));
+	add_counting(&t, thaw_shape_of(3, 2));
 	with_int(&t, "axis", 0);
 	expect_error(&t, "input 1 does not match");
 	begin(&t, "Reshape", 13);
-	given_counting(&t, thaw_shape_of(6));
-	given_ints(&t, 2, (int64_t[]){-1, 4});
+	add_counting(&t, thaw_shape_of(6));
+	add_ints(&t, 2, (int64_t[]){-1, 4});
 	expect_error(&t, "6 elements cannot be reshaped to 4");
 	begin(&t, "Reshape", 14);
-	given_counting(&t, thaw_shape_of(0, 2));
-	given_ints(&t, 2, (int64_t[]){0, -1});
+	add_counting(&t, thaw_shape_of(0, 2));
+	add_ints(&t, 2, (int64_t[]){0, -1});
 	with_int(&t, "allowzero", 1);
 	expect_error(&t, "cannot be inferred");
 	begin(&t, "Add", 13);
-	given_counting(&t, thaw_shape_of(2));
-	given_counting(&t, thaw_shape_of(3));
+	add_counting(&t, thaw_shape_of(2));
+	add_counting(&t, thaw_shape_of(3));
 	expect_error(&t, "do not broadcast");
 	begin(&t, "Transpose", 13);
-	given_counting(&t, thaw_shape_of(2, 3));
+	add_counting(&t, thaw_shape_of(2, 3));
 	with_ints(&t, "perm", 2, (int64_t[]){0, 0});
 	expect_error(&t, "twice");
 	begin(&t, "Neg", 13);
 	t.output_count = 2;
-	given_counting(&t, thaw_shape_of(2));
+	add_counting(&t, thaw_shape_of(2));
 	expect_error(&t, "output 1 is not supported");
 }
 
-static void test_not_here(void **state)
+static void unsupported_operators_and_types(void **state)
 {
 	(void)state;
 	struct trial t;
@@ -313,23 +313,26 @@ static void test_not_here(void **state)
 	assert_false(thaw_onnx_constant_supports("Conv"));
 	begin(&t, "Conv", 13);
 	assert_int_equal(compute(&t), THAW_OK);
-	assert_int_equal(t.answer, THAW_ONNX_UNSUPPORTED);
+	assert_int_equal(t.outcome, THAW_ONNX_UNSUPPORTED);
 	begin(&t, "Add", 13);
 	t.node.domain = "com.example";
 	assert_int_equal(compute(&t), THAW_OK);
-	assert_int_equal(t.answer, THAW_ONNX_UNSUPPORTED);
-	begin(&t, "Sqrt", 13); /* of whole numbers */
-	given_counting(&t, thaw_shape_of(2));
+	assert_int_equal(t.outcome, THAW_ONNX_UNSUPPORTED);
+	begin(&t, "Sqrt", 13); /* not defined for integers */
+	add_counting(&t, thaw_shape_of(2));
 	assert_int_equal(compute(&t), THAW_OK);
-	assert_int_equal(t.answer, THAW_ONNX_UNSUPPORTED);
+	assert_int_equal(t.outcome, THAW_ONNX_UNSUPPORTED);
 	end(&t);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole_numbers),  cmocka_unit_test(test_versions), cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_not_here),
+		cmocka_unit_test(integers_wrap_around_and_truncate),
+		cmocka_unit_test(attributes_become_inputs_in_newer_opsets),
+		cmocka_unit_test(extreme_values),
+		cmocka_unit_test(invalid_nodes_are_refused),
+		cmocka_unit_test(unsupported_operators_and_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Every operator's cases and one network of each family as ONNX models: ONNX's own checker accepts them, and imported
- * again they compute the same. */
+/* ONNX export of all test cases of all operators and of one network per family: ONNX's checker accepts the models, and
+ * after import they compute the same. */
 #include "tests/scratch.h"
 
 #include <float.h>
@@ -13,9 +13,9 @@
 #include "thaw/model.h"
 #include "thaw/random.h"
 
-#define TOLERANCE 1e-5 /* of the largest logit */
+#define TOLERANCE 1e-5 /* relative to the largest logit */
 #define CLASSES   8
-#define CHECKER   "../onnx/check_model" /* from the folder of this program on */
+#define CHECKER   "../onnx/check_model" /* relative to the folder of this program */
 
 static char checker[SCRATCH_PATH];
 
@@ -37,7 +37,7 @@ static float *logits_of(const struct thaw_graph *g, const struct thaw_shape *ima
 	return y;
 }
 
-/* The largest difference between both graphs' logits over the largest logit. */
+/* The largest difference between the logits of both graphs, relative to the largest logit. */
 static double difference(const struct thaw_graph *a, const struct thaw_graph *b, const struct thaw_shape *image,
 			 float low, float high)
 {
@@ -59,7 +59,7 @@ static double difference(const struct thaw_graph *a, const struct thaw_graph *b,
 	return most / fmax(largest, FLT_MIN);
 }
 
-/* Exports, imports, compares. False with a message where that does not end well. */
+/* Exports, imports and compares. Prints a message and returns false on failure. */
 static bool survives(const struct thaw_graph *g, const char *name, const char *path, const struct thaw_shape *image,
 		     bool fold, float low, float high)
 {
@@ -89,27 +89,27 @@ static void checker_accepts(const struct scratch *s)
 {
 	char command[4 * SCRATCH_PATH];
 	snprintf(command, sizeof(command), "'%s' '%s'/*.onnx", checker, s->path);
-	int code = system(command); /* NOLINT: paths of this test's own */
+	int code = system(command); /* NOLINT: the paths are this test's own */
 	assert_true(WIFEXITED(code) && WEXITSTATUS(code) == 0);
 }
 
 /* ---- Operators --------------------------------------------------------------------------------------------------- */
 
-/* A graph around one node: its inputs are cut out of the image, (N,1,W,3), its output becomes logits. */
-struct bench {
+/* A graph around one node: slices of the image (N,1,W,3) are its inputs; a linear head turns its output into logits. */
+struct fixture {
 	struct thaw_graph *g;
 	const struct thaw_op_case *c;
 	struct thaw_random random;
 	struct thaw_shape image;
-	int64_t used; /* columns of the image */
+	int64_t used; /* columns of the image in use */
 };
 
-static bool is_fixed(const struct bench *b, int k)
+static bool is_fixed(const struct fixture *b, int k)
 {
 	return b->c->fixed >> k & 1 || b->c->x[k].dim[0] % b->image.dim[0] != 0;
 }
 
-/* The first input's first size, unless it is the same for all images. */
+/* The batch size: c->images, or the first size of the first input that depends on the images. */
 static int64_t images_of(const struct thaw_op_case *c)
 {
 	for (int k = 0; k < c->inputs && !c->images; k++)
@@ -118,8 +118,8 @@ static int64_t images_of(const struct thaw_op_case *c)
 	return c->images ? c->images : 2;
 }
 
-/* The next so many columns of the image's first channel, (N,count). */
-static int columns(struct bench *b, int64_t count)
+/* The next `count` columns of the image's first channel, (N,count). */
+static int columns(struct fixture *b, int64_t count)
 {
 	const struct thaw_attrs attrs = {.factors = {.count = 3,
 						     .ndim = 2,
@@ -132,8 +132,8 @@ static int columns(struct bench *b, int64_t count)
 	return thaw_graph_add(b->g, "rearrange", "columns", &attrs, &(int){0}, 1);
 }
 
-/* (N,count) as a shape whose first size is a multiple of N. */
-static int shaped(struct bench *b, int value, const struct thaw_shape *s)
+/* Reshapes (N,count) to s, whose first size is a multiple of N. */
+static int shaped(struct fixture *b, int value, const struct thaw_shape *s)
 {
 	struct thaw_attrs attrs = {.factors = {.count = s->ndim + 1, .ndim = s->ndim, .axis = {0}}};
 	for (int i = 0; i <= s->ndim; i++) {
@@ -145,7 +145,7 @@ static int shaped(struct bench *b, int value, const struct thaw_shape *s)
 	return thaw_graph_add(b->g, "reshape", "shaped", &attrs, &value, 1);
 }
 
-static void add_param(struct bench *b, int node, enum thaw_role role, const struct thaw_shape *shape, float low,
+static void add_param(struct fixture *b, int node, enum thaw_role role, const struct thaw_shape *shape, float low,
 		      float high)
 {
 	char name[32];
@@ -172,7 +172,7 @@ static float high_of(const struct thaw_op_case *c)
 	return c->low == 0 && c->high == 0 ? 1 : c->high;
 }
 
-static int input_of(struct bench *b, int k)
+static int input_of(struct fixture *b, int k)
 {
 	const struct thaw_shape *s = &b->c->x[k];
 	if (!is_fixed(b, k))
@@ -185,8 +185,8 @@ static int input_of(struct bench *b, int k)
 	return node;
 }
 
-/* y as (N,count); what is the same for all images is added to a column of them. */
-static int flat(struct bench *b, int y, const struct thaw_shape *s)
+/* Reshapes y to (N,count). A value that does not depend on the images is added to a column of the image. */
+static int flat(struct fixture *b, int y, const struct thaw_shape *s)
 {
 	bool fixed = b->g->nodes[y].fixed;
 	struct thaw_attrs attrs = {.factors = {.count = s->ndim + 1, .ndim = 2}};
@@ -201,7 +201,7 @@ static int flat(struct bench *b, int y, const struct thaw_shape *s)
 	return fixed ? thaw_graph_add(b->g, "binary", "with images", &add, (int[]){y, columns(b, 1)}, 2) : y;
 }
 
-static thaw_status build(struct bench *b, const struct thaw_op *op)
+static thaw_status build(struct fixture *b, const struct thaw_op *op)
 {
 	int inputs[4];
 	struct thaw_shape shapes[64], rows;
@@ -229,7 +229,7 @@ static thaw_status build(struct bench *b, const struct thaw_op *op)
 static bool try_case(const struct scratch *s, const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	char name[256], file[64];
-	struct bench b = {.g = thaw_graph_create(), .c = c, .random = thaw_random_stream(2, THAW_STREAM_INIT, 0, 0)};
+	struct fixture b = {.g = thaw_graph_create(), .c = c, .random = thaw_random_stream(2, THAW_STREAM_INIT, 0, 0)};
 	snprintf(name, sizeof(name), "%s: %s", op->name, c->name);
 	snprintf(file, sizeof(file), "%.40s-%d.onnx", op->name, (int)(c - op->cases));
 	b.image = thaw_shape_of(images_of(c), 1, 1, 3);
@@ -248,15 +248,15 @@ static void operators_survive(void **state)
 	for (int i = 0; thaw_ops[i]; i++)
 		for (int k = 0; k < thaw_ops[i]->case_count; k++, count++)
 			failed += !try_case(s, thaw_ops[i], &thaw_ops[i]->cases[k]);
-	print_message("%d of %d cases are the same behind ONNX\n", count - failed, count);
+	print_message("%d of %d cases are unchanged by export and import\n", count - failed, count);
 	assert_int_equal(failed, 0);
 	checker_accepts(s);
 }
 
 /* ---- Networks ---------------------------------------------------------------------------------------------------- */
 
-/* Norms that do something: their statistics and scales are those of no fresh network. */
-static void unsettle(struct thaw_graph *g)
+/* Gives norms non-trivial statistics and scales, unlike those of a new network. */
+static void randomise_norms(struct thaw_graph *g)
 {
 	struct thaw_random random = thaw_random_stream(3, THAW_STREAM_INIT, 0, 0);
 	for (int i = 0; i < g->param_count; i++) {
@@ -274,7 +274,7 @@ static void family_survives(void **state, const char *variant, bool fold)
 	const struct thaw_shape image = thaw_shape_of(IMAGES, SIDE, SIDE, 3);
 	if (thaw_model_load(&m, variant, CLASSES, 1) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
-	unsettle(m->graph);
+	randomise_norms(m->graph);
 	assert_true(survives(m->graph, variant, scratch_file(*state, "network.onnx"), &image, fold, -2, 2));
 	checker_accepts(*state);
 	thaw_model_destroy(m);
@@ -325,7 +325,7 @@ static int count_of(const struct thaw_onnx_file *f, const char *operator)
 	return count;
 }
 
-static void resnet_has_no_detours(void **state)
+static void resnet_has_no_transposes(void **state)
 {
 	struct thaw_model *m;
 	struct thaw_onnx_file *f;
@@ -347,7 +347,7 @@ static void resnet_has_no_detours(void **state)
 	const Onnx__TensorShapeProto *in = model->graph->input[0]->type->tensor_type->shape;
 	assert_string_equal(in->dim[0]->dim_param, "N");
 	assert_int_equal(in->dim[1]->dim_value, 3);
-	assert_string_equal(in->dim[2]->dim_param, "H"); /* global pooling takes any size */
+	assert_string_equal(in->dim[2]->dim_param, "H"); /* global pooling accepts any size */
 	assert_string_equal(model->graph->initializer[0]->name, "conv1.weight");
 	assert_int_equal(model->graph->initializer[0]->dims[0], 64);
 	assert_int_equal(model->graph->initializer[0]->dims[1], 3);
@@ -355,7 +355,7 @@ static void resnet_has_no_detours(void **state)
 	thaw_model_destroy(m);
 }
 
-static void a_missing_folder_is_told(void **state)
+static void a_missing_folder_is_reported(void **state)
 {
 	struct thaw_model *m;
 	const struct thaw_onnx_export_options options = {.height = 32, .width = 32};
@@ -369,10 +369,11 @@ static void a_missing_folder_is_told(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(operators_survive),           TEST(resnet18_survives),     TEST(folded_resnet18_survives),
-		TEST(mobilenet_v2_survives),       TEST(vgg11_bn_survives),     TEST(alexnet_survives),
-		TEST(efficientnet_lite0_survives), TEST(cifar_resnet_survives), TEST(resnet_has_no_detours),
-		TEST(a_missing_folder_is_told),
+		TEST(operators_survive),           TEST(resnet18_survives),
+		TEST(folded_resnet18_survives),    TEST(mobilenet_v2_survives),
+		TEST(vgg11_bn_survives),           TEST(alexnet_survives),
+		TEST(efficientnet_lite0_survives), TEST(cifar_resnet_survives),
+		TEST(resnet_has_no_transposes),    TEST(a_missing_folder_is_reported),
 	};
 	(void)argc;
 	snprintf(checker, sizeof(checker), "%s/" CHECKER, dirname(argv[0]));

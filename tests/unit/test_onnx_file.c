@@ -1,4 +1,4 @@
-/* ONNX files: good ones, and hostile ones made here byte by byte. */
+/* ONNX files: valid ones, and hostile ones written byte by byte. */
 #include "tests/scratch.h"
 
 #include <sys/stat.h>
@@ -8,12 +8,12 @@
 #include "tests/unit/onnx_wire.h"
 
 #define FLOAT  ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
-#define DEEP   10000 /* messages in one another */
-#define FLOATS 6     /* elements of the tensors here */
+#define DEEP   10000 /* nested messages */
+#define FLOATS 6     /* elements of the tensors */
 
 static const float values[FLOATS] = {0, 1, -2, 3.5f, 4, 5};
 
-/* The message is one line and has this in it. */
+/* The error message is one line and contains `part`. */
 static void expect_message(const char *part)
 {
 	const char *message = thaw_error_message();
@@ -21,7 +21,7 @@ static void expect_message(const char *part)
 		fail_msg("\"%s\" has no \"%s\"", message, part);
 }
 
-/* Parses a copy that ends where its memory ends. */
+/* Parses a copy of exactly this size, so that sanitizers detect reads past its end. */
 static thaw_status parse(struct thaw_onnx_file **f, const struct wire *w, size_t size)
 {
 	void *copy = malloc(size ? size : 1);
@@ -40,11 +40,11 @@ static void expect_refused(const struct wire *model, const char *part)
 	expect_message(part);
 }
 
-/* A tensor named "w" of this type and these dimensions, without data. */
-static void tensor_begin(struct wire *t, int type, int rank, const int64_t *dims)
+/* Begins a tensor "w" of this type and these dimensions, without data. */
+static void tensor_begin(struct wire *t, int type, int ndim, const int64_t *dims)
 {
 	t->size = 0;
-	for (int i = 0; i < rank; i++)
+	for (int i = 0; i < ndim; i++)
 		wire_int(t, TENSOR_DIMS, dims[i]);
 	wire_int(t, TENSOR_TYPE, type);
 	wire_text(t, TENSOR_NAME, "w");
@@ -65,7 +65,7 @@ static void external_entry(struct wire *t, const char *key, const char *value)
 	wire_message(t, TENSOR_EXTERNAL, &entry);
 }
 
-/* FLOATS floats at `offset` of `location`; offset and length may be NULL. */
+/* A tensor of FLOATS floats at `offset` of `location`; offset and length may be NULL. */
 static void tensor_external(struct wire *t, const char *location, const char *offset, const char *length)
 {
 	tensor_begin(t, FLOAT, 1, (int64_t[]){FLOATS});
@@ -77,7 +77,7 @@ static void tensor_external(struct wire *t, const char *location, const char *of
 	wire_int(t, TENSOR_LOCATION, ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL);
 }
 
-/* Reads the tensor of a model that has just this one, in memory. */
+/* Reads this tensor from a model in memory. */
 static thaw_status read_tensor(const struct wire *t, float got[FLOATS])
 {
 	static struct wire model;
@@ -108,7 +108,7 @@ static void expect_tensor_refused(const struct wire *t, const char *part)
 
 /* ---- The file ---- */
 
-static void test_good_model(void **state)
+static void a_valid_model_is_read(void **state)
 {
 	(void)state;
 	static struct wire model, tensor;
@@ -123,7 +123,7 @@ static void test_good_model(void **state)
 	thaw_onnx_file_close(f);
 }
 
-static void test_cut_short(void **state)
+static void truncated_models_are_refused(void **state)
 {
 	(void)state;
 	static struct wire model, tensor;
@@ -132,15 +132,15 @@ static void test_cut_short(void **state)
 	for (size_t size = 0; size < model.size; size++) {
 		struct thaw_onnx_file *f = NULL;
 		thaw_status status = parse(&f, &model, size);
-		if (status == THAW_OK) /* cut between two fields */
+		if (status == THAW_OK) /* truncated between two fields */
 			thaw_onnx_file_close(f);
 		else
 			expect_message("test.onnx");
 	}
 }
 
-/* Any byte changed to any of some values: refused or read, never worse. */
-static void test_changed_bytes(void **state)
+/* Any changed byte is refused or read without a memory error. */
+static void changed_bytes_are_harmless(void **state)
 {
 	(void)state;
 	static const uint8_t changes[] = {0x00, 0x01, 0x07, 0x0a, 0x22, 0x7f, 0x80, 0xff};
@@ -161,8 +161,8 @@ static void test_changed_bytes(void **state)
 	}
 }
 
-/* Graphs in attributes of nodes of graphs. Written from the inside: the lengths are those of what comes behind. */
-static void test_nested_deep(void **state)
+/* Graphs nested in attributes of nodes. Written from the innermost: each length depends on the inner message. */
+static void deep_nesting_is_refused(void **state)
 {
 	(void)state;
 	static const uint8_t keys[] = {GRAPH_NODE << 3 | 2, NODE_ATTRIBUTE << 3 | 2, ATTRIBUTE_GRAPH << 3 | 2};
@@ -187,8 +187,8 @@ static void test_nested_deep(void **state)
 	expect_refused(&model, "nested more than 100 deep");
 }
 
-/* protobuf merges what comes twice, at a cost that grows with the square of the file. */
-static void test_field_twice(void **state)
+/* protobuf merges repeated singular fields, at a cost quadratic in the file size. */
+static void repeated_singular_fields_are_refused(void **state)
 {
 	(void)state;
 	static struct wire model;
@@ -198,8 +198,8 @@ static void test_field_twice(void **state)
 	expect_refused(&model, "occurs twice");
 }
 
-/* Two bytes of file for a hundred of memory, a million times. */
-static void test_out_of_proportion(void **state)
+/* A million times two bytes in the file that need a hundred in memory. */
+static void memory_of_unpacking_is_limited(void **state)
 {
 	(void)state;
 	const size_t nodes = 1 << 20, graph_bytes = 2 * nodes;
@@ -217,7 +217,7 @@ static void test_out_of_proportion(void **state)
 	free(bytes);
 }
 
-static void test_names_are_text(void **state)
+static void names_must_be_printable_utf8(void **state)
 {
 	(void)state;
 	static const char *const bad[] = {"a\nb", "\x1b[2J", "\xff", "\x7f"};
@@ -234,7 +234,7 @@ static void test_names_are_text(void **state)
 	expect_refused(&model, "a name is not text");
 }
 
-static void test_no_model(void **state)
+static void other_files_are_refused(void **state)
 {
 	(void)state;
 	static struct wire model;
@@ -244,10 +244,10 @@ static void test_no_model(void **state)
 	wire_text(&model, 0, "field 0");
 	expect_refused(&model, "invalid number");
 	model.size = 0;
-	wire_varint(&model, MODEL_GRAPH << 3 | 3); /* a group, which is long gone */
+	wire_varint(&model, MODEL_GRAPH << 3 | 3); /* a group, an obsolete wire type */
 	expect_refused(&model, "invalid type");
 	model.size = 0;
-	wire_int(&model, MODEL_GRAPH, 1); /* a number where a message belongs */
+	wire_int(&model, MODEL_GRAPH, 1); /* a number instead of a message */
 	expect_refused(&model, "not an ONNX model");
 	assert_int_equal(thaw_onnx_file_open(&f, "/nowhere/model.onnx"), THAW_IO);
 	expect_message("/nowhere/model.onnx");
@@ -255,7 +255,7 @@ static void test_no_model(void **state)
 
 /* ---- Tensors ---- */
 
-static void test_tensor_forms(void **state)
+static void tensors_in_all_encodings(void **state)
 {
 	(void)state;
 	static struct wire t;
@@ -269,7 +269,7 @@ static void test_tensor_forms(void **state)
 	assert_int_equal(read_tensor(&t, got), THAW_OK);
 	assert_memory_equal(got, values, sizeof(values));
 
-	/* Halves by their bits, and a negative byte, in int32_data. */
+	/* F16 by its bits, and a negative byte, in int32_data. */
 	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, 1, (int64_t[]){2});
 	wire_int(&t, TENSOR_INT32S, 0x3c00);
 	wire_int(&t, TENSOR_INT32S, 0xc000);
@@ -284,7 +284,7 @@ static void test_tensor_forms(void **state)
 	assert_int_equal(read_tensor(&t, got), THAW_OK);
 }
 
-static void test_tensor_refused(void **state)
+static void damaged_tensors_are_refused(void **state)
 {
 	(void)state;
 	static struct wire t;
@@ -316,7 +316,7 @@ static void test_tensor_refused(void **state)
 
 /* ---- External data ---- */
 
-/* Writes a model of this one tensor to FOLDER/model.onnx and reads both; *sum = that of the values. */
+/* Writes a model with this tensor to FOLDER/model.onnx and reads both; *sum = the sum of its values. */
 static thaw_status read_external(const struct scratch *s, const struct wire *t, float *sum)
 {
 	static struct wire model;
@@ -330,7 +330,7 @@ static thaw_status read_external(const struct scratch *s, const struct wire *t, 
 	if (status == THAW_OK) {
 		struct thaw_onnx_tensor again;
 		assert_int_equal(thaw_onnx_tensor_read(&again, f->model->graph->initializer[0], f), THAW_OK);
-		assert_ptr_equal(again.data, tensor.data); /* mapped once */
+		assert_ptr_equal(again.data, tensor.data); /* the file is mapped once */
 		assert_null(tensor.owned);
 		thaw_to_f32(tensor.type, tensor.data, got, FLOATS);
 		*sum = 0;
@@ -344,7 +344,7 @@ static thaw_status read_external(const struct scratch *s, const struct wire *t, 
 	return status;
 }
 
-/* Puts 3 bytes and the values, so that they are not aligned, and a folder with the same. */
+/* Writes 3 bytes and then the values, unaligned, to a file and to one in a subfolder. */
 static void put_weights(const struct scratch *s)
 {
 	char bytes[3 + sizeof(values)] = {0};
@@ -354,7 +354,7 @@ static void put_weights(const struct scratch *s)
 	scratch_put(scratch_file(s, "sub/weights"), bytes, sizeof(bytes));
 }
 
-static void test_external(void **state)
+static void external_data_is_mapped(void **state)
 {
 	static struct wire t;
 	const struct scratch *s = *state;
@@ -372,7 +372,7 @@ struct refused {
 	const char *location, *offset, *length, *message;
 };
 
-static void test_external_refused(void **state)
+static void unsafe_external_data_is_refused(void **state)
 {
 	static const struct refused cases[] = {
 		{"/etc/passwd", "0", "24", "leaves the model's folder"},
@@ -428,7 +428,7 @@ static void test_external_refused(void **state)
 
 /* ---- Attributes ---- */
 
-static void test_attributes(void **state)
+static void attributes_by_name_and_type(void **state)
 {
 	(void)state;
 	static struct wire model, node, attribute;
@@ -480,19 +480,19 @@ static void test_attributes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_model),
-		cmocka_unit_test(test_cut_short),
-		cmocka_unit_test(test_changed_bytes),
-		cmocka_unit_test(test_nested_deep),
-		cmocka_unit_test(test_field_twice),
-		cmocka_unit_test(test_out_of_proportion),
-		cmocka_unit_test(test_names_are_text),
-		cmocka_unit_test(test_no_model),
-		cmocka_unit_test(test_tensor_forms),
-		cmocka_unit_test(test_tensor_refused),
-		cmocka_unit_test_setup_teardown(test_external, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_external_refused, scratch_make, scratch_remove),
-		cmocka_unit_test(test_attributes),
+		cmocka_unit_test(a_valid_model_is_read),
+		cmocka_unit_test(truncated_models_are_refused),
+		cmocka_unit_test(changed_bytes_are_harmless),
+		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(repeated_singular_fields_are_refused),
+		cmocka_unit_test(memory_of_unpacking_is_limited),
+		cmocka_unit_test(names_must_be_printable_utf8),
+		cmocka_unit_test(other_files_are_refused),
+		cmocka_unit_test(tensors_in_all_encodings),
+		cmocka_unit_test(damaged_tensors_are_refused),
+		cmocka_unit_test_setup_teardown(external_data_is_mapped, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(unsafe_external_data_is_refused, scratch_make, scratch_remove),
+		cmocka_unit_test(attributes_by_name_and_type),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Networks from ONNX models made here: what they become, and what is said of those that cannot be. */
+/* ONNX import of models built here: the resulting graphs, and the messages about models that are refused. */
 #include "tests/scratch.h"
 
 #include "src/onnx/import/import.h"
@@ -6,7 +6,7 @@
 #include "thaw/model.h"
 
 #define MAX_NODES  8
-#define MAX_NAMES  4 /* inputs or outputs of a node */
+#define MAX_NAMES  4 /* limit of inputs or outputs of a node */
 #define MAX_TEXT   32
 #define FLOAT      ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
 #define MAX_VALUES 4096
@@ -79,7 +79,7 @@ static void begin(struct sketch *s)
 	s->logits.name = "y";
 }
 
-/* Adds a node; inputs and outputs are names with a space between. */
+/* Adds a node; inputs and outputs are names separated by spaces. */
 static Onnx__NodeProto *add_node(struct sketch *s, const char *op, const char *name, const char *inputs,
 				 const char *outputs)
 {
@@ -120,7 +120,7 @@ static void give_int(struct sketch *s, Onnx__NodeProto *n, const char *name, int
 	n->n_attribute = 1;
 }
 
-static void add_weights(struct sketch *s, const char *name, int rank, const int64_t *dims)
+static void add_weights(struct sketch *s, const char *name, int ndim, const int64_t *dims)
 {
 	size_t at = s->graph.n_initializer++;
 	Onnx__TensorProto *t = s->tensors[at] = &s->tensor[at];
@@ -130,7 +130,7 @@ static void add_weights(struct sketch *s, const char *name, int rank, const int6
 	t->has_data_type = 1;
 	t->data_type = FLOAT;
 	t->dims = s->tensor_dims[at];
-	for (int i = 0; i < rank; i++) {
+	for (int i = 0; i < ndim; i++) {
 		t->dims[t->n_dims++] = dims[i];
 		count *= dims[i];
 	}
@@ -176,7 +176,7 @@ static struct thaw_graph *import(const struct sketch *s)
 	return net.graph;
 }
 
-/* The import fails with this code and one line that has these parts. */
+/* The import fails with this code and a one-line message that contains both parts and the file name. */
 static void expect_refused(const struct sketch *s, thaw_status code, const char *part, const char *other)
 {
 	struct thaw_onnx_file *f = parse(s);
@@ -206,7 +206,7 @@ static void a_network_has_blocks_and_a_classifier(void **state)
 	struct thaw_shape shapes[16], image = thaw_shape_of(2, 8, 8, 3);
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
 	assert_int_equal(shapes[g->output].dim[1], 7);
-	image = thaw_shape_of(2, 11, 9, 3); /* any size */
+	image = thaw_shape_of(2, 11, 9, 3); /* any image size */
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
 	thaw_graph_destroy(g);
 }
@@ -230,7 +230,7 @@ static void a_convolution_may_be_the_classifier(void **state)
 	thaw_graph_destroy(g);
 }
 
-static void nodes_that_the_output_does_not_need_are_left_out(void **state)
+static void unneeded_nodes_are_skipped(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -249,14 +249,13 @@ static void all_unsupported_nodes_are_named_at_once(void **state)
 	begin(&s);
 	add_node(&s, "NoSuchOperator", "first", "x", "a");
 	add_node(&s, "NorThisOne", "second", "a", "y");
-	expect_refused(&s, THAW_CONFIG, "2 nodes of opset 17",
-		       "NoSuchOperator (first), NorThisOne (second)");
+	expect_refused(&s, THAW_CONFIG, "2 nodes of opset 17", "NoSuchOperator (first), NorThisOne (second)");
 	begin(&s);
 	add_node(&s, "Relu", "custom", "x", "y")->domain = "org.elsewhere";
 	expect_refused(&s, THAW_CONFIG, "org.elsewhere.Relu", "custom");
 }
 
-static void circles_and_missing_values(void **state)
+static void cycles_and_undefined_values_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -266,14 +265,14 @@ static void circles_and_missing_values(void **state)
 	add_node(&s, "Flatten", "end", "b", "y");
 	expect_refused(&s, THAW_DATA, "loop", "is not defined by an earlier node");
 	small_network(&s);
-	s.tensors[0]->name = "renamed"; /* body.0.weight is gone */
+	s.tensors[0]->name = "renamed"; /* body.0.weight is now undefined */
 	expect_refused(&s, THAW_DATA, "body.0.weight", "is not defined by an earlier node");
 	small_network(&s);
 	s.logits.name = "nowhere";
 	expect_refused(&s, THAW_DATA, "nowhere", "does not depend on the input");
 }
 
-static void names_twice(void **state)
+static void duplicate_names_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -281,16 +280,16 @@ static void names_twice(void **state)
 	s.tensors[2]->name = "fc.weight";
 	expect_refused(&s, THAW_DATA, "two initialisers are called fc.weight", "");
 	small_network(&s);
-	s.outputs[1][0] = s.inputs[2][0] = "a"; /* the result of Conv, once more */
+	s.outputs[1][0] = s.inputs[2][0] = "a"; /* also the output of Conv */
 	expect_refused(&s, THAW_DATA, "output a is already defined", "");
 }
 
-static void weights_that_do_not_fit(void **state)
+static void weights_of_wrong_shape_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
 	small_network(&s);
-	s.tensor_dims[0][1] = 9; /* input channels; the third dimension makes the count right again */
+	s.tensor_dims[0][1] = 9; /* input channels; the third dimension keeps the element count */
 	s.tensor_dims[0][2] = 1;
 	expect_refused(&s, THAW_DATA, "/body/body.0/Conv", "do not fit the 3 channels of its input");
 	small_network(&s);
@@ -299,7 +298,7 @@ static void weights_that_do_not_fit(void **state)
 	expect_refused(&s, THAW_DATA, "/fc/Gemm", "does not fit its weights");
 }
 
-static void inputs_that_are_no_images(void **state)
+static void inputs_that_are_not_images_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -326,7 +325,7 @@ static void inputs_that_are_no_images(void **state)
 	expect_refused(&s, THAW_CONFIG, "not a tensor with a known number of axes", "x");
 }
 
-static void names_that_are_left_out(void **state)
+static void missing_names_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -341,7 +340,7 @@ static void names_that_are_left_out(void **state)
 	expect_refused(&s, THAW_DATA, "a value without a name", "");
 }
 
-static void opsets(void **state)
+static void old_opsets_are_refused(void **state)
 {
 	(void)state;
 	struct sketch s;
@@ -401,8 +400,8 @@ static void preprocessing_from_a_config_json(void **state)
 	assert_non_null(strstr(thaw_error_message(), "config.json"));
 }
 
-/* What is written is read as the same network: labels, input, weights. */
-static void a_run_s_model_comes_back(void **state)
+/* Export and import preserve labels, preprocessing and weights. */
+static void an_exported_model_is_imported_unchanged(void **state)
 {
 	static const char *const names[] = {"a", "b", "c"};
 	struct scratch *folder = *state;
@@ -434,17 +433,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_network_has_blocks_and_a_classifier),
 		cmocka_unit_test(a_convolution_may_be_the_classifier),
-		cmocka_unit_test(nodes_that_the_output_does_not_need_are_left_out),
+		cmocka_unit_test(unneeded_nodes_are_skipped),
 		cmocka_unit_test(all_unsupported_nodes_are_named_at_once),
-		cmocka_unit_test(circles_and_missing_values),
-		cmocka_unit_test(names_twice),
-		cmocka_unit_test(weights_that_do_not_fit),
-		cmocka_unit_test(inputs_that_are_no_images),
-		cmocka_unit_test(names_that_are_left_out),
-		cmocka_unit_test(opsets),
+		cmocka_unit_test(cycles_and_undefined_values_are_refused),
+		cmocka_unit_test(duplicate_names_are_refused),
+		cmocka_unit_test(weights_of_wrong_shape_are_refused),
+		cmocka_unit_test(inputs_that_are_not_images_are_refused),
+		cmocka_unit_test(missing_names_are_refused),
+		cmocka_unit_test(old_opsets_are_refused),
 		cmocka_unit_test(a_node_without_name_or_inputs),
 		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(a_run_s_model_comes_back, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(an_exported_model_is_imported_unchanged, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

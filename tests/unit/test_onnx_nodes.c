@@ -1,10 +1,9 @@
-/* ONNX's own node tests, in two ways: in a network, where the first input of floats is the image and the others are
- * known, by the importer and an executor; and of constants, where all inputs are known and nothing is left to run. A
- * test passes if one way makes all its outputs and none makes another.
+/* ONNX's own node tests, run in two ways: in a network, imported with the first float input as the image and the others
+ * constant; and by constant folding, with all inputs constant. A test passes if one way computes all outputs and no way
+ * computes a wrong one.
  *
- * With --table the program prints docs/onnx-operators.md; tests/cli/test_onnx_operators.sh compares the two, so that
- * no test ceases to pass unseen.
- */
+ * With --table the program prints docs/onnx-operators.md; tests/cli/test_onnx_operators.sh compares the two, so that a
+ * change of the results is noticed. */
 #include "tests/unit/onnx_node_test.h"
 
 #include <math.h>
@@ -16,8 +15,8 @@
 #define MAX_TESTS   1024
 #define MAX_REASONS 4
 #define REASON_TEXT 64
-#define MAX_VALUES  256                /* names in a model */
-#define LIMIT       (INT64_C(1) << 20) /* elements of a constant */
+#define MAX_VALUES  256                /* limit of names in a model */
+#define LIMIT       (INT64_C(1) << 20) /* limit of elements of a constant */
 
 enum outcome { REFUSED, PASSED, WRONG };
 
@@ -39,7 +38,7 @@ static bool shape_differs(const char *test, const struct thaw_shape *got, const 
 	return true;
 }
 
-/* What an executor made: floats, compared with the largest of them. */
+/* Compares the floats of an executor, relative to the largest. */
 static bool network_agrees(const char *test, const float *got, const struct thaw_onnx_constant *want)
 {
 	int64_t count = thaw_shape_count(&want->shape);
@@ -55,13 +54,13 @@ static bool network_agrees(const char *test, const float *got, const struct thaw
 	return true;
 }
 
-/* What was computed of constants: of the same type, and each element for itself. */
+/* Compares the result of constant folding: the type, and each element relative to itself. */
 static bool constant_agrees(const struct node_test *t, const struct thaw_onnx_constant *got,
 			    const struct thaw_onnx_constant *want)
 {
 	const char *test = t->name;
-	/* The expected values are numpy's, whose functions and sums are of single precision; those in bfloat16 have
-	 * been cut off, not rounded. Where a test spreads an operator over several nodes, pi is 3.1415. */
+	/* The expected values are numpy's, computed in single precision; bfloat16 values were truncated, not rounded.
+	 * Tests that expand an operator into several nodes use 3.1415 for pi. */
 	float spread = t->file->model->graph->n_node > 1 ? 50 : 1;
 	static const float precision[THAW_DTYPES] = {
 		[THAW_F32] = 2e-6f, [THAW_F64] = 2e-6f, [THAW_F16] = 1e-3f, [THAW_BF16] = 8e-3f};
@@ -87,9 +86,9 @@ static bool constant_agrees(const struct node_test *t, const struct thaw_onnx_co
 	return true;
 }
 
-/* ---- Of constants ---- */
+/* ---- Constant folding ---- */
 
-/* The values of a model by name, as they become known. */
+/* The values of a model that have been computed, by name. */
 struct values {
 	int count;
 	const char *name[MAX_VALUES];
@@ -104,7 +103,7 @@ static struct thaw_onnx_constant *find_value(struct values *v, const char *name)
 	return NULL;
 }
 
-/* The newest version of ONNX's own operators that the model imports. */
+/* The opset of ONNX's standard operators. */
 static int64_t opset_of(const Onnx__ModelProto *m)
 {
 	for (size_t i = 0; i < m->n_opset_import; i++)
@@ -113,25 +112,25 @@ static int64_t opset_of(const Onnx__ModelProto *m)
 	return 0;
 }
 
-/* Whether the node could be computed; its outputs join the values. */
+/* Evaluates the node and adds its outputs to the values; false if it is not supported. */
 static bool evaluate(struct values *v, const struct thaw_onnx_file *f, const Onnx__NodeProto *n)
 {
 	const struct thaw_onnx_constant *inputs[NODE_TENSORS];
 	struct thaw_onnx_constant outputs[NODE_TENSORS];
-	enum thaw_onnx_outcome answer = THAW_ONNX_UNSUPPORTED;
+	enum thaw_onnx_outcome outcome = THAW_ONNX_UNSUPPORTED;
 	assert_true(n->n_input <= NODE_TENSORS && n->n_output <= NODE_TENSORS);
 	for (size_t k = 0; k < n->n_input; k++)
 		inputs[k] = n->input[k][0] ? find_value(v, n->input[k]) : NULL;
 	struct thaw_onnx_operation o = {n,      opset_of(f->model), f,       LIMIT,
 					inputs, (int)n->n_input,    outputs, (int)n->n_output};
-	if (thaw_onnx_constant_evaluate(&answer, &o) != THAW_OK)
+	if (thaw_onnx_constant_evaluate(&outcome, &o) != THAW_OK)
 		fail_msg("%s: %s", f->path, thaw_error_message());
-	for (size_t k = 0; answer == THAW_ONNX_EVALUATED && k < n->n_output; k++) {
+	for (size_t k = 0; outcome == THAW_ONNX_EVALUATED && k < n->n_output; k++) {
 		assert_true(v->count < MAX_VALUES);
 		v->name[v->count] = n->output[k];
 		v->constant[v->count++] = outputs[k];
 	}
-	return answer == THAW_ONNX_EVALUATED;
+	return outcome == THAW_ONNX_EVALUATED;
 }
 
 static enum outcome by_constants(const struct node_test *t)
@@ -175,7 +174,7 @@ static bool run(const char *test, const struct thaw_onnx_network *net, const str
 	return right;
 }
 
-/* Why a node was refused, as the table says it; the importer's messages have the first text in them. */
+/* The reason in the table for a refusal, found by the importer's message. */
 static const char *reason_of(const char *message)
 {
 	static const char *const reasons[][2] = {
@@ -192,7 +191,7 @@ static const char *reason_of(const char *message)
 	return NULL;
 }
 
-/* Output k by the importer: a model with that as its first. */
+/* Imports the model with output k in the first place, and runs it. */
 static enum outcome try_output(const struct node_test *t, int k, int image,
 			       const struct thaw_onnx_import_options *options, const char **reason)
 {
@@ -214,7 +213,7 @@ static enum outcome try_output(const struct node_test *t, int k, int image,
 	return outcome;
 }
 
-/* The first operator of the model that is not supported at all. */
+/* The model's first operator that is neither imported nor folded; NULL if there is none. */
 static const char *unsupported(const Onnx__GraphProto *g)
 {
 	for (size_t i = 0; i < g->n_node; i++)
@@ -253,9 +252,9 @@ static enum outcome by_network(const struct node_test *t, const char **reason)
 
 /* ---- The table ---- */
 
-/* What became of the tests of one operator. */
+/* The results of the tests of one operator. */
 struct row {
-	char operator[NODE_NAME];
+	char op_type[NODE_NAME];
 	int tests, network, constants, passed;
 	int reasons, count[MAX_REASONS];
 	char reason[MAX_REASONS][REASON_TEXT];
@@ -269,16 +268,16 @@ struct table {
 
 static int by_operator(const void *a, const void *b)
 {
-	return strcmp(((const struct row *)a)->operator,((const struct row *)b)->operator);
+	return strcmp(((const struct row *)a)->op_type, ((const struct row *)b)->op_type);
 }
 
-static struct row *find_row(struct table *t, const char *operator)
+static struct row *find_row(struct table *t, const char *op_type)
 {
 	for (int i = 0; i < t->count; i++)
-		if (strcmp(t->rows[i].operator, operator) == 0)
+		if (strcmp(t->rows[i].op_type, op_type) == 0)
 			return &t->rows[i];
 	assert_true(t->count < MAX_TESTS);
-	snprintf(t->rows[t->count].operator, NODE_NAME, "%s", operator);
+	snprintf(t->rows[t->count].op_type, NODE_NAME, "%s", op_type);
 	return &t->rows[t->count++];
 }
 
@@ -298,12 +297,11 @@ static void try_test(struct table *table, const char *name)
 	struct node_test t;
 	char needs[REASON_TEXT];
 	node_test_open(&t, name);
-	struct row *r = find_row(table, t.operator);
+	struct row *r = find_row(table, t.op_type);
 	const char *reason = NULL, *missing = unsupported(t.file->model->graph);
 	enum outcome constants = REFUSED, network = REFUSED;
 	if (missing) {
-		snprintf(needs, sizeof(needs), strcmp(missing, t.operator) == 0 ? "not supported" : "needs %s",
-			 missing);
+		snprintf(needs, sizeof(needs), strcmp(missing, t.op_type) == 0 ? "not supported" : "needs %s", missing);
 		reason = needs;
 	} else {
 		constants = by_constants(&t);
@@ -325,7 +323,7 @@ static int is_test(const struct dirent *entry)
 	return strncmp(entry->d_name, "test_", 5) == 0;
 }
 
-/* NULL where the package is not installed. */
+/* NULL if the package is not installed. */
 static struct table *try_all(void)
 {
 	struct dirent **entries;
@@ -351,7 +349,7 @@ static struct table *try_all(void)
 
 static void print_row(const struct row *r)
 {
-	printf("| %s | %d | %d | %d | %d | ", r->operator, r->tests, r->passed, r->network, r->constants);
+	printf("| %s | %d | %d | %d | %d | ", r->op_type, r->tests, r->passed, r->network, r->constants);
 	for (int i = 0; i < r->reasons; i++)
 		printf("%s%s: %d", i ? ", " : "", r->reason[i], r->count[i]);
 	printf(" |\n");
@@ -359,33 +357,36 @@ static void print_row(const struct row *r)
 
 static bool is_supported(const struct row *r)
 {
-	return thaw_onnx_constant_supports(r->operator) ||
-	       thaw_onnx_importer_find(&(Onnx__NodeProto){.op_type = (char *)r->operator});
+	return thaw_onnx_constant_supports(r->op_type) ||
+	       thaw_onnx_importer_find(&(Onnx__NodeProto){.op_type = (char *)r->op_type});
 }
 
 static void print_table(const struct table *t)
 {
 	printf("# ONNX operators\n\n"
-	       "What Thaw does with ONNX's own node tests (Debian's package libonnx-testdata), printed by\n"
-	       "`build/tests/unit/test_onnx_nodes --table`. Of %d tests %d pass: %d in a network, where an input is "
-	       "the\n"
-	       "image and the operator becomes nodes of Thaw's graph; %d of constants, as shapes and indices are, "
-	       "which\n"
-	       "are computed when a model is read; many both ways. No test has another result: what does not pass is\n"
-	       "refused with a message, for the reason that stands in the last column.\n\n"
-	       "- type: an input or output is of a type that the operator does not have in Thaw, such as text, a\n"
-	       "  sequence or 16 bits unsigned; in a network all values are floats\n"
-	       "- training mode: the model was exported for training elsewhere\n"
-	       "- needs X: the test spreads the operator over others, and X is not supported\n\n"
-	       "| Operator | Tests | Pass | In a network | Of constants | The others |\n"
+	       "Results of ONNX's own node tests (Debian package libonnx-testdata) in Thaw, printed by\n"
+	       "`build/tests/unit/test_onnx_nodes --table`. Of %d tests %d pass: %d in a network, where one input is "
+	       "the "
+	       "image and\n"
+	       "the operator becomes nodes of Thaw's graph; %d by constant folding at import, as for shapes and "
+	       "indices; "
+	       "some both\n"
+	       "ways. No test computes a wrong result: the others are refused with a message, for the reason in the "
+	       "last "
+	       "column.\n\n"
+	       "- type: an input or output has a type that Thaw does not support for the operator, such as strings,\n"
+	       "  sequences or unsigned 16-bit integers; in a network all values are floats\n"
+	       "- training mode: the model was exported in training mode\n"
+	       "- needs X: the test expands the operator into others, of which X is not supported\n\n"
+	       "| Operator | Tests | Pass | In a network | Folded | Refused |\n"
 	       "|---|---:|---:|---:|---:|---|\n",
 	       t->all.tests, t->all.passed, t->all.network, t->all.constants);
 	for (int i = 0; i < t->count; i++)
 		if (is_supported(&t->rows[i]))
 			print_row(&t->rows[i]);
 	printf("\n## Not supported\n\n"
-	       "A test may pass all the same, where it spreads the operator over others.\n\n"
-	       "| Operator | Tests | Pass | In a network | Of constants | The others |\n"
+	       "A test of such an operator passes if it expands the operator into supported ones.\n\n"
+	       "| Operator | Tests | Pass | In a network | Folded | Refused |\n"
 	       "|---|---:|---:|---:|---:|---|\n");
 	for (int i = 0; i < t->count; i++)
 		if (!is_supported(&t->rows[i]))
@@ -398,7 +399,7 @@ static void node_tests_agree(void **state)
 	struct table *t = try_all();
 	if (!t)
 		skip();
-	print_message("of %d node tests %d pass, %d in a network, %d of constants; %d are wrong\n", t->all.tests,
+	print_message("of %d node tests %d pass, %d in a network, %d folded; %d are wrong\n", t->all.tests,
 		      t->all.passed, t->all.network, t->all.constants, t->wrong);
 	int wrong = t->wrong;
 	free(t);
