@@ -6,7 +6,7 @@
 #include "thaw/model.h"
 
 #define MAX_NODES  8
-#define MAX_NAMES  4 /* limit of inputs or outputs of a node */
+#define MAX_NAMES  5 /* limit of inputs or outputs of a node */
 #define MAX_TEXT   32
 #define FLOAT      ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
 #define MAX_VALUES 4096
@@ -118,6 +118,17 @@ static void give_int(struct sketch *s, Onnx__NodeProto *n, const char *name, int
 	s->attributes[n - s->node][0] = a;
 	n->attribute = s->attributes[n - s->node];
 	n->n_attribute = 1;
+}
+
+/* A Constant node with a vector of one integer. */
+static void add_int(struct sketch *s, const char *output, int64_t *value)
+{
+	Onnx__NodeProto *n = add_node(s, "Constant", output, "", output);
+	give_int(s, n, "value_ints", 0);
+	n->attribute[0]->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+	n->attribute[0]->has_i = 0;
+	n->attribute[0]->ints = value;
+	n->attribute[0]->n_ints = 1;
 }
 
 static void add_weights(struct sketch *s, const char *name, int ndim, const int64_t *dims)
@@ -361,6 +372,22 @@ static void a_node_without_name_or_inputs(void **state)
 	expect_refused(&s, THAW_DATA, "input 0 is missing", "Relu");
 }
 
+static void a_slice_may_have_a_huge_step(void **state)
+{
+	(void)state;
+	struct sketch s;
+	int64_t zero = 0, two = 2, huge = INT64_MAX;
+	begin(&s);
+	add_int(&s, "zero", &zero);
+	add_int(&s, "two", &two);
+	add_int(&s, "huge", &huge);
+	add_weights(&s, "fc.weight", 2, (int64_t[]){24, 5});
+	add_node(&s, "Slice", "slice", "x zero huge two huge", "a");
+	add_node(&s, "Flatten", "flatten", "a", "b");
+	add_node(&s, "MatMul", "matmul", "b fc.weight", "y");
+	thaw_graph_destroy(import(&s));
+}
+
 static void write_model(const struct scratch *folder, const struct sketch *s)
 {
 	size_t size = onnx__model_proto__get_packed_size(&s->model);
@@ -442,6 +469,7 @@ int main(void)
 		cmocka_unit_test(missing_names_are_refused),
 		cmocka_unit_test(old_opsets_are_refused),
 		cmocka_unit_test(a_node_without_name_or_inputs),
+		cmocka_unit_test(a_slice_may_have_a_huge_step),
 		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(an_exported_model_is_imported_unchanged, scratch_make, scratch_remove),
 	};
