@@ -30,7 +30,7 @@ static bool differs(const char *test, int64_t i, float got, float want)
 
 static bool shape_differs(const char *test, const struct thaw_shape *got, const struct thaw_shape *want)
 {
-	char a[128], b[128];
+	char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
 	if (thaw_shape_equal(got, want))
 		return false;
 	print_message("WRONG %s: %s, not %s\n", test, thaw_shape_text(got, a, sizeof(a)),

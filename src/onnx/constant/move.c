@@ -63,7 +63,8 @@ static thaw_status evaluate_tile(struct thaw_onnx_call *c)
 		return thaw_onnx_fail_node(c->o->node, "%d repeats for %d axes", repeats.count, shape.ndim);
 	for (int i = 0; i < shape.ndim; i++)
 		if (__builtin_mul_overflow(shape.dim[i], repeats.value[i], &shape.dim[i]))
-			return thaw_onnx_fail_node(c->o->node, "a repeat count of %lld", (long long)repeats.value[i]);
+			return thaw_onnx_fail_node(c->o->node, "a repeat count of %lld is invalid",
+						   (long long)repeats.value[i]);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, x->type, &shape));
 	/* Walks over the output; the offset in the input follows from the index. */
 	int64_t dense[THAW_MAX_DIMS];

@@ -17,7 +17,7 @@ void thaw_onnx_exporter_release(struct thaw_onnx_exporter *e)
 }
 
 /* Takes ownership of a block from thaw_alloc; NULL counts as out of memory. */
-static void *keep(struct thaw_onnx_exporter *e, void *block)
+static void *own_block(struct thaw_onnx_exporter *e, void *block)
 {
 	void **blocks = block ? thaw_grow(e->memory.blocks, e->memory.count, sizeof(*blocks)) : NULL;
 	if (!blocks) {
@@ -31,7 +31,7 @@ static void *keep(struct thaw_onnx_exporter *e, void *block)
 
 void *thaw_onnx_exporter_alloc(struct thaw_onnx_exporter *e, size_t count, size_t size)
 {
-	return e->failed ? NULL : keep(e, thaw_alloc(count, size));
+	return e->failed ? NULL : own_block(e, thaw_alloc(count, size));
 }
 
 static bool in_use(const struct thaw_onnx_exporter *e, const char *name)
@@ -44,7 +44,7 @@ static bool in_use(const struct thaw_onnx_exporter *e, const char *name)
 
 char *thaw_onnx_exporter_text(struct thaw_onnx_exporter *e, const char *text)
 {
-	char *copy = e->failed ? NULL : keep(e, thaw_strdup(text));
+	char *copy = e->failed ? NULL : own_block(e, thaw_strdup(text));
 	return copy ? copy : no_text;
 }
 
@@ -60,7 +60,7 @@ char *thaw_onnx_new_name(struct thaw_onnx_exporter *e, const char *base)
 	const char **names = thaw_grow(e->names, e->name_count, sizeof(*names));
 	if (names)
 		e->names = names;
-	if (!keep(e, name) || !names) {
+	if (!own_block(e, name) || !names) {
 		e->failed = THAW_RESOURCE;
 		return no_text;
 	}
@@ -110,13 +110,13 @@ const char *thaw_onnx_output_of(const Onnx__NodeProto *n)
 static Onnx__AttributeProto *attribute(struct thaw_onnx_exporter *e, Onnx__NodeProto *n, const char *name,
 				       Onnx__AttributeProto__AttributeType type)
 {
-	enum { MOST = 8 }; /* attributes of a node */
+	enum { MAX_ATTRIBUTES = 8 }; /* attributes of a node */
 	if (!n || e->failed)
 		return NULL;
 	if (!n->attribute)
-		n->attribute = thaw_onnx_exporter_alloc(e, MOST, sizeof(Onnx__AttributeProto *));
+		n->attribute = thaw_onnx_exporter_alloc(e, MAX_ATTRIBUTES, sizeof(Onnx__AttributeProto *));
 	Onnx__AttributeProto *a = thaw_onnx_exporter_alloc(e, 1, sizeof(*a));
-	if (!a || n->n_attribute == MOST)
+	if (!a || n->n_attribute == MAX_ATTRIBUTES)
 		return NULL;
 	onnx__attribute_proto__init(a);
 	a->name = thaw_onnx_exporter_text(e, name);

@@ -24,8 +24,8 @@ void thaw_onnx_set_window(struct thaw_onnx_exporter *e, Onnx__NodeProto *y, cons
 }
 
 /* Replaces SAME padding by explicit pads for this image size: not every runtime supports it for dilated windows. */
-static void spell_out_padding(struct thaw_onnx_exporter *e, const struct thaw_node *n, const int64_t *kernel,
-			      struct thaw_attrs *attrs)
+static void set_explicit_padding(struct thaw_onnx_exporter *e, const struct thaw_node *n, const int64_t *kernel,
+				 struct thaw_attrs *attrs)
 {
 	for (int axis = 0; axis < 2; axis++) {
 		const struct thaw_onnx_size in = thaw_onnx_size_of(e, n->inputs[0], axis + 1);
@@ -47,7 +47,7 @@ static const char *convolve(struct thaw_onnx_exporter *e, const struct thaw_node
 	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_CHANNELS_FIRST), thaw_onnx_param_in(e, n, 0),
 				thaw_onnx_param_in(e, n, bias)};
 	if (attrs.same && (attrs.dilation[0] > 1 || attrs.dilation[1] > 1))
-		spell_out_padding(e, n, weight, &attrs);
+		set_explicit_padding(e, n, weight, &attrs);
 	Onnx__NodeProto *y = thaw_onnx_emit(e, "Conv", inputs, 3);
 	thaw_onnx_set_int(e, y, "group", or_one(attrs.groups));
 	thaw_onnx_set_window(e, y, &attrs, weight);

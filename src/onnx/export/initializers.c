@@ -5,9 +5,11 @@
 #include "src/base/grow.h"
 #include "src/onnx/export/exporter.h"
 
+#define NAME_TEXT 256 /* bytes of the name of a constant; the node's name is cut to fit */
+
 /* Adds an initialiser. The data is not copied. Returns its name. */
-static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__TensorProto__DataType type,
-			  const int64_t *dim, int ndim, const void *data, size_t bytes)
+static const char *add_initializer(struct thaw_onnx_exporter *e, const char *base, Onnx__TensorProto__DataType type,
+				   const int64_t *dim, int ndim, const void *data, size_t bytes)
 {
 	char *name = thaw_onnx_new_name(e, base);
 	Onnx__TensorProto *t = thaw_onnx_exporter_alloc(e, 1, sizeof(*t));
@@ -45,30 +47,31 @@ static const char *tensor(struct thaw_onnx_exporter *e, const char *base, Onnx__
 const char *thaw_onnx_emit_floats(struct thaw_onnx_exporter *e, const char *base, const struct thaw_shape *shape,
 				  const float *data)
 {
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape->dim, shape->ndim, data,
-		      (size_t)thaw_shape_count(shape) * sizeof(*data));
+	return add_initializer(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, shape->dim, shape->ndim, data,
+			       (size_t)thaw_shape_count(shape) * sizeof(*data));
 }
 
 const char *thaw_onnx_emit_ints(struct thaw_onnx_exporter *e, const int64_t *values, int count)
 {
-	char base[256];
+	char base[NAME_TEXT];
 	int64_t *data = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*data)), dim = count;
 	if (!data)
 		return "";
 	memcpy(data, values, (size_t)count * sizeof(*data));
 	snprintf(base, sizeof(base), "%.200s/numbers", e->graph->nodes[e->node].name);
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &dim, 1, data, (size_t)count * sizeof(*data));
+	return add_initializer(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, &dim, 1, data,
+			       (size_t)count * sizeof(*data));
 }
 
 const char *thaw_onnx_emit_scalar(struct thaw_onnx_exporter *e, float value)
 {
-	char base[256];
+	char base[NAME_TEXT];
 	float *data = thaw_onnx_exporter_alloc(e, 1, sizeof(*data));
 	if (!data)
 		return "";
 	*data = value;
 	snprintf(base, sizeof(base), "%.200s/%.9g", e->graph->nodes[e->node].name, (double)value);
-	return tensor(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof(*data));
+	return add_initializer(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof(*data));
 }
 
 const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)

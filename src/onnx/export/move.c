@@ -64,7 +64,7 @@ static int64_t step_of(const struct thaw_factors *f, int k)
 }
 
 /* Sets the sizes after slicing. */
-static void take(const struct thaw_factors *f, struct moving *m)
+static void set_sliced_sizes(const struct thaw_factors *f, struct moving *m)
 {
 	for (int i = 0; i < m->count; i++) {
 		const int k = m->factor[i];
@@ -187,7 +187,7 @@ void thaw_onnx_export_rearrange(struct thaw_onnx_exporter *e, const struct thaw_
 	struct moving m = {0};
 	int order[THAW_MAX_FACTORS];
 	split_axes(e, n, from, &m);
-	take(f, &m);
+	set_sliced_sizes(f, &m);
 	if (drops_axes(e, n) && !m.sliced) {
 		thaw_onnx_out(e, THAW_ONNX_CHANNELS_LAST, thaw_onnx_in(e, n, 0, THAW_ONNX_FLAT));
 		return;

@@ -30,8 +30,8 @@ static const char *slice(struct thaw_onnx_exporter *e, const char *x, int axis, 
 }
 
 /* Pools one axis of x to size w->out, window by window. */
-static const char *divide_axis(struct thaw_onnx_exporter *e, const struct pool *kind, const char *x, int axis,
-			       const struct thaw_windows *w)
+static const char *pool_axis(struct thaw_onnx_exporter *e, const struct pool *kind, const char *x, int axis,
+			     const struct thaw_windows *w)
 {
 	const char **parts = thaw_onnx_exporter_alloc(e, (size_t)w->out, sizeof(*parts));
 	if (!parts || w->in == w->out)
@@ -52,15 +52,15 @@ static const char *divide_axis(struct thaw_onnx_exporter *e, const struct pool *
 }
 
 /* Adaptive pooling. */
-static const char *adapt(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct pool *kind,
-			 const char *x, const struct thaw_windows *w)
+static const char *pool_adaptive(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct pool *kind,
+				 const char *x, const struct thaw_windows *w)
 {
 	const int *output = n->attrs.output;
 	if (output[0] <= 1 && output[1] <= 1)
 		return thaw_onnx_emit_one(e, kind->global, x);
 	e->one_size |= is_open(e, n);
 	if (w[0].in % w[0].out != 0 || w[1].in % w[1].out != 0)
-		return divide_axis(e, kind, divide_axis(e, kind, x, 2, &w[0]), 3, &w[1]);
+		return pool_axis(e, kind, pool_axis(e, kind, x, 2, &w[0]), 3, &w[1]);
 	const int64_t kernel[] = {w[0].in / w[0].out, w[1].in / w[1].out};
 	if (kernel[0] == 1 && kernel[1] == 1)
 		return x;
@@ -92,17 +92,17 @@ static bool ceil_is_clear(const struct thaw_windows *w)
 }
 
 /* 1 / number of averaged pixels, per window: (1,1,h,w). */
-static const char *shares(struct thaw_onnx_exporter *e, const struct thaw_windows *w, bool pad_counts)
+static const char *window_weights(struct thaw_onnx_exporter *e, const struct thaw_windows *w, bool pad_counts)
 {
 	const struct thaw_shape shape = thaw_shape_of(1, 1, w[0].out, w[1].out);
-	float *share = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&shape), sizeof(*share));
-	for (int64_t i = 0; share && i < w[0].out; i++)
+	float *weight = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&shape), sizeof(*weight));
+	for (int64_t i = 0; weight && i < w[0].out; i++)
 		for (int64_t j = 0; j < w[1].out; j++) {
 			struct thaw_window down = thaw_window_at(&w[0], i), across = thaw_window_at(&w[1], j);
 			int64_t pixels = pad_counts ? down.full * across.full : down.taps * across.taps;
-			share[i * w[1].out + j] = 1.0f / (float)pixels;
+			weight[i * w[1].out + j] = 1.0f / (float)pixels;
 		}
-	return thaw_onnx_emit_floats(e, "window_shares", &shape, share);
+	return thaw_onnx_emit_floats(e, "window_shares", &shape, weight);
 }
 
 /* Average pooling as a depthwise convolution with ones, times window_shares. */
@@ -122,11 +122,11 @@ static const char *average_by_sums(struct thaw_onnx_exporter *e, const struct th
 	Onnx__NodeProto *sum = thaw_onnx_emit(e, "Conv", inputs, 2);
 	thaw_onnx_set_int(e, sum, "group", channels);
 	thaw_onnx_set_window(e, sum, &attrs, kernel);
-	return thaw_onnx_emit_two(e, "Mul", thaw_onnx_output_of(sum), shares(e, w, attrs.pad_counts));
+	return thaw_onnx_emit_two(e, "Mul", thaw_onnx_output_of(sum), window_weights(e, w, attrs.pad_counts));
 }
 
-static const char *slide(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct pool *kind,
-			 const char *x, const struct thaw_windows *w)
+static const char *pool_sliding(struct thaw_onnx_exporter *e, const struct thaw_node *n, const struct pool *kind,
+				const char *x, const struct thaw_windows *w)
 {
 	struct thaw_attrs attrs = n->attrs;
 	const int64_t kernel[] = {w[0].kernel, w[1].kernel};
@@ -159,5 +159,6 @@ void thaw_onnx_export_pool(struct thaw_onnx_exporter *e, const struct thaw_node 
 	bool adaptive = w[0].adaptive && w[1].adaptive;
 	if (w[0].adaptive != w[1].adaptive)
 		thaw_onnx_fail_export(e, "pooling that is adaptive along one axis only is not supported");
-	thaw_onnx_out(e, THAW_ONNX_CHANNELS_FIRST, adaptive ? adapt(e, n, kind, x, w) : slide(e, n, kind, x, w));
+	thaw_onnx_out(e, THAW_ONNX_CHANNELS_FIRST,
+		      adaptive ? pool_adaptive(e, n, kind, x, w) : pool_sliding(e, n, kind, x, w));
 }

@@ -14,8 +14,8 @@ static const struct {
 };
 
 /* x op c for a scalar c, as an elementwise function of x. *done = false if there is no such function. */
-static thaw_status with_number(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			       enum thaw_binary binary, float c, bool number_first, bool *done)
+static thaw_status combine_scalar(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+				  enum thaw_binary binary, float c, bool number_first, bool *done)
 {
 	*done = true;
 	switch (binary) {
@@ -47,8 +47,8 @@ static thaw_status with_number(struct thaw_onnx_importer *m, const Onnx__NodePro
 }
 
 /* *node = constant c as a parameter in the layout of tensor x. *done = false if it does not broadcast to x. */
-static thaw_status beside_constant(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-				   const struct thaw_onnx_value *c, int *node, bool *done)
+static thaw_status constant_operand(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+				    const struct thaw_onnx_value *c, int *node, bool *done)
 {
 	struct thaw_shape shape;
 	float *data = NULL;
@@ -80,8 +80,8 @@ static bool is_widest(const struct thaw_onnx_axes *v, const struct thaw_onnx_axe
 }
 
 /* Lays out v[0] and v[1] so that their tensors broadcast; *result = the view of the result. */
-static thaw_status meet(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
-			struct thaw_onnx_axes *result)
+static thaw_status broadcast_layouts(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+				     struct thaw_onnx_axes *result)
 {
 	bool done = false;
 	for (int attempt = 0; attempt < 2 && !done; attempt++) {
@@ -111,7 +111,7 @@ static thaw_status combine_tensors(struct thaw_onnx_importer *m, const Onnx__Nod
 	struct thaw_attrs attrs = {.binary = binary};
 	struct thaw_onnx_axes result;
 	struct thaw_shape a, b;
-	THAW_TRY(meet(m, n, v, &result));
+	THAW_TRY(broadcast_layouts(m, n, v, &result));
 	THAW_TRY(thaw_onnx_node_shape(m, v[0].node, &a));
 	THAW_TRY(thaw_onnx_node_shape(m, v[1].node, &b));
 	bool residual = binary == THAW_BINARY_ADD && thaw_shape_equal(&a, &b);
@@ -139,9 +139,9 @@ static thaw_status combine_constant(struct thaw_onnx_importer *m, const Onnx__No
 	int node[2];
 	*done = false;
 	if (c->type == THAW_F32 && thaw_shape_count(&c->shape) == 1 && c->shape.ndim <= x.axes.ndim)
-		THAW_TRY(with_number(m, n, &x, binary, *(const float *)c->data, constant == 0, done));
+		THAW_TRY(combine_scalar(m, n, &x, binary, *(const float *)c->data, constant == 0, done));
 	if (!*done) {
-		THAW_TRY(beside_constant(m, n, &x, &v[constant], &node[constant], done));
+		THAW_TRY(constant_operand(m, n, &x, &v[constant], &node[constant], done));
 		node[!constant] = x.node;
 		if (*done)
 			x.node = thaw_onnx_add(m, n, "binary", &attrs, node, 2);

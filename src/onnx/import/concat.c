@@ -2,8 +2,8 @@
 #include "src/onnx/import/importer.h"
 
 /* Gives all inputs the layout of the first batched one, in which view_axis is exactly one tensor axis, *axis. */
-static thaw_status alike(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v, int count,
-			 int view_axis, int *axis)
+static thaw_status unify_layouts(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+				 int count, int view_axis, int *axis)
 {
 	int first = 0;
 	while (first < count - 1 && !v[first].axes.batched)
@@ -30,16 +30,16 @@ static thaw_status concat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 			  int *inputs)
 {
 	struct thaw_attrs attrs = {0};
-	int64_t wanted;
+	int64_t axis_attribute;
 	int view_axis, count = (int)n->n_input;
 	for (int k = 0; k < count; k++) {
 		THAW_TRY(thaw_onnx_tensor_input(m, n, k, &v[k]));
 		if (v[k].axes.ndim != v[0].axes.ndim)
 			return thaw_onnx_fail_node(n, "its inputs have %d and %d axes", v[0].axes.ndim, v[k].axes.ndim);
 	}
-	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_check_axis(n, wanted, v[0].axes.ndim, &view_axis));
-	THAW_TRY(alike(m, n, v, count, view_axis, &attrs.axis));
+	THAW_TRY(thaw_onnx_attribute_int(&axis_attribute, n, "axis", 0));
+	THAW_TRY(thaw_onnx_check_axis(n, axis_attribute, v[0].axes.ndim, &view_axis));
+	THAW_TRY(unify_layouts(m, n, v, count, view_axis, &attrs.axis));
 	int first = 0;
 	for (int k = count - 1; k >= 0; k--) {
 		first = v[k].axes.batched ? k : first;

@@ -20,7 +20,7 @@ static thaw_status widen(struct thaw_onnx_constant *c)
 }
 
 /* Stores a constant that is repeated along a symbolic batch axis, such as a class token, once. */
-static void keep_once(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
+static void collapse_repeated_batch(const struct thaw_onnx_importer *m, struct thaw_onnx_constant *c)
 {
 	if (m->images != THAW_ONNX_OPEN_IMAGES || c->shape.ndim < 2 || c->shape.dim[0] != THAW_ONNX_OPEN_IMAGES)
 		return;
@@ -41,7 +41,7 @@ static thaw_status set_constant(const struct thaw_onnx_importer *m, struct thaw_
 			thaw_onnx_constant_free(c);
 		return THAW_RESOURCE;
 	}
-	keep_once(m, c);
+	collapse_repeated_batch(m, c);
 	*v->constant = *c;
 	v->defined = true;
 	return widen(v->constant);
@@ -96,7 +96,7 @@ thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_
 }
 
 /* *constants = whether all inputs of the node are constant. */
-static thaw_status reads_constants(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *constants)
+static thaw_status inputs_are_constant(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *constants)
 {
 	*constants = true;
 	for (size_t k = 0; k < n->n_input; k++) {
@@ -141,7 +141,7 @@ thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodePro
 	bool constants = thaw_onnx_constant_supports(n->op_type) && !looks_up_weights(m, n);
 	*computed = false;
 	if (constants)
-		THAW_TRY(reads_constants(m, n, &constants));
+		THAW_TRY(inputs_are_constant(m, n, &constants));
 	if (!constants)
 		return THAW_OK;
 	const struct thaw_onnx_constant **inputs = thaw_alloc(n->n_input, sizeof(*inputs));

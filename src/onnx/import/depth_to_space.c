@@ -4,7 +4,7 @@
 #include "src/onnx/import/importer.h"
 
 /* (N,C,H,W) with blocks of b x b pixels; their axes precede or follow the channels. */
-static thaw_status blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool to_space)
+static thaw_status move_blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool to_space)
 {
 	static const int back[] = {0, 3, 4, 1, 5, 2}, columns[] = {0, 1, 4, 2, 5, 3}, depth[] = {0, 3, 5, 1, 2, 4};
 	struct thaw_onnx_value v;
@@ -38,10 +38,10 @@ static thaw_status blocks(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 
 thaw_status thaw_onnx_import_depth_to_space(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
-	return blocks(m, n, true);
+	return move_blocks(m, n, true);
 }
 
 thaw_status thaw_onnx_import_space_to_depth(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
-	return blocks(m, n, false);
+	return move_blocks(m, n, false);
 }

@@ -95,8 +95,8 @@ thaw_status thaw_onnx_import_relu(struct thaw_onnx_importer *m, const Onnx__Node
 }
 
 /* A bound of Clip: an attribute before opset 11, an input since. */
-static thaw_status bound(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *attribute, int input,
-			 float otherwise, float *value)
+static thaw_status read_bound(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *attribute, int input,
+			      float otherwise, float *value)
 {
 	const struct thaw_onnx_constant *c;
 	THAW_TRY(thaw_onnx_attribute_float(value, n, attribute, otherwise));
@@ -114,8 +114,8 @@ thaw_status thaw_onnx_import_clip(struct thaw_onnx_importer *m, const Onnx__Node
 	struct thaw_onnx_value x;
 	float low, high;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
-	THAW_TRY(bound(m, n, "min", 1, lowest, &low));
-	THAW_TRY(bound(m, n, "max", 2, highest, &high));
+	THAW_TRY(read_bound(m, n, "min", 1, lowest, &low));
+	THAW_TRY(read_bound(m, n, "max", 2, highest, &high));
 	if (low == 0.0f && (high == highest || high == relu6))
 		return activate(m, n, &x, high == relu6 ? THAW_ACT_RELU6 : THAW_ACT_RELU);
 	THAW_TRY(thaw_onnx_apply(m, n, &x, THAW_FN_CLIP, low, high));

@@ -5,10 +5,10 @@
 static thaw_status read_indices(const Onnx__NodeProto *n, const struct thaw_onnx_constant *c, int64_t size,
 				float **indices)
 {
-	enum { MOST = 1 << 24 }; /* larger integers are not exact as floats */
+	enum { MAX_INDEX = 1 << 24 }; /* larger integers are not exact as floats */
 	int64_t count = thaw_shape_count(&c->shape);
-	if ((c->type != THAW_I64 && c->type != THAW_I32) || size > MOST)
-		return thaw_onnx_fail_node(n, "its indices are not integers below %d", MOST);
+	if ((c->type != THAW_I64 && c->type != THAW_I32) || size > MAX_INDEX)
+		return thaw_onnx_fail_node(n, "its indices are not integers below %d", MAX_INDEX);
 	THAW_TRY(thaw_onnx_alloc_elements(n, &(struct thaw_shape){.ndim = 1, .dim = {count}}, indices));
 	for (int64_t k = 0; k < count; k++) {
 		int64_t i = c->type == THAW_I64 ? ((const int64_t *)c->data)[k] : ((const int32_t *)c->data)[k];
@@ -51,13 +51,13 @@ thaw_status thaw_onnx_import_gather(struct thaw_onnx_importer *m, const Onnx__No
 {
 	struct thaw_onnx_value x;
 	const struct thaw_onnx_constant *c;
-	int64_t wanted, dim[THAW_MAX_FACTORS];
+	int64_t axis_attribute, dim[THAW_MAX_FACTORS];
 	float *indices = NULL;
 	int axis, ndim = 0;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_constant_input(m, n, 1, &c));
-	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", 0));
-	THAW_TRY(thaw_onnx_check_axis(n, wanted, x.axes.ndim, &axis));
+	THAW_TRY(thaw_onnx_attribute_int(&axis_attribute, n, "axis", 0));
+	THAW_TRY(thaw_onnx_check_axis(n, axis_attribute, x.axes.ndim, &axis));
 	int64_t count = c ? thaw_shape_count(&c->shape) : 0;
 	if (count < 1 || x.axes.ndim - 1 + c->shape.ndim > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(n, "it has no constant indices, or a result with more than %d axes",

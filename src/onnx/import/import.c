@@ -5,8 +5,8 @@
 
 #include "src/onnx/import/importer.h"
 
-#define OLDEST_OPSET  9
-#define MOST_FEATURES 16384 /* of a network without a classifier, which gets a square one */
+#define MIN_OPSET    9
+#define MAX_FEATURES 16384 /* of a network without a classifier, which gets a square one */
 
 static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
 {
@@ -16,10 +16,10 @@ static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
 		if (thaw_onnx_standard_domain(domain))
 			m->opset = model->opset_import[i]->version;
 	}
-	if (m->opset < OLDEST_OPSET && !any)
+	if (m->opset < MIN_OPSET && !any)
 		return thaw_fail(THAW_CONFIG,
 				 "unsupported ONNX opset: %s: opset %lld: export the network with opset %d or newer",
-				 m->file->path, (long long)m->opset, OLDEST_OPSET);
+				 m->file->path, (long long)m->opset, MIN_OPSET);
 	return THAW_OK;
 }
 
@@ -52,11 +52,11 @@ static thaw_status add_classifier(struct thaw_onnx_importer *m)
 	m->shaped = 0; /* recognition has renumbered the nodes */
 	THAW_TRY(thaw_onnx_node_shape(m, m->graph->output, &shape));
 	int64_t n = shape.dim[1];
-	if (n > MOST_FEATURES)
+	if (n > MAX_FEATURES)
 		return thaw_fail(
 			THAW_CONFIG,
 			"unsupported ONNX network: %s: %lld features without a classifier; at most %d are supported",
-			m->file->path, (long long)n, MOST_FEATURES);
+			m->file->path, (long long)n, MAX_FEATURES);
 	struct thaw_shape square = thaw_shape_of(n, n), row = thaw_shape_of(n);
 	int node = thaw_graph_add(m->graph, "linear", "classifier", NULL, &m->graph->output, 1);
 	thaw_graph_param(m->graph, node, "classifier.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &square, NULL);

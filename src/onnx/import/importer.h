@@ -60,13 +60,16 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 
 /* ---- constants.c: initialisers, inputs that the caller supplies, constant folding ---- */
 
+/* THAW_DATA for a damaged tensor or a duplicate name. */
 thaw_status thaw_onnx_read_initializers(struct thaw_onnx_importer *m);
+/* Defines the inputs that the caller supplies; names that the model does not have are ignored. */
 thaw_status thaw_onnx_set_given(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options);
 /* Folds a node whose inputs are all constant. *computed = false if it cannot be folded. */
 thaw_status thaw_onnx_evaluate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, bool *computed);
 
 /* ---- io.c: node 0 from the model's input, the graph's output from the model's output ---- */
 
+/* Both also fill their part of *network. THAW_CONFIG for an input or output that is not supported. */
 thaw_status thaw_onnx_set_input(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
 				struct thaw_onnx_network *network);
 thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
@@ -81,6 +84,7 @@ thaw_onnx_node_import thaw_onnx_importer_find(const Onnx__NodeProto *n);
 /* The value of this name; NULL if the name is empty or no value has it. */
 struct thaw_onnx_value *thaw_onnx_value_find(const struct thaw_onnx_importer *m, const char *name);
 
+/* Whether the node has input k: optional inputs can be omitted. */
 bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k);
 /* Whether output k is an input of another node or the model's output. */
 bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k);
@@ -124,6 +128,7 @@ thaw_status thaw_onnx_node_shape(struct thaw_onnx_importer *m, int node, struct 
 /* ---- view.c: Reshape and Slice of a value; copies the tensor only if a change of the view is not enough ---- */
 
 void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim); /* [v->axes.ndim] */
+/* THAW_DATA if the sizes do not match or the batch axis would be joined with another one. */
 thaw_status thaw_onnx_reshape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 			      const int64_t *dim, int ndim);
 /* Selects indices start, start + step, ... of an axis: `take` of them. */
@@ -132,6 +137,7 @@ thaw_status thaw_onnx_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 
 /* ---- layout.c: tensors in the layout that an operator needs. Each may add a reshape or rearrange node. ---- */
 
+/* Materialises the tensor of *v in this arrangement. */
 thaw_status thaw_onnx_rearrange(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				const struct thaw_onnx_arrangement *arrangement);
 /* Tensor axes in view order, except that the images come first. */

@@ -74,7 +74,7 @@ thaw_status thaw_onnx_as_whole(struct thaw_onnx_importer *m, const Onnx__NodePro
 }
 
 /* Makes every view axis exactly one tensor axis, including axes of size 1, which have no factor. */
-static thaw_status each_axis(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
+static thaw_status as_plain_axes(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
 	if (v->axes.ndim > THAW_MAX_DIMS || (v->axes.batched && (v->axes.order[0] != 0 || v->axes.view_axis[0] != 0)))
 		return thaw_onnx_in_order(m, n, v);
@@ -93,7 +93,7 @@ thaw_status thaw_onnx_as_axes(struct thaw_onnx_importer *m, const Onnx__NodeProt
 			fits = thaw_onnx_axes_is_axis(&v->axes, view_axis[k], &axis[k]);
 		if (fits)
 			return THAW_OK;
-		THAW_TRY(each_axis(m, n, v));
+		THAW_TRY(as_plain_axes(m, n, v));
 	}
 	return thaw_onnx_fail_node(n, "one of its axes combines the batch axis with another axis");
 }

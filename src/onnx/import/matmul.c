@@ -4,7 +4,7 @@
 #include "src/onnx/import/importer.h"
 
 /* *v = the output of `node`, which maps the rows of *v to rows of another length. */
-static thaw_status rows_made(struct thaw_onnx_importer *m, int node, struct thaw_onnx_value *v)
+static thaw_status rows_output(struct thaw_onnx_importer *m, int node, struct thaw_onnx_value *v)
 {
 	struct thaw_shape shape;
 	THAW_TRY(thaw_onnx_node_shape(m, node, &shape));
@@ -64,7 +64,7 @@ static thaw_status linear(struct thaw_onnx_importer *m, const Onnx__NodeProto *n
 		thaw_free(data);
 		THAW_TRY(status);
 	}
-	return rows_made(m, node, x);
+	return rows_output(m, node, x);
 }
 
 /* v[0] = alpha * v[0] (...,M,K) * v[1] (...,K,N) with broadcast leading axes. For a vector, an axis of size 1 is added
@@ -78,7 +78,7 @@ static thaw_status product(struct thaw_onnx_importer *m, const Onnx__NodeProto *
 	for (int k = 0; k < 2; k++) {
 		int64_t size = thaw_onnx_axes_count(&v[k].axes);
 		if (v[k].axes.ndim < 1)
-			return thaw_onnx_fail_node(n, "a scalar input");
+			return thaw_onnx_fail_node(n, "one of its inputs is a scalar");
 		if (vector[k])
 			THAW_TRY(thaw_onnx_reshape(m, n, &v[k], (int64_t[]){k == 0 ? 1 : size, k == 0 ? size : 1}, 2));
 	}

@@ -84,12 +84,12 @@ thaw_status thaw_onnx_import_layer_norm(struct thaw_onnx_importer *m, const Onnx
 	static const enum thaw_role roles[] = {THAW_ROLE_SCALE, THAW_ROLE_SHIFT};
 	struct thaw_onnx_value x;
 	struct thaw_attrs attrs = {0};
-	int64_t wanted, dim[THAW_MAX_FACTORS], kept[THAW_MAX_FACTORS];
+	int64_t axis_attribute, dim[THAW_MAX_FACTORS], kept[THAW_MAX_FACTORS];
 	int axis;
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
-	THAW_TRY(thaw_onnx_attribute_int(&wanted, n, "axis", -1));
+	THAW_TRY(thaw_onnx_attribute_int(&axis_attribute, n, "axis", -1));
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "epsilon", 1e-5f));
-	THAW_TRY(thaw_onnx_check_axis(n, wanted, x.axes.ndim, &axis));
+	THAW_TRY(thaw_onnx_check_axis(n, axis_attribute, x.axes.ndim, &axis));
 	int ndim = x.axes.ndim;
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < ndim; i++)
@@ -160,7 +160,7 @@ thaw_status thaw_onnx_import_local_response_norm(struct thaw_onnx_importer *m, c
 	THAW_TRY(thaw_onnx_attribute_float(&attrs.epsilon, n, "bias", 1.0f));
 	THAW_TRY(thaw_onnx_attribute_int(&size, n, "size", 0));
 	if (size < 1 || size > INT16_MAX)
-		return thaw_onnx_fail_node(n, "size is %lld", (long long)size);
+		return thaw_onnx_fail_node(n, "size is %lld; 1 to %d are supported", (long long)size, INT16_MAX);
 	attrs.kernel[0] = (int)size;
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "local_response_norm", &attrs, &x.node, 1), &x);
 }

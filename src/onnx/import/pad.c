@@ -3,7 +3,7 @@
 
 #include "src/onnx/import/importer.h"
 
-static bool is_sane(int64_t pad)
+static bool in_range(int64_t pad)
 {
 	return pad >= -INT32_MAX && pad <= INT32_MAX;
 }
@@ -21,7 +21,7 @@ static thaw_status read_pads(struct thaw_onnx_importer *m, const Onnx__NodeProto
 		return thaw_onnx_fail_node(n, "%d pads for %d axes", count, padded);
 	for (int k = 0, axis; k < padded; k++) {
 		THAW_TRY(thaw_onnx_check_axis(n, axis_count >= 0 ? axes[k] : k, ndim, &axis));
-		if (!is_sane(pads[k]) || !is_sane(pads[padded + k]))
+		if (!in_range(pads[k]) || !in_range(pads[padded + k]))
 			return thaw_onnx_fail_node(n, "a pad exceeds %d", INT32_MAX);
 		before[axis] = pads[k];
 		after[axis] = pads[padded + k];

@@ -66,7 +66,7 @@ thaw_status thaw_onnx_import_tile(struct thaw_onnx_importer *m, const Onnx__Node
 	thaw_onnx_dims(&x, dim);
 	for (int i = 0; i < count; i++) {
 		if (repeats[i] < 1 || repeats[i] > THAW_ONNX_MAX_ELEMENTS / dim[i])
-			return thaw_onnx_fail_node(n, "a repeat count of %lld", (long long)repeats[i]);
+			return thaw_onnx_fail_node(n, "a repeat count of %lld is not supported", (long long)repeats[i]);
 		if (repeats[i] > 1) {
 			split[ndim] = 1;
 			times[ndim++] = repeats[i];

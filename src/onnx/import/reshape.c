@@ -2,8 +2,8 @@
 #include "src/onnx/import/importer.h"
 
 /* dim[ndim] = the resolved dimensions of Reshape: 0 copies from the input, -1 is inferred. */
-static thaw_status wanted_dims(const Onnx__NodeProto *n, const struct thaw_onnx_value *v, const int64_t *wanted,
-			       int ndim, int64_t *dim)
+static thaw_status resolve_dims(const Onnx__NodeProto *n, const struct thaw_onnx_value *v, const int64_t *wanted,
+				int ndim, int64_t *dim)
 {
 	int64_t zero, known = 1, all = thaw_onnx_axes_count(&v->axes);
 	int open = -1;
@@ -32,7 +32,7 @@ thaw_status thaw_onnx_import_reshape(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_read_ints(m, n, "shape", 1, &wanted, &ndim));
 	if (ndim < 0 || ndim > THAW_MAX_DIMS)
 		return thaw_onnx_fail_node(n, "its result has %d axes; 0 to %d are supported", ndim, THAW_MAX_DIMS);
-	THAW_TRY(wanted_dims(n, &v, wanted, ndim, dim));
+	THAW_TRY(resolve_dims(n, &v, wanted, ndim, dim));
 	THAW_TRY(thaw_onnx_reshape(m, n, &v, dim, ndim));
 	return thaw_onnx_value_output(m, n, 0, &v);
 }

@@ -6,7 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
-enum { MOST_TAPS = 4 };
+enum { MAX_TAPS = 4 };
 
 static const char *const modes[] = {"nearest", "linear", "cubic"};
 enum { NEAREST, LINEAR, CUBIC };
@@ -107,8 +107,8 @@ static double cubic_weight(double a, double distance)
  * with exclude_outside. */
 static void fill_row(const struct resize *r, const struct axis_scale *s, int64_t i, float *row)
 {
-	double x = source_position(r, s, i), weight[MOST_TAPS], sum = 0;
-	int taps = r->mode == LINEAR ? 2 : MOST_TAPS;
+	double x = source_position(r, s, i), weight[MAX_TAPS], sum = 0;
+	int taps = r->mode == LINEAR ? 2 : MAX_TAPS;
 	int64_t first = (int64_t)floor(x) - (taps / 2 - 1);
 	for (int k = 0; k < taps; k++) {
 		double distance = x - (double)(first + k);
@@ -122,8 +122,9 @@ static void fill_row(const struct resize *r, const struct axis_scale *s, int64_t
 }
 
 /* Resizes view_axis by a product with its matrix (out,in). */
-static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			       const struct resize *r, const struct axis_scale *s, int view_axis)
+static thaw_status resize_linear_or_cubic(struct thaw_onnx_importer *m, const Onnx__NodeProto *n,
+					  struct thaw_onnx_value *x, const struct resize *r, const struct axis_scale *s,
+					  int view_axis)
 {
 	struct thaw_attrs attrs = {.transpose = {false, true}};
 	struct thaw_shape shape = thaw_shape_of(s->out, s->in);
@@ -145,8 +146,8 @@ static thaw_status interpolate(struct thaw_onnx_importer *m, const Onnx__NodePro
 	return thaw_onnx_node_shape(m, x->node, &shape);
 }
 
-static thaw_status choose(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
-			  const struct resize *r, const struct axis_scale *s, int view_axis)
+static thaw_status resize_nearest(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
+				  const struct resize *r, const struct axis_scale *s, int view_axis)
 {
 	struct thaw_shape shape = thaw_shape_of(s->out);
 	float *indices;
@@ -192,7 +193,8 @@ thaw_status thaw_onnx_import_resize(struct thaw_onnx_importer *m, const Onnx__No
 	for (int view_axis = 0; view_axis < x.axes.ndim; view_axis++) {
 		if (s[view_axis].in == s[view_axis].out && s[view_axis].scale == 1)
 			continue;
-		THAW_TRY((r.mode == NEAREST ? choose : interpolate)(m, n, &x, &r, &s[view_axis], view_axis));
+		THAW_TRY((r.mode == NEAREST ? resize_nearest : resize_linear_or_cubic)(m, n, &x, &r, &s[view_axis],
+										       view_axis));
 	}
 	return thaw_onnx_value_output(m, n, 0, &x);
 }
