@@ -84,10 +84,9 @@ thaw_status thaw_onnx_read_axes(struct thaw_onnx_ints *axes, const struct thaw_o
 
 thaw_status thaw_onnx_normalise_axis(int64_t *axis, const struct thaw_onnx_call *c, int ndim)
 {
-	if (*axis < -ndim || *axis >= ndim)
-		return thaw_onnx_fail_node(c->o->node, "axis %lld is out of range for %d axes", (long long)*axis, ndim);
-	if (*axis < 0)
-		*axis += ndim;
+	int normal;
+	THAW_TRY(thaw_onnx_check_axis(c->o->node, *axis, ndim, &normal));
+	*axis = normal;
 	return THAW_OK;
 }
 

@@ -114,22 +114,31 @@ static int64_t clamp(int64_t position, int64_t dim, int64_t low, int64_t high)
 	return position < low ? low : position > high ? high : position;
 }
 
-/* Restricts an axis of the walk to start, start + step, ... before end; step != 0. start and end are clamped. */
+int64_t thaw_onnx_slice_range(int64_t dim, int64_t *start, int64_t end, int64_t *step)
+{
+	int64_t count = 0;
+	if (*step > 0) {
+		*start = clamp(*start, dim, 0, dim);
+		end = clamp(end, dim, 0, dim);
+		count = end > *start ? (end - *start - 1) / *step + 1 : 0;
+	} else {
+		*start = clamp(*start, dim, 0, dim - 1);
+		end = clamp(end, dim, -1, dim - 1);
+		if (dim > 0 && *start > end)
+			count = (int64_t)((uint64_t)(*start - end - 1) / (0 - (uint64_t)*step)) + 1;
+	}
+	if (count <= 1)
+		*step = 1;
+	return count;
+}
+
+/* Restricts an axis of the walk to start, start + step, ... before end; step != 0. */
 static void slice_axis(struct thaw_onnx_walk *w, int64_t axis, int64_t start, int64_t end, int64_t step)
 {
-	int64_t dim = w->shape.dim[axis], count = 0;
-	if (step > 0) {
-		start = clamp(start, dim, 0, dim);
-		end = clamp(end, dim, 0, dim);
-		count = end > start ? (end - start - 1) / step + 1 : 0;
-	} else {
-		start = clamp(start, dim, 0, dim - 1);
-		end = clamp(end, dim, -1, dim - 1);
-		count = dim > 0 && start > end ? (int64_t)((uint64_t)(start - end - 1) / (0 - (uint64_t)step)) + 1 : 0;
-	}
+	int64_t count = thaw_onnx_slice_range(w->shape.dim[axis], &start, end, &step);
 	if (count > 0)
 		w->at += start * w->stride[axis];
-	w->stride[axis] *= count > 1 ? step : 1; /* avoids overflow by a step that is never taken */
+	w->stride[axis] *= step;
 	w->shape.dim[axis] = count;
 }
 

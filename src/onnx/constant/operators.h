@@ -34,4 +34,9 @@ bool thaw_onnx_constant_supports(const char *op_type);
  * max_elements; outputs are empty then. */
 thaw_status thaw_onnx_constant_evaluate(enum thaw_onnx_outcome *outcome, const struct thaw_onnx_operation *o);
 
+/* The indices *start, *start + *step, ... before `end` that a Slice selects from an axis of size `dim`; *step != 0.
+ * Clamps *start and returns the number of indices. *step becomes 1 if there is at most one, so that it cannot overflow.
+ */
+int64_t thaw_onnx_slice_range(int64_t dim, int64_t *start, int64_t end, int64_t *step);
+
 #endif

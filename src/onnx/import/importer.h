@@ -102,8 +102,7 @@ thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__Nod
 /* Integers that are an attribute in older opsets and a constant input in newer ones. *count = -1 if there are none. */
 thaw_status thaw_onnx_read_ints(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const char *attribute,
 				int input, const int64_t **values, int *count);
-/* *normal = the axis, counted from the end if negative; THAW_DATA unless it is one of `ndim`. */
-thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *n, int64_t axis, int ndim, int *normal);
+
 /* Sets output k to *v. */
 thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   const struct thaw_onnx_value *v);

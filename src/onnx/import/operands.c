@@ -81,14 +81,6 @@ thaw_status thaw_onnx_read_ints(struct thaw_onnx_importer *m, const Onnx__NodePr
 	return THAW_OK;
 }
 
-thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *n, int64_t axis, int ndim, int *normal)
-{
-	if (axis < -ndim || axis >= ndim)
-		return thaw_onnx_fail_node(n, "axis %lld is out of range for %d axes", (long long)axis, ndim);
-	*normal = (int)(axis < 0 ? axis + ndim : axis);
-	return THAW_OK;
-}
-
 thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
 	const struct thaw_onnx_constant *c = v->constant;

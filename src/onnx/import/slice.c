@@ -2,20 +2,6 @@
 #include "src/base/minmax.h"
 #include "src/onnx/import/importer.h"
 
-/* Clamps *start of a Slice to an axis of size `dim`; *take = the number of indices from *start to `end` by `step`. */
-static void clamp_range(int64_t dim, int64_t step, int64_t *start, int64_t end, int64_t *take)
-{
-	int64_t low = step < 0 ? -1 : 0, high = step < 0 ? dim - 1 : dim;
-	*start = *start < 0 ? *start + dim : *start;
-	end = end < 0 ? end + dim : end;
-	if (step < 0 && end < -1)
-		end = -1;
-	*start = *start < 0 ? (step < 0 ? -1 : 0) : *start > high ? high : *start;
-	end = end < low ? low : end > high + (step < 0) ? high + (step < 0) : end;
-	int64_t span = step > 0 ? end - *start : *start - end, stride = step > 0 ? step : -step;
-	*take = span > 0 ? (span - 1) / stride + 1 : 0;
-}
-
 thaw_status thaw_onnx_import_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value v;
@@ -30,13 +16,12 @@ thaw_status thaw_onnx_import_slice(struct thaw_onnx_importer *m, const Onnx__Nod
 	    (step_count >= 0 && step_count != count))
 		return thaw_onnx_fail_node(n, "starts, ends, axes and steps differ in number");
 	for (int k = 0, axis; k < count; k++) {
-		int64_t start = starts[k], step = step_count > 0 ? steps[k] : 1, take;
+		int64_t start = starts[k], step = step_count > 0 ? steps[k] : 1;
 		THAW_TRY(thaw_onnx_check_axis(n, axis_count > 0 ? axes[k] : k, v.axes.ndim, &axis));
-		if (step == 0 || step == INT64_MIN)
-			return thaw_onnx_fail_node(n, "a step of %lld is invalid", (long long)step);
-		clamp_range(thaw_onnx_axes_dim(&v.axes, axis), step, &start, ends[k], &take);
-		if (take == 1)
-			step = 1; /* not used; a large one could overflow */
+		if (step == 0)
+			return thaw_onnx_fail_node(n, "a step is 0");
+		int64_t take = thaw_onnx_slice_range(thaw_onnx_axes_dim(&v.axes, axis), &start, ends[k], &step);
+
 		THAW_TRY(thaw_onnx_slice(m, n, &v, axis, start, step, take));
 	}
 	return thaw_onnx_value_output(m, n, 0, &v);

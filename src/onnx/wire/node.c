@@ -132,3 +132,11 @@ thaw_status thaw_onnx_attribute_tensor(const Onnx__TensorProto **value, const On
 	*value = a ? a->t : NULL;
 	return THAW_OK;
 }
+
+thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *node, int64_t axis, int ndim, int *normal)
+{
+	if (axis < -ndim || axis >= ndim)
+		return thaw_onnx_fail_node(node, "axis %lld is out of range for %d axes", (long long)axis, ndim);
+	*normal = (int)(axis < 0 ? axis + ndim : axis);
+	return THAW_OK;
+}

@@ -28,6 +28,9 @@ thaw_status thaw_onnx_attribute_floats(const float **values, size_t *count, cons
 /* NULL by default. */
 thaw_status thaw_onnx_attribute_tensor(const Onnx__TensorProto **value, const Onnx__NodeProto *node, const char *name);
 
+/* *normal = the axis, counted from the end if negative; THAW_DATA unless -ndim <= axis < ndim. */
+thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *node, int64_t axis, int ndim, int *normal);
+
 /* Whether this is the domain of ONNX's standard operators: NULL, "" or "ai.onnx". */
 bool thaw_onnx_standard_domain(const char *domain);
 
