@@ -12,7 +12,7 @@ struct thaw_onnx_given {
 };
 
 struct thaw_onnx_import_options {
-	int64_t size; /* image height and width where the model leaves them open */
+	int64_t size; /* image height and width where they are symbolic in the model */
 	/* Import any computation rather than a classifier. The input is one sample of any shape; the graph's node 0 is
 	 * this sample with a leading axis of size 1, and the graph's output is ONNX's output 0 with such an axis. */
 	bool computation;
@@ -23,7 +23,7 @@ struct thaw_onnx_import_options {
 struct thaw_onnx_network {
 	struct thaw_graph *graph;
 	struct thaw_shape image;  /* (1,H,W,C) of the model's input */
-	bool open_size;           /* the model leaves height and width open */
+	bool open_size;           /* height and width are symbolic in the model */
 	bool features;            /* the model has no classifier; an identity classifier was added */
 	struct thaw_shape sample; /* of a computation: shape of ONNX's output, without the leading axis */
 };

@@ -2,8 +2,9 @@
  *
  * protobuf-c recurses into nested messages, so deep nesting exhausts the stack; and it merges repeated occurrences of a
  * singular field, at a cost quadratic in the file's size. This check is iterative: it keeps the open messages in an
- * array and takes the fields' types from the descriptors. Wire format:
- * https://protobuf.dev/programming-guides/encoding/ */
+ * array and takes the fields' types from the descriptors.
+ *
+ * Wire format: https://protobuf.dev/programming-guides/encoding/ */
 #include "src/onnx/wire/scan.h"
 
 #include <jansson.h>
