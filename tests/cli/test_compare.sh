@@ -1,6 +1,6 @@
 #!/bin/bash
-# thaw rank: the order of networks, the same from any number of ranks, and what nothing can be said of. Usage:
-# test_rank.sh THAW
+# thaw compare: the order of networks, the same from any number of ranks, and what nothing can be said of. Usage:
+# test_compare.sh THAW
 # shellcheck disable=SC2016,SC2034,SC2154 # conditions are evaluated by check; lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 here=$(realpath "$(dirname "$0")")
@@ -25,7 +25,7 @@ pictures() {
 }
 
 if [ -d "$fashion" ]; then
-	small=(rank --data "$fashion" --per-class 10)
+	small=(compare --data "$fashion" --per-class 10)
 	run "$thaw" "${small[@]}" --json cifar_resnet8 builtin cifar_resnet20
 	cp out json
 	check "one line of JSON" eval 'exits 0 && [ "$(wc -l <out)" -eq 1 ] && ! grep -qiE "nan|inf[^e]" out'
@@ -48,13 +48,13 @@ if [ -d "$fashion" ]; then
 	done
 	run "$thaw" "${small[@]}" cifar_resnet8 builtin
 	check "for people" eval 'exits 0 && out_has "* builtin" && out_has "cifar_resnet8 (random)" &&
-		out_has "100 training images of 10 classes" && out_has "Begin with builtin"'
+		out_has "100 training images of 10 classes" && out_has "Start with builtin"'
 	check "... in lines of a hundred columns" eval '! sed "s/±/+/g" out | grep -qE "^.{101}"'
 	run "$thaw" "${small[@]}" --seed 2 --json builtin
 	check "another seed, other images" eval 'exits 0 && ! lasting | grep -qF "$(grep -o "\"logme\": [^,]*" alone | head -n 1)"'
 	run "$thaw" "${small[@]}" --size 16 --json builtin
 	check "another size" eval 'exits 0 && [ "$(member size)" -eq 16 ]'
-	run "$thaw" rank --data "$fashion" --size 8 --json builtin
+	run "$thaw" compare --data "$fashion" --size 8 --json builtin
 	check "2048 images are enough" eval 'exits 0 && [ "$(member images)" -eq 2040 ]'
 
 	for bad in nothing.pth resnet81 resnet18:nothing.pth; do
@@ -77,21 +77,21 @@ else
 fi
 
 pictures lonely daisy:3
-run "$thaw" rank --data lonely builtin
+run "$thaw" compare --data lonely builtin
 check "one class" fails 78 "one class"
 pictures single daisy:1 tulip:1
-run "$thaw" rank --data single builtin
+run "$thaw" compare --data single builtin
 check "one picture a class" fails 78 "one training image of each class"
 pictures mixed daisy:1 tulip:3
-run "$thaw" rank --data mixed builtin
+run "$thaw" compare --data mixed builtin
 check "a class of one is told" eval 'exits 0 && out_has "classes with a single image" &&
-	out_has "fewer than 5 images a class" && ! grep -qiE "nan|inf " out'
+	out_has "fewer than 5 images per class" && ! grep -qiE "nan|inf " out'
 for i in 0 1 2; do echo "no picture" >mixed/train/tulip/$i.jpg; done
-run "$thaw" rank --data mixed builtin
+run "$thaw" compare --data mixed builtin
 check "too few of them can be read" eval 'exits 78 builtin && ! [ -s out ]'
-run "$thaw" rank --data nowhere builtin
+run "$thaw" compare --data nowhere builtin
 check "no such dataset" fails 74 nowhere
-run "$thaw" rank --data mixed
+run "$thaw" compare --data mixed
 check "no network" fails 64 "an argument is missing"
 
 finish

@@ -19,7 +19,7 @@ declare -A flags=(
 		--views --cache --cache-dir --cache-dtype
 		--mixed-machines --bn --resume --config --threads"
 	[eval]="--model --data --split --lanes --size"
-	[rank]="--data --test-share --per-class --size --lanes --seed --decode-threads --threads"
+	[compare]="--data --test-share --per-class --size --lanes --seed --decode-threads --threads"
 	[predict]="--model --top"
 	[inspect]="--layers --size"
 	[export]="--safetensors --half --onnx --fold-bn --verify"
@@ -32,7 +32,7 @@ names_flags() {
 		out_has "  $flag" || return 1
 	done
 }
-for c in advise train eval rank predict inspect export bench doctor; do
+for c in advise train eval compare predict inspect export bench doctor; do
 	run "$thaw" $c --help
 	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
 	cp out help.txt

@@ -44,7 +44,7 @@ for class in gray red; do
 	for copy in 2 3; do cp data/train/$class/1.png data/train/$class/$copy.png; done
 done
 under_valgrind "advise" advise --data data --size 8 --out advice
-under_valgrind "rank" rank --data data --size 8 builtin cifar_resnet8
+under_valgrind "compare" compare --data data --size 8 builtin cifar_resnet8
 under_valgrind "predict" predict --model run data/test/red/1.png
 under_valgrind "inspect" inspect run --layers
 under_valgrind "bench" bench --model cifar_resnet8 --size 8 --batch 2 --steps 1
