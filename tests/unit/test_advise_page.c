@@ -183,9 +183,9 @@ static void test_equal(void **state)
 		free(text);
 	}
 }
+
 /* Names of any length fit their columns. The words of the command are not broken; its lines are continued by
  * backslashes. */
-/* Names of any length keep the columns; the command alone stays as it is, in words that a shell joins again. */
 static void test_long_names(void **state)
 {
 	(void)state;
