@@ -50,7 +50,7 @@ static void defaults(void *values)
 	thaw_advise_defaults(&((struct values *)values)->advise);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_advise(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct progress progress;
@@ -74,6 +74,6 @@ const struct command command_advise = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.stops = true,
-	.run = run,
+	.run = run_advise,
 	.print = advise_page_print,
 };

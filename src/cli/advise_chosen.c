@@ -100,14 +100,14 @@ static void print_summary(const json_t *plan, FILE *out)
 }
 
 /* All values of the plan, as flags of thaw train. */
-static void print_settings(const json_t *train, FILE *out)
+static void print_settings(json_t *train, FILE *out)
 {
 	char number[ADVISE_NUMBER];
 	const char *key;
 	json_t *value;
 	struct wrapped w = {.out = out};
 	wrap_text(&w, "As flags:");
-	json_object_foreach((json_t *)train, key, value)
+	json_object_foreach(train, key, value)
 	{
 		if (json_is_string(value))
 			wrap_format(&w, "--%s %s", key, json_string_value(value));

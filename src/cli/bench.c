@@ -38,13 +38,13 @@ static void defaults(void *values)
 	thaw_bench_defaults(&((struct values *)values)->bench);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_bench(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	return thaw_bench(session->comm, &v->bench, result);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_bench(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *layer;
@@ -73,6 +73,6 @@ const struct command command_bench = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
-	.print = print,
+	.run = run_bench,
+	.print = print_bench,
 };

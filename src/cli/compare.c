@@ -43,7 +43,7 @@ static void defaults(void *values)
 	thaw_advise_defaults(&((struct values *)values)->compare);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_compare(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct progress progress;
@@ -125,7 +125,7 @@ static void print_recommendation(const json_t *result, FILE *out)
 	fputc('\n', out);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_compare(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *network;
@@ -158,6 +158,6 @@ const struct command command_compare = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
-	.print = print,
+	.run = run_compare,
+	.print = print_compare,
 };

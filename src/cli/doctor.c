@@ -273,7 +273,7 @@ static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *a
 			 "mpi", mpi, "blas", blas_json(all, comm->size), "directory", place, "advice", advice);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_doctor(struct session *session, const void *values, json_t **result)
 {
 	struct rank_facts *all = NULL;
 	(void)values;
@@ -303,7 +303,7 @@ static void print_machine(const json_t *m, FILE *out)
 		fputs("none\n", out);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_doctor(const json_t *result, FILE *out)
 {
 	const json_t *mpi = json_object_get(result, "mpi"), *blas = json_object_get(result, "blas");
 	const json_t *place = json_object_get(result, "directory"), *advice = json_object_get(result, "advice");
@@ -341,6 +341,6 @@ const struct command command_doctor = {
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
-	.run = run,
-	.print = print,
+	.run = run_doctor,
+	.print = print_doctor,
 };

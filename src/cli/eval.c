@@ -84,7 +84,7 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	return check_classes(session, *model, data, v);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_eval(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
@@ -116,6 +116,6 @@ const struct command command_eval = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
+	.run = run_eval,
 	.print = print_metrics,
 };

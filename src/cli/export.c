@@ -69,7 +69,7 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 	return THAW_OK;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_export(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
@@ -90,7 +90,7 @@ out:
 	return status;
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_export(const json_t *result, FILE *out)
 {
 	fprintf(out, "%s: %s, %lld classes, %s\n", member_text(result, "file"), member_text(result, "variant"),
 		(long long)json_integer_value(json_object_get(result, "classes")), member_text(result, "dtype"));
@@ -114,6 +114,6 @@ const struct command command_export = {
 	.options = options,
 	.size = sizeof(struct values),
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_export,
+	.print = print_export,
 };

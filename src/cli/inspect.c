@@ -186,7 +186,7 @@ static bool is_checkpoint(const char *path)
 	return length >= suffix && strcmp(path + length - suffix, CHECKPOINT_SUFFIX) == 0;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	const char *name = session->settings->arguments[0];
@@ -208,7 +208,7 @@ static const char *dims_text(const json_t *dims, char *text, size_t size)
 }
 
 /* Prints blocks or layers. The second column is the layer count or the operator. */
-static void print_nodes(const json_t *rows, const char *heading, FILE *out)
+static void print_rows(const json_t *rows, const char *heading, FILE *out)
 {
 	char shape[SHAPE_SIZE], n[NUMBER_SIZE], work[NUMBER_SIZE], second[NUMBER_SIZE];
 	int columns = text_columns(heading);
@@ -271,12 +271,12 @@ static void print_model(const json_t *o, FILE *out)
 			json_number_value(json_array_get(s ? std : mean, 2)));
 	fputc('\n', out);
 	if (json_object_get(o, "layers"))
-		print_nodes(json_object_get(o, "layers"), "layer", out);
-	print_nodes(json_object_get(o, "blocks"), "block", out);
+		print_rows(json_object_get(o, "layers"), "layer", out);
+	print_rows(json_object_get(o, "blocks"), "block", out);
 	print_labels(json_object_get(o, "labels"), out);
 }
 
-static void print_checkpoint(json_t *o, FILE *out)
+static void print_checkpoint(const json_t *o, FILE *out)
 {
 	char text[SHAPE_SIZE];
 	const char *key;
@@ -291,10 +291,10 @@ static void print_checkpoint(json_t *o, FILE *out)
 			dims_text(json_object_get(value, "shape"), text, sizeof(text)), member_text(value, "name"));
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_inspect(const json_t *result, FILE *out)
 {
 	if (strcmp(member_text(result, "kind"), "checkpoint") == 0)
-		print_checkpoint((json_t *)result, out);
+		print_checkpoint(result, out);
 	else
 		print_model(result, out);
 }
@@ -310,6 +310,6 @@ const struct command command_inspect = {
 	.options = options,
 	.size = sizeof(struct values),
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_inspect,
+	.print = print_inspect,
 };

@@ -134,7 +134,7 @@ static thaw_status predict_all(const struct session *session, struct predictor *
 	return THAW_OK;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_predict(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct predictor predictor = {0};
@@ -153,7 +153,7 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 	return status;
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_predict(const json_t *result, FILE *out)
 {
 	size_t i, k;
 	json_t *image, *p;
@@ -185,6 +185,6 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_predict,
+	.print = print_predict,
 };

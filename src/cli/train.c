@@ -153,7 +153,7 @@ static void log_configuration(const struct session *session)
 	settings_print(session->settings, stderr);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_train(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_train_options train = v->train;
@@ -180,7 +180,7 @@ static void print_prediction(const json_t *result, FILE *out)
 			100 * member_real(predicted, "high"), outcome);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_train(const json_t *result, FILE *out)
 {
 	char text[32];
 	fprintf(out, "%s after %.0f steps", member_text(result, "status"), member_real(result, "steps"));
@@ -203,6 +203,6 @@ const struct command command_train = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.stops = true,
-	.run = run,
-	.print = print,
+	.run = run_train,
+	.print = print_train,
 };
