@@ -15,7 +15,7 @@
 /* clang-format off */
 #define SIZE_OPTION(heading, at)                                                                                       \
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,               \
-	 .max = THAW_MAX_SIDE, .absent = "the network's input size",                                                  \
+	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
 #define TEST_SHARE_OPTION(heading, at, note)                                                                           \
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = at, .section = heading, .min = 0,        \

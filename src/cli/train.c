@@ -88,7 +88,7 @@ static const struct option options[] = {
 	 .min = 0, .max = BELOW_ONE,
 	 .help = "fraction of the target that is spread evenly over all classes"},
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
-	 .max = BELOW_ONE, .absent = "the network's own rate",
+	 .max = BELOW_ONE, .absent = "from the network",
 	 .help = "rate of the network's dropout layers"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = HOW, .choices = "frozen|lane",
 	 .absent = "frozen if pretrained, else lane",
@@ -106,7 +106,7 @@ static const struct option options[] = {
 	 .max = THAW_MAX_SIDE,
 	 .help = "instead of scaled crops, pad by N pixels and crop at a random position"},
 	{.name = "views", .metavar = "K", .type = OPTION_INT, AT(views), .section = AUGMENT, .min = 0, .max = INFINITY,
-	 .absent = "a new view in every epoch",
+	 .absent = "new view in every epoch",
 	 .help = "use K fixed views of each image in turn, the first without augmentation; the frozen part then runs K "
 		 "times per image, not once per epoch"},
 
