@@ -63,8 +63,8 @@ reports() {
 	for wanted; do [ "$(member "${wanted%%=*}")" = "${wanted#*=}" ] || return 1; done
 }
 
-# unchanged FILE COPY: success, and both files have the same bytes.
-unchanged() { exits 0 && cmp -s "$1" "$2"; }
+# same_bytes FILE COPY: success, and both files have the same bytes.
+same_bytes() { exits 0 && cmp -s "$1" "$2"; }
 
 # fails CODE TEXT...: nothing on stdout; stderr is one line "thaw: ..." that contains the texts.
 fails() { fails_once "$@" && [ "$(wc -l <"$work/err")" -eq 1 ]; }

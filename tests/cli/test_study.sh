@@ -136,7 +136,7 @@ check "another program repeats the advice" eval '[ "$(lines advice)" -eq 4 ] && 
 check "a plan that is not in the grid" err_has "builtin flowers12 3: the plan trains otherwise than the grid does"
 check "no temporary file remains" eval '! ls made | grep -q "^run\|^advice\.[^j]"'
 
-# ---- The whole ----------------------------------------------------------------------------------
+# ---- The complete study ----------------------------------------------------------------------------------
 
 export STUDY="$work/whole" STUDY_CELLS=
 export FASHION=nowhere
