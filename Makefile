@@ -98,8 +98,9 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
 	$(call say,LD)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
 
-# What a test needs of the program besides the library.
-$(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) $(BUILD)/src/cli/chart.o $(BUILD)/src/cli/text.o
+# What a test needs from the program in addition to the library.
+$(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) $(BUILD)/\
+	$(addprefix $(BUILD)/src/cli/,chart.o display_text.o result.o wrap.o)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
 	@mkdir -p $(@D)

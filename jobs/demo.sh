@@ -1,7 +1,7 @@
 #!/bin/sh
-# The point of transfer learning in one table: the built-in network, pretrained on CIFAR-10, fine-tuned on a
-# few images of Fashion-MNIST by two MPI ranks, beside the same network trained from random weights on the
-# same images with the same effort. `make demo` runs it. Usage: jobs/demo.sh THAW [DIRECTORY]
+# Transfer learning in one table: the built-in network, pretrained on CIFAR-10 and fine-tuned on a few images of
+# Fashion-MNIST by two MPI ranks, beside the same network trained from random weights on the same images for the same
+# number of steps. `make demo` runs it. Usage: jobs/demo.sh THAW [DIRECTORY]
 set -eu
 
 DATA=${DATA:-/usr/share/datasets/fashion-mnist} # Debian's package dataset-fashion-mnist
@@ -10,14 +10,14 @@ EPOCHS=${EPOCHS:-40}
 THAW=$1
 OUT=${2:-$(mktemp -d)}
 
-export OMPI_ALLOW_RUN_AS_ROOT=${OMPI_ALLOW_RUN_AS_ROOT:-1} OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_ALLOW_RUN_AS_ROOT="${OMPI_ALLOW_RUN_AS_ROOT:-1}" OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OPENBLAS_NUM_THREADS=1
 
-# The same settings for both; lanes as many as ranks, so that each sees batches of 16.
+# The same settings for both. One lane per rank, so that each lane has batches of 16 images.
 settings="--unfreeze all --bn lane --lr 0.05 --batch 32 --lanes $RANKS --epochs $EPOCHS --eval-every $EPOCHS
 	--scale-min 0.7 --seed 1"
 
-# accuracy NAME MODEL IMAGES: trains on so many images per class, prints the test accuracy
+# accuracy NAME MODEL IMAGES: trains on IMAGES images per class and prints the test accuracy
 accuracy() {
 	# shellcheck disable=SC2086 # $settings is several words
 	result=$(mpirun --oversubscribe -np "$RANKS" "$THAW" train --model "$2" --data "$DATA" --out "$OUT/$1" \

@@ -1,15 +1,17 @@
-/* The plan that is advised: what to do in one sentence, the command, all that it sets. */
+/* The recommended plan: a one-sentence summary, the command, all values. */
 #include <math.h>
 #include <string.h>
 
 #include "src/cli/advise_parts.h"
-#include "src/cli/text.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 #include "thaw/tensor.h"
 
 #define PAGE_WIDTH 100 /* columns */
 #define INDENT     4   /* columns of the command */
-#define CONTINUED  2   /* more on its next lines */
-#define LARGEST    80  /* columns of a name in the sentence, bytes of its other parts */
+#define CONTINUED  2   /* additional columns on continuation lines */
+#define LARGEST    80  /* columns of a name in the summary, bytes of its other parts */
 
 const json_t *advise_chosen(const json_t *advice)
 {
@@ -39,17 +41,19 @@ const char *advise_time_text(double seconds, char *text, size_t size)
 const char *advise_ranks_text(const json_t *object, char *text, size_t size)
 {
 	double ranks = member_real(object, "ranks");
-	snprintf(text, size, ranks > 0 ? " on %.0f rank%s" : "", ranks, ranks == 1 ? "" : "s");
+	*text = '\0';
+	if (ranks > 0)
+		snprintf(text, size, " on %.0f rank%s", ranks, ranks == 1 ? "" : "s");
 	return text;
 }
 
-/* "Unfreeze from BLOCK on": what a value of --unfreeze means. */
+/* A value of --unfreeze in words: "Unfreeze from BLOCK on". */
 static void cut_text(const char *unfreeze, char *text, size_t size)
 {
 	static const char from[] = "from:", last[] = "last:";
 	char name[LARGEST + 1];
 	if (strcmp(unfreeze, "head") == 0)
-		snprintf(text, size, "Train the head alone");
+		snprintf(text, size, "Train only the head");
 	else if (strcmp(unfreeze, "all") == 0)
 		snprintf(text, size, "Unfreeze everything");
 	else if (strncmp(unfreeze, from, strlen(from)) == 0)
@@ -60,7 +64,7 @@ static void cut_text(const char *unfreeze, char *text, size_t size)
 		snprintf(text, size, "Unfreeze %s", text_cut(unfreeze, LARGEST, name));
 }
 
-/* ": expect 96 % (94 to 98 %)", "" without an accuracy. */
+/* ": expect 96 % (94 to 98 %)", or "" without an accuracy. */
 static void expected_text(const json_t *expected, char *text, size_t size)
 {
 	char accuracy[ADVISE_NUMBER], low[ADVISE_NUMBER], high[ADVISE_NUMBER];
@@ -75,8 +79,8 @@ static void expected_text(const json_t *expected, char *text, size_t size)
 		snprintf(text, size, ": expect %s %% (%s to %s %%)", accuracy, low, high);
 }
 
-/* What to do and what to expect of it, in one sentence. */
-static void print_sentence(const json_t *plan, FILE *out)
+/* What to train, the expected accuracy and the time, in one sentence. */
+static void print_summary(const json_t *plan, FILE *out)
 {
 	const json_t *train = json_object_get(plan, "train"), *cost = json_object_get(plan, "cost");
 	char cut[2 * LARGEST], rate[LARGEST] = "", expected[2 * LARGEST], time[LARGEST] = "";
@@ -93,19 +97,19 @@ static void print_sentence(const json_t *plan, FILE *out)
 			 advise_ranks_text(cost, ranks, sizeof(ranks)));
 	wrap_format(&w, "%s%s%s%s.", cut, rate, expected, time);
 	if (json_is_false(json_object_get(plan, "fits")))
-		wrap_text(&w, "That is more than the budget.");
+		wrap_text(&w, "This exceeds the budget.");
 	fputc('\n', out);
 }
 
-/* All that the plan sets, as flags of thaw train. */
-static void print_settings(const json_t *train, FILE *out)
+/* All values of the plan, as flags of thaw train. */
+static void print_settings(json_t *train, FILE *out)
 {
 	char number[ADVISE_NUMBER];
 	const char *key;
 	json_t *value;
 	struct wrapped w = {.out = out};
 	wrap_text(&w, "As flags:");
-	json_object_foreach((json_t *)train, key, value)
+	json_object_foreach(train, key, value)
 	{
 		if (json_is_string(value))
 			wrap_format(&w, "--%s %s", key, json_string_value(value));
@@ -117,7 +121,7 @@ static void print_settings(const json_t *train, FILE *out)
 	fputc('\n', out);
 }
 
-/* Bytes of the word of a shell that `text` starts with; blanks in quotes belong to it. */
+/* Length in bytes of the shell word at the start of `text`. Quoted blanks are part of the word. */
 static int shell_word(const char *text)
 {
 	char quote = '\0';
@@ -133,7 +137,7 @@ static int shell_word(const char *text)
 	return n;
 }
 
-/* Lines that a shell joins again. */
+/* Prints the command, with a backslash at the end of continued lines. */
 static void print_command(const char *command, FILE *out)
 {
 	char *text = thaw_strdup(command);
@@ -164,7 +168,7 @@ void advise_print_chosen(const json_t *advice, FILE *out)
 	const json_t *plan = advise_chosen(advice);
 	if (*member_text(json_object_get(plan, "train"), "unfreeze")) {
 		fputc('\n', out);
-		print_sentence(plan, out);
+		print_summary(plan, out);
 	}
 	if (*member_text(advice, "command"))
 		print_command(member_text(advice, "command"), out);

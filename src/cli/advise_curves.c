@@ -3,15 +3,16 @@
 
 #include "src/cli/advise_parts.h"
 #include "src/cli/chart.h"
-#include "src/cli/text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 
-#define MOST_POINTS (ADVISE_DEPTHS * 8) /* points of all curves that are drawn */
-#define LEAST_SPAN  4                   /* points of accuracy that the chart shows at least */
+#define MOST_POINTS (ADVISE_DEPTHS * 8) /* total over all curves */
+#define LEAST_SPAN  4                   /* minimum range of the y axis in percentage points */
 
 struct curves {
 	struct chart_point points[MOST_POINTS];
 	int count;
-	bool twice, joined; /* whether there are such points */
+	bool twice, joined; /* whether there are extrapolated and joined points */
 };
 
 static void add_point(struct curves *c, double per_class, const json_t *accuracy, char letter, bool joined)
@@ -41,7 +42,7 @@ static void add_curve(struct curves *c, const json_t *depth, char letter, bool c
 	}
 }
 
-/* A curve is more than one point. */
+/* Whether there are points at more than one x. */
 static bool has_curve(const struct curves *c)
 {
 	for (int i = 1; i < c->count; i++)
@@ -66,13 +67,14 @@ void advise_print_curves(const json_t *advice, FILE *out)
 	if (!has_curve(&c))
 		return;
 	fputc('\n', out);
-	wrap_text(&w,
-		  "Accuracy of a linear probe at each depth, by images of a class. Letters: the table below; side by "
-		  "side: the same images.");
+	wrap_text(
+		&w,
+		"Accuracy of a linear probe at each depth, by images per class. Letters: see the table below; letters "
+		"side by side have the same number of images.");
 	if (c.twice)
-		wrap_text(&w, "Small letters: extrapolated to twice the images.");
+		wrap_text(&w, "Lower case: extrapolated to twice the images.");
 	if (c.joined)
-		wrap_text(&w, "Dotted: where the plan cuts.");
+		wrap_text(&w, "Dotted: the cut of the plan.");
 	fputc('\n', out);
 	chart_print(&chart, c.points, c.count, out);
 }

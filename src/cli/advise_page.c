@@ -1,14 +1,16 @@
-/* The page of `thaw advise`: the advice first, then what it rests on. */
+/* The page of `thaw advise`: the recommendation, then the evidence. */
 #include "src/cli/advise_page.h"
 
 #include <string.h>
 
 #include "src/cli/advise_parts.h"
-#include "src/cli/text.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 
 #define LARGEST 80     /* columns of a name in a sentence */
 #define INDENT  2      /* columns */
-#define NOTHING 0.0005 /* less accuracy than this is none */
+#define NOTHING 0.0005 /* smaller differences of accuracy are reported as nothing */
 
 /* "60 of each", "3 to 120 of each, median 60" */
 static void print_per_class(struct wrapped *w, const json_t *per_class)
@@ -43,7 +45,7 @@ static void print_headline(const json_t *advice, FILE *out)
 		    classes == 1 ? "" : "es");
 	print_per_class(&w, json_object_get(advice, "per_class"));
 	if (looked_at > 0 && looked_at < images)
-		wrap_format(&w, "of which %.0f were looked at", looked_at);
+		wrap_format(&w, "of which %.0f were used", looked_at);
 	if (damaged > 0)
 		wrap_format(&w, "and %.0f damaged", damaged);
 	if (member_real(advice, "size") > 0)
@@ -65,7 +67,7 @@ static const char *worth_text(const json_t *worth, char *text, size_t size)
 	return text;
 }
 
-/* What more images and more unfreezing would buy. */
+/* Estimated gains from more images and from unfreezing. */
 static void print_worth(const json_t *worth, FILE *out)
 {
 	char text[2 * ADVISE_NUMBER];
@@ -76,15 +78,15 @@ static void print_worth(const json_t *worth, FILE *out)
 		return;
 	fputc('\n', out);
 	if (json_is_number(images))
-		wrap_format(&w, "Twice the images would buy %s%s", worth_text(images, text, sizeof(text)),
+		wrap_format(&w, "Twice the images would gain %s%s", worth_text(images, text, sizeof(text)),
 			    json_is_number(unfreezing) ? "," : ".");
 	if (json_is_number(unfreezing))
-		wrap_format(&w, "%s %s.", json_is_number(images) ? "unfreezing" : "Unfreezing would buy",
+		wrap_format(&w, "%s %s.", json_is_number(images) ? "unfreezing" : "Unfreezing would gain",
 			    worth_text(unfreezing, text, sizeof(text)));
 	fputc('\n', out);
 }
 
-/* How good earlier advice was, and what was made of that. */
+/* Accuracy of earlier predictions, and the correction derived from it. */
 static void print_history(const json_t *history, FILE *out)
 {
 	char number[ADVISE_NUMBER], factor[ADVISE_NUMBER];
@@ -93,20 +95,20 @@ static void print_history(const json_t *history, FILE *out)
 	if (!json_is_object(history))
 		return;
 	fputc('\n', out);
-	wrap_format(&w, "The record: %.0f run%s followed earlier advice.", runs, runs == 1 ? "" : "s");
+	wrap_format(&w, "History: %.0f run%s followed earlier advice.", runs, runs == 1 ? "" : "s");
 	if (member_is_number(history, "inside"))
-		wrap_format(&w, "%s %% came out inside the expected range.",
+		wrap_format(&w, "%s %% of the results were inside the expected range.",
 			    text_fixed(json_object_get(history, "inside"), 100, 0, number, sizeof(number)));
 	if (json_is_false(json_object_get(history, "learned")))
-		wrap_text(&w, "They are too few to correct this advice by.");
+		wrap_text(&w, "These are too few to correct this advice.");
 	else if (member_is_number(history, "bias") && member_is_number(history, "factor"))
-		wrap_format(&w, "So the ranges here are moved by %s points and made %s times as wide.",
+		wrap_format(&w, "Therefore the ranges here are shifted by %s points and widened by a factor of %s.",
 			    text_fixed(json_object_get(history, "bias"), 100, 1, number, sizeof(number)),
 			    text_digits(json_object_get(history, "factor"), ADVISE_DIGITS, factor, sizeof(factor)));
 	fputc('\n', out);
 }
 
-/* What could not be measured, and why. */
+/* Remarks: what could not be measured, and why. */
 static void print_words(const json_t *words, FILE *out)
 {
 	size_t i;
@@ -124,7 +126,7 @@ static void print_words(const json_t *words, FILE *out)
 	}
 }
 
-/* How long the advice itself took. */
+/* Duration of the measurement. */
 static void print_effort(const json_t *advice, FILE *out)
 {
 	char time[ADVISE_NUMBER], core_time[ADVISE_NUMBER], ranks[ADVISE_NUMBER];

@@ -1,12 +1,14 @@
-/* The quadrant of the textbook, small or large against similar or different, with the numbers behind both axes. */
+/* The four quadrants, small or large by similar or different data, with the underlying numbers. */
 #include <stdarg.h>
 #include <string.h>
 
 #include "src/cli/advise_parts.h"
-#include "src/cli/text.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 
-#define FACTS        6   /* lines of the drawing: at most as many facts stand beside it */
-#define DRAWING      34  /* columns up to the facts */
+#define FACTS        6   /* lines of the drawing, and maximum number of facts beside it */
+#define DRAWING      34  /* columns to the left of the facts */
 #define LAYER        13  /* columns of a layer's name */
 #define LARGEST_FACT 128 /* bytes */
 
@@ -56,7 +58,7 @@ static void add_figure(struct facts *f, const json_t *similarity)
 	add_fact(f, "distance to source", "%s%s%s", number, *from ? ", from " : "", from);
 }
 
-/* The layers where the data are nearest to and farthest from what the network has seen. */
+/* The layers with the smallest and the largest distance from the network's training data. */
 static void add_layers(struct facts *f, const json_t *layers)
 {
 	char nearest_name[LAYER + 1], farthest_name[LAYER + 1], near[ADVISE_NUMBER], far[ADVISE_NUMBER];
@@ -87,10 +89,10 @@ static void add_images(struct facts *f, const json_t *per_class)
 		return;
 	text_digits(json_object_get(per_class, "median"), ADVISE_EXACT, median, sizeof(median));
 	text_digits(json_object_get(per_class, "least"), ADVISE_EXACT, least, sizeof(least));
-	add_fact(f, "images of a class", "%s in the middle, %s at least", median, least);
+	add_fact(f, "images per class", "median %s, minimum %s", median, least);
 }
 
-/* A cell of the drawing's row: where the data lie has the mark. */
+/* A cell of the drawing; X marks the quadrant of the data. */
 static char cell(bool row, bool column)
 {
 	return row && column ? 'X' : ' ';
@@ -144,7 +146,7 @@ void advise_print_quadrant(const json_t *advice, FILE *out)
 		fputc('\n', out);
 	}
 	if (drawn && *member_text(quadrant, "textbook")) {
-		wrap_format(&w, "The textbook on data that are %s and %s:", size, alike);
+		wrap_format(&w, "Rule of thumb for %s, %s data:", size, alike);
 		wrap_text(&w, member_text(quadrant, "textbook"));
 		fputc('\n', out);
 	}

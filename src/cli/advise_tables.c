@@ -1,12 +1,13 @@
-/* Tables of the advice: depths, pilot runs, plans. */
+/* Tables: depths, pilot runs, plans. */
 #include <string.h>
 
 #include "src/cli/advise_parts.h"
-#include "src/cli/text.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
 
 #define MOST_ROWS 8 /* of pilots and of plans */
 
-/* The number as text_fixed writes it, right in so many columns. */
+/* Prints the number with text_fixed, right-aligned. */
 static void print_fixed(FILE *out, int columns, const json_t *object, const char *key, double scale, int decimals)
 {
 	char text[ADVISE_NUMBER];
@@ -37,14 +38,14 @@ static void print_range(FILE *out, const json_t *range)
 	fprintf(out, "%22s", known ? text : accuracy);
 }
 
-/* Says how many rows of a table were left out. */
+/* Prints how many rows of a table were omitted. */
 static void print_rest(FILE *out, size_t rest, const char *what)
 {
 	if (rest > 0)
 		fprintf(out, "  and %zu more %s: see --json\n", rest, what);
 }
 
-/* Accuracy at all images with its error: that of the last point. */
+/* Accuracy and standard error with all images: the last point of the curve. */
 static void print_probe(FILE *out, const json_t *probe)
 {
 	const json_t *last = json_array_size(probe) > 0 ? json_array_get(probe, json_array_size(probe) - 1) : NULL;
@@ -82,7 +83,7 @@ void advise_print_depths(const json_t *advice, FILE *out)
 	print_rest(out, count > ADVISE_DEPTHS ? count - ADVISE_DEPTHS : 0, "depths");
 }
 
-/* Whether a later and longer pilot had this one's cut and learning rate: that one says more. */
+/* Whether a later, longer pilot has the same cut and learning rate; that one is more informative. */
 static bool repeated(const json_t *pilots, size_t index)
 {
 	const json_t *pilot = json_array_get(pilots, index);
@@ -107,7 +108,7 @@ static void print_pilot(const json_t *pilot, FILE *out)
 	fputs(json_is_true(json_object_get(pilot, "kept")) ? "  yes\n" : "  no\n", out);
 }
 
-/* The last first: they went farthest. */
+/* Last pilots first: they trained longest. */
 void advise_print_pilots(const json_t *advice, FILE *out)
 {
 	const json_t *pilots = json_object_get(advice, "pilots");

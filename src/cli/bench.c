@@ -2,8 +2,8 @@
 #include "thaw/bench.h"
 
 #include "src/cli/command.h"
-#include "src/cli/text.h"
-#include "thaw/transform.h"
+#include "src/cli/common_options.h"
+#include "src/cli/result.h"
 
 #define MAX_BATCH 65536
 #define MAX_STEPS 100000
@@ -16,22 +16,19 @@ struct values {
 
 #define AT(field) .offset = offsetof(struct values, bench.field)
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = BENCH,
-	 .help = "the network, as for thaw train; a family such as resnet18 needs no file"},
+	 .help = "network, as for thaw train; a family such as resnet18 needs no file"},
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
-	 .help = "what trains, as for thaw train; none: nothing, inference"},
+	 .help = "what to train, as for thaw train; none: inference only"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = BENCH, .choices = "frozen|lane",
-	 .help = "batch norm of the part that trains"},
+	 .help = "batch norm in the trained part"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
-	 .help = "images of a step on each rank"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = BENCH, .min = 0, .max = THAW_MAX_SIDE,
-	 .absent = "the network's own",
-	 .help = "side of the input in pixels"},
+	 .help = "images per step on each rank"},
+	SIZE_OPTION(BENCH, offsetof(struct values, bench.size)),
 	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,
-	 .help = "steps that are measured; the median counts"},
+	 .help = "number of measured steps; the median is reported"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -41,13 +38,13 @@ static void defaults(void *values)
 	thaw_bench_defaults(&((struct values *)values)->bench);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_bench(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	return thaw_bench(session->comm, &v->bench, result);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_bench(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *layer;
@@ -68,15 +65,14 @@ static void print(const json_t *result, FILE *out)
 const struct command command_bench = {
 	.name = "bench",
 	.usage = "[--model M] [flags]",
-	.summary = "how fast this machine trains a network",
+	.summary = "measure how fast this machine trains a network",
 	.about =
-		"Runs training steps on random images through the code that trains, on every rank with one lane, and "
-		"times each layer. Multiply-adds are counted as a plain convolution's, so that Winograd's can pass the "
-		"peak of sgemm.",
+		"Runs training steps on random images, one lane per rank, and times each layer. Operations are counted "
+		"as in a plain convolution, so Winograd convolutions can exceed the peak of sgemm.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
-	.print = print,
+	.run = run_bench,
+	.print = print_bench,
 };

@@ -1,5 +1,5 @@
-/* OpenBLAS reads OPENBLAS_CORETYPE when it is loaded, before main: the only way to tell it is to start once more. The
- * process keeps its number, its cores and its place under mpirun or srun. */
+/* OpenBLAS reads OPENBLAS_CORETYPE when it is loaded, before main, so the program must execute itself again to change
+ * it. execv keeps the process ID, the core affinity and the connection to mpirun or srun. */
 #include "src/cli/blas_kernel.h"
 
 #include <cblas.h>
@@ -12,7 +12,7 @@
 #define MARK     "OPENBLAS_CORETYPE_SET_BY_THAW"
 
 #if defined(__x86_64__)
-/* Of the names that an OpenBLAS built for all x86-64 processors knows. */
+/* Kernels that every OpenBLAS with DYNAMIC_ARCH has on x86-64. NULL: no better ones than the fallback. */
 static const char *best_kernels(void)
 {
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -30,13 +30,12 @@ static const char *best_kernels(void)
 bool blas_kernel_is_fallback(void)
 {
 	const char *core = openblas_get_corename();
-
 	return best_kernels() && (strcasecmp(core, "Prescott") == 0 || strcasecmp(core, "Generic") == 0);
 }
 
 void blas_kernel_correct(char **argv)
 {
-	char program[PATH_MAX + 1] = {0}; /* its name, not /proc/self/exe: that is what ps would call it */
+	char program[PATH_MAX + 1] = {0}; /* execv of /proc/self/exe itself would show as "exe" in ps */
 
 	if (getenv(CORETYPE) || !blas_kernel_is_fallback())
 		return;

@@ -1,21 +1,23 @@
-/* A chart of points in plain ASCII: axes with round numbers, marks, dots that join them. */
+/* A chart of points in plain ASCII: axes with round numbers, marks, and dots between joined points. */
 #include "src/cli/chart.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
+
 #define LEFT_MARGIN  3    /* columns between the y axis and the smallest x */
-#define RIGHT_MARGIN 12   /* behind the largest x: room for marks side by side */
+#define RIGHT_MARGIN 12   /* columns to the right of the largest x: room for marks side by side */
 #define LABEL_WIDTH  6    /* columns of a number on the y axis */
 #define LABEL_SIZE   16   /* bytes of a number on the x axis */
-#define STEPS        4    /* about so many labelled steps on the y axis */
-#define TINY         1e-9 /* of a step: rounding of numbers that lie on one */
+#define STEPS        4    /* approximate number of labelled steps on the y axis */
+#define TINY         1e-9 /* tolerance for rounding, as a fraction of a step */
 
 struct area {
 	char cells[CHART_ROWS][CHART_COLUMNS + 1]; /* row 0 is the lowest y */
 	bool log_x;
-	double left, right;  /* of the x axis, logarithms if it is one of them */
-	double bottom, step; /* of the y axis; `step` lies between two labels */
+	double left, right;  /* of the x axis; logarithms if log_x */
+	double bottom, step; /* of the y axis; `step` is the distance of two labels */
 	int steps, step_rows;
 };
 
@@ -41,7 +43,7 @@ static int row_of(const struct area *a, double y)
 	return (int)fmin(fmax(row, 0), a->steps * a->step_rows);
 }
 
-/* The smallest of 1, 2 and 5 times a power of ten that is not below x. */
+/* The smallest number >= x that is 1, 2 or 5 times a power of ten. */
 static double round_step(double x)
 {
 	double power = pow(10, floor(log10(x)));
@@ -49,7 +51,8 @@ static double round_step(double x)
 	return power * (rest <= 1 + TINY ? 1 : rest <= 2 + TINY ? 2 : rest <= 5 + TINY ? 5 : 10);
 }
 
-/* Round numbers around [low, high], at least chart->span of it, within chart->least and chart->most. */
+/* Sets the y axis to round numbers that include [low, high] and span at least chart->span, within chart->least and
+ * chart->most. */
 static void set_y_axis(struct area *a, const struct chart *chart, double low, double high)
 {
 	double missing = chart->span - (high - low);
@@ -64,7 +67,7 @@ static void set_y_axis(struct area *a, const struct chart *chart, double low, do
 	a->step_rows = (CHART_ROWS - 1) / a->steps;
 }
 
-/* False when there is nothing to draw. */
+/* Returns false if there is nothing to draw. */
 static bool set_axes(struct area *a, const struct chart *chart, const struct chart_point *points, int count)
 {
 	double low = INFINITY, high = -INFINITY;
@@ -94,7 +97,7 @@ static void join(struct area *a, const struct chart_point *from, const struct ch
 		a->cells[row_of(a, from->y + (to->y - from->y) * (c - first) / (last - first))][c] = '.';
 }
 
-/* Marks where the point lies, or in the nearest free cell to the right, then to the left. */
+/* Draws the mark in the cell of the point, or else in the nearest free cell to the right, then to the left. */
 static void mark(struct area *a, const struct chart_point *p)
 {
 	char *row = a->cells[row_of(a, p->y)];
@@ -120,7 +123,7 @@ static void print_rows(struct area *a, const char *unit, FILE *out)
 	}
 }
 
-/* The x axis with a tick and a number for each point, unless there is another number already. */
+/* Prints the x axis, with a tick for each point and a number where it does not overlap another one. */
 static void print_x_axis(const struct area *a, const struct chart *chart, const struct chart_point *points, int count,
 			 FILE *out)
 {
@@ -128,20 +131,20 @@ static void print_x_axis(const struct area *a, const struct chart *chart, const 
 	int end = 0;
 	memset(ticks, '-', CHART_COLUMNS);
 	memset(labels, ' ', CHART_COLUMNS);
-	labels[CHART_COLUMNS] = '\0'; /* strspn ends there */
+	labels[CHART_COLUMNS] = '\0'; /* ends strspn */
 	for (int i = 0; i < count; i++) {
 		if (!drawable(chart, &points[i]))
 			continue;
 		int length = snprintf(label, sizeof(label), "%.*f", points[i].x < 10 ? 1 : 0, points[i].x);
 		int column = column_of(a, points[i].x), first = column - (length - 1) / 2;
-		first = first < 1 ? 1 : first;
+		first = max_int(first, 1);
 		if (length >= LABEL_SIZE || first + length >= CHART_COLUMNS)
 			continue;
 		ticks[column] = '+';
 		if (strspn(labels + first - 1, " ") < (size_t)length + 2)
 			continue;
 		memcpy(labels + first, label, (size_t)length);
-		end = first + length > end ? first + length : end;
+		end = max_int(end, first + length);
 	}
 	fprintf(out, "%*s+%.*s\n%*s %.*s\n", LABEL_WIDTH + 3, "", CHART_COLUMNS, ticks, LABEL_WIDTH + 3, "", end,
 		labels);

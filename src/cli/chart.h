@@ -5,24 +5,24 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define CHART_COLUMNS 88 /* of the area that points lie in; labels take 10 more to the left */
-#define CHART_ROWS    16 /* at most */
+#define CHART_COLUMNS 88 /* of the plot area; the labels to its left take 10 more */
+#define CHART_ROWS    16 /* at most, of the plot area */
 
 struct chart {
-	bool log_x;         /* points of x <= 0 are then left out */
-	double least, most; /* what y can be: the axis ends there */
-	double span;        /* of y that is shown at least, so that little differences look little */
-	const char *unit;   /* behind the numbers of the y axis */
+	bool log_x;         /* logarithmic x axis; points with x <= 0 are skipped */
+	double least, most; /* possible range of y; the axis does not exceed it */
+	double span;        /* minimum range of the y axis, so that small differences look small */
+	const char *unit;   /* printed after the numbers of the y axis */
 };
 
 struct chart_point {
 	double x, y;
 	char mark;
-	bool joined; /* by dots to the point before it in the array */
+	bool joined; /* with the previous point in the array, by dots */
 };
 
-/* Draws the points with labelled axes, every distinct x labelled as far as there is room. Marks that would fall on one
- * another stand side by side. Prints nothing when there is no point to draw. */
+/* Draws the points with labelled axes. Every distinct x is labelled if there is room. Coinciding marks are drawn side
+ * by side. Prints nothing if there is no point to draw. */
 void chart_print(const struct chart *chart, const struct chart_point *points, int count, FILE *out);
 
 #endif

@@ -1,78 +1,65 @@
-/* thaw rank: which of some networks to take for a dataset. */
+/* thaw compare: which of several networks to use for a dataset. */
 #include <limits.h>
 #include <string.h>
 
 #include "src/cli/command.h"
+#include "src/cli/common_options.h"
+#include "src/cli/display_text.h"
 #include "src/cli/progress.h"
-#include "src/cli/text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 #include "thaw/advise.h"
-#include "thaw/transform.h"
 
-#define MAX_LANES   65536
-#define MAX_THREADS 1024
-#define BELOW_ONE   0.999999
-#define RANK        "Ranking"
-
-#define FEW_IMAGES   5 /* of a class: with less, one image left out is much of what its class is known by */
+#define COMPARISON   "Comparison"
+#define FEW_IMAGES   5 /* per class: with fewer, leaving one image out removes much of what is known about its class */
 #define NAME_COLUMNS 32
 #define TEXT_SIZE    256 /* bytes of a name */
 #define NUMBER_SIZE  32
 
 struct values {
 	struct common common;
-	struct thaw_advise_options rank;
+	struct thaw_advise_options compare;
 };
 
-#define AT(field) .offset = offsetof(struct values, rank.field)
+#define OFFSET(field) offsetof(struct values, compare.field)
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
-	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = RANK, .required = true,
-	 .help = "the dataset, as for thaw train; its training images alone are looked at"},
-	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, AT(test_share), .section = RANK, .min = 0,
-	 .max = BELOW_ONE,
-	 .help = "share of each class held out when D has no test images of its own; as the training will have it"},
-	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, AT(per_class), .section = RANK, .min = 0,
-	 .max = INFINITY, .absent = "up to 2048 images in all",
-	 .help = "look at only so many images of each class"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = RANK, .min = 0, .max = THAW_MAX_SIDE,
-	 .absent = "each network's own",
-	 .help = "side of the input in pixels"},
-	{.name = "lanes", .metavar = "L", .type = OPTION_INT, AT(lanes), .section = RANK, .min = 0, .max = MAX_LANES,
-	 .absent = "8, or the rank count if larger",
-	 .help = "slices that the images are spread in"},
-	{.name = "seed", .metavar = "N", .type = OPTION_LONG, AT(seed), .section = RANK, .min = 0, .max = INFINITY,
-	 .help = "of the choice of images, and of random weights"},
-	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, AT(decode_threads), .section = RANK, .min = 1,
-	 .max = MAX_THREADS,
-	 .help = "threads that read and decode images, per rank"},
+	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = OFFSET(data), .section = COMPARISON,
+	 .required = true,
+	 .help = "dataset, as for thaw train; only its training images are used"},
+	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
+	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
+	SIZE_OPTION(COMPARISON, OFFSET(size)),
+	LANES_OPTION(COMPARISON, OFFSET(lanes), DEFAULT_LANES_TEXT, "data slices that the images are divided into"),
+	SEED_OPTION(COMPARISON, OFFSET(seed), "seed of the choice of images and of random weights"),
+	DECODE_THREADS_OPTION(COMPARISON, OFFSET(decode_threads)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
 
 static void defaults(void *values)
 {
-	thaw_advise_defaults(&((struct values *)values)->rank);
+	thaw_advise_defaults(&((struct values *)values)->compare);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_compare(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	thaw_status status = thaw_compare(session->comm, &v->rank, (const char *const *)session->settings->arguments,
+	thaw_status status = thaw_compare(session->comm, &v->compare, (const char *const *)session->settings->arguments,
 					  session->settings->argument_count, &callbacks, result);
 	progress_end(&progress);
 	return status;
 }
 
-/* The end of a model's name, since that tells files apart, in as many columns. Returns text. */
+/* The end of a model's name, at most `columns` wide: the ends of paths differ. Returns text. */
 static const char *short_name(const json_t *network, int columns, char *text, size_t size)
 {
 	const char *name = member_text(network, "model");
 	bool cut = text_columns(name) > columns;
-	while (cut && (text_columns(name) > columns - 3 || (*name & 0xc0) == 0x80)) /* not within a UTF-8 sequence */
+	while (cut && (text_columns(name) > columns - 3 || (*name & 0xc0) == 0x80)) /* not inside a UTF-8 sequence */
 		name++;
 	snprintf(text, size, "%s%s", cut ? "..." : "", name);
 	return text;
@@ -101,8 +88,8 @@ static void print_network(const json_t *network, FILE *out)
 		text_count(member_real(network, "parameters"), parameters, sizeof(parameters)));
 }
 
-/* The cheapest network that the best one is not clearly better than; NULL when that is the best one itself. Random
- * weights are no advice, whatever the probe finds in them. */
+/* The cheapest pretrained network whose probe is within one standard error of the best one; NULL if that is the best
+ * one itself. Networks with random weights are never recommended, whatever their probe. */
 static const json_t *find_cheaper(const json_t *networks)
 {
 	const json_t *best = json_array_get(networks, 0), *cheapest = best;
@@ -118,7 +105,7 @@ static const json_t *find_cheaper(const json_t *networks)
 	return cheapest == best ? NULL : cheapest;
 }
 
-static void print_reading(const json_t *result, FILE *out)
+static void print_recommendation(const json_t *result, FILE *out)
 {
 	const json_t *networks = json_object_get(result, "networks");
 	const json_t *best = json_array_get(networks, 0), *cheaper = find_cheaper(networks);
@@ -127,55 +114,50 @@ static void print_reading(const json_t *result, FILE *out)
 	short_name(best, NAME_COLUMNS, a, sizeof(a));
 	if (cheaper)
 		snprintf(text, sizeof(text),
-			 "Begin with %s; the probe of %s is not clearly lower, at %.0f %% of the time. * marks "
-			 "networks that no "
-			 "better one here is as fast as.",
-			 a, short_name(cheaper, NAME_COLUMNS, b, sizeof(b)),
+			 "Start with %s; the probe of %s is not clearly lower, at %.0f %% of the time.", a,
+			 short_name(cheaper, NAME_COLUMNS, b, sizeof(b)),
 			 100 * member_real(cheaper, "milliseconds") / member_real(best, "milliseconds"));
 	else
-		snprintf(text, sizeof(text), "Begin with %s. * marks networks that no better one here is as fast as.",
-			 a);
+		snprintf(text, sizeof(text), "Start with %s.", a);
 	fputc('\n', out);
 	wrap_words(&w, text);
+	wrap_words(&w, "* marks the Pareto front: no better network here is as fast.");
 	fputc('\n', out);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_compare(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *network;
 	fprintf(out, "%s: %.0f training images of %.0f classes\n", member_text(result, "data"),
 		member_real(result, "images"), member_real(result, "classes"));
 	if (member_real(result, "damaged") > 0)
-		fprintf(out, "damaged and left out: %.0f\n", member_real(result, "damaged"));
+		fprintf(out, "damaged images skipped: %.0f\n", member_real(result, "damaged"));
 	if (member_real(result, "classes_of_one_image") > 0)
-		fprintf(out, "classes with a single image, which no probe can get right: %.0f\n",
+		fprintf(out, "classes with a single image, which a probe cannot predict: %.0f\n",
 			member_real(result, "classes_of_one_image"));
 	if (member_real(result, "images") < FEW_IMAGES * member_real(result, "classes"))
-		fprintf(out,
-			"fewer than %d images a class: the probe, which does without one, is low; its order counts\n",
+		fprintf(out, "fewer than %d images per class: leave-one-out probes are too low; only compare them\n",
 			FEW_IMAGES);
 	fprintf(out, "\n  %-*s%12s %8s %8s %8s %8s %8s %8s\n", NAME_COLUMNS, "network", "probe %", "LogME", "H-score",
 		"LEEP", "ms", "MFLOP", "weights");
 	json_array_foreach(json_object_get(result, "networks"), i, network) print_network(network, out);
-	print_reading(result, out);
+	print_recommendation(result, out);
 }
 
-const struct command command_rank = {
-	.name = "rank",
+const struct command command_compare = {
+	.name = "compare",
 	.usage = "--data D M... [flags]",
-	.summary = "which of some networks suits a dataset",
-	.about = "Shows the dataset's training images to each network M, as thaw train takes one, and scores what it "
-		 "makes "
-		 "of them before its classifier: by a linear probe, with the share of images that a probe of all "
-		 "others gets right and its standard error; by LogME, H-score and LEEP. Beside that stands what an "
-		 "image costs. Nothing is trained.",
+	.summary = "measure which of several networks suits a dataset",
+	.about = "Runs the training images through each network M (as in thaw train --model) and scores the features "
+		 "before the classifier: leave-one-out accuracy of a linear probe with its standard error, LogME, "
+		 "H-score and LEEP. Also measures the cost of one image. Nothing is trained.",
 	.min_arguments = 1,
 	.max_arguments = INT_MAX,
 	.argument = "M",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
-	.print = print,
+	.run = run_compare,
+	.print = print_compare,
 };

@@ -1,7 +1,7 @@
 /* Configuration files, read with libyaml.
  *
- * Only what a table of flags can mean is let in: one mapping whose keys and values are plain words. The
- * values stay text; the option table gives them their type, as it does for flags. */
+ * Accepts a single mapping with scalar keys and values. The values remain text and are parsed by the option table, as
+ * values of flags are. */
 #include "src/cli/config.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "thaw/file.h"
 #include "thaw/tensor.h"
 
-#define LARGEST_FILE (1 << 20) /* bytes; a configuration is a page of text */
+#define LARGEST_FILE (1 << 20) /* bytes */
 
 static int line_of(const yaml_node_t *node)
 {
@@ -43,7 +43,7 @@ static thaw_status read_entry(struct config *c, yaml_document_t *document, const
 				 c->path, entry->line, entry->key);
 	for (int i = 0; i < c->count - 1; i++)
 		if (strcmp(c->entries[i].key, entry->key) == 0)
-			return thaw_fail(THAW_CONFIG, "a key given twice: %s:%d: %s: remove it or line %d", c->path,
+			return thaw_fail(THAW_CONFIG, "duplicate key: %s:%d: %s: remove this line or line %d", c->path,
 					 entry->line, entry->key, c->entries[i].line);
 	return THAW_OK;
 }
@@ -54,8 +54,9 @@ static thaw_status read_document(struct config *c, yaml_document_t *document)
 	if (!root)
 		return THAW_OK;
 	if (root->type != YAML_MAPPING_NODE)
-		return thaw_fail(THAW_CONFIG, "not a list of keys and values: %s:%d: write lines such as \"lr: 0.01\"",
-				 c->path, line_of(root));
+		return thaw_fail(THAW_CONFIG,
+				 "not a mapping of keys to values: %s:%d: write lines such as \"lr: 0.01\"", c->path,
+				 line_of(root));
 	const yaml_node_pair_t *pair = root->data.mapping.pairs.start, *end = root->data.mapping.pairs.top;
 	c->entries = thaw_alloc((size_t)(end - pair), sizeof(*c->entries));
 	if (!c->entries)
@@ -70,7 +71,7 @@ static thaw_status parse(struct config *c, const void *bytes, size_t size)
 	yaml_parser_t parser;
 	yaml_document_t document;
 	if (!yaml_parser_initialize(&parser))
-		return thaw_fail(THAW_RESOURCE, "out of memory: %s", c->path);
+		return thaw_fail(THAW_RESOURCE, "out of memory: %s: free memory on this node", c->path);
 	yaml_parser_set_input_string(&parser, bytes, size);
 	thaw_status status;
 	if (yaml_parser_load(&parser, &document)) {

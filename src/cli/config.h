@@ -6,7 +6,7 @@
 
 struct config_entry {
 	char *key, *value;
-	int line; /* from 1; 0: not known */
+	int line; /* from 1; 0: unknown */
 };
 
 struct config {
@@ -15,8 +15,8 @@ struct config {
 	int count;
 };
 
-/* Reads the file. THAW_IO when it cannot be read; THAW_CONFIG, with the line, when it is no flat
- * mapping of words to values or says one thing twice. */
+/* Reads the file. THAW_IO if it cannot be read; THAW_CONFIG, with the line number, if it is not a flat mapping of names
+ * to scalar values or has a duplicate key. Free with config_free. */
 thaw_status config_read(struct config **config, const char *path);
 void config_free(struct config *config); /* NULL is fine */
 

@@ -1,4 +1,4 @@
-/* thaw doctor: what this machine, MPI and BLAS are, and what to set. Every rank tells of itself; rank 0 judges. */
+/* thaw doctor: describes the machine, MPI and BLAS, and recommends settings. Every rank reports; rank 0 evaluates. */
 #include <cblas.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -7,19 +7,22 @@
 #include <strings.h>
 #include <unistd.h>
 #include <zstd.h>
-/* jpeglib.h wants stdio.h before it. */
+/* jpeglib.h needs stdio.h before it. */
 #include <jpeglib.h>
 
 #include "mpi/version.h"
 #include "src/base/machine.h"
+#include "src/base/minmax.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
-#include "src/cli/text.h"
+#include "src/cli/common_options.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
 #include "thaw/bench.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
 
-#define SMALL_MEMORY 1e9 /* bytes per rank below which networks get tight */
+#define SMALL_MEMORY 1e9 /* bytes per rank; large networks need more */
 #define ADVICE_SIZE  320 /* bytes of a line of advice */
 
 struct values {
@@ -28,15 +31,15 @@ struct values {
 
 static const struct option options[] = {COMMON_OPTIONS};
 
-/* What a rank tells rank 0. Plain bytes, so that it can travel. */
+/* What a rank reports to rank 0. Without pointers, so that it can be sent as bytes. */
 struct rank_facts {
 	char host[64], blas_core[32];
-	cpu_set_t cores; /* that it may use */
-	int usable;      /* how many those are */
+	cpu_set_t cores; /* in its affinity mask */
+	int usable;      /* number of `cores` */
 	double gflops;   /* measured on all ranks at once */
 };
 
-/* sgemm's speed in GFLOP/s; 0 without memory. */
+/* Speed of sgemm in GFLOP/s; 0 if out of memory. */
 static double measure_gemm(void)
 {
 	float *memory = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof(*memory));
@@ -59,7 +62,7 @@ static thaw_status gather_facts(struct thaw_comm *comm, struct rank_facts **all)
 	return comm->gather(comm, &mine, sizeof(mine), *all);
 }
 
-/* Which batch system or launcher started this process, from what it leaves in the environment. */
+/* The launcher of this process, from its environment variables. */
 static const char *launcher(void)
 {
 	static const struct {
@@ -99,8 +102,8 @@ static void advise(json_t *advice, const char *format, ...)
 	json_array_append_new(advice, thaw_report_string(line));
 }
 
-/* Threads of BLAS beside those of the other ranks. thaw sets its own count, but a library that was told
- * another at its start has made those threads already. */
+/* Warns of too many BLAS threads. thaw sets the thread count itself, but a library that reads another count when it is
+ * loaded has already created its threads. */
 static void advise_on_threads(json_t *advice, const struct thaw_comm *comm)
 {
 	static const char *const variables[] = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS"};
@@ -120,9 +123,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 	bool corrected = blas_kernel_was_corrected();
 	if (corrected && !blas_kernel_is_fallback())
 		advise(advice,
-		       "this OpenBLAS does not know the processor: thaw had it use its %s kernels; a newer one may "
-		       "have "
-		       "better ones",
+		       "this OpenBLAS does not know the processor: thaw selected its %s kernels; a newer OpenBLAS may "
+		       "have better ones",
 		       core);
 	else if (forced && !corrected)
 		advise(advice,
@@ -131,9 +133,8 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 	for (int r = 1; r < ranks; r++) {
 		if (strcmp(all[r].blas_core, core) != 0) {
 			advise(advice,
-			       "BLAS kernels differ: %s on %s, %s on %s: ask for nodes of one kind, or set "
-			       "OPENBLAS_CORETYPE "
-			       "to the older one on all",
+			       "BLAS kernels differ: %s on %s, %s on %s: request nodes of one kind, or set "
+			       "OPENBLAS_CORETYPE to the older one on all nodes",
 			       core, all[0].host, all[r].blas_core, all[r].host);
 			break;
 		}
@@ -143,7 +144,7 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 		       corrected ? "install a newer OpenBLAS" : "unset OPENBLAS_CORETYPE");
 }
 
-/* Ranks on rank 0's node that share cores. */
+/* Checks how the ranks on rank 0's node are placed on its cores. */
 static void advise_on_placement(json_t *advice, const struct thaw_comm *comm, const struct rank_facts *all)
 {
 	double limit = thaw_machine_cpu_limit();
@@ -163,21 +164,21 @@ static void advise_on_placement(json_t *advice, const struct thaw_comm *comm, co
 		       "%d ranks of %s are bound to the same core: use mpirun --bind-to core or srun --cpu-bind=cores",
 		       sharing + 1, all[0].host);
 	else if (CPU_COUNT(&together) < comm->node_size)
-		advise(advice, "%d ranks may use only %d cores of %s: ask the batch system for one core per rank",
+		advise(advice, "%d ranks may use only %d cores of %s: request one core per rank from the batch system",
 		       comm->node_size, CPU_COUNT(&together), all[0].host);
 	if (limit > 0 && limit < comm->node_size)
 		advise(advice, "the control group allows %.1f cores for %d ranks: start fewer ranks or raise the limit",
 		       limit, comm->node_size);
 	if (comm->node_size < CPU_COUNT(&together) && comm->size == 1)
-		advise(advice, "one rank on %d cores: mpirun -n %d thaw ... uses them all", CPU_COUNT(&together),
-		       CPU_COUNT(&together));
+		advise(advice, "one rank on %d cores: use mpirun -n %d thaw ... to use all of them",
+		       CPU_COUNT(&together), CPU_COUNT(&together));
 }
 
 static void advise_on_launch(json_t *advice, const struct thaw_comm *comm)
 {
 	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
 	if (tasks && atoi(tasks) > 1 && comm->size == 1)
-		advise(advice, "srun started %s tasks that do not know of each other: use srun --mpi=pmix, or mpirun",
+		advise(advice, "srun started %s tasks that are not connected by MPI: use srun --mpi=pmix, or mpirun",
 		       tasks);
 }
 
@@ -191,10 +192,10 @@ static void advise_on_space(json_t *advice, const struct thaw_comm *comm, bool w
 		advise(advice, "%s of memory per rank: use fewer ranks per node or more nodes",
 		       text_bytes(memory / comm->node_size, text, sizeof(text)));
 	if (!writable)
-		advise(advice, "the current directory is not writable: give --out a path that is");
+		advise(advice, "the current directory is not writable: give --out a writable path");
 }
 
-/* Whether a file can be made here. Permissions alone do not tell (full disk, read-only mount). */
+/* Whether a file can be written here. Checking permissions would miss a full disk or a read-only mount. */
 static bool directory_writable(void)
 {
 	char name[] = ".thaw-doctor-XXXXXX";
@@ -233,7 +234,7 @@ static json_t *blas_json(const struct rank_facts *all, int ranks)
 {
 	double least = all[0].gflops, sum = 0;
 	for (int r = 0; r < ranks; r++) {
-		least = all[r].gflops < least ? all[r].gflops : least;
+		least = min_double(least, all[r].gflops);
 		sum += all[r].gflops;
 	}
 	return json_pack("{s:s, s:i, s:f, s:f}", "core", all[0].blas_core, "threads", openblas_get_num_threads(),
@@ -272,7 +273,7 @@ static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *a
 			 "mpi", mpi, "blas", blas_json(all, comm->size), "directory", place, "advice", advice);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_doctor(struct session *session, const void *values, json_t **result)
 {
 	struct rank_facts *all = NULL;
 	(void)values;
@@ -302,7 +303,7 @@ static void print_machine(const json_t *m, FILE *out)
 		fputs("none\n", out);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_doctor(const json_t *result, FILE *out)
 {
 	const json_t *mpi = json_object_get(result, "mpi"), *blas = json_object_get(result, "blas");
 	const json_t *place = json_object_get(result, "directory"), *advice = json_object_get(result, "advice");
@@ -328,18 +329,18 @@ static void print(const json_t *result, FILE *out)
 	fputs("advice\n", out);
 	json_array_foreach(advice, i, value) fprintf(out, "  %s\n", json_string_value(value));
 	if (json_array_size(advice) == 0)
-		fputs("  none: this looks right\n", out);
+		fputs("  none: no problem found\n", out);
 }
 
 const struct command command_doctor = {
 	.name = "doctor",
 	.usage = "[--json]",
-	.summary = "tell what this machine, MPI and BLAS are, and what to set",
-	.about = "Start it as the training will be started (mpirun, srun, the same ranks per node): it looks at every "
-		 "rank.",
+	.summary = "describe this machine, MPI and BLAS, and recommend settings",
+	.about = "Start it in the same way as the training (mpirun or srun, same number of ranks per node): it checks "
+		 "every rank.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
-	.run = run,
-	.print = print,
+	.run = run_doctor,
+	.print = print_doctor,
 };

@@ -1,16 +1,16 @@
-/* thaw eval: exact metrics of a network over a dataset, each image counted once. */
+/* thaw eval: exact metrics of a network over a dataset; each image counts once. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/cli/command.h"
+#include "src/cli/common_options.h"
+#include "src/cli/failure.h"
+#include "src/cli/log.h"
 #include "src/cli/progress.h"
-#include "src/cli/text.h"
+#include "src/cli/result.h"
 #include "thaw/train.h"
-#include "thaw/transform.h"
 
 #define DEFAULT_LANES 8
-#define MAX_LANES     65536
-#define MAX_THREADS   1024
-#define BELOW_ONE     0.999999
 #define EVAL          "Evaluation"
 
 struct values {
@@ -21,33 +21,22 @@ struct values {
 	long long seed;
 };
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = EVAL, .required = true,
-	 .help = "a run directory, or whatever thaw train takes as its model"},
+	 .help = "run directory, or any network that thaw train --model accepts"},
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = EVAL, .required = true,
-	 .help = "the dataset, as for thaw train"},
+	 .help = "dataset, as for thaw train"},
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|test",
-	 .help = "which images of the dataset"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = offsetof(struct values, size),
-	 .section = EVAL, .min = 0, .max = THAW_MAX_SIDE, .absent = "the network's own",
-	 .help = "side of the input in pixels"},
-	{.name = "lanes", .metavar = "L", .type = OPTION_INT, .offset = offsetof(struct values, lanes),
-	 .section = EVAL, .min = 0, .max = MAX_LANES, .absent = "8, or the rank count if larger",
-	 .help = "slices that the sums run over"},
-	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
-	 .section = EVAL, .min = 0, .max = BELOW_ONE,
-	 .help = "share of each class held out when D has no test images of its own; as the training had it"},
-	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = offsetof(struct values, seed),
-	 .section = EVAL, .min = 0, .max = INFINITY,
-	 .help = "of that split; as the training had it"},
-	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT,
-	 .offset = offsetof(struct values, decode_threads), .section = EVAL, .min = 1, .max = MAX_THREADS,
-	 .help = "threads that read and decode images, per rank"},
+	 .help = "which images of the dataset to use"},
+	SIZE_OPTION(EVAL, offsetof(struct values, size)),
+	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
+	TEST_SHARE_OPTION(EVAL, offsetof(struct values, test_share), "; use the value of the training"),
+	SEED_OPTION(EVAL, offsetof(struct values, seed), "seed of that selection; use the value of the training"),
+	DECODE_THREADS_OPTION(EVAL, offsetof(struct values, decode_threads)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -63,8 +52,7 @@ static void defaults(void *values)
 	v->decode_threads = train.decode_threads;
 }
 
-/* Outputs and classes are matched by number; names that differ are told, since they may be other words for
- * the same things. */
+/* Outputs and classes are matched by number. Differing names are only logged, since they may be synonyms. */
 static thaw_status check_classes(const struct session *session, const struct thaw_model *model,
 				 const struct thaw_dataset *data, const struct values *v)
 {
@@ -75,9 +63,9 @@ static thaw_status check_classes(const struct session *session, const struct tha
 				 (long long)model->classes, data->classes, v->data);
 	for (int c = 0; model->labels && c < data->classes; c++) {
 		if (strcmp(model->labels[c], data->class_names[c]) != 0) {
-			log_line(session,
+			log_line(session->comm,
 				 "note: class %d is \"%s\" in the network and \"%s\" in the data; classes are "
-				 "compared by number",
+				 "matched by number",
 				 c, model->labels[c], data->class_names[c]);
 			break;
 		}
@@ -88,26 +76,25 @@ static thaw_status check_classes(const struct session *session, const struct tha
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
 			struct thaw_dataset *data)
 {
-	struct thaw_dataset_options how = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
+	struct thaw_dataset_options dataset_options = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
 	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
-	THAW_TRY(thaw_dataset_open(data, v->data, split, &how));
+	THAW_TRY(thaw_dataset_open(data, v->data, split, &dataset_options));
 	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
 	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return check_classes(session, *model, data, v);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_eval(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
 	struct thaw_dataset data = {0};
 	struct progress progress;
 	json_t *metrics = NULL;
-	int ranks = session->comm->size;
-	int lanes = v->lanes ? v->lanes : ranks > DEFAULT_LANES ? ranks : DEFAULT_LANES;
+	int lanes = v->lanes ? v->lanes : max_int(session->comm->size, DEFAULT_LANES);
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	THAW_TRY_OUT(agree(session, load(session, v, &model, &data)));
+	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
 	THAW_TRY_OUT(
 		thaw_evaluate(session->comm, model, &data, lanes, v->size, v->decode_threads, &callbacks, &metrics));
 	if (session->comm->rank == 0)
@@ -124,11 +111,11 @@ const struct command command_eval = {
 	.name = "eval",
 	.usage = "--model M --data D [flags]",
 	.summary = "measure a network on a dataset",
-	.about = "Counts each image exactly once, whatever the rank count. Damaged images are left out and counted.",
+	.about = "Counts each image exactly once, for any number of ranks. Damaged images are skipped and counted.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.run = run,
+	.run = run_eval,
 	.print = print_metrics,
 };

@@ -1,10 +1,11 @@
-/* thaw export: writes a network in a form that others load. Rank 0 does the work. */
+/* thaw export: writes a network for other frameworks. Rank 0 does the work. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/cli/command.h"
-#include "src/cli/text.h"
+#include "src/cli/common_options.h"
+#include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
@@ -15,23 +16,22 @@ struct values {
 	bool half, fold;
 };
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "safetensors", .metavar = "FILE", .type = OPTION_TEXT,
 	 .offset = offsetof(struct values, safetensors), .section = "Weights", .absent = "none",
-	 .help = "the file to write; tensors are named as in the framework that the network came from"},
+	 .help = "file to write; tensors have the names of the framework that the network came from"},
 	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Weights",
-	 .help = "16-bit floating point: half the size"},
+	 .help = "write 16-bit floating point numbers: half the size"},
 	{.name = "onnx", .metavar = "FILE", .type = OPTION_TEXT,
 	 .offset = offsetof(struct values, onnx), .section = "Network", .absent = "none",
-	 .help = "the file to write: an ONNX model of opset 17"},
+	 .help = "file to write: an ONNX model of opset 17"},
 	{.name = "fold-bn", .type = OPTION_FLAG, .offset = offsetof(struct values, fold), .section = "Network",
-	 .help = "batch norms go into the convolutions before them"},
+	 .help = "fold batch norms into the convolutions before them"},
 	{.name = "verify", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, verify),
 	 .section = "Network", .absent = "none",
-	 .help = "an image, or a dataset as for thaw train: runs images through the network and the written file, "
-		 "and compares"},
+	 .help = "image, or dataset as for thaw train: run images through the network and through the written file, and "
+		 "compare"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -39,12 +39,13 @@ static const struct option options[] = {
 static thaw_status check(const struct values *v)
 {
 	if (!v->safetensors == !v->onnx)
-		return thaw_fail(THAW_USAGE, "%s: give --safetensors FILE or --onnx FILE",
-				 v->onnx ? "two files" : "no file to write");
+		return thaw_fail(THAW_USAGE, "%s: give either --safetensors FILE or --onnx FILE",
+				 v->onnx ? "two output files" : "no output file");
 	if (v->half && v->onnx)
-		return thaw_fail(THAW_USAGE, "--half is for --safetensors");
+		return thaw_fail(THAW_USAGE, "no 16-bit ONNX models: --half: give it with --safetensors");
 	if ((v->fold || v->verify) && !v->onnx)
-		return thaw_fail(THAW_USAGE, "%s is for --onnx", v->fold ? "--fold-bn" : "--verify");
+		return thaw_fail(THAW_USAGE, "not for --safetensors: %s: give it with --onnx",
+				 v->fold ? "--fold-bn" : "--verify");
 	if (v->verify && access(v->verify, R_OK) != 0)
 		return thaw_fail(THAW_IO, "cannot read: --verify %s: %s", v->verify, strerror(errno));
 	return THAW_OK;
@@ -52,23 +53,23 @@ static thaw_status check(const struct values *v)
 
 static thaw_status export(const struct values *v, const struct thaw_model *m, json_t *result)
 {
-	struct verification seen;
+	struct verification verified;
 	if (v->safetensors && m->imported)
 		return thaw_fail(THAW_CONFIG,
-				 "%s came from ONNX and has no state dict: --safetensors: give --onnx FILE",
+				 "no state dict in a network from ONNX: %s: give --onnx FILE instead of --safetensors",
 				 m->variant);
 	if (v->safetensors)
 		return thaw_model_save(m, v->safetensors, v->half);
 	THAW_TRY(thaw_model_save_onnx(m, v->onnx, v->fold));
 	if (!v->verify)
 		return THAW_OK;
-	THAW_TRY(verify_onnx(&seen, m, v->onnx, v->verify));
-	json_object_set_new(result, "images", json_integer(seen.images));
-	json_object_set_new(result, "difference", json_real(seen.difference));
+	THAW_TRY(verify_onnx(&verified, m, v->onnx, v->verify));
+	json_object_set_new(result, "images", json_integer(verified.images));
+	json_object_set_new(result, "difference", json_real(verified.difference));
 	return THAW_OK;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_export(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
@@ -89,12 +90,12 @@ out:
 	return status;
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_export(const json_t *result, FILE *out)
 {
 	fprintf(out, "%s: %s, %lld classes, %s\n", member_text(result, "file"), member_text(result, "variant"),
 		(long long)json_integer_value(json_object_get(result, "classes")), member_text(result, "dtype"));
 	if (json_object_get(result, "images"))
-		fprintf(out, "images: %lld, logits differ by %.2g of the largest at most\n",
+		fprintf(out, "%lld images: logits differ by at most %.2g of the largest\n",
 			(long long)json_integer_value(json_object_get(result, "images")),
 			member_real(result, "difference"));
 }
@@ -102,16 +103,17 @@ static void print(const json_t *result, FILE *out)
 const struct command command_export = {
 	.name = "export",
 	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D]",
-	.summary = "write a network for use elsewhere",
-	.about = "A safetensors file loads in torchvision (or whatever the network came from) as a state dict, so "
-		 "networks from ONNX have none; an ONNX model runs wherever ONNX does. Class names and preprocessing "
-		 "are in the metadata of both.",
+	.summary = "write a network for use in other programs",
+	.about =
+		"A safetensors file is a state dict for the framework that the network came from, such as torchvision; "
+		"networks from ONNX have none. An ONNX model runs in any ONNX runtime. Both have class names and "
+		"preprocessing in their metadata.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",
 	.options = options,
 	.size = sizeof(struct values),
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_export,
+	.print = print_export,
 };

@@ -1,8 +1,8 @@
-/* Failures of ranks: of all together, or of one alone.
+/* Failures on all ranks, or on a single rank.
  *
- * Most failures are found by every rank, or come to an agreement that all ranks reach. The rest (no memory
- * on one node, a broken disk) leave the others waiting in some exchange for a rank that will not come,
- * and no call can reach them there. So a thread watches the clock while a failed rank waits to agree. */
+ * Most failures are detected by every rank or before an agreement that all ranks reach. The others (no memory on one
+ * node, a failing disk) leave the other ranks blocked in a collective that the failed rank will not enter. Therefore a
+ * thread enforces a timeout while a failed rank waits for the agreement. */
 #include "src/cli/failure.h"
 
 #include <pthread.h>
@@ -10,18 +10,18 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "src/cli/command.h"
+#include "src/cli/log.h"
 
-#define MESSAGE_SIZE 1024 /* that of thaw_fail */
-#define PATIENCE     6    /* seconds; the job must be over 10 seconds after a rank failed */
+#define MESSAGE_SIZE 1024 /* bytes; the limit of thaw_fail */
+#define TIMEOUT      6    /* seconds; the job must end within 10 seconds of the failure */
 
 struct guard {
 	struct thaw_comm *comm;
 	thaw_status status;
-	char message[MESSAGE_SIZE]; /* the watching thread has no message of its own */
+	char message[MESSAGE_SIZE]; /* thaw_error_message() is per thread */
 	pthread_mutex_t mutex;
-	pthread_cond_t met_changed;
-	bool met; /* the ranks have agreed */
+	pthread_cond_t agreed_changed;
+	bool agreed; /* all ranks have arrived */
 };
 
 static void print_alone(const struct thaw_comm *comm, const char *message)
@@ -36,14 +36,14 @@ static void *watch(void *context)
 	struct guard *g = context;
 	struct timespec end;
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += PATIENCE;
+	end.tv_sec += TIMEOUT;
 	pthread_mutex_lock(&g->mutex);
 	int error = 0;
-	while (!g->met && error == 0)
-		error = pthread_cond_timedwait(&g->met_changed, &g->mutex, &end);
-	bool met = g->met;
+	while (!g->agreed && error == 0)
+		error = pthread_cond_timedwait(&g->agreed_changed, &g->mutex, &end);
+	bool agreed = g->agreed;
 	pthread_mutex_unlock(&g->mutex);
-	if (!met) {
+	if (!agreed) {
 		print_alone(g->comm, g->message);
 		g->comm->abort(g->comm, g->status);
 	}
@@ -57,7 +57,7 @@ thaw_status failure_agree(struct thaw_comm *comm, thaw_status status)
 	struct guard g = {.comm = comm,
 			  .status = status,
 			  .mutex = PTHREAD_MUTEX_INITIALIZER,
-			  .met_changed = PTHREAD_COND_INITIALIZER};
+			  .agreed_changed = PTHREAD_COND_INITIALIZER};
 	snprintf(g.message, sizeof(g.message), "%s", thaw_error_message());
 	pthread_t thread;
 	if (pthread_create(&thread, NULL, watch, &g) != 0) {
@@ -65,11 +65,11 @@ thaw_status failure_agree(struct thaw_comm *comm, thaw_status status)
 		comm->abort(comm, status);
 		return status;
 	}
-	thaw_status agreed = thaw_comm_agree(comm, status);
+	thaw_status common = thaw_comm_agree(comm, status);
 	pthread_mutex_lock(&g.mutex);
-	g.met = true;
-	pthread_cond_signal(&g.met_changed);
+	g.agreed = true;
+	pthread_cond_signal(&g.agreed_changed);
 	pthread_mutex_unlock(&g.mutex);
 	pthread_join(thread, NULL);
-	return agreed;
+	return common;
 }

@@ -1,13 +1,16 @@
-/* thaw inspect: what a network or a checkpoint consists of. Rank 0 does the work. */
+/* thaw inspect: contents of a network or a checkpoint. Rank 0 does the work. */
 #include <inttypes.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/cli/command.h"
-#include "src/cli/text.h"
+#include "src/cli/common_options.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
+#include "src/cli/wrap.h"
 #include "thaw/checkpoint.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
-#include "thaw/transform.h"
 
 #define CHECKPOINT_SUFFIX ".safetensors.zst"
 #define NUMBER_SIZE       32 /* bytes of a number as text */
@@ -19,19 +22,16 @@ struct values {
 	int size;
 };
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "layers", .type = OPTION_FLAG, .offset = offsetof(struct values, layers), .section = "Inspection",
-	 .help = "list every layer, not only the blocks; of a checkpoint, every tensor"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = offsetof(struct values, size),
-	 .section = "Inspection", .min = 0, .max = THAW_MAX_SIDE, .absent = "the network's own",
-	 .help = "side of the input in pixels"},
+	 .help = "list every layer in addition to the blocks; for a checkpoint, every tensor"},
+	SIZE_OPTION("Inspection", offsetof(struct values, size)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
 
-/* Dimensions [first, rank) of a shape as a JSON array. */
+/* Dimensions [first, ndim) of a shape as a JSON array. */
 static json_t *shape_json(const struct thaw_shape *s, int first)
 {
 	json_t *dims = json_array();
@@ -40,7 +40,7 @@ static json_t *shape_json(const struct thaw_shape *s, int first)
 	return dims;
 }
 
-/* Values in the parameters of the nodes [first, end), counted as is usual: without moving statistics. */
+/* Number of parameter values of the nodes [first, end), without moving statistics, as is usual. */
 static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
 {
 	int64_t n = 0;
@@ -54,9 +54,9 @@ static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
 	return n;
 }
 
-/* Name, output shape, parameters and work of the nodes [first, end); the shape is of one image. */
-static json_t *stretch_json(const struct thaw_graph *g, const struct thaw_shape *shapes, const char *name, int first,
-			    int end)
+/* Name, output shape (per image), parameter count and flops of the nodes [first, end). */
+static json_t *nodes_json(const struct thaw_graph *g, const struct thaw_shape *shapes, const char *name, int first,
+			  int end)
 {
 	return json_pack("{s:o, s:o, s:I, s:I}", "name", thaw_report_string(name), "output",
 			 shape_json(&shapes[end - 1], 1), "parameters", (json_int_t)count_parameters(g, first, end),
@@ -69,7 +69,7 @@ static json_t *blocks_json(const struct thaw_graph *g, const struct thaw_shape *
 	for (int first = 1, end; first < g->node_count; first = end) {
 		for (end = first + 1; end < g->node_count && g->nodes[end].block == g->nodes[first].block;)
 			end++;
-		json_t *block = stretch_json(g, shapes, g->blocks[g->nodes[first].block], first, end);
+		json_t *block = nodes_json(g, shapes, g->blocks[g->nodes[first].block], first, end);
 		json_object_set_new(block, "layers", json_integer(end - first));
 		json_array_append_new(blocks, block);
 	}
@@ -89,7 +89,7 @@ static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *
 {
 	json_t *layers = json_array();
 	for (int i = 1; i < g->node_count; i++) {
-		json_t *layer = stretch_json(g, shapes, g->nodes[i].name, i, i + 1);
+		json_t *layer = nodes_json(g, shapes, g->nodes[i].name, i, i + 1);
 		json_object_set_new(layer, "op", json_string(g->nodes[i].op->name));
 		json_object_set_new(layer, "block", thaw_report_string(g->blocks[g->nodes[i].block]));
 		json_object_set_new(layer, "tensors", tensors_json(g, i));
@@ -153,7 +153,7 @@ out:
 	return status;
 }
 
-/* Everything a checkpoint says of itself, and its tensors. */
+/* A checkpoint's metadata and, if `layers`, its tensors. */
 static thaw_status inspect_checkpoint(const char *path, bool layers, json_t **result)
 {
 	struct thaw_weights w;
@@ -186,7 +186,7 @@ static bool is_checkpoint(const char *path)
 	return length >= suffix && strcmp(path + length - suffix, CHECKPOINT_SUFFIX) == 0;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	const char *name = session->settings->arguments[0];
@@ -207,8 +207,8 @@ static const char *dims_text(const json_t *dims, char *text, size_t size)
 	return text;
 }
 
-/* Blocks or layers; the second column is the layer count or the operator. */
-static void print_stretches(const json_t *rows, const char *heading, FILE *out)
+/* Prints blocks or layers. The second column is the layer count or the operator. */
+static void print_rows(const json_t *rows, const char *heading, FILE *out)
 {
 	char shape[SHAPE_SIZE], n[NUMBER_SIZE], work[NUMBER_SIZE], second[NUMBER_SIZE];
 	int columns = text_columns(heading);
@@ -216,8 +216,7 @@ static void print_stretches(const json_t *rows, const char *heading, FILE *out)
 	json_t *row;
 	json_array_foreach(rows, i, row)
 	{
-		int wide = text_columns(member_text(row, "name"));
-		columns = wide > columns ? wide : columns;
+		columns = max_int(columns, text_columns(member_text(row, "name")));
 	}
 	bool op = json_object_get(json_array_get(rows, 0), "op") != NULL;
 	fprintf(out, "\n%-*s  %-14s  %-18s  %10s  %10s\n", columns, heading, op ? "operator" : "layers", "output",
@@ -261,7 +260,8 @@ static void print_model(const json_t *o, FILE *out)
 		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
 		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
 	if (json_is_true(json_object_get(o, "features_only")))
-		fprintf(out, "the file has no classifier: this one repeats the features until another is trained\n");
+		fprintf(out,
+			"the file has no classifier: the outputs are the features until a classifier is trained\n");
 	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
 		member_real(p, "resize"), member_real(p, "size"));
 	for (int s = 0; s < 2; s++)
@@ -271,12 +271,12 @@ static void print_model(const json_t *o, FILE *out)
 			json_number_value(json_array_get(s ? std : mean, 2)));
 	fputc('\n', out);
 	if (json_object_get(o, "layers"))
-		print_stretches(json_object_get(o, "layers"), "layer", out);
-	print_stretches(json_object_get(o, "blocks"), "block", out);
+		print_rows(json_object_get(o, "layers"), "layer", out);
+	print_rows(json_object_get(o, "blocks"), "block", out);
 	print_labels(json_object_get(o, "labels"), out);
 }
 
-static void print_checkpoint(json_t *o, FILE *out)
+static void print_checkpoint(const json_t *o, FILE *out)
 {
 	char text[SHAPE_SIZE];
 	const char *key;
@@ -291,10 +291,10 @@ static void print_checkpoint(json_t *o, FILE *out)
 			dims_text(json_object_get(value, "shape"), text, sizeof(text)), member_text(value, "name"));
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_inspect(const json_t *result, FILE *out)
 {
 	if (strcmp(member_text(result, "kind"), "checkpoint") == 0)
-		print_checkpoint((json_t *)result, out);
+		print_checkpoint(result, out);
 	else
 		print_model(result, out);
 }
@@ -302,16 +302,14 @@ static void print(const json_t *result, FILE *out)
 const struct command command_inspect = {
 	.name = "inspect",
 	.usage = "M|CHECKPOINT [--layers]",
-	.summary = "list the blocks of a network, or the content of a checkpoint",
-	.about = "The names of the blocks are the places where --unfreeze from:BLOCK can cut. MFLOP count one "
-		 "multiplication "
-		 "and one addition as two.",
+	.summary = "list the blocks of a network, or the contents of a checkpoint",
+	.about = "Block names are valid in --unfreeze from:BLOCK. MFLOP counts a multiply-add as two operations.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "M|CHECKPOINT",
 	.options = options,
 	.size = sizeof(struct values),
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_inspect,
+	.print = print_inspect,
 };

@@ -1,8 +1,7 @@
-/* The program: finds the command, opens the communicator, runs, prints, and ends with one exit code.
+/* The program: finds the command, opens the communicator, runs, prints, and ends with the same exit code on all ranks.
  *
- * Texts that were asked for (--help, --version) come before MPI is started, so that they work on a
- * login node too. A command line is resolved before that as well, but its error is told after it: only
- * then is it known which rank is rank 0. */
+ * --help and --version are handled before MPI is initialised, so that they work on a login node too. The command line
+ * is also parsed before, but errors in it are printed after, when the rank is known. */
 #include <cblas.h>
 #include <errno.h>
 #include <signal.h>
@@ -11,25 +10,27 @@
 
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
+#include "src/cli/display_text.h"
 #include "src/cli/failure.h"
+#include "src/cli/log.h"
 #include "src/cli/option_value.h"
 #include "src/cli/suggest.h"
-#include "src/cli/text.h"
+#include "src/cli/wrap.h"
 #include "thaw/mpi.h"
 #include "thaw/signals.h"
 #include "thaw/tensor.h"
 
 static const struct command *const commands[] = {
-	&command_advise,  &command_rank,   &command_train, &command_eval,   &command_predict,
-	&command_inspect, &command_export, &command_bench, &command_doctor,
+	&command_advise,  &command_compare, &command_train, &command_eval,   &command_predict,
+	&command_inspect, &command_export,  &command_bench, &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
 
-/* What this process is asked to do, as far as it is known before MPI is started. */
+/* The parsed command line. */
 struct invocation {
-	const struct command *command; /* NULL when none was found */
-	void *values;                  /* of the command, from thaw_alloc */
+	const struct command *command; /* NULL: not found */
+	void *values;                  /* the command's structure, from thaw_alloc */
 	struct settings settings;
 };
 
@@ -41,9 +42,10 @@ static void print_program_help(FILE *out)
 	      out);
 	for (int i = 0; i < COMMANDS; i++)
 		fprintf(out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\nthaw help COMMAND tells more, thaw --version the version.\n\n"
-	      "Exit codes: 0 done; 64 usage; 65 bad data; 70 a bug; 71 no memory or threads; 74 input or output;\n"
-	      "75 saved but not finished, run again; 78 configuration.\n",
+	fputs("\nthaw help COMMAND lists the flags of a command; thaw --version prints the version.\n\n"
+	      "Exit codes: 0 success; 64 usage error; 65 invalid data; 70 internal error; 71 out of memory or "
+	      "threads;\n"
+	      "74 I/O error; 75 saved but not finished, run again; 78 configuration error.\n",
 	      out);
 }
 
@@ -57,7 +59,7 @@ static void print_command_help(const struct command *c, const void *values, FILE
 	fputc('\n', out);
 	w = (struct wrapped){.out = out};
 	wrap_words(&w, "Any flag can also be given in the environment (--head-lr as THAW_HEAD_LR) or as a line of the "
-		       "--config file (head-lr: 0.01). Flags come first, then the environment, then the file.");
+		       "--config file (head-lr: 0.01). Flags override the environment, which overrides the file.");
 	fputc('\n', out);
 }
 
@@ -90,7 +92,7 @@ static thaw_status check_arguments(const struct command *c, const struct setting
 	return THAW_OK;
 }
 
-/* Finds and resolves the command of argv[1 ..]. */
+/* Finds the command argv[1] and parses the rest. */
 static thaw_status resolve(struct invocation *v, int argc, char **argv)
 {
 	if (argc < 2)
@@ -108,16 +110,16 @@ static thaw_status resolve(struct invocation *v, int argc, char **argv)
 	return ((struct common *)v->values)->help ? THAW_OK : check_arguments(c, &v->settings);
 }
 
-/* Results that did not arrive are a failure, however well the command went. */
+/* A result that cannot be written is a failure, even if the command succeeded. */
 static thaw_status flush_results(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return THAW_OK;
-	return thaw_fail(THAW_IO, "the result cannot be written: stdout: %s", strerror(errno));
+	return thaw_fail(THAW_IO, "cannot write the result: stdout: %s", strerror(errno));
 }
 
-/* The result in words, cleaned of what could steer a terminal. */
-static thaw_status print_words(const struct command *c, const json_t *result)
+/* Prints the result as text, without control characters. */
+static thaw_status print_text(const struct command *c, const json_t *result)
 {
 	char *text = NULL;
 	size_t size;
@@ -126,7 +128,7 @@ static thaw_status print_words(const struct command *c, const json_t *result)
 		c->print(result, memory);
 	if (!memory || fclose(memory) != 0) {
 		free(text);
-		return thaw_fail(THAW_RESOURCE, "out of memory: the result: use --json");
+		return thaw_fail(THAW_RESOURCE, "out of memory: the result as text: use --json");
 	}
 	text_clean(text, "\n");
 	fputs(text, stdout);
@@ -139,14 +141,14 @@ static thaw_status print_result(const struct command *c, const void *values, con
 	if (!result)
 		return THAW_OK;
 	if (!((const struct common *)values)->json)
-		THAW_TRY(print_words(c, result));
+		THAW_TRY(print_text(c, result));
 	else if (json_dumpf(result, stdout, JSON_REAL_PRECISION(9)) == 0)
 		fputc('\n', stdout);
 	return flush_results();
 }
 
-/* Places may be called otherwise on another node; what lies there is compared when it is opened. */
-static bool is_place(const char *option)
+/* Paths may differ between nodes; the contents are compared when they are opened. */
+static bool is_path(const char *option)
 {
 	static const char *const names[] = {"config", "plan", "model", "data", "out", "history"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -155,24 +157,24 @@ static bool is_place(const char *option)
 	return false;
 }
 
-/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun leaves the
- * environment behind on the way to another node, and a --config or --plan file may differ there: ranks with
- * other lanes or sizes would wait for each other for ever, or add up what does not belong together. */
+/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun does not pass the
+ * environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes or sizes would
+ * deadlock or sum unrelated gradients. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
 	char text[SHOWN_VALUE], flag[SHOWN_VALUE];
 	for (int i = 0; s->options[i].name; i++) {
-		if (is_place(s->options[i].name))
+		if (is_path(s->options[i].name))
 			continue;
 		snprintf(flag, sizeof(flag), "--%s", s->options[i].name);
 		THAW_TRY(thaw_comm_same(
 			comm, option_show(&s->options[i], s->values, text, sizeof(text)), flag,
-			"give it as a flag, or the same environment, --config and --plan to every node"));
+			"give it as a flag, or give every node the same environment, --config and --plan"));
 	}
 	return THAW_OK;
 }
 
-/* The command's status, the same on all ranks. */
+/* Returns the command's status, the same on all ranks. */
 static thaw_status run_command(const struct command *c, struct session *session, const void *values, json_t **result)
 {
 	struct thaw_comm *comm = session->comm;
@@ -185,7 +187,7 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	return thaw_comm_agree(comm, (thaw_status)status);
 }
 
-/* Signals first: one that came between the start of MPI and their installation would end the rank. */
+/* Installs the handlers first: a signal between MPI_Init and their installation would kill the rank. */
 static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm)
 {
 	if (v->command->stops)
@@ -209,8 +211,8 @@ static thaw_status run(const struct invocation *v, struct thaw_comm *comm)
 	return status != THAW_OK ? status : printed;
 }
 
-/* Texts that need no other rank. Returns whether one was asked for. */
-static bool print_asked_text(const struct invocation *v, int argc, char **argv)
+/* Handles --help and --version. Returns whether one was given. */
+static bool print_requested_text(const struct invocation *v, int argc, char **argv)
 {
 	const char *word = argc > 1 ? argv[1] : "";
 	bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
@@ -228,8 +230,8 @@ static bool print_asked_text(const struct invocation *v, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	blas_kernel_correct(argv);
-	/* A terminal that is gone is no reason to end a training; failed writes of results are told. A file beyond
-	 * the shell's limit is a failed write too. */
+	/* Training continues if the terminal goes away (SIGPIPE). Exceeding the file size limit (SIGXFSZ) becomes a
+	 * failed write, which is reported. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 
@@ -241,13 +243,14 @@ int main(int argc, char **argv)
 	struct invocation v = {0};
 	struct thaw_comm comm = thaw_comm_alone();
 	thaw_status status = resolve(&v, argc, argv);
-	if (print_asked_text(&v, argc, argv)) {
+	if (print_requested_text(&v, argc, argv)) {
 		status = flush_results();
 		if (status != THAW_OK)
 			print_error(thaw_error_message());
 	} else if (status != THAW_OK) {
-		/* MPI is started to know which rank speaks, and to tell those that found nothing wrong, in another
-		 * environment; where it does not start, the launcher has numbered this process all the same. */
+		/* Initialise MPI even after a usage error: only rank 0 prints it, and ranks whose own environment
+		 * parsed without error must learn that the job ends. If MPI fails, comm.rank is still set from the
+		 * launcher's environment. */
 		char *message = thaw_strdup(thaw_error_message());
 		bool opened = thaw_mpi_open(&comm) == THAW_OK;
 		thaw_fail(status, "%s", message ? message : "out of memory");

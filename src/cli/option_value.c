@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Writes what numbers the option takes: "from 0 to 1", "of at least 1". */
+/* The range of an option: "from 0 to 1", "of at least 1". Returns text. */
 static const char *range_text(const struct option *o, char *text, size_t size)
 {
 	if (isinf(o->max))
@@ -61,8 +61,8 @@ static thaw_status parse_interval(const struct option *o, const char *text, cons
 	double v = strtod(text, &end);
 	bool seconds = end != text && strcmp(end, "s") == 0;
 	if (end == text || !isfinite(v) || v < 0 || v > 1e15 || (*end && !seconds) || (!seconds && v != floor(v)))
-		return thaw_fail(THAW_USAGE,
-				 "not an interval: %s: give steps (500), or seconds with an s behind (600s)", place);
+		return thaw_fail(THAW_USAGE, "not an interval: %s: give steps (500), or seconds followed by s (600s)",
+				 place);
 	THAW_TRY(check_range(o, v, place));
 	*value = seconds ? (struct interval){.seconds = v} : (struct interval){.steps = (long long)v};
 	return THAW_OK;
@@ -77,7 +77,7 @@ static thaw_status parse_flag(const char *text, const char *place, bool *value)
 			return THAW_OK;
 		}
 	}
-	return thaw_fail(THAW_USAGE, "neither true nor false: %s: give one of them", place);
+	return thaw_fail(THAW_USAGE, "not a boolean: %s: give true or false", place);
 }
 
 static thaw_status parse_text(const struct option *o, const char *text, const char *place, const char **value)
@@ -114,7 +114,7 @@ thaw_status option_store(const struct option *o, void *values, const char *text,
 	case OPTION_INTERVAL:
 		return parse_interval(o, text, place, value);
 	}
-	return thaw_fail(THAW_SOFTWARE, "an option of unknown type: --%s: report this", o->name);
+	return thaw_fail(THAW_SOFTWARE, "an option of unknown type: --%s: this is a bug, please report it", o->name);
 }
 
 const char *option_show(const struct option *o, const void *values, char *text, size_t size)
@@ -145,4 +145,9 @@ const char *option_show(const struct option *o, const void *values, char *text, 
 		break;
 	}
 	return text;
+}
+
+const char *option_show_default(const struct option *o, const void *values, char *text, size_t size)
+{
+	return o->absent ? o->absent : option_show(o, values, text, size);
 }

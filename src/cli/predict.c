@@ -1,9 +1,12 @@
-/* thaw predict: what a network sees in images. Rank 0 does the work; one image at a time needs no others. */
+/* thaw predict: classifies images. Rank 0 does the work, one image at a time. */
 #include <limits.h>
 #include <stdlib.h>
 
+#include "src/base/minmax.h"
 #include "src/cli/command.h"
-#include "src/cli/text.h"
+#include "src/cli/common_options.h"
+#include "src/cli/log.h"
+#include "src/cli/result.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
 #include "thaw/model.h"
@@ -18,15 +21,14 @@ struct values {
 	int top;
 };
 
-/* A line for what an option is, a line for what it says. */
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = "Prediction", .required = true,
-	 .help = "a run directory, or whatever thaw train takes as its model"},
+	 .help = "run directory, or any network that thaw train --model accepts"},
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
-	 .help = "how many classes to tell, most probable first"},
+	 .help = "number of classes to print, most probable first"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -36,49 +38,49 @@ static void defaults(void *values)
 	((struct values *)values)->top = DEFAULT_TOP;
 }
 
-/* A network ready to look at one image. */
-struct eye {
+/* A network prepared for one image at a time. */
+struct predictor {
 	struct thaw_model *model;
-	struct thaw_graph *graph; /* the model's, with batch norms folded and operators fused */
+	struct thaw_graph *graph; /* the model's graph, with batch norms folded and operators fused */
 	struct thaw_executor *executor;
 	float *probability; /* [classes] */
 	int *order;         /* [classes], classes by falling probability */
 };
 
-static thaw_status open_eye(struct eye *e, const char *model)
+static thaw_status open_predictor(struct predictor *p, const char *model)
 {
-	THAW_TRY(thaw_model_load(&e->model, model, 0, 0));
-	THAW_TRY(thaw_graph_lower(&e->graph, e->model->graph));
-	const int size = e->model->preprocess.size;
+	THAW_TRY(thaw_model_load(&p->model, model, 0, 0));
+	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
+	const int size = p->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
-	THAW_TRY(thaw_executor_create(&e->executor, e->graph, &image, THAW_WHOLE, false));
-	THAW_TRY(thaw_executor_pack(e->executor, NULL, true));
-	e->probability = thaw_alloc((size_t)e->model->classes, sizeof(*e->probability));
-	e->order = thaw_alloc((size_t)e->model->classes, sizeof(*e->order));
-	return e->probability && e->order ? THAW_OK : THAW_RESOURCE;
+	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
+	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
+	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
+	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
+	return p->probability && p->order ? THAW_OK : THAW_RESOURCE;
 }
 
-static void close_eye(struct eye *e)
+static void close_predictor(struct predictor *p)
 {
-	thaw_free(e->order);
-	thaw_free(e->probability);
-	thaw_executor_destroy(e->executor);
-	thaw_graph_destroy(e->graph);
-	thaw_model_destroy(e->model);
+	thaw_free(p->order);
+	thaw_free(p->probability);
+	thaw_executor_destroy(p->executor);
+	thaw_graph_destroy(p->graph);
+	thaw_model_destroy(p->model);
 }
 
-/* Fills probability from one file. */
-static thaw_status look(struct eye *e, const char *path)
+/* Fills p->probability for one image file. */
+static thaw_status classify(struct predictor *p, const char *path)
 {
 	void *bytes;
 	size_t size;
 	struct thaw_encoded_image encoded;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
-	thaw_status status = thaw_transform_eval(&encoded, &e->model->preprocess, thaw_executor_input(e->executor));
+	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_softmax(thaw_executor_forward(e->executor, 1, NULL), 1, e->model->classes, e->probability);
+		thaw_softmax(thaw_executor_forward(p->executor, 1, NULL), 1, p->model->classes, p->probability);
 	return status;
 }
 
@@ -90,32 +92,33 @@ static int by_falling_probability(const void *a, const void *b, void *context)
 }
 
 /* {"image": path, "predictions": [{"class", "label", "probability"}, ...]} */
-static json_t *describe(struct eye *e, const char *path, int top)
+static json_t *describe(struct predictor *p, const char *path, int top)
 {
-	int classes = (int)e->model->classes;
+	int classes = (int)p->model->classes, shown = min_int(top, classes);
 	json_t *list = json_array();
-	for (int c = 0; c < classes; c++)
-		e->order[c] = c;
-	qsort_r(e->order, (size_t)classes, sizeof(*e->order), by_falling_probability, e->probability);
-	for (int k = 0; k < top && k < classes; k++) {
-		int c = e->order[k];
-		json_t *one = json_pack("{s:i, s:f}", "class", c, "probability", (double)e->probability[c]);
-		if (e->model->labels)
-			json_object_set_new(one, "label", thaw_report_string(e->model->labels[c]));
+	for (int i = 0; i < classes; i++)
+		p->order[i] = i;
+	qsort_r(p->order, (size_t)classes, sizeof(*p->order), by_falling_probability, p->probability);
+	for (int k = 0; k < shown; k++) {
+		int class = p->order[k];
+		json_t *one = json_pack("{s:i, s:f}", "class", class, "probability", (double)p->probability[class]);
+		if (p->model->labels)
+			json_object_set_new(one, "label", thaw_report_string(p->model->labels[class]));
 		json_array_append_new(list, one);
 	}
 	return json_pack("{s:o, s:o}", "image", thaw_report_string(path), "predictions", list);
 }
 
-/* Every image that can be read is predicted; the others are named, and decide the status. */
-static thaw_status predict_all(const struct session *session, struct eye *e, int top, json_t *images, json_t *failed)
+/* Classifies every readable image. The others are reported, and determine the status. */
+static thaw_status predict_all(const struct session *session, struct predictor *p, int top, json_t *images,
+			       json_t *failed)
 {
 	const struct settings *s = session->settings;
 	thaw_status worst = THAW_OK;
 	for (int i = 0; i < s->argument_count; i++) {
-		thaw_status status = look(e, s->arguments[i]);
+		thaw_status status = classify(p, s->arguments[i]);
 		if (status == THAW_OK) {
-			json_array_append_new(images, describe(e, s->arguments[i], top));
+			json_array_append_new(images, describe(p, s->arguments[i], top));
 			continue;
 		}
 		if (status != THAW_DATA && status != THAW_IO)
@@ -126,19 +129,19 @@ static thaw_status predict_all(const struct session *session, struct eye *e, int
 		worst = status > worst ? status : worst;
 	}
 	if (worst != THAW_OK)
-		return thaw_fail(worst, "%zu of %d images could not be used: named above: replace them",
+		return thaw_fail(worst, "cannot use %zu of %d images: listed above: replace them",
 				 json_array_size(failed), s->argument_count);
 	return THAW_OK;
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_predict(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
-	struct eye eye = {0};
+	struct predictor predictor = {0};
 	json_t *images = json_array(), *failed = json_array();
-	thaw_status status = images && failed ? open_eye(&eye, v->model) : THAW_RESOURCE;
+	thaw_status status = images && failed ? open_predictor(&predictor, v->model) : THAW_RESOURCE;
 	if (status == THAW_OK) {
-		status = predict_all(session, &eye, v->top, images, failed);
+		status = predict_all(session, &predictor, v->top, images, failed);
 		thaw_status given =
 			give_result(result, json_pack("{s:o, s:O, s:O}", "model", thaw_report_string(v->model),
 						      "images", images, "failed", failed));
@@ -146,11 +149,11 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 	}
 	json_decref(images);
 	json_decref(failed);
-	close_eye(&eye);
+	close_predictor(&predictor);
 	return status;
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_predict(const json_t *result, FILE *out)
 {
 	size_t i, k;
 	json_t *image, *p;
@@ -172,9 +175,9 @@ const struct command command_predict = {
 	.name = "predict",
 	.usage = "--model M IMAGE... [--top K]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each JPEG or PNG file. A file that cannot be used is named on "
-		 "stderr, "
-		 "the others go on, and the exit code at the end is 65 (damaged) or 74 (not readable).",
+	.about = "Prints the most probable classes of each JPEG or PNG file. Files that cannot be used are reported on "
+		 "stderr; the others are still classified, and the exit code is then 65 (damaged) or 74 (cannot be "
+		 "read).",
 	.min_arguments = 1,
 	.max_arguments = INT_MAX,
 	.argument = "IMAGE",
@@ -182,6 +185,6 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.alone = true,
-	.run = run,
-	.print = print,
+	.run = run_predict,
+	.print = print_predict,
 };

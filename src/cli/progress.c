@@ -1,7 +1,7 @@
-/* What a person sees while a run goes on.
+/* Callbacks of a run.
  *
- * On a terminal one line is drawn over and over. In a log file, which someone reads later, there is one a
- * minute besides what the trainer itself says of each epoch. */
+ * On a terminal one line is redrawn in place. In a log file a line is written once per minute, in addition to the
+ * trainer's line per epoch. */
 #include "src/cli/progress.h"
 
 #include <string.h>
@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
-#include "src/cli/text.h"
+#include "src/cli/display_text.h"
+#include "thaw/signals.h"
 
-#define BAR_SECONDS      0.1  /* between two drawings */
-#define LINE_SECONDS     60   /* between two lines of a log */
+#define BAR_SECONDS      0.1  /* between two redraws */
+#define LINE_SECONDS     60   /* between two lines in a log */
 #define BAR_WIDTH        24   /* columns */
-#define DEFAULT_WIDTH    80   /* columns of a terminal that does not tell */
+#define DEFAULT_WIDTH    80   /* columns, if the terminal does not report its width */
 #define LARGEST_LINE     256  /* bytes */
 #define LARGEST_LOG_LINE 1280 /* bytes; a message has at most 1024 */
 #define CLEAR_LINE       "\r\033[K"
@@ -36,7 +37,7 @@ static int terminal_width(FILE *out)
 	return ioctl(fileno(out), TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : DEFAULT_WIDTH;
 }
 
-/* The bar only where it leaves room for what the numbers say; a line that wraps could not be drawn over. */
+/* Draws the bar only if the numbers fit beside it, since a wrapped line could not be redrawn in place. */
 static void draw_bar(struct progress *p, const struct thaw_train_progress *s)
 {
 	char line[LARGEST_LINE], bar[BAR_WIDTH + 1];
@@ -96,4 +97,10 @@ void progress_end(struct progress *p)
 {
 	if (p->out)
 		clear_bar(p);
+}
+
+bool progress_stop(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
 }

@@ -1,21 +1,26 @@
-/* What a person sees while a run goes on: a bar on a terminal, lines now and then in a log. */
+/* Callbacks of a run: progress bar or log lines, and the stop request. */
 #ifndef THAW_SRC_CLI_PROGRESS_H
 #define THAW_SRC_CLI_PROGRESS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "thaw/train.h"
 
 struct progress {
-	FILE *out; /* NULL: shows nothing */
+	FILE *out; /* NULL: no output */
 	bool terminal;
-	bool bar_shown; /* the cursor stands behind a bar */
-	double shown;   /* seconds on the monotonic clock, of the last bar or line */
+	bool bar_shown; /* the cursor is at the end of a bar */
+	double shown;   /* time of the last bar or line, in seconds of the monotonic clock */
 };
 
-/* Callbacks whose progress and log functions write to `out`; `stop` is left to the caller. */
+/* Callbacks that write progress and log lines to `out`. `p` must outlive them. `stop` is NULL; the caller may set it to
+ * progress_stop. */
 struct thaw_callbacks progress_start(struct progress *p, FILE *out);
-/* Ends the bar's line. */
+/* Clears the bar. */
 void progress_end(struct progress *p);
+
+/* A `stop` callback: true once a signal has asked the program to stop. */
+bool progress_stop(void *context);
 
 #endif

@@ -1,16 +1,13 @@
-/* The nearest word by edit distance, where two swapped letters count as one mistake. */
+/* The nearest word by edit distance; a swap of two adjacent letters counts as one edit. */
 #include "src/cli/suggest.h"
 
 #include <string.h>
 
+#include "src/base/minmax.h"
+
 #define LONGEST 31 /* letters; longer words are not compared */
 
-static size_t min(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-/* Optimal string alignment: insertions, deletions, replacements and swaps of neighbours. */
+/* Optimal string alignment: insertions, deletions, replacements and swaps of adjacent letters. */
 static size_t distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
 	size_t d[LONGEST + 1][LONGEST + 1];
@@ -21,9 +18,9 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
 				continue;
 			}
 			size_t cost = a[i - 1] != b[j - 1];
-			d[i][j] = min(min(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + cost);
+			d[i][j] = min_size(min_size(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + cost);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				d[i][j] = min(d[i][j], d[i - 2][j - 2] + 1);
+				d[i][j] = min_size(d[i][j], d[i - 2][j - 2] + 1);
 		}
 	}
 	return d[a_length][b_length];
@@ -31,7 +28,7 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
 
 void suggest(struct suggestion *s, const char *word, const char *candidate)
 {
-	size_t a = strlen(word), b = strlen(candidate), longer = a > b ? a : b;
+	size_t a = strlen(word), b = strlen(candidate), longer = max_size(a, b);
 	if (longer > LONGEST || longer == 0)
 		return;
 	size_t d = distance(word, a, candidate, b);

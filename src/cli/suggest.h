@@ -4,13 +4,14 @@
 
 #include <stddef.h>
 
-/* Compares `word` with one candidate after the other and keeps the nearest. Start from a zeroed one. */
+/* The nearest candidate so far. Start from a zeroed structure. */
 struct suggestion {
-	const char *word; /* NULL while nothing was near enough */
+	const char *word; /* NULL: no candidate was near enough */
 	size_t distance;
 };
 
-/* Offers a candidate. It is near enough when at most a third of the longer word was mistyped. */
+/* Compares `word` with a candidate, and keeps the candidate if it is the nearest so far and its edit distance is at
+ * most a third of the longer word (rounded up). */
 void suggest(struct suggestion *s, const char *word, const char *candidate);
 
 #endif

@@ -1,14 +1,11 @@
-/* thaw train: starts a run, continues it, or says that it is done. */
+/* thaw train: starts a run, continues it, or reports that it is complete. */
 #include "thaw/train.h"
-#include "thaw/transform.h"
 
 #include "src/cli/command.h"
+#include "src/cli/common_options.h"
+#include "src/cli/display_text.h"
 #include "src/cli/progress.h"
-#include "src/cli/text.h"
-
-#define MAX_LANES   65536
-#define MAX_THREADS 1024
-#define BELOW_ONE   0.999999
+#include "src/cli/result.h"
 
 struct values {
 	struct common common;
@@ -16,120 +13,126 @@ struct values {
 	struct interval checkpoint_every;
 };
 
-#define AT(field) .offset = offsetof(struct values, train.field)
-#define WHAT      "Model and data"
-#define HOW       "Training"
-#define AUGMENT   "Augmentation"
-#define RUN       "Run"
+#define OFFSET(field) offsetof(struct values, train.field)
+#define AT(field)     .offset = OFFSET(field)
+#define WHAT          "Model and data"
+#define HOW           "Training"
+#define AUGMENT       "Augmentation"
+#define RUN           "Run"
 
-/* A line for what an option is, a line for what it says. */
+/* The default learning rate and weight decay of the chosen optimizer. */
+static const char *default_lr(const void *values, char *text, size_t size)
+{
+	const struct values *v = values;
+	snprintf(text, size, "%g", thaw_optimizer_find(v->train.optimizer)->default_lr);
+	return text;
+}
+
+static const char *default_weight_decay(const void *values, char *text, size_t size)
+{
+	const struct values *v = values;
+	snprintf(text, size, "%g", thaw_optimizer_find(v->train.optimizer)->default_weight_decay);
+	return text;
+}
+
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
-	 .help = "the network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family "
-		 "such as resnet18 with random weights"},
+	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family such as "
+		 "resnet18 with random weights"},
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
-	 .help = "a folder with train/ and val/ or test/, one folder of classes, or a folder of IDX or CIFAR files"},
+	 .help = "folder with train/ and val/ or test/, folder of class folders, or folder of IDX or CIFAR files"},
 	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, AT(out), .section = WHAT, .required = true,
-	 .help = "the run directory: configuration, metrics, checkpoints, the final model"},
+	 .help = "run directory: configuration, metrics, checkpoints, final model"},
 	{.name = "plan", .metavar = "FILE", .type = OPTION_TEXT, AT(plan), .section = WHAT, .absent = "none",
-	 .help = "a plan of thaw advise: values for flags that nothing else gives, and a prediction that the run keeps"},
-	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, AT(test_share), .section = WHAT, .min = 0,
-	 .max = BELOW_ONE,
-	 .help = "share of each class held out when D has no test images of its own"},
-	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, AT(per_class), .section = WHAT, .min = 0,
-	 .max = INFINITY, .absent = "all",
-	 .help = "train on only so many images of each class"},
-	{.name = "size", .metavar = "S", .type = OPTION_INT, AT(size), .section = WHAT, .min = 0, .max = THAW_MAX_SIDE,
-	 .absent = "the network's own",
-	 .help = "side of the input in pixels"},
+	 .help = "plan written by thaw advise: values of flags that are not given otherwise, and a prediction that is "
+		 "stored with the run"},
+	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
+	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
+	SIZE_OPTION(WHAT, OFFSET(size)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
-	 .help = "what trains: head, last:N (N blocks and the classifier), from:BLOCK, or all"},
+	 .help = "what to train: head, last:N (the last N blocks and the classifier), from:BLOCK, or all"},
 	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes over the training images, after the head epochs"},
 	{.name = "head-epochs", .metavar = "N", .type = OPTION_INT, AT(head_epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
-	 .help = "passes that train the classifier alone first"},
+	 .help = "passes at the start that train only the classifier"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = HOW, .min = 0, .max = INFINITY,
-	 .absent = "32, or 4 a lane if that is more",
+	 .absent = "32, or 4 per lane if that is more",
 	 .help = "images per step over all lanes"},
-	{.name = "lanes", .metavar = "L", .type = OPTION_INT, AT(lanes), .section = HOW, .min = 0, .max = MAX_LANES,
-	 .absent = "8, or the rank count if larger; a run that goes on keeps its own",
-	 .help = "slices of a run; the result depends on it and never on the rank count"},
+	LANES_OPTION(HOW, OFFSET(lanes), DEFAULT_LANES_TEXT "; a resumed run keeps its lanes",
+		     "data slices of the run; the result depends on them, not on the rank count"),
 	{.name = "optimizer", .metavar = "NAME", .type = OPTION_TEXT, AT(optimizer), .section = HOW,
 	 .choices = "sgd|adamw",
-	 .help = "how weights follow gradients"},
+	 .help = "optimizer"},
 	{.name = "lr", .metavar = "X", .type = OPTION_REAL, AT(lr), .section = HOW, .min = 0, .max = INFINITY,
-	 .absent = "the optimizer's",
+	 .absent = "0.01 for sgd, 0.0003 for adamw", .resolved = default_lr,
 	 .help = "peak learning rate"},
 	{.name = "head-lr", .metavar = "X", .type = OPTION_REAL, AT(head_lr), .section = HOW, .min = 0,
-	 .max = INFINITY, .absent = "as --lr",
+	 .max = INFINITY, .absent = "same as --lr",
 	 .help = "learning rate of the head epochs"},
 	{.name = "layer-decay", .metavar = "X", .type = OPTION_REAL, AT(layer_decay), .section = HOW, .min = 0,
 	 .max = 1,
-	 .help = "each block further from the classifier learns at this factor of the one after it"},
+	 .help = "learning rate factor from each block to the block before it"},
 	{.name = "warmup", .metavar = "X", .type = OPTION_REAL, AT(warmup), .section = HOW, .min = 0, .max = 1,
-	 .help = "share of the steps in which the learning rate rises"},
+	 .help = "fraction of the steps in which the learning rate rises"},
 	{.name = "momentum", .metavar = "X", .type = OPTION_REAL, AT(momentum), .section = HOW, .min = 0,
 	 .max = BELOW_ONE,
-	 .help = "of sgd"},
+	 .help = "momentum of sgd"},
 	{.name = "weight-decay", .metavar = "X", .type = OPTION_REAL, AT(weight_decay), .section = HOW, .min = 0,
-	 .max = INFINITY, .absent = "the optimizer's",
-	 .help = "of weights; biases and norms are spared"},
+	 .max = INFINITY, .absent = "0.0001 for sgd, 0.01 for adamw", .resolved = default_weight_decay,
+	 .help = "weight decay; not applied to biases and norms"},
 	{.name = "label-smoothing", .metavar = "X", .type = OPTION_REAL, AT(label_smoothing), .section = HOW,
 	 .min = 0, .max = BELOW_ONE,
-	 .help = "share of the target given to all classes alike"},
+	 .help = "fraction of the target that is spread evenly over all classes"},
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
-	 .max = BELOW_ONE, .absent = "the network's own",
+	 .max = BELOW_ONE, .absent = "from the network",
 	 .help = "rate of the network's dropout layers"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = HOW, .choices = "frozen|lane",
 	 .absent = "frozen if pretrained, else lane",
-	 .help = "batch norm of the part that trains: stored statistics, or each lane's"},
+	 .help = "batch norm in the trained part: stored statistics, or those of each lane's batch"},
 
 	{.name = "scale-min", .metavar = "X", .type = OPTION_REAL, AT(scale_min), .section = AUGMENT, .min = 0.001,
 	 .max = 1,
-	 .help = "smallest share of the area that a crop takes; 1: no crop"},
+	 .help = "smallest fraction of the image area that a random crop covers; 1: no crop"},
 	{.name = "flip", .metavar = "X", .type = OPTION_REAL, AT(flip), .section = AUGMENT, .min = 0, .max = 1,
-	 .help = "probability of a mirror image"},
+	 .help = "probability of a horizontal flip"},
 	{.name = "jitter", .metavar = "X", .type = OPTION_REAL, AT(jitter), .section = AUGMENT, .min = 0,
 	 .max = BELOW_ONE,
-	 .help = "strength of changes of brightness, contrast and saturation"},
+	 .help = "strength of random changes of brightness, contrast and saturation"},
 	{.name = "pad-crop", .metavar = "N", .type = OPTION_INT, AT(pad_crop), .section = AUGMENT, .min = 0,
 	 .max = THAW_MAX_SIDE,
-	 .help = "instead of scaled crops, pad by so many pixels and crop"},
+	 .help = "instead of scaled crops, pad by N pixels and crop at a random position"},
 	{.name = "views", .metavar = "K", .type = OPTION_INT, AT(views), .section = AUGMENT, .min = 0, .max = INFINITY,
-	 .absent = "a new view in every epoch",
-	 .help = "views of an image that come in turn, the first of them plain: what is frozen then runs K times, not "
-		 "in every epoch"},
+	 .absent = "new view in every epoch",
+	 .help = "use K fixed views of each image in turn, the first without augmentation; the frozen part then runs K "
+		 "times per image, not once per epoch"},
 
 	{.name = "cache", .metavar = "HOW", .type = OPTION_TEXT, AT(cache), .section = RUN,
-	 .help = "room for what the frozen part made of each view: auto (up to half of the free memory), off, or bytes "
-		 "per rank such as 4G"},
+	 .help = "memory for the outputs of the frozen part for each view: auto (up to half of the free memory), off, or "
+		 "bytes per rank such as 4G"},
 	{.name = "cache-dir", .metavar = "DIR", .type = OPTION_TEXT, AT(cache_dir), .section = RUN, .absent = "memory",
-	 .help = "keep that in files here, which a later start finds again; a fast disk of the node's own"},
+	 .help = "store these outputs in files in DIR, reused by later starts; best on a fast local disk"},
 	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, AT(cache_dtype), .section = RUN,
 	 .choices = "f32|f16",
-	 .help = "f16 keeps it in half the room, rounded"},
+	 .help = "data type of these outputs; f16 halves their size and rounds them"},
 	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT, AT(resume), .section = RUN,
 	 .choices = "auto|never",
-	 .help = "auto continues what RUN holds; never refuses a RUN that holds something"},
-	{.name = "seed", .metavar = "N", .type = OPTION_LONG, AT(seed), .section = RUN, .min = 0, .max = INFINITY,
-	 .help = "of everything random"},
+	 .help = "auto: continue the run in RUN, if there is one; never: fail if there is one"},
+	SEED_OPTION(RUN, OFFSET(seed), "seed of all random numbers"),
 	{.name = "eval-every", .metavar = "N", .type = OPTION_INT, AT(eval_every), .section = RUN, .min = 1,
 	 .max = INFINITY,
-	 .help = "epochs between evaluations; the last one always is evaluated"},
+	 .help = "epochs between evaluations; the last epoch is always evaluated"},
 	{.name = "checkpoint-every", .metavar = "STEPS|SECONDSs", .type = OPTION_INTERVAL,
 	 .offset = offsetof(struct values, checkpoint_every), .section = RUN, .min = 0, .max = INFINITY,
-	 .help = "how often to save within an epoch: 500 is steps, 600s is seconds; the end of an epoch saves too"},
+	 .help = "interval of checkpoints within an epoch: 500 is steps, 600s is seconds; each epoch also ends with one"},
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
-	 .help = "newest checkpoints that stay; the best one stays besides"},
-	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, AT(decode_threads), .section = RUN, .min = 1,
-	 .max = MAX_THREADS,
-	 .help = "threads that read and decode images, per rank"},
+	 .help = "number of newest checkpoints to keep, in addition to the best one"},
+	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),
 	{.name = "mixed-machines", .type = OPTION_FLAG, AT(mixed_machines), .section = RUN,
-	 .help = "allow ranks with different BLAS kernels; the result then depends on who computes what"},
+	 .help = "allow ranks with different BLAS kernels; the result then depends on the placement of ranks"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -150,7 +153,7 @@ static void log_configuration(const struct session *session)
 	settings_print(session->settings, stderr);
 }
 
-static thaw_status run(struct session *session, const void *values, json_t **result)
+static thaw_status run_train(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_train_options train = v->train;
@@ -160,7 +163,7 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = stop_requested;
+	callbacks.stop = progress_stop;
 	thaw_status status = thaw_train(session->comm, &train, &callbacks, result);
 	progress_end(&progress);
 	return status;
@@ -169,15 +172,15 @@ static thaw_status run(struct session *session, const void *values, json_t **res
 static void print_prediction(const json_t *result, FILE *out)
 {
 	const json_t *predicted = json_object_get(result, "predicted");
-	const char *came_out = json_is_true(json_object_get(result, "inside")) ? "inside" : "outside";
+	const char *outcome = json_is_true(json_object_get(result, "inside")) ? "inside" : "outside";
 	if (!json_is_true(json_object_get(result, "as_planned")))
-		came_out = "but the run did otherwise than its plan";
+		outcome = "not comparable: the run did not follow its plan";
 	if (predicted)
 		fprintf(out, "predicted: top-1 %.2f %% to %.2f %%; %s\n", 100 * member_real(predicted, "low"),
-			100 * member_real(predicted, "high"), came_out);
+			100 * member_real(predicted, "high"), outcome);
 }
 
-static void print(const json_t *result, FILE *out)
+static void print_train(const json_t *result, FILE *out)
 {
 	char text[32];
 	fprintf(out, "%s after %.0f steps", member_text(result, "status"), member_real(result, "steps"));
@@ -191,15 +194,15 @@ static void print(const json_t *result, FILE *out)
 const struct command command_train = {
 	.name = "train",
 	.usage = "[--model M] --data D --out RUN [flags]",
-	.summary = "fine-tune a network; the same command continues a run that was stopped",
-	.about = "Trains the part of the network that --unfreeze names. The run directory holds everything of the run: "
-		 "started again with the same arguments, thaw train goes on from the newest checkpoint, or says that "
-		 "the run is done. Asked to stop (SIGTERM, SIGINT, SIGUSR1) it saves and ends with exit code 75.",
+	.summary = "fine-tune a network, or continue an interrupted run",
+	.about = "Trains the part of the network selected by --unfreeze. The run directory holds the state of the run: "
+		 "started again with the same arguments, thaw train continues from the newest checkpoint, or reports "
+		 "that the run is complete. On SIGTERM, SIGINT or SIGUSR1 it saves and exits with code 75.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.stops = true,
-	.run = run,
-	.print = print,
+	.run = run_train,
+	.print = print_train,
 };

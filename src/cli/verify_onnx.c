@@ -3,19 +3,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "thaw/dataset.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
 
 #define LARGEST_FILE ((size_t)1 << 30) /* bytes of an encoded image */
-#define SAMPLES      64                /* of a dataset */
+#define SAMPLES      64                /* images of a dataset */
 #define TOLERANCE    1e-4
 
-/* Both networks, ready for one image. Their graphs run as they are: lowering would fold batch norms on both sides, and
- * what --fold-bn did to the file could not be seen. */
+/* Both networks, prepared for one image at a time. The graphs are not lowered: that would fold batch norms in both and
+ * hide the effect of --fold-bn on the file. */
 struct both {
 	const struct thaw_model *model;
-	struct thaw_model *written; /* the file, read back */
+	struct thaw_model *written; /* the exported file, imported again */
 	struct thaw_executor *original, *exported;
 };
 
@@ -55,7 +56,7 @@ static thaw_status compare_dataset(struct verification *v, struct both *b, const
 	struct thaw_dataset data = {0};
 	const struct thaw_dataset_options options = {.test_share = 0.2, .seed = 1}; /* the defaults of thaw train */
 	THAW_TRY(thaw_dataset_open(&data, path, THAW_SPLIT_TEST, &options));
-	const int64_t count = data.count < SAMPLES ? data.count : SAMPLES;
+	const int64_t count = min_int64(data.count, SAMPLES);
 	thaw_status status = THAW_OK;
 	for (int64_t i = 0; i < count && status == THAW_OK; i++) {
 		struct thaw_encoded_image encoded;
@@ -68,7 +69,9 @@ static thaw_status compare_dataset(struct verification *v, struct both *b, const
 	}
 	thaw_dataset_close(&data);
 	if (status == THAW_OK && v->images == 0)
-		return thaw_fail(THAW_DATA, "%s: no image of it can be read", path);
+		return thaw_fail(THAW_DATA,
+				 "no readable image: %s: give --verify an image or a dataset with intact test images",
+				 path);
 	return status;
 }
 
@@ -83,8 +86,10 @@ thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, cons
 	THAW_TRY_OUT(thaw_executor_create(&b.exported, b.written->graph, &image, THAW_WHOLE, false));
 	THAW_TRY_OUT(thaw_path_is_directory(samples) ? compare_dataset(v, &b, samples) : compare_file(v, &b, samples));
 	if (!(v->difference <= TOLERANCE))
-		status = thaw_fail(THAW_DATA, "%s: logits differ by %.2g of the largest: not the same network", path,
-				   v->difference);
+		status = thaw_fail(
+			THAW_DATA,
+			"logits differ from the original network's by %.2g of the largest: %s: do not use this file",
+			v->difference, path);
 out:
 	thaw_executor_destroy(b.original);
 	thaw_executor_destroy(b.exported);

@@ -1,14 +1,15 @@
-# What the tests of the program share. Each prints TAP lines and ends with a count; source it with the program as $1.
+# Functions that the tests of the program share. Source it with the program as $1.
 #
-# A test runs the program once and then says what must hold of its exit code ($code), its results
-# ($work/out) and its log ($work/err).
+# A test runs a command once and then checks its exit code ($code), its output ($work/out) and its log ($work/err). Every
+# check prints a TAP line; finish prints the counts.
+# shellcheck disable=SC2034 # the tests use what is assigned here
 set -u
 thaw=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0 skipped=0
 
-# Variables of the caller's shell must not decide what is tested.
+# The environment of the caller must not change the tests.
 for name in $(compgen -e THAW_); do unset "$name"; done
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OPENBLAS_NUM_THREADS=1
@@ -20,7 +21,7 @@ run() {
 	code=$?
 }
 
-# check NAME CONDITION...: the condition is a command.
+# check NAME COMMAND...: the check passes if the command succeeds.
 check() {
 	local what=$1
 	shift
@@ -40,25 +41,49 @@ skip() {
 	echo "ok $1 # SKIP $2"
 }
 
-out_has() { grep -qF -e "$1" "$work/out"; }
-err_has() { grep -qF -e "$1" "$work/err"; }
+# file_has FILE TEXT...: the file contains each of the texts.
+file_has() {
+	local file=$1 text
+	shift
+	for text; do grep -qF -e "$text" "$file" || return 1; done
+}
+out_has() { file_has "$work/out" "$@"; }
+err_has() { file_has "$work/err" "$@"; }
 
-# exits CODE [TEXT]: the exit code, and what the log must say.
-exits() { [ "$code" -eq "$1" ] && { [ $# -lt 2 ] || err_has "$2"; }; }
+# exits CODE [TEXT...]: the exit code, and texts in the log.
+exits() { [ "$code" -eq "$1" ] && err_has "${@:2}"; }
 
-# fails CODE TEXT: nothing on stdout, one line "thaw: ..." on stderr.
-fails() {
-	exits "$1" "$2" && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] && grep -q '^thaw: ' "$work/err"
+# prints TEXT...: success, and texts in the results.
+prints() { exits 0 && out_has "$@"; }
+
+# reports NAME=VALUE...: success, and members of the JSON result.
+reports() {
+	local wanted
+	exits 0 || return 1
+	for wanted; do [ "$(member "${wanted%%=*}")" = "${wanted#*=}" ] || return 1; done
 }
 
-# The number or text of the first member of this name in the JSON on stdout.
+# same_bytes FILE COPY: success, and both files have the same bytes.
+same_bytes() { exits 0 && cmp -s "$1" "$2"; }
+
+# fails CODE TEXT...: nothing on stdout; stderr is one line "thaw: ..." that contains the texts.
+fails() { fails_once "$@" && [ "$(wc -l <"$work/err")" -eq 1 ]; }
+
+# fails_once CODE TEXT...: the same, but stderr may have other lines, such as those of mpirun or of the log.
+fails_once() {
+	[ "$code" -eq "$1" ] && [ ! -s "$work/out" ] && [ "$(grep -c '^thaw: ' "$work/err")" -eq 1 ] || return 1
+	local text
+	for text in "${@:2}"; do grep '^thaw: ' "$work/err" | grep -qF -e "$text" || return 1; done
+}
+
+# The value of the first member with this name in the JSON on stdout.
 member() { grep -o "\"$1\": *\"\?[^\",}]*" "$work/out" | head -n 1 | sed 's/^[^:]*: *"\?//'; }
 
-SIDE=16 # of the images that idx makes
+SIDE=16 # of the images made by idx
 word() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 >> 24 & 255)) $(($1 >> 16 & 255)) $(($1 >> 8 & 255)) $(($1 & 255)); }
 
-# idx PREFIX COUNT: IDX files of images of the classes 0 and 1 in turn. Image i is one grey, and each has a grey of its
-# own; class 1 is brighter.
+# idx PREFIX COUNT: writes IDX files with images of the classes 0 and 1 in turn. Each image is uniformly grey, at a
+# different level; class 1 is brighter.
 idx() {
 	local i grey
 	{

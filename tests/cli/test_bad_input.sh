@@ -1,28 +1,24 @@
 #!/bin/bash
-# What a user's files, disk and flags can do wrong: one line says it, the exit code tells its kind, and nothing is
-# lost. Usage: test_bad_input.sh THAW
+# Damaged files, full disks and wrong flags: one error message, the right exit code, and no lost data.
+# Usage: test_bad_input.sh THAW
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 golden=$(realpath "$(dirname "$0")/../golden")
 cd "$work" || exit 1
 
-# one_line CODE TEXT...: the exit code, and a single line "thaw: ..." on the log, which has each of these texts.
-one_line() {
-	[ "$code" -eq "$1" ] && [ "$(grep -c '^thaw: ' err)" -eq 1 ] || return 1
-	for text in "${@:2}"; do grep '^thaw: ' err | grep -qF -e "$text" || return 1; done
-}
-# refused NAME CODE TEXT... -- COMMAND...: the program, and on two ranks as well where NAME ends in "(ranks)".
+# refused NAME CODE TEXT... -- COMMAND...: the command fails with this message; with two ranks too if NAME ends in
+# "(ranks)".
 refused() {
 	local name=$1 wanted=()
 	shift
 	while [ "$1" != -- ]; do wanted+=("$1") && shift; done
 	shift
 	run "$thaw" "$@"
-	check "$name" one_line "${wanted[@]}"
+	check "$name" fails_once "${wanted[@]}"
 	if [[ $name == *"(ranks)" ]]; then
 		run mpirun -np 2 "$thaw" "$@"
-		check "$name, two of them" one_line "${wanted[@]}"
+		check "$name, two ranks" fails_once "${wanted[@]}"
 	fi
 }
 
@@ -49,32 +45,32 @@ refused "no data folder (ranks)" 74 nowhere -- "${train[@]}" --data nowhere --ou
 pictures holes && rm holes/train/red/*
 refused "an empty class (ranks)" 65 holes/train/red -- "${train[@]}" --data holes --out r
 pictures uneven && mkdir uneven/train/blue && cp uneven/train/red/1.png uneven/train/blue
-refused "a class only to train on" 65 blue test/ -- "${train[@]}" --data uneven --out r
-refused "a class only to train on, in eval" 65 blue -- eval --model cifar_resnet8 --data uneven --size 8
-check "nothing was made of refused data" test ! -e r
+refused "a class without test images" 65 blue test/ -- "${train[@]}" --data uneven --out r
+refused "a class without test images, in eval" 65 blue -- eval --model cifar_resnet8 --data uneven --size 8
+check "refused data leave no run directory" test ! -e r
 
 pictures cut && head -c 50 good/train/red/1.png >cut/train/red/1.png && head -c 50 good/train/red/1.png >cut/test/red/1.png
 run "$thaw" "${train[@]}" --data cut --out cut-run --json
-check "a damaged image is left out" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
-check "each epoch says so" test "$(grep -c 'epoch ./2: .*left out: 1' err)" -eq 2
-check "the result counts them" eval '[ "$(member damaged)" = 1 ] && [ "$(member training_damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+check "a damaged image is skipped" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
+check "each epoch reports it" test "$(grep -c 'epoch ./2: .*left out: 1' err)" -eq 2
+check "the result has the number of damaged images" reports damaged=1 training_damaged=1 images=7
 run mpirun -np 2 "$thaw" "${train[@]}" --data cut --out cut-two
-check "two ranks name it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
+check "two ranks report it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
 run "$thaw" eval --model cut-run --data cut --json
-check "eval names and counts it" eval 'exits 0 "left out: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+check "eval reports and counts it" eval 'exits 0 "left out: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
 
 pictures lost && for i in lost/train/red/*; do echo damaged >"$i"; done
-refused "a class of damaged images only (ranks)" 65 '"red"' lost -- "${train[@]}" --data lost --out lost-run
-check "each of its images is named" test "$(grep -c '^left out: .*red/' err)" -eq 8
+refused "a class with only damaged images (ranks)" 65 '"red"' lost -- "${train[@]}" --data lost --out lost-run
+check "each of its images is reported" test "$(grep -c '^left out: .*red/' err)" -eq 8
 pictures untested && for i in untested/test/red/*; do echo damaged >"$i"; done
 run "$thaw" "${train[@]}" --data untested --out untested-run
-check "a class that cannot be tested is no reason to stop" exits 0 '"red" is not measured'
+check "a class without intact test images is reported, and the run continues" exits 0 '"red" is not measured'
 for i in untested/test/dark/*; do echo damaged >"$i"; done
-refused "eval without a good image" 65 "none of the 8 images" -- eval --model untested-run --data untested
+refused "eval without an intact image" 65 "none of the 8 images" -- eval --model untested-run --data untested
 
 # ---- Weights ---------------------------------------------------------------------------------------
 
-refused "no model file (ranks)" 74 none.pth -- "${train[@]}" --model none.pth --out r
+refused "a missing model (ranks)" 74 none.pth -- "${train[@]}" --model none.pth --out r
 for form in zip stream; do
 	size=$(stat -c %s "$golden/weights_$form.pth")
 	for bytes in 0 1 100 $((size / 2)) $((size - 1)); do
@@ -84,21 +80,21 @@ for form in zip stream; do
 	refused "${form/zip/zip archive}: trained on when cut" 65 short.pth -- "${train[@]}" --model short.pth --out r
 done
 for file in weights_evil weights_evil_stream; do
-	refused "$file.pth asks for os.system" 65 $file.pth system -- inspect "$golden/$file.pth"
+	refused "$file.pth calls os.system" 65 $file.pth system -- inspect "$golden/$file.pth"
 done
 header='{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'
 { printf '%b' "\\x$(printf %02x ${#header})\\0\\0\\0\\0\\0\\0\\0" && printf '%s' "$header" && head -c 12 /dev/zero; } >over.safetensors
 refused "overlapping tensors" 65 over.safetensors -- inspect over.safetensors
 refused "weights of an unknown network (ranks)" 65 weights -- "${train[@]}" --model "$golden/weights.safetensors" --out r
-check "nothing was made of refused weights" test ! -e r
+check "refused weights leave no run directory" test ! -e r
 mkdir -p three/{a,b,c} && for class in a b c; do cp good/train/red/[12].png three/$class; done
-refused "classes of another number (ranks)" 78 "2 classes" 3 -- eval --model cut-run --data three
+refused "a different number of classes (ranks)" 78 "2 classes" 3 -- eval --model cut-run --data three
 
 # ---- Checkpoints -----------------------------------------------------------------------------------
 
 # halted FOLDER: a run that ended before its last steps, with checkpoints of steps 2 and 3 of 4.
 run "$thaw" "${train[@]}" --out whole
-check "an unbroken run" exits 0
+check "an uninterrupted run" exits 0
 halted() {
 	cp -r whole "$1"
 	rm "$1"/result.json "$1"/model.safetensors
@@ -113,17 +109,17 @@ halted bit
 newest=$(checkpoints bit | head -n 1)
 flip "$newest"
 run "$thaw" "${train[@]}" --out bit
-check "a flipped bit in a checkpoint" eval 'exits 0 "passed over: damaged checkpoint: $newest" && err_has "resumed at step"'
-check "... goes on from the one before, to the same bits" same_weights bit whole
+check "a flipped bit in a checkpoint" exits 0 "passed over: damaged checkpoint: $newest" "resumed at step"
+check "... resumes from the previous one, with the same bits" same_weights bit whole
 halted ruin
 checkpoints ruin | while read -r file; do flip "$file"; done
 lines=$(wc -l <ruin/metrics.jsonl)
 refused "checkpoints that are all damaged (ranks)" 65 "every checkpoint" ruin -- "${train[@]}" --out ruin
-check "... are named, and nothing is touched" eval \
+check "... are reported, and nothing is changed" eval \
 	'[ "$(grep -c "passed over" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
 rm ruin/step-*
 run "$thaw" "${train[@]}" --out ruin
-check "... and without them it trains from the beginning" eval 'exits 0 && same_weights ruin whole'
+check "... without them the run starts from the beginning" same_bytes ruin/model.safetensors whole/model.safetensors
 halted record && echo '{"step":' >record/best.json
 refused "a damaged record of the best checkpoint" 65 record/best.json -- "${train[@]}" --out record
 halted config && echo '{"lr":' >config/config.json
@@ -131,21 +127,22 @@ refused "a damaged configuration" 65 config/config.json -- "${train[@]}" --out c
 
 # ---- Disk ------------------------------------------------------------------------------------------
 
-# no_larger_than FILE OUT: a run that can write no file as large as this one of the whole run.
+# no_larger_than FILE OUT: a run with a file size limit just below the size of FILE.
 no_larger_than() {
 	local kb=$(($(stat -c %s "$1") / 1024 - 8))
 	run bash -c "ulimit -f $kb; exec \"\$@\"" - "$thaw" "${train[@]}" --out "$2"
 }
 no_larger_than "$(checkpoints whole | head -n 1)" limited
-check "checkpoints that cannot be written are named, the run goes on" eval \
+check "checkpoints that cannot be written are reported, and the run continues" eval \
 	'exits 0 "checkpoint not written" && err_has limited/step-2 && err_has limited/step-4 && same_weights limited whole'
 no_larger_than whole/model.safetensors small
-check "a model that cannot be written" eval 'one_line 74 small/model.safetensors && [ ! -e small/result.json ]'
-check "... no half file stays" test -z "$(find small -name '*.tmp' -o -name 'step-*')"
+check "a model that cannot be written" fails_once 74 small/model.safetensors
+check "... the run does not count as complete" test ! -e small/result.json
+check "... no partial file remains" test -z "$(find small -name '*.tmp' -o -name 'step-*')"
 run "$thaw" "${train[@]}" --out small
-check "... with room again, the same bits" eval 'exits 0 && same_weights small whole'
+check "... with space again, the same bits" same_bytes small/model.safetensors whole/model.safetensors
 
-# A full disk: a file system of its own in a namespace, where mounting needs no rights.
+# A full disk: a separate file system in a namespace, where mounting needs no privileges.
 mkdir disk
 full=$(checkpoints whole | head -n 1)
 in_namespace='
@@ -163,7 +160,7 @@ in_namespace='
 	echo $? >again.code
 	cp disk/run/model.safetensors again.safetensors
 '
-# fill FREE_KB: a halted run goes on with so much space, and once more with enough.
+# fill FREE_KB: resumes a halted run with FREE_KB of space, and then again with enough.
 fill() {
 	rm -rf kept seen lost full.code again.* halted
 	halted halted
@@ -175,43 +172,43 @@ fill() {
 }
 fill 16
 if [ $mounted -ge 200 ] || grep -q '^unshare' mount.err; then
-	skip "a full disk" "no rights to mount in a namespace"
+	skip "a full disk" "no permission to mount in a namespace"
 else
-	check "a full disk: the checkpoint is named, 74 at the end" eval \
-		'one_line 74 "No space left" && err_has "checkpoint was not written: cannot write: disk/run/step-"'
-	check "... the checkpoints before are whole" test ! -s lost
-	check "... no half file stays" eval '[ -z "$(find seen -name "*.tmp")" ] && [ ! -e seen/result.json ]'
+	check "a full disk: the checkpoint is reported, and the exit code is 74" eval \
+		'fails_once 74 "No space left" && err_has "checkpoint was not written: cannot write: disk/run/step-"'
+	check "... the earlier checkpoints are intact" test ! -s lost
+	check "... no partial file remains" eval '[ -z "$(find seen -name "*.tmp")" ] && [ ! -e seen/result.json ]'
 	check "... with space again, the same bits" eval '[ "$(cat again.code)" -eq 0 ] && cmp -s again.safetensors whole/model.safetensors'
 fi
 
 halted full-model
-mkdir full-model/model.safetensors # a name that cannot be replaced, as a disk that fills up at the last moment
+mkdir full-model/model.safetensors # a path that cannot be replaced, like a disk that becomes full at the last moment
 refused "the model cannot be written (ranks)" 74 full-model/model.safetensors -- "${train[@]}" --out full-model
-check "... the run is not called done" test ! -e full-model/result.json
+check "... the run does not count as complete" test ! -e full-model/result.json
 rmdir full-model/model.safetensors
 run "$thaw" "${train[@]}" --out full-model
-check "... and the next start finishes it" eval 'exits 0 && same_weights full-model whole'
+check "... and the next start finishes it" same_bytes full-model/model.safetensors whole/model.safetensors
 
 # ---- Runs ------------------------------------------------------------------------------------------
 
-refused "weights that are no longer numbers (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
+refused "weights that become NaN (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
 check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
-refused "a run directory of other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
+refused "a run directory with other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
 touch file
 refused "a run directory that is a file" 74 file -- "${train[@]}" --out file
 halted deaf && rm deaf/step-* deaf/metrics.jsonl && mkdir deaf/metrics.jsonl
 run "$thaw" "${train[@]}" --out deaf
-check "metrics that cannot be written are told, the run goes on" eval \
+check "metrics that cannot be written are reported, and the run continues" eval \
 	'exits 0 "metrics are no longer written" && same_weights deaf whole'
 refused "--resume never on a run" 78 "--resume never" whole -- "${train[@]}" --out whole --resume never
 run flock whole/.lock "$thaw" "${train[@]}" --out whole
-check "a second job in the run directory" one_line 78 "another job" whole
+check "a second job in the run directory" fails_once 78 "another job" whole
 run unshare -rm bash -c 'mount -t tmpfs none disk && mount -o remount,ro disk || exit 200; exec "$@"' - "$thaw" "${train[@]}" --out disk
 if [ $code -eq 200 ] || err_has "unshare: "; then
-	skip "a read-only run directory" "no rights to mount in a namespace"
+	skip "a read-only run directory" "no permission to mount in a namespace"
 else
-	check "a read-only run directory" one_line 74 disk/.lock
+	check "a read-only run directory" fails_once 74 disk/.lock
 fi
-check "the run is as it was" test -s whole/result.json
+check "the run is unchanged" test -s whole/result.json
 
 finish

@@ -1,5 +1,5 @@
 #!/bin/bash
-# thaw bench: what it says, in numbers that can be right, and what it refuses. Usage: test_bench.sh THAW
+# thaw bench: plausible results, and rejected arguments. Usage: test_bench.sh THAW
 # shellcheck disable=SC2016,SC2034,SC2154 # conditions are evaluated by check; lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -8,15 +8,15 @@ cd "$work" || exit 1
 small=(bench --model cifar_resnet8 --size 16 --batch 3 --steps 2)
 
 is_json() { [ "$(wc -l <out)" -eq 1 ] && grep -qE '^\{.*"layers": \[(\{[^{}]*\}(, )?)+\]\}$' out && ! grep -qiE 'nan|inf[^e]' out; }
-# A line for each layer: operator, forward_ms, backward_ms, gflops.
+# One line per layer: operator, forward_ms, backward_ms, gflops.
 layers() {
 	local number='(-?[0-9.]+(e[-+]?[0-9]+)?)'
 	grep -oE '\{"name": "[^"]+", "op"[^}]*\}' out |
 		sed -E "s/.*\"op\": \"([a-z_]+)\", \"forward_ms\": $number, \"backward_ms\": $number, \"gflops\": $number\}/\1 \2 \4 \6/"
 }
-# every_layer CONDITION: what awk says of each line of layers, of which there are some.
+# every_layer CONDITION: the awk condition holds for each line of layers, and there are at least 8 layers.
 every_layer() { layers | awk "!($1) { bad = 1 } END { exit bad || NR < 8 }"; }
-positive() { # NAME...: members that are numbers above 0
+positive() { # NAME...: these members are positive numbers
 	local name
 	for name; do
 		member "$name" | grep -qE '^[0-9.e+-]+$' || return 1
@@ -26,24 +26,24 @@ positive() { # NAME...: members that are numbers above 0
 
 run "$thaw" "${small[@]}" --json
 check "one line of JSON" eval 'exits 0 && is_json'
-check "it names what ran" eval '[ "$(member network)" = cifar_resnet8 ] && [ "$(member size)" -eq 16 ] &&
+check "the result describes the configuration" eval '[ "$(member network)" = cifar_resnet8 ] && [ "$(member size)" -eq 16 ] &&
 	[ "$(member batch)" -eq 3 ] && [ "$(member ranks)" -eq 1 ] && [ "$(member unfreeze)" = all ] &&
 	[ "$(member bn)" = frozen ] && [ -n "$(member blas_kernel)" ]'
-check "the figures are above zero" positive images_per_second peak_rss_bytes gemm_peak_gflops gemm_peak_share
+check "the measured values are positive" positive images_per_second peak_rss_bytes gemm_peak_gflops gemm_peak_share
 check "memory is in bytes" test "$(member peak_rss_bytes)" -gt 4000000
-check "layers have their times" every_layer 'NF == 4 && $2 >= 0 && $3 >= 0 && $4 >= 0'
-check "convolutions and norms train as one" out_has conv_norm
-check "all layers run backward" every_layer '($1 != "conv_norm" && $1 != "linear") || ($2 > 0 && $3 > 0)'
+check "layers have times" every_layer 'NF == 4 && $2 >= 0 && $3 >= 0 && $4 >= 0'
+check "convolutions and norms are joined" out_has conv_norm
+check "all layers run the backward pass" every_layer '($1 != "conv_norm" && $1 != "linear") || ($2 > 0 && $3 > 0)'
 
 run "$thaw" "${small[@]}" --json --unfreeze none
-check "inference runs nothing backward" eval 'exits 0 && [ "$(member unfreeze)" = none ] &&
+check "inference runs no backward pass" eval 'exits 0 && [ "$(member unfreeze)" = none ] &&
 	every_layer "\$3 == 0"'
 run "$thaw" "${small[@]}" --json --bn lane
-check "batch statistics keep the norms" eval 'exits 0 && out_has batch_norm && [ "$(member bn)" = lane ]'
+check "norms with batch statistics are not joined" prints batch_norm '"bn": "lane"'
 run "$thaw" "${small[@]}" --json --unfreeze head
 check "the head alone" eval 'exits 0 && every_layer "(\$1 == \"linear\") == (\$3 > 0)"'
 run "$thaw" bench --steps 1 --batch 1
-check "the network of the program, for people" eval 'exits 0 && out_has images/s && out_has GFLOP/s && out_has layer1.0'
+check "the built-in network, as text" prints images/s GFLOP/s layer1.0
 
 run mpirun -n 2 "$thaw" "${small[@]}" --json
 check "two ranks, one report" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && is_json &&
@@ -51,7 +51,7 @@ check "two ranks, one report" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && is
 run mpirun -n 2 "$thaw" "${small[@]}" --json --unfreeze none
 check "two ranks, inference" eval 'exits 0 && positive images_per_second'
 run mpirun -n 2 "$thaw" "${small[@]}" --batch 0
-check "two ranks tell a mistake once" eval 'exits 64 && [ "$(grep -c "^thaw: " err)" -eq 1 ] && [ ! -s out ]'
+check "two ranks report an error once" fails_once 64
 
 for bad in "batch 0" "batch x" "batch 65537" "steps 0" "steps 1.5" "size -1" "size 20000" "bn batch" "unfreeze some" \
 	"unfreeze last:99" "unfreeze from:nowhere" "threads 0"; do
@@ -60,13 +60,13 @@ for bad in "batch 0" "batch x" "batch 65537" "steps 0" "steps 1.5" "size -1" "si
 	check "refused: --$bad" fails 64 "$bad"
 done
 run "$thaw" bench --epochs 3
-check "no flag of bench" fails 64 "unknown flag: --epochs"
+check "a flag of another command" fails 64 "unknown flag: --epochs"
 run "$thaw" bench more
-check "an argument too many" fails 64 "more"
+check "one argument too many" fails 64 "more"
 run "$thaw" bench --model nothing.pth
 check "a missing model" fails 74 "nothing.pth"
 run "$thaw" bench --model alexnet --size 16 --batch 1
-check "an image too small for the network" fails 78 "use larger images"
+check "images too small for the network" fails 78 "use larger images"
 run bash -c '"$0" bench --model cifar_resnet8 --size 16 --batch 1 --steps 1 >/dev/full' "$thaw"
 check "a result that cannot be written" exits 74 "stdout"
 

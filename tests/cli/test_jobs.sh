@@ -1,6 +1,6 @@
 #!/bin/bash
-# The job scripts, with stand-ins for the launchers and the program: which command they start, and what they
-# make of signals and exit codes. Usage: test_jobs.sh THAW
+# The job scripts, with stand-ins for the launchers and the program: the command that they start, and how they handle
+# signals and exit codes. Usage: test_jobs.sh THAW
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -16,7 +16,7 @@ stand_in() { # stand_in NAME: the body comes from stdin
 }
 mkdir bin
 PATH=$work/bin:$PATH
-# A launcher that runs one rank and passes on what it is sent, as srun and mpirun do.
+# A launcher that runs one rank and forwards signals, as srun and mpirun do.
 for launcher in srun mpirun; do
 	stand_in $launcher <<'END'
 echo "$(basename "$0") $*" >>launched
@@ -32,7 +32,7 @@ done
 stand_in scontrol <<'END'
 echo "$*" >>requeued
 END
-# A program that saves when it is asked to; $CODE is how it ends otherwise.
+# A program that exits with 75 on USR1, and otherwise with $CODE.
 stand_in thaw <<'END'
 trap 'exit 75' USR1
 echo running >>ran
@@ -42,7 +42,7 @@ END
 export DATA=images OUT=run SLURM_JOB_ID=42 THAW=thaw
 
 clean() { rm -f launched requeued ran; }
-# signalled NAME: the Slurm script is sent a signal while the program runs
+# signalled NAME: sends a signal to the Slurm script while the program runs
 signalled() {
 	bash "$jobs/slurm.sbatch" >out 2>err &
 	local script=$! i
@@ -60,22 +60,22 @@ for LAUNCH in srun mpirun; do
 	export LAUNCH
 	clean
 	CODE=0 run bash "$jobs/slurm.sbatch"
-	check "slurm, $LAUNCH: done" eval 'exits 0 && [ ! -e requeued ]'
+	check "slurm, $LAUNCH: a complete run is not requeued" eval 'exits 0 && [ ! -e requeued ]'
 	check "slurm, $LAUNCH: the command" grep -q "^$LAUNCH .*thaw train --model builtin --data images --out run --unfreeze" launched
 	clean
 	signalled USR1
-	check "slurm, $LAUNCH: the time limit comes: saved and requeued" eval 'exits 75 && grep -qx "requeue 42" requeued'
+	check "slurm, $LAUNCH: saved and requeued at the time limit" eval 'exits 75 && grep -qx "requeue 42" requeued'
 	clean
 	signalled TERM
-	check "slurm, $LAUNCH: cancelled: saved, not requeued" eval 'exits 75 && [ ! -e requeued ]'
+	check "slurm, $LAUNCH: saved and not requeued when cancelled" eval 'exits 75 && [ ! -e requeued ]'
 	clean
 	CODE=65 run bash "$jobs/slurm.sbatch"
-	check "slurm, $LAUNCH: a failure is not repeated" eval 'exits 65 && [ ! -e requeued ]'
+	check "slurm, $LAUNCH: a failed job is not requeued" eval 'exits 65 && [ ! -e requeued ]'
 done
 LAUNCH=other run bash "$jobs/slurm.sbatch"
 check "slurm: an unknown launcher" exits 64 LAUNCH
 DATA='' run bash "$jobs/slurm.sbatch"
-check "slurm: no data" eval '[ $code -ne 0 ] && err_has DATA'
+check "slurm: DATA is not set" eval '[ $code -ne 0 ] && err_has DATA'
 
 clean
 CODE=0 RANKS=3 run sh "$jobs/local.sh" --epochs 5
@@ -83,6 +83,6 @@ check "local: the command" eval 'exits 0 && grep -q "^mpirun -n 3 .*thaw train -
 CODE=75 run sh "$jobs/local.sh"
 check "local: the exit code" exits 75
 DATA='' run sh "$jobs/local.sh"
-check "local: no data" eval '[ $code -ne 0 ] && err_has DATA'
+check "local: DATA is not set" eval '[ $code -ne 0 ] && err_has DATA'
 
 finish

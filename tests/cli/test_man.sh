@@ -1,19 +1,19 @@
 #!/bin/bash
-# The man page says of every flag what --help says of it. Usage: test_man.sh THAW
+# The man page and --help have the same text for every flag. Usage: test_man.sh THAW
 # shellcheck disable=SC2016,SC2034,SC2154 # conditions are evaluated by check; lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 page=$(realpath "$(dirname "$0")/../../docs/thaw.1")
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
 
-# Flags as "--flag VALUE: what it is", a line each, from the lines of --help on stdin: flags stand at column 3, what
-# they are behind two spaces or more, or on lines that begin with many.
+# Reads --help from stdin and prints one line "--flag VALUE: help text" per flag. Flags start at column 3; their help text
+# follows after two or more spaces, or on indented lines.
 flags_of_help() {
 	awk '/^  --/ { if (line) print line; line = substr($0, 3); if (!sub(/  +/, ": ", line)) line = line ":"; next }
 		/^          / && line { sub(/^ +/, " "); line = line $0; next }
 		line { print line; line = "" }'
 }
-# The same of one subsection of the man page.
+# The same from one subsection of the man page.
 flags_of_page() {
 	awk -v section="$1" '/^\.S[SH] / { on = $0 == ".SS " section; next }
 		!on { next }
@@ -23,7 +23,7 @@ flags_of_page() {
 		END { if (flag) print "" }' "$page"
 }
 
-for c in advise train eval rank predict inspect export bench doctor; do
+for c in advise train eval compare predict inspect export bench doctor; do
 	run "$thaw" $c --help
 	sed '/^Common:/,$d' out | flags_of_help >help.txt
 	flags_of_page $c >page.txt
@@ -33,7 +33,7 @@ done
 sed -n '/^Common:/,$p' out | flags_of_help >help.txt
 flags_of_page "all commands" >page.txt
 check "flags of all commands: man page and --help agree" diff help.txt page.txt
-check "... and there are some" test "$(wc -l <page.txt)" -ge 4
+check "the man page has these flags" test "$(wc -l <page.txt)" -ge 4
 
 run man --warnings -E UTF-8 -l -Tutf8 "$page"
 if [ "$code" -eq 127 ]; then

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What thaw train makes of a plan: values of flags, and a prediction that the run keeps. Usage: test_plan.sh THAW
+# thaw train --plan: values of flags, and the prediction stored with the run. Usage: test_plan.sh THAW
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -18,36 +18,35 @@ plan() {
 	printf '{"thaw": "plan", "network": "cifar_resnet8", "train": {%s}, "expected": %s, "cost": {"hours": 0.25}}' \
 		"$2" "${3:-$EXPECTED}" >"$1"
 }
-here=(train --model cifar_resnet8 --data data --lanes 4 --scale-min 1) # what the plan leaves to the user
+here=(train --model cifar_resnet8 --data data --lanes 4 --scale-min 1) # values that are not in the plan
 
-# Where values come from. A configuration is printed before anything is opened; a run on data that are not there
-# ends after it.
+# Precedence of values. The configuration is logged before any file is opened, so a run on missing data is sufficient.
 setting() { grep -qE -e "^  $1 +$2\$" err; }
 plan p.json '"lr": 0.4, "batch": 256, "unfreeze": "last:3", "momentum": 0.1, "epochs": 7, "mixed-machines": true'
 printf 'lr: 0.3\nbatch: 128\nunfreeze: last:2\n' >c.yaml
 THAW_LR=0.2 THAW_BATCH=64 run "$thaw" train --data nowhere --out r --plan p.json --config c.yaml --lr 0.1
-check "flags before the plan" setting lr 0.1
-check "the environment before the plan" setting batch "64 +\(THAW_BATCH\)"
-check "the configuration before the plan" setting unfreeze "last:2 +\(c.yaml:3\)"
-check "the plan before the defaults" setting momentum "0.1 +\(p.json: momentum\)"
-check "whole numbers and truth values of a plan" eval 'setting epochs "7 +.*" && setting mixed-machines "true +.*"'
-check "a plan does not keep a run from failing" exits 74 nowhere
+check "flags override the plan" setting lr 0.1
+check "the environment overrides the plan" setting batch "64 +\(THAW_BATCH\)"
+check "the configuration file overrides the plan" setting unfreeze "last:2 +\(c.yaml:3\)"
+check "the plan overrides the defaults" setting momentum "0.1 +\(p.json: momentum\)"
+check "integers and booleans in a plan" eval 'setting epochs "7 +.*" && setting mixed-machines "true +.*"'
+check "a run with a plan fails on missing data" exits 74 nowhere
 THAW_PLAN=p.json run "$thaw" train --data nowhere --out r
 check "a plan from the environment" setting lr "0.4 +\(p.json: lr\)"
 printf 'plan: p.json\n' >c.yaml
 run "$thaw" train --data nowhere --out r --config c.yaml
 check "a plan from the configuration" setting lr "0.4 +\(p.json: lr\)"
 run "$thaw" eval --model m --data d --plan p.json
-check "only training has plans" fails 64 "unknown flag: --plan"
+check "other commands have no --plan" fails 64 "unknown flag: --plan"
 
 refused() { # refused NAME TEXT: of p.json
 	run "$thaw" train --data nowhere --out r --plan p.json
 	check "refused: $1" fails 78 "$2"
 }
 run "$thaw" train --data d --out r --plan none.json
-check "no file" fails 74 none.json
+check "a missing plan" fails 74 none.json
 run "$thaw" train --data d --out r --plan .
-check "a folder" fails 74 "."
+check "a folder as plan" fails 74 "."
 : >p.json
 refused "an empty file" p.json
 printf 'lr: 0.1\n' >p.json
@@ -59,7 +58,7 @@ refused "a cut plan" "not JSON: p.json:"
 printf '[1, 2]' >p.json
 refused "a list" "not a plan: p.json"
 printf '{"lr": 0.1}' >p.json
-refused "an object of something else" "not a plan: p.json"
+refused "another JSON object" "not a plan: p.json"
 printf '{"thaw": "plan", "expected": %s}' "$EXPECTED" >p.json
 refused "no flags" '"train" is missing'
 for expected in null 0.9 '{}' '{"accuracy": 0.9, "low": 0.95, "high": 1.0}' '{"accuracy": 90, "low": 80, "high": 95}' \
@@ -87,39 +86,40 @@ done <<'END'
 "unfreeze": ""|an empty value: p.json: unfreeze
 END
 
-# A run with a plan is the run with its flags, and its result tells the prediction.
+# A run with a plan equals a run with its flags, and its result has the prediction.
 plan p.json "$HOW"
 run "$thaw" "${here[@]}" --out flags "${how[@]}" --json
 check "without a plan" eval 'exits 0 && ! out_has predicted && [ ! -e flags/plan.json ]'
 run "$thaw" "${here[@]}" --out run --plan p.json --json
-check "with a plan" eval 'exits 0 && [ "$(member status)" = done ]'
-check "the same bits as with its flags" cmp -s run/model.safetensors flags/model.safetensors
-check "the run keeps the plan" grep -q '"low": 0.25' run/plan.json
-check "the result tells what was predicted" out_has '"predicted": {"accuracy": 0.9, "low": 0.25, "high": 1.0}'
-check "... and of what" eval '[ "$(member network)" = cifar_resnet8 ] && [ "$(member as_planned)" = true ]'
-check "... whether it came out" test "$(member inside)" = \
+check "with a plan" reports status=done
+check "a plan and its flags give the same bits" cmp -s run/model.safetensors flags/model.safetensors
+check "the run directory has the plan" grep -q '"low": 0.25' run/plan.json
+check "the result has the prediction" out_has '"predicted": {"accuracy": 0.9, "low": 0.25, "high": 1.0}'
+check "... and the network" reports network=cifar_resnet8 as_planned=true
+check "... and whether it held" test "$(member inside)" = \
 	"$(awk -v x="$(member top1)" 'BEGIN { print (x >= 0.25 ? "true" : "false") }')"
-check "... and the hours" eval '[ "$(member predicted_hours)" = 0.25 ] && out_has "\"hours\": "'
-check "the result's file has it too" grep -q '"as_planned": true' run/result.json
+check "... and the hours" prints '"predicted_hours": 0.25' '"hours": '
+check "result.json has it too" grep -q '"as_planned": true' run/result.json
 run "$thaw" "${here[@]}" --out run --plan p.json
-check "in words, of a run that is done" \
+check "the text output of a complete run has the prediction" \
 	eval 'exits 0 && out_has "predicted: top-1 25.00 % to 100.00 %; " && err_has "done"'
 run mpirun -n 2 "$thaw" "${here[@]}" --out two --plan p.json
 check "two ranks give the same bits" cmp -s two/model.safetensors flags/model.safetensors
 plan q.json "${HOW/0.05/0.06}"
 run mpirun -n 1 "$thaw" "${here[@]}" --out r --plan p.json : -n 1 "$thaw" "${here[@]}" --out r --plan q.json
-check "ranks with other plans" eval 'exits 78 "--lr differs" && [ ! -e r ]'
+check "ranks with different plans" exits 78 "--lr differs"
+check "... and nothing is written" test ! -e r
 cp p.json elsewhere.json
 here_with=("${here[@]}" --out moved --plan)
 run mpirun -n 1 "$thaw" "${here_with[@]}" p.json : -n 1 "$thaw" "${here_with[@]}" elsewhere.json
-check "a plan may lie elsewhere on another node" exits 0
+check "the path of the plan may differ between ranks" exits 0
 
-# A prediction is of what was planned.
+# Predictions are compared only if the run followed the plan.
 plan q.json "$HOW" '{"accuracy": 0.0, "low": 0.0, "high": 0.0}'
 run "$thaw" "${here[@]}" --out outside --plan q.json --json
-check "outside" test "$(member inside)" = false
+check "a result outside the predicted range" test "$(member inside)" = false
 run "$thaw" "${here[@]}" --out departed --plan p.json --epochs 1 --json
-check "a run that departs from its plan says so" \
+check "a run that does not follow its plan is reported" \
 	eval 'exits 0 "otherwise than its plan: epochs" && [ "$(member as_planned)" = false ]'
 digest=$(grep -o '"data": "[^"]*' run/config.json | cut -c 10-)
 for other in '"network": "resnet18"' '"data_digest": "0123456789abcdef"' '"data_digest": "'"$digest"'"'; do
@@ -127,17 +127,17 @@ for other in '"network": "resnet18"' '"data_digest": "0123456789abcdef"' '"data_
 	run "$thaw" "${here[@]}" --out "of${other//[^a-z0-9]/}" --plan q.json --json
 	wanted=false
 	[[ $other == *$digest* ]] && wanted=true
-	check "a plan of $other" eval 'exits 0 && [ "$(member as_planned)" = $wanted ]'
+	check "a plan with $other" reports as_planned=$wanted
 done
 sed 's/"cost"/"uncalibrated": {"accuracy": 0.8, "low": 0.7, "high": 0.875}, "cost"/' p.json >q.json
 run "$thaw" "${here[@]}" --out calibrated --plan q.json --json
-check "what a ledger corrected is kept beside it" out_has '"uncalibrated": {"accuracy": 0.8, "low": 0.7, "high": 0.875}'
+check "the uncorrected prediction is stored too" out_has '"uncalibrated": {"accuracy": 0.8, "low": 0.7, "high": 0.875}'
 
-# The prediction is that of the start, however often the run is killed.
+# A run keeps the prediction of its first start.
 plan p.json "${HOW/\"epochs\": 2/\"epochs\": 30}"
 plan later.json "${HOW/\"epochs\": 2/\"epochs\": 30}" '{"accuracy": 0.5, "low": 0.5, "high": 0.75}'
 long=("${here[@]}" --eval-every 30 --checkpoint-every 2)
-kill_at_lines() { # kill_at_lines RUN LINES: a run that is killed once it has written so many lines of metrics
+kill_at_lines() { # kill_at_lines RUN LINES: kills a run when it has written LINES lines of metrics
 	"$thaw" "${long[@]}" --out "$1" --plan p.json >out 2>err &
 	local program=$! i
 	for ((i = 0; i < 600; i++)); do
@@ -150,29 +150,30 @@ kill_at_lines() { # kill_at_lines RUN LINES: a run that is killed once it has wr
 	code=$?
 }
 run "$thaw" "${long[@]}" --out unbroken --plan p.json --json
-check "unbroken" exits 0
+check "an uninterrupted run" exits 0
 prediction() { tr -d ' \n' <"$1/result.json" | grep -o '"predicted":.*"predicted_hours":[^,]*'; }
 kill_at_lines killed 5
 kill_at_lines killed 20
-check "killed twice" eval '[ $code -eq 137 ] && [ ! -e killed/result.json ]'
+check "a run killed twice" eval '[ $code -eq 137 ] && [ ! -e killed/result.json ]'
 run "$thaw" "${long[@]}" --out killed --plan later.json
-check "resumed with another prediction" eval 'exits 0 "keeps the prediction" && err_has "resumed at step"'
-check "killed or not, the same bits" cmp -s killed/model.safetensors unbroken/model.safetensors
-check "killed or not, the same prediction" test "$(prediction killed)" = "$(prediction unbroken)"
+check "resumed with another prediction" exits 0 "keeps the prediction" "resumed at step"
+check "a killed run ends with the same bits" cmp -s killed/model.safetensors unbroken/model.safetensors
+check "a killed run keeps its prediction" test "$(prediction killed)" = "$(prediction unbroken)"
 kill_at_lines killed2 10
 run "$thaw" "${long[@]}" --out killed2 "${how[@]}" --epochs 30
-check "resumed with its flags alone, the same prediction" \
+check "a run resumed with flags instead of the plan keeps its prediction" \
 	eval 'exits 0 && [ "$(prediction killed2)" = "$(prediction unbroken)" ]'
 kill_at_lines killed3 10
 head -c 100 killed3/plan.json >cut.json && mv cut.json killed3/plan.json
 run "$thaw" "${long[@]}" --out killed3 --plan p.json
 check "a damaged plan in the run directory" exits 78 "killed3/plan.json"
 run "$thaw" "${here[@]}" --out flags "${how[@]}" --plan q.json --json
-check "no prediction for a run that was done without" eval 'exits 0 "started without a plan" && ! out_has predicted'
+check "a complete run that started without a plan has no prediction" eval 'exits 0 "started without a plan" && ! out_has predicted'
 mkdir begun && cp p.json begun/plan.json
 run "$thaw" "${here[@]}" --out begun "${how[@]}"
-check "a plan that nobody gave" eval 'exits 78 "begun/plan.json" && [ ! -e begun/config.json ]'
+check "a plan in the run directory that was not given" exits 78 "begun/plan.json"
+check "... and nothing is written" test ! -e begun/config.json
 run "$thaw" "${here[@]}" --out begun --plan begun/plan.json --epochs 1
-check "a plan in the run directory from the start" eval 'exits 0 && grep -q "\"low\": 0.25" begun/result.json'
+check "a plan in the run directory that was given" eval 'exits 0 && grep -q "\"low\": 0.25" begun/result.json'
 
 finish

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The scripts of make advise-study on made-up results: the report's arithmetic, and what is done again, passed over and
-# refused. A stand-in plays the program, so nothing is trained. Usage: test_study.sh THAW
+# The scripts of make advise-study on artificial results: the arithmetic of the report, and which runs are repeated, skipped
+# and rejected. A stand-in replaces the program, so nothing is trained. Usage: test_study.sh THAW
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -32,7 +32,7 @@ check "mean, its error, percentiles, normal distribution, luck" out_has "5.50 0.
 
 # ---- The report ---------------------------------------------------------------------------------
 
-# truth CELL FASTAI CUT ACCURACY ACCURACY ACCURACY ...: 10 seconds a run; an accuracy of 0 is a failure.
+# truth CELL FASTAI CUT ACCURACY ACCURACY ACCURACY ...: 10 seconds per run; an accuracy of 0 is a failed run.
 truth() {
 	local cell=$1 cut tried rate
 	echo "{\"key\":\"$cell all fastai\",\"top1\":$2,\"loss\":1,\"cpu_seconds\":10}"
@@ -72,21 +72,21 @@ same="head 0.5 0.5 0.5 from:b 0.5 0.5 0.5 all 0.5 0.5 0.5"
 	advice "lite0 cifar10 20" all 0.5 0.4 0.6 1
 } >made/advice.jsonl
 run "$study/report.sh" made
-check "the report, to the letter" eval 'exits 0 && diff "$golden/study_report.md" out'
+check "the report equals the golden one" eval 'exits 0 && diff "$golden/study_report.md" out'
 advice "lite0 cifar10 5" head 0.003 0.6 0.8 1 two >>made/advice.jsonl
 run "$study/report.sh" made
-check "advice of two programs is named" out_has "2 different programs"
+check "advice from two programs is reported" out_has "2 different programs"
 grep 'cifar10 5' made/advice.jsonl | tail -n 1 >other.jsonl
 run "$study/report.sh" made other.jsonl
 check "advice from another file" \
-	eval 'exits 0 && out_has "| lite0 cifar10 5 | 74.0 | from:b, 0.0003 | head, 0.003 | 72.0 | 2.0 |"'
+	prints "| lite0 cifar10 5 | 74.0 | from:b, 0.0003 | head, 0.003 | 72.0 | 2.0 |"
 : >made/advice.jsonl
 run "$study/report.sh" made
-check "a report on nothing" eval 'exits 0 && out_has "No cell has both"'
+check "a report without results" prints "No cell has both"
 
 # ---- Grid and advice ----------------------------------------------------------------------------
 
-# A program that diverges at a rate of 0.001 and beyond the classifier, and breaks where a file says so.
+# A program that diverges at a rate of 0.001 with everything unfrozen, and fails if the file `broken` exists.
 cat >stand-in <<'END_OF_STAND_IN'
 #!/bin/bash
 echo "$*" >>"$work/calls"
@@ -102,54 +102,54 @@ END_OF_STAND_IN
 chmod +x stand-in
 export work
 export STUDY_CELLS="builtin:flowers12:3 builtin:cifar10:5"
-# lines FILE: how many; calls: how often the program ran since the last time.
+# lines FILE: number of lines; calls: number of runs of the program since the last call.
 lines() { wc -l <"made/$1.jsonl"; }
 calls() { wc -l <calls; rm calls; }
 : >made/truth.jsonl
 run "$study/grid.sh" ./stand-in made 2
-check "a line for each cut and rate, and for fastai's recipe" \
+check "one line per cut and rate, and for fastai's recipe" \
 	eval '[ "$(lines truth)" -eq 20 ] && [ "$(calls)" -eq 20 ]'
-check "a failure is an accuracy of 0" \
+check "a failed run has accuracy 0" \
 	eval 'exits 0 && grep -qF "{\"key\":\"builtin flowers12 3 all 0.001\",\"top1\":0,\"loss\":null," made/truth.jsonl'
 sed -i 3,5d made/truth.jsonl
 run "$study/grid.sh" ./stand-in made 2
-check "runs that are there are passed over" eval 'exits 0 && [ "$(lines truth)" -eq 20 ] && [ "$(calls)" -eq 3 ]'
+check "existing runs are skipped" eval 'exits 0 && [ "$(lines truth)" -eq 20 ] && [ "$(calls)" -eq 3 ]'
 sed -i 3,5d made/truth.jsonl
 touch broken
 run "$study/grid.sh" ./stand-in made 2
-check "a broken run leaves no line" \
+check "a broken run writes no line" \
 	eval '[ $code -ne 0 ] && err_has "failed: thaw: no space" && [ "$(lines truth)" -eq 17 ]'
 run "$study/advise.sh" ./stand-in made 2
-check "broken advice leaves no line" \
+check "broken advice writes no line" \
 	eval '[ $code -ne 0 ] && err_has "builtin cifar10 5 failed" && [ "$(lines advice)" -eq 0 ]'
 rm broken calls
 run "$study/advise.sh" ./stand-in made 2
-check "a line of advice for each cell" eval '[ $code -eq 0 ] && [ "$(lines advice)" -eq 2 ] && [ "$(calls)" -eq 2 ]'
-check "it is the chosen plan" \
+check "one line of advice per cell" eval '[ $code -eq 0 ] && [ "$(lines advice)" -eq 2 ] && [ "$(calls)" -eq 2 ]'
+check "the line has the chosen plan" \
 	eval 'grep -F "\"builtin flowers12 3\"" made/advice.jsonl | grep -qF "\"unfreeze\":\"head\",\"lr\":0.003"'
-check "no plan is no advice" eval 'grep -qF "\"unfreeze\":null" made/advice.jsonl'
+check "advice without a plan has no cut" eval 'grep -qF "\"unfreeze\":null" made/advice.jsonl'
 run "$study/advise.sh" ./stand-in made 2
-check "advice that is there is passed over" eval 'exits 0 && [ ! -e calls ]'
+check "existing advice is skipped" eval 'exits 0 && [ ! -e calls ]'
 sed -i 's/"batch": 8/"batch": 9/' stand-in
 run "$study/advise.sh" ./stand-in made 2
-check "another program advises again" eval '[ "$(lines advice)" -eq 4 ] && [ "$(calls)" -eq 2 ]'
-check "a plan that is not of the grid" err_has "builtin flowers12 3: the plan trains otherwise than the grid does"
-check "nothing is left behind" eval '! ls made | grep -q "^run\|^advice\.[^j]"'
+check "another program repeats the advice" eval '[ "$(lines advice)" -eq 4 ] && [ "$(calls)" -eq 2 ]'
+check "a plan that is not in the grid" err_has "builtin flowers12 3: the plan trains otherwise than the grid does"
+check "no temporary file remains" eval '! ls made | grep -q "^run\|^advice\.[^j]"'
 
-# ---- The whole ----------------------------------------------------------------------------------
+# ---- The complete study ----------------------------------------------------------------------------------
 
 export STUDY="$work/whole" STUDY_CELLS=
 export FASHION=nowhere
 run "$study/study.sh" ./stand-in
-check "everything that is missing is named at once" \
+check "all missing inputs are reported at once" \
 	eval '[ $code -eq 66 ] && err_has FLOWERS && err_has CIFAR && err_has FASHION && err_has LITE0 && [ ! -e whole ]'
 mkdir bin
 for tool in bash realpath dirname nproc cut sort grep; do ln -s "$(command -v $tool)" bin/; done
 run env PATH="$work/bin" "$study/study.sh" ./stand-in
-check "without jq and ImageMagick" eval 'exits 66 "apt install jq" && err_has "apt install imagemagick"'
+check "jq and ImageMagick are missing" exits 66 "apt install jq" "apt install imagemagick"
 export STUDY_CELLS=builtin:flowers12:4
 run "$study/study.sh" ./stand-in
-check "a cell that is none" exits 64 "no such cell"
+check "an unknown cell" exits 64 "no such cell"
 export STUDY_CELLS=builtin:flowers12:3 JOBS=2
 mkdir -p flowers/train/a flowers/test/a
 FLOWERS=flowers run "$study/study.sh" ./stand-in
@@ -157,6 +157,6 @@ check "from the data to the report" eval '[ $code -eq 0 ] && out_has "| builtin 
 	diff out whole/report.md && [ -d whole/data/flowers12/test/a ]'
 flock whole/lock "$study/study.sh" ./stand-in >out 2>err
 code=$?
-check "one study to a folder" exits 75 "another study"
+check "a folder has only one study at a time" exits 75 "another study"
 
 finish

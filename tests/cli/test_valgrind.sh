@@ -1,7 +1,7 @@
 #!/bin/bash
-# The commands under valgrind: no wrong access, nothing lost. Usage: test_valgrind.sh THAW
+# The commands under valgrind: no invalid access, no leak. Usage: test_valgrind.sh THAW
 #
-# One process without mpirun: MPI's own libraries are then not started, and what is found is ours.
+# One process without mpirun, so that MPI is not initialised and all findings are in this program.
 # shellcheck disable=SC2016,SC2154 # conditions are evaluated by check; lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
@@ -13,14 +13,14 @@ if ! command -v valgrind >/dev/null; then
 	exit
 fi
 
-# Valgrind does not know AVX-512. Our own loops ask the processor that valgrind shows them; OpenBLAS is told.
+# Valgrind does not support AVX-512. Thaw queries the emulated processor; OpenBLAS needs this variable.
 export OPENBLAS_CORETYPE=Haswell
-FOUND=99 # exit code for what valgrind finds
-grind=(valgrind --quiet --error-exitcode=$FOUND --leak-check=full --errors-for-leak-kinds=definite
+FOUND=99 # exit code if valgrind finds an error
+grind=(valgrind --quiet --error-exitcode="$FOUND" --leak-check=full --errors-for-leak-kinds=definite
 	--show-leak-kinds=definite "$thaw")
 LIMIT=150 # seconds for one command
 
-# under_valgrind NAME COMMAND...: the command does what it does without, and valgrind finds nothing.
+# under_valgrind NAME COMMAND...: the command succeeds and valgrind finds no error.
 under_valgrind() {
 	local name=$1
 	shift
@@ -39,16 +39,16 @@ done
 under_valgrind "train" train --model cifar_resnet8 --data data --size 8 --unfreeze all --bn lane --batch 2 --lanes 2 \
 	--epochs 1 --checkpoint-every 1 --out run
 under_valgrind "eval" eval --model run --data data --json
-check "... counts the damaged image" test "$(member damaged)" = 1
+check "eval counts the damaged image" test "$(member damaged)" = 1
 for class in gray red; do
 	for copy in 2 3; do cp data/train/$class/1.png data/train/$class/$copy.png; done
 done
 under_valgrind "advise" advise --data data --size 8 --out advice
-under_valgrind "rank" rank --data data --size 8 builtin cifar_resnet8
+under_valgrind "compare" compare --data data --size 8 builtin cifar_resnet8
 under_valgrind "predict" predict --model run data/test/red/1.png
 under_valgrind "inspect" inspect run --layers
 under_valgrind "bench" bench --model cifar_resnet8 --size 8 --batch 2 --steps 1
-under_valgrind "train with kept features" train --model cifar_resnet8 --data data --size 8 --batch 2 --lanes 2 \
+under_valgrind "train with cached features" train --model cifar_resnet8 --data data --size 8 --batch 2 --lanes 2 \
 	--epochs 3 --views 1 --cache-dir features --out kept
 under_valgrind "export" export run --safetensors half.safetensors --half
 under_valgrind "export --onnx" export run --onnx network.onnx --fold-bn --verify data/test/red/1.png

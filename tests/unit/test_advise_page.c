@@ -1,6 +1,6 @@
-/* The page of thaw advise: a whole one against tests/golden/advice_page.txt, and what is left when parts are missing.
+/* The page of thaw advise: a complete page against tests/golden/advice_page.txt, and pages with missing parts.
  *
- * With a JSON file as argument it prints that file's page, which is how the golden one is renewed. */
+ * With a JSON file as argument, prints the page of that file. Use this to update the golden page. */
 #include "tests/scratch.h"
 
 #include <jansson.h>
@@ -22,7 +22,7 @@ static json_t *load(const char *path)
 	return advice;
 }
 
-/* The page, from malloc; takes the reference. */
+/* Returns the page, from malloc. Takes the reference to `advice`. */
 static char *page(json_t *advice)
 {
 	char *text = NULL;
@@ -36,7 +36,7 @@ static char *page(json_t *advice)
 	return text;
 }
 
-/* What holds of every page: plain ASCII, columns, no number that is none, no blanks at the end of a line. */
+/* True for every page: plain ASCII, limited width, no nan or inf, no trailing blanks. */
 static void assert_clean(const char *text)
 {
 	for (const char *line = text; *line;) {
@@ -64,7 +64,7 @@ static void assert_page(json_t *advice, const char *expected)
 	free(text);
 }
 
-/* Lines of the page that have the word. */
+/* Number of lines that contain the word. */
 static int count_lines(const char *text, const char *word)
 {
 	int count = 0;
@@ -85,23 +85,24 @@ static void test_whole(void **state)
 static void test_words_only(void **state)
 {
 	(void)state;
-	json_t *advice = json_pack("{s:s, s:s, s:i, s:i, s:n, s:n, s:[], s:[], s:[], s:n, s:n, s:[s,s]}", "network",
-				   "resnet18", "data", "one", "images", 30, "classes", 1, "similarity", "quadrant",
-				   "depths", "pilots", "plans", "plan", "command", "words",
-				   "There is one class, so there is nothing to tell apart.", "No plan was made.");
+	json_t *advice =
+		json_pack("{s:s, s:s, s:i, s:i, s:n, s:n, s:[], s:[], s:[], s:n, s:n, s:[s,s]}", "network", "resnet18",
+			  "data", "one", "images", 30, "classes", 1, "similarity", "quadrant", "depths", "pilots",
+			  "plans", "plan", "command", "words", "The data have only one class.", "No plan was made.");
 	assert_page(advice, "Advice for resnet18 on one\n"
 			    "30 images in 1 class\n"
 			    "\n"
-			    "- There is one class, so there is nothing to tell apart.\n"
+			    "- The data have only one class.\n"
 			    "- No plan was made.\n");
 }
 
-/* Every value of the golden advice, at any depth, in turn: null, of another type, beyond reason, missing. */
+/* Replaces each value of the golden advice, at any depth, in turn: by null, another type, an extreme number, nothing.
+ */
 static void without_each(json_t *whole, json_t *part)
 {
 	const char *key;
 	size_t i;
-	json_t *value, *members = json_copy(part); /* the part's own order changes below */
+	json_t *value, *members = json_copy(part); /* iterated over, because the order of `part` changes */
 	json_object_foreach(members, key, value)
 	{
 		json_t *instead[] = {json_null(),      json_string("other"), json_array(),
@@ -135,7 +136,7 @@ static void test_nulls(void **state)
 	assert_page(json_null(), "Advice\n");
 }
 
-/* A page with curves through these points: {images of a class, accuracy}. */
+/* Advice with a curve through these points: {images per class, accuracy}. */
 static json_t *curve(int count, const double (*points)[2], double twice)
 {
 	json_t *probe = json_array();
@@ -166,7 +167,7 @@ static void test_one_point(void **state)
 	free(text);
 }
 
-/* Equal accuracies, at either end of the scale too, lie on one row of an axis that stays within 0 to 100 %. */
+/* Equal accuracies, also at the ends of the scale, are drawn in one row, on an axis within 0 to 100 %. */
 static void test_equal(void **state)
 {
 	(void)state;
@@ -183,7 +184,8 @@ static void test_equal(void **state)
 	}
 }
 
-/* Names of any length keep the columns; the command alone stays as it is, in words that a shell joins again. */
+/* Names of any length fit their columns. The words of the command are not broken; its lines are continued by
+ * backslashes. */
 static void test_long_names(void **state)
 {
 	(void)state;
@@ -219,7 +221,7 @@ static void test_long_names(void **state)
 	free(text);
 }
 
-/* Long tables end with how many rows are left out; the chosen plan is always there. */
+/* Long tables end with the number of omitted rows; the chosen plan is always shown. */
 static void test_many(void **state)
 {
 	(void)state;

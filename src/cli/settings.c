@@ -1,35 +1,33 @@
-/* Resolving options: collect texts from flags, environment and files, then give them their types.
+/* Resolving options: collects texts from flags, environment and files, then parses them by type.
  *
- * The flags are scanned here and not by getopt_long: that one takes any unique beginning of a name
- * ("--lab" for --label-smoothing), so that a later flag would break yesterday's scripts, and it keeps
- * its state in globals. */
-#include "src/cli/options.h"
+ * The flags are not scanned by getopt_long: it accepts any unique prefix of a name ("--lab" for --label-smoothing), so
+ * that adding a flag could break existing scripts, and it keeps global state. */
+#include "src/cli/settings.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/cli/config.h"
+#include "src/cli/common_options.h"
 #include "src/cli/option_value.h"
-#include "src/cli/plan.h"
+#include "src/cli/plan_flags.h"
 #include "src/cli/suggest.h"
-#include "src/cli/text.h"
+#include "src/cli/wrap.h"
 #include "thaw/tensor.h"
 
 #define NAME_SIZE    64  /* bytes of an environment variable's name */
-#define PLACE_SIZE   512 /* bytes of the words in which a value was given; longer ones are cut */
-#define HELP_COLUMN  27  /* where --help explains */
-#define VALUE_COLUMN 21  /* where the list of resolved values has the values */
-#define TEXT_WIDTH   256 /* bytes of one value shown to people */
+#define PLACE_SIZE   512 /* bytes of a text such as "--lr abc"; longer ones are cut */
+#define VALUE_COLUMN 21  /* of the values in the list of resolved values */
+#define VALUE_SIZE   256 /* bytes of a value as text */
 
-/* Options that name a file of values, and who reads it: the values of earlier ones win, and such a file may name one of
- * a later kind. */
+/* Options that name a file of values, and the function that reads it, by falling precedence. A file may itself give a
+ * later one of these options. */
 static const struct {
 	const char *option;
 	thaw_status (*read)(struct config **config, const char *path);
 } files[SETTINGS_FILES] = {
 	{"config", config_read},
-	{"plan", plan_read},
+	{"plan", plan_flags_read},
 };
 
 static int count_options(const struct option *options)
@@ -40,7 +38,7 @@ static int count_options(const struct option *options)
 	return n;
 }
 
-/* Index of the option called name[0 .. length), -1 when there is none. */
+/* Index of the option with name[0 .. length), or -1. */
 static int find_option(const struct option *options, const char *name, size_t length)
 {
 	for (int i = 0; options[i].name; i++)
@@ -67,7 +65,7 @@ static thaw_status unknown_flag(const struct option *options, const char *name, 
 	return thaw_fail(THAW_USAGE, "unknown flag: --%s: --help lists the flags", word);
 }
 
-/* One flag at argv[*i]; moves *i over its value. */
+/* Scans the flag at argv[*i]; advances *i to its value. */
 static thaw_status scan_flag(const struct settings *s, struct setting *setting, int argc, char **argv, int *i)
 {
 	const char *name = argv[*i] + 2;
@@ -80,15 +78,15 @@ static thaw_status scan_flag(const struct settings *s, struct setting *setting, 
 		text = "true";
 	if (!text) {
 		if (*i + 1 == argc || strncmp(argv[*i + 1], "--", 2) == 0)
-			return thaw_fail(THAW_USAGE, "a flag without its value: --%s: write --%s %s",
-					 s->options[k].name, s->options[k].name, s->options[k].metavar);
+			return thaw_fail(THAW_USAGE, "a flag without a value: --%s: write --%s %s", s->options[k].name,
+					 s->options[k].name, s->options[k].metavar);
 		text = argv[++*i];
 	}
 	setting[k] = (struct setting){.source = FROM_FLAG, .text = text};
 	return THAW_OK;
 }
 
-/* Whoever asks for help may have the rest wrong. */
+/* With --help, mistakes in other flags are ignored. */
 static bool help_asked(int argc, char **argv)
 {
 	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -107,7 +105,7 @@ static thaw_status scan_arguments(struct settings *s, struct setting *setting, i
 		else if (dashes)
 			THAW_TRY(scan_flag(s, setting, argc, argv, &i));
 		else if (flags && argv[i][0] == '-' && argv[i][1])
-			return thaw_fail(THAW_USAGE, "unknown flag: %s: flags have two dashes, --help lists them",
+			return thaw_fail(THAW_USAGE, "unknown flag: %s: flags start with two dashes; --help lists them",
 					 argv[i]);
 		else
 			s->arguments[s->argument_count++] = argv[i];
@@ -123,7 +121,7 @@ static const char *environment_name(const struct option *o, char *name)
 	return name;
 }
 
-/* --help is for the one who types it; a variable of an empty text counts as not set. */
+/* THAW_HELP is ignored; an empty variable counts as unset. */
 static void scan_environment(const struct settings *s, struct setting *setting)
 {
 	char name[NAME_SIZE];
@@ -134,7 +132,7 @@ static void scan_environment(const struct settings *s, struct setting *setting)
 	}
 }
 
-/* Whether a file of this kind may give the option: not help, nor files that have been looked for already. */
+/* Whether files[file] may give the option: not help, and no file option of the same or higher precedence. */
 static bool file_may_give(int file, const char *option)
 {
 	bool may = strcmp(option, "help") != 0;
@@ -143,7 +141,7 @@ static bool file_may_give(int file, const char *option)
 	return may;
 }
 
-/* Where a file gives a value: "c.yaml:3: lr", or "plan.json: lr" where nobody knows the line. */
+/* The place of a value in a file: "c.yaml:3: lr", or "plan.json: lr" if the line is unknown. */
 static const char *entry_text(const struct config *file, const char *name, int line, char *place)
 {
 	if (line > 0)
@@ -153,7 +151,7 @@ static const char *entry_text(const struct config *file, const char *name, int l
 	return place;
 }
 
-/* Reads the file of files[number], if the command knows it and it is given. */
+/* Reads the file named by the option files[number], if the command has this option and it was given. */
 static thaw_status scan_file(struct settings *s, struct setting *setting, int number)
 {
 	char place[PLACE_SIZE];
@@ -178,7 +176,7 @@ static thaw_status scan_file(struct settings *s, struct setting *setting, int nu
 	return THAW_OK;
 }
 
-/* Where a value came from, as the user wrote it. */
+/* The option and its value as the user wrote them. */
 static const char *place_text(const struct settings *s, int i, char *place)
 {
 	char name[NAME_SIZE];
@@ -234,79 +232,49 @@ void settings_free(struct settings *s)
 {
 	for (int i = 0; i < SETTINGS_FILES; i++)
 		config_free(s->files[i]);
-	thaw_free((void *)s->setting);
+	thaw_free(s->setting);
 	thaw_free(s->arguments);
 	*s = (struct settings){0};
 }
 
-/* The default as people read it. */
-static const char *default_text(const struct option *o, const void *values, char *text)
+static void print_given(const struct settings *s, int i, FILE *out)
 {
-	return o->absent ? o->absent : option_show(o, values, text, TEXT_WIDTH);
+	char text[VALUE_SIZE], name[NAME_SIZE];
+	const struct option *o = &s->options[i];
+	const struct setting *setting = &s->setting[i];
+	fprintf(out, "  %-18s %s", o->name, option_show(o, s->values, text, sizeof(text)));
+	if (setting->source == FROM_ENVIRONMENT)
+		fprintf(out, "  (%s)", environment_name(o, name));
+	else if (setting->line > 0)
+		fprintf(out, "  (%s:%d)", setting->file->path, setting->line);
+	else if (setting->source == FROM_FILE)
+		fprintf(out, "  (%s: %s)", setting->file->path, o->name);
+	fputc('\n', out);
+}
+
+/* The default of an option, given the values of the others. */
+static const char *resolved_default(const struct option *o, const void *values, char *text, size_t size)
+{
+	return o->resolved ? o->resolved(values, text, size) : option_show_default(o, values, text, size);
 }
 
 void settings_print(const struct settings *s, FILE *out)
 {
-	char text[TEXT_WIDTH], name[NAME_SIZE];
-	for (int i = 0; s->options[i].name; i++) {
-		const struct setting *setting = &s->setting[i];
-		if (setting->source == FROM_DEFAULT)
-			continue;
-		fprintf(out, "  %-18s %s", s->options[i].name,
-			option_show(&s->options[i], s->values, text, sizeof(text)));
-		if (setting->source == FROM_ENVIRONMENT)
-			fprintf(out, "  (%s)", environment_name(&s->options[i], name));
-		else if (setting->line > 0)
-			fprintf(out, "  (%s:%d)", setting->file->path, setting->line);
-		else if (setting->source == FROM_FILE)
-			fprintf(out, "  (%s: %s)", setting->file->path, s->options[i].name);
-		fputc('\n', out);
-	}
+	char text[VALUE_SIZE];
+	for (int i = 0; s->options[i].name; i++)
+		if (s->setting[i].source != FROM_DEFAULT)
+			print_given(s, i, out);
 	fprintf(out, "  %-18s ", "defaults");
 	struct wrapped w = {.out = out, .indent = VALUE_COLUMN, .column = VALUE_COLUMN};
 	bool first = true;
 	for (int i = 0; s->options[i].name; i++) {
 		if (s->setting[i].source != FROM_DEFAULT || strcmp(s->options[i].section, COMMON_SECTION) == 0)
 			continue;
-		char entry[NAME_SIZE + TEXT_WIDTH];
+		char entry[NAME_SIZE + VALUE_SIZE];
 		snprintf(entry, sizeof(entry), "%s%s %s", first ? "" : "| ", s->options[i].name,
-			 default_text(&s->options[i], s->values, text));
+			 resolved_default(&s->options[i], s->values, text, sizeof(text)));
 		wrap_words(&w, entry);
 		first = false;
 	}
 	fputc('\n', out);
-}
-
-/* The words behind an option's help: what it takes and what it is without being given. */
-static void help_notes(const struct option *o, const void *values, struct wrapped *w)
-{
-	char text[TEXT_WIDTH], note[NAME_SIZE + TEXT_WIDTH];
-	if (o->choices) {
-		snprintf(note, sizeof(note), "(%s)", o->choices);
-		wrap_words(w, note);
-	}
-	if (o->required)
-		wrap_words(w, "[required]");
-	else if (o->type != OPTION_FLAG) {
-		snprintf(note, sizeof(note), "[%s]", default_text(o, values, text));
-		wrap_words(w, note);
-	}
-}
-
-void options_help(const struct option *options, const void *values, FILE *out)
-{
-	const char *section = "";
-	for (const struct option *o = options; o->name; o++) {
-		if (strcmp(section, o->section) != 0)
-			fprintf(out, "\n%s:\n", o->section);
-		section = o->section;
-		int column = fprintf(out, "  --%s%s%s", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
-		if (column >= HELP_COLUMN - 1)
-			column = fprintf(out, "\n") - 1;
-		fprintf(out, "%*s", HELP_COLUMN - column, "");
-		struct wrapped w = {.out = out, .indent = HELP_COLUMN, .column = HELP_COLUMN};
-		wrap_words(&w, o->help);
-		help_notes(o, values, &w);
-		fputc('\n', out);
-	}
 }

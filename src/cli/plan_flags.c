@@ -1,12 +1,12 @@
-/* The flags of a plan, from JSON values to the words that the option table gives their types. */
-#include "src/cli/plan.h"
+/* The flags in a training plan: JSON values as text, to be parsed by the option table. */
+#include "src/cli/plan_flags.h"
 
 #include <jansson.h>
 
 #include "thaw/tensor.h"
 #include "thaw/training_plan.h"
 
-/* A word, number or truth value as somebody would type it; the same number comes back from the text. */
+/* A JSON string, number or boolean as it would be given on the command line; numbers are exact. */
 static char *value_text(const json_t *value)
 {
 	if (json_is_string(value))
@@ -35,7 +35,7 @@ static thaw_status read_flags(struct config *c, json_t *flags)
 	return THAW_OK;
 }
 
-thaw_status plan_read(struct config **config, const char *path)
+thaw_status plan_flags_read(struct config **config, const char *path)
 {
 	json_t *plan;
 	THAW_TRY(thaw_training_plan_read(&plan, path));

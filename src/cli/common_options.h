@@ -1,0 +1,52 @@
+/* Option rows that several commands share. */
+#ifndef THAW_SRC_CLI_COMMON_OPTIONS_H
+#define THAW_SRC_CLI_COMMON_OPTIONS_H
+
+#include "src/cli/option.h"
+#include "thaw/transform.h"
+
+#define MAX_LANES   65536
+#define MAX_THREADS 1024
+#define BELOW_ONE   0.999999 /* upper limit of fractions that must be less than 1, also after rounding to float */
+
+#define DEFAULT_LANES_TEXT "8, or the rank count if larger"
+
+/* Rows for `heading`; `at` is the offset of the value. `note` is appended to the help text. */
+/* clang-format off */
+#define SIZE_OPTION(heading, at)                                                                                       \
+	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,               \
+	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
+	 .help = "side length of the input images in pixels"}
+#define TEST_SHARE_OPTION(heading, at, note)                                                                           \
+	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = at, .section = heading, .min = 0,        \
+	 .max = BELOW_ONE,                                                                                             \
+	 .help = "fraction of each class held out for testing if D has no test images" note}
+#define PER_CLASS_OPTION(heading, at, fallback, text)                                                                  \
+	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, .offset = at, .section = heading, .min = 0,         \
+	 .max = INFINITY, .absent = fallback, .help = text}
+#define LANES_OPTION(heading, at, fallback, text)                                                                      \
+	{.name = "lanes", .metavar = "L", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,              \
+	 .max = MAX_LANES, .absent = fallback, .help = text}
+#define SEED_OPTION(heading, at, text)                                                                                 \
+	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = at, .section = heading, .min = 0,              \
+	 .max = INFINITY, .help = text}
+#define DECODE_THREADS_OPTION(heading, at)                                                                             \
+	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = at, .section = heading, .min = 1,     \
+	 .max = MAX_THREADS, .help = "threads per rank that read and decode images"}
+
+/* The end of every table. */
+#define COMMON_SECTION "Common"
+#define COMMON_OPTIONS                                                                                                 \
+	{.name = "threads", .metavar = "N", .type = OPTION_INT, .offset = offsetof(struct common, threads),            \
+	 .section = COMMON_SECTION, .min = 1, .max = MAX_THREADS,                                                      \
+	 .help = "BLAS threads per rank; use 1 with one rank per core; a resumed run needs the same number"},          \
+	{.name = "config", .metavar = "FILE", .type = OPTION_TEXT, .offset = offsetof(struct common, config),          \
+	 .section = COMMON_SECTION, .absent = "none", .help = "YAML file of flag names and values"},                   \
+	{.name = "json", .type = OPTION_FLAG, .offset = offsetof(struct common, json), .section = COMMON_SECTION,      \
+	 .help = "print the result as one JSON object"},                                                               \
+	{.name = "help", .type = OPTION_FLAG, .offset = offsetof(struct common, help), .section = COMMON_SECTION,      \
+	 .help = "print this text"},                                                                                   \
+	{.name = NULL}
+/* clang-format on */
+
+#endif
