@@ -46,7 +46,7 @@ struct thaw_shard thaw_sharding_at(const struct thaw_sharding *shards, int64_t b
 /* Floats of all shards of a rank. */
 int64_t thaw_sharding_own(const struct thaw_sharding *shards, int rank);
 /* Takes this rank's shards of [start, start + count) out of from[count] into own[thaw_sharding_own]. */
-void thaw_sharding_take(const struct thaw_sharding *shards, int rank, int64_t start, int64_t count, const float *from,
+void thaw_sharding_extract(const struct thaw_sharding *shards, int rank, int64_t start, int64_t count, const float *from,
 			float *own);
 /* The reverse over all ranks: to[count] receives [start, start + count) of the vector on every rank. Collective. */
 thaw_status thaw_sharding_gather(const struct thaw_sharding *shards, struct thaw_comm *comm, int64_t start,
@@ -68,14 +68,14 @@ struct thaw_allreduce_update {
 	/* values[shard.count] of the shard, or of a part of it, are to be changed by total[shard.count], which may be
 	 * overwritten. Comes once for every value of this rank, in no order that counts, also while the backward pass
 	 * still runs: only of what is final on all ranks. */
-	void (*apply)(void *context, struct thaw_shard shard, float *total, const float *slots);
+	void (*update)(void *context, struct thaw_shard shard, float *total, const float *slots);
 	float *values; /* [length] */
 };
 
-/* THAW_CONFIG when there are more ranks than lanes. What `use` names must outlive the sum; it is copied itself. */
-thaw_status thaw_allreduce_create(struct thaw_allreduce **sum, struct thaw_comm *comm, int lanes,
+/* THAW_CONFIG when there are more ranks than lanes. What `update` points to must outlive the all-reduce; the struct itself is copied. */
+thaw_status thaw_allreduce_create(struct thaw_allreduce **allreduce, struct thaw_comm *comm, int lanes,
 				  const struct thaw_sharding *shards, int64_t slots,
-				  const struct thaw_allreduce_update *use);
+				  const struct thaw_allreduce_update *update);
 void thaw_allreduce_destroy(struct thaw_allreduce *allreduce);       /* NULL is fine */
 size_t thaw_allreduce_bytes(const struct thaw_allreduce *allreduce); /* of its vectors, without what is exchanged */
 /* The vector of the next lane of this rank, all of whose length + slots floats it is to write; what is never written

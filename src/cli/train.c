@@ -2,6 +2,8 @@
 #include "thaw/train.h"
 #include "thaw/transform.h"
 
+#include <string.h>
+
 #include "src/cli/command.h"
 #include "src/cli/progress.h"
 #include "src/cli/text.h"
@@ -14,6 +16,7 @@ struct values {
 	struct common common;
 	struct thaw_train_options train;
 	struct interval checkpoint_every;
+	const char *bn, *resume, *cache_dtype; /* words for the enums of `train` */
 };
 
 #define AT(field) .offset = offsetof(struct values, train.field)
@@ -84,7 +87,7 @@ static const struct option options[] = {
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
 	 .max = BELOW_ONE, .absent = "the network's own",
 	 .help = "rate of the network's dropout layers"},
-	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = HOW, .choices = "frozen|lane",
+	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = HOW, .choices = "frozen|lane",
 	 .absent = "frozen if pretrained, else lane",
 	 .help = "batch norm of the part that trains: stored statistics, or each lane's"},
 
@@ -109,11 +112,11 @@ static const struct option options[] = {
 		 "per rank such as 4G"},
 	{.name = "cache-dir", .metavar = "DIR", .type = OPTION_TEXT, AT(cache_dir), .section = RUN, .absent = "memory",
 	 .help = "keep that in files here, which a later start finds again; a fast disk of the node's own"},
-	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, AT(cache_dtype), .section = RUN,
-	 .choices = "f32|f16",
+	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, cache_dtype), .section = RUN, .choices = "f32|f16",
 	 .help = "f16 keeps it in half the room, rounded"},
-	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT, AT(resume), .section = RUN,
-	 .choices = "auto|never",
+	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT,
+	 .offset = offsetof(struct values, resume), .section = RUN, .choices = "auto|never",
 	 .help = "auto continues what RUN holds; never refuses a RUN that holds something"},
 	{.name = "seed", .metavar = "N", .type = OPTION_LONG, AT(seed), .section = RUN, .min = 0, .max = INFINITY,
 	 .help = "of everything random"},
@@ -139,6 +142,8 @@ static void defaults(void *values)
 	struct values *v = values;
 	thaw_train_defaults(&v->train);
 	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
+	v->resume = "auto";
+	v->cache_dtype = "f32";
 }
 
 static void log_configuration(const struct session *session)
@@ -150,12 +155,23 @@ static void log_configuration(const struct session *session)
 	settings_print(session->settings, stderr);
 }
 
+/* The options as the library takes them; the choices of each word were checked. */
+static struct thaw_train_options train_options(const struct values *v)
+{
+	struct thaw_train_options o = v->train;
+	o.checkpoint_steps = v->checkpoint_every.steps;
+	o.checkpoint_seconds = v->checkpoint_every.seconds;
+	if (v->bn)
+		o.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	o.resume = strcmp(v->resume, "never") == 0 ? THAW_RESUME_NEVER : THAW_RESUME_AUTO;
+	o.cache_dtype = strcmp(v->cache_dtype, "f16") == 0 ? THAW_F16 : THAW_F32;
+	return o;
+}
+
 static thaw_status run(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
-	struct thaw_train_options train = v->train;
-	train.checkpoint_steps = v->checkpoint_every.steps;
-	train.checkpoint_seconds = v->checkpoint_every.seconds;
+	struct thaw_train_options train = train_options(v);
 	log_configuration(session);
 
 	struct progress progress;

@@ -51,7 +51,7 @@ static size_t record_bytes(const struct thaw_cache_options *o)
 	return (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
 }
 
-size_t thaw_cache_wish(const struct thaw_cache_options *o)
+size_t thaw_cache_full_bytes(const struct thaw_cache_options *o)
 {
 	return (size_t)o->entries * record_bytes(o);
 }

@@ -36,6 +36,6 @@ void thaw_cache_get(const struct thaw_cache *cache, int64_t entry, float *featur
 void thaw_cache_put(struct thaw_cache *cache, int64_t entry, float *features);
 
 /* Bytes that all entries would take. */
-size_t thaw_cache_wish(const struct thaw_cache_options *options);
+size_t thaw_cache_full_bytes(const struct thaw_cache_options *options);
 
 #endif

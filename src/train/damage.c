@@ -68,14 +68,14 @@ static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks 
 	int64_t more = 0;
 	for (int rank = 0; rank < comm->size; rank++) {
 		for (int64_t i = 0; i < each[rank] && i < most; i++) {
-			snprintf(line, sizeof(line), "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
+			snprintf(line, sizeof(line), "skipped: %s", texts + (rank * most + i) * NOTE_BYTES);
 			callbacks->log(callbacks->context, line);
 		}
 		more += each[rank] > most ? each[rank] - most : 0;
 	}
 	if (more == 0)
 		return;
-	snprintf(line, sizeof(line), "left out: and %lld more damaged images", (long long)more);
+	snprintf(line, sizeof(line), "skipped: %lld more damaged images", (long long)more);
 	callbacks->log(callbacks->context, line);
 }
 

@@ -115,7 +115,7 @@ static thaw_status open_config(struct run *r)
 	thaw_status status = THAW_OK;
 	if (!now)
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
-	else if (then && strcmp(r->options.resume, "never") == 0)
+	else if (then && r->options.resume == THAW_RESUME_NEVER)
 		status = thaw_fail(
 			THAW_CONFIG,
 			"the folder holds a run already: --out %s: give another one, or leave out --resume never",
@@ -123,7 +123,7 @@ static thaw_status open_config(struct run *r)
 	else if (then)
 		status = compare_config(r, then, now);
 	if (status == THAW_OK)
-		status = run_planned_open(r, !then, now);
+		status = run_plan_open(r, !then, now);
 	if (status == THAW_OK && !then)
 		status = write_json(r->options.out, "config.json", now);
 	json_decref(now);
@@ -213,7 +213,7 @@ void run_directory_close(struct run *r)
 	}
 	thaw_free(reason);
 	r->writer = NULL;
-	run_planned_close(r);
+	run_plan_close(r);
 	if (r->lock >= 0)
 		close(r->lock);
 	r->lock = -1;

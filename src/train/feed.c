@@ -31,7 +31,7 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 			.seed = (uint64_t)r->options.seed,
 		};
 		choose_view(r, &request);
-		THAW_TRY(thaw_features_submit(r->train_features, &request));
+		THAW_TRY(thaw_features_submit(r->phase.train_features, &request));
 	}
 	return THAW_OK;
 }

@@ -24,22 +24,22 @@ int64_t run_epoch_damaged(const struct run *r)
 	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
 }
 
-void run_log_step(struct run *r, double loss, double accuracy, double lr)
+void run_metrics_step(struct run *r, double loss, double accuracy, double lr)
 {
 	if (!r->metrics_path)
 		return;
 	write_line(r, json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "step", "step",
-				(json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
+				(json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
 				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
 }
 
-void run_log_epoch(struct run *r, const json_t *metrics)
+void run_metrics_epoch(struct run *r, const json_t *metrics)
 {
 	if (!r->metrics_path)
 		return;
 	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:I, s:f}", "event", "epoch", "step",
-				 (json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
+				 (json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
 				 (json_int_t)r->at.epoch + 1, "train_loss", r->at.epoch_loss / images, "train_accuracy",
 				 r->at.epoch_correct / images, "train_damaged", (json_int_t)run_epoch_damaged(r),
 				 "seconds", thaw_clock() - r->started);

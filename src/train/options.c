@@ -17,9 +17,8 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.model = "builtin",
 		.unfreeze = "head",
 		.optimizer = "sgd",
-		.resume = "auto",
 		.cache = "auto",
-		.cache_dtype = "f32",
+		.cache_dtype = THAW_F32,
 		.epochs = 10,
 		.momentum = 0.9,
 		.weight_decay = -1.0,
@@ -37,25 +36,30 @@ void thaw_train_defaults(struct thaw_train_options *o)
 	};
 }
 
+const char *thaw_bn_name(enum thaw_bn_mode mode)
+{
+	static const char *const names[] = {
+		[THAW_BN_AUTO] = "auto",
+		[THAW_BN_FROZEN] = "frozen",
+		[THAW_BN_LANE] = "lane",
+	};
+	return names[mode];
+}
+
 static thaw_status refuse(const char *what, const char *flag, const char *todo)
 {
 	return thaw_fail(THAW_USAGE, "%s: %s: %s", what, flag, todo);
 }
 
-/* The options that are one of some words. */
-static thaw_status resolve_words(struct run *r)
+static thaw_status resolve_choices(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	size_t bytes;
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
-	if (o->bn && strcmp(o->bn, "frozen") != 0 && strcmp(o->bn, "lane") != 0)
-		return refuse("unknown mode of batch norm", "--bn", "give frozen or lane");
-	if (strcmp(o->resume, "auto") != 0 && strcmp(o->resume, "never") != 0)
-		return refuse("unknown way to resume", "--resume", "give auto or never");
-	if (strcmp(o->cache_dtype, "f32") != 0 && strcmp(o->cache_dtype, "f16") != 0)
-		return refuse("unknown precision", "--cache-dtype", "give f32 or f16");
+	if (o->cache_dtype != THAW_F32 && o->cache_dtype != THAW_F16)
+		return refuse("not a type for features", "--cache-dtype", "give f32 or f16");
 	return run_cache_budget(r, &bytes);
 }
 
@@ -63,9 +67,9 @@ static thaw_status resolve_words(struct run *r)
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
-	if (!r->lent && !o->data)
+	if (!r->borrowed_data && !o->data)
 		return refuse("no data", "--data", "name a folder of images");
-	if (!r->lent && !o->out)
+	if (!r->borrowed_data && !o->out)
 		return refuse("no run directory", "--out", "name a folder for the run");
 	if (o->epochs < 0 || o->head_epochs < 0 || (o->epochs == 0 && o->head_epochs == 0))
 		return refuse("nothing to do", "--epochs", "give at least one epoch");
@@ -75,7 +79,7 @@ thaw_status run_resolve_options(struct run *r)
 		return refuse("no number of lanes", "--lanes", "give 1 to 65536, or leave it out");
 	if (o->views < 0)
 		return refuse("no number of views", "--views", "give at least 0");
-	THAW_TRY(resolve_words(r));
+	THAW_TRY(resolve_choices(r));
 	if (o->lanes == 0)
 		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
 	if (o->lanes < r->comm->size)
@@ -125,7 +129,7 @@ json_t *run_config_json(const struct run *r)
 		{"warmup", json_real(o->warmup)},
 		{"label-smoothing", json_real(o->label_smoothing)},
 		{"dropout", json_real(o->dropout)},
-		{"bn", json_string(o->bn)},
+		{"bn", json_string(thaw_bn_name(o->bn))},
 		{"scale-min", json_real(o->scale_min)},
 		{"flip", json_real(o->flip)},
 		{"jitter", json_real(o->jitter)},
@@ -133,7 +137,7 @@ json_t *run_config_json(const struct run *r)
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
 		{"views", json_integer(o->views)},
-		{"cache-dtype", json_string(o->cache_dtype)},
+		{"cache-dtype", json_string(o->cache_dtype == THAW_F16 ? "f16" : "f32")},
 		{"blas", json_string(openblas_get_corename())},
 		{"threads", json_integer(openblas_get_num_threads())},
 	};

@@ -68,7 +68,7 @@ static thaw_status go_on(struct run *r, const char *copy)
 	return THAW_OK;
 }
 
-thaw_status run_planned_open(struct run *r, bool new_run, const json_t *config)
+thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config)
 {
 	char *copy = thaw_format("%s/plan.json", r->options.out);
 	if (!copy)
@@ -82,7 +82,7 @@ thaw_status run_planned_open(struct run *r, bool new_run, const json_t *config)
 	return status;
 }
 
-thaw_status run_planned_report(const struct run *r, json_t *summary)
+thaw_status run_plan_add_result(const struct run *r, json_t *summary)
 {
 	struct thaw_expected e;
 	if (!r->plan_file || !thaw_expected_read(&e, json_object_get(r->plan_file, "expected")))
@@ -101,7 +101,7 @@ thaw_status run_planned_report(const struct run *r, json_t *summary)
 	return whole ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for the prediction of a run");
 }
 
-void run_planned_close(struct run *r)
+void run_plan_close(struct run *r)
 {
 	json_decref(r->plan_file);
 	r->plan_file = NULL;

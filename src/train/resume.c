@@ -59,7 +59,7 @@ static thaw_status read_field(struct position *at, size_t i, const char *value)
 /* What a vector of the tail is called in the file: the values themselves, or a state of the optimizer. */
 static char *tensor_name(const struct run *r, int vector, int param)
 {
-	const char *name = r->model->graph->params[r->params->params[param].param].name;
+	const char *name = r->model->graph->params[r->phase.params->params[param].param].name;
 	return vector == 0 ? thaw_strdup(name)
 			   : thaw_format("optimizer.%s.%s", r->optimizer->state_names[vector - 1], name);
 }
@@ -67,7 +67,7 @@ static char *tensor_name(const struct run *r, int vector, int param)
 /* A parameter of the graph with values of that vector at `values`, or none: they are spread over the ranks. */
 static struct thaw_param param_of(const struct run *r, int param, float *values)
 {
-	struct thaw_param p = r->model->graph->params[r->params->params[param].param];
+	struct thaw_param p = r->model->graph->params[r->phase.params->params[param].param];
 	p.data = values;
 	return p;
 }
@@ -75,7 +75,7 @@ static struct thaw_param param_of(const struct run *r, int param, float *values)
 static int vectors(const struct run *r)
 {
 	int n = 1;
-	while (n <= THAW_TAIL_STATES && r->params->state[n - 1])
+	while (n <= THAW_TAIL_STATES && r->phase.params->state[n - 1])
 		n++;
 	return n;
 }
@@ -97,8 +97,8 @@ static void part_free(struct part *p)
 /* The part of tensor i that begins at float `at`; *end at the end. Release it after each. */
 static thaw_status part_at(const struct run *r, int i, int64_t at, struct part *p, bool *end)
 {
-	const struct thaw_flat_params_param *t = &r->params->params[i];
-	struct thaw_param whole = param_of(r, i, r->params->values + t->offset);
+	const struct thaw_flat_params_param *t = &r->phase.params->params[i];
+	struct thaw_param whole = param_of(r, i, r->phase.params->values + t->offset);
 	*end = !thaw_param_chunk(&whole, at, &p->param);
 	if (*end)
 		return THAW_OK;
@@ -112,7 +112,7 @@ static thaw_status part_at(const struct run *r, int i, int64_t at, struct part *
 /* The values of vector v at the part: this rank's own, or gathered. */
 static thaw_status fetch(const struct run *r, int v, const struct part *p)
 {
-	const struct thaw_flat_params *params = r->params;
+	const struct thaw_flat_params *params = r->phase.params;
 	if (v > 0)
 		return thaw_sharding_gather(&params->shards, r->comm, p->start, p->count, params->state[v - 1],
 					    p->here);
@@ -123,10 +123,11 @@ static thaw_status fetch(const struct run *r, int v, const struct part *p)
 /* The reverse, from rank 0 to all. */
 static thaw_status deliver(struct run *r, int v, const struct part *p)
 {
-	const struct thaw_flat_params *params = r->params;
+	const struct thaw_flat_params *params = r->phase.params;
 	THAW_TRY(r->comm->broadcast(r->comm, p->here, (size_t)p->count * sizeof(float), 0));
 	if (v > 0)
-		thaw_sharding_take(&params->shards, r->comm->rank, p->start, p->count, p->here, params->state[v - 1]);
+		thaw_sharding_extract(&params->shards, r->comm->rank, p->start, p->count, p->here,
+				      params->state[v - 1]);
 	else
 		memcpy(params->values + p->start, p->here, (size_t)p->count * sizeof(float));
 	return THAW_OK;
@@ -157,7 +158,7 @@ static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_s
 static thaw_status describe_state(const struct run *r, struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++) {
+		for (int i = 0; i < r->phase.params->count; i++) {
 			struct thaw_named_tensor *t = &w->tensors[w->count++];
 			*t = (struct thaw_named_tensor){.name = tensor_name(r, v, i),
 							.dtype = THAW_F32,
@@ -173,7 +174,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 {
 	struct thaw_pair metadata[METADATA_MAX];
 	char values[METADATA_MAX][VALUE_BYTES];
-	size_t tensors = (size_t)vectors(r) * (size_t)r->params->count;
+	size_t tensors = (size_t)vectors(r) * (size_t)r->phase.params->count;
 	struct thaw_weights w = {.metadata = metadata, .tensors = thaw_alloc(tensors, sizeof(*w.tensors))};
 	thaw_status status = w.tensors ? describe_state(r, &w) : THAW_RESOURCE;
 
@@ -206,20 +207,12 @@ static thaw_status save(struct run *r, bool best, thaw_status *written)
 	thaw_status status = THAW_OK;
 	*written = r->comm->rank == 0 ? begin_save(r, best, &sink) : THAW_OK;
 	for (int v = 0; v < vectors(r) && status == THAW_OK; v++)
-		for (int i = 0; i < r->params->count && status == THAW_OK; i++)
+		for (int i = 0; i < r->phase.params->count && status == THAW_OK; i++)
 			if (v > 0 || sink)
 				status = write_tensor(r, v, i, sink, written);
 	if (sink)
 		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
 	return status;
-}
-
-bool run_save_due(const struct run *r)
-{
-	const struct thaw_train_options *o = &r->options;
-	bool steps = o->checkpoint_steps > 0 && (r->at.total_steps + 1) % o->checkpoint_steps == 0;
-	bool seconds = o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
-	return r->comm->rank == 0 && (steps || seconds);
 }
 
 thaw_status run_save(struct run *r, bool best)
@@ -260,7 +253,7 @@ static thaw_status check_tensor(const struct run *r, const struct thaw_weights *
 static thaw_status check_state(const struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++)
+		for (int i = 0; i < r->phase.params->count; i++)
 			THAW_TRY(check_tensor(r, w, v, i));
 	return THAW_OK;
 }
@@ -290,7 +283,7 @@ static thaw_status take_tensor(struct run *r, int v, int i, const char *data)
 static thaw_status take_state(struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++) {
+		for (int i = 0; i < r->phase.params->count; i++) {
 			const char *data = NULL;
 			if (r->comm->rank == 0) {
 				char *name = tensor_name(r, v, i);

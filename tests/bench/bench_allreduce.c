@@ -73,7 +73,7 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 	if (!from || !to || !values || !lanes || !allreduce)
 		goto out;
 	const struct thaw_sharding shards = {n, THAW_ALLREDUCE_BUCKET, comm->size};
-	const struct thaw_allreduce_update use = {.apply = use_nothing, .values = values};
+	const struct thaw_allreduce_update use = {.update = use_nothing, .values = values};
 	THAW_TRY_OUT(thaw_allreduce_create(&sum, comm, comm->size, &shards, 0, &use));
 	for (int i = 0; i < repetitions; i++) {
 		THAW_TRY_OUT(time_lanes(comm, sum, n, &lanes[i]));

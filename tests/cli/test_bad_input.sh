@@ -55,17 +55,17 @@ check "nothing was made of refused data" test ! -e r
 
 pictures cut && head -c 50 good/train/red/1.png >cut/train/red/1.png && head -c 50 good/train/red/1.png >cut/test/red/1.png
 run "$thaw" "${train[@]}" --data cut --out cut-run --json
-check "a damaged image is left out" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
-check "each epoch says so" test "$(grep -c 'epoch ./2: .*left out: 1' err)" -eq 2
+check "a damaged image is skipped" eval 'exits 0 && [ "$(grep -c "^skipped: .*red/1.png" err)" -eq 2 ]'
+check "each epoch says so" test "$(grep -c 'epoch ./2: .*skipped: 1' err)" -eq 2
 check "the result counts them" eval '[ "$(member damaged)" = 1 ] && [ "$(member training_damaged)" = 1 ] && [ "$(member images)" = 7 ]'
 run mpirun -np 2 "$thaw" "${train[@]}" --data cut --out cut-two
-check "two ranks name it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
+check "two ranks name it as often" eval 'exits 0 && [ "$(grep -c "^skipped: " err)" -eq 2 ] && same_weights cut-run cut-two'
 run "$thaw" eval --model cut-run --data cut --json
-check "eval names and counts it" eval 'exits 0 "left out: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+check "eval names and counts it" eval 'exits 0 "skipped: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
 
 pictures lost && for i in lost/train/red/*; do echo damaged >"$i"; done
 refused "a class of damaged images only (ranks)" 65 '"red"' lost -- "${train[@]}" --data lost --out lost-run
-check "each of its images is named" test "$(grep -c '^left out: .*red/' err)" -eq 8
+check "each of its images is named" test "$(grep -c '^skipped: .*red/' err)" -eq 8
 pictures untested && for i in untested/test/red/*; do echo damaged >"$i"; done
 run "$thaw" "${train[@]}" --data untested --out untested-run
 check "a class that cannot be tested is no reason to stop" exits 0 '"red" is not measured'
@@ -194,7 +194,7 @@ check "... and the next start finishes it" eval 'exits 0 && same_weights full-mo
 
 # ---- Runs ------------------------------------------------------------------------------------------
 
-refused "weights that are no longer numbers (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
+refused "weights that are not finite (ranks)" 78 "not finite" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
 check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
 refused "a run directory of other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
 touch file

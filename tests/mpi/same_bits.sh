@@ -102,7 +102,7 @@ contained() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		unshare -rpf --mount-proc "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
 }
-said() { grep -c "ranks of a node hold the frozen weights each for itself: .*$2" "$1.log"; }
+said() { grep -c "the ranks of a node hold separate copies of the frozen weights: .*$2" "$1.log"; }
 train 1 "$work/h1"
 train 4 "$work/h4"
 apart 3 "$work/apart"

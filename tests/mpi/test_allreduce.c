@@ -103,7 +103,7 @@ int main(void)
 	}
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {1, THAW_ALLREDUCE_BUCKET, c.comm.size};
-	const struct thaw_allreduce_update use = {.apply = keep};
+	const struct thaw_allreduce_update use = {.update = keep};
 	if (c.comm.size > 1)
 		check(&c, thaw_allreduce_create(&allreduce, &c.comm, c.comm.size - 1, &shards, 0, &use) == THAW_CONFIG,
 		      "more ranks than lanes are refused");

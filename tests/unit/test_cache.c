@@ -76,7 +76,7 @@ static void the_bound_is_kept(void **state)
 {
 	(void)state;
 	struct thaw_cache_options o = options_of(NULL);
-	o.bytes = thaw_cache_wish(&o) / ENTRIES * 3;
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES * 3;
 	struct thaw_cache *c = open_cache(&o);
 	for (int64_t i = 0; i < ENTRIES; i++)
 		put(c, i);
@@ -97,7 +97,7 @@ static void half_precision_rounds_alike(void **state)
 	(void)state;
 	struct thaw_cache_options o = options_of(NULL);
 	o.dtype = THAW_F16;
-	o.bytes = thaw_cache_wish(&o) / ENTRIES;
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES;
 	struct thaw_cache *c = open_cache(&o);
 	float kept[FEATURES], lost[FEATURES], back[FEATURES];
 	for (int i = 0; i < FEATURES; i++)
@@ -127,7 +127,7 @@ static void a_file_is_found_again(void **state)
 	expect(c, 1, 0.0f);
 	expect(c, 2, 0.0f);
 	thaw_cache_destroy(c);
-	o.bytes = thaw_cache_wish(&o) / ENTRIES * 2; /* a smaller bound: the third record is out of reach */
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES * 2; /* a smaller bound: the third record is out of reach */
 	c = open_cache(&o);
 	expect(c, 7, 0.0f);
 	assert_false(thaw_cache_has(c, 2));
@@ -144,12 +144,12 @@ static void a_file_of_another_precision_is_not_believed(void **state)
 	char path[SCRATCH_PATH + 32];
 	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	o.features = 8;
-	o.bytes = thaw_cache_wish(&o);
+	o.bytes = thaw_cache_full_bytes(&o);
 	struct thaw_cache *c = open_cache(&o);
 	put(c, 1);
 	thaw_cache_destroy(c);
 	o.dtype = THAW_F16;
-	assert_int_equal(thaw_cache_wish(&o), o.bytes);
+	assert_int_equal(thaw_cache_full_bytes(&o), o.bytes);
 	c = open_cache(&o);
 	assert_false(thaw_cache_has(c, 1));
 	thaw_cache_destroy(c);
@@ -166,7 +166,7 @@ static void a_damaged_record_is_made_again(void **state)
 	struct stat st;
 	assert_int_equal(stat(path, &st), 0);
 	int file = open(path, O_RDWR);
-	off_t records = st.st_size - (off_t)thaw_cache_wish(&o);
+	off_t records = st.st_size - (off_t)thaw_cache_full_bytes(&o);
 	assert_int_equal(pwrite(file, "x", 1, records + 3), 1);
 	close(file);
 	c = open_cache(&o);

@@ -94,7 +94,7 @@ static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const s
 	int64_t start = shards->length / 3, count = shards->length - start; /* begins within a shard */
 	wrong += thaw_sharding_gather(shards, comm, start, count, u->own, all) != THAW_OK;
 	wrong += memcmp(all, c->expected + start, (size_t)count * sizeof(float)) != 0;
-	thaw_sharding_take(shards, comm->rank, 0, shards->length, u->values, own);
+	thaw_sharding_extract(shards, comm->rank, 0, shards->length, u->values, own);
 	wrong += memcmp(own, u->own, (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float)) != 0;
 	thaw_free(all);
 	thaw_free(own);
@@ -199,7 +199,7 @@ static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
 {
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {10, THAW_ALLREDUCE_BUCKET, comm->size};
-	const struct thaw_allreduce_update how = {.apply = use};
+	const struct thaw_allreduce_update how = {.update = use};
 	if (thaw_allreduce_create(&allreduce, comm, 8, &shards, 0, &how) == THAW_CONFIG && !allreduce &&
 	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
 					 "new run with more lanes") == 0)

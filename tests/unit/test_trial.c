@@ -139,7 +139,7 @@ static void test_equals_run(void **state)
 	struct thaw_comm alone = thaw_comm_alone();
 	for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++) {
 		struct thaw_train_options o = options_of(depths[i]);
-		o.bn = i == 2 ? "lane" : NULL;
+		o.bn = i == 2 ? THAW_BN_LANE : THAW_BN_AUTO;
 		o.views = i == 0 ? 1 : o.views;
 		struct thaw_trial trial = try_alone(&o, &d, NULL);
 		json_t *summary;
@@ -301,7 +301,7 @@ static void test_classifier(void **state)
 	struct job j = {.options = &o, .train = &d.train, .test = &d.test, .classifier = &classifier};
 	classifier.width--;
 	try_on(2, &j, THAW_SOFTWARE);
-	assert_non_null(strstr(j.message, "for a network that has others"));
+	assert_non_null(strstr(j.message, "which is not the network"));
 	thaw_probe_release(&probe);
 	thaw_taps_release(&taps);
 	close_data(&d);
