@@ -96,9 +96,8 @@ thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
 	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
 	double *rows = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof(*rows));
-	if (!rows)
-		return THAW_RESOURCE;
-	thaw_status status = run_rounds(e, first, end, n, rows, submit_all(e, first, end));
+	thaw_status status = rows ? submit_all(e, first, end) : THAW_RESOURCE;
+	status = run_rounds(e, first, end, n, rows, status);
 	thaw_features_drop(e->features); /* after a stop or a failure */
 	status = thaw_comm_agree(e->comm, status);
 	if (status == THAW_OK)

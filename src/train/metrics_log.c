@@ -1,7 +1,6 @@
-/* metrics.jsonl: a line per step and per epoch, written by rank 0.
+/* metrics.jsonl: one line per step and per epoch, written by rank 0.
  *
- * A line that cannot be written is said once and does not end the run: the numbers are worth less than
- * the training.
+ * If a line cannot be written, the log says so once and the run continues without metrics.
  */
 #include "src/base/clock.h"
 #include "src/train/run.h"
@@ -21,7 +20,7 @@ static void write_line(struct run *r, json_t *line)
 
 int64_t run_epoch_damaged(const struct run *r)
 {
-	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
+	return r->train.count - (int64_t)r->at.epoch_images; /* each image is visited once */
 }
 
 void run_metrics_step(struct run *r, double loss, double accuracy, double lr)
@@ -33,7 +32,7 @@ void run_metrics_step(struct run *r, double loss, double accuracy, double lr)
 				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
 }
 
-void run_metrics_epoch(struct run *r, const json_t *metrics)
+void run_metrics_epoch(struct run *r, json_t *metrics)
 {
 	if (!r->metrics_path)
 		return;
@@ -44,6 +43,6 @@ void run_metrics_epoch(struct run *r, const json_t *metrics)
 				 r->at.epoch_correct / images, "train_damaged", (json_int_t)run_epoch_damaged(r),
 				 "seconds", thaw_clock() - r->started);
 	if (line && metrics)
-		json_object_set(line, "test", (json_t *)metrics);
+		json_object_set(line, "test", metrics);
 	write_line(r, line);
 }

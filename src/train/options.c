@@ -1,8 +1,9 @@
-/* Defaults, and what of a run's options decides its numbers. */
+/* The options of a run: defaults, checks, and those that decide its result. */
 #include <string.h>
 
 #include <cblas.h>
 
+#include "src/base/minmax.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 
@@ -63,36 +64,33 @@ static thaw_status resolve_choices(struct run *r)
 	return run_cache_budget(r, &bytes);
 }
 
-/* Fills in what depends on the ranks and the model, and refuses what cannot be meant. */
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
 	if (!r->borrowed_data && !o->data)
-		return refuse("no data", "--data", "name a folder of images");
+		return refuse("missing option", "--data", "give a folder of images");
 	if (!r->borrowed_data && !o->out)
-		return refuse("no run directory", "--out", "name a folder for the run");
+		return refuse("missing option", "--out", "give a folder for the run");
 	if (o->epochs < 0 || o->head_epochs < 0 || (o->epochs == 0 && o->head_epochs == 0))
-		return refuse("nothing to do", "--epochs", "give at least one epoch");
+		return refuse("no epochs to train", "--epochs", "give at least one");
 	if (o->eval_every < 1)
-		return refuse("no number of epochs", "--eval-every", "give at least 1");
+		return refuse("out of range", "--eval-every", "give at least 1");
 	if (o->lanes < 0 || o->lanes > MAX_LANES)
-		return refuse("no number of lanes", "--lanes", "give 1 to 65536, or leave it out");
+		return refuse("out of range", "--lanes", "give 1 to 65536, or 0 for the default");
 	if (o->views < 0)
-		return refuse("no number of views", "--views", "give at least 0");
+		return refuse("out of range", "--views", "give at least 0");
 	THAW_TRY(resolve_choices(r));
 	if (o->lanes == 0)
-		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
+		o->lanes = max_int(r->comm->size, DEFAULT_LANES);
 	if (o->lanes < r->comm->size)
-		return thaw_fail(
-			THAW_CONFIG,
-			"%d ranks and only %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
-			r->comm->size, o->lanes, o->lanes);
+		return thaw_fail(THAW_CONFIG,
+				 "%d ranks for %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
+				 r->comm->size, o->lanes, o->lanes);
 	if (o->batch == 0)
-		o->batch =
-			o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
+		o->batch = max_int(o->lanes * DEFAULT_LANE_BATCH, DEFAULT_BATCH);
 	if (o->batch < o->lanes)
 		return thaw_fail(THAW_CONFIG,
-				 "%d images a step for %d lanes: --batch: give at least one image a lane, "
+				 "%d images per step for %d lanes: --batch: give at least one image per lane, "
 				 "or fewer --lanes",
 				 o->batch, o->lanes);
 	if (o->lr == 0.0)
@@ -104,7 +102,7 @@ thaw_status run_resolve_options(struct run *r)
 	return THAW_OK;
 }
 
-/* Everything that decides a run's numbers: a resumed run must have the same. Paths may change. */
+/* All settings that decide the result: they must be the same when a run is resumed. Paths may change. */
 json_t *run_config_json(const struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
@@ -142,10 +140,10 @@ json_t *run_config_json(const struct run *r)
 		{"threads", json_integer(openblas_get_num_threads())},
 	};
 	json_t *config = json_object();
-	bool whole = config != NULL;
+	bool complete = config != NULL;
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		whole &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
-	if (!whole) {
+		complete &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
+	if (!complete) {
 		json_decref(config);
 		return NULL;
 	}

@@ -87,11 +87,11 @@ static thaw_status open_features(struct run *r)
 thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *weights, struct thaw_graph *graph,
 				    struct thaw_executor *executor)
 {
-	bool private;
-	THAW_TRY(thaw_node_weights_create(weights, r->comm, graph, executor, &private));
-	if (private && !r->logged_private_weights)
+	bool separate;
+	THAW_TRY(thaw_node_weights_create(weights, r->comm, graph, executor, &separate));
+	if (separate && !r->logged_private_weights)
 		run_log(r, "the ranks of a node hold separate copies of the frozen weights: %s", thaw_error_message());
-	r->logged_private_weights |= private;
+	r->logged_private_weights |= separate;
 	return THAW_OK;
 }
 

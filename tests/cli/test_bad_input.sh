@@ -113,14 +113,14 @@ halted bit
 newest=$(checkpoints bit | head -n 1)
 flip "$newest"
 run "$thaw" "${train[@]}" --out bit
-check "a flipped bit in a checkpoint" eval 'exits 0 "passed over: damaged checkpoint: $newest" && err_has "resumed at step"'
+check "a flipped bit in a checkpoint" eval 'exits 0 "skipped: damaged checkpoint: $newest" && err_has "resumed at step"'
 check "... goes on from the one before, to the same bits" same_weights bit whole
 halted ruin
 checkpoints ruin | while read -r file; do flip "$file"; done
 lines=$(wc -l <ruin/metrics.jsonl)
 refused "checkpoints that are all damaged (ranks)" 65 "every checkpoint" ruin -- "${train[@]}" --out ruin
 check "... are named, and nothing is touched" eval \
-	'[ "$(grep -c "passed over" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
+	'[ "$(grep -c "skipped" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
 rm ruin/step-*
 run "$thaw" "${train[@]}" --out ruin
 check "... and without them it trains from the beginning" eval 'exits 0 && same_weights ruin whole'
