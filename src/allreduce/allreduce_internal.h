@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 /* One addition of the tree: piece `into` += piece `from`. */

@@ -1,6 +1,7 @@
 /* The tree over lanes in double precision, for metrics: all rows are gathered, and every rank adds them up. */
 #include <string.h>
 
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/tensor.h"
 

@@ -7,8 +7,10 @@
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/train.h"
 
 /* Slots of the all-reduce: numbers that are summed over lanes together with the gradients. Exact below 2^24. */
