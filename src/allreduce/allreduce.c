@@ -6,8 +6,7 @@
  * pieces of all other ranks, does the remaining additions of the tree, and updates its shard of the values with the
  * total; the updated shards are gathered (bucket.c). Each rank sends and receives as much as in a bandwidth-optimal
  * all-reduce and does 1/R of the additions and of the update. A rank with several pieces sends them one after the
- * other. There is one piece per rank where the rank count is a power of two and the lane count a multiple of it that is
- * one too.
+ * other. If rank count and lane count are powers of two, every rank has one piece.
  *
  * Overlap with the backward pass. Only the rank's last lane completes its subtrees, so buckets start while the
  * gradients of that lane become final, from the end of the vector to its start. All ranks number buckets alike and
@@ -75,7 +74,7 @@ void thaw_allreduce_destroy(struct thaw_allreduce *allreduce)
 {
 	if (!allreduce)
 		return;
-	/* Of an unfinished exchange messages may still arrive: the memory that they write to is not freed. */
+	/* Messages of an unfinished exchange may still arrive: do not free the memory that they are written to. */
 	bool unfinished = allreduce->done < allreduce->started;
 	for (int i = 0; allreduce->vectors && i < allreduce->depth && !unfinished; i++)
 		thaw_free(allreduce->vectors[i]);

@@ -49,8 +49,7 @@ struct thaw_allreduce {
 	int *piece_first;           /* [size + 1] index of each rank's first piece */
 	struct addition *additions; /* [pieces - 1] the additions of the tree that the exchange leaves to do */
 
-	struct bucket *
-		buckets; /* [bucket_count] that of the slots, then the vector's from last to first; none for one rank */
+	struct bucket *buckets; /* [bucket_count] of the slots, then of the values from last to first; one rank: none */
 	int bucket_count;
 	int ready, started, done; /* buckets [0, ready) are final, [0, started) in exchange, [0, done) complete */
 	int64_t *tables;          /* memory of all their counts and offsets */

@@ -7,7 +7,7 @@
 #include "src/base/minmax.h"
 #include "src/train/run.h"
 
-#define FREE_MEMORY_DIVISOR 2 /* --cache auto: takes at most this fraction of the node's free memory */
+#define FREE_MEMORY_DIVISOR 2 /* --cache auto: the node's ranks together use free memory / 2 */
 
 /* A size such as "4G" in bytes; false for anything else. */
 static bool parse_bytes(const char *text, size_t *bytes)

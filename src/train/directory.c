@@ -211,8 +211,8 @@ thaw_status run_directory_finish(struct run *r, json_t *summary)
 
 void run_directory_close(struct run *r)
 {
-	char *reason =
-		thaw_strdup(thaw_error_message()); /* why the run failed, if it did: must stay the last message */
+	/* Why the run failed, if it did: this must stay the last message. */
+	char *reason = thaw_strdup(thaw_error_message());
 	if (thaw_checkpoint_writer_close(r->writer) != THAW_OK) {
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
 		thaw_fail(THAW_IO, "%s", reason ? reason : "out of memory");

@@ -12,8 +12,7 @@ static uint64_t digest_text(const char *text, uint64_t seed)
 	return thaw_digest(text, strlen(text), seed);
 }
 
-/* Of everything that the trunk's features depend on: program, BLAS kernel and threads, images (by name), views,
- * weights. */
+/* Of all that the features depend on: program, BLAS kernel and threads, images (by name), views, weights. */
 static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dataset)
 {
 	const struct thaw_graph *g = r->phase.graph;
@@ -44,8 +43,7 @@ static char *cache_path(const struct run *r, const char *split, int lane)
 			   lane, r->options.lanes);
 }
 
-/* One cache of a dataset for each lane of this rank, of at most *bytes together. Subtracts the bytes used from *bytes.
- */
+/* One cache of a dataset per lane of this rank, of at most *bytes together. Subtracts the bytes used from *bytes. */
 static thaw_status open_caches(struct run *r, struct thaw_cache **caches, const struct thaw_dataset *dataset,
 			       const char *split, int views, size_t *bytes)
 {

@@ -64,8 +64,7 @@ thaw_status thaw_node_weights_create(struct thaw_node_weights *s, struct thaw_co
 	THAW_TRY(thaw_comm_agree(comm, write_values(s, g, executor)));
 	if (s->data && comm->node_rank > 0)
 		THAW_TRY(pack(executor, place(g, s->data, thaw_param_set_data), false));
-	malloc_trim(
-		0); /* the released copies are between blocks in use, which free alone does not return to the system */
+	malloc_trim(0); /* free alone keeps the released copies, which are between blocks in use */
 	return THAW_OK;
 }
 

@@ -18,8 +18,8 @@ struct thaw_node_weights {
 
 /* Moves the frozen parameters that the graph owns, which must be equal on all ranks of a node, to node memory, and
  * packs the weights of the executor (NULL: none) there. *separate becomes true on all ranks when some node has no node
- * memory: thaw_error_message then says which rank and why. Release after graph and executor are destroyed. Collective.
- */
+ * memory: thaw_error_message then says which rank and why. Release after graph and executor.
+ * Collective. */
 thaw_status thaw_node_weights_create(struct thaw_node_weights *weights, struct thaw_comm *comm,
 				     struct thaw_graph *graph, struct thaw_executor *executor, bool *separate);
 void thaw_node_weights_release(struct thaw_node_weights *weights); /* zeroed is fine; not collective */

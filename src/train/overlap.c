@@ -2,8 +2,7 @@
 
 #include "src/base/minmax.h"
 
-/* The backward pass runs from the last node to the first: the vector behind all parameters of earlier nodes is final.
- */
+/* The backward pass runs from the last node to the first: behind the parameters of earlier nodes all is final. */
 static int64_t final_after(const struct thaw_flat_params *params, const struct thaw_graph *graph, int node)
 {
 	int64_t from = 0;

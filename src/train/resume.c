@@ -48,13 +48,13 @@ static thaw_status read_field(struct position *at, size_t i, const char *value)
 {
 	char *member = (char *)at + fields[i].offset, *end;
 	if (!value)
-		return thaw_fail(THAW_DATA, "not a complete checkpoint: %s is missing", fields[i].key);
+		return thaw_fail(THAW_DATA, "incomplete checkpoint: %s is missing", fields[i].key);
 	if (fields[i].real)
 		*(double *)member = strtod(value, &end);
 	else
 		*(int64_t *)member = strtoll(value, &end, 10);
 	return *value && !*end ? THAW_OK
-			       : thaw_fail(THAW_DATA, "not a valid checkpoint: %s is not a number", fields[i].key);
+			       : thaw_fail(THAW_DATA, "invalid checkpoint: %s is not a number", fields[i].key);
 }
 
 /* The name in the file of a parameter (vector 0) or of its optimizer state (vectors 1, 2, ...). NULL without memory. */
@@ -259,8 +259,7 @@ static thaw_status check_tensor(const struct run *r, const struct thaw_weights *
 	const struct thaw_named_tensor *t = thaw_weights_find(w, name);
 	thaw_status status = THAW_OK;
 	if (!t || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &shape))
-		status = thaw_fail(THAW_DATA,
-				   "the checkpoint does not match the run: %s is missing or has another shape", name);
+		status = thaw_fail(THAW_DATA, "invalid checkpoint: %s is missing or has another shape", name);
 	thaw_free(name);
 	return status;
 }
@@ -317,7 +316,7 @@ static thaw_status check_position(const struct run *r, const struct position *at
 {
 	bool fits = at->phase >= 0 && at->phase < r->phase_count && at->epoch >= 0 && at->step >= 0 &&
 		    at->step <= r->steps_per_epoch && at->epoch < r->phases[at->phase].epochs;
-	return fits ? THAW_OK : thaw_fail(THAW_DATA, "the checkpoint's position is outside the run");
+	return fits ? THAW_OK : thaw_fail(THAW_DATA, "invalid checkpoint: its position is outside the run");
 }
 
 struct skipped {

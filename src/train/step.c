@@ -1,18 +1,19 @@
-/* One training step. Its life, in the order of run_step:
+/* One training step. Its life (file: function), as run_step calls it:
  *
- *   load      features.c: thaw_features_load_next          for each lane of this rank: the features of its batch
- *   forward   graph/execute.c: thaw_executor_forward       the tail
- *   loss      ops/loss.c: thaw_cross_entropy
- *   backward  graph/execute.c: thaw_executor_backward      calls, after each node of the rank's last lane:
- *               overlap.c: node_done                       gradients are final from here to the end of the vector
- *   reduce        allreduce/bucket.c: thaw_allreduce_advance   exchanges final buckets, sums this rank's shard
- *   update            step.c: run_update                       the callback of thaw_allreduce:
- *                         flat_params.c: thaw_flat_params_update -> optimizer.c
- *                 allreduce/bucket.c: start_gathering          sends the updated shard of the weights to all ranks
- *   finish    allreduce/allreduce.c: thaw_allreduce_finish the remaining buckets; now all ranks have all new weights
- *   account   step.c: account                              metrics and position
+ *   load      features.c: thaw_features_load_next             for each lane of this rank: the features of its batch
+ *   forward   graph/execute.c: thaw_executor_forward          the tail
+ *   loss      ops/loss.c: thaw_cross_entropy                  and its gradient
+ *   backward  graph/execute.c: thaw_executor_backward         calls, after each node of the rank's last lane:
+ *               overlap.c: node_done                          which part of the gradient vector is final now
+ *               allreduce/bucket.c: thaw_allreduce_advance    for the buckets that are final:
+ *   reduce        bucket.c: start_round, reduce_and_update    exchanges them and sums this rank's shard
+ *   update          step.c: run_update                        the callback for that sum: new weights of the shard, by
+ *                     flat_params.c: thaw_flat_params_update, optimizer.c
+ *                 bucket.c: start_gathering                   sends the new weights to all ranks
+ *   finish    allreduce/allreduce.c: thaw_allreduce_finish    the rest of reduce and update: all weights are new
+ *   account   step.c: account                                 metrics and position
  *
- * So reduce and update overlap with the backward pass. With one rank, and for what is left, they run in finish.
+ * So reduce and update overlap with the backward pass. A single rank does its whole update in finish.
  *
  * Gradients are of the sum of the losses. The number of images is summed in the same vector, and the update divides by
  * it: lanes may be short or empty and images damaged, and every image still has the same weight.
@@ -72,9 +73,10 @@ static bool save_due(const struct run *r)
 	return r->comm->rank == 0 && (steps || seconds);
 }
 
-/* Load, forward, loss and backward of this rank's lanes. If a lane's batch fails, the lane contributes no images and
- * sets SLOT_FAILED: the other ranks are in the all-reduce already and see the flag there. */
-static thaw_status run_lanes(struct run *r)
+/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a lane's batch fails,
+ * the lane contributes no images and sets SLOT_FAILED: the other ranks are in the all-reduce already and see the flag
+ * there. */
+static thaw_status forward_backward(struct run *r)
 {
 	struct run_phase *p = &r->phase;
 	bool stop = r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
@@ -166,13 +168,19 @@ static thaw_status account(struct run *r, const float *slots)
 	return THAW_OK;
 }
 
+/* Reduces and updates what the backward pass left. *slots: summed over all lanes. Collective. */
+static thaw_status finish_reduce_and_update(struct run *r, const float **slots)
+{
+	return thaw_allreduce_finish(r->phase.allreduce, slots);
+}
+
 thaw_status run_step(struct run *r, bool *stop, bool *save)
 {
 	const float *slots;
 	THAW_TRY(run_feed_ahead(r, r->at.step + RUN_STEPS_AHEAD));
 	r->phase.non_finite = false;
-	thaw_status status = run_lanes(r); /* forward, loss, backward; reduce and update begin */
-	THAW_TRY(thaw_allreduce_finish(r->phase.allreduce, &slots)); /* reduce and update end */
+	thaw_status status = forward_backward(r);
+	THAW_TRY(finish_reduce_and_update(r, &slots));
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;

@@ -94,7 +94,7 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 		100.0 * r->at.epoch_correct / images, test, damaged);
 }
 
-/* Evaluates and keeps count of the best result. *best: this is it. */
+/* Evaluates and records the best result so far. *best: this evaluation is the best. */
 static thaw_status evaluate_best(struct run *r, json_t **metrics, bool *best)
 {
 	THAW_TRY(evaluate(r, metrics));
