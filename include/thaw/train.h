@@ -60,7 +60,7 @@ struct thaw_train_options {
 	int views;              /* number of fixed views of an image, used in turn epoch by epoch; the first is the one
 				 * that evaluation uses; 0: a new view in every epoch */
 	int pad_crop;           /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
-	double test_share;      /* fraction held out for testing if the dataset has no val/ or test/ */
+	double test_share;      /* fraction held out for testing if the dataset has no test images */
 	long long per_class;    /* training images of each class to use; 0: all */
 	long long seed;
 	int eval_every;              /* epochs between evaluations; the last epoch is always evaluated */

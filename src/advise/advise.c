@@ -138,8 +138,8 @@ static thaw_status open_here(struct advice *a)
 
 static thaw_status compare_ranks(struct advice *a)
 {
-	THAW_TRY(thaw_comm_same_digest(a->comm, a->data_digest, "training images", "give every rank the same --data"));
-	return thaw_comm_same_digest(a->comm, a->model->digest, "model file", "give every rank the same --model");
+	THAW_TRY(thaw_look_same(a->comm, a->data_digest, "training images", "give every rank the same --data"));
+	return thaw_look_same(a->comm, a->model->digest, "model file", "give every rank the same --model");
 }
 
 /* Damage may leave less of the classes than their folders promise. */

@@ -137,7 +137,7 @@ static thaw_status look(const struct ranking *r, struct thaw_model *m, struct en
 	if (status == THAW_OK)
 		status = thaw_cuts_choose(m->graph, m->preprocess.size, cut, &cuts);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(thaw_comm_same_digest(r->comm, m->digest, "model file", "give every rank the same files"));
+	THAW_TRY(thaw_look_same(r->comm, m->digest, "model file", "give every rank the same files"));
 	THAW_TRY(thaw_taps_collect(&taps, r->comm, m, cut, 1, &r->data, r->lanes, r->options->decode_threads,
 				   r->callbacks));
 	e->images = taps.count;
@@ -212,7 +212,7 @@ static thaw_status rank_all(struct ranking *r, struct entry *entries, json_t **r
 	if (status == THAW_OK)
 		status = check_models(r);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->data), "images", "give every rank the same --data"));
+	THAW_TRY(thaw_look_same(r->comm, thaw_dataset_digest(&r->data), "images", "give every rank the same --data"));
 	for (int i = 0; i < r->count; i++)
 		THAW_TRY(measure(r, i, &entries[i]));
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? report(r, entries, result) : THAW_OK);

@@ -1,5 +1,8 @@
 #include "src/advise/look.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #define LOOK_IMAGES     2048
 #define LEAST_PER_CLASS 2
 #define DEFAULT_LANES   8
@@ -30,4 +33,11 @@ int thaw_look_lanes(const struct thaw_advise_options *o, const struct thaw_comm 
 	if (o->lanes > 0)
 		return o->lanes;
 	return comm->size > DEFAULT_LANES ? comm->size : DEFAULT_LANES;
+}
+
+thaw_status thaw_look_same(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%016" PRIx64, digest);
+	return thaw_comm_same(comm, text, what, remedy);
 }

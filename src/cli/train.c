@@ -87,8 +87,8 @@ static const struct option options[] = {
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
 	 .max = BELOW_ONE, .absent = "the network's own",
 	 .help = "rate of the network's dropout layers"},
-	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = HOW, .choices = "frozen|lane",
-	 .absent = "frozen if pretrained, else lane",
+	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = HOW,
+	 .choices = "frozen|lane", .absent = "frozen if pretrained, else lane",
 	 .help = "batch norm of the part that trains: stored statistics, or each lane's"},
 
 	{.name = "scale-min", .metavar = "X", .type = OPTION_REAL, AT(scale_min), .section = AUGMENT, .min = 0.001,

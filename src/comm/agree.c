@@ -64,7 +64,7 @@ out:
 
 thaw_status thaw_comm_same_digest(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy)
 {
-	char text[17];
+	char text[17]; /* 16 hex digits and the terminator */
 	snprintf(text, sizeof(text), "%016" PRIx64, digest);
 	return thaw_comm_same(comm, text, what, remedy);
 }

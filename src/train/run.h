@@ -61,7 +61,7 @@ struct run {
 	struct thaw_train_options options; /* with all defaults resolved */
 	const struct thaw_callbacks *callbacks;
 
-	/* Opened by run_open (setup.c), constant afterwards. */
+	/* Opened by run_open and closed by run_close (setup.c). */
 	struct thaw_dataset train, test;
 	bool borrowed_data; /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
