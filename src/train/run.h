@@ -176,6 +176,8 @@ thaw_status run_evaluate(struct run *r, double **sums);
 
 /* metrics_log.c: metrics.jsonl. */
 int64_t run_epoch_damaged(const struct run *r); /* training images skipped as damaged in this epoch; exact at its end */
+/* sum / training images of this epoch so far, for a sum over them; 0 images count as 1. */
+double run_epoch_mean(const struct run *r, double sum);
 void run_metrics_step(struct run *r, double loss, double accuracy, double lr);
 void run_metrics_epoch(struct run *r, json_t *metrics); /* metrics: of the evaluation; NULL: none */
 

@@ -13,7 +13,6 @@ static void show_progress(struct run *r)
 	double now = thaw_clock();
 	if (r->comm->rank != 0 || !r->callbacks || !r->callbacks->progress || now - r->shown < PROGRESS_SECONDS)
 		return;
-	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	int64_t here = r->at.total_steps - r->first_step;                 /* steps done by this process */
 	double each = here > 0 ? (now - r->entered) / (double)here : 0.0; /* seconds per step */
 	struct thaw_train_progress p = {
@@ -22,8 +21,8 @@ static void show_progress(struct run *r)
 		.epochs = (int)run_phase_options(r)->epochs,
 		.step = r->at.total_steps,
 		.steps = run_total_steps(r),
-		.loss = r->at.epoch_loss / images,
-		.accuracy = r->at.epoch_correct / images,
+		.loss = run_epoch_mean(r, r->at.epoch_loss),
+		.accuracy = run_epoch_mean(r, r->at.epoch_correct),
 		.images_per_second = each > 0.0 ? (double)r->train.count / (double)r->steps_per_epoch / each : 0.0,
 		.seconds_left = each * (double)(run_total_steps(r) - r->at.total_steps),
 	};
@@ -82,7 +81,6 @@ static bool is_last_epoch(const struct run *r)
 
 static void log_epoch(const struct run *r, const json_t *metrics)
 {
-	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	char test[64] = "", damaged[64] = "";
 	if (metrics)
 		snprintf(test, sizeof(test), ", test accuracy %.2f%%",
@@ -90,8 +88,8 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 	if (run_epoch_damaged(r) > 0)
 		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
 	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", run_phase_options(r)->name,
-		(int)r->at.epoch + 1, (int)run_phase_options(r)->epochs, r->at.epoch_loss / images,
-		100.0 * r->at.epoch_correct / images, test, damaged);
+		(int)r->at.epoch + 1, (int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss),
+		100.0 * run_epoch_mean(r, r->at.epoch_correct), test, damaged);
 }
 
 /* Evaluates and records the best result so far. *best: this evaluation is the best. */

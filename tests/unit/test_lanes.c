@@ -41,8 +41,16 @@ struct reduce_case {
 	int lanes;
 	int64_t n, bucket;
 	const float *expected;
-	int wrong; /* ranks with different bits or a failure */
+	const char *failed; /* the first check that failed on any rank; NULL: none */
 };
+
+/* Records the check if it is the first that fails. The ranks are threads, which must not call cmocka's assertions. */
+static void check(struct reduce_case *c, bool passed, const char *what)
+{
+	const char *none = NULL;
+	if (!passed)
+		__atomic_compare_exchange_n(&c->failed, &none, what, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
 
 /* Fills a lane's vector from end to start and reports it as ready, as a backward pass does. Parts are shorter and
  * longer than buckets, and some are reported twice. */
@@ -62,9 +70,9 @@ static void fill_from_the_end(struct thaw_allreduce *allreduce, float *vector, i
 
 /* A rank's updates: the total in values and in the packed shards, and the slots that each update received. */
 struct updates {
+	struct reduce_case *c;
 	float *values, *own, slots[SLOTS];
 	size_t slot_bytes;
-	int wrong;
 };
 
 static void update(void *context, struct thaw_shard shard, float *total, const float *slots)
@@ -73,7 +81,7 @@ static void update(void *context, struct thaw_shard shard, float *total, const f
 	memcpy(u->values + shard.start, total, (size_t)shard.count * sizeof(float));
 	memcpy(u->own + shard.own, total, (size_t)shard.count * sizeof(float));
 	if (u->slots[0] != 0.0f)
-		u->wrong += memcmp(u->slots, slots, u->slot_bytes) != 0;
+		check(u->c, memcmp(u->slots, slots, u->slot_bytes) == 0, "every update gets the same slots");
 	memcpy(u->slots, slots, u->slot_bytes);
 }
 
@@ -84,22 +92,22 @@ static int64_t slots_of(int64_t n)
 }
 
 /* Values, slots and the packed shards must be the total. */
-static int compare_updates(const struct reduce_case *c, struct thaw_comm *comm, const struct thaw_sharding *shards,
-			   const struct updates *u, const float *slots)
+static void check_updates(struct thaw_comm *comm, const struct thaw_sharding *shards, const struct updates *u,
+			  const float *slots)
 {
-	size_t bytes = (size_t)shards->length * sizeof(float);
-	int wrong = u->wrong + (memcmp(u->values, c->expected, bytes) != 0);
-	wrong += memcmp(slots, c->expected + shards->length, (size_t)(c->n - shards->length) * sizeof(float)) != 0;
-	float *all = thaw_alloc((size_t)shards->length, sizeof(float));
-	float *own = thaw_alloc((size_t)thaw_sharding_own(shards, comm->rank), sizeof(float));
+	struct reduce_case *c = u->c;
+	const size_t bytes = (size_t)shards->length * sizeof(float);
+	const size_t own_bytes = (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float);
+	float *all = thaw_alloc(bytes, 1), *own = thaw_alloc(own_bytes, 1);
 	int64_t start = shards->length / 3, count = shards->length - start; /* starts within a shard */
-	wrong += thaw_sharding_gather(shards, comm, start, count, u->own, all) != THAW_OK;
-	wrong += memcmp(all, c->expected + start, (size_t)count * sizeof(float)) != 0;
+	check(c, memcmp(u->values, c->expected, bytes) == 0, "the values are the total");
+	check(c, memcmp(slots, c->expected + shards->length, u->slot_bytes) == 0, "the slots are their total");
+	check(c, thaw_sharding_gather(shards, comm, start, count, u->own, all) == THAW_OK, "shards can be gathered");
+	check(c, memcmp(all, c->expected + start, (size_t)count * sizeof(float)) == 0, "gathered shards are the total");
 	thaw_sharding_extract(shards, comm->rank, 0, shards->length, u->values, own);
-	wrong += memcmp(own, u->own, (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float)) != 0;
+	check(c, memcmp(own, u->own, own_bytes) == 0, "extracted shards are the packed ones");
 	thaw_free(all);
 	thaw_free(own);
-	return wrong;
 }
 
 /* Two steps with one object: the first must not change the result of the second. */
@@ -109,29 +117,32 @@ static void reduce_body(struct thaw_comm *comm, void *argument)
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {c->n - slots_of(c->n), c->bucket, comm->size};
 	struct updates u = {
+		.c = c,
 		.values = thaw_alloc((size_t)shards.length, sizeof(float)),
 		.own = thaw_alloc((size_t)thaw_sharding_own(&shards, comm->rank), sizeof(float)),
 		.slot_bytes = (size_t)slots_of(c->n) * sizeof(float),
 	};
 	const struct thaw_allreduce_update how = {&u, update, u.values};
-	int wrong = thaw_allreduce_create(&allreduce, comm, c->lanes, &shards, slots_of(c->n), &how) != THAW_OK;
-	for (int turn = 0; !wrong && turn < 2; turn++) {
+	thaw_status status = thaw_allreduce_create(&allreduce, comm, c->lanes, &shards, slots_of(c->n), &how);
+	check(c, status == THAW_OK, "thaw_allreduce_create");
+	for (int turn = 0; status == THAW_OK && turn < 2; turn++) {
 		const float *slots = NULL;
 		memset(u.slots, 0, sizeof(u.slots));
 		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
 			float *vector = thaw_allreduce_next(allreduce);
-			wrong += (uintptr_t)vector % THAW_ALIGNMENT != 0;
+			check(c, (uintptr_t)vector % THAW_ALIGNMENT == 0, "vectors are aligned");
 			fill_from_the_end(allreduce, vector, c->n, l, turn ? 7 : 8);
 			thaw_allreduce_push(allreduce);
 		}
-		wrong += thaw_allreduce_finish(allreduce, &slots) != THAW_OK;
-		wrong += turn ? compare_updates(c, comm, &shards, &u, slots) : 0;
+		status = thaw_allreduce_finish(allreduce, &slots);
+		check(c, status == THAW_OK, "thaw_allreduce_finish");
+		if (status == THAW_OK && turn)
+			check_updates(comm, &shards, &u, slots);
 	}
 	thaw_allreduce_destroy(allreduce);
 	thaw_free(u.values);
 	thaw_free(u.own);
-	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
 }
 
 static void same_bits_for_all_rank_counts(void **state)
@@ -150,10 +161,9 @@ static void same_bits_for_all_rank_counts(void **state)
 				int64_t bucket = ranks % 2 ? n / 5 + 1 : n + 1;
 				struct reduce_case c = {.lanes = lanes, .n = n, .bucket = bucket, .expected = rows};
 				ranks_run(ranks, reduce_body, &c);
-				if (c.wrong)
-					fail_msg("%d lanes, %d ranks, %lld values in buckets of %lld: %d ranks are "
-						 "wrong",
-						 lanes, ranks, (long long)n, (long long)bucket, c.wrong);
+				if (c.failed)
+					fail_msg("%d lanes, %d ranks, %lld values in buckets of %lld: not so: %s",
+						 lanes, ranks, (long long)n, (long long)bucket, c.failed);
 			}
 		}
 }
