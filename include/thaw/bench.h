@@ -1,4 +1,4 @@
-/* How fast training goes on this machine: synthetic steps through the code that trains. */
+/* Training speed on this machine: steps on synthetic images through the code that trains. */
 #ifndef THAW_BENCH_H
 #define THAW_BENCH_H
 
@@ -7,32 +7,34 @@
 #include "thaw/api.h"
 #include "thaw/comm.h"
 #include "thaw/error.h"
+#include "thaw/train.h"
 
 THAW_BEGIN_DECLS
 
 struct thaw_bench_options {
 	const char *model;    /* see thaw_model_load */
 	const char *unfreeze; /* see thaw_graph_unfreeze; "none" measures inference */
-	const char *bn;       /* "frozen" | "lane" */
-	int batch;            /* images of a step on each rank, one lane */
-	int size;             /* side of the input; 0: the network's own */
-	int steps;            /* measured, after one that is not */
-	int classes;          /* 0: the family's own */
+	enum thaw_bn_mode bn; /* THAW_BN_AUTO is as THAW_BN_FROZEN */
+	int batch;            /* images per step and rank; each rank has one lane */
+	int size;             /* input width and height in pixels; 0: the network's own */
+	int steps;            /* measured steps; one more before them is not measured */
+	int classes;          /* 0: the network's own */
 };
 
 void thaw_bench_defaults(struct thaw_bench_options *options);
 
-/* Steps of training on random images: trunk, tail forward, loss, backward, sum over ranks, update. Collective.
- * *result (rank 0; NULL elsewhere): network, size, batch, ranks, unfreeze, bn, images_per_second (all ranks, median
- * step of the slowest), sum_wait_seconds (a step's mean on rank 0: after the backward pass, until the gradients of all
- * ranks are summed), peak_rss_bytes (largest rank), gemm_peak_gflops (one rank's sgemm, just before),
- * gemm_peak_share (multiply-adds of plain convolutions over what sgemm would do in that time), blas_kernel, and
- * layers: name, op, forward_ms, backward_ms, gflops of one step. */
+/* Runs training steps on random images: trunk, tail forward, loss, backward, all-reduce, update. *result (a new
+ * reference on rank 0; NULL on other ranks): network, size, batch, ranks, unfreeze, bn images_per_second  of all ranks,
+ * from the median over steps of the slowest rank sum_wait_seconds   mean per step on rank 0: from the end of the
+ * backward pass to the end of the all-reduce peak_rss_bytes     of the largest rank gemm_peak_gflops   of sgemm on one
+ * rank, measured before the steps gemm_peak_share    floating point operations of plain convolutions, as a fraction of
+ * what sgemm does in that time blas_kernel layers             of one step: name, op, forward_ms, backward_ms, gflops
+ * Collective. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
 
-/* GFLOP/s of sgemm on large square matrices on this rank, the best of half a second's runs. */
+/* Speed of sgemm on large square matrices on this rank in GFLOP/s: the best run within half a second. */
 enum { THAW_BENCH_GEMM_SIDE = 1024, THAW_BENCH_GEMM_FLOATS = 3 * THAW_BENCH_GEMM_SIDE * THAW_BENCH_GEMM_SIDE };
-double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite numbers, of which the last third is written */
+double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite numbers; the last third is overwritten */
 
 THAW_END_DECLS
 

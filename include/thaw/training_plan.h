@@ -1,9 +1,9 @@
-/* Plans of a training: the files that `thaw advise` writes, `thaw train --plan` follows and the ledger looks back at.
+/* Training plans: files that `thaw advise` writes, `thaw train --plan` follows, and the ledger compares with results.
  *
  *     {"thaw": "plan", "network": "efficientnet_lite0", "data_digest": "16 hex digits",
  *      "train": {"unfreeze": "head", "lr": 0.01, ...},           flags of thaw train and their values
  *      "expected": {"accuracy": 0.96, "low": 0.94, "high": 0.98},
- *      "uncalibrated": {...},                                    before a ledger corrected it; absent: the same
+ *      "uncalibrated": {...},                                    "expected" before calibration; absent: the same
  *      "cost": {"ranks": 2, "hours": 0.1, ...}}
  *
  * Accuracies are fractions of the test images. */
@@ -19,19 +19,20 @@
 
 THAW_BEGIN_DECLS
 
-/* An accuracy and the range that should hold it: 0 <= low <= accuracy <= high <= 1. */
+/* A predicted accuracy and its range: 0 <= low <= accuracy <= high <= 1. */
 struct thaw_expected {
 	double accuracy, low, high;
 };
 
-/* Whether the object is such a range, and puts it into *expected if so. NULL is none. */
+/* Reads the members accuracy, low and high. False, and *expected unchanged, if the object is NULL or not a valid range.
+ */
 bool thaw_expected_read(struct thaw_expected *expected, const json_t *object);
 
-/* {"accuracy", "low", "high"}; a new reference, NULL without memory. */
+/* {"accuracy", "low", "high"}: a new reference; NULL without memory. */
 json_t *thaw_expected_json(const struct thaw_expected *expected);
 
-/* Reads a plan: an object with "train", whose members are words, numbers or truth values, and with "expected". *plan is
- * a new reference. THAW_IO when the file cannot be read, THAW_CONFIG when it is no plan. */
+/* Reads a plan file: an object with "train", whose members are strings, numbers or booleans, and a valid "expected".
+ * *plan receives a new reference. THAW_IO when the file cannot be read, THAW_CONFIG when it is not a plan. */
 thaw_status thaw_training_plan_read(json_t **plan, const char *path);
 
 THAW_END_DECLS

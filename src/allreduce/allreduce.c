@@ -1,105 +1,46 @@
-/* The sum over lanes, in one order for all rank counts.
+/* The all-reduce over lanes, which adds in the same order for every rank count.
  *
- * The tree. At the step s = 1, 2, 4, ..., every vector i that is a multiple of 2s takes in vector i + s, if
- * there is one; that is "pairs, then pairs of pairs, an odd one passes up". A subtree is known by its first lane.
+ * Pieces. Each rank sums its lanes into complete subtrees of the tree over lanes, its pieces (tree.c).
  *
- * A rank's part. Its lanes are consecutive. Adding as soon as both halves of a subtree are there, like carries of
- * a binary counter, leaves a short stack of complete subtrees, as large as fit between the rank's first and last
- * lane. Which they are follows from the lanes alone, so every rank knows those of all.
+ * The exchange. A bucket is a range of the vectors, divided into one shard per rank. Rank r receives its shard of the
+ * pieces of all other ranks, does the remaining additions of the tree, and updates its shard of the values with the
+ * total; the updated shards are gathered (bucket.c). Each rank sends and receives as much as in a bandwidth-optimal
+ * all-reduce and does 1/R of the additions and of the update. A rank with several pieces sends them one after the
+ * other. If rank count and lane count are powers of two, every rank has one piece.
  *
- * The exchange. A bucket is a range of the vectors. Rank r sums the shard r of it: it receives that shard of every
- * subtree of the other ranks, does the additions of the tree that are left, changes its shard of the values by the
- * total, and these shards are gathered. Each rank so sends and receives what a bandwidth-optimal allreduce does, and
- * does 1/R of the additions and of the update. A rank with several subtrees sends them one after the other; lane counts
- * that are a multiple of the rank count, both powers of two, have one for each rank.
- *
- * Beside the backward pass. Only the rank's last lane completes its subtrees, so buckets set out while that lane's
- * gradients become final, from the end of the vector to its start. All ranks number buckets alike and messages carry
- * the number, so it does not matter that ranks come to them at different times. MPI moves data only within its own
- * calls: every thaw_allreduce_ready makes some. Values change meanwhile, but only such as no backward pass needs any
- * more: a shard's total is there when the shard was final on all ranks. */
-#include <string.h>
-
+ * Overlap with the backward pass. Only the rank's last lane completes its subtrees, so buckets start while the
+ * gradients of that lane become final, from the end of the vector to its start. All ranks number buckets alike and
+ * messages carry the number, so ranks may reach a bucket at different times. MPI moves data only within its own calls,
+ * and every thaw_allreduce_ready makes some. Values change meanwhile, but only those that no backward pass needs any
+ * more: the total of a shard is known only after that shard is final on all ranks. */
 #include "src/allreduce/allreduce_internal.h"
-
-/* How many subtrees of [first, lane] are completed by `lane` having come, each the sum of the top two of the stack. */
-static int completed_by(int lane, int first, int lanes)
-{
-	int merges = 0;
-	for (int step = 1; step < lanes; step *= 2) {
-		int start = lane / (2 * step) * (2 * step);
-		int end = start + 2 * step < lanes ? start + 2 * step : lanes;
-		if (end != lane + 1 || start < first)
-			break;
-		if (start + step < lanes)
-			merges++;
-	}
-	return merges;
-}
-
-/* The subtrees that lanes [first, end) leave: starts[] (may be NULL) receives their first lanes. Returns how many;
- * *depth (may be NULL) becomes the largest number held at once, if that is more. */
-static int subtrees(int first, int end, int lanes, int *starts, int *depth)
-{
-	int count = 0;
-	for (int lane = first; lane < end; lane++) {
-		if (starts)
-			starts[count] = lane;
-		count++;
-		if (depth && count > *depth)
-			*depth = count;
-		count -= completed_by(lane, first, lanes);
-	}
-	return count;
-}
-
-/* Counts all ranks' pieces and notes the additions that are left between them. */
-static thaw_status plan_pieces(struct thaw_allreduce *allreduce)
-{
-	int size = allreduce->comm->size, lanes = allreduce->lanes;
-	thaw_status status = THAW_RESOURCE;
-	int *starts = thaw_alloc((size_t)lanes, sizeof(int));
-	int *slot = thaw_alloc((size_t)lanes, sizeof(int)); /* piece that starts at a lane, plus 1; 0: none */
-	if (!starts || !slot)
-		goto out;
-	for (int rank = 0; rank < size; rank++) {
-		int first = thaw_lanes_first(lanes, size, rank), end = thaw_lanes_first(lanes, size, rank + 1);
-		int count = subtrees(first, end, lanes, starts, NULL);
-		allreduce->piece_first[rank] = allreduce->pieces;
-		for (int i = 0; i < count; i++)
-			slot[starts[i]] = ++allreduce->pieces;
-		allreduce->rounds = count > allreduce->rounds ? count : allreduce->rounds;
-	}
-	allreduce->piece_first[size] = allreduce->pieces;
-	allreduce->additions = thaw_alloc((size_t)allreduce->pieces, sizeof(*allreduce->additions));
-	if (!allreduce->additions)
-		goto out;
-	/* A node of the tree is left to do exactly where its right half begins a piece: were it done, both halves
-	 * would lie inside one. Its left half then begins a piece too, since pieces do not straddle nodes. */
-	int added = 0;
-	for (int64_t step = 1; step < lanes; step *= 2)
-		for (int64_t i = 0; i + step < lanes; i += 2 * step)
-			if (slot[i + step])
-				allreduce->additions[added++] = (struct addition){slot[i] - 1, slot[i + step] - 1};
-	status = THAW_OK;
-out:
-	thaw_free(starts);
-	thaw_free(slot);
-	return status;
-}
 
 static thaw_status check_sizes(const struct thaw_sharding *s, int64_t slots)
 {
 	const int64_t most = INT64_MAX / (int64_t)sizeof(float) / 4;
 	if (s->length >= 0 && s->length <= most && slots >= 0 && slots <= most && s->bucket >= 1)
 		return THAW_OK;
-	return thaw_fail(THAW_SOFTWARE, "a sum of %lld values and %lld slots in buckets of %lld", (long long)s->length,
-			 (long long)slots, (long long)s->bucket);
+	return thaw_fail(THAW_SOFTWARE, "invalid all-reduce: %lld values, %lld slots, buckets of %lld",
+			 (long long)s->length, (long long)slots, (long long)s->bucket);
+}
+
+/* Allocates before the first collective call: a failure within a step would leave the other ranks blocked in it. */
+static thaw_status alloc_vectors(struct thaw_allreduce *allreduce)
+{
+	allreduce->depth = thaw_allreduce_depth(allreduce->first, allreduce->end, allreduce->lanes);
+	allreduce->vectors = thaw_alloc((size_t)allreduce->depth, sizeof(*allreduce->vectors));
+	allreduce->piece_first = thaw_alloc((size_t)allreduce->comm->size + 1, sizeof(*allreduce->piece_first));
+	if (!allreduce->vectors || !allreduce->piece_first)
+		return THAW_RESOURCE;
+	for (int i = 0; i < allreduce->depth; i++)
+		if (!(allreduce->vectors[i] = thaw_alloc((size_t)allreduce->n, sizeof(float))))
+			return THAW_RESOURCE;
+	return THAW_OK;
 }
 
 thaw_status thaw_allreduce_create(struct thaw_allreduce **out, struct thaw_comm *comm, int lanes,
 				  const struct thaw_sharding *shards, int64_t slots,
-				  const struct thaw_allreduce_update *use)
+				  const struct thaw_allreduce_update *update)
 {
 	if (comm->size > lanes)
 		return thaw_fail(THAW_CONFIG,
@@ -110,31 +51,22 @@ thaw_status thaw_allreduce_create(struct thaw_allreduce **out, struct thaw_comm 
 	struct thaw_allreduce *allreduce = thaw_alloc(1, sizeof(*allreduce));
 	if (!allreduce)
 		return THAW_RESOURCE;
-	size_t size = (size_t)comm->size;
 	allreduce->comm = comm;
 	allreduce->lanes = lanes;
 	allreduce->shards = *shards;
-	allreduce->use = *use;
-	allreduce->n = allreduce->final = shards->length + slots;
+	allreduce->update = *update;
+	allreduce->n = allreduce->final_from = shards->length + slots;
 	allreduce->first = allreduce->next = thaw_lanes_first(lanes, comm->size, comm->rank);
 	allreduce->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
-	subtrees(allreduce->first, allreduce->end, lanes, NULL, &allreduce->depth);
-
-	thaw_status status = THAW_RESOURCE;
-	allreduce->vectors = thaw_alloc((size_t)allreduce->depth, sizeof(*allreduce->vectors));
-	allreduce->piece_first = thaw_alloc(size + 1, sizeof(*allreduce->piece_first));
-	if (!allreduce->vectors || !allreduce->piece_first)
-		goto out;
-	/* Now, where all ranks still meet: a rank that finds no memory within a step leaves the others in the sum. */
-	for (int i = 0; i < allreduce->depth; i++)
-		if (!(allreduce->vectors[i] = thaw_alloc((size_t)allreduce->n, sizeof(float))))
-			goto out;
-	THAW_TRY_OUT(plan_pieces(allreduce));
-	THAW_TRY_OUT(thaw_allreduce_plan_buckets(allreduce));
-	*out = allreduce;
-	return THAW_OK;
-out:
-	thaw_allreduce_destroy(allreduce);
+	thaw_status status = alloc_vectors(allreduce);
+	if (status == THAW_OK)
+		status = thaw_allreduce_plan_tree(allreduce);
+	if (status == THAW_OK)
+		status = thaw_allreduce_plan_buckets(allreduce);
+	if (status == THAW_OK)
+		*out = allreduce;
+	else
+		thaw_allreduce_destroy(allreduce);
 	return status;
 }
 
@@ -142,10 +74,11 @@ void thaw_allreduce_destroy(struct thaw_allreduce *allreduce)
 {
 	if (!allreduce)
 		return;
-	bool stopped_on_the_way = allreduce->done < allreduce->begun; /* messages may still write where they were to */
-	for (int i = 0; allreduce->vectors && i < allreduce->depth && !stopped_on_the_way; i++)
+	/* Messages of an unfinished exchange may still arrive: do not free the memory that they are written to. */
+	bool unfinished = allreduce->done < allreduce->started;
+	for (int i = 0; allreduce->vectors && i < allreduce->depth && !unfinished; i++)
 		thaw_free(allreduce->vectors[i]);
-	if (!stopped_on_the_way) {
+	if (!unfinished) {
 		thaw_free(allreduce->received);
 		thaw_free(allreduce->tables);
 	}
@@ -156,16 +89,15 @@ void thaw_allreduce_destroy(struct thaw_allreduce *allreduce)
 	thaw_free(allreduce);
 }
 
-void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n)
+size_t thaw_allreduce_bytes(const struct thaw_allreduce *allreduce)
 {
-	for (int64_t i = 0; i < n; i++)
-		a[i] += b[i];
+	return (size_t)allreduce->depth * (size_t)allreduce->n * sizeof(float);
 }
 
 float *thaw_allreduce_next(struct thaw_allreduce *allreduce)
 {
 	if (allreduce->next == allreduce->end) {
-		thaw_fail(THAW_SOFTWARE, "more than the %d lanes of this rank were summed",
+		thaw_fail(THAW_SOFTWARE, "thaw_allreduce_next: called more often than the rank has lanes (%d)",
 			  allreduce->end - allreduce->first);
 		return NULL;
 	}
@@ -173,26 +105,21 @@ float *thaw_allreduce_next(struct thaw_allreduce *allreduce)
 	return allreduce->vectors[allreduce->stacked];
 }
 
-/* Adds [from, to) of the vector on top to the subtrees that its lane completes. */
+/* Adds [from, to) of the vector on top of the stack to the subtrees that its lane completes. */
 static void complete(struct thaw_allreduce *allreduce, int64_t from, int64_t to)
 {
-	int merges = completed_by(allreduce->next, allreduce->first, allreduce->lanes);
+	int merges = thaw_allreduce_completed_by(allreduce->next, allreduce->first, allreduce->lanes);
 	for (int top = allreduce->stacked; top > allreduce->stacked - merges; top--)
 		thaw_allreduce_add(allreduce->vectors[top - 1] + from, allreduce->vectors[top] + from, to - from);
-}
-
-size_t thaw_allreduce_bytes(const struct thaw_allreduce *allreduce)
-{
-	return (size_t)allreduce->depth * (size_t)allreduce->n * sizeof(float);
 }
 
 void thaw_allreduce_ready(struct thaw_allreduce *allreduce, int64_t from)
 {
 	if (!allreduce->filling || allreduce->next != allreduce->end - 1)
 		return;
-	if (from < allreduce->final) {
-		complete(allreduce, from, allreduce->final);
-		allreduce->final = from;
+	if (from < allreduce->final_from) {
+		complete(allreduce, from, allreduce->final_from);
+		allreduce->final_from = from;
 	}
 	while (allreduce->ready < allreduce->bucket_count && allreduce->buckets[allreduce->ready].start >= from)
 		allreduce->ready++;
@@ -209,65 +136,25 @@ void thaw_allreduce_push(struct thaw_allreduce *allreduce)
 	else
 		complete(allreduce, 0, allreduce->n);
 	allreduce->filling = false;
-	allreduce->stacked += 1 - completed_by(allreduce->next, allreduce->first, allreduce->lanes);
+	allreduce->stacked += 1 - thaw_allreduce_completed_by(allreduce->next, allreduce->first, allreduce->lanes);
 	allreduce->next++;
-}
-
-void thaw_allreduce_apply(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total)
-{
-	if (shard.count > 0)
-		allreduce->use.apply(allreduce->use.context, shard, total,
-				     allreduce->vectors[0] + allreduce->shards.length);
 }
 
 thaw_status thaw_allreduce_finish(struct thaw_allreduce *allreduce, const float **slots)
 {
 	if (allreduce->next != allreduce->end || allreduce->filling)
-		return thaw_fail(THAW_SOFTWARE, "a sum over lanes was asked for after %d of %d lanes",
+		return thaw_fail(THAW_SOFTWARE, "thaw_allreduce_finish: called after %d of %d lanes",
 				 allreduce->next - allreduce->first, allreduce->end - allreduce->first);
 	THAW_TRY(allreduce->failed);
 	while (allreduce->done < allreduce->bucket_count)
 		THAW_TRY(thaw_allreduce_advance(allreduce));
 	if (allreduce->comm->size == 1)
-		thaw_allreduce_apply(allreduce, (struct thaw_shard){.count = allreduce->shards.length},
-				     allreduce->vectors[0]);
+		thaw_allreduce_update_shard(allreduce, (struct thaw_shard){.count = allreduce->shards.length},
+					    allreduce->vectors[0]);
 	thaw_allreduce_reset_buckets(allreduce);
 	allreduce->stacked = 0;
 	allreduce->next = allreduce->first;
-	allreduce->final = allreduce->n;
+	allreduce->final_from = allreduce->n;
 	*slots = allreduce->vectors[0] + allreduce->shards.length;
 	return THAW_OK;
-}
-
-/* Doubles travel as pairs of floats: moved as bits, never computed with. */
-#define FLOATS_PER_DOUBLE ((int64_t)(sizeof(double) / sizeof(float)))
-
-thaw_status thaw_allreduce_doubles(struct thaw_comm *comm, int lanes, int n, const double *values, double *total)
-{
-	int64_t cells = (int64_t)lanes * n;
-	size_t size = (size_t)comm->size;
-	double *sums = thaw_alloc((size_t)cells, sizeof(double));
-	float *bits = thaw_alloc((size_t)cells, sizeof(double));
-	int64_t *count = thaw_alloc(size, sizeof(int64_t)), *offset = thaw_alloc(size, sizeof(int64_t));
-	thaw_status status = THAW_RESOURCE;
-	if (!sums || !bits || !count || !offset)
-		goto out;
-	for (int rank = 0; rank < comm->size; rank++) {
-		offset[rank] = thaw_lanes_first(lanes, comm->size, rank) * n * FLOATS_PER_DOUBLE;
-		count[rank] = thaw_lanes_first(lanes, comm->size, rank + 1) * n * FLOATS_PER_DOUBLE - offset[rank];
-	}
-	memcpy(bits, values, (size_t)cells * sizeof(double));
-	THAW_TRY_OUT(comm->allgather(comm, bits, count, offset));
-	memcpy(sums, bits, (size_t)cells * sizeof(double));
-	for (int64_t step = 1; step < lanes; step *= 2)
-		for (int64_t i = 0; i + step < lanes; i += 2 * step)
-			for (int64_t k = 0; k < n; k++)
-				sums[i * n + k] += sums[(i + step) * n + k];
-	memcpy(total, sums, (size_t)n * sizeof(double));
-out:
-	thaw_free(sums);
-	thaw_free(bits);
-	thaw_free(count);
-	thaw_free(offset);
-	return status;
 }

@@ -1,67 +1,78 @@
-/* The inside of a sum over lanes, shared by its tree (sum.c) and the way of its buckets (sum_bucket.c). */
-#ifndef THAW_SRC_TRAIN_SUM_INTERNAL_H
-#define THAW_SRC_TRAIN_SUM_INTERNAL_H
+/* Internals of thaw_allreduce. The files build on each other: the tree (tree.c), the exchange of buckets (bucket.c),
+ * and the object itself (allreduce.c). */
+#ifndef THAW_SRC_ALLREDUCE_ALLREDUCE_INTERNAL_H
+#define THAW_SRC_ALLREDUCE_ALLREDUCE_INTERNAL_H
 
 #include <stdbool.h>
 
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
-/* One addition of the tree on received shards: slot `into` += slot `from`. */
+/* One addition of the tree: piece `into` += piece `from`. */
 struct addition {
 	int into, from;
 };
 
-/* One range of the vectors, from `start` on, on its way. */
+/* The exchange of one range of the vectors, which starts at `start`. */
 struct bucket {
 	int64_t start;
-	bool slots;              /* it is that of the slots, whose totals are gathered */
-	int64_t own;             /* place of this rank's shard among its shards */
-	int64_t *count, *offset; /* [size] each rank's shard of it; offsets in the vectors */
-	float *received;         /* (pieces of others, stride) this rank's shard of them; of the bucket's place */
+	bool slots;              /* this is the bucket of the slots, whose totals are gathered */
+	int64_t own;             /* offset of this rank's shard in its packed shards */
+	int64_t *count, *offset; /* [size] each rank's shard of the bucket; offsets into the vectors */
+	float *received;         /* (pieces of other ranks, stride) their values of this rank's shard */
 	int64_t stride;
-	int64_t *count_send, *count_recv, *offset_recv; /* [size] of the round under way */
-	int round;                                      /* all-to-alls that were begun */
-	bool gathers, done;
-	struct thaw_transfer *transfer; /* NULL: none under way */
+	int64_t *count_send, *count_recv, *offset_recv; /* [size] of the current all-to-all */
+	int round;                                      /* all-to-alls started so far */
+	bool gathering, done;
+	struct thaw_transfer *transfer; /* in progress; NULL: none */
 };
 
+/* A piece is a complete subtree that one rank sums before the exchange. */
 struct thaw_allreduce {
 	struct thaw_comm *comm;
-	int lanes, first, end; /* of the run; of this rank [first, end) */
+	int lanes, first, end; /* lanes of the run; this rank has [first, end) */
 	struct thaw_sharding shards;
-	struct thaw_allreduce_update use;
+	struct thaw_allreduce_update update;
 	int64_t n; /* floats of a vector with its slots */
 
 	float **vectors; /* [depth] of n floats each; [0, stacked) hold subtrees */
 	int depth, stacked;
-	int next;           /* lane that thaw_allreduce_next's vector is for */
-	bool filling;       /* thaw_allreduce_next was called, its thaw_allreduce_push not yet */
-	int64_t final;      /* the last lane's vector is added to its subtrees from here on */
-	thaw_status failed; /* of thaw_allreduce_ready */
+	int next;           /* lane of the vector that thaw_allreduce_next returns */
+	bool filling;       /* between thaw_allreduce_next and thaw_allreduce_push */
+	int64_t final_from; /* the last lane's vector is added to its subtrees from this offset on */
+	thaw_status failed; /* in thaw_allreduce_ready */
 
-	int pieces;                 /* subtrees of all ranks, by first lane */
-	int rounds;                 /* subtrees of the rank that has most */
+	int pieces;                 /* of all ranks, ordered by first lane */
+	int rounds;                 /* largest number of pieces of a rank */
 	int *piece_first;           /* [size + 1] index of each rank's first piece */
-	struct addition *additions; /* [pieces - 1] what is left of the tree */
+	struct addition *additions; /* [pieces - 1] the additions of the tree that the exchange leaves to do */
 
-	struct bucket *buckets; /* [bucket_count], the slots' and then the vector's last first; none for one rank */
+	struct bucket *buckets; /* [bucket_count] of the slots, then of the values from last to first; one rank: none */
 	int bucket_count;
-	int ready, begun, done; /* of them: [0, ready) are final, [0, begun) set out, [0, done) are there */
-	int64_t *tables;        /* memory of all their counts and offsets */
-	float *received;        /* places that buckets take in turn */
+	int ready, started, done; /* buckets [0, ready) are final, [0, started) in exchange, [0, done) complete */
+	int64_t *tables;          /* memory of all their counts and offsets */
+	float *received;          /* receive buffers, which buckets use in turn */
 };
 
+/* tree.c: plans the pieces of all ranks and the additions between them. */
+thaw_status thaw_allreduce_plan_tree(struct thaw_allreduce *allreduce);
+/* How many subtrees of [first, lane] the vector of `lane` completes; each is the sum of the two vectors on top of the
+ * stack. */
+int thaw_allreduce_completed_by(int lane, int first, int lanes);
+/* The largest number of vectors that the lanes [first, end) need at once. */
+int thaw_allreduce_depth(int first, int end, int lanes);
 /* a[n] += b[n] */
 void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n);
 
-/* Makes the buckets; the tree is planned already. */
+/* bucket.c: creates the buckets; needs the tree. */
 thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce);
-/* Puts total[count] of the vectors' [start, start + count), at `own` among this rank's shards, to use. */
-void thaw_allreduce_apply(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total);
-/* Moves on the buckets that set out, and lets those that are ready follow as slots become free. */
+/* Calls the update function for total[shard.count]. */
+void thaw_allreduce_update_shard(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total);
+/* Advances the exchange of the started buckets, and starts those that are ready while receive buffers are free. */
 thaw_status thaw_allreduce_advance(struct thaw_allreduce *allreduce);
-/* After a sum, for the next. */
+/* Prepares the buckets for the next step. */
 void thaw_allreduce_reset_buckets(struct thaw_allreduce *allreduce);
 
 #endif

@@ -1,34 +1,35 @@
-/* The way of a bucket: an all-to-all for each of the subtrees that a rank may have, the sum of this rank's shard and
- * its use, an allgather of the values. Buckets move on independently; each finds its next message to begin when the one
- * before is through. */
+/* The exchange of a bucket: one all-to-all for each piece that a rank may have, then the sum and the update of this
+ * rank's shard, then an allgather of the values. Buckets advance independently of each other; the next transfer of a
+ * bucket starts when its previous one is complete. */
 #include <string.h>
 
 #include "src/allreduce/allreduce_internal.h"
+#include "src/base/minmax.h"
 
-/* Floats of each subtree that are summed at a time: 32 subtrees of 16 KiB stay within a common L2 cache. */
-#define BLOCK  INT64_C(4096)
-#define PLACES 16 /* buckets on their way at once: what is received does not take a whole vector */
-#define TABLES 5  /* of [size] for each bucket: count, offset, count_send, count_recv, offset_recv */
+/* Floats of each piece that are summed at a time: 32 pieces of 16 KiB fit in a common L2 cache. */
+#define BLOCK           INT64_C(4096)
+#define RECEIVE_BUFFERS 16 /* buckets in exchange at once: bounds the memory for received data */
+#define TABLES          5  /* of [size] for each bucket: count, offset, count_send, count_recv, offset_recv */
 
-/* The subtrees that this rank receives: those of the others. */
+/* Number of pieces that this rank receives: those of the other ranks. */
 static int64_t received_pieces(const struct thaw_allreduce *allreduce)
 {
 	int rank = allreduce->comm->rank;
 	return allreduce->pieces - (allreduce->piece_first[rank + 1] - allreduce->piece_first[rank]);
 }
 
-/* The shards of `from`, a spread vector, of its bucket; `start` is where that vector begins. */
-static void plan_bucket(const struct thaw_allreduce *allreduce, struct bucket *b, const struct thaw_sharding *from,
+/* Fills in the shards of bucket number `bucket` of a sharded vector that starts at `start`. */
+static void plan_bucket(const struct thaw_allreduce *allreduce, struct bucket *b, const struct thaw_sharding *shards,
 			int64_t bucket, int64_t start)
 {
 	int size = allreduce->comm->size;
 	for (int rank = 0; rank < size; rank++) {
-		struct thaw_shard shard = thaw_sharding_at(from, bucket, rank);
+		struct thaw_shard shard = thaw_sharding_at(shards, bucket, rank);
 		b->offset[rank] = start + shard.start;
 		b->count[rank] = shard.count;
 	}
 	b->start = b->offset[0];
-	b->own = thaw_sharding_at(from, bucket, allreduce->comm->rank).own;
+	b->own = thaw_sharding_at(shards, bucket, allreduce->comm->rank).own;
 	b->stride = b->count[0]; /* rank 0's shard is the longest */
 }
 
@@ -62,19 +63,19 @@ thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce)
 			plan_bucket(allreduce, b, &slots, 0, allreduce->shards.length);
 		else
 			plan_bucket(allreduce, b, &allreduce->shards, count - 1 - i, 0);
-		stride = b->stride > stride ? b->stride : stride;
+		stride = max_int64(stride, b->stride);
 	}
-	size_t place = (size_t)(stride * received_pieces(allreduce));
-	allreduce->received = thaw_alloc((size_t)(count < PLACES ? count : PLACES), place * sizeof(float));
+	size_t buffer = (size_t)(stride * received_pieces(allreduce));
+	allreduce->received = thaw_alloc((size_t)min_int64(count, RECEIVE_BUFFERS), buffer * sizeof(float));
 	if (!allreduce->received)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < count; i++)
-		allreduce->buckets[i].received = allreduce->received + (size_t)(i % PLACES) * place;
+		allreduce->buckets[i].received = allreduce->received + (size_t)(i % RECEIVE_BUFFERS) * buffer;
 	allreduce->bucket_count = (int)count;
 	return THAW_OK;
 }
 
-/* This rank's shard of a subtree: where it was received, or in this rank's own vector. */
+/* This rank's shard of a piece: in the receive buffer, or in this rank's own vector. */
 static float *piece_at(const struct thaw_allreduce *allreduce, const struct bucket *b, int piece)
 {
 	int rank = allreduce->comm->rank, first = allreduce->piece_first[rank], end = allreduce->piece_first[rank + 1];
@@ -83,58 +84,65 @@ static float *piece_at(const struct thaw_allreduce *allreduce, const struct buck
 	return b->received + (piece < first ? piece : piece - (end - first)) * b->stride;
 }
 
-/* Every exchange of a sum has a tag of its own. */
-static int tag_of(const struct thaw_allreduce *allreduce, const struct bucket *b, int exchange)
+/* The message tag of a transfer, different for every transfer of a step. */
+static int tag_of(const struct thaw_allreduce *allreduce, const struct bucket *b, int transfer)
 {
-	return 1 + (int)(b - allreduce->buckets) * (allreduce->rounds + 1) + exchange;
+	return 1 + (int)(b - allreduce->buckets) * (allreduce->rounds + 1) + transfer;
 }
 
-/* Sends out one more of this rank's subtrees, and receives this rank's shard of that of the others. */
-static thaw_status begin_round(struct thaw_allreduce *allreduce, struct bucket *b)
+/* Sends this rank's next piece, and receives this rank's shard of the next piece of each other rank. */
+static thaw_status start_round(struct thaw_allreduce *allreduce, struct bucket *b)
 {
 	struct thaw_comm *comm = allreduce->comm;
 	int rank = comm->rank, round = b->round++;
 	bool sends = allreduce->piece_first[rank] + round < allreduce->piece_first[rank + 1];
 	for (int r = 0; r < comm->size; r++) {
 		int piece = allreduce->piece_first[r] + round;
-		bool comes = r != rank && piece < allreduce->piece_first[r + 1];
+		bool receives = r != rank && piece < allreduce->piece_first[r + 1];
 		b->count_send[r] = sends && r != rank ? b->count[r] : 0;
-		b->count_recv[r] = comes ? b->count[rank] : 0;
-		b->offset_recv[r] = comes ? piece_at(allreduce, b, piece) - b->received : 0;
+		b->count_recv[r] = receives ? b->count[rank] : 0;
+		b->offset_recv[r] = receives ? piece_at(allreduce, b, piece) - b->received : 0;
 	}
 	return comm->alltoall_start(comm, tag_of(allreduce, b, round), allreduce->vectors[sends ? round : 0],
 				    b->count_send, b->offset, b->received, b->count_recv, b->offset_recv, &b->transfer);
 }
 
-/* Sums this rank's shard of all pieces and uses it, block by block so that a block is read from memory once. The slots'
- * total goes to its place in the vector. */
-static void use_share(const struct thaw_allreduce *allreduce, const struct bucket *b)
+void thaw_allreduce_update_shard(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total)
+{
+	if (shard.count > 0)
+		allreduce->update.update(allreduce->update.context, shard, total,
+					 allreduce->vectors[0] + allreduce->shards.length);
+}
+
+/* Sums this rank's shard of all pieces and updates the values with it, in blocks so that each block is read from memory
+ * once. The total of the slots is stored in the vector instead. */
+static void reduce_and_update(const struct thaw_allreduce *allreduce, const struct bucket *b)
 {
 	int64_t count = b->count[allreduce->comm->rank], offset = b->offset[allreduce->comm->rank];
 	float *total = piece_at(allreduce, b, 0);
 	for (int64_t start = 0; start < count; start += BLOCK) {
-		int64_t n = count - start < BLOCK ? count - start : BLOCK;
+		int64_t n = min_int64(count - start, BLOCK);
 		for (int i = 0; i < allreduce->pieces - 1; i++)
 			thaw_allreduce_add(piece_at(allreduce, b, allreduce->additions[i].into) + start,
 					   piece_at(allreduce, b, allreduce->additions[i].from) + start, n);
 		if (b->slots)
-			memmove(allreduce->vectors[0] + offset + start, total + start, (size_t)n * sizeof(float));
+			memmove(allreduce->vectors[0] + offset + start, total + start, (size_t)n * sizeof(*total));
 		else
-			thaw_allreduce_apply(allreduce, (struct thaw_shard){offset + start, n, b->own + start},
-					     total + start);
+			thaw_allreduce_update_shard(allreduce, (struct thaw_shard){offset + start, n, b->own + start},
+						    total + start);
 	}
 }
 
-static thaw_status begin_gathering(struct thaw_allreduce *allreduce, struct bucket *b)
+static thaw_status start_gathering(struct thaw_allreduce *allreduce, struct bucket *b)
 {
-	b->gathers = true;
-	use_share(allreduce, b);
+	b->gathering = true;
+	reduce_and_update(allreduce, b);
 	return allreduce->comm->allgather_start(allreduce->comm, tag_of(allreduce, b, allreduce->rounds),
-						b->slots ? allreduce->vectors[0] : allreduce->use.values, b->count,
+						b->slots ? allreduce->vectors[0] : allreduce->update.values, b->count,
 						b->offset, &b->transfer);
 }
 
-/* A total is used when those of the slots are known: theirs is the first bucket. */
+/* An update needs the totals of the slots, which are the first bucket. */
 static bool may_gather(const struct thaw_allreduce *allreduce, const struct bucket *b)
 {
 	return b->slots || !allreduce->buckets[0].slots || allreduce->buckets[0].done;
@@ -147,29 +155,29 @@ static thaw_status advance(struct thaw_allreduce *allreduce, struct bucket *b)
 			THAW_TRY(allreduce->comm->advance(allreduce->comm, &b->transfer));
 		if (b->transfer)
 			return THAW_OK;
-		if (b->gathers)
+		if (b->gathering)
 			b->done = true;
 		else if (b->round < allreduce->rounds)
-			THAW_TRY(begin_round(allreduce, b));
+			THAW_TRY(start_round(allreduce, b));
 		else if (may_gather(allreduce, b))
-			THAW_TRY(begin_gathering(allreduce, b));
+			THAW_TRY(start_gathering(allreduce, b));
 		else
 			return THAW_OK;
 	}
 	return THAW_OK;
 }
 
-/* The first bucket that is not through has set out on every rank where it is ready, as places are taken in order: so
- * there is always one that can move. */
+/* Buckets use the receive buffers in order, so the first incomplete bucket is in exchange on every rank where it is
+ * ready. It can always advance: there is no deadlock. */
 thaw_status thaw_allreduce_advance(struct thaw_allreduce *allreduce)
 {
 	int before;
 	do {
 		before = allreduce->done;
-		allreduce->begun = allreduce->ready < before + PLACES ? allreduce->ready : before + PLACES;
-		for (int i = before; i < allreduce->begun; i++)
+		allreduce->started = min_int(allreduce->ready, before + RECEIVE_BUFFERS);
+		for (int i = before; i < allreduce->started; i++)
 			THAW_TRY(advance(allreduce, &allreduce->buckets[i]));
-		while (allreduce->done < allreduce->begun && allreduce->buckets[allreduce->done].done)
+		while (allreduce->done < allreduce->started && allreduce->buckets[allreduce->done].done)
 			allreduce->done++;
 	} while (allreduce->done > before);
 	return THAW_OK;
@@ -179,7 +187,7 @@ void thaw_allreduce_reset_buckets(struct thaw_allreduce *allreduce)
 {
 	for (int i = 0; i < allreduce->bucket_count; i++) {
 		allreduce->buckets[i].round = 0;
-		allreduce->buckets[i].gathers = allreduce->buckets[i].done = false;
+		allreduce->buckets[i].gathering = allreduce->buckets[i].done = false;
 	}
-	allreduce->ready = allreduce->begun = allreduce->done = 0;
+	allreduce->ready = allreduce->started = allreduce->done = 0;
 }

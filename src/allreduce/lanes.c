@@ -1,5 +1,5 @@
-/* Lanes: who carries which, and which samples each holds. All of it is a pure function of the numbers
- * recorded with the run, so that nothing has to be saved or exchanged. */
+/* Lanes: which rank has which, and which samples each holds. All are pure functions of numbers recorded with the run,
+ * so nothing has to be saved or exchanged. */
 #include "thaw/lanes.h"
 
 #include "thaw/random.h"

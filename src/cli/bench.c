@@ -1,6 +1,8 @@
 /* thaw bench: how fast this machine trains a network. */
 #include "thaw/bench.h"
 
+#include <string.h>
+
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/result.h"
@@ -12,6 +14,7 @@
 struct values {
 	struct common common;
 	struct thaw_bench_options bench;
+	const char *bn; /* word for bench.bn */
 };
 
 #define AT(field) .offset = offsetof(struct values, bench.field)
@@ -22,7 +25,7 @@ static const struct option options[] = {
 	 .help = "network, as for thaw train; a family such as resnet18 needs no file"},
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
 	 .help = "what to train, as for thaw train; none: inference only"},
-	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = BENCH, .choices = "frozen|lane",
+	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = BENCH, .choices = "frozen|lane",
 	 .help = "batch norm in the trained part"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
 	 .help = "images per step on each rank"},
@@ -35,13 +38,17 @@ static const struct option options[] = {
 
 static void defaults(void *values)
 {
-	thaw_bench_defaults(&((struct values *)values)->bench);
+	struct values *v = values;
+	thaw_bench_defaults(&v->bench);
+	v->bn = "frozen";
 }
 
 static thaw_status run_bench(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
-	return thaw_bench(session->comm, &v->bench, result);
+	struct thaw_bench_options bench = v->bench;
+	bench.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	return thaw_bench(session->comm, &bench, result);
 }
 
 static void print_bench(const json_t *result, FILE *out)

@@ -1,6 +1,8 @@
 /* thaw train: starts a run, continues it, or reports that it is complete. */
 #include "thaw/train.h"
 
+#include <string.h>
+
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
@@ -11,6 +13,7 @@ struct values {
 	struct common common;
 	struct thaw_train_options train;
 	struct interval checkpoint_every;
+	const char *bn, *resume, *cache_dtype; /* words for the enums of `train` */
 };
 
 #define OFFSET(field) offsetof(struct values, train.field)
@@ -90,7 +93,7 @@ static const struct option options[] = {
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
 	 .max = BELOW_ONE, .absent = "from the network",
 	 .help = "rate of the network's dropout layers"},
-	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, AT(bn), .section = HOW, .choices = "frozen|lane",
+	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = HOW, .choices = "frozen|lane",
 	 .absent = "frozen if pretrained, else lane",
 	 .help = "batch norm in the trained part: stored statistics, or those of each lane's batch"},
 
@@ -115,10 +118,10 @@ static const struct option options[] = {
 		 "bytes per rank such as 4G"},
 	{.name = "cache-dir", .metavar = "DIR", .type = OPTION_TEXT, AT(cache_dir), .section = RUN, .absent = "memory",
 	 .help = "store these outputs in files in DIR, reused by later starts; best on a fast local disk"},
-	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, AT(cache_dtype), .section = RUN,
+	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, .offset = offsetof(struct values, cache_dtype), .section = RUN,
 	 .choices = "f32|f16",
 	 .help = "data type of these outputs; f16 halves their size and rounds them"},
-	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT, AT(resume), .section = RUN,
+	{.name = "resume", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, resume), .section = RUN,
 	 .choices = "auto|never",
 	 .help = "auto: continue the run in RUN, if there is one; never: fail if there is one"},
 	SEED_OPTION(RUN, OFFSET(seed), "seed of all random numbers"),
@@ -142,6 +145,8 @@ static void defaults(void *values)
 	struct values *v = values;
 	thaw_train_defaults(&v->train);
 	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
+	v->resume = "auto";
+	v->cache_dtype = "f32";
 }
 
 static void log_configuration(const struct session *session)
@@ -153,12 +158,23 @@ static void log_configuration(const struct session *session)
 	settings_print(session->settings, stderr);
 }
 
+/* The options as the library takes them; the choices of each word were checked. */
+static struct thaw_train_options train_options(const struct values *v)
+{
+	struct thaw_train_options o = v->train;
+	o.checkpoint_steps = v->checkpoint_every.steps;
+	o.checkpoint_seconds = v->checkpoint_every.seconds;
+	if (v->bn)
+		o.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	o.resume = strcmp(v->resume, "never") == 0 ? THAW_RESUME_NEVER : THAW_RESUME_AUTO;
+	o.cache_dtype = strcmp(v->cache_dtype, "f16") == 0 ? THAW_F16 : THAW_F32;
+	return o;
+}
+
 static thaw_status run_train(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
-	struct thaw_train_options train = v->train;
-	train.checkpoint_steps = v->checkpoint_every.steps;
-	train.checkpoint_seconds = v->checkpoint_every.seconds;
+	struct thaw_train_options train = train_options(v);
 	log_configuration(session);
 
 	struct progress progress;

@@ -1,4 +1,4 @@
-/* thaw_bench: the machinery of one training phase, fed with noise. */
+/* thaw_bench: trains on noise with the same executors, all-reduce and update as a phase of a run. */
 #include "thaw/bench.h"
 
 #include <math.h>
@@ -12,13 +12,14 @@
 #include "src/ops/kernels/gemm.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
+#include "thaw/allreduce.h"
 #include "thaw/executor.h"
-#include "thaw/lanes.h"
 #include "thaw/model.h"
+#include "thaw/shards.h"
 
 #define SEED          1
-#define PEAK_SECONDS  0.5  /* of sgemm's measurement, and at least one run */
-#define LEARNING_RATE 1e-6 /* the images are noise: the weights must stay where they are */
+#define PEAK_SECONDS  0.5  /* of measuring sgemm, at least one run */
+#define LEARNING_RATE 1e-6 /* the images are noise: the weights must hardly change */
 
 struct bench {
 	struct thaw_comm *comm;
@@ -29,7 +30,7 @@ struct bench {
 	struct thaw_executor *trunk, *executor;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
-	double waited; /* seconds, for sums after the backward pass, of all steps so far */
+	double waited; /* seconds of all steps so far from the end of the backward pass to that of the all-reduce */
 	float **gradient;
 	float *images; /* (batch,size,size,3) */
 	float *features;
@@ -38,7 +39,7 @@ struct bench {
 	struct thaw_node_time *times; /* [nodes] */
 	struct thaw_shape *shapes;    /* [nodes], of one image */
 	double *seconds;              /* [steps] */
-	float *factors;               /* of thaw_bench_gemm */
+	float *factors;               /* [THAW_BENCH_GEMM_FLOATS] */
 	int size;
 	int64_t t; /* steps so far */
 };
@@ -46,7 +47,7 @@ struct bench {
 void thaw_bench_defaults(struct thaw_bench_options *o)
 {
 	*o = (struct thaw_bench_options){
-		.model = "builtin", .unfreeze = "all", .bn = "frozen", .batch = 32, .steps = 5};
+		.model = "builtin", .unfreeze = "all", .bn = THAW_BN_FROZEN, .batch = 32, .steps = 5};
 }
 
 static thaw_status open_network(struct bench *b)
@@ -56,7 +57,7 @@ static thaw_status open_network(struct bench *b)
 	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
-	thaw_graph_batch_statistics(model, strcmp(o->bn, "lane") == 0);
+	thaw_graph_batch_statistics(model, o->bn == THAW_BN_LANE);
 	if (thaw_graph_cut(model) < model->node_count)
 		THAW_TRY(thaw_flat_params_create(&b->params, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
 	THAW_TRY(thaw_graph_lower(&b->graph, model));
@@ -67,7 +68,7 @@ static thaw_status open_network(struct bench *b)
 	return thaw_executor_create(&b->executor, b->graph, &image, THAW_TAIL, b->params != NULL);
 }
 
-static void apply(void *context, struct thaw_shard share, float *total, const float *slots)
+static void update_shard(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	struct bench *b = context;
 	const struct thaw_update update = {
@@ -77,13 +78,13 @@ static void apply(void *context, struct thaw_shard share, float *total, const fl
 		.t = b->t,
 	};
 	(void)slots;
-	thaw_flat_params_update(b->params, share, total, &update);
+	thaw_flat_params_update(b->params, shard, total, &update);
 }
 
-static thaw_status open_sum(struct bench *b)
+static thaw_status open_allreduce(struct bench *b)
 {
-	const struct thaw_allreduce_update use = {.context = b, .apply = apply, .values = b->params->values};
-	THAW_TRY(thaw_allreduce_create(&b->allreduce, b->comm, b->comm->size, &b->params->shards, 0, &use));
+	const struct thaw_allreduce_update update = {.context = b, .update = update_shard, .values = b->params->values};
+	THAW_TRY(thaw_allreduce_create(&b->allreduce, b->comm, b->comm->size, &b->params->shards, 0, &update));
 	return thaw_overlap_create(&b->overlap, b->params, b->graph, b->executor, b->allreduce);
 }
 
@@ -98,7 +99,7 @@ static void fill_noise(struct bench *b, size_t batch, size_t floats)
 	}
 }
 
-/* All that the measurement needs, so that a rank that is short of it says so before the others wait for it. */
+/* Allocates everything before the first step: a failure within a step would leave the other ranks blocked. */
 static thaw_status open_memory(struct bench *b)
 {
 	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
@@ -118,7 +119,7 @@ static thaw_status open_memory(struct bench *b)
 	fill_noise(b, batch, floats);
 	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
 	THAW_TRY(thaw_graph_infer(b->graph, &image, b->shapes));
-	return b->params ? open_sum(b) : THAW_OK;
+	return b->params ? open_allreduce(b) : THAW_OK;
 }
 
 static void close_bench(struct bench *b)
@@ -181,7 +182,7 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The median over steps of the slowest rank's seconds; the mean of this rank's wait for the sum. */
+/* *median: over steps, of the slowest rank's seconds. *wait: this rank's mean wait for the all-reduce in seconds. */
 static thaw_status measure(struct bench *b, double *median, double *wait)
 {
 	int steps = b->options->steps;
@@ -214,8 +215,8 @@ double thaw_bench_gemm(float *memory)
 	return 2e-9 * (double)(n * n * n) / best;
 }
 
-/* How many passes like the forward one a node takes: the gradient of its weights if they train, and that of its input
- * if something before it trains. */
+/* The number of passes of a node that cost as much as its forward pass: forward, the gradient of its weights if they
+ * train, and the gradient of its inputs if something before it trains. */
 static int passes(const struct bench *b, int node)
 {
 	int cut = thaw_graph_cut(b->graph);
@@ -227,7 +228,7 @@ static int passes(const struct bench *b, int node)
 	return 1 + !thaw_graph_frozen(b->graph, node) + !first;
 }
 
-/* Adds a node's line to `layers`; adds its floating point operations in a step of one rank to *flops. */
+/* Appends the node's entry to `layers`; adds its floating point operations per step and rank to *flops. */
 static thaw_status describe_node(const struct bench *b, int i, json_t *layers, double *flops)
 {
 	const struct thaw_node *n = &b->graph->nodes[i];
@@ -240,7 +241,7 @@ static thaw_status describe_node(const struct bench *b, int i, json_t *layers, d
 	return json_array_append_new(layers, layer) == 0 ? THAW_OK : THAW_RESOURCE;
 }
 
-/* One more step, timed node by node. */
+/* One more step, in which each node is timed. */
 static thaw_status profile(struct bench *b)
 {
 	thaw_executor_profile(b->trunk, b->times);
@@ -261,7 +262,7 @@ static int64_t peak_rss(void)
 {
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
-	return (int64_t)usage.ru_maxrss * 1024; /* Linux counts in KiB */
+	return (int64_t)usage.ru_maxrss * 1024; /* ru_maxrss is in KiB on Linux */
 }
 
 static json_t *report(const struct bench *b, double peak, double seconds, double wait, double flops, int64_t rss,
@@ -270,16 +271,16 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 	const struct thaw_bench_options *o = b->options;
 	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
 			 b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
-			 o->unfreeze, "bn", o->bn, "images_per_second", o->batch * b->comm->size / seconds,
-			 "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss, "gemm_peak_gflops", peak,
-			 "gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel", openblas_get_corename(),
-			 "layers", layers);
+			 o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
+			 o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
+			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
+			 "blas_kernel", openblas_get_corename(), "layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)
 {
 	double peak = thaw_bench_gemm(b->factors), seconds = 0.0, wait = 0.0, flops = 0.0;
-	/* No agreement on these: a rank that fails alone has left the others in a sum. */
+	/* No thaw_comm_agree here: if one rank fails, the others are blocked in the all-reduce. */
 	THAW_TRY(measure(b, &seconds, &wait));
 	THAW_TRY(profile(b));
 	json_t *layers = json_array();

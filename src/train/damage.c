@@ -1,21 +1,22 @@
-/* Notes of damaged images: a rank keeps its own, rank 0 gathers and names them. */
+/* Each rank records the damaged images that it finds; rank 0 gathers and logs them. */
 #include "src/train/damage.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
 #define NOTE_BYTES 320
-#define NOTES_MAX  64 /* per rank and report that are sent to rank 0; those beyond are only counted */
+#define NOTES_MAX  64 /* per rank and report that rank 0 receives; more are only counted */
 #define LINE_BYTES (NOTE_BYTES + 32)
 
 struct thaw_damage {
 	const struct thaw_dataset *dataset;
-	bool *known;        /* [dataset->count]: this rank has met the damage of the sample */
-	int64_t *per_class; /* [dataset->classes]: how many of them */
-	int64_t *total;     /* [dataset->classes]: samples, good and damaged */
-	int64_t fresh;      /* met since the last report */
+	bool *known;        /* [dataset->count] this rank has found the sample damaged */
+	int64_t *per_class; /* [dataset->classes] number of known damaged samples */
+	int64_t *total;     /* [dataset->classes] number of samples */
+	int64_t fresh;      /* found since the last report */
 	char text[NOTES_MAX][NOTE_BYTES];
 };
 
@@ -60,7 +61,7 @@ void thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 	}
 }
 
-/* Names what rank 0 gathered: each[size] counts, texts[size][most]. */
+/* Logs what rank 0 gathered: counts each[size], texts (size, most, NOTE_BYTES). */
 static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const int64_t *each,
 		      const char *texts, int64_t most)
 {
@@ -68,18 +69,18 @@ static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks 
 	int64_t more = 0;
 	for (int rank = 0; rank < comm->size; rank++) {
 		for (int64_t i = 0; i < each[rank] && i < most; i++) {
-			snprintf(line, sizeof(line), "left out: %s", texts + (rank * most + i) * NOTE_BYTES);
+			snprintf(line, sizeof(line), "skipped: %s", texts + (rank * most + i) * NOTE_BYTES);
 			callbacks->log(callbacks->context, line);
 		}
-		more += each[rank] > most ? each[rank] - most : 0;
+		more += max_int64(each[rank] - most, 0);
 	}
 	if (more == 0)
 		return;
-	snprintf(line, sizeof(line), "left out: and %lld more damaged images", (long long)more);
+	snprintf(line, sizeof(line), "skipped: %lld more damaged images", (long long)more);
 	callbacks->log(callbacks->context, line);
 }
 
-/* A class of which all samples are known on some rank, from counts[size][classes]; -1: none. */
+/* A class whose samples are all damaged, from counts (size, classes); -1: none. */
 static int find_lost(const struct thaw_damage *d, const int64_t *counts, int ranks)
 {
 	for (int c = 0; c < d->dataset->classes; c++) {
@@ -120,7 +121,7 @@ thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, co
 			       int *lost)
 {
 	*lost = -1;
-	int64_t most = d->fresh < NOTES_MAX ? d->fresh : NOTES_MAX;
+	int64_t most = min_int64(d->fresh, NOTES_MAX);
 	THAW_TRY(comm->max(comm, &most, 1));
 	if (most == 0)
 		return THAW_OK;

@@ -1,13 +1,13 @@
 /* The run directory: configuration, lock, and whether the run is new, unfinished or done.
  *
- *   plan.json        the plan it was started with, if there was one
- *   config.json      what decides the run's numbers; a later start must agree with it
- *   metrics.jsonl    a line per step and epoch
+ *   plan.json        the plan the run was started with, if any
+ *   config.json      all settings that decide the result; a later start must have the same
+ *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
- *   model.safetensors, or model.onnx where it was imported: the trained network, written at the end
- *   result.json      the summary, written last: its presence means done
+ *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end
+ *   result.json      the summary, written last: if it exists, the run is done
  *
- * Rank 0 alone looks at and writes files; the others are told.
+ * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,13 +19,12 @@
 #include <unistd.h>
 
 #include "src/train/run.h"
-
-#define CHECKPOINT_LEVEL 1 /* of zstd; those below 0 are faster and leave weights as large as they are */
 #include "thaw/report.h"
 
-#define SHOWN_DIGITS 10 /* of numbers in messages */
+#define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */
+#define SHOWN_DIGITS     10 /* of numbers in messages */
 
-/* *object is NULL where there is no such file. */
+/* *object becomes NULL when the file does not exist. */
 static thaw_status load_json(json_t **object, const char *directory, const char *name)
 {
 	char *path = thaw_format("%s/%s", directory, name);
@@ -34,7 +33,7 @@ static thaw_status load_json(json_t **object, const char *directory, const char 
 	thaw_status status = THAW_OK;
 	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
 	if (!*object && access(path, F_OK) == 0)
-		status = thaw_fail(THAW_DATA, "damaged file: %s: bring it back from a copy, or start in another folder",
+		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy, or start in another folder",
 				   path);
 	thaw_free(path);
 	return status;
@@ -48,7 +47,7 @@ static thaw_status write_json(const char *directory, const char *name, const jso
 	return status;
 }
 
-/* The lock goes with the process, however it ends. */
+/* The system releases the lock when the process ends, however it ends. */
 static thaw_status take_lock(struct run *r)
 {
 	char *path = thaw_format("%s/.lock", r->options.out);
@@ -57,106 +56,111 @@ static thaw_status take_lock(struct run *r)
 	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	thaw_status status = THAW_OK;
 	if (r->lock < 0)
-		status = thaw_fail(THAW_IO, "%s: %s: is the folder writable?", strerror(errno), path);
+		status = thaw_fail(THAW_IO, "cannot open the lock file: %s: %s: give a writable folder", path,
+				   strerror(errno));
 	else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
 		status = thaw_fail(THAW_CONFIG,
-				   "another job is at work in this run directory: --out %s: wait for it or "
+				   "another job uses this run directory: --out %s: wait for it or "
 				   "give another folder",
 				   r->options.out);
 	thaw_free(path);
 	return status;
 }
 
-/* Names the first setting that differs from the run's own. */
-static thaw_status compare_config(const struct run *r, json_t *then, json_t *now)
+/* How a setting differs from the run's own, and what to do. recorded: NULL if the run has no such setting. */
+static thaw_status fail_setting(const struct run *r, const char *key, const json_t *recorded, const json_t *current)
+{
+	const char *out = r->options.out;
+	if (strcmp(key, "blas") == 0)
+		return thaw_fail(THAW_CONFIG,
+				 "this run was started with the BLAS kernel %s, not %s: --out %s: set "
+				 "OPENBLAS_CORETYPE to it, or give --mixed-machines",
+				 json_is_string(recorded) ? json_string_value(recorded) : "(absent)",
+				 json_string_value(current), out);
+	if (strcmp(key, "data") == 0)
+		return thaw_fail(THAW_CONFIG,
+				 "this run was started with other training images: --data %s: give it the same, or "
+				 "--out another folder than %s",
+				 r->options.data, out);
+	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(SHOWN_DIGITS);
+	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
+	thaw_status status =
+		thaw_fail(THAW_CONFIG,
+			  "this run was started with %s %s, not %s: --out %s: use the same settings or another folder",
+			  key, was ? was : "(absent)", is ? is : "", out);
+	free(was);
+	free(is);
+	return status;
+}
+
+/* Fails with the first setting that differs from the recorded ones. */
+static thaw_status compare_config(const struct run *r, json_t *recorded, json_t *current)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach(now, key, value)
+	json_object_foreach(current, key, value)
 	{
-		json_t *old = json_object_get(then, key);
-		if (run_same_setting(old, value))
-			continue;
-		if (strcmp(key, "blas") == 0 && r->options.mixed_machines)
-			continue;
-		if (strcmp(key, "blas") == 0)
-			return thaw_fail(THAW_CONFIG,
-					 "this run was started with the BLAS kernel %s, not %s: --out %s: set "
-					 "OPENBLAS_CORETYPE to it, or give --mixed-machines",
-					 json_is_string(old) ? json_string_value(old) : "(absent)",
-					 json_string_value(value), r->options.out);
-		if (strcmp(key, "data") == 0)
-			return thaw_fail(
-				THAW_CONFIG,
-				"this run was started with other training images: --data %s: give it the same, "
-				"or --out another folder than %s",
-				r->options.data, r->options.out);
-		const size_t how = JSON_ENCODE_ANY | JSON_REAL_PRECISION(SHOWN_DIGITS);
-		char *was = old ? json_dumps(old, how) : NULL, *is = json_dumps(value, how);
-		thaw_status status = thaw_fail(THAW_CONFIG,
-					       "this run was started with %s %s, not %s: --out %s: use the same "
-					       "settings or another folder",
-					       key, was ? was : "(absent)", is ? is : "", r->options.out);
-		free(was);
-		free(is);
-		return status;
+		const json_t *old = json_object_get(recorded, key);
+		bool allowed = strcmp(key, "blas") == 0 && r->options.mixed_machines;
+		if (!allowed && !run_same_setting(old, value))
+			return fail_setting(r, key, old, value);
 	}
 	return THAW_OK;
 }
 
 static thaw_status open_config(struct run *r)
 {
-	json_t *then;
-	THAW_TRY(load_json(&then, r->options.out, "config.json"));
-	json_t *now = run_config_json(r);
-	if (now)
-		json_object_set_new(now, "data",
+	json_t *recorded;
+	THAW_TRY(load_json(&recorded, r->options.out, "config.json"));
+	json_t *current = run_config_json(r);
+	if (current)
+		json_object_set_new(current, "data",
 				    json_sprintf("%016llx", (unsigned long long)thaw_dataset_digest(&r->train)));
 	thaw_status status = THAW_OK;
-	if (!now)
+	if (!current)
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
-	else if (then && strcmp(r->options.resume, "never") == 0)
-		status = thaw_fail(
-			THAW_CONFIG,
-			"the folder holds a run already: --out %s: give another one, or leave out --resume never",
-			r->options.out);
-	else if (then)
-		status = compare_config(r, then, now);
+	else if (recorded && r->options.resume == THAW_RESUME_NEVER)
+		status = thaw_fail(THAW_CONFIG,
+				   "the folder already has a run: --out %s: give another one, or remove --resume never",
+				   r->options.out);
+	else if (recorded)
+		status = compare_config(r, recorded, current);
 	if (status == THAW_OK)
-		status = run_planned_open(r, !then, now);
-	if (status == THAW_OK && !then)
-		status = write_json(r->options.out, "config.json", now);
-	json_decref(now);
-	json_decref(then);
+		status = run_plan_open(r, !recorded, current);
+	if (status == THAW_OK && !recorded)
+		status = write_json(r->options.out, "config.json", current);
+	json_decref(current);
+	json_decref(recorded);
 	return status;
 }
 
-/* The summary of a run that is done: a result whose model was taken away is made again. */
+/* *summary: of a run that is done. If its model file was removed, the run continues and writes it again. */
 static thaw_status load_summary(json_t **summary, const struct run *r)
 {
 	const char *directory = r->options.out;
 	char *model = thaw_format("%s/%s", directory, thaw_model_file(r->model));
 	if (!model)
 		return THAW_RESOURCE;
-	bool there = access(model, F_OK) == 0;
+	bool exists = access(model, F_OK) == 0;
 	thaw_free(model);
-	return there ? load_json(summary, directory, "result.json") : THAW_OK;
+	return exists ? load_json(summary, directory, "result.json") : THAW_OK;
 }
 
+/* Rank 0. */
 static thaw_status open_here(struct run *r, json_t **summary)
 {
 	THAW_TRY(thaw_make_directory(r->options.out));
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
 	THAW_TRY(load_summary(summary, r));
-	int64_t best; /* a damaged record would keep every checkpoint from being written */
+	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
 	struct thaw_checkpoint_options options = {r->options.out, r->options.keep, CHECKPOINT_LEVEL};
 	return r->metrics_path ? thaw_checkpoint_writer_create(&r->writer, &options) : THAW_RESOURCE;
 }
 
-/* A run goes on with the lanes it was started with, however many ranks there are now. */
+/* A resumed run keeps the lanes it was started with, whatever the rank count now. */
 static thaw_status recorded_lanes(const struct run *r, int64_t *lanes)
 {
 	json_t *config = NULL;
@@ -190,6 +194,7 @@ thaw_status run_directory_open(struct run *r, bool *done, json_t **summary)
 	return THAW_OK;
 }
 
+/* Rank 0. */
 static thaw_status finish_here(struct run *r, json_t *summary)
 {
 	thaw_status status = thaw_checkpoint_flush(r->writer);
@@ -206,14 +211,15 @@ thaw_status run_directory_finish(struct run *r, json_t *summary)
 
 void run_directory_close(struct run *r)
 {
-	char *reason = thaw_strdup(thaw_error_message()); /* why the run ends, where it failed: to be told last */
+	/* Why the run failed, if it did: this must stay the last message. */
+	char *reason = thaw_strdup(thaw_error_message());
 	if (thaw_checkpoint_writer_close(r->writer) != THAW_OK) {
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
 		thaw_fail(THAW_IO, "%s", reason ? reason : "out of memory");
 	}
 	thaw_free(reason);
 	r->writer = NULL;
-	run_planned_close(r);
+	run_plan_close(r);
 	if (r->lock >= 0)
 		close(r->lock);
 	r->lock = -1;

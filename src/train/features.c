@@ -4,21 +4,21 @@
 
 #include "thaw/tensor.h"
 
-/* A request that waits: what it wants, and which of it the cache had when it was submitted. */
-struct wanted {
-	struct wanted *next;
+/* A pending request, with the samples that were cached when it was submitted. */
+struct pending {
+	struct pending *next;
 	int64_t count;
-	struct thaw_cache *cache; /* of its lane; NULL: none */
+	struct thaw_cache *cache; /* of the lane; NULL: none */
 	uint64_t seed, epoch, view;
-	bool *kept;        /* [count] */
+	bool *cached;      /* [count] */
 	int64_t samples[]; /* [count] */
 };
 
 struct thaw_features {
 	struct thaw_feature_parts parts;
-	struct wanted *first, *last;
+	struct pending *first, *last;
 	float *record; /* one image's features */
-	int64_t room;  /* of labels and keys */
+	int64_t room;  /* length of labels and keys */
 	int32_t *labels;
 	uint64_t *keys;
 };
@@ -38,15 +38,15 @@ thaw_status thaw_features_create(struct thaw_features **features, const struct t
 	return THAW_OK;
 }
 
-static void wanted_free(struct wanted *w)
+static void pending_free(struct pending *w)
 {
-	thaw_free(w->kept);
+	thaw_free(w->cached);
 	thaw_free(w);
 }
 
-static struct wanted *pop(struct thaw_features *f)
+static struct pending *pop(struct thaw_features *f)
 {
-	struct wanted *w = f->first;
+	struct pending *w = f->first;
 	f->first = w->next;
 	if (!f->first)
 		f->last = NULL;
@@ -58,26 +58,26 @@ void thaw_features_destroy(struct thaw_features *f)
 	if (!f)
 		return;
 	while (f->first)
-		wanted_free(pop(f));
+		pending_free(pop(f));
 	thaw_free(f->record);
 	thaw_free(f->labels);
 	thaw_free(f->keys);
 	thaw_free(f);
 }
 
-static int64_t entry_of(const struct thaw_features *f, const struct wanted *w, int64_t i)
+static int64_t entry_of(const struct thaw_features *f, const struct pending *w, int64_t i)
 {
 	return w->samples[i] / f->parts.lanes * f->parts.views + (int64_t)w->view;
 }
 
-static struct wanted *new_wanted(const struct thaw_features *f, const struct thaw_feature_request *r)
+static struct pending *new_pending(const struct thaw_features *f, const struct thaw_feature_request *r)
 {
 	size_t count = (size_t)r->count;
-	struct wanted *w = thaw_alloc(1, sizeof(*w) + count * sizeof(*w->samples));
+	struct pending *w = thaw_alloc(1, sizeof(*w) + count * sizeof(*w->samples));
 	if (!w)
 		return NULL;
-	w->kept = thaw_alloc(count, sizeof(*w->kept));
-	if (!w->kept) {
+	w->cached = thaw_alloc(count, sizeof(*w->cached));
+	if (!w->cached) {
 		thaw_free(w);
 		return NULL;
 	}
@@ -88,19 +88,20 @@ static struct wanted *new_wanted(const struct thaw_features *f, const struct tha
 	w->view = r->view;
 	for (int64_t i = 0; i < r->count; i++) {
 		w->samples[i] = r->samples[i];
-		w->kept[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i));
+		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i));
 	}
 	return w;
 }
 
-/* The loader is asked for what the cache has not, even if that is nothing: one request, one batch. */
-static thaw_status ask_loader(struct thaw_features *f, const struct wanted *w, const struct thaw_feature_request *r)
+/* Requests the samples that are not cached from the loader, even if there are none: one batch per request. */
+static thaw_status request_missing(struct thaw_features *f, const struct pending *w,
+				   const struct thaw_feature_request *r)
 {
 	int64_t *missing = thaw_alloc((size_t)w->count, sizeof(*missing)), count = 0;
 	if (!missing)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < w->count; i++)
-		if (!w->kept[i])
+		if (!w->cached[i])
 			missing[count++] = w->samples[i];
 	struct thaw_batch_request request = {
 		.samples = missing,
@@ -118,12 +119,12 @@ static thaw_status ask_loader(struct thaw_features *f, const struct wanted *w, c
 
 thaw_status thaw_features_submit(struct thaw_features *f, const struct thaw_feature_request *r)
 {
-	struct wanted *w = new_wanted(f, r);
+	struct pending *w = new_pending(f, r);
 	if (!w)
 		return THAW_RESOURCE;
-	thaw_status status = ask_loader(f, w, r);
+	thaw_status status = request_missing(f, w, r);
 	if (status != THAW_OK) {
-		wanted_free(w);
+		pending_free(w);
 		return status;
 	}
 	if (f->last)
@@ -156,15 +157,15 @@ static void run_trunk(struct thaw_features *f, const float *image)
 	thaw_executor_run_trunk(f->parts.trunk, f->record);
 }
 
-/* Sample by sample in the request's order; what the loader was asked for comes in the same order. */
-static void collect(struct thaw_features *f, const struct wanted *w, const struct thaw_batch *fresh,
+/* Sample by sample in the order of the request; the loader's batch has the same order. */
+static void collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
 		    struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
 	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
 	int64_t next = 0;
 	for (int64_t i = 0; i < w->count; i++) {
 		int64_t sample = w->samples[i];
-		if (w->kept[i]) {
+		if (w->cached[i]) {
 			thaw_cache_get(w->cache, entry_of(f, w, i), f->record);
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
 			run_trunk(f, fresh->images + (size_t)next++ * image);
@@ -184,8 +185,8 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 				    struct thaw_feature_batch *batch)
 {
 	if (!f->first)
-		return thaw_fail(THAW_SOFTWARE, "features: a batch is asked for that was never submitted");
-	struct wanted *w = pop(f);
+		return thaw_fail(THAW_SOFTWARE, "thaw_features_load_next: no batch was submitted");
+	struct pending *w = pop(f);
 	struct thaw_batch *fresh;
 	*batch = (struct thaw_feature_batch){0};
 	thaw_status status = thaw_loader_next(f->parts.loader, &fresh);
@@ -199,7 +200,7 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 	}
 	batch->labels = f->labels;
 	batch->keys = f->keys;
-	wanted_free(w);
+	pending_free(w);
 	return status;
 }
 
@@ -207,7 +208,7 @@ void thaw_features_drop(struct thaw_features *f)
 {
 	while (f->first) {
 		struct thaw_batch *left;
-		wanted_free(pop(f));
+		pending_free(pop(f));
 		if (thaw_loader_next(f->parts.loader, &left) == THAW_OK)
 			thaw_loader_release(f->parts.loader, left);
 	}

@@ -1,7 +1,7 @@
-/* Features of batches: read from the cache, or made by loader and trunk and then kept.
+/* Features of batches at the cut: read from the cache, or computed by loader and trunk and then cached.
  *
- * What a batch becomes depends on its request alone: the same images, in the same order, damaged ones left out,
- * whether features come from the cache or from the trunk, which runs one image at a time.
+ * A batch depends only on its request: the same images in the same order without the damaged ones, whether features are
+ * cached or computed. The trunk runs one image at a time.
  */
 #ifndef THAW_SRC_TRAIN_FEATURES_H
 #define THAW_SRC_TRAIN_FEATURES_H
@@ -13,19 +13,19 @@
 
 struct thaw_features;
 
-/* Whose parts these are: the maker's, which outlive the features. */
+/* All members are borrowed and must outlive the features. */
 struct thaw_feature_parts {
 	const struct thaw_dataset *dataset;
 	struct thaw_loader *loader;
-	struct thaw_damage *damage; /* is told what is left out */
+	struct thaw_damage *damage; /* records the damaged images */
 	struct thaw_executor *trunk;
-	struct thaw_cache **cache; /* [lanes of this rank], an entry is sample / lanes * views + view; NULL: none */
+	struct thaw_cache **cache; /* [lanes of this rank], entry number sample / lanes * views + view; NULL: none */
 	int lanes, first_lane;     /* of the run; of this rank */
-	int views;                 /* kept of each sample; 0: every epoch shows another view, the cache stays unused */
-	int size;                  /* side of the input */
+	int views; /* cached views of each sample; 0: a new view in every epoch, so the cache is not used */
+	int size;  /* input width and height in pixels */
 };
 
-/* One batch, of samples of one lane. */
+/* A batch of samples of one lane. */
 struct thaw_feature_request {
 	const int64_t *samples; /* [count]; copied */
 	int64_t count;
@@ -35,20 +35,21 @@ struct thaw_feature_request {
 };
 
 struct thaw_feature_batch {
-	int64_t count;   /* damaged images are left out */
-	int64_t damaged; /* so many of them */
+	int64_t count;   /* without damaged images */
+	int64_t damaged; /* number of damaged images */
 	const int32_t *labels;
 	const uint64_t *keys; /* see struct thaw_batch */
 };
 
 thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts);
 void thaw_features_destroy(struct thaw_features *features); /* NULL is fine */
+/* Starts loading a batch. Batches are returned in the order of their requests. */
 thaw_status thaw_features_submit(struct thaw_features *features, const struct thaw_feature_request *request);
-/* Puts the oldest request's features into the executor, a tail executor with room for them. The batch is valid until
- * the next call. */
+/* Writes the features of the oldest request to the input of `tail`, whose batch must be large enough. *batch is valid
+ * until the next call. THAW_SOFTWARE when there is no request. */
 thaw_status thaw_features_load_next(struct thaw_features *features, struct thaw_executor *tail,
 				    struct thaw_feature_batch *batch);
-/* Drops the requests that were not fetched. */
+/* Cancels the requests that were not loaded. */
 void thaw_features_drop(struct thaw_features *features);
 
 #endif

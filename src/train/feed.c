@@ -1,4 +1,5 @@
-/* Which samples come when: lane orders and the requests for their features. */
+/* Computes the order of samples in each lane and requests their features ahead of the steps. */
+#include "src/base/minmax.h"
 #include "src/train/run.h"
 
 int64_t run_lane_batch(const struct run *r, int lane)
@@ -7,7 +8,7 @@ int64_t run_lane_batch(const struct run *r, int lane)
 	return batch * (lane + 1) / lanes - batch * lane / lanes;
 }
 
-/* Every epoch its own view, or --views of them in turn: first the image as evaluation sees it, then augmented ones. */
+/* A new view in every epoch, or --views of them in turn: the first is that of evaluation, the others are augmented. */
 static void choose_view(const struct run *r, struct thaw_feature_request *request)
 {
 	int views = r->options.views;
@@ -23,15 +24,15 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
 		int64_t size = run_lane_batch(r, lane);
 		int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane);
-		int64_t first = step * size < all ? step * size : all;
+		int64_t first = min_int64(step * size, all);
 		struct thaw_feature_request request = {
 			.samples = r->order[lane - r->first_lane] + first,
-			.count = first + size < all ? size : all - first,
+			.count = min_int64(size, all - first),
 			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
 		};
 		choose_view(r, &request);
-		THAW_TRY(thaw_features_submit(r->train_features, &request));
+		THAW_TRY(thaw_features_submit(r->phase.train_features, &request));
 	}
 	return THAW_OK;
 }

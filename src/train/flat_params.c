@@ -3,12 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/multiversion.h"
 
-#define TAIL_ALIGNMENT 16 /* floats: 64 bytes */
-#define INFINITY_BITS  0x7f800000u
-#define BLOCK          4096 /* floats that an update takes at a time: gradient, weights and states stay in cache */
+#define PARAM_ALIGNMENT (THAW_ALIGNMENT / (int64_t)sizeof(float)) /* floats */
+#define INFINITY_BITS   0x7f800000u
+#define BLOCK           4096 /* floats updated at a time, so that gradient, weights and states stay in cache */
 
+/* Lists the trainable parameters. */
 static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
 {
 	struct thaw_graph *g = params->graph;
@@ -19,8 +21,8 @@ static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
 			continue;
 		const struct thaw_node *node = &g->nodes[p->node];
 		bool statistic = p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE;
-		struct thaw_flat_params_param *t = &params->params[params->count++];
-		*t = (struct thaw_flat_params_param){
+		struct thaw_flat_param *t = &params->entries[params->count++];
+		*t = (struct thaw_flat_param){
 			.param = i,
 			.offset = params->length,
 			.count = thaw_shape_count(&p->shape),
@@ -29,10 +31,9 @@ static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
 			.statistic = statistic,
 			.momentum = node->attrs.momentum,
 		};
-		params->length += (t->count + TAIL_ALIGNMENT - 1) / TAIL_ALIGNMENT * TAIL_ALIGNMENT;
+		params->length += (t->count + PARAM_ALIGNMENT - 1) / PARAM_ALIGNMENT * PARAM_ALIGNMENT;
 	}
-	return params->count ? THAW_OK
-			     : thaw_fail(THAW_USAGE, "nothing is left to train: --unfreeze: give head or more");
+	return params->count ? THAW_OK : thaw_fail(THAW_USAGE, "nothing to train: --unfreeze: give head or more");
 }
 
 thaw_status thaw_flat_params_create(struct thaw_flat_params **out, struct thaw_graph *graph,
@@ -45,8 +46,8 @@ thaw_status thaw_flat_params_create(struct thaw_flat_params **out, struct thaw_g
 		return status;
 	params->graph = graph;
 	params->optimizer = optimizer;
-	params->params = thaw_alloc((size_t)graph->param_count, sizeof(*params->params));
-	if (!params->params)
+	params->entries = thaw_alloc((size_t)graph->param_count, sizeof(*params->entries));
+	if (!params->entries)
 		goto out;
 	THAW_TRY_OUT(collect(params, layer_decay));
 	params->shards = (struct thaw_sharding){params->length, THAW_ALLREDUCE_BUCKET, comm->size};
@@ -59,8 +60,8 @@ thaw_status thaw_flat_params_create(struct thaw_flat_params **out, struct thaw_g
 		if (!(params->state[i] = thaw_alloc(own, sizeof(float))))
 			goto out;
 	for (int i = 0; i < params->count; i++)
-		thaw_param_move_data(&graph->params[params->params[i].param],
-				     params->values + params->params[i].offset);
+		thaw_param_move_data(&graph->params[params->entries[i].param],
+				     params->values + params->entries[i].offset);
 	*out = params;
 	return THAW_OK;
 out:
@@ -72,21 +73,21 @@ void thaw_flat_params_destroy(struct thaw_flat_params *params)
 {
 	if (!params)
 		return;
-	for (int i = 0; i < THAW_TAIL_STATES; i++)
+	for (int i = 0; i < THAW_OPTIMIZER_STATES; i++)
 		thaw_free(params->state[i]);
 	thaw_free(params->values);
-	thaw_free(params->params);
+	thaw_free(params->entries);
 	thaw_free(params);
 }
 
 void thaw_flat_params_bind(const struct thaw_flat_params *params, float *vector, float **gradient)
 {
 	for (int i = 0; i < params->count; i++)
-		gradient[params->params[i].param] = vector + params->params[i].offset;
+		gradient[params->entries[i].param] = vector + params->entries[i].offset;
 }
 
-/* Infinities and NaNs have all bits of the exponent set. In integers, because sums of floats keep their order and
- * would not become vectors. */
+/* Infinities and NaNs have all exponent bits set. Integers, because the compiler must keep the order of float additions
+ * and would not vectorise them. */
 THAW_MULTIVERSION
 static bool all_finite(const float *v, int64_t n)
 {
@@ -101,14 +102,14 @@ static bool all_finite(const float *v, int64_t n)
 }
 
 THAW_MULTIVERSION
-static void scaled(float *to, const float *g, int64_t n, float scale)
+static void scale_to(float *to, const float *g, int64_t n, float scale)
 {
 	for (int64_t i = 0; i < n; i++)
 		to[i] = g[i] * scale;
 }
 
-/* A part of the vector within one parameter. */
-static void update_part(struct thaw_flat_params *params, const struct thaw_flat_params_param *p, struct thaw_shard part,
+/* Updates a part of the vector within one parameter. */
+static void update_part(struct thaw_flat_params *params, const struct thaw_flat_param *p, struct thaw_shard part,
 			const float *g, const struct thaw_update *u)
 {
 	float *w = params->values + part.start;
@@ -118,19 +119,19 @@ static void update_part(struct thaw_flat_params *params, const struct thaw_flat_
 			w[k] = (1.0f - m) * w[k] + m * g[k];
 		return;
 	}
-	float *state[THAW_TAIL_STATES] = {0};
-	for (int s = 0; s < THAW_TAIL_STATES && params->state[s]; s++)
+	float *state[THAW_OPTIMIZER_STATES] = {0};
+	for (int s = 0; s < THAW_OPTIMIZER_STATES && params->state[s]; s++)
 		state[s] = params->state[s] + part.own;
 	params->optimizer->update(w, g, state, part.count, u->lr * p->lr_factor, p->decays ? u->weight_decay : 0.0,
 				  u->momentum, u->t);
 }
 
-/* What of the shard lies in the parameter. */
-static struct thaw_shard share_in(const struct thaw_flat_params_param *p, struct thaw_shard shard)
+/* The part of the shard within the parameter; its count is <= 0 if there is none. */
+static struct thaw_shard within_param(const struct thaw_flat_param *p, struct thaw_shard shard)
 {
-	int64_t from = shard.start > p->offset ? shard.start : p->offset;
-	int64_t share_end = shard.start + shard.count, end = p->offset + p->count;
-	return (struct thaw_shard){from, (share_end < end ? share_end : end) - from, shard.own + from - shard.start};
+	int64_t from = max_int64(shard.start, p->offset);
+	int64_t end = min_int64(shard.start + shard.count, p->offset + p->count);
+	return (struct thaw_shard){from, end - from, shard.own + from - shard.start};
 }
 
 bool thaw_flat_params_update(struct thaw_flat_params *params, struct thaw_shard shard, const float *g,
@@ -139,12 +140,12 @@ bool thaw_flat_params_update(struct thaw_flat_params *params, struct thaw_shard 
 	float mean[BLOCK];
 	bool finite = true;
 	for (int i = 0; i < params->count; i++) {
-		const struct thaw_flat_params_param *p = &params->params[i];
-		struct thaw_shard left = share_in(p, shard);
+		const struct thaw_flat_param *p = &params->entries[i];
+		struct thaw_shard left = within_param(p, shard);
 		while (left.count > 0) {
 			struct thaw_shard part = left;
-			part.count = left.count < BLOCK ? left.count : BLOCK;
-			scaled(mean, g + part.start - shard.start, part.count, u->scale);
+			part.count = min_int64(left.count, BLOCK);
+			scale_to(mean, g + part.start - shard.start, part.count, u->scale);
 			finite &= all_finite(mean, part.count);
 			update_part(params, p, part, mean, u);
 			finite &= all_finite(params->values + part.start, part.count);

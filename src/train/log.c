@@ -1,10 +1,10 @@
-/* The run's words to a person: lines for the callbacks, from rank 0 alone. */
+/* Messages of a run to the user, passed to the log callback on rank 0. */
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "src/train/run.h"
 
-#define LINE_BYTES 1200 /* a message of the library and some words around it */
+#define LINE_BYTES 1200 /* room for an error message of the library and text around it */
 
 void run_log(const struct run *r, const char *format, ...)
 {

@@ -10,8 +10,8 @@ int thaw_metrics_size(int classes)
 	return METRIC_FIXED + 2 * classes;
 }
 
-/* How many classes are ahead of the label; on a tie the smaller index is, as in thaw_cross_entropy. */
-static int rank_of(const float *logits, int classes, int32_t label)
+/* Number of classes that score higher than the label; on a tie the smaller index wins, as in thaw_cross_entropy. */
+static int count_ahead(const float *logits, int classes, int32_t label)
 {
 	int ahead = 0;
 	for (int c = 0; c < classes; c++)
@@ -27,7 +27,7 @@ void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes,
 	sums[METRIC_IMAGES] += (double)n;
 	sums[METRIC_LOSS] += loss;
 	for (int64_t i = 0; i < n; i++) {
-		int ahead = rank_of(logits + i * classes, classes, labels[i]);
+		int ahead = count_ahead(logits + i * classes, classes, labels[i]);
 		sums[METRIC_TOP1] += ahead == 0;
 		sums[METRIC_TOP5] += ahead < TOP_K;
 		sums[METRIC_FIXED + labels[i]] += 1.0;
@@ -35,7 +35,7 @@ void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes,
 	}
 }
 
-static double share(double part, double whole)
+static double fraction(double part, double whole)
 {
 	return whole > 0.0 ? part / whole : 0.0;
 }
@@ -47,8 +47,8 @@ json_t *thaw_metrics_json(const double *sums, int classes, char *const *names)
 	for (int c = 0; per_class && c < classes; c++) {
 		double n = sums[METRIC_FIXED + c];
 		json_t *one = json_pack("{s:I, s:f}", "images", (json_int_t)n, "accuracy",
-					share(sums[METRIC_FIXED + classes + c], n));
-		json_t *name = thaw_report_string(names[c]); /* a folder may be called anything, JSON is UTF-8 */
+					fraction(sums[METRIC_FIXED + classes + c], n));
+		json_t *name = thaw_report_string(names[c]); /* folder names need not be UTF-8, JSON strings must be */
 		int failed = json_object_set_new(per_class, name ? json_string_value(name) : NULL, one);
 		json_decref(name);
 		if (failed) {
@@ -57,7 +57,7 @@ json_t *thaw_metrics_json(const double *sums, int classes, char *const *names)
 		}
 	}
 	return json_pack("{s:I, s:f, s:f, s:f, s:I, s:o}", "images", (json_int_t)images, "top1",
-			 share(sums[METRIC_TOP1], images), "top5", share(sums[METRIC_TOP5], images), "loss",
-			 share(sums[METRIC_LOSS], images), "damaged", (json_int_t)sums[METRIC_DAMAGED], "per_class",
+			 fraction(sums[METRIC_TOP1], images), "top5", fraction(sums[METRIC_TOP5], images), "loss",
+			 fraction(sums[METRIC_LOSS], images), "damaged", (json_int_t)sums[METRIC_DAMAGED], "per_class",
 			 per_class);
 }

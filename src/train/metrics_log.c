@@ -1,9 +1,9 @@
-/* metrics.jsonl: a line per step and per epoch, written by rank 0.
+/* metrics.jsonl: one line per step and per epoch, written by rank 0.
  *
- * A line that cannot be written is said once and does not end the run: the numbers are worth less than
- * the training.
+ * If a line cannot be written, the log says so once and the run continues without metrics.
  */
 #include "src/base/clock.h"
+#include "src/base/minmax.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 
@@ -21,29 +21,33 @@ static void write_line(struct run *r, json_t *line)
 
 int64_t run_epoch_damaged(const struct run *r)
 {
-	return r->train.count - (int64_t)r->at.epoch_images; /* each is visited once */
+	return r->train.count - (int64_t)r->at.epoch_images; /* each image is visited once */
 }
 
-void run_log_step(struct run *r, double loss, double accuracy, double lr)
+double run_epoch_mean(const struct run *r, double sum)
+{
+	return sum / max_double(r->at.epoch_images, 1.0);
+}
+
+void run_metrics_step(struct run *r, double loss, double accuracy, double lr)
 {
 	if (!r->metrics_path)
 		return;
 	write_line(r, json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "step", "step",
-				(json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
+				(json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
 				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
 }
 
-void run_log_epoch(struct run *r, const json_t *metrics)
+void run_metrics_epoch(struct run *r, json_t *metrics)
 {
 	if (!r->metrics_path)
 		return;
-	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:I, s:f}", "event", "epoch", "step",
-				 (json_int_t)r->at.total_steps, "phase", r->phases[r->at.phase].name, "epoch",
-				 (json_int_t)r->at.epoch + 1, "train_loss", r->at.epoch_loss / images, "train_accuracy",
-				 r->at.epoch_correct / images, "train_damaged", (json_int_t)run_epoch_damaged(r),
-				 "seconds", thaw_clock() - r->started);
+				 (json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
+				 (json_int_t)r->at.epoch + 1, "train_loss", run_epoch_mean(r, r->at.epoch_loss),
+				 "train_accuracy", run_epoch_mean(r, r->at.epoch_correct), "train_damaged",
+				 (json_int_t)run_epoch_damaged(r), "seconds", thaw_clock() - r->started);
 	if (line && metrics)
-		json_object_set(line, "test", (json_t *)metrics);
+		json_object_set(line, "test", metrics);
 	write_line(r, line);
 }

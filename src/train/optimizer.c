@@ -1,4 +1,4 @@
-/* Optimizers, step for step as PyTorch's of the same name. A new one is a function and a row. */
+/* Optimizers; each does the steps of PyTorch's of the same name. To add one, add a function and a row of the table. */
 #include <math.h>
 #include <string.h>
 
@@ -24,7 +24,7 @@ static void sgd(float *w, const float *g, float *const *state, int64_t n, double
 #define ADAM_BETA2   0.999
 #define ADAM_EPSILON 1e-8
 
-/* torch.optim.AdamW: the decay is applied to the weight, not to the gradient (1711.05101). */
+/* torch.optim.AdamW: weight decay applies to the weight, not to the gradient (1711.05101). */
 THAW_MULTIVERSION
 static void adamw(float *w, const float *g, float *const *state, int64_t n, double lr, double weight_decay,
 		  double momentum, int64_t t)

@@ -1,8 +1,9 @@
-/* Defaults, and what of a run's options decides its numbers. */
+/* The options of a run: defaults, checks, and those that decide its result. */
 #include <string.h>
 
 #include <cblas.h>
 
+#include "src/base/minmax.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 
@@ -17,9 +18,8 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.model = "builtin",
 		.unfreeze = "head",
 		.optimizer = "sgd",
-		.resume = "auto",
 		.cache = "auto",
-		.cache_dtype = "f32",
+		.cache_dtype = THAW_F32,
 		.epochs = 10,
 		.momentum = 0.9,
 		.weight_decay = -1.0,
@@ -37,58 +37,60 @@ void thaw_train_defaults(struct thaw_train_options *o)
 	};
 }
 
+const char *thaw_bn_name(enum thaw_bn_mode mode)
+{
+	static const char *const names[] = {
+		[THAW_BN_AUTO] = "auto",
+		[THAW_BN_FROZEN] = "frozen",
+		[THAW_BN_LANE] = "lane",
+	};
+	return names[mode];
+}
+
 static thaw_status refuse(const char *what, const char *flag, const char *todo)
 {
 	return thaw_fail(THAW_USAGE, "%s: %s: %s", what, flag, todo);
 }
 
-/* The options that are one of some words. */
-static thaw_status resolve_words(struct run *r)
+static thaw_status resolve_choices(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	size_t bytes;
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
-	if (o->bn && strcmp(o->bn, "frozen") != 0 && strcmp(o->bn, "lane") != 0)
-		return refuse("unknown mode of batch norm", "--bn", "give frozen or lane");
-	if (strcmp(o->resume, "auto") != 0 && strcmp(o->resume, "never") != 0)
-		return refuse("unknown way to resume", "--resume", "give auto or never");
-	if (strcmp(o->cache_dtype, "f32") != 0 && strcmp(o->cache_dtype, "f16") != 0)
-		return refuse("unknown precision", "--cache-dtype", "give f32 or f16");
+	if (o->cache_dtype != THAW_F32 && o->cache_dtype != THAW_F16)
+		return refuse("not a type for features", "--cache-dtype", "give f32 or f16");
 	return run_cache_budget(r, &bytes);
 }
 
-/* Fills in what depends on the ranks and the model, and refuses what cannot be meant. */
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
-	if (!r->lent && !o->data)
-		return refuse("no data", "--data", "name a folder of images");
-	if (!r->lent && !o->out)
-		return refuse("no run directory", "--out", "name a folder for the run");
+	if (!r->borrowed_data && !o->data)
+		return refuse("missing option", "--data", "give a folder of images");
+	if (!r->borrowed_data && !o->out)
+		return refuse("missing option", "--out", "give a folder for the run");
 	if (o->epochs < 0 || o->head_epochs < 0 || (o->epochs == 0 && o->head_epochs == 0))
-		return refuse("nothing to do", "--epochs", "give at least one epoch");
+		return refuse("no epochs to train", "--epochs", "give at least one");
 	if (o->eval_every < 1)
-		return refuse("no number of epochs", "--eval-every", "give at least 1");
+		return refuse("out of range", "--eval-every", "give at least 1");
 	if (o->lanes < 0 || o->lanes > MAX_LANES)
-		return refuse("no number of lanes", "--lanes", "give 1 to 65536, or leave it out");
+		return refuse("out of range", "--lanes", "give 1 to 65536, or 0 for the default");
 	if (o->views < 0)
-		return refuse("no number of views", "--views", "give at least 0");
-	THAW_TRY(resolve_words(r));
+		return refuse("out of range", "--views", "give at least 0");
+	THAW_TRY(resolve_choices(r));
 	if (o->lanes == 0)
-		o->lanes = r->comm->size > DEFAULT_LANES ? r->comm->size : DEFAULT_LANES;
+		o->lanes = max_int(r->comm->size, DEFAULT_LANES);
 	if (o->lanes < r->comm->size)
-		return thaw_fail(
-			THAW_CONFIG,
-			"%d ranks and only %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
-			r->comm->size, o->lanes, o->lanes);
+		return thaw_fail(THAW_CONFIG,
+				 "%d ranks for %d lanes: --lanes: start at most %d ranks, or a new run with more lanes",
+				 r->comm->size, o->lanes, o->lanes);
 	if (o->batch == 0)
-		o->batch =
-			o->lanes * DEFAULT_LANE_BATCH > DEFAULT_BATCH ? o->lanes * DEFAULT_LANE_BATCH : DEFAULT_BATCH;
+		o->batch = max_int(o->lanes * DEFAULT_LANE_BATCH, DEFAULT_BATCH);
 	if (o->batch < o->lanes)
 		return thaw_fail(THAW_CONFIG,
-				 "%d images a step for %d lanes: --batch: give at least one image a lane, "
+				 "%d images per step for %d lanes: --batch: give at least one image per lane, "
 				 "or fewer --lanes",
 				 o->batch, o->lanes);
 	if (o->lr == 0.0)
@@ -100,7 +102,7 @@ thaw_status run_resolve_options(struct run *r)
 	return THAW_OK;
 }
 
-/* Everything that decides a run's numbers: a resumed run must have the same. Paths may change. */
+/* All settings that decide the result: they must be the same when a run is resumed. Paths may change. */
 json_t *run_config_json(const struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
@@ -125,7 +127,7 @@ json_t *run_config_json(const struct run *r)
 		{"warmup", json_real(o->warmup)},
 		{"label-smoothing", json_real(o->label_smoothing)},
 		{"dropout", json_real(o->dropout)},
-		{"bn", json_string(o->bn)},
+		{"bn", json_string(thaw_bn_name(o->bn))},
 		{"scale-min", json_real(o->scale_min)},
 		{"flip", json_real(o->flip)},
 		{"jitter", json_real(o->jitter)},
@@ -133,15 +135,15 @@ json_t *run_config_json(const struct run *r)
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
 		{"views", json_integer(o->views)},
-		{"cache-dtype", json_string(o->cache_dtype)},
+		{"cache-dtype", json_string(o->cache_dtype == THAW_F16 ? "f16" : "f32")},
 		{"blas", json_string(openblas_get_corename())},
 		{"threads", json_integer(openblas_get_num_threads())},
 	};
 	json_t *config = json_object();
-	bool whole = config != NULL;
+	bool complete = config != NULL;
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
-		whole &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
-	if (!whole) {
+		complete &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
+	if (!complete) {
 		json_decref(config);
 		return NULL;
 	}

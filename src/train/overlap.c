@@ -1,13 +1,15 @@
 #include "src/train/overlap.h"
 
-/* Nodes run backward from the last to the first: what lies behind all parameters of earlier nodes is final. */
+#include "src/base/minmax.h"
+
+/* The backward pass runs from the last node to the first: behind the parameters of earlier nodes all is final. */
 static int64_t final_after(const struct thaw_flat_params *params, const struct thaw_graph *graph, int node)
 {
 	int64_t from = 0;
 	for (int i = 0; i < params->count; i++) {
-		const struct thaw_flat_params_param *p = &params->params[i];
-		if (graph->params[p->param].node < node && p->offset + p->count > from)
-			from = p->offset + p->count;
+		const struct thaw_flat_param *p = &params->entries[i];
+		if (graph->params[p->param].node < node)
+			from = max_int64(from, p->offset + p->count);
 	}
 	return from;
 }

@@ -1,9 +1,9 @@
-/* The state of a run in checkpoints.
+/* Saves the state of a run to checkpoints and restores it.
  *
- * A checkpoint holds the tail's parameters under their own names in file order (so that any reader of
- * safetensors sees weights), each optimizer vector as "optimizer.STATE.NAME", and the position as
- * metadata. Random numbers are functions of seed and position: there is no generator to save. Only rank
- * 0 touches files; the optimizer's vectors, which are spread over the ranks, come to it and go from it part by part.
+ * A checkpoint holds the trainable parameters under their own names in file layout (so any reader of safetensors sees
+ * weights), each optimizer state vector as "optimizer.STATE.NAME", and the position as metadata. Random numbers are
+ * functions of seed and position: there is no generator to save. Only rank 0 reads and writes files. The optimizer
+ * state, which is sharded over the ranks, is gathered on it and broadcast from it chunk by chunk.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +12,12 @@
 #include "src/base/clock.h"
 #include "src/train/run.h"
 
-#define METADATA_MAX 24
-#define VALUE_BYTES  64
+#define VALUE_BYTES 64
 
-/* Every number of the position with its key: the one list behind saving and loading. */
+/* Every member of struct position with its metadata key, for both saving and loading. */
 static const struct {
 	const char *key;
-	size_t place;
+	size_t offset;
 	bool real;
 } fields[] = {
 	{"thaw.phase", offsetof(struct position, phase), false},
@@ -33,113 +32,117 @@ static const struct {
 	{"thaw.metrics_lines", offsetof(struct position, metrics_lines), false},
 	{"thaw.seconds", offsetof(struct position, seconds), true},
 };
-#define FIELDS (sizeof(fields) / sizeof(*fields))
+#define FIELDS       (sizeof(fields) / sizeof(*fields))
+#define METADATA_MAX (FIELDS + 2) /* with thaw.base_digest and thaw.seed */
 
-static void write_field(const struct position *at, size_t i, char value[VALUE_BYTES])
+static void write_field(const struct position *at, size_t i, char *value)
 {
-	const char *place = (const char *)at + fields[i].place;
+	const char *member = (const char *)at + fields[i].offset;
 	if (fields[i].real)
-		snprintf(value, VALUE_BYTES, "%.17g", *(const double *)place);
+		snprintf(value, VALUE_BYTES, "%.17g", *(const double *)member);
 	else
-		snprintf(value, VALUE_BYTES, "%lld", (long long)*(const int64_t *)place);
+		snprintf(value, VALUE_BYTES, "%lld", (long long)*(const int64_t *)member);
 }
 
 static thaw_status read_field(struct position *at, size_t i, const char *value)
 {
-	char *place = (char *)at + fields[i].place, *end;
+	char *member = (char *)at + fields[i].offset, *end;
 	if (!value)
-		return thaw_fail(THAW_DATA, "the checkpoint does not say its %s", fields[i].key);
+		return thaw_fail(THAW_DATA, "incomplete checkpoint: %s is missing", fields[i].key);
 	if (fields[i].real)
-		*(double *)place = strtod(value, &end);
+		*(double *)member = strtod(value, &end);
 	else
-		*(int64_t *)place = strtoll(value, &end, 10);
-	return *value && !*end ? THAW_OK : thaw_fail(THAW_DATA, "the checkpoint's %s is no number", fields[i].key);
+		*(int64_t *)member = strtoll(value, &end, 10);
+	return *value && !*end ? THAW_OK
+			       : thaw_fail(THAW_DATA, "invalid checkpoint: %s is not a number", fields[i].key);
 }
 
-/* What a vector of the tail is called in the file: the values themselves, or a state of the optimizer. */
+/* The name in the file of a parameter (vector 0) or of its optimizer state (vectors 1, 2, ...). NULL without memory. */
 static char *tensor_name(const struct run *r, int vector, int param)
 {
-	const char *name = r->model->graph->params[r->params->params[param].param].name;
+	const char *name = r->model->graph->params[r->phase.params->entries[param].param].name;
 	return vector == 0 ? thaw_strdup(name)
 			   : thaw_format("optimizer.%s.%s", r->optimizer->state_names[vector - 1], name);
 }
 
-/* A parameter of the graph with values of that vector at `values`, or none: they are spread over the ranks. */
+/* The graph's parameter with `values` as its data; NULL: none, as for optimizer state, which is sharded. */
 static struct thaw_param param_of(const struct run *r, int param, float *values)
 {
-	struct thaw_param p = r->model->graph->params[r->params->params[param].param];
+	struct thaw_param p = r->model->graph->params[r->phase.params->entries[param].param];
 	p.data = values;
 	return p;
 }
 
+/* Number of vectors in a checkpoint: the parameters and the optimizer states. */
 static int vectors(const struct run *r)
 {
 	int n = 1;
-	while (n <= THAW_TAIL_STATES && r->params->state[n - 1])
+	while (n <= THAW_OPTIMIZER_STATES && r->phase.params->state[n - 1])
 		n++;
 	return n;
 }
 
-/* One tensor of the state, part by part. All ranks go through the same parts. */
-struct part {
-	struct thaw_param param; /* its values are at `here` */
-	int64_t start, count;    /* in the vector; its place in the tensor is start - the tensor's */
-	float *here, *file;      /* [count] in the layout here, and in the file's order */
+/* A chunk of one tensor. All ranks process the same chunks. */
+struct chunk {
+	struct thaw_param param; /* its data is `values` */
+	int64_t start, count;    /* range in the flat vector */
+	float *values, *file;    /* [count] in memory layout, and in file layout */
 };
 
-static void part_free(struct part *p)
+static void chunk_free(struct chunk *p)
 {
-	thaw_free(p->here);
+	thaw_free(p->values);
 	thaw_free(p->file);
-	*p = (struct part){0};
+	*p = (struct chunk){0};
 }
 
-/* The part of tensor i that begins at float `at`; *end at the end. Release it after each. */
-static thaw_status part_at(const struct run *r, int i, int64_t at, struct part *p, bool *end)
+/* Allocates the chunk of tensor i that starts at float `at` of the tensor. *end: there is none. Free it in any case. */
+static thaw_status chunk_at(const struct run *r, int i, int64_t at, struct chunk *p, bool *end)
 {
-	const struct thaw_flat_params_param *t = &r->params->params[i];
-	struct thaw_param whole = param_of(r, i, r->params->values + t->offset);
+	const struct thaw_flat_param *t = &r->phase.params->entries[i];
+	struct thaw_param whole = param_of(r, i, r->phase.params->values + t->offset);
 	*end = !thaw_param_chunk(&whole, at, &p->param);
 	if (*end)
 		return THAW_OK;
 	p->start = t->offset + at;
 	p->count = thaw_shape_count(&p->param.shape);
-	p->here = p->param.data = thaw_alloc((size_t)p->count, sizeof(*p->here));
+	p->values = p->param.data = thaw_alloc((size_t)p->count, sizeof(*p->values));
 	p->file = thaw_alloc((size_t)p->count, sizeof(*p->file));
-	return p->here && p->file ? THAW_OK : THAW_RESOURCE;
+	return p->values && p->file ? THAW_OK : THAW_RESOURCE;
 }
 
-/* The values of vector v at the part: this rank's own, or gathered. */
-static thaw_status fetch(const struct run *r, int v, const struct part *p)
+/* Reads vector v into the chunk: copied if every rank has it, else gathered. Collective. */
+static thaw_status fetch(const struct run *r, int v, const struct chunk *p)
 {
-	const struct thaw_flat_params *params = r->params;
+	const struct thaw_flat_params *params = r->phase.params;
 	if (v > 0)
 		return thaw_sharding_gather(&params->shards, r->comm, p->start, p->count, params->state[v - 1],
-					    p->here);
-	memcpy(p->here, params->values + p->start, (size_t)p->count * sizeof(float));
+					    p->values);
+	memcpy(p->values, params->values + p->start, (size_t)p->count * sizeof(float));
 	return THAW_OK;
 }
 
-/* The reverse, from rank 0 to all. */
-static thaw_status deliver(struct run *r, int v, const struct part *p)
+/* Writes the chunk, which rank 0 has, to vector v on all ranks. Collective. */
+static thaw_status deliver(struct run *r, int v, const struct chunk *p)
 {
-	const struct thaw_flat_params *params = r->params;
-	THAW_TRY(r->comm->broadcast(r->comm, p->here, (size_t)p->count * sizeof(float), 0));
+	const struct thaw_flat_params *params = r->phase.params;
+	THAW_TRY(r->comm->broadcast(r->comm, p->values, (size_t)p->count * sizeof(float), 0));
 	if (v > 0)
-		thaw_sharding_take(&params->shards, r->comm->rank, p->start, p->count, p->here, params->state[v - 1]);
+		thaw_sharding_extract(&params->shards, r->comm->rank, p->start, p->count, p->values,
+				      params->state[v - 1]);
 	else
-		memcpy(params->values + p->start, p->here, (size_t)p->count * sizeof(float));
+		memcpy(params->values + p->start, p->values, (size_t)p->count * sizeof(float));
 	return THAW_OK;
 }
 
-/* One tensor of the file, of which rank 0 alone knows the sink, and whether it still takes anything: what fails there
- * ends nothing for the others. */
+/* Writes one tensor to the sink, which only rank 0 has. A failure to write is stored in *written and does not stop the
+ * other ranks. Collective. */
 static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_sink *sink, thaw_status *written)
 {
 	for (int64_t at = 0;;) {
-		struct part p = {0};
+		struct chunk p = {0};
 		bool end;
-		thaw_status status = part_at(r, i, at, &p, &end);
+		thaw_status status = chunk_at(r, i, at, &p, &end);
 		if (status == THAW_OK && !end)
 			status = fetch(r, v, &p);
 		if (status == THAW_OK && !end && sink && *written == THAW_OK) {
@@ -147,17 +150,17 @@ static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_s
 			*written = sink->write(sink, p.file, (size_t)p.count * sizeof(*p.file));
 		}
 		at += p.count;
-		part_free(&p);
+		chunk_free(&p);
 		if (status != THAW_OK || end)
 			return status;
 	}
 }
 
-/* Names and shapes of the state's tensors. */
+/* Fills in names and shapes of all tensors. */
 static thaw_status describe_state(const struct run *r, struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++) {
+		for (int i = 0; i < r->phase.params->count; i++) {
 			struct thaw_named_tensor *t = &w->tensors[w->count++];
 			*t = (struct thaw_named_tensor){.name = tensor_name(r, v, i),
 							.dtype = THAW_F32,
@@ -168,28 +171,40 @@ static thaw_status describe_state(const struct run *r, struct thaw_weights *w)
 	return THAW_OK;
 }
 
-/* Rank 0: everything but the tensors' values. */
+struct metadata {
+	int count;
+	struct thaw_pair pairs[METADATA_MAX]; /* point into `text` */
+	char text[METADATA_MAX][2][VALUE_BYTES];
+};
+
+/* Returns the buffer for the value, of VALUE_BYTES. */
+static char *add_pair(struct metadata *m, const char *key)
+{
+	char(*text)[VALUE_BYTES] = m->text[m->count];
+	snprintf(text[0], VALUE_BYTES, "%s", key);
+	m->pairs[m->count++] = (struct thaw_pair){text[0], text[1]};
+	return text[1];
+}
+
+static void fill_metadata(const struct run *r, struct metadata *m)
+{
+	for (size_t i = 0; i < FIELDS; i++)
+		write_field(&r->at, i, add_pair(m, fields[i].key));
+	snprintf(add_pair(m, "thaw.base_digest"), VALUE_BYTES, "%016llx", (unsigned long long)r->model->digest);
+	snprintf(add_pair(m, "thaw.seed"), VALUE_BYTES, "%lld", (long long)r->options.seed);
+}
+
+/* Rank 0: starts a checkpoint with all metadata; the tensors' values follow. */
 static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 {
-	struct thaw_pair metadata[METADATA_MAX];
-	char values[METADATA_MAX][VALUE_BYTES];
-	size_t tensors = (size_t)vectors(r) * (size_t)r->params->count;
-	struct thaw_weights w = {.metadata = metadata, .tensors = thaw_alloc(tensors, sizeof(*w.tensors))};
-	thaw_status status = w.tensors ? describe_state(r, &w) : THAW_RESOURCE;
-
+	struct metadata metadata = {0};
+	size_t tensors = (size_t)vectors(r) * (size_t)r->phase.params->count;
 	r->at.seconds = thaw_clock() - r->started;
-	for (size_t i = 0; i < FIELDS; i++) {
-		write_field(&r->at, i, values[w.metadata_count]);
-		metadata[w.metadata_count] = (struct thaw_pair){(char *)fields[i].key, values[w.metadata_count]};
-		w.metadata_count++;
-	}
-	snprintf(values[w.metadata_count], VALUE_BYTES, "%016llx", (unsigned long long)r->model->digest);
-	metadata[w.metadata_count] = (struct thaw_pair){"thaw.base_digest", values[w.metadata_count]};
-	w.metadata_count++;
-	snprintf(values[w.metadata_count], VALUE_BYTES, "%lld", (long long)r->options.seed);
-	metadata[w.metadata_count] = (struct thaw_pair){"thaw.seed", values[w.metadata_count]};
-	w.metadata_count++;
-
+	fill_metadata(r, &metadata);
+	struct thaw_weights w = {.metadata = metadata.pairs,
+				 .metadata_count = metadata.count,
+				 .tensors = thaw_alloc(tensors, sizeof(*w.tensors))};
+	thaw_status status = w.tensors ? describe_state(r, &w) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = thaw_checkpoint_begin(r->writer, r->at.total_steps, &w, best, sink);
 	for (int i = 0; i < w.count; i++)
@@ -198,28 +213,20 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 	return status;
 }
 
-/* *written: how it went on rank 0, THAW_OK elsewhere. What is returned ends the run, on all ranks or on one that the
- * others cannot wait for. */
+/* *written: the result of writing on rank 0, THAW_OK on other ranks. A failure that is returned ends the run: it is
+ * collective, or leaves the other ranks blocked. */
 static thaw_status save(struct run *r, bool best, thaw_status *written)
 {
 	struct thaw_sink *sink = NULL;
 	thaw_status status = THAW_OK;
 	*written = r->comm->rank == 0 ? begin_save(r, best, &sink) : THAW_OK;
 	for (int v = 0; v < vectors(r) && status == THAW_OK; v++)
-		for (int i = 0; i < r->params->count && status == THAW_OK; i++)
+		for (int i = 0; i < r->phase.params->count && status == THAW_OK; i++)
 			if (v > 0 || sink)
 				status = write_tensor(r, v, i, sink, written);
 	if (sink)
 		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
 	return status;
-}
-
-bool run_save_due(const struct run *r)
-{
-	const struct thaw_train_options *o = &r->options;
-	bool steps = o->checkpoint_steps > 0 && (r->at.total_steps + 1) % o->checkpoint_steps == 0;
-	bool seconds = o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
-	return r->comm->rank == 0 && (steps || seconds);
 }
 
 thaw_status run_save(struct run *r, bool best)
@@ -228,7 +235,7 @@ thaw_status run_save(struct run *r, bool best)
 	r->last_checkpoint = thaw_clock();
 	THAW_TRY(save(r, best, &written));
 	if (written != THAW_OK)
-		run_log(r, "checkpoint not written, the one before stays: %s", thaw_error_message());
+		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
 	return THAW_OK;
 }
 
@@ -242,7 +249,7 @@ thaw_status run_save_now(struct run *r, thaw_status *written)
 	return THAW_OK;
 }
 
-/* Rank 0: whether the file has the tensor. */
+/* Rank 0: the file must have the tensor with the right shape. */
 static thaw_status check_tensor(const struct run *r, const struct thaw_weights *w, int v, int i)
 {
 	const struct thaw_shape shape = param_of(r, i, NULL).file_shape;
@@ -252,7 +259,7 @@ static thaw_status check_tensor(const struct run *r, const struct thaw_weights *
 	const struct thaw_named_tensor *t = thaw_weights_find(w, name);
 	thaw_status status = THAW_OK;
 	if (!t || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &shape))
-		status = thaw_fail(THAW_DATA, "the checkpoint has no %s of the run's shape", name);
+		status = thaw_fail(THAW_DATA, "invalid checkpoint: %s is missing or has another shape", name);
 	thaw_free(name);
 	return status;
 }
@@ -260,18 +267,18 @@ static thaw_status check_tensor(const struct run *r, const struct thaw_weights *
 static thaw_status check_state(const struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++)
+		for (int i = 0; i < r->phase.params->count; i++)
 			THAW_TRY(check_tensor(r, w, v, i));
 	return THAW_OK;
 }
 
-/* One tensor from rank 0, where it is data[] in the file's order, to all. */
-static thaw_status take_tensor(struct run *r, int v, int i, const char *data)
+/* Restores one tensor on all ranks. data: its values in file layout on rank 0, NULL on other ranks. Collective. */
+static thaw_status restore_tensor(struct run *r, int v, int i, const char *data)
 {
 	for (int64_t at = 0;;) {
-		struct part p = {0};
+		struct chunk p = {0};
 		bool end;
-		thaw_status status = part_at(r, i, at, &p, &end);
+		thaw_status status = chunk_at(r, i, at, &p, &end);
 		if (status == THAW_OK && !end) {
 			if (data) {
 				memcpy(p.file, data + (size_t)at * sizeof(*p.file), (size_t)p.count * sizeof(*p.file));
@@ -280,17 +287,17 @@ static thaw_status take_tensor(struct run *r, int v, int i, const char *data)
 			status = deliver(r, v, &p);
 		}
 		at += p.count;
-		part_free(&p);
+		chunk_free(&p);
 		if (status != THAW_OK || end)
 			return status;
 	}
 }
 
-/* `w` has been checked; it is only looked at on rank 0. */
-static thaw_status take_state(struct run *r, const struct thaw_weights *w)
+/* w: read and checked on rank 0, ignored on other ranks. Collective. */
+static thaw_status restore_state(struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->params->count; i++) {
+		for (int i = 0; i < r->phase.params->count; i++) {
 			const char *data = NULL;
 			if (r->comm->rank == 0) {
 				char *name = tensor_name(r, v, i);
@@ -299,41 +306,41 @@ static thaw_status take_state(struct run *r, const struct thaw_weights *w)
 				data = thaw_weights_find(w, name)->data;
 				thaw_free(name);
 			}
-			THAW_TRY(take_tensor(r, v, i, data));
+			THAW_TRY(restore_tensor(r, v, i, data));
 		}
 	return THAW_OK;
 }
 
-/* A position read from a file is believed only inside the run's bounds. */
+/* A position read from a file must be within the run. */
 static thaw_status check_position(const struct run *r, const struct position *at)
 {
 	bool fits = at->phase >= 0 && at->phase < r->phase_count && at->epoch >= 0 && at->step >= 0 &&
 		    at->step <= r->steps_per_epoch && at->epoch < r->phases[at->phase].epochs;
-	return fits ? THAW_OK : thaw_fail(THAW_DATA, "the checkpoint's position lies outside the run");
+	return fits ? THAW_OK : thaw_fail(THAW_DATA, "invalid checkpoint: its position is outside the run");
 }
 
-struct passed_over {
+struct skipped {
 	const struct run *r;
-	int count;
+	int count; /* of damaged checkpoints */
 };
 
-static void name_damaged(void *context, const char *path, const char *why)
+static void log_damaged(void *context, const char *path, const char *why)
 {
 	(void)path; /* is in `why` */
-	struct passed_over *p = context;
+	struct skipped *p = context;
 	p->count++;
-	run_log(p->r, "passed over: %s", why);
+	run_log(p->r, "skipped: %s", why);
 }
 
-/* Rank 0 alone: *step becomes -1 when there is nothing to resume from. Where nothing but damage is, starting anew
- * would give away a long run without a word: that is for a person to decide. */
+/* Rank 0: *step becomes -1 when there is no checkpoint. When all are damaged the run fails: to start from the beginning
+ * would discard a long run, so the user must decide. */
 static thaw_status read_latest(struct run *r, struct thaw_weights *w, struct position *at, int64_t *step)
 {
-	struct passed_over passed = {.r = r};
-	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, name_damaged, &passed));
-	if (*step < 0 && passed.count > 0)
+	struct skipped skipped = {.r = r};
+	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, log_damaged, &skipped));
+	if (*step < 0 && skipped.count > 0)
 		return thaw_fail(THAW_DATA,
-				 "every checkpoint of the run is damaged: --out %s: bring one back from a copy, or "
+				 "every checkpoint of the run is damaged: --out %s: restore one from a copy, or "
 				 "remove its step-*.safetensors.zst to train from the beginning",
 				 r->options.out);
 	if (*step < 0)
@@ -363,7 +370,7 @@ thaw_status run_resume(struct run *r)
 	r->at = at;
 	if (step >= 0) {
 		THAW_TRY_OUT(thaw_comm_agree(r->comm, r->comm->rank == 0 ? check_state(r, &w) : THAW_OK));
-		THAW_TRY_OUT(take_state(r, &w));
+		THAW_TRY_OUT(restore_state(r, &w));
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
 out:

@@ -1,153 +1,184 @@
-/* A run in progress: what the files of the training loop share. */
+/* A run in progress: what the files of the training loop share. thaw_train and thaw_train_trial own one each. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
+#include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/train.h"
 
-/* Numbers that travel with the gradients in the sum over lanes, behind the tail's vector. Summed exactly
- * while they stay below 2^24. */
+/* Slots of the all-reduce: numbers that are summed over lanes together with the gradients. Exact below 2^24. */
 enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOTS };
 
 #define RUN_MAX_PHASES  2
-#define RUN_STEPS_AHEAD 2 /* steps whose batches the loader is asked for before they are needed */
+#define RUN_STEPS_AHEAD 2 /* steps whose batches are requested from the loader in advance */
 
-/* A part of training with one set of trainable parameters: the classifier first, then the tail. */
-struct phase {
+/* A phase trains one set of parameters: first the classifier alone ("head"), then the tail ("train"). */
+struct phase_options {
 	const char *name;
 	const char *unfreeze;
 	int64_t epochs;
 	double lr;
 };
 
-/* Where the run is, plain bytes so that rank 0 can send it to the others. All of it is in every checkpoint. */
+/* Where the run is. Plain bytes, so that rank 0 can broadcast it; every checkpoint holds all of it. */
 struct position {
 	int64_t phase;
 	int64_t epoch;                                  /* within the phase, from 0 */
-	int64_t step;                                   /* within the epoch: steps that are done */
-	int64_t total_steps;                            /* over all phases */
-	double epoch_images, epoch_loss, epoch_correct; /* of this epoch so far */
-	int64_t best_step; /* total_steps when the best evaluation was made; -1: none yet */
-	double best_top1;
-	int64_t metrics_lines; /* of metrics.jsonl that belong to this state; counted on rank 0 */
+	int64_t step;                                   /* steps done in the epoch */
+	int64_t total_steps;                            /* steps done in all phases */
+	double epoch_images, epoch_loss, epoch_correct; /* sums over this epoch so far */
+	int64_t best_step;                              /* total_steps at the best evaluation; -1: not evaluated yet */
+	double best_top1;                               /* fraction */
+	int64_t metrics_lines; /* lines of metrics.jsonl that belong to this state; counted on rank 0 */
 	double seconds;        /* spent training, over all starts */
+};
+
+/* What the current phase trains with. Built by run_enter_phase and released by run_close_phase (phase.c). */
+struct run_phase {
+	struct thaw_flat_params *params; /* hold the model's trainable values: outlive the phase, see run_close */
+	struct thaw_graph *graph;        /* lowered copy of the model's graph, which runs */
+	struct thaw_node_weights graph_weights; /* its folded weights, and the trunk's packed ones, in node memory */
+	struct thaw_executor *trunk_executor;   /* one image at a time */
+	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
+	struct thaw_executor *eval_executor;    /* forward of the tail, THAW_EVAL_BATCH images */
+	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: no caching */
+	struct thaw_features *train_features, *test_features;
+	struct thaw_allreduce *allreduce;
+	struct thaw_overlap overlap;
+	float **gradient; /* [graph->param_count] into the vector of the current lane */
+	bool non_finite;  /* a gradient or weight of this rank's shards was inf or nan in this step */
 };
 
 struct run {
 	struct thaw_comm *comm;
-	struct thaw_train_options options; /* resolved: no default left open */
+	struct thaw_train_options options; /* with all defaults resolved */
 	const struct thaw_callbacks *callbacks;
 
+	/* Opened by run_open and closed by run_close (setup.c). */
 	struct thaw_dataset train, test;
-	bool lent; /* these are the caller's, opened before and not closed here */
+	bool borrowed_data; /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
-	struct thaw_node_weights model_shared; /* what of it stays frozen in all phases */
-	bool told_apart;                       /* the log says that ranks hold frozen weights for themselves */
+	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
+	bool logged_private_weights;            /* the log already says that ranks hold separate copies of weights */
 	struct thaw_preprocess preprocess;
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
-	struct phase phases[RUN_MAX_PHASES];
+	struct phase_options phases[RUN_MAX_PHASES];
 	int phase_count;
-
-	int first_lane, end_lane; /* of this rank */
+	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
-	int64_t **order; /* [lanes of this rank][lane_count]: this epoch's order */
+	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch */
 	struct thaw_damage *train_damage, *test_damage;
 	struct thaw_loader *train_loader, *test_loader;
 
-	/* Of the current phase. */
-	struct thaw_flat_params *params;
-	struct thaw_graph *graph;              /* folded and fused copy that runs */
-	struct thaw_node_weights graph_shared; /* its folded weights, and the trunk's prepared ones */
-	struct thaw_executor *trunk_executor, *tail_executor,
-		*eval_executor;                        /* executor: the tail's, of one lane's batch */
-	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: nothing is kept */
-	struct thaw_features *train_features, *test_features;
-	struct thaw_allreduce *allreduce;
-	struct thaw_overlap overlap;
-	float **gradient; /* [graph->param_count] */
-	bool infinite;    /* this step's update left the numbers, in a share of this rank */
-	bool diverged;    /* a failure was that: the learning rate is too high */
-
+	struct run_phase phase;
 	struct position at;
-	bool finished;
-	double started;                         /* clock at which the run would have begun without interruption */
-	double entered, last_checkpoint, shown; /* clocks: of this start, the last save, the last progress */
-	int64_t first_step;                     /* total_steps at this start of the program */
+	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
+	bool finished; /* after the last epoch */
 
-	/* Rank 0 only. */
-	int lock; /* file descriptor that holds the run's lock, -1: none */
+	/* Times of thaw_clock. */
+	double started;         /* when the run would have started, had it never been interrupted */
+	double entered;         /* when this process started training */
+	double last_checkpoint; /* last save */
+	double shown;           /* last progress callback */
+	int64_t first_step;     /* total_steps when this process started training */
+
+	/* Rank 0 only; run_directory_open and run_directory_close (directory.c). */
+	int lock; /* file descriptor of the lock file; -1: none */
 	struct thaw_checkpoint_writer *writer;
 	char *metrics_path;
-	json_t *plan_file; /* what the run was started with, NULL: nothing */
-	bool as_planned;   /* it does what the plan says, in all that decides numbers */
+	json_t *plan_file; /* the plan that the run was started with; NULL: none */
+	bool as_planned;   /* every setting that decides the result is as the plan says */
 };
 
-/* log.c: one line to the callbacks, rank 0 only (printf). */
+/* The options of the current phase. */
+static inline const struct phase_options *run_phase_options(const struct run *r)
+{
+	return &r->phases[r->at.phase];
+}
+
+/* log.c: passes one line to the log callback, on rank 0 only (printf). */
 void run_log(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* options.c: defaults that depend on ranks and optimizer; THAW_USAGE or THAW_CONFIG for what cannot be. */
+/* options.c: fills in the defaults that depend on the ranks and the optimizer. THAW_USAGE or THAW_CONFIG when options
+ * are invalid. */
 thaw_status run_resolve_options(struct run *r);
 json_t *run_config_json(const struct run *r);
-/* Whether two values of a setting mean the same: 1 is 1.0. NULL is the same as nothing. */
+/* Whether two values of a setting are equal; numbers are compared by value, so 1 equals 1.0. Either may be NULL. */
 bool run_same_setting(const json_t *a, const json_t *b);
 
-/* setup.c: opens data and model, agrees across ranks. */
+/* cache_budget.c: bytes that --cache allows this rank's feature caches; 0: no caching. THAW_USAGE when invalid. */
+thaw_status run_cache_budget(const struct run *r, size_t *bytes);
+
+/* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
 int64_t run_total_steps(const struct run *r);
-/* Builds what one phase runs with. Collective. */
-thaw_status run_enter_phase(struct run *r, int64_t phase);
 
-/* directory.c: the run directory. Rank 0 decides, all agree. */
-/* Options that were not given and that a run already there has decided: its lanes. Before anything else. */
+/* phase.c: builds r->phase; closes the previous one first. Collective. */
+thaw_status run_enter_phase(struct run *r, int64_t phase);
+void run_close_phase(struct run *r);
+/* Leaves one copy of frozen weights per node; see thaw_node_weights_create. Logs once if that fails. Collective. */
+thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *weights, struct thaw_graph *graph,
+				    struct thaw_executor *executor);
+
+/* feature_caches.c: the feature caches of a phase, where features are used more than once. */
+thaw_status run_open_caches(struct run *r);
+void run_close_caches(struct run *r);
+
+/* directory.c: the run directory. Rank 0 decides, all ranks agree. Collective, except for run_directory_close. */
+/* Takes over the lanes of an existing run if --lanes was not given. Call before any other. */
 thaw_status run_directory_lanes(struct run *r);
 thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
 thaw_status run_directory_finish(struct run *r, json_t *summary);
 void run_directory_close(struct run *r);
 
-/* train.c: sums[thaw_metrics_size] over the test images, on all ranks. Collective. */
-thaw_status run_evaluate(struct run *r, double *sums);
-
 /* planned_result.c: the plan that the run was started with. Rank 0 only. */
-/* Copies it into the run directory of a new run, or reads that copy. config: that of run_config_json, and "data". */
-thaw_status run_planned_open(struct run *r, bool new_run, const json_t *config);
-/* Adds to the summary of a run with an executor: predicted, network, inside, as_planned, predicted_hours, hours. */
-thaw_status run_planned_report(const struct run *r, json_t *summary);
-void run_planned_close(struct run *r);
+/* Copies --plan into the directory of a new run, or reads that copy. config: run_config_json with "data" added. */
+thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
+/* Adds to the summary of a run with a plan: predicted, network, inside, as_planned, predicted_hours, hours. */
+thaw_status run_plan_add_result(const struct run *r, json_t *summary);
+void run_plan_close(struct run *r);
 
-/* resume.c: the state in checkpoints. */
+/* resume.c: the state in checkpoints. Collective. */
+/* Enters the phase of the newest checkpoint and restores its state, or enters the first phase. */
 thaw_status run_resume(struct run *r);
-/* Both collective: rank 0 writes, and the others give it what they hold of the state. */
-thaw_status run_save(struct run *r, bool best); /* queues it; what rank 0 cannot write is logged and ends no run */
-thaw_status run_save_now(struct run *r, thaw_status *written); /* waits for the disk; written: THAW_OK but on rank 0 */
-/* Whether --checkpoint-every asks rank 0 for one after the step to come; false elsewhere: the slots tell the others. */
-bool run_save_due(const struct run *r);
+/* Queues a checkpoint. A failure to write it is logged and does not end the run. */
+thaw_status run_save(struct run *r, bool best);
+/* Writes a checkpoint and waits for the disk. *written: the result on rank 0, THAW_OK on other ranks. */
+thaw_status run_save_now(struct run *r, thaw_status *written);
 
-/* trunk.c: the features that the trunk of a phase makes. */
-/* Bytes of this rank for kept features, of --cache; 0: none. THAW_USAGE when it is not understood. */
-thaw_status run_cache_budget(const struct run *r, size_t *bytes);
-thaw_status run_open_features(struct run *r);
-void run_close_features(struct run *r);
+/* feed.c: which samples are trained on when. */
+int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane in one step */
+thaw_status run_feed_epoch(struct run *r);               /* computes the epoch's order; requests from at.step on */
+thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches of one step for this rank's lanes */
 
-/* feed.c: which samples come when. */
-int64_t run_lane_batch(const struct run *r, int lane);   /* images of a step that are the lane's */
-thaw_status run_feed_epoch(struct run *r);               /* order of the epoch; queues from at.step on */
-thaw_status run_feed_ahead(struct run *r, int64_t step); /* queues the lanes' batches of one step */
-
-/* step.c: one step over all lanes. *stop: somebody asked to end. *save: rank 0 asks for a checkpoint. */
+/* step.c: one step over all lanes. *stop: a rank was asked to stop. *save: a checkpoint is due. Collective. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
-/* thaw_allreduce_update's function, of a run: updates a share. */
-void run_update(void *context, struct thaw_shard share, float *total, const float *slots);
+/* The update function of the all-reduce (struct thaw_allreduce_update); context is the run. */
+void run_update(void *context, struct thaw_shard shard, float *total, const float *slots);
+
+/* epoch.c: trains from at.step to the end of the epoch and calls `after_step` after each step. Collective. */
+typedef thaw_status run_after_step(struct run *r, bool stop, bool save);
+thaw_status run_epoch(struct run *r, run_after_step *after_step);
+/* Moves the position to the next epoch. */
+void run_end_epoch(struct run *r);
+/* Evaluates the test images. *sums [thaw_metrics_size] is the same on all ranks; the caller frees it with thaw_free,
+ * after a failure too. THAW_CONFIG, and r->diverged, when the loss is not finite. Collective. */
+thaw_status run_evaluate(struct run *r, double **sums);
 
 /* metrics_log.c: metrics.jsonl. */
-int64_t run_epoch_damaged(const struct run *r); /* training images left out in this epoch, exact at its end */
-void run_log_step(struct run *r, double loss, double accuracy, double lr);
-void run_log_epoch(struct run *r, const json_t *metrics);
+int64_t run_epoch_damaged(const struct run *r); /* training images skipped as damaged in this epoch; exact at its end */
+/* sum / training images of this epoch so far, for a sum over them; 0 images count as 1. */
+double run_epoch_mean(const struct run *r, double sum);
+void run_metrics_step(struct run *r, double loss, double accuracy, double lr);
+void run_metrics_epoch(struct run *r, json_t *metrics); /* metrics: of the evaluation; NULL: none */
 
 #endif

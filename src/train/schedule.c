@@ -1,4 +1,4 @@
-/* The learning rate over a run: linear warm-up, then half a cosine (SGDR without restarts, 1608.03983). */
+/* The learning rate schedule: linear warm-up, then half a cosine (SGDR without restarts, 1608.03983). */
 #include <math.h>
 
 #include "thaw/train.h"

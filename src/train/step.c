@@ -1,69 +1,105 @@
-/* One training step: every lane's gradient, their sum, one update, of which each rank does its shard.
+/* One training step. Its life (file: function), as run_step calls it:
  *
- * Gradients are of the sum of losses; the number of images is summed with them, and the update divides by
- * it. So lanes may be short or empty, images may turn out damaged, and every image still counts the same.
+ *   load      features.c: thaw_features_load_next             for each lane of this rank: the features of its batch
+ *   forward   graph/execute.c: thaw_executor_forward          the tail
+ *   loss      ops/loss.c: thaw_cross_entropy                  and its gradient
+ *   backward  graph/execute.c: thaw_executor_backward         calls, after each node of the rank's last lane:
+ *               overlap.c: node_done                          which part of the gradient vector is final now
+ *               allreduce/bucket.c: thaw_allreduce_advance    for the buckets that are final:
+ *   reduce        bucket.c: start_round, reduce_and_update    exchanges them and sums this rank's shard
+ *   update          step.c: run_update                        the callback for that sum: new weights of the shard, by
+ *                     flat_params.c: thaw_flat_params_update, optimizer.c
+ *                 bucket.c: start_gathering                   sends the new weights to all ranks
+ *   finish    allreduce/allreduce.c: thaw_allreduce_finish    the rest of reduce and update: all weights are new
+ *   account   step.c: account                                 metrics and position
+ *
+ * So reduce and update overlap with the backward pass. A single rank does its whole update in finish.
+ *
+ * Gradients are of the sum of the losses. The number of images is summed in the same vector, and the update divides by
+ * it: lanes may be short or empty and images damaged, and every image still has the same weight.
  */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/clock.h"
 #include "src/train/run.h"
 #include "thaw/ops.h"
 
-/* Overwrites the vector: gradients where there are images, else zeros; and the slots. */
-static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
+static float *slots_of(const struct run *r, float *vector)
 {
-	float *slots = vector + r->params->length;
-	if (batch->count == 0) {
-		memset(vector, 0, (size_t)r->params->length * sizeof(*vector));
-		return;
-	}
-	const float *logits = thaw_executor_forward(r->tail_executor, batch->count, batch->keys);
-	double loss = 0.0;
-	int64_t correct = 0;
-	thaw_cross_entropy(logits, batch->count, r->model->classes, batch->labels, (float)r->options.label_smoothing,
-			   thaw_executor_dlogits(r->tail_executor), &loss, &correct);
-	slots[SLOT_IMAGES] = (float)batch->count;
-	slots[SLOT_LOSS] = (float)loss;
-	slots[SLOT_CORRECT] = (float)correct;
-	thaw_allreduce_ready(r->allreduce, r->params->length);
-	thaw_flat_params_bind(r->params, vector, r->gradient);
-	thaw_executor_backward(r->tail_executor, thaw_executor_dlogits(r->tail_executor),
-			       r->gradient); /* parts of the vector set out meanwhile */
+	return vector + r->phase.params->length;
 }
 
-/* A lane that cannot be had is pushed as no images with SLOT_FAILED set: the other ranks are in the sum
- * already, and learn of it there. */
-static thaw_status run_lanes(struct run *r)
+/* Stores d loss / d logits in the executor. */
+static void loss(struct run *r, const struct thaw_feature_batch *batch, const float *logits, float *slots)
 {
-	bool asked = r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
-	bool due = run_save_due(r);
+	double sum = 0.0;
+	int64_t correct = 0;
+	thaw_cross_entropy(logits, batch->count, r->model->classes, batch->labels, (float)r->options.label_smoothing,
+			   thaw_executor_dlogits(r->phase.tail_executor), &sum, &correct);
+	slots[SLOT_IMAGES] = (float)batch->count;
+	slots[SLOT_LOSS] = (float)sum;
+	slots[SLOT_CORRECT] = (float)correct;
+}
+
+/* Writes the gradients to the vector. In the rank's last lane, reduces and updates what becomes final meanwhile. */
+static void backward(struct run *r, float *vector)
+{
+	struct run_phase *p = &r->phase;
+	thaw_allreduce_ready(p->allreduce, p->params->length); /* the slots, which are exchanged first */
+	thaw_flat_params_bind(p->params, vector, p->gradient);
+	thaw_executor_backward(p->tail_executor, thaw_executor_dlogits(p->tail_executor), p->gradient);
+}
+
+/* Writes the whole vector but for the slots' flags: gradients, or zeros if the batch is empty. */
+static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
+{
+	if (batch->count == 0) {
+		memset(vector, 0, (size_t)r->phase.params->length * sizeof(*vector));
+		return;
+	}
+	const float *logits = thaw_executor_forward(r->phase.tail_executor, batch->count, batch->keys);
+	loss(r, batch, logits, slots_of(r, vector));
+	backward(r, vector);
+}
+
+/* Whether --checkpoint-every requests a checkpoint after this step. Only rank 0 decides; the slots inform the others.
+ */
+static bool save_due(const struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	bool steps = o->checkpoint_steps > 0 && (r->at.total_steps + 1) % o->checkpoint_steps == 0;
+	bool seconds = o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
+	return r->comm->rank == 0 && (steps || seconds);
+}
+
+/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a lane's batch fails,
+ * the lane contributes no images and sets SLOT_FAILED: the other ranks are in the all-reduce already and see the flag
+ * there. */
+static thaw_status forward_backward(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	bool stop = r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
+	bool save = save_due(r);
 	thaw_status status = THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
-		float *vector = thaw_allreduce_next(r->allreduce);
+		float *vector = thaw_allreduce_next(p->allreduce);
 		if (!vector)
 			return THAW_SOFTWARE;
 		struct thaw_feature_batch batch = {0};
 		if (status == THAW_OK)
-			status = thaw_features_load_next(r->train_features, r->tail_executor, &batch);
+			status = thaw_features_load_next(p->train_features, p->tail_executor, &batch);
 		if (status != THAW_OK)
 			batch.count = 0;
-		float *slots = vector + r->params->length;
+		float *slots = slots_of(r, vector);
 		memset(slots, 0, SLOTS * sizeof(*slots));
 		slots[SLOT_FAILED] = status != THAW_OK;
-		slots[SLOT_STOP] = asked;
-		slots[SLOT_SAVE] = due;
+		slots[SLOT_STOP] = stop;
+		slots[SLOT_SAVE] = save;
 		run_lane(r, &batch, vector);
-		thaw_allreduce_push(r->allreduce);
+		thaw_allreduce_push(p->allreduce);
 	}
 	return status;
-}
-
-static thaw_status diverged(struct run *r, const char *what)
-{
-	const struct phase *phase = &r->phases[r->at.phase];
-	r->diverged = true;
-	return thaw_fail(THAW_CONFIG, "%s no longer a number at step %lld: --%slr %g: lower the learning rate", what,
-			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
 }
 
 static int64_t phase_step(const struct run *r)
@@ -73,12 +109,12 @@ static int64_t phase_step(const struct run *r)
 
 static double learning_rate(const struct run *r)
 {
-	const struct phase *phase = &r->phases[r->at.phase];
+	const struct phase_options *phase = run_phase_options(r);
 	return phase->lr * thaw_schedule(phase_step(r), phase->epochs * r->steps_per_epoch, r->options.warmup);
 }
 
-/* Whether there is something to update with: decided by the slots alone, so by all ranks alike. */
-static bool updates(const float *slots)
+/* Whether this step changes weights. Decided from the summed slots alone, so all ranks agree. */
+static bool can_update(const float *slots)
 {
 	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && isfinite(slots[SLOT_LOSS]);
 }
@@ -86,7 +122,7 @@ static bool updates(const float *slots)
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	struct run *r = context;
-	if (!updates(slots))
+	if (!can_update(slots))
 		return;
 	const struct thaw_update update = {
 		.scale = (float)(1.0 / (double)slots[SLOT_IMAGES]),
@@ -95,20 +131,29 @@ void run_update(void *context, struct thaw_shard shard, float *total, const floa
 		.momentum = r->options.momentum,
 		.t = phase_step(r) + 1,
 	};
-	r->infinite |= !thaw_flat_params_update(r->params, shard, total, &update);
+	r->phase.non_finite |= !thaw_flat_params_update(r->phase.params, shard, total, &update);
 }
 
-/* Every rank has looked at its own shards only. */
+static thaw_status fail_diverged(struct run *r, const char *what)
+{
+	const struct phase_options *phase = run_phase_options(r);
+	r->diverged = true;
+	return thaw_fail(THAW_CONFIG, "%s at step %lld: --%slr %g: lower the learning rate", what,
+			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
+}
+
+/* A rank has checked only the gradients and weights of its own shards. Collective. */
 static thaw_status check_finite(struct run *r, const float *slots)
 {
 	if (slots[SLOT_IMAGES] > 0.0f && !isfinite(slots[SLOT_LOSS]))
-		return diverged(r, "the loss is");
-	int64_t infinite = r->infinite;
-	THAW_TRY(r->comm->max(r->comm, &infinite, 1));
-	return infinite ? diverged(r, "a gradient or a weight is") : THAW_OK;
+		return fail_diverged(r, isnan(slots[SLOT_LOSS]) ? "the loss is not finite (nan)"
+								: "the loss is not finite (inf)");
+	int64_t non_finite = r->phase.non_finite;
+	THAW_TRY(r->comm->max(r->comm, &non_finite, 1));
+	return non_finite ? fail_diverged(r, "a gradient or a weight is not finite (inf or nan)") : THAW_OK;
 }
 
-/* The same numbers on every rank, so every rank takes the same branches. */
+/* The slots are the same on all ranks, so all ranks take the same branches. */
 static thaw_status account(struct run *r, const float *slots)
 {
 	double images = slots[SLOT_IMAGES], lr = learning_rate(r);
@@ -119,17 +164,23 @@ static thaw_status account(struct run *r, const float *slots)
 	r->at.step++;
 	r->at.total_steps++;
 	if (images > 0.0)
-		run_log_step(r, slots[SLOT_LOSS] / images, slots[SLOT_CORRECT] / images, lr);
+		run_metrics_step(r, slots[SLOT_LOSS] / images, slots[SLOT_CORRECT] / images, lr);
 	return THAW_OK;
+}
+
+/* Reduces and updates what the backward pass left. *slots: summed over all lanes. Collective. */
+static thaw_status finish_reduce_and_update(struct run *r, const float **slots)
+{
+	return thaw_allreduce_finish(r->phase.allreduce, slots);
 }
 
 thaw_status run_step(struct run *r, bool *stop, bool *save)
 {
-	THAW_TRY(run_feed_ahead(r, r->at.step + RUN_STEPS_AHEAD));
-	r->infinite = false;
-	thaw_status status = run_lanes(r);
 	const float *slots;
-	THAW_TRY(thaw_allreduce_finish(r->allreduce, &slots));
+	THAW_TRY(run_feed_ahead(r, r->at.step + RUN_STEPS_AHEAD));
+	r->phase.non_finite = false;
+	thaw_status status = forward_backward(r);
+	THAW_TRY(finish_reduce_and_update(r, &slots));
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;

@@ -1,5 +1,4 @@
-/* thaw_train: phases, epochs, steps; evaluation, checkpoints and stopping between them. */
-#include <math.h>
+/* thaw_train: epoch after epoch, with progress, checkpoints, evaluation and stopping in between. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,17 +13,16 @@ static void show_progress(struct run *r)
 	double now = thaw_clock();
 	if (r->comm->rank != 0 || !r->callbacks || !r->callbacks->progress || now - r->shown < PROGRESS_SECONDS)
 		return;
-	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
-	int64_t here = r->at.total_steps - r->first_step; /* steps of this start of the program */
-	double each = here > 0 ? (now - r->entered) / (double)here : 0.0;
+	int64_t here = r->at.total_steps - r->first_step;                 /* steps done by this process */
+	double each = here > 0 ? (now - r->entered) / (double)here : 0.0; /* seconds per step */
 	struct thaw_train_progress p = {
-		.phase = r->phases[r->at.phase].name,
+		.phase = run_phase_options(r)->name,
 		.epoch = (int)r->at.epoch + 1,
-		.epochs = (int)r->phases[r->at.phase].epochs,
+		.epochs = (int)run_phase_options(r)->epochs,
 		.step = r->at.total_steps,
 		.steps = run_total_steps(r),
-		.loss = r->at.epoch_loss / images,
-		.accuracy = r->at.epoch_correct / images,
+		.loss = run_epoch_mean(r, r->at.epoch_loss),
+		.accuracy = run_epoch_mean(r, r->at.epoch_correct),
 		.images_per_second = each > 0.0 ? (double)r->train.count / (double)r->steps_per_epoch / each : 0.0,
 		.seconds_left = each * (double)(run_total_steps(r) - r->at.total_steps),
 	};
@@ -32,18 +30,18 @@ static void show_progress(struct run *r)
 	r->callbacks->progress(r->callbacks->context, &p);
 }
 
-/* Saves where the run is and waits for the disk; THAW_UNFINISHED on all ranks, or why it could not. */
-static thaw_status stop_here(struct run *r)
+/* Saves the state and waits for the disk: THAW_UNFINISHED on all ranks, or why saving failed. */
+static thaw_status save_and_stop(struct run *r)
 {
 	thaw_status written;
 	THAW_TRY(run_save_now(r, &written));
 	THAW_TRY(thaw_comm_agree(r->comm, written));
 	return thaw_fail(THAW_UNFINISHED,
-			 "asked to stop: saved at step %lld of %lld: run the same command again to go on",
+			 "asked to stop: saved at step %lld of %lld: run the same command again to continue",
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
 }
 
-/* A class that cannot be read at all is refused like a class without images, as soon as that is known. */
+/* A class whose images are all damaged is an error, like a class without images, as soon as that is known. */
 static thaw_status check_damage(struct run *r)
 {
 	int lost;
@@ -54,54 +52,22 @@ static thaw_status check_damage(struct run *r)
 			 r->train.class_names[lost], r->options.data);
 }
 
-/* The rest of the current epoch, from at.step on. */
-static thaw_status train_epoch(struct run *r)
+static thaw_status after_step(struct run *r, bool stop, bool save)
 {
-	THAW_TRY(run_feed_epoch(r));
-	while (r->at.step < r->steps_per_epoch) {
-		bool stop = false, save = false;
-		THAW_TRY(run_step(r, &stop, &save));
-		show_progress(r);
-		if (stop) {
-			THAW_TRY(check_damage(r));
-			return stop_here(r);
-		}
-		if (save)
-			THAW_TRY(run_save(r, false));
+	show_progress(r);
+	if (stop) {
+		THAW_TRY(check_damage(r));
+		return save_and_stop(r);
 	}
-	return check_damage(r);
-}
-
-thaw_status run_evaluate(struct run *r, double *sums)
-{
-	struct thaw_evaluation e = {
-		.comm = r->comm,
-		.executor = r->eval_executor,
-		.dataset = &r->test,
-		.features = r->test_features,
-		.lanes = r->options.lanes,
-		.classes = (int)r->model->classes,
-		.damage = r->test_damage,
-		.callbacks = r->callbacks,
-	};
-	THAW_TRY(thaw_evaluation_run(&e, sums));
-	r->diverged = !isfinite(sums[METRIC_LOSS]);
-	return r->diverged ? thaw_fail(THAW_CONFIG,
-				       "the loss of the test images is no number after step %lld: --lr %g: lower the "
-				       "learning rate",
-				       (long long)r->at.total_steps, r->phases[r->at.phase].lr)
-			   : THAW_OK;
+	return save ? run_save(r, false) : THAW_OK;
 }
 
 static thaw_status evaluate(struct run *r, json_t **metrics)
 {
-	int classes = (int)r->model->classes;
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof(*sums));
-	if (!sums)
-		return THAW_RESOURCE;
-	thaw_status status = run_evaluate(r, sums);
+	double *sums;
+	thaw_status status = run_evaluate(r, &sums);
 	if (status == THAW_OK) {
-		*metrics = thaw_metrics_json(sums, classes, r->test.class_names);
+		*metrics = thaw_metrics_json(sums, (int)r->model->classes, r->test.class_names);
 		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
 	}
 	thaw_free(sums);
@@ -110,42 +76,48 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 
 static bool is_last_epoch(const struct run *r)
 {
-	return r->at.phase == r->phase_count - 1 && r->at.epoch == r->phases[r->at.phase].epochs - 1;
+	return r->at.phase == r->phase_count - 1 && r->at.epoch == run_phase_options(r)->epochs - 1;
 }
 
 static void log_epoch(const struct run *r, const json_t *metrics)
 {
-	double images = r->at.epoch_images > 0.0 ? r->at.epoch_images : 1.0;
 	char test[64] = "", damaged[64] = "";
 	if (metrics)
 		snprintf(test, sizeof(test), ", test accuracy %.2f%%",
 			 100.0 * json_number_value(json_object_get(metrics, "top1")));
 	if (run_epoch_damaged(r) > 0)
-		snprintf(damaged, sizeof(damaged), ", damaged images left out: %lld", (long long)run_epoch_damaged(r));
-	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", r->phases[r->at.phase].name,
-		(int)r->at.epoch + 1, (int)r->phases[r->at.phase].epochs, r->at.epoch_loss / images,
-		100.0 * r->at.epoch_correct / images, test, damaged);
+		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
+	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", run_phase_options(r)->name,
+		(int)r->at.epoch + 1, (int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss),
+		100.0 * run_epoch_mean(r, r->at.epoch_correct), test, damaged);
 }
 
-/* Evaluation at the end of an epoch, and the move to the next. *metrics is replaced. */
+/* Evaluates and records the best result so far. *best: this evaluation is the best. */
+static thaw_status evaluate_best(struct run *r, json_t **metrics, bool *best)
+{
+	THAW_TRY(evaluate(r, metrics));
+	double top1 = json_number_value(json_object_get(*metrics, "top1"));
+	*best = r->at.best_step < 0 || top1 > r->at.best_top1;
+	if (*best) {
+		r->at.best_top1 = top1;
+		r->at.best_step = r->at.total_steps;
+	}
+	return THAW_OK;
+}
+
+/* Evaluates if due, logs, and moves on to the next epoch or phase. *metrics: of the newest evaluation; replaced. */
 static thaw_status end_epoch(struct run *r, json_t **metrics)
 {
 	bool due = is_last_epoch(r) || (r->at.epoch + 1) % r->options.eval_every == 0;
 	bool best = false;
 	json_t *fresh = NULL;
 	if (due) {
-		thaw_status status = evaluate(r, &fresh);
+		thaw_status status = evaluate_best(r, &fresh, &best);
 		if (status == THAW_UNFINISHED)
-			return stop_here(r);
+			return save_and_stop(r);
 		THAW_TRY(status);
-		double top1 = json_number_value(json_object_get(fresh, "top1"));
-		best = r->at.best_step < 0 || top1 > r->at.best_top1;
-		if (best) {
-			r->at.best_top1 = top1;
-			r->at.best_step = r->at.total_steps;
-		}
 	}
-	run_log_epoch(r, fresh);
+	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
 	if (fresh) {
 		json_decref(*metrics);
@@ -155,14 +127,11 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 		r->finished = true;
 		return THAW_OK;
 	}
-	r->at.epoch++;
-	r->at.step = 0;
-	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
-	if (r->at.epoch < r->phases[r->at.phase].epochs) {
-		return run_save(r, best);
+	run_end_epoch(r);
+	if (r->at.epoch == run_phase_options(r)->epochs) {
+		r->at.epoch = 0;
+		THAW_TRY(run_enter_phase(r, r->at.phase + 1));
 	}
-	r->at.epoch = 0;
-	THAW_TRY(run_enter_phase(r, r->at.phase + 1));
 	return run_save(r, best);
 }
 
@@ -175,14 +144,14 @@ static json_t *summarise(struct run *r, json_t *metrics)
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
 	if (summary &&
-	    (json_object_update_missing(summary, metrics) != 0 || run_planned_report(r, summary) != THAW_OK)) {
+	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
 	}
 	return summary;
 }
 
-static thaw_status train_to_the_end(struct run *r, json_t **summary)
+static thaw_status train_to_end(struct run *r, json_t **summary)
 {
 	json_t *metrics = NULL;
 	thaw_status status = run_resume(r);
@@ -190,9 +159,11 @@ static thaw_status train_to_the_end(struct run *r, json_t **summary)
 	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
-		run_log(r, "metrics of steps that will be repeated stay in the file: %s", thaw_error_message());
+		run_log(r, "metrics of steps that will be repeated stay in metrics.jsonl: %s", thaw_error_message());
 	while (status == THAW_OK && !r->finished) {
-		status = train_epoch(r);
+		status = run_epoch(r, after_step);
+		if (status == THAW_OK)
+			status = check_damage(r);
 		if (status == THAW_OK)
 			status = end_epoch(r, &metrics);
 	}
@@ -214,9 +185,9 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 	if (status == THAW_OK)
 		status = run_directory_open(&r, &done, &summary);
 	if (status == THAW_OK && done)
-		run_log(&r, "this run is done: %s", r.options.out);
+		run_log(&r, "this run is already done: %s", r.options.out);
 	else if (status == THAW_OK)
-		status = train_to_the_end(&r, &summary);
+		status = train_to_end(&r, &summary);
 	run_directory_close(&r);
 	run_close(&r);
 	if (status != THAW_OK || comm->rank != 0) {

@@ -1,4 +1,4 @@
-/* Reading plans of a training: what is checked here, nobody behind has to doubt. */
+/* Reads and validates plan files; callers may rely on the result. */
 #include "thaw/training_plan.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "thaw/file.h"
 #include "thaw/tensor.h"
 
-#define LARGEST_FILE (1 << 20) /* bytes; a plan is a page of text */
+#define LARGEST_FILE (1 << 20) /* bytes; a plan is about a page of text */
 
 bool thaw_expected_read(struct thaw_expected *expected, const json_t *object)
 {
@@ -51,14 +51,16 @@ static thaw_status check_plan(const json_t *plan, const char *path)
 	if (!kind || strcmp(kind, "plan") != 0)
 		return thaw_fail(THAW_CONFIG, "not a plan: %s: give a file that thaw advise wrote", path);
 	if (!json_is_object(json_object_get(plan, "train")))
-		return thaw_fail(THAW_CONFIG, "a plan without flags: %s: \"train\" is missing: have it written again",
+		return thaw_fail(THAW_CONFIG,
+				 "no flags in the plan: %s: \"train\" is missing: write it again with thaw advise",
 				 path);
 	if (!thaw_expected_read(&expected, json_object_get(plan, "expected")) ||
 	    (uncalibrated && !thaw_expected_read(&expected, uncalibrated)))
-		return thaw_fail(THAW_CONFIG,
-				 "a plan that expects nothing that can be: %s: an accuracy, low and high within 0 and "
-				 "1, in order, are missing: have it written again",
-				 path);
+		return thaw_fail(
+			THAW_CONFIG,
+			"no valid prediction in the plan: %s: it needs 0 <= low <= accuracy <= high <= 1: write "
+			"it again with thaw advise",
+			path);
 	return check_flags(plan, path);
 }
 

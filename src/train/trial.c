@@ -1,10 +1,10 @@
-/* thaw_train_trial: the training loop without a directory, for what it comes to. */
+/* thaw_train_trial: the training loop without a run directory, for the accuracy that it reaches. */
 #include <string.h>
 
 #include "src/base/clock.h"
 #include "src/train/run.h"
 
-/* The classifier's weights as given, where it is a linear layer on that many features. */
+/* Copies the given weights into the network's classifier, which must have the same shape. */
 static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c)
 {
 	struct thaw_graph *g = r->model->graph;
@@ -14,7 +14,8 @@ static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c
 	int64_t classes = r->model->classes;
 	if (weight->shape.ndim != 2 || thaw_shape_count(&weight->shape) != classes * c->width ||
 	    (bias && thaw_shape_count(&bias->shape) != classes))
-		return thaw_fail(THAW_SOFTWARE, "a classifier of %lld features for a network that has others",
+		return thaw_fail(THAW_SOFTWARE,
+				 "the given classifier has %lld features, which is not the network's number",
 				 (long long)c->width);
 	memcpy(weight->data, c->weight, (size_t)(classes * c->width) * sizeof(float));
 	if (bias)
@@ -22,18 +23,10 @@ static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c
 	return THAW_OK;
 }
 
-static thaw_status train_epoch(struct run *r)
+static thaw_status after_step(struct run *r, bool stop, bool save)
 {
-	THAW_TRY(run_feed_epoch(r));
-	while (r->at.step < r->steps_per_epoch) {
-		bool stop = false, save;
-		THAW_TRY(run_step(r, &stop, &save));
-		if (stop)
-			return thaw_fail(THAW_UNFINISHED, "asked to stop during a trial");
-	}
-	r->at.step = 0;
-	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
-	return THAW_OK;
+	(void)r, (void)save;
+	return stop ? thaw_fail(THAW_UNFINISHED, "asked to stop during a trial") : THAW_OK;
 }
 
 static thaw_status train(struct run *r, struct thaw_trial *trial)
@@ -42,8 +35,8 @@ static thaw_status train(struct run *r, struct thaw_trial *trial)
 	for (int64_t phase = 0; phase < r->phase_count; phase++) {
 		THAW_TRY(run_enter_phase(r, phase));
 		start = thaw_clock();
-		for (r->at.epoch = 0; r->at.epoch < r->phases[phase].epochs; r->at.epoch++)
-			THAW_TRY(train_epoch(r));
+		for (r->at.epoch = 0; r->at.epoch < r->phases[phase].epochs; run_end_epoch(r))
+			THAW_TRY(run_epoch(r, after_step));
 		r->at.epoch = 0;
 	}
 	trial->steps = r->at.total_steps;
@@ -53,10 +46,8 @@ static thaw_status train(struct run *r, struct thaw_trial *trial)
 
 static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 {
-	double *sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(*sums));
-	thaw_status status = thaw_comm_agree(r->comm, sums ? THAW_OK : THAW_RESOURCE);
-	if (status == THAW_OK)
-		status = run_evaluate(r, sums);
+	double *sums;
+	thaw_status status = run_evaluate(r, &sums);
 	if (status == THAW_OK && sums[METRIC_IMAGES] > 0.0) {
 		trial->images = (int64_t)sums[METRIC_IMAGES];
 		trial->top1 = sums[METRIC_TOP1] / sums[METRIC_IMAGES];
@@ -66,23 +57,24 @@ static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 	return status;
 }
 
-/* Of the last phase: what trains, what the optimizer keeps of this rank's shares, gradients, executors. */
+/* Of the last phase on this rank: trainable values, optimizer state, gradients, executors. */
 static size_t buffer_bytes(const struct run *r)
 {
-	size_t floats = (size_t)r->params->length;
+	const struct run_phase *p = &r->phase;
+	size_t floats = (size_t)p->params->length;
 	for (int i = 0; r->optimizer->state_names[i]; i++)
-		floats += (size_t)thaw_sharding_own(&r->params->shards, r->comm->rank);
-	return floats * sizeof(float) + thaw_allreduce_bytes(r->allreduce) + thaw_executor_bytes(r->tail_executor) +
-	       thaw_executor_bytes(r->trunk_executor) + thaw_executor_bytes(r->eval_executor);
+		floats += (size_t)thaw_sharding_own(&p->params->shards, r->comm->rank);
+	return floats * sizeof(float) + thaw_allreduce_bytes(p->allreduce) + thaw_executor_bytes(p->tail_executor) +
+	       thaw_executor_bytes(p->trunk_executor) + thaw_executor_bytes(p->eval_executor);
 }
 
-/* Time and memory are those of the worst rank. */
+/* The time of the slowest rank and the memory of the largest. */
 static thaw_status measure(const struct run *r, struct thaw_trial *trial)
 {
-	int64_t most[] = {(int64_t)(1e9 * trial->train_seconds), (int64_t)buffer_bytes(r)};
-	THAW_TRY(r->comm->max(r->comm, most, 2));
-	trial->train_seconds = 1e-9 * (double)most[0];
-	trial->bytes = (size_t)most[1];
+	int64_t worst[] = {(int64_t)(1e9 * trial->train_seconds), (int64_t)buffer_bytes(r)};
+	THAW_TRY(r->comm->max(r->comm, worst, 2));
+	trial->train_seconds = 1e-9 * (double)worst[0];
+	trial->bytes = (size_t)worst[1];
 	return THAW_OK;
 }
 
@@ -96,7 +88,7 @@ thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_opt
 			.callbacks = callbacks,
 			.train = *train_data,
 			.test = *test_data,
-			.lent = true};
+			.borrowed_data = true};
 	struct thaw_trial t = {0};
 	r.options.out = NULL;
 	thaw_status status = run_open(&r);

@@ -1,15 +1,17 @@
-/* The sum over lanes against MPI_Allreduce, which promises no order: alternating, medians, as a JSON line.
+/* thaw_allreduce against MPI_Allreduce, which does not fix the order of additions. Runs them alternately and prints the
+ * medians as a JSON line.
  *
- *     mpirun -np 2 bench_sum [MEGABYTES [REPETITIONS]]
+ *     mpirun -np 2 bench_allreduce [MEGABYTES [REPETITIONS]]
  *
- * One lane a rank, so that both move and add the same amount of data. */
+ * One lane per rank, so that both move and add the same amount of data. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "thaw/lanes.h"
+#include "thaw/allreduce.h"
 #include "thaw/mpi.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 #define MEGABYTES   64
@@ -27,29 +29,29 @@ static double median(double *seconds, int count)
 	return seconds[count / 2];
 }
 
-/* What the sum is used for costs nothing here: its time is that of the exchange. */
-static void use_nothing(void *context, struct thaw_shard shard, float *total, const float *slots)
+/* Does nothing, so that only the all-reduce is measured. */
+static void update_nothing(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	(void)context, (void)shard, (void)total, (void)slots;
 }
 
 static thaw_status time_lanes(struct thaw_comm *comm, struct thaw_allreduce *allreduce, int64_t n, double *seconds)
 {
-	float *vector = thaw_allreduce_next(sum);
+	float *vector = thaw_allreduce_next(allreduce);
 	const float *slots;
 	if (!vector)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < n; i++)
 		vector[i] = (float)(i % 1000);
-	thaw_allreduce_push(sum);
+	thaw_allreduce_push(allreduce);
 	THAW_TRY(comm->barrier(comm));
 	double start = MPI_Wtime();
-	THAW_TRY(thaw_allreduce_finish(sum, &slots));
+	THAW_TRY(thaw_allreduce_finish(allreduce, &slots));
 	*seconds = MPI_Wtime() - start;
 	return THAW_OK;
 }
 
-static thaw_status time_allreduce(struct thaw_comm *comm, float *from, float *to, int64_t n, double *seconds)
+static thaw_status time_mpi(struct thaw_comm *comm, float *from, float *to, int64_t n, double *seconds)
 {
 	for (int64_t i = 0; i < n; i++)
 		from[i] = (float)(i % 1000);
@@ -68,29 +70,29 @@ static thaw_status compare(struct thaw_comm *comm, int64_t megabytes, int repeti
 	float *from = thaw_alloc((size_t)n, sizeof(float)), *to = thaw_alloc((size_t)n, sizeof(float));
 	float *values = thaw_alloc((size_t)n, sizeof(float));
 	double *lanes = thaw_alloc((size_t)repetitions, sizeof(double));
-	double *allreduce = thaw_alloc((size_t)repetitions, sizeof(double));
+	double *mpi = thaw_alloc((size_t)repetitions, sizeof(double));
 	thaw_status status = THAW_RESOURCE;
-	if (!from || !to || !values || !lanes || !allreduce)
+	if (!from || !to || !values || !lanes || !mpi)
 		goto out;
 	const struct thaw_sharding shards = {n, THAW_ALLREDUCE_BUCKET, comm->size};
-	const struct thaw_allreduce_update use = {.apply = use_nothing, .values = values};
-	THAW_TRY_OUT(thaw_allreduce_create(&sum, comm, comm->size, &shards, 0, &use));
+	const struct thaw_allreduce_update update = {.update = update_nothing, .values = values};
+	THAW_TRY_OUT(thaw_allreduce_create(&allreduce, comm, comm->size, &shards, 0, &update));
 	for (int i = 0; i < repetitions; i++) {
-		THAW_TRY_OUT(time_lanes(comm, sum, n, &lanes[i]));
-		THAW_TRY_OUT(time_allreduce(comm, from, to, n, &allreduce[i]));
+		THAW_TRY_OUT(time_lanes(comm, allreduce, n, &lanes[i]));
+		THAW_TRY_OUT(time_mpi(comm, from, to, n, &mpi[i]));
 	}
 	if (comm->rank == 0)
-		printf("{\"name\": \"sum\", \"ranks\": %d, \"megabytes\": %lld, \"lanes_ms\": %.2f, "
+		printf("{\"name\": \"allreduce\", \"ranks\": %d, \"megabytes\": %lld, \"lanes_ms\": %.2f, "
 		       "\"allreduce_ms\": %.2f}\n",
 		       comm->size, (long long)megabytes, 1e3 * median(lanes, repetitions),
-		       1e3 * median(allreduce, repetitions));
+		       1e3 * median(mpi, repetitions));
 out:
-	thaw_allreduce_destroy(sum);
+	thaw_allreduce_destroy(allreduce);
 	thaw_free(from);
 	thaw_free(to);
 	thaw_free(values);
 	thaw_free(lanes);
-	thaw_free(allreduce);
+	thaw_free(mpi);
 	return status;
 }
 
@@ -103,11 +105,11 @@ int main(int argc, char **argv)
 	int started = 0;
 	MPI_Initialized(&started);
 	if (status == THAW_OK && (!started || megabytes < 1 || megabytes > 4000 || repetitions < 1))
-		status = thaw_fail(THAW_USAGE, "start it by: mpirun -np N bench_sum [MEGABYTES [REPETITIONS]]");
+		status = thaw_fail(THAW_USAGE, "usage: mpirun -np N bench_allreduce [MEGABYTES [REPETITIONS]]");
 	if (status == THAW_OK)
 		status = compare(&comm, megabytes, repetitions);
 	if (status != THAW_OK)
-		fprintf(stderr, "bench_sum: %s\n", thaw_error_message());
+		fprintf(stderr, "bench_allreduce: %s\n", thaw_error_message());
 	comm.close(&comm);
 	return status;
 }

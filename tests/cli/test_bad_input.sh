@@ -51,17 +51,17 @@ check "refused data leave no run directory" test ! -e r
 
 pictures cut && head -c 50 good/train/red/1.png >cut/train/red/1.png && head -c 50 good/train/red/1.png >cut/test/red/1.png
 run "$thaw" "${train[@]}" --data cut --out cut-run --json
-check "a damaged image is skipped" eval 'exits 0 && [ "$(grep -c "^left out: .*red/1.png" err)" -eq 2 ]'
-check "each epoch reports it" test "$(grep -c 'epoch ./2: .*left out: 1' err)" -eq 2
+check "a damaged image is skipped" eval 'exits 0 && [ "$(grep -c "^skipped: .*red/1.png" err)" -eq 2 ]'
+check "each epoch reports it" test "$(grep -c 'epoch ./2: .*skipped: 1' err)" -eq 2
 check "the result has the number of damaged images" reports damaged=1 training_damaged=1 images=7
 run mpirun -np 2 "$thaw" "${train[@]}" --data cut --out cut-two
-check "two ranks report it as often" eval 'exits 0 && [ "$(grep -c "^left out: " err)" -eq 2 ] && same_weights cut-run cut-two'
+check "two ranks report it as often" eval 'exits 0 && [ "$(grep -c "^skipped: " err)" -eq 2 ] && same_weights cut-run cut-two'
 run "$thaw" eval --model cut-run --data cut --json
-check "eval reports and counts it" eval 'exits 0 "left out: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
+check "eval reports and counts it" eval 'exits 0 "skipped: " && err_has red/1.png && [ "$(member damaged)" = 1 ] && [ "$(member images)" = 7 ]'
 
 pictures lost && for i in lost/train/red/*; do echo damaged >"$i"; done
 refused "a class with only damaged images (ranks)" 65 '"red"' lost -- "${train[@]}" --data lost --out lost-run
-check "each of its images is reported" test "$(grep -c '^left out: .*red/' err)" -eq 8
+check "each of its images is reported" test "$(grep -c '^skipped: .*red/' err)" -eq 8
 pictures untested && for i in untested/test/red/*; do echo damaged >"$i"; done
 run "$thaw" "${train[@]}" --data untested --out untested-run
 check "a class without intact test images is reported, and the run continues" exits 0 '"red" is not measured'
@@ -109,14 +109,14 @@ halted bit
 newest=$(checkpoints bit | head -n 1)
 flip "$newest"
 run "$thaw" "${train[@]}" --out bit
-check "a flipped bit in a checkpoint" exits 0 "passed over: damaged checkpoint: $newest" "resumed at step"
+check "a flipped bit in a checkpoint" exits 0 "skipped: damaged checkpoint: $newest" "resumed at step"
 check "... resumes from the previous one, with the same bits" same_weights bit whole
 halted ruin
 checkpoints ruin | while read -r file; do flip "$file"; done
 lines=$(wc -l <ruin/metrics.jsonl)
 refused "checkpoints that are all damaged (ranks)" 65 "every checkpoint" ruin -- "${train[@]}" --out ruin
 check "... are reported, and nothing is changed" eval \
-	'[ "$(grep -c "passed over" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
+	'[ "$(grep -c "skipped" err)" -eq "$(checkpoints ruin | wc -l)" ] && [ "$(wc -l <ruin/metrics.jsonl)" -eq $lines ]'
 rm ruin/step-*
 run "$thaw" "${train[@]}" --out ruin
 check "... without them the run starts from the beginning" same_bytes ruin/model.safetensors whole/model.safetensors
@@ -191,7 +191,7 @@ check "... and the next start finishes it" same_bytes full-model/model.safetenso
 
 # ---- Runs ------------------------------------------------------------------------------------------
 
-refused "weights that become NaN (ranks)" 78 "no longer a number" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
+refused "weights that become NaN (ranks)" 78 "not finite" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
 check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
 refused "a run directory with other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
 touch file

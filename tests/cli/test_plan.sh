@@ -64,7 +64,7 @@ refused "no flags" '"train" is missing'
 for expected in null 0.9 '{}' '{"accuracy": 0.9, "low": 0.95, "high": 1.0}' '{"accuracy": 90, "low": 80, "high": 95}' \
 	'{"accuracy": "0.9", "low": 0.8, "high": 1.0}'; do
 	plan p.json "$HOW" "$expected"
-	refused "expected: $expected" "expects nothing that can be: p.json"
+	refused "expected: $expected" "no valid prediction in the plan: p.json"
 done
 while IFS='|' read -r flags text; do
 	plan p.json "$flags"
@@ -120,7 +120,7 @@ run "$thaw" "${here[@]}" --out outside --plan q.json --json
 check "a result outside the predicted range" test "$(member inside)" = false
 run "$thaw" "${here[@]}" --out departed --plan p.json --epochs 1 --json
 check "a run that does not follow its plan is reported" \
-	eval 'exits 0 "otherwise than its plan: epochs" && [ "$(member as_planned)" = false ]'
+	eval 'exits 0 "differs from its plan: epochs" && [ "$(member as_planned)" = false ]'
 digest=$(grep -o '"data": "[^"]*' run/config.json | cut -c 10-)
 for other in '"network": "resnet18"' '"data_digest": "0123456789abcdef"' '"data_digest": "'"$digest"'"'; do
 	sed "s/\"network\": \"cifar_resnet8\"/$other/" p.json >q.json

@@ -95,7 +95,7 @@ case "$*" in
 *"advise "*"cifar10"*) echo '{"plan": null, "plans": [], "similarity": {"figure": 0.1}, "words": ["too few"]}' ;;
 "advise "*) echo '{"plan": 1, "plans": [{}, {"train": {"unfreeze": "head", "lr": 0.003, "batch": 8, "epochs": 50,
 	"head-epochs": 0, "optimizer": "adamw"}, "expected": {"accuracy": 0.5, "low": 0.4, "high": 0.6}}]}' ;;
-*"--unfreeze all"*"--lr 0.001 --head-lr"*) echo "thaw: the loss is no longer a number" >&2; exit 70 ;;
+*"--unfreeze all"*"--lr 0.001 --head-lr"*) echo "thaw: the loss is not finite (nan)" >&2; exit 70 ;;
 *) echo '{"top1": 0.5, "loss": 1.5}' ;;
 esac
 END_OF_STAND_IN

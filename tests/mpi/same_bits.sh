@@ -1,6 +1,6 @@
 #!/bin/bash
-# The contract "same bits": 1, 2, 3, 4 and 7 ranks, and runs killed in mid-epoch that go on with another number of
-# ranks, end in the same model.safetensors and the same metrics. Usage: same_bits.sh BUILD
+# The contract "same bits": runs on 1, 2, 3, 4 and 7 ranks, and runs killed during an epoch and resumed on another
+# number of ranks, end with the same model.safetensors and the same metrics. Usage: same_bits.sh BUILD
 set -u
 thaw=$(realpath "$1")/thaw
 work=$(mktemp -d)
@@ -23,7 +23,7 @@ train() { # RANKS OUT FLAGS...
 	mpirun --oversubscribe -np "$1" "$thaw" "${args[@]}" --out "$2" "${@:3}" >>"$2.log" 2>&1
 }
 bits() { sha256sum <"$1/model.safetensors" 2>/dev/null || echo "none: $1"; }
-# What was measured, without what the clock says.
+# The metrics without the times.
 metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl" 2>/dev/null || echo "none: $1"; }
 steps() { cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"event": *"step"'; }
 
@@ -38,7 +38,7 @@ train 8 "$work/r8"
 check "more ranks than lanes: exit 78" test $? -eq 78
 check "more ranks than lanes: one line" test "$(grep -c '^thaw: .*lanes' "$work/r8.log")" -eq 1
 
-# killed RANKS STEPS WHOM: runs until so many steps are done, then kills the ranks or mpirun.
+# killed RANKS STEPS VICTIM: runs until STEPS steps are done, then kills a rank ("rank") or mpirun ("mpirun").
 killed() {
 	train "$1" "$work/k" --checkpoint-every 1 &
 	local launcher=$! start
@@ -48,7 +48,7 @@ killed() {
 	done
 	start=$SECONDS
 	if [ "$3" = rank ]; then
-		pkill -KILL -n -f "$work/k" # the newest process: a rank, mpirun is older
+		pkill -KILL -n -f "$work/k" # the newest process is a rank
 	else
 		pkill -KILL -o -f "mpirun.*$work/k"
 	fi
@@ -59,7 +59,7 @@ killed() {
 		pgrep -f "$thaw .*$work/k" >/dev/null || break
 		sleep 0.05
 	done
-	check "$3 killed after step $2: no rank stays" eval "! pgrep -f '$thaw .*$work/k' >/dev/null"
+	check "$3 killed after step $2: no rank is left" eval "! pgrep -f '$thaw .*$work/k' >/dev/null"
 	check "$3 killed after step $2: not done yet" test ! -e "$work/k/model.safetensors"
 }
 killed 2 3 rank
@@ -69,8 +69,8 @@ train 1 "$work/k"
 check "killed three times and resumed on other rank counts: the same weights" test "$(bits "$work/k")" = "$(bits "$work/r1")"
 check "killed three times and resumed on other rank counts: the same metrics" test "$(metrics "$work/k")" = "$(metrics "$work/r1")"
 
-# Kept features change no bit: two views over 4 epochs with the cache off, on, too small, and in files that a second
-# start on other ranks finds again; a run that is killed begins with an empty cache.
+# Feature caches do not change bits: two views over 4 epochs with the cache off, on, too small, and in files that a
+# second start on another rank count reuses. A run that was killed resumes with an empty cache.
 args=(train --data $data --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
 	--epochs 4 --views 2 --lr 0.05)
 train 1 "$work/off" --cache off
@@ -79,47 +79,47 @@ train 3 "$work/small" --cache 200K
 train 2 "$work/files1" --cache-dir "$work/features"
 train 3 "$work/files2" --cache-dir "$work/features"
 for kind in on small files1 files2; do
-	check "features kept ($kind): the same weights" test "$(bits "$work/$kind")" = "$(bits "$work/off")"
-	check "features kept ($kind): the same metrics" test "$(metrics "$work/$kind")" = "$(metrics "$work/off")"
+	check "feature cache ($kind): the same weights" test "$(bits "$work/$kind")" = "$(bits "$work/off")"
+	check "feature cache ($kind): the same metrics" test "$(metrics "$work/$kind")" = "$(metrics "$work/off")"
 done
-check "features lie in files, one a lane and split" test "$(ls "$work/features" | wc -l)" -eq 14
+check "feature cache: one file per lane and split" test "$(ls "$work/features" | wc -l)" -eq 14
 rm -rf "$work/k" "$work/k.log"
 killed 2 5 rank
 train 3 "$work/k"
 check "killed and resumed with an empty cache: the same weights" test "$(bits "$work/k")" = "$(bits "$work/off")"
 train 1 "$work/half" --cache-dtype f16
-check "half precision is another result" test "$(bits "$work/half")" != "$(bits "$work/off")"
+check "half precision gives another result" test "$(bits "$work/half")" != "$(bits "$work/off")"
 
-# Frozen weights are one copy a node; where the ranks cannot share memory each has its own, and no bit changes. No
-# file of a rank may be longer than 1.4 MB: the folded and prepared weights are, and only they.
+# A node has one copy of frozen weights; without node memory each rank has its own, and no bit changes. To prevent node
+# memory, the file size is limited to 1.4 MB: only the folded and packed weights are larger.
 args=(train --data $data --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
 apart() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
 }
-# In containers of their own ranks have other process numbers, and a path of another's leads nowhere or astray.
+# In separate containers ranks have other process ids: /proc/PID paths of another rank do not exist or are of others.
 contained() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		unshare -rpf --mount-proc "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
 }
-said() { grep -c "ranks of a node hold the frozen weights each for itself: .*$2" "$1.log"; }
+logged() { grep -c "the ranks of a node hold separate copies of the frozen weights: .*$2" "$1.log"; }
 train 1 "$work/h1"
 train 4 "$work/h4"
 apart 3 "$work/apart"
 check "weights shared on the node: the same weights" test "$(bits "$work/h4")" = "$(bits "$work/h1")"
-check "weights shared on the node: nothing to tell" test "$(said "$work/h4" '')" -eq 0
+check "weights shared on the node: nothing logged" test "$(logged "$work/h4" '')" -eq 0
 check "weights that cannot be shared: the same weights" test "$(bits "$work/apart")" = "$(bits "$work/h1")"
 check "weights that cannot be shared: the same metrics" test "$(metrics "$work/apart")" = "$(metrics "$work/h1")"
-check "weights that cannot be shared: told once" test "$(said "$work/apart" fallocate)" -eq 1
+check "weights that cannot be shared: logged once" test "$(logged "$work/apart" fallocate)" -eq 1
 if unshare -rpf --mount-proc true 2>/dev/null; then
 	contained 3 "$work/contained"
 	check "ranks in containers: the same weights" test "$(bits "$work/contained")" = "$(bits "$work/h1")"
-	check "ranks in containers: told once" test "$(said "$work/contained" /proc/1/fd/)" -eq 1
+	check "ranks in containers: logged once" test "$(logged "$work/contained" /proc/1/fd/)" -eq 1
 else
 	echo "ok ranks in containers # SKIP no namespaces for this user"
 fi
 
-# Lanes that were not asked for are the first start's: 12 ranks began it, 2 go on.
+# Without --lanes a run keeps the lanes of its first start: started on 12 ranks, continued on 2.
 args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1
 check "lanes follow the ranks of the first start" grep -q '"lanes": 12' "$work/l/config.json"

@@ -1,10 +1,12 @@
-/* The sum over lanes across processes: the same bits as one process makes of all lanes. */
+/* The all-reduce over lanes across processes: the same bits as in one process with all lanes. */
 #include <math.h>
 #include <string.h>
 
 #include "tests/mpi/check.h"
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/random.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 static void fill(float *vector, int64_t n, int lane)
@@ -14,23 +16,23 @@ static void fill(float *vector, int64_t n, int lane)
 		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
 }
 
-/* Values become the total. */
-static void keep(void *context, struct thaw_shard shard, float *total, const float *slots)
+/* The update: values become the total. */
+static void store(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	(void)slots;
 	memcpy((float *)context + shard.start, total, (size_t)shard.count * sizeof(float));
 }
 
-/* The sum as `comm` makes it, in total[n], its last value a slot; vectors are filled in `parts`, from their end to
- * their start, as a backward pass does. */
-static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
+/* The all-reduce over `comm` to total[n], whose last value is a slot. The vectors are filled in `parts` parts from end
+ * to start, as by a backward pass. */
+static bool reduce_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket, int64_t parts, float *total)
 {
 	struct thaw_allreduce *allreduce = NULL;
 	const float *slots = NULL;
 	float *values = thaw_alloc((size_t)n, sizeof(float));
 	const struct thaw_sharding shards = {n - 1, bucket, comm->size};
-	const struct thaw_allreduce_update use = {total, keep, total};
-	if (!values || thaw_allreduce_create(&allreduce, comm, lanes, &shards, 1, &use) != THAW_OK)
+	const struct thaw_allreduce_update update = {total, store, total};
+	if (!values || thaw_allreduce_create(&allreduce, comm, lanes, &shards, 1, &update) != THAW_OK)
 		return false;
 	int end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	for (int l = thaw_lanes_first(lanes, comm->size, comm->rank); l < end; l++) {
@@ -52,13 +54,13 @@ static bool sum_over(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucke
 	return good;
 }
 
-/* Ranks come to their buckets at different times: each has other parts. */
+/* Ranks reach their buckets at different times, since each has another number of parts. */
 static bool same_as_alone(struct thaw_comm *comm, int lanes, int64_t n, int64_t bucket)
 {
 	struct thaw_comm alone = thaw_comm_alone();
 	float *a = thaw_alloc((size_t)n, sizeof(float)), *b = thaw_alloc((size_t)n, sizeof(float));
-	bool good = a && b && sum_over(comm, lanes, n, bucket, 1 + 7 * comm->rank, a) &&
-		    sum_over(&alone, lanes, n, n, 1, b) && memcmp(a, b, (size_t)n * sizeof(float)) == 0;
+	bool good = a && b && reduce_over(comm, lanes, n, bucket, 1 + 7 * comm->rank, a) &&
+		    reduce_over(&alone, lanes, n, n, 1, b) && memcmp(a, b, (size_t)n * sizeof(float)) == 0;
 	thaw_free(a);
 	thaw_free(b);
 	return good;
@@ -103,9 +105,10 @@ int main(void)
 	}
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {1, THAW_ALLREDUCE_BUCKET, c.comm.size};
-	const struct thaw_allreduce_update use = {.apply = keep};
+	const struct thaw_allreduce_update update = {.update = store};
 	if (c.comm.size > 1)
-		check(&c, thaw_allreduce_create(&allreduce, &c.comm, c.comm.size - 1, &shards, 0, &use) == THAW_CONFIG,
+		check(&c,
+		      thaw_allreduce_create(&allreduce, &c.comm, c.comm.size - 1, &shards, 0, &update) == THAW_CONFIG,
 		      "more ranks than lanes are refused");
 	return checks_end(&c);
 }

@@ -36,7 +36,7 @@ train() {
 	{ time "$thaw" train --json --model "$model" --data "$folder/data/$dataset" --size "$size" \
 		--per-class "$per_class" --eval-every 1000 --checkpoint-every 100000 --out "$run" "$@" \
 		> "$run/result" 2> "$run/log"; } 2> "$run/time" && return
-	grep -q 'no longer a number\|is no number' "$run/log" && echo '{"top1": 0}' > "$run/result"
+	grep -q 'not finite' "$run/log" && echo '{"top1": 0}' > "$run/result"
 }
 
 # one "NETWORK DATASET PER_CLASS CUT RATE": one run and its line.

@@ -1,4 +1,4 @@
-/* The feature cache: what is put comes back, within the bound, across restarts, and never when it is damaged. */
+/* The feature cache: entries can be read back, within the size limit and across restarts, but not when damaged. */
 #include "tests/scratch.h"
 
 #include <fcntl.h>
@@ -57,7 +57,7 @@ static char *file_in(void **state, char *path, size_t size)
 	return path;
 }
 
-static void what_is_put_comes_back(void **state)
+static void entries_can_be_read_back(void **state)
 {
 	(void)state;
 	struct thaw_cache_options o = options_of(NULL);
@@ -72,11 +72,11 @@ static void what_is_put_comes_back(void **state)
 	thaw_cache_destroy(c);
 }
 
-static void the_bound_is_kept(void **state)
+static void the_size_limit_is_kept(void **state)
 {
 	(void)state;
 	struct thaw_cache_options o = options_of(NULL);
-	o.bytes = thaw_cache_wish(&o) / ENTRIES * 3;
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES * 3;
 	struct thaw_cache *c = open_cache(&o);
 	for (int64_t i = 0; i < ENTRIES; i++)
 		put(c, i);
@@ -91,28 +91,28 @@ static void the_bound_is_kept(void **state)
 	thaw_cache_destroy(c);
 }
 
-/* Kept or not for want of room, the caller goes on with the same rounded numbers. */
-static void half_precision_rounds_alike(void **state)
+/* The caller gets the same rounded values whether the entry is stored or not. */
+static void half_precision_rounds_the_same(void **state)
 {
 	(void)state;
 	struct thaw_cache_options o = options_of(NULL);
 	o.dtype = THAW_F16;
-	o.bytes = thaw_cache_wish(&o) / ENTRIES;
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES;
 	struct thaw_cache *c = open_cache(&o);
-	float kept[FEATURES], lost[FEATURES], back[FEATURES];
+	float stored[FEATURES], lost[FEATURES], back[FEATURES];
 	for (int i = 0; i < FEATURES; i++)
-		kept[i] = lost[i] = value(3, i);
-	thaw_cache_put(c, 3, kept);
+		stored[i] = lost[i] = value(3, i);
+	thaw_cache_put(c, 3, stored);
 	thaw_cache_put(c, 4, lost);
 	assert_false(thaw_cache_has(c, 4));
 	expect(c, 3, 0.01f);
 	thaw_cache_get(c, 3, back);
-	assert_memory_equal(kept, back, sizeof(back));
-	assert_memory_equal(kept, lost, sizeof(lost));
+	assert_memory_equal(stored, back, sizeof(back));
+	assert_memory_equal(stored, lost, sizeof(lost));
 	thaw_cache_destroy(c);
 }
 
-static void a_file_is_found_again(void **state)
+static void a_file_is_reused(void **state)
 {
 	char path[SCRATCH_PATH + 32];
 	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
@@ -127,7 +127,7 @@ static void a_file_is_found_again(void **state)
 	expect(c, 1, 0.0f);
 	expect(c, 2, 0.0f);
 	thaw_cache_destroy(c);
-	o.bytes = thaw_cache_wish(&o) / ENTRIES * 2; /* a smaller bound: the third record is out of reach */
+	o.bytes = thaw_cache_full_bytes(&o) / ENTRIES * 2; /* a smaller limit: the third record is beyond it */
 	c = open_cache(&o);
 	expect(c, 7, 0.0f);
 	assert_false(thaw_cache_has(c, 2));
@@ -138,24 +138,24 @@ static void a_file_is_found_again(void **state)
 	thaw_cache_destroy(c);
 }
 
-/* Eight floats in half precision take as much room as in full: it is the file's header that tells them apart. */
-static void a_file_of_another_precision_is_not_believed(void **state)
+/* Eight floats take as much space in half precision as in full (one cache line): only the file's header differs. */
+static void a_file_of_another_precision_is_not_used(void **state)
 {
 	char path[SCRATCH_PATH + 32];
 	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
 	o.features = 8;
-	o.bytes = thaw_cache_wish(&o);
+	o.bytes = thaw_cache_full_bytes(&o);
 	struct thaw_cache *c = open_cache(&o);
 	put(c, 1);
 	thaw_cache_destroy(c);
 	o.dtype = THAW_F16;
-	assert_int_equal(thaw_cache_wish(&o), o.bytes);
+	assert_int_equal(thaw_cache_full_bytes(&o), o.bytes);
 	c = open_cache(&o);
 	assert_false(thaw_cache_has(c, 1));
 	thaw_cache_destroy(c);
 }
 
-static void a_damaged_record_is_made_again(void **state)
+static void a_damaged_record_is_replaced(void **state)
 {
 	char path[SCRATCH_PATH + 32];
 	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
@@ -166,7 +166,7 @@ static void a_damaged_record_is_made_again(void **state)
 	struct stat st;
 	assert_int_equal(stat(path, &st), 0);
 	int file = open(path, O_RDWR);
-	off_t records = st.st_size - (off_t)thaw_cache_wish(&o);
+	off_t records = st.st_size - (off_t)thaw_cache_full_bytes(&o);
 	assert_int_equal(pwrite(file, "x", 1, records + 3), 1);
 	close(file);
 	c = open_cache(&o);
@@ -189,7 +189,7 @@ static void failures_say_why(void **state)
 	o.path = "/nonexistent/x";
 	assert_int_equal(thaw_cache_create(&c, &o), THAW_IO);
 	if (access("/dev/full", W_OK) == 0) {
-		o.path = "/dev/full"; /* nothing can be allocated there */
+		o.path = "/dev/full"; /* allocation fails there */
 		assert_int_equal(thaw_cache_create(&c, &o), THAW_IO);
 	}
 }
@@ -197,13 +197,12 @@ static void failures_say_why(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_put_comes_back),
-		cmocka_unit_test(the_bound_is_kept),
-		cmocka_unit_test(half_precision_rounds_alike),
-		cmocka_unit_test_setup_teardown(a_file_is_found_again, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(a_file_of_another_precision_is_not_believed, scratch_make,
-						scratch_remove),
-		cmocka_unit_test_setup_teardown(a_damaged_record_is_made_again, scratch_make, scratch_remove),
+		cmocka_unit_test(entries_can_be_read_back),
+		cmocka_unit_test(the_size_limit_is_kept),
+		cmocka_unit_test(half_precision_rounds_the_same),
+		cmocka_unit_test_setup_teardown(a_file_is_reused, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_file_of_another_precision_is_not_used, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_damaged_record_is_replaced, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(failures_say_why, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Lanes and the sum over them: the bits of every rank count against one naive tree. */
+/* Lanes and the all-reduce over them: for every rank count the same bits as a naive tree. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,15 +9,17 @@
 #include <cmocka.h>
 
 #include "tests/unit/comm_threads.h"
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/random.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 #define LANES_MAX 17
-#define N_MAX     9001 /* more than two blocks of the local sum, no multiple of anything */
+#define N_MAX     9001 /* more than two blocks of the local sum, and not a multiple of one */
 #define SLOTS     3
 
-/* Lane l's vector: magnitudes from 1e-12 to 1e12, so that every other order of additions shows. */
+/* Lane l's vector: magnitudes from 1e-12 to 1e12, so that any other order of additions changes bits. */
 static void fill(float *vector, int64_t n, int lane, uint64_t seed)
 {
 	struct thaw_random r = thaw_random_stream(seed, THAW_STREAM_INIT, 0, (uint64_t)lane);
@@ -25,7 +27,7 @@ static void fill(float *vector, int64_t n, int lane, uint64_t seed)
 		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
 }
 
-/* The tree as the header says it: level by level, neighbours, an odd one passes up. */
+/* The tree of the header: level by level, neighbours are added, an odd one moves up. */
 static void naive_tree(float *rows, int lanes, int64_t n)
 {
 	for (int alive = lanes; alive > 1; alive = (alive + 1) / 2)
@@ -35,15 +37,23 @@ static void naive_tree(float *rows, int lanes, int64_t n)
 								    : rows[2 * i * n + k];
 }
 
-struct sum_case {
+struct reduce_case {
 	int lanes;
 	int64_t n, bucket;
 	const float *expected;
-	int wrong; /* ranks with other bits or a failure */
+	const char *failed; /* the first check that failed on any rank; NULL: none */
 };
 
-/* Fills a lane's vector as a backward pass does, from its end to its start, and says so. Parts are as long as they
- * come: shorter than buckets and longer, and now and then one is said to be final twice. */
+/* Records the check if it is the first that fails. The ranks are threads, which must not call cmocka's assertions. */
+static void check(struct reduce_case *c, bool passed, const char *what)
+{
+	const char *none = NULL;
+	if (!passed)
+		__atomic_compare_exchange_n(&c->failed, &none, what, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Fills a lane's vector from end to start and reports it as ready, as a backward pass does. Parts are shorter and
+ * longer than buckets, and some are reported twice. */
 static void fill_from_the_end(struct thaw_allreduce *allreduce, float *vector, int64_t n, int lane, uint64_t seed)
 {
 	float *values = thaw_alloc((size_t)n, sizeof(float));
@@ -58,79 +68,81 @@ static void fill_from_the_end(struct thaw_allreduce *allreduce, float *vector, i
 	thaw_free(values);
 }
 
-/* What a rank makes of a sum: the total in its values, in its own places as well, and the slots as every use saw them.
- */
-struct use_case {
+/* A rank's updates: the total in values and in the packed shards, and the slots that each update received. */
+struct updates {
+	struct reduce_case *c;
 	float *values, *own, slots[SLOTS];
 	size_t slot_bytes;
-	int wrong;
 };
 
-static void use(void *context, struct thaw_shard shard, float *total, const float *slots)
+static void update(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
-	struct use_case *u = context;
+	struct updates *u = context;
 	memcpy(u->values + shard.start, total, (size_t)shard.count * sizeof(float));
 	memcpy(u->own + shard.own, total, (size_t)shard.count * sizeof(float));
 	if (u->slots[0] != 0.0f)
-		u->wrong += memcmp(u->slots, slots, u->slot_bytes) != 0;
+		check(u->c, memcmp(u->slots, slots, u->slot_bytes) == 0, "every update gets the same slots");
 	memcpy(u->slots, slots, u->slot_bytes);
 }
 
-/* The last SLOTS of the n values are slots, where there are more. */
+/* If n is larger than SLOTS, the last SLOTS of the n values are slots. */
 static int64_t slots_of(int64_t n)
 {
 	return n > SLOTS ? SLOTS : 0;
 }
 
-/* Values, slots and what the ranks hold apart must be the total. */
-static int compare_use(const struct sum_case *c, struct thaw_comm *comm, const struct thaw_sharding *shards,
-		       const struct use_case *u, const float *slots)
+/* Values, slots and the packed shards must be the total. */
+static void check_updates(struct thaw_comm *comm, const struct thaw_sharding *shards, const struct updates *u,
+			  const float *slots)
 {
-	size_t bytes = (size_t)shards->length * sizeof(float);
-	int wrong = u->wrong + (memcmp(u->values, c->expected, bytes) != 0);
-	wrong += memcmp(slots, c->expected + shards->length, (size_t)(c->n - shards->length) * sizeof(float)) != 0;
-	float *all = thaw_alloc((size_t)shards->length, sizeof(float));
-	float *own = thaw_alloc((size_t)thaw_sharding_own(shards, comm->rank), sizeof(float));
-	int64_t start = shards->length / 3, count = shards->length - start; /* begins within a shard */
-	wrong += thaw_sharding_gather(shards, comm, start, count, u->own, all) != THAW_OK;
-	wrong += memcmp(all, c->expected + start, (size_t)count * sizeof(float)) != 0;
-	thaw_sharding_take(shards, comm->rank, 0, shards->length, u->values, own);
-	wrong += memcmp(own, u->own, (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float)) != 0;
+	struct reduce_case *c = u->c;
+	const size_t bytes = (size_t)shards->length * sizeof(float);
+	const size_t own_bytes = (size_t)thaw_sharding_own(shards, comm->rank) * sizeof(float);
+	float *all = thaw_alloc(bytes, 1), *own = thaw_alloc(own_bytes, 1);
+	int64_t start = shards->length / 3, count = shards->length - start; /* starts within a shard */
+	check(c, memcmp(u->values, c->expected, bytes) == 0, "the values are the total");
+	check(c, memcmp(slots, c->expected + shards->length, u->slot_bytes) == 0, "the slots are their total");
+	check(c, thaw_sharding_gather(shards, comm, start, count, u->own, all) == THAW_OK, "shards can be gathered");
+	check(c, memcmp(all, c->expected + start, (size_t)count * sizeof(float)) == 0, "gathered shards are the total");
+	thaw_sharding_extract(shards, comm->rank, 0, shards->length, u->values, own);
+	check(c, memcmp(own, u->own, own_bytes) == 0, "extracted shards are the packed ones");
 	thaw_free(all);
 	thaw_free(own);
-	return wrong;
 }
 
-/* Two sums with one object: what the first leaves behind must not show in the second. */
-static void sum_body(struct thaw_comm *comm, void *argument)
+/* Two steps with one object: the first must not change the result of the second. */
+static void reduce_body(struct thaw_comm *comm, void *argument)
 {
-	struct sum_case *c = argument;
+	struct reduce_case *c = argument;
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {c->n - slots_of(c->n), c->bucket, comm->size};
-	struct use_case u = {
+	struct updates u = {
+		.c = c,
 		.values = thaw_alloc((size_t)shards.length, sizeof(float)),
 		.own = thaw_alloc((size_t)thaw_sharding_own(&shards, comm->rank), sizeof(float)),
 		.slot_bytes = (size_t)slots_of(c->n) * sizeof(float),
 	};
-	const struct thaw_allreduce_update how = {&u, use, u.values};
-	int wrong = thaw_allreduce_create(&allreduce, comm, c->lanes, &shards, slots_of(c->n), &how) != THAW_OK;
-	for (int turn = 0; !wrong && turn < 2; turn++) {
+	const struct thaw_allreduce_update how = {&u, update, u.values};
+	thaw_status status = thaw_allreduce_create(&allreduce, comm, c->lanes, &shards, slots_of(c->n), &how);
+	check(c, status == THAW_OK, "thaw_allreduce_create");
+	for (int turn = 0; status == THAW_OK && turn < 2; turn++) {
 		const float *slots = NULL;
 		memset(u.slots, 0, sizeof(u.slots));
 		for (int l = thaw_lanes_first(c->lanes, comm->size, comm->rank);
 		     l < thaw_lanes_first(c->lanes, comm->size, comm->rank + 1); l++) {
 			float *vector = thaw_allreduce_next(allreduce);
-			wrong += (uintptr_t)vector % THAW_ALIGNMENT != 0;
+			check(c, (uintptr_t)vector % THAW_ALIGNMENT == 0, "vectors are aligned");
 			fill_from_the_end(allreduce, vector, c->n, l, turn ? 7 : 8);
 			thaw_allreduce_push(allreduce);
 		}
-		wrong += thaw_allreduce_finish(allreduce, &slots) != THAW_OK;
-		wrong += turn ? compare_use(c, comm, &shards, &u, slots) : 0;
+		status = thaw_allreduce_finish(allreduce, &slots);
+		check(c, status == THAW_OK, "thaw_allreduce_finish");
+		if (status == THAW_OK && turn)
+			check_updates(comm, &shards, &u, slots);
 	}
 	thaw_allreduce_destroy(allreduce);
 	thaw_free(u.values);
 	thaw_free(u.own);
-	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
 }
 
 static void same_bits_for_all_rank_counts(void **state)
@@ -147,12 +159,11 @@ static void same_bits_for_all_rank_counts(void **state)
 			naive_tree(rows, lanes, n);
 			for (int ranks = 1; ranks <= lanes; ranks++) {
 				int64_t bucket = ranks % 2 ? n / 5 + 1 : n + 1;
-				struct sum_case c = {.lanes = lanes, .n = n, .bucket = bucket, .expected = rows};
-				ranks_run(ranks, sum_body, &c);
-				if (c.wrong)
-					fail_msg("%d lanes, %d ranks, %lld values in buckets of %lld: %d ranks are "
-						 "wrong",
-						 lanes, ranks, (long long)n, (long long)bucket, c.wrong);
+				struct reduce_case c = {.lanes = lanes, .n = n, .bucket = bucket, .expected = rows};
+				ranks_run(ranks, reduce_body, &c);
+				if (c.failed)
+					fail_msg("%d lanes, %d ranks, %lld values in buckets of %lld: not so: %s",
+						 lanes, ranks, (long long)n, (long long)bucket, c.failed);
 			}
 		}
 }
@@ -199,7 +210,7 @@ static void too_many_ranks_body(struct thaw_comm *comm, void *argument)
 {
 	struct thaw_allreduce *allreduce = NULL;
 	const struct thaw_sharding shards = {10, THAW_ALLREDUCE_BUCKET, comm->size};
-	const struct thaw_allreduce_update how = {.apply = use};
+	const struct thaw_allreduce_update how = {.update = update};
 	if (thaw_allreduce_create(&allreduce, comm, 8, &shards, 0, &how) == THAW_CONFIG && !allreduce &&
 	    strcmp(thaw_error_message(), "more ranks than lanes: --lanes 8 with 16 ranks: start at most 8 ranks or a "
 					 "new run with more lanes") == 0)
@@ -214,16 +225,16 @@ static void more_ranks_than_lanes_are_refused(void **state)
 	assert_int_equal(refused, 16);
 }
 
-static void misuse_is_told(void **state)
+static void misuse_is_reported(void **state)
 {
 	(void)state;
 	struct thaw_comm alone = thaw_comm_alone();
 	struct thaw_allreduce *allreduce = NULL;
 	const float *slots = NULL;
 	float values[4], own[4];
-	struct use_case u = {.values = values, .own = own};
+	struct updates u = {.values = values, .own = own};
 	const struct thaw_sharding shards = {4, THAW_ALLREDUCE_BUCKET, 1};
-	const struct thaw_allreduce_update how = {&u, use, values};
+	const struct thaw_allreduce_update how = {&u, update, values};
 	assert_int_equal(thaw_allreduce_create(&allreduce, &alone, 2, &shards, SLOTS, &how), THAW_OK);
 	assert_non_null(thaw_allreduce_next(allreduce));
 	thaw_allreduce_push(allreduce);
@@ -297,7 +308,7 @@ int main(void)
 		cmocka_unit_test(same_bits_for_all_rank_counts),
 		cmocka_unit_test(metrics_follow_the_same_tree),
 		cmocka_unit_test(more_ranks_than_lanes_are_refused),
-		cmocka_unit_test(misuse_is_told),
+		cmocka_unit_test(misuse_is_reported),
 	};
 	return cmocka_run_group_tests_name("lanes", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The parts of training that can be looked at alone: optimizers against PyTorch's, the schedule, what the tail
- * spares from decay, and the counts behind metrics. */
+/* Parts of training on their own: optimizers against PyTorch, the schedule, which parameters decay, and the counts of
+ * the metrics. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #define COUNT 7
 #define STEPS 5
 
-/* tests/golden/make_optimizers.py says what is repeated here. */
+/* Repeats the steps of tests/golden/make_optimizers.py. */
 static void optimizer_follows_pytorch(void **state)
 {
 	const char *name = *state;
@@ -40,7 +40,7 @@ static void optimizer_follows_pytorch(void **state)
 	json_decref(golden);
 }
 
-static void an_unknown_optimizer_is_none(void **state)
+static void an_unknown_optimizer_is_not_found(void **state)
 {
 	(void)state;
 	assert_null(thaw_optimizer_find("adagrad"));
@@ -60,7 +60,7 @@ static void schedule_rises_and_falls(void **state)
 		assert_true(thaw_schedule(i, 100, 0.1) < thaw_schedule(i - 1, 100, 0.1));
 }
 
-/* A 1x1 convolution, a batch norm and a classifier, each a block of its own. */
+/* A 1x1 convolution, a batch norm and a classifier, one block each. */
 static struct thaw_graph *three_blocks(void)
 {
 	struct thaw_graph *g = thaw_graph_create();
@@ -89,8 +89,8 @@ static struct thaw_graph *three_blocks(void)
 	return g;
 }
 
-/* Gradients of zero: only decay changes weights, only the learned statistics move towards the batch's. */
-static void tail_spares_what_it_should(void **state)
+/* With zero gradients only decay changes weights, and learned statistics move towards those of the batch. */
+static void only_weights_decay(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = three_blocks();
@@ -126,8 +126,8 @@ static void tail_spares_what_it_should(void **state)
 	thaw_flat_params_destroy(params);
 }
 
-/* Frozen means frozen: nothing before the cut is in the tail, and statistics stay without --bn lane. */
-static void frozen_parameters_are_not_in_the_tail(void **state)
+/* No parameter before the cut is trainable, nor are statistics without --bn lane. */
+static void frozen_parameters_do_not_train(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = three_blocks();
@@ -137,7 +137,7 @@ static void frozen_parameters_are_not_in_the_tail(void **state)
 	assert_int_equal(thaw_flat_params_create(&params, g, thaw_optimizer_find("adamw"), 1.0, &alone), THAW_OK);
 	assert_int_equal(params->count, 4);
 	for (int i = 0; i < params->count; i++)
-		assert_string_not_equal(g->params[params->params[i].param].name, "conv.weight");
+		assert_string_not_equal(g->params[params->entries[i].param].name, "conv.weight");
 	thaw_graph_destroy(g);
 	thaw_flat_params_destroy(params);
 }
@@ -157,7 +157,7 @@ static void metrics_count_each_image(void **state)
 	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
 	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
 	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);
-	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "\xe9t\xe9"}; /* a folder in Latin-1 */
+	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "\xe9t\xe9"}; /* a folder name in Latin-1 */
 	json_t *json = thaw_metrics_json(sums, CLASSES, names);
 	assert_non_null(json);
 	assert_true(fabs(json_number_value(json_object_get(json, "top1")) - 1.0 / 3) < 1e-12);
@@ -170,10 +170,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(optimizer_follows_pytorch, (void *)"sgd"),
 		{"adamw_follows_pytorch", optimizer_follows_pytorch, NULL, NULL, (void *)"adamw"},
-		cmocka_unit_test(an_unknown_optimizer_is_none),
+		cmocka_unit_test(an_unknown_optimizer_is_not_found),
 		cmocka_unit_test(schedule_rises_and_falls),
-		cmocka_unit_test(tail_spares_what_it_should),
-		cmocka_unit_test(frozen_parameters_are_not_in_the_tail),
+		cmocka_unit_test(only_weights_decay),
+		cmocka_unit_test(frozen_parameters_do_not_train),
 		cmocka_unit_test(metrics_count_each_image),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

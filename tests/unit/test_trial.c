@@ -1,5 +1,5 @@
-/* Trials: the numbers of a run with the same options, without a run; and what is made of a learning rate that is too
- * high, of a classifier that is given, and of a request to stop. */
+/* Trials: the same result as a run with the same options; a learning rate that is too high, a given classifier, and a
+ * request to stop. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "tests/unit/formula_weights.h"
 #include "thaw/train.h"
 
-/* What thaw_probe_judge says of the table. */
+/* The accuracy of the probe on the table. */
 static double judged_accuracy(const struct thaw_probe *probe, const struct thaw_feature_table *t)
 {
 	double accuracy, loss;
@@ -23,7 +23,7 @@ enum { TRAIN = 60, TEST = 33, CLASSES = 3, SIDE = 12, PIXELS = SIDE * SIDE, RANK
 
 /* ---- Data -------------------------------------------------------------------------------------------------------- */
 
-/* Stripes whose direction tells the class, and noise. */
+/* Stripes, whose direction is the class, and noise. */
 static void put_split(const struct scratch *s, const char *images_name, const char *labels_name, int count,
 		      uint64_t seed)
 {
@@ -42,7 +42,7 @@ static void put_split(const struct scratch *s, const char *images_name, const ch
 	scratch_put(scratch_file(s, labels_name), labels, 8 + (size_t)count);
 }
 
-/* Both splits of a dataset that was just written. */
+/* Both splits of a dataset that this test wrote. */
 struct data {
 	struct thaw_dataset train, test;
 };
@@ -104,7 +104,7 @@ static void run_rank(struct thaw_comm *comm, void *argument)
 		snprintf(j->message, sizeof(j->message), "%s", thaw_error_message());
 }
 
-/* The same on all ranks. */
+/* Runs the job; status and trial must be the same on all ranks. */
 static struct thaw_trial try_on(int ranks, struct job *j, thaw_status status)
 {
 	ranks_run(ranks, run_rank, j);
@@ -124,7 +124,7 @@ static struct thaw_trial try_alone(const struct thaw_train_options *o, const str
 	return try_on(1, &j, THAW_OK);
 }
 
-/* ---- As a run ---------------------------------------------------------------------------------------------------- */
+/* ---- Same as a run ----------------------------------------------------------------------------------------------- */
 
 static double number(const json_t *summary, const char *key)
 {
@@ -139,7 +139,7 @@ static void test_equals_run(void **state)
 	struct thaw_comm alone = thaw_comm_alone();
 	for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++) {
 		struct thaw_train_options o = options_of(depths[i]);
-		o.bn = i == 2 ? "lane" : NULL;
+		o.bn = i == 2 ? THAW_BN_LANE : THAW_BN_AUTO;
 		o.views = i == 0 ? 1 : o.views;
 		struct thaw_trial trial = try_alone(&o, &d, NULL);
 		json_t *summary;
@@ -174,7 +174,7 @@ static void test_ranks(void **state)
 	close_data(&d);
 }
 
-/* The datasets are lent: open and usable afterwards, for another trial too; data and out are not looked at. */
+/* The datasets stay open and usable, for another trial too; `data` and `out` are ignored and nothing is written. */
 static void test_leaves_nothing(void **state)
 {
 	const struct scratch *s = *state;
@@ -198,7 +198,7 @@ static void test_leaves_nothing(void **state)
 	close_data(&d);
 }
 
-/* Parts of a dataset, such as those that advice trains on. */
+/* Subsets of a dataset, as thaw_advise uses them. */
 static void test_subset(void **state)
 {
 	struct data d = open_data(*state), part;
@@ -220,7 +220,7 @@ static void test_subset(void **state)
 	close_data(&d);
 }
 
-/* ---- What may come ----------------------------------------------------------------------------------------------- */
+/* ---- Failures and special cases ---------------------------------------------------------------------------------- */
 
 static void test_diverged(void **state)
 {
@@ -239,7 +239,7 @@ static void test_diverged(void **state)
 	close_data(&d);
 }
 
-/* The classifier of a linear probe of all training images. */
+/* A linear probe of all training images; *test receives the features of the test images. */
 static struct thaw_probe probe_of(const struct data *d, struct thaw_taps *test)
 {
 	struct thaw_comm alone = thaw_comm_alone();
@@ -277,7 +277,7 @@ static double loss_of(const struct thaw_probe *p, const struct thaw_taps *t)
 	return loss;
 }
 
-/* A learning rate that changes nothing leaves the network with the classifier that it was given. */
+/* With a tiny learning rate the network keeps the given classifier. */
 static void test_classifier(void **state)
 {
 	static const char *const depths[] = {"head", "all"};
@@ -301,13 +301,13 @@ static void test_classifier(void **state)
 	struct job j = {.options = &o, .train = &d.train, .test = &d.test, .classifier = &classifier};
 	classifier.width--;
 	try_on(2, &j, THAW_SOFTWARE);
-	assert_non_null(strstr(j.message, "for a network that has others"));
+	assert_non_null(strstr(j.message, "which is not the network"));
 	thaw_probe_release(&probe);
 	thaw_taps_release(&taps);
 	close_data(&d);
 }
 
-/* Asks to stop at the nth time it is asked. */
+/* Returns true from the nth call on. */
 static bool stop_after(void *context)
 {
 	return --*(int *)context <= 0;

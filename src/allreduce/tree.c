@@ -1,0 +1,88 @@
+/* The tree over lanes.
+ *
+ * At step s = 1, 2, 4, ..., every vector i that is a multiple of 2s adds vector i + s, if there is one: pairs, then
+ * pairs of pairs, and an odd one moves up unchanged. A subtree is identified by its first lane.
+ *
+ * The lanes of a rank are consecutive. Adding the two halves of a subtree as soon as both are complete, like carries in
+ * a binary counter, leaves a short stack of complete subtrees: the rank's pieces, the largest subtrees between its
+ * first and last lane. They depend only on the lane numbers, so every rank knows the pieces of all ranks. */
+#include "src/allreduce/allreduce_internal.h"
+#include "src/base/minmax.h"
+
+int thaw_allreduce_completed_by(int lane, int first, int lanes)
+{
+	int merges = 0;
+	for (int step = 1; step < lanes; step *= 2) {
+		int start = lane / (2 * step) * (2 * step);
+		int end = min_int(start + 2 * step, lanes);
+		if (end != lane + 1 || start < first)
+			break;
+		if (start + step < lanes)
+			merges++;
+	}
+	return merges;
+}
+
+/* The pieces of lanes [first, end): returns their number; starts[] (may be NULL) receives their first lanes. *depth
+ * (may be NULL) becomes the largest number of vectors held at once. */
+static int find_pieces(int first, int end, int lanes, int *starts, int *depth)
+{
+	int count = 0, most = 0;
+	for (int lane = first; lane < end; lane++) {
+		if (starts)
+			starts[count] = lane;
+		count++;
+		most = max_int(most, count);
+		count -= thaw_allreduce_completed_by(lane, first, lanes);
+	}
+	if (depth)
+		*depth = most;
+	return count;
+}
+
+int thaw_allreduce_depth(int first, int end, int lanes)
+{
+	int depth;
+	find_pieces(first, end, lanes, NULL, &depth);
+	return depth;
+}
+
+thaw_status thaw_allreduce_plan_tree(struct thaw_allreduce *allreduce)
+{
+	int size = allreduce->comm->size, lanes = allreduce->lanes;
+	thaw_status status = THAW_RESOURCE;
+	int *starts = thaw_alloc((size_t)lanes, sizeof(*starts));
+	int *piece = thaw_alloc((size_t)lanes, sizeof(*piece)); /* that starts at a lane, plus 1; 0: none */
+	if (!starts || !piece)
+		goto out;
+	for (int rank = 0; rank < size; rank++) {
+		int first = thaw_lanes_first(lanes, size, rank), end = thaw_lanes_first(lanes, size, rank + 1);
+		int count = find_pieces(first, end, lanes, starts, NULL);
+		allreduce->piece_first[rank] = allreduce->pieces;
+		for (int i = 0; i < count; i++)
+			piece[starts[i]] = ++allreduce->pieces;
+		allreduce->rounds = max_int(allreduce->rounds, count);
+	}
+	allreduce->piece_first[size] = allreduce->pieces;
+	allreduce->additions = thaw_alloc((size_t)allreduce->pieces, sizeof(*allreduce->additions));
+	if (!allreduce->additions)
+		goto out;
+	/* A node of the tree remains to be added exactly where its right half starts a piece: otherwise both halves are
+	 * within one piece. Its left half then starts a piece too, since pieces do not straddle nodes. */
+	int added = 0;
+	for (int64_t step = 1; step < lanes; step *= 2)
+		for (int64_t i = 0; i + step < lanes; i += 2 * step)
+			if (piece[i + step])
+				allreduce->additions[added++] = (struct addition){piece[i] - 1, piece[i + step] - 1};
+	status = THAW_OK;
+out:
+	thaw_free(starts);
+	thaw_free(piece);
+	return status;
+}
+
+void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n)
+{
+	for (int64_t i = 0; i < n; i++)
+		a[i] += b[i];
+}

@@ -1,0 +1,50 @@
+/* One epoch of a run or of a trial, and the evaluation after it. */
+#include <math.h>
+
+#include "src/train/run.h"
+
+thaw_status run_epoch(struct run *r, run_after_step *after_step)
+{
+	THAW_TRY(run_feed_epoch(r));
+	while (r->at.step < r->steps_per_epoch) {
+		bool stop = false, save = false;
+		THAW_TRY(run_step(r, &stop, &save));
+		THAW_TRY(after_step(r, stop, save));
+	}
+	return THAW_OK;
+}
+
+void run_end_epoch(struct run *r)
+{
+	r->at.epoch++;
+	r->at.step = 0;
+	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
+}
+
+static thaw_status evaluate(struct run *r, double *sums)
+{
+	const struct thaw_evaluation e = {
+		.comm = r->comm,
+		.executor = r->phase.eval_executor,
+		.dataset = &r->test,
+		.features = r->phase.test_features,
+		.lanes = r->options.lanes,
+		.classes = (int)r->model->classes,
+		.damage = r->test_damage,
+		.callbacks = r->callbacks,
+	};
+	THAW_TRY(thaw_evaluation_run(&e, sums));
+	r->diverged = !isfinite(sums[METRIC_LOSS]);
+	return r->diverged ? thaw_fail(THAW_CONFIG,
+				       "the loss of the test images is not finite (%g) after step %lld: --lr %g: lower "
+				       "the learning rate",
+				       sums[METRIC_LOSS], (long long)r->at.total_steps, run_phase_options(r)->lr)
+			   : THAW_OK;
+}
+
+thaw_status run_evaluate(struct run *r, double **sums)
+{
+	*sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(**sums));
+	thaw_status status = thaw_comm_agree(r->comm, *sums ? THAW_OK : THAW_RESOURCE);
+	return status == THAW_OK ? evaluate(r, *sums) : status;
+}

@@ -1,0 +1,115 @@
+/* The feature caches of a phase: one per lane, for the test images and for the training images. */
+#include <string.h>
+
+#include <cblas.h>
+
+#include "src/base/minmax.h"
+#include "src/train/run.h"
+#include "thaw/file.h"
+
+static uint64_t digest_text(const char *text, uint64_t seed)
+{
+	return thaw_digest(text, strlen(text), seed);
+}
+
+/* Of all that the features depend on: program, BLAS kernel and threads, images (by name), views, weights. */
+static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dataset)
+{
+	const struct thaw_graph *g = r->phase.graph;
+	int cut = thaw_graph_cut(g);
+	uint64_t numbers[] = {(uint64_t)r->options.seed, (uint64_t)r->options.lanes, thaw_dataset_digest(dataset),
+			      (uint64_t)cut, (uint64_t)openblas_get_num_threads()};
+	uint64_t d = digest_text(THAW_VERSION, 0);
+	d = digest_text(openblas_get_corename(), d);
+	d = digest_text(r->model->variant, d);
+	d = thaw_digest(numbers, sizeof(numbers), d);
+	d = thaw_digest(&r->preprocess, sizeof(r->preprocess), d);
+	d = thaw_digest(&r->augment, sizeof(r->augment), d);
+	for (int i = 1; i < cut; i++) {
+		const struct thaw_node *n = &g->nodes[i];
+		d = digest_text(n->op->name, d);
+		for (int k = 0; k < n->param_count; k++) {
+			const struct thaw_param *p = &g->params[n->params[k]];
+			d = thaw_digest(p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(float), d);
+		}
+	}
+	return d;
+}
+
+/* The file of a lane's cache in --cache-dir; NULL without memory. */
+static char *cache_path(const struct run *r, const char *split, int lane)
+{
+	return thaw_format("%s/%s-%s-%05d-of-%05d.features", r->options.cache_dir, run_phase_options(r)->name, split,
+			   lane, r->options.lanes);
+}
+
+/* One cache of a dataset per lane of this rank, of at most *bytes together. Subtracts the bytes used from *bytes. */
+static thaw_status open_caches(struct run *r, struct thaw_cache **caches, const struct thaw_dataset *dataset,
+			       const char *split, int views, size_t *bytes)
+{
+	int lanes = r->end_lane - r->first_lane;
+	size_t each = *bytes / (size_t)lanes, used = 0;
+	uint64_t digest = r->options.cache_dir ? trunk_digest(r, dataset) : 0;
+	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
+		struct thaw_cache_options o = {
+			.entries = thaw_lane_count(dataset->count, r->options.lanes, lane) * views,
+			.features = thaw_executor_features(r->phase.trunk_executor),
+			.dtype = r->options.cache_dtype,
+			.bytes = each,
+			.digest = digest,
+		};
+		char *path = r->options.cache_dir ? cache_path(r, split, lane) : NULL;
+		if (r->options.cache_dir && !path)
+			return THAW_RESOURCE;
+		o.path = path;
+		thaw_status status = thaw_cache_create(&caches[lane - r->first_lane], &o);
+		thaw_free(path);
+		THAW_TRY(status);
+		used += min_size(thaw_cache_full_bytes(&o), each);
+	}
+	*bytes -= used;
+	return THAW_OK;
+}
+
+static int64_t evaluations(const struct run *r)
+{
+	return (run_phase_options(r)->epochs + r->options.eval_every - 1) / r->options.eval_every;
+}
+
+/* *caches: a new array [lanes of this rank] of open caches. */
+static thaw_status create_caches(struct run *r, struct thaw_cache ***caches, const struct thaw_dataset *dataset,
+				 const char *split, int views, size_t *bytes)
+{
+	*caches = thaw_alloc((size_t)(r->end_lane - r->first_lane), sizeof(**caches));
+	return *caches ? open_caches(r, *caches, dataset, split, views, bytes) : THAW_RESOURCE;
+}
+
+/* Test images have one view, training images --views of them. There is no cache where each view is used only once. */
+thaw_status run_open_caches(struct run *r)
+{
+	size_t bytes;
+	THAW_TRY(run_cache_budget(r, &bytes));
+	if (bytes == 0)
+		return THAW_OK;
+	if (r->options.cache_dir)
+		THAW_TRY(thaw_make_directory(r->options.cache_dir));
+	if (evaluations(r) > 1)
+		THAW_TRY(create_caches(r, &r->phase.test_cache, &r->test, "test", 1, &bytes));
+	if (r->options.views > 0 && run_phase_options(r)->epochs > r->options.views)
+		THAW_TRY(create_caches(r, &r->phase.train_cache, &r->train, "train", r->options.views, &bytes));
+	return THAW_OK;
+}
+
+static void close_caches(const struct run *r, struct thaw_cache ***caches)
+{
+	for (int i = 0; *caches && i < r->end_lane - r->first_lane; i++)
+		thaw_cache_destroy((*caches)[i]);
+	thaw_free(*caches);
+	*caches = NULL;
+}
+
+void run_close_caches(struct run *r)
+{
+	close_caches(r, &r->phase.train_cache);
+	close_caches(r, &r->phase.test_cache);
+}

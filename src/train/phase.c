@@ -1,0 +1,105 @@
+/* Phases: builds and releases what one phase trains with. */
+#include "src/base/minmax.h"
+#include "src/train/run.h"
+
+/* All but the parameters, which the model uses until the next phase takes them over. */
+void run_close_phase(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	thaw_features_destroy(p->train_features);
+	thaw_features_destroy(p->test_features);
+	run_close_caches(r);
+	thaw_overlap_release(&p->overlap);
+	thaw_allreduce_destroy(p->allreduce);
+	thaw_executor_destroy(p->trunk_executor);
+	thaw_executor_destroy(p->tail_executor);
+	thaw_executor_destroy(p->eval_executor);
+	thaw_graph_destroy(p->graph);
+	thaw_node_weights_release(&p->graph_weights);
+	thaw_free(p->gradient);
+	*p = (struct run_phase){.params = p->params};
+}
+
+static thaw_status create_params(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	struct thaw_flat_params *params;
+	THAW_TRY(thaw_graph_unfreeze(r->model->graph, run_phase_options(r)->unfreeze));
+	thaw_graph_batch_statistics(r->model->graph, r->options.bn == THAW_BN_LANE);
+	THAW_TRY(thaw_flat_params_create(&params, r->model->graph, r->optimizer, r->options.layer_decay, r->comm));
+	thaw_flat_params_destroy(p->params); /* of the previous phase: the new ones have taken over its parameters */
+	p->params = params;
+	return THAW_OK;
+}
+
+static thaw_status create_executors(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	int64_t batch = 1, side = r->preprocess.size;
+	for (int lane = 0; lane < r->options.lanes;
+	     lane++) /* the largest lane's on every rank: same executor, same bits */
+		batch = max_int64(batch, run_lane_batch(r, lane));
+	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
+	THAW_TRY(thaw_executor_create(&p->tail_executor, p->graph, &image, THAW_TAIL, true));
+	image.dim[0] = THAW_EVAL_BATCH;
+	THAW_TRY(thaw_executor_create(&p->eval_executor, p->graph, &image, THAW_TAIL, false));
+	return thaw_executor_create(&p->trunk_executor, p->graph, &image, THAW_TRUNK, false);
+}
+
+static thaw_status build(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	THAW_TRY(create_params(r));
+	THAW_TRY(thaw_graph_lower(&p->graph, r->model->graph));
+	p->gradient = thaw_alloc((size_t)p->graph->param_count, sizeof(*p->gradient));
+	if (!p->gradient)
+		return THAW_RESOURCE;
+	THAW_TRY(create_executors(r));
+	const struct thaw_allreduce_update update = {.context = r, .update = run_update, .values = p->params->values};
+	THAW_TRY(thaw_allreduce_create(&p->allreduce, r->comm, r->options.lanes, &p->params->shards, SLOTS, &update));
+	return thaw_overlap_create(&p->overlap, p->params, p->graph, p->tail_executor, p->allreduce);
+}
+
+static thaw_status open_features(struct run *r)
+{
+	struct run_phase *p = &r->phase;
+	THAW_TRY(run_open_caches(r));
+	struct thaw_feature_parts parts = {
+		.dataset = &r->train,
+		.loader = r->train_loader,
+		.damage = r->train_damage,
+		.trunk = p->trunk_executor,
+		.cache = p->train_cache,
+		.lanes = r->options.lanes,
+		.first_lane = r->first_lane,
+		.views = r->options.views,
+		.size = r->preprocess.size,
+	};
+	THAW_TRY(thaw_features_create(&p->train_features, &parts));
+	parts.dataset = &r->test;
+	parts.loader = r->test_loader;
+	parts.damage = r->test_damage;
+	parts.cache = p->test_cache;
+	parts.views = 1;
+	return thaw_features_create(&p->test_features, &parts);
+}
+
+thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *weights, struct thaw_graph *graph,
+				    struct thaw_executor *executor)
+{
+	bool separate;
+	THAW_TRY(thaw_node_weights_create(weights, r->comm, graph, executor, &separate));
+	if (separate && !r->logged_private_weights)
+		run_log(r, "the ranks of a node hold separate copies of the frozen weights: %s", thaw_error_message());
+	r->logged_private_weights |= separate;
+	return THAW_OK;
+}
+
+thaw_status run_enter_phase(struct run *r, int64_t phase)
+{
+	run_close_phase(r);
+	r->at.phase = phase;
+	THAW_TRY(thaw_comm_agree(r->comm, build(r)));
+	THAW_TRY(run_move_to_node_memory(r, &r->phase.graph_weights, r->phase.graph, r->phase.trunk_executor));
+	return thaw_comm_agree(r->comm, open_features(r));
+}
