@@ -24,7 +24,7 @@ static thaw_status read_fake(const struct thaw_dataset *d, int64_t i, struct tha
 		return thaw_fail(THAW_DATA, "sample%lld: damaged", (long long)i);
 	if (i == COUNT - 1)
 		return thaw_fail(*(thaw_status *)d->context, "cannot have sample %lld", (long long)i);
-	*encoded = thaw_encoded_image_of(pattern(20 + (int)i, 30));
+	*encoded = thaw_encoded_image_from_pixels(pattern(20 + (int)i, 30));
 	return THAW_OK;
 }
 
@@ -126,7 +126,8 @@ static void content(void **state)
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->damaged_count, 2);
 	for (int64_t i = 0; i < b->count; i++) {
-		struct thaw_encoded_image encoded = thaw_encoded_image_of(pattern(20 + (int)b->samples[i], 30));
+		struct thaw_encoded_image encoded =
+			thaw_encoded_image_from_pixels(pattern(20 + (int)b->samples[i], 30));
 		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 1, (uint64_t)b->samples[i]);
 		assert_int_equal(thaw_transform_train(&encoded, &preprocess, &a, random, want), THAW_OK);
 		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof(want));

@@ -83,7 +83,7 @@ static void eval_as_torchvision(void **state)
 	json_array_foreach(rows, index, row)
 	{
 		struct thaw_encoded_image from =
-			thaw_encoded_image_of(pattern((int)number(row, 0), (int)number(row, 1)));
+			thaw_encoded_image_from_pixels(pattern((int)number(row, 0), (int)number(row, 1)));
 		int size = (int)number(row, 2);
 		struct thaw_preprocess p = imagenet(size, (int)number(row, 3), filter_of(row, 4));
 		size_t count = (size_t)size * (size_t)size * 3;
@@ -117,7 +117,7 @@ static void jitter_as_torchvision(void **state)
 static void thin_image(void **state)
 {
 	(void)state;
-	struct thaw_encoded_image from = thaw_encoded_image_of(pattern(1, 60000));
+	struct thaw_encoded_image from = thaw_encoded_image_from_pixels(pattern(1, 60000));
 	struct thaw_preprocess p = imagenet(224, 256, THAW_BILINEAR);
 	float *out = thaw_alloc(224 * 224 * 3, sizeof(float));
 	assert_int_equal(thaw_transform_eval(&from, &p, out), THAW_OK);
@@ -133,7 +133,7 @@ static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const
 	int count = size * size * 3;
 	float *out = thaw_alloc((size_t)count, sizeof(float));
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
-	struct thaw_encoded_image encoded = thaw_encoded_image_of(*from);
+	struct thaw_encoded_image encoded = thaw_encoded_image_from_pixels(*from);
 	assert_int_equal(thaw_transform_train(&encoded, &p, a, random, out), THAW_OK);
 	for (int i = 0; i < count; i++)
 		bytes[i] = (uint8_t)(out[i] * 255 + 0.5f);
