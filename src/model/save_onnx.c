@@ -1,12 +1,14 @@
-/* Writing a network as an ONNX model: what it says of itself is in the metadata. */
+/* Writes a model as an ONNX file, with variant, preprocessing, labels and source in its metadata; the file of a run
+ * directory. */
 #include <inttypes.h>
 
-#include "src/model/family.h"
+#include "src/base/path.h"
+#include "src/model/metadata.h"
 #include "src/onnx/export.h"
 
 enum { VARIANT, PREPROCESS, SOURCE, LABELS, ENTRIES };
 
-static thaw_status describe(const struct thaw_model *m, struct thaw_pair *entry, int *count)
+static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *entry, int *count)
 {
 	static const char *const keys[ENTRIES] = {"thaw.variant", "thaw.preprocess", "thaw.source", "thaw.labels"};
 	THAW_TRY(thaw_metadata_write_preprocess(&entry[PREPROCESS].value, &m->preprocess));
@@ -28,7 +30,7 @@ thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, b
 	struct thaw_pair entry[ENTRIES] = {0};
 	struct thaw_onnx_export_wish wish = {
 		.height = m->preprocess.size, .width = m->preprocess.size, .fold = fold, .metadata = entry};
-	thaw_status status = describe(m, entry, &wish.metadata_count);
+	thaw_status status = make_metadata(m, entry, &wish.metadata_count);
 	if (status == THAW_OK)
 		status = thaw_onnx_export(m->graph, &wish, path);
 	for (int i = 0; i < ENTRIES; i++)
@@ -36,14 +38,14 @@ thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, b
 	return status;
 }
 
-const char *thaw_model_file(const struct thaw_model *m)
+const char *thaw_model_file_name(const struct thaw_model *m)
 {
 	return m->imported ? THAW_RUN_ONNX : THAW_RUN_SAFETENSORS;
 }
 
 thaw_status thaw_model_save_run(const struct thaw_model *m, const char *directory)
 {
-	char *path = thaw_format("%s/%s", directory, thaw_model_file(m));
+	char *path = thaw_path_join(directory, thaw_model_file_name(m));
 	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = m->imported ? thaw_model_save_onnx(m, path, false) : thaw_model_save(m, path, false);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-const struct thaw_inverted_dialect thaw_inverted_torchvision = {
+const struct thaw_inverted_naming thaw_inverted_torchvision = {
 	.block = "features.",
 	.first = 1,
 	.stem = {"features.0.0", "features.0.1"},
@@ -16,7 +16,7 @@ const struct thaw_inverted_dialect thaw_inverted_torchvision = {
 	.classifier = "classifier.1",
 };
 
-const struct thaw_inverted_dialect thaw_inverted_timm = {
+const struct thaw_inverted_naming thaw_inverted_timm = {
 	.block = "blocks.",
 	.first = -1,
 	.stem = {"conv_stem", "bn1"},
@@ -29,7 +29,7 @@ const struct thaw_inverted_dialect thaw_inverted_timm = {
 	.classifier = "classifier",
 };
 
-const struct thaw_inverted_dialect thaw_inverted_pypi = {
+const struct thaw_inverted_naming thaw_inverted_pypi = {
 	.block = "_blocks.",
 	.first = 0,
 	.stem = {"_conv_stem", "_bn0"},
@@ -42,8 +42,8 @@ const struct thaw_inverted_dialect thaw_inverted_pypi = {
 	.classifier = "_fc",
 };
 
-/* Writes the prefix of block i of a stage, block n of the network, into name[THAW_LAYER_NAME]. */
-static const char *block_name(const struct thaw_inverted_dialect *d, int stage, int i, int n, char *name)
+/* Writes the prefix of block i of a stage, which is block n of the network, to name[THAW_LAYER_NAME]. Returns name. */
+static const char *block_name(const struct thaw_inverted_naming *d, int stage, int i, int n, char *name)
 {
 	if (d->first < 0)
 		snprintf(name, THAW_LAYER_NAME, "%s%d.%d", d->block, stage, i);
@@ -52,43 +52,43 @@ static const char *block_name(const struct thaw_inverted_dialect *d, int stage, 
 	return name;
 }
 
-static struct thaw_inverted_names project_names(const struct thaw_inverted_dialect *d, int expand)
+static struct thaw_inverted_layer_names project_names(const struct thaw_inverted_naming *d, int expand)
 {
 	return expand > 1 ? d->project : d->plain_project;
 }
 
-const struct thaw_inverted_dialect *thaw_inverted_dialect_of(const struct thaw_inverted_dialect *const *dialects,
+const struct thaw_inverted_naming *thaw_inverted_find_naming(const struct thaw_inverted_naming *const *namings,
 							     const struct thaw_weights *w)
 {
-	for (; *dialects; dialects++) {
+	for (; *namings; namings++) {
 		char name[THAW_LAYER_NAME];
-		snprintf(name, sizeof(name), "%s.weight", (*dialects)->stem.conv);
-		if (thaw_weights_shaped(w, name, &thaw_shape_of(0, 3, 3, 3)))
-			return *dialects;
+		snprintf(name, sizeof(name), "%s.weight", (*namings)->stem.conv);
+		if (thaw_weights_has_shape(w, name, &thaw_shape_of(0, 3, 3, 3)))
+			return *namings;
 	}
 	return NULL;
 }
 
-/* Whether the block is in the file with this many outputs; channels 0: any. */
-static bool has_block(const struct thaw_inverted_dialect *d, const struct thaw_weights *w, const char *block,
-		      int expand, int channels)
+/* Whether the file has this block with `channels` outputs (0: any). */
+static bool has_block(const struct thaw_inverted_naming *d, const struct thaw_weights *w, const char *block, int expand,
+		      int channels)
 {
 	char name[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s.%s.weight", block, project_names(d, expand).conv);
-	return thaw_weights_shaped(w, name, &thaw_shape_of(channels, 0, 1, 1));
+	return thaw_weights_has_shape(w, name, &thaw_shape_of(channels, 0, 1, 1));
 }
 
-/* Whether the first block of the stage filters with kernels of this size. */
-static bool has_kernel(const struct thaw_inverted_dialect *d, const struct thaw_weights *w, const char *block,
+/* Whether the depthwise convolution of this block, the first of the stage, has the stage's kernel size. */
+static bool has_kernel(const struct thaw_inverted_naming *d, const struct thaw_weights *w, const char *block,
 		       const struct thaw_inverted_stage *stage)
 {
 	char name[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s.%s.weight", block,
 		 (stage->expand > 1 ? d->depthwise : d->plain_depthwise).conv);
-	return thaw_weights_shaped(w, name, &thaw_shape_of(0, 1, stage->kernel, stage->kernel));
+	return thaw_weights_has_shape(w, name, &thaw_shape_of(0, 1, stage->kernel, stage->kernel));
 }
 
-bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_dialect *d,
+bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_naming *d,
 			   const struct thaw_weights *w)
 {
 	char name[THAW_LAYER_NAME];
@@ -107,9 +107,9 @@ bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct
 			  net->stage[THAW_INVERTED_STAGES - 1].expand, 0);
 }
 
-/* Convolution, batch norm and where wanted a ReLU6. `prefix` is "" or ends in a dot. */
+/* Convolution, batch norm and, if `activate`, ReLU6. `prefix` is "" or ends with a dot. */
 static int unit(struct thaw_graph *g, int x, const struct thaw_inverted_network *net, const char *prefix,
-		struct thaw_inverted_names names, struct thaw_conv_layer conv, bool activate)
+		struct thaw_inverted_layer_names names, struct thaw_conv_layer conv, bool activate)
 {
 	char name[2 * THAW_LAYER_NAME], norm[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s%s", prefix, names.conv);
@@ -123,9 +123,9 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_inverted_network 
 	return activate ? thaw_layer_activation(g, x, norm, THAW_ACT_RELU6) : x;
 }
 
-/* One inverted residual, its input added to its output where the shapes agree. */
+/* One inverted residual block; its input is added to its output if the shapes are equal. */
 static int inverted(struct thaw_graph *g, int x, const struct thaw_inverted_network *net,
-		    const struct thaw_inverted_dialect *d, const char *block, const struct thaw_inverted_stage *stage,
+		    const struct thaw_inverted_naming *d, const char *block, const struct thaw_inverted_stage *stage,
 		    int in, int stride)
 {
 	char prefix[THAW_LAYER_NAME + 1];
@@ -146,7 +146,7 @@ static int inverted(struct thaw_graph *g, int x, const struct thaw_inverted_netw
 }
 
 thaw_status thaw_inverted_build(struct thaw_graph *g, const struct thaw_inverted_network *net,
-				const struct thaw_inverted_dialect *d, int64_t classes, const struct thaw_weights *w)
+				const struct thaw_inverted_naming *d, int64_t classes, const struct thaw_weights *w)
 {
 	const struct thaw_conv_layer stem = {.in = 3, .out = net->stem, .kernel = 3, .stride = 2};
 	thaw_graph_block(g, "stem");

@@ -1,25 +1,25 @@
-/* Writing a network as a safetensors file: tensors in PyTorch's order and under the names they came with, so
- * that load_state_dict(strict=True) takes it; variant, labels and preprocessing in the metadata. */
+/* Writes a model as a safetensors file: tensors with the original names and in PyTorch's layout, so that
+ * load_state_dict(strict=True) accepts it; variant, labels and preprocessing in the metadata. */
 #include <string.h>
 
-#include "src/model/family.h"
+#include "src/model/metadata.h"
 
-#define METADATA 4 /* entries at most: format, variant, preprocess, labels */
+#define MAX_METADATA 4 /* format, variant, preprocess, labels */
 
-/* The header of the state dict under construction. */
+/* The state dict to write. */
 struct export
 {
 	struct thaw_weights w;
-	const struct thaw_param **from; /* [w.count]: whose values a tensor has; NULL: batches_tracked */
-	struct thaw_pair metadata[METADATA];
+	const struct thaw_param **from; /* [w.count] parameter with the tensor's values; NULL: batches_tracked */
+	struct thaw_pair metadata[MAX_METADATA];
 	bool half;
 };
 
-/* Batches seen by a batch norm, which PyTorch keeps beside the moving statistics and only reads when they have no
- * momentum. */
+/* The count of batches that PyTorch stores with the moving statistics of a batch norm and only uses without momentum.
+ */
 static const int64_t batches_tracked = 0;
 
-static void release(struct export *e)
+static void export_free(struct export *e)
 {
 	for (int i = 0; i < e->w.count; i++)
 		thaw_free(e->w.tensors[i].name);
@@ -29,7 +29,7 @@ static void release(struct export *e)
 		thaw_free(e->metadata[i].value);
 }
 
-/* Takes the name, which is from thaw_alloc. */
+/* Takes ownership of `name`, which may be NULL if its allocation failed. */
 static thaw_status add_tensor(struct export *e, char *name, enum thaw_dtype dtype, struct thaw_shape shape,
 			      const struct thaw_param *from)
 {
@@ -65,7 +65,7 @@ static thaw_status add_tensors(struct export *e, const struct thaw_graph *g)
 	return THAW_OK;
 }
 
-/* Takes the value, which is from thaw_alloc. */
+/* Takes ownership of `value`, which may be NULL if its allocation failed. */
 static thaw_status add_metadata(struct export *e, char *key, char *value)
 {
 	if (!value)
@@ -74,7 +74,7 @@ static thaw_status add_metadata(struct export *e, char *key, char *value)
 	return THAW_OK;
 }
 
-static thaw_status describe(struct export *e, const struct thaw_model *m)
+static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 {
 	char *preprocess = NULL, *labels = NULL;
 	e->w.metadata = e->metadata;
@@ -88,8 +88,8 @@ static thaw_status describe(struct export *e, const struct thaw_model *m)
 	return add_metadata(e, "thaw.labels", labels);
 }
 
-/* A part of a parameter in the file's order and type. */
-static thaw_status write_part(const struct thaw_param *part, bool half, struct thaw_sink *sink)
+/* Writes a chunk of a parameter in the file's layout and element type. */
+static thaw_status write_chunk(const struct thaw_param *part, bool half, struct thaw_sink *sink)
 {
 	const size_t n = (size_t)thaw_shape_count(&part->shape);
 	float *ordered = thaw_alloc(n, sizeof(*ordered));
@@ -116,7 +116,7 @@ static thaw_status write_content(const struct export *e, struct thaw_sink *sink)
 		else
 			for (int64_t at = 0; thaw_param_chunk(e->from[i], at, &part);
 			     at += thaw_shape_count(&part.shape))
-				THAW_TRY(write_part(&part, e->half, sink));
+				THAW_TRY(write_chunk(&part, e->half, sink));
 	}
 	return THAW_OK;
 }
@@ -138,9 +138,9 @@ thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bo
 	thaw_status status = THAW_OK;
 	struct export e = {.half = half};
 	THAW_TRY_OUT(add_tensors(&e, model->graph));
-	THAW_TRY_OUT(describe(&e, model));
+	THAW_TRY_OUT(make_metadata(&e, model));
 	THAW_TRY_OUT(write_file(&e, path));
 out:
-	release(&e);
+	export_free(&e);
 	return status;
 }
