@@ -1,4 +1,4 @@
-/* Weight files: named tensors in safetensors and PyTorch .pth files (zip and legacy format). */
+/* Weight files: named tensors in safetensors files and in PyTorch's .pth files (zip form and older stream form). */
 #ifndef THAW_WEIGHTS_H
 #define THAW_WEIGHTS_H
 
@@ -32,8 +32,8 @@ struct thaw_weights {
 };
 
 /* Reads a weight file; the format is detected from the content (table in src/model/weights.c). Returns THAW_IO if the
- * file cannot be read, THAW_DATA if it is damaged or holds anything but a state dict. Files are not trusted: all sizes
- * and offsets are checked, and nothing is executed. The caller frees *w with thaw_weights_free. */
+ * file cannot be read, THAW_DATA if it is damaged, has no state dict, or needs code to be unpickled. Files are not
+ * trusted: all sizes and offsets are checked, and nothing is executed. The caller frees *w with thaw_weights_free. */
 thaw_status thaw_weights_read(struct thaw_weights *w, const char *path);
 /* Reads from memory; bytes[size] must stay valid until thaw_weights_free. `name` is for messages. */
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name);

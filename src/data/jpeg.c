@@ -161,7 +161,7 @@ static void check_rest(struct decoder *d)
 		return;
 	if (rest > 1)
 		jpeg_skip_scanlines(jpeg, rest - 1);
-	if (rest > 0) /* without reading the last row, libjpeg would not check the data before it */
+	if (rest > 0) /* libjpeg would not decode, and thus not check, rows that are skipped up to the last one */
 		jpeg_read_scanlines(jpeg, (JSAMPROW[]){d->row}, 1);
 	jpeg_finish_decompress(jpeg);
 }

@@ -37,7 +37,7 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 	const char *text = find_metadata(f, "thaw.preprocess"), *from = NULL;
 	if (text) {
 		m->preprocess_from = "the model's metadata";
-		return thaw_metadata_read_preprocess(&m->preprocess, text);
+		return thaw_metadata_read_preprocess(&m->preprocess, text, f->path);
 	}
 	m->preprocess = default_preprocess();
 	THAW_TRY(thaw_preprocess_config_read(&m->preprocess, &from, f->path));
@@ -87,7 +87,7 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	THAW_TRY(apply_fixed_size(m, f, &network.image));
 	m->classes = thaw_model_output_count(m->graph);
 	if (labels)
-		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels));
+		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, f->path));
 	m->digest = thaw_model_weights_digest(m->graph);
 	return THAW_OK;
 }

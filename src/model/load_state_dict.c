@@ -72,16 +72,16 @@ static thaw_status find_family(const struct thaw_family **family, const char **v
 			 thaw_family_list(list, sizeof(list)));
 }
 
-static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w)
+static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w, const char *source)
 {
 	const char *labels = thaw_weights_get(w, "thaw.labels");
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (labels)
-		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels));
+		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
 	if (!preprocess)
 		return THAW_OK;
 	m->preprocess_from = "the model's metadata";
-	return thaw_metadata_read_preprocess(&m->preprocess, preprocess);
+	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *requested,
@@ -93,8 +93,8 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw
 	THAW_TRY(find_family(&family, &variant, w, requested, source));
 	THAW_TRY(thaw_model_create(&m, family, variant, 0, w, source));
 	thaw_status status = fill_params(m->graph, w, variant, source);
-	if (status == THAW_OK && (status = read_metadata(m, w)) != THAW_OK)
-		status = thaw_fail_in(status, "%s", source);
+	if (status == THAW_OK)
+		status = read_metadata(m, w, source);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);
 		return status;

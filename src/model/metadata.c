@@ -58,14 +58,14 @@ thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t
 	return dump(text, array);
 }
 
-thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text)
+thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text, const char *file)
 {
 	thaw_status status = THAW_OK;
 	char **names = NULL;
 	json_t *array = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_array(array) || (int64_t)json_array_size(array) != count) {
-		status = thaw_fail(THAW_DATA, "invalid metadata: thaw.labels: it must be an array of %lld names",
-				   (long long)count);
+		status = thaw_fail(THAW_DATA, "invalid metadata thaw.labels: %s: it must be an array of %lld names",
+				   file, (long long)count);
 		goto out;
 	}
 	names = thaw_alloc((size_t)count, sizeof(*names));
@@ -76,7 +76,8 @@ thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char 
 	for (int64_t i = 0; i < count; i++) {
 		json_t *name = json_array_get(array, (size_t)i);
 		if (!json_is_string(name)) {
-			status = thaw_fail(THAW_DATA, "invalid metadata: thaw.labels: every entry must be a string");
+			status = thaw_fail(THAW_DATA, "invalid metadata thaw.labels: %s: every entry must be a string",
+					   file);
 			goto out;
 		}
 		names[i] = thaw_strdup(json_string_value(name));
@@ -111,7 +112,7 @@ bool thaw_preprocess_valid(const struct thaw_preprocess *p)
 	return true;
 }
 
-thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text)
+thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file)
 {
 	struct thaw_preprocess read = {0};
 	double mean[3], std[3];
@@ -130,7 +131,7 @@ thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char 
 	}
 	json_decref(object);
 	if (!good)
-		return thaw_fail(THAW_DATA, "invalid metadata: thaw.preprocess: %.200s", text);
+		return thaw_fail(THAW_DATA, "invalid metadata thaw.preprocess: %s: %.200s", file, text);
 	*p = read;
 	return THAW_OK;
 }
