@@ -54,7 +54,7 @@ struct cifar {
 	int files;
 	int fd[MAX_FILES];
 	int64_t first[MAX_FILES + 1]; /* index of the first record of each file, then the total */
-	int64_t *kept;                /* [count] record of each sample */
+	int64_t *records;             /* [count] record of each sample */
 };
 
 /* The variant whose file of class names is in the folder, or NULL. */
@@ -165,7 +165,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 {
 	const struct cifar *c = d->context;
 	int64_t within;
-	int f = file_of(c, c->kept[i], &within);
+	int f = file_of(c, c->records[i], &within);
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
@@ -175,7 +175,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	uint8_t record[MAX_RECORD];
 	char name[64];
 	int64_t within;
-	int f = file_of(c, c->kept[i], &within);
+	int f = file_of(c, c->records[i], &within);
 	name_sample(d, i, name, sizeof(name));
 	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
 	struct thaw_image image;
@@ -193,23 +193,22 @@ static void close_cifar(struct thaw_dataset *d)
 	struct cifar *c = d->context;
 	for (int f = 0; f < c->files; f++)
 		close(c->fd[f]);
-	thaw_free(c->kept);
+	thaw_free(c->records);
 	thaw_free(c);
 }
 
 static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const struct thaw_dataset_options *options)
 {
-	int64_t count = c->first[c->files], kept_count;
+	int64_t count = c->first[c->files], selected_count;
 	int32_t *labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	uint8_t *block = thaw_alloc(BLOCK_RECORDS, record_size(c));
 	thaw_status status = !labels || !block ? THAW_RESOURCE : THAW_OK;
 	if (status == THAW_OK)
 		status = read_labels(c, labels, d->classes, block);
 	if (status == THAW_OK)
-		status = thaw_limit_per_class(&c->kept, &kept_count, labels, count, d->classes, d->class_names,
-					      c->split, options);
+		status = thaw_limit_per_class(&c->records, &selected_count, d, labels, count, c->split, options);
 	if (status == THAW_OK)
-		status = thaw_dataset_set_labels(d, labels, c->kept, kept_count);
+		status = thaw_dataset_set_labels(d, labels, c->records, selected_count);
 	thaw_free(labels);
 	thaw_free(block);
 	return status;

@@ -48,7 +48,7 @@ thaw_status thaw_dataset_read_names(struct thaw_dataset *d, const char *path)
 	}
 	d->classes = split_lines(text, size, lines);
 	for (int c = 0; c < d->classes && status == THAW_OK; c++)
-		if ((d->class_names[c] = thaw_strdup(lines[c])) == NULL)
+		if (!(d->class_names[c] = thaw_strdup(lines[c])))
 			status = THAW_RESOURCE;
 out:
 	thaw_free(lines);

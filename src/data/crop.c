@@ -51,21 +51,21 @@ thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encode
 			     const struct crop_geometry *g, const struct thaw_preprocess *p)
 {
 	struct resampling r = {
-		.width = g->width, .height = g->height, .kept = visible_part(g, p->size), .filter = p->filter};
+		.width = g->width, .height = g->height, .output = visible_part(g, p->size), .filter = p->filter};
 	struct thaw_rectangle source = shrink_crop(encoded, g, r.box);
 	struct resampler resampler;
 	size_t stride = (size_t)p->size * 3;
 	*square = (struct thaw_image){p->size, p->size, thaw_alloc((size_t)p->size, stride)};
 	if (!square->pixels)
 		return THAW_RESOURCE;
-	if (r.kept.width <= 0 || r.kept.height <= 0)
+	if (r.output.width <= 0 || r.output.height <= 0)
 		return THAW_OK;
 	r.source_width = source.width;
 	r.source_height = source.height;
 	thaw_status status = thaw_resampler_init(&resampler, &r);
 	if (status == THAW_OK) {
-		uint8_t *to =
-			square->pixels + (size_t)(r.kept.top - g->top) * stride + (size_t)(r.kept.left - g->left) * 3;
+		uint8_t *to = square->pixels + (size_t)(r.output.top - g->top) * stride +
+			      (size_t)(r.output.left - g->left) * 3;
 		status = decode_and_resample(to, stride, encoded, g->shrink, &source, &resampler);
 		thaw_resampler_free(&resampler);
 	}

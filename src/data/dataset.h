@@ -20,23 +20,22 @@ struct dataset_format {
 #include "src/data/dataset_formats.h"
 #undef FORMAT
 
-/* Sets selected[i] (zeroed, [count]) for quota[class] random samples of each class. The choice depends only on the
- * seed, the purpose, and the name and size of the class. The samples of a smaller quota are a subset of those of a
- * larger one. */
+/* Sets selected[i] (zeroed, [count]) for quota[class] random samples of each class of d, which has its class names. The
+ * choice depends only on the seed, the purpose, and the name and size of the class. The samples of a smaller quota are
+ * a subset of those of a larger one. */
 enum select_purpose { SELECT_TEST, SELECT_LIMIT };
-thaw_status thaw_select_per_class(bool *selected, const int32_t *labels, int64_t count, int classes,
-				  char *const *class_names, uint64_t seed, enum select_purpose purpose,
-				  const int64_t *quota);
+thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
+				  uint64_t seed, enum select_purpose purpose, const int64_t *quota);
 
 /* Applies options->limit_per_class (training split only): writes the indices (0 .. count - 1, ascending) of the samples
- * that are used to *kept, an array of *kept_count from thaw_alloc. */
-thaw_status thaw_limit_per_class(int64_t **kept, int64_t *kept_count, const int32_t *labels, int64_t count, int classes,
-				 char *const *class_names, enum thaw_split split,
+ * that are used to *selected, an array of *selected_count from thaw_alloc. */
+thaw_status thaw_limit_per_class(int64_t **selected, int64_t *selected_count, const struct thaw_dataset *d,
+				 const int32_t *labels, int64_t count, enum thaw_split split,
 				 const struct thaw_dataset_options *options);
 
-/* Sets d->count = kept_count and d->labels[i] = labels[kept[i]]. */
-thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *kept,
-				    int64_t kept_count);
+/* Sets d->count = selected_count and d->labels[i] = labels[selected[i]]. */
+thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *selected,
+				    int64_t selected_count);
 
 /* Reads d->class_names from a text file with one name per line; ignores empty lines at the end. */
 thaw_status thaw_dataset_read_names(struct thaw_dataset *d, const char *path);

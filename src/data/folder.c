@@ -242,7 +242,7 @@ static thaw_status list_samples(struct names *files, int32_t **labels, const cha
 			status = thaw_fail(THAW_DATA, "class without images: %s/%s: add images or remove the folder",
 					   path, classes->name[c]);
 	}
-	if (status == THAW_OK && (*labels = thaw_alloc((size_t)files->count, sizeof(int32_t))) == NULL)
+	if (status == THAW_OK && !(*labels = thaw_alloc((size_t)files->count, sizeof(int32_t))))
 		status = THAW_RESOURCE;
 	for (int64_t c = 0, i = 0; status == THAW_OK && c < classes->count; c++)
 		for (; i < end[c]; i++)
@@ -251,12 +251,12 @@ static thaw_status list_samples(struct names *files, int32_t **labels, const cha
 	return status;
 }
 
-/* Keeps the files and labels where keep[i] == wanted. Returns their number. */
-static int64_t filter_samples(struct names *files, int32_t *labels, const bool *keep, bool wanted)
+/* Keeps the files and labels where keep[i] == value. Returns their number. */
+static int64_t filter_samples(struct names *files, int32_t *labels, const bool *keep, bool value)
 {
 	int64_t n = 0;
 	for (int64_t i = 0; i < files->count; i++) {
-		if (keep[i] != wanted) {
+		if (keep[i] != value) {
 			thaw_free(files->name[i]);
 			continue;
 		}
@@ -286,8 +286,7 @@ static thaw_status hold_out(struct names *files, int32_t *labels, const struct t
 			share = max_int64(1, min_int64(share, size - 1));
 			quota[c] = size < 2 || options->test_share == 0 ? 0 : share;
 		}
-		status = thaw_select_per_class(held, labels, files->count, d->classes, d->class_names, options->seed,
-					       SELECT_TEST, quota);
+		status = thaw_select_per_class(held, d, labels, files->count, options->seed, SELECT_TEST, quota);
 	}
 	if (status == THAW_OK)
 		filter_samples(files, labels, held, split == THAW_SPLIT_TEST);
@@ -299,15 +298,14 @@ static thaw_status hold_out(struct names *files, int32_t *labels, const struct t
 static thaw_status apply_limit(struct names *files, int32_t *labels, const struct thaw_dataset *d,
 			       const struct thaw_dataset_options *options)
 {
-	int64_t *kept, count;
-	THAW_TRY(thaw_limit_per_class(&kept, &count, labels, files->count, d->classes, d->class_names, THAW_SPLIT_TRAIN,
-				      options));
+	int64_t *selected, count;
+	THAW_TRY(thaw_limit_per_class(&selected, &count, d, labels, files->count, THAW_SPLIT_TRAIN, options));
 	bool *keep = thaw_alloc((size_t)files->count, sizeof(bool));
 	for (int64_t i = 0; keep && i < count; i++)
-		keep[kept[i]] = true;
+		keep[selected[i]] = true;
 	if (keep)
 		filter_samples(files, labels, keep, true);
-	thaw_free(kept);
+	thaw_free(selected);
 	thaw_free(keep);
 	return keep ? THAW_OK : THAW_RESOURCE;
 }
@@ -343,11 +341,11 @@ static void close_folder(struct thaw_dataset *d)
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)
 {
-	if ((d->class_names = thaw_alloc((size_t)classes->count, sizeof(char *))) == NULL)
+	if (!(d->class_names = thaw_alloc((size_t)classes->count, sizeof(char *))))
 		return THAW_RESOURCE;
 	d->classes = (int)classes->count;
 	for (int c = 0; c < d->classes; c++)
-		if ((d->class_names[c] = thaw_strdup(base_name(classes->name[c]))) == NULL)
+		if (!(d->class_names[c] = thaw_strdup(base_name(classes->name[c]))))
 			return THAW_RESOURCE;
 	return THAW_OK;
 }
@@ -363,7 +361,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_folder, .context = f};
-	if ((f->path = thaw_strdup(path)) == NULL)
+	if (!(f->path = thaw_strdup(path)))
 		return THAW_RESOURCE;
 	THAW_TRY_OUT(split_classes(&classes, path, &splits, split));
 	THAW_TRY_OUT(name_classes(d, &classes));

@@ -42,8 +42,8 @@ static const char *const label_files[2][4] = {
 struct idx {
 	enum thaw_split split;
 	int width, height;
-	uint8_t *pixels; /* (all samples of the file, height, width) */
-	int64_t *kept;   /* [count] index in `pixels` of each sample */
+	uint8_t *pixels;    /* (all samples of the file, height, width) */
+	int64_t *positions; /* [count] position in `pixels` of each sample */
 };
 
 /* The path of the first of four spellings that exists; NULL if none exists or memory runs out. */
@@ -138,7 +138,7 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	}
 	if (status == THAW_OK && count > (int64_t)s.st_size * DEFLATE_MAX_RATIO / each)
 		status = thaw_fail(THAW_DATA, "header claims more than the file can hold: %s: download it again", path);
-	if (status == THAW_OK && (data = thaw_alloc((size_t)count, (size_t)each)) == NULL)
+	if (status == THAW_OK && !(data = thaw_alloc((size_t)count, (size_t)each)))
 		status = THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = read_bytes(f, data, (size_t)(count * each), path);
@@ -164,12 +164,12 @@ static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int 
 		if (status == THAW_OK && d->classes <= highest)
 			status = thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line",
 					   d->classes, highest, path);
-	} else if ((d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *))) == NULL) {
+	} else if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *)))) {
 		status = THAW_RESOURCE;
 	} else {
 		d->classes = highest + 1;
 		for (int c = 0; c <= highest && status == THAW_OK; c++)
-			if ((d->class_names[c] = thaw_format("%d", c)) == NULL)
+			if (!(d->class_names[c] = thaw_format("%d", c)))
 				status = THAW_RESOURCE;
 	}
 	thaw_free(path);
@@ -182,7 +182,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	struct thaw_image image;
 	THAW_TRY(thaw_image_allocate(&image, idx->width, idx->height, "IDX image"));
 	int64_t pixels = (int64_t)idx->width * idx->height;
-	const uint8_t *from = idx->pixels + idx->kept[i] * pixels;
+	const uint8_t *from = idx->pixels + idx->positions[i] * pixels;
 	for (int64_t p = 0; p < pixels; p++)
 		memset(image.pixels + 3 * p, from[p], 3);
 	*encoded = thaw_encoded_image_from_pixels(image);
@@ -192,14 +192,14 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct idx *idx = d->context;
-	snprintf(text, size, "%s[%lld]", image_files[idx->split][0], (long long)idx->kept[i]);
+	snprintf(text, size, "%s[%lld]", image_files[idx->split][0], (long long)idx->positions[i]);
 }
 
 static void close_idx(struct thaw_dataset *d)
 {
 	struct idx *idx = d->context;
 	thaw_free(idx->pixels);
-	thaw_free(idx->kept);
+	thaw_free(idx->positions);
 	thaw_free(idx);
 }
 
@@ -244,7 +244,7 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	thaw_status status = THAW_OK;
 	uint8_t *bytes = NULL;
 	int32_t *labels = NULL;
-	int64_t count = 0, kept_count;
+	int64_t count = 0, selected_count;
 	int highest;
 	char *images_path = find_file(folder, image_files[split]);
 	char *labels_path = find_file(folder, label_files[split]);
@@ -263,15 +263,14 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, images_path, labels_path));
 	THAW_TRY_OUT(highest_label(&highest, folder));
 	THAW_TRY_OUT(name_classes(d, folder, highest));
-	if ((labels = thaw_alloc((size_t)count, sizeof(int32_t))) == NULL) {
+	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
 		status = THAW_RESOURCE;
 		goto out;
 	}
 	for (int64_t i = 0; i < count; i++)
 		labels[i] = bytes[i];
-	THAW_TRY_OUT(thaw_limit_per_class(&idx->kept, &kept_count, labels, count, d->classes, d->class_names, split,
-					  options));
-	THAW_TRY_OUT(thaw_dataset_set_labels(d, labels, idx->kept, kept_count));
+	THAW_TRY_OUT(thaw_limit_per_class(&idx->positions, &selected_count, d, labels, count, split, options));
+	THAW_TRY_OUT(thaw_dataset_set_labels(d, labels, idx->positions, selected_count));
 out:
 	thaw_free(images_path);
 	thaw_free(labels_path);

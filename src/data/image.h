@@ -75,12 +75,12 @@ thaw_status thaw_encoded_image_decode_region(const struct thaw_encoded_image *en
 					     const struct thaw_rectangle *region, int shrink, struct image_view *view,
 					     struct thaw_image *decoded);
 
-/* The resampling of a box of the source to width x height, of which only the rectangle `kept` is computed. */
+/* The resampling of a box of the source to width x height, of which only the rectangle `output` is computed. */
 struct resampling {
 	int source_width, source_height;
 	double box[4]; /* x, y, width, height in pixels of the source; pixels outside the source are never read */
 	int width, height;
-	struct thaw_rectangle kept;
+	struct thaw_rectangle output;
 	enum thaw_filter filter;
 };
 
@@ -104,7 +104,7 @@ void thaw_resampler_free(struct resampler *s);
 /* The region of the source that thaw_resampler_run reads. */
 struct thaw_rectangle thaw_resampler_region(const struct resampler *s);
 
-/* Resamples `from`, which is that region, and writes row y of the kept rectangle to `to` + y * to_stride bytes. */
+/* Resamples `from`, which is that region, and writes row y of the output rectangle to `to` + y * to_stride bytes. */
 thaw_status thaw_resampler_run(const struct resampler *s, uint8_t *to, size_t to_stride, const struct image_view *from);
 
 #endif

@@ -114,9 +114,9 @@ thaw_status thaw_resampler_init(struct resampler *s, const struct resampling *r)
 	const struct kernel *kernel = &kernels[r->filter];
 	*s = (struct resampler){0};
 	THAW_TRY(axis_init(&s->across, r->source_width, (float)r->box[0], (float)(r->box[0] + r->box[2]), r->width,
-			   r->kept.left, r->kept.width, kernel));
+			   r->output.left, r->output.width, kernel));
 	thaw_status status = axis_init(&s->down, r->source_height, (float)r->box[1], (float)(r->box[1] + r->box[3]),
-				       r->height, r->kept.top, r->kept.height, kernel);
+				       r->height, r->output.top, r->output.height, kernel);
 	if (status != THAW_OK)
 		axis_free(&s->across);
 	return status;
@@ -282,7 +282,7 @@ thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *fr
 		.box = {box[0], box[1], box[2], box[3]},
 		.width = width,
 		.height = height,
-		.kept = {0, 0, width, height},
+		.output = {0, 0, width, height},
 		.filter = filter,
 	};
 	thaw_status status = thaw_resampler_init(&resampler, &r);

@@ -6,10 +6,10 @@
 #include "thaw/random.h"
 #include "thaw/tensor.h"
 
-thaw_status thaw_select_per_class(bool *selected, const int32_t *labels, int64_t count, int classes,
-				  char *const *class_names, uint64_t seed, enum select_purpose purpose,
-				  const int64_t *quota)
+thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
+				  uint64_t seed, enum select_purpose purpose, const int64_t *quota)
 {
+	int classes = d->classes;
 	/* Counting sort by class: the samples of class c are order[start[c]] .. order[start[c + 1] - 1]. */
 	int64_t *start = thaw_alloc((size_t)classes + 2, sizeof(int64_t));
 	int64_t *order = thaw_alloc((size_t)count, sizeof(int64_t));
@@ -26,7 +26,7 @@ thaw_status thaw_select_per_class(bool *selected, const int32_t *labels, int64_t
 		order[start[labels[i] + 1]++] = i;
 
 	for (int c = 0; c < classes; c++) {
-		uint64_t key = thaw_digest(class_names[c], strlen(class_names[c]), 0);
+		uint64_t key = thaw_digest(d->class_names[c], strlen(d->class_names[c]), 0);
 		struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_SPLIT, purpose, key);
 		int64_t size = start[c + 1] - start[c];
 		thaw_random_shuffle(&random, order + start[c], size);
@@ -38,45 +38,44 @@ thaw_status thaw_select_per_class(bool *selected, const int32_t *labels, int64_t
 	return THAW_OK;
 }
 
-thaw_status thaw_limit_per_class(int64_t **kept, int64_t *kept_count, const int32_t *labels, int64_t count, int classes,
-				 char *const *class_names, enum thaw_split split,
+thaw_status thaw_limit_per_class(int64_t **selected, int64_t *selected_count, const struct thaw_dataset *d,
+				 const int32_t *labels, int64_t count, enum thaw_split split,
 				 const struct thaw_dataset_options *options)
 {
 	bool limited = split == THAW_SPLIT_TRAIN && options->limit_per_class > 0;
-	bool *selected = thaw_alloc((size_t)count, sizeof(bool));
-	int64_t *quota = thaw_alloc((size_t)classes, sizeof(int64_t));
+	bool *chosen = thaw_alloc((size_t)count, sizeof(bool));
+	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
 	int64_t *indices = thaw_alloc((size_t)count, sizeof(int64_t));
 	int64_t n = 0;
-	thaw_status status = selected && quota && indices ? THAW_OK : THAW_RESOURCE;
+	thaw_status status = chosen && quota && indices ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK && limited) {
-		for (int c = 0; c < classes; c++)
+		for (int c = 0; c < d->classes; c++)
 			quota[c] = options->limit_per_class;
-		status = thaw_select_per_class(selected, labels, count, classes, class_names, options->seed,
-					       SELECT_LIMIT, quota);
+		status = thaw_select_per_class(chosen, d, labels, count, options->seed, SELECT_LIMIT, quota);
 	}
 	thaw_free(quota);
 	if (status != THAW_OK) {
-		thaw_free(selected);
+		thaw_free(chosen);
 		thaw_free(indices);
 		return status;
 	}
 	for (int64_t i = 0; i < count; i++)
-		if (!limited || selected[i])
+		if (!limited || chosen[i])
 			indices[n++] = i;
-	thaw_free(selected);
-	*kept = indices;
-	*kept_count = n;
+	thaw_free(chosen);
+	*selected = indices;
+	*selected_count = n;
 	return THAW_OK;
 }
 
-thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *kept,
-				    int64_t kept_count)
+thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *selected,
+				    int64_t selected_count)
 {
-	d->labels = thaw_alloc((size_t)kept_count, sizeof(int32_t));
+	d->labels = thaw_alloc((size_t)selected_count, sizeof(int32_t));
 	if (!d->labels)
 		return THAW_RESOURCE;
-	d->count = kept_count;
-	for (int64_t i = 0; i < kept_count; i++)
-		d->labels[i] = labels[kept[i]];
+	d->count = selected_count;
+	for (int64_t i = 0; i < selected_count; i++)
+		d->labels[i] = labels[selected[i]];
 	return THAW_OK;
 }

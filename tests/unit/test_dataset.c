@@ -62,7 +62,7 @@ static void open_fails(void **state, enum thaw_split split, thaw_status want, co
 	struct thaw_dataset d = {.classes = 77};
 	assert_int_equal(thaw_dataset_open(&d, s->path, split, &plain), want);
 	assert_int_equal(d.classes, 77);
-	if (strstr(thaw_error_message(), text) == NULL)
+	if (!strstr(thaw_error_message(), text))
 		fail_msg("message: %s", thaw_error_message());
 }
 

@@ -92,7 +92,7 @@ static void truncated(void **state)
 	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
 		struct file f = load(names[n]);
 		/* libspng accepts a PNG without the four bytes of the checksum of IEND, the last chunk. */
-		size_t end = strstr(names[n], ".png") != NULL ? f.size - 4 : f.size;
+		size_t end = strstr(names[n], ".png") ? f.size - 4 : f.size;
 		for (size_t size = 0; size < end; size++)
 			refuse(f.bytes, size, names[n]);
 		thaw_free(f.bytes);

@@ -63,10 +63,10 @@ static struct thaw_inverted_network network_of(const struct variant *v)
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	const struct thaw_inverted_naming *d = thaw_inverted_find_naming(namings, w);
-	for (int i = 0; d && names[i]; i++) {
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	for (int i = 0; naming && names[i]; i++) {
 		struct thaw_inverted_network net = network_of(&variants[i]);
-		if (thaw_inverted_matches(&net, d, w))
+		if (thaw_inverted_matches(&net, naming, w))
 			return names[i];
 	}
 	return NULL;
@@ -74,9 +74,9 @@ static const char *recognise(const struct thaw_weights *w)
 
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
 {
-	const struct thaw_inverted_naming *d = thaw_inverted_find_naming(namings, w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
 	struct thaw_inverted_network net = network_of(&variants[thaw_variant_index(names, variant)]);
-	return thaw_inverted_build(g, &net, d ? d : namings[0], classes, w);
+	return thaw_inverted_build(g, &net, naming ? naming : namings[0], classes, w);
 }
 
 /* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than

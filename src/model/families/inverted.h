@@ -48,11 +48,12 @@ const struct thaw_inverted_naming *thaw_inverted_find_naming(const struct thaw_i
 							     const struct thaw_weights *w);
 
 /* Whether the file has exactly the network's blocks, with its channels, in this naming. */
-bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_naming *d,
+bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_naming *naming,
 			   const struct thaw_weights *w);
 
 /* Builds the network; see struct thaw_family. */
 thaw_status thaw_inverted_build(struct thaw_graph *g, const struct thaw_inverted_network *net,
-				const struct thaw_inverted_naming *d, int64_t classes, const struct thaw_weights *w);
+				const struct thaw_inverted_naming *naming, int64_t classes,
+				const struct thaw_weights *w);
 
 #endif

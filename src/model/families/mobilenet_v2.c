@@ -25,15 +25,15 @@ static const struct thaw_inverted_naming *const namings[] = {&thaw_inverted_torc
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	const struct thaw_inverted_naming *d = thaw_inverted_find_naming(namings, w);
-	return d && thaw_inverted_matches(&network, d, w) ? names[0] : NULL;
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	return naming && thaw_inverted_matches(&network, naming, w) ? names[0] : NULL;
 }
 
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
 {
 	(void)variant;
-	const struct thaw_inverted_naming *d = thaw_inverted_find_naming(namings, w);
-	return thaw_inverted_build(g, &network, d ? d : namings[0], classes, w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	return thaw_inverted_build(g, &network, naming ? naming : namings[0], classes, w);
 }
 
 static void preprocess(const char *variant, struct thaw_preprocess *p)
