@@ -120,7 +120,7 @@ static thaw_status open_files(struct cifar *c, const char *folder)
 {
 	for (const char *const *file = c->variant->files[c->split]; *file; file++) {
 		char *path = thaw_path_join(folder, *file);
-		thaw_status status = !path ? THAW_RESOURCE : add_file(c, path);
+		thaw_status status = path ? add_file(c, path) : THAW_RESOURCE;
 		thaw_free(path);
 		if (status != THAW_OK)
 			return status;
@@ -202,7 +202,7 @@ static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const
 	int64_t count = c->first[c->files], selected_count;
 	int32_t *labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	uint8_t *block = thaw_alloc(BLOCK_RECORDS, record_size(c));
-	thaw_status status = !labels || !block ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = labels && block ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = read_labels(c, labels, d->classes, block);
 	if (status == THAW_OK)
@@ -228,7 +228,7 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 				 "file of class names disappeared: %s: do not change the dataset while it is opened",
 				 folder);
 	char *names = thaw_path_join(folder, c->variant->names);
-	thaw_status status = !names ? THAW_RESOURCE : thaw_dataset_read_names(d, names);
+	thaw_status status = names ? thaw_dataset_read_names(d, names) : THAW_RESOURCE;
 	thaw_free(names);
 	THAW_TRY(status);
 	THAW_TRY(open_files(c, folder));

@@ -77,8 +77,8 @@ static void names_sort(struct names *n, int64_t from)
 
 enum entry { ENTRY_OTHER, ENTRY_FILE, ENTRY_FOLDER, ENTRY_LINKED_FOLDER };
 
-/* The type of a directory entry. Using d_type where it is known saves a stat per file, which on a network file system
- * takes minutes. */
+/* The type of a directory entry. Using d_type, where it is known, saves a stat per file: minutes for a large dataset on
+ * a network file system. */
 static enum entry entry_kind(int folder, const struct dirent *e)
 {
 	struct stat s;
@@ -156,10 +156,10 @@ static thaw_status list_classes(struct names *classes, const char *root, const c
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	return !slash ? path : slash + 1;
+	return slash ? slash + 1 : path;
 }
 
-static thaw_status report_class(const char *name, const char *in, const char *not_in, const char *path)
+static thaw_status fail_class(const char *name, const char *in, const char *not_in, const char *path)
 {
 	return thaw_fail(THAW_DATA, "class \"%s\" is in %s/ but not in %s/: %s: add or remove its folder", name, in,
 			 not_in, path);
@@ -174,9 +174,9 @@ static thaw_status compare_classes(const struct names *a, const char *a_split, c
 		const char *in_b = i < b->count ? base_name(b->name[i]) : NULL;
 		int order = !in_a ? 1 : !in_b ? -1 : strcmp(in_a, in_b);
 		if (order < 0)
-			return report_class(in_a, a_split, b_split, path);
+			return fail_class(in_a, a_split, b_split, path);
 		if (order > 0)
-			return report_class(in_b, b_split, a_split, path);
+			return fail_class(in_b, b_split, a_split, path);
 	}
 	return THAW_OK;
 }
@@ -218,7 +218,7 @@ static thaw_status split_classes(struct names *classes, const char *path, const 
 	if (!here && other)
 		return thaw_fail(THAW_IO, "no folder %s: %s: add it next to %s/",
 				 split == THAW_SPLIT_TRAIN ? "train/" : "val/ or test/", path, other);
-	THAW_TRY(list_classes(classes, path, !here ? "" : here));
+	THAW_TRY(list_classes(classes, path, here ? here : ""));
 	if (!other)
 		return THAW_OK;
 	struct names others = {0};
@@ -233,7 +233,7 @@ static thaw_status split_classes(struct names *classes, const char *path, const 
 static thaw_status list_samples(struct names *files, int32_t **labels, const char *path, const struct names *classes)
 {
 	int64_t *end = thaw_alloc((size_t)classes->count, sizeof(int64_t));
-	thaw_status status = !end ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = end ? THAW_OK : THAW_RESOURCE;
 	for (int64_t c = 0; status == THAW_OK && c < classes->count; c++) {
 		int64_t before = files->count;
 		status = list_images(files, path, classes->name[c]);
@@ -277,7 +277,7 @@ static thaw_status hold_out(struct names *files, int32_t *labels, const struct t
 				 options->test_share);
 	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
 	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
-	thaw_status status = !quota || !held ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = quota && held ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK) {
 		for (int64_t i = 0; i < files->count; i++)
 			quota[labels[i]]++;

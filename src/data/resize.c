@@ -226,7 +226,7 @@ static thaw_status horizontal_pass(uint8_t *to, const struct image_view *from, c
 	size_t stride = padded_row(a->count);
 	uint8_t *before = thaw_alloc((size_t)from->width + 1, COLUMN),
 		*after = thaw_alloc((size_t)a->count + 1, COLUMN);
-	thaw_status status = !before || !after ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = before && after ? THAW_OK : THAW_RESOURCE;
 	for (int y = 0; status == THAW_OK && y < from->height; y += STRIP) {
 		int rows = min_int(from->height - y, STRIP);
 		rows_to_columns(before, from->pixels + (size_t)y * from->stride, from->stride, from->width, rows);

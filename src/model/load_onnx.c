@@ -1,14 +1,11 @@
 /* Loads a model from an ONNX file; the preprocessing is taken from its metadata or from a config.json next to it. */
 #include <string.h>
 
+#include "src/model/families/layers.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/preprocess_config.h"
 #include "src/onnx/import.h"
-
-/* The usual preprocessing of networks trained on ImageNet. */
-#define DEFAULT_SIZE   224
-#define DEFAULT_RESIZE 256
 
 /* The value of a metadata entry, or NULL. */
 static const char *find_metadata(const struct thaw_onnx_file *f, const char *key)
@@ -21,17 +18,6 @@ static const char *find_metadata(const struct thaw_onnx_file *f, const char *key
 	return NULL;
 }
 
-static struct thaw_preprocess default_preprocess(void)
-{
-	return (struct thaw_preprocess){
-		.size = DEFAULT_SIZE,
-		.resize = DEFAULT_RESIZE,
-		.filter = THAW_BILINEAR,
-		.mean = {0.485f, 0.456f, 0.406f},
-		.std = {0.229f, 0.224f, 0.225f},
-	};
-}
-
 static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_file *f)
 {
 	const char *text = find_metadata(f, "thaw.preprocess"), *from = NULL;
@@ -39,7 +25,7 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 		m->preprocess_from = "the model's metadata";
 		return thaw_metadata_read_preprocess(&m->preprocess, text, f->path);
 	}
-	m->preprocess = default_preprocess();
+	thaw_preprocess_imagenet(&m->preprocess);
 	THAW_TRY(thaw_preprocess_config_read(&m->preprocess, &from, f->path));
 	m->preprocess_from = from ? from : "a guess, as usual for ImageNet";
 	return THAW_OK;

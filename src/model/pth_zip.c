@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grow.h"
 #include "src/base/text.h"
 #include "src/model/pth.h"
 
@@ -32,7 +33,7 @@ struct zip {
 	const unsigned char *bytes; /* of the file */
 	size_t size;
 	struct entry *entries; /* [count] sorted by name after all are read */
-	size_t count, room;
+	size_t count;
 	size_t total; /* bytes of all entries */
 	char *folder; /* "NAME/" */
 };
@@ -57,7 +58,8 @@ static bool is_in_file(const struct zip *zip, const unsigned char *block, size_t
 	return at >= file && at - file <= zip->size && size <= zip->size - (at - file);
 }
 
-/* Reads the data of the entry whose header was read last. */
+/* Reads the data of the entry whose header was read last: in place if its blocks are contiguous in the file, else into
+ * a copy. */
 static thaw_status read_data(struct zip *zip, struct archive *a, struct entry *entry)
 {
 	unsigned char *copy = NULL;
@@ -95,17 +97,10 @@ static thaw_status add_entry(struct zip *zip, struct entry **entry)
 	if (zip->count == MAX_ENTRIES)
 		return thaw_fail(THAW_DATA, "refused: %s: more than %d files in the archive", zip->pth->file,
 				 MAX_ENTRIES);
-	if (zip->count == zip->room) {
-		size_t room = zip->room > 0 ? 2 * zip->room : 64;
-		struct entry *larger = thaw_alloc(room, sizeof(*larger));
-		if (!larger)
-			return THAW_RESOURCE;
-		if (zip->count > 0)
-			memcpy(larger, zip->entries, zip->count * sizeof(*larger));
-		thaw_free(zip->entries);
-		zip->entries = larger;
-		zip->room = room;
-	}
+	struct entry *entries = thaw_grow(zip->entries, (int)zip->count, sizeof(*entries));
+	if (!entries)
+		return THAW_RESOURCE;
+	zip->entries = entries;
 	*entry = &zip->entries[zip->count++];
 	return THAW_OK;
 }
