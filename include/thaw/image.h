@@ -1,4 +1,4 @@
-/* Images: decoding, of the whole or of a part, and resampling. */
+/* Images: decoding a whole image or a region of it, and resampling. */
 #ifndef THAW_IMAGE_H
 #define THAW_IMAGE_H
 
@@ -10,7 +10,7 @@
 
 THAW_BEGIN_DECLS
 
-#define THAW_MAX_IMAGE_PIXELS (178956970LL) /* 2^31 / 12: where Pillow calls it a decompression bomb */
+#define THAW_MAX_IMAGE_PIXELS (178956970LL) /* 2^31 / 12: Pillow's limit for decompression bombs */
 
 /* Upright (EXIF orientation applied), 8-bit RGB, rows without padding: pixels[height][width][3]. */
 struct thaw_image {
@@ -20,8 +20,9 @@ struct thaw_image {
 
 void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
 
-/* Decodes a JPEG or PNG found by its first bytes (table in src/data/image_formats.h), whatever its name says.
- * THAW_DATA for anything damaged, truncated, too large or unknown; `name` is for the message. */
+/* Decodes a JPEG or PNG; the format is detected from the content (src/data/image_formats.h), not from the name. Returns
+ * THAW_DATA if the image is damaged, truncated, too large or of an unknown format. `name` is for the message. The
+ * caller frees *image with thaw_image_free. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
 
 /* A rectangle of pixels. */
@@ -31,34 +32,35 @@ struct thaw_rectangle {
 
 struct image_format;
 
-/* An image whose size is known and whose pixels may still have to be decoded: transforms choose their crop first and
- * have only that decoded. Made by one of the two functions below. */
+/* An image of known size whose pixels may not be decoded yet. Transforms choose their crop first, so that only the crop
+ * is decoded. Made by one of the two functions below; the members are read-only for the caller. */
 struct thaw_encoded_image {
 	int width, height;       /* upright */
-	struct thaw_image image; /* the pixels where they are there already; else the file: */
+	struct thaw_image image; /* the pixels, if they are decoded; otherwise the file: */
 	void *bytes;             /* [size] */
 	size_t size;
 	const struct image_format *format;
-	int orientation;  /* EXIF's */
+	int orientation;  /* EXIF, 1 .. 8 */
 	const char *name; /* for messages */
 };
 
-/* Reads the header of a JPEG, or decodes a PNG. `bytes`, from thaw_alloc, are the picture's from here on, also when
- * this fails; `name` must live as long as the encoded image. Fails like thaw_image_decode. A JPEG that is damaged
- * behind its header is refused when pixels are wanted; damage below them may pass, but a file without its end mark
+/* Reads the header of a JPEG, or decodes a PNG. Takes ownership of `bytes` (from thaw_alloc), also on failure; `name`
+ * must stay valid as long as the encoded image. Fails like thaw_image_decode. Damage after the header of a JPEG is
+ * reported when pixels are decoded; damage below the decoded region may go unnoticed, but a missing end-of-image marker
  * never does. */
 thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name);
 
-/* The picture of an image, which it takes over. */
-struct thaw_encoded_image thaw_encoded_image_of(struct thaw_image image);
+/* Wraps a decoded image, of which it takes ownership. */
+struct thaw_encoded_image thaw_encoded_image_from_pixels(struct thaw_image image);
 
 void thaw_encoded_image_free(struct thaw_encoded_image *encoded); /* zeroed is fine */
 
 enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
 
-/* Resamples the box (x, y, width, height of `from`, in pixels, may be fractional) to width x height,
- * with antialiasing, bit for bit as Pillow's Image.resize does on 8-bit images when it resamples columns before
- * rows. (Pillow 13 takes rows first for some sizes; then a few values differ by one level.) */
+/* Resamples a box (x, y, width, height; pixels of `from`, may be fractional) to width x height with antialiasing. The
+ * result has the same bits as Pillow's Image.resize on 8-bit images when it resamples columns before rows. (Pillow 13
+ * resamples rows first for some sizes; then a few values differ by one.) Returns THAW_SOFTWARE if the box exceeds the
+ * image. The caller frees *to with thaw_image_free. */
 thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *from, const double box[4], int width,
 			      int height, enum thaw_filter filter);
 

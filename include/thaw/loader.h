@@ -1,4 +1,4 @@
-/* Loaders: batches of ready tensors, decoded ahead on threads of their own. */
+/* Data loader: threads that decode batches ahead of their use. */
 #ifndef THAW_LOADER_H
 #define THAW_LOADER_H
 
@@ -10,45 +10,47 @@
 
 THAW_BEGIN_DECLS
 
-/* One batch to make. */
+/* A batch to load. */
 struct thaw_batch_request {
-	const int64_t *samples; /* [count] indices into the dataset, count may be 0; copied */
-	int64_t count;
-	bool training;        /* augment, keyed by (seed, view, sample) */
-	uint64_t seed, epoch; /* key the samples' own random numbers, for dropout */
-	int size;             /* side of the square input */
+	const int64_t *samples; /* [count] indices into the dataset; copied */
+	int64_t count;          /* may be 0 */
+	bool training;          /* augment, with random numbers keyed by (seed, view, sample) */
+	uint64_t seed, epoch;   /* key the batch's `keys` */
+	int size;               /* side of the square input, in pixels */
 	uint64_t view;
 };
 
-/* One batch as made. Damaged images are left out, so count may be smaller than asked for. A file that cannot be
- * reached fails the batch. */
+/* A loaded batch. Damaged images are skipped, so count may be smaller than requested. */
 struct thaw_batch {
 	int64_t count;
 	float *images;    /* (count,size,size,3) */
 	int32_t *labels;  /* [count] */
-	int64_t *samples; /* [count] indices that are in it */
+	int64_t *samples; /* [count] indices into the dataset */
 	uint64_t *keys;   /* [count] random key of each sample in this epoch, for dropout */
 	int64_t damaged_count;
-	int64_t *damaged;   /* [damaged_count] indices that were left out */
-	char **damaged_why; /* [damaged_count] messages */
+	int64_t *damaged;   /* [damaged_count] indices of the skipped images */
+	char **damaged_why; /* [damaged_count] error messages */
 };
 
-/* The random key of a sample in an epoch. */
+/* The random key of a sample in an epoch, for dropout. */
 uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample);
 
 struct thaw_loader;
 
-/* augment: NULL when no request will be for training. `ahead`: how many batches may be waiting; `threads`: how many
- * decode (1 or more). */
+/* Starts `threads` decoding threads (at least 1), which load up to `ahead` batches (at least 1) beyond the last one
+ * taken by thaw_loader_next. `augment` may be NULL if no request is for training. `dataset` must stay open until
+ * thaw_loader_destroy. */
 thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
 			       const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
 			       int threads, int ahead);
-/* Queues a request; never blocks for long, the queue grows as needed. */
+/* Queues a request without waiting for other batches. The queue has no limit. */
 thaw_status thaw_loader_submit(struct thaw_loader *loader, const struct thaw_batch_request *request);
-/* Waits for the oldest request's batch. The batch is the loader's until thaw_loader_release. */
+/* Waits for the batch of the oldest request. The loader owns *batch; the caller returns it with thaw_loader_release.
+ * Fails if a file could not be read (THAW_IO) or memory ran out (THAW_RESOURCE); the request is then dropped. */
 thaw_status thaw_loader_next(struct thaw_loader *loader, struct thaw_batch **batch);
 void thaw_loader_release(struct thaw_loader *loader, struct thaw_batch *batch);
-void thaw_loader_destroy(struct thaw_loader *loader); /* NULL is fine; drops what is queued */
+/* Stops the threads and frees everything, including queued requests and batches not yet released. NULL is fine. */
+void thaw_loader_destroy(struct thaw_loader *loader);
 
 THAW_END_DECLS
 

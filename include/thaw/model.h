@@ -1,4 +1,4 @@
-/* Pretrained networks: a graph with the knowledge of how to feed it and what it says. */
+/* Pretrained networks: a graph with its preprocessing and class labels. */
 #ifndef THAW_MODEL_H
 #define THAW_MODEL_H
 
@@ -11,69 +11,70 @@ THAW_BEGIN_DECLS
 
 struct thaw_model {
 	struct thaw_graph *graph;
-	char *variant; /* "resnet18": family and size, as thaw_family_build takes it; of an imported network its name */
-	bool imported; /* the graph came from an ONNX file: no family can build it */
-	bool features_only; /* that file has no classifier: the graph got one, which repeats the features */
-	char *source;       /* where the weights came from; "random" for none */
+	char *variant;      /* a variant of a family, e.g. "resnet18"; for an imported network its name */
+	bool imported;      /* the graph is from an ONNX file, not from a family */
+	bool features_only; /* the ONNX file has no classifier: the graph has an identity classifier instead */
+	char *source;       /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
-	const char *preprocess_from; /* where that is known from, for the user to judge: "the family", "config.json" */
-	char **labels;               /* class names, or NULL when unknown */
+	const char *preprocess_from; /* source of the preprocessing, for the user: "the family", "config.json", ... */
+	char **labels;               /* [classes] class names, or NULL if unknown */
 	int64_t classes;
-	uint64_t digest; /* of all weights as they were loaded, in the graph's order */
+	uint64_t digest; /* of all weights when they were loaded, in the graph's order */
 };
 
-/* Loads M of the command line:
- *   FAMILY            random weights drawn from `seed`, with `classes` outputs (0: the family's own)
- *   FAMILY:FILE       a state dict whose names are not recognised by themselves
- *   FILE              .safetensors or .pth, family recognised by the names of its tensors; or .onnx
+/* Loads a model, given as for --model on the command line:
+ *   FAMILY            a variant with random weights from `seed` and `classes` outputs (0: the family's default)
+ *   FAMILY:FILE       a state dict of this variant
+ *   FILE              .safetensors or .pth, the variant recognised by the tensors; or .onnx
  *   RUN               a run directory: its model.safetensors or model.onnx
- *   builtin           the network that comes with the program, pretrained on CIFAR-10
- */
+ *   builtin           the network that is linked into the program, pretrained on CIFAR-10
+ * Returns THAW_IO if there is no such file or network, THAW_DATA if the file is damaged or does not match the network,
+ * THAW_CONFIG if the network is unknown or not supported. The caller destroys *model with thaw_model_destroy. */
 thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);
-/* Loads an ONNX file, whatever it is called. */
+/* Loads an ONNX file; the extension is not checked. Fails like thaw_model_load. */
 thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path);
 void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
 
-/* Gives the model these classes: labels[classes] are copied. The classifier is replaced by a fresh
- * one (keyed by seed) unless labels are the same as before in number and name. */
+/* Sets the model's classes to labels[classes], which are copied. Unless they equal the model's own, the classifier is
+ * replaced by a new one with random weights from `seed`. */
 thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, char *const *labels, uint64_t seed);
 
-/* From now on the model is for images of this side in pixels (0: its own): its preprocessing in proportion, its
- * position embeddings resampled. THAW_CONFIG when the network cannot be. */
+/* Changes the input to size x size pixels (0: unchanged): scales the preprocessing in proportion and resamples position
+ * embeddings. Returns THAW_CONFIG if the network has a fixed input size. */
 thaw_status thaw_model_set_size(struct thaw_model *model, int size);
 
-/* Writes a safetensors file that torchvision (or whatever the names came from) loads, with variant,
- * labels and preprocessing in its metadata. half: tensors as F16. Atomic. */
+/* Writes a safetensors file with the tensor names of the original state dict, so that torchvision (or the framework it
+ * came from) loads it; variant, labels and preprocessing are in its metadata. half: tensors as F16. Atomic. */
 thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bool half);
 
-/* Writes an ONNX model with the same metadata and the digest of what the network was made from. fold: batch norms go
- * into the convolutions before them. Atomic. */
+/* Writes an ONNX model with the same metadata, and the source and digest of the weights it was loaded from. fold: batch
+ * norms are folded into the convolutions before them. Atomic. */
 thaw_status thaw_model_save_onnx(const struct thaw_model *model, const char *path, bool fold);
 
-/* The file of a run directory that holds a network: of a known family, or an imported one. */
+/* The file of the trained network in a run directory: for a network of a family, and for an imported one. */
 #define THAW_RUN_SAFETENSORS "model.safetensors"
 #define THAW_RUN_ONNX        "model.onnx"
-const char *thaw_model_file(const struct thaw_model *model);
-/* Writes that file. */
+/* Which of the two names this model's file has. */
+const char *thaw_model_file_name(const struct thaw_model *model);
+/* Writes that file to the directory. Atomic. */
 thaw_status thaw_model_save_run(const struct thaw_model *model, const char *directory);
 
-/* A group of networks that share a builder: one file in src/model/families and one line in
- * src/model/families.c. */
+/* A family of networks: one file in src/model/families and one line in src/model/families.c. */
 struct thaw_family {
 	const char *name;
-	const char *const *variants; /* NULL-ended: "resnet18", "resnet34", ... */
-	int64_t classes;             /* outputs of the pretrained originals */
-	/* The variant that these tensor names and shapes belong to, or NULL. */
+	const char *const *variants; /* NULL-terminated: "resnet18", "resnet34", ... */
+	int64_t classes;             /* outputs of the original pretrained networks */
+	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
-	/* Builds the variant into the empty graph g, parameters named as in `w`, or in the family's first
-	 * naming when w is NULL. Shapes that a file decides (widths, classes) are read from w. */
+	/* Builds the variant into the empty graph g. Parameter names, and the widths and classes that may differ
+	 * between files, are taken from `w`; if w is NULL, the family's defaults are used. */
 	thaw_status (*build)(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w);
-	/* How the originals were fed. */
+	/* The preprocessing of the original networks. */
 	void (*preprocess)(const char *variant, struct thaw_preprocess *p);
 };
 
-extern const struct thaw_family *const thaw_families[]; /* NULL-ended */
+extern const struct thaw_family *const thaw_families[]; /* NULL-terminated */
 
 THAW_END_DECLS
 

@@ -1,4 +1,4 @@
-/* From an image to a network's input. */
+/* Transforms: from an image to the input of a network. */
 #ifndef THAW_TRANSFORM_H
 #define THAW_TRANSFORM_H
 
@@ -10,35 +10,37 @@ THAW_BEGIN_DECLS
 
 #define THAW_MAX_SIDE 16384 /* pixels of a network's square input */
 
-/* How a network wants its images. */
+/* The preprocessing that a network expects. */
 struct thaw_preprocess {
-	int size;   /* side of the square input */
-	int resize; /* evaluation: the shorter side is resized to this, then cropped to size */
+	int size;   /* side of the square input, in pixels */
+	int resize; /* evaluation: the shorter side is resized to this, then the centre is cropped to size */
 	enum thaw_filter filter;
-	float mean[3], std[3]; /* of RGB in 0..1 */
+	float mean[3], std[3]; /* of RGB values in 0..1 */
 };
 
-/* The same preprocessing for another input size: resize grows in proportion. size 0: unchanged. */
+/* The same preprocessing for another input size; `resize` is scaled in proportion. size 0: unchanged. */
 struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size);
 
 /* Training augmentation. */
 struct thaw_augment {
-	float scale[2]; /* share of the area that a crop takes, (0.08, 1) is torchvision's */
-	float ratio[2]; /* width / height of a crop, (3/4, 4/3) */
-	float flip;     /* probability of a horizontal mirror */
-	float jitter;   /* brightness, contrast and saturation each by a factor in 1 - j .. 1 + j */
-	int pad_crop;   /* > 0: instead of scale and ratio, pad by this many pixels of zero after resizing and
-			 * crop at random (the CIFAR recipe) */
+	float scale[2]; /* area of the crop as a fraction of the image; torchvision: (0.08, 1) */
+	float ratio[2]; /* width / height of the crop; torchvision: (3/4, 4/3) */
+	float flip;     /* probability of a horizontal flip */
+	float jitter;   /* brightness, contrast and saturation are each multiplied by a factor in 1 - j .. 1 + j */
+	int pad_crop;   /* > 0: ignore scale and ratio; resize, pad by this many black pixels on each side and crop at
+			 * random (the CIFAR recipe) */
 };
 
 /* torchvision's training defaults. */
 struct thaw_augment thaw_augment_default(void);
 
-/* out (size,size,3), normalised: resize the shorter side, centre crop as torchvision does, to the bit. */
+/* Writes the normalised input (p->size,p->size,3) to `out`: resizes the shorter side and crops the centre, with the
+ * same bits as torchvision. Returns THAW_DATA if the image is damaged. */
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out);
 
-/* out (size,size,3): random resized crop, flip, jitter, normalise; all choices drawn from `random`. Of a JPEG whose
- * crop is at least twice as large as `size`, the decoder halves the pixels first, or divides them by 4 or 8. */
+/* Writes the normalised input (p->size,p->size,3) to `out` after a random crop, flip and jitter, all drawn from
+ * `random`. If the crop of a JPEG is at least 2, 4 or 8 times as large as p->size, the decoder shrinks it by that
+ * factor before resizing. Returns THAW_DATA if the image is damaged. */
 thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out);
 

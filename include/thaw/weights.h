@@ -1,4 +1,4 @@
-/* Named tensors in files: safetensors, and PyTorch's .pth in both its forms. */
+/* Weight files: named tensors in safetensors files and in PyTorch's .pth files (zip form and older stream form). */
 #ifndef THAW_WEIGHTS_H
 #define THAW_WEIGHTS_H
 
@@ -12,7 +12,7 @@ struct thaw_named_tensor {
 	char *name;
 	enum thaw_dtype dtype;
 	struct thaw_shape shape;
-	const void *data; /* dense, row major, any alignment */
+	const void *data; /* contiguous, row-major, possibly unaligned */
 };
 
 struct thaw_pair {
@@ -23,31 +23,33 @@ struct thaw_pair {
 struct thaw_weights {
 	struct thaw_named_tensor *tensors;
 	int count;
-	struct thaw_pair *metadata; /* safetensors' __metadata__; none for .pth */
+	struct thaw_pair *metadata; /* __metadata__ of safetensors; none for .pth */
 	int metadata_count;
-	void *storage; /* memory behind `data`, released by thaw_weights_free */
+	/* The memory that `data` points into, and how thaw_weights_free releases it; set by the reader. */
+	void *storage;
 	size_t storage_bytes;
-	void (*release)(struct thaw_weights *); /* how; set by the reader */
+	void (*release)(struct thaw_weights *);
 };
 
-/* Reads a file whose format is found from its content, one of the table in src/model/weights.c.
- * THAW_IO when it cannot be read, THAW_DATA when it is damaged or not allowed. Nothing in a file is
- * believed before it was checked, and nothing in it is executed. */
+/* Reads a weight file; the format is detected from the content (table in src/model/weights.c). Returns THAW_IO if the
+ * file cannot be read, THAW_DATA if it is damaged, has no state dict, or needs code to be unpickled. Files are not
+ * trusted: all sizes and offsets are checked, and nothing is executed. The caller frees *w with thaw_weights_free. */
 thaw_status thaw_weights_read(struct thaw_weights *w, const char *path);
-/* The same from memory; the bytes must stay until thaw_weights_free. `name` is for messages. */
+/* Reads from memory; bytes[size] must stay valid until thaw_weights_free. `name` is for messages. */
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name);
 void thaw_weights_free(struct thaw_weights *w); /* zeroed is fine */
-/* The values of tensor i are not read again: gives their memory back, where that is the set's own, no other tensor lies
- * there, and the system can. For sets of which each tensor is copied once, so that no two copies of all are held. */
+/* Hints that tensor i will not be read again. Releases its pages if the set owns them and no other tensor overlaps
+ * them. A caller that copies tensors one by one thus never holds two copies of all weights. */
 void thaw_weights_release_tensor(const struct thaw_weights *w, int i);
 
+/* The tensor of that name, or NULL. */
 const struct thaw_named_tensor *thaw_weights_find(const struct thaw_weights *w, const char *name);
-/* The metadata value, or NULL. */
+/* The metadata value of that key, or NULL. */
 const char *thaw_weights_get(const struct thaw_weights *w, const char *key);
 
-/* Writes a safetensors file to the sink: header with sorted data offsets and `__metadata__`, then the data. */
+/* Writes a safetensors file to the sink: the header with `__metadata__`, then the data in the order of w->tensors. */
 thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sink *sink);
-/* The header alone: `data` is not looked at. The tensors' values are to follow in their order. */
+/* Writes the header alone, without reading `data`. The caller writes the values of all tensors, in order, after it. */
 thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct thaw_sink *sink);
 
 THAW_END_DECLS

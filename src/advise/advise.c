@@ -9,6 +9,7 @@
 #include "src/advise/look.h"
 #include "src/advise/scores.h"
 #include "src/base/clock.h"
+#include "src/base/compare.h"
 #include "thaw/file.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
@@ -34,16 +35,10 @@ static double core_seconds(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-	return (x > y) - (x < y);
-}
-
 /* size[classes] is sorted. */
 static void describe_sizes(struct advice *a, int64_t *size, int classes)
 {
-	qsort(size, (size_t)classes, sizeof(*size), by_size);
+	qsort(size, (size_t)classes, sizeof(*size), compare_int64);
 	a->least = size[0];
 	a->median = size[classes / 2];
 	a->most = size[classes - 1];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "src/base/clock.h"
+#include "src/base/compare.h"
 #include "thaw/executor.h"
 #include "thaw/random.h"
 
@@ -33,12 +34,6 @@ static void fill_noise(float *image, int64_t floats)
 		image[i] = thaw_random_normal(&r);
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
 static double median_seconds(struct thaw_executor *executor, int64_t floats, float *features)
 {
 	double seconds[RUNS];
@@ -49,7 +44,7 @@ static double median_seconds(struct thaw_executor *executor, int64_t floats, flo
 		if (i >= 0)
 			seconds[i] = thaw_clock() - start;
 	}
-	qsort(seconds, RUNS, sizeof(*seconds), by_size);
+	qsort(seconds, RUNS, sizeof(*seconds), compare_double);
 	return seconds[RUNS / 2];
 }
 

@@ -1,7 +1,7 @@
 /* The binary version of CIFAR-10 and CIFAR-100: records of label bytes and 32 x 32 pixels, plane by plane.
  *
- * The records have one length, so images are read from the open files when they are wanted and the page cache holds
- * one copy for all ranks of a node. */
+ * All records have the same length, so images are read from the open files on demand and all ranks of a node share one
+ * copy in the page cache. */
 #include "src/data/dataset.h"
 
 #include <errno.h>
@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/minmax.h"
+#include "src/base/path.h"
 #include "src/data/image.h"
 #include "thaw/tensor.h"
 
@@ -19,14 +21,14 @@ enum {
 	PLANE = SIDE * SIDE,
 	MAX_FILES = 5,
 	MAX_RECORD = 3 * PLANE + 2,
-	BLOCK_RECORDS = 256 /* read at once when the labels are collected */
+	BLOCK_RECORDS = 256 /* per read while collecting the labels */
 };
 
-/* A variant: its files, which byte of a record is the label, and how many come before the pixels. */
+/* CIFAR-10 or CIFAR-100. */
 struct variant {
-	const char *files[2][MAX_FILES + 1]; /* by split, ended by NULL */
-	const char *names;
-	int label_at, label_bytes;
+	const char *files[2][MAX_FILES + 1]; /* by split, NULL-terminated */
+	const char *names;                   /* the file of class names */
+	int label_offset, label_bytes;       /* of a record: offset of the label; label bytes before the pixels */
 };
 
 static const struct variant variants[] = {
@@ -35,13 +37,13 @@ static const struct variant variants[] = {
 						"data_batch_4.bin", "data_batch_5.bin"},
 			  [THAW_SPLIT_TEST] = {"test_batch.bin"}},
 		.names = "batches.meta.txt",
-		.label_at = 0,
+		.label_offset = 0,
 		.label_bytes = 1,
 	},
 	{
 		.files = {[THAW_SPLIT_TRAIN] = {"train.bin"}, [THAW_SPLIT_TEST] = {"test.bin"}},
 		.names = "fine_label_names.txt",
-		.label_at = 1, /* behind the coarse label */
+		.label_offset = 1, /* after the coarse label */
 		.label_bytes = 2,
 	},
 };
@@ -51,16 +53,16 @@ struct cifar {
 	enum thaw_split split;
 	int files;
 	int fd[MAX_FILES];
-	int64_t first[MAX_FILES + 1]; /* number of the first record of each file, then of all */
-	int64_t *kept;                /* [count] which records are samples of the dataset */
+	int64_t first[MAX_FILES + 1]; /* index of the first record of each file, then the total */
+	int64_t *records;             /* [count] record of each sample */
 };
 
-/* The variant whose class names lie in the folder, or NULL. */
+/* The variant whose file of class names is in the folder, or NULL. */
 static const struct variant *find_variant(const char *folder)
 {
 	for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
 		char *path = thaw_path_join(folder, variants[v].names);
-		bool found = path != NULL && thaw_path_is_file(path);
+		bool found = path && thaw_path_is_file(path);
 		thaw_free(path);
 		if (found)
 			return &variants[v];
@@ -78,7 +80,7 @@ static size_t record_size(const struct cifar *c)
 	return (size_t)c->variant->label_bytes + 3 * PLANE;
 }
 
-/* Reads exactly `size` bytes, unless the file has become shorter since it was opened. */
+/* Reads exactly `size` bytes; fails if the file was truncated after it was opened. */
 static thaw_status read_at(int fd, uint8_t *to, size_t size, int64_t offset, const char *name)
 {
 	while (size > 0) {
@@ -86,9 +88,9 @@ static thaw_status read_at(int fd, uint8_t *to, size_t size, int64_t offset, con
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return thaw_fail(THAW_IO, "%s: cannot read: %s", name, strerror(errno));
+			return thaw_fail(THAW_IO, "cannot read: %s: %s", name, strerror(errno));
 		if (n == 0)
-			return thaw_fail(THAW_DATA, "%s: file ends too early: fetch it again", name);
+			return thaw_fail(THAW_DATA, "truncated file: %s: download it again", name);
 		to += n;
 		size -= (size_t)n;
 		offset += n;
@@ -107,16 +109,18 @@ static thaw_status add_file(struct cifar *c, const char *path)
 	if (fstat(fd, &s) != 0)
 		return thaw_fail(THAW_IO, "cannot read: %s: %s", path, strerror(errno));
 	if (s.st_size == 0 || (size_t)s.st_size % record_size(c) != 0)
-		return thaw_fail(THAW_DATA, "not whole records of %zu bytes: %s: fetch it again", record_size(c), path);
+		return thaw_fail(THAW_DATA,
+				 "size is not a multiple of the record size (%zu bytes): %s: download it again",
+				 record_size(c), path);
 	c->first[c->files] = c->first[c->files - 1] + (int64_t)((size_t)s.st_size / record_size(c));
 	return THAW_OK;
 }
 
 static thaw_status open_files(struct cifar *c, const char *folder)
 {
-	for (const char *const *file = c->variant->files[c->split]; *file != NULL; file++) {
+	for (const char *const *file = c->variant->files[c->split]; *file; file++) {
 		char *path = thaw_path_join(folder, *file);
-		thaw_status status = !path ? THAW_RESOURCE : add_file(c, path);
+		thaw_status status = path ? add_file(c, path) : THAW_RESOURCE;
 		thaw_free(path);
 		if (status != THAW_OK)
 			return status;
@@ -124,7 +128,7 @@ static thaw_status open_files(struct cifar *c, const char *folder)
 	return THAW_OK;
 }
 
-/* Labels of all records, read through `block` of BLOCK_RECORDS records. */
+/* Reads labels[] of all records. `block` is scratch memory for BLOCK_RECORDS records. */
 static thaw_status read_labels(const struct cifar *c, int32_t *labels, int classes, uint8_t *block)
 {
 	size_t record = record_size(c);
@@ -132,13 +136,14 @@ static thaw_status read_labels(const struct cifar *c, int32_t *labels, int class
 		const char *name = c->variant->files[c->split][f];
 		int64_t records = c->first[f + 1] - c->first[f];
 		for (int64_t i = 0; i < records; i += BLOCK_RECORDS) {
-			int64_t n = records - i < BLOCK_RECORDS ? records - i : BLOCK_RECORDS;
+			int64_t n = min_int64(records - i, BLOCK_RECORDS);
 			THAW_TRY(read_at(c->fd[f], block, (size_t)n * record, i * (int64_t)record, name));
 			for (int64_t k = 0; k < n; k++) {
-				int label = block[(size_t)k * record + (size_t)c->variant->label_at];
+				int label = block[(size_t)k * record + (size_t)c->variant->label_offset];
 				if (label >= classes)
-					return thaw_fail(THAW_DATA, "label %d but %d class names: %s: fetch it again",
-							 label, classes, name);
+					return thaw_fail(THAW_DATA,
+							 "label %d but %d class names: %s: download it again", label,
+							 classes, name);
 				labels[c->first[f] + i + k] = label;
 			}
 		}
@@ -146,7 +151,7 @@ static thaw_status read_labels(const struct cifar *c, int32_t *labels, int class
 	return THAW_OK;
 }
 
-/* The file that holds a record; the record's number within it goes to *within. */
+/* Returns the index of the file with this record; *within becomes the record's index in that file. */
 static int file_of(const struct cifar *c, int64_t record, int64_t *within)
 {
 	int f = 0;
@@ -160,7 +165,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 {
 	const struct cifar *c = d->context;
 	int64_t within;
-	int f = file_of(c, c->kept[i], &within);
+	int f = file_of(c, c->records[i], &within);
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
@@ -170,7 +175,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	uint8_t record[MAX_RECORD];
 	char name[64];
 	int64_t within;
-	int f = file_of(c, c->kept[i], &within);
+	int f = file_of(c, c->records[i], &within);
 	name_sample(d, i, name, sizeof(name));
 	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
 	struct thaw_image image;
@@ -179,7 +184,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	for (int p = 0; p < PLANE; p++)
 		for (int channel = 0; channel < 3; channel++)
 			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
-	*encoded = thaw_encoded_image_of(image);
+	*encoded = thaw_encoded_image_from_pixels(image);
 	return THAW_OK;
 }
 
@@ -188,23 +193,22 @@ static void close_cifar(struct thaw_dataset *d)
 	struct cifar *c = d->context;
 	for (int f = 0; f < c->files; f++)
 		close(c->fd[f]);
-	thaw_free(c->kept);
+	thaw_free(c->records);
 	thaw_free(c);
 }
 
 static thaw_status select_samples(struct thaw_dataset *d, struct cifar *c, const struct thaw_dataset_options *options)
 {
-	int64_t count = c->first[c->files], kept_count;
+	int64_t count = c->first[c->files], selected_count;
 	int32_t *labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	uint8_t *block = thaw_alloc(BLOCK_RECORDS, record_size(c));
-	thaw_status status = !labels || !block ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = labels && block ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = read_labels(c, labels, d->classes, block);
 	if (status == THAW_OK)
-		status = thaw_limit_classes(&c->kept, &kept_count, labels, count, d->classes, d->class_names, c->split,
-					    options);
+		status = thaw_limit_per_class(&c->records, &selected_count, d, labels, count, c->split, options);
 	if (status == THAW_OK)
-		status = thaw_dataset_keep(d, labels, c->kept, kept_count);
+		status = thaw_dataset_set_labels(d, labels, c->records, selected_count);
 	thaw_free(labels);
 	thaw_free(block);
 	return status;
@@ -220,9 +224,11 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 	c->split = split;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_cifar, .context = c};
 	if (!c->variant)
-		return thaw_fail(THAW_IO, "class names have gone: %s", folder);
+		return thaw_fail(THAW_IO,
+				 "file of class names disappeared: %s: do not change the dataset while it is opened",
+				 folder);
 	char *names = thaw_path_join(folder, c->variant->names);
-	thaw_status status = !names ? THAW_RESOURCE : thaw_dataset_read_names(d, names);
+	thaw_status status = names ? thaw_dataset_read_names(d, names) : THAW_RESOURCE;
 	thaw_free(names);
 	THAW_TRY(status);
 	THAW_TRY(open_files(c, folder));

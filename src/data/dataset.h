@@ -1,4 +1,4 @@
-/* What the dataset formats share; nothing here leaves src/data. */
+/* Shared by the dataset formats. Internal to src/data. */
 #ifndef THAW_SRC_DATA_DATASET_H
 #define THAW_SRC_DATA_DATASET_H
 
@@ -6,11 +6,12 @@
 
 #include "thaw/dataset.h"
 
-/* One way in which a dataset lies in a folder. */
+/* A dataset format: one file in src/data and one line in dataset_formats.h. */
 struct dataset_format {
+	/* Whether the folder looks like this format; its files are not validated. */
 	bool (*recognises)(const char *path);
-	/* Fills a zeroed *d. On failure the caller releases what is in it: the fields below `close` in
-	 * thaw_dataset_close may be set or not, `close` itself only together with `context`. */
+	/* Fills a zeroed *d. On failure the caller calls thaw_dataset_close, so *d may be partly filled, but `close`
+	 * and `context` must be set together. */
 	thaw_status (*open)(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			    const struct thaw_dataset_options *options);
 };
@@ -19,25 +20,24 @@ struct dataset_format {
 #include "src/data/dataset_formats.h"
 #undef FORMAT
 
-/* Marks in the zeroed picked[count] `quota[class]` samples of each class, taken by a shuffle that depends on the seed,
- * on `purpose` and on the class's name and size alone. A smaller quota picks a part of what a larger one does. */
-enum pick_purpose { PICK_HELD_OUT, PICK_LIMIT };
-thaw_status thaw_pick(bool *picked, const int32_t *labels, int64_t count, int classes, char *const *class_names,
-		      uint64_t seed, enum pick_purpose purpose, const int64_t *quota);
+/* Sets selected[i] (zeroed, [count]) for quota[class] random samples of each class of d, which has its class names. The
+ * choice depends only on the seed, the purpose, and the name and size of the class. The samples of a smaller quota are
+ * a subset of those of a larger one. */
+enum select_purpose { SELECT_TEST, SELECT_LIMIT };
+thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
+				  uint64_t seed, enum select_purpose purpose, const int64_t *quota);
 
-/* The indices 0 .. count that a limit per class leaves, ascending, in memory from thaw_alloc. */
-thaw_status thaw_limit_classes(int64_t **kept, int64_t *kept_count, const int32_t *labels, int64_t count, int classes,
-			       char *const *class_names, enum thaw_split split,
-			       const struct thaw_dataset_options *options);
+/* Applies options->limit_per_class (training split only): writes the indices (0 .. count - 1, ascending) of the samples
+ * that are used to *selected, an array of *selected_count from thaw_alloc. */
+thaw_status thaw_limit_per_class(int64_t **selected, int64_t *selected_count, const struct thaw_dataset *d,
+				 const int32_t *labels, int64_t count, enum thaw_split split,
+				 const struct thaw_dataset_options *options);
 
-/* Sets the labels to those of the `kept_count` samples kept[]. */
-thaw_status thaw_dataset_keep(struct thaw_dataset *d, const int32_t *labels, const int64_t *kept, int64_t kept_count);
+/* Sets d->count = selected_count and d->labels[i] = labels[selected[i]]. */
+thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *selected,
+				    int64_t selected_count);
 
-/* Class names of a file with one a line; empty lines at the end do not count. */
+/* Reads d->class_names from a text file with one name per line; ignores empty lines at the end. */
 thaw_status thaw_dataset_read_names(struct thaw_dataset *d, const char *path);
-
-/* "folder/file" in memory from thaw_alloc. */
-char *thaw_path_join(const char *folder, const char *file);
-bool thaw_path_is_file(const char *path);
 
 #endif

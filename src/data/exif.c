@@ -1,12 +1,13 @@
-/* EXIF orientation: how a camera was held, and turning the image accordingly.
+/* The EXIF orientation of an image, and turning the image upright.
  *
- * Of EXIF only this one number matters here, so the TIFF directory is read by hand: a header, then a list of
- * 12-byte entries, every offset checked against the bytes that are there. Damaged EXIF is no reason to lose an
- * image whose pixels are fine; it counts as "upright". */
+ * The orientation is the only EXIF tag used here, so the first TIFF directory is parsed directly: a header, then a list
+ * of 12-byte entries. Every offset is checked against the size of the block. An image with damaged EXIF data is treated
+ * as upright, since its pixels may be intact. docs/design.md compares this with libexif. */
 #include "src/data/image.h"
 
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
 enum {
@@ -14,6 +15,7 @@ enum {
 	TIFF_MAGIC = 42,
 	TIFF_ENTRY = 12, /* tag, type, count, value */
 	TIFF_SHORT = 3,
+	TIFF_LONG = 4,
 	TAG_ORIENTATION = 0x0112,
 };
 
@@ -27,6 +29,19 @@ static uint32_t read_u32(const uint8_t *p, bool big)
 	return big ? read_u16(p, big) << 16 | read_u16(p + 2, big) : read_u16(p + 2, big) << 16 | read_u16(p, big);
 }
 
+/* The value of an orientation entry. The standard says SHORT; some programs write LONG, which Pillow accepts too. */
+static int entry_orientation(const uint8_t *entry, bool big)
+{
+	uint32_t type = read_u16(entry + 2, big), value = 1;
+	if (read_u32(entry + 4, big) != 1)
+		return 1;
+	if (type == TIFF_SHORT)
+		value = read_u16(entry + 8, big);
+	else if (type == TIFF_LONG)
+		value = read_u32(entry + 8, big);
+	return value >= 1 && value <= 8 ? (int)value : 1;
+}
+
 int thaw_exif_orientation(const uint8_t *tiff, size_t size)
 {
 	if (size < TIFF_HEADER || (memcmp(tiff, "II", 2) != 0 && memcmp(tiff, "MM", 2) != 0))
@@ -36,26 +51,19 @@ int thaw_exif_orientation(const uint8_t *tiff, size_t size)
 	if (read_u16(tiff + 2, big) != TIFF_MAGIC || directory > size - 2)
 		return 1;
 	size_t entries = read_u16(tiff + directory, big);
-	size_t room = (size - directory - 2) / TIFF_ENTRY;
-	if (entries > room)
-		entries = room;
-	for (size_t e = 0; e < entries; e++) {
+	size_t complete = min_size(entries, (size - directory - 2) / TIFF_ENTRY);
+	for (size_t e = 0; e < complete; e++) {
 		const uint8_t *entry = tiff + directory + 2 + e * TIFF_ENTRY;
-		if (read_u16(entry, big) != TAG_ORIENTATION)
-			continue;
-		uint32_t value = read_u16(entry + 8, big);
-		bool valid = read_u16(entry + 2, big) == TIFF_SHORT && read_u32(entry + 4, big) == 1 && value >= 1 &&
-			     value <= 8;
-		return valid ? (int)value : 1;
+		if (read_u16(entry, big) == TAG_ORIENTATION)
+			return entry_orientation(entry, big);
 	}
 	return 1;
 }
 
-/* Where an upright image finds its pixels in the stored one: upright (x,y) is stored at
- * origin + x * step_x + y * step_y, in pixels. */
+/* The index, in pixels, of upright (x,y) in the stored image is origin + x * step_x + y * step_y. */
 struct walk {
 	int64_t origin, step_x, step_y;
-	bool swapped; /* rows became columns */
+	bool swapped; /* width and height are exchanged */
 };
 
 static struct walk walk_of(int orientation, int64_t w, int64_t h)
@@ -69,20 +77,15 @@ static struct walk walk_of(int orientation, int64_t w, int64_t h)
 		return (struct walk){w * (h - 1), 1, -w, false};
 	case 5: /* transposed */
 		return (struct walk){0, w, 1, true};
-	case 6: /* to be turned clockwise */
+	case 6: /* must be turned clockwise */
 		return (struct walk){w * (h - 1), -w, 1, true};
 	case 7: /* transposed along the other diagonal */
 		return (struct walk){w * h - 1, -w, -1, true};
-	case 8: /* to be turned counter-clockwise */
+	case 8: /* must be turned counter-clockwise */
 		return (struct walk){w - 1, w, -1, true};
 	default:
 		return (struct walk){0, 1, w, false};
 	}
-}
-
-static int smaller(int64_t a, int64_t b)
-{
-	return (int)(a < b ? a : b);
 }
 
 struct thaw_rectangle thaw_rectangle_as_stored(const struct thaw_rectangle *upright, int orientation, int width,
@@ -90,11 +93,12 @@ struct thaw_rectangle thaw_rectangle_as_stored(const struct thaw_rectangle *upri
 {
 	struct walk walk = walk_of(orientation, width, height);
 	int64_t last_x = upright->left + upright->width - 1, last_y = upright->top + upright->height - 1;
-	int64_t a = walk.origin + upright->left * walk.step_x + upright->top * walk.step_y; /* two corners, */
-	int64_t b = walk.origin + last_x * walk.step_x + last_y * walk.step_y;              /* opposite ones */
+	/* Two opposite corners. */
+	int64_t a = walk.origin + upright->left * walk.step_x + upright->top * walk.step_y;
+	int64_t b = walk.origin + last_x * walk.step_x + last_y * walk.step_y;
 	return (struct thaw_rectangle){
-		.left = smaller(a % width, b % width),
-		.top = smaller(a / width, b / width),
+		.left = (int)min_int64(a % width, b % width),
+		.top = (int)min_int64(a / width, b / width),
 		.width = walk.swapped ? upright->height : upright->width,
 		.height = walk.swapped ? upright->width : upright->height,
 	};

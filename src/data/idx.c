@@ -1,6 +1,6 @@
-/* IDX files, the form of MNIST and its descendants: a magic number, sizes, then plain grey bytes; often gzipped.
+/* IDX files, the format of MNIST: a magic number, sizes, then uncompressed greyscale bytes; often gzipped.
  *
- * Gzip cannot be read from the middle, so the pixels of a split are held in memory. */
+ * gzip does not support random access, so the pixels of a split are held in memory. */
 #include "src/data/dataset.h"
 
 #include <stdio.h>
@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "src/base/minmax.h"
+#include "src/base/path.h"
 #include "src/data/image.h"
 #include "thaw/file.h"
 #include "thaw/tensor.h"
@@ -16,14 +18,14 @@ enum {
 	MAGIC_IMAGES = 0x00000803, /* unsigned bytes, three dimensions */
 	MAGIC_LABELS = 0x00000801, /* unsigned bytes, one dimension */
 	MAX_SIDE = 4096,
-	READ_BLOCK = 1 << 20 /* bytes a call */
+	READ_BLOCK = 1 << 20 /* bytes per call */
 };
 
-/* Deflate cannot shrink by more than this, so a header that claims more than the file can hold is found out before
- * memory is set aside. */
+/* The largest compression ratio of deflate: bounds the allocation for a header that claims more than the file can hold.
+ */
 #define DEFLATE_MAX_RATIO 1032
 
-/* Without and with gzip, with a dash or, as some archives have it, a dot. */
+/* Uncompressed and gzipped, with a dash or, in some archives, a dot. */
 static const char *const image_files[2][4] = {
 	[THAW_SPLIT_TRAIN] = {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte",
 			      "train-images.idx3-ubyte.gz"},
@@ -40,11 +42,11 @@ static const char *const label_files[2][4] = {
 struct idx {
 	enum thaw_split split;
 	int width, height;
-	uint8_t *pixels; /* (all samples of the file, height, width) */
-	int64_t *kept;   /* [count] which of them are samples of the dataset */
+	uint8_t *pixels;    /* (all samples of the file, height, width) */
+	int64_t *positions; /* [count] position in `pixels` of each sample */
 };
 
-/* The path of the first of four spellings that exists, NULL if none does (or memory ran out). */
+/* The path of the first of four spellings that exists; NULL if none exists or memory runs out. */
 static char *find_file(const char *folder, const char *const spellings[4])
 {
 	for (int i = 0; i < 4; i++) {
@@ -60,7 +62,7 @@ static bool recognises_idx(const char *folder)
 {
 	char *train = find_file(folder, image_files[THAW_SPLIT_TRAIN]);
 	char *test = find_file(folder, image_files[THAW_SPLIT_TEST]);
-	bool found = train != NULL || test != NULL;
+	bool found = train || test;
 	thaw_free(train);
 	thaw_free(test);
 	return found;
@@ -70,51 +72,51 @@ static thaw_status read_bytes(gzFile f, void *to, size_t size, const char *path)
 {
 	uint8_t *at = to;
 	while (size > 0) {
-		int n = gzread(f, at, size < READ_BLOCK ? (unsigned)size : READ_BLOCK);
+		int n = gzread(f, at, (unsigned)min_size(size, READ_BLOCK));
 		int error;
 		if (n < 0)
-			return thaw_fail(THAW_DATA, "damaged file (%s): %s: fetch it again", gzerror(f, &error), path);
+			return thaw_fail(THAW_DATA, "damaged file (%s): %s: download it again", gzerror(f, &error),
+					 path);
 		if (n == 0)
-			return thaw_fail(THAW_DATA, "file ends too early: %s: fetch it again", path);
+			return thaw_fail(THAW_DATA, "truncated file: %s: download it again", path);
 		at += n;
 		size -= (size_t)n;
 	}
 	return THAW_OK;
 }
 
-/* Nothing may follow what the header counts, and gzip's checksum, which zlib may not have come to yet, must be there
- * and right. */
+/* Checks that no data follows and that gzip's checksum, which zlib may not have read yet, is present and correct. */
 static thaw_status expect_end(gzFile f, const char *path)
 {
 	uint8_t byte;
 	int error, n = gzread(f, &byte, 1);
-	const char *why = gzerror(f, &error); /* set, too, where a compressed file ends too early: n is 0 then */
+	const char *why = gzerror(f, &error); /* also set, with n == 0, for a truncated gzip file */
 	if (n > 0)
-		return thaw_fail(THAW_DATA, "more bytes than its header says: %s: fetch it again", path);
+		return thaw_fail(THAW_DATA, "more bytes than its header says: %s: download it again", path);
 	if (error != Z_OK)
-		return thaw_fail(THAW_DATA, "damaged file (%s): %s: fetch it again", why, path);
+		return thaw_fail(THAW_DATA, "damaged file (%s): %s: download it again", why, path);
 	return THAW_OK;
 }
 
-/* Reads the header: a magic number, then `rank` big-endian sizes. */
-static thaw_status read_sizes(gzFile f, uint32_t magic, int rank, int64_t *sizes, const char *path)
+/* Reads the header: a magic number, then `ndim` big-endian sizes. */
+static thaw_status read_sizes(gzFile f, uint32_t magic, int ndim, int64_t *sizes, const char *path)
 {
 	uint8_t header[4 * 4];
-	THAW_TRY(read_bytes(f, header, 4 * ((size_t)rank + 1), path));
-	for (int i = 0; i <= rank; i++) {
+	THAW_TRY(read_bytes(f, header, 4 * ((size_t)ndim + 1), path));
+	for (int i = 0; i <= ndim; i++) {
 		const uint8_t *p = header + 4 * i;
 		uint32_t v = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 		if (i == 0 && v != magic)
-			return thaw_fail(THAW_DATA, "not an IDX file of %s: %s: fetch it again",
-					 rank == 1 ? "labels" : "grey images", path);
+			return thaw_fail(THAW_DATA, "not an IDX file of %s: %s: download it again",
+					 ndim == 1 ? "labels" : "greyscale images", path);
 		if (i > 0)
 			sizes[i - 1] = v;
 	}
 	return THAW_OK;
 }
 
-/* The bytes of an IDX file of `rank` dimensions, whose sizes go into sizes[rank]. */
-static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int rank, const char *path)
+/* Reads an IDX file of `ndim` dimensions: sizes[ndim], and the data in *bytes, which the caller frees. */
+static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int ndim, const char *path)
 {
 	struct stat s;
 	uint8_t *data = NULL;
@@ -122,20 +124,21 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	if (!f || stat(path, &s) != 0) {
 		if (f)
 			gzclose(f);
-		return thaw_fail(THAW_IO, "cannot open: %s: check that it exists and may be read", path);
+		return thaw_fail(THAW_IO, "cannot open: %s: check that it exists and is readable", path);
 	}
-	thaw_status status = read_sizes(f, magic, rank, sizes, path);
+	thaw_status status = read_sizes(f, magic, ndim, sizes, path);
 	int64_t count = sizes[0], each = 1;
-	if (status == THAW_OK && rank == 3) {
+	if (status == THAW_OK && ndim == 3) {
 		if (sizes[1] < 1 || sizes[1] > MAX_SIDE || sizes[2] < 1 || sizes[2] > MAX_SIDE)
-			status = thaw_fail(THAW_DATA, "images of %lld x %lld pixels: %s: up to %d on a side are read",
-					   (long long)sizes[2], (long long)sizes[1], path, MAX_SIDE);
+			status =
+				thaw_fail(THAW_DATA, "images of %lld x %lld pixels: %s: sides of 1 to %d are supported",
+					  (long long)sizes[2], (long long)sizes[1], path, MAX_SIDE);
 		else
 			each = sizes[1] * sizes[2];
 	}
 	if (status == THAW_OK && count > (int64_t)s.st_size * DEFLATE_MAX_RATIO / each)
-		status = thaw_fail(THAW_DATA, "header claims more than the file can hold: %s: fetch it again", path);
-	if (status == THAW_OK && (data = thaw_alloc((size_t)count, (size_t)each)) == NULL)
+		status = thaw_fail(THAW_DATA, "header claims more than the file can hold: %s: download it again", path);
+	if (status == THAW_OK && !(data = thaw_alloc((size_t)count, (size_t)each)))
 		status = THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = read_bytes(f, data, (size_t)(count * each), path);
@@ -149,7 +152,7 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	return status;
 }
 
-/* Names from labels.txt if it is there, else the numbers themselves. */
+/* Class names from labels.txt if it exists, else the numbers. */
 static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int highest)
 {
 	char *path = thaw_path_join(folder, "labels.txt");
@@ -159,14 +162,14 @@ static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int 
 	if (thaw_path_is_file(path)) {
 		status = thaw_dataset_read_names(d, path);
 		if (status == THAW_OK && d->classes <= highest)
-			status = thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one a line",
+			status = thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line",
 					   d->classes, highest, path);
-	} else if ((d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *))) == NULL) {
+	} else if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *)))) {
 		status = THAW_RESOURCE;
 	} else {
 		d->classes = highest + 1;
 		for (int c = 0; c <= highest && status == THAW_OK; c++)
-			if ((d->class_names[c] = thaw_format("%d", c)) == NULL)
+			if (!(d->class_names[c] = thaw_format("%d", c)))
 				status = THAW_RESOURCE;
 	}
 	thaw_free(path);
@@ -179,28 +182,28 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	struct thaw_image image;
 	THAW_TRY(thaw_image_allocate(&image, idx->width, idx->height, "IDX image"));
 	int64_t pixels = (int64_t)idx->width * idx->height;
-	const uint8_t *from = idx->pixels + idx->kept[i] * pixels;
+	const uint8_t *from = idx->pixels + idx->positions[i] * pixels;
 	for (int64_t p = 0; p < pixels; p++)
 		memset(image.pixels + 3 * p, from[p], 3);
-	*encoded = thaw_encoded_image_of(image);
+	*encoded = thaw_encoded_image_from_pixels(image);
 	return THAW_OK;
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct idx *idx = d->context;
-	snprintf(text, size, "%s[%lld]", image_files[idx->split][0], (long long)idx->kept[i]);
+	snprintf(text, size, "%s[%lld]", image_files[idx->split][0], (long long)idx->positions[i]);
 }
 
 static void close_idx(struct thaw_dataset *d)
 {
 	struct idx *idx = d->context;
 	thaw_free(idx->pixels);
-	thaw_free(idx->kept);
+	thaw_free(idx->positions);
 	thaw_free(idx);
 }
 
-/* Both files of a split; *labels is the caller's to free. */
+/* Reads both files of a split. The caller frees *labels, also on failure. */
 static thaw_status read_split(struct idx *idx, uint8_t **labels, int64_t *count, const char *images_path,
 			      const char *labels_path)
 {
@@ -208,15 +211,15 @@ static thaw_status read_split(struct idx *idx, uint8_t **labels, int64_t *count,
 	THAW_TRY(read_idx(&idx->pixels, sizes, MAGIC_IMAGES, 3, images_path));
 	THAW_TRY(read_idx(labels, label_count, MAGIC_LABELS, 1, labels_path));
 	if (sizes[0] != label_count[0])
-		return thaw_fail(THAW_DATA, "%lld images but %lld labels: %s: fetch both again", (long long)sizes[0],
-				 (long long)label_count[0], images_path);
+		return thaw_fail(THAW_DATA, "%lld images but %lld labels: %s: download both files again",
+				 (long long)sizes[0], (long long)label_count[0], images_path);
 	idx->height = (int)sizes[1];
 	idx->width = (int)sizes[2];
 	*count = sizes[0];
 	return THAW_OK;
 }
 
-/* The class a label stands for is the same in both splits only if their number is: look at both label files. */
+/* Finds the highest label of both splits, so that both have the same number of classes. */
 static thaw_status highest_label(int *highest, const char *folder)
 {
 	*highest = 0;
@@ -228,8 +231,8 @@ static thaw_status highest_label(int *highest, const char *folder)
 		thaw_free(path);
 		if (status != THAW_OK)
 			return status;
-		for (int64_t i = 0; labels != NULL && i < count[0]; i++)
-			*highest = labels[i] > *highest ? labels[i] : *highest;
+		for (int64_t i = 0; labels && i < count[0]; i++)
+			*highest = max_int(*highest, labels[i]);
 		thaw_free(labels);
 	}
 	return THAW_OK;
@@ -241,7 +244,7 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	thaw_status status = THAW_OK;
 	uint8_t *bytes = NULL;
 	int32_t *labels = NULL;
-	int64_t count = 0, kept_count;
+	int64_t count = 0, selected_count;
 	int highest;
 	char *images_path = find_file(folder, image_files[split]);
 	char *labels_path = find_file(folder, label_files[split]);
@@ -253,22 +256,21 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	idx->split = split;
 	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_idx, .context = idx};
 	if (!images_path || !labels_path) {
-		status = thaw_fail(THAW_IO, "no file %s in %s: add it, or its .gz",
+		status = thaw_fail(THAW_IO, "no file %s: %s: add it, gzipped or not",
 				   !images_path ? image_files[split][0] : label_files[split][0], folder);
 		goto out;
 	}
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, images_path, labels_path));
 	THAW_TRY_OUT(highest_label(&highest, folder));
 	THAW_TRY_OUT(name_classes(d, folder, highest));
-	if ((labels = thaw_alloc((size_t)count, sizeof(int32_t))) == NULL) {
+	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
 		status = THAW_RESOURCE;
 		goto out;
 	}
 	for (int64_t i = 0; i < count; i++)
 		labels[i] = bytes[i];
-	THAW_TRY_OUT(
-		thaw_limit_classes(&idx->kept, &kept_count, labels, count, d->classes, d->class_names, split, options));
-	THAW_TRY_OUT(thaw_dataset_keep(d, labels, idx->kept, kept_count));
+	THAW_TRY_OUT(thaw_limit_per_class(&idx->positions, &selected_count, d, labels, count, split, options));
+	THAW_TRY_OUT(thaw_dataset_set_labels(d, labels, idx->positions, selected_count));
 out:
 	thaw_free(images_path);
 	thaw_free(labels_path);

@@ -1,6 +1,6 @@
-/* Images of any format: which decoder takes a file, and pictures, whose pixels are decoded when they are wanted.
+/* Chooses the decoder of an image file, and encoded images, whose pixels are decoded on demand.
  *
- * A decoder is chosen by the first bytes of the file: names lie often enough. */
+ * The decoder is chosen by the first bytes of the file, since file names are often wrong. */
 #include "src/data/image.h"
 
 #include <string.h>
@@ -22,27 +22,27 @@ bool thaw_image_extension(const char *file_name)
 	if (!dot)
 		return false;
 	for (int f = 0; f < FORMATS; f++)
-		for (const char *const *e = formats[f]->extensions; *e != NULL; e++)
+		for (const char *const *e = formats[f]->extensions; *e; e++)
 			if (strcasecmp(dot, *e) == 0)
 				return true;
 	return false;
 }
 
-/* The format that the first bytes tell, in *format. */
+/* Detects the format from the first bytes. */
 static thaw_status find_format(const struct image_format **format, const void *bytes, size_t size, const char *name)
 {
 	if (size == 0)
-		return thaw_fail(THAW_DATA, "%s: file is empty: remove or replace it", name);
+		return thaw_fail(THAW_DATA, "empty image file: %s: remove or replace it", name);
 	for (int f = 0; f < FORMATS; f++) {
 		*format = formats[f];
 		if (size >= (*format)->magic_size && memcmp(bytes, (*format)->magic, (*format)->magic_size) == 0)
 			return THAW_OK;
 	}
-	return thaw_fail(THAW_DATA, "%s: neither JPEG nor PNG: convert or remove it", name);
+	return thaw_fail(THAW_DATA, "neither JPEG nor PNG: %s: convert or remove it", name);
 }
 
-/* Turns what a decoder made upright; frees it if that fails. */
-static thaw_status turn(struct thaw_image *image, int orientation, const char *name)
+/* Turns a decoded image upright; frees it on failure. */
+static thaw_status turn_upright(struct thaw_image *image, int orientation, const char *name)
 {
 	thaw_status status = thaw_image_upright(image, orientation);
 	if (status == THAW_OK)
@@ -58,31 +58,32 @@ thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_
 	int orientation = 1;
 	THAW_TRY(find_format(&format, bytes, size, name));
 	THAW_TRY(format->decode(&decoded, &orientation, bytes, size, name));
-	THAW_TRY(turn(&decoded, orientation, name));
+	THAW_TRY(turn_upright(&decoded, orientation, name));
 	*image = decoded;
 	return THAW_OK;
 }
 
-struct thaw_encoded_image thaw_encoded_image_of(struct thaw_image image)
+struct thaw_encoded_image thaw_encoded_image_from_pixels(struct thaw_image image)
 {
 	return (struct thaw_encoded_image){
 		.width = image.width, .height = image.height, .image = image, .orientation = 1};
 }
 
-void thaw_encoded_image_free(struct thaw_encoded_image *p)
+void thaw_encoded_image_free(struct thaw_encoded_image *encoded)
 {
-	thaw_image_free(&p->image);
-	thaw_free(p->bytes);
-	*p = (struct thaw_encoded_image){0};
+	thaw_image_free(&encoded->image);
+	thaw_free(encoded->bytes);
+	*encoded = (struct thaw_encoded_image){0};
 }
 
-/* Rows and columns change places. */
+/* Whether the orientation exchanges width and height. */
 static bool is_transposed(int orientation)
 {
 	return orientation >= 5;
 }
 
-static thaw_status open_picture(struct thaw_encoded_image *p)
+/* Detects the format; reads the header or, where the format has no header function, decodes the image. */
+static thaw_status read_size(struct thaw_encoded_image *p)
 {
 	struct image_header header;
 	THAW_TRY(find_format(&p->format, p->bytes, p->size, p->name));
@@ -102,7 +103,7 @@ static thaw_status open_picture(struct thaw_encoded_image *p)
 thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name)
 {
 	struct thaw_encoded_image p = {.bytes = bytes, .size = size, .name = name, .orientation = 1};
-	thaw_status status = open_picture(&p);
+	thaw_status status = read_size(&p);
 	if (status == THAW_OK)
 		*encoded = p;
 	else
@@ -110,37 +111,40 @@ thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *by
 	return status;
 }
 
-int thaw_encoded_image_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part, int size)
+int thaw_encoded_image_max_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *region,
+				  int size)
 {
 	int shrink = 1;
-	while (!encoded->image.pixels && shrink < 8 && part->width / (2 * shrink) >= size &&
-	       part->height / (2 * shrink) >= size)
+	while (!encoded->image.pixels && shrink < 8 && region->width / (2 * shrink) >= size &&
+	       region->height / (2 * shrink) >= size)
 		shrink *= 2;
 	return shrink;
 }
 
-/* Decoders round up: the last pixel may stand for fewer. */
-void thaw_encoded_image_shrunk(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height)
+/* Decoders round up: the last pixel may be made from fewer. */
+void thaw_encoded_image_shrunk_size(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height)
 {
 	*width = (encoded->width + shrink - 1) / shrink;
 	*height = (encoded->height + shrink - 1) / shrink;
 }
 
-thaw_status thaw_encoded_image_part(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part,
-				    int shrink, struct image_view *view, struct thaw_image *made)
+thaw_status thaw_encoded_image_decode_region(const struct thaw_encoded_image *encoded,
+					     const struct thaw_rectangle *region, int shrink, struct image_view *view,
+					     struct thaw_image *decoded)
 {
-	*made = (struct thaw_image){0};
+	*decoded = (struct thaw_image){0};
 	if (encoded->image.pixels) {
 		struct image_view whole = thaw_image_view(&encoded->image);
-		*view = thaw_view_part(&whole, *part);
+		*view = thaw_view_region(&whole, *region);
 		return THAW_OK;
 	}
 	int width, height;
 	bool transposed = is_transposed(encoded->orientation);
-	thaw_encoded_image_shrunk(encoded, shrink, transposed ? &height : &width, transposed ? &width : &height);
-	struct thaw_rectangle stored = thaw_rectangle_as_stored(part, encoded->orientation, width, height);
-	THAW_TRY(encoded->format->decode_part(made, &stored, shrink, encoded->bytes, encoded->size, encoded->name));
-	THAW_TRY(turn(made, encoded->orientation, encoded->name));
-	*view = thaw_image_view(made);
+	thaw_encoded_image_shrunk_size(encoded, shrink, transposed ? &height : &width, transposed ? &width : &height);
+	struct thaw_rectangle stored = thaw_rectangle_as_stored(region, encoded->orientation, width, height);
+	THAW_TRY(
+		encoded->format->decode_region(decoded, &stored, shrink, encoded->bytes, encoded->size, encoded->name));
+	THAW_TRY(turn_upright(decoded, encoded->orientation, encoded->name));
+	*view = thaw_image_view(decoded);
 	return THAW_OK;
 }

@@ -1,4 +1,4 @@
-/* What the image formats and the resampler share; nothing here leaves src/data. */
+/* Shared by the image formats and the resampler. Internal to src/data. */
 #ifndef THAW_SRC_DATA_IMAGE_H
 #define THAW_SRC_DATA_IMAGE_H
 
@@ -6,103 +6,105 @@
 
 #include "thaw/image.h"
 
-/* What the header of a file tells. */
+/* The header of an image file. */
 struct image_header {
-	int width, height; /* as stored */
-	int orientation;   /* EXIF's, 1 .. 8; 1 without one */
+	int width, height; /* as stored, before the orientation is applied */
+	int orientation;   /* EXIF, 1 .. 8; 1 if there is none */
 };
 
-/* One way in which an image is stored. */
+/* An image format: one file in src/data and one line in image_formats.h. */
 struct image_format {
-	const char *const *extensions; /* with the dot, lower case, ended by NULL */
-	const uint8_t *magic;          /* the bytes that every file of this format starts with */
+	const char *const *extensions; /* lower case, with the dot; NULL-terminated */
+	const uint8_t *magic;          /* [magic_size] first bytes of every file of this format */
 	size_t magic_size;
-	/* Fills *image with pixels as stored and *orientation with the EXIF orientation 1 .. 8 if the file has one.
-	 * On failure the image is as it was. */
+	/* Decodes the whole image as stored; sets *orientation if the file has an EXIF orientation. */
 	thaw_status (*decode)(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
 			      const char *name);
-	/* Both or none: the header, with the bounds checked, and a part of the image. The decoder makes one pixel of
-	 * shrink x shrink, shrink 1, 2, 4 or 8; `part` lies in the shrunk image, as stored. */
+	/* Optional, both or neither: reads the header and checks the size; decodes a region. With `shrink` 1, 2, 4 or 8
+	 * the decoder makes one pixel from shrink x shrink; `region` is in pixels of the shrunk image as stored. */
 	thaw_status (*header)(struct image_header *header, const uint8_t *bytes, size_t size, const char *name);
-	thaw_status (*decode_part)(struct thaw_image *image, const struct thaw_rectangle *part, int shrink,
-				   const uint8_t *bytes, size_t size, const char *name);
+	thaw_status (*decode_region)(struct thaw_image *image, const struct thaw_rectangle *region, int shrink,
+				     const uint8_t *bytes, size_t size, const char *name);
 };
 
 #define FORMAT(name) extern const struct image_format thaw_image_##name;
 #include "src/data/image_formats.h"
 #undef FORMAT
 
-/* Whether a file of this name is taken for an image when a folder is listed; case does not matter. */
+/* Whether the file name has the extension of an image format; case is ignored. */
 bool thaw_image_extension(const char *file_name);
 
-/* THAW_DATA with `name` if an image of width x height is empty or too large. */
+/* THAW_DATA if an image of width x height is empty or too large; `name` is for the message. */
 thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name);
 
-/* Pixels for width x height after the bounds are checked; THAW_DATA with `name` when they are not met. */
+/* Checks the size and allocates the pixels, zeroed. */
 thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t height, const char *name);
 
-/* Orientation 1 .. 8 of a TIFF block as EXIF embeds it; 1 when there is none or the block is damaged. */
+/* The orientation, 1 .. 8, in a block of EXIF data that starts with its TIFF header; 1 if there is none or the block is
+ * damaged. */
 int thaw_exif_orientation(const uint8_t *tiff, size_t size);
 
-/* Turns the image upright, given how EXIF says it was stored. */
+/* Turns a stored image of this EXIF orientation upright, in place. */
 thaw_status thaw_image_upright(struct thaw_image *image, int orientation);
 
-/* Where a rectangle of an upright image lies in the stored one, of width x height pixels. */
+/* Maps a rectangle of the upright image to the stored image of width x height pixels. */
 struct thaw_rectangle thaw_rectangle_as_stored(const struct thaw_rectangle *upright, int orientation, int width,
 					       int height);
 
-/* Pixels that someone else owns: pixel (x,y) is at pixels + y * stride + 3 * x. */
+/* Pixels of an image or of a region of it. */
 struct image_view {
 	const uint8_t *pixels;
 	int width, height;
-	size_t stride; /* bytes */
+	size_t stride; /* bytes from row to row */
 };
 
 struct image_view thaw_image_view(const struct thaw_image *image);
-struct image_view thaw_view_part(const struct image_view *view, struct thaw_rectangle part);
+struct image_view thaw_view_region(const struct image_view *view, struct thaw_rectangle region);
 
-/* The decoder's help with a picture: the largest shrink, 1, 2, 4 or 8, that leaves `part` of it at least `size` pixels
- * wide and high. 1 where the pixels are there already. */
-int thaw_encoded_image_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part, int size);
+/* The largest shrink (1, 2, 4 or 8) that leaves `region` at least `size` pixels wide and high; 1 if the pixels are
+ * already decoded. */
+int thaw_encoded_image_max_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *region,
+				  int size);
 
-/* The size of the picture, upright, once it is shrunk. */
-void thaw_encoded_image_shrunk(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height);
+/* The size of the upright image after shrinking. */
+void thaw_encoded_image_shrunk_size(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height);
 
-/* A part of the shrunk picture, upright. The pixels are the picture's or those of *made, which the caller frees in
- * either case. */
-thaw_status thaw_encoded_image_part(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *part,
-				    int shrink, struct image_view *view, struct thaw_image *made);
+/* A region of the shrunk upright image. *view points into `encoded` or into *decoded, which the caller frees after use;
+ * *decoded is set also on failure. */
+thaw_status thaw_encoded_image_decode_region(const struct thaw_encoded_image *encoded,
+					     const struct thaw_rectangle *region, int shrink, struct image_view *view,
+					     struct thaw_image *decoded);
 
-/* `box` of a source resampled to width x height, of which only the rectangle `kept` is computed. */
+/* The resampling of a box of the source to width x height, of which only the rectangle `output` is computed. */
 struct resampling {
 	int source_width, source_height;
-	double box[4]; /* x, y, width, height in pixels of the source; nothing outside the source is ever read */
+	double box[4]; /* x, y, width, height in pixels of the source; pixels outside the source are never read */
 	int width, height;
-	struct thaw_rectangle kept;
+	struct thaw_rectangle output;
 	enum thaw_filter filter;
 };
 
-/* How the `count` wanted positions along one axis come from the positions of the source. */
+/* The filter along one axis: output position i is the sum of tap_count[i] source positions from first[i] on. */
 struct axis {
-	int count;
-	int taps;         /* room for weights of each position */
-	int *first;       /* [count] first source position */
-	int *used;        /* [count] how many source positions, <= taps */
-	int32_t *weights; /* [count][taps] fixed point */
+	int count; /* output positions */
+	int max_taps;
+	int *first;       /* [count] */
+	int *tap_count;   /* [count], at most max_taps */
+	int32_t *weights; /* [count][max_taps] fixed point */
 };
 
-/* A resampling worked out, before there are any pixels. */
+/* The filters of a resampling; independent of the pixels. */
 struct resampler {
 	struct axis across, down;
 };
 
-thaw_status thaw_resampler_make(struct resampler *s, const struct resampling *r);
+thaw_status thaw_resampler_init(struct resampler *s, const struct resampling *r);
 void thaw_resampler_free(struct resampler *s);
 
-/* The part of the source that it reads. */
-struct thaw_rectangle thaw_resampler_reads(const struct resampler *s);
+/* The region of the source that thaw_resampler_run reads. */
+struct thaw_rectangle thaw_resampler_region(const struct resampler *s);
 
-/* `from` is the part that it reads. Row y of the kept rectangle goes to `to` + y * to_stride bytes. */
+/* Resamples `from`, which is that region, and writes row y of the output rectangle to `to` + y * to_stride bytes. */
 thaw_status thaw_resampler_run(const struct resampler *s, uint8_t *to, size_t to_stride, const struct image_view *from);
 
 #endif

@@ -1,10 +1,9 @@
-/* The loader: threads that decode images while the network computes.
+/* The data loader: threads that decode images while the network computes.
  *
- * Requests wait in a queue, oldest first. A thread takes one image at a time from the oldest request that has any
- * left, so all threads help with the batch that is wanted next; they stop at `ahead` batches beyond the one handed
- * out last, which bounds the memory. What an image becomes depends on its request alone, and it goes to a place of
- * its own in the batch, so timing cannot change the result. One mutex guards the queue and all counts; decoding runs
- * outside it. */
+ * Requests are queued, oldest first. A thread takes one image at a time from the oldest request with images left, so
+ * all threads work on the batch that is needed next. They stop at `ahead` batches beyond the last one taken, which
+ * bounds memory. The result for an image depends only on its request and is stored at a fixed position in the batch, so
+ * timing cannot change a batch. One mutex guards the queue and all counts; decoding runs without holding it. */
 #include "thaw/loader.h"
 
 #include <errno.h>
@@ -12,21 +11,22 @@
 #include <signal.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
-/* A request and the batch made of it. Memory is kept from one request to the next. */
+/* A request and its batch. The memory is reused for later requests. */
 struct job {
-	struct thaw_batch batch; /* first: users hand back its address */
+	struct thaw_batch batch; /* must be first: thaw_loader_release casts its address */
 	struct thaw_batch_request request;
 	struct job *next;
-	int64_t *wanted;    /* [request.count] the request's samples */
-	char **why;         /* [request.count] NULL where the image is fine */
-	int64_t claimed;    /* images given to threads */
-	int64_t finished;   /* images that they are done with */
-	thaw_status status; /* of the whole batch: not of single images */
-	char *message;
-	size_t pixel_room;   /* floats in batch.images */
-	int64_t sample_room; /* elements of the other arrays */
+	int64_t *samples;    /* [request.count] */
+	char **damage;       /* [request.count] error message of a damaged image, else NULL */
+	int64_t claimed;     /* images taken by threads */
+	int64_t finished;    /* images completed, or abandoned after a failure */
+	thaw_status status;  /* of the batch as a whole */
+	char *message;       /* if status is a failure */
+	size_t pixel_room;   /* floats allocated in batch.images */
+	int64_t sample_room; /* elements allocated in the other arrays */
 };
 
 struct thaw_loader {
@@ -35,11 +35,11 @@ struct thaw_loader {
 	struct thaw_augment augment;
 	int ahead;
 	pthread_mutex_t mutex;
-	pthread_cond_t work;      /* there may be images to decode */
-	pthread_cond_t ready;     /* a batch may be complete */
+	pthread_cond_t work;      /* signals that there may be images to decode */
+	pthread_cond_t ready;     /* signals that a batch may be complete */
 	struct job *first, *last; /* the queue */
-	struct job *handed;       /* batches that the user has */
-	struct job *spare;        /* released ones, at most `ahead` + 1: as many as there are at once */
+	struct job *in_use;       /* batches taken by the caller */
+	struct job *spare;        /* released jobs, at most `ahead` + 1, which is as many as are in use at once */
 	int spares;
 	bool closing;
 	int threads;
@@ -48,8 +48,8 @@ struct thaw_loader {
 
 static void job_free(struct job *j)
 {
-	for (int64_t i = 0; j->why != NULL && i < j->sample_room; i++)
-		thaw_free(j->why[i]);
+	for (int64_t i = 0; j->damage && i < j->sample_room; i++)
+		thaw_free(j->damage[i]);
 	for (int64_t i = 0; i < j->batch.damaged_count; i++)
 		thaw_free(j->batch.damaged_why[i]);
 	thaw_free(j->batch.images);
@@ -58,34 +58,34 @@ static void job_free(struct job *j)
 	thaw_free(j->batch.keys);
 	thaw_free(j->batch.damaged);
 	thaw_free(j->batch.damaged_why);
-	thaw_free(j->wanted);
-	thaw_free(j->why);
+	thaw_free(j->samples);
+	thaw_free(j->damage);
 	thaw_free(j->message);
 	thaw_free(j);
 }
 
-/* Everything but the images, which come when work on the batch begins. */
+/* Allocates everything except the images, which job_begin allocates. */
 static thaw_status job_reserve(struct job *j, int64_t count)
 {
 	struct thaw_batch *b = &j->batch;
 	if (count <= j->sample_room)
 		return THAW_OK;
-	thaw_free(j->wanted);
-	thaw_free(j->why);
+	thaw_free(j->samples);
+	thaw_free(j->damage);
 	thaw_free(b->labels);
 	thaw_free(b->samples);
 	thaw_free(b->keys);
 	thaw_free(b->damaged);
 	thaw_free(b->damaged_why);
 	j->sample_room = 0;
-	j->wanted = thaw_alloc((size_t)count, sizeof(int64_t));
-	j->why = thaw_alloc((size_t)count, sizeof(char *));
+	j->samples = thaw_alloc((size_t)count, sizeof(int64_t));
+	j->damage = thaw_alloc((size_t)count, sizeof(char *));
 	b->labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	b->samples = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->keys = thaw_alloc((size_t)count, sizeof(uint64_t));
 	b->damaged = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->damaged_why = thaw_alloc((size_t)count, sizeof(char *));
-	if (!j->wanted || !j->why || !b->labels || !b->samples || !b->keys || !b->damaged || !b->damaged_why)
+	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->damaged || !b->damaged_why)
 		return THAW_RESOURCE;
 	j->sample_room = count;
 	return THAW_OK;
@@ -96,11 +96,11 @@ static size_t floats_per_image(const struct job *j)
 	return (size_t)j->request.size * (size_t)j->request.size * 3;
 }
 
-/* Memory for the images, when the first thread turns to the batch. */
+/* Allocates the images; called when the first thread starts on the batch. */
 static thaw_status job_begin(struct job *j)
 {
 	size_t each = floats_per_image(j), count = (size_t)j->request.count;
-	if (j->pixel_room >= each * count && j->batch.images != NULL)
+	if (j->pixel_room >= each * count && j->batch.images)
 		return THAW_OK;
 	thaw_free(j->batch.images);
 	j->pixel_room = 0;
@@ -111,7 +111,7 @@ static thaw_status job_begin(struct job *j)
 	return THAW_OK;
 }
 
-/* Records the first failure that concerns the whole batch, with the text of the calling thread. */
+/* Records the first failure of the batch, with the error message of the calling thread. */
 static void job_fail(struct job *j, thaw_status status)
 {
 	if (j->status != THAW_OK)
@@ -120,15 +120,15 @@ static void job_fail(struct job *j, thaw_status status)
 	j->message = thaw_strdup(thaw_error_message());
 }
 
-/* Image i of the batch. */
+/* Loads image i of the batch. */
 static thaw_status make_image(const struct thaw_loader *l, const struct job *j, int64_t i)
 {
 	const struct thaw_batch_request *r = &j->request;
 	struct thaw_preprocess p = thaw_preprocess_at(&l->preprocess, r->size);
 	struct thaw_encoded_image encoded;
 	float *out = j->batch.images + (size_t)i * floats_per_image(j);
-	uint64_t sample = (uint64_t)j->wanted[i];
-	THAW_TRY(l->dataset->read(l->dataset, j->wanted[i], &encoded));
+	uint64_t sample = (uint64_t)j->samples[i];
+	THAW_TRY(l->dataset->read(l->dataset, j->samples[i], &encoded));
 	thaw_status status =
 		r->training
 			? thaw_transform_train(&encoded, &p, &l->augment,
@@ -145,17 +145,17 @@ uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample)
 	return high << 32 | thaw_random_u32(&random);
 }
 
-/* Closes the gaps that damaged images left, and fills in what goes with each image. */
+/* Removes the gaps of damaged images and fills in labels, samples and keys. */
 static void job_complete(const struct thaw_loader *l, struct job *j)
 {
 	struct thaw_batch *b = &j->batch;
 	size_t each = floats_per_image(j);
 	for (int64_t i = 0; i < j->request.count; i++) {
-		int64_t sample = j->wanted[i];
-		if (j->why[i]) {
+		int64_t sample = j->samples[i];
+		if (j->damage[i]) {
 			b->damaged[b->damaged_count] = sample;
-			b->damaged_why[b->damaged_count++] = j->why[i];
-			j->why[i] = NULL;
+			b->damaged_why[b->damaged_count++] = j->damage[i];
+			j->damage[i] = NULL;
 			continue;
 		}
 		if (b->count < i && j->status == THAW_OK)
@@ -166,31 +166,29 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 	}
 }
 
-/* The oldest job within reach that has images nobody has taken yet, or NULL. */
-static struct job *job_to_do(const struct thaw_loader *l)
+/* The oldest of the first `ahead` jobs with unclaimed images, or NULL. */
+static struct job *find_work(const struct thaw_loader *l)
 {
 	struct job *j = l->first;
-	for (int i = 0; i < l->ahead && j != NULL; i++, j = j->next)
+	for (int i = 0; i < l->ahead && j; i++, j = j->next)
 		if (j->claimed < j->request.count)
 			return j;
 	return NULL;
 }
 
-/* Makes image i without the mutex held. A damaged file costs that one image; anything else the batch: memory that
- * ran out or a file server that is away would else change the result without a word. */
-static void work_on(struct thaw_loader *l, struct job *j, int64_t i)
+/* Loads image i with the mutex released. A damaged file is skipped; any other error (out of memory, file server not
+ * available) fails the batch, since skipping the image would silently change the result. */
+static void process_image(struct thaw_loader *l, struct job *j, int64_t i)
 {
 	pthread_mutex_unlock(&l->mutex);
 	thaw_status status = make_image(l, j, i);
-	char *why = NULL;
+	char *damage = NULL;
 	if (status == THAW_DATA) {
-		if ((why = thaw_strdup(thaw_error_message())) != NULL)
-			status = THAW_OK;
-		else
-			status = THAW_RESOURCE;
+		damage = thaw_strdup(thaw_error_message());
+		status = damage ? THAW_OK : THAW_RESOURCE;
 	}
 	pthread_mutex_lock(&l->mutex);
-	j->why[i] = why;
+	j->damage[i] = damage;
 	if (status != THAW_OK)
 		job_fail(j, status);
 }
@@ -200,7 +198,7 @@ static void *run_thread(void *argument)
 	struct thaw_loader *l = argument;
 	pthread_mutex_lock(&l->mutex);
 	while (!l->closing) {
-		struct job *j = job_to_do(l);
+		struct job *j = find_work(l);
 		if (!j) {
 			pthread_cond_wait(&l->work, &l->mutex);
 			continue;
@@ -210,7 +208,7 @@ static void *run_thread(void *argument)
 		if (status != THAW_OK)
 			job_fail(j, status);
 		if (j->status == THAW_OK)
-			work_on(l, j, i);
+			process_image(l, j, i);
 		if (++j->finished == j->request.count) {
 			job_complete(l, j);
 			pthread_cond_broadcast(&l->ready);
@@ -220,7 +218,7 @@ static void *run_thread(void *argument)
 	return NULL;
 }
 
-/* Threads for decoding leave signals to the thread that runs the program. */
+/* Starts the threads with all signals blocked, so that other threads handle them. */
 static thaw_status start_threads(struct thaw_loader *l, int threads)
 {
 	sigset_t all, before;
@@ -233,7 +231,8 @@ static thaw_status start_threads(struct thaw_loader *l, int threads)
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0)
-		return thaw_fail(THAW_RESOURCE, "cannot start a decoding thread: %s: give fewer", strerror(error));
+		return thaw_fail(THAW_RESOURCE, "cannot start a decoding thread: %s: use a smaller --decode-threads",
+				 strerror(error));
 	return THAW_OK;
 }
 
@@ -241,7 +240,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 			       const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
 			       int threads, int ahead)
 {
-	threads = threads < 1 ? 1 : threads;
+	threads = max_int(threads, 1);
 	struct thaw_loader *l = thaw_alloc(1, sizeof(*l) + (size_t)threads * sizeof(pthread_t));
 	if (!l)
 		return THAW_RESOURCE;
@@ -249,7 +248,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 	l->preprocess = *preprocess;
 	if (augment)
 		l->augment = *augment;
-	l->ahead = ahead < 1 ? 1 : ahead;
+	l->ahead = max_int(ahead, 1);
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_cond_init(&l->work, NULL);
 	pthread_cond_init(&l->ready, NULL);
@@ -262,8 +261,8 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 	return THAW_OK;
 }
 
-/* A released job, or a new one. */
-static struct job *job_take(struct thaw_loader *l)
+/* A spare job, or a new one. */
+static struct job *job_acquire(struct thaw_loader *l)
 {
 	pthread_mutex_lock(&l->mutex);
 	struct job *j = l->spare;
@@ -272,25 +271,25 @@ static struct job *job_take(struct thaw_loader *l)
 		l->spares--;
 	}
 	pthread_mutex_unlock(&l->mutex);
-	return j != NULL ? j : thaw_alloc(1, sizeof(*j));
+	return j ? j : thaw_alloc(1, sizeof(*j));
 }
 
 static thaw_status check_request(const struct thaw_loader *l, const struct thaw_batch_request *r)
 {
 	if (r->count < 0 || r->size < 1)
-		return thaw_fail(THAW_SOFTWARE, "loader: batch of %lld images of size %d", (long long)r->count,
+		return thaw_fail(THAW_SOFTWARE, "invalid batch request: %lld images of size %d", (long long)r->count,
 				 r->size);
 	for (int64_t i = 0; i < r->count; i++)
 		if (r->samples[i] < 0 || r->samples[i] >= l->dataset->count)
-			return thaw_fail(THAW_SOFTWARE, "loader: sample %lld of %lld", (long long)r->samples[i],
-					 (long long)l->dataset->count);
+			return thaw_fail(THAW_SOFTWARE, "invalid batch request: sample %lld of a dataset of %lld",
+					 (long long)r->samples[i], (long long)l->dataset->count);
 	return THAW_OK;
 }
 
 thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_request *request)
 {
 	THAW_TRY(check_request(l, request));
-	struct job *j = job_take(l);
+	struct job *j = job_acquire(l);
 	if (!j)
 		return THAW_RESOURCE;
 	thaw_status status = job_reserve(j, request->count);
@@ -298,10 +297,10 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 		job_free(j);
 		return status;
 	}
-	if (request->count > 0) /* an empty first batch has no memory */
-		memcpy(j->wanted, request->samples, (size_t)request->count * sizeof(int64_t));
+	if (request->count > 0) /* the arrays of an empty batch may be NULL */
+		memcpy(j->samples, request->samples, (size_t)request->count * sizeof(int64_t));
 	j->request = *request;
-	j->request.samples = j->wanted;
+	j->request.samples = j->samples;
 	j->next = NULL;
 	pthread_mutex_lock(&l->mutex);
 	if (l->last)
@@ -320,7 +319,7 @@ thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 	struct job *j = l->first;
 	if (!j) {
 		pthread_mutex_unlock(&l->mutex);
-		return thaw_fail(THAW_SOFTWARE, "loader: a batch is asked for that was never submitted");
+		return thaw_fail(THAW_SOFTWARE, "thaw_loader_next without a submitted request");
 	}
 	while (j->finished < j->request.count)
 		pthread_cond_wait(&l->ready, &l->mutex);
@@ -329,19 +328,20 @@ thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 		l->last = NULL;
 	pthread_cond_broadcast(&l->work);
 	if (j->status == THAW_OK) {
-		j->next = l->handed;
-		l->handed = j;
+		j->next = l->in_use;
+		l->in_use = j;
 		*batch = &j->batch;
 		pthread_mutex_unlock(&l->mutex);
 		return THAW_OK;
 	}
 	pthread_mutex_unlock(&l->mutex);
-	thaw_status status = thaw_fail(j->status, "%s", j->message != NULL ? j->message : "out of memory");
+	thaw_status status =
+		thaw_fail(j->status, "%s", j->message ? j->message : "out of memory: error message of a batch");
 	job_free(j);
 	return status;
 }
 
-/* Ready for the next request: all counts zero, memory kept. */
+/* Prepares a job for the next request: zeroes all counts, keeps the memory. */
 static void job_reset(struct job *j)
 {
 	struct thaw_batch *b = &j->batch;
@@ -355,7 +355,7 @@ void thaw_loader_release(struct thaw_loader *l, struct thaw_batch *batch)
 {
 	struct job *j = (struct job *)batch;
 	pthread_mutex_lock(&l->mutex);
-	struct job **at = &l->handed;
+	struct job **at = &l->in_use;
 	while (*at != j)
 		at = &(*at)->next;
 	*at = j->next;
@@ -373,7 +373,7 @@ void thaw_loader_release(struct thaw_loader *l, struct thaw_batch *batch)
 
 static void jobs_free(struct job *j)
 {
-	while (j != NULL) {
+	while (j) {
 		struct job *next = j->next;
 		job_free(j);
 		j = next;
@@ -391,7 +391,7 @@ void thaw_loader_destroy(struct thaw_loader *l)
 	for (int t = 0; t < l->threads; t++)
 		pthread_join(l->thread[t], NULL);
 	jobs_free(l->first);
-	jobs_free(l->handed);
+	jobs_free(l->in_use);
 	jobs_free(l->spare);
 	pthread_cond_destroy(&l->ready);
 	pthread_cond_destroy(&l->work);

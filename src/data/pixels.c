@@ -1,8 +1,8 @@
-/* Memory of images, and its bounds, whatever the format. */
+/* Memory and size limits of images. */
 #include "src/data/image.h"
 #include "thaw/tensor.h"
 
-#define THAW_MAX_IMAGE_SIDE 65535 /* what a JPEG header can say; longer PNGs are no photographs */
+#define THAW_MAX_IMAGE_SIDE 65535 /* the largest that a JPEG header can express */
 
 void thaw_image_free(struct thaw_image *image)
 {
@@ -13,10 +13,11 @@ void thaw_image_free(struct thaw_image *image)
 thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name)
 {
 	if (width < 1 || height < 1)
-		return thaw_fail(THAW_DATA, "%s: image without pixels: remove or replace it", name);
+		return thaw_fail(THAW_DATA, "image without pixels: %s: remove or replace it", name);
 	if (width > THAW_MAX_IMAGE_SIDE || height > THAW_MAX_IMAGE_SIDE || width * height > THAW_MAX_IMAGE_PIXELS)
-		return thaw_fail(THAW_DATA, "%s: image of %lld x %lld pixels is too large: shrink it below %lld pixels",
-				 name, (long long)width, (long long)height, THAW_MAX_IMAGE_PIXELS);
+		return thaw_fail(THAW_DATA,
+				 "image of %lld x %lld pixels is too large: %s: shrink it to at most %lld pixels",
+				 (long long)width, (long long)height, name, THAW_MAX_IMAGE_PIXELS);
 	return THAW_OK;
 }
 
@@ -35,8 +36,8 @@ struct image_view thaw_image_view(const struct thaw_image *image)
 	return (struct image_view){image->pixels, image->width, image->height, (size_t)image->width * 3};
 }
 
-struct image_view thaw_view_part(const struct image_view *view, struct thaw_rectangle part)
+struct image_view thaw_view_region(const struct image_view *view, struct thaw_rectangle region)
 {
-	const uint8_t *pixels = view->pixels + (size_t)part.top * view->stride + (size_t)part.left * 3;
-	return (struct image_view){pixels, part.width, part.height, view->stride};
+	const uint8_t *pixels = view->pixels + (size_t)region.top * view->stride + (size_t)region.left * 3;
+	return (struct image_view){pixels, region.width, region.height, view->stride};
 }

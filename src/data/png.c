@@ -1,16 +1,16 @@
-/* PNG, through libspng: any colour type and depth comes out as 8-bit RGB. Transparency is dropped and the high
- * byte of 16 taken, as Pillow's convert("RGB") does. */
+/* PNG decoding with libspng. All colour types and depths are converted to 8-bit RGB as Pillow's convert("RGB") does:
+ * transparency is ignored, and of 16-bit values the high byte is taken. */
 #include "src/data/image.h"
 
 #include <spng.h>
 
-/* Text and colour profiles beyond this are refused; all chunks together may take twice as much. */
+/* Limit of one text or colour profile chunk, in bytes; the limit of all of them is twice as much. */
 #define MAX_CHUNK ((size_t)8 << 20)
 
 static thaw_status damaged(int error, const char *name)
 {
-	return thaw_fail(error == SPNG_EMEM ? THAW_RESOURCE : THAW_DATA, "%s: damaged PNG (%s): remove or replace it",
-			 name, spng_strerror(error));
+	return thaw_fail(error == SPNG_EMEM ? THAW_RESOURCE : THAW_DATA, "damaged PNG (%s): %s: remove or replace it",
+			 spng_strerror(error), name);
 }
 
 static thaw_status decode_with(spng_ctx *png, struct thaw_image *image, int *orientation, const uint8_t *bytes,
@@ -31,7 +31,7 @@ static thaw_status decode_with(spng_ctx *png, struct thaw_image *image, int *ori
 	THAW_TRY(thaw_image_allocate(image, header.width, header.height, name));
 	error = spng_decode_image(png, image->pixels, needed, SPNG_FMT_RGB8, 0);
 	if (error == SPNG_OK)
-		error = spng_decode_chunks(png); /* those behind the pixels, to the end mark */
+		error = spng_decode_chunks(png); /* those after the pixels, up to IEND */
 	if (error != SPNG_OK)
 		return damaged(error, name);
 	if (spng_get_exif(png, &exif) == SPNG_OK)
@@ -44,7 +44,7 @@ static thaw_status decode_png(struct thaw_image *image, int *orientation, const 
 {
 	spng_ctx *png = spng_ctx_new(0);
 	if (!png)
-		return thaw_fail(THAW_RESOURCE, "%s: no memory to decode it", name);
+		return thaw_fail(THAW_RESOURCE, "out of memory: PNG decoder: %s", name);
 	struct thaw_image decoded = {0};
 	thaw_status status = decode_with(png, &decoded, orientation, bytes, size, name);
 	spng_ctx_free(png);

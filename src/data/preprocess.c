@@ -1,4 +1,4 @@
-/* Preprocessing for other sizes and the default augmentation. */
+/* Preprocessing for another input size. */
 #include "thaw/transform.h"
 
 struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size)

@@ -1,30 +1,36 @@
-/* Resampling with antialiasing, bit for bit as Pillow does it on 8-bit images.
+/* Resampling with antialiasing, with the same bits as Pillow on 8-bit images.
  *
- * Networks are sensitive to how their images were made small, and pretrained ones were fed by Pillow. Its method:
- * the filter is stretched by the factor of reduction, its weights are normalised in double precision and rounded
- * to 22 binary places, and two passes, columns then rows, each sum in 32-bit integers and round to 8 bits. Integer
- * sums are the same in any order.
+ * Networks are sensitive to how images were downsampled, and most pretrained networks were trained on images resized by
+ * Pillow. Its method: the filter is stretched by the downsampling factor, its weights are normalised in double
+ * precision and rounded to 22 fractional bits, and two passes, horizontal then vertical, each sum in 32-bit integers
+ * and round to 8 bits. Integer sums do not depend on the order.
  *
- * Both passes are one loop that blends rows of bytes above each other. For the first, STRIP rows of the source are
- * stood up: the pixels of one column, (STRIP,3) bytes, lie together, so that a column of the result is a blend of
- * such columns, in full vectors. */
+ * Both passes use the same loop, a weighted sum of rows of bytes. For the horizontal pass, strips of STRIP rows are
+ * transposed so that the pixels of one column, (STRIP,3) bytes, are contiguous; a column of the result is then a
+ * weighted sum of source columns, in full vectors. */
 #include "src/data/image.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/multiversion.h"
 #include "thaw/tensor.h"
 
-/* 32 bits, less 8 of the pixel, less a sign and one for bicubic's overshoot. */
+/* Fractional bits of a weight: 32, less 8 of the pixel, a sign bit, and one for the overshoot of bicubic. */
 #define PRECISION 22
 #define HALF      (1 << (PRECISION - 1))
 
-enum { LANES = 16, STRIP = 16, COLUMN = 3 * STRIP, BLOCKS = COLUMN / LANES };
+enum {
+	VECTOR_WIDTH = 16,  /* elements */
+	STRIP = 16,         /* rows */
+	COLUMN = 3 * STRIP, /* bytes */
+	VECTORS = COLUMN / VECTOR_WIDTH
+};
 
-typedef int32_t lane_sums __attribute__((vector_size(4 * LANES)));
-typedef int16_t lane_halves __attribute__((vector_size(2 * LANES)));
-typedef uint8_t lane_bytes __attribute__((vector_size(LANES)));
+typedef int32_t vector_i32 __attribute__((vector_size(4 * VECTOR_WIDTH)));
+typedef int16_t vector_i16 __attribute__((vector_size(2 * VECTOR_WIDTH)));
+typedef uint8_t vector_u8 __attribute__((vector_size(VECTOR_WIDTH)));
 
 static double triangle(double x)
 {
@@ -46,7 +52,7 @@ static double cubic(double x)
 
 struct kernel {
 	double (*value)(double);
-	double support; /* zero from here on */
+	double support; /* value(x) is 0 for |x| >= support */
 };
 
 static const struct kernel kernels[] = {
@@ -57,11 +63,11 @@ static const struct kernel kernels[] = {
 static void axis_free(struct axis *a)
 {
 	thaw_free(a->first);
-	thaw_free(a->used);
+	thaw_free(a->tap_count);
 	thaw_free(a->weights);
 }
 
-/* Normalises and rounds half away from zero, as the method prescribes. */
+/* Normalises and rounds half away from zero, as Pillow does. */
 static void round_weights(int32_t *to, const double *weights, int n, double sum)
 {
 	for (int i = 0; i < n; i++) {
@@ -70,49 +76,47 @@ static void round_weights(int32_t *to, const double *weights, int n, double sum)
 	}
 }
 
-/* Positions start .. start + count of an axis of `size` that covers lo .. hi of `source` positions. The borders are
- * floats because Pillow's are. */
-static thaw_status axis_make(struct axis *a, int source, float lo, float hi, int size, int start, int count,
+/* The filter for output positions start .. start + count - 1 of an axis of `size` positions that covers lo .. hi of
+ * `source` positions. lo and hi are floats because Pillow's are. */
+static thaw_status axis_init(struct axis *a, int source, float lo, float hi, int size, int start, int count,
 			     const struct kernel *kernel)
 {
 	double scale = (double)(hi - lo) / size;
-	double stretch = scale < 1 ? 1 : scale;
+	double stretch = max_double(scale, 1);
 	double support = kernel->support * stretch;
-	*a = (struct axis){.count = count, .taps = (int)ceil(support) * 2 + 1};
+	*a = (struct axis){.count = count, .max_taps = (int)ceil(support) * 2 + 1};
 	a->first = thaw_alloc((size_t)count, sizeof(int));
-	a->used = thaw_alloc((size_t)count, sizeof(int));
-	a->weights = thaw_alloc((size_t)count * (size_t)a->taps, sizeof(int32_t));
-	double *weights = thaw_alloc((size_t)a->taps, sizeof(double));
-	if (!a->first || !a->used || !a->weights || !weights) {
+	a->tap_count = thaw_alloc((size_t)count, sizeof(int));
+	a->weights = thaw_alloc((size_t)count * (size_t)a->max_taps, sizeof(int32_t));
+	double *weights = thaw_alloc((size_t)a->max_taps, sizeof(double));
+	if (!a->first || !a->tap_count || !a->weights || !weights) {
 		thaw_free(weights);
 		axis_free(a);
 		return THAW_RESOURCE;
 	}
 	for (int i = 0; i < count; i++) {
 		double centre = lo + (start + i + 0.5) * scale;
-		int first = (int)(centre - support + 0.5);
-		int end = (int)(centre + support + 0.5);
-		first = first < 0 ? 0 : first;
-		end = end > source ? source : end;
+		int first = max_int((int)(centre - support + 0.5), 0);
+		int end = min_int((int)(centre + support + 0.5), source);
 		double sum = 0;
 		for (int x = first; x < end; x++)
 			sum += weights[x - first] = kernel->value((x - centre + 0.5) * (1 / stretch));
 		a->first[i] = first;
-		a->used[i] = end - first;
-		round_weights(a->weights + (size_t)i * (size_t)a->taps, weights, end - first, sum);
+		a->tap_count[i] = end - first;
+		round_weights(a->weights + (size_t)i * (size_t)a->max_taps, weights, end - first, sum);
 	}
 	thaw_free(weights);
 	return THAW_OK;
 }
 
-thaw_status thaw_resampler_make(struct resampler *s, const struct resampling *r)
+thaw_status thaw_resampler_init(struct resampler *s, const struct resampling *r)
 {
 	const struct kernel *kernel = &kernels[r->filter];
 	*s = (struct resampler){0};
-	THAW_TRY(axis_make(&s->across, r->source_width, (float)r->box[0], (float)(r->box[0] + r->box[2]), r->width,
-			   r->kept.left, r->kept.width, kernel));
-	thaw_status status = axis_make(&s->down, r->source_height, (float)r->box[1], (float)(r->box[1] + r->box[3]),
-				       r->height, r->kept.top, r->kept.height, kernel);
+	THAW_TRY(axis_init(&s->across, r->source_width, (float)r->box[0], (float)(r->box[0] + r->box[2]), r->width,
+			   r->output.left, r->output.width, kernel));
+	thaw_status status = axis_init(&s->down, r->source_height, (float)r->box[1], (float)(r->box[1] + r->box[3]),
+				       r->height, r->output.top, r->output.height, kernel);
 	if (status != THAW_OK)
 		axis_free(&s->across);
 	return status;
@@ -126,52 +130,53 @@ void thaw_resampler_free(struct resampler *s)
 
 static int axis_end(const struct axis *a)
 {
-	return a->first[a->count - 1] + a->used[a->count - 1];
+	return a->first[a->count - 1] + a->tap_count[a->count - 1];
 }
 
-struct thaw_rectangle thaw_resampler_reads(const struct resampler *s)
+struct thaw_rectangle thaw_resampler_region(const struct resampler *s)
 {
 	int left = s->across.first[0], top = s->down.first[0];
 	return (struct thaw_rectangle){left, top, axis_end(&s->across) - left, axis_end(&s->down) - top};
 }
 
-/* A loop into an array: gcc 12 makes one instruction of it, and sixteen of a vector conversion. */
-THAW_INLINE void load_wide(lane_sums *sums, const uint8_t *from)
+/* Widens bytes to 32 bits. gcc 12 compiles this loop to one instruction, but __builtin_convertvector to sixteen. */
+THAW_INLINE void load_wide(vector_i32 *to, const uint8_t *from)
 {
-	int32_t wide[LANES];
-	for (int l = 0; l < LANES; l++)
-		wide[l] = from[l];
-	memcpy(sums, wide, sizeof(*sums));
+	int32_t wide[VECTOR_WIDTH];
+	for (int i = 0; i < VECTOR_WIDTH; i++)
+		wide[i] = from[i];
+	memcpy(to, wide, sizeof(*to));
 }
 
-/* Clips to a byte. Two conversions, each by half: gcc 12 has no vectors for one by a quarter. */
-THAW_INLINE void store_narrow(uint8_t *to, const lane_sums *wide)
+/* Rounds sums to bytes, clipped to 0 .. 255. Narrows in two steps, since gcc 12 does not vectorise a conversion from 32
+ * to 8 bits. */
+THAW_INLINE void store_narrow(uint8_t *to, const vector_i32 *wide)
 {
-	lane_sums sum = *wide >> PRECISION;
-	sum &= ~(sum >> 31);      /* a sign bit, shifted, is all ones */
-	sum |= (255 - sum) >> 31; /* the low byte counts */
-	lane_halves half = __builtin_convertvector(sum, lane_halves);
-	lane_bytes bytes = __builtin_convertvector(half, lane_bytes);
+	vector_i32 sum = *wide >> PRECISION;
+	sum &= ~(sum >> 31);      /* negative: 0 */
+	sum |= (255 - sum) >> 31; /* above 255: all ones, of which the low byte is kept */
+	vector_i16 half = __builtin_convertvector(sum, vector_i16);
+	vector_u8 bytes = __builtin_convertvector(half, vector_u8);
 	memcpy(to, &bytes, sizeof(bytes));
 }
 
-/* to[COLUMN] from `taps` rows above each other. */
+/* to[COLUMN] = the weighted sum of `taps` rows. */
 THAW_INLINE void blend(uint8_t *to, const uint8_t *from, size_t stride, const int32_t *weights, int taps)
 {
-	lane_sums sum[BLOCKS];
-	for (int b = 0; b < BLOCKS; b++)
-		sum[b] = (lane_sums){0} + HALF;
+	vector_i32 sum[VECTORS];
+	for (int v = 0; v < VECTORS; v++)
+		sum[v] = (vector_i32){0} + HALF;
 	for (int t = 0; t < taps; t++, from += stride)
-		for (int b = 0; b < BLOCKS; b++) {
-			lane_sums pixels;
-			load_wide(&pixels, from + b * LANES);
-			sum[b] += pixels * weights[t];
+		for (int v = 0; v < VECTORS; v++) {
+			vector_i32 pixels;
+			load_wide(&pixels, from + v * VECTOR_WIDTH);
+			sum[v] += pixels * weights[t];
 		}
-	for (int b = 0; b < BLOCKS; b++)
-		store_narrow(to + b * LANES, &sum[b]);
+	for (int v = 0; v < VECTORS; v++)
+		store_narrow(to + v * VECTOR_WIDTH, &sum[v]);
 }
 
-/* One row of `bytes` bytes, a multiple of COLUMN. */
+/* The same for a row of `bytes` bytes, a multiple of COLUMN. */
 THAW_MULTIVERSION static void blend_row(uint8_t *to, const uint8_t *from, size_t stride, size_t bytes,
 					const int32_t *weights, int taps)
 {
@@ -179,21 +184,21 @@ THAW_MULTIVERSION static void blend_row(uint8_t *to, const uint8_t *from, size_t
 		blend(to + x, from + x, stride, weights, taps);
 }
 
-/* Columns (source,STRIP,3) -> (count,STRIP,3). Column 0 of `from` is column `left` of the source. */
+/* Resamples columns (source,STRIP,3) -> (count,STRIP,3). Column 0 of `from` is column `left` of the source. */
 THAW_MULTIVERSION static void blend_columns(uint8_t *to, const uint8_t *from, int left, const struct axis *a)
 {
 	for (int i = 0; i < a->count; i++, to += COLUMN)
 		blend(to, from + (size_t)(a->first[i] - left) * COLUMN, COLUMN,
-		      a->weights + (size_t)i * (size_t)a->taps, a->used[i]);
+		      a->weights + (size_t)i * (size_t)a->max_taps, a->tap_count[i]);
 }
 
-/* Rows (STRIP,width,3) -> columns (width,STRIP,3); rows from `rows` on repeat the last. A pixel is copied as four
- * bytes where another one follows: each write mends what the one before it spilled. `to` has a byte to spare. */
-static void stand_up(uint8_t *to, const uint8_t *from, size_t stride, int width, int rows)
+/* Transposes rows (STRIP,width,3) to columns (width,STRIP,3); rows from `rows` on repeat the last one. Copies four
+ * bytes per pixel where another pixel follows, which overwrites the extra byte; `to` has room for one byte more. */
+static void rows_to_columns(uint8_t *to, const uint8_t *from, size_t stride, int width, int rows)
 {
 	const uint8_t *row[STRIP];
 	for (int r = 0; r < STRIP; r++)
-		row[r] = from + (size_t)(r < rows ? r : rows - 1) * stride;
+		row[r] = from + (size_t)min_int(r, rows - 1) * stride;
 	for (size_t x = 0; x + 1 < (size_t)width; x++)
 		for (int r = 0; r < STRIP; r++, to += 3)
 			memcpy(to, row[r] + 3 * x, 4);
@@ -201,32 +206,32 @@ static void stand_up(uint8_t *to, const uint8_t *from, size_t stride, int width,
 		memcpy(to, row[r] + 3 * (size_t)(width - 1), 3);
 }
 
-/* The reverse, for the first `rows` rows, which have a byte to spare each. */
-static void lay_down(uint8_t *to, size_t stride, const uint8_t *from, int width, int rows)
+/* The reverse, for the first `rows` rows, each of which has room for one byte more. */
+static void columns_to_rows(uint8_t *to, size_t stride, const uint8_t *from, int width, int rows)
 {
 	for (size_t x = 0; x < (size_t)width; x++, from += COLUMN)
 		for (int r = 0; r < rows; r++)
 			memcpy(to + (size_t)r * stride + 3 * x, from + 3 * r, 4);
 }
 
-/* Bytes of a row that blend_row can work on and lay_down spill into. */
+/* Bytes of a row of `width` pixels, rounded up to whole COLUMNs for blend_row, with room for the extra byte. */
 static size_t padded_row(int width)
 {
 	return ((size_t)width * 3 / COLUMN + 1) * COLUMN;
 }
 
-/* All rows of `from` resampled along x, into `to` with rows of padded_row() bytes. */
+/* Resamples all rows of `from` horizontally, into `to` with rows of padded_row(a->count) bytes. */
 static thaw_status horizontal_pass(uint8_t *to, const struct image_view *from, const struct axis *a)
 {
 	size_t stride = padded_row(a->count);
 	uint8_t *before = thaw_alloc((size_t)from->width + 1, COLUMN),
 		*after = thaw_alloc((size_t)a->count + 1, COLUMN);
-	thaw_status status = !before || !after ? THAW_RESOURCE : THAW_OK;
+	thaw_status status = before && after ? THAW_OK : THAW_RESOURCE;
 	for (int y = 0; status == THAW_OK && y < from->height; y += STRIP) {
-		int rows = from->height - y < STRIP ? from->height - y : STRIP;
-		stand_up(before, from->pixels + (size_t)y * from->stride, from->stride, from->width, rows);
+		int rows = min_int(from->height - y, STRIP);
+		rows_to_columns(before, from->pixels + (size_t)y * from->stride, from->stride, from->width, rows);
 		blend_columns(after, before, a->first[0], a);
-		lay_down(to + (size_t)y * stride, stride, after, a->count, rows);
+		columns_to_rows(to + (size_t)y * stride, stride, after, a->count, rows);
 	}
 	thaw_free(before);
 	thaw_free(after);
@@ -241,7 +246,7 @@ static thaw_status vertical_pass(uint8_t *to, size_t to_stride, const uint8_t *f
 		return THAW_RESOURCE;
 	for (int y = 0; y < a->count; y++, to += to_stride) {
 		blend_row(row, from + (size_t)(a->first[y] - a->first[0]) * bytes, bytes, bytes,
-			  a->weights + (size_t)y * (size_t)a->taps, a->used[y]);
+			  a->weights + (size_t)y * (size_t)a->max_taps, a->tap_count[y]);
 		memcpy(to, row, (size_t)width * 3);
 	}
 	thaw_free(row);
@@ -264,11 +269,10 @@ thaw_status thaw_resampler_run(const struct resampler *s, uint8_t *to, size_t to
 thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *from, const double box[4], int width,
 			      int height, enum thaw_filter filter)
 {
-	/* Written so that NaN fails too. */
+	/* Negated, so that NaN fails. */
 	if (!(box[0] >= 0 && box[1] >= 0 && box[2] > 0 && box[3] > 0 && box[0] + box[2] <= from->width &&
 	      box[1] + box[3] <= from->height))
-		return thaw_fail(THAW_SOFTWARE, "resize: the box leaves the image of %d x %d", from->width,
-				 from->height);
+		return thaw_fail(THAW_SOFTWARE, "resize box outside the image of %d x %d", from->width, from->height);
 	struct thaw_image made;
 	struct resampler resampler;
 	THAW_TRY(thaw_image_allocate(&made, width, height, "resized image"));
@@ -278,13 +282,13 @@ thaw_status thaw_image_resize(struct thaw_image *to, const struct thaw_image *fr
 		.box = {box[0], box[1], box[2], box[3]},
 		.width = width,
 		.height = height,
-		.kept = {0, 0, width, height},
+		.output = {0, 0, width, height},
 		.filter = filter,
 	};
-	thaw_status status = thaw_resampler_make(&resampler, &r);
+	thaw_status status = thaw_resampler_init(&resampler, &r);
 	if (status == THAW_OK) {
 		struct image_view whole = thaw_image_view(from);
-		struct image_view view = thaw_view_part(&whole, thaw_resampler_reads(&resampler));
+		struct image_view view = thaw_view_region(&whole, thaw_resampler_region(&resampler));
 		status = thaw_resampler_run(&resampler, made.pixels, (size_t)width * 3, &view);
 		thaw_resampler_free(&resampler);
 	}

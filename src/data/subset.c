@@ -1,22 +1,22 @@
-/* Some samples of another dataset. */
+/* A dataset of some samples of another one. */
 #include "src/data/dataset.h"
 #include "thaw/tensor.h"
 
 struct subset {
-	const struct thaw_dataset *of;
-	int64_t samples[]; /* [count], of `of` */
+	const struct thaw_dataset *parent;
+	int64_t samples[]; /* [count], indices into parent */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct subset *s = d->context;
-	return s->of->read(s->of, s->samples[i], encoded);
+	return s->parent->read(s->parent, s->samples[i], encoded);
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct subset *s = d->context;
-	s->of->name(s->of, s->samples[i], text, size);
+	s->parent->name(s->parent, s->samples[i], text, size);
 }
 
 static void close_subset(struct thaw_dataset *d)
@@ -24,32 +24,32 @@ static void close_subset(struct thaw_dataset *d)
 	thaw_free(d->context);
 }
 
-static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_dataset *of)
+static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_dataset *from)
 {
-	d->class_names = thaw_alloc((size_t)of->classes, sizeof(*d->class_names));
+	d->class_names = thaw_alloc((size_t)from->classes, sizeof(*d->class_names));
 	if (!d->class_names)
 		return THAW_RESOURCE;
-	d->classes = of->classes;
-	for (int c = 0; c < of->classes; c++)
-		if (!(d->class_names[c] = thaw_strdup(of->class_names[c])))
+	d->classes = from->classes;
+	for (int c = 0; c < from->classes; c++)
+		if (!(d->class_names[c] = thaw_strdup(from->class_names[c])))
 			return THAW_RESOURCE;
 	return THAW_OK;
 }
 
-thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *of, const int64_t *samples,
+thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count)
 {
 	struct thaw_dataset part = {.read = read_sample, .name = name_sample, .close = close_subset};
 	struct subset *s = thaw_alloc(1, sizeof(*s) + (size_t)count * sizeof(*s->samples));
 	part.context = s;
-	thaw_status status = s ? copy_classes(&part, of) : THAW_RESOURCE;
+	thaw_status status = s ? copy_classes(&part, parent) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = thaw_dataset_keep(&part, of->labels, samples, count);
+		status = thaw_dataset_set_labels(&part, parent->labels, samples, count);
 	if (status != THAW_OK) {
 		thaw_dataset_close(&part);
 		return status;
 	}
-	s->of = of;
+	s->parent = parent;
 	for (int64_t i = 0; i < count; i++)
 		s->samples[i] = samples[i];
 	*d = part;

@@ -1,30 +1,30 @@
-/* What evaluation and training transforms share. */
+/* Shared by the evaluation and training transforms. Internal to src/data. */
 #ifndef THAW_SRC_DATA_TRANSFORM_H
 #define THAW_SRC_DATA_TRANSFORM_H
 
 #include "src/data/image.h"
 #include "thaw/transform.h"
 
-/* torchvision's Resize: the size of an image of `width` x `height` once its shorter side is `shorter`. */
+/* The size of a width x height image after its shorter side is resized to `shorter`, as torchvision's Resize. */
 void thaw_shorter_side(int width, int height, int shorter, int *new_width, int *new_height);
 
-/* What a transform shows of a picture: `crop` of it, resized to width x height, and of that the square that starts at
- * (left, top). Where the square leaves the resized image it is black. */
-struct framing {
+/* The geometry of a transform: `crop` of the source is resized to width x height; the output is the square whose top
+ * left corner is (left, top) in the resized image. Where the square exceeds the resized image it is black. */
+struct crop_geometry {
 	struct thaw_rectangle crop;
 	int shrink; /* by the decoder, before resizing: 1, 2, 4 or 8 */
 	int width, height;
 	int left, top;
 };
 
-/* Makes the square p->size of the picture, decoding no more than it needs. */
-thaw_status thaw_frame(struct thaw_image *square, const struct thaw_encoded_image *encoded, const struct framing *f,
-		       const struct thaw_preprocess *p);
+/* Makes the square of side p->size. Decodes only the pixels it depends on. The caller frees *square. */
+thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encoded_image *encoded,
+			     const struct crop_geometry *g, const struct thaw_preprocess *p);
 
-/* out (size,size,3) = (pixels / 255 - mean) / std, each row reversed if `mirrored`. */
+/* out (size,size,3) = (pixels / 255 - mean) / std; each row is reversed if `mirrored`. */
 void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct thaw_preprocess *p, float *out);
 
-/* Brightness, contrast and saturation by these factors, on the bytes as torchvision does on tensors. */
+/* Multiplies brightness, contrast and saturation by these factors, on 8-bit values as torchvision does on tensors. */
 void thaw_jitter(struct thaw_image *image, double brightness, double contrast, double saturation);
 
 #endif

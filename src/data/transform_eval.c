@@ -1,4 +1,4 @@
-/* The transform of evaluation: Resize, CenterCrop, ToTensor, Normalize of torchvision, to the bit. */
+/* The evaluation transform: the same bits as torchvision's Resize, CenterCrop, ToTensor and Normalize. */
 #include "src/data/transform.h"
 
 #define LEVELS 256 /* of an 8-bit channel */
@@ -12,8 +12,8 @@ void thaw_shorter_side(int width, int height, int shorter, int *new_width, int *
 	*new_height = upright ? longer : shorter;
 }
 
-/* Where a crop of `size` starts in `length`. Half pixels go to the even side, as round() does in Python; if the
- * crop is the longer one, its start is negative and the odd pixel of padding is on the far side. */
+/* The start of a centre crop of `size` in `length`. Half pixels are rounded to even, as by Python's round(). If the
+ * crop is longer, its start is negative and an odd pixel of padding is at the end. */
 static int centre(int length, int size)
 {
 	int spare = length - size;
@@ -43,12 +43,12 @@ void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct 
 
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out)
 {
-	struct framing f = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
+	struct crop_geometry g = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
 	struct thaw_image square;
-	thaw_shorter_side(encoded->width, encoded->height, p->resize, &f.width, &f.height);
-	f.left = centre(f.width, p->size);
-	f.top = centre(f.height, p->size);
-	THAW_TRY(thaw_frame(&square, encoded, &f, p));
+	thaw_shorter_side(encoded->width, encoded->height, p->resize, &g.width, &g.height);
+	g.left = centre(g.width, p->size);
+	g.top = centre(g.height, p->size);
+	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
 	thaw_normalise(&square, false, p, out);
 	thaw_image_free(&square);
 	return THAW_OK;

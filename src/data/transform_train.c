@@ -1,13 +1,15 @@
-/* The transform of training: torchvision's RandomResizedCrop (or padding and a random crop, for images as small as
- * CIFAR's), a mirror, colour jitter, normalisation.
+/* The training transform: torchvision's RandomResizedCrop (or padding and a random crop, for images as small as
+ * CIFAR's), horizontal flip, colour jitter, normalisation.
  *
- * Every choice is drawn whether it is needed or not, in a fixed order from the stream of this sample and epoch, so
- * switching one augmentation off leaves the others as they were. */
+ * All random numbers are drawn in a fixed order from the stream of this sample and epoch, whether they are used or not,
+ * so disabling one augmentation does not change the others. */
 #include "src/data/transform.h"
 
 #include <math.h>
 
-#define CROP_TRIES 10 /* torchvision's, before the centre is taken */
+#include "src/base/minmax.h"
+
+#define CROP_TRIES 10 /* as torchvision, before it falls back to a centre crop */
 
 struct thaw_augment thaw_augment_default(void)
 {
@@ -18,23 +20,24 @@ struct thaw_augment thaw_augment_default(void)
 	};
 }
 
-/* The largest crop in the middle whose ratio is allowed. */
+/* The largest centre crop with an allowed aspect ratio. */
 static struct thaw_rectangle centre_crop(int width, int height, const float ratio[2])
 {
-	double is = (double)width / height;
-	double low = ratio[0] < ratio[1] ? ratio[0] : ratio[1];
-	double high = ratio[0] < ratio[1] ? ratio[1] : ratio[0];
+	double aspect = (double)width / height;
+	double low = min_float(ratio[0], ratio[1]);
+	double high = max_float(ratio[0], ratio[1]);
 	struct thaw_rectangle r = {.width = width, .height = height};
-	if (is < low)
+	if (aspect < low)
 		r.height = (int)rint(width / low);
-	else if (is > high)
+	else if (aspect > high)
 		r.width = (int)rint(height * high);
 	r.left = (width - r.width) / 2;
 	r.top = (height - r.height) / 2;
 	return r;
 }
 
-/* A crop of random area and ratio, which is uniform in its logarithm so that wide and tall are alike. */
+/* A crop of random area and aspect ratio. The logarithm of the ratio is uniform, so wide and tall crops are equally
+ * likely. */
 static struct thaw_rectangle random_crop(int width, int height, const struct thaw_augment *a,
 					 struct thaw_random *random)
 {
@@ -54,41 +57,45 @@ static struct thaw_rectangle random_crop(int width, int height, const struct tha
 	return centre_crop(width, height, a->ratio);
 }
 
-/* Cropped first, then resized, as torchvision does: pixels outside the crop must not bleed in. */
-static struct framing resized_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a, int size,
-				   struct thaw_random *random)
+/* Cropped before it is resized, as by torchvision: pixels outside the crop must not contribute. */
+static struct crop_geometry resized_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a,
+					 int size, struct thaw_random *random)
 {
 	struct thaw_rectangle crop = random_crop(encoded->width, encoded->height, a, random);
-	return (struct framing){
-		.crop = crop, .shrink = thaw_encoded_image_shrink(encoded, &crop, size), .width = size, .height = size};
+	return (struct crop_geometry){
+		.crop = crop,
+		.shrink = thaw_encoded_image_max_shrink(encoded, &crop, size),
+		.width = size,
+		.height = size,
+	};
 }
 
-/* A crop anywhere in the resized image with `pad_crop` pixels of black around it. */
-static struct framing padded_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a, int size,
-				  struct thaw_random *random)
+/* A random crop of the resized image padded by `pad_crop` black pixels on each side. */
+static struct crop_geometry padded_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a,
+					int size, struct thaw_random *random)
 {
-	struct framing f = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
+	struct crop_geometry g = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
 	int pad = a->pad_crop;
-	thaw_shorter_side(encoded->width, encoded->height, size, &f.width, &f.height);
-	f.top = (int)thaw_random_below(random, (uint32_t)(f.height + 2 * pad - size + 1)) - pad;
-	f.left = (int)thaw_random_below(random, (uint32_t)(f.width + 2 * pad - size + 1)) - pad;
-	return f;
+	thaw_shorter_side(encoded->width, encoded->height, size, &g.width, &g.height);
+	g.top = (int)thaw_random_below(random, (uint32_t)(g.height + 2 * pad - size + 1)) - pad;
+	g.left = (int)thaw_random_below(random, (uint32_t)(g.width + 2 * pad - size + 1)) - pad;
+	return g;
 }
 
-/* share * a + rest * b, clipped, fraction cut off. */
+/* share * a + rest * b, clipped to 0 .. 255 and truncated. */
 static inline uint8_t blend(uint8_t a, float b, float share, float rest)
 {
 	float v = share * (float)a + rest * b;
 	return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-/* Luminance in whole numbers, as torchvision's rgb_to_grayscale gives it. */
+/* Luminance, truncated to an integer as by torchvision's rgb_to_grayscale. */
 static inline uint8_t grey(const uint8_t *rgb)
 {
 	return (uint8_t)(0.2989f * (float)rgb[0] + 0.587f * (float)rgb[1] + 0.114f * (float)rgb[2]);
 }
 
-/* Moves all pixels from or towards one level. */
+/* Blends all pixels with one grey level; factors above 1 move them away from it. */
 static void blend_level(struct thaw_image *image, float level, double factor)
 {
 	float share = (float)factor, rest = (float)(1 - factor);
@@ -114,7 +121,7 @@ void thaw_jitter(struct thaw_image *image, double brightness, double contrast, d
 	}
 }
 
-/* A factor in 1 - j .. 1 + j, never negative. */
+/* A random factor in 1 - j .. 1 + j, never negative. */
 static float jitter_factor(float j, struct thaw_random *random)
 {
 	float factor = thaw_random_range(random, 1 - j, 1 + j);
@@ -129,9 +136,9 @@ thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const
 	float brightness = jitter_factor(a->jitter, &random);
 	float contrast = jitter_factor(a->jitter, &random);
 	float saturation = jitter_factor(a->jitter, &random);
-	struct framing f = a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random)
-					   : resized_crop(encoded, a, p->size, &random);
-	THAW_TRY(thaw_frame(&square, encoded, &f, p));
+	struct crop_geometry g = a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random)
+						 : resized_crop(encoded, a, p->size, &random);
+	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
 	if (a->jitter > 0)
 		thaw_jitter(&square, brightness, contrast, saturation);
 	thaw_normalise(&square, flip, p, out);

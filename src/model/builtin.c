@@ -1,8 +1,8 @@
-/* The network inside the program: models/builtin.safetensors, taken in by the assembler. A source tree without
- * that file builds a program without the network. */
+/* The network that is linked into the program: models/builtin.safetensors, included by the assembler. Without that file
+ * in the source tree the program is built without the network. */
 #include <stddef.h>
 
-#include "src/model/family.h"
+#include "src/model/model_internal.h"
 
 #if __has_include("models/builtin.safetensors")
 
@@ -33,8 +33,8 @@ thaw_status thaw_builtin_bytes(const void **bytes, size_t *size)
 {
 	(void)bytes;
 	(void)size;
-	return thaw_fail(THAW_CONFIG, "this program was built without a network inside: --model builtin: "
-				      "build it where models/builtin.safetensors is, or name a model file");
+	return thaw_fail(THAW_CONFIG, "this program was built without the built-in network: --model builtin: "
+				      "build it with models/builtin.safetensors, or give a model file");
 }
 
 #endif

@@ -1,4 +1,4 @@
-/* The table of families, and finding one by a variant's name or by a state dict's tensors. */
+/* The table of families; finding a family by the name of a variant or by the tensors of a state dict. */
 #include "src/model/family.h"
 
 #include <stdio.h>

@@ -1,11 +1,12 @@
-/* What a saved network says of itself, as JSON texts in the file's metadata: thaw.labels is an array of names,
- * thaw.preprocess an object {"size", "resize", "filter", "mean", "std"}. Files are not trusted. */
+/* Metadata of saved models as JSON texts: thaw.labels is an array of names, thaw.preprocess an object
+ * {"size", "resize", "filter", "mean", "std"}. Files are not trusted. */
+#include "src/model/metadata.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/model/family.h"
 #include "thaw/report.h"
 
 static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};
@@ -30,13 +31,13 @@ void thaw_labels_free(char **labels, int64_t count)
 	thaw_free(labels);
 }
 
-/* Takes the reference; the text is from thaw_alloc. */
+/* Steals the reference to `json`, which may be NULL if its allocation failed. *text is from thaw_alloc. */
 static thaw_status dump(char **text, json_t *json)
 {
 	char *dumped = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(json);
 	if (!dumped)
-		return thaw_fail(THAW_RESOURCE, "no memory: metadata of a model: use a machine with more");
+		return thaw_fail(THAW_RESOURCE, "out of memory: metadata of a model");
 	char *copy = thaw_strdup(dumped);
 	free(dumped);
 	if (!copy)
@@ -57,13 +58,14 @@ thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t
 	return dump(text, array);
 }
 
-thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text)
+thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text, const char *file)
 {
 	thaw_status status = THAW_OK;
 	char **names = NULL;
 	json_t *array = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_array(array) || (int64_t)json_array_size(array) != count) {
-		status = thaw_fail(THAW_DATA, "metadata thaw.labels is not an array of %lld names", (long long)count);
+		status = thaw_fail(THAW_DATA, "invalid metadata thaw.labels: %s: it must be an array of %lld names",
+				   file, (long long)count);
 		goto out;
 	}
 	names = thaw_alloc((size_t)count, sizeof(*names));
@@ -74,7 +76,8 @@ thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char 
 	for (int64_t i = 0; i < count; i++) {
 		json_t *name = json_array_get(array, (size_t)i);
 		if (!json_is_string(name)) {
-			status = thaw_fail(THAW_DATA, "metadata thaw.labels has an entry that is no text");
+			status = thaw_fail(THAW_DATA, "invalid metadata thaw.labels: %s: every entry must be a string",
+					   file);
 			goto out;
 		}
 		names[i] = thaw_strdup(json_string_value(name));
@@ -99,7 +102,7 @@ thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_prepro
 			      (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]));
 }
 
-bool thaw_preprocess_usable(const struct thaw_preprocess *p)
+bool thaw_preprocess_valid(const struct thaw_preprocess *p)
 {
 	if (p->size < 1 || p->size > THAW_MAX_SIDE || p->resize < p->size || p->resize > THAW_MAX_SIDE)
 		return false;
@@ -109,7 +112,7 @@ bool thaw_preprocess_usable(const struct thaw_preprocess *p)
 	return true;
 }
 
-thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text)
+thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file)
 {
 	struct thaw_preprocess read = {0};
 	double mean[3], std[3];
@@ -124,11 +127,11 @@ thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char 
 			read.std[c] = (float)std[c];
 		}
 		read.filter = strcmp(filter, filter_names[THAW_BICUBIC]) == 0 ? THAW_BICUBIC : THAW_BILINEAR;
-		good = strcmp(filter, filter_names[read.filter]) == 0 && thaw_preprocess_usable(&read);
+		good = strcmp(filter, filter_names[read.filter]) == 0 && thaw_preprocess_valid(&read);
 	}
 	json_decref(object);
 	if (!good)
-		return thaw_fail(THAW_DATA, "metadata thaw.preprocess does not describe an input: %.200s", text);
+		return thaw_fail(THAW_DATA, "invalid metadata thaw.preprocess: %s: %.200s", file, text);
 	*p = read;
 	return THAW_OK;
 }

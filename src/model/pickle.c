@@ -1,7 +1,6 @@
-/* The stack machine that reads a pickle. See pickle.h for what it is allowed.
+/* The stack machine that parses a pickle. See pickle.h for its restrictions.
  *
- * Opcodes as in Python's pickletools, protocols 2 to 5. Nothing here recurses, so depth needs
- * no bound.
+ * Opcodes as in Python's pickletools, protocols 2 to 5. Nothing is recursive, so nesting needs no limit.
  */
 #include "src/model/pickle.h"
 
@@ -25,14 +24,14 @@ static const struct thaw_pickle_value booleans[2] = {{.kind = THAW_PICKLE_BOOL},
 static thaw_status damaged(const struct machine *m, const char *what)
 {
 	thaw_fail(THAW_DATA, "damaged pickle: %s: %s before byte %zu", m->p->file, what, m->at);
-	return THAW_DATA; /* a constant, so that the compiler sees which outputs are set */
+	return THAW_DATA; /* a constant lets the compiler see which outputs are set */
 }
 
-/* The next `size` bytes of the pickle. */
-static thaw_status take(struct machine *m, uint64_t size, const unsigned char **bytes)
+/* Consumes the next `size` bytes of the pickle. */
+static thaw_status read_bytes(struct machine *m, uint64_t size, const unsigned char **bytes)
 {
 	if (size > m->size - m->at) {
-		thaw_fail(THAW_DATA, "truncated file: %s: it ends in its pickle: copy it again", m->p->file);
+		thaw_fail(THAW_DATA, "truncated pickle: %s: copy the file again", m->p->file);
 		return THAW_DATA;
 	}
 	*bytes = m->bytes + m->at;
@@ -48,19 +47,19 @@ static thaw_status push(struct machine *m, const struct thaw_pickle_value *v)
 static thaw_status pop(struct machine *m, const struct thaw_pickle_value **v)
 {
 	if (m->stack.count == 0 || m->stack.items[m->stack.count - 1] == &mark)
-		return damaged(m, "an opcode misses its operand");
+		return damaged(m, "an operand is missing");
 	*v = m->stack.items[--m->stack.count];
 	return THAW_OK;
 }
 
-/* Takes everything above the topmost mark off the stack, and the mark. *items stay valid until a push. */
+/* Pops everything above the topmost mark, and the mark. *items is valid until the next push. */
 static thaw_status pop_to_mark(struct machine *m, const struct thaw_pickle_value ***items, size_t *count)
 {
 	size_t first = m->stack.count;
 	while (first > 0 && m->stack.items[first - 1] != &mark)
 		first--;
 	if (first == 0)
-		return damaged(m, "an opcode misses its mark");
+		return damaged(m, "a mark is missing");
 	*items = m->stack.items + first;
 	*count = m->stack.count - first;
 	m->stack.count = first - 1;
@@ -71,8 +70,8 @@ static thaw_status append_all(struct machine *m, enum thaw_pickle_kind kind, con
 			      const struct thaw_pickle_value **items, size_t count)
 {
 	if (to->kind != kind)
-		return damaged(m, kind == THAW_PICKLE_DICT ? "items are set on what is no dict"
-							   : "items are appended to what is no list");
+		return damaged(m, kind == THAW_PICKLE_DICT ? "items are set on a value that is not a dict"
+							   : "items are appended to a value that is not a list");
 	if (kind == THAW_PICKLE_DICT && count % 2 != 0)
 		return damaged(m, "a key has no value");
 	THAW_TRY(thaw_pickle_reserve(m->p, to->list, count));
@@ -81,14 +80,14 @@ static thaw_status append_all(struct machine *m, enum thaw_pickle_kind kind, con
 	return THAW_OK;
 }
 
-/* Opcodes. Each receives the little-endian number that follows it, as wide as the table says. */
+/* The opcodes. Each receives the little-endian number that follows the opcode; the table has its width. */
 
 static thaw_status op_proto(struct machine *m, uint64_t version)
 {
 	return version >= 2 && version <= 5 ? THAW_OK : damaged(m, "an unknown protocol");
 }
 
-/* A frame is advice on how much to read at once. */
+/* The frame size is a hint for reading from a stream. */
 static thaw_status op_frame(struct machine *m, uint64_t size)
 {
 	(void)m, (void)size;
@@ -100,7 +99,7 @@ static thaw_status op_stop(struct machine *m, uint64_t unused)
 	(void)unused;
 	THAW_TRY(pop(m, &m->p->top));
 	m->stopped = true;
-	return m->stack.count == 0 ? THAW_OK : damaged(m, "objects are left over");
+	return m->stack.count == 0 ? THAW_OK : damaged(m, "values are left on the stack");
 }
 
 static thaw_status op_mark(struct machine *m, uint64_t unused)
@@ -145,11 +144,11 @@ static thaw_status op_int32(struct machine *m, uint64_t number)
 	return push_integer(m, (int32_t)(uint32_t)number);
 }
 
-/* Two's complement, little-endian, of any length; none is 0. */
+/* Two's complement, little-endian, of any length; length 0 means 0. */
 static thaw_status op_long(struct machine *m, uint64_t size)
 {
 	const unsigned char *bytes;
-	THAW_TRY(take(m, size, &bytes));
+	THAW_TRY(read_bytes(m, size, &bytes));
 	if (size > sizeof(int64_t))
 		return damaged(m, "an integer of more than 64 bits");
 	uint64_t number = size > 0 && bytes[size - 1] & 0x80 ? UINT64_MAX : 0;
@@ -158,7 +157,7 @@ static thaw_status op_long(struct machine *m, uint64_t size)
 	return push_integer(m, (int64_t)number);
 }
 
-/* The only opcode whose number is big-endian. */
+/* The only opcode with a big-endian number. */
 static thaw_status op_float(struct machine *m, uint64_t bits)
 {
 	struct thaw_pickle_value *v = thaw_pickle_new(m->p, THAW_PICKLE_FLOAT);
@@ -171,7 +170,7 @@ static thaw_status op_float(struct machine *m, uint64_t bits)
 static thaw_status push_text(struct machine *m, enum thaw_pickle_kind kind, uint64_t size)
 {
 	const unsigned char *bytes;
-	THAW_TRY(take(m, size, &bytes));
+	THAW_TRY(read_bytes(m, size, &bytes));
 	struct thaw_pickle_value *v = thaw_pickle_new(m->p, kind);
 	if (v)
 		v->text = (struct thaw_pickle_text){(const char *)bytes, (size_t)size};
@@ -293,7 +292,7 @@ static thaw_status op_setitems(struct machine *m, uint64_t unused)
 	return push(m, dict);
 }
 
-/* Writers number the memo from 0 without gaps. */
+/* Picklers number the memo from 0 without gaps. */
 static thaw_status op_put(struct machine *m, uint64_t index)
 {
 	const struct thaw_pickle_value *v;
@@ -330,16 +329,16 @@ static thaw_status push_global(struct machine *m, struct thaw_pickle_text module
 		char module_text[128], name_text[128];
 		thaw_text_printable(module_text, sizeof(module_text), module.bytes, module.size);
 		thaw_text_printable(name_text, sizeof(name_text), name.bytes, name.size);
-		/* The attributes that every nn.Module is pickled with. */
+		/* Attributes of every pickled nn.Module. */
 		if (mentions(m, "_modules") && mentions(m, "_parameters"))
 			return thaw_fail(
 				THAW_DATA,
-				"refused: %s: it holds a pickled model (asks for %s.%s), which is code, not its "
-				"weights: save model.state_dict() instead",
+				"refused: %s: it holds a pickled model (with %s.%s), which contains code: save "
+				"model.state_dict() instead",
 				m->p->file, module_text, name_text);
 		return thaw_fail(THAW_DATA,
-				 "refused: %s: it asks to call %s.%s, which a state dict does not need: save "
-				 "model.state_dict() alone, or do not trust the file",
+				 "refused: %s: it calls %s.%s, which is not part of a state dict: save only "
+				 "model.state_dict(), or do not trust the file",
 				 m->p->file, module_text, name_text);
 	}
 	struct thaw_pickle_value *v = thaw_pickle_new(m->p, THAW_PICKLE_GLOBAL);
@@ -348,11 +347,11 @@ static thaw_status push_global(struct machine *m, struct thaw_pickle_text module
 	return push(m, v);
 }
 
-static thaw_status take_line(struct machine *m, struct thaw_pickle_text *line)
+static thaw_status read_line(struct machine *m, struct thaw_pickle_text *line)
 {
 	const unsigned char *bytes = m->bytes + m->at, *end = memchr(bytes, '\n', m->size - m->at);
 	if (!end)
-		return damaged(m, "a name does not end");
+		return damaged(m, "a name has no end");
 	*line = (struct thaw_pickle_text){(const char *)bytes, (size_t)(end - bytes)};
 	m->at += line->size + 1;
 	return THAW_OK;
@@ -362,8 +361,8 @@ static thaw_status op_global(struct machine *m, uint64_t unused)
 {
 	(void)unused;
 	struct thaw_pickle_text module, name;
-	THAW_TRY(take_line(m, &module));
-	THAW_TRY(take_line(m, &name));
+	THAW_TRY(read_line(m, &module));
+	THAW_TRY(read_line(m, &name));
 	return push_global(m, module, name);
 }
 
@@ -374,7 +373,7 @@ static thaw_status op_stack_global(struct machine *m, uint64_t unused)
 	THAW_TRY(pop(m, &name));
 	THAW_TRY(pop(m, &module));
 	if (module->kind != THAW_PICKLE_TEXT || name->kind != THAW_PICKLE_TEXT)
-		return damaged(m, "a global's name is no text");
+		return damaged(m, "the name of a global is not a string");
 	return push_global(m, module->text, name->text);
 }
 
@@ -385,12 +384,12 @@ static thaw_status op_reduce(struct machine *m, uint64_t unused)
 	THAW_TRY(pop(m, &arguments));
 	THAW_TRY(pop(m, &function));
 	if (function->kind != THAW_PICKLE_GLOBAL || !function->global->call || arguments->kind != THAW_PICKLE_TUPLE)
-		return damaged(m, "a call of what cannot be called");
+		return damaged(m, "a call of a value that cannot be called");
 	THAW_TRY(function->global->call(m->p, arguments->list, &result));
 	return push(m, result);
 }
 
-/* Sets attributes. An OrderedDict from state_dict() has some, of no use here. */
+/* Sets attributes. The OrderedDict of state_dict() has some, which are ignored. */
 static thaw_status op_build(struct machine *m, uint64_t unused)
 {
 	(void)unused;
@@ -398,7 +397,7 @@ static thaw_status op_build(struct machine *m, uint64_t unused)
 	THAW_TRY(pop(m, &attributes));
 	THAW_TRY(pop(m, &object));
 	if (object->kind != THAW_PICKLE_DICT || attributes->kind != THAW_PICKLE_DICT)
-		return damaged(m, "attributes are set on what is no dict");
+		return damaged(m, "attributes are set on a value that is not a dict");
 	return push(m, object);
 }
 
@@ -411,7 +410,7 @@ static thaw_status op_persistent_id(struct machine *m, uint64_t unused)
 	return push(m, storage);
 }
 
-/* The opcodes that are allowed, by their byte; `width` is that of the number behind it. */
+/* The allowed opcodes, by their byte. `width` is the size in bytes of the number that follows. */
 static const struct {
 	thaw_status (*run)(struct machine *m, uint64_t number);
 	int width;
@@ -421,7 +420,7 @@ static const struct {
 	[0x89] = {op_false, 0},        ['K'] = {op_unsigned, 1},   ['M'] = {op_unsigned, 2},
 	['J'] = {op_int32, 4},         [0x8a] = {op_long, 1},      [0x8b] = {op_long, 4},
 	['G'] = {op_float, 8},         ['X'] = {op_text, 4},       [0x8c] = {op_text, 1},
-	[0x8d] = {op_text, 8},         ['T'] = {op_text, 4}, /* strings of Python 2 */
+	[0x8d] = {op_text, 8},         ['T'] = {op_text, 4}, /* Python 2 strings */
 	['U'] = {op_text, 1},          ['B'] = {op_bytes, 4},      ['C'] = {op_bytes, 1},
 	[0x8e] = {op_bytes, 8},        [']'] = {op_empty_list, 0}, ['}'] = {op_empty_dict, 0},
 	[')'] = {op_empty_tuple, 0},   ['t'] = {op_tuple, 0},      [0x85] = {op_tuple1, 0},
@@ -433,16 +432,16 @@ static const struct {
 	['Q'] = {op_persistent_id, 0},
 };
 
-static thaw_status step(struct machine *m)
+static thaw_status run_opcode(struct machine *m)
 {
 	const unsigned char *opcode, *bytes;
-	THAW_TRY(take(m, 1, &opcode));
+	THAW_TRY(read_bytes(m, 1, &opcode));
 	if (!opcodes[*opcode].run)
 		return thaw_fail(THAW_DATA,
-				 "refused: %s: opcode 0x%02x at byte %zu of its pickle is none of a state dict",
+				 "refused: %s: opcode 0x%02x at byte %zu of the pickle is not used by state dicts",
 				 m->p->file, *opcode, m->at - 1);
 	int width = opcodes[*opcode].width;
-	THAW_TRY(take(m, (uint64_t)width, &bytes));
+	THAW_TRY(read_bytes(m, (uint64_t)width, &bytes));
 	uint64_t number = 0;
 	for (int i = width - 1; i >= 0; i--)
 		number = number << 8 | bytes[i];
@@ -455,7 +454,7 @@ thaw_status thaw_pickle_parse(struct thaw_pickle *p, const unsigned char *bytes,
 	struct machine m = {.p = &parsed, .bytes = bytes, .size = size};
 	thaw_status status = THAW_OK;
 	while (status == THAW_OK && !m.stopped)
-		status = step(&m);
+		status = run_opcode(&m);
 	if (status != THAW_OK) {
 		thaw_pickle_free(&parsed);
 		return status;

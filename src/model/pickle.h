@@ -1,16 +1,16 @@
-/* Reading pickles of state dicts. Internal to src/model.
+/* Reads pickles of state dicts. Internal to src/model.
  *
- * A pickle is a program for a stack machine, and Python's runs whatever it names. This one knows the
- * opcodes that torch.save writes, and of classes and functions only a table (pickle_torch.c) of what a
- * state dict is made of; "calling" one of these fills a struct. Anything else is refused by name.
+ * A pickle is a program for a stack machine, and Python's machine calls any function that a pickle names. This one
+ * supports only the opcodes that torch.save writes, and only the classes and functions of a state dict (the table in
+ * pickle_torch.c); "calling" one of them fills a struct. Everything else is rejected with its name in the message.
  */
-#ifndef THAW_PICKLE_H
-#define THAW_PICKLE_H
+#ifndef THAW_SRC_MODEL_PICKLE_H
+#define THAW_SRC_MODEL_PICKLE_H
 
 #include "thaw/tensor.h"
 
 enum thaw_pickle_kind {
-	THAW_PICKLE_NONE, /* None, and objects that nobody asks about */
+	THAW_PICKLE_NONE, /* None, and ignored objects */
 	THAW_PICKLE_BOOL,
 	THAW_PICKLE_INT,
 	THAW_PICKLE_FLOAT,
@@ -22,7 +22,7 @@ enum thaw_pickle_kind {
 	THAW_PICKLE_GLOBAL,
 	THAW_PICKLE_STORAGE,
 	THAW_PICKLE_TENSOR,
-	THAW_PICKLE_MARK, /* only on the machine's stack */
+	THAW_PICKLE_MARK, /* exists only on the machine's stack */
 };
 
 /* Not NUL-terminated; points into the pickle. */
@@ -32,18 +32,18 @@ struct thaw_pickle_text {
 };
 
 struct thaw_pickle_list {
-	const struct thaw_pickle_value **items; /* of a dict: key, value, key, value, ... */
+	const struct thaw_pickle_value **items; /* for a dict: key, value, key, value, ... */
 	size_t count, room;
 };
 
-/* The memory that tensors are views of. */
+/* The memory that one or more tensors are views of. */
 struct thaw_pickle_storage {
-	struct thaw_pickle_text key; /* its name in the file around the pickle */
+	struct thaw_pickle_text key; /* its name in the .pth file */
 	enum thaw_dtype dtype;
 	int64_t count; /* elements */
 };
 
-/* Checked: every element lies in the storage, and there are no more of them than the storage has. */
+/* Validated: all elements are within the storage, and the tensor has at most as many elements as the storage. */
 struct thaw_pickle_tensor {
 	const struct thaw_pickle_storage *storage;
 	int64_t offset; /* elements */
@@ -54,58 +54,59 @@ struct thaw_pickle_tensor {
 struct thaw_pickle_value {
 	enum thaw_pickle_kind kind;
 	union {
-		int64_t integer; /* also of THAW_PICKLE_BOOL */
+		int64_t integer; /* INT and BOOL */
 		double real;
 		struct thaw_pickle_text text;
-		struct thaw_pickle_list *list; /* of tuple, list and dict */
+		struct thaw_pickle_list *list; /* TUPLE, LIST and DICT */
 		const struct thaw_pickle_global *global;
 		const struct thaw_pickle_storage *storage;
 		const struct thaw_pickle_tensor *tensor;
 	};
 };
 
-/* A pickle that was read. Values may be shared and even contain themselves: never walk them freely. */
+/* A parsed pickle. Values may be shared and may contain themselves, so they must not be traversed recursively. */
 struct thaw_pickle {
 	const char *file; /* for messages */
 	const struct thaw_pickle_value *top;
-	size_t used; /* bytes of input, STOP included */
-	const struct thaw_pickle_storage **storages;
-	size_t storage_count, storage_room; /* as named by the pickle, repetitions included */
-	struct thaw_pickle_block *blocks;   /* the memory behind all of this */
+	size_t used;                                 /* bytes of input, including STOP */
+	const struct thaw_pickle_storage **storages; /* [storage_count] in the order of the pickle, with repetitions */
+	size_t storage_count, storage_room;
+	struct thaw_pickle_block *blocks; /* all memory of the pickle */
 	size_t allocated;
-	thaw_status failed; /* why thaw_pickle_alloc gave NULL */
+	thaw_status failed; /* why thaw_pickle_alloc returned NULL */
 };
 
-/* Reads the pickle at the start of `bytes`, which must stay until thaw_pickle_free. On failure nothing
- * is left to free. */
+/* Parses the pickle at the start of bytes[size], which must stay valid until thaw_pickle_free. On failure there is
+ * nothing to free. */
 thaw_status thaw_pickle_parse(struct thaw_pickle *p, const unsigned char *bytes, size_t size, const char *file);
 void thaw_pickle_free(struct thaw_pickle *p); /* zeroed is fine */
 
 bool thaw_pickle_text_is(const struct thaw_pickle_value *v, const char *text);
-/* The value of that key, the last one if there are several; NULL if there is none or this is no dict. */
+/* The value of that key, the last one if there are several; NULL if there is none or `dict` is not a dict. */
 const struct thaw_pickle_value *thaw_pickle_get(const struct thaw_pickle_value *dict, const char *key);
 
-/* For the table of globals. */
+/* The following functions are for the table of globals. */
 
-/* Zeroed memory that lives as long as the pickle; NULL with p->failed and a message when it is used up. */
+/* Zeroed memory that is freed with the pickle. Returns NULL and sets p->failed if memory or the limit is exhausted. */
 void *thaw_pickle_alloc(struct thaw_pickle *p, size_t count, size_t size);
 struct thaw_pickle_value *thaw_pickle_new(struct thaw_pickle *p, enum thaw_pickle_kind kind);
-/* Makes room for `more` further entries; adds one. */
+/* Reserves room for `more` additional entries. */
 thaw_status thaw_pickle_reserve(struct thaw_pickle *p, struct thaw_pickle_list *list, size_t more);
+/* Appends an entry. */
 thaw_status thaw_pickle_append(struct thaw_pickle *p, struct thaw_pickle_list *list, const struct thaw_pickle_value *v);
 
-/* What a pickle may name. */
+/* A class or function that a pickle may name. */
 struct thaw_pickle_global {
 	const char *module, *name;
-	/* What calling it with this tuple gives; NULL for a type of storage. */
+	/* Calls it with a tuple of arguments; NULL for a storage type. */
 	thaw_status (*call)(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 			    const struct thaw_pickle_value **result);
-	enum thaw_dtype dtype; /* of the storage */
+	enum thaw_dtype dtype; /* of a storage type */
 };
 
-/* NULL: not allowed. */
+/* The global of that name, or NULL if it is not allowed. */
 const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text module, struct thaw_pickle_text name);
-/* The storage that a persistent id, ('storage', type, key, place, count), stands for. */
+/* The storage that a persistent id, ('storage', type, key, location, count), refers to. */
 thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
 				     const struct thaw_pickle_value **result);
 

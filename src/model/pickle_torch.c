@@ -1,6 +1,6 @@
-/* What a pickle may name: the classes and functions that make up a state dict, and nothing else.
+/* The classes and functions that a pickle may name: those of a state dict.
  *
- * Each entry says what becomes of a call. None does more than fill a struct from checked arguments.
+ * Calling one of them only fills a struct from validated arguments.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@ static thaw_status call_ordered_dict(struct thaw_pickle *p, const struct thaw_pi
 				     const struct thaw_pickle_value **result)
 {
 	if (arguments->count > 1 || (arguments->count == 1 && arguments->items[0]->kind != THAW_PICKLE_LIST))
-		return damaged(p, "an OrderedDict of more than one list");
+		return damaged(p, "invalid arguments of OrderedDict");
 	struct thaw_pickle_value *dict = thaw_pickle_new(p, THAW_PICKLE_DICT);
 	if (!dict)
 		return p->failed;
@@ -24,7 +24,7 @@ static thaw_status call_ordered_dict(struct thaw_pickle *p, const struct thaw_pi
 	for (size_t i = 0; i < pairs->count; i++) {
 		const struct thaw_pickle_value *pair = pairs->items[i];
 		if ((pair->kind != THAW_PICKLE_LIST && pair->kind != THAW_PICKLE_TUPLE) || pair->list->count != 2)
-			return damaged(p, "an OrderedDict of what are no pairs");
+			return damaged(p, "an item of an OrderedDict is not a pair");
 		THAW_TRY(thaw_pickle_append(p, dict->list, pair->list->items[0]));
 		THAW_TRY(thaw_pickle_append(p, dict->list, pair->list->items[1]));
 	}
@@ -32,24 +32,24 @@ static thaw_status call_ordered_dict(struct thaw_pickle *p, const struct thaw_pi
 	return THAW_OK;
 }
 
-/* Writes the n whole numbers of a tuple or list to to[THAW_MAX_DIMS]. */
+/* Reads a tuple or list of *n non-negative integers into to[THAW_MAX_DIMS]. */
 static thaw_status read_sizes(const struct thaw_pickle *p, const struct thaw_pickle_value *v, int64_t *to, int *n)
 {
 	if (v->kind != THAW_PICKLE_TUPLE && v->kind != THAW_PICKLE_LIST)
-		return damaged(p, "a tensor's shape is no tuple");
+		return damaged(p, "the shape of a tensor is not a tuple");
 	if (v->list->count > THAW_MAX_DIMS)
 		return damaged(p, "a tensor has too many dimensions");
 	*n = (int)v->list->count;
 	for (int i = 0; i < *n; i++) {
 		if (v->list->items[i]->kind != THAW_PICKLE_INT || v->list->items[i]->integer < 0)
-			return damaged(p, "a tensor's shape or stride is no whole number");
+			return damaged(p, "a dimension or stride of a tensor is not a whole number");
 		to[i] = v->list->items[i]->integer;
 	}
 	return THAW_OK;
 }
 
-/* THAW_DATA unless all elements lie in the storage. The count is bounded too, since strides of 0 would
- * let one stored number become any amount of memory. */
+/* THAW_DATA unless all elements are within the storage. The number of elements is limited too, since strides of 0 would
+ * otherwise turn one stored element into any amount of memory. */
 static thaw_status check_extent(const struct thaw_pickle *p, const struct thaw_pickle_tensor *t)
 {
 	THAW_TRY(thaw_shape_check(&t->shape, p->file));
@@ -66,14 +66,14 @@ static thaw_status check_extent(const struct thaw_pickle *p, const struct thaw_p
 	return THAW_OK;
 }
 
-/* _rebuild_tensor(storage, offset, size, stride), and v2 with requires_grad, hooks and perhaps metadata. */
+/* _rebuild_tensor(storage, offset, size, stride), and v2 with requires_grad, hooks and optional metadata. */
 static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 				       const struct thaw_pickle_value **result)
 {
 	const struct thaw_pickle_value **a = arguments->items;
 	if (arguments->count < 4 || arguments->count > 7 || a[0]->kind != THAW_PICKLE_STORAGE ||
 	    a[1]->kind != THAW_PICKLE_INT || a[1]->integer < 0)
-		return damaged(p, "a tensor is not built from a storage and its extent");
+		return damaged(p, "invalid arguments of a tensor: expected a storage and its extent");
 	struct thaw_pickle_value *v = thaw_pickle_new(p, THAW_PICKLE_TENSOR);
 	struct thaw_pickle_tensor *t = v ? thaw_pickle_alloc(p, 1, sizeof(*t)) : NULL;
 	if (!t)
@@ -84,9 +84,9 @@ static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_
 	THAW_TRY(read_sizes(p, a[2], t->shape.dim, &t->shape.ndim));
 	THAW_TRY(read_sizes(p, a[3], t->stride, &strides));
 	if (strides != t->shape.ndim)
-		return damaged(p, "a tensor's shape and strides differ in length");
+		return damaged(p, "the shape and strides of a tensor differ in length");
 	THAW_TRY(check_extent(p, t));
-	/* Nothing is a stride away along an axis of one: whatever the file says there, sums of it cannot overflow. */
+	/* Strides of axes of length 1 are never used; setting them to 0 prevents overflow in later sums. */
 	for (int i = 0; i < t->shape.ndim; i++)
 		if (t->shape.dim[i] <= 1)
 			t->stride[i] = 0;
@@ -95,27 +95,27 @@ static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_
 	return THAW_OK;
 }
 
-/* Parameter(tensor, ...) in its several spellings: the tensor. */
+/* Parameter(tensor, ...), in all its variants, gives the tensor. */
 static thaw_status call_parameter(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 				  const struct thaw_pickle_value **result)
 {
 	if (arguments->count < 1 || arguments->count > 4 || arguments->items[0]->kind != THAW_PICKLE_TENSOR)
-		return damaged(p, "a parameter is not made of a tensor");
+		return damaged(p, "invalid arguments of a parameter: expected a tensor");
 	*result = arguments->items[0];
 	return THAW_OK;
 }
 
-/* torch.Size((2, 3)): the tuple. */
+/* torch.Size((2, 3)) gives the tuple. */
 static thaw_status call_size(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 			     const struct thaw_pickle_value **result)
 {
 	if (arguments->count != 1 || arguments->items[0]->kind != THAW_PICKLE_TUPLE)
-		return damaged(p, "a size is not made of a tuple");
+		return damaged(p, "invalid arguments of torch.Size: expected a tuple");
 	*result = arguments->items[0];
 	return THAW_OK;
 }
 
-/* Something that a training checkpoint may hold beside its weights, and that nobody asks about. */
+/* An object of a training checkpoint that is not needed here. */
 static thaw_status call_ignored(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 				const struct thaw_pickle_value **result)
 {
@@ -159,7 +159,7 @@ const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text
 	return NULL;
 }
 
-static thaw_status remember(struct thaw_pickle *p, const struct thaw_pickle_storage *storage)
+static thaw_status add_storage(struct thaw_pickle *p, const struct thaw_pickle_storage *storage)
 {
 	if (p->storage_count == p->storage_room) {
 		size_t room = p->storage_room > 0 ? 2 * p->storage_room : 64;
@@ -175,27 +175,28 @@ static thaw_status remember(struct thaw_pickle *p, const struct thaw_pickle_stor
 	return THAW_OK;
 }
 
-/* ('storage', torch.FloatStorage, key, 'cpu', count), in the stream form with a None for "no view". */
+/* ('storage', torch.FloatStorage, key, 'cpu', count); in the stream form followed by None for "not a view". */
 thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
 				     const struct thaw_pickle_value **result)
 {
 	if (id->kind != THAW_PICKLE_TUPLE || id->list->count < 5 || id->list->count > 6)
-		return damaged(p, "a storage is not described by five values");
+		return damaged(p, "a storage is not described by five or six values");
 	const struct thaw_pickle_value **part = id->list->items;
 	if (!thaw_pickle_text_is(part[0], "storage") || part[1]->kind != THAW_PICKLE_GLOBAL || part[1]->global->call ||
 	    part[2]->kind != THAW_PICKLE_TEXT || part[3]->kind != THAW_PICKLE_TEXT ||
 	    part[4]->kind != THAW_PICKLE_INT || part[4]->integer < 0)
-		return damaged(p, "a storage is not described by type, key, place and size");
+		return damaged(p, "a storage is not described by type, key, location and size");
 	if (id->list->count == 6 && part[5]->kind != THAW_PICKLE_NONE)
-		return thaw_fail(THAW_DATA,
-				 "refused: %s: it holds views of storages: save it again with a current torch",
-				 p->file);
+		return thaw_fail(
+			THAW_DATA,
+			"refused: %s: it contains views of storages: save it again with a current version of torch",
+			p->file);
 	struct thaw_pickle_value *v = thaw_pickle_new(p, THAW_PICKLE_STORAGE);
 	struct thaw_pickle_storage *storage = v ? thaw_pickle_alloc(p, 1, sizeof(*storage)) : NULL;
 	if (!storage)
 		return p->failed;
 	*storage = (struct thaw_pickle_storage){part[2]->text, part[1]->global->dtype, part[4]->integer};
-	THAW_TRY(remember(p, storage));
+	THAW_TRY(add_storage(p, storage));
 	v->storage = storage;
 	*result = v;
 	return THAW_OK;

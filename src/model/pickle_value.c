@@ -1,30 +1,33 @@
-/* The values of a pickle: memory in blocks that are released together and bounded, lists, dicts. */
+/* The values of a pickle: lists and dicts, and their memory, which is allocated in blocks, limited and freed together.
+ */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/model/pickle.h"
 
 #define BLOCK_BYTES ((size_t)16 << 10)
-#define MAX_MEMORY  ((size_t)256 << 20) /* of values; the pickle of a large network takes some MB */
+#define MAX_MEMORY  ((size_t)256 << 20) /* bytes; the pickle of a large network takes a few MB */
 #define FIRST_ROOM  8                   /* entries of a list */
 
 struct thaw_pickle_block {
 	struct thaw_pickle_block *next;
-	size_t used, room; /* bytes behind this struct */
+	size_t used, room; /* bytes after this struct */
 };
 
 void *thaw_pickle_alloc(struct thaw_pickle *p, size_t count, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes > MAX_MEMORY) {
-		p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle holds more than a state dict does", p->file);
+		p->failed =
+			thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of a state dict", p->file);
 		return NULL;
 	}
 	bytes = (bytes + 7) & ~(size_t)7;
 	struct thaw_pickle_block *block = p->blocks;
 	if (!block || block->room - block->used < bytes) {
-		size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+		size_t room = max_size(bytes, BLOCK_BYTES);
 		if (room > MAX_MEMORY - p->allocated) {
-			p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle holds more than a state dict does",
+			p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of a state dict",
 					      p->file);
 			return NULL;
 		}
@@ -58,9 +61,7 @@ thaw_status thaw_pickle_reserve(struct thaw_pickle *p, struct thaw_pickle_list *
 {
 	if (list->room - list->count >= more)
 		return THAW_OK;
-	size_t room = list->room > 0 ? list->room * 2 : FIRST_ROOM;
-	if (room < list->count + more)
-		room = list->count + more;
+	size_t room = max_size(list->room > 0 ? list->room * 2 : FIRST_ROOM, list->count + more);
 	const struct thaw_pickle_value **items = thaw_pickle_alloc(p, room, sizeof(const struct thaw_pickle_value *));
 	if (!items)
 		return p->failed;

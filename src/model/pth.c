@@ -1,25 +1,26 @@
-/* From the objects of a .pth file to named tensors: finds the state dict and lays strided tensors out densely. */
+/* From the pickle of a .pth file to named tensors: finds the state dict and makes strided tensors contiguous. */
 #include "src/model/pth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/model/text.h"
+#include "src/base/minmax.h"
+#include "src/model/tensor_name.h"
 
-/* Times the file's size: how much may be unpacked from it. A state dict needs at most its size once, for
- * tensors saved in another order (channels last), and a little more where transposed tensors share storages. */
+/* Limit of the memory unpacked from a file, as a multiple of its size plus a constant. A state dict needs at most its
+ * size, for non-contiguous (channels-last) tensors, and a little more if transposed tensors share storages. */
 #define BUDGET_FACTOR 4
-#define BUDGET_LEAST  ((size_t)1 << 20)
+#define BUDGET_BASE   ((size_t)1 << 20)
 
-#define PARALLEL_PREFIX "module." /* what DataParallel puts before every name */
+#define PARALLEL_PREFIX "module." /* added to every name by DataParallel */
 
 struct thaw_pth_block {
 	struct thaw_pth_block *next;
 };
 
-void thaw_pth_start(struct thaw_pth *pth, const char *file, size_t file_bytes)
+void thaw_pth_init(struct thaw_pth *pth, const char *file, size_t file_bytes)
 {
-	*pth = (struct thaw_pth){.file = file, .budget = file_bytes * BUDGET_FACTOR + BUDGET_LEAST};
+	*pth = (struct thaw_pth){.file = file, .budget = file_bytes * BUDGET_FACTOR + BUDGET_BASE};
 }
 
 static void free_blocks(struct thaw_pth_block *block)
@@ -31,7 +32,7 @@ static void free_blocks(struct thaw_pth_block *block)
 	}
 }
 
-void thaw_pth_close(struct thaw_pth *pth)
+void thaw_pth_free(struct thaw_pth *pth)
 {
 	thaw_pickle_free(&pth->pickle);
 	thaw_free(pth->storages);
@@ -56,7 +57,7 @@ thaw_status thaw_pth_alloc(struct thaw_pth *pth, size_t bytes, unsigned char **m
 
 static int compare_text(struct thaw_pickle_text a, struct thaw_pickle_text b)
 {
-	int order = memcmp(a.bytes, b.bytes, a.size < b.size ? a.size : b.size);
+	int order = memcmp(a.bytes, b.bytes, min_size(a.size, b.size));
 	return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
@@ -66,7 +67,7 @@ static int compare_storages(const void *left, const void *right)
 	return compare_text(a->key, b->key);
 }
 
-/* One entry per key from the pickle's list, where a storage stands once for each of its tensors. */
+/* Lists the storages of the pickle, which names a storage once per tensor, with one entry per key. */
 static thaw_status list_storages(struct thaw_pth *pth)
 {
 	const struct thaw_pickle *p = &pth->pickle;
@@ -78,7 +79,7 @@ static thaw_status list_storages(struct thaw_pth *pth)
 		struct thaw_pth_storage *to = &pth->storages[i];
 		*to = (struct thaw_pth_storage){.key = s->key, .dtype = s->dtype, .count = s->count};
 		if (__builtin_mul_overflow((uint64_t)s->count, thaw_dtype_size(s->dtype), &to->bytes))
-			return thaw_fail(THAW_DATA, "damaged pickle: %s: a storage larger than memory", pth->file);
+			return thaw_fail(THAW_DATA, "damaged pickle: %s: the size of a storage overflows", pth->file);
 	}
 	if (p->storage_count > 0)
 		qsort(pth->storages, p->storage_count, sizeof(*pth->storages), compare_storages);
@@ -89,7 +90,7 @@ static thaw_status list_storages(struct thaw_pth *pth)
 			*last = *s;
 			pth->storage_count++;
 		} else if (last[-1].dtype != s->dtype || last[-1].count != s->count) {
-			return thaw_fail(THAW_DATA, "damaged pickle: %s: a storage with two types or sizes", pth->file);
+			return thaw_fail(THAW_DATA, "damaged pickle: %s: a storage has two types or sizes", pth->file);
 		}
 	}
 	return THAW_OK;
@@ -109,7 +110,7 @@ struct thaw_pth_storage *thaw_pth_find(const struct thaw_pth *pth, struct thaw_p
 	return bsearch(&wanted, pth->storages, pth->storage_count, sizeof(wanted), compare_storages);
 }
 
-/* How many tensors a dict holds; 0 for anything else. */
+/* The number of tensors in a dict; 0 for other values. */
 static size_t count_tensors(const struct thaw_pickle_value *v)
 {
 	size_t n = 0;
@@ -120,7 +121,7 @@ static size_t count_tensors(const struct thaw_pickle_value *v)
 	return n;
 }
 
-/* The dict of tensors: under one of the keys that training scripts use, or the object itself. */
+/* The dict of tensors: at one of the keys that training scripts use, or the value itself. */
 static const struct thaw_pickle_value *find_state_dict(const struct thaw_pickle_value *top)
 {
 	static const char *const keys[] = {"state_dict", "model_state_dict", "model", "net"};
@@ -132,7 +133,7 @@ static const struct thaw_pickle_value *find_state_dict(const struct thaw_pickle_
 	return count_tensors(top) > 0 ? top : NULL;
 }
 
-static bool is_dense(const struct thaw_pickle_tensor *t)
+static bool is_contiguous(const struct thaw_pickle_tensor *t)
 {
 	int64_t stride = 1;
 	if (thaw_shape_count(&t->shape) == 0)
@@ -145,11 +146,12 @@ static bool is_dense(const struct thaw_pickle_tensor *t)
 	return true;
 }
 
-/* to = the elements of t, row major; `from` is its first element. */
-static void copy_dense(unsigned char *to, const unsigned char *from, const struct thaw_pickle_tensor *t, size_t width)
+/* Copies the elements of t, of `width` bytes, to `to` in row-major order; `from` is the first element. */
+static void copy_contiguous(unsigned char *to, const unsigned char *from, const struct thaw_pickle_tensor *t,
+			    size_t width)
 {
 	int64_t index[THAW_MAX_DIMS] = {0};
-	int64_t count = thaw_shape_count(&t->shape), at = 0; /* at: elements from the first one */
+	int64_t count = thaw_shape_count(&t->shape), at = 0; /* at: offset in elements */
 	for (int64_t n = 0; n < count; n++) {
 		memcpy(to + (size_t)n * width, from + (size_t)at * width, width);
 		for (int axis = t->shape.ndim - 1; axis >= 0; axis--) {
@@ -162,23 +164,24 @@ static void copy_dense(unsigned char *to, const unsigned char *from, const struc
 	}
 }
 
-static thaw_status place(struct thaw_pth *pth, struct thaw_named_tensor *to, const struct thaw_pickle_tensor *t)
+/* Sets the tensor's data, in place if it is contiguous. */
+static thaw_status map_tensor(struct thaw_pth *pth, struct thaw_named_tensor *to, const struct thaw_pickle_tensor *t)
 {
 	const struct thaw_pth_storage *storage = thaw_pth_find(pth, t->storage->key);
 	size_t width = thaw_dtype_size(storage->dtype);
 	to->dtype = storage->dtype;
 	to->shape = t->shape;
 	to->data = storage->data + (size_t)t->offset * width;
-	if (is_dense(t))
+	if (is_contiguous(t))
 		return THAW_OK;
-	unsigned char *dense = NULL;
-	THAW_TRY(thaw_pth_alloc(pth, (size_t)thaw_shape_count(&t->shape) * width, &dense));
-	copy_dense(dense, to->data, t, width);
-	to->data = dense;
+	unsigned char *copy = NULL;
+	THAW_TRY(thaw_pth_alloc(pth, (size_t)thaw_shape_count(&t->shape) * width, &copy));
+	copy_contiguous(copy, to->data, t, width);
+	to->data = copy;
 	return THAW_OK;
 }
 
-/* How many bytes at the start of every tensor's name DataParallel has put there. */
+/* The length of DataParallel's prefix if every tensor's name has it, else 0. */
 static size_t parallel_prefix(const struct thaw_pickle_list *entries)
 {
 	size_t length = strlen(PARALLEL_PREFIX);
@@ -193,7 +196,7 @@ static size_t parallel_prefix(const struct thaw_pickle_list *entries)
 	return length;
 }
 
-static thaw_status collect(struct thaw_pth *pth, struct thaw_weights *w, const struct thaw_pickle_list *entries)
+static thaw_status collect_tensors(struct thaw_pth *pth, struct thaw_weights *w, const struct thaw_pickle_list *entries)
 {
 	size_t skip = parallel_prefix(entries);
 	for (size_t i = 0; i + 1 < entries->count; i += 2) {
@@ -201,11 +204,12 @@ static thaw_status collect(struct thaw_pth *pth, struct thaw_weights *w, const s
 		if (value->kind != THAW_PICKLE_TENSOR)
 			continue;
 		if (key->kind != THAW_PICKLE_TEXT)
-			return thaw_fail(THAW_DATA, "damaged pickle: %s: a tensor's name is no text", pth->file);
+			return thaw_fail(THAW_DATA, "damaged pickle: %s: the name of a tensor is not a string",
+					 pth->file);
 		struct thaw_named_tensor *to = &w->tensors[w->count];
-		THAW_TRY(thaw_text_name(&to->name, key->text.bytes + skip, key->text.size - skip, pth->file));
+		THAW_TRY(thaw_tensor_name_copy(&to->name, key->text.bytes + skip, key->text.size - skip, pth->file));
 		w->count++;
-		THAW_TRY(place(pth, to, value->tensor));
+		THAW_TRY(map_tensor(pth, to, value->tensor));
 	}
 	return THAW_OK;
 }
@@ -219,17 +223,15 @@ thaw_status thaw_pth_finish(struct thaw_pth *pth, struct thaw_weights *w)
 {
 	for (size_t i = 0; i < pth->storage_count; i++)
 		if (!pth->storages[i].data)
-			return thaw_fail(THAW_DATA,
-					 "damaged file: %s: it does not hold all the storages it names: copy it again",
-					 pth->file);
+			return thaw_fail(THAW_DATA, "damaged file: %s: a storage is missing: copy it again", pth->file);
 	const struct thaw_pickle_value *dict = find_state_dict(pth->pickle.top);
 	if (!dict)
-		return thaw_fail(THAW_DATA, "no weights: %s: it holds no dict of tensors: save model.state_dict()",
+		return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors: save model.state_dict()",
 				 pth->file);
 	w->tensors = thaw_alloc(count_tensors(dict), sizeof(*w->tensors));
 	if (!w->tensors)
 		return THAW_RESOURCE;
-	THAW_TRY(collect(pth, w, dict->list));
+	THAW_TRY(collect_tensors(pth, w, dict->list));
 	w->storage = pth->blocks;
 	w->storage_bytes = pth->allocated;
 	w->release = release_blocks;

@@ -1,12 +1,12 @@
-/* PyTorch's .pth since 1.6: a zip archive.
+/* The zip form of .pth files, written by torch.save since PyTorch 1.6.
  *
  *     NAME/data.pkl     the pickle of the objects
  *     NAME/byteorder    "little" (since 2.1)
  *     NAME/data/KEY     the storages, stored without compression
  *
- * libarchive reads the archive by its directory and checks the CRCs. What it hands out of a stored entry
- * points into the file's own bytes, so tensors stay where they are; only archives that someone packed
- * again with compression are copied.
+ * libarchive reads the archive by its central directory and checks the CRCs. For stored entries its blocks point into
+ * the file's bytes, so tensors are used in place; only archives that were compressed afterwards are copied. Nothing is
+ * extracted to disk.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -14,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/grow.h"
 #include "src/base/text.h"
 #include "src/model/pth.h"
 
-#define MAX_ENTRIES 65536 /* a large network has some hundreds */
+#define MAX_ENTRIES 65536 /* a large network has a few hundred */
 #define MAX_KEY     32    /* bytes; keys are small numbers */
 #define PICKLE      "data.pkl"
 
@@ -31,8 +32,8 @@ struct zip {
 	struct thaw_pth *pth;
 	const unsigned char *bytes; /* of the file */
 	size_t size;
-	struct entry *entries; /* sorted by name once all are read */
-	size_t count, room;
+	struct entry *entries; /* [count] sorted by name after all are read */
+	size_t count;
 	size_t total; /* bytes of all entries */
 	char *folder; /* "NAME/" */
 };
@@ -44,20 +45,21 @@ static bool matches(const unsigned char *bytes, size_t size)
 
 static thaw_status damaged(const struct zip *zip, struct archive *a)
 {
-	char why[256] = "its entries do not fit together";
-	const char *said = archive_error_string(a);
-	if (said)
-		thaw_text_printable(why, sizeof(why), said, strcspn(said, "\n"));
+	char why[256] = "its entries are inconsistent";
+	const char *error = archive_error_string(a);
+	if (error)
+		thaw_text_printable(why, sizeof(why), error, strcspn(error, "\n"));
 	return thaw_fail(THAW_DATA, "damaged zip archive: %s: %s: copy it again", zip->pth->file, why);
 }
 
-static bool lies_in_file(const struct zip *zip, const unsigned char *block, size_t size)
+static bool is_in_file(const struct zip *zip, const unsigned char *block, size_t size)
 {
 	uintptr_t file = (uintptr_t)zip->bytes, at = (uintptr_t)block;
 	return at >= file && at - file <= zip->size && size <= zip->size - (at - file);
 }
 
-/* Reads the data of the entry whose header was just read. */
+/* Reads the data of the entry whose header was read last: in place if its blocks are contiguous in the file, else into
+ * a copy. */
 static thaw_status read_data(struct zip *zip, struct archive *a, struct entry *entry)
 {
 	unsigned char *copy = NULL;
@@ -76,7 +78,7 @@ static thaw_status read_data(struct zip *zip, struct archive *a, struct entry *e
 			continue;
 		if (got == 0)
 			start = block;
-		bool in_place = !copy && lies_in_file(zip, block, n) && (uintptr_t)block == (uintptr_t)start + got;
+		bool in_place = !copy && is_in_file(zip, block, n) && (uintptr_t)block == (uintptr_t)start + got;
 		if (!in_place && !copy) {
 			THAW_TRY(thaw_pth_alloc(zip->pth, entry->size, &copy));
 			memcpy(copy, start, got);
@@ -89,23 +91,16 @@ static thaw_status read_data(struct zip *zip, struct archive *a, struct entry *e
 	return got == entry->size ? THAW_OK : damaged(zip, a);
 }
 
-/* Another place in zip->entries, zeroed. */
+/* Appends a zeroed entry to zip->entries. */
 static thaw_status add_entry(struct zip *zip, struct entry **entry)
 {
 	if (zip->count == MAX_ENTRIES)
-		return thaw_fail(THAW_DATA, "refused: %s: more than %d files in one archive", zip->pth->file,
+		return thaw_fail(THAW_DATA, "refused: %s: more than %d files in the archive", zip->pth->file,
 				 MAX_ENTRIES);
-	if (zip->count == zip->room) {
-		size_t room = zip->room > 0 ? 2 * zip->room : 64;
-		struct entry *larger = thaw_alloc(room, sizeof(*larger));
-		if (!larger)
-			return THAW_RESOURCE;
-		if (zip->count > 0)
-			memcpy(larger, zip->entries, zip->count * sizeof(*larger));
-		thaw_free(zip->entries);
-		zip->entries = larger;
-		zip->room = room;
-	}
+	struct entry *entries = thaw_grow(zip->entries, (int)zip->count, sizeof(*entries));
+	if (!entries)
+		return THAW_RESOURCE;
+	zip->entries = entries;
 	*entry = &zip->entries[zip->count++];
 	return THAW_OK;
 }
@@ -118,7 +113,7 @@ static thaw_status read_entry(struct zip *zip, struct archive *a, struct archive
 	la_int64_t size = archive_entry_size(header);
 	if (!name || !archive_entry_size_is_set(header) || size < 0)
 		return damaged(zip, a);
-	/* Entries may overlap in a hostile archive, and a stored byte be read any number of times. */
+	/* In a hostile archive entries may overlap, so that a stored byte is read any number of times. */
 	if ((uint64_t)size > zip->pth->budget - zip->total)
 		return thaw_fail(THAW_DATA, "refused: %s: it unpacks to many times its size", zip->pth->file);
 	zip->total += (size_t)size;
@@ -135,14 +130,15 @@ static int compare_entries(const void *left, const void *right)
 	return strcmp(a->name, b->name);
 }
 
-/* Readers disagree about which of two entries of one name counts, so there may be none. */
+/* Sorts the entries. Readers disagree on which of two entries of the same name is used, so that is an error. */
 static thaw_status sort_entries(struct zip *zip)
 {
 	if (zip->count > 0)
 		qsort(zip->entries, zip->count, sizeof(*zip->entries), compare_entries);
 	for (size_t i = 1; i < zip->count; i++)
 		if (compare_entries(&zip->entries[i - 1], &zip->entries[i]) == 0)
-			return thaw_fail(THAW_DATA, "damaged zip archive: %s: two entries of one name", zip->pth->file);
+			return thaw_fail(THAW_DATA, "damaged zip archive: %s: two entries have the same name",
+					 zip->pth->file);
 	return THAW_OK;
 }
 
@@ -151,26 +147,27 @@ static thaw_status read_entries(struct zip *zip, struct archive *a)
 	struct archive_entry *header;
 	int result = archive_read_support_format_zip_seekable(a);
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-	if (result == ARCHIVE_OK) /* let a fuzzer past the checksums */
+	if (result == ARCHIVE_OK) /* otherwise fuzzing would stop at the checksums */
 		result = archive_read_set_options(a, "zip:ignorecrc32");
 #endif
 	if (result != ARCHIVE_OK)
 		return thaw_fail(THAW_RESOURCE, "libarchive cannot read zip archives: %s", archive_error_string(a));
 	if (archive_read_open_memory(a, zip->bytes, zip->size) != ARCHIVE_OK)
-		return thaw_fail(THAW_DATA, "truncated file: %s: its end is no zip directory: copy it again",
+		return thaw_fail(THAW_DATA, "truncated zip archive: %s: it has no central directory: copy it again",
 				 zip->pth->file);
-	/* ARCHIVE_WARN: a name in an encoding that the locale does not know. */
+	/* ARCHIVE_WARN: a name that cannot be converted to the locale's encoding. */
 	while ((result = archive_read_next_header(a, &header)) == ARCHIVE_OK || result == ARCHIVE_WARN)
 		THAW_TRY(read_entry(zip, a, header));
 	if (result != ARCHIVE_EOF)
 		return zip->count == 0
-			       ? thaw_fail(THAW_DATA, "truncated file: %s: its end is no zip directory: copy it again",
+			       ? thaw_fail(THAW_DATA,
+					   "truncated zip archive: %s: it has no central directory: copy it again",
 					   zip->pth->file)
 			       : damaged(zip, a);
 	return sort_entries(zip);
 }
 
-/* *found = the entry of that name in the archive's folder, NULL if there is none. */
+/* *found = the entry zip->folder + name, or NULL. */
 static thaw_status find_entry(const struct zip *zip, const char *name, const struct entry **found)
 {
 	struct entry wanted = {.name = thaw_format("%s%s", zip->folder, name)};
@@ -181,7 +178,7 @@ static thaw_status find_entry(const struct zip *zip, const char *name, const str
 	return THAW_OK;
 }
 
-/* Sets zip->folder: "NAME/" of the one NAME/data.pkl. */
+/* Sets zip->folder to "NAME/" of the only NAME/data.pkl. */
 static thaw_status find_folder(struct zip *zip)
 {
 	const struct entry *found = NULL;
@@ -190,7 +187,7 @@ static thaw_status find_folder(struct zip *zip)
 		if (!slash || strcmp(slash + 1, PICKLE) != 0)
 			continue;
 		if (found)
-			return thaw_fail(THAW_DATA, "refused: %s: it holds two .pth archives", zip->pth->file);
+			return thaw_fail(THAW_DATA, "refused: %s: it contains two .pth archives", zip->pth->file);
 		found = &zip->entries[i];
 	}
 	if (!found)
@@ -213,12 +210,11 @@ static thaw_status check_archive(const struct zip *zip)
 		return thaw_fail(THAW_DATA, "refused: %s: a TorchScript program: save model.state_dict() instead",
 				 zip->pth->file);
 	if (order && (order->size != strlen("little") || memcmp(order->bytes, "little", order->size) != 0))
-		return thaw_fail(THAW_DATA, "refused: %s: it was not written by a little-endian machine",
-				 zip->pth->file);
+		return thaw_fail(THAW_DATA, "refused: %s: it was written on a big-endian machine", zip->pth->file);
 	return THAW_OK;
 }
 
-/* Finds each storage's entry, data/KEY, which must have exactly the size that the pickle says. */
+/* Finds the entry data/KEY of each storage, which must have exactly the size given in the pickle. */
 static thaw_status find_storages(const struct zip *zip)
 {
 	struct thaw_pth *pth = zip->pth;
@@ -231,7 +227,8 @@ static thaw_status find_storages(const struct zip *zip)
 			THAW_TRY(find_entry(zip, name, &found));
 		}
 		if (found && found->size != storage->bytes)
-			return thaw_fail(THAW_DATA, "damaged file: %s: a storage has %zu bytes, its tensors need %zu",
+			return thaw_fail(THAW_DATA,
+					 "damaged file: %s: a storage has %zu bytes but its tensors need %zu",
 					 pth->file, found->size, storage->bytes);
 		if (found)
 			storage->data = found->bytes;
@@ -243,7 +240,7 @@ static thaw_status read_archive(struct zip *zip)
 {
 	struct archive *a = archive_read_new();
 	if (!a)
-		return thaw_fail(THAW_RESOURCE, "no memory to read a zip archive");
+		return thaw_fail(THAW_RESOURCE, "out of memory: reader of zip archives");
 	thaw_status status = read_entries(zip, a);
 	archive_read_free(a);
 	THAW_TRY(status);
@@ -259,7 +256,7 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 {
 	struct thaw_pth pth;
 	struct zip zip = {.pth = &pth, .bytes = bytes, .size = size};
-	thaw_pth_start(&pth, name, size);
+	thaw_pth_init(&pth, name, size);
 	thaw_status status = read_archive(&zip);
 	if (status == THAW_OK)
 		status = thaw_pth_finish(&pth, w);
@@ -267,7 +264,7 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 		thaw_free(zip.entries[i].name);
 	thaw_free(zip.entries);
 	thaw_free(zip.folder);
-	thaw_pth_close(&pth);
+	thaw_pth_free(&pth);
 	return status;
 }
 

@@ -1,9 +1,9 @@
-/* safetensors: eight bytes of header length, a JSON header, then the tensors' bytes back to back.
+/* safetensors: eight bytes of header length, a JSON header, then the bytes of the tensors without gaps.
  *
  *     {"__metadata__": {"key": "value"}, "fc.bias": {"dtype": "F32", "shape": [10], "data_offsets": [0, 40]}, ...}
  *
- * The reader is stricter than JSON and as strict as the format's own library: each byte after the header
- * belongs to exactly one tensor, so that two readers of one file cannot disagree about it.
+ * The reader is as strict as the reference implementation: each byte after the header belongs to exactly one tensor, so
+ * that no two readers can interpret a file differently.
  * Format: https://huggingface.co/docs/safetensors
  */
 #include <jansson.h>
@@ -11,18 +11,18 @@
 #include <string.h>
 
 #include "src/base/text.h"
-#include "src/model/text.h"
+#include "src/model/tensor_name.h"
 #include "src/model/weights_format.h"
 
 #define LENGTH_BYTES 8
 #define ALIGNMENT    8
-/* The format allows 100 MB. An image network needs some 100 bytes a tensor; parsed JSON takes up to 50 times
- * its text, so this limit is what bounds the memory that a hostile header can ask for. */
+/* Bytes. The format allows 100 MB, but an image network needs only about 100 bytes per tensor. Parsed JSON takes up to
+ * 50 times the memory of its text, so this limit bounds the memory for a hostile header. */
 #define MAX_HEADER ((uint64_t)16 << 20)
 
 #define METADATA "__metadata__"
 
-/* The bytes [begin, end) of the data that tensor `index` says are its own. */
+/* The range of bytes [begin, end) of tensor `index`. */
 struct range {
 	uint64_t begin, end;
 	int index;
@@ -38,7 +38,7 @@ static uint64_t header_length(const unsigned char *bytes)
 
 static bool matches(const unsigned char *bytes, size_t size)
 {
-	/* The length is not judged here: a damaged one is to be called damaged, not unknown. */
+	/* The length is checked later, so that a damaged one is reported as damaged and not as an unknown format. */
 	return size > LENGTH_BYTES && bytes[LENGTH_BYTES] == '{' && bytes[LENGTH_BYTES - 1] == 0;
 }
 
@@ -55,7 +55,8 @@ static thaw_status parse_metadata(struct thaw_weights *w, json_t *object, const 
 	json_object_foreach(object, key, value)
 	{
 		if (!json_is_string(value))
-			return thaw_fail(THAW_DATA, "damaged safetensors header: %s: %s holds more than strings", file,
+			return thaw_fail(THAW_DATA,
+					 "damaged safetensors header: %s: %s has values that are not strings", file,
 					 METADATA);
 		struct thaw_pair *pair = &w->metadata[w->metadata_count++];
 		pair->key = thaw_strdup(key);
@@ -68,11 +69,11 @@ static thaw_status parse_metadata(struct thaw_weights *w, json_t *object, const 
 
 static thaw_status parse_shape(struct thaw_shape *shape, json_t *array, const char *what)
 {
-	size_t rank = json_array_size(array);
-	if (!json_is_array(array) || rank > THAW_MAX_DIMS)
+	size_t ndim = json_array_size(array);
+	if (!json_is_array(array) || ndim > THAW_MAX_DIMS)
 		return thaw_fail(THAW_DATA, "%s: its shape is not a list of at most %d numbers", what, THAW_MAX_DIMS);
-	shape->ndim = (int)rank;
-	for (size_t i = 0; i < rank; i++) {
+	shape->ndim = (int)ndim;
+	for (size_t i = 0; i < ndim; i++) {
 		json_t *dim = json_array_get(array, i);
 		if (!json_is_integer(dim))
 			return thaw_fail(THAW_DATA, "%s: its shape is not a list of whole numbers", what);
@@ -88,8 +89,8 @@ static thaw_status parse_offsets(struct range *range, json_t *array, uint64_t da
 		return thaw_fail(THAW_DATA, "%s: its data_offsets are not two whole numbers", what);
 	json_int_t from = json_integer_value(begin), to = json_integer_value(end);
 	if (from < 0 || to < from || (uint64_t)to > data_bytes)
-		return thaw_fail(THAW_DATA, "%s: its bytes %lld to %lld do not lie in the file's %llu bytes of data",
-				 what, (long long)from, (long long)to, (unsigned long long)data_bytes);
+		return thaw_fail(THAW_DATA, "%s: its bytes %lld to %lld are outside the %llu bytes of data", what,
+				 (long long)from, (long long)to, (unsigned long long)data_bytes);
 	range->begin = (uint64_t)from;
 	range->end = (uint64_t)to;
 	return THAW_OK;
@@ -102,15 +103,15 @@ static thaw_status parse_tensor(struct thaw_named_tensor *t, struct range *range
 	json_t *shape = json_object_get(object, "shape");
 	json_t *offsets = json_object_get(object, "data_offsets");
 	if (!dtype || !shape || !offsets || json_object_size(object) != 3)
-		return thaw_fail(THAW_DATA, "%s: it has not exactly dtype, shape and data_offsets", what);
+		return thaw_fail(THAW_DATA, "%s: it must have exactly dtype, shape and data_offsets", what);
 	if (!json_is_string(dtype) || !thaw_dtype_parse(json_string_value(dtype), &t->dtype))
-		return thaw_fail(THAW_DATA, "%s: its element type is not one of F64 to BOOL that are read here", what);
+		return thaw_fail(THAW_DATA, "%s: its element type is not supported", what);
 	THAW_TRY(parse_shape(&t->shape, shape, what));
 	THAW_TRY(parse_offsets(range, offsets, data_bytes, what));
-	/* No overflow: thaw_shape_check leaves room for eight bytes an element. */
+	/* No overflow: thaw_shape_check allows for eight bytes per element. */
 	uint64_t bytes = (uint64_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype);
 	if (range->end - range->begin != bytes)
-		return thaw_fail(THAW_DATA, "%s: its shape needs %llu bytes, its offsets give %llu", what,
+		return thaw_fail(THAW_DATA, "%s: its shape needs %llu bytes but its offsets give %llu", what,
 				 (unsigned long long)bytes, (unsigned long long)(range->end - range->begin));
 	t->data = data + range->begin;
 	return THAW_OK;
@@ -124,7 +125,7 @@ static int compare_ranges(const void *left, const void *right)
 	return (a->end > b->end) - (a->end < b->end);
 }
 
-/* Sorts the ranges and checks that they tile the data: from 0, no gap, no overlap, nothing behind them. */
+/* Sorts the ranges and checks that they cover the data exactly: no gap, no overlap, no bytes at the end. */
 static thaw_status check_tiling(const struct thaw_weights *w, struct range *ranges, uint64_t data_bytes,
 				const char *file)
 {
@@ -133,13 +134,15 @@ static thaw_status check_tiling(const struct thaw_weights *w, struct range *rang
 	for (int i = 0; i < w->count; i++) {
 		const char *tensor = w->tensors[ranges[i].index].name;
 		if (ranges[i].begin < end)
-			return thaw_fail(THAW_DATA,
-					 "damaged safetensors file: %s: the bytes of tensor %s overlap another's", file,
-					 tensor);
+			return thaw_fail(
+				THAW_DATA,
+				"damaged safetensors file: %s: the bytes of tensor %s overlap those of another tensor",
+				file, tensor);
 		if (ranges[i].begin > end)
-			return thaw_fail(THAW_DATA,
-					 "damaged safetensors file: %s: %llu bytes before tensor %s belong to none",
-					 file, (unsigned long long)(ranges[i].begin - end), tensor);
+			return thaw_fail(
+				THAW_DATA,
+				"damaged safetensors file: %s: %llu bytes before tensor %s belong to no tensor", file,
+				(unsigned long long)(ranges[i].begin - end), tensor);
 		end = ranges[i].end;
 	}
 	if (end != data_bytes)
@@ -148,7 +151,7 @@ static thaw_status check_tiling(const struct thaw_weights *w, struct range *rang
 	return THAW_OK;
 }
 
-/* The tensors of the header, in its order, with their ranges[] beside them. */
+/* Parses the tensors of the header, in its order; ranges[i] is that of tensor i. */
 static thaw_status parse_tensors(struct thaw_weights *w, struct range *ranges, json_t *header,
 				 const unsigned char *data, uint64_t data_bytes, const char *file)
 {
@@ -161,7 +164,7 @@ static thaw_status parse_tensors(struct thaw_weights *w, struct range *ranges, j
 			continue;
 		}
 		struct thaw_named_tensor *t = &w->tensors[w->count];
-		THAW_TRY(thaw_text_name(&t->name, key, strlen(key), file));
+		THAW_TRY(thaw_tensor_name_copy(&t->name, key, strlen(key), file));
 		ranges[w->count].index = w->count;
 		w->count++;
 		char *what = thaw_format("damaged safetensors file: %s: tensor %s", file, t->name);
@@ -173,7 +176,7 @@ static thaw_status parse_tensors(struct thaw_weights *w, struct range *ranges, j
 	return THAW_OK;
 }
 
-/* *header = the object that the text is. */
+/* Parses the header, which must be a JSON object. */
 static thaw_status parse_json(json_t **header, const unsigned char *text, size_t length, const char *file)
 {
 	json_error_t error;
@@ -183,7 +186,7 @@ static thaw_status parse_json(json_t **header, const unsigned char *text, size_t
 		return THAW_OK;
 	}
 	char why[JSON_ERROR_TEXT_LENGTH] = "it is not an object";
-	if (!object) /* the library quotes what it was reading */
+	if (!object) /* jansson's message quotes the file */
 		thaw_text_printable(why, sizeof(why), error.text, strlen(error.text));
 	json_decref(object);
 	return thaw_fail(THAW_DATA, "damaged safetensors header: %s: %s", file, why);
@@ -196,11 +199,10 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 	uint64_t length = header_length(bytes);
 	if (length > MAX_HEADER)
 		return thaw_fail(THAW_DATA,
-				 "damaged safetensors file: %s: a header of %llu bytes, at most %llu are read", file,
-				 (unsigned long long)length, (unsigned long long)MAX_HEADER);
+				 "damaged safetensors file: %s: a header of %llu bytes; at most %llu are supported",
+				 file, (unsigned long long)length, (unsigned long long)MAX_HEADER);
 	if (length > size - LENGTH_BYTES)
-		return thaw_fail(THAW_DATA, "truncated safetensors file: %s: it ends in its header: copy it again",
-				 file);
+		return thaw_fail(THAW_DATA, "truncated safetensors header: %s: copy the file again", file);
 
 	json_t *header;
 	THAW_TRY(parse_json(&header, bytes + LENGTH_BYTES, (size_t)length, file));
@@ -225,19 +227,20 @@ const struct thaw_weights_format thaw_format_safetensors = {
 	.parse = parse,
 };
 
-/* Takes the reference of `value`. Refuses a key that is there already: the header would lose a tensor. */
+/* Steals the reference to `value`. Fails if the key already exists, since a tensor would be lost. */
 static thaw_status set_new(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_get(object, key)) {
 		json_decref(value);
-		return thaw_fail(THAW_SOFTWARE, "two entries named %s cannot be written to one safetensors file", key);
+		return thaw_fail(THAW_SOFTWARE, "two entries named %s in one safetensors file", key);
 	}
 	if (json_object_set_new(object, key, value) != 0)
-		return thaw_fail(THAW_DATA, "cannot write the entry %.100s: its name or text is not valid UTF-8", key);
+		return thaw_fail(THAW_DATA,
+				 "cannot write safetensors entry: %.100s: its name or text is not valid UTF-8", key);
 	return THAW_OK;
 }
 
-static thaw_status describe(json_t *header, const struct thaw_named_tensor *t, uint64_t begin, uint64_t end)
+static thaw_status add_tensor_entry(json_t *header, const struct thaw_named_tensor *t, uint64_t begin, uint64_t end)
 {
 	json_t *shape = json_array();
 	int failed = !shape;
@@ -245,12 +248,12 @@ static thaw_status describe(json_t *header, const struct thaw_named_tensor *t, u
 		failed = json_array_append_new(shape, json_integer(t->shape.dim[i]));
 	if (failed) {
 		json_decref(shape);
-		return thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
+		return thaw_fail(THAW_RESOURCE, "out of memory: safetensors header");
 	}
 	json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", thaw_dtype_name(t->dtype), "shape", shape,
 				  "data_offsets", (json_int_t)begin, (json_int_t)end);
 	if (!entry)
-		return thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
+		return thaw_fail(THAW_RESOURCE, "out of memory: safetensors header");
 	return set_new(header, t->name, entry);
 }
 
@@ -259,7 +262,7 @@ static thaw_status build_header(json_t *header, const struct thaw_weights *w)
 	if (w->metadata_count > 0) {
 		json_t *metadata = json_object();
 		if (!metadata || json_object_set_new(header, METADATA, metadata) != 0)
-			return thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
+			return thaw_fail(THAW_RESOURCE, "out of memory: safetensors header");
 		for (int i = 0; i < w->metadata_count; i++)
 			THAW_TRY(set_new(metadata, w->metadata[i].key, json_string(w->metadata[i].value)));
 	}
@@ -268,22 +271,21 @@ static thaw_status build_header(json_t *header, const struct thaw_weights *w)
 		const struct thaw_named_tensor *t = &w->tensors[i];
 		uint64_t end = begin + (uint64_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype);
 		if (strcmp(t->name, METADATA) == 0)
-			return thaw_fail(THAW_SOFTWARE, "a tensor cannot be called %s in a safetensors file", METADATA);
-		THAW_TRY(describe(header, t, begin, end));
+			return thaw_fail(THAW_SOFTWARE, "a tensor named %s in a safetensors file", METADATA);
+		THAW_TRY(add_tensor_entry(header, t, begin, end));
 		begin = end;
 	}
 	return THAW_OK;
 }
 
-/* The length, the JSON and the spaces that bring the data to a multiple of ALIGNMENT. */
+/* Writes the length, the JSON, and spaces so that the data starts at a multiple of ALIGNMENT. */
 static thaw_status write_prefix(const char *json, struct thaw_sink *sink)
 {
 	static const char spaces[ALIGNMENT] = "        ";
 	size_t length = strlen(json), padding = -length % ALIGNMENT;
 	unsigned char prefix[LENGTH_BYTES];
 	if (length + padding > MAX_HEADER)
-		return thaw_fail(THAW_SOFTWARE, "a safetensors header of %zu bytes is longer than readers accept",
-				 length);
+		return thaw_fail(THAW_SOFTWARE, "safetensors header too long: %zu bytes", length);
 	for (int i = 0; i < LENGTH_BYTES; i++)
 		prefix[i] = (unsigned char)((uint64_t)(length + padding) >> 8 * i);
 	THAW_TRY(sink->write(sink, prefix, sizeof(prefix)));
@@ -296,11 +298,11 @@ thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct t
 	char *json = NULL;
 	json_t *header = json_object();
 	thaw_status status =
-		header ? build_header(header, w) : thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
+		header ? build_header(header, w) : thaw_fail(THAW_RESOURCE, "out of memory: safetensors header");
 	if (status == THAW_OK) {
 		json = json_dumps(header, JSON_COMPACT);
-		status = json ? write_prefix(json, sink)
-			      : thaw_fail(THAW_RESOURCE, "no memory for a safetensors header");
+		status =
+			json ? write_prefix(json, sink) : thaw_fail(THAW_RESOURCE, "out of memory: safetensors header");
 	}
 	free(json);
 	json_decref(header);

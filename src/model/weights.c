@@ -1,7 +1,7 @@
-/* Weight files: the table of formats, and what a set of named tensors can do whatever its format.
+/* Weight files: the table of formats, and the functions on sets of named tensors that do not depend on the format.
  *
- * Files are read into memory, not mapped: a file that another job truncates while it is mapped kills the
- * reader with SIGBUS, and nothing checked about a mapping stays true when the file can change under it.
+ * Files are read into memory instead of mapped: if another job truncates a mapped file, the reader is killed by SIGBUS,
+ * and checks of a mapping are void if the file changes afterwards.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,11 +10,12 @@
 
 #include "src/model/weights_format.h"
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weight files are little-endian and read as they lie");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "weight files are little-endian and are read without conversion");
 
 #define MAX_FILE ((size_t)16 << 30) /* bytes; far above any image network */
 
-/* Asked in this order. */
+/* The first format that matches is used. */
 static const struct thaw_weights_format *const formats[] = {
 	&thaw_format_safetensors,
 	&thaw_format_pth_zip,
@@ -27,10 +28,10 @@ static bool begins_with(const unsigned char *bytes, size_t size, const char *pre
 	return size >= length && memcmp(bytes, prefix, length) == 0;
 }
 
-/* What a file that is no weight file probably is, for the message. */
+/* Fails with a message that says what the file probably is instead of a weight file. */
 static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const char *name)
 {
-	const char *advice = "safetensors, PyTorch's .pth and files called .onnx are read";
+	const char *advice = "supported are safetensors, PyTorch's .pth, and .onnx";
 	if (size == 0)
 		advice = "it is empty: copy it again";
 	else if (begins_with(bytes, size, "version https://git-lfs"))
@@ -58,7 +59,7 @@ static thaw_status check_unique(const struct thaw_weights *w, const char *file)
 	thaw_status status = THAW_OK;
 	for (int i = 1; i < w->count && status == THAW_OK; i++)
 		if (strcmp(names[i - 1], names[i]) == 0)
-			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are called %s", file,
+			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are named %s", file,
 					   names[i]);
 	thaw_free(names);
 	return status;
@@ -82,7 +83,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 	return fail_unknown(bytes, size, name);
 }
 
-/* The storage of a set that was read from a file: the file's bytes, and what its parser had made. */
+/* The storage of a set read from a file: the bytes of the file, and the storage made by the parser. */
 struct file_storage {
 	void *bytes;
 	size_t size;
@@ -148,8 +149,8 @@ static bool overlap(const struct thaw_named_tensor *a, const struct thaw_named_t
 	return from < other + bytes_of(b) && other < from + bytes_of(a);
 }
 
-/* Only whole pages within the tensor. Of memory that is no private mapping MADV_DONTNEED is no promise: that of a
- * file's bytes is, being from malloc. */
+/* Releases only whole pages. MADV_DONTNEED is defined only for private anonymous mappings; the file buffer is one,
+ * since it comes from malloc. */
 void thaw_weights_release_tensor(const struct thaw_weights *w, int i)
 {
 	const struct thaw_named_tensor *t = &w->tensors[i];

@@ -1,15 +1,15 @@
-/* What the readers of weight files share. Internal to src/model. */
-#ifndef THAW_WEIGHTS_FORMAT_H
-#define THAW_WEIGHTS_FORMAT_H
+/* The interface of a weight file format. Internal to src/model. */
+#ifndef THAW_SRC_MODEL_WEIGHTS_FORMAT_H
+#define THAW_SRC_MODEL_WEIGHTS_FORMAT_H
 
 #include <stdbool.h>
 
 #include "thaw/weights.h"
 
-/* A file format: one file in src/model and one line in the table of weights.c. */
+/* A format: one file in src/model and one line in the table of weights.c. */
 struct thaw_weights_format {
 	const char *name;
-	/* Whether the content begins like this format; says nothing about it being whole. */
+	/* Whether the content starts like this format; the rest is not checked. */
 	bool (*matches)(const unsigned char *bytes, size_t size);
 	/* Fills the zeroed *w, whose tensors may point into `bytes`. On failure the caller frees *w. */
 	thaw_status (*parse)(struct thaw_weights *w, const unsigned char *bytes, size_t size, const char *name);

@@ -9,6 +9,7 @@
 #include <cblas.h>
 
 #include "src/base/clock.h"
+#include "src/base/compare.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
@@ -176,12 +177,6 @@ static thaw_status step(struct bench *b)
 	return THAW_OK;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
 /* *median: over steps, of the slowest rank's seconds. *wait: this rank's mean wait for the all-reduce in seconds. */
 static thaw_status measure(struct bench *b, double *median, double *wait)
 {
@@ -196,7 +191,7 @@ static thaw_status measure(struct bench *b, double *median, double *wait)
 		THAW_TRY(b->comm->max(b->comm, &ns, 1));
 		b->seconds[i] = 1e-9 * (double)ns;
 	}
-	qsort(b->seconds, (size_t)steps, sizeof(*b->seconds), by_size);
+	qsort(b->seconds, (size_t)steps, sizeof(*b->seconds), compare_double);
 	*median = b->seconds[steps / 2];
 	*wait = b->waited / steps;
 	return THAW_OK;

@@ -138,7 +138,7 @@ static thaw_status open_config(struct run *r)
 static thaw_status load_summary(json_t **summary, const struct run *r)
 {
 	const char *directory = r->options.out;
-	char *model = thaw_format("%s/%s", directory, thaw_model_file(r->model));
+	char *model = thaw_format("%s/%s", directory, thaw_model_file_name(r->model));
 	if (!model)
 		return THAW_RESOURCE;
 	bool exists = access(model, F_OK) == 0;

@@ -1,7 +1,7 @@
-/* Fuzzes the image decoders: any bytes give an image or an error with a text, and so do their parts; a part of what
- * decodes as a whole has the same pixels.
+/* Fuzzes the image decoders: any input gives an image or an error message, as a whole and for a region; if both are
+ * decoded, the region has the same pixels.
  *
- * `make fuzz` builds and starts it, with tests/golden/images as seeds. */
+ * `make fuzz` builds and runs it, with tests/golden/images as seeds. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,21 +9,21 @@
 #include "src/data/image.h"
 #include "thaw/tensor.h"
 
-/* Larger images only make each run slower. */
+/* Bytes; larger inputs only make each run slower. */
 #define SIZE_LIMIT ((size_t)64 << 10)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* The middle of the picture at a shrink that the bytes choose; compared with `whole` where both are as stored. */
-static void take_part(const struct thaw_encoded_image *p, int shrink, const struct thaw_image *whole)
+/* Decodes the centre of the image; compares it with `whole` if that was decoded and nothing is shrunk. */
+static void decode_centre(const struct thaw_encoded_image *p, int shrink, const struct thaw_image *whole)
 {
 	struct image_view view;
 	struct thaw_image made;
 	int width, height;
-	shrink = p->image.pixels != NULL ? 1 : shrink;
-	thaw_encoded_image_shrunk(p, shrink, &width, &height);
+	shrink = p->image.pixels ? 1 : shrink;
+	thaw_encoded_image_shrunk_size(p, shrink, &width, &height);
 	struct thaw_rectangle part = {width / 4, height / 4, (width + 1) / 2, (height + 1) / 2};
-	if (thaw_encoded_image_part(p, &part, shrink, &view, &made) != THAW_OK)
+	if (thaw_encoded_image_decode_region(p, &part, shrink, &view, &made) != THAW_OK)
 		return;
 	for (int y = 0; y < part.height; y++) {
 		const uint8_t *row = view.pixels + (size_t)y * view.stride;
@@ -53,8 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (copy != NULL && size > 0)
 		memcpy(copy, bytes, size);
 	if (copy != NULL && thaw_encoded_image_open(&encoded, copy, size, "fuzz") == THAW_OK) {
-		take_part(&encoded, 1 << (bytes[size - 1] & 3), &image);
-		take_part(&encoded, 1, &image);
+		decode_centre(&encoded, 1 << (bytes[size - 1] & 3), &image);
+		decode_centre(&encoded, 1, &image);
 		thaw_encoded_image_free(&encoded);
 	}
 	thaw_image_free(&image);

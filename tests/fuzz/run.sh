@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs each fuzz target of a build. Usage: tests/fuzz/run.sh BUILD SECONDS
 #
-# What a target finds interesting stays in BUILD/corpus/TARGET and is where the next run begins; an input that
-# breaks it is left as BUILD/TARGET-crash-..., with the report on stderr.
+# Interesting inputs are kept in BUILD/corpus/TARGET and used by the next run. An input that crashes the target is written
+# to BUILD/TARGET-crash-..., and the report goes to stderr.
 set -eu
 build=$1 seconds=$2
 seeds=$build/seeds

@@ -1,4 +1,4 @@
-"""Values that Python and C compute alike, so that golden files need no weights (tests/unit/formula_weights.h).
+"""Weights from a formula, identical to tests/unit/formula_weights.h, so that golden files need not store them.
 
 Number i of a tensor is splitmix64 keyed by FNV-1a of the tensor's name; its upper 24 bits are a fraction.
 """

@@ -11,7 +11,7 @@ STAGES = [(1, 16, 1, 3, 1), (6, 24, 2, 3, 2), (6, 40, 2, 5, 2), (6, 80, 3, 3, 2)
 
 
 class SameConv(nn.Conv2d):
-    """TensorFlow's SAME: output = ceil(input / stride), the odd pixel of padding at the bottom and right."""
+    """TensorFlow's SAME: output = ceil(input / stride); an odd pixel of padding is at the bottom and right."""
 
     def forward(self, x):
         pad = []

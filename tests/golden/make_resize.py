@@ -1,6 +1,6 @@
-"""Makes tests/golden/resize.json: digests of what Pillow resizes, and torchvision transforms, a generated image to.
+"""Writes tests/golden/resize.json: digests of a generated image resized by Pillow and transformed by torchvision.
 
-The image is a formula that tests/unit/pattern.h repeats. Run: python tests/golden/make_resize.py
+The image is the same as in tests/unit/pattern.h. Run: python tests/golden/make_resize.py
 """
 import ctypes
 import json
@@ -26,7 +26,7 @@ def digest(data):
 def pattern(width, height):
     i = numpy.arange(width * height * 3, dtype=numpy.uint32)
     noise = (i * numpy.uint32(2654435761)) >> numpy.uint32(24)
-    hard = (i // 97) % 3 * 127  # edges, so that bicubic overshoots
+    hard = (i // 97) % 3 * 127  # edges, where bicubic overshoots
     values = numpy.where((i // 1000) % 2 == 0, noise, hard).astype(numpy.uint8)
     return Image.fromarray(values.reshape(height, width, 3))
 

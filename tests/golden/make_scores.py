@@ -1,6 +1,6 @@
-"""Writes scores.json: LogME, H-score and LEEP of small tables of features, straight from the papers' formulas.
+"""Writes scores.json: LogME, H-score and LEEP of small tables of features, by the formulas of the papers.
 
-The tables are made by formula.py, in single precision and with operations that round alike in C:
+The tables are from formula.py, in single precision, with operations that round the same way in C:
 feature (i,j) is NAME uniform in -1 .. 1, plus shift * NAME/mean (label,j) uniform in -1 .. 1, plus offset.
 """
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 from formula import uniform, words
 
-CASES = [  # name, images, features, classes, shift, offset, how many columns are copies of the first ones
+CASES = [  # name, images, features, classes, shift, offset, number of columns that are copies of the first ones
     ("tall", 60, 8, 3, 1.0, 0.0, 0),
     ("weak", 90, 10, 4, 0.5, 0.0, 0),
     ("wide", 14, 40, 3, 0.125, 0.0, 0),
@@ -57,10 +57,10 @@ def logme_of_class(f, y):
         alpha = np.trace(f.T @ rest @ f) / t / (m @ m)
         beta = np.trace(rest) / np.sum((rest @ y) ** 2)
         before, t = t, alpha / beta
-        if t < 1e-10:  # features explain the class exactly: no noise, and the best variance of w has a formula
+        if t < 1e-10:  # features explain the class exactly: no noise; closed form for the variance of w
             k = f @ f.T
             return log_density(y, k * (y @ np.linalg.solve(k, y)) / n) / n
-        if t > 1e10:  # features say nothing of the class: all of it is noise
+        if t > 1e10:  # features are unrelated to the class: all noise
             return log_density(y, np.eye(n) * (y @ y) / n) / n
         if abs(t - before) <= 1e-12 * t:
             break
@@ -71,7 +71,7 @@ def logme_of_class(f, y):
         return log_density(y, f @ f.T / p + np.eye(n) / q)
 
     best = evidence(alpha, beta)
-    for factor in (0.99, 1.01):  # a maximum
+    for factor in (0.99, 1.01):  # check that this is a maximum
         assert evidence(factor * alpha, beta) < best and evidence(alpha, factor * beta) < best
     return best / n
 

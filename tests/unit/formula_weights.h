@@ -1,4 +1,5 @@
-/* Values that Python and C compute alike, so that golden files need no weights: see tests/golden/formula.py. */
+/* Weights computed from a formula, identically in Python (tests/golden/formula.py), so that golden files need not store
+ * them. */
 #ifndef THAW_TESTS_FORMULA_WEIGHTS_H
 #define THAW_TESTS_FORMULA_WEIGHTS_H
 
@@ -20,7 +21,7 @@ static inline uint64_t formula_key(const char *name, const char *ending)
 	return h;
 }
 
-/* Word i of the stream of this key (splitmix64). */
+/* Word i of the random stream with this key (splitmix64). */
 static inline uint64_t formula_word(uint64_t key, int64_t i)
 {
 	uint64_t z = key + (uint64_t)(i + 1) * 0x9E3779B97F4A7C15u;
@@ -40,7 +41,7 @@ static inline int formula_ends(const char *name, const char *ending)
 	return n >= e && strcmp(name + n - e, ending) == 0;
 }
 
-/* The range of a tensor's values, by its kind. */
+/* The range of a tensor's values, which depends on its kind. */
 static inline void formula_range(const char *name, const struct thaw_shape *shape, double *low, double *high)
 {
 	if (shape->ndim > 1) {
@@ -55,7 +56,7 @@ static inline void formula_range(const char *name, const struct thaw_shape *shap
 	}
 }
 
-/* Fills values[count of shape], in the file's order. */
+/* Fills values[count of shape], in the layout of the file. */
 static inline void formula_weight(const char *name, const struct thaw_shape *shape, float scale, float *values)
 {
 	const uint64_t key = formula_key(name, "");
@@ -65,7 +66,7 @@ static inline void formula_weight(const char *name, const struct thaw_shape *sha
 		values[i] = formula_uniform(key, i, low, high) * scale;
 }
 
-/* The input of networks, values in -2 .. 2, drawn in the order (N,3,H,W) and written to x (N,H,W,3). */
+/* The input of a network: values in -2 .. 2, drawn in the order (N,3,H,W) and written to x (N,H,W,3). */
 static inline void formula_input(const char *name, int64_t images, int64_t height, int64_t width, float *x)
 {
 	const uint64_t key = formula_key(name, "");
@@ -76,7 +77,7 @@ static inline void formula_input(const char *name, int64_t images, int64_t heigh
 				x[(n * height * width + p) * 3 + c] = formula_uniform(key, i++, -2.0, 2.0);
 }
 
-/* Inner products of the values with random vectors of +1 and -1, the same for the same name. */
+/* Inner products of the values with random vectors of +1 and -1 that depend on the name. */
 static inline void formula_project(const char *name, const float *values, int64_t count,
 				   double projection[FORMULA_PROJECTIONS])
 {

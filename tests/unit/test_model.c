@@ -1,7 +1,7 @@
-/* Loading and saving: a file says everything about its network, and what is wrong with a file is said. */
+/* Loading and saving models, and the messages for invalid files. */
 #include <stdint.h>
 
-#include "src/model/family.h"
+#include "src/model/model_internal.h"
 #include "tests/scratch.h"
 
 #define NETWORK "cifar_resnet8"
@@ -12,7 +12,7 @@ static void expect(thaw_status status)
 		fail_msg("%s", thaw_error_message());
 }
 
-/* The call fails this way, and the message has these words. */
+/* The call returned `wanted`, and the message contains `words`. */
 static void expect_failure(thaw_status status, thaw_status wanted, const char *words)
 {
 	assert_int_equal(status, wanted);
@@ -36,8 +36,8 @@ static void assert_same_preprocess(const struct thaw_preprocess *a, const struct
 	assert_memory_equal(a->std, b->std, sizeof(a->std));
 }
 
-/* Every variant builds with random weights, is found again by its tensors, and fits its own file. The large ones are
- * left to the comparison with PyTorch. */
+/* Variants are built with random weights, saved, recognised by their tensors and loaded. test_networks covers the large
+ * variants. */
 static void a_saved_network_is_recognised(void **state)
 {
 	static const char *const variants[] = {"resnet18",           "mobilenet_v2",  "efficientnet_lite0",
@@ -64,7 +64,7 @@ static void a_saved_network_is_recognised(void **state)
 	}
 }
 
-static void variants_are_told_apart(void **state)
+static void variants_are_distinguished(void **state)
 {
 	static const char *const variants[] = {"resnet34",           "resnet50",           "resnet101",
 					       "efficientnet_lite2", "efficientnet_lite3", "efficientnet_lite4"};
@@ -84,7 +84,7 @@ static void variants_are_told_apart(void **state)
 	}
 }
 
-static void labels_and_preprocessing_travel_with_the_file(void **state)
+static void labels_and_preprocessing_are_saved(void **state)
 {
 	const char *path = scratch_file(*state, "tuned.safetensors");
 	char *labels[] = {"daisy", "\xe2\x9c\xbf \"rose\"", "tulip"};
@@ -100,7 +100,7 @@ static void labels_and_preprocessing_travel_with_the_file(void **state)
 		assert_string_equal(again->labels[i], labels[i]);
 	assert_same_preprocess(&again->preprocess, &m->preprocess);
 
-	/* The same labels keep the classifier, others replace it. */
+	/* The classifier is kept for the same labels and replaced for others. */
 	const int head = again->graph->nodes[again->graph->head].params[0];
 	float before = again->graph->params[head].data[0];
 	expect(thaw_model_set_classes(again, 3, labels, 8));
@@ -112,7 +112,7 @@ static void labels_and_preprocessing_travel_with_the_file(void **state)
 	thaw_model_destroy(m);
 }
 
-static void half_precision_is_near(void **state)
+static void half_precision_is_close(void **state)
 {
 	const char *path = scratch_file(*state, "half.safetensors");
 	struct thaw_model *m = load(NETWORK);
@@ -138,7 +138,7 @@ static void a_run_directory_is_a_model(void **state)
 	thaw_model_destroy(m);
 }
 
-static void random_weights_follow_the_seed(void **state)
+static void random_weights_depend_on_the_seed(void **state)
 {
 	(void)state;
 	struct thaw_model *m[3] = {NULL};
@@ -152,8 +152,8 @@ static void random_weights_follow_the_seed(void **state)
 		thaw_model_destroy(m[i]);
 }
 
-/* A state dict to spoil: its tensors and metadata, from a file. */
-static struct thaw_weights read_spoilable(struct scratch *s)
+/* A valid state dict with metadata, for tests to modify. */
+static struct thaw_weights read_valid(struct scratch *s)
 {
 	const char *path = scratch_file(s, "whole.safetensors");
 	struct thaw_weights w = {0};
@@ -171,26 +171,27 @@ static struct thaw_named_tensor *tensor(struct thaw_weights *w, const char *name
 
 static void a_wrong_tensor_is_named(void **state)
 {
-	struct thaw_weights w = read_spoilable(*state);
+	struct thaw_weights w = read_valid(*state);
 	struct thaw_model *m = NULL;
 
 	struct thaw_named_tensor *t = tensor(&w, "layer2.0.bn1.weight");
 	struct thaw_shape shape = t->shape;
 	t->shape.dim[0] = 63;
 	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA,
-		       "F: tensor layer2.0.bn1.weight is (63), cifar_resnet8 wants (64)");
+		       "tensor layer2.0.bn1.weight is (63), but cifar_resnet8 needs (64): F: ");
 	t->shape = shape;
 
 	char *name = t->name;
 	t->name = "layer2.0.bn1.height";
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor layer2.0.bn1.weight is missing");
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA,
+		       "tensor layer2.0.bn1.weight of cifar_resnet8 is missing: F: ");
 	t->name = name;
 
 	t = tensor(&w, "bn1.num_batches_tracked");
 	assert_non_null(t);
 	name = t->name;
 	t->name = "bn1.extra";
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor bn1.extra has no place");
+	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor bn1.extra is not part of");
 	t->name = name;
 
 	t = tensor(&w, "fc.weight");
@@ -198,7 +199,7 @@ static void a_wrong_tensor_is_named(void **state)
 	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor fc.weight is");
 	t->shape.dim[1]++;
 
-	/* More channels than the next tensor takes: refused before there is memory for a network of that width. */
+	/* More channels than the next tensor has inputs: rejected before a network of that width is allocated. */
 	t = tensor(&w, "conv1.weight");
 	shape = t->shape;
 	t->shape.dim[0] = INT64_C(1) << 36;
@@ -212,7 +213,7 @@ static void a_wrong_tensor_is_named(void **state)
 
 static void wrong_metadata_is_refused(void **state)
 {
-	static const char *const spoilt[][2] = {
+	static const char *const invalid[][2] = {
 		{"thaw.variant", "resnet19"},
 		{"thaw.labels", "[\"one\"]"},
 		{"thaw.labels", "{"},
@@ -226,16 +227,16 @@ static void wrong_metadata_is_refused(void **state)
 		 "{\"size\":0,\"resize\":16,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
 		{"thaw.preprocess", "{\"size\":32,\"resize\":32,\"filter\":\"box\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
 	};
-	struct thaw_weights w = read_spoilable(*state);
+	struct thaw_weights w = read_valid(*state);
 	struct thaw_pair *metadata = w.metadata;
 	const int count = w.metadata_count;
-	for (size_t i = 0; i < sizeof(spoilt) / sizeof(*spoilt); i++) {
-		struct thaw_pair pair = {(char *)spoilt[i][0], (char *)spoilt[i][1]};
+	for (size_t i = 0; i < sizeof(invalid) / sizeof(*invalid); i++) {
+		struct thaw_pair pair = {(char *)invalid[i][0], (char *)invalid[i][1]};
 		struct thaw_model *m = NULL;
 		w.metadata = &pair;
 		w.metadata_count = 1;
 		thaw_status status = thaw_model_from_weights(&m, &w, NULL, "F");
-		expect_failure(status, i == 0 ? THAW_CONFIG : THAW_DATA, "F");
+		expect_failure(status, i == 0 ? THAW_CONFIG : THAW_DATA, ": F: ");
 		assert_null(m);
 	}
 	w.metadata = metadata;
@@ -253,7 +254,8 @@ static void unknown_names_are_explained(void **state)
 	char *spec = thaw_format("cifar_resnet20:%s", path);
 	struct thaw_model *eight = load(NETWORK);
 	expect(thaw_model_save(eight, path, false));
-	expect_failure(thaw_model_load(&m, spec, 0, 1), THAW_DATA, "tensor layer1.1.conv1.weight is missing");
+	expect_failure(thaw_model_load(&m, spec, 0, 1), THAW_DATA,
+		       "tensor layer1.1.conv1.weight of cifar_resnet20 is missing");
 	thaw_free(spec);
 	thaw_model_destroy(eight);
 	assert_null(m);
@@ -265,11 +267,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_saved_network_is_recognised),
-		TEST(variants_are_told_apart),
-		TEST(labels_and_preprocessing_travel_with_the_file),
-		TEST(half_precision_is_near),
+		TEST(variants_are_distinguished),
+		TEST(labels_and_preprocessing_are_saved),
+		TEST(half_precision_is_close),
 		TEST(a_run_directory_is_a_model),
-		TEST(random_weights_follow_the_seed),
+		TEST(random_weights_depend_on_the_seed),
 		TEST(a_wrong_tensor_is_named),
 		TEST(wrong_metadata_is_refused),
 		TEST(unknown_names_are_explained),

@@ -1,5 +1,5 @@
-/* The families against PyTorch: logits and the gradient of every tensor, for weights that both compute from a
- * formula. What PyTorch found lies in tests/golden/network_*.json (tests/golden/make_networks.py). */
+/* The families compared with PyTorch: logits and the gradient of every tensor, with weights that both compute from a
+ * formula. PyTorch's results are in tests/golden/network_*.json (tests/golden/make_networks.py). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/model/family.h"
+#include "src/model/model_internal.h"
 #include "tests/unit/formula_weights.h"
 #include "thaw/executor.h"
 
-#define TOLERANCE 1e-3 /* relative, as promised for imported networks */
+#define TOLERANCE 1e-3 /* relative; docs/design.md, "Right numbers" */
 
 static void expect(thaw_status status)
 {
@@ -54,7 +54,7 @@ static struct thaw_shape shape_of(const json_t *tensor)
 	return s;
 }
 
-/* The state dict of the golden file, with the formula's values. */
+/* The state dict of the golden file, with values from the formula. */
 static struct thaw_weights make_weights(json_t *golden)
 {
 	json_t *tensors = json_object_get(golden, "tensors"), *tensor;
@@ -94,8 +94,8 @@ static void compare_logits(const json_t *golden, const float *logits)
 	assert_true(sqrt(difference) <= TOLERANCE * sqrt(norm));
 }
 
-/* Relative L2 distance of a gradient, here in Thaw's layout, from the golden one. For random signs s the mean of
- * (s . e)^2 is |e|^2, so the projections estimate it. */
+/* Relative L2 distance of a gradient, given in Thaw's layout, from the golden one. For random signs s the expectation
+ * of (s . e)^2 is |e|^2, so the projections estimate it. */
 static double gradient_error(const json_t *golden, const struct thaw_param *param, float *gradient)
 {
 	const json_t *tensor = json_object_get(json_object_get(golden, "tensors"), param->name);
@@ -176,7 +176,7 @@ static void run_network(const json_t *golden, struct thaw_graph *g)
 	thaw_executor_destroy(executor);
 }
 
-/* The same as inference runs it: batch norms folded, activations and residuals fused. */
+/* The same for inference: batch norms folded, activations and residuals fused. */
 static void run_inference(const json_t *golden, struct thaw_graph *g)
 {
 	const int64_t n = integer(golden, "images"), side = integer(golden, "side");

@@ -1,9 +1,9 @@
-/* The pickle reader: small pickles written by hand, each wrong in one way, inside a file of the stream form. */
+/* The pickle reader: small hand-written pickles, each invalid in one way, in a .pth file of the stream form. */
 #include "tests/scratch.h"
 
 #include "thaw/weights.h"
 
-/* A stream-form file of this pickle of objects and what follows it: the keys and the storages. */
+/* Parses a stream-form file of this pickle of objects, followed by the keys and the storages in `after`. */
 static thaw_status parse_stream(const char *pickle, size_t size, const char *after, size_t after_size)
 {
 	static const char before[] = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
@@ -27,7 +27,7 @@ static thaw_status parse_pickle(const char *pickle, size_t size)
 	return parse_stream(pickle, size, "\x80\x02].", 4);
 }
 
-/* ('storage', torch.FloatStorage, '0', 'cpu', 4, None) as opcodes; a tensor of it with these extents. */
+/* Opcodes of ('storage', torch.FloatStorage, '0', 'cpu', 4, None), and of a tensor of this storage. */
 #define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\4NtQ"
 #define TENSOR(offset, shape, stride) \
 	"\x80\x02}X\1\0\0\0wctorch._utils\n_rebuild_tensor\n(" STORAGE offset shape stride "tRs."
@@ -41,11 +41,11 @@ static void test_hostile_pickles(void **state)
 		size_t size;
 		const char *words;
 	} cases[] = {
-		{P(TENSOR("K\0", "K\4\x85", "K\1\x85")), "does not hold all the storages"}, /* fine but for its data */
+		{P(TENSOR("K\0", "K\4\x85", "K\1\x85")), "a storage is missing"}, /* valid except for its data */
 		{P(TENSOR("K\1", "K\4\x85", "K\1\x85")), "larger than its storage"},
 		{P(TENSOR("K\0", "K\2\x85", "K\4\x85")), "larger than its storage"},
 		{P(TENSOR("K\0", "J\0\0\0\x40\x85", "K\0\x85")),
-		 "larger than its storage"}, /* one number, 2^30 times */
+		 "larger than its storage"}, /* one element, 2^30 times */
 		{P(TENSOR("K\5", "K\0\x85", "K\1\x85")), "larger than its storage"},
 		{P(TENSOR("K\0", "K\4\x85", "K\1K\1\x86")), "differ in length"},
 		{P(TENSOR("J\xff\xff\xff\xff", "K\4\x85", "K\1\x85")), "extent"},
@@ -53,18 +53,18 @@ static void test_hostile_pickles(void **state)
 		{P(TENSOR("K\0", "K\3\x85", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")), "larger"},
 		{P(TENSOR("K\0", "K\2K\2\x86", "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\1\x86")), "larger"},
 		{P(TENSOR("K\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t", "K\1\x85")), "dimensions"},
-		{P("\x80\x02]K\1K\2s."), "no dict"},                 /* SETITEM on a list */
+		{P("\x80\x02]K\1K\2s."), "not a dict"},              /* SETITEM on a list */
 		{P("\x80\x02]K\1K\2\x86RK\1."), "cannot be called"}, /* REDUCE of a list */
-		{P("\x80\x02}K\1a."), "no list"},                    /* APPEND to a dict */
-		{P("\x80\x02)K\1a."), "no list"},                    /* and to a tuple */
-		{P("\x80\x02]}b."), "no dict"},                      /* BUILD of a list */
+		{P("\x80\x02}K\1a."), "not a list"},                 /* APPEND to a dict */
+		{P("\x80\x02)K\1a."), "not a list"},                 /* and to a tuple */
+		{P("\x80\x02]}b."), "not a dict"},                   /* BUILD of a list */
 		{P("\x80\x02}(K\1u."), "no value"},                  /* odd SETITEMS */
 		{P("\x80\x02h\0."), "no such entry"},                /* GET of nothing */
 		{P("\x80\x02}r\xff\xff\xff\xff."), "gap"},           /* a huge memo */
 		{P("\x80\x02."), "operand"},                         /* an empty stack */
 		{P("\x80\x02(."), "operand"},                        /* a mark as a value */
 		{P("\x80\x02u."), "mark"},
-		{P("\x80\x02}}."), "left over"},
+		{P("\x80\x02}}."), "left on the stack"},
 		{P("\x80\x09}."), "protocol"},
 		{P("\x80\x02"
 		   "cos\nsystem\nX\2\0\0\0id\x85R."),
@@ -78,16 +78,16 @@ static void test_hostile_pickles(void **state)
 		 "torch.FloatStor?[1m"},
 		{P("\x80\x02"
 		   "ccollections\nOrderedDict\nNb."),
-		 "no dict"},
+		 "not a dict"},
 		{P("\x80\x02K\1Q."), "described by"},
 		{P("\x80\x02"
 		   "ccollections\nOrderedDict\n)\x81."),
 		 "opcode 0x81"},
 		{P("\x80\x02S'a'\n."), "opcode 0x53"},
-		{P("\x80\x02X\xff\xff\xff\xff."), "ends in its pickle"},
-		{P("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "ends in its pickle"},
-		{P("\x80\x02\x8b\xff\xff\xff\xff."), "ends in its pickle"},
-		{P("\x80\x02}q\0(h\0h\0u."), "no dict of tensors"}, /* a dict in itself */
+		{P("\x80\x02X\xff\xff\xff\xff."), "truncated pickle"},
+		{P("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "truncated pickle"},
+		{P("\x80\x02\x8b\xff\xff\xff\xff."), "truncated pickle"},
+		{P("\x80\x02}q\0(h\0h\0u."), "no dict of tensors"}, /* a dict that contains itself */
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_int_equal(parse_pickle(cases[i].pickle, cases[i].size), THAW_DATA);
@@ -117,15 +117,15 @@ static void test_hostile_storages(void **state)
 		size_t size;
 		const char *words;
 	} cases[] = {
-		{P("\x80\x02]" KEY "a." COUNT("\5") DATA "0123"), "another size"},
-		{P("\x80\x02]" KEY "a." COUNT("\3") "0123456789ab"), "another size"},
-		{P("\x80\x02]" KEY "a." COUNT("\4") "0123"), "ends in its tensors"},
-		{P("\x80\x02]" KEY "a.\4"), "ends in its tensors"},
-		{P("\x80\x02](" KEY KEY "e." COUNT("\4") DATA COUNT("\4") DATA), "or one twice"},
-		{P("\x80\x02](" KEY "X\1\0\0\0001e." COUNT("\4") DATA COUNT("\4") DATA), "does not name"},
-		{P("\x80\x02]K\1a." COUNT("\4") DATA), "does not name"},
-		{P("\x80\x02}."), "not listed"},
-		{P("\x80\x02]" KEY "a." COUNT("\4") DATA "x"), "1 bytes behind"},
+		{P("\x80\x02]" KEY "a." COUNT("\5") DATA "0123"), "does not match"},
+		{P("\x80\x02]" KEY "a." COUNT("\3") "0123456789ab"), "does not match"},
+		{P("\x80\x02]" KEY "a." COUNT("\4") "0123"), "truncated tensors"},
+		{P("\x80\x02]" KEY "a.\4"), "truncated tensors"},
+		{P("\x80\x02](" KEY KEY "e." COUNT("\4") DATA COUNT("\4") DATA), "or is repeated"},
+		{P("\x80\x02](" KEY "X\1\0\0\0001e." COUNT("\4") DATA COUNT("\4") DATA), "not named by the pickle"},
+		{P("\x80\x02]K\1a." COUNT("\4") DATA), "not named by the pickle"},
+		{P("\x80\x02}."), "list of storages"},
+		{P("\x80\x02]" KEY "a." COUNT("\4") DATA "x"), "1 bytes after"},
 	};
 	assert_int_equal(parse_stream(P(single), P(good)), THAW_OK);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -133,21 +133,21 @@ static void test_hostile_storages(void **state)
 		if (!strstr(thaw_error_message(), cases[i].words))
 			fail_msg("case %d: \"%s\" does not say \"%s\"", (int)i, thaw_error_message(), cases[i].words);
 	}
-	/* Along an axis of one nothing is stepped over: its stride may be anything, and adds up to nothing. */
-	static const char idle_stride[] =
+	/* The stride of an axis of length 1 is not used, so it may have any value. */
+	static const char unused_stride[] =
 		TENSOR("K\0", "K\2K\2K\1\x87", "K\1K\2\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x87");
-	assert_int_equal(parse_stream(P(idle_stride), P(good)), THAW_OK);
-	/* One storage read as two types would be read beyond its end. */
+	assert_int_equal(parse_stream(P(unused_stride), P(good)), THAW_OK);
+	/* A storage with two types or sizes would be read beyond its end. */
 	assert_int_equal(parse_stream(P(two_types), P(good)), THAW_DATA);
 	assert_non_null(strstr(thaw_error_message(), "two types or sizes"));
 	assert_int_equal(parse_stream(P(two_sizes), P(good)), THAW_DATA);
 	assert_non_null(strstr(thaw_error_message(), "two types or sizes"));
 	assert_int_equal(parse_stream(P(doubled), P(good)), THAW_DATA);
-	assert_non_null(strstr(thaw_error_message(), "two tensors are called w"));
+	assert_non_null(strstr(thaw_error_message(), "two tensors are named w"));
 #undef P
 }
 
-/* One byte of pickle makes an object of many. */
+/* One byte of a pickle can create an object of many bytes. */
 static void test_memory_is_bounded(void **state)
 {
 	(void)state;
@@ -156,7 +156,7 @@ static void test_memory_is_bounded(void **state)
 	memset(bytes, '}', n);
 	memcpy(bytes, "\x80\x02", 2);
 	assert_int_equal(parse_pickle(bytes, n), THAW_DATA);
-	assert_non_null(strstr(thaw_error_message(), "more than a state dict"));
+	assert_non_null(strstr(thaw_error_message(), "larger than that of a state dict"));
 	free(bytes);
 }
 

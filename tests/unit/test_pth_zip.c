@@ -1,4 +1,4 @@
-/* The archive around a .pth file: what torch.save does not write but zip allows. */
+/* The zip archive of a .pth file: variants that zip allows but torch.save does not write, and damaged archives. */
 #include "tests/scratch.h"
 
 #include <archive.h>
@@ -6,7 +6,7 @@
 
 #include "thaw/weights.h"
 
-/* {'w': a tensor of 4 floats of the storage '0'} */
+/* {'w': a tensor of the 4 floats in storage '0'} */
 #define STORAGE "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\4tQ"
 static const char pickle[] = "\x80\x02}X\1\0\0\0wctorch._utils\n_rebuild_tensor\n(" STORAGE "K\0K\4\x85K\1\x85tRs.";
 static const float floats[4] = {1, 2, 3, 4};
@@ -27,7 +27,7 @@ struct file {
 	}
 #define TEXT(t) t, sizeof(t) - 1
 
-/* Writes the files, up to a NULL name, as a zip archive to bytes[size]; returns how long it is. */
+/* Writes the files, up to a NULL name, as a zip archive to bytes[size]. Returns its size. */
 static size_t make_zip(const struct file *files, const char *options, char *bytes, size_t size)
 {
 	size_t used = 0;
@@ -100,19 +100,19 @@ static void test_refused(void **state)
 	static const struct file two[] = {PICKLE, FLOATS, {"n/data.pkl", TEXT("x")}, {0}};
 	static const struct file no_pickle[] = {{"readme.txt", TEXT("x")}, {0}};
 	static const struct file deep[] = {{"a/m/data.pkl", TEXT(pickle)}, {0}};
-	expect_refusal(big_endian, "little-endian");
+	expect_refusal(big_endian, "big-endian");
 	expect_refusal(script, "TorchScript");
-	expect_refusal(short_storage, "15 bytes, its tensors need 16");
-	expect_refusal(long_storage, "17 bytes, its tensors need 16");
-	expect_refusal(no_storage, "does not hold all");
-	expect_refusal(elsewhere, "does not hold all");
+	expect_refusal(short_storage, "15 bytes but its tensors need 16");
+	expect_refusal(long_storage, "17 bytes but its tensors need 16");
+	expect_refusal(no_storage, "a storage is missing");
+	expect_refusal(elsewhere, "a storage is missing");
 	expect_refusal(twice, "two entries");
 	expect_refusal(two, "two .pth");
 	expect_refusal(no_pickle, "without a data.pkl");
 	expect_refusal(deep, "without a data.pkl");
 }
 
-/* 64 MB of zeros in some 64 KB. */
+/* 64 MB of zeros compressed to about 64 KB. */
 static void test_bomb(void **state)
 {
 	(void)state;

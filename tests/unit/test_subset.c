@@ -1,4 +1,4 @@
-/* Datasets of some samples of another. */
+/* Subsets of datasets. */
 #include "tests/scratch.h"
 
 #include "thaw/dataset.h"
@@ -6,7 +6,7 @@
 
 enum { COUNT = 6, SIDE = 4, PIXELS = SIDE * SIDE };
 
-/* Sample i is of class i % 3 and shows nothing but 10 * i. */
+/* Sample i is of class i % 3; all its pixels are 10 * i. */
 static struct thaw_dataset open_whole(const struct scratch *s)
 {
 	uint8_t images[16 + COUNT * PIXELS] = {0, 0, 8, 3, 0, 0, 0, COUNT, 0, 0, 0, SIDE, 0, 0, 0, SIDE};
@@ -27,7 +27,7 @@ static struct thaw_dataset open_whole(const struct scratch *s)
 	return d;
 }
 
-/* The subset's samples are these of the whole. */
+/* Checks that the subset has samples[count] of the whole. */
 static void check_samples(const struct thaw_dataset *part, const struct thaw_dataset *whole, const int64_t *samples,
 			  int64_t count)
 {
@@ -58,11 +58,11 @@ static void test_some(void **state)
 	thaw_dataset_close(&part);
 	assert_null(part.labels);
 	thaw_dataset_close(&part);                                       /* zeroed is fine */
-	check_samples(&whole, &whole, (int64_t[]){0, 1, 2, 3, 4, 5}, 6); /* it is untouched */
+	check_samples(&whole, &whole, (int64_t[]){0, 1, 2, 3, 4, 5}, 6); /* the parent is unchanged */
 	thaw_dataset_close(&whole);
 }
 
-/* All of them are the same dataset. */
+/* The subset of all samples has the same digest. */
 static void test_all(void **state)
 {
 	static const int64_t samples[] = {0, 1, 2, 3, 4, 5};

@@ -40,7 +40,7 @@ static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct th
 		double noise = formula_uniform(77 + (uint64_t)i, k, 0.0, 1.0);
 		image.pixels[k] = (uint8_t)(255.0 * ((1.0 - r->noise) * wave + r->noise * noise));
 	}
-	*encoded = thaw_encoded_image_of(image);
+	*encoded = thaw_encoded_image_from_pixels(image);
 	return image.pixels ? THAW_OK : THAW_RESOURCE;
 }
 

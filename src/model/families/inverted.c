@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-const struct thaw_inverted_dialect thaw_inverted_torchvision = {
+const struct thaw_inverted_naming thaw_inverted_torchvision = {
 	.block = "features.",
 	.first = 1,
 	.stem = {"features.0.0", "features.0.1"},
@@ -16,7 +16,7 @@ const struct thaw_inverted_dialect thaw_inverted_torchvision = {
 	.classifier = "classifier.1",
 };
 
-const struct thaw_inverted_dialect thaw_inverted_timm = {
+const struct thaw_inverted_naming thaw_inverted_timm = {
 	.block = "blocks.",
 	.first = -1,
 	.stem = {"conv_stem", "bn1"},
@@ -29,7 +29,7 @@ const struct thaw_inverted_dialect thaw_inverted_timm = {
 	.classifier = "classifier",
 };
 
-const struct thaw_inverted_dialect thaw_inverted_pypi = {
+const struct thaw_inverted_naming thaw_inverted_pypi = {
 	.block = "_blocks.",
 	.first = 0,
 	.stem = {"_conv_stem", "_bn0"},
@@ -42,74 +42,75 @@ const struct thaw_inverted_dialect thaw_inverted_pypi = {
 	.classifier = "_fc",
 };
 
-/* Writes the prefix of block i of a stage, block n of the network, into name[THAW_LAYER_NAME]. */
-static const char *block_name(const struct thaw_inverted_dialect *d, int stage, int i, int n, char *name)
+/* Writes the prefix of block i of a stage, which is block n of the network, to name[THAW_LAYER_NAME]. Returns name. */
+static const char *block_name(const struct thaw_inverted_naming *naming, int stage, int i, int n, char *name)
 {
-	if (d->first < 0)
-		snprintf(name, THAW_LAYER_NAME, "%s%d.%d", d->block, stage, i);
+	if (naming->first < 0)
+		snprintf(name, THAW_LAYER_NAME, "%s%d.%d", naming->block, stage, i);
 	else
-		snprintf(name, THAW_LAYER_NAME, "%s%d", d->block, d->first + n);
+		snprintf(name, THAW_LAYER_NAME, "%s%d", naming->block, naming->first + n);
 	return name;
 }
 
-static struct thaw_inverted_names project_names(const struct thaw_inverted_dialect *d, int expand)
+static struct thaw_inverted_layer_names project_names(const struct thaw_inverted_naming *naming, int expand)
 {
-	return expand > 1 ? d->project : d->plain_project;
+	return expand > 1 ? naming->project : naming->plain_project;
 }
 
-const struct thaw_inverted_dialect *thaw_inverted_dialect_of(const struct thaw_inverted_dialect *const *dialects,
+const struct thaw_inverted_naming *thaw_inverted_find_naming(const struct thaw_inverted_naming *const *namings,
 							     const struct thaw_weights *w)
 {
-	for (; *dialects; dialects++) {
+	for (; *namings; namings++) {
 		char name[THAW_LAYER_NAME];
-		snprintf(name, sizeof(name), "%s.weight", (*dialects)->stem.conv);
-		if (thaw_weights_shaped(w, name, &thaw_shape_of(0, 3, 3, 3)))
-			return *dialects;
+		snprintf(name, sizeof(name), "%s.weight", (*namings)->stem.conv);
+		if (thaw_weights_has_shape(w, name, &thaw_shape_of(0, 3, 3, 3)))
+			return *namings;
 	}
 	return NULL;
 }
 
-/* Whether the block is in the file with this many outputs; channels 0: any. */
-static bool has_block(const struct thaw_inverted_dialect *d, const struct thaw_weights *w, const char *block,
+/* Whether the file has this block with `channels` outputs (0: any). */
+static bool has_block(const struct thaw_inverted_naming *naming, const struct thaw_weights *w, const char *block,
 		      int expand, int channels)
 {
 	char name[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof(name), "%s.%s.weight", block, project_names(d, expand).conv);
-	return thaw_weights_shaped(w, name, &thaw_shape_of(channels, 0, 1, 1));
+	snprintf(name, sizeof(name), "%s.%s.weight", block, project_names(naming, expand).conv);
+	return thaw_weights_has_shape(w, name, &thaw_shape_of(channels, 0, 1, 1));
 }
 
-/* Whether the first block of the stage filters with kernels of this size. */
-static bool has_kernel(const struct thaw_inverted_dialect *d, const struct thaw_weights *w, const char *block,
+/* Whether the depthwise convolution of this block, the first of the stage, has the stage's kernel size. */
+static bool has_kernel(const struct thaw_inverted_naming *naming, const struct thaw_weights *w, const char *block,
 		       const struct thaw_inverted_stage *stage)
 {
 	char name[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s.%s.weight", block,
-		 (stage->expand > 1 ? d->depthwise : d->plain_depthwise).conv);
-	return thaw_weights_shaped(w, name, &thaw_shape_of(0, 1, stage->kernel, stage->kernel));
+		 (stage->expand > 1 ? naming->depthwise : naming->plain_depthwise).conv);
+	return thaw_weights_has_shape(w, name, &thaw_shape_of(0, 1, stage->kernel, stage->kernel));
 }
 
-bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_dialect *d,
+bool thaw_inverted_matches(const struct thaw_inverted_network *net, const struct thaw_inverted_naming *naming,
 			   const struct thaw_weights *w)
 {
 	char name[THAW_LAYER_NAME];
 	int n = 0;
 	for (int s = 0; s < THAW_INVERTED_STAGES; s++) {
 		const struct thaw_inverted_stage *stage = &net->stage[s];
-		if (!has_kernel(d, w, block_name(d, s, 0, n, name), stage))
+		if (!has_kernel(naming, w, block_name(naming, s, 0, n, name), stage))
 			return false;
 		for (int i = 0; i < stage->blocks; i++, n++)
-			if (!has_block(d, w, block_name(d, s, i, n, name), stage->expand, stage->channels))
+			if (!has_block(naming, w, block_name(naming, s, i, n, name), stage->expand, stage->channels))
 				return false;
-		if (d->first < 0 && has_block(d, w, block_name(d, s, stage->blocks, n, name), stage->expand, 0))
+		if (naming->first < 0 &&
+		    has_block(naming, w, block_name(naming, s, stage->blocks, n, name), stage->expand, 0))
 			return false;
 	}
-	return !has_block(d, w, block_name(d, THAW_INVERTED_STAGES, 0, n, name),
+	return !has_block(naming, w, block_name(naming, THAW_INVERTED_STAGES, 0, n, name),
 			  net->stage[THAW_INVERTED_STAGES - 1].expand, 0);
 }
 
-/* Convolution, batch norm and where wanted a ReLU6. `prefix` is "" or ends in a dot. */
+/* Convolution, batch norm and, if `activate`, ReLU6. `prefix` is "" or ends with a dot. */
 static int unit(struct thaw_graph *g, int x, const struct thaw_inverted_network *net, const char *prefix,
-		struct thaw_inverted_names names, struct thaw_conv_layer conv, bool activate)
+		struct thaw_inverted_layer_names names, struct thaw_conv_layer conv, bool activate)
 {
 	char name[2 * THAW_LAYER_NAME], norm[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s%s", prefix, names.conv);
@@ -123,10 +124,10 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_inverted_network 
 	return activate ? thaw_layer_activation(g, x, norm, THAW_ACT_RELU6) : x;
 }
 
-/* One inverted residual, its input added to its output where the shapes agree. */
+/* One inverted residual block; its input is added to its output if the shapes are equal. */
 static int inverted(struct thaw_graph *g, int x, const struct thaw_inverted_network *net,
-		    const struct thaw_inverted_dialect *d, const char *block, const struct thaw_inverted_stage *stage,
-		    int in, int stride)
+		    const struct thaw_inverted_naming *naming, const char *block,
+		    const struct thaw_inverted_stage *stage, int in, int stride)
 {
 	char prefix[THAW_LAYER_NAME + 1];
 	snprintf(prefix, sizeof(prefix), "%s.", block);
@@ -139,33 +140,34 @@ static int inverted(struct thaw_graph *g, int x, const struct thaw_inverted_netw
 	thaw_graph_block(g, "%s", block);
 	int y = x;
 	if (stage->expand > 1)
-		y = unit(g, y, net, prefix, d->expand, expand, true);
-	y = unit(g, y, net, prefix, stage->expand > 1 ? d->depthwise : d->plain_depthwise, depthwise, true);
-	y = unit(g, y, net, prefix, project_names(d, stage->expand), project, false);
+		y = unit(g, y, net, prefix, naming->expand, expand, true);
+	y = unit(g, y, net, prefix, stage->expand > 1 ? naming->depthwise : naming->plain_depthwise, depthwise, true);
+	y = unit(g, y, net, prefix, project_names(naming, stage->expand), project, false);
 	return stride == 1 && in == stage->channels ? thaw_layer_add(g, y, x, block) : y;
 }
 
 thaw_status thaw_inverted_build(struct thaw_graph *g, const struct thaw_inverted_network *net,
-				const struct thaw_inverted_dialect *d, int64_t classes, const struct thaw_weights *w)
+				const struct thaw_inverted_naming *naming, int64_t classes,
+				const struct thaw_weights *w)
 {
 	const struct thaw_conv_layer stem = {.in = 3, .out = net->stem, .kernel = 3, .stride = 2};
 	thaw_graph_block(g, "stem");
-	int x = unit(g, 0, net, "", d->stem, stem, true);
+	int x = unit(g, 0, net, "", naming->stem, stem, true);
 
 	int channels = net->stem, n = 0;
 	for (int s = 0; s < THAW_INVERTED_STAGES; s++) {
 		const struct thaw_inverted_stage *stage = &net->stage[s];
 		for (int i = 0; i < stage->blocks; i++, n++) {
 			char name[THAW_LAYER_NAME];
-			block_name(d, s, i, n, name);
-			x = inverted(g, x, net, d, name, stage, channels, i == 0 ? stage->stride : 1);
+			block_name(naming, s, i, n, name);
+			x = inverted(g, x, net, naming, name, stage, channels, i == 0 ? stage->stride : 1);
 			channels = stage->channels;
 		}
 	}
 
 	const struct thaw_conv_layer head = {.in = channels, .out = net->head, .kernel = 1, .stride = 1};
 	thaw_graph_block(g, "head");
-	x = unit(g, x, net, "", d->head, head, true);
-	thaw_layer_classifier(g, x, d->classifier, net->head, classes, net->dropout, w);
+	x = unit(g, x, net, "", naming->head, head, true);
+	thaw_layer_classifier(g, x, naming->classifier, net->head, classes, net->dropout, w);
 	return thaw_graph_finish(g);
 }

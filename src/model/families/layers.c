@@ -1,4 +1,4 @@
-/* See layers.h. Shapes here are in Thaw's order: convolution weights (kh,kw,I/groups,O), linear (O,I). */
+/* See layers.h. Shapes are in Thaw's layout: convolution weights (kh,kw,I/groups,O), linear (O,I). */
 #include "src/model/families/layers.h"
 
 #include <stdio.h>
@@ -85,7 +85,7 @@ int thaw_layer_flatten(struct thaw_graph *g, int x, const char *name)
 
 int thaw_layer_dropout(struct thaw_graph *g, int x, const char *name, float rate)
 {
-	struct thaw_attrs a = {.rate = rate, .stream = x}; /* any number of its own */
+	struct thaw_attrs a = {.rate = rate, .stream = x}; /* any number that differs between dropouts */
 	return add_node(g, "dropout", name, &a, x);
 }
 
@@ -119,7 +119,7 @@ int thaw_variant_index(const char *const *names, const char *variant)
 	return i;
 }
 
-bool thaw_weights_shaped(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape)
+bool thaw_weights_has_shape(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape)
 {
 	const struct thaw_named_tensor *t = w ? thaw_weights_find(w, name) : NULL;
 	if (!t || t->shape.ndim != shape->ndim)
@@ -135,7 +135,7 @@ int64_t thaw_weights_outputs(const struct thaw_weights *w, const char *name, con
 {
 	struct thaw_shape any = *shape;
 	any.dim[0] = 0;
-	return thaw_weights_shaped(w, name, &any) ? thaw_weights_find(w, name)->shape.dim[0] : fallback;
+	return thaw_weights_has_shape(w, name, &any) ? thaw_weights_find(w, name)->shape.dim[0] : fallback;
 }
 
 int thaw_weights_count(const struct thaw_weights *w, const char *prefix, int first, const char *suffix)

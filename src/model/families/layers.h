@@ -1,7 +1,7 @@
-/* The layers that families are made of: nodes with their parameters, named as PyTorch's modules are.
+/* The layers of the families: nodes with their parameters, named like PyTorch's modules.
  *
- * Every function adds to the graph and returns the new value. Failures are remembered by the graph
- * (thaw_graph_finish), so builders need no checks in between.
+ * Each function adds a layer to value x and returns its output. The graph records failures (see thaw_graph_finish), so
+ * builders need not check every call.
  */
 #ifndef THAW_SRC_MODEL_FAMILIES_LAYERS_H
 #define THAW_SRC_MODEL_FAMILIES_LAYERS_H
@@ -10,15 +10,15 @@
 #include "thaw/transform.h"
 #include "thaw/weights.h"
 
-#define THAW_LAYER_NAME 96 /* bytes that hold the name of any layer of the families */
+#define THAW_LAYER_NAME 96 /* bytes; enough for the name of any layer of the families */
 
-/* A convolution of square kernels: parameters NAME.weight and, with `bias`, NAME.bias. */
+/* A convolution with a square kernel: parameters NAME.weight and, with `bias`, NAME.bias. */
 struct thaw_conv_layer {
 	const char *name;
 	int64_t in, out; /* channels */
 	int kernel, stride, pad;
-	bool same;  /* TensorFlow's padding instead of `pad` */
-	int groups; /* 0: one */
+	bool same;  /* TensorFlow's "same" padding instead of `pad` */
+	int groups; /* 0: 1 */
 	bool bias;
 };
 
@@ -33,33 +33,33 @@ int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l
 int thaw_layer_activation(struct thaw_graph *g, int x, const char *after, enum thaw_activation activation);
 int thaw_layer_add(struct thaw_graph *g, int a, int b, const char *name);
 int thaw_layer_max_pool(struct thaw_graph *g, int x, const char *name, int kernel, int stride, int pad);
-/* The average over as many regions as give side x side outputs; side 1 is global pooling. */
+/* Adaptive average pooling to side x side; side 1 is global pooling. */
 int thaw_layer_average_pool(struct thaw_graph *g, int x, const char *name, int side);
 int thaw_layer_flatten(struct thaw_graph *g, int x, const char *name);
 int thaw_layer_dropout(struct thaw_graph *g, int x, const char *name, float rate);
-/* A linear layer with bias. `image` {C,H,W} if x is a flattened image, else NULL. */
+/* A linear layer with bias. `image` is {C,H,W} if x is a flattened image, else NULL. */
 int thaw_layer_linear(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t out, const int *image);
-/* The end of a network that pools: global average pooling and flattening, still in the block before, so that
- * a cut at the classifier leaves vectors; then a block of this name with dropout, if `rate` > 0, and the linear
- * layer. The file's count of classes, where it has one, goes before `classes`. */
+/* A classifier after global average pooling. Pooling and flattening belong to the block before, so that the features at
+ * the cut before the classifier are vectors. The block `name` contains dropout, if `rate` > 0, and the linear layer.
+ * The number of classes is that of the file if `w` has the layer, else `classes`. */
 int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
 			  const struct thaw_weights *w);
 
-/* Position of the variant in the NULL-ended list, which has it. */
+/* The index of the variant in the NULL-terminated list, which must contain it. */
 int thaw_variant_index(const char *const *names, const char *variant);
 
-/* What a file says. `w` may be NULL: there is no file. */
+/* The following functions inspect a state dict; `w` may be NULL. */
 
-/* Whether the tensor is there with this shape; a dimension of 0 matches any size above 0. */
-bool thaw_weights_shaped(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape);
-/* Outputs (O) of the weight (O,in,...) if the file has one whose other dimensions are those of `shape`
- * (shape->dim[0] is not read), otherwise `fallback`: a wrong shape is then found with all the others. */
+/* Whether there is a tensor of this name and shape; a dimension of 0 matches any size above 0. */
+bool thaw_weights_has_shape(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape);
+/* The outputs O of the weight (O,in,...) if the file has it with the other dimensions of `shape` (shape->dim[0] is not
+ * read), else `fallback`. A wrong shape is reported later, when the weights are copied. */
 int64_t thaw_weights_outputs(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape,
 			     int64_t fallback);
-/* How many consecutive N from `first` have the tensor "PREFIX<N>SUFFIX". */
+/* The number of consecutive N from `first` for which there is a tensor "PREFIX<N>SUFFIX". */
 int thaw_weights_count(const struct thaw_weights *w, const char *prefix, int first, const char *suffix);
 
-/* torchvision's for ImageNet: 224 of 256 pixels, bilinear, its mean and deviation. */
+/* torchvision's preprocessing for ImageNet: resized to 256, cropped to 224, bilinear, ImageNet's mean and deviation. */
 void thaw_preprocess_imagenet(struct thaw_preprocess *p);
 
 #endif

@@ -1,4 +1,4 @@
-/* MobileNetV2 (Sandler et al., CVPR 2018) at width 1, as torchvision and as timm (mobilenetv2_100) name it. */
+/* MobileNetV2 (Sandler et al., CVPR 2018) of width 1, named as in torchvision or timm (mobilenetv2_100). */
 #include "src/model/families/inverted.h"
 #include "src/model/family.h"
 
@@ -21,19 +21,19 @@ static const struct thaw_inverted_network network = {
 	.dropout = 0.2f,
 };
 
-static const struct thaw_inverted_dialect *const dialects[] = {&thaw_inverted_torchvision, &thaw_inverted_timm, NULL};
+static const struct thaw_inverted_naming *const namings[] = {&thaw_inverted_torchvision, &thaw_inverted_timm, NULL};
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
-	return d && thaw_inverted_matches(&network, d, w) ? names[0] : NULL;
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	return naming && thaw_inverted_matches(&network, naming, w) ? names[0] : NULL;
 }
 
 static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
 {
 	(void)variant;
-	const struct thaw_inverted_dialect *d = thaw_inverted_dialect_of(dialects, w);
-	return thaw_inverted_build(g, &network, d ? d : dialects[0], classes, w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	return thaw_inverted_build(g, &network, naming ? naming : namings[0], classes, w);
 }
 
 static void preprocess(const char *variant, struct thaw_preprocess *p)

@@ -1,9 +1,9 @@
-/* See residual.h. Bottlenecks stride in their 3x3 convolution, as torchvision's and timm's do ("v1.5"). */
+/* See residual.h. In bottlenecks the 3x3 convolution has the stride, as in torchvision and timm ("v1.5"). */
 #include "src/model/families/residual.h"
 
 #include <stdio.h>
 
-/* Convolution and batch norm "BLOCK.conv<i>", "BLOCK.bn<i>", and where wanted a ReLU. */
+/* Convolution "BLOCK.conv<i>", batch norm "BLOCK.bn<i>" and, if `relu`, ReLU. */
 static int unit(struct thaw_graph *g, int x, const struct thaw_residual *b, int i, struct thaw_conv_layer conv,
 		bool relu)
 {
@@ -35,7 +35,7 @@ static int bottleneck_branch(struct thaw_graph *g, int x, const struct thaw_resi
 	return unit(g, x, b, 3, expand, false);
 }
 
-/* The identity, or a 1x1 convolution where the shape changes. */
+/* The identity, or a 1x1 convolution if the shape changes. */
 static int shortcut(struct thaw_graph *g, int x, const struct thaw_residual *b)
 {
 	if (b->stride == 1 && b->in == b->out)

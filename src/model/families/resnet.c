@@ -1,4 +1,4 @@
-/* ResNet-18 to -101 (He et al., CVPR 2016). torchvision and timm name their tensors alike. */
+/* ResNet-18 to -101 (He et al., CVPR 2016). torchvision and timm use the same tensor names. */
 #include "src/model/families/residual.h"
 #include "src/model/family.h"
 
@@ -24,7 +24,7 @@ static const struct variant variants[] = {
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	if (!thaw_weights_shaped(w, "conv1.weight", &thaw_shape_of(STEM_CHANNELS, 3, 7, 7)))
+	if (!thaw_weights_has_shape(w, "conv1.weight", &thaw_shape_of(STEM_CHANNELS, 3, 7, 7)))
 		return NULL;
 	const bool bottleneck = thaw_weights_find(w, "layer1.0.conv3.weight");
 	int blocks[STAGES];

@@ -1,7 +1,6 @@
-/* VGG-11 to -19 (Simonyan and Zisserman, ICLR 2015), with and without batch norm, as torchvision and as timm name
- * them. The features have the same names in both; timm's two hidden layers are convolutions, of which the first
- * covers the 7x7 features whole. They are built as such, over features that are averaged to 7x7 in either naming:
- * for images up to 255 pixels timm computes the same. */
+/* VGG-11 to -19 (Simonyan and Zisserman, ICLR 2015), with and without batch norm, named as in torchvision or timm. The
+ * features have the same names in both. In timm the two hidden layers are convolutions, the first with a 7x7 kernel;
+ * they are built as such. Both average the features to 7x7; for images up to 255 pixels timm computes the same. */
 #include "src/model/families/dense_head.h"
 #include "src/model/family.h"
 
@@ -27,8 +26,8 @@ static const int channels[STAGES] = {64, 128, 256, 512, 512};
 static const struct thaw_dense_head head = {
 	.layer = {"classifier.0", "classifier.3", "classifier.6"}, .channels = 512, .side = SIDE};
 
-/* Whether the file has exactly this variant's convolutions. Their numbers count every module: convolution, batch
- * norm, ReLU, pooling. */
+/* Whether the file has exactly this variant's convolutions. Their numbers count all modules: convolution, batch norm,
+ * ReLU, pooling. */
 static bool matches(const struct variant *v, const struct thaw_weights *w)
 {
 	char name[THAW_LAYER_NAME];
@@ -37,7 +36,7 @@ static bool matches(const struct variant *v, const struct thaw_weights *w)
 	for (int s = 0; s < STAGES; s++) {
 		for (int i = 0; i < v->convs[s]; i++) {
 			snprintf(name, sizeof(name), "features.%d.weight", module);
-			if (!thaw_weights_shaped(w, name, &thaw_shape_of(channels[s], in, 3, 3)))
+			if (!thaw_weights_has_shape(w, name, &thaw_shape_of(channels[s], in, 3, 3)))
 				return false;
 			in = channels[s];
 			module += v->norm ? 3 : 2;
@@ -89,7 +88,7 @@ static int features(struct thaw_graph *g, const struct variant *v)
 	return x;
 }
 
-/* One of timm's hidden layers, as a block. */
+/* A hidden layer of timm, as a block. */
 static int hidden_conv(struct thaw_graph *g, int x, struct thaw_conv_layer conv)
 {
 	char dropout[THAW_LAYER_NAME];

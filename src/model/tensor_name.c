@@ -1,5 +1,5 @@
-/* Text from files that are not trusted: what may become a name. */
-#include "src/model/text.h"
+/* Names of tensors from files that are not trusted. */
+#include "src/model/tensor_name.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -7,22 +7,22 @@
 
 #include "thaw/tensor.h"
 
-#define MAX_NAME 512 /* bytes of a tensor's name */
+#define MAX_NAME 512 /* bytes */
 
 static bool is_utf8(const char *text, size_t size)
 {
-	json_t *string = json_stringn(text, size); /* checks; NULL otherwise */
+	json_t *string = json_stringn(text, size); /* NULL unless it is valid UTF-8 */
 	json_decref(string);
 	return string != NULL;
 }
 
-thaw_status thaw_text_name(char **name, const char *text, size_t size, const char *file)
+thaw_status thaw_tensor_name_copy(char **name, const char *text, size_t size, const char *file)
 {
 	bool printable = size > 0 && size <= MAX_NAME;
 	for (size_t i = 0; i < size && printable; i++)
 		printable = (unsigned char)text[i] >= ' ' && text[i] != 0x7f;
 	if (!printable || !is_utf8(text, size))
-		return thaw_fail(THAW_DATA, "damaged weight file: %s: a tensor's name is empty, too long or no text",
+		return thaw_fail(THAW_DATA, "damaged weight file: %s: a tensor's name is empty, too long or not text",
 				 file);
 	char *copy = thaw_alloc(size + 1, 1);
 	if (!copy)

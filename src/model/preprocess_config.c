@@ -1,16 +1,17 @@
-#include "src/model/config_json.h"
+/* See preprocess_config.h. */
+#include "src/model/preprocess_config.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "src/model/family.h"
+#include "src/model/metadata.h"
 
-#define PIL_BICUBIC  3   /* the numbers that transformers has from Pillow */
-#define RESIZE_EXACT 1.0 /* crop_pct of an image that is not cropped */
+#define PIL_BICUBIC 3   /* "resample" of transformers, the numbers of Pillow */
+#define CROP_NONE   1.0 /* crop_pct of an image that is not cropped */
 
-/* Three numbers; what is not there stays. */
+/* Reads an array of three finite numbers; leaves `colour` unchanged if there is no array. */
 static bool read_colour(const json_t *array, float *colour)
 {
 	if (!array)
@@ -25,8 +26,8 @@ static bool read_colour(const json_t *array, float *colour)
 	return json_array_size(array) == 3;
 }
 
-/* A number of pixels; 0 for what is none. */
-static int side_in(const json_t *number)
+/* A side in pixels; 0 if the value is not valid. */
+static int read_side(const json_t *number)
 {
 	json_int_t side = json_integer_value(number);
 	return side >= 1 && side <= THAW_MAX_SIDE ? (int)side : 0;
@@ -40,10 +41,10 @@ static bool read_timm(const json_t *object, struct thaw_preprocess *p)
 	const json_t *size = json_array_get(json_object_get(cfg, "input_size"), 1);
 	const json_t *crop = json_object_get(cfg, "crop_pct");
 	const char *filter = json_string_value(json_object_get(cfg, "interpolation"));
-	double share = crop ? json_number_value(crop) : RESIZE_EXACT;
+	double share = crop ? json_number_value(crop) : CROP_NONE;
 	if (size)
-		p->size = side_in(size);
-	if (p->size < 1 || !(share > 0.1 && share <= RESIZE_EXACT))
+		p->size = read_side(size);
+	if (p->size < 1 || !(share > 0.1 && share <= CROP_NONE))
 		return false;
 	p->resize = (int)floor(p->size / share); /* as timm computes it */
 	if (filter)
@@ -51,21 +52,21 @@ static bool read_timm(const json_t *object, struct thaw_preprocess *p)
 	return read_colour(json_object_get(cfg, "mean"), p->mean) && read_colour(json_object_get(cfg, "std"), p->std);
 }
 
-/* A side in pixels: a number, or one of an object's. */
-static int side_of(const json_t *size)
+/* A side in pixels: a number, or a member of an object; 0 if not valid. */
+static int read_size(const json_t *size)
 {
 	static const char *const names[] = {"shortest_edge", "height", NULL};
 	for (int i = 0; names[i] && json_is_object(size); i++)
 		if (json_object_get(size, names[i]))
 			size = json_object_get(size, names[i]);
-	return side_in(size);
+	return read_side(size);
 }
 
 /* {"image_mean": [..], "image_std": [..], "size": {"shortest_edge": 256}, "crop_size": {"height": 224}, "resample": 3}
  */
 static bool read_transformers(const json_t *object, struct thaw_preprocess *p)
 {
-	int resize = side_of(json_object_get(object, "size")), crop = side_of(json_object_get(object, "crop_size"));
+	int resize = read_size(json_object_get(object, "size")), crop = read_size(json_object_get(object, "crop_size"));
 	const json_t *resample = json_object_get(object, "resample");
 	if (resize == 0)
 		return false;
@@ -78,7 +79,7 @@ static bool read_transformers(const json_t *object, struct thaw_preprocess *p)
 }
 
 static const struct config {
-	const char *file, *key; /* an object without this key is something else */
+	const char *file, *key; /* files without this key are ignored */
 	bool (*read)(const json_t *object, struct thaw_preprocess *p);
 } configs[] = {
 	{"config.json", "pretrained_cfg", read_timm},
@@ -93,12 +94,12 @@ static thaw_status read_file(const struct config *config, const char *path, stru
 	json_error_t where;
 	json_t *object = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
 	if (!object)
-		return thaw_fail(THAW_DATA, "no JSON in line %d: %s: mend or remove it", where.line, path);
-	bool meant = json_object_get(object, config->key) != NULL;
-	bool good = meant && config->read(object, &read) && thaw_preprocess_usable(&read);
+		return thaw_fail(THAW_DATA, "invalid JSON in line %d: %s: repair or remove it", where.line, path);
+	bool relevant = json_object_get(object, config->key);
+	bool good = relevant && config->read(object, &read) && thaw_preprocess_valid(&read);
 	json_decref(object);
-	if (meant && !good)
-		return thaw_fail(THAW_DATA, "it does not describe an input: %s: mend or remove it", path);
+	if (relevant && !good)
+		return thaw_fail(THAW_DATA, "invalid preprocessing: %s: repair or remove it", path);
 	if (good) {
 		*p = read;
 		*from = config->file;
@@ -106,7 +107,7 @@ static thaw_status read_file(const struct config *config, const char *path, stru
 	return THAW_OK;
 }
 
-thaw_status thaw_config_json_read(struct thaw_preprocess *p, const char **from, const char *model_path)
+thaw_status thaw_preprocess_config_read(struct thaw_preprocess *p, const char **from, const char *model_path)
 {
 	const char *slash = strrchr(model_path, '/');
 	int folder = slash ? (int)(slash - model_path + 1) : 0;

@@ -1,0 +1,107 @@
+/* thaw_model_load: from the name of a family, a file, a run directory, or the built-in network. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/path.h"
+#include "src/model/model_internal.h"
+
+static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
+			       int64_t classes, uint64_t seed)
+{
+	struct thaw_model *m = NULL;
+	THAW_TRY(thaw_model_create(&m, family, variant, classes, NULL, "random"));
+	thaw_graph_init(m->graph, seed, 0, m->graph->param_count);
+	m->digest = thaw_model_weights_digest(m->graph);
+	*model = m;
+	return THAW_OK;
+}
+
+/* Whether the file name ends in .onnx. */
+static bool is_onnx(const char *path)
+{
+	static const char ending[] = ".onnx";
+	size_t n = strlen(path), e = sizeof(ending) - 1;
+	return n >= e && strcmp(path + n - e, ending) == 0;
+}
+
+static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant)
+{
+	struct thaw_weights w = {0};
+	if (is_onnx(path))
+		return thaw_model_load_onnx(model, path);
+	THAW_TRY(thaw_weights_read(&w, path));
+	thaw_status status = thaw_model_from_weights(model, &w, variant, path);
+	thaw_weights_free(&w);
+	return status;
+}
+
+static thaw_status load_run(struct thaw_model **model, const char *directory)
+{
+	char *path = thaw_path_join(directory, THAW_RUN_ONNX);
+	if (path && access(path, F_OK) != 0) {
+		thaw_free(path);
+		path = thaw_path_join(directory, THAW_RUN_SAFETENSORS);
+	}
+	if (!path)
+		return THAW_RESOURCE;
+	thaw_status status =
+		access(path, F_OK) == 0 || errno != ENOENT
+			? load_file(model, path, NULL)
+			: thaw_fail(THAW_IO,
+				    "no trained network: %s: a run directory contains one when the run is done",
+				    directory);
+	thaw_free(path);
+	return status;
+}
+
+static thaw_status load_builtin(struct thaw_model **model)
+{
+	const void *bytes = NULL;
+	size_t size = 0;
+	struct thaw_weights w = {0};
+	THAW_TRY(thaw_builtin_bytes(&bytes, &size));
+	THAW_TRY(thaw_weights_parse(&w, bytes, size, "builtin"));
+	thaw_status status = thaw_model_from_weights(model, &w, NULL, "builtin");
+	thaw_weights_free(&w);
+	return status;
+}
+
+/* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
+static thaw_status split_spec(const char *spec, const char **variant, const char **file)
+{
+	const char *colon = strchr(spec, ':');
+	*file = NULL;
+	if (!colon)
+		return THAW_OK;
+	char *name = thaw_format("%.*s", (int)(colon - spec), spec);
+	if (!name)
+		return THAW_RESOURCE;
+	if (thaw_family_find(name, variant))
+		*file = colon + 1;
+	thaw_free(name);
+	return THAW_OK;
+}
+
+thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed)
+{
+	const char *variant = NULL, *file = NULL;
+	if (strcmp(spec, "builtin") == 0)
+		return load_builtin(model);
+	const struct thaw_family *family = thaw_family_find(spec, &variant);
+	if (family)
+		return load_random(model, family, variant, classes, seed);
+	THAW_TRY(split_spec(spec, &variant, &file));
+	if (file)
+		return load_file(model, file, variant);
+	if (thaw_path_is_directory(spec))
+		return load_run(model, spec);
+	if (access(spec, F_OK) != 0 && errno == ENOENT) {
+		char list[THAW_FAMILY_LIST];
+		return thaw_fail(
+			THAW_IO,
+			"no such file or network: %s: give a model file, a run directory, builtin or one of %s", spec,
+			thaw_family_list(list, sizeof(list)));
+	}
+	return load_file(model, spec, NULL);
+}
