@@ -12,11 +12,14 @@ struct image_header {
 	int orientation;   /* EXIF's, 1 .. 8; 1 without one */
 };
 
+#define THAW_IMAGE_HEAD 256 /* bytes at the start of a file that decide on its format */
+
 /* One way in which an image is stored. */
 struct image_format {
+	const char *name;              /* "JPEG" */
 	const char *const *extensions; /* with the dot, lower case, ended by NULL */
-	const uint8_t *magic;          /* the bytes that every file of this format starts with */
-	size_t magic_size;
+	/* Whether a file that begins with these bytes is of this format; THAW_IMAGE_HEAD bytes are enough. */
+	bool (*recognises)(const uint8_t *bytes, size_t size);
 	/* Fills *image with pixels as stored and *orientation with the EXIF orientation 1 .. 8 if the file has one.
 	 * On failure the image is as it was. */
 	thaw_status (*decode)(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
@@ -35,11 +38,21 @@ struct image_format {
 /* Whether a file of this name is taken for an image when a folder is listed; case does not matter. */
 bool thaw_image_extension(const char *file_name);
 
+/* The name of the image format that a file begins with, of size bytes; NULL when it is none that thaw reads. */
+const char *thaw_image_format_name(const uint8_t *bytes, size_t size);
+
+/* What a file that thaw does not read seems to be, for messages: "an AVIF image", "a web page", ...; NULL when the
+ * bytes give no hint. */
+const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size);
+
 /* THAW_DATA with `name` if an image of width x height is empty or too large. */
 thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name);
 
 /* Pixels for width x height after the bounds are checked; THAW_DATA with `name` when they are not met. */
 thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t height, const char *name);
+
+/* RGB of one CMYK pixel, as Pillow converts it: 0 is no ink. */
+void thaw_rgb_of_cmyk(uint8_t rgb[3], const uint8_t cmyk[4]);
 
 /* Orientation 1 .. 8 of a TIFF block as EXIF embeds it; 1 when there is none or the block is damaged. */
 int thaw_exif_orientation(const uint8_t *tiff, size_t size);

@@ -2,6 +2,8 @@
  * byte of 16 taken, as Pillow's convert("RGB") does. */
 #include "src/data/image.h"
 
+#include <string.h>
+
 #include <spng.h>
 
 /* Text and colour profiles beyond this are refused; all chunks together may take twice as much. */
@@ -56,11 +58,15 @@ static thaw_status decode_png(struct thaw_image *image, int *orientation, const 
 }
 
 static const char *const extensions[] = {".png", NULL};
-static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+
+static bool recognises_png(const uint8_t *bytes, size_t size)
+{
+	return size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1A\n", 8) == 0;
+}
 
 const struct image_format thaw_image_png = {
+	.name = "PNG",
 	.extensions = extensions,
-	.magic = magic,
-	.magic_size = sizeof(magic),
+	.recognises = recognises_png,
 	.decode = decode_png,
 };
