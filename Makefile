@@ -14,11 +14,11 @@ CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
+PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libgif-dev libgd-dev libzstd-dev \
             libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
             libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
             gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
-LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
+LIBS_PC  := openblas libjpeg spng libwebp libwebpdemux libtiff-4 gdlib libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
 # Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
 PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
@@ -36,7 +36,7 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLA
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
 WIDE_VECTORS := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mprefer-vector-width=512)
-ALL_LIBS   = $(PC_LIBS) -lm -pthread
+ALL_LIBS   = $(PC_LIBS) -lgif -lm -pthread
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
 CLI_SRC := $(wildcard src/cli/*.c)

@@ -28,17 +28,32 @@ bool thaw_image_extension(const char *file_name)
 	return false;
 }
 
-/* Detects the format from the first bytes. */
+/* Detects the format from the first bytes; NULL: not an image that thaw reads. */
+static const struct image_format *detect(const uint8_t *bytes, size_t size)
+{
+	for (int f = 0; f < FORMATS; f++)
+		if (formats[f]->detect(bytes, size))
+			return formats[f];
+	return NULL;
+}
+
+const char *thaw_image_format_name(const uint8_t *bytes, size_t size)
+{
+	const struct image_format *format = detect(bytes, size);
+	return format ? format->name : NULL;
+}
+
 static thaw_status find_format(const struct image_format **format, const void *bytes, size_t size, const char *name)
 {
 	if (size == 0)
 		return thaw_fail(THAW_DATA, "empty image file: %s: remove or replace it", name);
-	for (int f = 0; f < FORMATS; f++) {
-		*format = formats[f];
-		if (size >= (*format)->magic_size && memcmp(bytes, (*format)->magic, (*format)->magic_size) == 0)
-			return THAW_OK;
-	}
-	return thaw_fail(THAW_DATA, "neither JPEG nor PNG: %s: convert or remove it", name);
+	*format = detect(bytes, size);
+	if (*format)
+		return THAW_OK;
+	const char *foreign = thaw_image_foreign_name(bytes, size);
+	return thaw_fail(THAW_DATA, "%s%s: %s: convert it to JPEG or PNG, or remove it",
+			 foreign ? foreign : "not an image",
+			 foreign ? ", which thaw does not read" : " of a known format", name);
 }
 
 /* Turns a decoded image upright; frees it on failure. */

@@ -12,11 +12,14 @@ struct image_header {
 	int orientation;   /* EXIF, 1 .. 8; 1 if there is none */
 };
 
+#define THAW_IMAGE_HEAD 256 /* bytes at the start of a file that decide its format */
+
 /* An image format: one file in src/data and one line in image_formats.h. */
 struct image_format {
+	const char *name;              /* "JPEG" */
 	const char *const *extensions; /* lower case, with the dot; NULL-terminated */
-	const uint8_t *magic;          /* [magic_size] first bytes of every file of this format */
-	size_t magic_size;
+	/* Whether a file that begins with these bytes has this format; at most THAW_IMAGE_HEAD bytes are needed. */
+	bool (*detect)(const uint8_t *bytes, size_t size);
 	/* Decodes the whole image as stored; sets *orientation if the file has an EXIF orientation. */
 	thaw_status (*decode)(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
 			      const char *name);
@@ -34,11 +37,21 @@ struct image_format {
 /* Whether the file name has the extension of an image format; case is ignored. */
 bool thaw_image_extension(const char *file_name);
 
+/* Name of the format of a file that begins with bytes[size]; NULL if thaw does not read it. */
+const char *thaw_image_format_name(const uint8_t *bytes, size_t size);
+
+/* Name, for messages, of a common kind of file that thaw does not read: "an AVIF image", "a web page"; NULL if the
+ * bytes match none. */
+const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size);
+
 /* THAW_DATA if an image of width x height is empty or too large; `name` is for the message. */
 thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name);
 
 /* Checks the size and allocates the pixels, zeroed. */
 thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t height, const char *name);
+
+/* RGB of one CMYK pixel (0: no ink), as Pillow converts it. */
+void thaw_rgb_of_cmyk(uint8_t rgb[3], const uint8_t cmyk[4]);
 
 /* The orientation, 1 .. 8, in a block of EXIF data that starts with its TIFF header; 1 if there is none or the block is
  * damaged. */

@@ -1,3 +1,7 @@
-/* The image formats, one per line. FORMAT(x) stands for `const struct image_format thaw_image_x`, defined in x.c. */
+/* One line per image format: FORMAT(x) is `const struct image_format thaw_image_x`, defined in x.c. */
 FORMAT(jpeg)
 FORMAT(png)
+FORMAT(webp)
+FORMAT(tiff)
+FORMAT(bmp)
+FORMAT(gif)

@@ -95,19 +95,15 @@ static int orientation_of(const struct jpeg_decompress_struct *jpeg)
 	return 1;
 }
 
-/* a * b / 255, rounded, as Pillow computes it. */
-static inline unsigned multiply_255(unsigned a, unsigned b)
-{
-	unsigned t = a * b + 128;
-	return ((t >> 8) + t) >> 8;
-}
-
 /* Adobe stores 255 - ink, so K is 255 for no black. */
 static void rgb_from_inverted_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t pixels)
 {
-	for (size_t i = 0; i < pixels; i++, rgb += 3, cmyk += 4)
-		for (int c = 0; c < 3; c++)
-			rgb[c] = (uint8_t)(cmyk[3] - multiply_255(255 - cmyk[c], cmyk[3]));
+	for (size_t i = 0; i < pixels; i++, rgb += 3, cmyk += 4) {
+		uint8_t ink[4];
+		for (int c = 0; c < 4; c++)
+			ink[c] = (uint8_t)(255 - cmyk[c]);
+		thaw_rgb_of_cmyk(rgb, ink);
+	}
 }
 
 static thaw_status read_header(struct decoder *d, const uint8_t *bytes, size_t size, const char *name)
@@ -262,13 +258,17 @@ static thaw_status decode_jpeg_region(struct thaw_image *image, const struct tha
 	return decode(image, &header, &(struct request){.region = region, .shrink = shrink}, bytes, size, name);
 }
 
-static const char *const extensions[] = {".jpg", ".jpeg", NULL};
-static const uint8_t magic[] = {0xFF, 0xD8, 0xFF};
+static const char *const extensions[] = {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", NULL};
+
+static bool detect_jpeg(const uint8_t *bytes, size_t size)
+{
+	return size >= 3 && memcmp(bytes, "\xFF\xD8\xFF", 3) == 0;
+}
 
 const struct image_format thaw_image_jpeg = {
+	.name = "JPEG",
 	.extensions = extensions,
-	.magic = magic,
-	.magic_size = sizeof(magic),
+	.detect = detect_jpeg,
 	.decode = decode_jpeg,
 	.header = read_jpeg_header,
 	.decode_region = decode_jpeg_region,

@@ -41,3 +41,17 @@ struct image_view thaw_view_region(const struct image_view *view, struct thaw_re
 	const uint8_t *pixels = view->pixels + (size_t)region.top * view->stride + (size_t)region.left * 3;
 	return (struct image_view){pixels, region.width, region.height, view->stride};
 }
+
+/* a * b / 255, rounded, as Pillow computes it. */
+static unsigned multiply_255(unsigned a, unsigned b)
+{
+	unsigned t = a * b + 128;
+	return ((t >> 8) + t) >> 8;
+}
+
+void thaw_rgb_of_cmyk(uint8_t rgb[3], const uint8_t cmyk[4])
+{
+	unsigned light = 255U - cmyk[3];
+	for (int c = 0; c < 3; c++)
+		rgb[c] = (uint8_t)(light - multiply_255(cmyk[c], light));
+}

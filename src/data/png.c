@@ -2,6 +2,8 @@
  * transparency is ignored, and of 16-bit values the high byte is taken. */
 #include "src/data/image.h"
 
+#include <string.h>
+
 #include <spng.h>
 
 /* Limit of one text or colour profile chunk, in bytes; the limit of all of them is twice as much. */
@@ -56,11 +58,15 @@ static thaw_status decode_png(struct thaw_image *image, int *orientation, const 
 }
 
 static const char *const extensions[] = {".png", NULL};
-static const uint8_t magic[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
+
+static bool detect_png(const uint8_t *bytes, size_t size)
+{
+	return size >= 8 && memcmp(bytes, "\x89PNG\r\n\x1A\n", 8) == 0;
+}
 
 const struct image_format thaw_image_png = {
+	.name = "PNG",
 	.extensions = extensions,
-	.magic = magic,
-	.magic_size = sizeof(magic),
+	.detect = detect_png,
 	.decode = decode_png,
 };
