@@ -13,6 +13,7 @@
 #ifndef THAW_H
 #define THAW_H
 
+#include "thaw/allreduce.h"
 #include "thaw/bench.h"
 #include "thaw/checkpoint.h"
 #include "thaw/comm.h"
@@ -29,6 +30,7 @@
 #include "thaw/ops.h"
 #include "thaw/random.h"
 #include "thaw/report.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 #include "thaw/train.h"
 #include "thaw/training_plan.h"

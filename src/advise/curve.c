@@ -4,7 +4,7 @@
 
 #include "src/advise/draw.h"
 #include "src/advise/probe.h"
-#include "thaw/lanes.h"
+#include "thaw/allreduce.h"
 
 /* Shares of the images, and how often each is drawn: small ones differ most from draw to draw. */
 static const struct {

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "thaw/allreduce.h"
 #include "thaw/executor.h"
 #include "thaw/lanes.h"
 #include "thaw/loader.h"

@@ -4,7 +4,9 @@
 
 #include <stdbool.h>
 
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 /* One addition of the tree on received shards: slot `into` += slot `from`. */

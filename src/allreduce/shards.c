@@ -2,7 +2,7 @@
  * lines; so places follow from numbers alone, and every rank knows those of all. */
 #include <string.h>
 
-#include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 #define LINE_FLOATS (THAW_ALIGNMENT / (int64_t)sizeof(float))

@@ -12,9 +12,10 @@
 #include "src/ops/kernels/gemm.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
+#include "thaw/allreduce.h"
 #include "thaw/executor.h"
-#include "thaw/lanes.h"
 #include "thaw/model.h"
+#include "thaw/shards.h"
 
 #define SEED          1
 #define PEAK_SECONDS  0.5  /* of sgemm's measurement, and at least one run */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/train/metrics.h"
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 
 #define ROUNDS_BETWEEN_STOP_CHECKS 8

@@ -9,7 +9,7 @@
 #define THAW_SRC_TRAIN_FLAT_PARAMS_H
 
 #include "thaw/graph.h"
-#include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/train.h"
 
 #define THAW_TAIL_STATES 2 /* the most vectors that an optimizer keeps */

@@ -3,8 +3,8 @@
 #define THAW_SRC_TRAIN_OVERLAP_H
 
 #include "src/train/flat_params.h"
+#include "thaw/allreduce.h"
 #include "thaw/executor.h"
-#include "thaw/lanes.h"
 
 struct thaw_overlap {
 	struct thaw_allreduce *allreduce;

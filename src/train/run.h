@@ -6,8 +6,10 @@
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
+#include "thaw/shards.h"
 #include "thaw/train.h"
 
 /* Numbers that travel with the gradients in the sum over lanes, behind the tail's vector. Summed exactly

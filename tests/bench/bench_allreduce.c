@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "thaw/lanes.h"
+#include "thaw/allreduce.h"
 #include "thaw/mpi.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 #define MEGABYTES   64

@@ -9,8 +9,10 @@
 #include <cmocka.h>
 
 #include "tests/unit/comm_threads.h"
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/random.h"
+#include "thaw/shards.h"
 #include "thaw/tensor.h"
 
 #define LANES_MAX 17
