@@ -13,11 +13,12 @@
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
 #include "src/cli/option_value.h"
+#include "src/cli/signals.h"
 #include "src/cli/suggest.h"
 #include "src/cli/text.h"
 #include "thaw/mpi.h"
-#include "thaw/signals.h"
 #include "thaw/tensor.h"
+#include "thaw/version.h"
 
 static const struct command *const commands[] = {
 	&command_advise,  &command_rank,   &command_train, &command_eval,   &command_predict,

@@ -3,8 +3,8 @@
 
 #include "src/cli/command.h"
 #include "src/cli/failure.h"
+#include "src/cli/signals.h"
 #include "src/cli/text.h"
-#include "thaw/signals.h"
 
 #define LINE_SIZE 1280 /* bytes of a line to the log; a message has at most 1024 */
 

@@ -1,6 +1,7 @@
 /* thaw train: starts a run, continues it, or says that it is done. */
 #include "thaw/train.h"
 #include "thaw/transform.h"
+#include "thaw/version.h"
 
 #include "src/cli/command.h"
 #include "src/cli/progress.h"

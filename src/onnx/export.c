@@ -6,6 +6,7 @@
 
 #include "src/onnx/exporter.h"
 #include "thaw/file.h"
+#include "thaw/version.h"
 
 #define OPSET      17
 #define IR_VERSION 8 /* that came with it */

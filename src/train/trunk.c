@@ -9,6 +9,7 @@
 #include "src/base/machine.h"
 #include "src/train/run.h"
 #include "thaw/file.h"
+#include "thaw/version.h"
 
 #define SHARE_OF_FREE 2 /* --cache auto: at most one part in so many of the node's free memory */
 

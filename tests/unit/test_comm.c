@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/comm_threads.h"
-#include "thaw/signals.h"
+#include "src/cli/signals.h"
 
 #define RANKS 5
 

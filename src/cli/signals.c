@@ -4,7 +4,7 @@
  * variables of this file, which belong to the process as signals do.
  *
  * What reaches a rank under Open MPI's mpirun is told at the top of mpi/open.c. */
-#include "thaw/signals.h"
+#include "src/cli/signals.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,11 +1,8 @@
 /* Signals that ask the program to stop: noted here, acted on by the trainer between two steps. */
-#ifndef THAW_SIGNALS_H
-#define THAW_SIGNALS_H
+#ifndef THAW_SRC_CLI_SIGNALS_H
+#define THAW_SRC_CLI_SIGNALS_H
 
-#include "thaw/api.h"
 #include "thaw/error.h"
-
-THAW_BEGIN_DECLS
 
 /* From here on SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGXCPU only leave a note. A second SIGINT ends the
  * process at once: who types ^C twice means it. */
@@ -17,7 +14,5 @@ int thaw_stop_requested(void);
 
 /* The name of one of these signals for messages, "SIGTERM"; "a signal" for any other. */
 const char *thaw_signal_name(int signal);
-
-THAW_END_DECLS
 
 #endif
