@@ -100,8 +100,9 @@ $(BUILD)/libthaw.o: $(LIB_OBJ)
 $(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
 $(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
-	$(Q)$(LD) -r -o $@ $^ && nm $@ | sed -n 's/^[0-9a-f]* [iW] //p' >$@.multiversion && \
-	  objcopy --localize-hidden --localize-symbols=$@.multiversion $@
+	$(Q)$(LD) -r -o $@.whole $^
+	$(Q)nm $@.whole | sed -n 's/^[0-9a-f]* [iW] /-L /p' | xargs objcopy --localize-hidden $@.whole $@
+	@rm $@.whole
 
 $(BUILD)/libthaw.a $(BUILD)/libthaw-mpi.a: %.a: %.o
 	@rm -f $@
@@ -221,7 +222,8 @@ demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, besi
 
 # ---- Installation ---------------------------------------------------------------------------------
 
-# pc FILE LINE...: writes a pkg-config file.
+# $(call pc,FILE,LINE...) writes a pkg-config file. A static libthaw is linked with shared system libraries, hence
+# Libs.private and not Requires.private, whose own private libraries need not be installed.
 define pc
 @printf '%s\n' 'prefix=$(PREFIX)' 'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' $(2) > $(LIBDIR)/pkgconfig/$(1)
 endef
@@ -240,9 +242,9 @@ install: all lib-mpi ## install program, libraries, headers, pkg-config files an
 	install -m 644 docs/thaw.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 include/thaw/*.h $(DESTDIR)$(PREFIX)/include/thaw/
 	$(call pc,thaw.pc,'Name: thaw' 'Description: fine-tuning of pretrained image networks' 'Requires: jansson' \
-	  'Requires.private: $(filter-out jansson,$(LIBS_PC))' 'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: -lm -pthread')
+	  'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: $(PC_LIBS) -lm -pthread')
 	$(call pc,thaw-mpi.pc,'Name: thaw-mpi' 'Description: ranks of libthaw over MPI' 'Requires: thaw = $(VERSION)' \
-	  'Requires.private: $(MPI_PC)' 'Libs: -L$${prefix}/lib -lthaw-mpi')
+	  'Libs: -L$${prefix}/lib -lthaw-mpi' 'Libs.private: $(shell pkg-config --libs $(MPI_PC))')
 
 format: ## run clang-format over all sources
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -2,7 +2,7 @@
  *
  * Build:  make -C examples train            (with PKG_CONFIG_PATH where Thaw is not in a standard place)
  * Run:    ./train MODEL DATA OUT            or: mpirun -n 4 ./train MODEL DATA OUT
- *         ./train builtin photos run        photos/CLASS/*.jpg; run/ receives checkpoints, metrics and the model
+ *         ./train builtin photos run        photos/CLASS/image.jpg; run/ receives checkpoints, metrics and the model
  *
  * The same command continues a run that was interrupted. */
 #include <signal.h>
