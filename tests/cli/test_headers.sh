@@ -1,5 +1,6 @@
 #!/bin/bash
 # Each public header compiles alone, in C and in C++, and thaw.h includes all but mpi.h. Usage: test_headers.sh THAW
+# shellcheck disable=SC2016 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 root=$(realpath "$(dirname "$0")/../..")
 . "$(dirname "$0")/lib.bash"

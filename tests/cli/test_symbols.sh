@@ -1,5 +1,6 @@
 #!/bin/bash
 # The libraries export what the public headers declare: no symbol more and none less. Usage: test_symbols.sh THAW
+# shellcheck disable=SC2016 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 root=$(realpath "$(dirname "$0")/../..")
 . "$(dirname "$0")/lib.bash"
