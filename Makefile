@@ -16,7 +16,7 @@ WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
 PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
-            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
+            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev librandom123-dev zlib1g-dev libcmocka-dev \
             libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
             gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
 LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
