@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "src/base/minmax.h"
+
 /* Slurm's SLURM_MAX_NORMAL_STEP_ID: steps above are the batch script, an interactive shell, the prolog. */
 #define SLURM_LAST_STEP 0xfffffff0U
 
@@ -31,11 +33,6 @@ static int task_number(const char *name)
 	return (int)number(name, INT_MAX);
 }
 
-static int at_least_0(int value)
-{
-	return value < 0 ? 0 : value;
-}
-
 /* A connection from the launcher to its processes: PMIx, or the older PMI over a descriptor, a port or Cray's PALS. */
 static bool has_connection(void)
 {
@@ -50,10 +47,10 @@ struct thaw_launch thaw_launch_read(void)
 {
 	int tasks = task_number("OMPI_COMM_WORLD_SIZE");
 	if (tasks > 0)
-		return (struct thaw_launch){"mpirun", tasks, at_least_0(task_number("OMPI_COMM_WORLD_RANK")), true};
+		return (struct thaw_launch){"mpirun", tasks, max_int(task_number("OMPI_COMM_WORLD_RANK"), 0), true};
 	tasks = task_number("PMI_SIZE");
 	if (tasks > 0)
-		return (struct thaw_launch){"mpiexec", tasks, at_least_0(task_number("PMI_RANK")), true};
+		return (struct thaw_launch){"mpiexec", tasks, max_int(task_number("PMI_RANK"), 0), true};
 
 	long long step = number("SLURM_STEP_ID", UINT_MAX);
 	int rank = task_number("SLURM_PROCID");
@@ -61,10 +58,10 @@ struct thaw_launch thaw_launch_read(void)
 		tasks = task_number("SLURM_STEP_NUM_TASKS");
 		if (tasks < 0)
 			tasks = task_number("SLURM_NTASKS");
-		return (struct thaw_launch){"srun", at_least_0(tasks), rank, has_connection()};
+		return (struct thaw_launch){"srun", max_int(tasks, 0), rank, has_connection()};
 	}
 	if (has_connection())
-		return (struct thaw_launch){"the launcher", 0, at_least_0(task_number("PMIX_RANK")), true};
+		return (struct thaw_launch){"the launcher", 0, max_int(task_number("PMIX_RANK"), 0), true};
 	return (struct thaw_launch){0};
 }
 

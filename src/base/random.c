@@ -48,12 +48,12 @@ float thaw_random_unit(struct thaw_random *r)
 float thaw_random_range(struct thaw_random *r, float lo, float hi)
 {
 	float x = lo + (hi - lo) * thaw_random_unit(r);
-	/* The sum can round up to hi. */
+	/* The sum may round up to hi. */
 	return x < hi || lo >= hi ? x : nextafterf(hi, lo);
 }
 
-/* Lemire, "Fast random integer generation in an interval", 2019: the high half of a product, and a
- * rejection of the few low halves that would make some results more frequent. */
+/* Lemire, "Fast random integer generation in an interval", 2019: the high half of a product; low halves that would make
+ * some results more frequent are rejected. */
 uint32_t thaw_random_below(struct thaw_random *r, uint32_t n)
 {
 	uint64_t product = (uint64_t)thaw_random_u32(r) * n;
@@ -67,8 +67,8 @@ uint32_t thaw_random_below(struct thaw_random *r, uint32_t n)
 
 float thaw_random_normal(struct thaw_random *r)
 {
-	/* 1 - unit is in (0, 1], where the logarithm is finite. Two words a number, the second of the pair
-	 * is not kept: the count of words drawn stays the same for every number. */
+	/* 1 - unit is in (0, 1], where the logarithm is finite. The second number of each Box-Muller pair is not used,
+	 * so that each call draws the same number of words. */
 	double radius = sqrt(-2.0 * log(1.0 - (double)thaw_random_unit(r)));
 	return (float)(radius * cos(2.0 * PI * (double)thaw_random_unit(r)));
 }
