@@ -1,7 +1,7 @@
 /* A training loop by hand: batches, forward, loss, backward, all-reduce, update. Any number of ranks up to the number
  * of lanes gives the same weights, bit for bit.
  *
- * Build:  make -C examples loop             (with PKG_CONFIG_PATH where Thaw is not in a standard place)
+ * Build:  make -C examples loop             (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./loop MODEL DATA STEPS           or: mpirun -n 2 ./loop MODEL DATA STEPS
  *         ./loop builtin photos 100         photos/train/CLASS/image.jpg, photos/val/CLASS/image.jpg */
 #include <stdio.h>
@@ -88,7 +88,8 @@ static thaw_status read_batch(struct loop *l, int lane, int64_t step, struct tha
 {
 	int64_t steps = thaw_lane_count(l->data.count, LANES, LANES - 1) / BATCH; /* per epoch */
 	if (steps == 0)
-		return thaw_fail(THAW_CONFIG, "too few images: %lld: give %d", (long long)l->data.count, LANES * BATCH);
+		return thaw_fail(THAW_CONFIG, "too few images: %lld: use %d or more", (long long)l->data.count,
+				 LANES * BATCH);
 	const uint64_t epoch = (uint64_t)(step / steps);
 	thaw_lane_order(l->data.count, LANES, lane, SEED, epoch, l->order);
 	const struct thaw_batch_request request = {.samples = l->order + step % steps * BATCH,
@@ -109,6 +110,10 @@ static void run_lane(struct loop *l, const struct thaw_batch *batch, float *vect
 	const size_t image = (size_t)l->model->preprocess.size * (size_t)l->model->preprocess.size * 3;
 	double loss;
 	int64_t correct;
+	if (batch->count == 0) { /* damaged images are left out of a batch */
+		memset(vector, 0, (size_t)(l->length + SLOTS) * sizeof(*vector));
+		return;
+	}
 	memcpy(thaw_executor_input(l->executor), batch->images, (size_t)batch->count * image * sizeof(float));
 	const float *logits = thaw_executor_forward(l->executor, batch->count, batch->keys);
 	float *dlogits = thaw_executor_dlogits(l->executor);
@@ -116,7 +121,7 @@ static void run_lane(struct loop *l, const struct thaw_batch *batch, float *vect
 	for (int i = 0; i < g->param_count; i++)
 		l->gradient[i] = g->params[i].trainable ? vector + (g->params[i].data - l->values) : NULL;
 	thaw_executor_backward(l->executor, dlogits, l->gradient);
-	vector[l->length + IMAGES] = (float)batch->count; /* fewer than BATCH when images are damaged */
+	vector[l->length + IMAGES] = (float)batch->count;
 	vector[l->length + LOSS] = (float)loss;
 }
 

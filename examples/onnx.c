@@ -1,6 +1,6 @@
 /* Imports an ONNX network, gives it a new classifier, cuts it, and exports it again.
  *
- * Build:  make -C examples onnx             (with PKG_CONFIG_PATH where Thaw is not in a standard place)
+ * Build:  make -C examples onnx             (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./onnx IN.onnx CLASSES UNFREEZE OUT.onnx
  *         ./onnx mobilenet.onnx 5 last:2 mobilenet-5.onnx */
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* An operator of the application in a network that is built by hand, and trained on XOR.
  *
- * Build:  make -C examples operator         (with PKG_CONFIG_PATH where Thaw is not in a standard place)
+ * Build:  make -C examples operator         (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./operator
  *
  * The operator computes y = x * |x|, element by element; dy/dx = 2 |x|. */

@@ -1,6 +1,6 @@
 /* Classifies images with a network: decode, preprocess, forward, softmax.
  *
- * Build:  make -C examples predict          (with PKG_CONFIG_PATH where Thaw is not in a standard place)
+ * Build:  make -C examples predict          (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./predict MODEL IMAGE...          MODEL: a run directory, a .safetensors, .pth or .onnx file, or builtin */
 #include <stdio.h>
 

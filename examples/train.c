@@ -1,6 +1,6 @@
 /* Fine-tunes a network on a folder of images, as `thaw train` does.
  *
- * Build:  make -C examples train            (with PKG_CONFIG_PATH where Thaw is not in a standard place)
+ * Build:  make -C examples train            (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./train MODEL DATA OUT            or: mpirun -n 4 ./train MODEL DATA OUT
  *         ./train builtin photos run        photos/CLASS/image.jpg; run/ receives checkpoints, metrics and the model
  *
@@ -32,7 +32,8 @@ static void print_progress(void *context, const struct thaw_train_progress *p)
 		(long long)p->step, (long long)p->steps, p->loss);
 }
 
-/* Asked between two steps, on every rank. The run then saves its state and returns THAW_UNFINISHED. */
+/* Called between two steps, on every rank. When one returns true, the run saves its state and returns THAW_UNFINISHED.
+ */
 static bool stop(void *context)
 {
 	(void)context;

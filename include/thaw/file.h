@@ -15,7 +15,7 @@ THAW_BEGIN_DECLS
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit);
 
 bool thaw_path_is_directory(const char *path);
-/* Creates the directory and its parents. THAW_OK if it exists. */
+/* Creates the directory and its parents; THAW_OK if it exists. THAW_IO when it cannot be created. */
 thaw_status thaw_make_directory(const char *path);
 
 /* A destination of bytes: a file, a compressor, memory. */
@@ -29,6 +29,7 @@ struct thaw_sink {
  * already is the new file, complete. */
 struct thaw_file_writer;
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
+/* Valid until commit or discard. */
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f);
 thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* frees f, also on failure */
 void thaw_file_writer_discard(struct thaw_file_writer *f);       /* frees f; NULL is fine */

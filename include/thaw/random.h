@@ -34,7 +34,7 @@ struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, u
 
 uint32_t thaw_random_u32(struct thaw_random *r);
 
-/* Uniform in [0, 1), 24 bits. */
+/* Uniform in [0, 1), with 24 random bits. */
 float thaw_random_unit(struct thaw_random *r);
 
 /* Uniform in [lo, hi). */

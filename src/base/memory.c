@@ -3,15 +3,17 @@
  * posix_memalign keeps the exact size, so that AddressSanitizer detects a read one byte beyond the end. Large blocks
  * are zeroed by returning their pages to the system, which provides zeroed ones on first access: memory of a network
  * whose weights are read from a file grows as they are read. */
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xxhash.h>
+
+#include "thaw/error.h"
 
 #define LARGE ((size_t)32 << 20) /* bytes; malloc maps each such block from the system separately */
 
@@ -67,9 +69,4 @@ char *thaw_format(const char *format, ...)
 		vsnprintf(text, (size_t)length + 1, format, again);
 	va_end(again);
 	return text;
-}
-
-uint64_t thaw_digest(const void *data, size_t bytes, uint64_t seed)
-{
-	return XXH3_64bits_withSeed(data, bytes, seed);
 }
