@@ -11,6 +11,8 @@ MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 BUILD   ?= build
 CC      ?= cc
 MPICC   ?= mpicc
+NM      ?= nm
+OBJCOPY ?= objcopy
 CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
@@ -101,7 +103,7 @@ $(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
 $(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
 	$(Q)$(LD) -r -o $@.whole $^
-	$(Q)nm $@.whole | sed -n 's/^[0-9a-f]* [iW] /-L /p' | xargs objcopy --localize-hidden $@.whole $@
+	$(Q)$(NM) $@.whole | sed -n 's/^[0-9a-f]* [iW] /-L /p' | xargs $(OBJCOPY) --localize-hidden $@.whole $@
 	@rm $@.whole
 
 $(BUILD)/libthaw.a $(BUILD)/libthaw-mpi.a: %.a: %.o

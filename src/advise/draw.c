@@ -1,7 +1,6 @@
 #include "src/advise/draw.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "thaw/random.h"
