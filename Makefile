@@ -1,21 +1,25 @@
 # Thaw. `make help` lists the targets.
 #
 # Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no
-# line here. src/ without src/cli is libthaw, which knows nothing of MPI; the program adds cli and mpi.
+# line here. src/ without src/cli is libthaw, which does not depend on MPI; mpi/ is libthaw-mpi; the program adds cli.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^.define THAW_VERSION_[MP][A-Z]* //p' include/thaw/version.h | paste -sd .)
+MAJOR   := $(firstword $(subst ., ,$(VERSION)))
 
 BUILD   ?= build
 CC      ?= cc
 MPICC   ?= mpicc
+NM      ?= nm
+OBJCOPY ?= objcopy
 CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev libgif-dev libgd-dev libzstd-dev \
-            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
+PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev \
+            libgif-dev libgd-dev libzstd-dev \
+            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev librandom123-dev zlib1g-dev libcmocka-dev \
             libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
             gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
 LIBS_PC  := openblas libjpeg spng libwebp libwebpdemux libtiff-4 gdlib libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
@@ -29,7 +33,7 @@ Q = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC -fvisibility=hidden \
              $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(PC_CFLAGS)
 # Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
 # Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
@@ -50,10 +54,11 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study
+.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
+lib-mpi: lib $(BUILD)/libthaw-mpi.a $(BUILD)/libthaw-mpi.so ## build libthaw and libthaw-mpi
 
 help: ## list these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -85,27 +90,49 @@ $(BUILD)/mpi/%.o: mpi/%.c
 	$(call say,CC)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/libthaw.a: $(LIB_OBJ)
+# The program and the tests use internal functions and link these objects.
+$(BUILD)/libthaw-internal.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
 
-$(BUILD)/libthaw.so: $(LIB_OBJ)
+# The libraries that are installed export what the public headers declare and nothing else, the static ones too: one
+# object each, in which hidden symbols are local. gcc gives what THAW_MULTIVERSION makes default visibility: the indirect
+# functions (type i) and their resolvers.
+$(BUILD)/libthaw.o: $(LIB_OBJ)
+$(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
+$(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
-	$(Q)$(CC) $(SANITIZE) -shared -Wl,-soname,libthaw.so.0 -o $@ $^ $(ALL_LIBS)
+	$(Q)$(LD) -r -o $@.whole $^
+	$(Q)$(NM) $@.whole | sed -n 's/^[0-9a-f]* [iW] /-L /p' | xargs $(OBJCOPY) --localize-hidden $@.whole $@
+	@rm $@.whole
 
-$(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
+$(BUILD)/libthaw.a $(BUILD)/libthaw-mpi.a: %.a: %.o
+	@rm -f $@
+	$(call say,AR)
+	$(Q)ar rcs $@ $<
+
+$(BUILD)/libthaw.so: $(BUILD)/libthaw.o
+	$(call say,LD)
+	$(Q)$(CC) $(SANITIZE) -shared -Wl,-soname,$(@F).$(MAJOR) -o $@ $< $(ALL_LIBS)
+
+$(BUILD)/libthaw-mpi.so: $(BUILD)/libthaw-mpi.o $(BUILD)/libthaw.so
+	$(call say,LD)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -shared -Wl,-z,defs -Wl,-soname,$(@F).$(MAJOR) -o $@ $^
+
+$(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 	$(call say,LD)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
 
-# What a test needs from the program in addition to the library.
-$(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) $(BUILD)/\
+# Objects of the program that a unit test links in addition to the library.
+$(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
 	$(addprefix $(BUILD)/src/cli/,chart.o display_text.o result.o wrap.o)
+$(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
 
-$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
+$(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw-internal.a -lcmocka $(ALL_LIBS)
 
 # ONNX's own checker, which is C++, judges what is exported.
 ONNX_CHECKER := $(BUILD)/tests/onnx/check_model
@@ -114,24 +141,24 @@ $(ONNX_CHECKER): tests/onnx/check_model.cc
 	$(call say,LD)
 	$(Q)$(CXX) -std=c++17 -O1 -DONNX_ML=1 -DONNX_NAMESPACE=onnx -o $@ $< -lonnx -lonnx_proto -lprotobuf
 
-$(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
+$(BUILD)/tests/mpi/%: tests/mpi/%.c $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw-internal.a -lcmocka $(ALL_LIBS)
 
-$(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw.a
+$(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw.a
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libthaw.a $(ALL_LIBS)
+	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
-$(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
+$(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw.a $(ALL_LIBS)
+	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(MPI_OBJ) $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -199,19 +226,29 @@ demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, besi
 
 # ---- Installation ---------------------------------------------------------------------------------
 
-install: all lib ## install program, library, headers, pkg-config file and man page (PREFIX, DESTDIR)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/thaw
+# $(call pc,FILE,LINE...) writes a pkg-config file. A static libthaw is linked with shared system libraries, hence
+# Libs.private and not Requires.private, whose own private libraries need not be installed.
+define pc
+@printf '%s\n' 'prefix=$(PREFIX)' 'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' $(2) > $(LIBDIR)/pkgconfig/$(1)
+endef
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+MPI_PC ?= ompi-c
+
+install: all lib-mpi ## install program, libraries, headers, pkg-config files and man page (PREFIX, DESTDIR)
+	install -d $(DESTDIR)$(PREFIX)/bin $(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/thaw
 	install -m 755 $(BUILD)/thaw $(DESTDIR)$(PREFIX)/bin/thaw
-	install -m 644 $(BUILD)/libthaw.a $(DESTDIR)$(PREFIX)/lib/libthaw.a
-	install -m 755 $(BUILD)/libthaw.so $(DESTDIR)$(PREFIX)/lib/libthaw.so.0
-	ln -sf libthaw.so.0 $(DESTDIR)$(PREFIX)/lib/libthaw.so
+	install -m 644 $(BUILD)/libthaw.a $(BUILD)/libthaw-mpi.a $(LIBDIR)/
+	for l in libthaw libthaw-mpi; do \
+	  install -m 755 $(BUILD)/$$l.so $(LIBDIR)/$$l.so.$(VERSION) && \
+	  ln -sf $$l.so.$(VERSION) $(LIBDIR)/$$l.so.$(MAJOR) && ln -sf $$l.so.$(MAJOR) $(LIBDIR)/$$l.so || exit 1; \
+	done
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/thaw.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 include/thaw/*.h $(DESTDIR)$(PREFIX)/include/thaw/
-	@printf '%s\n' 'prefix=$(PREFIX)' 'Name: thaw' 'Description: fine-tuning of pretrained image networks' \
-	  'Version: $(VERSION)' 'Requires: jansson' 'Requires.private: $(filter-out jansson,$(LIBS_PC))' \
-	  'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: -lm -pthread' \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/thaw.pc
+	$(call pc,thaw.pc,'Name: thaw' 'Description: fine-tuning of pretrained image networks' 'Requires: jansson' \
+	  'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: $(PC_LIBS) -lm -pthread')
+	$(call pc,thaw-mpi.pc,'Name: thaw-mpi' 'Description: ranks of libthaw over MPI' 'Requires: thaw = $(VERSION)' \
+	  'Libs: -L$${prefix}/lib -lthaw-mpi' 'Libs.private: $(shell pkg-config --libs $(MPI_PC))')
 
 format: ## run clang-format over all sources
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -1,10 +1,10 @@
 /* struct thaw_comm over MPI.
  *
- * MPI counts in int. Here counts are 64 bits wide, and any transfer longer than a piece goes in several
- * messages. Both ends of a pair know the length and cut alike, so point-to-point messages need no agreement on how
- * many rounds there are, as MPI_Alltoallv would. The two exchanges that carry gradients are therefore built of them:
- * all receives and sends of an all-to-all at once, and a ring for the allgather, which crosses each link between
- * nodes once with the data, however many ranks a node has. */
+ * MPI counts are int; ours have 64 bits. A transfer longer than a piece is sent as several messages. Both ends of a
+ * pair know its length and divide it alike, so point-to-point messages need no agreement on the number of rounds, as
+ * MPI_Alltoallv would. The two exchanges that carry gradients therefore use them: an all-to-all posts all receives and
+ * sends at once; an allgather is a ring, which sends the data over each link between nodes once, however many ranks a
+ * node has. */
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,9 +13,11 @@
 
 #include "mpi/node_memory.h"
 #include "mpi/over_mpi.h"
+#include "mpi/try.h"
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
-enum { TAG_WAITED }; /* of exchanges that are waited for at once; others have tags of their own, from 1 */
+enum { TAG_BLOCKING }; /* of blocking exchanges; the tags of the others start at 1 */
 
 struct over_mpi {
 	MPI_Comm comm, node; /* node: the ranks of this node */
@@ -23,34 +25,16 @@ struct over_mpi {
 	int finalize;
 };
 
-/* Messages under way. A failure in between leaves some of them so; after it the communicator is only good for
- * `abort`. */
+/* Active messages. A failure can leave some of them active; then only `abort` may be called. */
 struct thaw_transfer {
 	MPI_Request *requests;
 	int posted, tag;
-	/* Of an allgather: the ring's next step, and what goes around. */
+	/* Allgather only: the ring's next step, and the arguments. */
 	bool ring;
 	int step;
 	float *data;
 	const int64_t *count, *offset;
 };
-
-static thaw_status mpi_failed(int error, const char *call)
-{
-	char text[MPI_MAX_ERROR_STRING] = "";
-	int length = 0;
-	if (MPI_Error_string(error, text, &length) != MPI_SUCCESS)
-		text[0] = '\0';
-	return thaw_fail(THAW_RESOURCE, "the message layer failed: %.*s: %s (%d): see the log of the job",
-			 (int)strcspn(call, "("), call, text[0] ? text : "an error without a text", error);
-}
-
-#define MPI_TRY(call)                                         \
-	do {                                                  \
-		int mpi_error_ = (call);                      \
-		if (mpi_error_ != MPI_SUCCESS)                \
-			return mpi_failed(mpi_error_, #call); \
-	} while (0)
 
 static size_t piece_count(const struct over_mpi *o, size_t bytes)
 {
@@ -60,7 +44,7 @@ static size_t piece_count(const struct over_mpi *o, size_t bytes)
 static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *t, void *data, size_t bytes, int from)
 {
 	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
+		size_t n = min_size(bytes - done, o->piece);
 		MPI_TRY(MPI_Irecv((char *)data + done, (int)n, MPI_BYTE, from, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -71,7 +55,7 @@ static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *
 static thaw_status post_send(const struct over_mpi *o, struct thaw_transfer *t, const void *data, size_t bytes, int to)
 {
 	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
+		size_t n = min_size(bytes - done, o->piece);
 		MPI_TRY(MPI_Isend((const char *)data + done, (int)n, MPI_BYTE, to, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -97,7 +81,8 @@ static void transfer_free(struct thaw_transfer *t)
 static thaw_status transfer_create(struct thaw_transfer **t, int tag, size_t messages)
 {
 	if (messages > INT_MAX)
-		return thaw_fail(THAW_RESOURCE, "an exchange of %zu messages is more than MPI can count", messages);
+		return thaw_fail(THAW_RESOURCE, "too many messages for MPI: %zu in one exchange: use more ranks",
+				 messages);
 	*t = thaw_alloc(1, sizeof(**t));
 	if (!*t)
 		return THAW_RESOURCE;
@@ -123,7 +108,7 @@ static thaw_status mpi_alltoall_start(struct thaw_comm *comm, int tag, const flo
 	struct thaw_transfer *t = NULL;
 	THAW_TRY(transfer_create(&t, tag, messages));
 	thaw_status status = THAW_OK;
-	/* Each rank begins with its neighbour, so that not all knock at rank 0 first. */
+	/* Each rank starts with its neighbour, so that rank 0 is not the first target of all. */
 	for (int i = 1; i < size; i++) {
 		int from = (rank + size - i) % size;
 		THAW_TRY_OUT(
@@ -142,16 +127,16 @@ out:
 	return status;
 }
 
-/* Posts the ring's next step: a piece to the right, the one before it from the left. */
-static thaw_status go_round(struct thaw_comm *comm, struct thaw_transfer *t)
+/* Posts the ring's next step: sends one part to the right neighbour and receives the next from the left. */
+static thaw_status post_ring_step(struct thaw_comm *comm, struct thaw_transfer *t)
 {
 	struct over_mpi *o = comm->context;
 	int rank = comm->rank, size = comm->size;
 	int left = (rank + size - 1) % size, right = (rank + 1) % size;
-	int gives = (rank + size - t->step) % size, takes = (rank + size - t->step - 1) % size;
+	int sent = (rank + size - t->step) % size, received = (rank + size - t->step - 1) % size;
 	t->step++;
-	THAW_TRY(post_receive(o, t, t->data + t->offset[takes], (size_t)t->count[takes] * sizeof(float), left));
-	return post_send(o, t, t->data + t->offset[gives], (size_t)t->count[gives] * sizeof(float), right);
+	THAW_TRY(post_receive(o, t, t->data + t->offset[received], (size_t)t->count[received] * sizeof(float), left));
+	return post_send(o, t, t->data + t->offset[sent], (size_t)t->count[sent] * sizeof(float), right);
 }
 
 static thaw_status mpi_allgather_start(struct thaw_comm *comm, int tag, float *data, const int64_t *count,
@@ -163,14 +148,14 @@ static thaw_status mpi_allgather_start(struct thaw_comm *comm, int tag, float *d
 	if (comm->size == 1)
 		return THAW_OK;
 	for (int r = 0; r < comm->size; r++)
-		longest = (size_t)count[r] > longest ? (size_t)count[r] : longest;
+		longest = max_size(longest, (size_t)count[r]);
 	struct thaw_transfer *t = NULL;
 	THAW_TRY(transfer_create(&t, tag, 2 * piece_count(o, longest * sizeof(float))));
 	t->ring = true;
 	t->data = data;
 	t->count = count;
 	t->offset = offset;
-	thaw_status status = go_round(comm, t);
+	thaw_status status = post_ring_step(comm, t);
 	if (status == THAW_OK)
 		*transfer = t;
 	else
@@ -178,13 +163,13 @@ static thaw_status mpi_allgather_start(struct thaw_comm *comm, int tag, float *d
 	return status;
 }
 
-/* The messages posted last are through: goes on or ends. */
-static thaw_status go_on(struct thaw_comm *comm, struct thaw_transfer **transfer)
+/* After all posted messages completed: posts the next step, or ends the transfer. */
+static thaw_status continue_transfer(struct thaw_comm *comm, struct thaw_transfer **transfer)
 {
 	struct thaw_transfer *t = *transfer;
 	t->posted = 0;
 	if (t->ring && t->step < comm->size - 1)
-		return go_round(comm, t);
+		return post_ring_step(comm, t);
 	transfer_free(t);
 	*transfer = NULL;
 	return THAW_OK;
@@ -192,17 +177,17 @@ static thaw_status go_on(struct thaw_comm *comm, struct thaw_transfer **transfer
 
 static thaw_status mpi_advance(struct thaw_comm *comm, struct thaw_transfer **transfer)
 {
-	int through = 0;
-	MPI_TRY(MPI_Testall((*transfer)->posted, (*transfer)->requests, &through, MPI_STATUSES_IGNORE));
-	return through ? go_on(comm, transfer) : THAW_OK;
+	int complete = 0;
+	MPI_TRY(MPI_Testall((*transfer)->posted, (*transfer)->requests, &complete, MPI_STATUSES_IGNORE));
+	return complete ? continue_transfer(comm, transfer) : THAW_OK;
 }
 
-static thaw_status finish(struct thaw_comm *comm, struct thaw_transfer *t)
+static thaw_status finish_transfer(struct thaw_comm *comm, struct thaw_transfer *t)
 {
 	thaw_status status = THAW_OK;
 	while (t && status == THAW_OK)
 		if ((status = wait_for_all(t)) == THAW_OK)
-			status = go_on(comm, &t);
+			status = continue_transfer(comm, &t);
 	transfer_free(t);
 	return status;
 }
@@ -210,15 +195,15 @@ static thaw_status finish(struct thaw_comm *comm, struct thaw_transfer *t)
 static thaw_status mpi_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {
 	struct thaw_transfer *t = NULL;
-	THAW_TRY(mpi_allgather_start(comm, TAG_WAITED, data, count, offset, &t));
-	return finish(comm, t);
+	THAW_TRY(mpi_allgather_start(comm, TAG_BLOCKING, data, count, offset, &t));
+	return finish_transfer(comm, t);
 }
 
 static thaw_status mpi_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
 {
 	struct over_mpi *o = comm->context;
 	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = bytes - done < o->piece ? bytes - done : o->piece;
+		size_t n = min_size(bytes - done, o->piece);
 		MPI_TRY(MPI_Bcast((char *)data + done, (int)n, MPI_BYTE, root, o->comm));
 	}
 	return THAW_OK;
@@ -229,7 +214,7 @@ static thaw_status mpi_gather(struct thaw_comm *comm, const void *mine, size_t b
 	struct over_mpi *o = comm->context;
 	size_t senders = comm->rank == 0 ? (size_t)comm->size - 1 : 1;
 	struct thaw_transfer *t = NULL;
-	THAW_TRY(transfer_create(&t, TAG_WAITED, senders * piece_count(o, bytes)));
+	THAW_TRY(transfer_create(&t, TAG_BLOCKING, senders * piece_count(o, bytes)));
 	thaw_status status = THAW_OK;
 	if (comm->rank == 0) {
 		for (int r = 1; r < comm->size; r++)
@@ -259,13 +244,13 @@ static thaw_status mpi_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
-static thaw_status mpi_share(struct thaw_comm *comm, size_t bytes, void **data)
+static thaw_status mpi_node_alloc(struct thaw_comm *comm, size_t bytes, void **data)
 {
 	struct over_mpi *o = comm->context;
 	return thaw_node_memory_open(o->node, bytes, data);
 }
 
-static void mpi_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+static void mpi_node_free(struct thaw_comm *comm, void *data, size_t bytes)
 {
 	(void)comm;
 	thaw_node_memory_close(data, bytes);
@@ -275,7 +260,7 @@ static void mpi_abort(struct thaw_comm *comm, int code)
 {
 	struct over_mpi *o = comm->context;
 	MPI_Abort(o->comm, code);
-	_Exit(code); /* should MPI_Abort come back */
+	_Exit(code); /* in case MPI_Abort returns */
 }
 
 static void mpi_close(struct thaw_comm *comm)
@@ -289,7 +274,7 @@ static void mpi_close(struct thaw_comm *comm)
 	*comm = thaw_comm_alone();
 }
 
-/* This process's place among those that share its node's memory. */
+/* This rank among the ranks of its node. */
 static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 {
 	MPI_TRY(MPI_Comm_split_type(o->comm, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &o->node));
@@ -300,7 +285,7 @@ static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 
 static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm parent)
 {
-	/* Without this MPI ends the program itself, and no error is ever returned. Duplicates inherit it. */
+	/* By default MPI ends the program on an error and returns none. Duplicates inherit the handler. */
 	MPI_TRY(MPI_Comm_set_errhandler(parent, MPI_ERRORS_RETURN));
 	MPI_TRY(MPI_Comm_dup(parent, &o->comm));
 	MPI_TRY(MPI_Comm_rank(o->comm, &comm->rank));
@@ -324,8 +309,8 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t p
 		.gather = mpi_gather,
 		.max = mpi_max,
 		.barrier = mpi_barrier,
-		.node_alloc = mpi_share,
-		.node_free = mpi_unshare,
+		.node_alloc = mpi_node_alloc,
+		.node_free = mpi_node_free,
 		.abort = mpi_abort,
 		.close = mpi_close,
 	};

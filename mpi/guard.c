@@ -1,16 +1,18 @@
 /* The launch guard.
  *
- * Started by srun without PMIx, or by the mpirun of another MPI, N processes each believe to be alone. They then do
- * the same work N times into the same folder, and nothing says so. What the launcher put into the environment
- * gives them away: it counts N tasks where MPI counts 1.
+ * When srun without PMIx, or the mpirun of another MPI, starts N processes, MPI sees one rank in each. Each process
+ * would do the whole job, in the same folder, without a warning. The environment reveals it: the launcher counts N
+ * tasks, MPI counts 1.
  *
- * Slurm's variables alone prove nothing. A batch script has them without being a step, and ranks under mpirun have
- * those of the daemons that srun started, one a node. Hence the order of the questions in thaw_launch_read. */
+ * Slurm's variables alone prove nothing. A batch script has them and is not a step; ranks under mpirun have those of
+ * the daemons that srun started, one per node. Hence the order of the checks in thaw_launch_read. */
 #include "mpi/guard.h"
 
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
+
+#include "src/base/minmax.h"
 
 /* Slurm's SLURM_MAX_NORMAL_STEP_ID: steps above are the batch script, an interactive shell, the prolog. */
 #define SLURM_LAST_STEP 0xfffffff0U
@@ -31,13 +33,8 @@ static int task_number(const char *name)
 	return (int)number(name, INT_MAX);
 }
 
-static int at_least_0(int value)
-{
-	return value < 0 ? 0 : value;
-}
-
-/* A launcher's own line to its processes: PMIx, or the older PMI over a descriptor, a port or Cray's PALS. */
-static bool has_wire(void)
+/* A connection from the launcher to its processes: PMIx, or the older PMI over a descriptor, a port or Cray's PALS. */
+static bool has_connection(void)
 {
 	static const char *const names[] = {"PMIX_RANK", "PMI_RANK", "PMI_FD", "PMI_CONTROL_PORT", "PALS_RANKID"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -50,10 +47,10 @@ struct thaw_launch thaw_launch_read(void)
 {
 	int tasks = task_number("OMPI_COMM_WORLD_SIZE");
 	if (tasks > 0)
-		return (struct thaw_launch){"mpirun", tasks, at_least_0(task_number("OMPI_COMM_WORLD_RANK")), true};
+		return (struct thaw_launch){"mpirun", tasks, max_int(task_number("OMPI_COMM_WORLD_RANK"), 0), true};
 	tasks = task_number("PMI_SIZE");
 	if (tasks > 0)
-		return (struct thaw_launch){"mpiexec", tasks, at_least_0(task_number("PMI_RANK")), true};
+		return (struct thaw_launch){"mpiexec", tasks, max_int(task_number("PMI_RANK"), 0), true};
 
 	long long step = number("SLURM_STEP_ID", UINT_MAX);
 	int rank = task_number("SLURM_PROCID");
@@ -61,10 +58,10 @@ struct thaw_launch thaw_launch_read(void)
 		tasks = task_number("SLURM_STEP_NUM_TASKS");
 		if (tasks < 0)
 			tasks = task_number("SLURM_NTASKS");
-		return (struct thaw_launch){"srun", at_least_0(tasks), rank, has_wire()};
+		return (struct thaw_launch){"srun", max_int(tasks, 0), rank, has_connection()};
 	}
-	if (has_wire())
-		return (struct thaw_launch){"the launcher", 0, at_least_0(task_number("PMIX_RANK")), true};
+	if (has_connection())
+		return (struct thaw_launch){"the launcher", 0, max_int(task_number("PMIX_RANK"), 0), true};
 	return (struct thaw_launch){0};
 }
 
@@ -74,7 +71,7 @@ thaw_status thaw_launch_check(const struct thaw_launch *launch)
 		return THAW_OK;
 	return thaw_fail(
 		THAW_CONFIG,
-		"%s started %d processes that cannot find each other, not one job of %d ranks: type "
+		"%s started %d processes that cannot find each other, not one job of %d ranks: use "
 		"`srun --mpi=pmix thaw ...` (`srun --mpi=list` shows what this Slurm has), or `mpirun thaw ...` "
 		"inside the job",
 		launch->by, launch->tasks, launch->tasks);
@@ -86,8 +83,8 @@ thaw_status thaw_launch_check_size(const struct thaw_launch *launch, int size, c
 		return THAW_OK;
 	return thaw_fail(
 		THAW_CONFIG,
-		"%s started %d processes, but MPI sees %d: it belongs to another MPI than this program, which "
-		"was built with %s: type the full path of that one's mpirun, or `srun --mpi=pmix thaw ...` under "
-		"Slurm",
+		"%s started %d processes, but MPI sees %d: the launcher belongs to another MPI than this program, "
+		"which was built with %s: use the mpirun of that MPI by its full path, or `srun --mpi=pmix thaw ...` "
+		"under Slurm",
 		launch->by, launch->tasks, size, library);
 }

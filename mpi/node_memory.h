@@ -1,4 +1,4 @@
-/* Memory that the ranks of a node hold together. */
+/* Memory shared by the ranks of a node. */
 #ifndef MPI_NODE_MEMORY_H
 #define MPI_NODE_MEMORY_H
 
@@ -7,9 +7,9 @@
 
 #include "thaw/error.h"
 
-/* thaw_comm's `node_alloc` for the ranks of `node`, which are of one machine; collective over these. */
+/* Implements `node_alloc` of struct thaw_comm. `node`: ranks of one machine. Collective over these. */
 thaw_status thaw_node_memory_open(MPI_Comm node, size_t bytes, void **data);
-/* NULL is fine. Not collective. */
+/* Unmaps this rank's memory; NULL is fine. Not collective. */
 void thaw_node_memory_close(void *data, size_t bytes);
 
 #endif

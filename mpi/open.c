@@ -1,14 +1,16 @@
-/* Starting MPI, or not.
+/* Starts MPI when a launcher started the process.
  *
- * What Open MPI 4.1's mpirun does with signals and ends, as tried:
- * - SIGUSR1, SIGUSR2 and SIGXCPU sent to mpirun reach every rank, which then has all the time it wants; mpirun
- *   returns the ranks' exit code. These are the signals to ask a batch system for.
- * - SIGTERM and SIGINT (^C) end the job: every rank gets SIGTERM, whichever it was, and SIGKILL 1 s later;
- *   `--mca odls_base_sigkill_timeout T` makes that longer, and every other end that is not 0, 75 included, about
- *   2 (T - 1) s slower. mpirun returns 1 whatever the ranks return.
- * - A signal before thaw_signals_install ends the rank: call it before thaw_mpi_open, MPI leaves handlers alone.
- * - A rank killed: mpirun ends the others after about 2 s and returns 128 + the signal. MPI_Abort(74): 74. All ranks
- *   return 65 after MPI_Finalize: 65. mpirun adds some ten lines about it, none under `mpirun -q`. */
+ * Behaviour of Open MPI 4.1's mpirun on signals and exits, as measured:
+ * - SIGUSR1, SIGUSR2 and SIGXCPU sent to mpirun are passed to every rank, without a time limit; mpirun returns the
+ *   ranks' exit code. These are the signals to request from a batch system.
+ * - SIGTERM and SIGINT (^C) end the job: every rank gets SIGTERM in either case, and SIGKILL 1 s later.
+ *   `--mca odls_base_sigkill_timeout T` makes that T s, but also delays every other exit that is not 0, 75 included, by
+ *   about 2 (T - 1) s. mpirun returns 1 whatever the ranks return.
+ * - A signal before a handler is installed ends the rank: install handlers before thaw_mpi_open, MPI does not change
+ *   them.
+ * - When a rank is killed, mpirun ends the others after about 2 s and returns 128 + the signal. It returns 74 after
+ *   MPI_Abort(74), and 65 when all ranks return 65 after MPI_Finalize. In both cases it prints about ten lines, which
+ *   `mpirun -q` suppresses. */
 #include <mpi.h>
 #include <string.h>
 
@@ -16,22 +18,24 @@
 #include "mpi/over_mpi.h"
 #include "thaw/mpi.h"
 
-#define PIECE ((size_t)1 << 30) /* bytes: half of what an int counts */
+#define PIECE ((size_t)1 << 30) /* bytes: half of the range of an int */
 
 static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launch)
 {
 	int provided = MPI_THREAD_SINGLE, size = 0, length = 0;
 	char library[MPI_MAX_LIBRARY_VERSION_STRING] = "another MPI";
-	/* Loader and checkpoint threads run beside the one that calls MPI. */
+	/* Loader and checkpoint threads run beside the thread that calls MPI. */
 	if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
-		return thaw_fail(THAW_RESOURCE, "MPI does not start: see its own messages above");
-	thaw_status status = THAW_OK;
-	if (provided < MPI_THREAD_FUNNELED)
-		status = thaw_fail(THAW_CONFIG, "this MPI allows no threads beside the one that calls it: use one that "
-						"provides MPI_THREAD_FUNNELED");
+		return thaw_fail(THAW_RESOURCE, "MPI cannot start: MPI_Init_thread: see the messages of MPI above");
 	MPI_Comm_size(MPI_COMM_WORLD, &size);
 	MPI_Get_library_version(library, &length);
-	library[strcspn(library, ",\n")] = '\0'; /* the name without the build's particulars */
+	library[strcspn(library, ",\n")] = '\0'; /* the name without details of the build */
+	thaw_status status = THAW_OK;
+	if (provided < MPI_THREAD_FUNNELED)
+		status = thaw_fail(THAW_CONFIG,
+				   "this MPI does not allow other threads: %s: use one that provides "
+				   "MPI_THREAD_FUNNELED",
+				   library);
 	if (status == THAW_OK)
 		status = thaw_launch_check_size(launch, size, library);
 	if (status == THAW_OK)

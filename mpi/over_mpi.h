@@ -1,4 +1,4 @@
-/* A thaw_comm over a communicator that exists; thaw_mpi_open and the tests use it. */
+/* struct thaw_comm over an existing MPI communicator, for thaw_mpi_open and the tests. */
 #ifndef MPI_OVER_MPI_H
 #define MPI_OVER_MPI_H
 
@@ -7,8 +7,8 @@
 
 #include "thaw/comm.h"
 
-/* Over a duplicate of `parent`. No message is longer than `piece` bytes, 1 .. INT_MAX: longer ones go in several.
- * `close` frees the duplicate, and ends MPI if `finalize`. Collective. */
+/* Uses a duplicate of `parent`. Longer transfers are divided into messages of `piece` bytes, 1 .. INT_MAX. `close`
+ * frees the duplicate, and ends MPI if `finalize`. Collective. */
 thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t piece, int finalize);
 
 #endif

@@ -1,4 +1,3 @@
-/* What the message layer calls itself: one of the few calls that MPI allows before its start. */
 #include "mpi/version.h"
 
 #include <mpi.h>
@@ -7,6 +6,7 @@
 
 const char *thaw_mpi_version(char *text, size_t size)
 {
+	/* One of the few calls that are allowed before MPI_Init. */
 	char library[MPI_MAX_LIBRARY_VERSION_STRING] = "";
 	int length = 0;
 	if (MPI_Get_library_version(library, &length) != MPI_SUCCESS)

@@ -1,7 +1,7 @@
-/* Linkage of the public headers: C names in C++, and symbols that libthaw exports.
+/* Linkage of the public headers: C names in C++, and the symbols that the libraries export.
  *
- * The library is compiled with hidden visibility. What stands between THAW_BEGIN_DECLS and THAW_END_DECLS is exported;
- * everything else is internal, in the shared and in the static library (tests/cli/test_symbols.sh).
+ * The libraries are compiled with hidden visibility. They export what is declared between THAW_BEGIN_DECLS and
+ * THAW_END_DECLS. All other symbols are internal, in the shared and the static libraries (tests/cli/test_symbols.sh).
  */
 #ifndef THAW_API_H
 #define THAW_API_H

@@ -1,8 +1,9 @@
-/* How code reaches the other ranks of a job.
+/* Communication between the ranks of a job.
  *
- * src/ knows ranks only through this table of functions; mpi/ fills one over MPI, and
- * thaw_comm_alone() is the version for a program without a launcher. All calls but `advance`, `abort` and
- * `node_free` are collective: every rank makes the same calls in the same order.
+ * libthaw reaches other ranks only through this table of functions. libthaw-mpi fills one over MPI (thaw/mpi.h);
+ * thaw_comm_alone() is the table of a single rank. All functions except `advance`, `node_free` and `abort` are
+ * collective: all ranks make the same calls in the same order. They return THAW_RESOURCE when MPI fails; after that
+ * only `abort` may be called.
  */
 #ifndef THAW_COMM_H
 #define THAW_COMM_H
@@ -15,58 +16,65 @@
 
 THAW_BEGIN_DECLS
 
-struct thaw_transfer; /* an exchange under way; of the implementation */
+struct thaw_transfer; /* an unfinished exchange; defined by the implementation */
 
 struct thaw_comm {
 	int rank; /* 0 .. size-1 */
 	int size;
-	int node_rank; /* the same among the ranks that share this node's memory */
+	int node_rank; /* 0 .. node_size-1 among the ranks of this node */
 	int node_size;
-	void *context; /* of the implementation */
+	void *context; /* private to the implementation */
 
-	/* Every rank r holds data[offset[r] .. +count[r]) and receives the pieces of the others in place. Counts and
-	 * offsets are in floats and may exceed 2^31, here and below. */
+	/* Rank r contributes data[offset[r] .. offset[r] + count[r]) and receives the parts of the others in place.
+	 * Counts and offsets are [size], here and below, in floats, and may exceed 2^31; these are the same on all
+	 * ranks. */
 	thaw_status (*allgather)(struct thaw_comm *, float *data, const int64_t *count, const int64_t *offset);
-	/* The same begun: several may be under way, told apart by `tag`, 1 or more and the same on all ranks. All
-	 * memory named, counts and offsets too, must stay as it is until `advance` has made *transfer NULL. */
+	/* Starts the same exchange without waiting. Several may be active at once under different tags; a tag is 1 or
+	 * more and the same on all ranks. All arguments, counts and offsets included, must stay unchanged until
+	 * `advance` sets *transfer to NULL. */
 	thaw_status (*allgather_start)(struct thaw_comm *, int tag, float *data, const int64_t *count,
 				       const int64_t *offset, struct thaw_transfer **transfer);
-	/* Begun in the same way: rank r receives count_recv[s] floats from each rank s, placed at recv +
-	 * offset_recv[s]; the send side likewise. */
+	/* Starts an all-to-all in the same way: from rank s this rank receives recv[offset_recv[s] .. + count_recv[s]),
+	 * to rank s it sends send[offset_send[s] .. + count_send[s]). Each rank has its own counts and offsets. */
 	thaw_status (*alltoall_start)(struct thaw_comm *, int tag, const float *send, const int64_t *count_send,
 				      const int64_t *offset_send, float *recv, const int64_t *count_recv,
 				      const int64_t *offset_recv, struct thaw_transfer **transfer);
-	/* Moves what can be moved, and returns; nothing moves without it. NULL: complete. Not collective. */
+	/* Progresses a transfer without blocking; transfers make progress only here. Sets *transfer to NULL when it is
+	 * complete. Not collective. */
 	thaw_status (*advance)(struct thaw_comm *, struct thaw_transfer **transfer);
+	/* data[bytes] of rank `root` is copied to all ranks. */
 	thaw_status (*broadcast)(struct thaw_comm *, void *data, size_t bytes, int root);
-	/* all[size * bytes] on rank 0 (may be NULL elsewhere) receives `bytes` from every rank, in rank order. */
+	/* all[size * bytes] on rank 0 receives mine[bytes] of all ranks in rank order; may be NULL on other ranks. */
 	thaw_status (*gather)(struct thaw_comm *, const void *mine, size_t bytes, void *all);
 	/* value[i] becomes its maximum over the ranks. */
 	thaw_status (*max)(struct thaw_comm *, int64_t *value, int n);
 	thaw_status (*barrier)(struct thaw_comm *);
-	/* Memory that the ranks of this node hold together: `bytes` at *data, zeroed and aligned to 64. The node's
-	 * first rank may write it; the others may only read, and see what was written once all ranks have met again
-	 * (thaw_comm_agree). Where a node cannot have it, *data becomes NULL on all its ranks and the reason is the
-	 * recorded message: that is no failure. */
+	/* Allocates memory shared by the ranks of this node: `bytes` at *data, zeroed, 64-byte aligned. Only the node's
+	 * rank 0 may write to it; the others see its writes after the next barrier or thaw_comm_agree. When a node
+	 * cannot allocate it, *data is NULL on all ranks of the node, the reason is recorded, and the status still is
+	 * THAW_OK. */
 	thaw_status (*node_alloc)(struct thaw_comm *, size_t bytes, void **data);
-	/* Ends this rank's hold on what `node_alloc` gave (NULL is fine); not collective, the others keep theirs. */
+	/* Releases this rank's mapping of memory from `node_alloc`; NULL is fine. Not collective: other ranks keep
+	 * theirs.
+	 */
 	void (*node_free)(struct thaw_comm *, void *data, size_t bytes);
-	/* Ends the whole job with this exit code; for errors that the other ranks cannot know of. */
+	/* Ends the processes of all ranks, this one included, with this exit code: for an error that the other ranks
+	 * cannot detect. The only function that ends the process. thaw_comm_alone's does nothing and returns: there is
+	 * no other rank to end. Not collective. */
 	void (*abort)(struct thaw_comm *, int code);
-	/* Releases the communicator; called once, last. */
+	/* Releases the communicator; the last call. */
 	void (*close)(struct thaw_comm *);
 };
 
-/* The one-rank communicator: collectives copy in memory. Its `close` does nothing. */
+/* The communicator of a single rank: collectives copy in memory, `abort` and `close` do nothing. Cannot fail. */
 struct thaw_comm thaw_comm_alone(void);
 
-/* Makes a failure on any rank the failure of all: returns the largest status over the ranks, and
- * on every rank records the message of the lowest rank that had it, with that rank's name in front
- * ("rank 3: ...") unless all ranks failed. Collective. */
+/* Turns a failure on any rank into a failure of all: returns the largest status over the ranks, and records on all
+ * ranks the message of the lowest rank with that status, prefixed "rank 3: " unless all ranks failed. Collective. */
 thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status);
 
-/* THAW_CONFIG on every rank unless all ranks give the same text: "WHAT differs: rank 0 has "...", rank 3
- * has "...": REMEDY", naming the lowest rank that differs. Collective. */
+/* THAW_CONFIG on all ranks unless they all pass the same text. The message names the lowest rank that differs:
+ * 'WHAT differs: rank 0 has "...", rank 3 has "...": REMEDY'. Collective. */
 thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char *what, const char *remedy);
 
 /* The same for a digest, which the message shows as 16 hex digits. */

@@ -1,4 +1,4 @@
-/* Files: reading whole, writing whole or not at all. */
+/* Files: read as a whole, written atomically. */
 #ifndef THAW_FILE_H
 #define THAW_FILE_H
 
@@ -10,30 +10,31 @@
 
 THAW_BEGIN_DECLS
 
-/* The whole file in memory from thaw_alloc (with a NUL behind it that *size does not count). THAW_IO with
- * the path and the reason; THAW_DATA when it is longer than `limit`. */
+/* Reads the whole file. *bytes is memory from thaw_alloc, *size bytes followed by a NUL. THAW_IO when the file cannot
+ * be read, THAW_DATA when it is longer than `limit` bytes. */
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit);
 
 bool thaw_path_is_directory(const char *path);
-/* Makes the directory and its parents; fine if it exists. */
+/* Creates the directory and its parents; THAW_OK if it exists. THAW_IO when it cannot be created. */
 thaw_status thaw_make_directory(const char *path);
 
-/* Where bytes go: a file, a compressor, memory. */
+/* A destination of bytes: a file, a compressor, memory. */
 struct thaw_sink {
 	thaw_status (*write)(struct thaw_sink *, const void *bytes, size_t size);
 	void *context;
 };
 
-/* Writes to "PATH" atomically: a temporary name in the same folder, fsync, rename, fsync of the
- * folder. On failure the temporary file is removed and what was at PATH stays (only when the very last
- * step fails, the fsync of the folder, is the new file there already, complete). */
+/* Writes PATH atomically: write to a temporary file in the same folder, fsync, rename, fsync of the folder. On failure
+ * the temporary file is removed and PATH is unchanged, except when the last step fails (fsync of the folder): then PATH
+ * already is the new file, complete. */
 struct thaw_file_writer;
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
+/* Valid until commit or discard. */
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f);
-thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* releases f, also on failure */
-void thaw_file_writer_discard(struct thaw_file_writer *f);       /* releases f; NULL is fine */
+thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* frees f, also on failure */
+void thaw_file_writer_discard(struct thaw_file_writer *f);       /* frees f; NULL is fine */
 
-/* Removes the temporary files that killed programs left in the folder. Nobody may be writing there. */
+/* Removes the temporary files that killed processes left in the folder. No process may be writing there. */
 thaw_status thaw_file_clean(const char *directory);
 
 THAW_END_DECLS

@@ -81,6 +81,10 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...) __attribute__
 /* Adds a node; name and inputs are copied. */
 int thaw_graph_add(struct thaw_graph *g, const char *op, const char *name, const struct thaw_attrs *attrs,
 		   const int *inputs, int input_count);
+/* The same with an operator of the application (thaw/ops.h), which must outlive the graph and its copies. A
+ * graph with such a node cannot be exported to ONNX. */
+int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char *name, const struct thaw_attrs *attrs,
+		      const int *inputs, int input_count);
 
 /* Gives the node its next parameter, of this shape here (its file shape follows from the layout),
  * with memory of the graph, zeroed. Image: see thaw_param, may be NULL. */

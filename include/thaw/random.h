@@ -1,7 +1,7 @@
 /* Counter-based random numbers (Philox 4x32-10, Salmon et al., SC'11).
  *
- * A number is a pure function of key and counter. Whoever asks, in whatever order and on whatever
- * rank, gets the same one: no state to save, nothing to resume.
+ * A number is a pure function of key and counter. It does not depend on the rank or on the order of the calls, so there
+ * is no state to save in a checkpoint.
  */
 #ifndef THAW_RANDOM_H
 #define THAW_RANDOM_H
@@ -12,7 +12,7 @@
 
 THAW_BEGIN_DECLS
 
-/* What a stream is for; keeps the streams of one sample apart. */
+/* The purpose of a stream; the streams of one sample differ by it. */
 enum thaw_stream {
 	THAW_STREAM_INIT = 1, /* random weights; index: hash of the parameter's name */
 	THAW_STREAM_SPLIT,    /* the split of one folder into train and val */
@@ -24,7 +24,7 @@ enum thaw_stream {
 struct thaw_random {
 	uint64_t key;
 	uint64_t index; /* high half of the counter */
-	uint64_t drawn; /* low half: how many blocks have been used */
+	uint64_t drawn; /* low half: blocks used so far */
 	uint32_t block[4];
 	int left; /* unused words in `block` */
 };
@@ -34,7 +34,7 @@ struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, u
 
 uint32_t thaw_random_u32(struct thaw_random *r);
 
-/* Uniform in [0, 1), 24 bits. */
+/* Uniform in [0, 1), with 24 random bits. */
 float thaw_random_unit(struct thaw_random *r);
 
 /* Uniform in [lo, hi). */

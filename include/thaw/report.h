@@ -1,4 +1,4 @@
-/* Building JSON, and files of one JSON object a line. Over jansson; strings are made valid UTF-8. */
+/* JSON reports over jansson: strings in valid UTF-8, whole files, and files with one object per line. */
 #ifndef THAW_REPORT_H
 #define THAW_REPORT_H
 
@@ -11,14 +11,16 @@
 
 THAW_BEGIN_DECLS
 
-/* Appends the object as one line to `path` and flushes it to the system. Does not take the reference. */
+/* Appends the object as one line to `path`, in one write. Does not steal the reference. THAW_IO when the file cannot be
+ * opened or written; it then has its old length. */
 thaw_status thaw_report_line(const char *path, const json_t *object);
-/* Writes the object, indented, to `path` atomically (temporary name, rename). */
+/* Writes the object, indented, to `path` atomically (temporary name, rename). Does not steal the reference. */
 thaw_status thaw_report_file(const char *path, const json_t *object);
-/* Cuts the file after that many lines, and a torn last line with it: a resumed run writes the rest again. A
- * missing or shorter file is fine. */
+/* Truncates the file after `lines` lines and removes an incomplete last line: a resumed run writes the rest again.
+ * THAW_OK for a missing or shorter file. */
 thaw_status thaw_report_rewind(const char *path, int64_t lines);
-/* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. New reference, NULL without memory. */
+/* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. A new reference, or NULL
+ * with THAW_RESOURCE recorded. */
 json_t *thaw_report_string(const char *text);
 
 THAW_END_DECLS

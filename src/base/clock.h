@@ -1,8 +1,8 @@
-/* The clock that measures how long things take. */
+/* A monotonic clock for durations. */
 #ifndef THAW_SRC_BASE_CLOCK_H
 #define THAW_SRC_BASE_CLOCK_H
 
-/* Seconds from some fixed moment; never goes back. */
+/* Seconds since an arbitrary fixed moment. */
 double thaw_clock(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The text of the last failure, one per thread: the only state the library keeps outside its objects. */
+/* The message of the last failure, one per thread: the only state of the library outside its objects. */
 #include "thaw/error.h"
 
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 static _Thread_local char message[MESSAGE_SIZE];
 
-/* Both functions format aside first: the arguments may point into `message` itself. */
+/* Both functions format into a local buffer first: the arguments may point into `message`. */
 
 thaw_status thaw_fail(thaw_status status, const char *format, ...)
 {
@@ -18,7 +18,7 @@ thaw_status thaw_fail(thaw_status status, const char *format, ...)
 	va_start(args, format);
 	int length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	snprintf(message, sizeof(message), "%s", length < 0 ? "an error whose text cannot be printed" : text);
+	snprintf(message, sizeof(message), "%s", length < 0 ? "an error whose message cannot be formatted" : text);
 	return status;
 }
 

@@ -1,9 +1,9 @@
-/* Files: reading whole, writing whole or not at all.
+/* Files: read as a whole, written atomically.
  *
- * A reader, or a job that was killed and comes back, sees under the final name either the old file or
- * the complete new one. That takes four steps in this order: write to a temporary name in the same
- * folder, fsync (the bytes are on disk), rename (atomic), fsync of the folder (the name is on disk).
- * Network file systems report some write errors only at fsync or close, so both are checked. */
+ * A reader, or a job that restarts after it was killed, finds under the final name either the old file or the complete
+ * new one. That takes four steps in this order: write to a temporary file in the same folder, fsync (the bytes are on
+ * disk), rename (atomic), fsync of the folder (the name is on disk). Network file systems report some write errors only
+ * at fsync or close, so both are checked. */
 #include "thaw/file.h"
 
 #include <ctype.h>
@@ -17,11 +17,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/io_error.h"
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
-#define WRITE_BUFFER  (256 * 1024) /* bytes gathered for one write call */
-#define FIRST_READ    (64 * 1024)  /* bytes, for files that do not tell their size */
-#define TAG_LENGTH    8            /* hex digits that tell temporary names apart */
+#define WRITE_BUFFER  (256 * 1024) /* bytes per write call */
+#define FIRST_READ    (64 * 1024)  /* bytes, for files of unknown size */
+#define TAG_LENGTH    8            /* random hex digits of a temporary name */
 #define TEMPORARY_END ".tmp"
 #define NAME_ATTEMPTS 16 /* random temporary names tried */
 
@@ -33,21 +35,6 @@ struct thaw_file_writer {
 	size_t used; /* bytes in buffer */
 	char buffer[WRITE_BUFFER];
 };
-
-static thaw_status fail_io(const char *what, const char *path)
-{
-	switch (errno) {
-	case ENOSPC:
-	case EDQUOT:
-		return thaw_fail(THAW_IO, "%s: %s: %s: free some space or choose another folder", what, path,
-				 strerror(errno));
-	case EFBIG:
-		return thaw_fail(THAW_IO, "%s: %s: %s: raise the limit of the shell (ulimit -f)", what, path,
-				 strerror(errno));
-	default:
-		return thaw_fail(THAW_IO, "%s: %s: %s", what, path, strerror(errno));
-	}
-}
 
 /* Fills bytes[0 .. capacity) from fd; *got is less at the end of the file. */
 static bool read_full(int fd, char *bytes, size_t capacity, size_t *got)
@@ -69,16 +56,16 @@ static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const cha
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0)
-		return fail_io("cannot read", path);
+		return thaw_fail_io("cannot read", path);
 	if (st.st_size > 0 && (uintmax_t)st.st_size > limit)
 		return thaw_fail(THAW_DATA, "file too large: %s: %jd bytes, at most %zu are allowed", path,
 				 (intmax_t)st.st_size, limit);
-	/* One byte more than expected shows that the file ends there; pipes and growing files go round again. */
+	/* The extra byte shows that the file ends where expected; pipes and growing files continue. */
 	size_t capacity = S_ISREG(st.st_mode) ? (size_t)st.st_size + 1 : FIRST_READ, got = 0;
 	char *data = thaw_alloc(capacity, 1);
 	while (data) {
 		if (!read_full(fd, data, capacity, &got)) {
-			fail_io("cannot read", path);
+			thaw_fail_io("cannot read", path);
 			thaw_free(data);
 			return THAW_IO;
 		}
@@ -107,7 +94,7 @@ thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t 
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_io("cannot open", path);
+		return thaw_fail_io("cannot open", path);
 	char *data = NULL;
 	thaw_status status = read_descriptor(&data, size, fd, path, limit);
 	close(fd);
@@ -133,17 +120,17 @@ thaw_status thaw_make_directory(const char *path)
 			continue;
 		char kept = end[1];
 		end[1] = '\0';
-		/* Looking first keeps read-only parents that exist from being an error. */
+		/* Checked first, so that an existing parent on a read-only file system is not an error. */
 		if (!thaw_path_is_directory(prefix) && mkdir(prefix, 0777) != 0 &&
 		    !(errno == EEXIST && thaw_path_is_directory(prefix)))
-			status = fail_io("cannot make the folder", prefix);
+			status = thaw_fail_io("cannot make the folder", prefix);
 		end[1] = kept;
 	}
 	thaw_free(prefix);
 	return status;
 }
 
-/* Writes out what the buffer holds. */
+/* Writes the buffer to the file. */
 static thaw_status flush(struct thaw_file_writer *f)
 {
 	size_t done = 0;
@@ -152,7 +139,7 @@ static thaw_status flush(struct thaw_file_writer *f)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return fail_io("cannot write", f->path);
+			return thaw_fail_io("cannot write", f->path);
 		done += (size_t)n;
 	}
 	f->used = 0;
@@ -164,9 +151,7 @@ static thaw_status buffered_write(struct thaw_sink *sink, const void *bytes, siz
 	struct thaw_file_writer *f = sink->context;
 	const char *from = bytes;
 	while (size > 0) {
-		size_t part = sizeof(f->buffer) - f->used;
-		if (part > size)
-			part = size;
+		size_t part = min_size(sizeof(f->buffer) - f->used, size);
 		memcpy(f->buffer + f->used, from, part);
 		f->used += part;
 		from += part;
@@ -190,7 +175,7 @@ static thaw_status open_temporary(struct thaw_file_writer *f)
 	for (int attempt = 0; attempt < NAME_ATTEMPTS; attempt++) {
 		uint32_t tag;
 		if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag))
-			return fail_io("no random numbers for a temporary name", f->path);
+			return thaw_fail_io("cannot get random numbers for a temporary name", f->path);
 		thaw_free(f->temporary);
 		if (!(f->temporary = thaw_format("%s.%0*x" TEMPORARY_END, f->path, TAG_LENGTH, tag)))
 			return THAW_RESOURCE;
@@ -200,7 +185,7 @@ static thaw_status open_temporary(struct thaw_file_writer *f)
 		if (errno != EEXIST)
 			break;
 	}
-	return fail_io("cannot create", f->path);
+	return thaw_fail_io("cannot create", f->path);
 }
 
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path)
@@ -226,7 +211,7 @@ struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f)
 	return &f->sink;
 }
 
-/* Puts the folder's entry for `path` on disk. */
+/* Writes the directory entry of `path` to disk. */
 static thaw_status sync_folder(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -235,9 +220,9 @@ static thaw_status sync_folder(const char *path)
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* EINVAL: a file system on which folders need no fsync, or cannot have one. */
+	/* EINVAL: the file system does not support fsync of folders, or does not need it. */
 	if (fd < 0 || (fsync(fd) != 0 && errno != EINVAL))
-		status = fail_io("cannot sync the folder", folder);
+		status = thaw_fail_io("cannot sync the folder", folder);
 	if (fd >= 0)
 		close(fd);
 	thaw_free(folder);
@@ -248,13 +233,13 @@ thaw_status thaw_file_writer_commit(struct thaw_file_writer *f)
 {
 	thaw_status status = flush(f);
 	if (status == THAW_OK && fsync(f->fd) != 0)
-		status = fail_io("cannot write", f->path);
+		status = thaw_fail_io("cannot write", f->path);
 	int closed = close(f->fd);
 	f->fd = -1;
 	if (status == THAW_OK && closed != 0)
-		status = fail_io("cannot write", f->path);
+		status = thaw_fail_io("cannot write", f->path);
 	if (status == THAW_OK && rename(f->temporary, f->path) != 0)
-		status = fail_io("cannot rename to", f->path);
+		status = thaw_fail_io("cannot rename to", f->path);
 	if (status != THAW_OK) {
 		thaw_file_writer_discard(f);
 		return status;
@@ -274,7 +259,7 @@ void thaw_file_writer_discard(struct thaw_file_writer *f)
 	release(f);
 }
 
-/* Whether open_temporary may have made this name: "X.xxxxxxxx.tmp". */
+/* Whether the name is one of open_temporary's, "X.xxxxxxxx.tmp". */
 static bool is_temporary(const char *name)
 {
 	size_t length = strlen(name), end = strlen(TEMPORARY_END);
@@ -291,12 +276,12 @@ thaw_status thaw_file_clean(const char *directory)
 {
 	DIR *d = opendir(directory);
 	if (!d)
-		return fail_io("cannot open the folder", directory);
+		return thaw_fail_io("cannot open the folder", directory);
 	thaw_status status = THAW_OK;
 	const struct dirent *entry;
 	while (status == THAW_OK && (entry = readdir(d)) != NULL)
 		if (is_temporary(entry->d_name) && unlinkat(dirfd(d), entry->d_name, 0) != 0 && errno != ENOENT)
-			status = fail_io("cannot remove an old temporary file", entry->d_name);
+			status = thaw_fail_io("cannot remove an old temporary file", entry->d_name);
 	closedir(d);
 	return status;
 }

@@ -4,7 +4,7 @@
 
 #include "thaw/tensor.h"
 
-/* Arrays grow by doubling: at 0 and every power of two there is no room for one more. */
+/* Arrays grow by doubling: they are full at 0 and at every power of two. */
 void *thaw_grow(void *array, int count, size_t size)
 {
 	if (count != 0 && (count & (count - 1)) != 0)

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Room for one more element in an array of `count`: the array itself, or a larger one that took its
- * place (the old one is released). NULL without memory; the old one then stays. */
+/* Makes room for one more element in an array of `count`. Returns the array, or a larger copy, after which the old one
+ * is freed. NULL with THAW_RESOURCE recorded when memory is short; the old array then is unchanged. */
 void *thaw_grow(void *array, int count, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* What this machine is, read from /proc, /sys and the processor. Whatever cannot be read is unknown, no failure. */
+/* Reads /proc, /sys and the processor. A property that cannot be read is unknown, which is not a failure. */
 #include "src/base/machine.h"
 
 #include <limits.h>
@@ -15,7 +15,7 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define LINE_SIZE   512
 
-/* The text behind "KEY :" in a file of such lines. */
+/* The text after "KEY :" in a file of such lines. */
 static bool find_value(const char *path, const char *key, char *value, size_t size)
 {
 	char line[LINE_SIZE];
@@ -111,7 +111,7 @@ static bool read_line(const char *folder, const char *file, char *line, size_t s
 	return read;
 }
 
-/* The folder of this process's control group, version 2; the root where that cannot be told (in containers). */
+/* The folder of this process's control group (version 2), or the root when it is unknown, as in containers. */
 static void cgroup_folder(char *folder, size_t size)
 {
 	char name[LINE_SIZE];
@@ -121,7 +121,7 @@ static void cgroup_folder(char *folder, size_t size)
 		snprintf(folder, size, CGROUP_ROOT);
 }
 
-/* The smallest limit from the process's group up to the root, each read by `limit_of` (0: none). */
+/* The smallest limit among the groups from this process's up to the root; `limit_of` returns 0 for none. */
 static double tightest(double (*limit_of)(const char *folder))
 {
 	char folder[PATH_MAX];
@@ -136,7 +136,7 @@ static double tightest(double (*limit_of)(const char *folder))
 	return least;
 }
 
-/* "max" is read as 0. Version 1 has its value in another place, and a huge number for none. */
+/* "max" is read as 0. Version 1 has another file, and a huge number when there is no limit. */
 static double memory_limit_of(const char *folder)
 {
 	char line[LINE_SIZE];

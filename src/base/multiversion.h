@@ -1,9 +1,9 @@
-/* THAW_MULTIVERSION before a function compiles it for several generations of x86-64 and picks one when
- * the program is loaded: the binary runs anywhere and still uses the vectors of the machine it is on.
+/* THAW_MULTIVERSION before a function compiles it for several generations of x86-64. The loader selects one: the binary
+ * runs on all of them and uses the vectors of the machine.
  *
- * Functions that it calls are not part of the choice unless they are inlined, so helpers of a loop must be
- * THAW_INLINE. Empty where the loader cannot pick: other processors, compilers other than gcc, and sanitizer
- * builds, whose runtime is not yet up when the loader asks.
+ * Functions that it calls are compiled for the oldest generation unless they are inlined, so helpers of a loop must be
+ * THAW_INLINE. Empty where the loader cannot select: other processors, compilers other than gcc, and sanitizer builds,
+ * whose runtime is not initialized when the loader selects.
  */
 #ifndef THAW_SRC_BASE_MULTIVERSION_H
 #define THAW_SRC_BASE_MULTIVERSION_H
@@ -15,7 +15,7 @@
 #define THAW_MULTIVERSION
 #endif
 
-/* Before a loop: no iteration depends on an earlier one, whatever pointers may overlap. */
+/* Before a loop: no iteration depends on an earlier one, even if pointers might overlap. */
 #if defined(__clang__)
 #define THAW_INDEPENDENT _Pragma("clang loop vectorize(enable)")
 #else

@@ -1,18 +1,12 @@
-/* Philox 4x32-10: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC'11.
- *
- * Ten rounds of multiply and xor turn a 128-bit counter into 128 random bits under a 64-bit key. Here the
- * key is made of (seed, purpose, epoch), and the counter of (index, blocks drawn). */
+/* Random numbers from Random123's Philox 4x32-10 (thaw/random.h). The key is a hash of (seed, purpose, epoch); the
+ * counter is (index, blocks drawn). */
 #include "thaw/random.h"
 
+#include <Random123/philox.h>
 #include <math.h>
 #include <string.h>
 
-#define PHILOX_ROUNDS 10
-#define PHILOX_MUL_0  UINT32_C(0xD2511F53)
-#define PHILOX_MUL_1  UINT32_C(0xCD9E8D57)
-#define PHILOX_WEYL_0 UINT32_C(0x9E3779B9) /* golden ratio */
-#define PHILOX_WEYL_1 UINT32_C(0xBB67AE85) /* sqrt(3) - 1 */
-#define PI            3.14159265358979323846
+#define PI 3.14159265358979323846
 
 /* SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA'14): a bijection in which every bit depends on every bit. */
 static uint64_t mix(uint64_t x)
@@ -30,21 +24,11 @@ struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, u
 
 static void next_block(struct thaw_random *r)
 {
-	uint32_t c[4] = {(uint32_t)r->drawn, (uint32_t)(r->drawn >> 32), (uint32_t)r->index,
-			 (uint32_t)(r->index >> 32)};
-	uint32_t k0 = (uint32_t)r->key, k1 = (uint32_t)(r->key >> 32);
-	for (int round = 0; round < PHILOX_ROUNDS; round++) {
-		uint64_t p0 = (uint64_t)PHILOX_MUL_0 * c[0];
-		uint64_t p1 = (uint64_t)PHILOX_MUL_1 * c[2];
-		uint32_t c1 = c[1], c3 = c[3];
-		c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-		c[1] = (uint32_t)p1;
-		c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-		c[3] = (uint32_t)p0;
-		k0 += PHILOX_WEYL_0;
-		k1 += PHILOX_WEYL_1;
-	}
-	memcpy(r->block, c, sizeof(c));
+	const philox4x32_ctr_t counter = {
+		{(uint32_t)r->drawn, (uint32_t)(r->drawn >> 32), (uint32_t)r->index, (uint32_t)(r->index >> 32)}};
+	const philox4x32_key_t key = {{(uint32_t)r->key, (uint32_t)(r->key >> 32)}};
+	const philox4x32_ctr_t bits = philox4x32_R(10, counter, key);
+	memcpy(r->block, bits.v, sizeof(r->block));
 	r->drawn++;
 	r->left = 4;
 }
@@ -64,12 +48,12 @@ float thaw_random_unit(struct thaw_random *r)
 float thaw_random_range(struct thaw_random *r, float lo, float hi)
 {
 	float x = lo + (hi - lo) * thaw_random_unit(r);
-	/* The sum can round up to hi. */
+	/* The sum may round up to hi. */
 	return x < hi || lo >= hi ? x : nextafterf(hi, lo);
 }
 
-/* Lemire, "Fast random integer generation in an interval", 2019: the high half of a product, and a
- * rejection of the few low halves that would make some results more frequent. */
+/* Lemire, "Fast random integer generation in an interval", 2019: the high half of a product; low halves that would make
+ * some results more frequent are rejected. */
 uint32_t thaw_random_below(struct thaw_random *r, uint32_t n)
 {
 	uint64_t product = (uint64_t)thaw_random_u32(r) * n;
@@ -83,8 +67,8 @@ uint32_t thaw_random_below(struct thaw_random *r, uint32_t n)
 
 float thaw_random_normal(struct thaw_random *r)
 {
-	/* 1 - unit is in (0, 1], where the logarithm is finite. Two words a number, the second of the pair
-	 * is not kept: the count of words drawn stays the same for every number. */
+	/* 1 - unit is in (0, 1], where the logarithm is finite. The second number of each Box-Muller pair is not used,
+	 * so that each call draws the same number of words. */
 	double radius = sqrt(-2.0 * log(1.0 - (double)thaw_random_unit(r)));
 	return (float)(radius * cos(2.0 * PI * (double)thaw_random_unit(r)));
 }

@@ -21,6 +21,7 @@
 #include "thaw/bench.h"
 #include "thaw/report.h"
 #include "thaw/tensor.h"
+#include "thaw/version.h"
 
 #define SMALL_MEMORY 1e9 /* bytes per rank; large networks need more */
 #define ADVICE_SIZE  320 /* bytes of a line of advice */

@@ -14,11 +14,12 @@
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
+#include "src/cli/signals.h"
 #include "src/cli/suggest.h"
 #include "src/cli/wrap.h"
 #include "thaw/mpi.h"
-#include "thaw/signals.h"
 #include "thaw/tensor.h"
+#include "thaw/version.h"
 
 static const struct command *const commands[] = {
 	&command_advise,  &command_compare, &command_train, &command_eval,   &command_predict,

@@ -10,7 +10,7 @@
 
 #include "src/base/clock.h"
 #include "src/cli/display_text.h"
-#include "thaw/signals.h"
+#include "src/cli/signals.h"
 
 #define BAR_SECONDS      0.1  /* between two redraws */
 #define LINE_SECONDS     60   /* between two lines in a log */

@@ -8,6 +8,7 @@
 #include "src/cli/display_text.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "thaw/version.h"
 
 struct values {
 	struct common common;

@@ -1,7 +1,7 @@
-/* What the ranks of a job have to be of one mind about: that something failed, and that they are alike.
+/* Agreement of the ranks: on a failure, and on equal settings.
  *
- * Each decision is one maximum over the ranks of a number that holds the reason and who has it. Only when
- * there is something to tell do texts travel. */
+ * Each decision is a maximum over the ranks of a number that encodes the reason and the rank. Texts are sent only when
+ * there is something to report. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,29 +10,29 @@
 #include "thaw/tensor.h"
 
 #define MESSAGE_SIZE 1024 /* bytes, as error.h says */
-#define QUOTED       200  /* characters of a text that a message shows */
+#define QUOTED       200  /* characters of a text that a message quotes */
 
 thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status)
 {
-	/* The largest status wins, among equals the lowest rank. The second number says whether some rank
-	 * is well: if none is, the failure is everybody's and a rank's name would only mislead. */
+	/* The largest status wins; among equal ones, the lowest rank. vote[1]: some rank succeeded. If none did, naming
+	 * one rank would mislead. */
 	int64_t vote[2] = {(int64_t)status << 32 | (comm->size - comm->rank), status == THAW_OK};
 	THAW_TRY(comm->max(comm, vote, 2));
 	thaw_status agreed = (thaw_status)(vote[0] >> 32);
 	if (agreed == THAW_OK)
 		return THAW_OK;
 
-	int teller = comm->size - (int)(vote[0] & INT32_MAX);
+	int reporter = comm->size - (int)(vote[0] & INT32_MAX);
 	char message[MESSAGE_SIZE];
 	snprintf(message, sizeof(message), "%s", thaw_error_message());
-	THAW_TRY(comm->broadcast(comm, message, sizeof(message), teller));
+	THAW_TRY(comm->broadcast(comm, message, sizeof(message), reporter));
 	if (vote[1])
-		return thaw_fail(agreed, "rank %d: %s", teller, message);
+		return thaw_fail(agreed, "rank %d: %s", reporter, message);
 	return thaw_fail(agreed, "%s", message);
 }
 
-/* Gives every rank root's text, in memory from thaw_alloc; *copy may be non-NULL on failure too. */
-static thaw_status share_text(struct thaw_comm *comm, const char *text, int root, char **copy)
+/* Copies root's text to all ranks, in memory from thaw_alloc; *copy may be set also after a failure. Collective. */
+static thaw_status broadcast_text(struct thaw_comm *comm, const char *text, int root, char **copy)
 {
 	uint64_t size = strlen(text) + 1;
 	THAW_TRY(comm->broadcast(comm, &size, sizeof(size), root));
@@ -47,13 +47,13 @@ thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char 
 {
 	char *first = NULL, *other = NULL;
 	thaw_status status;
-	THAW_TRY_OUT(share_text(comm, text, 0, &first));
+	THAW_TRY_OUT(broadcast_text(comm, text, 0, &first));
 	int64_t vote = strcmp(text, first) == 0 ? 0 : comm->size - comm->rank;
 	THAW_TRY_OUT(comm->max(comm, &vote, 1));
 	if (vote == 0)
 		goto out;
 	int rank = comm->size - (int)vote;
-	THAW_TRY_OUT(share_text(comm, text, rank, &other));
+	THAW_TRY_OUT(broadcast_text(comm, text, rank, &other));
 	status = thaw_fail(THAW_CONFIG, "%s differs: rank 0 has \"%.*s\", rank %d has \"%.*s\": %s", what, QUOTED,
 			   first, rank, QUOTED, other, remedy);
 out:

@@ -1,5 +1,4 @@
-/* The communicator of a program that is alone: what a rank sends goes to itself. */
-#include <stdlib.h>
+/* The communicator of a single rank: it sends to itself. */
 #include <string.h>
 
 #include "thaw/comm.h"
@@ -18,8 +17,8 @@ static thaw_status alone_alltoall_start(struct thaw_comm *comm, int tag, const f
 	(void)comm, (void)tag;
 	*transfer = NULL;
 	if (count_send[0] != count_recv[0])
-		return thaw_fail(THAW_SOFTWARE, "all-to-all: %lld floats sent, %lld expected", (long long)count_send[0],
-				 (long long)count_recv[0]);
+		return thaw_fail(THAW_SOFTWARE, "all-to-all: %lld floats sent, %lld expected: pass equal counts",
+				 (long long)count_send[0], (long long)count_recv[0]);
 	if (count_send[0] > 0)
 		memmove(recv + offset_recv[0], send + offset_send[0], (size_t)count_send[0] * sizeof(float));
 	return THAW_OK;
@@ -65,14 +64,14 @@ static thaw_status alone_barrier(struct thaw_comm *comm)
 	return THAW_OK;
 }
 
-static thaw_status alone_share(struct thaw_comm *comm, size_t bytes, void **data)
+static thaw_status alone_node_alloc(struct thaw_comm *comm, size_t bytes, void **data)
 {
 	(void)comm;
 	*data = thaw_alloc(bytes, 1);
 	return THAW_OK;
 }
 
-static void alone_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+static void alone_node_free(struct thaw_comm *comm, void *data, size_t bytes)
 {
 	(void)comm, (void)bytes;
 	thaw_free(data);
@@ -80,8 +79,7 @@ static void alone_unshare(struct thaw_comm *comm, void *data, size_t bytes)
 
 static void alone_abort(struct thaw_comm *comm, int code)
 {
-	(void)comm;
-	exit(code);
+	(void)comm, (void)code;
 }
 
 static void alone_close(struct thaw_comm *comm)
@@ -104,8 +102,8 @@ struct thaw_comm thaw_comm_alone(void)
 		.gather = alone_gather,
 		.max = alone_max,
 		.barrier = alone_barrier,
-		.node_alloc = alone_share,
-		.node_free = alone_unshare,
+		.node_alloc = alone_node_alloc,
+		.node_free = alone_node_free,
 		.abort = alone_abort,
 		.close = alone_close,
 	};

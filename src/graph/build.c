@@ -71,13 +71,11 @@ void thaw_graph_block(struct thaw_graph *g, const char *name, ...)
 	g->blocks[g->block_count++] = copy;
 }
 
-static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *op, const char *op_name,
-			      const char *name, const int *inputs, int input_count)
+static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *op, const char *name, const int *inputs,
+			      int input_count)
 {
-	if (!op)
-		return thaw_fail(THAW_SOFTWARE, "no operator %s: node %s", op_name, name);
 	if (input_count < op->min_inputs || input_count > op->max_inputs)
-		return thaw_fail(THAW_SOFTWARE, "%s takes %d to %d inputs: node %s has %d", op_name, op->min_inputs,
+		return thaw_fail(THAW_SOFTWARE, "%s takes %d to %d inputs: node %s has %d", op->name, op->min_inputs,
 				 op->max_inputs, name, input_count);
 	for (int i = 0; i < input_count; i++)
 		if (inputs[i] < 0 || inputs[i] >= g->node_count)
@@ -93,7 +91,18 @@ int thaw_graph_add(struct thaw_graph *g, const char *op_name, const char *name, 
 	if (g->failed)
 		return 0;
 	const struct thaw_op *op = thaw_op_find(op_name);
-	fail(g, check_node(g, op, op_name, name, inputs, input_count));
+	if (op)
+		return thaw_graph_add_op(g, op, name, attrs, inputs, input_count);
+	fail(g, thaw_fail(THAW_SOFTWARE, "no operator %s: node %s", op_name, name));
+	return 0;
+}
+
+int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char *name, const struct thaw_attrs *attrs,
+		      const int *inputs, int input_count)
+{
+	if (g->failed)
+		return 0;
+	fail(g, check_node(g, op, name, inputs, input_count));
 	if (g->failed)
 		return 0;
 

@@ -1,7 +1,7 @@
-/* JSON files of a run, over jansson: whole objects, and one object a line (metrics).
+/* JSON files: whole objects, and one object per line (metrics).
  *
- * A line file is only ever appended to, one write a line, so that whoever follows it with `tail -f` sees
- * whole lines and a killed run has at most its last line torn. */
+ * A line is appended with one write, so that `tail -f` shows whole lines, and a killed run leaves at most its last line
+ * incomplete. */
 #include "thaw/report.h"
 
 #include <errno.h>
@@ -13,15 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/io_error.h"
 #include "thaw/file.h"
 #include "thaw/tensor.h"
 
 #define INDENT 2
-
-static thaw_status fail_io(const char *what, const char *path)
-{
-	return thaw_fail(THAW_IO, "%s: %s: %s", what, path, strerror(errno));
-}
 
 static bool write_full(int fd, const char *bytes, size_t size)
 {
@@ -37,23 +33,23 @@ static bool write_full(int fd, const char *bytes, size_t size)
 	return true;
 }
 
-/* Appends the text; on failure (a full disk) the file is as long as before, so no later line is torn. */
+/* Appends the text. After a failure (a full disk) the file has its old length, so that the next line is complete. */
 static thaw_status append(const char *path, const char *text, size_t size)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
-		return fail_io("cannot open", path);
+		return thaw_fail_io("cannot open", path);
 	thaw_status status = THAW_OK;
 	struct stat st;
 	if (fstat(fd, &st) != 0) {
-		status = fail_io("cannot write", path);
+		status = thaw_fail_io("cannot write", path);
 	} else if (!write_full(fd, text, size)) {
-		status = fail_io("cannot write", path);
+		status = thaw_fail_io("cannot write", path);
 		if (S_ISREG(st.st_mode) && ftruncate(fd, st.st_size) != 0)
-			status = thaw_fail_in(status, "a torn line stays");
+			status = thaw_fail_in(status, "an incomplete line remains");
 	}
 	if (close(fd) != 0 && status == THAW_OK)
-		status = fail_io("cannot write", path);
+		status = thaw_fail_io("cannot write", path);
 	return status;
 }
 
@@ -61,7 +57,7 @@ thaw_status thaw_report_line(const char *path, const json_t *object)
 {
 	size_t size = json_dumpb(object, NULL, 0, JSON_COMPACT);
 	if (size == 0)
-		return thaw_fail(THAW_SOFTWARE, "not a JSON object: a line for %s", path);
+		return thaw_fail(THAW_SOFTWARE, "not a JSON object: a line of %s", path);
 	char *line = thaw_alloc(size + 1, 1);
 	if (!line)
 		return THAW_RESOURCE;
@@ -72,7 +68,7 @@ thaw_status thaw_report_line(const char *path, const json_t *object)
 	return status;
 }
 
-/* A sink and what became of the last write to it: jansson passes on only that there was a failure. */
+/* A sink and the status of the last write: jansson only reports that a write failed. */
 struct dump {
 	struct thaw_sink *sink;
 	thaw_status status;
@@ -90,7 +86,7 @@ thaw_status thaw_report_file(const char *path, const json_t *object)
 	struct thaw_file_writer *f;
 	THAW_TRY(thaw_file_writer_open(&f, path));
 	struct dump dump = {.sink = thaw_file_writer_sink(f)};
-	/* Any failure but one of the sink means a value that JSON cannot express. */
+	/* If the sink did not fail, the object has a value that JSON cannot express. */
 	if (json_dump_callback(object, dump_to_sink, &dump, JSON_INDENT(INDENT)) != 0 && dump.status == THAW_OK)
 		dump.status = thaw_fail(THAW_SOFTWARE, "not a JSON object: %s", path);
 	if (dump.status == THAW_OK)
@@ -105,7 +101,7 @@ thaw_status thaw_report_rewind(const char *path, int64_t lines)
 {
 	FILE *file = fopen(path, "r+e");
 	if (!file)
-		return errno == ENOENT ? THAW_OK : fail_io("cannot open", path);
+		return errno == ENOENT ? THAW_OK : thaw_fail_io("cannot open", path);
 	char *line = NULL;
 	size_t capacity = 0;
 	off_t end = 0, keep = 0;
@@ -118,14 +114,14 @@ thaw_status thaw_report_rewind(const char *path, int64_t lines)
 	free(line);
 	thaw_status status = THAW_OK;
 	if (ferror(file))
-		status = fail_io("cannot read", path);
+		status = thaw_fail_io("cannot read", path);
 	else if (keep < end && ftruncate(fileno(file), keep) != 0)
-		status = fail_io("cannot cut", path);
+		status = thaw_fail_io("cannot truncate", path);
 	fclose(file);
 	return status;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (Unicode 15, table 3-7), 0 when there is none. */
+/* Length of the well-formed UTF-8 sequence at s (Unicode 15, table 3-7); 0: malformed. */
 static size_t utf8_length(const unsigned char *s)
 {
 	if (s[0] < 0x80)

@@ -1,7 +1,7 @@
 /* Element types and their conversion to and from fp32.
  *
- * Half precision is converted with integer operations: no hardware support is needed, and a processor
- * set to flush subnormals to zero gives the same bits. */
+ * Half precision is converted with integer operations: they need no hardware support, and give the same bits on a
+ * processor that flushes subnormals to zero. */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static const struct {
 	[THAW_I8] = {"I8", 1},   [THAW_U8] = {"U8", 1},     [THAW_I16] = {"I16", 2},   [THAW_I32] = {"I32", 4},
 	[THAW_I64] = {"I64", 8}, [THAW_BOOL] = {"BOOL", 1},
 };
-static_assert(sizeof(dtypes) / sizeof(*dtypes) == THAW_DTYPES, "one row for each type");
+static_assert(sizeof(dtypes) / sizeof(*dtypes) == THAW_DTYPES, "one row per type");
 
 size_t thaw_dtype_size(enum thaw_dtype t)
 {
@@ -77,11 +77,11 @@ static uint32_t shift_round(uint32_t value, unsigned shift)
 static uint16_t f32_to_f16(float f)
 {
 	uint32_t bits = bits_of_float(f), sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
-	if (magnitude > 0x7f800000) /* NaN stays one, quiet */
+	if (magnitude > 0x7f800000) /* NaN stays NaN, quiet */
 		return (uint16_t)(sign | 0x7e00 | ((magnitude >> 13) & 0x1ff));
 	if (magnitude >= 0x477ff000) /* from 65520 on rounds to infinity */
 		return (uint16_t)(sign | 0x7c00);
-	if (magnitude >= 0x38800000) /* 2^-14, the smallest normal; a carry moves into the exponent, rightly so */
+	if (magnitude >= 0x38800000) /* 2^-14, the smallest normal; a carry into the exponent is right */
 		return (uint16_t)(sign | shift_round(magnitude - ((127 - 15) << 23), 13));
 	if (magnitude < 0x33000000) /* below 2^-25 rounds to zero */
 		return (uint16_t)sign;
@@ -94,7 +94,7 @@ static uint16_t f32_to_bf16(float f)
 	uint32_t bits = bits_of_float(f);
 	if ((bits & 0x7fffffff) > 0x7f800000)
 		return (uint16_t)(bits >> 16 | 0x40);
-	/* The sum cannot overflow: the largest magnitude here is that of infinity, whose fraction is 0. */
+	/* The sum cannot overflow: the largest magnitude here is infinity, whose fraction is 0. */
 	return (uint16_t)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 

@@ -1,4 +1,3 @@
-/* Shapes: what they hold, whether they can be believed, how they read. */
 #include <stdio.h>
 
 #include "thaw/tensor.h"
@@ -27,7 +26,7 @@ bool thaw_shape_equal(const struct thaw_shape *a, const struct thaw_shape *b)
 thaw_status thaw_shape_check(const struct thaw_shape *s, const char *what)
 {
 	if (s->ndim < 0 || s->ndim > THAW_MAX_DIMS)
-		return thaw_fail(THAW_DATA, "bad shape: %s: %d dimensions, at most %d are possible", what, s->ndim,
+		return thaw_fail(THAW_DATA, "bad shape: %s: %d dimensions, at most %d are supported", what, s->ndim,
 				 THAW_MAX_DIMS);
 	int64_t count = 1;
 	for (int i = 0; i < s->ndim; i++) {
@@ -36,7 +35,7 @@ thaw_status thaw_shape_check(const struct thaw_shape *s, const char *what)
 		/* A zero must not hide other dimensions whose product overflows. */
 		int64_t factor = s->dim[i] > 0 ? s->dim[i] : 1;
 		if (__builtin_mul_overflow(count, factor, &count) || count >= MAX_ELEMENTS)
-			return thaw_fail(THAW_DATA, "bad shape: %s: more elements than memory can hold", what);
+			return thaw_fail(THAW_DATA, "bad shape: %s: more elements than the address space holds", what);
 	}
 	return THAW_OK;
 }

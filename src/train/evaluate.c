@@ -3,6 +3,7 @@
 
 #include "src/train/evaluation.h"
 #include "src/train/metrics.h"
+#include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 
 /* An evaluation with the parts that a run would otherwise own. */

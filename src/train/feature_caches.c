@@ -6,6 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/train/run.h"
 #include "thaw/file.h"
+#include "thaw/version.h"
 
 static uint64_t digest_text(const char *text, uint64_t seed)
 {

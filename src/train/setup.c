@@ -5,6 +5,7 @@
 
 #include "src/base/minmax.h"
 #include "src/train/run.h"
+#include "thaw/version.h"
 
 static thaw_status open_data(struct run *r)
 {

@@ -1,5 +1,5 @@
-/* Checks that all ranks take part in: a check holds only where it holds on every rank. Rank 0 prints one line
- * for each. A rank that hangs is ended by its alarm, and mpirun then ends the others. */
+/* Checks across ranks: a check passes when it holds on every rank. Rank 0 prints one line for each. An alarm ends a
+ * rank that hangs, and mpirun then ends the others. */
 #ifndef TESTS_MPI_CHECK_H
 #define TESTS_MPI_CHECK_H
 
@@ -29,8 +29,8 @@ static inline bool checks_begin(struct checks *c)
 static inline void check(struct checks *c, bool holds, const char *what)
 {
 	int64_t fails[2] = {!holds, holds ? 0 : c->comm.size - c->comm.rank};
-	bool told = c->comm.max(&c->comm, fails, 2) == THAW_OK;
-	if (!told || fails[0]) {
+	bool agreed = c->comm.max(&c->comm, fails, 2) == THAW_OK;
+	if (!agreed || fails[0]) {
 		c->failed++;
 		if (c->comm.rank == 0)
 			printf("not ok - %s (%d ranks, first wrong: %d)\n", what, c->comm.size,

@@ -1,5 +1,5 @@
-/* Every function of thaw_comm over MPI, with whole messages and cut into pieces of a few bytes. Run by
- * `mpirun -np N`, any N. */
+/* Every function of struct thaw_comm over MPI, with whole messages and with pieces of a few bytes. Run with
+ * `mpirun -np N`, any N up to 64. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "tests/mpi/check.h"
 #include "thaw/tensor.h"
 
-/* What rank `from` sends to rank `to`: uneven, and nothing for some. */
+/* Floats that rank `from` sends to rank `to`: uneven, 0 for some. */
 static int64_t part(int from, int to)
 {
 	return (from * 7 + to * 3) % 11;
@@ -20,14 +20,14 @@ static float cell(int from, int to, int64_t i)
 	return (float)(from * 10000 + to * 100 + (int)i);
 }
 
-static bool alltoall_brings_each_part(struct thaw_comm *c)
+static bool alltoall_delivers_each_part(struct thaw_comm *c)
 {
 	int64_t cs[64], os[64], cr[64], or [64], sent = 0, received = 0;
 	for (int r = 0; r < c->size; r++) {
 		cs[r] = part(c->rank, r);
 		cr[r] = part(r, c->rank);
 		os[r] = sent;
-		/* One float of space between parts, which must stay as it is. */
+		/* One float of space between parts, which must stay unchanged. */
 		or [r] = received;
 		sent += cs[r];
 		received += cr[r] + 1;
@@ -106,7 +106,7 @@ static bool max_is_of_each_value(struct thaw_comm *c)
 	       value[2] == (int64_t)(c->size - 1) << 40 && c->barrier(c) == THAW_OK;
 }
 
-static bool a_failure_is_everybodys(struct thaw_comm *c)
+static bool a_failure_fails_all_ranks(struct thaw_comm *c)
 {
 	int last = c->size - 1;
 	thaw_status mine = c->rank == last ? thaw_fail(THAW_DATA, "x.jpg is damaged") : THAW_OK;
@@ -130,8 +130,8 @@ static bool a_different_rank_is_named(struct thaw_comm *c)
 	       strcmp(thaw_error_message(), expected) == 0;
 }
 
-/* What the node's first rank writes after `node_alloc` all of them read, also when it has let go already. */
-static bool shared_memory_is_one(struct thaw_comm *c)
+/* All ranks of a node read what its first rank wrote, also after that rank released the memory. */
+static bool node_memory_is_shared(struct thaw_comm *c)
 {
 	static const size_t sizes[] = {0, 1, 100003, 3 << 20};
 	bool good = true;
@@ -157,37 +157,37 @@ static bool shared_memory_is_one(struct thaw_comm *c)
 	return good;
 }
 
-/* With a limit so low on one rank that it cannot do its part: nobody has the memory, all know why, and the next
- * time it is there again. */
-static bool nobody_shares(struct thaw_comm *c, int whose, int limit, rlim_t most, const char *reason)
+/* With a resource limit on one rank that makes its part fail: no rank has the memory, all have the reason, and the next
+ * allocation succeeds. */
+static bool no_rank_shares(struct thaw_comm *c, int limited, int limit, rlim_t most, const char *reason)
 {
 	struct rlimit before, low;
 	void *data = c;
 	bool good = getrlimit(limit, &before) == 0;
 	low = (struct rlimit){most, before.rlim_max};
-	if (good && c->node_rank == whose)
+	if (good && c->node_rank == limited)
 		good = setrlimit(limit, &low) == 0;
 	thaw_fail(THAW_SOFTWARE, "not this");
 	good &= c->node_alloc(c, 1 << 20, &data) == THAW_OK && !data;
 	good &= strstr(thaw_error_message(), reason) != NULL;
-	if (c->node_rank == whose)
+	if (c->node_rank == limited)
 		good &= setrlimit(limit, &before) == 0;
-	bool again = shared_memory_is_one(c);
+	bool again = node_memory_is_shared(c);
 	return good && again;
 }
 
-static bool a_first_rank_without_room_is_no_failure(struct thaw_comm *c)
+static bool a_first_rank_without_memory_is_not_a_failure(struct thaw_comm *c)
 {
 	signal(SIGXFSZ, SIG_IGN); /* as the program does */
-	return nobody_shares(c, 0, RLIMIT_FSIZE, 0, "fallocate: File too large");
+	return no_rank_shares(c, 0, RLIMIT_FSIZE, 0, "fallocate: File too large");
 }
 
-static bool a_rank_that_cannot_look_is_no_failure(struct thaw_comm *c)
+static bool a_rank_that_cannot_open_it_is_not_a_failure(struct thaw_comm *c)
 {
-	int next = dup(STDERR_FILENO); /* the first number that is free */
+	int next = dup(STDERR_FILENO); /* the lowest free descriptor */
 	bool known = next >= 0 && close(next) == 0;
 	return c->node_size == 1 ||
-	       (known && nobody_shares(c, c->node_size - 1, RLIMIT_NOFILE, (rlim_t)next, "Too many open files"));
+	       (known && no_rank_shares(c, c->node_size - 1, RLIMIT_NOFILE, (rlim_t)next, "Too many open files"));
 }
 
 int main(void)
@@ -196,22 +196,22 @@ int main(void)
 		const char *name;
 		bool (*holds)(struct thaw_comm *);
 	} all[] = {
-		{"alltoall brings each part", alltoall_brings_each_part},
+		{"alltoall delivers each part", alltoall_delivers_each_part},
 		{"allgather completes the vector", allgather_completes_the_vector},
 		{"broadcast reaches all", broadcast_reaches_all},
 		{"gather is in rank order", gather_is_in_rank_order},
 		{"max is of each value", max_is_of_each_value},
-		{"a failure is everybody's", a_failure_is_everybodys},
+		{"a failure fails all ranks", a_failure_fails_all_ranks},
 		{"a different rank is named", a_different_rank_is_named},
-		{"shared memory is one", shared_memory_is_one},
-		{"a first rank without room is no failure", a_first_rank_without_room_is_no_failure},
-		{"a rank that cannot look is no failure", a_rank_that_cannot_look_is_no_failure},
+		{"node memory is shared", node_memory_is_shared},
+		{"a first rank without memory is not a failure", a_first_rank_without_memory_is_not_a_failure},
+		{"a rank that cannot open it is not a failure", a_rank_that_cannot_open_it_is_not_a_failure},
 	};
-	static const size_t pieces[] = {1, 6, 20}; /* bytes: cut inside floats, and between messages */
+	static const size_t pieces[] = {1, 6, 20}; /* bytes: they end inside floats, and at the end of messages */
 	struct checks c;
 	if (!checks_begin(&c))
 		return 1;
-	check(&c, c.comm.node_size >= 1 && c.comm.node_rank < c.comm.node_size, "a rank has its place in its node");
+	check(&c, c.comm.node_size >= 1 && c.comm.node_rank < c.comm.node_size, "node_rank is in range");
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		check(&c, all[i].holds(&c.comm), all[i].name);
 	int started = 0;

@@ -1,5 +1,5 @@
-/* The launch guard, by environments as launchers and Slurm leave them. Starts no MPI itself, so it runs the same
- * with and without mpirun. */
+/* The launch guard, in the environments that launchers and Slurm set. Does not start MPI, so it runs the same with and
+ * without mpirun. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static const struct {
 	int tasks, rank;
 	bool wired;
 	thaw_status check; /* before MPI starts */
-	int mpi_size;      /* as MPI would count */
+	int mpi_size;      /* ranks that MPI finds */
 	thaw_status check_size;
 } cases[] = {
 	{"a shell", {0}, NULL, 0, 0, false, THAW_OK, 1, THAW_OK},
@@ -75,7 +75,7 @@ static const struct {
 	 THAW_OK,
 	 8,
 	 THAW_OK},
-	{"srun with a PMIx that MPI does not hear",
+	{"srun with a PMIx that MPI does not use",
 	 {"SLURM_STEP_NUM_TASKS", "8", "PMIX_RANK", "5", "SLURM_PROCID", "5", "SLURM_STEP_ID", "0"},
 	 "srun",
 	 8,
@@ -108,7 +108,7 @@ int main(void)
 {
 	int failed = 0;
 	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-	bool speaks = !rank || strcmp(rank, "0") == 0;
+	bool prints = !rank || strcmp(rank, "0") == 0;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		clearenv();
 		for (int v = 0; v + 1 < VARIABLES && cases[i].environment[v]; v += 2)
@@ -119,7 +119,7 @@ int main(void)
 			    thaw_launch_check(&l) == cases[i].check &&
 			    thaw_launch_check_size(&l, cases[i].mpi_size, "an MPI") == cases[i].check_size;
 		failed += !good;
-		if (speaks)
+		if (prints)
 			printf("%s - guard: %s\n", good ? "ok" : "not ok", cases[i].name);
 	}
 	return failed ? 1 : 0;

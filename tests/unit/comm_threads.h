@@ -1,11 +1,11 @@
-/* Ranks as threads: a thaw_comm for tests of what ranks do together, without a launcher. Every collective
- * publishes this rank's arguments, waits for all, copies from the others, and waits again.
+/* Threads as ranks: a struct thaw_comm for tests without a launcher. Each collective publishes this rank's arguments,
+ * waits for all ranks, copies from the others, and waits again.
  *
  *     static void body(struct thaw_comm *comm, void *argument) { ... }
  *     ranks_run(4, body, &argument);
  *
- * thaw_error_message is per thread, as it is per process elsewhere. cmocka's assertions may only be used on the
- * main thread: bodies store what they find, and the test looks at it after ranks_run. */
+ * cmocka's assertions may only be used on the main thread: bodies store their findings, and the test checks them after
+ * ranks_run. */
 #ifndef TESTS_UNIT_COMM_THREADS_H
 #define TESTS_UNIT_COMM_THREADS_H
 
@@ -20,14 +20,14 @@
 
 #define RANKS_MAX 64
 
-/* What a rank shows to the others during one collective. */
+/* The arguments of a rank, visible to the others during one collective. */
 struct ranks_offer {
 	const void *data;
 	const int64_t *count, *offset;
 };
 
-/* An exchange that was begun: each rank offers, then takes what it is to have, then leaves; the last to leave clears
- * it. */
+/* A started exchange: each rank offers its part, takes the parts of the others, and leaves; the last one to leave
+ * resets the table. */
 struct ranks_table {
 	struct ranks_offer offer[RANKS_MAX];
 	int offered, taken, left;
@@ -45,7 +45,7 @@ struct thaw_transfer {
 	struct ranks_table *table;
 	bool all_to_all, took;
 	float *into;
-	const int64_t *count, *offset; /* of what is received */
+	const int64_t *count, *offset; /* of the received parts */
 };
 
 struct ranks_thread {
@@ -88,7 +88,7 @@ static inline thaw_status ranks_begin(struct thaw_comm *comm, int tag, struct ra
 	struct ranks_table *table = begun.table = &world->table[tag];
 	if (tag < 1 || tag >= RANKS_TABLES || !(*transfer = malloc(sizeof(**transfer))))
 		abort();
-	while (__atomic_load_n(&table->left, __ATOMIC_ACQUIRE) > 0) /* the exchange of this tag before */
+	while (__atomic_load_n(&table->left, __ATOMIC_ACQUIRE) > 0) /* the previous exchange of this tag */
 		sched_yield();
 	table->offer[comm->rank] = offer;
 	**transfer = begun;
@@ -118,7 +118,8 @@ static inline void ranks_take(const struct thaw_comm *comm, const struct thaw_tr
 		const struct ranks_offer *o = &t->table->offer[r];
 		int which = t->all_to_all ? comm->rank : r;
 		if (o->count[which] != t->count[r]) {
-			fprintf(stderr, "an exchange: rank %d sends what rank %d does not expect\n", r, comm->rank);
+			fprintf(stderr, "exchange: rank %d sends a count that rank %d does not expect\n", r,
+				comm->rank);
 			abort();
 		}
 		if (t->count[r] && (t->all_to_all || r != comm->rank))
@@ -187,16 +188,16 @@ static inline thaw_status ranks_barrier(struct thaw_comm *comm)
 	return ranks_part(ranks_meet(comm, NULL, NULL, NULL));
 }
 
-/* Ranks that cannot share memory: what code does without. */
-static inline thaw_status ranks_share(struct thaw_comm *comm, size_t bytes, void **data)
+/* These ranks cannot share memory, to test the code that then does without. */
+static inline thaw_status ranks_node_alloc(struct thaw_comm *comm, size_t bytes, void **data)
 {
 	(void)comm, (void)bytes;
 	*data = NULL;
-	thaw_fail(THAW_RESOURCE, "threads share no memory");
+	thaw_fail(THAW_RESOURCE, "cannot share memory among the ranks of this node: threads are not processes");
 	return THAW_OK;
 }
 
-static inline void ranks_unshare(struct thaw_comm *comm, void *data, size_t bytes)
+static inline void ranks_node_free(struct thaw_comm *comm, void *data, size_t bytes)
 {
 	(void)comm, (void)data, (void)bytes;
 }
@@ -219,10 +220,10 @@ static inline void *ranks_start(void *argument)
 	return NULL;
 }
 
-/* Runs body on `size` ranks at once and waits for them all. */
+/* Runs `body` on `size` ranks and waits for all of them. */
 static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *), void *argument)
 {
-	static struct ranks_world world; /* too large for a stack, and one at a time */
+	static struct ranks_world world; /* too large for the stack; one runs at a time */
 	struct ranks_thread threads[RANKS_MAX];
 	if (size > RANKS_MAX || pthread_barrier_init(&world.barrier, NULL, (unsigned)size) != 0)
 		abort();
@@ -241,8 +242,8 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .gather = ranks_gather,
 				 .max = ranks_max,
 				 .barrier = ranks_barrier,
-				 .node_alloc = ranks_share,
-				 .node_free = ranks_unshare,
+				 .node_alloc = ranks_node_alloc,
+				 .node_free = ranks_node_free,
 				 .abort = ranks_abort,
 				 .close = ranks_close},
 			.body = body,

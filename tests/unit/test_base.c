@@ -1,4 +1,4 @@
-/* The ground floor: errors, random numbers, memory, shapes, element types, files. */
+/* src/base and src/tensor: errors, random numbers, memory, shapes, element types, files. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -23,7 +23,7 @@ static void test_error(void **state)
 	assert_string_equal(thaw_error_message(), "cannot read: a.jpg");
 	assert_int_equal(thaw_fail_in(THAW_DATA, "sample %d", 7), THAW_DATA);
 	assert_string_equal(thaw_error_message(), "sample 7: cannot read: a.jpg");
-	/* The message may be its own argument. */
+	/* The recorded message may be an argument. */
 	thaw_fail(THAW_IO, "<%s>", thaw_error_message());
 	assert_string_equal(thaw_error_message(), "<sample 7: cannot read: a.jpg>");
 	for (int i = 0; i < 1000; i++)
@@ -104,7 +104,7 @@ static void test_distributions(void **state)
 static void test_shuffle(void **state)
 {
 	(void)state;
-	/* All 6 orders of 3 come up equally often. */
+	/* All 6 orders of 3 elements are equally frequent. */
 	int64_t seen[27] = {0};
 	for (uint64_t epoch = 0; epoch < 6000; epoch++) {
 		struct thaw_random r = thaw_random_stream(1, THAW_STREAM_ORDER, epoch, 0);
@@ -149,7 +149,7 @@ static void test_memory(void **state)
 static void test_digest(void **state)
 {
 	(void)state;
-	/* XXH3_64bits of nothing, from the library's own documentation; it must never change, files hold it. */
+	/* XXH3_64bits of no bytes, from the documentation of xxHash. Must never change: files store digests. */
 	assert_true(thaw_digest("", 0, 0) == UINT64_C(0x2d06800538d394c2));
 	assert_true(thaw_digest("ab", 2, 0) != thaw_digest("ba", 2, 0));
 	assert_true(thaw_digest("ab", 2, 1) != thaw_digest("ab", 2, 0));
@@ -243,8 +243,8 @@ static float widen(enum thaw_dtype t, uint16_t half)
 	return f;
 }
 
-/* Every 16-bit value comes back, and between each and the next the middle goes to the even one and what is
- * just beside the middle to the nearer: that is all there is to rounding. `infinity` is the bits of +inf. */
+/* Every 16-bit value converts to itself; the midpoint between two neighbours rounds to the even one, and values next to
+ * the midpoint round to the nearer one. `infinity`: the bits of +inf. */
 static void check_rounding(enum thaw_dtype t, uint16_t infinity)
 {
 	for (uint32_t bits = 0; bits < 0x10000; bits++) {
@@ -257,7 +257,7 @@ static void check_rounding(enum thaw_dtype t, uint16_t infinity)
 		assert_int_equal(narrow(t, f), bits);
 		if ((bits & 0x7fff) == infinity)
 			continue;
-		/* Beyond the largest number, infinity stands where the next number would. */
+		/* After the largest number, infinity takes the place of the next one. */
 		double here = f, next = widen(t, (uint16_t)(bits + 1));
 		if (isinf(next))
 			next = 2 * here - widen(t, (uint16_t)(bits - 1));
@@ -361,7 +361,7 @@ static void test_large_file(void **state)
 	struct thaw_file_writer *f;
 	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "a")), THAW_OK);
 	struct thaw_sink *sink = thaw_file_writer_sink(f);
-	/* Pieces of many sizes, so that the buffer's border falls everywhere in them. */
+	/* Pieces of many sizes, so that the buffer ends at every place in them. */
 	for (int i = 0, part = 1; i < SIZE; i += part, part = part * 3 % 70001)
 		assert_int_equal(sink->write(sink, data + i, 4 * (size_t)(part < SIZE - i ? part : SIZE - i)), THAW_OK);
 	assert_int_equal(thaw_file_writer_commit(f), THAW_OK);
@@ -374,7 +374,7 @@ static void test_large_file(void **state)
 	free(data);
 }
 
-/* A file that may not grow fails with its name; the one before stays, the temporary one goes. */
+/* Writing beyond the file size limit fails with the file's name; the old file stays, the temporary one is removed. */
 static void test_file_limit(void **state)
 {
 	const struct scratch *s = *state;

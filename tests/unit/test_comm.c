@@ -1,4 +1,4 @@
-/* What ranks agree on, with ranks as threads; the communicator of one rank; signals. */
+/* Agreement of ranks, with threads as ranks; the communicator of a single rank; signals. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
+#include "src/cli/signals.h"
 #include "tests/unit/comm_threads.h"
-#include "thaw/signals.h"
 
 #define RANKS 5
 
@@ -29,13 +29,13 @@ static void agree_body(struct thaw_comm *comm, void *argument)
 		thaw_fail(c->status[comm->rank], "photo-%d.jpg is damaged", comm->rank);
 	thaw_status status = thaw_comm_agree(comm, c->status[comm->rank]);
 	int wrong = status != c->agreed || (c->message && strcmp(thaw_error_message(), c->message) != 0);
-	/* A second agreement on what was agreed changes nothing. */
+	/* Agreeing again on the result changes nothing. */
 	wrong += thaw_comm_agree(comm, status) != c->agreed;
 	wrong += c->message && strcmp(thaw_error_message(), c->message) != 0;
 	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
 }
 
-static void a_failure_is_everybodys(void **state)
+static void a_failure_fails_all_ranks(void **state)
 {
 	(void)state;
 	struct agree_case cases[] = {
@@ -109,10 +109,11 @@ static void alone_is_a_communicator(void **state)
 	assert_memory_equal(memory, "\0\0\0\0\0\0\0\0\0", 10);
 	alone.node_free(&alone, memory, 10);
 	alone.node_free(&alone, NULL, 10);
+	alone.abort(&alone, 1); /* returns: there is no other rank to end */
 	alone.close(&alone);
 }
 
-static void signals_leave_a_note(void **state)
+static void signals_are_recorded(void **state)
 {
 	(void)state;
 	static const int signals[] = {SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGINT};
@@ -148,10 +149,10 @@ static void a_second_interrupt_ends_the_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_failure_is_everybodys),
+		cmocka_unit_test(a_failure_fails_all_ranks),
 		cmocka_unit_test(a_different_rank_is_named),
 		cmocka_unit_test(alone_is_a_communicator),
-		cmocka_unit_test(signals_leave_a_note),
+		cmocka_unit_test(signals_are_recorded),
 		cmocka_unit_test(a_second_interrupt_ends_the_process),
 	};
 	return cmocka_run_group_tests_name("comm", tests, NULL, NULL);

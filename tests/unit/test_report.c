@@ -33,7 +33,7 @@ static void test_lines(void **state)
 	assert_int_equal(thaw_report_line(path, NULL), THAW_SOFTWARE);
 }
 
-/* Doubles come back bit for bit. */
+/* Doubles are read back bit for bit. */
 static void test_precision(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
@@ -81,7 +81,7 @@ static void test_file(void **state)
 	assert_int_equal(scratch_count(*state), 1);
 }
 
-/* A disk that is full before all is dumped: a failure of the disk, not of the object, and nothing is left behind. */
+/* A disk that fills up while an object is written: THAW_IO, not an invalid object, and no file is left behind. */
 static void test_file_without_room(void **state)
 {
 	enum { LINES = 100000, ROOM = 4096 }; /* more text than the file's buffer; bytes */
@@ -102,7 +102,7 @@ static void test_file_without_room(void **state)
 	assert_int_equal(scratch_count(*state), 0);
 }
 
-/* A line that the disk has no room for leaves no part of itself. */
+/* A line that does not fit on the disk leaves no part in the file. */
 static void test_no_torn_line(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
@@ -137,8 +137,8 @@ static void test_strings(void **state)
 		 "b",
 		 "a\xef\xbf\xbd"
 		 "b"},
-		{"\xc3", "\xef\xbf\xbd"},                                                 /* cut short */
-		{"\xf0\x9f\x90", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},                 /* cut short */
+		{"\xc3", "\xef\xbf\xbd"},                                                 /* truncated */
+		{"\xf0\x9f\x90", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},                 /* truncated */
 		{"\xc0\x80", "\xef\xbf\xbd\xef\xbf\xbd"},                                 /* overlong NUL */
 		{"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},                 /* surrogate */
 		{"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"}, /* over U+10FFFF */

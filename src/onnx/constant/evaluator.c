@@ -36,7 +36,7 @@ thaw_status thaw_onnx_output(struct thaw_onnx_constant **output, const struct th
 thaw_status thaw_onnx_output_reshaped(const struct thaw_onnx_call *c, const struct thaw_onnx_constant *from,
 				      const struct thaw_shape *shape)
 {
-	struct thaw_onnx_constant *to;
+	struct thaw_onnx_constant *to = NULL;
 	THAW_TRY(thaw_onnx_output(&to, c, 0, from->type, shape));
 	int64_t count = thaw_shape_count(shape);
 	if (count != thaw_shape_count(&from->shape))

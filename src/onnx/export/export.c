@@ -5,6 +5,7 @@
 
 #include "src/onnx/export/exporter.h"
 #include "thaw/file.h"
+#include "thaw/version.h"
 
 #define OPSET      17
 #define IR_VERSION 8 /* the version of opset 17 */

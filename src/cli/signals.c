@@ -1,10 +1,10 @@
-/* Signals that ask the program to stop.
+/* Signals that request a stop.
  *
- * A handler may touch nothing but a volatile sig_atomic_t, and has no argument of its own: hence the
- * variables of this file, which belong to the process as signals do.
+ * A signal handler has no user argument and may only write variables of type volatile sig_atomic_t: hence the static
+ * variables.
  *
- * What reaches a rank under Open MPI's mpirun is told at the top of mpi/open.c. */
-#include "thaw/signals.h"
+ * mpi/open.c describes which signals reach a rank under Open MPI's mpirun. */
+#include "src/cli/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,14 +19,14 @@ static const struct {
 };
 #define STOP_SIGNALS ((int)(sizeof(stop_signals) / sizeof(stop_signals[0])))
 
-static volatile sig_atomic_t stop_signal; /* the first that came, 0: none */
-static volatile sig_atomic_t interrupted; /* SIGINT was among them */
+static volatile sig_atomic_t stop_signal; /* the first one received, 0: none */
+static volatile sig_atomic_t interrupted; /* SIGINT was received */
 
-static void note(int number)
+static void record_signal(int number)
 {
 	if (number == SIGINT && interrupted) {
-		/* The default action, so that whoever waits for this process sees why it ended. The signal
-		 * is blocked while its handler runs, and is delivered on the way out. */
+		/* The default action, so that the parent sees the cause. The signal is blocked while its handler
+		 * runs, and is delivered when the handler returns. */
 		signal(SIGINT, SIG_DFL);
 		raise(SIGINT);
 		return;
@@ -39,13 +39,14 @@ static void note(int number)
 
 thaw_status thaw_signals_install(void)
 {
-	struct sigaction action = {.sa_handler = note, .sa_flags = SA_RESTART};
+	struct sigaction action = {.sa_handler = record_signal, .sa_flags = SA_RESTART};
 	sigemptyset(&action.sa_mask);
 	stop_signal = 0;
 	interrupted = 0;
 	for (int i = 0; i < STOP_SIGNALS; i++)
 		if (sigaction(stop_signals[i].number, &action, NULL) != 0)
-			return thaw_fail(THAW_RESOURCE, "cannot catch %s: %s", stop_signals[i].name, strerror(errno));
+			return thaw_fail(THAW_RESOURCE, "cannot install a signal handler: %s: %s", stop_signals[i].name,
+					 strerror(errno));
 	return THAW_OK;
 }
 

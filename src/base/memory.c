@@ -1,19 +1,21 @@
-/* Memory that is aligned for vectors and zeroed, and what is made in it: copies of text, digests.
+/* Aligned and zeroed memory, and text in it.
  *
- * posix_memalign keeps the exact size, so that AddressSanitizer sees a read one byte too far. What is large is zeroed
- * by giving its pages back to the system, which makes new ones where and when they are first touched: a network whose
- * weights come from a file takes memory as fast as they come. */
-#include "thaw/tensor.h"
+ * posix_memalign keeps the exact size, so that AddressSanitizer detects a read one byte beyond the end. Large blocks
+ * are zeroed by returning their pages to the system, which provides zeroed ones on first access: memory of a network
+ * whose weights are read from a file grows as they are read. */
+#include "thaw/memory.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <xxhash.h>
 
-#define LARGE ((size_t)32 << 20) /* bytes; malloc maps such blocks from the system one by one */
+#include "thaw/error.h"
+
+#define LARGE ((size_t)32 << 20) /* bytes; malloc maps each such block from the system separately */
 
 static void zero(char *p, size_t bytes)
 {
@@ -62,14 +64,9 @@ char *thaw_format(const char *format, ...)
 	va_end(args);
 	char *text = NULL;
 	if (length < 0)
-		thaw_fail(THAW_RESOURCE, "a text cannot be formatted: %s", format);
+		thaw_fail(THAW_RESOURCE, "cannot format a text: %s", format);
 	else if ((text = thaw_alloc((size_t)length + 1, 1)) != NULL)
 		vsnprintf(text, (size_t)length + 1, format, again);
 	va_end(again);
 	return text;
-}
-
-uint64_t thaw_digest(const void *data, size_t bytes, uint64_t seed)
-{
-	return XXH3_64bits_withSeed(data, bytes, seed);
 }

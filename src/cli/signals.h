@@ -1,0 +1,18 @@
+/* Signals that request a stop: recorded here, handled by the trainer between two steps. */
+#ifndef THAW_SRC_CLI_SIGNALS_H
+#define THAW_SRC_CLI_SIGNALS_H
+
+#include "thaw/error.h"
+
+/* From now on SIGTERM, SIGINT, SIGUSR1, SIGUSR2 and SIGXCPU are only recorded. A second SIGINT ends the process: ^C
+ * typed twice. */
+thaw_status thaw_signals_install(void);
+
+/* The first such signal since thaw_signals_install, 0 when none. Ranks may receive a signal at different times, so
+ * reduce the result over the ranks before acting on it. */
+int thaw_stop_requested(void);
+
+/* The name of one of these signals, "SIGTERM"; "a signal" for any other. */
+const char *thaw_signal_name(int signal);
+
+#endif
