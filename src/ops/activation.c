@@ -9,7 +9,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int kind = (int)desc->attrs->activation;
-
 	if (kind < 0 || kind >= THAW_ACTIVATIONS)
 		return thaw_fail(THAW_CONFIG, "unknown activation %d: activation: use relu or relu6", kind);
 	*y = desc->x[0];
@@ -31,10 +30,8 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++) {
 		double v = args->x[0].data[i];
-
 		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 			v = 0;
 		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)

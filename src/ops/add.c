@@ -9,7 +9,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (!thaw_shape_equal(&desc->x[0], &desc->x[1])) {
 		char a[96], b[96];
-
 		return thaw_fail(THAW_CONFIG, "cannot add %s and %s: add: inputs must have one shape",
 				 thaw_shape_text(&desc->x[0], a, sizeof(a)),
 				 thaw_shape_text(&desc->x[1], b, sizeof(b)));
@@ -28,10 +27,8 @@ static void forward(const struct thaw_op_args *args)
 static void backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t at = 0; at < count; at += BLOCK) {
 		int64_t size = count - at < BLOCK ? count - at : BLOCK;
-
 		for (int i = 0; i < 2; i++)
 			if (args->dx[i])
 				thaw_kernel_pass_gradient(args->dx[i] + at, args->dx_add[i], args->dy + at,
@@ -43,10 +40,8 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++) {
 		double v = (double)args->x[0].data[i] + args->x[1].data[i];
-
 		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 			v = 0;
 		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)

@@ -50,7 +50,6 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, int inputs, c
 				   const struct thaw_shape *k)
 {
 	struct geometry g = {.images = q->dim[0], .heads = attrs->heads, .queries = q->dim[1]};
-
 	g.packed = inputs < FACTORS;
 	g.bias = inputs == 2 || inputs == 4 ? inputs - 1 : -1;
 	g.size = q->dim[2] / g.heads / (g.packed ? FACTORS : 1);
@@ -75,7 +74,6 @@ static thaw_status check_factors(const struct thaw_op_desc *desc)
 	bool packed = desc->inputs < FACTORS;
 	int64_t parts = (int64_t)heads * (packed ? FACTORS : 1);
 	char have[96], other[96];
-
 	if (heads < 1 || q->ndim != 3 || q->dim[1] < 1 || q->dim[2] < 1 || q->dim[2] % parts != 0)
 		return thaw_fail(THAW_CONFIG, "input %s does not divide into %d heads: attention: needs (N,tokens,%s)",
 				 thaw_shape_text(q, have, sizeof(have)), heads,
@@ -128,7 +126,6 @@ struct work {
 static float *claim(struct work *w, float *scratch, int64_t count)
 {
 	float *part = scratch ? scratch + w->floats : NULL;
-
 	w->floats += (count + PACK - 1) / PACK * PACK;
 	return part;
 }
@@ -137,7 +134,6 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 {
 	int64_t block = g->rows * g->size, scores = g->rows * g->width, turned = g->size * g->width;
 	struct work w = {.floats = 0};
-
 	w.query = claim(&w, scratch, block);
 	w.turned = claim(&w, scratch, turned);
 	w.scores = claim(&w, scratch, scores);
@@ -155,7 +151,6 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
-
 	workspace->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
 	workspace->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
 	if (desc->training)
@@ -166,7 +161,6 @@ static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *wor
 static void factors_of(struct factor *factor, const struct geometry *g, float *const *data, const bool *add)
 {
 	int64_t all = g->heads * g->size;
-
 	for (int i = Q; i < FACTORS; i++) {
 		factor[i] = (struct factor){.data = data[g->packed ? 0 : i],
 					    .stride = g->packed ? FACTORS * all : all,
@@ -180,7 +174,6 @@ static void factors_of(struct factor *factor, const struct geometry *g, float *c
 static void inputs_of(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
 {
 	float *data[FACTORS];
-
 	for (int i = 0; i < FACTORS && i < args->inputs; i++)
 		data[i] = args->x[i].data;
 	factors_of(factor, g, data, NULL);
@@ -217,7 +210,6 @@ static void scores_of(const struct work *w, const struct geometry *g, const stru
 		  (struct thaw_matrix){w->turned, g->width, false}, 0.0f, w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = w->scores + r * g->width;
-
 		if (bias)
 			thaw_kernel_add(row, row, bias + (first + r) * g->keys, g->keys, THAW_ACT_NONE);
 		for (int64_t s = g->keys; s < g->width; s++)
@@ -246,12 +238,10 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
 	float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-
 	transpose_head(w.turned, g, &factor[K], image, head);
 	pack(w.other, g, &factor[V], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
-
 		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
 				  args->training ? largest + row + first : NULL,
@@ -266,7 +256,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS];
-
 	inputs_of(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
@@ -305,13 +294,11 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	float *dbias = g->bias < 0 ? NULL : bias_of(args->dx[g->bias], bias_shape, image, head);
 	const float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-
 	transpose_head(w.turned, g, &factor[K], image, head);
 	transpose_head(w.turned_value, g, &factor[V], image, head);
 	pack(w.other, g, &factor[K], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
-
 		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows_again(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
 					inverse + row + first);
@@ -332,7 +319,6 @@ static void backward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS], gradient[FACTORS];
-
 	inputs_of(factor, &g, args);
 	factors_of(gradient, &g, args->dx, args->dx_add);
 	if (g.bias >= 0 && args->dx[g.bias] && !args->dx_add[g.bias])
@@ -349,14 +335,11 @@ static void reference_row(const struct thaw_op_args *args, const struct geometry
 	const float *q = part_of(&factor[Q], g, image, head, query);
 	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
 	float *y = args->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
-
 	for (int64_t i = 0; i < g->size; i++) {
 		double sum = 0, total = 0;
-
 		for (int64_t s = 0; s < g->keys; s++) {
 			const float *k = part_of(&factor[K], g, image, head, s);
 			double score = bias ? bias[query * g->keys + s] : 0.0;
-
 			for (int64_t j = 0; j < g->size; j++)
 				score += (double)g->scale * q[j] * k[j];
 			score = exp(score);
@@ -371,7 +354,6 @@ static void reference(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_call(args);
 	struct factor factor[FACTORS];
-
 	inputs_of(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
@@ -383,7 +365,6 @@ static void reference(const struct thaw_op_args *args)
 static int64_t flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
-
 	return 4 * g.images * g.heads * g.queries * g.keys * g.size;
 }
 

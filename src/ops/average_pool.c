@@ -9,7 +9,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
-
 	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "average_pool"));
 	*y = thaw_shape_of(desc->x[0].dim[0], axis[0].out, axis[1].out, desc->x[0].dim[3]);
 	return THAW_OK;
@@ -19,7 +18,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 THAW_INLINE float share_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
 {
 	int64_t pixels = pad_counts ? down.full * across.full : down.taps * across.taps;
-
 	return 1.0f / (float)pixels;
 }
 
@@ -31,7 +29,6 @@ THAW_INLINE void average(float *restrict y, const float *restrict x, int64_t wid
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			const float *pixel = x + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
 				y[c] += pixel[c];
 		}
@@ -46,7 +43,6 @@ THAW_INLINE void spread(float *restrict dx, const float *restrict dy, int64_t wi
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			float *pixel = dx + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
 				pixel[c] += dy[c] * share;
 		}
@@ -58,10 +54,8 @@ static void average_image(float *y, const float *x, const struct thaw_windows ax
 {
 	for (int64_t i = 0; i < axis[0].out; i++) {
 		struct thaw_window down = thaw_window_at(&axis[0], i);
-
 		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
 			struct thaw_window across = thaw_window_at(&axis[1], j);
-
 			average(y, x, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
 		}
 	}
@@ -73,10 +67,8 @@ static void spread_image(float *dx, const float *dy, const struct thaw_windows a
 {
 	for (int64_t i = 0; i < axis[0].out; i++) {
 		struct thaw_window down = thaw_window_at(&axis[0], i);
-
 		for (int64_t j = 0; j < axis[1].out; j++, dy += channels) {
 			struct thaw_window across = thaw_window_at(&axis[1], j);
-
 			spread(dx, dy, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
 		}
 	}
@@ -87,7 +79,6 @@ static void forward(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
-
 	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return; /* cannot happen: infer has passed */
 	for (int64_t n = 0; n < x->dim[0]; n++)
@@ -100,12 +91,10 @@ static void backward(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
-
 	if (!args->dx[0] || thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++) {
 		float *dx = args->dx[0] + n * image;
-
 		if (!args->dx_add[0]) /* image by image, so that it is still in cache for the sums */
 			memset(dx, 0, (size_t)image * sizeof(float));
 		spread_image(dx, args->dy + n * axis[0].out * axis[1].out * channels, axis, channels,
@@ -119,7 +108,6 @@ static void reference(const struct thaw_op_args *args)
 	int64_t channels = x->dim[3];
 	struct thaw_windows axis[2];
 	float *y = args->y.data;
-
 	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++)
@@ -129,7 +117,6 @@ static void reference(const struct thaw_op_args *args)
 					struct thaw_window down = thaw_window_at(&axis[0], i);
 					struct thaw_window across = thaw_window_at(&axis[1], j);
 					double sum = 0;
-
 					for (int64_t h = down.begin; h < down.end; h += down.step)
 						for (int64_t w = across.begin; w < across.end; w += across.step)
 							sum += args->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *

@@ -17,7 +17,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int64_t channels = x->ndim >= 2 ? x->dim[x->ndim - 1] : 0;
-
 	if (channels < 1)
 		return thaw_fail(THAW_CONFIG, "input without channels: batch_norm: needs images or features");
 	if (desc->params != PARAMS)
@@ -57,7 +56,6 @@ enum { WORK_BYTES = 2 * sizeof(double) + 6 * sizeof(float) }; /* a channel */
 static struct work work_at(void *scratch, int64_t channels)
 {
 	struct work w = {.sum_g = scratch, .moments = scratch};
-
 	w.sum_gx = w.sum_g + channels;
 	w.block = (float *)(w.sum_gx + channels);
 	w.factor = w.block + 2 * channels;
@@ -71,7 +69,6 @@ static struct work work_at(void *scratch, int64_t channels)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	size_t channels = (size_t)channels_of(&desc->x[0]);
-
 	workspace->scratch_forward = channels * WORK_BYTES;
 	workspace->scratch_backward = channels * WORK_BYTES;
 	if (by_batch(desc->attrs, desc->training))
@@ -84,10 +81,8 @@ static struct thaw_norm norm_of(const struct thaw_op_args *args, const struct wo
 	int64_t channels = channels_of(&args->x[0].shape);
 	bool batch = by_batch(args->attrs, args->training);
 	const float *variance = batch ? (float *)args->saved + channels : args->param[VARIANCE].data;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double inverse = 1.0 / sqrt((double)variance[c] + args->attrs->epsilon);
-
 		work->inverse[c] = (float)inverse;
 		work->factor[c] = (float)(inverse * args->param[WEIGHT].data[c]);
 	}
@@ -104,7 +99,6 @@ static void forward(const struct thaw_op_args *args)
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
 	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
-
 	if (rows == 0)
 		return;
 	if (by_batch(args->attrs, args->training))
@@ -119,7 +113,6 @@ static void add_statistics(const struct thaw_op_args *args, int64_t rows, int64_
 	const float *mean = args->saved, *variance = mean + channels;
 	float images = (float)args->x[0].shape.dim[0];
 	float unbias = rows > 1 ? (float)((double)rows / (double)(rows - 1)) : 1.0f;
-
 	for (int64_t c = 0; c < channels && args->dparam[MEAN]; c++)
 		args->dparam[MEAN][c] += images * mean[c];
 	for (int64_t c = 0; c < channels && args->dparam[VARIANCE]; c++)
@@ -140,7 +133,6 @@ static void backward_batch(const struct thaw_op_args *args, const struct work *w
 {
 	for (int64_t c = 0; c < norm->channels; c++) {
 		double inverse = work->inverse[c];
-
 		work->mean_g[c] = (float)(work->sum_g[c] / (double)rows);
 		work->slope[c] = (float)(work->sum_gx[c] / (double)rows * inverse * inverse);
 	}
@@ -158,14 +150,12 @@ static void backward(const struct thaw_op_args *args)
 	bool sums = args->dparam[WEIGHT] || args->dparam[BIAS] || (batch && args->dx[0]);
 	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
-
 	if (rows == 0)
 		return;
 	norm = norm_of(args, &work);
 	memset(work.sum_g, 0, 2 * (size_t)channels * sizeof(*work.sum_g));
 	for (int64_t r = 0; r < rows; r += block) {
 		int64_t size = rows - r < block ? rows - r : block, at = r * channels;
-
 		if (sums)
 			thaw_norm_sums(work.sum_g, work.sum_gx, args->dy + at, x->data + at, size, &norm, work.block);
 		if (args->dx[0] && !batch)
@@ -184,7 +174,6 @@ static void backward(const struct thaw_op_args *args)
 static void reference_moments(const struct thaw_view *x, int64_t c, double *mean, double *variance)
 {
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
-
 	*mean = *variance = 0;
 	for (int64_t r = 0; r < rows; r++)
 		*mean += x->data[r * channels + c] / (double)rows;
@@ -196,15 +185,12 @@ static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = args->param[MEAN].data[c], variance = args->param[VARIANCE].data[c];
-
 		if (by_batch(args->attrs, args->training))
 			reference_moments(x, c, &mean, &variance);
 		for (int64_t r = 0; r < rows; r++) {
 			double v = (x->data[r * channels + c] - mean) / sqrt(variance + args->attrs->epsilon);
-
 			v = v * args->param[WEIGHT].data[c] + args->param[BIAS].data[c];
 			if (args->attrs->activation != THAW_ACT_NONE && v < 0)
 				v = 0;

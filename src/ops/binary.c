@@ -15,7 +15,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->binary;
-
 	if (function < 0 || function >= THAW_BINARIES)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: binary: see enum thaw_binary", function);
 	return thaw_broadcast_shape(desc->x, y, "binary");
@@ -31,7 +30,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
-
 	while (thaw_broadcast_next(&b, &block))
 		thaw_binary_forward(args->attrs->binary, &block, args->y.data + block.from, args->x[0].data,
 				    args->x[1].data);
@@ -43,10 +41,8 @@ static void send_back(const struct thaw_op_args *args, int k, bool repeated, con
 	enum thaw_binary f = args->attrs->binary;
 	float *dx = args->dx[k] + block->first[k], *product = args->scratch;
 	const float *dy = args->dy + block->from;
-
 	if (!thaw_binary_passes(f, k)) {
 		float *to = repeated || args->dx_add[k] ? product : dx;
-
 		thaw_binary_backward(f, k, block, to, dy, args->x[0].data, args->x[1].data);
 		dy = to;
 	}
@@ -64,7 +60,6 @@ static void send_back_both(const struct thaw_op_args *args, const struct thaw_bl
 	      *dx = args->dx[0] + block->first[0];
 	const float *dy = args->dy + block->from;
 	int64_t count = block->rows * block->columns;
-
 	for (int k = 0; k < 2; k++)
 		thaw_binary_backward(args->attrs->binary, k, block, part[k], dy, args->x[0].data, args->x[1].data);
 	for (int64_t i = 0; i < count; i++)
@@ -75,7 +70,6 @@ static void backward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
-
 	if (args->dx[0] && args->dx[0] == args->dx[1] && args->x[0].data == args->x[1].data) {
 		while (thaw_broadcast_next(&b, &block))
 			send_back_both(args, &block);
@@ -108,7 +102,6 @@ static double exactly(enum thaw_binary f, double a, double b)
 static double element(const struct thaw_view *x, const struct thaw_shape *y, int64_t i)
 {
 	int64_t at = 0, step = 1;
-
 	for (int axis = y->ndim - 1; axis >= 0; axis--) {
 		at += x->shape.dim[axis] == 1 ? 0 : i % y->dim[axis] * step;
 		step *= x->shape.dim[axis];
@@ -120,7 +113,6 @@ static double element(const struct thaw_view *x, const struct thaw_shape *y, int
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++)
 		args->y.data[i] = (float)exactly(args->attrs->binary, element(&args->x[0], &args->y.shape, i),
 						 element(&args->x[1], &args->y.shape, i));

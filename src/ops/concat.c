@@ -18,7 +18,6 @@ static bool fits(const struct thaw_shape *x, const struct thaw_shape *y, int axi
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int axis = desc->attrs->axis;
-
 	*y = desc->x[0];
 	if (axis < 0 || axis >= y->ndim)
 		return thaw_fail(THAW_CONFIG, "axis %d of inputs of rank %d: concat: give one of their own", axis,
@@ -29,7 +28,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	for (int k = 0; k < desc->inputs; k++)
 		if (!fits(&desc->x[k], y, axis)) {
 			char a[96], b[96];
-
 			return thaw_fail(THAW_CONFIG, "input %d of shape %s after %s: concat: only axis %d may differ",
 					 k, thaw_shape_text(&desc->x[k], a, sizeof(a)),
 					 thaw_shape_text(y, b, sizeof(b)), axis);
@@ -47,7 +45,6 @@ struct rows {
 static int64_t product(const struct thaw_shape *s, int from, int to)
 {
 	int64_t n = 1;
-
 	for (int i = from; i < to; i++)
 		n *= s->dim[i];
 	return n;
@@ -57,7 +54,6 @@ static struct rows rows_of(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *y = &args->y.shape;
 	int axis = args->attrs->axis;
-
 	return (struct rows){product(y, 0, axis), product(y, axis, y->ndim)};
 }
 
@@ -65,7 +61,6 @@ static struct rows rows_of(const struct thaw_op_args *args)
 static int64_t row_of(const struct thaw_op_args *args, int k, int64_t r)
 {
 	const struct thaw_shape *x = &args->x[k].shape;
-
 	return r % product(x, 0, args->attrs->axis);
 }
 
@@ -78,12 +73,10 @@ static void forward(const struct thaw_op_args *args)
 {
 	struct rows y = rows_of(args);
 	float *to = args->y.data;
-
 	for (int64_t r = 0; r < y.count; r++)
 		for (int k = 0; k < args->inputs; k++) {
 			const struct thaw_view *x = &args->x[k];
 			int64_t length = product(&x->shape, args->attrs->axis, x->shape.ndim);
-
 			memcpy(to, x->data + row_of(args, k, r) * length, (size_t)length * sizeof(float));
 			to += length;
 		}
@@ -93,12 +86,10 @@ static void backward(const struct thaw_op_args *args)
 {
 	struct rows y = rows_of(args);
 	int64_t from = 0;
-
 	for (int k = 0; k < args->inputs; k++) {
 		int64_t length = product(&args->x[k].shape, args->attrs->axis, args->x[k].shape.ndim);
 		float *dx = args->dx[k];
 		bool add = args->dx_add[k];
-
 		if (dx && repeated(args, k) && !add) {
 			memset(dx, 0, (size_t)thaw_shape_count(&args->x[k].shape) * sizeof(float));
 			add = true;
@@ -116,7 +107,6 @@ static float element(const struct thaw_op_args *args, int64_t i)
 	const struct thaw_shape *y = &args->y.shape;
 	int axis = args->attrs->axis, k = 0;
 	int64_t index[THAW_MAX_DIMS] = {0}, at = 0;
-
 	for (int a = y->ndim - 1; a >= 0; a--) {
 		index[a] = i % y->dim[a];
 		i /= y->dim[a];
@@ -131,7 +121,6 @@ static float element(const struct thaw_op_args *args, int64_t i)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++)
 		args->y.data[i] = element(args, i);
 }

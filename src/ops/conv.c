@@ -16,7 +16,6 @@ enum { WEIGHT, BIAS };
 static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw_shape *weight)
 {
 	char text[96];
-
 	for (int i = 0; i < 2; i++) {
 		if (attrs->stride[i] < 0 || attrs->kernel[i] < 0 || attrs->pad[i] < 0 || attrs->pad[i + 2] < 0)
 			return thaw_fail(THAW_CONFIG, "negative kernel, stride or padding: conv: give none");
@@ -36,7 +35,6 @@ static thaw_status check_channels(const struct thaw_op_desc *desc)
 	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[WEIGHT];
 	int64_t groups = desc->attrs->groups ? desc->attrs->groups : 1;
 	char have[96], want[96];
-
 	thaw_shape_text(x, have, sizeof(have));
 	thaw_shape_text(weight, want, sizeof(want));
 	for (int i = 0; i < 4; i++)
@@ -58,7 +56,6 @@ static thaw_status check_channels(const struct thaw_op_desc *desc)
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	char have[96], want[96];
-
 	if (desc->params < 1 || desc->param[WEIGHT].ndim != 4 || desc->x[0].ndim != 4)
 		return thaw_fail(THAW_CONFIG, "conv: needs an image (N,H,W,C) and a weight of rank 4");
 	THAW_TRY(check_attrs(desc->attrs, &desc->param[WEIGHT]));
@@ -83,7 +80,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
-
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
 
 	workspace->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
@@ -95,7 +91,6 @@ static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *wor
 static void prepare(const struct thaw_op_args *args, void *packed)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
-
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)->pack(&c, args->param[WEIGHT].data, packed);
 }
 
@@ -107,7 +102,6 @@ static void forward(const struct thaw_op_args *args)
 		.residual = args->inputs > 1 ? args->x[1].data : NULL,
 		.activation = args->attrs->activation,
 	};
-
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
 		->forward(&c, args->x[0].data, args->param[WEIGHT].data, args->packed, &epilogue, args->y.data,
 			  args->scratch);
@@ -117,7 +111,6 @@ static void backward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	const float *dy = thaw_conv_mask(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
-
 	if (args->dparam[WEIGHT])
 		thaw_conv_choose(&c, THAW_CONV_WEIGHT)
 			->weight(&c, args->x[0].data, dy, args->dparam[WEIGHT], args->scratch);
@@ -132,12 +125,10 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 {
 	int64_t channels = c->ci / c->groups, group = o / (c->co / c->groups);
 	double sum = 0;
-
 	for (int64_t ky = 0; ky < c->kh; ky++)
 		for (int64_t kx = 0; kx < c->kw; kx++) {
 			int64_t y = oy * c->stride_y - c->top + ky * (1 + c->gap_y);
 			int64_t at = ox * c->stride_x - c->left + kx * (1 + c->gap_x);
-
 			if (y < 0 || y >= c->h || at < 0 || at >= c->w)
 				continue;
 			for (int64_t i = 0; i < channels; i++)
@@ -151,14 +142,12 @@ static void reference(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	int64_t at = 0;
-
 	for (int64_t n = 0; n < c.n; n++)
 		for (int64_t oy = 0; oy < c.ho; oy++)
 			for (int64_t ox = 0; ox < c.wo; ox++)
 				for (int64_t o = 0; o < c.co; o++, at++) {
 					double v = reference_at(&c, args->x[0].data, args->param[WEIGHT].data, n, oy,
 								ox, o);
-
 					v += args->params > BIAS ? args->param[BIAS].data[o] : 0.0;
 					v += args->inputs > 1 ? args->x[1].data[at] : 0.0;
 					if (args->attrs->activation != THAW_ACT_NONE && v < 0)
@@ -172,7 +161,6 @@ static void reference(const struct thaw_op_args *args)
 static int64_t flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
-
 	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&desc->param[WEIGHT]);
 }
 

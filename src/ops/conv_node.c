@@ -11,7 +11,6 @@ static int64_t or_one(int v)
 static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t taps, int64_t *before)
 {
 	int64_t stride = or_one(attrs->stride[axis]), kernel = (taps - 1) * or_one(attrs->dilation[axis]) + 1;
-
 	*before = attrs->pad[axis];
 	if (!attrs->same) {
 		int64_t room = in + attrs->pad[axis] + attrs->pad[axis + 2] - kernel;
@@ -40,7 +39,6 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 		.gap_y = weight->dim[0] > 1 ? or_one(attrs->dilation[0]) - 1 : 0,
 		.gap_x = weight->dim[1] > 1 ? or_one(attrs->dilation[1]) - 1 : 0,
 	};
-
 	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);
 	c.wo = output_size(attrs, 1, c.w, c.kw, &c.left);
 	return c;
@@ -53,11 +51,9 @@ const float *thaw_conv_mask(const struct thaw_op_args *args, float *sum)
 {
 	int64_t columns = args->y.shape.dim[3], all = thaw_shape_count(&args->y.shape) / columns;
 	enum thaw_activation kind = args->attrs->activation;
-
 	for (int64_t first = 0; first < all; first += ROWS) {
 		int64_t rows = all - first < ROWS ? all - first : ROWS, at = first * columns;
 		float *dy = args->dy + at;
-
 		if (kind != THAW_ACT_NONE)
 			thaw_kernel_pass_gradient(dy, false, dy, args->y.data + at, rows * columns, kind);
 		if (sum)

@@ -60,7 +60,6 @@ static struct work work_at(void *scratch, int64_t channels, int64_t weights, boo
 	size_t weight_bytes = aligned((size_t)weights * sizeof(float));
 	char *at = (char *)scratch + aligned((size_t)channels * CHANNEL_BYTES);
 	struct work w = {.dscale = scratch, .weight = (float *)at};
-
 	w.factor = (float *)(w.dscale + channels);
 	w.inverse = w.factor + channels;
 	w.bias = w.inverse + channels;
@@ -76,7 +75,6 @@ static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *wor
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	size_t weights = aligned((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
 	size_t own = aligned((size_t)c.co * CHANNEL_BYTES) + weights;
-
 	workspace->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
 	if (desc->training)
 		workspace->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
@@ -95,12 +93,10 @@ static void effective(const struct thaw_op_args *args, const struct work *w)
 {
 	int64_t channels = args->param[SCALE].shape.dim[0];
 	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
-
 	for (int64_t o = 0; o < channels; o++) {
 		double inverse = 1 / sqrt((double)args->param[VARIANCE].data[o] + (double)args->attrs->epsilon);
 		double factor = args->param[SCALE].data[o] * inverse;
 		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
-
 		w->inverse[o] = (float)inverse;
 		w->factor[o] = (float)factor;
 		w->bias[o] = (float)((bias - args->param[MEAN].data[o]) * factor + args->param[SHIFT].data[o]);
@@ -118,7 +114,6 @@ static void forward(const struct thaw_op_args *args)
 		.residual = args->inputs > 1 ? args->x[1].data : NULL,
 		.activation = args->attrs->activation,
 	};
-
 	effective(args, &w);
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
 		->forward(&c, args->x[0].data, w.weight, NULL, &epilogue, args->y.data, w.kernel);
@@ -145,7 +140,6 @@ static void distribute(const struct thaw_op_args *args, const struct work *w)
 {
 	int64_t channels = args->param[SCALE].shape.dim[0];
 	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
-
 	if (args->dparam[WEIGHT])
 		add_multiplied_rows(args->dparam[WEIGHT], w->dweight, w->factor, rows, channels);
 	if (args->dparam[SHIFT])
@@ -159,7 +153,6 @@ static void distribute(const struct thaw_op_args *args, const struct work *w)
 	for (int64_t o = 0; o < channels; o++) {
 		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
 		double shifted = (bias - args->param[MEAN].data[o]) * w->dbias[o];
-
 		args->dparam[SCALE][o] += (float)((w->dscale[o] + shifted) * w->inverse[o]);
 	}
 }
@@ -170,7 +163,6 @@ static void backward(const struct thaw_op_args *args)
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
 	int64_t weights = thaw_shape_count(&weight->shape);
 	struct work w = work_at(args->scratch, c.co, weights, true);
-
 	memset(w.dbias, 0, (size_t)c.co * sizeof(float));
 	const float *dy = thaw_conv_mask(args, w.dbias);
 
@@ -191,7 +183,6 @@ static void reference(const struct thaw_op_args *args)
 	struct thaw_view param[2] = {args->param[WEIGHT], args->param[args->params > BIAS ? BIAS : WEIGHT]};
 	struct thaw_op_args conv = *args;
 	int64_t count = thaw_shape_count(&args->y.shape), channels = args->param[SCALE].shape.dim[0];
-
 	attrs.activation = THAW_ACT_NONE;
 	conv.attrs = &attrs;
 	conv.inputs = 1;
@@ -201,7 +192,6 @@ static void reference(const struct thaw_op_args *args)
 	for (int64_t i = 0; i < count; i++) {
 		int64_t o = i % channels;
 		double v = (double)args->y.data[i] - args->param[MEAN].data[o];
-
 		v *= args->param[SCALE].data[o] / sqrt((double)args->param[VARIANCE].data[o] + args->attrs->epsilon);
 		v += args->param[SHIFT].data[o] + (args->inputs > 1 ? (double)args->x[1].data[i] : 0);
 		if (args->attrs->activation != THAW_ACT_NONE && v < 0)

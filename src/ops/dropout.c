@@ -15,7 +15,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	float rate = desc->attrs->rate;
-
 	if (!(rate >= 0.0f && rate < 1.0f))
 		return thaw_fail(THAW_CONFIG, "rate %g: dropout: give one from 0 to below 1", (double)rate);
 	if (desc->x[0].ndim < 1)
@@ -39,7 +38,6 @@ static bool drops(const struct thaw_op_args *args)
 static int64_t features_of(const struct thaw_shape *shape)
 {
 	int64_t features = 1;
-
 	for (int i = 1; i < shape->ndim; i++)
 		features *= shape->dim[i];
 	return features;
@@ -48,7 +46,6 @@ static int64_t features_of(const struct thaw_shape *shape)
 static struct thaw_random stream_of(const struct thaw_op_args *args, int64_t n)
 {
 	uint64_t desc = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
-
 	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, desc);
 }
 
@@ -72,7 +69,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape), features = features_of(&args->y.shape);
 	uint8_t *mask = args->saved;
-
 	if (!drops(args)) {
 		if (args->y.data != args->x[0].data)
 			memcpy(args->y.data, args->x[0].data, (size_t)count * sizeof(float));
@@ -80,7 +76,6 @@ static void forward(const struct thaw_op_args *args)
 	}
 	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
 		struct thaw_random random = stream_of(args, n);
-
 		for (int64_t i = 0; i < features; i++)
 			mask[n * features + i] = thaw_random_unit(&random) >= args->attrs->rate;
 	}
@@ -92,7 +87,6 @@ static void backward(const struct thaw_op_args *args)
 	int64_t count = thaw_shape_count(&args->y.shape);
 	float scale = 1.0f / (1.0f - args->attrs->rate);
 	float *dx = args->dx[0];
-
 	if (!dx)
 		return;
 	if (drops(args))
@@ -104,15 +98,12 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t features = features_of(&args->y.shape);
-
 	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
 		struct thaw_random random = {0};
-
 		if (drops(args))
 			random = stream_of(args, n);
 		for (int64_t i = n * features; i < (n + 1) * features; i++) {
 			double v = args->x[0].data[i];
-
 			if (drops(args))
 				v = thaw_random_unit(&random) < args->attrs->rate ? 0 : v / (1 - args->attrs->rate);
 			args->y.data[i] = (float)v;

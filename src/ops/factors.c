@@ -14,7 +14,6 @@ struct factor {
 static int64_t size_left(const struct thaw_factors *f, const struct thaw_shape *x, int i)
 {
 	int64_t left = x->dim[f->axis[i]];
-
 	for (int k = 0; k < f->count; k++) {
 		if (k == i || f->axis[k] != f->axis[i])
 			continue;
@@ -35,11 +34,9 @@ static void sizes_of(const struct thaw_factors *f, const struct thaw_shape *x, s
 static void resolve(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
 {
 	int64_t stride = 1;
-
 	sizes_of(f, x, factor);
 	for (int i = f->count - 1; i >= 0; i--) {
 		struct factor *to = &factor[i];
-
 		to->stride = stride;
 		stride *= to->size;
 		to->step = f->step[i] ? f->step[i] : 1;
@@ -54,7 +51,6 @@ static void resolve(const struct thaw_factors *f, const struct thaw_shape *x, st
 static thaw_status check_form(const struct thaw_factors *f, const struct thaw_shape *x, const char *op)
 {
 	unsigned seen = 0;
-
 	if (f->count < 0 || f->count > THAW_MAX_FACTORS || f->ndim < 1 || f->ndim > THAW_MAX_DIMS)
 		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: too many", f->count, f->ndim, op);
 	for (int i = 0; i < f->count; i++) {
@@ -78,12 +74,10 @@ static thaw_status check_sizes(const struct thaw_factors *f, const struct thaw_s
 {
 	struct factor factor[THAW_MAX_FACTORS];
 	char have[96];
-
 	sizes_of(f, x, factor);
 	for (int axis = 0; axis < x->ndim; axis++) {
 		int64_t left = x->dim[axis];
 		bool fits = true;
-
 		for (int i = 0; i < f->count && fits; i++) {
 			if (f->axis[i] != axis)
 				continue;
@@ -102,14 +96,12 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 {
 	struct factor factor[THAW_MAX_FACTORS];
 	char have[96];
-
 	THAW_TRY(check_form(f, x, op));
 	THAW_TRY(check_sizes(f, x, op));
 	resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++) {
 		const struct factor *from = &factor[i];
 		int64_t room = from->step > 0 ? (from->size - 1 - from->start) / from->step : from->start / -from->step;
-
 		if (from->start < 0 || from->start >= from->size || from->take < 1 || from->take - 1 > room)
 			return thaw_fail(THAW_CONFIG, "factor %d of axis %d of %s has no such range: %s", i, f->axis[i],
 					 thaw_shape_text(x, have, sizeof(have)), op);
@@ -125,7 +117,6 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 bool thaw_factors_all(const struct thaw_factors *f, const struct thaw_shape *x)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-
 	resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++)
 		if (factor[i].take != factor[i].size)
@@ -136,7 +127,6 @@ bool thaw_factors_all(const struct thaw_factors *f, const struct thaw_shape *x)
 bool thaw_factors_in_order(const struct thaw_factors *f, const struct thaw_shape *x)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-
 	resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++)
 		if (f->order[i] != i || factor[i].take != factor[i].size || factor[i].start != 0)
@@ -149,12 +139,10 @@ struct thaw_strides thaw_factors_strides(const struct thaw_factors *f, const str
 	struct factor factor[THAW_MAX_FACTORS];
 	struct thaw_strides s = {.axes = f->count};
 	int64_t stride = 1;
-
 	resolve(f, x, factor);
 	*start = 0;
 	for (int i = f->count - 1; i >= 0; i--) {
 		const struct factor *from = &factor[f->order[i]];
-
 		s.size[i] = from->take;
 		s.to[i] = stride;
 		s.from[i] = from->stride * from->step;

@@ -10,7 +10,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int64_t features = 1;
-
 	if (desc->x[0].ndim < 2)
 		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", desc->x[0].ndim);
 	for (int i = 1; i < desc->x[0].ndim; i++)
@@ -22,7 +21,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 static void reference(const struct thaw_op_args *args)
 {
 	const int64_t *dim = args->x[0].shape.dim;
-
 	if (args->x[0].shape.ndim == 2) {
 		memmove(args->y.data, args->x[0].data, (size_t)(dim[0] * dim[1]) * sizeof(float));
 		return;

@@ -13,7 +13,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0], *indices = &desc->x[1];
 	int axis = desc->attrs->axis;
-
 	if (axis < 0 || axis >= x->ndim || x->dim[axis] < 1 || x->ndim - 1 + indices->ndim > THAW_MAX_DIMS)
 		return thaw_fail(THAW_CONFIG,
 				 "axis %d of an input of rank %d, by numbers of rank %d: gather: does not fit", axis,
@@ -36,7 +35,6 @@ static struct slices slices_of(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape;
 	struct slices s = {1, x->dim[args->attrs->axis], 1, thaw_shape_count(&args->x[1].shape)};
-
 	for (int i = 0; i < args->attrs->axis; i++)
 		s.outer *= x->dim[i];
 	for (int i = args->attrs->axis + 1; i < x->ndim; i++)
@@ -47,7 +45,6 @@ static struct slices slices_of(const struct thaw_op_args *args)
 static int64_t index_of(float number, int64_t size)
 {
 	float last = (float)(size - 1), from_start = number < 0.0f ? number + (float)size : number;
-
 	return from_start > 0.0f ? (int64_t)(from_start < last ? from_start : last) : 0;
 }
 
@@ -55,7 +52,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
 	float *to = args->y.data;
-
 	for (int64_t o = 0; o < s.outer; o++)
 		for (int64_t k = 0; k < s.count; k++, to += s.inner)
 			memcpy(to, args->x[0].data + (o * s.size + index_of(args->x[1].data[k], s.size)) * s.inner,
@@ -66,7 +62,6 @@ static void backward(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
 	const float *dy = args->dy;
-
 	for (int i = 0; i < 2; i++)
 		if (args->dx[i] && !args->dx_add[i])
 			memset(args->dx[i], 0, (size_t)thaw_shape_count(&args->x[i].shape) * sizeof(float));
@@ -75,7 +70,6 @@ static void backward(const struct thaw_op_args *args)
 	for (int64_t o = 0; o < s.outer; o++)
 		for (int64_t k = 0; k < s.count; k++, dy += s.inner) {
 			int64_t row = o * s.size + index_of(args->x[1].data[k], s.size);
-
 			thaw_kernel_pass_gradient(args->dx[0] + row * s.inner, true, dy, NULL, s.inner, THAW_ACT_NONE);
 		}
 }
@@ -83,10 +77,8 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
-
 	for (int64_t i = 0; i < s.outer * s.count * s.inner; i++) {
 		int64_t k = i / s.inner % s.count, index = (int64_t)args->x[1].data[k];
-
 		index += index < 0 ? s.size : 0;
 		args->y.data[i] = args->x[0].data[(i / s.inner / s.count * s.size + index) * s.inner + i % s.inner];
 	}

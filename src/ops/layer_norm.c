@@ -17,7 +17,6 @@ static int64_t columns_of(const struct thaw_shape *x)
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
-
 	if (x->ndim < 2 || columns_of(x) < 1)
 		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: needs features, tokens or images");
 	for (int i = 0; i < desc->params; i++)
@@ -42,7 +41,6 @@ enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* a channel */
 static struct work work_at(void *scratch, int64_t columns)
 {
 	struct work w = {.scale_sum = scratch};
-
 	w.shift_sum = w.scale_sum + columns;
 	w.scale_block = (float *)(w.shift_sum + columns);
 	w.shift_block = w.scale_block + columns;
@@ -59,7 +57,6 @@ static struct work work_at(void *scratch, int64_t columns)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	int64_t columns = columns_of(&desc->x[0]), rows = thaw_shape_count(&desc->x[0]) / columns;
-
 	workspace->scratch_forward = workspace->scratch_backward = (size_t)columns * WORK_BYTES;
 	if (desc->training)
 		workspace->saved = 2 * (size_t)rows * sizeof(float);
@@ -70,7 +67,6 @@ static void forward(const struct thaw_op_args *args)
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	struct work work = work_at(args->scratch, columns);
 	float *mean = args->training ? args->saved : NULL;
-
 	thaw_layer_norm_forward(args->y.data, mean, mean ? mean + rows : NULL, args->x[0].data, rows, columns,
 				args->params > SCALE ? args->param[SCALE].data : work.ones,
 				args->params > SHIFT ? args->param[SHIFT].data : work.zeros, args->attrs->epsilon);
@@ -89,7 +85,6 @@ static void backward(const struct thaw_op_args *args)
 	int64_t block = thaw_norm_block(columns);
 	struct work work = work_at(args->scratch, columns);
 	const float *mean = args->saved, *inverse = mean + rows;
-
 	memset(work.scale_sum, 0, 2 * (size_t)columns * sizeof(double));
 	for (int64_t r = 0; r < rows; r += block) {
 		const struct thaw_layer_norm_gradient g = {
@@ -102,7 +97,6 @@ static void backward(const struct thaw_op_args *args)
 			.scale = args->params > SCALE ? args->param[SCALE].data : work.ones,
 			.columns = columns,
 		};
-
 		memset(work.scale_block, 0, 2 * (size_t)columns * sizeof(float));
 		thaw_layer_norm_backward(&g, rows - r < block ? rows - r : block, work.scale_block, work.shift_block);
 		for (int64_t c = 0; c < columns; c++) {
@@ -119,18 +113,15 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
-
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = args->x[0].data + r * columns;
 		double mean = 0, variance = 0;
-
 		for (int64_t c = 0; c < columns; c++)
 			mean += x[c] / (double)columns;
 		for (int64_t c = 0; c < columns; c++)
 			variance += (x[c] - mean) * (x[c] - mean) / (double)columns;
 		for (int64_t c = 0; c < columns; c++) {
 			double z = (x[c] - mean) / sqrt(variance + args->attrs->epsilon);
-
 			if (args->params > SCALE)
 				z *= args->param[SCALE].data[c];
 			if (args->params > SHIFT)

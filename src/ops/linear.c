@@ -30,7 +30,6 @@ static int64_t outputs_of(const struct thaw_shape *weight)
 static int64_t rows_of(const struct thaw_shape *x)
 {
 	int64_t rows = 1;
-
 	for (int i = 0; i < x->ndim - 1; i++)
 		rows *= x->dim[i];
 	return rows;
@@ -40,7 +39,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[0];
 	char have[96], want[96];
-
 	if (desc->params < 1 || weight->ndim != 2)
 		return thaw_fail(THAW_CONFIG, "no weight of rank 2: linear: give one of (outputs, inputs)");
 
@@ -76,7 +74,6 @@ static bool turns(int64_t n, int64_t in, int64_t out)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	const struct thaw_shape *weight = &desc->param[0];
-
 	if (turns(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
 		workspace->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
 		workspace->packed = desc->frozen ? workspace->scratch_forward : 0;
@@ -90,7 +87,6 @@ static void prepare(const struct thaw_op_args *args, void *packed)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	thaw_transpose(packed, out, false, weight->data, in, out, in);
 }
 
@@ -100,7 +96,6 @@ static void finish(const struct thaw_op_args *args, int64_t first, int64_t rows,
 	const float *bias = args->params > 1 ? args->param[1].data : NULL;
 	enum thaw_activation activation = args->attrs->activation;
 	float *y = args->y.data + first * out;
-
 	if (args->inputs > 1) {
 		if (bias)
 			thaw_kernel_bias(y, bias, rows, out, THAW_ACT_NONE);
@@ -116,7 +111,6 @@ static void forward(const struct thaw_op_args *args)
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	struct thaw_matrix b = {weight->data, in, true};
 	int64_t block = n;
-
 	if (n <= THAW_FEW_ROWS) {
 		thaw_few_rows_forward(n, in, out, args->x[0].data, weight->data, args->y.data);
 		finish(args, 0, n, out);
@@ -130,7 +124,6 @@ static void forward(const struct thaw_op_args *args)
 	}
 	for (int64_t first = 0; first < n; first += block) {
 		int64_t rows = n - first < block ? n - first : block;
-
 		thaw_gemm(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, b, 0.0f,
 			  args->y.data + first * out, out);
 		finish(args, first, rows, out);
@@ -142,7 +135,6 @@ static void backward_rows(const struct thaw_op_args *args, const float *dy, int6
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	dy += first * out;
 	if (args->params > 1 && args->dparam[1])
 		thaw_kernel_add_rows(args->dparam[1], dy, rows, out);
@@ -167,7 +159,6 @@ static void backward(const struct thaw_op_args *args)
 	struct thaw_op_args rest = *args;
 	float *dweight_apart[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
 	const float *dy = args->dy;
-
 	if (args->attrs->activation != THAW_ACT_NONE) {
 		thaw_kernel_pass_gradient(args->scratch, false, dy, args->y.data, n * out, args->attrs->activation);
 		dy = args->scratch;
@@ -186,11 +177,9 @@ static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	for (int64_t n = 0; n < rows_of(&args->y.shape); n++)
 		for (int64_t o = 0; o < out; o++) {
 			double sum = args->params > 1 ? args->param[1].data[o] : 0.0;
-
 			for (int64_t i = 0; i < in; i++)
 				sum += (double)args->x[0].data[n * in + i] * weight->data[o * in + i];
 			sum += args->inputs > 1 ? args->x[1].data[n * out + o] : 0.0;

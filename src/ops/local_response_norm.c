@@ -33,7 +33,6 @@ static struct around around_of(const struct thaw_attrs *attrs, const struct thaw
 {
 	int size = attrs->kernel[0];
 	int64_t most = x->dim[x->ndim - 1] - 1, before = (size - 1) / 2, behind = size / 2;
-
 	return (struct around){
 		.channels = most + 1,
 		.before = before < most ? before : most,
@@ -48,7 +47,6 @@ static struct around around_of(const struct thaw_attrs *attrs, const struct thaw
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	size_t channels = (size_t)desc->x[0].dim[desc->x[0].ndim - 1];
-
 	workspace->scratch_forward = workspace->scratch_backward = 5 * channels * sizeof(float);
 }
 
@@ -84,7 +82,6 @@ THAW_MULTIVERSION
 static void forward_pixels(const struct around *a, float *y, const float *x, int64_t pixels, float *scratch)
 {
 	float *values = scratch + a->channels, *s = scratch + 3 * a->channels;
-
 	for (int64_t p = 0; p < pixels; p++, x += a->channels, y += a->channels) {
 		denominators(a, s, x, values);
 		THAW_INDEPENDENT
@@ -99,13 +96,11 @@ static void backward_pixels(const struct around *a, float *dx, bool add, const f
 {
 	float *values = scratch + a->channels, *s = scratch + 3 * a->channels, *sum = s + a->channels;
 	float both = 2.0f * a->alpha * a->beta;
-
 	for (int64_t p = 0; p < pixels; p++, x += a->channels, dx += a->channels, dy += a->channels) {
 		denominators(a, s, x, values);
 		THAW_INDEPENDENT
 		for (int64_t c = 0; c < a->channels; c++) {
 			float direct = dy[c] * factor(a, s[c]);
-
 			values[c] = direct * x[c] / s[c];
 			s[c] = direct;
 		}
@@ -113,7 +108,6 @@ static void backward_pixels(const struct around *a, float *dx, bool add, const f
 		THAW_INDEPENDENT
 		for (int64_t c = 0; c < a->channels; c++) {
 			float slope = s[c] - both * x[c] * sum[c];
-
 			dx[c] = add ? dx[c] + slope : slope;
 		}
 	}
@@ -122,7 +116,6 @@ static void backward_pixels(const struct around *a, float *dx, bool add, const f
 static void forward(const struct thaw_op_args *args)
 {
 	struct around a = around_of(args->attrs, &args->x[0].shape);
-
 	memset(args->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
 	forward_pixels(&a, args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape) / a.channels, args->scratch);
 }
@@ -130,7 +123,6 @@ static void forward(const struct thaw_op_args *args)
 static void backward(const struct thaw_op_args *args)
 {
 	struct around a = around_of(args->attrs, &args->x[0].shape);
-
 	if (!args->dx[0])
 		return;
 	memset(args->scratch, 0, 3 * (size_t)a.channels * sizeof(float));
@@ -142,12 +134,10 @@ static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	int64_t channels = args->y.shape.dim[args->y.shape.ndim - 1], size = attrs->kernel[0];
-
 	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++) {
 		const float *x = args->x[0].data + i / channels * channels;
 		int64_t c = i % channels;
 		double sum = 0;
-
 		for (int64_t k = c - (size - 1) / 2; k <= c + size / 2; k++)
 			sum += k < 0 || k >= channels ? 0 : (double)x[k] * x[k];
 		args->y.data[i] = (float)(x[c] / pow(attrs->epsilon + (double)attrs->alpha / (double)size * sum,

@@ -8,7 +8,6 @@
 static int64_t top_class(const float *logit, int64_t classes)
 {
 	int64_t top = 0;
-
 	for (int64_t c = 1; c < classes; c++)
 		if (logit[c] > logit[top])
 			top = c;
@@ -19,7 +18,6 @@ static int64_t top_class(const float *logit, int64_t classes)
 static double log_sum_exp(const float *logit, int64_t classes, double largest)
 {
 	double sum = 0;
-
 	for (int64_t c = 0; c < classes; c++)
 		sum += exp(logit[c] - largest);
 	return largest + log(sum);
@@ -31,7 +29,6 @@ void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const i
 			float *dlogits, double *loss_sum, int64_t *correct)
 {
 	double share = (double)smoothing / (double)classes;
-
 	*loss_sum = 0;
 	*correct = 0;
 	for (int64_t i = 0; i < n; i++) {
@@ -39,14 +36,12 @@ void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const i
 		int64_t top = top_class(logit, classes);
 		double normalizer = log_sum_exp(logit, classes, logit[top]);
 		double loss = (1.0 - (double)smoothing) * (normalizer - logit[label[i]]);
-
 		for (int64_t c = 0; c < classes && smoothing > 0.0f; c++)
 			loss += share * (normalizer - logit[c]);
 		*loss_sum += loss;
 		*correct += top == label[i];
 		for (int64_t c = 0; c < classes && dlogits; c++) {
 			double target = share + (c == label[i] ? 1.0 - (double)smoothing : 0.0);
-
 			dlogits[i * classes + c] = (float)(exp(logit[c] - normalizer) - target);
 		}
 	}
@@ -57,7 +52,6 @@ void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probab
 	for (int64_t i = 0; i < n; i++) {
 		const float *logit = logits + i * classes;
 		double normalizer = log_sum_exp(logit, classes, logit[top_class(logit, classes)]);
-
 		for (int64_t c = 0; c < classes; c++)
 			probability[i * classes + c] = (float)exp(logit[c] - normalizer);
 	}

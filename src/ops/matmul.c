@@ -23,7 +23,6 @@ struct geometry {
 static int64_t dim_at(const struct thaw_shape *x, int rank, int axis)
 {
 	int at = axis - (rank - x->ndim);
-
 	return at < 0 ? 1 : x->dim[at];
 }
 
@@ -36,7 +35,6 @@ static void matrix_sizes(struct geometry *g, const struct thaw_attrs *attrs, con
 			 const struct thaw_shape *b)
 {
 	const bool *turned = attrs->transpose;
-
 	g->m = a->dim[a->ndim - (turned[0] ? 1 : 2)];
 	g->k = a->dim[a->ndim - (turned[0] ? 2 : 1)];
 	g->n = b->dim[b->ndim - (turned[1] ? 2 : 1)];
@@ -50,14 +48,11 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct 
 	int rank = larger_rank(x);
 	struct geometry g = {.products = 1, .lead = rank - 2};
 	bool one = !attrs->transpose[0];
-
 	matrix_sizes(&g, attrs, &x[0], &x[1]);
 	for (int i = 0; i < 2; i++) {
 		int64_t step = x[i].dim[x[i].ndim - 2] * x[i].dim[x[i].ndim - 1];
-
 		for (int axis = g.lead - 1; axis >= 0; axis--) {
 			int64_t here = dim_at(&x[i], rank, axis), other = dim_at(&x[1 - i], rank, axis);
-
 			g.step[i][axis] = here == 1 && other != 1 ? 0 : step;
 			g.shared[i] |= here == 1 && other != 1;
 			g.dim[axis] = here == 1 ? other : here;
@@ -78,7 +73,6 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct 
 static thaw_status refuse(const struct thaw_op_desc *desc)
 {
 	char a[96], b[96];
-
 	return thaw_fail(THAW_CONFIG, "inputs %s and %s do not multiply: matmul%s%s",
 			 thaw_shape_text(&desc->x[0], a, sizeof(a)), thaw_shape_text(&desc->x[1], b, sizeof(b)),
 			 desc->attrs->transpose[0] ? ", first transposed" : "",
@@ -90,7 +84,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	const struct thaw_shape *x = desc->x;
 	int rank = larger_rank(x);
 	struct geometry g = {0};
-
 	if (x[0].ndim < 2 || x[1].ndim < 2)
 		return refuse(desc);
 	matrix_sizes(&g, desc->attrs, &x[0], &x[1]);
@@ -99,7 +92,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	y->ndim = rank;
 	for (int axis = 0; axis < rank - 2; axis++) {
 		int64_t a = dim_at(&x[0], rank, axis), b = dim_at(&x[1], rank, axis);
-
 		if (a != b && a != 1 && b != 1)
 			return refuse(desc);
 		y->dim[axis] = a == 1 ? b : a;
@@ -127,7 +119,6 @@ static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *wor
 static int64_t offset_of(const struct geometry *g, int i, int64_t p)
 {
 	int64_t offset = 0;
-
 	for (int axis = g->lead - 1; axis >= 0 && g->products > 1; axis--) {
 		offset += p % g->dim[axis] * g->step[i][axis];
 		p /= g->dim[axis];
@@ -151,7 +142,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_call(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t p = 0; p < g.products; p++)
 		thaw_gemm(g.m, g.n, g.k, factor(args, &g, 0, p, false), factor(args, &g, 1, p, false), 0.0f,
 			  args->y.data + p * g.m * g.n, g.n);
@@ -167,7 +157,6 @@ static void one_gradient(const struct thaw_op_args *args, const struct geometry 
 	struct thaw_matrix other = factor(args, g, 1 - i, p, true);
 	int64_t rows = i == 0 ? g->m : g->k, columns = i == 0 ? g->k : g->n, depth = i == 0 ? g->n : g->m;
 	float *dx = args->dx[i] + offset_of(g, i, p);
-
 	if (!args->attrs->transpose[i]) {
 		thaw_gemm(rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, beta, dx, g->stride[i]);
 		return;
@@ -182,14 +171,12 @@ static void backward(const struct thaw_op_args *args)
 	struct geometry g = geometry_of_call(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
 	const float *dy = args->dy;
-
 	if (is_scaled(args->attrs)) {
 		thaw_kernel_scale_rows(args->scratch, count, false, dy, count, 1, count, args->attrs->scale);
 		dy = args->scratch;
 	}
 	for (int i = 0; i < 2; i++) {
 		bool add = args->dx_add[i];
-
 		if (!args->dx[i])
 			continue;
 		if (!add && (g.shared[i] || count == 0)) {
@@ -206,14 +193,12 @@ static void reference(const struct thaw_op_args *args)
 	struct geometry g = geometry_of_call(args);
 	const bool *turned = args->attrs->transpose;
 	double scale = is_scaled(args->attrs) ? args->attrs->scale : 1.0;
-
 	for (int64_t p = 0; p < g.products; p++)
 		for (int64_t i = 0; i < g.m; i++)
 			for (int64_t j = 0; j < g.n; j++) {
 				const float *a = args->x[0].data + offset_of(&g, 0, p);
 				const float *b = args->x[1].data + offset_of(&g, 1, p);
 				double sum = 0;
-
 				for (int64_t k = 0; k < g.k; k++)
 					sum += (double)a[turned[0] ? k * g.stride[0] + i : i * g.stride[0] + k] *
 					       b[turned[1] ? j * g.stride[1] + k : k * g.stride[1] + j];
@@ -224,7 +209,6 @@ static void reference(const struct thaw_op_args *args)
 static int64_t flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->x);
-
 	return 2 * g.products * g.m * g.n * g.k;
 }
 

@@ -19,7 +19,6 @@ static int64_t longest(const struct thaw_windows *w)
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
-
 	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool"));
 	if (longest(&axis[0]) > UINT16_MAX / longest(&axis[1]))
 		return thaw_fail(THAW_CONFIG, "window of %lld x %lld pixels: max_pool: at most %d pixels are supported",
@@ -32,7 +31,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	size_t pixel = (size_t)desc->x[0].dim[3] * sizeof(int32_t);
-
 	workspace->scratch_backward = pixel;
 	if (desc->training) {
 		workspace->saved = (size_t)thaw_shape_count(&desc->y) * sizeof(place);
@@ -53,7 +51,6 @@ THAW_INLINE void maximum(float *restrict y, const float *restrict x, int64_t wid
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			const float *pixel = x + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
 				y[c] = beats(pixel[c], y[c]) ? pixel[c] : y[c];
 		}
@@ -64,16 +61,13 @@ THAW_INLINE void find_maximum(float *restrict y, place *restrict saved, int32_t 
 			      int64_t width, int64_t channels, struct thaw_window down, struct thaw_window across)
 {
 	int32_t at = 0;
-
 	memcpy(y, x + (down.begin * width + across.begin) * channels, (size_t)channels * sizeof(float));
 	memset(best, 0, (size_t)channels * sizeof(*best));
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
 			const float *pixel = x + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++) {
 				float v = pixel[c], old = y[c];
-
 				best[c] = beats(v, old) ? at : best[c];
 				y[c] = beats(v, old) ? v : old;
 			}
@@ -89,13 +83,11 @@ THAW_INLINE void send_back(float *restrict dx, const float *restrict dy, const p
 			   struct thaw_window across)
 {
 	int32_t at = 0;
-
 	for (int64_t c = 0; c < channels; c++)
 		best[c] = saved[c];
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
 			float *pixel = dx + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
 				pixel[c] += best[c] == at ? dy[c] : 0.0f;
 		}
@@ -109,7 +101,6 @@ static void maximum_image(float *y, place *saved, int32_t *best, const float *x,
 	for (int64_t i = 0; i < axis[0].out; i++)
 		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
 			struct thaw_window down = thaw_window_at(&axis[0], i), across = thaw_window_at(&axis[1], j);
-
 			if (saved) {
 				find_maximum(y, saved, best, x, axis[1].in, channels, down, across);
 				saved += channels;
@@ -134,12 +125,10 @@ static void forward(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
-
 	if (thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return; /* cannot happen: infer has passed */
 	for (int64_t n = 0; n < x->dim[0]; n++) {
 		int64_t at = n * axis[0].out * axis[1].out * channels;
-
 		maximum_image(args->y.data + at, args->training ? (place *)args->saved + at : NULL, args->scratch,
 			      args->x[0].data + n * image, axis, channels);
 	}
@@ -150,13 +139,11 @@ static void backward(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
 	struct thaw_windows axis[2];
-
 	if (!args->dx[0] || thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++) {
 		int64_t at = n * axis[0].out * axis[1].out * channels;
 		float *dx = args->dx[0] + n * image;
-
 		if (!args->dx_add[0]) /* image by image, so that it is still in cache for the sums */
 			memset(dx, 0, (size_t)image * sizeof(float));
 		send_back_image(dx, args->dy + at, (const place *)args->saved + at, args->scratch, axis, channels);
@@ -169,7 +156,6 @@ static void reference(const struct thaw_op_args *args)
 	int64_t channels = x->dim[3];
 	struct thaw_windows axis[2];
 	float *y = args->y.data;
-
 	if (thaw_windows_set(axis, args->attrs, x, "max_pool") != THAW_OK)
 		return;
 	for (int64_t n = 0; n < x->dim[0]; n++)
@@ -179,13 +165,11 @@ static void reference(const struct thaw_op_args *args)
 					struct thaw_window down = thaw_window_at(&axis[0], i);
 					struct thaw_window across = thaw_window_at(&axis[1], j);
 					double best = -1.0 / 0.0;
-
 					for (int64_t h = down.begin; h < down.end; h += down.step)
 						for (int64_t w = across.begin; w < across.end; w += across.step) {
 							double v = args->x[0].data[((n * x->dim[1] + h) * x->dim[2] +
 										    w) * channels +
 										   c];
-
 							best = v > best || v != v ? v : best;
 						}
 					*y++ = (float)best;
@@ -195,7 +179,6 @@ static void reference(const struct thaw_op_args *args)
 static int64_t flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_windows axis[2];
-
 	if (thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool") != THAW_OK)
 		return 0;
 	return thaw_shape_count(&desc->y) * longest(&axis[0]) * longest(&axis[1]);

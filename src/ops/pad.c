@@ -10,7 +10,6 @@ static thaw_status check_axis(const struct thaw_attrs *attrs, int axis, int64_t 
 {
 	int64_t before = attrs->before[axis], after = attrs->after[axis];
 	int64_t reach = attrs->padding == THAW_PAD_REFLECT ? size - 1 : INT32_MAX;
-
 	if (before > reach || after > reach || before <= -size || after <= -size || size + before + after < 1)
 		return thaw_fail(THAW_CONFIG, "padding of %lld and %lld on axis %d of size %lld: pad: %s",
 				 (long long)before, (long long)after, axis, (long long)size,
@@ -23,7 +22,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_attrs *attrs = desc->attrs;
 	int padding = (int)attrs->padding;
-
 	if (padding < THAW_PAD_CONSTANT || padding > THAW_PAD_EDGE)
 		return thaw_fail(THAW_CONFIG, "unknown padding %d: pad: use constant, reflect or edge", padding);
 	*y = desc->x[0];
@@ -60,7 +58,6 @@ struct walk {
 static struct walk walk_of(const struct thaw_op_args *args)
 {
 	struct walk w = {.args = args};
-
 	for (int64_t i = args->y.shape.ndim - 1, x = 1, y = 1; i >= 0; i--) {
 		w.x_step[i] = x;
 		w.y_step[i] = y;
@@ -90,10 +87,8 @@ static void fill(const struct walk *w, int64_t y, int64_t count)
 static void visit(const struct walk *w, int axis, int64_t x, int64_t y)
 {
 	int64_t in = w->args->x[0].shape.dim[axis], out = w->args->y.shape.dim[axis], run;
-
 	for (int64_t i = 0; i < out; i += run) {
 		int64_t from = source(w->args->attrs, axis, in, i), to = y + i * w->y_step[axis];
-
 		run = 1;
 		if (from < 0) {
 			fill(w, to, w->y_step[axis]);
@@ -110,7 +105,6 @@ static void visit(const struct walk *w, int axis, int64_t x, int64_t y)
 static void forward(const struct thaw_op_args *args)
 {
 	struct walk w = walk_of(args);
-
 	w.x = args->x[0].data;
 	w.y = args->y.data;
 	visit(&w, 0, 0, 0);
@@ -119,7 +113,6 @@ static void forward(const struct thaw_op_args *args)
 static void backward(const struct thaw_op_args *args)
 {
 	struct walk w = walk_of(args);
-
 	if (!args->dx[0])
 		return;
 	if (!args->dx_add[0])
@@ -133,14 +126,11 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape, *y = &args->y.shape;
-
 	for (int64_t k = 0; k < thaw_shape_count(y); k++) {
 		int64_t rest = k, at = 0, step = 1;
 		bool outside = false;
-
 		for (int axis = y->ndim - 1; axis >= 0; axis--) {
 			int64_t from = source(args->attrs, axis, x->dim[axis], rest % y->dim[axis]);
-
 			outside |= from < 0;
 			at += from * step;
 			step *= x->dim[axis];

@@ -9,7 +9,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->function;
-
 	if (function < 0 || function >= THAW_FUNCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: pointwise: see enum thaw_function", function);
 	*y = desc->x[0];
@@ -19,7 +18,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 static void forward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-
 	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, args->y.data, args->x[0].data,
 			      thaw_shape_count(&args->y.shape));
 }
@@ -27,7 +25,6 @@ static void forward(const struct thaw_op_args *args)
 static void backward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-
 	if (args->dx[0])
 		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0], args->dx_add[0],
 				       args->dy, args->x[0].data, thaw_shape_count(&args->y.shape));
@@ -51,7 +48,6 @@ static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++)
 		args->y.data[i] = (float)exactly(attrs->function, attrs->alpha, attrs->beta, args->x[0].data[i]);
 }

@@ -13,7 +13,6 @@ static void forward(const struct thaw_op_args *args)
 {
 	int64_t start;
 	struct thaw_strides s = thaw_factors_strides(&args->attrs->factors, &args->x[0].shape, &start);
-
 	thaw_strided_copy(args->y.data, false, args->x[0].data + start, &s);
 }
 
@@ -24,7 +23,6 @@ static void backward(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start;
 	struct thaw_strides there = thaw_factors_strides(f, x, &start), back = there;
-
 	if (!args->dx[0])
 		return;
 	memcpy(back.to, there.from, sizeof(back.to));
@@ -38,15 +36,12 @@ static void backward(const struct thaw_op_args *args)
 static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, const int64_t *index)
 {
 	int64_t at = 0;
-
 	for (int axis = 0, i = 0; axis < x->ndim; axis++) {
 		int64_t others = 1, here = 0;
-
 		for (int k = 0; k < f->count; k++)
 			others *= f->axis[k] == axis && f->size[k] ? f->size[k] : 1;
 		for (; i < f->count && f->axis[i] == axis; i++) {
 			int64_t size = f->size[i] ? f->size[i] : x->dim[axis] / others;
-
 			here = here * size + (index[i] < 0 ? index[i] + size : index[i]);
 		}
 		at = at * x->dim[axis] + here;
@@ -61,14 +56,11 @@ static void reference(const struct thaw_op_args *args)
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start, index[THAW_MAX_FACTORS];
 	struct thaw_strides s = thaw_factors_strides(f, x, &start);
-
 	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++) {
 		int64_t rest = i;
-
 		for (int k = f->count - 1; k >= 0; k--) {
 			int from = f->order[k];
 			int64_t taken = rest % s.size[k], step = f->step[from] ? f->step[from] : 1;
-
 			rest /= s.size[k];
 			index[from] = f->start[from] + taken * step;
 		}

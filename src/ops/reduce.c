@@ -11,7 +11,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int kind = (int)desc->attrs->reduction;
-
 	if (kind < 0 || kind >= THAW_REDUCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown reduction %d: reduce: see enum thaw_reduction", kind);
 	if (x->ndim < 1 || desc->attrs->axes >> x->ndim != 0)
@@ -42,7 +41,6 @@ static bool counts(const struct thaw_attrs *attrs)
 static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
 {
 	size_t values = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
-
 	workspace->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (keeps_peaks(desc->attrs) ? values : 0);
 	workspace->scratch_backward = counts(desc->attrs) ? 2 * values : 0;
 }
@@ -51,7 +49,6 @@ static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *wor
 static float elements(const struct thaw_op_args *args)
 {
 	int64_t n = 1;
-
 	for (int i = 0; i < args->x[0].shape.ndim; i++)
 		if (args->attrs->axes >> i & 1)
 			n *= args->x[0].shape.dim[i];
@@ -68,7 +65,6 @@ static void fold(const struct thaw_op_args *args, enum thaw_reduction kind, cons
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape);
 	struct thaw_block block;
-
 	set(to->y, thaw_shape_count(&args->y.shape), thaw_reduce_start(kind));
 	while (thaw_broadcast_next(&b, &block))
 		thaw_reduce_block(kind, &block, to, args->x[0].data, args->scratch);
@@ -86,10 +82,8 @@ static void forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	struct thaw_reduce to = {.y = args->y.data, .n = elements(args)};
-
 	if (keeps_peaks(args->attrs)) {
 		struct thaw_reduce peaks = {.y = (float *)args->scratch + THAW_BLOCK_FLOATS};
-
 		fold(args, THAW_REDUCE_MAX, &peaks);
 		bound_peaks(peaks.y, count);
 		to.other = peaks.y;
@@ -105,7 +99,6 @@ static void backward(const struct thaw_op_args *args)
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape), again = b;
 	struct thaw_reduce from = {.y = args->y.data, .dy = args->dy, .n = elements(args)};
 	struct thaw_block block;
-
 	if (!args->dx[0])
 		return;
 	if (counts(args->attrs)) {
@@ -169,10 +162,8 @@ static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	enum thaw_reduction kind = args->attrs->reduction;
-
 	for (int64_t o = 0; o < thaw_shape_count(&args->y.shape); o++) {
 		double v = thaw_reduce_start(kind), n = 0;
-
 		for (int64_t i = 0; i < thaw_shape_count(&x->shape); i++)
 			if (belongs(&x->shape, &args->y.shape, i, o)) {
 				v = step(kind, v, x->data[i]);

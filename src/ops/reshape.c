@@ -6,7 +6,6 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_factors *f = &desc->attrs->factors;
-
 	THAW_TRY(thaw_factors_infer(f, &desc->x[0], "reshape", y));
 	if (!thaw_factors_in_order(f, &desc->x[0]))
 		return thaw_fail(THAW_CONFIG, "factors in another order: reshape: rearrange does that");

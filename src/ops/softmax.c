@@ -20,7 +20,6 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 static void forward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape);
-
 	thaw_softmax_rows(args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape) / columns, columns, columns,
 			  NULL, NULL);
 }
@@ -28,7 +27,6 @@ static void forward(const struct thaw_op_args *args)
 static void backward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape);
-
 	if (args->dx[0])
 		thaw_softmax_rows_backward(args->dx[0], args->dx_add[0], args->y.data, args->dy,
 					   thaw_shape_count(&args->y.shape) / columns, columns, columns);
@@ -37,11 +35,9 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
-
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = args->x[0].data + r * columns;
 		double largest = x[0], sum = 0;
-
 		for (int64_t c = 0; c < columns; c++)
 			largest = fmax(largest, x[c]);
 		for (int64_t c = 0; c < columns; c++)

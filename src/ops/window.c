@@ -13,7 +13,6 @@ static int64_t reach(const struct thaw_windows *w)
 static void pad_same(struct thaw_windows *w, bool lower)
 {
 	int64_t total;
-
 	w->out = (w->in + w->stride - 1) / w->stride;
 	total = (w->out - 1) * w->stride + reach(w) - w->in;
 	total = total < 0 ? 0 : total;
@@ -26,7 +25,6 @@ static void pad_same(struct thaw_windows *w, bool lower)
 static void count_windows(struct thaw_windows *w, bool ceil_mode)
 {
 	int64_t room = w->in + w->before + w->after - reach(w) + (ceil_mode ? w->stride - 1 : 0);
-
 	w->out = room < 0 ? 0 : room / w->stride + 1;
 	if (ceil_mode && w->out > 0 && (w->out - 1) * w->stride >= w->in + w->before)
 		w->out--;
@@ -46,7 +44,6 @@ static thaw_status set_axis(struct thaw_windows *w, int axis, const struct thaw_
 {
 	int kernel = attrs->kernel[axis], stride = attrs->stride[axis], output = attrs->output[axis];
 	int before = attrs->pad[axis], after = attrs->pad[axis + 2];
-
 	memset(w, 0, sizeof(*w));
 	if (kernel < 0 || stride < 0 || output < 0 || before < 0 || after < 0 || attrs->dilation[axis] < 0)
 		return thaw_fail(THAW_CONFIG,

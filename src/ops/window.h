@@ -37,7 +37,6 @@ static inline int64_t thaw_window_taps(const struct thaw_windows *w, int64_t pix
 static inline struct thaw_window thaw_window_at(const struct thaw_windows *w, int64_t i)
 {
 	struct thaw_window at = {.step = w->step};
-
 	if (w->adaptive) {
 		at.begin = i * w->in / w->out;
 		at.end = ((i + 1) * w->in + w->out - 1) / w->out;

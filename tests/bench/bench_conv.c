@@ -58,7 +58,6 @@ static const struct shape shapes[] = {
 static double now(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
@@ -78,7 +77,6 @@ static float *noise(const struct thaw_shape *s)
 {
 	int64_t count = thaw_shape_count(s);
 	float *p = memory((size_t)count * sizeof(*p));
-
 	for (int64_t i = 0; i < count; i++)
 		p[i] = (float)(i * 7919 % 1000) * 0.002f - 1;
 	return p;
@@ -88,10 +86,8 @@ static float *noise(const struct thaw_shape *s)
 static double measure(void (*run)(const struct thaw_op_args *), const struct thaw_op_args *args, double flops)
 {
 	double best = 1e30, start = now();
-
 	for (int i = 0; i < RUNS_LEAST || now() - start < SECONDS; i++) {
 		double begin = now();
-
 		run(args);
 		double took = now() - begin;
 		best = took < best ? took : best;
@@ -102,7 +98,6 @@ static double measure(void (*run)(const struct thaw_op_args *), const struct tha
 static void sgemm_run(const struct thaw_op_args *args)
 {
 	int m = PEAK_SIZE;
-
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, m, m, 1.0f, args->x[0].data, m, args->x[1].data, m,
 		    0.0f, args->y.data, m);
 }
@@ -112,7 +107,6 @@ static void print_peak(void)
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
 	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
 	struct thaw_op_args args = {.x = x, .y = {noise(&s), s}};
-
 	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
 	       measure(sgemm_run, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
 	thaw_free(x[0].data);
@@ -131,7 +125,6 @@ static thaw_status shape_bench(const struct shape *s)
 	struct thaw_op_desc desc = {
 		.attrs = &attrs, .inputs = 1, .x = &shape, .params = 1, .param = &weight, .training = true};
 	struct thaw_op_workspace workspace = {0};
-
 	THAW_TRY(op->infer(&desc, &desc.y));
 	op->workspace(&desc, &workspace);
 	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};

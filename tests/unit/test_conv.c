@@ -13,7 +13,6 @@ static thaw_status infer(const struct thaw_attrs *attrs, struct thaw_shape x, st
 			 struct thaw_shape *y)
 {
 	struct thaw_op_desc desc = {.attrs = attrs, .inputs = 1, .x = &x, .params = 1, .param = &weight};
-
 	return thaw_op_find("conv")->infer(&desc, y);
 }
 
@@ -21,7 +20,6 @@ static void sizes_test(void **state)
 {
 	struct thaw_shape y, rgb = thaw_shape_of(2, 224, 224, 3), small = thaw_shape_of(1, 7, 8, 3);
 	struct thaw_attrs stem = {.stride = {2, 2}, .pad = {3, 3, 3, 3}}, same = {.stride = {2, 2}, .same = true};
-
 	(void)state;
 	assert_int_equal(infer(&stem, rgb, thaw_shape_of(7, 7, 3, 64), &y), THAW_OK);
 	assert_true(thaw_shape_equal(&y, &thaw_shape_of(2, 112, 112, 64)));
@@ -38,7 +36,6 @@ static void refusals_test(void **state)
 	};
 	struct thaw_attrs plain = {.groups = 1};
 	struct thaw_shape y;
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_int_equal(infer(&refused[i], x, weight, &y), THAW_CONFIG);
@@ -55,7 +52,6 @@ static void residual_refusal_test(void **state)
 	struct thaw_shape x[2] = {thaw_shape_of(1, 4, 4, 2), thaw_shape_of(1, 4, 4, 2)};
 	struct thaw_shape param[2] = {thaw_shape_of(3, 3, 2, 3), thaw_shape_of(3)}, y;
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = x, .params = 2, .param = param};
-
 	(void)state;
 	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 	x[1].dim[3] = 3;
@@ -77,16 +73,13 @@ static void smaller_batches_fit_test(void **state)
 			{0, 14, 14, 256, 7, 7, 512, 3, 3, 2, 2, 1, 1, 1, 0, 0},   /* gemm */
 			{0, 13, 13, 24, 13, 13, 40, 3, 3, 1, 1, 1, 1, 1, 0, 0},
 		};
-
 	(void)state;
 	for (c = convs; c < convs + sizeof(convs) / sizeof(convs[0]); c++)
 		for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {
 			const struct thaw_conv_kernel *kernel = thaw_conv_choose(c, p);
 			size_t before = 0;
-
 			for (int64_t n = 1; n <= 100; n++) {
 				struct thaw_conv batch = *c;
-
 				batch.n = n;
 				assert_ptr_equal(thaw_conv_choose(&batch, p), kernel);
 				assert_true(kernel->scratch(&batch, p) >= before);
@@ -103,6 +96,5 @@ int main(void)
 		cmocka_unit_test(residual_refusal_test),
 		cmocka_unit_test(smaller_batches_fit_test),
 	};
-
 	return cmocka_run_group_tests_name("conv", tests, NULL, NULL);
 }

@@ -18,11 +18,9 @@ enum { STEP = 4099, VALUES = (int)(((uint64_t)1 << 32) / STEP) };
 static float *values_create(void)
 {
 	float *x = calloc(VALUES, sizeof(*x));
-
 	assert_non_null(x);
 	for (uint32_t i = 0; i < VALUES; i++) {
 		uint32_t bits = i * STEP;
-
 		memcpy(&x[i], &bits, sizeof(bits));
 	}
 	return x;
@@ -33,7 +31,6 @@ static void evaluate(enum thaw_function f, const float *x, float *y, int64_t cou
 	struct thaw_attrs attrs = {.function = f, .alpha = 1};
 	struct thaw_view view = {(float *)(uintptr_t)x, thaw_shape_of(count)};
 	struct thaw_op_args args = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
-
 	thaw_op_find("pointwise")->forward(&args);
 }
 
@@ -41,7 +38,6 @@ static void evaluate(enum thaw_function f, const float *x, float *y, int64_t cou
 static double ulps(float actual, double exact)
 {
 	float rounded = (float)exact;
-
 	if (isnan(exact) || isnan(actual) || isinf(rounded) || isinf(actual))
 		return (isnan(exact) && isnan(actual)) || actual == rounded ? 0 : INFINITY;
 	return fabs(actual - exact) / (nextafterf(fabsf(rounded), INFINITY) - fabsf(rounded));
@@ -94,17 +90,14 @@ static const struct exactness {
 static void exactness_test(void **state)
 {
 	float *x = values_create(), *y = calloc(VALUES, sizeof(*y));
-
 	(void)state;
 	assert_non_null(y);
 	for (size_t t = 0; t < sizeof(table) / sizeof(table[0]); t++) {
 		double worst = 0, where = 0;
-
 		evaluate(table[t].f, x, y, VALUES);
 		for (int64_t i = 0; i < VALUES; i++) {
 			double exact = table[t].exact(x[i]);
 			double error = ulps(y[i], exact);
-
 			if ((isnan(x[i]) || (x[i] >= table[t].low && x[i] <= table[t].high)) && error > worst) {
 				worst = error;
 				where = x[i];
@@ -141,6 +134,5 @@ int main(void)
 		cmocka_unit_test(exactness_test),
 		cmocka_unit_test(place_test),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,6 @@ static float *matrix(int64_t rows, int64_t columns)
 {
 	int64_t count = rows * (columns + GAP);
 	float *m = thaw_alloc((size_t)count + 1, sizeof(*m));
-
 	assert_non_null(m);
 	for (int64_t i = 0; i < count; i++)
 		m[i] = value(i);
@@ -40,13 +39,11 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool transposed, bool
 	int64_t a_rows = transposed ? k : m, a_columns = transposed ? m : k;
 	float *a_data = matrix(a_rows, a_columns), *b_data = matrix(k, n), *c = matrix(m, n), *before = matrix(m, n);
 	struct thaw_matrix a = {a_data, a_columns + GAP, transposed}, b = {b_data, n + GAP, false};
-
 	thaw_gemm_direct(m, n, k, a, b, add, c, n + GAP);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < n + GAP; j++) {
 			int64_t place = i * (n + GAP) + j;
 			double sum = j < n && !add ? 0 : before[place], scale = fabs(sum);
-
 			for (int64_t d = 0; j < n && d < k; d++) {
 				sum += (double)at(a, i, d) * (double)at(b, d, j);
 				scale += fabs((double)at(a, i, d) * (double)at(b, d, j));
@@ -67,7 +64,6 @@ static void products_are_those_of_plain_loops(void **state)
 {
 	static const int64_t ms[] = {1, 2, 5, 6, 7, 12, 13, 25, 97, 200}, ns[] = {8, 16, 24, 40, 56, 64, 72, 104, 136};
 	static const int64_t ks[] = {0, 1, 3, 64, 65, 130};
-
 	(void)state;
 	for (size_t m = 0; m < sizeof(ms) / sizeof(*ms); m++)
 		for (size_t n = 0; n < sizeof(ns) / sizeof(*ns); n++)
@@ -88,7 +84,6 @@ static void a_row_has_its_bits_wherever_it_stands(void **state)
 	thaw_gemm_direct(ROWS, COLUMNS, DEPTH, a, b, false, all, COLUMNS);
 	for (int r = 0; r < ROWS; r++) {
 		struct thaw_matrix row = {a_data + r * a.stride, a.stride, false};
-
 		thaw_gemm_direct(1, COLUMNS, DEPTH, row, b, false, alone, COLUMNS);
 		assert_memory_equal(alone, all + (ptrdiff_t)r * COLUMNS, COLUMNS * sizeof(*alone));
 	}
@@ -104,6 +99,5 @@ int main(void)
 		cmocka_unit_test(products_are_those_of_plain_loops),
 		cmocka_unit_test(a_row_has_its_bits_wherever_it_stands),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,6 @@ static double loss_of(const float *logits, int64_t n, int64_t classes, const int
 {
 	double loss;
 	int64_t correct;
-
 	thaw_cross_entropy(logits, n, classes, label, smoothing, NULL, &loss, &correct);
 	return loss;
 }
@@ -31,7 +30,6 @@ static void test_equal_logits(void **state)
 {
 	float logits[2 * 5] = {0, 0, 0, 0, 0, 3, 3, 3, 3, 3};
 	int32_t label[2] = {4, 0};
-
 	(void)state;
 	assert_near(loss_of(logits, 2, 5, label, 0.0f), 2 * log(5), 1e-12);
 	assert_near(loss_of(logits, 2, 5, label, 0.3f), 2 * log(5), 1e-12);
@@ -45,7 +43,6 @@ static void test_two_classes(void **state)
 	float dlogits[2];
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 1, 2, label, 0.0f, dlogits, &loss, &correct);
 	assert_near(loss, log1p(exp(-1.75)), 1e-12);
@@ -60,7 +57,6 @@ static void test_smoothing(void **state)
 	float logits[4] = {0.5f, -1.0f, 2.0f, 0.25f};
 	int32_t label[1] = {3};
 	double sum = exp(0.5) + exp(-1.0) + exp(2.0) + exp(0.25), want = 0;
-
 	(void)state;
 	for (int c = 0; c < 4; c++)
 		want -= (0.1 / 4 + (c == 3 ? 0.9 : 0)) * log(exp(logits[c]) / sum);
@@ -80,7 +76,6 @@ static void check_gradient(float smoothing)
 	assert_int_equal(correct, 2);
 	for (int i = 0; i < N * CLASSES; i++) {
 		float middle = logits[i], above = (float)(middle + step), below = (float)(middle - step);
-
 		logits[i] = above;
 		double up = loss_of(logits, N, CLASSES, label, smoothing);
 		logits[i] = below;
@@ -105,7 +100,6 @@ static void test_large_logits(void **state)
 	float dlogits[6];
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 2, 3, label, 0.0f, dlogits, &loss, &correct);
 	assert_near(loss, 1000.0, 1e-9);
@@ -121,7 +115,6 @@ static void test_nan_shows(void **state)
 {
 	float logits[3] = {0.0f, NAN, 1.0f};
 	int32_t label[1] = {0};
-
 	(void)state;
 	assert_true(isnan(loss_of(logits, 1, 3, label, 0.0f)));
 }
@@ -131,7 +124,6 @@ static void test_first_of_equals_is_the_answer(void **state)
 	float logits[3] = {1.0f, 2.0f, 2.0f};
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 1, 3, (int32_t[]){1}, 0.0f, NULL, &loss, &correct);
 	assert_int_equal(correct, 1);
@@ -144,7 +136,6 @@ static void test_no_images(void **state)
 {
 	double loss = 7;
 	int64_t correct = 7;
-
 	(void)state;
 	thaw_cross_entropy(NULL, 0, 10, NULL, 0.1f, NULL, &loss, &correct);
 	assert_near(loss, 0, 0);
@@ -157,7 +148,6 @@ static void test_softmax(void **state)
 	float logits[8] = {0.5f, -1.0f, 2.0f, 0.25f, 1e4f, -1e4f, 1e4f, 0.0f};
 	float in_place[8], probability[8];
 	double sum = exp(0.5) + exp(-1.0) + exp(2.0) + exp(0.25);
-
 	(void)state;
 	thaw_softmax(logits, 2, 4, probability);
 	for (int c = 0; c < 4; c++)
@@ -183,6 +173,5 @@ int main(void)
 		cmocka_unit_test(test_no_images),
 		cmocka_unit_test(test_softmax),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

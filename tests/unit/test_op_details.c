@@ -34,7 +34,6 @@ static void run_op(struct run *r, const char *name)
 	struct thaw_view x = {r->x, r->x_shape};
 	float *dx[1] = {r->dx};
 	bool add[1] = {false};
-
 	for (int i = 0; i < r->params; i++)
 		param[i] = r->param[i].shape;
 	struct thaw_op_desc desc = {.attrs = &r->attrs,
@@ -73,14 +72,12 @@ static bool refused(const char *name, struct thaw_attrs attrs, struct thaw_shape
 {
 	struct thaw_shape y;
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
-
 	return thaw_op_find(name)->infer(&desc, &y) == THAW_CONFIG && strstr(thaw_error_message(), name);
 }
 
 static void test_first_maximum_wins(void **state)
 {
 	struct run r = {.x_shape = thaw_shape_of(1, 2, 2, 1), .x = {1, 3, 3, 3}, .dy = {5}};
-
 	(void)state;
 	run_op(&r, "max_pool");
 	assert_true(r.y[0] == 3);
@@ -91,7 +88,6 @@ static void test_first_maximum_wins(void **state)
 static void test_maximum_of_infinities(void **state)
 {
 	struct run r = {.x_shape = thaw_shape_of(1, 1, 2, 1), .x = {-INFINITY, -INFINITY}, .dy = {5}};
-
 	(void)state;
 	run_op(&r, "max_pool");
 	assert_true(r.y[0] == -INFINITY);
@@ -102,7 +98,6 @@ static void test_nan_passes(void **state)
 {
 	struct run pool = {.x_shape = thaw_shape_of(1, 1, 3, 1), .x = {1, NAN, 2}};
 	struct run relu = {.attrs = {.activation = THAW_ACT_RELU6}, .x_shape = thaw_shape_of(1, 3), .x = {NAN, -1, 7}};
-
 	(void)state;
 	run_op(&pool, "max_pool");
 	assert_true(isnan(pool.y[0]));
@@ -129,7 +124,6 @@ static void test_ceil_mode_sizes(void **state)
 				.kernel = {k, k}, .stride = {s, s}, .pad = {p, p, p, p}, .ceil_mode = ceil};
 			struct thaw_shape x = thaw_shape_of(1, known[i].in, known[i].in, 1), y;
 			struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
-
 			assert_int_equal(thaw_op_find("max_pool")->infer(&desc, &y), THAW_OK);
 			assert_int_equal(y.dim[1], ceil ? known[i].ceil : known[i].floor);
 		}
@@ -141,7 +135,6 @@ static void test_padding_counts(void **state)
 	struct run r = {.attrs = {.kernel = {2, 2}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
 			.x_shape = thaw_shape_of(1, 2, 2, 1),
 			.x = {4, 8, 12, 16}};
-
 	(void)state;
 	run_op(&r, "average_pool");
 	assert_memory_equal(r.y, ((float[]){4, 8, 12, 16}), 4 * sizeof(float));
@@ -153,7 +146,6 @@ static void test_padding_counts(void **state)
 static void test_refusals(void **state)
 {
 	struct thaw_shape image = thaw_shape_of(1, 4, 4, 3);
-
 	(void)state;
 	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {5, 5}}, image));
 	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {2, 2}, .pad = {2, 2, 2, 2}}, image));
@@ -178,7 +170,6 @@ static void test_factors_refused(void **state)
 		.count = 3, .ndim = 2, .axis = {0, 1, 1}, .size = {0, 2, 3}, .order = {0, 1, 2}, .target = {0, 1, 1}};
 	struct thaw_shape x = thaw_shape_of(2, 6);
 	struct thaw_attrs bad[12] = {0};
-
 	(void)state;
 	for (int i = 0; i < 12; i++)
 		bad[i].factors = good;
@@ -274,7 +265,6 @@ static void test_batch_of_one_value(void **state)
 			.dparam = {NULL, NULL, mean, variance},
 			.x = {3},
 			.dy = {1}};
-
 	(void)state;
 	run_op(&r, "batch_norm");
 	assert_true(r.y[0] == 0.5f && mean[0] == 3 && variance[0] == 0 && r.dx[0] == 0);
@@ -288,7 +278,6 @@ enum { FEATURES = 1000 };
 static struct run dropped(const uint64_t *key, int64_t n, int stream)
 {
 	struct run r = {.attrs = {.rate = 0.25f, .stream = stream}, .x_shape = thaw_shape_of(n, FEATURES), .key = key};
-
 	for (int i = 0; i < MAX_VALUES; i++)
 		r.x[i] = r.dy[i] = 3;
 	run_op(&r, "dropout");
@@ -301,7 +290,6 @@ static void test_dropout_follows_the_key(void **state)
 	uint64_t keys[3] = {11, 22, 33};
 	struct run three = dropped(keys, 3, 0), one = dropped(&keys[2], 1, 0), other = dropped(keys, 1, 1);
 	int zeros = 0;
-
 	(void)state;
 	assert_memory_equal(one.y, three.y + 2 * FEATURES, FEATURES * sizeof(float));
 	assert_memory_not_equal(one.y, three.y, FEATURES * sizeof(float));
@@ -323,7 +311,6 @@ static void test_dropout_rests(void **state)
 				.x = {1, 2, 3},
 				.inference = true,
 				.key = &key};
-
 	(void)state;
 	assert_memory_equal(no_key.y, no_key.x, FEATURES * sizeof(float));
 	assert_memory_equal(no_key.dx, no_key.dy, FEATURES * sizeof(float));
@@ -384,6 +371,5 @@ int main(void)
 		cmocka_unit_test(test_dropout_rests),
 		cmocka_unit_test(test_square_of_one_value),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

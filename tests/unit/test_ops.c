@@ -94,7 +94,6 @@ static void guards_check(const struct bench *b)
 static void compare(const char *what, const float *actual, const double *expected, int64_t count, struct tolerance t)
 {
 	double error = 0, norm = 0, largest = 0;
-
 	for (int64_t i = 0; i < count; i++) {
 		norm += expected[i] * expected[i];
 		largest = fmax(largest, fabs(expected[i]));
@@ -153,7 +152,6 @@ static void fill_clear(struct bench *b, float *data, int64_t count, float low, f
 {
 	for (int64_t i = 0; i < count; i++) {
 		double nearest = INFINITY;
-
 		fill(b, &data[i], 1, low, high);
 		for (int k = 0; k < b->c->kinks; k++)
 			nearest = fmin(nearest, fabs(data[i] - b->c->kink[k]));
@@ -190,7 +188,6 @@ static void fill_all(struct bench *b)
 	bool ranged = b->c->low != b->c->high;
 	float reach = b->c->attrs.activation == THAW_ACT_RELU6 ? 8 : 1;
 	float low = ranged ? b->c->low : -reach, high = ranged ? b->c->high : reach;
-
 	for (int i = 0; i < b->c->inputs; i++) {
 		int64_t count = thaw_shape_count(&b->x[i].shape);
 		if (b->c->distinct)
@@ -208,7 +205,6 @@ static void fill_all(struct bench *b)
 static int64_t case_batch(const struct thaw_op_case *c)
 {
 	int64_t batch = c->images;
-
 	for (int i = 0; i < c->inputs && !c->images; i++)
 		if (!is_fixed(c, i) && (batch == 0 || c->x[i].dim[0] < batch))
 			batch = c->x[i].dim[0];
@@ -275,7 +271,6 @@ static void bench_destroy(struct bench *b)
 static void batch_set(struct bench *b, int64_t n)
 {
 	struct thaw_shape x[MAX_INPUTS];
-
 	shapes_set(b->c, n, x);
 	for (int i = 0; i < b->c->inputs; i++)
 		b->x[i].shape = x[i];
@@ -301,7 +296,6 @@ static void run_reference(const struct bench *b, enum thaw_activation activation
 {
 	struct thaw_attrs attrs = b->c->attrs;
 	struct thaw_op_args args = b->args;
-
 	attrs.activation = activation;
 	args.attrs = &attrs;
 	args.y.data = y;
@@ -314,7 +308,6 @@ static void run_backward(struct bench *b, const float *dy)
 	struct thaw_op_args args = b->args;
 	struct thaw_view x[MAX_INPUTS];
 	float *dy_copy = floats_create(b, outputs(b));
-
 	memcpy(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 	for (int i = 0; i < b->c->inputs; i++) {
 		x[i] = b->x[i];
@@ -341,7 +334,6 @@ static float *objective_create(struct bench *b)
 	int64_t count = outputs(b);
 	float *w = floats_create(b, count), *before = floats_create(b, count);
 	enum thaw_activation activation = b->c->attrs.activation;
-
 	fill(b, w, count, -1, 1);
 	run_reference(b, THAW_ACT_NONE, before);
 	for (int64_t i = 0; i < count; i++)
@@ -354,7 +346,6 @@ static float *objective_create(struct bench *b)
 static double objective(const struct bench *b, const float *w, float *y)
 {
 	double sum = 0;
-
 	run_reference(b, b->c->attrs.activation, y);
 	for (int64_t i = 0; i < outputs(b); i++)
 		sum += (double)y[i] * w[i];
@@ -383,7 +374,6 @@ static void differences_check(struct bench *b, const char *what, const float *w,
 	float actual[DIFFERENCES];
 	float *y = floats_create(b, outputs(b));
 	int64_t stride = count / DIFFERENCES + 1, n = 0;
-
 	for (int64_t i = 0; i < count; i += stride, n++) {
 		expected[n] = difference(b, w, y, &value[i]);
 		actual[n] = gradient[i];
@@ -397,7 +387,6 @@ static void statistic_check(const struct bench *b, int param, const float *gradi
 {
 	const struct thaw_shape *s = &b->x[0].shape;
 	int64_t channels = s->dim[s->ndim - 1], rows = thaw_shape_count(s) / channels;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = 0, variance = 0;
 		for (int64_t r = 0; r < rows; r++)
@@ -415,7 +404,6 @@ static void statistic_check(const struct bench *b, int param, const float *gradi
 static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
 	struct bench b;
-
 	bench_create(&b, op, c, training);
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
@@ -433,7 +421,6 @@ static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c
 static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
 {
 	struct bench b;
-
 	bench_create(&b, op, c, true);
 	int64_t full = outputs(&b);
 	batch_set(&b, n);
@@ -468,7 +455,6 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 {
 	struct bench b;
 	char what[64];
-
 	bench_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++) {
@@ -500,7 +486,6 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct bench b;
 	float *all[MAX_INPUTS + THAW_MAX_PARAMS];
-
 	bench_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++)
@@ -534,7 +519,6 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
 	struct bench b;
-
 	bench_create(&b, op, c, training);
 	size_t bytes = (size_t)outputs(&b) * sizeof(float);
 	float *x0 = b.x[0].data;
@@ -572,7 +556,6 @@ static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
 	int64_t batch = case_batch(c);
-
 	if (op->infer(&desc, &y) != THAW_OK)
 		fail_msg("infer: %s", thaw_error_message());
 	assert_int_equal(thaw_shape_check(&y, "y"), THAW_OK);
@@ -603,7 +586,6 @@ static bool shares_shape(const struct thaw_op *op, const struct thaw_op_case *c)
 	struct thaw_shape y;
 	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
-
 	assert_int_equal(op->infer(&desc, &y), THAW_OK);
 	return thaw_shape_count(&y) == thaw_shape_count(&c->x[0]);
 }
@@ -612,7 +594,6 @@ static void case_test(void **state)
 {
 	const struct op_test *t = *state;
 	const struct thaw_op_case *c = t->c;
-
 	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
 	infer_check(t->op, c);
 	forward_check(t->op, c, false);
@@ -634,7 +615,6 @@ static void registry_test(void **state)
 	(void)state;
 	for (int i = 0; thaw_ops[i]; i++) {
 		const struct thaw_op *op = thaw_ops[i];
-
 		assert_ptr_equal(thaw_op_find(op->name), op);
 		assert_true(op->case_count > 0);
 		assert_non_null(op->infer);
@@ -650,7 +630,6 @@ int main(int argc, char **argv)
 	static struct op_test tests[MAX_TESTS];
 	static struct CMUnitTest run[MAX_TESTS];
 	size_t count = 0;
-
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
@@ -658,7 +637,6 @@ int main(int argc, char **argv)
 	for (int i = 0; thaw_ops[i]; i++)
 		for (int k = 0; k < thaw_ops[i]->case_count; k++, count++) {
 			struct op_test *t = &tests[count];
-
 			if (count >= MAX_TESTS)
 				return 1;
 			t->op = thaw_ops[i];

@@ -12,7 +12,6 @@
 static double error(float x)
 {
 	double exact = exp((double)x), unit = ldexp(1.0, ilogb(exact) - (FLT_MANT_DIG - 1));
-
 	return fabs((double)thaw_vector_exp(x) - exact) / unit;
 }
 
@@ -42,6 +41,5 @@ int main(void)
 		cmocka_unit_test(test_accuracy),
 		cmocka_unit_test(test_ends),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

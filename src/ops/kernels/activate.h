@@ -28,7 +28,6 @@ THAW_INLINE float thaw_activate(float v, enum thaw_activation kind)
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
 	float raised = v < low ? low : v;
-
 	return raised > high ? high : raised;
 }
 
@@ -36,7 +35,6 @@ THAW_INLINE float thaw_activate(float v, enum thaw_activation kind)
 THAW_INLINE float thaw_activate_mask(float dy, float y, enum thaw_activation kind)
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
-
 	return ((y > low) & (y < high)) ? dy : 0.0f;
 }
 

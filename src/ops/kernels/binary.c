@@ -70,7 +70,6 @@ void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, flo
 {
 	int64_t columns = block->columns;
 	const float *dy = to; /* steps along and is not read */
-
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \
@@ -87,7 +86,6 @@ static void from_first(enum thaw_binary f, const struct thaw_block *block, float
 		       const float *z)
 {
 	int64_t columns = block->columns;
-
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \
@@ -104,7 +102,6 @@ static void from_second(enum thaw_binary f, const struct thaw_block *block, floa
 			const float *z)
 {
 	int64_t columns = block->columns;
-
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \

@@ -3,7 +3,6 @@
 thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape *y, const char *op)
 {
 	bool fit = x[0].ndim == x[1].ndim && x[0].ndim > 0;
-
 	*y = x[0];
 	for (int i = 0; fit && i < y->ndim; i++) {
 		fit = x[0].dim[i] == x[1].dim[i] || x[0].dim[i] == 1 || x[1].dim[i] == 1;
@@ -11,7 +10,6 @@ thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape
 	}
 	if (!fit) {
 		char a[96], b[96];
-
 		return thaw_fail(THAW_CONFIG, "shapes %s and %s: %s: each size must be the other's or 1",
 				 thaw_shape_text(&x[0], a, sizeof(a)), thaw_shape_text(&x[1], b, sizeof(b)), op);
 	}
@@ -22,7 +20,6 @@ thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape
 static void append(struct thaw_broadcast *b, int64_t size, const bool present[2])
 {
 	int last = b->ndim - 1;
-
 	if (last >= 0 && b->step[0][last] == present[0] && b->step[1][last] == present[1]) {
 		b->size[last] *= size;
 		return;
@@ -39,10 +36,8 @@ struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struc
 {
 	const bool both[2] = {true, true};
 	struct thaw_broadcast b = {0};
-
 	for (int i = 0; i < x0->ndim; i++) {
 		const bool present[2] = {x0->dim[i] != 1, x1->dim[i] != 1};
-
 		if (present[0] || present[1])
 			append(&b, present[0] ? x0->dim[i] : x1->dim[i], present);
 	}
@@ -78,14 +73,12 @@ bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block)
 {
 	int columns = b->ndim - 1, rows = b->ndim - 2;
 	int64_t rest = b->size[columns] - b->at[columns], most = THAW_BLOCK_FLOATS;
-
 	for (int i = 0; i < b->ndim; i++)
 		if (b->at[0] == b->size[0] || b->size[i] == 0)
 			return false;
 	*block = (struct thaw_block){.rows = 1, .columns = rest < most ? rest : most, .from = b->done};
 	if (b->size[columns] <= most) {
 		int64_t left = b->size[rows] - b->at[rows], fit = most / b->size[columns];
-
 		block->rows = left < fit ? left : fit;
 	}
 	for (int k = 0; k < 2; k++) {

@@ -13,7 +13,6 @@ const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum 
 {
 	bool dilated = c->gap_y > 0 || c->gap_x > 0;
 	int i = 0;
-
 	while ((dilated && !kernels[i]->dilates) || !kernels[i]->fits(c, pass))
 		i++;
 	return kernels[i];
@@ -23,6 +22,5 @@ size_t thaw_conv_backward_scratch(const struct thaw_conv *c)
 {
 	size_t data = thaw_conv_choose(c, THAW_CONV_DATA)->scratch(c, THAW_CONV_DATA);
 	size_t weight = thaw_conv_choose(c, THAW_CONV_WEIGHT)->scratch(c, THAW_CONV_WEIGHT);
-
 	return data > weight ? data : weight;
 }

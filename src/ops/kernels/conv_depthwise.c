@@ -50,7 +50,6 @@ THAW_INLINE void fetch(struct block *b, int64_t read, int64_t written)
 {
 	const char *from = b->fetch;
 	char *to = b->fetch_to_set;
-
 	for (int64_t i = 0; i < read; i++)
 		__builtin_prefetch(from + i * LINE, 0, 2);
 	for (int64_t i = 0; i < written; i++)
@@ -63,7 +62,6 @@ THAW_INLINE void fetch(struct block *b, int64_t read, int64_t written)
 THAW_INLINE void activate(vec *sum, int count, enum thaw_activation kind)
 {
 	float value[TILE * LANES];
-
 	memcpy(value, sum, (size_t)count * LINE);
 #pragma GCC unroll 1 /* or gcc takes the vectors apart */
 	for (int i = 0; i < count * LANES; i++)
@@ -120,7 +118,6 @@ THAW_INLINE void pixel(const struct grid *g, struct block *b, const struct row *
 	load(&sum, b->bias, lanes);
 	for (int64_t t = 0; t < taps; t++) {
 		const float *in = r->in + (at + t) * g->in_pixel, *weight = r->weight + t * g->weight_tap;
-
 		if (at + t < 0 || at + t >= g->w)
 			continue;
 		for (int64_t i = 0; i < r->rows; i++) {
@@ -138,7 +135,6 @@ THAW_INLINE void row_whole(const struct grid *g, struct block *b, const struct r
 	int64_t room = g->w + g->left - taps, j = 0;
 	int64_t begin = least(g->wo, most(0, (g->left + stride - 1) / stride));
 	int64_t end = room < 0 ? begin : most(begin, least(g->wo, room / stride + 1));
-
 	for (; j < begin; j++)
 		pixel(g, b, r, j, taps, stride, false);
 	for (; j + TILE <= end; j += TILE)
@@ -163,7 +159,6 @@ THAW_INLINE void rows_all(const struct grid *g, struct block *b, int64_t begin, 
 			.rows = taps ? most(0, least(g->kh, g->h - top) - first) : 0,
 			.at = g->out + i * g->out_row,
 		};
-
 		if (r.rows) {
 			r.in += (top + first) * g->in_row;
 			r.weight += first * g->weight_row;
@@ -180,7 +175,6 @@ static void rows_run(const struct grid *grid, struct block *block, int64_t begin
 {
 	const struct grid own = *grid, *g = &own; /* copies, which the stores of results cannot change */
 	struct block mine = *block, *b = &mine;
-
 	if (b->skip || b->lanes < LANES)
 		rows_all(g, b, begin, end, g->kw, g->stride_x, false);
 	else if (g->kw == 3 && g->stride_x == 1)
@@ -216,7 +210,6 @@ static struct block block_at(const struct block *all, int64_t channels, int64_t 
 	static const float no_bias[LANES];
 	int64_t begin = vector_begin(channels, from);
 	struct block b = *all;
-
 	b.in += begin;
 	b.weight += begin;
 	b.out += begin;
@@ -233,7 +226,6 @@ static void band_run(const struct grid *g, int64_t grids, struct block *image, i
 {
 	for (int64_t from = 0; from < channels; from += LANES) {
 		struct block b = block_at(image, channels, from);
-
 		for (int64_t i = 0; i < grids; i++) {
 			b.fetch_step = i ? 0 : LINE; /* all grids read the same */
 			rows_run(&g[i], &b, least(begin, g[i].ho), least(begin + rows, g[i].ho));
@@ -250,12 +242,10 @@ static void images_run(const struct grid *g, int64_t grids, const struct block *
 	int64_t in_row = g->stride_y * g->in_row;
 	int64_t rows =
 		band_rows((g->stride_y * g->w + grids * g->wo) * LINE, (in_row + g->out_row) * (int64_t)sizeof(float));
-
 	for (int64_t i = 0; i < n; i++)
 		for (int64_t begin = 0; begin < g->ho; begin += rows) {
 			bool last = begin + rows >= g->ho;
 			struct block b = *images;
-
 			b.in += i * in_image;
 			b.out += i * out_image;
 			b.residual = b.residual ? b.residual + i * out_image : NULL;
@@ -298,7 +288,6 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 		.out = y,
 		.activation = epilogue->activation,
 	};
-
 	(void)packed;
 	(void)buffer;
 	images_run(&g, 1, &images, c->n, c->ci, c->h * g.in_row, c->ho * g.out_row);
@@ -311,7 +300,6 @@ static struct grid grid_of_dx(const struct thaw_conv *c, int64_t y, int64_t x)
 	int64_t ky = (y + c->top) % c->stride_y, kx = (x + c->left) % c->stride_x;
 	int64_t kh = most(0, (c->kh - ky + c->stride_y - 1) / c->stride_y);
 	int64_t kw = most(0, (c->kw - kx + c->stride_x - 1) / c->stride_x);
-
 	return (struct grid){
 		.h = c->ho,
 		.w = c->wo,
@@ -345,7 +333,6 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 		.residual = add ? dx : NULL,
 		.out = dx,
 	};
-
 	for (int64_t y = 0; y < least(c->stride_y, c->h); y++)
 		for (int64_t x = 0; x < least(c->stride_x, c->w); x++)
 			g[grids++] = grid_of_dx(c, y, x);

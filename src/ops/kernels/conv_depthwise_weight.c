@@ -46,7 +46,6 @@ THAW_INLINE void weight_rows(const struct thaw_conv *c, struct weight_block *b, 
 		const float *in = b->x + (row * c->stride_y - c->top + p->ky) * c->w * c->ci;
 		const float *dy = b->dy + row * c->wo * c->ci;
 		int64_t at = p->kx - c->left;
-
 		for (int64_t j = 0; j < c->wo; j++, at += stride, dy += c->ci) {
 			for (int64_t i = 0; rows > 1 && p->ky == 0 && i < stride * stride; i++, b->fetch_x += LINE)
 				__builtin_prefetch(b->fetch_x, 0, 2);
@@ -61,7 +60,6 @@ THAW_INLINE void weight_rows(const struct thaw_conv *c, struct weight_block *b, 
 	for (int64_t i = 0; i < rows; i++)
 		for (int64_t t = 0; t < taps; t++) {
 			float *to = b->dweight + ((p->ky + i) * c->kw + p->kx + t) * c->ci;
-
 			for (int64_t lane = b->skip; lane < b->lanes; lane++)
 				to[lane] += sum[i * taps + t][lane];
 		}
@@ -72,7 +70,6 @@ THAW_INLINE void weight_row(const struct thaw_conv *c, struct weight_block *b, i
 			    int64_t taps, int64_t stride, int64_t lanes)
 {
 	int64_t top = row * c->stride_y - c->top, last = least(end, c->h - top);
-
 	for (int64_t ky = most(begin, -top); ky < last; ky++)
 		for (int64_t kx = 0; kx < c->kw; kx += taps)
 			weight_rows(c, b, &(struct weight_part){row, row + 1, ky, kx}, 1, taps, stride, lanes);
@@ -86,7 +83,6 @@ THAW_INLINE void weight_band(const struct thaw_conv *c, struct weight_block *b, 
 	int64_t room = c->h + c->top - ky - kh;
 	int64_t low = least(end, most(begin, (most(c->top - ky, 0) + c->stride_y - 1) / c->stride_y));
 	int64_t high = room >= 0 ? most(low, least(end, room / c->stride_y + 1)) : low;
-
 	for (int64_t row = begin; row < low; row++)
 		weight_row(c, b, row, ky, ky + kh, taps, stride, LANES);
 	if (low < high)
@@ -99,7 +95,6 @@ THAW_MULTIVERSION
 static void weight_run(const struct thaw_conv *c, struct weight_block *b, int64_t begin, int64_t end)
 {
 	bool square = c->kh == c->kw && b->lanes == LANES;
-
 	if (square && c->kw == 3 && c->stride_x == 1)
 		weight_band(c, b, begin, end, 0, 3, 3, 1);
 	else if (square && c->kw == 3 && c->stride_x == 2)
@@ -120,7 +115,6 @@ void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const floa
 {
 	int64_t x_row = c->stride_y * c->w * c->ci, dy_row = c->wo * c->ci;
 	int64_t rows = band_rows((c->stride_y * c->w + c->wo) * LINE, (x_row + dy_row) * (int64_t)sizeof(float));
-
 	(void)buffer;
 	for (int64_t n = 0; n < c->n; n++, x += c->h * c->w * c->ci, dy += c->ho * dy_row)
 		for (int64_t begin = 0; begin < c->ho; begin += rows) {
@@ -131,14 +125,12 @@ void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const floa
 				.fetch_x = (const char *)(x + (last ? c->h * c->w * c->ci : end * x_row)),
 				.fetch_dy = (const char *)(dy + end * dy_row),
 			};
-
 			if (last && n + 1 == c->n) { /* nothing follows: fetch what is there already */
 				b.fetch_x = (const char *)(x + begin * x_row);
 				b.fetch_dy = (const char *)(dy + begin * dy_row);
 			}
 			for (int64_t from = 0; from < c->ci; from += LANES) {
 				int64_t at = vector_begin(c->ci, from);
-
 				b.x = x + at;
 				b.dy = dy + at;
 				b.dweight = dweight + at;

@@ -67,7 +67,6 @@ static bool mirrors(const struct thaw_conv *c)
 static int64_t block_pixels(const struct thaw_conv *c)
 {
 	int64_t fit = BLOCK_FLOATS / patch(c) / 16 * 16;
-
 	return least(most(least(fit, BLOCK_MOST), BLOCK_LEAST), pixels(c));
 }
 
@@ -75,7 +74,6 @@ static int64_t block_pixels(const struct thaw_conv *c)
 static struct thaw_conv mirrored(const struct thaw_conv *c)
 {
 	struct thaw_conv m = *c;
-
 	m.h = c->ho, m.w = c->wo, m.ci = c->co;
 	m.ho = c->h, m.wo = c->w, m.co = c->ci;
 	m.top = (c->kh - 1) * (1 + c->gap_y) - c->top;
@@ -91,7 +89,6 @@ struct place {
 static struct place place_of(const struct thaw_conv *c, int64_t pixel)
 {
 	int64_t row = pixel / c->wo;
-
 	return (struct place){row / c->ho, row % c->ho * c->stride_y - c->top, pixel % c->wo * c->stride_x - c->left};
 }
 
@@ -112,7 +109,6 @@ static int64_t inside(const struct thaw_conv *c, struct place p, int64_t ky, int
 {
 	int64_t y = p.y + ky * (1 + c->gap_y);
 	int64_t begin = most(0, taps_over(c, -p.x)), end = least(c->kw, taps_over(c, c->w - p.x));
-
 	*kx = begin;
 	return y < 0 || y >= c->h ? 0 : most(end - begin, 0);
 }
@@ -144,14 +140,11 @@ static void im2col(const struct thaw_conv *c, const float *x, int64_t group, int
 		   float *column)
 {
 	int64_t channels = group_inputs(c), row = c->kw * channels;
-
 	for (int64_t pixel = first; pixel < first + count; pixel++) {
 		struct place p = place_of(c, pixel);
 		const float *image = x + p.image * c->h * c->w * c->ci + group * channels;
-
 		for (int64_t ky = 0; ky < c->kh; ky++, column += row) {
 			int64_t kx, taps = inside(c, p, ky, &kx);
-
 			if (taps < c->kw)
 				memset(column, 0, (size_t)row * sizeof(float));
 			if (taps > 0)
@@ -167,14 +160,11 @@ static void col2im(const struct thaw_conv *c, const float *column, int64_t group
 		   float *dx)
 {
 	int64_t channels = group_inputs(c), row = c->kw * channels;
-
 	for (int64_t pixel = first; pixel < first + count; pixel++) {
 		struct place p = place_of(c, pixel);
 		float *image = dx + p.image * c->h * c->w * c->ci + group * channels;
-
 		for (int64_t ky = 0; ky < c->kh; ky++, column += row) {
 			int64_t kx, taps = inside(c, p, ky, &kx);
-
 			if (taps > 0)
 				add_taps(image + pixel_at(c, p, ky, kx), column + kx * channels, taps, channels,
 					 c->ci * (1 + c->gap_x));
@@ -197,10 +187,8 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *wei
 		     const struct thaw_conv_epilogue *epilogue, float *y, float *column)
 {
 	int64_t block = block_pixels(c), outputs = group_outputs(c);
-
 	for (int64_t first = 0; first < pixels(c); first += block) {
 		int64_t count = least(block, pixels(c) - first);
-
 		for (int64_t g = 0; g < c->groups; g++)
 			thaw_gemm(count, outputs, patch(c), patches(c, x, g, first, count, column),
 				  (struct thaw_matrix){weight + g * outputs, c->co, false}, beta,
@@ -221,7 +209,6 @@ static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	struct thaw_conv m = pass == THAW_CONV_DATA && mirrors(c) ? mirrored(c) : *c;
 	int64_t floats = pointwise(c) ? 0 : block_pixels(&m) * patch(&m);
-
 	return (size_t)(floats + (pass == THAW_CONV_DATA ? weights(c) : 0)) * sizeof(float);
 }
 
@@ -237,10 +224,8 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 {
 	int64_t inputs = group_inputs(c), outputs = group_outputs(c), block = block_pixels(c);
 	float *turned = buffer, *column = turned + weights(c);
-
 	if (mirrors(c)) {
 		struct thaw_conv m = mirrored(c);
-
 		thaw_conv_turn_weights(c, weight, true, turned);
 		convolve(&m, dy, turned, add ? 1.0f : 0.0f, NULL, dx, column);
 		return;
@@ -250,7 +235,6 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 		memset(dx, 0, (size_t)(c->n * c->h * c->w * c->ci) * sizeof(float));
 	for (int64_t first = 0; first < pixels(c); first += block) {
 		int64_t count = least(block, pixels(c) - first);
-
 		for (int64_t g = 0; g < c->groups; g++) {
 			for (int64_t tap = 0; tap < c->kh * c->kw; tap++)
 				thaw_gemm(
@@ -266,13 +250,10 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
 {
 	int64_t outputs = group_outputs(c), block = block_pixels(c);
-
 	for (int64_t first = 0; first < pixels(c); first += block) {
 		int64_t count = least(block, pixels(c) - first);
-
 		for (int64_t g = 0; g < c->groups; g++) {
 			struct thaw_matrix a = patches(c, x, g, first, count, buffer);
-
 			a.transposed = true;
 			thaw_gemm(patch(c), outputs, count, a,
 				  (struct thaw_matrix){dy + first * c->co + g * outputs, c->co, false}, 1.0f,

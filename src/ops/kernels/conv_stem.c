@@ -35,7 +35,6 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 static int64_t row_floats(const struct thaw_conv *c)
 {
 	int64_t pixels = (c->wo + PIXELS - 1) / PIXELS * PIXELS;
-
 	return ((pixels - 1) * c->stride_x + c->kw) * c->ci;
 }
 
@@ -51,11 +50,9 @@ static void fill_buffer(const struct thaw_conv *c, const float *x, int64_t row, 
 	int64_t floats = row_floats(c), first = c->left > 0 ? c->left : 0, skip = c->left < 0 ? -c->left : 0;
 	int64_t room = floats / c->ci - first, pixels = c->w - skip < room ? c->w - skip : room;
 	const float *image = x + row / c->ho * c->h * c->w * c->ci;
-
 	memset(buffer, 0, (size_t)(c->kh * floats) * sizeof(float));
 	for (int64_t ky = 0; ky < c->kh; ky++) {
 		int64_t y = row % c->ho * c->stride_y - c->top + ky;
-
 		if (y >= 0 && y < c->h && pixels > 0)
 			memcpy(buffer + ky * floats + first * c->ci, image + (y * c->w + skip) * c->ci,
 			       (size_t)(pixels * c->ci) * sizeof(float));
@@ -76,7 +73,6 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 		for (int64_t t = 0; t < values; t++, weight += c->co)
 			for (int v = 0; v < vectors; v++) {
 				const vec w = *(const vec *)(weight + v * LANES);
-
 				for (int p = 0; p < PIXELS; p++)
 					sum[p][v] += buffer[p * step + t] * w;
 			}
@@ -84,7 +80,6 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 		for (int v = 0; v < vectors; v++) {
 			const float *residual = e->residual ? e->residual + at + p * c->co + v * LANES : NULL;
 			float *to = y + at + p * c->co + v * LANES;
-
 			for (int i = 0; i < LANES; i++)
 				to[i] = thaw_activate(sum[p][v][i] + (residual ? residual[i] : 0.0f), e->activation);
 		}
@@ -95,11 +90,9 @@ THAW_INLINE void row_forward(const struct thaw_conv *c, const float *buffer, con
 {
 	for (int64_t o = 0; o < c->co; o += (int64_t)vectors * LANES) {
 		struct thaw_conv_epilogue part = *e;
-
 		part.bias = e->bias ? e->bias + o : NULL;
 		for (int64_t pixel = 0; pixel < c->wo; pixel += PIXELS) {
 			int64_t count = c->wo - pixel < PIXELS ? c->wo - pixel : PIXELS;
-
 			pixels_forward(c, buffer + pixel * c->stride_x * c->ci, weight + o, &part,
 				       (row * c->wo + pixel) * c->co + o, count, vectors, y);
 		}
@@ -112,7 +105,6 @@ THAW_INLINE void row_weight(const struct thaw_conv *c, const float *buffer, cons
 			    float *dweight)
 {
 	int64_t values = c->kw * c->ci, step = c->stride_x * c->ci;
-
 	for (int64_t ky = 0; ky < c->kh; ky++, buffer += row_floats(c))
 		for (int64_t t = 0; t < values; t += taps, dweight += taps * c->co)
 			for (int64_t o = 0; o < c->co; o += (int64_t)vectors * LANES) {
@@ -124,7 +116,6 @@ THAW_INLINE void row_weight(const struct thaw_conv *c, const float *buffer, cons
 				for (int64_t p = 0; p < c->wo; p++)
 					for (int v = 0; v < vectors; v++) {
 						const vec d = *(const vec *)(dy + p * c->co + o + v * LANES);
-
 						for (int i = 0; i < taps; i++)
 							sum[i][v] += buffer[p * step + t + i] * d;
 					}
@@ -151,7 +142,6 @@ THAW_MULTIVERSION
 static void run_weight(const struct thaw_conv *c, const float *buffer, const float *dy, float *dweight)
 {
 	int64_t values = c->kw * c->ci;
-
 	if (c->co % (2 * LANES) == 0 && values % TAPS_OF_THREE == 0)
 		row_weight(c, buffer, dy, TAPS_OF_THREE, 2, dweight);
 	else if (c->co % (2 * LANES) == 0 && values % TAPS_OF_SEVEN == 0)

@@ -8,11 +8,9 @@ THAW_MULTIVERSION
 void thaw_conv_turn_weights(const struct thaw_conv *c, const float *weight, bool mirror, float *to)
 {
 	int64_t ci = c->ci / c->groups, co = c->co / c->groups, taps = c->kh * c->kw;
-
 	for (int64_t tap = 0; tap < taps; tap++) {
 		const float *from_tap = weight + (mirror ? taps - 1 - tap : tap) * ci * c->co;
 		float *to_tap = to + tap * co * c->ci;
-
 		for (int64_t g = 0; g < c->groups; g++)
 			for (int64_t i0 = 0; i0 < ci; i0 += TILE)
 				for (int64_t o = 0; o < co; o++)

@@ -49,7 +49,6 @@ static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 static int64_t most_tiles(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	int64_t count = (c->ci + c->co) / CHANNELS_PER_TILE;
-
 	count = count < BLOCK_LEAST ? BLOCK_LEAST : count;
 	count *= pass == THAW_CONV_WEIGHT ? WEIGHT_BLOCKS : 1;
 	count = count > BLOCK_MOST ? BLOCK_MOST : count;
@@ -66,7 +65,6 @@ static int64_t plane_stride(int64_t tiles, int64_t channels)
 static struct winograd_tiles block_of(const struct thaw_conv *c, enum thaw_conv_pass pass, int64_t channels)
 {
 	int64_t count = most_tiles(c, pass);
-
 	if (count > 0) {
 		int64_t blocks = (all_tiles(c) + count - 1) / count;
 		count = (all_tiles(c) + blocks - 1) / blocks;
@@ -78,7 +76,6 @@ static struct winograd_tiles block_of(const struct thaw_conv *c, enum thaw_conv_
 static struct thaw_conv mirrored(const struct thaw_conv *c)
 {
 	struct thaw_conv m = *c;
-
 	m.h = c->ho, m.w = c->wo, m.ci = c->co;
 	m.ho = c->h, m.wo = c->w, m.co = c->ci;
 	m.top = 2 - c->top;
@@ -90,7 +87,6 @@ static struct thaw_conv mirrored(const struct thaw_conv *c)
 static int64_t plane_floats(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	int64_t tiles = most_tiles(c, pass);
-
 	return WINOGRAD_PLANES * (plane_stride(tiles, c->ci) + plane_stride(tiles, c->co));
 }
 
@@ -103,7 +99,6 @@ static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	struct thaw_conv m = pass == THAW_CONV_DATA ? mirrored(c) : *c;
 	int64_t planes = plane_floats(&m, pass), mirror = pass == THAW_CONV_DATA ? c->kh * c->kw * c->ci * c->co : 0;
-
 	return (size_t)(filter_floats(c) + (planes > mirror ? planes : mirror)) * sizeof(float);
 }
 
@@ -124,7 +119,6 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *u,
 	struct winograd_tiles in = block_of(c, THAW_CONV_FORWARD, c->ci), out = block_of(c, THAW_CONV_FORWARD, c->co);
 	const int64_t block = in.count;
 	float *v = buffer, *m = buffer + WINOGRAD_PLANES * in.stride;
-
 	for (; in.first < all_tiles(c); in.first += block) {
 		in.count = all_tiles(c) - in.first < block ? all_tiles(c) - in.first : block;
 		out.first = in.first;
@@ -142,7 +136,6 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	float *u = buffer;
-
 	if (!packed)
 		winograd_filters(c, weight, u);
 	convolve(c, x, packed ? packed : u, epilogue, y, u + filter_floats(c));
@@ -154,7 +147,6 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 	struct thaw_conv m = mirrored(c);
 	struct thaw_conv_epilogue epilogue = {.residual = add ? dx : NULL};
 	float *u = buffer, *mirror = u + filter_floats(c);
-
 	thaw_conv_turn_weights(c, weight, true, mirror);
 	winograd_filters(&m, mirror, u);
 	convolve(&m, dy, u, &epilogue, dx, mirror); /* which is not needed any more */
@@ -165,7 +157,6 @@ static void backward_weight(const struct thaw_conv *c, const float *x, const flo
 	struct winograd_tiles in = block_of(c, THAW_CONV_WEIGHT, c->ci), out = block_of(c, THAW_CONV_WEIGHT, c->co);
 	const int64_t block = in.count;
 	float *du = buffer, *v = du + filter_floats(c), *z = v + WINOGRAD_PLANES * in.stride;
-
 	for (; in.first < all_tiles(c); in.first += block) {
 		in.count = all_tiles(c) - in.first < block ? all_tiles(c) - in.first : block;
 		out.first = in.first;

@@ -81,7 +81,6 @@ enum { COLUMNS = 64 };
 THAW_INLINE void add_some(float *sum, const float *x, int64_t rows, int64_t stride, int64_t columns)
 {
 	float some[COLUMNS] = {0};
-
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t c = 0; c < columns; c++)
 			some[c] += x[r * stride + c];
@@ -93,7 +92,6 @@ THAW_MULTIVERSION
 void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns)
 {
 	int64_t c = 0;
-
 	for (; c + COLUMNS <= columns; c += COLUMNS)
 		add_some(sum + c, x + c, rows, columns, COLUMNS);
 	if (c < columns)

@@ -39,7 +39,6 @@ void thaw_few_rows_forward(int64_t n, int64_t in, int64_t out, const float *x, c
 		for (int64_t r = 0; r < n; r += SIDE) {
 			const float *rows = x + r * in, *matrix = weight + o * in;
 			float *to = y + r * out + o;
-
 			if (n - r >= SIDE && out - o >= SIDE)
 				products(SIDE, SIDE, in, rows, matrix, out, to);
 			else
@@ -71,13 +70,11 @@ THAW_INLINE void outer_rows(int rows, int64_t n, int64_t in, int64_t out, const 
 			    float *dweight)
 {
 	int64_t i = 0;
-
 	for (; i + STRETCH * LANES <= in; i += STRETCH * LANES)
 		outer(rows, n, in, out, x + i, dy, dweight + i);
 	for (; i < in; i++)
 		for (int o = 0; o < rows; o++) {
 			float sum = 0.0f;
-
 			for (int64_t r = 0; r < n; r++)
 				sum += x[r * in + i] * dy[r * out + o];
 			dweight[o * in + i] = sum;
@@ -88,7 +85,6 @@ THAW_MULTIVERSION
 void thaw_few_rows_weight(int64_t n, int64_t in, int64_t out, const float *x, const float *dy, float *dweight)
 {
 	int64_t o = 0;
-
 	for (; o + SIDE <= out; o += SIDE)
 		outer_rows(SIDE, n, in, out, x, dy + o, dweight + o * in);
 	for (; o < out; o++)

@@ -14,7 +14,6 @@ THAW_INLINE float either(bool first, float value, float otherwise)
 THAW_INLINE float within(float low, float high, float v)
 {
 	float raised = v < low ? low : v;
-
 	return raised > high ? high : raised;
 }
 
@@ -31,14 +30,12 @@ THAW_INLINE float sign(float x)
 THAW_INLINE float sigmoid_slope(float x)
 {
 	float s = thaw_sigmoid(x);
-
 	return s * (1.0f - s);
 }
 
 THAW_INLINE float tanh_slope(float x)
 {
 	float t = thaw_tanh(x);
-
 	return (1.0f - t) * (1.0f + t);
 }
 
@@ -50,7 +47,6 @@ THAW_INLINE float silu(float x)
 THAW_INLINE float silu_slope(float x)
 {
 	float s = thaw_sigmoid(x);
-
 	return s + x * s * (1.0f - s);
 }
 
@@ -58,14 +54,12 @@ THAW_INLINE float silu_slope(float x)
 THAW_INLINE float gelu(float x)
 {
 	float beyond = thaw_normal(x).beyond;
-
 	return x * either(x < 0.0f, beyond, 1.0f - beyond);
 }
 
 THAW_INLINE float gelu_slope(float x)
 {
 	struct thaw_normal n = thaw_normal(x);
-
 	return either(x < 0.0f, n.beyond, 1.0f - n.beyond) + x * 0.398942280f * n.density; /* 1 / sqrt(2 pi) */
 }
 
@@ -78,7 +72,6 @@ THAW_INLINE float gelu_tanh(float x)
 THAW_INLINE float gelu_tanh_slope(float x)
 {
 	float s = thaw_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
-
 	return s + x * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x);
 }
 
@@ -115,7 +108,6 @@ THAW_INLINE float softplus(float x)
 THAW_INLINE float softsign_slope(float x)
 {
 	float whole = 1.0f + fabsf(x);
-
 	return 1.0f / (whole * whole);
 }
 
@@ -123,7 +115,6 @@ THAW_INLINE float softsign_slope(float x)
 THAW_INLINE float mish_gate(float x)
 {
 	float e = thaw_exp(thaw_choose(x > 20.0f, 20.0f, x)), w = e * (e + 2.0f);
-
 	return w / (w + 2.0f);
 }
 
@@ -135,7 +126,6 @@ THAW_INLINE float mish(float x)
 THAW_INLINE float mish_slope(float x)
 {
 	float gate = mish_gate(x);
-
 	return gate + x * (1.0f - gate) * (1.0f + gate) * thaw_sigmoid(x);
 }
 

@@ -26,7 +26,6 @@ static bool wide_vectors(void)
 {
 	static const char *const cores[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
 	const char *core = openblas_get_corename();
-
 	for (size_t i = 0; i < sizeof(cores) / sizeof(*cores); i++)
 		if (strcasecmp(core, cores[i]) == 0)
 			return true;
@@ -36,7 +35,6 @@ static bool wide_vectors(void)
 bool thaw_gemm_direct_pays(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct thaw_matrix b)
 {
 	int64_t floats = a.transposed ? m * n : k * n;
-
 	return !b.transposed && n % HALF == 0 && m >= ROWS && floats <= MOST_FLOATS && wide_vectors();
 }
 
@@ -82,7 +80,6 @@ THAW_INLINE void half_tile(int rows, int64_t k, struct walk a, const float *b, i
 		sum[r] = (half_vec){0};
 	for (; k > 0; k--, a.data += a.by_depth, b += b_stride) {
 		const half_vec row = *(const half_vec *)b;
-
 		for (int r = 0; r < rows; r++)
 			sum[r] += a.data[r * a.by_row] * row;
 	}
@@ -99,7 +96,6 @@ THAW_INLINE int64_t row_tiles(int rows, int vectors, int64_t from, int64_t m, in
 {
 	for (; from + rows <= m; from += rows) {
 		struct walk part = {a.data + from * a.by_row, a.by_row, a.by_depth};
-
 		if (vectors)
 			tile(rows, vectors, k, part, b, b_stride, add, c + from * c_stride, c_stride);
 		else
@@ -112,7 +108,6 @@ THAW_INLINE void columns(int vectors, int64_t m, int64_t k, struct walk a, const
 			 float *c, int64_t c_stride)
 {
 	int64_t done = 0;
-
 	if (vectors < VECTORS)
 		done = row_tiles(MOST_ROWS, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
 	done = row_tiles(ROWS, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
@@ -125,7 +120,6 @@ static void block(int64_t m, int64_t n, int64_t k, struct walk a, const float *b
 		  int64_t c_stride)
 {
 	int64_t at = 0;
-
 	for (; at + VECTORS * LANES <= n; at += VECTORS * LANES)
 		columns(VECTORS, m, k, a, b + at, b_stride, add, c + at, c_stride);
 	if (n - at >= 2 * LANES) {
@@ -145,11 +139,9 @@ void thaw_gemm_direct(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, str
 {
 	int64_t row_step = a.transposed ? m : ROW_BLOCK, depth_step = a.transposed ? DEPTH_BLOCK : k + 1; /* all */
 	int64_t by_row = a.transposed ? 1 : a.stride, by_depth = a.transposed ? a.stride : 1;
-
 	for (int64_t row = 0; row < m; row += row_step)
 		for (int64_t depth = 0; depth == 0 || depth < k; depth += depth_step) {
 			struct walk part = {a.data + row * by_row + depth * by_depth, by_row, by_depth};
-
 			block(m - row < row_step ? m - row : row_step, n,
 			      k - depth < depth_step ? k - depth : depth_step, part, b.data + depth * b.stride,
 			      b.stride, add || depth > 0, c + row * c_stride, c_stride);

@@ -32,7 +32,6 @@ void thaw_layer_norm_forward(float *y, float *mean, float *inverse, const float 
 	for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
 		float centre = thaw_row_sum(x, columns) / (float)columns;
 		float factor = 1.0f / sqrtf(row_variance(x, centre, columns) + epsilon);
-
 		if (mean) {
 			mean[r] = centre;
 			inverse[r] = factor;
@@ -75,7 +74,6 @@ THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int6
 	const float *restrict dy = from->dy + row * columns, *restrict x = from->x + row * columns;
 	float *restrict dx = wanted ? from->dx + row * columns : NULL;
 	float mean[ROWS], inverse[ROWS], mean_g[ROWS], mean_gz[ROWS];
-
 	for (int r = 0; r < rows; r++) {
 		mean[r] = from->mean[row + r];
 		inverse[r] = from->inverse[row + r];
@@ -86,15 +84,12 @@ THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int6
 	THAW_INDEPENDENT
 	for (int64_t c = 0; c < columns; c++) {
 		float scale_sum = 0, shift_sum = 0;
-
 		for (int r = 0; r < rows; r++) {
 			float d = dy[r * columns + c], z = (x[r * columns + c] - mean[r]) * inverse[r];
-
 			scale_sum += d * z;
 			shift_sum += d;
 			if (wanted) {
 				float to = (d * scale[c] - mean_g[r] - z * mean_gz[r]) * inverse[r];
-
 				dx[r * columns + c] = add ? dx[r * columns + c] + to : to;
 			}
 		}
@@ -107,7 +102,6 @@ THAW_INLINE void all_rows(const struct thaw_layer_norm_gradient *g, int64_t rows
 			  float *dshift)
 {
 	int64_t r = 0;
-
 	for (; r + ROWS <= rows; r += ROWS)
 		backward_rows(g, r, ROWS, wanted, add, dscale, dshift);
 	for (; r < rows; r++)

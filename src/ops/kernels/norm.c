@@ -14,7 +14,6 @@
 int64_t thaw_norm_block(int64_t channels)
 {
 	int64_t rows = BLOCK_VALUES / channels;
-
 	rows = rows < BLOCK_MIN_ROWS ? BLOCK_MIN_ROWS : rows;
 	return rows > BLOCK_MAX_ROWS ? BLOCK_MAX_ROWS : rows;
 }
@@ -26,7 +25,6 @@ static void block_moments(float *restrict sum, float *restrict square, const flo
 			  int64_t channels)
 {
 	float share = 1.0f / (float)rows;
-
 	memset(sum, 0, (size_t)channels * sizeof(*sum));
 	memset(square, 0, (size_t)channels * sizeof(*square));
 	for (int64_t r = 1; r < rows; r++)
@@ -35,7 +33,6 @@ static void block_moments(float *restrict sum, float *restrict square, const flo
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t c = 0; c < channels; c++) {
 			float d = x[r * channels + c] - x[c] - sum[c] * share;
-
 			square[c] += d * d;
 		}
 }
@@ -47,17 +44,14 @@ void thaw_norm_moments(float *mean, float *variance, const float *x, int64_t row
 	double *centre = scratch, *squares = scratch + channels;
 	float *sum = (float *)(scratch + 2 * channels), *square = sum + channels;
 	int64_t block = thaw_norm_block(channels);
-
 	memset(scratch, 0, 2 * (size_t)channels * sizeof(*scratch));
 	for (int64_t done = 0; done < rows; done += block) {
 		int64_t more = rows - done < block ? rows - done : block;
 		const float *first = x + done * channels;
 		double total = (double)(done + more);
-
 		block_moments(sum, square, first, more, channels);
 		for (int64_t c = 0; c < channels; c++) {
 			double step = first[c] + sum[c] / (double)more - centre[c];
-
 			centre[c] += step * (double)more / total;
 			squares[c] += square[c] + step * step * (double)done * (double)more / total;
 		}
@@ -74,7 +68,6 @@ void thaw_norm_forward(float *y, const float *x, int64_t rows, const struct thaw
 	const float *restrict mean = norm->mean, *restrict factor = norm->factor, *restrict shift = norm->shift;
 	enum thaw_activation kind = norm->activation;
 	int64_t channels = norm->channels;
-
 	for (int64_t r = 0; r < rows; r++, x += channels, y += channels) {
 		THAW_INDEPENDENT
 		for (int64_t c = 0; c < channels; c++)
@@ -89,12 +82,10 @@ static void block_sums(float *restrict g_sum, float *restrict gx_sum, const floa
 	const float *restrict mean = norm->mean, *restrict factor = norm->factor, *restrict shift = norm->shift;
 	enum thaw_activation kind = norm->activation;
 	int64_t channels = norm->channels;
-
 	for (int64_t r = 0; r < rows; r++, x += channels, dy += channels)
 		for (int64_t c = 0; c < channels; c++) {
 			float centred = x[c] - mean[c];
 			float g = thaw_activate_mask(dy[c], centred * factor[c] + shift[c], kind);
-
 			g_sum[c] += g;
 			gx_sum[c] += g * centred;
 		}
@@ -104,7 +95,6 @@ void thaw_norm_sums(double *sum_g, double *sum_gx, const float *dy, const float 
 		    const struct thaw_norm *norm, float *scratch)
 {
 	float *g_sum = scratch, *gx_sum = scratch + norm->channels;
-
 	memset(scratch, 0, 2 * (size_t)norm->channels * sizeof(*scratch));
 	block_sums(g_sum, gx_sum, dy, x, rows, norm);
 	for (int64_t c = 0; c < norm->channels; c++) {
@@ -121,12 +111,10 @@ THAW_INLINE void backward_rows(float *restrict dx, bool add, const float *restri
 	const float *restrict mean = norm->mean, *restrict factor = norm->factor, *restrict shift = norm->shift;
 	enum thaw_activation kind = norm->activation;
 	int64_t channels = norm->channels;
-
 	for (int64_t r = 0; r < rows; r++, dx += channels, dy += channels, x += channels)
 		for (int64_t c = 0; c < channels; c++) {
 			float centred = x[c] - mean[c];
 			float g = thaw_activate_mask(dy[c], centred * factor[c] + shift[c], kind);
-
 			if (batch)
 				g -= mean_g[c] + centred * slope[c];
 			dx[c] = add ? dx[c] + g * factor[c] : g * factor[c];
@@ -139,7 +127,6 @@ THAW_INLINE void scale_rows(float *restrict dx, bool add, const float *restrict 
 {
 	const float *restrict factor = norm->factor;
 	int64_t channels = norm->channels;
-
 	for (int64_t r = 0; r < rows; r++, dx += channels, dy += channels)
 		for (int64_t c = 0; c < channels; c++)
 			dx[c] = add ? dx[c] + dy[c] * factor[c] : dy[c] * factor[c];

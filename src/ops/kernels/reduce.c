@@ -23,7 +23,6 @@ THAW_INLINE float larger(float x, float y)
 THAW_INLINE float product_slope(float x, float product, float zeros)
 {
 	float divided = product / x;
-
 	return either(zeros == 0.0f, divided, either((zeros == 1.0f) & (x == 0.0f), product, 0.0f));
 }
 
@@ -73,7 +72,6 @@ static void each_term(enum thaw_reduction kind, const struct thaw_block *block, 
 {
 	float *result = to->y;
 	const float *peaks = to->other;
-
 	switch (kind) {
 #define SUMMED(name, term, slope, result_)                                                                  \
 	case THAW_REDUCE_##name:                                                                            \
@@ -101,7 +99,6 @@ void thaw_reduce_block(enum thaw_reduction kind, const struct thaw_block *block,
 		       const float *x, float *terms)
 {
 	bool plain = kind == THAW_REDUCE_MEAN || kind == THAW_REDUCE_SUM || kind == THAW_REDUCE_LOG_SUM;
-
 	if (!plain)
 		each_term(kind, block, to, x, terms);
 	if (!is_folded(kind))
@@ -111,10 +108,8 @@ void thaw_reduce_block(enum thaw_reduction kind, const struct thaw_block *block,
 void thaw_reduce_finish(enum thaw_reduction kind, const struct thaw_reduce *to, int64_t count)
 {
 	float n = to->n;
-
 	for (int64_t i = 0; i < count; i++) {
 		float y = to->y[i], peak = to->other ? to->other[i] : 0.0f;
-
 		(void)n, (void)peak;
 		switch (kind) {
 #define SUMMED(name, term, slope, result) \
@@ -147,7 +142,6 @@ void thaw_reduce_slope(enum thaw_reduction kind, const struct thaw_block *block,
 {
 	const float *ys = result->y, *dy = result->dy, *others = result->other, *all_zeros = result->zeros;
 	float n = result->n;
-
 	(void)n;
 	switch (kind) {
 #define SUMMED(name, term, slope, result_)                                        \

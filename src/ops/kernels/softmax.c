@@ -8,7 +8,6 @@ THAW_INLINE float row_largest(const float *x, int64_t columns)
 {
 	float largest = x[0];
 	int64_t c = 0;
-
 	if (columns >= THAW_LANES) {
 		thaw_vec most = *(const thaw_vec *)x;
 
@@ -40,7 +39,6 @@ void thaw_softmax_rows(float *y, const float *x, int64_t rows, int64_t columns, 
 {
 	for (int64_t r = 0; r < rows; r++, x += stride, y += stride) {
 		float most = row_largest(x, columns), share;
-
 		THAW_INDEPENDENT
 		for (int64_t c = 0; c < columns; c++)
 			y[c] = thaw_vector_exp(x[c] - most);
@@ -71,7 +69,6 @@ void thaw_softmax_rows_backward(float *dx, bool add, const float *y, const float
 {
 	for (int64_t r = 0; r < rows; r++, dx += stride, y += stride, dy += stride) {
 		float sum = row_product(y, dy, columns);
-
 		if (add) {
 			THAW_INDEPENDENT
 			for (int64_t c = 0; c < columns; c++)

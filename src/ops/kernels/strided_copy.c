@@ -11,10 +11,8 @@
 static struct thaw_strides simplified(const struct thaw_strides *s)
 {
 	struct thaw_strides t = {.axes = 0};
-
 	for (int i = 0; i < s->axes; i++) {
 		int last = t.axes - 1;
-
 		if (s->size[i] == 1)
 			continue;
 		if (t.axes > 0 && t.to[last] == s->to[i] * s->size[i] && t.from[last] == s->from[i] * s->size[i]) {
@@ -47,7 +45,6 @@ struct line {
 static struct line take(struct thaw_strides *s, int axis)
 {
 	struct line line = {s->size[axis], s->to[axis], s->from[axis]};
-
 	s->axes--;
 	for (int i = axis; i < s->axes; i++) {
 		s->size[i] = s->size[i + 1];
@@ -70,7 +67,6 @@ static void add_runs(float *to, const float *from, struct line outer, int64_t ru
 	for (int64_t r = 0; r < outer.size; r++) {
 		float *restrict there = to + r * outer.to;
 		const float *restrict here = from + r * outer.from;
-
 		for (int64_t i = 0; i < run; i++)
 			there[i] += here[i];
 	}
@@ -96,7 +92,6 @@ static void choose_plane(struct thaw_strides *s, struct line *outer, struct line
 {
 	const struct line single = {1, 0, 0};
 	int fastest = axis_of(s->to, s->axes, 1), other;
-
 	*inner = s->axes > 0 ? take(s, fastest >= 0 ? fastest : s->axes - 1) : single;
 	other = axis_of(s->from, s->axes, 1);
 	*outer = s->axes > 0 ? take(s, other >= 0 ? other : s->axes - 1) : single;
@@ -107,7 +102,6 @@ void thaw_strided_copy(float *to, bool add, const float *from, const struct thaw
 	struct thaw_strides s = simplified(strides);
 	int64_t at[THAW_COPY_AXES] = {0}, planes = 1;
 	struct line outer, inner;
-
 	choose_plane(&s, &outer, &inner);
 	for (int i = 0; i < s.axes; i++)
 		planes *= s.size[i];

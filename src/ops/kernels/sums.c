@@ -10,7 +10,6 @@ float thaw_allreduce(const float *x, int64_t count)
 {
 	float lane[LANES] = {0}, sum = 0;
 	int64_t i = 0;
-
 	for (; i + LANES <= count; i += LANES)
 		for (int k = 0; k < LANES; k++)
 			lane[k] += x[i + k];

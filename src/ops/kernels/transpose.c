@@ -41,7 +41,6 @@ THAW_INLINE void edge(float *to, int64_t to_stride, bool add, const float *from,
 	for (int64_t c = 0; c < columns; c++)
 		for (int64_t r = 0; r < rows; r++) {
 			float *at = to + c * to_stride + r;
-
 			*at = add ? *at + from[r * from_stride + c] : from[r * from_stride + c];
 		}
 }
@@ -55,7 +54,6 @@ THAW_INLINE void blocks(float *to, int64_t to_stride, bool add, const float *fro
 			const float *here = from + r * from_stride + c;
 			int64_t high = rows - r < SIDE ? rows - r : SIDE,
 				wide = columns - c < SIDE ? columns - c : SIDE;
-
 			if (high == SIDE && wide == SIDE)
 				block(there, to_stride, add, here, from_stride);
 			else

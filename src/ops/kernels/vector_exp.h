@@ -20,7 +20,6 @@ THAW_INLINE float thaw_vector_exp(float x)
 	float r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
 	float p = 1.9875691500e-4f;
 	uint32_t bits, exponent;
-
 	p = p * r + 1.3981999507e-3f;
 	p = p * r + 8.3334519073e-3f;
 	p = p * r + 4.1665795894e-2f;

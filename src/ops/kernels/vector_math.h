@@ -19,7 +19,6 @@
 THAW_INLINE uint32_t thaw_bits_of(float x)
 {
 	uint32_t bits;
-
 	memcpy(&bits, &x, sizeof(bits));
 	return bits;
 }
@@ -27,7 +26,6 @@ THAW_INLINE uint32_t thaw_bits_of(float x)
 THAW_INLINE float thaw_float_of(uint32_t bits)
 {
 	float x;
-
 	memcpy(&x, &bits, sizeof(x));
 	return x;
 }
@@ -37,7 +35,6 @@ THAW_INLINE float thaw_float_of(uint32_t bits)
 THAW_INLINE float thaw_choose(bool first, float value, float otherwise)
 {
 	uint32_t mask = -(uint32_t)first;
-
 	return thaw_float_of((thaw_bits_of(value) & mask) | (thaw_bits_of(otherwise) & ~mask));
 }
 
@@ -51,7 +48,6 @@ THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
 {
 	const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer in the lowest bits */
 	float bounded = thaw_choose(x > 89.0f, 89.0f, x);
-
 	bounded = thaw_choose(bounded < -104.0f, -104.0f, bounded);
 	float shifted = bounded * 1.44269504f + round, n = shifted - round;
 	float r = bounded - n * 0.693359375f + n * 2.12194440e-4f; /* Cody and Waite: ln 2 in two parts */
@@ -72,7 +68,6 @@ THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
 THAW_INLINE float thaw_exp(float x)
 {
 	struct thaw_exp_parts e = thaw_exp_split(x);
-
 	return (1.0f + e.tail) * e.low * e.high;
 }
 
@@ -81,7 +76,6 @@ THAW_INLINE float thaw_expm1(float x)
 {
 	struct thaw_exp_parts e = thaw_exp_split(x);
 	float value = e.tail * e.low * e.high + (e.low * e.high - 1.0f);
-
 	return thaw_choose(x > 88.0f, (1.0f + e.tail) * e.low * e.high, value);
 }
 
@@ -93,7 +87,6 @@ THAW_INLINE float thaw_log_normal(float x, float shift)
 	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
 	float m = thaw_float_of(bits - ((uint32_t)n << 23)) - 1.0f;
 	float e = (float)n - shift, square = m * m, p = 7.0376836292e-2f;
-
 	p = p * m - 1.1514610310e-1f;
 	p = p * m + 1.1676998740e-1f;
 	p = p * m - 1.2420140846e-1f;
@@ -110,7 +103,6 @@ THAW_INLINE float thaw_log(float x)
 	bool denormal = x < FLT_MIN; /* 2^23 makes it normal */
 	float normal = x * thaw_choose(denormal, 8388608.0f, 1.0f);
 	float value = thaw_log_normal(normal, thaw_choose(denormal, 23.0f, 0.0f));
-
 	value = thaw_choose(x == INFINITY, INFINITY, value);
 	value = thaw_choose(x == 0.0f, -INFINITY, value);
 	return thaw_choose(x >= 0.0f, value, NAN);
@@ -120,7 +112,6 @@ THAW_INLINE float thaw_log(float x)
 THAW_INLINE float thaw_log1p_fraction(float x)
 {
 	float whole = 1.0f + x;
-
 	return thaw_log_normal(whole, 0.0f) + (x - (whole - 1.0f)) / whole;
 }
 
@@ -132,7 +123,6 @@ THAW_INLINE float thaw_sigmoid(float x)
 THAW_INLINE float thaw_tanh(float x)
 {
 	float size = fabsf(x), e = thaw_expm1(2.0f * thaw_choose(size > 10.0f, 10.0f, size)); /* tanh 10 is 1 */
-
 	return copysignf(e / (e + 2.0f), x);
 }
 
@@ -147,7 +137,6 @@ THAW_INLINE struct thaw_normal thaw_normal(float x)
 {
 	float share = 1.0f / (fabsf(x) + 3.5f), t = 1.0f - 7.0f * share, p = 1.0869379631e-4f;
 	float density = thaw_exp(-0.5f * x * x);
-
 	p = p * t + 4.1832437532e-4f;
 	p = p * t - 4.9503897333e-4f;
 	p = p * t - 3.1728296884e-3f;
@@ -165,7 +154,6 @@ THAW_INLINE float thaw_erf(float x)
 {
 	float square = x * x, p = 7.8891230672e-5f;
 	float far = copysignf(1.0f - 2.0f * thaw_normal(1.41421356f * x).beyond, x);
-
 	p = p * square - 8.0208423162e-4f;
 	p = p * square + 5.1895354535e-3f;
 	p = p * square - 2.6854444650e-2f;

@@ -12,7 +12,6 @@ THAW_INLINE void expand(const vec *in, vec *out, int step)
 	const vec a = in[0], b = in[step], c = in[2 * step];
 	const vec even = (a + c) * (1.0f / 6), odd = b * (1.0f / 6);
 	const vec far = a * (1.0f / 24) + c * (1.0f / 6), far_odd = b * (1.0f / 12);
-
 	out[0] = a * 0.25f;
 	out[step] = -even - odd;
 	out[2 * step] = odd - even;
@@ -26,7 +25,6 @@ THAW_INLINE void contract(const vec *in, vec *out, int step)
 {
 	const vec near = (in[step] + in[2 * step]) * (1.0f / 6), near_odd = (in[2 * step] - in[step]) * (1.0f / 6);
 	const vec far = in[3 * step] + in[4 * step], far_odd = in[3 * step] - in[4 * step];
-
 	out[0] = in[0] * 0.25f - near + far * (1.0f / 24);
 	out[step] = near_odd + far_odd * (1.0f / 12);
 	out[2 * step] = far * (1.0f / 6) - near + in[5 * step];
@@ -36,7 +34,6 @@ THAW_MULTIVERSION
 void winograd_filters(const struct thaw_conv *c, const float *weight, float *u)
 {
 	const int64_t count = c->ci * c->co; /* of one tap, and of one plane */
-
 	for (int64_t at = 0; at < count; at += WINOGRAD_LANES) {
 		vec tile[WINOGRAD_IN][WINOGRAD_IN];
 
@@ -57,7 +54,6 @@ THAW_MULTIVERSION
 void winograd_filter_gradient(const struct thaw_conv *c, const float *du, float *dweight)
 {
 	const int64_t count = c->ci * c->co;
-
 	for (int64_t at = 0; at < count; at += WINOGRAD_LANES) {
 		vec tile[WINOGRAD_IN][WINOGRAD_IN];
 

@@ -40,7 +40,6 @@ static struct square square_of(const struct thaw_conv *c, int64_t t, int side, i
 		.y = in_image / across(c) * WINOGRAD_OUT - dy,
 		.x = in_image % across(c) * WINOGRAD_OUT - dx,
 	};
-
 	s.top = clamp(-s.y, side);
 	s.bottom = clamp(h - s.y, side);
 	s.left = clamp(-s.x, side);
@@ -65,7 +64,6 @@ THAW_INLINE void image_step(vec *d, int step)
 {
 	const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
 	const vec near = d4 - 4 * d2, near_odd = d3 - 4 * d1, far = d4 - d2, far_odd = 2 * (d3 - d1);
-
 	d[0] = 4 * d0 - 5 * d2 + d4;
 	d[step] = near + near_odd;
 	d[2 * step] = near - near_odd;
@@ -79,7 +77,6 @@ THAW_INLINE void result_step(vec *m, int step)
 {
 	const vec sum = m[step] + m[2 * step], difference = m[step] - m[2 * step];
 	const vec far = m[3 * step] + m[4 * step], far_odd = m[3 * step] - m[4 * step];
-
 	m[0] = m[0] + sum + far;
 	m[step] = difference + 2 * far_odd;
 	m[2 * step] = sum + 4 * far;
@@ -91,7 +88,6 @@ THAW_INLINE void gradient_step(vec *d, int step)
 {
 	const vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];
 	const vec even = d0 + d2, odd = d1 + d3, far = d0 + 4 * d2, far_odd = 2 * d1 + 8 * d3;
-
 	d[step] = even + odd;
 	d[2 * step] = even - odd;
 	d[3 * step] = far + far_odd;
@@ -123,7 +119,6 @@ void winograd_image(const struct thaw_conv *c, const float *x, struct winograd_t
 		struct square s = square_of(c, tiles.first + t, WINOGRAD_IN, c->h, c->w, c->top, c->left);
 		const float *from = x + ((s.image * c->h + s.y) * c->w + s.x) * c->ci;
 		bool inside = s.top == 0 && s.left == 0 && s.bottom == WINOGRAD_IN && s.right == WINOGRAD_IN;
-
 		if (inside)
 			image_tile(from, &s, c->ci, c->w * c->ci, tiles.stride, v, true);
 		else
@@ -165,7 +160,6 @@ THAW_INLINE void activate_tile(const struct square *s, int64_t channels, int64_t
 {
 	for (int i = 0; i < s->bottom; i++) {
 		float *run = y + i * row;
-
 		THAW_INDEPENDENT
 		for (int64_t k = 0; k < s->right * channels; k++)
 			run[k] = thaw_activate(run[k], kind);
@@ -180,7 +174,6 @@ void winograd_result(const struct thaw_conv *c, const float *m, struct winograd_
 		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
 		int64_t row = c->wo * c->co, at = (s.image * c->ho + s.y) * row + s.x * c->co;
 		const float *residual = epilogue->residual ? epilogue->residual + at : NULL;
-
 		if (s.bottom == WINOGRAD_OUT && s.right == WINOGRAD_OUT)
 			result_tile(m, tiles.stride, WINOGRAD_OUT, WINOGRAD_OUT, c->co, row, epilogue->bias, residual,
 				    y + at);
@@ -197,7 +190,6 @@ void winograd_result_gradient(const struct thaw_conv *c, const float *dy, struct
 	for (int64_t t = 0; t < tiles.count; t++, z += c->co) {
 		struct square s = square_of(c, tiles.first + t, WINOGRAD_OUT, c->ho, c->wo, 0, 0);
 		const float *from = dy + ((s.image * c->ho + s.y) * c->wo + s.x) * c->co;
-
 		for (int64_t at = 0; at < c->co; at += WINOGRAD_LANES) {
 			vec tile[WINOGRAD_PLANES];
 
