@@ -1,9 +1,10 @@
 /* Activation: y = relu(x) or relu6(x), of any shape. Reads attrs.activation.
  *
- * Backward looks at y, so that the node can work in place; passes fuse it into the operator before. */
+ * Backward reads y only, so the node can work in place. Graph passes fuse it into the operator before it. */
 #include "src/ops/kernels/activate.h"
 
 #include "src/ops/kernels/elementwise.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
@@ -30,14 +31,8 @@ static void backward(const struct thaw_op_args *args)
 static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-	for (int64_t i = 0; i < count; i++) {
-		double v = args->x[0].data[i];
-		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-			v = 0;
-		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-			v = 6;
-		args->y.data[i] = (float)v;
-	}
+	for (int64_t i = 0; i < count; i++)
+		args->y.data[i] = thaw_reference_result(args, i, args->x[0].data[i]);
 }
 
 static const struct thaw_op_case cases[] = {

@@ -1,13 +1,14 @@
 /* Concatenation of inputs along attrs.axis; axis 0 only where no input depends on the batch. An input whose first size
- * is 1, such as a class token made of parameters, is repeated for every image. */
+ * is 1, such as a class token computed from parameters, is repeated for every image. */
 #include <string.h>
 
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
-enum { MOST_INPUTS = 4096 };
+enum { MAX_INPUTS = 4096 };
 
-static bool fits(const struct thaw_shape *x, const struct thaw_shape *y, int axis)
+/* Whether x agrees with y in all axes but `axis`. */
+static bool shape_fits(const struct thaw_shape *x, const struct thaw_shape *y, int axis)
 {
 	for (int i = 0; i < y->ndim && i < x->ndim; i++)
 		if (i != axis && x->dim[i] != y->dim[i] && !(i == 0 && x->dim[0] == 1))
@@ -20,28 +21,30 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	int axis = desc->attrs->axis;
 	*y = desc->x[0];
 	if (axis < 0 || axis >= y->ndim)
-		return thaw_fail(THAW_CONFIG, "axis %d of inputs of rank %d: concat: give one of their own", axis,
+		return thaw_fail(THAW_CONFIG, "axis %d of inputs with %d axes: concat: give one of their axes", axis,
 				 y->ndim);
 	for (int k = 1; k < desc->inputs; k++)
 		if (axis > 0 && y->ndim == desc->x[k].ndim && y->dim[0] == 1)
 			y->dim[0] = desc->x[k].dim[0];
 	for (int k = 0; k < desc->inputs; k++)
-		if (!fits(&desc->x[k], y, axis)) {
-			char a[96], b[96];
-			return thaw_fail(THAW_CONFIG, "input %d of shape %s after %s: concat: only axis %d may differ",
-					 k, thaw_shape_text(&desc->x[k], a, sizeof(a)),
-					 thaw_shape_text(y, b, sizeof(b)), axis);
+		if (!shape_fits(&desc->x[k], y, axis)) {
+			char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
+			return thaw_fail(
+				THAW_CONFIG,
+				"input %d of shape %s after %s: concat: give shapes that differ in axis %d only", k,
+				thaw_shape_text(&desc->x[k], a, sizeof(a)), thaw_shape_text(y, b, sizeof(b)), axis);
 		}
 	for (int k = 1; k < desc->inputs; k++)
 		y->dim[axis] += desc->x[k].dim[axis];
 	return THAW_OK;
 }
 
-/* y and its inputs as rows, which begin at the axis. */
+/* y as rows: the axes from attrs.axis on are one row. */
 struct rows {
-	int64_t count, length; /* of y */
+	int64_t count, length;
 };
 
+/* Elements along axes [from, to). */
 static int64_t product(const struct thaw_shape *s, int from, int to)
 {
 	int64_t n = 1;
@@ -57,7 +60,7 @@ static struct rows rows_of(const struct thaw_op_args *args)
 	return (struct rows){product(y, 0, axis), product(y, axis, y->ndim)};
 }
 
-/* The row of input k that is row r of y. */
+/* The row of input k that goes into row r of y. */
 static int64_t row_of(const struct thaw_op_args *args, int k, int64_t r)
 {
 	const struct thaw_shape *x = &args->x[k].shape;
@@ -101,8 +104,8 @@ static void backward(const struct thaw_op_args *args)
 	}
 }
 
-/* Where element i of y comes from, axis by axis. */
-static float element(const struct thaw_op_args *args, int64_t i)
+/* The input element that is element i of y, found axis by axis. */
+static float reference_element(const struct thaw_op_args *args, int64_t i)
 {
 	const struct thaw_shape *y = &args->y.shape;
 	int axis = args->attrs->axis, k = 0;
@@ -122,7 +125,7 @@ static void reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t i = 0; i < count; i++)
-		args->y.data[i] = element(args, i);
+		args->y.data[i] = reference_element(args, i);
 }
 
 static const struct thaw_op_case cases[] = {
@@ -149,7 +152,7 @@ static const struct thaw_op_case cases[] = {
 const struct thaw_op thaw_op_concat = {
 	.name = "concat",
 	.min_inputs = 1,
-	.max_inputs = MOST_INPUTS,
+	.max_inputs = MAX_INPUTS,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
 	.forward = forward,

@@ -1,4 +1,4 @@
-/* Constant: y = the parameter, whatever the images are: a position embedding, a class token, a table of biases. */
+/* Constant: y = the parameter, independent of the images: a position embedding, a class token, a table of biases. */
 #include <string.h>
 
 #include "src/ops/kernels/elementwise.h"
@@ -7,7 +7,7 @@
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (desc->params != 1 || desc->param[0].ndim < 1)
-		return thaw_fail(THAW_CONFIG, "no value: constant: give one parameter of rank 1 or more");
+		return thaw_fail(THAW_CONFIG, "no value: constant: give one parameter with at least one axis");
 	*y = desc->param[0];
 	return THAW_OK;
 }

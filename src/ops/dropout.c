@@ -1,10 +1,9 @@
-/* Dropout: in training each feature is zero with probability `rate` and otherwise divided by
- * (1 - rate); in inference, and without sample keys, y is x. Reads attrs.rate and attrs.stream.
+/* Dropout: in training each feature is zeroed with probability `rate` and otherwise divided by (1 - rate); in
+ * inference, or without sample keys, y is x. Reads attrs.rate and attrs.stream.
  *
- * The mask of an image is drawn from its own key (sample_key[n]), so it is the same whichever rank,
- * batch or lane the image is in. Two dropouts of one network must not share a mask: the random stream
- * is also keyed by the number of features and by attrs.stream, which sets apart dropouts of one size
- * (both dropouts of VGG have 4096 features). */
+ * The mask of an image depends on its key (sample_key[n]), not on the rank, batch or lane that the image is in. Two
+ * dropouts of a network must not have the same mask: the random stream also depends on the number of features and on
+ * attrs.stream, which distinguishes dropouts of the same size (both dropouts of VGG have 4096 features). */
 #include <string.h>
 
 #include "src/base/multiversion.h"
@@ -16,20 +15,22 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	float rate = desc->attrs->rate;
 	if (!(rate >= 0.0f && rate < 1.0f))
-		return thaw_fail(THAW_CONFIG, "rate %g: dropout: give one from 0 to below 1", (double)rate);
+		return thaw_fail(THAW_CONFIG, "rate %g is out of range: dropout: give 0 or more and less than 1",
+				 (double)rate);
 	if (desc->x[0].ndim < 1)
-		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: needs images or features");
+		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: give images or features");
 	*y = desc->x[0];
 	return THAW_OK;
 }
 
-/* kept: one byte a feature, 1 where it stays. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: one byte per feature, 0 where it is zeroed. */
+static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	if (desc->training)
-		workspace->saved = (size_t)thaw_shape_count(&desc->y);
+		need->saved = (size_t)thaw_shape_count(&desc->y);
 }
 
+/* Whether this call zeroes features. */
 static bool drops(const struct thaw_op_args *args)
 {
 	return args->training && args->sample_key && args->attrs->rate > 0.0f;
@@ -45,12 +46,12 @@ static int64_t features_of(const struct thaw_shape *shape)
 
 static struct thaw_random stream_of(const struct thaw_op_args *args, int64_t n)
 {
-	uint64_t desc = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
-	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, desc);
+	uint64_t node = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
+	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, node);
 }
 
 THAW_MULTIVERSION
-static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
+static void write_masked(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
 {
 	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
@@ -58,7 +59,7 @@ static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, 
 }
 
 THAW_MULTIVERSION
-static void apply_add(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
+static void add_masked(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
 {
 	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
@@ -79,7 +80,7 @@ static void forward(const struct thaw_op_args *args)
 		for (int64_t i = 0; i < features; i++)
 			mask[n * features + i] = thaw_random_unit(&random) >= args->attrs->rate;
 	}
-	apply(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
+	write_masked(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
 }
 
 static void backward(const struct thaw_op_args *args)
@@ -90,7 +91,7 @@ static void backward(const struct thaw_op_args *args)
 	if (!dx)
 		return;
 	if (drops(args))
-		(args->dx_add[0] ? apply_add : apply)(dx, args->dy, args->saved, count, scale);
+		(args->dx_add[0] ? add_masked : write_masked)(dx, args->dy, args->saved, count, scale);
 	else
 		thaw_kernel_pass_gradient(dx, args->dx_add[0], args->dy, NULL, count, THAW_ACT_NONE);
 }
@@ -124,7 +125,7 @@ const struct thaw_op thaw_op_dropout = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = infer,
-	.workspace = space,
+	.workspace = workspace,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

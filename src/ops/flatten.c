@@ -1,7 +1,7 @@
-/* Flatten: (N,H,W,C) -> (N,H*W*C). Memory order stays, so in place there is nothing to do.
+/* Flatten: (N,H,W,C) -> (N,H*W*C). The order in memory stays the same, so in place there is nothing to do.
  *
- * Frameworks with channels first flatten to C*H*W; the linear layer after it takes that up when its
- * weights are imported (THAW_LAYOUT_FC_CHW), not here at every step. */
+ * Channels-first frameworks flatten to C*H*W. The difference is compensated once, in the weights of the linear layer
+ * behind, when they are imported (THAW_LAYOUT_FC_CHW). */
 #include <string.h>
 
 #include "src/ops/registry.h"
@@ -11,7 +11,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int64_t features = 1;
 	if (desc->x[0].ndim < 2)
-		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", desc->x[0].ndim);
+		return thaw_fail(THAW_CONFIG, "input with %d axes: flatten: give images or features", desc->x[0].ndim);
 	for (int i = 1; i < desc->x[0].ndim; i++)
 		features *= desc->x[0].dim[i];
 	*y = thaw_shape_of(desc->x[0].dim[0], features);

@@ -1,8 +1,9 @@
-/* Layer norm over the last axis of x (...,C): y = (x - mean) / sqrt(variance + epsilon) * scale + shift, mean and
- * biased variance of each row of C. Scale and shift are optional. Reads epsilon. */
+/* Layer norm over the last axis of x (...,C): y = (x - mean) / sqrt(variance + epsilon) * scale + shift, with the mean
+ * and biased variance of each row of C values. Scale and shift are optional. Reads epsilon. */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/layer_norm.h"
 #include "src/ops/kernels/norm.h"
 #include "src/ops/registry.h"
@@ -18,25 +19,25 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	if (x->ndim < 2 || columns_of(x) < 1)
-		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: needs features, tokens or images");
+		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: give features, tokens or images");
 	for (int i = 0; i < desc->params; i++)
 		if (desc->param[i].ndim != 1 || desc->param[i].dim[0] != columns_of(x))
 			return thaw_fail(THAW_CONFIG,
-					 "parameter %d does not fit: layer_norm: needs one value for each of "
+					 "parameter %d does not fit: layer_norm: give one value for each of "
 					 "%lld channels",
 					 i, (long long)columns_of(x));
 	*y = *x;
 	return THAW_OK;
 }
 
-/* Working memory of one call, a value for each channel. */
+/* Working memory, one value per channel each. */
 struct work {
-	double *scale_sum, *shift_sum;    /* backward: over all rows, */
-	float *scale_block, *shift_block; /* over a block of them */
-	float *ones, *zeros;              /* for parameters that are not there */
+	double *scale_sum, *shift_sum;    /* backward: sums over all rows */
+	float *scale_block, *shift_block; /* backward: sums over a block of rows */
+	float *ones, *zeros;              /* in place of missing parameters */
 };
 
-enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* a channel */
+enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* per channel */
 
 static struct work work_at(void *scratch, int64_t columns)
 {
@@ -53,13 +54,13 @@ static struct work work_at(void *scratch, int64_t columns)
 	return w;
 }
 
-/* kept: mean and 1 / deviation of each row. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: mean and 1 / standard deviation of each row. */
+static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	int64_t columns = columns_of(&desc->x[0]), rows = thaw_shape_count(&desc->x[0]) / columns;
-	workspace->scratch_forward = workspace->scratch_backward = (size_t)columns * WORK_BYTES;
+	need->scratch_forward = need->scratch_backward = (size_t)columns * WORK_BYTES;
 	if (desc->training)
-		workspace->saved = 2 * (size_t)rows * sizeof(float);
+		need->saved = 2 * (size_t)rows * sizeof(float);
 }
 
 static void forward(const struct thaw_op_args *args)
@@ -78,7 +79,7 @@ static void add_sums(float *gradient, const double *sum, int64_t columns)
 		gradient[c] += (float)sum[c];
 }
 
-/* The sums over rows run in blocks: in single precision within one, in double over all. */
+/* Sums over rows are single precision within a block, and double precision over the blocks. */
 static void backward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
@@ -98,7 +99,7 @@ static void backward(const struct thaw_op_args *args)
 			.columns = columns,
 		};
 		memset(work.scale_block, 0, 2 * (size_t)columns * sizeof(float));
-		thaw_layer_norm_backward(&g, rows - r < block ? rows - r : block, work.scale_block, work.shift_block);
+		thaw_layer_norm_backward(&g, min_int64(rows - r, block), work.scale_block, work.shift_block);
 		for (int64_t c = 0; c < columns; c++) {
 			work.scale_sum[c] += work.scale_block[c];
 			work.shift_sum[c] += work.shift_block[c];
@@ -176,7 +177,7 @@ const struct thaw_op thaw_op_layer_norm = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"scale", "shift", NULL},
 	.infer = infer,
-	.workspace = space,
+	.workspace = workspace,
 	.forward = forward,
 	.backward = backward,
 	.reference = reference,

@@ -1,4 +1,4 @@
-/* Rearrange: y has x's elements, or some of them, in another order and shape, as attrs.factors says. */
+/* Rearrange: y has all or some elements of x, in another order and shape. Reads attrs.factors. */
 #include <string.h>
 
 #include "src/ops/factors.h"
@@ -16,24 +16,24 @@ static void forward(const struct thaw_op_args *args)
 	thaw_strided_copy(args->y.data, false, args->x[0].data + start, &s);
 }
 
-/* Elements that were not taken have no gradient. */
+/* Elements of x that are not in y have gradient 0. */
 static void backward(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start;
-	struct thaw_strides there = thaw_factors_strides(f, x, &start), back = there;
+	struct thaw_strides forth = thaw_factors_strides(f, x, &start), back = forth;
 	if (!args->dx[0])
 		return;
-	memcpy(back.to, there.from, sizeof(back.to));
-	memcpy(back.from, there.to, sizeof(back.from));
+	memcpy(back.to, forth.from, sizeof(back.to));
+	memcpy(back.from, forth.to, sizeof(back.from));
 	if (!args->dx_add[0] && !thaw_factors_all(f, x))
 		memset(args->dx[0], 0, (size_t)thaw_shape_count(x) * sizeof(float));
 	thaw_strided_copy(args->dx[0] + start, args->dx_add[0], args->dy, &back);
 }
 
-/* Where in x the element with these indices of its factors lies; negative ones count from the end. */
-static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, const int64_t *index)
+/* Offset in x of the element with these indices of the factors; negative indices count from the end. */
+static int64_t offset_of(const struct thaw_factors *f, const struct thaw_shape *x, const int64_t *index)
 {
 	int64_t at = 0;
 	for (int axis = 0, i = 0; axis < x->ndim; axis++) {
@@ -49,7 +49,7 @@ static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, c
 	return at;
 }
 
-/* Element by element: its number in y gives the index of each factor, the fastest first. */
+/* For each element of y, its position gives the index of each factor, the fastest first. */
 static void reference(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
@@ -64,7 +64,7 @@ static void reference(const struct thaw_op_args *args)
 			rest /= s.size[k];
 			index[from] = f->start[from] + taken * step;
 		}
-		args->y.data[i] = args->x[0].data[place(f, x, index)];
+		args->y.data[i] = args->x[0].data[offset_of(f, x, index)];
 	}
 }
 

@@ -1,4 +1,5 @@
-/* Reshape: y has x's memory and another shape, by attrs.factors in their order and nothing taken out. */
+/* Reshape: y has the elements of x in the same order and another shape. Reads attrs.factors, which must be in order and
+ * complete. */
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 #include "src/ops/same_elements.h"
@@ -8,7 +9,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	const struct thaw_factors *f = &desc->attrs->factors;
 	THAW_TRY(thaw_factors_infer(f, &desc->x[0], "reshape", y));
 	if (!thaw_factors_in_order(f, &desc->x[0]))
-		return thaw_fail(THAW_CONFIG, "factors in another order: reshape: rearrange does that");
+		return thaw_fail(THAW_CONFIG, "factors are in another order or incomplete: reshape: use rearrange");
 	return THAW_OK;
 }
 

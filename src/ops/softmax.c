@@ -1,4 +1,4 @@
-/* Softmax over the last axis of x of any rank: y = exp(x) / sum of exp(x). */
+/* Softmax over the last axis of x, which has at least two: y = exp(x) / sum of exp(x). */
 #include <math.h>
 
 #include "src/ops/kernels/softmax.h"
@@ -12,7 +12,7 @@ static int64_t columns_of(const struct thaw_shape *x)
 static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (desc->x[0].ndim < 2 || columns_of(&desc->x[0]) < 1)
-		return thaw_fail(THAW_CONFIG, "input without a last axis: softmax: needs two axes or more");
+		return thaw_fail(THAW_CONFIG, "input without rows: softmax: give two or more axes, the last not empty");
 	*y = desc->x[0];
 	return THAW_OK;
 }

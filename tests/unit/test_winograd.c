@@ -73,7 +73,7 @@ static void a_layer(const struct layer *l)
 	float *x = noise(nx, 0.5f, 1), *w = noise(nw, 0.0f, 2), *dy = noise(ny, 0.1f, 3), *bias = noise(l->co, 0.0f, 4);
 	float *y[2] = {thaw_alloc((size_t)ny, 4), thaw_alloc((size_t)ny, 4)};
 	float *dx[2] = {noise(nx, 0.0f, 5), noise(nx, 0.0f, 5)}, *dw[2] = {noise(nw, 0.0f, 6), noise(nw, 0.0f, 6)};
-	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->prepared_bytes(&c), 1);
+	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->packed_bytes(&c), 1);
 	struct thaw_conv_epilogue e = {.bias = bias, .residual = dy, .activation = THAW_ACT_RELU6};
 
 	winograd->forward(&c, x, w, NULL, &e, y[0], buffer);

@@ -1,9 +1,9 @@
-/* Bias, residual and activation on a block of results that is still in the cache. */
+/* Bias, residual and activation, applied to a block of results that is still in the cache. */
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/conv.h"
 
-/* Constants for the pointers that are there let the compiler drop the others from the loop. */
+/* NULL constants for missing pointers let the compiler remove them from the loop. */
 THAW_INLINE void rows_finish(float *y, const float *bias, const float *residual, int64_t rows, int64_t columns,
 			     float low, float high)
 {
