@@ -191,7 +191,7 @@ struct thaw_op_workspace {
 /* Arguments of one call. All memory belongs to the caller.
  *
  * The first dimension of a value that depends on the images is a multiple of their number (for example all windows of
- * all images). It may be smaller than in the descriptor, also 0, never larger. Other values, computed from parameters
+ * all images). It may be smaller than in the descriptor, or 0, but not larger. Other values, computed from parameters
  * alone, have the descriptor's shape. */
 struct thaw_op_args {
 	const struct thaw_attrs *attrs;
@@ -209,7 +209,7 @@ struct thaw_op_args {
 	/* Backward only. */
 	float *dy;            /* gradient of y, in y's shape; an operator may write to it only if it is `in_place` or
 			       * `overwrites_dy` */
-	float *const *dx;     /* [inputs]; gradient of x[i], or NULL where it is not wanted */
+	float *const *dx;     /* [inputs]; gradient of x[i], or NULL where it is not needed */
 	const bool *dx_add;   /* [inputs]; true: add to dx[i]; false: overwrite it */
 	float *const *dparam; /* [params]; gradient of param[i], or NULL where it is frozen. Added to, unless the
 			       * operator `overwrites_dparam`. Of moving statistics: N * the batch's statistic. */
@@ -245,9 +245,9 @@ struct thaw_op {
 	const char *const *param_names; /* NULL-terminated, at most THAW_MAX_PARAMS: "weight", "bias", ...; a node may
 					 * omit the last ones */
 
-	/* Called before all others, for each node and image size. Validates attributes and shapes, and writes the output shape to
-	 * *y. desc->y is not set. THAW_CONFIG with a message if they do not fit (such as an image that is too small).
-	 */
+	/* Called before all others, for each node and image size. Validates attributes and shapes, and writes the
+	 * output shape to *y. desc->y is not set. THAW_CONFIG with a message if they do not fit, such as an image that
+	 * is too small. */
 	thaw_status (*infer)(const struct thaw_op_desc *desc, struct thaw_shape *y);
 
 	/* Called after `infer`, with desc->y set. Writes the memory that calls for `desc` need; *need is zeroed before.
@@ -284,8 +284,7 @@ struct thaw_op {
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y; the other data pointers may be invalid in backward */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 	bool overwrites_dy;      /* backward uses dy as working memory */
-	bool overwrites_dparam;  /* backward writes all of dparam and does not read it: saves a pass over large weights
-				  */
+	bool overwrites_dparam; /* backward writes all of dparam and does not read it, which saves zeroing large ones */
 
 	/* Tests. */
 	const struct thaw_op_case *cases; /* [case_count] */

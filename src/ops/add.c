@@ -7,7 +7,7 @@
 /* Elements per block. Both inputs get their gradient block by block, so dy and y are read from memory once. */
 enum { BLOCK = 4096 };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status add_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (!thaw_shape_equal(&desc->x[0], &desc->x[1])) {
 		char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
@@ -19,14 +19,14 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void add_forward(const struct thaw_op_args *args)
 {
 	thaw_kernel_add(args->y.data, args->x[0].data, args->x[1].data, thaw_shape_count(&args->y.shape),
 			args->attrs->activation);
 }
 
 /* In place, dx[0] is dy: it is already masked when it is read for dx[1], and masking twice changes nothing. */
-static void backward(const struct thaw_op_args *args)
+static void add_backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t at = 0; at < count; at += BLOCK) {
@@ -39,7 +39,7 @@ static void backward(const struct thaw_op_args *args)
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void add_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t i = 0; i < count; i++)
@@ -64,10 +64,10 @@ const struct thaw_op thaw_op_add = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = add_infer,
+	.forward = add_forward,
+	.backward = add_backward,
+	.reference = add_reference,
 	.activates = true,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,

@@ -102,7 +102,7 @@ static thaw_status check_factors(const struct thaw_op_desc *desc)
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status attention_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	THAW_TRY(check_factors(desc));
 
@@ -160,7 +160,7 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 }
 
 /* saved: for each query of each head of each image, its largest score and 1 / sum. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void attention_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
 	need->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
@@ -266,7 +266,7 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void attention_forward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
@@ -329,7 +329,7 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	}
 }
 
-static void backward(const struct thaw_op_args *args)
+static void attention_backward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS], gradient[FACTORS];
@@ -364,7 +364,7 @@ static void reference_row(const struct thaw_op_args *args, const struct geometry
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void attention_reference(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
@@ -376,7 +376,7 @@ static void reference(const struct thaw_op_args *args)
 }
 
 /* Two products per head. */
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t attention_flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
 	return 4 * g.images * g.heads * g.queries * g.keys * g.size;
@@ -416,12 +416,12 @@ const struct thaw_op thaw_op_attention = {
 	.min_inputs = 1,
 	.max_inputs = 4,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = attention_infer,
+	.workspace = attention_workspace,
+	.forward = attention_forward,
+	.backward = attention_backward,
+	.reference = attention_reference,
+	.flops = attention_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -6,7 +6,7 @@
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status average_pool_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
 	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "average_pool"));
@@ -74,7 +74,7 @@ static void spread_image(float *dx, const float *dy, const struct thaw_windows a
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void average_pool_forward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "average_pool");
 	for (int64_t n = 0; n < p.images; n++)
@@ -82,7 +82,7 @@ static void forward(const struct thaw_op_args *args)
 			      args->attrs->pad_counts);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void average_pool_backward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "average_pool");
 	for (int64_t n = 0; args->dx[0] && n < p.images; n++)
@@ -90,7 +90,7 @@ static void backward(const struct thaw_op_args *args)
 			     args->attrs->pad_counts);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void average_pool_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape;
 	struct thaw_pool p = thaw_pool_of(args, "average_pool");
@@ -111,7 +111,7 @@ static void reference(const struct thaw_op_args *args)
 				}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t average_pool_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_shape_count(&desc->x[0]);
 }
@@ -161,11 +161,11 @@ const struct thaw_op thaw_op_average_pool = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = average_pool_infer,
+	.forward = average_pool_forward,
+	.backward = average_pool_backward,
+	.reference = average_pool_reference,
+	.flops = average_pool_flops,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

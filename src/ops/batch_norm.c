@@ -15,7 +15,7 @@
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE, PARAMS };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status batch_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int64_t channels = x->ndim >= 2 ? x->dim[x->ndim - 1] : 0;
@@ -68,7 +68,7 @@ static struct work work_at(void *scratch, int64_t channels)
 }
 
 /* saved: mean and biased variance of the batch. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void batch_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t channels = (size_t)channels_of(&desc->x[0]);
 	need->scratch_forward = channels * WORK_BYTES;
@@ -95,7 +95,7 @@ static struct thaw_norm norm_of(const struct thaw_op_args *args, const struct wo
 				  .activation = args->attrs->activation};
 }
 
-static void forward(const struct thaw_op_args *args)
+static void batch_norm_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
@@ -143,7 +143,7 @@ static void backward_batch(const struct thaw_op_args *args, const struct work *w
 }
 
 /* Block by block, so that with fixed statistics memory is read once for both the sums and dx. */
-static void backward(const struct thaw_op_args *args)
+static void batch_norm_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
@@ -183,7 +183,7 @@ static void reference_moments(const struct thaw_view *x, int64_t c, double *mean
 		*variance += (x->data[r * channels + c] - *mean) * (x->data[r * channels + c] - *mean) / (double)rows;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void batch_norm_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
@@ -199,7 +199,7 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t batch_norm_flops(const struct thaw_op_desc *desc)
 {
 	return 2 * thaw_shape_count(&desc->x[0]);
 }
@@ -246,13 +246,13 @@ const struct thaw_op thaw_op_batch_norm = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"weight", "bias", "running_mean", "running_var", NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = batch_norm_infer,
+	.workspace = batch_norm_workspace,
+	.forward = batch_norm_forward,
+	.backward = batch_norm_backward,
+	.reference = batch_norm_reference,
 	.activates = true,
-	.flops = flops,
+	.flops = batch_norm_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -12,7 +12,7 @@
 #include "src/ops/kernels/sums.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status binary_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->binary;
 	if (function < 0 || function >= THAW_BINARIES)
@@ -20,13 +20,13 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return thaw_broadcast_shape(desc->x, y, "binary");
 }
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void binary_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	(void)desc;
 	need->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void binary_forward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
@@ -66,7 +66,7 @@ static void backward_same_input(const struct thaw_op_args *args, const struct th
 		dx[i] = (args->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
 }
 
-static void backward(const struct thaw_op_args *args)
+static void binary_backward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
@@ -110,7 +110,7 @@ static double element(const struct thaw_view *x, const struct thaw_shape *y, int
 	return x->data[at];
 }
 
-static void reference(const struct thaw_op_args *args)
+static void binary_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t i = 0; i < count; i++)
@@ -159,11 +159,11 @@ const struct thaw_op thaw_op_binary = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = binary_infer,
+	.workspace = binary_workspace,
+	.forward = binary_forward,
+	.backward = binary_backward,
+	.reference = binary_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
 	.cases = cases,

@@ -16,7 +16,7 @@ static bool shape_fits(const struct thaw_shape *x, const struct thaw_shape *y, i
 	return x->ndim == y->ndim;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status concat_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int axis = desc->attrs->axis;
 	*y = desc->x[0];
@@ -72,7 +72,7 @@ static bool repeated(const struct thaw_op_args *args, int k)
 	return args->attrs->axis > 0 && args->x[k].shape.dim[0] != args->y.shape.dim[0];
 }
 
-static void forward(const struct thaw_op_args *args)
+static void concat_forward(const struct thaw_op_args *args)
 {
 	struct rows y = rows_of(args);
 	float *to = args->y.data;
@@ -85,7 +85,7 @@ static void forward(const struct thaw_op_args *args)
 		}
 }
 
-static void backward(const struct thaw_op_args *args)
+static void concat_backward(const struct thaw_op_args *args)
 {
 	struct rows y = rows_of(args);
 	int64_t from = 0;
@@ -121,7 +121,7 @@ static float reference_element(const struct thaw_op_args *args, int64_t i)
 	return args->x[k].data[at];
 }
 
-static void reference(const struct thaw_op_args *args)
+static void concat_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t i = 0; i < count; i++)
@@ -154,10 +154,10 @@ const struct thaw_op thaw_op_concat = {
 	.min_inputs = 1,
 	.max_inputs = MAX_INPUTS,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = concat_infer,
+	.forward = concat_forward,
+	.backward = concat_backward,
+	.reference = concat_reference,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -57,7 +57,7 @@ static thaw_status check_channels(const struct thaw_op_desc *desc)
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status conv_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	char have[THAW_SHAPE_TEXT], want[THAW_SHAPE_TEXT];
 	if (desc->params < 1 || desc->param[WEIGHT].ndim != 4 || desc->x[0].ndim != 4)
@@ -83,7 +83,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void conv_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
@@ -94,13 +94,13 @@ static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace 
 		need->scratch_backward = thaw_conv_backward_scratch(&c);
 }
 
-static void pack(const struct thaw_op_args *args, void *packed)
+static void conv_pack(const struct thaw_op_args *args, void *packed)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)->pack(&c, args->param[WEIGHT].data, packed);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void conv_forward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	struct thaw_conv_epilogue epilogue =
@@ -110,7 +110,7 @@ static void forward(const struct thaw_op_args *args)
 			  args->scratch);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void conv_backward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	const float *dy = thaw_conv_epilogue_backward(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
@@ -141,7 +141,7 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 	return sum;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void conv_reference(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	int64_t at = 0;
@@ -156,7 +156,7 @@ static void reference(const struct thaw_op_args *args)
 				}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t conv_flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&desc->param[WEIGHT]);
@@ -275,13 +275,13 @@ const struct thaw_op thaw_op_conv = {
 	.min_inputs = 1,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.pack = pack,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = conv_infer,
+	.workspace = conv_workspace,
+	.forward = conv_forward,
+	.pack = conv_pack,
+	.backward = conv_backward,
+	.reference = conv_reference,
+	.flops = conv_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.adds = true,

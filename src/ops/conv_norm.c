@@ -23,7 +23,7 @@
 
 enum { WEIGHT, SCALE, SHIFT, MEAN, VARIANCE, BIAS, PARAMS };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status conv_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (desc->params < BIAS || desc->params > PARAMS)
 		return thaw_fail(THAW_CONFIG, "%d parameters: conv_norm: give weight, scale, shift, mean and variance",
@@ -71,7 +71,7 @@ static struct work work_at(void *scratch, int64_t channels, int64_t weights, boo
 	return w;
 }
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void conv_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	size_t weights = align_up((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
@@ -105,7 +105,7 @@ static void compute_effective_weights(const struct thaw_op_args *args, const str
 	multiply_rows(w->weight, args->param[WEIGHT].data, w->factor, rows, channels);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void conv_norm_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[WEIGHT];
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
@@ -154,7 +154,7 @@ static void add_parameter_gradients(const struct thaw_op_args *args, const struc
 	}
 }
 
-static void backward(const struct thaw_op_args *args)
+static void conv_norm_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[WEIGHT];
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
@@ -174,7 +174,7 @@ static void backward(const struct thaw_op_args *args)
 }
 
 /* The reference of conv without residual and activation, then the norm. */
-static void reference(const struct thaw_op_args *args)
+static void conv_norm_reference(const struct thaw_op_args *args)
 {
 	struct thaw_attrs attrs = *args->attrs;
 	struct thaw_view param[2] = {args->param[WEIGHT], args->param[args->params > BIAS ? BIAS : WEIGHT]};
@@ -194,7 +194,7 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t conv_norm_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_op_conv.flops(desc);
 }
@@ -224,12 +224,12 @@ const struct thaw_op thaw_op_conv_norm = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "norm_weight", "norm_bias", "running_mean", "running_var",
 					     "bias", NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = conv_norm_infer,
+	.workspace = conv_norm_workspace,
+	.forward = conv_norm_forward,
+	.backward = conv_norm_backward,
+	.reference = conv_norm_reference,
+	.flops = conv_norm_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.adds = true,

@@ -11,7 +11,7 @@
 #include "src/ops/registry.h"
 #include "thaw/random.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status dropout_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	float rate = desc->attrs->rate;
 	if (!(rate >= 0.0f && rate < 1.0f))
@@ -24,7 +24,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 }
 
 /* saved: one byte per feature, 0 where it is zeroed. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void dropout_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	if (desc->training)
 		need->saved = (size_t)thaw_shape_count(&desc->y);
@@ -66,7 +66,7 @@ static void add_masked(float *dx, const float *dy, const uint8_t *mask, int64_t 
 		dx[i] += mask[i] ? dy[i] * scale : 0.0f;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void dropout_forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape), features = features_of(&args->y.shape);
 	uint8_t *mask = args->saved;
@@ -83,7 +83,7 @@ static void forward(const struct thaw_op_args *args)
 	write_masked(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
 }
 
-static void backward(const struct thaw_op_args *args)
+static void dropout_backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	float scale = 1.0f / (1.0f - args->attrs->rate);
@@ -96,7 +96,7 @@ static void backward(const struct thaw_op_args *args)
 		thaw_kernel_pass_gradient(dx, args->dx_add[0], args->dy, NULL, count, THAW_ACT_NONE);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void dropout_reference(const struct thaw_op_args *args)
 {
 	int64_t features = features_of(&args->y.shape);
 	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
@@ -124,11 +124,11 @@ const struct thaw_op thaw_op_dropout = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = dropout_infer,
+	.workspace = dropout_workspace,
+	.forward = dropout_forward,
+	.backward = dropout_backward,
+	.reference = dropout_reference,
 	.draws = true,
 	.in_place = true,
 	.cases = cases,

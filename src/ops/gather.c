@@ -9,7 +9,7 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status gather_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0], *indices = &desc->x[1];
 	int axis = desc->attrs->axis;
@@ -50,7 +50,7 @@ static int64_t slice_of(float index, int64_t size)
 	return from_start > 0.0f ? (int64_t)(from_start < last ? from_start : last) : 0;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void gather_forward(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
 	float *to = args->y.data;
@@ -60,7 +60,7 @@ static void forward(const struct thaw_op_args *args)
 			       (size_t)s.inner * sizeof(float));
 }
 
-static void backward(const struct thaw_op_args *args)
+static void gather_backward(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
 	const float *dy = args->dy;
@@ -76,7 +76,7 @@ static void backward(const struct thaw_op_args *args)
 		}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void gather_reference(const struct thaw_op_args *args)
 {
 	struct slices s = slices_of(args);
 	for (int64_t i = 0; i < s.outer * s.count * s.inner; i++) {
@@ -104,10 +104,10 @@ const struct thaw_op thaw_op_gather = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = gather_infer,
+	.forward = gather_forward,
+	.backward = gather_backward,
+	.reference = gather_reference,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

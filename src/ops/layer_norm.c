@@ -15,7 +15,7 @@ static int64_t columns_of(const struct thaw_shape *x)
 	return x->dim[x->ndim - 1];
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status layer_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	if (x->ndim < 2 || columns_of(x) < 1)
@@ -55,7 +55,7 @@ static struct work work_at(void *scratch, int64_t columns)
 }
 
 /* saved: mean and 1 / standard deviation of each row. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void layer_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	int64_t columns = columns_of(&desc->x[0]), rows = thaw_shape_count(&desc->x[0]) / columns;
 	need->scratch_forward = need->scratch_backward = (size_t)columns * WORK_BYTES;
@@ -63,7 +63,7 @@ static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace 
 		need->saved = 2 * (size_t)rows * sizeof(float);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void layer_norm_forward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	struct work work = work_at(args->scratch, columns);
@@ -80,7 +80,7 @@ static void add_sums(float *gradient, const double *sum, int64_t columns)
 }
 
 /* Sums over rows are single precision within a block, and double precision over the blocks. */
-static void backward(const struct thaw_op_args *args)
+static void layer_norm_backward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	int64_t block = thaw_norm_block(columns);
@@ -111,7 +111,7 @@ static void backward(const struct thaw_op_args *args)
 		add_sums(args->dparam[SHIFT], work.shift_sum, columns);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void layer_norm_reference(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	for (int64_t r = 0; r < rows; r++) {
@@ -132,7 +132,8 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+/* About 8 operations per element. */
+static int64_t layer_norm_flops(const struct thaw_op_desc *desc)
 {
 	return 8 * thaw_shape_count(&desc->y);
 }
@@ -176,12 +177,12 @@ const struct thaw_op thaw_op_layer_norm = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"scale", "shift", NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = layer_norm_infer,
+	.workspace = layer_norm_workspace,
+	.forward = layer_norm_forward,
+	.backward = layer_norm_backward,
+	.reference = layer_norm_reference,
+	.flops = layer_norm_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

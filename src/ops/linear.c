@@ -39,7 +39,7 @@ static int64_t rows_of(const struct thaw_shape *x)
 	return rows;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status linear_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[0];
 	char have[THAW_SHAPE_TEXT], want[THAW_SHAPE_TEXT];
@@ -75,7 +75,7 @@ static bool uses_blocks(int64_t n, int64_t in, int64_t out)
 							    (struct thaw_matrix){.stride = out});
 }
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	const struct thaw_shape *weight = &desc->param[0];
 	if (uses_blocks(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
@@ -87,7 +87,7 @@ static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace 
 }
 
 /* packed: the weight as (inputs, outputs). */
-static void pack(const struct thaw_op_args *args, void *packed)
+static void linear_pack(const struct thaw_op_args *args, void *packed)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
@@ -109,7 +109,7 @@ static void finish_rows(const struct thaw_op_args *args, int64_t first, int64_t 
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void linear_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
@@ -122,7 +122,7 @@ static void forward(const struct thaw_op_args *args)
 	}
 	if (uses_blocks(n, in, out)) {
 		if (!args->packed)
-			pack(args, args->scratch);
+			linear_pack(args, args->scratch);
 		b = (struct thaw_matrix){args->packed ? args->packed : args->scratch, out, false};
 		block = BLOCK_ROWS;
 	}
@@ -155,7 +155,7 @@ static void backward_rows(const struct thaw_op_args *args, const float *dy, int6
 			  args->dparam[0], in);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void linear_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
@@ -177,7 +177,7 @@ static void backward(const struct thaw_op_args *args)
 		backward_rows(&rest, dy, first, min_int64(n - first, block));
 }
 
-static void reference(const struct thaw_op_args *args)
+static void linear_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
@@ -190,7 +190,7 @@ static void reference(const struct thaw_op_args *args)
 		}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t linear_flops(const struct thaw_op_desc *desc)
 {
 	return 2 * rows_of(&desc->x[0]) * thaw_shape_count(&desc->param[0]);
 }
@@ -272,16 +272,16 @@ const struct thaw_op thaw_op_linear = {
 	.min_inputs = 1,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.pack = pack,
-	.backward = backward,
-	.reference = reference,
+	.infer = linear_infer,
+	.workspace = linear_workspace,
+	.forward = linear_forward,
+	.pack = linear_pack,
+	.backward = linear_backward,
+	.reference = linear_reference,
 	.activates = true,
 	.adds = true,
 	.overwrites_dparam = true,
-	.flops = flops,
+	.flops = linear_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

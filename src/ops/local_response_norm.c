@@ -12,7 +12,7 @@
 #include "src/ops/kernels/vector_math.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status local_response_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	*y = desc->x[0];
 	if (y->ndim < 2 || desc->attrs->kernel[0] < 1)
@@ -51,7 +51,7 @@ static struct norm_window window_of(const struct thaw_attrs *attrs, const struct
 /* Scratch: the values of one pixel with zeros on both sides for the windows at its ends, then two rows of results. */
 enum { PADDED_ROWS = 3, SCRATCH_ROWS = PADDED_ROWS + 2 };
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void local_response_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t channels = (size_t)desc->x[0].dim[desc->x[0].ndim - 1];
 	need->scratch_forward = need->scratch_backward = SCRATCH_ROWS * channels * sizeof(float);
@@ -120,14 +120,14 @@ static void backward_pixels(const struct norm_window *a, float *dx, bool add, co
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void local_response_norm_forward(const struct thaw_op_args *args)
 {
 	struct norm_window a = window_of(args->attrs, &args->x[0].shape);
 	memset(args->scratch, 0, PADDED_ROWS * (size_t)a.channels * sizeof(float));
 	forward_pixels(&a, args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape) / a.channels, args->scratch);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void local_response_norm_backward(const struct thaw_op_args *args)
 {
 	struct norm_window a = window_of(args->attrs, &args->x[0].shape);
 	if (!args->dx[0])
@@ -137,7 +137,7 @@ static void backward(const struct thaw_op_args *args)
 			thaw_shape_count(&args->y.shape) / a.channels, args->scratch);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void local_response_norm_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	int64_t channels = args->y.shape.dim[args->y.shape.ndim - 1], size = attrs->kernel[0];
@@ -152,7 +152,7 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t local_response_norm_flops(const struct thaw_op_desc *desc)
 {
 	return 2 * thaw_shape_count(&desc->y) * desc->attrs->kernel[0];
 }
@@ -175,12 +175,12 @@ const struct thaw_op thaw_op_local_response_norm = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = local_response_norm_infer,
+	.workspace = local_response_norm_workspace,
+	.forward = local_response_norm_forward,
+	.backward = local_response_norm_backward,
+	.reference = local_response_norm_reference,
+	.flops = local_response_norm_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

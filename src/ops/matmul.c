@@ -83,7 +83,7 @@ static thaw_status fail_shapes(const struct thaw_op_desc *desc)
 			 desc->attrs->transpose[1] ? ", second transposed" : "");
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status matmul_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = desc->x;
 	int ndim = result_ndim(x);
@@ -113,7 +113,7 @@ static bool is_scaled(const struct thaw_attrs *attrs)
 	return attrs->scale != 0.0f && attrs->scale != 1.0f;
 }
 
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void matmul_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	if (is_scaled(desc->attrs)) /* the gradient before the scale */
 		need->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
@@ -143,7 +143,7 @@ static struct geometry geometry_of_args(const struct thaw_op_args *args)
 	return geometry_of(args->attrs, (struct thaw_shape[2]){args->x[0].shape, args->x[1].shape});
 }
 
-static void forward(const struct thaw_op_args *args)
+static void matmul_forward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
@@ -171,7 +171,7 @@ static void backward_product(const struct thaw_op_args *args, const struct geome
 	thaw_gemm(columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, beta, dx, g->stride[i]);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void matmul_backward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
@@ -193,7 +193,7 @@ static void backward(const struct thaw_op_args *args)
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void matmul_reference(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	const bool *transposed = args->attrs->transpose;
@@ -211,7 +211,7 @@ static void reference(const struct thaw_op_args *args)
 			}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t matmul_flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->x);
 	return 2 * g.products * g.m * g.n * g.k;
@@ -248,12 +248,12 @@ const struct thaw_op thaw_op_matmul = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = matmul_infer,
+	.workspace = matmul_workspace,
+	.forward = matmul_forward,
+	.backward = matmul_backward,
+	.reference = matmul_reference,
+	.flops = matmul_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -17,7 +17,7 @@ static int64_t max_taps(const struct thaw_windows *w)
 	return w->adaptive ? w->in / w->out + 2 : w->kernel;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status max_pool_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
 	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool"));
@@ -29,7 +29,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 }
 
 /* saved: the place of each maximum. Scratch: places of one output pixel in 32 bits, the width of a float. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void max_pool_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t pixel = (size_t)desc->x[0].dim[3] * sizeof(int32_t);
 	need->scratch_backward = pixel;
@@ -123,7 +123,7 @@ static void add_to_maxima_of_image(float *dx, const float *dy, const place *save
 				      thaw_window_at(&axis[1], j));
 }
 
-static void forward(const struct thaw_op_args *args)
+static void max_pool_forward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "max_pool");
 	for (int64_t n = 0; n < p.images; n++)
@@ -131,7 +131,7 @@ static void forward(const struct thaw_op_args *args)
 			     args->scratch, args->x[0].data + n * p.in, p.axis, p.channels);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void max_pool_backward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "max_pool");
 	for (int64_t n = 0; args->dx[0] && n < p.images; n++)
@@ -139,7 +139,7 @@ static void backward(const struct thaw_op_args *args)
 				       (const place *)args->saved + n * p.out, args->scratch, p.axis, p.channels);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void max_pool_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape;
 	struct thaw_pool p = thaw_pool_of(args, "max_pool");
@@ -162,7 +162,7 @@ static void reference(const struct thaw_op_args *args)
 				}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t max_pool_flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_windows axis[2];
 	if (thaw_windows_set(axis, desc->attrs, &desc->x[0], "max_pool") != THAW_OK)
@@ -239,12 +239,12 @@ const struct thaw_op thaw_op_max_pool = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = max_pool_infer,
+	.workspace = max_pool_workspace,
+	.forward = max_pool_forward,
+	.backward = max_pool_backward,
+	.reference = max_pool_reference,
+	.flops = max_pool_flops,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

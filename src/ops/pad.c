@@ -18,7 +18,7 @@ static thaw_status check_axis(const struct thaw_attrs *attrs, int axis, int64_t 
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status pad_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_attrs *attrs = desc->attrs;
 	int padding = (int)attrs->padding;
@@ -103,7 +103,7 @@ static void visit_axis(const struct walk *w, int axis, int64_t x, int64_t y)
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void pad_forward(const struct thaw_op_args *args)
 {
 	struct walk w = walk_of(args);
 	w.x = args->x[0].data;
@@ -111,7 +111,7 @@ static void forward(const struct thaw_op_args *args)
 	visit_axis(&w, 0, 0, 0);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void pad_backward(const struct thaw_op_args *args)
 {
 	struct walk w = walk_of(args);
 	if (!args->dx[0])
@@ -124,7 +124,7 @@ static void backward(const struct thaw_op_args *args)
 	visit_axis(&w, 0, 0, 0);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void pad_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape, *y = &args->y.shape;
 	for (int64_t k = 0; k < thaw_shape_count(y); k++) {
@@ -172,10 +172,10 @@ const struct thaw_op thaw_op_pad = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = pad_infer,
+	.forward = pad_forward,
+	.backward = pad_backward,
+	.reference = pad_reference,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

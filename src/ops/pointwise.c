@@ -6,7 +6,7 @@
 #include "src/ops/kernels/functions.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status pointwise_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->function;
 	if (function < 0 || function >= THAW_FUNCTIONS)
@@ -15,14 +15,14 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void pointwise_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, args->y.data, args->x[0].data,
 			      thaw_shape_count(&args->y.shape));
 }
 
-static void backward(const struct thaw_op_args *args)
+static void pointwise_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	if (args->dx[0])
@@ -44,7 +44,7 @@ static double reference_value(enum thaw_function f, double a, double b, double x
 	return NAN;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void pointwise_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	int64_t count = thaw_shape_count(&args->y.shape);
@@ -116,10 +116,10 @@ const struct thaw_op thaw_op_pointwise = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = pointwise_infer,
+	.forward = pointwise_forward,
+	.backward = pointwise_backward,
+	.reference = pointwise_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
 	.cases = cases,

@@ -4,12 +4,12 @@
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status rearrange_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	return thaw_factors_infer(&desc->attrs->factors, &desc->x[0], "rearrange", y);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void rearrange_forward(const struct thaw_op_args *args)
 {
 	int64_t start;
 	struct thaw_strides s = thaw_factors_strides(&args->attrs->factors, &args->x[0].shape, &start);
@@ -17,7 +17,7 @@ static void forward(const struct thaw_op_args *args)
 }
 
 /* Elements of x that are not in y have gradient 0. */
-static void backward(const struct thaw_op_args *args)
+static void rearrange_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
 	const struct thaw_shape *x = &args->x[0].shape;
@@ -50,7 +50,7 @@ static int64_t offset_of(const struct thaw_factors *f, const struct thaw_shape *
 }
 
 /* For each element of y, its position gives the index of each factor, the fastest first. */
-static void reference(const struct thaw_op_args *args)
+static void rearrange_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
 	const struct thaw_shape *x = &args->x[0].shape;
@@ -165,10 +165,10 @@ const struct thaw_op thaw_op_rearrange = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = rearrange_infer,
+	.forward = rearrange_forward,
+	.backward = rearrange_backward,
+	.reference = rearrange_reference,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -7,7 +7,7 @@
 #include "src/ops/kernels/reduce.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status reduce_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int kind = (int)desc->attrs->reduction;
@@ -40,7 +40,7 @@ static bool needs_counts(const struct thaw_attrs *attrs)
 }
 
 /* Scratch: forward: the terms of a block, then a peak per element of y; backward: two counts per element of y. */
-static void workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+static void reduce_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t values = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 	need->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (needs_peaks(desc->attrs) ? values : 0);
@@ -81,7 +81,7 @@ static void zero_infinite_peaks(float *peak, int64_t count)
 			peak[i] = 0.0f;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void reduce_forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	struct thaw_reduce to = {.y = args->y.data, .n = reduced_elements(args)};
@@ -95,7 +95,7 @@ static void forward(const struct thaw_op_args *args)
 	thaw_reduce_finish(args->attrs->reduction, &to, count);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void reduce_backward(const struct thaw_op_args *args)
 {
 	enum thaw_reduction kind = args->attrs->reduction;
 	int64_t count = thaw_shape_count(&args->y.shape);
@@ -161,7 +161,7 @@ static bool belongs(const struct thaw_shape *x, const struct thaw_shape *y, int6
 	return true;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void reduce_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	enum thaw_reduction kind = args->attrs->reduction;
@@ -176,7 +176,7 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t reduce_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_shape_count(&desc->x[0]);
 }
@@ -217,12 +217,12 @@ const struct thaw_op thaw_op_reduce = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = workspace,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = reduce_infer,
+	.workspace = reduce_workspace,
+	.forward = reduce_forward,
+	.backward = reduce_backward,
+	.reference = reduce_reference,
+	.flops = reduce_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "src/base/minmax.h"
-
 /* Pixels that a window spans, from its first tap to its last. */
 static int64_t reach(const struct thaw_windows *w)
 {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/minmax.h"
 #include "thaw/ops.h"
 
 /* Windows along one axis. */
@@ -58,9 +59,9 @@ static inline struct thaw_window thaw_window_at(const struct thaw_windows *w, in
 	}
 	at.begin = i * w->stride - w->before;
 	at.end = at.begin + (w->kernel - 1) * w->step + 1;
-	at.full = thaw_window_taps(w, (at.end < w->in + w->after ? at.end : w->in + w->after) - at.begin);
+	at.full = thaw_window_taps(w, min_int64(at.end, w->in + w->after) - at.begin);
 	at.begin += at.begin < 0 ? thaw_window_taps(w, -at.begin) * w->step : 0;
-	at.end = at.end < w->in ? at.end : w->in;
+	at.end = min_int64(at.end, w->in);
 	at.taps = thaw_window_taps(w, at.end - at.begin);
 	return at;
 }

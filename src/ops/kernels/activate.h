@@ -31,7 +31,7 @@ THAW_INLINE float thaw_activate(float v, enum thaw_activation kind)
 	return raised > high ? high : raised;
 }
 
-/* The gradient before an activation, from the gradient dy behind it and its result y. */
+/* The gradient before an activation, from the gradient dy after it and its result y. */
 THAW_INLINE float thaw_activate_mask(float dy, float y, enum thaw_activation kind)
 {
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);

@@ -195,13 +195,13 @@ static void compute_rows(const struct grid *grid, struct block *block, int64_t b
 	*block = block_copy;
 }
 
-static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static bool depthwise_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	(void)pass;
 	return c->groups == c->ci && c->co == c->ci;
 }
 
-static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static size_t depthwise_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	return pass == THAW_CONV_DATA ? (size_t)(c->stride_y * c->stride_x) * sizeof(struct grid) : 0;
 }
@@ -260,8 +260,8 @@ static void compute_images(const struct grid *g, int64_t grids, const struct blo
 		}
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void depthwise_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
+			      const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	struct grid g = {
 		.h = c->h,
@@ -295,7 +295,7 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 }
 
 /* The grid of the pixels (y, x), (y + stride_y, x), ... of dx, for y < stride_y and x < stride_x. Rows
- * (y + top) % stride_y + i * stride_y of the filter meet row y of dx from row (y + top) / stride_y - i of dy. */
+ * (y + top) % stride_y + i * stride_y of the filter connect row y of dx with rows (y + top) / stride_y - i of dy. */
 static struct grid grid_of_dx(const struct thaw_conv *c, int64_t y, int64_t x)
 {
 	int64_t ky = (y + c->top) % c->stride_y, kx = (x + c->left) % c->stride_x;
@@ -323,8 +323,8 @@ static struct grid grid_of_dx(const struct thaw_conv *c, int64_t y, int64_t x)
 	};
 }
 
-static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
-			  void *buffer)
+static void depthwise_backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx,
+				    bool add, void *buffer)
 {
 	struct grid *g = buffer;
 	int64_t grids = 0;
@@ -342,9 +342,9 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 
 const struct thaw_conv_kernel thaw_conv_depthwise = {
 	.name = "depthwise",
-	.fits = fits,
-	.scratch = scratch,
-	.forward = forward,
-	.data = backward_data,
+	.fits = depthwise_fits,
+	.scratch = depthwise_scratch,
+	.forward = depthwise_forward,
+	.data = depthwise_backward_data,
 	.weight = thaw_depthwise_weight,
 };

@@ -180,29 +180,29 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *wei
 	}
 }
 
-static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static bool gemm_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	(void)c;
 	(void)pass;
 	return true;
 }
 
-static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static size_t gemm_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	struct thaw_conv m = pass == THAW_CONV_DATA && uses_mirror(c) ? thaw_conv_mirrored(c) : *c;
 	int64_t floats = is_pointwise(c) ? 0 : block_pixels(&m) * patch_size(&m);
 	return (size_t)(floats + (pass == THAW_CONV_DATA ? weight_count(c) : 0)) * sizeof(float);
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void gemm_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	(void)packed;
 	convolve(c, x, weight, 0.0f, epilogue, y, buffer);
 }
 
-static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
-			  void *buffer)
+static void gemm_backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
+			       void *buffer)
 {
 	int64_t inputs = group_inputs(c), outputs = group_outputs(c), block = block_pixels(c);
 	float *transposed = buffer, *column = transposed + weight_count(c);
@@ -229,7 +229,8 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 	}
 }
 
-static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
+static void gemm_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+				 void *buffer)
 {
 	int64_t outputs = group_outputs(c), block = block_pixels(c);
 	for (int64_t first = 0; first < output_pixels(c); first += block) {
@@ -247,9 +248,9 @@ static void backward_weight(const struct thaw_conv *c, const float *x, const flo
 const struct thaw_conv_kernel thaw_conv_gemm = {
 	.name = "gemm",
 	.dilates = true,
-	.fits = fits,
-	.scratch = scratch,
-	.forward = forward,
-	.data = backward_data,
-	.weight = backward_weight,
+	.fits = gemm_fits,
+	.scratch = gemm_scratch,
+	.forward = gemm_forward,
+	.data = gemm_backward_data,
+	.weight = gemm_backward_weight,
 };

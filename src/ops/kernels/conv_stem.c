@@ -26,7 +26,7 @@ enum {
 	MAX_TAPS = 9,
 };
 
-static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static bool stem_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	return pass != THAW_CONV_DATA && c->groups == 1 && c->ci <= MAX_CHANNELS && c->kw * c->ci % TAPS == 0 &&
 	       c->co % THAW_VECTOR_WIDTH == 0;
@@ -39,7 +39,7 @@ static int64_t row_floats(const struct thaw_conv *c)
 	return ((pixels - 1) * c->stride_x + c->kw) * c->ci;
 }
 
-static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static size_t stem_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	(void)pass;
 	return (size_t)(c->kh * row_floats(c)) * sizeof(float);
@@ -158,8 +158,8 @@ static void add_row_gradient(const struct thaw_conv *c, const float *buffer, con
 		row_weight(c, buffer, dy, TAPS, 1, dweight);
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void stem_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	(void)packed;
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
@@ -168,7 +168,8 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 	}
 }
 
-static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
+static void stem_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+				 void *buffer)
 {
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
 		fill_row_buffer(c, x, row, buffer);
@@ -178,8 +179,8 @@ static void backward_weight(const struct thaw_conv *c, const float *x, const flo
 
 const struct thaw_conv_kernel thaw_conv_stem = {
 	.name = "stem",
-	.fits = fits,
-	.scratch = scratch,
-	.forward = forward,
-	.weight = backward_weight,
+	.fits = stem_fits,
+	.scratch = stem_scratch,
+	.forward = stem_forward,
+	.weight = stem_backward_weight,
 };

@@ -35,7 +35,7 @@ static int64_t all_tiles(const struct thaw_conv *c)
 	return c->n * thaw_winograd_tiles_of_image(c);
 }
 
-static bool fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static bool winograd_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	(void)pass;
 	if (c->kh != 3 || c->kw != 3 || c->stride_y != 1 || c->stride_x != 1 || c->groups != 1)
@@ -86,19 +86,19 @@ static int64_t filter_floats(const struct thaw_conv *c)
 	return WINOGRAD_PLANES * c->ci * c->co;
 }
 
-static size_t scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
+static size_t winograd_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	struct thaw_conv m = pass == THAW_CONV_DATA ? thaw_conv_mirrored(c) : *c;
 	int64_t planes = plane_floats(&m, pass), mirror = pass == THAW_CONV_DATA ? c->kh * c->kw * c->ci * c->co : 0;
 	return (size_t)(filter_floats(c) + max_int64(planes, mirror)) * sizeof(float);
 }
 
-static size_t packed_bytes(const struct thaw_conv *c)
+static size_t winograd_packed_bytes(const struct thaw_conv *c)
 {
 	return (size_t)filter_floats(c) * sizeof(float);
 }
 
-static void pack(const struct thaw_conv *c, const float *weight, void *packed)
+static void winograd_pack(const struct thaw_conv *c, const float *weight, void *packed)
 {
 	thaw_winograd_filters(c, weight, packed);
 }
@@ -124,8 +124,8 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *u,
 	}
 }
 
-static void forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-		    const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void winograd_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
+			     const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	float *u = buffer;
 	if (!packed)
@@ -133,8 +133,8 @@ static void forward(const struct thaw_conv *c, const float *x, const float *weig
 	convolve(c, x, packed ? packed : u, epilogue, y, u + filter_floats(c));
 }
 
-static void backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
-			  void *buffer)
+static void winograd_backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
+				   void *buffer)
 {
 	struct thaw_conv m = thaw_conv_mirrored(c);
 	struct thaw_conv_epilogue epilogue = {.residual = add ? dx : NULL};
@@ -144,7 +144,8 @@ static void backward_data(const struct thaw_conv *c, const float *dy, const floa
 	convolve(&m, dy, u, &epilogue, dx, mirror); /* reuses the memory of the mirrored weights */
 }
 
-static void backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
+static void winograd_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+				     void *buffer)
 {
 	struct thaw_winograd_tiles in = first_block(c, THAW_CONV_WEIGHT, c->ci),
 				   out = first_block(c, THAW_CONV_WEIGHT, c->co);
@@ -167,11 +168,11 @@ static void backward_weight(const struct thaw_conv *c, const float *x, const flo
 
 const struct thaw_conv_kernel thaw_conv_winograd = {
 	.name = "winograd",
-	.fits = fits,
-	.scratch = scratch,
-	.packed_bytes = packed_bytes,
-	.pack = pack,
-	.forward = forward,
-	.data = backward_data,
-	.weight = backward_weight,
+	.fits = winograd_fits,
+	.scratch = winograd_scratch,
+	.packed_bytes = winograd_packed_bytes,
+	.pack = winograd_pack,
+	.forward = winograd_forward,
+	.data = winograd_backward_data,
+	.weight = winograd_backward_weight,
 };

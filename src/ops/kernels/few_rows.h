@@ -8,9 +8,8 @@
 
 #include <stdint.h>
 
-enum {
-	THAW_FEW_ROWS = 16
-}; /* for up to so many rows this is not slower than sgemm: VGG-16's classifier, see docs/performance.md */
+/* Up to so many rows this is not slower than sgemm, measured on VGG-16's classifier: see docs/performance.md. */
+enum { THAW_FEW_ROWS = 16 };
 
 /* y = x weight' */
 void thaw_few_rows_forward(int64_t n, int64_t in, int64_t out, const float *x, const float *weight, float *y);

@@ -1,7 +1,7 @@
 /* Winograd's transforms of image tiles to the 36 planes and back. Vectors run over channels.
  *
  * Tiles extend beyond images at the right and bottom, and into the padding. Values outside read as zero and are not
- * written. Tiles entirely inside, which are most, need no tests.
+ * written. Tiles entirely inside, as most are, need no tests.
  */
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
@@ -25,9 +25,9 @@ struct square {
 	int top, bottom, left, right; /* rows [top, bottom) and columns [left, right) are inside the image */
 };
 
-static int clamp(int64_t v, int most)
+static int clamp(int64_t v, int max)
 {
-	return v < 0 ? 0 : v > most ? most : (int)v;
+	return v < 0 ? 0 : v > max ? max : (int)v;
 }
 
 /* The square with `side` rows and columns of tile t, in images of h x w, which begins dy rows and dx columns before the
