@@ -1,4 +1,4 @@
-/* How exact the functions of `pointwise` are, over floats of all sizes, against libm in double precision. */
+/* Accuracy of the functions of `pointwise` over floats of all sizes, against libm in double precision. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 #include "thaw/ops.h"
 
-/* Every STEP-th pattern of bits; a prime, so that all low bits occur. */
+/* Every STEP-th bit pattern; a prime, so that all low bits occur. */
 enum { STEP = 4099, VALUES = (int)(((uint64_t)1 << 32) / STEP) };
 
 static float *values_create(void)
@@ -73,9 +73,9 @@ static double mish(double x)
 	return x * tanh(softplus(x));
 }
 
-/* Where the value's relative error is that of an argument of exp, it grows with the argument: those bounds hold from
- * `low` to `high`. */
-static const struct exactness {
+/* Functions and their largest errors for arguments from `low` to `high`. Where the relative error follows from that of
+ * an argument of exp, it grows with the argument. */
+static const struct accuracy {
 	enum thaw_function f;
 	double (*exact)(double);
 	double low, high, ulps;
@@ -87,7 +87,7 @@ static const struct exactness {
 	{THAW_FN_MISH, mish, -80, FLT_MAX, 5},        {THAW_FN_GELU, gelu, -3, FLT_MAX, 8},
 };
 
-static void exactness_test(void **state)
+static void accuracy_test(void **state)
 {
 	float *x = values_create(), *y = calloc(VALUES, sizeof(*y));
 	(void)state;
@@ -110,12 +110,11 @@ static void exactness_test(void **state)
 	free(y);
 }
 
-/* A value is the same bits wherever in a tensor it stands: in a vector or among the last few. */
-static void place_test(void **state)
+/* The bits of a value do not depend on its position in a tensor: in a vector or in the remainder. */
+static void position_test(void **state)
 {
 	enum { COUNT = 256 };
 	float x[COUNT], all[COUNT], one[COUNT];
-
 	(void)state;
 	for (int i = 0; i < COUNT; i++)
 		x[i] = (float)(i - COUNT / 2) * 0.037f;
@@ -131,8 +130,8 @@ static void place_test(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(exactness_test),
-		cmocka_unit_test(place_test),
+		cmocka_unit_test(accuracy_test),
+		cmocka_unit_test(position_test),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

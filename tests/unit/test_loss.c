@@ -1,5 +1,5 @@
-/* Cross entropy and softmax: against values known from theory, finite differences, and at the ends of
- * the range where the textbook formula overflows. */
+/* Cross entropy and softmax: against values known from theory, against finite differences, and at extreme values where
+ * the textbook formula overflows. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,7 @@ static double loss_of(const float *logits, int64_t n, int64_t classes, const int
 	return loss;
 }
 
-/* Equal logits: every class has probability 1/C, the loss is log C whatever the label and smoothing. */
+/* With equal logits every class has probability 1/C, and the loss is log C for any label and smoothing. */
 static void test_equal_logits(void **state)
 {
 	float logits[2 * 5] = {0, 0, 0, 0, 0, 3, 3, 3, 3, 3};
@@ -51,7 +51,7 @@ static void test_two_classes(void **state)
 	assert_int_equal(correct, 1);
 }
 
-/* Written out: target 0.1/4 + 0.9 at the label, 0.1/4 elsewhere. */
+/* The target is 0.1/4 + 0.9 at the label and 0.1/4 elsewhere. */
 static void test_smoothing(void **state)
 {
 	float logits[4] = {0.5f, -1.0f, 2.0f, 0.25f};
@@ -111,7 +111,7 @@ static void test_large_logits(void **state)
 	assert_near(dlogits[4], 0, 0);
 }
 
-static void test_nan_shows(void **state)
+static void test_nan_propagates(void **state)
 {
 	float logits[3] = {0.0f, NAN, 1.0f};
 	int32_t label[1] = {0};
@@ -119,7 +119,7 @@ static void test_nan_shows(void **state)
 	assert_true(isnan(loss_of(logits, 1, 3, label, 0.0f)));
 }
 
-static void test_first_of_equals_is_the_answer(void **state)
+static void test_first_of_equal_logits_is_predicted(void **state)
 {
 	float logits[3] = {1.0f, 2.0f, 2.0f};
 	double loss;
@@ -131,7 +131,7 @@ static void test_first_of_equals_is_the_answer(void **state)
 	assert_int_equal(correct, 0);
 }
 
-/* A rank whose lanes have no image left in an epoch still takes part. */
+/* A rank whose lanes have no images left in an epoch still takes part in the step. */
 static void test_no_images(void **state)
 {
 	double loss = 7;
@@ -168,8 +168,8 @@ int main(void)
 		cmocka_unit_test(test_smoothing),
 		cmocka_unit_test(test_gradient),
 		cmocka_unit_test(test_large_logits),
-		cmocka_unit_test(test_nan_shows),
-		cmocka_unit_test(test_first_of_equals_is_the_answer),
+		cmocka_unit_test(test_nan_propagates),
+		cmocka_unit_test(test_first_of_equal_logits_is_predicted),
 		cmocka_unit_test(test_no_images),
 		cmocka_unit_test(test_softmax),
 	};

@@ -1,8 +1,8 @@
 /* Tests every case of every operator against its reference.
  *
- * What the contract of thaw/ops.h promises is checked without knowing the operator: the forward pass
- * against `reference`, the backward pass against finite differences of `reference`, and which memory is
- * written. Memory that the operator may not read holds NaN, and guards stand around every buffer.
+ * Checks the contract of thaw/ops.h without knowledge of the operator: the forward pass against `reference`, the
+ * backward pass against finite differences of `reference`, and which memory is written. Memory that the operator must
+ * not read holds NaN, and guards surround every buffer.
  *
  *     test_ops ['conv*']    runs the tests whose names match the pattern
  */
@@ -24,7 +24,7 @@
 #define MAX_BUFFERS 64
 #define MAX_TESTS   1024
 
-/* AddressSanitizer guards exact allocations itself, and sees reads too. */
+/* AddressSanitizer guards allocations itself, against reads too. */
 #ifdef __SANITIZE_ADDRESS__
 enum { GUARD = 0 };
 #else
@@ -32,8 +32,8 @@ enum { GUARD = 4 * THAW_ALIGNMENT };
 #endif
 enum { POISON = 0xFF }; /* as bytes of a float: NaN */
 
-/* Errors: |a - b| over all values against |b|, and per value against the largest. `floor` is the size
- * of a value below which errors count as absolute. */
+/* Largest allowed errors: `norm`: |a - b| of all values relative to |b|; `element`: of each value relative to the
+ * largest. `floor` is added to the scale, so that errors of smaller values count as absolute. */
 struct tolerance {
 	double norm, element, floor;
 };
@@ -41,22 +41,22 @@ static const struct tolerance FORWARD = {3e-5, 1e-4, 1e-3};
 static const struct tolerance SAME = {1e-6, 1e-6, 1e-3};
 static const struct tolerance DIFFERENCE = {2e-4, 1e-3, 0.1};
 
-/* A five-point stencil of this step has an error of STEP^4 times the fifth derivative; a float of 1
- * moves by STEP exactly. */
+/* A five-point stencil with this step has an error of STEP^4 times the fifth derivative. Adding STEP to a float of
+ * about 1 is exact. */
 #define STEP (1.0f / 128)
-/* Outputs this near a kink of the activation are left out of the objective. */
+/* Outputs nearer to a kink of the activation are excluded from the objective. */
 #define KINK_MARGIN 0.2
-/* Distance of values for operators that pick the largest: finite differences must not change the pick. */
+/* Distance of values for operators that pick the largest: finite differences must not change which one it is. */
 #define DISTINCT (8 * STEP)
 /* Values differentiated per tensor; larger tensors are sampled. */
 enum { DIFFERENCES = 384 };
 
-struct bench {
+struct fixture {
 	const struct thaw_op *op;
 	const struct thaw_op_case *c;
 	struct thaw_op_desc desc;
 	struct thaw_op_workspace workspace;
-	struct thaw_op_args args; /* buffers for the site's batch */
+	struct thaw_op_args args; /* with buffers for the descriptor's batch */
 	struct thaw_view x[MAX_INPUTS], param[THAW_MAX_PARAMS];
 	float *dx[MAX_INPUTS], *dparam[THAW_MAX_PARAMS];
 	bool dx_add[MAX_INPUTS];
@@ -66,7 +66,7 @@ struct bench {
 	int buffers;
 };
 
-static void *buffer_create(struct bench *b, size_t bytes)
+static void *buffer_create(struct fixture *b, size_t bytes)
 {
 	assert_true(b->buffers < MAX_BUFFERS);
 	char *p = thaw_alloc(bytes + 2 * GUARD, 1);
@@ -77,18 +77,18 @@ static void *buffer_create(struct bench *b, size_t bytes)
 	return p + GUARD;
 }
 
-static float *floats_create(struct bench *b, int64_t count)
+static float *floats_create(struct fixture *b, int64_t count)
 {
 	return buffer_create(b, (size_t)count * sizeof(float));
 }
 
-static void guards_check(const struct bench *b)
+static void guards_check(const struct fixture *b)
 {
 	for (int i = 0; i < b->buffers; i++)
 		for (size_t k = 0; k != GUARD; k++)
 			if ((unsigned char)b->buffer[i][k] != POISON ||
 			    (unsigned char)b->buffer[i][GUARD + b->bytes[i] + k] != POISON)
-				fail_msg("written outside buffer %d of %zu bytes", i, b->bytes[i]);
+				fail_msg("operator wrote outside buffer %d of %zu bytes", i, b->bytes[i]);
 }
 
 static void compare(const char *what, const float *actual, const double *expected, int64_t count, struct tolerance t)
@@ -125,10 +125,10 @@ static void untouched_check(const char *what, const float *from, const float *to
 {
 	for (const unsigned char *p = (const unsigned char *)from; p < (const unsigned char *)to; p++)
 		if (*p != POISON)
-			fail_msg("%s: written beyond the batch", what);
+			fail_msg("%s: operator wrote beyond the batch", what);
 }
 
-/* Filling. Moving statistics go by their names. */
+/* Filling. Moving statistics are recognised by their names. */
 
 static bool is_variance(const struct thaw_op *op, int param)
 {
@@ -140,27 +140,27 @@ static bool is_statistic(const struct thaw_op *op, int param)
 	return is_variance(op, param) || strcmp(op->param_names[param], "running_mean") == 0;
 }
 
-/* Multiples of 1/4096: they move by a step without rounding. */
-static void fill(struct bench *b, float *data, int64_t count, float low, float high)
+/* Multiples of 1/4096, so that adding a step is exact. */
+static void fill_range(struct fixture *b, float *data, int64_t count, float low, float high)
 {
 	for (int64_t i = 0; i < count; i++)
 		data[i] = rintf(thaw_random_range(&b->random, low, high) * 4096) / 4096;
 }
 
-/* As `fill`, and at least KINK_MARGIN away from the case's kinks. */
-static void fill_clear(struct bench *b, float *data, int64_t count, float low, float high)
+/* As fill_range, at least KINK_MARGIN away from the case's kinks. */
+static void fill_between_kinks(struct fixture *b, float *data, int64_t count, float low, float high)
 {
 	for (int64_t i = 0; i < count; i++) {
 		double nearest = INFINITY;
-		fill(b, &data[i], 1, low, high);
+		fill_range(b, &data[i], 1, low, high);
 		for (int k = 0; k < b->c->kinks; k++)
 			nearest = fmin(nearest, fabs(data[i] - b->c->kink[k]));
-		i -= nearest < KINK_MARGIN; /* again */
+		i -= nearest < KINK_MARGIN; /* draw it again */
 	}
 }
 
-/* A shuffled ladder: no two values are nearer than DISTINCT, those of two inputs than half of that. */
-static void fill_distinct(struct bench *b, float *data, int64_t count, int input)
+/* Shuffled multiples of DISTINCT; those of the second input are offset by half of it. */
+static void fill_distinct(struct fixture *b, float *data, int64_t count, int input)
 {
 	int64_t *order = calloc((size_t)count + 1, sizeof(*order));
 	assert_non_null(order);
@@ -183,7 +183,7 @@ static bool is_indices(const struct thaw_op_case *c, int input)
 }
 
 /* ReLU6 needs values on both sides of 6. */
-static void fill_all(struct bench *b)
+static void fill_all(struct fixture *b)
 {
 	bool ranged = b->c->low != b->c->high;
 	float reach = b->c->attrs.activation == THAW_ACT_RELU6 ? 8 : 1;
@@ -193,15 +193,16 @@ static void fill_all(struct bench *b)
 		if (b->c->distinct)
 			fill_distinct(b, b->x[i].data, count, i);
 		else
-			fill_clear(b, b->x[i].data, count, low, high);
+			fill_between_kinks(b, b->x[i].data, count, low, high);
 		for (int64_t k = 0; k < count && is_indices(b->c, i); k++)
 			b->x[i].data[k] = rintf(b->x[i].data[k]);
 	}
 	for (int i = 0; i < b->c->params; i++)
-		fill(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1, 1);
+		fill_range(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1,
+			   1);
 }
 
-/* The images of a case; 0 where all inputs are fixed. Other inputs have one or more rows an image. */
+/* Number of images of a case; 0 if all inputs are fixed. Other inputs have one or more rows per image. */
 static int64_t case_batch(const struct thaw_op_case *c)
 {
 	int64_t batch = c->images;
@@ -221,7 +222,7 @@ static void shapes_set(const struct thaw_op_case *c, int64_t n, struct thaw_shap
 	}
 }
 
-static void bench_create(struct bench *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
+static void fixture_create(struct fixture *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
 	memset(b, 0, sizeof(*b));
 	b->op = op;
@@ -261,14 +262,14 @@ static void bench_create(struct bench *b, const struct thaw_op *op, const struct
 	fill_all(b);
 }
 
-static void bench_destroy(struct bench *b)
+static void fixture_destroy(struct fixture *b)
 {
 	guards_check(b);
 	for (int i = 0; i < b->buffers; i++)
 		thaw_free(b->buffer[i]);
 }
 
-static void batch_set(struct bench *b, int64_t n)
+static void batch_set(struct fixture *b, int64_t n)
 {
 	struct thaw_shape x[MAX_INPUTS];
 	shapes_set(b->c, n, x);
@@ -277,22 +278,22 @@ static void batch_set(struct bench *b, int64_t n)
 	b->args.y.shape.dim[0] = b->desc.y.dim[0] / case_batch(b->c) * n;
 }
 
-static int64_t outputs(const struct bench *b)
+static int64_t outputs(const struct fixture *b)
 {
 	return thaw_shape_count(&b->args.y.shape);
 }
 
-/* Running. Scratch is new and poisoned for each args. */
+/* Running. Scratch is new and poisoned for each call. */
 
-static void run_forward(struct bench *b)
+static void run_forward(struct fixture *b)
 {
 	b->args.scratch = buffer_create(b, b->workspace.scratch_forward);
 	b->op->forward(&b->args);
 	guards_check(b);
 }
 
-/* The reference's result, with the activation of the call or another one. */
-static void run_reference(const struct bench *b, enum thaw_activation activation, float *y)
+/* The reference's result with the given activation. */
+static void run_reference(const struct fixture *b, enum thaw_activation activation, float *y)
 {
 	struct thaw_attrs attrs = b->c->attrs;
 	struct thaw_op_args args = b->args;
@@ -302,8 +303,8 @@ static void run_reference(const struct bench *b, enum thaw_activation activation
 	b->op->reference(&args);
 }
 
-/* Backward with dy (not changed) into those of b->dx and b->dparam that are not NULL. */
-static void run_backward(struct bench *b, const float *dy)
+/* Backward of a copy of dy, to those of b->dx and b->dparam that are not NULL. */
+static void run_backward(struct fixture *b, const float *dy)
 {
 	struct thaw_op_args args = b->args;
 	struct thaw_view x[MAX_INPUTS];
@@ -328,13 +329,13 @@ static void run_backward(struct bench *b, const float *dy)
 		assert_memory_equal(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 }
 
-/* A random gradient of y, 0 where a kink of the activation is near. */
-static float *objective_create(struct bench *b)
+/* A random gradient of y, 0 near a kink of the activation. */
+static float *objective_create(struct fixture *b)
 {
 	int64_t count = outputs(b);
 	float *w = floats_create(b, count), *before = floats_create(b, count);
 	enum thaw_activation activation = b->c->attrs.activation;
-	fill(b, w, count, -1, 1);
+	fill_range(b, w, count, -1, 1);
 	run_reference(b, THAW_ACT_NONE, before);
 	for (int64_t i = 0; i < count; i++)
 		if ((activation != THAW_ACT_NONE && fabs(before[i]) < KINK_MARGIN) ||
@@ -343,7 +344,7 @@ static float *objective_create(struct bench *b)
 	return w;
 }
 
-static double objective(const struct bench *b, const float *w, float *y)
+static double objective(const struct fixture *b, const float *w, float *y)
 {
 	double sum = 0;
 	run_reference(b, b->c->attrs.activation, y);
@@ -352,8 +353,8 @@ static double objective(const struct bench *b, const float *w, float *y)
 	return sum;
 }
 
-/* d objective / d value by differences at 1 and 2 steps to both sides. */
-static double difference(const struct bench *b, const float *w, float *y, float *value)
+/* d objective / d value, by differences of 1 and 2 steps to both sides. */
+static double difference(const struct fixture *b, const float *w, float *y, float *value)
 {
 	static const double weight[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
 	static const float steps[] = {-2, -1, 1, 2};
@@ -367,7 +368,7 @@ static double difference(const struct bench *b, const float *w, float *y, float 
 	return sum / STEP;
 }
 
-static void differences_check(struct bench *b, const char *what, const float *w, float *value, const float *gradient,
+static void differences_check(struct fixture *b, const char *what, const float *w, float *value, const float *gradient,
 			      int64_t count)
 {
 	double expected[DIFFERENCES];
@@ -381,9 +382,8 @@ static void differences_check(struct bench *b, const char *what, const float *w,
 	compare(what, actual, expected, n, DIFFERENCE);
 }
 
-/* What dparam of a moving statistic receives: N times the mean or unbiased variance of x over all but
- * the channels. */
-static void statistic_check(const struct bench *b, int param, const float *gradient)
+/* Checks that dparam of a moving statistic is N times the mean or unbiased variance of x over all axes but channels. */
+static void statistic_check(const struct fixture *b, int param, const float *gradient)
 {
 	const struct thaw_shape *s = &b->x[0].shape;
 	int64_t channels = s->dim[s->ndim - 1], rows = thaw_shape_count(s) / channels;
@@ -399,12 +399,12 @@ static void statistic_check(const struct bench *b, int param, const float *gradi
 	}
 }
 
-/* The parts of a case's test. Each has its own bench. */
+/* The parts of a case's test. Each creates a fixture. */
 
 static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
-	struct bench b;
-	bench_create(&b, op, c, training);
+	struct fixture b;
+	fixture_create(&b, op, c, training);
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
 	run_forward(&b);
@@ -414,14 +414,14 @@ static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c
 	memcpy(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
 	run_forward(&b);
 	assert_memory_equal(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* A smaller batch works in the space of the site and writes its own images only. */
-static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
+/* A smaller batch works with the memory of the descriptor's batch, and writes its images only. */
+static void smaller_batch_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
 {
-	struct bench b;
-	bench_create(&b, op, c, true);
+	struct fixture b;
+	fixture_create(&b, op, c, true);
 	int64_t full = outputs(&b);
 	batch_set(&b, n);
 	float *expected = floats_create(&b, outputs(&b));
@@ -448,14 +448,14 @@ static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c
 	for (int i = 0; i < c->params && n == 0; i++)
 		for (int64_t k = 0; k < thaw_shape_count(&c->param[i]); k++)
 			assert_true(b.dparam[i][k] == 0);
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
 static void backward_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
-	struct bench b;
+	struct fixture b;
 	char what[64];
-	bench_create(&b, op, c, true);
+	fixture_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++) {
 		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
@@ -477,16 +477,16 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 		else if (b.dparam[i])
 			statistic_check(&b, i, b.dparam[i]);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* Each gradient asked for alone, on top of random values where it is to be added or over them, is the one that
- * comes with all the others. */
-static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
+/* Each gradient computed alone equals the one computed together with all others: added to random values, or overwriting
+ * them. */
+static void single_gradient_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
-	struct bench b;
+	struct fixture b;
 	float *all[MAX_INPUTS + THAW_MAX_PARAMS];
-	bench_create(&b, op, c, true);
+	fixture_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++)
 		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
@@ -507,19 +507,19 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		memset(b.dparam, 0, sizeof(b.dparam));
 		*(input ? &b.dx[k] : &b.dparam[k - c->inputs]) = sum;
 		b.dx_add[k % MAX_INPUTS] = input;
-		fill(&b, sum, count, -1, 1);
+		fill_range(&b, sum, count, -1, 1);
 		for (int64_t i = 0; i < count; i++)
 			expected[i] = (input || !op->overwrites_dparam ? sum[i] : 0.0f) + all[k][i];
 		run_backward(&b, w);
 		compare_floats(input ? "dx added" : "dparam added", sum, expected, count, SAME);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
 static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
-	struct bench b;
-	bench_create(&b, op, c, training);
+	struct fixture b;
+	fixture_create(&b, op, c, training);
 	size_t bytes = (size_t)outputs(&b) * sizeof(float);
 	float *x0 = b.x[0].data;
 	float *x0_copy = floats_create(&b, outputs(&b)), *y = b.args.y.data, *w = objective_create(&b);
@@ -546,10 +546,10 @@ static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *
 		op->backward(&args);
 		assert_memory_equal(b.dx[0], dx0, bytes);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* The shape depends on the batch in its first dimension only. */
+/* The batch changes the first dimension of the shape only. */
 static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape x[MAX_INPUTS], y, smaller;
@@ -580,8 +580,8 @@ struct op_test {
 	char name[128];
 };
 
-/* y fits into the memory of x[0]. */
-static bool shares_shape(const struct thaw_op *op, const struct thaw_op_case *c)
+/* Whether y fits into the memory of x[0]. */
+static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape y;
 	struct thaw_op_desc desc = {
@@ -599,12 +599,12 @@ static void case_test(void **state)
 	forward_check(t->op, c, false);
 	forward_check(t->op, c, true);
 	backward_check(t->op, c);
-	adding_check(t->op, c);
+	single_gradient_check(t->op, c);
 	if (case_batch(c) > 1)
-		smaller_check(t->op, c, case_batch(c) - 1);
+		smaller_batch_check(t->op, c, case_batch(c) - 1);
 	if (case_batch(c) > 0)
-		smaller_check(t->op, c, 0);
-	if (t->op->in_place && shares_shape(t->op, c)) {
+		smaller_batch_check(t->op, c, 0);
+	if (t->op->in_place && fits_in_place(t->op, c)) {
 		in_place_check(t->op, c, false);
 		in_place_check(t->op, c, true);
 	}
