@@ -34,7 +34,7 @@ enum {
 /* One of q, k, v, or of their gradients: value (image, token, head, i) is
  * data[(image * tokens + token) * stride + head * size + i]. */
 struct factor {
-	float *data; /* NULL: not wanted */
+	float *data; /* NULL: not needed */
 	int64_t stride, tokens;
 	bool add; /* gradients: add to data instead of overwriting it */
 };
@@ -98,7 +98,7 @@ static thaw_status check_factors(const struct thaw_op_desc *desc)
 	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX ||
 	    (!one_input && desc->x[K].dim[1] > INT_MAX - THAW_VECTOR_WIDTH))
 		return thaw_fail(THAW_CONFIG, "input %s is out of range: attention: give sizes below 2^31",
-				 thaw_shape_text(q, have, sizeof(have))); /* BLAS counts in int */
+				 thaw_shape_text(q, have, sizeof(have))); /* BLAS takes sizes as int */
 	return THAW_OK;
 }
 

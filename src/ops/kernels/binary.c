@@ -12,7 +12,7 @@ THAW_INLINE float either(bool first, float value, float otherwise)
 	return first ? value : otherwise;
 }
 
-/* Slope of a minimum or maximum by the operand that is it (`wins`), or is equal to the other one. */
+/* Slope of a minimum or maximum by one operand: 1 if that is the result (`wins`), 1/2 if both operands are equal. */
 THAW_INLINE float extremum_slope(bool wins, bool equal)
 {
 	return wins ? 1.0f : equal ? 0.5f : 0.0f;

@@ -9,7 +9,7 @@
 
 enum {
 	LINE = THAW_VECTOR_WIDTH * sizeof(float), /* bytes of a vector, which is a cache line */
-	NEAR_BYTES = 32 << 10,                    /* of one vector of channels in a band: the first-level cache */
+	VECTOR_BAND_BYTES = 32 << 10,             /* of one vector of channels in a band: the first-level cache */
 	BAND_BYTES = 256 << 10,                   /* of all channels in a band: a part of the second-level cache */
 };
 
@@ -25,10 +25,10 @@ THAW_INLINE void load_channels(thaw_vec *v, const float *from, int64_t width)
 		(*v)[i] = from[i];
 }
 
-/* Rows of output in a band, each of which takes `near` bytes for one vector of channels and `far` bytes for all. */
-static inline int64_t band_rows(int64_t near, int64_t far)
+/* Rows of output in a band, each of which takes vector_bytes for one vector of channels and row_bytes for all. */
+static inline int64_t band_rows(int64_t vector_bytes, int64_t row_bytes)
 {
-	return max_int64(1, min_int64(NEAR_BYTES / near, BAND_BYTES / far));
+	return max_int64(1, min_int64(VECTOR_BAND_BYTES / vector_bytes, BAND_BYTES / row_bytes));
 }
 
 /* First channel of the vector for channels from `from` on. The last vector overlaps the one before it, if there is one,

@@ -8,7 +8,7 @@ enum { MAX_TAPS = 4 * 7 }; /* values of the filter in registers */
 struct weight_block {
 	const float *x, *dy;
 	float *dweight;
-	int64_t width, skip;            /* as in struct block */
+	int64_t width, skip;            /* as in struct block of conv_depthwise.c */
 	const char *fetch_x, *fetch_dy; /* next cache lines that the next band will read */
 };
 

@@ -49,7 +49,7 @@ THAW_INLINE float silu_slope(float x)
 	return s + x * s * (1.0f - s);
 }
 
-/* x * erfc(-x / sqrt 2) / 2, which is exact where 1 + erf(x / sqrt 2) would cancel. */
+/* x * erfc(-x / sqrt 2) / 2, which avoids the cancellation in 1 + erf(x / sqrt 2). */
 THAW_INLINE float gelu(float x)
 {
 	float beyond = thaw_normal(x).beyond;

@@ -1,4 +1,4 @@
-/* Matrix products: the only caller of CBLAS, except where gemm_direct.h is faster. */
+/* Matrix products: by gemm_direct.h where that is faster, otherwise by CBLAS. */
 #include "src/ops/kernels/gemm.h"
 
 #include <cblas.h>

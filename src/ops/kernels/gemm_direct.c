@@ -133,7 +133,8 @@ static void multiply_block(int64_t m, int64_t n, int64_t k, struct factor a, con
 void thaw_gemm_direct(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct thaw_matrix b, bool add, float *c,
 		      int64_t c_stride)
 {
-	int64_t row_step = a.transposed ? m : ROW_BLOCK, depth_step = a.transposed ? DEPTH_BLOCK : k + 1; /* all */
+	int64_t row_step = a.transposed ? m : ROW_BLOCK,
+		depth_step = a.transposed ? DEPTH_BLOCK : k + 1; /* m, k + 1: one block */
 	int64_t row_stride = a.transposed ? 1 : a.stride, depth_stride = a.transposed ? a.stride : 1;
 	for (int64_t row = 0; row < m; row += row_step)
 		for (int64_t depth = 0; depth == 0 || depth < k; depth += depth_step) {

@@ -8,7 +8,7 @@
 
 enum { ROWS = 4 }; /* at a time in backward: their part of dscale and dshift is summed in registers */
 
-/* By distances from the mean: E[x^2] - E[x]^2 would cancel in rows far from zero. */
+/* By distances from the mean: E[x^2] - E[x]^2 would lose digits to cancellation in rows far from zero. */
 THAW_INLINE float row_variance(const float *x, float mean, int64_t columns)
 {
 	thaw_vec sum = {0};

@@ -12,7 +12,7 @@ void thaw_layer_norm_forward(float *y, float *mean, float *inverse, const float 
 
 /* Arguments of backward. */
 struct thaw_layer_norm_gradient {
-	float *dx; /* NULL: not wanted */
+	float *dx; /* NULL: not needed */
 	bool add;  /* add to dx instead of overwriting it */
 	const float *dy, *x, *mean, *inverse, *scale;
 	int64_t columns;

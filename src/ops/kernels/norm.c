@@ -20,7 +20,7 @@ int64_t thaw_norm_block(int64_t channels)
 }
 
 /* Of a block of rows: sum[c] = sum of x - first row, square[c] = sum of squared distances from the mean. Distances from
- * the first row stay exact for values that are large but close together. */
+ * the first row keep their precision for values that are large but close together. */
 THAW_MULTIVERSION
 static void block_moments(float *restrict sum, float *restrict square, const float *restrict x, int64_t rows,
 			  int64_t channels)

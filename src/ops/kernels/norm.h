@@ -8,7 +8,7 @@
 #include "thaw/ops.h"
 
 /* y = activation((x - mean) * factor + shift), with factor = scale / standard deviation. The mean is subtracted first,
- * not folded into the shift, so that channels far from zero stay exact. */
+ * not folded into the shift, so that channels far from zero keep their precision. */
 struct thaw_norm {
 	int64_t channels;
 	const float *mean, *factor, *shift; /* [channels] */
@@ -22,6 +22,7 @@ int64_t thaw_norm_block(int64_t channels);
 void thaw_norm_moments(float *mean, float *variance, const float *x, int64_t rows, int64_t channels,
 		       double *scratch /* [3 * channels] */);
 
+/* Applies the norm: y as above. */
 void thaw_norm_forward(float *y, const float *x, int64_t rows, const struct thaw_norm *norm);
 
 /* g is the gradient before the activation. Adds to sum_g and sum_gx the sums of g and of g * (x - mean) per channel,

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* y = exp(x - largest) * inverse for each row, with inverse = 1 / sum. y may be x. Writes largest and inverse [rows],
- * unless both are NULL. */
+/* y = exp(x - largest) * inverse for each row, where largest is its maximum and inverse = 1 / sum. y may be x. Writes
+ * largest and inverse [rows], unless both are NULL. */
 void thaw_softmax_rows(float *y, const float *x, int64_t rows, int64_t columns, int64_t stride, float *largest,
 		       float *inverse);
 

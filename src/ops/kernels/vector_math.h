@@ -89,7 +89,7 @@ THAW_INLINE float thaw_exp(float x)
 	return (1.0f + e.tail) * e.low * e.high;
 }
 
-/* exp(x) - 1, also exact for small x. */
+/* exp(x) - 1, also accurate for small x. */
 THAW_INLINE float thaw_expm1(float x)
 {
 	struct thaw_exp_parts e = thaw_exp_split(x);
