@@ -1,46 +1,38 @@
 /* Activation: y = relu(x) or relu6(x), of any shape. Reads attrs.activation.
  *
- * Backward looks at y, so that the node can work in place; passes fuse it into the operator before. */
+ * Backward reads y only, so the node can work in place. Graph passes fuse it into the operator before it. */
 #include "src/ops/kernels/activate.h"
 
 #include "src/ops/kernels/elementwise.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status activation_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int kind = (int)desc->attrs->activation;
-
 	if (kind < 0 || kind >= THAW_ACTIVATIONS)
 		return thaw_fail(THAW_CONFIG, "unknown activation %d: activation: use relu or relu6", kind);
 	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void activation_forward(const struct thaw_op_args *args)
 {
 	thaw_kernel_activate(args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape), args->attrs->activation);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void activation_backward(const struct thaw_op_args *args)
 {
 	if (args->dx[0])
 		thaw_kernel_pass_gradient(args->dx[0], args->dx_add[0], args->dy, args->y.data,
 					  thaw_shape_count(&args->y.shape), args->attrs->activation);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void activation_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
-	for (int64_t i = 0; i < count; i++) {
-		double v = args->x[0].data[i];
-
-		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-			v = 0;
-		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-			v = 6;
-		args->y.data[i] = (float)v;
-	}
+	for (int64_t i = 0; i < count; i++)
+		args->y.data[i] = thaw_reference_result(args, i, args->x[0].data[i]);
 }
 
 static const struct thaw_op_case cases[] = {
@@ -56,10 +48,10 @@ const struct thaw_op thaw_op_activation = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = activation_infer,
+	.forward = activation_forward,
+	.backward = activation_backward,
+	.reference = activation_reference,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,
 	.cases = cases,

@@ -1,16 +1,17 @@
-/* Residual add: y = activation of x[0] + x[1], two tensors of one shape. Reads attrs.activation. */
+/* Residual add: y = activation(x[0] + x[1]), two tensors of the same shape. Reads attrs.activation. */
+#include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
-/* Elements that are sent to both inputs before going on: dy and y are then read from memory once. */
-#define BLOCK 4096
+/* Elements per block. Both inputs get their gradient block by block, so dy and y are read from memory once. */
+enum { BLOCK = 4096 };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status add_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (!thaw_shape_equal(&desc->x[0], &desc->x[1])) {
-		char a[96], b[96];
-
-		return thaw_fail(THAW_CONFIG, "cannot add %s and %s: add: inputs must have one shape",
+		char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
+		return thaw_fail(THAW_CONFIG, "cannot add %s and %s: add: give inputs of the same shape",
 				 thaw_shape_text(&desc->x[0], a, sizeof(a)),
 				 thaw_shape_text(&desc->x[1], b, sizeof(b)));
 	}
@@ -18,20 +19,18 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void add_forward(const struct thaw_op_args *args)
 {
 	thaw_kernel_add(args->y.data, args->x[0].data, args->x[1].data, thaw_shape_count(&args->y.shape),
 			args->attrs->activation);
 }
 
-/* In place dx[0] is dy: it is masked when dx[1] comes to read it, and masking twice changes nothing. */
-static void backward(const struct thaw_op_args *args)
+/* In place, dx[0] is dy: it is already masked when it is read for dx[1], and masking twice changes nothing. */
+static void add_backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t at = 0; at < count; at += BLOCK) {
-		int64_t size = count - at < BLOCK ? count - at : BLOCK;
-
+		int64_t size = min_int64(count - at, BLOCK);
 		for (int i = 0; i < 2; i++)
 			if (args->dx[i])
 				thaw_kernel_pass_gradient(args->dx[i] + at, args->dx_add[i], args->dy + at,
@@ -40,19 +39,11 @@ static void backward(const struct thaw_op_args *args)
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void add_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
-	for (int64_t i = 0; i < count; i++) {
-		double v = (double)args->x[0].data[i] + args->x[1].data[i];
-
-		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-			v = 0;
-		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-			v = 6;
-		args->y.data[i] = (float)v;
-	}
+	for (int64_t i = 0; i < count; i++)
+		args->y.data[i] = thaw_reference_result(args, i, args->x[0].data[i]);
 }
 
 static const struct thaw_op_case cases[] = {
@@ -73,10 +64,10 @@ const struct thaw_op thaw_op_add = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = add_infer,
+	.forward = add_forward,
+	.backward = add_backward,
+	.reference = add_reference,
 	.activates = true,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,

@@ -1,69 +1,76 @@
 /* Scaled dot-product attention, all heads: y = softmax(scale * q k' + bias) v for every image and head.
  *
- * Inputs: q, k and v packed in one, (N,T,3*heads*d), or q (N,T,heads*d) and k, v (N,S,heads*d); after them, optionally,
- * a bias (B,heads,T,S) of the scores, of which image n reads n mod B: B is 1, or the windows of an image where N counts
+ * Inputs: one tensor with q, k and v, (N,T,3*heads*d), or q (N,T,heads*d) and k, v (N,S,heads*d); then an optional bias
+ * (B,heads,T,S) of the scores. Image n uses bias n mod B; B is 1, or the number of windows per image where N counts
  * windows. y (N,T,heads*d). Reads heads, scale.
  *
- * The scores of one head exist for a block of queries at a time. Backward computes them again from the largest and the
- * sum of each row of scores, all that is kept: products that find their factors in cache take less time than memory
- * does. A head's k and v are transposed beforehand, so that no product has a second factor that is (see gemm_direct.h).
+ * The scores of one head are computed for a block of queries at a time. Only the largest score and the sum of each row
+ * are saved; backward recomputes the scores from them, because products of matrices in cache take less time than
+ * reading the scores from memory. k and v of a head are transposed first, since gemm_direct.h does not take a
+ * transposed second factor.
  */
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/softmax.h"
 #include "src/ops/kernels/transpose.h"
+#include "src/ops/kernels/vector.h"
 #include "src/ops/registry.h"
 
 enum {
-	PACK = 16,              /* a row of scores is padded to whole vectors */
-	BLOCK_FLOATS = 1 << 16, /* scores of a block of queries: a quarter of a MiB, a part of the second-level cache */
-	BLOCK_UNIT = 6,         /* rows of a tile of gemm_direct.c */
+	BLOCK_FLOATS = 1 << 16, /* scores of a block of queries: 256 KiB, a part of the second-level cache */
+	BLOCK_UNIT = 6,         /* rows of a tile in gemm_direct.c */
 	Q = 0,
 	K,
 	V,
 	FACTORS
 };
 
-/* One of q, k, v, or of their gradients: value (image, token, head, i) lies at
+/* One of q, k, v, or of their gradients: value (image, token, head, i) is
  * data[(image * tokens + token) * stride + head * size + i]. */
 struct factor {
-	float *data; /* NULL: not wanted */
+	float *data; /* NULL: not needed */
 	int64_t stride, tokens;
-	bool add; /* gradients: to what is there */
+	bool add; /* gradients: add to data instead of overwriting it */
 };
 
 struct geometry {
-	int64_t images, heads, size;  /* of a head */
-	int64_t queries, keys, width; /* of a padded row of scores */
-	int64_t rows;                 /* of a block */
+	int64_t images, heads;
+	int64_t size;          /* channels of a head */
+	int64_t queries, keys; /* tokens */
+	int64_t width;         /* of a row of scores: keys, rounded up to whole vectors */
+	int64_t rows;          /* queries of a block */
 	float scale;
-	bool packed;
-	int bias; /* index among the inputs, or -1 */
+	bool one_input; /* q, k and v are in x[0] */
+	int bias;       /* index among the inputs, or -1 */
 };
+
+static int64_t whole_vectors(int64_t floats)
+{
+	return (floats + THAW_VECTOR_WIDTH - 1) / THAW_VECTOR_WIDTH * THAW_VECTOR_WIDTH;
+}
 
 static struct geometry geometry_of(const struct thaw_attrs *attrs, int inputs, const struct thaw_shape *q,
 				   const struct thaw_shape *k)
 {
 	struct geometry g = {.images = q->dim[0], .heads = attrs->heads, .queries = q->dim[1]};
-
-	g.packed = inputs < FACTORS;
+	g.one_input = inputs < FACTORS;
 	g.bias = inputs == 2 || inputs == 4 ? inputs - 1 : -1;
-	g.size = q->dim[2] / g.heads / (g.packed ? FACTORS : 1);
-	g.keys = g.packed ? g.queries : k->dim[1];
-	g.width = (g.keys + PACK - 1) / PACK * PACK;
+	g.size = q->dim[2] / g.heads / (g.one_input ? FACTORS : 1);
+	g.keys = g.one_input ? g.queries : k->dim[1];
+	g.width = whole_vectors(g.keys);
 	g.rows = BLOCK_FLOATS / g.width / BLOCK_UNIT * BLOCK_UNIT;
-	g.rows = g.rows < BLOCK_UNIT ? BLOCK_UNIT : g.rows;
-	g.rows = g.rows > g.queries ? g.queries : g.rows;
+	g.rows = min_int64(max_int64(g.rows, BLOCK_UNIT), g.queries);
 	g.scale = attrs->scale != 0.0f ? attrs->scale : 1.0f / sqrtf((float)g.size);
 	return g;
 }
 
-static struct geometry geometry_of_call(const struct thaw_op_args *args)
+static struct geometry geometry_of_args(const struct thaw_op_args *args)
 {
 	return geometry_of(args->attrs, args->inputs, &args->x[Q].shape, args->inputs > K ? &args->x[K].shape : NULL);
 }
@@ -72,126 +79,125 @@ static thaw_status check_factors(const struct thaw_op_desc *desc)
 {
 	const struct thaw_shape *q = &desc->x[Q];
 	int heads = desc->attrs->heads;
-	bool packed = desc->inputs < FACTORS;
-	int64_t parts = (int64_t)heads * (packed ? FACTORS : 1);
-	char have[96], other[96];
-
+	bool one_input = desc->inputs < FACTORS;
+	int64_t parts = (int64_t)heads * (one_input ? FACTORS : 1);
+	char have[THAW_SHAPE_TEXT], other[THAW_SHAPE_TEXT];
 	if (heads < 1 || q->ndim != 3 || q->dim[1] < 1 || q->dim[2] < 1 || q->dim[2] % parts != 0)
-		return thaw_fail(THAW_CONFIG, "input %s does not divide into %d heads: attention: needs (N,tokens,%s)",
+		return thaw_fail(THAW_CONFIG, "input %s does not divide into %d heads: attention: give (N,tokens,%s)",
 				 thaw_shape_text(q, have, sizeof(have)), heads,
-				 packed ? "3 * heads * size" : "heads * size");
-	for (int i = K; !packed && i < FACTORS; i++)
+				 one_input ? "3 * heads * size" : "heads * size");
+	for (int i = K; !one_input && i < FACTORS; i++)
 		if (desc->x[i].ndim != 3 || desc->x[i].dim[0] != q->dim[0] || desc->x[i].dim[1] < 1 ||
 		    desc->x[i].dim[1] != desc->x[K].dim[1] || desc->x[i].dim[2] != q->dim[2])
-			return thaw_fail(THAW_CONFIG, "key or value %s does not fit query %s: attention",
-					 thaw_shape_text(&desc->x[i], other, sizeof(other)),
-					 thaw_shape_text(q, have, sizeof(have)));
-	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX || (!packed && desc->x[K].dim[1] > INT_MAX - PACK))
-		return thaw_fail(THAW_CONFIG, "input %s is out of range: attention: needs sizes below 2^31",
-				 thaw_shape_text(q, have, sizeof(have))); /* BLAS counts in int */
+			return thaw_fail(
+				THAW_CONFIG,
+				"key or value %s does not fit query %s: attention: give (N,tokens,channels) with the "
+				"query's N and channels, as many keys as values",
+				thaw_shape_text(&desc->x[i], other, sizeof(other)),
+				thaw_shape_text(q, have, sizeof(have)));
+	if (q->dim[1] > INT_MAX || q->dim[2] > INT_MAX ||
+	    (!one_input && desc->x[K].dim[1] > INT_MAX - THAW_VECTOR_WIDTH))
+		return thaw_fail(THAW_CONFIG, "input %s is out of range: attention: give sizes below 2^31",
+				 thaw_shape_text(q, have, sizeof(have))); /* BLAS takes sizes as int */
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status attention_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	THAW_TRY(check_factors(desc));
 
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
 	const struct thaw_shape *bias = g.bias >= 0 ? &desc->x[g.bias] : NULL;
-	char have[96];
+	char have[THAW_SHAPE_TEXT];
 
 	if (bias && (bias->ndim != 4 || bias->dim[0] < 1 || g.images % bias->dim[0] != 0 || bias->dim[1] != g.heads ||
 		     bias->dim[2] != g.queries || bias->dim[3] != g.keys))
 		return thaw_fail(THAW_CONFIG,
-				 "bias %s does not fit: attention: needs (1 or a divisor of %lld, %lld, %lld, %lld)",
+				 "bias %s does not fit: attention: give (1 or a divisor of %lld, %lld, %lld, %lld)",
 				 thaw_shape_text(bias, have, sizeof(have)), (long long)g.images, (long long)g.heads,
 				 (long long)g.queries, (long long)g.keys);
 	*y = thaw_shape_of(g.images, g.queries, g.heads * g.size);
 	return THAW_OK;
 }
 
-/* Working memory of one call; one head's. Rows that several products read are contiguous here: in x they lie a few
+/* Working memory for one head. Rows that several products read are copied here to be contiguous: in x they are several
  * pages apart. */
 struct work {
 	float *query;          /* (rows, size): q of a block, scaled */
-	float *turned;         /* (size, width): k transposed */
+	float *key_columns;    /* (size, width): k transposed */
 	float *scores;         /* (rows, width) */
 	float *other;          /* (keys, size): v; backward: k */
-	float *turned_value;   /* backward: (size, width): v transposed */
-	float *gradient;       /* backward: (rows, width): of the scores */
+	float *value_columns;  /* backward: (size, width): v transposed */
+	float *gradient;       /* backward: (rows, width): gradient of the scores */
 	float *output;         /* backward: (rows, size): dy of a block */
-	float *query_gradient; /* backward: (rows, size): of the scaled q */
-	int64_t floats;        /* all of it */
+	float *query_gradient; /* backward: (rows, size): gradient of the scaled q */
+	int64_t floats;        /* total size */
 };
 
-/* The next `count` floats of the scratch, which is NULL where only their number is wanted. */
-static float *claim(struct work *w, float *scratch, int64_t count)
+/* The next `count` floats of `scratch`; NULL scratch: only counts them. */
+static float *claim_floats(struct work *w, float *scratch, int64_t count)
 {
 	float *part = scratch ? scratch + w->floats : NULL;
-
-	w->floats += (count + PACK - 1) / PACK * PACK;
+	w->floats += whole_vectors(count);
 	return part;
 }
 
 static struct work work_at(float *scratch, const struct geometry *g, bool backward)
 {
-	int64_t block = g->rows * g->size, scores = g->rows * g->width, turned = g->size * g->width;
+	int64_t block = g->rows * g->size, scores = g->rows * g->width, columns = g->size * g->width;
 	struct work w = {.floats = 0};
-
-	w.query = claim(&w, scratch, block);
-	w.turned = claim(&w, scratch, turned);
-	w.scores = claim(&w, scratch, scores);
-	w.other = claim(&w, scratch, g->keys * g->size);
+	w.query = claim_floats(&w, scratch, block);
+	w.key_columns = claim_floats(&w, scratch, columns);
+	w.scores = claim_floats(&w, scratch, scores);
+	w.other = claim_floats(&w, scratch, g->keys * g->size);
 	if (backward) {
-		w.turned_value = claim(&w, scratch, turned);
-		w.gradient = claim(&w, scratch, scores);
-		w.output = claim(&w, scratch, block);
-		w.query_gradient = claim(&w, scratch, block);
+		w.value_columns = claim_floats(&w, scratch, columns);
+		w.gradient = claim_floats(&w, scratch, scores);
+		w.output = claim_floats(&w, scratch, block);
+		w.query_gradient = claim_floats(&w, scratch, block);
 	}
 	return w;
 }
 
-/* kept: for each query of each head of each image its largest score and 1 / sum. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: for each query of each head of each image, its largest score and 1 / sum. */
+static void attention_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
-
-	workspace->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
-	workspace->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
+	need->scratch_forward = (size_t)work_at(NULL, &g, false).floats * sizeof(float);
+	need->scratch_backward = (size_t)work_at(NULL, &g, true).floats * sizeof(float);
 	if (desc->training)
-		workspace->saved = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
+		need->saved = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
 }
 
-/* q, k and v, or their gradients, in `data` [inputs], whose entries may be NULL. */
-static void factors_of(struct factor *factor, const struct geometry *g, float *const *data, const bool *add)
+/* Sets factor[FACTORS]: q, k and v, or their gradients, in data[inputs], whose entries may be NULL. */
+static void factors_set(struct factor *factor, const struct geometry *g, float *const *data, const bool *add)
 {
 	int64_t all = g->heads * g->size;
-
 	for (int i = Q; i < FACTORS; i++) {
-		factor[i] = (struct factor){.data = data[g->packed ? 0 : i],
-					    .stride = g->packed ? FACTORS * all : all,
+		factor[i] = (struct factor){.data = data[g->one_input ? 0 : i],
+					    .stride = g->one_input ? FACTORS * all : all,
 					    .tokens = i == Q ? g->queries : g->keys,
-					    .add = add && add[g->packed ? 0 : i]};
-		if (g->packed && factor[i].data)
+					    .add = add && add[g->one_input ? 0 : i]};
+		if (g->one_input && factor[i].data)
 			factor[i].data += i * all;
 	}
 }
 
-static void inputs_of(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
+static void input_factors_set(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
 {
 	float *data[FACTORS];
-
 	for (int i = 0; i < FACTORS && i < args->inputs; i++)
 		data[i] = args->x[i].data;
-	factors_of(factor, g, data, NULL);
+	factors_set(factor, g, data, NULL);
 }
 
+/* The channels of a head for one token. */
 static float *part_of(const struct factor *f, const struct geometry *g, int64_t image, int64_t head, int64_t token)
 {
 	return f->data + (image * f->tokens + token) * f->stride + head * g->size;
 }
 
-/* The head's k or v transposed, with zeros behind. */
+/* to (size, width) = the head's k or v transposed; zeros beyond the last key. */
 static void transpose_head(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head)
 {
 	thaw_transpose(to, g->width, false, part_of(from, g, image, head, 0), from->stride, g->keys, g->size);
@@ -200,24 +206,23 @@ static void transpose_head(float *to, const struct geometry *g, const struct fac
 			to[i * g->width + s] = 0.0f;
 }
 
-/* `rows` tokens of a head, contiguous, times `scale`. */
-static void pack(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head,
-		 int64_t first, int64_t rows, float scale)
+/* to (rows, size) = `scale` times the head's tokens from `first` on. */
+static void copy_tokens(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head,
+			int64_t first, int64_t rows, float scale)
 {
 	thaw_kernel_scale_rows(to, g->size, false, part_of(from, g, image, head, first), from->stride, rows, g->size,
 			       scale);
 }
 
-/* The scores of `rows` queries from `first` on; those of the padding are -infinity. */
-static void scores_of(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
-		      int64_t image, int64_t head, int64_t first, int64_t rows)
+/* Computes the scores of `rows` queries from `first` on; -infinity beyond the last key. */
+static void compute_scores(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
+			   int64_t image, int64_t head, int64_t first, int64_t rows)
 {
-	pack(w->query, g, q, image, head, first, rows, g->scale);
+	copy_tokens(w->query, g, q, image, head, first, rows, g->scale);
 	thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false},
-		  (struct thaw_matrix){w->turned, g->width, false}, 0.0f, w->scores, g->width);
+		  (struct thaw_matrix){w->key_columns, g->width, false}, 0.0f, w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = w->scores + r * g->width;
-
 		if (bias)
 			thaw_kernel_add(row, row, bias + (first + r) * g->keys, g->keys, THAW_ACT_NONE);
 		for (int64_t s = g->keys; s < g->width; s++)
@@ -225,7 +230,7 @@ static void scores_of(const struct work *w, const struct geometry *g, const stru
 	}
 }
 
-/* (T,S) of the bias, or of its gradient, that an image's head reads; NULL if there is none. */
+/* The part (T,S) of the bias or its gradient for one head of an image; NULL if there is none. */
 static float *bias_of(float *bias, const struct thaw_shape *shape, int64_t image, int64_t head)
 {
 	if (!bias)
@@ -233,9 +238,10 @@ static float *bias_of(float *bias, const struct thaw_shape *shape, int64_t image
 	return bias + (image % shape->dim[0] * shape->dim[1] + head) * shape->dim[2] * shape->dim[3];
 }
 
+/* Queries of the block that begins at `first`. */
 static int64_t rows_from(const struct geometry *g, int64_t first)
 {
-	return g->queries - first < g->rows ? g->queries - first : g->rows;
+	return min_int64(g->queries - first, g->rows);
 }
 
 static void forward_head(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
@@ -246,13 +252,11 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
 	float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-
-	transpose_head(w.turned, g, &factor[K], image, head);
-	pack(w.other, g, &factor[V], image, head, 0, g->keys, 1.0f);
+	transpose_head(w.key_columns, g, &factor[K], image, head);
+	copy_tokens(w.other, g, &factor[V], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
-
-		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
+		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
 				  args->training ? largest + row + first : NULL,
 				  args->training ? inverse + row + first : NULL);
@@ -262,21 +266,20 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void attention_forward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
+	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
-
-	inputs_of(factor, &g, args);
+	input_factors_set(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
 			forward_head(args, &g, factor, image, head);
 }
 
-/* Gradient of k or v from a block of queries: scores' (keys,rows) * rows of q or dy. The first block decides whether
- * to add to what is there. */
-static void add_block(const struct factor *to, const struct geometry *g, int64_t image, int64_t head, int64_t first,
-		      int64_t rows, const float *scores, const float *from)
+/* Adds a block of queries to the gradient of k or v: scores' (keys,rows) times rows of q or dy. The first block
+ * overwrites it unless to->add. */
+static void add_block_gradient(const struct factor *to, const struct geometry *g, int64_t image, int64_t head,
+			       int64_t first, int64_t rows, const float *scores, const float *from)
 {
 	if (to->data)
 		thaw_gemm(g->keys, g->size, rows, (struct thaw_matrix){scores, g->width, true},
@@ -284,8 +287,8 @@ static void add_block(const struct factor *to, const struct geometry *g, int64_t
 			  part_of(to, g, image, head, 0), to->stride);
 }
 
-static void query_gradient(const struct factor *to, const struct geometry *g, const struct work *w, int64_t image,
-			   int64_t head, int64_t first, int64_t rows)
+static void write_query_gradient(const struct factor *to, const struct geometry *g, const struct work *w, int64_t image,
+				 int64_t head, int64_t first, int64_t rows)
 {
 	if (!to->data)
 		return;
@@ -305,36 +308,33 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	float *dbias = g->bias < 0 ? NULL : bias_of(args->dx[g->bias], bias_shape, image, head);
 	const float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-
-	transpose_head(w.turned, g, &factor[K], image, head);
-	transpose_head(w.turned_value, g, &factor[V], image, head);
-	pack(w.other, g, &factor[K], image, head, 0, g->keys, 1.0f);
+	transpose_head(w.key_columns, g, &factor[K], image, head);
+	transpose_head(w.value_columns, g, &factor[V], image, head);
+	copy_tokens(w.other, g, &factor[K], image, head, 0, g->keys, 1.0f);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
-
-		scores_of(&w, g, &factor[Q], bias, image, head, first, rows);
-		thaw_softmax_rows_again(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
-					inverse + row + first);
-		pack(w.output, g, &dy, image, head, first, rows, 1.0f);
-		add_block(&gradient[V], g, image, head, first, rows, w.scores, w.output);
+		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
+		thaw_softmax_rows_recompute(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
+					    inverse + row + first);
+		copy_tokens(w.output, g, &dy, image, head, first, rows, 1.0f);
+		add_block_gradient(&gradient[V], g, image, head, first, rows, w.scores, w.output);
 		thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false},
-			  (struct thaw_matrix){w.turned_value, g->width, false}, 0.0f, w.gradient, g->width);
+			  (struct thaw_matrix){w.value_columns, g->width, false}, 0.0f, w.gradient, g->width);
 		thaw_softmax_rows_backward(w.gradient, false, w.scores, w.gradient, rows, g->width, g->width);
-		add_block(&gradient[K], g, image, head, first, rows, w.gradient, w.query);
-		query_gradient(&gradient[Q], g, &w, image, head, first, rows);
+		add_block_gradient(&gradient[K], g, image, head, first, rows, w.gradient, w.query);
+		write_query_gradient(&gradient[Q], g, &w, image, head, first, rows);
 		for (int64_t r = 0; dbias && r < rows; r++)
 			thaw_kernel_pass_gradient(dbias + (first + r) * g->keys, true, w.gradient + r * g->width, NULL,
 						  g->keys, THAW_ACT_NONE);
 	}
 }
 
-static void backward(const struct thaw_op_args *args)
+static void attention_backward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
+	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS], gradient[FACTORS];
-
-	inputs_of(factor, &g, args);
-	factors_of(gradient, &g, args->dx, args->dx_add);
+	input_factors_set(factor, &g, args);
+	factors_set(gradient, &g, args->dx, args->dx_add);
 	if (g.bias >= 0 && args->dx[g.bias] && !args->dx_add[g.bias])
 		memset(args->dx[g.bias], 0, (size_t)thaw_shape_count(&args->x[g.bias].shape) * sizeof(float));
 	for (int64_t image = 0; image < g.images; image++)
@@ -342,21 +342,18 @@ static void backward(const struct thaw_op_args *args)
 			backward_head(args, &g, factor, gradient, image, head);
 }
 
-/* One query of one head. */
+/* y for one query of one head. */
 static void reference_row(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
 			  int64_t image, int64_t head, int64_t query)
 {
 	const float *q = part_of(&factor[Q], g, image, head, query);
 	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
 	float *y = args->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
-
 	for (int64_t i = 0; i < g->size; i++) {
 		double sum = 0, total = 0;
-
 		for (int64_t s = 0; s < g->keys; s++) {
 			const float *k = part_of(&factor[K], g, image, head, s);
 			double score = bias ? bias[query * g->keys + s] : 0.0;
-
 			for (int64_t j = 0; j < g->size; j++)
 				score += (double)g->scale * q[j] * k[j];
 			score = exp(score);
@@ -367,40 +364,41 @@ static void reference_row(const struct thaw_op_args *args, const struct geometry
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void attention_reference(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
+	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
-
-	inputs_of(factor, &g, args);
+	input_factors_set(factor, &g, args);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
 			for (int64_t query = 0; query < g.queries; query++)
 				reference_row(args, &g, factor, image, head, query);
 }
 
-/* Two products for each head. */
-static int64_t flops(const struct thaw_op_desc *desc)
+/* Two products per head. */
+static int64_t attention_flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->inputs, &desc->x[Q], desc->inputs > K ? &desc->x[K] : NULL);
-
 	return 4 * g.images * g.heads * g.queries * g.keys * g.size;
 }
 
 static const struct thaw_op_case cases[] = {
-	{.name = "packed", .attrs = {.heads = 3}, .inputs = 1, .x = {{3, {2, 7, 72}}}},
-	{.name = "packed, odd size", .attrs = {.heads = 2, .scale = 0.5f}, .inputs = 1, .x = {{3, {3, 5, 30}}}},
-	{.name = "packed, bias for all", .attrs = {.heads = 2}, .inputs = 2, .x = {{3, {2, 9, 48}}, {4, {1, 2, 9, 9}}}},
-	{.name = "windows with a mask each",
+	{.name = "q, k, v in one", .attrs = {.heads = 3}, .inputs = 1, .x = {{3, {2, 7, 72}}}},
+	{.name = "q, k, v in one, odd size", .attrs = {.heads = 2, .scale = 0.5f}, .inputs = 1, .x = {{3, {3, 5, 30}}}},
+	{.name = "q, k, v in one, the same bias for all",
+	 .attrs = {.heads = 2},
+	 .inputs = 2,
+	 .x = {{3, {2, 9, 48}}, {4, {1, 2, 9, 9}}}},
+	{.name = "windows, each with its mask",
 	 .attrs = {.heads = 2},
 	 .inputs = 2,
 	 .x = {{3, {6, 4, 24}}, {4, {3, 2, 4, 4}}},
 	 .images = 2},
-	{.name = "queries of another input",
+	{.name = "queries from another input",
 	 .attrs = {.heads = 2},
 	 .inputs = 3,
 	 .x = {{3, {2, 3, 16}}, {3, {2, 19, 16}}, {3, {2, 19, 16}}}},
-	{.name = "queries of another input, bias",
+	{.name = "queries from another input, bias",
 	 .attrs = {.heads = 1, .scale = 1.0f},
 	 .inputs = 4,
 	 .x = {{3, {2, 8, 8}}, {3, {2, 5, 8}}, {3, {2, 5, 8}}, {4, {1, 1, 8, 5}}}},
@@ -418,12 +416,12 @@ const struct thaw_op thaw_op_attention = {
 	.min_inputs = 1,
 	.max_inputs = 4,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = attention_infer,
+	.workspace = attention_workspace,
+	.forward = attention_forward,
+	.backward = attention_backward,
+	.reference = attention_reference,
+	.flops = attention_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

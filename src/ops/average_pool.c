@@ -1,54 +1,50 @@
-/* Average pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, dilation, pad, same, ceil_mode, pad_counts;
- * adaptive with kernel 0 and an output size, global with neither (see window.h). */
+/* Average pooling: (N,H,W,C) -> (N,h,w,C). Reads kernel, stride, dilation, pad, same, ceil_mode, pad_counts and output
+ * (see thaw_windows_set for adaptive and global pooling). */
 #include <string.h>
 
 #include "src/base/multiversion.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status average_pool_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	struct thaw_windows axis[2];
-
 	THAW_TRY(thaw_windows_set(axis, desc->attrs, &desc->x[0], "average_pool"));
 	*y = thaw_shape_of(desc->x[0].dim[0], axis[0].out, axis[1].out, desc->x[0].dim[3]);
 	return THAW_OK;
 }
 
-/* 1 / how many pixels a window averages. */
-THAW_INLINE float share_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
+/* 1 / number of pixels in the average. */
+THAW_INLINE float weight_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
 {
 	int64_t pixels = pad_counts ? down.full * across.full : down.taps * across.taps;
-
 	return 1.0f / (float)pixels;
 }
 
 /* y[channels] = mean of the pixels of one window of the image x (H,W,C). */
-THAW_INLINE void average(float *restrict y, const float *restrict x, int64_t width, int64_t channels,
-			 struct thaw_window down, struct thaw_window across, float share)
+THAW_INLINE void average_window(float *restrict y, const float *restrict x, int64_t width, int64_t channels,
+				struct thaw_window down, struct thaw_window across, float weight)
 {
 	memset(y, 0, (size_t)channels * sizeof(float));
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			const float *pixel = x + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
 				y[c] += pixel[c];
 		}
 	for (int64_t c = 0; c < channels; c++)
-		y[c] *= share;
+		y[c] *= weight;
 }
 
-/* The gradient of `average`: every pixel of the window receives its share of dy[channels]. */
-THAW_INLINE void spread(float *restrict dx, const float *restrict dy, int64_t width, int64_t channels,
-			struct thaw_window down, struct thaw_window across, float share)
+/* The gradient of average_window: adds weight * dy[channels] to every pixel of the window. */
+THAW_INLINE void spread_window(float *restrict dx, const float *restrict dy, int64_t width, int64_t channels,
+			       struct thaw_window down, struct thaw_window across, float weight)
 {
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
 			float *pixel = dx + (h * width + w) * channels;
-
 			for (int64_t c = 0; c < channels; c++)
-				pixel[c] += dy[c] * share;
+				pixel[c] += dy[c] * weight;
 		}
 }
 
@@ -58,11 +54,9 @@ static void average_image(float *y, const float *x, const struct thaw_windows ax
 {
 	for (int64_t i = 0; i < axis[0].out; i++) {
 		struct thaw_window down = thaw_window_at(&axis[0], i);
-
 		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
 			struct thaw_window across = thaw_window_at(&axis[1], j);
-
-			average(y, x, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
+			average_window(y, x, axis[1].in, channels, down, across, weight_of(down, across, pad_counts));
 		}
 	}
 }
@@ -73,73 +67,51 @@ static void spread_image(float *dx, const float *dy, const struct thaw_windows a
 {
 	for (int64_t i = 0; i < axis[0].out; i++) {
 		struct thaw_window down = thaw_window_at(&axis[0], i);
-
 		for (int64_t j = 0; j < axis[1].out; j++, dy += channels) {
 			struct thaw_window across = thaw_window_at(&axis[1], j);
-
-			spread(dx, dy, axis[1].in, channels, down, across, share_of(down, across, pad_counts));
+			spread_window(dx, dy, axis[1].in, channels, down, across, weight_of(down, across, pad_counts));
 		}
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void average_pool_forward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &args->x[0].shape;
-	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
-	struct thaw_windows axis[2];
-
-	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
-		return; /* cannot happen: infer has passed */
-	for (int64_t n = 0; n < x->dim[0]; n++)
-		average_image(args->y.data + n * axis[0].out * axis[1].out * channels, args->x[0].data + n * image,
-			      axis, channels, args->attrs->pad_counts);
+	struct thaw_pool p = thaw_pool_of(args, "average_pool");
+	for (int64_t n = 0; n < p.images; n++)
+		average_image(args->y.data + n * p.out, args->x[0].data + n * p.in, p.axis, p.channels,
+			      args->attrs->pad_counts);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void average_pool_backward(const struct thaw_op_args *args)
 {
-	const struct thaw_shape *x = &args->x[0].shape;
-	int64_t channels = x->dim[3], image = x->dim[1] * x->dim[2] * channels;
-	struct thaw_windows axis[2];
-
-	if (!args->dx[0] || thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
-		return;
-	for (int64_t n = 0; n < x->dim[0]; n++) {
-		float *dx = args->dx[0] + n * image;
-
-		if (!args->dx_add[0]) /* image by image, so that it is still in cache for the sums */
-			memset(dx, 0, (size_t)image * sizeof(float));
-		spread_image(dx, args->dy + n * axis[0].out * axis[1].out * channels, axis, channels,
+	struct thaw_pool p = thaw_pool_of(args, "average_pool");
+	for (int64_t n = 0; args->dx[0] && n < p.images; n++)
+		spread_image(thaw_pool_gradient(args, &p, n), args->dy + n * p.out, p.axis, p.channels,
 			     args->attrs->pad_counts);
-	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void average_pool_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_shape *x = &args->x[0].shape;
-	int64_t channels = x->dim[3];
-	struct thaw_windows axis[2];
+	struct thaw_pool p = thaw_pool_of(args, "average_pool");
 	float *y = args->y.data;
-
-	if (thaw_windows_set(axis, args->attrs, x, "average_pool") != THAW_OK)
-		return;
-	for (int64_t n = 0; n < x->dim[0]; n++)
-		for (int64_t i = 0; i < axis[0].out; i++)
-			for (int64_t j = 0; j < axis[1].out; j++)
-				for (int64_t c = 0; c < channels; c++) {
-					struct thaw_window down = thaw_window_at(&axis[0], i);
-					struct thaw_window across = thaw_window_at(&axis[1], j);
+	for (int64_t n = 0; n < p.images; n++)
+		for (int64_t i = 0; i < p.axis[0].out; i++)
+			for (int64_t j = 0; j < p.axis[1].out; j++)
+				for (int64_t c = 0; c < p.channels; c++) {
+					struct thaw_window down = thaw_window_at(&p.axis[0], i);
+					struct thaw_window across = thaw_window_at(&p.axis[1], j);
 					double sum = 0;
-
 					for (int64_t h = down.begin; h < down.end; h += down.step)
 						for (int64_t w = across.begin; w < across.end; w += across.step)
 							sum += args->x[0].data[((n * x->dim[1] + h) * x->dim[2] + w) *
-										       channels +
+										       p.channels +
 									       c];
-					*y++ = (float)(sum * share_of(down, across, args->attrs->pad_counts));
+					*y++ = (float)(sum * weight_of(down, across, args->attrs->pad_counts));
 				}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t average_pool_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_shape_count(&desc->x[0]);
 }
@@ -149,7 +121,10 @@ static const struct thaw_op_case cases[] = {
 	{.name = "global, one channel, one image", .inputs = 1, .x = {{4, {1, 3, 3, 1}}}},
 	{.name = "adaptive 7 to 3", .attrs = {.output = {3, 3}}, .inputs = 1, .x = {{4, {2, 7, 7, 5}}}},
 	{.name = "adaptive 5 to 7, upsampling", .attrs = {.output = {7, 7}}, .inputs = 1, .x = {{4, {2, 5, 5, 3}}}},
-	{.name = "adaptive one way each", .attrs = {.output = {2, 5}}, .inputs = 1, .x = {{4, {1, 5, 3, 4}}}},
+	{.name = "adaptive, down in height, up in width",
+	 .attrs = {.output = {2, 5}},
+	 .inputs = 1,
+	 .x = {{4, {1, 5, 3, 4}}}},
 	{.name = "2x2", .attrs = {.kernel = {2, 2}, .stride = {2, 2}}, .inputs = 1, .x = {{4, {2, 7, 6, 16}}}},
 	{.name = "3x3 overlapping, padded",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
@@ -171,7 +146,7 @@ static const struct thaw_op_case cases[] = {
 	 .attrs = {.kernel = {2, 2}, .stride = {2, 2}, .dilation = {2, 2}, .pad = {0, 1, 1, 0}, .ceil_mode = true},
 	 .inputs = 1,
 	 .x = {{4, {2, 6, 7, 17}}}},
-	{.name = "same, the odd pixel before",
+	{.name = "same, odd pixel first",
 	 .attrs = {.kernel = {3, 3}, .stride = {2, 2}, .same = true, .same_lower = true},
 	 .inputs = 1,
 	 .x = {{4, {2, 6, 7, 4}}}},
@@ -186,11 +161,11 @@ const struct thaw_op thaw_op_average_pool = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = average_pool_infer,
+	.forward = average_pool_forward,
+	.backward = average_pool_backward,
+	.reference = average_pool_reference,
+	.flops = average_pool_flops,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -1,39 +1,40 @@
 /* Batch norm of images or features: y = activation((x - mean) / sqrt(variance + epsilon) * weight + bias),
- * per channel. Reads epsilon, batch_statistics and activation; momentum is the trainer's.
+ * per channel. Reads epsilon, batch_statistics and activation; momentum is read by the trainer.
  *
- * Normally mean and variance are the moving statistics, constants. With batch_statistics, in training,
- * they are those of the batch (biased variance), the gradient flows through them, and backward hands
- * N * statistic to the trainer, which divides the sum over all lanes by the images of all lanes and
- * moves the statistics; the variance handed out is the unbiased one, as in PyTorch. */
+ * By default mean and variance are the moving statistics, which are constants. With batch_statistics, in training, they
+ * are computed from the batch (biased variance), the gradient flows through them, and backward adds N * statistic to
+ * their dparam, with the unbiased variance as in PyTorch. The trainer divides the sum over all lanes by the number of
+ * images and updates the moving statistics. */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/norm.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
 enum { WEIGHT, BIAS, MEAN, VARIANCE, PARAMS };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status batch_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int64_t channels = x->ndim >= 2 ? x->dim[x->ndim - 1] : 0;
-
 	if (channels < 1)
-		return thaw_fail(THAW_CONFIG, "input without channels: batch_norm: needs images or features");
+		return thaw_fail(THAW_CONFIG, "input without channels: batch_norm: give images or features");
 	if (desc->params != PARAMS)
-		return thaw_fail(THAW_CONFIG, "%d parameters: batch_norm: needs weight, bias, mean and variance",
+		return thaw_fail(THAW_CONFIG, "%d parameters: batch_norm: give weight, bias, mean and variance",
 				 desc->params);
 	for (int i = 0; i < PARAMS; i++)
 		if (desc->param[i].ndim != 1 || desc->param[i].dim[0] != channels)
 			return thaw_fail(THAW_CONFIG,
-					 "parameter %d does not fit: batch_norm: needs one value for each of "
+					 "parameter %d does not fit: batch_norm: give one value for each of "
 					 "%lld channels",
 					 i, (long long)channels);
 	*y = *x;
 	return THAW_OK;
 }
 
-static bool by_batch(const struct thaw_attrs *attrs, bool training)
+static bool uses_batch_statistics(const struct thaw_attrs *attrs, bool training)
 {
 	return training && attrs->batch_statistics;
 }
@@ -43,21 +44,20 @@ static int64_t channels_of(const struct thaw_shape *x)
 	return x->dim[x->ndim - 1];
 }
 
-/* Working memory of one call, per channel. */
+/* Working memory, values per channel. */
 struct work {
 	double *sum_g, *sum_gx;  /* backward */
-	double *moments;         /* forward: 3 values a channel, where backward has sums and block */
-	float *block;            /* sums of one block: 2 values a channel */
-	float *factor, *inverse; /* weight / deviation, 1 / deviation */
+	double *moments;         /* forward: 3 values per channel, in the memory of the sums and the block */
+	float *block;            /* sums of one block: 2 values per channel */
+	float *factor, *inverse; /* weight / deviation and 1 / deviation */
 	float *mean_g, *slope;   /* backward through batch statistics */
 };
 
-enum { WORK_BYTES = 2 * sizeof(double) + 6 * sizeof(float) }; /* a channel */
+enum { WORK_BYTES = 2 * sizeof(double) + 6 * sizeof(float) }; /* per channel */
 
 static struct work work_at(void *scratch, int64_t channels)
 {
 	struct work w = {.sum_g = scratch, .moments = scratch};
-
 	w.sum_gx = w.sum_g + channels;
 	w.block = (float *)(w.sum_gx + channels);
 	w.factor = w.block + 2 * channels;
@@ -67,27 +67,24 @@ static struct work work_at(void *scratch, int64_t channels)
 	return w;
 }
 
-/* kept: mean and biased variance of the batch. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: mean and biased variance of the batch. */
+static void batch_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t channels = (size_t)channels_of(&desc->x[0]);
-
-	workspace->scratch_forward = channels * WORK_BYTES;
-	workspace->scratch_backward = channels * WORK_BYTES;
-	if (by_batch(desc->attrs, desc->training))
-		workspace->saved = 2 * channels * sizeof(float);
+	need->scratch_forward = channels * WORK_BYTES;
+	need->scratch_backward = channels * WORK_BYTES;
+	if (uses_batch_statistics(desc->attrs, desc->training))
+		need->saved = 2 * channels * sizeof(float);
 }
 
-/* Where the statistics of this call are, and the factors that follow from them, written to `work`. */
+/* The normalisation of this call: its statistics, and the factors computed from them, which are written to `work`. */
 static struct thaw_norm norm_of(const struct thaw_op_args *args, const struct work *work)
 {
 	int64_t channels = channels_of(&args->x[0].shape);
-	bool batch = by_batch(args->attrs, args->training);
+	bool batch = uses_batch_statistics(args->attrs, args->training);
 	const float *variance = batch ? (float *)args->saved + channels : args->param[VARIANCE].data;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double inverse = 1.0 / sqrt((double)variance[c] + args->attrs->epsilon);
-
 		work->inverse[c] = (float)inverse;
 		work->factor[c] = (float)(inverse * args->param[WEIGHT].data[c]);
 	}
@@ -98,28 +95,26 @@ static struct thaw_norm norm_of(const struct thaw_op_args *args, const struct wo
 				  .activation = args->attrs->activation};
 }
 
-static void forward(const struct thaw_op_args *args)
+static void batch_norm_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
 	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
-
 	if (rows == 0)
 		return;
-	if (by_batch(args->attrs, args->training))
+	if (uses_batch_statistics(args->attrs, args->training))
 		thaw_norm_moments(args->saved, (float *)args->saved + channels, x->data, rows, channels, work.moments);
 	norm = norm_of(args, &work);
 	thaw_norm_forward(args->y.data, x->data, rows, &norm);
 }
 
-/* Hands N * statistic of the batch to the trainer. */
+/* Adds N * statistic of the batch for the trainer. */
 static void add_statistics(const struct thaw_op_args *args, int64_t rows, int64_t channels)
 {
 	const float *mean = args->saved, *variance = mean + channels;
 	float images = (float)args->x[0].shape.dim[0];
 	float unbias = rows > 1 ? (float)((double)rows / (double)(rows - 1)) : 1.0f;
-
 	for (int64_t c = 0; c < channels && args->dparam[MEAN]; c++)
 		args->dparam[MEAN][c] += images * mean[c];
 	for (int64_t c = 0; c < channels && args->dparam[VARIANCE]; c++)
@@ -140,7 +135,6 @@ static void backward_batch(const struct thaw_op_args *args, const struct work *w
 {
 	for (int64_t c = 0; c < norm->channels; c++) {
 		double inverse = work->inverse[c];
-
 		work->mean_g[c] = (float)(work->sum_g[c] / (double)rows);
 		work->slope[c] = (float)(work->sum_gx[c] / (double)rows * inverse * inverse);
 	}
@@ -148,24 +142,22 @@ static void backward_batch(const struct thaw_op_args *args, const struct work *w
 				 work->slope);
 }
 
-/* Block by block, so that with fixed statistics sums and dx read memory once. */
-static void backward(const struct thaw_op_args *args)
+/* Block by block, so that with fixed statistics memory is read once for both the sums and dx. */
+static void batch_norm_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
 	int64_t block = thaw_norm_block(channels);
-	bool batch = by_batch(args->attrs, args->training);
+	bool batch = uses_batch_statistics(args->attrs, args->training);
 	bool sums = args->dparam[WEIGHT] || args->dparam[BIAS] || (batch && args->dx[0]);
 	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
-
 	if (rows == 0)
 		return;
 	norm = norm_of(args, &work);
 	memset(work.sum_g, 0, 2 * (size_t)channels * sizeof(*work.sum_g));
 	for (int64_t r = 0; r < rows; r += block) {
-		int64_t size = rows - r < block ? rows - r : block, at = r * channels;
-
+		int64_t size = min_int64(rows - r, block), at = r * channels;
 		if (sums)
 			thaw_norm_sums(work.sum_g, work.sum_gx, args->dy + at, x->data + at, size, &norm, work.block);
 		if (args->dx[0] && !batch)
@@ -184,7 +176,6 @@ static void backward(const struct thaw_op_args *args)
 static void reference_moments(const struct thaw_view *x, int64_t c, double *mean, double *variance)
 {
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
-
 	*mean = *variance = 0;
 	for (int64_t r = 0; r < rows; r++)
 		*mean += x->data[r * channels + c] / (double)rows;
@@ -192,30 +183,23 @@ static void reference_moments(const struct thaw_view *x, int64_t c, double *mean
 		*variance += (x->data[r * channels + c] - *mean) * (x->data[r * channels + c] - *mean) / (double)rows;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void batch_norm_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = args->param[MEAN].data[c], variance = args->param[VARIANCE].data[c];
-
-		if (by_batch(args->attrs, args->training))
+		if (uses_batch_statistics(args->attrs, args->training))
 			reference_moments(x, c, &mean, &variance);
 		for (int64_t r = 0; r < rows; r++) {
 			double v = (x->data[r * channels + c] - mean) / sqrt(variance + args->attrs->epsilon);
-
 			v = v * args->param[WEIGHT].data[c] + args->param[BIAS].data[c];
-			if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-				v = 0;
-			if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-				v = 6;
-			args->y.data[r * channels + c] = (float)v;
+			args->y.data[r * channels + c] = thaw_reference_result(args, r * channels + c, v);
 		}
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t batch_norm_flops(const struct thaw_op_desc *desc)
 {
 	return 2 * thaw_shape_count(&desc->x[0]);
 }
@@ -262,13 +246,13 @@ const struct thaw_op thaw_op_batch_norm = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"weight", "bias", "running_mean", "running_var", NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = batch_norm_infer,
+	.workspace = batch_norm_workspace,
+	.forward = batch_norm_forward,
+	.backward = batch_norm_backward,
+	.reference = batch_norm_reference,
 	.activates = true,
-	.flops = flops,
+	.flops = batch_norm_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

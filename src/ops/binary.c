@@ -1,8 +1,8 @@
-/* A function of two elements: y = x[0] f x[1], of one rank; where a size of one input is 1, it is repeated along that
- * axis of the other. Reads attrs.binary.
+/* A function of two elements: y = f(x[0], x[1]). Both inputs have the same ndim; one whose size is 1 along an axis is
+ * repeated along it. Reads attrs.binary.
  *
- * The gradient of what is repeated is the sum over its copies. Block by block, so that memory is read once for both
- * inputs; x[1]'s goes first, since dx[0] may be dy.
+ * The gradient of a repeated input is the sum over its copies. Backward goes block by block, so memory is read once for
+ * both inputs, and computes dx[1] first, since dx[0] may be dy's memory.
  */
 #include <math.h>
 #include <string.h>
@@ -12,41 +12,37 @@
 #include "src/ops/kernels/sums.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status binary_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->binary;
-
 	if (function < 0 || function >= THAW_BINARIES)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: binary: see enum thaw_binary", function);
 	return thaw_broadcast_shape(desc->x, y, "binary");
 }
 
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+static void binary_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	(void)desc;
-	workspace->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
+	need->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void binary_forward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
-
 	while (thaw_broadcast_next(&b, &block))
 		thaw_binary_forward(args->attrs->binary, &block, args->y.data + block.from, args->x[0].data,
 				    args->x[1].data);
 }
 
-/* Hands a block of dy to input k. */
-static void send_back(const struct thaw_op_args *args, int k, bool repeated, const struct thaw_block *block)
+/* Writes or adds a block of the gradient of input k. */
+static void backward_input(const struct thaw_op_args *args, int k, bool repeated, const struct thaw_block *block)
 {
 	enum thaw_binary f = args->attrs->binary;
 	float *dx = args->dx[k] + block->first[k], *product = args->scratch;
 	const float *dy = args->dy + block->from;
-
 	if (!thaw_binary_passes(f, k)) {
 		float *to = repeated || args->dx_add[k] ? product : dx;
-
 		thaw_binary_backward(f, k, block, to, dy, args->x[0].data, args->x[1].data);
 		dy = to;
 	}
@@ -56,29 +52,27 @@ static void send_back(const struct thaw_op_args *args, int k, bool repeated, con
 		thaw_kernel_pass_gradient(dx, args->dx_add[k], dy, NULL, block->rows * block->columns, THAW_ACT_NONE);
 }
 
-/* The same value twice, such as a square: its gradient may be dy's memory, so both parts are made before one is kept.
- */
-static void send_back_both(const struct thaw_op_args *args, const struct thaw_block *block)
+/* Both inputs are the same value, as in a square. Its gradient may be dy's memory, so both parts are computed before it
+ * is written. */
+static void backward_same_input(const struct thaw_op_args *args, const struct thaw_block *block)
 {
 	float *part[] = {args->scratch, (float *)args->scratch + THAW_BLOCK_FLOATS},
 	      *dx = args->dx[0] + block->first[0];
 	const float *dy = args->dy + block->from;
 	int64_t count = block->rows * block->columns;
-
 	for (int k = 0; k < 2; k++)
 		thaw_binary_backward(args->attrs->binary, k, block, part[k], dy, args->x[0].data, args->x[1].data);
 	for (int64_t i = 0; i < count; i++)
 		dx[i] = (args->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
 }
 
-static void backward(const struct thaw_op_args *args)
+static void binary_backward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
-
 	if (args->dx[0] && args->dx[0] == args->dx[1] && args->x[0].data == args->x[1].data) {
 		while (thaw_broadcast_next(&b, &block))
-			send_back_both(args, &block);
+			backward_same_input(args, &block);
 		return;
 	}
 	for (int k = 0; k < 2; k++)
@@ -87,10 +81,10 @@ static void backward(const struct thaw_op_args *args)
 	while (thaw_broadcast_next(&b, &block))
 		for (int k = 1; k >= 0; k--)
 			if (args->dx[k])
-				send_back(args, k, b.repeated[k], &block);
+				backward_input(args, k, b.repeated[k], &block);
 }
 
-static double exactly(enum thaw_binary f, double a, double b)
+static double reference_value(enum thaw_binary f, double a, double b)
 {
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
@@ -104,11 +98,10 @@ static double exactly(enum thaw_binary f, double a, double b)
 	return NAN;
 }
 
-/* The element of x that is repeated at element i of y. */
+/* The element of x that belongs to element i of y. */
 static double element(const struct thaw_view *x, const struct thaw_shape *y, int64_t i)
 {
 	int64_t at = 0, step = 1;
-
 	for (int axis = y->ndim - 1; axis >= 0; axis--) {
 		at += x->shape.dim[axis] == 1 ? 0 : i % y->dim[axis] * step;
 		step *= x->shape.dim[axis];
@@ -117,13 +110,12 @@ static double element(const struct thaw_view *x, const struct thaw_shape *y, int
 	return x->data[at];
 }
 
-static void reference(const struct thaw_op_args *args)
+static void binary_reference(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++)
-		args->y.data[i] = (float)exactly(args->attrs->binary, element(&args->x[0], &args->y.shape, i),
-						 element(&args->x[1], &args->y.shape, i));
+		args->y.data[i] = (float)reference_value(args->attrs->binary, element(&args->x[0], &args->y.shape, i),
+							 element(&args->x[1], &args->y.shape, i));
 }
 
 #define CASE(name_, function, ...)                                                                  \
@@ -145,15 +137,15 @@ static const struct thaw_op_case cases[] = {
 	CASE("prelu, slopes per channel", PRELU, .x = {{4, {2, 3, 5, 7}}, {4, {1, 1, 1, 7}}}, .fixed = 2, .kinks = 1,
 	     .kink = {0}),
 	CASE("mul of many", MUL, .x = {{4, {2, 9, 11, 23}}, {4, {2, 9, 11, 23}}}),
-	CASE("add of a bias", ADD, .x = {{4, {3, 4, 5, 19}}, {4, {1, 1, 1, 19}}}, .fixed = 2),
+	CASE("add a bias", ADD, .x = {{4, {3, 4, 5, 19}}, {4, {1, 1, 1, 19}}}, .fixed = 2),
 	CASE("mul by a layer scale", MUL, .x = {{3, {3, 50, 48}}, {3, {1, 1, 48}}}, .fixed = 2),
-	CASE("add of positions", ADD, .x = {{3, {3, 7, 33}}, {3, {1, 7, 33}}}, .fixed = 2),
+	CASE("add positions", ADD, .x = {{3, {3, 7, 33}}, {3, {1, 7, 33}}}, .fixed = 2),
 	CASE("positions first, sub", SUB, .x = {{3, {1, 7, 33}}, {3, {3, 7, 33}}}, .fixed = 1),
 	CASE("gate second", MUL, .x = {{4, {3, 5, 7, 18}}, {4, {3, 1, 1, 18}}}),
 	CASE("gate first", MUL, .x = {{4, {3, 1, 1, 18}}, {4, {3, 5, 7, 18}}}),
 	CASE("gate of 200 channels", MUL, .x = {{4, {2, 5, 5, 200}}, {4, {2, 1, 1, 200}}}),
-	CASE("one value a pixel", DIV, .x = {{4, {2, 3, 4, 35}}, {4, {2, 3, 4, 1}}}, POSITIVE),
-	CASE("one value a pixel, first", DIV, .x = {{4, {2, 3, 4, 1}}, {4, {2, 3, 4, 35}}}, POSITIVE),
+	CASE("one value per pixel", DIV, .x = {{4, {2, 3, 4, 35}}, {4, {2, 3, 4, 1}}}, POSITIVE),
+	CASE("one value per pixel, first", DIV, .x = {{4, {2, 3, 4, 1}}, {4, {2, 3, 4, 35}}}, POSITIVE),
 	CASE("a scalar", SUB, .x = {{2, {3, 17}}, {2, {1, 1}}}, .fixed = 2),
 	CASE("outer product", MUL, .x = {{3, {3, 17, 1}}, {3, {3, 1, 9}}}),
 	CASE("axes in turn", MUL, .x = {{6, {2, 1, 3, 1, 5, 1}}, {6, {2, 4, 1, 3, 1, 2}}}),
@@ -167,11 +159,11 @@ const struct thaw_op thaw_op_binary = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = binary_infer,
+	.workspace = binary_workspace,
+	.forward = binary_forward,
+	.backward = binary_backward,
+	.reference = binary_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
 	.cases = cases,

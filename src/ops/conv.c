@@ -1,30 +1,31 @@
 /* Convolution: y = activation(conv(x[0]) + bias + x[1]).
  *
- * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout),
- * optional. Reads attrs kernel (0: as the weight has it), stride, pad, same, dilation, groups, activation.
+ * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout), optional.
+ * Reads attrs kernel (0: the weight's size), stride, pad, same, dilation, groups, activation.
  *
- * Backward finds from y where the activation was flat, and masks dy by it in place; the masked dy is the
- * gradient of the residual. The arithmetic is in kernels/conv_*.c.
+ * Backward reads from y where the activation was flat, and masks dy there in place; the masked dy is the gradient of
+ * the residual. The arithmetic is in kernels/conv_*.c.
  */
 #include <limits.h>
 
 #include "src/ops/conv_node.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
 enum { WEIGHT, BIAS };
 
 static thaw_status check_attrs(const struct thaw_attrs *attrs, const struct thaw_shape *weight)
 {
-	char text[96];
-
+	char want[THAW_SHAPE_TEXT];
 	for (int i = 0; i < 2; i++) {
 		if (attrs->stride[i] < 0 || attrs->kernel[i] < 0 || attrs->pad[i] < 0 || attrs->pad[i + 2] < 0)
-			return thaw_fail(THAW_CONFIG, "negative kernel, stride or padding: conv: give none");
+			return thaw_fail(THAW_CONFIG, "negative kernel, stride or padding: conv: give 0 or more");
 		if (attrs->dilation[i] < 0)
-			return thaw_fail(THAW_CONFIG, "negative dilation: conv: give 1 or more");
+			return thaw_fail(THAW_CONFIG, "negative dilation: conv: give 0 or more");
 		if (attrs->kernel[i] && attrs->kernel[i] != weight->dim[i])
-			return thaw_fail(THAW_CONFIG, "kernel of %d against weight %s: conv: give the weight's size",
-					 attrs->kernel[i], thaw_shape_text(weight, text, sizeof(text)));
+			return thaw_fail(THAW_CONFIG,
+					 "kernel of %d does not fit weight %s: conv: give the weight's size",
+					 attrs->kernel[i], thaw_shape_text(weight, want, sizeof(want)));
 	}
 	if ((int)attrs->activation < 0 || attrs->activation >= THAW_ACTIVATIONS)
 		return thaw_fail(THAW_CONFIG, "unknown activation %d: conv: use relu or relu6", (int)attrs->activation);
@@ -35,32 +36,34 @@ static thaw_status check_channels(const struct thaw_op_desc *desc)
 {
 	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[WEIGHT];
 	int64_t groups = desc->attrs->groups ? desc->attrs->groups : 1;
-	char have[96], want[96];
-
+	char have[THAW_SHAPE_TEXT], want[THAW_SHAPE_TEXT];
 	thaw_shape_text(x, have, sizeof(have));
 	thaw_shape_text(weight, want, sizeof(want));
 	for (int i = 0; i < 4; i++)
 		if (weight->dim[i] < 1 || (i > 0 && x->dim[i] < 1))
-			return thaw_fail(THAW_CONFIG, "image %s or weight %s is empty: conv: give sizes from 1", have,
-					 want);
+			return thaw_fail(THAW_CONFIG, "image %s or weight %s is empty: conv: give sizes of 1 or more",
+					 have, want);
 	if (groups < 1 || x->dim[3] != weight->dim[2] * groups || weight->dim[3] % groups != 0)
-		return thaw_fail(THAW_CONFIG, "image %s does not fit weight %s in %lld groups: conv: channels must",
+		return thaw_fail(THAW_CONFIG,
+				 "image %s does not fit weight %s in %lld groups: conv: give a weight "
+				 "(kh,kw,Cin/groups,Cout), with Cout a multiple of the groups",
 				 have, want, (long long)groups);
-	/* BLAS counts rows, columns and their distances in int */
+	/* BLAS takes sizes and strides as int */
 	if (x->dim[3] > INT_MAX || thaw_shape_count(weight) > INT_MAX)
-		return thaw_fail(THAW_CONFIG, "weight %s is out of range: conv: needs less than 2^31 values", want);
+		return thaw_fail(THAW_CONFIG, "weight %s is out of range: conv: give fewer than 2^31 values", want);
 	if (desc->params > BIAS && (desc->param[BIAS].ndim != 1 || desc->param[BIAS].dim[0] != weight->dim[3]))
-		return thaw_fail(THAW_CONFIG, "bias does not fit weight %s: conv: needs one value an output channel",
+		return thaw_fail(THAW_CONFIG, "bias does not fit weight %s: conv: give one value per output channel",
 				 want);
 	return THAW_OK;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status conv_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
-	char have[96], want[96];
-
+	char have[THAW_SHAPE_TEXT], want[THAW_SHAPE_TEXT];
 	if (desc->params < 1 || desc->param[WEIGHT].ndim != 4 || desc->x[0].ndim != 4)
-		return thaw_fail(THAW_CONFIG, "conv: needs an image (N,H,W,C) and a weight of rank 4");
+		return thaw_fail(THAW_CONFIG,
+				 "input or weight without 4 axes: conv: give images (N,H,W,C) and a weight "
+				 "(kh,kw,Cin/groups,Cout)");
 	THAW_TRY(check_attrs(desc->attrs, &desc->param[WEIGHT]));
 	THAW_TRY(check_channels(desc));
 
@@ -72,7 +75,7 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 				 "image %s is too small for a kernel of %lldx%lld: conv: use larger images",
 				 thaw_shape_text(&desc->x[0], have, sizeof(have)), (long long)c.kh, (long long)c.kw);
 	if (desc->inputs > 1 && !thaw_shape_equal(&desc->x[1], &out))
-		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: conv: give one of the same shape",
+		return thaw_fail(THAW_CONFIG, "residual %s does not fit the result %s: conv: give the same shape",
 				 thaw_shape_text(&desc->x[1], have, sizeof(have)),
 				 thaw_shape_text(&out, want, sizeof(want)));
 	THAW_TRY(thaw_shape_check(&out, "result of conv"));
@@ -80,44 +83,37 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	return THAW_OK;
 }
 
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+static void conv_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
-
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
 
-	workspace->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
-	workspace->packed = desc->frozen && kernel->prepared_bytes ? kernel->prepared_bytes(&c) : 0;
+	need->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
+	need->packed = desc->frozen && kernel->packed_bytes ? kernel->packed_bytes(&c) : 0;
 	if (desc->training)
-		workspace->scratch_backward = thaw_conv_backward_scratch(&c);
+		need->scratch_backward = thaw_conv_backward_scratch(&c);
 }
 
-static void prepare(const struct thaw_op_args *args, void *packed)
+static void conv_pack(const struct thaw_op_args *args, void *packed)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
-
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)->pack(&c, args->param[WEIGHT].data, packed);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void conv_forward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
-	struct thaw_conv_epilogue epilogue = {
-		.bias = args->params > BIAS ? args->param[BIAS].data : NULL,
-		.residual = args->inputs > 1 ? args->x[1].data : NULL,
-		.activation = args->attrs->activation,
-	};
-
+	struct thaw_conv_epilogue epilogue =
+		thaw_conv_epilogue_of(args, args->params > BIAS ? args->param[BIAS].data : NULL);
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
 		->forward(&c, args->x[0].data, args->param[WEIGHT].data, args->packed, &epilogue, args->y.data,
 			  args->scratch);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void conv_backward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
-	const float *dy = thaw_conv_mask(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
-
+	const float *dy = thaw_conv_epilogue_backward(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
 	if (args->dparam[WEIGHT])
 		thaw_conv_choose(&c, THAW_CONV_WEIGHT)
 			->weight(&c, args->x[0].data, dy, args->dparam[WEIGHT], args->scratch);
@@ -126,18 +122,16 @@ static void backward(const struct thaw_op_args *args)
 			->data(&c, dy, args->param[WEIGHT].data, args->dx[0], args->dx_add[0], args->scratch);
 }
 
-/* One output value before bias and residual. */
+/* One output value without bias and residual. */
 static double reference_at(const struct thaw_conv *c, const float *x, const float *weight, int64_t n, int64_t oy,
 			   int64_t ox, int64_t o)
 {
 	int64_t channels = c->ci / c->groups, group = o / (c->co / c->groups);
 	double sum = 0;
-
 	for (int64_t ky = 0; ky < c->kh; ky++)
 		for (int64_t kx = 0; kx < c->kw; kx++) {
 			int64_t y = oy * c->stride_y - c->top + ky * (1 + c->gap_y);
 			int64_t at = ox * c->stride_x - c->left + kx * (1 + c->gap_x);
-
 			if (y < 0 || y >= c->h || at < 0 || at >= c->w)
 				continue;
 			for (int64_t i = 0; i < channels; i++)
@@ -147,36 +141,28 @@ static double reference_at(const struct thaw_conv *c, const float *x, const floa
 	return sum;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void conv_reference(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	int64_t at = 0;
-
 	for (int64_t n = 0; n < c.n; n++)
 		for (int64_t oy = 0; oy < c.ho; oy++)
 			for (int64_t ox = 0; ox < c.wo; ox++)
 				for (int64_t o = 0; o < c.co; o++, at++) {
 					double v = reference_at(&c, args->x[0].data, args->param[WEIGHT].data, n, oy,
 								ox, o);
-
 					v += args->params > BIAS ? args->param[BIAS].data[o] : 0.0;
-					v += args->inputs > 1 ? args->x[1].data[at] : 0.0;
-					if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-						v = 0;
-					if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-						v = 6;
-					args->y.data[at] = (float)v;
+					args->y.data[at] = thaw_reference_result(args, at, v);
 				}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t conv_flops(const struct thaw_op_desc *desc)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
-
 	return 2 * c.n * c.ho * c.wo * thaw_shape_count(&desc->param[WEIGHT]);
 }
 
-/* A case: name, N,H,W,Cin, kh,kw, Cin/groups, Cout, parameters, attributes. */
+/* A case: name, N,H,W,Cin, kh,kw, Cin/groups, Cout, number of parameters, attributes. */
 #define CASE(name_, n, h, w, ci, kh, kw, cg, co, params_, ...)                                                        \
 	{                                                                                                             \
 		.name = (name_), .attrs = {__VA_ARGS__}, .inputs = 1, .x = {{4, {n, h, w, ci}}}, .params = (params_), \
@@ -185,7 +171,7 @@ static int64_t flops(const struct thaw_op_desc *desc)
 			{1, {co}}                                                                                     \
 		}                                                                                                     \
 	}
-/* The same with a residual of ho x wo. */
+/* The same with bias and a residual of ho x wo. */
 #define CASE_ADD(name_, n, h, w, ci, kh, kw, cg, co, ho, wo, ...)                                                      \
 	{                                                                                                              \
 		.name = (name_), .attrs = {__VA_ARGS__}, .inputs = 2, .x = {{4, {n, h, w, ci}}, {4, {n, ho, wo, co}}}, \
@@ -206,7 +192,7 @@ static const struct thaw_op_case cases[] = {
 	CASE("3x3 stride 2", 2, 7, 6, 4, 3, 3, 4, 5, 2, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
 	CASE("3x3 of one channel, one image", 1, 5, 4, 1, 3, 3, 1, 1, 2, .pad = {1, 1, 1, 1}),
 	CASE("3x3 with much padding", 2, 3, 3, 2, 3, 3, 2, 2, 1, .pad = {3, 3, 3, 3}),
-	CASE("3x3 with strides apart", 2, 7, 7, 2, 3, 3, 2, 3, 1, .stride = {2, 3}, .pad = {1, 0, 1, 1}),
+	CASE("3x3 with different strides", 2, 7, 7, 2, 3, 3, 2, 3, 1, .stride = {2, 3}, .pad = {1, 0, 1, 1}),
 	CASE("3x3 over many blocks", 3, 32, 33, 1, 3, 3, 1, 2, 2, .pad = {1, 1, 1, 1}),
 	CASE("3x3 stride 2 over many blocks", 3, 64, 65, 1, 3, 3, 1, 2, 1, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
 	CASE("asymmetric padding", 2, 4, 5, 3, 3, 3, 3, 2, 1, .stride = {2, 2}, .pad = {0, 1, 2, 0}),
@@ -240,8 +226,7 @@ static const struct thaw_op_case cases[] = {
 	CASE("2x3 dilated, same", 2, 7, 6, 3, 2, 3, 3, 4, 1, .same = true, .dilation = {3, 2}),
 	CASE("depthwise 3x3 dilated", 2, 7, 6, 17, 3, 3, 1, 17, 1, .groups = 17, .pad = {2, 2, 2, 2},
 	     .dilation = {2, 2}),
-	CASE("same, the odd pixel before", 2, 8, 6, 3, 3, 3, 3, 5, 1, .same = true, .same_lower = true,
-	     .stride = {2, 2}),
+	CASE("same, odd pixel first", 2, 8, 6, 3, 3, 3, 3, 5, 1, .same = true, .same_lower = true, .stride = {2, 2}),
 	CASE("groups", 2, 5, 5, 6, 3, 3, 2, 9, 2, .groups = 3, .pad = {1, 1, 1, 1}),
 	CASE("groups, stride 2", 2, 6, 5, 4, 3, 3, 2, 6, 1, .groups = 2, .stride = {2, 2}, .pad = {1, 1, 1, 1}),
 	CASE_ADD("3x3, residual, relu", 2, 4, 5, 3, 3, 3, 3, 4, 4, 5, .pad = {1, 1, 1, 1}, .activation = THAW_ACT_RELU),
@@ -280,7 +265,7 @@ static const struct thaw_op_case cases[] = {
 	     .pad = {1, 2, 3, 0}),
 	CASE("depthwise 3x3, stride beyond the kernel across", 1, 7, 11, 20, 3, 1, 1, 20, 1, .groups = 20,
 	     .stride = {1, 2}, .pad = {1, 0, 1, 0}),
-	CASE("depthwise, two outputs a channel", 2, 4, 5, 3, 3, 3, 1, 6, 2, .groups = 3, .pad = {1, 1, 1, 1}),
+	CASE("depthwise, two outputs per channel", 2, 4, 5, 3, 3, 3, 1, 6, 2, .groups = 3, .pad = {1, 1, 1, 1}),
 	CASE_ADD("depthwise, residual", 2, 5, 6, 4, 3, 3, 1, 4, 5, 6, .groups = 4, .pad = {1, 1, 1, 1},
 		 .activation = THAW_ACT_RELU),
 };
@@ -290,13 +275,13 @@ const struct thaw_op thaw_op_conv = {
 	.min_inputs = 1,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.pack = prepare,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = conv_infer,
+	.workspace = conv_workspace,
+	.forward = conv_forward,
+	.pack = conv_pack,
+	.backward = conv_backward,
+	.reference = conv_reference,
+	.flops = conv_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.adds = true,

@@ -1,5 +1,6 @@
 #include "src/ops/conv_node.h"
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
 
 static int64_t or_one(int v)
@@ -7,11 +8,10 @@ static int64_t or_one(int v)
 	return v ? v : 1;
 }
 
-/* Output size along one axis, and the padding before the image. 0 or less: the image is too small. */
+/* Output size along one axis, 0 or less if the image is too small; *before is the padding before the image. */
 static int64_t output_size(const struct thaw_attrs *attrs, int axis, int64_t in, int64_t taps, int64_t *before)
 {
 	int64_t stride = or_one(attrs->stride[axis]), kernel = (taps - 1) * or_one(attrs->dilation[axis]) + 1;
-
 	*before = attrs->pad[axis];
 	if (!attrs->same) {
 		int64_t room = in + attrs->pad[axis] + attrs->pad[axis + 2] - kernel;
@@ -40,24 +40,31 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 		.gap_y = weight->dim[0] > 1 ? or_one(attrs->dilation[0]) - 1 : 0,
 		.gap_x = weight->dim[1] > 1 ? or_one(attrs->dilation[1]) - 1 : 0,
 	};
-
 	c.ho = output_size(attrs, 0, c.h, c.kh, &c.top);
 	c.wo = output_size(attrs, 1, c.w, c.kw, &c.left);
 	return c;
 }
 
-/* Rows of a block: they stay in cache for the residual's turn, and sums of so many floats lose no digits. */
-enum { ROWS = 256 };
+/* Rows of a block: few enough to stay in cache until the residual's gradient is written, and to be summed in single
+ * precision. */
+enum { BLOCK_ROWS = 256 };
 
-const float *thaw_conv_mask(const struct thaw_op_args *args, float *sum)
+struct thaw_conv_epilogue thaw_conv_epilogue_of(const struct thaw_op_args *args, const float *bias)
+{
+	return (struct thaw_conv_epilogue){
+		.bias = bias,
+		.residual = args->inputs > 1 ? args->x[1].data : NULL,
+		.activation = args->attrs->activation,
+	};
+}
+
+const float *thaw_conv_epilogue_backward(const struct thaw_op_args *args, float *sum)
 {
 	int64_t columns = args->y.shape.dim[3], all = thaw_shape_count(&args->y.shape) / columns;
 	enum thaw_activation kind = args->attrs->activation;
-
-	for (int64_t first = 0; first < all; first += ROWS) {
-		int64_t rows = all - first < ROWS ? all - first : ROWS, at = first * columns;
+	for (int64_t first = 0; first < all; first += BLOCK_ROWS) {
+		int64_t rows = min_int64(all - first, BLOCK_ROWS), at = first * columns;
 		float *dy = args->dy + at;
-
 		if (kind != THAW_ACT_NONE)
 			thaw_kernel_pass_gradient(dy, false, dy, args->y.data + at, rows * columns, kind);
 		if (sum)

@@ -1,16 +1,16 @@
-/* Convolution and batch norm with fixed statistics as one operator, for the part that trains:
+/* Convolution and batch norm with fixed statistics as one operator, for the trained part of the network:
  * y = activation(norm(conv(x[0]) + bias) + x[1]), norm(v) = (v - mean) * s + shift, s = scale / sqrt(variance +
  * epsilon).
  *
- * What the norm does is a convolution with other weights, w' = w * s and b' = (bias - mean) * s + shift per output
- * channel. So it costs no pass over images, and the result before the norm is never stored. From the gradients of w'
- * and b', exactly:
+ * This equals a convolution with weights w' = w * s and bias b' = (bias - mean) * s + shift per output channel. So the
+ * norm costs no pass over images, and the result before the norm is not stored. The gradients follow exactly from those
+ * of w' and b':
  *
  *   dw = dw' * s     dbias = db' * s     dshift = db'
  *   dscale = (<w, dw'> + (bias - mean) * db') / sqrt(variance + epsilon)
  *
  * x[0] (N,H,W,Cin); x[1], optional, of y's shape; weight (kh,kw,Cin/groups,Cout); the rest (Cout), bias optional.
- * Reads the attributes of conv, and epsilon. thaw_pass_join makes these nodes.
+ * Reads the attributes of conv, and epsilon. thaw_pass_join creates these nodes.
  */
 #include <math.h>
 #include <string.h>
@@ -18,14 +18,15 @@
 #include "src/base/multiversion.h"
 #include "src/ops/conv_node.h"
 #include "src/ops/kernels/elementwise.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
 enum { WEIGHT, SCALE, SHIFT, MEAN, VARIANCE, BIAS, PARAMS };
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status conv_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	if (desc->params < BIAS || desc->params > PARAMS)
-		return thaw_fail(THAW_CONFIG, "%d parameters: conv_norm: needs weight, scale, shift, mean and variance",
+		return thaw_fail(THAW_CONFIG, "%d parameters: conv_norm: give weight, scale, shift, mean and variance",
 				 desc->params);
 	struct thaw_shape param[2] = {desc->param[WEIGHT], desc->param[SCALE]};
 	struct thaw_op_desc conv = *desc;
@@ -34,33 +35,32 @@ static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 	conv.params = 2;
 	for (int i = SHIFT; i < desc->params; i++)
 		if (!thaw_shape_equal(&desc->param[i], &param[1]))
-			return thaw_fail(THAW_CONFIG, "parameter %d does not fit: conv_norm: needs one value a channel",
-					 i);
+			return thaw_fail(THAW_CONFIG,
+					 "parameter %d does not fit: conv_norm: give one value per channel", i);
 	return thaw_op_conv.infer(&conv, y);
 }
 
-/* Working memory in front of the kernel's: per channel, then as many weights as there are. */
+/* Working memory: values per channel, then weights, then the kernel's scratch. */
 struct work {
-	float *factor, *inverse; /* s; 1 / sqrt(variance + epsilon) */
+	float *factor, *inverse; /* s and 1 / sqrt(variance + epsilon) */
 	float *bias, *dbias;     /* b' and its gradient */
 	double *dscale;
 	float *weight, *dweight; /* w' and its gradient; dweight in backward only */
-	void *kernel;
+	void *kernel;            /* the kernel's scratch */
 };
 
 enum { CHANNEL_BYTES = 4 * sizeof(float) + sizeof(double) };
 
-static size_t aligned(size_t bytes)
+static size_t align_up(size_t bytes)
 {
 	return (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
 }
 
 static struct work work_at(void *scratch, int64_t channels, int64_t weights, bool backward)
 {
-	size_t weight_bytes = aligned((size_t)weights * sizeof(float));
-	char *at = (char *)scratch + aligned((size_t)channels * CHANNEL_BYTES);
+	size_t weight_bytes = align_up((size_t)weights * sizeof(float));
+	char *at = (char *)scratch + align_up((size_t)channels * CHANNEL_BYTES);
 	struct work w = {.dscale = scratch, .weight = (float *)at};
-
 	w.factor = (float *)(w.dscale + channels);
 	w.inverse = w.factor + channels;
 	w.bias = w.inverse + channels;
@@ -71,15 +71,14 @@ static struct work work_at(void *scratch, int64_t channels, int64_t weights, boo
 	return w;
 }
 
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+static void conv_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
-	size_t weights = aligned((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
-	size_t own = aligned((size_t)c.co * CHANNEL_BYTES) + weights;
-
-	workspace->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
+	size_t weights = align_up((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
+	size_t own = align_up((size_t)c.co * CHANNEL_BYTES) + weights;
+	need->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
 	if (desc->training)
-		workspace->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
+		need->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
 }
 
 THAW_MULTIVERSION
@@ -90,17 +89,15 @@ static void multiply_rows(float *to, const float *from, const float *factor, int
 			to[r * columns + c] = from[r * columns + c] * factor[c];
 }
 
-/* Factors, w' and b'. */
-static void effective(const struct thaw_op_args *args, const struct work *w)
+/* Computes the factors, w' and b'. */
+static void compute_effective_weights(const struct thaw_op_args *args, const struct work *w)
 {
 	int64_t channels = args->param[SCALE].shape.dim[0];
 	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
-
 	for (int64_t o = 0; o < channels; o++) {
 		double inverse = 1 / sqrt((double)args->param[VARIANCE].data[o] + (double)args->attrs->epsilon);
 		double factor = args->param[SCALE].data[o] * inverse;
 		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
-
 		w->inverse[o] = (float)inverse;
 		w->factor[o] = (float)factor;
 		w->bias[o] = (float)((bias - args->param[MEAN].data[o]) * factor + args->param[SHIFT].data[o]);
@@ -108,18 +105,13 @@ static void effective(const struct thaw_op_args *args, const struct work *w)
 	multiply_rows(w->weight, args->param[WEIGHT].data, w->factor, rows, channels);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void conv_norm_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[WEIGHT];
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
 	struct work w = work_at(args->scratch, c.co, thaw_shape_count(&weight->shape), false);
-	struct thaw_conv_epilogue epilogue = {
-		.bias = w.bias,
-		.residual = args->inputs > 1 ? args->x[1].data : NULL,
-		.activation = args->attrs->activation,
-	};
-
-	effective(args, &w);
+	struct thaw_conv_epilogue epilogue = thaw_conv_epilogue_of(args, w.bias);
+	compute_effective_weights(args, &w);
 	thaw_conv_choose(&c, THAW_CONV_FORWARD)
 		->forward(&c, args->x[0].data, w.weight, NULL, &epilogue, args->y.data, w.kernel);
 }
@@ -140,12 +132,11 @@ static void add_multiplied_rows(float *to, const float *from, const float *facto
 			to[r * columns + c] += from[r * columns + c] * factor[c];
 }
 
-/* From the gradients of w' and b' to those of the parameters. */
-static void distribute(const struct thaw_op_args *args, const struct work *w)
+/* Adds the gradients of the parameters, computed from those of w' and b'. */
+static void add_parameter_gradients(const struct thaw_op_args *args, const struct work *w)
 {
 	int64_t channels = args->param[SCALE].shape.dim[0];
 	int64_t rows = thaw_shape_count(&args->param[WEIGHT].shape) / channels;
-
 	if (args->dparam[WEIGHT])
 		add_multiplied_rows(args->dparam[WEIGHT], w->dweight, w->factor, rows, channels);
 	if (args->dparam[SHIFT])
@@ -159,39 +150,36 @@ static void distribute(const struct thaw_op_args *args, const struct work *w)
 	for (int64_t o = 0; o < channels; o++) {
 		double bias = args->params > BIAS ? args->param[BIAS].data[o] : 0;
 		double shifted = (bias - args->param[MEAN].data[o]) * w->dbias[o];
-
 		args->dparam[SCALE][o] += (float)((w->dscale[o] + shifted) * w->inverse[o]);
 	}
 }
 
-static void backward(const struct thaw_op_args *args)
+static void conv_norm_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[WEIGHT];
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
 	int64_t weights = thaw_shape_count(&weight->shape);
 	struct work w = work_at(args->scratch, c.co, weights, true);
-
 	memset(w.dbias, 0, (size_t)c.co * sizeof(float));
-	const float *dy = thaw_conv_mask(args, w.dbias);
+	const float *dy = thaw_conv_epilogue_backward(args, w.dbias);
 
-	effective(args, &w);
+	compute_effective_weights(args, &w);
 	if (args->dparam[WEIGHT] || args->dparam[SCALE]) {
 		memset(w.dweight, 0, (size_t)weights * sizeof(float));
 		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, args->x[0].data, dy, w.dweight, w.kernel);
 	}
-	distribute(args, &w);
+	add_parameter_gradients(args, &w);
 	if (args->dx[0])
 		thaw_conv_choose(&c, THAW_CONV_DATA)->data(&c, dy, w.weight, args->dx[0], args->dx_add[0], w.kernel);
 }
 
-/* Convolution by its own reference, without what comes after the norm. */
-static void reference(const struct thaw_op_args *args)
+/* The reference of conv without residual and activation, then the norm. */
+static void conv_norm_reference(const struct thaw_op_args *args)
 {
 	struct thaw_attrs attrs = *args->attrs;
 	struct thaw_view param[2] = {args->param[WEIGHT], args->param[args->params > BIAS ? BIAS : WEIGHT]};
 	struct thaw_op_args conv = *args;
 	int64_t count = thaw_shape_count(&args->y.shape), channels = args->param[SCALE].shape.dim[0];
-
 	attrs.activation = THAW_ACT_NONE;
 	conv.attrs = &attrs;
 	conv.inputs = 1;
@@ -201,23 +189,17 @@ static void reference(const struct thaw_op_args *args)
 	for (int64_t i = 0; i < count; i++) {
 		int64_t o = i % channels;
 		double v = (double)args->y.data[i] - args->param[MEAN].data[o];
-
 		v *= args->param[SCALE].data[o] / sqrt((double)args->param[VARIANCE].data[o] + args->attrs->epsilon);
-		v += args->param[SHIFT].data[o] + (args->inputs > 1 ? (double)args->x[1].data[i] : 0);
-		if (args->attrs->activation != THAW_ACT_NONE && v < 0)
-			v = 0;
-		if (args->attrs->activation == THAW_ACT_RELU6 && v > 6)
-			v = 6;
-		args->y.data[i] = (float)v;
+		args->y.data[i] = thaw_reference_result(args, i, v + args->param[SHIFT].data[o]);
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t conv_norm_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_op_conv.flops(desc);
 }
 
-/* N,H,W,Cin, kernel size, Cin/groups, Cout, parameters, and the rest. */
+/* A case: name, N,H,W,Cin, kernel size, Cin/groups, Cout, number of parameters, and the rest. */
 #define CASE(name_, n, h, w, ci, k, cg, co, params_, ...)                                                          \
 	{                                                                                                          \
 		.name = (name_), .x = {{4, {n, h, w, ci}}, {4, {n, h, w, co}}}, .params = (params_),               \
@@ -242,12 +224,12 @@ const struct thaw_op thaw_op_conv_norm = {
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "norm_weight", "norm_bias", "running_mean", "running_var",
 					     "bias", NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = conv_norm_infer,
+	.workspace = conv_norm_workspace,
+	.forward = conv_norm_forward,
+	.backward = conv_norm_backward,
+	.reference = conv_norm_reference,
+	.flops = conv_norm_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.adds = true,

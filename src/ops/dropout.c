@@ -1,10 +1,9 @@
-/* Dropout: in training each feature is zero with probability `rate` and otherwise divided by
- * (1 - rate); in inference, and without sample keys, y is x. Reads attrs.rate and attrs.stream.
+/* Dropout: in training each feature is zeroed with probability `rate` and otherwise divided by (1 - rate); in
+ * inference, or without sample keys, y is x. Reads attrs.rate and attrs.stream.
  *
- * The mask of an image is drawn from its own key (sample_key[n]), so it is the same whichever rank,
- * batch or lane the image is in. Two dropouts of one network must not share a mask: the random stream
- * is also keyed by the number of features and by attrs.stream, which sets apart dropouts of one size
- * (both dropouts of VGG have 4096 features). */
+ * The mask of an image depends on its key (sample_key[n]), not on the rank, batch or lane that the image is in. Two
+ * dropouts of a network must not have the same mask: the random stream also depends on the number of features and on
+ * attrs.stream, which distinguishes dropouts of the same size (both dropouts of VGG have 4096 features). */
 #include <string.h>
 
 #include "src/base/multiversion.h"
@@ -12,25 +11,26 @@
 #include "src/ops/registry.h"
 #include "thaw/random.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status dropout_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	float rate = desc->attrs->rate;
-
 	if (!(rate >= 0.0f && rate < 1.0f))
-		return thaw_fail(THAW_CONFIG, "rate %g: dropout: give one from 0 to below 1", (double)rate);
+		return thaw_fail(THAW_CONFIG, "rate %g is out of range: dropout: give 0 or more and less than 1",
+				 (double)rate);
 	if (desc->x[0].ndim < 1)
-		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: needs images or features");
+		return thaw_fail(THAW_CONFIG, "input without a batch axis: dropout: give images or features");
 	*y = desc->x[0];
 	return THAW_OK;
 }
 
-/* kept: one byte a feature, 1 where it stays. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: one byte per feature, 0 where it is zeroed. */
+static void dropout_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	if (desc->training)
-		workspace->saved = (size_t)thaw_shape_count(&desc->y);
+		need->saved = (size_t)thaw_shape_count(&desc->y);
 }
 
+/* Whether this call zeroes features. */
 static bool drops(const struct thaw_op_args *args)
 {
 	return args->training && args->sample_key && args->attrs->rate > 0.0f;
@@ -39,7 +39,6 @@ static bool drops(const struct thaw_op_args *args)
 static int64_t features_of(const struct thaw_shape *shape)
 {
 	int64_t features = 1;
-
 	for (int i = 1; i < shape->ndim; i++)
 		features *= shape->dim[i];
 	return features;
@@ -47,13 +46,12 @@ static int64_t features_of(const struct thaw_shape *shape)
 
 static struct thaw_random stream_of(const struct thaw_op_args *args, int64_t n)
 {
-	uint64_t desc = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
-
-	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, desc);
+	uint64_t node = (uint64_t)features_of(&args->y.shape) ^ (uint64_t)(uint32_t)args->attrs->stream << 32;
+	return thaw_random_stream(args->sample_key[n], THAW_STREAM_DROPOUT, 0, node);
 }
 
 THAW_MULTIVERSION
-static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
+static void write_masked(float *y, const float *x, const uint8_t *mask, int64_t count, float scale)
 {
 	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
@@ -61,18 +59,17 @@ static void apply(float *y, const float *x, const uint8_t *mask, int64_t count, 
 }
 
 THAW_MULTIVERSION
-static void apply_add(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
+static void add_masked(float *dx, const float *dy, const uint8_t *mask, int64_t count, float scale)
 {
 	THAW_INDEPENDENT
 	for (int64_t i = 0; i < count; i++)
 		dx[i] += mask[i] ? dy[i] * scale : 0.0f;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void dropout_forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape), features = features_of(&args->y.shape);
 	uint8_t *mask = args->saved;
-
 	if (!drops(args)) {
 		if (args->y.data != args->x[0].data)
 			memcpy(args->y.data, args->x[0].data, (size_t)count * sizeof(float));
@@ -80,39 +77,34 @@ static void forward(const struct thaw_op_args *args)
 	}
 	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
 		struct thaw_random random = stream_of(args, n);
-
 		for (int64_t i = 0; i < features; i++)
 			mask[n * features + i] = thaw_random_unit(&random) >= args->attrs->rate;
 	}
-	apply(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
+	write_masked(args->y.data, args->x[0].data, mask, count, 1.0f / (1.0f - args->attrs->rate));
 }
 
-static void backward(const struct thaw_op_args *args)
+static void dropout_backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
 	float scale = 1.0f / (1.0f - args->attrs->rate);
 	float *dx = args->dx[0];
-
 	if (!dx)
 		return;
 	if (drops(args))
-		(args->dx_add[0] ? apply_add : apply)(dx, args->dy, args->saved, count, scale);
+		(args->dx_add[0] ? add_masked : write_masked)(dx, args->dy, args->saved, count, scale);
 	else
 		thaw_kernel_pass_gradient(dx, args->dx_add[0], args->dy, NULL, count, THAW_ACT_NONE);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void dropout_reference(const struct thaw_op_args *args)
 {
 	int64_t features = features_of(&args->y.shape);
-
 	for (int64_t n = 0; n < args->y.shape.dim[0]; n++) {
 		struct thaw_random random = {0};
-
 		if (drops(args))
 			random = stream_of(args, n);
 		for (int64_t i = n * features; i < (n + 1) * features; i++) {
 			double v = args->x[0].data[i];
-
 			if (drops(args))
 				v = thaw_random_unit(&random) < args->attrs->rate ? 0 : v / (1 - args->attrs->rate);
 			args->y.data[i] = (float)v;
@@ -132,11 +124,11 @@ const struct thaw_op thaw_op_dropout = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = dropout_infer,
+	.workspace = dropout_workspace,
+	.forward = dropout_forward,
+	.backward = dropout_backward,
+	.reference = dropout_reference,
 	.draws = true,
 	.in_place = true,
 	.cases = cases,

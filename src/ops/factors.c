@@ -4,17 +4,16 @@
 
 _Static_assert(THAW_COPY_AXES >= THAW_MAX_FACTORS, "a factor is an axis of the copy");
 
-/* A factor of x's axis as it is for this x. */
+/* A factor for a given x, with the defaults resolved. */
 struct factor {
-	int64_t size, stride;      /* all of it: elements, and floats from one to the next */
-	int64_t start, step, take; /* what is taken of it */
+	int64_t size, stride;      /* elements, and floats from one to the next */
+	int64_t start, step, take; /* the range */
 };
 
-/* What factor i's axis has left for it; -1 where the axis does not divide by its other factors. */
+/* Size of factor i if it takes the rest of its axis; -1 if the axis is not divisible by its other factors. */
 static int64_t size_left(const struct thaw_factors *f, const struct thaw_shape *x, int i)
 {
 	int64_t left = x->dim[f->axis[i]];
-
 	for (int k = 0; k < f->count; k++) {
 		if (k == i || f->axis[k] != f->axis[i])
 			continue;
@@ -25,21 +24,19 @@ static int64_t size_left(const struct thaw_factors *f, const struct thaw_shape *
 	return left;
 }
 
-static void sizes_of(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
+static void sizes_set(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
 {
 	for (int i = 0; i < f->count; i++)
 		factor[i].size = f->size[i] ? f->size[i] : size_left(f, x, i);
 }
 
-/* Factors of x with all that follows from their sizes. */
-static void resolve(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
+/* Sets factor[count] for x. */
+static void factors_resolve(const struct thaw_factors *f, const struct thaw_shape *x, struct factor *factor)
 {
 	int64_t stride = 1;
-
-	sizes_of(f, x, factor);
+	sizes_set(f, x, factor);
 	for (int i = f->count - 1; i >= 0; i--) {
 		struct factor *to = &factor[i];
-
 		to->stride = stride;
 		stride *= to->size;
 		to->step = f->step[i] ? f->step[i] : 1;
@@ -54,36 +51,38 @@ static void resolve(const struct thaw_factors *f, const struct thaw_shape *x, st
 static thaw_status check_form(const struct thaw_factors *f, const struct thaw_shape *x, const char *op)
 {
 	unsigned seen = 0;
-
 	if (f->count < 0 || f->count > THAW_MAX_FACTORS || f->ndim < 1 || f->ndim > THAW_MAX_DIMS)
-		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: too many", f->count, f->ndim, op);
+		return thaw_fail(THAW_CONFIG, "%d factors for %d axes: %s: use at most %d factors and %d axes",
+				 f->count, f->ndim, op, THAW_MAX_FACTORS, THAW_MAX_DIMS);
 	for (int i = 0; i < f->count; i++) {
 		if (f->axis[i] < (i ? f->axis[i - 1] : 0) || f->axis[i] >= x->ndim || f->target[i] >= f->ndim ||
 		    f->target[i] < (i ? f->target[i - 1] : 0) || f->order[i] < 0 || f->order[i] >= f->count)
-			return thaw_fail(THAW_CONFIG, "factor %d is of no axis or out of order: %s", i, op);
+			return thaw_fail(THAW_CONFIG,
+					 "factor %d has an invalid axis or is out of order: %s: list factors in the "
+					 "order of the axes",
+					 i, op);
 
-		int64_t most = x->dim[f->axis[i]]; /* bounds keep what is computed of them from overflowing */
+		int64_t most = x->dim[f->axis[i]]; /* these bounds exclude overflow in factors_resolve */
 		if (f->size[i] < 0 || f->take[i] < 0 || f->start[i] > most || f->start[i] < -most ||
 		    f->step[i] > INT_MAX || f->step[i] < -INT_MAX)
-			return thaw_fail(THAW_CONFIG, "factor %d is beyond its axis: %s", i, op);
+			return thaw_fail(THAW_CONFIG, "factor %d exceeds its axis: %s: give a range inside the axis", i,
+					 op);
 		seen |= 1u << f->order[i];
 	}
 	if (seen != (1u << f->count) - 1)
-		return thaw_fail(THAW_CONFIG, "a factor is used twice: %s: each once", op);
+		return thaw_fail(THAW_CONFIG, "a factor is used twice: %s: use each factor once", op);
 	return THAW_OK;
 }
 
-/* The sizes of each axis' factors make up the axis. */
+/* Checks that the product of the factors of each axis is the axis's size. */
 static thaw_status check_sizes(const struct thaw_factors *f, const struct thaw_shape *x, const char *op)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-	char have[96];
-
-	sizes_of(f, x, factor);
+	char have[THAW_SHAPE_TEXT];
+	sizes_set(f, x, factor);
 	for (int axis = 0; axis < x->ndim; axis++) {
 		int64_t left = x->dim[axis];
 		bool fits = true;
-
 		for (int i = 0; i < f->count && fits; i++) {
 			if (f->axis[i] != axis)
 				continue;
@@ -91,8 +90,10 @@ static thaw_status check_sizes(const struct thaw_factors *f, const struct thaw_s
 			left /= fits ? factor[i].size : 1;
 		}
 		if (!fits || left != 1)
-			return thaw_fail(THAW_CONFIG, "axis %d of %s does not divide as it should: %s", axis,
-					 thaw_shape_text(x, have, sizeof(have)), op);
+			return thaw_fail(
+				THAW_CONFIG,
+				"axis %d of %s is not the product of its factors: %s: give factors that divide it",
+				axis, thaw_shape_text(x, have, sizeof(have)), op);
 	}
 	return THAW_OK;
 }
@@ -101,18 +102,18 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 			       struct thaw_shape *y)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-	char have[96];
-
+	char have[THAW_SHAPE_TEXT];
 	THAW_TRY(check_form(f, x, op));
 	THAW_TRY(check_sizes(f, x, op));
-	resolve(f, x, factor);
+	factors_resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++) {
 		const struct factor *from = &factor[i];
 		int64_t room = from->step > 0 ? (from->size - 1 - from->start) / from->step : from->start / -from->step;
-
 		if (from->start < 0 || from->start >= from->size || from->take < 1 || from->take - 1 > room)
-			return thaw_fail(THAW_CONFIG, "factor %d of axis %d of %s has no such range: %s", i, f->axis[i],
-					 thaw_shape_text(x, have, sizeof(have)), op);
+			return thaw_fail(
+				THAW_CONFIG,
+				"the range of factor %d exceeds axis %d of %s: %s: give a range inside the factor", i,
+				f->axis[i], thaw_shape_text(x, have, sizeof(have)), op);
 	}
 	*y = (struct thaw_shape){.ndim = f->ndim};
 	for (int i = 0; i < f->ndim; i++)
@@ -125,8 +126,7 @@ thaw_status thaw_factors_infer(const struct thaw_factors *f, const struct thaw_s
 bool thaw_factors_all(const struct thaw_factors *f, const struct thaw_shape *x)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-
-	resolve(f, x, factor);
+	factors_resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++)
 		if (factor[i].take != factor[i].size)
 			return false;
@@ -136,8 +136,7 @@ bool thaw_factors_all(const struct thaw_factors *f, const struct thaw_shape *x)
 bool thaw_factors_in_order(const struct thaw_factors *f, const struct thaw_shape *x)
 {
 	struct factor factor[THAW_MAX_FACTORS];
-
-	resolve(f, x, factor);
+	factors_resolve(f, x, factor);
 	for (int i = 0; i < f->count; i++)
 		if (f->order[i] != i || factor[i].take != factor[i].size || factor[i].start != 0)
 			return false;
@@ -149,12 +148,10 @@ struct thaw_strides thaw_factors_strides(const struct thaw_factors *f, const str
 	struct factor factor[THAW_MAX_FACTORS];
 	struct thaw_strides s = {.axes = f->count};
 	int64_t stride = 1;
-
-	resolve(f, x, factor);
+	factors_resolve(f, x, factor);
 	*start = 0;
 	for (int i = f->count - 1; i >= 0; i--) {
 		const struct factor *from = &factor[f->order[i]];
-
 		s.size[i] = from->take;
 		s.to[i] = stride;
 		s.from[i] = from->stride * from->step;

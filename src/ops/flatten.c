@@ -1,28 +1,26 @@
-/* Flatten: (N,H,W,C) -> (N,H*W*C). Memory order stays, so in place there is nothing to do.
+/* Flatten: (N,H,W,C) -> (N,H*W*C). The order in memory stays the same, so in place there is nothing to do.
  *
- * Frameworks with channels first flatten to C*H*W; the linear layer after it takes that up when its
- * weights are imported (THAW_LAYOUT_FC_CHW), not here at every step. */
+ * Channels-first frameworks flatten to C*H*W. The difference is compensated once, in the weights of the linear layer
+ * after it, when they are imported (THAW_LAYOUT_FC_CHW). */
 #include <string.h>
 
 #include "src/ops/registry.h"
 #include "src/ops/same_elements.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status flatten_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int64_t features = 1;
-
 	if (desc->x[0].ndim < 2)
-		return thaw_fail(THAW_CONFIG, "input of rank %d: flatten: needs images or features", desc->x[0].ndim);
+		return thaw_fail(THAW_CONFIG, "input with %d axes: flatten: give images or features", desc->x[0].ndim);
 	for (int i = 1; i < desc->x[0].ndim; i++)
 		features *= desc->x[0].dim[i];
 	*y = thaw_shape_of(desc->x[0].dim[0], features);
 	return THAW_OK;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void flatten_reference(const struct thaw_op_args *args)
 {
 	const int64_t *dim = args->x[0].shape.dim;
-
 	if (args->x[0].shape.ndim == 2) {
 		memmove(args->y.data, args->x[0].data, (size_t)(dim[0] * dim[1]) * sizeof(float));
 		return;
@@ -46,10 +44,10 @@ const struct thaw_op thaw_op_flatten = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
+	.infer = flatten_infer,
 	.forward = thaw_same_elements_forward,
 	.backward = thaw_same_elements_backward,
-	.reference = reference,
+	.reference = flatten_reference,
 	.in_place = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

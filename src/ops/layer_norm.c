@@ -1,8 +1,9 @@
-/* Layer norm over the last axis of x (...,C): y = (x - mean) / sqrt(variance + epsilon) * scale + shift, mean and
- * biased variance of each row of C. Scale and shift are optional. Reads epsilon. */
+/* Layer norm over the last axis of x (...,C): y = (x - mean) / sqrt(variance + epsilon) * scale + shift, with the mean
+ * and biased variance of each row of C values. Scale and shift are optional. Reads epsilon. */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/layer_norm.h"
 #include "src/ops/kernels/norm.h"
 #include "src/ops/registry.h"
@@ -14,35 +15,33 @@ static int64_t columns_of(const struct thaw_shape *x)
 	return x->dim[x->ndim - 1];
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status layer_norm_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
-
 	if (x->ndim < 2 || columns_of(x) < 1)
-		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: needs features, tokens or images");
+		return thaw_fail(THAW_CONFIG, "input without channels: layer_norm: give features, tokens or images");
 	for (int i = 0; i < desc->params; i++)
 		if (desc->param[i].ndim != 1 || desc->param[i].dim[0] != columns_of(x))
 			return thaw_fail(THAW_CONFIG,
-					 "parameter %d does not fit: layer_norm: needs one value for each of "
+					 "parameter %d does not fit: layer_norm: give one value for each of "
 					 "%lld channels",
 					 i, (long long)columns_of(x));
 	*y = *x;
 	return THAW_OK;
 }
 
-/* Working memory of one call, a value for each channel. */
+/* Working memory, one value per channel each. */
 struct work {
-	double *scale_sum, *shift_sum;    /* backward: over all rows, */
-	float *scale_block, *shift_block; /* over a block of them */
-	float *ones, *zeros;              /* for parameters that are not there */
+	double *scale_sum, *shift_sum;    /* backward: sums over all rows */
+	float *scale_block, *shift_block; /* backward: sums over a block of rows */
+	float *ones, *zeros;              /* in place of missing parameters */
 };
 
-enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* a channel */
+enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* per channel */
 
 static struct work work_at(void *scratch, int64_t columns)
 {
 	struct work w = {.scale_sum = scratch};
-
 	w.shift_sum = w.scale_sum + columns;
 	w.scale_block = (float *)(w.shift_sum + columns);
 	w.shift_block = w.scale_block + columns;
@@ -55,22 +54,20 @@ static struct work work_at(void *scratch, int64_t columns)
 	return w;
 }
 
-/* kept: mean and 1 / deviation of each row. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* saved: mean and 1 / standard deviation of each row. */
+static void layer_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	int64_t columns = columns_of(&desc->x[0]), rows = thaw_shape_count(&desc->x[0]) / columns;
-
-	workspace->scratch_forward = workspace->scratch_backward = (size_t)columns * WORK_BYTES;
+	need->scratch_forward = need->scratch_backward = (size_t)columns * WORK_BYTES;
 	if (desc->training)
-		workspace->saved = 2 * (size_t)rows * sizeof(float);
+		need->saved = 2 * (size_t)rows * sizeof(float);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void layer_norm_forward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	struct work work = work_at(args->scratch, columns);
 	float *mean = args->training ? args->saved : NULL;
-
 	thaw_layer_norm_forward(args->y.data, mean, mean ? mean + rows : NULL, args->x[0].data, rows, columns,
 				args->params > SCALE ? args->param[SCALE].data : work.ones,
 				args->params > SHIFT ? args->param[SHIFT].data : work.zeros, args->attrs->epsilon);
@@ -82,14 +79,13 @@ static void add_sums(float *gradient, const double *sum, int64_t columns)
 		gradient[c] += (float)sum[c];
 }
 
-/* The sums over rows run in blocks: in single precision within one, in double over all. */
-static void backward(const struct thaw_op_args *args)
+/* Sums over rows are single precision within a block, and double precision over the blocks. */
+static void layer_norm_backward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	int64_t block = thaw_norm_block(columns);
 	struct work work = work_at(args->scratch, columns);
 	const float *mean = args->saved, *inverse = mean + rows;
-
 	memset(work.scale_sum, 0, 2 * (size_t)columns * sizeof(double));
 	for (int64_t r = 0; r < rows; r += block) {
 		const struct thaw_layer_norm_gradient g = {
@@ -102,9 +98,8 @@ static void backward(const struct thaw_op_args *args)
 			.scale = args->params > SCALE ? args->param[SCALE].data : work.ones,
 			.columns = columns,
 		};
-
 		memset(work.scale_block, 0, 2 * (size_t)columns * sizeof(float));
-		thaw_layer_norm_backward(&g, rows - r < block ? rows - r : block, work.scale_block, work.shift_block);
+		thaw_layer_norm_backward(&g, min_int64(rows - r, block), work.scale_block, work.shift_block);
 		for (int64_t c = 0; c < columns; c++) {
 			work.scale_sum[c] += work.scale_block[c];
 			work.shift_sum[c] += work.shift_block[c];
@@ -116,21 +111,18 @@ static void backward(const struct thaw_op_args *args)
 		add_sums(args->dparam[SHIFT], work.shift_sum, columns);
 }
 
-static void reference(const struct thaw_op_args *args)
+static void layer_norm_reference(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
-
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = args->x[0].data + r * columns;
 		double mean = 0, variance = 0;
-
 		for (int64_t c = 0; c < columns; c++)
 			mean += x[c] / (double)columns;
 		for (int64_t c = 0; c < columns; c++)
 			variance += (x[c] - mean) * (x[c] - mean) / (double)columns;
 		for (int64_t c = 0; c < columns; c++) {
 			double z = (x[c] - mean) / sqrt(variance + args->attrs->epsilon);
-
 			if (args->params > SCALE)
 				z *= args->param[SCALE].data[c];
 			if (args->params > SHIFT)
@@ -140,7 +132,8 @@ static void reference(const struct thaw_op_args *args)
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+/* About 8 operations per element. */
+static int64_t layer_norm_flops(const struct thaw_op_desc *desc)
 {
 	return 8 * thaw_shape_count(&desc->y);
 }
@@ -184,12 +177,12 @@ const struct thaw_op thaw_op_layer_norm = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){"scale", "shift", NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = layer_norm_infer,
+	.workspace = layer_norm_workspace,
+	.forward = layer_norm_forward,
+	.backward = layer_norm_backward,
+	.reference = layer_norm_reference,
+	.flops = layer_norm_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -1,21 +1,25 @@
-/* Linear: y (...,O) = activation of x (...,I) * weight (O,I) transposed + bias (O), plus a residual x[1] if there is
- * one. The axes before the last, one at least, are rows and stay as they are. Bias is optional. Reads attrs.activation.
+/* Linear: y (...,O) = activation(x[0] (...,I) * weight' + bias (O) + x[1]), weight (O,I). Bias and the residual x[1]
+ * are optional. The axes before the last, at least one, are rows. Reads attrs.activation.
  *
- * Few rows go by few_rows.h, and where weights are large one sgemm does it. Else the weight is transposed once, so that
- * gemm_direct.h takes it as it lies, and rows go through in blocks: bias, residual and the gradients' sums meet them
- * while they are in the cache. */
+ * Few rows are computed by few_rows.h, large weights by one sgemm. Otherwise the weight is transposed once, as
+ * gemm_direct.h requires, and rows are processed in blocks, so that bias, residual and sums of gradients are applied
+ * while a block is in the cache. */
 #include <limits.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/few_rows.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/gemm_direct.h"
 #include "src/ops/kernels/transpose.h"
+#include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
-/* Rows of a block, and the fewest that pay for transposing the weight. */
-enum { BLOCK_ROWS = 192, TURN_ROWS = 96 };
+enum {
+	BLOCK_ROWS = 192,    /* rows of a block */
+	TRANSPOSE_ROWS = 96, /* fewest rows for which transposing the weight pays */
+};
 
 static int64_t inputs_of(const struct thaw_shape *weight)
 {
@@ -30,77 +34,72 @@ static int64_t outputs_of(const struct thaw_shape *weight)
 static int64_t rows_of(const struct thaw_shape *x)
 {
 	int64_t rows = 1;
-
 	for (int i = 0; i < x->ndim - 1; i++)
 		rows *= x->dim[i];
 	return rows;
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status linear_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0], *weight = &desc->param[0];
-	char have[96], want[96];
-
+	char have[THAW_SHAPE_TEXT], want[THAW_SHAPE_TEXT];
 	if (desc->params < 1 || weight->ndim != 2)
-		return thaw_fail(THAW_CONFIG, "no weight of rank 2: linear: give one of (outputs, inputs)");
+		return thaw_fail(THAW_CONFIG, "no weight with 2 axes: linear: give a weight (outputs, inputs)");
 
 	int64_t in = inputs_of(weight), out = outputs_of(weight);
 
 	if (x->ndim < 2 || x->dim[x->ndim - 1] != in)
-		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: needs (N,...,%lld)",
+		return thaw_fail(THAW_CONFIG, "input %s does not fit weight %s: linear: give (N,...,%lld)",
 				 thaw_shape_text(x, have, sizeof(have)), thaw_shape_text(weight, want, sizeof(want)),
 				 (long long)in);
 	if (desc->params > 1 && (desc->param[1].ndim != 1 || desc->param[1].dim[0] != out))
-		return thaw_fail(THAW_CONFIG, "bias %s does not fit weight %s: linear: needs one value an output",
+		return thaw_fail(THAW_CONFIG, "bias %s does not fit weight %s: linear: give one value per output",
 				 thaw_shape_text(&desc->param[1], have, sizeof(have)),
 				 thaw_shape_text(weight, want, sizeof(want)));
-	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || rows_of(x) > INT_MAX) /* BLAS counts in int */
-		return thaw_fail(THAW_CONFIG, "weight %s is out of range: linear: needs sizes from 1 to 2^31 - 1",
+	if (in < 1 || out < 1 || in > INT_MAX || out > INT_MAX || rows_of(x) > INT_MAX) /* BLAS takes sizes as int */
+		return thaw_fail(THAW_CONFIG, "weight %s is out of range: linear: give sizes from 1 to 2^31 - 1",
 				 thaw_shape_text(weight, want, sizeof(want)));
 	*y = *x;
 	y->dim[y->ndim - 1] = out;
 	if (desc->inputs > 1 && !thaw_shape_equal(&desc->x[1], y))
-		return thaw_fail(THAW_CONFIG, "residual %s where the result is %s: linear: give one of the same shape",
+		return thaw_fail(THAW_CONFIG, "residual %s does not fit the result %s: linear: give the same shape",
 				 thaw_shape_text(&desc->x[1], have, sizeof(have)),
 				 thaw_shape_text(y, want, sizeof(want)));
 	return THAW_OK;
 }
 
-/* Whether the forward product takes the weight transposed. */
-static bool turns(int64_t n, int64_t in, int64_t out)
+/* Whether the product of n rows uses the transposed weight, in blocks of rows. */
+static bool uses_blocks(int64_t n, int64_t in, int64_t out)
 {
-	return n >= TURN_ROWS && thaw_gemm_direct_pays(n, out, in, (struct thaw_matrix){.stride = in},
-						       (struct thaw_matrix){.stride = out});
+	return n >= TRANSPOSE_ROWS && thaw_gemm_direct_pays(n, out, in, (struct thaw_matrix){.stride = in},
+							    (struct thaw_matrix){.stride = out});
 }
 
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	const struct thaw_shape *weight = &desc->param[0];
-
-	if (turns(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
-		workspace->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
-		workspace->packed = desc->frozen ? workspace->scratch_forward : 0;
+	if (uses_blocks(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
+		need->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
+		need->packed = desc->frozen ? need->scratch_forward : 0;
 	}
 	if (desc->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
-		workspace->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+		need->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 }
 
-/* The weight as (inputs, outputs). */
-static void prepare(const struct thaw_op_args *args, void *packed)
+/* packed: the weight as (inputs, outputs). */
+static void linear_pack(const struct thaw_op_args *args, void *packed)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	thaw_transpose(packed, out, false, weight->data, in, out, in);
 }
 
-/* Bias, residual and activation for rows [first, first + rows) of y. */
-static void finish(const struct thaw_op_args *args, int64_t first, int64_t rows, int64_t out)
+/* Applies bias, residual and activation to rows [first, first + rows) of y. */
+static void finish_rows(const struct thaw_op_args *args, int64_t first, int64_t rows, int64_t out)
 {
 	const float *bias = args->params > 1 ? args->param[1].data : NULL;
 	enum thaw_activation activation = args->attrs->activation;
 	float *y = args->y.data + first * out;
-
 	if (args->inputs > 1) {
 		if (bias)
 			thaw_kernel_bias(y, bias, rows, out, THAW_ACT_NONE);
@@ -110,39 +109,36 @@ static void finish(const struct thaw_op_args *args, int64_t first, int64_t rows,
 	}
 }
 
-static void forward(const struct thaw_op_args *args)
+static void linear_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	struct thaw_matrix b = {weight->data, in, true};
 	int64_t block = n;
-
 	if (n <= THAW_FEW_ROWS) {
 		thaw_few_rows_forward(n, in, out, args->x[0].data, weight->data, args->y.data);
-		finish(args, 0, n, out);
+		finish_rows(args, 0, n, out);
 		return;
 	}
-	if (turns(n, in, out)) {
+	if (uses_blocks(n, in, out)) {
 		if (!args->packed)
-			prepare(args, args->scratch);
+			linear_pack(args, args->scratch);
 		b = (struct thaw_matrix){args->packed ? args->packed : args->scratch, out, false};
 		block = BLOCK_ROWS;
 	}
 	for (int64_t first = 0; first < n; first += block) {
-		int64_t rows = n - first < block ? n - first : block;
-
+		int64_t rows = min_int64(n - first, block);
 		thaw_gemm(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, b, 0.0f,
 			  args->y.data + first * out, out);
-		finish(args, first, rows, out);
+		finish_rows(args, first, rows, out);
 	}
 }
 
-/* The gradients of rows [first, first + rows) of x and what they add to those of the parameters. */
+/* The gradients of rows [first, first + rows): of x, and their part of the gradients of the parameters. */
 static void backward_rows(const struct thaw_op_args *args, const float *dy, int64_t first, int64_t rows)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	dy += first * out;
 	if (args->params > 1 && args->dparam[1])
 		thaw_kernel_add_rows(args->dparam[1], dy, rows, out);
@@ -159,15 +155,14 @@ static void backward_rows(const struct thaw_op_args *args, const float *dy, int6
 			  args->dparam[0], in);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void linear_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-	int64_t block = turns(n, in, out) ? BLOCK_ROWS : n;
+	int64_t block = uses_blocks(n, in, out) ? BLOCK_ROWS : n;
 	struct thaw_op_args rest = *args;
-	float *dweight_apart[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
+	float *without_weight[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
 	const float *dy = args->dy;
-
 	if (args->attrs->activation != THAW_ACT_NONE) {
 		thaw_kernel_pass_gradient(args->scratch, false, dy, args->y.data, n * out, args->attrs->activation);
 		dy = args->scratch;
@@ -176,38 +171,31 @@ static void backward(const struct thaw_op_args *args)
 		memset(args->dparam[1], 0, (size_t)out * sizeof(float));
 	if (args->dparam[0] && n <= THAW_FEW_ROWS) {
 		thaw_few_rows_weight(n, in, out, args->x[0].data, dy, args->dparam[0]);
-		rest.dparam = dweight_apart;
+		rest.dparam = without_weight;
 	}
 	for (int64_t first = 0; first < n; first += block)
-		backward_rows(&rest, dy, first, n - first < block ? n - first : block);
+		backward_rows(&rest, dy, first, min_int64(n - first, block));
 }
 
-static void reference(const struct thaw_op_args *args)
+static void linear_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-
 	for (int64_t n = 0; n < rows_of(&args->y.shape); n++)
 		for (int64_t o = 0; o < out; o++) {
 			double sum = args->params > 1 ? args->param[1].data[o] : 0.0;
-
 			for (int64_t i = 0; i < in; i++)
 				sum += (double)args->x[0].data[n * in + i] * weight->data[o * in + i];
-			sum += args->inputs > 1 ? args->x[1].data[n * out + o] : 0.0;
-			if (args->attrs->activation != THAW_ACT_NONE && sum < 0)
-				sum = 0;
-			if (args->attrs->activation == THAW_ACT_RELU6 && sum > 6)
-				sum = 6;
-			args->y.data[n * out + o] = (float)sum;
+			args->y.data[n * out + o] = thaw_reference_result(args, n * out + o, sum);
 		}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t linear_flops(const struct thaw_op_desc *desc)
 {
 	return 2 * rows_of(&desc->x[0]) * thaw_shape_count(&desc->param[0]);
 }
 
-/* Up to THAW_FEW_ROWS rows go one way, more of them the other. */
+/* Up to THAW_FEW_ROWS rows take another path than more rows. */
 static const struct thaw_op_case cases[] = {
 	{.name = "bias", .inputs = 1, .x = {{2, {5, 19}}}, .params = 2, .param = {{2, {7, 19}}, {1, {7}}}},
 	{.name = "no bias", .inputs = 1, .x = {{2, {3, 8}}}, .params = 1, .param = {{2, {16, 8}}}},
@@ -242,7 +230,7 @@ static const struct thaw_op_case cases[] = {
 	 .x = {{2, {13, 83}}},
 	 .params = 2,
 	 .param = {{2, {19, 83}}, {1, {19}}}},
-	{.name = "as many images as are few",
+	{.name = "as many images as few_rows takes",
 	 .attrs = {.activation = THAW_ACT_RELU},
 	 .inputs = 1,
 	 .x = {{2, {THAW_FEW_ROWS, 31}}},
@@ -284,16 +272,16 @@ const struct thaw_op thaw_op_linear = {
 	.min_inputs = 1,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){"weight", "bias", NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.pack = prepare,
-	.backward = backward,
-	.reference = reference,
+	.infer = linear_infer,
+	.workspace = linear_workspace,
+	.forward = linear_forward,
+	.pack = linear_pack,
+	.backward = linear_backward,
+	.reference = linear_reference,
 	.activates = true,
 	.adds = true,
 	.overwrites_dparam = true,
-	.flops = flops,
+	.flops = linear_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -1,4 +1,4 @@
-/* One line an operator: OP(x) stands for `const struct thaw_op thaw_op_x`, defined in x.c. */
+/* One line per operator: OP(x) stands for `const struct thaw_op thaw_op_x`, defined in x.c. */
 OP(activation)
 OP(add)
 OP(attention)

@@ -1,37 +1,33 @@
-/* The loss and softmax: small (N,C) work in double precision, so that the loss of a batch does not
- * depend on how it is split beyond the last bits. */
+/* Loss and softmax of (N,C) logits, in double precision: splitting a batch changes its loss in the last bits only. */
 #include <math.h>
 
 #include "thaw/ops.h"
 
-/* Index of the largest of logit[classes]; the first of equals. */
+/* Index of the largest of logit[classes]; of equal ones the first. */
 static int64_t top_class(const float *logit, int64_t classes)
 {
 	int64_t top = 0;
-
 	for (int64_t c = 1; c < classes; c++)
 		if (logit[c] > logit[top])
 			top = c;
 	return top;
 }
 
-/* log(sum of exp(logit[classes])). The largest logit is taken out first, so that exp cannot overflow. */
+/* log(sum of exp(logit[classes])). The largest logit is subtracted first, so that exp cannot overflow. */
 static double log_sum_exp(const float *logit, int64_t classes, double largest)
 {
 	double sum = 0;
-
 	for (int64_t c = 0; c < classes; c++)
 		sum += exp(logit[c] - largest);
 	return largest + log(sum);
 }
 
-/* The target t has 1 - smoothing + smoothing/C at the label and smoothing/C elsewhere. As t sums to 1,
+/* The target t is 1 - smoothing + smoothing/C at the label and smoothing/C elsewhere. As t sums to 1,
  * loss = -sum(t * log softmax) = logsumexp - sum(t * logit), and its gradient is softmax - t. */
 void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const int32_t *label, float smoothing,
 			float *dlogits, double *loss_sum, int64_t *correct)
 {
-	double share = (double)smoothing / (double)classes;
-
+	double base = (double)smoothing / (double)classes;
 	*loss_sum = 0;
 	*correct = 0;
 	for (int64_t i = 0; i < n; i++) {
@@ -39,14 +35,12 @@ void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const i
 		int64_t top = top_class(logit, classes);
 		double normalizer = log_sum_exp(logit, classes, logit[top]);
 		double loss = (1.0 - (double)smoothing) * (normalizer - logit[label[i]]);
-
 		for (int64_t c = 0; c < classes && smoothing > 0.0f; c++)
-			loss += share * (normalizer - logit[c]);
+			loss += base * (normalizer - logit[c]);
 		*loss_sum += loss;
 		*correct += top == label[i];
 		for (int64_t c = 0; c < classes && dlogits; c++) {
-			double target = share + (c == label[i] ? 1.0 - (double)smoothing : 0.0);
-
+			double target = base + (c == label[i] ? 1.0 - (double)smoothing : 0.0);
 			dlogits[i * classes + c] = (float)(exp(logit[c] - normalizer) - target);
 		}
 	}
@@ -57,7 +51,6 @@ void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probab
 	for (int64_t i = 0; i < n; i++) {
 		const float *logit = logits + i * classes;
 		double normalizer = log_sum_exp(logit, classes, logit[top_class(logit, classes)]);
-
 		for (int64_t c = 0; c < classes; c++)
 			probability[i * classes + c] = (float)exp(logit[c] - normalizer);
 	}

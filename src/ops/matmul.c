@@ -1,73 +1,70 @@
-/* Matrix product: y (...,M,N) = scale * x[0] (...,M,K) * x[1] (...,K,N). The axes before are equal, or 1 or absent in
- * one of the two, which is then used again for each. Reads transpose, scale. */
+/* Matrix product: y (...,M,N) = scale * x[0] (...,M,K) * x[1] (...,K,N). The leading axes are broadcast: they are
+ * equal, or 1 or missing in one input, whose matrices are then used repeatedly. Reads transpose, scale. */
 #include <limits.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/registry.h"
 
-enum { LEAD = THAW_MAX_DIMS - 2 };
+enum { MAX_LEADING = THAW_MAX_DIMS - 2 };
 
 struct geometry {
 	int64_t m, n, k;
-	int64_t products;      /* of matrices, along the axes before */
-	int lead;              /* axes before */
-	int64_t dim[LEAD];     /* of y */
-	int64_t step[2][LEAD]; /* of x[i]: floats, 0 where it is used again */
-	int64_t stride[2];     /* of x[i]: floats from row to row, as they lie */
-	bool shared[2];        /* x[i] is in several products */
+	int64_t products;             /* number of matrix products */
+	int leading;                  /* number of leading axes */
+	int64_t dim[MAX_LEADING];     /* of y */
+	int64_t step[2][MAX_LEADING]; /* of x[i], in floats; 0 where it is broadcast */
+	int64_t stride[2];            /* of x[i]: floats from row to row in memory */
+	bool shared[2];               /* x[i] is broadcast along some axis */
 };
 
-/* Dimension `axis` of y in x, whose axes are y's last ones. */
-static int64_t dim_at(const struct thaw_shape *x, int rank, int axis)
+/* Size of x along axis `axis` of y, which has ndim axes: the last ones are those of x. */
+static int64_t dim_at(const struct thaw_shape *x, int ndim, int axis)
 {
-	int at = axis - (rank - x->ndim);
-
+	int at = axis - (ndim - x->ndim);
 	return at < 0 ? 1 : x->dim[at];
 }
 
-static int larger_rank(const struct thaw_shape *x)
+static int result_ndim(const struct thaw_shape x[2])
 {
-	return x[0].ndim > x[1].ndim ? x[0].ndim : x[1].ndim;
+	return max_int(x[0].ndim, x[1].ndim);
 }
 
 static void matrix_sizes(struct geometry *g, const struct thaw_attrs *attrs, const struct thaw_shape *a,
 			 const struct thaw_shape *b)
 {
-	const bool *turned = attrs->transpose;
-
-	g->m = a->dim[a->ndim - (turned[0] ? 1 : 2)];
-	g->k = a->dim[a->ndim - (turned[0] ? 2 : 1)];
-	g->n = b->dim[b->ndim - (turned[1] ? 2 : 1)];
+	const bool *transposed = attrs->transpose;
+	g->m = a->dim[a->ndim - (transposed[0] ? 1 : 2)];
+	g->k = a->dim[a->ndim - (transposed[0] ? 2 : 1)];
+	g->n = b->dim[b->ndim - (transposed[1] ? 2 : 1)];
 	g->stride[0] = a->dim[a->ndim - 1];
 	g->stride[1] = b->dim[b->ndim - 1];
 }
 
-/* x has been checked. A second factor that all products share makes them one, with all rows of the first. */
+/* For shapes that `infer` has checked. If all products have the same second factor, they are merged into one product
+ * with all rows of the first factor. */
 static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct thaw_shape x[2])
 {
-	int rank = larger_rank(x);
-	struct geometry g = {.products = 1, .lead = rank - 2};
-	bool one = !attrs->transpose[0];
-
+	int ndim = result_ndim(x);
+	struct geometry g = {.products = 1, .leading = ndim - 2};
+	bool merge = !attrs->transpose[0];
 	matrix_sizes(&g, attrs, &x[0], &x[1]);
 	for (int i = 0; i < 2; i++) {
 		int64_t step = x[i].dim[x[i].ndim - 2] * x[i].dim[x[i].ndim - 1];
-
-		for (int axis = g.lead - 1; axis >= 0; axis--) {
-			int64_t here = dim_at(&x[i], rank, axis), other = dim_at(&x[1 - i], rank, axis);
-
+		for (int axis = g.leading - 1; axis >= 0; axis--) {
+			int64_t here = dim_at(&x[i], ndim, axis), other = dim_at(&x[1 - i], ndim, axis);
 			g.step[i][axis] = here == 1 && other != 1 ? 0 : step;
 			g.shared[i] |= here == 1 && other != 1;
 			g.dim[axis] = here == 1 ? other : here;
 			step *= here;
-			one &= i == 0 ? true : here == 1;
+			merge &= i == 0 || here == 1;
 		}
 	}
-	for (int axis = 0; axis < g.lead; axis++)
+	for (int axis = 0; axis < g.leading; axis++)
 		g.products *= g.dim[axis];
-	if (one) {
+	if (merge) {
 		g.m *= g.products;
 		g.products = 1;
 		g.shared[1] = false;
@@ -75,40 +72,39 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, const struct 
 	return g;
 }
 
-static thaw_status refuse(const struct thaw_op_desc *desc)
+static thaw_status fail_shapes(const struct thaw_op_desc *desc)
 {
-	char a[96], b[96];
-
-	return thaw_fail(THAW_CONFIG, "inputs %s and %s do not multiply: matmul%s%s",
+	char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
+	return thaw_fail(THAW_CONFIG,
+			 "inputs %s and %s do not multiply: matmul%s%s: give (...,M,K) and (...,K,N), sizes below "
+			 "2^31",
 			 thaw_shape_text(&desc->x[0], a, sizeof(a)), thaw_shape_text(&desc->x[1], b, sizeof(b)),
 			 desc->attrs->transpose[0] ? ", first transposed" : "",
 			 desc->attrs->transpose[1] ? ", second transposed" : "");
 }
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status matmul_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = desc->x;
-	int rank = larger_rank(x);
+	int ndim = result_ndim(x);
 	struct geometry g = {0};
-
 	if (x[0].ndim < 2 || x[1].ndim < 2)
-		return refuse(desc);
+		return fail_shapes(desc);
 	matrix_sizes(&g, desc->attrs, &x[0], &x[1]);
 	if (g.k != x[1].dim[x[1].ndim - (desc->attrs->transpose[1] ? 1 : 2)] || g.k < 1 || g.n < 1)
-		return refuse(desc);
-	y->ndim = rank;
-	for (int axis = 0; axis < rank - 2; axis++) {
-		int64_t a = dim_at(&x[0], rank, axis), b = dim_at(&x[1], rank, axis);
-
+		return fail_shapes(desc);
+	y->ndim = ndim;
+	for (int axis = 0; axis < ndim - 2; axis++) {
+		int64_t a = dim_at(&x[0], ndim, axis), b = dim_at(&x[1], ndim, axis);
 		if (a != b && a != 1 && b != 1)
-			return refuse(desc);
+			return fail_shapes(desc);
 		y->dim[axis] = a == 1 ? b : a;
 	}
-	y->dim[rank - 2] = g.m;
-	y->dim[rank - 1] = g.n;
+	y->dim[ndim - 2] = g.m;
+	y->dim[ndim - 1] = g.n;
 	g = geometry_of(desc->attrs, x);
-	if (g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) /* BLAS counts in int */
-		return refuse(desc);
+	if (g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) /* BLAS takes sizes as int */
+		return fail_shapes(desc);
 	return THAW_OK;
 }
 
@@ -117,57 +113,55 @@ static bool is_scaled(const struct thaw_attrs *attrs)
 	return attrs->scale != 0.0f && attrs->scale != 1.0f;
 }
 
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+static void matmul_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	if (is_scaled(desc->attrs)) /* the gradient before the scale */
-		workspace->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+		need->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 }
 
-/* Where x[i] of product p begins, in floats. */
+/* Offset of the matrix of x[i] in product p, in floats. */
 static int64_t offset_of(const struct geometry *g, int i, int64_t p)
 {
 	int64_t offset = 0;
-
-	for (int axis = g->lead - 1; axis >= 0 && g->products > 1; axis--) {
+	for (int axis = g->leading - 1; axis >= 0 && g->products > 1; axis--) {
 		offset += p % g->dim[axis] * g->step[i][axis];
 		p /= g->dim[axis];
 	}
 	return offset;
 }
 
-static struct thaw_matrix factor(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p,
-				 bool transposed)
+/* The matrix of x[i] in product p, or its transpose. */
+static struct thaw_matrix factor_of(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p,
+				    bool transposed)
 {
 	return (struct thaw_matrix){args->x[i].data + offset_of(g, i, p), g->stride[i],
 				    transposed != args->attrs->transpose[i]};
 }
 
-static struct geometry geometry_of_call(const struct thaw_op_args *args)
+static struct geometry geometry_of_args(const struct thaw_op_args *args)
 {
 	return geometry_of(args->attrs, (struct thaw_shape[2]){args->x[0].shape, args->x[1].shape});
 }
 
-static void forward(const struct thaw_op_args *args)
+static void matmul_forward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
+	struct geometry g = geometry_of_args(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t p = 0; p < g.products; p++)
-		thaw_gemm(g.m, g.n, g.k, factor(args, &g, 0, p, false), factor(args, &g, 1, p, false), 0.0f,
+		thaw_gemm(g.m, g.n, g.k, factor_of(args, &g, 0, p, false), factor_of(args, &g, 1, p, false), 0.0f,
 			  args->y.data + p * g.m * g.n, g.n);
 	if (is_scaled(args->attrs))
 		thaw_kernel_scale_rows(args->y.data, count, false, args->y.data, count, 1, count, args->attrs->scale);
 }
 
-/* dx[0] = dy * x[1]', dx[1] = x[0]' * dy, or their transposes where x lies transposed. */
-static void one_gradient(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p, const float *dy,
-			 float beta)
+/* dx[0] = dy * x[1]', dx[1] = x[0]' * dy, or their transposes where attrs.transpose, for product p. */
+static void backward_product(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p,
+			     const float *dy, float beta)
 {
 	struct thaw_matrix d = {dy + p * g->m * g->n, g->n, false};
-	struct thaw_matrix other = factor(args, g, 1 - i, p, true);
+	struct thaw_matrix other = factor_of(args, g, 1 - i, p, true);
 	int64_t rows = i == 0 ? g->m : g->k, columns = i == 0 ? g->k : g->n, depth = i == 0 ? g->n : g->m;
 	float *dx = args->dx[i] + offset_of(g, i, p);
-
 	if (!args->attrs->transpose[i]) {
 		thaw_gemm(rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, beta, dx, g->stride[i]);
 		return;
@@ -177,19 +171,17 @@ static void one_gradient(const struct thaw_op_args *args, const struct geometry 
 	thaw_gemm(columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, beta, dx, g->stride[i]);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void matmul_backward(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
+	struct geometry g = geometry_of_args(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
 	const float *dy = args->dy;
-
 	if (is_scaled(args->attrs)) {
 		thaw_kernel_scale_rows(args->scratch, count, false, dy, count, 1, count, args->attrs->scale);
 		dy = args->scratch;
 	}
 	for (int i = 0; i < 2; i++) {
 		bool add = args->dx_add[i];
-
 		if (!args->dx[i])
 			continue;
 		if (!add && (g.shared[i] || count == 0)) {
@@ -197,34 +189,31 @@ static void backward(const struct thaw_op_args *args)
 			add = true;
 		}
 		for (int64_t p = 0; p < g.products && count > 0; p++)
-			one_gradient(args, &g, i, p, dy, add ? 1.0f : 0.0f);
+			backward_product(args, &g, i, p, dy, add ? 1.0f : 0.0f);
 	}
 }
 
-static void reference(const struct thaw_op_args *args)
+static void matmul_reference(const struct thaw_op_args *args)
 {
-	struct geometry g = geometry_of_call(args);
-	const bool *turned = args->attrs->transpose;
+	struct geometry g = geometry_of_args(args);
+	const bool *transposed = args->attrs->transpose;
 	double scale = is_scaled(args->attrs) ? args->attrs->scale : 1.0;
-
 	for (int64_t p = 0; p < g.products; p++)
 		for (int64_t i = 0; i < g.m; i++)
 			for (int64_t j = 0; j < g.n; j++) {
 				const float *a = args->x[0].data + offset_of(&g, 0, p);
 				const float *b = args->x[1].data + offset_of(&g, 1, p);
 				double sum = 0;
-
 				for (int64_t k = 0; k < g.k; k++)
-					sum += (double)a[turned[0] ? k * g.stride[0] + i : i * g.stride[0] + k] *
-					       b[turned[1] ? j * g.stride[1] + k : k * g.stride[1] + j];
+					sum += (double)a[transposed[0] ? k * g.stride[0] + i : i * g.stride[0] + k] *
+					       b[transposed[1] ? j * g.stride[1] + k : k * g.stride[1] + j];
 				args->y.data[(p * g.m + i) * g.n + j] = (float)(scale * sum);
 			}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t matmul_flops(const struct thaw_op_desc *desc)
 {
 	struct geometry g = geometry_of(desc->attrs, desc->x);
-
 	return 2 * g.products * g.m * g.n * g.k;
 }
 
@@ -259,12 +248,12 @@ const struct thaw_op thaw_op_matmul = {
 	.min_inputs = 2,
 	.max_inputs = 2,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = matmul_infer,
+	.workspace = matmul_workspace,
+	.forward = matmul_forward,
+	.backward = matmul_backward,
+	.reference = matmul_reference,
+	.flops = matmul_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -1,39 +1,36 @@
-/* A function of every element, of any shape. Reads attrs.function, alpha, beta.
+/* A function of each element, of any shape. Reads attrs.function, alpha, beta.
  *
- * Backward looks at x: for most functions the slope cannot be told from y. */
+ * Backward reads x: for most functions the slope cannot be computed from y. */
 #include <math.h>
 
 #include "src/ops/kernels/functions.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status pointwise_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	int function = (int)desc->attrs->function;
-
 	if (function < 0 || function >= THAW_FUNCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown function %d: pointwise: see enum thaw_function", function);
 	*y = desc->x[0];
 	return THAW_OK;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void pointwise_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-
 	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, args->y.data, args->x[0].data,
 			      thaw_shape_count(&args->y.shape));
 }
 
-static void backward(const struct thaw_op_args *args)
+static void pointwise_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-
 	if (args->dx[0])
 		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0], args->dx_add[0],
 				       args->dy, args->x[0].data, thaw_shape_count(&args->y.shape));
 }
 
-static double exactly(enum thaw_function f, double a, double b, double x)
+static double reference_value(enum thaw_function f, double a, double b, double x)
 {
 	switch (f) {
 #define FUNCTION(name, value, slope, formula) \
@@ -47,16 +44,16 @@ static double exactly(enum thaw_function f, double a, double b, double x)
 	return NAN;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void pointwise_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
 	int64_t count = thaw_shape_count(&args->y.shape);
-
 	for (int64_t i = 0; i < count; i++)
-		args->y.data[i] = (float)exactly(attrs->function, attrs->alpha, attrs->beta, args->x[0].data[i]);
+		args->y.data[i] =
+			(float)reference_value(attrs->function, attrs->alpha, attrs->beta, args->x[0].data[i]);
 }
 
-/* A function, the range of its input, and the rest. */
+/* A case: name, function, range of its input, and the rest. */
 #define CASE(name_, function_, low_, high_, ...)                                                                  \
 	{                                                                                                         \
 		.name = (name_), .attrs.function = (THAW_FN_##function_), .inputs = 1, .x = {{4, {3, 2, 5, 19}}}, \
@@ -83,7 +80,7 @@ static const struct thaw_op_case cases[] = {
 	CASE("softsign", SOFTSIGN, -3, 3, KINKS(1, 0)),
 	PLAIN("mish", MISH, -6, 6),
 	CASE("clip", CLIP, -2, 2, .attrs.alpha = -0.5f, .attrs.beta = 1, KINKS(2, -0.5f, 1)),
-	CASE("clip below alone", CLIP, -2, 2, .attrs.alpha = 0, .attrs.beta = INFINITY, KINKS(1, 0)),
+	CASE("clip below only", CLIP, -2, 2, .attrs.alpha = 0, .attrs.beta = INFINITY, KINKS(1, 0)),
 	CASE("affine", AFFINE, -2, 2, .attrs.alpha = -1.5f, .attrs.beta = 3),
 	CASE("square", POWER, -2, 2, .attrs.alpha = 2),
 	CASE("cube", POWER, -2, 2, .attrs.alpha = 3),
@@ -119,10 +116,10 @@ const struct thaw_op thaw_op_pointwise = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = pointwise_infer,
+	.forward = pointwise_forward,
+	.backward = pointwise_backward,
+	.reference = pointwise_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
 	.cases = cases,

@@ -1,52 +1,47 @@
-/* Rearrange: y has x's elements, or some of them, in another order and shape, as attrs.factors says. */
+/* Rearrange: y has all or some elements of x, in another order and shape. Reads attrs.factors. */
 #include <string.h>
 
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status rearrange_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	return thaw_factors_infer(&desc->attrs->factors, &desc->x[0], "rearrange", y);
 }
 
-static void forward(const struct thaw_op_args *args)
+static void rearrange_forward(const struct thaw_op_args *args)
 {
 	int64_t start;
 	struct thaw_strides s = thaw_factors_strides(&args->attrs->factors, &args->x[0].shape, &start);
-
 	thaw_strided_copy(args->y.data, false, args->x[0].data + start, &s);
 }
 
-/* Elements that were not taken have no gradient. */
-static void backward(const struct thaw_op_args *args)
+/* Elements of x that are not in y have gradient 0. */
+static void rearrange_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start;
-	struct thaw_strides there = thaw_factors_strides(f, x, &start), back = there;
-
+	struct thaw_strides forth = thaw_factors_strides(f, x, &start), back = forth;
 	if (!args->dx[0])
 		return;
-	memcpy(back.to, there.from, sizeof(back.to));
-	memcpy(back.from, there.to, sizeof(back.from));
+	memcpy(back.to, forth.from, sizeof(back.to));
+	memcpy(back.from, forth.to, sizeof(back.from));
 	if (!args->dx_add[0] && !thaw_factors_all(f, x))
 		memset(args->dx[0], 0, (size_t)thaw_shape_count(x) * sizeof(float));
 	thaw_strided_copy(args->dx[0] + start, args->dx_add[0], args->dy, &back);
 }
 
-/* Where in x the element with these indices of its factors lies; negative ones count from the end. */
-static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, const int64_t *index)
+/* Offset in x of the element with these indices of the factors; negative indices count from the end. */
+static int64_t offset_of(const struct thaw_factors *f, const struct thaw_shape *x, const int64_t *index)
 {
 	int64_t at = 0;
-
 	for (int axis = 0, i = 0; axis < x->ndim; axis++) {
 		int64_t others = 1, here = 0;
-
 		for (int k = 0; k < f->count; k++)
 			others *= f->axis[k] == axis && f->size[k] ? f->size[k] : 1;
 		for (; i < f->count && f->axis[i] == axis; i++) {
 			int64_t size = f->size[i] ? f->size[i] : x->dim[axis] / others;
-
 			here = here * size + (index[i] < 0 ? index[i] + size : index[i]);
 		}
 		at = at * x->dim[axis] + here;
@@ -54,25 +49,22 @@ static int64_t place(const struct thaw_factors *f, const struct thaw_shape *x, c
 	return at;
 }
 
-/* Element by element: its number in y gives the index of each factor, the fastest first. */
-static void reference(const struct thaw_op_args *args)
+/* For each element of y, its position gives the index of each factor, the fastest first. */
+static void rearrange_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_factors *f = &args->attrs->factors;
 	const struct thaw_shape *x = &args->x[0].shape;
 	int64_t start, index[THAW_MAX_FACTORS];
 	struct thaw_strides s = thaw_factors_strides(f, x, &start);
-
 	for (int64_t i = 0; i < thaw_shape_count(&args->y.shape); i++) {
 		int64_t rest = i;
-
 		for (int k = f->count - 1; k >= 0; k--) {
 			int from = f->order[k];
 			int64_t taken = rest % s.size[k], step = f->step[from] ? f->step[from] : 1;
-
 			rest /= s.size[k];
 			index[from] = f->start[from] + taken * step;
 		}
-		args->y.data[i] = args->x[0].data[place(f, x, index)];
+		args->y.data[i] = args->x[0].data[offset_of(f, x, index)];
 	}
 }
 
@@ -173,10 +165,10 @@ const struct thaw_op thaw_op_rearrange = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
+	.infer = rearrange_infer,
+	.forward = rearrange_forward,
+	.backward = rearrange_backward,
+	.reference = rearrange_reference,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

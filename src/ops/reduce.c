@@ -1,127 +1,123 @@
-/* Reduction: y = mean, sum, maximum, ... of x along axes, which stay with size 1. Reads attrs.reduction and attrs.axes;
+/* Reduction: y = mean, sum, maximum, ... of x along axes, which keep size 1. Reads attrs.reduction and attrs.axes;
  * axis 0 only where x does not depend on the batch.
  *
- * Elements that tie for a maximum or minimum share its gradient, as in PyTorch's amax. */
+ * The gradient of a maximum or minimum is divided evenly among equal elements, as in PyTorch's amax. */
 #include <math.h>
 
 #include "src/ops/kernels/reduce.h"
 #include "src/ops/registry.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status reduce_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_shape *x = &desc->x[0];
 	int kind = (int)desc->attrs->reduction;
-
 	if (kind < 0 || kind >= THAW_REDUCTIONS)
 		return thaw_fail(THAW_CONFIG, "unknown reduction %d: reduce: see enum thaw_reduction", kind);
 	if (x->ndim < 1 || desc->attrs->axes >> x->ndim != 0)
-		return thaw_fail(THAW_CONFIG, "axes beyond the input's rank of %d: reduce: give some of its own",
+		return thaw_fail(THAW_CONFIG, "axes beyond the %d of the input: reduce: give axes of the input",
 				 x->ndim);
 	*y = *x;
 	for (int i = 0; i < x->ndim; i++) {
 		if (x->dim[i] < 1 && i > 0)
-			return thaw_fail(THAW_CONFIG, "axis %d is empty: reduce: needs elements", i);
+			return thaw_fail(THAW_CONFIG, "axis %d is empty: reduce: give at least one element", i);
 		if (desc->attrs->axes >> i & 1)
 			y->dim[i] = 1;
 	}
 	return THAW_OK;
 }
 
-static bool keeps_peaks(const struct thaw_attrs *attrs)
+/* LOG_SUM_EXP subtracts the maximum first, so that exp cannot overflow. */
+static bool needs_peaks(const struct thaw_attrs *attrs)
 {
 	return attrs->reduction == THAW_REDUCE_LOG_SUM_EXP;
 }
 
-static bool counts(const struct thaw_attrs *attrs)
+/* Whether the slope depends on counts over all elements, see thaw_reduce_count. */
+static bool needs_counts(const struct thaw_attrs *attrs)
 {
 	return attrs->reduction == THAW_REDUCE_MAX || attrs->reduction == THAW_REDUCE_MIN ||
 	       attrs->reduction == THAW_REDUCE_PROD;
 }
 
-/* Scratch: terms of a block; then one value of y's shape in forward, two in backward. */
-static void space(const struct thaw_op_desc *desc, struct thaw_op_workspace *workspace)
+/* Scratch: forward: the terms of a block, then a peak per element of y; backward: two counts per element of y. */
+static void reduce_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t values = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
-
-	workspace->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (keeps_peaks(desc->attrs) ? values : 0);
-	workspace->scratch_backward = counts(desc->attrs) ? 2 * values : 0;
+	need->scratch_forward = THAW_BLOCK_FLOATS * sizeof(float) + (needs_peaks(desc->attrs) ? values : 0);
+	need->scratch_backward = needs_counts(desc->attrs) ? 2 * values : 0;
 }
 
-/* How many elements of x one of y is made of. */
-static float elements(const struct thaw_op_args *args)
+/* Number of elements of x per element of y. */
+static float reduced_elements(const struct thaw_op_args *args)
 {
 	int64_t n = 1;
-
 	for (int i = 0; i < args->x[0].shape.ndim; i++)
 		if (args->attrs->axes >> i & 1)
 			n *= args->x[0].shape.dim[i];
 	return (float)n;
 }
 
-static void set(float *values, int64_t count, float to)
+static void fill_values(float *values, int64_t count, float to)
 {
 	for (int64_t i = 0; i < count; i++)
 		values[i] = to;
 }
 
-static void fold(const struct thaw_op_args *args, enum thaw_reduction kind, const struct thaw_reduce *to)
+/* Reduces x to to->y, except for thaw_reduce_finish. */
+static void reduce_blocks(const struct thaw_op_args *args, enum thaw_reduction kind, const struct thaw_reduce *to)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape);
 	struct thaw_block block;
-
-	set(to->y, thaw_shape_count(&args->y.shape), thaw_reduce_start(kind));
+	fill_values(to->y, thaw_shape_count(&args->y.shape), thaw_reduce_start(kind));
 	while (thaw_broadcast_next(&b, &block))
 		thaw_reduce_block(kind, &block, to, args->x[0].data, args->scratch);
 }
 
-/* Where all elements are infinite, so is the result: nothing may be taken off them. */
-static void bound_peaks(float *peak, int64_t count)
+/* An infinite peak must not be subtracted from infinite elements: inf - inf is NaN. */
+static void zero_infinite_peaks(float *peak, int64_t count)
 {
 	for (int64_t i = 0; i < count; i++)
 		if (isinf(peak[i]))
 			peak[i] = 0.0f;
 }
 
-static void forward(const struct thaw_op_args *args)
+static void reduce_forward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-	struct thaw_reduce to = {.y = args->y.data, .n = elements(args)};
-
-	if (keeps_peaks(args->attrs)) {
+	struct thaw_reduce to = {.y = args->y.data, .n = reduced_elements(args)};
+	if (needs_peaks(args->attrs)) {
 		struct thaw_reduce peaks = {.y = (float *)args->scratch + THAW_BLOCK_FLOATS};
-
-		fold(args, THAW_REDUCE_MAX, &peaks);
-		bound_peaks(peaks.y, count);
+		reduce_blocks(args, THAW_REDUCE_MAX, &peaks);
+		zero_infinite_peaks(peaks.y, count);
 		to.other = peaks.y;
 	}
-	fold(args, args->attrs->reduction, &to);
+	reduce_blocks(args, args->attrs->reduction, &to);
 	thaw_reduce_finish(args->attrs->reduction, &to, count);
 }
 
-static void backward(const struct thaw_op_args *args)
+static void reduce_backward(const struct thaw_op_args *args)
 {
 	enum thaw_reduction kind = args->attrs->reduction;
 	int64_t count = thaw_shape_count(&args->y.shape);
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->y.shape), again = b;
-	struct thaw_reduce from = {.y = args->y.data, .dy = args->dy, .n = elements(args)};
+	struct thaw_reduce from = {.y = args->y.data, .dy = args->dy, .n = reduced_elements(args)};
 	struct thaw_block block;
-
 	if (!args->dx[0])
 		return;
-	if (counts(args->attrs)) {
+	if (needs_counts(args->attrs)) {
 		from.other = args->scratch;
 		from.zeros = from.other + count;
-		set(from.other, count, kind == THAW_REDUCE_PROD ? 1.0f : 0.0f);
-		set(from.zeros, count, 0.0f);
+		fill_values(from.other, count, kind == THAW_REDUCE_PROD ? 1.0f : 0.0f);
+		fill_values(from.zeros, count, 0.0f);
 		while (thaw_broadcast_next(&b, &block))
-			thaw_reduce_prepare_slope(kind, &block, &from, args->x[0].data);
+			thaw_reduce_count(kind, &block, &from, args->x[0].data);
 	}
 	while (thaw_broadcast_next(&again, &block))
 		thaw_reduce_slope(kind, &block, &from, args->x[0].data, args->dx[0] + block.from, args->dx_add[0]);
 }
 
-/* One element x more for a result that was v: sums of logarithms are finished at the end. */
-static double step(enum thaw_reduction kind, double v, double x)
+/* The partial result v combined with one more element x. */
+static double reference_step(enum thaw_reduction kind, double v, double x)
 {
 	switch (kind) {
 	case THAW_REDUCE_MAX:
@@ -142,7 +138,7 @@ static double step(enum thaw_reduction kind, double v, double x)
 	}
 }
 
-static double finish(enum thaw_reduction kind, double v, double n)
+static double reference_finish(enum thaw_reduction kind, double v, double n)
 {
 	if (kind == THAW_REDUCE_MEAN)
 		return v / n;
@@ -165,24 +161,22 @@ static bool belongs(const struct thaw_shape *x, const struct thaw_shape *y, int6
 	return true;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void reduce_reference(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	enum thaw_reduction kind = args->attrs->reduction;
-
 	for (int64_t o = 0; o < thaw_shape_count(&args->y.shape); o++) {
 		double v = thaw_reduce_start(kind), n = 0;
-
 		for (int64_t i = 0; i < thaw_shape_count(&x->shape); i++)
 			if (belongs(&x->shape, &args->y.shape, i, o)) {
-				v = step(kind, v, x->data[i]);
+				v = reference_step(kind, v, x->data[i]);
 				n++;
 			}
-		args->y.data[o] = (float)finish(kind, v, n);
+		args->y.data[o] = (float)reference_finish(kind, v, n);
 	}
 }
 
-static int64_t flops(const struct thaw_op_desc *desc)
+static int64_t reduce_flops(const struct thaw_op_desc *desc)
 {
 	return thaw_shape_count(&desc->x[0]);
 }
@@ -223,12 +217,12 @@ const struct thaw_op thaw_op_reduce = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
-	.workspace = space,
-	.forward = forward,
-	.backward = backward,
-	.reference = reference,
-	.flops = flops,
+	.infer = reduce_infer,
+	.workspace = reduce_workspace,
+	.forward = reduce_forward,
+	.backward = reduce_backward,
+	.reference = reduce_reference,
+	.flops = reduce_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

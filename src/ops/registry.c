@@ -1,4 +1,4 @@
-/* The table of operators. A new operator is its file and one line in list.h. */
+/* The table of operators. A new operator needs its file and one line in list.h. */
 #include "src/ops/registry.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Declares the operators of list.h. */
+/* Declarations of the operators in list.h. */
 #ifndef THAW_SRC_OPS_REGISTRY_H
 #define THAW_SRC_OPS_REGISTRY_H
 

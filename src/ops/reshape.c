@@ -1,19 +1,19 @@
-/* Reshape: y has x's memory and another shape, by attrs.factors in their order and nothing taken out. */
+/* Reshape: y has the elements of x in the same order and another shape. Reads attrs.factors, which must be in order and
+ * complete. */
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 #include "src/ops/same_elements.h"
 
-static thaw_status infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
+static thaw_status reshape_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
 	const struct thaw_factors *f = &desc->attrs->factors;
-
 	THAW_TRY(thaw_factors_infer(f, &desc->x[0], "reshape", y));
 	if (!thaw_factors_in_order(f, &desc->x[0]))
-		return thaw_fail(THAW_CONFIG, "factors in another order: reshape: rearrange does that");
+		return thaw_fail(THAW_CONFIG, "factors are in another order or incomplete: reshape: use rearrange");
 	return THAW_OK;
 }
 
-static void reference(const struct thaw_op_args *args)
+static void reshape_reference(const struct thaw_op_args *args)
 {
 	for (int64_t i = 0; i < thaw_shape_count(&args->x[0].shape); i++)
 		args->y.data[i] = args->x[0].data[i];
@@ -44,10 +44,10 @@ const struct thaw_op thaw_op_reshape = {
 	.min_inputs = 1,
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
-	.infer = infer,
+	.infer = reshape_infer,
 	.forward = thaw_same_elements_forward,
 	.backward = thaw_same_elements_backward,
-	.reference = reference,
+	.reference = reshape_reference,
 	.in_place = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -1,4 +1,5 @@
-/* Operators whose result has x's elements in x's order, in another shape: in place there is nothing to do. */
+/* Both passes of operators whose result has the elements of x in the same order, in another shape. In place they do
+ * nothing. */
 #ifndef THAW_SRC_OPS_SAME_ELEMENTS_H
 #define THAW_SRC_OPS_SAME_ELEMENTS_H
 

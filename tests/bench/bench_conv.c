@@ -1,18 +1,20 @@
-/* Speed of the convolution operator: one JSON line per shape, GFLOP/s of the three passes, best of some
- * runs on one thread, after a line with the peak of sgemm for scale.
+/* Speed of the convolution operator: one JSON line per shape with the GFLOP/s of the three passes, best of several runs
+ * on one thread. The first line is the peak of sgemm for comparison.
  *
  *     bench_conv [NAME]    only the shapes whose names contain NAME
  */
 #include <cblas.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "src/base/minmax.h"
 #include "thaw/ops.h"
 
-#define SECONDS 0.15 /* per measurement, and at least RUNS_LEAST runs */
-enum { RUNS_LEAST = 3, PEAK_SIZE = 1536 };
+#define SECONDS 0.15 /* per measurement, and at least MIN_RUNS runs */
+enum { MIN_RUNS = 3, PEAK_SIZE = 1536 };
 
 struct shape {
 	const char *name;
@@ -54,19 +56,17 @@ static const struct shape shapes[] = {
 	{"depthwise 14 672 5x5 stride 2", 8, 14, 672, 672, 5, 2, true},
 };
 
-/* The thread's own time: the machine may be shared. */
-static double now(void)
+/* CPU time of this thread: other processes may share the machine. */
+static double thread_seconds(void)
 {
 	struct timespec t;
-
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void *memory(size_t bytes)
+static void *allocate_or_exit(size_t bytes)
 {
 	void *p = thaw_alloc(bytes + 1, 1);
-
 	if (!p) {
 		fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
 		exit(THAW_RESOURCE);
@@ -77,8 +77,7 @@ static void *memory(size_t bytes)
 static float *noise(const struct thaw_shape *s)
 {
 	int64_t count = thaw_shape_count(s);
-	float *p = memory((size_t)count * sizeof(*p));
-
+	float *p = allocate_or_exit((size_t)count * sizeof(*p));
 	for (int64_t i = 0; i < count; i++)
 		p[i] = (float)(i * 7919 % 1000) * 0.002f - 1;
 	return p;
@@ -87,22 +86,18 @@ static float *noise(const struct thaw_shape *s)
 /* GFLOP/s of the best run. */
 static double measure(void (*run)(const struct thaw_op_args *), const struct thaw_op_args *args, double flops)
 {
-	double best = 1e30, start = now();
-
-	for (int i = 0; i < RUNS_LEAST || now() - start < SECONDS; i++) {
-		double begin = now();
-
+	double best = INFINITY, start = thread_seconds();
+	for (int i = 0; i < MIN_RUNS || thread_seconds() - start < SECONDS; i++) {
+		double begin = thread_seconds();
 		run(args);
-		double took = now() - begin;
-		best = took < best ? took : best;
+		best = min_double(best, thread_seconds() - begin);
 	}
 	return flops / best * 1e-9;
 }
 
-static void sgemm_run(const struct thaw_op_args *args)
+static void run_sgemm(const struct thaw_op_args *args)
 {
 	int m = PEAK_SIZE;
-
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, m, m, 1.0f, args->x[0].data, m, args->x[1].data, m,
 		    0.0f, args->y.data, m);
 }
@@ -112,15 +107,14 @@ static void print_peak(void)
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
 	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
 	struct thaw_op_args args = {.x = x, .y = {noise(&s), s}};
-
 	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
-	       measure(sgemm_run, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
+	       measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
 	thaw_free(x[0].data);
 	thaw_free(x[1].data);
 	thaw_free(args.y.data);
 }
 
-static thaw_status shape_bench(const struct shape *s)
+static thaw_status bench_shape(const struct shape *s)
 {
 	const struct thaw_op *op = thaw_op_find("conv");
 	int pad = s->kernel / 2;
@@ -131,23 +125,21 @@ static thaw_status shape_bench(const struct shape *s)
 	struct thaw_op_desc desc = {
 		.attrs = &attrs, .inputs = 1, .x = &shape, .params = 1, .param = &weight, .training = true};
 	struct thaw_op_workspace workspace = {0};
-
 	THAW_TRY(op->infer(&desc, &desc.y));
 	op->workspace(&desc, &workspace);
 	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};
 	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&desc.y), *none = NULL;
-	size_t most = workspace.scratch_forward > workspace.scratch_backward ? workspace.scratch_forward
-									     : workspace.scratch_backward;
-	struct thaw_op_args args = {.attrs = &attrs,
-				    .inputs = 1,
-				    .x = &x,
-				    .y = {noise(&desc.y), desc.y},
-				    .params = 1,
-				    .param = &param,
-				    .scratch = memory(most),
-				    .training = true,
-				    .dy = dy,
-				    .dx_add = &(bool){false}};
+	struct thaw_op_args args = {
+		.attrs = &attrs,
+		.inputs = 1,
+		.x = &x,
+		.y = {noise(&desc.y), desc.y},
+		.params = 1,
+		.param = &param,
+		.scratch = allocate_or_exit(max_size(workspace.scratch_forward, workspace.scratch_backward)),
+		.training = true,
+		.dy = dy,
+		.dx_add = &(bool){false}};
 	double flops = (double)op->flops(&desc);
 
 	printf("{\"name\": \"%s\", \"forward\": %.1f", s->name, measure(op->forward, &args, flops));
@@ -170,7 +162,7 @@ int main(int argc, char **argv)
 	openblas_set_num_threads(1);
 	print_peak();
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if ((argc < 2 || strstr(shapes[i].name, argv[1])) && shape_bench(&shapes[i]) != THAW_OK) {
+		if ((argc < 2 || strstr(shapes[i].name, argv[1])) && bench_shape(&shapes[i]) != THAW_OK) {
 			fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
 			return 1;
 		}

@@ -1,4 +1,4 @@
-/* The image that tests/golden/make_resize.py resizes: noise, and bands with hard edges. */
+/* The image that tests/golden/make_resize.py resizes: noise and bands with hard edges. */
 #ifndef THAW_TESTS_UNIT_PATTERN_H
 #define THAW_TESTS_UNIT_PATTERN_H
 

@@ -1,4 +1,4 @@
-/* What convolution refuses, the sizes it gives and the memory its kernels ask for; its arithmetic is tested by
+/* Convolution: output sizes, invalid arguments, and the scratch memory of its kernels. Its arithmetic is tested by
  * test_ops.c. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,15 +13,13 @@ static thaw_status infer(const struct thaw_attrs *attrs, struct thaw_shape x, st
 			 struct thaw_shape *y)
 {
 	struct thaw_op_desc desc = {.attrs = attrs, .inputs = 1, .x = &x, .params = 1, .param = &weight};
-
 	return thaw_op_find("conv")->infer(&desc, y);
 }
 
-static void sizes_test(void **state)
+static void output_sizes_test(void **state)
 {
 	struct thaw_shape y, rgb = thaw_shape_of(2, 224, 224, 3), small = thaw_shape_of(1, 7, 8, 3);
 	struct thaw_attrs stem = {.stride = {2, 2}, .pad = {3, 3, 3, 3}}, same = {.stride = {2, 2}, .same = true};
-
 	(void)state;
 	assert_int_equal(infer(&stem, rgb, thaw_shape_of(7, 7, 3, 64), &y), THAW_OK);
 	assert_true(thaw_shape_equal(&y, &thaw_shape_of(2, 112, 112, 64)));
@@ -29,19 +27,18 @@ static void sizes_test(void **state)
 	assert_true(thaw_shape_equal(&y, &thaw_shape_of(1, 4, 4, 5)));
 }
 
-static void refusals_test(void **state)
+static void invalid_attributes_test(void **state)
 {
 	const struct thaw_shape x = thaw_shape_of(1, 4, 4, 6), weight = thaw_shape_of(3, 3, 6, 4);
-	const struct thaw_attrs refused[] = {
+	const struct thaw_attrs invalid[] = {
 		{.kernel = {5, 5}}, {.groups = 2},        {.groups = -1}, {.stride = {-1, 1}},
 		{.pad = {-1}},      {.activation = 1000}, {.groups = 7},
 	};
 	struct thaw_attrs plain = {.groups = 1};
 	struct thaw_shape y;
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
-		assert_int_equal(infer(&refused[i], x, weight, &y), THAW_CONFIG);
+	for (size_t i = 0; i < sizeof(invalid) / sizeof(invalid[0]); i++)
+		assert_int_equal(infer(&invalid[i], x, weight, &y), THAW_CONFIG);
 	assert_int_equal(infer(&plain, x, thaw_shape_of(5, 5, 6, 4), &y), THAW_CONFIG);
 	assert_int_equal(infer(&plain, x, thaw_shape_of(3, 3, 6), &y), THAW_CONFIG);
 	assert_int_equal(infer(&plain, x, thaw_shape_of(3, 0, 6, 4), &y), THAW_CONFIG);
@@ -49,13 +46,12 @@ static void refusals_test(void **state)
 	assert_int_equal(infer(&plain, x, weight, &y), THAW_OK);
 }
 
-static void residual_refusal_test(void **state)
+static void invalid_residual_test(void **state)
 {
 	struct thaw_attrs attrs = {.pad = {1, 1, 1, 1}};
 	struct thaw_shape x[2] = {thaw_shape_of(1, 4, 4, 2), thaw_shape_of(1, 4, 4, 2)};
 	struct thaw_shape param[2] = {thaw_shape_of(3, 3, 2, 3), thaw_shape_of(3)}, y;
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = x, .params = 2, .param = param};
-
 	(void)state;
 	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 	x[1].dim[3] = 3;
@@ -64,29 +60,26 @@ static void residual_refusal_test(void **state)
 	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 }
 
-/* Memory is planned for the largest batch; the last one of an epoch is smaller. */
+/* Memory is allocated for the largest batch; the last batch of an epoch is smaller. */
 static void smaller_batches_fit_test(void **state)
 {
 	const struct thaw_conv *c,
 		convs[] = {
 			{0, 14, 14, 256, 14, 14, 256, 3, 3, 1, 1, 1, 1, 1, 0,
-			 0}, /* winograd, several blocks to a batch */
-			{0, 28, 28, 128, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 0, 0}, /* the same, one block to an image */
+			 0}, /* winograd, several blocks per batch */
+			{0, 28, 28, 128, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 0, 0}, /* the same, one block per image */
 			{0, 32, 32, 3, 32, 32, 32, 3, 3, 1, 1, 1, 1, 1, 0, 0},    /* stem */
 			{0, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 64, 0, 0},  /* depthwise */
 			{0, 14, 14, 256, 7, 7, 512, 3, 3, 2, 2, 1, 1, 1, 0, 0},   /* gemm */
 			{0, 13, 13, 24, 13, 13, 40, 3, 3, 1, 1, 1, 1, 1, 0, 0},
 		};
-
 	(void)state;
 	for (c = convs; c < convs + sizeof(convs) / sizeof(convs[0]); c++)
 		for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {
 			const struct thaw_conv_kernel *kernel = thaw_conv_choose(c, p);
 			size_t before = 0;
-
 			for (int64_t n = 1; n <= 100; n++) {
 				struct thaw_conv batch = *c;
-
 				batch.n = n;
 				assert_ptr_equal(thaw_conv_choose(&batch, p), kernel);
 				assert_true(kernel->scratch(&batch, p) >= before);
@@ -98,11 +91,10 @@ static void smaller_batches_fit_test(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes_test),
-		cmocka_unit_test(refusals_test),
-		cmocka_unit_test(residual_refusal_test),
+		cmocka_unit_test(output_sizes_test),
+		cmocka_unit_test(invalid_attributes_test),
+		cmocka_unit_test(invalid_residual_test),
 		cmocka_unit_test(smaller_batches_fit_test),
 	};
-
 	return cmocka_run_group_tests_name("conv", tests, NULL, NULL);
 }

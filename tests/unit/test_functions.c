@@ -1,4 +1,4 @@
-/* How exact the functions of `pointwise` are, over floats of all sizes, against libm in double precision. */
+/* Accuracy of the functions of `pointwise` over floats of all sizes, against libm in double precision. */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
@@ -12,17 +12,15 @@
 
 #include "thaw/ops.h"
 
-/* Every STEP-th pattern of bits; a prime, so that all low bits occur. */
+/* Every STEP-th bit pattern; a prime, so that all low bits occur. */
 enum { STEP = 4099, VALUES = (int)(((uint64_t)1 << 32) / STEP) };
 
 static float *values_create(void)
 {
 	float *x = calloc(VALUES, sizeof(*x));
-
 	assert_non_null(x);
 	for (uint32_t i = 0; i < VALUES; i++) {
 		uint32_t bits = i * STEP;
-
 		memcpy(&x[i], &bits, sizeof(bits));
 	}
 	return x;
@@ -33,7 +31,6 @@ static void evaluate(enum thaw_function f, const float *x, float *y, int64_t cou
 	struct thaw_attrs attrs = {.function = f, .alpha = 1};
 	struct thaw_view view = {(float *)(uintptr_t)x, thaw_shape_of(count)};
 	struct thaw_op_args args = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
-
 	thaw_op_find("pointwise")->forward(&args);
 }
 
@@ -41,7 +38,6 @@ static void evaluate(enum thaw_function f, const float *x, float *y, int64_t cou
 static double ulps(float actual, double exact)
 {
 	float rounded = (float)exact;
-
 	if (isnan(exact) || isnan(actual) || isinf(rounded) || isinf(actual))
 		return (isnan(exact) && isnan(actual)) || actual == rounded ? 0 : INFINITY;
 	return fabs(actual - exact) / (nextafterf(fabsf(rounded), INFINITY) - fabsf(rounded));
@@ -77,9 +73,9 @@ static double mish(double x)
 	return x * tanh(softplus(x));
 }
 
-/* Where the value's relative error is that of an argument of exp, it grows with the argument: those bounds hold from
- * `low` to `high`. */
-static const struct exactness {
+/* Functions and their largest errors for arguments from `low` to `high`. Where the relative error follows from that of
+ * an argument of exp, it grows with the argument. */
+static const struct accuracy {
 	enum thaw_function f;
 	double (*exact)(double);
 	double low, high, ulps;
@@ -91,20 +87,17 @@ static const struct exactness {
 	{THAW_FN_MISH, mish, -80, FLT_MAX, 5},        {THAW_FN_GELU, gelu, -3, FLT_MAX, 8},
 };
 
-static void exactness_test(void **state)
+static void accuracy_test(void **state)
 {
 	float *x = values_create(), *y = calloc(VALUES, sizeof(*y));
-
 	(void)state;
 	assert_non_null(y);
 	for (size_t t = 0; t < sizeof(table) / sizeof(table[0]); t++) {
 		double worst = 0, where = 0;
-
 		evaluate(table[t].f, x, y, VALUES);
 		for (int64_t i = 0; i < VALUES; i++) {
 			double exact = table[t].exact(x[i]);
 			double error = ulps(y[i], exact);
-
 			if ((isnan(x[i]) || (x[i] >= table[t].low && x[i] <= table[t].high)) && error > worst) {
 				worst = error;
 				where = x[i];
@@ -117,12 +110,11 @@ static void exactness_test(void **state)
 	free(y);
 }
 
-/* A value is the same bits wherever in a tensor it stands: in a vector or among the last few. */
-static void place_test(void **state)
+/* The bits of a value do not depend on its position in a tensor: in a vector or in the remainder. */
+static void position_test(void **state)
 {
 	enum { COUNT = 256 };
 	float x[COUNT], all[COUNT], one[COUNT];
-
 	(void)state;
 	for (int i = 0; i < COUNT; i++)
 		x[i] = (float)(i - COUNT / 2) * 0.037f;
@@ -138,9 +130,8 @@ static void place_test(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(exactness_test),
-		cmocka_unit_test(place_test),
+		cmocka_unit_test(accuracy_test),
+		cmocka_unit_test(position_test),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,4 @@
-/* Products as the matrices lie, which thaw_gemm() asks for only with some kernels of BLAS: here always, against plain
- * loops in double precision. */
+/* thaw_gemm_direct, which thaw_gemm uses with some BLAS kernels only, against plain loops in double precision. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +22,6 @@ static float *matrix(int64_t rows, int64_t columns)
 {
 	int64_t count = rows * (columns + GAP);
 	float *m = thaw_alloc((size_t)count + 1, sizeof(*m));
-
 	assert_non_null(m);
 	for (int64_t i = 0; i < count; i++)
 		m[i] = value(i);
@@ -40,13 +38,11 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool transposed, bool
 	int64_t a_rows = transposed ? k : m, a_columns = transposed ? m : k;
 	float *a_data = matrix(a_rows, a_columns), *b_data = matrix(k, n), *c = matrix(m, n), *before = matrix(m, n);
 	struct thaw_matrix a = {a_data, a_columns + GAP, transposed}, b = {b_data, n + GAP, false};
-
 	thaw_gemm_direct(m, n, k, a, b, add, c, n + GAP);
 	for (int64_t i = 0; i < m; i++)
 		for (int64_t j = 0; j < n + GAP; j++) {
 			int64_t place = i * (n + GAP) + j;
 			double sum = j < n && !add ? 0 : before[place], scale = fabs(sum);
-
 			for (int64_t d = 0; j < n && d < k; d++) {
 				sum += (double)at(a, i, d) * (double)at(b, d, j);
 				scale += fabs((double)at(a, i, d) * (double)at(b, d, j));
@@ -62,12 +58,11 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool transposed, bool
 	thaw_free(before);
 }
 
-/* Rows and columns across every size of tile and of block, and sums across a block of the depth. */
-static void products_are_those_of_plain_loops(void **state)
+/* Rows and columns of all sizes of tiles and blocks, and sums over more than one block of the depth. */
+static void products_match_plain_loops(void **state)
 {
 	static const int64_t ms[] = {1, 2, 5, 6, 7, 12, 13, 25, 97, 200}, ns[] = {8, 16, 24, 40, 56, 64, 72, 104, 136};
 	static const int64_t ks[] = {0, 1, 3, 64, 65, 130};
-
 	(void)state;
 	for (size_t m = 0; m < sizeof(ms) / sizeof(*ms); m++)
 		for (size_t n = 0; n < sizeof(ns) / sizeof(*ns); n++)
@@ -76,19 +71,17 @@ static void products_are_those_of_plain_loops(void **state)
 					check_product(ms[m], ns[n], ks[k], kind & 1, kind & 2);
 }
 
-/* What a batch holds besides an image must not change the image's result. */
-static void a_row_has_its_bits_wherever_it_stands(void **state)
+/* The result of an image must not depend on the other images of the batch. */
+static void bits_of_a_row_do_not_depend_on_position(void **state)
 {
 	enum { ROWS = 101, COLUMNS = 72, DEPTH = 77 };
 	float *a_data = matrix(ROWS, DEPTH), *b_data = matrix(DEPTH, COLUMNS), *all = matrix(ROWS, COLUMNS);
 	float *alone = matrix(1, COLUMNS);
 	struct thaw_matrix a = {a_data, DEPTH + GAP, false}, b = {b_data, COLUMNS + GAP, false};
-
 	(void)state;
 	thaw_gemm_direct(ROWS, COLUMNS, DEPTH, a, b, false, all, COLUMNS);
 	for (int r = 0; r < ROWS; r++) {
 		struct thaw_matrix row = {a_data + r * a.stride, a.stride, false};
-
 		thaw_gemm_direct(1, COLUMNS, DEPTH, row, b, false, alone, COLUMNS);
 		assert_memory_equal(alone, all + (ptrdiff_t)r * COLUMNS, COLUMNS * sizeof(*alone));
 	}
@@ -101,9 +94,8 @@ static void a_row_has_its_bits_wherever_it_stands(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(products_are_those_of_plain_loops),
-		cmocka_unit_test(a_row_has_its_bits_wherever_it_stands),
+		cmocka_unit_test(products_match_plain_loops),
+		cmocka_unit_test(bits_of_a_row_do_not_depend_on_position),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

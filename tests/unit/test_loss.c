@@ -1,5 +1,5 @@
-/* Cross entropy and softmax: against values known from theory, finite differences, and at the ends of
- * the range where the textbook formula overflows. */
+/* Cross entropy and softmax: against values known from theory, against finite differences, and at extreme values where
+ * the textbook formula overflows. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,17 +21,15 @@ static double loss_of(const float *logits, int64_t n, int64_t classes, const int
 {
 	double loss;
 	int64_t correct;
-
 	thaw_cross_entropy(logits, n, classes, label, smoothing, NULL, &loss, &correct);
 	return loss;
 }
 
-/* Equal logits: every class has probability 1/C, the loss is log C whatever the label and smoothing. */
+/* With equal logits every class has probability 1/C, and the loss is log C for any label and smoothing. */
 static void test_equal_logits(void **state)
 {
 	float logits[2 * 5] = {0, 0, 0, 0, 0, 3, 3, 3, 3, 3};
 	int32_t label[2] = {4, 0};
-
 	(void)state;
 	assert_near(loss_of(logits, 2, 5, label, 0.0f), 2 * log(5), 1e-12);
 	assert_near(loss_of(logits, 2, 5, label, 0.3f), 2 * log(5), 1e-12);
@@ -45,7 +43,6 @@ static void test_two_classes(void **state)
 	float dlogits[2];
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 1, 2, label, 0.0f, dlogits, &loss, &correct);
 	assert_near(loss, log1p(exp(-1.75)), 1e-12);
@@ -54,13 +51,12 @@ static void test_two_classes(void **state)
 	assert_int_equal(correct, 1);
 }
 
-/* Written out: target 0.1/4 + 0.9 at the label, 0.1/4 elsewhere. */
+/* The target is 0.1/4 + 0.9 at the label and 0.1/4 elsewhere. */
 static void test_smoothing(void **state)
 {
 	float logits[4] = {0.5f, -1.0f, 2.0f, 0.25f};
 	int32_t label[1] = {3};
 	double sum = exp(0.5) + exp(-1.0) + exp(2.0) + exp(0.25), want = 0;
-
 	(void)state;
 	for (int c = 0; c < 4; c++)
 		want -= (0.1 / 4 + (c == 3 ? 0.9 : 0)) * log(exp(logits[c]) / sum);
@@ -80,7 +76,6 @@ static void check_gradient(float smoothing)
 	assert_int_equal(correct, 2);
 	for (int i = 0; i < N * CLASSES; i++) {
 		float middle = logits[i], above = (float)(middle + step), below = (float)(middle - step);
-
 		logits[i] = above;
 		double up = loss_of(logits, N, CLASSES, label, smoothing);
 		logits[i] = below;
@@ -105,7 +100,6 @@ static void test_large_logits(void **state)
 	float dlogits[6];
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 2, 3, label, 0.0f, dlogits, &loss, &correct);
 	assert_near(loss, 1000.0, 1e-9);
@@ -117,21 +111,19 @@ static void test_large_logits(void **state)
 	assert_near(dlogits[4], 0, 0);
 }
 
-static void test_nan_shows(void **state)
+static void test_nan_propagates(void **state)
 {
 	float logits[3] = {0.0f, NAN, 1.0f};
 	int32_t label[1] = {0};
-
 	(void)state;
 	assert_true(isnan(loss_of(logits, 1, 3, label, 0.0f)));
 }
 
-static void test_first_of_equals_is_the_answer(void **state)
+static void test_first_of_equal_logits_is_predicted(void **state)
 {
 	float logits[3] = {1.0f, 2.0f, 2.0f};
 	double loss;
 	int64_t correct;
-
 	(void)state;
 	thaw_cross_entropy(logits, 1, 3, (int32_t[]){1}, 0.0f, NULL, &loss, &correct);
 	assert_int_equal(correct, 1);
@@ -139,12 +131,11 @@ static void test_first_of_equals_is_the_answer(void **state)
 	assert_int_equal(correct, 0);
 }
 
-/* A rank whose lanes have no image left in an epoch still takes part. */
+/* A rank whose lanes have no images left in an epoch still takes part in the step. */
 static void test_no_images(void **state)
 {
 	double loss = 7;
 	int64_t correct = 7;
-
 	(void)state;
 	thaw_cross_entropy(NULL, 0, 10, NULL, 0.1f, NULL, &loss, &correct);
 	assert_near(loss, 0, 0);
@@ -157,7 +148,6 @@ static void test_softmax(void **state)
 	float logits[8] = {0.5f, -1.0f, 2.0f, 0.25f, 1e4f, -1e4f, 1e4f, 0.0f};
 	float in_place[8], probability[8];
 	double sum = exp(0.5) + exp(-1.0) + exp(2.0) + exp(0.25);
-
 	(void)state;
 	thaw_softmax(logits, 2, 4, probability);
 	for (int c = 0; c < 4; c++)
@@ -178,11 +168,10 @@ int main(void)
 		cmocka_unit_test(test_smoothing),
 		cmocka_unit_test(test_gradient),
 		cmocka_unit_test(test_large_logits),
-		cmocka_unit_test(test_nan_shows),
-		cmocka_unit_test(test_first_of_equals_is_the_answer),
+		cmocka_unit_test(test_nan_propagates),
+		cmocka_unit_test(test_first_of_equal_logits_is_predicted),
 		cmocka_unit_test(test_no_images),
 		cmocka_unit_test(test_softmax),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* What single operators promise beyond the cases of test_ops: ties, NaN, refusals, masks, and batch
- * statistics where naive formulas lose their digits. */
+/* Properties of single operators beyond the cases of test_ops: ties, NaN, invalid arguments, masks, and statistics
+ * where naive formulas cancel. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 
 enum { MAX_VALUES = 4096, MAX_BYTES = 65536 };
 
-/* One operator with one input, run forward and, when dy is given, backward. */
-struct run {
+/* An operator with one input, run forward and, unless `inference`, backward. */
+struct op_run {
 	struct thaw_attrs attrs;
 	struct thaw_shape x_shape;
 	int params;
@@ -26,7 +26,7 @@ struct run {
 	struct thaw_shape y_shape;
 };
 
-static void run_op(struct run *r, const char *name)
+static void run_op(struct op_run *r, const char *name)
 {
 	static _Alignas(THAW_ALIGNMENT) char saved[MAX_BYTES], scratch[MAX_BYTES];
 	const struct thaw_op *op = thaw_op_find(name);
@@ -34,7 +34,6 @@ static void run_op(struct run *r, const char *name)
 	struct thaw_view x = {r->x, r->x_shape};
 	float *dx[1] = {r->dx};
 	bool add[1] = {false};
-
 	for (int i = 0; i < r->params; i++)
 		param[i] = r->param[i].shape;
 	struct thaw_op_desc desc = {.attrs = &r->attrs,
@@ -69,40 +68,38 @@ static void run_op(struct run *r, const char *name)
 		op->backward(&args);
 }
 
-static bool refused(const char *name, struct thaw_attrs attrs, struct thaw_shape x)
+/* Whether `infer` fails with a message that names the operator. */
+static bool refuses(const char *name, struct thaw_attrs attrs, struct thaw_shape x)
 {
 	struct thaw_shape y;
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
-
 	return thaw_op_find(name)->infer(&desc, &y) == THAW_CONFIG && strstr(thaw_error_message(), name);
 }
 
-static void test_first_maximum_wins(void **state)
+static void test_first_maximum_receives_gradient(void **state)
 {
-	struct run r = {.x_shape = thaw_shape_of(1, 2, 2, 1), .x = {1, 3, 3, 3}, .dy = {5}};
-
+	struct op_run r = {.x_shape = thaw_shape_of(1, 2, 2, 1), .x = {1, 3, 3, 3}, .dy = {5}};
 	(void)state;
 	run_op(&r, "max_pool");
 	assert_true(r.y[0] == 3);
 	assert_memory_equal(r.dx, ((float[]){0, 5, 0, 0}), 4 * sizeof(float));
 }
 
-/* A whole window of -infinity has a first maximum, too. */
+/* The first element of a window of -infinity is its maximum. */
 static void test_maximum_of_infinities(void **state)
 {
-	struct run r = {.x_shape = thaw_shape_of(1, 1, 2, 1), .x = {-INFINITY, -INFINITY}, .dy = {5}};
-
+	struct op_run r = {.x_shape = thaw_shape_of(1, 1, 2, 1), .x = {-INFINITY, -INFINITY}, .dy = {5}};
 	(void)state;
 	run_op(&r, "max_pool");
 	assert_true(r.y[0] == -INFINITY);
 	assert_memory_equal(r.dx, ((float[]){5, 0}), 2 * sizeof(float));
 }
 
-static void test_nan_passes(void **state)
+static void test_nan_propagates(void **state)
 {
-	struct run pool = {.x_shape = thaw_shape_of(1, 1, 3, 1), .x = {1, NAN, 2}};
-	struct run relu = {.attrs = {.activation = THAW_ACT_RELU6}, .x_shape = thaw_shape_of(1, 3), .x = {NAN, -1, 7}};
-
+	struct op_run pool = {.x_shape = thaw_shape_of(1, 1, 3, 1), .x = {1, NAN, 2}};
+	struct op_run relu = {
+		.attrs = {.activation = THAW_ACT_RELU6}, .x_shape = thaw_shape_of(1, 3), .x = {NAN, -1, 7}};
 	(void)state;
 	run_op(&pool, "max_pool");
 	assert_true(isnan(pool.y[0]));
@@ -111,7 +108,7 @@ static void test_nan_passes(void **state)
 	assert_true(relu.y[1] == 0 && relu.y[2] == 6);
 }
 
-/* Output sizes that PyTorch gives. */
+/* Output sizes from PyTorch. */
 static void test_ceil_mode_sizes(void **state)
 {
 	static const struct {
@@ -120,7 +117,6 @@ static void test_ceil_mode_sizes(void **state)
 		{112, 3, 2, 1, 56, 57}, {109, 3, 2, 0, 54, 54}, {54, 3, 2, 0, 26, 27},
 		{13, 3, 2, 0, 6, 6},    {5, 2, 3, 1, 2, 2},     {4, 1, 3, 0, 2, 2},
 	};
-
 	(void)state;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		for (int ceil = 0; ceil < 2; ceil++) {
@@ -129,19 +125,17 @@ static void test_ceil_mode_sizes(void **state)
 				.kernel = {k, k}, .stride = {s, s}, .pad = {p, p, p, p}, .ceil_mode = ceil};
 			struct thaw_shape x = thaw_shape_of(1, known[i].in, known[i].in, 1), y;
 			struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 1, .x = &x};
-
 			assert_int_equal(thaw_op_find("max_pool")->infer(&desc, &y), THAW_OK);
 			assert_int_equal(y.dim[1], ceil ? known[i].ceil : known[i].floor);
 		}
 }
 
-/* Padding counts as pixels of value 0 only when asked for. */
+/* Padding counts as pixels of value 0 only with pad_counts. */
 static void test_padding_counts(void **state)
 {
-	struct run r = {.attrs = {.kernel = {2, 2}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
-			.x_shape = thaw_shape_of(1, 2, 2, 1),
-			.x = {4, 8, 12, 16}};
-
+	struct op_run r = {.attrs = {.kernel = {2, 2}, .stride = {2, 2}, .pad = {1, 1, 1, 1}},
+			   .x_shape = thaw_shape_of(1, 2, 2, 1),
+			   .x = {4, 8, 12, 16}};
 	(void)state;
 	run_op(&r, "average_pool");
 	assert_memory_equal(r.y, ((float[]){4, 8, 12, 16}), 4 * sizeof(float));
@@ -150,66 +144,64 @@ static void test_padding_counts(void **state)
 	assert_memory_equal(r.y, ((float[]){1, 2, 3, 4}), 4 * sizeof(float));
 }
 
-static void test_refusals(void **state)
+static void test_invalid_attributes(void **state)
 {
 	struct thaw_shape image = thaw_shape_of(1, 4, 4, 3);
-
 	(void)state;
-	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {5, 5}}, image));
-	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {2, 2}, .pad = {2, 2, 2, 2}}, image));
-	assert_true(refused("max_pool", (struct thaw_attrs){.kernel = {-1, 2}}, image));
-	assert_true(refused("max_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 300, 300, 1)));
-	assert_true(refused("average_pool", (struct thaw_attrs){.kernel = {2, 2}}, thaw_shape_of(1, 4)));
-	assert_true(refused("average_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 0, 4, 3)));
-	assert_true(refused("dropout", (struct thaw_attrs){.rate = 1.0f}, image));
-	assert_true(refused("dropout", (struct thaw_attrs){.rate = NAN}, image));
-	assert_true(refused("batch_norm", (struct thaw_attrs){0}, image));
-	assert_true(refused("linear", (struct thaw_attrs){0}, image));
-	assert_true(refused("layer_norm", (struct thaw_attrs){0}, thaw_shape_of(4)));
-	assert_true(refused("attention", (struct thaw_attrs){.heads = 1}, image));
-	assert_true(refused("attention", (struct thaw_attrs){0}, thaw_shape_of(1, 4, 12)));
-	assert_true(refused("attention", (struct thaw_attrs){.heads = 5}, thaw_shape_of(1, 4, 12)));
+	assert_true(refuses("max_pool", (struct thaw_attrs){.kernel = {5, 5}}, image));
+	assert_true(refuses("max_pool", (struct thaw_attrs){.kernel = {2, 2}, .pad = {2, 2, 2, 2}}, image));
+	assert_true(refuses("max_pool", (struct thaw_attrs){.kernel = {-1, 2}}, image));
+	assert_true(refuses("max_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 300, 300, 1)));
+	assert_true(refuses("average_pool", (struct thaw_attrs){.kernel = {2, 2}}, thaw_shape_of(1, 4)));
+	assert_true(refuses("average_pool", (struct thaw_attrs){0}, thaw_shape_of(1, 0, 4, 3)));
+	assert_true(refuses("dropout", (struct thaw_attrs){.rate = 1.0f}, image));
+	assert_true(refuses("dropout", (struct thaw_attrs){.rate = NAN}, image));
+	assert_true(refuses("batch_norm", (struct thaw_attrs){0}, image));
+	assert_true(refuses("linear", (struct thaw_attrs){0}, image));
+	assert_true(refuses("layer_norm", (struct thaw_attrs){0}, thaw_shape_of(4)));
+	assert_true(refuses("attention", (struct thaw_attrs){.heads = 1}, image));
+	assert_true(refuses("attention", (struct thaw_attrs){0}, thaw_shape_of(1, 4, 12)));
+	assert_true(refuses("attention", (struct thaw_attrs){.heads = 5}, thaw_shape_of(1, 4, 12)));
 }
 
-/* Factors of (2, 6) that are no rearrangement of it. */
-static void test_factors_refused(void **state)
+/* Factors that are not a rearrangement of (2, 6). */
+static void test_invalid_factors(void **state)
 {
 	const struct thaw_factors good = {
 		.count = 3, .ndim = 2, .axis = {0, 1, 1}, .size = {0, 2, 3}, .order = {0, 1, 2}, .target = {0, 1, 1}};
 	struct thaw_shape x = thaw_shape_of(2, 6);
-	struct thaw_attrs bad[12] = {0};
-
+	enum { BAD = 12 };
+	struct thaw_attrs bad[BAD] = {0};
 	(void)state;
-	for (int i = 0; i < 12; i++)
+	for (int i = 0; i < BAD; i++)
 		bad[i].factors = good;
-	assert_false(refused("reshape", bad[0], x));
+	assert_false(refuses("reshape", bad[0], x));
 	bad[0].factors.size[1] = 4;                          /* does not divide */
-	bad[1].factors.size[2] = 2;                          /* leaves some */
+	bad[1].factors.size[2] = 2;                          /* leaves a rest */
 	bad[2].factors.size[1] = INT64_MAX;                  /* would overflow */
-	bad[3].factors.size[1] = bad[3].factors.size[2] = 0; /* two unknown ones */
+	bad[3].factors.size[1] = bad[3].factors.size[2] = 0; /* two unknown sizes */
 	bad[4].factors.order[2] = 1;                         /* used twice */
-	bad[5].factors.target[1] = 5;                        /* no axis of y */
-	bad[6].factors.axis[2] = 2;                          /* no axis of x */
+	bad[5].factors.target[1] = 5;                        /* not an axis of y */
+	bad[6].factors.axis[2] = 2;                          /* not an axis of x */
 	bad[7].factors.take[2] = 4;                          /* more than there are */
 	bad[8].factors.start[2] = 3;                         /* beyond the last */
 	bad[9].factors.step[2] = INT64_MIN;                  /* would overflow */
 	bad[10].factors.start[2] = -4;                       /* before the first */
 	bad[11].factors.count = THAW_MAX_FACTORS + 1;
-	for (int i = 0; i < 12; i++)
-		assert_true(refused("rearrange", bad[i], x));
+	for (int i = 0; i < BAD; i++)
+		assert_true(refuses("rearrange", bad[i], x));
 	bad[0].factors = good;
 	bad[0].factors.order[1] = 2;
 	bad[0].factors.order[2] = 1;
-	assert_false(refused("rearrange", bad[0], x));
-	assert_true(refused("reshape", bad[0], x));
+	assert_false(refuses("rearrange", bad[0], x));
+	assert_true(refuses("reshape", bad[0], x));
 }
 
-/* Scores of any size, and masked ones; what has no number shows. */
+/* Huge and masked scores; NaN propagates. */
 static void test_softmax_extremes(void **state)
 {
 	enum { CLASSES = 20 };
-	struct run r = {.x_shape = thaw_shape_of(3, CLASSES)};
-
+	struct op_run r = {.x_shape = thaw_shape_of(3, CLASSES)};
 	(void)state;
 	for (int i = 0; i < 3 * CLASSES; i++)
 		r.x[i] = -INFINITY;
@@ -224,12 +216,11 @@ static void test_softmax_extremes(void **state)
 	}
 }
 
-/* Rows of values 1 apart at a distance of 10^5, as for batch statistics below. */
+/* Values 1 apart at 10^5, as for batch statistics below. */
 static void test_layer_norm_far_from_zero(void **state)
 {
 	enum { COLUMNS = 33 };
-	struct run r = {.x_shape = thaw_shape_of(1, COLUMNS)};
-
+	struct op_run r = {.x_shape = thaw_shape_of(1, COLUMNS)};
 	(void)state;
 	for (int i = 0; i < COLUMNS; i++)
 		r.x[i] = 1e5f + (float)(i % 2);
@@ -238,20 +229,18 @@ static void test_layer_norm_far_from_zero(void **state)
 		assert_true(fabs(r.y[i] - (i % 2 ? 17 : -16) / sqrt(16 * 17)) < 1e-3);
 }
 
-/* Batch statistics of values 1 apart at a distance of 10^5: the variance of E[x^2] - E[x]^2 in single
- * precision would be off by more than itself. */
+/* Values 1 apart at 10^5: in single precision, the error of E[x^2] - E[x]^2 would exceed the variance. */
 static void test_batch_statistics_far_from_zero(void **state)
 {
 	enum { ROWS = 1001 };
 	float one[1] = {1}, zero[1] = {0}, mean[1] = {0}, variance[1] = {0};
 	struct thaw_shape channel = thaw_shape_of(1);
-	struct run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
-			.x_shape = thaw_shape_of(7, 11, 13, 1),
-			.params = 4,
-			.param = {{one, channel}, {zero, channel}, {zero, channel}, {one, channel}},
-			.dparam = {NULL, NULL, mean, variance}};
+	struct op_run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
+			   .x_shape = thaw_shape_of(7, 11, 13, 1),
+			   .params = 4,
+			   .param = {{one, channel}, {zero, channel}, {zero, channel}, {one, channel}},
+			   .dparam = {NULL, NULL, mean, variance}};
 	double want = 0;
-
 	(void)state;
 	for (int i = 0; i < ROWS; i++) {
 		r.x[i] = 1e5f + (float)(i % 3 - 1);
@@ -262,19 +251,18 @@ static void test_batch_statistics_far_from_zero(void **state)
 	assert_true(fabs(variance[0] / 7 - want / (ROWS - 1)) < 1e-3);
 }
 
-/* One value has no unbiased variance: the biased one, 0, is handed out, and y is the shift. */
+/* A single value has no unbiased variance: the biased one, 0, is used, and y is the shift. */
 static void test_batch_of_one_value(void **state)
 {
 	float one[1] = {1}, half[1] = {0.5f}, mean[1] = {0}, variance[1] = {0};
 	struct thaw_shape channel = thaw_shape_of(1);
-	struct run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
-			.x_shape = thaw_shape_of(1, 1, 1, 1),
-			.params = 4,
-			.param = {{one, channel}, {half, channel}, {one, channel}, {one, channel}},
-			.dparam = {NULL, NULL, mean, variance},
-			.x = {3},
-			.dy = {1}};
-
+	struct op_run r = {.attrs = {.batch_statistics = true, .epsilon = 1e-5f},
+			   .x_shape = thaw_shape_of(1, 1, 1, 1),
+			   .params = 4,
+			   .param = {{one, channel}, {half, channel}, {one, channel}, {one, channel}},
+			   .dparam = {NULL, NULL, mean, variance},
+			   .x = {3},
+			   .dy = {1}};
 	(void)state;
 	run_op(&r, "batch_norm");
 	assert_true(r.y[0] == 0.5f && mean[0] == 3 && variance[0] == 0 && r.dx[0] == 0);
@@ -285,23 +273,23 @@ static void test_batch_of_one_value(void **state)
 
 enum { FEATURES = 1000 };
 
-static struct run dropped(const uint64_t *key, int64_t n, int stream)
+static struct op_run run_dropout(const uint64_t *key, int64_t n, int stream)
 {
-	struct run r = {.attrs = {.rate = 0.25f, .stream = stream}, .x_shape = thaw_shape_of(n, FEATURES), .key = key};
-
+	struct op_run r = {
+		.attrs = {.rate = 0.25f, .stream = stream}, .x_shape = thaw_shape_of(n, FEATURES), .key = key};
 	for (int i = 0; i < MAX_VALUES; i++)
 		r.x[i] = r.dy[i] = 3;
 	run_op(&r, "dropout");
 	return r;
 }
 
-/* The mask follows the image's key alone, so lanes and ranks do not matter; and it falls at the rate. */
-static void test_dropout_follows_the_key(void **state)
+/* The mask depends on the image's key only, so lanes and ranks do not matter; and it has the rate. */
+static void test_dropout_depends_on_key(void **state)
 {
 	uint64_t keys[3] = {11, 22, 33};
-	struct run three = dropped(keys, 3, 0), one = dropped(&keys[2], 1, 0), other = dropped(keys, 1, 1);
+	struct op_run three = run_dropout(keys, 3, 0), one = run_dropout(&keys[2], 1, 0),
+		      other = run_dropout(keys, 1, 1);
 	int zeros = 0;
-
 	(void)state;
 	assert_memory_equal(one.y, three.y + 2 * FEATURES, FEATURES * sizeof(float));
 	assert_memory_not_equal(one.y, three.y, FEATURES * sizeof(float));
@@ -314,16 +302,15 @@ static void test_dropout_follows_the_key(void **state)
 	assert_in_range(zeros, 650, 850); /* four standard deviations about 750 */
 }
 
-static void test_dropout_rests(void **state)
+static void test_dropout_inactive(void **state)
 {
 	uint64_t key = 5;
-	struct run no_key = dropped(NULL, 1, 0);
-	struct run inference = {.attrs = {.rate = 0.5f},
-				.x_shape = thaw_shape_of(1, 3),
-				.x = {1, 2, 3},
-				.inference = true,
-				.key = &key};
-
+	struct op_run no_key = run_dropout(NULL, 1, 0);
+	struct op_run inference = {.attrs = {.rate = 0.5f},
+				   .x_shape = thaw_shape_of(1, 3),
+				   .x = {1, 2, 3},
+				   .inference = true,
+				   .key = &key};
 	(void)state;
 	assert_memory_equal(no_key.y, no_key.x, FEATURES * sizeof(float));
 	assert_memory_equal(no_key.dx, no_key.dy, FEATURES * sizeof(float));
@@ -331,8 +318,8 @@ static void test_dropout_rests(void **state)
 	assert_memory_equal(inference.y, inference.x, 3 * sizeof(float));
 }
 
-/* x * x, as a plan calls it: one input twice, whose gradient is where dy is. */
-static void test_square_of_one_value(void **state)
+/* x * x as the executor calls it: both inputs are x, and their gradient is dy's memory. */
+static void test_square_in_place(void **state)
 {
 	(void)state;
 	enum { COUNT = 5000 }; /* more than a block */
@@ -369,21 +356,20 @@ static void test_square_of_one_value(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_maximum_wins),
+		cmocka_unit_test(test_first_maximum_receives_gradient),
 		cmocka_unit_test(test_maximum_of_infinities),
-		cmocka_unit_test(test_nan_passes),
+		cmocka_unit_test(test_nan_propagates),
 		cmocka_unit_test(test_ceil_mode_sizes),
 		cmocka_unit_test(test_padding_counts),
-		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_factors_refused),
+		cmocka_unit_test(test_invalid_attributes),
+		cmocka_unit_test(test_invalid_factors),
 		cmocka_unit_test(test_softmax_extremes),
 		cmocka_unit_test(test_layer_norm_far_from_zero),
 		cmocka_unit_test(test_batch_statistics_far_from_zero),
 		cmocka_unit_test(test_batch_of_one_value),
-		cmocka_unit_test(test_dropout_follows_the_key),
-		cmocka_unit_test(test_dropout_rests),
-		cmocka_unit_test(test_square_of_one_value),
+		cmocka_unit_test(test_dropout_depends_on_key),
+		cmocka_unit_test(test_dropout_inactive),
+		cmocka_unit_test(test_square_in_place),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

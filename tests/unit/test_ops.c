@@ -1,8 +1,8 @@
 /* Tests every case of every operator against its reference.
  *
- * What the contract of thaw/ops.h promises is checked without knowing the operator: the forward pass
- * against `reference`, the backward pass against finite differences of `reference`, and which memory is
- * written. Memory that the operator may not read holds NaN, and guards stand around every buffer.
+ * Checks the contract of thaw/ops.h without knowledge of the operator: the forward pass against `reference`, the
+ * backward pass against finite differences of `reference`, and which memory is written. Memory that the operator must
+ * not read holds NaN, and guards surround every buffer.
  *
  *     test_ops ['conv*']    runs the tests whose names match the pattern
  */
@@ -24,7 +24,7 @@
 #define MAX_BUFFERS 64
 #define MAX_TESTS   1024
 
-/* AddressSanitizer guards exact allocations itself, and sees reads too. */
+/* AddressSanitizer guards allocations itself, against reads too. */
 #ifdef __SANITIZE_ADDRESS__
 enum { GUARD = 0 };
 #else
@@ -32,8 +32,8 @@ enum { GUARD = 4 * THAW_ALIGNMENT };
 #endif
 enum { POISON = 0xFF }; /* as bytes of a float: NaN */
 
-/* Errors: |a - b| over all values against |b|, and per value against the largest. `floor` is the size
- * of a value below which errors count as absolute. */
+/* Largest allowed errors: `norm`: |a - b| of all values relative to |b|; `element`: of each value relative to the
+ * largest. `floor` is added to the scale, so that errors of smaller values count as absolute. */
 struct tolerance {
 	double norm, element, floor;
 };
@@ -41,22 +41,22 @@ static const struct tolerance FORWARD = {3e-5, 1e-4, 1e-3};
 static const struct tolerance SAME = {1e-6, 1e-6, 1e-3};
 static const struct tolerance DIFFERENCE = {2e-4, 1e-3, 0.1};
 
-/* A five-point stencil of this step has an error of STEP^4 times the fifth derivative; a float of 1
- * moves by STEP exactly. */
+/* A five-point stencil with this step has an error of STEP^4 times the fifth derivative. Adding STEP to a float of
+ * about 1 is exact. */
 #define STEP (1.0f / 128)
-/* Outputs this near a kink of the activation are left out of the objective. */
+/* Outputs nearer to a kink of the activation are excluded from the objective. */
 #define KINK_MARGIN 0.2
-/* Distance of values for operators that pick the largest: finite differences must not change the pick. */
+/* Distance of values for operators that pick the largest: finite differences must not change which one it is. */
 #define DISTINCT (8 * STEP)
 /* Values differentiated per tensor; larger tensors are sampled. */
 enum { DIFFERENCES = 384 };
 
-struct bench {
+struct fixture {
 	const struct thaw_op *op;
 	const struct thaw_op_case *c;
 	struct thaw_op_desc desc;
 	struct thaw_op_workspace workspace;
-	struct thaw_op_args args; /* buffers for the site's batch */
+	struct thaw_op_args args; /* with buffers for the descriptor's batch */
 	struct thaw_view x[MAX_INPUTS], param[THAW_MAX_PARAMS];
 	float *dx[MAX_INPUTS], *dparam[THAW_MAX_PARAMS];
 	bool dx_add[MAX_INPUTS];
@@ -66,7 +66,7 @@ struct bench {
 	int buffers;
 };
 
-static void *buffer_create(struct bench *b, size_t bytes)
+static void *buffer_create(struct fixture *b, size_t bytes)
 {
 	assert_true(b->buffers < MAX_BUFFERS);
 	char *p = thaw_alloc(bytes + 2 * GUARD, 1);
@@ -77,24 +77,23 @@ static void *buffer_create(struct bench *b, size_t bytes)
 	return p + GUARD;
 }
 
-static float *floats_create(struct bench *b, int64_t count)
+static float *floats_create(struct fixture *b, int64_t count)
 {
 	return buffer_create(b, (size_t)count * sizeof(float));
 }
 
-static void guards_check(const struct bench *b)
+static void guards_check(const struct fixture *b)
 {
 	for (int i = 0; i < b->buffers; i++)
 		for (size_t k = 0; k != GUARD; k++)
 			if ((unsigned char)b->buffer[i][k] != POISON ||
 			    (unsigned char)b->buffer[i][GUARD + b->bytes[i] + k] != POISON)
-				fail_msg("written outside buffer %d of %zu bytes", i, b->bytes[i]);
+				fail_msg("operator wrote outside buffer %d of %zu bytes", i, b->bytes[i]);
 }
 
 static void compare(const char *what, const float *actual, const double *expected, int64_t count, struct tolerance t)
 {
 	double error = 0, norm = 0, largest = 0;
-
 	for (int64_t i = 0; i < count; i++) {
 		norm += expected[i] * expected[i];
 		largest = fmax(largest, fabs(expected[i]));
@@ -126,10 +125,10 @@ static void untouched_check(const char *what, const float *from, const float *to
 {
 	for (const unsigned char *p = (const unsigned char *)from; p < (const unsigned char *)to; p++)
 		if (*p != POISON)
-			fail_msg("%s: written beyond the batch", what);
+			fail_msg("%s: operator wrote beyond the batch", what);
 }
 
-/* Filling. Moving statistics go by their names. */
+/* Filling. Moving statistics are recognised by their names. */
 
 static bool is_variance(const struct thaw_op *op, int param)
 {
@@ -141,28 +140,27 @@ static bool is_statistic(const struct thaw_op *op, int param)
 	return is_variance(op, param) || strcmp(op->param_names[param], "running_mean") == 0;
 }
 
-/* Multiples of 1/4096: they move by a step without rounding. */
-static void fill(struct bench *b, float *data, int64_t count, float low, float high)
+/* Multiples of 1/4096, so that adding a step is exact. */
+static void fill_range(struct fixture *b, float *data, int64_t count, float low, float high)
 {
 	for (int64_t i = 0; i < count; i++)
 		data[i] = rintf(thaw_random_range(&b->random, low, high) * 4096) / 4096;
 }
 
-/* As `fill`, and at least KINK_MARGIN away from the case's kinks. */
-static void fill_clear(struct bench *b, float *data, int64_t count, float low, float high)
+/* As fill_range, at least KINK_MARGIN away from the case's kinks. */
+static void fill_between_kinks(struct fixture *b, float *data, int64_t count, float low, float high)
 {
 	for (int64_t i = 0; i < count; i++) {
 		double nearest = INFINITY;
-
-		fill(b, &data[i], 1, low, high);
+		fill_range(b, &data[i], 1, low, high);
 		for (int k = 0; k < b->c->kinks; k++)
 			nearest = fmin(nearest, fabs(data[i] - b->c->kink[k]));
-		i -= nearest < KINK_MARGIN; /* again */
+		i -= nearest < KINK_MARGIN; /* draw it again */
 	}
 }
 
-/* A shuffled ladder: no two values are nearer than DISTINCT, those of two inputs than half of that. */
-static void fill_distinct(struct bench *b, float *data, int64_t count, int input)
+/* Shuffled multiples of DISTINCT; those of the second input are offset by half of it. */
+static void fill_distinct(struct fixture *b, float *data, int64_t count, int input)
 {
 	int64_t *order = calloc((size_t)count + 1, sizeof(*order));
 	assert_non_null(order);
@@ -185,30 +183,29 @@ static bool is_indices(const struct thaw_op_case *c, int input)
 }
 
 /* ReLU6 needs values on both sides of 6. */
-static void fill_all(struct bench *b)
+static void fill_all(struct fixture *b)
 {
 	bool ranged = b->c->low != b->c->high;
 	float reach = b->c->attrs.activation == THAW_ACT_RELU6 ? 8 : 1;
 	float low = ranged ? b->c->low : -reach, high = ranged ? b->c->high : reach;
-
 	for (int i = 0; i < b->c->inputs; i++) {
 		int64_t count = thaw_shape_count(&b->x[i].shape);
 		if (b->c->distinct)
 			fill_distinct(b, b->x[i].data, count, i);
 		else
-			fill_clear(b, b->x[i].data, count, low, high);
+			fill_between_kinks(b, b->x[i].data, count, low, high);
 		for (int64_t k = 0; k < count && is_indices(b->c, i); k++)
 			b->x[i].data[k] = rintf(b->x[i].data[k]);
 	}
 	for (int i = 0; i < b->c->params; i++)
-		fill(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1, 1);
+		fill_range(b, b->param[i].data, thaw_shape_count(&b->param[i].shape), is_variance(b->op, i) ? 0.5f : -1,
+			   1);
 }
 
-/* The images of a case; 0 where all inputs are fixed. Other inputs have one or more rows an image. */
+/* Number of images of a case; 0 if all inputs are fixed. Other inputs have one or more rows per image. */
 static int64_t case_batch(const struct thaw_op_case *c)
 {
 	int64_t batch = c->images;
-
 	for (int i = 0; i < c->inputs && !c->images; i++)
 		if (!is_fixed(c, i) && (batch == 0 || c->x[i].dim[0] < batch))
 			batch = c->x[i].dim[0];
@@ -225,7 +222,7 @@ static void shapes_set(const struct thaw_op_case *c, int64_t n, struct thaw_shap
 	}
 }
 
-static void bench_create(struct bench *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
+static void fixture_create(struct fixture *b, const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
 	memset(b, 0, sizeof(*b));
 	b->op = op;
@@ -265,56 +262,53 @@ static void bench_create(struct bench *b, const struct thaw_op *op, const struct
 	fill_all(b);
 }
 
-static void bench_destroy(struct bench *b)
+static void fixture_destroy(struct fixture *b)
 {
 	guards_check(b);
 	for (int i = 0; i < b->buffers; i++)
 		thaw_free(b->buffer[i]);
 }
 
-static void batch_set(struct bench *b, int64_t n)
+static void batch_set(struct fixture *b, int64_t n)
 {
 	struct thaw_shape x[MAX_INPUTS];
-
 	shapes_set(b->c, n, x);
 	for (int i = 0; i < b->c->inputs; i++)
 		b->x[i].shape = x[i];
 	b->args.y.shape.dim[0] = b->desc.y.dim[0] / case_batch(b->c) * n;
 }
 
-static int64_t outputs(const struct bench *b)
+static int64_t outputs(const struct fixture *b)
 {
 	return thaw_shape_count(&b->args.y.shape);
 }
 
-/* Running. Scratch is new and poisoned for each args. */
+/* Running. Scratch is new and poisoned for each call. */
 
-static void run_forward(struct bench *b)
+static void run_forward(struct fixture *b)
 {
 	b->args.scratch = buffer_create(b, b->workspace.scratch_forward);
 	b->op->forward(&b->args);
 	guards_check(b);
 }
 
-/* The reference's result, with the activation of the call or another one. */
-static void run_reference(const struct bench *b, enum thaw_activation activation, float *y)
+/* The reference's result with the given activation. */
+static void run_reference(const struct fixture *b, enum thaw_activation activation, float *y)
 {
 	struct thaw_attrs attrs = b->c->attrs;
 	struct thaw_op_args args = b->args;
-
 	attrs.activation = activation;
 	args.attrs = &attrs;
 	args.y.data = y;
 	b->op->reference(&args);
 }
 
-/* Backward with dy (not changed) into those of b->dx and b->dparam that are not NULL. */
-static void run_backward(struct bench *b, const float *dy)
+/* Backward of a copy of dy, to those of b->dx and b->dparam that are not NULL. */
+static void run_backward(struct fixture *b, const float *dy)
 {
 	struct thaw_op_args args = b->args;
 	struct thaw_view x[MAX_INPUTS];
 	float *dy_copy = floats_create(b, outputs(b));
-
 	memcpy(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 	for (int i = 0; i < b->c->inputs; i++) {
 		x[i] = b->x[i];
@@ -335,14 +329,13 @@ static void run_backward(struct bench *b, const float *dy)
 		assert_memory_equal(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 }
 
-/* A random gradient of y, 0 where a kink of the activation is near. */
-static float *objective_create(struct bench *b)
+/* A random gradient of y, 0 near a kink of the activation. */
+static float *objective_create(struct fixture *b)
 {
 	int64_t count = outputs(b);
 	float *w = floats_create(b, count), *before = floats_create(b, count);
 	enum thaw_activation activation = b->c->attrs.activation;
-
-	fill(b, w, count, -1, 1);
+	fill_range(b, w, count, -1, 1);
 	run_reference(b, THAW_ACT_NONE, before);
 	for (int64_t i = 0; i < count; i++)
 		if ((activation != THAW_ACT_NONE && fabs(before[i]) < KINK_MARGIN) ||
@@ -351,18 +344,17 @@ static float *objective_create(struct bench *b)
 	return w;
 }
 
-static double objective(const struct bench *b, const float *w, float *y)
+static double objective(const struct fixture *b, const float *w, float *y)
 {
 	double sum = 0;
-
 	run_reference(b, b->c->attrs.activation, y);
 	for (int64_t i = 0; i < outputs(b); i++)
 		sum += (double)y[i] * w[i];
 	return sum;
 }
 
-/* d objective / d value by differences at 1 and 2 steps to both sides. */
-static double difference(const struct bench *b, const float *w, float *y, float *value)
+/* d objective / d value, by differences of 1 and 2 steps to both sides. */
+static double difference(const struct fixture *b, const float *w, float *y, float *value)
 {
 	static const double weight[] = {1.0 / 12, -8.0 / 12, 8.0 / 12, -1.0 / 12};
 	static const float steps[] = {-2, -1, 1, 2};
@@ -376,14 +368,13 @@ static double difference(const struct bench *b, const float *w, float *y, float 
 	return sum / STEP;
 }
 
-static void differences_check(struct bench *b, const char *what, const float *w, float *value, const float *gradient,
+static void differences_check(struct fixture *b, const char *what, const float *w, float *value, const float *gradient,
 			      int64_t count)
 {
 	double expected[DIFFERENCES];
 	float actual[DIFFERENCES];
 	float *y = floats_create(b, outputs(b));
 	int64_t stride = count / DIFFERENCES + 1, n = 0;
-
 	for (int64_t i = 0; i < count; i += stride, n++) {
 		expected[n] = difference(b, w, y, &value[i]);
 		actual[n] = gradient[i];
@@ -391,13 +382,11 @@ static void differences_check(struct bench *b, const char *what, const float *w,
 	compare(what, actual, expected, n, DIFFERENCE);
 }
 
-/* What dparam of a moving statistic receives: N times the mean or unbiased variance of x over all but
- * the channels. */
-static void statistic_check(const struct bench *b, int param, const float *gradient)
+/* Checks that dparam of a moving statistic is N times the mean or unbiased variance of x over all axes but channels. */
+static void statistic_check(const struct fixture *b, int param, const float *gradient)
 {
 	const struct thaw_shape *s = &b->x[0].shape;
 	int64_t channels = s->dim[s->ndim - 1], rows = thaw_shape_count(s) / channels;
-
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = 0, variance = 0;
 		for (int64_t r = 0; r < rows; r++)
@@ -410,13 +399,12 @@ static void statistic_check(const struct bench *b, int param, const float *gradi
 	}
 }
 
-/* The parts of a case's test. Each has its own bench. */
+/* The parts of a case's test. Each creates a fixture. */
 
 static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
-	struct bench b;
-
-	bench_create(&b, op, c, training);
+	struct fixture b;
+	fixture_create(&b, op, c, training);
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
 	run_forward(&b);
@@ -426,15 +414,14 @@ static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c
 	memcpy(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
 	run_forward(&b);
 	assert_memory_equal(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* A smaller batch works in the space of the site and writes its own images only. */
-static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
+/* A smaller batch works with the memory of the descriptor's batch, and writes its images only. */
+static void smaller_batch_check(const struct thaw_op *op, const struct thaw_op_case *c, int64_t n)
 {
-	struct bench b;
-
-	bench_create(&b, op, c, true);
+	struct fixture b;
+	fixture_create(&b, op, c, true);
 	int64_t full = outputs(&b);
 	batch_set(&b, n);
 	float *expected = floats_create(&b, outputs(&b));
@@ -461,15 +448,14 @@ static void smaller_check(const struct thaw_op *op, const struct thaw_op_case *c
 	for (int i = 0; i < c->params && n == 0; i++)
 		for (int64_t k = 0; k < thaw_shape_count(&c->param[i]); k++)
 			assert_true(b.dparam[i][k] == 0);
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
 static void backward_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
-	struct bench b;
+	struct fixture b;
 	char what[64];
-
-	bench_create(&b, op, c, true);
+	fixture_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++) {
 		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
@@ -491,17 +477,16 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 		else if (b.dparam[i])
 			statistic_check(&b, i, b.dparam[i]);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* Each gradient asked for alone, on top of random values where it is to be added or over them, is the one that
- * comes with all the others. */
-static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
+/* Each gradient computed alone equals the one computed together with all others: added to random values, or overwriting
+ * them. */
+static void single_gradient_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
-	struct bench b;
+	struct fixture b;
 	float *all[MAX_INPUTS + THAW_MAX_PARAMS];
-
-	bench_create(&b, op, c, true);
+	fixture_create(&b, op, c, true);
 	float *w = objective_create(&b);
 	for (int i = 0; i < c->params; i++)
 		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
@@ -522,20 +507,19 @@ static void adding_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		memset(b.dparam, 0, sizeof(b.dparam));
 		*(input ? &b.dx[k] : &b.dparam[k - c->inputs]) = sum;
 		b.dx_add[k % MAX_INPUTS] = input;
-		fill(&b, sum, count, -1, 1);
+		fill_range(&b, sum, count, -1, 1);
 		for (int64_t i = 0; i < count; i++)
 			expected[i] = (input || !op->overwrites_dparam ? sum[i] : 0.0f) + all[k][i];
 		run_backward(&b, w);
 		compare_floats(input ? "dx added" : "dparam added", sum, expected, count, SAME);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
 static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *c, bool training)
 {
-	struct bench b;
-
-	bench_create(&b, op, c, training);
+	struct fixture b;
+	fixture_create(&b, op, c, training);
 	size_t bytes = (size_t)outputs(&b) * sizeof(float);
 	float *x0 = b.x[0].data;
 	float *x0_copy = floats_create(&b, outputs(&b)), *y = b.args.y.data, *w = objective_create(&b);
@@ -562,17 +546,16 @@ static void in_place_check(const struct thaw_op *op, const struct thaw_op_case *
 		op->backward(&args);
 		assert_memory_equal(b.dx[0], dx0, bytes);
 	}
-	bench_destroy(&b);
+	fixture_destroy(&b);
 }
 
-/* The shape depends on the batch in its first dimension only. */
+/* The batch changes the first dimension of the shape only. */
 static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape x[MAX_INPUTS], y, smaller;
 	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
 	int64_t batch = case_batch(c);
-
 	if (op->infer(&desc, &y) != THAW_OK)
 		fail_msg("infer: %s", thaw_error_message());
 	assert_int_equal(thaw_shape_check(&y, "y"), THAW_OK);
@@ -597,13 +580,12 @@ struct op_test {
 	char name[128];
 };
 
-/* y fits into the memory of x[0]. */
-static bool shares_shape(const struct thaw_op *op, const struct thaw_op_case *c)
+/* Whether y fits into the memory of x[0]. */
+static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c)
 {
 	struct thaw_shape y;
 	struct thaw_op_desc desc = {
 		.attrs = &c->attrs, .inputs = c->inputs, .x = c->x, .params = c->params, .param = c->param};
-
 	assert_int_equal(op->infer(&desc, &y), THAW_OK);
 	return thaw_shape_count(&y) == thaw_shape_count(&c->x[0]);
 }
@@ -612,18 +594,17 @@ static void case_test(void **state)
 {
 	const struct op_test *t = *state;
 	const struct thaw_op_case *c = t->c;
-
 	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
 	infer_check(t->op, c);
 	forward_check(t->op, c, false);
 	forward_check(t->op, c, true);
 	backward_check(t->op, c);
-	adding_check(t->op, c);
+	single_gradient_check(t->op, c);
 	if (case_batch(c) > 1)
-		smaller_check(t->op, c, case_batch(c) - 1);
+		smaller_batch_check(t->op, c, case_batch(c) - 1);
 	if (case_batch(c) > 0)
-		smaller_check(t->op, c, 0);
-	if (t->op->in_place && shares_shape(t->op, c)) {
+		smaller_batch_check(t->op, c, 0);
+	if (t->op->in_place && fits_in_place(t->op, c)) {
 		in_place_check(t->op, c, false);
 		in_place_check(t->op, c, true);
 	}
@@ -634,7 +615,6 @@ static void registry_test(void **state)
 	(void)state;
 	for (int i = 0; thaw_ops[i]; i++) {
 		const struct thaw_op *op = thaw_ops[i];
-
 		assert_ptr_equal(thaw_op_find(op->name), op);
 		assert_true(op->case_count > 0);
 		assert_non_null(op->infer);
@@ -650,7 +630,6 @@ int main(int argc, char **argv)
 	static struct op_test tests[MAX_TESTS];
 	static struct CMUnitTest run[MAX_TESTS];
 	size_t count = 0;
-
 	setenv("OPENBLAS_NUM_THREADS", "1", 0);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
@@ -658,7 +637,6 @@ int main(int argc, char **argv)
 	for (int i = 0; thaw_ops[i]; i++)
 		for (int k = 0; k < thaw_ops[i]->case_count; k++, count++) {
 			struct op_test *t = &tests[count];
-
 			if (count >= MAX_TESTS)
 				return 1;
 			t->op = thaw_ops[i];

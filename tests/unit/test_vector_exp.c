@@ -1,4 +1,4 @@
-/* The exp of vectors against libm's, over all of its range. */
+/* thaw_vector_exp against libm's exp, over its whole range. */
 #include <float.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,6 @@
 static double error(float x)
 {
 	double exact = exp((double)x), unit = ldexp(1.0, ilogb(exact) - (FLT_MANT_DIG - 1));
-
 	return fabs((double)thaw_vector_exp(x) - exact) / unit;
 }
 
@@ -21,11 +20,11 @@ static void test_accuracy(void **state)
 	(void)state;
 	for (float x = -87.3f; x < 88.7f; x += 1.7e-4f)
 		if (error(x) > 2)
-			fail_msg("exp(%.9g) = %.9g is off by %.3g units", (double)x, (double)thaw_vector_exp(x),
-				 error(x));
+			fail_msg("exp(%.9g) = %.9g has an error of %.3g units in the last place", (double)x,
+				 (double)thaw_vector_exp(x), error(x));
 }
 
-static void test_ends(void **state)
+static void test_limits(void **state)
 {
 	(void)state;
 	assert_true(thaw_vector_exp(0.0f) == 1.0f && thaw_vector_exp(-0.0f) == 1.0f);
@@ -40,8 +39,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accuracy),
-		cmocka_unit_test(test_ends),
+		cmocka_unit_test(test_limits),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
-/* Winograd's convolution against the plain one at the shapes of real layers, many blocks and tiles: every pass within
- * an error that belongs to the shape, and the same bits with filters transformed beforehand. Small shapes are compared
- * with naive loops in test_ops.c. */
+/* Winograd's convolution against the GEMM kernel at the shapes of real layers, with many blocks and tiles: the error of
+ * each pass, and the same bits with packed filters. Small shapes are compared with naive loops in test_ops.c. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
 #include "thaw/random.h"
 #include "thaw/tensor.h"
@@ -17,7 +17,7 @@
 struct layer {
 	const char *name;
 	int64_t n, side, ci, co, pad;
-	double error; /* |difference| / |plain|, of forward and data; twice as much for the weights */
+	double error; /* allowed |difference| / |plain| of forward and data; twice as much for the weights */
 };
 
 static const struct layer layers[] = {
@@ -30,7 +30,7 @@ static const struct layer layers[] = {
 	{"padded by two", 2, 21, 32, 64, 2, 1e-5},
 };
 
-/* Images have a mean, as behind an activation: that is harder than noise around zero. */
+/* Images have a mean, as after an activation, which gives larger errors than noise around zero. */
 static float *noise(int64_t count, float mean, uint64_t seed)
 {
 	struct thaw_random r = thaw_random_stream(seed, THAW_STREAM_INIT, 0, 0);
@@ -51,13 +51,13 @@ static double difference(const float *a, const float *b, int64_t count)
 	return sqrt(distance / norm);
 }
 
-static void expect(const struct layer *l, const char *pass, double error, double most)
+static void expect_error(const struct layer *l, const char *pass, double error, double most)
 {
 	if (!(error <= most))
 		fail_msg("%s, %s: error %.2g, at most %.2g", l->name, pass, error, most);
 }
 
-static void a_layer(const struct layer *l)
+static void check_layer(const struct layer *l)
 {
 	const struct thaw_conv_kernel *winograd = &thaw_conv_winograd, *plain = &thaw_conv_gemm;
 	int64_t out = l->side + 2 * l->pad - 2;
@@ -68,26 +68,26 @@ static void a_layer(const struct layer *l)
 		const struct thaw_conv_kernel *kernels[] = {winograd, plain};
 		assert_ptr_equal(thaw_conv_choose(&c, p), winograd);
 		for (int k = 0; k < 2; k++)
-			scratch = kernels[k]->scratch(&c, p) > scratch ? kernels[k]->scratch(&c, p) : scratch;
+			scratch = max_size(scratch, kernels[k]->scratch(&c, p));
 	}
 	float *x = noise(nx, 0.5f, 1), *w = noise(nw, 0.0f, 2), *dy = noise(ny, 0.1f, 3), *bias = noise(l->co, 0.0f, 4);
 	float *y[2] = {thaw_alloc((size_t)ny, 4), thaw_alloc((size_t)ny, 4)};
 	float *dx[2] = {noise(nx, 0.0f, 5), noise(nx, 0.0f, 5)}, *dw[2] = {noise(nw, 0.0f, 6), noise(nw, 0.0f, 6)};
-	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->prepared_bytes(&c), 1);
+	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->packed_bytes(&c), 1);
 	struct thaw_conv_epilogue e = {.bias = bias, .residual = dy, .activation = THAW_ACT_RELU6};
 
 	winograd->forward(&c, x, w, NULL, &e, y[0], buffer);
 	plain->forward(&c, x, w, NULL, &e, y[1], buffer);
-	expect(l, "forward", difference(y[0], y[1], ny), l->error);
+	expect_error(l, "forward", difference(y[0], y[1], ny), l->error);
 	winograd->pack(&c, w, packed);
 	winograd->forward(&c, x, w, packed, &e, y[1], buffer);
 	assert_memory_equal(y[0], y[1], (size_t)ny * sizeof(float));
 	winograd->data(&c, dy, w, dx[0], true, buffer);
 	plain->data(&c, dy, w, dx[1], true, buffer);
-	expect(l, "data", difference(dx[0], dx[1], nx), l->error);
+	expect_error(l, "data", difference(dx[0], dx[1], nx), l->error);
 	winograd->weight(&c, x, dy, dw[0], buffer);
 	plain->weight(&c, x, dy, dw[1], buffer);
-	expect(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
+	expect_error(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
 
 	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, packed};
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
@@ -98,10 +98,10 @@ static void layers_test(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++)
-		a_layer(&layers[i]);
+		check_layer(&layers[i]);
 }
 
-static void other_shapes_are_left_to_others(void **state)
+static void unsupported_shapes_do_not_fit(void **state)
 {
 	(void)state;
 	const struct thaw_conv good = {2, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 1, 0, 0};
@@ -119,7 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(layers_test),
-		cmocka_unit_test(other_shapes_are_left_to_others),
+		cmocka_unit_test(unsupported_shapes_do_not_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

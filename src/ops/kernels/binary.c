@@ -1,39 +1,30 @@
-/* The lines of binary_list.h as loops over a block. */
+/* The functions of binary_list.h as loops over a block. */
 #include "src/ops/kernels/binary.h"
 
 #include <math.h>
 
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/vector_math.h"
 
-/* Both values are computed before the choice: the compiler makes no vectors of a branch's arithmetic. */
+/* Both values are computed before the choice: the compiler does not vectorise arithmetic inside a branch. */
 THAW_INLINE float either(bool first, float value, float otherwise)
 {
 	return first ? value : otherwise;
 }
 
-/* NaN wins, as everywhere. */
-THAW_INLINE float smaller(float a, float b)
-{
-	return ((a < b) | (a != a)) ? a : b;
-}
-
-THAW_INLINE float larger(float a, float b)
-{
-	return ((a > b) | (a != a)) ? a : b;
-}
-
-THAW_INLINE float share(bool wins, bool equal)
+/* Slope of a minimum or maximum by one operand: 1 if that is the result (`wins`), 1/2 if both operands are equal. */
+THAW_INLINE float extremum_slope(bool wins, bool equal)
 {
 	return wins ? 1.0f : equal ? 0.5f : 0.0f;
 }
 
-/* By the exponent: 0 at 0, where the logarithm has no value. */
-THAW_INLINE float pow_slope(float a, float b)
+/* Slope of pow(a, b) by b; 0 at a = 0, where the logarithm is undefined. */
+THAW_INLINE float exponent_slope(float a, float b)
 {
 	return a == 0.0f && b >= 0.0f ? 0.0f : powf(a, b) * logf(a);
 }
 
-/* Runs `statement` of a, b and c (the column) for all elements of the block, row by row. */
+/* Runs `statement` for all elements of the block, row by row; it uses the operands a and b and the column c. */
 #define EACH(statement)                                                           \
 	for (int64_t r = 0; r < block->rows; r++, to += columns, dy += columns) { \
 		const float *p = x + block->first[0] + r * block->row[0];         \
@@ -69,8 +60,7 @@ THAW_MULTIVERSION
 void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, float *to, const float *x, const float *z)
 {
 	int64_t columns = block->columns;
-	const float *dy = to; /* steps along and is not read */
-
+	const float *dy = to; /* for EACH; not read */
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \
@@ -83,11 +73,10 @@ void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, flo
 }
 
 THAW_MULTIVERSION
-static void from_first(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy, const float *x,
-		       const float *z)
+static void backward_first(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy,
+			   const float *x, const float *z)
 {
 	int64_t columns = block->columns;
-
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \
@@ -100,11 +89,10 @@ static void from_first(enum thaw_binary f, const struct thaw_block *block, float
 }
 
 THAW_MULTIVERSION
-static void from_second(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy, const float *x,
-			const float *z)
+static void backward_second(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy,
+			    const float *x, const float *z)
 {
 	int64_t columns = block->columns;
-
 	switch (f) {
 #define BINARY(name, value, slope_a, slope_b, formula) \
 	case THAW_BINARY_##name:                       \
@@ -116,13 +104,13 @@ static void from_second(enum thaw_binary f, const struct thaw_block *block, floa
 	}
 }
 
-void thaw_binary_backward(enum thaw_binary f, bool from_b, const struct thaw_block *block, float *to, const float *dy,
+void thaw_binary_backward(enum thaw_binary f, bool by_b, const struct thaw_block *block, float *to, const float *dy,
 			  const float *a, const float *b)
 {
-	(from_b ? from_second : from_first)(f, block, to, dy, a, b);
+	(by_b ? backward_second : backward_first)(f, block, to, dy, a, b);
 }
 
-bool thaw_binary_passes(enum thaw_binary f, bool from_b)
+bool thaw_binary_passes(enum thaw_binary f, bool by_b)
 {
-	return f == THAW_BINARY_ADD || (f == THAW_BINARY_SUB && !from_b);
+	return f == THAW_BINARY_ADD || (f == THAW_BINARY_SUB && !by_b);
 }

@@ -1,28 +1,28 @@
 #include "src/ops/kernels/broadcast.h"
 
+#include "src/base/minmax.h"
+
 thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape *y, const char *op)
 {
 	bool fit = x[0].ndim == x[1].ndim && x[0].ndim > 0;
-
 	*y = x[0];
 	for (int i = 0; fit && i < y->ndim; i++) {
 		fit = x[0].dim[i] == x[1].dim[i] || x[0].dim[i] == 1 || x[1].dim[i] == 1;
 		y->dim[i] = x[0].dim[i] == 1 ? x[1].dim[i] : x[0].dim[i];
 	}
 	if (!fit) {
-		char a[96], b[96];
-
-		return thaw_fail(THAW_CONFIG, "shapes %s and %s: %s: each size must be the other's or 1",
+		char a[THAW_SHAPE_TEXT], b[THAW_SHAPE_TEXT];
+		return thaw_fail(THAW_CONFIG, "shapes %s and %s do not fit: %s: give sizes that are equal or 1",
 				 thaw_shape_text(&x[0], a, sizeof(a)), thaw_shape_text(&x[1], b, sizeof(b)), op);
 	}
 	return THAW_OK;
 }
 
-/* Appends an axis that has elements of tensor k where present[k], or lengthens the one before it. */
-static void append(struct thaw_broadcast *b, int64_t size, const bool present[2])
+/* Appends an axis along which tensor k has elements if present[k], else is repeated. Merges it with the axis before if
+ * the same tensors are present. */
+static void append_axis(struct thaw_broadcast *b, int64_t size, const bool present[2])
 {
 	int last = b->ndim - 1;
-
 	if (last >= 0 && b->step[0][last] == present[0] && b->step[1][last] == present[1]) {
 		b->size[last] *= size;
 		return;
@@ -39,16 +39,14 @@ struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struc
 {
 	const bool both[2] = {true, true};
 	struct thaw_broadcast b = {0};
-
 	for (int i = 0; i < x0->ndim; i++) {
 		const bool present[2] = {x0->dim[i] != 1, x1->dim[i] != 1};
-
 		if (present[0] || present[1])
-			append(&b, present[0] ? x0->dim[i] : x1->dim[i], present);
+			append_axis(&b, present[0] ? x0->dim[i] : x1->dim[i], present);
 	}
 	if (b.ndim == 0)
-		append(&b, 1, both);
-	if (b.ndim == 1) { /* rows, of which there is one */
+		append_axis(&b, 1, both);
+	if (b.ndim == 1) { /* one row */
 		b.size[1] = b.size[0];
 		b.step[0][1] = b.step[0][0];
 		b.step[1][1] = b.step[1][0];
@@ -64,8 +62,8 @@ struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struc
 	return b;
 }
 
-/* Moves on by `count` along an axis; past its end, to the next index of the axis before it. */
-static void advance(struct thaw_broadcast *b, int axis, int64_t count)
+/* Moves on by `count` along an axis; at its end, to the next index of the axis before it. */
+static void advance_axis(struct thaw_broadcast *b, int axis, int64_t count)
 {
 	b->at[axis] += count;
 	for (; axis > 0 && b->at[axis] == b->size[axis]; axis--) {
@@ -77,17 +75,14 @@ static void advance(struct thaw_broadcast *b, int axis, int64_t count)
 bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block)
 {
 	int columns = b->ndim - 1, rows = b->ndim - 2;
-	int64_t rest = b->size[columns] - b->at[columns], most = THAW_BLOCK_FLOATS;
-
+	int64_t rest = b->size[columns] - b->at[columns];
+	bool whole_rows = b->size[columns] <= THAW_BLOCK_FLOATS;
 	for (int i = 0; i < b->ndim; i++)
 		if (b->at[0] == b->size[0] || b->size[i] == 0)
 			return false;
-	*block = (struct thaw_block){.rows = 1, .columns = rest < most ? rest : most, .from = b->done};
-	if (b->size[columns] <= most) {
-		int64_t left = b->size[rows] - b->at[rows], fit = most / b->size[columns];
-
-		block->rows = left < fit ? left : fit;
-	}
+	*block = (struct thaw_block){.rows = 1, .columns = min_int64(rest, THAW_BLOCK_FLOATS), .from = b->done};
+	if (whole_rows)
+		block->rows = min_int64(b->size[rows] - b->at[rows], THAW_BLOCK_FLOATS / b->size[columns]);
 	for (int k = 0; k < 2; k++) {
 		for (int i = 0; i < b->ndim; i++)
 			block->first[k] += b->at[i] * b->step[k][i];
@@ -95,9 +90,9 @@ bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block)
 		block->column[k] = b->step[k][columns] != 0;
 	}
 	b->done += block->rows * block->columns;
-	if (b->size[columns] <= most)
-		advance(b, rows, block->rows);
+	if (whole_rows)
+		advance_axis(b, rows, block->rows);
 	else
-		advance(b, columns, block->columns);
+		advance_axis(b, columns, block->columns);
 	return true;
 }

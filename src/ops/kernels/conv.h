@@ -1,14 +1,14 @@
-/* Convolution kernels: several ways to do the same arithmetic, behind one table.
+/* Convolution kernels: several implementations of the same passes, in one table.
  *
- * For each pass the first kernel of the table in conv_choose.c that fits is taken. Which one it is, and in what
- * blocks it works, follows from shapes alone, so that the same call gives the same bits every time.
+ * Each pass uses the first kernel of the table in conv_choose.c that fits. The choice and the sizes of blocks depend on
+ * shapes only, so the same call always gives the same bits.
  */
 #ifndef THAW_SRC_OPS_KERNELS_CONV_H
 #define THAW_SRC_OPS_KERNELS_CONV_H
 
 #include "thaw/ops.h"
 
-/* x (n,h,w,ci), weight (kh,kw,ci/groups,co), y (n,ho,wo,co). Padding after the image shows in ho and wo. */
+/* x (n,h,w,ci), weight (kh,kw,ci/groups,co), y (n,ho,wo,co). Padding at the bottom and right follows from ho and wo. */
 struct thaw_conv {
 	int64_t n, h, w, ci;
 	int64_t ho, wo, co;
@@ -19,7 +19,7 @@ struct thaw_conv {
 	int64_t gap_y, gap_x; /* pixels between neighbouring taps: dilation - 1 */
 };
 
-/* What is done to a result before it leaves the cache: y = activation(y + bias + residual). */
+/* Applied to results while they are in the cache: y = activation(y + bias + residual). */
 struct thaw_conv_epilogue {
 	const float *bias;     /* (co) or NULL */
 	const float *residual; /* shape of y, or NULL */
@@ -30,36 +30,39 @@ enum thaw_conv_pass { THAW_CONV_FORWARD, THAW_CONV_DATA, THAW_CONV_WEIGHT };
 
 struct thaw_conv_kernel {
 	const char *name;
-	bool dilates; /* honours gaps; other kernels are not asked to */
+	bool dilates; /* supports gaps; other kernels are used without gaps only */
 	bool (*fits)(const struct thaw_conv *c, enum thaw_conv_pass pass);
-	/* Bytes; never less for a larger n. */
+	/* Bytes of scratch for a pass; does not decrease with n. */
 	size_t (*scratch)(const struct thaw_conv *c, enum thaw_conv_pass pass);
-	/* Weights of a frozen layer in the kernel's own form, made once; both NULL: wants none. Bytes may depend on
-	 * the weight's shape and on h and w, never on n. */
-	size_t (*prepared_bytes)(const struct thaw_conv *c);
+	/* packed_bytes and pack: the kernel's form of the weights of a frozen layer, computed once. Both NULL: none.
+	 * The size may depend on the weight's shape and on h and w, not on n. */
+	size_t (*packed_bytes)(const struct thaw_conv *c);
 	void (*pack)(const struct thaw_conv *c, const float *weight, void *packed);
-	/* packed: what `pack` wrote, or NULL. The same bits with and without. */
+	/* packed: what `pack` wrote, or NULL. The result has the same bits with and without. */
 	void (*forward)(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
 			const struct thaw_conv_epilogue *epilogue, float *y, void *scratch);
-	/* dx (n,h,w,ci) is overwritten, or added to if `add`. */
+	/* Writes dx (n,h,w,ci), or adds to it if `add`. */
 	void (*data)(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
 		     void *scratch);
-	/* dweight is added to. */
+	/* Adds to dweight. */
 	void (*weight)(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *scratch);
 };
 
-/* The kernel of a pass. Never depends on n: the choice is the same for one image and for a batch. */
+/* The kernel for a pass. Does not depend on n: the choice is the same for one image and for a batch. */
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass);
 
-/* weight (kh,kw,ci/groups,co) to (kh,kw,co/groups,ci); `mirror` reverses both kernel axes. */
-void thaw_conv_turn_weights(const struct thaw_conv *c, const float *weight, bool mirror, float *to);
-/* Bytes of scratch that are enough for both backward passes, one after the other. */
+/* to (kh,kw,co/groups,ci) = weight (kh,kw,ci/groups,co) with input and output channels exchanged; `mirror` also
+ * reverses both kernel axes. */
+void thaw_conv_transpose_weights(const struct thaw_conv *c, const float *weight, bool mirror, float *to);
+/* The convolution that computes dx from dy with the mirrored weights, for stride 1. */
+struct thaw_conv thaw_conv_mirrored(const struct thaw_conv *c);
+/* Bytes of scratch that suffice for each of the two backward passes. */
 size_t thaw_conv_backward_scratch(const struct thaw_conv *c);
 
-extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel a group */
-extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; not the data pass */
-extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, channels in sixteens */
-extern const struct thaw_conv_kernel thaw_conv_gemm;      /* all of them */
+extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel per group */
+extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; no data pass */
+extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, multiples of 16 channels */
+extern const struct thaw_conv_kernel thaw_conv_gemm;      /* every shape */
 
 /* Applies the epilogue to rows [first, first + rows) of y (n*ho*wo, co). */
 void thaw_conv_finish(const struct thaw_conv *c, const struct thaw_conv_epilogue *epilogue, float *y, int64_t first,

@@ -1,7 +1,8 @@
-/* Which kernel does a convolution: the first that fits. A new kernel is one file and one line here. */
+/* Chooses the kernel of a convolution: the first that fits. A new kernel needs one file and one line here. */
+#include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
 
-/* In order of preference; the last one fits always. */
+/* In order of preference; the last one always fits. */
 static const struct thaw_conv_kernel *const kernels[] = {
 	&thaw_conv_depthwise,
 	&thaw_conv_stem,
@@ -13,7 +14,6 @@ const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum 
 {
 	bool dilated = c->gap_y > 0 || c->gap_x > 0;
 	int i = 0;
-
 	while ((dilated && !kernels[i]->dilates) || !kernels[i]->fits(c, pass))
 		i++;
 	return kernels[i];
@@ -23,6 +23,5 @@ size_t thaw_conv_backward_scratch(const struct thaw_conv *c)
 {
 	size_t data = thaw_conv_choose(c, THAW_CONV_DATA)->scratch(c, THAW_CONV_DATA);
 	size_t weight = thaw_conv_choose(c, THAW_CONV_WEIGHT)->scratch(c, THAW_CONV_WEIGHT);
-
-	return data > weight ? data : weight;
+	return max_size(data, weight);
 }

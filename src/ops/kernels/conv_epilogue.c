@@ -1,16 +1,15 @@
-/* Bias, residual and activation on a block of results that is still in the cache. */
+/* Bias, residual and activation, applied to a block of results that is still in the cache. */
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/conv.h"
 
-/* Constants for the pointers that are there let the compiler drop the others from the loop. */
+/* NULL constants for missing pointers let the compiler remove them from the loop. */
 THAW_INLINE void rows_finish(float *y, const float *bias, const float *residual, int64_t rows, int64_t columns,
 			     float low, float high)
 {
 	for (int64_t r = 0; r < rows; r++, y += columns) {
 		for (int64_t i = 0; i < columns; i++) {
 			float v = y[i] + (bias ? bias[i] : 0.0f) + (residual ? residual[i] : 0.0f);
-
 			v = v < low ? low : v;
 			y[i] = v > high ? high : v;
 		}
@@ -25,7 +24,6 @@ void thaw_conv_finish(const struct thaw_conv *c, const struct thaw_conv_epilogue
 {
 	const float *bias = epilogue->bias, *residual = epilogue->residual;
 	float low = thaw_activation_low(epilogue->activation), high = thaw_activation_high(epilogue->activation);
-
 	y += first * c->co;
 	if (residual)
 		residual += first * c->co;

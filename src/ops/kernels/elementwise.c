@@ -1,6 +1,6 @@
-/* Loops over all elements, bound by memory: one pass, as many bytes as must be, vectorised by the
- * compiler. `ivdep` promises that no iteration touches another's elements, which holds in place too;
- * without it the compiler would take its scalar loop whenever y is x. */
+/* Loops over all elements, limited by memory: one pass over it, vectorised by the compiler. THAW_INDEPENDENT states
+ * that no iteration accesses the elements of another one, which is true in place too; without it the compiler would use
+ * its scalar loop whenever y is x. */
 #include "src/ops/kernels/elementwise.h"
 
 #include <string.h>
@@ -75,29 +75,27 @@ void thaw_kernel_pass_gradient(float *dx, bool add, const float *dy, const float
 		memcpy(dx, dy, (size_t)count * sizeof(float));
 }
 
-/* Columns at a time: their sums stay in registers while the rows go by, and are a block of the whole sum. */
+/* Columns at a time: their sums over all rows stay in registers, and are added to the result at the end. */
 enum { COLUMNS = 64 };
 
-THAW_INLINE void add_some(float *sum, const float *x, int64_t rows, int64_t stride, int64_t columns)
+THAW_INLINE void add_columns(float *sum, const float *x, int64_t rows, int64_t stride, int64_t columns)
 {
-	float some[COLUMNS] = {0};
-
+	float part[COLUMNS] = {0};
 	for (int64_t r = 0; r < rows; r++)
 		for (int64_t c = 0; c < columns; c++)
-			some[c] += x[r * stride + c];
+			part[c] += x[r * stride + c];
 	for (int64_t c = 0; c < columns; c++)
-		sum[c] += some[c];
+		sum[c] += part[c];
 }
 
 THAW_MULTIVERSION
 void thaw_kernel_add_rows(float *sum, const float *x, int64_t rows, int64_t columns)
 {
 	int64_t c = 0;
-
 	for (; c + COLUMNS <= columns; c += COLUMNS)
-		add_some(sum + c, x + c, rows, columns, COLUMNS);
+		add_columns(sum + c, x + c, rows, columns, COLUMNS);
 	if (c < columns)
-		add_some(sum + c, x + c, rows, columns, columns - c);
+		add_columns(sum + c, x + c, rows, columns, columns - c);
 }
 
 THAW_MULTIVERSION

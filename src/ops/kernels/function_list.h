@@ -1,6 +1,6 @@
-/* One line a function of `pointwise`: FUNCTION(X, value, slope, formula) stands for THAW_FN_X. Value and slope are
- * floats of a float x, for functions.c; the formula is the same value as one would write it down, in doubles, for the
- * reference. a and b are the attributes alpha and beta. At a kink the slope is PyTorch's. */
+/* One line per function of `pointwise`: FUNCTION(X, value, slope, formula) is THAW_FN_X. Value and slope are float
+ * expressions of a float x, for functions.c; the formula is the textbook formula in double, for the reference. a and b
+ * are the attributes alpha and beta. At a kink the slope is PyTorch's. */
 FUNCTION(SIGMOID, thaw_sigmoid(x), sigmoid_slope(x), 1 / (1 + exp(-x)))
 FUNCTION(TANH, thaw_tanh(x), tanh_slope(x), tanh(x))
 FUNCTION(SILU, silu(x), silu_slope(x), x / (1 + exp(-x)))
@@ -21,7 +21,7 @@ FUNCTION(MISH, mish(x), mish_slope(x), x *tanh(log1p(exp(-fabs(x))) + fmax(x, 0)
 FUNCTION(CLIP, within(a, b, x), either((x >= a) & (x <= b), 1, 0), fmin(b, fmax(a, x)))
 FUNCTION(AFFINE, a *x + b, a, a *x + b)
 FUNCTION(POWER, power(x, a), a *power(x, a - 1), pow(x, a))
-FUNCTION(ABS, fabsf(x), sign(x), fabs(x))
+FUNCTION(ABS, fabsf(x), thaw_sign(x), fabs(x))
 FUNCTION(EXP, thaw_exp(x), thaw_exp(x), exp(x))
 FUNCTION(LOG, thaw_log(x), 1 / x, log(x))
 FUNCTION(SQRT, sqrtf(x), 0.5f / sqrtf(x), sqrt(x))
@@ -30,7 +30,7 @@ FUNCTION(ERF, thaw_erf(x), 1.12837917f * thaw_exp(-x * x), erf(x))
 FUNCTION(FLOOR, floorf(x), 0, floor(x))
 FUNCTION(CEIL, ceilf(x), 0, ceil(x))
 FUNCTION(ROUND, rintf(x), 0, rint(x))
-FUNCTION(SIGN, sign(x), 0, (x > 0) - (x < 0))
+FUNCTION(SIGN, thaw_sign(x), 0, (x > 0) - (x < 0))
 FUNCTION(SIN, sinf(x), cosf(x), sin(x))
 FUNCTION(COS, cosf(x), -sinf(x), cos(x))
 FUNCTION(TAN, tanf(x), 1 / (cosf(x) * cosf(x)), tan(x))

@@ -1,8 +1,11 @@
-/* The lines of function_list.h as loops. Functions that networks run are vectors (vector_math.h), close to the speed
- * of memory; the rest is libm's, one element at a time. */
+/* The functions of function_list.h as loops. Those that networks use are vectorised (vector_math.h) and run close to
+ * the speed of memory; the others call libm for each element. */
 #include "src/ops/kernels/functions.h"
 
 #include "src/ops/kernels/vector_math.h"
+
+#define INVERSE_SQRT_2PI   0.398942280f /* 1 / sqrt(2 pi) */
+#define TWICE_SQRT_2_BY_PI 1.59576912f  /* 2 * sqrt(2 / pi) */
 
 /* Both values are computed before the choice, see vector_math.h. */
 THAW_INLINE float either(bool first, float value, float otherwise)
@@ -10,35 +13,28 @@ THAW_INLINE float either(bool first, float value, float otherwise)
 	return thaw_choose(first, value, otherwise);
 }
 
-/* NaN stays NaN. */
+/* v clamped to low..high; NaN stays NaN. */
 THAW_INLINE float within(float low, float high, float v)
 {
 	float raised = v < low ? low : v;
-
 	return raised > high ? high : raised;
 }
 
+/* The slope of `within`: `slope` strictly between the bounds, else 0. */
 THAW_INLINE float inside(float low, float high, float v, float slope)
 {
 	return either((v > low) & (v < high), slope, 0.0f);
 }
 
-THAW_INLINE float sign(float x)
-{
-	return (float)((x > 0.0f) - (x < 0.0f));
-}
-
 THAW_INLINE float sigmoid_slope(float x)
 {
 	float s = thaw_sigmoid(x);
-
 	return s * (1.0f - s);
 }
 
 THAW_INLINE float tanh_slope(float x)
 {
 	float t = thaw_tanh(x);
-
 	return (1.0f - t) * (1.0f + t);
 }
 
@@ -50,36 +46,32 @@ THAW_INLINE float silu(float x)
 THAW_INLINE float silu_slope(float x)
 {
 	float s = thaw_sigmoid(x);
-
 	return s + x * s * (1.0f - s);
 }
 
-/* Half of x * erfc(-x / sqrt 2), which keeps its digits where 1 + erf(x / sqrt 2) would lose them. */
+/* x * erfc(-x / sqrt 2) / 2, which avoids the cancellation in 1 + erf(x / sqrt 2). */
 THAW_INLINE float gelu(float x)
 {
 	float beyond = thaw_normal(x).beyond;
-
 	return x * either(x < 0.0f, beyond, 1.0f - beyond);
 }
 
 THAW_INLINE float gelu_slope(float x)
 {
 	struct thaw_normal n = thaw_normal(x);
-
-	return either(x < 0.0f, n.beyond, 1.0f - n.beyond) + x * 0.398942280f * n.density; /* 1 / sqrt(2 pi) */
+	return either(x < 0.0f, n.beyond, 1.0f - n.beyond) + x * INVERSE_SQRT_2PI * n.density;
 }
 
-/* (1 + tanh(u)) / 2 is sigmoid(2 u); 2 * sqrt(2 / pi) = 1.5957... */
+/* (1 + tanh(u)) / 2 = sigmoid(2 u), with u = sqrt(2 / pi) * (x + 0.044715 x^3). */
 THAW_INLINE float gelu_tanh(float x)
 {
-	return x / (1.0f + thaw_exp(-1.59576912f * (x + 0.044715f * x * x * x)));
+	return x / (1.0f + thaw_exp(-TWICE_SQRT_2_BY_PI * (x + 0.044715f * x * x * x)));
 }
 
 THAW_INLINE float gelu_tanh_slope(float x)
 {
-	float s = thaw_sigmoid(1.59576912f * (x + 0.044715f * x * x * x));
-
-	return s + x * s * (1.0f - s) * 1.59576912f * (1.0f + 0.134145f * x * x);
+	float s = thaw_sigmoid(TWICE_SQRT_2_BY_PI * (x + 0.044715f * x * x * x));
+	return s + x * s * (1.0f - s) * TWICE_SQRT_2_BY_PI * (1.0f + 0.134145f * x * x);
 }
 
 THAW_INLINE float hard_swish(float x)
@@ -115,15 +107,13 @@ THAW_INLINE float softplus(float x)
 THAW_INLINE float softsign_slope(float x)
 {
 	float whole = 1.0f + fabsf(x);
-
 	return 1.0f / (whole * whole);
 }
 
-/* tanh(softplus(x)), which is w / (w + 2) for w = e (e + 2), e = exp(x); 1 beyond 20. */
+/* tanh(softplus(x)) = w / (w + 2) with w = e (e + 2), e = exp(x); rounds to 1 for x above 20. */
 THAW_INLINE float mish_gate(float x)
 {
 	float e = thaw_exp(thaw_choose(x > 20.0f, 20.0f, x)), w = e * (e + 2.0f);
-
 	return w / (w + 2.0f);
 }
 
@@ -135,11 +125,10 @@ THAW_INLINE float mish(float x)
 THAW_INLINE float mish_slope(float x)
 {
 	float gate = mish_gate(x);
-
 	return gate + x * (1.0f - gate) * (1.0f + gate) * thaw_sigmoid(x);
 }
 
-/* Squares and cubes are what networks use. */
+/* x ^ exponent. Networks use squares and cubes. */
 THAW_INLINE float power(float x, float exponent)
 {
 	if (exponent == 1.0f)

@@ -1,4 +1,4 @@
-/* The functions of `pointwise` over all elements of a tensor, and back. */
+/* The functions of `pointwise` and their gradients, over all elements of a tensor. */
 #ifndef THAW_SRC_OPS_KERNELS_FUNCTIONS_H
 #define THAW_SRC_OPS_KERNELS_FUNCTIONS_H
 
@@ -7,10 +7,10 @@
 
 #include "thaw/ops.h"
 
-/* y[count] = the function of x[count]; y may be x. */
+/* y[count] = f(x[count]); y may be x. */
 void thaw_function_forward(enum thaw_function f, float alpha, float beta, float *y, const float *x, int64_t count);
 
-/* dx[count] = dy times the function's slope at x, or that is added; dx may be dy. At a kink the slope is PyTorch's. */
+/* dx[count] = dy * slope of f at x, added to dx if `add`; dx may be dy. At a kink the slope is PyTorch's. */
 void thaw_function_backward(enum thaw_function f, float alpha, float beta, float *dx, bool add, const float *dy,
 			    const float *x, int64_t count);
 

@@ -1,11 +1,11 @@
-/* Matrix products: the one place that knows how CBLAS wants them, and when it does better without. */
+/* Matrix products: by gemm_direct.h where that is faster, otherwise by CBLAS. */
 #include "src/ops/kernels/gemm.h"
 
 #include <cblas.h>
 
 #include "src/ops/kernels/gemm_direct.h"
 
-static CBLAS_TRANSPOSE order(struct thaw_matrix m)
+static CBLAS_TRANSPOSE blas_order(struct thaw_matrix m)
 {
 	return m.transposed ? CblasTrans : CblasNoTrans;
 }
@@ -19,6 +19,6 @@ void thaw_gemm(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct tha
 		thaw_gemm_direct(m, n, k, a, b, beta != 0.0f, c, c_stride);
 		return;
 	}
-	cblas_sgemm(CblasRowMajor, order(a), order(b), (int)m, (int)n, (int)k, 1.0f, a.data, (int)a.stride, b.data,
-		    (int)b.stride, beta, c, (int)c_stride);
+	cblas_sgemm(CblasRowMajor, blas_order(a), blas_order(b), (int)m, (int)n, (int)k, 1.0f, a.data, (int)a.stride,
+		    b.data, (int)b.stride, beta, c, (int)c_stride);
 }

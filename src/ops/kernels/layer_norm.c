@@ -1,4 +1,4 @@
-/* A row is read from memory once: its second and third passes find it in the first-level cache. */
+/* A row is read from memory once; the second and third pass find it in the first-level cache. */
 #include "src/ops/kernels/layer_norm.h"
 
 #include <math.h>
@@ -6,18 +6,17 @@
 
 #include "src/ops/kernels/vector.h"
 
-enum { ROWS = 4 }; /* of backward at a time: their share of dscale and dshift is summed in registers */
+enum { ROWS = 4 }; /* at a time in backward: their part of dscale and dshift is summed in registers */
 
-/* Distances from the mean, not E[x^2] - E[x]^2, which would lose the digits of rows far from zero. */
+/* By distances from the mean: E[x^2] - E[x]^2 would lose digits to cancellation in rows far from zero. */
 THAW_INLINE float row_variance(const float *x, float mean, int64_t columns)
 {
 	thaw_vec sum = {0};
 	float rest = 0;
 	int64_t c = 0;
 
-	for (; c + THAW_LANES <= columns; c += THAW_LANES) {
+	for (; c + THAW_VECTOR_WIDTH <= columns; c += THAW_VECTOR_WIDTH) {
 		thaw_vec d = *(const thaw_vec *)(x + c) - mean;
-
 		sum += d * d;
 	}
 	for (; c < columns; c++)
@@ -32,7 +31,6 @@ void thaw_layer_norm_forward(float *y, float *mean, float *inverse, const float 
 	for (int64_t r = 0; r < rows; r++, x += columns, y += columns) {
 		float centre = thaw_row_sum(x, columns) / (float)columns;
 		float factor = 1.0f / sqrtf(row_variance(x, centre, columns) + epsilon);
-
 		if (mean) {
 			mean[r] = centre;
 			inverse[r] = factor;
@@ -51,9 +49,8 @@ THAW_INLINE void row_means(float *mean_g, float *mean_gz, const float *dy, const
 	float g_rest = 0, gz_rest = 0;
 	int64_t c = 0;
 
-	for (; c + THAW_LANES <= columns; c += THAW_LANES) {
+	for (; c + THAW_VECTOR_WIDTH <= columns; c += THAW_VECTOR_WIDTH) {
 		thaw_vec g = *(const thaw_vec *)(dy + c) * *(const thaw_vec *)(scale + c);
-
 		g_sum += g;
 		gz_sum += g * ((*(const thaw_vec *)(x + c) - mean) * inverse);
 	}
@@ -65,8 +62,8 @@ THAW_INLINE void row_means(float *mean_g, float *mean_gz, const float *dy, const
 	*mean_gz = (thaw_vec_sum(&gz_sum) + gz_rest) / (float)columns;
 }
 
-/* dx = (g - mean of g - z * mean of g z) * inverse: how mean and deviation depend on x has been worked in. `rows`,
- * `wanted` and `add` are constants where it is called. */
+/* dx = (g - mean of g - z * mean of g z) * inverse, which includes the gradient through mean and deviation. `rows`,
+ * `wanted` and `add` are constants at the call. */
 THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int64_t row, int rows, bool wanted,
 			       bool add, float *restrict dscale, float *restrict dshift)
 {
@@ -75,7 +72,6 @@ THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int6
 	const float *restrict dy = from->dy + row * columns, *restrict x = from->x + row * columns;
 	float *restrict dx = wanted ? from->dx + row * columns : NULL;
 	float mean[ROWS], inverse[ROWS], mean_g[ROWS], mean_gz[ROWS];
-
 	for (int r = 0; r < rows; r++) {
 		mean[r] = from->mean[row + r];
 		inverse[r] = from->inverse[row + r];
@@ -86,15 +82,12 @@ THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int6
 	THAW_INDEPENDENT
 	for (int64_t c = 0; c < columns; c++) {
 		float scale_sum = 0, shift_sum = 0;
-
 		for (int r = 0; r < rows; r++) {
 			float d = dy[r * columns + c], z = (x[r * columns + c] - mean[r]) * inverse[r];
-
 			scale_sum += d * z;
 			shift_sum += d;
 			if (wanted) {
 				float to = (d * scale[c] - mean_g[r] - z * mean_gz[r]) * inverse[r];
-
 				dx[r * columns + c] = add ? dx[r * columns + c] + to : to;
 			}
 		}
@@ -103,11 +96,10 @@ THAW_INLINE void backward_rows(const struct thaw_layer_norm_gradient *from, int6
 	}
 }
 
-THAW_INLINE void all_rows(const struct thaw_layer_norm_gradient *g, int64_t rows, bool wanted, bool add, float *dscale,
-			  float *dshift)
+THAW_INLINE void backward_all_rows(const struct thaw_layer_norm_gradient *g, int64_t rows, bool wanted, bool add,
+				   float *dscale, float *dshift)
 {
 	int64_t r = 0;
-
 	for (; r + ROWS <= rows; r += ROWS)
 		backward_rows(g, r, ROWS, wanted, add, dscale, dshift);
 	for (; r < rows; r++)
@@ -118,9 +110,9 @@ THAW_MULTIVERSION
 void thaw_layer_norm_backward(const struct thaw_layer_norm_gradient *g, int64_t rows, float *dscale, float *dshift)
 {
 	if (!g->dx)
-		all_rows(g, rows, false, false, dscale, dshift);
+		backward_all_rows(g, rows, false, false, dscale, dshift);
 	else if (g->add)
-		all_rows(g, rows, true, true, dscale, dshift);
+		backward_all_rows(g, rows, true, true, dscale, dshift);
 	else
-		all_rows(g, rows, true, false, dscale, dshift);
+		backward_all_rows(g, rows, true, false, dscale, dshift);
 }

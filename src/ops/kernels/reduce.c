@@ -1,4 +1,4 @@
-/* The lines of reduce_list.h as loops over a block. */
+/* The reductions of reduce_list.h as loops over a block. */
 #include "src/ops/kernels/reduce.h"
 
 #include "src/ops/kernels/sums.h"
@@ -9,21 +9,10 @@ THAW_INLINE float either(bool first, float value, float otherwise)
 	return first ? value : otherwise;
 }
 
-THAW_INLINE float sign(float x)
-{
-	return (float)((x > 0.0f) - (x < 0.0f));
-}
-
-THAW_INLINE float larger(float x, float y)
-{
-	return ((x > y) | (x != x)) ? x : y;
-}
-
-/* The product of the other elements. */
+/* The product of the other elements: `product` of all but zeros, of which there are `zeros`. */
 THAW_INLINE float product_slope(float x, float product, float zeros)
 {
 	float divided = product / x;
-
 	return either(zeros == 0.0f, divided, either((zeros == 1.0f) & (x == 0.0f), product, 0.0f));
 }
 
@@ -42,7 +31,7 @@ float thaw_reduce_start(enum thaw_reduction kind)
 	}
 }
 
-/* `statement` for every element x, number i of the block, where o is its place in the result. */
+/* Runs `statement` for each element x of the block; `at` is its index in the block, o that of its result. */
 #define EACH(statement)                                                        \
 	for (int64_t r = 0, i = 0; r < block->rows; r++) {                     \
 		const float *row = from + block->first[0] + r * block->row[0]; \
@@ -66,14 +55,13 @@ float thaw_reduce_start(enum thaw_reduction kind)
 		i += block->columns;                                           \
 	}
 
-/* Terms of sums, or y itself of what is folded. */
+/* SUMMED: writes the terms. FOLDED: updates y. */
 THAW_MULTIVERSION
-static void each_term(enum thaw_reduction kind, const struct thaw_block *block, const struct thaw_reduce *to,
-		      const float *from, float *terms)
+static void reduce_terms(enum thaw_reduction kind, const struct thaw_block *block, const struct thaw_reduce *to,
+			 const float *from, float *terms)
 {
 	float *result = to->y;
 	const float *peaks = to->other;
-
 	switch (kind) {
 #define SUMMED(name, term, slope, result_)                                                                  \
 	case THAW_REDUCE_##name:                                                                            \
@@ -101,9 +89,8 @@ void thaw_reduce_block(enum thaw_reduction kind, const struct thaw_block *block,
 		       const float *x, float *terms)
 {
 	bool plain = kind == THAW_REDUCE_MEAN || kind == THAW_REDUCE_SUM || kind == THAW_REDUCE_LOG_SUM;
-
 	if (!plain)
-		each_term(kind, block, to, x, terms);
+		reduce_terms(kind, block, to, x, terms);
 	if (!is_folded(kind))
 		thaw_sums_add(to->y + block->first[1], plain ? x + block->from : terms, block, 1);
 }
@@ -111,10 +98,8 @@ void thaw_reduce_block(enum thaw_reduction kind, const struct thaw_block *block,
 void thaw_reduce_finish(enum thaw_reduction kind, const struct thaw_reduce *to, int64_t count)
 {
 	float n = to->n;
-
 	for (int64_t i = 0; i < count; i++) {
 		float y = to->y[i], peak = to->other ? to->other[i] : 0.0f;
-
 		(void)n, (void)peak;
 		switch (kind) {
 #define SUMMED(name, term, slope, result) \
@@ -132,8 +117,8 @@ void thaw_reduce_finish(enum thaw_reduction kind, const struct thaw_reduce *to, 
 }
 
 THAW_MULTIVERSION
-void thaw_reduce_prepare_slope(enum thaw_reduction kind, const struct thaw_block *block, const struct thaw_reduce *to,
-			       const float *from)
+void thaw_reduce_count(enum thaw_reduction kind, const struct thaw_block *block, const struct thaw_reduce *to,
+		       const float *from)
 {
 	if (kind == THAW_REDUCE_PROD)
 		EACH(to->zeros[o] += either(x == 0.0f, 1.0f, 0.0f); to->other[o] *= either(x == 0.0f, 1.0f, x))
@@ -147,7 +132,6 @@ void thaw_reduce_slope(enum thaw_reduction kind, const struct thaw_block *block,
 {
 	const float *ys = result->y, *dy = result->dy, *others = result->other, *all_zeros = result->zeros;
 	float n = result->n;
-
 	(void)n;
 	switch (kind) {
 #define SUMMED(name, term, slope, result_)                                        \

@@ -2,31 +2,29 @@
 
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/elementwise.h"
-
-enum { LANES = 16 };
+#include "src/ops/kernels/vector.h"
 
 THAW_MULTIVERSION
-float thaw_allreduce(const float *x, int64_t count)
+float thaw_sum_values(const float *x, int64_t count)
 {
-	float lane[LANES] = {0}, sum = 0;
+	float part[THAW_VECTOR_WIDTH] = {0}, sum = 0;
 	int64_t i = 0;
-
-	for (; i + LANES <= count; i += LANES)
-		for (int k = 0; k < LANES; k++)
-			lane[k] += x[i + k];
+	for (; i + THAW_VECTOR_WIDTH <= count; i += THAW_VECTOR_WIDTH)
+		for (int k = 0; k < THAW_VECTOR_WIDTH; k++)
+			part[k] += x[i + k];
 	for (; i < count; i++)
 		sum += x[i];
-	for (int width = LANES / 2; width > 0; width /= 2)
+	for (int width = THAW_VECTOR_WIDTH / 2; width > 0; width /= 2)
 		for (int k = 0; k < width; k++)
-			lane[k] += lane[k + width];
-	return sum + lane[0];
+			part[k] += part[k + width];
+	return sum + part[0];
 }
 
 void thaw_sums_add(float *sum, const float *values, const struct thaw_block *block, int k)
 {
 	if (!block->column[k])
 		for (int64_t r = 0; r < block->rows; r++)
-			sum[r * block->row[k]] += thaw_allreduce(values + r * block->columns, block->columns);
+			sum[r * block->row[k]] += thaw_sum_values(values + r * block->columns, block->columns);
 	else if (block->row[k] == 0)
 		thaw_kernel_add_rows(sum, values, block->rows, block->columns);
 	else

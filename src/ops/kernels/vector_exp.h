@@ -1,4 +1,4 @@
-/* exp that the compiler turns into vectors, within THAW_MULTIVERSION functions. */
+/* exp for softmax, which the compiler vectorises in THAW_MULTIVERSION functions. */
 #ifndef THAW_SRC_OPS_KERNELS_VECTOR_EXP_H
 #define THAW_SRC_OPS_KERNELS_VECTOR_EXP_H
 
@@ -8,19 +8,18 @@
 
 #include "src/base/multiversion.h"
 
-/* exp(x) within 2 units in the last place. What would be smaller than the smallest normal float is 0: arithmetic on
- * denormal ones is a hundred times slower, and masked scores make many. NaN stays NaN.
+/* exp(x) within 2 units in the last place; NaN stays NaN. Unlike thaw_exp, results below the smallest normal float are
+ * 0: arithmetic on denormal floats is a hundred times slower, and masked scores produce many.
  *
  * exp(x) = 2^n exp(r) with n the integer nearest to x / ln 2, |r| <= ln 2 / 2; the polynomial is Cephes' expf. */
 THAW_INLINE float thaw_vector_exp(float x)
 {
-	const float lowest = -87.33654f, highest = 88.72283f; /* of 2^-126 and FLT_MAX */
-	const float to_integer = 12582912.0f;                 /* 1.5 * 2^23: what is added to it loses its fraction */
+	const float lowest = -87.33654f, highest = 88.72283f; /* logarithms of 2^-126 and FLT_MAX */
+	const float to_integer = 12582912.0f;                 /* 1.5 * 2^23: adding it rounds to an integer */
 	float shifted = x * 1.44269504f + to_integer, n = shifted - to_integer;
 	float r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
 	float p = 1.9875691500e-4f;
 	uint32_t bits, exponent;
-
 	p = p * r + 1.3981999507e-3f;
 	p = p * r + 8.3334519073e-3f;
 	p = p * r + 4.1665795894e-2f;
@@ -28,11 +27,11 @@ THAW_INLINE float thaw_vector_exp(float x)
 	p = p * r + 5.0000001201e-1f;
 	p = p * r * r + r + 1.0f;
 	memcpy(&bits, &p, sizeof(bits));
-	memcpy(&exponent, &shifted, sizeof(exponent)); /* its low bits are n */
+	memcpy(&exponent, &shifted, sizeof(exponent)); /* the low bits are n */
 	bits += exponent << 23;
 	memcpy(&p, &bits, sizeof(p));
 	p = x < lowest ? 0.0f : p;
-	return x <= highest ? p : x * INFINITY; /* and NaN */
+	return x <= highest ? p : x * INFINITY; /* infinity, or NaN */
 }
 
 #endif
