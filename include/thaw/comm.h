@@ -69,6 +69,9 @@ thaw_status thaw_comm_agree(struct thaw_comm *comm, thaw_status status);
  * has "...": REMEDY", naming the lowest rank that differs. Collective. */
 thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char *what, const char *remedy);
 
+/* The same for a digest, which the message shows as 16 hex digits. */
+thaw_status thaw_comm_same_digest(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy);
+
 THAW_END_DECLS
 
 #endif

@@ -15,9 +15,9 @@
 
 THAW_BEGIN_DECLS
 
-#define THAW_LEDGER_COVERAGE  80    /* percent of the runs that ranges should contain */
-#define THAW_LEDGER_FEWEST    5     /* runs needed for a calibration */
-#define THAW_LEDGER_NARROWEST 0.005 /* least half-width of a range, in accuracy; narrower ones count as this */
+#define THAW_LEDGER_COVERAGE       80    /* percent of the runs that ranges should contain */
+#define THAW_LEDGER_MIN_RUNS       5     /* runs needed for a calibration */
+#define THAW_LEDGER_MIN_HALF_WIDTH 0.005 /* least half-width of a range, in accuracy; narrower ones count as this */
 
 /* A run that followed its plan. */
 struct thaw_ledger_entry {
@@ -45,7 +45,7 @@ void thaw_ledger_destroy(struct thaw_ledger *ledger); /* NULL is fine */
 struct thaw_calibration {
 	int runs;      /* in the ledger */
 	double inside; /* fraction of the runs within their predicted ranges; 0 without runs */
-	bool learned;  /* false: fewer than THAW_LEDGER_FEWEST runs; bias and factor are then 0 and 1 */
+	bool learned;  /* false: fewer than THAW_LEDGER_MIN_RUNS runs; bias and factor are then 0 and 1 */
 	double bias;   /* mean of achieved - predicted, shrunk towards 0 by runs / (runs + 5) */
 	double factor; /* to multiply half-widths by */
 };

@@ -2,6 +2,7 @@
  *
  * Each decision is one maximum over the ranks of a number that holds the reason and who has it. Only when
  * there is something to tell do texts travel. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,4 +60,11 @@ out:
 	thaw_free(first);
 	thaw_free(other);
 	return status;
+}
+
+thaw_status thaw_comm_same_digest(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy)
+{
+	char text[17]; /* 16 hex digits and the terminator */
+	snprintf(text, sizeof(text), "%016" PRIx64, digest);
+	return thaw_comm_same(comm, text, what, remedy);
 }

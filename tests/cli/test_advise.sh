@@ -47,7 +47,7 @@ run "${advise[@]}" --out two --history nowhere
 check "a missing history" fails 74 nowhere
 
 run "${advise[@]}" --out two --budget 0.001s --json
-check "a budget of a millisecond: the words say that nothing fits" eval 'exits 0 && out_has "No plan fits the budget 0.001s" &&
+check "a budget of a millisecond: a sentence that nothing fits" eval 'exits 0 && out_has "No plan fits the budget 0.001s" &&
 	[ "$(member plan)" = null ]'
 run "${advise[@]}" --out two --budget "30 core-hours" --json
 check "a budget of core-hours" eval 'exits 0 && [ "$(member plan)" = 0 ]'
@@ -77,23 +77,23 @@ times() { printf "$1 %.0s" $(seq "$2"); }
 mkdir -p class1/train/only class1/test/only
 cp "$golden"/rgb*.jpg class1/train/only && cp "$golden/gray.jpg" class1/test/only
 on class1
-check "one class: words, no numbers" eval 'exits 0 && out_has "The data have one class" && [ "$(member plan)" = null ] &&
+check "one class: a sentence, no numbers" eval 'exits 0 && out_has "The data have only one class" && [ "$(member plan)" = null ] &&
 	grep -q "\"probe\": \[\]" out'
 check "... but its similarity" grep -q '"figure": [0-9]' out
 labelled pairs 0 0 1 1 2 2
 on pairs
-check "two images a class: a plan, and words that nothing could be tried" eval 'exits 0 && out_has "too few to tell trainings apart" &&
+check "two images per class: a plan, and a sentence that there were no pilots" eval 'exits 0 && out_has "too few to compare trainings" &&
 	[ "$(member plan)" != null ]'
 labelled pair 0 0 1 1
 on pair
-check "four images: words" eval 'exits 0 && out_has "any number would be luck" && [ "$(member plan)" = null ]'
+check "four images: a sentence, no plan" eval 'exits 0 && out_has "Too few images are left" && [ "$(member plan)" = null ]'
 # shellcheck disable=SC2046
 labelled lonely $(times 0 12) $(times 1 12) 2
 on lonely
-check "a class of one: said, and left out of the numbers" eval 'exits 0 && out_has "1 class of one image" && [ "$(member plan)" != null ]'
+check "a class of one image: named and not measured" eval 'exits 0 && out_has "1 class of one image" && [ "$(member plan)" != null ]'
 labelled alone 0 1 2 3
 on alone
-check "classes of one image only: words" eval 'exits 0 && [ "$(member plan)" = null ] && out_has "any number would be luck"'
+check "only classes of one image: a sentence, no plan" eval 'exits 0 && [ "$(member plan)" = null ] && out_has "Too few images are left"'
 
 for class in fine torn; do
 	mkdir -p damaged/{train,test}/$class
@@ -101,21 +101,21 @@ for class in fine torn; do
 	cp "$golden/gray.jpg" damaged/test/$class
 done
 on damaged
-check "images that cannot be read: words, no numbers" eval 'exits 0 && out_has "12 of these images are damaged" &&
+check "only damaged images: a sentence, no numbers" eval 'exits 0 && out_has "12 of these images are damaged" &&
 	[ "$(member plan)" = null ] && grep -q "\"figure\": null" out'
 cp "$golden"/rgb*.jpg damaged/train/fine
 on damaged
-check "one class that can be read: the same" eval 'exits 0 && out_has "any number would be luck" && [ "$(member plan)" = null ]'
+check "one readable class: the same" eval 'exits 0 && out_has "Too few images are left" && [ "$(member plan)" = null ]'
 long=$(printf 'x%.0s' $(seq 62))ä
 mkdir -p damaged/{train,test}/"$long" && cp "$golden/gray.jpg" damaged/train/"$long" && cp "$golden/gray.jpg" damaged/test/"$long"
 on damaged
-check "a class of one with a long name, cut within a letter" eval 'exits 0 && out_has "1 class of one image"'
+check "a class of one image with a long name, cut within a character" eval 'exits 0 && out_has "1 class of one image"'
 
 run "$thaw" advise --model builtin --data lonely --size 16 --ranks 16 --out few --json
-check "more ranks than the recipe has images a step: an image for each" eval 'exits 0 && out_has "\"batch\": 16"'
+check "more ranks than images per batch: one image per rank" eval 'exits 0 && out_has "\"batch\": 16"'
 
 run "$thaw" advise --model cifar_resnet8 --data data --size 16 --out few --json
-check "random weights: words, and no similarity" eval 'exits 0 && out_has "weights are random" && grep -q "\"figure\": null" out'
+check "random weights: a sentence, no similarity" eval 'exits 0 && out_has "weights are random" && grep -q "\"figure\": null" out'
 run "$thaw" advise --data nowhere --out few
 check "missing data" fails 74 nowhere
 run "$thaw" advise --model nowhere.pth --data data --out few

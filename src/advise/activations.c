@@ -1,4 +1,4 @@
-#include "src/advise/taps.h"
+#include "src/advise/activations.h"
 
 #include <math.h>
 #include <string.h>
@@ -7,25 +7,25 @@
 #include "thaw/lanes.h"
 #include "thaw/loader.h"
 
-#define BATCH 16 /* images that the loader decodes at a time */
+#define BATCH 16 /* images per request to the loader */
 
-/* A row of the table that ranks exchange: whether the image could be read, its features cut by cut, the classifier's
- * probabilities. */
+/* Layout and state of a pass. Ranks exchange a table with a row per image: 1 if the image could be read (else 0), its
+ * features cut by cut, its class probabilities. */
 struct pass {
-	struct thaw_taps *taps;
+	struct thaw_activations *activations;
 	const struct thaw_graph *graph;
-	struct thaw_shape *shapes;     /* [nodes] of one image */
-	int *crossing[THAW_CUTS_MOST]; /* the nodes whose values cross each cut */
-	int crossings[THAW_CUTS_MOST];
-	int64_t start[THAW_CUTS_MOST]; /* of each cut's features in a row */
+	struct thaw_shape *shapes;    /* [nodes] of one image */
+	int *crossing[THAW_MAX_CUTS]; /* the nodes whose values cross each cut */
+	int crossings[THAW_MAX_CUTS];
+	int64_t start[THAW_MAX_CUTS]; /* offset of the features of each cut in a row */
 	int64_t probability, row_width;
-	float *row;          /* of the image that is under way */
-	double *sums;        /* of its lane: see norm_start */
-	int64_t *norm_start; /* [nodes] in the sums: means, then squares; -1: no batch norm */
+	float *row;          /* of the current image */
+	double *sums;        /* of the current lane: see norm_start */
+	int64_t *norm_start; /* [nodes] offset of means, then squares, in sums; -1: not a batch norm */
 	int64_t sum_count;
 };
 
-/* Mean over everything but the last dimension, which is channels; a flat value stays as it is. */
+/* Averages over all dimensions but the last, channels. */
 static int64_t pool(const struct thaw_shape *shape, const float *value, float *out)
 {
 	int64_t width = shape->dim[shape->ndim - 1], rows = thaw_shape_count(shape) / width;
@@ -39,7 +39,7 @@ static int64_t pool(const struct thaw_shape *shape, const float *value, float *o
 	return width;
 }
 
-/* Adds an image's mean of each channel and of its square. */
+/* Adds the image's mean of each channel and of its square. */
 static void add_rows(const float *value, int64_t rows, int64_t channels, double *mean, double *square)
 {
 	const double part = 1.0 / (double)rows;
@@ -59,16 +59,17 @@ static void add_norm(struct pass *p, int node, const float *value)
 	add_rows(value, thaw_shape_count(shape) / channels, channels, mean, mean + channels);
 }
 
-static void look_at_value(void *context, int node, const float *value)
+/* Callback of thaw_executor_on_value. */
+static void collect_value(void *context, int node, const float *value)
 {
 	struct pass *p = context;
 	if (p->norm_start[node] >= 0)
 		add_norm(p, node, value);
-	for (int c = 0; c < p->taps->cut_count; c++) {
+	for (int c = 0; c < p->activations->cut_count; c++) {
 		float *out = p->row + p->start[c];
 		for (int k = 0; k < p->crossings[c]; k++) {
 			const struct thaw_shape *shape = &p->shapes[p->crossing[c][k]];
-			if (p->crossing[c][k] == 0) /* the image has no place in a row */
+			if (p->crossing[c][k] == 0) /* the image itself is not a feature */
 				continue;
 			if (p->crossing[c][k] == node)
 				pool(shape, value, out);
@@ -77,10 +78,10 @@ static void look_at_value(void *context, int node, const float *value)
 	}
 }
 
-/* Where each cut's features lie in a row. */
+/* Lays out the features of the cuts in a row. */
 static thaw_status place_cuts(struct pass *p, const struct thaw_cut *cut)
 {
-	struct thaw_taps *t = p->taps;
+	struct thaw_activations *t = p->activations;
 	int64_t at = 1;
 	for (int c = 0; c < t->cut_count; c++) {
 		p->crossing[c] = thaw_alloc((size_t)p->graph->node_count, sizeof(int));
@@ -106,7 +107,7 @@ static thaw_status place_cuts(struct pass *p, const struct thaw_cut *cut)
 static thaw_status place_norms(struct pass *p)
 {
 	const struct thaw_graph *g = p->graph;
-	struct thaw_taps *t = p->taps;
+	struct thaw_activations *t = p->activations;
 	p->norm_start = thaw_alloc((size_t)g->node_count, sizeof(*p->norm_start));
 	t->norms = thaw_alloc((size_t)g->node_count, sizeof(*t->norms));
 	if (!p->norm_start || !t->norms)
@@ -118,10 +119,10 @@ static thaw_status place_norms(struct pass *p)
 			continue;
 		const struct thaw_shape *shape = &p->shapes[i];
 		int64_t channels = shape->dim[shape->ndim - 1];
-		t->norms[t->norm_count++] = (struct thaw_norm_tap){.name = n->name,
-								   .channels = channels,
-								   .scale = g->params[n->params[0]].data,
-								   .shift = g->params[n->params[1]].data};
+		t->norms[t->norm_count++] = (struct thaw_norm_statistics){.name = n->name,
+									  .channels = channels,
+									  .scale = g->params[n->params[0]].data,
+									  .shift = g->params[n->params[1]].data};
 		p->norm_start[i] = p->sum_count;
 		p->sum_count += 2 * channels;
 	}
@@ -146,16 +147,16 @@ static thaw_status run_image(struct pass *p, struct thaw_executor *executor, con
 	p->row = row;
 	memcpy(thaw_executor_input(executor), image, (size_t)floats * sizeof(float));
 	thaw_executor_run_trunk(executor, logits);
-	thaw_softmax(logits, 1, p->taps->source_classes, logits);
+	thaw_softmax(logits, 1, p->activations->source_classes, logits);
 	for (int64_t i = 0; i < p->row_width; i++)
 		if (!isfinite(row[i]))
 			return thaw_fail(THAW_DATA,
-					 "the network's values are no numbers: --model: its weights are damaged");
+					 "the network's activations are not finite: --model: use undamaged weights");
 	row[0] = 1.0f;
 	return THAW_OK;
 }
 
-/* What one rank works with. */
+/* What this rank works with. */
 struct rank_work {
 	struct thaw_comm *comm;
 	const struct thaw_dataset *dataset;
@@ -183,7 +184,7 @@ static thaw_status run_batch(struct pass *p, const struct rank_work *w, float *r
 	THAW_TRY(thaw_loader_next(w->loader, &batch));
 	thaw_status status = THAW_OK;
 	for (int64_t i = 0; i < batch->count && status == THAW_OK; i++) {
-		int64_t k = batch->samples[i] / w->lanes; /* its place in the lane */
+		int64_t k = batch->samples[i] / w->lanes; /* index in the lane */
 		status = run_image(p, w->executor, batch->images + i * floats, floats, rows + k * p->row_width);
 	}
 	thaw_loader_release(w->loader, batch);
@@ -192,13 +193,14 @@ static thaw_status run_batch(struct pass *p, const struct rank_work *w, float *r
 
 static thaw_status run_lane(struct pass *p, const struct rank_work *w, int lane, float *rows)
 {
-	int64_t all = thaw_lane_count(w->dataset->count, w->lanes, lane), asked = 0;
+	int64_t all = thaw_lane_count(w->dataset->count, w->lanes, lane), submitted = 0;
 	p->sums = w->lane_sums + (int64_t)lane * p->sum_count;
 	for (int64_t done = 0; done < all; done += BATCH) {
-		for (; asked < all && asked <= done + BATCH; asked += BATCH)
-			THAW_TRY(submit(w, lane, asked));
+		for (; submitted < all && submitted <= done + BATCH; submitted += BATCH) /* one request ahead */
+			THAW_TRY(submit(w, lane, submitted));
 		if (w->callbacks && w->callbacks->stop && w->callbacks->stop(w->callbacks->context))
-			return thaw_fail(THAW_UNFINISHED, "asked to stop: nothing is saved by thaw advise");
+			return thaw_fail(THAW_UNFINISHED,
+					 "asked to stop: thaw advise saves nothing: run the same command again");
 		THAW_TRY(run_batch(p, w, rows));
 	}
 	return THAW_OK;
@@ -217,7 +219,7 @@ static thaw_status run_lanes(struct pass *p, const struct rank_work *w)
 	return THAW_OK;
 }
 
-/* Every rank gets the rows of all: those of a rank lie together, since its lanes do. */
+/* Gathers the rows of all ranks. The rows of a rank are contiguous, since its lanes are. */
 static thaw_status exchange(const struct pass *p, const struct rank_work *w)
 {
 	int ranks = w->comm->size;
@@ -241,7 +243,7 @@ static thaw_status exchange(const struct pass *p, const struct rank_work *w)
 
 static thaw_status sum_norms(struct pass *p, const struct rank_work *w)
 {
-	struct thaw_taps *t = p->taps;
+	struct thaw_activations *t = p->activations;
 	if (p->sum_count == 0)
 		return THAW_OK;
 	THAW_TRY(thaw_allreduce_doubles(w->comm, w->lanes, (int)p->sum_count, w->lane_sums, t->norm_sums));
@@ -255,10 +257,10 @@ static thaw_status sum_norms(struct pass *p, const struct rank_work *w)
 	return THAW_OK;
 }
 
-/* The rows that could be read, in the dataset's order, as one table a cut. */
-static thaw_status spread(struct pass *p, const struct rank_work *w)
+/* Fills the result from the rows of readable images: in the order of the dataset, one table per cut. */
+static thaw_status fill_tables(struct pass *p, const struct rank_work *w)
 {
-	struct thaw_taps *t = p->taps;
+	struct thaw_activations *t = p->activations;
 	size_t images = (size_t)w->dataset->count;
 	const float **row_of = thaw_alloc(images, sizeof(*row_of));
 	t->samples = thaw_alloc(images, sizeof(*t->samples));
@@ -300,12 +302,12 @@ static thaw_status open_work(struct pass *p, struct rank_work *w, const struct t
 	struct thaw_shape image = thaw_shape_of(1, w->side, w->side, 3);
 	THAW_TRY(thaw_executor_create(&w->executor, model->graph, &image, THAW_TRUNK, false));
 	THAW_TRY(thaw_executor_pack(w->executor, NULL, true));
-	thaw_executor_on_value(w->executor, look_at_value, p);
+	thaw_executor_on_value(w->executor, collect_value, p);
 	THAW_TRY(thaw_loader_create(&w->loader, w->dataset, &model->preprocess, NULL, decode_threads, 2));
 	w->table = thaw_alloc((size_t)w->dataset->count * (size_t)p->row_width, sizeof(float));
 	w->lane_sums = thaw_alloc((size_t)w->lanes * (size_t)p->sum_count + 1, sizeof(double));
-	p->taps->norm_sums = thaw_alloc((size_t)p->sum_count + 1, sizeof(double));
-	return w->table && w->lane_sums && p->taps->norm_sums ? THAW_OK : THAW_RESOURCE;
+	p->activations->norm_sums = thaw_alloc((size_t)p->sum_count + 1, sizeof(double));
+	return w->table && w->lane_sums && p->activations->norm_sums ? THAW_OK : THAW_RESOURCE;
 }
 
 static void close_work(struct pass *p, struct rank_work *w)
@@ -316,16 +318,17 @@ static void close_work(struct pass *p, struct rank_work *w)
 	thaw_free(w->lane_sums);
 	thaw_free(p->shapes);
 	thaw_free(p->norm_start);
-	for (int c = 0; c < THAW_CUTS_MOST; c++)
+	for (int c = 0; c < THAW_MAX_CUTS; c++)
 		thaw_free(p->crossing[c]);
 }
 
-thaw_status thaw_taps_collect(struct thaw_taps *taps, struct thaw_comm *comm, const struct thaw_model *model,
-			      const struct thaw_cut *cut, int cut_count, const struct thaw_dataset *dataset, int lanes,
-			      int decode_threads, const struct thaw_callbacks *callbacks)
+thaw_status thaw_activations_collect(struct thaw_activations *activations, struct thaw_comm *comm,
+				     const struct thaw_model *model, const struct thaw_cut *cut, int cut_count,
+				     const struct thaw_dataset *dataset, int lanes, int decode_threads,
+				     const struct thaw_callbacks *callbacks)
 {
-	struct thaw_taps t = {.cut_count = cut_count};
-	struct pass p = {.taps = &t, .graph = model->graph};
+	struct thaw_activations t = {.cut_count = cut_count};
+	struct pass p = {.activations = &t, .graph = model->graph};
 	struct rank_work w = {.comm = comm,
 			      .dataset = dataset,
 			      .callbacks = callbacks,
@@ -337,25 +340,25 @@ thaw_status thaw_taps_collect(struct thaw_taps *taps, struct thaw_comm *comm, co
 	if (status == THAW_OK)
 		status = exchange(&p, &w);
 	if (status == THAW_OK)
-		status = thaw_comm_agree(comm, spread(&p, &w));
+		status = thaw_comm_agree(comm, fill_tables(&p, &w));
 	if (status == THAW_OK)
 		status = sum_norms(&p, &w);
 	close_work(&p, &w);
 	if (status == THAW_OK)
-		*taps = t;
+		*activations = t;
 	else
-		thaw_taps_release(&t);
+		thaw_activations_release(&t);
 	return status;
 }
 
-void thaw_taps_release(struct thaw_taps *t)
+void thaw_activations_release(struct thaw_activations *t)
 {
-	for (int c = 0; c < THAW_CUTS_MOST; c++)
+	for (int c = 0; c < THAW_MAX_CUTS; c++)
 		thaw_free(t->features[c]);
 	thaw_free(t->samples);
 	thaw_free(t->labels);
 	thaw_free(t->probability);
 	thaw_free(t->norms);
 	thaw_free(t->norm_sums);
-	*t = (struct thaw_taps){0};
+	*t = (struct thaw_activations){0};
 }
