@@ -131,9 +131,9 @@ void thaw_param_move_data(struct thaw_param *p, float *data);
 void thaw_param_set_data(struct thaw_param *p, float *data);
 
 /* Iterates over a parameter in chunks that are contiguous both in memory and in files, so that copies need little
- * memory: some rows of the first dimension, or a convolution's weight as a whole. Fills *part with the chunk that
+ * memory: some rows of the first dimension, or a convolution's weight as a whole. Fills *chunk with the part that
  * begins at float `at`; start at 0, the next chunk begins where this one ends. Returns false at the end. */
-bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *part);
+bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *chunk);
 
 /* Copies a parameter, or a chunk of one, from or to file layout. */
 void thaw_param_import(struct thaw_param *p, const float *file);

@@ -8,7 +8,9 @@
 /* Appends a sentence; NULL on failure. Takes over both references. */
 static json_t *sentence(json_t *words, json_t *text)
 {
-	if (words && (!text || json_array_append_new(words, text) != 0)) {
+	if (!words)
+		json_decref(text);
+	else if (!text || json_array_append_new(words, text) != 0) {
 		json_decref(words);
 		return NULL;
 	}
@@ -74,11 +76,11 @@ static json_t *describe_network(const struct advice *a, json_t *words)
 				 json_string("The network's weights are random. Use a pretrained network, or unfreeze "
 					     "everything and train for much longer."));
 	else if (!a->similarity.from_norms && !a->model->features_only)
-		words = sentence(words, json_string("The network has no batch norms that remember its training data: "
-						    "similarity is its classifier's doubt alone."));
+		words = sentence(words,
+				 json_string("The network has no batch norms with statistics of its training data: "
+					     "the similarity is the entropy of its classifier."));
 	if (a->model->features_only)
-		words = sentence(words, json_string("The network has no classifier of its own: confidence and LEEP are "
-						    "not known."));
+		words = sentence(words, json_string("The network has no classifier: confidence and LEEP are unknown."));
 	return words;
 }
 
