@@ -133,7 +133,7 @@ check "advice that is there is passed over" eval 'exits 0 && [ ! -e calls ]'
 sed -i 's/"batch": 8/"batch": 9/' stand-in
 run "$study/advise.sh" ./stand-in made 2
 check "another program advises again" eval '[ "$(lines advice)" -eq 4 ] && [ "$(calls)" -eq 2 ]'
-check "a plan that is not of the grid" err_has "builtin flowers12 3: the plan trains otherwise than the grid does"
+check "a plan that is not of the grid" err_has "builtin flowers12 3: the plan does not use the recipe of the grid"
 check "nothing is left behind" eval '! ls made | grep -q "^run\|^advice\.[^j]"'
 
 # ---- The whole ----------------------------------------------------------------------------------
