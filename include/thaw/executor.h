@@ -26,7 +26,7 @@ enum thaw_segment {
 };
 
 /* Compiles one segment of `graph`, which must outlive the executor. The parameters' data pointers are read at each run
- * and may change between runs. image: (max batch,H,W,C); the batch of a trunk executor must be 1. With `training`, the
+ * and may change between runs. image: (max batch,H,W,C); a trunk executor uses batch 1. With `training`, the
  * nodes from thaw_graph_cut on can run backward. The caller destroys *executor. */
 thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training);

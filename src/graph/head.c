@@ -24,8 +24,8 @@ thaw_status thaw_graph_find_head(struct thaw_graph *g)
 	bool conv = n->op && strcmp(n->op->name, "conv") == 0 && n->attrs.groups <= 1;
 	if (!linear && !conv)
 		return thaw_fail(THAW_CONFIG,
-				 "the network does not end in a classifier: node %s (%s): linear or a convolution is "
-				 "needed",
+				 "the network does not end in a classifier: node %s (%s): a linear layer or a "
+				 "convolution is needed",
 				 n->name, n->op ? n->op->name : "image");
 	g->head = node;
 	return THAW_OK;

@@ -34,7 +34,7 @@ one() {
 	# shellcheck source=tests/study/cells.bash
 	source "$here/cells.bash"
 	read -r network dataset per_class <<< "$key"
-	grep -sF "\"$key\"" "$folder/advice.jsonl" | grep -qF "\"thaw\":\"$digest\"" && return
+	grep -sF "\"$key\"" "$folder/advice.jsonl" | grep -F "\"thaw\":\"$digest\"" > /dev/null && return
 	read -r _ sides model _ <<< "$(network_line "$folder" "$network")"
 	run=$(mktemp -d "$folder/advise.XXXXXX")
 	TIMEFORMAT='%U %S'

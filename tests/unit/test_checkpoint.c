@@ -311,17 +311,17 @@ static void test_exaggerated_sizes(void **state)
 	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none")), THAW_IO);
 }
 
-struct told {
+struct reported {
 	int count;
 	char path[4][1024];
 };
 
-static void tell(void *context, const char *path, const char *why)
+static void report_damage(void *context, const char *path, const char *why)
 {
-	struct told *told = context;
-	assert_true(told->count < 4);
+	struct reported *reported = context;
+	assert_true(reported->count < 4);
 	assert_non_null(strstr(why, path));
-	snprintf(told->path[told->count++], sizeof(told->path[0]), "%s", path);
+	snprintf(reported->path[reported->count++], sizeof(reported->path[0]), "%s", path);
 }
 
 static void damage(const char *path)
@@ -348,16 +348,16 @@ static void test_latest_skips_damage(void **state)
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		scratch_put(scratch_file(s, others[i]), "x", 1);
 
-	struct told told = {0};
+	struct reported reported = {0};
 	struct thaw_weights read = {0};
 	int64_t step;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, tell, &told), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
 	assert_int_equal(step, 9);
 	assert_sample(&read, 9, SMALL);
 	thaw_weights_free(&read);
-	assert_int_equal(told.count, 2);
-	assert_string_equal(told.path[0], step_file(s, 11));
-	assert_string_equal(told.path[1], step_file(s, 10));
+	assert_int_equal(reported.count, 2);
+	assert_string_equal(reported.path[0], step_file(s, 11));
+	assert_string_equal(reported.path[1], step_file(s, 10));
 }
 
 /* Wherever the newest file is truncated, and whichever bit of its header is flipped, the previous one is used. */
@@ -375,12 +375,12 @@ static void test_latest_of_any_damage(void **state)
 		file[bit / 8] ^= (char)(i < size ? 0 : 1 << bit % 8);
 		scratch_put(step_file(s, 2), file, i < size ? i : size);
 		file[bit / 8] ^= (char)(i < size ? 0 : 1 << bit % 8);
-		struct told told = {0};
+		struct reported reported = {0};
 		struct thaw_weights read = {0};
 		int64_t step;
-		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, tell, &told), THAW_OK);
+		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
 		assert_int_equal(step, 1);
-		assert_int_equal(told.count, 1);
+		assert_int_equal(reported.count, 1);
 		thaw_weights_free(&read);
 	}
 	free(file);

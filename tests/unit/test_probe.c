@@ -342,18 +342,19 @@ static void test_own_feature(void **state)
 static void test_regularisation(void **state)
 {
 	(void)state;
-	struct owned *noise = table_create(60, 40, 3), *told = table_create(60, 40, 3);
+	struct owned *noise = table_create(60, 40, 3), *signal = table_create(60, 40, 3);
 	for (int64_t k = 0; k < 60 * 40; k++) {
 		noise->features[k] = formula_uniform(5, k, -1, 1);
-		told->features[k] = (float)(k % 40 % 3 == told->labels[k / 40]) + 0.01f * formula_uniform(6, k, -1, 1);
+		signal->features[k] =
+			(float)(k % 40 % 3 == signal->labels[k / 40]) + 0.01f * formula_uniform(6, k, -1, 1);
 	}
-	assert_true(expect(&noise->table, 40)->ridge > expect(&told->table, 40)->ridge);
+	assert_true(expect(&noise->table, 40)->ridge > expect(&signal->table, 40)->ridge);
 	check(noise, 40);
-	struct thaw_probe probe = probe_of(told);
+	struct thaw_probe probe = probe_of(signal);
 	assert_true(probe.accuracy == 1.0);
 	assert_true(probe.loss < 1e-3);
 	thaw_probe_release(&probe);
-	check(told, 40);
+	check(signal, 40);
 }
 
 /* ---- Invalid and tiny tables ---- */
