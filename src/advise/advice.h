@@ -54,6 +54,13 @@ struct advice {
 	double seconds, core_seconds; /* core_seconds: sum over ranks */
 };
 
+/* advice_data.c */
+
+/* Opens the datasets and counts images and classes. Not collective. */
+thaw_status thaw_advice_open_data(struct advice *a);
+/* Recounts the measured classes without the images that turned out to be damaged. */
+thaw_status thaw_advice_count_measured(struct advice *a);
+
 /* advice_plan.c */
 
 /* The training plan for a cut (thaw/training_plan.h). A new reference, NULL if out of memory. */
