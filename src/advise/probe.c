@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "src/advise/eigen.h"
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
 /* Search grids: regularisation from 1e-5 to 1e2, in units of the mean eigenvalue; scales of the logits from 1 to 128.
@@ -38,14 +39,14 @@ struct work {
 
 static thaw_status open_work(struct work *w)
 {
-	size_t n = (size_t)w->n, d = (size_t)w->d, most = n < d ? n : d, classes = (size_t)w->t->classes;
+	size_t n = (size_t)w->n, d = (size_t)w->d, max_rank = min_size(n, d), classes = (size_t)w->t->classes;
 	w->mean = thaw_alloc(d, sizeof(double));
 	w->share = thaw_alloc(classes, sizeof(double));
 	w->x = thaw_alloc(n * d, sizeof(double));
-	w->u = thaw_alloc(most * n, sizeof(double));
-	w->l = thaw_alloc(most, sizeof(double));
-	w->uy = thaw_alloc(most * classes, sizeof(double));
-	w->scaled = thaw_alloc(most * classes, sizeof(double));
+	w->u = thaw_alloc(max_rank * n, sizeof(double));
+	w->l = thaw_alloc(max_rank, sizeof(double));
+	w->uy = thaw_alloc(max_rank * classes, sizeof(double));
+	w->scaled = thaw_alloc(max_rank * classes, sizeof(double));
 	w->left_out = thaw_alloc(n * classes, sizeof(double));
 	return w->mean && w->share && w->x && w->u && w->l && w->uy && w->scaled && w->left_out ? THAW_OK
 												: THAW_RESOURCE;
@@ -81,7 +82,7 @@ static void centre(struct work *w)
  */
 static thaw_status decompose(struct work *w)
 {
-	const int64_t n = w->n, d = w->d, size = n <= d ? n : d;
+	const int64_t n = w->n, d = w->d, size = min_int64(n, d);
 	double *gram = thaw_alloc((size_t)(size * size), sizeof(*gram)),
 	       *value = thaw_alloc((size_t)size, sizeof(*value));
 	thaw_status status = gram && value ? THAW_OK : THAW_RESOURCE;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "src/base/minmax.h"
+
 /* AdamW, since the best learning rates of different networks then differ by a factor of three, with SGD by thirty;
  * about 300 steps, in small batches if there are few images; a fifth of the epochs train the classifier alone (LP-FT,
  * arXiv 2202.10054). The study (make advise-study, recipe() in tests/study/cells.bash) trains by the same recipe. */
@@ -20,7 +22,7 @@ struct thaw_recipe thaw_recipe_for(int64_t images)
 {
 	int batch = images < VERY_FEW_IMAGES ? BATCH / 4 : images < FEW_IMAGES ? BATCH / 2 : BATCH;
 	int64_t epochs = images > 0 ? (STEPS * batch + images - 1) / images : MAX_EPOCHS;
-	epochs = epochs < MIN_EPOCHS ? MIN_EPOCHS : epochs > MAX_EPOCHS ? MAX_EPOCHS : epochs;
+	epochs = min_int64(max_int64(epochs, MIN_EPOCHS), MAX_EPOCHS);
 	return (struct thaw_recipe){batch, ((int)epochs + HEAD_PART - 1) / HEAD_PART, (int)epochs, HEAD_RATE};
 }
 
