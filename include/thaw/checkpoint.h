@@ -1,8 +1,8 @@
-/* Checkpoints: files that a killed job goes on from.
+/* Checkpoints: files from which a killed job resumes.
  *
- * A checkpoint is one file RUN/step-N.safetensors.zst: a safetensors file in a zstd frame with its
- * content checksum, so `zstd -d` and any safetensors reader open it. It appears under this name
- * complete or not at all. The library writes what the caller gives it: tensors and text.
+ * A checkpoint is one file, RUN/step-N.safetensors.zst: a safetensors file in a zstd frame with a content checksum;
+ * `zstd -d` and any safetensors reader can read it. A file of this name is always complete: it is written under another
+ * name and renamed. This module does not interpret the contents (tensors and metadata) of a checkpoint.
  */
 #ifndef THAW_CHECKPOINT_H
 #define THAW_CHECKPOINT_H
@@ -12,44 +12,46 @@
 
 THAW_BEGIN_DECLS
 
-/* Writes beside the training: a thread compresses, writes, renames and removes checkpoints that retention lets go. It
- * is given the state through a buffer of fixed size; the caller waits where the state is larger than that. */
+/* Writes in the background: a thread compresses, writes and renames checkpoints, and removes old ones. It receives the
+ * state through a buffer of limited size; a caller with a larger state waits for room. */
 struct thaw_checkpoint_writer;
 
 struct thaw_checkpoint_options {
-	const char *directory; /* exists */
-	int keep_last;         /* how many of the newest stay, at least 2 */
-	int level;             /* zstd's compression level, from 1 */
+	const char *directory; /* must exist */
+	int keep_last;         /* how many of the newest are kept, at least 2 */
+	int level;             /* zstd compression level, at least 1 */
 };
 
-/* Removes what a killed writer left behind, too. One writer at a time per directory. */
+/* Also removes temporary files of a killed writer. Only one writer per directory at a time. Options are copied; the
+ * caller closes *w. THAW_CONFIG for bad options. */
 thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, const struct thaw_checkpoint_options *o);
-/* Begins step N: waits for an earlier save to end. `state` says names, types, shapes and metadata; its tensors' values
- * are then to be written to *sink, one after the other, and thaw_checkpoint_end called unless this failed. `best`: this
- * one stays until a better one comes. */
+/* Begins the checkpoint of `step`, after waiting for the previous save to end. `state` gives names, types, shapes and
+ * metadata; after success, the caller writes the values of its tensors to *sink (owned by the writer) in order and
+ * calls thaw_checkpoint_end. `best`: this checkpoint is kept until a better one is written. */
 thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
 				  bool best, struct thaw_sink **sink);
-/* All is given, or with another status than THAW_OK: the checkpoint is given up, and the status returned. Else the
- * failure of the earlier save if it failed (the new one is queued all the same). */
+/* Ends the checkpoint. With THAW_OK: all values have been written; returns the error of the previous save if it failed
+ * (the new one is queued nevertheless). With another status: abandons the checkpoint and returns that status. */
 thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status);
-/* Both at once, for a state whose values are in memory. */
+/* thaw_checkpoint_begin and _end for a state whose values are all in memory. */
 thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
 				 bool best);
-/* Waits until everything queued is on disk; the last failure. */
+/* Waits until the queued checkpoint is on disk. Returns the error of the last save, once. */
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
-/* Flushes and releases. NULL is fine. */
+/* Flushes, then destroys the writer. NULL is fine. */
 thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
 
-/* Reads one checkpoint file completely, checksum included, before anything in it is used. */
+/* Reads one checkpoint file and verifies its checksum. *state is set on success only; the caller releases it with
+ * thaw_weights_free. */
 thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
 
-/* Loads the newest checkpoint of the directory that is whole: *step receives its N, -1 when there is none.
- * Each damaged one that was passed over is reported through `damaged` (path and reason; may be NULL). One that cannot
- * be reached is not passed over: THAW_IO. */
+/* Loads the newest undamaged checkpoint of the directory. *step receives its step, -1 if there is none. Newer damaged
+ * checkpoints are skipped and reported through `damaged` (path and reason; may be NULL). A file that cannot be read is
+ * not skipped: THAW_IO. */
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
 				   void (*damaged)(void *context, const char *path, const char *why), void *context);
 
-/* *step receives the step of the best checkpoint, -1 when none was called so. */
+/* *step receives the step of the best checkpoint, -1 if none was marked best. */
 thaw_status thaw_checkpoint_best(int64_t *step, const char *directory);
 
 THAW_END_DECLS

@@ -1,13 +1,13 @@
-/* Executors: a graph compiled for one batch size and image size, with its memory, ready to run.
+/* Executors: a graph compiled for one batch size and image size, with the memory it runs in.
  *
- * The trunk, every node before the cut, runs for inference in memory that is used again and again; the tail
- * keeps what its backward pass reads. All buffers of an executor lie in one arena whose layout is computed from
- * the values' lifetimes.
+ * The trunk, all nodes before the cut, runs in inference mode and reuses memory from node to node; the tail keeps the
+ * activations that its backward pass reads. All buffers of an executor are in one arena, laid out by the lifetimes of
+ * the values.
  *
- * An executor runs the whole network, or one side of the cut. The values that cross the cut, one after the other,
- * are an image's features: what a trunk executor makes and a tail executor takes. A trunk executor runs one image at a
- * time: its activations stay in cache from node to node, and an image's features are the same bits in
- * whatever company it comes. That is what lets features be kept from epoch to epoch.
+ * An executor runs the whole network or one side of the cut. The values that cross the cut, concatenated, are an
+ * image's features: the output of a trunk executor and the input of a tail executor. A trunk executor runs one image at
+ * a time: activations stay in cache from node to node, and an image's features have the same bits whatever batch it is
+ * part of, so they can be cached across epochs.
  */
 #ifndef THAW_EXECUTOR_H
 #define THAW_EXECUTOR_H
@@ -21,65 +21,68 @@ struct thaw_executor;
 
 enum thaw_segment {
 	THAW_WHOLE,
-	THAW_TRUNK, /* the nodes before thaw_graph_cut, one image at a time, inference only */
-	THAW_TAIL,  /* the nodes from there on */
+	THAW_TRUNK, /* nodes before thaw_graph_cut: one image at a time, inference only */
+	THAW_TAIL,  /* nodes from thaw_graph_cut on */
 };
 
-/* Compiles. `graph` must outlive the executor; its parameters' data pointers are read at each run, so
- * they may move between runs. image: (max batch,H,W,C); the batch of a trunk executor is 1. With `training`,
- * nodes from thaw_graph_cut on can run backward. */
+/* Compiles one segment of `graph`, which must outlive the executor. The parameters' data pointers are read at each run
+ * and may change between runs. image: (max batch,H,W,C); a trunk executor uses batch 1. With `training`, the
+ * nodes from thaw_graph_cut on can run backward. The caller destroys *executor. */
 thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training);
 void thaw_executor_destroy(struct thaw_executor *executor); /* NULL is fine */
 
-/* Frozen parameters in the form that the kernels like best, made once: the same bits, faster. */
-size_t thaw_executor_packed_bytes(const struct thaw_executor *executor); /* 0: nothing to prepare */
-/* From now on runs read the packed form at `memory` (64-byte aligned, thaw_executor_packed_bytes, must outlive
- * the executor; NULL: memory of the executor). With `write` it is written now, from the frozen parameters, which must
- * not change any more; without, somebody else has written it, such as another rank of the node. */
+/* Bytes of the frozen parameters in packed form, the order that the kernels read: faster, with the same results. 0 if
+ * there is nothing to pack. */
+size_t thaw_executor_packed_bytes(const struct thaw_executor *executor);
+/* Makes runs read packed parameters at `memory`: 64-byte aligned, of thaw_executor_packed_bytes, must outlive the
+ * executor; NULL: the executor allocates and owns it. With `write`, packs the frozen parameters into it now; they must
+ * not change afterwards. Without, the memory already holds them, written by another rank of the node for example. */
 thaw_status thaw_executor_pack(struct thaw_executor *executor, void *memory, bool write);
 
-/* Where the images go before a run: (max batch,H,W,C), the executor's memory, overwritten by a run. Not of a tail
- * executor. */
+/* Buffer for the images of the next run: (max batch,H,W,C), owned by the executor, overwritten by the run. Not for a
+ * tail executor. */
 float *thaw_executor_input(struct thaw_executor *executor);
 
-/* Floats of one image's features. */
+/* Number of floats in one image's features. */
 int64_t thaw_executor_features(const struct thaw_executor *executor);
-/* Trunk executor: the features of the image at thaw_executor_input. */
+/* Trunk executors: computes the features of the image in thaw_executor_input. */
 void thaw_executor_run_trunk(struct thaw_executor *executor, float *features);
-/* Tail executor: these are the features of image i of the next run. */
+/* Tail executors: copies the features of image i of the next run into the executor. */
 void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features);
 
-/* Forward over the first n images (0 <= n <= max batch). sample_key[n]: see struct thaw_op_args; may be
- * NULL when not training. Returns the logits (n,classes), the executor's memory, valid until the next run. */
+/* Forward pass over the first n images (0 <= n <= max batch). sample_key[n]: see struct thaw_op_args; may be NULL when
+ * not training. Returns the logits (n,classes), owned by the executor and valid until the next run. */
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key);
 
-/* Backward after a forward with the same n. dlogits (n,classes) may be the memory of
- * thaw_executor_dlogits. gradient[graph->param_count]: entries of trainable parameters and of moving
- * statistics that are learned are overwritten (a parameter belongs to one node), NULL entries are skipped. */
+/* Backward pass after a forward pass with the same n. dlogits (n,classes) may be the buffer of thaw_executor_dlogits.
+ * gradient[graph->param_count]: pointers to the gradients of trainable parameters and to the batch statistics for
+ * moving statistics that are updated; each is overwritten, as a parameter belongs to one node. NULL entries are
+ * skipped. */
 void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient);
 
-/* From now on `done` is called during backward after each node that has parameters, from the last node to the
- * first: the gradients of its parameters are final. NULL: no longer. */
+/* Sets a callback that backward passes call after each node with parameters, from the last node to the first: the
+ * gradients of that node's parameters are final. NULL removes it. */
 void thaw_executor_on_gradient(struct thaw_executor *executor, void (*done)(void *context, int node), void *context);
 
-/* From now on `made` is called after each node that a forward run computes (which parameters are not), while its value
- * is what it made; later nodes may overwrite it. value: of the shape that thaw_graph_infer says for the images of the
- * run. NULL: no longer. */
+/* Sets a callback that forward passes call after each node they compute (parameter nodes are not computed). value: the
+ * output of the node, of the shape that thaw_graph_infer gives for the images of the run; valid during the call only,
+ * since later nodes may overwrite it. NULL removes it. */
 void thaw_executor_on_value(struct thaw_executor *executor, void (*made)(void *context, int node, const float *value),
 			    void *context);
 
-/* Memory for the gradient of the logits (max batch,classes); NULL unless training. */
+/* Buffer for the gradient of the logits (max batch,classes), owned by the executor; NULL unless training. */
 float *thaw_executor_dlogits(struct thaw_executor *executor);
 
-size_t thaw_executor_bytes(const struct thaw_executor *executor); /* of the arena */
+/* Size of the arena in bytes. */
+size_t thaw_executor_bytes(const struct thaw_executor *executor);
 
-/* Seconds that a node took. */
+/* Seconds spent in a node. */
 struct thaw_node_time {
 	double forward, backward;
 };
 
-/* From now on runs add to times[graph->node_count]; NULL: no longer. */
+/* Makes runs add their times to times[graph->node_count], owned by the caller. NULL: stop profiling. */
 void thaw_executor_profile(struct thaw_executor *executor, struct thaw_node_time *times);
 
 THAW_END_DECLS

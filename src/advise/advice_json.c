@@ -1,8 +1,8 @@
-/* Advice as JSON: the members are described in docs/advice.md. json_pack gives NULL where a part could not be made. */
+/* Advice as JSON: docs/advice.md describes the members. json_pack returns NULL if one of its parts is NULL. */
 #include "src/advise/training_cost.h"
 #include "thaw/report.h"
 
-/* Appends, and passes a failure on as NULL. */
+/* Appends; returns NULL if array or item is NULL, or on failure. */
 static json_t *append(json_t *array, json_t *item)
 {
 	if (array && (!item || json_array_append_new(array, item) != 0)) {
@@ -14,29 +14,30 @@ static json_t *append(json_t *array, json_t *item)
 	return array;
 }
 
-static json_t *real_or_null(bool there, double value)
+static json_t *real_or_null(bool known, double value)
 {
-	return there ? json_real(value) : json_null();
+	return known ? json_real(value) : json_null();
 }
 
-/* No number where no image could be read, or where a classifier that the network does not have would be asked. */
+/* False if no image could be read, or if the distance needs a classifier that the network does not have. */
 static bool has_similarity(const struct advice *a)
 {
-	return a->model->pretrained && a->taps.count > 0 && (a->similarity.from_norms || !a->model->features_only);
+	return a->model->pretrained && a->activations.count > 0 &&
+	       (a->similarity.from_norms || !a->model->features_only);
 }
 
 static json_t *similarity_json(const struct advice *a)
 {
 	const struct thaw_similarity *s = &a->similarity;
-	bool classifies = a->model->pretrained && !a->model->features_only && a->taps.count > 0;
+	bool classifies = a->model->pretrained && !a->model->features_only && a->activations.count > 0;
 	json_t *layers = json_array();
 	for (int k = 0; k < s->layers && has_similarity(a); k++)
-		layers =
-			append(layers, json_pack("{s:s, s:f}", "name", a->taps.norms[k].name, "distance", s->layer[k]));
+		layers = append(layers,
+				json_pack("{s:s, s:f}", "name", a->activations.norms[k].name, "distance", s->layer[k]));
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance),
 			 "from", s->from_norms ? "batch norms" : "the classifier's doubt", "confidence",
 			 real_or_null(classifies, s->confidence), "leep", real_or_null(a->has_leep, a->leep),
-			 "feature_norm", real_or_null(a->taps.count > 0, s->feature_norm), "layers", layers);
+			 "feature_norm", real_or_null(a->activations.count > 0, s->feature_norm), "layers", layers);
 }
 
 static json_t *quadrant_json(const struct advice *a)
@@ -71,7 +72,7 @@ static json_t *twice_json(const struct thaw_curve *curve)
 static json_t *depth_json(const struct advice *a, int c)
 {
 	return json_pack("{s:s, s:s, s:f, s:I, s:o, s:o}", "unfreeze", a->cut[c].unfreeze, "block", a->cut[c].block,
-			 "share", a->cut[c].share, "features", (json_int_t)a->taps.width[c], "probe",
+			 "share", a->cut[c].share, "features", (json_int_t)a->activations.width[c], "probe",
 			 probe_json(a, &a->curve[c]), "twice", twice_json(&a->curve[c]));
 }
 
@@ -84,30 +85,30 @@ static json_t *pilot_json(const struct advice *a, const struct thaw_pilot *p)
 		real_or_null(!p->trial.diverged, p->trial.loss), "kept", p->kept, "diverged", p->trial.diverged);
 }
 
-/* Best first, since people read from the top; *chosen becomes the place of the advised one. */
+/* Best first; *chosen becomes the index of the advised plan. */
 static json_t *plans_json(const struct advice *a, json_t **chosen)
 {
 	json_t *plans = json_array();
-	bool told[THAW_CUTS_MOST] = {false};
+	bool listed[THAW_MAX_CUTS] = {false};
 	*chosen = NULL;
 	for (int n = 0; a->probed && n < a->cut_count; n++) {
 		int best = -1;
 		for (int c = 0; c < a->cut_count; c++)
-			if (!told[c] && (best < 0 || c == a->choice.best ||
-					 (best != a->choice.best &&
-					  a->choice.expected[c].accuracy > a->choice.expected[best].accuracy)))
+			if (!listed[c] && (best < 0 || c == a->choice.best ||
+					   (best != a->choice.best &&
+					    a->choice.expected[c].accuracy > a->choice.expected[best].accuracy)))
 				best = c;
-		told[best] = true;
+		listed[best] = true;
 		if (best == a->plan)
 			*chosen = json_integer(n);
-		plans = append(plans, advice_plan_json(a, best));
+		plans = append(plans, thaw_advice_plan_json(a, best));
 	}
 	if (!*chosen)
 		*chosen = json_null();
 	return plans;
 }
 
-/* What twice the images would buy, and what the plan buys over the head alone. */
+/* Gains in accuracy: from twice the images, and of the plan over the head alone. */
 static json_t *worth_json(const struct advice *a)
 {
 	const struct thaw_curve *head = &a->curve[0];
@@ -125,8 +126,8 @@ static json_t *data_json(const struct advice *a)
 			 thaw_report_string(a->model->variant), "data", thaw_report_string(a->options->data), "size",
 			 a->model->preprocess.size, "ranks", a->comm->size, "images", (json_int_t)a->images, "classes",
 			 a->dataset.classes, "per_class", "least", (json_int_t)a->least, "median",
-			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at", (json_int_t)a->taps.count,
-			 "damaged", (json_int_t)a->taps.damaged);
+			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at",
+			 (json_int_t)a->activations.count, "damaged", (json_int_t)a->activations.damaged);
 }
 
 static json_t *measured_json(const struct advice *a)
@@ -142,14 +143,14 @@ static json_t *measured_json(const struct advice *a)
 			 worth_json(a));
 }
 
-json_t *advice_json(const struct advice *a)
+json_t *thaw_advice_json(const struct advice *a)
 {
 	json_t *advice = data_json(a), *measured = measured_json(a), *history = json_null();
-	char *command = advice_command(a);
+	char *command = thaw_advice_command(a);
 	if (a->history)
 		history = json_incref(a->history);
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:f, s:f}", "history", history, "words", advice_words(a), "command",
-				 command ? thaw_report_string(command) : json_null(), "seconds", a->seconds,
+	json_t *rest = json_pack("{s:o, s:o, s:o, s:f, s:f}", "history", history, "words", thaw_advice_words(a),
+				 "command", command ? thaw_report_string(command) : json_null(), "seconds", a->seconds,
 				 "core_seconds", a->core_seconds);
 	bool whole = advice && measured && rest && json_object_update(advice, measured) == 0 &&
 		     json_object_update(advice, rest) == 0;

@@ -1,21 +1,10 @@
-/* Plans: each cut as a training to run, and which of them is advised. */
+/* Training plans: one for each cut, and the choice among them. */
 #include <string.h>
 
 #include "src/advise/training_cost.h"
+#include "src/base/minmax.h"
 #include "thaw/file.h"
 #include "thaw/report.h"
-
-int advice_ranks(const struct advice *a)
-{
-	return a->options->ranks ? a->options->ranks : a->comm->size;
-}
-
-/* A step has an image for every rank at least. */
-static int batch_of(const struct advice *a, const struct thaw_train_options *o)
-{
-	int ranks = advice_ranks(a);
-	return o->batch > ranks ? o->batch : ranks;
-}
 
 static json_t *train_json(const struct advice *a, int cut)
 {
@@ -26,38 +15,38 @@ static json_t *train_json(const struct advice *a, int cut)
 	json_t *train = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:s, s:i, s:i, s:I}", "unfreeze", o.unfreeze,
 				  "optimizer", o.optimizer, "head-epochs", o.head_epochs, "epochs", o.epochs, "lr",
 				  o.lr, "head-lr", o.head_lr, "layer-decay", o.layer_decay, "bn",
-				  a->model->pretrained ? "frozen" : "lane", "batch", batch_of(a, &o), "size",
-				  a->model->preprocess.size, "seed", (json_int_t)a->options->seed);
-	if (train && other_split) /* else other images are held out than here */
+				  a->model->pretrained ? "frozen" : "lane", "batch", max_int(o.batch, a->rank_count),
+				  "size", a->model->preprocess.size, "seed", (json_int_t)a->options->seed);
+	if (train && other_split) /* so that the same images are held out */
 		json_object_set_new(train, "test-share", json_real(a->options->test_share));
 	if (train && a->options->per_class > 0)
 		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
 	return train;
 }
 
-bool advice_plan_fits(const struct advice *a, int cut)
+bool thaw_advice_plan_fits(const struct advice *a, int cut)
 {
-	struct thaw_training_cost c = advice_cost(a, cut);
+	struct thaw_training_cost c = thaw_advice_training_cost(a, cut);
 	return c.hours <= a->budget.hours && c.core_hours <= a->budget.core_hours;
 }
 
-int advice_plan_choose(const struct advice *a)
+int thaw_advice_plan_choose(const struct advice *a)
 {
 	int best = -1;
 	if (!a->probed)
 		return -1;
-	if (advice_plan_fits(a, a->choice.best))
+	if (thaw_advice_plan_fits(a, a->choice.best))
 		return a->choice.best;
 	for (int c = 0; c < a->cut_count; c++)
-		if (advice_plan_fits(a, c) &&
+		if (thaw_advice_plan_fits(a, c) &&
 		    (best < 0 || a->choice.expected[c].accuracy > a->choice.expected[best].accuracy))
 			best = c;
 	return best;
 }
 
-json_t *advice_plan_json(const struct advice *a, int cut)
+json_t *thaw_advice_plan_json(const struct advice *a, int cut)
 {
-	struct thaw_training_cost c = advice_cost(a, cut);
+	struct thaw_training_cost c = thaw_advice_training_cost(a, cut);
 	struct thaw_expected expected = a->choice.expected[cut];
 	if (a->has_history)
 		thaw_calibration_apply(&a->calibration, &expected);
@@ -66,10 +55,10 @@ json_t *advice_plan_json(const struct advice *a, int cut)
 			 json_sprintf("%016llx", (unsigned long long)a->data_digest), "train", train_json(a, cut),
 			 "expected", thaw_expected_json(&expected), "uncalibrated",
 			 thaw_expected_json(&a->choice.expected[cut]), "cost", "ranks", c.ranks, "hours", c.hours,
-			 "core_hours", c.core_hours, "mebibytes", c.mebibytes, "fits", advice_plan_fits(a, cut));
+			 "core_hours", c.core_hours, "mebibytes", c.mebibytes, "fits", thaw_advice_plan_fits(a, cut));
 }
 
-/* A word as a shell takes it: quoted where it needs it. */
+/* A copy of the word for a shell command line, quoted if necessary. */
 static char *quoted(const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=+-";
@@ -88,17 +77,16 @@ static char *quoted(const char *word)
 	return text;
 }
 
-char *advice_command(const struct advice *a)
+char *thaw_advice_command(const struct advice *a)
 {
 	if (a->plan < 0)
 		return NULL;
-	int ranks = advice_ranks(a);
 	char *model = quoted(a->options->model), *data = quoted(a->options->data);
 	char *out = quoted(a->options->out ? a->options->out : ".");
 	char *command =
 		model && data && out
 			? thaw_format("mpirun -np %d thaw train --plan %s/plan.json --model %s --data %s --out RUN",
-				      ranks, out, model, data)
+				      a->rank_count, out, model, data)
 			: NULL;
 	thaw_free(model);
 	thaw_free(data);

@@ -1,21 +1,22 @@
-/* What past runs teach about ranges: the bias, and the conformal factor. */
+/* Calibration of predicted ranges from past runs: the bias and the conformal factor. */
 #include <math.h>
 #include <stdlib.h>
 
+#include "src/base/minmax.h"
 #include "thaw/ledger.h"
 #include "thaw/tensor.h"
 
-#define SHRINK 5.0 /* runs without bias that are thought to have come before */
+#define SHRINK 5.0 /* assumed number of earlier runs without bias: shrinks the estimate towards 0 */
 
-/* Below and above the predicted accuracy. */
+/* Half-widths of a range, below and above the predicted accuracy. */
 struct halves {
 	double below, above;
 };
 
 static struct halves halves_of(const struct thaw_expected *e)
 {
-	return (struct halves){fmax(e->accuracy - e->low, THAW_LEDGER_NARROWEST),
-			       fmax(e->high - e->accuracy, THAW_LEDGER_NARROWEST)};
+	return (struct halves){fmax(e->accuracy - e->low, THAW_LEDGER_MIN_HALF_WIDTH),
+			       fmax(e->high - e->accuracy, THAW_LEDGER_MIN_HALF_WIDTH)};
 }
 
 static double residual(const struct thaw_ledger_entry *e)
@@ -23,7 +24,7 @@ static double residual(const struct thaw_ledger_entry *e)
 	return e->top1 - e->uncalibrated.accuracy;
 }
 
-/* The factor at which the entry's range, moved by the bias, would just have held its run. */
+/* The factor by which the entry's range, moved by the bias, must be scaled to just contain its run. */
 static double score(const struct thaw_ledger_entry *e, double bias)
 {
 	struct halves h = halves_of(&e->uncalibrated);
@@ -37,18 +38,19 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The ceil((n + 1) coverage)-th smallest of n scores: the run to come is one of n + 1 that might each be the worst. */
+/* The ceil((n + 1) coverage)-th smallest of n scores: each of the n + 1 runs, with the next one, is equally likely to
+ * have the largest score. */
 static double conformal_quantile(double *scores, int n)
 {
 	qsort(scores, (size_t)n, sizeof(*scores), ascending);
-	int rank = ((n + 1) * THAW_LEDGER_COVERAGE + 99) / 100;
-	return scores[rank <= n ? rank - 1 : n - 1];
+	int position = ((n + 1) * THAW_LEDGER_COVERAGE + 99) / 100;
+	return scores[min_int(position, n) - 1];
 }
 
 thaw_status thaw_ledger_calibrate(const struct thaw_ledger *ledger, struct thaw_calibration *calibration)
 {
 	int n = ledger->count;
-	struct thaw_calibration c = {.runs = n, .factor = 1.0, .learned = n >= THAW_LEDGER_FEWEST};
+	struct thaw_calibration c = {.runs = n, .factor = 1.0, .learned = n >= THAW_LEDGER_MIN_RUNS};
 	double *scores = thaw_alloc((size_t)n, sizeof(*scores)), sum = 0.0;
 	int inside = 0;
 	if (!scores)

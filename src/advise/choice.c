@@ -1,18 +1,19 @@
-/* The error that a cut will end with is the probe's, times a ratio: how much of it is left when more is trained. Pilots
- * measure the ratio on the images held out; what other datasets came to says it beforehand. Both are normal in their
- * logarithms, and averaged by how sure they are: a pilot by the number of images that it got wrong. */
+/* The final error of a cut is predicted as the probe's error times a ratio. The prior of the ratio comes from other
+ * datasets; pilots measure it on held-out images. Both are treated as normal in the logarithm and averaged with inverse
+ * variances; the variance of a pilot follows from the number of images it got wrong. */
 #include "src/advise/choice.h"
 
 #include <math.h>
 
-#define PILOT_TO_END 0.66 /* the whole training leaves so much of the error that a pilot ended with */
-#define PILOT_SPREAD 0.3  /* standard deviation of the logarithm of that, whatever the number of images */
+/* Fitted by hand to the 24 cells of the study (make advise-study, docs/advice.md), as is prior.c. */
+#define PILOT_TO_END 0.66 /* ratio of the error after the whole training to the error after the pilot */
+#define PILOT_SPREAD 0.3  /* standard deviation of its logarithm, with any number of images */
 
-/* How much of the error can be learned away at all differs from dataset to dataset, for all cuts alike: that standard
- * deviation of the ratio's logarithm widens ranges, and decides nothing. */
+/* Standard deviation of the log ratio between datasets, common to all cuts: it widens the ranges but does not affect
+ * the choice. */
 #define COMMON_SPREAD 0.15
 
-/* A logarithm of a ratio, and its variance. */
+/* A log ratio and its variance. */
 struct estimate {
 	double log_ratio, variance;
 };
@@ -23,6 +24,7 @@ struct thaw_expected thaw_expected_range(double accuracy, double half)
 	return (struct thaw_expected){accuracy, fmax(accuracy - half, 0.0), fmin(accuracy + half, 1.0)};
 }
 
+/* Number of wrong images, plus one half. */
 static double wrong(double accuracy, double images)
 {
 	return (1.0 - accuracy) * images + 0.5;

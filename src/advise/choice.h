@@ -1,4 +1,4 @@
-/* From what was measured to what to expect of each cut. */
+/* Predicts the accuracy of each cut from the measurements and chooses the best. */
 #ifndef THAW_SRC_ADVISE_CHOICE_H
 #define THAW_SRC_ADVISE_CHOICE_H
 
@@ -7,12 +7,12 @@
 #include "src/advise/prior.h"
 #include "thaw/training_plan.h"
 
-#define THAW_80_PERCENT 1.2816 /* standard errors to each side that hold a normal error four times in five */
+#define THAW_80_PERCENT 1.2816 /* half-width of the 80 % interval of a normal distribution, in standard deviations */
 
-/* The range of that half-width, within 0 to 1. */
+/* The range accuracy +- half, clamped to 0..1. */
 struct thaw_expected thaw_expected_range(double accuracy, double half);
 
-/* What is known when it is time to choose. */
+/* The measurements. */
 struct thaw_evidence {
 	int cut_count;
 	const struct thaw_cut *cut;
@@ -22,13 +22,13 @@ struct thaw_evidence {
 };
 
 struct thaw_choice {
-	int rate[THAW_CUTS_MOST];                      /* the best of each cut */
-	struct thaw_expected expected[THAW_CUTS_MOST]; /* with that */
-	int best;                                      /* the cut */
+	int rate[THAW_MAX_CUTS];                      /* number of the best learning rate for each cut */
+	struct thaw_expected expected[THAW_MAX_CUTS]; /* accuracy with that rate */
+	int best;                                     /* the best cut */
 };
 
-/* The probe's error with all images: the share of wrong ones, pulled to one half by an image (Laplace), since none
- * wrong of few is not none. */
+/* The error rate of the probe with all images, with Laplace smoothing by one image, since no errors on few images do
+ * not mean an error rate of 0. */
 double thaw_base_error(const struct thaw_curve *head);
 
 void thaw_choose(struct thaw_choice *choice, const struct thaw_evidence *evidence);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* A quarter of the work, half of it, everything: beside the classifier alone, what the textbooks choose from. */
+/* Besides the classifier alone, the usual choices: a quarter of the FLOPs, half of them, everything. */
 static const double wanted_shares[] = {0.25, 0.5, 1.0};
 
 static int first_node(const struct thaw_graph *g, int block)
@@ -20,7 +20,7 @@ static double share_from(const struct thaw_graph *g, const struct thaw_shape *sh
 	return all > 0.0 ? (double)thaw_graph_flops(g, shapes, node, g->node_count) / all : 1.0;
 }
 
-static thaw_status add(struct thaw_graph *g, const struct thaw_shape *shapes, int block, struct thaw_cut *cut)
+static thaw_status add_cut(struct thaw_graph *g, const struct thaw_shape *shapes, int block, struct thaw_cut *cut)
 {
 	int head = g->nodes[g->head].block;
 	if (block == head)
@@ -37,7 +37,7 @@ static thaw_status add(struct thaw_graph *g, const struct thaw_shape *shapes, in
 	return THAW_OK;
 }
 
-/* The block whose share comes nearest to the one wanted. */
+/* The block whose share of the FLOPs is nearest to the one wanted. */
 static int nearest_block(const struct thaw_graph *g, const struct thaw_shape *shapes, double wanted)
 {
 	int best = 0;
@@ -56,17 +56,17 @@ static thaw_status choose(struct thaw_graph *g, const struct thaw_shape *shapes,
 {
 	int last = g->nodes[g->head].block;
 	int n = 0;
-	THAW_TRY(add(g, shapes, last, &cut[n++]));
+	THAW_TRY(add_cut(g, shapes, last, &cut[n++]));
 	for (size_t i = 0; i < sizeof(wanted_shares) / sizeof(*wanted_shares); i++) {
 		int block = nearest_block(g, shapes, wanted_shares[i]);
 		if (wanted_shares[i] == 1.0)
 			block = 0;
 		if (block >= last)
 			continue;
-		THAW_TRY(add(g, shapes, block, &cut[n]));
+		THAW_TRY(add_cut(g, shapes, block, &cut[n]));
 		if (cut[n].node < cut[n - 1].node)
 			n++;
-		else if (block == 0 && n > 1) /* blocks without parameters cut where the one behind them does */
+		else if (block == 0 && n > 1) /* same cut: the first blocks have no parameters */
 			cut[n - 1] = cut[n];
 		last = block;
 	}

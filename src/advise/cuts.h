@@ -1,21 +1,21 @@
-/* Where a network may be cut: a few depths from the classifier to the image, about evenly spread over its work. */
+/* Candidate cuts of a network: a few depths from the classifier to the image, spread about evenly over its FLOPs. */
 #ifndef THAW_SRC_ADVISE_CUTS_H
 #define THAW_SRC_ADVISE_CUTS_H
 
 #include "thaw/graph.h"
 
-#define THAW_CUTS_MOST 6
+#define THAW_MAX_CUTS 6
 
 struct thaw_cut {
-	char unfreeze[160]; /* as thaw_graph_unfreeze takes it */
-	const char *block;  /* the first that trains; the graph's memory */
+	char unfreeze[160]; /* for thaw_graph_unfreeze */
+	const char *block;  /* the first trainable block; owned by the graph */
 	int node;           /* the first node of the tail */
-	double share;       /* of the forward pass's multiply-adds that lie in the tail */
+	double share;       /* fraction of the forward pass's FLOPs in the tail */
 };
 
-/* Fills cut[THAW_CUTS_MOST] and *count: the classifier first, everything last, each further from the classifier than
- * the one before; the classifier alone where nothing else can train. `side` of the images in pixels. All parameters are
- * frozen afterwards. */
+/* Fills cut[THAW_MAX_CUTS] and *count, from the classifier alone to the whole network, each cut further from the
+ * classifier than the one before; only the classifier if nothing else is trainable. side: of the images in pixels.
+ * Freezes all parameters. */
 thaw_status thaw_cuts_choose(struct thaw_graph *g, int side, struct thaw_cut *cut, int *count);
 
 #endif

@@ -1,8 +1,8 @@
-/* H-score, trace(C^-1 B): C the covariance of the features, B that of the means of their classes.
+/* H-score, trace(C^-1 B): C is the covariance of the features, B the covariance of the class means.
  *
- * C is shrunk towards a multiple of the identity, (1 - a) C + a m I with m = trace(C) / width, and B with it to
- * (1 - a) B; a is that of Ledoit and Wolf (2004). With eigenvalues l_i of C and x_ci = u_i . y_c of the centred
- * features, trace(..) = sum over c and i of x_ci^2 / n_c * l_i / ((1 - a) l_i + a m). */
+ * C is shrunk towards a multiple of the identity, (1 - a) C + a m I with m = trace(C) / width, and B to (1 - a) B, with
+ * a by Ledoit and Wolf (2004). With eigenvalues l_i of C and x_ci = u_i . y_c of the centred features, trace(..) = sum
+ * over c and i of x_ci^2 / n_c * l_i / ((1 - a) l_i + a m). */
 #include <math.h>
 
 #include "src/advise/scores.h"
@@ -10,7 +10,8 @@
 
 #define ROUNDING 1e-12
 
-/* Ledoit and Wolf's a: the variance of C's elements over the distance of C from m I, both in squares, at most 1. */
+/* The shrinkage a of Ledoit and Wolf: variance of the elements of C over the squared distance of C from m I, at most 1.
+ */
 static double shrinkage(const struct thaw_spectrum *s, double trace)
 {
 	const double n = (double)s->count;
@@ -24,7 +25,7 @@ static double shrinkage(const struct thaw_spectrum *s, double trace)
 	return variance < distance ? variance / distance : 1.0;
 }
 
-/* Of features that vary; s is their spectrum, centred. */
+/* The score of features that vary; s: their centred spectrum. */
 static double shrunk_score(const struct thaw_spectrum *s)
 {
 	const double n = (double)s->count;
@@ -45,7 +46,7 @@ thaw_status thaw_h_score(const struct thaw_feature_table *t, double *score)
 	struct thaw_spectrum s;
 	THAW_TRY(thaw_feature_table_check(t));
 	THAW_TRY(thaw_spectrum_create(t, true, &s));
-	*score = s.rank > 0 ? shrunk_score(&s) : 0.0; /* constant features tell nothing apart */
+	*score = s.rank > 0 ? shrunk_score(&s) : 0.0; /* constant features separate no classes */
 	thaw_spectrum_destroy(&s);
 	return THAW_OK;
 }

@@ -1,4 +1,4 @@
-/* Reading results of runs that followed a plan. */
+/* Reads the results of runs that followed a plan. */
 #include "thaw/ledger.h"
 
 #include <dirent.h>
@@ -14,20 +14,20 @@
 #include "thaw/report.h"
 #include "thaw/tensor.h"
 
-#define DEPTH          2         /* folders below the one that is asked for */
-#define LARGEST_RESULT (8 << 20) /* bytes; mostly a line per class */
+#define DEPTH            2         /* levels of subfolders that are searched */
+#define MAX_RESULT_BYTES (8 << 20) /* of result.json, which has a line per class */
 
-static bool is_share(const json_t *number)
+static bool is_fraction(const json_t *number)
 {
 	return json_is_number(number) && json_number_value(number) >= 0.0 && json_number_value(number) <= 1.0;
 }
 
-/* Whether the result is whole and of what was predicted. */
+/* Fills the entry; false if the result is incomplete or the run did not follow its plan. */
 static bool read_result(struct thaw_ledger_entry *e, const json_t *result)
 {
 	const json_t *top1 = json_object_get(result, "top1"), *uncalibrated = json_object_get(result, "uncalibrated");
 	const json_t *predicted_hours = json_object_get(result, "predicted_hours");
-	if (!thaw_expected_read(&e->expected, json_object_get(result, "predicted")) || !is_share(top1) ||
+	if (!thaw_expected_read(&e->expected, json_object_get(result, "predicted")) || !is_fraction(top1) ||
 	    !json_is_string(json_object_get(result, "network")) || !json_is_true(json_object_get(result, "as_planned")))
 		return false;
 	e->uncalibrated = e->expected;
@@ -57,7 +57,7 @@ static thaw_status add_entry(struct thaw_ledger *l, const char *directory, const
 	return e.path && e.network ? THAW_OK : THAW_RESOURCE;
 }
 
-/* Takes the folder's result, if it has one. */
+/* Adds the folder's result, if it has one. */
 static thaw_status read_run(struct thaw_ledger *l, const char *directory)
 {
 	char *path = thaw_format("%s/result.json", directory);
@@ -66,11 +66,11 @@ static thaw_status read_run(struct thaw_ledger *l, const char *directory)
 	void *bytes = NULL;
 	size_t size;
 	thaw_status status = THAW_OK;
-	bool there = access(path, F_OK) == 0;
-	if (there)
-		status = thaw_file_read(&bytes, &size, path, LARGEST_RESULT);
+	bool exists = access(path, F_OK) == 0;
+	if (exists)
+		status = thaw_file_read(&bytes, &size, path, MAX_RESULT_BYTES);
 	thaw_free(path);
-	if (status == THAW_RESOURCE || !there)
+	if (status == THAW_RESOURCE || !exists)
 		return status;
 	json_t *result = status == THAW_OK ? json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	thaw_free(bytes);
@@ -83,7 +83,7 @@ static thaw_status read_run(struct thaw_ledger *l, const char *directory)
 	return status;
 }
 
-/* Links are passed over: a link to the latest run would count it twice. */
+/* Not for symbolic links: a link to the latest run would count it twice. */
 static bool is_folder(const char *path)
 {
 	struct stat st;
@@ -97,7 +97,7 @@ static thaw_status walk(struct thaw_ledger *l, const char *directory, int depth)
 		return THAW_OK;
 	DIR *d = opendir(directory);
 	if (!d && depth == DEPTH)
-		return thaw_fail(THAW_IO, "cannot read: %s: %s", directory, strerror(errno));
+		return thaw_fail(THAW_IO, "cannot read the folder: %s: %s", directory, strerror(errno));
 	if (!d) {
 		l->skipped++;
 		return THAW_OK;

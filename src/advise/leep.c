@@ -6,7 +6,7 @@
 #include "src/advise/scores.h"
 #include "thaw/tensor.h"
 
-#define ROUNDING 1e-3 /* how far from 1 the probabilities of an image may sum up to */
+#define ROUNDING 1e-3 /* tolerance of the sum of the probabilities of an image */
 
 static thaw_status check_distributions(const struct thaw_feature_table *t)
 {
@@ -18,14 +18,14 @@ static thaw_status check_distributions(const struct thaw_feature_table *t)
 		}
 		if (least < 0.0 || fabs(sum - 1.0) > ROUNDING)
 			return thaw_fail(THAW_CONFIG,
-					 "image %" PRId64 ": %" PRId64
-					 " numbers with a sum of %g are no probabilities: LEEP needs a softmax's",
-					 i, t->width, sum);
+					 "not probabilities: the %" PRId64 " features of image %" PRId64
+					 ", with sum %g: LEEP needs the output of a softmax",
+					 t->width, i, sum);
 	}
 	return THAW_OK;
 }
 
-/* joint (classes,width) becomes P(y|z). A source class that no image has any of stays 0. */
+/* Fills joint (classes,width) with P(y|z); 0 for source classes without probability in any image. */
 static void find_conditional(const struct thaw_feature_table *t, double *joint, double *marginal)
 {
 	for (int64_t i = 0; i < t->count; i++)

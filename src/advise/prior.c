@@ -5,18 +5,21 @@
 
 #include "src/advise/recipe.h"
 
-/* Where a probe fails often, features must change, and quickly; where it seldom fails they are worth keeping. */
-#define LARGE_ERROR 0.25
-#define RATE_STEP   0.08 /* of the logarithm, for each step from the suitable rate */
+/* The constants were fitted by hand to the 24 cells of the study: `make advise-study` (tests/study/study.sh) trains
+ * every cut at every rate and prints the tables of docs/advice.md. */
 
-/* With more than a hundred images everything did best, or nearly; with fewer, half of the network. */
+/* If the probe's error is large, the features must change: use the highest learning rate; else the middle one. */
+#define LARGE_ERROR 0.25
+#define RATE_STEP   0.08 /* of the log ratio, per step from the best learning rate */
+
+/* With a hundred images or more, training everything was best or nearly so; with fewer, half of the network. */
 #define FEW_IMAGES 100
 #define FEW_SHARE  0.5
 #define MANY_SHARE 1.0
 #define BEST_RATIO 0.78
-#define SHARE_COST 0.2 /* of the logarithm, for each unit of distance from the best share */
+#define SHARE_COST 0.2 /* of the log ratio, times the distance from the best share */
 
-/* Classes that the network was trained for are forgotten rather than learnt when more of it trains on fewer images. */
+/* If the network was trained for these classes, training more of it on fewer images makes it forget them. */
 #define KNOWN_LEEP  -0.7
 #define KNOWN_ERROR 0.3
 #define KNOWN_RATIO 1.2

@@ -1,7 +1,7 @@
-/* With X (n,d) = U S V' the features without their means, Y the classes as ones and zeros without theirs, and l = s^2,
- * ridge regression predicts U diag(l / (l + r)) U' Y. Image i weighs h_i = 1/n + sum over k of U_ik^2 l_k / (l_k + r)
- * in its own prediction, and the prediction that the others would make leaves the residual of all over 1 - h_i (Allen
- * 1974): n probes for the price of one. */
+/* Let X (n,d) = U S V' be the centred features, Y the centred one-hot labels, l = s^2 and r the regularisation. Ridge
+ * regression predicts U diag(l / (l + r)) U' Y. The leverage of image i is h_i = 1/n + sum over k of U_ik^2 l_k / (l_k
+ * + r), and its leave-one-out residual is the ordinary residual divided by 1 - h_i (Allen 1974): n probes for the price
+ * of one. */
 #include "src/advise/probe.h"
 
 #include <cblas.h>
@@ -11,42 +11,42 @@
 #include <string.h>
 
 #include "src/advise/eigen.h"
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
-/* What is tried: regularisation in units of the mean eigenvalue, from 1e-5 to 1e2; scales of the logits from 1 to 128.
+/* Search grids: regularisation from 1e-5 to 1e2, in units of the mean eigenvalue; scales of the logits from 1 to 128.
  */
 #define RIDGES      15
 #define RIDGE_FIRST 1e-5
 #define RIDGE_STEP  3.1622776601683795
 #define SCALES      15
 #define SCALE_STEP  1.4142135623730951
-/* Regularisation leaves others a say in every prediction: 1 - h is above RIDGE_FIRST / (2 rank), which rounding alone
- * can go below. */
+/* With regularisation 1 - h is above RIDGE_FIRST / (2 rank), but rounding could make it 0. */
 #define LEVERAGE_LIMIT (1.0 - 1e-10)
 
 struct work {
 	const struct thaw_feature_table *t;
 	int64_t n, d, rank;
-	double *mean;     /* [d] of the features */
-	double *share;    /* [classes] of the images */
-	double *x;        /* (n,d) without the means */
+	double *mean;     /* [d] means of the features */
+	double *share;    /* [classes] fraction of the images */
+	double *x;        /* (n,d) centred features */
 	double *u;        /* (rank,n) left singular vectors as rows */
 	double *l;        /* [rank] */
 	double *uy;       /* (rank,classes) U' Y */
 	double *scaled;   /* (rank,classes) */
-	double *left_out; /* (n,classes): what the others predict */
+	double *left_out; /* (n,classes) leave-one-out predictions */
 };
 
 static thaw_status open_work(struct work *w)
 {
-	size_t n = (size_t)w->n, d = (size_t)w->d, most = n < d ? n : d, classes = (size_t)w->t->classes;
+	size_t n = (size_t)w->n, d = (size_t)w->d, max_rank = min_size(n, d), classes = (size_t)w->t->classes;
 	w->mean = thaw_alloc(d, sizeof(double));
 	w->share = thaw_alloc(classes, sizeof(double));
 	w->x = thaw_alloc(n * d, sizeof(double));
-	w->u = thaw_alloc(most * n, sizeof(double));
-	w->l = thaw_alloc(most, sizeof(double));
-	w->uy = thaw_alloc(most * classes, sizeof(double));
-	w->scaled = thaw_alloc(most * classes, sizeof(double));
+	w->u = thaw_alloc(max_rank * n, sizeof(double));
+	w->l = thaw_alloc(max_rank, sizeof(double));
+	w->uy = thaw_alloc(max_rank * classes, sizeof(double));
+	w->scaled = thaw_alloc(max_rank * classes, sizeof(double));
 	w->left_out = thaw_alloc(n * classes, sizeof(double));
 	return w->mean && w->share && w->x && w->u && w->l && w->uy && w->scaled && w->left_out ? THAW_OK
 												: THAW_RESOURCE;
@@ -78,10 +78,11 @@ static void centre(struct work *w)
 			w->x[i * w->d + j] = (double)w->t->features[i * w->d + j] - w->mean[j];
 }
 
-/* Eigenvectors of the smaller of X X' and X' X become the rows of u; what rounding makes of 0 is left out. */
+/* Fills u and l from the eigenvectors of the smaller of X X' and X' X, without eigenvalues that are 0 within rounding.
+ */
 static thaw_status decompose(struct work *w)
 {
-	const int64_t n = w->n, d = w->d, size = n <= d ? n : d;
+	const int64_t n = w->n, d = w->d, size = min_int64(n, d);
 	double *gram = thaw_alloc((size_t)(size * size), sizeof(*gram)),
 	       *value = thaw_alloc((size_t)size, sizeof(*value));
 	thaw_status status = gram && value ? THAW_OK : THAW_RESOURCE;
@@ -122,7 +123,7 @@ static void project(struct work *w)
 		}
 }
 
-/* Fills left_out for this regularisation; returns the mean square of its residuals. */
+/* Fills left_out for this regularisation; returns the mean squared residual. */
 static double leave_out(struct work *w, double ridge)
 {
 	const int classes = w->t->classes;
@@ -149,9 +150,9 @@ static double leave_out(struct work *w, double ridge)
 	return sum / (double)w->n;
 }
 
-/* Leaving an image out also makes its class rarer, so that probes of few images would do worse than chance: the others
- * predict as if the classes' shares were those of all images. */
-static void keep_shares(struct work *w)
+/* Leaving an image out makes its class rarer, and with few images the probe would be worse than chance: corrects the
+ * leave-one-out predictions to the class shares of all images. */
+static void correct_shares(struct work *w)
 {
 	const int classes = w->t->classes;
 	for (int64_t i = 0; i < w->n; i++)
@@ -173,7 +174,7 @@ static double choose_ridge(struct work *w)
 		}
 	}
 	leave_out(w, best);
-	keep_shares(w);
+	correct_shares(w);
 	return best;
 }
 
@@ -187,8 +188,8 @@ static double cross_entropy(const double *p, int classes, int label, double scal
 	return log(sum) - scale * (p[label] - most);
 }
 
-/* What the images left out are worth, and the scale of the logits that suits them best. */
-static double judge(const struct work *w, struct thaw_probe *probe)
+/* Sets leave-one-out accuracy and loss; returns the scale of the logits that minimises the loss. */
+static double evaluate_left_out(const struct work *w, struct thaw_probe *probe)
 {
 	const int classes = w->t->classes;
 	int64_t right = 0;
@@ -216,7 +217,7 @@ static double judge(const struct work *w, struct thaw_probe *probe)
 }
 
 /* weight = scale * (X' U' diag(1 / (l + ridge)) U' Y)', since X' u = s v. */
-static thaw_status weigh(struct work *w, double ridge, double scale, struct thaw_probe *probe)
+static thaw_status set_weights(struct work *w, double ridge, double scale, struct thaw_probe *probe)
 {
 	const int classes = w->t->classes;
 	double *weight = thaw_alloc((size_t)(classes * w->d), sizeof(*weight));
@@ -225,7 +226,7 @@ static thaw_status weigh(struct work *w, double ridge, double scale, struct thaw
 	for (int64_t k = 0; k < w->rank; k++)
 		for (int c = 0; c < classes; c++)
 			w->scaled[k * classes + c] = scale * w->uy[k * classes + c] / (w->l[k] + ridge);
-	if (w->rank > 0) { /* left_out is not needed any more: (n,classes) of U' times that */
+	if (w->rank > 0) { /* reuses left_out for U' times scaled (n,classes) */
 		cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)w->n, classes, (blasint)w->rank, 1.0,
 			    w->u, (blasint)w->n, w->scaled, classes, 0.0, w->left_out, classes);
 		cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, classes, (blasint)w->d, (blasint)w->n, 1.0,
@@ -254,14 +255,18 @@ static thaw_status fit(struct work *w, struct thaw_probe *probe)
 	THAW_TRY(decompose(w));
 	project(w);
 	double ridge = choose_ridge(w);
-	return weigh(w, ridge, judge(w, probe), probe);
+	return set_weights(w, ridge, evaluate_left_out(w, probe), probe);
 }
 
 thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_table *t)
 {
 	THAW_TRY(thaw_feature_table_check(t));
-	if (t->count < 2 || t->count > INT_MAX || t->width > INT_MAX)
-		return thaw_fail(THAW_CONFIG, "%lld images for a probe: give it two or more", (long long)t->count);
+	if (t->count < 2)
+		return thaw_fail(THAW_CONFIG, "too few images for a probe: %lld: give two or more",
+				 (long long)t->count);
+	if (t->count > INT_MAX || t->width > INT_MAX)
+		return thaw_fail(THAW_CONFIG, "too many images or features for a probe: %lld x %lld: give fewer",
+				 (long long)t->count, (long long)t->width);
 	struct work w = {.t = t, .n = t->count, .d = t->width};
 	struct thaw_probe made = {.width = t->width, .classes = t->classes};
 	thaw_status status = fit(&w, &made);
@@ -280,7 +285,7 @@ void thaw_probe_release(struct thaw_probe *probe)
 	*probe = (struct thaw_probe){0};
 }
 
-/* Logits of the table's image i into logit[classes]; returns the largest. */
+/* Writes the logits of image i to logit[classes]; returns the largest. */
 static double logits_of(const struct thaw_probe *p, const struct thaw_feature_table *t, int64_t i, double *logit)
 {
 	double most = -INFINITY;
@@ -292,8 +297,8 @@ static double logits_of(const struct thaw_probe *p, const struct thaw_feature_ta
 	return most;
 }
 
-thaw_status thaw_probe_judge(const struct thaw_probe *p, const struct thaw_feature_table *t, double *accuracy,
-			     double *loss)
+thaw_status thaw_probe_evaluate(const struct thaw_probe *p, const struct thaw_feature_table *t, double *accuracy,
+				double *loss)
 {
 	double *logit = thaw_alloc((size_t)p->classes, sizeof(*logit)), sum = 0.0;
 	int64_t right = 0;

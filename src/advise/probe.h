@@ -1,26 +1,26 @@
-/* Linear probes: a ridge regression from features to classes, solved in closed form, its regularisation chosen by the
- * images left out one at a time. How well it tells classes apart is what the features know of them. */
+/* Linear probes: ridge regression from features to classes, in closed form, with the regularisation chosen by
+ * leave-one-out cross-validation. The accuracy measures how well the features separate the classes. */
 #ifndef THAW_SRC_ADVISE_PROBE_H
 #define THAW_SRC_ADVISE_PROBE_H
 
-#include "src/advise/table.h"
+#include "src/advise/feature_table.h"
 
 struct thaw_probe {
 	int64_t width;
 	int classes;
-	float *weight;   /* (classes,width): with the bias, logits whose softmax fits the images left out best */
+	float *weight;   /* (classes,width); scaled so that the softmax of the logits fits the left-out images best */
 	float *bias;     /* [classes] */
-	double accuracy; /* share of the images that the probe of all others gets right */
-	double loss;     /* their mean cross-entropy */
+	double accuracy; /* leave-one-out accuracy */
+	double loss;     /* leave-one-out mean cross-entropy */
 };
 
-/* Of a table that thaw_feature_table_check accepts, with at least two images. Time of order
- * min(count,width)^2 * (count + width). */
+/* Fits a probe to a table with at least two images; the caller releases it. Takes O(min(count,width)^2 (count + width))
+ * time. Errors of thaw_feature_table_check, or THAW_CONFIG if the table is too small or too large. */
 thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_table *t);
 void thaw_probe_release(struct thaw_probe *probe); /* zeroed is fine */
 
-/* On other images: the share that the probe gets right, and their mean cross-entropy. */
-thaw_status thaw_probe_judge(const struct thaw_probe *probe, const struct thaw_feature_table *t, double *accuracy,
-			     double *loss);
+/* Accuracy and mean cross-entropy of the probe on other images. */
+thaw_status thaw_probe_evaluate(const struct thaw_probe *probe, const struct thaw_feature_table *t, double *accuracy,
+				double *loss);
 
 #endif

@@ -4,12 +4,12 @@
 
 #include "thaw/tensor.h"
 
-#define SCALE_SHARE 1e-2 /* channels whose scale is this far below the layer's largest are dead, and say nothing */
+#define SCALE_SHARE 1e-2 /* channels whose scale is below this fraction of the layer's largest are ignored as dead */
 
-/* A batch norm put out, over its own training data, a mean of `shift` and a standard deviation of |scale| in each
- * channel. The distance of a layer is the mean over channels of the 2-Wasserstein distance between that and the normal
- * distribution of what it puts out now, in units of |scale|. */
-static double layer_distance(const struct thaw_norm_tap *n)
+/* Over its training data, the output of a batch norm has mean `shift` and standard deviation |scale| in each channel.
+ * The distance of a layer is the 2-Wasserstein distance between that normal distribution and the one of its output now,
+ * in units of |scale|, averaged over channels. */
+static double layer_distance(const struct thaw_norm_statistics *n)
 {
 	double largest = 0.0, sum = 0.0;
 	int64_t alive = 0;
@@ -27,9 +27,8 @@ static double layer_distance(const struct thaw_norm_tap *n)
 	return alive > 0 ? sum / (double)alive : 0.0;
 }
 
-/* The classifier's doubt, its entropy as a share of the most it can be: what stands in where no batch norm remembers
- * the training data. */
-static double doubt(const struct thaw_taps *t)
+/* Mean entropy of the class probabilities divided by its maximum: the distance of a network without batch norms. */
+static double relative_entropy(const struct thaw_activations *t)
 {
 	double sum = 0.0;
 	if (t->source_classes < 2 || t->count == 0)
@@ -41,7 +40,7 @@ static double doubt(const struct thaw_taps *t)
 	return sum / (double)t->count / log((double)t->source_classes);
 }
 
-static double mean_confidence(const struct thaw_taps *t)
+static double mean_confidence(const struct thaw_activations *t)
 {
 	double sum = 0.0;
 	for (int64_t i = 0; i < t->count; i++) {
@@ -65,7 +64,7 @@ static double mean_norm(const float *features, int64_t count, int64_t width)
 	return count > 0 ? sum / (double)count : 0.0;
 }
 
-thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_taps *t)
+thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_activations *t)
 {
 	struct thaw_similarity made = {.layers = t->norm_count, .from_norms = t->norm_count > 0};
 	made.layer = thaw_alloc((size_t)t->norm_count + 1, sizeof(*made.layer));
@@ -74,7 +73,7 @@ thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw
 	double sum = 0.0;
 	for (int k = 0; k < t->norm_count; k++)
 		sum += made.layer[k] = layer_distance(&t->norms[k]);
-	made.distance = made.from_norms ? sum / t->norm_count : doubt(t);
+	made.distance = made.from_norms ? sum / t->norm_count : relative_entropy(t);
 	made.confidence = mean_confidence(t);
 	made.feature_norm = t->width[0] > 0 ? mean_norm(t->features[0], t->count, t->width[0]) : 0.0;
 	*s = made;

@@ -7,25 +7,21 @@
 #include <string.h>
 
 #include "src/advise/eigen.h"
+#include "src/base/minmax.h"
 #include "thaw/tensor.h"
 
-#define BLOCK ((int64_t)1 << 20) /* features that are held in double precision at a time */
+#define BLOCK ((int64_t)1 << 20) /* number of features converted to double precision at a time */
 
-/* How a table becomes a Gram matrix (size,size) and its eigenvectors, as rows. */
+/* The Gram matrix (size,size) of a table and its eigenvectors, as rows. */
 struct gram {
 	const struct thaw_feature_table *table;
-	bool tall;      /* F' F, since there are no fewer images than features; else F F' */
+	bool tall;      /* at least as many images as features: F' F; else F F' */
 	int64_t size;   /* the smaller of count and width */
 	double *mean;   /* [width], zeros unless centred */
 	double *vector; /* (size,size) */
 	double *value;  /* [size] */
 	double *block;  /* rows of the table, or columns of all rows */
 };
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
 
 static void find_means(const struct thaw_feature_table *t, double *mean)
 {
@@ -36,7 +32,7 @@ static void find_means(const struct thaw_feature_table *t, double *mean)
 		mean[j] /= (double)t->count;
 }
 
-/* block (rows,columns): the features from (row,column) on, in double precision, without their means. */
+/* block (rows,columns): the features from (row,column) on in double precision, minus their means. */
 static void load(const struct gram *g, int64_t row, int64_t rows, int64_t column, int64_t columns)
 {
 	const int64_t width = g->table->width;
@@ -46,13 +42,13 @@ static void load(const struct gram *g, int64_t row, int64_t rows, int64_t column
 				g->table->features[(row + i) * width + column + j] - g->mean[column + j];
 }
 
-/* The lower triangle of the Gram matrix, block after block. */
+/* Computes the lower triangle of the Gram matrix, block by block. */
 static void multiply(const struct gram *g)
 {
 	const int64_t count = g->table->count, width = g->table->width, n = g->size;
-	const int64_t step = BLOCK / n > 0 ? BLOCK / n : 1, length = g->tall ? count : width;
+	const int64_t step = max_int64(BLOCK / n, 1), length = g->tall ? count : width;
 	for (int64_t at = 0; at < length; at += step) {
-		const int64_t k = smaller(step, length - at);
+		const int64_t k = min_int64(step, length - at);
 		if (g->tall)
 			load(g, at, k, 0, width);
 		else
@@ -77,7 +73,7 @@ static double sum_of_fourth_powers(const struct gram *g)
 	return sum;
 }
 
-/* Eigenvectors of F F' are the u_i themselves: sums over each class of their elements. */
+/* The eigenvectors of F F' are the u_i: u_i . y_c is the sum of the elements of class c. */
 static void project_left(const struct gram *g, int64_t first, struct thaw_spectrum *s)
 {
 	for (int64_t i = 0; i < s->rank; i++)
@@ -85,8 +81,7 @@ static void project_left(const struct gram *g, int64_t first, struct thaw_spectr
 			s->projection[g->table->labels[k] * s->rank + i] += g->vector[(first + i) * g->size + k];
 }
 
-/* Eigenvectors of F' F are the v_i, and u_i = F v_i / s_i: so u_i . y_c = (sum of the features of class c) . v_i / s_i.
- */
+/* The eigenvectors of F' F are the v_i, and u_i = F v_i / s_i: u_i . y_c = (sum of the rows of class c) . v_i / s_i. */
 static thaw_status project_right(const struct gram *g, int64_t first, struct thaw_spectrum *s)
 {
 	const struct thaw_feature_table *t = g->table;
@@ -106,7 +101,7 @@ static thaw_status project_right(const struct gram *g, int64_t first, struct tha
 	return THAW_OK;
 }
 
-/* From the decomposition to the spectrum. What rounding makes of an eigenvalue of 0 is left out. */
+/* Fills the spectrum from the decomposition, without eigenvalues that are 0 within rounding. */
 static thaw_status fill(const struct gram *g, struct thaw_spectrum *s)
 {
 	const struct thaw_feature_table *t = g->table;
@@ -135,11 +130,12 @@ static thaw_status decompose(struct gram *g, bool centred)
 {
 	const int64_t n = g->size;
 	if (n > INT_MAX / 2 || g->table->width > INT_MAX)
-		return thaw_fail(THAW_CONFIG, "a table of so many images and features: take fewer images");
+		return thaw_fail(THAW_CONFIG, "too many images and features for a score: %lld x %lld: use fewer images",
+				 (long long)g->table->count, (long long)g->table->width);
 	g->mean = thaw_alloc((size_t)g->table->width, sizeof(*g->mean));
 	g->value = thaw_alloc((size_t)n, sizeof(*g->value));
 	g->vector = thaw_alloc((size_t)(n * n), sizeof(*g->vector));
-	g->block = thaw_alloc((size_t)(BLOCK > n ? BLOCK : n), sizeof(*g->block));
+	g->block = thaw_alloc((size_t)max_int64(BLOCK, n), sizeof(*g->block));
 	if (!g->mean || !g->value || !g->vector || !g->block)
 		return THAW_RESOURCE;
 	if (centred)
@@ -150,7 +146,7 @@ static thaw_status decompose(struct gram *g, bool centred)
 
 thaw_status thaw_spectrum_create(const struct thaw_feature_table *t, bool centred, struct thaw_spectrum *s)
 {
-	struct gram g = {.table = t, .tall = t->width <= t->count, .size = smaller(t->count, t->width)};
+	struct gram g = {.table = t, .tall = t->width <= t->count, .size = min_int64(t->count, t->width)};
 	struct thaw_spectrum made = {0};
 	thaw_status status = decompose(&g, centred);
 	if (status == THAW_OK)

@@ -1,4 +1,4 @@
-/* What a training will take, from what pilots took. */
+/* Predicted cost of a training, from the cost of the pilots. */
 #ifndef THAW_SRC_ADVISE_TRAINING_COST_H
 #define THAW_SRC_ADVISE_TRAINING_COST_H
 
@@ -7,10 +7,11 @@
 struct thaw_training_cost {
 	int ranks;
 	double hours, core_hours;
-	double mebibytes; /* of each rank */
+	double mebibytes; /* per rank */
 };
 
-/* The training of this cut by the advice's recipe, evaluated after every epoch. */
-struct thaw_training_cost advice_cost(const struct advice *a, int cut);
+/* The cost of training with this cut by the advice's recipe, on a->rank_count ranks, with an evaluation after every
+ * epoch. */
+struct thaw_training_cost thaw_advice_training_cost(const struct advice *a, int cut);
 
 #endif

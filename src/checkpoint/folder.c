@@ -1,4 +1,4 @@
-/* Names of checkpoints in their folder. */
+/* Names of the checkpoints in a folder. */
 #include "src/checkpoint/folder.h"
 
 #include <dirent.h>
@@ -12,14 +12,14 @@
 
 #define NAME_FORMAT "step-%" PRId64 ".safetensors.zst"
 #define NAME_SIZE   64 /* fits the name with any step */
-#define FIRST_STEPS 16 /* room in a list at first */
+#define FIRST_STEPS 16 /* initial capacity of a list */
 
 char *thaw_folder_path(const char *directory, int64_t step)
 {
 	return thaw_format("%s/" NAME_FORMAT, directory, step);
 }
 
-/* The step in a file name; -1 unless it is exactly the name that thaw_folder_path makes. */
+/* The step in a file name; -1 if it is not exactly a name that thaw_folder_path makes. */
 static int64_t step_of(const char *name)
 {
 	int64_t step;

@@ -1,4 +1,4 @@
-/* What lies in a folder of checkpoints: step files, the record of the best one, and which of them stay. */
+/* A folder of checkpoints: step files, the record of the best one, and the retention policy. */
 #ifndef THAW_CHECKPOINT_FOLDER_H
 #define THAW_CHECKPOINT_FOLDER_H
 
@@ -7,23 +7,23 @@
 
 #include "thaw/error.h"
 
-/* DIRECTORY/step-N.safetensors.zst, from thaw_alloc. */
+/* DIRECTORY/step-N.safetensors.zst; the caller frees it with thaw_free. NULL if out of memory. */
 char *thaw_folder_path(const char *directory, int64_t step);
 
-/* The steps that have a file, newest first; (*steps)[*count] is from thaw_alloc. */
+/* Lists the steps that have a file, newest first; the caller frees (*steps)[*count] with thaw_free. */
 thaw_status thaw_folder_list(int64_t **steps, int *count, const char *directory);
 
-/* Decides what stays. Zeroed but for the first two, it is ready. */
+/* Which checkpoints are kept. Initialise the first two members and zero the others. */
 struct thaw_retention {
 	const char *directory;
 	int keep_last;
-	int64_t *whole; /* [whole_count]: steps whose files are known to be whole; thaw_alloc */
+	int64_t *whole; /* [whole_count] steps whose files are known to be undamaged; from thaw_alloc */
 	int whole_count;
 };
 
-/* To be called before the file of `step` is written: from the moment that it is there, it is the best. */
+/* Call before the file of `step` is written. best: it becomes the best checkpoint as soon as its file exists. */
 thaw_status thaw_retention_announce(struct thaw_retention *r, int64_t step, bool best);
-/* To be called when it is there: removes what need not stay. */
+/* Call when the file exists: removes checkpoints that are no longer kept. */
 thaw_status thaw_retention_apply(struct thaw_retention *r, int64_t step);
 
 #endif

@@ -1,8 +1,8 @@
-/* A checkpoint file to bytes, believing nothing in it.
+/* Reads a checkpoint file, which may be damaged.
  *
- * zstd's checksum covers the content but not the frame header, so the header is compared with the only
- * two that frame_write.c makes. The file is read twice: memory for the content is taken only when a first
- * pass has shown that as much comes as the header says. A damaged size is then damage, not a lack of memory. */
+ * zstd's checksum covers the content but not the frame header, so the header must be one of the two forms that
+ * frame_write.c writes. The file is read twice: memory for the content is allocated only after a first pass has
+ * verified the content size of the header. A damaged size is thus reported as damage, not as lack of memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -19,17 +19,17 @@
 #define HEADER_MIN        6
 #define DESCRIPTOR_AT     4    /* offset of the descriptor byte; the window byte follows */
 #define DESCRIPTOR_MASK   0x1f /* dictionary, checksum, reserved and unused bits */
-#define DESCRIPTOR_VALUE  0x04 /* of those, only the checksum */
-#define DESCRIPTOR_SINGLE 0x20 /* the window is the content: no window byte */
+#define DESCRIPTOR_VALUE  0x04 /* of these bits, only the checksum is set */
+#define DESCRIPTOR_SINGLE 0x20 /* single segment: no window byte */
 #define WINDOW_BYTE       ((THAW_FRAME_WINDOW_LOG - 10) << 3)
 
 struct reader {
 	const char *path;
 	int fd;
 	ZSTD_DCtx *zstd;
-	unsigned char *block; /* [block_size], of the file */
+	unsigned char *block; /* [block_size] input */
 	size_t block_size;
-	unsigned char *discard; /* [discard_size]: where content goes that is only checked */
+	unsigned char *discard; /* [discard_size] output of the verifying pass */
 	size_t discard_size;
 };
 
@@ -38,7 +38,7 @@ static thaw_status damaged(const struct reader *r, const char *why)
 	return thaw_fail(THAW_DATA, "damaged checkpoint: %s: %s", r->path, why);
 }
 
-/* Reads on into `block`; *got is 0 at the end of the file. */
+/* Reads the next block; *got is 0 at the end of the file. */
 static thaw_status fill(struct reader *r, size_t *got)
 {
 	ssize_t n;
@@ -51,28 +51,28 @@ static thaw_status fill(struct reader *r, size_t *got)
 	return THAW_OK;
 }
 
-/* Content size from the header in block[got]. */
+/* Checks the frame header in block[got] and returns the content size. */
 static thaw_status check_header(const struct reader *r, size_t got, size_t *size)
 {
 	static const unsigned char magic[DESCRIPTOR_AT] = {0x28, 0xb5, 0x2f, 0xfd};
 	const unsigned char *header = r->block;
 	if (got < HEADER_MIN || memcmp(header, magic, sizeof(magic)) != 0)
-		return damaged(r, "it does not begin like one");
+		return damaged(r, "no zstd frame");
 	unsigned char descriptor = header[DESCRIPTOR_AT];
 	if ((descriptor & DESCRIPTOR_MASK) != DESCRIPTOR_VALUE ||
 	    (!(descriptor & DESCRIPTOR_SINGLE) && header[DESCRIPTOR_AT + 1] != WINDOW_BYTE))
-		return damaged(r, "its frame header is not one that Thaw writes");
+		return damaged(r, "bad frame header");
 	unsigned long long content = ZSTD_getFrameContentSize(header, got < HEADER_MAX ? got : HEADER_MAX);
 	if (content == ZSTD_CONTENTSIZE_ERROR || content == ZSTD_CONTENTSIZE_UNKNOWN)
-		return damaged(r, "its frame header has no size");
+		return damaged(r, "no content size in the frame header");
 	if (descriptor & DESCRIPTOR_SINGLE && content > UINT64_C(1) << THAW_FRAME_WINDOW_LOG)
-		return damaged(r, "its frame header asks for a large window");
+		return damaged(r, "window too large in the frame header");
 	*size = (size_t)content;
 	return THAW_OK;
 }
 
-/* Decodes block[got] and what follows in the file to content[size], or to nowhere if content is NULL. The
- * checksum is consumed once all content is out, so nothing is held back when the input ends. */
+/* Decodes block[got] and the rest of the file to content[size], or only verifies it if content is NULL. The decoder has
+ * consumed the checksum when all content is out, so it holds back nothing at the end of the input. */
 static thaw_status decode(struct reader *r, size_t got, unsigned char *content, size_t size)
 {
 	size_t produced = 0, left = 1;
@@ -80,7 +80,7 @@ static thaw_status decode(struct reader *r, size_t got, unsigned char *content, 
 		ZSTD_inBuffer in = {.src = r->block, .size = got};
 		while (in.pos < in.size) {
 			if (left == 0)
-				return damaged(r, "bytes follow its end");
+				return damaged(r, "extra bytes after its end");
 			ZSTD_outBuffer out = {.dst = content, .size = size, .pos = produced};
 			if (!content)
 				out = (ZSTD_outBuffer){.dst = r->discard, .size = r->discard_size};
@@ -90,27 +90,27 @@ static thaw_status decode(struct reader *r, size_t got, unsigned char *content, 
 				return damaged(r, ZSTD_getErrorName(left));
 			produced += out.pos - before_out;
 			if (in.pos == before_in && out.pos == before_out && left > 0)
-				return damaged(r, "more content than its header says");
+				return damaged(r, "more content than the frame header says");
 		}
 		THAW_TRY(fill(r, &got));
 	}
 	if (left > 0 || produced != size)
-		return damaged(r, "its end is missing");
+		return damaged(r, "truncated");
 	return THAW_OK;
 }
 
-/* The whole file: *size receives how much it holds, content[*size] unless it is NULL what. */
+/* One pass over the file: *size receives the content size; fills content[*size] unless it is NULL. */
 static thaw_status pass(struct reader *r, unsigned char *content, size_t *size)
 {
 	size_t got = 0, found = 0;
 	if (lseek(r->fd, 0, SEEK_SET) != 0)
 		return thaw_fail(THAW_IO, "cannot read: %s: %s", r->path, strerror(errno));
 	if (ZSTD_isError(ZSTD_DCtx_reset(r->zstd, ZSTD_reset_session_only)))
-		return thaw_fail(THAW_SOFTWARE, "a decompressor that cannot start again: %s", r->path);
+		return thaw_fail(THAW_SOFTWARE, "cannot reset the decompressor: %s", r->path);
 	THAW_TRY(fill(r, &got));
 	THAW_TRY(check_header(r, got, &found));
 	if (content && found != *size)
-		return damaged(r, "it changed while it was read");
+		return damaged(r, "it changed while being read");
 	*size = found;
 	return decode(r, got, content, found);
 }
@@ -121,7 +121,7 @@ static thaw_status open_reader(struct reader *r)
 	if ((r->fd = open(r->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(r->fd, &st) != 0)
 		return thaw_fail(THAW_IO, "cannot open: %s: %s", r->path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return thaw_fail(THAW_DATA, "not a file: %s", r->path);
+		return thaw_fail(THAW_DATA, "not a regular file: %s", r->path);
 	r->block_size = ZSTD_DStreamInSize();
 	r->discard_size = ZSTD_DStreamOutSize();
 	r->block = thaw_alloc(r->block_size, 1);

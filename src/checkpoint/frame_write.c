@@ -1,4 +1,4 @@
-/* Bytes to a checkpoint file: zstd streaming into an atomic file writer. */
+/* Writes a checkpoint file: streams through zstd into an atomic file writer. */
 #include <zstd.h>
 
 #include "src/checkpoint/frame.h"
@@ -25,7 +25,7 @@ struct thaw_frame_writer {
 	char *path;
 	ZSTD_CCtx *zstd;
 	struct thaw_file_writer *file;
-	void *block; /* [capacity]: what comes out of zstd */
+	void *block; /* [capacity] output of zstd */
 	size_t capacity;
 };
 
@@ -51,7 +51,7 @@ out:
 	return status;
 }
 
-/* Compresses bytes[size]; with ZSTD_e_end all that is held back comes out as well. */
+/* Compresses bytes[size]; with ZSTD_e_end also flushes and ends the frame. */
 static thaw_status compress(struct thaw_frame_writer *f, const void *bytes, size_t size, ZSTD_EndDirective how)
 {
 	struct thaw_sink *sink = thaw_file_writer_sink(f->file);

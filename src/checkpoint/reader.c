@@ -1,4 +1,4 @@
-/* Reading checkpoints, and finding the one to go on from. */
+/* Reads checkpoints and finds the one to resume from. */
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
@@ -15,10 +15,10 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path)
 	THAW_TRY(thaw_frame_read(&content, &size, path));
 	struct thaw_weights parsed = {0};
 	thaw_status status = thaw_weights_parse(&parsed, content, size, path);
-	/* A safetensors file is used where it lies. Other formats need memory of their own. */
+	/* The tensors of a safetensors file point into `content`; other formats allocate. */
 	if (status == THAW_OK && (parsed.storage || parsed.release)) {
 		thaw_weights_free(&parsed);
-		status = thaw_fail(THAW_DATA, "not a checkpoint: %s: no safetensors file is in it", path);
+		status = thaw_fail(THAW_DATA, "not a checkpoint: %s: its content is not a safetensors file", path);
 	}
 	if (status != THAW_OK) {
 		thaw_free(content);
@@ -44,7 +44,7 @@ thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, co
 		status = path ? thaw_checkpoint_read(state, path) : THAW_RESOURCE;
 		if (status == THAW_OK) {
 			found = steps[i];
-		} else if (status == THAW_DATA) { /* too little memory, or a disk that is away, is no damage */
+		} else if (status == THAW_DATA) { /* I/O errors and lack of memory are not damage: not skipped */
 			if (damaged)
 				damaged(context, path, thaw_error_message());
 			status = THAW_OK;

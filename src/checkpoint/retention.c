@@ -1,8 +1,8 @@
-/* Which checkpoints stay: the newest K that are whole, and the best.
+/* Retention: keeps the newest K undamaged checkpoints and the best one.
  *
- * Which one is best lies in best.json and must be right after a kill at any moment. So the record is
- * written before the checkpoint it names and keeps the one before it as well: the named step counts once
- * its file is there, and until then `before` does. The rename of the checkpoint switches both at once. */
+ * best.json records the best step and must be correct after a kill at any time. It is written before the checkpoint it
+ * names and also holds the previous best: the named step is the best once its file exists, until then `before` is. The
+ * rename of the checkpoint file switches atomically. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,11 +14,11 @@
 #include "thaw/report.h"
 
 #define RECORD_NAME  "best.json"
-#define RECORD_LIMIT 4096 /* bytes of a record that is believed */
+#define RECORD_LIMIT 4096 /* largest valid record, in bytes */
 #define NONE         (-1)
 
 struct record {
-	int64_t step, before; /* NONE: there is none */
+	int64_t step, before; /* or NONE */
 };
 
 static thaw_status record_parse(struct record *record, const char *bytes, size_t size, const char *path)
@@ -67,8 +67,8 @@ static thaw_status record_write(struct record record, const char *directory)
 	return status;
 }
 
-/* NONE unless the step has a file. */
-static thaw_status if_there(int64_t *step, const char *directory)
+/* Sets *step to NONE if it has no file. */
+static thaw_status drop_if_missing(int64_t *step, const char *directory)
 {
 	if (*step == NONE)
 		return THAW_OK;
@@ -85,9 +85,9 @@ thaw_status thaw_checkpoint_best(int64_t *step, const char *directory)
 {
 	struct record record;
 	THAW_TRY(record_read(&record, directory));
-	THAW_TRY(if_there(&record.step, directory));
+	THAW_TRY(drop_if_missing(&record.step, directory));
 	if (record.step == NONE)
-		THAW_TRY(if_there(&record.before, directory));
+		THAW_TRY(drop_if_missing(&record.before, directory));
 	*step = record.step != NONE ? record.step : record.before;
 	return THAW_OK;
 }
@@ -98,7 +98,7 @@ thaw_status thaw_retention_announce(struct thaw_retention *r, int64_t step, bool
 	THAW_TRY(record_read(&record, r->directory));
 	if (best == (record.step == step))
 		return THAW_OK;
-	/* A step that was announced, never came, and is not the best this time is withdrawn. */
+	/* The step was announced as the best earlier but not written, and is not the best now: withdraw it. */
 	if (!best)
 		return record_write((struct record){record.before, NONE}, r->directory);
 	record.step = step;
@@ -114,7 +114,7 @@ static bool known_whole(const struct thaw_retention *r, int64_t step)
 	return false;
 }
 
-/* Files of earlier processes are read once, so that a damaged one does not take the place of a whole one. */
+/* Reads a file of an earlier process once, so that a damaged file is not counted as one of the K. */
 static thaw_status check_whole(const struct thaw_retention *r, int64_t step, bool *whole)
 {
 	char *path = thaw_folder_path(r->directory, step);
@@ -138,7 +138,8 @@ static thaw_status remove_step(const struct thaw_retention *r, int64_t step)
 	return status;
 }
 
-/* Steps after `newest` were damaged and passed over by the run that now comes to them again: not touched. */
+/* Removes checkpoints that are not kept; kept[] receives the others. Steps after `newest` are damaged files that this
+ * run skipped when it resumed and will overwrite: they are left alone. */
 static thaw_status sweep(struct thaw_retention *r, const int64_t *steps, int count, int64_t newest, int64_t best,
 			 int64_t *kept, int *kept_count)
 {

@@ -1,65 +1,61 @@
-/* Checkpoints written beside the training.
+/* Writes checkpoints in the background.
  *
- * A save pours the state as a safetensors file into a ring of bytes, from which a thread compresses and writes it.
- * What the ring has taken in, the training may change. A state that fits in it is written beside the training; one that
- * is larger makes the training wait for the rest, so that a checkpoint never needs memory for a second state. One save
- * is under way at a time. */
+ * A save copies the state as a safetensors file into a ring buffer, from which a thread compresses and writes it. The
+ * training may change values once they are copied. A state that fits into the ring is written while the training
+ * continues; with a larger one the training waits for room, so that a checkpoint never needs a second copy of the
+ * state. At most one save is in progress. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <zstd.h>
 
+#include "src/base/minmax.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
 
 #define MESSAGE_SIZE 1024
-#define RING_BYTES   ((size_t)64 << 20) /* at most: the weights and momentum of 8 million parameters */
-#define PART_BYTES   ((size_t)1 << 20)  /* that the thread takes at a time, after which there is room for as much */
+#define RING_BYTES   ((size_t)64 << 20) /* largest ring: weights and momentum of 8 million parameters */
+#define PART_BYTES   ((size_t)1 << 20)  /* that the thread takes at a time */
 
 struct thaw_checkpoint_writer {
 	struct thaw_retention retention;
 	char *directory;
 	int level;
 	struct thaw_sink sink; /* into the ring */
-	thaw_status earlier;   /* how the save before the present one went */
-	int64_t step;          /* of the save under way, as are the next two */
+	thaw_status earlier;   /* status of the previous save */
+	int64_t step;          /* of the current save, as are the next two */
 	bool best;
 	size_t size;
-	unsigned char *ring; /* [capacity]; the byte i of the file is at i % capacity */
+	unsigned char *ring; /* [capacity]; byte i of the file is at i % capacity */
 	size_t capacity;
 
 	pthread_t thread;
 	pthread_mutex_t mutex; /* guards the rest */
 	pthread_cond_t changed;
-	size_t given, taken; /* bytes of the file so far: into the ring, and out of it */
-	bool busy;           /* from the first byte given to the file being there, or not */
-	bool ended;          /* all is given */
-	bool abandoned;      /* and is not to be written */
+	size_t given, taken; /* bytes of the file so far put into the ring, and taken out of it */
+	bool busy;           /* a save is in progress */
+	bool ended;          /* all bytes have been put into the ring */
+	bool abandoned;      /* the file must not be created */
 	bool stop;
-	thaw_status failure; /* of the last save, until it is told */
+	thaw_status failure; /* of the last save, until it is reported */
 	char message[MESSAGE_SIZE];
 };
 
-static size_t smaller(size_t a, size_t b)
+/* How many of the next `bytes` bytes from `at` on are contiguous in the ring. */
+static size_t contiguous(const struct thaw_checkpoint_writer *w, size_t at, size_t bytes)
 {
-	return a < b ? a : b;
+	return min_size(bytes, w->capacity - at % w->capacity);
 }
 
-/* Bytes that lie behind each other in the ring from `at` on, of so many. */
-static size_t in_a_row(const struct thaw_checkpoint_writer *w, size_t at, size_t bytes)
-{
-	return smaller(bytes, w->capacity - at % w->capacity);
-}
-
-/* Waits for the next part of the file: *part is in the ring until `release_part`. Returns its size, 0 at the end. */
+/* Waits for the next part of the file: *part stays in the ring until `release_part`. Returns its size, 0 at the end. */
 static size_t await_part(struct thaw_checkpoint_writer *w, const void **part)
 {
 	pthread_mutex_lock(&w->mutex);
 	while (w->given == w->taken && !w->ended)
 		pthread_cond_wait(&w->changed, &w->mutex);
-	size_t size = in_a_row(w, w->taken, smaller(w->given - w->taken, PART_BYTES));
+	size_t size = contiguous(w, w->taken, min_size(w->given - w->taken, PART_BYTES));
 	pthread_mutex_unlock(&w->mutex);
 	*part = w->ring + w->taken % w->capacity;
 	return size;
@@ -73,7 +69,7 @@ static void release_part(struct thaw_checkpoint_writer *w, size_t size)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-/* Takes the whole file out of the ring, into the frame as long as that works. */
+/* Takes the whole file out of the ring; writes it to the frame until an error occurs. */
 static thaw_status drain(struct thaw_checkpoint_writer *w, struct thaw_frame_writer *frame, thaw_status status)
 {
 	const void *part;
@@ -101,6 +97,7 @@ static thaw_status write_step(struct thaw_checkpoint_writer *w)
 	return status;
 }
 
+/* The thread. */
 static void *run(void *argument)
 {
 	struct thaw_checkpoint_writer *w = argument;
@@ -124,18 +121,18 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* Starts the thread with all signals blocked: they are for the threads of the program. */
-static thaw_status start(struct thaw_checkpoint_writer *w)
+/* Starts the thread with all signals blocked, so that the threads of the program receive them. */
+static thaw_status start_thread(struct thaw_checkpoint_writer *w)
 {
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int error = pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error ? thaw_fail(THAW_RESOURCE, "cannot start a thread for checkpoints: %s", strerror(error)) : THAW_OK;
+	return error ? thaw_fail(THAW_RESOURCE, "cannot start the checkpoint thread: %s", strerror(error)) : THAW_OK;
 }
 
-static void release(struct thaw_checkpoint_writer *w)
+static void destroy(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_destroy(&w->mutex);
 	pthread_cond_destroy(&w->changed);
@@ -145,7 +142,7 @@ static void release(struct thaw_checkpoint_writer *w)
 	thaw_free(w);
 }
 
-static thaw_status give(struct thaw_sink *sink, const void *bytes, size_t size);
+static thaw_status write_ring(struct thaw_sink *sink, const void *bytes, size_t size);
 
 thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, const struct thaw_checkpoint_options *o)
 {
@@ -161,19 +158,19 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	made->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	made->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	made->level = o->level;
-	made->sink = (struct thaw_sink){.write = give, .context = made};
+	made->sink = (struct thaw_sink){.write = write_ring, .context = made};
 	made->directory = thaw_strdup(o->directory);
 	made->retention = (struct thaw_retention){.directory = made->directory, .keep_last = o->keep_last};
-	thaw_status status = made->directory ? start(made) : THAW_RESOURCE;
+	thaw_status status = made->directory ? start_thread(made) : THAW_RESOURCE;
 	if (status != THAW_OK) {
-		release(made);
+		destroy(made);
 		return status;
 	}
 	*w = made;
 	return THAW_OK;
 }
 
-/* Waits for the thread; the failure of its last save, which is told once. */
+/* Waits until no save is in progress; returns the error of the last one, once. */
 static thaw_status wait_idle(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_lock(&w->mutex);
@@ -203,18 +200,18 @@ static thaw_status file_size(const struct thaw_weights *state, size_t *size)
 	return thaw_safetensors_write_header(state, &count);
 }
 
-/* Puts bytes into the ring, as room comes up. */
-static thaw_status give(struct thaw_sink *sink, const void *bytes, size_t size)
+/* Puts bytes into the ring, waiting for room. */
+static thaw_status write_ring(struct thaw_sink *sink, const void *bytes, size_t size)
 {
 	struct thaw_checkpoint_writer *w = sink->context;
 	const unsigned char *from = bytes;
 	if (size > w->size - w->given)
-		return thaw_fail(THAW_SOFTWARE, "more bytes than the state of step %lld has", (long long)w->step);
+		return thaw_fail(THAW_SOFTWARE, "too many bytes for the checkpoint of step %lld", (long long)w->step);
 	while (size > 0) {
 		pthread_mutex_lock(&w->mutex);
 		while (w->given - w->taken == w->capacity)
 			pthread_cond_wait(&w->changed, &w->mutex);
-		size_t part = in_a_row(w, w->given, smaller(size, w->capacity - (w->given - w->taken)));
+		size_t part = contiguous(w, w->given, min_size(size, w->capacity - (w->given - w->taken)));
 		pthread_mutex_unlock(&w->mutex);
 		memcpy(w->ring + w->given % w->capacity, from, part);
 		from += part;
@@ -234,7 +231,7 @@ static thaw_status make_ring(struct thaw_checkpoint_writer *w, size_t bytes)
 	thaw_free(w->ring);
 	w->capacity = 0;
 	if (!(w->ring = thaw_alloc(bytes, 1)))
-		return thaw_fail_in(THAW_RESOURCE, "room for a checkpoint on its way");
+		return thaw_fail_in(THAW_RESOURCE, "the checkpoint buffer");
 	w->capacity = bytes;
 	return THAW_OK;
 }
@@ -243,14 +240,14 @@ thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step
 				  bool best, struct thaw_sink **sink)
 {
 	if (step < 0)
-		return thaw_fail(THAW_SOFTWARE, "a checkpoint of step %lld", (long long)step);
-	/* The thread sleeps from here to `busy = true`. The message of an earlier failure stays the last one unless
-	 * this save fails as well. */
+		return thaw_fail(THAW_SOFTWARE, "bad step of a checkpoint: %lld", (long long)step);
+	/* The thread is idle from here to `busy = true`. If the previous save failed, its message remains the current
+	 * error message unless this save fails as well. */
 	w->earlier = wait_idle(w);
 	w->step = step;
 	w->best = best;
 	THAW_TRY(file_size(state, &w->size));
-	THAW_TRY(make_ring(w, smaller(w->size, RING_BYTES)));
+	THAW_TRY(make_ring(w, min_size(w->size, RING_BYTES)));
 	pthread_mutex_lock(&w->mutex);
 	w->given = w->taken = 0;
 	w->ended = w->abandoned = false;
@@ -267,7 +264,7 @@ thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step
 thaw_status thaw_checkpoint_end(struct thaw_checkpoint_writer *w, thaw_status status)
 {
 	if (status == THAW_OK && w->given != w->size)
-		status = thaw_fail(THAW_SOFTWARE, "fewer bytes than the state of step %lld has", (long long)w->step);
+		status = thaw_fail(THAW_SOFTWARE, "too few bytes for the checkpoint of step %lld", (long long)w->step);
 	pthread_mutex_lock(&w->mutex);
 	w->ended = true;
 	w->abandoned = status != THAW_OK;
@@ -304,6 +301,6 @@ thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w)
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->mutex);
 	pthread_join(w->thread, NULL);
-	release(w);
+	destroy(w);
 	return status;
 }

@@ -1,47 +1,20 @@
-/* Blocks and the classifier of a graph whose builder did not know them, such as an imported one.
+/* Divides a graph into blocks if its builder did not, as for an imported one.
  *
- * A gate is a value that everything behind it depends on alone: the only one that crosses the graph there. What lies
- * between two gates is the smallest piece that a cut can leave whole. Pieces without weights of their own (norms,
- * activations, pooling) belong to the piece before, and pieces that the names of their nodes put into one module
- * ("/blocks/blocks.3/attn/qkv/MatMul" and "/blocks/blocks.3/mlp/fc1/MatMul") are one block. */
+ * A cut point is a value that dominates all later nodes: no other value crosses the graph there. The nodes between two
+ * cut points are a piece. Pieces without weights (norms, activations, pooling) are merged with the piece before, and
+ * pieces of the same module, by the names of their nodes ("/blocks/blocks.3/attn/qkv/MatMul" and
+ * "/blocks/blocks.3/mlp/fc1/MatMul"), form one block. */
 #include <stdio.h>
 #include <string.h>
 
 #include "src/graph/graph_internal.h"
 
-#define NAME_SIZE 256 /* bytes of a block's name */
+#define NAME_SIZE 256 /* bytes of a block name */
 
-/* The operators that may stand between the classifier and the output. */
-static bool passes_classes(const struct thaw_node *n)
-{
-	static const char *const names[] = {"activation", "average_pool", "dropout", "flatten", "pointwise",
-					    "rearrange",  "reduce",       "reshape", "softmax", NULL};
-	for (int i = 0; names[i]; i++)
-		if (strcmp(n->op->name, names[i]) == 0)
-			return true;
-	return false;
-}
-
-thaw_status thaw_graph_find_head(struct thaw_graph *g)
-{
-	int node = g->output;
-	while (node > 0 && passes_classes(&g->nodes[node]))
-		node = g->nodes[node].inputs[0];
-	const struct thaw_node *n = &g->nodes[node];
-	bool linear = n->op && strcmp(n->op->name, "linear") == 0;
-	bool conv = n->op && strcmp(n->op->name, "conv") == 0 && n->attrs.groups <= 1;
-	if (!linear && !conv)
-		return thaw_fail(THAW_CONFIG,
-				 "the network does not end in a classifier: node %s (%s): linear or a convolution is "
-				 "needed",
-				 n->name, n->op ? n->op->name : "image");
-	g->head = node;
-	return THAW_OK;
-}
-
-/* The module that a name such as "/stages/stages.0/blocks/blocks.1/mlp/fc1/MatMul" tells: "stages.0.blocks.1". A part
- * that goes on where the one before it ended is an element of a list; a list within ("blocks", "layers") is followed,
- * what else a module consists of ("mlp", "block") is not. Empty where the name tells none. */
+/* The innermost list element in a node name: "stages.0.blocks.1" for
+ * "/stages/stages.0/blocks/blocks.1/mlp/fc1/MatMul". A part that extends the part before it is a list element; nested
+ * lists (plural names such as "blocks", "layers") are followed, other submodules ("mlp", "block") are not. Empty if the
+ * name has no list element. */
 static void module_of(const char *name, char *module)
 {
 	char part[NAME_SIZE] = "", before[NAME_SIZE] = "", outer[NAME_SIZE] = "";
@@ -60,8 +33,8 @@ static void module_of(const char *name, char *module)
 	}
 }
 
-/* The module of a node as PyTorch names it: "/features/transition1/conv/Conv" is of "features.transition1.conv". Names
- * of another kind stay as they are. */
+/* The PyTorch name of a node's module: "features.transition1.conv" for "/features/transition1/conv/Conv". Names of
+ * another form are copied. */
 static void path_of(const char *name, char *path)
 {
 	char part[NAME_SIZE], before[NAME_SIZE] = "";
@@ -80,7 +53,7 @@ static void path_of(const char *name, char *path)
 		snprintf(path, NAME_SIZE, "%s", name + (*name == '/'));
 }
 
-/* Whether nodes [first, end) have a weight: something to begin a block with. */
+/* Whether nodes [first, end) have a weight, which a new block needs. */
 static bool has_weight(const struct thaw_graph *g, int first, int end)
 {
 	for (int i = first; i < end; i++)
@@ -90,14 +63,14 @@ static bool has_weight(const struct thaw_graph *g, int first, int end)
 	return false;
 }
 
-/* gate[i]: what lies behind node i knows of what lies before by its value alone. */
-static void find_gates(const struct thaw_graph *g, bool *gate)
+/* cut_point[i]: nodes after i depend on earlier nodes only through the value of i. */
+static void find_cut_points(const struct thaw_graph *g, bool *cut_point)
 {
-	int reach = 0; /* the last user of any value before i */
+	int reach = 0; /* last user of any value before i */
 	for (int i = 0; i < g->node_count; i++) {
 		int last;
 		thaw_graph_uses(g, i, &last);
-		gate[i] = !g->nodes[i].fixed && reach <= i && (last > i || i == g->output);
+		cut_point[i] = !g->nodes[i].fixed && reach <= i && (last > i || i == g->output);
 		if (!g->nodes[i].fixed && last > reach)
 			reach = last;
 	}
@@ -112,7 +85,7 @@ static void add_block(struct thaw_graph *g, const char *name)
 	thaw_graph_block(g, "%s", unique);
 }
 
-/* What the modules of the nodes with weights in [first, end) have in common; the first one's where that is nothing. */
+/* The common prefix of the modules of nodes with weights in [first, end); the first module if there is none. */
 static void common_path(const struct thaw_graph *g, int first, int end, char *common)
 {
 	char path[NAME_SIZE], whole[NAME_SIZE] = "";
@@ -164,24 +137,24 @@ static void name_piece(struct thaw_graph *g, int first, int end, char *module)
 thaw_status thaw_graph_find_blocks(struct thaw_graph *g)
 {
 	char module[NAME_SIZE] = "";
-	bool *gate = thaw_alloc((size_t)g->node_count, sizeof(*gate));
-	if (!gate)
+	bool *cut_point = thaw_alloc((size_t)g->node_count, sizeof(*cut_point));
+	if (!cut_point)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->block_count; i++)
 		thaw_free(g->blocks[i]);
 	g->block_count = 0;
-	find_gates(g, gate);
+	find_cut_points(g, cut_point);
 	for (int first = 1, end; first < g->node_count; first = end) {
-		for (end = first + 1; end < g->node_count && !gate[end - 1] && end != g->head;)
+		for (end = first + 1; end < g->node_count && !cut_point[end - 1] && end != g->head;)
 			end++;
 		if (first == g->head)
-			module[0] = '\0'; /* the classifier is a block of its own */
-		if (first == g->head || first < g->head)
+			module[0] = '\0'; /* the classifier is a separate block */
+		if (first <= g->head)
 			name_piece(g, first, end, module);
 		else
 			for (int i = first; i < end; i++)
 				g->nodes[i].block = g->block_count - 1;
 	}
-	thaw_free(gate);
+	thaw_free(cut_point);
 	return g->failed;
 }

@@ -1,4 +1,4 @@
-/* Building graphs: nodes, parameters and blocks are appended; the first failure is remembered. */
+/* Building graphs: appends nodes, parameters and blocks; keeps the first error. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,8 +75,8 @@ static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *
 			      int input_count)
 {
 	if (input_count < op->min_inputs || input_count > op->max_inputs)
-		return thaw_fail(THAW_SOFTWARE, "%s takes %d to %d inputs: node %s has %d", op->name, op->min_inputs,
-				 op->max_inputs, name, input_count);
+		return thaw_fail(THAW_SOFTWARE, "wrong number of inputs for %s: node %s has %d, needs %d to %d", op->name,
+				 name, input_count, op->min_inputs, op->max_inputs);
 	for (int i = 0; i < input_count; i++)
 		if (inputs[i] < 0 || inputs[i] >= g->node_count)
 			return thaw_fail(THAW_SOFTWARE, "input %d does not exist: node %s", inputs[i], name);
@@ -121,7 +121,7 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 	node->attrs.stream = g->node_count;
 	node->name = thaw_strdup(name);
 	node->inputs = thaw_alloc((size_t)input_count, sizeof(*node->inputs));
-	g->node_count++; /* counted even if memory is short, so that destroy releases what there is */
+	g->node_count++; /* counted even if out of memory, so that destroy releases its parts */
 	if (!node->name || !node->inputs) {
 		fail(g, THAW_RESOURCE);
 		return 0;
@@ -131,7 +131,7 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 	return g->node_count - 1;
 }
 
-/* The shape in files that belongs to a shape here. */
+/* The file shape for a shape in memory. */
 static struct thaw_shape file_shape(const struct thaw_shape *here, enum thaw_layout layout)
 {
 	const int64_t *d = here->dim;
@@ -145,8 +145,8 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 	while (allowed < THAW_MAX_PARAMS && n->op->param_names && n->op->param_names[allowed])
 		allowed++;
 	if (n->param_count == allowed)
-		return thaw_fail(THAW_SOFTWARE, "%s takes %d parameters: %s is one too many", n->op->name, allowed,
-				 wanted->name);
+		return thaw_fail(THAW_SOFTWARE, "too many parameters: %s: %s takes %d", wanted->name, n->op->name,
+				 allowed);
 	if (wanted->layout == THAW_LAYOUT_CONV && wanted->shape.ndim != 4)
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
@@ -190,7 +190,7 @@ thaw_status thaw_graph_finish(struct thaw_graph *g)
 		return thaw_fail(THAW_CONFIG, "the network does not end in a linear classifier: node %s", head->name);
 	for (int i = 0; i < g->param_count; i++)
 		if (thaw_graph_find_param(g, g->params[i].name) != i)
-			return thaw_fail(THAW_SOFTWARE, "two parameters of one name: %s", g->params[i].name);
+			return thaw_fail(THAW_SOFTWARE, "two parameters have the same name: %s", g->params[i].name);
 	return THAW_OK;
 }
 

@@ -4,7 +4,7 @@
 #include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
 
-/* Arrays of a copy keep the doubling rule of thaw_grow: room up to the next power of two. */
+/* A copy of an array with room up to the next power of two, as thaw_grow expects. */
 static void *copy_array(const void *from, int count, size_t size)
 {
 	int room = 1;
@@ -21,7 +21,7 @@ static bool copy_nodes(struct thaw_graph *to, const struct thaw_graph *from)
 	to->nodes = copy_array(from->nodes, from->node_count, sizeof(*to->nodes));
 	if (!to->nodes)
 		return false;
-	for (int i = 0; i < from->node_count; i++) { /* nothing of the original is left to be released twice */
+	for (int i = 0; i < from->node_count; i++) { /* not owned by the copy yet: destroy must not free them */
 		to->nodes[i].name = NULL;
 		to->nodes[i].inputs = NULL;
 	}
@@ -44,7 +44,7 @@ static bool copy_params(struct thaw_graph *to, const struct thaw_graph *from)
 	if (!to->params)
 		return false;
 	for (int i = 0; i < from->param_count; i++)
-		to->params[i].name = (char *)(to->params[i].own = NULL);
+		to->params[i].own = NULL, to->params[i].name = NULL;
 	to->param_count = from->param_count;
 	for (int i = 0; i < from->param_count; i++)
 		if (!(to->params[i].name = thaw_strdup(from->params[i].name)))
@@ -98,8 +98,8 @@ int thaw_graph_uses(const struct thaw_graph *g, int value, int *last)
 
 void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 {
-	int saved = 0;
-	/* Where value i is found afterwards; inputs come first, so theirs is known when a node is reached. */
+	int kept = 0;
+	/* New index of value i; inputs have smaller indices, so theirs are known when a node is reached. */
 	int *moved = thaw_alloc((size_t)g->node_count, sizeof(*moved));
 	if (!moved) {
 		g->failed = THAW_RESOURCE;
@@ -119,13 +119,13 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 			continue;
 		}
 		for (int k = 0; k < n->param_count; k++)
-			g->params[n->params[k]].node = saved;
-		moved[i] = saved;
-		g->nodes[saved++] = *n;
+			g->params[n->params[k]].node = kept;
+		moved[i] = kept;
+		g->nodes[kept++] = *n;
 	}
 	g->output = moved[g->output];
 	g->head = moved[g->head];
-	g->node_count = saved;
-	/* The array keeps its old room; only growth asks for powers of two, and a rewritten graph grows no nodes. */
+	g->node_count = kept;
+	/* The array keeps its size, which thaw_grow would not expect; no nodes are added to a rewritten graph. */
 	thaw_free(moved);
 }

@@ -1,20 +1,22 @@
-/* The cut: which parameters train, and where the trunk ends. */
+/* The cut: which parameters are trainable, and where the trunk ends. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/graph/graph_internal.h"
 
+#define NAMES_SIZE 700 /* bytes of a list of block names in a message; longer lists are cut */
+
 static thaw_status unknown_block(const struct thaw_graph *g, const char *unfreeze)
 {
-	char names[700] = "";
+	char names[NAMES_SIZE] = "";
 	size_t used = 0;
 	for (int i = 0; i < g->block_count && used < sizeof(names); i++)
 		used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s", i ? " " : "", g->blocks[i]);
 	return thaw_fail(THAW_USAGE, "no such block: --unfreeze %s: the blocks are %s", unfreeze, names);
 }
 
-/* The first block that trains; block_count for none. */
+/* The first trainable block; block_count if there is none. */
 static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze, int *block)
 {
 	int head = g->nodes[g->head].block;

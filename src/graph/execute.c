@@ -1,4 +1,4 @@
-/* Running an executor. */
+/* Running an executor: forward and backward passes, and access to its buffers. */
 #include <string.h>
 
 #include "src/base/clock.h"
@@ -45,7 +45,7 @@ const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, co
 	return executor->logits;
 }
 
-/* Where the node's gradients go; zeros there if it adds to them. */
+/* Points the node to its gradients, zeroed if its backward function adds to them. */
 static void bind_gradients(struct thaw_executor *executor, int node, float *const *gradient)
 {
 	struct thaw_step *step = &executor->steps[node];

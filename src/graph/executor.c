@@ -1,224 +1,21 @@
-/* Compiling an executor: shapes, lifetimes, memory, and one ready call per node.
- *
- * Time runs in steps: node i's forward is step i, the loss is step n (the number of nodes), node i's
- * backward is step 2n - i. Every buffer lives from the step that writes it to the last that reads it:
- *   value      from its node's forward to the last use, in the tail up to the backward calls that read it
- *   kept       from a tail node's forward to its backward
- *   gradient   from the backward of the value's last user to that of its own node
- *   scratch    one step; the largest wish is reserved once for all
- * A tail executor's features are values that are there from its first step on; a trunk executor's stay to the end.
- * A node that works in place puts its value where its input was; such values share one buffer.
- */
-#include <string.h>
-
-#include "src/graph/executor_internal.h"
+/* Compiling an executor: shapes, lifetimes (lifetimes.c), memory layout (memory.c), and one bound step per node. */
+#include "src/graph/compiler.h"
 #include "src/graph/graph_internal.h"
-#include "src/graph/memory.h"
 
-/* What compiling needs and the finished executor does not. */
-struct compiler {
-	struct thaw_executor *executor;
-	const struct thaw_graph *graph;
-	struct thaw_shape *shapes;           /* [nodes] */
-	struct thaw_op_workspace *workspace; /* [nodes] */
-	bool *needs_gradient;                /* [nodes]: a trainable parameter lies at or before this value */
-	int *storage;                        /* [nodes]: the value whose buffer this one's data lie in */
-	int *gradient_storage;               /* [nodes]: the same for gradients */
-	struct thaw_buffer *buffers;         /* [3 * nodes + 1]: values, gradients, saved, and the scratch */
-	int *crossing;                       /* [nodes]: the values that cross the cut */
-	int nodes;
-};
-
-static struct thaw_buffer *value_buffer(struct compiler *c, int i)
-{
-	return &c->buffers[c->storage[i]];
-}
-
-static struct thaw_buffer *gradient_buffer(struct compiler *c, int i)
-{
-	return &c->buffers[c->nodes + c->gradient_storage[i]];
-}
-
-static struct thaw_buffer *kept_buffer(struct compiler *c, int i)
-{
-	return &c->buffers[2 * c->nodes + i];
-}
-
-static struct thaw_buffer *scratch_buffer(struct compiler *c)
-{
-	return &c->buffers[3 * c->nodes];
-}
-
-static int backward_step(const struct compiler *c, int node)
-{
-	return 2 * c->nodes - node;
-}
-
-/* Whether a value is a parameter, in whose own memory it is read. */
-static bool is_parameter(const struct compiler *c, int i)
-{
-	return c->graph->nodes[i].op && c->graph->nodes[i].op->parameter;
-}
-
-static size_t value_bytes(const struct compiler *c, int i)
-{
-	return (size_t)thaw_shape_count(&c->shapes[i]) * sizeof(float);
-}
-
-static bool in_tail(const struct compiler *c, int node)
-{
-	return c->executor->training && node >= c->executor->cut;
-}
-
-/* Which values carry a gradient, and what each node wants besides them. */
-static thaw_status survey(struct compiler *c)
-{
-	struct thaw_shape param[THAW_MAX_PARAMS];
-	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs)
-			continue;
-		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof(*x));
-		if (!x)
-			return THAW_RESOURCE;
-		struct thaw_op_desc desc = thaw_graph_op_desc(c->graph, i, c->shapes, param, x);
-		desc.training = in_tail(c, i);
-		desc.frozen = thaw_graph_frozen(c->graph, i);
-		if (n->op->workspace)
-			n->op->workspace(&desc, &c->workspace[i]);
-		thaw_free(x);
-
-		for (int k = 0; k < n->input_count; k++)
-			c->needs_gradient[i] |= c->needs_gradient[n->inputs[k]];
-		for (int k = 0; k < n->param_count; k++)
-			c->needs_gradient[i] |= in_tail(c, i) && c->graph->params[n->params[k]].trainable;
-	}
-	return THAW_OK;
-}
-
-/* Values that are there before the first step. */
-static void mark_inputs(struct compiler *c)
-{
-	int image = 0;
-	bool tail = c->executor->segment == THAW_TAIL;
-	const int *input = tail ? c->crossing : &image;
-	for (int k = 0; k < (tail ? c->executor->crossing_count : 1); k++)
-		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
-}
-
-/* The last step that reads each value, without regard to sharing. */
-static void value_lifetimes(struct compiler *c)
-{
-	int end = 2 * c->nodes + 1;
-	for (int i = 0; i < c->nodes; i++) {
-		struct thaw_buffer *b = &c->buffers[i];
-		bool here = c->executor->steps[i].runs && !is_parameter(c, i);
-		*b = (struct thaw_buffer){.bytes = here ? value_bytes(c, i) : 0, .born = i, .dies = i};
-		c->storage[i] = i;
-	}
-	mark_inputs(c);
-	if (c->executor->segment == THAW_TRUNK)
-		for (int k = 0; k < c->executor->crossing_count; k++)
-			c->buffers[c->crossing[k]].dies = end;
-	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs)
-			continue;
-		bool backward = in_tail(c, i) && c->needs_gradient[i];
-		if (backward && (n->op->backward_reads & THAW_READS_Y))
-			c->buffers[i].dies = backward_step(c, i);
-		for (int k = 0; k < n->input_count; k++) {
-			struct thaw_buffer *x = &c->buffers[n->inputs[k]];
-			int last = backward && (n->op->backward_reads & THAW_READS_X) ? backward_step(c, i) : i;
-			x->dies = last > x->dies ? last : x->dies;
-		}
-	}
-	c->buffers[c->graph->output].dies = end;
-}
-
-/* A node may overwrite its first input if nobody reads that later. */
-static void share_values(struct compiler *c)
-{
-	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
-			continue;
-		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
-		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
-		if (x->dies != i || x->bytes != c->buffers[i].bytes || twice)
-			continue;
-		x->dies = c->buffers[i].dies;
-		c->buffers[i].bytes = 0;
-		c->storage[i] = c->storage[n->inputs[0]];
-	}
-}
-
-/* Gradients: born when the last user runs backward, shared with the user's own when it works in place.
- * Also decides who overwrites and who adds. */
-static void plan_gradients(struct compiler *c)
-{
-	for (int i = 0; i < c->nodes; i++) {
-		c->gradient_storage[i] = i;
-		c->buffers[c->nodes + i] = (struct thaw_buffer){.born = -1};
-	}
-	if (!c->executor->training)
-		return;
-	int output = c->graph->output;
-	*gradient_buffer(c, output) = (struct thaw_buffer){
-		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
-	for (int i = c->nodes - 1; i >= c->executor->cut && i > 0; i--) {
-		const struct thaw_node *n = &c->graph->nodes[i];
-		struct thaw_step *step = &c->executor->steps[i];
-		step->backward = c->needs_gradient[i] && gradient_buffer(c, i)->born >= 0;
-		for (int k = 0; step->backward && k < n->input_count; k++) {
-			int x = n->inputs[k];
-			if (!c->needs_gradient[x])
-				continue;
-			struct thaw_buffer *dx = gradient_buffer(c, x), *dy = gradient_buffer(c, i);
-			step->dx_add[k] = dx->born >= 0;
-			if (step->dx_add[k])
-				continue;
-			if (k == 0 && n->op->in_place && dy->bytes == value_bytes(c, x)) {
-				c->gradient_storage[x] = c->gradient_storage[i];
-				dy->dies = backward_step(c, x);
-			} else {
-				*dx = (struct thaw_buffer){.bytes = value_bytes(c, x),
-							   .born = backward_step(c, i),
-							   .dies = backward_step(c, x)};
-			}
-		}
-	}
-}
-
-static void plan_kept_and_scratch(struct compiler *c)
-{
-	size_t most = 0;
-	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_op_workspace *s = &c->workspace[i];
-		c->executor->steps[i].prepared_bytes = s->packed;
-		c->executor->steps[i].prepared_offset = c->executor->prepared_bytes;
-		c->executor->prepared_bytes += (s->packed + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
-		most = s->scratch_forward > most ? s->scratch_forward : most;
-		if (c->executor->steps[i].backward && s->scratch_backward > most)
-			most = s->scratch_backward;
-		*kept_buffer(c, i) = (struct thaw_buffer){
-			.bytes = s->saved, .born = i, .dies = c->executor->steps[i].backward ? backward_step(c, i) : i};
-	}
-	*scratch_buffer(c) = (struct thaw_buffer){.bytes = most, .born = 0, .dies = 2 * c->nodes + 1};
-}
-
-static void *at(const struct compiler *c, const struct thaw_buffer *b)
+/* The memory of a buffer. */
+static void *at(const struct thaw_compiler *c, const struct thaw_buffer *b)
 {
 	return c->executor->arena + b->offset;
 }
 
-/* How long a value's first dimension is for each image; 0 for fixed values. */
-static int64_t rows(const struct compiler *c, int i)
+/* Rows of a value's first dimension per image; 0 for fixed values. */
+static int64_t rows(const struct thaw_compiler *c, int i)
 {
 	return c->graph->nodes[i].fixed ? 0 : c->shapes[i].dim[0] / c->shapes[0].dim[0];
 }
 
-static void bind_step(struct compiler *c, int i)
+/* Points a step to its buffers. */
+static void bind_step(struct thaw_compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
 	struct thaw_step *step = &c->executor->steps[i];
@@ -241,7 +38,7 @@ static void bind_step(struct compiler *c, int i)
 		.y = {at(c, value_buffer(c, i)), c->shapes[i]},
 		.params = n->param_count,
 		.param = step->param,
-		.saved = at(c, kept_buffer(c, i)),
+		.saved = at(c, saved_buffer(c, i)),
 		.scratch = at(c, scratch_buffer(c)),
 		.training = in_tail(c, i),
 		.dy = step->dy,
@@ -251,7 +48,7 @@ static void bind_step(struct compiler *c, int i)
 	};
 }
 
-static thaw_status create_steps(struct compiler *c)
+static thaw_status create_steps(struct thaw_compiler *c)
 {
 	c->executor->steps = thaw_alloc((size_t)c->nodes, sizeof(*c->executor->steps));
 	if (!c->executor->steps)
@@ -269,7 +66,7 @@ static thaw_status create_steps(struct compiler *c)
 	return THAW_OK;
 }
 
-static void bind_crossing(struct compiler *c)
+static void bind_crossing(struct thaw_compiler *c)
 {
 	for (int k = 0; k < c->executor->crossing_count; k++) {
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
@@ -280,9 +77,8 @@ static void bind_crossing(struct compiler *c)
 	}
 }
 
-/* Which nodes run (fixed ones wherever somebody reads them), and what they take from or give to the other side of the
- * cut. */
-static thaw_status choose_stretch(struct compiler *c)
+/* Finds the nodes that run (fixed ones in every segment that reads them) and the values that cross the cut. */
+static thaw_status choose_segment(struct thaw_compiler *c)
 {
 	struct thaw_executor *executor = c->executor;
 	int first = executor->segment == THAW_TAIL ? executor->cut : 1;
@@ -298,7 +94,7 @@ static thaw_status choose_stretch(struct compiler *c)
 	return executor->crossing ? THAW_OK : THAW_RESOURCE;
 }
 
-static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
+static thaw_status compile(struct thaw_compiler *c, const struct thaw_shape *image)
 {
 	struct thaw_executor *executor = c->executor;
 	struct thaw_shape batch = *image;
@@ -306,12 +102,8 @@ static thaw_status compile(struct compiler *c, const struct thaw_shape *image)
 		batch.dim[0] = 1;
 	THAW_TRY(thaw_graph_infer(c->graph, &batch, c->shapes));
 	THAW_TRY(create_steps(c));
-	THAW_TRY(choose_stretch(c));
-	THAW_TRY(survey(c));
-	value_lifetimes(c);
-	share_values(c);
-	plan_gradients(c);
-	plan_kept_and_scratch(c);
+	THAW_TRY(choose_segment(c));
+	THAW_TRY(thaw_compiler_find_lifetimes(c));
 	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &executor->arena_bytes));
 	executor->arena = thaw_alloc(executor->arena_bytes, 1);
 	if (!executor->arena)
@@ -334,7 +126,7 @@ thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_g
 {
 	size_t nodes = (size_t)graph->node_count;
 	struct thaw_executor *executor = thaw_alloc(1, sizeof(*executor));
-	struct compiler c = {
+	struct thaw_compiler c = {
 		.executor = executor,
 		.graph = graph,
 		.nodes = graph->node_count,
@@ -382,7 +174,7 @@ void thaw_executor_destroy(struct thaw_executor *executor)
 	}
 	thaw_free(executor->steps);
 	thaw_free(executor->crossing);
-	thaw_free(executor->own_prepared);
+	thaw_free(executor->own_packed);
 	thaw_free(executor->arena);
 	thaw_free(executor);
 }

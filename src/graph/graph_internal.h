@@ -1,22 +1,23 @@
-/* What the files of src/graph share. */
+/* Internal functions of src/graph. */
 #ifndef THAW_SRC_GRAPH_INTERNAL_H
 #define THAW_SRC_GRAPH_INTERNAL_H
 
 #include "thaw/graph.h"
 
-/* How many nodes take this value, and the last of them (0: none). The output counts as taken once more. */
+/* Number of times the value is read, counting the output of the graph as one. *last: its last reader, 0 if none. */
 int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
 
-/* Removes the nodes with dead[i], replacing the value of each by that of its first input; nobody reads those without
- * inputs. Clears `dead`. */
+/* Removes the nodes with dead[i]; readers of such a node read its first input instead. A dead node without inputs must
+ * not have readers. Clears `dead`. */
 void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 
-/* The site of a node, given all values' shapes. param[THAW_MAX_PARAMS] and x[input_count] are memory to fill. */
+/* The description of a node for its operator. shapes: of all values; fills param[THAW_MAX_PARAMS] and x[input_count],
+ * which must outlive the result. */
 struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
 				       struct thaw_shape *param, struct thaw_shape *x);
 
-/* Whether a node is a batch norm with fixed statistics right behind a convolution that nobody else reads: the two
- * can become one. */
+/* Whether a node is a batch norm with moving statistics after a convolution that has no other reader, so that the two
+ * can be merged. */
 bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node);
 
 enum { THAW_NORM_PARAMS = 4 }; /* of a batch norm: scale, shift, mean, variance */

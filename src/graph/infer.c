@@ -1,4 +1,5 @@
-/* Shapes and costs of all values for one image size. */
+/* Shapes and FLOPs of all nodes for one image size. */
+#include "src/base/minmax.h"
 #include "src/graph/graph_internal.h"
 
 struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
@@ -19,12 +20,11 @@ struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, con
 	};
 }
 
-static int most_inputs(const struct thaw_graph *g)
+static int max_inputs(const struct thaw_graph *g)
 {
 	int most = 1;
 	for (int i = 0; i < g->node_count; i++)
-		if (g->nodes[i].input_count > most)
-			most = g->nodes[i].input_count;
+		most = max_int(most, g->nodes[i].input_count);
 	return most;
 }
 
@@ -56,9 +56,9 @@ thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_shape *x = thaw_alloc((size_t)most_inputs(g), sizeof(*x));
+	struct thaw_shape *x = thaw_alloc((size_t)max_inputs(g), sizeof(*x));
 	int64_t sum = 0;
-	for (int i = first > 1 ? first : 1; x && i < end; i++) {
+	for (int i = max_int(first, 1); x && i < end; i++) {
 		struct thaw_op_desc desc = thaw_graph_op_desc(g, i, shapes, param, x);
 		sum += g->nodes[i].op->flops ? g->nodes[i].op->flops(&desc) : thaw_shape_count(&shapes[i]);
 	}

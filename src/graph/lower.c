@@ -1,4 +1,4 @@
-/* Lowering: the graph as it was built, made into the one that runs. */
+/* Lowering: applies all optimisation passes to a copy of the graph. */
 #include "thaw/graph.h"
 
 thaw_status thaw_graph_lower(struct thaw_graph **lowered, const struct thaw_graph *g)

@@ -1,15 +1,17 @@
-/* Greedy placement by size, the usual heuristic for offset assignment: within a few percent of the
- * lower bound on chain-like networks. */
+/* Greedy placement by size, a common heuristic for offset assignment: within a few percent of the lower bound on
+ * chain-like networks. */
 #include "src/graph/memory.h"
 
 #include <stdlib.h>
+
+#include "src/base/minmax.h"
 
 static int by_size(const void *a, const void *b)
 {
 	const struct thaw_buffer *x = *(struct thaw_buffer *const *)a, *y = *(struct thaw_buffer *const *)b;
 	if (x->bytes != y->bytes)
 		return x->bytes < y->bytes ? 1 : -1;
-	return x < y ? -1 : x > y; /* qsort is not stable: the order must not depend on the library */
+	return x < y ? -1 : x > y; /* qsort is not stable: makes the layout independent of the C library */
 }
 
 static int by_offset(const void *a, const void *b)
@@ -23,7 +25,8 @@ static size_t rounded(size_t bytes)
 	return (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
 }
 
-/* Lowest offset at which `b` fits among the placed buffers that live at the same time. */
+/* The lowest offset at which `b` fits among the placed buffers with overlapping lifetimes. rivals[count]: work space.
+ */
 static size_t lowest_gap(const struct thaw_buffer *b, struct thaw_buffer **placed, int count,
 			 struct thaw_buffer **rivals)
 {
@@ -37,7 +40,7 @@ static size_t lowest_gap(const struct thaw_buffer *b, struct thaw_buffer **place
 		if (offset + rounded(b->bytes) <= rivals[i]->offset)
 			break;
 		size_t end = rivals[i]->offset + rounded(rivals[i]->bytes);
-		offset = end > offset ? end : offset;
+		offset = max_size(offset, end);
 	}
 	return offset;
 }
@@ -58,8 +61,7 @@ thaw_status thaw_memory_place(struct thaw_buffer *buffers, int count, size_t *to
 	for (int i = 0; i < count; i++) {
 		struct thaw_buffer *b = order[i];
 		b->offset = lowest_gap(b, order, i, rivals);
-		if (b->offset + rounded(b->bytes) > *total)
-			*total = b->offset + rounded(b->bytes);
+		*total = max_size(*total, b->offset + rounded(b->bytes));
 	}
 	thaw_free(order);
 	thaw_free(rivals);

@@ -1,37 +1,37 @@
-/* Frozen parameters in their kernels' own form, such as Winograd's transformed filters. */
+/* Packing: frozen parameters in the form that kernels read, such as transformed Winograd filters. */
 #include "src/graph/executor_internal.h"
 
 size_t thaw_executor_packed_bytes(const struct thaw_executor *executor)
 {
-	return executor->prepared_bytes;
+	return executor->packed_bytes;
 }
 
-static void write_all(struct thaw_executor *executor)
+static void write_packed(struct thaw_executor *executor)
 {
 	for (int i = 1; i < executor->graph->node_count; i++) {
 		struct thaw_step *step = &executor->steps[i];
 		const struct thaw_node *n = &executor->graph->nodes[i];
 		for (int k = 0; k < n->param_count; k++)
 			step->param[k].data = executor->graph->params[n->params[k]].data;
-		if (step->prepared_bytes > 0)
-			n->op->pack(&step->args, executor->packed + step->prepared_offset);
+		if (step->packed_bytes > 0)
+			n->op->pack(&step->args, executor->packed + step->packed_offset);
 	}
 }
 
 thaw_status thaw_executor_pack(struct thaw_executor *executor, void *memory, bool write)
 {
-	if (executor->prepared_bytes == 0)
+	if (executor->packed_bytes == 0)
 		return THAW_OK;
 	if (!memory) {
-		if (!executor->own_prepared && !(executor->own_prepared = thaw_alloc(executor->prepared_bytes, 1)))
+		if (!executor->own_packed && !(executor->own_packed = thaw_alloc(executor->packed_bytes, 1)))
 			return THAW_RESOURCE;
-		memory = executor->own_prepared;
+		memory = executor->own_packed;
 	}
 	executor->packed = memory;
 	if (write)
-		write_all(executor);
+		write_packed(executor);
 	for (int i = 1; i < executor->graph->node_count; i++)
-		if (executor->steps[i].prepared_bytes > 0)
-			executor->steps[i].args.packed = executor->packed + executor->steps[i].prepared_offset;
+		if (executor->steps[i].packed_bytes > 0)
+			executor->steps[i].args.packed = executor->packed + executor->steps[i].packed_offset;
 	return THAW_OK;
 }

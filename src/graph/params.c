@@ -1,68 +1,76 @@
-/* Parameters: layouts against files, random values, the classifier. */
+/* Parameters: conversion between memory and file layout, initialisation, replacement of the classifier. */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/graph/graph_internal.h"
 #include "thaw/random.h"
 
-#define PART_FLOATS (INT64_C(1) << 20) /* about: a part is whole rows */
+#define CHUNK_FLOATS (INT64_C(1) << 20) /* size of a chunk, rounded to whole rows */
 
-/* Calls copy(here index, file index) for every value: the one description of each layout. */
-static void each_value(const struct thaw_param *p, void (*copy)(float *here, float *file), float *file)
+/* A copy between memory and file layout, in one direction. */
+struct copy {
+	float *memory;
+	const float *from_file; /* import */
+	float *to_file;         /* export */
+};
+
+static void import_value(const struct copy *c, int64_t memory, int64_t file)
 {
-	float *here = p->data;
+	c->memory[memory] = c->from_file[file];
+}
+
+static void export_value(const struct copy *c, int64_t memory, int64_t file)
+{
+	c->to_file[file] = c->memory[memory];
+}
+
+/* Calls copy_value with the index of every value in memory and in the file: the only place that knows the layouts. */
+static void each_value(const struct thaw_param *p,
+		       void (*copy_value)(const struct copy *c, int64_t memory, int64_t file), const struct copy *c)
+{
 	const int64_t *d = p->shape.dim;
-	if (p->layout == THAW_LAYOUT_CONV) { /* here (kh,kw,I,O), file (O,I,kh,kw) */
+	if (p->layout == THAW_LAYOUT_CONV) { /* memory (kh,kw,I,O), file (O,I,kh,kw) */
 		int64_t taps = d[0] * d[1];
 		for (int64_t tap = 0; tap < taps; tap++)
 			for (int64_t i = 0; i < d[2]; i++)
 				for (int64_t o = 0; o < d[3]; o++)
-					copy(&here[(tap * d[2] + i) * d[3] + o], &file[(o * d[2] + i) * taps + tap]);
-	} else if (p->layout == THAW_LAYOUT_FC_CHW) { /* here (O,H*W*C), file (O,C*H*W) */
+					copy_value(c, (tap * d[2] + i) * d[3] + o, (o * d[2] + i) * taps + tap);
+	} else if (p->layout == THAW_LAYOUT_FC_CHW) { /* memory (O,H*W*C), file (O,C*H*W) */
 		int64_t channels = p->image[0], pixels = (int64_t)p->image[1] * p->image[2];
 		for (int64_t o = 0; o < d[0]; o++)
 			for (int64_t xy = 0; xy < pixels; xy++)
-				for (int64_t c = 0; c < channels; c++)
-					copy(&here[o * d[1] + xy * channels + c], &file[o * d[1] + c * pixels + xy]);
+				for (int64_t k = 0; k < channels; k++)
+					copy_value(c, o * d[1] + xy * channels + k, o * d[1] + k * pixels + xy);
 	} else {
 		for (int64_t i = 0, n = thaw_shape_count(&p->shape); i < n; i++)
-			copy(&here[i], &file[i]);
+			copy_value(c, i, i);
 	}
 }
 
-static void to_here(float *here, float *file)
-{
-	*here = *file;
-}
-
-static void to_file(float *here, float *file)
-{
-	*file = *here;
-}
-
-bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *part)
+bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param *chunk)
 {
 	int64_t count = thaw_shape_count(&p->shape);
 	if (at >= count)
 		return false;
-	*part = *p;
+	*chunk = *p;
 	if (p->layout == THAW_LAYOUT_CONV)
 		return true;
-	int64_t row = count / p->shape.dim[0], rows = PART_FLOATS / row > 1 ? PART_FLOATS / row : 1;
+	int64_t row = count / p->shape.dim[0], rows = max_int64(CHUNK_FLOATS / row, 1);
 	int64_t left = p->shape.dim[0] - at / row;
-	part->data = p->data + at;
-	part->shape.dim[0] = part->file_shape.dim[0] = rows < left ? rows : left;
+	chunk->data = p->data + at;
+	chunk->shape.dim[0] = chunk->file_shape.dim[0] = min_int64(rows, left);
 	return true;
 }
 
 void thaw_param_import(struct thaw_param *p, const float *file)
 {
-	each_value(p, to_here, (float *)file); /* to_here only reads it */
+	each_value(p, import_value, &(struct copy){.memory = p->data, .from_file = file});
 }
 
 void thaw_param_export(const struct thaw_param *p, float *file)
 {
-	each_value(p, to_file, file);
+	each_value(p, export_value, &(struct copy){.memory = p->data, .to_file = file});
 }
 
 void thaw_param_move_data(struct thaw_param *p, float *data)
@@ -78,7 +86,7 @@ void thaw_param_set_data(struct thaw_param *p, float *data)
 	p->data = data;
 }
 
-/* Random values depend on seed and name alone, not on which other parameters a network has. */
+/* Random values depend on seed and name only, not on the other parameters of the network. */
 static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_t seed)
 {
 	int64_t n = thaw_shape_count(&p->shape);
@@ -93,11 +101,11 @@ static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_
 		memset(p->data, 0, (size_t)n * sizeof(float));
 	} else if (p->layout == THAW_LAYOUT_CONV) {
 		const int64_t *d = p->shape.dim;
-		int groups = g->nodes[p->node].attrs.groups > 0 ? g->nodes[p->node].attrs.groups : 1;
+		int groups = max_int(g->nodes[p->node].attrs.groups, 1);
 		float deviation = sqrtf(2.0f / (float)(d[0] * d[1] * d[3] / groups));
 		for (int64_t i = 0; i < n; i++)
 			p->data[i] = deviation * thaw_random_normal(&random);
-	} else { /* linear weight and bias: uniform in 1/sqrt(in), the weight's second dimension */
+	} else { /* linear weight and bias: uniform within 1/sqrt(inputs); inputs: the weight's second dimension */
 		const struct thaw_param *weight = &g->params[g->nodes[p->node].params[0]];
 		bool conv_bias = weight->layout == THAW_LAYOUT_CONV;
 		float bound = conv_bias ? 0.0f : 1.0f / sqrtf((float)weight->shape.dim[1]);

@@ -1,4 +1,4 @@
-/* Folding: a batch norm with fixed statistics after a convolution is the convolution with other weights.
+/* Folding: replaces a convolution and the frozen batch norm after it by a convolution with other weights.
  *
  *   scale * (conv(x) + b - mean) / sqrt(variance + epsilon) + shift = conv'(x) + b'
  *   with w' = w * s, b' = (b - mean) * s + shift, s = scale / sqrt(variance + epsilon), per output channel.
@@ -27,7 +27,7 @@ static bool foldable(const struct thaw_graph *g, int norm)
 	       thaw_graph_frozen(g, g->nodes[norm].inputs[0]);
 }
 
-/* A new parameter for the folded weight or bias; the original stays as it is for whoever shares it. */
+/* Adds a parameter for the folded weight or bias; the original may be shared with other graphs and is not changed. */
 static int new_param(struct thaw_graph *g, const struct thaw_param *like, const char *suffix)
 {
 	struct thaw_param p = *like;

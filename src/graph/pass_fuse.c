@@ -1,5 +1,4 @@
-/* Fusing: an activation or a residual add is done by the operator whose result it takes, while that
- * result is still in the cache. */
+/* Fusing: the operator before an activation or a residual add performs it, while the data are in the cache. */
 #include <string.h>
 
 #include "src/graph/graph_internal.h"
@@ -15,7 +14,7 @@ static bool only_use(const struct thaw_graph *g, int value)
 	return thaw_graph_uses(g, value, &last) == 1;
 }
 
-/* x -> activation: the activation moves into x. */
+/* Moves an activation into the operator before it. */
 static bool fuse_activation(struct thaw_graph *g, int i)
 {
 	struct thaw_node *n = &g->nodes[i];
@@ -29,8 +28,8 @@ static bool fuse_activation(struct thaw_graph *g, int i)
 	return true;
 }
 
-/* add(x, shortcut): moves into x if x can add, has no activation of its own, and comes after the
- * shortcut. On success the add's first input is x. */
+/* Moves add(x, shortcut) into x if x supports it, has no activation and follows the shortcut. On success the first
+ * input of the add is x. */
 static bool fuse_add(struct thaw_graph *g, int i)
 {
 	struct thaw_node *n = &g->nodes[i];
@@ -44,7 +43,7 @@ static bool fuse_add(struct thaw_graph *g, int i)
 		return false;
 	int *inputs = thaw_alloc(2, sizeof(*inputs));
 	if (!inputs)
-		return false; /* nothing is lost: the add stays a node */
+		return false; /* not an error: the add remains a node */
 	inputs[0] = before->inputs[0];
 	inputs[1] = shortcut;
 	thaw_free(before->inputs);
@@ -60,7 +59,7 @@ thaw_status thaw_pass_fuse(struct thaw_graph *g)
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	if (!dead)
 		return THAW_RESOURCE;
-	/* Activations first, so that an add already carries its own when it moves. */
+	/* Activations first, so that adds take their activation with them. */
 	for (int i = 1; i < g->node_count; i++)
 		dead[i] = fuse_activation(g, i);
 	thaw_graph_remove(g, dead);

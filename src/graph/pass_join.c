@@ -1,8 +1,8 @@
-/* Joining: a convolution and the batch norm with fixed statistics behind it become one node, which costs no pass over
- * images for the norm. For those that train; frozen ones are folded (pass_fold.c) before. */
+/* Joining: merges a trainable convolution and the batch norm with moving statistics after it into a conv_norm node,
+ * which needs no extra pass over the data for the norm. Frozen ones have been folded before (pass_fold.c). */
 #include "src/graph/graph_internal.h"
 
-/* Parameters become weight, scale, shift, mean, variance, and the bias where there is one. */
+/* The parameters become weight, scale, shift, mean, variance, and the bias if there is one. */
 static void join(struct thaw_graph *g, struct thaw_node *norm)
 {
 	struct thaw_node *conv = &g->nodes[norm->inputs[0]];

@@ -1,11 +1,12 @@
-/* Position embeddings for another image size.
+/* Resampling of position embeddings for another image size.
  *
- * A transformer adds a constant to its tokens, a row for each of the g x g patches, behind rows for p tokens that stand
- * for no patch (class, registers). At another size there are other patches: their rows are resampled as pictures are,
- * with a cubic of a = -1/2 that is widened where the grid shrinks, which is what timm does (resample_abs_pos_embed). */
+ * A vision transformer adds a constant to its tokens: p rows for tokens that are not patches (class, registers), then a
+ * row for each of the g x g patches. For another grid of patches the rows are resampled like an image, with a cubic
+ * kernel (a = -1/2) that is widened for downsampling, as in timm (resample_abs_pos_embed). */
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/graph/graph_internal.h"
 
 #define CUBIC_REACH 2.0 /* pixels on each side */
@@ -19,17 +20,17 @@ static double cubic(double x)
 	return x < CUBIC_REACH ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
-/* to[count][length] from from[from_count][length], rows of floats. */
+/* Resamples rows: to (count,length) from `from` (from_count,length). */
 static void resample(const float *from, int64_t from_count, float *to, int64_t count, int64_t length)
 {
-	double scale = (double)from_count / (double)count, widen = scale > 1.0 ? scale : 1.0;
+	double scale = (double)from_count / (double)count, widen = max_double(scale, 1.0);
 	memset(to, 0, (size_t)(count * length) * sizeof(*to));
 	for (int64_t i = 0; i < count; i++) {
 		double centre = ((double)i + 0.5) * scale, sum = 0.0;
 		int64_t first = (int64_t)floor(centre - CUBIC_REACH * widen + 0.5);
 		int64_t end = (int64_t)floor(centre + CUBIC_REACH * widen + 0.5);
-		first = first < 0 ? 0 : first;
-		end = end > from_count ? from_count : end;
+		first = max_int64(first, 0);
+		end = min_int64(end, from_count);
 		for (int64_t k = first; k < end; k++)
 			sum += cubic(((double)k + 0.5 - centre) / widen);
 		for (int64_t k = first; k < end; k++) {
@@ -40,13 +41,13 @@ static void resample(const float *from, int64_t from_count, float *to, int64_t c
 	}
 }
 
-/* The tokens that stand for no patch, given how many there are in all at two sizes whose grids are in proportion of
- * them; -1 where the counts do not fit any. The smallest wins: networks have a few at most. */
+/* The number of tokens that are not patches, from the token counts at two image sizes; -1 if none fits. The grids must
+ * be square and proportional to the sizes. Returns the smallest that fits. */
 static int64_t other_tokens(int64_t from, int64_t to, int64_t from_size, int64_t to_size, int64_t *grid,
 			    int64_t *new_grid)
 {
-	enum { MOST = 16 };
-	for (int64_t p = 0; p <= MOST && p < from && p < to; p++) {
+	enum { MAX_TOKENS = 16 };
+	for (int64_t p = 0; p <= MAX_TOKENS && p < from && p < to; p++) {
 		*grid = (int64_t)floor(sqrt((double)(from - p)) + 0.5);
 		*new_grid = (int64_t)floor(sqrt((double)(to - p)) + 0.5);
 		bool squares = *grid * *grid == from - p && *new_grid * *new_grid == to - p;
@@ -57,14 +58,15 @@ static int64_t other_tokens(int64_t from, int64_t to, int64_t from_size, int64_t
 	return -1;
 }
 
-/* Gives the constant (1,T,C) the rows for as many tokens as there are now. */
+/* Resizes the constant (1,T,C) to this many tokens. */
 static thaw_status resize(struct thaw_param *p, int64_t tokens, int64_t from_size, int64_t to_size)
 {
 	int64_t grid, new_grid, length = p->shape.dim[2];
 	int64_t others = other_tokens(p->shape.dim[1], tokens, from_size, to_size, &grid, &new_grid);
 	if (others < 0)
 		return thaw_fail(THAW_CONFIG,
-				 "%s has rows for %lld tokens, which are no square of patches: %lld are needed",
+				 "position embeddings cannot be resampled: %s: from %lld to %lld tokens, which are not "
+				 "square grids of patches: use the network's own size",
 				 p->name, (long long)p->shape.dim[1], (long long)tokens);
 	float *data = thaw_alloc((size_t)(tokens * length), sizeof(*data));
 	float *narrow = thaw_alloc((size_t)(grid * new_grid * length), sizeof(*narrow));
@@ -85,7 +87,7 @@ static thaw_status resize(struct thaw_param *p, int64_t tokens, int64_t from_siz
 	return THAW_OK;
 }
 
-/* The constant that a node adds to tokens of another number, if it is such a node; else NULL. */
+/* The constant, if the node adds one to a different number of tokens; else NULL. */
 static struct thaw_param *positions_of(struct thaw_graph *g, int node, const struct thaw_shape *shapes)
 {
 	const struct thaw_node *n = &g->nodes[node];

@@ -80,21 +80,21 @@ times() { printf "$1 %.0s" $(seq "$2"); }
 mkdir -p class1/train/only class1/test/only
 cp "$golden"/rgb*.jpg class1/train/only && cp "$golden/gray.jpg" class1/test/only
 on class1
-check "one class: a remark, no plan" no_plan "The data have one class" '"probe": []'
+check "one class: a remark, no plan" no_plan "The data have only one class" '"probe": []'
 check "... but a similarity" grep -q '"figure": [0-9]' out
 labelled pairs 0 0 1 1 2 2
 on pairs
-check "two images per class: a plan, and a remark that there were no pilots" has_plan "too few to tell trainings apart"
+check "two images per class: a plan, and a remark that there were no pilots" has_plan "too few to compare trainings"
 labelled pair 0 0 1 1
 on pair
-check "four images: a remark" no_plan "any number would be luck"
+check "four images: a remark" no_plan "Too few images are left"
 # shellcheck disable=SC2046
 labelled lonely $(times 0 12) $(times 1 12) 2
 on lonely
 check "a class with one image: reported and skipped" has_plan "1 class of one image"
 labelled alone 0 1 2 3
 on alone
-check "only classes with one image: a remark" no_plan "any number would be luck"
+check "only classes with one image: a remark" no_plan "Too few images are left"
 
 for class in fine torn; do
 	mkdir -p damaged/{train,test}/$class
@@ -105,7 +105,7 @@ on damaged
 check "damaged images: a remark, no plan" no_plan "12 of these images are damaged" '"figure": null'
 cp "$golden"/rgb*.jpg damaged/train/fine
 on damaged
-check "one class with intact images: a remark, no plan" no_plan "any number would be luck"
+check "one class with intact images: a remark, no plan" no_plan "Too few images are left"
 long=$(printf 'x%.0s' $(seq 62))ä
 mkdir -p damaged/{train,test}/"$long" && cp "$golden/gray.jpg" damaged/train/"$long" && cp "$golden/gray.jpg" damaged/test/"$long"
 on damaged

@@ -133,7 +133,7 @@ check "existing advice is skipped" eval 'exits 0 && [ ! -e calls ]'
 sed -i 's/"batch": 8/"batch": 9/' stand-in
 run "$study/advise.sh" ./stand-in made 2
 check "another program repeats the advice" eval '[ "$(lines advice)" -eq 4 ] && [ "$(calls)" -eq 2 ]'
-check "a plan that is not in the grid" err_has "builtin flowers12 3: the plan trains otherwise than the grid does"
+check "a plan that is not in the grid" err_has "builtin flowers12 3: the plan does not use the recipe of the grid"
 check "no temporary file remains" eval '! ls made | grep -q "^run\|^advice\.[^j]"'
 
 # ---- The complete study ----------------------------------------------------------------------------------

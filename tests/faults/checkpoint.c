@@ -1,7 +1,7 @@
-/* A checkpoint save that is killed at, or fails in, each of its system calls.
+/* Kills a checkpoint save at each of its system calls, and lets each of them fail.
  *
- * The save runs in a child, this program again with preload.c in it. Whatever happened there, the folder must
- * then hold the old or the new checkpoint, and the best. Usage: checkpoint PRELOAD.so */
+ * The save runs in a child process: this program with preload.c preloaded. Afterwards the folder must contain the old
+ * or the new checkpoint, and the best one. Usage: checkpoint PRELOAD.so */
 #include "tests/scratch.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 
 #define ELEMENTS  100000 /* random bits: a file of several write calls */
 #define KILLED    99     /* the exit code of preload.c */
-#define BEST      1      /* the folder's checkpoints before the save, and */
-#define OLD       2      /* the one that is saved */
+#define BEST      1      /* steps: BEST and OLD exist before the save of NEW */
+#define OLD       2
 #define NEW       3
 #define MAX_CALLS 200 /* more than a save makes */
 
@@ -56,10 +56,10 @@ static int child(const char *folder)
 struct fault {
 	int at;           /* 0: none */
 	const char *what; /* see preload.c */
-	rlim_t limit;     /* bytes a file may have; 0: any number */
+	rlim_t limit;     /* largest file in bytes; 0: none */
 };
 
-/* Runs the child under a fault; its exit code. s/log receives the calls, s/message its stderr. */
+/* Runs the child under a fault; returns its exit code. s/log receives the calls, s/message its stderr. */
 static int run_child(const struct scratch *s, struct fault fault)
 {
 	pid_t pid = fork();
@@ -87,7 +87,7 @@ static int run_child(const struct scratch *s, struct fault fault)
 	return WEXITSTATUS(status);
 }
 
-/* s/run with checkpoints BEST and OLD, nothing else. */
+/* Makes s/run with only the checkpoints BEST and OLD. */
 static void prepare(const struct scratch *s)
 {
 	const char *run = scratch_file(s, "run");
@@ -99,7 +99,7 @@ static void prepare(const struct scratch *s)
 	assert_int_equal(save(run, OLD, false), THAW_OK);
 }
 
-static void told_damage(void *context, const char *path, const char *why)
+static void fail_on_damage(void *context, const char *path, const char *why)
 {
 	(void)context;
 	fail_msg("%s: %s", path, why);
@@ -112,13 +112,13 @@ static void check_content(const struct thaw_weights *w, int64_t step)
 	assert_memory_equal(thaw_weights_find(w, "t")->data, data, sizeof(data));
 }
 
-/* The newest and the best checkpoint are whole, nothing is damaged; the step of the newest. */
+/* Checks that no checkpoint is damaged and the best one is right; returns the step of the newest. */
 static int64_t check_folder(const struct scratch *s)
 {
 	const char *run = scratch_file(s, "run");
 	struct thaw_weights w = {0};
 	int64_t step, best;
-	assert_int_equal(thaw_checkpoint_latest(&w, &step, run, told_damage, NULL), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&w, &step, run, fail_on_damage, NULL), THAW_OK);
 	assert_true(step == OLD || step == NEW);
 	check_content(&w, step);
 	thaw_weights_free(&w);
@@ -143,7 +143,7 @@ static int temporary_files(const struct scratch *s)
 	return count;
 }
 
-/* Killed at each call: the old or the new, never neither; the next save cleans up and succeeds. */
+/* Killed at each call: the old or the new checkpoint remains; the next save cleans up and succeeds. */
 static void kill_at_each_call(const struct scratch *s, const char *what)
 {
 	int at = 1, olds = 0, news = 0;
@@ -160,7 +160,7 @@ static void kill_at_each_call(const struct scratch *s, const char *what)
 		assert_int_equal(check_folder(s), NEW);
 		assert_int_equal(temporary_files(s), 0);
 	}
-	/* Both sides of the rename were seen. */
+	/* Calls before and after the rename were covered. */
 	assert_true(at < MAX_CALLS && olds > 10 && news > 2);
 }
 
@@ -179,9 +179,9 @@ static void test_killed_after(void **state)
 	kill_at_each_call(*state, "after");
 }
 
-/* Whether the save may go on after the failure of the nth logged call: closing what was only read, and looking
- * whether an earlier checkpoint is whole (it then does not count). */
-static bool may_go_unnoticed(const struct scratch *s, int n)
+/* Whether the save may succeed although the nth logged call failed: closing a file that was only read, and opening an
+ * earlier checkpoint to verify it (it then does not count). */
+static bool may_be_ignored(const struct scratch *s, int n)
 {
 	FILE *log = fopen(scratch_file(s, "log"), "r");
 	assert_non_null(log);
@@ -193,7 +193,7 @@ static bool may_go_unnoticed(const struct scratch *s, int n)
 	return !temporary && (strncmp(line, "close ", 6) == 0 || (strncmp(line, "open ", 5) == 0 && checkpoint));
 }
 
-/* Each call fails once: a message with the file's name, exit code THAW_IO, nothing left behind. */
+/* Each call fails once: a message with the file's name, exit code THAW_IO, no temporary files. */
 static void fail_each_call(const struct scratch *s, int number)
 {
 	char what[16];
@@ -214,7 +214,7 @@ static void fail_each_call(const struct scratch *s, int number)
 		assert_int_equal(temporary_files(s), 0);
 		if (code == 0) {
 			assert_int_equal(step, NEW);
-			assert_true(may_go_unnoticed(s, at));
+			assert_true(may_be_ignored(s, at));
 			continue;
 		}
 		failures++;
@@ -257,7 +257,7 @@ static void test_file_size_limit(void **state)
 	assert_int_equal(check_folder(s), NEW);
 }
 
-/* When, counted in calls, the things happened that make the file FINAL safe. */
+/* The numbers of the calls that make a file durable. */
 struct order {
 	int last_write, synced, renamed, folder_synced;
 };
@@ -294,7 +294,7 @@ static void assert_order(struct order o)
 	assert_true(o.folder_synced > o.renamed);
 }
 
-/* kill -9 keeps what the system has not written yet, so that only the calls show a missing fsync. */
+/* After kill -9 the kernel still writes its buffers, so only the order of calls reveals a missing fsync. */
 static void test_order(void **state)
 {
 	const struct scratch *s = *state;
@@ -304,7 +304,7 @@ static void test_order(void **state)
 	assert_order(record);
 	assert_order(checkpoint);
 	assert_true(record.folder_synced < checkpoint.renamed);
-	/* The old checkpoint goes last. */
+	/* The old checkpoint is removed last. */
 	size_t size;
 	char *log = scratch_get(scratch_file(s, "log"), &size), *removed = strstr(log, "unlink");
 	assert_non_null(removed);

@@ -1,13 +1,10 @@
-/* Makes one call of a program fail, or ends the program there, and writes down the calls.
+/* Injects a fault into one system call of a program and logs its calls.
  *
- * LD_PRELOADed. Only calls on files under THAW_FAULT_FOLDER count; the THAW_FAULT_AT-th of them (from 1)
- * meets THAW_FAULT_DO:
- *     before   the process ends before the call
- *     half     it ends after half of the bytes of a write, otherwise as `before`
- *     after    it ends after the call
- *     NUMBER   the call is not made (close: is) and fails with this errno
- * Ending is _exit: nothing is flushed or cleaned up, as if the process was killed. THAW_FAULT_LOG receives
- * a line for each call: its name and the paths.
+ * Loaded by LD_PRELOAD. Only calls on files under THAW_FAULT_FOLDER count; THAW_FAULT_DO applies to the
+ * THAW_FAULT_AT-th of them, from 1: before   the process ends before the call half     a write ends the process after
+ * half of its bytes; other calls as `before` after    the process ends after the call NUMBER   the call fails with this
+ * errno, without being made (except close) The process ends by _exit, without flushing or cleaning up, as if it was
+ * killed. THAW_FAULT_LOG receives a line for each call: its name and paths.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -55,7 +52,7 @@ static void record(const char *call, const char *path, const char *to)
 	syscall(SYS_close, fd);
 }
 
-/* What is to happen at this call: THAW_FAULT_DO, or "" for nothing. Ends the process if it is `before`. */
+/* The fault of this call: THAW_FAULT_DO, or "" for none. Ends the process if it is `before`. */
 static const char *enter(const char *call, const char *path, const char *to)
 {
 	record(call, path, to);
@@ -67,7 +64,7 @@ static const char *enter(const char *call, const char *path, const char *to)
 	return what;
 }
 
-/* Whether the call is to fail; sets errno. */
+/* Whether the call must fail; sets errno. */
 static bool fails(const char *what)
 {
 	int number = atoi(what);

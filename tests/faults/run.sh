@@ -1,7 +1,7 @@
 #!/bin/sh
-# Faults in the system calls of a checkpoint save. Usage: tests/faults/run.sh BUILD
+# Injects faults into the system calls of a checkpoint save. Usage: tests/faults/run.sh BUILD
 #
-# The library is linked as the shared one, so that its calls go through what preload.c puts before libc.
+# Links the shared library, so that preload.c can interpose its calls.
 set -eu
 build=$(mkdir -p "$1" && cd "$1" && pwd)
 cc=${CC:-cc}
@@ -11,11 +11,11 @@ mkdir -p "$out"
 make --no-print-directory -s BUILD="$1" "$1/libthaw.so"
 $cc $flags -shared -fPIC tests/faults/preload.c -o "$out/preload.so" -ldl
 $cc $flags tests/faults/checkpoint.c -o "$out/checkpoint" "$build/libthaw.so" -lcmocka -Wl,-rpath,"$build"
-ln -sf libthaw.so "$build/libthaw.so.0" # the name that the program asks for
+ln -sf libthaw.so "$build/libthaw.so.0" # the soname
 "$out/checkpoint" "$out/preload.so"
 
-# A disk that really is full: a checkpoint takes 400 kB of 600, the next one finds no room. In a namespace of
-# its own, where mounting needs no rights.
+# A full disk: a checkpoint takes 400 of 600 kB, so the next one does not fit. In a user namespace, where mounting needs
+# no privileges.
 name="a full disk"
 fill='
 	mount -t tmpfs -o size=600k none "$1" || exit 200
@@ -31,6 +31,6 @@ code=0
 unshare -rm sh -c "$fill" "$out/checkpoint" "$scratch/disk" "$scratch/kept" || code=$?
 case $code in
 0) echo "ok - $name" ;;
-1 | 127 | 200) echo "ok - $name # SKIP no rights to mount in a namespace" ;;
+1 | 127 | 200) echo "ok - $name # SKIP cannot mount in a user namespace" ;;
 *) echo "not ok - $name: exit code $code" && exit 1 ;;
 esac

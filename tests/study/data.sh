@@ -1,8 +1,8 @@
 #!/bin/bash
-# The datasets of the study, made of what the caller has: data.sh FOLDER NAME...
-# NAMEs are flowers12, edges (flowers12 as drawings), cifar10 and fashion. $FLOWERS and $CIFAR are folders with train/
-# and test/ of one folder a class, $FASHION one with the four IDX files. Large sets are capped, so that the grid over
-# them ends. What is in FOLDER already stays.
+# Makes the datasets of the study: data.sh FOLDER NAME...
+# NAMEs are flowers12, edges (flowers12 as edge drawings), cifar10 and fashion. $FLOWERS and $CIFAR are folders with
+# train/ and test/, each with one folder per class; $FASHION is a folder with the four IDX files. Large datasets are
+# capped to limit the time of the grid. Datasets that exist in FOLDER are not made again.
 set -euo pipefail
 # shellcheck source=tests/study/cells.bash
 source "$(dirname "$0")/cells.bash"
@@ -15,7 +15,7 @@ shift
 
 make_flowers12() { cp -rL "$FLOWERS/train" "$FLOWERS/test" "$1"; }
 
-# draw IN OUT FILE: lines where the brightness changes, dark on white: the same objects without colour and texture.
+# draw IN OUT FILE: edges, dark on white: the same objects without colour and texture.
 draw() {
 	mkdir -p "$(dirname "$2/$3")"
 	convert "$1/$3" -colorspace Gray -canny 0x1+8%+24% -negate -quality 92 "$2/$3"
@@ -27,7 +27,7 @@ make_edges() {
 		xargs -0 -P "$(nproc)" -I{} bash -c 'draw "$@"' - "$FLOWERS" "$1" {}
 }
 
-# cap SPLIT COUNT OUT: the first so many images of each class.
+# cap SPLIT COUNT OUT: copies the first COUNT images of each class.
 cap() {
 	local class
 	for class in "$CIFAR/$1"/*/; do
@@ -42,14 +42,14 @@ make_cifar10() {
 	cap test "$test_cap" "$1"
 }
 
-# big_endian NUMBER: its four bytes.
+# big_endian NUMBER: writes its four bytes.
 big_endian() {
 	local hex
 	hex=$(printf '%08x' "$1")
 	printf '%b' "\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}\\x${hex:6:2}"
 }
 
-# first FILE.gz COUNT HEADER RECORD OUT: of an IDX file the first so many records.
+# first FILE.gz COUNT HEADER RECORD OUT: copies the first COUNT records of an IDX file.
 first() {
 	local file=$1 count=$2 header=$3 record=$4 out=$5
 	zcat "$file" > "$out.whole"
@@ -61,7 +61,7 @@ first() {
 	rm "$out.whole"
 }
 
-# Training images stay whole: --per-class caps them.
+# Training images are not capped here: --per-class does.
 make_fashion() {
 	local count
 	count=$(tests_of fashion)
@@ -70,7 +70,7 @@ make_fashion() {
 	first "$FASHION/t10k-labels-idx1-ubyte.gz" "$count" $label_header 1 "$1/t10k-labels-idx1-ubyte"
 }
 
-# A dataset is there whole or not at all.
+# A dataset appears complete or not at all.
 folder=$(realpath -m "$folder")
 for name; do
 	[ -d "$folder/$name" ] && continue

@@ -1,4 +1,4 @@
-# The facts of report.sh, and what follows for a cell: the best of its grid, and how much of that is luck.
+# Reads the facts of report.sh; finds the best run of each cell and the part of its accuracy that is luck.
 
 BEGIN {
 	name_rules()
@@ -45,12 +45,12 @@ $1 == "advice" {
 
 # ---- A cell -----------------------------------------------------------------------------------------
 
-# A rate of the grid, 1..3.
+# The learning rate of this number, 1..3, in the grid.
 function rate_of(cut, number) {
 	return cut == "head" ? head_rate[number] : body_rate[number]
 }
 
-# The rate of the advice as the grid writes it.
+# Writes the rate of the advice as the grid does.
 function match_rate(cell,    i, rate, difference) {
 	for (i = 1; i <= tried; i++) {
 		rate = rate_of(advice_cut[cell], i)
@@ -60,8 +60,8 @@ function match_rate(cell,    i, rate, difference) {
 	}
 }
 
-# Goes through a cell's grid: best[cell], its place, grid_seconds[cell], v[1..] of what did not fail. Returns how many
-# runs are missing.
+# Reads a cell's grid: sets best[cell], best_at[cell], grid_seconds[cell], and v[1..kept], the accuracies that did not
+# fail. Returns the number of missing runs.
 function read_grid(cell, v,    i, r, cut, rate, missing) {
 	best[cell] = -1
 	kept = 0
@@ -89,8 +89,8 @@ function read_grid(cell, v,    i, r, cut, rate, missing) {
 	return missing + !((cell, "all", "fastai") in accuracy)
 }
 
-# The regret of a perfect rule: the best of many noisy accuracies is too high. What of their spread the binomial error
-# of the test images does not explain is taken as true.
+# The regret of a perfect rule: the best of many noisy accuracies is too high. Spread beyond the binomial error of the
+# test images is taken as true differences.
 function luck(cell, v, n,    i, m, spread, noise) {
 	m = mean(v, n)
 	spread = n * error_of_mean(v, n) ^ 2
@@ -102,7 +102,7 @@ function luck(cell, v, n,    i, m, spread, noise) {
 	return luck_of_largest(v, n, sqrt(noise))
 }
 
-# Sorts the cells that were asked for into complete[1..count] and what is said of the others.
+# Sorts the requested cells into complete[1..count] and notes on the others.
 function sort_cells(    i, cell, missing, v) {
 	for (i = 1; i <= asked_count; i++) {
 		cell = asked[i]

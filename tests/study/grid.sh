@@ -1,8 +1,8 @@
 #!/bin/bash
-# The truth: every cut and learning rate on every cell, each a whole fine-tuning, and fastai's default recipe beside it.
+# The truth: a full fine-tuning for every cut and learning rate on every cell, and one with fastai's default recipe.
 #   grid.sh THAW FOLDER JOBS
-# Reads FOLDER/data (data.sh) and FOLDER/networks (network_line in cells.bash), appends one line of JSON a run to
-# FOLDER/truth.jsonl. Runs whose line is there are passed over, so it goes on where it was stopped.
+# Reads FOLDER/data (data.sh) and FOLDER/networks (network_line in cells.bash); appends one line of JSON per run to
+# FOLDER/truth.jsonl. Skips runs that already have a line, so it resumes where it was stopped.
 set -euo pipefail
 thaw=$(realpath "$1") folder=$(realpath "$2") jobs=$3
 here=$(realpath "$(dirname "$0")")
@@ -27,8 +27,8 @@ settings() {
 	fi
 }
 
-# train RUN MODEL DATASET PER_CLASS SIZE SETTINGS...: one run in the folder RUN; user and system seconds in RUN/time. A
-# loss that stops being a number is a result too, as --lr was too high: an accuracy of 0.
+# train RUN MODEL DATASET PER_CLASS SIZE SETTINGS...: one run in the folder RUN; user and system seconds in RUN/time. If
+# the loss becomes NaN, --lr was too high, and the result is an accuracy of 0.
 train() {
 	local run=$1 model=$2 dataset=$3 per_class=$4 size=$5
 	shift 5
@@ -39,7 +39,7 @@ train() {
 	grep -q 'not finite' "$run/log" && echo '{"top1": 0}' > "$run/result"
 }
 
-# one "NETWORK DATASET PER_CLASS CUT RATE": one run and its line.
+# one "NETWORK DATASET PER_CLASS CUT RATE": does one run and appends its line.
 one() {
 	local key=$1 network dataset per_class cut rate sides model run
 	# shellcheck source=tests/study/cells.bash

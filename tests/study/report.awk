@@ -1,5 +1,5 @@
-# The tables of the study over complete[1..count] (facts.awk), in Markdown. Accuracies are shares, printed as per
-# cent; regrets are points.
+# The tables of the study over complete[1..count] (facts.awk), in Markdown. Accuracies are fractions, printed as
+# percent; regrets are in percentage points.
 
 function points(rule, cell, number) {
 	return 100 * (best[cell] - rule_accuracy(rule, cell, number))
@@ -23,7 +23,7 @@ function print_cells(    k, c) {
 	}
 }
 
-# regret[rule, 1..count] with the rates number[rule, is the head].
+# Sets regret[rule, 1..count] with the rates number[rule, is the head].
 function take_regrets(number,    rule, k) {
 	for (rule = 1; rule <= rules; rule++)
 		for (k = 1; k <= count; k++)
@@ -52,7 +52,7 @@ function print_rules(    rule, k, v, more, worst, worst_count) {
 	}
 }
 
-# number[rule, is the head]: of the grid's rates the one with the least mean regret.
+# Sets number[rule, is the head] to the rate with the least mean regret.
 function choose_rates(number,    rule, head, r, k, sum, least, cell) {
 	for (rule = 1; rule <= rules; rule++)
 		for (head = 0; head <= 1; head++) {
@@ -71,7 +71,7 @@ function choose_rates(number,    rule, head, r, k, sum, least, cell) {
 		}
 }
 
-# Of one rule the rates it came to use.
+# The rates that a rule used, as text.
 function rates_used(rule, number,    k, head, used, text) {
 	for (k = 1; k <= count; k++)
 		used[rule_cut(rule, complete[k]) == "head"] = 1
@@ -80,7 +80,7 @@ function rates_used(rule, number,    k, head, used, text) {
 	return text (used[1] && used[0] ? ", else " : "") (used[0] ? body_rate[number[rule, 0]] : "")
 }
 
-# By one field of the cells, network or dataset.
+# Mean regrets by a field of the cells, network or dataset.
 function print_by(field, title,    k, rule, names, n, name, line, seen_name, i, v, m) {
 	for (k = 1; k <= count; k++)
 		if (!(field[complete[k]] in seen_name)) {
@@ -169,7 +169,7 @@ function print_tables(    rule, fixed, hindsight, text, least_in_hindsight) {
 	for (rule = 2; rule <= rules; rule++)
 		if (!rule_fixes_rate(rule))
 			text = text (text ? "; " : "") rule_name[rule] ": " rates_used(rule, hindsight)
-	say("The same rules at the rates that turn out best over these cells (" text "), which nobody knows beforehand:\n")
+	say("The same rules at the rates that turn out best over these cells (" text "), which are unknown beforehand:\n")
 	print_rules()
 }
 
@@ -190,15 +190,15 @@ function print_notes() {
 		"similar: the cut a quarter of the way from the head to everything; small and different: the one half of the " \
 		"way; large and different: everything. builtin was pretrained on cifar10's training images.")
 	if (failures)
-		say("Runs whose loss stopped being a number, counted as an accuracy of 0: " failures ".")
+		say("Runs whose loss became NaN, counted as an accuracy of 0: " failures ".")
 	if (outside)
-		say("Left out, as the advice is none of the grid's runs: " outside ".")
+		say("Skipped, since the advice is not one of the grid's runs: " outside ".")
 	if (without)
-		say("Left out, as there is no advice: " without ".")
+		say("Skipped, since there is no advice: " without ".")
 	if (unfinished)
-		say("Left out, as their grid is not whole: " unfinished " of " asked_count " cells.")
+		say("Skipped, since their grid is incomplete: " unfinished " of " asked_count " cells.")
 	if (programs > 1)
-		say("**The advice is of " programs " different programs.**")
+		say("**The advice is from " programs " different programs.**")
 }
 
 END {
@@ -206,7 +206,7 @@ END {
 	if (count)
 		print_tables()
 	else
-		print "No cell has both a whole grid and advice."
+		print "No cell has both a complete grid and advice."
 	if (count || failures || outside || without || unfinished)
 		print_notes()
 }

@@ -1,15 +1,15 @@
 #!/bin/bash
-# The study's tables, in Markdown: what the advice costs in accuracy beside simple rules.
+# The tables of the study, in Markdown: the accuracy lost by the advice, compared with simple rules.
 #   report.sh FOLDER [ADVICE]
 # Reads networks, truth.jsonl (grid.sh) and advice.jsonl (advise.sh) of FOLDER, or another file of advice, such as one
-# that was learned without the dataset it is about. Of several lines of one key the last counts. Tables hold the cells
-# whose grid is whole and which have advice; the others are named below them.
+# made by a program tuned without the dataset in question. Of several lines with one key the last counts. The tables
+# contain the cells with a complete grid and advice; the others are named below them.
 set -euo pipefail
 here=$(realpath "$(dirname "$0")") folder=$1 advice=${2:-$1/advice.jsonl}
 # shellcheck source=tests/study/cells.bash
 source "$here/cells.bash"
 
-# A word per line says what the rest is; an empty field would vanish between spaces, so "-" stands for nothing.
+# Writes lines of a type and its fields; "-" is an empty field, since awk splits at spaces.
 facts() {
 	cells | while read -r network dataset per_class; do
 		echo "cell $network $dataset $per_class $(tests_of "$dataset")"

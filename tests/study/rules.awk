@@ -1,5 +1,6 @@
-# The rules that are compared: what each does on a cell, a string NETWORK DATASET PER_CLASS. Reads network[cell],
-# dataset[cell], per_class[cell], cuts[network, 0..], beyond[network] (the number of cuts beyond the head), the advice.
+# The rules that are compared: the cut and rate of each on a cell, a string NETWORK DATASET PER_CLASS. Reads
+# network[cell], dataset[cell], per_class[cell], cuts[network, 0..], beyond[network] (the number of cuts beyond the
+# head) and the advice.
 
 function name_rules() {
 	rules = 5
@@ -8,7 +9,7 @@ function name_rules() {
 	rule_name[3] = "always everything, head first"
 	rule_name[4] = "fastai's default recipe"
 	rule_name[5] = "the four quadrants"
-	# Photographs of things that the source network knows: ImageNet's, CIFAR-10's.
+	# Photographs of subjects in the training data of the source network, ImageNet or CIFAR-10.
 	similar["lite0", "flowers12"] = similar["lite0", "cifar10"] = similar["builtin", "cifar10"] = 1
 	few = 20 # images of a class; fewer are a small dataset
 }
@@ -27,7 +28,7 @@ function quadrant_cut(cell,    net, is_similar, is_small) {
 	return is_small ? part_of_network(net, 0.5) : "all"
 }
 
-# The cut; the rate is the advice's or fastai's own, or the caller's.
+# The cut of a rule.
 function rule_cut(rule, cell) {
 	if (rule == 1)
 		return advice_cut[cell]
@@ -40,7 +41,7 @@ function rule_fixes_rate(rule) {
 	return rule == 1 || rule == 4
 }
 
-# The accuracy of what a rule does; its rate, where it has none of its own, is this one of the grid's, 1..3.
+# The accuracy of a rule; number, 1..3, is the rate of rules without a fixed one.
 function rule_accuracy(rule, cell, number,    cut, rate) {
 	cut = rule_cut(rule, cell)
 	rate = rate_of(cut, number)

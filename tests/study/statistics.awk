@@ -1,4 +1,4 @@
-# What the report counts with: arrays are v[1..n].
+# Statistics of arrays v[1..n].
 
 function mean(v, n,    i, sum) {
 	for (i = 1; i <= n; i++)
@@ -6,7 +6,7 @@ function mean(v, n,    i, sum) {
 	return sum / n
 }
 
-# The mean's standard error.
+# The standard error of the mean.
 function error_of_mean(v, n,    i, m, sum) {
 	m = mean(v, n)
 	for (i = 1; i <= n; i++)
@@ -14,7 +14,7 @@ function error_of_mean(v, n,    i, m, sum) {
 	return n > 1 ? sqrt(sum / (n - 1) / n) : 0
 }
 
-# The smallest value that a share p of them does not exceed (nearest rank).
+# The percentile p, 0..1, by nearest rank.
 function percentile(v, n, p,    i, j, x, sorted, rank) {
 	for (i = 1; i <= n; i++) {
 		x = v[i]
@@ -36,7 +36,7 @@ function normal_below(z,    t, tail) {
 	return z < 0 ? tail : 1 - tail
 }
 
-# How far the largest of v, measured with independent normal errors, lies above the largest of v on average.
+# How far the largest of v, measured with independent normal errors, is above the largest of v on average.
 function luck_of_largest(v, n, error,    i, x, step, top, below, sum) {
 	if (error <= 0)
 		return 0

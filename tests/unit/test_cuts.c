@@ -1,4 +1,4 @@
-/* Where networks are cut: for families, for an imported network, and for blocks without anything to train. */
+/* Cuts of the built-in families, of an imported network, and of networks with blocks without parameters. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@ static struct thaw_model *load(const char *spec)
 	return m;
 }
 
-/* What every choice promises. Returns how many there are. */
+/* Checks the contract of thaw_cuts_choose. Returns the number of cuts. */
 static int check_cuts(struct thaw_graph *g, int side, struct thaw_cut *cut)
 {
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
@@ -22,8 +22,8 @@ static int check_cuts(struct thaw_graph *g, int side, struct thaw_cut *cut)
 	int count = -1;
 	assert_int_equal(thaw_cuts_choose(g, side, cut, &count), THAW_OK);
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
-	assert_true(count >= 1 && count <= THAW_CUTS_MOST);
-	assert_int_equal(thaw_graph_cut(g), g->node_count); /* nothing trains now */
+	assert_true(count >= 1 && count <= THAW_MAX_CUTS);
+	assert_int_equal(thaw_graph_cut(g), g->node_count); /* everything is frozen */
 	double all = (double)thaw_graph_flops(g, shapes, 1, g->node_count);
 	for (int i = 0; i < count; i++) {
 		assert_int_equal(thaw_graph_unfreeze(g, cut[i].unfreeze), THAW_OK);
@@ -53,7 +53,7 @@ static void test_families(void **state)
 
 			{"resnet50", 64}};
 	for (size_t i = 0; i < sizeof(networks) / sizeof(*networks); i++) {
-		struct thaw_cut cut[THAW_CUTS_MOST];
+		struct thaw_cut cut[THAW_MAX_CUTS];
 		struct thaw_model *m = load(networks[i].spec);
 		int count = check_cuts(m->graph, networks[i].side, cut);
 		assert_true(count >= 3);
@@ -63,13 +63,13 @@ static void test_families(void **state)
 	}
 }
 
-/* Imported again, with the blocks that the graph alone tells. */
+/* Exported and imported again, with the blocks of thaw_graph_find_blocks. */
 static void test_imported(void **state)
 {
 	const struct scratch *s = *state;
 	static const char *const specs[] = {"resnet18", "efficientnet_lite0"};
 	for (size_t i = 0; i < sizeof(specs) / sizeof(*specs); i++) {
-		struct thaw_cut cut[THAW_CUTS_MOST];
+		struct thaw_cut cut[THAW_MAX_CUTS];
 		struct thaw_model *m = load(specs[i]), *imported;
 		assert_int_equal(thaw_model_save_onnx(m, scratch_file(s, "net.onnx"), false), THAW_OK);
 		thaw_model_destroy(m);
@@ -104,11 +104,11 @@ static void add_classifier(struct thaw_graph *g, int x)
 	assert_int_equal(thaw_graph_finish(g), THAW_OK);
 }
 
-/* Blocks that only compute, at the image, in between and before the classifier; block names too long to be told. */
+/* Blocks without parameters at the image, in the middle and before the classifier; block names that are too long. */
 static void test_blocks_without_parameters(void **state)
 {
 	(void)state;
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	struct thaw_graph *g = thaw_graph_create();
 	char name[200];
 	memset(name, 'b', sizeof(name) - 1);
@@ -131,12 +131,12 @@ static void test_blocks_without_parameters(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* A classifier and nothing else; a classifier behind what cannot train. */
+/* Only a classifier; a classifier after layers without parameters. */
 static void test_classifier_alone(void **state)
 {
 	(void)state;
 	for (int blocks = 0; blocks < 2; blocks++) {
-		struct thaw_cut cut[THAW_CUTS_MOST];
+		struct thaw_cut cut[THAW_MAX_CUTS];
 		struct thaw_graph *g = thaw_graph_create();
 		int x = 0;
 		if (blocks) {
@@ -152,7 +152,7 @@ static void test_classifier_alone(void **state)
 static void test_too_small(void **state)
 {
 	(void)state;
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int count = 77;
 	struct thaw_model *m = load("alexnet");
 	assert_int_equal(thaw_cuts_choose(m->graph, 8, cut, &count), THAW_CONFIG);

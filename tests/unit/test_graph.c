@@ -1,4 +1,4 @@
-/* Graphs, passes, cuts, memory placement and executors, on a small residual network. */
+/* Graphs, passes, cuts, memory layout and executors, on a small residual network. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #define SIDE    9
 #define CLASSES 4
 
-/* conv (kh,kw,in,out) and a batch norm with lively statistics, named NAME.weight and NAME_bn.* */
+/* conv (kh,kw,in,out) and a batch norm with random statistics, named NAME.weight and NAME_bn.* */
 static int conv_bn(struct thaw_graph *g, int x, const char *name, int kernel, int stride, int in, int out)
 {
 	struct thaw_attrs conv = {.kernel = {kernel, kernel}, .stride = {stride, stride}};
@@ -149,7 +149,7 @@ static void fold_and_fuse_keep_the_logits(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* Slope of the loss along a random direction of each parameter, against its gradient. */
+/* Directional derivative of the loss for each parameter, against its gradient. */
 static void check_slopes(struct thaw_graph *g)
 {
 	float *gradient[64];
@@ -164,7 +164,7 @@ static void check_slopes(struct thaw_graph *g)
 		const float h = 1e-3f;
 		double loss[2];
 		for (int side = 0; side < 2; side++) {
-			/* along the gradient itself, scaled to length 1: the slope is its norm */
+			/* along the normalised gradient: the derivative is its norm */
 			for (int64_t k = 0; side == 0 && k < n; k++)
 				size += (double)gradient[i][k] * gradient[i][k];
 			float scale = (float)(h / sqrt(size)) * (side ? -2.0f : 1.0f);
@@ -183,7 +183,7 @@ static void check_slopes(struct thaw_graph *g)
 	free_gradients(g, gradient);
 }
 
-static void gradients_match_slopes(void **state)
+static void gradients_match_finite_differences(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
@@ -196,8 +196,8 @@ static void gradients_match_slopes(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* What the tail learns does not depend on how much before it is frozen, folded and fused. */
-static void cut_gives_the_same_gradients(void **state)
+/* Gradients of the tail do not depend on how much before it is frozen, folded and fused. */
+static void gradients_do_not_depend_on_the_cut(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
@@ -271,8 +271,8 @@ static void logits_by_parts(const struct thaw_graph *g, const float *images, con
 	thaw_executor_destroy(tail);
 }
 
-/* The cut in front of: nothing, a block, the middle of a residual (two values cross), the classifier. */
-static void trunk_and_tail_are_the_whole(void **state)
+/* Cuts at the image, before a block, within a residual (two values cross), before the classifier. */
+static void trunk_and_tail_equal_the_whole(void **state)
 {
 	(void)state;
 	static const char *const first[] = {"stem.weight", "c.weight", "b.weight", "fc.weight"};
@@ -299,7 +299,7 @@ static void trunk_and_tail_are_the_whole(void **state)
 	}
 }
 
-/* Features of each image by a trunk executor for batches of `batch`. */
+/* Features of each image by a trunk executor created for batches of `batch`. */
 static void features_of(const struct thaw_graph *g, const float *images, int64_t batch, float *features)
 {
 	struct thaw_shape image = thaw_shape_of(batch, SIDE, SIDE, 3);
@@ -349,7 +349,7 @@ static void note_node(void *context, int node)
 	*last = node;
 }
 
-static void gradients_are_announced_from_the_end(void **state)
+static void gradient_callbacks_run_from_the_last_node(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
@@ -369,7 +369,7 @@ static void gradients_are_announced_from_the_end(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* Indices and the like stay what they are, whatever is unfrozen, and are drawn from no seed. */
+/* Fixed parameters are not trainable, whatever is unfrozen, and not initialised. */
 static void fixed_parameters_do_not_change(void **state)
 {
 	(void)state;
@@ -384,7 +384,7 @@ static void fixed_parameters_do_not_change(void **state)
 	thaw_graph_destroy(g);
 }
 
-static void unfreeze_is_understood(void **state)
+static void unfreeze_values_are_parsed(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
@@ -426,7 +426,7 @@ static void a_new_head_has_the_new_classes(void **state)
 	thaw_graph_destroy(g);
 }
 
-static void buffers_alive_together_do_not_overlap(void **state)
+static void live_buffers_do_not_overlap(void **state)
 {
 	(void)state;
 	enum { N = 200 };
@@ -456,16 +456,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fold_and_fuse_keep_the_logits),
-		cmocka_unit_test(gradients_match_slopes),
-		cmocka_unit_test(cut_gives_the_same_gradients),
+		cmocka_unit_test(gradients_match_finite_differences),
+		cmocka_unit_test(gradients_do_not_depend_on_the_cut),
 		cmocka_unit_test(a_smaller_batch_gives_the_same_logits),
-		cmocka_unit_test(trunk_and_tail_are_the_whole),
+		cmocka_unit_test(trunk_and_tail_equal_the_whole),
 		cmocka_unit_test(features_are_the_same_bits_at_any_batch_size),
-		cmocka_unit_test(gradients_are_announced_from_the_end),
+		cmocka_unit_test(gradient_callbacks_run_from_the_last_node),
 		cmocka_unit_test(fixed_parameters_do_not_change),
-		cmocka_unit_test(unfreeze_is_understood),
+		cmocka_unit_test(unfreeze_values_are_parsed),
 		cmocka_unit_test(a_new_head_has_the_new_classes),
-		cmocka_unit_test(buffers_alive_together_do_not_overlap),
+		cmocka_unit_test(live_buffers_do_not_overlap),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The ledger: which runs it finds, what it learns from them, and whether ranges so corrected hold what they promise. */
+/* The ledger: which runs it finds, the calibration, and the coverage of calibrated ranges. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -9,12 +9,12 @@
 
 #define CLOSE 1e-12
 
-/* What a run leaves behind: predicted 0.8 within 0.7 to 0.85. */
+/* A result.json: predicted 0.8, range 0.7 to 0.85. */
 #define RESULT(top1, more)                                                                                            \
 	"{\"status\": \"done\", \"top1\": " top1 ", \"network\": \"resnet18\", \"as_planned\": true, \"hours\": 0.5," \
 	" \"predicted\": {\"accuracy\": 0.8, \"low\": 0.7, \"high\": 0.85}" more "}"
 
-/* Makes SCRATCH/run with that result.json. */
+/* Makes SCRATCH/run with this result.json. */
 static void put_run(const struct scratch *s, const char *run, const char *result)
 {
 	char path[SCRATCH_PATH];
@@ -35,7 +35,7 @@ static void test_finds_runs(void **state)
 	put_folder(s, "study");
 	put_run(s, "study/a", RESULT("0.85", ""));
 	put_folder(s, "study/deep");
-	put_run(s, "study/deep/er", RESULT("0.8", ""));               /* too far down */
+	put_run(s, "study/deep/er", RESULT("0.8", ""));               /* too deep */
 	put_run(s, "other", "{\"status\": \"done\", \"top1\": 0.5}"); /* without a plan */
 	put_folder(s, "unfinished");
 	assert_int_equal(symlink("b", scratch_file(s, "latest")), 0);
@@ -48,7 +48,7 @@ static void test_finds_runs(void **state)
 	assert_string_equal(l->entries[1].path, scratch_file(s, "study/a"));
 	assert_string_equal(l->entries[0].network, "resnet18");
 	assert_true(l->entries[0].top1 == 0.9 && !l->entries[0].inside);
-	assert_true(l->entries[1].top1 == 0.85 && l->entries[1].inside); /* the ends of a range are in it */
+	assert_true(l->entries[1].top1 == 0.85 && l->entries[1].inside); /* ranges include their ends */
 	assert_true(l->entries[0].expected.low == 0.7 && l->entries[0].uncalibrated.high == 0.85);
 	assert_true(l->entries[0].predicted_hours == 0.25 && l->entries[0].hours == 0.5);
 	assert_true(isnan(l->entries[1].predicted_hours));
@@ -104,7 +104,7 @@ static void test_no_runs(void **state)
 	thaw_ledger_destroy(l);
 }
 
-/* A run that was predicted to reach 0.8 within 0.78 to 0.81. */
+/* A run predicted to reach 0.8, range 0.78 to 0.81. */
 static struct thaw_ledger_entry run_that_reached(double top1)
 {
 	const struct thaw_expected e = {.accuracy = 0.8, .low = 0.78, .high = 0.81};
@@ -140,7 +140,7 @@ static void test_by_hand(void **state)
 	struct thaw_expected x = {.accuracy = 0.9, .low = 0.85, .high = 0.95}; /* 0.905 - 0.275; 1.18 is cut */
 	thaw_calibration_apply(&c, &x);
 	assert_true(fabs(x.accuracy - 0.905) < CLOSE && fabs(x.low - 0.63) < CLOSE && x.high == 1.0);
-	x = (struct thaw_expected){0.5, 0.5, 0.5}; /* 5.5 of the narrowest half-width */
+	x = (struct thaw_expected){0.5, 0.5, 0.5}; /* 5.5 times the least half-width */
 	thaw_calibration_apply(&c, &x);
 	assert_true(fabs(x.low - (0.505 - 0.0275)) < CLOSE && fabs(x.high - (0.505 + 0.0275)) < CLOSE);
 	x = (struct thaw_expected){0.0, 0.0, 1.0};
@@ -159,7 +159,7 @@ static void test_narrower(void **state)
 		e[i] = run_that_reached(0.8 + 0.01 * (i - 4));
 		e[i].uncalibrated = (struct thaw_expected){.accuracy = 0.8, .low = 0.7, .high = 0.9};
 	}
-	e[8].top1 = 0.99; /* the one of nine that may be anywhere: 0.19 off in place of 0.04 */
+	e[8].top1 = 0.99; /* one of nine may be arbitrarily wrong: 0.19 instead of 0.04 */
 	struct thaw_calibration c = learn(e, 9);
 	assert_true(fabs(c.bias - 0.15 / 14.0) < CLOSE);
 	assert_true(fabs(c.factor - (0.04 + 0.15 / 14.0) / 0.1) < CLOSE);
@@ -185,13 +185,13 @@ static void test_zero_widths(void **state)
 		e[i] = run_that_reached(0.8);
 		e[i].uncalibrated = (struct thaw_expected){0.8, 0.8, 0.8};
 	}
-	assert_true(learn(e, 6).factor == 0.0); /* always right, to the last image */
+	assert_true(learn(e, 6).factor == 0.0); /* all predictions exact */
 	for (int i = 0; i < 6; i++)
 		e[i].top1 = i % 2 ? 0.79 : 0.81;
 	assert_true(fabs(learn(e, 6).factor - 2.0) < 1e-9);
 }
 
-/* Draws how far off a prediction is, in half-widths. */
+/* Draws the error of a prediction, in half-widths. */
 struct work {
 	double (*off)(struct thaw_random *r);
 };
@@ -207,7 +207,7 @@ static double skewed(struct thaw_random *r)
 	return 0.5 + log(1.0 - (double)thaw_random_unit(r));
 }
 
-/* A run of a kind of work: its range is narrow or wide, as its test images are many or few. */
+/* A random run; ranges differ in width. */
 static struct thaw_ledger_entry draw_run(struct thaw_random *r, const struct work *work)
 {
 	double accuracy = (double)thaw_random_range(r, 0.4f, 0.8f), below = (double)thaw_random_range(r, 0.01f, 0.04f);
@@ -225,7 +225,7 @@ static bool holds(const struct thaw_calibration *c, const struct thaw_ledger_ent
 	return next->top1 >= x.low && next->top1 <= x.high;
 }
 
-/* The range for a run that nobody has seen yet holds it in 80 of 100 cases, whatever the predictions are like. */
+/* A calibrated range contains the next run in 80 % of the cases, for any distribution of errors. */
 static void test_coverage(void **state)
 {
 	enum { LEDGERS = 1000, MOST = 60 };
@@ -234,7 +234,7 @@ static void test_coverage(void **state)
 	int held = 0;
 	for (uint64_t i = 0; i < LEDGERS; i++) {
 		struct thaw_random r = thaw_random_stream(1, THAW_STREAM_ORDER, 0, i);
-		int count = THAW_LEDGER_FEWEST + (int)thaw_random_below(&r, MOST - THAW_LEDGER_FEWEST);
+		int count = THAW_LEDGER_MIN_RUNS + (int)thaw_random_below(&r, MOST - THAW_LEDGER_MIN_RUNS);
 		for (int k = 0; k < count; k++)
 			e[k] = draw_run(&r, work);
 		struct thaw_calibration c = learn(e, count);
@@ -242,7 +242,7 @@ static void test_coverage(void **state)
 		held += holds(&c, &next);
 	}
 	print_message("# held %d of %d\n", held, LEDGERS);
-	assert_in_range(held, 770, 840); /* 800, three standard deviations of the draw, and ranks being whole numbers */
+	assert_in_range(held, 770, 840); /* 800 +- three standard deviations and the rounding of the quantile */
 }
 
 static void test_json(void **state)

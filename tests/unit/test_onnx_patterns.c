@@ -1,5 +1,5 @@
-/* Operators spread over many nodes, as exporters write them, become one node: the operators that are left, the names of
- * parameters, and the same output before and after; and what only looks like one stays as it is. */
+/* Patterns that exporters spread over many nodes become one node: checks the resulting operators, the names of
+ * parameters and that the output stays the same; near misses must not be changed. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +109,7 @@ static int tokens(struct thaw_graph *g, int x)
 			.count = 4, .ndim = 3, .axis = {0, 1, 2, 3}, .order = {0, 1, 2, 3}, .target = {0, 1, 1, 2}});
 }
 
-/* The output's values; the caller's to free. */
+/* The values of the output; the caller frees them. */
 static float *run(const struct thaw_graph *g, int64_t *count)
 {
 	struct thaw_executor *executor = NULL;
@@ -128,14 +128,15 @@ static float *run(const struct thaw_graph *g, int64_t *count)
 	return y;
 }
 
-/* Of these parameters, none but "mask" is fixed. */
+/* Asserts that only the parameter "mask" is fixed. */
 static void check_roles(const struct thaw_graph *g)
 {
 	for (int i = 0; i < g->param_count; i++)
 		assert_int_equal(g->params[i].role == THAW_ROLE_FIXED, strcmp(g->params[i].name, "mask") == 0);
 }
 
-/* What is left of a graph whose output is its last node: these operators, with these parameters. Destroys it. */
+/* Recognises patterns in a graph whose output is its last node; asserts that these operators and parameters remain.
+ * Destroys the graph. */
 static void becomes(struct thaw_graph *g, const char *operators, const char *params)
 {
 	struct thaw_shape image = thaw_shape_of(IMAGES, SIDE, SIDE, CHANNELS);
@@ -170,7 +171,7 @@ static void becomes(struct thaw_graph *g, const char *operators, const char *par
 
 enum deviation { BY_SQRT, BY_POWER, BY_RECIPROCAL };
 
-/* x less its mean over `axes`, by its deviation. */
+/* (x - mean) / deviation over `axes`. */
 static int normalised(struct thaw_graph *g, int x, unsigned axes, enum deviation how)
 {
 	int centred = binary(g, THAW_BINARY_SUB, x, mean(g, axes, x));
@@ -237,7 +238,7 @@ static void other_norms_stay(void **state)
 	int scale = row(g, "scale", 4, CHANNELS);
 	y = binary(g, THAW_BINARY_MUL, normalised(g, 0, 1u << 3, BY_SQRT), scale);
 	y = binary(g, THAW_BINARY_ADD, y, row(g, "shift", 4, CHANNELS));
-	binary(g, THAW_BINARY_MUL, y, scale); /* somebody else reads it */
+	binary(g, THAW_BINARY_MUL, y, scale); /* read twice */
 	becomes(g, "constant reduce binary pointwise reduce pointwise pointwise binary binary constant binary binary",
 		"scale shift");
 }
@@ -281,7 +282,7 @@ static void gelu_by_tanh_is_one_node(void **state)
 	becomes(g, "pointwise", "");
 }
 
-static void gates_are_one_node(void **state)
+static void gated_activations_are_one_node(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
@@ -304,12 +305,12 @@ static void gates_are_one_node(void **state)
 	becomes(g, "pointwise", "");
 }
 
-static void other_gates_stay(void **state)
+static void other_products_stay(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
 	int other = function(g, THAW_FN_ABS, 0, 0, 0);
-	binary(g, THAW_BINARY_MUL, 0, function(g, THAW_FN_SIGMOID, 0, 0, other)); /* of something else */
+	binary(g, THAW_BINARY_MUL, 0, function(g, THAW_FN_SIGMOID, 0, 0, other)); /* the gate of another value */
 	becomes(g, "pointwise pointwise binary", "");
 	g = new_graph();
 	int gate = function(g, THAW_FN_SIGMOID, 0, 0, 0);
@@ -320,7 +321,7 @@ static void other_gates_stay(void **state)
 	becomes(g, "pointwise binary", "");
 }
 
-static void bias_joins_what_it_is_added_to(void **state)
+static void bias_joins_the_node_before_it(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
@@ -337,16 +338,17 @@ static void other_sums_stay(void **state)
 	struct thaw_graph *g = new_graph();
 	int bias = row(g, "bias", 4, CHANNELS);
 	int x = binary(g, THAW_BINARY_ADD, linear(g, "a", CHANNELS, CHANNELS, 0), bias);
-	binary(g, THAW_BINARY_ADD, linear(g, "b", CHANNELS, CHANNELS, x), bias); /* shared by two */
+	binary(g, THAW_BINARY_ADD, linear(g, "b", CHANNELS, CHANNELS, x), bias); /* shared by two nodes */
 	becomes(g, "constant linear binary linear binary", "bias a b");
 	g = new_graph();
 	x = linear(g, "a", CHANNELS, CHANNELS, 0);
-	binary(g, THAW_BINARY_MUL, binary(g, THAW_BINARY_ADD, x, row(g, "bias", 4, CHANNELS)), x); /* read without it */
+	binary(g, THAW_BINARY_MUL, binary(g, THAW_BINARY_ADD, x, row(g, "bias", 4, CHANNELS)),
+	       x); /* x has another reader */
 	becomes(g, "linear constant binary binary", "a bias");
 	g = new_graph();
 	x = linear(g, "a", CHANNELS, CHANNELS, 0);
 	binary(g, THAW_BINARY_ADD, x, row(g, "mask", 4, CHANNELS));
-	g->params[g->param_count - 1].role = THAW_ROLE_FIXED; /* does not train, as a bias would */
+	g->params[g->param_count - 1].role = THAW_ROLE_FIXED; /* a fixed value cannot be a bias */
 	becomes(g, "linear constant binary", "a mask");
 	g = new_graph();
 	struct thaw_shape shape = thaw_shape_of(1, SIDE, SIDE, CHANNELS);
@@ -355,7 +357,7 @@ static void other_sums_stay(void **state)
 	becomes(g, "linear constant binary", "a positions");
 }
 
-static void numbers_merge(void **state)
+static void scalings_merge(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
@@ -372,7 +374,7 @@ static void numbers_merge(void **state)
 	becomes(g, "reshape rearrange matmul", "");
 }
 
-/* How heads lie in what q, k and v are taken from. */
+/* Order of the heads in the source of q, k and v. */
 enum layout { BY_PART, BY_HEAD };
 
 /* q, k or v (part 0, 1, 2) of the packed x (N,T,3 * HEADS * SIZE), as (N,HEADS,T,SIZE), or with the last two exchanged.
@@ -390,7 +392,7 @@ static int head_split(struct thaw_graph *g, int x, int part, enum layout layout,
 	return view(g, "rearrange", x, &f);
 }
 
-/* q, k or v of a value of its own (N,T,HEADS * SIZE). */
+/* q, k or v from a separate value (N,T,HEADS * SIZE). */
 static int heads_of(struct thaw_graph *g, int x, bool turned)
 {
 	struct thaw_factors f = {.count = 4, .ndim = 4, .axis = {0, 1, 2, 2}, .target = {0, 1, 2, 3}};
@@ -418,7 +420,7 @@ static int softmax(struct thaw_graph *g, int x)
 	return add_node(g, "softmax", NULL, &x, 1);
 }
 
-static void attention_of_packed_values(void **state)
+static void attention_of_packed_qkv(void **state)
 {
 	(void)state;
 	for (enum layout layout = BY_PART; layout <= BY_HEAD; layout++) {
@@ -433,7 +435,7 @@ static void attention_of_packed_values(void **state)
 	}
 }
 
-static void attention_of_three_values(void **state)
+static void attention_of_separate_qkv(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
@@ -448,7 +450,7 @@ static void attention_of_three_values(void **state)
 	becomes(g, "reshape linear linear linear constant attention linear", "q k v bias out");
 }
 
-/* Windows of half an image's height: (N,2 * 2,4,C) and two biases, one of them with a mask for each window. */
+/* Windows of half the image's height, (N,2 * 2,4,C), and two biases, one with a mask for each window. */
 static void attention_in_windows(void **state)
 {
 	(void)state;
@@ -464,7 +466,7 @@ static void attention_in_windows(void **state)
 		f.start[4] = i;
 		f.step[4] = f.take[4] = 1;
 		memcpy(f.order, (int[]){0, 2, 4, 5, 1, 3, 6}, 7 * sizeof(int));
-		if (i == 1) { /* k is turned */
+		if (i == 1) { /* k is transposed */
 			memcpy(f.order, (int[]){0, 2, 4, 5, 6, 1, 3}, 7 * sizeof(int));
 			memcpy(f.target, (int[]){0, 0, 0, 1, 2, 3, 3}, 7 * sizeof(int));
 		}
@@ -494,7 +496,7 @@ static void attention_in_windows(void **state)
 	becomes(g, "linear rearrange constant constant reshape binary attention", "qkv bias mask");
 }
 
-static void what_is_no_attention_stays(void **state)
+static void near_misses_of_attention_stay(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = new_graph();
@@ -542,7 +544,7 @@ static void convolution_takes_its_padding(void **state)
 	becomes(g, "pad conv", "weight");
 }
 
-static void views_of_nothing_go(void **state)
+static void identity_views_are_removed(void **state)
 {
 	(void)state;
 	const struct thaw_factors same = {
@@ -554,12 +556,12 @@ static void views_of_nothing_go(void **state)
 	product(g, view(g, "rearrange", x, &turned), affine(g, 2, 0, x));
 	becomes(g, "reshape rearrange matmul", "");
 
-	g = new_graph(); /* twice the same */
+	g = new_graph(); /* the same rearrangement twice */
 	x = view(g, "rearrange", tokens(g, 0), &turned);
 	binary(g, THAW_BINARY_MAX, function(g, THAW_FN_ABS, 0, 0, x), view(g, "rearrange", tokens(g, 0), &turned));
 	becomes(g, "reshape rearrange pointwise binary", "");
 
-	g = new_graph(); /* only axes of one element move */
+	g = new_graph(); /* moves only axes of size 1 */
 	x = mean(g, 1u << 1 | 1u << 2, 0);
 	view(g, "rearrange", x,
 	     &(struct thaw_factors){
@@ -575,17 +577,17 @@ int main(void)
 		cmocka_unit_test(other_norms_stay),
 		cmocka_unit_test(gelu_is_one_node),
 		cmocka_unit_test(gelu_by_tanh_is_one_node),
-		cmocka_unit_test(gates_are_one_node),
-		cmocka_unit_test(other_gates_stay),
-		cmocka_unit_test(bias_joins_what_it_is_added_to),
+		cmocka_unit_test(gated_activations_are_one_node),
+		cmocka_unit_test(other_products_stay),
+		cmocka_unit_test(bias_joins_the_node_before_it),
 		cmocka_unit_test(other_sums_stay),
-		cmocka_unit_test(numbers_merge),
-		cmocka_unit_test(attention_of_packed_values),
-		cmocka_unit_test(attention_of_three_values),
+		cmocka_unit_test(scalings_merge),
+		cmocka_unit_test(attention_of_packed_qkv),
+		cmocka_unit_test(attention_of_separate_qkv),
 		cmocka_unit_test(attention_in_windows),
-		cmocka_unit_test(what_is_no_attention_stays),
+		cmocka_unit_test(near_misses_of_attention_stay),
 		cmocka_unit_test(convolution_takes_its_padding),
-		cmocka_unit_test(views_of_nothing_go),
+		cmocka_unit_test(identity_views_are_removed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

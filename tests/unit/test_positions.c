@@ -1,6 +1,4 @@
-/* Position embeddings at other image sizes, against PyTorch's numbers; and executors with constants on both sides of a
- * cut.
- */
+/* Position embeddings at other image sizes, against PyTorch; executors with constants on both sides of a cut. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,13 +81,13 @@ static void expect_positions(int side, const float *expected, int count)
 	assert_int_equal(thaw_graph_resize(g, 4 * PATCH, side), THAW_OK);
 	const struct thaw_param *p = param(g, "positions");
 	assert_int_equal(p->shape.dim[1], 1 + count);
-	assert_true(p->data[0] == 42); /* the class token's row stays */
+	assert_true(p->data[0] == 42); /* the row of the class token is unchanged */
 	for (int i = 0; i < count; i++)
 		assert_true(fabsf(p->data[1 + i] - expected[i]) < 2e-5f);
 	thaw_graph_destroy(g);
 }
 
-static void positions_are_resampled_as_pictures_are(void **state)
+static void positions_are_resampled_like_images(void **state)
 {
 	(void)state;
 	expect_positions(6 * PATCH, six, 36);
@@ -106,19 +104,17 @@ static void the_same_size_changes_nothing(void **state)
 	thaw_graph_destroy(g);
 }
 
-/* 17 rows are no square of patches with the others of 30 pixels' 49: nothing is guessed. */
-static void what_does_not_fit_is_said(void **state)
+/* No number of non-patch tokens fits both sizes: an error, not a guess. */
+static void unsuitable_sizes_are_refused(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_transformer();
 	assert_int_equal(thaw_graph_resize(g, 5 * PATCH, 7 * PATCH), THAW_CONFIG);
-	assert_non_null(strstr(thaw_error_message(), "positions has rows for 17 tokens"));
+	assert_non_null(strstr(thaw_error_message(), "cannot be resampled: positions: from 17"));
 	thaw_graph_destroy(g);
 }
 
-/* The constants before the cut are read where they lie; those after it train. A tail executor gives what the whole
- * gives.
- */
+/* Constants before the cut are frozen, those after it train. The tail executor computes the same as the whole. */
 static void constants_on_both_sides_of_a_cut(void **state)
 {
 	(void)state;
@@ -163,9 +159,9 @@ static void constants_on_both_sides_of_a_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(positions_are_resampled_as_pictures_are),
+		cmocka_unit_test(positions_are_resampled_like_images),
 		cmocka_unit_test(the_same_size_changes_nothing),
-		cmocka_unit_test(what_does_not_fit_is_said),
+		cmocka_unit_test(unsuitable_sizes_are_refused),
 		cmocka_unit_test(constants_on_both_sides_of_a_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

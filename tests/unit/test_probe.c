@@ -1,5 +1,5 @@
-/* Linear probes: what the images left out say against as many probes that were fitted without them, by plain normal
- * equations; that weights are those of all images; and tables with next to nothing in them. */
+/* Linear probes: leave-one-out results against probes refitted without each image by normal equations, the weights
+ * against a fit to all images, and tiny tables. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,18 +13,18 @@
 #include "src/advise/probe.h"
 #include "tests/unit/formula_weights.h"
 
-/* What thaw_probe_judge says of the table. */
-static double judged_accuracy(const struct thaw_probe *probe, const struct thaw_feature_table *t)
+/* Accuracy by thaw_probe_evaluate. */
+static double accuracy_of(const struct thaw_probe *probe, const struct thaw_feature_table *t)
 {
 	double accuracy, loss;
-	assert_int_equal(thaw_probe_judge(probe, t, &accuracy, &loss), THAW_OK);
+	assert_int_equal(thaw_probe_evaluate(probe, t, &accuracy, &loss), THAW_OK);
 	assert_true(loss >= 0.0);
 	return accuracy;
 }
 
 #define TOLERANCE 1e-6 /* of losses and logits, relative to 1 */
 
-/* As probe.c tries them. */
+/* The search grids of probe.c. */
 enum { RIDGES = 15, SCALES = 15 };
 #define RIDGE_FIRST 1e-5
 #define RIDGE_STEP  3.1622776601683795
@@ -39,18 +39,18 @@ struct owned {
 	int32_t labels[MOST_IMAGES];
 };
 
-/* A ridge regression as the textbook has it. */
+/* A ridge regression by normal equations. */
 struct refit {
 	double weight[MOST_WIDTH][MOST_CLASSES], mean[MOST_WIDTH], share[MOST_CLASSES];
 };
 
-/* What the probes without one image each come to. */
+/* Results of refitting without each image. */
 struct expected {
 	double ridge, scale, accuracy, loss;
 	struct refit all;
 };
 
-/* Noise with a hint of the class in it. */
+/* Noise plus a weak signal of the class. */
 static struct owned *table_create(int64_t count, int64_t width, int classes)
 {
 	struct owned *o = calloc(1, sizeof(*o));
@@ -85,7 +85,7 @@ static void solve(int64_t d, double a[][MOST_WIDTH], double b[][MOST_CLASSES], i
 		}
 }
 
-/* Means over all images but `without` (-1: over all). */
+/* Means over all images except `without` (-1: over all). */
 static void take_means(const struct thaw_feature_table *t, int64_t without, struct refit *f)
 {
 	const double n = (double)(t->count - (without >= 0));
@@ -99,7 +99,7 @@ static void take_means(const struct thaw_feature_table *t, int64_t without, stru
 	}
 }
 
-/* (X'X + ridge) W = X'Y, with X and Y without their means. Returns the trace of X'X. */
+/* Solves (X'X + ridge) W = X'Y with centred X and Y. Returns the trace of X'X. */
 static double fit(const struct thaw_feature_table *t, int64_t without, double ridge, struct refit *f)
 {
 	static double a[MOST_WIDTH][MOST_WIDTH];
@@ -144,7 +144,7 @@ static int largest(const double *p, int classes)
 	return best;
 }
 
-/* Of the image whose own probe says p. */
+/* Of an image with prediction p. */
 static double loss_of(const double *p, int classes, int label, double scale)
 {
 	double sum = 0.0;
@@ -153,7 +153,7 @@ static double loss_of(const double *p, int classes, int label, double scale)
 	return log(sum);
 }
 
-/* Returns the mean square of what all are wrong by. */
+/* Returns the mean squared residual. */
 static double leave_each_out(const struct thaw_feature_table *t, double ridge, double p[][MOST_CLASSES])
 {
 	static struct refit f;
@@ -167,7 +167,7 @@ static double leave_each_out(const struct thaw_feature_table *t, double ridge, d
 	return squares / (double)t->count;
 }
 
-/* rank: of the features without their means, which this does not find out itself. */
+/* rank: of the centred features; given by the caller. */
 static struct expected *expect(const struct thaw_feature_table *t, int64_t rank)
 {
 	static double p[MOST_IMAGES][MOST_CLASSES], now[MOST_IMAGES][MOST_CLASSES];
@@ -184,7 +184,7 @@ static struct expected *expect(const struct thaw_feature_table *t, int64_t rank)
 		}
 	}
 	take_means(t, -1, &e.all);
-	for (int64_t i = 0; i < t->count; i++) /* the classes' shares stay as with all images */
+	for (int64_t i = 0; i < t->count; i++) /* class shares of all images */
 		for (int c = 0; c < t->classes; c++)
 			p[i][c] += ((t->labels[i] == c) - e.all.share[c]) / (double)(t->count - 1);
 	for (int64_t i = 0; i < t->count; i++)
@@ -222,7 +222,7 @@ static void assert_close(const char *what, double actual, double expected, doubl
 /* The logits of the weights are the scaled predictions of the regression over all images. */
 static void check_weights(const struct owned *o, const struct thaw_probe *probe, const struct expected *e)
 {
-	int64_t right = 0, unsure = 0; /* where floats may decide otherwise */
+	int64_t right = 0, unsure = 0; /* within rounding of a tie */
 	for (int64_t i = 0; i < o->table.count; i++) {
 		double p[MOST_CLASSES], logits[MOST_CLASSES];
 		predict(&o->table, i, &e->all, p);
@@ -243,8 +243,8 @@ static void check_weights(const struct owned *o, const struct thaw_probe *probe,
 		right += best == o->labels[i];
 	}
 	if (unsure == 0)
-		assert_close("accuracy of all", judged_accuracy(probe, &o->table),
-			     (double)right / (double)o->table.count, 1.0);
+		assert_close("accuracy of all", accuracy_of(probe, &o->table), (double)right / (double)o->table.count,
+			     1.0);
 }
 
 /* Frees the table. */
@@ -271,7 +271,7 @@ static void test_refits(void **state)
 	check(table_create(40, 1, 2), 1);
 }
 
-/* Some features are sums of others, tall and wide. */
+/* Linearly dependent features, in tall and wide tables. */
 static void test_rank_deficient(void **state)
 {
 	(void)state;
@@ -293,7 +293,7 @@ static void test_duplicates(void **state)
 	(void)state;
 	for (int64_t width = 6; width <= 48; width += 42) {
 		struct owned *o = table_create(24, width, 3);
-		for (int64_t i = 1; i < 24; i += 2) { /* of the same image under another label, too */
+		for (int64_t i = 1; i < 24; i += 2) { /* half of the duplicates have another label */
 			memcpy(o->features + i * width, o->features + (i - 1) * width,
 			       (size_t)width * sizeof(*o->features));
 			if (i % 4 == 1)
@@ -303,7 +303,7 @@ static void test_duplicates(void **state)
 	}
 }
 
-/* An image far from all others, whose own weight in its prediction is nearly 1. */
+/* An image far from all others: leverage close to 1. */
 static void test_outlier(void **state)
 {
 	(void)state;
@@ -317,8 +317,8 @@ static void test_outlier(void **state)
 		}
 }
 
-/* An image with a feature of its own, and of another class than it looks: its own prediction is what it is told, but
- * the others, who tell classes apart, get it wrong. */
+/* A mislabelled image with a feature that no other image has: the full fit predicts its label, the leave-one-out fit
+ * does not. */
 static void test_own_feature(void **state)
 {
 	(void)state;
@@ -338,25 +338,26 @@ static void test_own_feature(void **state)
 	}
 }
 
-/* What tells nothing is regularised away; what tells all is not. */
+/* Uninformative features are regularised strongly, perfect ones are not. */
 static void test_regularisation(void **state)
 {
 	(void)state;
-	struct owned *noise = table_create(60, 40, 3), *told = table_create(60, 40, 3);
+	struct owned *noise = table_create(60, 40, 3), *signal = table_create(60, 40, 3);
 	for (int64_t k = 0; k < 60 * 40; k++) {
 		noise->features[k] = formula_uniform(5, k, -1, 1);
-		told->features[k] = (float)(k % 40 % 3 == told->labels[k / 40]) + 0.01f * formula_uniform(6, k, -1, 1);
+		signal->features[k] =
+			(float)(k % 40 % 3 == signal->labels[k / 40]) + 0.01f * formula_uniform(6, k, -1, 1);
 	}
-	assert_true(expect(&noise->table, 40)->ridge > expect(&told->table, 40)->ridge);
+	assert_true(expect(&noise->table, 40)->ridge > expect(&signal->table, 40)->ridge);
 	check(noise, 40);
-	struct thaw_probe probe = probe_of(told);
+	struct thaw_probe probe = probe_of(signal);
 	assert_true(probe.accuracy == 1.0);
 	assert_true(probe.loss < 1e-3);
 	thaw_probe_release(&probe);
-	check(told, 40);
+	check(signal, 40);
 }
 
-/* ---- Little or nothing in the table ---- */
+/* ---- Invalid and tiny tables ---- */
 
 static void test_constant(void **state)
 {
@@ -377,7 +378,7 @@ static void test_constant(void **state)
 	}
 }
 
-/* The others know nothing of a class whose only image is left out, nor of one without any. */
+/* A class with one image or none cannot be predicted for a left-out image. */
 static void test_lone_image(void **state)
 {
 	(void)state;
@@ -395,22 +396,21 @@ static void test_lone_image(void **state)
 	check(o, 10);
 }
 
-/* Two images of different classes: each of them says that the other one is as it is. */
+/* Two images of different classes. */
 static void test_two_images(void **state)
 {
 	(void)state;
 	for (int64_t width = 1; width <= 9; width += 8) {
 		struct owned *o = table_create(2, width, 2);
 		struct thaw_probe probe = probe_of(o);
-		assert_true(probe.accuracy >= 0.0 &&
-			    probe.accuracy <= 1.0); /* the other image tells both classes alike */
-		assert_true(judged_accuracy(&probe, &o->table) == 1.0);
+		assert_true(probe.accuracy >= 0.0 && probe.accuracy <= 1.0); /* both classes are equally likely */
+		assert_true(accuracy_of(&probe, &o->table) == 1.0);
 		thaw_probe_release(&probe);
 		free(o);
 	}
 }
 
-static void assert_refused(const struct owned *o, thaw_status status, const char *words)
+static void assert_fit_fails(const struct owned *o, thaw_status status, const char *words)
 {
 	struct thaw_probe probe = {.width = 77};
 	assert_int_equal(thaw_probe_fit(&probe, &o->table), status);
@@ -418,23 +418,23 @@ static void assert_refused(const struct owned *o, thaw_status status, const char
 	assert_int_equal(probe.width, 77);
 }
 
-static void test_refused(void **state)
+static void test_invalid_tables(void **state)
 {
 	(void)state;
 	struct owned *o = table_create(9, 4, 3);
 	o->features[9] = NAN;
-	assert_refused(o, THAW_DATA, "feature 1 of image 2");
+	assert_fit_fails(o, THAW_DATA, "feature 1 of image 2");
 	o->features[9] = 0.0f;
 	o->labels[3] = 3;
-	assert_refused(o, THAW_CONFIG, "class 3 of 3");
+	assert_fit_fails(o, THAW_CONFIG, "class 3 of 3");
 	memset(o->labels, 0, sizeof(o->labels));
-	assert_refused(o, THAW_CONFIG, "one class");
+	assert_fit_fails(o, THAW_CONFIG, "one class");
 	o->table.count = 0;
-	assert_refused(o, THAW_CONFIG, "0 images");
+	assert_fit_fails(o, THAW_CONFIG, "0 images");
 	free(o);
 }
 
-/* Features of all sizes: the same probe, of the same accuracy. */
+/* The accuracy does not depend on the scale of the features. */
 static void test_scale_of_features(void **state)
 {
 	(void)state;
@@ -443,13 +443,13 @@ static void test_scale_of_features(void **state)
 		for (int64_t width = 12; width <= 60; width += 48) {
 			struct owned *o = table_create(40, width, 4);
 			struct thaw_probe plain = probe_of(o);
-			double all = judged_accuracy(&plain, &o->table);
+			double all = accuracy_of(&plain, &o->table);
 			for (int64_t k = 0; k < 40 * width; k++)
 				o->features[k] *= factors[f];
 			struct thaw_probe scaled = probe_of(o);
 			assert_close("accuracy", scaled.accuracy, plain.accuracy, 1.0);
 			assert_close("loss", scaled.loss, plain.loss, 1.0);
-			assert_close("accuracy of all", judged_accuracy(&scaled, &o->table), all, 1.0);
+			assert_close("accuracy of all", accuracy_of(&scaled, &o->table), all, 1.0);
 			thaw_probe_release(&plain);
 			thaw_probe_release(&scaled);
 			free(o);
@@ -468,7 +468,7 @@ int main(void)
 		cmocka_unit_test(test_constant),
 		cmocka_unit_test(test_lone_image),
 		cmocka_unit_test(test_two_images),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_invalid_tables),
 		cmocka_unit_test(test_scale_of_features),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
-/* LogME, H-score and LEEP: against numpy (tests/golden/make_scores.py), what must leave them as they are, and tables
- * with nothing or next to nothing in them. */
+/* LogME, H-score and LEEP: against numpy (tests/golden/make_scores.py), their invariances, and empty or tiny tables. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +60,7 @@ static void assert_close(double actual, double expected)
 		fail_msg("%.17g instead of %.17g", actual, expected);
 }
 
-/* ---- Golden numbers ---- */
+/* ---- Golden values ---- */
 
 static double number(const json_t *golden, const char *key)
 {
@@ -91,7 +90,7 @@ static struct owned golden_features(const json_t *golden)
 	return o;
 }
 
-/* Features become the probabilities of make_scores.py. */
+/* Turns the features into the probabilities of make_scores.py. */
 static void golden_probabilities(const json_t *golden, struct owned *o)
 {
 	const uint64_t key = formula_key(json_string_value(json_object_get(golden, "name")), "/source");
@@ -126,9 +125,9 @@ static void test_golden(void **state)
 	json_decref(cases);
 }
 
-/* ---- What leaves scores as they are ---- */
+/* ---- Invariances ---- */
 
-/* Features are multiples of 1/64 in -1 .. 2, so that what follows computes with them exactly. */
+/* Features are multiples of 1/64 in -1 .. 2, so that the transformations below are exact. */
 static struct owned coarse(int64_t count, int64_t width)
 {
 	const int classes = 3;
@@ -162,7 +161,7 @@ static void scale(struct owned *o)
 		o->features[k] *= 1024;
 }
 
-/* The last image first. */
+/* Reverses the order of the images. */
 static void reverse(struct owned *o)
 {
 	const int64_t n = o->table.count, width = o->table.width;
@@ -178,7 +177,7 @@ static void reverse(struct owned *o)
 	}
 }
 
-/* A fourth class between the others, of which there are no images. */
+/* Inserts a class without images. */
 static void add_empty_class(struct owned *o)
 {
 	o->table.classes++;
@@ -202,7 +201,7 @@ static void test_invariances(void **state)
 			}
 }
 
-/* Of probabilities: 1/64 of 64 that are shared out among the source classes. */
+/* Probabilities are multiples of 1/64. */
 static void test_leep_invariances(void **state)
 {
 	(void)state;
@@ -222,7 +221,7 @@ static void test_leep_invariances(void **state)
 	}
 }
 
-/* Features that are always 0 change nothing, though the smaller Gram matrix is now the other one. */
+/* Adding zero features changes nothing, although the other Gram matrix is now the smaller one. */
 static void test_zero_features(void **state)
 {
 	(void)state;
@@ -241,7 +240,7 @@ static void test_order(void **state)
 	(void)state;
 	for (int s = 0; s < OF_FEATURES; s++) {
 		struct owned good = coarse(60, 12), bad = coarse(60, 12);
-		for (int64_t i = 0; i < 60; i++) /* labels that have nothing to do with the features */
+		for (int64_t i = 0; i < 60; i++) /* labels unrelated to the features */
 			bad.labels[i] = (int32_t)(i / 20);
 		assert_true(score_of(of_features[s], &good) > score_of(of_features[s], &bad));
 		table_free(&good);
@@ -249,9 +248,9 @@ static void test_order(void **state)
 	}
 }
 
-/* ---- Little or nothing in the table ---- */
+/* ---- Invalid, empty and tiny tables ---- */
 
-static void assert_refused(score_function *score, const struct owned *o, thaw_status status, const char *words)
+static void assert_fails(score_function *score, const struct owned *o, thaw_status status, const char *words)
 {
 	double value = 5.0;
 	assert_int_equal(score(&o->table, &value), status);
@@ -259,49 +258,49 @@ static void assert_refused(score_function *score, const struct owned *o, thaw_st
 	assert_true(value == 5.0);
 }
 
-static void test_refused(void **state)
+static void test_invalid_tables(void **state)
 {
 	(void)state;
 	static score_function *const scores[] = {thaw_logme, thaw_h_score, thaw_leep};
 	for (size_t s = 0; s < sizeof(scores) / sizeof(scores[0]); s++) {
 		struct owned o = coarse(6, 4);
 		o.features[9] = NAN;
-		assert_refused(scores[s], &o, THAW_DATA, "feature 1 of image 2");
+		assert_fails(scores[s], &o, THAW_DATA, "feature 1 of image 2");
 		o.features[9] = INFINITY;
-		assert_refused(scores[s], &o, THAW_DATA, "feature 1 of image 2");
+		assert_fails(scores[s], &o, THAW_DATA, "feature 1 of image 2");
 		o.table.classes = 2;
-		assert_refused(scores[s], &o, THAW_CONFIG, "class 2 of 2");
+		assert_fails(scores[s], &o, THAW_CONFIG, "class 2 of 2");
 		o.table.classes = 3;
 		o.labels[1] = -1;
-		assert_refused(scores[s], &o, THAW_CONFIG, "class -1 of 3");
+		assert_fails(scores[s], &o, THAW_CONFIG, "class -1 of 3");
 		memset(o.labels, 0, 6 * sizeof(*o.labels));
-		assert_refused(scores[s], &o, THAW_CONFIG, "one class");
+		assert_fails(scores[s], &o, THAW_CONFIG, "one class");
 		o.table.count = 1;
-		assert_refused(scores[s], &o, THAW_CONFIG, "one class");
+		assert_fails(scores[s], &o, THAW_CONFIG, "one class");
 		o.table.count = 0;
-		assert_refused(scores[s], &o, THAW_CONFIG, "0 images");
+		assert_fails(scores[s], &o, THAW_CONFIG, "0 images");
 		table_free(&o);
 	}
 }
 
-static void test_no_probabilities(void **state)
+static void test_leep_needs_probabilities(void **state)
 {
 	(void)state;
 	struct owned o = coarse(6, 4);
-	assert_refused(thaw_leep, &o, THAW_CONFIG, "no probabilities");
+	assert_fails(thaw_leep, &o, THAW_CONFIG, "not probabilities");
 	for (int64_t k = 0; k < 24; k++)
 		o.features[k] = 0.25f;
-	assert_close(score_of(thaw_leep, &o), log(1.0 / 3)); /* they say nothing */
+	assert_close(score_of(thaw_leep, &o), log(1.0 / 3)); /* uninformative */
 	o.features[0] = -0.25f, o.features[1] = 0.75f;
-	assert_refused(thaw_leep, &o, THAW_CONFIG, "no probabilities");
+	assert_fails(thaw_leep, &o, THAW_CONFIG, "not probabilities");
 	memset(o.features, 0, 24 * sizeof(*o.features));
 	for (int64_t i = 0; i < 6; i++)
 		o.features[i * 4 + o.labels[i]] = 1.0f;
-	assert_true(score_of(thaw_leep, &o) == 0.0); /* they say all */
+	assert_true(score_of(thaw_leep, &o) == 0.0); /* perfect */
 	table_free(&o);
 }
 
-/* Finite, and for the H-score 0, where features do not vary. */
+/* Constant features: scores are finite, the H-score is 0. */
 static void test_constant(void **state)
 {
 	(void)state;
@@ -317,7 +316,7 @@ static void test_constant(void **state)
 		}
 }
 
-/* Features that are the classes, in all sizes that a float has: the H-score finds everything, up to what is shrunk. */
+/* One-hot classes as features, at all magnitudes of a float: the H-score is maximal except for the shrinkage. */
 static void test_perfect(void **state)
 {
 	(void)state;
@@ -353,7 +352,7 @@ static void test_few(void **state)
 	}
 }
 
-/* ---- What they are made of ---- */
+/* ---- Building blocks ---- */
 
 static void test_eigen(void **state)
 {
@@ -420,8 +419,8 @@ int main(void)
 		cmocka_unit_test(test_leep_invariances),
 		cmocka_unit_test(test_zero_features),
 		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_no_probabilities),
+		cmocka_unit_test(test_invalid_tables),
+		cmocka_unit_test(test_leep_needs_probabilities),
 		cmocka_unit_test(test_constant),
 		cmocka_unit_test(test_perfect),
 		cmocka_unit_test(test_few),

@@ -4,17 +4,17 @@
 
 #include <math.h>
 
+#include "src/advise/activations.h"
 #include "src/advise/probe.h"
-#include "src/advise/taps.h"
 #include "tests/unit/comm_threads.h"
 #include "tests/unit/formula_weights.h"
 #include "thaw/train.h"
 
-/* The accuracy of the probe on the table. */
+/* What thaw_probe_evaluate says of the table. */
 static double judged_accuracy(const struct thaw_probe *probe, const struct thaw_feature_table *t)
 {
 	double accuracy, loss;
-	assert_int_equal(thaw_probe_judge(probe, t, &accuracy, &loss), THAW_OK);
+	assert_int_equal(thaw_probe_evaluate(probe, t, &accuracy, &loss), THAW_OK);
 	assert_true(loss >= 0.0);
 	return accuracy;
 }
@@ -240,27 +240,27 @@ static void test_diverged(void **state)
 }
 
 /* A linear probe of all training images; *test receives the features of the test images. */
-static struct thaw_probe probe_of(const struct data *d, struct thaw_taps *test)
+static struct thaw_probe probe_of(const struct data *d, struct thaw_activations *test)
 {
 	struct thaw_comm alone = thaw_comm_alone();
 	struct thaw_model *m;
-	struct thaw_cut cut[THAW_CUTS_MOST];
-	struct thaw_taps t;
+	struct thaw_cut cut[THAW_MAX_CUTS];
+	struct thaw_activations t;
 	struct thaw_probe probe;
 	int cuts;
 	assert_int_equal(thaw_model_load(&m, "builtin", 0, 1), THAW_OK);
 	assert_int_equal(thaw_cuts_choose(m->graph, m->preprocess.size, cut, &cuts), THAW_OK);
-	assert_int_equal(thaw_taps_collect(&t, &alone, m, cut, cuts, &d->train, 4, 1, NULL), THAW_OK);
-	assert_int_equal(thaw_taps_collect(test, &alone, m, cut, cuts, &d->test, 4, 1, NULL), THAW_OK);
+	assert_int_equal(thaw_activations_collect(&t, &alone, m, cut, cuts, &d->train, 4, 1, NULL), THAW_OK);
+	assert_int_equal(thaw_activations_collect(test, &alone, m, cut, cuts, &d->test, 4, 1, NULL), THAW_OK);
 	struct thaw_feature_table table = {t.count, t.width[0], t.features[0], t.labels, CLASSES};
 	assert_int_equal(thaw_probe_fit(&probe, &table), THAW_OK);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	thaw_model_destroy(m);
 	return probe;
 }
 
 /* Mean cross-entropy of the probe's logits. */
-static double loss_of(const struct thaw_probe *p, const struct thaw_taps *t)
+static double loss_of(const struct thaw_probe *p, const struct thaw_activations *t)
 {
 	double loss = 0.0;
 	for (int64_t i = 0; i < t->count; i++) {
@@ -282,9 +282,10 @@ static void test_classifier(void **state)
 {
 	static const char *const depths[] = {"head", "all"};
 	struct data d = open_data(*state);
-	struct thaw_taps taps;
-	struct thaw_probe probe = probe_of(&d, &taps);
-	struct thaw_feature_table table = {taps.count, taps.width[0], taps.features[0], taps.labels, CLASSES};
+	struct thaw_activations activations;
+	struct thaw_probe probe = probe_of(&d, &activations);
+	struct thaw_feature_table table = {activations.count, activations.width[0], activations.features[0],
+					   activations.labels, CLASSES};
 	struct thaw_classifier classifier = {probe.width, probe.weight, probe.bias};
 	for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++)
 		for (int head_epochs = 0; head_epochs < 2; head_epochs++) {
@@ -294,7 +295,7 @@ static void test_classifier(void **state)
 			o.lr = o.head_lr = 1e-12;
 			struct thaw_trial t = try_alone(&o, &d, &classifier);
 			assert_true(fabs(t.top1 - judged_accuracy(&probe, &table)) < 1e-12);
-			assert_true(fabs(t.loss - loss_of(&probe, &taps)) < 1e-4);
+			assert_true(fabs(t.loss - loss_of(&probe, &activations)) < 1e-4);
 			assert_true(fabs(t.loss - try_alone(&o, &d, NULL).loss) > 1e-3);
 		}
 	struct thaw_train_options o = options_of("head");
@@ -303,7 +304,7 @@ static void test_classifier(void **state)
 	try_on(2, &j, THAW_SOFTWARE);
 	assert_non_null(strstr(j.message, "which is not the network"));
 	thaw_probe_release(&probe);
-	thaw_taps_release(&taps);
+	thaw_activations_release(&activations);
 	close_data(&d);
 }
 

@@ -1,9 +1,9 @@
-/* softmax(scale * q k' + biases) v, with heads split and merged around it by rearrangements: attention.
+/* Attention: softmax(scale * q k' + biases) v, with rearrangements before and after it that split and merge heads.
  *
- * Scores are (B,heads,T,S) for q (B,heads,T,size), k and v (B,heads,S,size); B counts images, or windows of images.
- * Each of q, k and v is a rearrangement of some x, whose last axis holds the heads: of one x, [q | k | v] or q, k, v of
- * each head, attention reads them packed; else of each a tensor (B,T,heads * size). What remains of the rearrangement,
- * such as the division into windows, stays one, and most often nothing does.
+ * The scores are (B,heads,T,S) for q (B,heads,T,size), k and v (B,heads,S,size); B counts images, or windows of images.
+ * Each of q, k and v is a rearrangement of some x with the heads on its last axis. If all three are rearrangements of
+ * one x, as [q | k | v] or as q, k, v per head, attention reads them packed; else each is a tensor (B,T,heads * size).
+ * The rest of the rearrangement, such as the division into windows, usually nothing, remains a rearrangement.
  */
 #include "src/graph/recognise/recognise.h"
 #include "src/ops/factors.h"
@@ -11,13 +11,13 @@
 enum { Q, K, V, PARTS, MAX_BIASES = 2 };
 enum { IMAGES, HEADS, TOKENS, SIZE, AXES }; /* of q, k, v */
 
-/* One of q, k, v: where it comes from. */
+/* The source of q, k or v. */
 struct part {
 	int node, x;
-	int axis[AXES];              /* which axis of the rearrangement's result is IMAGES, HEADS, ... */
-	int64_t start, stride;       /* of its first head along x's last axis; from one head to the next */
-	struct thaw_factors factors; /* of x, to (B,T,heads * size) */
-	struct thaw_factors packed;  /* the same for all of x's last axis */
+	int axis[AXES];              /* the axis of IMAGES, HEADS, ... in the result of the rearrangement */
+	int64_t start, stride;       /* along x's last axis: offset of the first head; distance between heads */
+	struct thaw_factors factors; /* rearrange x to (B,T,heads * size) */
+	struct thaw_factors packed;  /* the same with the whole last axis of x */
 };
 
 struct attention {
@@ -25,10 +25,10 @@ struct attention {
 	int64_t heads, size, queries, keys;
 	float scale;
 	int softmax;
-	int biases, bias[MAX_BIASES], adder[MAX_BIASES]; /* fixed values and the nodes that add them */
+	int biases, bias[MAX_BIASES], adder[MAX_BIASES]; /* fixed values, and the nodes that add them */
 };
 
-/* The factors that make (B,T,heads * size), from those that make the rearrangement's axes. */
+/* Converts factors of the rearrangement to those that produce (B,T,heads * size). */
 static void merge_heads(struct part *p, const struct thaw_factors *f)
 {
 	static const int target[] = {[IMAGES] = 0, [TOKENS] = 1, [HEADS] = 2, [SIZE] = 2};
@@ -44,7 +44,8 @@ static void merge_heads(struct part *p, const struct thaw_factors *f)
 			}
 }
 
-/* The same with x's last axis as it is, which the factors split: `parts` of them, in another order if wanted. */
+/* The factors `f` without splits of x's last axis, which is divided into `parts` factors of these sizes instead, output
+ * in this order. */
 static void keep_last(struct thaw_factors *to, const struct thaw_factors *f, int last, const int64_t *size,
 		      const int *order, int parts)
 {
@@ -73,7 +74,7 @@ static void keep_last(struct thaw_factors *to, const struct thaw_factors *f, int
 	}
 }
 
-/* Heads and their elements are on x's last axis, images and tokens on others. */
+/* Whether heads and their elements are on x's last axis, images and tokens on others. Fills p. */
 static bool splits_heads(const struct attention *a, struct part *p, const struct thaw_factors *f,
 			 const struct thaw_shape *x)
 {
@@ -101,7 +102,7 @@ static bool splits_heads(const struct attention *a, struct part *p, const struct
 	return true;
 }
 
-/* One of q, k, v; `turned`: its last two axes are exchanged. */
+/* Finds the source of q, k or v; `turned`: its last two axes are transposed. */
 static bool find_part(const struct thaw_recogniser *r, const struct attention *a, struct part *p, int value,
 		      bool turned)
 {
@@ -117,7 +118,9 @@ static bool find_part(const struct thaw_recogniser *r, const struct attention *a
 	return splits_heads(a, p, &n->attrs.factors, &r->shapes[p->x]);
 }
 
-/* A fixed value added to scores of this shape (..,heads,T,S), as (windows or 1, heads or 1, T, S). */
+/* Whether `bias` is a fixed value (windows or 1, heads or 1, T, S) that can be added to scores of shape y
+ * (..,heads,T,S).
+ */
 static bool is_bias(const struct thaw_recogniser *r, const struct attention *a, int bias, const struct thaw_shape *y)
 {
 	const struct thaw_shape *b = &r->shapes[bias];
@@ -126,7 +129,7 @@ static bool is_bias(const struct thaw_recogniser *r, const struct attention *a, 
 	       b->dim[b->ndim - 1] == a->keys;
 }
 
-/* A reshape that leaves heads and scores as they are, such as one that tells windows from images. */
+/* Whether the value is a reshape that keeps the axes (heads,T,S), such as one that splits off windows. */
 static bool keeps_scores(const struct thaw_recogniser *r, int value)
 {
 	const struct thaw_node *n = thaw_match(r, value, "reshape");
@@ -139,7 +142,7 @@ static bool keeps_scores(const struct thaw_recogniser *r, int value)
 	return true;
 }
 
-/* From the probabilities back to the product that makes the scores: its value, or -1. */
+/* Finds the matrix product of the scores, backwards from the probabilities: its value, or -1. */
 static int find_scores(const struct thaw_recogniser *r, struct attention *a, int value)
 {
 	const int *in;
@@ -163,7 +166,7 @@ static int find_scores(const struct thaw_recogniser *r, struct attention *a, int
 	return -1;
 }
 
-/* Together the biases are of every head. */
+/* Whether at least one bias has a value for every head, or there is none. */
 static bool biases_fit(const struct thaw_recogniser *r, const struct attention *a)
 {
 	bool heads = a->biases == 0;
@@ -204,7 +207,7 @@ static bool same_packing(const struct thaw_factors *a, const struct thaw_factors
 	return same;
 }
 
-/* Whether q, k and v make up the last axis of one x, in one of two ways; *packing makes [q | k | v] of it. */
+/* Whether q, k and v form the last axis of one x, in one of two orders; *packing rearranges it to [q | k | v]. */
 static bool is_packed(const struct thaw_recogniser *r, const struct attention *a, struct thaw_factors *packing)
 {
 	const struct part *p = a->part;
@@ -225,10 +228,10 @@ static bool is_packed(const struct thaw_recogniser *r, const struct attention *a
 	return x->dim[last] == PARTS * all && (by_part || by_head);
 }
 
-/* A constant of zeros and of numbers far below is a mask: no framework trains those, so it stays as it is. */
+/* A constant of zeros and very negative numbers is a mask, which must not be trained: makes it fixed. */
 static void keep_mask(struct thaw_recogniser *r, int bias)
 {
-	const float masked = -50.0f; /* exp of it is nothing beside 1 */
+	const float masked = -50.0f; /* exp of it is negligible */
 	const struct thaw_node *n = thaw_match(r, bias, "constant");
 	bool any = false;
 	if (!n)
@@ -243,7 +246,7 @@ static void keep_mask(struct thaw_recogniser *r, int bias)
 		p->role = THAW_ROLE_FIXED;
 }
 
-/* The biases as one value (windows or 1, heads, T, S), made of nodes that are not needed any more; or -1. */
+/* Adds the biases to one value (windows or 1, heads, T, S), reusing nodes that will be removed; -1 on error. */
 static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 {
 	static const struct thaw_factors drop_first = {
@@ -269,8 +272,8 @@ static int join_biases(struct thaw_recogniser *r, const struct attention *a)
 	return a->softmax;
 }
 
-/* The axes of what `view` reads, (B,heads,T,size), are (B,T,heads * size) now. */
-static void follow(struct thaw_factors *f, const struct attention *a)
+/* Converts factors of a value (B,heads,T,size) to factors of (B,T,heads * size). */
+static void convert_reader(struct thaw_factors *f, const struct attention *a)
 {
 	static const int axes[] = {IMAGES, TOKENS, HEADS, SIZE}, merged[] = {0, 1, 2, 2};
 	const struct thaw_factors old = *f;
@@ -294,7 +297,7 @@ static void follow(struct thaw_factors *f, const struct attention *a)
 		f->order[i] = moved[old.order[i]];
 }
 
-/* Inputs of the attention, in nodes that are not needed any more; their number, or -1. */
+/* Makes the inputs of the attention, reusing nodes that will be removed; returns their number, or -1. */
 static int make_inputs(struct thaw_recogniser *r, const struct attention *a, int *inputs)
 {
 	struct thaw_factors packing;
@@ -326,7 +329,7 @@ bool thaw_recognise_attention(struct thaw_recogniser *r, int node)
 	if (count < 0 || !thaw_rewrite(r, node, "attention", &attrs, inputs, count))
 		return false;
 	r->shapes[node] = thaw_shape_of(r->shapes[node].dim[0], a.queries, a.heads * a.size);
-	follow(&after, &a);
+	convert_reader(&after, &a);
 	same = thaw_rewrite_view(r, reader, node, &after);
 	if (same == node)
 		thaw_rewrite_bypass(r, reader, node);

@@ -1,4 +1,4 @@
-/* A linear layer or a convolution without bias, and a constant for each of its outputs added: its bias. */
+/* A constant added to the outputs of a linear layer or convolution without bias becomes its bias. */
 #include "src/graph/recognise/recognise.h"
 
 bool thaw_recognise_bias(struct thaw_recogniser *r, int node)

@@ -1,4 +1,6 @@
-/* GELU, x * (1 + erf(x / sqrt 2)) / 2, and its approximation by tanh: with the half on x, on the sum or at the end. */
+/* GELU, x * (1 + erf(x / sqrt 2)) / 2, and its tanh approximation; the factor 1/2 may be on x, on the sum or at the
+ * end.
+ */
 #include <math.h>
 
 #include "src/graph/recognise/recognise.h"
@@ -13,7 +15,7 @@ static bool is_erf(const struct thaw_recogniser *r, int value, int x)
 	return line.of == x && line.b == 0 && thaw_match_number(line.a, sqrt(0.5));
 }
 
-/* Whether the value is x^power, as a power or as products. */
+/* Whether the value is x^power, as a power or a product. */
 static bool is_power(const struct thaw_recogniser *r, int value, int x, int power)
 {
 	const struct thaw_node *n = thaw_match(r, value, "pointwise");

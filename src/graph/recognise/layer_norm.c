@@ -1,4 +1,4 @@
-/* (x - mean) / sqrt(variance + epsilon) * scale + shift, mean and variance over the last axis: a layer norm. */
+/* Layer norm: (x - mean) / sqrt(variance + epsilon) * scale + shift, mean and variance over the last axis. */
 #include "src/graph/recognise/recognise.h"
 
 /* Whether the value is the mean of x over its last axis. */
@@ -9,7 +9,7 @@ static bool is_mean(const struct thaw_recogniser *r, int value, int x)
 	       n->attrs.axes == 1u << (r->shapes[x].ndim - 1);
 }
 
-/* x^2 or x * x, of any x. */
+/* Whether the value is x^2 or x * x. */
 static bool is_square(const struct thaw_recogniser *r, int value, int x)
 {
 	const struct thaw_node *n = thaw_match(r, value, "pointwise");
@@ -19,7 +19,7 @@ static bool is_square(const struct thaw_recogniser *r, int value, int x)
 	return thaw_match_binary(r, value, THAW_BINARY_MUL, &in) && in[0] == x && in[1] == x;
 }
 
-/* mean(x^2) + epsilon */
+/* Whether the value is mean(x^2) + epsilon. */
 static bool is_variance(const struct thaw_recogniser *r, int value, int x, float *epsilon)
 {
 	struct thaw_line line = thaw_match_line(r, value);
@@ -29,7 +29,7 @@ static bool is_variance(const struct thaw_recogniser *r, int value, int x, float
 	       is_square(r, mean->inputs[0], x);
 }
 
-/* sqrt(v), or v^0.5 */
+/* Whether the value is v^power, or sqrt(v) for a positive power; *x receives v. */
 static bool is_root(const struct thaw_recogniser *r, int value, float power, int *x)
 {
 	const struct thaw_node *n = thaw_match(r, value, "pointwise");
@@ -40,7 +40,7 @@ static bool is_root(const struct thaw_recogniser *r, int value, float power, int
 	return true;
 }
 
-/* Whether the value is x / sqrt(mean(x^2) + epsilon), in one of three ways; *x is what is normalised. */
+/* Whether the value is x / sqrt(mean(x^2) + epsilon), in one of three forms; *x receives x. */
 static bool is_normalised(const struct thaw_recogniser *r, int value, int *x, float *epsilon)
 {
 	const int *in;

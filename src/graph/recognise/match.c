@@ -1,4 +1,4 @@
-/* Looking at the nodes before a node. */
+/* Matching the nodes before a node. */
 #include <math.h>
 #include <string.h>
 
@@ -37,13 +37,13 @@ bool thaw_match_binary(const struct thaw_recogniser *r, int value, enum thaw_bin
 	return true;
 }
 
-/* (1,...,1,C), or a number if C is 1. */
+/* Shape (1,...,1,C). */
 static bool is_row(const struct thaw_shape *s)
 {
 	return s->ndim > 0 && thaw_shape_count(s) == s->dim[s->ndim - 1];
 }
 
-/* A constant that nobody else reads and that trains. */
+/* A trainable constant with a single reader. */
 static bool is_parameter(const struct thaw_recogniser *r, int value)
 {
 	const struct thaw_node *n = thaw_match(r, value, "constant");

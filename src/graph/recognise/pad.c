@@ -1,4 +1,4 @@
-/* A convolution of an image with zeros around it: the convolution pads itself. */
+/* Moves zero padding into the convolution after it. */
 #include <limits.h>
 
 #include "src/graph/recognise/recognise.h"

@@ -1,15 +1,15 @@
-/* Recognising: operators that were spread over several nodes, as exporters do, become one node again. */
+/* Recognises operators that exporters spread over several nodes and merges each into one node. */
 #include <string.h>
 
 #include "src/graph/recognise/recognise.h"
 
-/* In this order: the later ones look for what the earlier ones leave. */
+/* The order matters: later patterns match the results of earlier ones. */
 static const thaw_pattern patterns[] = {
-	thaw_recognise_layer_norm, thaw_recognise_scale, thaw_recognise_gelu, thaw_recognise_gate,
+	thaw_recognise_layer_norm, thaw_recognise_scale, thaw_recognise_gelu, thaw_recognise_gated_activation,
 	thaw_recognise_bias,       thaw_recognise_pad,   thaw_recognise_view, thaw_recognise_attention,
 };
 
-/* dead[i]: nothing that the output needs reads node i. */
+/* dead[i]: the output does not depend on node i. */
 static void find_dead(const struct thaw_graph *g, bool *dead)
 {
 	for (int i = 0; i < g->node_count; i++)
@@ -19,11 +19,11 @@ static void find_dead(const struct thaw_graph *g, bool *dead)
 			dead[g->nodes[i].inputs[k]] = false;
 }
 
-/* Removes nodes that nobody reads; *node is the index of that node before and after. */
+/* Removes dead nodes; *node is the index of a node, updated. */
 static void sweep(struct thaw_recogniser *r, int *node)
 {
 	struct thaw_graph *g = r->g;
-	int saved = 0, moved = *node;
+	int kept = 0, moved = *node;
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	if (!dead) {
 		g->failed = THAW_RESOURCE;
@@ -32,9 +32,9 @@ static void sweep(struct thaw_recogniser *r, int *node)
 	find_dead(g, dead);
 	for (int i = 0; i < g->node_count; i++) {
 		if (i == *node)
-			moved = saved;
+			moved = kept;
 		if (!dead[i])
-			r->shapes[saved++] = r->shapes[i];
+			r->shapes[kept++] = r->shapes[i];
 	}
 	thaw_graph_remove(g, dead);
 	*node = moved;

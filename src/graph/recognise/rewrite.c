@@ -1,4 +1,4 @@
-/* Changing nodes in place. */
+/* Rewriting nodes in place. */
 #include <string.h>
 
 #include "src/graph/recognise/recognise.h"
@@ -15,7 +15,7 @@ bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const str
 	}
 	n->fixed = true;
 	for (int k = 0; k < count; k++) {
-		copy[k] = inputs[k]; /* may be the node's own */
+		copy[k] = inputs[k]; /* `inputs` may be the node's own array */
 		n->fixed &= r->g->nodes[inputs[k]].fixed;
 	}
 	int stream = n->attrs.stream;
@@ -57,7 +57,7 @@ void thaw_rewrite_bypass(struct thaw_recogniser *r, int node, int value)
 		g->output = value;
 }
 
-/* Elements lie one after the other whatever the order of factors of one element is: those go where they stand in x. */
+/* The order of factors of size 1 does not affect the order of the elements: sorts them by their position in x. */
 static void sort_ones(struct thaw_factors *f, const struct thaw_shape *x)
 {
 	int64_t start;
@@ -71,7 +71,7 @@ static void sort_ones(struct thaw_factors *f, const struct thaw_shape *x)
 			return;
 		last = f->order[i];
 	}
-	for (int i = 0, target = 0; i < f->count; i++) { /* a factor of one element may stand on any axis */
+	for (int i = 0, target = 0; i < f->count; i++) { /* a factor of size 1 may be on any axis */
 		if (moved[i] < target)
 			moved[i] = target;
 		target = moved[i];

@@ -1,4 +1,4 @@
-/* Numbers that scale: one node for a chain of them, none beside a matrix product. */
+/* Merges chains of scalings and shifts into one node, and scalings of a matrix product into the product. */
 #include "src/graph/recognise/recognise.h"
 
 static float scale_of(const struct thaw_node *matmul)
@@ -35,7 +35,7 @@ static bool recognise_line(struct thaw_recogniser *r, int node)
 	return thaw_rewrite(r, node, "matmul", &attrs, product->inputs, product->input_count);
 }
 
-/* matmul(a * x, y), also where a * x is rearranged first. */
+/* matmul(a * x, y), also with a rearrangement of a * x. */
 static bool recognise_factor(struct thaw_recogniser *r, int node)
 {
 	struct thaw_node *matmul = &r->g->nodes[node];

@@ -1,4 +1,4 @@
-/* Rearrangements that change nothing, or only the shape, or that were made before. */
+/* Simplifies rearrangements that change nothing or only the shape, or that repeat an earlier one. */
 #include <string.h>
 
 #include "src/graph/recognise/recognise.h"
@@ -19,7 +19,7 @@ static bool same_factors(const struct thaw_factors *a, const struct thaw_factors
 	return same;
 }
 
-/* An earlier node that makes the same of the same value, or -1. */
+/* An earlier node that computes the same rearrangement of the same value, or -1. */
 static int twin(const struct thaw_recogniser *r, int node)
 {
 	const struct thaw_node *n = view_at(r, node), *other;

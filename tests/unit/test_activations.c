@@ -1,5 +1,4 @@
-/* What a pass over images hears of a network, against executors that are run by hand; and how far images are from what
- * the network was trained on. */
+/* Activations against executors run by hand, and the similarity computed from them. */
 #include "tests/scratch.h"
 
 #include <math.h>
@@ -9,23 +8,23 @@
 #include "tests/unit/formula_weights.h"
 #include "thaw/executor.h"
 
-#define TOLERANCE 1e-5 /* of sums in another order, relative to the largest */
+#define TOLERANCE 1e-5 /* for sums in another order, relative to the largest */
 #define LANES     8
 
 enum { IMAGES = 21, CLASSES = 3, SIDE = 40, RANKS = 4 };
 
 /* ---- Images ------------------------------------------------------------------------------------------------------ */
 
-/* How a dataset is made up. */
+/* Parameters of a synthetic dataset. */
 struct recipe {
-	int damaged;         /* every so many-th image cannot be read; 0: all can */
-	int64_t unreachable; /* this one's disk is away; -1: none */
-	double noise;        /* share */
+	int damaged;         /* every n-th image is damaged; 0: none */
+	int64_t unreachable; /* reading this image fails with THAW_IO; -1: none */
+	double noise;        /* fraction of noise */
 };
 
 static int32_t labels[10 * IMAGES];
 
-/* Waves of three colours and a share of noise. */
+/* Coloured waves plus noise. */
 static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct recipe *r = d->context;
@@ -73,17 +72,17 @@ static int choose(struct thaw_model *m, struct thaw_cut *cut)
 	return count;
 }
 
-static struct thaw_taps collect(const struct thaw_model *m, const struct thaw_cut *cut, int cuts,
-				const struct thaw_dataset *d)
+static struct thaw_activations collect(const struct thaw_model *m, const struct thaw_cut *cut, int cuts,
+				       const struct thaw_dataset *d)
 {
-	struct thaw_taps t;
+	struct thaw_activations t;
 	struct thaw_comm alone = thaw_comm_alone();
-	if (thaw_taps_collect(&t, &alone, m, cut, cuts, d, LANES, 2, NULL) != THAW_OK)
+	if (thaw_activations_collect(&t, &alone, m, cut, cuts, d, LANES, 2, NULL) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	return t;
 }
 
-/* (count,size,size,3) as the network is fed. */
+/* The preprocessed images (count,size,size,3). */
 static float *inputs_of(const struct thaw_model *m, const struct thaw_dataset *d)
 {
 	int64_t floats = 3 * m->preprocess.size * m->preprocess.size;
@@ -106,8 +105,7 @@ static void assert_near(const char *what, double actual, double expected, double
 
 /* ---- Features and probabilities ---------------------------------------------------------------------------------- */
 
-/* What a trunk executor to this cut makes of image x, each value averaged over all but its channels. Returns the width.
- */
+/* Features of image x by a trunk executor up to this cut, averaged over pixels. Returns the width. */
 static int64_t pool_by_hand(struct thaw_executor *trunk, const struct thaw_graph *g, const struct thaw_shape *shapes,
 			    const float *x, double *pooled)
 {
@@ -132,7 +130,7 @@ static int64_t pool_by_hand(struct thaw_executor *trunk, const struct thaw_graph
 	return width;
 }
 
-static void check_features(struct thaw_model *m, const struct thaw_cut *cut, const struct thaw_taps *t, int at,
+static void check_features(struct thaw_model *m, const struct thaw_cut *cut, const struct thaw_activations *t, int at,
 			   const float *x)
 {
 	struct thaw_graph *g = m->graph;
@@ -156,7 +154,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 	assert_int_equal(thaw_graph_unfreeze(g, "none"), THAW_OK);
 }
 
-static void check_probabilities(const struct thaw_model *m, const struct thaw_taps *t, const float *x)
+static void check_probabilities(const struct thaw_model *m, const struct thaw_activations *t, const float *x)
 {
 	int64_t side = m->preprocess.size, n = t->source_classes;
 	struct thaw_shape image = thaw_shape_of(t->count, side, side, 3);
@@ -183,9 +181,9 @@ static void check_network(const char *spec, int size, int64_t images, int norms)
 {
 	struct thaw_model *m = load(spec, size);
 	struct thaw_dataset d = waves(images, &plain);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
-	struct thaw_taps t = collect(m, cut, cuts, &d);
+	struct thaw_activations t = collect(m, cut, cuts, &d);
 	float *x = inputs_of(m, &d);
 	assert_int_equal(t.count, images);
 	assert_int_equal(t.damaged, 0);
@@ -198,10 +196,10 @@ static void check_network(const char *spec, int size, int64_t images, int norms)
 	}
 	for (int c = 0; c < cuts; c++)
 		check_features(m, cut, &t, c, x);
-	assert_int_equal(t.width[cuts - 1], 0); /* everything trains: the image */
+	assert_int_equal(t.width[cuts - 1], 0); /* everything is trainable: the cut is at the image */
 	check_probabilities(m, &t, x);
 	thaw_free(x);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	thaw_model_destroy(m);
 }
 
@@ -215,11 +213,11 @@ static void test_features(void **state)
 
 /* ---- Sums of norms ----------------------------------------------------------------------------------------------- */
 
-/* What an executor's batch norms put out. */
+/* Listens to the outputs of an executor's batch norms. */
 struct heard {
 	const struct thaw_graph *graph;
 	const struct thaw_shape *shapes;
-	const struct thaw_taps *taps;
+	const struct thaw_activations *activations;
 	int norms;
 };
 
@@ -228,13 +226,13 @@ static void hear(void *context, int node, const float *value)
 	struct heard *h = context;
 	if (strcmp(h->graph->nodes[node].op->name, "batch_norm") != 0)
 		return;
-	const struct thaw_norm_tap *tap = &h->taps->norms[h->norms++];
+	const struct thaw_norm_statistics *norm = &h->activations->norms[h->norms++];
 	int64_t channels = h->shapes[node].dim[h->shapes[node].ndim - 1];
 	int64_t rows = thaw_shape_count(&h->shapes[node]) / channels;
-	assert_string_equal(tap->name, h->graph->nodes[node].name);
-	assert_int_equal(tap->channels, channels);
-	assert_ptr_equal(tap->scale, h->graph->params[h->graph->nodes[node].params[0]].data);
-	assert_ptr_equal(tap->shift, h->graph->params[h->graph->nodes[node].params[1]].data);
+	assert_string_equal(norm->name, h->graph->nodes[node].name);
+	assert_int_equal(norm->channels, channels);
+	assert_ptr_equal(norm->scale, h->graph->params[h->graph->nodes[node].params[0]].data);
+	assert_ptr_equal(norm->shift, h->graph->params[h->graph->nodes[node].params[1]].data);
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = 0.0, square = 0.0;
 		for (int64_t r = 0; r < rows; r++) {
@@ -242,8 +240,8 @@ static void hear(void *context, int node, const float *value)
 			mean += y / (double)rows;
 			square += y * y / (double)rows;
 		}
-		assert_near("a mean", tap->mean[c], mean, sqrt(square));
-		assert_near("a mean square", tap->square[c], square, square);
+		assert_near("a mean", norm->mean[c], mean, sqrt(square));
+		assert_near("a mean square", norm->square[c], square, square);
 	}
 }
 
@@ -252,9 +250,9 @@ static void test_norms(void **state)
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
 	struct thaw_dataset d = waves(IMAGES, &plain);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
-	struct thaw_taps t = collect(m, cut, cuts, &d);
+	struct thaw_activations t = collect(m, cut, cuts, &d);
 	struct thaw_shape image = thaw_shape_of(IMAGES, m->preprocess.size, m->preprocess.size, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)m->graph->node_count, sizeof(*shapes));
 	struct thaw_executor *executor;
@@ -272,7 +270,7 @@ static void test_norms(void **state)
 	thaw_executor_destroy(executor);
 	thaw_free(x);
 	thaw_free(shapes);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	thaw_model_destroy(m);
 }
 
@@ -284,18 +282,19 @@ struct job {
 	int cuts;
 	const struct thaw_dataset *dataset;
 	const struct thaw_callbacks *callbacks; /* of the last rank */
-	struct thaw_taps taps[RANKS];
+	struct thaw_activations activations[RANKS];
 	thaw_status status[RANKS];
 };
 
 static void run_rank(struct thaw_comm *comm, void *argument)
 {
 	struct job *j = argument;
-	j->status[comm->rank] = thaw_taps_collect(&j->taps[comm->rank], comm, j->model, j->cut, j->cuts, j->dataset,
-						  LANES, 1, comm->rank == comm->size - 1 ? j->callbacks : NULL);
+	j->status[comm->rank] =
+		thaw_activations_collect(&j->activations[comm->rank], comm, j->model, j->cut, j->cuts, j->dataset,
+					 LANES, 1, comm->rank == comm->size - 1 ? j->callbacks : NULL);
 }
 
-static void assert_same_taps(const struct thaw_taps *a, const struct thaw_taps *b)
+static void assert_same_activations(const struct thaw_activations *a, const struct thaw_activations *b)
 {
 	size_t n = (size_t)a->count;
 	assert_int_equal(a->count, b->count);
@@ -316,28 +315,28 @@ static void assert_same_taps(const struct thaw_taps *a, const struct thaw_taps *
 	}
 }
 
-/* The same bits for any number of ranks; with fewer images than lanes, too. */
+/* The same bits for any number of ranks, also with fewer images than lanes. */
 static void test_ranks(void **state)
 {
 	(void)state;
 	static const int64_t counts[] = {10 * IMAGES, 5, 0};
 	struct thaw_model *m = load("builtin", 0);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
 	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
 		struct recipe some = {.damaged = 7, .unreachable = -1};
 		struct thaw_dataset d = waves(counts[k], &some);
-		struct thaw_taps alone = collect(m, cut, cuts, &d);
+		struct thaw_activations alone = collect(m, cut, cuts, &d);
 		for (int ranks = 1; ranks <= RANKS; ranks++) {
 			struct job j = {.model = m, .cut = cut, .cuts = cuts, .dataset = &d};
 			ranks_run(ranks, run_rank, &j);
 			for (int r = 0; r < ranks; r++) {
 				assert_int_equal(j.status[r], THAW_OK);
-				assert_same_taps(&j.taps[r], &alone);
-				thaw_taps_release(&j.taps[r]);
+				assert_same_activations(&j.activations[r], &alone);
+				thaw_activations_release(&j.activations[r]);
 			}
 		}
-		thaw_taps_release(&alone);
+		thaw_activations_release(&alone);
 	}
 	thaw_model_destroy(m);
 }
@@ -348,12 +347,12 @@ static bool say_stop(void *context)
 	return true;
 }
 
-/* What ends it on one rank ends it on all. */
+/* A failure on one rank fails all ranks. */
 static void test_failures(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
 	struct recipe away = {.unreachable = 9};
 	struct thaw_callbacks stops = {.stop = say_stop};
@@ -380,16 +379,16 @@ static void test_failures(void **state)
 
 /* ---- Damage ------------------------------------------------------------------------------------------------------ */
 
-/* Those that can be read say what they say without the others. */
+/* Damaged images do not affect the results of the others. */
 static void test_damaged(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
 	struct recipe some = {.damaged = 4, .unreachable = -1}, all = {.damaged = -1, .unreachable = -1};
 	struct thaw_dataset whole = waves(IMAGES, &plain), d = waves(IMAGES, &some);
-	struct thaw_taps without = collect(m, cut, cuts, &whole), t = collect(m, cut, cuts, &d);
+	struct thaw_activations without = collect(m, cut, cuts, &whole), t = collect(m, cut, cuts, &d);
 	assert_int_equal(t.count, IMAGES - 5);
 	assert_int_equal(t.damaged, 5);
 	for (int64_t i = 0, k = 0; i < IMAGES; i++) {
@@ -401,32 +400,32 @@ static void test_damaged(void **state)
 				    (size_t)t.width[0] * sizeof(float));
 		k++;
 	}
-	thaw_taps_release(&t);
-	thaw_taps_release(&without);
+	thaw_activations_release(&t);
+	thaw_activations_release(&without);
 	d = waves(IMAGES, &all);
 	t = collect(m, cut, cuts, &d);
 	assert_int_equal(t.count, 0);
 	assert_int_equal(t.damaged, IMAGES);
 	for (int64_t c = 0; c < t.norms[0].channels; c++)
 		assert_true(t.norms[0].mean[c] == 0.0);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	thaw_model_destroy(m);
 }
 
 static double distance_to(struct thaw_model *m, const struct thaw_dataset *d)
 {
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	struct thaw_similarity s;
-	struct thaw_taps t = collect(m, cut, choose(m, cut), d);
+	struct thaw_activations t = collect(m, cut, choose(m, cut), d);
 	assert_int_equal(thaw_similarity_measure(&s, &t), THAW_OK);
 	double distance = s.distance;
 	assert_true(isfinite(distance) && s.confidence > 0.0 && s.confidence <= 1.0 && s.feature_norm > 0.0);
 	thaw_similarity_release(&s);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	return distance;
 }
 
-/* ---- Networks made for it ---------------------------------------------------------------------------------------- */
+/* ---- Special networks ---------------------------------------------------------------------------------------- */
 
 static int add_conv(struct thaw_graph *g, const char *name, int x, int64_t from, int64_t to)
 {
@@ -477,7 +476,7 @@ static struct thaw_model finish(struct thaw_graph *g)
 				   .classes = 2};
 }
 
-/* The image itself crosses a cut beside another value; a value that is a parameter crosses none. */
+/* The image crosses a cut together with another value; a parameter value does not cross. */
 static void test_image_crosses(void **state)
 {
 	(void)state;
@@ -495,10 +494,10 @@ static void test_image_crosses(void **state)
 	add_classifier(g, x, 13);
 	struct thaw_model m = finish(g);
 	struct thaw_dataset d = waves(IMAGES, &plain);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(&m, cut);
 	assert_int_equal(cuts, 3);
-	struct thaw_taps t = collect(&m, cut, cuts, &d);
+	struct thaw_activations t = collect(&m, cut, cuts, &d);
 	float *pixels = inputs_of(&m, &d);
 	assert_int_equal(t.width[0], 13);
 	assert_int_equal(t.width[1], 5);
@@ -506,11 +505,11 @@ static void test_image_crosses(void **state)
 	for (int c = 0; c < cuts; c++)
 		check_features(&m, cut, &t, c, pixels);
 	thaw_free(pixels);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	thaw_graph_destroy(g);
 }
 
-/* A norm that was trained on these very images is at no distance from them; in units of what it was trained on. */
+/* The distance of images from a norm trained on these images is 0; shifts are in units of the scale. */
 static void test_own_images(void **state)
 {
 	(void)state;
@@ -520,17 +519,17 @@ static void test_own_images(void **state)
 	struct thaw_model m = finish(g);
 	struct recipe all = {.unreachable = -1, .noise = 1.0};
 	struct thaw_dataset d = waves(IMAGES, &plain), noise = waves(IMAGES, &all);
-	struct thaw_cut cut[THAW_CUTS_MOST];
+	struct thaw_cut cut[THAW_MAX_CUTS];
 	struct thaw_similarity s;
 	int cuts = choose(&m, cut), norm = 2;
 	float *p[4];
 	for (int k = 0; k < 4; k++)
 		p[k] = g->params[g->nodes[norm].params[k]].data;
-	for (int c = 0; c < 6; c++) { /* what comes in goes out */
+	for (int c = 0; c < 6; c++) { /* identity */
 		p[0][c] = p[3][c] = 1.0f;
 		p[1][c] = p[2][c] = 0.0f;
 	}
-	struct thaw_taps t = collect(&m, cut, cuts, &d);
+	struct thaw_activations t = collect(&m, cut, cuts, &d);
 	assert_int_equal(t.norm_count, 1);
 	for (int c = 0; c < 6; c++) {
 		p[2][c] = (float)t.norms[0].mean[c];
@@ -538,25 +537,25 @@ static void test_own_images(void **state)
 		p[0][c] = (float)(c + 1) * (c % 2 ? -0.3f : 0.3f);
 		p[1][c] = (float)(c - 2);
 	}
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	t = collect(&m, cut, cuts, &d);
 	assert_int_equal(thaw_similarity_measure(&s, &t), THAW_OK);
 	assert_true(s.from_norms && s.layers == 1);
 	assert_true(s.layer[0] < 1e-4 && s.distance == s.layer[0]);
 	thaw_similarity_release(&s);
-	thaw_taps_release(&t);
+	thaw_activations_release(&t);
 	assert_true(distance_to(&m, &noise) > 0.1);
 	thaw_graph_destroy(g);
 }
 
 /* ---- Similarity -------------------------------------------------------------------------------------------------- */
 
-/* Taps that say this of one norm with two channels. */
+/* Activations with one norm of two channels. */
 static double distance_of(const float *scale, const double *mean, const double *square)
 {
 	static const float shift[] = {1.0f, -2.0f};
-	struct thaw_norm_tap norm = {"bn", 2, scale, shift, mean, square};
-	struct thaw_taps t = {.norm_count = 1, .norms = &norm};
+	struct thaw_norm_statistics norm = {"bn", 2, scale, shift, mean, square};
+	struct thaw_activations t = {.norm_count = 1, .norms = &norm};
 	struct thaw_similarity s;
 	assert_int_equal(thaw_similarity_measure(&s, &t), THAW_OK);
 	double distance = s.distance;
@@ -579,13 +578,13 @@ static void test_layer_distance(void **state)
 	assert_true(distance_of(dead, (double[]){77, -2}, (double[]){7000, 20}) == 0.0);
 }
 
-/* Without norms: the classifier's doubt, 0 where it is sure and 1 where it knows nothing. */
-static void test_doubt(void **state)
+/* Without norms: the relative entropy of the classifier, 0 if certain and 1 if uniform. */
+static void test_relative_entropy(void **state)
 {
 	(void)state;
 	float probability[] = {0.25f, 0.25f, 0.25f, 0.25f, 1.0f, 0.0f, 0.0f, 0.0f},
 	      features[] = {3.0f, 4.0f, 0.0f, 1.0f};
-	struct thaw_taps t = {.count = 2, .source_classes = 4, .probability = probability, .cut_count = 1};
+	struct thaw_activations t = {.count = 2, .source_classes = 4, .probability = probability, .cut_count = 1};
 	struct thaw_similarity s;
 	t.width[0] = 2;
 	t.features[0] = features;
@@ -624,11 +623,16 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_features),   cmocka_unit_test(test_norms),
-		cmocka_unit_test(test_ranks),      cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_damaged),    cmocka_unit_test(test_image_crosses),
-		cmocka_unit_test(test_own_images), cmocka_unit_test(test_layer_distance),
-		cmocka_unit_test(test_doubt),      cmocka_unit_test(test_order),
+		cmocka_unit_test(test_features),
+		cmocka_unit_test(test_norms),
+		cmocka_unit_test(test_ranks),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_image_crosses),
+		cmocka_unit_test(test_own_images),
+		cmocka_unit_test(test_layer_distance),
+		cmocka_unit_test(test_relative_entropy),
+		cmocka_unit_test(test_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

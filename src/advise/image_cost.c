@@ -1,4 +1,4 @@
-#include "src/advise/cost.h"
+#include "src/advise/image_cost.h"
 
 #include <stdlib.h>
 
@@ -7,11 +7,11 @@
 #include "thaw/executor.h"
 #include "thaw/random.h"
 
-#define RUNS        15 /* that are timed, after one that is not */
+#define RUNS        15 /* timed runs, after one warm-up run */
 #define SEED        1
 #define NANOSECONDS 1e9
 
-static thaw_status count(struct thaw_cost *cost, const struct thaw_graph *g, const struct thaw_shape *image)
+static thaw_status count_work(struct thaw_image_cost *cost, const struct thaw_graph *g, const struct thaw_shape *image)
 {
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? thaw_graph_infer(g, image, shapes) : THAW_RESOURCE;
@@ -26,7 +26,7 @@ static thaw_status count(struct thaw_cost *cost, const struct thaw_graph *g, con
 	return status;
 }
 
-/* What an image may be; zeros would be unlike any. A run overwrites it. */
+/* Noise: zeros could be faster than a real image. Filled before each run, since a run overwrites its input. */
 static void fill_noise(float *image, int64_t floats)
 {
 	struct thaw_random r = thaw_random_stream(SEED, THAW_STREAM_INIT, 0, 0);
@@ -48,7 +48,7 @@ static double median_seconds(struct thaw_executor *executor, int64_t floats, flo
 	return seconds[RUNS / 2];
 }
 
-static thaw_status run(const struct thaw_graph *graph, const struct thaw_shape *image, double *seconds)
+static thaw_status time_forward(const struct thaw_graph *graph, const struct thaw_shape *image, double *seconds)
 {
 	struct thaw_graph *lowered = NULL;
 	struct thaw_executor *executor = NULL;
@@ -67,13 +67,14 @@ out:
 	return status;
 }
 
-thaw_status thaw_cost_measure(struct thaw_cost *cost, struct thaw_comm *comm, const struct thaw_graph *graph, int side)
+thaw_status thaw_image_cost_measure(struct thaw_image_cost *cost, struct thaw_comm *comm,
+				    const struct thaw_graph *graph, int side)
 {
-	struct thaw_cost c = {0};
+	struct thaw_image_cost c = {0};
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
-	thaw_status status = count(&c, graph, &image);
+	thaw_status status = count_work(&c, graph, &image);
 	if (status == THAW_OK)
-		status = run(graph, &image, &c.seconds);
+		status = time_forward(graph, &image, &c.seconds);
 	THAW_TRY(thaw_comm_agree(comm, status));
 	int64_t slowest = (int64_t)(c.seconds * NANOSECONDS);
 	THAW_TRY(comm->max(comm, &slowest, 1));

@@ -1,7 +1,7 @@
-/* x times a gate of x: SiLU, hard swish, mish; and the hard sigmoid, which is made of a clip. */
+/* Gated activations, x * g(x): SiLU, hard swish, mish; and hard sigmoid, built from a clip. */
 #include "src/graph/recognise/recognise.h"
 
-/* 0 where a * x + b <= 0, 1 where it is >= 1: relu6(line) / 6 or clip(line, 0, 1). The line is that of hard_sigmoid. */
+/* clip(a * x + b, 0, 1), also written as relu6(..) / 6. *line receives a, b and x. */
 static bool is_hard_sigmoid(const struct thaw_recogniser *r, int value, struct thaw_line *line)
 {
 	const double six = 6;
@@ -32,7 +32,7 @@ static bool is_relu6_of_3(const struct thaw_recogniser *r, int value, int x)
 	return line.of == x && line.a == 1 && line.b == 3;
 }
 
-/* The function that x * gate is, if it has a name. */
+/* The activation function that x * gate computes, if it is a known one. */
 static bool gated(const struct thaw_recogniser *r, int x, int gate, enum thaw_function *function)
 {
 	const struct thaw_node *n = thaw_match(r, gate, "pointwise");
@@ -52,7 +52,7 @@ static bool gated(const struct thaw_recogniser *r, int x, int gate, enum thaw_fu
 	return true;
 }
 
-/* x * relu6(x + 3) / 6, where the product is divided. */
+/* x * relu6(x + 3) / 6, with the division after the product. */
 static bool is_hard_swish(const struct thaw_recogniser *r, int value, int *x)
 {
 	const struct thaw_node *n = thaw_match(r, value, "pointwise");
@@ -69,7 +69,7 @@ static bool is_hard_swish(const struct thaw_recogniser *r, int value, int *x)
 	return false;
 }
 
-bool thaw_recognise_gate(struct thaw_recogniser *r, int node)
+bool thaw_recognise_gated_activation(struct thaw_recogniser *r, int node)
 {
 	struct thaw_attrs attrs = {0};
 	struct thaw_line line;

@@ -1,0 +1,107 @@
+/* The images that thaw_advise measures: a sample without classes of one image. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/advise/advice.h"
+#include "src/advise/sampling.h"
+#include "thaw/tensor.h"
+
+#define MIN_PER_CLASS 2 /* images of a class that can be measured */
+
+static int ascending(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return (x > y) - (x < y);
+}
+
+/* Sorts size[classes]. */
+static void describe_sizes(struct advice *a, int64_t *size, int classes)
+{
+	qsort(size, (size_t)classes, sizeof(*size), ascending);
+	a->least = size[0];
+	a->median = size[classes / 2];
+	a->most = size[classes - 1];
+}
+
+static thaw_status count_classes(struct advice *a, const struct thaw_dataset *all)
+{
+	int64_t *size = thaw_alloc((size_t)all->classes, sizeof(*size));
+	if (!size)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < all->count; i++)
+		size[all->labels[i]]++;
+	for (int c = 0; c < all->classes; c++) {
+		if (size[c] >= MIN_PER_CLASS)
+			continue;
+		if (a->single_image_classes++ == 0)
+			snprintf(a->single_image_name, sizeof(a->single_image_name), "%s", all->class_names[c]);
+	}
+	a->images = all->count;
+	a->data_digest = thaw_dataset_digest(all);
+	describe_sizes(a, size, all->classes);
+	thaw_free(size);
+	return THAW_OK;
+}
+
+/* Drops classes with one image, of which nothing can be held out. If that leaves fewer than two classes, keeps all, for
+ * the similarity. */
+static thaw_status drop_single_image_classes(struct advice *a)
+{
+	const struct thaw_dataset *d = &a->limited;
+	int64_t *size = thaw_alloc((size_t)d->classes, sizeof(*size)), kept = 0;
+	int64_t *row = thaw_alloc((size_t)d->count, sizeof(*row));
+	thaw_status status = size && row ? THAW_OK : THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count && status == THAW_OK; i++)
+		size[d->labels[i]]++;
+	for (int c = 0; c < d->classes && status == THAW_OK; c++)
+		a->measured_classes += size[c] >= MIN_PER_CLASS;
+	for (int64_t i = 0; i < d->count && status == THAW_OK; i++)
+		if (size[d->labels[i]] >= MIN_PER_CLASS || a->measured_classes < 2)
+			row[kept++] = i;
+	if (status == THAW_OK)
+		status = thaw_dataset_subset(&a->dataset, d, row, kept);
+	thaw_free(size);
+	thaw_free(row);
+	return status;
+}
+
+/* The test images are not read, only counted: their evaluation is part of the cost of a plan. */
+static void count_tests(struct advice *a, const struct thaw_dataset_options *options)
+{
+	struct thaw_dataset test;
+	if (thaw_dataset_open(&test, a->options->data, THAW_SPLIT_TEST, options) != THAW_OK)
+		return;
+	a->test_images = test.count;
+	thaw_dataset_close(&test);
+}
+
+thaw_status thaw_advice_open_data(struct advice *a)
+{
+	const struct thaw_advise_options *o = a->options;
+	struct thaw_dataset_options options = {
+		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = o->per_class};
+	struct thaw_dataset all;
+	if (!o->data)
+		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
+	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options));
+	thaw_status status = count_classes(a, &all);
+	thaw_dataset_close(&all);
+	THAW_TRY(status);
+	count_tests(a, &options);
+	THAW_TRY(thaw_sample_open(&a->limited, o));
+	return drop_single_image_classes(a);
+}
+
+thaw_status thaw_advice_count_measured(struct advice *a)
+{
+	int64_t *size = thaw_alloc((size_t)a->dataset.classes, sizeof(*size));
+	if (!size)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < a->activations.count; i++)
+		size[a->activations.labels[i]]++;
+	a->measured_classes = 0;
+	for (int c = 0; c < a->dataset.classes; c++)
+		a->measured_classes += size[c] >= MIN_PER_CLASS;
+	thaw_free(size);
+	return THAW_OK;
+}

@@ -1,0 +1,32 @@
+#include "src/advise/sampling.h"
+
+#include "src/base/minmax.h"
+
+#define MAX_IMAGES    2048
+#define MIN_PER_CLASS 2
+#define DEFAULT_LANES 8
+
+static thaw_status open_limited(struct thaw_dataset *d, const struct thaw_advise_options *o, int64_t per_class)
+{
+	const struct thaw_dataset_options dataset_options = {
+		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = per_class};
+	return thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options);
+}
+
+/* The limit per class depends on the number of classes, which is known only after opening. */
+thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_options *o)
+{
+	THAW_TRY(open_limited(d, o, o->per_class));
+	if (d->count <= MAX_IMAGES)
+		return THAW_OK;
+	int64_t per_class = max_int64(MAX_IMAGES / d->classes, MIN_PER_CLASS);
+	if (o->per_class > 0 && o->per_class <= per_class)
+		return THAW_OK;
+	thaw_dataset_close(d);
+	return open_limited(d, o, per_class);
+}
+
+int thaw_advise_lanes(const struct thaw_advise_options *o, const struct thaw_comm *comm)
+{
+	return o->lanes > 0 ? o->lanes : max_int(comm->size, DEFAULT_LANES);
+}

@@ -1,0 +1,14 @@
+/* Which images thaw_advise and thaw_compare measure, and over how many lanes they are spread. */
+#ifndef THAW_SRC_ADVISE_SAMPLING_H
+#define THAW_SRC_ADVISE_SAMPLING_H
+
+#include "thaw/advise.h"
+
+/* Opens the training images: all of them or, if there are more than 2048, the same number of each class that makes
+ * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
+thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_options *options);
+
+/* Lanes to spread the images over: --lanes, or by default 8, or the rank count if that is larger. */
+int thaw_advise_lanes(const struct thaw_advise_options *options, const struct thaw_comm *comm);
+
+#endif

@@ -1,0 +1,53 @@
+/* The compiler of executors, shared by executor.c and lifetimes.c. */
+#ifndef THAW_SRC_GRAPH_COMPILER_H
+#define THAW_SRC_GRAPH_COMPILER_H
+
+#include "src/graph/executor_internal.h"
+#include "src/graph/memory.h"
+
+/* State of a compilation that the finished executor does not need. */
+struct thaw_compiler {
+	struct thaw_executor *executor;
+	const struct thaw_graph *graph;
+	struct thaw_shape *shapes;           /* [nodes] */
+	struct thaw_op_workspace *workspace; /* [nodes] */
+	bool *needs_gradient;                /* [nodes]: the value depends on a trainable parameter */
+	int *storage;                        /* [nodes]: the value whose buffer this value is stored in */
+	int *gradient_storage;               /* [nodes]: the same for its gradient */
+	struct thaw_buffer *buffers;         /* [3 * nodes + 1]: values, gradients, saved, scratch */
+	int *crossing;                       /* [nodes]: the values that cross the cut */
+	int nodes;
+};
+
+/* The buffers of node i. Values and gradients may share one with another node. */
+static inline struct thaw_buffer *value_buffer(struct thaw_compiler *c, int i)
+{
+	return &c->buffers[c->storage[i]];
+}
+
+static inline struct thaw_buffer *gradient_buffer(struct thaw_compiler *c, int i)
+{
+	return &c->buffers[c->nodes + c->gradient_storage[i]];
+}
+
+static inline struct thaw_buffer *saved_buffer(struct thaw_compiler *c, int i)
+{
+	return &c->buffers[2 * c->nodes + i];
+}
+
+static inline struct thaw_buffer *scratch_buffer(struct thaw_compiler *c)
+{
+	return &c->buffers[3 * c->nodes];
+}
+
+/* Whether the node may run backward. */
+static inline bool in_tail(const struct thaw_compiler *c, int node)
+{
+	return c->executor->training && node >= c->executor->cut;
+}
+
+/* Fills `buffers` but for their offsets, and the steps' `backward`, `dx_add` and packed sizes. Fails only if out of
+ * memory. */
+thaw_status thaw_compiler_find_lifetimes(struct thaw_compiler *c);
+
+#endif

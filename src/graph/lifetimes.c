@@ -1,0 +1,178 @@
+/* Lifetimes of an executor's buffers.
+ *
+ * Time is counted in steps: the forward pass of node i is step i, the loss is step n (the number of nodes), the
+ * backward pass of node i is step 2n - i. A buffer is live from the step that writes it to the last step that reads it:
+ *   value      from its node's forward to its last reader, in the tail up to the backward passes that read it
+ *   saved      from a tail node's forward to its backward
+ *   gradient   from the backward of the value's last reader to the backward of its own node
+ *   scratch    always; one buffer of the largest size that any step needs
+ * The features of a tail executor are live from the first step; those of a trunk executor up to the end.
+ * The value of an in-place node is stored in the buffer of its input.
+ */
+#include "src/base/minmax.h"
+#include "src/graph/compiler.h"
+#include "src/graph/graph_internal.h"
+
+static int backward_step(const struct thaw_compiler *c, int node)
+{
+	return 2 * c->nodes - node;
+}
+
+/* Whether a value is a parameter, which is read where it is and needs no buffer. */
+static bool is_parameter(const struct thaw_compiler *c, int i)
+{
+	return c->graph->nodes[i].op && c->graph->nodes[i].op->parameter;
+}
+
+static size_t value_bytes(const struct thaw_compiler *c, int i)
+{
+	return (size_t)thaw_shape_count(&c->shapes[i]) * sizeof(float);
+}
+
+/* Finds the values that need a gradient and asks the operators for their workspace. */
+static thaw_status query_nodes(struct thaw_compiler *c)
+{
+	struct thaw_shape param[THAW_MAX_PARAMS];
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!c->executor->steps[i].runs)
+			continue;
+		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof(*x));
+		if (!x)
+			return THAW_RESOURCE;
+		struct thaw_op_desc desc = thaw_graph_op_desc(c->graph, i, c->shapes, param, x);
+		desc.training = in_tail(c, i);
+		desc.frozen = thaw_graph_frozen(c->graph, i);
+		if (n->op->workspace)
+			n->op->workspace(&desc, &c->workspace[i]);
+		thaw_free(x);
+
+		for (int k = 0; k < n->input_count; k++)
+			c->needs_gradient[i] |= c->needs_gradient[n->inputs[k]];
+		for (int k = 0; k < n->param_count; k++)
+			c->needs_gradient[i] |= in_tail(c, i) && c->graph->params[n->params[k]].trainable;
+	}
+	return THAW_OK;
+}
+
+/* Values that exist before the first step: the image, or the features of a tail executor. */
+static void mark_inputs(struct thaw_compiler *c)
+{
+	int image = 0;
+	bool tail = c->executor->segment == THAW_TAIL;
+	const int *input = tail ? c->crossing : &image;
+	for (int k = 0; k < (tail ? c->executor->crossing_count : 1); k++)
+		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
+}
+
+/* Lifetimes of values, ignoring in-place operators. */
+static void value_lifetimes(struct thaw_compiler *c)
+{
+	int end = 2 * c->nodes + 1;
+	for (int i = 0; i < c->nodes; i++) {
+		struct thaw_buffer *b = &c->buffers[i];
+		bool stored = c->executor->steps[i].runs && !is_parameter(c, i);
+		*b = (struct thaw_buffer){.bytes = stored ? value_bytes(c, i) : 0, .born = i, .dies = i};
+		c->storage[i] = i;
+	}
+	mark_inputs(c);
+	if (c->executor->segment == THAW_TRUNK)
+		for (int k = 0; k < c->executor->crossing_count; k++)
+			c->buffers[c->crossing[k]].dies = end;
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!c->executor->steps[i].runs)
+			continue;
+		bool backward = in_tail(c, i) && c->needs_gradient[i];
+		if (backward && (n->op->backward_reads & THAW_READS_Y))
+			c->buffers[i].dies = backward_step(c, i);
+		for (int k = 0; k < n->input_count; k++) {
+			struct thaw_buffer *x = &c->buffers[n->inputs[k]];
+			int last = backward && (n->op->backward_reads & THAW_READS_X) ? backward_step(c, i) : i;
+			x->dies = max_int(x->dies, last);
+		}
+	}
+	c->buffers[c->graph->output].dies = end;
+}
+
+/* Lets in-place operators overwrite their first input if it has no later reader. */
+static void share_values(struct thaw_compiler *c)
+{
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		if (!c->executor->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
+			continue;
+		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
+		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
+		if (x->dies != i || x->bytes != c->buffers[i].bytes || twice)
+			continue;
+		x->dies = c->buffers[i].dies;
+		c->buffers[i].bytes = 0;
+		c->storage[i] = c->storage[n->inputs[0]];
+	}
+}
+
+/* Lifetimes of gradients: born when the last reader of the value runs backward; an in-place reader's own gradient is
+ * reused. Also sets dx_add: the first reader to run writes the gradient, the others add to it. */
+static void gradient_lifetimes(struct thaw_compiler *c)
+{
+	for (int i = 0; i < c->nodes; i++) {
+		c->gradient_storage[i] = i;
+		c->buffers[c->nodes + i] = (struct thaw_buffer){.born = -1};
+	}
+	if (!c->executor->training)
+		return;
+	int output = c->graph->output;
+	*gradient_buffer(c, output) = (struct thaw_buffer){
+		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
+	for (int i = c->nodes - 1; i >= c->executor->cut && i > 0; i--) {
+		const struct thaw_node *n = &c->graph->nodes[i];
+		struct thaw_step *step = &c->executor->steps[i];
+		step->backward = c->needs_gradient[i] && gradient_buffer(c, i)->born >= 0;
+		for (int k = 0; step->backward && k < n->input_count; k++) {
+			int x = n->inputs[k];
+			if (!c->needs_gradient[x])
+				continue;
+			struct thaw_buffer *dx = gradient_buffer(c, x), *dy = gradient_buffer(c, i);
+			step->dx_add[k] = dx->born >= 0;
+			if (step->dx_add[k])
+				continue;
+			if (k == 0 && n->op->in_place && dy->bytes == value_bytes(c, x)) {
+				c->gradient_storage[x] = c->gradient_storage[i];
+				dy->dies = backward_step(c, x);
+			} else {
+				*dx = (struct thaw_buffer){.bytes = value_bytes(c, x),
+							   .born = backward_step(c, i),
+							   .dies = backward_step(c, x)};
+			}
+		}
+	}
+}
+
+/* Lifetimes of saved tensors; sizes of the scratch buffer and of the packed parameters. */
+static void workspace_lifetimes(struct thaw_compiler *c)
+{
+	size_t scratch = 0;
+	for (int i = 1; i < c->nodes; i++) {
+		const struct thaw_op_workspace *s = &c->workspace[i];
+		c->executor->steps[i].packed_bytes = s->packed;
+		c->executor->steps[i].packed_offset = c->executor->packed_bytes;
+		c->executor->packed_bytes += (s->packed + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+		scratch = max_size(scratch, s->scratch_forward);
+		if (c->executor->steps[i].backward)
+			scratch = max_size(scratch, s->scratch_backward);
+		*saved_buffer(c, i) = (struct thaw_buffer){
+			.bytes = s->saved, .born = i, .dies = c->executor->steps[i].backward ? backward_step(c, i) : i};
+	}
+	*scratch_buffer(c) = (struct thaw_buffer){.bytes = scratch, .born = 0, .dies = 2 * c->nodes + 1};
+}
+
+thaw_status thaw_compiler_find_lifetimes(struct thaw_compiler *c)
+{
+	THAW_TRY(query_nodes(c));
+	value_lifetimes(c);
+	share_values(c);
+	gradient_lifetimes(c);
+	workspace_lifetimes(c);
+	return THAW_OK;
+}
