@@ -1,7 +1,7 @@
 # Thaw. `make help` lists the targets.
 #
-# Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no
-# line here. src/ without src/cli is libthaw, which knows nothing of MPI; the program adds cli and mpi.
+# Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no line here.
+# src/ without src/cli is libthaw, which does not depend on MPI; the program adds cli and mpi.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -14,15 +14,20 @@ CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libzstd-dev \
-            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev libcmocka-dev \
-            libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
-            gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
-LIBS_PC  := openblas libjpeg spng libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
+LIBS_PC := openblas libjpeg $(SPNG_PC) libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
-# Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
-PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
-PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_LIBS)
+# Evaluated at their first use, not when make reads this file: `make help` and `make deps` run on a bare machine.
+# Debian calls libspng's module libspng, others spng.
+SPNG_PC   = $(eval SPNG_PC := $(shell pkg-config --exists libspng && echo libspng || echo spng))$(SPNG_PC)
+PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CHECK)$(PC_CFLAGS)
+PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_CHECK)$(PC_LIBS)
+PC_CHECK  = $(if $(filter 0,$(.SHELLSTATUS)),,$(error pkg-config does not find a library: make deps lists what is missing))
+MACHINE   = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
+
+# All cores, unless the command line says -jN.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # make V=1 prints the commands.
 Q = $(if $(V),,@)
@@ -30,13 +35,13 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
-             $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(PC_CFLAGS)
-# Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
-# Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
+             $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(CPPFLAGS) $(PC_CFLAGS)
+# Kernels may contract a*b+c into one instruction; everything else (resampling, metrics) must not. gcc prefers 256-bit
+# vectors on AVX-512 unless told otherwise. -fno-math-errno lets loops with sqrtf become vectors; results do not change.
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
-WIDE_VECTORS := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mprefer-vector-width=512)
-ALL_LIBS   = $(PC_LIBS) -lm -pthread
+WIDE_VECTORS = $(if $(filter x86_64%,$(MACHINE)),-mprefer-vector-width=512)
+ALL_LIBS   = $(LDFLAGS) $(PC_LIBS) -lm -pthread
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
 CLI_SRC := $(wildcard src/cli/*.c)
@@ -63,9 +68,14 @@ $(BUILD)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# ONNX's messages in C, from the definition that Debian ships. Which sources include them is known only once they
-# have been compiled, so all of the library's wait for the header.
-ONNX_PROTO ?= /usr/include/onnx/onnx.proto
+# ONNX's messages in C, generated from onnx.proto. Which sources include the header is known only after the first
+# build, so all of the library's objects wait for it. onnx.proto is looked for where headers are.
+INCLUDE_DIRS = $(patsubst -I%,%,$(filter -I%,$(CPPFLAGS))) $(subst :, ,$(CPATH)) $(CONDA_PREFIX:%=%/include) \
+               $(patsubst %,%/include,$(subst :, ,$(CMAKE_PREFIX_PATH))) /usr/local/include
+ONNX_PROTO ?= $(firstword $(wildcard $(INCLUDE_DIRS:%=%/onnx/onnx.proto)) /usr/include/onnx/onnx.proto)
+$(ONNX_PROTO):
+	@echo "onnx.proto is missing: $@: install ONNX's development files (make deps) or set ONNX_PROTO=PATH" >&2; exit 1
+
 $(LIB_OBJ): | $(BUILD)/gen/onnx.pb-c.h
 
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_PROTO)
@@ -77,7 +87,7 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -w -MMD -MP -c $< -o $@
 
-# Contains the network of --model builtin, where the tree has it.
+# The network of --model builtin is compiled in, if the tree has it.
 $(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)
 
 $(BUILD)/mpi/%.o: mpi/%.c
@@ -98,7 +108,7 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw.a
 	$(call say,LD)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(SANITIZE) -o $@ $^ $(ALL_LIBS)
 
-# What a test needs of the program besides the library.
+# Objects of the program that a unit test links in addition to the library.
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) $(BUILD)/src/cli/chart.o $(BUILD)/src/cli/text.o
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
@@ -106,7 +116,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw.a -lcmocka $(ALL_LIBS)
 
-# ONNX's own checker, which is C++, judges what is exported.
+# ONNX's own checker (C++) validates the exported models.
 ONNX_CHECKER := $(BUILD)/tests/onnx/check_model
 $(ONNX_CHECKER): tests/onnx/check_model.cc
 	@mkdir -p $(@D)
@@ -136,31 +146,26 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 
 # ---- Packages -------------------------------------------------------------------------------------
 
-SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+export CC CXX MPICC CPPFLAGS LDFLAGS ONNX_PROTO
 
-deps: ## install what is missing with apt (sudo only when not root)
-	@missing=""; for p in $(PACKAGES); do \
-	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  $(SUDO) apt-get update -q && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
-	fi
+deps: ## install what is missing with apt (and sudo), or list its names in Debian, Fedora, Spack and conda-forge
+	@tools/deps.sh build -- demo unit test lint
 
 # ---- Tests ----------------------------------------------------------------------------------------
 
 tests: $(UNIT_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
 	@true
 
-check: deps ## install what is missing, build, and run the whole test suite
-	@$(MAKE) --no-print-directory -j$(shell nproc) tests
+check: ## install what is missing, build, and run the whole test suite
+	@tools/deps.sh build unit -- test
+	@$(MAKE) --no-print-directory tests
 	@tests/check.sh $(BUILD)
 
 asan: ## build into build-asan with AddressSanitizer and run the unit tests
 ubsan: ## the same with UndefinedBehaviorSanitizer
 tsan: ## the same with ThreadSanitizer
 asan ubsan tsan:
-	@$(MAKE) --no-print-directory -j$(shell nproc) BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
+	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
 	@tests/check.sh build-$@ unit
 SANITIZE_asan  := -fsanitize=address
@@ -181,19 +186,20 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 
 BENCH_RANKS ?= 2
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-bench: $(BENCH_BIN) $(BUILD)/thaw ## kernels, sums, and training beside PyTorch where that is installed: JSON lines
+bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, and PyTorch if it is installed: JSON lines
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours of kills and resumes, and a real Slurm where it is installed
+soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/slurm.sh $(BUILD)
 
-advise-study: all ## hours: what the advice of thaw advise costs in accuracy, beside simple rules (tests/study/study.sh)
+advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)
 	@tests/study/study.sh $(BUILD)/thaw
 
-demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
-	@$(MAKE) --no-print-directory -j$(shell nproc) all
+demo: ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, and compare with training from scratch
+	@tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all
 	@jobs/demo.sh $(BUILD)/thaw
 
 # ---- Installation ---------------------------------------------------------------------------------
@@ -215,5 +221,5 @@ install: all lib ## install program, library, headers, pkg-config file and man p
 format: ## run clang-format over all sources
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-clean: ## remove what was built
+clean: ## remove the build folders
 	rm -rf build build-asan build-ubsan build-tsan build-fuzz
