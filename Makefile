@@ -14,10 +14,10 @@ CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-LIBS_PC := openblas libjpeg $(SPNG_PC) libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
+LIBS_PC = openblas libjpeg $(SPNG_PC) libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
 
 # Evaluated at their first use, not when make reads this file: `make help` and `make deps` run on a bare machine.
-# Debian calls libspng's module libspng, others spng.
+# libspng's module is called spng when it was built with meson, as in Debian, and libspng when built with CMake.
 SPNG_PC   = $(eval SPNG_PC := $(shell pkg-config --exists libspng && echo libspng || echo spng))$(SPNG_PC)
 PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CHECK)$(PC_CFLAGS)
 PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_CHECK)$(PC_LIBS)

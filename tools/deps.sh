@@ -20,7 +20,7 @@ build cmd:MPICC                     libopenmpi-dev        openmpi-devel       op
 build cmd:mpirun                    openmpi-bin           openmpi             openmpi       openmpi
 build pc:openblas                   libopenblas-dev       openblas-devel      openblas      openblas
 build pc:libjpeg                    libjpeg62-turbo-dev   libjpeg-turbo-devel libjpeg-turbo libjpeg-turbo
-build pc:libspng|spng               libspng-dev           libspng-devel       libspng       -
+build pc:spng|libspng               libspng-dev           libspng-devel       libspng       -
 build pc:libzstd                    libzstd-dev           libzstd-devel       zstd          zstd
 build pc:libarchive                 libarchive-dev        libarchive-devel    libarchive    libarchive
 build pc:jansson                    libjansson-dev        jansson-devel       jansson       jansson
