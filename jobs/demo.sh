@@ -10,7 +10,7 @@ EPOCHS=${EPOCHS:-40}
 THAW=$1
 OUT=${2:-$(mktemp -d)}
 
-export OMPI_ALLOW_RUN_AS_ROOT=${OMPI_ALLOW_RUN_AS_ROOT:-1} OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_ALLOW_RUN_AS_ROOT="${OMPI_ALLOW_RUN_AS_ROOT:-1}" OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OPENBLAS_NUM_THREADS=1
 
 # The same settings for both; lanes as many as ranks, so that each sees batches of 16.

@@ -118,7 +118,7 @@ thaw_status thaw_curves_measure(struct thaw_curve *curve, struct thaw_comm *comm
 				int classes, uint64_t seed)
 {
 	const int each = THAW_CURVE_POINTS * DRAWS_MOST * RESULTS, all = taps->cut_count * each;
-	double *mine = thaw_alloc((size_t)(comm->size * all), sizeof(*mine));
+	double *mine = thaw_alloc((size_t)comm->size * (size_t)all, sizeof(*mine));
 	double *total = thaw_alloc((size_t)all, sizeof(*total));
 	thaw_status status = mine && total ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)

@@ -17,7 +17,7 @@
 #define SHARE_COST 0.2 /* of the logarithm, for each unit of distance from the best share */
 
 /* Classes that the network was trained for are forgotten rather than learnt when more of it trains on fewer images. */
-#define KNOWN_LEEP  -0.7
+#define KNOWN_LEEP  (-0.7)
 #define KNOWN_ERROR 0.3
 #define KNOWN_RATIO 1.2
 

@@ -39,7 +39,9 @@ const char *advise_time_text(double seconds, char *text, size_t size)
 const char *advise_ranks_text(const json_t *object, char *text, size_t size)
 {
 	double ranks = member_real(object, "ranks");
-	snprintf(text, size, ranks > 0 ? " on %.0f rank%s" : "", ranks, ranks == 1 ? "" : "s");
+	*text = '\0';
+	if (ranks > 0)
+		snprintf(text, size, " on %.0f rank%s", ranks, ranks == 1 ? "" : "s");
 	return text;
 }
 

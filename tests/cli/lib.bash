@@ -1,7 +1,8 @@
-# What the tests of the program share. Each prints TAP lines and ends with a count; source it with the program as $1.
+# Functions that the tests of the program share. Source it with the program as $1.
 #
-# A test runs the program once and then says what must hold of its exit code ($code), its results
-# ($work/out) and its log ($work/err).
+# A test runs a command once and then checks its exit code ($code), its output ($work/out) and its log ($work/err). Every
+# check prints a TAP line; finish prints the counts.
+# shellcheck disable=SC2034 # the tests use what is assigned here
 set -u
 thaw=$(realpath "$1")
 work=$(mktemp -d)

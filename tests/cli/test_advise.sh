@@ -27,7 +27,7 @@ steady() { sed -E 's/"(seconds|core_seconds|hours|core_hours|mebibytes)": *[0-9.
 steady one >one.txt
 for n in 2 4; do
 	out=$([ $n = 2 ] && echo two || echo four)
-	run mpirun -np $n "${advise[@]}" --out $out
+	run mpirun -np $n "${advise[@]}" --out "$out"
 	check "the same advice on $n ranks" eval "exits 0 && steady $out | diff one.txt - >&2"
 done
 

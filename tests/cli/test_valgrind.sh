@@ -16,7 +16,7 @@ fi
 # Valgrind does not know AVX-512. Our own loops ask the processor that valgrind shows them; OpenBLAS is told.
 export OPENBLAS_CORETYPE=Haswell
 FOUND=99 # exit code for what valgrind finds
-grind=(valgrind --quiet --error-exitcode=$FOUND --leak-check=full --errors-for-leak-kinds=definite
+grind=(valgrind --quiet --error-exitcode="$FOUND" --leak-check=full --errors-for-leak-kinds=definite
 	--show-leak-kinds=definite "$thaw")
 LIMIT=150 # seconds for one command
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Faults in the system calls of a checkpoint save. Usage: tests/faults/run.sh BUILD
 #
-# The library is linked as the shared one, so that its calls go through what preload.c puts before libc.
+# The tests link the shared library, so that its system calls go through preload.c.
+# shellcheck disable=SC2016,SC2086 # a script in quotes; $flags is several words
 set -eu
 build=$(mkdir -p "$1" && cd "$1" && pwd)
 cc=${CC:-cc}

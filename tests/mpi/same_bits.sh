@@ -17,7 +17,7 @@ if [ ! -d $data ]; then
 fi
 
 # 203 training images over 7 lanes: lanes, batches and the last step are all uneven.
-args=(train --data $data --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7
+args=(train --data "$data" --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7
 	--batch 30 --epochs 3 --head-epochs 1 --jitter 0.3 --label-smoothing 0.1 --eval-every 2 --lr 0.05)
 train() { # RANKS OUT FLAGS...
 	mpirun --oversubscribe -np "$1" "$thaw" "${args[@]}" --out "$2" "${@:3}" >>"$2.log" 2>&1
@@ -25,7 +25,7 @@ train() { # RANKS OUT FLAGS...
 bits() { sha256sum <"$1/model.safetensors" 2>/dev/null || echo "none: $1"; }
 # What was measured, without what the clock says.
 metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl" 2>/dev/null || echo "none: $1"; }
-steps() { cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"event": *"step"'; }
+steps() { if [ -e "$1/metrics.jsonl" ]; then grep -c '"event": *"step"' "$1/metrics.jsonl"; else echo 0; fi; }
 
 train 1 "$work/r1"
 check "one rank ends" test -s "$work/r1/model.safetensors"
@@ -71,7 +71,7 @@ check "killed three times and resumed on other rank counts: the same metrics" te
 
 # Kept features change no bit: two views over 4 epochs with the cache off, on, too small, and in files that a second
 # start on other ranks finds again; a run that is killed begins with an empty cache.
-args=(train --data $data --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
+args=(train --data "$data" --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
 	--epochs 4 --views 2 --lr 0.05)
 train 1 "$work/off" --cache off
 train 2 "$work/on"
@@ -82,7 +82,7 @@ for kind in on small files1 files2; do
 	check "features kept ($kind): the same weights" test "$(bits "$work/$kind")" = "$(bits "$work/off")"
 	check "features kept ($kind): the same metrics" test "$(metrics "$work/$kind")" = "$(metrics "$work/off")"
 done
-check "features lie in files, one a lane and split" test "$(ls "$work/features" | wc -l)" -eq 14
+check "features lie in files, one a lane and split" test "$(find "$work/features" -type f | wc -l)" -eq 14
 rm -rf "$work/k" "$work/k.log"
 killed 2 5 rank
 train 3 "$work/k"
@@ -92,7 +92,7 @@ check "half precision is another result" test "$(bits "$work/half")" != "$(bits 
 
 # Frozen weights are one copy a node; where the ranks cannot share memory each has its own, and no bit changes. No
 # file of a rank may be longer than 1.4 MB: the folded and prepared weights are, and only they.
-args=(train --data $data --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
+args=(train --data "$data" --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
 apart() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
@@ -120,7 +120,7 @@ else
 fi
 
 # Lanes that were not asked for are the first start's: 12 ranks began it, 2 go on.
-args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
+args=(train --data "$data" --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1
 check "lanes follow the ranks of the first start" grep -q '"lanes": 12' "$work/l/config.json"
 rm -f "$work/l/result.json" "$work/l/model.safetensors"
