@@ -30,6 +30,7 @@ build pc:zlib                       zlib1g-dev            zlib-devel          zl
 build pc:libprotobuf-c              libprotobuf-c-dev     protobuf-c-devel    protobuf-c    protobuf-c
 build cmd:protoc-c                  protobuf-c-compiler   protobuf-c-compiler protobuf-c    protobuf-c
 build file:ONNX_PROTO               libonnx-dev           onnx-devel          onnx          onnx
+build c:Random123/philox.h          librandom123-dev      Random123-devel     random123     -
 demo  file:/usr/share/datasets/fashion-mnist dataset-fashion-mnist - - -
 unit  pc:cmocka                     libcmocka-dev         libcmocka-devel     cmocka        cmocka
 test  cmd:CXX                       g++                   gcc-c++             gcc           cxx-compiler
