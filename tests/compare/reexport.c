@@ -1,4 +1,4 @@
-/* reexport FROM.onnx TO.onnx: imports a model and exports it again, untrained; for roundtrip.py. */
+/* reexport FROM.onnx TO.onnx: imports a model and exports it again without training, for roundtrip.py. */
 #include <stdio.h>
 
 #include "src/onnx/export.h"
