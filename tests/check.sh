@@ -12,7 +12,7 @@ suites=${*:-lint unit mpi cli faults sanitizers}
 logs=$build/log
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
-limit=1800 # seconds for one program, so that a hang becomes a failure; far more than any needs on a busy machine
+limit=3600 # seconds for one program, so that a hang becomes a failure; far more than any needs on a busy machine
 
 # The sanitizers' builds are runs of make of their own, on all cores.
 unset MAKELEVEL MAKEFLAGS MFLAGS
