@@ -13,7 +13,6 @@ cd "$root" || exit 1
 # Library code that may call what the rules below forbid, with the reason.
 allowed=(
 	'mpi/comm.c _Exit' # a rank that failed alone must not hang the others: the job ends after MPI_Abort
-	'src/base/signals.c raise' # the second SIGINT ends the process by its default action, under the program's handler
 	'src/tensor/dtype.c __assert_fail' # an argument that the interface excludes: a bug of the caller
 )
 
