@@ -33,12 +33,12 @@ endif
 Q = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
-# clang would warn of loops over libm's functions, which it cannot vectorize (pass-failed).
+# Without -Wno-pass-failed clang warns about loops over functions of libm, which it cannot vectorize.
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-pass-failed $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -DTHAW_VERSION='"$(VERSION)"' $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC \
              $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(CPPFLAGS) $(PC_CFLAGS)
-# Kernels may contract a*b+c into one instruction; everything else (resampling, metrics) must not. gcc prefers 256-bit
-# vectors on AVX-512 unless told otherwise. -fno-math-errno lets loops with sqrtf become vectors; results do not change.
+# Kernels may contract a*b+c into one instruction; everything else (resampling, metrics) must not. gcc uses 256-bit
+# vectors on AVX-512 by default. -fno-math-errno lets loops with sqrtf become vectors; results do not change.
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
 WIDE_VECTORS = $(if $(filter x86_64%,$(MACHINE)),-mprefer-vector-width=512)
@@ -148,6 +148,7 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw.a
 
 # ---- Packages -------------------------------------------------------------------------------------
 
+# For tools/deps.sh, which checks with the same compilers and flags.
 export CC CXX MPICC CPPFLAGS LDFLAGS ONNX_PROTO
 
 deps: ## install what is missing with apt (and sudo), or list its names in Debian, Fedora, Spack and conda-forge

@@ -110,8 +110,8 @@ report() {
 advice() {
 	cat <<'EOF'
 
-Install them with the system's package manager, or Spack or conda, or from source without root. The build finds what
-lies outside the system's folders through these variables:
+Install them with the system's package manager, or with Spack or conda or from source, which need no root. These variables
+tell the build where to find what is not in the system's folders:
   PATH             cc, mpicc, mpirun, protoc-c, pkg-config
   PKG_CONFIG_PATH  folders with .pc files:  PKG_CONFIG_PATH=PREFIX/lib/pkgconfig
   CPPFLAGS         other header folders:    CPPFLAGS=-IPREFIX/include

@@ -15,8 +15,8 @@ $cc $flags tests/faults/checkpoint.c -o "$out/checkpoint" "$build/libthaw.so" -l
 ln -sf libthaw.so "$build/libthaw.so.0" # the name that the program asks for
 "$out/checkpoint" "$out/preload.so"
 
-# A disk that really is full: a checkpoint takes 400 kB of 600, the next one finds no room. In a namespace of
-# its own, where mounting needs no rights.
+# A full disk: a checkpoint takes 400 kB of 600, so there is no space for the next one. In a separate namespace, where
+# mounting needs no privileges.
 name="a full disk"
 fill='
 	mount -t tmpfs -o size=600k none "$1" || exit 200
