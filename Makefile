@@ -1,7 +1,7 @@
 # Thaw. `make help` lists the targets.
 #
-# Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no
-# line here. src/ without src/cli is libthaw, which does not depend on MPI; mpi/ is libthaw-mpi; the program adds cli.
+# Sources are found by folder: a new .c file under src/ or mpi/, or a new test under tests/, needs no line here.
+# src/ without src/cli is libthaw, which does not depend on MPI; mpi/ is libthaw-mpi; the program adds cli.
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -17,30 +17,37 @@ CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-PACKAGES := libopenblas-dev libopenmpi-dev openmpi-bin libjpeg62-turbo-dev libspng-dev libwebp-dev libtiff-dev \
-            libgif-dev libgd-dev libzstd-dev \
-            libarchive-dev libjansson-dev libyaml-dev libxxhash-dev librandom123-dev zlib1g-dev libcmocka-dev \
-            libprotobuf-c-dev protobuf-c-compiler libonnx-dev libonnx-testdata libprotobuf-dev \
-            gcc g++ make pkg-config git zstd valgrind procps dataset-fashion-mnist jq
-LIBS_PC  := openblas libjpeg spng libwebp libwebpdemux libtiff-4 gdlib libzstd libarchive jansson yaml-0.1 libxxhash zlib libprotobuf-c
+LIBS_PC = openblas libjpeg $(SPNG_PC) libwebp libwebpdemux libtiff-4 gdlib libzstd libarchive jansson yaml-0.1 libxxhash \
+          zlib libprotobuf-c
 
-# Read by pkg-config only when something is built: `make deps` and `make help` run on a bare machine.
-PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CFLAGS)
-PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_LIBS)
+# Evaluated at their first use, not when make reads this file: `make help` and `make deps` run on a bare machine.
+# libspng's module is called spng when it was built with meson, as in Debian, and libspng when built with CMake.
+SPNG_PC   = $(eval SPNG_PC := $(shell pkg-config --exists libspng && echo libspng || echo spng))$(SPNG_PC)
+PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CHECK)$(PC_CFLAGS)
+PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_CHECK)$(PC_LIBS)
+PC_CHECK  = $(if $(filter 0,$(.SHELLSTATUS)),,$(error pkg-config does not find a library: make deps lists what is missing))
+MACHINE   = $(eval MACHINE := $(shell $(CC) -dumpmachine))$(MACHINE)
+
+# All cores, unless the command line says -jN.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 
 # make V=1 prints the commands.
 Q = $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
-WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(WERROR)
+# Without -Wno-pass-failed clang warns about loops over functions of libm, which it cannot vectorize.
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-pass-failed $(WERROR)
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC -fvisibility=hidden \
-             $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(PC_CFLAGS)
-# Kernels may contract a*b+c, everything else (resampling, metrics) must not. gcc would halve AVX-512's vectors by itself.
-# Nobody asks errno about sqrtf, which would keep its loops from becoming vectors; results stay the same.
+             $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(CPPFLAGS) $(PC_CFLAGS)
+# Kernels may contract a*b+c into one instruction; everything else (resampling, metrics) must not. gcc uses 256-bit
+# vectors on AVX-512 by default. -fno-math-errno lets loops with sqrtf become vectors; results do not change.
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
-WIDE_VECTORS := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),-mprefer-vector-width=512)
-ALL_LIBS   = $(PC_LIBS) -lgif -lm -pthread
+WIDE_VECTORS = $(if $(filter x86_64%,$(MACHINE)),-mprefer-vector-width=512)
+# giflib has no pkg-config file of its own.
+ALL_LIBS   = $(LDFLAGS) $(PC_LIBS) -lgif -lm -pthread
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
 CLI_SRC := $(wildcard src/cli/*.c)
@@ -54,7 +61,8 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study
+.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study lint \
+        hooks compile_commands.json
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
 lib: $(BUILD)/libthaw.a $(BUILD)/libthaw.so ## build libthaw only, without MPI
@@ -68,9 +76,14 @@ $(BUILD)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# ONNX's messages in C, from the definition that Debian ships. Which sources include them is known only once they
-# have been compiled, so all of the library's wait for the header.
-ONNX_PROTO ?= /usr/include/onnx/onnx.proto
+# ONNX's messages in C, generated from onnx.proto. Which sources include the header is known only after the first
+# build, so all of the library's objects wait for it. onnx.proto is looked for where headers are.
+INCLUDE_DIRS = $(patsubst -I%,%,$(filter -I%,$(CPPFLAGS))) $(subst :, ,$(CPATH)) $(CONDA_PREFIX:%=%/include) \
+               $(patsubst %,%/include,$(subst :, ,$(CMAKE_PREFIX_PATH))) /usr/local/include
+ONNX_PROTO ?= $(firstword $(wildcard $(INCLUDE_DIRS:%=%/onnx/onnx.proto)) /usr/include/onnx/onnx.proto)
+$(ONNX_PROTO):
+	@echo "onnx.proto is missing: $@: install ONNX's development files (make deps) or set ONNX_PROTO=PATH" >&2; exit 1
+
 $(LIB_OBJ): | $(BUILD)/gen/onnx.pb-c.h
 
 $(BUILD)/gen/onnx.pb-c.c $(BUILD)/gen/onnx.pb-c.h &: $(ONNX_PROTO)
@@ -82,7 +95,7 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(call say,CC)
 	$(Q)$(CC) $(ALL_CFLAGS) -w -MMD -MP -c $< -o $@
 
-# Contains the network of --model builtin, where the tree has it.
+# The network of --model builtin is compiled in, if the tree has it.
 $(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)
 
 $(BUILD)/mpi/%.o: mpi/%.c
@@ -134,7 +147,7 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw-internal.a -lcmocka $(ALL_LIBS)
 
-# ONNX's own checker, which is C++, judges what is exported.
+# ONNX's own checker (C++) validates the exported models.
 ONNX_CHECKER := $(BUILD)/tests/onnx/check_model
 $(ONNX_CHECKER): tests/onnx/check_model.cc
 	@mkdir -p $(@D)
@@ -164,31 +177,27 @@ $(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 
 # ---- Packages -------------------------------------------------------------------------------------
 
-SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+# For tools/deps.sh, which checks with the same compilers and flags.
+export CC CXX MPICC CPPFLAGS LDFLAGS ONNX_PROTO
 
-deps: ## install what is missing with apt (sudo only when not root)
-	@missing=""; for p in $(PACKAGES); do \
-	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-	  $(SUDO) apt-get update -q && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
-	fi
+deps: ## install what is missing with apt (and sudo), or list its names in Debian, Fedora, Spack and conda-forge
+	@tools/deps.sh build -- demo unit test lint
 
 # ---- Tests ----------------------------------------------------------------------------------------
 
 tests: $(UNIT_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
 	@true
 
-check: deps ## install what is missing, build, and run the whole test suite
-	@$(MAKE) --no-print-directory -j$(shell nproc) tests
+check: ## install what is missing, build, and run the whole test suite
+	@tools/deps.sh build unit -- test
+	@$(MAKE) --no-print-directory tests
 	@tests/check.sh $(BUILD)
 
 asan: ## build into build-asan with AddressSanitizer and run the unit tests
 ubsan: ## the same with UndefinedBehaviorSanitizer
 tsan: ## the same with ThreadSanitizer
 asan ubsan tsan:
-	@$(MAKE) --no-print-directory -j$(shell nproc) BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
+	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
 	@tests/check.sh build-$@ unit
 SANITIZE_asan  := -fsanitize=address
@@ -209,19 +218,20 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 
 BENCH_RANKS ?= 2
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
-bench: $(BENCH_BIN) $(BUILD)/thaw ## kernels, sums, and training beside PyTorch where that is installed: JSON lines
+bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, and PyTorch if it is installed: JSON lines
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours of kills and resumes, and a real Slurm where it is installed
+soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/slurm.sh $(BUILD)
 
-advise-study: all ## hours: what the advice of thaw advise costs in accuracy, beside simple rules (tests/study/study.sh)
+advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)
 	@tests/study/study.sh $(BUILD)/thaw
 
-demo: deps ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, beside training from scratch
-	@$(MAKE) --no-print-directory -j$(shell nproc) all
+demo: ## fine-tune the built-in network on Fashion-MNIST with 2 ranks, and compare with training from scratch
+	@tools/deps.sh build demo
+	@$(MAKE) --no-print-directory all
 	@jobs/demo.sh $(BUILD)/thaw
 
 # ---- Installation ---------------------------------------------------------------------------------
@@ -250,8 +260,27 @@ install: all lib-mpi ## install program, libraries, headers, pkg-config files an
 	$(call pc,thaw-mpi.pc,'Name: thaw-mpi' 'Description: ranks of libthaw over MPI' 'Requires: thaw = $(VERSION)' \
 	  'Libs: -L$${prefix}/lib -lthaw-mpi' 'Libs.private: $(shell pkg-config --libs $(MPI_PC))')
 
-format: ## run clang-format over all sources
-	clang-format -i $$(git ls-files '*.c' '*.h')
+# ---- Style ----------------------------------------------------------------------------------------
 
-clean: ## remove what was built
+lint: compile_commands.json ## check format, scripts, spelling and clang-tidy's list; prints nothing if all is well
+	@tools/lint.sh
+
+format: ## run clang-format over all sources
+	@find src mpi include tests examples -name '*.[ch]' 2>/dev/null | xargs clang-format -i
+
+hooks: ## check commits before they are made (git hooks in tools/hooks)
+	git config core.hooksPath tools/hooks
+
+# For clangd and clang-tidy.
+comma := ,
+MPI_CFLAGS = $(eval MPI_CFLAGS := $(shell $(MPICC) --showme:compile 2>/dev/null))$(MPI_CFLAGS)
+COMPILED := $(LIB_SRC) $(CLI_SRC) $(MPI_SRC) $(UNIT_SRC) $(MPITEST_SRC)
+compile_commands.json: $(BUILD)/gen/onnx.pb-c.h
+	$(file >$@,[)
+	$(foreach f,$(COMPILED),$(file >>$@,{"directory": "$(CURDIR)"$(comma) "file": "$f"$(comma) \
+	  "command": "$(subst ",\",$(CC) $(ALL_CFLAGS) $(MPI_CFLAGS) -c $f)"}$(if $(filter $f,$(lastword $(COMPILED))),,$(comma))))
+	$(file >>$@,])
+	@true
+
+clean: ## remove the build folders
 	rm -rf build build-asan build-ubsan build-tsan build-fuzz

@@ -15,7 +15,8 @@
 #include "mpi/over_mpi.h"
 #include "mpi/try.h"
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 enum { TAG_BLOCKING }; /* of blocking exchanges; the tags of the others start at 1 */
 

@@ -23,6 +23,7 @@
 
 #include "mpi/try.h"
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 
 #define PATH_BYTES   64
 #define REASON_BYTES 1024 /* as error.h says */

@@ -1,25 +1,29 @@
 #!/bin/sh
-# Runs the test suite of a build and counts. Usage: tests/check.sh BUILD [SUITE...]
+# Runs test suites on a build and counts. Usage: tests/check.sh BUILD [SUITE...]
+# Suites: unit, mpi, cli, faults, sanitizers, lint (tests/README.md says what they are for); all of them by default.
 #
-# Every test program prints lines in the manner of TAP: "ok ...", "not ok ...", with "# SKIP" behind what
-# was skipped. A program that fails without naming a failed test counts as one failure. Ends with
-# the line "N passed, N failed, N skipped".
+# Every test program prints lines of TAP: "ok NAME" or "not ok NAME", with "# SKIP REASON" at the end if it was skipped.
+# A program that fails without naming a failed test counts as one failure. The last line of the output is
+# "N passed, N failed, N skipped".
 set -u
 build=$1
 shift
-suites=${*:-unit mpi cli faults sanitizers}
+suites=${*:-lint unit mpi cli faults sanitizers}
 logs=$build/log
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
-limit=900 # seconds for one program; a hang is a failure
+limit=3600 # seconds for one program, so that a hang becomes a failure; far more than any needs on a busy machine
 
-# Open MPI refuses root and more ranks than cores unless told; tests use both.
+# The sanitizers' builds are runs of make of their own, on all cores.
+unset MAKELEVEL MAKEFLAGS MFLAGS
+
+# Open MPI refuses to run as root and with more ranks than cores by default; the tests do both.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_hwloc_base_binding_policy=none
 export OPENBLAS_NUM_THREADS=1 CMOCKA_MESSAGE_OUTPUT=TAP
 
-# run NAME COMMAND...: runs, keeps the output, counts.
+# run NAME COMMAND...: runs a test program, keeps its output in the log folder, and counts.
 run() {
 	name=$1
 	shift
@@ -27,10 +31,10 @@ run() {
 	start=$(date +%s)
 	timeout "$limit" "$@" >"$log" 2>&1
 	code=$?
-	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka says "not ok" for what it skips
+	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka prints "not ok" for a skipped test
 	p=$(grep -vi '# skip' "$log" | grep -cE '^ok')
 	f=$(grep -vi '# skip' "$log" | grep -cE '^not ok')
-	# A suite within (make asan) ends in its own sum: "N passed, N failed, N skipped".
+	# A nested run of this script (make asan) ends in its own counts: "N passed, N failed, N skipped".
 	if sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log"); then
 		# shellcheck disable=SC2086 # $sum is several words
 		set -- $sum
@@ -51,6 +55,12 @@ run() {
 		grep -vi '# skip' "$log" | grep -E -A 6 '^not ok' | head -60
 		tail -n 30 "$log"
 	fi
+}
+
+suite_lint() {
+	for check in format shellcheck spelling; do
+		run "lint $check" tools/lint.sh --tap $check
+	done
 }
 
 suite_unit() {

@@ -37,21 +37,6 @@ thaw_status thaw_fail_in(thaw_status status, const char *format, ...) __attribut
 /* The last message recorded on this thread, "" when there is none. Memory of the library. */
 const char *thaw_error_message(void);
 
-/* Returns from the calling function with the status of `call` unless it is THAW_OK. */
-#define THAW_TRY(call)                            \
-	do {                                      \
-		thaw_status try_status_ = (call); \
-		if (try_status_ != THAW_OK)       \
-			return try_status_;       \
-	} while (0)
-
-/* Jumps to the function's `out:` label with `status` set unless `call` is THAW_OK. */
-#define THAW_TRY_OUT(call)                        \
-	do {                                      \
-		if ((status = (call)) != THAW_OK) \
-			goto out;                 \
-	} while (0)
-
 THAW_END_DECLS
 
 #endif

@@ -7,10 +7,7 @@
 #include <stdint.h>
 
 #include "thaw/api.h"
-#include "thaw/digest.h"
-#include "thaw/dtype.h"
 #include "thaw/error.h"
-#include "thaw/memory.h"
 
 THAW_BEGIN_DECLS
 

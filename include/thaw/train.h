@@ -9,8 +9,8 @@
 #include "thaw/api.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
+#include "thaw/dtype.h"
 #include "thaw/model.h"
-#include "thaw/tensor.h"
 
 THAW_BEGIN_DECLS
 

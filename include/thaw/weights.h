@@ -3,6 +3,7 @@
 #define THAW_WEIGHTS_H
 
 #include "thaw/api.h"
+#include "thaw/dtype.h"
 #include "thaw/file.h"
 #include "thaw/tensor.h"
 

@@ -3,6 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/try.h"
+#include "thaw/memory.h"
+
 /* Averages over all dimensions but the last, channels. */
 static int64_t pool(const struct thaw_shape *shape, const float *value, float *out)
 {

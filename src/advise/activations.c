@@ -4,8 +4,11 @@
 #include <string.h>
 
 #include "src/advise/activation_pass.h"
+#include "src/base/try.h"
 #include "thaw/allreduce.h"
+#include "thaw/lanes.h"
 #include "thaw/loader.h"
+#include "thaw/memory.h"
 
 #define BATCH 16 /* images per request to the loader */
 

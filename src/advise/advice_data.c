@@ -4,7 +4,8 @@
 
 #include "src/advise/advice.h"
 #include "src/advise/sampling.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define MIN_PER_CLASS 2 /* images of a class that can be measured */
 

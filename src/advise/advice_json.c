@@ -1,5 +1,6 @@
 /* Advice as JSON: docs/advice.md describes the members. json_pack returns NULL if one of its parts is NULL. */
 #include "src/advise/training_cost.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 /* Appends; returns NULL if array or item is NULL, or on failure. */

@@ -4,6 +4,7 @@
 #include "src/advise/training_cost.h"
 #include "src/base/minmax.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 static json_t *train_json(const struct advice *a, int cut)

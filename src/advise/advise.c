@@ -8,9 +8,10 @@
 #include "src/advise/scores.h"
 #include "src/base/clock.h"
 #include "src/base/compare.h"
+#include "src/base/try.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
-#include "thaw/tensor.h"
 
 #define MIN_IMAGES 6 /* in total; with fewer only the similarity is measured */
 

@@ -4,7 +4,7 @@
 
 #include "src/base/minmax.h"
 #include "thaw/ledger.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define SHRINK 5.0 /* assumed number of earlier runs without bias: shrinks the estimate towards 0 */
 

@@ -10,7 +10,9 @@
 #include "src/advise/ranking.h"
 #include "src/advise/sampling.h"
 #include "src/advise/scores.h"
+#include "src/base/try.h"
 #include "thaw/advise.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 #include "thaw/transform.h"
 

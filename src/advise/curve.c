@@ -4,7 +4,9 @@
 
 #include "src/advise/probe.h"
 #include "src/advise/stratified_split.h"
+#include "src/base/try.h"
 #include "thaw/allreduce.h"
+#include "thaw/memory.h"
 
 /* Fractions of the images, and the number of random draws of each: small draws vary most. */
 static const struct {
@@ -118,7 +120,7 @@ thaw_status thaw_curves_measure(struct thaw_curve *curve, struct thaw_comm *comm
 				const struct thaw_activations *activations, int classes, uint64_t seed)
 {
 	const int each = THAW_CURVE_POINTS * MAX_DRAWS * RESULTS, all = activations->cut_count * each;
-	double *mine = thaw_alloc((size_t)(comm->size * all), sizeof(*mine));
+	double *mine = thaw_alloc((size_t)comm->size * (size_t)all, sizeof(*mine));
 	double *total = thaw_alloc((size_t)all, sizeof(*total));
 	thaw_status status = mine && total ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)

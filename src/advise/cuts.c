@@ -3,6 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "src/base/try.h"
+#include "thaw/memory.h"
+
 /* Besides the classifier alone, the usual choices: a quarter of the FLOPs, half of them, everything. */
 static const double wanted_shares[] = {0.25, 0.5, 1.0};
 

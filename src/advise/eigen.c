@@ -3,7 +3,8 @@
 #include <inttypes.h>
 
 #include "src/advise/lapack.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define MAX_ROWS 32000 /* LAPACK counts the 2 n^2 + 6 n + 1 doubles of workspace in 32 bits */
 

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 static thaw_status check_labels(const struct thaw_feature_table *t)
 {

@@ -7,6 +7,7 @@
 
 #include "src/advise/scores.h"
 #include "src/advise/spectrum.h"
+#include "src/base/try.h"
 
 #define ROUNDING 1e-12
 

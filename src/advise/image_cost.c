@@ -4,7 +4,9 @@
 
 #include "src/base/clock.h"
 #include "src/base/compare.h"
+#include "src/base/try.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 
 #define RUNS        15 /* timed runs, after one warm-up run */

@@ -10,9 +10,10 @@
 #include <unistd.h>
 
 #include "src/base/grow.h"
+#include "src/base/try.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
-#include "thaw/tensor.h"
 
 #define DEPTH            2         /* levels of subfolders that are searched */
 #define MAX_RESULT_BYTES (8 << 20) /* of result.json, which has a line per class */

@@ -4,7 +4,8 @@
 #include <math.h>
 
 #include "src/advise/scores.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define ROUNDING 1e-3 /* tolerance of the sum of the probabilities of an image */
 

@@ -13,6 +13,7 @@
 
 #include "src/advise/scores.h"
 #include "src/advise/spectrum.h"
+#include "src/base/try.h"
 
 #define CLOSE 1e-9  /* tolerance of log t; the error of the evidence is of the order of its square */
 #define EXACT 1e-12 /* of |y|^2: smaller residuals are rounding errors of single-precision features */

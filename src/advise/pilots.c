@@ -3,6 +3,8 @@
 #include "src/advise/probe.h"
 #include "src/advise/stratified_split.h"
 #include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define HELD_OUT     0.25 /* fraction of each class */
 #define PILOT_PART   5    /* a pilot runs one in this many of the recipe's epochs, see docs/advice.md */

@@ -20,7 +20,7 @@
 #define SHARE_COST 0.2 /* of the log ratio, times the distance from the best share */
 
 /* If the network was trained for these classes, training more of it on fewer images makes it forget them. */
-#define KNOWN_LEEP  -0.7
+#define KNOWN_LEEP  (-0.7)
 #define KNOWN_ERROR 0.3
 #define KNOWN_RATIO 1.2
 

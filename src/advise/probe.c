@@ -12,7 +12,8 @@
 
 #include "src/advise/eigen.h"
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 /* Search grids: regularisation from 1e-5 to 1e2, in units of the mean eigenvalue; scales of the logits from 1 to 128.
  */

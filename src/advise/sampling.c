@@ -1,6 +1,7 @@
 #include "src/advise/sampling.h"
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 
 #define MAX_IMAGES    2048
 #define MIN_PER_CLASS 2

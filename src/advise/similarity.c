@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define SCALE_SHARE 1e-2 /* channels whose scale is below this fraction of the layer's largest are ignored as dead */
 

@@ -8,7 +8,7 @@
 
 #include "src/advise/eigen.h"
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define BLOCK ((int64_t)1 << 20) /* number of features converted to double precision at a time */
 

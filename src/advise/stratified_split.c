@@ -1,10 +1,11 @@
 #include "src/advise/stratified_split.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #include "src/base/minmax.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
-#include "thaw/tensor.h"
 
 /* Marks the rows of one class that are taken. order: room for the rows of the class. */
 static void split_class(const int32_t *labels, int64_t count, int class, double share, struct thaw_random random,

@@ -14,6 +14,8 @@
  * and every thaw_allreduce_ready makes some. Values change meanwhile, but only those that no backward pass needs any
  * more: the total of a shard is known only after that shard is final on all ranks. */
 #include "src/allreduce/allreduce_internal.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 static thaw_status check_sizes(const struct thaw_sharding *s, int64_t slots)
 {

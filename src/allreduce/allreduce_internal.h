@@ -8,7 +8,6 @@
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/shards.h"
-#include "thaw/tensor.h"
 
 /* One addition of the tree: piece `into` += piece `from`. */
 struct addition {

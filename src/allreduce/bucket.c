@@ -5,6 +5,8 @@
 
 #include "src/allreduce/allreduce_internal.h"
 #include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 /* Floats of each piece that are summed at a time: 32 pieces of 16 KiB fit in a common L2 cache. */
 #define BLOCK           INT64_C(4096)

@@ -1,9 +1,10 @@
 /* The tree over lanes in double precision, for metrics: all rows are gathered, and every rank adds them up. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* comm->allgather moves floats: a double travels as the bits of two of them. */
 #define FLOATS_PER_DOUBLE ((int64_t)(sizeof(double) / sizeof(float)))

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "thaw/memory.h"
 #include "thaw/shards.h"
-#include "thaw/tensor.h"
 
 #define LINE_FLOATS (THAW_ALIGNMENT / (int64_t)sizeof(float))
 

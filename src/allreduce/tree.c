@@ -8,6 +8,7 @@
  * first and last lane. They depend only on the lane numbers, so every rank knows the pieces of all ranks. */
 #include "src/allreduce/allreduce_internal.h"
 #include "src/base/minmax.h"
+#include "thaw/memory.h"
 
 int thaw_allreduce_completed_by(int lane, int first, int lanes)
 {

@@ -19,7 +19,8 @@
 
 #include "src/base/io_error.h"
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define WRITE_BUFFER  (256 * 1024) /* bytes per write call */
 #define FIRST_READ    (64 * 1024)  /* bytes, for files of unknown size */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* Arrays grow by doubling: they are full at 0 and at every power of two. */
 void *thaw_grow(void *array, int count, size_t size)

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 char *thaw_path_join(const char *folder, const char *file)
 {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define NAME_FORMAT "step-%" PRId64 ".safetensors.zst"
 #define NAME_SIZE   64 /* fits the name with any step */

@@ -11,8 +11,9 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "src/base/try.h"
 #include "src/checkpoint/frame.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* The frame header, RFC 8878, 3.1.1.1. */
 #define HEADER_MAX        18 /* bytes, magic number included */

@@ -1,8 +1,9 @@
 /* Writes a checkpoint file: streams through zstd into an atomic file writer. */
 #include <zstd.h>
 
+#include "src/base/try.h"
 #include "src/checkpoint/frame.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 static thaw_status fail_zstd(size_t code, const char *path)
 {

@@ -1,7 +1,9 @@
 /* Reads checkpoints and finds the one to resume from. */
+#include "src/base/try.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
+#include "thaw/memory.h"
 
 static void release_content(struct thaw_weights *state)
 {

@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define RECORD_NAME  "best.json"

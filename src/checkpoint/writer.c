@@ -11,9 +11,11 @@
 #include <zstd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
+#include "thaw/memory.h"
 
 #define MESSAGE_SIZE 1024
 #define RING_BYTES   ((size_t)64 << 20) /* largest ring: weights and momentum of 8 million parameters */

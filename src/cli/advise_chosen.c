@@ -6,7 +6,7 @@
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define PAGE_WIDTH 100 /* columns */
 #define INDENT     4   /* columns of the command */

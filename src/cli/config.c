@@ -7,8 +7,9 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "src/base/try.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define LARGEST_FILE (1 << 20) /* bytes */
 

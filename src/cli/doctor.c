@@ -13,14 +13,15 @@
 #include "mpi/version.h"
 #include "src/base/machine.h"
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
 #include "thaw/bench.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
-#include "thaw/tensor.h"
 #include "thaw/version.h"
 
 #define SMALL_MEMORY 1e9 /* bytes per rank; large networks need more */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/failure.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/result.h"

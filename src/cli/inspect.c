@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
 #include "thaw/checkpoint.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/command.h"
 #include "src/cli/display_text.h"
@@ -17,8 +18,8 @@
 #include "src/cli/signals.h"
 #include "src/cli/suggest.h"
 #include "src/cli/wrap.h"
+#include "thaw/memory.h"
 #include "thaw/mpi.h"
-#include "thaw/tensor.h"
 #include "thaw/version.h"
 
 static const struct command *const commands[] = {

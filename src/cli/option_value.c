@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
+
 /* The range of an option: "from 0 to 1", "of at least 1". Returns text. */
 static const char *range_text(const struct option *o, char *text, size_t size)
 {

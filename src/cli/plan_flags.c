@@ -3,7 +3,8 @@
 
 #include <jansson.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 #include "thaw/training_plan.h"
 
 /* A JSON string, number or boolean as it would be given on the command line; numbers are exact. */

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/log.h"
 #include "src/cli/result.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
 

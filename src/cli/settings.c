@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/cli/common_options.h"
 #include "src/cli/option_value.h"
 #include "src/cli/plan_flags.h"
 #include "src/cli/suggest.h"
 #include "src/cli/wrap.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define NAME_SIZE    64  /* bytes of an environment variable's name */
 #define PLACE_SIZE   512 /* bytes of a text such as "--lr abc"; longer ones are cut */

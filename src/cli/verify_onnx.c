@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "thaw/dataset.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/comm.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define MESSAGE_SIZE 1024 /* bytes, as error.h says */
 #define QUOTED       200  /* characters of a text that a message quotes */

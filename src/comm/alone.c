@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "thaw/comm.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 static thaw_status alone_allgather(struct thaw_comm *comm, float *data, const int64_t *count, const int64_t *offset)
 {

@@ -8,7 +8,7 @@
 
 #include <gd.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
 
 enum {
 	BMP_MIN_SIZE = 30,    /* file header, and the image header up to the bits per pixel */

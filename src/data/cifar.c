@@ -13,8 +13,9 @@
 
 #include "src/base/minmax.h"
 #include "src/base/path.h"
+#include "src/base/try.h"
 #include "src/data/image.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 enum {
 	SIDE = 32,

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define NAMES_LIMIT ((size_t)16 << 20) /* bytes of the file */
 

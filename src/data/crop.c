@@ -1,7 +1,8 @@
 /* Crops and resizes an encoded image; decodes only the region that the resampler reads. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/data/transform.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* The intersection of the square with the resized image, in pixels of the latter. */
 static struct thaw_rectangle visible_part(const struct crop_geometry *g, int size)

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "thaw/digest.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define NAME_SIZE 4096 /* bytes of a sample name that enter the digest */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 enum {
 	TIFF_HEADER = 8, /* byte order, 42, offset of the first directory */

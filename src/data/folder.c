@@ -16,9 +16,10 @@
 
 #include "src/base/minmax.h"
 #include "src/base/path.h"
+#include "src/base/try.h"
 #include "src/data/image.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
 #define FIRST_ROOM 64                  /* entries */

@@ -6,7 +6,8 @@
 
 #include <gif_lib.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 struct source {
 	const uint8_t *bytes;

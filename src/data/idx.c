@@ -10,9 +10,10 @@
 
 #include "src/base/minmax.h"
 #include "src/base/path.h"
+#include "src/base/try.h"
 #include "src/data/image.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 enum {
 	MAGIC_IMAGES = 0x00000803, /* unsigned bytes, three dimensions */

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define FORMAT(name) &thaw_image_##name,
 static const struct image_format *const formats[] = {

@@ -19,7 +19,8 @@
 #include <jerror.h>
 
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 /* A file of a few kilobytes can hold thousands of scans that each update every coefficient. Photographs have about 10.
  */

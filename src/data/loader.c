@@ -12,7 +12,8 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 /* A request and its batch. The memory is reused for later requests. */
 struct job {

@@ -1,6 +1,7 @@
 /* Memory and size limits of images. */
+#include "src/base/try.h"
 #include "src/data/image.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define THAW_MAX_IMAGE_SIDE 65535 /* the largest that a JPEG header can express */
 

@@ -6,6 +6,8 @@
 
 #include <spng.h>
 
+#include "src/base/try.h"
+
 /* Limit of one text or colour profile chunk, in bytes; the limit of all of them is twice as much. */
 #define MAX_CHUNK ((size_t)8 << 20)
 

@@ -15,7 +15,8 @@
 
 #include "src/base/minmax.h"
 #include "src/base/multiversion.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 /* Fractional bits of a weight: 32, less 8 of the pixel, a sign bit, and one for the overshoot of bicubic. */
 #define PRECISION 22

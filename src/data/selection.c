@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
-#include "thaw/tensor.h"
 
 thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
 				  uint64_t seed, enum select_purpose purpose, const int64_t *quota)

@@ -1,6 +1,6 @@
 /* A dataset of some samples of another one. */
 #include "src/data/dataset.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 struct subset {
 	const struct thaw_dataset *parent;

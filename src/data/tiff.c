@@ -10,7 +10,8 @@
 
 #include <tiffio.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define MAX_BLOCK   ((tmsize_t)512 << 20) /* bytes that libtiff may allocate at once, and of a row of tiles */
 #define REASON_SIZE 200

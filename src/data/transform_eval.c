@@ -1,4 +1,5 @@
 /* The evaluation transform: the same bits as torchvision's Resize, CenterCrop, ToTensor and Normalize. */
+#include "src/base/try.h"
 #include "src/data/transform.h"
 
 #define LEVELS 256 /* of an 8-bit channel */

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 
 #define CROP_TRIES 10 /* as torchvision, before it falls back to a centre crop */
 

@@ -8,7 +8,7 @@
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-#include "thaw/tensor.h"
+#include "src/base/try.h"
 
 #define RGBA_BYTES 4 /* of a pixel of the animation decoder */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 #define NAME_SIZE 256 /* bytes of a block name */
 

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "src/base/grow.h"
+#include "src/base/try.h"
 #include "src/graph/graph_internal.h"
 #include "thaw/graph.h"
+#include "thaw/memory.h"
 
 struct thaw_graph *thaw_graph_create(void)
 {
@@ -75,8 +77,8 @@ static thaw_status check_node(const struct thaw_graph *g, const struct thaw_op *
 			      int input_count)
 {
 	if (input_count < op->min_inputs || input_count > op->max_inputs)
-		return thaw_fail(THAW_SOFTWARE, "wrong number of inputs for %s: node %s has %d, needs %d to %d", op->name,
-				 name, input_count, op->min_inputs, op->max_inputs);
+		return thaw_fail(THAW_SOFTWARE, "wrong number of inputs for %s: node %s has %d, needs %d to %d",
+				 op->name, name, input_count, op->min_inputs, op->max_inputs);
 	for (int i = 0; i < input_count; i++)
 		if (inputs[i] < 0 || inputs[i] >= g->node_count)
 			return thaw_fail(THAW_SOFTWARE, "input %d does not exist: node %s", inputs[i], name);

@@ -3,6 +3,7 @@
 
 #include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 /* A copy of an array with room up to the next power of two, as thaw_grow expects. */
 static void *copy_array(const void *from, int count, size_t size)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/graph/graph_internal.h"
 
 #define NAMES_SIZE 700 /* bytes of a list of block names in a message; longer lists are cut */

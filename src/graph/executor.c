@@ -1,6 +1,8 @@
 /* Compiling an executor: shapes, lifetimes (lifetimes.c), memory layout (memory.c), and one bound step per node. */
+#include "src/base/try.h"
 #include "src/graph/compiler.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 /* The memory of a buffer. */
 static void *at(const struct thaw_compiler *c, const struct thaw_buffer *b)

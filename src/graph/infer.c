@@ -1,6 +1,7 @@
 /* Shapes and FLOPs of all nodes for one image size. */
 #include "src/base/minmax.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
 				       struct thaw_shape *param, struct thaw_shape *x)

@@ -10,8 +10,10 @@
  * The value of an in-place node is stored in the buffer of its input.
  */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/graph/compiler.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 static int backward_step(const struct thaw_compiler *c, int node)
 {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/minmax.h"
+#include "thaw/memory.h"
 
 static int by_size(const void *a, const void *b)
 {

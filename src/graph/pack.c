@@ -1,5 +1,6 @@
 /* Packing: frozen parameters in the form that kernels read, such as transformed Winograd filters. */
 #include "src/graph/executor_internal.h"
+#include "thaw/memory.h"
 
 size_t thaw_executor_packed_bytes(const struct thaw_executor *executor)
 {

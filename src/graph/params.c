@@ -3,7 +3,10 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 
 #define CHUNK_FLOATS (INT64_C(1) << 20) /* size of a chunk, rounded to whole rows */

@@ -8,6 +8,7 @@
 
 #include "src/base/grow.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node)
 {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 static bool is(const struct thaw_node *n, const char *op)
 {

@@ -1,6 +1,7 @@
 /* Joining: merges a trainable convolution and the batch norm with moving statistics after it into a conv_norm node,
  * which needs no extra pass over the data for the norm. Frozen ones have been folded before (pass_fold.c). */
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 /* The parameters become weight, scale, shift, mean, variance, and the bias if there is one. */
 static void join(struct thaw_graph *g, struct thaw_node *norm)

@@ -8,6 +8,7 @@
 
 #include "src/base/minmax.h"
 #include "src/graph/graph_internal.h"
+#include "thaw/memory.h"
 
 #define CUBIC_REACH 2.0 /* pixels on each side */
 

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "src/base/path.h"
+#include "src/base/try.h"
 #include "src/model/model_internal.h"
+#include "thaw/memory.h"
 
 static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
 			       int64_t classes, uint64_t seed)

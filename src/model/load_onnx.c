@@ -1,11 +1,13 @@
 /* Loads a model from an ONNX file; the preprocessing is taken from its metadata or from a config.json next to it. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/model/families/layers.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/preprocess_config.h"
 #include "src/onnx/import/import.h"
+#include "thaw/memory.h"
 
 /* The value of a metadata entry, or NULL. */
 static const char *find_metadata(const struct thaw_onnx_file *f, const char *key)

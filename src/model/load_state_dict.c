@@ -1,8 +1,10 @@
 /* Loads a model from a state dict: finds the family by the tensors, builds the graph and copies the weights. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "thaw/memory.h"
 
 /* PyTorch counts the batches a batch norm has seen; Thaw does not use the count. */
 static bool is_batch_counter(const char *name)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};

@@ -1,8 +1,11 @@
 /* A model: creating and destroying it, and changing its classes and input size. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 
 void thaw_model_destroy(struct thaw_model *m)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/base/try.h"
 
 struct machine {
 	struct thaw_pickle *p;

@@ -7,6 +7,7 @@
 #ifndef THAW_SRC_MODEL_PICKLE_H
 #define THAW_SRC_MODEL_PICKLE_H
 
+#include "thaw/dtype.h"
 #include "thaw/tensor.h"
 
 enum thaw_pickle_kind {

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/model/pickle.h"
 
 static thaw_status damaged(const struct thaw_pickle *p, const char *what)

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/model/pickle.h"
+#include "thaw/memory.h"
 
 #define BLOCK_BYTES ((size_t)16 << 10)
 #define MAX_MEMORY  ((size_t)256 << 20) /* bytes; the pickle of a large network takes a few MB */

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/model/metadata.h"
+#include "thaw/memory.h"
 
 #define PIL_BICUBIC 3   /* "resample" of transformers, the numbers of Pillow */
 #define CROP_NONE   1.0 /* crop_pct of an image that is not cropped */

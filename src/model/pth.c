@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/model/tensor_name.h"
+#include "thaw/memory.h"
 
 /* Limit of the memory unpacked from a file, as a multiple of its size plus a constant. A state dict needs at most its
  * size, for non-contiguous (channels-last) tensors, and a little more if transposed tensors share storages. */

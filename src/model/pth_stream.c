@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/model/pth.h"
 
 #define PROTOCOL_VERSION 1001

@@ -16,7 +16,9 @@
 
 #include "src/base/grow.h"
 #include "src/base/text.h"
+#include "src/base/try.h"
 #include "src/model/pth.h"
+#include "thaw/memory.h"
 
 #define MAX_ENTRIES 65536 /* a large network has a few hundred */
 #define MAX_KEY     32    /* bytes; keys are small numbers */

@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/base/try.h"
 #include "src/model/tensor_name.h"
 #include "src/model/weights_format.h"
+#include "thaw/memory.h"
 
 #define LENGTH_BYTES 8
 #define ALIGNMENT    8

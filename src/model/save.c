@@ -1,5 +1,6 @@
 /* Writes the model of a run directory, in the format it can be loaded from. */
 #include "src/base/path.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 
 const char *thaw_model_file_name(const struct thaw_model *m)

@@ -1,8 +1,10 @@
 /* Writes a model as an ONNX file, with variant, preprocessing, labels and source in its metadata. */
 #include <inttypes.h>
 
+#include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/onnx/export/export.h"
+#include "thaw/memory.h"
 
 enum { VARIANT, PREPROCESS, SOURCE, LABELS, ENTRIES };
 

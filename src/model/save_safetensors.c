@@ -2,7 +2,9 @@
  * load_state_dict(strict=True) accepts it; variant, labels and preprocessing in the metadata. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/model/metadata.h"
+#include "thaw/memory.h"
 
 #define MAX_METADATA 4 /* format, variant, preprocess, labels */
 

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define MAX_NAME 512 /* bytes */
 

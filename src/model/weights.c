@@ -8,7 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/model/weights_format.h"
+#include "thaw/memory.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "weight files are little-endian and are read without conversion");

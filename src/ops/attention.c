@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/softmax.h"

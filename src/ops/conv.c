@@ -8,6 +8,7 @@
  */
 #include <limits.h>
 
+#include "src/base/try.h"
 #include "src/ops/conv_node.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"

@@ -20,6 +20,7 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"
+#include "thaw/memory.h"
 
 enum { WEIGHT, SCALE, SHIFT, MEAN, VARIANCE, BIAS, PARAMS };
 

@@ -2,6 +2,8 @@
 
 #include <limits.h>
 
+#include "src/base/try.h"
+
 _Static_assert(THAW_COPY_AXES >= THAW_MAX_FACTORS, "a factor is an axis of the copy");
 
 /* A factor for a given x, with the defaults resolved. */

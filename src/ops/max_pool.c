@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/multiversion.h"
+#include "src/base/try.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 

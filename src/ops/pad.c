@@ -2,6 +2,7 @@
  * attrs.padding and attrs.fill; axis 0 only where x does not depend on the batch. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 

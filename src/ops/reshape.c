@@ -1,5 +1,6 @@
 /* Reshape: y has the elements of x in the same order and another shape. Reads attrs.factors, which must be in order and
  * complete. */
+#include "src/base/try.h"
 #include "src/ops/factors.h"
 #include "src/ops/registry.h"
 #include "src/ops/same_elements.h"

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
+
 /* Pixels that a window spans, from its first tap to its last. */
 static int64_t reach(const struct thaw_windows *w)
 {

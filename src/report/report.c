@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/try.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define INDENT 2
 

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "thaw/dtype.h"
 
 static const struct {
 	const char *name;

@@ -10,11 +10,13 @@
 
 #include "src/base/clock.h"
 #include "src/base/compare.h"
+#include "src/base/try.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
 #include "thaw/allreduce.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/shards.h"
 

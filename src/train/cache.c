@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 
 #define MAGIC         "thawfeat"
 #define LAYOUT        2 /* increases with every change of the file format */

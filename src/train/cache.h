@@ -10,8 +10,8 @@
 
 #include <stdbool.h>
 
+#include "thaw/dtype.h"
 #include "thaw/error.h"
-#include "thaw/tensor.h"
 
 struct thaw_cache;
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define NOTE_BYTES 320
 #define NOTES_MAX  64 /* per rank and report that rank 0 receives; more are only counted */

@@ -18,7 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */

@@ -1,7 +1,9 @@
 /* One epoch of a run or of a trial, and the evaluation after it. */
 #include <math.h>
 
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 
 thaw_status run_epoch(struct run *r, run_after_step *after_step)
 {

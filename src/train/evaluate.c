@@ -1,10 +1,12 @@
 /* thaw_evaluate: evaluates a model outside of a run. */
 #include <math.h>
 
+#include "src/base/try.h"
 #include "src/train/evaluation.h"
 #include "src/train/metrics.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/memory.h"
 
 /* An evaluation with the parts that a run would otherwise own. */
 struct standalone {

@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 
+#include "src/base/try.h"
 #include "src/train/metrics.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/memory.h"
 
 #define ROUNDS_BETWEEN_STOP_CHECKS 8
 

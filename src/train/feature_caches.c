@@ -4,8 +4,11 @@
 #include <cblas.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/digest.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/version.h"
 
 static uint64_t digest_text(const char *text, uint64_t seed)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* A pending request, with the samples that were cached when it was submitted. */
 struct pending {

@@ -1,5 +1,6 @@
 /* Computes the order of samples in each lane and requests their features ahead of the steps. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
 
 int64_t run_lane_batch(const struct run *r, int lane)

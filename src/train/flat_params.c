@@ -5,6 +5,8 @@
 
 #include "src/base/minmax.h"
 #include "src/base/multiversion.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define PARAM_ALIGNMENT (THAW_ALIGNMENT / (int64_t)sizeof(float)) /* floats */
 #define INFINITY_BITS   0x7f800000u

@@ -5,6 +5,7 @@
 #include "src/base/clock.h"
 #include "src/base/minmax.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 static void write_line(struct run *r, json_t *line)

@@ -2,6 +2,9 @@
 
 #include <malloc.h>
 
+#include "src/base/try.h"
+#include "thaw/memory.h"
+
 #define FLOATS_ALIGNED (THAW_ALIGNMENT / (int64_t)sizeof(float))
 
 /* Whether the parameter moves to node memory. */

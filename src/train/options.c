@@ -4,6 +4,7 @@
 #include <cblas.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
 #include "thaw/report.h"
 

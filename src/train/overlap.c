@@ -1,6 +1,7 @@
 #include "src/train/overlap.h"
 
 #include "src/base/minmax.h"
+#include "thaw/memory.h"
 
 /* The backward pass runs from the last node to the first: behind the parameters of earlier nodes all is final. */
 static int64_t final_after(const struct thaw_flat_params *params, const struct thaw_graph *graph, int node)

@@ -1,6 +1,8 @@
 /* Phases: builds and releases what one phase trains with. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 
 /* All but the parameters, which the model uses until the next phase takes them over. */
 void run_close_phase(struct run *r)

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 #include "thaw/training_plan.h"
 

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 
 #define VALUE_BYTES 64
 

@@ -4,7 +4,9 @@
 #include <cblas.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/version.h"
 
 static thaw_status open_data(struct run *r)

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
 #include "thaw/ops.h"
 

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define PROGRESS_SECONDS 0.5

@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define LARGEST_FILE (1 << 20) /* bytes; a plan is about a page of text */
 

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 
 /* Copies the given weights into the network's classifier, which must have the same shape. */
 static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c)

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/allreduce.h"
+#include "thaw/memory.h"
 #include "thaw/mpi.h"
 #include "thaw/shards.h"
-#include "thaw/tensor.h"
 
 #define MEGABYTES   64
 #define REPETITIONS 21

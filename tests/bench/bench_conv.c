@@ -11,6 +11,8 @@
 #include <time.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 #include "thaw/ops.h"
 
 #define SECONDS 0.15 /* per measurement, and at least MIN_RUNS runs */

@@ -12,7 +12,7 @@
 #include <jpeglib.h>
 
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 #include "thaw/transform.h"
 
 enum { SIZE = 224, RESIZE = 256, PASSES = 5, MADE = 50, WIDTH = 500, HEIGHT = 375, QUALITY = 90 };

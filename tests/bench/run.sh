@@ -1,22 +1,22 @@
 #!/bin/bash
-# Everything that is measured, as JSON lines: what the machine is, the benches of this folder, and training beside
-# PyTorch where that is installed. Usage: run.sh BUILD RANKS
+# Runs all benchmarks and prints JSON lines: the machine, the programs of this folder, and training compared with
+# PyTorch if that is installed. Usage: run.sh BUILD RANKS
 #
-# $PYTHON    with torch and torchvision [python3]
-# $NETWORKS  that are held against PyTorch's [all five]
-# $DATA      a folder with train/ and test/: fine-tunes of the last stage and of the head are held against PyTorch's too
-# $ROUNDS    of each comparison [3]
+# $PYTHON    Python with torch and torchvision [python3]
+# $NETWORKS  networks to compare with PyTorch's [all five]
+# $DATA      a folder with train/ and test/: also compares fine-tunes of the last stage and of the head
+# $ROUNDS    repetitions of each comparison [3]
 set -u
 build=$1 ranks=$2
 python=${PYTHON:-python3}
 read -ra networks <<<"${NETWORKS:-resnet18 vgg16 resnet50 mobilenet_v2 efficientnet_lite0}"
 here=$(dirname "$0")
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1
-unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # the kernels of the machine, whatever tests are run with
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE # measure the machine's own kernels
 
 machine=$("$build/thaw" doctor --json) || exit
 echo "$machine"
-# OpenBLAS's kernels as thaw has them, which corrects an OpenBLAS that does not know the processor.
+# The OpenBLAS kernels that thaw uses: it corrects an OpenBLAS that does not know the processor.
 OPENBLAS_CORETYPE=$(sed -E 's/.*"core": "([^"]*)".*/\1/' <<<"$machine")
 export OPENBLAS_CORETYPE
 for source in "$here"/*.c; do

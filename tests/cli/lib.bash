@@ -14,10 +14,10 @@ for name in $(compgen -e THAW_); do unset "$name"; done
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OPENBLAS_NUM_THREADS=1
 
-# run COMMAND...
+# run COMMAND...: the time limit turns a hang into a failure.
 run() {
 	command=$*
-	timeout 120 "$@" >"$work/out" 2>"$work/err" </dev/null
+	timeout 600 "$@" >"$work/out" 2>"$work/err" </dev/null
 	code=$?
 }
 

@@ -1,10 +1,11 @@
 #!/bin/bash
-# The job script under a real Slurm: one node, this machine, with daemons of the test's own on loopback.
-# Usage: slurm.sh BUILD. Needs root, and the packages slurm-wlm and munge; skips without.
+# Runs the job script under a real Slurm: one node, this machine, with separate daemons on loopback.
+# Usage: slurm.sh BUILD. Needs root and the packages slurm-wlm and munge; skips without them.
 #
-# A run must end in the weights of an unbroken one, whatever happened to its jobs. It must last as long as all that
-# happens to it: on a fast machine, or with more $REQUEUES, $EPOCHS makes it longer.
-# shellcheck disable=SC2002,SC2016,SC2086,SC2317 # files that are not there yet; conditions evaluated later; numbers; the trap
+# Whatever happens to its jobs, a run must end with the weights of an uninterrupted run. The run must last longer than
+# all interruptions together: on a fast machine, or with more $REQUEUES, increase $EPOCHS.
+# Files may not exist yet, conditions are evaluated later, $FLAGS is several words, the trap calls functions:
+# shellcheck disable=SC2002,SC2016,SC2086,SC2317
 set -u
 thaw=$(realpath "$1")/thaw
 script=$(realpath "$(dirname "$0")/../../jobs/slurm.sbatch")
@@ -20,8 +21,8 @@ skip() {
 for program in slurmctld slurmd munged sbatch mpirun; do
 	PATH=$PATH:/usr/sbin type $program >/dev/null 2>&1 || skip "no $program: install slurm-wlm and munge"
 done
-[ "$(id -u)" -eq 0 ] || skip "Slurm's daemons want root"
-[ "$(nproc)" -ge 2 ] || skip "one core only"
+[ "$(id -u)" -eq 0 ] || skip "Slurm's daemons need root"
+[ "$(nproc)" -ge 2 ] || skip "only one core"
 [ -d $data ] || skip "no $data"
 PATH=$PATH:/usr/sbin
 
@@ -36,18 +37,18 @@ check() { # check NAME CONDITION...
 	fi
 }
 
-# The folder of everything. munged refuses a socket below folders that others may write to, but for /tmp itself.
+# The directory of all files. munged refuses a socket in a directory that others can write to, except in /tmp itself.
 work=$(mktemp -d /tmp/thaw-slurm-XXXXXX)
 chmod 755 "$work"
 cd "$work" || exit 1
 
-# stop NAME: the daemon whose id is in NAME.pid
+# stop NAME: stops the daemon whose process id is in NAME.pid
 stop() {
 	local pid
 	pid=$(cat "$1.pid" 2>/dev/null) || return 0
 	kill "$pid" 2>/dev/null
 	for ((i = 0; i < 100; i++)); do
-		grep -q . "/proc/$pid/cmdline" 2>/dev/null || return 0 # ended, if perhaps not waited for
+		grep -q . "/proc/$pid/cmdline" 2>/dev/null || return 0 # ended, or a zombie
 		sleep 0.1
 	done
 	kill -KILL "$pid"
@@ -69,13 +70,13 @@ wait_until() { # wait_until SECONDS CONDITION
 	done
 }
 
-free_port() { # one that nobody listens at, from $1 upwards
+free_port() { # the first port from $1 upwards that no process listens on
 	local port=$1
 	while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 	echo "$port"
 }
 
-# cred_expire: what a requeued job waits for until it may start; two minutes unless told.
+# cred_expire: seconds until a requeued job can start; the default is two minutes.
 start_daemons() {
 	local host port
 	host=$(hostname -s)
@@ -84,7 +85,7 @@ start_daemons() {
 	head -c 128 /dev/urandom >munge/key
 	chmod 700 munge
 	chmod 600 munge/key
-	chmod 711 munge # others reach the socket
+	chmod 711 munge # so that other users can open the socket
 	cat >slurm.conf <<END
 ClusterName=thaw
 SlurmctldHost=$host(127.0.0.1)
@@ -125,7 +126,7 @@ start_daemons
 check "starts" test -n "$(sinfo --noheader --format=%T 2>/dev/null | grep idle)"
 [ $failed -eq 0 ] || exit 1
 
-# The smallest network, 7 steps an epoch, a checkpoint after each, the last step of an epoch smaller than the others.
+# The smallest network, 7 steps per epoch, a checkpoint after each epoch; the last step of an epoch is smaller.
 export DATA=$data THAW=$thaw MODEL=cifar_resnet8 OPENBLAS_NUM_THREADS=1
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export FLAGS="--unfreeze all --bn lane --size 16 --per-class 20 --lanes 4 --batch 32 --epochs $epochs --eval-every $epochs"
@@ -144,11 +145,11 @@ steps() {
 saved() {
 	find "$OUT" -name 'step-*.zst' 2>/dev/null | sed 's/.*step-\([0-9]*\).*/\1/' | sort -n | tail -n 1 | grep . || echo 0
 }
-# Processes of the run: those with the run directory among their arguments. (From a file, lest grep finds itself.)
+# Processes of the run: those with the run directory among their arguments. (Read from a file: grep would find itself.)
 members() { echo "$OUT" >name && grep -lszxF -f name /proc/[0-9]*/cmdline | cut -d / -f 3; }
 ranks() { for pid in $(members); do [ "$(readlink "/proc/$pid/exe")" = "$thaw" ] && echo "$pid"; done; }
 
-# goes_on: the job runs, now for the $1th time, and gets somewhere.
+# goes_on N: waits until the job runs for the Nth time and has made ten more steps.
 goes_on() {
 	local from
 	wait_until $PATIENCE '[ "$(in_log "^thaw train")" -ge '"$1"' ]' || return 1
@@ -156,7 +157,7 @@ goes_on() {
 	wait_until $PATIENCE '[ "$(steps)" -ge '$((from + 10))' ]'
 }
 
-# The ranks are held until Slurm has asked them to stop, so that the run cannot end before its time limit comes.
+# The ranks are stopped until Slurm has sent SIGUSR1, so that the run cannot end before its time limit.
 asked() { grep -q '^ShdPnd:.*[2367abef]..$' "/proc/$1/status"; } # SIGUSR1 is the bit 0x200
 time_limit() {
 	local held rank
@@ -168,11 +169,11 @@ time_limit() {
 	wait_until 100 "asked ${held%%[!0-9]*}"
 	for rank in $held; do kill -CONT "$rank"; done
 	wait_until $PATIENCE '[ "$(in_log "back into the queue")" -eq 1 ]'
-	check "$LAUNCH: the time limit comes: saved and requeued" \
+	check "$LAUNCH: at the time limit: saved and requeued" \
 		eval '[ "$(in_log "asked to stop: saved at step")" -eq 1 ] && [ "$(in_log "back into the queue")" -eq 1 ]'
 }
 
-# The signal of the time limit again and again, without waiting for the limit.
+# Sends the signal of the time limit several times, without waiting for the limit.
 chained_requeues() {
 	local i
 	scontrol update JobId="$job" TimeLimit=60
@@ -186,21 +187,21 @@ chained_requeues() {
 			[ "$(in_log "back into the queue")" -eq $((requeues + 1)) ]'
 }
 
-# What Slurm does for a job of higher priority: SIGTERM to all, and its own requeue.
+# What Slurm does in favour of a job of higher priority: SIGTERM to all processes, and a requeue.
 preempted() {
 	goes_on $((requeues + 2))
 	scontrol requeue "$job"
 	goes_on $((requeues + 3))
-	check "$LAUNCH: requeued by Slurm: goes on" eval '[ "$(state)" = RUNNING ] && [ "$(in_log "^resumed at")" -eq $((requeues + 2)) ]'
+	check "$LAUNCH: requeued by Slurm: resumes" eval '[ "$(state)" = RUNNING ] && [ "$(in_log "^resumed at")" -eq $((requeues + 2)) ]'
 }
 
 cancelled() {
 	scancel "$job"
 	wait_until $PATIENCE gone
 	check "$LAUNCH: cancelled: not requeued" eval '[ "$(state)" = CANCELLED ] && [ "$(in_log "back into the queue")" -eq $((requeues + 1)) ]'
-	check "$LAUNCH: cancelled: nothing lost but steps after the last checkpoint" test $(($(steps) - $(saved))) -le $EPOCH
-	check "$LAUNCH: cancelled: no process stays" wait_until 30 '[ -z "$(members)" ]'
-	check "$LAUNCH: cancelled: not done yet" test ! -e "$OUT/result.json"
+	check "$LAUNCH: cancelled: only steps after the last checkpoint are lost" test $(($(steps) - $(saved))) -le $EPOCH
+	check "$LAUNCH: cancelled: no process is left" wait_until 30 '[ -z "$(members)" ]'
+	check "$LAUNCH: cancelled: the run is not done" test ! -e "$OUT/result.json"
 	echo "# $LAUNCH: cancelled after step $(steps), saved at step $(saved)"
 }
 
@@ -208,19 +209,19 @@ finished() {
 	submit 60
 	wait_until $PATIENCE gone
 	check "$LAUNCH: submitted again: completed" test "$(state)" = COMPLETED
-	check "$LAUNCH: after $((requeues + 3)) interruptions the weights of an unbroken run" \
-		cmp -s "$OUT/model.safetensors" unbroken/model.safetensors
+	check "$LAUNCH: after $((requeues + 3)) interruptions: the weights of an uninterrupted run" \
+		cmp -s "$OUT/model.safetensors" uninterrupted/model.safetensors
 	echo "# $LAUNCH: resumed $(in_log '^resumed at') times: $(sed -n 's/^resumed at step \([0-9]*\).*/\1/p' "$LAUNCH.log" | tr '\n' ' ')"
 }
 
 # shellcheck disable=SC2086 # $FLAGS is several words
-"$thaw" train --model $MODEL --data $data --out unbroken $FLAGS >unbroken.log 2>&1
-check "an unbroken run" test -s unbroken/model.safetensors
+"$thaw" train --model $MODEL --data $data --out uninterrupted $FLAGS >uninterrupted.log 2>&1
+check "an uninterrupted run" test -s uninterrupted/model.safetensors
 for LAUNCH in srun mpirun; do
 	export LAUNCH OUT=$work/run-$LAUNCH
 	submit 1
 	for phase in time_limit chained_requeues preempted cancelled finished; do
-		[ $failed -eq 0 ] && $phase # each goes on from where the one before left the run
+		[ $failed -eq 0 ] && $phase # each continues the run where the previous one left it
 	done
 done
 exit $failed

@@ -1,13 +1,14 @@
-/* Runs a network once forward and backward, for comparison with another framework (networks.py).
+/* Runs one forward and one backward pass of a network, for comparison with another framework (networks.py).
  *
  *     dump_network MODEL INPUT OUTPUT COPY
  *
  * INPUT is a safetensors file with "images" (N,3,H,W) and "labels" (N). OUTPUT receives "logits" (N,classes) of
  * training, "inference" (N,classes) of the folded and fused network, and the gradient of the mean cross-entropy
- * for every trainable tensor under its name, in PyTorch's order. COPY is the model as Thaw saves it. */
+ * for every trainable tensor by its name, in PyTorch's order. COPY receives the model as Thaw saves it. */
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/thaw.h"
 
 static thaw_status read_images(const struct thaw_weights *input, struct thaw_executor *executor,
@@ -32,7 +33,7 @@ static thaw_status image_shape(const struct thaw_weights *input, struct thaw_sha
 {
 	const struct thaw_named_tensor *x = thaw_weights_find(input, "images"), *y = thaw_weights_find(input, "labels");
 	if (!x || x->shape.ndim != 4 || x->shape.dim[1] != 3 || !y || thaw_shape_count(&y->shape) != x->shape.dim[0])
-		return thaw_fail(THAW_DATA, "no images (N,3,H,W) with labels (N): input: write it with networks.py");
+		return thaw_fail(THAW_DATA, "no images (N,3,H,W) with labels (N): INPUT: write it with networks.py");
 	*image = thaw_shape_of(x->shape.dim[0], x->shape.dim[2], x->shape.dim[3], 3);
 	return THAW_OK;
 }

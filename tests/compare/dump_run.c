@@ -1,8 +1,8 @@
-/* Writes what a run starts from and is fed with, for another framework to repeat it:
+/* Writes the initial weights and the batches of a run, so that another framework can repeat it:
  *
- *   OUT/init.safetensors   all weights at step 0, the new classifier included
+ *   OUT/init.safetensors   all weights at step 0, including the new classifier
  *   OUT/batches.bin        per step: int32 n, then n int32 labels, then n x 3 channels-last fp32 images;
- *                          the batches of all lanes of a step one after the other
+ *                          the batches of a step's lanes are concatenated
  *
  * Usage: dump_run MODEL DATA OUT LANES BATCH SEED STEPS
  */
@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 
 static thaw_status write_all(FILE *f, const void *bytes, size_t size)
 {
-	return fwrite(bytes, 1, size, f) == size ? THAW_OK : thaw_fail(THAW_IO, "cannot write the batches");
+	return fwrite(bytes, 1, size, f) == size
+		       ? THAW_OK
+		       : thaw_fail(THAW_IO, "cannot write: batches.bin: check the free space");
 }
 
 static thaw_status dump_step(struct run *r, FILE *f)

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Fine-tunes EfficientNet-Lite0 with PyTorch and with Thaw by the same recipe and compares.
+"""Fine-tunes EfficientNet-Lite0 with PyTorch and with Thaw with the same settings, and compares.
 
   finetune.py steps    WEIGHTS.pth DATA   20 steps on identical batches: largest relative difference of the losses
   finetune.py accuracy WEIGHTS.pth DATA   whole fine-tunes with each program's own input pipeline: test accuracy
 
-Both for the classifier alone and for the last two blocks; a fourth argument ("head", "last two blocks") names one. Run from the root after `make` and
-`make build/tests/compare/dump_run`; needs torch, torchvision and safetensors.
+Both for the classifier alone and for the last two blocks; a fourth argument ("head" or "last two blocks") selects one.
+Run from the root after `make` and `make build/tests/compare/dump_run`; needs torch, torchvision and safetensors.
 """
 import json
 import math
@@ -50,7 +50,7 @@ def network(state, cut):
     net = EfficientNetLite0(state["_fc.weight"].shape[0])
     net.load_state_dict(state, strict=False)
     net = net.to(memory_format=torch.channels_last)
-    net.eval()  # batch norm keeps its statistics, as --bn frozen
+    net.eval()  # batch norm uses the stored statistics, as --bn frozen
     decayed, spared = [], []
     for name, p in net.named_parameters():
         p.requires_grad = any(name.startswith(prefix + ".") for prefix in CUTS[cut])

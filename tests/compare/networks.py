@@ -3,8 +3,8 @@
     make build/tests/compare/dump_network
     python tests/compare/networks.py build/tests/compare/dump_network [NETWORK...]
 
-Weights are torchvision's random ones, prepared as below; PyTorch computes in double precision.
-Everything has to be within 1e-3, relative in L2 for each tensor.
+Weights are torchvision's random ones, adjusted as below; PyTorch computes in double precision.
+The relative L2 error of each tensor must be below 1e-3.
 """
 import os
 import subprocess
@@ -23,7 +23,7 @@ NETWORKS = {"resnet50": tv.resnet50, "vgg16": tv.vgg16, "mobilenet_v2": tv.mobil
 
 
 def distance(ours, theirs):
-    if theirs.norm() == 0:  # behind a channel that is off
+    if theirs.norm() == 0:  # after a channel that is always zero
         return float(ours.double().norm())
     return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
 
@@ -34,7 +34,7 @@ def shift(module, inputs, output):
         nn.init.constant_(module.weight, 0.5)
         spread, center = 0.5, 0.0
     else:
-        # Filters that sum to zero do not see how far up their inputs were moved, which rounding would.
+        # Filters that sum to zero cancel the common offset of their inputs, which would increase rounding errors.
         module.weight -= module.weight.flatten(1).mean(1).reshape(-1, *[1] * (module.weight.dim() - 1))
         output = module.forward(inputs[0])
         rows = output.transpose(0, 1).flatten(1)
@@ -45,9 +45,9 @@ def shift(module, inputs, output):
 
 
 def prepare(make, x):
-    """A network in inference mode whose moving statistics fit its random weights, and whose ReLUs see inputs that
-    are far from zero. Otherwise a few of some ten millions lie so close that rounding moves them across, and each
-    moves gradients by far more than rounding: PyTorch's own single precision is then up to 3e-2 off."""
+    """A network in inference mode whose moving statistics fit its random weights, and whose ReLUs have inputs far from
+    zero. Otherwise a few of about ten million inputs are so close to zero that rounding changes their sign, and each
+    changes gradients by far more than rounding: PyTorch's own single precision then has errors up to 3e-2."""
     torch.manual_seed(1)
     model = make().train()
     layers = [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear, nn.BatchNorm2d)) and m.bias is not None]
@@ -65,7 +65,7 @@ def prepare(make, x):
 
 
 def check_copy(model, copy):
-    """What Thaw saved loads strictly and is what it was."""
+    """The file that Thaw saved loads with strict=True and has the original values."""
     state = {k: v.clone() for k, v in model.state_dict().items()}
     model.load_state_dict(copy, strict=True)
     assert all(torch.equal(copy[k], v) for k, v in state.items() if not k.endswith("num_batches_tracked"))

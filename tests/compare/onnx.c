@@ -1,9 +1,9 @@
-/* onnx MODEL.onnx IMAGES LOGITS [SIDE]: the logits of Thaw against those that another program gave for the same images.
+/* onnx MODEL.onnx IMAGES LOGITS [SIDE]: compares Thaw's logits with those of another program for the same images.
  *
- * A softmax at the end of the model is left out on this side, so LOGITS must be what goes into it.
+ * Thaw removes a softmax at the end of the model, so LOGITS must be its input.
  *
- * IMAGES: float32 (N,H,W,3), of SIDE pixels if that is not the model's own size; LOGITS: float32 (N,classes). Prints
- * the largest difference over the largest logit; the exit code is 1 beyond 1e-3. */
+ * IMAGES: float32 (N,H,W,3), of SIDE pixels if that is not the model's image size; LOGITS: float32 (N,classes). Prints
+ * the largest difference over the largest logit; the exit code is 1 if it is above 1e-3. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "src/onnx/import/import.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 
 #define MAX_BYTES ((size_t)1 << 30)
 #define TOLERANCE 1e-3

@@ -1,10 +1,10 @@
-"""Fine-tunes imported networks with two ranks, interrupts and resumes them, exports them, and compares the class of every
-test image with what ONNX Runtime says of the exported model.
+"""Fine-tunes imported networks with two ranks, interrupts and resumes them, exports them, and compares the predicted
+class of every test image with ONNX Runtime's on the exported model.
 
     python tests/compare/onnx_finetune.py build/thaw DATA [NETWORK...]
 
-DATA holds train/ and test/ with a folder for each class; NETWORK is timm's, with random weights. Needs torch, torchvision,
-timm, onnx, onnxruntime, pillow.
+DATA holds train/ and test/ with a folder for each class; NETWORK is a name of timm's; weights are random. Needs torch,
+torchvision, timm, onnx, onnxruntime, pillow.
 """
 import glob
 import json
@@ -33,19 +33,19 @@ def export(name, path):
 
 
 def train(thaw, model, data, run, stop_after):
-    """Two ranks; after `stop_after` seconds they are asked to stop. Returns the exit code."""
+    """Trains with two ranks and sends SIGUSR1 after `stop_after` seconds. Returns the exit code."""
     command = ["mpirun", "-np", "2", thaw, "train", "--model", model, "--data", data, "--out", run, "--unfreeze", "last:2",
                "--epochs", "3", "--batch", "32", "--lanes", "2", "--lr", "0.01"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         return process.wait(stop_after)
     except subprocess.TimeoutExpired:
-        process.send_signal(10)  # SIGUSR1, which mpirun passes on
+        process.send_signal(10)  # SIGUSR1, which mpirun forwards
         return process.wait()
 
 
 def runtime_classes(path, images):
-    """The class of every image, prepared as the model's metadata say."""
+    """The predicted class of every image, preprocessed according to the model's metadata."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     said = {p.key: p.value for p in model.metadata_props}

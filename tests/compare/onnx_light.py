@@ -1,9 +1,10 @@
-"""The light models of the onnx package (networks of 2012 to 2018, weights made by nodes) beside ONNX Runtime.
+"""Compares the light models of the onnx package (networks of 2012 to 2018, weights computed by nodes) with ONNX
+Runtime.
 
     make build/tests/compare/onnx
     python tests/compare/onnx_light.py build/tests/compare/onnx
 
-All their weights are alike, so that their softmax says nothing: compared is what goes into it. Needs onnx, onnxruntime.
+All their weights are equal, so the output of their softmax is constant: its input is compared. Needs onnx, onnxruntime.
 """
 import glob
 import os

@@ -3,9 +3,9 @@
     make build/tests/compare/dump_network build/thaw
     python tests/compare/onnx_networks.py build [NETWORK...]
 
-NETWORK is a name of torchvision's, or timm:NAME. Weights are random, batch norms have statistics of their own and are
-exported as they are, PyTorch computes in double precision. Logits have to be within 1e-3 of ONNX Runtime's, relative to
-the largest, and gradients within 1e-3 of PyTorch's, relative in L2 for each tensor. Needs torch, torchvision, timm,
+NETWORK is a name of torchvision's, or timm:NAME. Weights and batch norm statistics are random, batch norms are exported
+unfolded, PyTorch computes in double precision. Logits must be within 1e-3 of ONNX Runtime's, relative to the largest,
+and the relative L2 error of each gradient against PyTorch's below 1e-3. Needs torch, torchvision, timm,
 onnx, onnxruntime, safetensors.
 """
 import json
@@ -53,7 +53,7 @@ def build(name):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     last = [m for m in model.modules() if isinstance(m, nn.Linear)]
-    if last and last[-1].weight.abs().max() == 0:  # torchvision's ViT says nothing at first
+    if last and last[-1].weight.abs().max() == 0:  # torchvision's ViT starts with a zero classifier
         nn.init.normal_(last[-1].weight, std=0.02, generator=generator)
     return model.eval()
 
@@ -69,7 +69,7 @@ def distance(ours, theirs):
 
 
 def tail_parameters(thaw, path):
-    """Names of the parameters in the last two blocks before the classifier, and in it, by `thaw inspect --layers`."""
+    """Names of the parameters of the classifier and of the two blocks before it, from `thaw inspect --layers`."""
     result = json.loads(subprocess.run([thaw, "inspect", path, "--layers", "--json"], check=True, capture_output=True).stdout)
     blocks = [b["name"] for b in result["blocks"]][-3:]
     return {p for layer in result["layers"] if layer["block"] in blocks for p in layer["tensors"]}
@@ -97,7 +97,7 @@ def check(directory, name):
     worst, which, compared = 0.0, "", 0
     for key in tail & set(ours):
         their = theirs.get(key)
-        if their is None:  # a transposed weight of MatMul: the only gradient of these sizes that is alike
+        if their is None:  # a transposed weight of MatMul: take the most similar gradient of this size
             alike = [g for g in theirs.values() if g.numel() == ours[key].numel()]
             if not alike:
                 continue

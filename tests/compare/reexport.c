@@ -1,6 +1,7 @@
-/* reexport FROM.onnx TO.onnx: imports a model and exports it again, untrained; for roundtrip.py. */
+/* reexport FROM.onnx TO.onnx: imports a model and exports it again without training, for roundtrip.py. */
 #include <stdio.h>
 
+#include "src/base/try.h"
 #include "src/onnx/export/export.h"
 #include "src/onnx/import/import.h"
 

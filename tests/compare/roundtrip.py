@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""roundtrip.py REEXPORT MODEL.onnx...: what ONNX Runtime makes of networks before and after a way through Thaw.
+"""roundtrip.py REEXPORT MODEL.onnx...: compares the outputs of networks before and after import and export by Thaw.
 
 Each model is imported and exported again by REEXPORT (build/tests/compare/reexport), checked by onnx's checker, and run
-on random images beside the original. Prints the largest difference over the largest logit, the nodes and the
-transposes of both; the exit code is 1 beyond 1e-5.
+by ONNX Runtime on the same random images as the original. Prints the largest difference over the largest logit, and the
+numbers of nodes and transposes of both; the exit code is 1 if the difference is above 1e-5.
 
-Networks with random weights may be so sensitive that ONNX Runtime does not agree with itself: then it is told how far
-the original's outputs move when the runtime's own optimisations are off, and that is allowed.
+Networks with random weights may be so sensitive that ONNX Runtime's own optimisations change their outputs: this
+difference is then printed, and one up to four times as large is accepted.
 """
 import os
 import subprocess

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "src/base/try.h"
 #include "thaw/checkpoint.h"
 
 #define ELEMENTS  100000 /* random bits: a file of several write calls */

@@ -2,6 +2,7 @@
 # Injects faults into the system calls of a checkpoint save. Usage: tests/faults/run.sh BUILD
 #
 # Links the shared library, so that preload.c can interpose its calls.
+# shellcheck disable=SC2016,SC2086 # a script in quotes; $flags is several words
 set -eu
 build=$(mkdir -p "$1" && cd "$1" && pwd)
 cc=${CC:-cc}

@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "thaw/checkpoint.h"
-#include "thaw/tensor.h"
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 
 /* A small frame may hold very much; larger files only make each run slower. */
 #define SIZE_LIMIT ((size_t)16 << 10)

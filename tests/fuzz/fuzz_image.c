@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "src/data/image.h"
-#include "thaw/tensor.h"
+#include "thaw/digest.h"
+#include "thaw/memory.h"
 
 /* Bytes; larger inputs only make each run slower. */
 #define SIZE_LIMIT ((size_t)64 << 10)

@@ -6,6 +6,7 @@
 
 #include "src/onnx/constant/operators.h"
 #include "src/onnx/import/import.h"
+#include "thaw/digest.h"
 
 #define MAX_TENSORS  16
 #define MAX_OPERANDS 8

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thaw/digest.h"
 #include "thaw/weights.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);

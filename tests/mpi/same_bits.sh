@@ -17,7 +17,7 @@ if [ ! -d $data ]; then
 fi
 
 # 203 training images over 7 lanes: lanes, batches and the last step are all uneven.
-args=(train --data $data --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7
+args=(train --data "$data" --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7
 	--batch 30 --epochs 3 --head-epochs 1 --jitter 0.3 --label-smoothing 0.1 --eval-every 2 --lr 0.05)
 train() { # RANKS OUT FLAGS...
 	mpirun --oversubscribe -np "$1" "$thaw" "${args[@]}" --out "$2" "${@:3}" >>"$2.log" 2>&1
@@ -25,7 +25,7 @@ train() { # RANKS OUT FLAGS...
 bits() { sha256sum <"$1/model.safetensors" 2>/dev/null || echo "none: $1"; }
 # The metrics without the times.
 metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl" 2>/dev/null || echo "none: $1"; }
-steps() { cat "$1/metrics.jsonl" 2>/dev/null | grep -c '"event": *"step"'; }
+steps() { if [ -e "$1/metrics.jsonl" ]; then grep -c '"event": *"step"' "$1/metrics.jsonl"; else echo 0; fi; }
 
 train 1 "$work/r1"
 check "one rank ends" test -s "$work/r1/model.safetensors"
@@ -71,7 +71,7 @@ check "killed three times and resumed on other rank counts: the same metrics" te
 
 # Feature caches do not change bits: two views over 4 epochs with the cache off, on, too small, and in files that a
 # second start on another rank count reuses. A run that was killed resumes with an empty cache.
-args=(train --data $data --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
+args=(train --data "$data" --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
 	--epochs 4 --views 2 --lr 0.05)
 train 1 "$work/off" --cache off
 train 2 "$work/on"
@@ -82,7 +82,7 @@ for kind in on small files1 files2; do
 	check "feature cache ($kind): the same weights" test "$(bits "$work/$kind")" = "$(bits "$work/off")"
 	check "feature cache ($kind): the same metrics" test "$(metrics "$work/$kind")" = "$(metrics "$work/off")"
 done
-check "feature cache: one file per lane and split" test "$(ls "$work/features" | wc -l)" -eq 14
+check "feature cache: one file per lane and split" test "$(find "$work/features" -type f | wc -l)" -eq 14
 rm -rf "$work/k" "$work/k.log"
 killed 2 5 rank
 train 3 "$work/k"

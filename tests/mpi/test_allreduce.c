@@ -5,9 +5,9 @@
 #include "tests/mpi/check.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 #include "thaw/shards.h"
-#include "thaw/tensor.h"
 
 static void fill(float *vector, int64_t n, int lane)
 {

@@ -7,7 +7,7 @@
 
 #include "mpi/over_mpi.h"
 #include "tests/mpi/check.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 /* Floats that rank `from` sends to rank `to`: uneven, 0 for some. */
 static int64_t part(int from, int to)

@@ -7,6 +7,7 @@
 
 #include "src/onnx/constant/operators.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 
 #define NODE_TESTS    "/usr/share/libonnx-testdata/data/node"
 #define NODE_TENSORS  32                 /* limit of inputs or outputs of a test */

@@ -3,7 +3,7 @@
 #define THAW_TESTS_UNIT_PATTERN_H
 
 #include "thaw/image.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 static inline struct thaw_image pattern(int width, int height)
 {

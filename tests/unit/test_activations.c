@@ -7,6 +7,7 @@
 #include "tests/unit/comm_threads.h"
 #include "tests/unit/formula_weights.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 
 #define TOLERANCE 1e-5 /* for sums in another order, relative to the largest */
 #define LANES     8

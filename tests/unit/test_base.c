@@ -6,7 +6,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "src/base/try.h"
+#include "thaw/digest.h"
+#include "thaw/dtype.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 #include "thaw/tensor.h"
 

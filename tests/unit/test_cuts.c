@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "src/advise/cuts.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 
 static struct thaw_model *load(const char *spec)

@@ -6,7 +6,7 @@
 
 #include "thaw/dataset.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define IMAGE "tests/golden/images/rgb.jpg"
 

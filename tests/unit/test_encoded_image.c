@@ -17,8 +17,8 @@
 
 #include "src/data/image.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
-#include "thaw/tensor.h"
 #include "thaw/transform.h"
 
 #define FOLDER "tests/golden/images/"

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "src/ops/kernels/gemm_direct.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 enum { GAP = 3 }; /* floats between the rows of every matrix */
 

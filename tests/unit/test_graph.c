@@ -11,6 +11,7 @@
 
 #include "src/graph/memory.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 
 #define BATCH   5

@@ -14,8 +14,9 @@
 #include <jpeglib.h>
 
 #include "src/data/image.h"
+#include "thaw/digest.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define FOLDER "tests/golden/images/"
 #define LIMIT  (1 << 20)

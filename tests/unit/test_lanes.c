@@ -11,9 +11,9 @@
 #include "tests/unit/comm_threads.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 #include "thaw/shards.h"
-#include "thaw/tensor.h"
 
 #define LANES_MAX 17
 #define N_MAX     9001 /* more than two blocks of the local sum, and not a multiple of one */

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "tests/unit/pattern.h"
+#include "thaw/digest.h"
 #include "thaw/loader.h"
 
 enum { COUNT = 50, SIDE = 24, BATCH = 7, BATCHES = 20 };

@@ -3,6 +3,7 @@
 
 #include "src/model/model_internal.h"
 #include "tests/scratch.h"
+#include "thaw/memory.h"
 
 #define NETWORK "cifar_resnet8"
 

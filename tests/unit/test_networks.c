@@ -15,6 +15,7 @@
 #include "src/model/model_internal.h"
 #include "tests/unit/formula_weights.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 
 #define TOLERANCE 1e-3 /* relative; docs/design.md, "Right numbers" */
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "src/onnx/constant/operators.h"
+#include "thaw/memory.h"
 
 #define MAX_INPUTS  8
 #define MAX_OUTPUTS 8

@@ -7,9 +7,11 @@
 #include <math.h>
 #include <sys/wait.h>
 
+#include "src/base/try.h"
 #include "src/onnx/export/export.h"
 #include "src/onnx/import/import.h"
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/random.h"
 
@@ -23,7 +25,7 @@ static char checker[SCRATCH_PATH];
 
 static float *logits_of(const struct thaw_graph *g, const struct thaw_shape *image, const float *x, int64_t *count)
 {
-	struct thaw_executor *executor;
+	struct thaw_executor *executor = NULL;
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	if (thaw_graph_infer(g, image, shapes) != THAW_OK ||
 	    thaw_executor_create(&executor, g, image, THAW_WHOLE, false) != THAW_OK)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
 
 enum { IMAGES = 2, SIDE = 4, CHANNELS = 12, TOKENS = SIDE * SIDE, HEADS = 3, SIZE = 4 };

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "thaw/memory.h"
 #include "thaw/ops.h"
 
 enum { MAX_VALUES = 4096, MAX_BYTES = 65536 };

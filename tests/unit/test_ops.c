@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "thaw/memory.h"
 #include "thaw/ops.h"
 #include "thaw/random.h"
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "thaw/executor.h"
+#include "thaw/memory.h"
 
 #define PATCH 4
 

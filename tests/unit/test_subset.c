@@ -2,7 +2,6 @@
 #include "tests/scratch.h"
 
 #include "thaw/dataset.h"
-#include "thaw/tensor.h"
 
 enum { COUNT = 6, SIDE = 4, PIXELS = SIDE * SIDE };
 

@@ -11,6 +11,7 @@
 
 #include "src/train/flat_params.h"
 #include "src/train/metrics.h"
+#include "thaw/memory.h"
 
 #define COUNT 7
 #define STEPS 5

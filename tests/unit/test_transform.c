@@ -12,7 +12,7 @@
 
 #include "src/data/transform.h"
 #include "tests/unit/pattern.h"
-#include "thaw/tensor.h"
+#include "thaw/digest.h"
 
 static json_t *golden_rows(json_t **file, const char *key)
 {

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <math.h>
 
+#include "thaw/digest.h"
 #include "thaw/weights.h"
 
 #define GOLDEN "tests/golden/"

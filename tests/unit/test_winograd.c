@@ -11,8 +11,8 @@
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
+#include "thaw/memory.h"
 #include "thaw/random.h"
-#include "thaw/tensor.h"
 
 struct layer {
 	const char *name;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/graph/recognise/recognise.h"
+#include "thaw/memory.h"
 
 /* The order matters: later patterns match the results of earlier ones. */
 static const thaw_pattern patterns[] = {

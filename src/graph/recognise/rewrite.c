@@ -3,6 +3,7 @@
 
 #include "src/graph/recognise/recognise.h"
 #include "src/ops/factors.h"
+#include "thaw/memory.h"
 
 bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const struct thaw_attrs *attrs,
 		  const int *inputs, int count)

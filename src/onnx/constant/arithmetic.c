@@ -1,6 +1,7 @@
 /* Add, Sub, Mul, Div, Mod, Pow. */
 #include <math.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/elementwise.h"
 #include "src/onnx/constant/scalar.h"
 

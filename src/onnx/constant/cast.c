@@ -1,4 +1,5 @@
 /* Cast and CastLike. */
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 static thaw_status cast(struct thaw_onnx_call *c, const struct thaw_onnx_constant *x, enum thaw_dtype type)

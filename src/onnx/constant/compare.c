@@ -1,4 +1,5 @@
 /* Equal, Less, LessOrEqual, Greater, GreaterOrEqual, And, Or, Xor: two inputs of the same type, a bool result. */
+#include "src/base/try.h"
 #include "src/onnx/constant/elementwise.h"
 
 static double equal(double x, double y)

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
+#include "thaw/memory.h"
+
 thaw_status thaw_onnx_constant_make(struct thaw_onnx_constant *c, enum thaw_dtype type, const struct thaw_shape *shape,
 				    int64_t max_elements, const char *what)
 {

@@ -3,6 +3,7 @@
 #define THAW_ONNX_CONSTANT_H
 
 #include "src/onnx/wire/tensor.h"
+#include "thaw/dtype.h"
 
 struct thaw_onnx_constant {
 	enum thaw_dtype type;

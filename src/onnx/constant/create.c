@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 /* Output 0 = a copy of the tensor. */

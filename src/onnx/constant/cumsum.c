@@ -1,4 +1,5 @@
 /* CumSum. */
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 /* The cumulative sum of one line: `count` elements from `at` on with a stride, negative for reverse. Accumulates in the

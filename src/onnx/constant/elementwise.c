@@ -1,5 +1,6 @@
 /* Elementwise operators with two inputs. */
 #include "src/onnx/constant/elementwise.h"
+#include "src/base/try.h"
 
 thaw_status thaw_onnx_pair(const struct thaw_onnx_constant **x, const struct thaw_onnx_constant **y,
 			   const struct thaw_onnx_call *c)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
+
 thaw_status thaw_onnx_unsupported(struct thaw_onnx_call *c)
 {
 	c->unsupported = true;

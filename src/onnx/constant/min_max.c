@@ -1,4 +1,5 @@
 /* Min and Max of any number of inputs; NaN propagates. */
+#include "src/base/try.h"
 #include "src/onnx/constant/elementwise.h"
 #include "src/onnx/constant/scalar.h"
 

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
+#include "thaw/memory.h"
 
 #define SLICE_BY_INPUTS 10 /* opset since which starts, ends and axes of Slice are inputs */
 #define SPLIT_BY_INPUT  13 /* opset since which the sizes of Split are an input */

@@ -1,8 +1,10 @@
 /* Reductions over axes. */
 #include <math.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 #include "src/onnx/constant/scalar.h"
+#include "thaw/memory.h"
 
 #define AXES_ARE_INPUT     18 /* opset since which the axes are an input */
 #define AXES_ARE_INPUT_SUM 13 /* the same for ReduceSum */

@@ -1,4 +1,5 @@
 /* Identity, Reshape, Flatten, Squeeze, Unsqueeze, Shape, Size. */
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 #define AXES_ARE_INPUT 13 /* opset since which the axes of Squeeze and Unsqueeze are an input */

@@ -1,6 +1,7 @@
 /* ScatterND, which exporters use to write masks. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 #include "src/onnx/constant/scalar.h"
 

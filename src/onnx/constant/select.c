@@ -1,6 +1,7 @@
 /* Gather, Concat, Where, Trilu. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 /* The product of the sizes of axes [from, to). */

@@ -1,6 +1,7 @@
 /* Abs, Neg, Ceil, Floor, Round, Sqrt, Reciprocal, Exp, Log, Erf, Sin, Cos, Not. */
 #include <math.h>
 
+#include "src/base/try.h"
 #include "src/onnx/constant/evaluator.h"
 
 static thaw_status evaluate_unary(struct thaw_onnx_call *c)

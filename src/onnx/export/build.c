@@ -3,6 +3,7 @@
 
 #include "src/base/grow.h"
 #include "src/onnx/export/exporter.h"
+#include "thaw/memory.h"
 
 static char no_text[] = ""; /* after a failure */
 

@@ -3,8 +3,10 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/export/exporter.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/version.h"
 
 #define OPSET      17

@@ -1,5 +1,7 @@
 /* Concat. */
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 /* Gives all inputs the layout of the first batched one, in which view_axis is exactly one tensor axis, *axis. */
 static thaw_status unify_layouts(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,

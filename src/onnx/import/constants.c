@@ -1,7 +1,9 @@
 /* Constants of a model: initialisers, inputs that the caller supplies, and the results of folded nodes. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 /* Converts F16 and BF16 to F32, the only float type of the graph. */
 static thaw_status widen(struct thaw_onnx_constant *c)

@@ -1,6 +1,7 @@
 /* DepthToSpace and SpaceToDepth. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 /* (N,C,H,W) with blocks of b x b pixels; their axes precede or follow the channels. */

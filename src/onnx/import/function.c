@@ -1,6 +1,7 @@
 /* Elementwise functions of one input. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 #define SELU_ALPHA 1.67326319217681884765625f /* defaults of ONNX */

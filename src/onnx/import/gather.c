@@ -1,5 +1,7 @@
 /* Gather. Equidistant indices become a slice. */
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 /* *indices = the indices, non-negative and as floats, from thaw_alloc. `size` is that of the axis. */
 static thaw_status read_indices(const Onnx__NodeProto *n, const struct thaw_onnx_constant *c, int64_t size,

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 thaw_status thaw_onnx_import_identity(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {

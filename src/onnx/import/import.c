@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 #define MIN_OPSET    9
 #define MAX_FEATURES 16384 /* of a network without a classifier, which gets a square one */

@@ -1,5 +1,6 @@
 /* Graph inputs and outputs: the model's input becomes node 0, its output the graph's output. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 /* The first input without a constant value. */

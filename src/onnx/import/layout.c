@@ -2,7 +2,9 @@
  * by a reshape or rearrange node. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 thaw_status thaw_onnx_rearrange(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				const struct thaw_onnx_arrangement *arrangement)

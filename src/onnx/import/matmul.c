@@ -1,7 +1,9 @@
 /* MatMul and Gemm: a linear layer if the second matrix is constant, so that it trains; else a product of two tensors.
  */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 /* *v = the output of `node`, which maps the rows of *v to rows of another length. */
 static thaw_status rows_output(struct thaw_onnx_importer *m, int node, struct thaw_onnx_value *v)

@@ -1,4 +1,5 @@
 /* BatchNormalization, LayerNormalization, InstanceNormalization, LRN. */
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 /* Adds input k, a constant of `count` F32 elements, as the next parameter of `node`. */

@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "src/base/grow.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 static int by_name(const void *key, const void *value)
 {

@@ -1,6 +1,7 @@
 /* Pad; negative pads crop. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 static bool in_range(int64_t pad)

@@ -1,6 +1,7 @@
 /* Reductions and global pooling. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 static const struct {

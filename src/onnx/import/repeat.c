@@ -1,6 +1,8 @@
 /* Expand and Tile: a product with a tensor of ones of the result's shape. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 /* Repeats x times[i] times along axis i, which has size 1. x may have fewer axes than `ndim`. */
 static thaw_status repeat(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,

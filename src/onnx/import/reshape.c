@@ -1,4 +1,5 @@
 /* Reshape, Flatten, Transpose, Squeeze, Unsqueeze: operators that change the view. */
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 /* dim[ndim] = the resolved dimensions of Reshape: 0 copies from the input, -1 is inferred. */

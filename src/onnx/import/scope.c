@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/onnx/import/importer.h"
+#include "thaw/memory.h"
 
 #define UNSUPPORTED_TEXT 1024 /* bytes of the list of nodes in a message */
 

@@ -1,5 +1,6 @@
 /* Slice and Split. */
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 thaw_status thaw_onnx_import_slice(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)

@@ -1,6 +1,7 @@
 /* Softmax and LogSoftmax. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 /* Softmax of the rows of *x, or LogSoftmax: d - log(sum(exp(d))) with d = x - max(x), which is accurate for large x. */

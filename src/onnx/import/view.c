@@ -1,4 +1,5 @@
 /* Reshape and Slice of values: by a change of the view if possible, else of a copy of the tensor in view order. */
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 void thaw_onnx_dims(const struct thaw_onnx_value *v, int64_t *dim)

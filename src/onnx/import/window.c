@@ -2,6 +2,7 @@
  * imported as an image of height 1, and pooling over three axes as pooling over two of them, then the third. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/import/importer.h"
 
 enum { WINDOW_AXES = 3 };

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "src/base/text.h"
-#include "thaw/tensor.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
 #define SHOWN 200 /* bytes of a location in a message */
 

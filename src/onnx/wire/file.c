@@ -4,9 +4,10 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "src/base/try.h"
 #include "src/onnx/wire/scan.h"
 #include "thaw/file.h"
-#include "thaw/tensor.h"
+#include "thaw/memory.h"
 
 #define MAX_FILE ((size_t)INT32_MAX) /* protobuf's limit; larger models use external data */
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/try.h"
+
 #define MAX_REASON 512 /* bytes */
 
 /* The supported attribute types. */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/onnx/wire/file.h"
 
 #define MAX_KEY_BYTES    5  /* protobuf-c's limit; keys have 32 bits */

@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/try.h"
+#include "thaw/memory.h"
+
 /* The supported types. */
 static const int32_t onnx_types[] = {
 	[THAW_F32] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,     [THAW_F16] = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16,

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "src/onnx/wire/file.h"
+#include "thaw/dtype.h"
 #include "thaw/tensor.h"
 
 struct thaw_onnx_tensor {
