@@ -5,6 +5,7 @@
 #include "thaw/api.h"
 #include "thaw/dtype.h"
 #include "thaw/file.h"
+#include "thaw/pair.h"
 #include "thaw/tensor.h"
 
 THAW_BEGIN_DECLS
@@ -14,10 +15,6 @@ struct thaw_named_tensor {
 	enum thaw_dtype dtype;
 	struct thaw_shape shape;
 	const void *data; /* contiguous, row-major, possibly unaligned */
-};
-
-struct thaw_pair {
-	char *key, *value;
 };
 
 /* A state dict with its metadata. Entries are in file order. */

@@ -92,7 +92,7 @@ check "half precision gives another result" test "$(bits "$work/half")" != "$(bi
 
 # A node has one copy of frozen weights; without node memory each rank has its own, and no bit changes. To prevent node
 # memory, the file size is limited to 1.4 MB: only the folded and packed weights are larger.
-args=(train --data $data --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
+args=(train --data "$data" --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
 apart() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
@@ -120,7 +120,7 @@ else
 fi
 
 # Without --lanes a run keeps the lanes of its first start: started on 12 ranks, continued on 2.
-args=(train --data $data --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
+args=(train --data "$data" --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1
 check "lanes follow the ranks of the first start" grep -q '"lanes": 12' "$work/l/config.json"
 rm -f "$work/l/result.json" "$work/l/model.safetensors"

@@ -3,7 +3,7 @@
 #define THAW_ONNX_EXPORT_H
 
 #include "thaw/graph.h"
-#include "thaw/weights.h"
+#include "thaw/pair.h"
 
 struct thaw_onnx_export_options {
 	int64_t height, width; /* of images; left symbolic in the model if the graph accepts other sizes and no node has
