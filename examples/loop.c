@@ -77,7 +77,7 @@ static thaw_status open_loop(struct loop *l, const char *model, const char *data
 	const struct thaw_shape images = thaw_shape_of(BATCH, preprocess->size, preprocess->size, 3);
 	const struct thaw_augment augment = thaw_augment_default();
 	const struct thaw_sharding shards = {l->length, THAW_ALLREDUCE_BUCKET, l->comm.size};
-	const struct thaw_allreduce_update use = {.context = l, .apply = update, .values = l->values};
+	const struct thaw_allreduce_update use = {.context = l, .update = update, .values = l->values};
 	TRY(thaw_executor_create(&l->executor, l->model->graph, &images, THAW_WHOLE, true));
 	TRY(thaw_loader_create(&l->loader, &l->data, preprocess, &augment, 2, LANES));
 	return thaw_allreduce_create(&l->allreduce, &l->comm, LANES, &shards, SLOTS, &use);
