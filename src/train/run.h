@@ -1,4 +1,9 @@
-/* A run in progress: what the files of the training loop share. thaw_train and thaw_train_trial own one each. */
+/* A run in progress: the state that the files of the training loop share. thaw_train and thaw_train_trial own one each.
+ *
+ * Each group of members names the functions that write it; all other code only reads it. The order of calls is
+ * run_open, run_directory_open, run_resume (which enters a phase); then for each epoch run_epoch, which calls run_step,
+ * run_evaluate, run_end_epoch and perhaps run_enter_phase; at the end run_directory_finish, run_directory_close and
+ * run_close. A trial omits the directory and enters its phases itself. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
@@ -27,7 +32,9 @@ struct phase_options {
 	double lr;
 };
 
-/* Where the run is. Plain bytes, so that rank 0 can broadcast it; every checkpoint holds all of it. */
+/* How far the run is. No pointers, so that rank 0 can broadcast it; every checkpoint holds all of it. Written by
+ * run_resume, run_enter_phase (phase), run_step (steps and sums), run_end_epoch (epoch, reset of the sums), run_save
+ * (seconds), metrics_log.c (metrics_lines), and train.c and trial.c (best_*, epoch 0 of a new phase). */
 struct position {
 	int64_t phase;
 	int64_t epoch;                                  /* within the phase, from 0 */
@@ -40,10 +47,11 @@ struct position {
 	double seconds;        /* spent training, over all starts */
 };
 
-/* What the current phase trains with. Built by run_enter_phase and released by run_close_phase (phase.c). */
+/* What the current phase trains with. Created by run_enter_phase and released by run_close_phase (phase.c), except that
+ * steps write the contents of `gradient` and `non_finite`. */
 struct run_phase {
-	struct thaw_flat_params *params; /* hold the model's trainable values: outlive the phase, see run_close */
-	struct thaw_graph *graph;        /* lowered copy of the model's graph, which runs */
+	struct thaw_flat_params *params;        /* own the model's trainable values: outlive the phase, see run_close */
+	struct thaw_graph *graph;               /* lowered copy of the model's graph, which runs */
 	struct thaw_node_weights graph_weights; /* its folded weights, and the trunk's packed ones, in node memory */
 	struct thaw_executor *trunk_executor;   /* one image at a time */
 	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
@@ -58,10 +66,10 @@ struct run_phase {
 
 struct run {
 	struct thaw_comm *comm;
-	struct thaw_train_options options; /* with all defaults resolved */
+	struct thaw_train_options options; /* with all defaults resolved, by run_directory_lanes and run_open */
 	const struct thaw_callbacks *callbacks;
 
-	/* Opened by run_open and closed by run_close (setup.c). */
+	/* Opened by run_open and closed by run_close (setup.c); not changed between, except `order` (feed.c). */
 	struct thaw_dataset train, test;
 	bool borrowed_data; /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
@@ -74,16 +82,16 @@ struct run {
 	int phase_count;
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
-	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch */
+	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
 	struct thaw_damage *train_damage, *test_damage;
 	struct thaw_loader *train_loader, *test_loader;
 
 	struct run_phase phase;
 	struct position at;
-	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
-	bool finished; /* after the last epoch */
+	bool diverged; /* run_step or run_evaluate failed since a loss, gradient or weight is not finite */
+	bool finished; /* the last epoch has ended; set by thaw_train */
 
-	/* Times of thaw_clock. */
+	/* Times of thaw_clock, written by thaw_train; last_checkpoint also by run_save. */
 	double started;         /* when the run would have started, had it never been interrupted */
 	double entered;         /* when this process started training */
 	double last_checkpoint; /* last save */
@@ -95,7 +103,7 @@ struct run {
 	struct thaw_checkpoint_writer *writer;
 	char *metrics_path;
 	json_t *plan_file; /* the plan that the run was started with; NULL: none */
-	bool as_planned;   /* every setting that decides the result is as the plan says */
+	bool as_planned;   /* every setting that affects the result is the plan's */
 };
 
 /* The options of the current phase. */
