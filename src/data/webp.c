@@ -1,5 +1,5 @@
-/* WebP, lossy and lossless, through libwebp. Alpha is dropped, as Pillow's convert("RGB") does. Of an animation the
- * first frame is decoded, on a canvas whose rest is black. */
+/* WebP, lossy and lossless, through libwebp. Alpha is dropped, as Pillow's convert("RGB") does. Of an animation only
+ * the first frame is decoded; the canvas around it is black. */
 #include "src/data/image.h"
 
 #include <limits.h>

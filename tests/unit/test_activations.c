@@ -592,7 +592,7 @@ static void test_relative_entropy(void **state)
 	assert_int_equal(thaw_similarity_measure(&s, &t), THAW_OK);
 	assert_false(s.from_norms);
 	assert_int_equal(s.layers, 0);
-	assert_near("doubt", s.distance, 0.5, 1.0);
+	assert_near("entropy", s.distance, 0.5, 1.0);
 	assert_near("confidence", s.confidence, 0.625, 1.0);
 	assert_near("the features' length", s.feature_norm, 3.0, 1.0);
 	thaw_similarity_release(&s);
