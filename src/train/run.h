@@ -1,9 +1,9 @@
 /* A run in progress: the state that the files of the training loop share. thaw_train and thaw_train_trial own one each.
  *
  * Each group of members names the functions that write it; all other code only reads it. The order of calls is
- * run_open, run_directory_open, run_resume (which enters a phase); then for each epoch run_epoch, which calls run_step,
- * run_evaluate, run_end_epoch and perhaps run_enter_phase; at the end run_directory_finish, run_directory_close and
- * run_close. A trial omits the directory and enters its phases itself. */
+ * run_open, run_directory_open, run_resume (which enters a phase); then for each epoch run_epoch (which calls
+ * run_step), run_evaluate, run_end_epoch and perhaps run_enter_phase; at the end run_directory_finish,
+ * run_directory_close and run_close. A trial omits the directory and enters its phases itself. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
@@ -18,8 +18,16 @@
 #include "thaw/shards.h"
 #include "thaw/train.h"
 
-/* Slots of the all-reduce: numbers that are summed over lanes together with the gradients. Exact below 2^24. */
-enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOTS };
+/* Slots of the all-reduce: numbers that are summed over lanes with the gradients. Counts are exact below 2^24. */
+enum {
+	SLOT_IMAGES, /* images of the step */
+	SLOT_LOSS,   /* sum of their losses */
+	SLOT_CORRECT,
+	SLOT_STOP,   /* not 0: a rank was asked to stop */
+	SLOT_SAVE,   /* not 0: rank 0 requests a checkpoint */
+	SLOT_FAILED, /* not 0: a rank could not load a batch */
+	SLOTS
+};
 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches are requested from the loader in advance */
@@ -69,7 +77,8 @@ struct run {
 	struct thaw_train_options options; /* with all defaults resolved, by run_directory_lanes and run_open */
 	const struct thaw_callbacks *callbacks;
 
-	/* Opened by run_open and closed by run_close (setup.c); not changed between, except `order` (feed.c). */
+	/* Opened by run_open and closed by run_close (setup.c). In between, phase.c cuts the model's graph and sets
+	 * logged_private_weights, and feed.c fills `order`. */
 	struct thaw_dataset train, test;
 	bool borrowed_data; /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
