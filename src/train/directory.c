@@ -120,7 +120,7 @@ static thaw_status open_config(struct run *r)
 				    json_sprintf("%016llx", (unsigned long long)thaw_dataset_digest(&r->train)));
 	thaw_status status = THAW_OK;
 	if (!current)
-		status = thaw_fail(THAW_RESOURCE, "out of memory: the configuration");
+		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	else if (recorded && r->options.resume == THAW_RESUME_NEVER)
 		status = thaw_fail(THAW_CONFIG,
 				   "the folder already has a run: --out %s: give another one, or remove --resume never",

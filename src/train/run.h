@@ -3,7 +3,10 @@
  * Each group of members names the functions that write it; all other code only reads it. The order of calls is
  * run_open, run_directory_open, run_resume (which enters a phase); then for each epoch run_epoch (which calls
  * run_step), run_evaluate, run_end_epoch and perhaps run_enter_phase; at the end run_directory_finish,
- * run_directory_close and run_close. A trial omits the directory and enters its phases itself. */
+ * run_directory_close and run_close. A trial omits the directory and enters its phases itself.
+ *
+ * Of what run_open opens, phase.c later cuts the model's graph and sets logged_private_weights, and feed.c fills
+ * `order`. run_step and run_evaluate set `diverged`, thaw_train sets `finished`. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
@@ -77,8 +80,7 @@ struct run {
 	struct thaw_train_options options; /* with all defaults resolved, by run_directory_lanes and run_open */
 	const struct thaw_callbacks *callbacks;
 
-	/* Opened by run_open and closed by run_close (setup.c). In between, phase.c cuts the model's graph and sets
-	 * logged_private_weights, and feed.c fills `order`. */
+	/* Opened by run_open and closed by run_close (setup.c). */
 	struct thaw_dataset train, test;
 	bool borrowed_data; /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
@@ -97,8 +99,8 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
-	bool diverged; /* run_step or run_evaluate failed since a loss, gradient or weight is not finite */
-	bool finished; /* the last epoch has ended; set by thaw_train */
+	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
+	bool finished; /* after the last epoch */
 
 	/* Times of thaw_clock, written by thaw_train; last_checkpoint also by run_save. */
 	double started;         /* when the run would have started, had it never been interrupted */

@@ -122,8 +122,8 @@ static thaw_status compare_ranks(const struct run *r)
 {
 	const char *data = "give every rank the same --data";
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "set of training images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "set of test images", data));
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
 	if (r->options.mixed_machines)
 		return THAW_OK;
