@@ -177,7 +177,7 @@ const struct command command_predict = {
 	.name = "predict",
 	.usage = "--model M IMAGE... [--top K]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each image file. Files that cannot be used are reported on "
+	.about = "Prints the most probable classes of each JPEG or PNG file. Files that cannot be used are reported on "
 		 "stderr; the others are still classified, and the exit code is then 65 (damaged) or 74 (cannot be "
 		 "read).",
 	.min_arguments = 1,
