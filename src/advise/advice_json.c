@@ -36,7 +36,7 @@ static json_t *similarity_json(const struct advice *a)
 		layers = append(layers,
 				json_pack("{s:s, s:f}", "name", a->activations.norms[k].name, "distance", s->layer[k]));
 	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o}", "figure", real_or_null(has_similarity(a), s->distance),
-			 "from", s->from_norms ? "batch norms" : "the classifier's doubt", "confidence",
+			 "from", s->from_norms ? "batch norms" : "entropy", "confidence",
 			 real_or_null(classifies, s->confidence), "leep", real_or_null(a->has_leep, a->leep),
 			 "feature_norm", real_or_null(a->activations.count > 0, s->feature_norm), "layers", layers);
 }

@@ -55,7 +55,8 @@ static thaw_status open_here(struct advice *a)
 
 static thaw_status compare_ranks(struct advice *a)
 {
-	THAW_TRY(thaw_comm_same_digest(a->comm, a->data_digest, "training images", "give every rank the same --data"));
+	THAW_TRY(thaw_comm_same_digest(a->comm, a->data_digest, "set of training images",
+				       "give every rank the same --data"));
 	return thaw_comm_same_digest(a->comm, a->model->digest, "model file", "give every rank the same --model");
 }
 

@@ -213,7 +213,7 @@ static thaw_status compare_all(struct comparison *r, struct entry *entries, json
 	if (status == THAW_OK)
 		status = check_models(r);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->data), "images",
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->data), "set of images",
 				       "give every rank the same --data"));
 	for (int i = 0; i < r->count; i++)
 		THAW_TRY(measure(r, i, &entries[i]));

@@ -155,6 +155,6 @@ void thaw_curve_extrapolate(struct thaw_curve *curve)
 	double variance = xx - x * x / w, slope = variance > 0.0 ? fmin((xy - x * y / w) / variance, 0.0) : 0.0;
 	double images = 2.0 * curve->point[curve->points - 1].images, off = log(images) - x / w;
 	double wrong = exp(y / w + slope * off);
-	double doubt = sqrt(1.0 / w + (variance > 0.0 ? off * off / variance : 0.0));
-	curve->twice = (struct thaw_curve_point){images, 1.0 - fmin(wrong, 1.0), wrong * doubt};
+	double relative_error = sqrt(1.0 / w + (variance > 0.0 ? off * off / variance : 0.0));
+	curve->twice = (struct thaw_curve_point){images, 1.0 - fmin(wrong, 1.0), wrong * relative_error};
 }

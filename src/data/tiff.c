@@ -16,7 +16,7 @@
 #define MAX_BLOCK   ((tmsize_t)512 << 20) /* bytes that libtiff may allocate at once, and of a row of tiles */
 #define REASON_SIZE 200
 
-/* The file in memory, where libtiff is in it, and what it last complained about. */
+/* The file in memory, libtiff's position in it, and its first error message. */
 struct source {
 	const uint8_t *bytes;
 	toff_t size, at;

@@ -1,7 +1,7 @@
 /* The training transform: torchvision's RandomResizedCrop (or padding and a random crop, for images as small as
  * CIFAR's), horizontal flip, colour jitter, normalisation.
  *
- * All random numbers are drawn in a fixed order from the stream of this sample and epoch, whether they are used or not,
+ * All random numbers are drawn in a fixed order from the stream of this sample and view, whether they are used or not,
  * so disabling one augmentation does not change the others. */
 #include "src/data/transform.h"
 

@@ -286,7 +286,7 @@ static thaw_status run_bench(struct bench *b, json_t **result)
 	if (status == THAW_OK)
 		status = b->comm->max(b->comm, &rss, 1);
 	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, peak, seconds, wait, flops, rss, layers)))
-		status = thaw_fail(THAW_RESOURCE, "out of memory for a report");
+		status = thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	json_decref(layers);
 	return status;
 }

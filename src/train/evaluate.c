@@ -68,8 +68,8 @@ static thaw_status check_sums(const struct thaw_evaluation *e, const double *sum
 static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model *model,
 				 const struct thaw_dataset *dataset)
 {
-	THAW_TRY(
-		thaw_comm_same_digest(comm, thaw_dataset_digest(dataset), "images", "give every rank the same --data"));
+	THAW_TRY(thaw_comm_same_digest(comm, thaw_dataset_digest(dataset), "set of images",
+				       "give every rank the same --data"));
 	return thaw_comm_same_digest(comm, model->digest, "model file", "give every rank the same --model");
 }
 
@@ -112,7 +112,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		status = check_sums(&s.e, sums);
 	if (status == THAW_OK) {
 		*result = thaw_metrics_json(sums, classes, dataset->class_names);
-		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for a report");
+		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	}
 	thaw_graph_destroy(graph);
 	thaw_free(sums);

@@ -102,7 +102,7 @@ thaw_status run_plan_add_result(const struct run *r, json_t *summary)
 			  "hours", json_number_value(json_object_get(summary, "seconds")) / SECONDS_PER_HOUR);
 	bool complete = result && json_object_update(summary, result) == 0;
 	json_decref(result);
-	return complete ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for the prediction");
+	return complete ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the prediction");
 }
 
 void run_plan_close(struct run *r)

@@ -1,4 +1,12 @@
-/* A run in progress: what the files of the training loop share. thaw_train and thaw_train_trial own one each. */
+/* A run in progress: the state that the files of the training loop share. thaw_train and thaw_train_trial own one each.
+ *
+ * Each group of members names the functions that write it; all other code only reads it. The order of calls is
+ * run_open, run_directory_open, run_resume (which enters a phase); then for each epoch run_epoch (which calls
+ * run_step), run_evaluate, run_end_epoch and perhaps run_enter_phase; at the end run_directory_finish,
+ * run_directory_close and run_close. A trial omits the directory and enters its phases itself.
+ *
+ * Of what run_open opens, phase.c later cuts the model's graph and sets logged_private_weights, and feed.c fills
+ * `order`. run_step and run_evaluate set `diverged`, thaw_train sets `finished`. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
@@ -13,8 +21,16 @@
 #include "thaw/shards.h"
 #include "thaw/train.h"
 
-/* Slots of the all-reduce: numbers that are summed over lanes together with the gradients. Exact below 2^24. */
-enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOTS };
+/* Slots of the all-reduce: numbers that are summed over lanes with the gradients. Counts are exact below 2^24. */
+enum {
+	SLOT_IMAGES, /* images of the step */
+	SLOT_LOSS,   /* sum of their losses */
+	SLOT_CORRECT,
+	SLOT_STOP,   /* not 0: a rank was asked to stop */
+	SLOT_SAVE,   /* not 0: rank 0 requests a checkpoint */
+	SLOT_FAILED, /* not 0: a rank could not load a batch */
+	SLOTS
+};
 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches are requested from the loader in advance */
@@ -27,7 +43,9 @@ struct phase_options {
 	double lr;
 };
 
-/* Where the run is. Plain bytes, so that rank 0 can broadcast it; every checkpoint holds all of it. */
+/* How far the run is. No pointers, so that rank 0 can broadcast it; every checkpoint holds all of it. Written by
+ * run_resume, run_enter_phase (phase), run_step (steps and sums), run_end_epoch (epoch, reset of the sums), run_save
+ * (seconds), metrics_log.c (metrics_lines), and train.c and trial.c (best_*, epoch 0 of a new phase). */
 struct position {
 	int64_t phase;
 	int64_t epoch;                                  /* within the phase, from 0 */
@@ -40,10 +58,11 @@ struct position {
 	double seconds;        /* spent training, over all starts */
 };
 
-/* What the current phase trains with. Built by run_enter_phase and released by run_close_phase (phase.c). */
+/* What the current phase trains with. Created by run_enter_phase and released by run_close_phase (phase.c), except that
+ * steps write the contents of `gradient` and `non_finite`. */
 struct run_phase {
-	struct thaw_flat_params *params; /* hold the model's trainable values: outlive the phase, see run_close */
-	struct thaw_graph *graph;        /* lowered copy of the model's graph, which runs */
+	struct thaw_flat_params *params;        /* own the model's trainable values: outlive the phase, see run_close */
+	struct thaw_graph *graph;               /* lowered copy of the model's graph, which runs */
 	struct thaw_node_weights graph_weights; /* its folded weights, and the trunk's packed ones, in node memory */
 	struct thaw_executor *trunk_executor;   /* one image at a time */
 	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
@@ -58,7 +77,7 @@ struct run_phase {
 
 struct run {
 	struct thaw_comm *comm;
-	struct thaw_train_options options; /* with all defaults resolved */
+	struct thaw_train_options options; /* with all defaults resolved, by run_directory_lanes and run_open */
 	const struct thaw_callbacks *callbacks;
 
 	/* Opened by run_open and closed by run_close (setup.c). */
@@ -74,7 +93,7 @@ struct run {
 	int phase_count;
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
-	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch */
+	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
 	struct thaw_damage *train_damage, *test_damage;
 	struct thaw_loader *train_loader, *test_loader;
 
@@ -83,7 +102,7 @@ struct run {
 	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
 	bool finished; /* after the last epoch */
 
-	/* Times of thaw_clock. */
+	/* Times of thaw_clock, written by thaw_train; last_checkpoint also by run_save. */
 	double started;         /* when the run would have started, had it never been interrupted */
 	double entered;         /* when this process started training */
 	double last_checkpoint; /* last save */
@@ -95,7 +114,7 @@ struct run {
 	struct thaw_checkpoint_writer *writer;
 	char *metrics_path;
 	json_t *plan_file; /* the plan that the run was started with; NULL: none */
-	bool as_planned;   /* every setting that decides the result is as the plan says */
+	bool as_planned;   /* every setting that affects the result is the plan's */
 };
 
 /* The options of the current phase. */

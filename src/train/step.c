@@ -1,19 +1,20 @@
-/* One training step. Its life (file: function), as run_step calls it:
+/* One training step, in the order in which run_step executes it (stage, file: function):
  *
+ *   request   feed.c: run_feed_ahead                          requests the batches of a later step from the loader
  *   load      features.c: thaw_features_load_next             for each lane of this rank: the features of its batch
  *   forward   graph/execute.c: thaw_executor_forward          the tail
  *   loss      ops/loss.c: thaw_cross_entropy                  and its gradient
- *   backward  graph/execute.c: thaw_executor_backward         calls, after each node of the rank's last lane:
- *               overlap.c: node_done                          which part of the gradient vector is final now
+ *   backward  graph/execute.c: thaw_executor_backward         in the rank's last lane it calls, after each node:
+ *               overlap.c: node_done                          reports which part of the gradient vector is final
  *               allreduce/bucket.c: thaw_allreduce_advance    for the buckets that are final:
  *   reduce        bucket.c: start_round, reduce_and_update    exchanges them and sums this rank's shard
- *   update          step.c: run_update                        the callback for that sum: new weights of the shard, by
+ *   update          step.c: run_update                        called with that sum: computes the shard's new weights by
  *                     flat_params.c: thaw_flat_params_update, optimizer.c
  *                 bucket.c: start_gathering                   sends the new weights to all ranks
- *   finish    allreduce/allreduce.c: thaw_allreduce_finish    the rest of reduce and update: all weights are new
- *   account   step.c: account                                 metrics and position
+ *   finish    allreduce/allreduce.c: thaw_allreduce_finish    completes reduce and update: all weights are new
+ *   record    step.c: record_step                             metrics and position
  *
- * So reduce and update overlap with the backward pass. A single rank does its whole update in finish.
+ * Reduce and update overlap with the backward pass of the last lane. A single rank does its whole update in finish.
  *
  * Gradients are of the sum of the losses. The number of images is summed in the same vector, and the update divides by
  * it: lanes may be short or empty and images damaged, and every image still has the same weight.
@@ -31,8 +32,8 @@ static float *slots_of(const struct run *r, float *vector)
 	return vector + r->phase.params->length;
 }
 
-/* Stores d loss / d logits in the executor. */
-static void loss(struct run *r, const struct thaw_feature_batch *batch, const float *logits, float *slots)
+/* Writes the gradient of the loss by the logits to the executor's buffer, and the sums of the batch to the slots. */
+static void compute_loss(struct run *r, const struct thaw_feature_batch *batch, const float *logits, float *slots)
 {
 	double sum = 0.0;
 	int64_t correct = 0;
@@ -43,8 +44,8 @@ static void loss(struct run *r, const struct thaw_feature_batch *batch, const fl
 	slots[SLOT_CORRECT] = (float)correct;
 }
 
-/* Writes the gradients to the vector. In the rank's last lane, reduces and updates what becomes final meanwhile. */
-static void backward(struct run *r, float *vector)
+/* Writes the gradients to the vector. In the rank's last lane, gradients are reduced and weights updated meanwhile. */
+static void run_backward(struct run *r, float *vector)
 {
 	struct run_phase *p = &r->phase;
 	thaw_allreduce_ready(p->allreduce, p->params->length); /* the slots, which are exchanged first */
@@ -52,7 +53,7 @@ static void backward(struct run *r, float *vector)
 	thaw_executor_backward(p->tail_executor, thaw_executor_dlogits(p->tail_executor), p->gradient);
 }
 
-/* Writes the whole vector but for the slots' flags: gradients, or zeros if the batch is empty. */
+/* Writes the gradients of the batch, zeros if it is empty, and the slots of its sums. The caller has set the flags. */
 static void run_lane(struct run *r, const struct thaw_feature_batch *batch, float *vector)
 {
 	if (batch->count == 0) {
@@ -60,8 +61,8 @@ static void run_lane(struct run *r, const struct thaw_feature_batch *batch, floa
 		return;
 	}
 	const float *logits = thaw_executor_forward(r->phase.tail_executor, batch->count, batch->keys);
-	loss(r, batch, logits, slots_of(r, vector));
-	backward(r, vector);
+	compute_loss(r, batch, logits, slots_of(r, vector));
+	run_backward(r, vector);
 }
 
 /* Whether --checkpoint-every requests a checkpoint after this step. Only rank 0 decides; the slots inform the others.
@@ -74,9 +75,9 @@ static bool save_due(const struct run *r)
 	return r->comm->rank == 0 && (steps || seconds);
 }
 
-/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a lane's batch fails,
- * the lane contributes no images and sets SLOT_FAILED: the other ranks are in the all-reduce already and see the flag
- * there. */
+/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a batch cannot be
+ * loaded, its lane contributes no images and sets SLOT_FAILED: the other ranks may already be in the all-reduce and
+ * see the flag there. */
 static thaw_status forward_backward(struct run *r)
 {
 	struct run_phase *p = &r->phase;
@@ -143,7 +144,7 @@ static thaw_status fail_diverged(struct run *r, const char *what)
 			 (long long)r->at.total_steps + 1, strcmp(phase->name, "head") == 0 ? "head-" : "", phase->lr);
 }
 
-/* A rank has checked only the gradients and weights of its own shards. Collective. */
+/* Fails on all ranks if the loss, or a gradient or weight of any rank's shards, is not finite. Collective. */
 static thaw_status check_finite(struct run *r, const float *slots)
 {
 	if (slots[SLOT_IMAGES] > 0.0f && !isfinite(slots[SLOT_LOSS]))
@@ -154,8 +155,8 @@ static thaw_status check_finite(struct run *r, const float *slots)
 	return non_finite ? fail_diverged(r, "a gradient or a weight is not finite (inf or nan)") : THAW_OK;
 }
 
-/* The slots are the same on all ranks, so all ranks take the same branches. */
-static thaw_status account(struct run *r, const float *slots)
+/* Advances the position and writes metrics. The slots are the same on all ranks, so all take the same branches. */
+static thaw_status record_step(struct run *r, const float *slots)
 {
 	double images = slots[SLOT_IMAGES], lr = learning_rate(r);
 	THAW_TRY(check_finite(r, slots));
@@ -169,7 +170,7 @@ static thaw_status account(struct run *r, const float *slots)
 	return THAW_OK;
 }
 
-/* Reduces and updates what the backward pass left. *slots: summed over all lanes. Collective. */
+/* Completes what the backward pass has not reduced and updated. *slots: summed over all lanes. Collective. */
 static thaw_status finish_reduce_and_update(struct run *r, const float **slots)
 {
 	return thaw_allreduce_finish(r->phase.allreduce, slots);
@@ -186,5 +187,5 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;
 	*save = slots[SLOT_SAVE] > 0.0f;
-	return account(r, slots);
+	return record_step(r, slots);
 }

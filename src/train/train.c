@@ -70,7 +70,7 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 	thaw_status status = run_evaluate(r, &sums);
 	if (status == THAW_OK) {
 		*metrics = thaw_metrics_json(sums, (int)r->model->classes, r->test.class_names);
-		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
+		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the metrics");
 	}
 	thaw_free(sums);
 	return status;

@@ -22,28 +22,29 @@ static float cell(int from, int to, int64_t i)
 
 static bool alltoall_delivers_each_part(struct thaw_comm *c)
 {
-	int64_t cs[64], os[64], cr[64], or [64], sent = 0, received = 0;
+	int64_t count_send[64], offset_send[64], count_recv[64], offset_recv[64], sent = 0, received = 0;
 	for (int r = 0; r < c->size; r++) {
-		cs[r] = part(c->rank, r);
-		cr[r] = part(r, c->rank);
-		os[r] = sent;
+		count_send[r] = part(c->rank, r);
+		count_recv[r] = part(r, c->rank);
+		offset_send[r] = sent;
 		/* One float of space between parts, which must stay unchanged. */
-		or [r] = received;
-		sent += cs[r];
-		received += cr[r] + 1;
+		offset_recv[r] = received;
+		sent += count_send[r];
+		received += count_recv[r] + 1;
 	}
 	float *send = thaw_alloc((size_t)sent, sizeof(float)), *recv = thaw_alloc((size_t)received, sizeof(float));
 	for (int r = 0; r < c->size; r++)
-		for (int64_t i = 0; i < cs[r]; i++)
-			send[os[r] + i] = cell(c->rank, r, i);
+		for (int64_t i = 0; i < count_send[r]; i++)
+			send[offset_send[r] + i] = cell(c->rank, r, i);
 	struct thaw_transfer *transfer = NULL;
-	bool good = c->alltoall_start(c, 1, send, cs, os, recv, cr, or, &transfer) == THAW_OK;
+	bool good = c->alltoall_start(c, 1, send, count_send, offset_send, recv, count_recv, offset_recv, &transfer) ==
+		    THAW_OK;
 	while (good && transfer)
 		good = c->advance(c, &transfer) == THAW_OK;
 	for (int r = 0; r < c->size; r++) {
-		for (int64_t i = 0; i < cr[r]; i++)
-			good &= recv[or[r] + i] == cell(r, c->rank, i);
-		good &= recv[or[r] + cr[r]] == 0;
+		for (int64_t i = 0; i < count_recv[r]; i++)
+			good &= recv[offset_recv[r] + i] == cell(r, c->rank, i);
+		good &= recv[offset_recv[r] + count_recv[r]] == 0;
 	}
 	thaw_free(send);
 	thaw_free(recv);

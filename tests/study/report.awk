@@ -11,7 +11,7 @@ function inside(cell,    a) {
 }
 
 function print_cells(    k, c) {
-	print "| network, data, images of a class | best of the grid | | advice | | regret | luck | expected | held | cost |"
+	print "| network, data, images per class | best of the grid | | advice | | regret | luck | expected | held | cost |"
 	print "|---|---:|---|---|---:|---:|---:|---:|---|---:|"
 	for (k = 1; k <= count; k++) {
 		c = complete[k]
@@ -108,9 +108,9 @@ function print_by(field, title,    k, rule, names, n, name, line, seen_name, i, 
 	}
 }
 
-# ---- The floors -------------------------------------------------------------------------------------
+# ---- The targets -------------------------------------------------------------------------------------
 
-function print_floor(what, measured, wanted, holds) {
+function print_target(what, measured, wanted, holds) {
 	printf "| %s | %s | %s | %s |\n", what, measured, wanted, holds ? "yes" : "**no**"
 }
 
@@ -124,7 +124,7 @@ function least_regret(    rule, k, v, least) {
 	return least
 }
 
-function print_floors(least, least_in_hindsight,    k, v, c, cost, grid, held, width, m, worst) {
+function print_targets(least, least_in_hindsight,    k, v, c, cost, grid, held, width, m, worst) {
 	for (k = 1; k <= count; k++) {
 		c = complete[k]
 		v[k] = regret[1, k]
@@ -135,18 +135,18 @@ function print_floors(least, least_in_hindsight,    k, v, c, cost, grid, held, w
 	}
 	m = mean(v, count)
 	worst = percentile(v, count, 1)
-	print "| the advice | measured | floor | holds |"
+	print "| the advice | measured | target | holds |"
 	print "|---|---:|---:|---|"
-	print_floor("mean regret, points", sprintf("%.2f", m), "at most 1", m <= 1)
-	print_floor("worst regret, points", sprintf("%.1f", worst), "at most 4", worst <= 4)
-	print_floor("processor time, share of the grid's",
+	print_target("mean regret, points", sprintf("%.2f", m), "at most 1", m <= 1)
+	print_target("worst regret, points", sprintf("%.1f", worst), "at most 4", worst <= 4)
+	print_target("processor time, share of the grid's",
 		sprintf("%.1f%%", 100 * cost / grid), "at most 5%", cost <= 0.05 * grid)
-	print_floor("true accuracy within the range", sprintf("%d of %d", held, count), "at least 80%", held >= 0.8 * count)
-	print_floor("mean regret beside the best fixed rule's", sprintf("%.2f", m), sprintf("below %.2f", least), m < least)
-	print_floor("the same, the rule's rates chosen in hindsight", sprintf("%.2f", m),
+	print_target("true accuracy within the range", sprintf("%d of %d", held, count), "at least 80%", held >= 0.8 * count)
+	print_target("mean regret beside the best fixed rule's", sprintf("%.2f", m), sprintf("below %.2f", least), m < least)
+	print_target("the same, the rule's rates chosen in hindsight", sprintf("%.2f", m),
 		sprintf("below %.2f", least_in_hindsight), m < least_in_hindsight)
-	printf "\nThe ranges are %.1f points wide on average. A rule that always found the truly best run would show a mean " \
-		"regret of %.2f points: the luck of the best of a noisy grid.\n", width, mean(luck_in, count)
+	printf "\nThe ranges are %.1f points wide on average. A rule that always selected the truly best run would still " \
+		"show a mean regret of %.2f points, because the best result of a noisy grid is partly luck.\n", width, mean(luck_in, count)
 }
 
 function print_tables(    rule, fixed, hindsight, text, least_in_hindsight) {
@@ -156,8 +156,8 @@ function print_tables(    rule, fixed, hindsight, text, least_in_hindsight) {
 	for (rule = 1; rule <= rules; rule++)
 		fixed[rule, 0] = fixed[rule, 1] = middle
 	take_regrets(fixed)
-	print_floors(least_regret(), least_in_hindsight)
-	say("Rules at the grid's middle learning rate, " body_rate[middle] ", for the head alone " head_rate[middle] ":\n")
+	print_targets(least_regret(), least_in_hindsight)
+	say("Rules at the grid's middle learning rate, " body_rate[middle] " (" head_rate[middle] " for the head alone):\n")
 	print_rules()
 	print ""
 	print_by(dataset, "data")
@@ -169,7 +169,7 @@ function print_tables(    rule, fixed, hindsight, text, least_in_hindsight) {
 	for (rule = 2; rule <= rules; rule++)
 		if (!rule_fixes_rate(rule))
 			text = text (text ? "; " : "") rule_name[rule] ": " rates_used(rule, hindsight)
-	say("The same rules at the rates that turn out best over these cells (" text "), which are unknown beforehand:\n")
+	say("The same rules at the rates that are best over these cells in hindsight (" text "):\n")
 	print_rules()
 }
 
@@ -179,14 +179,14 @@ function say(text) {
 }
 
 function print_notes() {
-	say("The grid is every cut at three learning rates, each a whole fine-tuning. Regret: points of test accuracy below " \
-		"the best of the grid; fastai's recipe is not of the grid and can be above it. ± is one standard error of the " \
-		"mean over cells, as if these were independent. Percentiles are nearest rank; rules that tie for the worst all " \
-		"count. Cost: processor seconds of the advice as a share of the grid's.")
-	say("Luck: the regret that the truly best run would show, from the binomial error of the test images (no more of it " \
-		"than the grid's own spread), as if runs erred independently; the luck of seeds is not in it.")
-	say("The four quadrants: small is fewer than " few " images of a class; similar are photographs of what the source " \
-		"network knows: flowers12 and cifar10 for lite0, cifar10 for builtin. Small and similar: the head; large and " \
+	say("The grid is every cut at three learning rates, each a complete fine-tuning. Regret: points of test accuracy below " \
+		"the best of the grid; fastai's recipe is not part of the grid and can be above it. ± is one standard error of the " \
+		"mean over cells, assuming that they are independent. Percentiles are nearest rank; all rules that tie for the " \
+		"worst are counted. Cost: processor seconds of the advice as a fraction of the grid's.")
+	say("Luck: the expected regret of the truly best run, from the binomial error of the test images (at most the grid's " \
+		"own spread), assuming independent errors; the effect of seeds is not included.")
+	say("The four quadrants: small is fewer than " few " images per class; similar are photographs of objects that the " \
+		"source network knows: flowers12 and cifar10 for lite0, cifar10 for builtin. Small and similar: the head; large and " \
 		"similar: the cut a quarter of the way from the head to everything; small and different: the one half of the " \
 		"way; large and different: everything. builtin was pretrained on cifar10's training images.")
 	if (failures)

@@ -204,7 +204,7 @@ static void check_network(const char *spec, int size, int64_t images, int norms)
 	thaw_model_destroy(m);
 }
 
-static void test_features(void **state)
+static void features_equal_those_of_an_executor(void **state)
 {
 	(void)state;
 	check_network("builtin", 0, IMAGES, 9);
@@ -246,7 +246,7 @@ static void hear(void *context, int node, const float *value)
 	}
 }
 
-static void test_norms(void **state)
+static void sums_of_norms_equal_those_of_an_executor(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
@@ -317,7 +317,7 @@ static void assert_same_activations(const struct thaw_activations *a, const stru
 }
 
 /* The same bits for any number of ranks, also with fewer images than lanes. */
-static void test_ranks(void **state)
+static void any_number_of_ranks_gives_the_same_bits(void **state)
 {
 	(void)state;
 	static const int64_t counts[] = {10 * IMAGES, 5, 0};
@@ -349,7 +349,7 @@ static bool say_stop(void *context)
 }
 
 /* A failure on one rank fails all ranks. */
-static void test_failures(void **state)
+static void a_failure_on_one_rank_fails_all_ranks(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
@@ -381,7 +381,7 @@ static void test_failures(void **state)
 /* ---- Damage ------------------------------------------------------------------------------------------------------ */
 
 /* Damaged images do not affect the results of the others. */
-static void test_damaged(void **state)
+static void damaged_images_do_not_affect_others(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("builtin", 0);
@@ -478,7 +478,7 @@ static struct thaw_model finish(struct thaw_graph *g)
 }
 
 /* The image crosses a cut together with another value; a parameter value does not cross. */
-static void test_image_crosses(void **state)
+static void the_image_is_not_a_feature(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = thaw_graph_create();
@@ -511,7 +511,7 @@ static void test_image_crosses(void **state)
 }
 
 /* The distance of images from a norm trained on these images is 0; shifts are in units of the scale. */
-static void test_own_images(void **state)
+static void training_images_have_distance_0(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = thaw_graph_create();
@@ -566,7 +566,7 @@ static double distance_of(const float *scale, const double *mean, const double *
 	return distance;
 }
 
-static void test_layer_distance(void **state)
+static void distances_are_in_units_of_the_scale(void **state)
 {
 	(void)state;
 	static const float scale[] = {0.5f, -4.0f}, one_dead[] = {1e-4f, -4.0f}, dead[] = {0.0f, 0.0f};
@@ -580,7 +580,7 @@ static void test_layer_distance(void **state)
 }
 
 /* Without norms: the relative entropy of the classifier, 0 if certain and 1 if uniform. */
-static void test_relative_entropy(void **state)
+static void without_norms_the_distance_is_an_entropy(void **state)
 {
 	(void)state;
 	float probability[] = {0.25f, 0.25f, 0.25f, 0.25f, 1.0f, 0.0f, 0.0f, 0.0f},
@@ -592,7 +592,7 @@ static void test_relative_entropy(void **state)
 	assert_int_equal(thaw_similarity_measure(&s, &t), THAW_OK);
 	assert_false(s.from_norms);
 	assert_int_equal(s.layers, 0);
-	assert_near("doubt", s.distance, 0.5, 1.0);
+	assert_near("entropy", s.distance, 0.5, 1.0);
 	assert_near("confidence", s.confidence, 0.625, 1.0);
 	assert_near("the features' length", s.feature_norm, 3.0, 1.0);
 	thaw_similarity_release(&s);
@@ -603,7 +603,7 @@ static void test_relative_entropy(void **state)
 }
 
 /* The bundled network, trained on CIFAR-10: noise is further away than photographs of clothes. */
-static void test_order(void **state)
+static void noise_is_further_away_than_photographs(void **state)
 {
 	(void)state;
 	static const char path[] = "/usr/share/datasets/fashion-mnist";
@@ -624,16 +624,16 @@ static void test_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_features),
-		cmocka_unit_test(test_norms),
-		cmocka_unit_test(test_ranks),
-		cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_image_crosses),
-		cmocka_unit_test(test_own_images),
-		cmocka_unit_test(test_layer_distance),
-		cmocka_unit_test(test_relative_entropy),
-		cmocka_unit_test(test_order),
+		cmocka_unit_test(features_equal_those_of_an_executor),
+		cmocka_unit_test(sums_of_norms_equal_those_of_an_executor),
+		cmocka_unit_test(any_number_of_ranks_gives_the_same_bits),
+		cmocka_unit_test(a_failure_on_one_rank_fails_all_ranks),
+		cmocka_unit_test(damaged_images_do_not_affect_others),
+		cmocka_unit_test(the_image_is_not_a_feature),
+		cmocka_unit_test(training_images_have_distance_0),
+		cmocka_unit_test(distances_are_in_units_of_the_scale),
+		cmocka_unit_test(without_norms_the_distance_is_an_entropy),
+		cmocka_unit_test(noise_is_further_away_than_photographs),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

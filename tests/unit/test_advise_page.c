@@ -73,7 +73,7 @@ static int count_lines(const char *text, const char *word)
 	return count;
 }
 
-static void test_whole(void **state)
+static void the_page_equals_the_golden_page(void **state)
 {
 	(void)state;
 	size_t size;
@@ -82,7 +82,7 @@ static void test_whole(void **state)
 	free(golden);
 }
 
-static void test_words_only(void **state)
+static void without_measurements_only_words_are_printed(void **state)
 {
 	(void)state;
 	json_t *advice =
@@ -123,7 +123,7 @@ static void without_each(json_t *whole, json_t *part)
 	json_decref(members);
 }
 
-static void test_nulls(void **state)
+static void missing_and_unusual_members_are_harmless(void **state)
 {
 	(void)state;
 	json_t *advice = load(GOLDEN_JSON), *value;
@@ -148,7 +148,7 @@ static json_t *curve(int count, const double (*points)[2], double twice)
 	return json_pack("{s:[o]}", "depths", depth);
 }
 
-static void test_one_point(void **state)
+static void a_curve_of_one_point_has_no_chart(void **state)
 {
 	(void)state;
 	static const double point[][2] = {{5, 0.5}};
@@ -168,7 +168,7 @@ static void test_one_point(void **state)
 }
 
 /* Equal accuracies, also at the ends of the scale, are drawn in one row, on an axis within 0 to 100 %. */
-static void test_equal(void **state)
+static void equal_accuracies_share_a_row(void **state)
 {
 	(void)state;
 	static const double values[] = {0, 0.5, 1};
@@ -186,7 +186,7 @@ static void test_equal(void **state)
 
 /* Names of any length fit their columns. The words of the command are not broken; its lines are continued by
  * backslashes. */
-static void test_long_names(void **state)
+static void names_of_any_length_fit_their_columns(void **state)
 {
 	(void)state;
 	json_t *advice = load(GOLDEN_JSON), *value;
@@ -222,7 +222,7 @@ static void test_long_names(void **state)
 }
 
 /* Long tables end with the number of omitted rows; the chosen plan is always shown. */
-static void test_many(void **state)
+static void long_tables_end_with_a_count(void **state)
 {
 	(void)state;
 	json_t *advice = load(GOLDEN_JSON);
@@ -249,9 +249,13 @@ static void test_many(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),     cmocka_unit_test(test_words_only), cmocka_unit_test(test_nulls),
-		cmocka_unit_test(test_one_point), cmocka_unit_test(test_equal),      cmocka_unit_test(test_long_names),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(the_page_equals_the_golden_page),
+		cmocka_unit_test(without_measurements_only_words_are_printed),
+		cmocka_unit_test(missing_and_unusual_members_are_harmless),
+		cmocka_unit_test(a_curve_of_one_point_has_no_chart),
+		cmocka_unit_test(equal_accuracies_share_a_row),
+		cmocka_unit_test(names_of_any_length_fit_their_columns),
+		cmocka_unit_test(long_tables_end_with_a_count),
 	};
 	if (argc == 2) {
 		fputs(page(load(argv[1])), stdout);

@@ -101,7 +101,7 @@ static void assert_steps(const struct scratch *s, const int *steps)
 }
 #define assert_steps(s, ...) assert_steps(s, (const int[]){__VA_ARGS__, -1})
 
-static void test_round_trip(void **state)
+static void a_checkpoint_is_read_back(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 2);
@@ -122,7 +122,7 @@ static void test_round_trip(void **state)
 }
 
 /* A state larger than the writer's buffer; an abandoned one leaves no file and does not affect the next. */
-static void test_larger_than_the_buffer(void **state)
+static void a_state_may_be_larger_than_the_buffer(void **state)
 {
 	const struct scratch *s = *state;
 	const int64_t n = INT64_C(17) << 20; /* floats: 68 MiB */
@@ -147,7 +147,7 @@ static void test_larger_than_the_buffer(void **state)
 }
 
 /* The file can be read by any zstd decoder and then any safetensors reader. */
-static void test_open_format(void **state)
+static void zstd_and_any_safetensors_reader_read_it(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 2);
@@ -212,7 +212,7 @@ static char *small_file(const struct scratch *s, size_t *size)
 	return scratch_get(step_file(s, 1), size);
 }
 
-static void test_truncation(void **state)
+static void truncated_files_are_refused(void **state)
 {
 	const struct scratch *s = *state;
 	size_t size;
@@ -226,7 +226,7 @@ static void test_truncation(void **state)
 /* All bits of a small file: the frame header, which zstd's checksum does not cover, the blocks, the checksum. A few
  * bits of a block have no meaning (codes of unused symbols, padding): flipping them does not change the content. All
  * other flips are detected. */
-static void test_bit_flips(void **state)
+static void flipped_bits_never_change_values(void **state)
 {
 	const struct scratch *s = *state;
 	size_t size, meaningless = 0;
@@ -240,7 +240,7 @@ static void test_bit_flips(void **state)
 	assert_true(meaningless < size * 8 / 50);
 }
 
-static void test_trailing_bytes(void **state)
+static void trailing_bytes_are_refused(void **state)
 {
 	const struct scratch *s = *state;
 	static const char skippable[] = {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0};
@@ -261,7 +261,7 @@ static void test_trailing_bytes(void **state)
 }
 
 /* A state larger than the window: another form of frame header, and many blocks. */
-static void test_large(void **state)
+static void a_state_may_be_larger_than_the_window(void **state)
 {
 	const struct scratch *s = *state;
 	const int64_t n = INT64_C(1) << LARGE_LOG;
@@ -286,7 +286,7 @@ static void test_large(void **state)
 }
 
 /* Headers with a content size far above the actual content. */
-static void test_exaggerated_sizes(void **state)
+static void exaggerated_sizes_are_refused(void **state)
 {
 	const struct scratch *s = *state;
 	static const unsigned char huge[] = {0x28, 0xb5, 0x2f, 0xfd, 0xc4, 0x58, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0};
@@ -333,7 +333,7 @@ static void damage(const char *path)
 	free(file);
 }
 
-static void test_latest_skips_damage(void **state)
+static void damaged_checkpoints_are_skipped(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 4);
@@ -361,7 +361,7 @@ static void test_latest_skips_damage(void **state)
 }
 
 /* Wherever the newest file is truncated, and whichever bit of its header is flipped, the previous one is used. */
-static void test_latest_of_any_damage(void **state)
+static void any_damage_leads_to_the_previous_checkpoint(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 2);
@@ -386,7 +386,7 @@ static void test_latest_of_any_damage(void **state)
 	free(file);
 }
 
-static void test_latest_of_none(void **state)
+static void an_empty_folder_has_no_checkpoint(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_weights read = {0};
@@ -404,7 +404,7 @@ static int64_t best_of(const struct scratch *s)
 	return best;
 }
 
-static void test_retention(void **state)
+static void the_newest_and_the_best_are_kept(void **state)
 {
 	const struct scratch *s = *state;
 	assert_int_equal(best_of(s), -1);
@@ -431,7 +431,7 @@ static void test_retention(void **state)
 }
 
 /* A record of a checkpoint that was never written. */
-static void test_best_announced(void **state)
+static void a_best_that_was_never_written_is_ignored(void **state)
 {
 	const struct scratch *s = *state;
 	static const char record[] = "{\"step\": 3, \"before\": 1}";
@@ -454,7 +454,7 @@ static void test_best_announced(void **state)
 }
 
 /* A damaged checkpoint does not count as one of the K. */
-static void test_retention_skips_damage(void **state)
+static void damaged_checkpoints_do_not_count_as_kept(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = writer(s, 2);
@@ -484,7 +484,7 @@ static void test_retention_skips_damage(void **state)
 }
 
 /* A failure is reported once, by the next call; later checkpoints are written. */
-static void test_failure_is_reported_once(void **state)
+static void a_failure_is_reported_once(void **state)
 {
 	const struct scratch *s = *state;
 	struct scratch inner;
@@ -505,7 +505,7 @@ static void test_failure_is_reported_once(void **state)
 	assert_steps(&inner, 4);
 }
 
-static void test_options(void **state)
+static void invalid_options_are_refused(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = NULL;
@@ -519,7 +519,7 @@ static void test_options(void **state)
 }
 
 /* The same state gives the same file. */
-static void test_deterministic(void **state)
+static void the_same_state_gives_the_same_file(void **state)
 {
 	const struct scratch *s = *state;
 	size_t size, again_size;
@@ -535,23 +535,23 @@ static void test_deterministic(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_scratch(test_round_trip),
-		in_scratch(test_larger_than_the_buffer),
-		in_scratch(test_open_format),
-		in_scratch(test_truncation),
-		in_scratch(test_bit_flips),
-		in_scratch(test_trailing_bytes),
-		in_scratch(test_large),
-		in_scratch(test_exaggerated_sizes),
-		in_scratch(test_latest_skips_damage),
-		in_scratch(test_latest_of_any_damage),
-		in_scratch(test_latest_of_none),
-		in_scratch(test_retention),
-		in_scratch(test_best_announced),
-		in_scratch(test_retention_skips_damage),
-		in_scratch(test_failure_is_reported_once),
-		in_scratch(test_options),
-		in_scratch(test_deterministic),
+		in_scratch(a_checkpoint_is_read_back),
+		in_scratch(a_state_may_be_larger_than_the_buffer),
+		in_scratch(zstd_and_any_safetensors_reader_read_it),
+		in_scratch(truncated_files_are_refused),
+		in_scratch(flipped_bits_never_change_values),
+		in_scratch(trailing_bytes_are_refused),
+		in_scratch(a_state_may_be_larger_than_the_window),
+		in_scratch(exaggerated_sizes_are_refused),
+		in_scratch(damaged_checkpoints_are_skipped),
+		in_scratch(any_damage_leads_to_the_previous_checkpoint),
+		in_scratch(an_empty_folder_has_no_checkpoint),
+		in_scratch(the_newest_and_the_best_are_kept),
+		in_scratch(a_best_that_was_never_written_is_ignored),
+		in_scratch(damaged_checkpoints_do_not_count_as_kept),
+		in_scratch(a_failure_is_reported_once),
+		in_scratch(invalid_options_are_refused),
+		in_scratch(the_same_state_gives_the_same_file),
 	};
 	return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ static void assert_near(double actual, double expected, double tolerance)
 }
 
 /* An error of exactly 0.8 n^-0.5 is extrapolated exactly. */
-static void test_power_law(void **state)
+static void a_power_law_is_extrapolated_exactly(void **state)
 {
 	(void)state;
 	struct thaw_curve curve = {.points = 4};
@@ -35,7 +35,7 @@ static void test_power_law(void **state)
 }
 
 /* More images never increase the error; no errors at all; a single point. */
-static void test_odd_curves(void **state)
+static void more_images_never_increase_the_error(void **state)
 {
 	(void)state;
 	struct thaw_curve falling = {.points = 2, .point = {{10, 0.9, 0.02}, {20, 0.8, 0.02}}};
@@ -49,7 +49,7 @@ static void test_odd_curves(void **state)
 	assert_false(point.extrapolated);
 }
 
-static void test_stratified_split(void **state)
+static void a_split_takes_the_same_fraction_of_each_class(void **state)
 {
 	(void)state;
 	enum { IMAGES = 30, CLASSES = 4 };
@@ -72,7 +72,7 @@ static void test_stratified_split(void **state)
 	assert_memory_not_equal(taken, other, (size_t)n * sizeof(*taken));
 }
 
-static void test_budgets(void **state)
+static void budgets_are_parsed(void **state)
 {
 	(void)state;
 	struct thaw_budget b;
@@ -133,7 +133,7 @@ static struct thaw_choice choice_of(const struct made *m)
 	return choice;
 }
 
-static void test_priors(void **state)
+static void the_prior_depends_on_images_error_and_leep(void **state)
 {
 	(void)state;
 	struct made m;
@@ -150,7 +150,7 @@ static void test_priors(void **state)
 	assert_int_equal(choice_of(&m).best, 2); /* LEEP alone is not enough */
 }
 
-static void test_pilots(void **state)
+static void pilots_correct_the_prior(void **state)
 {
 	(void)state;
 	struct made m;
@@ -170,7 +170,7 @@ static void test_pilots(void **state)
 }
 
 /* Probes with accuracy 0 or 1. */
-static void test_extremes(void **state)
+static void accuracies_of_0_and_1_give_valid_ranges(void **state)
 {
 	(void)state;
 	struct made m;
@@ -188,10 +188,13 @@ static void test_extremes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_law),        cmocka_unit_test(test_odd_curves),
-		cmocka_unit_test(test_stratified_split), cmocka_unit_test(test_budgets),
-		cmocka_unit_test(test_priors),           cmocka_unit_test(test_pilots),
-		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(a_power_law_is_extrapolated_exactly),
+		cmocka_unit_test(more_images_never_increase_the_error),
+		cmocka_unit_test(a_split_takes_the_same_fraction_of_each_class),
+		cmocka_unit_test(budgets_are_parsed),
+		cmocka_unit_test(the_prior_depends_on_images_error_and_leep),
+		cmocka_unit_test(pilots_correct_the_prior),
+		cmocka_unit_test(accuracies_of_0_and_1_give_valid_ranges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

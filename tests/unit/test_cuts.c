@@ -39,7 +39,7 @@ static int check_cuts(struct thaw_graph *g, int side, struct thaw_cut *cut)
 	return count;
 }
 
-static void test_families(void **state)
+static void cuts_of_families_end_with_everything(void **state)
 {
 	(void)state;
 	static const struct {
@@ -65,7 +65,7 @@ static void test_families(void **state)
 }
 
 /* Exported and imported again, with the blocks of thaw_graph_find_blocks. */
-static void test_imported(void **state)
+static void cuts_of_imported_networks_end_with_everything(void **state)
 {
 	const struct scratch *s = *state;
 	static const char *const specs[] = {"resnet18", "efficientnet_lite0"};
@@ -106,7 +106,7 @@ static void add_classifier(struct thaw_graph *g, int x)
 }
 
 /* Blocks without parameters at the image, in the middle and before the classifier; block names that are too long. */
-static void test_blocks_without_parameters(void **state)
+static void blocks_without_parameters_add_no_cut(void **state)
 {
 	(void)state;
 	struct thaw_cut cut[THAW_MAX_CUTS];
@@ -133,7 +133,7 @@ static void test_blocks_without_parameters(void **state)
 }
 
 /* Only a classifier; a classifier after layers without parameters. */
-static void test_classifier_alone(void **state)
+static void a_classifier_alone_has_one_cut(void **state)
 {
 	(void)state;
 	for (int blocks = 0; blocks < 2; blocks++) {
@@ -150,7 +150,7 @@ static void test_classifier_alone(void **state)
 	}
 }
 
-static void test_too_small(void **state)
+static void images_that_are_too_small_are_refused(void **state)
 {
 	(void)state;
 	struct thaw_cut cut[THAW_MAX_CUTS];
@@ -164,11 +164,12 @@ static void test_too_small(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_families),
-		cmocka_unit_test_setup_teardown(test_imported, scratch_make, scratch_remove),
-		cmocka_unit_test(test_blocks_without_parameters),
-		cmocka_unit_test(test_classifier_alone),
-		cmocka_unit_test(test_too_small),
+		cmocka_unit_test(cuts_of_families_end_with_everything),
+		cmocka_unit_test_setup_teardown(cuts_of_imported_networks_end_with_everything, scratch_make,
+						scratch_remove),
+		cmocka_unit_test(blocks_without_parameters_add_no_cut),
+		cmocka_unit_test(a_classifier_alone_has_one_cut),
+		cmocka_unit_test(images_that_are_too_small_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,7 @@ static void put_folder(const struct scratch *s, const char *name)
 	assert_int_equal(mkdir(scratch_file(s, name), 0777), 0);
 }
 
-static void test_finds_runs(void **state)
+static void runs_that_followed_a_plan_are_found(void **state)
 {
 	const struct scratch *s = *state;
 	put_run(s, "b", RESULT("0.9", ", \"predicted_hours\": 0.25"));
@@ -59,7 +59,7 @@ static void test_finds_runs(void **state)
 	thaw_ledger_destroy(l);
 }
 
-static void test_counts_what_it_skips(void **state)
+static void skipped_results_are_counted(void **state)
 {
 	const struct scratch *s = *state;
 	put_run(s, "good", RESULT("0.9", ", \"uncalibrated\": {\"accuracy\": 0.75, \"low\": 0.7, \"high\": 0.8}"));
@@ -86,7 +86,7 @@ static void test_counts_what_it_skips(void **state)
 	thaw_ledger_destroy(l);
 }
 
-static void test_no_runs(void **state)
+static void a_folder_without_runs_gives_no_calibration(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_ledger *l = NULL;
@@ -127,7 +127,7 @@ static struct thaw_calibration learn(struct thaw_ledger_entry *entries, int coun
 /* Off by 0, 0.02, -0.02, 0.06, -0.01: 0.05 in all, so the bias is 0.05 / (5 + 5); without it -0.005, 0.015, -0.025,
  * 0.055, -0.015, which are 0.25, 1.5, 1.25, 5.5, 0.75 half-widths of 0.02 below and 0.01 above. 80 % of 5 + 1 is the
  * largest of them. */
-static void test_by_hand(void **state)
+static void a_calibration_equals_one_computed_by_hand(void **state)
 {
 	(void)state;
 	struct thaw_ledger_entry e[] = {run_that_reached(0.8), run_that_reached(0.82), run_that_reached(0.78),
@@ -151,7 +151,7 @@ static void test_by_hand(void **state)
 
 /* Of 9 runs the 8th score decides, and ranges that were too wide become narrower: off by -0.04 to 0.04, half-widths
  * 0.1. */
-static void test_narrower(void **state)
+static void ranges_that_were_too_wide_become_narrower(void **state)
 {
 	(void)state;
 	struct thaw_ledger_entry e[9];
@@ -165,7 +165,7 @@ static void test_narrower(void **state)
 	assert_true(fabs(c.factor - (0.04 + 0.15 / 14.0) / 0.1) < CLOSE);
 }
 
-static void test_too_few(void **state)
+static void too_few_runs_change_nothing(void **state)
 {
 	(void)state;
 	struct thaw_ledger_entry e[] = {run_that_reached(0.1), run_that_reached(0.1), run_that_reached(0.1),
@@ -177,7 +177,7 @@ static void test_too_few(void **state)
 	assert_true(x.accuracy == 0.5 && x.low == 0.5 && x.high == 0.75);
 }
 
-static void test_zero_widths(void **state)
+static void ranges_of_zero_width_can_be_calibrated(void **state)
 {
 	(void)state;
 	struct thaw_ledger_entry e[6];
@@ -226,7 +226,7 @@ static bool holds(const struct thaw_calibration *c, const struct thaw_ledger_ent
 }
 
 /* A calibrated range contains the next run in 80 % of the cases, for any distribution of errors. */
-static void test_coverage(void **state)
+static void calibrated_ranges_hold_in_80_percent(void **state)
 {
 	enum { LEDGERS = 1000, MOST = 60 };
 	const struct work *work = *state;
@@ -245,7 +245,7 @@ static void test_coverage(void **state)
 	assert_in_range(held, 770, 840); /* 800 +- three standard deviations and the rounding of the quantile */
 }
 
-static void test_json(void **state)
+static void the_json_has_all_entries(void **state)
 {
 	(void)state;
 	struct thaw_ledger_entry e[] = {run_that_reached(0.8), run_that_reached(0.9)};
@@ -272,16 +272,17 @@ int main(void)
 {
 	struct work works[] = {{normal}, {skewed}};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_finds_runs, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_counts_what_it_skips, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_no_runs, scratch_make, scratch_remove),
-		cmocka_unit_test(test_by_hand),
-		cmocka_unit_test(test_narrower),
-		cmocka_unit_test(test_too_few),
-		cmocka_unit_test(test_zero_widths),
-		{"test_coverage_normal", test_coverage, NULL, NULL, &works[0]},
-		{"test_coverage_skewed", test_coverage, NULL, NULL, &works[1]},
-		cmocka_unit_test(test_json),
+		cmocka_unit_test_setup_teardown(runs_that_followed_a_plan_are_found, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(skipped_results_are_counted, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_folder_without_runs_gives_no_calibration, scratch_make,
+						scratch_remove),
+		cmocka_unit_test(a_calibration_equals_one_computed_by_hand),
+		cmocka_unit_test(ranges_that_were_too_wide_become_narrower),
+		cmocka_unit_test(too_few_runs_change_nothing),
+		cmocka_unit_test(ranges_of_zero_width_can_be_calibrated),
+		{"test_coverage_normal", calibrated_ranges_hold_in_80_percent, NULL, NULL, &works[0]},
+		{"test_coverage_skewed", calibrated_ranges_hold_in_80_percent, NULL, NULL, &works[1]},
+		cmocka_unit_test(the_json_has_all_entries),
 	};
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static double loss_of(const float *logits, int64_t n, int64_t classes, const int
 }
 
 /* With equal logits every class has probability 1/C, and the loss is log C for any label and smoothing. */
-static void test_equal_logits(void **state)
+static void equal_logits_have_loss_log_classes(void **state)
 {
 	float logits[2 * 5] = {0, 0, 0, 0, 0, 3, 3, 3, 3, 3};
 	int32_t label[2] = {4, 0};
@@ -36,7 +36,7 @@ static void test_equal_logits(void **state)
 }
 
 /* Two classes are logistic regression: loss = log(1 + exp(-margin)). */
-static void test_two_classes(void **state)
+static void two_classes_are_logistic_regression(void **state)
 {
 	float logits[2] = {1.5f, -0.25f};
 	int32_t label[1] = {0};
@@ -52,7 +52,7 @@ static void test_two_classes(void **state)
 }
 
 /* The target is 0.1/4 + 0.9 at the label and 0.1/4 elsewhere. */
-static void test_smoothing(void **state)
+static void smoothing_spreads_the_target(void **state)
 {
 	float logits[4] = {0.5f, -1.0f, 2.0f, 0.25f};
 	int32_t label[1] = {3};
@@ -85,7 +85,7 @@ static void check_gradient(float smoothing)
 	}
 }
 
-static void test_gradient(void **state)
+static void the_gradient_matches_finite_differences(void **state)
 {
 	(void)state;
 	check_gradient(0.0f);
@@ -93,7 +93,7 @@ static void test_gradient(void **state)
 }
 
 /* exp(1000) overflows even a double; the loss is the difference of the logits. */
-static void test_large_logits(void **state)
+static void large_logits_do_not_overflow(void **state)
 {
 	float logits[6] = {1000.0f, 0.0f, -1000.0f, -3e38f, 3e38f, 0.0f};
 	int32_t label[2] = {1, 1};
@@ -111,7 +111,7 @@ static void test_large_logits(void **state)
 	assert_near(dlogits[4], 0, 0);
 }
 
-static void test_nan_propagates(void **state)
+static void nan_propagates(void **state)
 {
 	float logits[3] = {0.0f, NAN, 1.0f};
 	int32_t label[1] = {0};
@@ -119,7 +119,7 @@ static void test_nan_propagates(void **state)
 	assert_true(isnan(loss_of(logits, 1, 3, label, 0.0f)));
 }
 
-static void test_first_of_equal_logits_is_predicted(void **state)
+static void the_first_of_equal_logits_is_predicted(void **state)
 {
 	float logits[3] = {1.0f, 2.0f, 2.0f};
 	double loss;
@@ -132,7 +132,7 @@ static void test_first_of_equal_logits_is_predicted(void **state)
 }
 
 /* A rank whose lanes have no images left in an epoch still takes part in the step. */
-static void test_no_images(void **state)
+static void a_batch_may_be_empty(void **state)
 {
 	double loss = 7;
 	int64_t correct = 7;
@@ -143,7 +143,7 @@ static void test_no_images(void **state)
 	thaw_softmax(NULL, 0, 10, NULL);
 }
 
-static void test_softmax(void **state)
+static void softmax_works_in_place(void **state)
 {
 	float logits[8] = {0.5f, -1.0f, 2.0f, 0.25f, 1e4f, -1e4f, 1e4f, 0.0f};
 	float in_place[8], probability[8];
@@ -163,15 +163,15 @@ static void test_softmax(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_equal_logits),
-		cmocka_unit_test(test_two_classes),
-		cmocka_unit_test(test_smoothing),
-		cmocka_unit_test(test_gradient),
-		cmocka_unit_test(test_large_logits),
-		cmocka_unit_test(test_nan_propagates),
-		cmocka_unit_test(test_first_of_equal_logits_is_predicted),
-		cmocka_unit_test(test_no_images),
-		cmocka_unit_test(test_softmax),
+		cmocka_unit_test(equal_logits_have_loss_log_classes),
+		cmocka_unit_test(two_classes_are_logistic_regression),
+		cmocka_unit_test(smoothing_spreads_the_target),
+		cmocka_unit_test(the_gradient_matches_finite_differences),
+		cmocka_unit_test(large_logits_do_not_overflow),
+		cmocka_unit_test(nan_propagates),
+		cmocka_unit_test(the_first_of_equal_logits_is_predicted),
+		cmocka_unit_test(a_batch_may_be_empty),
+		cmocka_unit_test(softmax_works_in_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

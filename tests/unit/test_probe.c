@@ -261,7 +261,7 @@ static void check(struct owned *o, int64_t rank)
 
 /* ---- Against refits ---- */
 
-static void test_refits(void **state)
+static void leave_one_out_equals_refitting(void **state)
 {
 	(void)state;
 	check(table_create(60, 12, 3), 12);
@@ -272,7 +272,7 @@ static void test_refits(void **state)
 }
 
 /* Linearly dependent features, in tall and wide tables. */
-static void test_rank_deficient(void **state)
+static void dependent_features_equal_refitting(void **state)
 {
 	(void)state;
 	static const int64_t shapes[][2] = {{50, 20}, {15, 40}};
@@ -288,7 +288,7 @@ static void test_rank_deficient(void **state)
 	}
 }
 
-static void test_duplicates(void **state)
+static void duplicate_images_equal_refitting(void **state)
 {
 	(void)state;
 	for (int64_t width = 6; width <= 48; width += 42) {
@@ -304,7 +304,7 @@ static void test_duplicates(void **state)
 }
 
 /* An image far from all others: leverage close to 1. */
-static void test_outlier(void **state)
+static void an_outlier_equals_refitting(void **state)
 {
 	(void)state;
 	static const float factors[] = {30.0f, 1e3f, 1e5f};
@@ -319,7 +319,7 @@ static void test_outlier(void **state)
 
 /* A mislabelled image with a feature that no other image has: the full fit predicts its label, the leave-one-out fit
  * does not. */
-static void test_own_feature(void **state)
+static void a_mislabelled_image_is_not_predicted_without_itself(void **state)
 {
 	(void)state;
 	for (int64_t width = 30; width <= 60; width += 30) {
@@ -339,7 +339,7 @@ static void test_own_feature(void **state)
 }
 
 /* Uninformative features are regularised strongly, perfect ones are not. */
-static void test_regularisation(void **state)
+static void noise_is_regularised_more_than_signal(void **state)
 {
 	(void)state;
 	struct owned *noise = table_create(60, 40, 3), *signal = table_create(60, 40, 3);
@@ -359,7 +359,7 @@ static void test_regularisation(void **state)
 
 /* ---- Invalid and tiny tables ---- */
 
-static void test_constant(void **state)
+static void constant_features_predict_the_largest_class(void **state)
 {
 	(void)state;
 	for (int64_t width = 3; width <= 40; width += 37) {
@@ -379,7 +379,7 @@ static void test_constant(void **state)
 }
 
 /* A class with one image or none cannot be predicted for a left-out image. */
-static void test_lone_image(void **state)
+static void a_class_with_one_image_is_not_predicted(void **state)
 {
 	(void)state;
 	struct owned *o = table_create(30, 10, 2);
@@ -397,7 +397,7 @@ static void test_lone_image(void **state)
 }
 
 /* Two images of different classes. */
-static void test_two_images(void **state)
+static void two_images_are_enough_for_a_fit(void **state)
 {
 	(void)state;
 	for (int64_t width = 1; width <= 9; width += 8) {
@@ -418,7 +418,7 @@ static void assert_fit_fails(const struct owned *o, thaw_status status, const ch
 	assert_int_equal(probe.width, 77);
 }
 
-static void test_invalid_tables(void **state)
+static void invalid_tables_are_refused(void **state)
 {
 	(void)state;
 	struct owned *o = table_create(9, 4, 3);
@@ -435,7 +435,7 @@ static void test_invalid_tables(void **state)
 }
 
 /* The accuracy does not depend on the scale of the features. */
-static void test_scale_of_features(void **state)
+static void the_scale_of_features_does_not_matter(void **state)
 {
 	(void)state;
 	static const float factors[] = {0x1p-90f, 0x1p100f};
@@ -459,17 +459,17 @@ static void test_scale_of_features(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refits),
-		cmocka_unit_test(test_rank_deficient),
-		cmocka_unit_test(test_duplicates),
-		cmocka_unit_test(test_outlier),
-		cmocka_unit_test(test_own_feature),
-		cmocka_unit_test(test_regularisation),
-		cmocka_unit_test(test_constant),
-		cmocka_unit_test(test_lone_image),
-		cmocka_unit_test(test_two_images),
-		cmocka_unit_test(test_invalid_tables),
-		cmocka_unit_test(test_scale_of_features),
+		cmocka_unit_test(leave_one_out_equals_refitting),
+		cmocka_unit_test(dependent_features_equal_refitting),
+		cmocka_unit_test(duplicate_images_equal_refitting),
+		cmocka_unit_test(an_outlier_equals_refitting),
+		cmocka_unit_test(a_mislabelled_image_is_not_predicted_without_itself),
+		cmocka_unit_test(noise_is_regularised_more_than_signal),
+		cmocka_unit_test(constant_features_predict_the_largest_class),
+		cmocka_unit_test(a_class_with_one_image_is_not_predicted),
+		cmocka_unit_test(two_images_are_enough_for_a_fit),
+		cmocka_unit_test(invalid_tables_are_refused),
+		cmocka_unit_test(the_scale_of_features_does_not_matter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

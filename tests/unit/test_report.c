@@ -21,7 +21,7 @@ static void assert_text(const char *path, const char *text)
 	free(bytes);
 }
 
-static void test_lines(void **state)
+static void lines_are_appended(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
 	line(path, 1);
@@ -34,7 +34,7 @@ static void test_lines(void **state)
 }
 
 /* Doubles are read back bit for bit. */
-static void test_precision(void **state)
+static void doubles_are_read_back_bit_for_bit(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
 	json_t *object = json_pack("{s:f}", "loss", 0.1 + 0.2);
@@ -45,7 +45,7 @@ static void test_precision(void **state)
 	json_decref(object);
 }
 
-static void test_rewind(void **state)
+static void rewinding_removes_later_and_partial_lines(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
 	assert_int_equal(thaw_report_rewind(path, 5), THAW_OK);
@@ -70,7 +70,7 @@ static void test_rewind(void **state)
 	}
 }
 
-static void test_file(void **state)
+static void a_file_is_indented_json(void **state)
 {
 	const char *path = scratch_file(*state, "summary.json");
 	json_t *object = json_pack("{s:i, s:[i,i]}", "a", 1, "b", 2, 3);
@@ -82,7 +82,7 @@ static void test_file(void **state)
 }
 
 /* A disk that fills up while an object is written: THAW_IO, not an invalid object, and no file is left behind. */
-static void test_file_without_room(void **state)
+static void a_full_disk_leaves_no_file(void **state)
 {
 	enum { LINES = 100000, ROOM = 4096 }; /* more text than the file's buffer; bytes */
 	const char *path = scratch_file(*state, "summary.json");
@@ -103,7 +103,7 @@ static void test_file_without_room(void **state)
 }
 
 /* A line that does not fit on the disk leaves no part in the file. */
-static void test_no_torn_line(void **state)
+static void a_full_disk_leaves_no_partial_line(void **state)
 {
 	const char *path = scratch_file(*state, "metrics.jsonl");
 	line(path, 1);
@@ -124,7 +124,7 @@ static void test_no_torn_line(void **state)
 	free(whole);
 }
 
-static void test_strings(void **state)
+static void invalid_utf8_is_replaced(void **state)
 {
 	(void)state;
 	static const struct {
@@ -154,13 +154,14 @@ static void test_strings(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_lines, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_precision, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_rewind, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_file, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_file_without_room, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_no_torn_line, scratch_make, scratch_remove),
-		cmocka_unit_test(test_strings),
+		cmocka_unit_test_setup_teardown(lines_are_appended, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(doubles_are_read_back_bit_for_bit, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(rewinding_removes_later_and_partial_lines, scratch_make,
+						scratch_remove),
+		cmocka_unit_test_setup_teardown(a_file_is_indented_json, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_full_disk_leaves_no_file, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_full_disk_leaves_no_partial_line, scratch_make, scratch_remove),
+		cmocka_unit_test(invalid_utf8_is_replaced),
 	};
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

@@ -107,7 +107,7 @@ static void golden_probabilities(const json_t *golden, struct owned *o)
 	}
 }
 
-static void test_golden(void **state)
+static void scores_equal_the_golden_values(void **state)
 {
 	(void)state;
 	json_t *cases = json_load_file("tests/golden/scores.json", 0, NULL), *golden;
@@ -185,7 +185,7 @@ static void add_empty_class(struct owned *o)
 		o->labels[i] += o->labels[i] > 0;
 }
 
-static void test_invariances(void **state)
+static void scores_are_invariant(void **state)
 {
 	(void)state;
 	static void (*const changes[])(struct owned *) = {rotate, scale, reverse, add_empty_class};
@@ -202,7 +202,7 @@ static void test_invariances(void **state)
 }
 
 /* Probabilities are multiples of 1/64. */
-static void test_leep_invariances(void **state)
+static void leep_is_invariant(void **state)
 {
 	(void)state;
 	static void (*const changes[])(struct owned *) = {reverse, add_empty_class};
@@ -222,7 +222,7 @@ static void test_leep_invariances(void **state)
 }
 
 /* Adding zero features changes nothing, although the other Gram matrix is now the smaller one. */
-static void test_zero_features(void **state)
+static void zero_features_change_nothing(void **state)
 {
 	(void)state;
 	struct owned tall = coarse(60, 48), wide = table_create(60, 200, 3);
@@ -235,7 +235,7 @@ static void test_zero_features(void **state)
 }
 
 /* Better features score higher. */
-static void test_order(void **state)
+static void better_features_score_higher(void **state)
 {
 	(void)state;
 	for (int s = 0; s < OF_FEATURES; s++) {
@@ -258,7 +258,7 @@ static void assert_fails(score_function *score, const struct owned *o, thaw_stat
 	assert_true(value == 5.0);
 }
 
-static void test_invalid_tables(void **state)
+static void invalid_tables_are_refused(void **state)
 {
 	(void)state;
 	static score_function *const scores[] = {thaw_logme, thaw_h_score, thaw_leep};
@@ -283,7 +283,7 @@ static void test_invalid_tables(void **state)
 	}
 }
 
-static void test_leep_needs_probabilities(void **state)
+static void leep_needs_probabilities(void **state)
 {
 	(void)state;
 	struct owned o = coarse(6, 4);
@@ -301,7 +301,7 @@ static void test_leep_needs_probabilities(void **state)
 }
 
 /* Constant features: scores are finite, the H-score is 0. */
-static void test_constant(void **state)
+static void constant_features_have_finite_scores(void **state)
 {
 	(void)state;
 	static const float values[] = {0.0f, 2.7f, 1e38f, 1e-44f};
@@ -317,7 +317,7 @@ static void test_constant(void **state)
 }
 
 /* One-hot classes as features, at all magnitudes of a float: the H-score is maximal except for the shrinkage. */
-static void test_perfect(void **state)
+static void perfect_features_have_the_highest_scores(void **state)
 {
 	(void)state;
 	static const float values[] = {1.0f, 1e38f, 1e-44f};
@@ -334,7 +334,7 @@ static void test_perfect(void **state)
 }
 
 /* One feature, a class with one image, two images, the same twice. */
-static void test_few(void **state)
+static void few_features_and_images_have_scores(void **state)
 {
 	(void)state;
 	for (int s = 0; s < OF_FEATURES; s++) {
@@ -354,7 +354,7 @@ static void test_few(void **state)
 
 /* ---- Building blocks ---- */
 
-static void test_eigen(void **state)
+static void eigenvectors_satisfy_their_equation(void **state)
 {
 	(void)state;
 	enum { N = 5 };
@@ -383,7 +383,7 @@ static void test_eigen(void **state)
 }
 
 /* Tables of several blocks, tall and wide: a matrix and its transpose have the same singular values. */
-static void test_spectrum_of_transpose(void **state)
+static void a_transpose_has_the_same_spectrum(void **state)
 {
 	(void)state;
 	enum { LONG = 6000, SHORT = 200 };
@@ -414,18 +414,18 @@ static void test_spectrum_of_transpose(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden),
-		cmocka_unit_test(test_invariances),
-		cmocka_unit_test(test_leep_invariances),
-		cmocka_unit_test(test_zero_features),
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_invalid_tables),
-		cmocka_unit_test(test_leep_needs_probabilities),
-		cmocka_unit_test(test_constant),
-		cmocka_unit_test(test_perfect),
-		cmocka_unit_test(test_few),
-		cmocka_unit_test(test_eigen),
-		cmocka_unit_test(test_spectrum_of_transpose),
+		cmocka_unit_test(scores_equal_the_golden_values),
+		cmocka_unit_test(scores_are_invariant),
+		cmocka_unit_test(leep_is_invariant),
+		cmocka_unit_test(zero_features_change_nothing),
+		cmocka_unit_test(better_features_score_higher),
+		cmocka_unit_test(invalid_tables_are_refused),
+		cmocka_unit_test(leep_needs_probabilities),
+		cmocka_unit_test(constant_features_have_finite_scores),
+		cmocka_unit_test(perfect_features_have_the_highest_scores),
+		cmocka_unit_test(few_features_and_images_have_scores),
+		cmocka_unit_test(eigenvectors_satisfy_their_equation),
+		cmocka_unit_test(a_transpose_has_the_same_spectrum),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void check_samples(const struct thaw_dataset *part, const struct thaw_dat
 	}
 }
 
-static void test_some(void **state)
+static void a_subset_has_the_given_samples_in_order(void **state)
 {
 	static const int64_t samples[] = {4, 0, 5, 4};
 	struct thaw_dataset whole = open_whole(*state), part;
@@ -62,7 +62,7 @@ static void test_some(void **state)
 }
 
 /* The subset of all samples has the same digest. */
-static void test_all(void **state)
+static void all_samples_have_the_same_digest(void **state)
 {
 	static const int64_t samples[] = {0, 1, 2, 3, 4, 5};
 	struct thaw_dataset whole = open_whole(*state), part;
@@ -72,7 +72,7 @@ static void test_all(void **state)
 	thaw_dataset_close(&whole);
 }
 
-static void test_none(void **state)
+static void a_subset_may_be_empty(void **state)
 {
 	struct thaw_dataset whole = open_whole(*state), part;
 	assert_int_equal(thaw_dataset_subset(&part, &whole, NULL, 0), THAW_OK);
@@ -81,7 +81,7 @@ static void test_none(void **state)
 	thaw_dataset_close(&whole);
 }
 
-static void test_of_subset(void **state)
+static void a_subset_of_a_subset_has_its_samples(void **state)
 {
 	static const int64_t outer[] = {5, 3, 1, 0}, inner[] = {2, 0}, both[] = {1, 5};
 	struct thaw_dataset whole = open_whole(*state), part, part_of_part;
@@ -97,10 +97,10 @@ static void test_of_subset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_some, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_all, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_none, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(test_of_subset, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_subset_has_the_given_samples_in_order, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(all_samples_have_the_same_digest, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_subset_may_be_empty, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_subset_of_a_subset_has_its_samples, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

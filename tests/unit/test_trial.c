@@ -131,7 +131,7 @@ static double number(const json_t *summary, const char *key)
 	return json_number_value(json_object_get(summary, key));
 }
 
-static void test_equals_run(void **state)
+static void a_trial_equals_a_run(void **state)
 {
 	static const char *const depths[] = {"head", "last:1", "all"};
 	const struct scratch *s = *state;
@@ -160,7 +160,7 @@ static void test_equals_run(void **state)
 	close_data(&d);
 }
 
-static void test_ranks(void **state)
+static void any_number_of_ranks_gives_the_same_result(void **state)
 {
 	struct data d = open_data(*state);
 	struct thaw_train_options o = options_of("last:1");
@@ -175,7 +175,7 @@ static void test_ranks(void **state)
 }
 
 /* The datasets stay open and usable, for another trial too; `data` and `out` are ignored and nothing is written. */
-static void test_leaves_nothing(void **state)
+static void a_trial_writes_nothing(void **state)
 {
 	const struct scratch *s = *state;
 	struct data d = open_data(s);
@@ -199,7 +199,7 @@ static void test_leaves_nothing(void **state)
 }
 
 /* Subsets of a dataset, as thaw_advise uses them. */
-static void test_subset(void **state)
+static void subsets_can_be_trained_on(void **state)
 {
 	struct data d = open_data(*state), part;
 	struct thaw_train_options o = options_of("head");
@@ -222,7 +222,7 @@ static void test_subset(void **state)
 
 /* ---- Failures and special cases ---------------------------------------------------------------------------------- */
 
-static void test_diverged(void **state)
+static void a_diverged_trial_is_not_a_failure(void **state)
 {
 	struct data d = open_data(*state);
 	static const double rates[] = {1e4, 1e12, 1e30};
@@ -278,7 +278,7 @@ static double loss_of(const struct thaw_probe *p, const struct thaw_activations 
 }
 
 /* With a tiny learning rate the network keeps the given classifier. */
-static void test_classifier(void **state)
+static void training_starts_from_the_given_classifier(void **state)
 {
 	static const char *const depths[] = {"head", "all"};
 	struct data d = open_data(*state);
@@ -314,7 +314,7 @@ static bool stop_after(void *context)
 	return --*(int *)context <= 0;
 }
 
-static void test_stop(void **state)
+static void a_stopped_trial_has_no_result(void **state)
 {
 	struct data d = open_data(*state);
 	struct thaw_train_options o = options_of("last:1");
@@ -329,7 +329,7 @@ static void test_stop(void **state)
 	close_data(&d);
 }
 
-static void test_refused(void **state)
+static void invalid_options_are_refused(void **state)
 {
 	struct data d = open_data(*state);
 	struct thaw_train_options o = options_of("none");
@@ -345,9 +345,14 @@ int main(void)
 {
 #define IN_SCRATCH(name) cmocka_unit_test_setup_teardown(name, scratch_make, scratch_remove)
 	const struct CMUnitTest tests[] = {
-		IN_SCRATCH(test_equals_run), IN_SCRATCH(test_ranks),    IN_SCRATCH(test_leaves_nothing),
-		IN_SCRATCH(test_subset),     IN_SCRATCH(test_diverged), IN_SCRATCH(test_classifier),
-		IN_SCRATCH(test_stop),       IN_SCRATCH(test_refused),
+		IN_SCRATCH(a_trial_equals_a_run),
+		IN_SCRATCH(any_number_of_ranks_gives_the_same_result),
+		IN_SCRATCH(a_trial_writes_nothing),
+		IN_SCRATCH(subsets_can_be_trained_on),
+		IN_SCRATCH(a_diverged_trial_is_not_a_failure),
+		IN_SCRATCH(training_starts_from_the_given_classifier),
+		IN_SCRATCH(a_stopped_trial_has_no_result),
+		IN_SCRATCH(invalid_options_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
