@@ -138,7 +138,7 @@ static void destroy(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_destroy(&w->mutex);
 	pthread_cond_destroy(&w->changed);
-	thaw_free(w->retention.whole);
+	thaw_free(w->retention.intact);
 	thaw_free(w->directory);
 	thaw_free(w->ring);
 	thaw_free(w);
