@@ -116,7 +116,7 @@ static bool known_intact(const struct thaw_retention *r, int64_t step)
 	return false;
 }
 
-/* Reads a file of an earlier process once, so that a damaged file is not counted as one of the K. */
+/* Verifies a file that an earlier process wrote, so that a damaged file is not counted as one of the K. */
 static thaw_status check_intact(const struct thaw_retention *r, int64_t step, bool *intact)
 {
 	char *path = thaw_folder_path(r->directory, step);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* A kind of file and the bytes at an offset that give it away. */
+/* A kind of file and the bytes at an offset by which it is recognised. */
 static const struct signature {
 	const char *name;
 	size_t offset, size;

@@ -1,5 +1,5 @@
-/* GIF, through giflib: the first frame. Transparent pixels get the colour that the palette has for them, and what the
- * frame leaves open the background's, as Pillow's convert("RGB") does. */
+/* GIF, through giflib: the first frame. Transparent pixels keep the colour of their palette entry, and pixels
+ * outside the frame have the background colour, as in Pillow's convert("RGB"). */
 #include "src/data/image.h"
 
 #include <string.h>
@@ -60,7 +60,7 @@ static void put_pixel(uint8_t *to, const ColorMapObject *colors, int index)
 	to[2] = c.Blue;
 }
 
-/* Row `row` of the frame, as stored, is row `y` of the frame. */
+/* Reads the next stored row, which is row y of the frame; `line` is working memory for it. */
 static thaw_status read_row(GifFileType *gif, struct thaw_image *image, int y, GifPixelType *line, const char *name)
 {
 	const GifImageDesc *frame = &gif->Image;

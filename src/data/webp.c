@@ -1,5 +1,5 @@
 /* WebP, lossy and lossless, through libwebp. Alpha is dropped, as Pillow's convert("RGB") does. Of an animation the
- * first frame is decoded, on a canvas whose rest is black. */
+ * first frame is decoded; pixels outside it are black. */
 #include "src/data/image.h"
 
 #include <limits.h>
@@ -44,7 +44,7 @@ static thaw_status decode_first_frame(struct thaw_image *image, const uint8_t *b
 	return decoded ? THAW_OK : damaged(name);
 }
 
-/* The orientation in the file's EXIF chunk; 1 without one. */
+/* The orientation in the file's EXIF chunk; 1 if there is none. */
 static int read_orientation(const uint8_t *bytes, size_t size)
 {
 	static const char prefix[] = "Exif\0"; /* some programs write JPEG's prefix here too */
