@@ -1,4 +1,4 @@
-/* A training loop by hand: batches, forward, loss, backward, all-reduce, update. Any number of ranks up to the number
+/* An explicit training loop: batches, forward, loss, backward, all-reduce, update. Any number of ranks up to the number
  * of lanes gives the same weights, bit for bit.
  *
  * Build:  make -C examples loop             (set PKG_CONFIG_PATH when Thaw is not in a standard place)
@@ -77,7 +77,7 @@ static thaw_status open_loop(struct loop *l, const char *model, const char *data
 	const struct thaw_shape images = thaw_shape_of(BATCH, preprocess->size, preprocess->size, 3);
 	const struct thaw_augment augment = thaw_augment_default();
 	const struct thaw_sharding shards = {l->length, THAW_ALLREDUCE_BUCKET, l->comm.size};
-	const struct thaw_allreduce_update use = {.context = l, .apply = update, .values = l->values};
+	const struct thaw_allreduce_update use = {.context = l, .update = update, .values = l->values};
 	TRY(thaw_executor_create(&l->executor, l->model->graph, &images, THAW_WHOLE, true));
 	TRY(thaw_loader_create(&l->loader, &l->data, preprocess, &augment, 2, LANES));
 	return thaw_allreduce_create(&l->allreduce, &l->comm, LANES, &shards, SLOTS, &use);
@@ -110,7 +110,7 @@ static void run_lane(struct loop *l, const struct thaw_batch *batch, float *vect
 	const size_t image = (size_t)l->model->preprocess.size * (size_t)l->model->preprocess.size * 3;
 	double loss;
 	int64_t correct;
-	if (batch->count == 0) { /* damaged images are left out of a batch */
+	if (batch->count == 0) { /* damaged images are skipped */
 		memset(vector, 0, (size_t)(l->length + SLOTS) * sizeof(*vector));
 		return;
 	}
