@@ -300,9 +300,9 @@ static void damaged_tensors_are_refused(void **state)
 	tensor_begin(&t, FLOAT, 2, (int64_t[]){-1, 6});
 	expect_tensor_refused(&t, "negative");
 	tensor_begin(&t, FLOAT, 2, (int64_t[]){INT64_MAX, INT64_MAX});
-	expect_tensor_refused(&t, "more elements than the address space");
+	expect_tensor_refused(&t, "more elements than the address space holds");
 	tensor_begin(&t, FLOAT, 3, (int64_t[]){0, INT64_MAX, INT64_MAX});
-	expect_tensor_refused(&t, "more elements than the address space");
+	expect_tensor_refused(&t, "more elements than the address space holds");
 	tensor_begin(&t, FLOAT, 9, many);
 	expect_tensor_refused(&t, "9 dimensions, at most 8");
 	tensor_begin(&t, ONNX__TENSOR_PROTO__DATA_TYPE__STRING, 1, (int64_t[]){1});
