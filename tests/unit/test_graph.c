@@ -79,7 +79,7 @@ static struct thaw_graph *small_network(void)
 	return g;
 }
 
-static struct thaw_executor *plan_for(const struct thaw_graph *g, bool training)
+static struct thaw_executor *executor_for(const struct thaw_graph *g, bool training)
 {
 	struct thaw_executor *executor = NULL;
 	struct thaw_shape image = thaw_shape_of(BATCH, SIDE, SIDE, 3);
@@ -109,7 +109,7 @@ static double loss_of(struct thaw_executor *executor, float *dlogits)
 /* Gradients of all trainable parameters; gradient[i] is NULL for frozen ones. */
 static void gradients(struct thaw_graph *g, float **gradient)
 {
-	struct thaw_executor *executor = plan_for(g, true);
+	struct thaw_executor *executor = executor_for(g, true);
 	for (int i = 0; i < g->param_count; i++)
 		gradient[i] = g->params[i].trainable
 				      ? thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(float))
@@ -137,7 +137,7 @@ static void fold_and_fuse_keep_the_logits(void **state)
 		assert_string_not_equal(fast->nodes[i].op->name, "activation");
 		assert_string_not_equal(fast->nodes[i].op->name, "add");
 	}
-	struct thaw_executor *a = plan_for(g, false), *b = plan_for(fast, false);
+	struct thaw_executor *a = executor_for(g, false), *b = executor_for(fast, false);
 	fill_input(a);
 	fill_input(b);
 	const float *x = thaw_executor_forward(a, BATCH, NULL), *y = thaw_executor_forward(b, BATCH, NULL);
@@ -155,7 +155,7 @@ static void check_slopes(struct thaw_graph *g)
 {
 	float *gradient[64];
 	gradients(g, gradient);
-	struct thaw_executor *executor = plan_for(g, true);
+	struct thaw_executor *executor = executor_for(g, true);
 	for (int i = 0; i < g->param_count; i++) {
 		struct thaw_param *p = &g->params[i];
 		if (!p->trainable || p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE)
@@ -235,7 +235,7 @@ static void a_smaller_batch_gives_the_same_logits(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_network();
-	struct thaw_executor *executor = plan_for(g, false);
+	struct thaw_executor *executor = executor_for(g, false);
 	float all[BATCH * CLASSES];
 	fill_input(executor);
 	memcpy(all, thaw_executor_forward(executor, BATCH, NULL), sizeof(all));
@@ -286,7 +286,7 @@ static void trunk_and_tail_equal_the_whole(void **state)
 			g->params[i].trainable = i >= from && g->params[i].role == THAW_ROLE_WEIGHT;
 		assert_int_equal(thaw_graph_crossing(g, thaw_graph_cut(g), value), crossing[c]);
 		float whole[BATCH * CLASSES], parts[2][BATCH * CLASSES], images[BATCH * SIDE * SIDE * 3];
-		struct thaw_executor *executor = plan_for(g, false);
+		struct thaw_executor *executor = executor_for(g, false);
 		fill_input(executor);
 		memcpy(images, thaw_executor_input(executor), sizeof(images));
 		memcpy(whole, thaw_executor_forward(executor, BATCH, NULL), sizeof(whole));
@@ -320,7 +320,7 @@ static void features_are_the_same_bits_at_any_batch_size(void **state)
 	static const int64_t batches[] = {BATCH, 16, 100};
 	struct thaw_graph *g = small_network(), *lowered;
 	struct thaw_shape image = thaw_shape_of(1, SIDE, SIDE, 3);
-	struct thaw_executor *executor = plan_for(g, false), *trunk;
+	struct thaw_executor *executor = executor_for(g, false), *trunk;
 	float images[BATCH * SIDE * SIDE * 3];
 	fill_input(executor);
 	memcpy(images, thaw_executor_input(executor), sizeof(images));
@@ -355,7 +355,7 @@ static void gradient_callbacks_run_from_the_last_node(void **state)
 	(void)state;
 	struct thaw_graph *g = small_network();
 	assert_int_equal(thaw_graph_unfreeze(g, "from:block2"), THAW_OK);
-	struct thaw_executor *executor = plan_for(g, true);
+	struct thaw_executor *executor = executor_for(g, true);
 	struct thaw_node_time times[64] = {0};
 	float *gradient[64] = {0};
 	int last = g->node_count;
