@@ -46,8 +46,9 @@ ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
 WIDE_VECTORS = $(if $(filter x86_64%,$(MACHINE)),-mprefer-vector-width=512)
-# giflib has no pkg-config file of its own.
-ALL_LIBS   = $(LDFLAGS) $(PC_LIBS) -lgif -lm -pthread
+# giflib comes without a pkg-config file.
+LIBS       = $(PC_LIBS) -lgif -lm -pthread
+ALL_LIBS   = $(LDFLAGS) $(LIBS)
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))
 CLI_SRC := $(wildcard src/cli/*.c)
@@ -256,7 +257,7 @@ install: all lib-mpi ## install program, libraries, headers, pkg-config files an
 	install -m 644 docs/thaw.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 include/thaw/*.h $(DESTDIR)$(PREFIX)/include/thaw/
 	$(call pc,thaw.pc,'Name: thaw' 'Description: fine-tuning of pretrained image networks' 'Requires: jansson' \
-	  'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: $(PC_LIBS) -lm -pthread')
+	  'Libs: -L$${prefix}/lib -lthaw' 'Libs.private: $(LIBS)')
 	$(call pc,thaw-mpi.pc,'Name: thaw-mpi' 'Description: ranks of libthaw over MPI' 'Requires: thaw = $(VERSION)' \
 	  'Libs: -L$${prefix}/lib -lthaw-mpi' 'Libs.private: $(shell pkg-config --libs $(MPI_PC))')
 
