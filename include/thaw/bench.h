@@ -14,10 +14,10 @@ THAW_BEGIN_DECLS
 struct thaw_bench_options {
 	const char *model;    /* see thaw_model_load */
 	const char *unfreeze; /* see thaw_graph_unfreeze; "none" measures inference */
-	enum thaw_bn_mode bn; /* THAW_BN_AUTO means THAW_BN_FROZEN */
+	enum thaw_bn_mode bn; /* THAW_BN_AUTO is as THAW_BN_FROZEN */
 	int batch;            /* images per step and rank; each rank has one lane */
 	int size;             /* input width and height in pixels; 0: the network's own */
-	int steps;            /* measured steps; another one before them is not measured */
+	int steps;            /* measured steps; one more before them is not measured */
 	int classes;          /* 0: the network's own */
 };
 

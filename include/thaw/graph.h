@@ -98,8 +98,8 @@ thaw_status thaw_graph_finish(struct thaw_graph *g);
 
 /* For graphs whose blocks and classifier are unknown, such as imported ones, whose `output` is set. find_head sets
  * `head`, searching backwards from the output; THAW_CONFIG if the logits are not computed by a linear layer or a
- * convolution. find_blocks, to be called after it, divides the graph into blocks that each read a single value of the
- * earlier nodes, and names them after the modules in the nodes' names. */
+ * convolution. find_blocks, after it, divides the graph into blocks that a single value leads into, named after the
+ * nodes' modules. */
 thaw_status thaw_graph_find_head(struct thaw_graph *g);
 thaw_status thaw_graph_find_blocks(struct thaw_graph *g);
 

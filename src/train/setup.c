@@ -138,7 +138,7 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(compare_ranks(r));
-	/* The parameters that are frozen even in the last phase, which trains the most, never change. */
+	/* Those frozen in the last phase, which trains the most. */
 	return run_move_to_node_memory(r, &r->model_weights, r->model->graph, NULL);
 }
 
