@@ -1,4 +1,4 @@
-/* A training loop by hand: batches, forward, loss, backward, all-reduce, update. Any number of ranks up to the number
+/* An explicit training loop: batches, forward, loss, backward, all-reduce, update. Any number of ranks up to the number
  * of lanes gives the same weights, bit for bit.
  *
  * Build:  make -C examples loop             (set PKG_CONFIG_PATH when Thaw is not in a standard place)
@@ -110,7 +110,7 @@ static void run_lane(struct loop *l, const struct thaw_batch *batch, float *vect
 	const size_t image = (size_t)l->model->preprocess.size * (size_t)l->model->preprocess.size * 3;
 	double loss;
 	int64_t correct;
-	if (batch->count == 0) { /* damaged images are left out of a batch */
+	if (batch->count == 0) { /* damaged images are skipped */
 		memset(vector, 0, (size_t)(l->length + SLOTS) * sizeof(*vector));
 		return;
 	}

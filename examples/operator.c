@@ -1,4 +1,4 @@
-/* An operator of the application in a network that is built by hand, and trained on XOR.
+/* An operator of the application in a network that is built node by node, and trained on XOR.
  *
  * Build:  make -C examples operator         (set PKG_CONFIG_PATH when Thaw is not in a standard place)
  * Run:    ./operator

@@ -1,6 +1,6 @@
 /* struct thaw_comm over MPI.
  *
- * MPI counts are int; ours have 64 bits. A transfer longer than a piece is sent as several messages. Both ends of a
+ * MPI counts are int; ours have 64 bits. A transfer longer than max_message is sent as several messages. Both ends of a
  * pair know its length and divide it alike, so point-to-point messages need no agreement on the number of rounds, as
  * MPI_Alltoallv would. The two exchanges that carry gradients therefore use them: an all-to-all posts all receives and
  * sends at once; an allgather is a ring, which sends the data over each link between nodes once, however many ranks a
@@ -22,7 +22,7 @@ enum { TAG_BLOCKING }; /* of blocking exchanges; the tags of the others start at
 
 struct over_mpi {
 	MPI_Comm comm, node; /* node: the ranks of this node */
-	size_t piece;        /* bytes */
+	size_t max_message;  /* bytes */
 	int finalize;
 };
 
@@ -37,15 +37,15 @@ struct thaw_transfer {
 	const int64_t *count, *offset;
 };
 
-static size_t piece_count(const struct over_mpi *o, size_t bytes)
+static size_t message_count(const struct over_mpi *o, size_t bytes)
 {
-	return bytes / o->piece + (bytes % o->piece != 0);
+	return bytes / o->max_message + (bytes % o->max_message != 0);
 }
 
 static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *t, void *data, size_t bytes, int from)
 {
-	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = min_size(bytes - done, o->piece);
+	for (size_t done = 0; done < bytes; done += o->max_message) {
+		size_t n = min_size(bytes - done, o->max_message);
 		MPI_TRY(MPI_Irecv((char *)data + done, (int)n, MPI_BYTE, from, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -55,8 +55,8 @@ static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *
 
 static thaw_status post_send(const struct over_mpi *o, struct thaw_transfer *t, const void *data, size_t bytes, int to)
 {
-	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = min_size(bytes - done, o->piece);
+	for (size_t done = 0; done < bytes; done += o->max_message) {
+		size_t n = min_size(bytes - done, o->max_message);
 		MPI_TRY(MPI_Isend((const char *)data + done, (int)n, MPI_BYTE, to, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -104,8 +104,8 @@ static thaw_status mpi_alltoall_start(struct thaw_comm *comm, int tag, const flo
 	int rank = comm->rank, size = comm->size;
 	size_t messages = 0;
 	for (int r = 0; r < size; r++)
-		messages += piece_count(o, (size_t)count_send[r] * sizeof(float)) +
-			    piece_count(o, (size_t)count_recv[r] * sizeof(float));
+		messages += message_count(o, (size_t)count_send[r] * sizeof(float)) +
+			    message_count(o, (size_t)count_recv[r] * sizeof(float));
 	struct thaw_transfer *t = NULL;
 	THAW_TRY(transfer_create(&t, tag, messages));
 	thaw_status status = THAW_OK;
@@ -151,7 +151,7 @@ static thaw_status mpi_allgather_start(struct thaw_comm *comm, int tag, float *d
 	for (int r = 0; r < comm->size; r++)
 		longest = max_size(longest, (size_t)count[r]);
 	struct thaw_transfer *t = NULL;
-	THAW_TRY(transfer_create(&t, tag, 2 * piece_count(o, longest * sizeof(float))));
+	THAW_TRY(transfer_create(&t, tag, 2 * message_count(o, longest * sizeof(float))));
 	t->ring = true;
 	t->data = data;
 	t->count = count;
@@ -203,8 +203,8 @@ static thaw_status mpi_allgather(struct thaw_comm *comm, float *data, const int6
 static thaw_status mpi_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
 {
 	struct over_mpi *o = comm->context;
-	for (size_t done = 0; done < bytes; done += o->piece) {
-		size_t n = min_size(bytes - done, o->piece);
+	for (size_t done = 0; done < bytes; done += o->max_message) {
+		size_t n = min_size(bytes - done, o->max_message);
 		MPI_TRY(MPI_Bcast((char *)data + done, (int)n, MPI_BYTE, root, o->comm));
 	}
 	return THAW_OK;
@@ -215,7 +215,7 @@ static thaw_status mpi_gather(struct thaw_comm *comm, const void *mine, size_t b
 	struct over_mpi *o = comm->context;
 	size_t senders = comm->rank == 0 ? (size_t)comm->size - 1 : 1;
 	struct thaw_transfer *t = NULL;
-	THAW_TRY(transfer_create(&t, TAG_BLOCKING, senders * piece_count(o, bytes)));
+	THAW_TRY(transfer_create(&t, TAG_BLOCKING, senders * message_count(o, bytes)));
 	thaw_status status = THAW_OK;
 	if (comm->rank == 0) {
 		for (int r = 1; r < comm->size; r++)
@@ -275,7 +275,7 @@ static void mpi_close(struct thaw_comm *comm)
 	*comm = thaw_comm_alone();
 }
 
-/* This rank among the ranks of its node. */
+/* Sets this rank's number within its node. */
 static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 {
 	MPI_TRY(MPI_Comm_split_type(o->comm, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &o->node));
@@ -286,7 +286,7 @@ static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 
 static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm parent)
 {
-	/* By default MPI ends the program on an error and returns none. Duplicates inherit the handler. */
+	/* By default MPI ends the program on an error instead of returning it. Duplicates inherit the handler. */
 	MPI_TRY(MPI_Comm_set_errhandler(parent, MPI_ERRORS_RETURN));
 	MPI_TRY(MPI_Comm_dup(parent, &o->comm));
 	MPI_TRY(MPI_Comm_rank(o->comm, &comm->rank));
@@ -294,12 +294,13 @@ static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm p
 	return find_node(comm, o);
 }
 
-thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t piece, int finalize)
+thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t max_message, int finalize)
 {
 	struct over_mpi *o = thaw_alloc(1, sizeof(*o));
 	if (!o)
 		return THAW_RESOURCE;
-	*o = (struct over_mpi){.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .piece = piece, .finalize = finalize};
+	*o = (struct over_mpi){
+		.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .max_message = max_message, .finalize = finalize};
 	struct thaw_comm made = {
 		.context = o,
 		.allgather = mpi_allgather,

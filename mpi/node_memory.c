@@ -2,11 +2,11 @@
  *
  * The node's first rank creates a memfd, and the others open it as /proc/PID/fd/FD. MPI_Win_allocate_shared is not
  * used: Open MPI 4.1 needs a file in /dev/shm for it, which in containers has 64 MB; when it is full the first rank's
- * call fails and the others block for ever (tested). A memfd has no such limit. fallocate reserves all memory at once,
+ * call fails and the others block forever (tested). A memfd has no such limit. fallocate reserves all memory at once,
  * so that a lack of it is an error here and not a signal at a later write. A killed rank leaves nothing behind, and a
  * rank releases its mapping without the others.
  *
- * Ranks in separate containers of one machine may have different process numbers. The path may then be a file of an
+ * Ranks in separate containers of one machine may be in separate PID namespaces. The path may then be a file of an
  * unrelated process: it is opened with O_NONBLOCK (it may be a FIFO) and O_NOCTTY, and its device and inode are
  * compared with those of the memfd. */
 #include "mpi/node_memory.h"
@@ -49,7 +49,7 @@ static thaw_status map(int fd, size_t bytes, int protection, void **data)
 	return THAW_OK;
 }
 
-/* First rank. The caller closes *fd once the others have opened it, also after a failure, unless it is -1. */
+/* On the first rank. The caller closes *fd once the others have opened it, also after a failure, unless it is -1. */
 static thaw_status create_memory(size_t bytes, int *fd, void **data, struct offer *offer)
 {
 	struct stat made;
@@ -65,7 +65,7 @@ static thaw_status create_memory(size_t bytes, int *fd, void **data, struct offe
 	return THAW_OK;
 }
 
-/* Other ranks. */
+/* On the other ranks. */
 static thaw_status open_memory(const struct offer *offer, size_t bytes, void **data)
 {
 	char path[PATH_BYTES];
@@ -98,7 +98,7 @@ static thaw_status agree(MPI_Comm node, thaw_status mine, bool *all)
 	char reason[REASON_BYTES];
 	MPI_TRY(MPI_Comm_rank(node, &rank));
 	MPI_TRY(MPI_Comm_size(node, &size));
-	int vote = mine == THAW_OK ? 0 : size - rank; /* the largest is of the lowest rank */
+	int vote = mine == THAW_OK ? 0 : size - rank; /* the lowest rank has the largest vote */
 	MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, &vote, 1, MPI_INT, MPI_MAX, node));
 	*all = vote == 0;
 	if (*all)

@@ -6,7 +6,7 @@
  * - SIGTERM and SIGINT (^C) end the job: every rank gets SIGTERM in either case, and SIGKILL 1 s later.
  *   `--mca odls_base_sigkill_timeout T` makes that T s, but also delays every other exit that is not 0, 75 included, by
  *   about 2 (T - 1) s. mpirun returns 1 whatever the ranks return.
- * - A signal before a handler is installed ends the rank: install handlers before thaw_mpi_open, MPI does not change
+ * - A signal before a handler is installed ends the rank: install handlers before thaw_mpi_open; MPI does not change
  *   them.
  * - When a rank is killed, mpirun ends the others after about 2 s and returns 128 + the signal. It returns 74 after
  *   MPI_Abort(74), and 65 when all ranks return 65 after MPI_Finalize. In both cases it prints about ten lines, which
@@ -18,7 +18,7 @@
 #include "mpi/over_mpi.h"
 #include "thaw/mpi.h"
 
-#define PIECE ((size_t)1 << 30) /* bytes: half of the range of an int */
+#define MAX_MESSAGE ((size_t)1 << 30) /* bytes: half of the range of an int */
 
 static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launch)
 {
@@ -39,7 +39,7 @@ static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launc
 	if (status == THAW_OK)
 		status = thaw_launch_check_size(launch, size, library);
 	if (status == THAW_OK)
-		status = thaw_comm_over_mpi(comm, MPI_COMM_WORLD, PIECE, 1);
+		status = thaw_comm_over_mpi(comm, MPI_COMM_WORLD, MAX_MESSAGE, 1);
 	if (status != THAW_OK)
 		MPI_Finalize();
 	return status;

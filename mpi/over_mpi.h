@@ -7,8 +7,8 @@
 
 #include "thaw/comm.h"
 
-/* Uses a duplicate of `parent`. Longer transfers are divided into messages of `piece` bytes, 1 .. INT_MAX. `close`
- * frees the duplicate, and ends MPI if `finalize`. Collective. */
-thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t piece, int finalize);
+/* Uses a duplicate of `parent`. Longer transfers are divided into messages of `max_message` bytes, 1 .. INT_MAX.
+ * `close` frees the duplicate, and ends MPI if `finalize`. Collective. */
+thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t max_message, int finalize);
 
 #endif

@@ -14,7 +14,7 @@ mkdir -p "$logs"
 passed=0 failed=0 skipped=0
 limit=3600 # seconds for one program, so that a hang becomes a failure; far more than any needs on a busy machine
 
-# The sanitizers' builds are runs of make of their own, on all cores.
+# The sanitizers' builds are separate runs of make, on all cores.
 unset MAKELEVEL MAKEFLAGS MFLAGS
 
 # Open MPI refuses to run as root and with more ranks than cores by default; the tests do both.

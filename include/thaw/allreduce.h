@@ -4,8 +4,8 @@
  * of the values with it; the updated values are gathered, not the total (reduce-scatter, update, allgather). The order
  * of additions is the tree over lanes, so the bits do not depend on the rank count.
  *
- * Behind the values, a vector has slots: a few numbers, such as a count of images, on which the update depends. They
- * are exchanged first, and every rank has their totals before its first update.
+ * After its values, a vector has slots: a few numbers, such as a count of images, on which the update depends. They
+ * are exchanged first, so that every rank has their totals before its first update.
  *
  * One step, on every rank: for each of its lanes in rising order thaw_allreduce_next, fill the vector,
  * thaw_allreduce_push; then thaw_allreduce_finish. To overlap the exchange with filling the vector, call

@@ -24,11 +24,14 @@ struct thaw_bench_options {
 void thaw_bench_defaults(struct thaw_bench_options *options);
 
 /* Runs training steps on random images: trunk, tail forward, loss, backward, all-reduce, update. *result (a new
- * reference on rank 0; NULL on other ranks): network, size, batch, ranks, unfreeze, bn images_per_second  of all ranks,
- * from the median over steps of the slowest rank sum_wait_seconds   mean per step on rank 0: from the end of the
- * backward pass to the end of the all-reduce peak_rss_bytes     of the largest rank gemm_peak_gflops   of sgemm on one
- * rank, measured before the steps gemm_peak_share    floating point operations of plain convolutions, as a fraction of
- * what sgemm does in that time blas_kernel layers             of one step: name, op, forward_ms, backward_ms, gflops
+ * reference on rank 0; NULL on other ranks) has
+ *   - network, size, batch, ranks, unfreeze, bn, blas_kernel
+ *   - images_per_second: of all ranks, from the median over steps of the slowest rank
+ *   - sum_wait_seconds: from the end of the backward pass to the end of the all-reduce, mean per step on rank 0
+ *   - peak_rss_bytes: of the largest rank
+ *   - gemm_peak_gflops: of sgemm on one rank, measured before the steps
+ *   - gemm_peak_share: operations of plain convolutions, as a fraction of what sgemm would do in the time of the steps
+ *   - layers, of one step: name, op, forward_ms, backward_ms, gflops
  * Collective. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
 

@@ -55,8 +55,7 @@ struct thaw_comm {
 	 * THAW_OK. */
 	thaw_status (*node_alloc)(struct thaw_comm *, size_t bytes, void **data);
 	/* Releases this rank's mapping of memory from `node_alloc`; NULL is fine. Not collective: other ranks keep
-	 * theirs.
-	 */
+	 * their mappings. */
 	void (*node_free)(struct thaw_comm *, void *data, size_t bytes);
 	/* Ends the processes of all ranks, this one included, with this exit code: for an error that the other ranks
 	 * cannot detect. The only function that ends the process. thaw_comm_alone's does nothing and returns: there is

@@ -5,8 +5,8 @@
  *
  *     if (thaw_graph_infer(g, shape) != THAW_OK) puts(thaw_error_message());
  *
- * On failure, output arguments are untouched unless a function says otherwise, and nothing that the
- * function allocated is left behind.
+ * On failure, output arguments are unchanged unless a function says otherwise, and the function has freed whatever it
+ * allocated.
  */
 #ifndef THAW_ERROR_H
 #define THAW_ERROR_H

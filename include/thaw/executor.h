@@ -63,13 +63,14 @@ void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 
 /* Sets a callback that backward passes call after each node with parameters, from the last node to the first: the
  * gradients of that node's parameters are final. NULL removes it. */
-void thaw_executor_on_gradient(struct thaw_executor *executor, void (*done)(void *context, int node), void *context);
+void thaw_executor_on_gradient(struct thaw_executor *executor, void (*callback)(void *context, int node),
+			       void *context);
 
 /* Sets a callback that forward passes call after each node they compute (parameter nodes are not computed). value: the
  * output of the node, of the shape that thaw_graph_infer gives for the images of the run; valid during the call only,
  * since later nodes may overwrite it. NULL removes it. */
-void thaw_executor_on_value(struct thaw_executor *executor, void (*made)(void *context, int node, const float *value),
-			    void *context);
+void thaw_executor_on_value(struct thaw_executor *executor,
+			    void (*callback)(void *context, int node, const float *value), void *context);
 
 /* Buffer for the gradient of the logits (max batch,classes), owned by the executor; NULL unless training. */
 float *thaw_executor_dlogits(struct thaw_executor *executor);

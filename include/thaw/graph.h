@@ -44,7 +44,7 @@ struct thaw_param {
 	int node;       /* the node that uses it; -1 if a pass made it unused */
 	bool trainable; /* updated in training: by its gradient; a moving statistic by averaging */
 	float *data;    /* the values, of `shape` */
-	float *own;     /* data, if the graph owns it; else NULL */
+	float *own;     /* equal to data if the graph owns the values, else NULL */
 };
 
 struct thaw_node {

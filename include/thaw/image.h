@@ -20,9 +20,9 @@ struct thaw_image {
 
 void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
 
-/* Decodes a JPEG or PNG; the format is detected from the content (src/data/image_formats.h), not from the name. Returns
- * THAW_DATA if the image is damaged, truncated, too large or of an unknown format. `name` is for the message. The
- * caller frees *image with thaw_image_free. */
+/* Decodes an image file. The format is detected from the content (src/data/image_formats.h lists them), not from the
+ * name. Returns THAW_DATA if the image is damaged, truncated, too large or of an unknown format. `name` is for the
+ * message. The caller frees *image with thaw_image_free. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
 
 /* A rectangle of pixels. */
@@ -44,10 +44,10 @@ struct thaw_encoded_image {
 	const char *name; /* for messages */
 };
 
-/* Reads the header of a JPEG, or decodes a PNG. Takes ownership of `bytes` (from thaw_alloc), also on failure; `name`
- * must stay valid as long as the encoded image. Fails like thaw_image_decode. Damage after the header of a JPEG is
- * reported when pixels are decoded; damage below the decoded region may go unnoticed, but a missing end-of-image marker
- * never does. */
+/* Reads the header of a JPEG; decodes files of other formats. Takes ownership of `bytes` (from thaw_alloc), also on
+ * failure; `name` must stay valid as long as the encoded image. Fails like thaw_image_decode. Damage after the header
+ * of a JPEG is reported when pixels are decoded; damage below the decoded region may go unnoticed, but a missing
+ * end-of-image marker never does. */
 thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name);
 
 /* Wraps a decoded image, of which it takes ownership. */

@@ -2,7 +2,8 @@
  *
  * A run has L lanes, whatever its rank count. Lane l has the samples i with i % L == l. Rank r of R has the lanes
  * [r*L/R, (r+1)*L/R). Sums over lanes follow one binary tree: neighbours (0,1), (2,3), ... are added, then neighbours
- * of the results; an odd one moves up unchanged. The tree, and so every bit of the result, does not depend on R.
+ * of the results; a last vector without a neighbour moves up unchanged. The tree, and so every bit of the result, does
+ * not depend on R.
  */
 #ifndef THAW_LANES_H
 #define THAW_LANES_H

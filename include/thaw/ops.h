@@ -24,7 +24,7 @@
 
 THAW_BEGIN_DECLS
 
-/* Of one node: a convolution with a batch norm has weight, scale, shift, mean, variance and bias. */
+/* Most parameters that a node can have: conv_norm has weight, scale, shift, mean, variance and bias. */
 #define THAW_MAX_PARAMS 6
 
 enum thaw_activation { THAW_ACT_NONE, THAW_ACT_RELU, THAW_ACT_RELU6, THAW_ACTIVATIONS };

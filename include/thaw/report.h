@@ -19,8 +19,8 @@ thaw_status thaw_report_file(const char *path, const json_t *object);
 /* Truncates the file after `lines` lines and removes an incomplete last line: a resumed run writes the rest again.
  * THAW_OK for a missing or shorter file. */
 thaw_status thaw_report_rewind(const char *path, int64_t lines);
-/* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. A new reference, or NULL
- * with THAW_RESOURCE recorded. */
+/* A JSON string of text, with invalid UTF-8 replaced by U+FFFD. A new reference, or NULL with THAW_RESOURCE
+ * recorded. */
 json_t *thaw_report_string(const char *text);
 
 THAW_END_DECLS

@@ -1,6 +1,6 @@
 /* Thaw: fine-tuning of pretrained image networks on CPU clusters. The public interface of libthaw.
  *
- * This header includes all others but thaw/mpi.h, which belongs to a library of its own, libthaw-mpi.
+ * This header includes all others but thaw/mpi.h, which belongs to a separate library, libthaw-mpi.
  *
  * Errors. Every function that can fail returns thaw_status: THAW_OK, or the reason. It also records one line of text
  * (thaw/error.h). Functions that return a pointer return NULL and record the text too.

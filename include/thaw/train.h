@@ -18,7 +18,7 @@ THAW_BEGIN_DECLS
 enum thaw_bn_mode {
 	THAW_BN_AUTO,   /* frozen for a pretrained network, else lane */
 	THAW_BN_FROZEN, /* normalise with the stored statistics; scale and shift train */
-	THAW_BN_LANE,   /* normalise with the statistics of each lane's batch, and learn moving ones from them */
+	THAW_BN_LANE,   /* normalise with the statistics of each lane's batch, and update the moving statistics */
 };
 const char *thaw_bn_name(enum thaw_bn_mode mode); /* "auto", "frozen" or "lane" */
 

@@ -198,14 +198,14 @@ thaw_status thaw_activations_collect(struct thaw_activations *activations, struc
 	return status;
 }
 
-void thaw_activations_release(struct thaw_activations *t)
+void thaw_activations_release(struct thaw_activations *activations)
 {
 	for (int c = 0; c < THAW_MAX_CUTS; c++)
-		thaw_free(t->features[c]);
-	thaw_free(t->samples);
-	thaw_free(t->labels);
-	thaw_free(t->probability);
-	thaw_free(t->norms);
-	thaw_free(t->norm_sums);
-	*t = (struct thaw_activations){0};
+		thaw_free(activations->features[c]);
+	thaw_free(activations->samples);
+	thaw_free(activations->labels);
+	thaw_free(activations->probability);
+	thaw_free(activations->norms);
+	thaw_free(activations->norm_sums);
+	*activations = (struct thaw_activations){0};
 }

@@ -35,7 +35,7 @@ struct thaw_activations {
 	float *probability; /* (count,source_classes) of the network's classifier */
 	int norm_count;
 	struct thaw_norm_statistics *norms;
-	double *norm_sums; /* memory behind the means of `norms` */
+	double *norm_sums; /* memory of the means in `norms` */
 };
 
 /* Runs the dataset through the model with all parameters frozen. Lanes spread the images over the ranks; the result is

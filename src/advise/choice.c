@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-/* Fitted by hand to the 24 cells of the study (make advise-study, docs/advice.md), as is prior.c. */
+/* Chosen manually on the 24 cells of the study (make advise-study, docs/advice.md), as is prior.c. */
 #define PILOT_TO_END 0.66 /* ratio of the error after the whole training to the error after the pilot */
 #define PILOT_SPREAD 0.3  /* standard deviation of its logarithm, with any number of images */
 

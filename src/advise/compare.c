@@ -230,6 +230,8 @@ thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_option
 	thaw_status status = thaw_comm_agree(comm, entries ? THAW_OK : THAW_RESOURCE);
 	if (status == THAW_OK)
 		status = compare_all(&r, entries, result);
+	if (status == THAW_OK && comm->rank != 0)
+		*result = NULL;
 	thaw_dataset_close(&r.data);
 	for (int i = 0; entries && i < count; i++)
 		thaw_free(entries[i].network);

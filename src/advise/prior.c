@@ -5,7 +5,7 @@
 
 #include "src/advise/recipe.h"
 
-/* The constants were fitted by hand to the 24 cells of the study: `make advise-study` (tests/study/study.sh) trains
+/* The constants were chosen manually on the 24 cells of the study: `make advise-study` (tests/study/study.sh) trains
  * every cut at every rate and prints the tables of docs/advice.md. */
 
 /* If the probe's error is large, the features must change: use the highest learning rate; else the middle one. */

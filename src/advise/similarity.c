@@ -28,28 +28,28 @@ static double layer_distance(const struct thaw_norm_statistics *n)
 }
 
 /* Mean entropy of the class probabilities divided by its maximum: the distance of a network without batch norms. */
-static double relative_entropy(const struct thaw_activations *t)
+static double relative_entropy(const struct thaw_activations *activations)
 {
 	double sum = 0.0;
-	if (t->source_classes < 2 || t->count == 0)
+	if (activations->source_classes < 2 || activations->count == 0)
 		return 1.0;
-	for (int64_t i = 0; i < t->count * t->source_classes; i++) {
-		double p = (double)t->probability[i];
+	for (int64_t i = 0; i < activations->count * activations->source_classes; i++) {
+		double p = (double)activations->probability[i];
 		sum -= p > 0.0 ? p * log(p) : 0.0;
 	}
-	return sum / (double)t->count / log((double)t->source_classes);
+	return sum / (double)activations->count / log((double)activations->source_classes);
 }
 
-static double mean_confidence(const struct thaw_activations *t)
+static double mean_confidence(const struct thaw_activations *activations)
 {
 	double sum = 0.0;
-	for (int64_t i = 0; i < t->count; i++) {
+	for (int64_t i = 0; i < activations->count; i++) {
 		float most = 0.0f;
-		for (int64_t c = 0; c < t->source_classes; c++)
-			most = fmaxf(most, t->probability[i * t->source_classes + c]);
+		for (int64_t c = 0; c < activations->source_classes; c++)
+			most = fmaxf(most, activations->probability[i * activations->source_classes + c]);
 		sum += (double)most;
 	}
-	return t->count > 0 ? sum / (double)t->count : 0.0;
+	return activations->count > 0 ? sum / (double)activations->count : 0.0;
 }
 
 static double mean_norm(const float *features, int64_t count, int64_t width)
@@ -64,18 +64,20 @@ static double mean_norm(const float *features, int64_t count, int64_t width)
 	return count > 0 ? sum / (double)count : 0.0;
 }
 
-thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_activations *t)
+thaw_status thaw_similarity_measure(struct thaw_similarity *s, const struct thaw_activations *activations)
 {
-	struct thaw_similarity made = {.layers = t->norm_count, .from_norms = t->norm_count > 0};
-	made.layer = thaw_alloc((size_t)t->norm_count + 1, sizeof(*made.layer));
+	struct thaw_similarity made = {.layers = activations->norm_count, .from_norms = activations->norm_count > 0};
+	made.layer = thaw_alloc((size_t)activations->norm_count + 1, sizeof(*made.layer));
 	if (!made.layer)
 		return THAW_RESOURCE;
 	double sum = 0.0;
-	for (int k = 0; k < t->norm_count; k++)
-		sum += made.layer[k] = layer_distance(&t->norms[k]);
-	made.distance = made.from_norms ? sum / t->norm_count : relative_entropy(t);
-	made.confidence = mean_confidence(t);
-	made.feature_norm = t->width[0] > 0 ? mean_norm(t->features[0], t->count, t->width[0]) : 0.0;
+	for (int k = 0; k < activations->norm_count; k++)
+		sum += made.layer[k] = layer_distance(&activations->norms[k]);
+	made.distance = made.from_norms ? sum / activations->norm_count : relative_entropy(activations);
+	made.confidence = mean_confidence(activations);
+	made.feature_norm = activations->width[0] > 0
+				    ? mean_norm(activations->features[0], activations->count, activations->width[0])
+				    : 0.0;
 	*s = made;
 	return THAW_OK;
 }

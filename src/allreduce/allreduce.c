@@ -40,7 +40,7 @@ static thaw_status alloc_vectors(struct thaw_allreduce *allreduce)
 	return THAW_OK;
 }
 
-thaw_status thaw_allreduce_create(struct thaw_allreduce **out, struct thaw_comm *comm, int lanes,
+thaw_status thaw_allreduce_create(struct thaw_allreduce **allreduce, struct thaw_comm *comm, int lanes,
 				  const struct thaw_sharding *shards, int64_t slots,
 				  const struct thaw_allreduce_update *update)
 {
@@ -50,25 +50,25 @@ thaw_status thaw_allreduce_create(struct thaw_allreduce **out, struct thaw_comm 
 				 "with more lanes",
 				 lanes, comm->size, lanes);
 	THAW_TRY(check_sizes(shards, slots));
-	struct thaw_allreduce *allreduce = thaw_alloc(1, sizeof(*allreduce));
-	if (!allreduce)
+	struct thaw_allreduce *made = thaw_alloc(1, sizeof(*made));
+	if (!made)
 		return THAW_RESOURCE;
-	allreduce->comm = comm;
-	allreduce->lanes = lanes;
-	allreduce->shards = *shards;
-	allreduce->update = *update;
-	allreduce->n = allreduce->final_from = shards->length + slots;
-	allreduce->first = allreduce->next = thaw_lanes_first(lanes, comm->size, comm->rank);
-	allreduce->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
-	thaw_status status = alloc_vectors(allreduce);
+	made->comm = comm;
+	made->lanes = lanes;
+	made->shards = *shards;
+	made->update = *update;
+	made->n = made->final_from = shards->length + slots;
+	made->first = made->next = thaw_lanes_first(lanes, comm->size, comm->rank);
+	made->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
+	thaw_status status = alloc_vectors(made);
 	if (status == THAW_OK)
-		status = thaw_allreduce_plan_tree(allreduce);
+		status = thaw_allreduce_build_tree(made);
 	if (status == THAW_OK)
-		status = thaw_allreduce_plan_buckets(allreduce);
+		status = thaw_allreduce_create_buckets(made);
 	if (status == THAW_OK)
-		*out = allreduce;
+		*allreduce = made;
 	else
-		thaw_allreduce_destroy(allreduce);
+		thaw_allreduce_destroy(made);
 	return status;
 }
 

@@ -46,7 +46,7 @@ struct thaw_allreduce {
 	int pieces;                 /* of all ranks, ordered by first lane */
 	int rounds;                 /* largest number of pieces of a rank */
 	int *piece_first;           /* [size + 1] index of each rank's first piece */
-	struct addition *additions; /* [pieces - 1] the additions of the tree that the exchange leaves to do */
+	struct addition *additions; /* [pieces - 1] the additions of the tree that remain after the exchange */
 
 	struct bucket *buckets; /* [bucket_count] of the slots, then of the values from last to first; one rank: none */
 	int bucket_count;
@@ -55,8 +55,8 @@ struct thaw_allreduce {
 	float *received;          /* receive buffers, which buckets use in turn */
 };
 
-/* tree.c: plans the pieces of all ranks and the additions between them. */
-thaw_status thaw_allreduce_plan_tree(struct thaw_allreduce *allreduce);
+/* tree.c: determines the pieces of all ranks and the additions between them. */
+thaw_status thaw_allreduce_build_tree(struct thaw_allreduce *allreduce);
 /* How many subtrees of [first, lane] the vector of `lane` completes; each is the sum of the two vectors on top of the
  * stack. */
 int thaw_allreduce_completed_by(int lane, int first, int lanes);
@@ -66,7 +66,7 @@ int thaw_allreduce_depth(int first, int end, int lanes);
 void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n);
 
 /* bucket.c: creates the buckets; needs the tree. */
-thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce);
+thaw_status thaw_allreduce_create_buckets(struct thaw_allreduce *allreduce);
 /* Calls the update function for total[shard.count]. */
 void thaw_allreduce_update_shard(const struct thaw_allreduce *allreduce, struct thaw_shard shard, float *total);
 /* Advances the exchange of the started buckets, and starts those that are ready while receive buffers are free. */

@@ -11,7 +11,7 @@
 /* Floats of each piece that are summed at a time: 32 pieces of 16 KiB fit in a common L2 cache. */
 #define BLOCK           INT64_C(4096)
 #define RECEIVE_BUFFERS 16 /* buckets in exchange at once: bounds the memory for received data */
-#define TABLES          5  /* of [size] for each bucket: count, offset, count_send, count_recv, offset_recv */
+#define TABLES          5  /* arrays of [size] per bucket: count, offset, count_send, count_recv, offset_recv */
 
 /* Number of pieces that this rank receives: those of the other ranks. */
 static int64_t received_pieces(const struct thaw_allreduce *allreduce)
@@ -21,8 +21,8 @@ static int64_t received_pieces(const struct thaw_allreduce *allreduce)
 }
 
 /* Fills in the shards of bucket number `bucket` of a sharded vector that starts at `start`. */
-static void plan_bucket(const struct thaw_allreduce *allreduce, struct bucket *b, const struct thaw_sharding *shards,
-			int64_t bucket, int64_t start)
+static void set_shards(const struct thaw_allreduce *allreduce, struct bucket *b, const struct thaw_sharding *shards,
+		       int64_t bucket, int64_t start)
 {
 	int size = allreduce->comm->size;
 	for (int rank = 0; rank < size; rank++) {
@@ -35,7 +35,7 @@ static void plan_bucket(const struct thaw_allreduce *allreduce, struct bucket *b
 	b->stride = b->count[0]; /* rank 0's shard is the longest */
 }
 
-static void plan_tables(const struct thaw_allreduce *allreduce, struct bucket *b, int64_t index)
+static void set_tables(const struct thaw_allreduce *allreduce, struct bucket *b, int64_t index)
 {
 	int64_t size = allreduce->comm->size, *table = allreduce->tables + index * size * TABLES;
 	b->count = table;
@@ -45,7 +45,7 @@ static void plan_tables(const struct thaw_allreduce *allreduce, struct bucket *b
 	b->offset_recv = table + 4 * size;
 }
 
-thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce)
+thaw_status thaw_allreduce_create_buckets(struct thaw_allreduce *allreduce)
 {
 	int64_t size = allreduce->comm->size, whole = thaw_sharding_buckets(&allreduce->shards), stride = 0;
 	const struct thaw_sharding slots = {allreduce->n - allreduce->shards.length,
@@ -59,12 +59,12 @@ thaw_status thaw_allreduce_plan_buckets(struct thaw_allreduce *allreduce)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < count; i++) {
 		struct bucket *b = &allreduce->buckets[i];
-		plan_tables(allreduce, b, i);
+		set_tables(allreduce, b, i);
 		b->slots = i < first;
 		if (b->slots)
-			plan_bucket(allreduce, b, &slots, 0, allreduce->shards.length);
+			set_shards(allreduce, b, &slots, 0, allreduce->shards.length);
 		else
-			plan_bucket(allreduce, b, &allreduce->shards, count - 1 - i, 0);
+			set_shards(allreduce, b, &allreduce->shards, count - 1 - i, 0);
 		stride = max_int64(stride, b->stride);
 	}
 	size_t buffer = (size_t)(stride * received_pieces(allreduce));

@@ -6,7 +6,7 @@
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
 
-/* comm->allgather moves floats: a double travels as the bits of two of them. */
+/* comm->allgather moves floats: a double is sent as two of them. */
 #define FLOATS_PER_DOUBLE ((int64_t)(sizeof(double) / sizeof(float)))
 
 thaw_status thaw_allreduce_doubles(struct thaw_comm *comm, int lanes, int n, const double *values, double *total)

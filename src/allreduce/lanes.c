@@ -1,4 +1,4 @@
-/* Lanes: which rank has which, and which samples each holds. All are pure functions of numbers recorded with the run,
+/* Lanes: the lanes of each rank, and the samples of each lane. All are pure functions of numbers recorded with the run,
  * so nothing has to be saved or exchanged. */
 #include "thaw/lanes.h"
 

@@ -1,7 +1,7 @@
 /* The tree over lanes.
  *
  * At step s = 1, 2, 4, ..., every vector i that is a multiple of 2s adds vector i + s, if there is one: pairs, then
- * pairs of pairs, and an odd one moves up unchanged. A subtree is identified by its first lane.
+ * pairs of pairs. A last vector without a neighbour moves up unchanged. A subtree is identified by its first lane.
  *
  * The lanes of a rank are consecutive. Adding the two halves of a subtree as soon as both are complete, like carries in
  * a binary counter, leaves a short stack of complete subtrees: the rank's pieces, the largest subtrees between its
@@ -48,12 +48,13 @@ int thaw_allreduce_depth(int first, int end, int lanes)
 	return depth;
 }
 
-thaw_status thaw_allreduce_plan_tree(struct thaw_allreduce *allreduce)
+thaw_status thaw_allreduce_build_tree(struct thaw_allreduce *allreduce)
 {
 	int size = allreduce->comm->size, lanes = allreduce->lanes;
 	thaw_status status = THAW_RESOURCE;
 	int *starts = thaw_alloc((size_t)lanes, sizeof(*starts));
-	int *piece = thaw_alloc((size_t)lanes, sizeof(*piece)); /* that starts at a lane, plus 1; 0: none */
+	/* [lane] index of the piece that starts at the lane, plus 1; 0: none. */
+	int *piece = thaw_alloc((size_t)lanes, sizeof(*piece));
 	if (!starts || !piece)
 		goto out;
 	for (int rank = 0; rank < size; rank++) {

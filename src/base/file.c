@@ -119,13 +119,13 @@ thaw_status thaw_make_directory(const char *path)
 	for (char *end = prefix; status == THAW_OK && *end; end++) {
 		if (end[1] != '/' && end[1] != '\0')
 			continue;
-		char kept = end[1];
+		char separator = end[1];
 		end[1] = '\0';
 		/* Checked first, so that an existing parent on a read-only file system is not an error. */
 		if (!thaw_path_is_directory(prefix) && mkdir(prefix, 0777) != 0 &&
 		    !(errno == EEXIST && thaw_path_is_directory(prefix)))
 			status = thaw_fail_io("cannot make the folder", prefix);
-		end[1] = kept;
+		end[1] = separator;
 	}
 	thaw_free(prefix);
 	return status;

@@ -15,7 +15,7 @@
 #define CGROUP_ROOT "/sys/fs/cgroup"
 #define LINE_SIZE   512
 
-/* The text after "KEY :" in a file of such lines. */
+/* Finds the first line "KEY : VALUE" of a file and copies its value. */
 static bool find_value(const char *path, const char *key, char *value, size_t size)
 {
 	char line[LINE_SIZE];
@@ -115,14 +115,14 @@ static bool read_line(const char *folder, const char *file, char *line, size_t s
 static void cgroup_folder(char *folder, size_t size)
 {
 	char name[LINE_SIZE];
-	/* The line of version 2 is "0::/path". */
+	/* Version 2 of control groups has the line "0::/path". */
 	if (!find_value("/proc/self/cgroup", "0", name, sizeof(name)) ||
 	    snprintf(folder, size, CGROUP_ROOT "%s", name) >= (int)size || access(folder, R_OK) != 0)
 		snprintf(folder, size, CGROUP_ROOT);
 }
 
-/* The smallest limit among the groups from this process's up to the root; `limit_of` returns 0 for none. */
-static double tightest(double (*limit_of)(const char *folder))
+/* The smallest limit of this process's group and the groups above it; `limit_of` returns 0 for none. */
+static double smallest_limit(double (*limit_of)(const char *folder))
 {
 	char folder[PATH_MAX];
 	double least = 0;
@@ -136,7 +136,7 @@ static double tightest(double (*limit_of)(const char *folder))
 	return least;
 }
 
-/* "max" is read as 0. Version 1 has another file, and a huge number when there is no limit. */
+/* "max" is read as 0. Version 1 has another file, which contains a huge number when there is no limit. */
 static double memory_limit_of(const char *folder)
 {
 	char line[LINE_SIZE];
@@ -159,10 +159,10 @@ static double cpu_limit_of(const char *folder)
 
 double thaw_machine_memory_limit(void)
 {
-	return tightest(memory_limit_of);
+	return smallest_limit(memory_limit_of);
 }
 
 double thaw_machine_cpu_limit(void)
 {
-	return tightest(cpu_limit_of);
+	return smallest_limit(cpu_limit_of);
 }

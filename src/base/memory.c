@@ -1,8 +1,8 @@
 /* Aligned and zeroed memory, and text in it.
  *
  * posix_memalign keeps the exact size, so that AddressSanitizer detects a read one byte beyond the end. Large blocks
- * are zeroed by returning their pages to the system, which provides zeroed ones on first access: memory of a network
- * whose weights are read from a file grows as they are read. */
+ * are zeroed by returning their pages to the system, which provides zeroed pages on first access. So the memory of a
+ * network whose weights are read from a file grows as they are read. */
 #include "thaw/memory.h"
 
 #include <stdarg.h>
@@ -64,7 +64,7 @@ char *thaw_format(const char *format, ...)
 	va_end(args);
 	char *text = NULL;
 	if (length < 0)
-		thaw_fail(THAW_RESOURCE, "cannot format a text: %s", format);
+		thaw_fail(THAW_RESOURCE, "cannot format text: %s", format);
 	else if ((text = thaw_alloc((size_t)length + 1, 1)) != NULL)
 		vsnprintf(text, (size_t)length + 1, format, again);
 	va_end(again);

@@ -17,8 +17,8 @@ thaw_status thaw_folder_list(int64_t **steps, int *count, const char *directory)
 struct thaw_retention {
 	const char *directory;
 	int keep_last;
-	int64_t *whole; /* [whole_count] steps whose files are known to be undamaged; from thaw_alloc */
-	int whole_count;
+	int64_t *intact; /* [intact_count] steps whose files are known to be undamaged; from thaw_alloc */
+	int intact_count;
 };
 
 /* Call before the file of `step` is written. best: it becomes the best checkpoint as soon as its file exists. */

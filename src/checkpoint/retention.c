@@ -108,23 +108,23 @@ thaw_status thaw_retention_announce(struct thaw_retention *r, int64_t step, bool
 	return record_write(record, r->directory);
 }
 
-static bool known_whole(const struct thaw_retention *r, int64_t step)
+static bool known_intact(const struct thaw_retention *r, int64_t step)
 {
-	for (int i = 0; i < r->whole_count; i++)
-		if (r->whole[i] == step)
+	for (int i = 0; i < r->intact_count; i++)
+		if (r->intact[i] == step)
 			return true;
 	return false;
 }
 
-/* Reads a file of an earlier process once, so that a damaged file is not counted as one of the K. */
-static thaw_status check_whole(const struct thaw_retention *r, int64_t step, bool *whole)
+/* Verifies a file that an earlier process wrote, so that a damaged file is not counted as one of the K. */
+static thaw_status check_intact(const struct thaw_retention *r, int64_t step, bool *intact)
 {
 	char *path = thaw_folder_path(r->directory, step);
 	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = thaw_frame_read(NULL, NULL, path);
 	thaw_free(path);
-	*whole = status == THAW_OK;
+	*intact = status == THAW_OK;
 	return status == THAW_RESOURCE ? status : THAW_OK;
 }
 
@@ -153,10 +153,10 @@ static thaw_status sweep(struct thaw_retention *r, const int64_t *steps, int cou
 				THAW_TRY(remove_step(r, steps[i]));
 			continue;
 		}
-		bool whole = steps[i] == newest || known_whole(r, steps[i]);
-		if (!whole)
-			THAW_TRY(check_whole(r, steps[i], &whole));
-		if (whole)
+		bool intact = steps[i] == newest || known_intact(r, steps[i]);
+		if (!intact)
+			THAW_TRY(check_intact(r, steps[i], &intact));
+		if (intact)
 			kept[(*kept_count)++] = steps[i];
 	}
 	return THAW_OK;
@@ -171,8 +171,8 @@ thaw_status thaw_retention_apply(struct thaw_retention *r, int64_t step)
 	int64_t *kept = thaw_alloc((size_t)r->keep_last, sizeof(*kept));
 	thaw_status status = kept ? sweep(r, steps, count, step, best, kept, &kept_count) : THAW_RESOURCE;
 	thaw_free(steps);
-	thaw_free(r->whole);
-	r->whole = kept;
-	r->whole_count = kept_count;
+	thaw_free(r->intact);
+	r->intact = kept;
+	r->intact_count = kept_count;
 	return status;
 }

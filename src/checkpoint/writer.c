@@ -71,7 +71,7 @@ static void release_part(struct thaw_checkpoint_writer *w, size_t size)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-/* Takes the whole file out of the ring; writes it to the frame until an error occurs. */
+/* Takes all bytes of the file out of the ring, also after an error; writes them to the frame until one occurs. */
 static thaw_status drain(struct thaw_checkpoint_writer *w, struct thaw_frame_writer *frame, thaw_status status)
 {
 	const void *part;
@@ -138,7 +138,7 @@ static void destroy(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_destroy(&w->mutex);
 	pthread_cond_destroy(&w->changed);
-	thaw_free(w->retention.whole);
+	thaw_free(w->retention.intact);
 	thaw_free(w->directory);
 	thaw_free(w->ring);
 	thaw_free(w);

@@ -14,24 +14,24 @@
 /* Rows for `heading`; `at` is the offset of the value. `note` is appended to the help text. */
 /* clang-format off */
 #define SIZE_OPTION(heading, at)                                                                                       \
-	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,               \
+	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 0,           \
 	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
 #define TEST_SHARE_OPTION(heading, at, note)                                                                           \
-	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = at, .section = heading, .min = 0,        \
+	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = (at), .section = (heading), .min = 0,    \
 	 .max = BELOW_ONE,                                                                                             \
 	 .help = "fraction of each class held out for testing if D has no test images" note}
 #define PER_CLASS_OPTION(heading, at, fallback, text)                                                                  \
-	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, .offset = at, .section = heading, .min = 0,         \
-	 .max = INFINITY, .absent = fallback, .help = text}
+	{.name = "per-class", .metavar = "N", .type = OPTION_LONG, .offset = (at), .section = (heading), .min = 0,     \
+	 .max = INFINITY, .absent = (fallback), .help = (text)}
 #define LANES_OPTION(heading, at, fallback, text)                                                                      \
-	{.name = "lanes", .metavar = "L", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,              \
-	 .max = MAX_LANES, .absent = fallback, .help = text}
+	{.name = "lanes", .metavar = "L", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 0,          \
+	 .max = MAX_LANES, .absent = (fallback), .help = (text)}
 #define SEED_OPTION(heading, at, text)                                                                                 \
-	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = at, .section = heading, .min = 0,              \
-	 .max = INFINITY, .help = text}
+	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = (at), .section = (heading), .min = 0,          \
+	 .max = INFINITY, .help = (text)}
 #define DECODE_THREADS_OPTION(heading, at)                                                                             \
-	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = at, .section = heading, .min = 1,     \
+	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 1, \
 	 .max = MAX_THREADS, .help = "threads per rank that read and decode images"}
 
 /* The end of every table. */

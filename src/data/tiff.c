@@ -2,7 +2,7 @@
  *
  * Grey, RGB, palette and CMYK images of 8 or 16 bits are converted here: of 16 bits the high byte is taken, as for PNG,
  * and extra samples such as alpha are dropped. libtiff's own converter handles what is left (1 to 4 bits, YCbCr).
- * Samples of 32 bits or floating point have no range of their own and are refused. */
+ * Samples of 32 bits or floating point have no defined range and are refused. */
 #include "src/data/image.h"
 
 #include <stdio.h>
@@ -62,7 +62,7 @@ static int on_error(TIFF *tiff, void *context, const char *module, const char *f
 {
 	struct source *s = context;
 	(void)tiff, (void)module;
-	if (!s->reason[0]) /* the first reason is the cause */
+	if (!s->reason[0]) /* later messages are consequences of the first */
 		vsnprintf(s->reason, sizeof(s->reason), format, arguments);
 	return 1; /* handled: libtiff prints nothing */
 }
@@ -123,7 +123,7 @@ static void read_page(TIFF *tiff, struct page *p)
 		TIFFGetField(tiff, TIFFTAG_COLORMAP, &p->palette[0], &p->palette[1], &p->palette[2]);
 }
 
-/* Samples of a pixel that its colour is made of; 0 where libtiff's converter is needed. */
+/* How many samples of a pixel determine its colour; 0 if libtiff's converter is needed. */
 static int color_samples(const struct page *p)
 {
 	int wanted = 0;
@@ -148,7 +148,7 @@ static int color_samples(const struct page *p)
 	return wanted <= p->samples ? wanted : 0;
 }
 
-/* A row's samples as 8 bits: [pixels][wanted] of a row with `stride` samples per pixel, starting at `first`. */
+/* Converts a row to 8 bits: the first `wanted` of the `stride` samples of each pixel go to to[pixels][to_stride]. */
 static void narrow(const struct page *p, const uint8_t *row, int stride, uint32_t pixels, int wanted, uint8_t *to,
 		   int to_stride)
 {
@@ -160,7 +160,7 @@ static void narrow(const struct page *p, const uint8_t *row, int stride, uint32_
 					     : (uint8_t)(wide[x * (uint32_t)stride + (uint32_t)s] >> 8);
 }
 
-/* RGB of pixels with color_samples() samples of 8 bits each. */
+/* Converts pixels of color_samples() samples, of 8 bits each, to RGB. */
 static void color_row(const struct page *p, const uint8_t *samples, uint32_t pixels, uint8_t *rgb)
 {
 	for (uint32_t x = 0; x < pixels; x++, rgb += 3)
@@ -184,7 +184,7 @@ static void color_row(const struct page *p, const uint8_t *samples, uint32_t pix
 		}
 }
 
-/* Where strips or tiles are read into, and one row of samples of 8 bits. */
+/* Working memory: `block` for a tile or a row as stored, `samples` for the 8-bit samples of a row of blocks. */
 struct rows {
 	uint8_t *block, *samples; /* owned */
 	uint32_t block_width, block_height;
@@ -213,7 +213,7 @@ static thaw_status open_rows(struct rows *r, TIFF *tiff, const struct page *p, c
 	return r->block && r->samples ? THAW_OK : THAW_RESOURCE;
 }
 
-/* Puts the colour samples of the block at (x,y), plane `plane`, into r->samples. */
+/* Reads the block at (x,y) of this plane and writes its colour samples to r->samples. */
 static bool read_block(const struct rows *r, TIFF *tiff, const struct page *p, uint32_t x, uint32_t y, int plane)
 {
 	bool contiguous = p->planar == PLANARCONFIG_CONTIG;
@@ -228,8 +228,8 @@ static bool read_block(const struct rows *r, TIFF *tiff, const struct page *p, u
 	return read;
 }
 
-/* Strips are compressed as a whole, so of separate planes a strip would be decoded once a row: each plane is read from
- * top to bottom instead, and the image holds the samples until all are there. */
+/* For planes that are stored separately. A strip is compressed as a whole, and reading the planes in turn would decode
+ * it again for every row. So each plane is read from top to bottom, and its samples are stored in the image. */
 static bool read_planes(const struct rows *r, TIFF *tiff, const struct page *p, struct thaw_image *image)
 {
 	for (int plane = 0; plane < 3; plane++)

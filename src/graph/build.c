@@ -133,11 +133,11 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 	return g->node_count - 1;
 }
 
-/* The file shape for a shape in memory. */
-static struct thaw_shape file_shape(const struct thaw_shape *here, enum thaw_layout layout)
+/* The shape in files of a parameter that has this shape in memory. */
+static struct thaw_shape file_shape(const struct thaw_shape *memory, enum thaw_layout layout)
 {
-	const int64_t *d = here->dim;
-	return layout == THAW_LAYOUT_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : *here;
+	const int64_t *d = memory->dim;
+	return layout == THAW_LAYOUT_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : *memory;
 }
 
 static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_param *wanted)

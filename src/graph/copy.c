@@ -127,6 +127,6 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead)
 	g->output = moved[g->output];
 	g->head = moved[g->head];
 	g->node_count = kept;
-	/* The array keeps its size, which thaw_grow would not expect; no nodes are added to a rewritten graph. */
+	/* The array keeps its memory: at least what thaw_grow assumes for the smaller count. */
 	thaw_free(moved);
 }

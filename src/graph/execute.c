@@ -29,7 +29,7 @@ static double clock_of(const struct thaw_executor *executor)
 
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key)
 {
-	executor->ran = n;
+	executor->batch = n;
 	for (int i = 1; i < executor->graph->node_count; i++) {
 		if (!executor->steps[i].runs)
 			continue;
@@ -39,8 +39,8 @@ const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, co
 			executor->graph->nodes[i].op->forward(&executor->steps[i].args);
 		if (executor->times)
 			executor->times[i].forward += clock_of(executor) - start;
-		if (executor->made && !executor->graph->nodes[i].op->parameter)
-			executor->made(executor->made_context, i, executor->steps[i].args.y.data);
+		if (executor->on_value && !executor->graph->nodes[i].op->parameter)
+			executor->on_value(executor->on_value_context, i, executor->steps[i].args.y.data);
 	}
 	return executor->logits;
 }
@@ -61,7 +61,7 @@ static void bind_gradients(struct thaw_executor *executor, int node, float *cons
 
 void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
 {
-	int64_t count = executor->ran * executor->classes;
+	int64_t count = executor->batch * executor->classes;
 	if (dlogits != executor->dlogits)
 		for (int64_t i = 0; i < count; i++)
 			executor->dlogits[i] = dlogits[i];
@@ -75,8 +75,8 @@ void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 		}
 		if (executor->times)
 			executor->times[i].backward += clock_of(executor) - start;
-		if (executor->done && n->param_count > 0)
-			executor->done(executor->done_context, i);
+		if (executor->on_gradient && n->param_count > 0)
+			executor->on_gradient(executor->on_gradient_context, i);
 	}
 }
 
@@ -106,17 +106,17 @@ void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const
 	}
 }
 
-void thaw_executor_on_gradient(struct thaw_executor *executor, void (*done)(void *context, int node), void *context)
+void thaw_executor_on_gradient(struct thaw_executor *executor, void (*callback)(void *context, int node), void *context)
 {
-	executor->done = done;
-	executor->done_context = context;
+	executor->on_gradient = callback;
+	executor->on_gradient_context = context;
 }
 
-void thaw_executor_on_value(struct thaw_executor *executor, void (*made)(void *context, int node, const float *value),
-			    void *context)
+void thaw_executor_on_value(struct thaw_executor *executor,
+			    void (*callback)(void *context, int node, const float *value), void *context)
 {
-	executor->made = made;
-	executor->made_context = context;
+	executor->on_value = callback;
+	executor->on_value_context = context;
 }
 
 void thaw_executor_profile(struct thaw_executor *executor, struct thaw_node_time *times)

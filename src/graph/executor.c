@@ -123,13 +123,13 @@ static thaw_status compile(struct thaw_compiler *c, const struct thaw_shape *ima
 	return THAW_OK;
 }
 
-thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_graph *graph,
+thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training)
 {
 	size_t nodes = (size_t)graph->node_count;
-	struct thaw_executor *executor = thaw_alloc(1, sizeof(*executor));
+	struct thaw_executor *made = thaw_alloc(1, sizeof(*made));
 	struct thaw_compiler c = {
-		.executor = executor,
+		.executor = made,
 		.graph = graph,
 		.nodes = graph->node_count,
 		.shapes = thaw_alloc(nodes, sizeof(*c.shapes)),
@@ -141,12 +141,12 @@ thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_g
 		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
 	thaw_status status = THAW_RESOURCE;
-	if (executor && c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
+	if (made && c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
 	    c.crossing) {
-		executor->graph = graph;
-		executor->segment = segment;
-		executor->training = training;
-		executor->cut = thaw_graph_cut(graph);
+		made->graph = graph;
+		made->segment = segment;
+		made->training = training;
+		made->cut = thaw_graph_cut(graph);
 		status = compile(&c, image);
 	}
 	thaw_free(c.shapes);
@@ -157,10 +157,10 @@ thaw_status thaw_executor_create(struct thaw_executor **out, const struct thaw_g
 	thaw_free(c.buffers);
 	thaw_free(c.crossing);
 	if (status != THAW_OK) {
-		thaw_executor_destroy(executor);
+		thaw_executor_destroy(made);
 		return status;
 	}
-	*out = executor;
+	*executor = made;
 	return THAW_OK;
 }
 

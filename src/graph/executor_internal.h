@@ -40,11 +40,11 @@ struct thaw_executor {
 	int64_t classes;
 	char *arena;
 	size_t arena_bytes;
-	int64_t ran; /* batch size of the last forward pass */
-	void (*done)(void *context, int node);
-	void *done_context;
-	void (*made)(void *context, int node, const float *value);
-	void *made_context;
+	int64_t batch; /* batch size of the last forward pass */
+	void (*on_gradient)(void *context, int node);
+	void *on_gradient_context;
+	void (*on_value)(void *context, int node, const float *value);
+	void *on_value_context;
 	struct thaw_node_time *times;
 };
 

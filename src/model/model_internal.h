@@ -9,9 +9,9 @@
 thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_family *family, const char *variant,
 			      int64_t classes, const struct thaw_weights *w, const char *source);
 
-/* Loads a state dict. `variant` NULL: as in the metadata, else recognised by the tensors. `source` is the file's name
- * for messages. Returns THAW_DATA if a tensor is missing, superfluous or of the wrong shape. */
-thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *variant,
+/* Loads a state dict. requested: the variant, or NULL: as in the metadata, else recognised by the tensors. `source` is
+ * the file's name for messages. Returns THAW_DATA if a tensor is missing, superfluous or of the wrong shape. */
+thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *requested,
 				    const char *source);
 
 /* Outputs of the classifier. */

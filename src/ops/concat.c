@@ -141,7 +141,7 @@ static const struct thaw_op_case cases[] = {
 	 .inputs = 2,
 	 .x = {{3, {1, 1, 19}}, {3, {3, 7, 19}}},
 	 .fixed = 1},
-	{.name = "fixed channels behind",
+	{.name = "fixed channels after",
 	 .attrs = {.axis = 2},
 	 .inputs = 2,
 	 .x = {{3, {3, 4, 5}}, {3, {1, 4, 3}}},

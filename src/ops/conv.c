@@ -3,7 +3,7 @@
  * x[0] (N,H,W,Cin); x[1], optional, a residual of y's shape; weight (kh,kw,Cin/groups,Cout); bias (Cout), optional.
  * Reads attrs kernel (0: the weight's size), stride, pad, same, dilation, groups, activation.
  *
- * Backward reads from y where the activation was flat, and masks dy there in place; the masked dy is the gradient of
+ * Backward finds in y where the activation was flat, and zeroes dy there in place; the masked dy is the gradient of
  * the residual. The arithmetic is in kernels/conv_*.c.
  */
 #include <limits.h>

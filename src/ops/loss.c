@@ -3,7 +3,7 @@
 
 #include "thaw/ops.h"
 
-/* Index of the largest of logit[classes]; of equal ones the first. */
+/* Index of the largest of logit[classes]; the first if several are equal. */
 static int64_t top_class(const float *logit, int64_t classes)
 {
 	int64_t top = 0;

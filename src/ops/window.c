@@ -12,8 +12,7 @@ static int64_t reach(const struct thaw_windows *w)
 }
 
 /* Sets output size and padding as TensorFlow's SAME: an odd pixel of padding is after the image, or before it if
- * `lower`.
- */
+ * `lower`. */
 static void pad_same(struct thaw_windows *w, bool lower)
 {
 	int64_t total;

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/float_bits.h"
 #include "thaw/dtype.h"
 
 static const struct {
@@ -37,20 +38,6 @@ bool thaw_dtype_parse(const char *name, enum thaw_dtype *t)
 		}
 	}
 	return false;
-}
-
-static float float_of_bits(uint32_t bits)
-{
-	float f;
-	memcpy(&f, &bits, sizeof(f));
-	return f;
-}
-
-static uint32_t bits_of_float(float f)
-{
-	uint32_t bits;
-	memcpy(&bits, &f, sizeof(bits));
-	return bits;
 }
 
 /* binary16: sign, 5 bits of exponent (bias 15), 10 of fraction. binary32: 8 (bias 127) and 23. */

@@ -40,7 +40,7 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	return d;
 }
 
-/* The file of a lane's cache in --cache-dir; NULL without memory. */
+/* The file of a lane's cache in --cache-dir; NULL if out of memory. */
 static char *cache_path(const struct run *r, const char *split, int lane)
 {
 	return thaw_format("%s/%s-%s-%05d-of-%05d.features", r->options.cache_dir, run_phase_options(r)->name, split,

@@ -38,36 +38,35 @@ static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
 	return params->count ? THAW_OK : thaw_fail(THAW_USAGE, "nothing to train: --unfreeze: give head or more");
 }
 
-thaw_status thaw_flat_params_create(struct thaw_flat_params **out, struct thaw_graph *graph,
+thaw_status thaw_flat_params_create(struct thaw_flat_params **params, struct thaw_graph *graph,
 				    const struct thaw_optimizer *optimizer, double layer_decay,
 				    const struct thaw_comm *comm)
 {
-	struct thaw_flat_params *params = thaw_alloc(1, sizeof(*params));
+	struct thaw_flat_params *made = thaw_alloc(1, sizeof(*made));
 	thaw_status status = THAW_RESOURCE;
-	if (!params)
+	if (!made)
 		return status;
-	params->graph = graph;
-	params->optimizer = optimizer;
-	params->entries = thaw_alloc((size_t)graph->param_count, sizeof(*params->entries));
-	if (!params->entries)
+	made->graph = graph;
+	made->optimizer = optimizer;
+	made->entries = thaw_alloc((size_t)graph->param_count, sizeof(*made->entries));
+	if (!made->entries)
 		goto out;
-	THAW_TRY_OUT(collect(params, layer_decay));
-	params->shards = (struct thaw_sharding){params->length, THAW_ALLREDUCE_BUCKET, comm->size};
-	size_t own = (size_t)thaw_sharding_own(&params->shards, comm->rank);
+	THAW_TRY_OUT(collect(made, layer_decay));
+	made->shards = (struct thaw_sharding){made->length, THAW_ALLREDUCE_BUCKET, comm->size};
+	size_t own = (size_t)thaw_sharding_own(&made->shards, comm->rank);
 	status = THAW_RESOURCE;
-	params->values = thaw_alloc((size_t)params->length, sizeof(float));
-	if (!params->values)
+	made->values = thaw_alloc((size_t)made->length, sizeof(float));
+	if (!made->values)
 		goto out;
 	for (int i = 0; optimizer->state_names[i]; i++)
-		if (!(params->state[i] = thaw_alloc(own, sizeof(float))))
+		if (!(made->state[i] = thaw_alloc(own, sizeof(float))))
 			goto out;
-	for (int i = 0; i < params->count; i++)
-		thaw_param_move_data(&graph->params[params->entries[i].param],
-				     params->values + params->entries[i].offset);
-	*out = params;
+	for (int i = 0; i < made->count; i++)
+		thaw_param_move_data(&graph->params[made->entries[i].param], made->values + made->entries[i].offset);
+	*params = made;
 	return THAW_OK;
 out:
-	thaw_flat_params_destroy(params);
+	thaw_flat_params_destroy(made);
 	return status;
 }
 

@@ -14,7 +14,7 @@ int thaw_metrics_size(int classes);
 /* Adds n images with these logits (n,classes) to sums[thaw_metrics_size]. */
 void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes, const int32_t *labels);
 
-/* images, top1, top5, loss, damaged, per_class {name: {images, accuracy}}. A new reference; NULL without memory. */
+/* images, top1, top5, loss, damaged, per_class {name: {images, accuracy}}. A new reference; NULL if out of memory. */
 json_t *thaw_metrics_json(const double *sums, int classes, char *const *names);
 
 #endif

@@ -3,7 +3,8 @@
 #include "src/base/minmax.h"
 #include "thaw/memory.h"
 
-/* The backward pass runs from the last node to the first: behind the parameters of earlier nodes all is final. */
+/* The offset from which on the gradient vector is final when the backward pass has finished `node`: it runs from the
+ * last node to the first, so only parameters of earlier nodes are missing. */
 static int64_t final_after(const struct thaw_flat_params *params, const struct thaw_graph *graph, int node)
 {
 	int64_t from = 0;

@@ -59,7 +59,8 @@ static thaw_status read_field(struct position *at, size_t i, const char *value)
 			       : thaw_fail(THAW_DATA, "invalid checkpoint: %s is not a number", fields[i].key);
 }
 
-/* The name in the file of a parameter (vector 0) or of its optimizer state (vectors 1, 2, ...). NULL without memory. */
+/* The name in the file of a parameter (vector 0) or of its optimizer state (vectors 1, 2, ...). NULL if out of memory.
+ */
 static char *tensor_name(const struct run *r, int vector, int param)
 {
 	const char *name = r->model->graph->params[r->phase.params->entries[param].param].name;

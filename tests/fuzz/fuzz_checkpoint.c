@@ -1,7 +1,7 @@
 /* Fuzzes the reader of checkpoints: any bytes as a file give a state or an error with a text of one line.
  *
  * Built by `make fuzz` with -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, which lets frames with a wrong checksum
- * through to the parser behind it. */
+ * through to the parser after it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

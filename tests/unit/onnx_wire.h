@@ -1,4 +1,4 @@
-/* Writes protobuf messages by hand, so that tests can write invalid ones. */
+/* Writes protobuf messages byte by byte, so that tests can write invalid ones. */
 #ifndef THAW_TESTS_ONNX_WIRE_H
 #define THAW_TESTS_ONNX_WIRE_H
 

@@ -1,4 +1,4 @@
-/* Activations against executors run by hand, and the similarity computed from them. */
+/* Activations against executors run directly, and the similarity computed from them. */
 #include "tests/scratch.h"
 
 #include <math.h>

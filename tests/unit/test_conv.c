@@ -60,19 +60,38 @@ static void invalid_residual_test(void **state)
 	assert_int_equal(thaw_op_find("conv")->infer(&desc, &y), THAW_CONFIG);
 }
 
+/* A 3x3 convolution of square images, padded by 1. */
+static struct thaw_conv layer_3x3(int64_t side, int64_t ci, int64_t co, int64_t stride, int64_t groups)
+{
+	int64_t out = (side - 1) / stride + 1;
+	return (struct thaw_conv){
+		.h = side,
+		.w = side,
+		.ci = ci,
+		.ho = out,
+		.wo = out,
+		.co = co,
+		.kh = 3,
+		.kw = 3,
+		.stride_y = stride,
+		.stride_x = stride,
+		.top = 1,
+		.left = 1,
+		.groups = groups,
+	};
+}
+
 /* Memory is allocated for the largest batch; the last batch of an epoch is smaller. */
 static void smaller_batches_fit_test(void **state)
 {
-	const struct thaw_conv *c,
-		convs[] = {
-			{0, 14, 14, 256, 14, 14, 256, 3, 3, 1, 1, 1, 1, 1, 0,
-			 0}, /* winograd, several blocks per batch */
-			{0, 28, 28, 128, 28, 28, 128, 3, 3, 1, 1, 1, 1, 1, 0, 0}, /* the same, one block per image */
-			{0, 32, 32, 3, 32, 32, 32, 3, 3, 1, 1, 1, 1, 1, 0, 0},    /* stem */
-			{0, 14, 14, 64, 14, 14, 64, 3, 3, 1, 1, 1, 1, 64, 0, 0},  /* depthwise */
-			{0, 14, 14, 256, 7, 7, 512, 3, 3, 2, 2, 1, 1, 1, 0, 0},   /* gemm */
-			{0, 13, 13, 24, 13, 13, 40, 3, 3, 1, 1, 1, 1, 1, 0, 0},
-		};
+	const struct thaw_conv *c, convs[] = {
+					   layer_3x3(14, 256, 256, 1, 1), /* winograd, several blocks per batch */
+					   layer_3x3(28, 128, 128, 1, 1), /* winograd, one block per image */
+					   layer_3x3(32, 3, 32, 1, 1),    /* stem */
+					   layer_3x3(14, 64, 64, 1, 64),  /* depthwise */
+					   layer_3x3(14, 256, 512, 2, 1), /* gemm */
+					   layer_3x3(13, 24, 40, 1, 1),   /* gemm */
+				   };
 	(void)state;
 	for (c = convs; c < convs + sizeof(convs) / sizeof(convs[0]); c++)
 		for (int p = THAW_CONV_FORWARD; p <= THAW_CONV_WEIGHT; p++) {

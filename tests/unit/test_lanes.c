@@ -27,7 +27,7 @@ static void fill(float *vector, int64_t n, int lane, uint64_t seed)
 		vector[i] += powf(10.0f, thaw_random_range(&r, -12, 12)) * thaw_random_range(&r, -1, 1);
 }
 
-/* The tree of the header: level by level, neighbours are added, an odd one moves up. */
+/* The tree of thaw/lanes.h, level by level: neighbours are added; a last vector without one moves up. */
 static void naive_tree(float *rows, int lanes, int64_t n)
 {
 	for (int alive = lanes; alive > 1; alive = (alive + 1) / 2)

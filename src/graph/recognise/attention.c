@@ -3,7 +3,7 @@
  * The scores are (B,heads,T,S) for q (B,heads,T,size), k and v (B,heads,S,size); B counts images, or windows of images.
  * Each of q, k and v is a rearrangement of some x with the heads on its last axis. If all three are rearrangements of
  * one x, as [q | k | v] or as q, k, v per head, attention reads them packed; else each is a tensor (B,T,heads * size).
- * The rest of the rearrangement, such as the division into windows, usually nothing, remains a rearrangement.
+ * What else a rearrangement does, such as a division into windows, remains a separate rearrangement.
  */
 #include "src/graph/recognise/recognise.h"
 #include "src/ops/factors.h"

@@ -101,14 +101,6 @@ static thaw_status evaluate_unsqueeze(struct thaw_onnx_call *c)
 	return thaw_onnx_output_reshaped(c, x, &shape);
 }
 
-/* A position among `ndim` axes, counted from the end if negative, clamped to [0, ndim]. */
-static int64_t clamp(int64_t position, int64_t ndim)
-{
-	if (position < 0)
-		position += ndim;
-	return position < 0 ? 0 : position > ndim ? ndim : position;
-}
-
 /* The dimensions from start to end, attributes since opset 15. */
 static thaw_status evaluate_shape(struct thaw_onnx_call *c)
 {
@@ -118,8 +110,8 @@ static thaw_status evaluate_shape(struct thaw_onnx_call *c)
 	THAW_TRY(thaw_onnx_input(&x, c, 0));
 	THAW_TRY(thaw_onnx_attribute_int(&start, c->o->node, "start", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&end, c->o->node, "end", x->shape.ndim));
-	start = clamp(start, x->shape.ndim);
-	end = clamp(end, x->shape.ndim);
+	start = thaw_onnx_clamp_position(start, x->shape.ndim);
+	end = thaw_onnx_clamp_position(end, x->shape.ndim);
 	struct thaw_shape shape = thaw_shape_of(end > start ? end - start : 0);
 	THAW_TRY(thaw_onnx_output(&to, c, 0, THAW_I64, &shape));
 	for (int64_t i = 0; i < shape.dim[0]; i++)

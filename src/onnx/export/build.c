@@ -163,7 +163,7 @@ void thaw_onnx_set_string(struct thaw_onnx_exporter *e, Onnx__NodeProto *n, cons
 	size_t length = strlen(value);
 	uint8_t *copy = thaw_onnx_exporter_alloc(e, length + 1, 1);
 	if (copy)
-		memcpy(copy, value, length);
+		memcpy(copy, value, length + 1);
 	a->s = (ProtobufCBinaryData){copy ? length : 0, copy};
 }
 

@@ -19,8 +19,8 @@
  * in the layout in which its operator produced it; the first use in another layout adds a Transpose. */
 enum thaw_onnx_layout {
 	THAW_ONNX_CHANNELS_LAST,  /* as in the graph */
-	THAW_ONNX_CHANNELS_FIRST, /* last axis moved behind the first: (N,C,H,W). With two axes the same as channels
-				   * last, except for a flattened image: (N,C*H*W) */
+	THAW_ONNX_CHANNELS_FIRST, /* last axis moved after the first: (N,C,H,W). For two axes this is the same as
+				   * channels last, except for a flattened image: (N,C*H*W) */
 	THAW_ONNX_FLAT,           /* (N,C), for a value (N,1,...,1,C) of the graph */
 	THAW_ONNX_LAYOUTS
 };

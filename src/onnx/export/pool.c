@@ -75,9 +75,9 @@ static void pad_for_ceil(const struct thaw_windows *w, struct thaw_attrs *attrs)
 {
 	for (int axis = 0; axis < 2; axis++) {
 		int64_t end = (w[axis].out - 1) * w[axis].stride + (w[axis].kernel - 1) * w[axis].step + 1;
-		int64_t behind = end - w[axis].before - w[axis].in;
+		int64_t after = end - w[axis].before - w[axis].in;
 		attrs->pad[axis] = (int)w[axis].before;
-		attrs->pad[axis + 2] = (int)max_int64(behind, w[axis].after);
+		attrs->pad[axis + 2] = (int)max_int64(after, w[axis].after);
 	}
 	attrs->ceil_mode = attrs->same = false;
 }
@@ -105,7 +105,7 @@ static const char *window_weights(struct thaw_onnx_exporter *e, const struct tha
 	return thaw_onnx_emit_floats(e, "window_shares", &shape, weight);
 }
 
-/* Average pooling as a depthwise convolution with ones, times window_shares. */
+/* Average pooling as a depthwise convolution with ones, times window_weights. */
 static const char *average_by_sums(struct thaw_onnx_exporter *e, const struct thaw_node *n, const char *x,
 				   const struct thaw_windows *w)
 {

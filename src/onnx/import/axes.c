@@ -127,7 +127,7 @@ void thaw_onnx_axes_from_end(struct thaw_onnx_axes *v, int axis)
 	thaw_onnx_axes_transpose(v, permutation);
 }
 
-/* Splits the factor at position `at` of the view into one of size `outer` and the rest behind it. */
+/* Splits the factor at position `at` of the view into one of size `outer` and the rest after it. */
 static bool split(struct thaw_onnx_axes *v, int at, int64_t outer)
 {
 	int f = v->order[at];

@@ -7,7 +7,7 @@
  * changes the view and costs nothing at run time; elements are copied only when an operator needs another layout.
  *
  * Factor 0 of a batched value is the number of images. It may be anywhere in the view, but is always outermost in the
- * tensor, so that a batch can hold fewer images than planned.
+ * tensor, so that a batch can have fewer images than the executor was created for.
  */
 #ifndef THAW_ONNX_IMPORT_AXES_H
 #define THAW_ONNX_IMPORT_AXES_H

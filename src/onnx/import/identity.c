@@ -37,13 +37,6 @@ thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__N
 	return thaw_onnx_output_like(m, n, thaw_onnx_add(m, n, "dropout", &attrs, &v.node, 1), &v);
 }
 
-/* A position among `ndim` axes, counted from the end if negative, clamped to [0, ndim]. */
-static int64_t clamp_position(int64_t position, int ndim)
-{
-	position = position < 0 ? position + ndim : position;
-	return min_int64(max_int64(position, 0), ndim);
-}
-
 thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value *v, y = {.defined = true};
@@ -53,8 +46,8 @@ thaw_status thaw_onnx_import_shape(struct thaw_onnx_importer *m, const Onnx__Nod
 	thaw_onnx_dims(v, dim);
 	THAW_TRY(thaw_onnx_attribute_int(&start, n, "start", 0));
 	THAW_TRY(thaw_onnx_attribute_int(&end, n, "end", ndim));
-	start = clamp_position(start, ndim);
-	end = max_int64(clamp_position(end, ndim), start);
+	start = thaw_onnx_clamp_position(start, ndim);
+	end = max_int64(thaw_onnx_clamp_position(end, ndim), start);
 	struct thaw_shape shape = thaw_shape_of(end - start);
 	y.constant = thaw_alloc(1, sizeof(*y.constant));
 	if (!y.constant)

@@ -161,7 +161,7 @@ thaw_status thaw_onnx_align(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 thaw_status thaw_onnx_align_constant(const struct thaw_onnx_constant *c, const struct thaw_onnx_axes *to,
 				     struct thaw_shape *shape, float **data, bool *done);
 
-/* ---- Building blocks of importers: *v, or v[0], becomes the result ---- */
+/* ---- Building blocks of importers: *v, *x or v[0] is replaced by the result ---- */
 
 /* function.c: an elementwise function. */
 thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
@@ -170,10 +170,10 @@ thaw_status thaw_onnx_apply(struct thaw_onnx_importer *m, const Onnx__NodeProto 
 thaw_status thaw_onnx_apply_two(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
 				enum thaw_binary binary);
 /* reduce.c: reduces these view axes, ascending; they stay with size 1. */
-thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+thaw_status thaw_onnx_reduce(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			     enum thaw_reduction reduction, const int *view_axis, int count);
 /* gather.c: selects indices[count], all within the axis, along view_axis. */
-thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v,
+thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *x,
 			     int view_axis, const float *indices, int64_t count);
 
 /* ---- The importers that operators.c lists ---- */

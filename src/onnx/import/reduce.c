@@ -97,7 +97,7 @@ thaw_status thaw_onnx_import_reduce(struct thaw_onnx_importer *m, const Onnx__No
 	return thaw_onnx_value_output(m, n, 0, &x);
 }
 
-/* (N,C,...): reduces all axes behind the channels. */
+/* (N,C,...): reduces all axes after the channels. */
 thaw_status thaw_onnx_import_global_pool(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value x;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 
 #define MAX_REASON 512 /* bytes */
@@ -141,4 +142,10 @@ thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *node, int64_t axis, int 
 		return thaw_onnx_fail_node(node, "axis %lld is out of range for %d axes", (long long)axis, ndim);
 	*normal = (int)(axis < 0 ? axis + ndim : axis);
 	return THAW_OK;
+}
+
+int thaw_onnx_clamp_position(int64_t position, int ndim)
+{
+	position = position < 0 ? position + ndim : position;
+	return (int)min_int64(max_int64(position, 0), ndim);
 }

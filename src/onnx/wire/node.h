@@ -31,6 +31,9 @@ thaw_status thaw_onnx_attribute_tensor(const Onnx__TensorProto **value, const On
 /* *normal = the axis, counted from the end if negative; THAW_DATA unless -ndim <= axis < ndim. */
 thaw_status thaw_onnx_check_axis(const Onnx__NodeProto *node, int64_t axis, int ndim, int *normal);
 
+/* A position among `ndim` axes, counted from the end if negative, clamped to 0..ndim. */
+int thaw_onnx_clamp_position(int64_t position, int ndim);
+
 /* Whether this is the domain of ONNX's standard operators: NULL, "" or "ai.onnx". */
 bool thaw_onnx_standard_domain(const char *domain);
 

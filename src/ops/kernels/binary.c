@@ -12,13 +12,14 @@ THAW_INLINE float either(bool first, float value, float otherwise)
 	return first ? value : otherwise;
 }
 
-/* Slope of a minimum or maximum by one operand: 1 if that is the result (`wins`), 1/2 if both operands are equal. */
+/* Derivative of a minimum or maximum with respect to one operand: 1 if that is the result (`wins`), 1/2 if both are
+ * equal. */
 THAW_INLINE float extremum_slope(bool wins, bool equal)
 {
 	return wins ? 1.0f : equal ? 0.5f : 0.0f;
 }
 
-/* Slope of pow(a, b) by b; 0 at a = 0, where the logarithm is undefined. */
+/* Derivative of pow(a, b) with respect to b; 0 at a = 0, where the logarithm is undefined. */
 THAW_INLINE float exponent_slope(float a, float b)
 {
 	return a == 0.0f && b >= 0.0f ? 0.0f : powf(a, b) * logf(a);
@@ -27,8 +28,8 @@ THAW_INLINE float exponent_slope(float a, float b)
 /* Runs `statement` for all elements of the block, row by row; it uses the operands a and b and the column c. */
 #define EACH(statement)                                                           \
 	for (int64_t r = 0; r < block->rows; r++, to += columns, dy += columns) { \
-		const float *p = x + block->first[0] + r * block->row[0];         \
-		const float *q = z + block->first[1] + r * block->row[1];         \
+		const float *p = x0 + block->first[0] + r * block->row[0];        \
+		const float *q = x1 + block->first[1] + r * block->row[1];        \
 		if (block->column[0] && block->column[1]) {                       \
 			THAW_INDEPENDENT                                          \
 			for (int64_t c = 0; c < columns; c++) {                   \
@@ -57,7 +58,8 @@ THAW_INLINE float exponent_slope(float a, float b)
 	break;
 
 THAW_MULTIVERSION
-void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, float *to, const float *x, const float *z)
+void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, float *to, const float *x0,
+			 const float *x1)
 {
 	int64_t columns = block->columns;
 	const float *dy = to; /* for EACH; not read */
@@ -74,7 +76,7 @@ void thaw_binary_forward(enum thaw_binary f, const struct thaw_block *block, flo
 
 THAW_MULTIVERSION
 static void backward_first(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy,
-			   const float *x, const float *z)
+			   const float *x0, const float *x1)
 {
 	int64_t columns = block->columns;
 	switch (f) {
@@ -90,7 +92,7 @@ static void backward_first(enum thaw_binary f, const struct thaw_block *block, f
 
 THAW_MULTIVERSION
 static void backward_second(enum thaw_binary f, const struct thaw_block *block, float *to, const float *dy,
-			    const float *x, const float *z)
+			    const float *x0, const float *x1)
 {
 	int64_t columns = block->columns;
 	switch (f) {
@@ -105,9 +107,9 @@ static void backward_second(enum thaw_binary f, const struct thaw_block *block, 
 }
 
 void thaw_binary_backward(enum thaw_binary f, bool by_b, const struct thaw_block *block, float *to, const float *dy,
-			  const float *a, const float *b)
+			  const float *x0, const float *x1)
 {
-	(by_b ? backward_second : backward_first)(f, block, to, dy, a, b);
+	(by_b ? backward_second : backward_first)(f, block, to, dy, x0, x1);
 }
 
 bool thaw_binary_passes(enum thaw_binary f, bool by_b)

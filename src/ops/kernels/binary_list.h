@@ -1,6 +1,7 @@
-/* One line per function of two elements: BINARY(X, value, slope by a, slope by b, formula) is THAW_BINARY_X. Value and
- * slopes are float expressions of the floats a and b, for binary.c; the formula is the value in double, for the
- * reference. The gradient of the minimum or maximum of equal elements is divided evenly between them, as in PyTorch. */
+/* One line per function of two elements: BINARY(X, value, slope_a, slope_b, formula) is THAW_BINARY_X. Value and
+ * slopes (the derivatives with respect to a and b) are float expressions of the floats a and b, for binary.c; the
+ * formula is the value in double, for the reference. The gradient of the minimum or maximum of equal elements is
+ * divided evenly between them, as in PyTorch. */
 BINARY(ADD, a + b, 1, 1, a + b)
 BINARY(SUB, a - b, 1, -1, a - b)
 BINARY(MUL, a *b, b, a, a *b)

@@ -30,7 +30,7 @@ struct thaw_block {
 thaw_status thaw_broadcast_shape(const struct thaw_shape x[2], struct thaw_shape *y, const char *op);
 
 /* For shapes that thaw_broadcast_shape accepts. */
-struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *a, const struct thaw_shape *b);
+struct thaw_broadcast thaw_broadcast_of(const struct thaw_shape *x0, const struct thaw_shape *x1);
 
 /* The next block, or false at the end. */
 bool thaw_broadcast_next(struct thaw_broadcast *b, struct thaw_block *block);

@@ -9,8 +9,8 @@
 
 enum {
 	LINE = THAW_VECTOR_WIDTH * sizeof(float), /* bytes of a vector, which is a cache line */
-	VECTOR_BAND_BYTES = 32 << 10,             /* of one vector of channels in a band: the first-level cache */
-	BAND_BYTES = 256 << 10,                   /* of all channels in a band: a part of the second-level cache */
+	VECTOR_BAND_BYTES = 32 << 10, /* size of one vector of channels in a band: fits the first-level cache */
+	BAND_BYTES = 256 << 10,       /* size of all channels in a band: fits the second-level cache */
 };
 
 /* The first `width` channels; the others are 0. */

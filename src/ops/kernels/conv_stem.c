@@ -16,10 +16,10 @@
 #include "src/ops/kernels/vector.h"
 
 enum {
-	MAX_CHANNELS = 4, /* of the input */
-	MAX_VECTORS = 4,  /* of output channels */
+	MAX_CHANNELS = 4, /* input channels */
+	MAX_VECTORS = 4,  /* vectors of output channels */
 	PIXELS = 6,       /* output pixels in registers, each with up to MAX_VECTORS vectors */
-	/* Number of values under a row of the kernel whose gradients are in registers. */
+	/* How many values under a row of the kernel have their gradients in registers. */
 	TAPS = 3,          /* divides kw * 3 */
 	TAPS_OF_THREE = 9, /* red, green and blue of three pixels */
 	TAPS_OF_SEVEN = 7, /* a third of the values of seven pixels */

@@ -197,7 +197,7 @@ static void add_gradient(enum thaw_function f, float a, float b, float *dx, cons
 }
 
 void thaw_function_backward(enum thaw_function f, float alpha, float beta, float *dx, bool add, const float *dy,
-			    const float *x, int64_t count)
+			    const float *from, int64_t count)
 {
-	(add ? add_gradient : write_gradient)(f, alpha, beta, dx, dy, x, count);
+	(add ? add_gradient : write_gradient)(f, alpha, beta, dx, dy, from, count);
 }

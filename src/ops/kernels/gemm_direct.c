@@ -11,12 +11,12 @@
 
 enum {
 	HALF = THAW_VECTOR_WIDTH / 2,
-	VECTORS = 4,           /* per row of a tile: with ROWS rows, 24 of AVX-512's 32 registers */
-	ROWS = 6,              /* of a tile */
-	MAX_ROWS = 12,         /* of a tile with fewer vectors */
+	VECTORS = 4,           /* in a row of a tile; with ROWS rows they take 24 of AVX-512's 32 registers */
+	ROWS = 6,              /* rows of a tile */
+	MAX_ROWS = 12,         /* rows of a tile with fewer vectors */
 	ROW_BLOCK = 16 * ROWS, /* rows that are multiplied with the same columns of b in turn */
-	DEPTH_BLOCK = 64,      /* of k where a is transposed: its block stays in the first-level cache */
-	MAX_FLOATS = 1 << 18,  /* of b, or of c where a is transposed: for larger ones BLAS is faster */
+	DEPTH_BLOCK = 64,      /* part of k at a time where a is transposed: a's block stays in the first-level cache */
+	MAX_FLOATS = 1 << 18,  /* size of b, or of c where a is transposed, beyond which BLAS is faster */
 };
 
 typedef float half_vec __attribute__((vector_size(HALF * sizeof(float)), aligned(sizeof(float)), may_alias));

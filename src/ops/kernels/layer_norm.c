@@ -6,9 +6,10 @@
 
 #include "src/ops/kernels/vector.h"
 
-enum { ROWS = 4 }; /* at a time in backward: their part of dscale and dshift is summed in registers */
+enum { ROWS = 4 }; /* rows that backward processes at a time: it sums their part of dscale and dshift in registers */
 
-/* By distances from the mean: E[x^2] - E[x]^2 would lose digits to cancellation in rows far from zero. */
+/* The mean of squared distances from the mean: E[x^2] - E[x]^2 would lose digits to cancellation in rows far from zero.
+ */
 THAW_INLINE float row_variance(const float *x, float mean, int64_t columns)
 {
 	thaw_vec sum = {0};

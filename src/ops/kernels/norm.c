@@ -19,8 +19,8 @@ int64_t thaw_norm_block(int64_t channels)
 	return min_int64(max_int64(BLOCK_VALUES / channels, BLOCK_MIN_ROWS), BLOCK_MAX_ROWS);
 }
 
-/* Of a block of rows: sum[c] = sum of x - first row, square[c] = sum of squared distances from the mean. Distances from
- * the first row keep their precision for values that are large but close together. */
+/* For a block of rows: sum[c] = sum of x - first row, square[c] = sum of squared distances from the mean. Distances
+ * from the first row keep their precision for values that are large but close together. */
 THAW_MULTIVERSION
 static void block_moments(float *restrict sum, float *restrict square, const float *restrict x, int64_t rows,
 			  int64_t channels)

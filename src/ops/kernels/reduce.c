@@ -86,13 +86,13 @@ static bool is_folded(enum thaw_reduction kind)
 }
 
 void thaw_reduce_block(enum thaw_reduction kind, const struct thaw_block *block, const struct thaw_reduce *to,
-		       const float *x, float *terms)
+		       const float *from, float *terms)
 {
 	bool plain = kind == THAW_REDUCE_MEAN || kind == THAW_REDUCE_SUM || kind == THAW_REDUCE_LOG_SUM;
 	if (!plain)
-		reduce_terms(kind, block, to, x, terms);
+		reduce_terms(kind, block, to, from, terms);
 	if (!is_folded(kind))
-		thaw_sums_add(to->y + block->first[1], plain ? x + block->from : terms, block, 1);
+		thaw_sums_add(to->y + block->first[1], plain ? from + block->from : terms, block, 1);
 }
 
 void thaw_reduce_finish(enum thaw_reduction kind, const struct thaw_reduce *to, int64_t count)

@@ -2,9 +2,9 @@
  *
  * SUMMED(X, term, slope, result): y = sum of `term` over all x, then y = `result`.
  * FOLDED(X, start, step, slope): y = `start`, then y = `step` for each x.
- * `slope` is the derivative of the result y by one x. n is the number of elements per result, peak their maximum. other
- * and zeros are computed by thaw_reduce_count: other is the number of elements equal to the result or, for a product,
- * the product of all elements but zeros; zeros is the number of zeros. */
+ * `slope` is the derivative of the result y with respect to one x. n is the number of elements per result, peak their
+ * maximum. other and zeros are computed by thaw_reduce_count: other is the number of elements equal to the result or,
+ * for a product, the product of all elements but zeros; zeros is the number of zeros. */
 SUMMED(MEAN, x, 1 / n, y / n)
 SUMMED(SUM, x, 1, y)
 SUMMED(L1, fabsf(x), thaw_sign(x), y)

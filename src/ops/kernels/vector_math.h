@@ -13,30 +13,16 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
+#include "src/base/float_bits.h"
 #include "src/base/multiversion.h"
-
-THAW_INLINE uint32_t thaw_bits_of(float x)
-{
-	uint32_t bits;
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
-
-THAW_INLINE float thaw_float_of(uint32_t bits)
-{
-	float x;
-	memcpy(&x, &bits, sizeof(x));
-	return x;
-}
 
 /* first ? value : otherwise, by masks: where several choices depend on the same value, the compiler would use branches,
  * which it cannot vectorise. */
 THAW_INLINE float thaw_choose(bool first, float value, float otherwise)
 {
 	uint32_t mask = -(uint32_t)first;
-	return thaw_float_of((thaw_bits_of(value) & mask) | (thaw_bits_of(otherwise) & ~mask));
+	return float_of_bits((bits_of_float(value) & mask) | (bits_of_float(otherwise) & ~mask));
 }
 
 THAW_INLINE float thaw_sign(float x)
@@ -77,10 +63,10 @@ THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
 	p = p * r + 4.1665795894e-2f;
 	p = p * r + 1.6666665459e-1f;
 	p = p * r + 5.0000001201e-1f;
-	int32_t power = (int32_t)(thaw_bits_of(shifted) - thaw_bits_of(round)), half = power >> 1;
+	int32_t power = (int32_t)(bits_of_float(shifted) - bits_of_float(round)), half = power >> 1;
 
-	return (struct thaw_exp_parts){p * r * r + r, thaw_float_of((uint32_t)(half + 127) << 23),
-				       thaw_float_of((uint32_t)(power - half + 127) << 23)};
+	return (struct thaw_exp_parts){p * r * r + r, float_of_bits((uint32_t)(half + 127) << 23),
+				       float_of_bits((uint32_t)(power - half + 127) << 23)};
 }
 
 THAW_INLINE float thaw_exp(float x)
@@ -101,9 +87,9 @@ THAW_INLINE float thaw_expm1(float x)
  * logf in the Cephes library. */
 THAW_INLINE float thaw_log_normal(float x, float shift)
 {
-	uint32_t bits = thaw_bits_of(x);
+	uint32_t bits = bits_of_float(x);
 	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
-	float m = thaw_float_of(bits - ((uint32_t)n << 23)) - 1.0f;
+	float m = float_of_bits(bits - ((uint32_t)n << 23)) - 1.0f;
 	float e = (float)n - shift, square = m * m, p = 7.0376836292e-2f;
 	p = p * m - 1.1514610310e-1f;
 	p = p * m + 1.1676998740e-1f;
