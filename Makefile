@@ -17,7 +17,7 @@ CFLAGS  ?= -O3 -g
 WERROR  ?= $(if $(CI),-Werror)
 SANITIZE ?=
 
-LIBS_PC = openblas libjpeg $(SPNG_PC) libwebp libwebpdemux libtiff-4 gdlib libzstd libarchive jansson yaml-0.1 libxxhash \
+LIBS_PC = openblas libjpeg $(SPNG_PC) libwebp libwebpdemux libtiff-4 libzstd libarchive jansson yaml-0.1 libxxhash \
           zlib libprotobuf-c
 
 # Evaluated at their first use, not when make reads this file: `make help` and `make deps` run on a bare machine.

@@ -23,7 +23,7 @@ build pc:libjpeg                    libjpeg62-turbo-dev   libjpeg-turbo-devel li
 build pc:spng|libspng               libspng-dev           libspng-devel       libspng       -
 build pc:libwebp                    libwebp-dev           libwebp-devel       libwebp       libwebp-base
 build pc:libtiff-4                  libtiff-dev           libtiff-devel       libtiff       libtiff
-build pc:gdlib                      libgd-dev             gd-devel            libgd         libgd
+build c:stb/stb_image.h              libstb-dev            stb_image-devel     stb           stb
 build c:gif_lib.h                   libgif-dev            giflib-devel        giflib        giflib
 build pc:libzstd                    libzstd-dev           libzstd-devel       zstd          zstd
 build pc:libarchive                 libarchive-dev        libarchive-devel    libarchive    libarchive

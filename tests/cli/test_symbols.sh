@@ -22,8 +22,7 @@ declared() {
 	} | sort -u
 }
 
-# Without the linker's own symbols: it exports them if a library that is linked refers to them.
-shared() { nm -D --defined-only "$build/$1.so" | awk '{ print $3 }' | grep -vxE '__bss_start|_edata|_end' | sort; }
+shared() { nm -D --defined-only "$build/$1.so" | awk '{ print $3 }' | sort; }
 static() { nm -g --defined-only "$build/$1.a" | awk 'NF == 3 { print $3 }' | sort; }
 
 # same KIND LIBRARY: its symbols are those of $work/declared.
