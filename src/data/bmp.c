@@ -9,8 +9,7 @@
 
 #include "src/base/try.h"
 
-/* It declares functions of other formats too, which are not compiled. */
-#pragma GCC diagnostic push
+/* It declares functions of other formats too, which are not compiled; gcc warns of them at the end of this file. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -18,7 +17,6 @@
 #define STBI_NO_STDIO
 #define STBI_NO_FAILURE_STRINGS
 #include <stb/stb_image.h>
-#pragma GCC diagnostic pop
 
 /* Offsets of the fields of a BMP file, and the values that matter. */
 enum {
