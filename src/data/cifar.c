@@ -14,6 +14,7 @@
 #include "src/base/minmax.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/found.h"
 #include "src/data/image.h"
 #include "thaw/memory.h"
 
@@ -223,7 +224,13 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 		return THAW_RESOURCE;
 	c->variant = find_variant(folder);
 	c->split = split;
-	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_cifar, .context = c};
+	*d = (struct thaw_dataset){.read = read_sample,
+				   .name = name_sample,
+				   .close = close_cifar,
+				   .context = c,
+				   .found = thaw_found_create()};
+	if (!d->found)
+		return THAW_RESOURCE;
 	if (!c->variant)
 		return thaw_fail(THAW_IO,
 				 "file of class names disappeared: %s: do not change the dataset while it is opened",
@@ -233,7 +240,12 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 	thaw_free(names);
 	THAW_TRY(status);
 	THAW_TRY(open_files(c, folder));
-	return select_samples(d, c, options);
+	d->found->split = split;
+	d->found->images = c->first[c->files];
+	d->found->from = split == THAW_SPLIT_TRAIN && c->files > 1
+				 ? thaw_format("%s and %d more", c->variant->files[split][0], c->files - 1)
+				 : thaw_strdup(c->variant->files[split][0]);
+	return d->found->from ? select_samples(d, c, options) : THAW_RESOURCE;
 }
 
 const struct dataset_format thaw_dataset_cifar = {.recognises = recognises_cifar, .open = open_cifar};

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "src/base/path.h"
+#include "src/base/try.h"
+#include "src/data/found.h"
+#include "src/data/listing.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -15,28 +19,79 @@ static const struct dataset_format *const formats[] = {
 };
 #undef FORMAT
 
+#define FORMATS   (sizeof(formats) / sizeof(formats[0]))
+#define MAX_DEPTH 4 /* folders in one another */
+
+/* The format that accepts the folder. The last one accepts any. */
+static const struct dataset_format *find_format(const char *path)
+{
+	size_t f = 0;
+	while (f + 1 < FORMATS && !formats[f]->recognises(path))
+		f++;
+	return formats[f];
+}
+
+/* Files of a known format may be some folders further in, as torchvision has MNIST/raw: the folder then contains
+ * nothing else, or is called raw. *inner: that folder, or a copy of `path`. */
+static thaw_status find_files_inside(char **inner, const char *path)
+{
+	struct listing l = {0};
+	char *at = thaw_strdup(path), *next = NULL;
+	thaw_status status = at ? THAW_OK : THAW_RESOURCE;
+	for (int depth = 0; at && status == THAW_OK && depth < MAX_DEPTH; depth++) {
+		if (find_format(at) != formats[FORMATS - 1])
+			break;
+		status = thaw_list_once(&l, at, "");
+		for (int64_t i = 0; status == THAW_OK && i < l.folders.count; i++)
+			if (l.folders.count == 1 || strcmp(l.folders.name[i], "raw") == 0)
+				next = thaw_path_join(at, l.folders.name[i]);
+		bool leaf = l.images.count > 0 || !next;
+		thaw_listing_free(&l);
+		if (leaf)
+			break;
+		thaw_free(at);
+		at = next;
+		next = NULL;
+	}
+	thaw_free(next);
+	bool found = status == THAW_OK && at && find_format(at) != formats[FORMATS - 1];
+	*inner = found ? at : thaw_strdup(path);
+	if (!found)
+		thaw_free(at);
+	return *inner ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Formats with two files, for training and testing, have no other splits. */
+static thaw_status choose_file(enum thaw_split *split, const struct dataset_format *format, const char *path)
+{
+	if (format == formats[FORMATS - 1])
+		return THAW_OK;
+	if (*split == THAW_SPLIT_ALL)
+		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
+	*split = *split == THAW_SPLIT_TRAIN ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options)
 {
+	struct thaw_dataset opened = {0};
+	char *inner;
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
-		if (!formats[f]->recognises(path))
-			continue;
-		struct thaw_dataset opened = {0};
-		thaw_status status = formats[f]->open(&opened, path, split, options);
-		if (status == THAW_OK && opened.count == 0)
-			status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share",
-					   path);
-		if (status != THAW_OK) {
-			thaw_dataset_close(&opened);
-			return status;
-		}
+	THAW_TRY(find_files_inside(&inner, path));
+	const struct dataset_format *format = find_format(inner);
+	thaw_status status = choose_file(&split, format, path);
+	if (status == THAW_OK)
+		status = format->open(&opened, inner, split, options);
+	thaw_free(inner);
+	if (status == THAW_OK && opened.count == 0)
+		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
+	if (status == THAW_OK)
 		*d = opened;
-		return THAW_OK;
-	}
-	return thaw_fail(THAW_DATA, "no known dataset format: %s: give a folder with one folder of images per class",
-			 path);
+	else
+		thaw_dataset_close(&opened);
+	return status;
 }
 
 void thaw_dataset_close(struct thaw_dataset *d)
@@ -47,6 +102,7 @@ void thaw_dataset_close(struct thaw_dataset *d)
 		thaw_free(d->class_names[c]);
 	thaw_free(d->class_names);
 	thaw_free(d->labels);
+	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
 }
 

@@ -1,0 +1,229 @@
+/* What was found in a dataset: collected while it is opened, then described as text or JSON. */
+#include "src/data/found.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/grow.h"
+#include "src/base/try.h"
+#include "thaw/memory.h"
+#include "thaw/report.h"
+
+#define LINE_SIZE 1024 /* bytes of a line */
+
+struct thaw_found *thaw_found_create(void)
+{
+	return thaw_alloc(1, sizeof(struct thaw_found));
+}
+
+void thaw_found_destroy(struct thaw_found *found)
+{
+	if (!found)
+		return;
+	for (int i = 0; i < found->skipped_count; i++) {
+		thaw_free(found->skipped[i].what);
+		thaw_free(found->skipped[i].example);
+	}
+	for (int i = 0; i < found->note_count; i++)
+		thaw_free(found->notes[i]);
+	thaw_free(found->skipped);
+	thaw_free(found->notes);
+	thaw_free(found->from);
+	thaw_free(found);
+}
+
+/* Counts `count` more in an entry that exists. The example is the first by name: folders are read in any order. */
+static thaw_status count_more(struct thaw_skipped *s, int64_t count, const char *example)
+{
+	s->count += count;
+	if (strcmp(example, s->example) >= 0)
+		return THAW_OK;
+	char *first = thaw_strdup(example);
+	if (!first)
+		return THAW_RESOURCE;
+	thaw_free(s->example);
+	s->example = first;
+	return THAW_OK;
+}
+
+static thaw_status skip(struct thaw_found *found, const char *what, int64_t count, const char *example)
+{
+	for (int i = 0; i < found->skipped_count; i++)
+		if (strcmp(found->skipped[i].what, what) == 0)
+			return count_more(&found->skipped[i], count, example);
+	struct thaw_skipped *grown = thaw_grow(found->skipped, found->skipped_count, sizeof(*grown));
+	if (!grown)
+		return THAW_RESOURCE;
+	found->skipped = grown;
+	struct thaw_skipped *s = &grown[found->skipped_count];
+	*s = (struct thaw_skipped){thaw_strdup(what), count, thaw_strdup(example)};
+	if (s->what && s->example) {
+		found->skipped_count++;
+		return THAW_OK;
+	}
+	thaw_free(s->what);
+	thaw_free(s->example);
+	return THAW_RESOURCE;
+}
+
+thaw_status thaw_found_skip(struct thaw_found *found, const char *what, const char *example)
+{
+	return skip(found, what, 1, example);
+}
+
+thaw_status thaw_found_merge(struct thaw_found *to, const struct thaw_found *from)
+{
+	for (int i = 0; i < from->skipped_count; i++)
+		THAW_TRY(skip(to, from->skipped[i].what, from->skipped[i].count, from->skipped[i].example));
+	return THAW_OK;
+}
+
+thaw_status thaw_found_note(struct thaw_found *found, char *text)
+{
+	if (!text)
+		return THAW_RESOURCE;
+	char **grown = thaw_grow(found->notes, found->note_count, sizeof(*grown));
+	if (!grown) {
+		thaw_free(text);
+		return THAW_RESOURCE;
+	}
+	found->notes = grown;
+	grown[found->note_count++] = text;
+	return THAW_OK;
+}
+
+void thaw_found_list_skipped(const struct thaw_found *found, char *text, size_t size)
+{
+	size_t used = 0;
+	snprintf(text, size, "no files");
+	for (int i = 0; i < found->skipped_count && used < size; i++) {
+		int n = snprintf(text + used, size - used, "%s%lld %s", i > 0 ? "; " : "",
+				 (long long)found->skipped[i].count, found->skipped[i].what);
+		used += n > 0 ? (size_t)n : 0;
+	}
+}
+
+const char *thaw_dataset_kind(const struct thaw_dataset *d)
+{
+	static const char *const kinds[] = {[THAW_SPLIT_TRAIN] = "training",
+					    [THAW_SPLIT_TEST] = "test",
+					    [THAW_SPLIT_VAL] = "validation",
+					    [THAW_SPLIT_ALL] = "all"};
+	return kinds[d->found ? d->found->split : THAW_SPLIT_TEST];
+}
+
+static bool is_described(const struct thaw_dataset *d)
+{
+	return d->count > 0 && d->found;
+}
+
+/* Whether an earlier dataset has the same skipped entry: both parts of a random split list the same folder. */
+static bool skipped_before(const struct thaw_dataset *const *d, int k, const struct thaw_skipped *s)
+{
+	for (int i = 0; i < k; i++)
+		for (int j = 0; is_described(d[i]) && j < d[i]->found->skipped_count; j++)
+			if (strcmp(d[i]->found->skipped[j].what, s->what) == 0 &&
+			    strcmp(d[i]->found->skipped[j].example, s->example) == 0)
+				return true;
+	return false;
+}
+
+static bool noted_before(const struct thaw_dataset *const *d, int k, const char *note)
+{
+	for (int i = 0; i < k; i++)
+		for (int j = 0; is_described(d[i]) && j < d[i]->found->note_count; j++)
+			if (strcmp(d[i]->found->notes[j], note) == 0)
+				return true;
+	return false;
+}
+
+static int first_described(const struct thaw_dataset *const *d, int count)
+{
+	int k = 0;
+	while (k < count && !is_described(d[k]))
+		k++;
+	return k;
+}
+
+static void images_line(char *text, size_t size, const struct thaw_dataset *d)
+{
+	int n = snprintf(text, size, "  %-10s %lld image%s from %s", thaw_dataset_kind(d), (long long)d->found->images,
+			 d->found->images == 1 ? "" : "s", d->found->from);
+	if (d->count != d->found->images && n > 0 && (size_t)n < size)
+		snprintf(text + n, size - (size_t)n, ", of which %lld are used", (long long)d->count);
+}
+
+void thaw_found_lines(const char *path, const struct thaw_dataset *const *d, int count,
+		      void (*line)(void *context, const char *text), void *context)
+{
+	char text[LINE_SIZE];
+	int first = first_described(d, count);
+	if (first == count)
+		return;
+	snprintf(text, sizeof(text), "data: %s: %d class%s", path, d[first]->classes,
+		 d[first]->classes == 1 ? "" : "es");
+	line(context, text);
+	for (int k = first; k < count; k++) {
+		if (!is_described(d[k]))
+			continue;
+		images_line(text, sizeof(text), d[k]);
+		line(context, text);
+	}
+	for (int k = first; k < count; k++) {
+		const struct thaw_found *f = is_described(d[k]) ? d[k]->found : NULL;
+		for (int i = 0; f && i < f->skipped_count; i++) {
+			if (skipped_before(d, k, &f->skipped[i]))
+				continue;
+			snprintf(text, sizeof(text), "  skipped    %lld %s (first: %s)", (long long)f->skipped[i].count,
+				 f->skipped[i].what, f->skipped[i].example);
+			line(context, text);
+		}
+		for (int i = 0; f && i < f->note_count; i++) {
+			if (noted_before(d, k, f->notes[i]))
+				continue;
+			snprintf(text, sizeof(text), "  note       %s", f->notes[i]);
+			line(context, text);
+		}
+	}
+}
+
+static const char *split_key(const struct thaw_dataset *d)
+{
+	static const char *const keys[] = {[THAW_SPLIT_TRAIN] = "train",
+					   [THAW_SPLIT_TEST] = "test",
+					   [THAW_SPLIT_VAL] = "val",
+					   [THAW_SPLIT_ALL] = "all"};
+	return keys[d->found->split];
+}
+
+json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, int count)
+{
+	int first = first_described(d, count), failed = 0;
+	json_t *skipped = json_array(), *notes = json_array();
+	json_t *o = json_pack("{s:o, s:i}", "folder", thaw_report_string(path), "classes",
+			      first < count ? d[first]->classes : 0);
+	for (int k = first; k < count; k++) {
+		const struct thaw_found *f = is_described(d[k]) ? d[k]->found : NULL;
+		if (f)
+			failed |= json_object_set_new(o, split_key(d[k]),
+						      json_pack("{s:I, s:I, s:o}", "images", (json_int_t)f->images,
+								"used", (json_int_t)d[k]->count, "from",
+								thaw_report_string(f->from)));
+		for (int i = 0; f && i < f->skipped_count; i++)
+			if (!skipped_before(d, k, &f->skipped[i]))
+				failed |= json_array_append_new(
+					skipped,
+					json_pack("{s:o, s:I, s:o}", "what", thaw_report_string(f->skipped[i].what),
+						  "count", (json_int_t)f->skipped[i].count, "first",
+						  thaw_report_string(f->skipped[i].example)));
+		for (int i = 0; f && i < f->note_count; i++)
+			if (!noted_before(d, k, f->notes[i]))
+				failed |= json_array_append_new(notes, thaw_report_string(f->notes[i]));
+	}
+	failed |= json_object_set_new(o, "skipped", skipped);
+	failed |= json_object_set_new(o, "notes", notes);
+	if (!failed)
+		return o;
+	json_decref(o);
+	return NULL;
+}
