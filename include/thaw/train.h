@@ -131,6 +131,17 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
 			  json_t **result);
 
+/* What a run directory says about its data. */
+struct thaw_run_record {
+	bool found;
+	struct thaw_dataset_options options; /* with which the run opened its dataset */
+	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
+};
+
+/* Reads the record of the run directory `model`, or of the one that the file `model` is in. record->found is false if
+ * there is none. */
+thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
+
 /* An optimizer; src/train/optimizer.c has the table of them. */
 struct thaw_optimizer {
 	const char *name;
