@@ -33,14 +33,13 @@ struct thaw_found {
 /* "training", "validation" or "test": what the samples of d are. */
 const char *thaw_dataset_kind(const struct thaw_dataset *d);
 
-/* Calls `line` for each line of a short description of the datasets d[count], splits of the dataset in the folder
- * `path`. Entries without samples are ignored. */
-void thaw_found_lines(const char *path, const struct thaw_dataset *const *d, int count,
-		      void (*line)(void *context, const char *text), void *context);
-
-/* The same as a JSON object: folder, classes, and for each split {images, from}; skipped, notes. A new reference; NULL
- * without memory. */
+/* A JSON object about the datasets d[count], splits of the dataset in the folder `path`: folder, classes, for each
+ * split that has samples {images, used, from} under its kind, skipped [{what, count, first}], notes. A new reference;
+ * NULL without memory. */
 json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, int count);
+
+/* Calls `line` for each line of a short text about such an object; NULL: for none. */
+void thaw_found_lines(const json_t *found, void (*line)(void *context, const char *text), void *context);
 
 THAW_END_DECLS
 

@@ -191,6 +191,7 @@ static void close_advice(struct advice *a)
 	thaw_dataset_close(&a->dataset);
 	thaw_dataset_close(&a->limited);
 	json_decref(a->history);
+	json_decref(a->found);
 	thaw_model_destroy(a->model);
 }
 
@@ -208,6 +209,8 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 		status = compare_ranks(&a);
 	if (status == THAW_OK)
 		status = read_history(&a);
+	if (status == THAW_OK)
+		thaw_log_found(comm, callbacks, a.found);
 	if (status == THAW_OK)
 		status = measure(&a);
 	if (status == THAW_OK)

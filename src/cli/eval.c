@@ -77,7 +77,9 @@ static void write_line(void *context, const char *line)
 static void log_found(struct thaw_comm *comm, const struct values *v, const struct eval_data *data)
 {
 	const struct thaw_dataset *part = &data->dataset;
-	thaw_found_lines(v->data, &part, 1, write_line, comm);
+	json_t *found = thaw_found_json(v->data, &part, 1);
+	thaw_found_lines(found, write_line, comm);
+	json_decref(found);
 	if (data->origin[0])
 		log_line(comm, "note: %s", data->origin);
 	if (data->classes[0])

@@ -7,6 +7,7 @@
 #include "src/base/try.h"
 #include "src/data/found.h"
 #include "src/data/listing.h"
+#include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -87,6 +88,8 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 	thaw_free(inner);
 	if (status == THAW_OK && opened.count == 0)
 		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
+		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
 	if (status == THAW_OK)
 		*d = opened;
 	else

@@ -70,17 +70,28 @@ static void close_folder(struct thaw_dataset *d)
 	thaw_free(f);
 }
 
-/* Lists the class folders in root/relative, sorted, as paths relative to `root`. */
-static thaw_status list_classes(struct names *classes, const char *root, const char *relative)
+static thaw_status move_names(struct names *to, struct names *from)
 {
-	struct listing l = {0};
+	for (int64_t i = 0; i < from->count; i++) {
+		char *name = from->name[i];
+		from->name[i] = NULL;
+		THAW_TRY(thaw_names_add(to, name));
+	}
+	return THAW_OK;
+}
+
+/* Lists the class folders in root/relative, sorted, as paths relative to `root`. What is skipped is counted in `found`,
+ * unless it is NULL. */
+static thaw_status list_classes(struct names *classes, const char *root, const char *relative, struct thaw_found *found)
+{
+	struct listing l = {.found = found, .names_only = true};
 	thaw_status status = thaw_list_once(&l, root, relative);
 	if (status == THAW_OK && l.folders.count == 0)
 		status = thaw_fail_no_classes(root, relative, l.images.count);
-	for (int64_t i = 0; status == THAW_OK && i < l.folders.count; i++) {
-		status = thaw_names_add(classes, l.folders.name[i]);
-		l.folders.name[i] = NULL;
-	}
+	for (int64_t i = 0; found && status == THAW_OK && i < l.images.count; i++)
+		status = thaw_found_skip(found, "images outside of the class folders", l.images.name[i]);
+	if (status == THAW_OK)
+		status = move_names(classes, &l.folders);
 	thaw_listing_free(&l);
 	return status;
 }
@@ -159,8 +170,8 @@ static thaw_status describe_source(const struct opening *o, struct thaw_found *f
 		found->from = thaw_format("%s%s%s%g %% of each class, chosen at random (seed %llu)", o->folder, slash,
 					  slash[0] ? ": " : "", 100 * share, (unsigned long long)o->options->seed);
 	else
-		found->from = thaw_format("%s%s%sthe other %g %% of each class", o->folder, slash, slash[0] ? ": " : "",
-					  100 * (1 - share));
+		found->from = thaw_format("%s%s%s%g %% of each class, the rest is held out", o->folder, slash,
+					  slash[0] ? ": " : "", 100 * (1 - share));
 	return found->from ? THAW_OK : THAW_RESOURCE;
 }
 
@@ -183,22 +194,12 @@ static bool may_lack(const struct opening *o, const char *folder)
 	return o->layout.split[THAW_SPLIT_VAL] && folder == o->layout.split[THAW_SPLIT_TEST];
 }
 
-static thaw_status move_names(struct names *to, struct names *from)
-{
-	for (int64_t i = 0; i < from->count; i++) {
-		char *name = from->name[i];
-		from->name[i] = NULL;
-		THAW_TRY(thaw_names_add(to, name));
-	}
-	return THAW_OK;
-}
-
 /* Compares the classes of this split with those of another folder. */
 static thaw_status compare_folder(struct opening *o, const char *other)
 {
 	struct names classes = {0};
 	bool swapped = may_lack(o, o->folder);
-	thaw_status status = list_classes(&classes, o->path, other);
+	thaw_status status = list_classes(&classes, o->path, other, NULL);
 	if (status == THAW_OK)
 		status =
 			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
@@ -213,9 +214,9 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 }
 
 /* Labels are positions in the sorted list of classes, so all splits must have the same classes. */
-static thaw_status find_classes(struct opening *o)
+static thaw_status find_classes(struct opening *o, struct thaw_found *found)
 {
-	THAW_TRY(list_classes(&o->classes, o->path, o->folder));
+	THAW_TRY(list_classes(&o->classes, o->path, o->folder, found));
 	for (int s = 0; s < LAYOUT_SPLITS; s++)
 		if (o->layout.split[s] && o->layout.split[s] != o->folder)
 			THAW_TRY(compare_folder(o, o->layout.split[s]));
@@ -336,11 +337,10 @@ static thaw_status add_lacking_classes(struct thaw_dataset *d, const struct open
 static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 {
 	THAW_TRY(choose_part(o, d->found));
-	THAW_TRY(find_classes(o));
+	THAW_TRY(find_classes(o, d->found));
 	THAW_TRY(list_images(o, d->found));
-	if (o->split == THAW_SPLIT_TRAIN && o->classes.count < 2)
-		return thaw_fail_one_class(o->path, o->classes.count > 0 ? o->classes.name[0] : "",
-					   o->images.files.count);
+	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
+		return thaw_fail_one_class(o->path, thaw_base_name(o->classes.name[0]), o->images.files.count);
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
 	return add_lacking_classes(d, o);

@@ -97,18 +97,19 @@ void thaw_found_list_skipped(const struct thaw_found *found, char *text, size_t 
 	size_t used = 0;
 	snprintf(text, size, "no files");
 	for (int i = 0; i < found->skipped_count && used < size; i++) {
-		int n = snprintf(text + used, size - used, "%s%lld %s", i > 0 ? "; " : "",
-				 (long long)found->skipped[i].count, found->skipped[i].what);
+		int n = snprintf(text + used, size - used, "%s%s: %lld", i > 0 ? "; " : "", found->skipped[i].what,
+				 (long long)found->skipped[i].count);
 		used += n > 0 ? (size_t)n : 0;
 	}
 }
 
+static const char *const kinds[] = {[THAW_SPLIT_TRAIN] = "training",
+				    [THAW_SPLIT_VAL] = "validation",
+				    [THAW_SPLIT_TEST] = "test",
+				    [THAW_SPLIT_ALL] = "all"};
+
 const char *thaw_dataset_kind(const struct thaw_dataset *d)
 {
-	static const char *const kinds[] = {[THAW_SPLIT_TRAIN] = "training",
-					    [THAW_SPLIT_TEST] = "test",
-					    [THAW_SPLIT_VAL] = "validation",
-					    [THAW_SPLIT_ALL] = "all"};
 	return kinds[d->found ? d->found->split : THAW_SPLIT_TEST];
 }
 
@@ -145,57 +146,6 @@ static int first_described(const struct thaw_dataset *const *d, int count)
 	return k;
 }
 
-static void images_line(char *text, size_t size, const struct thaw_dataset *d)
-{
-	int n = snprintf(text, size, "  %-10s %lld image%s from %s", thaw_dataset_kind(d), (long long)d->found->images,
-			 d->found->images == 1 ? "" : "s", d->found->from);
-	if (d->count != d->found->images && n > 0 && (size_t)n < size)
-		snprintf(text + n, size - (size_t)n, ", of which %lld are used", (long long)d->count);
-}
-
-void thaw_found_lines(const char *path, const struct thaw_dataset *const *d, int count,
-		      void (*line)(void *context, const char *text), void *context)
-{
-	char text[LINE_SIZE];
-	int first = first_described(d, count);
-	if (first == count)
-		return;
-	snprintf(text, sizeof(text), "data: %s: %d class%s", path, d[first]->classes,
-		 d[first]->classes == 1 ? "" : "es");
-	line(context, text);
-	for (int k = first; k < count; k++) {
-		if (!is_described(d[k]))
-			continue;
-		images_line(text, sizeof(text), d[k]);
-		line(context, text);
-	}
-	for (int k = first; k < count; k++) {
-		const struct thaw_found *f = is_described(d[k]) ? d[k]->found : NULL;
-		for (int i = 0; f && i < f->skipped_count; i++) {
-			if (skipped_before(d, k, &f->skipped[i]))
-				continue;
-			snprintf(text, sizeof(text), "  skipped    %lld %s (first: %s)", (long long)f->skipped[i].count,
-				 f->skipped[i].what, f->skipped[i].example);
-			line(context, text);
-		}
-		for (int i = 0; f && i < f->note_count; i++) {
-			if (noted_before(d, k, f->notes[i]))
-				continue;
-			snprintf(text, sizeof(text), "  note       %s", f->notes[i]);
-			line(context, text);
-		}
-	}
-}
-
-static const char *split_key(const struct thaw_dataset *d)
-{
-	static const char *const keys[] = {[THAW_SPLIT_TRAIN] = "train",
-					   [THAW_SPLIT_TEST] = "test",
-					   [THAW_SPLIT_VAL] = "val",
-					   [THAW_SPLIT_ALL] = "all"};
-	return keys[d->found->split];
-}
-
 json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, int count)
 {
 	int first = first_described(d, count), failed = 0;
@@ -205,7 +155,7 @@ json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, i
 	for (int k = first; k < count; k++) {
 		const struct thaw_found *f = is_described(d[k]) ? d[k]->found : NULL;
 		if (f)
-			failed |= json_object_set_new(o, split_key(d[k]),
+			failed |= json_object_set_new(o, thaw_dataset_kind(d[k]),
 						      json_pack("{s:I, s:I, s:o}", "images", (json_int_t)f->images,
 								"used", (json_int_t)d[k]->count, "from",
 								thaw_report_string(f->from)));
@@ -226,4 +176,51 @@ json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, i
 		return o;
 	json_decref(o);
 	return NULL;
+}
+
+static void write_split(const char *kind, const json_t *split, void (*line)(void *context, const char *text),
+			void *context)
+{
+	char text[LINE_SIZE];
+	const json_int_t images = json_integer_value(json_object_get(split, "images"));
+	const json_int_t used = json_integer_value(json_object_get(split, "used"));
+	const char *from = json_string_value(json_object_get(split, "from"));
+	int n = snprintf(text, sizeof(text), "  %-10s %lld image%s from %s", kind, (long long)images,
+			 images == 1 ? "" : "s", from ? from : "");
+	if (used != images && n > 0 && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, ", of which %lld are used", (long long)used);
+	line(context, text);
+}
+
+void thaw_found_lines(const json_t *found, void (*line)(void *context, const char *text), void *context)
+{
+	char text[LINE_SIZE];
+	size_t i;
+	json_t *o;
+	const json_int_t classes = json_integer_value(json_object_get(found, "classes"));
+	const char *folder = json_string_value(json_object_get(found, "folder"));
+	if (!found)
+		return;
+	snprintf(text, sizeof(text), "data: %s: %lld class%s", folder ? folder : "", (long long)classes,
+		 classes == 1 ? "" : "es");
+	line(context, text);
+	const char *kind;
+	json_object_foreach((json_t *)found, kind, o)
+	{
+		if (json_object_get(o, "from"))
+			write_split(kind, o, line, context);
+	}
+	json_array_foreach(json_object_get(found, "skipped"), i, o)
+	{
+		snprintf(text, sizeof(text), "  skipped    %s: %lld (first: %s)",
+			 json_string_value(json_object_get(o, "what")),
+			 (long long)json_integer_value(json_object_get(o, "count")),
+			 json_string_value(json_object_get(o, "first")));
+		line(context, text);
+	}
+	json_array_foreach(json_object_get(found, "notes"), i, o)
+	{
+		snprintf(text, sizeof(text), "  note       %s", json_string_value(o));
+		line(context, text);
+	}
 }

@@ -151,7 +151,8 @@ static thaw_status drop_unlabelled(struct layout *l, int split, const char *path
 	return THAW_OK;
 }
 
-static thaw_status use_splits(struct layout *l, const struct level *level, const char *path, struct thaw_found *found)
+static thaw_status use_splits(struct layout *l, const struct level *level, const char *path, const char *root,
+			      struct thaw_found *found)
 {
 	for (int s = 0; s < LAYOUT_SPLITS; s++) {
 		if (!level->split[s])
@@ -159,16 +160,13 @@ static thaw_status use_splits(struct layout *l, const struct level *level, const
 		THAW_TRY(unwrap_split(&l->split[s], path, level->split[s]));
 		THAW_TRY(drop_unlabelled(l, s, path, found));
 	}
+	struct listing again = {.found = found, .names_only = true};
+	thaw_status status = thaw_list_folder(&again, path, root);
+	thaw_listing_free(&again);
+	THAW_TRY(status);
 	for (int64_t i = 0; i < level->listing.folders.count; i++)
 		if (thaw_split_of_name(thaw_base_name(level->listing.folders.name[i])) < 0)
 			THAW_TRY(thaw_found_skip(found, "folders beside the splits", level->listing.folders.name[i]));
-	return THAW_OK;
-}
-
-static thaw_status count_loose_images(const struct level *level, struct thaw_found *found)
-{
-	for (int64_t i = 0; i < level->listing.images.count; i++)
-		THAW_TRY(thaw_found_skip(found, "images outside of the class folders", level->listing.images.name[i]));
 	return THAW_OK;
 }
 
@@ -190,12 +188,10 @@ static thaw_status is_held_out_folder(bool *is, int *split, const char *path)
 	return THAW_OK;
 }
 
-static thaw_status use_flat(struct layout *l, const struct level *level, const char *path, const char *root,
-			    struct thaw_found *found)
+static thaw_status use_flat(struct layout *l, const char *path, const char *root, struct thaw_found *found)
 {
 	bool held_out;
 	int split;
-	THAW_TRY(count_loose_images(level, found));
 	THAW_TRY(is_held_out_folder(&held_out, &split, path));
 	if (held_out) {
 		THAW_TRY(thaw_found_note(found, thaw_format("%s has training images beside it: all its images are "
@@ -224,7 +220,7 @@ static thaw_status read_root(struct layout *l, char **inner, const char *path, c
 	if (status == THAW_OK && alone && folders > 0 && images == 0)
 		status = (*inner = thaw_strdup(level.listing.folders.name[0])) ? THAW_OK : THAW_RESOURCE;
 	else if (status == THAW_OK)
-		status = splits ? use_splits(l, &level, path, found) : use_flat(l, &level, path, root, found);
+		status = splits ? use_splits(l, &level, path, root, found) : use_flat(l, path, root, found);
 	thaw_listing_free(&level.listing);
 	return status;
 }

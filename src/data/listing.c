@@ -71,7 +71,7 @@ static void name_foreign_kind(char *kind, size_t size, const char *foreign)
 	const char *noun = strchr(foreign, ' ');
 	noun = noun ? noun + 1 : foreign;
 	snprintf(kind, size, "%.*ss%s", (int)strcspn(noun, ","), noun,
-		 strstr(foreign, "image") ? ", which thaw does not read: convert them to JPEG or PNG" : "");
+		 strstr(foreign, "image") ? ", which thaw does not read (convert them to JPEG or PNG)" : "");
 }
 
 /* Looks at the first bytes. *kind: of a file that is skipped; unchanged for an image. Opened without blocking: the name
@@ -98,11 +98,12 @@ static thaw_status add_file(struct listing *l, int folder, const char *name, cha
 {
 	char kind[KIND_SIZE];
 	bool image = thaw_image_extension(name);
-	if (!image && l->found)
+	bool look = l->found && !l->names_only;
+	if (!image && look)
 		image = is_image(folder, name, kind, sizeof(kind));
 	if (image)
 		return thaw_names_add(&l->images, path);
-	thaw_status status = l->found ? thaw_found_skip(l->found, kind, path) : THAW_OK;
+	thaw_status status = look ? thaw_found_skip(l->found, kind, path) : THAW_OK;
 	thaw_free(path);
 	return status;
 }
@@ -114,25 +115,14 @@ static thaw_status skip_entry(struct listing *l, const char *what, char *path)
 	return status;
 }
 
-/* A missing image changes the dataset, so a link to one is an error. */
-static thaw_status add_dangling(struct listing *l, const char *name, const char *root, char *path)
-{
-	if (!l->found || !thaw_image_extension(name))
-		return skip_entry(l, "links that lead nowhere", path);
-	thaw_status status = thaw_fail(THAW_DATA,
-				       "the link leads nowhere: %s/%s: restore the file it points to, or remove the "
-				       "link",
-				       root, path);
-	thaw_free(path);
-	return status;
-}
-
 /* Takes ownership of `path`. */
-static thaw_status add_entry(struct listing *l, int folder, const struct dirent *e, const char *root, char *path)
+static thaw_status add_entry(struct listing *l, int folder, const struct dirent *e, char *path)
 {
-	enum entry kind = path ? entry_kind(folder, e) : ENTRY_OTHER;
 	if (!path)
 		return THAW_RESOURCE;
+	if (is_system_name(e->d_name))
+		return skip_entry(l, "hidden or system files and folders", path);
+	enum entry kind = entry_kind(folder, e);
 	if ((kind == ENTRY_FOLDER || kind == ENTRY_LINKED_FOLDER) && is_run_directory(folder, e->d_name))
 		return skip_entry(l, THAW_RUN_DIRECTORIES, path);
 	switch (kind) {
@@ -143,7 +133,7 @@ static thaw_status add_entry(struct listing *l, int folder, const struct dirent 
 	case ENTRY_LINKED_FOLDER:
 		return thaw_names_add(&l->links, path);
 	case ENTRY_DANGLING:
-		return add_dangling(l, e->d_name, root, path);
+		return skip_entry(l, "links that lead nowhere", path);
 	case ENTRY_OTHER:
 		break;
 	}
@@ -161,8 +151,8 @@ thaw_status thaw_list_folder(struct listing *l, const char *root, const char *re
 	if (!dir)
 		status = thaw_fail(THAW_IO, "cannot list folder: %s: %s", path, strerror(errno));
 	while (status == THAW_OK && (errno = 0, e = readdir(dir)))
-		if (!is_system_name(e->d_name))
-			status = add_entry(l, dirfd(dir), e, root, thaw_relative_join(relative, e->d_name));
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			status = add_entry(l, dirfd(dir), e, thaw_relative_join(relative, e->d_name));
 	if (status == THAW_OK && errno != 0)
 		status = thaw_fail(THAW_IO, "cannot list folder: %s: %s", path, strerror(errno));
 	if (dir)

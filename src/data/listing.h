@@ -15,10 +15,11 @@ struct listing {
 	struct names folders, links; /* links: to folders */
 	struct names images;
 	struct thaw_found *found; /* borrowed; NULL: do not look into files */
+	bool names_only;          /* with `found`: count by names alone, and not the files that are no images */
 };
 
 /* Adds the contents of root/relative, in no particular order. Hidden files, system files and run directories are left
- * out. THAW_DATA if a link with the name of an image leads nowhere. */
+ * out. */
 thaw_status thaw_list_folder(struct listing *l, const char *root, const char *relative);
 void thaw_listing_free(struct listing *l); /* zeroed is fine */
 

@@ -106,5 +106,5 @@ thaw_status thaw_fail_one_class(const char *path, const char *class, int64_t ima
 		THAW_CONFIG,
 		"only one class, \"%s\" with %lld images: %s: give a folder with one folder of images for each "
 		"of two or more classes",
-		thaw_base_name(class), (long long)images, path);
+		class, (long long)images, path);
 }

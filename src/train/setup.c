@@ -153,8 +153,9 @@ static void write_line(void *context, const char *line)
 static void log_found(struct run *r)
 {
 	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
-	if (!r->borrowed_data)
-		thaw_found_lines(r->options.data, parts, 3, write_line, r);
+	json_t *found = r->borrowed_data ? NULL : thaw_found_json(r->options.data, parts, 3);
+	thaw_found_lines(found, write_line, r);
+	json_decref(found);
 }
 
 thaw_status run_open(struct run *r)
