@@ -170,36 +170,42 @@ static thaw_status use_splits(struct layout *l, const struct level *level, const
 	return THAW_OK;
 }
 
-/* Whether the folder itself is val/ or test/ of a dataset: it has such a name and training images beside it. */
-static thaw_status is_held_out_folder(bool *is, int *split, const char *path)
+/* The folders beside `path` that are splits by their names. */
+static void find_beside(bool beside[LAYOUT_SPLITS], int *own, const char *path)
 {
-	struct level beside = {0};
-	char *real = realpath(path, NULL);
-	*is = false;
-	*split = real ? thaw_split_of_name(thaw_base_name(real)) : -1;
-	if (*split == THAW_SPLIT_VAL || *split == THAW_SPLIT_TEST) {
-		*strrchr(real, '/') = '\0';
-		if (real[0] != '\0' && thaw_list_once(&beside.listing, real, "") == THAW_OK)
-			for (int64_t i = 0; i < beside.listing.folders.count; i++)
-				*is |= thaw_split_of_name(beside.listing.folders.name[i]) == THAW_SPLIT_TRAIN;
-		thaw_listing_free(&beside.listing);
+	struct listing l = {0};
+	char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
+	*own = slash ? thaw_split_of_name(slash + 1) : -1;
+	if (*own >= 0 && slash != real) {
+		*slash = '\0';
+		if (thaw_list_once(&l, real, "") != THAW_OK)
+			*own = -1; /* the folder above cannot be listed */
+		for (int64_t i = 0; i < l.folders.count; i++) {
+			int split = thaw_split_of_name(l.folders.name[i]);
+			if (split >= 0 && strcmp(l.folders.name[i], slash + 1) != 0)
+				beside[split] = true;
+		}
+		thaw_listing_free(&l);
 	}
 	free(real);
-	return THAW_OK;
 }
 
+/* A folder of classes may itself be a split of a dataset: of val/ or test/ with training images beside it all images
+ * are held out. */
 static thaw_status use_flat(struct layout *l, const char *path, const char *root, struct thaw_found *found)
 {
-	bool held_out;
-	int split;
-	THAW_TRY(is_held_out_folder(&held_out, &split, path));
-	if (held_out) {
-		THAW_TRY(thaw_found_note(found, thaw_format("%s has training images beside it: all its images are "
-							    "%s images",
-							    path, split == THAW_SPLIT_VAL ? "validation" : "test")));
-		return (l->split[split] = thaw_strdup(root)) ? THAW_OK : THAW_RESOURCE;
-	}
-	return (l->flat = thaw_strdup(root)) ? THAW_OK : THAW_RESOURCE;
+	bool beside[LAYOUT_SPLITS] = {false};
+	int own;
+	find_beside(beside, &own, path);
+	if (own == THAW_SPLIT_TRAIN && (beside[THAW_SPLIT_VAL] || beside[THAW_SPLIT_TEST]))
+		THAW_TRY(thaw_found_note(found, thaw_format("%s has %s images beside it, which are not used: give the "
+							    "folder above to use them",
+							    path, beside[THAW_SPLIT_VAL] ? "validation" : "test")));
+	if ((own != THAW_SPLIT_VAL && own != THAW_SPLIT_TEST) || !beside[THAW_SPLIT_TRAIN])
+		return (l->flat = thaw_strdup(root)) ? THAW_OK : THAW_RESOURCE;
+	THAW_TRY(thaw_found_note(found, thaw_format("%s has training images beside it: all its images are %s images",
+						    path, own == THAW_SPLIT_VAL ? "validation" : "test")));
+	return (l->split[own] = thaw_strdup(root)) ? THAW_OK : THAW_RESOURCE;
 }
 
 /* Reads the level `root`. *inner: the folder to continue with, or NULL if the layout is complete. */

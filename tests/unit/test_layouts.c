@@ -49,7 +49,7 @@ static const struct layout layouts[] = {
 	{"test folder given, of a dataset", "d/train/a:4 d/train/b:4 d/test/a:2 d/test/b:3", "d/test",
 	 "!no folder train/", NULL},
 	{"train folder given, of a dataset", "d/train/a:4 d/train/b:4 d/test/a:2 d/test/b:3", "d/train", "2 6/-/~2",
-	 NULL},
+	 "test images beside it, which are not used"},
 
 	/* Classes without splits. */
 	{"flat", "a:8 b:4 c:4", "", "3 12/-/~4", "25 % of each class"},
