@@ -47,8 +47,6 @@ static thaw_status open_model(struct advice *a)
 static thaw_status open_here(struct advice *a)
 {
 	THAW_TRY(thaw_budget_parse(&a->budget, a->options->budget));
-	if (a->options->out && a->comm->rank == 0)
-		THAW_TRY(thaw_make_directory(a->options->out));
 	THAW_TRY(thaw_advice_open_data(a));
 	return open_model(a);
 }
@@ -205,6 +203,9 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 	double start = thaw_clock(), cores = core_seconds();
 	*result = NULL;
 	thaw_status status = thaw_comm_agree(comm, open_here(&a));
+	if (status == THAW_OK) /* after all ranks have listed the data: the folder may be inside it */
+		status = thaw_comm_agree(comm,
+					 options->out && comm->rank == 0 ? thaw_make_directory(options->out) : THAW_OK);
 	if (status == THAW_OK)
 		status = compare_ranks(&a);
 	if (status == THAW_OK)

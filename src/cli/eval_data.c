@@ -5,7 +5,7 @@
 
 #include "src/base/try.h"
 #include "thaw/found.h"
-#include "thaw/report.h"
+#include "thaw/memory.h"
 
 static enum thaw_split split_of_word(const char *word)
 {
@@ -35,13 +35,25 @@ static struct thaw_dataset_options choose_options(const struct eval_choice *choi
 	return o;
 }
 
-/* Whether the training images of the dataset are those of the run. */
-static bool is_data_of_run(const struct eval_choice *choice, const struct thaw_run_record *record)
+static bool has_training_images(const char *data, const struct thaw_run_record *record)
 {
 	struct thaw_dataset train = {0};
-	bool same = thaw_dataset_open(&train, choice->data, THAW_SPLIT_TRAIN, &record->options) == THAW_OK &&
+	bool same = thaw_dataset_open(&train, data, THAW_SPLIT_TRAIN, &record->options) == THAW_OK &&
 		    thaw_dataset_digest(&train) == record->data;
 	thaw_dataset_close(&train);
+	return same;
+}
+
+/* Whether the training images of the dataset are those of the run. The folder may be test/ of it. */
+static bool is_data_of_run(const struct eval_data *d, const char *data, const struct thaw_run_record *record)
+{
+	if (has_training_images(data, record))
+		return true;
+	if (d->dataset.found->held_out || d->dataset.found->split == THAW_SPLIT_ALL)
+		return false;
+	char *above = thaw_format("%s/..", data);
+	bool same = above && has_training_images(above, record);
+	thaw_free(above);
 	return same;
 }
 
@@ -66,7 +78,7 @@ static thaw_status describe_origin(struct eval_data *d, const struct eval_choice
 {
 	const struct thaw_found *found = d->dataset.found;
 	bool held_out = found->held_out && found->split != THAW_SPLIT_TRAIN;
-	if (record->found && is_data_of_run(choice, record)) {
+	if (record->found && is_data_of_run(d, choice->data, record)) {
 		if (found->split == THAW_SPLIT_ALL)
 			snprintf(d->origin, sizeof(d->origin), "the run was trained on most of these images");
 		return held_out ? check_split(record, o) : THAW_OK;

@@ -78,6 +78,9 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 {
 	struct thaw_dataset opened = {0};
 	char *inner;
+	if (thaw_path_is_file(path))
+		return thaw_fail(THAW_IO,
+				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
 	THAW_TRY(find_files_inside(&inner, path));

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "src/base/path.h"
 #include "src/base/try.h"
@@ -127,9 +128,11 @@ static thaw_status choose_training(struct opening *o)
 	o->holds_out = thaw_layout_holds_out(&o->layout);
 	if (o->folder)
 		return THAW_OK;
-	const char *val = o->layout.split[THAW_SPLIT_VAL], *test = o->layout.split[THAW_SPLIT_TEST];
-	const char *other = val ? val : test ? test : "";
-	return thaw_fail(THAW_IO, "no folder train/: %s: add it next to %s/, or give the folder above", o->path, other);
+	const char *val = o->layout.split[THAW_SPLIT_VAL];
+	const char *other = val ? val : o->layout.split[THAW_SPLIT_TEST];
+	if (!other || other[0] == '\0')
+		return thaw_fail(THAW_IO, "no training images: %s: give the folder above, which has them", o->path);
+	return thaw_fail(THAW_IO, "no folder train/: %s: add it next to %s/", o->path, other);
 }
 
 /* Of val/ and test/, the one that was asked for, else the other, else a part of the training images. */
@@ -225,6 +228,12 @@ static thaw_status find_classes(struct opening *o, struct thaw_found *found)
 	return THAW_OK;
 }
 
+static bool is_annotation(const char *name)
+{
+	return strcasecmp(name, "labels") == 0 || strcasecmp(name, "annotations") == 0 ||
+	       strcasecmp(name, "masks") == 0;
+}
+
 /* A class needs training images. In val/ and test/ its folder may be empty. */
 static thaw_status fail_empty(const struct opening *o, const char *class, const struct thaw_found *skipped,
 			      struct thaw_found *found)
@@ -238,8 +247,11 @@ static thaw_status fail_empty(const struct opening *o, const char *class, const 
 	if (form)
 		return thaw_fail(THAW_DATA, "class without images: %s/%s: %s", o->path, class, form);
 	thaw_found_list_skipped(skipped, text, sizeof(text));
-	return thaw_fail(THAW_DATA, "class without images: %s/%s: it contains %s: add images or remove the folder",
-			 o->path, class, text);
+	return thaw_fail(THAW_DATA, "class without images: %s/%s: it contains %s: %s", o->path, class, text,
+			 is_annotation(thaw_base_name(class))
+				 ? "it seems to belong to a dataset for object detection; thaw needs one folder of "
+				   "images per class"
+				 : "add images or remove the folder");
 }
 
 static bool has_run_directory(const struct thaw_found *found)

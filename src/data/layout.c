@@ -42,31 +42,24 @@ int thaw_split_of_name(const char *name)
 struct level {
 	struct listing listing;
 	const char *split[LAYOUT_SPLITS];
+	const char *twice; /* a second folder of one of the splits, or NULL */
 	int64_t others;
 };
-
-static thaw_status fail_twice(const char *a, const char *b, const char *path)
-{
-	return thaw_fail(THAW_CONFIG, "%s/ and %s/ are the same split: %s: keep one of them", a, b, path);
-}
 
 static thaw_status read_level(struct level *level, const char *path, const char *relative)
 {
 	THAW_TRY(thaw_list_once(&level->listing, path, relative));
-	const char *twice[2] = {NULL, NULL};
 	for (int64_t i = 0; i < level->listing.folders.count; i++) {
 		const char *name = level->listing.folders.name[i];
 		int split = thaw_split_of_name(thaw_base_name(name));
-		if (split < 0) {
+		if (split < 0)
 			level->others++;
-		} else if (level->split[split]) {
-			twice[0] = level->split[split];
-			twice[1] = name;
-		} else {
+		else if (level->split[split])
+			level->twice = name;
+		else
 			level->split[split] = name;
-		}
 	}
-	return twice[0] && level->others == 0 ? fail_twice(twice[0], twice[1], path) : THAW_OK;
+	return THAW_OK;
 }
 
 static bool has_held_out(const struct level *level)
@@ -154,6 +147,9 @@ static thaw_status drop_unlabelled(struct layout *l, int split, const char *path
 static thaw_status use_splits(struct layout *l, const struct level *level, const char *path, const char *root,
 			      struct thaw_found *found)
 {
+	if (level->twice)
+		return thaw_fail(THAW_CONFIG, "%s/ and %s/ are the same split: %s: keep one of them",
+				 level->split[thaw_split_of_name(thaw_base_name(level->twice))], level->twice, path);
 	for (int s = 0; s < LAYOUT_SPLITS; s++) {
 		if (!level->split[s])
 			continue;

@@ -53,16 +53,19 @@ static enum entry entry_kind(int folder, const struct dirent *e)
 	return S_ISREG(s.st_mode) ? ENTRY_FILE : ENTRY_OTHER;
 }
 
-/* A folder of a training: its pictures, if any, are not part of the dataset. A run that was stopped at once has a lock
- * but no metrics yet. */
+static bool has_file(int folder, const char *inner, const char *file)
+{
+	char path[NAME_MAX + 32];
+	snprintf(path, sizeof(path), "%s/%s", inner, file);
+	return faccessat(folder, path, F_OK, 0) == 0;
+}
+
+/* A folder that thaw train or thaw advise wrote. A run that was stopped at once has a lock but no metrics yet. */
 static bool is_run_directory(int folder, const char *name)
 {
-	char config[NAME_MAX + 32], metrics[NAME_MAX + 32], lock[NAME_MAX + 32];
-	snprintf(config, sizeof(config), "%s/config.json", name);
-	snprintf(metrics, sizeof(metrics), "%s/metrics.jsonl", name);
-	snprintf(lock, sizeof(lock), "%s/.lock", name);
-	return faccessat(folder, config, F_OK, 0) == 0 &&
-	       (faccessat(folder, metrics, F_OK, 0) == 0 || faccessat(folder, lock, F_OK, 0) == 0);
+	return has_file(folder, name, "advice.json") ||
+	       (has_file(folder, name, "config.json") &&
+		(has_file(folder, name, "metrics.jsonl") || has_file(folder, name, ".lock")));
 }
 
 /* "an AVIF image" becomes "AVIF images", "a Git LFS pointer, not ..." becomes "Git LFS pointers". */

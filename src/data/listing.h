@@ -7,7 +7,7 @@
 #include "src/data/found.h"
 #include "src/data/names.h"
 
-#define THAW_RUN_DIRECTORIES "run directories of thaw" /* a kind of skipped folder */
+#define THAW_RUN_DIRECTORIES "folders that thaw wrote" /* a kind of skipped folder */
 
 /* Paths relative to the dataset's folder. A caller that sets `found` gets skipped files counted by kind there, which
  * opens each file whose name has no known image extension; else such files are ignored. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/base/path.h"
+#include "src/data/layout.h"
 #include "src/data/listing.h"
 #include "thaw/memory.h"
 
@@ -54,6 +55,7 @@ const char *thaw_known_form(const char *folder)
 /* The folder above, if its folders may be the classes: *folders is their number. From malloc. */
 static char *folder_above(const char *folder, int64_t *folders)
 {
+	bool splits = false;
 	struct listing l = {0};
 	char *real = realpath(folder, NULL), *slash = real ? strrchr(real, '/') : NULL;
 	*folders = 0;
@@ -61,6 +63,10 @@ static char *folder_above(const char *folder, int64_t *folders)
 		*slash = '\0';
 		if (thaw_list_once(&l, real, "") == THAW_OK && l.images.count == 0)
 			*folders = l.folders.count;
+		for (int64_t i = 0; i < l.folders.count; i++)
+			splits |= thaw_split_of_name(l.folders.name[i]) >= 0;
+		if (splits)
+			*folders = 0;
 		thaw_listing_free(&l);
 	}
 	return real;
@@ -84,7 +90,7 @@ thaw_status thaw_fail_no_classes(const char *path, const char *relative, int64_t
 		return THAW_RESOURCE;
 	const char *form = images == 0 ? thaw_known_form(folder) : NULL;
 	thaw_status status;
-	if (images > 0)
+	if (images > 0 && relative[0] == '\0')
 		hint_above(hint, sizeof(hint), folder);
 	if (form)
 		status = thaw_fail(THAW_DATA, "no class folders: %s: %s", folder, form);

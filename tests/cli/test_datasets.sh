@@ -44,7 +44,7 @@ check "eval --split train" prints "8 images (training)"
 run "$thaw" eval --model three-run --data three --split all
 check "eval --split all of a dataset with splits" fails 64 "has splits"
 run "$thaw" eval --model three-run --data three/Test --json
-check "a folder of test images is measured as a whole" reports images=4
+check "a folder of test images is measured as a whole" eval 'reports images=4 && ! err_has note:'
 run mpirun -np 2 "$thaw" "${train[@]}" --data three --out three-ranks
 check "the same with two ranks" eval 'exits 0 && cmp -s three-run/model.safetensors three-ranks/model.safetensors'
 
@@ -100,9 +100,16 @@ echo notes >inside/a/notes.txt
 run "$thaw" "${train[@]}" --data inside --out inside/runs/one --json
 check "a run inside the data" reports training_images=24
 run "$thaw" "${train[@]}" --data inside --out inside/runs/two --json
-check "... the next one skips it" eval 'reports training_images=24 && err_has "run directories of thaw: 1 (first: runs/one)" "other files: 1 (first: a/notes.txt)"'
+check "... the next one skips it" eval 'reports training_images=24 && err_has "folders that thaw wrote: 1 (first: runs/one)" "other files: 1 (first: a/notes.txt)"'
 run "$thaw" "${train[@]}" --data inside --out inside/runs/one
 check "... and a complete one is found complete" exits 0 "already done"
+
+run "$thaw" advise --model builtin --data flat --size 16 --out flat/advice
+run "$thaw" advise --model builtin --data flat --size 16 --out flat/advice
+check "advice inside the data" exits 0 "folders that thaw wrote: 1 (first: advice)"
+touch pictures.zip
+run "$thaw" "${train[@]}" --data pictures.zip --out r
+check "an archive" fails_once 74 "a file, not a folder: pictures.zip"
 
 # ---- inspect -----------------------------------------------------------------------------------------
 

@@ -47,9 +47,15 @@ static const struct layout layouts[] = {
 	{"other folders beside splits", "train/a:4 train/b:3 val/a:2 val/b:1 docs/x=text", "", "2 7/3/-",
 	 "folders beside the splits: 1 (first: docs)"},
 	{"test folder given, of a dataset", "d/train/a:4 d/train/b:4 d/test/a:2 d/test/b:3", "d/test",
-	 "!no folder train/", NULL},
+	 "!no training images", NULL},
 	{"train folder given, of a dataset", "d/train/a:4 d/train/b:4 d/test/a:2 d/test/b:3", "d/train", "2 6/-/~2",
 	 "test images beside it, which are not used"},
+
+	{"two folders for one split, and another", "train/a:4 train/b:3 Train/a:1 Train/b:1 val/a:1 val/b:1 docs/", "",
+	 "!are the same split", NULL},
+	{"training images without classes", "train:3 valid:2", "", "!no class folders but 3 images", NULL},
+	{"object detection", "train/images:3 train/labels/1.txt=text valid/images:1 valid/labels/1.txt=text", "",
+	 "!object detection", NULL},
 
 	/* Classes without splits. */
 	{"flat", "a:8 b:4 c:4", "", "3 12/-/~4", "25 % of each class"},
@@ -104,9 +110,11 @@ static const struct layout layouts[] = {
 	 "b/._1.jpg=text",
 	 "", "2 6/-/~2", "hidden or system files and folders: 5"},
 	{"a run inside", "a:4 b:4 run/config.json=text run/metrics.jsonl=text run/model.safetensors=text", "",
-	 "2 6/-/~2", "run directories of thaw: 1 (first: run)"},
+	 "2 6/-/~2", "folders that thaw wrote: 1 (first: run)"},
 	{"a folder of runs inside", "a:4 b:4 runs/r1/config.json=text runs/r1/.lock=text", "", "2 6/-/~2",
-	 "run directories of thaw: 1 (first: runs/r1)"},
+	 "folders that thaw wrote: 1 (first: runs/r1)"},
+
+	{"advice inside", "a:4 b:4 advice/advice.json=text advice/plan.json=text", "", "2 6/-/~2", NULL},
 
 	/* Files by content. */
 	{"upper-case extensions", "a/1.JPG=jpeg a/2.JPEG=jpeg a/3.Png=jpeg b:3", "", "2 4/-/~2", NULL},
