@@ -23,43 +23,55 @@ static const struct dataset_format *const formats[] = {
 #define FORMATS   (sizeof(formats) / sizeof(formats[0]))
 #define MAX_DEPTH 4 /* folders in one another */
 
-/* The format that accepts the folder. The last one accepts any. */
-static const struct dataset_format *find_format(const char *path)
+/* The format that accepts the folder; the last one accepts any. */
+static thaw_status find_format(const struct dataset_format **format, const char *path)
 {
-	size_t f = 0;
-	while (f + 1 < FORMATS && !formats[f]->recognises(path))
-		f++;
-	return formats[f];
+	bool is = false;
+	for (size_t f = 0; f < FORMATS && !is; f++) {
+		*format = formats[f];
+		THAW_TRY(formats[f]->recognises(&is, path));
+	}
+	return THAW_OK;
 }
 
-/* Files of a known format may be some folders further in, as torchvision has MNIST/raw: the folder then contains
- * nothing else, or is called raw. *inner: that folder, or a copy of `path`. */
-static thaw_status find_files_inside(char **inner, const char *path)
+/* The folder to look into for files of a format: the only one, or one called raw. *next is NULL if there is none. */
+static thaw_status find_next(char **next, const char *path)
 {
 	struct listing l = {0};
-	char *at = thaw_strdup(path), *next = NULL;
-	thaw_status status = at ? THAW_OK : THAW_RESOURCE;
-	for (int depth = 0; at && status == THAW_OK && depth < MAX_DEPTH; depth++) {
-		if (find_format(at) != formats[FORMATS - 1])
-			break;
-		status = thaw_list_once(&l, at, "");
-		for (int64_t i = 0; status == THAW_OK && i < l.folders.count; i++)
-			if (l.folders.count == 1 || strcmp(l.folders.name[i], "raw") == 0)
-				next = thaw_path_join(at, l.folders.name[i]);
-		bool leaf = l.images.count > 0 || !next;
-		thaw_listing_free(&l);
-		if (leaf)
-			break;
+	*next = NULL;
+	thaw_status status = thaw_list_once(&l, path, "");
+	for (int64_t i = 0; status == THAW_OK && l.images.count == 0 && !*next && i < l.folders.count; i++)
+		if (l.folders.count == 1 || strcmp(l.folders.name[i], "raw") == 0)
+			status = (*next = thaw_path_join(path, l.folders.name[i])) ? THAW_OK : THAW_RESOURCE;
+	thaw_listing_free(&l);
+	return status;
+}
+
+/* Files of a format may be some folders further in, as torchvision has MNIST/raw. *inner: that folder, or a copy of
+ * `path`; *format: its format. */
+static thaw_status find_inside(const struct dataset_format **format, char **inner, const char *path)
+{
+	const struct dataset_format *any = formats[FORMATS - 1];
+	char *at = thaw_strdup(path);
+	thaw_status status = at ? find_format(format, at) : THAW_RESOURCE;
+	for (int depth = 0; at && status == THAW_OK && *format == any && depth < MAX_DEPTH; depth++) {
+		char *next;
+		status = find_next(&next, at);
 		thaw_free(at);
 		at = next;
-		next = NULL;
+		if (at)
+			status = find_format(format, at);
 	}
-	thaw_free(next);
-	bool found = status == THAW_OK && at && find_format(at) != formats[FORMATS - 1];
-	*inner = found ? at : thaw_strdup(path);
-	if (!found)
+	if (status == THAW_OK && *format == any) {
 		thaw_free(at);
-	return *inner ? THAW_OK : THAW_RESOURCE;
+		at = thaw_strdup(path);
+		status = at ? THAW_OK : THAW_RESOURCE;
+	}
+	if (status != THAW_OK)
+		thaw_free(at);
+	else
+		*inner = at;
+	return status;
 }
 
 /* Formats with two files, for training and testing, have no other splits. */
@@ -83,8 +95,8 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	THAW_TRY(find_files_inside(&inner, path));
-	const struct dataset_format *format = find_format(inner);
+	const struct dataset_format *format;
+	THAW_TRY(find_inside(&format, &inner, path));
 	thaw_status status = choose_file(&split, format, path);
 	if (status == THAW_OK)
 		status = format->open(&opened, inner, split, options);

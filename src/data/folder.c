@@ -382,10 +382,11 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 }
 
 /* Accepts any folder, so it must be the last format in the table. */
-static bool recognises_folder(const char *path)
+static thaw_status recognises_folder(bool *is, const char *path)
 {
 	(void)path;
-	return true;
+	*is = true;
+	return THAW_OK;
 }
 
 const struct dataset_format thaw_dataset_folder = {.recognises = recognises_folder, .open = open_folder};
