@@ -95,7 +95,8 @@ struct thaw_callbacks {
 };
 
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary
- * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...
+ * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...; `split`
+ * and `images_from` say which images top1 is of: test/ if the dataset has it, else what epochs were evaluated on.
  * THAW_UNFINISHED when the run was asked to stop and saved its state. Collective. */
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
 		       const struct thaw_callbacks *callbacks, json_t **result);

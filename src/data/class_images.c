@@ -107,16 +107,32 @@ static thaw_status follow_link(struct class_images *c, struct listing *l, const 
 		     : walk(c, l, relative, true);
 }
 
+static bool is_direct(const char *name, const char *folder)
+{
+	size_t length = strlen(folder);
+	return strlen(name) > length && thaw_base_name(name) == name + length + 1;
+}
+
+/* Whether the folder has no images of its own but two or more folders. */
+static bool is_nested(const struct listing *l, const char *relative)
+{
+	int64_t folders = 0;
+	for (int64_t i = 0; i < l->images.count; i++)
+		if (is_direct(l->images.name[i], relative))
+			return false;
+	for (int64_t i = 0; i < l->folders.count; i++)
+		folders += is_direct(l->folders.name[i], relative);
+	return folders >= 2;
+}
+
 /* A dataset in the place of a class, or splits below the classes: both would be read as one class. folders: all that
  * are below the class folder. */
 static thaw_status check_level(const struct class_images *c, const struct names *folders, const char *relative)
 {
 	bool train = false, held_out = false;
-	size_t length = strlen(relative);
 	for (int64_t i = 0; i < folders->count; i++) {
 		const char *name = folders->name[i];
-		bool direct = strlen(name) > length && thaw_base_name(name) == name + length + 1;
-		int split = direct ? thaw_split_of_name(thaw_base_name(name)) : -1;
+		int split = is_direct(name, relative) ? thaw_split_of_name(thaw_base_name(name)) : -1;
 		train |= split == THAW_SPLIT_TRAIN;
 		held_out |= split == THAW_SPLIT_VAL || split == THAW_SPLIT_TEST;
 	}
@@ -134,6 +150,8 @@ thaw_status thaw_class_images_add(struct class_images *c, const char *relative)
 	thaw_status status = walk(c, &l, relative, false);
 	if (status == THAW_OK)
 		status = check_level(c, &l.folders, relative);
+	if (status == THAW_OK)
+		c->nested += is_nested(&l, relative);
 	for (int64_t i = 0; status == THAW_OK && i < l.links.count; i++) {
 		thaw_names_sort(&l.links, i);
 		char *link = l.links.name[i];

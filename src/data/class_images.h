@@ -16,6 +16,7 @@ struct class_images {
 	struct followed *followed;   /* [followed_count] */
 	int followed_count;
 	struct names files; /* relative to `root` */
+	int64_t nested;     /* classes that consist of two or more folders, without images of their own */
 	struct thaw_found *found;
 };
 

@@ -301,7 +301,11 @@ static thaw_status list_images(struct opening *o, struct thaw_found *found)
 		o->end[kept++] = o->images.files.count;
 	}
 	o->classes.count = kept;
-	return THAW_OK;
+	if (kept < 2 || o->images.nested < kept)
+		return THAW_OK;
+	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
+						  "class: if these are the classes, give a class folder, such as %s/%s",
+						  o->path, o->classes.name[0]));
 }
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)
@@ -352,7 +356,7 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(find_classes(o, d->found));
 	THAW_TRY(list_images(o, d->found));
 	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
-		return thaw_fail_one_class(o->path, thaw_base_name(o->classes.name[0]), o->images.files.count);
+		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
 	return add_lacking_classes(d, o);

@@ -209,6 +209,28 @@ static thaw_status highest_label(int *highest, const char *folder)
 	return THAW_OK;
 }
 
+/* What a person would not expect of the set. */
+static thaw_status note_oddities(const struct thaw_dataset *d, const struct idx *idx, const int32_t *labels,
+				 int64_t count)
+{
+	int unused = 0;
+	bool *used = thaw_alloc((size_t)d->classes, sizeof(bool));
+	if (!used)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++)
+		used[labels[i]] = true;
+	for (int c = 0; c < d->classes; c++)
+		unused += !used[c];
+	thaw_free(used);
+	if (unused > 0)
+		THAW_TRY(thaw_found_note(
+			d->found, thaw_format("%s: no images of %d of the %d classes", idx->name, unused, d->classes)));
+	if (strncmp(idx->name, "emnist-", 7) == 0)
+		return thaw_found_note(d->found, thaw_strdup("EMNIST stores rows as columns; its images are used as "
+							     "they are stored"));
+	return THAW_OK;
+}
+
 /* Reads the files and chooses the samples. */
 static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const char *folder,
 				const struct idx_paths *paths, enum thaw_split split,
@@ -231,6 +253,7 @@ static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const c
 	THAW_TRY_OUT(thaw_limit_per_class(&idx->positions, &selected_count, d, labels, count, split, options));
 	THAW_TRY_OUT(thaw_dataset_set_labels(d, labels, idx->positions, selected_count));
 	d->found->images = count;
+	status = note_oddities(d, idx, labels, count);
 out:
 	thaw_free(bytes);
 	thaw_free(labels);

@@ -108,9 +108,15 @@ thaw_status thaw_fail_no_classes(const char *path, const char *relative, int64_t
 
 thaw_status thaw_fail_one_class(const char *path, const char *class, int64_t images)
 {
+	struct listing l = {0};
+	char hint[HINT_SIZE] = "";
+	if (thaw_list_once(&l, path, class) == THAW_OK && l.folders.count >= 2)
+		snprintf(hint, sizeof(hint), ", or, if its %lld folders are the classes, %s/%s",
+			 (long long)l.folders.count, path, class);
+	thaw_listing_free(&l);
 	return thaw_fail(
 		THAW_CONFIG,
 		"only one class, \"%s\" with %lld images: %s: give a folder with one folder of images for each "
-		"of two or more classes",
-		class, (long long)images, path);
+		"of two or more classes%s",
+		thaw_base_name(class), (long long)images, path, hint);
 }

@@ -12,7 +12,7 @@ const char *thaw_known_form(const char *folder);
 /* The folder path/relative has no folders but this many images. */
 thaw_status thaw_fail_no_classes(const char *path, const char *relative, int64_t images);
 
-/* All images of the dataset are in one class folder. */
+/* All images of the dataset are in one class folder, relative to `path`. */
 thaw_status thaw_fail_one_class(const char *path, const char *class, int64_t images);
 
 #endif

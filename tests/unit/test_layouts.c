@@ -89,6 +89,10 @@ static const struct layout layouts[] = {
 	{"several datasets", "x/train/a:2 x/train/b:2 x/val/a:2 x/val/b:2 y/train/a:2 y/train/b:2 y/val/a:2 y/val/b:2",
 	 "", "!splits below a class folder", NULL},
 	{"splits below classes", "a/train:4 a/val:2 b/train:4 b/val:2", "", "!splits below a class folder", NULL},
+	{"one class, whose folders may be classes", "x/a:3 x/b:3 x/1.jpg=jpeg", "", "!if its 2 folders are the classes",
+	 NULL},
+	{"classes of folders only", "x/a:2 x/b:2 y/c:2 y/d:2", "", "2 6/-/~2",
+	 "every class folder contains folders of images"},
 	{"nothing", "", "", "!no class folders", NULL},
 
 	/* Different and empty classes. */
@@ -157,7 +161,7 @@ static const struct layout layouts[] = {
 	{"EMNIST",
 	 "emnist-digits-train-images-idx3-ubyte=images emnist-digits-train-labels-idx1-ubyte=labels "
 	 "emnist-digits-test-images-idx3-ubyte=images emnist-digits-test-labels-idx1-ubyte=labels",
-	 "", "2 4/-/4", "from emnist-digits-test-images-idx3-ubyte"},
+	 "", "2 4/-/4", "EMNIST stores rows as columns"},
 	{"two sets of EMNIST",
 	 "emnist-digits-train-images-idx3-ubyte=images emnist-mnist-train-images-idx3-ubyte=images", "",
 	 "!more than one set of IDX files", NULL},
