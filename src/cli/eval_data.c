@@ -155,9 +155,9 @@ thaw_status eval_data_match(struct eval_data *e, const struct thaw_model *model,
 	if (other)
 		return thaw_fail(
 			THAW_CONFIG,
-			"class \"%s\" is not a class of the network, but %d others are: %s: rename or remove its "
-			"folder",
-			other, matches, path);
+			"class \"%s\" is not a class of the network (%d of the %d are): %s: rename or remove its "
+			"folder, or fine-tune the network on these classes with thaw train",
+			other, matches, d->classes, path);
 	if (same_order(d, model))
 		return THAW_OK;
 	if (d->classes < model->classes)
