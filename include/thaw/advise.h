@@ -38,9 +38,9 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 /* Compares networks, models[count], on the dataset: LogME, H-score and a linear probe of each network's features of the
  * training images, and the cost per image. Options model, out, history, budget and ranks are ignored. *result: rank 0
  * receives a new reference, other ranks NULL: data, images (read), damaged, classes, classes_of_one_image,
- * and `networks`, best first: model, network, pretrained, size, probe (accuracy), error (standard error of it), logme,
- * h_score, leep or null, milliseconds and mflop per image, parameters, pareto (no better network is as cheap).
- * THAW_CONFIG if there is only one class, or one image of each class. Collective. */
+ * found (thaw_found_json), and `networks`, best first: model, network, pretrained, size, probe (accuracy), error
+ * (standard error of it), logme, h_score, leep or null, milliseconds and mflop per image, parameters, pareto (no better
+ * network is as cheap). THAW_CONFIG if there is only one class, or one image of each class. Collective. */
 thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_options *options, const char *const *models,
 			 int count, const struct thaw_callbacks *callbacks, json_t **result);
 

@@ -20,25 +20,37 @@ struct thaw_dataset {
 	/* Writes the name of sample i, for messages and reports, to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
 	void (*close)(struct thaw_dataset *);
-	void *context; /* private to the format */
+	void *context;            /* private to the format */
+	struct thaw_found *found; /* what was found (thaw/found.h), owned; NULL for a dataset that was not opened */
 };
 
-enum thaw_split { THAW_SPLIT_TRAIN, THAW_SPLIT_TEST };
+/* A dataset that has only one held-out part, val/ or test/ or a random one, gives it for both VAL and TEST;
+ * `found->split` says which of them it is. */
+enum thaw_split {
+	THAW_SPLIT_TRAIN,
+	THAW_SPLIT_TEST, /* for the last word on a trained network */
+	THAW_SPLIT_VAL,  /* for choices during the training */
+	THAW_SPLIT_ALL,  /* all images of a folder that has no splits */
+};
 
 struct thaw_dataset_options {
-	double test_share;       /* fraction of each class held out for testing, e.g. 0.2; for folders without train/ */
+	double test_share;       /* fraction of each class held out, e.g. 0.2; where neither val/ nor test/ exists */
 	uint64_t seed;           /* of the random selections */
 	int64_t limit_per_class; /* training images per class, chosen at random; 0: all */
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):
- *   - train/ and val/ or test/, each with one folder of images per class;
+ *   - folders of splits, each with one folder of images per class: train or training; val, valid, validation, dev or
+ *     eval; test or testing, in any case. Without val/ and test/, a part of train/ is held out;
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt if that exists;
  *   - the binary version of CIFAR-10 or CIFAR-100.
- * Classes are sorted by name; hidden files and folders are ignored. Returns THAW_IO if the folder or a file is missing,
- * THAW_DATA if a file is damaged, a class is empty, or the splits have different classes. On success the caller closes
- * *d with thaw_dataset_close. */
+ * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
+ * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
+ * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,
+ * THAW_DATA if a file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only
+ * one class to train on or the folder seems to be another one than meant. On success the caller closes *d with
+ * thaw_dataset_close. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
@@ -47,6 +59,14 @@ void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
  * must stay open until *d is closed. */
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count);
+
+/* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
+ * form in which JSON files have them. */
+int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
+
+/* Changes the numbers of the classes to those of names[count], by name: d->classes becomes count. The dataset may have
+ * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */
+thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *names, int64_t count);
 
 /* Digest of the class names, labels and sample names. Equal digests mean that a resumed run uses the same data; pixels
  * are not read. */

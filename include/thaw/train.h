@@ -95,7 +95,8 @@ struct thaw_callbacks {
 };
 
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary
- * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...
+ * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...; `split`
+ * and `images_from` say which images top1 is of: test/ if the dataset has it, else what epochs were evaluated on.
  * THAW_UNFINISHED when the run was asked to stop and saved its state. Collective. */
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
 		       const struct thaw_callbacks *callbacks, json_t **result);
@@ -130,6 +131,17 @@ thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_opt
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
 			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
 			  json_t **result);
+
+/* What a run directory says about its data. */
+struct thaw_run_record {
+	bool found;
+	struct thaw_dataset_options options; /* with which the run opened its dataset */
+	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
+};
+
+/* Reads the record of the run directory `model`, or of the one that the file `model` is in. record->found is false if
+ * there is none. */
+thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
 
 /* An optimizer; src/train/optimizer.c has the table of them. */
 struct thaw_optimizer {

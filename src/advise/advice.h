@@ -27,6 +27,7 @@ struct advice {
 	char single_image_name[64];  /* the first of them */
 	int64_t test_images;         /* evaluated after every epoch */
 	uint64_t data_digest;
+	json_t *found;               /* thaw_found_json of all splits */
 	struct thaw_dataset limited; /* the sample of thaw_sample_open */
 	struct thaw_dataset dataset; /* `limited` without single-image classes: what is measured */
 	int measured_classes;        /* classes with two or more readable images */

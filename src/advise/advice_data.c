@@ -66,14 +66,22 @@ static thaw_status drop_single_image_classes(struct advice *a)
 	return status;
 }
 
-/* The test images are not read, only counted: their evaluation is part of the cost of a plan. */
-static void count_tests(struct advice *a, const struct thaw_dataset_options *options)
+/* The images for evaluations are not read, only counted: evaluating them is part of the cost of a plan. */
+static thaw_status describe(struct advice *a, const struct thaw_dataset *train,
+			    const struct thaw_dataset_options *options)
 {
-	struct thaw_dataset test;
-	if (thaw_dataset_open(&test, a->options->data, THAW_SPLIT_TEST, options) != THAW_OK)
-		return;
-	a->test_images = test.count;
+	struct thaw_dataset val = {0}, test = {0};
+	const struct thaw_dataset *parts[] = {train, &val, &test};
+	if (thaw_dataset_open(&val, a->options->data, THAW_SPLIT_VAL, options) == THAW_OK)
+		a->test_images = val.count;
+	if (val.count > 0 && val.found->split == THAW_SPLIT_VAL &&
+	    thaw_dataset_open(&test, a->options->data, THAW_SPLIT_TEST, options) == THAW_OK &&
+	    test.found->split == THAW_SPLIT_VAL)
+		thaw_dataset_close(&test); /* val/ again: there is no test/ */
+	a->found = thaw_found_json(a->options->data, parts, 3);
+	thaw_dataset_close(&val);
 	thaw_dataset_close(&test);
+	return a->found ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
 }
 
 thaw_status thaw_advice_open_data(struct advice *a)
@@ -86,9 +94,10 @@ thaw_status thaw_advice_open_data(struct advice *a)
 		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
 	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options));
 	thaw_status status = count_classes(a, &all);
+	if (status == THAW_OK)
+		status = describe(a, &all, &options);
 	thaw_dataset_close(&all);
 	THAW_TRY(status);
-	count_tests(a, &options);
 	THAW_TRY(thaw_sample_open(&a->limited, o));
 	return drop_single_image_classes(a);
 }

@@ -150,9 +150,9 @@ json_t *thaw_advice_json(const struct advice *a)
 	char *command = thaw_advice_command(a);
 	if (a->history)
 		history = json_incref(a->history);
-	json_t *rest = json_pack("{s:o, s:o, s:o, s:f, s:f}", "history", history, "words", thaw_advice_words(a),
-				 "command", command ? thaw_report_string(command) : json_null(), "seconds", a->seconds,
-				 "core_seconds", a->core_seconds);
+	json_t *rest = json_pack("{s:O, s:o, s:o, s:o, s:f, s:f}", "found", a->found, "history", history, "words",
+				 thaw_advice_words(a), "command", command ? thaw_report_string(command) : json_null(),
+				 "seconds", a->seconds, "core_seconds", a->core_seconds);
 	bool whole = advice && measured && rest && json_object_update(advice, measured) == 0 &&
 		     json_object_update(advice, rest) == 0;
 	json_decref(measured);

@@ -47,8 +47,6 @@ static thaw_status open_model(struct advice *a)
 static thaw_status open_here(struct advice *a)
 {
 	THAW_TRY(thaw_budget_parse(&a->budget, a->options->budget));
-	if (a->options->out && a->comm->rank == 0)
-		THAW_TRY(thaw_make_directory(a->options->out));
 	THAW_TRY(thaw_advice_open_data(a));
 	return open_model(a);
 }
@@ -192,6 +190,7 @@ static void close_advice(struct advice *a)
 	thaw_dataset_close(&a->dataset);
 	thaw_dataset_close(&a->limited);
 	json_decref(a->history);
+	json_decref(a->found);
 	thaw_model_destroy(a->model);
 }
 
@@ -205,10 +204,15 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 	double start = thaw_clock(), cores = core_seconds();
 	*result = NULL;
 	thaw_status status = thaw_comm_agree(comm, open_here(&a));
+	if (status == THAW_OK) /* after all ranks have listed the data: the folder may be inside it */
+		status = thaw_comm_agree(comm,
+					 options->out && comm->rank == 0 ? thaw_make_directory(options->out) : THAW_OK);
 	if (status == THAW_OK)
 		status = compare_ranks(&a);
 	if (status == THAW_OK)
 		status = read_history(&a);
+	if (status == THAW_OK)
+		thaw_log_found(comm, callbacks, a.found);
 	if (status == THAW_OK)
 		status = measure(&a);
 	if (status == THAW_OK)

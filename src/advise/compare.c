@@ -25,6 +25,7 @@ struct comparison {
 	int count, lanes;
 	const struct thaw_callbacks *callbacks;
 	struct thaw_dataset data; /* the sample of the training images */
+	json_t *found;            /* about `data` */
 	int single_image_classes;
 };
 
@@ -195,19 +196,27 @@ static thaw_status report(const struct comparison *r, const struct entry *entrie
 			networks, entry_json(r->models[s[i].network], &entries[s[i].network], s[i].pareto));
 	thaw_free(s);
 	if (!failed)
-		*result = json_pack("{s:o, s:I, s:I, s:i, s:i, s:O}", "data", thaw_report_string(r->options->data),
+		*result = json_pack("{s:o, s:I, s:I, s:i, s:i, s:O, s:O}", "data", thaw_report_string(r->options->data),
 				    "images", (json_int_t)entries[0].images, "damaged", (json_int_t)entries[0].damaged,
 				    "classes", r->data.classes, "classes_of_one_image", r->single_image_classes,
-				    "networks", networks);
+				    "networks", networks, "found", r->found);
 	json_decref(networks);
 	return !failed && *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
+}
+
+static thaw_status open_data(struct comparison *r)
+{
+	THAW_TRY(thaw_sample_open(&r->data, r->options));
+	const struct thaw_dataset *part = &r->data;
+	r->found = thaw_found_json(r->options->data, &part, 1);
+	return r->found ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
 }
 
 static thaw_status compare_all(struct comparison *r, struct entry *entries, json_t **result)
 {
 	thaw_status status = check_options(r);
 	if (status == THAW_OK)
-		status = thaw_sample_open(&r->data, r->options);
+		status = open_data(r);
 	if (status == THAW_OK)
 		status = check_data(r);
 	if (status == THAW_OK)
@@ -215,6 +224,7 @@ static thaw_status compare_all(struct comparison *r, struct entry *entries, json
 	THAW_TRY(thaw_comm_agree(r->comm, status));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->data), "set of images",
 				       "give every rank the same --data"));
+	thaw_log_found(r->comm, r->callbacks, r->found);
 	for (int i = 0; i < r->count; i++)
 		THAW_TRY(measure(r, i, &entries[i]));
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? report(r, entries, result) : THAW_OK);
@@ -233,6 +243,7 @@ thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_option
 	if (status == THAW_OK && comm->rank != 0)
 		*result = NULL;
 	thaw_dataset_close(&r.data);
+	json_decref(r.found);
 	for (int i = 0; entries && i < count; i++)
 		thaw_free(entries[i].network);
 	thaw_free(entries);

@@ -31,3 +31,16 @@ int thaw_advise_lanes(const struct thaw_advise_options *o, const struct thaw_com
 {
 	return o->lanes > 0 ? o->lanes : max_int(comm->size, DEFAULT_LANES);
 }
+
+static void write_line(void *context, const char *line)
+{
+	const struct thaw_callbacks *callbacks = context;
+	callbacks->log(callbacks->context, line);
+}
+
+void thaw_log_found(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const json_t *found)
+{
+	struct thaw_callbacks copy = callbacks ? *callbacks : (struct thaw_callbacks){.log = NULL};
+	if (comm->rank == 0 && copy.log)
+		thaw_found_lines(found, write_line, &copy);
+}

@@ -3,6 +3,7 @@
 #define THAW_SRC_ADVISE_SAMPLING_H
 
 #include "thaw/advise.h"
+#include "thaw/found.h"
 
 /* Opens the training images: all of them or, if there are more than 2048, the same number of each class that makes
  * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
@@ -10,5 +11,8 @@ thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_op
 
 /* Lanes to spread the images over: --lanes, or by default 8, or the rank count if that is larger. */
 int thaw_advise_lanes(const struct thaw_advise_options *options, const struct thaw_comm *comm);
+
+/* Logs the text about an object of thaw_found_json, on rank 0. */
+void thaw_log_found(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const json_t *found);
 
 #endif

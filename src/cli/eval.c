@@ -1,14 +1,15 @@
 /* thaw eval: exact metrics of a network over a dataset; each image counts once. */
-#include <string.h>
-
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/eval_data.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "thaw/found.h"
+#include "thaw/report.h"
 #include "thaw/train.h"
 
 #define DEFAULT_LANES 8
@@ -31,12 +32,16 @@ static const struct option options[] = {
 	 .section = EVAL, .required = true,
 	 .help = "dataset, as for thaw train"},
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
-	 .section = EVAL, .choices = "train|test",
-	 .help = "which images of the dataset to use"},
+	 .section = EVAL, .choices = "train|val|test|all",
+	 .help = "which images of the dataset to use; all: those of a folder without splits"},
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
-	TEST_SHARE_OPTION(EVAL, offsetof(struct values, test_share), "; use the value of the training"),
-	SEED_OPTION(EVAL, offsetof(struct values, seed), "seed of that selection; use the value of the training"),
+	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
+	 .section = EVAL, .min = 0, .max = BELOW_ONE, .absent = "that of the run, else 0.2",
+	 .help = "fraction of each class held out for testing if D has no test images"},
+	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = offsetof(struct values, seed), .section = EVAL,
+	 .min = 0, .max = INFINITY, .absent = "that of the run, else 1",
+	 .help = "seed of that selection"},
 	DECODE_THREADS_OPTION(EVAL, offsetof(struct values, decode_threads)),
 	COMMON_OPTIONS,
 };
@@ -48,62 +53,71 @@ static void defaults(void *values)
 	struct thaw_train_options train;
 	thaw_train_defaults(&train);
 	v->split = "test";
-	v->test_share = train.test_share;
-	v->seed = train.seed;
+	v->test_share = -1;
+	v->seed = -1;
 	v->decode_threads = train.decode_threads;
 }
 
-/* Outputs and classes are matched by number. Differing names are only logged, since they may be synonyms. */
-static thaw_status check_classes(const struct session *session, const struct thaw_model *model,
-				 const struct thaw_dataset *data, const struct values *v)
+static thaw_status load(const struct values *v, struct thaw_model **model, struct eval_data *data)
 {
-	if (model->classes != data->classes)
-		return thaw_fail(THAW_CONFIG,
-				 "the network has %lld classes and the dataset %d: %s: fine-tune the network on these "
-				 "classes with thaw train first",
-				 (long long)model->classes, data->classes, v->data);
-	for (int c = 0; model->labels && c < data->classes; c++) {
-		if (strcmp(model->labels[c], data->class_names[c]) != 0) {
-			log_line(session->comm,
-				 "note: class %d is \"%s\" in the network and \"%s\" in the data; classes are "
-				 "matched by number",
-				 c, model->labels[c], data->class_names[c]);
-			break;
-		}
-	}
-	return THAW_OK;
+	const struct eval_choice choice = {
+		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
+	THAW_TRY(eval_data_open(data, &choice));
+	THAW_TRY(thaw_model_load(model, v->model, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
+	THAW_TRY(thaw_model_set_size(*model, v->size));
+	return eval_data_match(data, *model, v->data);
 }
 
-static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
-			struct thaw_dataset *data)
+static void write_line(void *context, const char *line)
 {
-	struct thaw_dataset_options dataset_options = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
-	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
-	THAW_TRY(thaw_dataset_open(data, v->data, split, &dataset_options));
-	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
-	THAW_TRY(thaw_model_set_size(*model, v->size));
-	return check_classes(session, *model, data, v);
+	log_line(context, "%s", line);
+}
+
+/* Says which images are measured. */
+static void log_found(struct thaw_comm *comm, const struct values *v, const struct eval_data *data)
+{
+	const struct thaw_dataset *part = &data->dataset;
+	json_t *found = thaw_found_json(v->data, &part, 1);
+	thaw_found_lines(found, write_line, comm);
+	json_decref(found);
+	if (data->origin[0])
+		log_line(comm, "note: %s", data->origin);
+	if (data->classes[0])
+		log_line(comm, "note: %s", data->classes);
+}
+
+static thaw_status give_metrics(json_t **result, json_t *metrics, const struct values *v, const struct eval_data *data)
+{
+	const struct thaw_dataset *part = &data->dataset;
+	json_object_set_new(metrics, "split", json_string(thaw_dataset_kind(part)));
+	json_object_set_new(metrics, "images_from", thaw_report_string(part->found->from));
+	json_object_set_new(metrics, "found", thaw_found_json(v->data, &part, 1));
+	json_object_set_new(
+		metrics, "notes",
+		json_pack("[s*, s*]", data->origin[0] ? data->origin : NULL, data->classes[0] ? data->classes : NULL));
+	return give_result(result, json_incref(metrics));
 }
 
 static thaw_status run_eval(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
-	struct thaw_dataset data = {0};
+	struct eval_data data = {0};
 	struct progress progress;
 	json_t *metrics = NULL;
 	int lanes = v->lanes ? v->lanes : max_int(session->comm->size, DEFAULT_LANES);
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
-	THAW_TRY_OUT(
-		thaw_evaluate(session->comm, model, &data, lanes, v->size, v->decode_threads, &callbacks, &metrics));
+	THAW_TRY_OUT(failure_agree(session->comm, load(v, &model, &data)));
+	log_found(session->comm, v, &data);
+	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
+				   &metrics));
 	if (session->comm->rank == 0)
-		*result = json_incref(metrics);
+		status = give_metrics(result, metrics, v, &data);
 out:
 	progress_end(&progress);
 	json_decref(metrics);
-	thaw_dataset_close(&data);
+	thaw_dataset_close(&data.dataset);
 	thaw_model_destroy(model);
 	return status;
 }

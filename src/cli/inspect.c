@@ -7,12 +7,14 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
+#include "src/cli/inspect_data.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
 #include "thaw/checkpoint.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
+#include "thaw/train.h"
 
 #define CHECKPOINT_SUFFIX ".safetensors.zst"
 #define NUMBER_SIZE       32 /* bytes of a number as text */
@@ -20,8 +22,11 @@
 
 struct values {
 	struct common common;
+	const char *data;
 	bool layers;
 	int size;
+	double test_share;
+	long long seed;
 };
 
 /* clang-format off */
@@ -29,6 +34,11 @@ static const struct option options[] = {
 	{.name = "layers", .type = OPTION_FLAG, .offset = offsetof(struct values, layers), .section = "Inspection",
 	 .help = "list every layer in addition to the blocks; for a checkpoint, every tensor"},
 	SIZE_OPTION("Inspection", offsetof(struct values, size)),
+	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
+	 .section = "Inspection", .absent = "none",
+	 .help = "dataset, as for thaw train: report what is found in it, instead of a network"},
+	TEST_SHARE_OPTION("Inspection", offsetof(struct values, test_share), ""),
+	SEED_OPTION("Inspection", offsetof(struct values, seed), "seed of that selection"),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -188,9 +198,28 @@ static bool is_checkpoint(const char *path)
 	return length >= suffix && strcmp(path + length - suffix, CHECKPOINT_SUFFIX) == 0;
 }
 
+static void defaults(void *values)
+{
+	struct values *v = values;
+	struct thaw_train_options train;
+	thaw_train_defaults(&train);
+	v->test_share = train.test_share;
+	v->seed = train.seed;
+}
+
 static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
+	int count = session->settings->argument_count;
+	if (v->data && count > 0)
+		return thaw_fail(THAW_USAGE, "a network and a dataset: --data %s: inspect them one by one", v->data);
+	if (!v->data && count == 0)
+		return thaw_fail(THAW_USAGE, "an argument is missing: M|CHECKPOINT: the usage is thaw inspect "
+					     "M|CHECKPOINT or thaw inspect --data D");
+	if (v->data) {
+		struct thaw_dataset_options o = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
+		return inspect_data(v->data, &o, result);
+	}
 	const char *name = session->settings->arguments[0];
 	return is_checkpoint(name) ? inspect_checkpoint(name, v->layers, result) : inspect_model(name, v, result);
 }
@@ -295,7 +324,9 @@ static void print_checkpoint(const json_t *o, FILE *out)
 
 static void print_inspect(const json_t *result, FILE *out)
 {
-	if (strcmp(member_text(result, "kind"), "checkpoint") == 0)
+	if (strcmp(member_text(result, "kind"), "dataset") == 0)
+		print_data(result, out);
+	else if (strcmp(member_text(result, "kind"), "checkpoint") == 0)
 		print_checkpoint(result, out);
 	else
 		print_model(result, out);
@@ -303,14 +334,14 @@ static void print_inspect(const json_t *result, FILE *out)
 
 const struct command command_inspect = {
 	.name = "inspect",
-	.usage = "M|CHECKPOINT [--layers]",
-	.summary = "list the blocks of a network, or the contents of a checkpoint",
+	.usage = "M|CHECKPOINT [--layers], or --data D",
+	.summary = "list the blocks of a network, or the contents of a checkpoint or a dataset",
 	.about = "Block names are valid in --unfreeze from:BLOCK. MFLOP counts a multiply-add as two operations.",
-	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "M|CHECKPOINT",
 	.options = options,
 	.size = sizeof(struct values),
+	.defaults = defaults,
 	.alone = true,
 	.run = run_inspect,
 	.print = print_inspect,

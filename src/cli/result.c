@@ -52,16 +52,30 @@ static void print_per_class(json_t *per_class, FILE *out)
 	json_object_foreach(per_class, name, row)
 	{
 		text_pad(out, name, columns);
-		fprintf(out, "  %9.0f  %7.2f %%\n", member_real(row, "images"), 100 * member_real(row, "accuracy"));
+		if (member_real(row, "images") > 0)
+			fprintf(out, "  %9.0f  %7.2f %%\n", member_real(row, "images"),
+				100 * member_real(row, "accuracy"));
+		else
+			fprintf(out, "  %9d  %9s\n", 0, "-");
 	}
+}
+
+/* "22 images (test): top-1 ..." */
+static void print_accuracy(const json_t *metrics, const char *split, FILE *out)
+{
+	fprintf(out, "%.0f images%s%s%s: top-1 %.2f %%, top-5 %.2f %%, loss %.4f\n", member_real(metrics, "images"),
+		split[0] ? " (" : "", split, split[0] ? ")" : "", 100 * member_real(metrics, "top1"),
+		100 * member_real(metrics, "top5"), member_real(metrics, "loss"));
 }
 
 void print_metrics(const json_t *result, FILE *out)
 {
+	const json_t *validation = json_object_get(result, "validation");
+	const char *split = member_text(result, "split");
+	if (validation)
+		print_accuracy(validation, "validation", out);
 	if (json_object_get(result, "top1"))
-		fprintf(out, "%.0f images: top-1 %.2f %%, top-5 %.2f %%, loss %.4f\n", member_real(result, "images"),
-			100 * member_real(result, "top1"), 100 * member_real(result, "top5"),
-			member_real(result, "loss"));
+		print_accuracy(result, split, out);
 	if (member_real(result, "damaged") > 0)
 		fprintf(out, "damaged images skipped: %.0f\n", member_real(result, "damaged"));
 	if (json_object_size(json_object_get(result, "per_class")) > 0)

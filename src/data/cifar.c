@@ -14,6 +14,7 @@
 #include "src/base/minmax.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/found.h"
 #include "src/data/image.h"
 #include "thaw/memory.h"
 
@@ -58,22 +59,27 @@ struct cifar {
 	int64_t *records;             /* [count] record of each sample */
 };
 
-/* The variant whose file of class names is in the folder, or NULL. */
-static const struct variant *find_variant(const char *folder)
+/* *variant: the one whose file of class names is in the folder, or NULL. */
+static thaw_status find_variant(const struct variant **variant, const char *folder)
 {
-	for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]); v++) {
+	*variant = NULL;
+	for (size_t v = 0; v < sizeof(variants) / sizeof(variants[0]) && !*variant; v++) {
 		char *path = thaw_path_join(folder, variants[v].names);
-		bool found = path && thaw_path_is_file(path);
+		if (!path)
+			return THAW_RESOURCE;
+		if (thaw_path_is_file(path))
+			*variant = &variants[v];
 		thaw_free(path);
-		if (found)
-			return &variants[v];
 	}
-	return NULL;
+	return THAW_OK;
 }
 
-static bool recognises_cifar(const char *folder)
+static thaw_status recognises_cifar(bool *is, const char *folder)
 {
-	return find_variant(folder) != NULL;
+	const struct variant *variant;
+	THAW_TRY(find_variant(&variant, folder));
+	*is = variant != NULL;
+	return THAW_OK;
 }
 
 static size_t record_size(const struct cifar *c)
@@ -221,9 +227,15 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 	struct cifar *c = thaw_alloc(1, sizeof(*c));
 	if (!c)
 		return THAW_RESOURCE;
-	c->variant = find_variant(folder);
 	c->split = split;
-	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_cifar, .context = c};
+	*d = (struct thaw_dataset){.read = read_sample,
+				   .name = name_sample,
+				   .close = close_cifar,
+				   .context = c,
+				   .found = thaw_found_create()};
+	if (!d->found)
+		return THAW_RESOURCE;
+	THAW_TRY(find_variant(&c->variant, folder));
 	if (!c->variant)
 		return thaw_fail(THAW_IO,
 				 "file of class names disappeared: %s: do not change the dataset while it is opened",
@@ -233,7 +245,12 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 	thaw_free(names);
 	THAW_TRY(status);
 	THAW_TRY(open_files(c, folder));
-	return select_samples(d, c, options);
+	d->found->split = split;
+	d->found->images = c->first[c->files];
+	d->found->from = split == THAW_SPLIT_TRAIN && c->files > 1
+				 ? thaw_format("%s and %d more", c->variant->files[split][0], c->files - 1)
+				 : thaw_strdup(c->variant->files[split][0]);
+	return d->found->from ? select_samples(d, c, options) : THAW_RESOURCE;
 }
 
 const struct dataset_format thaw_dataset_cifar = {.recognises = recognises_cifar, .open = open_cifar};

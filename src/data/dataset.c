@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+#include "src/base/path.h"
+#include "src/base/try.h"
+#include "src/data/found.h"
+#include "src/data/listing.h"
+#include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -15,28 +20,96 @@ static const struct dataset_format *const formats[] = {
 };
 #undef FORMAT
 
+#define FORMATS   (sizeof(formats) / sizeof(formats[0]))
+#define MAX_DEPTH 4 /* folders in one another */
+
+/* The format that accepts the folder; the last one accepts any. */
+static thaw_status find_format(const struct dataset_format **format, const char *path)
+{
+	bool is = false;
+	for (size_t f = 0; f < FORMATS && !is; f++) {
+		*format = formats[f];
+		THAW_TRY(formats[f]->recognises(&is, path));
+	}
+	return THAW_OK;
+}
+
+/* The folder to look into for files of a format: the only one, or one called raw. *next is NULL if there is none. */
+static thaw_status find_next(char **next, const char *path)
+{
+	struct listing l = {0};
+	*next = NULL;
+	thaw_status status = thaw_list_once(&l, path, "");
+	for (int64_t i = 0; status == THAW_OK && l.images.count == 0 && !*next && i < l.folders.count; i++)
+		if (l.folders.count == 1 || strcmp(l.folders.name[i], "raw") == 0)
+			status = (*next = thaw_path_join(path, l.folders.name[i])) ? THAW_OK : THAW_RESOURCE;
+	thaw_listing_free(&l);
+	return status;
+}
+
+/* Files of a format may be some folders further in, as torchvision has MNIST/raw. *inner: that folder, or a copy of
+ * `path`; *format: its format. */
+static thaw_status find_inside(const struct dataset_format **format, char **inner, const char *path)
+{
+	const struct dataset_format *any = formats[FORMATS - 1];
+	char *at = thaw_strdup(path);
+	thaw_status status = at ? find_format(format, at) : THAW_RESOURCE;
+	for (int depth = 0; at && status == THAW_OK && *format == any && depth < MAX_DEPTH; depth++) {
+		char *next;
+		status = find_next(&next, at);
+		thaw_free(at);
+		at = next;
+		if (at)
+			status = find_format(format, at);
+	}
+	if (status == THAW_OK && *format == any) {
+		thaw_free(at);
+		at = thaw_strdup(path);
+		status = at ? THAW_OK : THAW_RESOURCE;
+	}
+	if (status != THAW_OK)
+		thaw_free(at);
+	else
+		*inner = at;
+	return status;
+}
+
+/* Formats with two files, for training and testing, have no other splits. */
+static thaw_status choose_file(enum thaw_split *split, const struct dataset_format *format, const char *path)
+{
+	if (format == formats[FORMATS - 1])
+		return THAW_OK;
+	if (*split == THAW_SPLIT_ALL)
+		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
+	*split = *split == THAW_SPLIT_TRAIN ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options)
 {
+	struct thaw_dataset opened = {0};
+	char *inner;
+	if (thaw_path_is_file(path))
+		return thaw_fail(THAW_IO,
+				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	for (size_t f = 0; f < sizeof(formats) / sizeof(formats[0]); f++) {
-		if (!formats[f]->recognises(path))
-			continue;
-		struct thaw_dataset opened = {0};
-		thaw_status status = formats[f]->open(&opened, path, split, options);
-		if (status == THAW_OK && opened.count == 0)
-			status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share",
-					   path);
-		if (status != THAW_OK) {
-			thaw_dataset_close(&opened);
-			return status;
-		}
+	const struct dataset_format *format;
+	THAW_TRY(find_inside(&format, &inner, path));
+	thaw_status status = choose_file(&split, format, path);
+	if (status == THAW_OK)
+		status = format->open(&opened, inner, split, options);
+	thaw_free(inner);
+	if (status == THAW_OK && opened.count == 0)
+		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
+		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
+	if (status == THAW_OK)
 		*d = opened;
-		return THAW_OK;
-	}
-	return thaw_fail(THAW_DATA, "no known dataset format: %s: give a folder with one folder of images per class",
-			 path);
+	else
+		thaw_dataset_close(&opened);
+	return status;
 }
 
 void thaw_dataset_close(struct thaw_dataset *d)
@@ -47,6 +120,7 @@ void thaw_dataset_close(struct thaw_dataset *d)
 		thaw_free(d->class_names[c]);
 	thaw_free(d->class_names);
 	thaw_free(d->labels);
+	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
 }
 

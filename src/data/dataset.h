@@ -8,8 +8,8 @@
 
 /* A dataset format: one file in src/data and one line in dataset_formats.h. */
 struct dataset_format {
-	/* Whether the folder looks like this format; its files are not validated. */
-	bool (*recognises)(const char *path);
+	/* *is: the folder looks like this format; its files are not validated. THAW_RESOURCE without memory. */
+	thaw_status (*recognises)(bool *is, const char *path);
 	/* Fills a zeroed *d. On failure the caller calls thaw_dataset_close, so *d may be partly filled, but `close`
 	 * and `context` must be set together. */
 	thaw_status (*open)(struct thaw_dataset *d, const char *path, enum thaw_split split,

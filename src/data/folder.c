@@ -1,315 +1,46 @@
-/* One folder of images per class: either train/ and val/ or test/ with class folders in each, or class folders only, of
- * which a fraction is held out for testing.
+/* One folder of images per class, in folders of splits or in a folder of which a fraction is held out for testing.
  *
- * Opening reads only names. They are sorted bytewise, so the order of samples does not depend on machine or locale.
- * Files are opened on demand. Symbolic links to files and to class folders are followed; links to folders inside a
- * class are not, since they may form a cycle or point to another class. */
+ * Opening reads names, and the first bytes of files whose name does not say that they are images. Names are sorted
+ * bytewise, so the order of samples does not depend on machine or locale. Images are read on demand. */
 #include "src/data/dataset.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <strings.h>
 
-#include "src/base/minmax.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/class_images.h"
+#include "src/data/hold_out.h"
 #include "src/data/image.h"
+#include "src/data/layout.h"
+#include "src/data/wrong_folder.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
 #define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
-#define FIRST_ROOM 64                  /* entries */
-
-/* A growing array of owned strings. */
-struct names {
-	char **name;
-	int64_t count, room;
-};
+#define TEXT_SIZE  512                 /* bytes of a list of skipped files in a message */
 
 struct folder {
 	char *path;         /* of the dataset */
 	struct names files; /* by sample, relative to `path` */
 };
 
-static void names_free(struct names *n)
-{
-	for (int64_t i = 0; i < n->count; i++)
-		thaw_free(n->name[i]);
-	thaw_free(n->name);
-	*n = (struct names){0};
-}
-
-/* Takes ownership of `name`, also on failure. A NULL name counts as a failed allocation. */
-static thaw_status names_add(struct names *n, char *name)
-{
-	if (!name)
-		return THAW_RESOURCE;
-	if (n->count == n->room) {
-		int64_t room = n->room == 0 ? FIRST_ROOM : 2 * n->room;
-		char **grown = thaw_alloc((size_t)room, sizeof(char *));
-		if (!grown) {
-			thaw_free(name);
-			return THAW_RESOURCE;
-		}
-		if (n->count > 0)
-			memcpy(grown, n->name, (size_t)n->count * sizeof(char *));
-		thaw_free(n->name);
-		n->name = grown;
-		n->room = room;
-	}
-	n->name[n->count++] = name;
-	return THAW_OK;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_sort(struct names *n, int64_t from)
-{
-	if (n->count - from > 1)
-		qsort(n->name + from, (size_t)(n->count - from), sizeof(char *), compare_names);
-}
-
-enum entry { ENTRY_OTHER, ENTRY_FILE, ENTRY_FOLDER, ENTRY_LINKED_FOLDER };
-
-/* The type of a directory entry. Using d_type, where it is known, saves a stat per file: minutes for a large dataset on
- * a network file system. */
-static enum entry entry_kind(int folder, const struct dirent *e)
-{
-	struct stat s;
-	bool link = e->d_type == DT_LNK;
-	if (e->d_type == DT_REG)
-		return ENTRY_FILE;
-	if (e->d_type == DT_DIR)
-		return ENTRY_FOLDER;
-	if (e->d_type == DT_UNKNOWN && fstatat(folder, e->d_name, &s, AT_SYMLINK_NOFOLLOW) == 0)
-		link = S_ISLNK(s.st_mode);
-	if (fstatat(folder, e->d_name, &s, 0) != 0) /* a dangling link, or removed meanwhile */
-		return link ? ENTRY_FILE : ENTRY_OTHER;
-	if (S_ISDIR(s.st_mode))
-		return link ? ENTRY_LINKED_FOLDER : ENTRY_FOLDER;
-	return S_ISREG(s.st_mode) ? ENTRY_FILE : ENTRY_OTHER;
-}
-
-/* Lists root/relative: appends image files to `files` and folders to `folders`, as paths relative to `root`. Either may
- * be NULL. Symbolic links to folders are included only if `links` is set. */
-static thaw_status list_folder(const char *root, const char *relative, struct names *files, struct names *folders,
-			       bool links)
-{
-	thaw_status status = THAW_OK;
-	struct dirent *e;
-	char *path = thaw_path_join(root, relative);
-	if (!path)
-		return THAW_RESOURCE;
-	DIR *dir = opendir(path);
-	if (!dir)
-		status = thaw_fail(THAW_IO, "cannot list folder: %s: %s", path, strerror(errno));
-	while (status == THAW_OK && (errno = 0, e = readdir(dir))) {
-		if (e->d_name[0] == '.')
-			continue;
-		enum entry kind = entry_kind(dirfd(dir), e);
-		bool file = kind == ENTRY_FILE && files && thaw_image_extension(e->d_name);
-		bool folder = folders && (kind == ENTRY_FOLDER || (kind == ENTRY_LINKED_FOLDER && links));
-		if (file || folder)
-			status = names_add(file ? files : folders, relative[0] == '\0'
-									   ? thaw_strdup(e->d_name)
-									   : thaw_path_join(relative, e->d_name));
-	}
-	if (status == THAW_OK && errno != 0)
-		status = thaw_fail(THAW_IO, "cannot list folder: %s: %s", path, strerror(errno));
-	if (dir)
-		closedir(dir);
-	thaw_free(path);
-	return status;
-}
-
-/* Appends all images below root/relative, sorted. */
-static thaw_status list_images(struct names *files, const char *root, const char *relative)
-{
-	struct names waiting = {0};
-	int64_t from = files->count;
-	thaw_status status = names_add(&waiting, thaw_strdup(relative));
-	for (int64_t i = 0; status == THAW_OK && i < waiting.count; i++)
-		status = list_folder(root, waiting.name[i], files, &waiting, false);
-	names_free(&waiting);
-	if (status == THAW_OK)
-		names_sort(files, from);
-	return status;
-}
-
-/* Lists the class folders in root/relative, sorted, as paths relative to `root`. */
-static thaw_status list_classes(struct names *classes, const char *root, const char *relative)
-{
-	THAW_TRY(list_folder(root, relative, NULL, classes, true));
-	names_sort(classes, 0);
-	if (classes->count > 0)
-		return THAW_OK;
-	return thaw_fail(THAW_DATA, "no class folders: %s%s%s: put the images of each class into a separate folder",
-			 root, relative[0] == '\0' ? "" : "/", relative);
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
-static thaw_status fail_class(const char *name, const char *in, const char *not_in, const char *path)
-{
-	return thaw_fail(THAW_DATA, "class \"%s\" is in %s/ but not in %s/: %s: add or remove its folder", name, in,
-			 not_in, path);
-}
-
-/* Labels are positions in the sorted list of classes, so both splits must have the same classes. */
-static thaw_status compare_classes(const struct names *a, const char *a_split, const struct names *b,
-				   const char *b_split, const char *path)
-{
-	for (int64_t i = 0; i < a->count || i < b->count; i++) {
-		const char *in_a = i < a->count ? base_name(a->name[i]) : NULL;
-		const char *in_b = i < b->count ? base_name(b->name[i]) : NULL;
-		int order = !in_a ? 1 : !in_b ? -1 : strcmp(in_a, in_b);
-		if (order < 0)
-			return fail_class(in_a, a_split, b_split, path);
-		if (order > 0)
-			return fail_class(in_b, b_split, a_split, path);
-	}
-	return THAW_OK;
-}
-
-/* The folders of the splits. A class may be called "train": among other folders, train/ is a split only if val/ or
- * test/ is there too. */
-struct splits {
-	const char *train, *test; /* folder names, or NULL */
+/* A split while it is opened. */
+struct opening {
+	const char *path;
+	enum thaw_split split;
+	const struct thaw_dataset_options *options;
+	struct layout layout;
+	const char *folder;            /* with the class folders, relative to `path` */
+	bool holds_out, part;          /* a part of the images is held out; whether this split is that part */
+	struct names classes;          /* class folders of this split, sorted, relative to `path` */
+	struct names all_classes;      /* those of all splits */
+	struct names training_classes; /* names of the classes, if this split may lack some */
+	struct class_images images;    /* of this split */
+	int64_t *end;                  /* [classes] files of the classes up to this one */
 };
-
-static thaw_status find_splits(struct splits *s, const char *path)
-{
-	struct names folders = {0};
-	const char *val = NULL;
-	*s = (struct splits){0};
-	thaw_status status = list_folder(path, "", NULL, &folders, true);
-	for (int64_t i = 0; i < folders.count; i++) {
-		if (strcmp(folders.name[i], "train") == 0)
-			s->train = "train";
-		else if (strcmp(folders.name[i], "val") == 0)
-			val = "val";
-		else if (strcmp(folders.name[i], "test") == 0)
-			s->test = "test";
-	}
-	bool others = folders.count > (s->train ? 1 : 0) + (val ? 1 : 0) + (s->test ? 1 : 0);
-	names_free(&folders);
-	if (val)
-		s->test = val;
-	if (others && (!s->train || !s->test))
-		*s = (struct splits){0};
-	return status;
-}
-
-/* Lists the sorted classes of this split and checks that the other split, if it has a folder, has the same. */
-static thaw_status split_classes(struct names *classes, const char *path, const struct splits *s, enum thaw_split split)
-{
-	const char *here = split == THAW_SPLIT_TRAIN ? s->train : s->test;
-	const char *other = split == THAW_SPLIT_TRAIN ? s->test : s->train;
-	if (!here && other)
-		return thaw_fail(THAW_IO, "no folder %s: %s: add it next to %s/",
-				 split == THAW_SPLIT_TRAIN ? "train/" : "val/ or test/", path, other);
-	THAW_TRY(list_classes(classes, path, here ? here : ""));
-	if (!other)
-		return THAW_OK;
-	struct names others = {0};
-	thaw_status status = list_classes(&others, path, other);
-	if (status == THAW_OK)
-		status = compare_classes(classes, here, &others, other, path);
-	names_free(&others);
-	return status;
-}
-
-/* Lists the images of all classes and their labels. The caller frees *labels. */
-static thaw_status list_samples(struct names *files, int32_t **labels, const char *path, const struct names *classes)
-{
-	int64_t *end = thaw_alloc((size_t)classes->count, sizeof(int64_t));
-	thaw_status status = end ? THAW_OK : THAW_RESOURCE;
-	for (int64_t c = 0; status == THAW_OK && c < classes->count; c++) {
-		int64_t before = files->count;
-		status = list_images(files, path, classes->name[c]);
-		end[c] = files->count;
-		if (status == THAW_OK && files->count == before)
-			status = thaw_fail(THAW_DATA, "class without images: %s/%s: add images or remove the folder",
-					   path, classes->name[c]);
-	}
-	if (status == THAW_OK && !(*labels = thaw_alloc((size_t)files->count, sizeof(int32_t))))
-		status = THAW_RESOURCE;
-	for (int64_t c = 0, i = 0; status == THAW_OK && c < classes->count; c++)
-		for (; i < end[c]; i++)
-			(*labels)[i] = (int32_t)c;
-	thaw_free(end);
-	return status;
-}
-
-/* Keeps the files and labels where keep[i] == value. Returns their number. */
-static int64_t filter_samples(struct names *files, int32_t *labels, const bool *keep, bool value)
-{
-	int64_t n = 0;
-	for (int64_t i = 0; i < files->count; i++) {
-		if (keep[i] != value) {
-			thaw_free(files->name[i]);
-			continue;
-		}
-		files->name[n] = files->name[i];
-		labels[n++] = labels[i];
-	}
-	return files->count = n;
-}
-
-/* Splits at random: the fraction test_share of each class, but at least one image and not all of them, is the test
- * split. */
-static thaw_status hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, enum thaw_split split,
-			    const struct thaw_dataset_options *options)
-{
-	if (!(options->test_share >= 0 && options->test_share < 1))
-		return thaw_fail(THAW_CONFIG,
-				 "fraction of test images is %g: --test-share: give a value from 0 to below 1",
-				 options->test_share);
-	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
-	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
-	thaw_status status = quota && held ? THAW_OK : THAW_RESOURCE;
-	if (status == THAW_OK) {
-		for (int64_t i = 0; i < files->count; i++)
-			quota[labels[i]]++;
-		for (int c = 0; c < d->classes; c++) {
-			int64_t size = quota[c], share = (int64_t)((double)size * options->test_share + 0.5);
-			share = max_int64(1, min_int64(share, size - 1));
-			quota[c] = size < 2 || options->test_share == 0 ? 0 : share;
-		}
-		status = thaw_select_per_class(held, d, labels, files->count, options->seed, SELECT_TEST, quota);
-	}
-	if (status == THAW_OK)
-		filter_samples(files, labels, held, split == THAW_SPLIT_TEST);
-	thaw_free(quota);
-	thaw_free(held);
-	return status;
-}
-
-static thaw_status apply_limit(struct names *files, int32_t *labels, const struct thaw_dataset *d,
-			       const struct thaw_dataset_options *options)
-{
-	int64_t *selected, count;
-	THAW_TRY(thaw_limit_per_class(&selected, &count, d, labels, files->count, THAW_SPLIT_TRAIN, options));
-	bool *keep = thaw_alloc((size_t)files->count, sizeof(bool));
-	for (int64_t i = 0; keep && i < count; i++)
-		keep[selected[i]] = true;
-	if (keep)
-		filter_samples(files, labels, keep, true);
-	thaw_free(selected);
-	thaw_free(keep);
-	return keep ? THAW_OK : THAW_RESOURCE;
-}
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
@@ -335,9 +66,246 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 static void close_folder(struct thaw_dataset *d)
 {
 	struct folder *f = d->context;
-	names_free(&f->files);
+	thaw_names_free(&f->files);
 	thaw_free(f->path);
 	thaw_free(f);
+}
+
+static thaw_status move_names(struct names *to, struct names *from)
+{
+	for (int64_t i = 0; i < from->count; i++) {
+		char *name = from->name[i];
+		from->name[i] = NULL;
+		THAW_TRY(thaw_names_add(to, name));
+	}
+	return THAW_OK;
+}
+
+/* Lists the class folders in root/relative, sorted, as paths relative to `root`. What is skipped is counted in `found`,
+ * unless it is NULL. */
+static thaw_status list_classes(struct names *classes, const char *root, const char *relative, struct thaw_found *found)
+{
+	struct listing l = {.found = found, .names_only = true};
+	thaw_status status = thaw_list_once(&l, root, relative);
+	if (status == THAW_OK && l.folders.count == 0)
+		status = thaw_fail_no_classes(root, relative, l.images.count);
+	for (int64_t i = 0; found && status == THAW_OK && i < l.images.count; i++)
+		status = thaw_found_skip(found, "images outside of the class folders", l.images.name[i]);
+	if (status == THAW_OK)
+		status = move_names(classes, &l.folders);
+	thaw_listing_free(&l);
+	return status;
+}
+
+static thaw_status fail_class(const char *name, const char *in, const char *not_in, const char *path)
+{
+	return thaw_fail(THAW_DATA, "class \"%s\" is in %s/ but not in %s/: %s: add or remove its folder", name, in,
+			 not_in, path);
+}
+
+/* The classes b of one folder must be the classes a of another, or, if b_may_lack, some of them. Both are sorted. */
+static thaw_status compare_classes(const struct names *a, const char *a_split, const struct names *b,
+				   const char *b_split, bool b_may_lack, const char *path)
+{
+	for (int64_t i = 0, k = 0; i < a->count || k < b->count;) {
+		const char *in_a = i < a->count ? thaw_base_name(a->name[i]) : NULL;
+		const char *in_b = k < b->count ? thaw_base_name(b->name[k]) : NULL;
+		int order = !in_a ? 1 : !in_b ? -1 : strcmp(in_a, in_b);
+		if (order < 0 && !b_may_lack)
+			return fail_class(in_a, a_split, b_split, path);
+		if (order > 0)
+			return fail_class(in_b, b_split, a_split, path);
+		i += order <= 0;
+		k += order >= 0;
+	}
+	return THAW_OK;
+}
+
+/* The folder of training images is the first to ask: else the one that exists. */
+static thaw_status choose_training(struct opening *o)
+{
+	o->folder = o->layout.split[THAW_SPLIT_TRAIN] ? o->layout.split[THAW_SPLIT_TRAIN] : o->layout.flat;
+	o->holds_out = thaw_layout_holds_out(&o->layout);
+	if (o->folder)
+		return THAW_OK;
+	const char *val = o->layout.split[THAW_SPLIT_VAL];
+	const char *other = val ? val : o->layout.split[THAW_SPLIT_TEST];
+	if (!other || other[0] == '\0')
+		return thaw_fail(THAW_IO, "no training images: %s: give the folder above, which has them", o->path);
+	return thaw_fail(THAW_IO, "no folder train/: %s: add it next to %s/", o->path, other);
+}
+
+/* Of val/ and test/, the one that was asked for, else the other, else a part of the training images. */
+static thaw_status choose_held_out(struct opening *o, struct thaw_found *found)
+{
+	enum thaw_split other = o->split == THAW_SPLIT_VAL ? THAW_SPLIT_TEST : THAW_SPLIT_VAL;
+	found->split = o->layout.split[o->split] ? o->split : o->layout.split[other] ? other : THAW_SPLIT_TEST;
+	o->folder = o->layout.split[found->split];
+	if (o->folder)
+		return THAW_OK;
+	o->part = true;
+	return choose_training(o);
+}
+
+static thaw_status choose_all(struct opening *o)
+{
+	int splits = 0;
+	for (int s = 0; s < LAYOUT_SPLITS; s++) {
+		splits += o->layout.split[s] != NULL;
+		if (o->layout.split[s])
+			o->folder = o->layout.split[s];
+	}
+	if (o->layout.flat)
+		o->folder = o->layout.flat;
+	return splits > 1 ? thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", o->path)
+			  : THAW_OK;
+}
+
+/* "train/", "20 % of each class ..." */
+static thaw_status describe_source(const struct opening *o, struct thaw_found *found)
+{
+	const char *slash = o->folder[0] == '\0' ? "" : "/";
+	double share = o->options->test_share;
+	found->held_out = o->holds_out;
+	if (!o->holds_out)
+		found->from = o->folder[0] == '\0' ? thaw_strdup(o->path) : thaw_format("%s/", o->folder);
+	else if (o->part)
+		found->from = thaw_format("%s%s%s%g %% of each class, chosen at random (seed %llu)", o->folder, slash,
+					  slash[0] ? ": " : "", 100 * share, (unsigned long long)o->options->seed);
+	else
+		found->from = thaw_format("%s%s%s%g %% of each class, the rest is held out", o->folder, slash,
+					  slash[0] ? ": " : "", 100 * (1 - share));
+	return found->from ? THAW_OK : THAW_RESOURCE;
+}
+
+static thaw_status choose_part(struct opening *o, struct thaw_found *found)
+{
+	THAW_TRY(thaw_layout_find(&o->layout, o->path, found));
+	found->split = o->split;
+	if (o->split == THAW_SPLIT_TRAIN)
+		THAW_TRY(choose_training(o));
+	else if (o->split == THAW_SPLIT_ALL)
+		THAW_TRY(choose_all(o));
+	else
+		THAW_TRY(choose_held_out(o, found));
+	return describe_source(o, found);
+}
+
+/* test/ beside val/ may lack classes: nothing is chosen by it. */
+static bool may_lack(const struct opening *o, const char *folder)
+{
+	return o->layout.split[THAW_SPLIT_VAL] && folder == o->layout.split[THAW_SPLIT_TEST];
+}
+
+/* Compares the classes of this split with those of another folder. */
+static thaw_status compare_folder(struct opening *o, const char *other)
+{
+	struct names classes = {0};
+	bool swapped = may_lack(o, o->folder);
+	thaw_status status = list_classes(&classes, o->path, other, NULL);
+	if (status == THAW_OK)
+		status =
+			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
+				: compare_classes(&o->classes, o->folder, &classes, other, may_lack(o, other), o->path);
+	if (status == THAW_OK && swapped && other == o->layout.split[THAW_SPLIT_TRAIN])
+		for (int64_t i = 0; status == THAW_OK && i < classes.count; i++)
+			status = thaw_names_add(&o->training_classes, thaw_strdup(thaw_base_name(classes.name[i])));
+	if (status == THAW_OK)
+		status = move_names(&o->all_classes, &classes);
+	thaw_names_free(&classes);
+	return status;
+}
+
+/* Labels are positions in the sorted list of classes, so all splits must have the same classes. */
+static thaw_status find_classes(struct opening *o, struct thaw_found *found)
+{
+	THAW_TRY(list_classes(&o->classes, o->path, o->folder, found));
+	for (int s = 0; s < LAYOUT_SPLITS; s++)
+		if (o->layout.split[s] && o->layout.split[s] != o->folder)
+			THAW_TRY(compare_folder(o, o->layout.split[s]));
+	for (int64_t i = 0; i < o->classes.count; i++)
+		THAW_TRY(thaw_names_add(&o->all_classes, thaw_strdup(o->classes.name[i])));
+	return THAW_OK;
+}
+
+static bool is_annotation(const char *name)
+{
+	return strcasecmp(name, "labels") == 0 || strcasecmp(name, "annotations") == 0 ||
+	       strcasecmp(name, "masks") == 0;
+}
+
+/* A class needs training images. In val/ and test/ its folder may be empty. */
+static thaw_status fail_empty(const struct opening *o, const char *class, const struct thaw_found *skipped,
+			      struct thaw_found *found)
+{
+	char text[TEXT_SIZE];
+	if (found->split != THAW_SPLIT_TRAIN && !o->holds_out)
+		return thaw_found_note(found, thaw_format("%s/ has no images: the class is not measured", class));
+	char *folder = thaw_path_join(o->path, class);
+	const char *form = folder ? thaw_known_form(folder) : NULL;
+	thaw_free(folder);
+	if (form)
+		return thaw_fail(THAW_DATA, "class without images: %s/%s: %s", o->path, class, form);
+	thaw_found_list_skipped(skipped, text, sizeof(text));
+	return thaw_fail(THAW_DATA, "class without images: %s/%s: it contains %s: %s", o->path, class, text,
+			 is_annotation(thaw_base_name(class))
+				 ? "it seems to belong to a dataset for object detection; thaw needs one folder of "
+				   "images per class"
+				 : "add images or remove the folder");
+}
+
+static bool has_run_directory(const struct thaw_found *found)
+{
+	for (int i = 0; i < found->skipped_count; i++)
+		if (strcmp(found->skipped[i].what, THAW_RUN_DIRECTORIES) == 0)
+			return true;
+	return false;
+}
+
+/* Lists the images of class c. *remove: it is no class but a folder of runs. */
+static thaw_status list_class(struct opening *o, int64_t c, struct thaw_found *found, bool *remove)
+{
+	int64_t before = o->images.files.count;
+	struct thaw_found *skipped = thaw_found_create();
+	if (!skipped)
+		return THAW_RESOURCE;
+	o->images.found = skipped;
+	thaw_status status = thaw_class_images_add(&o->images, o->classes.name[c]);
+	bool empty = status == THAW_OK && o->images.files.count == before;
+	*remove = empty && has_run_directory(skipped);
+	if (empty && !*remove)
+		status = fail_empty(o, o->classes.name[c], skipped, found);
+	if (status == THAW_OK)
+		status = thaw_found_merge(found, skipped);
+	thaw_found_destroy(skipped);
+	return status;
+}
+
+static thaw_status list_images(struct opening *o, struct thaw_found *found)
+{
+	int64_t kept = 0;
+	o->images.root = o->path;
+	o->images.classes = &o->all_classes;
+	if (!(o->end = thaw_alloc((size_t)o->classes.count, sizeof(int64_t))))
+		return THAW_RESOURCE;
+	for (int64_t c = 0; c < o->classes.count; c++) {
+		bool remove;
+		THAW_TRY(list_class(o, c, found, &remove));
+		char *name = o->classes.name[c];
+		o->classes.name[c] = NULL;
+		if (remove) {
+			thaw_free(name);
+			continue;
+		}
+		o->classes.name[kept] = name;
+		o->end[kept++] = o->images.files.count;
+	}
+	o->classes.count = kept;
+	if (kept < 2 || o->images.nested < kept)
+		return THAW_OK;
+	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
+						  "class: if these are the classes, give a class folder, such as %s/%s",
+						  o->path, o->classes.name[0]));
 }
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)
@@ -346,42 +314,83 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 		return THAW_RESOURCE;
 	d->classes = (int)classes->count;
 	for (int c = 0; c < d->classes; c++)
-		if (!(d->class_names[c] = thaw_strdup(base_name(classes->name[c]))))
+		if (!(d->class_names[c] = thaw_strdup(thaw_base_name(classes->name[c]))))
 			return THAW_RESOURCE;
 	return THAW_OK;
+}
+
+/* Moves the listed images to the dataset, with their labels. */
+static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
+{
+	struct folder *f = d->context;
+	f->files = o->images.files;
+	o->images.files = (struct names){0};
+	if (!(d->labels = thaw_alloc((size_t)f->files.count, sizeof(int32_t))))
+		return THAW_RESOURCE;
+	for (int64_t c = 0, i = 0; c < o->classes.count; c++)
+		for (; i < o->end[c]; i++)
+			d->labels[i] = (int32_t)c;
+	if (o->holds_out)
+		THAW_TRY(thaw_hold_out(&f->files, d->labels, d, o->part, o->options));
+	d->found->images = f->files.count;
+	if (o->split == THAW_SPLIT_TRAIN)
+		THAW_TRY(thaw_apply_limit(&f->files, d->labels, d, o->options));
+	d->count = f->files.count;
+	return THAW_OK;
+}
+
+/* Gives the classes the numbers that they have in train/. */
+static thaw_status add_lacking_classes(struct thaw_dataset *d, const struct opening *o)
+{
+	int64_t lacking = o->training_classes.count - d->classes;
+	if (lacking <= 0)
+		return THAW_OK;
+	THAW_TRY(thaw_found_note(d->found, thaw_format("%s/ has no images of %lld of the %lld classes", o->folder,
+						       (long long)lacking, (long long)o->training_classes.count)));
+	return thaw_dataset_match_classes(d, o->training_classes.name, o->training_classes.count);
+}
+
+static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
+{
+	THAW_TRY(choose_part(o, d->found));
+	THAW_TRY(find_classes(o, d->found));
+	THAW_TRY(list_images(o, d->found));
+	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
+		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
+	THAW_TRY(name_classes(d, &o->classes));
+	THAW_TRY(take_samples(d, o));
+	return add_lacking_classes(d, o);
 }
 
 static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			       const struct thaw_dataset_options *options)
 {
-	struct splits splits;
-	struct names classes = {0};
-	thaw_status status;
-	THAW_TRY(find_splits(&splits, path));
+	struct opening o = {.path = path, .split = split, .options = options};
 	struct folder *f = thaw_alloc(1, sizeof(*f));
 	if (!f)
 		return THAW_RESOURCE;
-	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_folder, .context = f};
-	if (!(f->path = thaw_strdup(path)))
-		return THAW_RESOURCE;
-	THAW_TRY_OUT(split_classes(&classes, path, &splits, split));
-	THAW_TRY_OUT(name_classes(d, &classes));
-	THAW_TRY_OUT(list_samples(&f->files, &d->labels, path, &classes));
-	if (!splits.train && !splits.test)
-		THAW_TRY_OUT(hold_out(&f->files, d->labels, d, split, options));
-	if (split == THAW_SPLIT_TRAIN)
-		THAW_TRY_OUT(apply_limit(&f->files, d->labels, d, options));
-	d->count = f->files.count;
-out:
-	names_free(&classes);
+	*d = (struct thaw_dataset){.read = read_sample,
+				   .name = name_sample,
+				   .close = close_folder,
+				   .context = f,
+				   .found = thaw_found_create()};
+	f->path = thaw_strdup(path);
+	thaw_status status = f->path && d->found ? read_folder(d, &o) : THAW_RESOURCE;
+	thaw_layout_free(&o.layout);
+	thaw_names_free(&o.classes);
+	thaw_names_free(&o.all_classes);
+	thaw_names_free(&o.training_classes);
+	thaw_class_images_free(&o.images);
+	thaw_free(o.end);
 	return status;
 }
 
 /* Accepts any folder, so it must be the last format in the table. */
-static bool recognises_folder(const char *path)
+static thaw_status recognises_folder(bool *is, const char *path)
 {
 	(void)path;
-	return true;
+	*is = true;
+	return THAW_OK;
 }
 
 const struct dataset_format thaw_dataset_folder = {.recognises = recognises_folder, .open = open_folder};

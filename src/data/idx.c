@@ -11,7 +11,10 @@
 #include "src/base/minmax.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/found.h"
+#include "src/data/idx_files.h"
 #include "src/data/image.h"
+#include "src/data/names.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
@@ -26,48 +29,12 @@ enum {
  */
 #define DEFLATE_MAX_RATIO 1032
 
-/* Uncompressed and gzipped, with a dash or, in some archives, a dot. */
-static const char *const image_files[2][4] = {
-	[THAW_SPLIT_TRAIN] = {"train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "train-images.idx3-ubyte",
-			      "train-images.idx3-ubyte.gz"},
-	[THAW_SPLIT_TEST] = {"t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz", "t10k-images.idx3-ubyte",
-			     "t10k-images.idx3-ubyte.gz"},
-};
-static const char *const label_files[2][4] = {
-	[THAW_SPLIT_TRAIN] = {"train-labels-idx1-ubyte", "train-labels-idx1-ubyte.gz", "train-labels.idx1-ubyte",
-			      "train-labels.idx1-ubyte.gz"},
-	[THAW_SPLIT_TEST] = {"t10k-labels-idx1-ubyte", "t10k-labels-idx1-ubyte.gz", "t10k-labels.idx1-ubyte",
-			     "t10k-labels.idx1-ubyte.gz"},
-};
-
 struct idx {
-	enum thaw_split split;
+	char *name; /* of the file of images */
 	int width, height;
 	uint8_t *pixels;    /* (all samples of the file, height, width) */
 	int64_t *positions; /* [count] position in `pixels` of each sample */
 };
-
-/* The path of the first of four spellings that exists; NULL if none exists or memory runs out. */
-static char *find_file(const char *folder, const char *const spellings[4])
-{
-	for (int i = 0; i < 4; i++) {
-		char *path = thaw_path_join(folder, spellings[i]);
-		if (!path || thaw_path_is_file(path))
-			return path;
-		thaw_free(path);
-	}
-	return NULL;
-}
-
-static bool recognises_idx(const char *folder)
-{
-	char *train = find_file(folder, image_files[THAW_SPLIT_TRAIN]);
-	char *test = find_file(folder, image_files[THAW_SPLIT_TEST]);
-	bool found = train || test;
-	thaw_free(train);
-	thaw_free(test);
-	return found;
-}
 
 static thaw_status read_bytes(gzFile f, void *to, size_t size, const char *path)
 {
@@ -193,12 +160,13 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct idx *idx = d->context;
-	snprintf(text, size, "%s[%lld]", image_files[idx->split][0], (long long)idx->positions[i]);
+	snprintf(text, size, "%s[%lld]", idx->name, (long long)idx->positions[i]);
 }
 
 static void close_idx(struct thaw_dataset *d)
 {
 	struct idx *idx = d->context;
+	thaw_free(idx->name);
 	thaw_free(idx->pixels);
 	thaw_free(idx->positions);
 	thaw_free(idx);
@@ -227,9 +195,11 @@ static thaw_status highest_label(int *highest, const char *folder)
 	for (int s = 0; s < 2; s++) {
 		uint8_t *labels = NULL;
 		int64_t count[1] = {0};
-		char *path = find_file(folder, label_files[s]);
-		thaw_status status = !path ? THAW_OK : read_idx(&labels, count, MAGIC_LABELS, 1, path);
-		thaw_free(path);
+		struct idx_paths paths = {0};
+		thaw_status status = thaw_idx_find(&paths, folder, (enum thaw_split)s);
+		if (status == THAW_OK && paths.labels)
+			status = read_idx(&labels, count, MAGIC_LABELS, 1, paths.labels);
+		thaw_idx_paths_free(&paths);
 		if (status != THAW_OK)
 			return status;
 		for (int64_t i = 0; labels && i < count[0]; i++)
@@ -239,29 +209,39 @@ static thaw_status highest_label(int *highest, const char *folder)
 	return THAW_OK;
 }
 
-static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum thaw_split split,
-			    const struct thaw_dataset_options *options)
+/* What a person would not expect of the set. */
+static thaw_status note_oddities(const struct thaw_dataset *d, const struct idx *idx, const int32_t *labels,
+				 int64_t count)
 {
-	thaw_status status = THAW_OK;
+	int unused = 0;
+	bool *used = thaw_alloc((size_t)d->classes, sizeof(bool));
+	if (!used)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++)
+		used[labels[i]] = true;
+	for (int c = 0; c < d->classes; c++)
+		unused += !used[c];
+	thaw_free(used);
+	if (unused > 0)
+		THAW_TRY(thaw_found_note(
+			d->found, thaw_format("%s: no images of %d of the %d classes", idx->name, unused, d->classes)));
+	if (strncmp(idx->name, "emnist-", 7) == 0)
+		return thaw_found_note(d->found, thaw_strdup("EMNIST stores rows as columns; its images are used as "
+							     "they are stored"));
+	return THAW_OK;
+}
+
+/* Reads the files and chooses the samples. */
+static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const char *folder,
+				const struct idx_paths *paths, enum thaw_split split,
+				const struct thaw_dataset_options *options)
+{
+	thaw_status status;
 	uint8_t *bytes = NULL;
 	int32_t *labels = NULL;
 	int64_t count = 0, selected_count;
 	int highest;
-	char *images_path = find_file(folder, image_files[split]);
-	char *labels_path = find_file(folder, label_files[split]);
-	struct idx *idx = thaw_alloc(1, sizeof(*idx));
-	if (!idx) {
-		status = THAW_RESOURCE;
-		goto out;
-	}
-	idx->split = split;
-	*d = (struct thaw_dataset){.read = read_sample, .name = name_sample, .close = close_idx, .context = idx};
-	if (!images_path || !labels_path) {
-		status = thaw_fail(THAW_IO, "no file %s: %s: add it, gzipped or not",
-				   !images_path ? image_files[split][0] : label_files[split][0], folder);
-		goto out;
-	}
-	THAW_TRY_OUT(read_split(idx, &bytes, &count, images_path, labels_path));
+	THAW_TRY_OUT(read_split(idx, &bytes, &count, paths->images, paths->labels));
 	THAW_TRY_OUT(highest_label(&highest, folder));
 	THAW_TRY_OUT(name_classes(d, folder, highest));
 	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
@@ -272,12 +252,39 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 		labels[i] = bytes[i];
 	THAW_TRY_OUT(thaw_limit_per_class(&idx->positions, &selected_count, d, labels, count, split, options));
 	THAW_TRY_OUT(thaw_dataset_set_labels(d, labels, idx->positions, selected_count));
+	d->found->images = count;
+	status = note_oddities(d, idx, labels, count);
 out:
-	thaw_free(images_path);
-	thaw_free(labels_path);
 	thaw_free(bytes);
 	thaw_free(labels);
 	return status;
 }
 
-const struct dataset_format thaw_dataset_idx = {.recognises = recognises_idx, .open = open_idx};
+static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum thaw_split split,
+			    const struct thaw_dataset_options *options)
+{
+	struct idx_paths paths = {0};
+	struct idx *idx = thaw_alloc(1, sizeof(*idx));
+	if (!idx)
+		return THAW_RESOURCE;
+	*d = (struct thaw_dataset){.read = read_sample,
+				   .name = name_sample,
+				   .close = close_idx,
+				   .context = idx,
+				   .found = thaw_found_create()};
+	thaw_status status = d->found ? thaw_idx_find(&paths, folder, split) : THAW_RESOURCE;
+	if (status == THAW_OK && (!paths.images || !paths.labels))
+		status = thaw_idx_fail_missing(&paths, folder, split);
+	if (status == THAW_OK) {
+		idx->name = thaw_idx_sample_name(paths.images, split);
+		d->found->from = thaw_strdup(thaw_base_name(paths.images));
+		d->found->split = split;
+		status = idx->name && d->found->from ? THAW_OK : THAW_RESOURCE;
+	}
+	if (status == THAW_OK)
+		status = read_samples(d, idx, folder, &paths, split, options);
+	thaw_idx_paths_free(&paths);
+	return status;
+}
+
+const struct dataset_format thaw_dataset_idx = {.recognises = thaw_idx_is_there, .open = open_idx};

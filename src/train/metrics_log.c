@@ -5,6 +5,7 @@
 #include "src/base/clock.h"
 #include "src/base/minmax.h"
 #include "src/train/run.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
@@ -49,6 +50,6 @@ void run_metrics_epoch(struct run *r, json_t *metrics)
 				 "train_accuracy", run_epoch_mean(r, r->at.epoch_correct), "train_damaged",
 				 (json_int_t)run_epoch_damaged(r), "seconds", thaw_clock() - r->started);
 	if (line && metrics)
-		json_object_set(line, "test", metrics);
+		json_object_set(line, r->test.found->split == THAW_SPLIT_VAL ? "validation" : "test", metrics);
 	write_line(r, line);
 }

@@ -81,8 +81,10 @@ struct run {
 	const struct thaw_callbacks *callbacks;
 
 	/* Opened by run_open and closed by run_close (setup.c). */
-	struct thaw_dataset train, test;
-	bool borrowed_data; /* the datasets are the caller's and not closed here */
+	struct thaw_dataset train;
+	struct thaw_dataset test;       /* evaluated after epochs: val/, or the test images where there is no val/ */
+	struct thaw_dataset final_test; /* evaluated once, at the end, where `test` is val/; zeroed: none */
+	bool borrowed_data;             /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
 	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
 	bool logged_private_weights;            /* the log already says that ranks hold separate copies of weights */
@@ -99,8 +101,9 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
-	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
-	bool finished; /* after the last epoch */
+	bool diverged;         /* the failure is a loss, gradient or weight that is not finite */
+	bool finished;         /* after the last epoch */
+	json_t *final_metrics; /* of final_test, after the last epoch; else NULL */
 
 	/* Times of thaw_clock, written by thaw_train; last_checkpoint also by run_save. */
 	double started;         /* when the run would have started, had it never been interrupted */
@@ -192,6 +195,9 @@ void run_end_epoch(struct run *r);
 /* Evaluates the test images. *sums [thaw_metrics_size] is the same on all ranks; the caller frees it with thaw_free,
  * after a failure too. THAW_CONFIG, and r->diverged, when the loss is not finite. Collective. */
 thaw_status run_evaluate(struct run *r, double **sums);
+
+/* final_test.c: evaluates r->final_test with the trained network. *metrics: a new reference. Collective. */
+thaw_status run_evaluate_final(struct run *r, json_t **metrics);
 
 /* metrics_log.c: metrics.jsonl. */
 int64_t run_epoch_damaged(const struct run *r); /* training images skipped as damaged in this epoch; exact at its end */

@@ -6,8 +6,20 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/version.h"
+
+/* Where epochs are compared on val/, test/ is for the end. */
+static thaw_status open_final_test(struct run *r, const struct thaw_dataset_options *options)
+{
+	if (r->test.found->split != THAW_SPLIT_VAL)
+		return THAW_OK;
+	THAW_TRY(thaw_dataset_open(&r->final_test, r->options.data, THAW_SPLIT_TEST, options));
+	if (r->final_test.found->split != THAW_SPLIT_TEST)
+		thaw_dataset_close(&r->final_test);
+	return THAW_OK;
+}
 
 static thaw_status open_data(struct run *r)
 {
@@ -18,7 +30,8 @@ static thaw_status open_data(struct run *r)
 	};
 	if (!r->borrowed_data) {
 		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
-		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_TEST, &options));
+		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_VAL, &options));
+		THAW_TRY(open_final_test(r, &options));
 	}
 	THAW_TRY(thaw_damage_create(&r->train_damage, &r->train));
 	return thaw_damage_create(&r->test_damage, &r->test);
@@ -124,11 +137,25 @@ static thaw_status compare_ranks(const struct run *r)
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
 	if (r->options.mixed_machines)
 		return THAW_OK;
 	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",
 			      "set OPENBLAS_CORETYPE to one that all nodes have, or give --mixed-machines");
+}
+
+static void write_line(void *context, const char *line)
+{
+	run_log(context, "%s", line);
+}
+
+static void log_found(struct run *r)
+{
+	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	json_t *found = r->borrowed_data ? NULL : thaw_found_json(r->options.data, parts, 3);
+	thaw_found_lines(found, write_line, r);
+	json_decref(found);
 }
 
 thaw_status run_open(struct run *r)
@@ -138,6 +165,7 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(compare_ranks(r));
+	log_found(r);
 	/* Those frozen in the last phase, which trains the most. */
 	return run_move_to_node_memory(r, &r->model_weights, r->model->graph, NULL);
 }
@@ -158,6 +186,7 @@ void run_close(struct run *r)
 	if (!r->borrowed_data) {
 		thaw_dataset_close(&r->train);
 		thaw_dataset_close(&r->test);
+		thaw_dataset_close(&r->final_test);
 	}
 	thaw_free(r->metrics_path);
 }

@@ -5,6 +5,7 @@
 #include "src/base/clock.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
@@ -85,7 +86,7 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 {
 	char test[64] = "", damaged[64] = "";
 	if (metrics)
-		snprintf(test, sizeof(test), ", test accuracy %.2f%%",
+		snprintf(test, sizeof(test), ", %s accuracy %.2f%%", thaw_dataset_kind(&r->test),
 			 100.0 * json_number_value(json_object_get(metrics, "top1")));
 	if (run_epoch_damaged(r) > 0)
 		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
@@ -115,9 +116,12 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 	json_t *fresh = NULL;
 	if (due) {
 		thaw_status status = evaluate_best(r, &fresh, &best);
-		if (status == THAW_UNFINISHED)
-			return save_and_stop(r);
-		THAW_TRY(status);
+		if (status == THAW_OK && is_last_epoch(r) && r->final_test.count > 0)
+			status = run_evaluate_final(r, &r->final_metrics);
+		if (status != THAW_OK) {
+			json_decref(fresh);
+			return status == THAW_UNFINISHED ? save_and_stop(r) : status;
+		}
 	}
 	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
@@ -137,7 +141,18 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 	return run_save(r, best);
 }
 
-static json_t *summarise(struct run *r, json_t *metrics)
+/* Adds which images the accuracy of the summary is of, and what was found. */
+static bool add_data(const struct run *r, json_t *summary)
+{
+	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	const struct thaw_dataset *measured = r->final_test.count > 0 ? &r->final_test : &r->test;
+	return json_object_set_new(summary, "split", json_string(thaw_dataset_kind(measured))) == 0 &&
+	       json_object_set_new(summary, "images_from", thaw_report_string(measured->found->from)) == 0 &&
+	       json_object_set_new(summary, "found", thaw_found_json(r->options.data, parts, 3)) == 0;
+}
+
+/* metrics: of the last word; validation: of the last epoch where that was another split, else NULL. */
+static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 {
 	double seconds = thaw_clock() - r->started;
 	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I}", "status", "done", "steps",
@@ -146,11 +161,22 @@ static json_t *summarise(struct run *r, json_t *metrics)
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
 	if (summary &&
-	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK)) {
+	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
+	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary))) {
 		json_decref(summary);
 		return NULL;
 	}
 	return summary;
+}
+
+static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
+{
+	json_t *final = r->final_metrics;
+	if (final)
+		run_log(r, "test accuracy %.2f%% (%s)", 100.0 * json_number_value(json_object_get(final, "top1")),
+			r->final_test.found->from);
+	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
+	return run_directory_finish(r, *summary);
 }
 
 static thaw_status train_to_end(struct run *r, json_t **summary)
@@ -169,10 +195,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 		if (status == THAW_OK)
 			status = end_epoch(r, &metrics);
 	}
-	if (status == THAW_OK) {
-		*summary = summarise(r, metrics);
-		status = run_directory_finish(r, *summary);
-	}
+	if (status == THAW_OK)
+		status = finish(r, metrics, summary);
 	json_decref(metrics);
 	return status;
 }
@@ -190,6 +214,7 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		run_log(&r, "this run is already done: %s", r.options.out);
 	else if (status == THAW_OK)
 		status = train_to_end(&r, &summary);
+	json_decref(r.final_metrics);
 	run_directory_close(&r);
 	run_close(&r);
 	if (status != THAW_OK || comm->rank != 0) {

@@ -65,7 +65,7 @@ check "one argument too many" fails 64 "more"
 run "$thaw" predict --model m
 check "an argument is missing" fails 64 "IMAGE"
 run "$thaw" eval --model m --data d --split some
-check "a value that is not one of the choices" fails 64 "train|test"
+check "a value that is not one of the choices" fails 64 "train|val|test|all"
 run "$thaw" train --data d --out r --json=perhaps
 check "a value that is not a boolean" fails 64 "--json perhaps"
 

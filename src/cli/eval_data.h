@@ -1,0 +1,32 @@
+/* The images that thaw eval uses, and how they relate to those that the network was trained on. */
+#ifndef THAW_SRC_CLI_EVAL_DATA_H
+#define THAW_SRC_CLI_EVAL_DATA_H
+
+#include "thaw/dataset.h"
+#include "thaw/model.h"
+#include "thaw/train.h"
+
+#define EVAL_NOTE_SIZE 512
+
+struct eval_data {
+	struct thaw_dataset dataset;
+	char origin[EVAL_NOTE_SIZE];  /* what is known about the network's training images; "": they are not among these
+				       */
+	char classes[EVAL_NOTE_SIZE]; /* how classes were matched; "": the same names in the same order */
+};
+
+/* What the user asked for. */
+struct eval_choice {
+	const char *model, *data, *split;
+	double test_share; /* < 0: the run's, or the default of thaw train */
+	long long seed;    /* < 0: likewise */
+};
+
+/* Opens the images of a split: chosen as by the run that the model is of. THAW_CONFIG if training images of that run
+ * would be counted as held out. */
+thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice);
+
+/* Gives the dataset the classes of the network. THAW_CONFIG if they do not match. */
+thaw_status eval_data_match(struct eval_data *d, const struct thaw_model *model, const char *path);
+
+#endif

@@ -1,0 +1,106 @@
+#include "src/cli/inspect_data.h"
+
+#include "src/base/minmax.h"
+#include "src/cli/display_text.h"
+#include "src/cli/result.h"
+#include "thaw/error.h"
+#include "thaw/found.h"
+#include "thaw/memory.h"
+#include "thaw/report.h"
+
+enum { SPLITS = 3, LARGEST_NAME = 40 /* columns */ };
+
+/* Opens what exists; datasets without samples stay zeroed. Fails like the training if there are no training images,
+ * unless there are others. */
+static thaw_status open_splits(struct thaw_dataset d[SPLITS], const char *path,
+			       const struct thaw_dataset_options *options)
+{
+	thaw_status train = thaw_dataset_open(&d[0], path, THAW_SPLIT_TRAIN, options);
+	char *why = train == THAW_OK ? NULL : thaw_strdup(thaw_error_message());
+	thaw_status val = thaw_dataset_open(&d[1], path, THAW_SPLIT_VAL, options);
+	thaw_status test = THAW_IO;
+	if (val == THAW_OK && d[1].found->split == THAW_SPLIT_VAL)
+		test = thaw_dataset_open(&d[2], path, THAW_SPLIT_TEST, options);
+	if (test == THAW_OK && d[2].found->split != THAW_SPLIT_TEST)
+		thaw_dataset_close(&d[2]);
+	/* Without train/ the folder can be evaluated on; with training images that are refused it cannot be used. */
+	thaw_status status = train == THAW_IO && val == THAW_OK ? THAW_OK : train;
+	if (status != THAW_OK)
+		thaw_fail(status, "%s", why ? why : "out of memory");
+	thaw_free(why);
+	return status;
+}
+
+/* {"rose": {"training": 60, "test": 15}, ...} */
+static json_t *classes_json(const struct thaw_dataset d[SPLITS])
+{
+	const struct thaw_dataset *first = d[0].count > 0 ? &d[0] : &d[1];
+	json_t *classes = json_array();
+	for (int c = 0; c < first->classes; c++) {
+		json_t *row = json_pack("{s:o}", "name", thaw_report_string(first->class_names[c]));
+		json_array_append_new(classes, row);
+	}
+	for (int s = 0; s < SPLITS; s++) {
+		json_int_t *size = d[s].count > 0 ? thaw_alloc((size_t)d[s].classes, sizeof(*size)) : NULL;
+		for (int64_t i = 0; size && i < d[s].count; i++)
+			size[d[s].labels[i]]++;
+		for (int c = 0; size && c < d[s].classes; c++)
+			json_object_set_new(json_array_get(classes, (size_t)c), thaw_dataset_kind(&d[s]),
+					    json_integer(size[c]));
+		thaw_free(size);
+	}
+	return classes;
+}
+
+thaw_status inspect_data(const char *path, const struct thaw_dataset_options *options, json_t **result)
+{
+	struct thaw_dataset d[SPLITS] = {{0}};
+	const struct thaw_dataset *parts[SPLITS] = {&d[0], &d[1], &d[2]};
+	json_t *o = NULL;
+	thaw_status status = open_splits(d, path, options);
+	if (status == THAW_OK)
+		status = give_result(&o, json_pack("{s:s, s:o, s:o}", "kind", "dataset", "found",
+						   thaw_found_json(path, parts, SPLITS), "per_class", classes_json(d)));
+	for (int s = 0; s < SPLITS; s++)
+		thaw_dataset_close(&d[s]);
+	if (status == THAW_OK)
+		*result = o;
+	return status;
+}
+
+static void write_line(void *context, const char *text)
+{
+	fprintf(context, "%s\n", text);
+}
+
+static void print_count(const json_t *row, const char *kind, FILE *out)
+{
+	if (member_is_number(row, kind))
+		fprintf(out, "  %10.0f", member_real(row, kind));
+}
+
+void print_data(const json_t *result, FILE *out)
+{
+	static const char *const kinds[] = {"training", "validation", "test"};
+	const json_t *classes = json_object_get(result, "per_class");
+	int columns = text_columns("class");
+	size_t i;
+	json_t *row;
+	thaw_found_lines(json_object_get(result, "found"), write_line, out);
+	json_array_foreach(classes, i, row)
+	{
+		columns = max_int(columns, min_int(text_columns(member_text(row, "name")), LARGEST_NAME));
+	}
+	fprintf(out, "\n%-*s", columns, "class");
+	for (int k = 0; k < SPLITS; k++)
+		if (member_is_number(json_array_get(classes, 0), kinds[k]))
+			fprintf(out, "  %10s", kinds[k]);
+	fputc('\n', out);
+	json_array_foreach(classes, i, row)
+	{
+		text_pad(out, member_text(row, "name"), columns);
+		for (int k = 0; k < SPLITS; k++)
+			print_count(row, kinds[k], out);
+		fputc('\n', out);
+	}
+}

@@ -1,0 +1,69 @@
+/* The last word on a run: the accuracy on test/, which no decision of the training depended on. */
+#include <math.h>
+
+#include "src/base/try.h"
+#include "src/train/run.h"
+#include "thaw/memory.h"
+
+/* Loader, damage and features of one evaluation. */
+struct parts {
+	struct thaw_loader *loader;
+	struct thaw_damage *damage;
+	struct thaw_features *features;
+};
+
+static thaw_status open_parts(struct parts *p, struct run *r)
+{
+	THAW_TRY(thaw_loader_create(&p->loader, &r->final_test, &r->preprocess, NULL, r->options.decode_threads,
+				    RUN_STEPS_AHEAD));
+	THAW_TRY(thaw_damage_create(&p->damage, &r->final_test));
+	struct thaw_feature_parts parts = {
+		.dataset = &r->final_test,
+		.loader = p->loader,
+		.damage = p->damage,
+		.trunk = r->phase.trunk_executor,
+		.lanes = r->options.lanes,
+		.first_lane = r->first_lane,
+		.views = 1,
+		.size = r->preprocess.size,
+	};
+	return thaw_features_create(&p->features, &parts);
+}
+
+static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
+{
+	const struct thaw_evaluation e = {
+		.comm = r->comm,
+		.executor = r->phase.eval_executor,
+		.dataset = &r->final_test,
+		.features = p->features,
+		.lanes = r->options.lanes,
+		.classes = (int)r->model->classes,
+		.damage = p->damage,
+		.callbacks = r->callbacks,
+	};
+	THAW_TRY(thaw_evaluation_run(&e, sums));
+	return isfinite(sums[METRIC_LOSS]) ? THAW_OK
+					   : thaw_fail(THAW_CONFIG,
+						       "the loss of the test images is not finite (%g): --lr %g: lower "
+						       "the learning rate",
+						       sums[METRIC_LOSS], run_phase_options(r)->lr);
+}
+
+thaw_status run_evaluate_final(struct run *r, json_t **metrics)
+{
+	struct parts p = {0};
+	double *sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(*sums));
+	thaw_status status = thaw_comm_agree(r->comm, sums ? open_parts(&p, r) : THAW_RESOURCE);
+	if (status == THAW_OK)
+		status = evaluate(r, &p, sums);
+	if (status == THAW_OK) {
+		*metrics = thaw_metrics_json(sums, (int)r->model->classes, r->final_test.class_names);
+		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
+	}
+	thaw_features_destroy(p.features);
+	thaw_loader_destroy(p.loader);
+	thaw_damage_destroy(p.damage);
+	thaw_free(sums);
+	return status;
+}

@@ -1,0 +1,58 @@
+/* What a run directory says about the images that its network was trained on. */
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/path.h"
+#include "thaw/file.h"
+#include "thaw/memory.h"
+#include "thaw/train.h"
+
+/* The folder of the run that `model` names or is in; NULL without memory. */
+static char *run_folder(const char *model)
+{
+	char *copy = thaw_strdup(model);
+	if (!copy || thaw_path_is_directory(model))
+		return copy;
+	char *folder = thaw_strdup(dirname(copy));
+	thaw_free(copy);
+	return folder;
+}
+
+static json_t *load(const char *folder, const char *name)
+{
+	char *path = thaw_path_join(folder, name);
+	json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+	thaw_free(path);
+	return object;
+}
+
+/* The config.json of other programs has none of these members. */
+static void read_config(struct thaw_run_record *record, const json_t *config)
+{
+	const json_t *seed = json_object_get(config, "seed"), *share = json_object_get(config, "test-share");
+	const json_t *per_class = json_object_get(config, "per-class");
+	const char *data = json_string_value(json_object_get(config, "data"));
+	if (!json_is_integer(seed) || !json_is_number(share) || !json_is_integer(per_class) || !data)
+		return;
+	*record = (struct thaw_run_record){
+		.found = true,
+		.options = {.test_share = json_number_value(share),
+			    .seed = (uint64_t)json_integer_value(seed),
+			    .limit_per_class = json_integer_value(per_class)},
+		.data = strtoull(data, NULL, 16),
+	};
+}
+
+thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model)
+{
+	char *folder = run_folder(model);
+	*record = (struct thaw_run_record){.found = false};
+	if (!folder)
+		return THAW_RESOURCE;
+	json_t *config = load(folder, "config.json");
+	read_config(record, config);
+	json_decref(config);
+	thaw_free(folder);
+	return THAW_OK;
+}
