@@ -3,7 +3,6 @@
  * Files are read into memory instead of mapped: if another job truncates a mapped file, the reader is killed by SIGBUS,
  * and checks of a mapping are void if the file changes afterwards.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,26 +44,13 @@ static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const c
 	return thaw_fail(THAW_DATA, "not a weight file: %s: %s", name, advice);
 }
 
-static int compare_names(const void *left, const void *right)
+static thaw_status check_dicts(const struct thaw_weights *w, const char *file)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-static thaw_status check_unique(const struct thaw_weights *w, const char *file)
-{
-	const char **names = thaw_alloc((size_t)w->count, sizeof(*names));
-	if (!names)
-		return THAW_RESOURCE;
-	for (int i = 0; i < w->count; i++)
-		names[i] = w->tensors[i].name;
-	qsort(names, (size_t)w->count, sizeof(*names), compare_names);
-	thaw_status status = THAW_OK;
-	for (int i = 1; i < w->count && status == THAW_OK; i++)
-		if (strcmp(names[i - 1], names[i]) == 0)
-			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are named %s", file,
-					   names[i]);
-	thaw_free(names);
-	return status;
+	if (w->dict_count == 0)
+		return thaw_weights_check_names(w->tensors, w->count, file);
+	for (int i = 0; i < w->dict_count; i++)
+		THAW_TRY(thaw_weights_check_names(w->dicts[i].tensors, w->dicts[i].count, file));
+	return THAW_OK;
 }
 
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name)
@@ -75,7 +61,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 		struct thaw_weights parsed = {0};
 		thaw_status status = formats[i]->parse(&parsed, bytes, size, name);
 		if (status == THAW_OK)
-			status = check_unique(&parsed, name);
+			status = check_dicts(&parsed, name);
 		if (status == THAW_OK)
 			*w = parsed;
 		else
@@ -125,15 +111,36 @@ thaw_status thaw_weights_read(struct thaw_weights *w, const char *path)
 	return THAW_OK;
 }
 
+static void free_tensors(struct thaw_named_tensor *tensors, int count)
+{
+	for (int i = 0; i < count; i++)
+		thaw_free(tensors[i].name);
+	thaw_free(tensors);
+}
+
+static void free_dicts(struct thaw_weights *w)
+{
+	for (int i = 0; i < w->dict_count; i++) {
+		free_tensors(w->dicts[i].tensors, w->dicts[i].count);
+		thaw_free(w->dicts[i].path);
+		thaw_free(w->dicts[i].module);
+		thaw_free(w->dicts[i].unreadable);
+	}
+	thaw_free(w->dicts);
+	for (int i = 0; i < w->key_count; i++)
+		thaw_free(w->keys[i]);
+	thaw_free(w->keys);
+}
+
 void thaw_weights_free(struct thaw_weights *w)
 {
-	for (int i = 0; i < w->count; i++)
-		thaw_free(w->tensors[i].name);
+	if (w->dict_count == 0) /* else they are those of a dict */
+		free_tensors(w->tensors, w->count);
+	free_dicts(w);
 	for (int i = 0; i < w->metadata_count; i++) {
 		thaw_free(w->metadata[i].key);
 		thaw_free(w->metadata[i].value);
 	}
-	thaw_free(w->tensors);
 	thaw_free(w->metadata);
 	if (w->release)
 		w->release(w);
