@@ -23,6 +23,7 @@ struct values {
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = BENCH,
 	 .help = "network, as for thaw train; a family such as resnet18 needs no file"},
+	WEIGHTS_KEY_OPTION(BENCH, offsetof(struct values, bench.weights_key)),
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
 	 .help = "what to train, as for thaw train; none: inference only"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = BENCH, .choices = "frozen|lane",

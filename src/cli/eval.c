@@ -16,7 +16,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *data, *split;
+	const char *model, *weights_key, *data, *split;
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
@@ -27,6 +27,7 @@ static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = EVAL, .required = true,
 	 .help = "run directory, or any network that thaw train --model accepts"},
+	WEIGHTS_KEY_OPTION(EVAL, offsetof(struct values, weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = EVAL, .required = true,
 	 .help = "dataset, as for thaw train"},
@@ -80,7 +81,10 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	struct thaw_dataset_options dataset_options = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
 	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
 	THAW_TRY(thaw_dataset_open(data, v->data, split, &dataset_options));
-	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
+	THAW_TRY(thaw_model_load_key(model, v->model, v->weights_key, data->classes, (uint64_t)v->seed));
+	if ((*model)->weights_note)
+		log_line(session->comm, "weights of %s: %s", v->model, (*model)->weights_note);
+	THAW_TRY(thaw_model_check_classifier(*model));
 	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return check_classes(session, *model, data, v);
 }

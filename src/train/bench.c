@@ -56,7 +56,7 @@ void thaw_bench_defaults(struct thaw_bench_options *o)
 static thaw_status open_network(struct bench *b)
 {
 	const struct thaw_bench_options *o = b->options;
-	THAW_TRY(thaw_model_load(&b->model, o->model, o->classes, SEED));
+	THAW_TRY(thaw_model_load_key(&b->model, o->model, o->weights_key, o->classes, SEED));
 	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
