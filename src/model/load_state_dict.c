@@ -24,7 +24,7 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 		THAW_TRY(thaw_check_channels(t, &p->file_shape, source));
 		char found[THAW_SHAPE_TEXT], expected[THAW_SHAPE_TEXT];
 		return thaw_fail(THAW_DATA,
-				 "tensor %s is %s, but %s needs %s: %s: use FAMILY:FILE to choose another family",
+				 "tensor %s is %s, but %s needs %s: %s: if it is another network, " THAW_EXPORT_HOW,
 				 t->name, thaw_shape_text(&t->shape, found, sizeof(found)), variant,
 				 thaw_shape_text(&p->file_shape, expected, sizeof(expected)), source);
 	}
@@ -50,15 +50,18 @@ static bool is_head_param(const struct thaw_graph *g, int param)
 	return false;
 }
 
-/* Whether the file has all parameters of the classifier in the right shapes. */
-static bool has_classifier(const struct thaw_graph *g, const struct thaw_weights *w)
+/* Notes the first parameter of the classifier that the file does not have in the right shape. Returns whether it has
+ * all of them. */
+static bool has_classifier(const struct thaw_graph *g, const struct thaw_weights *w, struct thaw_note *note)
 {
 	const struct thaw_node *head = &g->nodes[g->head];
 	for (int k = 0; k < head->param_count; k++) {
 		const struct thaw_param *p = &g->params[head->params[k]];
 		const struct thaw_named_tensor *t = thaw_weights_find(w, p->name);
-		if (!t || !thaw_shape_equal(&t->shape, &p->file_shape))
-			return false;
+		if (t && thaw_shape_equal(&t->shape, &p->file_shape))
+			continue;
+		thaw_note_part(note, "no classifier: %s %s", p->name, t ? "has another shape" : "is missing");
+		return false;
 	}
 	return true;
 }
@@ -73,7 +76,7 @@ static thaw_status fill_params(struct thaw_model *m, const struct thaw_weights *
 		const struct thaw_named_tensor *t = thaw_weights_find(w, g->params[i].name);
 		if (!t)
 			return thaw_fail(THAW_DATA,
-					 "tensor %s of %s is missing: %s: use FAMILY:FILE to choose another family",
+					 "tensor %s of %s is missing: %s: if it is another network, " THAW_EXPORT_HOW,
 					 g->params[i].name, m->variant, source);
 		THAW_TRY(fill_param(&g->params[i], t, m->variant, source));
 		thaw_weights_release_tensor(w, (int)(t - w->tensors));
@@ -130,7 +133,7 @@ static thaw_status check_others(const struct thaw_model *m, const struct thaw_we
 		if (!is_trainer_state(m->graph, &w->tensors[i]) &&
 		    !(m->features_only && is_other_classifier(m->graph, name)))
 			return thaw_fail(THAW_DATA,
-					 "tensor %s is not part of %s: %s: use FAMILY:FILE to choose another family",
+					 "tensor %s is not part of %s: %s: if it is another network, " THAW_EXPORT_HOW,
 					 name, m->variant, source);
 		thaw_note_item(note, "passed over:", name);
 	}
@@ -140,10 +143,7 @@ static thaw_status check_others(const struct thaw_model *m, const struct thaw_we
 /* Copies the weights, and appends to the note what did not fit. */
 static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note, const char *source)
 {
-	m->features_only = !has_classifier(m->graph, w);
-	if (m->features_only)
-		thaw_note_part(note, "no classifier %s of the right shape",
-			       m->graph->params[m->graph->nodes[m->graph->head].params[0]].name);
+	m->features_only = !has_classifier(m->graph, w, note);
 	THAW_TRY(fill_params(m, w, source));
 	THAW_TRY(check_others(m, w, note, source));
 	return thaw_model_check_finite(m->graph, source);

@@ -64,8 +64,8 @@ thaw_status thaw_model_check_classifier(const struct thaw_model *m)
 {
 	if (!m->features_only)
 		return THAW_OK;
-	return thaw_fail(THAW_DATA, "the network has no classifier: %s%s%s: train one first with thaw train", m->source,
-			 m->weights_note ? ": " : "", m->weights_note ? m->weights_note : "");
+	return thaw_fail(THAW_DATA, "the network cannot classify yet: %s: %s: train it first with thaw train",
+			 m->source, m->weights_note ? m->weights_note : "it has no classifier");
 }
 
 static bool same_labels(const struct thaw_model *m, int64_t classes, char *const *labels)

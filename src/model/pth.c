@@ -7,6 +7,7 @@
 #include "src/base/minmax.h"
 #include "src/base/text.h"
 #include "src/base/try.h"
+#include "src/model/note.h"
 #include "src/model/pth_dicts.h"
 #include "src/model/tensor_name.h"
 #include "thaw/memory.h"
@@ -224,13 +225,23 @@ static thaw_status collect_keys(const struct thaw_pickle_value *top, struct thaw
 	return THAW_OK;
 }
 
+static thaw_status fail_empty(const struct thaw_pth *pth, const struct thaw_weights *w)
+{
+	struct thaw_note list = {0};
+	thaw_note_list(&list);
+	for (int i = 0; i < w->key_count; i++)
+		thaw_note_item(&list, ", only", w->keys[i]);
+	return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors%s: save model.state_dict()", pth->file,
+			 list.text);
+}
+
 static thaw_status collect_dicts(struct thaw_pth *pth, struct thaw_weights *w)
 {
 	struct thaw_pth_dicts found;
+	THAW_TRY(collect_keys(pth->pickle.top, w));
 	THAW_TRY(thaw_pth_find_dicts(&pth->pickle, &found));
 	if (found.count == 0)
-		return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors: save model.state_dict()",
-				 pth->file);
+		return fail_empty(pth, w);
 	w->dicts = thaw_alloc((size_t)found.count, sizeof(*w->dicts));
 	if (!w->dicts)
 		return THAW_RESOURCE;
@@ -239,7 +250,7 @@ static thaw_status collect_dicts(struct thaw_pth *pth, struct thaw_weights *w)
 		THAW_TRY(collect_dict(pth, &w->dicts[i], &found.dict[i]));
 	}
 	thaw_weights_select(w, 0);
-	return collect_keys(pth->pickle.top, w);
+	return THAW_OK;
 }
 
 static void release_blocks(struct thaw_weights *w)

@@ -42,7 +42,8 @@ static bool is_word(const char *text, size_t size, size_t at, size_t length)
 
 bool thaw_name_is_average(const char *text, size_t size)
 {
-	static const char *const words[] = {"ema", "teacher", "momentum", "average", "averaged", "shadow", "swa"};
+	static const char *const words[] = {"ema",    "teacher", "momentum", "average",  "averaged",
+					    "shadow", "swa",     "target",   "encoder_k"};
 	for (size_t w = 0; w < sizeof(words) / sizeof(*words); w++) {
 		size_t length = strlen(words[w]);
 		for (size_t at = 0; at + length <= size; at++)

@@ -11,7 +11,6 @@
 #include "thaw/memory.h"
 
 #define RGB 3
-#define HOW "torch.onnx.export(model.eval(), torch.zeros(1, 3, 224, 224), \"model.onnx\")"
 
 /* Parts of names by which a network is known. The first that occurs is used. */
 static const struct {
@@ -21,13 +20,15 @@ static const struct {
 	{"relative_position_bias_table", "Swin Transformer"},
 	{"text_model.", "CLIP"},
 	{"visual.", "CLIP"},
-	{"pos_embed", "vision transformer"},
-	{"pos_embedding", "vision transformer"},
-	{"class_token", "vision transformer"},
-	{".attn.qkv.", "vision transformer"},
+	{"pos_embed", "a vision transformer"},
+	{"pos_embedding", "a vision transformer"},
+	{"class_token", "a vision transformer"},
+	{".attn.qkv.", "a vision transformer"},
 	{"convnextv2.", "ConvNeXt V2 of transformers"},
 	{"convnext.", "ConvNeXt of transformers"},
 	{".grn.", "ConvNeXt V2"},
+	{"stages.0.blocks.", "ConvNeXt of timm"},
+	{".se_module.", "SE-ResNet of timm"},
 	{".conv_dw.", "EfficientNet or MobileNet of timm"},
 	{".dwconv.", "ConvNeXt"},
 	{".layer_scale", "ConvNeXt"},
@@ -35,13 +36,13 @@ static const struct {
 	{"Mixed_", "Inception"},
 	{"inception", "GoogLeNet"},
 	{".squeeze.", "SqueezeNet"},
-	{".se.", "network with squeeze-and-excitation, such as EfficientNet, RegNet or SE-ResNet"},
-	{".fc1.", "network with squeeze-and-excitation, such as EfficientNet or MobileNetV3"},
+	{".se.", "a network with squeeze-and-excitation, such as EfficientNet, RegNet or SE-ResNet"},
+	{".block.2.fc1.", "EfficientNet or MobileNetV3 of torchvision"},
 	{"_blocks.", "EfficientNet"},
 	{"trunk_output.", "RegNet"},
 	{"model.0.conv.", "YOLO"},
-	{"layer1.0.conv1.", "variant of ResNet"},
-	{"features.", "network like those of torchvision"},
+	{"layer1.0.conv1.", "a variant of ResNet"},
+	{"features.", "a network like those of torchvision"},
 };
 
 thaw_status thaw_check_channels(const struct thaw_named_tensor *t, const struct thaw_shape *expected,
@@ -122,14 +123,12 @@ thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const char *source
 				 source, unreadable);
 	THAW_TRY(find_channels(w, source));
 	if (read_config(source, name, sizeof(name)))
-		return thaw_fail(THAW_DATA, "weights of an unknown network, %s: %s: export it from PyTorch with " HOW,
-				 name, source);
+		return thaw_fail(THAW_DATA, "weights of an unknown network, %s: %s: " THAW_EXPORT_HOW, name, source);
 	network = guess(w, &because);
 	if (network)
 		return thaw_fail(THAW_DATA,
-				 "weights of an unknown network, perhaps a %s (%.100s): %s: export it from PyTorch "
-				 "with " HOW,
-				 network, because, source);
-	return thaw_fail(THAW_DATA, "weights of an unknown network (%.100s): %s: export it from PyTorch with " HOW,
+				 "weights of an unknown network, perhaps %s (by %.100s): %s: " THAW_EXPORT_HOW, network,
+				 because, source);
+	return thaw_fail(THAW_DATA, "weights of an unknown network (by %.100s): %s: " THAW_EXPORT_HOW,
 			 w->count > 0 ? w->tensors[0].name : "no tensors", source);
 }

@@ -20,7 +20,7 @@
 
 /* The tensors of a dict whose names begin with a prefix, which is empty or ends with a dot. */
 struct candidate {
-	int dict, count;
+	int dict, count, first; /* first: the number of its first tensor in the file */
 	char prefix[MAX_PREFIX];
 	const struct thaw_family *family; /* that recognises them, or NULL */
 	const char *variant;
@@ -52,7 +52,11 @@ static int count_prefix(const struct thaw_state_dict *d, const char *prefix)
 static int compare_counts(const void *left, const void *right)
 {
 	const struct candidate *a = left, *b = right;
-	return a->count != b->count ? b->count - a->count : strcmp(a->prefix, b->prefix);
+	if (a->count != b->count)
+		return b->count - a->count;
+	if (a->first != b->first)
+		return a->first - b->first;
+	return strcmp(a->prefix, b->prefix); /* shorter before longer */
 }
 
 static bool is_listed(const struct candidate *list, int count, const char *prefix, size_t length)
@@ -64,8 +68,9 @@ static bool is_listed(const struct candidate *list, int count, const char *prefi
 }
 
 /* Lists the prefixes of a name that are new. When the list is full, the smaller half is dropped. Returns how many. */
-static int list_prefixes(struct candidate *list, int *count, const struct thaw_state_dict *d, const char *name)
+static int list_prefixes(struct candidate *list, int *count, const struct thaw_state_dict *d, int tensor)
 {
+	const char *name = d->tensors[tensor].name;
 	int counted = 0;
 	for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
 		size_t length = (size_t)(dot - name) + 1;
@@ -80,6 +85,7 @@ static int list_prefixes(struct candidate *list, int *count, const struct thaw_s
 		struct candidate *c = &list[(*count)++];
 		snprintf(c->prefix, sizeof(c->prefix), "%.*s", (int)length, name);
 		c->count = count_prefix(d, c->prefix);
+		c->first = tensor;
 		counted++;
 	}
 	return counted;
@@ -131,7 +137,7 @@ static thaw_status add_dict(struct choice *choice, const struct thaw_weights *w,
 	int count = 0;
 	for (int i = 0, counted = 0; i < d.count && counted < MAX_COUNTED; i++)
 		if (!is_sibling(&d, i))
-			counted += list_prefixes(list, &count, &d, d.tensors[i].name);
+			counted += list_prefixes(list, &count, &d, i);
 	qsort(list, (size_t)count, sizeof(*list), compare_counts);
 	thaw_status status = THAW_OK;
 	for (int i = -1; i < min_int(count, MAX_PREFIXES) && status == THAW_OK && choice->count < MAX_CANDIDATES; i++) {
@@ -220,12 +226,41 @@ static bool has_others(const struct choice *choice, const struct thaw_weights *w
 	return false;
 }
 
-/* Notes the other weights, then the keys of the file and the names beside the prefix that are not used. */
+/* Whether a tensor belongs to weights of this dict that can be chosen, under a prefix. */
+static bool is_in_candidate(const struct choice *choice, int dict, const char *name)
+{
+	for (int i = 0; i < choice->count; i++) {
+		const struct candidate *c = &choice->candidates[i];
+		size_t length = strlen(c->prefix);
+		if (c->family && c->dict == dict && length > 0 && strncmp(name, c->prefix, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Notes the first components of names beside the prefix. */
+static void note_skipped_names(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
+			       const struct candidate *chosen)
+{
+	const struct thaw_state_dict d = dict_of(w, chosen->dict);
+	char first[MAX_PREFIX], before[MAX_PREFIX] = "";
+	for (int i = 0; i < d.count && *chosen->prefix; i++) {
+		const char *name = d.tensors[i].name;
+		if (is_in_candidate(choice, chosen->dict, name))
+			continue;
+		snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "."), name);
+		if (strcmp(first, before) != 0)
+			thaw_note_item(note, "passed over:", first);
+		memcpy(before, first, sizeof(before));
+	}
+}
+
+/* Notes the other weights, then the keys of the file and the names that are not used. */
 static void note_others(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
 {
 	const struct thaw_state_dict d = dict_of(w, chosen->dict);
-	char label[2 * MAX_PREFIX], before[MAX_PREFIX] = "";
+	char label[2 * MAX_PREFIX];
 	thaw_note_list(note);
 	for (int i = 0; i < choice->count; i++) {
 		const struct candidate *c = &choice->candidates[i];
@@ -236,26 +271,20 @@ static void note_others(struct thaw_note *note, const struct choice *choice, con
 	for (int i = 0; i < w->key_count && *d.path; i++)
 		if (!leads_to(w->keys[i], d.path) && !has_others(choice, w, w->keys[i]))
 			thaw_note_item(note, "passed over:", w->keys[i]);
-	for (int i = 0; i < d.count; i++) {
-		char first[MAX_PREFIX];
-		const char *name = d.tensors[i].name;
-		if (strncmp(name, chosen->prefix, strlen(chosen->prefix)) == 0)
-			continue;
-		snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, "."), name);
-		if (strcmp(first, before) != 0)
-			thaw_note_item(note, "passed over:", first);
-		memcpy(before, first, sizeof(before));
-	}
+	note_skipped_names(note, choice, w, chosen);
 }
 
 static void note_chosen(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
 {
 	const struct thaw_state_dict d = dict_of(w, chosen->dict);
+	const struct thaw_note *names = &choice->notes[chosen->dict];
 	if (*d.path)
 		thaw_note_part(note, "took %s", d.path);
 	if (d.module)
 		thaw_note_part(note, "parameters of a pickled %s, whose code was not run", d.module);
+	if (names->used)
+		thaw_note_part(note, "%s", names->text);
 	if (*chosen->prefix)
 		thaw_note_part(note, "removed the prefix %s", chosen->prefix);
 	note_others(note, choice, w, chosen);
@@ -305,6 +334,7 @@ thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wan
 			const char **variant, char **note, const char *source)
 {
 	struct choice choice = {0};
+	struct thaw_note text = {0};
 	thaw_status status;
 	THAW_TRY_OUT(list_candidates(&choice, w, wanted));
 	const struct candidate *chosen = prefer(&choice, w, key, true);
@@ -316,12 +346,11 @@ thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wan
 	}
 	*family = chosen->family;
 	*variant = chosen->family ? chosen->variant : NULL;
-	struct thaw_note *text = &choice.notes[chosen->dict];
-	note_chosen(text, &choice, w, chosen);
+	note_chosen(&text, &choice, w, chosen);
 	apply(w, chosen);
 	THAW_TRY_OUT(thaw_weights_check_names(w->tensors, w->count, source));
-	*note = text->used ? thaw_strdup(text->text) : NULL;
-	if (text->used && !*note)
+	*note = text.used ? thaw_strdup(text.text) : NULL;
+	if (text.used && !*note)
 		status = THAW_RESOURCE;
 out:
 	thaw_free(choice.candidates);

@@ -200,7 +200,7 @@ static void a_wrong_tensor_is_named(void **state)
 	t = tensor(&w, "fc.weight");
 	t->shape.dim[1]--;
 	expect(thaw_model_from_weights(&m, &w, &request)); /* training replaces the classifier */
-	expect_failure(thaw_model_check_classifier(m), THAW_DATA, "no classifier fc.weight");
+	expect_failure(thaw_model_check_classifier(m), THAW_DATA, "no classifier: fc.weight");
 	thaw_model_destroy(m);
 	m = NULL;
 	t->shape.dim[1]++;

@@ -181,7 +181,7 @@ static void test_truncated(void **state)
 		for (size_t cut = 0; cut < size; cut++)
 			assert_int_equal(parse_copy(bytes, cut), THAW_DATA);
 		/* One byte more: the NUL from scratch_get. zip archives are exempt, since a comment may follow. */
-		if (strstr(goldens[i], "zip") == NULL && strstr(goldens[i], "checkpoint") == NULL)
+		if (memcmp(bytes, "PK", 2) != 0)
 			assert_int_equal(parse_copy(bytes, size + 1), THAW_DATA);
 		free(bytes);
 	}
