@@ -263,9 +263,13 @@ static void print_model(const json_t *o, FILE *out)
 	const json_t *mean = json_object_get(p, "mean"), *std = json_object_get(p, "std");
 	fprintf(out, "%s from %s, digest %s\n", member_text(o, "variant"), member_text(o, "source"),
 		member_text(o, "digest"));
-	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, %.0f classes\n",
+	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, ",
 		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
-		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
+		dims_text(json_object_get(o, "input"), b, sizeof(b)));
+	if (json_is_true(json_object_get(o, "features_only")))
+		fprintf(out, "no classifier\n");
+	else
+		fprintf(out, "%.0f classes\n", member_real(o, "classes"));
 	if (json_is_string(json_object_get(o, "weights_note")))
 		fprintf(out, "weights: %s\n", member_text(o, "weights_note"));
 	if (json_is_true(json_object_get(o, "features_only")))

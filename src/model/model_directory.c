@@ -14,6 +14,8 @@
 #include "thaw/memory.h"
 #include "thaw/model.h"
 
+#define MAX_COMMIT 256 /* bytes of refs/main */
+
 /* The names that are used, in this order: a run's, then those of transformers, timm and diffusers. */
 static const char *const names[] = {THAW_RUN_ONNX,       THAW_RUN_SAFETENSORS,           "model.safetensors.index.json",
 				    "pytorch_model.bin", "pytorch_model.bin.index.json", "onnx/model.onnx"};
@@ -30,6 +32,29 @@ static thaw_status find(char **path, const char *directory, const char *name)
 		*path = NULL;
 	}
 	return THAW_OK;
+}
+
+/* The folder of the Hub's cache that a repository's main branch refers to: snapshots/COMMIT, with the commit in
+ * refs/main. *path is NULL if the directory is not such a cache. */
+static thaw_status find_snapshot(char **path, const char *directory)
+{
+	char *reference = NULL;
+	void *commit = NULL;
+	size_t size = 0;
+	THAW_TRY(find(&reference, directory, "refs/main"));
+	*path = NULL;
+	if (!reference)
+		return THAW_OK;
+	thaw_status status = thaw_file_read(&commit, &size, reference, MAX_COMMIT);
+	thaw_free(reference);
+	THAW_TRY(status);
+	const char *text = commit;
+	size_t length = strspn(text, "0123456789abcdef");
+	char *snapshot = length > 0 ? thaw_format("snapshots/%.*s", (int)length, text) : NULL;
+	status = snapshot ? find(path, directory, snapshot) : THAW_OK;
+	thaw_free(snapshot);
+	thaw_free(commit);
+	return status;
 }
 
 static bool is_weight_name(const char *name)
@@ -79,12 +104,27 @@ static thaw_status fail_none(const char *directory)
 			 directory, list.used ? list.text : "it is empty");
 }
 
-thaw_status thaw_model_find_file(char **path, const char *directory)
+static thaw_status find_any(char **path, const char *directory)
 {
+	*path = NULL;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		THAW_TRY(find(path, directory, names[i]));
 		if (*path)
 			return THAW_OK;
 	}
-	return fail_none(directory);
+	return THAW_OK;
+}
+
+thaw_status thaw_model_find_file(char **path, const char *directory)
+{
+	char *snapshot = NULL;
+	THAW_TRY(find_any(path, directory));
+	if (*path)
+		return THAW_OK;
+	THAW_TRY(find_snapshot(&snapshot, directory));
+	thaw_status status = snapshot ? find_any(path, snapshot) : THAW_OK;
+	if (status == THAW_OK && !*path)
+		status = fail_none(snapshot ? snapshot : directory);
+	thaw_free(snapshot);
+	return status;
 }

@@ -4,7 +4,8 @@
 
 #include "thaw/error.h"
 
-/* Finds the model's file in a run directory or in a folder as on the Hugging Face Hub: *path is from thaw_alloc.
+/* Finds the model's file in a run directory or in a folder as on the Hugging Face Hub
+ * or in its cache: *path is from thaw_alloc.
  * Returns THAW_IO, with what was found in the message, if there is none. */
 thaw_status thaw_model_find_file(char **path, const char *directory);
 

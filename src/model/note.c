@@ -8,11 +8,15 @@
 
 static void append(struct thaw_note *note, const char *format, va_list arguments)
 {
+	const size_t before = note->used;
 	int n = vsnprintf(note->text + note->used, sizeof(note->text) - note->used, format, arguments);
 	if (n > 0)
 		note->used += (size_t)n;
 	if (note->used >= sizeof(note->text))
 		note->used = sizeof(note->text) - 1;
+	for (size_t i = before; i < note->used; i++) /* names of tensors may be UTF-8, which a cut would break */
+		if (note->text[i] & 0x80)
+			note->text[i] = '?';
 }
 
 static void append_text(struct thaw_note *note, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -23,11 +23,22 @@ static const struct thaw_weights_format *const formats[] = {
 	&thaw_format_pth_stream,
 };
 
-static bool begins_with(const unsigned char *bytes, size_t size, const char *prefix)
-{
-	size_t length = strlen(prefix);
-	return size >= length && memcmp(bytes, prefix, length) == 0;
-}
+/* Files that people take for weight files, by their first bytes. */
+static const struct {
+	const char *bytes;
+	size_t size;
+	const char *advice;
+} others[] = {
+#define BYTES(text) text, sizeof(text) - 1
+	{BYTES("version https://git-lfs"), "it is a Git LFS pointer: fetch the file itself with git lfs pull"},
+	{BYTES("<"), "it is a web page: download the file itself"},
+	{BYTES("\x80"), "it is a Python pickle but not from torch.save: save model.state_dict() with torch.save"},
+	{BYTES("\x89HDF"), "it is an HDF5 file, as Keras writes: export the network to ONNX with tf2onnx"},
+	{BYTES("\x1f\x8b"), "it is compressed with gzip: unpack it"},
+	{BYTES("{"), "it is a JSON file: give the weights, or the folder that has them"},
+	{BYTES("\x08"), "if it is an ONNX model, let its name end with .onnx"},
+#undef BYTES
+};
 
 /* Fails with a message that says what the file probably is instead of a weight file. */
 static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const char *name)
@@ -35,12 +46,9 @@ static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const c
 	const char *advice = "supported are safetensors, PyTorch's .pth, and .onnx";
 	if (size == 0)
 		advice = "it is empty: copy it again";
-	else if (begins_with(bytes, size, "version https://git-lfs"))
-		advice = "it is a Git LFS pointer: fetch the file itself with git lfs pull";
-	else if (begins_with(bytes, size, "<"))
-		advice = "it is a web page: download the file itself";
-	else if (bytes[0] == 0x80)
-		advice = "it is a Python pickle but not from torch.save: save model.state_dict() with torch.save";
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (size >= others[i].size && memcmp(bytes, others[i].bytes, others[i].size) == 0)
+			advice = others[i].advice;
 	return thaw_fail(THAW_DATA, "not a weight file: %s: %s", name, advice);
 }
 

@@ -505,6 +505,16 @@ static void test_folders(void **state)
 	expect_refusal(scratch_file(f->folder, "empty"), NULL, THAW_IO, "it is empty");
 	put_text(f, "empty/notes.txt", "x");
 	expect_refusal(scratch_file(f->folder, "empty"), NULL, THAW_IO, "it has notes.txt");
+	assert_int_equal(mkdir(scratch_file(f->folder, "hub"), 0700), 0); /* a repository in the Hub's cache */
+	assert_int_equal(mkdir(scratch_file(f->folder, "hub/refs"), 0700), 0);
+	assert_int_equal(mkdir(scratch_file(f->folder, "hub/snapshots"), 0700), 0);
+	assert_int_equal(mkdir(scratch_file(f->folder, "hub/snapshots/c0ffee"), 0700), 0);
+	put_text(f, "hub/refs/main", "c0ffee\n");
+	expect_refusal(scratch_file(f->folder, "hub"), NULL, THAW_IO, "hub/snapshots/c0ffee: it is empty");
+	assert_int_equal(symlink("../../../other.safetensors",
+				 scratch_file(f->folder, "hub/snapshots/c0ffee/model.safetensors")),
+			 0);
+	expect_model(scratch_file(f->folder, "hub"), NULL, f->digest, NULL);
 	put_text(f, "empty/metrics.jsonl", "");
 	expect_refusal(scratch_file(f->folder, "empty"), NULL, THAW_IO, "when the run is done");
 }
