@@ -87,9 +87,10 @@ static thaw_status fill_params(struct thaw_model *m, const struct thaw_weights *
 /* Whether a module of the network, apart from the classifier, contains a tensor of this name. */
 static bool is_inside(const struct thaw_graph *g, const char *name)
 {
-	size_t first = strcspn(name, ".") + 1;
+	const size_t first = strcspn(name, ".");
 	for (int i = 0; i < g->param_count; i++)
-		if (!is_head_param(g, i) && strncmp(g->params[i].name, name, first) == 0)
+		if (!is_head_param(g, i) && strcspn(g->params[i].name, ".") == first &&
+		    strncmp(g->params[i].name, name, first) == 0)
 			return true;
 	return false;
 }
@@ -100,8 +101,8 @@ static bool is_other_classifier(const struct thaw_graph *g, const char *name)
 {
 	static const char *const names[] = {"fc.", "head.", "heads.", "classifier.", "linear.", "last_linear.", "_fc."};
 	const char *own = g->params[g->nodes[g->head].params[0]].name, *dot = strrchr(own, '.');
-	size_t length = dot ? (size_t)(dot - own) + 1 : strlen(own);
-	if (strncmp(name, own, length) == 0)
+	const size_t layer = dot ? (size_t)(dot - own) : strlen(own);
+	if (strncmp(name, own, layer) == 0 && name[layer] == '.')
 		return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strncmp(name, names[i], strlen(names[i])) == 0)

@@ -60,7 +60,8 @@ static bool replace(char *name, const char *from, const char *to)
 		return false;
 	size_t old = strlen(from), new = strlen(to);
 	memmove(at + new, at + old, strlen(at + old) + 1);
-	memcpy(at, to, new);
+	for (size_t i = 0; i < new; i++)
+		at[i] = to[i];
 	return true;
 }
 
