@@ -324,6 +324,7 @@ static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w
 		const struct thaw_state_dict d = dict_of(w, i);
 		thaw_names_remove_wrappers(d.tensors, d.count, &choice->notes[i]);
 		thaw_names_from_transformers(d.tensors, d.count, &choice->notes[i]);
+		THAW_TRY(thaw_names_from_sequence(d.tensors, d.count, &choice->notes[i]));
 		if (choice->count < MAX_CANDIDATES)
 			THAW_TRY(add_dict(choice, w, i, wanted));
 	}

@@ -1,9 +1,11 @@
-/* See wrapper_names.h. New names are never longer than the old ones. */
+/* See wrapper_names.h. Names that are changed in place never become longer. */
 #include "src/model/wrapper_names.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "thaw/memory.h"
 
 #define ROOT "embedder.embedder.convolution.weight"
 
@@ -106,4 +108,45 @@ void thaw_names_from_transformers(struct thaw_named_tensor *tensors, int count, 
 		rename_block(name);
 	}
 	thaw_note_part(note, "its names are those of transformers");
+}
+
+/* The children of torchvision's ResNet by their numbers; those without parameters are NULL. */
+static const char *const children[] = {"conv1", "bn1", NULL, NULL, "layer1", "layer2", "layer3", "layer4", NULL, "fc"};
+
+/* Replaces the number after the first `prefix` bytes of the name by the name of the child. */
+static thaw_status rename_child(struct thaw_named_tensor *t, size_t prefix)
+{
+	const char *number = t->name + prefix;
+	const size_t child = (size_t)(number[0] - '0');
+	if (number[0] < '0' || number[0] > '9' || number[1] != '.' || !children[child])
+		return THAW_OK;
+	char *name = thaw_format("%.*s%s%s", (int)prefix, t->name, children[child], number + 1);
+	if (!name)
+		return THAW_RESOURCE;
+	thaw_free(t->name);
+	t->name = name;
+	return THAW_OK;
+}
+
+thaw_status thaw_names_from_sequence(struct thaw_named_tensor *tensors, int count, struct thaw_note *note)
+{
+	static const char first[] = "4.0.conv1.weight"; /* of layer1 */
+	const char *found = NULL;
+	size_t prefix = 0;
+	for (int i = 0; i < count && !found; i++) {
+		found = find_component(tensors[i].name, first);
+		if (found && strcmp(found, first) != 0)
+			found = NULL;
+		prefix = found ? (size_t)(found - tensors[i].name) : 0;
+	}
+	if (!found)
+		return THAW_OK;
+	char *before = thaw_format("%.*s", (int)prefix, found - prefix);
+	thaw_status status = before ? THAW_OK : THAW_RESOURCE;
+	for (int i = 0; i < count && status == THAW_OK; i++)
+		if (strncmp(tensors[i].name, before, prefix) == 0)
+			status = rename_child(&tensors[i], prefix);
+	thaw_free(before);
+	thaw_note_part(note, "its modules are numbered, as in nn.Sequential(*resnet.children())");
+	return status;
 }

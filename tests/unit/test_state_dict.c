@@ -577,6 +577,26 @@ static void test_transformers(void **state)
 	write_set(&w, path);
 	expect_model(path, NULL, digest, "its names are those of transformers");
 	free_copies(&w);
+
+	/* fastai: a sequence of the body, which is one of the children, and a head. */
+	static const char *const children[] = {"conv1.", "bn1.", "?", "?", "layer1.", "layer2.", "layer3.", "layer4."};
+	struct thaw_model *m = NULL;
+	add_copies(&w, &whole, "");
+	for (int i = 0; i < w.count; i++)
+		for (int k = 0; k < 8; k++)
+			if (strncmp(whole.tensors[i].name, children[k], strlen(children[k])) == 0)
+				snprintf(w.tensors[i].name, 256, "0.%d.%s", k,
+					 whole.tensors[i].name + strlen(children[k]));
+	strcpy(find(&w, "fc.weight")->name, "1.8.weight");
+	strcpy(find(&w, "fc.bias")->name, "1.8.bias");
+	write_set(&w, path);
+	expect(thaw_model_load(&m, path, 0, 0));
+	expect_words(m->weights_note, "nn.Sequential(*resnet.children())");
+	expect_words(m->weights_note, "passed over: 1; no classifier");
+	const int conv = thaw_graph_find_param(m->graph, "bn1.weight");
+	assert_memory_equal(m->graph->params[conv].data, thaw_weights_find(&whole, "bn1.weight")->data, 64 * 4);
+	thaw_model_destroy(m);
+	free_copies(&w);
 	thaw_weights_free(&whole);
 }
 
