@@ -142,27 +142,28 @@ static thaw_status check_others(const struct thaw_model *m, const struct thaw_we
 }
 
 /* Copies the weights, and appends to the note what did not fit. */
-static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note, const char *source)
+static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, bool is_part, struct thaw_note *note,
+			const char *source)
 {
-	m->features_only = !has_classifier(m->graph, w, note);
+	m->features_only = is_part || !has_classifier(m->graph, w, note);
 	THAW_TRY(fill_params(m, w, source));
 	THAW_TRY(check_others(m, w, note, source));
 	return thaw_model_check_finite(m->graph, source);
 }
 
 /* Finds the family of a state dict: by the caller's variant, by the metadata, or by the tensors. */
-static thaw_status find_family(const struct thaw_family **family, const char **variant, struct thaw_weights *w,
-			       const struct thaw_weights_request *request, char **note)
+static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
+			       const struct thaw_weights_request *request)
 {
 	char list[THAW_FAMILY_LIST];
 	const char *name = request->variant ? request->variant : thaw_weights_get(w, "thaw.variant");
 	if (name && !thaw_family_find(name, NULL))
 		return thaw_fail(THAW_CONFIG, "unknown network %.64s: %s: known are %s", name, request->source,
 				 thaw_family_list(list, sizeof(list)));
-	THAW_TRY(thaw_unwrap(w, request->key, name, family, variant, note, request->source));
-	if (!*family && name)
-		*family = thaw_family_find(name, variant);
-	return *family ? THAW_OK : thaw_fail_unknown_network(w, request->source);
+	THAW_TRY(thaw_unwrap(w, request->key, name, u, request->source));
+	if (!u->family && name)
+		u->family = thaw_family_find(name, &u->variant);
+	return u->family ? THAW_OK : thaw_fail_unknown_network(w, request->source);
 }
 
 static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w, const char *source)
@@ -177,13 +178,13 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 
-static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, const char *unwrapped,
+static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, const struct thaw_unwrapped *u,
 			      const char *source)
 {
 	struct thaw_note note = {0};
-	if (unwrapped)
-		thaw_note_part(&note, "%s", unwrapped);
-	THAW_TRY(fill(m, w, &note, source));
+	if (u->note)
+		thaw_note_part(&note, "%s", u->note);
+	THAW_TRY(fill(m, w, u->is_part, &note, source));
 	THAW_TRY(read_metadata(m, w, source));
 	m->pretrained = true;
 	m->digest = thaw_model_weights_digest(m->graph);
@@ -194,16 +195,14 @@ static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
 				    const struct thaw_weights_request *request)
 {
-	const struct thaw_family *family = NULL;
-	const char *variant = NULL;
+	struct thaw_unwrapped u = {0};
 	struct thaw_model *m = NULL;
-	char *note = NULL;
-	thaw_status status = find_family(&family, &variant, w, request, &note);
+	thaw_status status = find_family(&u, w, request);
 	if (status == THAW_OK)
-		status = thaw_model_create(&m, family, variant, 0, w, request->source);
+		status = thaw_model_create(&m, u.family, u.variant, 0, w, request->source);
 	if (status == THAW_OK)
-		status = fill_model(m, w, note, request->source);
-	thaw_free(note);
+		status = fill_model(m, w, &u, request->source);
+	thaw_free(u.note);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);
 		return status;

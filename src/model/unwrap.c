@@ -255,6 +255,23 @@ static void note_skipped_names(struct thaw_note *note, const struct choice *choi
 	}
 }
 
+/* The name of a linear layer beside the prefix, NULL without one: the prefix is then a part of a network that goes on.
+ * States of losses and metrics have no such layers. */
+static const char *find_follower(const struct choice *choice, const struct thaw_weights *w,
+				 const struct candidate *chosen)
+{
+	static const char ending[] = ".weight";
+	const struct thaw_state_dict d = dict_of(w, chosen->dict);
+	for (int i = 0; i < d.count && *chosen->prefix; i++) {
+		const char *name = d.tensors[i].name;
+		const size_t n = strlen(name), e = sizeof(ending) - 1;
+		if (d.tensors[i].shape.ndim == 2 && n > e && strcmp(name + n - e, ending) == 0 &&
+		    !is_in_candidate(choice, chosen->dict, name))
+			return name;
+	}
+	return NULL;
+}
+
 /* Notes the other weights, then the keys of the file and the names that are not used. */
 static void note_others(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
@@ -331,8 +348,8 @@ static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w
 	return THAW_OK;
 }
 
-thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wanted, const struct thaw_family **family,
-			const char **variant, char **note, const char *source)
+thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wanted, struct thaw_unwrapped *result,
+			const char *source)
 {
 	struct choice choice = {0};
 	struct thaw_note text = {0};
@@ -345,13 +362,16 @@ thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wan
 		status = fail_key(&choice, w, key, source);
 		goto out;
 	}
-	*family = chosen->family;
-	*variant = chosen->family ? chosen->variant : NULL;
+	*result = (struct thaw_unwrapped){.family = chosen->family, .variant = chosen->variant};
 	note_chosen(&text, &choice, w, chosen);
+	const char *follower = find_follower(&choice, w, chosen);
+	if (follower)
+		thaw_note_part(&text, "no classifier: %s follows the network", follower);
+	result->is_part = follower != NULL;
 	apply(w, chosen);
 	THAW_TRY_OUT(thaw_weights_check_names(w->tensors, w->count, source));
-	*note = text.used ? thaw_strdup(text.text) : NULL;
-	if (text.used && !*note)
+	result->note = text.used ? thaw_strdup(text.text) : NULL;
+	if (text.used && !result->note)
 		status = THAW_RESOURCE;
 out:
 	thaw_free(choice.candidates);

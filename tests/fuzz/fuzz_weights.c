@@ -23,9 +23,7 @@ static thaw_status digest_bytes(struct thaw_sink *sink, const void *bytes, size_
 /* Reads every byte of every dict, then chooses among them. */
 static void unwrap(struct thaw_weights *w)
 {
-	const struct thaw_family *family = NULL;
-	const char *variant = NULL;
-	char *note = NULL;
+	struct thaw_unwrapped u = {0};
 	volatile uint64_t digest = 0;
 	for (int d = 0; d < w->dict_count; d++)
 		for (int i = 0; i < w->dicts[d].count; i++) {
@@ -33,9 +31,9 @@ static void unwrap(struct thaw_weights *w)
 			digest ^= thaw_digest(t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype),
 					      0);
 		}
-	if (thaw_unwrap(w, NULL, NULL, &family, &variant, &note, "fuzz") == THAW_OK && note && strchr(note, '\n'))
+	if (thaw_unwrap(w, NULL, NULL, &u, "fuzz") == THAW_OK && u.note && strchr(u.note, '\n'))
 		abort(); /* what is noted is one line */
-	thaw_free(note);
+	thaw_free(u.note);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -189,6 +189,17 @@ static void test_other_tensors(void **state)
 	expect_model(path, NULL, f->digest, "passed over: n_averaged, criterion.weight");
 	free_copies(&w);
 
+	/* A linear layer after the network: its own classifier is not that of the file. */
+	struct thaw_model *m = NULL;
+	add_copies(&w, &f->w, "backbone.");
+	add_tensor(&w, "head.weight", thaw_shape_of(3, 10));
+	write_set(&w, path);
+	expect(thaw_model_load(&m, path, 0, 0));
+	expect_words(m->weights_note, "no classifier: head.weight follows the network");
+	assert_int_equal(thaw_model_check_classifier(m), THAW_DATA);
+	thaw_model_destroy(m);
+	free_copies(&w);
+
 	static const char *const refused[] = {"cbam.conv.weight", "layer1.0.se.weight", "fc2.weight", "bn1.extra"};
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
 		char words[128];
