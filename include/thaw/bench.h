@@ -12,13 +12,14 @@
 THAW_BEGIN_DECLS
 
 struct thaw_bench_options {
-	const char *model;    /* see thaw_model_load */
-	const char *unfreeze; /* see thaw_graph_unfreeze; "none" measures inference */
-	enum thaw_bn_mode bn; /* THAW_BN_AUTO is as THAW_BN_FROZEN */
-	int batch;            /* images per step and rank; each rank has one lane */
-	int size;             /* input width and height in pixels; 0: the network's own */
-	int steps;            /* measured steps; one more before them is not measured */
-	int classes;          /* 0: the network's own */
+	const char *model;       /* see thaw_model_load */
+	const char *weights_key; /* see thaw_model_load_key; NULL: any */
+	const char *unfreeze;    /* see thaw_graph_unfreeze; "none" measures inference */
+	enum thaw_bn_mode bn;    /* THAW_BN_AUTO is as THAW_BN_FROZEN */
+	int batch;               /* images per step and rank; each rank has one lane */
+	int size;                /* input width and height in pixels; 0: the network's own */
+	int steps;               /* measured steps; one more before them is not measured */
+	int classes;             /* 0: the network's own */
 };
 
 void thaw_bench_defaults(struct thaw_bench_options *options);

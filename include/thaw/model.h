@@ -11,9 +11,13 @@ THAW_BEGIN_DECLS
 
 struct thaw_model {
 	struct thaw_graph *graph;
-	char *variant;      /* a variant of a family, e.g. "resnet18"; for an imported network its name */
-	bool imported;      /* the graph is from an ONNX file, not from a family */
-	bool features_only; /* the ONNX file has no classifier: the graph has an identity classifier instead */
+	char *variant; /* a variant of a family, e.g. "resnet18"; for an imported network its name */
+	bool imported; /* the graph is from an ONNX file, not from a family */
+	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
+	 * a family has one whose weights are 0. */
+	bool features_only;
+	char *weights_note; /* how the state dict was found in its file, for the user; NULL: the file has nothing else
+			     */
 	char *source;       /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
@@ -32,6 +36,12 @@ struct thaw_model {
  * Returns THAW_IO if there is no such file or network, THAW_DATA if the file is damaged or does not match the network,
  * THAW_CONFIG if the network is unknown or not supported. The caller destroys *model with thaw_model_destroy. */
 thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);
+/* The same with the key of the wanted weights in a file that has several, as for --weights-key; NULL: any. Returns
+ * THAW_USAGE if the model has no weights of this key. */
+thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, const char *key, int64_t classes,
+				uint64_t seed);
+/* THAW_DATA if the model has no classifier, so that it must be trained before it can classify. */
+thaw_status thaw_model_check_classifier(const struct thaw_model *model);
 /* Loads an ONNX file; the extension is not checked. Fails like thaw_model_load. */
 thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path);
 void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */

@@ -32,13 +32,14 @@ enum thaw_resume_mode {
  * `thaw train` with the same name (with dashes), except that checkpoint_steps and checkpoint_seconds are both
  * --checkpoint-every. Initialise with thaw_train_defaults. */
 struct thaw_train_options {
-	const char *model;     /* see thaw_model_load */
-	const char *data;      /* see thaw_dataset_open */
-	const char *out;       /* the run directory */
-	const char *plan;      /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
-				* ignored here; NULL: none */
-	const char *unfreeze;  /* see thaw_graph_unfreeze */
-	const char *optimizer; /* see thaw_optimizer_find */
+	const char *model;       /* see thaw_model_load */
+	const char *weights_key; /* see thaw_model_load_key; NULL: any */
+	const char *data;        /* see thaw_dataset_open */
+	const char *out;         /* the run directory */
+	const char *plan;        /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
+				  * ignored here; NULL: none */
+	const char *unfreeze;    /* see thaw_graph_unfreeze */
+	const char *optimizer;   /* see thaw_optimizer_find */
 	enum thaw_bn_mode bn;
 	enum thaw_resume_mode resume;
 	int epochs;          /* passes over the training images, after head_epochs */

@@ -17,12 +17,26 @@ struct thaw_named_tensor {
 	const void *data; /* contiguous, row-major, possibly unaligned */
 };
 
+/* One of the dicts of tensors in a .pth file. */
+struct thaw_state_dict {
+	char *path; /* the keys that lead to it, with dots; "" for the file itself */
+	struct thaw_named_tensor *tensors;
+	int count;
+	char *module;     /* the class, if it was a pickled module whose parameters were read; else NULL */
+	char *unreadable; /* the name and type of a tensor that was skipped, since its type is not supported, or NULL */
+};
+
 /* A state dict with its metadata. Entries are in file order. */
 struct thaw_weights {
 	struct thaw_named_tensor *tensors;
 	int count;
 	struct thaw_pair *metadata; /* __metadata__ of safetensors; none for .pth */
 	int metadata_count;
+	/* For .pth: all dicts of tensors in the file, the likely one first. `tensors` are those of the selected one. */
+	struct thaw_state_dict *dicts;
+	int dict_count, selected;
+	char **keys; /* [key_count] keys of the file's dict, as printable text */
+	int key_count;
 	/* The memory that `data` points into, and how thaw_weights_free releases it; set by the reader. */
 	void *storage;
 	size_t storage_bytes;
@@ -36,6 +50,8 @@ thaw_status thaw_weights_read(struct thaw_weights *w, const char *path);
 /* Reads from memory; bytes[size] must stay valid until thaw_weights_free. `name` is for messages. */
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name);
 void thaw_weights_free(struct thaw_weights *w); /* zeroed is fine */
+/* Makes dict i the one that `tensors` and `count` refer to. */
+void thaw_weights_select(struct thaw_weights *w, int i);
 /* Hints that tensor i will not be read again. Releases its pages if the set owns them and no other tensor overlaps
  * them. A caller that copies tensors one by one thus never holds two copies of all weights. */
 void thaw_weights_release_tensor(const struct thaw_weights *w, int i);

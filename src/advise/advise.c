@@ -37,7 +37,7 @@ static double core_seconds(void)
 static thaw_status open_model(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
-	THAW_TRY(thaw_model_load(&a->model, o->model, 0, (uint64_t)o->seed));
+	THAW_TRY(thaw_model_load_key(&a->model, o->model, o->weights_key, 0, (uint64_t)o->seed));
 	/* At the network's default size, so that the cuts do not depend on --size. */
 	THAW_TRY(thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count));
 	return thaw_model_set_size(a->model, o->size);
@@ -91,6 +91,7 @@ static thaw_status run_pilots(struct advice *a)
 	struct thaw_train_options train;
 	thaw_train_defaults(&train);
 	train.model = o->model;
+	train.weights_key = o->weights_key;
 	train.size = o->size;
 	train.seed = o->seed;
 	train.decode_threads = o->decode_threads;

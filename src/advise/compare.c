@@ -80,7 +80,7 @@ static thaw_status check_options(const struct comparison *r)
 static thaw_status open_model(const struct comparison *r, int which, struct thaw_model **model)
 {
 	struct thaw_model *m = NULL;
-	THAW_TRY(thaw_model_load(&m, r->models[which], 0, (uint64_t)r->options->seed));
+	THAW_TRY(thaw_model_load_key(&m, r->models[which], r->options->weights_key, 0, (uint64_t)r->options->seed));
 	thaw_status status = thaw_model_set_size(m, r->options->size);
 	if (status == THAW_OK) {
 		*model = m;
@@ -159,6 +159,10 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 		r->callbacks->log(r->callbacks->context, line);
 	}
 	THAW_TRY(thaw_comm_agree(r->comm, open_model(r, which, &m)));
+	if (m->weights_note && r->callbacks && r->callbacks->log && r->comm->rank == 0) {
+		snprintf(line, sizeof(line), "weights of network %d: %s", which + 1, m->weights_note);
+		r->callbacks->log(r->callbacks->context, line);
+	}
 	thaw_status status = measure_model(r, m, e);
 	thaw_model_destroy(m);
 	return status == THAW_OK ? THAW_OK : thaw_fail_in(status, "%s", r->models[which]);

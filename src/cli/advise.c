@@ -22,6 +22,7 @@ struct values {
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
 	 .help = "pretrained network, as for thaw train"},
+	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "dataset, as for thaw train; only its training images are used"},
 	SIZE_OPTION(WHAT, OFFSET(size)),

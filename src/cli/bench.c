@@ -23,6 +23,7 @@ struct values {
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = BENCH,
 	 .help = "network, as for thaw train; a family such as resnet18 needs no file"},
+	WEIGHTS_KEY_OPTION(BENCH, offsetof(struct values, bench.weights_key)),
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
 	 .help = "what to train, as for thaw train; none: inference only"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = BENCH, .choices = "frozen|lane",
@@ -59,6 +60,8 @@ static void print_bench(const json_t *result, FILE *out)
 		member_text(result, "network"), member_real(result, "size"), member_real(result, "size"),
 		member_real(result, "batch"), member_real(result, "ranks"), member_text(result, "unfreeze"),
 		member_text(result, "bn"));
+	if (json_is_string(json_object_get(result, "weights_note")))
+		fprintf(out, "weights: %s\n", member_text(result, "weights_note"));
 	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), %.0f MiB on the largest rank\n",
 		member_real(result, "images_per_second"), 100 * member_real(result, "gemm_peak_share"),
 		member_real(result, "gemm_peak_gflops"), member_text(result, "blas_kernel"),

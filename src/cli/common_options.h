@@ -17,6 +17,10 @@
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 0,           \
 	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
+#define WEIGHTS_KEY_OPTION(heading, at)                                                                                \
+	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = at, .section = heading,               \
+	 .absent = "weights that are not a moving average",                                                            \
+	 .help = "which weights to take from a file that has several, such as model_ema"}
 #define TEST_SHARE_OPTION(heading, at, note)                                                                           \
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = (at), .section = (heading), .min = 0,    \
 	 .max = BELOW_ONE,                                                                                             \

@@ -17,7 +17,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *data, *split;
+	const char *model, *weights_key, *data, *split;
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
@@ -28,6 +28,7 @@ static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = EVAL, .required = true,
 	 .help = "run directory, or any network that thaw train --model accepts"},
+	WEIGHTS_KEY_OPTION(EVAL, offsetof(struct values, weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = EVAL, .required = true,
 	 .help = "dataset, as for thaw train"},
@@ -63,7 +64,9 @@ static thaw_status load(const struct values *v, struct thaw_model **model, struc
 	const struct eval_choice choice = {
 		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
 	THAW_TRY(eval_data_open(data, &choice));
-	THAW_TRY(thaw_model_load(model, v->model, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
+	uint64_t seed = v->seed < 0 ? 1 : (uint64_t)v->seed;
+	THAW_TRY(thaw_model_load_key(model, v->model, v->weights_key, data->dataset.classes, seed));
+	THAW_TRY(thaw_model_check_classifier(*model));
 	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return eval_data_match(data, *model, v->data);
 }
@@ -110,6 +113,8 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	THAW_TRY_OUT(failure_agree(session->comm, load(v, &model, &data)));
 	log_found(session->comm, v, &data);
+	if (model->weights_note)
+		log_line(session->comm, "weights of %s: %s", v->model, model->weights_note);
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)

@@ -6,6 +6,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/log.h"
 #include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
@@ -13,7 +14,7 @@
 
 struct values {
 	struct common common;
-	const char *safetensors, *onnx, *verify;
+	const char *safetensors, *onnx, *verify, *weights_key;
 	bool half, fold;
 };
 
@@ -33,6 +34,7 @@ static const struct option options[] = {
 	 .section = "Network", .absent = "none",
 	 .help = "image, or dataset as for thaw train: run images through the network and through the written file, and "
 		 "compare"},
+	WEIGHTS_KEY_OPTION("Network", offsetof(struct values, weights_key)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -76,7 +78,11 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	THAW_TRY_OUT(thaw_model_load(&model, session->settings->arguments[0], 0, 0));
+	THAW_TRY_OUT(thaw_model_load_key(&model, session->settings->arguments[0], v->weights_key, 0, 0));
+	if (model->weights_note)
+		log_line(session->comm, "weights of %s: %s", session->settings->arguments[0], model->weights_note);
+	if (!model->imported)
+		THAW_TRY_OUT(thaw_model_check_classifier(model));
 	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file",
 						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
 						   "variant", thaw_report_string(model->variant), "classes",

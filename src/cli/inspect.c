@@ -27,6 +27,7 @@ struct values {
 	int size;
 	double test_share;
 	long long seed;
+	const char *weights_key;
 };
 
 /* clang-format off */
@@ -39,6 +40,7 @@ static const struct option options[] = {
 	 .help = "dataset, as for thaw train: report what is found in it, instead of a network"},
 	TEST_SHARE_OPTION("Inspection", offsetof(struct values, test_share), ""),
 	SEED_OPTION("Inspection", offsetof(struct values, seed), "seed of that selection"),
+	WEIGHTS_KEY_OPTION("Inspection", offsetof(struct values, weights_key)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -141,6 +143,9 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 			      preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
 	if (o)
 		json_object_set_new(o, "features_only", json_boolean(m->features_only));
+	if (o)
+		json_object_set_new(o, "weights_note",
+				    m->weights_note ? thaw_report_string(m->weights_note) : json_null());
 	if (o && layers)
 		json_object_set_new(o, "layers", layers_json(g, shapes));
 	return o;
@@ -151,7 +156,7 @@ static thaw_status inspect_model(const char *name, const struct values *v, json_
 	struct thaw_model *model = NULL;
 	struct thaw_shape *shapes = NULL;
 	thaw_status status;
-	THAW_TRY(thaw_model_load(&model, name, 0, 0));
+	THAW_TRY(thaw_model_load_key(&model, name, v->weights_key, 0, 0));
 	THAW_TRY_OUT(thaw_model_set_size(model, v->size));
 	int size = model->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, size, size, 3);
@@ -287,12 +292,17 @@ static void print_model(const json_t *o, FILE *out)
 	const json_t *mean = json_object_get(p, "mean"), *std = json_object_get(p, "std");
 	fprintf(out, "%s from %s, digest %s\n", member_text(o, "variant"), member_text(o, "source"),
 		member_text(o, "digest"));
-	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, %.0f classes\n",
+	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, ",
 		text_count(member_real(o, "parameters"), a, sizeof(a)), member_real(o, "flops") / 1e6,
-		dims_text(json_object_get(o, "input"), b, sizeof(b)), member_real(o, "classes"));
+		dims_text(json_object_get(o, "input"), b, sizeof(b)));
 	if (json_is_true(json_object_get(o, "features_only")))
-		fprintf(out,
-			"the file has no classifier: the outputs are the features until a classifier is trained\n");
+		fprintf(out, "no classifier\n");
+	else
+		fprintf(out, "%.0f classes\n", member_real(o, "classes"));
+	if (json_is_string(json_object_get(o, "weights_note")))
+		fprintf(out, "weights: %s\n", member_text(o, "weights_note"));
+	if (json_is_true(json_object_get(o, "features_only")))
+		fprintf(out, "the file has no classifier: thaw train adds a new one\n");
 	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
 		member_real(p, "resize"), member_real(p, "size"));
 	for (int s = 0; s < 2; s++)

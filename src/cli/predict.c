@@ -19,7 +19,7 @@
 
 struct values {
 	struct common common;
-	const char *model;
+	const char *model, *weights_key;
 	int top;
 };
 
@@ -28,6 +28,7 @@ static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = "Prediction", .required = true,
 	 .help = "run directory, or any network that thaw train --model accepts"},
+	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -49,9 +50,12 @@ struct predictor {
 	int *order;         /* [classes], classes by falling probability */
 };
 
-static thaw_status open_predictor(struct predictor *p, const char *model)
+static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	THAW_TRY(thaw_model_load(&p->model, model, 0, 0));
+	THAW_TRY(thaw_model_load_key(&p->model, v->model, v->weights_key, 0, 0));
+	if (p->model->weights_note)
+		log_line(session->comm, "weights of %s: %s", v->model, p->model->weights_note);
+	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
 	const int size = p->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
@@ -141,7 +145,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	const struct values *v = values;
 	struct predictor predictor = {0};
 	json_t *images = json_array(), *failed = json_array();
-	thaw_status status = images && failed ? open_predictor(&predictor, v->model) : THAW_RESOURCE;
+	thaw_status status = images && failed ? open_predictor(&predictor, session, v) : THAW_RESOURCE;
 	if (status == THAW_OK) {
 		status = predict_all(session, &predictor, v->top, images, failed);
 		thaw_status given =

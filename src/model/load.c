@@ -1,11 +1,13 @@
-/* thaw_model_load: from the name of a family, a file, a run directory, or the built-in network. */
+/* thaw_model_load: from the name of a family, a file, a directory, or the built-in network. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-#include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/model/model_directory.h"
 #include "src/model/model_internal.h"
+#include "src/model/shards.h"
 #include "thaw/memory.h"
 
 static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
@@ -24,35 +26,33 @@ static bool is_onnx(const char *path)
 {
 	static const char ending[] = ".onnx";
 	size_t n = strlen(path), e = sizeof(ending) - 1;
-	return n >= e && strcmp(path + n - e, ending) == 0;
+	return n >= e && strcasecmp(path + n - e, ending) == 0;
 }
 
-static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant)
+static thaw_status load_weights(struct thaw_model **model, struct thaw_weights *w,
+				const struct thaw_weights_request *request)
 {
-	struct thaw_weights w = {0};
-	if (is_onnx(path))
-		return thaw_model_load_onnx(model, path);
-	THAW_TRY(thaw_weights_read(&w, path));
-	thaw_status status = thaw_model_from_weights(model, &w, variant, path);
-	thaw_weights_free(&w);
+	thaw_status status = thaw_model_from_weights(model, w, request);
+	thaw_weights_free(w);
 	return status;
 }
 
-static thaw_status load_run(struct thaw_model **model, const char *directory)
+static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant, const char *key)
 {
-	char *path = thaw_path_join(directory, THAW_RUN_ONNX);
-	if (path && access(path, F_OK) != 0) {
-		thaw_free(path);
-		path = thaw_path_join(directory, THAW_RUN_SAFETENSORS);
-	}
-	if (!path)
-		return THAW_RESOURCE;
-	thaw_status status =
-		access(path, F_OK) == 0 || errno != ENOENT
-			? load_file(model, path, NULL)
-			: thaw_fail(THAW_IO,
-				    "no trained network: %s: a run directory contains one when the run is done",
-				    directory);
+	struct thaw_weights w = {0};
+	if (is_onnx(path) && key)
+		return thaw_fail(THAW_USAGE, "an ONNX file has no named weights: --weights-key %.64s: %s", key, path);
+	if (is_onnx(path))
+		return thaw_model_load_onnx(model, path);
+	THAW_TRY(thaw_weights_is_index(path) ? thaw_weights_read_index(&w, path) : thaw_weights_read(&w, path));
+	return load_weights(model, &w, &(struct thaw_weights_request){variant, key, path});
+}
+
+static thaw_status load_directory(struct thaw_model **model, const char *directory, const char *key)
+{
+	char *path = NULL;
+	THAW_TRY(thaw_model_find_file(&path, directory));
+	thaw_status status = load_file(model, path, NULL, key);
 	thaw_free(path);
 	return status;
 }
@@ -64,9 +64,7 @@ static thaw_status load_builtin(struct thaw_model **model)
 	struct thaw_weights w = {0};
 	THAW_TRY(thaw_builtin_bytes(&bytes, &size));
 	THAW_TRY(thaw_weights_parse(&w, bytes, size, "builtin"));
-	thaw_status status = thaw_model_from_weights(model, &w, NULL, "builtin");
-	thaw_weights_free(&w);
-	return status;
+	return load_weights(model, &w, &(struct thaw_weights_request){.source = "builtin"});
 }
 
 /* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
@@ -85,19 +83,33 @@ static thaw_status split_spec(const char *spec, const char **variant, const char
 	return THAW_OK;
 }
 
-thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed)
+/* A network that has no file. */
+static thaw_status load_without_file(struct thaw_model **model, const char *spec, const char *key, int64_t classes,
+				     uint64_t seed, bool *found)
 {
-	const char *variant = NULL, *file = NULL;
-	if (strcmp(spec, "builtin") == 0)
-		return load_builtin(model);
+	const char *variant = NULL;
 	const struct thaw_family *family = thaw_family_find(spec, &variant);
+	*found = family || strcmp(spec, "builtin") == 0;
+	if (*found && key)
+		return thaw_fail(THAW_USAGE, "--weights-key is for files: --model %s: leave it out", spec);
 	if (family)
 		return load_random(model, family, variant, classes, seed);
+	return *found ? load_builtin(model) : THAW_OK;
+}
+
+thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, const char *key, int64_t classes,
+				uint64_t seed)
+{
+	const char *variant = NULL, *file = NULL;
+	bool found;
+	thaw_status status = load_without_file(model, spec, key, classes, seed, &found);
+	if (found)
+		return status;
 	THAW_TRY(split_spec(spec, &variant, &file));
 	if (file)
-		return load_file(model, file, variant);
+		return load_file(model, file, variant, key);
 	if (thaw_path_is_directory(spec))
-		return load_run(model, spec);
+		return load_directory(model, spec, key);
 	if (access(spec, F_OK) != 0 && errno == ENOENT) {
 		char list[THAW_FAMILY_LIST];
 		return thaw_fail(
@@ -105,5 +117,10 @@ thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t
 			"no such file or network: %s: give a model file, a run directory, builtin or one of %s", spec,
 			thaw_family_list(list, sizeof(list)));
 	}
-	return load_file(model, spec, NULL);
+	return load_file(model, spec, NULL, key);
+}
+
+thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed)
+{
+	return thaw_model_load_key(model, spec, NULL, classes, seed);
 }

@@ -77,7 +77,7 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, f->path));
 	m->digest = thaw_model_weights_digest(m->graph);
-	return THAW_OK;
+	return thaw_model_check_finite(m->graph, f->path);
 }
 
 thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path)

@@ -4,6 +4,9 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/note.h"
+#include "src/model/unknown_network.h"
+#include "src/model/unwrap.h"
 #include "thaw/memory.h"
 
 /* PyTorch counts the batches a batch norm has seen; Thaw does not use the count. */
@@ -18,9 +21,10 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 			      const char *source)
 {
 	if (!thaw_shape_equal(&t->shape, &p->file_shape)) {
+		THAW_TRY(thaw_check_channels(t, &p->file_shape, source));
 		char found[THAW_SHAPE_TEXT], expected[THAW_SHAPE_TEXT];
 		return thaw_fail(THAW_DATA,
-				 "tensor %s is %s, but %s needs %s: %s: use FAMILY:FILE to choose another family",
+				 "tensor %s is %s, but %s needs %s: %s: if it is another network, " THAW_EXPORT_HOW,
 				 t->name, thaw_shape_text(&t->shape, found, sizeof(found)), variant,
 				 thaw_shape_text(&p->file_shape, expected, sizeof(expected)), source);
 	}
@@ -37,46 +41,134 @@ static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tens
 	return THAW_OK;
 }
 
-/* Copies every parameter from the tensor of the same name, and checks that every tensor belongs to a parameter. */
-static thaw_status fill_params(struct thaw_graph *g, const struct thaw_weights *w, const char *variant,
-			       const char *source)
+static bool is_head_param(const struct thaw_graph *g, int param)
 {
+	const struct thaw_node *head = &g->nodes[g->head];
+	for (int k = 0; k < head->param_count; k++)
+		if (head->params[k] == param)
+			return true;
+	return false;
+}
+
+/* Notes the first parameter of the classifier that the file does not have in the right shape. Returns whether it has
+ * all of them. */
+static bool has_classifier(const struct thaw_graph *g, const struct thaw_weights *w, struct thaw_note *note)
+{
+	const struct thaw_node *head = &g->nodes[g->head];
+	for (int k = 0; k < head->param_count; k++) {
+		const struct thaw_param *p = &g->params[head->params[k]];
+		const struct thaw_named_tensor *t = thaw_weights_find(w, p->name);
+		if (t && thaw_shape_equal(&t->shape, &p->file_shape))
+			continue;
+		thaw_note_part(note, "no classifier: %s %s", p->name, t ? "has another shape" : "is missing");
+		return false;
+	}
+	return true;
+}
+
+/* Copies every parameter from the tensor of the same name, except those of a classifier that the file does not have. */
+static thaw_status fill_params(struct thaw_model *m, const struct thaw_weights *w, const char *source)
+{
+	struct thaw_graph *g = m->graph;
 	for (int i = 0; i < g->param_count; i++) {
+		if (m->features_only && is_head_param(g, i))
+			continue;
 		const struct thaw_named_tensor *t = thaw_weights_find(w, g->params[i].name);
 		if (!t)
 			return thaw_fail(THAW_DATA,
-					 "tensor %s of %s is missing: %s: use FAMILY:FILE to choose another family",
-					 g->params[i].name, variant, source);
-		THAW_TRY(fill_param(&g->params[i], t, variant, source));
+					 "tensor %s of %s is missing: %s: if it is another network, " THAW_EXPORT_HOW,
+					 g->params[i].name, m->variant, source);
+		THAW_TRY(fill_param(&g->params[i], t, m->variant, source));
 		thaw_weights_release_tensor(w, (int)(t - w->tensors));
 	}
-	for (int i = 0; i < w->count; i++)
-		if (!is_batch_counter(w->tensors[i].name) && thaw_graph_find_param(g, w->tensors[i].name) < 0)
-			return thaw_fail(THAW_DATA,
-					 "tensor %s is not part of %s: %s: use FAMILY:FILE to choose another family",
-					 w->tensors[i].name, variant, source);
 	return THAW_OK;
 }
 
+/* Whether a module of the network, apart from the classifier, contains a tensor of this name. */
+static bool is_inside(const struct thaw_graph *g, const char *name)
+{
+	const size_t first = strcspn(name, ".");
+	for (int i = 0; i < g->param_count; i++)
+		if (!is_head_param(g, i) && strcspn(g->params[i].name, ".") == first &&
+		    strncmp(g->params[i].name, name, first) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a tensor belongs to another classifier than the network's: it is in the same module, or in one with one of
+ * the usual names, beside the network's own modules. */
+static bool is_other_classifier(const struct thaw_graph *g, const char *name)
+{
+	static const char *const names[] = {"fc.", "head.", "heads.", "classifier.", "linear.", "last_linear.", "_fc."};
+	const char *own = g->params[g->nodes[g->head].params[0]].name, *dot = strrchr(own, '.');
+	const size_t layer = dot ? (size_t)(dot - own) : strlen(own);
+	if (strncmp(name, own, layer) == 0 && name[layer] == '.')
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return !is_inside(g, name);
+	return false;
+}
+
+/* Whether a tensor is not part of a network: the state of a loss or a metric, or a single number such as n_averaged. */
+static bool is_trainer_state(const struct thaw_graph *g, const struct thaw_named_tensor *t)
+{
+	static const char *const names[] = {"criterion", "loss", "metric", "train_", "val_", "valid_", "test_"};
+	if (is_inside(g, t->name))
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strncmp(t->name, names[i], strlen(names[i])) == 0)
+			return true;
+	return thaw_shape_count(&t->shape) <= 1 && !is_other_classifier(g, t->name);
+}
+
+/* Checks that every tensor belongs to a parameter, or has a known reason not to. */
+static thaw_status check_others(const struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note,
+				const char *source)
+{
+	thaw_note_list(note);
+	for (int i = 0; i < w->count; i++) {
+		const char *name = w->tensors[i].name;
+		if (is_batch_counter(name) || thaw_graph_find_param(m->graph, name) >= 0)
+			continue;
+		if (!is_trainer_state(m->graph, &w->tensors[i]) &&
+		    !(m->features_only && is_other_classifier(m->graph, name)))
+			return thaw_fail(THAW_DATA,
+					 "tensor %s is not part of %s: %s: if it is another network, " THAW_EXPORT_HOW,
+					 name, m->variant, source);
+		thaw_note_item(note, "passed over:", name);
+	}
+	return THAW_OK;
+}
+
+/* Copies the weights, and appends to the note what did not fit. */
+static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, bool is_part, struct thaw_note *note,
+			const char *source)
+{
+	m->features_only = is_part || !has_classifier(m->graph, w, note);
+	THAW_TRY(fill_params(m, w, source));
+	THAW_TRY(check_others(m, w, note, source));
+	return thaw_model_check_finite(m->graph, source);
+}
+
 /* Finds the family of a state dict: by the caller's variant, by the metadata, or by the tensors. */
-static thaw_status find_family(const struct thaw_family **family, const char **variant, const struct thaw_weights *w,
-			       const char *requested, const char *source)
+static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
+			       const struct thaw_weights_request *request)
 {
 	char list[THAW_FAMILY_LIST];
-	const char *name = requested ? requested : thaw_weights_get(w, "thaw.variant");
-	*family = name ? thaw_family_find(name, variant) : thaw_family_recognise(w, variant);
-	if (*family)
-		return THAW_OK;
-	if (name)
-		return thaw_fail(THAW_CONFIG, "unknown network %.64s: %s: known are %s", name, source,
+	const char *name = request->variant ? request->variant : thaw_weights_get(w, "thaw.variant");
+	if (name && !thaw_family_find(name, NULL))
+		return thaw_fail(THAW_CONFIG, "unknown network %.64s: %s: known are %s", name, request->source,
 				 thaw_family_list(list, sizeof(list)));
-	return thaw_fail(THAW_DATA, "its tensors match no known network: %s: give FAMILY:FILE with one of %s", source,
-			 thaw_family_list(list, sizeof(list)));
+	THAW_TRY(thaw_unwrap(w, request->key, name, u, request->source));
+	if (!u->family && name)
+		u->family = thaw_family_find(name, &u->variant);
+	return u->family ? THAW_OK : thaw_fail_unknown_network(w, request->source);
 }
 
 static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w, const char *source)
 {
-	const char *labels = thaw_weights_get(w, "thaw.labels");
+	const char *labels = m->features_only ? NULL : thaw_weights_get(w, "thaw.labels");
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
@@ -86,23 +178,35 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 
-thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *requested,
-				    const char *source)
+static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, const struct thaw_unwrapped *u,
+			      const char *source)
 {
-	const struct thaw_family *family = NULL;
-	const char *variant = NULL;
+	struct thaw_note note = {0};
+	if (u->note)
+		thaw_note_part(&note, "%s", u->note);
+	THAW_TRY(fill(m, w, u->is_part, &note, source));
+	THAW_TRY(read_metadata(m, w, source));
+	m->pretrained = true;
+	m->digest = thaw_model_weights_digest(m->graph);
+	m->weights_note = note.used ? thaw_strdup(note.text) : NULL;
+	return note.used && !m->weights_note ? THAW_RESOURCE : THAW_OK;
+}
+
+thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
+				    const struct thaw_weights_request *request)
+{
+	struct thaw_unwrapped u = {0};
 	struct thaw_model *m = NULL;
-	THAW_TRY(find_family(&family, &variant, w, requested, source));
-	THAW_TRY(thaw_model_create(&m, family, variant, 0, w, source));
-	thaw_status status = fill_params(m->graph, w, variant, source);
+	thaw_status status = find_family(&u, w, request);
 	if (status == THAW_OK)
-		status = read_metadata(m, w, source);
+		status = thaw_model_create(&m, u.family, u.variant, 0, w, request->source);
+	if (status == THAW_OK)
+		status = fill_model(m, w, &u, request->source);
+	thaw_free(u.note);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);
 		return status;
 	}
-	m->pretrained = true;
-	m->digest = thaw_model_weights_digest(m->graph);
 	*model = m;
 	return THAW_OK;
 }

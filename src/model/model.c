@@ -15,6 +15,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_labels_free(m->labels, m->classes);
 	thaw_free(m->variant);
 	thaw_free(m->source);
+	thaw_free(m->weights_note);
 	thaw_free(m);
 }
 
@@ -57,6 +58,14 @@ thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_famil
 out:
 	thaw_model_destroy(m);
 	return status;
+}
+
+thaw_status thaw_model_check_classifier(const struct thaw_model *m)
+{
+	if (!m->features_only)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "the network cannot classify yet: %s: %s: train it first with thaw train",
+			 m->source, m->weights_note ? m->weights_note : "it has no classifier");
 }
 
 static bool same_labels(const struct thaw_model *m, int64_t classes, char *const *labels)

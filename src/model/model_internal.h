@@ -9,10 +9,20 @@
 thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_family *family, const char *variant,
 			      int64_t classes, const struct thaw_weights *w, const char *source);
 
-/* Loads a state dict. requested: the variant, or NULL: as in the metadata, else recognised by the tensors. `source` is
- * the file's name for messages. Returns THAW_DATA if a tensor is missing, superfluous or of the wrong shape. */
-thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *requested,
-				    const char *source);
+/* Which state dict of a file is wanted. */
+struct thaw_weights_request {
+	const char *variant; /* NULL: as in the metadata, else recognised by the tensors */
+	const char *key;     /* --weights-key, or NULL */
+	const char *source;  /* the file's name, for messages */
+};
+
+/* Loads a state dict; the tensors of *w are reduced to it. Returns THAW_DATA if a tensor is missing, superfluous or of
+ * the wrong shape. A missing classifier is no error: the model is then marked as features_only. */
+thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
+				    const struct thaw_weights_request *request);
+
+/* THAW_DATA if a weight is not a number or infinite. */
+thaw_status thaw_model_check_finite(const struct thaw_graph *g, const char *source);
 
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);

@@ -67,17 +67,50 @@ static thaw_status pop_to_mark(struct machine *m, const struct thaw_pickle_value
 	return THAW_OK;
 }
 
+static struct thaw_pickle_text text_of(const char *text)
+{
+	return (struct thaw_pickle_text){text, strlen(text)};
+}
+
+static thaw_status push_opaque(struct machine *m, const char *module, const char *name)
+{
+	return push(m, thaw_pickle_new_object(m->p, text_of(module), text_of(name)));
+}
+
+/* Where items that are set or appended go: the list of the value, or NULL if they are ignored. Opaque objects keep
+ * items with keys, since they may be dicts of a derived class. */
+static thaw_status find_list(struct machine *m, enum thaw_pickle_kind kind, const struct thaw_pickle_value *to,
+			     struct thaw_pickle_list **list)
+{
+	*list = NULL;
+	if (to->kind == kind) {
+		*list = to->list;
+		return THAW_OK;
+	}
+	if (to->kind == THAW_PICKLE_OBJECT && kind == THAW_PICKLE_DICT) {
+		if (!to->object->items)
+			to->object->items = thaw_pickle_alloc(m->p, 1, sizeof(*to->object->items));
+		*list = to->object->items;
+		return *list ? THAW_OK : m->p->failed;
+	}
+	if (to->kind != THAW_PICKLE_OBJECT)
+		return damaged(m, kind == THAW_PICKLE_DICT ? "items are set on a value that is not a dict"
+							   : "items are appended to a value that is not a list");
+	return THAW_OK;
+}
+
 static thaw_status append_all(struct machine *m, enum thaw_pickle_kind kind, const struct thaw_pickle_value *to,
 			      const struct thaw_pickle_value **items, size_t count)
 {
-	if (to->kind != kind)
-		return damaged(m, kind == THAW_PICKLE_DICT ? "items are set on a value that is not a dict"
-							   : "items are appended to a value that is not a list");
+	struct thaw_pickle_list *list;
+	THAW_TRY(find_list(m, kind, to, &list));
 	if (kind == THAW_PICKLE_DICT && count % 2 != 0)
 		return damaged(m, "a key has no value");
-	THAW_TRY(thaw_pickle_reserve(m->p, to->list, count));
+	if (!list)
+		return THAW_OK;
+	THAW_TRY(thaw_pickle_reserve(m->p, list, count));
 	for (size_t i = 0; i < count; i++)
-		to->list->items[to->list->count++] = items[i];
+		list->items[list->count++] = items[i];
 	return THAW_OK;
 }
 
@@ -150,8 +183,8 @@ static thaw_status op_long(struct machine *m, uint64_t size)
 {
 	const unsigned char *bytes;
 	THAW_TRY(read_bytes(m, size, &bytes));
-	if (size > sizeof(int64_t))
-		return damaged(m, "an integer of more than 64 bits");
+	if (size > sizeof(int64_t)) /* a hash or a random state, never the size of a tensor */
+		return push_opaque(m, "builtins", "int");
 	uint64_t number = size > 0 && bytes[size - 1] & 0x80 ? UINT64_MAX : 0;
 	for (size_t i = (size_t)size; i-- > 0;)
 		number = number << 8 | bytes[i];
@@ -318,30 +351,20 @@ static thaw_status op_get(struct machine *m, uint64_t index)
 	return index < m->memo.count ? push(m, m->memo.items[index]) : damaged(m, "the memo has no such entry");
 }
 
-static bool mentions(const struct machine *m, const char *text)
-{
-	return memmem(m->bytes, m->size, text, strlen(text)) != NULL;
-}
-
 static thaw_status push_global(struct machine *m, struct thaw_pickle_text module, struct thaw_pickle_text name)
 {
 	const struct thaw_pickle_global *global = thaw_pickle_find_global(module, name);
-	if (!global) {
+	if (!global && thaw_pickle_runs_code(module, name)) {
 		char module_text[128], name_text[128];
 		thaw_text_printable(module_text, sizeof(module_text), module.bytes, module.size);
 		thaw_text_printable(name_text, sizeof(name_text), name.bytes, name.size);
-		/* Attributes of every pickled nn.Module. */
-		if (mentions(m, "_modules") && mentions(m, "_parameters"))
-			return thaw_fail(
-				THAW_DATA,
-				"refused: %s: it holds a pickled model (with %s.%s), which contains code: save "
-				"model.state_dict() instead",
-				m->p->file, module_text, name_text);
 		return thaw_fail(THAW_DATA,
 				 "refused: %s: it calls %s.%s, which is not part of a state dict: save only "
 				 "model.state_dict(), or do not trust the file",
 				 m->p->file, module_text, name_text);
 	}
+	if (!global)
+		return push(m, thaw_pickle_new_object(m->p, module, name));
 	struct thaw_pickle_value *v = thaw_pickle_new(m->p, THAW_PICKLE_GLOBAL);
 	if (v)
 		v->global = global;
@@ -378,28 +401,107 @@ static thaw_status op_stack_global(struct machine *m, uint64_t unused)
 	return push_global(m, module->text, name->text);
 }
 
-static thaw_status op_reduce(struct machine *m, uint64_t unused)
+/* Pushes what the class or function makes. An opaque one is not called: the result is opaque too. */
+static thaw_status push_result(struct machine *m, const struct thaw_pickle_value *function,
+			       const struct thaw_pickle_value *arguments)
 {
-	(void)unused;
-	const struct thaw_pickle_value *arguments, *function, *result = NULL;
-	THAW_TRY(pop(m, &arguments));
-	THAW_TRY(pop(m, &function));
-	if (function->kind != THAW_PICKLE_GLOBAL || !function->global->call || arguments->kind != THAW_PICKLE_TUPLE)
+	const struct thaw_pickle_value *result = NULL;
+	if (arguments->kind != THAW_PICKLE_TUPLE)
+		return damaged(m, "a call without a tuple of arguments");
+	if (function->kind == THAW_PICKLE_OBJECT) {
+		struct thaw_pickle_value *made =
+			thaw_pickle_new_object(m->p, function->object->module, function->object->name);
+		return push(m, made);
+	}
+	if (function->kind != THAW_PICKLE_GLOBAL || !function->global->call)
 		return damaged(m, "a call of a value that cannot be called");
 	THAW_TRY(function->global->call(m->p, arguments->list, &result));
 	return push(m, result);
 }
 
-/* Sets attributes. The OrderedDict of state_dict() has some, which are ignored. */
+static thaw_status op_reduce(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	const struct thaw_pickle_value *arguments, *function;
+	THAW_TRY(pop(m, &arguments));
+	THAW_TRY(pop(m, &function));
+	return push_result(m, function, arguments);
+}
+
+/* An object made with keywords. */
+static thaw_status op_newobj_ex(struct machine *m, uint64_t unused)
+{
+	const struct thaw_pickle_value *keywords;
+	THAW_TRY(pop(m, &keywords));
+	return op_reduce(m, unused);
+}
+
+/* The attributes: a dict, or the first of a pair whose second are those of __slots__. */
+static const struct thaw_pickle_value *find_attributes(const struct thaw_pickle_value *state)
+{
+	if (state->kind == THAW_PICKLE_TUPLE && state->list->count == 2)
+		state = state->list->items[0];
+	return state->kind == THAW_PICKLE_DICT ? state : NULL;
+}
+
+/* Sets attributes: kept for opaque objects, ignored for a dict (state_dict() sets some) or a tensor. */
 static thaw_status op_build(struct machine *m, uint64_t unused)
 {
 	(void)unused;
 	const struct thaw_pickle_value *attributes, *object;
 	THAW_TRY(pop(m, &attributes));
 	THAW_TRY(pop(m, &object));
-	if (object->kind != THAW_PICKLE_DICT || attributes->kind != THAW_PICKLE_DICT)
+	if (object->kind == THAW_PICKLE_OBJECT)
+		object->object->state = find_attributes(attributes);
+	else if (object->kind != THAW_PICKLE_DICT && object->kind != THAW_PICKLE_TENSOR &&
+		 object->kind != THAW_PICKLE_NONE)
 		return damaged(m, "attributes are set on a value that is not a dict");
 	return push(m, object);
+}
+
+static thaw_status op_empty_set(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	return push_opaque(m, "builtins", "set");
+}
+
+static thaw_status op_frozen_set(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	const struct thaw_pickle_value **items;
+	size_t count;
+	THAW_TRY(pop_to_mark(m, &items, &count));
+	return push_opaque(m, "builtins", "frozenset");
+}
+
+/* The items of a set are not needed. */
+static thaw_status op_add_items(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	const struct thaw_pickle_value **items, *set;
+	size_t count;
+	THAW_TRY(pop_to_mark(m, &items, &count));
+	THAW_TRY(pop(m, &set));
+	return set->kind == THAW_PICKLE_OBJECT ? push(m, set)
+					       : damaged(m, "items are added to a value that is not a set");
+}
+
+/* Tuples and sets that contain themselves need POP and POP_MARK. */
+static thaw_status op_pop(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	if (m->stack.count == 0)
+		return damaged(m, "an operand is missing");
+	m->stack.count--;
+	return THAW_OK;
+}
+
+static thaw_status op_pop_mark(struct machine *m, uint64_t unused)
+{
+	(void)unused;
+	const struct thaw_pickle_value **items;
+	size_t count;
+	return pop_to_mark(m, &items, &count);
 }
 
 static thaw_status op_persistent_id(struct machine *m, uint64_t unused)
@@ -430,7 +532,10 @@ static const struct {
 	['q'] = {op_put, 1},           ['r'] = {op_put, 4},        [0x94] = {op_memoize, 0},
 	['h'] = {op_get, 1},           ['j'] = {op_get, 4},        ['c'] = {op_global, 0},
 	[0x93] = {op_stack_global, 0}, ['R'] = {op_reduce, 0},     ['b'] = {op_build, 0},
-	['Q'] = {op_persistent_id, 0},
+	['Q'] = {op_persistent_id, 0}, [0x81] = {op_reduce, 0}, /* NEWOBJ */
+	[0x92] = {op_newobj_ex, 0},    [0x8f] = {op_empty_set, 0}, [0x90] = {op_add_items, 0},
+	[0x91] = {op_frozen_set, 0},   ['0'] = {op_pop, 0},        ['1'] = {op_pop_mark, 0},
+	[0x96] = {op_bytes, 8}, /* bytearray */
 };
 
 static thaw_status run_opcode(struct machine *m)

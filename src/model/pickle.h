@@ -1,8 +1,10 @@
 /* Reads pickles of state dicts. Internal to src/model.
  *
  * A pickle is a program for a stack machine, and Python's machine calls any function that a pickle names. This one
- * supports only the opcodes that torch.save writes, and only the classes and functions of a state dict (the table in
- * pickle_torch.c); "calling" one of them fills a struct. Everything else is rejected with its name in the message.
+ * supports only the opcodes that torch.save writes, and knows only the classes and functions of a state dict (the table
+ * in pickle_torch.c); "calling" one of them fills a struct. Objects of all other classes become opaque: their class is
+ * recorded, their attributes and items are kept as values, and nothing is called. Names that have no place in data,
+ * such as os.system, are rejected.
  */
 #ifndef THAW_SRC_MODEL_PICKLE_H
 #define THAW_SRC_MODEL_PICKLE_H
@@ -23,7 +25,8 @@ enum thaw_pickle_kind {
 	THAW_PICKLE_GLOBAL,
 	THAW_PICKLE_STORAGE,
 	THAW_PICKLE_TENSOR,
-	THAW_PICKLE_MARK, /* exists only on the machine's stack */
+	THAW_PICKLE_OBJECT, /* opaque: a class or function that is not in the table, or what it would make */
+	THAW_PICKLE_MARK,   /* exists only on the machine's stack */
 };
 
 /* Not NUL-terminated; points into the pickle. */
@@ -52,6 +55,13 @@ struct thaw_pickle_tensor {
 	int64_t stride[THAW_MAX_DIMS]; /* elements */
 };
 
+struct thaw_pickle_object {
+	struct thaw_pickle_text module, name;  /* of the class */
+	struct thaw_pickle_list *items;        /* set on it: key, value, ...; NULL if there are none */
+	const struct thaw_pickle_value *state; /* its attributes, a dict, or NULL */
+	bool tensor;                           /* a tensor of a kind that cannot be read */
+};
+
 struct thaw_pickle_value {
 	enum thaw_pickle_kind kind;
 	union {
@@ -62,6 +72,7 @@ struct thaw_pickle_value {
 		const struct thaw_pickle_global *global;
 		const struct thaw_pickle_storage *storage;
 		const struct thaw_pickle_tensor *tensor;
+		struct thaw_pickle_object *object;
 	};
 };
 
@@ -96,6 +107,12 @@ thaw_status thaw_pickle_reserve(struct thaw_pickle *p, struct thaw_pickle_list *
 /* Appends an entry. */
 thaw_status thaw_pickle_append(struct thaw_pickle *p, struct thaw_pickle_list *list, const struct thaw_pickle_value *v);
 
+/* An opaque object of this class. Returns NULL and sets p->failed on failure. */
+struct thaw_pickle_value *thaw_pickle_new_object(struct thaw_pickle *p, struct thaw_pickle_text module,
+						 struct thaw_pickle_text name);
+/* Whether this name has no place in data: it runs code, or reaches the system. */
+bool thaw_pickle_runs_code(struct thaw_pickle_text module, struct thaw_pickle_text name);
+
 /* A class or function that a pickle may name. */
 struct thaw_pickle_global {
 	const char *module, *name;
@@ -105,7 +122,7 @@ struct thaw_pickle_global {
 	enum thaw_dtype dtype; /* of a storage type */
 };
 
-/* The global of that name, or NULL if it is not allowed. */
+/* The global of that name, or NULL if the table does not contain it. */
 const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text module, struct thaw_pickle_text name);
 /* The storage that a persistent id, ('storage', type, key, location, count), refers to. */
 thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,

@@ -1,4 +1,4 @@
-/* The classes and functions that a pickle may name: those of a state dict.
+/* The classes and functions of a state dict that a pickle may name; all others are opaque.
  *
  * Calling one of them only fills a struct from validated arguments.
  */
@@ -10,6 +10,24 @@
 static thaw_status damaged(const struct thaw_pickle *p, const char *what)
 {
 	return thaw_fail(THAW_DATA, "damaged pickle: %s: %s", p->file, what);
+}
+
+/* An object of a training checkpoint that is not needed here. */
+static thaw_status call_ignored(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				const struct thaw_pickle_value **result)
+{
+	(void)arguments;
+	*result = thaw_pickle_new(p, THAW_PICKLE_NONE);
+	return *result ? THAW_OK : p->failed;
+}
+
+/* defaultdict(factory) gives an empty dict. */
+static thaw_status call_default_dict(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+				     const struct thaw_pickle_value **result)
+{
+	(void)arguments;
+	*result = thaw_pickle_new(p, THAW_PICKLE_DICT);
+	return *result ? THAW_OK : p->failed;
 }
 
 /* OrderedDict() or, from Python 2, OrderedDict([[key, value], ...]). */
@@ -67,11 +85,25 @@ static thaw_status check_extent(const struct thaw_pickle *p, const struct thaw_p
 	return THAW_OK;
 }
 
+/* A tensor whose elements Thaw cannot read: opaque, with the type's name as its class. */
+static thaw_status make_unreadable(struct thaw_pickle *p, const struct thaw_pickle_value *type,
+				   const struct thaw_pickle_value **result)
+{
+	struct thaw_pickle_value *v = thaw_pickle_new_object(p, type->object->module, type->object->name);
+	if (!v)
+		return p->failed;
+	v->object->tensor = true;
+	*result = v;
+	return THAW_OK;
+}
+
 /* _rebuild_tensor(storage, offset, size, stride), and v2 with requires_grad, hooks and optional metadata. */
 static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 				       const struct thaw_pickle_value **result)
 {
 	const struct thaw_pickle_value **a = arguments->items;
+	if (arguments->count > 0 && a[0]->kind == THAW_PICKLE_OBJECT)
+		return make_unreadable(p, a[0], result);
 	if (arguments->count < 4 || arguments->count > 7 || a[0]->kind != THAW_PICKLE_STORAGE ||
 	    a[1]->kind != THAW_PICKLE_INT || a[1]->integer < 0)
 		return damaged(p, "invalid arguments of a tensor: expected a storage and its extent");
@@ -96,11 +128,35 @@ static thaw_status call_rebuild_tensor(struct thaw_pickle *p, const struct thaw_
 	return THAW_OK;
 }
 
+/* _rebuild_tensor_v3(storage, offset, size, stride, requires_grad, hooks, dtype, metadata) is for the element types
+ * that torch got later, such as torch.float8_e4m3fn; Thaw reads none of them. */
+static thaw_status call_rebuild_new_type(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+					 const struct thaw_pickle_value **result)
+{
+	if (arguments->count < 7 || arguments->items[6]->kind != THAW_PICKLE_OBJECT)
+		return damaged(p, "invalid arguments of a tensor: expected its element type");
+	return make_unreadable(p, arguments->items[6], result);
+}
+
+/* _rebuild_from_type_v2(function, class, arguments, state) makes a tensor of a derived class. */
+static thaw_status call_rebuild_derived(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+					const struct thaw_pickle_value **result)
+{
+	const struct thaw_pickle_value **a = arguments->items;
+	if (arguments->count < 3 || a[2]->kind != THAW_PICKLE_TUPLE)
+		return damaged(p, "invalid arguments of a tensor of a derived class");
+	if (a[0]->kind == THAW_PICKLE_GLOBAL && a[0]->global->call == call_rebuild_tensor)
+		return call_rebuild_tensor(p, a[2]->list, result);
+	return a[1]->kind == THAW_PICKLE_OBJECT ? make_unreadable(p, a[1], result) : call_ignored(p, arguments, result);
+}
+
 /* Parameter(tensor, ...), in all its variants, gives the tensor. */
 static thaw_status call_parameter(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
 				  const struct thaw_pickle_value **result)
 {
-	if (arguments->count < 1 || arguments->count > 4 || arguments->items[0]->kind != THAW_PICKLE_TENSOR)
+	bool opaque = arguments->count > 0 && arguments->items[0]->kind == THAW_PICKLE_OBJECT;
+	if (arguments->count < 1 || arguments->count > 4 ||
+	    (!opaque && arguments->items[0]->kind != THAW_PICKLE_TENSOR))
 		return damaged(p, "invalid arguments of a parameter: expected a tensor");
 	*result = arguments->items[0];
 	return THAW_OK;
@@ -116,19 +172,13 @@ static thaw_status call_size(struct thaw_pickle *p, const struct thaw_pickle_lis
 	return THAW_OK;
 }
 
-/* An object of a training checkpoint that is not needed here. */
-static thaw_status call_ignored(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
-				const struct thaw_pickle_value **result)
-{
-	(void)arguments;
-	*result = thaw_pickle_new(p, THAW_PICKLE_NONE);
-	return *result ? THAW_OK : p->failed;
-}
-
 static const struct thaw_pickle_global globals[] = {
 	{.module = "collections", .name = "OrderedDict", .call = call_ordered_dict},
+	{.module = "collections", .name = "defaultdict", .call = call_default_dict},
 	{.module = "torch._utils", .name = "_rebuild_tensor", .call = call_rebuild_tensor},
 	{.module = "torch._utils", .name = "_rebuild_tensor_v2", .call = call_rebuild_tensor},
+	{.module = "torch._utils", .name = "_rebuild_tensor_v3", .call = call_rebuild_new_type},
+	{.module = "torch._tensor", .name = "_rebuild_from_type_v2", .call = call_rebuild_derived},
 	{.module = "torch._utils", .name = "_rebuild_parameter", .call = call_parameter},
 	{.module = "torch._utils", .name = "_rebuild_parameter_with_state", .call = call_parameter},
 	{.module = "torch.nn.parameter", .name = "Parameter", .call = call_parameter},
@@ -176,14 +226,27 @@ static thaw_status add_storage(struct thaw_pickle *p, const struct thaw_pickle_s
 	return THAW_OK;
 }
 
+/* ('module', class, file, text): in the stream form, the class of a pickled module and its source. */
+static bool is_module_source(const struct thaw_pickle_value *id)
+{
+	return id->kind == THAW_PICKLE_TUPLE && id->list->count == 4 &&
+	       thaw_pickle_text_is(id->list->items[0], "module") && id->list->items[1]->kind == THAW_PICKLE_OBJECT;
+}
+
 /* ('storage', torch.FloatStorage, key, 'cpu', count); in the stream form followed by None for "not a view". */
 thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
 				     const struct thaw_pickle_value **result)
 {
+	if (is_module_source(id)) {
+		*result = id->list->items[1];
+		return THAW_OK;
+	}
 	if (id->kind != THAW_PICKLE_TUPLE || id->list->count < 5 || id->list->count > 6)
 		return damaged(p, "a storage is not described by five or six values");
 	const struct thaw_pickle_value **part = id->list->items;
-	if (!thaw_pickle_text_is(part[0], "storage") || part[1]->kind != THAW_PICKLE_GLOBAL || part[1]->global->call ||
+	bool opaque = part[1]->kind == THAW_PICKLE_OBJECT; /* the type of its elements is not supported */
+	if (!thaw_pickle_text_is(part[0], "storage") ||
+	    (!opaque && (part[1]->kind != THAW_PICKLE_GLOBAL || part[1]->global->call)) ||
 	    part[2]->kind != THAW_PICKLE_TEXT || part[3]->kind != THAW_PICKLE_TEXT ||
 	    part[4]->kind != THAW_PICKLE_INT || part[4]->integer < 0)
 		return damaged(p, "a storage is not described by type, key, location and size");
@@ -192,6 +255,8 @@ thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pi
 			THAW_DATA,
 			"refused: %s: it contains views of storages: save it again with a current version of torch",
 			p->file);
+	if (opaque)
+		return make_unreadable(p, part[1], result);
 	struct thaw_pickle_value *v = thaw_pickle_new(p, THAW_PICKLE_STORAGE);
 	struct thaw_pickle_storage *storage = v ? thaw_pickle_alloc(p, 1, sizeof(*storage)) : NULL;
 	if (!storage)

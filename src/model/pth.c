@@ -1,11 +1,14 @@
-/* From the pickle of a .pth file to named tensors: finds the state dict and makes strided tensors contiguous. */
+/* From the pickle of a .pth file to named tensors: collects the dicts and makes strided tensors contiguous. */
 #include "src/model/pth.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/text.h"
 #include "src/base/try.h"
+#include "src/model/note.h"
+#include "src/model/pth_dicts.h"
 #include "src/model/tensor_name.h"
 #include "thaw/memory.h"
 
@@ -14,7 +17,7 @@
 #define BUDGET_FACTOR 4
 #define BUDGET_BASE   ((size_t)1 << 20)
 
-#define PARALLEL_PREFIX "module." /* added to every name by DataParallel */
+#define MAX_KEYS 64 /* that are listed in messages */
 
 struct thaw_pth_block {
 	struct thaw_pth_block *next;
@@ -112,29 +115,6 @@ struct thaw_pth_storage *thaw_pth_find(const struct thaw_pth *pth, struct thaw_p
 	return bsearch(&wanted, pth->storages, pth->storage_count, sizeof(wanted), compare_storages);
 }
 
-/* The number of tensors in a dict; 0 for other values. */
-static size_t count_tensors(const struct thaw_pickle_value *v)
-{
-	size_t n = 0;
-	if (v->kind != THAW_PICKLE_DICT)
-		return 0;
-	for (size_t i = 0; i + 1 < v->list->count; i += 2)
-		n += v->list->items[i + 1]->kind == THAW_PICKLE_TENSOR;
-	return n;
-}
-
-/* The dict of tensors: at one of the keys that training scripts use, or the value itself. */
-static const struct thaw_pickle_value *find_state_dict(const struct thaw_pickle_value *top)
-{
-	static const char *const keys[] = {"state_dict", "model_state_dict", "model", "net"};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		const struct thaw_pickle_value *v = thaw_pickle_get(top, keys[i]);
-		if (v && count_tensors(v) > 0)
-			return v;
-	}
-	return count_tensors(top) > 0 ? top : NULL;
-}
-
 static bool is_contiguous(const struct thaw_pickle_tensor *t)
 {
 	int64_t stride = 1;
@@ -183,36 +163,93 @@ static thaw_status map_tensor(struct thaw_pth *pth, struct thaw_named_tensor *to
 	return THAW_OK;
 }
 
-/* The length of DataParallel's prefix if every tensor's name has it, else 0. */
-static size_t parallel_prefix(const struct thaw_pickle_list *entries)
+static thaw_status collect_tensors(struct thaw_pth *pth, struct thaw_state_dict *to, const struct thaw_pth_dict *from)
 {
-	size_t length = strlen(PARALLEL_PREFIX);
-	for (size_t i = 0; i + 1 < entries->count; i += 2) {
-		const struct thaw_pickle_value *key = entries->items[i];
-		if (entries->items[i + 1]->kind != THAW_PICKLE_TENSOR)
-			continue;
-		if (key->kind != THAW_PICKLE_TEXT || key->text.size <= length ||
-		    memcmp(key->text.bytes, PARALLEL_PREFIX, length) != 0)
-			return 0;
+	to->tensors = thaw_alloc(from->count, sizeof(*to->tensors));
+	if (!to->tensors)
+		return THAW_RESOURCE;
+	for (size_t i = 0; i < from->count; i++) {
+		const struct thaw_pth_entry *e = &from->entries[i];
+		struct thaw_named_tensor *t = &to->tensors[to->count];
+		THAW_TRY(thaw_tensor_name_copy(&t->name, e->name.bytes, e->name.size, pth->file));
+		to->count++;
+		THAW_TRY(map_tensor(pth, t, e->tensor));
 	}
-	return length;
+	return THAW_OK;
 }
 
-static thaw_status collect_tensors(struct thaw_pth *pth, struct thaw_weights *w, const struct thaw_pickle_list *entries)
+static char *printable(struct thaw_pickle_text text)
 {
-	size_t skip = parallel_prefix(entries);
-	for (size_t i = 0; i + 1 < entries->count; i += 2) {
-		const struct thaw_pickle_value *key = entries->items[i], *value = entries->items[i + 1];
-		if (value->kind != THAW_PICKLE_TENSOR)
+	char copy[128];
+	thaw_text_printable(copy, sizeof(copy), text.bytes, text.size);
+	return thaw_strdup(copy);
+}
+
+/* "NAME (MODULE.CLASS)", or the class alone if there is no name. */
+static char *describe(struct thaw_pickle_text name, const struct thaw_pickle_object *o)
+{
+	char a[128], b[128], c[128];
+	thaw_text_printable(a, sizeof(a), name.bytes, name.size);
+	thaw_text_printable(b, sizeof(b), o->module.bytes, o->module.size);
+	thaw_text_printable(c, sizeof(c), o->name.bytes, o->name.size);
+	return name.size > 0 ? thaw_format("%s (%s.%s)", a, b, c) : thaw_format("%s.%s", b, c);
+}
+
+static thaw_status collect_dict(struct thaw_pth *pth, struct thaw_state_dict *to, const struct thaw_pth_dict *from)
+{
+	to->path = printable(from->path);
+	if (from->module)
+		to->module = describe((struct thaw_pickle_text){"", 0}, from->module);
+	if (from->unreadable)
+		to->unreadable = describe(from->unreadable_name, from->unreadable);
+	if (!to->path || (from->module && !to->module) || (from->unreadable && !to->unreadable))
+		return THAW_RESOURCE;
+	return collect_tensors(pth, to, from);
+}
+
+/* The keys of the file's dict, for the message that says what was passed over. */
+static thaw_status collect_keys(const struct thaw_pickle_value *top, struct thaw_weights *w)
+{
+	w->keys = thaw_alloc(MAX_KEYS, sizeof(*w->keys));
+	if (!w->keys)
+		return THAW_RESOURCE;
+	if (top->kind != THAW_PICKLE_DICT)
+		return THAW_OK;
+	for (size_t i = 0; i + 1 < top->list->count && w->key_count < MAX_KEYS; i += 2) {
+		if (top->list->items[i]->kind != THAW_PICKLE_TEXT)
 			continue;
-		if (key->kind != THAW_PICKLE_TEXT)
-			return thaw_fail(THAW_DATA, "damaged pickle: %s: the name of a tensor is not a string",
-					 pth->file);
-		struct thaw_named_tensor *to = &w->tensors[w->count];
-		THAW_TRY(thaw_tensor_name_copy(&to->name, key->text.bytes + skip, key->text.size - skip, pth->file));
-		w->count++;
-		THAW_TRY(map_tensor(pth, to, value->tensor));
+		w->keys[w->key_count] = printable(top->list->items[i]->text);
+		if (!w->keys[w->key_count++])
+			return THAW_RESOURCE;
 	}
+	return THAW_OK;
+}
+
+static thaw_status fail_empty(const struct thaw_pth *pth, const struct thaw_weights *w)
+{
+	struct thaw_note list = {0};
+	thaw_note_list(&list);
+	for (int i = 0; i < w->key_count; i++)
+		thaw_note_item(&list, ", only", w->keys[i]);
+	return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors%s: save model.state_dict()", pth->file,
+			 list.text);
+}
+
+static thaw_status collect_dicts(struct thaw_pth *pth, struct thaw_weights *w)
+{
+	struct thaw_pth_dicts found;
+	THAW_TRY(collect_keys(pth->pickle.top, w));
+	THAW_TRY(thaw_pth_find_dicts(&pth->pickle, &found));
+	if (found.count == 0)
+		return fail_empty(pth, w);
+	w->dicts = thaw_alloc((size_t)found.count, sizeof(*w->dicts));
+	if (!w->dicts)
+		return THAW_RESOURCE;
+	for (int i = 0; i < found.count; i++) {
+		w->dict_count++;
+		THAW_TRY(collect_dict(pth, &w->dicts[i], &found.dict[i]));
+	}
+	thaw_weights_select(w, 0);
 	return THAW_OK;
 }
 
@@ -226,14 +263,7 @@ thaw_status thaw_pth_finish(struct thaw_pth *pth, struct thaw_weights *w)
 	for (size_t i = 0; i < pth->storage_count; i++)
 		if (!pth->storages[i].data)
 			return thaw_fail(THAW_DATA, "damaged file: %s: a storage is missing: copy it again", pth->file);
-	const struct thaw_pickle_value *dict = find_state_dict(pth->pickle.top);
-	if (!dict)
-		return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors: save model.state_dict()",
-				 pth->file);
-	w->tensors = thaw_alloc(count_tensors(dict), sizeof(*w->tensors));
-	if (!w->tensors)
-		return THAW_RESOURCE;
-	THAW_TRY(collect_tensors(pth, w, dict->list));
+	THAW_TRY(collect_dicts(pth, w));
 	w->storage = pth->blocks;
 	w->storage_bytes = pth->allocated;
 	w->release = release_blocks;

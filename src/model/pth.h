@@ -31,7 +31,7 @@ void thaw_pth_free(struct thaw_pth *pth);
 thaw_status thaw_pth_unpickle(struct thaw_pth *pth, const unsigned char *bytes, size_t size);
 /* The storage of that key, or NULL. */
 struct thaw_pth_storage *thaw_pth_find(const struct thaw_pth *pth, struct thaw_pickle_text key);
-/* Moves the state dict to the zeroed *w. The data of all storages must be set. */
+/* Moves the dicts of tensors to the zeroed *w. The data of all storages must be set. */
 thaw_status thaw_pth_finish(struct thaw_pth *pth, struct thaw_weights *w);
 
 /* Allocates memory that *w owns after thaw_pth_finish. THAW_DATA if it exceeds the budget. */

@@ -98,6 +98,15 @@ static thaw_status parse_offsets(struct range *range, json_t *array, uint64_t da
 	return THAW_OK;
 }
 
+static thaw_status fail_dtype(const json_t *dtype, const char *what)
+{
+	char name[16];
+	const char *text = json_is_string(dtype) ? json_string_value(dtype) : "";
+	thaw_text_printable(name, sizeof(name), text, strlen(text));
+	return thaw_fail(THAW_DATA, "%s: its element type %s is not supported: save it as F32, F16 or BF16", what,
+			 name);
+}
+
 static thaw_status parse_tensor(struct thaw_named_tensor *t, struct range *range, json_t *object,
 				const unsigned char *data, uint64_t data_bytes, const char *what)
 {
@@ -107,7 +116,7 @@ static thaw_status parse_tensor(struct thaw_named_tensor *t, struct range *range
 	if (!dtype || !shape || !offsets || json_object_size(object) != 3)
 		return thaw_fail(THAW_DATA, "%s: it must have exactly dtype, shape and data_offsets", what);
 	if (!json_is_string(dtype) || !thaw_dtype_parse(json_string_value(dtype), &t->dtype))
-		return thaw_fail(THAW_DATA, "%s: its element type is not supported", what);
+		return fail_dtype(dtype, what);
 	THAW_TRY(parse_shape(&t->shape, shape, what));
 	THAW_TRY(parse_offsets(range, offsets, data_bytes, what));
 	/* No overflow: thaw_shape_check allows for eight bytes per element. */
@@ -169,7 +178,7 @@ static thaw_status parse_tensors(struct thaw_weights *w, struct range *ranges, j
 		THAW_TRY(thaw_tensor_name_copy(&t->name, key, strlen(key), file));
 		ranges[w->count].index = w->count;
 		w->count++;
-		char *what = thaw_format("damaged safetensors file: %s: tensor %s", file, t->name);
+		char *what = thaw_format("bad safetensors file: %s: tensor %s", file, t->name);
 		thaw_status status =
 			what ? parse_tensor(t, &ranges[w->count - 1], value, data, data_bytes, what) : THAW_RESOURCE;
 		thaw_free(what);

@@ -3,7 +3,6 @@
  * Files are read into memory instead of mapped: if another job truncates a mapped file, the reader is killed by SIGBUS,
  * and checks of a mapping are void if the file changes afterwards.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,11 +23,22 @@ static const struct thaw_weights_format *const formats[] = {
 	&thaw_format_pth_stream,
 };
 
-static bool begins_with(const unsigned char *bytes, size_t size, const char *prefix)
-{
-	size_t length = strlen(prefix);
-	return size >= length && memcmp(bytes, prefix, length) == 0;
-}
+/* Files that people take for weight files, by their first bytes. */
+static const struct {
+	const char *bytes;
+	size_t size;
+	const char *advice;
+} others[] = {
+#define BYTES(text) text, sizeof(text) - 1
+	{BYTES("version https://git-lfs"), "it is a Git LFS pointer: fetch the file itself with git lfs pull"},
+	{BYTES("<"), "it is a web page: download the file itself"},
+	{BYTES("\x80"), "it is a Python pickle but not from torch.save: save model.state_dict() with torch.save"},
+	{BYTES("\x89HDF"), "it is an HDF5 file, as Keras writes: export the network to ONNX with tf2onnx"},
+	{BYTES("\x1f\x8b"), "it is compressed with gzip: unpack it"},
+	{BYTES("{"), "it is a JSON file: give the weights, or the folder that has them"},
+	{BYTES("\x08"), "if it is an ONNX model, let its name end with .onnx"},
+#undef BYTES
+};
 
 /* Fails with a message that says what the file probably is instead of a weight file. */
 static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const char *name)
@@ -36,35 +46,19 @@ static thaw_status fail_unknown(const unsigned char *bytes, size_t size, const c
 	const char *advice = "supported are safetensors, PyTorch's .pth, and .onnx";
 	if (size == 0)
 		advice = "it is empty: copy it again";
-	else if (begins_with(bytes, size, "version https://git-lfs"))
-		advice = "it is a Git LFS pointer: fetch the file itself with git lfs pull";
-	else if (begins_with(bytes, size, "<"))
-		advice = "it is a web page: download the file itself";
-	else if (bytes[0] == 0x80)
-		advice = "it is a Python pickle but not from torch.save: save model.state_dict() with torch.save";
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		if (size >= others[i].size && memcmp(bytes, others[i].bytes, others[i].size) == 0)
+			advice = others[i].advice;
 	return thaw_fail(THAW_DATA, "not a weight file: %s: %s", name, advice);
 }
 
-static int compare_names(const void *left, const void *right)
+static thaw_status check_dicts(const struct thaw_weights *w, const char *file)
 {
-	return strcmp(*(const char *const *)left, *(const char *const *)right);
-}
-
-static thaw_status check_unique(const struct thaw_weights *w, const char *file)
-{
-	const char **names = thaw_alloc((size_t)w->count, sizeof(*names));
-	if (!names)
-		return THAW_RESOURCE;
-	for (int i = 0; i < w->count; i++)
-		names[i] = w->tensors[i].name;
-	qsort(names, (size_t)w->count, sizeof(*names), compare_names);
-	thaw_status status = THAW_OK;
-	for (int i = 1; i < w->count && status == THAW_OK; i++)
-		if (strcmp(names[i - 1], names[i]) == 0)
-			status = thaw_fail(THAW_DATA, "damaged weight file: %s: two tensors are named %s", file,
-					   names[i]);
-	thaw_free(names);
-	return status;
+	if (w->dict_count == 0)
+		return thaw_weights_check_names(w->tensors, w->count, file);
+	for (int i = 0; i < w->dict_count; i++)
+		THAW_TRY(thaw_weights_check_names(w->dicts[i].tensors, w->dicts[i].count, file));
+	return THAW_OK;
 }
 
 thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t size, const char *name)
@@ -75,7 +69,7 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 		struct thaw_weights parsed = {0};
 		thaw_status status = formats[i]->parse(&parsed, bytes, size, name);
 		if (status == THAW_OK)
-			status = check_unique(&parsed, name);
+			status = check_dicts(&parsed, name);
 		if (status == THAW_OK)
 			*w = parsed;
 		else
@@ -125,15 +119,36 @@ thaw_status thaw_weights_read(struct thaw_weights *w, const char *path)
 	return THAW_OK;
 }
 
+static void free_tensors(struct thaw_named_tensor *tensors, int count)
+{
+	for (int i = 0; i < count; i++)
+		thaw_free(tensors[i].name);
+	thaw_free(tensors);
+}
+
+static void free_dicts(struct thaw_weights *w)
+{
+	for (int i = 0; i < w->dict_count; i++) {
+		free_tensors(w->dicts[i].tensors, w->dicts[i].count);
+		thaw_free(w->dicts[i].path);
+		thaw_free(w->dicts[i].module);
+		thaw_free(w->dicts[i].unreadable);
+	}
+	thaw_free(w->dicts);
+	for (int i = 0; i < w->key_count; i++)
+		thaw_free(w->keys[i]);
+	thaw_free(w->keys);
+}
+
 void thaw_weights_free(struct thaw_weights *w)
 {
-	for (int i = 0; i < w->count; i++)
-		thaw_free(w->tensors[i].name);
+	if (w->dict_count == 0) /* else they are those of a dict */
+		free_tensors(w->tensors, w->count);
+	free_dicts(w);
 	for (int i = 0; i < w->metadata_count; i++) {
 		thaw_free(w->metadata[i].key);
 		thaw_free(w->metadata[i].value);
 	}
-	thaw_free(w->tensors);
 	thaw_free(w->metadata);
 	if (w->release)
 		w->release(w);

@@ -19,4 +19,7 @@ extern const struct thaw_weights_format thaw_format_safetensors;
 extern const struct thaw_weights_format thaw_format_pth_zip;
 extern const struct thaw_weights_format thaw_format_pth_stream;
 
+/* THAW_DATA if two of the tensors have the same name. */
+thaw_status thaw_weights_check_names(const struct thaw_named_tensor *tensors, int count, const char *file);
+
 #endif

@@ -56,7 +56,7 @@ void thaw_bench_defaults(struct thaw_bench_options *o)
 static thaw_status open_network(struct bench *b)
 {
 	const struct thaw_bench_options *o = b->options;
-	THAW_TRY(thaw_model_load(&b->model, o->model, o->classes, SEED));
+	THAW_TRY(thaw_model_load_key(&b->model, o->model, o->weights_key, o->classes, SEED));
 	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
@@ -266,12 +266,13 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 		      json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:O}", "network",
+	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:O}", "network",
 			 b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
 			 o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
 			 o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
 			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-			 "blas_kernel", openblas_get_corename(), "layers", layers);
+			 "blas_kernel", openblas_get_corename(), "weights_note", b->model->weights_note, "layers",
+			 layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)

@@ -48,8 +48,10 @@ static void log_preprocess(const struct run *r)
 			(double)p->std[1], (double)p->std[2]);
 }
 
-static void log_classifier(const struct run *r)
+static void log_weights(const struct run *r)
 {
+	if (r->model->weights_note)
+		run_log(r, "weights of %s: %s", r->options.model, r->model->weights_note);
 	if (r->model->features_only)
 		run_log(r, "%s has no classifier: a new one is added", r->model->variant);
 }
@@ -57,7 +59,7 @@ static void log_classifier(const struct run *r)
 static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
-	THAW_TRY(thaw_model_load(&r->model, r->options.model, r->train.classes, seed));
+	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
@@ -66,7 +68,7 @@ static thaw_status open_model(struct run *r)
 	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* recorded in the trained network */
 	r->preprocess = r->model->preprocess;
 	log_preprocess(r);
-	log_classifier(r);
+	log_weights(r);
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;

@@ -1,4 +1,4 @@
-/* Fuzzes the readers of weight files through thaw_weights_parse.
+/* Fuzzes the readers of weight files through thaw_weights_parse, and the search for the state dict in what they read.
  *
  * `make fuzz` builds it with -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, which disables the checksums of zip archives,
  * and runs it with tests/golden as seeds.
@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/model/unwrap.h"
 #include "thaw/digest.h"
+#include "thaw/memory.h"
 #include "thaw/weights.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -16,6 +18,22 @@ static thaw_status digest_bytes(struct thaw_sink *sink, const void *bytes, size_
 {
 	*(uint64_t *)sink->context = thaw_digest(bytes, size, *(uint64_t *)sink->context);
 	return THAW_OK;
+}
+
+/* Reads every byte of every dict, then chooses among them. */
+static void unwrap(struct thaw_weights *w)
+{
+	struct thaw_unwrapped u = {0};
+	volatile uint64_t digest = 0;
+	for (int d = 0; d < w->dict_count; d++)
+		for (int i = 0; i < w->dicts[d].count; i++) {
+			const struct thaw_named_tensor *t = &w->dicts[d].tensors[i];
+			digest ^= thaw_digest(t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype),
+					      0);
+		}
+	if (thaw_unwrap(w, NULL, NULL, &u, "fuzz") == THAW_OK && u.note && strchr(u.note, '\n'))
+		abort(); /* what is noted is one line */
+	thaw_free(u.note);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -27,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		/* Every accepted set can be written; the digest reads every byte of every tensor. */
 		if (thaw_safetensors_write(&w, &sink) != THAW_OK)
 			abort();
+		unwrap(&w);
 	} else if (thaw_error_message()[0] == '\0' || strchr(thaw_error_message(), '\n')) {
 		abort(); /* an error message is one line */
 	}

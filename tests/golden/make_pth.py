@@ -1,10 +1,14 @@
 """Writes tests/golden/weights*: one state dict in each format of torch.save and safetensors, its values as JSON, and
 files that must be rejected. Run: python tests/golden/make_pth.py
 """
+import argparse
 import collections
+import datetime
 import json
 import pathlib
+import uuid
 
+import numpy as np
 import safetensors.torch
 import torch
 
@@ -65,6 +69,12 @@ def values(d):
                 "values": [float(x) for x in v.detach().float().flatten()]} for k, v in d.items()}
 
 
+def save_module_stream(model, path, stream):
+    """The stream form stores the file and the text of a module's source: short ones here."""
+    torch.serialization.get_source_lines_and_file = lambda *_: (["class Linear: pass\n"], 1, "linear.py")
+    torch.save(model, path, **stream)
+
+
 def main():
     d = state_dict()
     stream = dict(_use_new_zipfile_serialization=False)
@@ -89,6 +99,15 @@ def main():
     torch.save({"weight": torch.zeros(1), "evil": Evil()}, HERE / "weights_evil.pth")
     torch.save({"weight": torch.zeros(1), "evil": Evil()}, HERE / "weights_evil_stream.pth", **stream)
     torch.save(model, HERE / "weights_module.pth")
+    save_module_stream(model, HERE / "weights_module_stream.pth", stream)
+    objects = {"args": argparse.Namespace(lr=0.1), "best": np.float64(1.5), "counts": np.zeros((2, 2)),
+               "path": pathlib.PurePosixPath("/x"), "when": datetime.datetime(2024, 1, 1), "dtype": torch.float32,
+               "size": torch.Size([1, 2]), "set": {1, 2}, "frozen": frozenset([1]), "counter": collections.Counter("ab"),
+               "default": collections.defaultdict(dict), "id": uuid.UUID(int=1 << 100), "function": torch.nn.functional.relu,
+               "random": np.random.RandomState(1).get_state(), "ema": {"module": model}, "fp8": torch.zeros(2).to(torch.float8_e4m3fn),
+               "model": {"module." + k: v for k, v in model.state_dict().items()}}
+    for protocol in (2, 5):
+        torch.save(objects, HERE / f"weights_objects{protocol}.pth", pickle_protocol=protocol)
     torch.save([1, 2], HERE / "weights_none.pth", **stream)
 
 

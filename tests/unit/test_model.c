@@ -153,6 +153,8 @@ static void random_weights_depend_on_the_seed(void **state)
 		thaw_model_destroy(m[i]);
 }
 
+static const struct thaw_weights_request request = {.source = "F"};
+
 /* A valid state dict with metadata, for tests to modify. */
 static struct thaw_weights read_valid(struct scratch *s)
 {
@@ -178,13 +180,13 @@ static void a_wrong_tensor_is_named(void **state)
 	struct thaw_named_tensor *t = tensor(&w, "layer2.0.bn1.weight");
 	struct thaw_shape shape = t->shape;
 	t->shape.dim[0] = 63;
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA,
+	expect_failure(thaw_model_from_weights(&m, &w, &request), THAW_DATA,
 		       "tensor layer2.0.bn1.weight is (63), but cifar_resnet8 needs (64): F: ");
 	t->shape = shape;
 
 	char *name = t->name;
 	t->name = "layer2.0.bn1.height";
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA,
+	expect_failure(thaw_model_from_weights(&m, &w, &request), THAW_DATA,
 		       "tensor layer2.0.bn1.weight of cifar_resnet8 is missing: F: ");
 	t->name = name;
 
@@ -192,22 +194,25 @@ static void a_wrong_tensor_is_named(void **state)
 	assert_non_null(t);
 	name = t->name;
 	t->name = "bn1.extra";
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor bn1.extra is not part of");
+	expect_failure(thaw_model_from_weights(&m, &w, &request), THAW_DATA, "tensor bn1.extra is not part of");
 	t->name = name;
 
 	t = tensor(&w, "fc.weight");
 	t->shape.dim[1]--;
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor fc.weight is");
+	expect(thaw_model_from_weights(&m, &w, &request)); /* training replaces the classifier */
+	expect_failure(thaw_model_check_classifier(m), THAW_DATA, "no classifier: fc.weight");
+	thaw_model_destroy(m);
+	m = NULL;
 	t->shape.dim[1]++;
 
 	/* More channels than the next tensor has inputs: rejected before a network of that width is allocated. */
 	t = tensor(&w, "conv1.weight");
 	shape = t->shape;
 	t->shape.dim[0] = INT64_C(1) << 36;
-	expect_failure(thaw_model_from_weights(&m, &w, NULL, "F"), THAW_DATA, "tensor conv1.weight is");
+	expect_failure(thaw_model_from_weights(&m, &w, &request), THAW_DATA, "tensor conv1.weight is");
 	t->shape = shape;
 
-	expect(thaw_model_from_weights(&m, &w, NULL, "F"));
+	expect(thaw_model_from_weights(&m, &w, &request));
 	thaw_model_destroy(m);
 	thaw_weights_free(&w);
 }
@@ -236,7 +241,7 @@ static void wrong_metadata_is_refused(void **state)
 		struct thaw_model *m = NULL;
 		w.metadata = &pair;
 		w.metadata_count = 1;
-		thaw_status status = thaw_model_from_weights(&m, &w, NULL, "F");
+		thaw_status status = thaw_model_from_weights(&m, &w, &request);
 		expect_failure(status, i == 0 ? THAW_CONFIG : THAW_DATA, ": F: ");
 		assert_null(m);
 	}

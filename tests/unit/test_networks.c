@@ -201,7 +201,7 @@ static void network_matches_pytorch(void **state)
 	assert_string_equal(variant, text(golden, "variant"));
 
 	struct thaw_model *model = NULL;
-	expect(thaw_model_from_weights(&model, &w, NULL, *state));
+	expect(thaw_model_from_weights(&model, &w, &(struct thaw_weights_request){.source = *state}));
 	assert_int_equal(model->classes, integer(golden, "classes"));
 	free_weights(&w);
 	run_network(golden, model->graph);

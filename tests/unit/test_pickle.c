@@ -74,15 +74,30 @@ static void test_hostile_pickles(void **state)
 		   "ctorch\nFloatStorage\n)R."),
 		 "cannot be called"},
 		{P("\x80\x02"
-		   "ctorch\nFloatStor\x1b[1m\n)R."),
-		 "torch.FloatStor?[1m"},
+		   "cos\nsys\x1b[1m\n)R."),
+		 "os.sys?[1m"},
 		{P("\x80\x02"
 		   "ccollections\nOrderedDict\nNb."),
 		 "not a dict"},
 		{P("\x80\x02K\1Q."), "described by"},
 		{P("\x80\x02"
 		   "ccollections\nOrderedDict\n)\x81."),
-		 "opcode 0x81"},
+		 "no dict of tensors"}, /* NEWOBJ */
+		{P("\x80\x02K\1)\x81."), "cannot be called"},
+		{P("\x80\x02"
+		   "cargparse\nNamespace\nK\1R."),
+		 "tuple of arguments"},
+		{P("\x80\x02"
+		   "cbuiltins\neval\n."),
+		 "builtins.eval"},
+		{P("\x80\x02"
+		   "csubprocess\nPopen\n."),
+		 "subprocess.Popen"},
+		{P("\x80\x04]\x90."), "mark"},
+		{P("\x80\x04](K\1\x90."), "not a set"}, /* ADDITEMS to a list */
+		{P("\x80\x02"
+		   "0."),
+		 "operand"}, /* POP of nothing */
 		{P("\x80\x02S'a'\n."), "opcode 0x53"},
 		{P("\x80\x02X\xff\xff\xff\xff."), "truncated pickle"},
 		{P("\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff."), "truncated pickle"},
