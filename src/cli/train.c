@@ -8,6 +8,7 @@
 #include "src/cli/display_text.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "src/cli/suggest.h"
 #include "thaw/version.h"
 
 struct values {
@@ -56,6 +57,7 @@ static const struct option options[] = {
 	SIZE_OPTION(WHAT, OFFSET(size)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
+	 .check = suggest_unfreeze,
 	 .help = "what to train: head, last:N (the last N blocks and the classifier), from:BLOCK, or all"},
 	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
