@@ -9,6 +9,7 @@
 #include "src/base/clock.h"
 #include "src/base/compare.h"
 #include "src/base/try.h"
+#include "src/train/warnings.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -206,8 +207,11 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 	thaw_status status = thaw_comm_agree(comm, open_here(&a));
 	if (status == THAW_OK)
 		status = compare_ranks(&a);
-	if (status == THAW_OK)
+	if (status == THAW_OK) {
+		thaw_warn_random(comm, callbacks, a.model, "the advice means nothing: give FAMILY:FILE, or a run");
+		thaw_warn_small_input(comm, callbacks, a.model, &a.dataset);
 		status = read_history(&a);
+	}
 	if (status == THAW_OK)
 		status = measure(&a);
 	if (status == THAW_OK)

@@ -1,6 +1,7 @@
 /* thaw predict: classifies images. Rank 0 does the work, one image at a time. */
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
@@ -142,6 +143,11 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	struct predictor predictor = {0};
 	json_t *images = json_array(), *failed = json_array();
 	thaw_status status = images && failed ? open_predictor(&predictor, v->model) : THAW_RESOURCE;
+	if (status == THAW_OK && strcmp(predictor.model->source, "random") == 0)
+		log_line(session->comm,
+			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
+			 "or a run",
+			 v->model);
 	if (status == THAW_OK) {
 		status = predict_all(session, &predictor, v->top, images, failed);
 		thaw_status given =

@@ -80,8 +80,10 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
-	bool diverged; /* the failure is a loss, gradient or weight that is not finite */
-	bool finished; /* after the last epoch */
+	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
+	bool finished;                /* after the last epoch */
+	bool logged_damage;           /* the log already says that skipped images must stay in place */
+	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
 
 	/* Times of thaw_clock. */
 	double started;         /* when the run would have started, had it never been interrupted */
@@ -120,6 +122,8 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
+/* Logs what the user should know of data and network before the training. Call before a phase is entered. */
+void run_announce(const struct run *r);
 int64_t run_total_steps(const struct run *r);
 
 /* phase.c: builds r->phase; closes the previous one first. Collective. */

@@ -95,6 +95,92 @@ mkdir linked && ln -s "$work/kept/metrics" linked/metrics.jsonl
 run "$thaw" "${train[@]}" --out linked
 check "metrics are written through a link" eval 'exits 0 && [ -L linked/metrics.jsonl ] && [ -s kept/metrics ]'
 
+# ---- Runs that cannot give what was meant ----------------------------------------------------------
+
+run "$thaw" "${train[@]}" --out frozen --unfreeze head
+check "random frozen weights are said" exits 0 "warning: random weights: --model cifar_resnet8: the frozen part stays random"
+run "$thaw" "${train[@]}" --out free
+check "... and not when all are trained" eval 'exits 0 && ! err_has "random weights"'
+run "$thaw" eval --model cifar_resnet8 --data good --size 8
+check "eval of random weights" exits 0 "warning: random weights: --model cifar_resnet8: the result means nothing"
+run "$thaw" predict --model cifar_resnet8 good/test/red/1.png
+check "predict with random weights" exits 0 "warning: random weights"
+run "$thaw" train --data good --out tiny --epochs 1
+check "small images suit the bundled network" eval 'exits 0 && ! err_has warning: && ! err_has note:'
+
+# photos FOLDER SIDE: BMP files of SIDE x SIDE pixels, a multiple of 4, of two classes.
+little() { printf '\\x%02x\\x%02x\\x%02x\\x%02x' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)); }
+photo() { # SIDE LETTER
+	local bytes=$((3 * $1 * $1))
+	printf '%b' "BM$(little $((54 + bytes)))$(little 0)$(little 54)$(little 40)$(little "$1")$(little "$1")\\x01\\x00\\x18\\x00"
+	printf '%b' "$(little 0)$(little $bytes)$(little 0)$(little 0)$(little 0)$(little 0)"
+	head -c $bytes /dev/zero | tr '\0' "$2"
+}
+photos() {
+	local split i
+	for split in train test; do
+		mkdir -p "$1/$split"/{dark,light}
+		for i in 1 2 3 4; do
+			photo "$2" 0 >"$1/$split/dark/$i.bmp"
+			photo "$2" z >"$1/$split/light/$i.bmp"
+		done
+	done
+}
+photos photos 200
+run "$thaw" train --data photos --out bundled --epochs 1
+check "photographs in the bundled network are said" exits 0 \
+	"warning: images of about 200 pixels for the bundled network, which learned from 32 x 32 pixels and sees 32 x 32"
+run mpirun -n 2 "$thaw" train --data photos --model cifar_resnet8 --size 24 --unfreeze all --epochs 1 --out small
+check "a network with a small input (ranks)" eval 'exits 0 "warning: images of about 200 pixels for a network that sees 24 x 24" &&
+	[ "$(grep -c "^warning" err)" = 1 ]'
+run "$thaw" train --data photos --model cifar_resnet8 --size 96 --unfreeze all --epochs 1 --out large
+check "an input of half their size is not worth a line" eval 'exits 0 && ! err_has "images of about"'
+
+for flag in "lr 50" "head-lr 11" "weight-decay 3"; do
+	run "$thaw" "${train[@]}" --out r --$flag
+	check "--$flag is refused" fails 64 "out of range: --$flag"
+done
+mkdir -p same/{train,test}/{a,b}
+for split in train test; do
+	for i in 1 2 3 4; do base64 -d <<<$gray | tee same/$split/a/$i.png >same/$split/b/$i.png; done
+done
+run "$thaw" "${train[@]}" --data same --out chance
+check "a result that is not better than chance" prints "warning: the accuracy, 50.00 %, is not better than chance, 50.00 %"
+run "$thaw" "${train[@]}" --data same --out chance --json
+check "... in --json and result.json" eval 'prints "\"warnings\"" "not better than chance" && file_has chance/result.json "not better"'
+run "$thaw" "${train[@]}" --data same --out grew --lr 10 --epochs 4
+check "a loss that grew" prints "warning: the loss of the test images" "warning: the training loss grew from"
+run "$thaw" "${train[@]}" --epochs 8 --out free
+check "a run with other epochs says how to train further" fails 78 "is complete, with epochs 2, not 8" "--model free --out NEW"
+run "$thaw" "${train[@]}" --model free --lr 0.04 --out further
+check "... which works" exits 0
+
+nan=("${train[@]}" --weight-decay 1 --epochs 200 --checkpoint-every 0 --eval-every 200 --out wild)
+run "$thaw" "${nan[@]}" --lr 10
+check "a run that diverges" fails_once 78 "--lr 10: lower the learning rate"
+rm -f wild/step-*
+run "$thaw" "${nan[@]}" --lr 0.01 --epochs 1 --eval-every 1
+check "... starts anew with a lower --lr" exits 0 "left no checkpoint: the run starts anew"
+check "... and metrics of the first start are gone" eval '! grep -q "lr\":10" wild/metrics.jsonl'
+run "$thaw" "${nan[@]}" --lr 0.02 --epochs 1 --eval-every 1
+check "... not after it has a result" fails 78 "lr 0.01" 0.02
+
+# ---- Errors come alone -----------------------------------------------------------------------------
+
+for flag in "lr x" "unfreeze from:nowhere" "unfreeze last:99" "model none.pth" "data none" "size -1" "batch 1" "epochs 0"; do
+	run "$thaw" "${train[@]}" --out r --$flag
+	check "--$flag: one line" eval '[ $code -ne 0 ] && [ "$(wc -l <err)" = 1 ]'
+done
+run "$thaw" "${train[@]}" --out free --seed 4
+check "another seed: one line" fails 78 "seed 3, not 4"
+
+# ---- Damaged images --------------------------------------------------------------------------------
+
+pictures cut dark red && head -c 50 good/train/red/1.png >cut/train/red/1.png
+run "$thaw" "${train[@]}" --data cut --out cut-run
+check "a skipped image is not to be removed" eval 'exits 0 "skipped: " "leave damaged images in place until this run is done" &&
+	! err_has "remove or replace"'
+
 # ---- Names that reach the screen -------------------------------------------------------------------
 
 # Escape sequence, line feed, right-to-left override, a lone C1 byte.
