@@ -17,6 +17,10 @@
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = at, .section = heading, .min = 0,               \
 	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
+#define FROM_OPTION(heading, at)                                                                                       \
+	{.name = "from", .metavar = "WHICH", .type = OPTION_TEXT, .offset = at, .section = heading,                    \
+	 .absent = "the trained network",                                                                              \
+	 .help = "checkpoint of a run directory, done or not: best, last or step-N"}
 #define TEST_SHARE_OPTION(heading, at, note)                                                                           \
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = at, .section = heading, .min = 0,        \
 	 .max = BELOW_ONE,                                                                                             \

@@ -7,6 +7,7 @@
 #include "src/cli/common_options.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
+#include "src/cli/network.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "thaw/train.h"
@@ -16,7 +17,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *data, *split;
+	const char *model, *data, *split, *from;
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
@@ -33,6 +34,7 @@ static const struct option options[] = {
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|test",
 	 .help = "which images of the dataset to use"},
+	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	TEST_SHARE_OPTION(EVAL, offsetof(struct values, test_share), "; use the value of the training"),
@@ -80,7 +82,7 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	struct thaw_dataset_options dataset_options = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
 	enum thaw_split split = strcmp(v->split, "train") == 0 ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
 	THAW_TRY(thaw_dataset_open(data, v->data, split, &dataset_options));
-	THAW_TRY(thaw_model_load(model, v->model, data->classes, (uint64_t)v->seed));
+	THAW_TRY(network_load(session, model, v->model, v->from, data->classes, (uint64_t)v->seed));
 	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return check_classes(session, *model, data, v);
 }

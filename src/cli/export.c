@@ -6,6 +6,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
@@ -13,7 +14,7 @@
 
 struct values {
 	struct common common;
-	const char *safetensors, *onnx, *verify;
+	const char *safetensors, *onnx, *verify, *from;
 	bool half, fold;
 };
 
@@ -33,6 +34,7 @@ static const struct option options[] = {
 	 .section = "Network", .absent = "none",
 	 .help = "image, or dataset as for thaw train: run images through the network and through the written file, and "
 		 "compare"},
+	FROM_OPTION("Network", offsetof(struct values, from)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -76,7 +78,7 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	THAW_TRY_OUT(thaw_model_load(&model, session->settings->arguments[0], 0, 0));
+	THAW_TRY_OUT(network_load(session, &model, session->settings->arguments[0], v->from, 0, 0));
 	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file",
 						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
 						   "variant", thaw_report_string(model->variant), "classes",

@@ -7,7 +7,9 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/image_list.h"
 #include "src/cli/log.h"
+#include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
@@ -20,7 +22,7 @@
 
 struct values {
 	struct common common;
-	const char *model;
+	const char *model, *from;
 	int top;
 };
 
@@ -29,6 +31,7 @@ static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = offsetof(struct values, model),
 	 .section = "Prediction", .required = true,
 	 .help = "run directory, or any network that thaw train --model accepts"},
+	FROM_OPTION("Prediction", offsetof(struct values, from)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -50,9 +53,9 @@ struct predictor {
 	int *order;         /* [classes], classes by falling probability */
 };
 
-static thaw_status open_predictor(struct predictor *p, const char *model)
+static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	THAW_TRY(thaw_model_load(&p->model, model, 0, 0));
+	THAW_TRY(network_load(session, &p->model, v->model, v->from, 0, 0));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
 	const int size = p->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
@@ -113,27 +116,38 @@ static json_t *describe(struct predictor *p, const char *path, int top)
 }
 
 /* Classifies every readable image. The others are reported, and determine the status. */
-static thaw_status predict_all(const struct session *session, struct predictor *p, int top, json_t *images,
+static thaw_status predict_all(struct predictor *p, const struct image_list *list, int top, json_t *images,
 			       json_t *failed)
 {
-	const struct settings *s = session->settings;
 	thaw_status worst = THAW_OK;
-	for (int i = 0; i < s->argument_count; i++) {
-		thaw_status status = classify(p, s->arguments[i]);
+	for (size_t i = 0; i < list->count; i++) {
+		const char *path = list->paths[i];
+		thaw_status status = classify(p, path);
 		if (status == THAW_OK) {
-			json_array_append_new(images, describe(p, s->arguments[i], top));
+			json_array_append_new(images, describe(p, path, top));
 			continue;
 		}
 		if (status != THAW_DATA && status != THAW_IO)
 			return status;
 		print_error(thaw_error_message());
-		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(s->arguments[i]),
-							"reason", thaw_report_string(thaw_error_message())));
+		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(path), "reason",
+							thaw_report_string(thaw_error_message())));
 		worst = status > worst ? status : worst;
 	}
 	if (worst != THAW_OK)
-		return thaw_fail(worst, "cannot use %zu of %d images: listed above: replace them",
-				 json_array_size(failed), s->argument_count);
+		return thaw_fail(worst, "cannot use %zu of %zu images: listed above: replace them",
+				 json_array_size(failed), list->count);
+	return THAW_OK;
+}
+
+/* The images of the command line, before the network is loaded. */
+static thaw_status list_images(const struct session *session, struct image_list *list)
+{
+	const struct settings *s = session->settings;
+	THAW_TRY(image_list_fill(list, s->arguments, s->argument_count));
+	if (list->skipped > 0)
+		log_line(session->comm, "not images, skipped: %zu file%s, such as %s", list->skipped,
+			 list->skipped == 1 ? "" : "s", list->first_skipped);
 	return THAW_OK;
 }
 
@@ -141,15 +155,18 @@ static thaw_status run_predict(struct session *session, const void *values, json
 {
 	const struct values *v = values;
 	struct predictor predictor = {0};
+	struct image_list list = {0};
 	json_t *images = json_array(), *failed = json_array();
-	thaw_status status = images && failed ? open_predictor(&predictor, v->model) : THAW_RESOURCE;
+	thaw_status status = images && failed ? list_images(session, &list) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = open_predictor(&predictor, session, v);
 	if (status == THAW_OK && strcmp(predictor.model->source, "random") == 0)
 		log_line(session->comm,
 			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
 			 "or a run",
 			 v->model);
 	if (status == THAW_OK) {
-		status = predict_all(session, &predictor, v->top, images, failed);
+		status = predict_all(&predictor, &list, v->top, images, failed);
 		thaw_status given =
 			give_result(result, json_pack("{s:o, s:O, s:O}", "model", thaw_report_string(v->model),
 						      "images", images, "failed", failed));
@@ -157,6 +174,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	}
 	json_decref(images);
 	json_decref(failed);
+	image_list_release(&list);
 	close_predictor(&predictor);
 	return status;
 }
@@ -181,14 +199,16 @@ static void print_predict(const json_t *result, FILE *out)
 
 const struct command command_predict = {
 	.name = "predict",
-	.usage = "--model M IMAGE... [--top K]",
+	.usage = "--model M IMAGE|FOLDER... [--top K]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each JPEG or PNG file. Files that cannot be used are reported on "
-		 "stderr; the others are still classified, and the exit code is then 65 (damaged) or 74 (cannot be "
+	.about = "Prints the most probable classes of each image; of a folder, those of all images in it and in its "
+		 "folders. "
+		 "Files that cannot be used are reported on stderr; the others are still classified, and the exit code "
+		 "is then 65 (damaged) or 74 (cannot be "
 		 "read).",
 	.min_arguments = 1,
 	.max_arguments = INT_MAX,
-	.argument = "IMAGE",
+	.argument = "IMAGE|FOLDER",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,

@@ -50,9 +50,11 @@ static thaw_status load_run(struct thaw_model **model, const char *directory)
 	thaw_status status =
 		access(path, F_OK) == 0 || errno != ENOENT
 			? load_file(model, path, NULL)
-			: thaw_fail(THAW_IO,
-				    "no trained network: %s: a run directory contains one when the run is done",
-				    directory);
+			: thaw_fail(
+				  THAW_IO,
+				  "no trained network: %s: a run directory contains one when the run is done; before, "
+				  "eval, export and predict take --from best, last or step-N",
+				  directory);
 	thaw_free(path);
 	return status;
 }
@@ -69,8 +71,7 @@ static thaw_status load_builtin(struct thaw_model **model)
 	return status;
 }
 
-/* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
-static thaw_status split_spec(const char *spec, const char **variant, const char **file)
+thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file)
 {
 	const char *colon = strchr(spec, ':');
 	*file = NULL;
@@ -93,7 +94,7 @@ thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t
 	const struct thaw_family *family = thaw_family_find(spec, &variant);
 	if (family)
 		return load_random(model, family, variant, classes, seed);
-	THAW_TRY(split_spec(spec, &variant, &file));
+	THAW_TRY(thaw_model_split_spec(spec, &variant, &file));
 	if (file)
 		return load_file(model, file, variant);
 	if (thaw_path_is_directory(spec))

@@ -14,6 +14,9 @@ thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_famil
 thaw_status thaw_model_from_weights(struct thaw_model **model, const struct thaw_weights *w, const char *variant,
 				    const char *source);
 
+/* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
+thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file);
+
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);
 

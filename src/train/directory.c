@@ -1,6 +1,7 @@
 /* The run directory: configuration, lock, and whether the run is new, unfinished or done.
  *
  *   plan.json        the plan the run was started with, if any
+ *   origin.json      the network that the run started from
  *   config.json      all settings that decide the result; a later start must have the same
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
@@ -162,6 +163,8 @@ static thaw_status open_config(struct run *r)
 		status = check_recorded(r, recorded, current, &anew);
 	if (status == THAW_OK)
 		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
+	if (status == THAW_OK && anew)
+		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	json_decref(current);

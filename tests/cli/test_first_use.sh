@@ -174,6 +174,74 @@ done
 run "$thaw" "${train[@]}" --out free --seed 4
 check "another seed: one line" fails 78 "seed 3, not 4"
 
+# ---- Networks of stopped runs ----------------------------------------------------------------------
+
+# test_accuracy RUN STEP: "loss" of the evaluation at this step, as metrics.jsonl has it.
+test_loss() { grep "\"event\":\"epoch\",\"step\":$2," "$1/metrics.jsonl" | grep -o '"test":{.*' | grep -o '"loss":[^,}]*' | head -n 1 | cut -d: -f2; }
+same_number() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a != "" && b != "" && (a - b) ^ 2 < 1e-12) }'; }
+for kind in lane frozen; do
+	out=stopped-$kind
+	# Two phases with 2 steps per epoch; stopped after step 9 of 12. Batch statistics belong to a checkpoint too.
+	run "$thaw" "${train[@]}" --out $out --head-epochs 2 --epochs 4 --bn $kind --unfreeze last:2 --keep 9 --jitter 0.3
+	check "a run to stop ($kind)" exits 0
+	cp -r $out done-$kind && rm $out/result.json $out/model.safetensors $out/step-1[0-9]*
+	for step in 2 4 6 8; do
+		run "$thaw" eval --model $out --from step-$step --data good --json
+		check "eval --from step-$step ($kind)" eval 'exits 0 "network: step $step of $out" && same_number "$(member loss)" "$(test_loss $out $step)"'
+	done
+done
+out=stopped-lane
+run "$thaw" eval --model $out --data good
+check "a stopped run without --from says what to give" fails 74 "--from best, last or step-N"
+run "$thaw" eval --model $out --from last --data good
+check "--from last" exits 0 "network: step 8 of $out"
+best=$(grep -o '"step": *[0-9]*' $out/best.json | grep -o '[0-9]*')
+[ -e "$out/step-$best.safetensors.zst" ] || best=$(grep -o '"before": *[0-9]*' $out/best.json | grep -o '[0-9]*')
+run "$thaw" predict --model $out --from best good/test/red/1.png
+check "predict --from best" eval 'exits 0 "network: step $best of $out" && out_has red'
+run "$thaw" export $out --from step-6 --safetensors six.safetensors
+check "export --from" exits 0 "network: step 6"
+run "$thaw" eval --model six.safetensors --data good --json
+check "... writes this network" eval 'exits 0 && same_number "$(member loss)" "$(test_loss $out 6)"'
+run "$thaw" eval --model done-lane --from last --data good --json
+check "--from last of a finished run is the trained network" eval 'exits 0 "step 12 of" && same_number "$(member loss)" "$(test_loss done-lane 12)"'
+run "$thaw" eval --model done-lane --from step-4 --data good --json
+check "a checkpoint of a finished run" eval 'exits 0 && same_number "$(member loss)" "$(test_loss done-lane 4)"'
+run "$thaw" eval --model $out --from step-7 --data good
+check "a step without a checkpoint" fails 74 "--from step-7: the run has step-8 step-6"
+run "$thaw" eval --model $out --from newest --data good
+check "another word" fails 64 "--from newest: give best, last or step-N"
+run "$thaw" predict --model six.safetensors --from last good/test/red/1.png
+check "--from with a file" fails 64 "not a run directory: six.safetensors"
+run mpirun -n 2 "$thaw" eval --model $out --from last --data good
+check "two ranks say it once" eval 'exits 0 && [ "$(grep -c "^network: step 8" err)" = 1 ]'
+cp six.safetensors start.safetensors
+run "$thaw" "${train[@]}" --model start.safetensors --out from-file --unfreeze head
+(mkdir -p elsewhere && cd elsewhere && "$thaw" eval --model ../from-file --from step-2 --data ../good >/dev/null 2>&1)
+check "from another folder" test $? -eq 0
+rm start.safetensors
+run "$thaw" eval --model from-file --from step-2 --data good
+check "without the network that it started from" fails 74 start.safetensors "from-file/origin.json"
+"$thaw" export builtin --safetensors start.safetensors >/dev/null
+run "$thaw" eval --model from-file --from step-2 --data good
+check "with another network in its place" fails 78 "has changed"
+
+# ---- Folders of images -----------------------------------------------------------------------------
+
+mkdir -p album/sub/deep album/.hidden && base64 -d <<<$red | tee album/b.png album/sub/a album/sub/deep/c.txt >album/.hidden/x.png
+cp album/b.png album/.y.png && echo text | tee album/notes.txt >album/sub/readme && head -c 50 album/b.png >album/cut.png
+ln -s .. album/sub/loop && ln -s nowhere album/broken
+run "$thaw" predict --model builtin album --top 1
+check "predict reads a folder, by content" eval '[ $code = 65 ] &&
+	[ "$(grep -a "^album" out | tr "\n" " ")" = "album/b.png album/sub/a album/sub/deep/c.txt " ]'
+check "... names what is damaged, and what is not an image" err_has "album/cut.png" "cannot use 1 of 4 images" \
+	"not images, skipped: 3 files, such as album/broken"
+run "$thaw" predict --model builtin album/sub/deep album/b.png album/sub/a --json
+check "a folder and a file" eval 'exits 0 && [ "$(grep -o "\"image\"" out | wc -l)" = 3 ]'
+mkdir empty && echo text >empty/file
+run "$thaw" predict --model builtin empty
+check "a folder without images" fails 74 "no images in the folder: empty"
+
 # ---- Damaged images --------------------------------------------------------------------------------
 
 pictures cut dark red && head -c 50 good/train/red/1.png >cut/train/red/1.png

@@ -18,11 +18,11 @@ declare -A flags=(
 		--pad-crop --test-share --per-class --seed --eval-every --checkpoint-every --keep --decode-threads
 		--views --cache --cache-dir --cache-dtype
 		--mixed-machines --bn --resume --config --threads"
-	[eval]="--model --data --split --lanes --size"
+	[eval]="--model --data --split --from --lanes --size"
 	[compare]="--data --test-share --per-class --size --lanes --seed --decode-threads --threads"
-	[predict]="--model --top"
+	[predict]="--model --from --top"
 	[inspect]="--layers --size"
-	[export]="--safetensors --half --onnx --fold-bn --verify"
+	[export]="--from --safetensors --half --onnx --fold-bn --verify"
 	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
 	[doctor]="--threads"
 )
