@@ -139,7 +139,7 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 
 # Objects of the program that a unit test links in addition to the library.
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
-	$(addprefix $(BUILD)/src/cli/,chart.o display_text.o result.o wrap.o)
+	$(addprefix $(BUILD)/src/cli/,chart.o clean_text.o display_text.o result.o wrap.o)
 $(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a

@@ -196,7 +196,10 @@ static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm
 {
 	if (v->command->stops)
 		THAW_TRY(thaw_signals_install());
-	return thaw_mpi_open(comm);
+	THAW_TRY(thaw_mpi_open(comm));
+	if (v->command->stops && comm->rank == 0)
+		thaw_signals_announce(v->command->stops);
+	return THAW_OK;
 }
 
 static thaw_status run(const struct invocation *v, struct thaw_comm *comm)

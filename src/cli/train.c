@@ -134,7 +134,8 @@ static const struct option options[] = {
 	 .help = "epochs between evaluations; the last epoch is always evaluated"},
 	{.name = "checkpoint-every", .metavar = "STEPS|SECONDSs", .type = OPTION_INTERVAL,
 	 .offset = offsetof(struct values, checkpoint_every), .section = RUN, .min = 0, .max = INFINITY,
-	 .help = "interval of checkpoints within an epoch: 500 is steps, 600s is seconds; each epoch also ends with one"},
+	 .help = "interval of checkpoints within an epoch: 500 is steps, 600s is seconds (the first after 30s); each epoch also "
+		 "ends with one"},
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
 	 .help = "number of newest checkpoints to keep, in addition to the best one"},
 	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),
@@ -260,7 +261,7 @@ const struct command command_train = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = true,
+	.stops = "asked to stop: saving the state; unless a line says that it is saved, the job was killed first",
 	.run = run_train,
 	.print = print_train,
 };

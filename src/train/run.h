@@ -14,7 +14,7 @@
 #include "thaw/train.h"
 
 /* Slots of the all-reduce: numbers that are summed over lanes together with the gradients. Exact below 2^24. */
-enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOTS };
+enum { SLOT_IMAGES, SLOT_LOSS, SLOT_CORRECT, SLOT_STOP, SLOT_SAVE, SLOT_FAILED, SLOT_ABANDONED, SLOTS };
 
 #define RUN_MAX_PHASES  2
 #define RUN_STEPS_AHEAD 2 /* steps whose batches are requested from the loader in advance */

@@ -10,6 +10,7 @@
 #include "thaw/report.h"
 
 #define PROGRESS_SECONDS 0.5
+#define FIRST_CHECKPOINT 30.0 /* seconds after which a new run has something to continue from */
 
 static void show_progress(struct run *r)
 {
@@ -175,6 +176,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 	r->started = thaw_clock() - r->at.seconds;
 	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
+	if (r->at.total_steps == 0 && r->options.checkpoint_seconds > FIRST_CHECKPOINT)
+		r->last_checkpoint -= r->options.checkpoint_seconds - FIRST_CHECKPOINT;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in metrics.jsonl: %s", thaw_error_message());
 	while (status == THAW_OK && !r->finished) {

@@ -226,6 +226,35 @@ check "without the network that it started from" fails 74 start.safetensors "fro
 run "$thaw" eval --model from-file --from step-2 --data good
 check "with another network in its place" fails 78 "has changed"
 
+# ---- ^C ---------------------------------------------------------------------------------------------
+
+# interrupt LAUNCHER...: sends ^C after the first steps, and waits for the end.
+photos many 96
+for ((i = 5; i < 300; i++)); do cp many/train/dark/1.bmp many/train/dark/$i.bmp && cp many/train/light/1.bmp many/train/light/$i.bmp; done
+long=(train --model cifar_resnet8 --data many --size 32 --unfreeze all --batch 8 --lanes 4 --epochs 50)
+interrupt() {
+	rm -rf halt
+	"$@" "$thaw" "${long[@]}" --out halt >out 2>err &
+	local program=$! i
+	for ((i = 0; i < 600; i++)); do
+		[ "$(wc -l 2>/dev/null <halt/metrics.jsonl)" -ge 3 ] 2>/dev/null && break
+		sleep 0.02
+	done
+	kill -INT $program
+	command="$* train, ^C"
+	wait $program
+	code=$?
+}
+interrupt env
+check "^C saves and exits with 75" exits 75 "asked to stop: saving the state" "saved at step"
+interrupt mpirun -n 2
+check "^C of mpirun saves before mpirun kills the ranks" eval 'err_has "asked to stop: saving the state" "saved at step" && compgen -G "halt/step-*"'
+check "... and says it once" test "$(grep -c "asked to stop: saving" err)" -eq 1
+run "$thaw" "${long[@]}" --out halt --epochs 50 --resume never
+check "the run is there" fails 78 "already has a run"
+run timeout -s INT 20 "$thaw" eval --model halt --from last --data many --size 32
+check "its network can be evaluated" exits 0 "network: step"
+
 # ---- Folders of images -----------------------------------------------------------------------------
 
 mkdir -p album/sub/deep album/.hidden && base64 -d <<<$red | tee album/b.png album/sub/a album/sub/deep/c.txt >album/.hidden/x.png
