@@ -4,6 +4,7 @@
 # shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
+here=$(realpath "$(dirname "$0")")
 cd "$work" || exit 1
 
 # An 8 x 8 PNG, gray or red.
@@ -270,6 +271,16 @@ check "a folder and a file" eval 'exits 0 && [ "$(grep -o "\"image\"" out | wc -
 mkdir empty && echo text >empty/file
 run "$thaw" predict --model builtin empty
 check "a folder without images" fails 74 "no images in the folder: empty"
+
+# ---- make demo -------------------------------------------------------------------------------------
+
+mkdir digits && idx digits/train 120 && idx digits/t10k 20
+demo=$(dirname "$(dirname "$here")")/jobs/demo.sh
+DATA=digits EPOCHS=1 run "$demo" "$thaw" "$work/demo"
+check "the demo's table is in one piece, its logs are in files" eval 'exits 0 && [ ! -s err ] && [ "$(wc -l <out)" = 5 ] &&
+	out_has "$work/demo" && [ -s demo/tuned-50.log ] && [ "$(tail -n 2 out | grep -c "%.*%$")" = 2 ]'
+DATA=nowhere run "$demo" "$thaw" "$work/demo2"
+check "a failure names the log" exits 74 "thaw: no such folder: nowhere" "the log is $work/demo2/scratch-10.log"
 
 # ---- Damaged images --------------------------------------------------------------------------------
 
