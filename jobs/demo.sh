@@ -27,7 +27,7 @@ accuracy() {
 		code=$?
 		{ grep "^thaw: " "$log" || tail -n 5 "$log"; } >&2
 		echo "demo: the training failed: the log is $log" >&2
-		return $code
+		return "$code"
 	}
 	echo "$result" | sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p'
 }

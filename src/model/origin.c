@@ -1,5 +1,5 @@
-/* What a run starts from: RUN/origin.json, an object {"model", "seed", "classes", "labels", "preprocess"}. With it, a checkpoint,
- * which has only the trained tensors, becomes a network again before the run is done. */
+/* What a run starts from: RUN/origin.json, an object {"model", "seed", "classes", "labels", "preprocess"}. With it, a
+ * checkpoint, which has only the trained tensors, becomes a network again before the run is done. */
 #include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>

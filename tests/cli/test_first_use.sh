@@ -138,7 +138,7 @@ run "$thaw" train --data photos --model cifar_resnet8 --size 96 --unfreeze all -
 check "an input of half their size is not worth a line" eval 'exits 0 && ! err_has "images of about"'
 
 for flag in "lr 50" "head-lr 11" "weight-decay 3"; do
-	run "$thaw" "${train[@]}" --out r --$flag
+	run "$thaw" "${train[@]}" --out r "--${flag% *}" "${flag#* }"
 	check "--$flag is refused" fails 64 "out of range: --$flag"
 done
 mkdir -p same/{train,test}/{a,b}
@@ -169,7 +169,7 @@ check "... not after it has a result" fails 78 "lr 0.01" 0.02
 # ---- Errors come alone -----------------------------------------------------------------------------
 
 for flag in "lr x" "unfreeze from:nowhere" "unfreeze last:99" "model none.pth" "data none" "size -1" "batch 1" "epochs 0"; do
-	run "$thaw" "${train[@]}" --out r --$flag
+	run "$thaw" "${train[@]}" --out r "--${flag% *}" "${flag#* }"
 	check "--$flag: one line" eval '[ $code -ne 0 ] && [ "$(wc -l <err)" = 1 ]'
 done
 run "$thaw" "${train[@]}" --out free --seed 4
