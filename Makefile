@@ -21,8 +21,11 @@ LIBS_PC = openblas libjpeg $(SPNG_PC) libwebp libwebpdemux libtiff-4 libzstd lib
           zlib libprotobuf-c
 
 # Evaluated at their first use, not when make reads this file: `make help` and `make deps` run on a bare machine.
+TOOLS = $(firstword $(CC)) pkg-config
+NEED_TOOLS = $(eval NEED_TOOLS := $(foreach t,$(TOOLS),$(if $(shell command -v $(t) 2>/dev/null),,$(error $(t) is not \
+             installed: make deps installs what is missing, or lists it))))$(NEED_TOOLS)
 # libspng's module is called spng when it was built with meson, as in Debian, and libspng when built with CMake.
-SPNG_PC   = $(eval SPNG_PC := $(shell pkg-config --exists libspng && echo libspng || echo spng))$(SPNG_PC)
+SPNG_PC   = $(NEED_TOOLS)$(eval SPNG_PC := $(shell pkg-config --exists libspng && echo libspng || echo spng))$(SPNG_PC)
 PC_CFLAGS = $(eval PC_CFLAGS := $(shell pkg-config --cflags $(LIBS_PC)))$(PC_CHECK)$(PC_CFLAGS)
 PC_LIBS   = $(eval PC_LIBS := $(shell pkg-config --libs $(LIBS_PC)))$(PC_CHECK)$(PC_LIBS)
 PC_CHECK  = $(if $(filter 0,$(.SHELLSTATUS)),,$(error pkg-config does not find a library: make deps lists what is missing))
@@ -39,7 +42,7 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $@)
 
 # Without -Wno-pass-failed clang warns about loops over functions of libm, which it cannot vectorize.
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-pass-failed $(WERROR)
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC -fvisibility=hidden \
+ALL_CFLAGS = $(NEED_TOOLS)-std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -pthread -fPIC -fvisibility=hidden \
              $(ARITHMETIC) -fno-math-errno -Iinclude -I. -I$(BUILD)/gen $(CPPFLAGS) $(PC_CFLAGS)
 # Kernels may contract a*b+c into one instruction; everything else (resampling, metrics) must not. gcc uses 256-bit
 # vectors on AVX-512 by default. -fno-math-errno lets loops with sqrtf become vectors; results do not change.
@@ -140,7 +143,7 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 
 # Objects of the program that a unit test links in addition to the library.
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
-	$(addprefix $(BUILD)/src/cli/,chart.o display_text.o result.o wrap.o)
+	$(addprefix $(BUILD)/src/cli/,chart.o clean_text.o display_text.o result.o wrap.o)
 $(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a

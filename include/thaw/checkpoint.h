@@ -51,6 +51,9 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
 				   void (*damaged)(void *context, const char *path, const char *why), void *context);
 
+/* Lists the steps that have a checkpoint, newest first; the caller frees (*steps)[*count] with thaw_free. */
+thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *directory);
+
 /* *step receives the step of the best checkpoint, -1 if none was marked best. */
 thaw_status thaw_checkpoint_best(int64_t *step, const char *directory);
 

@@ -26,7 +26,8 @@ struct thaw_sink {
 
 /* Writes PATH atomically: write to a temporary file in the same folder, fsync, rename, fsync of the folder. On failure
  * the temporary file is removed and PATH is unchanged, except when the last step fails (fsync of the folder): then PATH
- * already is the new file, complete. */
+ * already is the new file, complete. If PATH is a link, the file that it leads to is written, and the link stays.
+ * THAW_IO if PATH is a device, a pipe, a socket or a folder. */
 struct thaw_file_writer;
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
 /* Valid until commit or discard. */

@@ -2,6 +2,7 @@
 #ifndef THAW_IMAGE_H
 #define THAW_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
  * name. Returns THAW_DATA if the image is damaged, truncated, too large or of an unknown format. `name` is for the
  * message. The caller frees *image with thaw_image_free. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
+
+/* Whether the file that begins with bytes[size] has an image format that thaw reads. */
+bool thaw_image_recognised(const void *bytes, size_t size);
 
 /* A rectangle of pixels. */
 struct thaw_rectangle {

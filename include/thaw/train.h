@@ -144,6 +144,11 @@ struct thaw_run_record {
  * there is none. */
 thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
 
+/* Loads the network of a run directory, done or not. from: "best", "last" or "step-N". *step receives the step of the
+ * checkpoint, or the last one of the run for its trained network. THAW_USAGE if `from` has another form or `directory`
+ * is not a folder, THAW_IO if there is no such checkpoint. The caller destroys *model. */
+thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const char *directory, const char *from);
+
 /* An optimizer; src/train/optimizer.c has the table of them. */
 struct thaw_optimizer {
 	const char *name;

@@ -9,6 +9,7 @@
 #include "src/base/clock.h"
 #include "src/base/compare.h"
 #include "src/base/try.h"
+#include "src/train/warnings.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -210,8 +211,11 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 					 options->out && comm->rank == 0 ? thaw_make_directory(options->out) : THAW_OK);
 	if (status == THAW_OK)
 		status = compare_ranks(&a);
-	if (status == THAW_OK)
+	if (status == THAW_OK) {
+		thaw_warn_random(comm, callbacks, a.model, "the advice means nothing: give FAMILY:FILE, or a run");
+		thaw_warn_small_input(comm, callbacks, a.model, &a.dataset);
 		status = read_history(&a);
+	}
 	if (status == THAW_OK)
 		thaw_log_found(comm, callbacks, a.found);
 	if (status == THAW_OK)

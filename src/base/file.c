@@ -19,6 +19,7 @@
 
 #include "src/base/io_error.h"
 #include "src/base/minmax.h"
+#include "src/base/target.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
@@ -196,8 +197,8 @@ thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path)
 		return THAW_RESOURCE;
 	w->sink = (struct thaw_sink){.write = buffered_write, .context = w};
 	w->fd = -1;
-	thaw_status status = THAW_RESOURCE;
-	if ((w->path = thaw_strdup(path)) != NULL)
+	thaw_status status = thaw_path_target(&w->path, path);
+	if (status == THAW_OK)
 		status = open_temporary(w);
 	if (status != THAW_OK) {
 		release(w);

@@ -33,6 +33,11 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path)
 	return THAW_OK;
 }
 
+thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *directory)
+{
+	return thaw_folder_list(steps, count, directory);
+}
+
 thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
 				   void (*damaged)(void *context, const char *path, const char *why), void *context)
 {

@@ -74,7 +74,7 @@ const struct command command_advise = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = true,
+	.stops = "asked to stop: ending after the current step",
 	.run = run_advise,
 	.print = advise_page_print,
 };

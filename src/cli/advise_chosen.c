@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/cli/advise_parts.h"
+#include "src/cli/clean_text.h"
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"

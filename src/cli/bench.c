@@ -6,6 +6,7 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/result.h"
+#include "src/cli/suggest.h"
 
 #define MAX_BATCH 65536
 #define MAX_STEPS 100000
@@ -25,6 +26,7 @@ static const struct option options[] = {
 	 .help = "network, as for thaw train; a family such as resnet18 needs no file"},
 	WEIGHTS_KEY_OPTION(BENCH, offsetof(struct values, bench.weights_key)),
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = BENCH,
+	 .check = suggest_unfreeze,
 	 .help = "what to train, as for thaw train; none: inference only"},
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = BENCH, .choices = "frozen|lane",
 	 .help = "batch norm in the trained part"},

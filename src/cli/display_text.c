@@ -104,13 +104,3 @@ const char *text_digits(const json_t *number, int digits, char *text, size_t siz
 		snprintf(text, size, "-");
 	return text;
 }
-
-void text_clean(char *text, const char *keep)
-{
-	for (unsigned char *c = (unsigned char *)text; *c; c++) {
-		if ((*c < ' ' || *c == 0x7F) && !strchr(keep, *c))
-			*c = '?';
-		else if (*c == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0) /* U+0080 to U+009F, as UTF-8 */
-			c[0] = c[1] = '?';
-	}
-}

@@ -27,8 +27,4 @@ const char *text_cut(const char *utf8, int columns, char *text);
 const char *text_fixed(const json_t *number, double scale, int decimals, char *text, size_t size);
 const char *text_digits(const json_t *number, int digits, char *text, size_t size);
 
-/* Replaces control characters other than those in `keep` by question marks. Names and labels come from untrusted files
- * and must not send escape sequences to a terminal. */
-void text_clean(char *text, const char *keep);
-
 #endif

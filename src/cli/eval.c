@@ -6,6 +6,7 @@
 #include "src/cli/eval_data.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
+#include "src/cli/network.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "thaw/found.h"
@@ -17,7 +18,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *weights_key, *data, *split;
+	const char *model, *weights_key, *from, *data, *split;
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
@@ -35,6 +36,7 @@ static const struct option options[] = {
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|val|test|all",
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
+	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
@@ -59,13 +61,14 @@ static void defaults(void *values)
 	v->decode_threads = train.decode_threads;
 }
 
-static thaw_status load(const struct values *v, struct thaw_model **model, struct eval_data *data)
+static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
+			struct eval_data *data)
 {
 	const struct eval_choice choice = {
 		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
+	const struct network_choice network = {v->model, v->from, v->weights_key};
 	THAW_TRY(eval_data_open(data, &choice));
-	uint64_t seed = v->seed < 0 ? 1 : (uint64_t)v->seed;
-	THAW_TRY(thaw_model_load_key(model, v->model, v->weights_key, data->dataset.classes, seed));
+	THAW_TRY(network_load(session, model, &network, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
 	THAW_TRY(thaw_model_check_classifier(*model));
 	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return eval_data_match(data, *model, v->data);
@@ -111,10 +114,8 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	int lanes = v->lanes ? v->lanes : max_int(session->comm->size, DEFAULT_LANES);
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	THAW_TRY_OUT(failure_agree(session->comm, load(v, &model, &data)));
+	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
 	log_found(session->comm, v, &data);
-	if (model->weights_note)
-		log_line(session->comm, "weights of %s: %s", v->model, model->weights_note);
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)

@@ -6,7 +6,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
-#include "src/cli/log.h"
+#include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
@@ -14,7 +14,7 @@
 
 struct values {
 	struct common common;
-	const char *safetensors, *onnx, *verify, *weights_key;
+	const char *safetensors, *onnx, *verify, *weights_key, *from;
 	bool half, fold;
 };
 
@@ -35,6 +35,7 @@ static const struct option options[] = {
 	 .help = "image, or dataset as for thaw train: run images through the network and through the written file, and "
 		 "compare"},
 	WEIGHTS_KEY_OPTION("Network", offsetof(struct values, weights_key)),
+	FROM_OPTION("Network", offsetof(struct values, from)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -78,9 +79,8 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	THAW_TRY_OUT(thaw_model_load_key(&model, session->settings->arguments[0], v->weights_key, 0, 0));
-	if (model->weights_note)
-		log_line(session->comm, "weights of %s: %s", session->settings->arguments[0], model->weights_note);
+	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key};
+	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
 	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file",

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "src/cli/display_text.h"
+#include "src/cli/clean_text.h"
 
 #define LINE_SIZE 1280 /* bytes of a line; a message has at most 1024 */
 

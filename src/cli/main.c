@@ -10,8 +10,8 @@
 
 #include "src/base/try.h"
 #include "src/cli/blas_kernel.h"
+#include "src/cli/clean_text.h"
 #include "src/cli/command.h"
-#include "src/cli/display_text.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
@@ -120,14 +120,16 @@ static thaw_status flush_results(void)
 	return thaw_fail(THAW_IO, "cannot write the result: stdout: %s", strerror(errno));
 }
 
-/* Prints the result as text, without control characters. */
+/* Prints the result as text, without control characters: neither in names, nor in what the command adds. */
 static thaw_status print_text(const struct command *c, const json_t *result)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *memory = open_memstream(&text, &size);
+	json_t *clean = json_clean(result);
+	FILE *memory = clean ? open_memstream(&text, &size) : NULL;
 	if (memory)
-		c->print(result, memory);
+		c->print(clean, memory);
+	json_decref(clean);
 	if (!memory || fclose(memory) != 0) {
 		free(text);
 		return thaw_fail(THAW_RESOURCE, "out of memory: the result as text: use --json");
@@ -194,7 +196,10 @@ static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm
 {
 	if (v->command->stops)
 		THAW_TRY(thaw_signals_install());
-	return thaw_mpi_open(comm);
+	THAW_TRY(thaw_mpi_open(comm));
+	if (v->command->stops && comm->rank == 0)
+		thaw_signals_announce(v->command->stops);
+	return THAW_OK;
 }
 
 static thaw_status run(const struct invocation *v, struct thaw_comm *comm)

@@ -36,7 +36,9 @@ struct option {
 	const char *help;    /* one phrase */
 	double min, max;     /* numbers: the range, both ends included; max INFINITY: no upper limit */
 	const char *choices; /* text: the allowed words, "sgd|adamw"; NULL: any text */
-	const char *absent;  /* describes the default where its value alone would not explain it */
+	/* Further checks of a text; NULL: none. `place`: the option and its value as the user wrote them. */
+	thaw_status (*check)(const char *text, const char *place);
+	const char *absent; /* describes the default where its value alone would not explain it */
 	/* The default in effect, given the values of the other options, as text in text[size]. NULL: `absent`. */
 	const char *(*resolved)(const void *values, char *text, size_t size);
 	bool required;

@@ -92,6 +92,8 @@ static thaw_status parse_text(const struct option *o, const char *text, const ch
 		return thaw_fail(THAW_USAGE, "not a choice: %s: give one of %s", place, o->choices);
 	if (!length)
 		return thaw_fail(THAW_USAGE, "an empty value: %s: give a %s", place, o->metavar);
+	if (o->check)
+		THAW_TRY(o->check(text, place));
 	*value = text;
 	return THAW_OK;
 }

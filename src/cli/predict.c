@@ -1,12 +1,15 @@
 /* thaw predict: classifies images. Rank 0 does the work, one image at a time. */
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/image_list.h"
 #include "src/cli/log.h"
+#include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
@@ -19,7 +22,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *weights_key;
+	const char *model, *weights_key, *from;
 	int top;
 };
 
@@ -29,6 +32,7 @@ static const struct option options[] = {
 	 .section = "Prediction", .required = true,
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
+	FROM_OPTION("Prediction", offsetof(struct values, from)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -52,9 +56,8 @@ struct predictor {
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	THAW_TRY(thaw_model_load_key(&p->model, v->model, v->weights_key, 0, 0));
-	if (p->model->weights_note)
-		log_line(session->comm, "weights of %s: %s", v->model, p->model->weights_note);
+	const struct network_choice network = {v->model, v->from, v->weights_key};
+	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
 	const int size = p->model->preprocess.size;
@@ -116,27 +119,38 @@ static json_t *describe(struct predictor *p, const char *path, int top)
 }
 
 /* Classifies every readable image. The others are reported, and determine the status. */
-static thaw_status predict_all(const struct session *session, struct predictor *p, int top, json_t *images,
+static thaw_status predict_all(struct predictor *p, const struct image_list *list, int top, json_t *images,
 			       json_t *failed)
 {
-	const struct settings *s = session->settings;
 	thaw_status worst = THAW_OK;
-	for (int i = 0; i < s->argument_count; i++) {
-		thaw_status status = classify(p, s->arguments[i]);
+	for (size_t i = 0; i < list->count; i++) {
+		const char *path = list->paths[i];
+		thaw_status status = classify(p, path);
 		if (status == THAW_OK) {
-			json_array_append_new(images, describe(p, s->arguments[i], top));
+			json_array_append_new(images, describe(p, path, top));
 			continue;
 		}
 		if (status != THAW_DATA && status != THAW_IO)
 			return status;
 		print_error(thaw_error_message());
-		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(s->arguments[i]),
-							"reason", thaw_report_string(thaw_error_message())));
+		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(path), "reason",
+							thaw_report_string(thaw_error_message())));
 		worst = status > worst ? status : worst;
 	}
 	if (worst != THAW_OK)
-		return thaw_fail(worst, "cannot use %zu of %d images: listed above: replace them",
-				 json_array_size(failed), s->argument_count);
+		return thaw_fail(worst, "cannot use %zu of %zu images: listed above: replace them",
+				 json_array_size(failed), list->count);
+	return THAW_OK;
+}
+
+/* The images of the command line, before the network is loaded. */
+static thaw_status list_images(const struct session *session, struct image_list *list)
+{
+	const struct settings *s = session->settings;
+	THAW_TRY(image_list_fill(list, s->arguments, s->argument_count));
+	if (list->skipped > 0)
+		log_line(session->comm, "not images, skipped: %zu file%s, such as %s", list->skipped,
+			 list->skipped == 1 ? "" : "s", list->first_skipped);
 	return THAW_OK;
 }
 
@@ -144,10 +158,18 @@ static thaw_status run_predict(struct session *session, const void *values, json
 {
 	const struct values *v = values;
 	struct predictor predictor = {0};
+	struct image_list list = {0};
 	json_t *images = json_array(), *failed = json_array();
-	thaw_status status = images && failed ? open_predictor(&predictor, session, v) : THAW_RESOURCE;
+	thaw_status status = images && failed ? list_images(session, &list) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = open_predictor(&predictor, session, v);
+	if (status == THAW_OK && strcmp(predictor.model->source, "random") == 0)
+		log_line(session->comm,
+			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
+			 "or a run",
+			 v->model);
 	if (status == THAW_OK) {
-		status = predict_all(session, &predictor, v->top, images, failed);
+		status = predict_all(&predictor, &list, v->top, images, failed);
 		thaw_status given =
 			give_result(result, json_pack("{s:o, s:O, s:O}", "model", thaw_report_string(v->model),
 						      "images", images, "failed", failed));
@@ -155,6 +177,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	}
 	json_decref(images);
 	json_decref(failed);
+	image_list_release(&list);
 	close_predictor(&predictor);
 	return status;
 }
@@ -179,14 +202,16 @@ static void print_predict(const json_t *result, FILE *out)
 
 const struct command command_predict = {
 	.name = "predict",
-	.usage = "--model M IMAGE... [--top K]",
+	.usage = "--model M IMAGE|FOLDER... [--top K]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each JPEG or PNG file. Files that cannot be used are reported on "
-		 "stderr; the others are still classified, and the exit code is then 65 (damaged) or 74 (cannot be "
+	.about = "Prints the most probable classes of each image; of a folder, those of all images in it and in its "
+		 "folders. "
+		 "Files that cannot be used are reported on stderr; the others are still classified, and the exit code "
+		 "is then 65 (damaged) or 74 (cannot be "
 		 "read).",
 	.min_arguments = 1,
 	.max_arguments = INT_MAX,
-	.argument = "IMAGE",
+	.argument = "IMAGE|FOLDER",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/cli/clean_text.h"
 #include "src/cli/display_text.h"
 #include "src/cli/signals.h"
 

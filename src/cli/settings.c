@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/cli/clean_text.h"
 #include "src/cli/common_options.h"
 #include "src/cli/option_value.h"
 #include "src/cli/plan_flags.h"
@@ -240,17 +241,17 @@ void settings_free(struct settings *s)
 
 static void print_given(const struct settings *s, int i, FILE *out)
 {
-	char text[VALUE_SIZE], name[NAME_SIZE];
+	char text[VALUE_SIZE], name[NAME_SIZE], from[PLACE_SIZE] = "";
 	const struct option *o = &s->options[i];
 	const struct setting *setting = &s->setting[i];
-	fprintf(out, "  %-18s %s", o->name, option_show(o, s->values, text, sizeof(text)));
 	if (setting->source == FROM_ENVIRONMENT)
-		fprintf(out, "  (%s)", environment_name(o, name));
+		snprintf(from, sizeof(from), "  (%s)", environment_name(o, name));
 	else if (setting->line > 0)
-		fprintf(out, "  (%s:%d)", setting->file->path, setting->line);
+		snprintf(from, sizeof(from), "  (%s:%d)", setting->file->path, setting->line);
 	else if (setting->source == FROM_FILE)
-		fprintf(out, "  (%s: %s)", setting->file->path, o->name);
-	fputc('\n', out);
+		snprintf(from, sizeof(from), "  (%s: %s)", setting->file->path, o->name);
+	option_show(o, s->values, text, sizeof(text));
+	fprintf(out, "  %-18s %s%s\n", o->name, text_clean(text, ""), text_clean(from, ""));
 }
 
 /* The default of an option, given the values of the others. */

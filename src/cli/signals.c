@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	int number;
@@ -22,6 +23,21 @@ static const struct {
 static volatile sig_atomic_t stop_signal; /* the first one received, 0: none */
 static volatile sig_atomic_t interrupted; /* SIGINT was received */
 
+static const char *volatile announced;    /* line to print at the first signal; NULL: none */
+static volatile sig_atomic_t on_terminal; /* stderr is a terminal, where a progress bar may be */
+
+/* Uses only functions that are safe in a signal handler. */
+static void print_announced(void)
+{
+	static const char clear[] = "\r\033[K";
+	int saved = errno;
+	const char *line = announced;
+	if (line && (!on_terminal || write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0) &&
+	    write(STDERR_FILENO, line, strlen(line)) > 0 && write(STDERR_FILENO, "\n", 1) < 0)
+		announced = NULL;
+	errno = saved;
+}
+
 static void record_signal(int number)
 {
 	if (number == SIGINT && interrupted) {
@@ -33,8 +49,10 @@ static void record_signal(int number)
 	}
 	if (number == SIGINT)
 		interrupted = 1;
-	if (!stop_signal)
+	if (!stop_signal) {
 		stop_signal = number;
+		print_announced();
+	}
 }
 
 thaw_status thaw_signals_install(void)
@@ -48,6 +66,12 @@ thaw_status thaw_signals_install(void)
 			return thaw_fail(THAW_RESOURCE, "cannot install a signal handler: %s: %s", stop_signals[i].name,
 					 strerror(errno));
 	return THAW_OK;
+}
+
+void thaw_signals_announce(const char *line)
+{
+	on_terminal = isatty(STDERR_FILENO);
+	announced = line;
 }
 
 int thaw_stop_requested(void)

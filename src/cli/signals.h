@@ -8,6 +8,9 @@
  * typed twice. */
 thaw_status thaw_signals_install(void);
 
+/* The first of them prints the line at once, before the program can act on it. `line` must stay valid. */
+void thaw_signals_announce(const char *line);
+
 /* The first such signal since thaw_signals_install, 0 when none. Ranks may receive a signal at different times, so
  * reduce the result over the ranks before acting on it. */
 int thaw_stop_requested(void);

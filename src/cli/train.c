@@ -8,6 +8,7 @@
 #include "src/cli/display_text.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "src/cli/suggest.h"
 #include "thaw/version.h"
 
 struct values {
@@ -19,6 +20,7 @@ struct values {
 
 #define OFFSET(field) offsetof(struct values, train.field)
 #define AT(field)     .offset = OFFSET(field)
+#define LARGEST_LR    10 /* more is a mistake: a typical rate is 0.01 */
 #define WHAT          "Model and data"
 #define HOW           "Training"
 #define AUGMENT       "Augmentation"
@@ -57,6 +59,7 @@ static const struct option options[] = {
 	SIZE_OPTION(WHAT, OFFSET(size)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
+	 .check = suggest_unfreeze,
 	 .help = "what to train: head, last:N (the last N blocks and the classifier), from:BLOCK, or all"},
 	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
@@ -72,11 +75,11 @@ static const struct option options[] = {
 	{.name = "optimizer", .metavar = "NAME", .type = OPTION_TEXT, AT(optimizer), .section = HOW,
 	 .choices = "sgd|adamw",
 	 .help = "optimizer"},
-	{.name = "lr", .metavar = "X", .type = OPTION_REAL, AT(lr), .section = HOW, .min = 0, .max = INFINITY,
+	{.name = "lr", .metavar = "X", .type = OPTION_REAL, AT(lr), .section = HOW, .min = 0, .max = LARGEST_LR,
 	 .absent = "0.01 for sgd, 0.0003 for adamw", .resolved = default_lr,
 	 .help = "peak learning rate"},
 	{.name = "head-lr", .metavar = "X", .type = OPTION_REAL, AT(head_lr), .section = HOW, .min = 0,
-	 .max = INFINITY, .absent = "same as --lr",
+	 .max = LARGEST_LR, .absent = "same as --lr",
 	 .help = "learning rate of the head epochs"},
 	{.name = "layer-decay", .metavar = "X", .type = OPTION_REAL, AT(layer_decay), .section = HOW, .min = 0,
 	 .max = 1,
@@ -87,7 +90,7 @@ static const struct option options[] = {
 	 .max = BELOW_ONE,
 	 .help = "momentum of sgd"},
 	{.name = "weight-decay", .metavar = "X", .type = OPTION_REAL, AT(weight_decay), .section = HOW, .min = 0,
-	 .max = INFINITY, .absent = "0.0001 for sgd, 0.01 for adamw", .resolved = default_weight_decay,
+	 .max = 1, .absent = "0.0001 for sgd, 0.01 for adamw", .resolved = default_weight_decay,
 	 .help = "weight decay; not applied to biases and norms"},
 	{.name = "label-smoothing", .metavar = "X", .type = OPTION_REAL, AT(label_smoothing), .section = HOW,
 	 .min = 0, .max = BELOW_ONE,
@@ -132,7 +135,8 @@ static const struct option options[] = {
 	 .help = "epochs between evaluations; the last epoch is always evaluated"},
 	{.name = "checkpoint-every", .metavar = "STEPS|SECONDSs", .type = OPTION_INTERVAL,
 	 .offset = offsetof(struct values, checkpoint_every), .section = RUN, .min = 0, .max = INFINITY,
-	 .help = "interval of checkpoints within an epoch: 500 is steps, 600s is seconds; each epoch also ends with one"},
+	 .help = "interval of checkpoints within an epoch: 500 is steps, 600s is seconds (the first after 30s); each epoch also "
+		 "ends with one"},
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
 	 .help = "number of newest checkpoints to keep, in addition to the best one"},
 	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),
@@ -151,13 +155,48 @@ static void defaults(void *values)
 	v->cache_dtype = "f32";
 }
 
-static void log_configuration(const struct session *session)
+/* The callbacks of a run. The list of settings is printed before the first other line, so that an error found before
+ * the training starts comes alone. */
+struct run_log {
+	struct progress progress;
+	struct thaw_callbacks inner; /* that write; their context is `progress` */
+	const struct settings *settings;
+	int ranks;
+	bool begun;
+};
+
+static void begin_log(struct run_log *log)
 {
-	if (session->comm->rank != 0)
+	if (log->begun)
 		return;
-	fprintf(stderr, "thaw train %s, %d rank%s\n", THAW_VERSION, session->comm->size,
-		session->comm->size == 1 ? "" : "s");
-	settings_print(session->settings, stderr);
+	log->begun = true;
+	fprintf(stderr, "thaw train %s, %d rank%s\n", THAW_VERSION, log->ranks, log->ranks == 1 ? "" : "s");
+	settings_print(log->settings, stderr);
+}
+
+static void show_progress(void *context, const struct thaw_train_progress *p)
+{
+	struct run_log *log = context;
+	begin_log(log);
+	log->inner.progress(log->inner.context, p);
+}
+
+static void write_line(void *context, const char *line)
+{
+	struct run_log *log = context;
+	begin_log(log);
+	log->inner.log(log->inner.context, line);
+}
+
+static struct thaw_callbacks open_log(struct run_log *log, const struct session *session)
+{
+	bool writes = session->comm->rank == 0;
+	*log = (struct run_log){.settings = session->settings, .ranks = session->comm->size};
+	log->inner = progress_start(&log->progress, writes ? stderr : NULL);
+	return (struct thaw_callbacks){.context = log,
+				       .stop = progress_stop,
+				       .progress = writes ? show_progress : NULL,
+				       .log = writes ? write_line : NULL};
 }
 
 /* The options as the library takes them; the choices of each word were checked. */
@@ -177,13 +216,10 @@ static thaw_status run_train(struct session *session, const void *values, json_t
 {
 	const struct values *v = values;
 	struct thaw_train_options train = train_options(v);
-	log_configuration(session);
-
-	struct progress progress;
-	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = progress_stop;
+	struct run_log log;
+	struct thaw_callbacks callbacks = open_log(&log, session);
 	thaw_status status = thaw_train(session->comm, &train, &callbacks, result);
-	progress_end(&progress);
+	progress_end(&log.progress);
 	return status;
 }
 
@@ -207,6 +243,12 @@ static void print_train(const json_t *result, FILE *out)
 	fputc('\n', out);
 	print_prediction(result, out);
 	print_metrics(result, out);
+	size_t i;
+	json_t *warning;
+	json_array_foreach(json_object_get(result, "warnings"), i, warning)
+	{
+		fprintf(out, "warning: %s\n", json_string_value(warning));
+	}
 }
 
 const struct command command_train = {
@@ -220,7 +262,7 @@ const struct command command_train = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = true,
+	.stops = "asked to stop: saving the state; unless a line says that it is saved, the job was killed first",
 	.run = run_train,
 	.print = print_train,
 };

@@ -44,6 +44,11 @@ const char *thaw_image_format_name(const uint8_t *bytes, size_t size)
 	return format ? format->name : NULL;
 }
 
+bool thaw_image_recognised(const void *bytes, size_t size)
+{
+	return detect(bytes, size) != NULL;
+}
+
 static thaw_status find_format(const struct image_format **format, const void *bytes, size_t size, const char *name)
 {
 	if (size == 0)

@@ -67,8 +67,7 @@ static thaw_status load_builtin(struct thaw_model **model)
 	return load_weights(model, &w, &(struct thaw_weights_request){.source = "builtin"});
 }
 
-/* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
-static thaw_status split_spec(const char *spec, const char **variant, const char **file)
+thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file)
 {
 	const char *colon = strchr(spec, ':');
 	*file = NULL;
@@ -105,7 +104,7 @@ thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, con
 	thaw_status status = load_without_file(model, spec, key, classes, seed, &found);
 	if (found)
 		return status;
-	THAW_TRY(split_spec(spec, &variant, &file));
+	THAW_TRY(thaw_model_split_spec(spec, &variant, &file));
 	if (file)
 		return load_file(model, file, variant, key);
 	if (thaw_path_is_directory(spec))

@@ -24,6 +24,9 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weigh
 /* THAW_DATA if a weight is not a number or infinite. */
 thaw_status thaw_model_check_finite(const struct thaw_graph *g, const char *source);
 
+/* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
+thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file);
+
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);
 

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/target.h"
 #include "src/base/try.h"
+#include "src/base/utf8.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
@@ -37,7 +39,10 @@ static bool write_full(int fd, const char *bytes, size_t size)
 /* Appends the text. After a failure (a full disk) the file has its old length, so that the next line is complete. */
 static thaw_status append(const char *path, const char *text, size_t size)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	char *target = NULL;
+	THAW_TRY(thaw_path_target(&target, path)); /* to open a pipe would wait for a reader */
+	int fd = open(target, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+	thaw_free(target);
 	if (fd < 0)
 		return thaw_fail_io("cannot open", path);
 	thaw_status status = THAW_OK;
@@ -100,7 +105,10 @@ thaw_status thaw_report_file(const char *path, const json_t *object)
 
 thaw_status thaw_report_rewind(const char *path, int64_t lines)
 {
-	FILE *file = fopen(path, "r+e");
+	char *target = NULL;
+	THAW_TRY(thaw_path_target(&target, path));
+	FILE *file = fopen(target, "r+e");
+	thaw_free(target);
 	if (!file)
 		return errno == ENOENT ? THAW_OK : thaw_fail_io("cannot open", path);
 	char *line = NULL;
@@ -122,26 +130,6 @@ thaw_status thaw_report_rewind(const char *path, int64_t lines)
 	return status;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (Unicode 15, table 3-7); 0: malformed. */
-static size_t utf8_length(const unsigned char *s)
-{
-	if (s[0] < 0x80)
-		return 1;
-	size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	/* The second byte has a narrower range after some first bytes: no overlong forms, surrogates, or
-	 * values over U+10FFFF. */
-	unsigned char lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-	if (s[1] < lo || s[1] > hi)
-		return 0;
-	for (size_t i = 2; i < length; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return length;
-}
-
 json_t *thaw_report_string(const char *text)
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
@@ -151,7 +139,7 @@ json_t *thaw_report_string(const char *text)
 		return NULL;
 	size_t used = 0;
 	while (*text) {
-		size_t length = utf8_length((const unsigned char *)text);
+		size_t length = thaw_utf8_length(text);
 		memcpy(valid + used, length ? text : replacement, length ? length : width);
 		used += length ? length : width;
 		text += length ? length : 1;

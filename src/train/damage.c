@@ -62,6 +62,13 @@ void thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 	}
 }
 
+/* The note without its last part: a skipped image needs no remedy, and the run could not be resumed without it. */
+static int without_remedy(const char *note)
+{
+	const char *remedy = strstr(note, ": remove or replace it");
+	return (int)(remedy ? (size_t)(remedy - note) : strlen(note));
+}
+
 /* Logs what rank 0 gathered: counts each[size], texts (size, most, NOTE_BYTES). */
 static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const int64_t *each,
 		      const char *texts, int64_t most)
@@ -70,7 +77,8 @@ static void log_notes(const struct thaw_comm *comm, const struct thaw_callbacks 
 	int64_t more = 0;
 	for (int rank = 0; rank < comm->size; rank++) {
 		for (int64_t i = 0; i < each[rank] && i < most; i++) {
-			snprintf(line, sizeof(line), "skipped: %s", texts + (rank * most + i) * NOTE_BYTES);
+			const char *note = texts + (rank * most + i) * NOTE_BYTES;
+			snprintf(line, sizeof(line), "skipped: %.*s", without_remedy(note), note);
 			callbacks->log(callbacks->context, line);
 		}
 		more += max_int64(each[rank] - most, 0);

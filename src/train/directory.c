@@ -1,6 +1,7 @@
 /* The run directory: configuration, lock, and whether the run is new, unfinished or done.
  *
  *   plan.json        the plan the run was started with, if any
+ *   origin.json      the network that the run started from
  *   config.json      all settings that decide the result; a later start must have the same
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
@@ -69,6 +70,25 @@ static thaw_status take_lock(struct run *r)
 	return status;
 }
 
+static bool is_complete(const struct run *r)
+{
+	char *path = thaw_format("%s/result.json", r->options.out);
+	bool complete = path && access(path, F_OK) == 0;
+	thaw_free(path);
+	return complete;
+}
+
+/* Whether the run has a result or a checkpoint. One that has neither lost nothing when it starts anew. */
+static thaw_status has_state(const struct run *r, bool *state)
+{
+	int64_t *steps = NULL;
+	int count = 0;
+	THAW_TRY(thaw_checkpoint_list(&steps, &count, r->options.out));
+	thaw_free(steps);
+	*state = count > 0 || is_complete(r);
+	return THAW_OK;
+}
+
 /* How a setting differs from the run's own, and what to do. recorded: NULL if the run has no such setting. */
 static thaw_status fail_setting(const struct run *r, const char *key, const json_t *recorded, const json_t *current)
 {
@@ -81,15 +101,16 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 				 json_string_value(current), out);
 	if (strcmp(key, "data") == 0)
 		return thaw_fail(THAW_CONFIG,
-				 "this run was started with other training images: --data %s: give it the same, or "
-				 "--out another folder than %s",
+				 "this run was started with other training images: --data %s: give it the same (put "
+				 "removed images back, take added ones out), or --out another folder than %s",
 				 r->options.data, out);
 	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(SHOWN_DIGITS);
 	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
-	thaw_status status =
-		thaw_fail(THAW_CONFIG,
-			  "this run was started with %s %s, not %s: --out %s: use the same settings or another folder",
-			  key, was ? was : "(absent)", is ? is : "", out);
+	const char *started = is_complete(r) ? "is complete, with" : "was started with";
+	thaw_status status = thaw_fail(
+		THAW_CONFIG, "this run %s %s %s, not %s: --out %s: use the same settings or another folder%s%s%s",
+		started, key, was ? was : "(absent)", is ? is : "", out, is_complete(r) ? "; --model " : "",
+		is_complete(r) ? out : "", is_complete(r) ? " --out NEW trains its network further" : "");
 	free(was);
 	free(is);
 	return status;
@@ -110,6 +131,24 @@ static thaw_status compare_config(const struct run *r, json_t *recorded, json_t 
 	return THAW_OK;
 }
 
+/* Checks the settings of a run that is in the folder already. *anew: they differ, but the run has nothing to resume. */
+static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t *current, bool *anew)
+{
+	bool state;
+	if (r->options.resume == THAW_RESUME_NEVER)
+		return thaw_fail(THAW_CONFIG,
+				 "the folder already has a run: --out %s: give another one, or remove --resume never",
+				 r->options.out);
+	THAW_TRY(has_state(r, &state));
+	thaw_status status = compare_config(r, recorded, current);
+	*anew = status == THAW_CONFIG && !state;
+	if (!*anew)
+		return status;
+	run_log(r, "an earlier start in %s left no checkpoint: the run starts anew with these settings",
+		r->options.out);
+	return THAW_OK;
+}
+
 static thaw_status open_config(struct run *r)
 {
 	json_t *recorded;
@@ -118,18 +157,15 @@ static thaw_status open_config(struct run *r)
 	if (current)
 		json_object_set_new(current, "data",
 				    json_sprintf("%016llx", (unsigned long long)thaw_dataset_digest(&r->train)));
-	thaw_status status = THAW_OK;
-	if (!current)
-		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
-	else if (recorded && r->options.resume == THAW_RESUME_NEVER)
-		status = thaw_fail(THAW_CONFIG,
-				   "the folder already has a run: --out %s: give another one, or remove --resume never",
-				   r->options.out);
-	else if (recorded)
-		status = compare_config(r, recorded, current);
+	thaw_status status = current ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
+	bool anew = !recorded;
+	if (status == THAW_OK && recorded)
+		status = check_recorded(r, recorded, current, &anew);
 	if (status == THAW_OK)
-		status = run_plan_open(r, !recorded, current);
-	if (status == THAW_OK && !recorded)
+		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
+	if (status == THAW_OK && anew)
+		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
+	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	json_decref(current);
 	json_decref(recorded);

@@ -4,6 +4,7 @@
 #include "src/base/try.h"
 #include "src/train/evaluation.h"
 #include "src/train/metrics.h"
+#include "src/train/warnings.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
@@ -98,6 +99,8 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		return thaw_fail(THAW_CONFIG,
 				 "the model has %d classes, the data %d: --data: give data with the model's classes",
 				 (int)model->classes, dataset->classes);
+	thaw_warn_random(comm, callbacks, model, "the result means nothing: give FAMILY:FILE, or a run");
+	thaw_warn_small_input(comm, callbacks, model, dataset);
 	struct thaw_graph *graph = thaw_graph_copy(model->graph);
 	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof(*sums));
 	thaw_status status = graph && sums ? THAW_OK : THAW_RESOURCE;

@@ -26,9 +26,10 @@ enum {
 	SLOT_IMAGES, /* images of the step */
 	SLOT_LOSS,   /* sum of their losses */
 	SLOT_CORRECT,
-	SLOT_STOP,   /* not 0: a rank was asked to stop */
-	SLOT_SAVE,   /* not 0: rank 0 requests a checkpoint */
-	SLOT_FAILED, /* not 0: a rank could not load a batch */
+	SLOT_STOP,      /* not 0: a rank was asked to stop */
+	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
+	SLOT_FAILED,    /* not 0: a rank could not load a batch */
+	SLOT_ABANDONED, /* not 0: a rank was asked to stop and skipped lanes, so the step is not done */
 	SLOTS
 };
 
@@ -101,9 +102,11 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
-	bool diverged;         /* the failure is a loss, gradient or weight that is not finite */
-	bool finished;         /* after the last epoch */
-	json_t *final_metrics; /* of final_test, after the last epoch; else NULL */
+	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
+	bool finished;                /* after the last epoch */
+	bool logged_damage;           /* the log already says that skipped images must stay in place */
+	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
+	json_t *final_metrics;        /* of final_test, after the last epoch; else NULL */
 
 	/* Times of thaw_clock, written by thaw_train; last_checkpoint also by run_save. */
 	double started;         /* when the run would have started, had it never been interrupted */
@@ -142,6 +145,8 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
+/* Logs what the user should know of data and network before the training. Call before a phase is entered. */
+void run_announce(const struct run *r);
 int64_t run_total_steps(const struct run *r);
 
 /* phase.c: builds r->phase; closes the previous one first. Collective. */

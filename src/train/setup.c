@@ -6,6 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/warnings.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/version.h"
@@ -56,6 +57,26 @@ static void log_weights(const struct run *r)
 		run_log(r, "%s has no classifier: a new one is added", r->model->variant);
 }
 
+/* Whether the last phase leaves weights as they are. */
+static bool has_frozen_weights(const struct run *r)
+{
+	for (int i = 0; i < r->model->graph->param_count; i++)
+		if (r->model->graph->params[i].role == THAW_ROLE_WEIGHT && !r->model->graph->params[i].trainable)
+			return true;
+	return false;
+}
+
+void run_announce(const struct run *r)
+{
+	log_preprocess(r);
+	log_weights(r);
+	if (has_frozen_weights(r))
+		thaw_warn_random(r->comm, r->callbacks, r->model,
+				 "the frozen part stays random and the classifier learns from noise: give FAMILY:FILE "
+				 "with pretrained weights, or --unfreeze all to train from scratch");
+	thaw_warn_small_input(r->comm, r->callbacks, r->model, &r->train);
+}
+
 static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
@@ -67,8 +88,6 @@ static thaw_status open_model(struct run *r)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
 	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* recorded in the trained network */
 	r->preprocess = r->model->preprocess;
-	log_preprocess(r);
-	log_weights(r);
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;

@@ -75,27 +75,41 @@ static bool save_due(const struct run *r)
 	return r->comm->rank == 0 && (steps || seconds);
 }
 
-/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a batch cannot be
- * loaded, its lane contributes no images and sets SLOT_FAILED: the other ranks may already be in the all-reduce and
- * see the flag there. */
+static bool stop_requested(const struct run *r)
+{
+	return r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
+}
+
+/* Whether a rank that was asked to stop may leave this step undone: a launcher may kill it soon (mpirun after 1 s). Not
+ * the first step of a process, so that a run that is stopped again and again still advances. */
+static bool may_abandon(const struct run *r)
+{
+	return r->at.total_steps > r->first_step;
+}
+
+/* Load, forward, loss and backward of this rank's lanes; reduce and update begin meanwhile. If a lane's batch fails,
+ * the lane contributes no images and sets SLOT_FAILED: the other ranks are in the all-reduce already and see the flag
+ * there. If a rank is asked to stop, its lanes that have not begun contribute none and set SLOT_ABANDONED. */
 static thaw_status forward_backward(struct run *r)
 {
 	struct run_phase *p = &r->phase;
-	bool stop = r->callbacks && r->callbacks->stop && r->callbacks->stop(r->callbacks->context);
-	bool save = save_due(r);
+	bool stop = false, abandoned = false, save = save_due(r);
 	thaw_status status = THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
 		float *vector = thaw_allreduce_next(p->allreduce);
 		if (!vector)
 			return THAW_SOFTWARE;
 		struct thaw_feature_batch batch = {0};
-		if (status == THAW_OK)
+		stop = stop || stop_requested(r);
+		abandoned = stop && may_abandon(r);
+		if (status == THAW_OK && !abandoned)
 			status = thaw_features_load_next(p->train_features, p->tail_executor, &batch);
 		if (status != THAW_OK)
 			batch.count = 0;
 		float *slots = slots_of(r, vector);
 		memset(slots, 0, SLOTS * sizeof(*slots));
 		slots[SLOT_FAILED] = status != THAW_OK;
+		slots[SLOT_ABANDONED] = abandoned;
 		slots[SLOT_STOP] = stop;
 		slots[SLOT_SAVE] = save;
 		run_lane(r, &batch, vector);
@@ -118,7 +132,8 @@ static double learning_rate(const struct run *r)
 /* Whether this step changes weights. Decided from the summed slots alone, so all ranks agree. */
 static bool can_update(const float *slots)
 {
-	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && isfinite(slots[SLOT_LOSS]);
+	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && slots[SLOT_ABANDONED] == 0.0f &&
+	       isfinite(slots[SLOT_LOSS]);
 }
 
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots)
@@ -186,6 +201,8 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;
+	if (slots[SLOT_ABANDONED] > 0.0f) /* no weight has changed: the state is that after the previous step */
+		return THAW_OK;
 	*save = slots[SLOT_SAVE] > 0.0f;
 	return record_step(r, slots);
 }

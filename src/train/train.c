@@ -5,11 +5,13 @@
 #include "src/base/clock.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/warnings.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define PROGRESS_SECONDS 0.5
+#define FIRST_CHECKPOINT 30.0 /* seconds after which a new run has something to continue from */
 
 static void show_progress(struct run *r)
 {
@@ -82,6 +84,15 @@ static bool is_last_epoch(const struct run *r)
 	return r->at.phase == r->phase_count - 1 && r->at.epoch == run_phase_options(r)->epochs - 1;
 }
 
+/* The run can go on only with the same images, so a user should not remove those that are named as damaged. */
+static void log_damage(struct run *r)
+{
+	if (run_epoch_damaged(r) == 0 || r->logged_damage || is_last_epoch(r))
+		return;
+	run_log(r, "note: leave damaged images in place until this run is done: without them it could not be resumed");
+	r->logged_damage = true;
+}
+
 static void log_epoch(const struct run *r, const json_t *metrics)
 {
 	char test[64] = "", damaged[64] = "";
@@ -125,6 +136,10 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 	}
 	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
+	log_damage(r);
+	r->last_loss = run_epoch_mean(r, r->at.epoch_loss);
+	if (r->first_loss == 0.0)
+		r->first_loss = r->last_loss;
 	if (fresh) {
 		json_decref(*metrics);
 		*metrics = fresh;
@@ -162,7 +177,8 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
 	if (summary &&
 	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
-	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary))) {
+	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary) ||
+	     thaw_warn_result(summary, (int)r->model->classes, r->first_loss, r->last_loss) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
 	}
@@ -186,6 +202,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 	r->started = thaw_clock() - r->at.seconds;
 	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
+	if (r->at.total_steps == 0 && r->options.checkpoint_seconds > FIRST_CHECKPOINT)
+		r->last_checkpoint -= r->options.checkpoint_seconds - FIRST_CHECKPOINT;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in metrics.jsonl: %s", thaw_error_message());
 	while (status == THAW_OK && !r->finished) {
@@ -210,10 +228,12 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 	thaw_status status = run_open(&r);
 	if (status == THAW_OK)
 		status = run_directory_open(&r, &done, &summary);
-	if (status == THAW_OK && done)
+	if (status == THAW_OK && done) {
 		run_log(&r, "this run is already done: %s", r.options.out);
-	else if (status == THAW_OK)
+	} else if (status == THAW_OK) {
+		run_announce(&r);
 		status = train_to_end(&r, &summary);
+	}
 	json_decref(r.final_metrics);
 	run_directory_close(&r);
 	run_close(&r);

@@ -191,7 +191,7 @@ check "... and the next start finishes it" same_bytes full-model/model.safetenso
 
 # ---- Runs ------------------------------------------------------------------------------------------
 
-refused "weights that become NaN (ranks)" 78 "not finite" "--lr 1e+30" -- "${train[@]}" --lr 1e30 --out wild
+refused "weights that become NaN (ranks)" 78 "not finite" "--lr 10" -- "${train[@]}" --lr 10 --weight-decay 1 --epochs 200 --checkpoint-every 0 --out wild
 check "... are not saved" eval '[ ! -e wild/model.safetensors ] && [ ! -e wild/result.json ]'
 refused "a run directory with other flags (ranks)" 78 "lr 0.05" 0.06 -- "${train[@]}" --lr 0.06 --out whole
 touch file

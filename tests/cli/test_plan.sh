@@ -20,21 +20,24 @@ plan() {
 }
 here=(train --model cifar_resnet8 --data data --lanes 4 --scale-min 1) # values that are not in the plan
 
-# Precedence of values. The configuration is logged before any file is opened, so a run on missing data is sufficient.
+# Precedence of values. The settings are printed when the training starts.
+mkdir shown && idx shown/train 16 && idx shown/t10k 4
+show() { rm -rf shown-run && run "$thaw" train --data shown --out shown-run "$@"; }
 setting() { grep -qE -e "^  $1 +$2\$" err; }
 plan p.json '"lr": 0.4, "batch": 256, "unfreeze": "last:3", "momentum": 0.1, "epochs": 7, "mixed-machines": true'
 printf 'lr: 0.3\nbatch: 128\nunfreeze: last:2\n' >c.yaml
-THAW_LR=0.2 THAW_BATCH=64 run "$thaw" train --data nowhere --out r --plan p.json --config c.yaml --lr 0.1
+THAW_LR=0.2 THAW_BATCH=64 show --plan p.json --config c.yaml --lr 0.1
 check "flags override the plan" setting lr 0.1
 check "the environment overrides the plan" setting batch "64 +\(THAW_BATCH\)"
 check "the configuration file overrides the plan" setting unfreeze "last:2 +\(c.yaml:3\)"
 check "the plan overrides the defaults" setting momentum "0.1 +\(p.json: momentum\)"
 check "integers and booleans in a plan" eval 'setting epochs "7 +.*" && setting mixed-machines "true +.*"'
-check "a run with a plan fails on missing data" exits 74 nowhere
-THAW_PLAN=p.json run "$thaw" train --data nowhere --out r
+run "$thaw" train --data nowhere --out r --plan p.json
+check "a run with a plan fails on missing data" fails 74 nowhere
+THAW_PLAN=p.json show
 check "a plan from the environment" setting lr "0.4 +\(p.json: lr\)"
 printf 'plan: p.json\n' >c.yaml
-run "$thaw" train --data nowhere --out r --config c.yaml
+show --config c.yaml
 check "a plan from the configuration" setting lr "0.4 +\(p.json: lr\)"
 run "$thaw" eval --model m --data d --plan p.json
 check "other commands have no --plan" fails 64 "unknown flag: --plan"

@@ -18,11 +18,11 @@ declare -A flags=(
 		--pad-crop --test-share --per-class --seed --eval-every --checkpoint-every --keep --decode-threads
 		--views --cache --cache-dir --cache-dtype
 		--mixed-machines --bn --resume --config --threads"
-	[eval]="--model --data --split --lanes --size"
+	[eval]="--model --data --split --from --lanes --size"
 	[compare]="--data --test-share --per-class --size --lanes --seed --decode-threads --threads"
-	[predict]="--model --top"
+	[predict]="--model --from --top"
 	[inspect]="--layers --size"
-	[export]="--safetensors --half --onnx --fold-bn --verify"
+	[export]="--from --safetensors --half --onnx --fold-bn --verify"
 	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
 	[doctor]="--threads"
 )
@@ -81,29 +81,32 @@ done
 run mpirun -n 3 "$thaw" train --lrr 0.1
 check "three ranks report an error once" fails_once 64
 
-# Precedence of values. The configuration is logged before any file is opened, so a run on missing data is sufficient.
+# Precedence of values.
 setting() { grep -qE -e "^  $1 +$2\$" err; }
+# The settings are printed when the training starts.
+mkdir shown && idx shown/train 16 && idx shown/t10k 4
+show() { rm -rf shown-run && run "$thaw" train --data shown --out=shown-run "$@"; }
 run "$thaw" train --data nowhere --out r
-check "a missing data folder" exits 74 "nowhere"
+check "a missing data folder" fails 74 "nowhere"
 printf 'lr: 0.3\nbatch: 64\nunfreeze: "last:2"   # quoted\n' >c.yaml
-THAW_BATCH=128 THAW_LR=0.2 run "$thaw" train --data nowhere --out r --config c.yaml --lr 0.1
+THAW_BATCH=128 THAW_LR=0.2 show --config c.yaml --lr 0.1
 check "flags override the environment" setting lr 0.1
 check "the environment overrides the file" setting batch "128 +\(THAW_BATCH\)"
 check "the file overrides the defaults" setting unfreeze "last:2 +\(c.yaml:3\)"
 check "defaults are logged" err_has "epochs 10"
-run "$thaw" train --data nowhere --out r
+show
 check "the log has the default learning rate of sgd" err_has "| lr 0.01 |"
-run "$thaw" train --data nowhere --out r --optimizer adamw
+show --optimizer adamw
 check "the log has the default learning rate of adamw" err_has "| lr 0.0003 |"
-THAW_CONFIG=c.yaml run "$thaw" train --data nowhere --out r
+THAW_CONFIG=c.yaml show
 check "THAW_CONFIG names the file" setting lr "0.3 +\(c.yaml:1\)"
 THAW_LR='' run "$thaw" train --data nowhere --out r
 check "an empty variable counts as unset" exits 74
 THAW_KEEP=1 run "$thaw" train --data d --out r
 check "a bad value in the environment" fails 64 "THAW_KEEP=1"
-run "$thaw" train --data nowhere --out r --checkpoint-every 600s
+show --checkpoint-every 600s
 check "an interval in seconds" setting checkpoint-every 600s
-run "$thaw" train --data nowhere --out=r --checkpoint-every=500
+show --checkpoint-every=500
 check "an interval in steps, flags with =" setting checkpoint-every 500
 
 config() { # config NAME CONTENT TEXT

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/base/try.h"
 #include "thaw/digest.h"
@@ -420,6 +421,46 @@ static void test_clean(void **state)
 	assert_int_equal(thaw_file_clean(scratch_file(s, "none")), THAW_IO);
 }
 
+/* A link stays, and its target is replaced; what is not a regular file stays and is named. */
+static void test_file_target(void **state)
+{
+	const struct scratch *s = *state;
+	char link[256], chain[256], pipe[256], dangling[256];
+	snprintf(link, sizeof(link), "%s", scratch_file(s, "link"));
+	snprintf(chain, sizeof(chain), "%s", scratch_file(s, "chain"));
+	snprintf(pipe, sizeof(pipe), "%s", scratch_file(s, "pipe"));
+	snprintf(dangling, sizeof(dangling), "%s", scratch_file(s, "dangling"));
+	assert_int_equal(thaw_make_directory(scratch_file(s, "d")), THAW_OK);
+	put(scratch_file(s, "d/file"), "old", true);
+	assert_int_equal(symlink("d/file", link), 0);
+	assert_int_equal(symlink(link, chain), 0);
+	put(chain, "new", true);
+	assert_file(scratch_file(s, "d/file"), "new");
+	struct stat st;
+	assert_int_equal(lstat(chain, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+
+	assert_int_equal(symlink("d/later", dangling), 0);
+	put(dangling, "made", true);
+	assert_file(scratch_file(s, "d/later"), "made");
+
+	struct thaw_file_writer *f;
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(thaw_file_writer_open(&f, pipe), THAW_IO);
+	assert_non_null(strstr(thaw_error_message(), "a pipe"));
+	assert_int_equal(thaw_file_writer_open(&f, "/dev/null"), THAW_IO);
+	assert_non_null(strstr(thaw_error_message(), "a device: /dev/null"));
+	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "d")), THAW_IO);
+	assert_non_null(strstr(thaw_error_message(), "a folder"));
+	assert_int_equal(symlink("loop", scratch_file(s, "loop")), 0);
+	assert_int_equal(thaw_file_writer_open(&f, scratch_file(s, "loop")), THAW_IO);
+	assert_non_null(strstr(thaw_error_message(), "too many links"));
+	assert_int_equal(stat("/dev/null", &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+}
+
 static void test_directory(void **state)
 {
 	const struct scratch *s = *state;
@@ -454,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_large_file, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_file_limit, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_clean, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(test_file_target, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(test_directory, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -8,6 +8,8 @@
 #include "src/advise/probe.h"
 #include "tests/unit/comm_threads.h"
 #include "tests/unit/formula_weights.h"
+#include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/train.h"
 
 /* What thaw_probe_evaluate says of the table. */
@@ -329,6 +331,45 @@ static void a_stopped_trial_has_no_result(void **state)
 	close_data(&d);
 }
 
+/* Trains in the folder `out`, asked to stop from the nth poll on unless n is 0; then once more to the end. *bytes: the
+ * weights. */
+static void train_stopped(const struct scratch *s, const char *out, int n, void **bytes, size_t *size)
+{
+	struct thaw_comm alone = thaw_comm_alone();
+	struct thaw_train_options o = options_of("last:1");
+	struct thaw_callbacks callbacks = {.context = &n, .stop = stop_after};
+	char path[600];
+	json_t *summary = NULL;
+	o.data = s->path;
+	o.out = out;
+	if (n > 0)
+		assert_int_equal(thaw_train(&alone, &o, &callbacks, &summary), THAW_UNFINISHED);
+	assert_int_equal(thaw_train(&alone, &o, NULL, &summary), THAW_OK);
+	json_decref(summary);
+	snprintf(path, sizeof(path), "%s/model.safetensors", out);
+	assert_int_equal(thaw_file_read(bytes, size, path, SIZE_MAX), THAW_OK);
+}
+
+/* A stop between two lanes leaves the step undone: the run ends with the same bits. */
+static void a_stop_between_two_lanes_leaves_the_step_undone(void **state)
+{
+	const struct scratch *s = *state;
+	struct data d = open_data(s);
+	void *whole, *stopped;
+	size_t whole_size, stopped_size;
+	train_stopped(s, scratch_file(s, "whole"), 0, &whole, &whole_size);
+	for (int n = 9; n < 13; n++) {
+		char name[16];
+		snprintf(name, sizeof(name), "stopped-%d", n);
+		train_stopped(s, scratch_file(s, name), n, &stopped, &stopped_size);
+		assert_int_equal(stopped_size, whole_size);
+		assert_memory_equal(stopped, whole, whole_size);
+		thaw_free(stopped);
+	}
+	thaw_free(whole);
+	close_data(&d);
+}
+
 static void invalid_options_are_refused(void **state)
 {
 	struct data d = open_data(*state);
@@ -353,6 +394,7 @@ int main(void)
 		IN_SCRATCH(training_starts_from_the_given_classifier),
 		IN_SCRATCH(a_stopped_trial_has_no_result),
 		IN_SCRATCH(invalid_options_are_refused),
+		IN_SCRATCH(a_stop_between_two_lanes_leaves_the_step_undone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

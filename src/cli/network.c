@@ -1,0 +1,28 @@
+#include "src/cli/network.h"
+
+#include "src/base/try.h"
+#include "src/cli/log.h"
+#include "thaw/train.h"
+
+static thaw_status load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
+			int64_t classes, uint64_t seed)
+{
+	int64_t step;
+	if (!choice->from)
+		return thaw_model_load_key(model, choice->spec, choice->weights_key, classes, seed);
+	if (choice->weights_key)
+		return thaw_fail(THAW_USAGE,
+				 "a checkpoint has one set of weights: --weights-key and --from: omit one of them");
+	THAW_TRY(thaw_run_model_load(model, &step, choice->spec, choice->from));
+	log_line(session->comm, "network: step %lld of %s (--from %s)", (long long)step, choice->spec, choice->from);
+	return THAW_OK;
+}
+
+thaw_status network_load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
+			 int64_t classes, uint64_t seed)
+{
+	THAW_TRY(load(session, model, choice, classes, seed));
+	if ((*model)->weights_note)
+		log_line(session->comm, "weights of %s: %s", choice->spec, (*model)->weights_note);
+	return THAW_OK;
+}

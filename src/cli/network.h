@@ -1,0 +1,19 @@
+/* The network that a command works on. */
+#ifndef THAW_SRC_CLI_NETWORK_H
+#define THAW_SRC_CLI_NETWORK_H
+
+#include "src/cli/command.h"
+#include "thaw/model.h"
+
+/* The flags that name a network. */
+struct network_choice {
+	const char *spec;        /* see thaw_model_load */
+	const char *from;        /* --from, the checkpoint of a run directory; NULL: its trained network */
+	const char *weights_key; /* --weights-key, or NULL */
+};
+
+/* Loads a network as thaw_model_load_key does and logs which one was loaded. */
+thaw_status network_load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
+			 int64_t classes, uint64_t seed);
+
+#endif

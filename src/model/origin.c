@@ -1,0 +1,105 @@
+/* What a run starts from: RUN/origin.json, an object {"model", "seed", "classes", "labels", "preprocess"}. With it, a
+ * checkpoint, which has only the trained tensors, becomes a network again before the run is done. */
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/path.h"
+#include "src/base/try.h"
+#include "src/model/metadata.h"
+#include "src/model/model_internal.h"
+#include "thaw/memory.h"
+#include "thaw/report.h"
+
+#define ORIGIN "origin.json"
+
+/* The specification with an absolute path, so that it is valid in other folders. */
+static thaw_status absolute_spec(char **absolute, const char *spec)
+{
+	char path[PATH_MAX];
+	const char *variant = NULL, *file = NULL;
+	THAW_TRY(thaw_model_split_spec(spec, &variant, &file));
+	const char *relative = file ? file : spec;
+	bool named = strcmp(spec, "builtin") == 0 || thaw_family_find(spec, &variant) != NULL;
+	const char *full = named ? NULL : realpath(relative, path);
+	*absolute = full ? thaw_format("%.*s%s", (int)(relative - spec), spec, full) : thaw_strdup(spec);
+	return *absolute ? THAW_OK : THAW_RESOURCE;
+}
+
+thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, uint64_t seed, const char *directory)
+{
+	char *model = NULL, *labels = NULL, *preprocess = NULL, *path = thaw_path_join(directory, ORIGIN);
+	json_t *origin = NULL;
+	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
+	THAW_TRY_OUT(status);
+	THAW_TRY_OUT(absolute_spec(&model, spec));
+	THAW_TRY_OUT(thaw_metadata_write_labels(&labels, m->labels, m->classes));
+	THAW_TRY_OUT(thaw_metadata_write_preprocess(&preprocess, &m->preprocess));
+	origin = json_pack("{s:o, s:I, s:I, s:o, s:o}", "model", thaw_report_string(model), "seed", (json_int_t)seed,
+			   "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels), "preprocess",
+			   thaw_report_string(preprocess));
+	status = origin ? thaw_report_file(path, origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path);
+out:
+	json_decref(origin);
+	thaw_free(path);
+	thaw_free(model);
+	thaw_free(labels);
+	thaw_free(preprocess);
+	return status;
+}
+
+struct origin {
+	const char *model, *labels, *preprocess;
+	json_int_t seed, classes;
+};
+
+/* Loads the network that is described, as it was before the first step. */
+static thaw_status restore(struct thaw_model **model, const struct origin *o, const char *path)
+{
+	struct thaw_preprocess preprocess;
+	struct thaw_model *m = NULL;
+	char **labels = NULL;
+	thaw_status status = thaw_model_load(&m, o->model, o->classes, (uint64_t)o->seed);
+	if (status == THAW_IO)
+		status = thaw_fail_in(status, "the network that the run started from (%s)", path);
+	THAW_TRY_OUT(status);
+	THAW_TRY_OUT(thaw_metadata_read_labels(&labels, o->classes, o->labels, path));
+	THAW_TRY_OUT(thaw_model_set_classes(m, o->classes, labels, (uint64_t)o->seed));
+	THAW_TRY_OUT(thaw_metadata_read_preprocess(&preprocess, o->preprocess, path));
+	THAW_TRY_OUT(thaw_model_set_size(m, preprocess.size));
+	m->preprocess = preprocess;
+	*model = m;
+	m = NULL;
+out:
+	thaw_labels_free(labels, o->classes);
+	thaw_model_destroy(m);
+	return status;
+}
+
+static thaw_status load_origin(struct thaw_model **model, const char *path)
+{
+	struct origin o;
+	if (access(path, F_OK) != 0)
+		return thaw_fail(THAW_IO,
+				 "no record of the network that the run started from: %s: use the run's trained "
+				 "network, without --from",
+				 path);
+	json_t *origin = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
+	bool good = origin && json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s}", "model", &o.model, "seed", &o.seed,
+					  "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess) == 0;
+	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
+				     ? restore(model, &o, path)
+				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);
+	json_decref(origin);
+	return status;
+}
+
+thaw_status thaw_model_load_origin(struct thaw_model **model, const char *directory)
+{
+	char *path = thaw_path_join(directory, ORIGIN);
+	thaw_status status = path ? load_origin(model, path) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}

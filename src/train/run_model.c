@@ -1,0 +1,146 @@
+/* The network of a run at one of its checkpoints, whether the run is done or not. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/try.h"
+#include "thaw/checkpoint.h"
+#include "thaw/digest.h"
+#include "thaw/file.h"
+#include "thaw/memory.h"
+#include "thaw/train.h"
+
+#define NOT_SAVED (-1)
+#define LIST_SIZE 256 /* bytes of a list of steps in a message */
+#define OPTIMIZER "optimizer."
+
+/* Steps of a run directory. */
+struct saved {
+	int64_t *steps; /* [count] with a checkpoint, newest first; from thaw_alloc */
+	int count;
+	int64_t done; /* the step of the trained network; NOT_SAVED: the run is not done */
+	int64_t best;
+};
+
+/* The trained network is written at the last step, which has no checkpoint. */
+static thaw_status read_saved(struct saved *s, const char *directory)
+{
+	*s = (struct saved){.done = NOT_SAVED, .best = NOT_SAVED};
+	THAW_TRY(thaw_checkpoint_list(&s->steps, &s->count, directory));
+	THAW_TRY(thaw_checkpoint_best(&s->best, directory));
+	char *path = thaw_format("%s/result.json", directory);
+	json_t *result = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (json_is_integer(json_object_get(result, "steps"))) {
+		s->done = json_integer_value(json_object_get(result, "steps"));
+		s->best = json_integer_value(json_object_get(result, "best_step"));
+	}
+	json_decref(result);
+	thaw_free(path);
+	return path ? THAW_OK : THAW_RESOURCE;
+}
+
+static thaw_status no_step(const struct saved *s, const char *directory, const char *from)
+{
+	char list[LIST_SIZE] = "";
+	size_t used = 0;
+	if (s->done >= 0)
+		used += (size_t)snprintf(list, sizeof(list), " step-%lld", (long long)s->done);
+	for (int i = 0; i < s->count && used < sizeof(list); i++)
+		used += (size_t)snprintf(list + used, sizeof(list) - used, " step-%lld", (long long)s->steps[i]);
+	return thaw_fail(THAW_IO, "no such checkpoint: %s: --from %s: the run has%s", directory, from,
+			 *list ? list : " none");
+}
+
+/* The step that `from` names. */
+static thaw_status find_step(int64_t *step, const struct saved *s, const char *directory, const char *from)
+{
+	int64_t newest = s->count > 0 ? s->steps[0] : NOT_SAVED;
+	char *end = NULL;
+	*step = NOT_SAVED;
+	if (strcmp(from, "last") == 0)
+		*step = s->done >= 0 ? s->done : newest;
+	else if (strcmp(from, "best") == 0)
+		*step = s->best;
+	else if (strncmp(from, "step-", 5) == 0 && from[5] >= '0' && from[5] <= '9')
+		*step = strtoll(from + 5, &end, 10);
+	if (end ? *end : strcmp(from, "last") != 0 && strcmp(from, "best") != 0)
+		return thaw_fail(THAW_USAGE, "not understood: --from %s: give best, last or step-N", from);
+	if (*step == NOT_SAVED && strcmp(from, "best") == 0 && s->count > 0)
+		return thaw_fail(THAW_IO, "no evaluation yet, so no best checkpoint: %s: give --from last", directory);
+	bool found = *step != NOT_SAVED && *step == s->done;
+	for (int i = 0; i < s->count; i++)
+		found |= *step == s->steps[i];
+	return found ? THAW_OK : no_step(s, directory, from);
+}
+
+static int find_param(const struct thaw_graph *g, const char *name)
+{
+	for (int i = 0; i < g->param_count; i++)
+		if (g->params[i].name && strcmp(g->params[i].name, name) == 0)
+			return i;
+	return -1;
+}
+
+/* Copies the tensors of the checkpoint into the network that the run started from. */
+static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, const char *directory)
+{
+	const char *digest = thaw_weights_get(w, "thaw.base_digest");
+	if (!digest || strtoull(digest, NULL, 16) != m->digest)
+		return thaw_fail(THAW_CONFIG, "the network that the run started from has changed: %s: restore it: %s",
+				 directory, m->source);
+	for (int i = 0; i < w->count; i++) {
+		const struct thaw_named_tensor *t = &w->tensors[i];
+		if (strncmp(t->name, OPTIMIZER, strlen(OPTIMIZER)) == 0)
+			continue;
+		int p = find_param(m->graph, t->name);
+		struct thaw_param *param = p >= 0 ? &m->graph->params[p] : NULL;
+		if (!param || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &param->file_shape))
+			return thaw_fail(THAW_DATA, "invalid checkpoint: %s: %s does not fit the network", directory,
+					 t->name);
+		size_t bytes = (size_t)thaw_shape_count(&t->shape) * sizeof(float);
+		float *copy = thaw_alloc(bytes, 1); /* the data of a file may be unaligned */
+		if (!copy)
+			return THAW_RESOURCE;
+		memcpy(copy, t->data, bytes);
+		thaw_param_import(param, copy);
+		m->digest = thaw_digest(copy, bytes, m->digest);
+		thaw_free(copy);
+	}
+	m->pretrained = true;
+	return THAW_OK;
+}
+
+static thaw_status load_step(struct thaw_model **model, const char *directory, int64_t step)
+{
+	struct thaw_weights w = {0};
+	struct thaw_model *m = NULL;
+	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
+	thaw_status status = path ? thaw_checkpoint_read(&w, path) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = thaw_model_load_origin(&m, directory);
+	if (status == THAW_OK)
+		status = apply(m, &w, directory);
+	if (status == THAW_OK)
+		*model = m;
+	else
+		thaw_model_destroy(m);
+	thaw_weights_free(&w);
+	thaw_free(path);
+	return status;
+}
+
+thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const char *directory, const char *from)
+{
+	struct saved saved;
+	if (!thaw_path_is_directory(directory))
+		return thaw_fail(THAW_USAGE, "not a run directory: %s: --from %s: it is for the folder of a run",
+				 directory, from);
+	thaw_status status = read_saved(&saved, directory);
+	if (status == THAW_OK)
+		status = find_step(step, &saved, directory, from);
+	if (status == THAW_OK)
+		status = *step == saved.done ? thaw_model_load(model, directory, 0, 0)
+					     : load_step(model, directory, *step);
+	thaw_free(saved.steps);
+	return status;
+}
