@@ -14,6 +14,7 @@ struct thaw_model {
 	char *variant;      /* a variant of a family, e.g. "resnet18"; for an imported network its name */
 	bool imported;      /* the graph is from an ONNX file, not from a family */
 	bool features_only; /* the ONNX file has no classifier: the graph has an identity classifier instead */
+	char *notes;        /* what the import of an ONNX file chose and left out, for the user; NULL if nothing */
 	char *source;       /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
@@ -27,13 +28,15 @@ struct thaw_model {
  *   FAMILY            a variant with random weights from `seed` and `classes` outputs (0: the family's default)
  *   FAMILY:FILE       a state dict of this variant
  *   FILE              .safetensors or .pth, the variant recognised by the tensors; or .onnx
+ *   FILE.onnx:OUTPUT  the network up to this output of the ONNX file
  *   RUN               a run directory: its model.safetensors or model.onnx
  *   builtin           the network that is linked into the program, pretrained on CIFAR-10
  * Returns THAW_IO if there is no such file or network, THAW_DATA if the file is damaged or does not match the network,
  * THAW_CONFIG if the network is unknown or not supported. The caller destroys *model with thaw_model_destroy. */
 thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t classes, uint64_t seed);
-/* Loads an ONNX file; the extension is not checked. Fails like thaw_model_load. */
-thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path);
+/* Loads an ONNX file; the extension is not checked. output: name of the output to use; NULL: that of its classifier,
+ * else that of its features. Fails like thaw_model_load, THAW_USAGE if there is no such output. */
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path, const char *output);
 void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
 
 /* Sets the model's classes to labels[classes], which are copied. Unless they equal the model's own, the classifier is

@@ -131,6 +131,10 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 			      preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
 	if (o)
 		json_object_set_new(o, "features_only", json_boolean(m->features_only));
+	if (o)
+		json_object_set_new(o, "classifier", thaw_report_string(g->nodes[g->head].name));
+	if (o && m->notes)
+		json_object_set_new(o, "notes", thaw_report_string(m->notes));
 	if (o && layers)
 		json_object_set_new(o, "layers", layers_json(g, shapes));
 	return o;
@@ -264,6 +268,8 @@ static void print_model(const json_t *o, FILE *out)
 	if (json_is_true(json_object_get(o, "features_only")))
 		fprintf(out,
 			"the file has no classifier: the outputs are the features until a classifier is trained\n");
+	if (json_object_get(o, "notes"))
+		fprintf(out, "the file: %s\n", member_text(o, "notes"));
 	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
 		member_real(p, "resize"), member_real(p, "size"));
 	for (int s = 0; s < 2; s++)

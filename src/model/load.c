@@ -1,11 +1,13 @@
 /* thaw_model_load: from the name of a family, a file, a run directory, or the built-in network. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/model/model_internal.h"
+#include "src/onnx/wire/file.h"
 #include "thaw/memory.h"
 
 static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
@@ -19,22 +21,36 @@ static thaw_status load_random(struct thaw_model **model, const struct thaw_fami
 	return THAW_OK;
 }
 
-/* Whether the file name ends in .onnx. */
-static bool is_onnx(const char *path)
+/* The end of the file name in a spec if that ends in .onnx or is followed by a colon and an output; else NULL. */
+static const char *onnx_end(const char *spec)
 {
 	static const char ending[] = ".onnx";
-	size_t n = strlen(path), e = sizeof(ending) - 1;
-	return n >= e && strcmp(path + n - e, ending) == 0;
+	size_t length = sizeof(ending) - 1;
+	for (const char *at = spec + strlen(spec); at >= spec + length; at--)
+		if ((*at == '\0' || *at == ':') && strncasecmp(at - length, ending, length) == 0)
+			return at;
+	return NULL;
 }
 
 static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant)
 {
 	struct thaw_weights w = {0};
-	if (is_onnx(path))
-		return thaw_model_load_onnx(model, path);
+	if (thaw_onnx_file_probe(path))
+		return thaw_model_load_onnx(model, path, NULL);
 	THAW_TRY(thaw_weights_read(&w, path));
 	thaw_status status = thaw_model_from_weights(model, &w, variant, path);
 	thaw_weights_free(&w);
+	return status;
+}
+
+/* FILE.onnx or FILE.onnx:OUTPUT, which ends at `end`. */
+static thaw_status load_onnx(struct thaw_model **model, const char *spec, const char *end)
+{
+	if (*end == '\0' || access(spec, F_OK) == 0)
+		return thaw_model_load_onnx(model, spec, NULL);
+	char *path = thaw_format("%.*s", (int)(end - spec), spec);
+	thaw_status status = path ? thaw_model_load_onnx(model, path, end + 1) : THAW_RESOURCE;
+	thaw_free(path);
 	return status;
 }
 
@@ -98,6 +114,9 @@ thaw_status thaw_model_load(struct thaw_model **model, const char *spec, int64_t
 		return load_file(model, file, variant);
 	if (thaw_path_is_directory(spec))
 		return load_run(model, spec);
+	const char *end = onnx_end(spec);
+	if (end && (*end || access(spec, F_OK) == 0))
+		return load_onnx(model, spec, end);
 	if (access(spec, F_OK) != 0 && errno == ENOENT) {
 		char list[THAW_FAMILY_LIST];
 		return thaw_fail(

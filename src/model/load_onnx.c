@@ -56,10 +56,10 @@ static char *make_name(const struct thaw_onnx_file *f)
 	return thaw_format("%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_file *f)
+static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_file *f, const char *output)
 {
 	struct thaw_onnx_network network;
-	struct thaw_onnx_import_options options = {0};
+	struct thaw_onnx_import_options options = {.output = output};
 	const char *labels = find_metadata(f, "thaw.labels");
 	THAW_TRY(read_preprocess(m, f));
 	options.size = m->preprocess.size;
@@ -70,7 +70,8 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	m->pretrained = true;
 	m->variant = make_name(f);
 	m->source = thaw_strdup(f->path);
-	if (!m->variant || !m->source)
+	m->notes = network.notes[0] ? thaw_strdup(network.notes) : NULL;
+	if (!m->variant || !m->source || (network.notes[0] && !m->notes))
 		return THAW_RESOURCE;
 	THAW_TRY(apply_fixed_size(m, f, &network.image));
 	m->classes = thaw_model_output_count(m->graph);
@@ -80,12 +81,12 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	return THAW_OK;
 }
 
-thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path)
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path, const char *output)
 {
 	struct thaw_onnx_file *file = NULL;
 	THAW_TRY(thaw_onnx_file_open(&file, path));
 	struct thaw_model *m = thaw_alloc(1, sizeof(*m));
-	thaw_status status = m ? import_model(m, file) : THAW_RESOURCE;
+	thaw_status status = m ? import_model(m, file, output) : THAW_RESOURCE;
 	thaw_onnx_file_close(file);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);

@@ -15,6 +15,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_labels_free(m->labels, m->classes);
 	thaw_free(m->variant);
 	thaw_free(m->source);
+	thaw_free(m->notes);
 	thaw_free(m);
 }
 

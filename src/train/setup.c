@@ -39,6 +39,8 @@ static void log_classifier(const struct run *r)
 {
 	if (r->model->features_only)
 		run_log(r, "%s has no classifier: a new one is added", r->model->variant);
+	if (r->model->notes)
+		run_log(r, "%s: %s", r->model->variant, r->model->notes);
 }
 
 static thaw_status open_model(struct run *r)

@@ -8,6 +8,7 @@
 static const thaw_pattern patterns[] = {
 	thaw_recognise_layer_norm, thaw_recognise_scale, thaw_recognise_gelu, thaw_recognise_gated_activation,
 	thaw_recognise_bias,       thaw_recognise_pad,   thaw_recognise_view, thaw_recognise_attention,
+	thaw_recognise_heads,
 };
 
 /* dead[i]: the output does not depend on node i. */

@@ -20,6 +20,7 @@ bool thaw_recognise_attention(struct thaw_recogniser *r, int node);
 bool thaw_recognise_bias(struct thaw_recogniser *r, int node);
 bool thaw_recognise_gated_activation(struct thaw_recogniser *r, int node);
 bool thaw_recognise_gelu(struct thaw_recogniser *r, int node);
+bool thaw_recognise_heads(struct thaw_recogniser *r, int node);
 bool thaw_recognise_layer_norm(struct thaw_recogniser *r, int node);
 bool thaw_recognise_pad(struct thaw_recogniser *r, int node);
 bool thaw_recognise_scale(struct thaw_recogniser *r, int node);

@@ -115,13 +115,14 @@ static thaw_status sample_output(struct thaw_onnx_importer *m, const Onnx__NodeP
 	return thaw_onnx_in_order(m, n, v);
 }
 
-/* The output of a classifier: (N,classes). */
-static thaw_status class_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
+/* The output of a classifier, or features: one vector per image. */
+static thaw_status vector_output(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v)
 {
+	THAW_TRY(thaw_onnx_pool_features(m, n, v));
 	if (v->axes.ndim != 2 || thaw_onnx_axes_dim(&v->axes, 0) != m->images) {
 		int64_t dim[] = {m->images, thaw_onnx_axes_count(&v->axes) / m->images};
 		if (!thaw_onnx_axes_reshape(&v->axes, dim, 2))
-			return thaw_fail(THAW_CONFIG, "%s is not a vector of class scores", n->name);
+			return thaw_fail(THAW_CONFIG, "%s is not a vector of class scores or features", n->name);
 	}
 	THAW_TRY(thaw_onnx_in_order(m, n, v));
 	return thaw_onnx_as_ndim(m, n, v, 2); /* also for one class, whose axis has no factor */
@@ -130,15 +131,15 @@ static thaw_status class_output(struct thaw_onnx_importer *m, const Onnx__NodePr
 thaw_status thaw_onnx_set_output(struct thaw_onnx_importer *m, const struct thaw_onnx_import_options *options,
 				 struct thaw_onnx_network *network)
 {
-	const Onnx__NodeProto output = {.op_type = "output", .name = m->file->model->graph->output[0]->name};
+	const Onnx__NodeProto output = {.op_type = "output", .name = (char *)m->ending.value};
 	const struct thaw_onnx_value *found = thaw_onnx_value_find(m, output.name);
 	if (!found || !found->defined || found->constant)
 		return thaw_fail(THAW_DATA, "unsupported ONNX output: %s: output %s does not depend on the input",
-				 m->file->path, output.name);
+				 m->file->path, m->ending.output);
 	struct thaw_onnx_value v = *found;
 	m->added = 0;
 	thaw_status status =
-		options->computation ? sample_output(m, &output, &v, &network->sample) : class_output(m, &output, &v);
+		options->computation ? sample_output(m, &output, &v, &network->sample) : vector_output(m, &output, &v);
 	if (status != THAW_OK)
 		return thaw_fail_in(status, "unsupported ONNX output: %s", m->file->path);
 	m->graph->output = v.node;

@@ -26,14 +26,8 @@ bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k)
 
 bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
-	if ((size_t)k >= n->n_output || !n->output[k][0])
-		return false;
-	for (size_t i = 0; i < g->n_node; i++)
-		for (size_t j = 0; j < g->node[i]->n_input; j++)
-			if (strcmp(g->node[i]->input[j], n->output[k]) == 0)
-				return true;
-	return strcmp(m->output, n->output[k]) == 0;
+	const struct thaw_onnx_value *v = (size_t)k < n->n_output ? thaw_onnx_value_find(m, n->output[k]) : NULL;
+	return v && v->read;
 }
 
 thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
@@ -43,9 +37,8 @@ thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx
 		return thaw_onnx_fail_node(n, "input %d is missing", k);
 	*v = thaw_onnx_value_find(m, n->input[k]);
 	if (!*v || !(*v)->defined)
-		return thaw_onnx_fail_node(
-			n, "input %s is not defined by an earlier node: the nodes form a cycle or are not sorted",
-			n->input[k]);
+		return thaw_onnx_fail_node(n, "input %s is not an input, a weight or the output of a node",
+					   n->input[k]);
 	return THAW_OK;
 }
 
@@ -103,7 +96,7 @@ thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodePr
 thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   struct thaw_onnx_value *v)
 {
-	struct thaw_onnx_value *from;
+	struct thaw_onnx_value *from = NULL;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &from));
 	*v = *from;
 	return thaw_onnx_as_tensor(m, n, v);
@@ -118,9 +111,11 @@ thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__Nod
 	struct thaw_onnx_value *to = thaw_onnx_value_find(m, n->output[k]);
 	if (to->defined)
 		return thaw_onnx_fail_node(n, "output %s is already defined", n->output[k]);
-	const char *name = to->name;
+	const struct thaw_onnx_value old = *to;
 	*to = *v;
-	to->name = name;
+	to->name = old.name;
+	to->read = old.read;
+	to->producer = old.producer;
 	to->defined = true;
 	return THAW_OK;
 }

@@ -65,15 +65,14 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
 	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof(*wanted));
 	if (!wanted)
 		return THAW_RESOURCE;
 	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, output);
 	if (v)
 		wanted[v - m->values] = true;
-	for (size_t i = g->n_node; i-- > 0;) {
-		const Onnx__NodeProto *n = g->node[i];
+	for (int i = m->node_count; i-- > 0;) {
+		const Onnx__NodeProto *n = m->nodes[i];
 		for (size_t k = 0; k < n->n_output; k++)
 			if ((v = thaw_onnx_value_find(m, n->output[k])))
 				needed[i] |= wanted[v - m->values];
@@ -87,12 +86,11 @@ thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char
 
 thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
 	char text[UNSUPPORTED_TEXT] = "";
 	size_t used = 0;
 	int count = 0;
-	for (size_t i = 0; i < g->n_node; i++) {
-		const Onnx__NodeProto *n = g->node[i];
+	for (int i = 0; i < m->node_count; i++) {
+		const Onnx__NodeProto *n = m->nodes[i];
 		const bool standard = thaw_onnx_standard_domain(n->domain);
 		bool supported = standard && (thaw_onnx_importer_find(n) || thaw_onnx_constant_supports(n->op_type));
 		if (!needed[i] || supported)
