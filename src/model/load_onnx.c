@@ -3,6 +3,7 @@
 
 #include "src/base/try.h"
 #include "src/model/families/layers.h"
+#include "src/model/input_scale.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/preprocess_config.h"
@@ -30,6 +31,21 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 	thaw_preprocess_imagenet(&m->preprocess);
 	THAW_TRY(thaw_preprocess_config_read(&m->preprocess, &from, f->path));
 	m->preprocess_from = from ? from : "a guess, as usual for ImageNet";
+	return THAW_OK;
+}
+
+/* A network that normalises its input gets unnormalised values, unless it was trained here: its metadata say all. */
+static thaw_status apply_input_scale(struct thaw_model *m, const struct thaw_onnx_file *f, bool bytes)
+{
+	if (find_metadata(f, "thaw.preprocess") || !thaw_input_scale_apply(&m->preprocess, m->graph, bytes))
+		return THAW_OK;
+	char *notes =
+		thaw_format("%s%sthe network normalises its input: it is given values 0 to %s",
+			    m->notes ? m->notes : "", m->notes ? "; " : "", m->preprocess.std[0] < 1.0f ? "255" : "1");
+	if (!notes)
+		return THAW_RESOURCE;
+	thaw_free(m->notes);
+	m->notes = notes;
 	return THAW_OK;
 }
 
@@ -73,6 +89,7 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	m->notes = network.notes[0] ? thaw_strdup(network.notes) : NULL;
 	if (!m->variant || !m->source || (network.notes[0] && !m->notes))
 		return THAW_RESOURCE;
+	THAW_TRY(apply_input_scale(m, f, network.bytes));
 	THAW_TRY(apply_fixed_size(m, f, &network.image));
 	m->classes = thaw_model_output_count(m->graph);
 	if (labels)

@@ -182,6 +182,16 @@ static inline void small_network(struct sketch *s)
 	give_int(s, add_node(s, "Gemm", "/fc/Gemm", "d fc.weight fc.bias", "y"), "transB", 1);
 }
 
+/* Writes the model to a file in the folder. */
+static inline void write_model(const struct scratch *folder, const char *name, const struct sketch *s)
+{
+	size_t size = onnx__model_proto__get_packed_size(&s->model);
+	uint8_t *bytes = malloc(size);
+	onnx__model_proto__pack(&s->model, bytes);
+	scratch_put(scratch_file(folder, name), bytes, size);
+	free(bytes);
+}
+
 static inline struct thaw_onnx_file *parse(const struct sketch *s)
 {
 	struct thaw_onnx_file *f = NULL;

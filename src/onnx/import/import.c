@@ -1,6 +1,7 @@
 /* ONNX import: from a model's messages to a graph. import_all lists the steps. */
 #include "src/onnx/import/import.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/try.h"
@@ -8,6 +9,7 @@
 #include "thaw/memory.h"
 
 #define MIN_OPSET    9
+#define MAX_OPSET    26    /* the newest whose operators are known */
 #define MAX_FEATURES 16384 /* of a network without a classifier, which gets a square one */
 
 static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
@@ -22,7 +24,33 @@ static thaw_status find_opset(struct thaw_onnx_importer *m, bool any)
 		return thaw_fail(THAW_CONFIG,
 				 "unsupported ONNX opset: %s: opset %lld: export the network with opset %d or newer",
 				 m->file->path, (long long)m->opset, MIN_OPSET);
+	if (m->opset > MAX_OPSET)
+		return thaw_fail(THAW_CONFIG,
+				 "unsupported ONNX opset: %s: opset %lld is newer than this program knows: export the "
+				 "network with opset %d or older",
+				 m->file->path, (long long)m->opset, MAX_OPSET);
 	return THAW_OK;
+}
+
+/* Sets m->module and m->path to the node's module. A convolution with a folded batch norm is in the norm's module; it
+ * belongs to that of its weight, beside it. */
+static void name_module(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	static const char weight[] = ".weight";
+	thaw_onnx_node_module(n, m->module, m->path);
+	const char *name = n->n_input > 1 ? n->input[1] : "", *dot = strrchr(m->module, '.');
+	size_t parent = dot ? (size_t)(dot + 1 - m->module) : 0, length = strlen(name), end = sizeof(weight) - 1;
+	if (strcmp(n->op_type, "Conv") != 0 || !m->module[0] || length <= parent + end || length >= THAW_ONNX_MODULE ||
+	    strcmp(name + length - end, weight) != 0 || strncmp(name, m->module, parent) != 0)
+		return;
+	const char *last = name + parent;
+	size_t size = length - end - parent, used = strlen(m->path) - 1; /* without the slash at the end */
+	while (used > 0 && m->path[used - 1] != '/')
+		used--;
+	if (memchr(last, '.', size) || (last[0] >= '0' && last[0] <= '9') || used + size + 2 > THAW_ONNX_MODULE)
+		return;
+	snprintf(m->path + used, THAW_ONNX_MODULE - used, "%.*s/", (int)size, last);
+	snprintf(m->module, THAW_ONNX_MODULE, "%.*s", (int)(length - end), name);
 }
 
 static thaw_status import_nodes(struct thaw_onnx_importer *m, const bool *needed)
@@ -33,6 +61,7 @@ static thaw_status import_nodes(struct thaw_onnx_importer *m, const bool *needed
 		if (!needed[i])
 			continue;
 		m->added = 0;
+		name_module(m, n);
 		thaw_status status = thaw_onnx_evaluate(m, n, &computed);
 		thaw_onnx_node_import import = thaw_onnx_importer_find(n);
 		if (status == THAW_OK && !computed)
@@ -68,6 +97,19 @@ static thaw_status add_classifier(struct thaw_onnx_importer *m)
 		weight[i * n + i] = 1.0f;
 	m->graph->output = m->graph->head = node;
 	return THAW_OK;
+}
+
+/* Notes that the exporter has folded all batch norms into convolutions. */
+static void note_folded_norms(struct thaw_onnx_importer *m)
+{
+	bool folded = false;
+	for (int i = 0; i < m->node_count && !folded; i++)
+		folded = strcmp(m->nodes[i]->op_type, "Conv") == 0 && thaw_onnx_node_folded_norm(m->nodes[i]);
+	for (int i = 1; i < m->graph->node_count && folded; i++)
+		folded = strcmp(m->graph->nodes[i].op->name, "batch_norm") != 0;
+	if (folded)
+		thaw_onnx_note(m,
+			       "its exporter has folded the batch norms into the convolutions: none is left to train");
 }
 
 /* Finds the classifier, or adds one to a network that ends in features. *peeled: class scores were expected, but what
@@ -111,11 +153,13 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 	*peeled = false;
 	thaw_graph_block(m->graph, "network");
 	THAW_TRY(import_nodes(m, needed));
+	m->module[0] = m->path[0] = '\0';
 	THAW_TRY(thaw_onnx_set_output(m, options, network));
 	THAW_TRY(thaw_graph_recognise(m->graph, &m->image));
 	if (options->computation)
 		return m->graph->failed;
 	THAW_TRY(set_classifier(m, network, peeled));
+	note_folded_norms(m);
 	memcpy(network->notes, m->ending.notes, sizeof(network->notes));
 	return *peeled ? THAW_OK : thaw_graph_find_blocks(m->graph);
 }

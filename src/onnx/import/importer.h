@@ -49,8 +49,10 @@ struct thaw_onnx_importer {
 	struct thaw_shape image;   /* of node 0 */
 	struct thaw_shape *shapes; /* [shaped] of the first graph nodes */
 	int shaped;
-	int added;               /* graph nodes added for the current ONNX node; numbers their names */
-	Onnx__NodeProto **nodes; /* [node_count] of the file, inputs before their readers */
+	char module[THAW_ONNX_MODULE]; /* of the current ONNX node, if the file says it: "layer1.0.conv1" */
+	char path[THAW_ONNX_MODULE];   /* the same as the start of a node's name: "/layer1/layer1.0/conv1/" */
+	int added;                     /* graph nodes added for the current ONNX node; numbers their names */
+	Onnx__NodeProto **nodes;       /* [node_count] of the file, inputs before their readers */
 	int node_count;
 	struct thaw_onnx_ending ending;
 };
@@ -210,6 +212,7 @@ thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 IMPORTER(thaw_onnx_import_batch_norm);
 IMPORTER(thaw_onnx_import_binary);
+IMPORTER(thaw_onnx_import_cast_like);
 IMPORTER(thaw_onnx_import_clip);
 IMPORTER(thaw_onnx_import_concat);
 IMPORTER(thaw_onnx_import_conv);

@@ -1,4 +1,5 @@
 /* Operands: inputs and outputs of ONNX nodes, and the graph nodes and parameters made from them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,9 @@ thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx
 	if (!thaw_onnx_has_input(n, k))
 		return thaw_onnx_fail_node(n, "input %d is missing", k);
 	*v = thaw_onnx_value_find(m, n->input[k]);
+	if (*v && !(*v)->defined && (*v)->producer < 0 && !(*v)->initializer)
+		return thaw_onnx_fail_node(n, "input %s is a further input of the network; only an image is supported",
+					   n->input[k]);
 	if (!*v || !(*v)->defined)
 		return thaw_onnx_fail_node(n, "input %s is not an input, a weight or the output of a node",
 					   n->input[k]);
@@ -133,9 +137,9 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 {
 	const char *base = n->name && n->name[0] ? n->name : n->n_output > 0 ? n->output[0] : n->op_type;
 	bool moves = strcmp(op, "rearrange") == 0 || strcmp(op, "reshape") == 0 || strcmp(op, "constant") == 0;
-	char *name = moves        ? thaw_format("%s:%s", base, op)
-		     : m->added++ ? thaw_format("%s:%d", base, m->added)
-				  : thaw_strdup(base);
+	char *name = moves        ? thaw_format("%s%s:%s", m->path, base, op)
+		     : m->added++ ? thaw_format("%s%s:%d", m->path, base, m->added)
+				  : thaw_format("%s%s", m->path, base);
 	int node = name ? thaw_graph_add(m->graph, op, name, attrs, inputs, count) : 0;
 	if (!name && !m->graph->failed)
 		m->graph->failed = THAW_RESOURCE;
@@ -143,11 +147,25 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 	return node;
 }
 
+/* Whether the module names the parameter better than the file: exporters that name modules number the weights that they
+ * have transposed, and store equal ones once. */
+static bool is_numbered(const struct thaw_onnx_importer *m, const char *name, enum thaw_role role)
+{
+	return role != THAW_ROLE_FIXED && m->module[0] &&
+	       (!strchr(name, '.') || thaw_graph_find_param(m->graph, name) >= 0);
+}
+
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
 			    const struct thaw_shape *shape, const float *data)
 {
 	THAW_TRY(m->graph->failed);
 	char *own = NULL;
+	char text[THAW_ONNX_MODULE + sizeof(".weight")];
+	if (is_numbered(m, name, role)) {
+		bool weight = role == THAW_ROLE_WEIGHT || role == THAW_ROLE_SCALE;
+		snprintf(text, sizeof(text), "%s.%s", m->module, weight ? "weight" : "bias");
+		name = text;
+	}
 	/* A weight that is used twice becomes two parameters, which train separately. */
 	for (int use = 2; thaw_graph_find_param(m->graph, own ? own : name) >= 0; use++) {
 		thaw_free(own);
