@@ -6,6 +6,7 @@
 
 #define CHANNELS  3
 #define MAX_LEVEL 255.0 /* of 8 bits */
+#define MAX_STEPS 8     /* nodes of a normalisation */
 
 /* a * x + b per channel. */
 struct line {
@@ -82,7 +83,7 @@ bool thaw_input_scale_apply(struct thaw_preprocess *p, const struct thaw_graph *
 	const double small = 0.05; /* 1 / 255 / std is smaller, 1 / std is larger */
 	struct line l = {{1, 1, 1}, {0, 0, 0}};
 	int count = 0, value = 0;
-	for (int reader; (reader = reader_of(g, value)) >= 0; value = reader, count++) {
+	for (int reader; count < MAX_STEPS && (reader = reader_of(g, value)) >= 0; value = reader, count++) {
 		struct line next = l;
 		if (!apply_node(g, &g->nodes[reader], value, &next))
 			break;

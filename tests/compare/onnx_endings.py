@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 IMAGES = 2
 NETWORKS = {
     "mobilenetv3_small_050": {}, "efficientnet_lite0": {}, "vit_tiny_patch16_224": {}, "convnext_atto": {},
-    "vgg11": {"num_features": 256}, "ghostnet_050": {}, "deit_tiny_distilled_patch16_224": {},
+    "vgg11": {"mlp_ratio": 0.0625}, "ghostnet_050": {}, "deit_tiny_distilled_patch16_224": {},
 }
 
 

@@ -175,6 +175,7 @@ static void release(struct thaw_onnx_importer *m)
 	thaw_free(m->values);
 	thaw_free(m->shapes);
 	thaw_free(m->nodes);
+	thaw_free(m->names);
 }
 
 /* *peeled: whether to leave out what may follow class scores; set if the network has to be imported without that. */

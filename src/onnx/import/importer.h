@@ -24,6 +24,7 @@ struct thaw_onnx_value {
 	bool borrowed;                       /* the constant's elements belong to the file */
 	bool read;                           /* is an input of a node, or the output that is imported */
 	int producer;                        /* index in m->nodes of the node that makes it; -1: none */
+	int params;                          /* parameters made from it */
 	struct thaw_onnx_constant *constant; /* owned; NULL for a view */
 	int node;                            /* of a view: the graph node that makes the tensor */
 	struct thaw_onnx_axes axes;
@@ -55,6 +56,7 @@ struct thaw_onnx_importer {
 	Onnx__NodeProto **nodes;       /* [node_count] of the file, inputs before their readers */
 	int node_count;
 	struct thaw_onnx_ending ending;
+	int *names, name_slots; /* hash table of parameters' names: index + 1, or 0 */
 };
 
 typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const Onnx__NodeProto *n);
@@ -88,6 +90,13 @@ void thaw_onnx_note(struct thaw_onnx_importer *m, const char *format, ...) __att
 /* Turns a map (N,C,H,W) or (N,H,W,C), or tokens (N,T,C), into one vector per image and sets m->ending.pooled; leaves
  * other values as they are. */
 thaw_status thaw_onnx_pool_features(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
+
+/* ---- param_names.c ---- */
+
+/* Whether the graph has a parameter of this name. */
+bool thaw_onnx_param_exists(const struct thaw_onnx_importer *m, const char *name);
+/* Records the name of the graph's newest parameter. */
+thaw_status thaw_onnx_param_added(struct thaw_onnx_importer *m);
 
 /* ---- constants.c: initialisers, inputs that the caller supplies, constant folding ---- */
 

@@ -120,6 +120,7 @@ thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__Nod
 	to->name = old.name;
 	to->read = old.read;
 	to->producer = old.producer;
+	to->params = old.params;
 	to->defined = true;
 	return THAW_OK;
 }
@@ -151,8 +152,7 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
  * have transposed, and store equal ones once. */
 static bool is_numbered(const struct thaw_onnx_importer *m, const char *name, enum thaw_role role)
 {
-	return role != THAW_ROLE_FIXED && m->module[0] &&
-	       (!strchr(name, '.') || thaw_graph_find_param(m->graph, name) >= 0);
+	return role != THAW_ROLE_FIXED && m->module[0] && (!strchr(name, '.') || thaw_onnx_param_exists(m, name));
 }
 
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
@@ -167,18 +167,21 @@ thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *
 		name = text;
 	}
 	/* A weight that is used twice becomes two parameters, which train separately. */
-	for (int use = 2; thaw_graph_find_param(m->graph, own ? own : name) >= 0; use++) {
+	struct thaw_onnx_value *v = thaw_onnx_value_find(m, name);
+	for (int use = v && v->params > 0 ? v->params + 1 : 2; thaw_onnx_param_exists(m, own ? own : name); use++) {
 		thaw_free(own);
 		if (!(own = thaw_format("%s#%d", name, use)))
 			return THAW_RESOURCE;
 	}
+	if (v)
+		v->params++;
 	enum thaw_layout layout = role == THAW_ROLE_WEIGHT && shape->ndim == 4 ? THAW_LAYOUT_CONV : THAW_LAYOUT_SAME;
 	thaw_graph_param(m->graph, node, own ? own : name, role, layout, shape, NULL);
 	thaw_free(own);
 	THAW_TRY(m->graph->failed);
 	struct thaw_param *p = &m->graph->params[m->graph->param_count - 1];
 	thaw_param_import(p, data);
-	return THAW_OK;
+	return thaw_onnx_param_added(m);
 }
 
 thaw_status thaw_onnx_alloc_elements(const Onnx__NodeProto *n, const struct thaw_shape *shape, float **data)

@@ -261,7 +261,7 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 	if (m->file->model->graph->n_output > 1) {
 		char others[THAW_ONNX_NOTES / 4];
 		list_outputs(m, e->output, others, sizeof(others));
-		thaw_onnx_note(m, "output %s is used, not %s", e->output, others);
+		thaw_onnx_note(m, "output %s is used, not %s (--model FILE:OUTPUT chooses)", e->output, others);
 	}
 	const struct thaw_onnx_value *value = thaw_onnx_value_find(m, e->output);
 	if (!peel || !value)
