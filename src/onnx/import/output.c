@@ -263,8 +263,11 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 		list_outputs(m, e->output, others, sizeof(others));
 		thaw_onnx_note(m, "output %s is used, not %s (--model FILE:OUTPUT chooses)", e->output, others);
 	}
-	const struct thaw_onnx_value *value = thaw_onnx_value_find(m, e->output);
-	if (!peel || !value)
+	struct thaw_onnx_value *value = thaw_onnx_value_find(m, e->output);
+	if (!value)
+		return THAW_OK;
+	value->read = true;
+	if (!peel)
 		return THAW_OK;
 	const struct thaw_onnx_value *scores = scores_of(m, value, e);
 	note_ending(m, value, scores);
