@@ -75,7 +75,7 @@ static char *make_name(const struct thaw_onnx_file *f)
 static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_file *f, const char *output)
 {
 	struct thaw_onnx_network network;
-	struct thaw_onnx_import_options options = {.output = output};
+	struct thaw_onnx_import_options options = {.output = output, .scores = find_metadata(f, "thaw.variant")};
 	const char *labels = find_metadata(f, "thaw.labels");
 	THAW_TRY(read_preprocess(m, f));
 	options.size = m->preprocess.size;

@@ -264,6 +264,32 @@ static void an_exported_model_is_imported_unchanged(void **state)
 	thaw_model_destroy(again);
 }
 
+/* Its softmax is not exported, but a model that Thaw has written ends in its classifier. */
+static void a_convolution_stays_the_classifier_of_a_run(void **state)
+{
+	static const char *const names[] = {"a", "b", "c"};
+	struct scratch *folder = *state;
+	struct thaw_model *m = NULL;
+	struct sketch s;
+	begin(&s);
+	add_weights(&s, "w", 4, (int64_t[]){5, 3, 1, 1});
+	add_node(&s, "Conv", "n1", "x w", "a");
+	add_node(&s, "Relu", "n2", "a", "r");
+	add_node(&s, "GlobalAveragePool", "n3", "r", "b");
+	add_node(&s, "Softmax", "n4", "b", "y");
+	write_model(folder, "net.onnx", &s);
+	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
+	assert_false(m->features_only);
+	assert_int_equal(thaw_model_set_classes(m, 3, (char *const *)names, 1), THAW_OK);
+	assert_int_equal(thaw_model_save_run(m, folder->path), THAW_OK);
+	thaw_model_destroy(m);
+	assert_int_equal(thaw_model_load(&m, folder->path, 0, 0), THAW_OK);
+	assert_false(m->features_only);
+	assert_int_equal(m->classes, 3);
+	assert_string_equal(m->graph->nodes[m->graph->head].op->name, "conv");
+	thaw_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +306,8 @@ int main(void)
 		cmocka_unit_test(a_node_without_name_or_inputs),
 		cmocka_unit_test(a_slice_may_have_a_huge_step),
 		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(a_convolution_stays_the_classifier_of_a_run, scratch_make,
+						scratch_remove),
 		cmocka_unit_test_setup_teardown(an_exported_model_is_imported_unchanged, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

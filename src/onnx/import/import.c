@@ -146,6 +146,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 	THAW_TRY(thaw_onnx_sort_nodes(m));
 	const char *name = options->computation ? m->file->model->graph->output[0]->name : options->output;
 	THAW_TRY(thaw_onnx_choose_output(m, name, *peeled));
+	m->ending.softmax |= options->scores;
 	THAW_TRY(thaw_onnx_find_needed(m, m->ending.value, needed));
 	THAW_TRY(thaw_onnx_check_operators(m, needed));
 	THAW_TRY(thaw_onnx_set_given(m, options));

@@ -19,6 +19,7 @@ struct thaw_onnx_import_options {
 	 * this sample with a leading axis of size 1, and the graph's output is the model's output with such an axis. */
 	bool computation;
 	const char *output; /* name of the output to import; NULL: the one that holds class scores, else features */
+	bool scores;        /* the output is known to be class scores, as in a model that Thaw has written */
 	const struct thaw_onnx_given *given; /* [given_count] */
 	int given_count;
 };
