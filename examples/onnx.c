@@ -35,7 +35,7 @@ static thaw_status convert(const char *in, int64_t classes, const char *unfreeze
 			status = THAW_RESOURCE;
 
 	if (status == THAW_OK)
-		status = thaw_model_load_onnx(&model, in);
+		status = thaw_model_load_onnx(&model, in, NULL);
 	if (status == THAW_OK)
 		status = thaw_model_set_classes(model, classes, labels, 1); /* fresh weights from seed 1 */
 	if (status == THAW_OK)

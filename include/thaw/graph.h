@@ -97,10 +97,10 @@ void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum tha
 thaw_status thaw_graph_finish(struct thaw_graph *g);
 
 /* For graphs whose blocks and classifier are unknown, such as imported ones, whose `output` is set. find_head sets
- * `head`, searching backwards from the output; THAW_CONFIG if the logits are not computed by a linear layer or a
- * convolution. find_blocks, after it, divides the graph into blocks that a single value leads into, named after the
- * nodes' modules. */
-thaw_status thaw_graph_find_head(struct thaw_graph *g);
+ * `head`, searching backwards from the output, for images of shape (N,H,W,C); softmax: the output is known to be class
+ * scores. THAW_CONFIG if the output is not that of a linear layer, or of a convolution on pooled features. find_blocks,
+ * after it, divides the graph into blocks that a single value leads into, named after the nodes' modules. */
+thaw_status thaw_graph_find_head(struct thaw_graph *g, const struct thaw_shape *image, bool softmax);
 thaw_status thaw_graph_find_blocks(struct thaw_graph *g);
 
 /* A copy, owned by the caller, whose parameters point at the original's data, which must outlive it. NULL if out of
@@ -125,7 +125,8 @@ int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *sh
  * 1/sqrt(inputs) as PyTorch does, norms ones and zeros. Values depend only on the seed and the parameter's name. */
 void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end);
 
-/* Replaces the classifier by one with `classes` outputs and new random weights (see thaw_graph_init). */
+/* Replaces the classifier by one with `classes` outputs and new random weights (see thaw_graph_init). Activations and
+ * scalings after it are removed: they belonged to the old one. */
 thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed);
 
 /* Copies the parameter's values to `data` and makes it their storage; the graph's memory for them is released. The

@@ -16,9 +16,8 @@ struct thaw_model {
 	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
 	 * a family has one whose weights are 0. */
 	bool features_only;
-	char *weights_note; /* how the state dict was found in its file, for the user; NULL: the file has nothing else
-			     */
-	char *source;       /* the file of the weights, "builtin" or "random" */
+	char *notes;  /* what was chosen from the file, left out and passed over, for the user; NULL: nothing */
+	char *source; /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
 	struct thaw_preprocess preprocess;
 	const char *preprocess_from; /* source of the preprocessing, for the user: "the family", "config.json", ... */
@@ -31,6 +30,7 @@ struct thaw_model {
  *   FAMILY            a variant with random weights from `seed` and `classes` outputs (0: the family's default)
  *   FAMILY:FILE       a state dict of this variant
  *   FILE              .safetensors or .pth, the variant recognised by the tensors; or .onnx
+ *   FILE.onnx:OUTPUT  the network up to this output of the ONNX file
  *   RUN               a run directory: its model.safetensors or model.onnx
  *   builtin           the network that is linked into the program, pretrained on CIFAR-10
  * Returns THAW_IO if there is no such file or network, THAW_DATA if the file is damaged or does not match the network,
@@ -42,8 +42,9 @@ thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, con
 				uint64_t seed);
 /* THAW_DATA if the model has no classifier, so that it must be trained before it can classify. */
 thaw_status thaw_model_check_classifier(const struct thaw_model *model);
-/* Loads an ONNX file; the extension is not checked. Fails like thaw_model_load. */
-thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path);
+/* Loads an ONNX file; the extension is not checked. output: name of the output to use; NULL: that of its classifier,
+ * else that of its features. Fails like thaw_model_load, THAW_USAGE if there is no such output. */
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path, const char *output);
 void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
 
 /* Sets the model's classes to labels[classes], which are copied. Unless they equal the model's own, the classifier is

@@ -71,8 +71,8 @@ static json_t *describe_data(const struct advice *a, json_t *words)
 
 static json_t *describe_network(const struct advice *a, json_t *words)
 {
-	if (a->model->weights_note)
-		words = sentence(words, json_sprintf("Weights: %s.", a->model->weights_note));
+	if (a->model->notes)
+		words = sentence(words, json_sprintf("Network: %s.", a->model->notes));
 	if (!a->model->pretrained)
 		words = sentence(words,
 				 json_string("The network's weights are random. Use a pretrained network, or unfreeze "

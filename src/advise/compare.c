@@ -159,8 +159,8 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 		r->callbacks->log(r->callbacks->context, line);
 	}
 	THAW_TRY(thaw_comm_agree(r->comm, open_model(r, which, &m)));
-	if (m->weights_note && r->callbacks && r->callbacks->log && r->comm->rank == 0) {
-		snprintf(line, sizeof(line), "weights of network %d: %s", which + 1, m->weights_note);
+	if (m->notes && r->callbacks && r->callbacks->log && r->comm->rank == 0) {
+		snprintf(line, sizeof(line), "network %d: %s", which + 1, m->notes);
 		r->callbacks->log(r->callbacks->context, line);
 	}
 	thaw_status status = measure_model(r, m, e);

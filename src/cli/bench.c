@@ -62,8 +62,8 @@ static void print_bench(const json_t *result, FILE *out)
 		member_text(result, "network"), member_real(result, "size"), member_real(result, "size"),
 		member_real(result, "batch"), member_real(result, "ranks"), member_text(result, "unfreeze"),
 		member_text(result, "bn"));
-	if (json_is_string(json_object_get(result, "weights_note")))
-		fprintf(out, "weights: %s\n", member_text(result, "weights_note"));
+	if (json_is_string(json_object_get(result, "notes")))
+		fprintf(out, "network: %s\n", member_text(result, "notes"));
 	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), %.0f MiB on the largest rank\n",
 		member_real(result, "images_per_second"), 100 * member_real(result, "gemm_peak_share"),
 		member_real(result, "gemm_peak_gflops"), member_text(result, "blas_kernel"),

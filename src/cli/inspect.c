@@ -144,8 +144,9 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 	if (o)
 		json_object_set_new(o, "features_only", json_boolean(m->features_only));
 	if (o)
-		json_object_set_new(o, "weights_note",
-				    m->weights_note ? thaw_report_string(m->weights_note) : json_null());
+		json_object_set_new(o, "classifier", thaw_report_string(g->nodes[g->head].name));
+	if (o && m->notes)
+		json_object_set_new(o, "notes", thaw_report_string(m->notes));
 	if (o && layers)
 		json_object_set_new(o, "layers", layers_json(g, shapes));
 	return o;
@@ -299,8 +300,8 @@ static void print_model(const json_t *o, FILE *out)
 		fprintf(out, "no classifier\n");
 	else
 		fprintf(out, "%.0f classes\n", member_real(o, "classes"));
-	if (json_is_string(json_object_get(o, "weights_note")))
-		fprintf(out, "weights: %s\n", member_text(o, "weights_note"));
+	if (json_object_get(o, "notes"))
+		fprintf(out, "the file: %s\n", member_text(o, "notes"));
 	if (json_is_true(json_object_get(o, "features_only")))
 		fprintf(out, "the file has no classifier: thaw train adds a new one\n");
 	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),

@@ -22,7 +22,7 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 			 int64_t classes, uint64_t seed)
 {
 	THAW_TRY(load(session, model, choice, classes, seed));
-	if ((*model)->weights_note)
-		log_line(session->comm, "weights of %s: %s", choice->spec, (*model)->weights_note);
+	if ((*model)->notes)
+		log_line(session->comm, "network %s: %s", choice->spec, (*model)->notes);
 	return THAW_OK;
 }

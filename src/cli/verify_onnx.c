@@ -82,7 +82,7 @@ thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, cons
 	struct both b = {.model = m};
 	*v = (struct verification){0};
 	thaw_status status;
-	THAW_TRY_OUT(thaw_model_load_onnx(&b.written, path));
+	THAW_TRY_OUT(thaw_model_load_onnx(&b.written, path, NULL));
 	THAW_TRY_OUT(thaw_executor_create(&b.original, m->graph, &image, THAW_WHOLE, false));
 	THAW_TRY_OUT(thaw_executor_create(&b.exported, b.written->graph, &image, THAW_WHOLE, false));
 	THAW_TRY_OUT(thaw_path_is_directory(samples) ? compare_dataset(v, &b, samples) : compare_file(v, &b, samples));

@@ -65,16 +65,22 @@ static bool has_weight(const struct thaw_graph *g, int first, int end)
 }
 
 /* cut_point[i]: nodes after i depend on earlier nodes only through the value of i. */
-static void find_cut_points(const struct thaw_graph *g, bool *cut_point)
+static thaw_status find_cut_points(const struct thaw_graph *g, bool *cut_point)
 {
-	int reach = 0; /* last user of any value before i */
+	int reach = 0;                                                /* last user of any value before i */
+	int *last = thaw_alloc((size_t)g->node_count, sizeof(*last)); /* user of each value */
+	if (!last)
+		return THAW_RESOURCE;
+	for (int i = 0; i < g->node_count; i++)
+		for (int k = 0; k < g->nodes[i].input_count; k++)
+			last[g->nodes[i].inputs[k]] = i;
 	for (int i = 0; i < g->node_count; i++) {
-		int last;
-		thaw_graph_uses(g, i, &last);
-		cut_point[i] = !g->nodes[i].fixed && reach <= i && (last > i || i == g->output);
-		if (!g->nodes[i].fixed && last > reach)
-			reach = last;
+		cut_point[i] = !g->nodes[i].fixed && reach <= i && (last[i] > i || i == g->output);
+		if (!g->nodes[i].fixed && last[i] > reach)
+			reach = last[i];
 	}
+	thaw_free(last);
+	return THAW_OK;
 }
 
 static void add_block(struct thaw_graph *g, const char *name)
@@ -144,7 +150,10 @@ thaw_status thaw_graph_find_blocks(struct thaw_graph *g)
 	for (int i = 0; i < g->block_count; i++)
 		thaw_free(g->blocks[i]);
 	g->block_count = 0;
-	find_cut_points(g, cut_point);
+	if (find_cut_points(g, cut_point) != THAW_OK) {
+		thaw_free(cut_point);
+		return THAW_RESOURCE;
+	}
 	for (int first = 1, end; first < g->node_count; first = end) {
 		for (end = first + 1; end < g->node_count && !cut_point[end - 1] && end != g->head;)
 			end++;

@@ -130,8 +130,26 @@ void thaw_graph_dropout(struct thaw_graph *g, float rate)
 			g->nodes[i].attrs.rate = rate;
 }
 
+/* Removes the activations and functions between the classifier and the output. */
+static thaw_status remove_followers(struct thaw_graph *g)
+{
+	bool any = false, *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
+	if (!dead)
+		return THAW_RESOURCE;
+	for (int i = g->output; i > g->head && g->nodes[i].input_count == 1; i = g->nodes[i].inputs[0]) {
+		const char *op = g->nodes[i].op->name;
+		dead[i] = strcmp(op, "activation") == 0 || strcmp(op, "pointwise") == 0 || strcmp(op, "softmax") == 0;
+		any |= dead[i];
+	}
+	if (any)
+		thaw_graph_remove(g, dead);
+	thaw_free(dead);
+	return g->failed;
+}
+
 thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint64_t seed)
 {
+	THAW_TRY(remove_followers(g));
 	struct thaw_node *head = &g->nodes[g->head];
 	for (int k = 0; k < head->param_count; k++) {
 		struct thaw_param *p = &g->params[head->params[k]];

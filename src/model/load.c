@@ -8,6 +8,7 @@
 #include "src/model/model_directory.h"
 #include "src/model/model_internal.h"
 #include "src/model/shards.h"
+#include "src/onnx/wire/file.h"
 #include "thaw/memory.h"
 
 static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
@@ -21,12 +22,15 @@ static thaw_status load_random(struct thaw_model **model, const struct thaw_fami
 	return THAW_OK;
 }
 
-/* Whether the file name ends in .onnx. */
-static bool is_onnx(const char *path)
+/* The end of the file name in a spec if that ends in .onnx or is followed by a colon and an output; else NULL. */
+static const char *onnx_end(const char *spec)
 {
 	static const char ending[] = ".onnx";
-	size_t n = strlen(path), e = sizeof(ending) - 1;
-	return n >= e && strcasecmp(path + n - e, ending) == 0;
+	size_t length = sizeof(ending) - 1;
+	for (const char *at = spec + strlen(spec); at >= spec + length; at--)
+		if ((*at == '\0' || *at == ':') && strncasecmp(at - length, ending, length) == 0)
+			return at;
+	return NULL;
 }
 
 static thaw_status load_weights(struct thaw_model **model, struct thaw_weights *w,
@@ -37,13 +41,26 @@ static thaw_status load_weights(struct thaw_model **model, struct thaw_weights *
 	return status;
 }
 
+/* FILE.onnx or FILE.onnx:OUTPUT, which ends at `end`. */
+static thaw_status load_onnx(struct thaw_model **model, const char *spec, const char *end)
+{
+	if (*end == '\0' || access(spec, F_OK) == 0)
+		return thaw_model_load_onnx(model, spec, NULL);
+	char *path = thaw_format("%.*s", (int)(end - spec), spec);
+	thaw_status status = path ? thaw_model_load_onnx(model, path, end + 1) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
 static thaw_status load_file(struct thaw_model **model, const char *path, const char *variant, const char *key)
 {
 	struct thaw_weights w = {0};
-	if (is_onnx(path) && key)
+	const char *end = onnx_end(path);
+	bool onnx = (end && !*end) || thaw_onnx_file_probe(path);
+	if (onnx && key)
 		return thaw_fail(THAW_USAGE, "an ONNX file has no named weights: --weights-key %.64s: %s", key, path);
-	if (is_onnx(path))
-		return thaw_model_load_onnx(model, path);
+	if (onnx)
+		return thaw_model_load_onnx(model, path, NULL);
 	THAW_TRY(thaw_weights_is_index(path) ? thaw_weights_read_index(&w, path) : thaw_weights_read(&w, path));
 	return load_weights(model, &w, &(struct thaw_weights_request){variant, key, path});
 }
@@ -109,6 +126,9 @@ thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, con
 		return load_file(model, file, variant, key);
 	if (thaw_path_is_directory(spec))
 		return load_directory(model, spec, key);
+	const char *end = onnx_end(spec);
+	if (end && (*end || access(spec, F_OK) == 0) && !key)
+		return load_onnx(model, spec, end);
 	if (access(spec, F_OK) != 0 && errno == ENOENT) {
 		char list[THAW_FAMILY_LIST];
 		return thaw_fail(

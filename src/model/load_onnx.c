@@ -3,6 +3,7 @@
 
 #include "src/base/try.h"
 #include "src/model/families/layers.h"
+#include "src/model/input_scale.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/preprocess_config.h"
@@ -33,6 +34,21 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 	return THAW_OK;
 }
 
+/* A network that normalises its input gets unnormalised values, unless it was trained here: its metadata say all. */
+static thaw_status apply_input_scale(struct thaw_model *m, const struct thaw_onnx_file *f, bool bytes)
+{
+	if (find_metadata(f, "thaw.preprocess") || !thaw_input_scale_apply(&m->preprocess, m->graph, bytes))
+		return THAW_OK;
+	char *notes =
+		thaw_format("%s%sthe network normalises its input: it is given values 0 to %s",
+			    m->notes ? m->notes : "", m->notes ? "; " : "", m->preprocess.std[0] < 1.0f ? "255" : "1");
+	if (!notes)
+		return THAW_RESOURCE;
+	thaw_free(m->notes);
+	m->notes = notes;
+	return THAW_OK;
+}
+
 /* An input size that is fixed in the network overrides that of the preprocessing. */
 static thaw_status apply_fixed_size(struct thaw_model *m, const struct thaw_onnx_file *f,
 				    const struct thaw_shape *image)
@@ -56,10 +72,10 @@ static char *make_name(const struct thaw_onnx_file *f)
 	return thaw_format("%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_file *f)
+static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_file *f, const char *output)
 {
 	struct thaw_onnx_network network;
-	struct thaw_onnx_import_options options = {0};
+	struct thaw_onnx_import_options options = {.output = output, .scores = find_metadata(f, "thaw.variant")};
 	const char *labels = find_metadata(f, "thaw.labels");
 	THAW_TRY(read_preprocess(m, f));
 	options.size = m->preprocess.size;
@@ -70,8 +86,10 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	m->pretrained = true;
 	m->variant = make_name(f);
 	m->source = thaw_strdup(f->path);
-	if (!m->variant || !m->source)
+	m->notes = network.notes[0] ? thaw_strdup(network.notes) : NULL;
+	if (!m->variant || !m->source || (network.notes[0] && !m->notes))
 		return THAW_RESOURCE;
+	THAW_TRY(apply_input_scale(m, f, network.bytes));
 	THAW_TRY(apply_fixed_size(m, f, &network.image));
 	m->classes = thaw_model_output_count(m->graph);
 	if (labels)
@@ -80,12 +98,12 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	return thaw_model_check_finite(m->graph, f->path);
 }
 
-thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path)
+thaw_status thaw_model_load_onnx(struct thaw_model **model, const char *path, const char *output)
 {
 	struct thaw_onnx_file *file = NULL;
 	THAW_TRY(thaw_onnx_file_open(&file, path));
 	struct thaw_model *m = thaw_alloc(1, sizeof(*m));
-	thaw_status status = m ? import_model(m, file) : THAW_RESOURCE;
+	thaw_status status = m ? import_model(m, file, output) : THAW_RESOURCE;
 	thaw_onnx_file_close(file);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);

@@ -188,8 +188,8 @@ static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w
 	THAW_TRY(read_metadata(m, w, source));
 	m->pretrained = true;
 	m->digest = thaw_model_weights_digest(m->graph);
-	m->weights_note = note.used ? thaw_strdup(note.text) : NULL;
-	return note.used && !m->weights_note ? THAW_RESOURCE : THAW_OK;
+	m->notes = note.used ? thaw_strdup(note.text) : NULL;
+	return note.used && !m->notes ? THAW_RESOURCE : THAW_OK;
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,

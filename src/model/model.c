@@ -15,7 +15,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_labels_free(m->labels, m->classes);
 	thaw_free(m->variant);
 	thaw_free(m->source);
-	thaw_free(m->weights_note);
+	thaw_free(m->notes);
 	thaw_free(m);
 }
 
@@ -65,7 +65,7 @@ thaw_status thaw_model_check_classifier(const struct thaw_model *m)
 	if (!m->features_only)
 		return THAW_OK;
 	return thaw_fail(THAW_DATA, "the network cannot classify yet: %s: %s: train it first with thaw train",
-			 m->source, m->weights_note ? m->weights_note : "it has no classifier");
+			 m->source, m->notes ? m->notes : "it has no classifier");
 }
 
 static bool same_labels(const struct thaw_model *m, int64_t classes, char *const *labels)

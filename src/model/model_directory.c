@@ -91,8 +91,9 @@ static thaw_status fail_none(const char *directory)
 	bool run = metrics && access(metrics, F_OK) == 0;
 	thaw_free(metrics);
 	if (run)
-		return thaw_fail(THAW_IO, "no trained network: %s: a run directory contains one when the run is done; before, "
-				"eval, export and predict take --from best, last or step-N",
+		return thaw_fail(THAW_IO,
+				 "no trained network: %s: a run directory contains one when the run is done; before, "
+				 "eval, export and predict take --from best, last or step-N",
 				 directory);
 	DIR *files = opendir(directory);
 	if (!files)

@@ -271,8 +271,7 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 			 o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
 			 o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
 			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-			 "blas_kernel", openblas_get_corename(), "weights_note", b->model->weights_note, "layers",
-			 layers);
+			 "blas_kernel", openblas_get_corename(), "notes", b->model->notes, "layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)

@@ -51,10 +51,20 @@ static void log_preprocess(const struct run *r)
 
 static void log_weights(const struct run *r)
 {
-	if (r->model->weights_note)
-		run_log(r, "weights of %s: %s", r->options.model, r->model->weights_note);
+	if (r->model->notes)
+		run_log(r, "network %s: %s", r->options.model, r->model->notes);
 	if (r->model->features_only)
 		run_log(r, "%s has no classifier: a new one is added", r->model->variant);
+}
+
+/* An explicit --bn is in vain where no batch norm is left. */
+static void log_norms(const struct run *r)
+{
+	const struct thaw_graph *g = r->model->graph;
+	for (int i = 1; i < g->node_count; i++)
+		if (strcmp(g->nodes[i].op->name, "batch_norm") == 0)
+			return;
+	run_log(r, "%s has no batch norm: --bn has no effect", r->model->variant);
 }
 
 /* Whether the last phase leaves weights as they are. */
@@ -84,10 +94,13 @@ static thaw_status open_model(struct run *r)
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
-	if (r->options.bn == THAW_BN_AUTO)
+	bool given = r->options.bn != THAW_BN_AUTO;
+	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
 	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* recorded in the trained network */
 	r->preprocess = r->model->preprocess;
+	if (given)
+		log_norms(r);
 	r->augment = thaw_augment_default();
 	r->augment.scale[0] = (float)r->options.scale_min;
 	r->augment.flip = (float)r->options.flip;

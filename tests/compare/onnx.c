@@ -1,6 +1,6 @@
 /* onnx MODEL.onnx IMAGES LOGITS [SIDE]: compares Thaw's logits with those of another program for the same images.
  *
- * Thaw removes a softmax at the end of the model, so LOGITS must be its input.
+ * Thaw leaves out a softmax at the end of the model, so LOGITS must be its input.
  *
  * IMAGES: float32 (N,H,W,3), of SIDE pixels if that is not the model's image size; LOGITS: float32 (N,classes). Prints
  * the largest difference over the largest logit; the exit code is 1 if it is above 1e-3. */

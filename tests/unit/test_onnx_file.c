@@ -368,6 +368,34 @@ static void external_data_is_mapped(void **state)
 	assert_true(sum == 11.5f);
 }
 
+/* The layout of the Hugging Face cache: links to blobs for the model and for its data. */
+static void links_beside_the_model_are_followed(void **state)
+{
+	static struct wire t, model;
+	const struct scratch *s = *state;
+	struct thaw_onnx_file *f;
+	struct thaw_onnx_tensor tensor;
+	put_weights(s);
+	mkdir(scratch_file(s, "snapshots"), 0777);
+	mkdir(scratch_file(s, "blobs"), 0777);
+	tensor_external(&t, "model.onnx.data", "3", "24");
+	wire_model(&model, NULL, &t);
+	scratch_put(scratch_file(s, "blobs/1234"), model.bytes, model.size);
+	assert_int_equal(symlink("../blobs/1234", scratch_file(s, "snapshots/model.onnx")), 0);
+	assert_int_equal(rename(scratch_file(s, "weights"), scratch_file(s, "blobs/5678")), 0);
+	for (int away = 0; away < 2; away++) {
+		const char *target = away ? "../sub/weights" : "../blobs/5678";
+		assert_int_equal(symlink(target, scratch_file(s, "snapshots/model.onnx.data")), 0);
+		assert_int_equal(thaw_onnx_file_open(&f, scratch_file(s, "snapshots/model.onnx")), THAW_OK);
+		assert_int_equal(thaw_onnx_tensor_read(&tensor, f->model->graph->initializer[0], f),
+				 away ? THAW_DATA : THAW_OK);
+		if (away)
+			expect_message("does not lead beside the model's own file");
+		thaw_onnx_file_close(f);
+		assert_int_equal(unlink(scratch_file(s, "snapshots/model.onnx.data")), 0);
+	}
+}
+
 struct refused {
 	const char *location, *offset, *length, *message;
 };
@@ -382,8 +410,10 @@ static void unsafe_external_data_is_refused(void **state)
 		{"..", "0", "24", "leaves the model's folder"},
 		{"", "0", "24", "leaves the model's folder"},
 		{"link", "3", "24", "symbolic link"},
+		{"twice", "3", "24", "symbolic link"},
+		{"root", "3", "24", "symbolic link"},
 		{"linked/weights", "3", "24", "symbolic link"},
-		{"weights/x", "3", "24", "symbolic link or a file"},
+		{"weights/x", "3", "24", "passes through a file"},
 		{"pipe", "0", "24", "not a regular file"},
 		{"sub", "0", "24", "not a regular file"},
 		{"sub/", "0", "24", "not a regular file"},
@@ -403,7 +433,9 @@ static void unsafe_external_data_is_refused(void **state)
 	float ignored;
 	put_weights(s);
 	scratch_put(scratch_file(s, "empty"), "", 0);
-	assert_int_equal(symlink("weights", scratch_file(s, "link")), 0);
+	assert_int_equal(symlink("sub/weights", scratch_file(s, "link")), 0);
+	assert_int_equal(symlink("link", scratch_file(s, "twice")), 0);
+	assert_int_equal(symlink("/weights", scratch_file(s, "root")), 0);
 	assert_int_equal(symlink("sub", scratch_file(s, "linked")), 0);
 	assert_int_equal(mkfifo(scratch_file(s, "pipe"), 0666), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -491,6 +523,7 @@ int main(void)
 		cmocka_unit_test(tensors_in_all_encodings),
 		cmocka_unit_test(damaged_tensors_are_refused),
 		cmocka_unit_test_setup_teardown(external_data_is_mapped, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(links_beside_the_model_are_followed, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(unsafe_external_data_is_refused, scratch_make, scratch_remove),
 		cmocka_unit_test(attributes_by_name_and_type),
 	};

@@ -116,12 +116,12 @@ static void expect_model(const char *path, const char *key, uint64_t digest, con
 	struct thaw_model *m = NULL;
 	expect(thaw_model_load_key(&m, path, key, 0, 0));
 	if (m->digest != digest)
-		fail_msg("%s: other weights: %s", path, m->weights_note ? m->weights_note : "");
+		fail_msg("%s: other weights: %s", path, m->notes ? m->notes : "");
 	assert_false(m->features_only);
 	if (words)
-		expect_words(m->weights_note, words);
+		expect_words(m->notes, words);
 	else
-		assert_null(m->weights_note);
+		assert_null(m->notes);
 	thaw_model_destroy(m);
 }
 
@@ -195,7 +195,7 @@ static void test_other_tensors(void **state)
 	add_tensor(&w, "head.weight", thaw_shape_of(3, 10));
 	write_set(&w, path);
 	expect(thaw_model_load(&m, path, 0, 0));
-	expect_words(m->weights_note, "no classifier: head.weight follows the network");
+	expect_words(m->notes, "no classifier: head.weight follows the network");
 	assert_int_equal(thaw_model_check_classifier(m), THAW_DATA);
 	thaw_model_destroy(m);
 	free_copies(&w);
@@ -379,7 +379,7 @@ static void test_classifier(void **state)
 		write_set(&w, path);
 		expect(thaw_model_load(&m, path, 0, 0));
 		assert_true(m->features_only);
-		expect_words(m->weights_note, "no classifier: fc.weight is missing");
+		expect_words(m->notes, "no classifier: fc.weight is missing");
 		assert_int_equal(thaw_model_check_classifier(m), THAW_DATA);
 		expect_words(thaw_error_message(), "train it first");
 		expect(thaw_model_set_classes(m, 2, labels, 1));
@@ -602,8 +602,8 @@ static void test_transformers(void **state)
 	strcpy(find(&w, "fc.bias")->name, "1.8.bias");
 	write_set(&w, path);
 	expect(thaw_model_load(&m, path, 0, 0));
-	expect_words(m->weights_note, "nn.Sequential(*resnet.children())");
-	expect_words(m->weights_note, "passed over: 1; no classifier");
+	expect_words(m->notes, "nn.Sequential(*resnet.children())");
+	expect_words(m->notes, "passed over: 1; no classifier");
 	const int conv = thaw_graph_find_param(m->graph, "bn1.weight");
 	assert_memory_equal(m->graph->params[conv].data, thaw_weights_find(&whole, "bn1.weight")->data, 64 * 4);
 	thaw_model_destroy(m);

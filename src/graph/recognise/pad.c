@@ -31,5 +31,6 @@ bool thaw_recognise_pad(struct thaw_recogniser *r, int node)
 	for (int k = 0; k < 4; k++)
 		n->attrs.pad[k] += (int)more[k];
 	n->inputs[0] = pad->inputs[0];
+	*r->counted = false;
 	return true;
 }

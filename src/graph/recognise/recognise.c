@@ -8,6 +8,7 @@
 static const thaw_pattern patterns[] = {
 	thaw_recognise_layer_norm, thaw_recognise_scale, thaw_recognise_gelu, thaw_recognise_gated_activation,
 	thaw_recognise_bias,       thaw_recognise_pad,   thaw_recognise_view, thaw_recognise_attention,
+	thaw_recognise_heads,
 };
 
 /* dead[i]: the output does not depend on node i. */
@@ -38,6 +39,7 @@ static void sweep(struct thaw_recogniser *r, int *node)
 			r->shapes[kept++] = r->shapes[i];
 	}
 	thaw_graph_remove(g, dead);
+	*r->counted = false;
 	*node = moved;
 	thaw_free(dead);
 }
@@ -56,13 +58,17 @@ static bool recognise_all(struct thaw_recogniser *r)
 
 thaw_status thaw_graph_recognise(struct thaw_graph *g, const struct thaw_shape *image)
 {
-	struct thaw_recogniser r = {g, thaw_alloc((size_t)g->node_count, sizeof(*r.shapes))};
-	thaw_status status = r.shapes ? thaw_graph_infer(g, image, r.shapes) : THAW_RESOURCE;
+	size_t count = (size_t)g->node_count;
+	bool counted = false;
+	struct thaw_recogniser r = {g, thaw_alloc(count, sizeof(*r.shapes)), thaw_alloc(count, sizeof(*r.uses)),
+				    &counted};
+	thaw_status status = r.shapes && r.uses ? thaw_graph_infer(g, image, r.shapes) : THAW_RESOURCE;
 	int first = 0;
 	if (status == THAW_OK)
 		sweep(&r, &first);
 	while (status == THAW_OK && recognise_all(&r)) {
 	}
 	thaw_free(r.shapes);
+	thaw_free(r.uses);
 	return status == THAW_OK ? g->failed : status;
 }

@@ -11,6 +11,8 @@
 struct thaw_recogniser {
 	struct thaw_graph *g;
 	struct thaw_shape *shapes; /* [node_count] of all values */
+	int *uses;                 /* [node_count] readers of all values; see thaw_match_uses */
+	bool *counted;             /* whether `uses` is up to date; cleared by each rewrite */
 };
 
 /* Rewrites the operator that ends in this node; false if there is no match, or if g->failed. */
@@ -20,6 +22,7 @@ bool thaw_recognise_attention(struct thaw_recogniser *r, int node);
 bool thaw_recognise_bias(struct thaw_recogniser *r, int node);
 bool thaw_recognise_gated_activation(struct thaw_recogniser *r, int node);
 bool thaw_recognise_gelu(struct thaw_recogniser *r, int node);
+bool thaw_recognise_heads(struct thaw_recogniser *r, int node);
 bool thaw_recognise_layer_norm(struct thaw_recogniser *r, int node);
 bool thaw_recognise_pad(struct thaw_recogniser *r, int node);
 bool thaw_recognise_scale(struct thaw_recogniser *r, int node);
@@ -29,6 +32,8 @@ bool thaw_recognise_view(struct thaw_recogniser *r, int node);
 
 /* The node of a value if it has this operator, else NULL. */
 const struct thaw_node *thaw_match(const struct thaw_recogniser *r, int value, const char *op);
+/* The number of readers of a value. */
+int thaw_match_uses(const struct thaw_recogniser *r, int value);
 /* Whether a value has exactly one reader and is not the output. */
 bool thaw_match_once(const struct thaw_recogniser *r, int value);
 /* Whether the value is this pointwise function of a value; *x receives that value. */

@@ -20,6 +20,7 @@ bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const str
 		n->fixed &= r->g->nodes[inputs[k]].fixed;
 	}
 	int stream = n->attrs.stream;
+	*r->counted = false;
 	n->op = thaw_op_find(op);
 	n->attrs = *attrs;
 	n->attrs.stream = stream;
@@ -50,6 +51,7 @@ void thaw_rewrite_take_row(struct thaw_recogniser *r, int to, int constant, enum
 void thaw_rewrite_bypass(struct thaw_recogniser *r, int node, int value)
 {
 	struct thaw_graph *g = r->g;
+	*r->counted = false;
 	for (int i = node + 1; i < g->node_count; i++)
 		for (int k = 0; k < g->nodes[i].input_count; k++)
 			if (g->nodes[i].inputs[k] == node)

@@ -18,6 +18,33 @@ thaw_status thaw_onnx_import_identity(struct thaw_onnx_importer *m, const Onnx__
 	return thaw_onnx_value_output(m, n, 0, &v);
 }
 
+/* Between constants it is folded. Where one input depends on the image, both are of its floating type in the end. */
+thaw_status thaw_onnx_import_cast_like(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	struct thaw_onnx_value *x, *like, y = {.defined = true};
+	struct thaw_onnx_constant to;
+	THAW_TRY(thaw_onnx_value_input(m, n, 0, &x));
+	THAW_TRY(thaw_onnx_value_input(m, n, 1, &like));
+	if (like->constant && like->constant->type != THAW_F32)
+		return thaw_onnx_fail_node(n, "a value that depends on the image can only be of a floating type");
+	if (!x->constant)
+		return thaw_onnx_value_output(m, n, 0, x);
+	int64_t count = thaw_shape_count(&x->constant->shape);
+	THAW_TRY(thaw_onnx_constant_make(&to, THAW_F32, &x->constant->shape, THAW_ONNX_MAX_ELEMENTS, "a cast"));
+	thaw_to_f32(x->constant->type, x->constant->data, to.data, count);
+	y.constant = thaw_alloc(1, sizeof(*y.constant));
+	thaw_status status = y.constant ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK) {
+		*y.constant = to;
+		status = thaw_onnx_value_output(m, n, 0, &y);
+	}
+	if (status != THAW_OK) {
+		thaw_onnx_constant_free(&to);
+		thaw_free(y.constant);
+	}
+	return status;
+}
+
 thaw_status thaw_onnx_import_dropout(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 {
 	struct thaw_onnx_value v;

@@ -22,9 +22,22 @@ struct thaw_onnx_value {
 	bool defined;                        /* an input, an initialiser or a node has produced it */
 	bool initializer;                    /* is an initialiser of the model */
 	bool borrowed;                       /* the constant's elements belong to the file */
+	bool read;                           /* is an input of a node, or the output that is imported */
+	int producer;                        /* index in m->nodes of the node that makes it; -1: none */
+	int params;                          /* parameters made from it */
 	struct thaw_onnx_constant *constant; /* owned; NULL for a view */
 	int node;                            /* of a view: the graph node that makes the tensor */
 	struct thaw_onnx_axes axes;
+};
+
+/* What the import takes from the model. */
+struct thaw_onnx_ending {
+	const char *output; /* of the model */
+	const char *value; /* the value imported as the graph's output: `output`, or the class scores it is made from */
+	bool softmax;      /* a softmax after `value` is left out: it holds class scores */
+	bool ranks;        /* an operator that only ranks the scores, such as ArgMax, is left out */
+	bool pooled;       /* the value is a map or tokens, which the import pools */
+	char notes[THAW_ONNX_NOTES]; /* what was chosen and what is left out; empty: nothing to say */
 };
 
 struct thaw_onnx_importer {
@@ -37,9 +50,13 @@ struct thaw_onnx_importer {
 	struct thaw_shape image;   /* of node 0 */
 	struct thaw_shape *shapes; /* [shaped] of the first graph nodes */
 	int shaped;
-	int added;          /* graph nodes added for the current ONNX node; numbers their names */
-	const char *output; /* name of the model's output */
-	bool keep_softmax;  /* even as the last node, where the loss includes it */
+	char module[THAW_ONNX_MODULE]; /* of the current ONNX node, if the file says it: "layer1.0.conv1" */
+	char path[THAW_ONNX_MODULE];   /* the same as the start of a node's name: "/layer1/layer1.0/conv1/" */
+	int added;                     /* graph nodes added for the current ONNX node; numbers their names */
+	Onnx__NodeProto **nodes;       /* [node_count] of the file, inputs before their readers */
+	int node_count;
+	struct thaw_onnx_ending ending;
+	int *names, name_slots; /* hash table of parameters' names: index + 1, or 0 */
 };
 
 typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const Onnx__NodeProto *n);
@@ -53,10 +70,33 @@ typedef thaw_status (*thaw_onnx_node_import)(struct thaw_onnx_importer *m, const
 thaw_status thaw_onnx_check_named(const struct thaw_onnx_importer *m);
 /* Creates a value for every name. */
 thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m);
-/* needed[node] = whether the value named `output` depends on the node. One pass backwards: nodes are sorted. */
+/* order.c: sets m->nodes so that inputs come first, and the producers of values. THAW_DATA for a cycle. */
+thaw_status thaw_onnx_sort_nodes(struct thaw_onnx_importer *m);
+/* needed[node] = whether the value `output` depends on the node. */
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed);
 /* THAW_CONFIG, listing all needed nodes whose operator is not supported. */
 thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed);
+
+/* ---- output.c: which output is imported, and what follows the class scores ---- */
+
+/* Fills m->ending: the output called `name`, or if it is NULL the one that a classifier computes; peel: without the
+ * operators that may follow class scores. THAW_USAGE for a name that is not an output. */
+thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel);
+/* Appends to the notes (printf format). */
+void thaw_onnx_note(struct thaw_onnx_importer *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- pooling.c ---- */
+
+/* Turns a map (N,C,H,W) or (N,H,W,C), or tokens (N,T,C), into one vector per image and sets m->ending.pooled; leaves
+ * other values as they are. */
+thaw_status thaw_onnx_pool_features(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, struct thaw_onnx_value *v);
+
+/* ---- param_names.c ---- */
+
+/* Whether the graph has a parameter of this name. */
+bool thaw_onnx_param_exists(const struct thaw_onnx_importer *m, const char *name);
+/* Records the name of the graph's newest parameter. */
+thaw_status thaw_onnx_param_added(struct thaw_onnx_importer *m);
 
 /* ---- constants.c: initialisers, inputs that the caller supplies, constant folding ---- */
 
@@ -181,6 +221,7 @@ thaw_status thaw_onnx_gather(struct thaw_onnx_importer *m, const Onnx__NodeProto
 #define IMPORTER(function) thaw_status function(struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
 IMPORTER(thaw_onnx_import_batch_norm);
 IMPORTER(thaw_onnx_import_binary);
+IMPORTER(thaw_onnx_import_cast_like);
 IMPORTER(thaw_onnx_import_clip);
 IMPORTER(thaw_onnx_import_concat);
 IMPORTER(thaw_onnx_import_conv);

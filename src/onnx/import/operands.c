@@ -1,4 +1,5 @@
 /* Operands: inputs and outputs of ONNX nodes, and the graph nodes and parameters made from them. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,14 +27,8 @@ bool thaw_onnx_has_input(const Onnx__NodeProto *n, int k)
 
 bool thaw_onnx_is_read(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
-	if ((size_t)k >= n->n_output || !n->output[k][0])
-		return false;
-	for (size_t i = 0; i < g->n_node; i++)
-		for (size_t j = 0; j < g->node[i]->n_input; j++)
-			if (strcmp(g->node[i]->input[j], n->output[k]) == 0)
-				return true;
-	return strcmp(m->output, n->output[k]) == 0;
+	const struct thaw_onnx_value *v = (size_t)k < n->n_output ? thaw_onnx_value_find(m, n->output[k]) : NULL;
+	return v && v->read;
 }
 
 thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
@@ -42,10 +37,12 @@ thaw_status thaw_onnx_value_input(const struct thaw_onnx_importer *m, const Onnx
 	if (!thaw_onnx_has_input(n, k))
 		return thaw_onnx_fail_node(n, "input %d is missing", k);
 	*v = thaw_onnx_value_find(m, n->input[k]);
+	if (*v && !(*v)->defined && (*v)->producer < 0 && !(*v)->initializer)
+		return thaw_onnx_fail_node(n, "input %s is a further input of the network; only an image is supported",
+					   n->input[k]);
 	if (!*v || !(*v)->defined)
-		return thaw_onnx_fail_node(
-			n, "input %s is not defined by an earlier node: the nodes form a cycle or are not sorted",
-			n->input[k]);
+		return thaw_onnx_fail_node(n, "input %s is not an input, a weight or the output of a node",
+					   n->input[k]);
 	return THAW_OK;
 }
 
@@ -103,7 +100,7 @@ thaw_status thaw_onnx_as_tensor(struct thaw_onnx_importer *m, const Onnx__NodePr
 thaw_status thaw_onnx_tensor_input(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, int k,
 				   struct thaw_onnx_value *v)
 {
-	struct thaw_onnx_value *from;
+	struct thaw_onnx_value *from = NULL;
 	THAW_TRY(thaw_onnx_value_input(m, n, k, &from));
 	*v = *from;
 	return thaw_onnx_as_tensor(m, n, v);
@@ -118,9 +115,12 @@ thaw_status thaw_onnx_value_output(struct thaw_onnx_importer *m, const Onnx__Nod
 	struct thaw_onnx_value *to = thaw_onnx_value_find(m, n->output[k]);
 	if (to->defined)
 		return thaw_onnx_fail_node(n, "output %s is already defined", n->output[k]);
-	const char *name = to->name;
+	const struct thaw_onnx_value old = *to;
 	*to = *v;
-	to->name = name;
+	to->name = old.name;
+	to->read = old.read;
+	to->producer = old.producer;
+	to->params = old.params;
 	to->defined = true;
 	return THAW_OK;
 }
@@ -138,9 +138,9 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 {
 	const char *base = n->name && n->name[0] ? n->name : n->n_output > 0 ? n->output[0] : n->op_type;
 	bool moves = strcmp(op, "rearrange") == 0 || strcmp(op, "reshape") == 0 || strcmp(op, "constant") == 0;
-	char *name = moves        ? thaw_format("%s:%s", base, op)
-		     : m->added++ ? thaw_format("%s:%d", base, m->added)
-				  : thaw_strdup(base);
+	char *name = moves        ? thaw_format("%s%s:%s", m->path, base, op)
+		     : m->added++ ? thaw_format("%s%s:%d", m->path, base, m->added)
+				  : thaw_format("%s%s", m->path, base);
 	int node = name ? thaw_graph_add(m->graph, op, name, attrs, inputs, count) : 0;
 	if (!name && !m->graph->failed)
 		m->graph->failed = THAW_RESOURCE;
@@ -148,24 +148,40 @@ int thaw_onnx_add(struct thaw_onnx_importer *m, const Onnx__NodeProto *n, const 
 	return node;
 }
 
+/* Whether the module names the parameter better than the file: exporters that name modules number the weights that they
+ * have transposed, and store equal ones once. */
+static bool is_numbered(const struct thaw_onnx_importer *m, const char *name, enum thaw_role role)
+{
+	return role != THAW_ROLE_FIXED && m->module[0] && (!strchr(name, '.') || thaw_onnx_param_exists(m, name));
+}
+
 thaw_status thaw_onnx_param(struct thaw_onnx_importer *m, int node, const char *name, enum thaw_role role,
 			    const struct thaw_shape *shape, const float *data)
 {
 	THAW_TRY(m->graph->failed);
 	char *own = NULL;
+	char text[THAW_ONNX_MODULE + sizeof(".weight")];
+	if (is_numbered(m, name, role)) {
+		bool weight = role == THAW_ROLE_WEIGHT || role == THAW_ROLE_SCALE;
+		snprintf(text, sizeof(text), "%s.%s", m->module, weight ? "weight" : "bias");
+		name = text;
+	}
 	/* A weight that is used twice becomes two parameters, which train separately. */
-	for (int use = 2; thaw_graph_find_param(m->graph, own ? own : name) >= 0; use++) {
+	struct thaw_onnx_value *v = thaw_onnx_value_find(m, name);
+	for (int use = v && v->params > 0 ? v->params + 1 : 2; thaw_onnx_param_exists(m, own ? own : name); use++) {
 		thaw_free(own);
 		if (!(own = thaw_format("%s#%d", name, use)))
 			return THAW_RESOURCE;
 	}
+	if (v)
+		v->params++;
 	enum thaw_layout layout = role == THAW_ROLE_WEIGHT && shape->ndim == 4 ? THAW_LAYOUT_CONV : THAW_LAYOUT_SAME;
 	thaw_graph_param(m->graph, node, own ? own : name, role, layout, shape, NULL);
 	thaw_free(own);
 	THAW_TRY(m->graph->failed);
 	struct thaw_param *p = &m->graph->params[m->graph->param_count - 1];
 	thaw_param_import(p, data);
-	return THAW_OK;
+	return thaw_onnx_param_added(m);
 }
 
 thaw_status thaw_onnx_alloc_elements(const Onnx__NodeProto *n, const struct thaw_shape *shape, float **data)

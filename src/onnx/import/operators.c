@@ -19,6 +19,7 @@ static const struct {
 	{"AveragePool", thaw_onnx_import_pool},
 	{"BatchNormalization", thaw_onnx_import_batch_norm},
 	{"Cast", thaw_onnx_import_identity},
+	{"CastLike", thaw_onnx_import_cast_like},
 	{"Ceil", thaw_onnx_import_function},
 	{"Celu", thaw_onnx_import_function},
 	{"Clip", thaw_onnx_import_clip},

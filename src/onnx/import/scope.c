@@ -65,15 +65,14 @@ thaw_status thaw_onnx_collect_names(struct thaw_onnx_importer *m)
 
 thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char *output, bool *needed)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
 	bool *wanted = thaw_alloc((size_t)m->value_count, sizeof(*wanted));
 	if (!wanted)
 		return THAW_RESOURCE;
 	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, output);
 	if (v)
 		wanted[v - m->values] = true;
-	for (size_t i = g->n_node; i-- > 0;) {
-		const Onnx__NodeProto *n = g->node[i];
+	for (int i = m->node_count; i-- > 0;) {
+		const Onnx__NodeProto *n = m->nodes[i];
 		for (size_t k = 0; k < n->n_output; k++)
 			if ((v = thaw_onnx_value_find(m, n->output[k])))
 				needed[i] |= wanted[v - m->values];
@@ -85,14 +84,24 @@ thaw_status thaw_onnx_find_needed(const struct thaw_onnx_importer *m, const char
 	return THAW_OK;
 }
 
+/* What to do about a model with this unsupported node. */
+static const char *advice_for(const Onnx__NodeProto *n)
+{
+	if (strstr(n->op_type, "Quantize") || strstr(n->op_type, "Integer") || strncmp(n->op_type, "QLinear", 7) == 0)
+		return "the model is quantised: give the float model that it was made from";
+	if (n->domain && strncmp(n->domain, "com.microsoft", 13) == 0)
+		return "ONNX Runtime has optimised the model for itself: give the model as it was exported";
+	return "see docs/onnx-operators.md";
+}
+
 thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const bool *needed)
 {
-	const Onnx__GraphProto *g = m->file->model->graph;
 	char text[UNSUPPORTED_TEXT] = "";
 	size_t used = 0;
 	int count = 0;
-	for (size_t i = 0; i < g->n_node; i++) {
-		const Onnx__NodeProto *n = g->node[i];
+	const char *advice = NULL;
+	for (int i = 0; i < m->node_count; i++) {
+		const Onnx__NodeProto *n = m->nodes[i];
 		const bool standard = thaw_onnx_standard_domain(n->domain);
 		bool supported = standard && (thaw_onnx_importer_find(n) || thaw_onnx_constant_supports(n->op_type));
 		if (!needed[i] || supported)
@@ -101,11 +110,11 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s%s (%s)", count ? ", " : "",
 						 standard ? "" : n->domain, standard ? "" : ".", n->op_type,
 						 n->name && n->name[0] ? n->name : "unnamed");
-		count++;
+		if (count++ == 0)
+			advice = advice_for(n);
 	}
 	if (count == 0)
 		return THAW_OK;
-	return thaw_fail(THAW_CONFIG, "unsupported ONNX operators: %s: %d node%s of opset %lld: %s: see %s",
-			 m->file->path, count, count == 1 ? "" : "s", (long long)m->opset, text,
-			 "docs/onnx-operators.md");
+	return thaw_fail(THAW_CONFIG, "unsupported ONNX operators: %s: %d node%s of opset %lld: %s: %s", m->file->path,
+			 count, count == 1 ? "" : "s", (long long)m->opset, text, advice);
 }

@@ -32,8 +32,6 @@ thaw_status thaw_onnx_import_softmax(struct thaw_onnx_importer *m, const Onnx__N
 	THAW_TRY(thaw_onnx_tensor_input(m, n, 0, &x));
 	THAW_TRY(thaw_onnx_attribute_int(&axis_attribute, n, "axis", m->opset < SOFTMAX_BY_AXIS ? 1 : -1));
 	THAW_TRY(thaw_onnx_check_axis(n, axis_attribute, x.axes.ndim, &axis));
-	if (!m->keep_softmax && n->n_output > 0 && strcmp(n->output[0], m->output) == 0)
-		return thaw_onnx_value_output(m, n, 0, &x);
 	int ndim = x.axes.ndim;
 	bool coerced = m->opset < SOFTMAX_BY_AXIS && axis != ndim - 1;
 	for (int i = 0; i < ndim; i++) {

@@ -1,13 +1,18 @@
 /* External data: tensors in files next to a model.
  *
  * Locations come from an untrusted file. A path is opened one component at a time, each relative to the previous one
- * and without following links, so concurrent changes of the tree cannot lead out of the model's folder. */
+ * and without following links, so concurrent changes of the tree cannot lead out of the model's folder.
+ *
+ * One kind of link is followed: the Hugging Face cache has links snapshots/REVISION/FILE to ../../blobs/DIGEST for the
+ * model and for its data. A link at the end of a location may lead to a file beside the model's own file, after its
+ * links are resolved, and nowhere else. */
 #include "src/onnx/wire/external.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -28,6 +33,7 @@ struct mapping {
 struct thaw_onnx_external {
 	char *model;  /* path, for messages */
 	char *folder; /* path */
+	char *beside; /* path of the folder of the file that the model's path leads to, or NULL */
 	struct mapping *mappings;
 	int count, capacity;
 };
@@ -45,9 +51,20 @@ static thaw_status fail_open(const struct thaw_onnx_external *x, const char *loc
 	char shown[SHOWN];
 	if (reason == ELOOP || reason == ENOTDIR)
 		return refuse(x, location,
-			      "passes through a symbolic link or a file: replace the link by the file itself");
+			      "passes through a file, or a symbolic link that does not lead beside the model's own "
+			      "file: replace the link by the file itself");
 	thaw_text_printable(shown, sizeof(shown), location, strlen(location));
 	return thaw_fail(THAW_IO, "cannot open external data: %s: \"%s\": %s", x->model, shown, strerror(reason));
+}
+
+/* The folder of the file that the path leads to; NULL if there is none, so that no link is followed. */
+static char *folder_of_target(const char *path)
+{
+	char *real = realpath(path, NULL);
+	const char *end = real ? strrchr(real, '/') : NULL;
+	char *folder = end ? thaw_format("%.*s", (int)(end + 1 - real), real) : NULL;
+	free(real);
+	return folder;
 }
 
 thaw_status thaw_onnx_external_open(struct thaw_onnx_external **x, const char *model_path)
@@ -58,6 +75,7 @@ thaw_status thaw_onnx_external_open(struct thaw_onnx_external **x, const char *m
 	const char *slash = strrchr(model_path, '/');
 	new->model = thaw_strdup(model_path);
 	new->folder = slash ? thaw_format("%.*s", (int)(slash + 1 - model_path), model_path) : thaw_strdup(".");
+	new->beside = folder_of_target(model_path);
 	if (!new->model || !new->folder) {
 		thaw_onnx_external_close(new);
 		return THAW_RESOURCE;
@@ -78,6 +96,7 @@ void thaw_onnx_external_close(struct thaw_onnx_external *x)
 	thaw_free(x->mappings);
 	thaw_free(x->model);
 	thaw_free(x->folder);
+	thaw_free(x->beside);
 	thaw_free(x);
 }
 
@@ -104,6 +123,44 @@ static int open_part(int folder, const char **rest)
 	return openat(folder, part, flags | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* Whether both are the same folder. */
+static bool same_folder(int a, int b)
+{
+	struct stat first, second;
+	return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+/* Opens the file beside the model's own file that the link `name` in the folder `at` leads to. On failure returns -1
+ * with errno, ELOOP if it leads elsewhere. The final open is relative to that folder and follows no link. */
+static int open_link(const struct thaw_onnx_external *x, int at, const char *name)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlinkat(at, name, target, sizeof(target) - 1);
+	errno = ELOOP;
+	if (length <= 0)
+		return -1;
+	target[length] = '\0';
+	char *slash = strrchr(target, '/');
+	const char *file = slash ? slash + 1 : target, *folder = slash ? target : ".";
+	if (slash)
+		*(slash == target ? slash + 1 : slash) = '\0';
+	if (slash == target || !file[0])
+		return -1;
+	int led = openat(at, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int beside = x->beside ? open(x->beside, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1, fd = -1, reason = ELOOP;
+	if (led >= 0 && beside >= 0 && same_folder(led, beside)) {
+		fd = openat(beside, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
+		reason = errno;
+	}
+	if (led >= 0)
+		close(led);
+	if (beside >= 0)
+		close(beside);
+	errno = reason;
+	return fd;
+}
+
 /* *fd = the file `location` below the folder. */
 static thaw_status open_beneath(const struct thaw_onnx_external *x, const char *location, int *fd)
 {
@@ -112,7 +169,10 @@ static thaw_status open_beneath(const struct thaw_onnx_external *x, const char *
 		return fail_open(x, location);
 	const char *rest = location;
 	do {
+		const char *part = rest;
 		int next = open_part(at, &rest);
+		if (next < 0 && errno == ELOOP && !*rest)
+			next = open_link(x, at, part);
 		int reason = errno;
 		close(at);
 		errno = reason;

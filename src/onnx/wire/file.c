@@ -2,7 +2,9 @@
 #include "src/onnx/wire/file.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/try.h"
 #include "src/onnx/wire/scan.h"
@@ -78,13 +80,49 @@ thaw_status thaw_onnx_file_parse(struct thaw_onnx_file **f, const void *bytes, s
 	return status;
 }
 
+/* Fails if the bytes are those of something that is often saved under the name of a model. */
+static thaw_status refuse_other_file(const char *bytes, size_t size, const char *path)
+{
+	static const struct {
+		const char *start, *what;
+	} others[] = {
+		{"version https://git-lfs", "it is a Git LFS pointer: fetch the file itself with git lfs pull"},
+		{"<", "it is a web page: download the file itself"},
+		{"PK", "it is a zip archive: unpack it, or give it its own name if it is a .pth file"},
+	};
+	if (size == 0)
+		return thaw_fail(THAW_DATA, "not an ONNX model: %s: it is empty: copy it again", path);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t length = strlen(others[i].start);
+		if (size >= length && memcmp(bytes, others[i].start, length) == 0)
+			return thaw_fail(THAW_DATA, "not an ONNX model: %s: %s", path, others[i].what);
+	}
+	return THAW_OK;
+}
+
+bool thaw_onnx_file_probe(const char *path)
+{
+	enum { IR_VERSION_KEY = 1 << 3, MAX_IR_VERSION = 127, BYTES = 9 };
+	unsigned char start[BYTES] = {0};
+	FILE *f = fopen(path, "rb");
+	if (!f)
+		return false;
+	size_t size = fread(start, 1, sizeof(start), f);
+	fclose(f);
+	/* Models begin with their ir_version; byte 8 of a safetensors file is an opening brace. */
+	return size == BYTES && start[0] == IR_VERSION_KEY && start[1] > 0 && start[1] <= MAX_IR_VERSION &&
+	       start[2] > IR_VERSION_KEY && start[BYTES - 1] != '{';
+}
+
 thaw_status thaw_onnx_file_open(struct thaw_onnx_file **f, const char *path)
 {
 	void *bytes;
 	size_t size;
 	struct thaw_onnx_file *new = NULL;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, MAX_FILE));
-	thaw_status status = thaw_onnx_file_parse(&new, bytes, size, path);
+	thaw_status status = refuse_other_file(bytes, size, path);
+	if (status == THAW_OK)
+		status = thaw_onnx_file_parse(&new, bytes, size, path);
 	thaw_free(bytes);
 	if (status == THAW_OK)
 		status = thaw_onnx_external_open(&new->external, path);

@@ -7,6 +7,7 @@
 #ifndef THAW_ONNX_WIRE_FILE_H
 #define THAW_ONNX_WIRE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ thaw_status thaw_onnx_file_open(struct thaw_onnx_file **f, const char *path);
 
 /* The same from bytes[size], which may be released afterwards. External data is refused. `path` is for messages. */
 thaw_status thaw_onnx_file_parse(struct thaw_onnx_file **f, const void *bytes, size_t size, const char *path);
+
+/* Whether the file is an ONNX model by its first bytes; false if it cannot be read. */
+bool thaw_onnx_file_probe(const char *path);
 
 /* Releases the messages and unmaps external data. NULL is fine. */
 void thaw_onnx_file_close(struct thaw_onnx_file *f);

@@ -37,6 +37,16 @@ int thaw_onnx_clamp_position(int64_t position, int ndim);
 /* Whether this is the domain of ONNX's standard operators: NULL, "" or "ai.onnx". */
 bool thaw_onnx_standard_domain(const char *domain);
 
+#define THAW_ONNX_MODULE 256 /* bytes of a module's name */
+
+/* The module that the node belongs to, as PyTorch's exporter writes it into the node's metadata: module = its name such
+ * as "layer1.0.conv1", path = the names of the modules around it such as "/layer1/layer1.0/conv1/", both of
+ * [THAW_ONNX_MODULE]. False, and empty strings, if there is none or it is too long. */
+bool thaw_onnx_node_module(const Onnx__NodeProto *node, char *module, char *path);
+
+/* Whether PyTorch's exporter has folded a batch norm into this convolution. */
+bool thaw_onnx_node_folded_norm(const Onnx__NodeProto *node);
+
 /* Records "OPERATOR NAME: reason" and returns THAW_DATA. All messages about nodes have this form; the importer puts
  * what went wrong and the file in front. A node without a name is named by its output. */
 thaw_status thaw_onnx_fail_node(const Onnx__NodeProto *node, const char *format, ...)
