@@ -59,7 +59,13 @@ struct thaw_encoded_image thaw_encoded_image_from_pixels(struct thaw_image image
 
 void thaw_encoded_image_free(struct thaw_encoded_image *encoded); /* zeroed is fine */
 
-enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC };
+/* Pillow's filters. */
+enum thaw_filter { THAW_BILINEAR, THAW_BICUBIC, THAW_NEAREST, THAW_BOX, THAW_HAMMING, THAW_LANCZOS };
+
+const char *thaw_filter_name(enum thaw_filter filter); /* "bilinear", ... */
+
+/* The filter of this name. Returns false, and leaves *filter unchanged, if there is none. */
+bool thaw_filter_find(const char *name, enum thaw_filter *filter);
 
 /* Resamples a box (x, y, width, height; pixels of `from`, may be fractional) to width x height with antialiasing. The
  * result has the same bits as Pillow's Image.resize on 8-bit images when it resamples columns before rows. (Pillow 13

@@ -10,16 +10,43 @@ THAW_BEGIN_DECLS
 
 #define THAW_MAX_SIDE 16384 /* pixels of a network's square input */
 
-/* The preprocessing that a network expects. */
+/* How an image is resized before its centre is cropped. */
+enum thaw_resize_mode {
+	THAW_RESIZE_SHORTER, /* the shorter side to `resize` */
+	THAW_RESIZE_SQUASH,  /* both sides to `resize`: the aspect ratio changes */
+	THAW_RESIZE_BORDER,  /* the longer side to `resize`; the rest is filled with the mean colour */
+	THAW_RESIZE_NONE,    /* not at all */
+};
+
+/* Where a centre crop starts if it leaves an odd number of pixels. */
+enum thaw_centre {
+	THAW_CENTRE_EVEN, /* half pixels are rounded to even, as by torchvision and timm */
+	THAW_CENTRE_DOWN, /* half pixels are rounded down, as by transformers */
+};
+
+enum thaw_channels { THAW_RGB, THAW_BGR };
+
+/* The preprocessing that a network expects. All zero in a member from `mode` on is torchvision's. */
 struct thaw_preprocess {
 	int size;   /* side of the square input, in pixels */
-	int resize; /* evaluation: the shorter side is resized to this, then the centre is cropped to size */
+	int resize; /* evaluation: length of a side, see mode; then the centre is cropped, or padded, to size */
 	enum thaw_filter filter;
-	float mean[3], std[3]; /* of RGB values in 0..1 */
+	float mean[3], std[3]; /* of RGB values in 0..1, in the order R, G, B */
+	enum thaw_resize_mode mode;
+	enum thaw_centre centre;
+	enum thaw_channels channels; /* order in the network's input */
 };
 
 /* The same preprocessing for another input size; `resize` is scaled in proportion. size 0: unchanged. */
 struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size);
+
+#define THAW_PREPROCESS_TEXT 256 /* bytes for thaw_preprocess_text */
+
+/* Writes a description such as "bicubic resize to 256, crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225" to
+ * text[size]. Returns text. */
+const char *thaw_preprocess_text(const struct thaw_preprocess *p, char *text, size_t size);
+
+const char *thaw_resize_mode_name(enum thaw_resize_mode mode); /* "shorter", "squash", "border" or "none" */
 
 /* Training augmentation. */
 struct thaw_augment {
@@ -34,8 +61,8 @@ struct thaw_augment {
 /* torchvision's training defaults. */
 struct thaw_augment thaw_augment_default(void);
 
-/* Writes the normalised input (p->size,p->size,3) to `out`: resizes the shorter side and crops the centre, with the
- * same bits as torchvision. Returns THAW_DATA if the image is damaged. */
+/* Writes the normalised input (p->size,p->size,3) to `out`: resizes and crops the centre as `p` says, with the same
+ * bits as torchvision. Returns THAW_DATA if the image is damaged. */
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out);
 
 /* Writes the normalised input (p->size,p->size,3) to `out` after a random crop, flip and jitter, all drawn from

@@ -48,6 +48,15 @@ static thaw_status decode_and_resample(uint8_t *to, size_t to_stride, const stru
 	return status;
 }
 
+/* Fills the whole square unless it is black, as allocated. */
+static void fill_square(struct thaw_image *square, const uint8_t fill[3])
+{
+	size_t bytes = (size_t)square->width * (size_t)square->height * 3;
+	if (fill[0] || fill[1] || fill[2])
+		for (size_t i = 0; i < bytes; i++)
+			square->pixels[i] = fill[i % 3];
+}
+
 thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encoded_image *encoded,
 			     const struct crop_geometry *g, const struct thaw_preprocess *p)
 {
@@ -59,6 +68,8 @@ thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encode
 	*square = (struct thaw_image){p->size, p->size, thaw_alloc((size_t)p->size, stride)};
 	if (!square->pixels)
 		return THAW_RESOURCE;
+	if (r.output.width < p->size || r.output.height < p->size)
+		fill_square(square, g->fill);
 	if (r.output.width <= 0 || r.output.height <= 0)
 		return THAW_OK;
 	r.source_width = source.width;

@@ -51,15 +51,53 @@ static double cubic(double x)
 	return 0;
 }
 
+static double box(double x)
+{
+	return x > -0.5 && x <= 0.5 ? 1 : 0;
+}
+
+static double sinc(double x)
+{
+	return x == 0 ? 1 : sin(x * M_PI) / (x * M_PI);
+}
+
+static double hamming(double x)
+{
+	return fabs(x) < 1 ? sinc(x) * (0.54 + 0.46 * cos(x * M_PI)) : 0;
+}
+
+static double lanczos(double x)
+{
+	return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+}
+
 struct kernel {
-	double (*value)(double);
-	double support; /* value(x) is 0 for |x| >= support */
+	const char *name;
+	double (*value)(double); /* NULL: the nearest pixel */
+	double support;          /* value(x) is 0 for |x| >= support */
 };
 
 static const struct kernel kernels[] = {
-	[THAW_BILINEAR] = {triangle, 1},
-	[THAW_BICUBIC] = {cubic, 2},
+	[THAW_BILINEAR] = {"bilinear", triangle, 1}, [THAW_BICUBIC] = {"bicubic", cubic, 2},
+	[THAW_NEAREST] = {"nearest", NULL, 0},       [THAW_BOX] = {"box", box, 0.5},
+	[THAW_HAMMING] = {"hamming", hamming, 1},    [THAW_LANCZOS] = {"lanczos", lanczos, 3},
 };
+
+const char *thaw_filter_name(enum thaw_filter filter)
+{
+	return kernels[filter].name;
+}
+
+bool thaw_filter_find(const char *name, enum thaw_filter *filter)
+{
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
+		if (strcmp(kernels[i].name, name) == 0) {
+			*filter = (enum thaw_filter)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 static void axis_free(struct axis *a)
 {
@@ -74,6 +112,19 @@ static void round_weights(int32_t *to, const double *weights, int n, double sum)
 	for (int i = 0; i < n; i++) {
 		double w = sum != 0 ? weights[i] / sum : weights[i];
 		to[i] = (int32_t)((w < 0 ? -0.5 : 0.5) + w * (1 << PRECISION));
+	}
+}
+
+/* One tap per output position. Pillow adds up the step, so rounding errors add up as well. */
+static void nearest_taps(struct axis *a, int source, double lo, double step, int start)
+{
+	double at = lo + step * 0.5;
+	for (int i = 0; i < start; i++)
+		at += step;
+	for (int i = 0; i < a->count; i++, at += step) {
+		a->first[i] = min_int((int)at, source - 1);
+		a->tap_count[i] = 1;
+		a->weights[(size_t)i * (size_t)a->max_taps] = 1 << PRECISION;
 	}
 }
 
@@ -95,7 +146,9 @@ static thaw_status axis_init(struct axis *a, int source, float lo, float hi, int
 		axis_free(a);
 		return THAW_RESOURCE;
 	}
-	for (int i = 0; i < count; i++) {
+	if (!kernel->value)
+		nearest_taps(a, source, lo, scale, start);
+	for (int i = 0; kernel->value && i < count; i++) {
 		double centre = lo + (start + i + 0.5) * scale;
 		int first = max_int((int)(centre - support + 0.5), 0);
 		int end = min_int((int)(centre + support + 0.5), source);

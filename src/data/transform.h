@@ -9,19 +9,21 @@
 void thaw_shorter_side(int width, int height, int shorter, int *new_width, int *new_height);
 
 /* The geometry of a transform: `crop` of the source is resized to width x height; the output is the square whose top
- * left corner is (left, top) in the resized image. Where the square exceeds the resized image it is black. */
+ * left corner is (left, top) in the resized image. Where the square exceeds the resized image it has the colour `fill`.
+ */
 struct crop_geometry {
 	struct thaw_rectangle crop;
 	int shrink; /* by the decoder, before resizing: 1, 2, 4 or 8 */
 	int width, height;
 	int left, top;
+	uint8_t fill[3]; /* colour outside the resized image */
 };
 
 /* Makes the square of side p->size. Decodes only the pixels it depends on. The caller frees *square. */
 thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encoded_image *encoded,
 			     const struct crop_geometry *g, const struct thaw_preprocess *p);
 
-/* out (size,size,3) = (pixels / 255 - mean) / std; each row is reversed if `mirrored`. */
+/* out (size,size,3) = (pixels / 255 - mean) / std, in the order p->channels; each row is reversed if `mirrored`. */
 void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct thaw_preprocess *p, float *out);
 
 /* Multiplies brightness, contrast and saturation by these factors, on 8-bit values as torchvision does on tensors. */

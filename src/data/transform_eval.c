@@ -1,4 +1,8 @@
-/* The evaluation transform: the same bits as torchvision's Resize, CenterCrop, ToTensor and Normalize. */
+/* The evaluation transform: the same bits as torchvision's Resize, CenterCrop, ToTensor and Normalize, and variants of
+ * timm and transformers. */
+#include <math.h>
+
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/data/transform.h"
 
@@ -13,15 +17,39 @@ void thaw_shorter_side(int width, int height, int shorter, int *new_width, int *
 	*new_height = upright ? longer : shorter;
 }
 
-/* The start of a centre crop of `size` in `length`. Half pixels are rounded to even, as by Python's round(). If the
- * crop is longer, its start is negative and an odd pixel of padding is at the end. */
-static int centre(int length, int size)
+/* The size of a width x height image after its longer side is resized to `longer`, as timm's ResizeKeepRatio. */
+static void longer_side(int width, int height, int longer, int *new_width, int *new_height)
+{
+	double ratio = max_double((double)width / longer, (double)height / longer);
+	*new_width = max_int((int)rint(width / ratio), 1);
+	*new_height = max_int((int)rint(height / ratio), 1);
+}
+
+/* The start of a centre crop of `size` in `length`. If the crop is longer, its start is negative and an odd pixel of
+ * padding is at the end. */
+static int centre(int length, int size, enum thaw_centre rounding)
 {
 	int spare = length - size;
 	if (spare < 0)
 		return -(-spare / 2);
 	int half = spare / 2;
-	return spare % 2 == 0 ? half : half + half % 2;
+	return spare % 2 == 0 || rounding == THAW_CENTRE_DOWN ? half : half + half % 2;
+}
+
+static struct crop_geometry evaluation_geometry(int width, int height, const struct thaw_preprocess *p)
+{
+	struct crop_geometry g = {.crop = {0, 0, width, height}, .shrink = 1, .width = width, .height = height};
+	if (p->mode == THAW_RESIZE_SHORTER)
+		thaw_shorter_side(width, height, p->resize, &g.width, &g.height);
+	else if (p->mode == THAW_RESIZE_SQUASH)
+		g.width = g.height = p->resize;
+	else if (p->mode == THAW_RESIZE_BORDER)
+		longer_side(width, height, p->resize, &g.width, &g.height);
+	g.left = centre(g.width, p->size, p->centre);
+	g.top = centre(g.height, p->size, p->centre);
+	for (int c = 0; c < 3 && p->mode == THAW_RESIZE_BORDER; c++)
+		g.fill[c] = (uint8_t)rint(min_double(max_double(p->mean[c], 0), 1) * (LEVELS - 1));
+	return g;
 }
 
 void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct thaw_preprocess *p, float *out)
@@ -31,24 +59,22 @@ void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct 
 		for (int level = 0; level < LEVELS; level++)
 			value[c][level] = ((float)level / 255.0f - p->mean[c]) / p->std[c];
 	int step = mirrored ? -3 : 3;
+	int first = p->channels == THAW_BGR ? 2 : 0, last = 2 - first;
 	for (int y = 0; y < image->height; y++) {
 		const uint8_t *from = image->pixels + (size_t)y * (size_t)image->width * 3;
 		from += mirrored ? (image->width - 1) * 3 : 0;
 		for (int x = 0; x < image->width; x++, from += step, out += 3) {
-			out[0] = value[0][from[0]];
+			out[0] = value[first][from[first]];
 			out[1] = value[1][from[1]];
-			out[2] = value[2][from[2]];
+			out[2] = value[last][from[last]];
 		}
 	}
 }
 
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out)
 {
-	struct crop_geometry g = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
+	struct crop_geometry g = evaluation_geometry(encoded->width, encoded->height, p);
 	struct thaw_image square;
-	thaw_shorter_side(encoded->width, encoded->height, p->resize, &g.width, &g.height);
-	g.left = centre(g.width, p->size);
-	g.top = centre(g.height, p->size);
 	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
 	thaw_normalise(&square, false, p, out);
 	thaw_image_free(&square);

@@ -58,16 +58,18 @@ static struct thaw_rectangle random_crop(int width, int height, const struct tha
 	return centre_crop(width, height, a->ratio);
 }
 
-/* Cropped before it is resized, as by torchvision: pixels outside the crop must not contribute. */
+/* Cropped before it is resized, as by torchvision: pixels outside the crop must not contribute. The decoder averages
+ * when it shrinks, which is not what the nearest pixel is. */
 static struct crop_geometry resized_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a,
-					 int size, struct thaw_random *random)
+					 const struct thaw_preprocess *p, struct thaw_random *random)
 {
 	struct thaw_rectangle crop = random_crop(encoded->width, encoded->height, a, random);
+	bool nearest = p->filter == THAW_NEAREST;
 	return (struct crop_geometry){
 		.crop = crop,
-		.shrink = thaw_encoded_image_max_shrink(encoded, &crop, size),
-		.width = size,
-		.height = size,
+		.shrink = nearest ? 1 : thaw_encoded_image_max_shrink(encoded, &crop, p->size),
+		.width = p->size,
+		.height = p->size,
 	};
 }
 
@@ -137,8 +139,8 @@ thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const
 	float brightness = jitter_factor(a->jitter, &random);
 	float contrast = jitter_factor(a->jitter, &random);
 	float saturation = jitter_factor(a->jitter, &random);
-	struct crop_geometry g = a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random)
-						 : resized_crop(encoded, a, p->size, &random);
+	struct crop_geometry g =
+		a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random) : resized_crop(encoded, a, p, &random);
 	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
 	if (a->jitter > 0)
 		thaw_jitter(&square, brightness, contrast, saturation);

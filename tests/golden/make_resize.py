@@ -16,6 +16,7 @@ xxhash.XXH3_64bits.restype = ctypes.c_uint64
 xxhash.XXH3_64bits.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
 FILTERS = {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC}
+OTHERS = {"nearest": Image.NEAREST, "box": Image.BOX, "hamming": Image.HAMMING, "lanczos": Image.LANCZOS}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -41,7 +42,7 @@ resizes = []
 sizes = [(1, 1), (2, 2), (3, 5), (7, 7), (16, 16), (17, 40), (64, 48), (65, 47), (100, 33), (224, 224), (130, 301)]
 for source in [(64, 48), (1, 1), (3, 200), (201, 151), (257, 33)]:
     for target in sizes:
-        for name, filter in FILTERS.items():
+        for name, filter in (FILTERS | OTHERS).items():
             whole = (0, 0, *source)
             part = (0.25 * source[0], 0.125 * source[1], 0.75 * source[0], source[1])
             for box in (whole, part):

@@ -258,8 +258,11 @@ static void max_shrink(void **state)
 
 enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
 
-static const struct thaw_preprocess preprocess = {
-	SIDE, SIDE + 5, THAW_BICUBIC, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.25f}};
+static const struct thaw_preprocess preprocess = {.size = SIDE,
+						  .resize = SIDE + 5,
+						  .filter = THAW_BICUBIC,
+						  .mean = {0.4f, 0.5f, 0.6f},
+						  .std = {0.2f, 0.3f, 0.25f}};
 
 static void train(const struct thaw_encoded_image *p, const struct thaw_augment *a, uint64_t seed, float *out)
 {

@@ -38,7 +38,7 @@ static struct thaw_dataset fake(void)
 }
 
 static const struct thaw_preprocess preprocess = {
-	SIDE, SIDE + 4, THAW_BILINEAR, {0.5f, 0.5f, 0.5f}, {0.2f, 0.2f, 0.2f}};
+	.size = SIDE, .resize = SIDE + 4, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.2f, 0.2f, 0.2f}};
 
 static struct thaw_loader *make_loader(const struct thaw_dataset *d, int threads, int ahead)
 {

@@ -91,7 +91,12 @@ static void labels_and_preprocessing_are_saved(void **state)
 	char *labels[] = {"daisy", "\xe2\x9c\xbf \"rose\"", "tulip"};
 	struct thaw_model *m = load(NETWORK);
 	m->preprocess = (struct thaw_preprocess){
-		48, 56, THAW_BICUBIC, {127.0f / 255.0f, 0.0f, 1.0f / 3.0f}, {128.0f / 255.0f, 1.0f, 0.1f}};
+		.size = 48,
+		.resize = 56,
+		.filter = THAW_BICUBIC,
+		.mean = {127.0f / 255.0f, 0.0f, 1.0f / 3.0f},
+		.std = {128.0f / 255.0f, 1.0f, 0.1f},
+	};
 	expect(thaw_model_set_classes(m, 3, labels, 7));
 	expect(thaw_model_save(m, path, false));
 
