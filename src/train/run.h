@@ -146,7 +146,7 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
-void run_announce(const struct run *r);
+void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);
 
 /* phase.c: builds r->phase; closes the previous one first. Collective. */

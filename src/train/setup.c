@@ -76,8 +76,22 @@ static bool has_frozen_weights(const struct run *r)
 	return false;
 }
 
-void run_announce(const struct run *r)
+static void write_line(void *context, const char *line)
 {
+	run_log(context, "%s", line);
+}
+
+static void log_found(struct run *r)
+{
+	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	json_t *found = r->borrowed_data ? NULL : thaw_found_json(r->options.data, parts, 3);
+	thaw_found_lines(found, write_line, r);
+	json_decref(found);
+}
+
+void run_announce(struct run *r)
+{
+	log_found(r);
 	log_preprocess(r);
 	log_weights(r);
 	if (has_frozen_weights(r))
@@ -179,19 +193,6 @@ static thaw_status compare_ranks(const struct run *r)
 			      "set OPENBLAS_CORETYPE to one that all nodes have, or give --mixed-machines");
 }
 
-static void write_line(void *context, const char *line)
-{
-	run_log(context, "%s", line);
-}
-
-static void log_found(struct run *r)
-{
-	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
-	json_t *found = r->borrowed_data ? NULL : thaw_found_json(r->options.data, parts, 3);
-	thaw_found_lines(found, write_line, r);
-	json_decref(found);
-}
-
 thaw_status run_open(struct run *r)
 {
 	r->lock = -1;
@@ -199,7 +200,6 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(compare_ranks(r));
-	log_found(r);
 	/* Those frozen in the last phase, which trains the most. */
 	return run_move_to_node_memory(r, &r->model_weights, r->model->graph, NULL);
 }
