@@ -100,6 +100,19 @@ struct page {
 	const uint16_t *palette[3]; /* [256] each, libtiff's */
 };
 
+/* From the orientation tag or, without it, from XMP. */
+static uint16_t read_orientation(TIFF *tiff)
+{
+	uint16_t tag;
+	uint32_t size = 0;
+	const void *xmp = NULL;
+	if (TIFFGetField(tiff, TIFFTAG_ORIENTATION, &tag))
+		return tag >= ORIENTATION_TOPLEFT && tag <= ORIENTATION_LEFTBOT ? tag : ORIENTATION_TOPLEFT;
+	if (!TIFFGetField(tiff, TIFFTAG_XMLPACKET, &size, &xmp))
+		size = 0;
+	return (uint16_t)thaw_orientation(0, thaw_xmp_orientation(xmp, size));
+}
+
 static void read_page(TIFF *tiff, struct page *p)
 {
 	uint16_t compression = COMPRESSION_NONE;
@@ -111,10 +124,8 @@ static void read_page(TIFF *tiff, struct page *p)
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &p->bits);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &p->samples);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &p->planar);
-	TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &p->orientation);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &p->format);
-	if (p->orientation < ORIENTATION_TOPLEFT || p->orientation > ORIENTATION_LEFTBOT)
-		p->orientation = ORIENTATION_TOPLEFT;
+	p->orientation = read_orientation(tiff);
 	if (p->photometric == PHOTOMETRIC_YCBCR && compression == COMPRESSION_JPEG) {
 		TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
 		p->photometric = PHOTOMETRIC_RGB;

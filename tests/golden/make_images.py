@@ -11,7 +11,7 @@ import struct
 
 import numpy
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin
 
 xxhash = ctypes.CDLL("libxxhash.so.0")
 xxhash.XXH3_64bits.restype = ctypes.c_uint64
@@ -159,12 +159,42 @@ save("interlaced.gif", small_palette, interlace=1)
 save("transparent.gif", small_palette, interlace=0, transparency=5)
 save("animated.gif", small_palette, save_all=True, append_images=[flipped.quantize(16)], duration=100)
 # The same frame on a larger screen, 3 pixels from its left and 2 from its top; and one that extends beyond its screen.
-for name, screen_width, screen_height, left, top in (("offset", 23, 17, 3, 2), ("beyond", 12, 9, 2, 1)):
-    data = bytearray((folder / "plain.gif").read_bytes())
+# The background colour is not what the pixels around the frame have.
+for name, source, screen_width, screen_height, left, top in (
+    ("offset", "plain", 23, 17, 3, 2),
+    ("offset_transparent", "transparent", 23, 17, 3, 2),
+    ("beyond", "plain", 12, 9, 2, 1),
+):
+    data = bytearray((folder / f"{source}.gif").read_bytes())
     descriptor = data.find(b"\x2c" + struct.pack("<4H", 0, 0, width, height))
     data[6:10] = struct.pack("<2H", screen_width, screen_height)
+    data[11] = 3
     data[descriptor + 1 : descriptor + 5] = struct.pack("<2H", left, top)
     (folder / f"{name}.gif").write_bytes(data)
+
+
+# The orientation as XMP, which counts only where EXIF has none.
+def xmp(property):
+    return f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description {property}</x:xmpmeta>'.encode()
+
+
+attribute, element = xmp('tiff:Orientation="6"/>'), xmp("><tiff:Orientation>3</tiff:Orientation></rdf:Description>")
+save("xmp6.jpg", small, xmp=attribute)
+save("xmp3.jpg", small, xmp=element)
+data = (folder / "xmp3.jpg").read_bytes()
+(folder / "zeros_before_end.jpg").write_bytes(data[:-2] + bytes(300) + data[-2:])
+(folder / "bad_bytes_before_end.jpg").write_bytes(data[:-2] + b"\x11" * 300 + data[-2:])
+save("exif8_xmp6.jpg", small, exif=exif(8), xmp=attribute)
+save("xmp6.webp", small, xmp=attribute)
+text = PngImagePlugin.PngInfo()
+text.add_itxt("XML:com.adobe.xmp", attribute.decode())
+save("xmp6.png", small, pnginfo=text)
+text = PngImagePlugin.PngInfo()
+text.add_text("Raw profile type exif", f"\nexif\n{len(exif(6)):8}\n{exif(6).hex()}\n", zip=True)
+save("exif6_text.png", small, pnginfo=text)
+tags = TiffImagePlugin.ImageFileDirectory_v2()
+tags[700] = attribute
+save("xmp6.tif", small, tiffinfo=tags)
 
 
 # What is refused is not listed in images.json.

@@ -135,6 +135,7 @@ static void refused_kinds(void **state)
 	static const struct {
 		const char *name, *says;
 	} files[] = {
+		{"bad_bytes_before_end.jpg", "damaged JPEG (Corrupt JPEG data: "},
 		{"bad_rle8.bmp", "BMP with run-length encoding: roses/one: convert"},
 		{"bad_float.tif", "TIFF with 32-bit floating point samples: roses/one: convert"},
 		{"bad_int32.tif", "TIFF with 32-bit integer samples: roses/one: convert"},
