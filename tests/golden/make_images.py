@@ -113,6 +113,8 @@ save_tiff("tiles.tif", array, tile=(16, 16))
 save_tiff("tiles_lzw.tif", array, tile=(16, 16), compression="lzw", predictor=True)
 save_tiff("planar.tif", array.transpose(2, 0, 1), planarconfig="separate")
 save_tiff("planar_tiles.tif", array.transpose(2, 0, 1).copy(), planarconfig="separate", tile=(16, 16))
+inks = numpy.asarray(small.convert("CMYK")).transpose(2, 0, 1).copy()
+save_tiff("planar_cmyk.tif", inks, photometric="separated", planarconfig="separate", compression="zlib")
 save_tiff("rgb16.tif", array.astype("<u2") * 257)
 save_tiff("rgb16_big_endian.tif", array.astype(">u2") * 257, byteorder=">")
 save_tiff("big_endian.tif", array, byteorder=">")
@@ -153,6 +155,11 @@ save_bmp("565.bmp", 16, [row.tobytes() for row in red >> 3 << 11 | green >> 2 <<
          masks=struct.pack("<III", 0xF800, 0x07E0, 0x001F))
 save_bmp("32.bmp", 32, [row.tobytes() for row in numpy.concatenate([array[::-1, :, ::-1], zero], 2)])
 save_bmp("top_down.bmp", 24, [row.tobytes() for row in array[..., ::-1]], height=-height)
+
+data = (folder / "top_down.bmp").read_bytes()
+(folder / "gap.bmp").write_bytes(data[:10] + struct.pack("<I", 54 + 10) + data[14:54] + bytes(10) + data[54:])
+data = (folder / "palette8.bmp").read_bytes()
+(folder / "bad_color.bmp").write_bytes(data[:-20] + b"\x10" + data[-19:])  # an index one beyond the palette
 
 save("plain.gif", small_palette, interlace=0)
 save("interlaced.gif", small_palette, interlace=1)
@@ -204,6 +211,7 @@ def refused(name, image, **options):
 
 refused("float.tif", Image.fromarray(array[..., 0].astype(numpy.float32) / 255))
 refused("int32.tif", Image.fromarray(array[..., 0].astype(numpy.int32)))
+save_tiff("bad_signed.tif", array[..., 0].astype("<i2") - 99, photometric="minisblack")
 refused("lab.tif", small.convert("LAB"))
 runs = [b"".join(bytes([1, index]) for index in row) + b"\0\0" for row in indices]
 save_bmp("bad_rle8.bmp", 8, runs, compression=1, palette=palette)

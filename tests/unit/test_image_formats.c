@@ -136,9 +136,11 @@ static void refused_kinds(void **state)
 		const char *name, *says;
 	} files[] = {
 		{"bad_bytes_before_end.jpg", "damaged JPEG (Corrupt JPEG data: "},
+		{"bad_color.bmp", "damaged BMP: "},
 		{"bad_rle8.bmp", "BMP with run-length encoding: roses/one: convert"},
 		{"bad_float.tif", "TIFF with 32-bit floating point samples: roses/one: convert"},
-		{"bad_int32.tif", "TIFF with 32-bit integer samples: roses/one: convert"},
+		{"bad_int32.tif", "TIFF with 32-bit signed samples: roses/one: convert"},
+		{"bad_signed.tif", "TIFF with 16-bit signed samples: roses/one: convert"},
 		{"bad_lab.tif", "TIFF in a colour space other than grey, RGB, palette, CMYK and YCbCr: roses/one: "},
 	};
 	for (size_t n = 0; n < COUNT(files); n++) {
@@ -176,6 +178,8 @@ static void foreign_kinds(void **state)
 		       "ftypisom\0\0\0\0"),
 		 "a video"},
 		{BYTES("<!DOCTYPE html>\n<html>"), "a web page"},
+		{BYTES("\xEF\xBB\xBF\r\n <!doctype HTML><html>"), "a web page"},
+		{BYTES("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), "an SVG drawing"},
 		{BYTES("<html>\n<head>"), "a web page"},
 		{BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:"),
 		 "a Git LFS pointer, not the file itself"},
