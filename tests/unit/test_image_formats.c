@@ -169,7 +169,7 @@ static void foreign_kinds(void **state)
 		 "a HEIC image"},
 		{BYTES("\0\0\0\x18"
 		       "ftypmif1\0\0\0\0mif1heic"),
-		 "a HEIC image"},
+		 "a HEIC or AVIF image"},
 		{BYTES("\xFF\x0A\xFA\x1F"), "a JPEG XL image"},
 		{BYTES("\0\0\0\x0CJXL \r\n\x87\n\0\0\0\x14"
 		       "ftypjxl "),
