@@ -129,6 +129,21 @@ static void flipped_bytes(void **state)
 	}
 }
 
+/* libtiff only warns of damage in the data of a JPEG. */
+static void corrupted_jpeg_in_tiff(void **state)
+{
+	(void)state;
+	struct file f = load("jpeg.tif");
+	size_t scan = 0;
+	for (size_t i = 0; i + 1 < f.size; i++)
+		if (f.bytes[i] == 0xFF && f.bytes[i + 1] == 0xDA)
+			scan = i;
+	assert_true(scan > 0 && scan + 54 < f.size);
+	memset(f.bytes + scan + 24, 0x7F, 30);
+	refuse(f.bytes, f.size, "damaged TIFF (", "corrupted entropy data");
+	thaw_free(f.bytes);
+}
+
 static void refused_kinds(void **state)
 {
 	(void)state;
@@ -209,8 +224,12 @@ static void gif_screens(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(truncated),     cmocka_unit_test(flipped_bytes), cmocka_unit_test(refused_kinds),
-		cmocka_unit_test(foreign_kinds), cmocka_unit_test(gif_screens),
+		cmocka_unit_test(truncated),
+		cmocka_unit_test(flipped_bytes),
+		cmocka_unit_test(corrupted_jpeg_in_tiff),
+		cmocka_unit_test(refused_kinds),
+		cmocka_unit_test(foreign_kinds),
+		cmocka_unit_test(gif_screens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
