@@ -1,4 +1,5 @@
-/* The EXIF orientation of an image, and turning the image upright.
+/* The orientation of an image in its EXIF and XMP data. The same tags count as in Pillow's exif_transpose: EXIF first,
+ * XMP only if EXIF has none.
  *
  * The orientation is the only EXIF tag used here, so the first TIFF directory is parsed directly: a header, then a list
  * of 12-byte entries. Every offset is checked against the size of the block. An image with damaged EXIF data is treated
@@ -8,7 +9,6 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
-#include "thaw/memory.h"
 
 enum {
 	TIFF_HEADER = 8, /* byte order, 42, offset of the first directory */
@@ -42,14 +42,26 @@ static int entry_orientation(const uint8_t *entry, bool big)
 	return value >= 1 && value <= 8 ? (int)value : 1;
 }
 
+/* Skips JPEG's prefix of EXIF data, which some programs write into other formats too, or twice. */
+static void skip_prefix(const uint8_t **bytes, size_t *size)
+{
+	static const char prefix[] = "Exif\0"; /* two NULs */
+	for (int i = 0; i < 2 && *size >= sizeof(prefix) && memcmp(*bytes, prefix, sizeof(prefix)) == 0; i++) {
+		*bytes += sizeof(prefix);
+		*size -= sizeof(prefix);
+	}
+}
+
 int thaw_exif_orientation(const uint8_t *tiff, size_t size)
 {
+	if (size > 0)
+		skip_prefix(&tiff, &size);
 	if (size < TIFF_HEADER || (memcmp(tiff, "II", 2) != 0 && memcmp(tiff, "MM", 2) != 0))
-		return 1;
+		return 0;
 	bool big = tiff[0] == 'M';
 	size_t directory = read_u32(tiff + 4, big);
 	if (read_u16(tiff + 2, big) != TIFF_MAGIC || directory > size - 2)
-		return 1;
+		return 0;
 	size_t entries = read_u16(tiff + directory, big);
 	size_t complete = min_size(entries, (size - directory - 2) / TIFF_ENTRY);
 	for (size_t e = 0; e < complete; e++) {
@@ -57,70 +69,28 @@ int thaw_exif_orientation(const uint8_t *tiff, size_t size)
 		if (read_u16(entry, big) == TAG_ORIENTATION)
 			return entry_orientation(entry, big);
 	}
-	return 1;
+	return 0;
 }
 
-/* The index, in pixels, of upright (x,y) in the stored image is origin + x * step_x + y * step_y. */
-struct walk {
-	int64_t origin, step_x, step_y;
-	bool swapped; /* width and height are exchanged */
-};
-
-static struct walk walk_of(int orientation, int64_t w, int64_t h)
+/* XMP is XML: the property is an attribute, tiff:Orientation="6", or an element, <tiff:Orientation>6</...>. */
+int thaw_xmp_orientation(const void *text, size_t size)
 {
-	switch (orientation) {
-	case 2: /* mirrored */
-		return (struct walk){w - 1, -1, w, false};
-	case 3: /* upside down */
-		return (struct walk){w * h - 1, -1, -w, false};
-	case 4: /* mirrored and upside down */
-		return (struct walk){w * (h - 1), 1, -w, false};
-	case 5: /* transposed */
-		return (struct walk){0, w, 1, true};
-	case 6: /* must be turned clockwise */
-		return (struct walk){w * (h - 1), -w, 1, true};
-	case 7: /* transposed along the other diagonal */
-		return (struct walk){w * h - 1, -w, -1, true};
-	case 8: /* must be turned counter-clockwise */
-		return (struct walk){w - 1, w, -1, true};
-	default:
-		return (struct walk){0, 1, w, false};
+	static const char *const starts[] = {"tiff:Orientation=\"", "tiff:Orientation>"};
+	const char *from = text, *end = size > 0 ? from + size : from, *first = NULL;
+	for (int s = 0; s < 2 && size > 0; s++) {
+		size_t length = strlen(starts[s]);
+		for (const char *at = from; (at = memmem(at, (size_t)(end - at), starts[s], length)); at += length)
+			if ((size_t)(end - at) > length && at[length] >= '0' && at[length] <= '9') {
+				first = !first || at + length < first ? at + length : first;
+				break;
+			}
 	}
+	if (!first)
+		return 0;
+	return *first >= '1' && *first <= '8' ? *first - '0' : 1;
 }
 
-struct thaw_rectangle thaw_rectangle_as_stored(const struct thaw_rectangle *upright, int orientation, int width,
-					       int height)
+int thaw_orientation(int exif, int xmp)
 {
-	struct walk walk = walk_of(orientation, width, height);
-	int64_t last_x = upright->left + upright->width - 1, last_y = upright->top + upright->height - 1;
-	/* Two opposite corners. */
-	int64_t a = walk.origin + upright->left * walk.step_x + upright->top * walk.step_y;
-	int64_t b = walk.origin + last_x * walk.step_x + last_y * walk.step_y;
-	return (struct thaw_rectangle){
-		.left = (int)min_int64(a % width, b % width),
-		.top = (int)min_int64(a / width, b / width),
-		.width = walk.swapped ? upright->height : upright->width,
-		.height = walk.swapped ? upright->width : upright->height,
-	};
-}
-
-thaw_status thaw_image_upright(struct thaw_image *image, int orientation)
-{
-	if (orientation == 1)
-		return THAW_OK;
-	struct walk walk = walk_of(orientation, image->width, image->height);
-	struct thaw_image turned = {
-		.width = walk.swapped ? image->height : image->width,
-		.height = walk.swapped ? image->width : image->height,
-	};
-	turned.pixels = thaw_alloc((size_t)turned.width * (size_t)turned.height, 3);
-	if (!turned.pixels)
-		return THAW_RESOURCE;
-	uint8_t *to = turned.pixels;
-	for (int64_t y = 0; y < turned.height; y++)
-		for (int64_t x = 0; x < turned.width; x++, to += 3)
-			memcpy(to, image->pixels + 3 * (walk.origin + x * walk.step_x + y * walk.step_y), 3);
-	thaw_image_free(image);
-	*image = turned;
-	return THAW_OK;
+	return exif ? exif : xmp ? xmp : 1;
 }

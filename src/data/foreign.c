@@ -2,6 +2,7 @@
 #include "src/data/image.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* A kind of file and the bytes at an offset by which it is recognised. */
 static const struct signature {
@@ -16,8 +17,8 @@ static const struct signature {
 	{"a HEIC image", 4, 8, "ftypheic"},
 	{"a HEIC image", 4, 8, "ftypheix"},
 	{"a HEIC image", 4, 8, "ftyphevc"},
-	{"a HEIC image", 4, 8, "ftypmif1"},
-	{"a HEIC image", 4, 8, "ftypmsf1"},
+	{"a HEIC or AVIF image", 4, 8, "ftypmif1"},
+	{"a HEIC or AVIF image", 4, 8, "ftypmsf1"},
 	{"a JPEG 2000 image", 0, 12, "\0\0\0\x0CjP  \r\n\x87\n"},
 	{"a JPEG 2000 image", 0, 4, "\xFF\x4F\xFF\x51"},
 	{"a video", 4, 4, "ftyp"},
@@ -29,17 +30,41 @@ static const struct signature {
 	{"a Netpbm image", 0, 3, "P4\n"},
 	{"a Netpbm image", 0, 3, "P5\n"},
 	{"a Netpbm image", 0, 3, "P6\n"},
+	{"a FITS image", 0, 9, "SIMPLE  ="},
+	{"an HDF5 file", 0, 8, "\x89HDF\r\n\x1A\n"},
 	{"a Windows icon", 0, 4, "\0\0\1\0"},
-	{"an SVG drawing", 0, 4, "<svg"},
-	{"a web page", 0, 9, "<!DOCTYPE"},
-	{"a web page", 0, 5, "<html"},
-	{"an XML file", 0, 5, "<?xml"},
 	{"a Git LFS pointer, not the file itself", 0, 34, "version https://git-lfs.github.com/"},
 	{"a zip archive", 0, 4, "PK\3\4"},
 	{"a gzip file", 0, 2, "\x1F\x8B"},
 	{"a NumPy array", 0, 6, "\x93NUMPY"},
 	{"a Parquet file", 0, 4, "PAR1"},
 };
+
+/* Text may begin with a byte order mark and spaces, and is in any case. */
+static const char *text_name(const uint8_t *bytes, size_t size)
+{
+	static const struct {
+		const char *start, *name;
+	} starts[] = {
+		{"<!doctype svg", "an SVG drawing"},
+		{"<svg", "an SVG drawing"},
+		{"<!doctype html", "a web page"},
+		{"<html", "a web page"},
+		{"<head", "a web page"},
+		{"<?xml", "an XML file"},
+	};
+	const char *text = (const char *)bytes, *end = text + size;
+	if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
+		text += 3;
+	while (text < end && strchr(" \t\r\n", *text) && *text)
+		text++;
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t length = strlen(starts[i].start);
+		if ((size_t)(end - text) >= length && strncasecmp(text, starts[i].start, length) == 0)
+			return starts[i].name;
+	}
+	return NULL;
+}
 
 const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size)
 {
@@ -48,5 +73,5 @@ const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size)
 		if (size >= s->offset + s->size && memcmp(bytes + s->offset, s->bytes, s->size) == 0)
 			return s->name;
 	}
-	return NULL;
+	return text_name(bytes, size);
 }

@@ -1,5 +1,6 @@
-/* GIF, through giflib: the first frame. Transparent pixels keep the colour of their palette entry, and pixels
- * outside the frame have the background colour, as in Pillow's convert("RGB"). */
+/* GIF, through giflib: the first frame. Transparent pixels keep the colour of their palette entry. Pixels outside the
+ * frame have the colour of the transparent entry or, without one, of the first entry; the background colour is ignored.
+ * All this as Pillow's convert("RGB"). */
 #include "src/data/image.h"
 
 #include <string.h>
@@ -30,9 +31,10 @@ static thaw_status damaged(int error, const char *name)
 			 "damaged GIF (%s): %s: remove or replace it", why ? why : "no image in it", name);
 }
 
-/* Skips extensions up to the first frame's descriptor. */
-static thaw_status find_frame(GifFileType *gif, const char *name)
+/* Reads extensions up to the first frame's descriptor. Sets *outside to the transparent palette entry, if any. */
+static thaw_status find_frame(GifFileType *gif, int *outside, const char *name)
 {
+	GraphicsControlBlock control;
 	GifRecordType type;
 	do {
 		GifByteType *block;
@@ -43,6 +45,10 @@ static thaw_status find_frame(GifFileType *gif, const char *name)
 			continue;
 		if (DGifGetExtension(gif, &code, &block) == GIF_ERROR)
 			return damaged(gif->Error, name);
+		if (block && code == GRAPHICS_EXT_FUNC_CODE &&
+		    DGifExtensionToGCB(block[0], block + 1, &control) == GIF_OK)
+			*outside =
+				control.TransparentColor != NO_TRANSPARENT_COLOR ? control.TransparentColor : *outside;
 		while (block)
 			if (DGifGetExtensionNext(gif, &block) == GIF_ERROR)
 				return damaged(gif->Error, name);
@@ -95,7 +101,8 @@ static thaw_status read_frame(GifFileType *gif, struct thaw_image *image, const 
 
 static thaw_status decode_with(GifFileType *gif, struct thaw_image *image, const char *name)
 {
-	THAW_TRY(find_frame(gif, name));
+	int outside = 0;
+	THAW_TRY(find_frame(gif, &outside, name));
 	const GifImageDesc *frame = &gif->Image;
 	const ColorMapObject *colors = frame->ColorMap ? frame->ColorMap : gif->SColorMap;
 	/* As browsers and Pillow do, a frame that is larger than the screen enlarges it. */
@@ -107,9 +114,8 @@ static thaw_status decode_with(GifFileType *gif, struct thaw_image *image, const
 	if (!colors)
 		return damaged(D_GIF_ERR_NO_COLOR_MAP, name);
 	THAW_TRY(thaw_image_allocate(image, width, height, name));
-	if (gif->SColorMap)
-		for (int64_t i = 0; i < width * height; i++)
-			put_pixel(image->pixels + 3 * i, gif->SColorMap, gif->SBackGroundColor);
+	for (int64_t i = 0; i < width * height; i++)
+		put_pixel(image->pixels + 3 * i, colors, outside);
 	return read_frame(gif, image, name);
 }
 

@@ -9,7 +9,7 @@
 /* The header of an image file. */
 struct image_header {
 	int width, height; /* as stored, before the orientation is applied */
-	int orientation;   /* EXIF, 1 .. 8; 1 if there is none */
+	int orientation;   /* EXIF or XMP, 1 .. 8; 1 if there is none */
 };
 
 #define THAW_IMAGE_HEAD 256 /* bytes at the start of a file that decide its format */
@@ -20,7 +20,7 @@ struct image_format {
 	const char *const *extensions; /* lower case, with the dot; NULL-terminated */
 	/* Whether a file that begins with these bytes has this format; at most THAW_IMAGE_HEAD bytes are needed. */
 	bool (*detect)(const uint8_t *bytes, size_t size);
-	/* Decodes the whole image as stored; sets *orientation if the file has an EXIF orientation. */
+	/* Decodes the whole image as stored; sets *orientation if the file has one. */
 	thaw_status (*decode)(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
 			      const char *name);
 	/* Optional, both or neither: reads the header and checks the size; decodes a region. With `shrink` 1, 2, 4 or 8
@@ -53,9 +53,15 @@ thaw_status thaw_image_allocate(struct thaw_image *image, int64_t width, int64_t
 /* RGB of one CMYK pixel (0: no ink), as Pillow converts it. */
 void thaw_rgb_of_cmyk(uint8_t rgb[3], const uint8_t cmyk[4]);
 
-/* The orientation, 1 .. 8, in a block of EXIF data that starts with its TIFF header; 1 if there is none or the block is
- * damaged. */
+/* The orientation, 1 .. 8, in a block of EXIF data, with or without the prefix "Exif"; 0 if there is none or the block
+ * is damaged; 1 if its value is not valid. */
 int thaw_exif_orientation(const uint8_t *tiff, size_t size);
+
+/* The orientation, 1 .. 8, in XMP text; 0 if there is none; 1 if its value is not valid. */
+int thaw_xmp_orientation(const void *text, size_t size);
+
+/* The orientation of an image, from the two above: EXIF goes before XMP; 1 without both. */
+int thaw_orientation(int exif, int xmp);
 
 /* Turns a stored image of this EXIF orientation upright, in place. */
 thaw_status thaw_image_upright(struct thaw_image *image, int orientation);

@@ -29,9 +29,8 @@
 /* Columns decoded on each side of the region: smooth upsampling reads the neighbours of a pixel. */
 #define MARGIN 8
 
-#define EXIF_MARKER (JPEG_APP0 + 1)
-#define EXIF_LIMIT  0xFFFF /* a marker cannot be longer */
-static const char exif_prefix[6] = "Exif\0";
+#define APP1_MARKER (JPEG_APP0 + 1) /* EXIF and XMP */
+#define APP1_LIMIT  0xFFFF          /* a marker cannot be longer */
 
 /* libjpeg's callbacks receive a pointer to `errors`, the first member. */
 struct decoder {
@@ -40,6 +39,7 @@ struct decoder {
 	struct jpeg_decompress_struct jpeg;
 	jmp_buf escape;
 	char message[JMSG_LENGTH_MAX];
+	const uint8_t *bytes;    /* the file */
 	struct thaw_image image; /* owned, until success */
 	uint8_t *memory;         /* owns `row` */
 	uint8_t *row;            /* one output row of libjpeg; unaligned on purpose: libjpeg-turbo writes aligned rows
@@ -54,12 +54,31 @@ static void on_error(j_common_ptr jpeg)
 	longjmp(d->escape, 1);
 }
 
-/* Warnings that do not affect pixels: odd header fields, and stray bytes between markers before the first scan. */
+/* Whether the stray bytes before the end-of-image marker that libjpeg warns about are zeros: padding after the last
+ * scan. Other bytes can be image data that damage before them has put out of step. */
+static bool is_padding(const struct decoder *d)
+{
+	const struct jpeg_source_mgr *source = d->jpeg.src;
+	const uint8_t *at = source->next_input_byte, *end = at + source->bytes_in_buffer;
+	int stray = d->errors.msg_parm.i[0];
+	if (d->errors.msg_parm.i[1] != JPEG_EOI)
+		return false;
+	at = memchr(at, 0xFF, (size_t)(end - at));
+	if (!at || at - d->bytes < stray)
+		return false;
+	for (int i = 1; i <= stray; i++)
+		if (at[-i] != 0)
+			return false;
+	return true;
+}
+
+/* Warnings that do not affect pixels: odd header fields, and stray bytes between markers before the first scan or
+ * after the last. */
 static bool is_harmless(const struct decoder *d)
 {
 	switch (d->errors.msg_code) {
 	case JWRN_EXTRANEOUS_DATA:
-		return d->jpeg.input_scan_number == 0;
+		return d->jpeg.input_scan_number == 0 || is_padding(d);
 	case JWRN_ADOBE_XFORM:
 	case JWRN_JFIF_MAJOR:
 	case JWRN_NOT_SEQUENTIAL:
@@ -86,14 +105,24 @@ static void on_progress(j_common_ptr jpeg)
 	longjmp(d->escape, 1);
 }
 
+static bool has_prefix(const struct jpeg_marker_struct *m, const char *prefix, size_t size)
+{
+	return m->marker == APP1_MARKER && m->data_length > size && memcmp(m->data, prefix, size) == 0;
+}
+
+/* Of several EXIF segments the first counts, of several XMP segments the last, as in Pillow. */
 static int orientation_of(const struct jpeg_decompress_struct *jpeg)
 {
-	for (const struct jpeg_marker_struct *m = jpeg->marker_list; m; m = m->next)
-		if (m->marker == EXIF_MARKER && m->data_length > sizeof(exif_prefix) &&
-		    memcmp(m->data, exif_prefix, sizeof(exif_prefix)) == 0)
-			return thaw_exif_orientation(m->data + sizeof(exif_prefix),
-						     m->data_length - sizeof(exif_prefix));
-	return 1;
+	static const char exif_prefix[] = "Exif\0", xmp_prefix[] = "http://ns.adobe.com/xap/1.0/";
+	const struct jpeg_marker_struct *exif = NULL, *xmp = NULL;
+	for (const struct jpeg_marker_struct *m = jpeg->marker_list; m; m = m->next) {
+		if (!exif && has_prefix(m, exif_prefix, sizeof(exif_prefix)))
+			exif = m;
+		else if (has_prefix(m, xmp_prefix, sizeof(xmp_prefix)))
+			xmp = m;
+	}
+	return thaw_orientation(exif ? thaw_exif_orientation(exif->data, exif->data_length) : 0,
+				xmp ? thaw_xmp_orientation(xmp->data, xmp->data_length) : 0);
 }
 
 /* Adobe stores 255 - ink, so K is 255 for no black. */
@@ -112,7 +141,7 @@ static thaw_status read_header(struct decoder *d, const uint8_t *bytes, size_t s
 	struct jpeg_decompress_struct *jpeg = &d->jpeg;
 	jpeg_create_decompress(jpeg);
 	jpeg->progress = &d->progress;
-	jpeg_save_markers(jpeg, EXIF_MARKER, EXIF_LIMIT);
+	jpeg_save_markers(jpeg, APP1_MARKER, APP1_LIMIT);
 	jpeg_mem_src(jpeg, bytes, size);
 	jpeg_read_header(jpeg, TRUE);
 	d->orientation = orientation_of(jpeg); /* libjpeg frees the markers when the image is read */
@@ -199,15 +228,29 @@ struct request {
 	int shrink;
 };
 
+/* The error for what libjpeg complained about. */
+static thaw_status refuse(const struct decoder *d, const char *name)
+{
+	switch (d->errors.msg_code) {
+	case JERR_OUT_OF_MEMORY:
+		return thaw_fail(THAW_RESOURCE, "out of memory: JPEG decoder: %s", name);
+	case JERR_BAD_PRECISION:
+	case JERR_SOF_UNSUPPORTED:
+	case JERR_ARITH_NOTIMPL:
+	case JERR_CONVERSION_NOTIMPL:
+		return thaw_fail(THAW_DATA, "a kind of JPEG that thaw does not read (%s): %s: convert it", d->message,
+				 name);
+	default:
+		return thaw_fail(THAW_DATA, "damaged JPEG (%s): %s: remove or replace it", d->message, name);
+	}
+}
+
 /* libjpeg may jump out of this function on errors, so all owned memory is in *d and not in local variables. */
 static thaw_status decode_guarded(struct decoder *d, const struct request *request, const uint8_t *bytes, size_t size,
 				  const char *name)
 {
-	if (setjmp(d->escape) != 0) {
-		bool memory = d->errors.msg_code == JERR_OUT_OF_MEMORY;
-		return thaw_fail(memory ? THAW_RESOURCE : THAW_DATA, "damaged JPEG (%s): %s: remove or replace it",
-				 d->message, name);
-	}
+	if (setjmp(d->escape) != 0)
+		return refuse(d, name);
 	THAW_TRY(read_header(d, bytes, size, name));
 	if (request->header_only)
 		return THAW_OK;
@@ -225,6 +268,7 @@ static thaw_status decode(struct thaw_image *image, struct image_header *header,
 	d.errors.error_exit = on_error;
 	d.errors.emit_message = on_message;
 	d.progress.progress_monitor = on_progress;
+	d.bytes = bytes;
 	thaw_status status = decode_guarded(&d, request, bytes, size, name);
 	if (status == THAW_OK) {
 		*header = (struct image_header){(int)d.jpeg.image_width, (int)d.jpeg.image_height, d.orientation};

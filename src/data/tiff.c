@@ -2,7 +2,7 @@
  *
  * Grey, RGB, palette and CMYK images of 8 or 16 bits are converted here: of 16 bits the high byte is taken, as for PNG,
  * and extra samples such as alpha are dropped. libtiff's own converter handles what is left (1 to 4 bits, YCbCr).
- * Samples of 32 bits or floating point have no defined range and are refused. */
+ * Samples of 32 bits, signed or floating point have no defined range and are refused. */
 #include "src/data/image.h"
 
 #include <stdio.h>
@@ -67,10 +67,11 @@ static int on_error(TIFF *tiff, void *context, const char *module, const char *f
 	return 1; /* handled: libtiff prints nothing */
 }
 
+/* Warnings of these decoders mean that they found damaged data and continue with made-up pixels. */
 static int on_warning(TIFF *tiff, void *context, const char *module, const char *format, va_list arguments)
 {
-	(void)tiff, (void)context, (void)module, (void)format, (void)arguments;
-	return 1;
+	bool made_up = strncmp(module, "JPEGLib", 7) == 0 || strncmp(module, "Fax", 3) == 0;
+	return made_up ? on_error(tiff, context, module, format, arguments) : 1;
 }
 
 static TIFF *open_tiff(struct source *s)
@@ -100,6 +101,19 @@ struct page {
 	const uint16_t *palette[3]; /* [256] each, libtiff's */
 };
 
+/* From the orientation tag or, without it, from XMP. */
+static uint16_t read_orientation(TIFF *tiff)
+{
+	uint16_t tag;
+	uint32_t size = 0;
+	const void *xmp = NULL;
+	if (TIFFGetField(tiff, TIFFTAG_ORIENTATION, &tag))
+		return tag >= ORIENTATION_TOPLEFT && tag <= ORIENTATION_LEFTBOT ? tag : ORIENTATION_TOPLEFT;
+	if (!TIFFGetField(tiff, TIFFTAG_XMLPACKET, &size, &xmp))
+		size = 0;
+	return (uint16_t)thaw_orientation(0, thaw_xmp_orientation(xmp, size));
+}
+
 static void read_page(TIFF *tiff, struct page *p)
 {
 	uint16_t compression = COMPRESSION_NONE;
@@ -111,10 +125,8 @@ static void read_page(TIFF *tiff, struct page *p)
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_BITSPERSAMPLE, &p->bits);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLESPERPIXEL, &p->samples);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_PLANARCONFIG, &p->planar);
-	TIFFGetFieldDefaulted(tiff, TIFFTAG_ORIENTATION, &p->orientation);
 	TIFFGetFieldDefaulted(tiff, TIFFTAG_SAMPLEFORMAT, &p->format);
-	if (p->orientation < ORIENTATION_TOPLEFT || p->orientation > ORIENTATION_LEFTBOT)
-		p->orientation = ORIENTATION_TOPLEFT;
+	p->orientation = read_orientation(tiff);
 	if (p->photometric == PHOTOMETRIC_YCBCR && compression == COMPRESSION_JPEG) {
 		TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
 		p->photometric = PHOTOMETRIC_RGB;
@@ -184,10 +196,11 @@ static void color_row(const struct page *p, const uint8_t *samples, uint32_t pix
 		}
 }
 
-/* Working memory: `block` for a tile or a row as stored, `samples` for the 8-bit samples of a row of blocks. */
+/* Working memory: `block` for a tile or a row as stored, `samples` for the 8-bit samples of `samples_height` rows: a
+ * row of blocks, or the whole image if its planes are stored separately in strips. */
 struct rows {
 	uint8_t *block, *samples; /* owned */
-	uint32_t block_width, block_height;
+	uint32_t block_width, block_height, samples_height;
 	tmsize_t block_bytes, block_row;
 	int wanted;
 };
@@ -209,37 +222,39 @@ static thaw_status open_rows(struct rows *r, TIFF *tiff, const struct page *p, c
 		return thaw_fail(THAW_DATA, "damaged TIFF (size of its strips or tiles): %s: remove or replace it",
 				 name);
 	r->block = thaw_alloc((size_t)r->block_bytes, 1);
-	r->samples = thaw_alloc((size_t)p->width * r->block_height, (size_t)r->wanted);
+	r->samples_height = r->block_height;
+	if (r->block_height > p->height || (!tiled && p->planar == PLANARCONFIG_SEPARATE))
+		r->samples_height = p->height;
+	r->samples = thaw_alloc((size_t)p->width * r->samples_height, (size_t)r->wanted);
 	return r->block && r->samples ? THAW_OK : THAW_RESOURCE;
 }
 
-/* Reads the block at (x,y) of this plane and writes its colour samples to r->samples. */
-static bool read_block(const struct rows *r, TIFF *tiff, const struct page *p, uint32_t x, uint32_t y, int plane)
+/* Reads the block at (x,y) of this plane and writes its colour samples to r->samples, from row `to` on. */
+static bool read_block(const struct rows *r, TIFF *tiff, const struct page *p, uint32_t x, uint32_t y, int plane,
+		       uint32_t to)
 {
 	bool contiguous = p->planar == PLANARCONFIG_CONTIG;
 	bool read = TIFFIsTiled(tiff) ? TIFFReadTile(tiff, r->block, x, y, 0, (uint16_t)plane) >= 0
 				      : TIFFReadScanline(tiff, r->block, y, (uint16_t)plane) == 1;
 	uint32_t pixels = p->width - x < r->block_width ? p->width - x : r->block_width;
-	for (uint32_t row = 0; read && row < r->block_height; row++)
+	uint32_t height = p->height - y < r->block_height ? p->height - y : r->block_height;
+	for (uint32_t row = 0; read && row < height; row++)
 		narrow(p, r->block + (tmsize_t)row * r->block_row, contiguous ? p->samples : 1, pixels,
 		       contiguous ? r->wanted : 1,
-		       r->samples + ((size_t)row * p->width + x) * (size_t)r->wanted + (contiguous ? 0 : plane),
+		       r->samples + ((size_t)(to + row) * p->width + x) * (size_t)r->wanted + (contiguous ? 0 : plane),
 		       r->wanted);
 	return read;
 }
 
-/* For planes that are stored separately. A strip is compressed as a whole, and reading the planes in turn would decode
- * it again for every row. So each plane is read from top to bottom, and its samples are stored in the image. */
+/* For planes that are stored separately in strips. A strip is compressed as a whole, and reading the planes in turn
+ * would decode it again for every row. So each plane is read from top to bottom. */
 static bool read_planes(const struct rows *r, TIFF *tiff, const struct page *p, struct thaw_image *image)
 {
-	for (int plane = 0; plane < 3; plane++)
-		for (uint32_t y = 0; y < p->height; y++) {
-			if (!read_block(r, tiff, p, 0, y, plane))
+	for (int plane = 0; plane < r->wanted; plane++)
+		for (uint32_t y = 0; y < p->height; y++)
+			if (!read_block(r, tiff, p, 0, y, plane, y))
 				return false;
-			for (uint32_t x = 0; x < p->width; x++)
-				image->pixels[3 * ((size_t)y * p->width + x) + (size_t)plane] =
-					r->samples[3 * x + (uint32_t)plane];
-		}
+	color_row(p, r->samples, p->width * p->height, image->pixels);
 	return true;
 }
 
@@ -249,11 +264,10 @@ static bool read_blocks(const struct rows *r, TIFF *tiff, const struct page *p, 
 	for (uint32_t y = 0; y < p->height; y += r->block_height) {
 		for (uint32_t x = 0; x < p->width; x += r->block_width)
 			for (int plane = 0; plane < planes; plane++)
-				if (!read_block(r, tiff, p, x, y, plane))
+				if (!read_block(r, tiff, p, x, y, plane, 0))
 					return false;
-		for (uint32_t row = 0; row < r->block_height && y + row < p->height; row++)
-			color_row(p, r->samples + (size_t)row * p->width * (size_t)r->wanted, p->width,
-				  image->pixels + 3 * (size_t)(y + row) * p->width);
+		uint32_t height = p->height - y < r->block_height ? p->height - y : r->block_height;
+		color_row(p, r->samples, p->width * height, image->pixels + 3 * (size_t)y * p->width);
 	}
 	return true;
 }
@@ -262,8 +276,8 @@ static thaw_status read_samples(TIFF *tiff, const struct page *p, struct thaw_im
 				const char *name)
 {
 	struct rows rows;
+	bool by_plane = p->planar == PLANARCONFIG_SEPARATE && !TIFFIsTiled(tiff);
 	thaw_status status = open_rows(&rows, tiff, p, name);
-	bool by_plane = p->planar == PLANARCONFIG_SEPARATE && !TIFFIsTiled(tiff) && rows.wanted == 3;
 	if (status == THAW_OK && !(by_plane ? read_planes : read_blocks)(&rows, tiff, p, image))
 		status = damaged(s, name);
 	thaw_free(rows.block);
@@ -289,23 +303,37 @@ static thaw_status read_converted(TIFF *tiff, const struct page *p, struct thaw_
 	return read ? THAW_OK : damaged(s, name);
 }
 
-static thaw_status decode_page(TIFF *tiff, struct thaw_image *image, int *orientation, const struct source *s,
-			       const char *name)
+static thaw_status check_samples(const struct page *p, const char *name)
 {
-	struct page p;
-	read_page(tiff, &p);
-	if (p.bits > 16 || p.format == SAMPLEFORMAT_IEEEFP)
-		return thaw_fail(THAW_DATA, "TIFF with %d-bit %s samples: %s: convert it to 8 or 16 bits", p.bits,
-				 p.format == SAMPLEFORMAT_IEEEFP ? "floating point" : "integer", name);
-	if (p.photometric > PHOTOMETRIC_YCBCR)
+	bool is_float = p->format == SAMPLEFORMAT_IEEEFP || p->format == SAMPLEFORMAT_COMPLEXIEEEFP;
+	bool is_unsigned = p->format == SAMPLEFORMAT_UINT || p->format == SAMPLEFORMAT_VOID;
+	if (p->bits > 16 || !is_unsigned)
+		return thaw_fail(THAW_DATA, "TIFF with %d-bit %s samples: %s: convert it to 8 or 16 bits without sign",
+				 p->bits,
+				 is_float      ? "floating point"
+				 : is_unsigned ? "integer"
+					       : "signed",
+				 name);
+	if (p->photometric > PHOTOMETRIC_YCBCR)
 		return thaw_fail(THAW_DATA,
 				 "TIFF in a colour space other than grey, RGB, palette, CMYK and YCbCr: %s: "
 				 "convert it to RGB",
 				 name);
+	return THAW_OK;
+}
+
+static thaw_status decode_page(TIFF *tiff, struct thaw_image *image, int *orientation, struct source *s,
+			       const char *name)
+{
+	struct page p;
+	read_page(tiff, &p);
+	THAW_TRY(check_samples(&p, name));
 	THAW_TRY(thaw_image_allocate(image, p.width, p.height, name));
 	*orientation = p.orientation;
-	return color_samples(&p) > 0 ? read_samples(tiff, &p, image, s, name)
-				     : read_converted(tiff, &p, image, s, name);
+	s->reason[0] = 0; /* what libtiff said of the header did not matter, since it has opened the file */
+	THAW_TRY(color_samples(&p) > 0 ? read_samples(tiff, &p, image, s, name)
+				       : read_converted(tiff, &p, image, s, name));
+	return s->reason[0] ? damaged(s, name) : THAW_OK; /* some decoders report damage and continue */
 }
 
 static thaw_status decode_tiff(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,

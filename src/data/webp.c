@@ -1,8 +1,7 @@
 /* WebP, lossy and lossless, through libwebp. Alpha is dropped, as Pillow's convert("RGB") does. Of an animation the
- * first frame is decoded; pixels outside it are black. */
+ * first frame is decoded; where it does not cover the canvas, the image is black. */
 #include "src/data/image.h"
 
-#include <limits.h>
 #include <string.h>
 
 #include <webp/decode.h>
@@ -10,77 +9,71 @@
 
 #include "src/base/try.h"
 
-#define RGBA_BYTES 4 /* of a pixel of the animation decoder */
-
 static thaw_status damaged(const char *name)
 {
 	return thaw_fail(THAW_DATA, "damaged WebP: %s: remove or replace it", name);
 }
 
-static thaw_status decode_still(struct thaw_image *image, const uint8_t *bytes, size_t size, const char *name)
+/* Decodes the first frame to its place in the zeroed image; a still image is one frame. */
+static thaw_status decode_frame(struct thaw_image *image, const WebPDemuxer *demuxer, const char *name)
 {
-	size_t stride = (size_t)image->width * 3;
-	bool decoded = stride * (size_t)image->height <= INT_MAX * (size_t)4 &&
-		       WebPDecodeRGBInto(bytes, size, image->pixels, stride * (size_t)image->height, (int)stride);
-	return decoded ? THAW_OK : damaged(name);
-}
-
-static thaw_status decode_first_frame(struct thaw_image *image, const uint8_t *bytes, size_t size, const char *name)
-{
-	WebPData data = {bytes, size};
-	WebPAnimDecoderOptions options;
-	uint8_t *canvas; /* (height,width,4), the decoder's */
-	int timestamp;
-	if (!WebPAnimDecoderOptionsInit(&options))
-		return thaw_fail(THAW_SOFTWARE, "libwebpdemux has another version than its header: rebuild");
-	WebPAnimDecoder *decoder = WebPAnimDecoderNew(&data, &options);
-	if (!decoder)
+	WebPIterator frame;
+	WebPDecoderConfig config;
+	if (!WebPInitDecoderConfig(&config))
+		return thaw_fail(THAW_SOFTWARE, "libwebp has another version than its header: rebuild");
+	if (!WebPDemuxGetFrame(demuxer, 1, &frame))
 		return damaged(name);
-	bool decoded = WebPAnimDecoderGetNext(decoder, &canvas, &timestamp);
-	int64_t pixels = (int64_t)image->width * image->height;
-	for (int64_t i = 0; decoded && i < pixels; i++)
-		memcpy(image->pixels + 3 * i, canvas + RGBA_BYTES * i, 3);
-	WebPAnimDecoderDelete(decoder);
-	return decoded ? THAW_OK : damaged(name);
+	if (frame.x_offset + frame.width > image->width || frame.y_offset + frame.height > image->height) {
+		WebPDemuxReleaseIterator(&frame);
+		return damaged(name);
+	}
+	size_t stride = (size_t)image->width * 3;
+	size_t offset = (size_t)frame.y_offset * stride + (size_t)frame.x_offset * 3;
+	config.output.colorspace = MODE_RGB;
+	config.output.is_external_memory = 1;
+	config.output.u.RGBA.rgba = image->pixels + offset;
+	config.output.u.RGBA.stride = (int)stride;
+	config.output.u.RGBA.size = stride * (size_t)image->height - offset;
+	VP8StatusCode code = WebPDecode(frame.fragment.bytes, frame.fragment.size, &config);
+	bool right_size = config.output.width == frame.width && config.output.height == frame.height;
+	WebPFreeDecBuffer(&config.output);
+	WebPDemuxReleaseIterator(&frame);
+	if (code == VP8_STATUS_OUT_OF_MEMORY)
+		return thaw_fail(THAW_RESOURCE, "out of memory: WebP decoder: %s", name);
+	return code == VP8_STATUS_OK && right_size ? THAW_OK : damaged(name);
 }
 
-/* The orientation in the file's EXIF chunk; 1 if there is none. */
-static int read_orientation(const uint8_t *bytes, size_t size)
+static int chunk_orientation(const WebPDemuxer *demuxer, const char *chunk_name)
 {
-	static const char prefix[] = "Exif\0"; /* some programs write JPEG's prefix here too */
-	WebPData data = {bytes, size};
-	WebPDemuxer *demuxer = WebPDemux(&data);
 	WebPChunkIterator chunk;
-	int orientation = 1;
-	if (demuxer && WebPDemuxGetChunk(demuxer, "EXIF", 1, &chunk)) {
-		size_t skip =
-			chunk.chunk.size >= sizeof(prefix) && memcmp(chunk.chunk.bytes, prefix, sizeof(prefix)) == 0
-				? sizeof(prefix)
-				: 0;
-		orientation = thaw_exif_orientation(chunk.chunk.bytes + skip, chunk.chunk.size - skip);
-		WebPDemuxReleaseChunkIterator(&chunk);
-	}
-	WebPDemuxDelete(demuxer);
+	if (!WebPDemuxGetChunk(demuxer, chunk_name, 1, &chunk))
+		return 0;
+	const uint8_t *bytes = chunk.chunk.bytes;
+	int orientation = strcmp(chunk_name, "EXIF") == 0 ? thaw_exif_orientation(bytes, chunk.chunk.size)
+							  : thaw_xmp_orientation(bytes, chunk.chunk.size);
+	WebPDemuxReleaseChunkIterator(&chunk);
 	return orientation;
 }
 
 static thaw_status decode_webp(struct thaw_image *image, int *orientation, const uint8_t *bytes, size_t size,
 			       const char *name)
 {
-	WebPBitstreamFeatures features;
 	struct thaw_image decoded = {0};
-	if (WebPGetFeatures(bytes, size, &features) != VP8_STATUS_OK)
+	WebPData data = {bytes, size};
+	WebPDemuxer *demuxer = WebPDemux(&data); /* NULL also if the file ends too early */
+	if (!demuxer)
 		return damaged(name);
-	THAW_TRY(thaw_image_allocate(&decoded, features.width, features.height, name));
-	thaw_status status = features.has_animation ? decode_first_frame(&decoded, bytes, size, name)
-						    : decode_still(&decoded, bytes, size, name);
-	if (status != THAW_OK) {
+	thaw_status status = thaw_image_allocate(&decoded, WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH),
+						 WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT), name);
+	if (status == THAW_OK)
+		status = decode_frame(&decoded, demuxer, name);
+	*orientation = thaw_orientation(chunk_orientation(demuxer, "EXIF"), chunk_orientation(demuxer, "XMP "));
+	WebPDemuxDelete(demuxer);
+	if (status == THAW_OK)
+		*image = decoded;
+	else
 		thaw_image_free(&decoded);
-		return status;
-	}
-	*orientation = read_orientation(bytes, size);
-	*image = decoded;
-	return THAW_OK;
+	return status;
 }
 
 static bool detect_webp(const uint8_t *bytes, size_t size)

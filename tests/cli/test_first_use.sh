@@ -271,6 +271,14 @@ check "a folder and a file" eval 'exits 0 && [ "$(grep -o "\"image\"" out | wc -
 mkdir empty && echo text >empty/file
 run "$thaw" predict --model builtin empty
 check "a folder without images" fails 74 "no images in the folder: empty"
+mkfifo album.pipe && : >album.empty
+for file in "/dev/zero:a device or a socket, not an image file" "album.pipe:a pipe, not an image file" \
+	"album.empty:empty image file"; do
+	run timeout 60 "$thaw" predict --model builtin "${file%%:*}"
+	check "predict refuses ${file%%:*}" eval '[ $code = 65 ] && err_has "${file#*:}: ${file%%:*}: "'
+done
+run bash -c "cat album/b.png | '$thaw' predict --model builtin /dev/stdin"
+check "predict reads the standard input" exits 0
 
 # ---- make demo -------------------------------------------------------------------------------------
 

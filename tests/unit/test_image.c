@@ -244,13 +244,35 @@ static void exif_orientation(void **state)
 		uint8_t *exact = malloc(size + 1);
 		assert_non_null(exact);
 		memcpy(exact + 1, little, size);
-		assert_int_equal(thaw_exif_orientation(exact + 1, size), 1);
+		assert_int_equal(thaw_exif_orientation(exact + 1, size), 0);
 		free(exact);
 	}
 	little[18] = 9;
 	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 1);
 	memset(little + 4, 0xFF, 4);
-	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 1);
+	assert_int_equal(thaw_exif_orientation(little, sizeof(little)), 0);
+}
+
+static int xmp(const char *text)
+{
+	return thaw_xmp_orientation(text, strlen(text));
+}
+
+/* As an attribute or an element; EXIF goes before XMP. */
+static void xmp_orientation(void **state)
+{
+	(void)state;
+	assert_int_equal(xmp("<rdf:Description tiff:Orientation=\"6\" x=\"1\"/>"), 6);
+	assert_int_equal(xmp("<tiff:Orientation>8</tiff:Orientation>"), 8);
+	assert_int_equal(xmp("<a tiff:Orientation=\"9\"/>"), 1);
+	assert_int_equal(xmp("<a tiff:XResolution=\"6\"/>"), 0);
+	assert_int_equal(xmp("tiff:Orientation=\""), 0);
+	assert_int_equal(xmp(""), 0);
+	assert_int_equal(thaw_xmp_orientation(NULL, 0), 0);
+	assert_int_equal(thaw_orientation(3, 6), 3);
+	assert_int_equal(thaw_orientation(1, 6), 1);
+	assert_int_equal(thaw_orientation(0, 6), 6);
+	assert_int_equal(thaw_orientation(0, 0), 1);
 }
 
 static void extensions(void **state)
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test(too_many_scans),
 		cmocka_unit_test(stray_bytes),
 		cmocka_unit_test(exif_orientation),
+		cmocka_unit_test(xmp_orientation),
 		cmocka_unit_test(extensions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
