@@ -15,7 +15,7 @@ enum thaw_processor_rule {
 	THAW_PROCESSOR_LEVIT,        /* the shorter side is resized to size * 256 / 224 */
 	THAW_PROCESSOR_EFFICIENTNET, /* rescale_offset, include_top */
 	THAW_PROCESSOR_VIVIT,        /* offset */
-	THAW_PROCESSOR_MOBILEVIT,    /* do_flip_channel_order */
+	THAW_PROCESSOR_MOBILEVIT,    /* do_flip_channel_order; never normalises */
 	THAW_PROCESSOR_REFUSED,      /* does something else */
 };
 
@@ -30,7 +30,6 @@ struct thaw_processor {
 	bool shorter;     /* size is that of the shorter side; also if the file has only a number */
 	int crop;         /* default of crop_size; 0: none */
 	bool center_crop; /* default of do_center_crop */
-	bool keep_levels; /* do_normalize is false by default */
 };
 
 /* The processor of a type such as ViTImageProcessor, ViTImageProcessorFast or ViTFeatureExtractor; NULL if unknown. */

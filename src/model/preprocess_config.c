@@ -19,8 +19,8 @@ static thaw_status read_object(const json_t *object, const char *name, const cha
 {
 	struct thaw_config c = {object, path};
 	struct thaw_preprocess read;
-	bool timm = thaw_preprocess_timm_probe(object);
-	if (!timm && name == network_config) /* it describes the network only */
+	bool of_network = name == network_config, timm = thaw_preprocess_timm_probe(object, of_network);
+	if (!timm && of_network) /* it describes the network only */
 		return THAW_OK;
 	THAW_TRY(timm ? thaw_preprocess_timm_read(&read, &c) : thaw_preprocess_transformers_read(&read, &c));
 	if (!thaw_preprocess_valid(&read))

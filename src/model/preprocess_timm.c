@@ -11,13 +11,13 @@
 
 static const double imagenet_mean[3] = {0.485, 0.456, 0.406}, imagenet_std[3] = {0.229, 0.224, 0.225};
 
-bool thaw_preprocess_timm_probe(const json_t *object)
+bool thaw_preprocess_timm_probe(const json_t *object, bool loose)
 {
 	if (json_is_object(json_object_get(object, "pretrained_cfg")) ||
 	    json_is_array(json_object_get(object, "input_size")))
 		return true;
 	/* The config.json of transformers describes the network only, and has this key. */
-	return !json_object_get(object, "model_type") &&
+	return loose && !json_object_get(object, "model_type") &&
 	       (json_object_get(object, "crop_pct") || json_object_get(object, "interpolation") ||
 		(json_object_get(object, "mean") && json_object_get(object, "std")));
 }

@@ -285,11 +285,13 @@ static const struct {
 static thaw_status read_normalize(const struct reading *r, double mean[3], double std[3])
 {
 	enum thaw_processor_colours usual = r->type ? r->type->colours : THAW_COLOURS_HALF;
-	bool normalize = !(r->type && r->type->keep_levels), again = r->rule == THAW_PROCESSOR_EFFICIENTNET;
+	bool normalize = r->rule != THAW_PROCESSOR_MOBILEVIT, again = r->rule == THAW_PROCESSOR_EFFICIENTNET;
 	double m[3], s[3];
 	memcpy(m, colours[usual].mean, sizeof(m));
 	memcpy(s, colours[usual].std, sizeof(s));
 	THAW_TRY(thaw_config_flag(&r->c, "do_normalize", &normalize));
+	if (normalize && r->rule == THAW_PROCESSOR_MOBILEVIT)
+		return thaw_config_refuse(&r->c, "do_normalize", "this processor never does");
 	if (r->rule == THAW_PROCESSOR_EFFICIENTNET)
 		THAW_TRY(thaw_config_flag(&r->c, "include_top", &again));
 	else if (!r->type && json_is_true(thaw_config_get(&r->c, "include_top")))
