@@ -1,6 +1,6 @@
 /* Metadata of saved models as JSON texts: thaw.labels is an array of names, thaw.preprocess an object
- * {"size", "resize", "filter", "mean", "std"} with "mode", "centre" and "channels" if they are not torchvision's. Files are
- * not trusted. */
+ * {"size", "resize", "filter", "mean", "std"} with "mode", "centre" and "channels" if they are not torchvision's. Files
+ * are not trusted. */
 #include "src/model/metadata.h"
 
 #include <jansson.h>

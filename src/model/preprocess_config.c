@@ -10,7 +10,10 @@
 #include "src/model/metadata.h"
 #include "src/model/preprocess_timm.h"
 #include "src/model/preprocess_transformers.h"
+#include "thaw/file.h"
 #include "thaw/memory.h"
+
+#define MAX_CONFIG (64 << 20) /* bytes: the names of classes may be in it */
 
 static const char processor_config[] = "preprocessor_config.json", network_config[] = "config.json";
 
@@ -33,7 +36,11 @@ static thaw_status read_object(const json_t *object, const char *name, const cha
 static thaw_status read_file(const char *name, const char *path, struct thaw_preprocess *p, const char **from)
 {
 	json_error_t where;
-	json_t *object = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+	void *text = NULL;
+	size_t size = 0;
+	THAW_TRY(thaw_file_read(&text, &size, path, MAX_CONFIG));
+	json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	thaw_free(text);
 	if (!object)
 		return thaw_fail(THAW_DATA, "invalid JSON in line %d: %s: repair or remove it", where.line, path);
 	thaw_status status = json_is_object(object)

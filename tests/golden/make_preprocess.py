@@ -1,4 +1,4 @@
-"""Writes tests/golden/preprocess.json: configurations as timm and transformers write them, and what they make of an image.
+"""Writes tests/golden/preprocess.json: configurations as timm and transformers write them, and their input.
 
 The image is that of tests/unit/pattern.h. Needs transformers too. Run: python tests/golden/make_preprocess.py
 """
@@ -34,7 +34,8 @@ def row(name, file, config, prepare):
     every = 11 if made.shape[1] < 100 else 1001
     values = made.transpose(1, 2, 0).reshape(-1)[::every]
     return {"name": name, "file": file, "config": json.dumps(config), "size": made.shape[1],
-            "step": float(numpy.abs(steps[1] - steps[0]).max()), "every": every, "values": [float(f"{v:.5g}") for v in values]}
+            "step": float(numpy.abs(steps[1] - steps[0]).max()), "every": every,
+            "values": [float(f"{v:.5g}") for v in values]}
 
 
 def timm_row(name, nested=True, **cfg):
@@ -105,7 +106,8 @@ rows = [
     timm_row("lanczos", input_size=[3, 36, 36], crop_pct=0.95, interpolation="lanczos"),
     timm_row("box", input_size=[3, 32, 32], crop_pct=0.9, interpolation="box"),
     timm_row("hamming", input_size=[3, 32, 32], crop_pct=0.9, interpolation="hamming"),
-    timm_row("bilinear", input_size=[3, 32, 32], crop_pct=0.95, interpolation="bilinear", mean=[0, 0, 0], std=[1, 1, 1]),
+    timm_row("bilinear", input_size=[3, 32, 32], crop_pct=0.95, interpolation="bilinear", mean=[0, 0, 0],
+             std=[1, 1, 1]),
     timm_row("null", input_size=[3, 32, 32], crop_pct=None, crop_mode=None, interpolation="bicubic"),
     written("ViT", "written", size=square(32)),
     written("ViT", "fast name", size=square(40), resample=3, do_convert_rgb=True),
@@ -126,7 +128,8 @@ rows = [
     written("EfficientNet", "written", size=square(32)),
     written("EfficientNet", "offset", size=square(40), rescale_factor=1 / 127.5, rescale_offset=True, resample=0,
             do_center_crop=True, crop_size=square(32), include_top=False),
-    short("EfficientNet", "only top", size=square(32), do_normalize=False, image_std=[0.47853944, 0.4732864, 0.47434163]),
+    short("EfficientNet", "only top", size=square(32), do_normalize=False,
+          image_std=[0.47853944, 0.4732864, 0.47434163]),
     written("MobileViT", "written", size=edge(38), crop_size=square(32)),
     old("MobileViT", "short", size=edge(36), crop_size=33, resample=2),
     short("MobileViT", "RGB", size=edge(38), crop_size=square(32), do_flip_channel_order=False),
