@@ -115,10 +115,12 @@ static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *
 static json_t *preprocess_json(const struct thaw_model *m)
 {
 	const struct thaw_preprocess *p = &m->preprocess;
-	return json_pack("{s:s, s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "from", m->preprocess_from, "size", p->size,
-			 "resize", p->resize, "filter", p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", "mean",
-			 (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0],
-			 (double)p->std[1], (double)p->std[2]);
+	char text[THAW_PREPROCESS_TEXT];
+	return json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:[f,f,f], s:[f,f,f]}", "from", m->preprocess_from,
+			 "text", thaw_preprocess_text(p, text, sizeof(text)), "size", p->size, "resize", p->resize,
+			 "mode", thaw_resize_mode_name(p->mode), "filter", thaw_filter_name(p->filter), "channels",
+			 p->channels == THAW_BGR ? "BGR" : "RGB", "mean", (double)p->mean[0], (double)p->mean[1],
+			 (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]);
 }
 
 static json_t *labels_json(const struct thaw_model *m)
@@ -290,7 +292,6 @@ static void print_model(const json_t *o, FILE *out)
 {
 	char a[NUMBER_SIZE], b[SHAPE_SIZE];
 	const json_t *p = json_object_get(o, "preprocess");
-	const json_t *mean = json_object_get(p, "mean"), *std = json_object_get(p, "std");
 	fprintf(out, "%s from %s, digest %s\n", member_text(o, "variant"), member_text(o, "source"),
 		member_text(o, "digest"));
 	fprintf(out, "%s parameters, %.1f MFLOP for an image of %s, ",
@@ -304,13 +305,7 @@ static void print_model(const json_t *o, FILE *out)
 		fprintf(out, "the file: %s\n", member_text(o, "notes"));
 	if (json_is_true(json_object_get(o, "features_only")))
 		fprintf(out, "the file has no classifier: thaw train adds a new one\n");
-	fprintf(out, "images (%s): %s resize to %.0f, crop %.0f", member_text(p, "from"), member_text(p, "filter"),
-		member_real(p, "resize"), member_real(p, "size"));
-	for (int s = 0; s < 2; s++)
-		fprintf(out, ", %s %.4g %.4g %.4g", s ? "std" : "mean",
-			json_number_value(json_array_get(s ? std : mean, 0)),
-			json_number_value(json_array_get(s ? std : mean, 1)),
-			json_number_value(json_array_get(s ? std : mean, 2)));
+	fprintf(out, "images (%s): %s", member_text(p, "from"), member_text(p, "text"));
 	fputc('\n', out);
 	if (json_object_get(o, "layers"))
 		print_rows(json_object_get(o, "layers"), "layer", out);

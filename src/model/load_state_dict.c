@@ -5,6 +5,7 @@
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/note.h"
+#include "src/model/preprocess_config.h"
 #include "src/model/unknown_network.h"
 #include "src/model/unwrap.h"
 #include "thaw/memory.h"
@@ -166,6 +167,20 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	return u->family ? THAW_OK : thaw_fail_unknown_network(w, request->source);
 }
 
+/* A configuration beside the file wins over the family's convention. */
+static thaw_status read_config(struct thaw_model *m, const char *source)
+{
+	struct thaw_preprocess read;
+	const char *from = NULL;
+	THAW_TRY(thaw_preprocess_config_read(&read, &from, source));
+	if (!from)
+		return THAW_OK;
+	THAW_TRY(thaw_model_set_size(m, read.size));
+	m->preprocess = read;
+	m->preprocess_from = from;
+	return THAW_OK;
+}
+
 static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w, const char *source)
 {
 	const char *labels = m->features_only ? NULL : thaw_weights_get(w, "thaw.labels");
@@ -173,7 +188,7 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
 	if (!preprocess)
-		return THAW_OK;
+		return read_config(m, source);
 	m->preprocess_from = "the model's metadata";
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }

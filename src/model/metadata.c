@@ -1,5 +1,6 @@
 /* Metadata of saved models as JSON texts: thaw.labels is an array of names, thaw.preprocess an object
- * {"size", "resize", "filter", "mean", "std"}. Files are not trusted. */
+ * {"size", "resize", "filter", "mean", "std"} with "mode", "centre" and "channels" if they are not torchvision's. Files
+ * are not trusted. */
 #include "src/model/metadata.h"
 
 #include <jansson.h>
@@ -9,8 +10,6 @@
 
 #include "thaw/memory.h"
 #include "thaw/report.h"
-
-static const char *const filter_names[] = {[THAW_BILINEAR] = "bilinear", [THAW_BICUBIC] = "bicubic"};
 
 char **thaw_labels_copy(char *const *labels, int64_t count)
 {
@@ -97,15 +96,23 @@ out:
 
 thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p)
 {
-	return dump(text,
-		    json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
-			      filter_names[p->filter], "mean", (double)p->mean[0], (double)p->mean[1],
-			      (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]));
+	json_t *object =
+		json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
+			  thaw_filter_name(p->filter), "mean", (double)p->mean[0], (double)p->mean[1],
+			  (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+	/* Only what is not torchvision's: other networks keep the text of earlier versions. */
+	if (p->mode != THAW_RESIZE_SHORTER)
+		json_object_set_new(object, "mode", json_string(thaw_resize_mode_name(p->mode)));
+	if (p->centre == THAW_CENTRE_DOWN)
+		json_object_set_new(object, "centre", json_string("down"));
+	if (p->channels == THAW_BGR)
+		json_object_set_new(object, "channels", json_string("BGR"));
+	return dump(text, object);
 }
 
 bool thaw_preprocess_valid(const struct thaw_preprocess *p)
 {
-	if (p->size < 1 || p->size > THAW_MAX_SIDE || p->resize < p->size || p->resize > THAW_MAX_SIDE)
+	if (p->size < 1 || p->size > THAW_MAX_SIDE || p->resize < 1 || p->resize > THAW_MAX_SIDE)
 		return false;
 	for (int c = 0; c < 3; c++)
 		if (!isfinite(p->mean[c]) || !isfinite(p->std[c]) || p->std[c] <= 0)
@@ -113,23 +120,35 @@ bool thaw_preprocess_valid(const struct thaw_preprocess *p)
 	return true;
 }
 
+/* The members of thaw.preprocess that may be absent. */
+static bool read_optional(struct thaw_preprocess *p, const char *mode, const char *centre, const char *channels)
+{
+	int m = THAW_RESIZE_SHORTER;
+	while (m <= THAW_RESIZE_NONE && strcmp(mode, thaw_resize_mode_name((enum thaw_resize_mode)m)) != 0)
+		m++;
+	p->mode = (enum thaw_resize_mode)m;
+	p->centre = strcmp(centre, "down") == 0 ? THAW_CENTRE_DOWN : THAW_CENTRE_EVEN;
+	p->channels = strcmp(channels, "BGR") == 0 ? THAW_BGR : THAW_RGB;
+	return m <= THAW_RESIZE_NONE && (p->centre == THAW_CENTRE_DOWN || strcmp(centre, "even") == 0) &&
+	       (p->channels == THAW_BGR || strcmp(channels, "RGB") == 0);
+}
+
 thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file)
 {
 	struct thaw_preprocess read = {0};
 	double mean[3], std[3];
-	const char *filter = "";
+	const char *filter = "", *mode = "shorter", *centre = "even", *channels = "RGB";
 	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	bool good = object && json_unpack(object, "{s:i, s:i, s:s, s:[F,F,F], s:[F,F,F]}", "size", &read.size, "resize",
-					  &read.resize, "filter", &filter, "mean", &mean[0], &mean[1], &mean[2], "std",
-					  &std[0], &std[1], &std[2]) == 0;
-	if (good) {
-		for (int c = 0; c < 3; c++) {
-			read.mean[c] = (float)mean[c];
-			read.std[c] = (float)std[c];
-		}
-		read.filter = strcmp(filter, filter_names[THAW_BICUBIC]) == 0 ? THAW_BICUBIC : THAW_BILINEAR;
-		good = strcmp(filter, filter_names[read.filter]) == 0 && thaw_preprocess_valid(&read);
+	bool good = object && json_unpack(object, "{s:i, s:i, s:s, s:[F,F,F], s:[F,F,F], s?s, s?s, s?s}", "size",
+					  &read.size, "resize", &read.resize, "filter", &filter, "mean", &mean[0],
+					  &mean[1], &mean[2], "std", &std[0], &std[1], &std[2], "mode", &mode, "centre",
+					  &centre, "channels", &channels) == 0;
+	for (int c = 0; c < 3 && good; c++) {
+		read.mean[c] = (float)mean[c];
+		read.std[c] = (float)std[c];
 	}
+	good = good && thaw_filter_find(filter, &read.filter) && read_optional(&read, mode, centre, channels) &&
+	       thaw_preprocess_valid(&read);
 	json_decref(object);
 	if (!good)
 		return thaw_fail(THAW_DATA, "invalid metadata thaw.preprocess: %s: %.200s", file, text);

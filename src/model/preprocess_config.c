@@ -2,125 +2,77 @@
 #include "src/model/preprocess_config.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "src/base/try.h"
+#include "src/model/config_values.h"
 #include "src/model/metadata.h"
+#include "src/model/preprocess_timm.h"
+#include "src/model/preprocess_transformers.h"
+#include "thaw/file.h"
 #include "thaw/memory.h"
 
-#define PIL_BICUBIC 3   /* "resample" of transformers, the numbers of Pillow */
-#define CROP_NONE   1.0 /* crop_pct of an image that is not cropped */
+#define MAX_CONFIG (64 << 20) /* bytes: the names of classes may be in it */
 
-/* Reads an array of three finite numbers; leaves `colour` unchanged if there is no array. */
-static bool read_colour(const json_t *array, float *colour)
+static const char processor_config[] = "preprocessor_config.json", network_config[] = "config.json";
+
+static thaw_status read_object(const json_t *object, const char *name, const char *path, struct thaw_preprocess *p,
+			       const char **from)
 {
-	if (!array)
-		return true;
-	for (size_t c = 0; c < 3; c++) {
-		const json_t *number = json_array_get(array, c);
-		double value = json_number_value(number);
-		if (!json_is_number(number) || !isfinite(value))
-			return false;
-		colour[c] = (float)value;
-	}
-	return json_array_size(array) == 3;
+	struct thaw_config c = {object, path};
+	struct thaw_preprocess read;
+	bool of_network = name == network_config, timm = thaw_preprocess_timm_probe(object, of_network);
+	if (!timm && of_network) /* it describes the network only */
+		return THAW_OK;
+	THAW_TRY(timm ? thaw_preprocess_timm_read(&read, &c) : thaw_preprocess_transformers_read(&read, &c));
+	if (!thaw_preprocess_valid(&read))
+		return thaw_fail(THAW_CONFIG, "invalid preprocessing: %s: repair or remove it", path);
+	*p = read;
+	*from = name;
+	return THAW_OK;
 }
 
-/* A side in pixels; 0 if the value is not valid. */
-static int read_side(const json_t *number)
+static thaw_status read_file(const char *name, const char *path, struct thaw_preprocess *p, const char **from)
 {
-	json_int_t side = json_integer_value(number);
-	return side >= 1 && side <= THAW_MAX_SIDE ? (int)side : 0;
-}
-
-/* {"input_size": [3,S,S], "crop_pct": 0.9, "interpolation": "bicubic", "mean": [..], "std": [..]} */
-static bool read_timm(const json_t *object, struct thaw_preprocess *p)
-{
-	const json_t *nested = json_object_get(object, "pretrained_cfg");
-	const json_t *cfg = nested ? nested : object;
-	const json_t *size = json_array_get(json_object_get(cfg, "input_size"), 1);
-	const json_t *crop = json_object_get(cfg, "crop_pct");
-	const char *filter = json_string_value(json_object_get(cfg, "interpolation"));
-	double share = crop ? json_number_value(crop) : CROP_NONE;
-	if (size)
-		p->size = read_side(size);
-	if (p->size < 1 || !(share > 0.1 && share <= CROP_NONE))
-		return false;
-	p->resize = (int)floor(p->size / share); /* as timm computes it */
-	if (filter)
-		p->filter = strcmp(filter, "bicubic") == 0 ? THAW_BICUBIC : THAW_BILINEAR;
-	return read_colour(json_object_get(cfg, "mean"), p->mean) && read_colour(json_object_get(cfg, "std"), p->std);
-}
-
-/* A side in pixels: a number, or a member of an object; 0 if not valid. */
-static int read_size(const json_t *size)
-{
-	static const char *const names[] = {"shortest_edge", "height", NULL};
-	for (int i = 0; names[i] && json_is_object(size); i++)
-		if (json_object_get(size, names[i]))
-			size = json_object_get(size, names[i]);
-	return read_side(size);
-}
-
-/* {"image_mean": [..], "image_std": [..], "size": {"shortest_edge": 256}, "crop_size": {"height": 224}, "resample": 3}
- */
-static bool read_transformers(const json_t *object, struct thaw_preprocess *p)
-{
-	int resize = read_size(json_object_get(object, "size")), crop = read_size(json_object_get(object, "crop_size"));
-	const json_t *resample = json_object_get(object, "resample");
-	if (resize == 0)
-		return false;
-	p->resize = resize;
-	p->size = crop > 0 && crop <= resize ? crop : resize;
-	if (resample)
-		p->filter = json_integer_value(resample) == PIL_BICUBIC ? THAW_BICUBIC : THAW_BILINEAR;
-	return read_colour(json_object_get(object, "image_mean"), p->mean) &&
-	       read_colour(json_object_get(object, "image_std"), p->std);
-}
-
-static const struct config {
-	const char *file, *key; /* files without this key are ignored */
-	bool (*read)(const json_t *object, struct thaw_preprocess *p);
-} configs[] = {
-	{"config.json", "pretrained_cfg", read_timm},
-	{"config.json", "input_size", read_timm},
-	{"preprocessor_config.json", "image_mean", read_transformers},
-};
-
-static thaw_status read_file(const struct config *config, const char *path, struct thaw_preprocess *p,
-			     const char **from)
-{
-	struct thaw_preprocess read = *p;
 	json_error_t where;
-	json_t *object = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+	void *text = NULL;
+	size_t size = 0;
+	THAW_TRY(thaw_file_read(&text, &size, path, MAX_CONFIG));
+	json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	thaw_free(text);
 	if (!object)
 		return thaw_fail(THAW_DATA, "invalid JSON in line %d: %s: repair or remove it", where.line, path);
-	bool relevant = json_object_get(object, config->key);
-	bool good = relevant && config->read(object, &read) && thaw_preprocess_valid(&read);
+	thaw_status status = json_is_object(object)
+				     ? read_object(object, name, path, p, from)
+				     : thaw_fail(THAW_DATA, "no JSON object: %s: repair or remove it", path);
 	json_decref(object);
-	if (relevant && !good)
-		return thaw_fail(THAW_DATA, "invalid preprocessing: %s: repair or remove it", path);
-	if (good) {
-		*p = read;
-		*from = config->file;
+	return status;
+}
+
+/* The first `length` bytes of `path` are the folder. */
+static thaw_status read_folder(struct thaw_preprocess *p, const char **from, const char *path, int length)
+{
+	const char *const names[] = {processor_config, network_config};
+	for (size_t i = 0; i < 2 && !*from; i++) {
+		char *file = thaw_format("%.*s%s", length, path, names[i]);
+		if (!file)
+			return THAW_RESOURCE;
+		thaw_status status = access(file, F_OK) == 0 ? read_file(names[i], file, p, from) : THAW_OK;
+		thaw_free(file);
+		THAW_TRY(status);
 	}
 	return THAW_OK;
 }
 
 thaw_status thaw_preprocess_config_read(struct thaw_preprocess *p, const char **from, const char *model_path)
 {
+	static const char onnx[] = "onnx/"; /* the Hub's folder of exported networks; their configuration is above it */
 	const char *slash = strrchr(model_path, '/');
-	int folder = slash ? (int)(slash - model_path + 1) : 0;
+	int length = slash ? (int)(slash - model_path + 1) : 0, inner = (int)sizeof(onnx) - 1;
 	*from = NULL;
-	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]) && !*from; i++) {
-		char *path = thaw_format("%.*s%s", folder, model_path, configs[i].file);
-		if (!path)
-			return THAW_RESOURCE;
-		thaw_status status = access(path, F_OK) == 0 ? read_file(&configs[i], path, p, from) : THAW_OK;
-		thaw_free(path);
-		THAW_TRY(status);
-	}
-	return THAW_OK;
+	THAW_TRY(read_folder(p, from, model_path, length));
+	bool above = length >= inner && strncmp(model_path + length - inner, onnx, (size_t)inner) == 0 &&
+		     (length == inner || model_path[length - inner - 1] == '/');
+	return above && !*from ? read_folder(p, from, model_path, length - inner) : THAW_OK;
 }

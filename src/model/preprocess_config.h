@@ -4,9 +4,10 @@
 
 #include "thaw/transform.h"
 
-/* Reads config.json (timm's pretrained_cfg) or preprocessor_config.json (transformers) from the folder of model_path.
- * *from becomes the name of the file, or NULL if there is none. Members of *p that the file does not define are
- * unchanged. Returns THAW_DATA if the file is not valid JSON or its values are invalid. */
+/* Reads preprocessor_config.json (transformers) or config.json (timm's pretrained_cfg) from the folder of model_path,
+ * or from the one above a folder onnx. *from becomes the name of the file; it is NULL, and *p unchanged, if there is
+ * none. Returns THAW_DATA if the file is not valid JSON, and THAW_CONFIG if it has a key or value that is not
+ * supported. */
 thaw_status thaw_preprocess_config_read(struct thaw_preprocess *p, const char **from, const char *model_path);
 
 #endif

@@ -38,15 +38,13 @@ static thaw_status open_data(struct run *r)
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
 
-/* The preprocessing of an imported network is known only from its file and the files beside it. */
+/* What a file beside the network says wins over the convention, and an imported network has no convention: say it. */
 static void log_preprocess(const struct run *r)
 {
-	const struct thaw_preprocess *p = &r->model->preprocess;
-	if (r->model->imported)
-		run_log(r, "images (%s): %s resize to %d, crop %d, mean %.4g %.4g %.4g, std %.4g %.4g %.4g",
-			r->model->preprocess_from, p->filter == THAW_BICUBIC ? "bicubic" : "bilinear", p->resize,
-			p->size, (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], (double)p->std[0],
-			(double)p->std[1], (double)p->std[2]);
+	char text[THAW_PREPROCESS_TEXT];
+	if (r->model->imported || strstr(r->model->preprocess_from, "config.json"))
+		run_log(r, "images (%s): %s", r->model->preprocess_from,
+			thaw_preprocess_text(&r->model->preprocess, text, sizeof(text)));
 }
 
 static void log_weights(const struct run *r)

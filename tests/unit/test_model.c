@@ -233,10 +233,15 @@ static void wrong_metadata_is_refused(void **state)
 		{"thaw.preprocess",
 		 "{\"size\":32,\"resize\":32,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,0,1]}"},
 		{"thaw.preprocess",
-		 "{\"size\":32,\"resize\":16,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+		 "{\"size\":32,\"resize\":0,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
 		{"thaw.preprocess",
 		 "{\"size\":0,\"resize\":16,\"filter\":\"bilinear\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
-		{"thaw.preprocess", "{\"size\":32,\"resize\":32,\"filter\":\"box\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+		{"thaw.preprocess",
+		 "{\"size\":32,\"resize\":32,\"filter\":\"boxes\",\"mean\":[0,0,0],\"std\":[1,1,1]}"},
+		{"thaw.preprocess", "{\"size\":8,\"resize\":8,\"filter\":\"box\",\"mean\":[0,0,0],\"std\":[1,1,1],"
+				    "\"mode\":\"longer\"}"},
+		{"thaw.preprocess", "{\"size\":8,\"resize\":8,\"filter\":\"box\",\"mean\":[0,0,0],\"std\":[1,1,1],"
+				    "\"channels\":\"GBR\"}"},
 	};
 	struct thaw_weights w = read_valid(*state);
 	struct thaw_pair *metadata = w.metadata;
