@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Length of the well-formed UTF-8 sequence at s (Unicode 15, table 3-7), 1 for ASCII; 0: malformed. */
-size_t thaw_utf8_length(const char *s);
+/* Length of the well-formed UTF-8 sequence at text (Unicode 15, table 3-7), 1 for ASCII; 0: malformed. */
+size_t thaw_utf8_length(const char *text);
 
 #endif

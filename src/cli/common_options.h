@@ -18,11 +18,11 @@
 	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
 #define WEIGHTS_KEY_OPTION(heading, at)                                                                                \
-	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = at, .section = heading,               \
+	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = (at), .section = (heading),           \
 	 .absent = "weights that are not a moving average",                                                            \
 	 .help = "which weights to take from a file that has several, such as model_ema"}
 #define FROM_OPTION(heading, at)                                                                                       \
-	{.name = "from", .metavar = "WHICH", .type = OPTION_TEXT, .offset = at, .section = heading,                    \
+	{.name = "from", .metavar = "WHICH", .type = OPTION_TEXT, .offset = (at), .section = (heading),                \
 	 .absent = "the trained network",                                                                              \
 	 .help = "checkpoint of a run directory, done or not: best, last or step-N"}
 #define TEST_SHARE_OPTION(heading, at, note)                                                                           \

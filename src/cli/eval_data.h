@@ -27,6 +27,6 @@ struct eval_choice {
 thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice);
 
 /* Gives the dataset the classes of the network. THAW_CONFIG if they do not match. */
-thaw_status eval_data_match(struct eval_data *d, const struct thaw_model *model, const char *path);
+thaw_status eval_data_match(struct eval_data *e, const struct thaw_model *model, const char *path);
 
 #endif

@@ -19,8 +19,8 @@ thaw_status thaw_config_refuse(const struct thaw_config *c, const char *key, con
 	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
 	thaw_status status =
 		thaw_fail(THAW_CONFIG,
-			  "preprocessing that Thaw cannot do: \"%.60s\": %.80s: %s%s%s: remove the file and "
-			  "give --mean, --std, --crop and --interpolation",
+			  "preprocessing that Thaw cannot do: \"%.60s\": %.80s: %s%s%s: remove this key if your images "
+			  "are prepared without it",
 			  key, text ? text : "absent", c->path, *why ? ": " : "", why);
 	free(text);
 	return status;
