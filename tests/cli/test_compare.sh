@@ -7,7 +7,7 @@ here=$(realpath "$(dirname "$0")")
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
 fashion=/usr/share/datasets/fashion-mnist
-image=$(find "$here/../golden/images" -name '*.jpg' | sort | head -n 1)
+image=$here/../golden/images/rgb.jpg
 
 # The names of the networks, in order.
 models() { grep -o '"model": "[^"]*"' out | cut -d'"' -f4 | tr '\n' ' '; }
