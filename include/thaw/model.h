@@ -78,6 +78,12 @@ thaw_status thaw_model_save_origin(const struct thaw_model *model, const char *s
 /* Loads that network as it was before the first step. THAW_IO if there is no record, or the network is not there. */
 thaw_status thaw_model_load_origin(struct thaw_model **model, const char *directory);
 
+/* Two variants whose files have the same tensor names and shapes, so that `recognise` gives both the name `base`. To
+ * users the first is known as "tf_" and the base name, and the second has the base name. */
+struct thaw_same_tensors {
+	const char *base, *variant[2];
+};
+
 /* A family of networks: one file in src/model/families and one line in src/model/families.c. */
 struct thaw_family {
 	const char *name;
@@ -85,6 +91,10 @@ struct thaw_family {
 	int64_t classes;             /* outputs of the original pretrained networks */
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
+	/* Variants that tensors do not distinguish, up to an entry of NULLs, and whether `w`, which is one of them,
+	 * leaves it open which; both NULL if there are none. */
+	const struct thaw_same_tensors *same_tensors;
+	bool (*is_ambiguous)(const struct thaw_weights *w);
 	/* Builds the variant into the empty graph g. Parameter names, and the widths and classes that may differ
 	 * between files, are taken from `w`; if w is NULL, the family's defaults are used. */
 	thaw_status (*build)(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w);

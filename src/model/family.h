@@ -4,7 +4,7 @@
 
 #include "thaw/model.h"
 
-#define THAW_FAMILY_LIST 512 /* bytes for thaw_family_list */
+#define THAW_FAMILY_LIST 1024 /* bytes for thaw_family_list */
 
 extern const struct thaw_family thaw_family_resnet;
 extern const struct thaw_family thaw_family_vgg;

@@ -6,6 +6,7 @@
 #include "src/model/model_internal.h"
 #include "src/model/note.h"
 #include "src/model/preprocess_config.h"
+#include "src/model/same_tensors.h"
 #include "src/model/unknown_network.h"
 #include "src/model/unwrap.h"
 #include "thaw/memory.h"
@@ -154,17 +155,25 @@ static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, bool
 
 /* Finds the family of a state dict: by the caller's variant, by the metadata, or by the tensors. */
 static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
-			       const struct thaw_weights_request *request)
+			       const struct thaw_weights_request *request, struct thaw_note *note)
 {
 	char list[THAW_FAMILY_LIST];
-	const char *name = request->variant ? request->variant : thaw_weights_get(w, "thaw.variant");
+	const char *recorded = thaw_weights_get(w, "thaw.variant");
+	const char *name = request->variant ? request->variant : recorded;
+	if (recorded && request->variant)
+		THAW_TRY(thaw_keep_recorded(&name, recorded, request->source));
 	if (name && !thaw_family_find(name, NULL))
 		return thaw_fail(THAW_CONFIG, "unknown network %.64s: %s: known are %s", name, request->source,
 				 thaw_family_list(list, sizeof(list)));
-	THAW_TRY(thaw_unwrap(w, request->key, name, u, request->source));
-	if (!u->family && name)
+	THAW_TRY(thaw_unwrap(w, request->key, thaw_recognised_name(name), u, request->source));
+	if (u->note)
+		thaw_note_part(note, "%s", u->note);
+	if (name)
 		u->family = thaw_family_find(name, &u->variant);
-	return u->family ? THAW_OK : thaw_fail_unknown_network(w, request->source);
+	if (!u->family)
+		return thaw_fail_unknown_network(w, request->source);
+	/* Files that Thaw wrote say which network they are. */
+	return recorded ? THAW_OK : thaw_choose_variant(&u->variant, u->family, w, request, note);
 }
 
 /* A configuration beside the file wins over the family's convention. */
@@ -193,30 +202,28 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 
-static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, const struct thaw_unwrapped *u,
+static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, bool is_part, struct thaw_note *note,
 			      const char *source)
 {
-	struct thaw_note note = {0};
-	if (u->note)
-		thaw_note_part(&note, "%s", u->note);
-	THAW_TRY(fill(m, w, u->is_part, &note, source));
+	THAW_TRY(fill(m, w, is_part, note, source));
 	THAW_TRY(read_metadata(m, w, source));
 	m->pretrained = true;
 	m->digest = thaw_model_weights_digest(m->graph);
-	m->notes = note.used ? thaw_strdup(note.text) : NULL;
-	return note.used && !m->notes ? THAW_RESOURCE : THAW_OK;
+	m->notes = note->used ? thaw_strdup(note->text) : NULL;
+	return note->used && !m->notes ? THAW_RESOURCE : THAW_OK;
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
 				    const struct thaw_weights_request *request)
 {
 	struct thaw_unwrapped u = {0};
+	struct thaw_note note = {0};
 	struct thaw_model *m = NULL;
-	thaw_status status = find_family(&u, w, request);
+	thaw_status status = find_family(&u, w, request, &note);
 	if (status == THAW_OK)
 		status = thaw_model_create(&m, u.family, u.variant, 0, w, request->source);
 	if (status == THAW_OK)
-		status = fill_model(m, w, &u, request->source);
+		status = fill_model(m, w, u.is_part, &note, request->source);
 	thaw_free(u.note);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);

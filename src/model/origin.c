@@ -1,5 +1,5 @@
-/* What a run starts from: RUN/origin.json, an object {"model", "seed", "classes", "labels", "preprocess"}. With it, a
- * checkpoint, which has only the trained tensors, becomes a network again before the run is done. */
+/* What a run starts from: RUN/origin.json, an object {"model", "seed", "classes", "labels", "preprocess", "variant"}.
+ * With it, a checkpoint, which has only the trained tensors, becomes a network again before the run is done. */
 #include <jansson.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/same_tensors.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
@@ -37,9 +38,9 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 	THAW_TRY_OUT(absolute_spec(&model, spec));
 	THAW_TRY_OUT(thaw_metadata_write_labels(&labels, m->labels, m->classes));
 	THAW_TRY_OUT(thaw_metadata_write_preprocess(&preprocess, &m->preprocess));
-	origin = json_pack("{s:o, s:I, s:I, s:o, s:o}", "model", thaw_report_string(model), "seed", (json_int_t)seed,
-			   "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels), "preprocess",
-			   thaw_report_string(preprocess));
+	origin = json_pack("{s:o, s:I, s:I, s:o, s:o, s:s}", "model", thaw_report_string(model), "seed",
+			   (json_int_t)seed, "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels),
+			   "preprocess", thaw_report_string(preprocess), "variant", m->variant);
 	status = origin ? thaw_report_file(path, origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path);
 out:
 	json_decref(origin);
@@ -51,9 +52,20 @@ out:
 }
 
 struct origin {
-	const char *model, *labels, *preprocess;
+	const char *model, *labels, *preprocess, *variant; /* variant: NULL in records of earlier versions */
 	json_int_t seed, classes;
 };
+
+/* A specification may mean another network of the same tensors than it did when it was recorded. */
+static thaw_status check_variant(const struct thaw_model *m, const struct origin *o, const char *path)
+{
+	const char *base = thaw_recognised_name(m->variant);
+	if (o->variant ? strcmp(o->variant, m->variant) == 0 : strcmp(base, m->variant) == 0)
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG,
+			 "the run started from %s, not %s: %s: use the run's trained network, without --from",
+			 o->variant ? o->variant : base, m->variant, path);
+}
 
 /* Loads the network that is described, as it was before the first step. */
 static thaw_status restore(struct thaw_model **model, const struct origin *o, const char *path)
@@ -65,11 +77,13 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	if (status == THAW_IO)
 		status = thaw_fail_in(status, "the network that the run started from (%s)", path);
 	THAW_TRY_OUT(status);
+	THAW_TRY_OUT(check_variant(m, o, path));
 	THAW_TRY_OUT(thaw_metadata_read_labels(&labels, o->classes, o->labels, path));
 	THAW_TRY_OUT(thaw_model_set_classes(m, o->classes, labels, (uint64_t)o->seed));
 	THAW_TRY_OUT(thaw_metadata_read_preprocess(&preprocess, o->preprocess, path));
 	THAW_TRY_OUT(thaw_model_set_size(m, preprocess.size));
 	m->preprocess = preprocess;
+	m->preprocess_from = "the run's record";
 	*model = m;
 	m = NULL;
 out:
@@ -80,15 +94,16 @@ out:
 
 static thaw_status load_origin(struct thaw_model **model, const char *path)
 {
-	struct origin o;
+	struct origin o = {0};
 	if (access(path, F_OK) != 0)
 		return thaw_fail(THAW_IO,
 				 "no record of the network that the run started from: %s: use the run's trained "
 				 "network, without --from",
 				 path);
 	json_t *origin = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	bool good = origin && json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s}", "model", &o.model, "seed", &o.seed,
-					  "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess) == 0;
+	bool good = origin && json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed,
+					  "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess,
+					  "variant", &o.variant) == 0;
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

@@ -39,7 +39,7 @@ def narrow_timm(model):
     return model
 
 
-# file name, variant, side of the images, batch statistics, the network
+# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
@@ -54,6 +54,8 @@ NETWORKS = [
     ("efficientnet_lite0", "efficientnet_lite0", 64, False, lambda: EfficientNetLite0(CLASSES)),
     ("efficientnet_lite0_timm", "efficientnet_lite0", 75, False,
      lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
+    ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
+     lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
 ]
 

@@ -85,6 +85,87 @@ static void variants_are_distinguished(void **state)
 	}
 }
 
+/* Loads weights with the names and shapes of timm's efficientnet_lite0, as from a file `source`. */
+static thaw_status load_timm_lite0(struct thaw_model **model, const char *source, const char *variant)
+{
+	struct thaw_model *m = load("tf_efficientnet_lite0");
+	struct thaw_weights w = {.tensors = thaw_alloc((size_t)m->graph->param_count, sizeof(*w.tensors))};
+	for (; w.count < m->graph->param_count; w.count++) {
+		const struct thaw_param *p = &m->graph->params[w.count];
+		w.tensors[w.count] = (struct thaw_named_tensor){p->name, THAW_F32, p->file_shape, p->data};
+	}
+	const struct thaw_weights_request request = {.source = source, .variant = variant};
+	*model = NULL;
+	thaw_status status = thaw_model_from_weights(model, &w, &request);
+	thaw_free(w.tensors);
+	thaw_model_destroy(m);
+	return status;
+}
+
+/* Two networks of timm have the same tensors; test_networks compares them with timm. */
+static void a_name_tells_networks_of_the_same_tensors_apart(void **state)
+{
+	static const struct {
+		const char *source, *given, *architecture, *variant; /* variant NULL: refused */
+		float mean;
+	} cases[] = {
+		{"tf_efficientnet_lite0.in1k.pth", NULL, NULL, "tf_efficientnet_lite0", 0.5f},
+		{"efficientnet_lite0_ra-37913777.pth", NULL, NULL, "efficientnet_lite0_symmetric", 0.485f},
+		{"model.safetensors", NULL, "tf_efficientnet_lite0", "tf_efficientnet_lite0", 0.5f},
+		{"model.safetensors", NULL, "efficientnet_lite0", "efficientnet_lite0_symmetric", 0.485f},
+		{"efficientnet_lite0.pth", NULL, "tf_efficientnet_lite0", "tf_efficientnet_lite0", 0.5f},
+		{"model.safetensors", "efficientnet_lite0", NULL, "efficientnet_lite0_symmetric", 0.485f},
+		{"model.safetensors", "tf_efficientnet_lite0", NULL, "tf_efficientnet_lite0", 0.5f},
+		{"efficientnet_lite0.pth", "tf_efficientnet_lite0", NULL, "tf_efficientnet_lite0", 0.5f},
+		{"model.safetensors", NULL, NULL, NULL, 0},
+		{"efficientnet_lite4.pth", NULL, NULL, NULL, 0},
+		{"model.safetensors", NULL, "resnet18", NULL, 0},
+	};
+	char config[1024];
+	snprintf(config, sizeof(config), "%s", scratch_file(*state, "config.json"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct thaw_model *m = NULL;
+		remove(config);
+		if (cases[i].architecture) {
+			FILE *f = fopen(config, "w");
+			assert_non_null(f);
+			fprintf(f, "{\"architecture\": \"%s\"}", cases[i].architecture);
+			assert_int_equal(fclose(f), 0);
+		}
+		thaw_status status = load_timm_lite0(&m, scratch_file(*state, cases[i].source), cases[i].given);
+		if (cases[i].variant) {
+			expect(status);
+			assert_string_equal(m->variant, cases[i].variant);
+			assert_true(m->preprocess.mean[0] == cases[i].mean);
+		} else {
+			expect_failure(status, THAW_CONFIG,
+				       cases[i].architecture ? "resnet18" : "--model tf_efficientnet_lite0:FILE");
+		}
+		thaw_model_destroy(m);
+	}
+	remove(config);
+}
+
+/* A file that Thaw wrote says which of them it is, whatever its name is. */
+static void the_variant_is_recorded(void **state)
+{
+	const char *path = scratch_file(*state, "tf_efficientnet_lite0.safetensors");
+	struct thaw_model *m = load("efficientnet_lite0_symmetric"), *again = NULL;
+	expect(thaw_model_save(m, path, false));
+	thaw_model_destroy(m);
+	m = load(path);
+	assert_string_equal(m->variant, "efficientnet_lite0_symmetric");
+	thaw_model_destroy(m);
+
+	char spec[1024];
+	snprintf(spec, sizeof(spec), "efficientnet_lite0:%s", path);
+	m = load(spec);
+	assert_string_equal(m->variant, "efficientnet_lite0_symmetric");
+	thaw_model_destroy(m);
+	snprintf(spec, sizeof(spec), "tf_efficientnet_lite0:%s", path);
+	expect_failure(thaw_model_load(&again, spec, 0, 1), THAW_CONFIG, "efficientnet_lite0_symmetric, not tf_");
+}
+
 static void labels_and_preprocessing_are_saved(void **state)
 {
 	const char *path = scratch_file(*state, "tuned.safetensors");
@@ -284,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_saved_network_is_recognised),
 		TEST(variants_are_distinguished),
+		TEST(a_name_tells_networks_of_the_same_tensors_apart),
+		TEST(the_variant_is_recorded),
 		TEST(labels_and_preprocessing_are_saved),
 		TEST(half_precision_is_close),
 		TEST(a_run_directory_is_a_model),
