@@ -172,6 +172,12 @@ int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value);
  * (true), or use the stored moving statistics (false). Call after thaw_graph_unfreeze. */
 void thaw_graph_batch_statistics(struct thaw_graph *g, bool on);
 
+const char *thaw_precision_name(enum thaw_precision precision); /* "fp32" or "bf16" */
+enum thaw_precision thaw_precision_find(const char *name);      /* THAW_PRECISIONS if there is no such precision */
+
+/* Sets attrs.precision of all nodes that read it. */
+void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision);
+
 /* Makes an optimised copy of the graph with all passes applied, owned by the caller. Parameters that no pass changes
  * point at the original's data, which must outlive the copy. Call after thaw_graph_unfreeze and
  * thaw_graph_batch_statistics. */

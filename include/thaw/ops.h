@@ -27,6 +27,13 @@ THAW_BEGIN_DECLS
 /* Most parameters that a node can have: conv_norm has weight, scale, shift, mean, variance and bias. */
 #define THAW_MAX_PARAMS 6
 
+/* Of the products in a convolution or a linear layer. */
+enum thaw_precision {
+	THAW_PRECISION_FP32,
+	THAW_PRECISION_BF16, /* factors are rounded to bfloat16; sums are fp32 */
+	THAW_PRECISIONS
+};
+
 enum thaw_activation { THAW_ACT_NONE, THAW_ACT_RELU, THAW_ACT_RELU6, THAW_ACTIVATIONS };
 
 /* The functions of `pointwise`; alpha and beta are attributes. */
@@ -137,6 +144,8 @@ struct thaw_attrs {
 	int output[2];   /* adaptive pooling: output height and width */
 	bool pad_counts; /* average pooling: padding counts in the divisor */
 	bool ceil_mode;  /* pooling: round the output size up */
+
+	enum thaw_precision precision; /* conv, conv_norm, linear; a kernel without such a path computes in fp32 */
 
 	/* Activations and functions. */
 	enum thaw_activation activation; /* applied to the result, after the residual */
@@ -279,6 +288,7 @@ struct thaw_op {
 	bool adds;      /* adds an optional last input x[1], of y's shape, before the activation */
 	bool parameter; /* y is the first parameter itself: executors read it in place and do not call forward */
 	bool draws;     /* random in training; reads sample_key */
+	bool rounds;    /* reads attrs.precision */
 
 	/* How executors may lay out memory. */
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y; the other data pointers may be invalid in backward */

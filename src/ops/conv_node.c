@@ -37,6 +37,7 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
 		.stride_y = or_one(attrs->stride[0]),
 		.stride_x = or_one(attrs->stride[1]),
 		.groups = or_one(attrs->groups),
+		.precision = attrs->precision,
 		.gap_y = weight->dim[0] > 1 ? or_one(attrs->dilation[0]) - 1 : 0,
 		.gap_x = weight->dim[1] > 1 ? or_one(attrs->dilation[1]) - 1 : 0,
 	};

@@ -233,6 +233,7 @@ const struct thaw_op thaw_op_conv_norm = {
 	.flops = conv_norm_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
+	.rounds = true,
 	.adds = true,
 	.overwrites_dy = true,
 	.cases = cases,

@@ -3,7 +3,10 @@
  *
  * Few rows are computed by few_rows.h, large weights by one sgemm. Otherwise the weight is transposed once, as
  * gemm_direct.h requires, and rows are processed in blocks, so that bias, residual and sums of gradients are applied
- * while a block is in the cache. */
+ * while a block is in the cache.
+ *
+ * In bfloat16 the same blocks are multiplied by the packed weight. Inputs with two axes, one row per image, are always
+ * computed in fp32: their time is that of reading the weight. */
 #include <limits.h>
 #include <string.h>
 
@@ -11,6 +14,7 @@
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/few_rows.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/gemm_bf16.h"
 #include "src/ops/kernels/gemm_direct.h"
 #include "src/ops/kernels/transpose.h"
 #include "src/ops/reference.h"
@@ -18,6 +22,7 @@
 
 enum {
 	BLOCK_ROWS = 192,    /* rows of a block */
+	BF16_ROWS = 384,     /* the same in bfloat16: x is packed once per block */
 	TRANSPOSE_ROWS = 96, /* fewest rows for which transposing the weight pays */
 };
 
@@ -75,15 +80,36 @@ static bool uses_blocks(int64_t n, int64_t in, int64_t out)
 							    (struct thaw_matrix){.stride = out});
 }
 
+static bool uses_bf16(const struct thaw_attrs *attrs, const struct thaw_shape *y)
+{
+	return attrs->precision == THAW_PRECISION_BF16 && y->ndim > 2;
+}
+
+/* Backward in bfloat16: the packed weight, a packed block of x, and the gradient before the activation. */
+static size_t weight_bytes(int64_t in, int64_t out)
+{
+	return thaw_bf16_packed_bytes(out, in);
+}
+
+static size_t block_bytes(int64_t in)
+{
+	return thaw_bf16_packed_bytes(BF16_ROWS, in);
+}
+
 static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	const struct thaw_shape *weight = &desc->param[0];
-	if (uses_blocks(rows_of(&desc->y), inputs_of(weight), outputs_of(weight))) {
+	int64_t in = inputs_of(weight), out = outputs_of(weight);
+	bool bf16 = uses_bf16(desc->attrs, &desc->y);
+	if (bf16)
+		need->scratch_forward = thaw_bf16_packed_bytes(in, out);
+	else if (uses_blocks(rows_of(&desc->y), in, out))
 		need->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
-		need->packed = desc->frozen ? need->scratch_forward : 0;
-	}
+	need->packed = desc->frozen ? need->scratch_forward : 0;
+	if (bf16)
+		need->scratch_backward = weight_bytes(in, out) + block_bytes(in);
 	if (desc->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
-		need->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+		need->scratch_backward += (size_t)thaw_shape_count(&desc->y) * sizeof(float);
 }
 
 /* packed: the weight as (inputs, outputs). */
@@ -91,7 +117,10 @@ static void linear_pack(const struct thaw_op_args *args, void *packed)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-	thaw_transpose(packed, out, false, weight->data, in, out, in);
+	if (uses_bf16(args->attrs, &args->y.shape))
+		thaw_bf16_pack(in, out, (struct thaw_matrix){weight->data, in, true}, packed);
+	else
+		thaw_transpose(packed, out, false, weight->data, in, out, in);
 }
 
 /* Applies bias, residual and activation to rows [first, first + rows) of y. */
@@ -109,12 +138,28 @@ static void finish_rows(const struct thaw_op_args *args, int64_t first, int64_t 
 	}
 }
 
+static void forward_bf16(const struct thaw_op_args *args, int64_t n, int64_t in, int64_t out)
+{
+	if (!args->packed)
+		linear_pack(args, args->scratch);
+	for (int64_t first = 0; first < n; first += BF16_ROWS) {
+		int64_t rows = min_int64(n - first, BF16_ROWS);
+		thaw_gemm_bf16(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false},
+			       args->packed ? args->packed : args->scratch, false, args->y.data + first * out, out);
+		finish_rows(args, first, rows, out);
+	}
+}
+
 static void linear_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	struct thaw_matrix b = {weight->data, in, true};
 	int64_t block = n;
+	if (uses_bf16(args->attrs, &args->y.shape)) {
+		forward_bf16(args, n, in, out);
+		return;
+	}
 	if (n <= THAW_FEW_ROWS) {
 		thaw_few_rows_forward(n, in, out, args->x[0].data, weight->data, args->y.data);
 		finish_rows(args, 0, n, out);
@@ -134,6 +179,25 @@ static void linear_forward(const struct thaw_op_args *args)
 	}
 }
 
+/* The products of backward_rows in bfloat16. The weight is packed for the first rows and kept in scratch. */
+static void multiply_bf16(const struct thaw_op_args *args, const float *dy, int64_t first, int64_t rows)
+{
+	const struct thaw_view *weight = &args->param[0];
+	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	char *packed = args->scratch, *block = packed + weight_bytes(in, out);
+	if (args->dx[0]) {
+		if (first == 0)
+			thaw_bf16_pack(out, in, (struct thaw_matrix){weight->data, in, false}, packed);
+		thaw_gemm_bf16(rows, in, out, (struct thaw_matrix){dy, out, false}, packed, args->dx_add[0],
+			       args->dx[0] + first * in, in);
+	}
+	if (args->dparam[0]) {
+		thaw_bf16_pack(rows, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, block);
+		thaw_gemm_bf16(out, in, rows, (struct thaw_matrix){dy, out, true}, block, first > 0, args->dparam[0],
+			       in);
+	}
+}
+
 /* The gradients of rows [first, first + rows): of x, and their part of the gradients of the parameters. */
 static void backward_rows(const struct thaw_op_args *args, const float *dy, int64_t first, int64_t rows)
 {
@@ -145,6 +209,10 @@ static void backward_rows(const struct thaw_op_args *args, const float *dy, int6
 	if (args->inputs > 1 && args->dx[1])
 		thaw_kernel_pass_gradient(args->dx[1] + first * out, args->dx_add[1], dy, NULL, rows * out,
 					  THAW_ACT_NONE);
+	if (uses_bf16(args->attrs, &args->y.shape)) {
+		multiply_bf16(args, dy, first, rows);
+		return;
+	}
 	if (args->dx[0])
 		thaw_gemm(rows, in, out, (struct thaw_matrix){dy, out, false},
 			  (struct thaw_matrix){weight->data, in, false}, args->dx_add[0] ? 1.0f : 0.0f,
@@ -159,17 +227,19 @@ static void linear_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-	int64_t block = uses_blocks(n, in, out) ? BLOCK_ROWS : n;
+	bool bf16 = uses_bf16(args->attrs, &args->y.shape);
+	int64_t block = bf16 ? BF16_ROWS : uses_blocks(n, in, out) ? BLOCK_ROWS : n;
 	struct thaw_op_args rest = *args;
 	float *without_weight[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
 	const float *dy = args->dy;
 	if (args->attrs->activation != THAW_ACT_NONE) {
-		thaw_kernel_pass_gradient(args->scratch, false, dy, args->y.data, n * out, args->attrs->activation);
-		dy = args->scratch;
+		float *before = (float *)((char *)args->scratch + (bf16 ? weight_bytes(in, out) + block_bytes(in) : 0));
+		thaw_kernel_pass_gradient(before, false, dy, args->y.data, n * out, args->attrs->activation);
+		dy = before;
 	}
 	if (args->params > 1 && args->dparam[1])
 		memset(args->dparam[1], 0, (size_t)out * sizeof(float));
-	if (args->dparam[0] && n <= THAW_FEW_ROWS) {
+	if (args->dparam[0] && n <= THAW_FEW_ROWS && !bf16) {
 		thaw_few_rows_weight(n, in, out, args->x[0].data, dy, args->dparam[0]);
 		rest.dparam = without_weight;
 	}
@@ -279,6 +349,7 @@ const struct thaw_op thaw_op_linear = {
 	.backward = linear_backward,
 	.reference = linear_reference,
 	.activates = true,
+	.rounds = true,
 	.adds = true,
 	.overwrites_dparam = true,
 	.flops = linear_flops,

@@ -41,6 +41,9 @@ struct tolerance {
 static const struct tolerance FORWARD = {3e-5, 1e-4, 1e-3};
 static const struct tolerance SAME = {1e-6, 1e-6, 1e-3};
 static const struct tolerance DIFFERENCE = {2e-4, 1e-3, 0.1};
+/* bfloat16 has 8 bits: each factor is off by up to 2^-9 of itself, a product by 2^-8, and a sum by as much of the sum
+ * of the magnitudes, which is larger than the sum. */
+static const struct tolerance BF16 = {1.0 / 128, 1.0 / 64, 0.1};
 
 /* A five-point stencil with this step has an error of STEP^4 times the fifth derivative. Adding STEP to a float of
  * about 1 is exact. */
@@ -109,6 +112,11 @@ static void compare(const char *what, const float *actual, const double *expecte
 	norm = sqrt(norm) + t.floor * sqrt((double)count);
 	if (!(sqrt(error) <= t.norm * norm))
 		fail_msg("%s: relative error %.3g", what, sqrt(error) / norm);
+}
+
+static struct tolerance forward_tolerance(const struct thaw_op_case *c)
+{
+	return c->attrs.precision == THAW_PRECISION_BF16 ? BF16 : FORWARD;
 }
 
 static void compare_floats(const char *what, const float *actual, const float *expected, int64_t count,
@@ -409,7 +417,7 @@ static void forward_check(const struct thaw_op *op, const struct thaw_op_case *c
 	float *expected = floats_create(&b, outputs(&b));
 	run_reference(&b, c->attrs.activation, expected);
 	run_forward(&b);
-	compare_floats("forward", b.args.y.data, expected, outputs(&b), FORWARD);
+	compare_floats("forward", b.args.y.data, expected, outputs(&b), forward_tolerance(c));
 
 	float *first = floats_create(&b, outputs(&b));
 	memcpy(first, b.args.y.data, (size_t)outputs(&b) * sizeof(float));
@@ -479,6 +487,32 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 			statistic_check(&b, i, b.dparam[i]);
 	}
 	fixture_destroy(&b);
+}
+
+/* Gradients in bfloat16 against those in fp32, which backward_check compares with differences. */
+static void precision_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct thaw_op_case exact = *c;
+	struct fixture b, e;
+	exact.attrs.precision = THAW_PRECISION_FP32;
+	fixture_create(&b, op, c, true);
+	fixture_create(&e, op, &exact, true);
+	float *w = objective_create(&e);
+	for (int i = 0; i < c->params; i++) {
+		memset(b.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+		memset(e.dparam[i], 0, (size_t)thaw_shape_count(&c->param[i]) * sizeof(float));
+	}
+	run_forward(&e);
+	run_backward(&e, w);
+	run_forward(&b);
+	memcpy(b.args.y.data, e.args.y.data, (size_t)outputs(&b) * sizeof(float)); /* flat at the same places */
+	run_backward(&b, w);
+	for (int i = 0; i < c->inputs; i++)
+		compare_floats("gradient of an input", b.dx[i], e.dx[i], thaw_shape_count(&c->x[i]), BF16);
+	for (int i = 0; i < c->params; i++)
+		compare_floats(op->param_names[i], b.dparam[i], e.dparam[i], thaw_shape_count(&c->param[i]), BF16);
+	fixture_destroy(&b);
+	fixture_destroy(&e);
 }
 
 /* Each gradient computed alone equals the one computed together with all others: added to random values, or overwriting
@@ -577,7 +611,7 @@ static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 
 struct op_test {
 	const struct thaw_op *op;
-	const struct thaw_op_case *c;
+	struct thaw_op_case c;
 	char name[128];
 };
 
@@ -594,13 +628,17 @@ static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c
 static void case_test(void **state)
 {
 	const struct op_test *t = *state;
-	const struct thaw_op_case *c = t->c;
+	const struct thaw_op_case *c = &t->c;
 	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
 	infer_check(t->op, c);
 	forward_check(t->op, c, false);
 	forward_check(t->op, c, true);
-	backward_check(t->op, c);
 	single_gradient_check(t->op, c);
+	if (c->attrs.precision != THAW_PRECISION_FP32) {
+		precision_check(t->op, c);
+		return;
+	}
+	backward_check(t->op, c);
 	if (case_batch(c) > 1)
 		smaller_batch_check(t->op, c, case_batch(c) - 1);
 	if (case_batch(c) > 0)
@@ -636,14 +674,17 @@ int main(int argc, char **argv)
 		cmocka_set_test_filter(argv[1]);
 	run[count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
 	for (int i = 0; thaw_ops[i]; i++)
-		for (int k = 0; k < thaw_ops[i]->case_count; k++, count++) {
-			struct op_test *t = &tests[count];
-			if (count >= MAX_TESTS)
-				return 1;
-			t->op = thaw_ops[i];
-			t->c = &t->op->cases[k];
-			snprintf(t->name, sizeof(t->name), "%s: %s", t->op->name, t->c->name);
-			run[count] = (struct CMUnitTest){t->name, case_test, NULL, NULL, t};
-		}
+		for (int k = 0; k < thaw_ops[i]->case_count; k++)
+			for (int p = 0; p < (thaw_ops[i]->rounds ? THAW_PRECISIONS : 1); p++, count++) {
+				struct op_test *t = &tests[count];
+				if (count >= MAX_TESTS)
+					return 1;
+				t->op = thaw_ops[i];
+				t->c = t->op->cases[k];
+				t->c.attrs.precision = (enum thaw_precision)p;
+				snprintf(t->name, sizeof(t->name), "%s: %s%s", t->op->name, t->c.name,
+					 p == THAW_PRECISION_BF16 ? ", bf16" : "");
+				run[count] = (struct CMUnitTest){t->name, case_test, NULL, NULL, t};
+			}
 	return _cmocka_run_group_tests("ops", run, count, NULL, NULL);
 }

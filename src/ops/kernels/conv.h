@@ -17,6 +17,7 @@ struct thaw_conv {
 	int64_t top, left; /* padding; negative: the image is cropped */
 	int64_t groups;
 	int64_t gap_y, gap_x; /* pixels between neighbouring taps: dilation - 1 */
+	enum thaw_precision precision;
 };
 
 /* Applied to results while they are in the cache: y = activation(y + bias + residual). */
@@ -62,6 +63,7 @@ size_t thaw_conv_backward_scratch(const struct thaw_conv *c);
 extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel per group */
 extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; no data pass */
 extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, multiples of 16 channels */
+extern const struct thaw_conv_kernel thaw_conv_bf16;      /* nodes in bfloat16, except very few channels */
 extern const struct thaw_conv_kernel thaw_conv_gemm;      /* every shape */
 
 /* Applies the epilogue to rows [first, first + rows) of y (n*ho*wo, co). */

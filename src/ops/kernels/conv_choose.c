@@ -7,6 +7,7 @@ static const struct thaw_conv_kernel *const kernels[] = {
 	&thaw_conv_depthwise,
 	&thaw_conv_stem,
 	&thaw_conv_winograd,
+	&thaw_conv_bf16,
 	&thaw_conv_gemm,
 };
 

@@ -1,0 +1,45 @@
+/* The few operations of which products in bfloat16 are made: one table per instruction set, with the same bits.
+ *
+ * A pair is two bfloat16 values of neighbouring depths in 32 bits, the even depth in the low half, as VDPBF16PS reads
+ * them. That instruction adds the product of the odd depths first, then that of the even ones, each with one rounding
+ * to nearest; it reads and writes subnormal numbers as zero. */
+#ifndef THAW_SRC_OPS_KERNELS_BF16_OPS_H
+#define THAW_SRC_OPS_KERNELS_BF16_OPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	THAW_BF16_ROWS = 6,     /* most rows of a tile */
+	THAW_BF16_COLUMNS = 64, /* most columns of a tile: with THAW_BF16_ROWS rows it takes 24 of 32 registers */
+};
+
+/* A tile: c (rows, columns) = a b, or added to c. Strides are in pairs or floats. b is read in whole vectors of 16
+ * columns; only `columns` columns of c are written. */
+struct thaw_bf16_tile {
+	int rows, columns;
+	int64_t pairs; /* depth / 2 */
+	const uint32_t *a;
+	int64_t a_row, a_depth; /* pairs from row to row, and from depth to depth */
+	const uint32_t *b;
+	int64_t b_depth;
+	bool add;
+	float *c;
+	int64_t c_row;
+};
+
+struct thaw_bf16_ops {
+	const char *name;
+	/* to[i] = the pair of even[i] and odd[i], rounded to nearest, ties to even; odd NULL: zeros. */
+	void (*pair)(uint32_t *to, const float *even, const float *odd, int64_t count);
+	/* to[i] = the pair of from[2i] and from[2i + 1]; a missing last one is zero. count: floats. */
+	void (*round)(uint32_t *to, const float *from, int64_t count);
+	void (*multiply)(const struct thaw_bf16_tile *tile);
+};
+
+/* Works on every processor. */
+extern const struct thaw_bf16_ops thaw_bf16_portable;
+/* NULL if the processor has no bfloat16 arithmetic. */
+const struct thaw_bf16_ops *thaw_bf16_native(void);
+
+#endif
