@@ -16,17 +16,18 @@ struct thaw_bench_options {
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *unfreeze;    /* see thaw_graph_unfreeze; "none" measures inference */
 	enum thaw_bn_mode bn;    /* THAW_BN_AUTO is as THAW_BN_FROZEN */
-	int batch;               /* images per step and rank; each rank has one lane */
-	int size;                /* input width and height in pixels; 0: the network's own */
-	int steps;               /* measured steps; one more before them is not measured */
-	int classes;             /* 0: the network's own */
+	enum thaw_precision precision;
+	int batch;   /* images per step and rank; each rank has one lane */
+	int size;    /* input width and height in pixels; 0: the network's own */
+	int steps;   /* measured steps; one more before them is not measured */
+	int classes; /* 0: the network's own */
 };
 
 void thaw_bench_defaults(struct thaw_bench_options *options);
 
 /* Runs training steps on random images: trunk, tail forward, loss, backward, all-reduce, update. *result (a new
  * reference on rank 0; NULL on other ranks) has
- *   - network, size, batch, ranks, unfreeze, bn, blas_kernel
+ *   - network, size, batch, ranks, unfreeze, bn, precision, blas_kernel
  *   - images_per_second: of all ranks, from the median over steps of the slowest rank
  *   - sum_wait_seconds: from the end of the backward pass to the end of the all-reduce, mean per step on rank 0
  *   - peak_rss_bytes: of the largest rank

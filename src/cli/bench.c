@@ -15,7 +15,7 @@
 struct values {
 	struct common common;
 	struct thaw_bench_options bench;
-	const char *bn; /* word for bench.bn */
+	const char *bn, *precision; /* words for the enums of `bench` */
 };
 
 #define AT(field) .offset = offsetof(struct values, bench.field)
@@ -32,6 +32,7 @@ static const struct option options[] = {
 	 .help = "batch norm in the trained part"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
 	 .help = "images per step on each rank"},
+	PRECISION_OPTION(BENCH, offsetof(struct values, precision), NULL),
 	SIZE_OPTION(BENCH, offsetof(struct values, bench.size)),
 	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,
 	 .help = "number of measured steps; the median is reported"},
@@ -44,6 +45,7 @@ static void defaults(void *values)
 	struct values *v = values;
 	thaw_bench_defaults(&v->bench);
 	v->bn = "frozen";
+	v->precision = "fp32";
 }
 
 static thaw_status run_bench(struct session *session, const void *values, json_t **result)
@@ -51,6 +53,7 @@ static thaw_status run_bench(struct session *session, const void *values, json_t
 	const struct values *v = values;
 	struct thaw_bench_options bench = v->bench;
 	bench.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	bench.precision = thaw_precision_find(v->precision);
 	return thaw_bench(session->comm, &bench, result);
 }
 

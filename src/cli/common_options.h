@@ -21,6 +21,10 @@
 	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = (at), .section = (heading),           \
 	 .absent = "weights that are not a moving average",                                                            \
 	 .help = "which weights to take from a file that has several, such as model_ema"}
+#define PRECISION_OPTION(heading, at, fallback)                                                                        \
+	{.name = "precision", .metavar = "TYPE", .type = OPTION_TEXT, .offset = (at), .section = (heading),            \
+	 .choices = "fp32|bf16", .absent = (fallback),                                                                 \
+	 .help = "arithmetic of convolutions and linear layers; bf16 rounds their factors to bfloat16"}
 #define FROM_OPTION(heading, at)                                                                                       \
 	{.name = "from", .metavar = "WHICH", .type = OPTION_TEXT, .offset = (at), .section = (heading),                \
 	 .absent = "the trained network",                                                                              \

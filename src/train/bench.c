@@ -60,6 +60,7 @@ static thaw_status open_network(struct bench *b)
 	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
+	thaw_graph_set_precision(model, o->precision);
 	thaw_graph_batch_statistics(model, o->bn == THAW_BN_LANE);
 	if (thaw_graph_cut(model) < model->node_count)
 		THAW_TRY(thaw_flat_params_create(&b->params, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
@@ -266,12 +267,13 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 		      json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:O}", "network",
+	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:O}", "network",
 			 b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
 			 o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
 			 o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
 			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-			 "blas_kernel", openblas_get_corename(), "notes", b->model->notes, "layers", layers);
+			 "blas_kernel", openblas_get_corename(), "notes", b->model->notes, "precision",
+			 thaw_precision_name(o->precision), "layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)
