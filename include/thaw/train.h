@@ -32,6 +32,8 @@ enum thaw_resume_mode {
  * `thaw train` with the same name (with dashes), except that checkpoint_steps and checkpoint_seconds are both
  * --checkpoint-every. Initialise with thaw_train_defaults. */
 struct thaw_train_options {
+	/* --mean, --std, --crop and --interpolation; all zero: the preprocessing is the network's own */
+	struct thaw_preprocess_override images;
 	const char *model;       /* see thaw_model_load */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *data;        /* see thaw_dataset_open */

@@ -22,7 +22,13 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 			 int64_t classes, uint64_t seed)
 {
 	THAW_TRY(load(session, model, choice, classes, seed));
-	if ((*model)->notes)
-		log_line(session->comm, "network %s: %s", choice->spec, (*model)->notes);
-	return THAW_OK;
+	return thaw_model_set_preprocess(*model, choice->size, choice->images);
+}
+
+void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice)
+{
+	char line[THAW_PREPROCESS_LINE];
+	if (model->notes)
+		log_line(session->comm, "network %s: %s", choice->spec, model->notes);
+	log_line(session->comm, "%s", thaw_model_preprocess_line(model, line, sizeof(line)));
 }

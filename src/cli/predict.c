@@ -9,6 +9,7 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/image_list.h"
+#include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
 #include "src/cli/result.h"
@@ -25,6 +26,7 @@ struct values {
 	struct common common;
 	const char *model, *weights_key, *from;
 	int top;
+	struct thaw_preprocess_override images;
 };
 
 /* clang-format off */
@@ -34,6 +36,7 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
+	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -57,7 +60,7 @@ struct predictor {
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	const struct network_choice network = {v->model, v->from, v->weights_key};
+	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, 0};
 	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
@@ -67,7 +70,10 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
 	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
 	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
-	return p->probability && p->order ? THAW_OK : THAW_RESOURCE;
+	if (!p->probability || !p->order)
+		return THAW_RESOURCE;
+	network_log(session, p->model, &network);
+	return THAW_OK;
 }
 
 static void close_predictor(struct predictor *p)
@@ -187,7 +193,8 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	if (status == THAW_OK) {
 		status = predict_all(&predictor, &list, v->top, images, failed);
 		thaw_status given =
-			give_result(result, json_pack("{s:o, s:O, s:O}", "model", thaw_report_string(v->model),
+			give_result(result, json_pack("{s:o, s:o, s:O, s:O}", "model", thaw_report_string(v->model),
+						      "preprocess", thaw_model_preprocess_json(predictor.model),
 						      "images", images, "failed", failed));
 		status = given != THAW_OK ? given : status;
 	}

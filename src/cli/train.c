@@ -6,6 +6,7 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
+#include "src/cli/image_options.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "src/cli/suggest.h"
@@ -57,6 +58,7 @@ static const struct option options[] = {
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
 	SIZE_OPTION(WHAT, OFFSET(size)),
+	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
 	 .check = suggest_unfreeze,

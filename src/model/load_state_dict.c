@@ -199,6 +199,7 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	if (!preprocess)
 		return read_config(m, source);
 	m->preprocess_from = "the model's metadata";
+	m->preprocess_recorded = true;
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 

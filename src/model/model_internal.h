@@ -27,6 +27,11 @@ thaw_status thaw_model_check_finite(const struct thaw_graph *g, const char *sour
 /* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
 thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file);
 
+#define THAW_FROM_NETWORK "the network itself" /* source of a preprocessing value that its graph determines */
+
+/* Appends to the model's notes. Returns THAW_RESOURCE if memory cannot be allocated. */
+thaw_status thaw_model_add_note(struct thaw_model *m, const char *note);
+
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);
 

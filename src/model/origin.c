@@ -84,6 +84,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	THAW_TRY_OUT(thaw_model_set_size(m, preprocess.size));
 	m->preprocess = preprocess;
 	m->preprocess_from = "the run's record";
+	m->preprocess_recorded = true;
 	*model = m;
 	m = NULL;
 out:

@@ -26,6 +26,7 @@
 
 #define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */
 #define SHOWN_DIGITS     10 /* of numbers in messages */
+#define SHOWN_SINGLE     7  /* of those that are in single precision */
 
 /* *object becomes NULL when the file does not exist. */
 static thaw_status load_json(json_t **object, const char *directory, const char *name)
@@ -104,7 +105,8 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 				 "this run was started with other training images: --data %s: give it the same (put "
 				 "removed images back, take added ones out), or --out another folder than %s",
 				 r->options.data, out);
-	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(SHOWN_DIGITS);
+	const bool single = json_is_array(current); /* mean and std */
+	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(single ? SHOWN_SINGLE : SHOWN_DIGITS);
 	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
 	const char *started = is_complete(r) ? "is complete, with" : "was started with";
 	thaw_status status = thaw_fail(
@@ -116,8 +118,8 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 	return status;
 }
 
-/* Fails with the first setting that differs from the recorded ones. */
-static thaw_status compare_config(const struct run *r, json_t *recorded, json_t *current)
+/* Fails with the first setting, or member of one, that differs from the recorded ones. */
+static thaw_status compare_config(const struct run *r, const json_t *recorded, json_t *current)
 {
 	const char *key;
 	json_t *value;
@@ -125,8 +127,14 @@ static thaw_status compare_config(const struct run *r, json_t *recorded, json_t 
 	{
 		const json_t *old = json_object_get(recorded, key);
 		bool allowed = strcmp(key, "blas") == 0 && r->options.mixed_machines;
-		if (!allowed && !run_same_setting(old, value))
-			return fail_setting(r, key, old, value);
+		/* Earlier versions did not record it, and had no flags for it. */
+		allowed |=
+			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
+		if (allowed || run_same_setting(old, value))
+			continue;
+		if (json_is_object(old) && json_is_object(value))
+			THAW_TRY(compare_config(r, old, value));
+		return fail_setting(r, key, old, value);
 	}
 	return THAW_OK;
 }

@@ -71,7 +71,7 @@ static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model
 {
 	THAW_TRY(thaw_comm_same_digest(comm, thaw_dataset_digest(dataset), "set of images",
 				       "give every rank the same --data"));
-	return thaw_comm_same_digest(comm, model->digest, "model file", "give every rank the same --model");
+	return thaw_model_same(comm, model);
 }
 
 /* Freezes everything up to the classifier: it runs as the trunk, one image at a time. */

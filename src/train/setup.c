@@ -38,13 +38,10 @@ static thaw_status open_data(struct run *r)
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
 
-/* What a file beside the network says wins over the convention, and an imported network has no convention: say it. */
 static void log_preprocess(const struct run *r)
 {
-	char text[THAW_PREPROCESS_TEXT];
-	if (r->model->imported || strstr(r->model->preprocess_from, "config.json"))
-		run_log(r, "images (%s): %s", r->model->preprocess_from,
-			thaw_preprocess_text(&r->model->preprocess, text, sizeof(text)));
+	char line[THAW_PREPROCESS_LINE];
+	run_log(r, "%s", thaw_model_preprocess_line(r->model, line, sizeof(line)));
 }
 
 static void log_weights(const struct run *r)
@@ -109,7 +106,8 @@ static thaw_status open_model(struct run *r)
 	bool given = r->options.bn != THAW_BN_AUTO;
 	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
-	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* recorded in the trained network */
+	/* Recorded in the trained network. */
+	THAW_TRY(thaw_model_set_preprocess(r->model, r->options.size, &r->options.images));
 	r->preprocess = r->model->preprocess;
 	if (given)
 		log_norms(r);
@@ -184,7 +182,7 @@ static thaw_status compare_ranks(const struct run *r)
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
+	THAW_TRY(thaw_model_same(r->comm, r->model));
 	if (r->options.mixed_machines)
 		return THAW_OK;
 	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",

@@ -163,6 +163,7 @@ static bool add_data(const struct run *r, json_t *summary)
 	const struct thaw_dataset *measured = r->final_test.count > 0 ? &r->final_test : &r->test;
 	return json_object_set_new(summary, "split", json_string(thaw_dataset_kind(measured))) == 0 &&
 	       json_object_set_new(summary, "images_from", thaw_report_string(measured->found->from)) == 0 &&
+	       json_object_set_new(summary, "preprocess", thaw_model_preprocess_json(r->model)) == 0 &&
 	       json_object_set_new(summary, "found", thaw_found_json(r->options.data, parts, 3)) == 0;
 }
 
