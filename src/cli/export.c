@@ -17,6 +17,7 @@ struct values {
 	struct common common;
 	const char *safetensors, *onnx, *verify, *weights_key, *from;
 	bool half, fold;
+	int size;
 	struct thaw_preprocess_override images;
 };
 
@@ -38,6 +39,7 @@ static const struct option options[] = {
 		 "compare"},
 	WEIGHTS_KEY_OPTION("Network", offsetof(struct values, weights_key)),
 	FROM_OPTION("Network", offsetof(struct values, from)),
+	SIZE_OPTION("Network", offsetof(struct values, size)),
 	PREPROCESS_OPTIONS("Network", offsetof(struct values, images)),
 	COMMON_OPTIONS,
 };
@@ -82,7 +84,8 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images, 0};
+	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images,
+					       v->size};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));

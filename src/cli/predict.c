@@ -25,7 +25,7 @@
 struct values {
 	struct common common;
 	const char *model, *weights_key, *from;
-	int top;
+	int top, size;
 	struct thaw_preprocess_override images;
 };
 
@@ -36,6 +36,7 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
+	SIZE_OPTION("Prediction", offsetof(struct values, size)),
 	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
@@ -60,7 +61,7 @@ struct predictor {
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, 0};
+	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size};
 	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));

@@ -36,8 +36,9 @@ static thaw_status note_changes(struct thaw_model *m, const struct thaw_preproce
 {
 	char text[THAW_PREPROCESS_TEXT], note[2 * THAW_PREPROCESS_TEXT];
 	const struct thaw_preprocess *p = &m->preprocess;
-	bool colours =
-		memcmp(own->mean, p->mean, sizeof(p->mean)) != 0 || memcmp(own->std, p->std, sizeof(p->std)) != 0;
+	bool colours = false;
+	for (int c = 0; c < 3; c++)
+		colours |= own->mean[c] != p->mean[c] || own->std[c] != p->std[c];
 	bool geometry = own->resize != p->resize || own->mode != p->mode || own->filter != p->filter;
 	if (m->preprocess_recorded && (colours || geometry)) {
 		snprintf(note, sizeof(note), "the command line changes the recorded preprocessing, which is %s",
