@@ -40,7 +40,7 @@ struct thaw_preprocess {
 /* The same preprocessing for another input size; `resize` is scaled in proportion. size 0: unchanged. */
 struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size);
 
-/* Values that replace those of a network, as texts of the command line. NULL: the network's own. */
+/* Values that replace those of a network, as texts of flags. NULL: the network's own. */
 struct thaw_preprocess_override {
 	const char *mean, *std; /* "R,G,B", of pixels from 0 to 1, or one number for all channels */
 	/* Fraction of the resized shorter side that the centre crop keeps, such as "0.875"; "none": 1; "squash": both

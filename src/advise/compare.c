@@ -174,12 +174,12 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 
 static json_t *entry_json(const char *model, const struct entry *e, bool pareto)
 {
-	return json_pack("{s:O, s:o, s:o, s:b, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b}", "preprocess",
-			 e->preprocess, "model", thaw_report_string(model), "network", thaw_report_string(e->network),
-			 "pretrained", e->pretrained, "size", e->size, "probe", e->probe, "error", e->error, "logme",
-			 e->logme, "h_score", e->h_score, "leep", e->has_leep ? json_real(e->leep) : json_null(),
-			 "milliseconds", 1e3 * e->cost.seconds, "mflop", 1e-6 * (double)e->cost.flops, "parameters",
-			 (json_int_t)e->cost.parameters, "pareto", pareto);
+	return json_pack("{s:o, s:o, s:b, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b, s:O}", "model",
+			 thaw_report_string(model), "network", thaw_report_string(e->network), "pretrained",
+			 e->pretrained, "size", e->size, "probe", e->probe, "error", e->error, "logme", e->logme,
+			 "h_score", e->h_score, "leep", e->has_leep ? json_real(e->leep) : json_null(), "milliseconds",
+			 1e3 * e->cost.seconds, "mflop", 1e-6 * (double)e->cost.flops, "parameters",
+			 (json_int_t)e->cost.parameters, "pareto", pareto, "preprocess", e->preprocess);
 }
 
 /* Makes the result, best network first. Damaged images are the same for all networks. */

@@ -89,11 +89,11 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
-	THAW_TRY_OUT(give_result(result,
-				 json_pack("{s:o, s:o, s:o, s:I, s:s}", "preprocess", thaw_model_preprocess_json(model),
-					   "file", thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
-					   "variant", thaw_report_string(model->variant), "classes",
-					   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32")));
+	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file",
+						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
+						   "variant", thaw_report_string(model->variant), "classes",
+						   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32",
+						   "preprocess", thaw_model_preprocess_json(model))));
 	THAW_TRY_OUT(export(v, model, *result));
 	network_log(session, model, &network);
 out:

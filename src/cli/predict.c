@@ -194,9 +194,9 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	if (status == THAW_OK) {
 		status = predict_all(&predictor, &list, v->top, images, failed);
 		thaw_status given =
-			give_result(result, json_pack("{s:o, s:o, s:O, s:O}", "model", thaw_report_string(v->model),
-						      "preprocess", thaw_model_preprocess_json(predictor.model),
-						      "images", images, "failed", failed));
+			give_result(result, json_pack("{s:o, s:O, s:O, s:o}", "model", thaw_report_string(v->model),
+						      "images", images, "failed", failed, "preprocess",
+						      thaw_model_preprocess_json(predictor.model)));
 		status = given != THAW_OK ? given : status;
 	}
 	json_decref(images);

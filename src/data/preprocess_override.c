@@ -1,4 +1,4 @@
-/* Preprocessing from the texts of the command line. */
+/* Preprocessing from the texts of flags. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

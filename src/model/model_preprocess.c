@@ -1,4 +1,4 @@
-/* A model's preprocessing: changed by the command line, and described with its sources. */
+/* A model's preprocessing: changed by flags, and described with its sources. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "thaw/digest.h"
 #include "thaw/memory.h"
 
-#define COMMAND_LINE "the command line"
+#define FROM_FLAGS "flags"
 
 static const char *const value_names[] = {
 	[THAW_VALUE_SIZE] = "size", [THAW_VALUE_CROP] = "crop", [THAW_VALUE_INTERPOLATION] = "interpolation",
@@ -30,7 +30,7 @@ thaw_status thaw_model_add_note(struct thaw_model *m, const char *note)
 	return THAW_OK;
 }
 
-/* The network was trained with other values than those of the command line: allowed, as another size is, because
+/* The network was trained with other values than those of the flags: allowed, as another size is, because
  * another crop may measure better and a record may be wrong; but never silently. */
 static thaw_status note_changes(struct thaw_model *m, const struct thaw_preprocess *own)
 {
@@ -41,13 +41,13 @@ static thaw_status note_changes(struct thaw_model *m, const struct thaw_preproce
 		colours |= own->mean[c] != p->mean[c] || own->std[c] != p->std[c];
 	bool geometry = own->resize != p->resize || own->mode != p->mode || own->filter != p->filter;
 	if (m->preprocess_recorded && (colours || geometry)) {
-		snprintf(note, sizeof(note), "the command line changes the recorded preprocessing, which is %s",
+		snprintf(note, sizeof(note), "flags change the recorded preprocessing, which is %s",
 			 thaw_preprocess_text(own, text, sizeof(text)));
 		THAW_TRY(thaw_model_add_note(m, note));
 	}
 	const char *mean_from = m->value_from[THAW_VALUE_MEAN];
 	if (colours && mean_from && strcmp(mean_from, THAW_FROM_NETWORK) == 0)
-		return thaw_model_add_note(m, "the command line changes this: its input is normalised twice");
+		return thaw_model_add_note(m, "flags change the values that it is given");
 	return THAW_OK;
 }
 
@@ -66,7 +66,7 @@ thaw_status thaw_model_set_preprocess(struct thaw_model *m, int size, const stru
 	};
 	for (int i = 0; i < THAW_PREPROCESS_VALUES; i++)
 		if (given[i])
-			m->value_from[i] = COMMAND_LINE;
+			m->value_from[i] = FROM_FLAGS;
 	return THAW_OK;
 }
 

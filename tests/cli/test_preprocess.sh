@@ -50,7 +50,7 @@ both() {
 	check "$1: a file says it" exits 0 "images (config.json): $text"
 	result >wanted
 	run "$thaw" "$1" --model silent/m.safetensors "${given[@]}" "${@:2}" --json
-	check "$1: flags say it" exits 0 "images (crop, interpolation, mean, std: the command line; rest: the family): $text"
+	check "$1: flags say it" exits 0 "images (crop, interpolation, mean, std: flags; rest: the family): $text"
 	check "$1: the same results" eval 'result | cmp -s - wanted'
 }
 pictures=(data/test/a/1.bmp data/test/a/2.bmp data/test/b/1.bmp)
@@ -71,10 +71,10 @@ run "$thaw" predict --model silent/m.safetensors --mean 0.5 --std 0.5 --crop squ
 check "one value for all channels, both sides resized" exits 0 \
 	"bilinear resize of both sides to 32, crop 32, mean 0.5 0.5 0.5, std 0.5 0.5 0.5"
 run "$thaw" inspect said/m.safetensors --mean 0.5
-check "inspect names each source" prints "images (mean: the command line; rest: config.json): lanczos resize to 40" \
+check "inspect names each source" prints "images (mean: flags; rest: config.json): lanczos resize to 40" \
 	"mean 0.5 0.5 0.5, std 0.2 0.25 0.3"
 run "$thaw" eval --model said/m.safetensors --mean 0.5 --data data --json
-check "a source in JSON" prints '"from": "mean: the command line; rest: config.json"' '"mean": "the command line"' \
+check "a source in JSON" prints '"from": "mean: flags; rest: config.json"' '"mean": "flags"' \
 	'"std": "config.json"'
 
 # Training.
@@ -102,13 +102,13 @@ for from in "" "--from best"; do
 	# shellcheck disable=SC2086 # two words
 	run "$thaw" predict --model run-given $from data/test/a/1.bmp
 	check "predict${from:+ }$from uses the values of the run" exits 0 ": $text"
-	check "... and no note" eval '! err_has "changes the recorded"'
+	check "... and no note" eval '! err_has "change the recorded"'
 done
 run "$thaw" eval --model run-given --data data --mean 0.3,0.4,0.5
-check "the recorded value as a flag" eval 'exits 0 && ! err_has "changes the recorded"'
+check "the recorded value as a flag" eval 'exits 0 && ! err_has "change the recorded"'
 run "$thaw" eval --model run-given --data data --mean 0.5
 check "another value is used, and said" exits 0 "mean 0.5 0.5 0.5, std 0.2 0.25 0.3" \
-	"the command line changes the recorded preprocessing, which is $text"
+	"flags change the recorded preprocessing, which is $text"
 
 # Exported files have the values.
 for form in "--safetensors e.safetensors" "--onnx e.onnx" "--onnx e.onnx --verify data"; do
@@ -126,7 +126,7 @@ check "export --size" exits 0 "bilinear resize to 24, crop 24"
 run "$thaw" predict --model e.onnx data/test/a/1.bmp
 check "... and the file has the size" exits 0 "images (the model's metadata): bilinear resize to 24, crop 24"
 run "$thaw" predict --model silent/m.safetensors --size 24 data/test/a/1.bmp
-check "predict --size" exits 0 "images (size: the command line; rest: the family): bilinear resize to 24, crop 24"
+check "predict --size" exits 0 "images (size: flags; rest: the family): bilinear resize to 24, crop 24"
 
 # Ranks with another configuration beside the same weights.
 run mpirun -n 1 "$thaw" eval --model said/m.safetensors --data data : \
@@ -135,14 +135,14 @@ check "ranks with other files beside the network" fails_once 78 "preprocessing d
 
 # A plan has the flags.
 run "$thaw" advise --model silent/m.safetensors --data data "${given[@]}" --out advice
-check "advise says where it is from" exits 0 "images (crop, interpolation, mean, std: the command line; rest: the family)"
+check "advise says where it is from" exits 0 "images (crop, interpolation, mean, std: flags; rest: the family)"
 check "the plan has the flags" file_has advice/plan.json '"mean": "0.3,0.4,0.5"' '"std": "0.2,0.25,0.3"' \
 	'"crop": "0.8"' '"interpolation": "lanczos"'
 run "$thaw" train --plan advice/plan.json --data data --out planned
 check "the training of a plan uses them" exits 0 ": $text"
 run "$thaw" compare said/m.safetensors silent/m.safetensors --data data --std 0.5
-check "compare" exits 0 "network 1: images (std: the command line; rest: config.json)" \
-	"network 2: images (std: the command line; rest: the family)"
+check "compare" exits 0 "network 1: images (std: flags; rest: config.json)" \
+	"network 2: images (std: flags; rest: the family)"
 
 # Values that cannot be meant: before anything is loaded.
 refused() {

@@ -142,13 +142,13 @@ static void each_value_has_its_source(void **state)
 	m->value_from[THAW_VALUE_MEAN] = m->value_from[THAW_VALUE_STD] = "the network itself";
 	assert_string_equal(source(m), "mean, std: the network itself; rest: the family");
 	assert_int_equal(thaw_model_set_preprocess(m, 0, &one), THAW_OK);
-	assert_string_equal(source(m), "mean: the network itself; std: the command line; rest: the family");
+	assert_string_equal(source(m), "mean: the network itself; std: flags; rest: the family");
+	assert_string_equal(m->notes, "flags change the values that it is given"); /* after the note of the importer */
 	assert_int_equal(thaw_model_set_preprocess(m, 16, &all), THAW_OK);
-	assert_string_equal(source(m), "size, crop, interpolation, mean, std: the command line");
+	assert_string_equal(source(m), "size, crop, interpolation, mean, std: flags");
 	assert_true(m->preprocess.size == 16 && m->preprocess.resize == 16 && m->preprocess.filter == THAW_BOX);
 	json_t *o = thaw_model_preprocess_json(m);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(o, "sources"), "crop")),
-			    "the command line");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(o, "sources"), "crop")), "flags");
 	json_decref(o);
 	char small[12];
 	assert_string_equal(thaw_model_preprocess_source(m, small, sizeof(small)), "size, crop,"); /* cut, not beyond */
@@ -176,7 +176,7 @@ static void files_record_the_values(void **state)
 		assert_int_equal(read->notes != NULL, noted);
 		assert_int_equal(thaw_model_set_preprocess(read, 0, &other), THAW_OK);
 		assert_non_null(
-			strstr(read->notes, "changes the recorded preprocessing, which is lanczos resize of both"));
+			strstr(read->notes, "change the recorded preprocessing, which is lanczos resize of both"));
 		thaw_model_destroy(m);
 		thaw_model_destroy(read);
 	}
