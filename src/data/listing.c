@@ -86,9 +86,11 @@ static bool is_image(int folder, const char *name, char *kind, size_t size)
 	ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
 	if (fd >= 0)
 		close(fd);
-	if (n > 0 && thaw_image_format_name(head, (size_t)n))
+	const char *format = n > 0 ? thaw_image_format_name(head, (size_t)n) : NULL;
+	bool raw = format && strcmp(format, "TIFF") == 0 && thaw_image_raw_extension(name);
+	if (format && !raw)
 		return true;
-	const char *foreign = n > 0 ? thaw_image_foreign_name(head, (size_t)n) : NULL;
+	const char *foreign = raw ? "a camera raw image" : n > 0 ? thaw_image_foreign_name(head, (size_t)n) : NULL;
 	if (foreign)
 		name_foreign_kind(kind, size, foreign);
 	else
