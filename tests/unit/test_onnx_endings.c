@@ -18,16 +18,23 @@ static struct thaw_onnx_network import_output(const struct sketch *s, const char
 }
 
 /* conv to 4 channels - global average - flatten "d" - linear "logits" of 5 classes. */
-static void begin_network(struct sketch *s)
+static void begin_named_network(struct sketch *s, const char *weight, const char *node)
 {
+	char inputs[MAX_TEXT];
 	begin(s);
 	add_weights(s, "body.weight", 4, (int64_t[]){4, 3, 3, 3});
-	add_weights(s, "fc.weight", 2, (int64_t[]){5, 4});
+	add_weights(s, weight, 2, (int64_t[]){5, 4});
 	add_node(s, "Conv", "body", "x body.weight", "a");
 	add_node(s, "Relu", "act", "a", "b");
 	add_node(s, "GlobalAveragePool", "pool", "b", "c");
 	add_node(s, "Flatten", "flat", "c", "d");
-	give_int(s, add_node(s, "Gemm", "last", "d fc.weight", "logits"), "transB", 1);
+	snprintf(inputs, sizeof(inputs), "d %s", weight);
+	give_int(s, add_node(s, "Gemm", node, inputs, "logits"), "transB", 1);
+}
+
+static void begin_network(struct sketch *s)
+{
+	begin_named_network(s, "fc.weight", "last");
 }
 
 /* The network's classifier is this node with this number of outputs; "" stands for an added one. The notes contain
@@ -74,15 +81,42 @@ static void scores_may_be_followed_by_probabilities_and_rankings(void **state)
 	expect_classifier(&s, NULL, "last", 5, "TopK, Softmax");
 }
 
+/* An activation that follows a layer called "fc" or "head" is one of class scores. */
+static void activations_of_class_scores_are_left_out(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *weight, *node;
+	} names[] = {
+		{"net.fc.weight", "last"}, {"net.head.weight", "last"}, {"onnx::MatMul_9", "/net/classifier/Gemm"}};
+	static const char *const operators[] = {"Relu", "Tanh", "HardSwish", "LeakyRelu", "Elu"};
+	struct sketch s;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (size_t k = 0; k < sizeof(operators) / sizeof(operators[0]); k++) {
+			begin_named_network(&s, names[i].weight, names[i].node);
+			add_node(&s, operators[k], "end", "logits", "y");
+			expect_classifier(&s, NULL, names[i].node, 5, operators[k]);
+		}
+	begin_network(&s);
+	add_node(&s, "Relu", "end", "logits", "y");
+	add_node(&s, "ArgMax", "top", "y", "label");
+	set_outputs(&s, "label");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: ArgMax, Relu");
+}
+
 static void activations_after_the_last_layer_make_features(void **state)
 {
 	(void)state;
 	static const char *const operators[] = {"Relu", "Tanh", "HardSwish", "LeakyRelu", "Elu"};
 	struct sketch s;
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		begin_network(&s);
-		add_node(&s, operators[i], "end", "logits", "y");
-		expect_classifier(&s, NULL, "", 5, "");
+		static const char *const hidden[] = {"layer.weight", "classifier.3.weight", "pre_logits.fc.weight"};
+		for (size_t k = 0; k < sizeof(hidden) / sizeof(hidden[0]); k++) {
+			begin_named_network(&s, hidden[k], "last");
+			add_node(&s, operators[i], "end", "logits", "y");
+			expect_classifier(&s, NULL, "", 5,
+					  "after the linear layer last, which is not called a classifier");
+		}
 	}
 	begin_network(&s);
 	set_outputs(&s, "d"); /* convolution, activation, pooling */
@@ -250,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scores_may_be_followed_by_probabilities_and_rankings),
+		cmocka_unit_test(activations_of_class_scores_are_left_out),
 		cmocka_unit_test(activations_after_the_last_layer_make_features),
 		cmocka_unit_test(the_output_of_the_classifier_is_chosen),
 		cmocka_unit_test(outputs_that_are_no_scores_or_features_are_refused),

@@ -85,6 +85,13 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 /* Appends to the notes (printf format). */
 void thaw_onnx_note(struct thaw_onnx_importer *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* ---- head_name.c ---- */
+
+bool thaw_onnx_is_activation(const Onnx__NodeProto *n);
+/* The linear layer that the activation follows, or NULL. *head: its name is one that frameworks give to classifiers. */
+const Onnx__NodeProto *thaw_onnx_activated_layer(const struct thaw_onnx_importer *m, const Onnx__NodeProto *activation,
+						 bool *head);
+
 /* ---- pooling.c ---- */
 
 /* Turns a map (N,C,H,W) or (N,H,W,C), or tokens (N,T,C), into one vector per image and sets m->ending.pooled; leaves

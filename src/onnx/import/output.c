@@ -1,8 +1,8 @@
 /* Which output of a model is imported, and where its class scores are.
  *
  * A model may end in operators that turn scores into probabilities (Softmax, Sigmoid) or into an answer (ArgMax, TopK),
- * and it may have several outputs, such as an embedding beside the scores. The output of a classifier is recognised by
- * its producer, not by its position; names decide between equals. */
+ * also in an activation of the scores, and it may have several outputs, such as an embedding beside the scores. The
+ * output of a classifier is recognised by its producer, not by its position; names decide between equals. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -74,6 +74,13 @@ static bool is_ranking(const Onnx__NodeProto *n)
 	return is_one_of(n->op_type, list);
 }
 
+/* An activation of class scores. That of a hidden layer is a part of the network. */
+static bool clips_scores(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	bool head = false;
+	return thaw_onnx_is_activation(n) && thaw_onnx_activated_layer(m, n, &head) && head;
+}
+
 /* The scores that the value is made from; the value itself if nothing follows them. ending: receives what does. */
 static const struct thaw_onnx_value *scores_of(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *value,
 					       struct thaw_onnx_ending *ending)
@@ -82,12 +89,13 @@ static const struct thaw_onnx_value *scores_of(const struct thaw_onnx_importer *
 	const Onnx__NodeProto *n;
 	for (int step = 0; step < MAX_STEPS && (n = producer_of(m, value)); step++) {
 		bool probability = is_probability(n), ranking = is_ranking(n);
-		if (!probability && !ranking && !is_plain(n))
+		bool clip = !probability && !ranking && clips_scores(m, n);
+		if (!probability && !ranking && !clip && !is_plain(n))
 			break;
 		value = input_of(m, n, 0);
 		if (!value)
 			break;
-		if (probability || ranking)
+		if (probability || ranking || clip)
 			scores = value;
 		ending->softmax |= probability && strcmp(n->op_type, "Sigmoid") != 0;
 		ending->ranks |= ranking;
@@ -242,11 +250,24 @@ static void note_ending(struct thaw_onnx_importer *m, const struct thaw_onnx_val
 	size_t used = 0;
 	const Onnx__NodeProto *n;
 	for (; value != scores && (n = producer_of(m, value)) && used < sizeof(text); value = input_of(m, n, 0))
-		if (is_probability(n) || is_ranking(n))
+		if (is_probability(n) || is_ranking(n) || thaw_onnx_is_activation(n))
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
 						 n->op_type);
 	if (used > 0)
 		thaw_onnx_note(m, "left out after the class scores: %s", text);
+}
+
+/* Notes that the network ends in the activation of a linear layer, which may be taken for a classifier. */
+static void note_activation(struct thaw_onnx_importer *m, const struct thaw_onnx_value *value)
+{
+	bool head = false;
+	const Onnx__NodeProto *n = producer_of(m, value), *layer;
+	while (n && is_plain(n))
+		n = producer_of(m, input_of(m, n, 0));
+	if (n && thaw_onnx_is_activation(n) && (layer = thaw_onnx_activated_layer(m, n, &head)))
+		thaw_onnx_note(m,
+			       "features: the output of %s after the linear layer %s, which is not called a classifier",
+			       n->op_type, layer->name && layer->name[0] ? layer->name : layer->output[0]);
 }
 
 thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel)
@@ -271,6 +292,7 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 		return THAW_OK;
 	const struct thaw_onnx_value *scores = scores_of(m, value, e);
 	note_ending(m, value, scores);
+	note_activation(m, scores);
 	e->value = scores->name;
 	return THAW_OK;
 }
