@@ -158,6 +158,8 @@ static const struct layout layouts[] = {
 	{"a folder of runs inside", "a:4 b:4 runs/r1/config.json=text runs/r1/.lock=text", "", "2 6/-/~2",
 	 "folders that thaw wrote: 1 (first: runs/r1)"},
 
+	{"a pipe", "a:4 b:4 a/x.jpg=pipe b/y=pipe", "", "2 6/-/~2", "pipes, sockets or devices: 2"},
+
 	{"advice inside", "a:4 b:4 advice/advice.json=text advice/plan.json=text", "", "2 6/-/~2", NULL},
 
 	/* Files by content. */
@@ -244,6 +246,8 @@ static void put_kind(const char *path, const char *kind)
 			   "\0\0\0\x20"
 			   "ftypavif\0\0\0\0",
 			   16);
+	} else if (strcmp(kind, "pipe") == 0) {
+		assert_int_equal(mkfifo(path, 0600), 0);
 	} else if (strcmp(kind, "cr2") == 0) {
 		write_file(path, "II*\0\x10\0\0\0CR\2\0", 12);
 	} else if (strcmp(kind, "tiff") == 0) {

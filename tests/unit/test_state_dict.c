@@ -630,10 +630,10 @@ static void test_lookalikes(void **state)
 	struct thaw_weights whole = {0};
 	uint64_t digest;
 	read_network(&whole, &digest, "resnet18", scratch_file(f->folder, "hub.safetensors"));
-	char *path = scratch_file(f->folder, "resnetblur18-84f4748f.safetensors");
-	write_set(&whole, path);
-	expect_refusal(path, NULL, THAW_CONFIG, "resnetblur18-84f4748f.safetensors, which has the tensors of resnet18");
-	path = thaw_strdup(scratch_file(f->folder, "model.safetensors"));
+	const char *blur = scratch_file(f->folder, "resnetblur18-84f4748f.safetensors");
+	write_set(&whole, blur);
+	expect_refusal(blur, NULL, THAW_CONFIG, "resnetblur18-84f4748f.safetensors, which has the tensors of resnet18");
+	char *path = thaw_strdup(scratch_file(f->folder, "model.safetensors"));
 	write_set(&whole, path);
 	for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
 		put_text(f, "config.json", configs[i][0]);
