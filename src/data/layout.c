@@ -76,10 +76,11 @@ static thaw_status are_splits(bool *splits, const struct level *level, const cha
 			*splits = true;
 			return THAW_OK;
 		}
-		return thaw_fail(THAW_CONFIG,
-				 "%s/ contains %lld folders and has other folders beside it: %s: if it is a split, put "
-				 "the other folders elsewhere",
-				 level->split[s], (long long)folders, path);
+		return thaw_fail(
+			THAW_CONFIG,
+			"%s/ contains %lld folders and has other folders beside it: %s: if it is a split, name "
+			"the folder of training images train/ and put other folders elsewhere",
+			level->split[s], (long long)folders, path);
 	}
 	*splits = level->split[THAW_SPLIT_TRAIN] && has_held_out(level);
 	return THAW_OK;

@@ -34,6 +34,19 @@ static bool is_system_name(const char *name)
 	return false;
 }
 
+/* Copies by editors and unfinished downloads: what is in them is in another file too, or is not complete. */
+static bool is_backup(const char *name)
+{
+	static const char *const endings[] = {"~", ".bak", ".crdownload", ".download", ".part", ".partial", ".tmp"};
+	size_t length = strlen(name);
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t n = strlen(endings[i]);
+		if (length > n && strcasecmp(name + length - n, endings[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The type of a directory entry. Using d_type, where it is known, saves a stat per file: minutes for a large dataset on
  * a network file system. */
 static enum entry entry_kind(int folder, const struct dirent *e)
@@ -132,6 +145,8 @@ static thaw_status add_entry(struct listing *l, int folder, const struct dirent 
 		return skip_entry(l, THAW_RUN_DIRECTORIES, path);
 	switch (kind) {
 	case ENTRY_FILE:
+		if (is_backup(e->d_name))
+			return skip_entry(l, "backups and unfinished downloads", path);
 		return add_file(l, folder, e->d_name, path);
 	case ENTRY_FOLDER:
 		return thaw_names_add(&l->folders, path);

@@ -72,6 +72,10 @@ static const struct layout layouts[] = {
 	 "test images beside it, which are not used"},
 	{"splits below classes, with further words", "a/a_train:4 a/a_test:2 b/b_train:4 b/b_test:2", "",
 	 "!splits below a class folder", NULL},
+	{"train, holdout", "trn/a:4 trn/b:3 holdout/a:2 holdout/b:1", "", "2 7/-/3", "from holdout/"},
+	{"numbered splits", "1_train/a:4 1_train/b:3 2_test/a:2 2_test/b:1", "", "2 7/-/3", "from 2_test/"},
+	{"test beside another name for training", "entrainement/a:4 entrainement/b:3 test/a:2 test/b:1", "",
+	 "!name the folder of training images train/", NULL},
 	{"classes of things for testing", "test_tube:4 train_station:4 dev_board:4", "", "3 9/-/~3", NULL},
 	{"a class called testing equipment", "testing-equipment:4 bus:4", "", "2 6/-/~2", NULL},
 	{"validation data with another word", "train_a/a:4 train_a/b:4 val_b/a:2 val_b/b:2", "", "2 9/-/~3",
@@ -158,6 +162,8 @@ static const struct layout layouts[] = {
 	{"a folder of runs inside", "a:4 b:4 runs/r1/config.json=text runs/r1/.lock=text", "", "2 6/-/~2",
 	 "folders that thaw wrote: 1 (first: runs/r1)"},
 
+	{"backups and unfinished downloads", "a:4 b:4 a/1.jpg~=jpeg a/2.jpg.bak=jpeg b/9.jpg.part=jpeg", "", "2 6/-/~2",
+	 "backups and unfinished downloads: 3 (first: a/1.jpg~)"},
 	{"a pipe", "a:4 b:4 a/x.jpg=pipe b/y=pipe", "", "2 6/-/~2", "pipes, sockets or devices: 2"},
 
 	{"advice inside", "a:4 b:4 advice/advice.json=text advice/plan.json=text", "", "2 6/-/~2", NULL},
