@@ -64,7 +64,7 @@ static void expect_classifier(const struct sketch *s, const char *output, const 
 static void scores_may_be_followed_by_probabilities_and_rankings(void **state)
 {
 	(void)state;
-	static const char *const operators[] = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ReduceMax"};
+	static const char *const operators[] = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ReduceMax", "Exp"};
 	struct sketch s;
 	begin_network(&s);
 	set_outputs(&s, "logits");
@@ -82,6 +82,34 @@ static void scores_may_be_followed_by_probabilities_and_rankings(void **state)
 }
 
 /* An activation that follows a layer called "fc" or "head" is one of class scores. */
+/* 100 * softmax, log(softmax): nothing of it may stay after a new classifier. 1 - sigmoid reverses the order of
+ * classes. */
+static void scaled_probabilities_are_left_out(void **state)
+{
+	(void)state;
+	static const char *const ends[][3] = {
+		{"Softmax", "Mul", "p two"}, {"Sigmoid", "Mul", "two p"}, {"Softmax", "Div", "p two"}};
+	struct sketch s;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		begin_network(&s);
+		add_weights(&s, "two", 1, (int64_t[]){1});
+		add_node(&s, ends[i][0], "end", "logits", "p");
+		add_node(&s, ends[i][1], "scale", ends[i][2], "y");
+		set_outputs(&s, "y");
+		expect_classifier(&s, NULL, "last", 5, ends[i][0]);
+	}
+	begin_network(&s);
+	add_weights(&s, "two", 1, (int64_t[]){1});
+	add_node(&s, "Sigmoid", "end", "logits", "p");
+	add_node(&s, "Sub", "minus", "two p", "y");
+	expect_classifier(&s, NULL, "", 5, "features: the output of y, by Sub");
+	begin_network(&s);
+	add_node(&s, "Softmax", "end", "logits", "p");
+	add_node(&s, "Log", "log", "p", "y");
+	set_outputs(&s, "y");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: Log, Softmax");
+}
+
 static void activations_of_class_scores_are_left_out(void **state)
 {
 	(void)state;
@@ -120,7 +148,7 @@ static void activations_after_the_last_layer_make_features(void **state)
 	}
 	begin_network(&s);
 	set_outputs(&s, "d"); /* convolution, activation, pooling */
-	expect_classifier(&s, NULL, "", 4, "");
+	expect_classifier(&s, NULL, "", 4, "features: the output of d, by Flatten");
 	begin_network(&s);
 	set_outputs(&s, "a");
 	expect_classifier(&s, NULL, "", 4, "the mean of a map of 6 x 6");
@@ -128,7 +156,7 @@ static void activations_after_the_last_layer_make_features(void **state)
 	expect_classifier(&s, NULL, "", 4, "the mean of a map of 6 x 6");
 	begin_network(&s);
 	add_node(&s, "Sigmoid", "end", "d", "y"); /* not of scores: kept */
-	expect_classifier(&s, NULL, "", 4, "");
+	expect_classifier(&s, NULL, "", 4, "features: the output of y, by Sigmoid");
 }
 
 static void the_output_of_the_classifier_is_chosen(void **state)
@@ -152,6 +180,13 @@ static void the_output_of_the_classifier_is_chosen(void **state)
 	set_outputs(&s, "auxiliary logits");
 	expect_classifier(&s, NULL, "last", 5, "output logits is used, not auxiliary");
 	expect_classifier(&s, "auxiliary", "aux", 6, "output auxiliary is used, not logits");
+	begin_network(&s); /* two classifiers without names: the layer's name decides */
+	add_weights(&s, "aux.weight", 2, (int64_t[]){4, 6});
+	add_node(&s, "Relu", "more", "d", "e");
+	add_node(&s, "MatMul", "aux", "e aux.weight", "17");
+	add_node(&s, "Identity", "same", "logits", "18");
+	set_outputs(&s, "17 18");
+	expect_classifier(&s, NULL, "last", 5, "output 18 is used, not 17");
 }
 
 static void refused(const struct sketch *s, const char *output, thaw_status code, const char *part)
@@ -284,6 +319,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scores_may_be_followed_by_probabilities_and_rankings),
+		cmocka_unit_test(scaled_probabilities_are_left_out),
 		cmocka_unit_test(activations_of_class_scores_are_left_out),
 		cmocka_unit_test(activations_after_the_last_layer_make_features),
 		cmocka_unit_test(the_output_of_the_classifier_is_chosen),

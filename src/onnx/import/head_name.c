@@ -46,7 +46,7 @@ static bool is_head(const char *module, size_t length)
 }
 
 /* The module of a layer is what comes before ".weight", or before the operator in "/fc/Gemm". */
-static bool is_called_head(const struct thaw_onnx_importer *m, const Onnx__NodeProto *layer)
+bool thaw_onnx_is_called_head(const struct thaw_onnx_importer *m, const Onnx__NodeProto *layer)
 {
 	for (size_t k = 1; k < layer->n_input; k++) {
 		const struct thaw_onnx_value *weight = thaw_onnx_value_find(m, layer->input[k]);
@@ -70,7 +70,7 @@ const Onnx__NodeProto *thaw_onnx_activated_layer(const struct thaw_onnx_importer
 			v = thaw_onnx_value_find(m, n->input[k]);
 		n = v && v->producer >= 0 ? m->nodes[v->producer] : NULL;
 		if (n && (strcmp(n->op_type, "Gemm") == 0 || strcmp(n->op_type, "MatMul") == 0)) {
-			*head = is_called_head(m, n);
+			*head = thaw_onnx_is_called_head(m, n);
 			return n;
 		}
 		if (!n || !is_one_of(n->op_type, between))

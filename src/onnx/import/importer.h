@@ -36,6 +36,7 @@ struct thaw_onnx_ending {
 	const char *value; /* the value imported as the graph's output: `output`, or the class scores it is made from */
 	bool softmax;      /* a softmax after `value` is left out: it holds class scores */
 	bool ranks;        /* an operator that only ranks the scores, such as ArgMax, is left out */
+	bool activated;    /* the value is the activation of a layer that is not called a classifier */
 	bool pooled;       /* the value is a map or tokens, which the import pools */
 	char notes[THAW_ONNX_NOTES]; /* what was chosen and what is left out; empty: nothing to say */
 };
@@ -88,7 +89,9 @@ void thaw_onnx_note(struct thaw_onnx_importer *m, const char *format, ...) __att
 /* ---- head_name.c ---- */
 
 bool thaw_onnx_is_activation(const Onnx__NodeProto *n);
-/* The linear layer that the activation follows, or NULL. *head: its name is one that frameworks give to classifiers. */
+/* Whether the layer, or its weight, has a name that frameworks give to classifiers. */
+bool thaw_onnx_is_called_head(const struct thaw_onnx_importer *m, const Onnx__NodeProto *layer);
+/* The linear layer that the activation follows, or NULL. *head: it is called like a classifier. */
 const Onnx__NodeProto *thaw_onnx_activated_layer(const struct thaw_onnx_importer *m, const Onnx__NodeProto *activation,
 						 bool *head);
 
