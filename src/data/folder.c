@@ -11,6 +11,7 @@
 
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/class_folders.h"
 #include "src/data/class_images.h"
 #include "src/data/hold_out.h"
 #include "src/data/image.h"
@@ -69,32 +70,6 @@ static void close_folder(struct thaw_dataset *d)
 	thaw_names_free(&f->files);
 	thaw_free(f->path);
 	thaw_free(f);
-}
-
-static thaw_status move_names(struct names *to, struct names *from)
-{
-	for (int64_t i = 0; i < from->count; i++) {
-		char *name = from->name[i];
-		from->name[i] = NULL;
-		THAW_TRY(thaw_names_add(to, name));
-	}
-	return THAW_OK;
-}
-
-/* Lists the class folders in root/relative, sorted, as paths relative to `root`. What is skipped is counted in `found`,
- * unless it is NULL. */
-static thaw_status list_classes(struct names *classes, const char *root, const char *relative, struct thaw_found *found)
-{
-	struct listing l = {.found = found, .names_only = true};
-	thaw_status status = thaw_list_once(&l, root, relative);
-	if (status == THAW_OK && l.folders.count == 0)
-		status = thaw_fail_no_classes(root, relative, l.images.count);
-	for (int64_t i = 0; found && status == THAW_OK && i < l.images.count; i++)
-		status = thaw_found_skip(found, "images outside of the class folders", l.images.name[i]);
-	if (status == THAW_OK)
-		status = move_names(classes, &l.folders);
-	thaw_listing_free(&l);
-	return status;
 }
 
 static thaw_status fail_class(const char *name, const char *in, const char *not_in, const char *path)
@@ -202,7 +177,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 {
 	struct names classes = {0};
 	bool swapped = may_lack(o, o->folder);
-	thaw_status status = list_classes(&classes, o->path, other, NULL);
+	thaw_status status = thaw_list_classes(&classes, o->path, other, NULL);
 	if (status == THAW_OK)
 		status =
 			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
@@ -211,7 +186,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 		for (int64_t i = 0; status == THAW_OK && i < classes.count; i++)
 			status = thaw_names_add(&o->training_classes, thaw_strdup(thaw_base_name(classes.name[i])));
 	if (status == THAW_OK)
-		status = move_names(&o->all_classes, &classes);
+		status = thaw_names_move(&o->all_classes, &classes);
 	thaw_names_free(&classes);
 	return status;
 }
@@ -219,7 +194,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 /* Labels are positions in the sorted list of classes, so all splits must have the same classes. */
 static thaw_status find_classes(struct opening *o, struct thaw_found *found)
 {
-	THAW_TRY(list_classes(&o->classes, o->path, o->folder, found));
+	THAW_TRY(thaw_list_classes(&o->classes, o->path, o->folder, found));
 	for (int s = 0; s < LAYOUT_SPLITS; s++)
 		if (o->layout.split[s] && o->layout.split[s] != o->folder)
 			THAW_TRY(compare_folder(o, o->layout.split[s]));
@@ -281,6 +256,21 @@ static thaw_status list_class(struct opening *o, int64_t c, struct thaw_found *f
 	return status;
 }
 
+/* Folders in a class folder may be an archive's order of one class, or the classes. */
+static thaw_status note_nested(const struct opening *o, struct thaw_found *found)
+{
+	int64_t nested = o->images.nested;
+	if (o->classes.count < 2 || nested == 0)
+		return THAW_OK;
+	if (nested < o->classes.count)
+		return thaw_found_note(found, thaw_format("class folders that contain only folders of images: %lld "
+							  "(first: %s); each counts as one class",
+							  (long long)nested, o->images.first_nested));
+	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
+						  "class: if these are the classes, give a class folder, such as %s/%s",
+						  o->path, o->classes.name[0]));
+}
+
 static thaw_status list_images(struct opening *o, struct thaw_found *found)
 {
 	int64_t kept = 0;
@@ -301,11 +291,7 @@ static thaw_status list_images(struct opening *o, struct thaw_found *found)
 		o->end[kept++] = o->images.files.count;
 	}
 	o->classes.count = kept;
-	if (kept < 2 || o->images.nested < kept)
-		return THAW_OK;
-	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
-						  "class: if these are the classes, give a class folder, such as %s/%s",
-						  o->path, o->classes.name[0]));
+	return note_nested(o, found);
 }
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/note.h"
@@ -173,7 +174,10 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	if (!u->family)
 		return thaw_fail_unknown_network(w, request->source);
 	/* Files that Thaw wrote say which network they are. */
-	return recorded ? THAW_OK : thaw_choose_variant(&u->variant, u->family, w, request, note);
+	if (recorded)
+		return THAW_OK;
+	THAW_TRY(thaw_check_lookalike(u->variant, request));
+	return thaw_choose_variant(&u->variant, u->family, w, request, note);
 }
 
 /* A configuration beside the file wins over the family's convention. */

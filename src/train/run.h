@@ -187,6 +187,9 @@ int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane i
 thaw_status run_feed_epoch(struct run *r);               /* computes the epoch's order; requests from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches of one step for this rank's lanes */
 
+/* lane_norms.c: THAW_CONFIG if a batch norm that is unfrozen would normalise one value per channel. */
+thaw_status run_check_lane_norms(struct run *r);
+
 /* step.c: one step over all lanes. *stop: a rank was asked to stop. *save: a checkpoint is due. Collective. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
 /* The update function of the all-reduce (struct thaw_allreduce_update); context is the run. */

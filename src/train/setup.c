@@ -171,6 +171,7 @@ static thaw_status open_here(struct run *r)
 					 r->phases[i].unfreeze);
 	}
 	THAW_TRY(set_lanes(r));
+	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
 

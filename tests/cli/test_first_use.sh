@@ -137,6 +137,13 @@ check "a network with a small input (ranks)" eval 'exits 0 "warning: images of a
 run "$thaw" train --data photos --model cifar_resnet8 --size 96 --unfreeze all --epochs 1 --out large
 check "an input of half their size is not worth a line" eval 'exits 0 && ! err_has "images of about"'
 
+one=(--model cifar_resnet8 --unfreeze all --bn lane --size 4 --epochs 1 --out one)
+run "$thaw" train --data photos "${one[@]}" --batch 4 --lanes 4
+check "a batch norm of one value is refused" fails 78 "batch norm of one value per channel: layer3" "--bn frozen"
+check "... before anything is written" test ! -e one
+run "$thaw" train --data photos "${one[@]}" --batch 4 --lanes 2
+check "... not with two images per lane" exits 0
+
 for flag in "lr 50" "head-lr 11" "weight-decay 3"; do
 	run "$thaw" "${train[@]}" --out r "--${flag% *}" "${flag#* }"
 	check "--$flag is refused" fails 64 "out of range: --$flag"
