@@ -56,6 +56,9 @@ static const struct option options[] = {
 		 "stored with the run"},
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
+	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, AT(max_damaged), .section = WHAT, .min = 0, .max = 1,
+	 .absent = "a tenth, but at least 10 images",
+	 .help = "fraction of the images that may be damaged, missing or unreadable; they are skipped, more stop the run"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
