@@ -19,6 +19,9 @@ struct thaw_model {
 	char *notes;  /* what was chosen from the file, left out and passed over, for the user; NULL: nothing */
 	char *source; /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
+	/* Where it is said that the outputs are independent, for the user, so that their probabilities are sigmoids;
+	 * NULL: they are of one class among all, a softmax. Training makes them that. */
+	const char *sigmoid_from;
 	struct thaw_preprocess preprocess;
 	const char *preprocess_from; /* source of the preprocessing, for the user: "the family", "config.json", ... */
 	char **labels;               /* [classes] class names, or NULL if unknown */
@@ -54,6 +57,9 @@ thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, ch
 /* Changes the input to size x size pixels (0: unchanged): scales the preprocessing in proportion and resamples position
  * embeddings. Returns THAW_CONFIG if the network has a fixed input size. */
 thaw_status thaw_model_set_size(struct thaw_model *model, int size);
+
+/* probability (n,classes) of logits (n,classes): a softmax or sigmoids, as the network means. */
+void thaw_model_probabilities(const struct thaw_model *model, const float *logits, int64_t n, float *probability);
 
 /* Writes a safetensors file with the tensor names of the original state dict, so that torchvision (or the framework it
  * came from) loads it; variant, labels and preprocessing are in its metadata. half: tensors as F16. Atomic. */

@@ -116,6 +116,7 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
 	log_found(session->comm, v, &data);
+	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)

@@ -26,3 +26,12 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 		log_line(session->comm, "network %s: %s", choice->spec, (*model)->notes);
 	return THAW_OK;
 }
+
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model)
+{
+	if (model->sigmoid_from)
+		log_line(comm,
+			 "note: %s: each probability is that of one class alone, they do not add up to 100 %%; a loss "
+			 "is the binary cross-entropy",
+			 model->sigmoid_from);
+}

@@ -16,4 +16,7 @@ struct network_choice {
 thaw_status network_load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
 			 int64_t classes, uint64_t seed);
 
+/* Says that probabilities are sigmoids, and why, if they are. */
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model);
+
 #endif

@@ -89,7 +89,9 @@ static const struct thaw_onnx_value *scores_of(const struct thaw_onnx_importer *
 			break;
 		if (probability || ranking)
 			scores = value;
-		ending->softmax |= probability && strcmp(n->op_type, "Sigmoid") != 0;
+		bool sigmoid = strcmp(n->op_type, "Sigmoid") == 0;
+		ending->sigmoid |= sigmoid;
+		ending->softmax |= probability && !sigmoid;
 		ending->ranks |= ranking;
 	}
 	return scores;
@@ -249,6 +251,23 @@ static void note_ending(struct thaw_onnx_importer *m, const struct thaw_onnx_val
 		thaw_onnx_note(m, "left out after the class scores: %s", text);
 }
 
+/* Whether an output of the model is a sigmoid of these scores and none is a softmax of them. */
+static bool is_sigmoid(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *scores)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool sigmoid = false;
+	for (size_t i = 0; i < g->n_output; i++) {
+		struct thaw_onnx_ending ending = {0};
+		const struct thaw_onnx_value *value = thaw_onnx_value_find(m, g->output[i]->name);
+		if (!value || scores_of(m, value, &ending) != scores)
+			continue;
+		sigmoid |= ending.sigmoid;
+		if (ending.softmax)
+			return false;
+	}
+	return sigmoid;
+}
+
 thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel)
 {
 	struct thaw_onnx_ending *e = &m->ending;
@@ -272,5 +291,6 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 	const struct thaw_onnx_value *scores = scores_of(m, value, e);
 	note_ending(m, value, scores);
 	e->value = scores->name;
+	e->sigmoid = is_sigmoid(m, scores);
 	return THAW_OK;
 }
