@@ -55,7 +55,8 @@ struct thaw_dataset_options {
  *   - folders of splits, each with one folder of images per class: train or training; val, valid, validation, dev or
  *     eval; test or testing, in any case. Without val/ and test/, a part of train/ is held out;
  *   - one folder of images per class, split at random by options->seed;
- *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt if that exists;
+ *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
+ *     mapping.txt, if they exist;
  *   - the binary version of CIFAR-10 or CIFAR-100.
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
  * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that

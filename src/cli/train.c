@@ -44,8 +44,8 @@ static const char *default_weight_decay(const void *values, char *text, size_t s
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
-	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family such as "
-		 "resnet18 with random weights"},
+	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FILE.onnx:OUTPUT for another output, FAMILY:FILE, a run "
+		 "directory, or a family such as resnet18 with random weights"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "folder with train/, val/ and test/, folder of class folders, or folder of IDX or CIFAR files"},

@@ -3,6 +3,7 @@
 
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 
 thaw_status run_epoch(struct run *r, run_after_step *after_step)
@@ -45,11 +46,13 @@ static thaw_status evaluate(struct run *r, double *sums)
 	THAW_TRY(thaw_evaluation_run(&e, sums));
 	THAW_TRY(run_check_damaged(r, &r->test, sums));
 	r->diverged = !isfinite(sums[METRIC_LOSS]);
-	return r->diverged ? thaw_fail(THAW_CONFIG,
-				       "the loss of the test images is not finite (%g) after step %lld: --lr %g: lower "
-				       "the learning rate",
-				       sums[METRIC_LOSS], (long long)r->at.total_steps, run_phase_options(r)->lr)
-			   : THAW_OK;
+	return r->diverged
+		       ? thaw_fail(THAW_CONFIG,
+				   "the loss of the %s images is not finite (%g) after step %lld: --lr %g: lower the "
+				   "learning rate",
+				   thaw_dataset_kind(&r->test), sums[METRIC_LOSS], (long long)r->at.total_steps,
+				   run_phase_options(r)->lr)
+		       : THAW_OK;
 }
 
 thaw_status run_evaluate(struct run *r, double **sums)

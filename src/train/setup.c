@@ -199,7 +199,9 @@ static thaw_status compare_ranks(const struct run *r)
 	const char *data = "give every rank the same --data";
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
+	const char *test =
+		r->test.found && r->test.found->split == THAW_SPLIT_VAL ? "validation images" : "test images";
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), test, data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
