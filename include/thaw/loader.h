@@ -20,7 +20,8 @@ struct thaw_batch_request {
 	uint64_t view;
 };
 
-/* A loaded batch. Damaged images are skipped, so count may be smaller than requested. */
+/* A loaded batch. Images that are damaged, or that cannot be read twice, are skipped, so count may be smaller than
+ * requested. */
 struct thaw_batch {
 	int64_t count;
 	float *images;    /* (count,size,size,3) */
@@ -46,7 +47,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 /* Queues a request without waiting for other batches. The queue has no limit. */
 thaw_status thaw_loader_submit(struct thaw_loader *loader, const struct thaw_batch_request *request);
 /* Waits for the batch of the oldest request. The loader owns *batch; the caller returns it with thaw_loader_release.
- * Fails if a file could not be read (THAW_IO) or memory ran out (THAW_RESOURCE); the request is then dropped. */
+ * Fails if memory or file descriptors ran out (THAW_RESOURCE); the request is then dropped. */
 thaw_status thaw_loader_next(struct thaw_loader *loader, struct thaw_batch **batch);
 void thaw_loader_release(struct thaw_loader *loader, struct thaw_batch *batch);
 /* Stops the threads and frees everything, including queued requests and batches not yet released. NULL is fine. */

@@ -32,6 +32,9 @@ struct thaw_model {
 	char *notes;  /* what was chosen from the file, left out and passed over, for the user; NULL: nothing */
 	char *source; /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
+	/* Where it is said that the outputs are independent, for the user, so that their probabilities are sigmoids;
+	 * NULL: they are of one class among all, a softmax. Training makes them that. */
+	const char *sigmoid_from;
 	struct thaw_preprocess preprocess;
 	const char *preprocess_from; /* source of the preprocessing, for the user: "the family", "config.json", ... */
 	/* Sources of single values; NULL: preprocess_from. */
@@ -79,8 +82,8 @@ thaw_status thaw_model_set_preprocess(struct thaw_model *model, int size, const 
 #define THAW_PREPROCESS_SOURCE 256 /* bytes for thaw_model_preprocess_source */
 #define THAW_PREPROCESS_LINE   640 /* bytes for thaw_model_preprocess_line */
 
-/* Writes where the preprocessing is from to text[size]: "config.json", or, if it has several sources, "mean, std: flags;
- * rest: config.json". Returns text. */
+/* Writes where the preprocessing is from to text[size]: "config.json", or, if it has several sources, "mean, std:
+ * flags; rest: config.json". Returns text. */
 const char *thaw_model_preprocess_source(const struct thaw_model *model, char *text, size_t size);
 
 /* Writes "images (SOURCE): PREPROCESSING" to text[size]. Returns text. */
@@ -93,6 +96,9 @@ json_t *thaw_model_preprocess_json(const struct thaw_model *model);
 /* THAW_CONFIG on all ranks if they have other weights or another preprocessing, which may come from a file that differs
  * between nodes. Collective. */
 thaw_status thaw_model_same(struct thaw_comm *comm, const struct thaw_model *model);
+
+/* probability (n,classes) of logits (n,classes): a softmax or sigmoids, as the network means. */
+void thaw_model_probabilities(const struct thaw_model *model, const float *logits, int64_t n, float *probability);
 
 /* Writes a safetensors file with the tensor names of the original state dict, so that torchvision (or the framework it
  * came from) loads it; variant, labels and preprocessing are in its metadata. half: tensors as F16. Atomic. */

@@ -67,9 +67,9 @@ static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const cha
 	char *data = thaw_alloc(capacity, 1);
 	while (data) {
 		if (!read_full(fd, data, capacity, &got)) {
-			thaw_fail_io("cannot read", path);
+			thaw_status status = thaw_fail_io("cannot read", path);
 			thaw_free(data);
-			return THAW_IO;
+			return status;
 		}
 		if (got > limit) {
 			thaw_free(data);

@@ -13,6 +13,12 @@ thaw_status thaw_fail_io(const char *what, const char *path)
 	case EFBIG:
 		return thaw_fail(THAW_IO, "%s: %s: %s: raise the limit of the shell (ulimit -f)", what, path,
 				 strerror(errno));
+	case EMFILE:
+	case ENFILE:
+		return thaw_fail(THAW_RESOURCE, "%s: %s: %s: raise the limit of open files (ulimit -n)", what, path,
+				 strerror(errno));
+	case ENOMEM:
+		return thaw_fail(THAW_RESOURCE, "%s: %s: %s", what, path, strerror(errno));
 	default:
 		return thaw_fail(THAW_IO, "%s: %s: %s", what, path, strerror(errno));
 	}

@@ -127,6 +127,7 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	log_found(session->comm, v, &data);
 	const struct network_choice network = choose_network(v);
 	network_log(session, model, &network);
+	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)

@@ -32,3 +32,12 @@ void network_log(const struct session *session, const struct thaw_model *model, 
 		log_line(session->comm, "network %s: %s", choice->spec, model->notes);
 	log_line(session->comm, "%s", thaw_model_preprocess_line(model, line, sizeof(line)));
 }
+
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model)
+{
+	if (model->sigmoid_from)
+		log_line(comm,
+			 "note: %s: each probability is that of one class alone, they do not add up to 100 %%; a loss "
+			 "is the binary cross-entropy",
+			 model->sigmoid_from);
+}

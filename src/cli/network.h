@@ -22,4 +22,7 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
  * once, so that an error is not preceded by other lines. */
 void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice);
 
+/* Says that probabilities are sigmoids, and why, if they are. */
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model);
+
 #endif

@@ -112,7 +112,7 @@ static thaw_status classify(struct predictor *p, const char *path)
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_softmax(thaw_executor_forward(p->executor, 1, NULL), 1, p->model->classes, p->probability);
+		thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);
 	return status;
 }
 
@@ -191,12 +191,15 @@ static thaw_status run_predict(struct session *session, const void *values, json
 			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
 			 "or a run",
 			 v->model);
+	if (status == THAW_OK)
+		network_log_sigmoid(session->comm, predictor.model);
 	if (status == THAW_OK) {
+		const char *kind = predictor.model->sigmoid_from ? "sigmoid" : "softmax";
 		status = predict_all(&predictor, &list, v->top, images, failed);
-		thaw_status given =
-			give_result(result, json_pack("{s:o, s:O, s:O, s:o}", "model", thaw_report_string(v->model),
-						      "images", images, "failed", failed, "preprocess",
-						      thaw_model_preprocess_json(predictor.model)));
+		thaw_status given = give_result(result, json_pack("{s:o, s:s, s:O, s:O, s:o}", "model",
+								  thaw_report_string(v->model), "probabilities", kind,
+								  "images", images, "failed", failed, "preprocess",
+								  thaw_model_preprocess_json(predictor.model)));
 		status = given != THAW_OK ? given : status;
 	}
 	json_decref(images);

@@ -45,8 +45,8 @@ static const char *default_weight_decay(const void *values, char *text, size_t s
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
-	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family such as "
-		 "resnet18 with random weights"},
+	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FILE.onnx:OUTPUT for another output, FAMILY:FILE, a run "
+		 "directory, or a family such as resnet18 with random weights"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "folder with train/, val/ and test/, folder of class folders, or folder of IDX or CIFAR files"},
@@ -57,6 +57,9 @@ static const struct option options[] = {
 		 "stored with the run"},
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
+	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, AT(max_damaged), .section = WHAT, .min = 0, .max = 1,
+	 .absent = "a tenth, but at least 10 images",
+	 .help = "fraction of the images that may be damaged, missing or unreadable; they are skipped, more stop the run"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 

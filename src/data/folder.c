@@ -15,6 +15,7 @@
 #include "src/data/class_images.h"
 #include "src/data/hold_out.h"
 #include "src/data/image.h"
+#include "src/data/known_images.h"
 #include "src/data/layout.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/file.h"
@@ -41,6 +42,7 @@ struct opening {
 	struct names training_classes; /* names of the classes, if this split may lack some */
 	struct class_images images;    /* of this split */
 	int64_t *end;                  /* [classes] files of the classes up to this one */
+	struct names missing;          /* images of options->known that were not listed */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
@@ -305,6 +307,15 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 	return THAW_OK;
 }
 
+/* The images of an earlier time in place of those that are there now, if the caller knows them. */
+static thaw_status apply_known(struct opening *o)
+{
+	struct names *files = &o->images.files;
+	if (o->options->known)
+		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options->known, &o->missing));
+	return o->options->listed ? thaw_known_images_add(o->options->listed, files) : THAW_OK;
+}
+
 /* Moves the listed images to the dataset, with their labels. */
 static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
 {
@@ -322,7 +333,7 @@ static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
 	if (o->split == THAW_SPLIT_TRAIN)
 		THAW_TRY(thaw_apply_limit(&f->files, d->labels, d, o->options));
 	d->count = f->files.count;
-	return THAW_OK;
+	return thaw_known_images_report(d->found, &f->files, &o->missing);
 }
 
 /* Gives the classes the numbers that they have in train/. */
@@ -343,6 +354,7 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(list_images(o, d->found));
 	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
 		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
+	THAW_TRY(apply_known(o));
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
 	return add_lacking_classes(d, o);
@@ -366,6 +378,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	thaw_names_free(&o.classes);
 	thaw_names_free(&o.all_classes);
 	thaw_names_free(&o.training_classes);
+	thaw_names_free(&o.missing);
 	thaw_class_images_free(&o.images);
 	thaw_free(o.end);
 	return status;

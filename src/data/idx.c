@@ -120,27 +120,37 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	return status;
 }
 
-/* Class names from labels.txt if it exists, else the numbers. */
-static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int highest)
+static thaw_status read_names(struct thaw_dataset *d, const char *path, int highest)
 {
-	char *path = thaw_path_join(folder, "labels.txt");
-	if (!path)
+	THAW_TRY(thaw_dataset_read_names(d, path));
+	if (d->classes > highest)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line", d->classes, highest,
+			 path);
+}
+
+static thaw_status number_classes(struct thaw_dataset *d, int highest)
+{
+	if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *))))
 		return THAW_RESOURCE;
-	thaw_status status = THAW_OK;
-	if (thaw_path_is_file(path)) {
-		status = thaw_dataset_read_names(d, path);
-		if (status == THAW_OK && d->classes <= highest)
-			status = thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line",
-					   d->classes, highest, path);
-	} else if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *)))) {
-		status = THAW_RESOURCE;
-	} else {
-		d->classes = highest + 1;
-		for (int c = 0; c <= highest && status == THAW_OK; c++)
-			if (!(d->class_names[c] = thaw_format("%d", c)))
-				status = THAW_RESOURCE;
-	}
-	thaw_free(path);
+	d->classes = highest + 1;
+	for (int c = 0; c <= highest; c++)
+		if (!(d->class_names[c] = thaw_format("%d", c)))
+			return THAW_RESOURCE;
+	return THAW_OK;
+}
+
+/* Class names from labels.txt, else from EMNIST's mapping.txt, else the numbers. images: name of the file of images. */
+static thaw_status name_classes(struct thaw_dataset *d, const char *folder, const char *images, int highest)
+{
+	thaw_status status = THAW_RESOURCE;
+	char *names = thaw_path_join(folder, "labels.txt"), *mapping = thaw_idx_mapping_path(folder, images);
+	if (names && mapping)
+		status = thaw_path_is_file(names)     ? read_names(d, names, highest)
+			 : thaw_path_is_file(mapping) ? thaw_idx_read_mapping(d, mapping, highest)
+						      : number_classes(d, highest);
+	thaw_free(names);
+	thaw_free(mapping);
 	return status;
 }
 
@@ -243,7 +253,7 @@ static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const c
 	int highest;
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, paths->images, paths->labels));
 	THAW_TRY_OUT(highest_label(&highest, folder));
-	THAW_TRY_OUT(name_classes(d, folder, highest));
+	THAW_TRY_OUT(name_classes(d, folder, thaw_base_name(paths->images), highest));
 	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
 		status = THAW_RESOURCE;
 		goto out;

@@ -177,14 +177,16 @@ static struct job *find_work(const struct thaw_loader *l)
 	return NULL;
 }
 
-/* Loads image i with the mutex released. A damaged file is skipped; any other error (out of memory, file server not
- * available) fails the batch, since skipping the image would silently change the result. */
+/* Loads image i with the mutex released. A file that is damaged, or that cannot be read at a second attempt either, is
+ * skipped and named. Any other error, such as a lack of memory, is not the image's and fails the batch. */
 static void process_image(struct thaw_loader *l, struct job *j, int64_t i)
 {
 	pthread_mutex_unlock(&l->mutex);
 	thaw_status status = make_image(l, j, i);
 	char *damage = NULL;
-	if (status == THAW_DATA) {
+	if (status == THAW_IO)
+		status = make_image(l, j, i);
+	if (status == THAW_DATA || status == THAW_IO) {
 		damage = thaw_strdup(thaw_error_message());
 		status = damage ? THAW_OK : THAW_RESOURCE;
 	}

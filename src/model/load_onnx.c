@@ -93,6 +93,11 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	m->classes = thaw_model_output_count(m->graph);
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, f->path));
+	THAW_TRY(thaw_model_read_output(m, find_metadata(f, THAW_OUTPUT_KEY), f->path));
+	if (network.sigmoid)
+		m->sigmoid_from = "the network ends in a sigmoid";
+	if (!find_metadata(f, "thaw.variant"))
+		THAW_TRY(thaw_model_read_problem_type(m, f->path));
 	m->digest = thaw_model_weights_digest(m->graph);
 	return thaw_model_check_finite(m->graph, f->path);
 }

@@ -200,6 +200,9 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
+	THAW_TRY(thaw_model_read_output(m, thaw_weights_get(w, THAW_OUTPUT_KEY), source));
+	if (!thaw_weights_get(w, "thaw.variant"))
+		THAW_TRY(thaw_model_read_problem_type(m, source));
 	if (!preprocess)
 		return read_config(m, source);
 	m->preprocess_from = "the model's metadata";

@@ -2,6 +2,7 @@
  *
  *   plan.json        the plan the run was started with, if any
  *   origin.json      the network that the run started from
+ *   images.list      the images that the run began with
  *   config.json      all settings that decide the result; a later start must have the same
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
@@ -71,25 +72,6 @@ static thaw_status take_lock(struct run *r)
 	return status;
 }
 
-static bool is_complete(const struct run *r)
-{
-	char *path = thaw_format("%s/result.json", r->options.out);
-	bool complete = path && access(path, F_OK) == 0;
-	thaw_free(path);
-	return complete;
-}
-
-/* Whether the run has a result or a checkpoint. One that has neither lost nothing when it starts anew. */
-static thaw_status has_state(const struct run *r, bool *state)
-{
-	int64_t *steps = NULL;
-	int count = 0;
-	THAW_TRY(thaw_checkpoint_list(&steps, &count, r->options.out));
-	thaw_free(steps);
-	*state = count > 0 || is_complete(r);
-	return THAW_OK;
-}
-
 /* How a setting differs from the run's own, and what to do. recorded: NULL if the run has no such setting. */
 static thaw_status fail_setting(const struct run *r, const char *key, const json_t *recorded, const json_t *current)
 {
@@ -102,17 +84,17 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 				 json_string_value(current), out);
 	if (strcmp(key, "data") == 0)
 		return thaw_fail(THAW_CONFIG,
-				 "this run was started with other training images: --data %s: give it the same (put "
-				 "removed images back, take added ones out), or --out another folder than %s",
+				 "this run was started with other training images: --data %s: give it the same, or "
+				 "--out another folder than %s",
 				 r->options.data, out);
 	const bool single = json_is_array(current); /* mean and std */
 	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(single ? SHOWN_SINGLE : SHOWN_DIGITS);
 	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
-	const char *started = is_complete(r) ? "is complete, with" : "was started with";
+	const char *started = run_is_complete(r) ? "is complete, with" : "was started with";
 	thaw_status status = thaw_fail(
 		THAW_CONFIG, "this run %s %s %s, not %s: --out %s: use the same settings or another folder%s%s%s",
-		started, key, was ? was : "(absent)", is ? is : "", out, is_complete(r) ? "; --model " : "",
-		is_complete(r) ? out : "", is_complete(r) ? " --out NEW trains its network further" : "");
+		started, key, was ? was : "(absent)", is ? is : "", out, run_is_complete(r) ? "; --model " : "",
+		run_is_complete(r) ? out : "", run_is_complete(r) ? " --out NEW trains its network further" : "");
 	free(was);
 	free(is);
 	return status;
@@ -147,7 +129,7 @@ static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t 
 		return thaw_fail(THAW_CONFIG,
 				 "the folder already has a run: --out %s: give another one, or remove --resume never",
 				 r->options.out);
-	THAW_TRY(has_state(r, &state));
+	THAW_TRY(run_has_state(r, &state));
 	thaw_status status = compare_config(r, recorded, current);
 	*anew = status == THAW_CONFIG && !state;
 	if (!*anew)
@@ -175,6 +157,8 @@ static thaw_status open_config(struct run *r)
 		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
+	if (status == THAW_OK)
+		status = run_images_write(r);
 	json_decref(current);
 	json_decref(recorded);
 	return status;

@@ -92,6 +92,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		      .dataset = dataset,
 		      .lanes = lanes,
 		      .classes = (int)model->classes,
+		      .sigmoid = model->sigmoid_from != NULL,
 		      .callbacks = callbacks},
 	};
 	int classes = s.e.classes;
@@ -115,6 +116,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		status = check_sums(&s.e, sums);
 	if (status == THAW_OK) {
 		*result = thaw_metrics_json(sums, classes, dataset->class_names);
+		json_object_set_new(*result, "probabilities", json_string(s.e.sigmoid ? "sigmoid" : "softmax"));
 		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	}
 	thaw_graph_destroy(graph);

@@ -193,7 +193,7 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 	if (status == THAW_OK) {
 		status = reserve(f, w->count);
 		if (status == THAW_OK) {
-			thaw_damage_note(f->parts.damage, fresh);
+			batch->fresh = thaw_damage_note(f->parts.damage, fresh);
 			collect(f, w, fresh, tail, batch);
 		}
 		thaw_loader_release(f->parts.loader, fresh);

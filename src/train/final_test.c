@@ -43,6 +43,7 @@ static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
 		.callbacks = r->callbacks,
 	};
 	THAW_TRY(thaw_evaluation_run(&e, sums));
+	THAW_TRY(run_check_damaged(r, &r->final_test, sums));
 	return isfinite(sums[METRIC_LOSS]) ? THAW_OK
 					   : thaw_fail(THAW_CONFIG,
 						       "the loss of the test images is not finite (%g): --lr %g: lower "

@@ -28,6 +28,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.weight_decay = -1.0,
 		.layer_decay = 1.0,
 		.dropout = -1.0,
+		.max_damaged = -1.0,
 		.warmup = 0.05,
 		.scale_min = 0.35,
 		.flip = 0.5,

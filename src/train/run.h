@@ -6,7 +6,7 @@
  * run_directory_close and run_close. A trial omits the directory and enters its phases itself.
  *
  * Of what run_open opens, phase.c later cuts the model's graph and sets logged_private_weights, and feed.c fills
- * `order`. run_step and run_evaluate set `diverged`, thaw_train sets `finished`. */
+ * `order`. run_step and run_evaluate set `diverged` and `too_damaged`, thaw_train sets `finished`. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
@@ -29,6 +29,7 @@ enum {
 	SLOT_STOP,      /* not 0: a rank was asked to stop */
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
+	SLOT_DAMAGED,   /* images of the step that were found damaged, for the first time in this process */
 	SLOT_ABANDONED, /* not 0: a rank was asked to stop and skipped lanes, so the step is not done */
 	SLOTS
 };
@@ -85,6 +86,9 @@ struct run {
 	struct thaw_dataset train;
 	struct thaw_dataset test;       /* evaluated after epochs: val/, or the test images where there is no val/ */
 	struct thaw_dataset final_test; /* evaluated once, at the end, where `test` is val/; zeroed: none */
+	struct thaw_image_names
+		known; /* image files that the run began with; empty: a new run, or one without a list */
+	struct thaw_image_names listed; /* those that were listed now */
 	bool borrowed_data;             /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
 	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
@@ -98,13 +102,15 @@ struct run {
 	int64_t steps_per_epoch;
 	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
 	struct thaw_damage *train_damage, *test_damage;
+	int64_t damaged;       /* training images found damaged in this process, by run_step */
+	int64_t damaged_limit; /* more stop the run */
 	struct thaw_loader *train_loader, *test_loader;
 
 	struct run_phase phase;
 	struct position at;
+	bool too_damaged;             /* the failure is a number of damaged images; the state is worth saving */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
 	bool finished;                /* after the last epoch */
-	bool logged_damage;           /* the log already says that skipped images must stay in place */
 	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
 	json_t *final_metrics;        /* of final_test, after the last epoch; else NULL */
 
@@ -167,6 +173,18 @@ thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
 thaw_status run_directory_finish(struct run *r, json_t *summary);
 void run_directory_close(struct run *r);
 
+/* run_state.c: what an earlier start left. Rank 0 only. */
+bool run_is_complete(const struct run *r); /* it has a result */
+/* Whether the run has a result or a checkpoint. One that has neither lost nothing when it starts anew. */
+thaw_status run_has_state(const struct run *r, bool *state);
+
+/* run_images.c: the images that the run began with. */
+/* Sets r->known on all ranks if the run has something to continue from. Call before the data are opened. Collective. */
+thaw_status run_images_read(struct run *r);
+/* Reads the list of a run directory; *names stays empty if there is none. */
+thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
+thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where the file exists */
+
 /* planned_result.c: the plan that the run was started with. Rank 0 only. */
 /* Copies --plan into the directory of a new run, or reads that copy. config: run_config_json with "data" added. */
 thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
@@ -203,6 +221,8 @@ void run_end_epoch(struct run *r);
 /* Evaluates the test images. *sums [thaw_metrics_size] is the same on all ranks; the caller frees it with thaw_free,
  * after a failure too. THAW_CONFIG, and r->diverged, when the loss is not finite. Collective. */
 thaw_status run_evaluate(struct run *r, double **sums);
+/* THAW_DATA, and r->too_damaged, when the sums of an evaluation count too many damaged images. */
+thaw_status run_check_damaged(struct run *r, const struct thaw_dataset *dataset, const double *sums);
 
 /* final_test.c: evaluates r->final_test with the trained network. *metrics: a new reference. Collective. */
 thaw_status run_evaluate_final(struct run *r, json_t **metrics);

@@ -107,6 +107,7 @@ static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, con
 		thaw_free(copy);
 	}
 	m->pretrained = true;
+	m->sigmoid_from = NULL; /* the training is that of a softmax */
 	return THAW_OK;
 }
 

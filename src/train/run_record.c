@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/path.h"
+#include "src/train/run.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/train.h"
@@ -53,6 +54,14 @@ thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *mod
 	json_t *config = load(folder, "config.json");
 	read_config(record, config);
 	json_decref(config);
+	thaw_status status = record->found ? run_images_load(&record->images, folder) : THAW_OK;
+	if (record->images.bytes > 0)
+		record->options.known = &record->images;
 	thaw_free(folder);
-	return THAW_OK;
+	return status;
+}
+
+void thaw_run_record_close(struct thaw_run_record *record)
+{
+	thaw_image_names_free(&record->images);
 }

@@ -7,6 +7,7 @@
 #include "src/base/try.h"
 #include "src/train/run.h"
 #include "src/train/warnings.h"
+#include "thaw/digest.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/version.h"
@@ -28,12 +29,15 @@ static thaw_status open_data(struct run *r)
 		.test_share = r->options.test_share,
 		.seed = (uint64_t)r->options.seed,
 		.limit_per_class = r->options.per_class,
+		.listed = &r->listed,
+		.known = r->known.bytes > 0 ? &r->known : NULL,
 	};
 	if (!r->borrowed_data) {
 		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
 		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_VAL, &options));
 		THAW_TRY(open_final_test(r, &options));
 	}
+	r->damaged_limit = thaw_damage_limit(&r->train, r->options.max_damaged);
 	THAW_TRY(thaw_damage_create(&r->train_damage, &r->train));
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
@@ -101,6 +105,7 @@ static thaw_status open_model(struct run *r)
 	uint64_t seed = (uint64_t)r->options.seed;
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
+	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	bool given = r->options.bn != THAW_BN_AUTO;
@@ -175,15 +180,30 @@ static thaw_status open_here(struct run *r)
 	return open_loaders(r);
 }
 
+/* Of the images that were there when the run began and are not now. An image that only one rank lacks would be trained
+ * on or not, depending on the number of ranks. */
+static uint64_t missing_digest(const struct run *r)
+{
+	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	uint64_t digest = 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i]->found)
+			digest = thaw_digest(&parts[i]->found->missing_digest, sizeof(uint64_t), digest);
+	return digest;
+}
+
 /* The result depends on the program, BLAS kernel, model and data: they must be the same on all ranks. */
 static thaw_status compare_ranks(const struct run *r)
 {
 	const char *data = "give every rank the same --data";
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
+	const char *test =
+		r->test.found && r->test.found->split == THAW_SPLIT_VAL ? "validation images" : "test images";
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), test, data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_model_same(r->comm, r->model));
+	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
 	if (r->options.mixed_machines)
 		return THAW_OK;
 	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",
@@ -195,6 +215,7 @@ thaw_status run_open(struct run *r)
 	r->lock = -1;
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
+	THAW_TRY(run_images_read(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(compare_ranks(r));
 	/* Those frozen in the last phase, which trains the most. */
@@ -219,6 +240,8 @@ void run_close(struct run *r)
 		thaw_dataset_close(&r->test);
 		thaw_dataset_close(&r->final_test);
 	}
+	thaw_image_names_free(&r->known);
+	thaw_image_names_free(&r->listed);
 	thaw_free(r->metrics_path);
 }
 

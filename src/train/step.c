@@ -109,6 +109,7 @@ static thaw_status forward_backward(struct run *r)
 		float *slots = slots_of(r, vector);
 		memset(slots, 0, SLOTS * sizeof(*slots));
 		slots[SLOT_FAILED] = status != THAW_OK;
+		slots[SLOT_DAMAGED] = (float)batch.fresh;
 		slots[SLOT_ABANDONED] = abandoned;
 		slots[SLOT_STOP] = stop;
 		slots[SLOT_SAVE] = save;
@@ -129,17 +130,23 @@ static double learning_rate(const struct run *r)
 	return phase->lr * thaw_schedule(phase_step(r), phase->epochs * r->steps_per_epoch, r->options.warmup);
 }
 
+/* Whether this step finds more damaged images than are allowed. The step then is not done. */
+static bool too_damaged(const struct run *r, const float *slots)
+{
+	return r->damaged + (int64_t)slots[SLOT_DAMAGED] > r->damaged_limit;
+}
+
 /* Whether this step changes weights. Decided from the summed slots alone, so all ranks agree. */
-static bool can_update(const float *slots)
+static bool can_update(const struct run *r, const float *slots)
 {
 	return slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f && slots[SLOT_ABANDONED] == 0.0f &&
-	       isfinite(slots[SLOT_LOSS]);
+	       !too_damaged(r, slots) && isfinite(slots[SLOT_LOSS]);
 }
 
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots)
 {
 	struct run *r = context;
-	if (!can_update(slots))
+	if (!can_update(r, slots))
 		return;
 	const struct thaw_update update = {
 		.scale = (float)(1.0 / (double)slots[SLOT_IMAGES]),
@@ -200,8 +207,10 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 	THAW_TRY(finish_reduce_and_update(r, &slots));
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
-	*stop = slots[SLOT_STOP] > 0.0f;
-	if (slots[SLOT_ABANDONED] > 0.0f) /* no weight has changed: the state is that after the previous step */
+	r->too_damaged = too_damaged(r, slots);
+	r->damaged += (int64_t)slots[SLOT_DAMAGED];
+	*stop = slots[SLOT_STOP] > 0.0f || r->too_damaged;
+	if (slots[SLOT_ABANDONED] > 0.0f || r->too_damaged) /* weights and state are those after the previous step */
 		return THAW_OK;
 	*save = slots[SLOT_SAVE] > 0.0f;
 	return record_step(r, slots);

@@ -46,11 +46,30 @@ static thaw_status save_and_stop(struct run *r)
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
 }
 
+/* Saves the state of a run that fails with THAW_DATA, so that it can go on when the images can be read again. */
+static thaw_status save_and_fail(struct run *r)
+{
+	thaw_status written;
+	char *reason = thaw_strdup(thaw_error_message());
+	thaw_status status = run_save_now(r, &written);
+	if (status == THAW_OK)
+		status = thaw_comm_agree(r->comm, written);
+	if (status == THAW_OK)
+		status = thaw_fail(THAW_DATA, "%s; the state after step %lld is saved",
+				   reason ? reason : "out of memory", (long long)r->at.total_steps);
+	thaw_free(reason);
+	return status;
+}
+
 /* A class whose images are all damaged is an error, like a class without images, as soon as that is known. */
 static thaw_status check_damage(struct run *r)
 {
 	int lost;
 	THAW_TRY(thaw_damage_report(r->train_damage, r->comm, r->callbacks, &lost));
+	if (r->too_damaged) {
+		thaw_fail_damaged(&r->train, r->damaged, r->damaged_limit);
+		return save_and_fail(r);
+	}
 	if (lost < 0)
 		return THAW_OK;
 	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
@@ -82,15 +101,6 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 static bool is_last_epoch(const struct run *r)
 {
 	return r->at.phase == r->phase_count - 1 && r->at.epoch == run_phase_options(r)->epochs - 1;
-}
-
-/* The run can go on only with the same images, so a user should not remove those that are named as damaged. */
-static void log_damage(struct run *r)
-{
-	if (run_epoch_damaged(r) == 0 || r->logged_damage || is_last_epoch(r))
-		return;
-	run_log(r, "note: leave damaged images in place until this run is done: without them it could not be resumed");
-	r->logged_damage = true;
 }
 
 static void log_epoch(const struct run *r, const json_t *metrics)
@@ -131,12 +141,13 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 			status = run_evaluate_final(r, &r->final_metrics);
 		if (status != THAW_OK) {
 			json_decref(fresh);
+			if (r->too_damaged)
+				return save_and_fail(r);
 			return status == THAW_UNFINISHED ? save_and_stop(r) : status;
 		}
 	}
 	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
-	log_damage(r);
 	r->last_loss = run_epoch_mean(r, r->at.epoch_loss);
 	if (r->first_loss == 0.0)
 		r->first_loss = r->last_loss;

@@ -283,6 +283,49 @@ static void idx(void **state)
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "labels.txt");
 }
 
+/* EMNIST's names of classes: one character, or upper and lower case. Wrong and missing lines are named. */
+static void idx_mapping(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} wrong[] = {
+		{"0 48\n1 66\n1 67\n2 68\n", "two lines for class 1: "},
+		{"0 48\n2 68\n", "no line for class 1 of 3: "},
+		{"0 48\n1 x\n2 68\n", "line 2: \"1 x\""},
+		{"0 48\n1 66\n2\n", "line 3: \"2\""},
+		{"0 48\n1 10\n2 68\n", "line 2: \"1 10\""},
+		{"0 48\n1 66.5\n2 68\n", "line 2: "},
+		{"names\n", "line 1: \"names\""},
+		{"", "no line for class 1 of 3"},
+	};
+	static const char text[] = "1 65 97\r\n2 66\n9 70\n\n";
+	uint8_t images[16 + IDX_COUNT * IDX_SIDE * IDX_SIDE], labels[8 + IDX_COUNT];
+	make_idx(images, labels);
+	put(state, "emnist-letters-train-images-idx3-ubyte", images, sizeof(images));
+	put(state, "emnist-letters-train-labels-idx1-ubyte", labels, sizeof(labels));
+	put(state, "emnist-letters-test-images-idx3-ubyte", images, sizeof(images));
+	put(state, "emnist-letters-test-labels-idx1-ubyte", labels, sizeof(labels));
+	put(state, "mapping.txt", "0 48\n1 49\n2 50\n", 15);
+	struct thaw_dataset d = open_ok(state, THAW_SPLIT_TRAIN, plain);
+	assert_string_equal(d.class_names[2], "2");
+	thaw_dataset_close(&d);
+	put(state, "emnist-letters-mapping.txt", text, sizeof(text) - 1);
+	d = open_ok(state, THAW_SPLIT_TEST, plain);
+	assert_int_equal(d.classes, 3);
+	assert_string_equal(d.class_names[0], "0");
+	assert_string_equal(d.class_names[1], "Aa");
+	assert_string_equal(d.class_names[2], "B");
+	thaw_dataset_close(&d);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		put(state, "emnist-letters-mapping.txt", wrong[i].text, strlen(wrong[i].text));
+		open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, wrong[i].words);
+	}
+	put(state, "labels.txt", "a\nb\nc\n", 6); /* goes before */
+	d = open_ok(state, THAW_SPLIT_TRAIN, plain);
+	assert_string_equal(d.class_names[1], "b");
+	thaw_dataset_close(&d);
+}
+
 static void damaged_idx(void **state)
 {
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
@@ -385,6 +428,7 @@ int main(void)
 		TEST(wrong_folders),
 		TEST(class_called_train),
 		TEST(idx),
+		TEST(idx_mapping),
 		TEST(damaged_idx),
 		TEST(truncated_gzip),
 		TEST(cifar),

@@ -315,6 +315,35 @@ static void averaged_classifiers_become_one(void **state)
 	expect_classifier(&s, NULL, "last", 5, "fc.weight+fc_dist.weight are one layer");
 }
 
+static void expect_sigmoid(const struct sketch *s, const char *output, bool sigmoid)
+{
+	struct thaw_onnx_network net = import_output(s, output);
+	assert_int_equal(net.sigmoid, sigmoid);
+	thaw_graph_destroy(net.graph);
+}
+
+/* Whether the class scores are those of a sigmoid, though it is left out. */
+static void a_sigmoid_is_remembered(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin_network(&s);
+	set_outputs(&s, "logits");
+	expect_sigmoid(&s, NULL, false);
+	add_node(&s, "Sigmoid", "end", "logits", "p");
+	set_outputs(&s, "p");
+	expect_sigmoid(&s, NULL, true);
+	set_outputs(&s, "logits p");
+	expect_sigmoid(&s, NULL, true);
+	expect_sigmoid(&s, "logits", true);
+	add_node(&s, "Softmax", "other", "logits", "q");
+	set_outputs(&s, "logits p q");
+	expect_sigmoid(&s, NULL, false);
+	begin_network(&s);
+	add_node(&s, "Sigmoid", "end", "d", "y"); /* not of class scores */
+	expect_sigmoid(&s, NULL, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +356,7 @@ int main(void)
 		cmocka_unit_test(maps_are_averaged),
 		cmocka_unit_test(tokens_are_reduced_to_the_class_token_or_their_mean),
 		cmocka_unit_test(averaged_classifiers_become_one),
+		cmocka_unit_test(a_sigmoid_is_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

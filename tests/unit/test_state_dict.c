@@ -258,6 +258,52 @@ static void test_keys(void **state)
 	thaw_weights_free(&other);
 }
 
+/* A list of state dicts: the note names the item, and a key chooses another one in either form. */
+static void test_lists(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = scratch_file(f->folder, "list.pth");
+	struct thaw_weights other = {0};
+	struct thaw_model *m = NULL;
+	uint64_t second;
+	expect(thaw_model_load(&m, NETWORK, 0, 8));
+	second = m->digest;
+	expect(thaw_model_save(m, path, false));
+	thaw_model_destroy(m);
+	expect(thaw_weights_read(&other, path));
+
+	struct pth_writer pth = {0};
+	pth_begin(&pth);
+	PTH(&pth, "](");
+	pth_state_dict(&pth, &f->w, "");
+	pth_state_dict(&pth, &other, "");
+	PTH(&pth, "K\7e");
+	pth_end(&pth, path);
+	expect_model(path, NULL, f->digest,
+		     "took item 0 of the list; other weights, for --weights-key: [1]; passed over: [2]");
+	expect_model(path, "[1]", second, "took item 1 of the list; other weights, for --weights-key: [0]");
+	expect_model(path, "1", second, "took item 1 of the list");
+
+	pth_begin(&pth);
+	PTH(&pth, "](K\7}");
+	pth_text(&pth, "models");
+	PTH(&pth, "](");
+	pth_state_dict(&pth, &f->w, "");
+	pth_state_dict(&pth, &other, "");
+	PTH(&pth, "ese");
+	pth_end(&pth, path);
+	expect_model(path, NULL, f->digest, "took models[0] in item 1 of the list");
+	expect_model(path, "[1].models[1]", second, "took models[1] in item 1 of the list");
+	expect_model(path, "models.1", second, "took models[1] in item 1 of the list");
+
+	pth_begin(&pth);
+	PTH(&pth, "](K\7K\x8"
+		  "e");
+	pth_end(&pth, path);
+	expect_refusal(path, NULL, THAW_DATA, "it has no dict of tensors, only a list: save model.state_dict()");
+	thaw_weights_free(&other);
+}
+
 /* Objects of all kinds beside the weights are opaque. Protocol 4 and 5 opcodes are used as they come. */
 static void test_opaque_objects(void **state)
 {
@@ -653,13 +699,11 @@ static void test_lookalikes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_prefixes),       TEST(test_other_tensors),
-		TEST(test_keys),           TEST(test_opaque_objects),
-		TEST(test_pickled_module), TEST(test_classifier),
-		TEST(test_damaged_values), TEST(test_channels_and_unknown_networks),
-		TEST(test_shards),         TEST(test_folders),
-		TEST(test_element_types),  TEST(test_transformers),
-		TEST(test_lookalikes),
+		TEST(test_prefixes),     TEST(test_other_tensors),  TEST(test_keys),
+		TEST(test_lists),        TEST(test_opaque_objects), TEST(test_pickled_module),
+		TEST(test_classifier),   TEST(test_damaged_values), TEST(test_channels_and_unknown_networks),
+		TEST(test_shards),       TEST(test_folders),        TEST(test_element_types),
+		TEST(test_transformers), TEST(test_lookalikes),
 	};
 	return cmocka_run_group_tests_name("state_dict", tests, NULL, NULL);
 }

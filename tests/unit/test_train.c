@@ -154,7 +154,7 @@ static void metrics_count_each_image(void **state)
 		1, 1, 1, 1, 1, 1, 1, /* label 4: fifth, ties go to the smaller index */
 	};
 	const int32_t labels[] = {0, 1, 4};
-	thaw_metrics_add(sums, logits, 3, CLASSES, labels);
+	thaw_metrics_add(sums, logits, 3, CLASSES, labels, false);
 	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
 	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
 	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);

@@ -171,6 +171,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 		return m->graph->failed;
 	THAW_TRY(set_classifier(m, network, peeled));
 	note_folded_norms(m);
+	network->sigmoid = m->ending.sigmoid && !network->features;
 	memcpy(network->notes, m->ending.notes, sizeof(network->notes));
 	return *peeled ? THAW_OK : thaw_graph_find_blocks(m->graph);
 }

@@ -34,6 +34,7 @@ struct thaw_onnx_value {
 struct thaw_onnx_ending {
 	const char *output; /* of the model */
 	const char *value; /* the value imported as the graph's output: `output`, or the class scores it is made from */
+	bool sigmoid;      /* the model computes a sigmoid of `value`, and no softmax */
 	bool softmax;      /* a softmax after `value` is left out: it holds class scores */
 	bool ranks;        /* an operator that only ranks the scores, such as ArgMax, is left out */
 	bool activated;    /* the value is the activation of a layer that is not called a classifier */

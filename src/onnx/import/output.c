@@ -117,6 +117,7 @@ static const struct thaw_onnx_value *scores_of(const struct thaw_onnx_importer *
 			break;
 		if (probability || ranking || clip)
 			scores = value;
+		ending->sigmoid |= strcmp(n->op_type, "Sigmoid") == 0;
 		ending->softmax |= probability && strstr(n->op_type, "Softmax");
 		ending->ranks |= ranking;
 	}
@@ -299,6 +300,23 @@ static void note_activation(struct thaw_onnx_importer *m, const struct thaw_onnx
 			       n->op_type, layer->name && layer->name[0] ? layer->name : layer->output[0]);
 }
 
+/* Whether an output of the model is a sigmoid of these scores and none is a softmax of them. */
+static bool is_sigmoid(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *scores)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool sigmoid = false;
+	for (size_t i = 0; i < g->n_output; i++) {
+		struct thaw_onnx_ending ending = {0};
+		const struct thaw_onnx_value *value = thaw_onnx_value_find(m, g->output[i]->name);
+		if (!value || scores_of(m, value, &ending) != scores)
+			continue;
+		sigmoid |= ending.sigmoid;
+		if (ending.softmax)
+			return false;
+	}
+	return sigmoid;
+}
+
 thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel)
 {
 	struct thaw_onnx_ending *e = &m->ending;
@@ -323,5 +341,6 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 	note_ending(m, value, scores);
 	note_activation(m, scores);
 	e->value = scores->name;
+	e->sigmoid = is_sigmoid(m, scores);
 	return THAW_OK;
 }
