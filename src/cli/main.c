@@ -12,6 +12,7 @@
 #include "src/cli/blas_kernel.h"
 #include "src/cli/clean_text.h"
 #include "src/cli/command.h"
+#include "src/cli/descriptors.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
@@ -236,6 +237,8 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 
 int main(int argc, char **argv)
 {
+	if (!descriptors_reserve())
+		return THAW_IO; /* no message: it could only go to a descriptor that is closed */
 	blas_kernel_correct(argv);
 	/* Training continues if the terminal goes away (SIGPIPE). Exceeding the file size limit (SIGXFSZ) becomes a
 	 * failed write, which is reported. */
