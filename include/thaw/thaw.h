@@ -34,6 +34,7 @@
 #include "thaw/error.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
+#include "thaw/fingerprint.h"
 #include "thaw/found.h"
 #include "thaw/graph.h"
 #include "thaw/image.h"
