@@ -69,6 +69,7 @@ struct run_phase {
 	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
 	struct thaw_executor *eval_executor;    /* forward of the tail, THAW_EVAL_BATCH images */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: no caching */
+	bool reported_caches[4];                       /* by run_report_caches, which lines are logged */
 	struct thaw_features *train_features, *test_features;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
@@ -159,6 +160,8 @@ thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *wei
 /* feature_caches.c: the feature caches of a phase, where features are used more than once. */
 thaw_status run_open_caches(struct run *r);
 void run_close_caches(struct run *r);
+/* Logs once per phase what was damaged or no longer fits in the files of --cache-dir. Collective. */
+thaw_status run_report_caches(struct run *r);
 
 /* directory.c: the run directory. Rank 0 decides, all ranks agree. Collective, except for run_directory_close. */
 /* Takes over the lanes of an existing run if --lanes was not given. Call before any other. */
