@@ -146,6 +146,9 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
+/* data_sample.c: THAW_CONFIG, naming the image and the ranks, if a sample of the images is not the same everywhere.
+ * Collective. */
+thaw_status run_compare_images(struct run *r, const struct thaw_dataset *dataset);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
 void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);

@@ -177,13 +177,16 @@ static thaw_status open_here(struct run *r)
 }
 
 /* The result depends on the program, BLAS kernel, model and data: they must be the same on all ranks. */
-static thaw_status compare_ranks(const struct run *r)
+static thaw_status compare_ranks(struct run *r)
 {
 	const char *data = "give every rank the same --data";
 	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
+	THAW_TRY(run_compare_images(r, &r->train));
+	THAW_TRY(run_compare_images(r, &r->test));
+	THAW_TRY(run_compare_images(r, &r->final_test));
 	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
 	if (r->options.mixed_machines)
 		return THAW_OK;
