@@ -47,6 +47,7 @@
 #include "thaw/pair.h"
 #include "thaw/random.h"
 #include "thaw/report.h"
+#include "thaw/run_result.h"
 #include "thaw/shards.h"
 #include "thaw/tensor.h"
 #include "thaw/train.h"

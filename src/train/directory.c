@@ -6,7 +6,8 @@
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
  *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end
- *   result.json      the summary, written last: if it exists, the run is done
+ *   result.json      the summary, written last, with the digest of the trained network: if both are undamaged, the run
+ *                    is done
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
@@ -23,6 +24,7 @@
 #include "src/train/run.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
+#include "thaw/run_result.h"
 
 #define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */
 #define SHOWN_DIGITS     10 /* of numbers in messages */
@@ -172,16 +174,51 @@ static thaw_status open_config(struct run *r)
 	return status;
 }
 
+static bool has_model(const struct run *r)
+{
+	char *model = thaw_format("%s/%s", r->options.out, thaw_model_file_name(r->model));
+	bool exists = model && access(model, F_OK) == 0;
+	thaw_free(model);
+	return exists;
+}
+
+/* The trained network or the result is damaged, for the recorded reason: the run continues from its newest checkpoint
+ * and writes both again, to the same bits. */
+static thaw_status make_again(const struct run *r)
+{
+	int64_t *steps = NULL;
+	int count = 0;
+	char *reason = thaw_strdup(thaw_error_message());
+	thaw_status status = reason ? thaw_checkpoint_list(&steps, &count, r->options.out) : THAW_RESOURCE;
+	thaw_free(steps);
+	char *remedy = reason ? strstr(reason, ": start the run again") : NULL;
+	if (remedy)
+		*remedy = '\0';
+	if (status == THAW_OK && count == 0)
+		status = thaw_fail(THAW_DATA,
+				   "%s: there is no checkpoint to make it anew from: restore it from a copy, or remove "
+				   "it to train from the beginning",
+				   reason);
+	else if (status == THAW_OK)
+		run_log(r, "%s: it is made anew from the newest checkpoint", reason);
+	thaw_free(reason);
+	return status;
+}
+
 /* *summary: of a run that is done. If its model file was removed, the run continues and writes it again. */
 static thaw_status load_summary(json_t **summary, const struct run *r)
 {
-	const char *directory = r->options.out;
-	char *model = thaw_format("%s/%s", directory, thaw_model_file_name(r->model));
-	if (!model)
-		return THAW_RESOURCE;
-	bool exists = access(model, F_OK) == 0;
-	thaw_free(model);
-	return exists ? load_json(summary, directory, "result.json") : THAW_OK;
+	json_t *result = NULL;
+	if (!has_model(r))
+		return THAW_OK;
+	thaw_status status = thaw_run_result_read(&result, r->options.out);
+	if (status == THAW_OK && result)
+		status = thaw_run_result_check_model(result, r->options.out);
+	if (status == THAW_OK)
+		*summary = result;
+	else
+		json_decref(result);
+	return status == THAW_DATA ? make_again(r) : status;
 }
 
 /* Rank 0. */
@@ -239,7 +276,8 @@ static thaw_status finish_here(struct run *r, json_t *summary)
 	if (status != THAW_OK)
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
 	status = thaw_model_save_run(r->model, r->options.out);
-	return status == THAW_OK ? write_json(r->options.out, "result.json", summary) : status;
+	return status == THAW_OK ? thaw_run_result_write(summary, r->options.out, thaw_model_file_name(r->model))
+				 : status;
 }
 
 thaw_status run_directory_finish(struct run *r, json_t *summary)

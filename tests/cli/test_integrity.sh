@@ -76,6 +76,47 @@ rm -r cache
 run bash -c 'exec "$@" <&- >&- 2>&-' - "$thaw" "${train[@]}" --out closed --cache-dir cache
 check "started with descriptors 0 to 2 closed" eval '[ "$(sum closed)" = "$(sum plain)" ] && ! grep -aq "epoch" cache/*'
 
+# ---- The trained network and the result ------------------------------------------------------------
+
+run "$thaw" "${train[@]}" --out plain
+check "a second start finds the run done" exits 0 "already done"
+size=$(stat -c %s plain/model.safetensors)
+# damaged NAME COMMAND...: COMMAND in a copy of the run; then commands refuse its network, and a start makes it anew.
+damaged() {
+	local name=$1
+	shift
+	rm -rf hurt && cp -r plain hurt
+	(cd hurt && eval "$*")
+	cp -r hurt bare && rm bare/step-*
+	run "$thaw" predict --model hurt data/test/dark/1.bmp
+	check "$name: refused by predict" fails 65 hurt/ "start the run again"
+	run "$thaw" eval --model hurt/model.safetensors --data data
+	check "... by eval" fails_once 65 hurt/ "start the run again"
+	run "$thaw" export hurt --safetensors out.safetensors
+	check "... by export" fails 65 hurt/ "start the run again"
+	run "$thaw" "${train[@]}" --out bare
+	check "... without checkpoints by train" fails 65 bare/ "no checkpoint to make it anew from"
+	rm -r bare
+	run "$thaw" "${train[@]}" --out hurt
+	check "... made anew from the newest checkpoint" eval \
+		'exits 0 hurt/ "made anew from the newest checkpoint" "resumed at step" && [ "$(sum hurt)" = "$(sum plain)" ]'
+	run "$thaw" "${train[@]}" --out hurt
+	check "... and then done" exits 0 "already done"
+}
+damaged "a truncated network" truncate -s 9000 model.safetensors
+damaged "an empty network" truncate -s 0 model.safetensors
+damaged "a flipped bit of a weight" flip model.safetensors $((size - 5))
+damaged "an empty result" 'echo "{}" >result.json'
+damaged "a result that is not JSON" 'echo "{" >result.json'
+damaged "a result with another accuracy" 'sed -i "s/\"top1\": [0-9.]*/\"top1\": 0.25/" result.json'
+rm -rf older && cp -r plain older
+sed -i '/"checksum"/d; /"model_file"/,/}/d' older/result.json && sed -i '$!N; s/,\n}/\n}/; P; D' older/result.json
+run "$thaw" "${train[@]}" --out older
+check "a result of an earlier version" exits 0 "already done"
+cp plain/model.safetensors alone.safetensors
+run "$thaw" predict --model alone.safetensors data/test/dark/1.bmp
+check "a copy of the network elsewhere" exits 0
+
 # ---- Ranks -----------------------------------------------------------------------------------------
 
 cp -rp data mount && picture mount/test/light/2.bmp 99 && touch -r data/test/light/2.bmp mount/test/light/2.bmp
