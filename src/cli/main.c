@@ -162,12 +162,13 @@ static bool is_path(const char *option)
 	return false;
 }
 
-/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun does not pass the
- * environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes or sizes would
- * deadlock or sum unrelated gradients. */
+/* THAW_CONFIG unless all ranks have the same build and the same values. They share the command line, but mpirun does
+ * not pass the environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes
+ * or sizes would deadlock or sum unrelated gradients. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
 	char text[SHOWN_VALUE], flag[SHOWN_VALUE];
+	THAW_TRY(thaw_comm_same(comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	for (int i = 0; s->options[i].name; i++) {
 		if (is_path(s->options[i].name))
 			continue;
@@ -225,7 +226,7 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	const char *word = argc > 1 ? argv[1] : "";
 	bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 	if (strcmp(word, "--version") == 0)
-		puts("thaw " THAW_VERSION);
+		printf("thaw %s\n", thaw_build());
 	else if (help)
 		print_program_help(stdout);
 	else if (v->command && ((const struct common *)v->values)->help)

@@ -25,6 +25,7 @@
 #include "thaw/memory.h"
 #include "thaw/report.h"
 #include "thaw/run_result.h"
+#include "thaw/version.h"
 
 #define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */
 #define SHOWN_DIGITS     10 /* of numbers in messages */
@@ -167,6 +168,9 @@ static thaw_status open_config(struct run *r)
 		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
 	if (status == THAW_OK && anew)
 		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
+	/* The build is only recorded: checkpoints say which build a run was continued by. */
+	if (status == THAW_OK && anew && json_object_set_new(current, "build", json_string(thaw_build())) != 0)
+		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	json_decref(current);

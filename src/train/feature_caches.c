@@ -23,7 +23,7 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	int cut = thaw_graph_cut(g);
 	uint64_t numbers[] = {(uint64_t)r->options.seed, (uint64_t)r->options.lanes, thaw_dataset_digest(dataset),
 			      (uint64_t)cut, (uint64_t)openblas_get_num_threads()};
-	uint64_t d = digest_text(THAW_VERSION, 0);
+	uint64_t d = digest_text(thaw_build(), 0);
 	d = digest_text(openblas_get_corename(), d);
 	d = digest_text(r->model->variant, d);
 	d = thaw_digest(numbers, sizeof(numbers), d);

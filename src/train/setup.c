@@ -180,7 +180,7 @@ static thaw_status open_here(struct run *r)
 static thaw_status compare_ranks(struct run *r)
 {
 	const char *data = "give every rank the same --data";
-	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
+	THAW_TRY(thaw_comm_same(r->comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));

@@ -123,4 +123,21 @@ cp -rp data mount && picture mount/test/light/2.bmp 99 && touch -r data/test/lig
 run mpirun -np 1 "$thaw" "${train[@]}" --out mixed : -np 1 "$thaw" "${train[@]}" --data mount --out mixed
 check "ranks with other pictures of the same names" fails_once 78 "light/2.bmp" "rank 1 on $(hostname) has other bytes than rank 0 on"
 
+# Another build of the same version: the program with another digest in it.
+LC_ALL=C sed 's/(build [0-9a-f]\{16\})/(build 0123456789abcdef)/' "$thaw" >rebuilt && chmod +x rebuilt
+run ./rebuilt --version
+check "another build" prints "(build 0123456789abcdef)"
+for flags in "${train[*]} --out builds" "eval --model plain --data data"; do
+	# shellcheck disable=SC2086 # $flags is several words
+	run mpirun -np 1 "$thaw" $flags : -np 1 ./rebuilt $flags
+	check "ranks of two builds: ${flags%% *}" fails_once 78 "version of thaw differs" "build 0123456789abcdef"
+done
+cp -r plain continued && rm continued/model.safetensors continued/result.json
+run ./rebuilt "${train[@]}" --out continued
+check "a run that another build continues says so" eval \
+	'exits 0 "another build of thaw continues this run" "this is" "0123456789abcdef" && [ "$(sum continued)" = "$(sum plain)" ]'
+run "$thaw" "${train[@]}" --out cached --cache-dir cache
+run ./rebuilt "${train[@]}" --out cached-other --cache-dir cache
+check "... and makes its own cached features" exits 0 "the feature cache was made with other settings, images or another build"
+
 finish
