@@ -286,6 +286,7 @@ static thaw_status finish_here(struct run *r, json_t *summary)
 
 thaw_status run_directory_finish(struct run *r, json_t *summary)
 {
+	THAW_TRY(run_compare_weights(r));
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? finish_here(r, summary) : THAW_OK);
 }
 

@@ -238,6 +238,7 @@ thaw_status run_save(struct run *r, bool best)
 {
 	thaw_status written;
 	r->last_checkpoint = thaw_clock();
+	THAW_TRY(run_compare_weights(r));
 	THAW_TRY(save(r, best, &written));
 	if (written != THAW_OK)
 		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
@@ -246,6 +247,7 @@ thaw_status run_save(struct run *r, bool best)
 
 thaw_status run_save_now(struct run *r, thaw_status *written)
 {
+	THAW_TRY(run_compare_weights(r));
 	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
 		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
 	THAW_TRY(save(r, false, written));
