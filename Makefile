@@ -237,7 +237,8 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
+soak: all $(BUILD)/tests/unit/test_damage ## hours: runs killed and resumed, files damaged, and a real Slurm if it is installed
+	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/slurm.sh $(BUILD)
 
