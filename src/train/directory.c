@@ -169,7 +169,9 @@ static thaw_status open_config(struct run *r)
 	if (status == THAW_OK && anew)
 		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
 	/* The build is only recorded: checkpoints say which build a run was continued by. */
-	if (status == THAW_OK && anew && json_object_set_new(current, "build", json_string(thaw_build())) != 0)
+	if (status == THAW_OK && anew &&
+	    (json_object_set_new(current, "build", json_string(thaw_build())) != 0 ||
+	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
@@ -225,6 +227,16 @@ static thaw_status load_summary(json_t **summary, const struct run *r)
 	return status == THAW_DATA ? make_again(r) : status;
 }
 
+/* A run that is not done must go on with the pictures that it began with. */
+static thaw_status check_images(const struct run *r)
+{
+	json_t *config = NULL;
+	THAW_TRY(load_json(&config, r->options.out, "config.json"));
+	thaw_status status = run_compare_recorded_images(r, json_object_get(config, "images"));
+	json_decref(config);
+	return status;
+}
+
 /* Rank 0. */
 static thaw_status open_here(struct run *r, json_t **summary)
 {
@@ -232,6 +244,8 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
 	THAW_TRY(load_summary(summary, r));
+	if (!*summary)
+		THAW_TRY(check_images(r));
 	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);

@@ -149,6 +149,10 @@ void run_close(struct run *r);
 /* data_sample.c: THAW_CONFIG, naming the image and the ranks, if a sample of the images is not the same everywhere.
  * Collective. */
 thaw_status run_compare_images(struct run *r, const struct thaw_dataset *dataset);
+/* The sample as config.json records it; NULL if out of memory. Rank 0. */
+json_t *run_image_sample(const struct run *r);
+/* THAW_CONFIG, naming the image, if one has changed since it was recorded. recorded: may be NULL. Rank 0. */
+thaw_status run_compare_recorded_images(const struct run *r, const json_t *recorded);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
 void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);

@@ -117,6 +117,17 @@ cp plain/model.safetensors alone.safetensors
 run "$thaw" predict --model alone.safetensors data/test/dark/1.bmp
 check "a copy of the network elsewhere" exits 0
 
+# Pictures that were replaced while a run was interrupted.
+begun() { rm -rf begun && cp -r "$1" begun && rm begun/model.safetensors begun/result.json; }
+begun plain && mv data/train/light/3.bmp kept.bmp && picture data/train/light/3.bmp 1
+run "$thaw" "${train[@]}" --out begun
+check "a picture that was replaced since the run began" fails_once 78 "train/light/3.bmp: restore it"
+run "$thaw" "${train[@]}" --out plain
+check "... but a run that is done stays done" exits 0 "already done"
+mv kept.bmp data/train/light/3.bmp && touch data/train/light/3.bmp
+run "$thaw" "${train[@]}" --out begun
+check "... and put back" eval 'exits 0 "resumed at step" && [ "$(sum begun)" = "$(sum plain)" ]'
+
 # ---- Ranks -----------------------------------------------------------------------------------------
 
 cp -rp data mount && picture mount/test/light/2.bmp 99 && touch -r data/test/light/2.bmp mount/test/light/2.bmp
