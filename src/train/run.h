@@ -192,8 +192,8 @@ thaw_status run_save(struct run *r, bool best);
 /* Writes a checkpoint and waits for the disk. *written: the result on rank 0, THAW_OK on other ranks. */
 thaw_status run_save_now(struct run *r, thaw_status *written);
 
-/* weights_check.c: THAW_UNFINISHED, naming rank and host, unless all ranks have the same weights. Before every checkpoint
- * and at the end, so that a checkpoint never holds such a state. Collective. */
+/* weights_check.c: THAW_UNFINISHED, naming rank and host, unless all ranks have the same weights. Before every
+ * checkpoint and at the end, so that a checkpoint never holds such a state. Collective. */
 thaw_status run_compare_weights(struct run *r);
 
 /* feed.c: which samples are trained on when. */
