@@ -301,6 +301,13 @@ static void moved_places_and_records_are_refused(void **state)
 	assert_int_equal(thaw_cache_found(c), THAW_CACHE_DAMAGED);
 	thaw_cache_destroy(c);
 	memcpy(moved, good, size);
+	memcpy(moved + 4096 + place, good + 4096 + 2 * place, place); /* entry 1 has it instead of entry 2 */
+	memset(moved + 4096 + 2 * place, 0, place);
+	scratch_put(path, moved, size);
+	c = open_cache(&o);
+	assert_int_equal(thaw_cache_found(c), THAW_CACHE_DAMAGED);
+	thaw_cache_destroy(c);
+	memcpy(moved, good, size);
 	memcpy(moved + 8192, good + 8192 + record, record);
 	memcpy(moved + 8192 + record, good + 8192, record); /* exchanged */
 	scratch_put(path, moved, size);
