@@ -13,6 +13,7 @@
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "thaw/digest.h"
+#include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
@@ -21,6 +22,7 @@
 #define ORIGIN     "origin.json" /* every run directory of this version has one */
 #define CHUNK      ((size_t)1 << 20)
 #define HEX_DIGITS 16
+#define MAX_RESULT ((size_t)64 << 20) /* bytes; a result has a line per class */
 #define AGAIN      "start the run again with the same arguments, which makes it anew from the newest checkpoint"
 
 /* What identifies the bytes of a file. */
@@ -95,20 +97,28 @@ static bool is_result(const json_t *result)
 	       (seal == THAW_SEAL_GOOD || (seal == THAW_SEAL_ABSENT && !json_object_get(result, "model_file")));
 }
 
+static thaw_status load_result(json_t **result, const char *path)
+{
+	void *bytes = NULL;
+	size_t size = 0;
+	THAW_TRY(thaw_file_read(&bytes, &size, path, MAX_RESULT));
+	json_t *object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
+	thaw_free(bytes);
+	if (is_result(object)) {
+		*result = object;
+		return THAW_OK;
+	}
+	json_decref(object);
+	return thaw_fail(THAW_DATA, "damaged result: %s: " AGAIN, path);
+}
+
 thaw_status thaw_run_result_read(json_t **result, const char *directory)
 {
 	char *path = thaw_path_join(directory, RESULT);
 	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
 	*result = NULL;
-	if (path && access(path, F_OK) == 0) {
-		json_t *object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-		if (is_result(object)) {
-			*result = object;
-		} else {
-			json_decref(object);
-			status = thaw_fail(THAW_DATA, "damaged result: %s: " AGAIN, path);
-		}
-	}
+	if (path && access(path, F_OK) == 0)
+		status = load_result(result, path);
 	thaw_free(path);
 	return status;
 }

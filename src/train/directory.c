@@ -38,15 +38,21 @@ static thaw_status load_json(json_t **object, const char *directory, const char 
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
 	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	if (!*object && access(path, F_OK) == 0)
+	if (*object ? thaw_report_check_seal(*object) == THAW_SEAL_BROKEN : access(path, F_OK) == 0)
 		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy, or start in another folder",
 				   path);
 	thaw_free(path);
+	if (status != THAW_OK) {
+		json_decref(*object);
+		*object = NULL;
+	}
 	return status;
 }
 
-static thaw_status write_json(const char *directory, const char *name, const json_t *object)
+/* With a checksum. */
+static thaw_status write_json(const char *directory, const char *name, json_t *object)
 {
+	THAW_TRY(thaw_report_seal(object));
 	char *path = thaw_format("%s/%s", directory, name);
 	thaw_status status = path ? thaw_report_file(path, object) : THAW_RESOURCE;
 	thaw_free(path);

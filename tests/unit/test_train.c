@@ -177,12 +177,12 @@ struct weights_case {
 
 static thaw_status compare_with_flip(struct run *r, float *value, int rank)
 {
-	uint32_t *bits = (uint32_t *)value;
+	unsigned char *lowest = (unsigned char *)value;
 	if (r->comm->rank == rank)
-		*bits ^= 1;
+		*lowest ^= 1;
 	thaw_status status = run_compare_weights(r);
 	if (r->comm->rank == rank)
-		*bits ^= 1;
+		*lowest ^= 1;
 	return status;
 }
 
