@@ -107,8 +107,19 @@ $(BUILD)/mpi/%.o: mpi/%.c
 	$(call say,CC)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# A digest of the library's code tells builds apart. Debugging information is left out: it has the path of the build.
+ID_OBJ := $(BUILD)/gen/build_text.o
+$(BUILD)/gen/build_text.c: $(sort $(LIB_OBJ))
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	@rm -f $@.a
+	$(Q)ar qcD $@.a $(sort $(LIB_OBJ)) && $(OBJCOPY) -D --strip-debug $@.a && \
+	  printf '#include "src/base/build_text.h"\nconst char thaw_build_text[] = "$(VERSION) (build %.16s)";\n' \
+	  "$$(sha256sum <$@.a)" >$@
+	@rm -f $@.a
+
 # The program and the tests use internal functions and link these objects.
-$(BUILD)/libthaw-internal.a: $(LIB_OBJ)
+$(BUILD)/libthaw-internal.a: $(LIB_OBJ) $(ID_OBJ)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
@@ -116,7 +127,7 @@ $(BUILD)/libthaw-internal.a: $(LIB_OBJ)
 # The libraries that are installed export what the public headers declare and nothing else, the static ones too: one
 # object each, in which hidden symbols are local. gcc gives what THAW_MULTIVERSION makes default visibility: the indirect
 # functions (type i) and their resolvers.
-$(BUILD)/libthaw.o: $(LIB_OBJ)
+$(BUILD)/libthaw.o: $(LIB_OBJ) $(ID_OBJ)
 $(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
 $(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
@@ -226,7 +237,8 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
+soak: all $(BUILD)/tests/unit/test_damage ## hours: runs killed and resumed, files damaged, and a real Slurm if it is installed
+	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/slurm.sh $(BUILD)
 

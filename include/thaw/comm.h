@@ -79,6 +79,21 @@ thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char 
 /* The same for a digest, which the message shows as 16 hex digits. */
 thaw_status thaw_comm_same_digest(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy);
 
+#define THAW_COMM_HOST 64 /* bytes of a host's name */
+
+/* Where ranks differ. */
+struct thaw_comm_difference {
+	int item;        /* the first digest that is not the same on all ranks; -1: none, and no other member is set */
+	int rank, other; /* the lowest rank that differs from most, and the lowest of the others */
+	char host[THAW_COMM_HOST], other_host[THAW_COMM_HOST];
+};
+
+/* Compares digests[count], of the same things in the same order on all ranks; a digest of 0 is unknown and differs from
+ * none. *difference is the same on all ranks. Of two ranks, or of halves of equal size, the lowest rank's count as
+ * most. Collective. */
+thaw_status thaw_comm_compare(struct thaw_comm *comm, const uint64_t *digests, int count,
+			      struct thaw_comm_difference *difference);
+
 THAW_END_DECLS
 
 #endif

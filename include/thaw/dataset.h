@@ -3,6 +3,7 @@
 #define THAW_DATASET_H
 
 #include "thaw/api.h"
+#include "thaw/fingerprint.h"
 #include "thaw/image.h"
 
 THAW_BEGIN_DECLS
@@ -16,6 +17,10 @@ struct thaw_dataset {
 	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
 	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */
 	thaw_status (*read)(const struct thaw_dataset *, int64_t i, struct thaw_encoded_image *encoded);
+	/* Reads the fingerprint of sample i as it is stored now, without decoding it. whole: sets f->content too, which
+	 * reads all bytes; some formats always do. NULL: unknown. THAW_IO or THAW_DATA if it cannot be read. May be
+	 * called from any thread. */
+	thaw_status (*fingerprint)(const struct thaw_dataset *, int64_t i, bool whole, struct thaw_fingerprint *f);
 	/* Writes the name of sample i, for messages and reports, to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
 	void (*close)(struct thaw_dataset *);
@@ -81,9 +86,12 @@ int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */
 thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *names, int64_t count);
 
-/* Digest of the class names, labels and sample names. Equal digests mean that a resumed run uses the same data; pixels
- * are not read. */
+/* Digest of the class names, labels and sample names; pixels are not read. */
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
+
+/* d->fingerprint, or a fingerprint that equals no other (thaw_fingerprint_same) if the dataset has none or the sample
+ * cannot be read. */
+struct thaw_fingerprint thaw_dataset_fingerprint(const struct thaw_dataset *d, int64_t i, bool whole);
 
 THAW_END_DECLS
 

@@ -24,10 +24,11 @@ struct thaw_batch_request {
  * requested. */
 struct thaw_batch {
 	int64_t count;
-	float *images;    /* (count,size,size,3) */
-	int32_t *labels;  /* [count] */
-	int64_t *samples; /* [count] indices into the dataset */
-	uint64_t *keys;   /* [count] random key of each sample in this epoch, for dropout */
+	float *images;                         /* (count,size,size,3) */
+	int32_t *labels;                       /* [count] */
+	int64_t *samples;                      /* [count] indices into the dataset */
+	uint64_t *keys;                        /* [count] random key of each sample in this epoch, for dropout */
+	struct thaw_fingerprint *fingerprints; /* [count] of the images as they were read */
 	int64_t damaged_count;
 	int64_t *damaged;   /* [damaged_count] indices of the skipped images */
 	char **damaged_why; /* [damaged_count] error messages */

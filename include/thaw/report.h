@@ -23,6 +23,12 @@ thaw_status thaw_report_rewind(const char *path, int64_t lines);
  * recorded. */
 json_t *thaw_report_string(const char *text);
 
+enum thaw_seal { THAW_SEAL_ABSENT, THAW_SEAL_GOOD, THAW_SEAL_BROKEN };
+/* Sets the member "checksum", a digest of all other members, to detect damage to a file. */
+thaw_status thaw_report_seal(json_t *object);
+/* Whether an object, also one that was read from a file, is as it was when it was sealed. */
+enum thaw_seal thaw_report_check_seal(const json_t *object);
+
 THAW_END_DECLS
 
 #endif

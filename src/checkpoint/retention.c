@@ -27,7 +27,8 @@ static thaw_status record_parse(struct record *record, const char *bytes, size_t
 {
 	json_int_t step, before;
 	json_t *object = json_loadb(bytes, size, 0, NULL);
-	int failed = json_unpack(object, "{s:I, s:I}", "step", &step, "before", &before);
+	bool failed = json_unpack(object, "{s:I, s:I}", "step", &step, "before", &before) != 0 ||
+		      thaw_report_check_seal(object) == THAW_SEAL_BROKEN;
 	json_decref(object);
 	if (failed)
 		return thaw_fail(THAW_DATA, "damaged record of the best checkpoint: %s: remove it", path);
@@ -59,8 +60,8 @@ static thaw_status record_write(struct record record, const char *directory)
 {
 	char *path = thaw_format("%s/" RECORD_NAME, directory);
 	json_t *object = json_pack("{s:I, s:I}", "step", (json_int_t)record.step, "before", (json_int_t)record.before);
-	thaw_status status = THAW_RESOURCE;
-	if (path && object)
+	thaw_status status = path && object ? thaw_report_seal(object) : THAW_RESOURCE;
+	if (status == THAW_OK)
 		status = thaw_report_file(path, object);
 	else
 		thaw_fail(status, "out of memory: the record of the best checkpoint");

@@ -215,7 +215,7 @@ static json_t *versions_json(void)
 	char jpeg[32], mpi[256];
 	snprintf(jpeg, sizeof(jpeg), "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
 		 LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
-	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s}", "thaw", THAW_VERSION, "compiler", __VERSION__, "mpi",
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s}", "thaw", thaw_build(), "compiler", __VERSION__, "mpi",
 			 thaw_report_string(thaw_mpi_version(mpi, sizeof(mpi))), "openblas",
 			 thaw_report_string(openblas_get_config()), "libjpeg-turbo", jpeg, "zstd", ZSTD_versionString(),
 			 "jansson", jansson_version_str());

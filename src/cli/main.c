@@ -12,6 +12,7 @@
 #include "src/cli/blas_kernel.h"
 #include "src/cli/clean_text.h"
 #include "src/cli/command.h"
+#include "src/cli/descriptors.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
@@ -161,12 +162,13 @@ static bool is_path(const char *option)
 	return false;
 }
 
-/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun does not pass the
- * environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes or sizes would
- * deadlock or sum unrelated gradients. */
+/* THAW_CONFIG unless all ranks have the same build and the same values. They share the command line, but mpirun does
+ * not pass the environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes
+ * or sizes would deadlock or sum unrelated gradients. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
 	char text[SHOWN_VALUE], flag[SHOWN_VALUE];
+	THAW_TRY(thaw_comm_same(comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	for (int i = 0; s->options[i].name; i++) {
 		if (is_path(s->options[i].name))
 			continue;
@@ -224,7 +226,7 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	const char *word = argc > 1 ? argv[1] : "";
 	bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 	if (strcmp(word, "--version") == 0)
-		puts("thaw " THAW_VERSION);
+		printf("thaw %s\n", thaw_build());
 	else if (help)
 		print_program_help(stdout);
 	else if (v->command && ((const struct common *)v->values)->help)
@@ -236,6 +238,8 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 
 int main(int argc, char **argv)
 {
+	if (!descriptors_reserve())
+		return THAW_IO; /* no message: it could only go to a descriptor that is closed */
 	blas_kernel_correct(argv);
 	/* Training continues if the terminal goes away (SIGPIPE). Exceeding the file size limit (SIGXFSZ) becomes a
 	 * failed write, which is reported. */

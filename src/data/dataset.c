@@ -143,6 +143,14 @@ void thaw_dataset_close(struct thaw_dataset *d)
 	*d = (struct thaw_dataset){0};
 }
 
+struct thaw_fingerprint thaw_dataset_fingerprint(const struct thaw_dataset *d, int64_t i, bool whole)
+{
+	struct thaw_fingerprint f = {0};
+	if (!d->fingerprint || d->fingerprint(d, i, whole, &f) != THAW_OK)
+		return (struct thaw_fingerprint){0};
+	return f;
+}
+
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
 {
 	uint64_t digest = 0;

@@ -13,6 +13,7 @@
 #include "src/base/try.h"
 #include "src/data/class_folders.h"
 #include "src/data/class_images.h"
+#include "src/data/fingerprint.h"
 #include "src/data/hold_out.h"
 #include "src/data/image.h"
 #include "src/data/known_images.h"
@@ -54,10 +55,23 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	char *path = thaw_path_join(f->path, name);
 	if (!path)
 		return THAW_RESOURCE;
+	int64_t modified = thaw_modified(path); /* before the bytes are read: a later change shows */
 	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
 	thaw_free(path);
 	THAW_TRY(status);
-	return thaw_encoded_image_open(encoded, bytes, size, name);
+	struct thaw_fingerprint fingerprint = thaw_fingerprint_of(bytes, size, modified);
+	THAW_TRY(thaw_encoded_image_open(encoded, bytes, size, name));
+	encoded->fingerprint = fingerprint;
+	return THAW_OK;
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	const struct folder *folder = d->context;
+	char *path = thaw_path_join(folder->path, folder->files.name[i]);
+	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
@@ -368,6 +382,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_folder,
 				   .context = f,

@@ -164,6 +164,16 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	for (int64_t p = 0; p < pixels; p++)
 		memset(image.pixels + 3 * p, from[p], 3);
 	*encoded = thaw_encoded_image_from_pixels(image);
+	encoded->fingerprint = thaw_fingerprint_of(from, (size_t)pixels, 0);
+	return THAW_OK;
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	const struct idx *idx = d->context;
+	size_t pixels = (size_t)idx->width * (size_t)idx->height;
+	(void)whole;
+	*f = thaw_fingerprint_of(idx->pixels + (size_t)idx->positions[i] * pixels, pixels, 0);
 	return THAW_OK;
 }
 
@@ -278,6 +288,7 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	if (!idx)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_idx,
 				   .context = idx,

@@ -57,6 +57,7 @@ static void job_free(struct job *j)
 	thaw_free(j->batch.labels);
 	thaw_free(j->batch.samples);
 	thaw_free(j->batch.keys);
+	thaw_free(j->batch.fingerprints);
 	thaw_free(j->batch.damaged);
 	thaw_free(j->batch.damaged_why);
 	thaw_free(j->samples);
@@ -76,6 +77,7 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	thaw_free(b->labels);
 	thaw_free(b->samples);
 	thaw_free(b->keys);
+	thaw_free(b->fingerprints);
 	thaw_free(b->damaged);
 	thaw_free(b->damaged_why);
 	j->sample_room = 0;
@@ -84,9 +86,11 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	b->labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	b->samples = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->keys = thaw_alloc((size_t)count, sizeof(uint64_t));
+	b->fingerprints = thaw_alloc((size_t)count, sizeof(*b->fingerprints));
 	b->damaged = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->damaged_why = thaw_alloc((size_t)count, sizeof(char *));
-	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->damaged || !b->damaged_why)
+	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->fingerprints || !b->damaged ||
+	    !b->damaged_why)
 		return THAW_RESOURCE;
 	j->sample_room = count;
 	return THAW_OK;
@@ -135,6 +139,7 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 			? thaw_transform_train(&encoded, &p, &l->augment,
 					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->view, sample), out)
 			: thaw_transform_eval(&encoded, &p, out);
+	j->batch.fingerprints[i] = encoded.fingerprint;
 	thaw_encoded_image_free(&encoded);
 	return status;
 }
@@ -162,6 +167,7 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 		if (b->count < i && j->status == THAW_OK)
 			memcpy(b->images + (size_t)b->count * each, b->images + (size_t)i * each, each * sizeof(float));
 		b->labels[b->count] = l->dataset->labels[sample];
+		b->fingerprints[b->count] = b->fingerprints[i];
 		b->samples[b->count] = sample;
 		b->keys[b->count++] = thaw_sample_key(j->request.seed, j->request.epoch, sample);
 	}

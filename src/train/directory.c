@@ -7,7 +7,8 @@
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
  *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end
- *   result.json      the summary, written last: if it exists, the run is done
+ *   result.json      the summary, written last, with the digest of the trained network: if both are undamaged, the run
+ *                    is done
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
@@ -24,6 +25,8 @@
 #include "src/train/run.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
+#include "thaw/run_result.h"
+#include "thaw/version.h"
 
 #define CHECKPOINT_LEVEL 1  /* of zstd; negative levels are faster but do not compress weights */
 #define SHOWN_DIGITS     10 /* of numbers in messages */
@@ -37,15 +40,21 @@ static thaw_status load_json(json_t **object, const char *directory, const char 
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
 	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	if (!*object && access(path, F_OK) == 0)
+	if (*object ? thaw_report_check_seal(*object) == THAW_SEAL_BROKEN : access(path, F_OK) == 0)
 		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy, or start in another folder",
 				   path);
 	thaw_free(path);
+	if (status != THAW_OK) {
+		json_decref(*object);
+		*object = NULL;
+	}
 	return status;
 }
 
-static thaw_status write_json(const char *directory, const char *name, const json_t *object)
+/* With a checksum. */
+static thaw_status write_json(const char *directory, const char *name, json_t *object)
 {
+	THAW_TRY(thaw_report_seal(object));
 	char *path = thaw_format("%s/%s", directory, name);
 	thaw_status status = path ? thaw_report_file(path, object) : THAW_RESOURCE;
 	thaw_free(path);
@@ -155,6 +164,11 @@ static thaw_status open_config(struct run *r)
 		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
 	if (status == THAW_OK && anew)
 		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
+	/* The build is only recorded: checkpoints say which build a run was continued by. */
+	if (status == THAW_OK && anew &&
+	    (json_object_set_new(current, "build", json_string(thaw_build())) != 0 ||
+	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
+		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	if (status == THAW_OK)
@@ -164,16 +178,61 @@ static thaw_status open_config(struct run *r)
 	return status;
 }
 
+static bool has_model(const struct run *r)
+{
+	char *model = thaw_format("%s/%s", r->options.out, thaw_model_file_name(r->model));
+	bool exists = model && access(model, F_OK) == 0;
+	thaw_free(model);
+	return exists;
+}
+
+/* The trained network or the result is damaged, for the recorded reason: the run continues from its newest checkpoint
+ * and writes both again, to the same bits. */
+static thaw_status make_again(const struct run *r)
+{
+	int64_t *steps = NULL;
+	int count = 0;
+	char *reason = thaw_strdup(thaw_error_message());
+	thaw_status status = reason ? thaw_checkpoint_list(&steps, &count, r->options.out) : THAW_RESOURCE;
+	thaw_free(steps);
+	char *remedy = reason ? strstr(reason, ": start the run again") : NULL;
+	if (remedy)
+		*remedy = '\0';
+	if (status == THAW_OK && count == 0)
+		status = thaw_fail(THAW_DATA,
+				   "%s: there is no checkpoint to make it anew from: restore it from a copy, or remove "
+				   "it to train from the beginning",
+				   reason);
+	else if (status == THAW_OK)
+		run_log(r, "%s: it is made anew from the newest checkpoint", reason);
+	thaw_free(reason);
+	return status;
+}
+
 /* *summary: of a run that is done. If its model file was removed, the run continues and writes it again. */
 static thaw_status load_summary(json_t **summary, const struct run *r)
 {
-	const char *directory = r->options.out;
-	char *model = thaw_format("%s/%s", directory, thaw_model_file_name(r->model));
-	if (!model)
-		return THAW_RESOURCE;
-	bool exists = access(model, F_OK) == 0;
-	thaw_free(model);
-	return exists ? load_json(summary, directory, "result.json") : THAW_OK;
+	json_t *result = NULL;
+	if (!has_model(r))
+		return THAW_OK;
+	thaw_status status = thaw_run_result_read(&result, r->options.out);
+	if (status == THAW_OK && result)
+		status = thaw_run_result_check_model(result, r->options.out);
+	if (status == THAW_OK)
+		*summary = result;
+	else
+		json_decref(result);
+	return status == THAW_DATA ? make_again(r) : status;
+}
+
+/* A run that is not done must go on with the pictures that it began with. */
+static thaw_status check_images(const struct run *r)
+{
+	json_t *config = NULL;
+	THAW_TRY(load_json(&config, r->options.out, "config.json"));
+	thaw_status status = run_compare_recorded_images(r, json_object_get(config, "images"));
+	json_decref(config);
+	return status;
 }
 
 /* Rank 0. */
@@ -183,6 +242,8 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	THAW_TRY(take_lock(r));
 	THAW_TRY(open_config(r));
 	THAW_TRY(load_summary(summary, r));
+	if (!*summary)
+		THAW_TRY(check_images(r));
 	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
@@ -231,11 +292,13 @@ static thaw_status finish_here(struct run *r, json_t *summary)
 	if (status != THAW_OK)
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
 	status = thaw_model_save_run(r->model, r->options.out);
-	return status == THAW_OK ? write_json(r->options.out, "result.json", summary) : status;
+	return status == THAW_OK ? thaw_run_result_write(summary, r->options.out, thaw_model_file_name(r->model))
+				 : status;
 }
 
 thaw_status run_directory_finish(struct run *r, json_t *summary)
 {
+	THAW_TRY(run_compare_weights(r));
 	return thaw_comm_agree(r->comm, r->comm->rank == 0 ? finish_here(r, summary) : THAW_OK);
 }
 

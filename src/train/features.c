@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/memory.h"
 
 /* A pending request, with the samples that were cached when it was submitted. */
@@ -88,7 +89,7 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 	w->view = r->view;
 	for (int64_t i = 0; i < r->count; i++) {
 		w->samples[i] = r->samples[i];
-		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i));
+		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i), f->parts.dataset, r->samples[i]);
 	}
 	return w;
 }
@@ -158,19 +159,20 @@ static void run_trunk(struct thaw_features *f, const float *image)
 }
 
 /* Sample by sample in the order of the request; the loader's batch has the same order. */
-static void collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
-		    struct thaw_executor *tail, struct thaw_feature_batch *batch)
+static thaw_status collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
+			   struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
 	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
 	int64_t next = 0;
 	for (int64_t i = 0; i < w->count; i++) {
 		int64_t sample = w->samples[i];
 		if (w->cached[i]) {
-			thaw_cache_get(w->cache, entry_of(f, w, i), f->record);
+			THAW_TRY(thaw_cache_get(w->cache, entry_of(f, w, i), f->record));
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
-			run_trunk(f, fresh->images + (size_t)next++ * image);
+			run_trunk(f, fresh->images + (size_t)next * image);
 			if (w->cache)
-				thaw_cache_put(w->cache, entry_of(f, w, i), f->record);
+				thaw_cache_put(w->cache, entry_of(f, w, i), &fresh->fingerprints[next], f->record);
+			next++;
 		} else {
 			batch->damaged++;
 			continue;
@@ -179,6 +181,7 @@ static void collect(struct thaw_features *f, const struct pending *w, const stru
 		f->labels[batch->count] = f->parts.dataset->labels[sample];
 		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
 	}
+	return THAW_OK;
 }
 
 thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executor *tail,
@@ -194,7 +197,7 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 		status = reserve(f, w->count);
 		if (status == THAW_OK) {
 			batch->fresh = thaw_damage_note(f->parts.damage, fresh);
-			collect(f, w, fresh, tail, batch);
+			status = collect(f, w, fresh, tail, batch);
 		}
 		thaw_loader_release(f->parts.loader, fresh);
 	}

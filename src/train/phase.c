@@ -103,5 +103,6 @@ thaw_status run_enter_phase(struct run *r, int64_t phase)
 	r->at.phase = phase;
 	THAW_TRY(thaw_comm_agree(r->comm, build(r)));
 	THAW_TRY(run_move_to_node_memory(r, &r->phase.graph_weights, r->phase.graph, r->phase.trunk_executor));
-	return thaw_comm_agree(r->comm, open_features(r));
+	THAW_TRY(thaw_comm_agree(r->comm, open_features(r)));
+	return run_report_caches(r);
 }

@@ -13,6 +13,7 @@
 #include "src/base/try.h"
 #include "src/train/run.h"
 #include "thaw/memory.h"
+#include "thaw/version.h"
 
 #define VALUE_BYTES 64
 
@@ -35,7 +36,7 @@ static const struct {
 	{"thaw.seconds", offsetof(struct position, seconds), true},
 };
 #define FIELDS       (sizeof(fields) / sizeof(*fields))
-#define METADATA_MAX (FIELDS + 2) /* with thaw.base_digest and thaw.seed */
+#define METADATA_MAX (FIELDS + 3) /* with thaw.base_digest, thaw.seed and thaw.build */
 
 static void write_field(const struct position *at, size_t i, char *value)
 {
@@ -195,6 +196,7 @@ static void fill_metadata(const struct run *r, struct metadata *m)
 		write_field(&r->at, i, add_pair(m, fields[i].key));
 	snprintf(add_pair(m, "thaw.base_digest"), VALUE_BYTES, "%016llx", (unsigned long long)r->model->digest);
 	snprintf(add_pair(m, "thaw.seed"), VALUE_BYTES, "%lld", (long long)r->options.seed);
+	snprintf(add_pair(m, "thaw.build"), VALUE_BYTES, "%s", thaw_build());
 }
 
 /* Rank 0: starts a checkpoint with all metadata; the tensors' values follow. */
@@ -236,6 +238,7 @@ thaw_status run_save(struct run *r, bool best)
 {
 	thaw_status written;
 	r->last_checkpoint = thaw_clock();
+	THAW_TRY(run_compare_weights(r));
 	THAW_TRY(save(r, best, &written));
 	if (written != THAW_OK)
 		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
@@ -244,6 +247,7 @@ thaw_status run_save(struct run *r, bool best)
 
 thaw_status run_save_now(struct run *r, thaw_status *written)
 {
+	THAW_TRY(run_compare_weights(r));
 	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
 		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
 	THAW_TRY(save(r, false, written));
@@ -322,6 +326,18 @@ static thaw_status check_position(const struct run *r, const struct position *at
 	return fits ? THAW_OK : thaw_fail(THAW_DATA, "invalid checkpoint: its position is outside the run");
 }
 
+/* Another build may round differently: a resumed run then is not the one that was never interrupted. */
+static void log_build(const struct run *r, const struct thaw_weights *w, int64_t step)
+{
+	const char *build = thaw_weights_get(w, "thaw.build");
+	if (build && strcmp(build, thaw_build()) != 0)
+		run_log(r,
+			"another build of thaw continues this run: step %lld was written by %s, this is %s: weights "
+			"may "
+			"differ in their last bits from those of one build",
+			(long long)step, build, thaw_build());
+}
+
 struct skipped {
 	const struct run *r;
 	int count; /* of damaged checkpoints */
@@ -374,6 +390,7 @@ thaw_status run_resume(struct run *r)
 	if (step >= 0) {
 		THAW_TRY_OUT(thaw_comm_agree(r->comm, r->comm->rank == 0 ? check_state(r, &w) : THAW_OK));
 		THAW_TRY_OUT(restore_state(r, &w));
+		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
 out:

@@ -70,6 +70,7 @@ struct run_phase {
 	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
 	struct thaw_executor *eval_executor;    /* forward of the tail, THAW_EVAL_BATCH images */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: no caching */
+	bool reported_caches[4];                       /* by run_report_caches, which lines are logged */
 	struct thaw_features *train_features, *test_features;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
@@ -151,6 +152,13 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
+/* data_sample.c: THAW_CONFIG, naming the image and the ranks, if a sample of the images is not the same everywhere.
+ * Collective. */
+thaw_status run_compare_images(struct run *r, const struct thaw_dataset *dataset);
+/* The sample as config.json records it; NULL if out of memory. Rank 0. */
+json_t *run_image_sample(const struct run *r);
+/* THAW_CONFIG, naming the image, if one has changed since it was recorded. recorded: may be NULL. Rank 0. */
+thaw_status run_compare_recorded_images(const struct run *r, const json_t *recorded);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
 void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);
@@ -165,6 +173,8 @@ thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *wei
 /* feature_caches.c: the feature caches of a phase, where features are used more than once. */
 thaw_status run_open_caches(struct run *r);
 void run_close_caches(struct run *r);
+/* Logs once per phase what was damaged or no longer fits in the files of --cache-dir. Collective. */
+thaw_status run_report_caches(struct run *r);
 
 /* directory.c: the run directory. Rank 0 decides, all ranks agree. Collective, except for run_directory_close. */
 /* Takes over the lanes of an existing run if --lanes was not given. Call before any other. */
@@ -199,6 +209,10 @@ thaw_status run_resume(struct run *r);
 thaw_status run_save(struct run *r, bool best);
 /* Writes a checkpoint and waits for the disk. *written: the result on rank 0, THAW_OK on other ranks. */
 thaw_status run_save_now(struct run *r, thaw_status *written);
+
+/* weights_check.c: THAW_UNFINISHED, naming rank and host, unless all ranks have the same weights. Before every
+ * checkpoint and at the end, so that a checkpoint never holds such a state. Collective. */
+thaw_status run_compare_weights(struct run *r);
 
 /* feed.c: which samples are trained on when. */
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane in one step */

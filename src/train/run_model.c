@@ -8,6 +8,7 @@
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/run_result.h"
 #include "thaw/train.h"
 
 #define NOT_SAVED (-1)
@@ -28,15 +29,14 @@ static thaw_status read_saved(struct saved *s, const char *directory)
 	*s = (struct saved){.done = NOT_SAVED, .best = NOT_SAVED};
 	THAW_TRY(thaw_checkpoint_list(&s->steps, &s->count, directory));
 	THAW_TRY(thaw_checkpoint_best(&s->best, directory));
-	char *path = thaw_format("%s/result.json", directory);
-	json_t *result = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	if (json_is_integer(json_object_get(result, "steps"))) {
+	json_t *result;
+	THAW_TRY(thaw_run_result_read(&result, directory));
+	if (result) {
 		s->done = json_integer_value(json_object_get(result, "steps"));
 		s->best = json_integer_value(json_object_get(result, "best_step"));
 	}
 	json_decref(result);
-	thaw_free(path);
-	return path ? THAW_OK : THAW_RESOURCE;
+	return THAW_OK;
 }
 
 static thaw_status no_step(const struct saved *s, const char *directory, const char *from)

@@ -193,10 +193,10 @@ static uint64_t missing_digest(const struct run *r)
 }
 
 /* The result depends on the program, BLAS kernel, model and data: they must be the same on all ranks. */
-static thaw_status compare_ranks(const struct run *r)
+static thaw_status compare_ranks(struct run *r)
 {
 	const char *data = "give every rank the same --data";
-	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
+	THAW_TRY(thaw_comm_same(r->comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
 	const char *test =
 		r->test.found && r->test.found->split == THAW_SPLIT_VAL ? "validation images" : "test images";
@@ -204,6 +204,9 @@ static thaw_status compare_ranks(const struct run *r)
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_model_same(r->comm, r->model));
 	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
+	THAW_TRY(run_compare_images(r, &r->train));
+	THAW_TRY(run_compare_images(r, &r->test));
+	THAW_TRY(run_compare_images(r, &r->final_test));
 	if (r->options.mixed_machines)
 		return THAW_OK;
 	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",

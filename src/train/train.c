@@ -148,6 +148,11 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 	}
 	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
+	thaw_status reported = run_report_caches(r);
+	if (reported != THAW_OK) {
+		json_decref(fresh);
+		return reported;
+	}
 	r->last_loss = run_epoch_mean(r, r->at.epoch_loss);
 	if (r->first_loss == 0.0)
 		r->first_loss = r->last_loss;

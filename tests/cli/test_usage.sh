@@ -6,7 +6,7 @@
 cd "$work" || exit 1
 
 run "$thaw" --version
-check "version" prints "thaw "
+check "version and build" eval 'exits 0 && grep -qE "^thaw [0-9.]+ \(build [0-9a-f]{16}\)$" out'
 run "$thaw" --help
 check "help lists the commands" prints doctor train
 

@@ -417,6 +417,52 @@ static void cifar(void **state)
 	open_fails(state, THAW_SPLIT_TEST, THAW_DATA, "label 2");
 }
 
+/* The fingerprint of a file, and of the same bytes in memory, as a read gives it. */
+static void fingerprints(void **state)
+{
+	enum { BLOCK = THAW_FINGERPRINT_BLOCK, SIZE = 5 * BLOCK };
+	static const size_t blocks[] = {0, 2 * BLOCK + 1, SIZE - 1}, between[] = {BLOCK, SIZE - BLOCK - 1};
+	uint8_t bytes[SIZE];
+	struct thaw_fingerprint same;
+	for (int i = 0; i < SIZE; i++)
+		bytes[i] = (uint8_t)(i * i / 7);
+	put(state, "cats/1.jpg", bytes, SIZE);
+	put_image(state, "dogs/1.jpg");
+	put_image(state, "dogs/2.jpg");
+	put_image(state, "cats/2.jpg");
+	struct thaw_dataset d = open_ok(state, THAW_SPLIT_ALL, plain);
+	const struct thaw_fingerprint first = thaw_dataset_fingerprint(&d, 0, true);
+	same = thaw_fingerprint_of(bytes, SIZE, first.modified);
+	assert_memory_equal(&same, &first, sizeof(same));
+	struct thaw_fingerprint quick = thaw_dataset_fingerprint(&d, 0, false);
+	assert_int_equal(quick.content, 0);
+	assert_true(thaw_fingerprint_same(&first, &quick));
+	for (int i = 0; i < 3; i++) {
+		bytes[blocks[i]] ^= 1;
+		same = thaw_fingerprint_of(bytes, SIZE, first.modified);
+		assert_false(thaw_fingerprint_same(&first, &same)); /* whatever the time */
+		bytes[blocks[i]] ^= 1;
+	}
+	for (int i = 0; i < 2; i++) {
+		bytes[between[i]] ^= 1;
+		same = thaw_fingerprint_of(bytes, SIZE, first.modified + 1);
+		assert_false(thaw_fingerprint_same(&first, &same));
+		bytes[between[i]] ^= 1;
+	}
+	same = thaw_fingerprint_of(bytes, SIZE, first.modified + 1);
+	assert_true(thaw_fingerprint_same(&first, &same));
+	same = thaw_fingerprint_of(bytes, SIZE - 1, first.modified);
+	assert_false(thaw_fingerprint_same(&first, &same));
+	struct thaw_encoded_image encoded;
+	assert_int_equal(d.read(&d, 1, &encoded), THAW_OK);
+	same = thaw_dataset_fingerprint(&d, 1, true);
+	assert_memory_equal(&encoded.fingerprint, &same, sizeof(same));
+	thaw_encoded_image_free(&encoded);
+	struct thaw_fingerprint none = {0};
+	assert_false(thaw_fingerprint_same(&none, &none)); /* unknown */
+	thaw_dataset_close(&d);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 
 int main(void)
@@ -432,6 +478,7 @@ int main(void)
 		TEST(damaged_idx),
 		TEST(truncated_gzip),
 		TEST(cifar),
+		TEST(fingerprints),
 		cmocka_unit_test(fashion_mnist),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
