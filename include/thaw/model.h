@@ -79,8 +79,8 @@ thaw_status thaw_model_set_preprocess(struct thaw_model *model, int size, const 
 #define THAW_PREPROCESS_SOURCE 256 /* bytes for thaw_model_preprocess_source */
 #define THAW_PREPROCESS_LINE   640 /* bytes for thaw_model_preprocess_line */
 
-/* Writes where the preprocessing is from to text[size]: "config.json", or, if it has several sources, "mean, std: flags;
- * rest: config.json". Returns text. */
+/* Writes where the preprocessing is from to text[size]: "config.json", or, if it has several sources, "mean, std:
+ * flags; rest: config.json". Returns text. */
 const char *thaw_model_preprocess_source(const struct thaw_model *model, char *text, size_t size);
 
 /* Writes "images (SOURCE): PREPROCESSING" to text[size]. Returns text. */
