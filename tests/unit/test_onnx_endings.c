@@ -313,6 +313,9 @@ static void averaged_classifiers_become_one(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_float_equal(both[i], 1.5f * plain[i], CLOSE);
 	expect_classifier(&s, NULL, "last", 5, "fc.weight+fc_dist.weight are one layer");
+	add_node(&s, "Relu", "clip", "y", "z");
+	set_outputs(&s, "z");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: Relu");
 }
 
 static void expect_sigmoid(const struct sketch *s, const char *output, bool sigmoid)

@@ -61,10 +61,11 @@ bool thaw_onnx_is_called_head(const struct thaw_onnx_importer *m, const Onnx__No
 const Onnx__NodeProto *thaw_onnx_activated_layer(const struct thaw_onnx_importer *m, const Onnx__NodeProto *activation,
 						 bool *head)
 {
-	enum { FEW = 4 }; /* a bias, a cast, a change of shape */
+	enum { FEW = 4 }; /* a bias, the mean of two classifiers, a change of shape */
 	const Onnx__NodeProto *n = activation;
 	for (int step = 0; step < FEW; step++) {
-		static const char *const between[] = {"Add", "Cast", "Dropout", "Flatten", "Identity", "Reshape", NULL};
+		static const char *const between[] = {"Add",      "Cast", "Div",     "Dropout", "Flatten",
+						      "Identity", "Mul",  "Reshape", NULL};
 		const struct thaw_onnx_value *v = NULL;
 		for (size_t k = 0; k < n->n_input && !(v && v->producer >= 0); k++) /* of an Add, not the bias */
 			v = thaw_onnx_value_find(m, n->input[k]);
