@@ -35,11 +35,12 @@ static struct thaw_dataset_options choose_options(const struct eval_choice *choi
 	return o;
 }
 
+/* Some images may have been removed since the run began; a folder without most of them is another dataset. */
 static bool has_training_images(const char *data, const struct thaw_run_record *record)
 {
 	struct thaw_dataset train = {0};
 	bool same = thaw_dataset_open(&train, data, THAW_SPLIT_TRAIN, &record->options) == THAW_OK &&
-		    thaw_dataset_digest(&train) == record->data;
+		    thaw_dataset_digest(&train) == record->data && 2 * train.found->missing <= train.count;
 	thaw_dataset_close(&train);
 	return same;
 }

@@ -13,6 +13,7 @@
 #include "src/cli/log.h"
 #include "src/cli/network.h"
 #include "src/cli/result.h"
+#include "src/cli/signals.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -148,6 +149,10 @@ static thaw_status predict_all(struct predictor *p, const struct image_list *lis
 	thaw_status worst = THAW_OK;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *path = list->paths[i];
+		if (thaw_stop_requested())
+			return thaw_fail(THAW_UNFINISHED,
+					 "asked to stop: %zu of %zu images are done: run the same command again", i,
+					 list->count);
 		thaw_status status = classify(p, path);
 		if (status == THAW_OK) {
 			json_array_append_new(images, describe(p, path, top));
@@ -243,6 +248,7 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.alone = true,
+	.stops = "asked to stop: ending after the current image",
 	.run = run_predict,
 	.print = print_predict,
 };

@@ -109,6 +109,19 @@ run "$thaw" predict --model run red.png --top 1
 check "predict" eval 'exits 0 && out_has red.png && [ "$(wc -l <out)" -eq 2 ]'
 run "$thaw" predict --model run cut.png red.png
 check "predict continues after a damaged image" eval 'exits 65 cut.png && out_has red.png && ! out_has cut.png'
+# A signal while the second of three images comes through a pipe: the first two are classified.
+mkfifo pipe
+(exec 4>pipe; until [ -e go ]; do sleep 0.05; done; cat red.png >&4) &
+"$thaw" predict --model run red.png /dev/fd/3 red.png 3<pipe >out 2>err &
+program=$!
+until [ "$(find /proc/$program/fd -lname '*/pipe' 2>/dev/null | wc -l)" -ge 2 ] || ! kill -0 $program; do sleep 0.05; done
+kill -USR1 $program
+until grep -q 'asked to stop' err || ! kill -0 $program; do sleep 0.05; done
+touch go
+wait $program
+code=$?
+command="predict, USR1"
+check "predict answers a signal" eval 'exits 75 "asked to stop: 2 of 3 images are done" && [ "$(grep -c "^red.png\|^/dev/fd/3" out)" = 2 ]'
 run "$thaw" predict --model run none.png red.png --json
 check "predict with a missing image" eval 'exits 74 none.png && out_has "\"failed\": [{\"image\": \"none.png\""'
 run mpirun -n 2 "$thaw" predict --model run red.png --top 2
