@@ -34,10 +34,10 @@ static thaw_status load_json(json_t **object, const char *directory, const char 
 	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
-	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	if (!*object && access(path, F_OK) == 0)
-		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy, or start in another folder",
-				   path);
+	*object = NULL;
+	if (access(path, F_OK) == 0)
+		status = thaw_report_read(object, path, THAW_REPORT_LIMIT,
+					  "restore it from a copy, or start in another folder");
 	thaw_free(path);
 	return status;
 }

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "src/base/try.h"
+#include "src/train/flat_params.h"
 #include "thaw/checkpoint.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 #include "thaw/train.h"
 
 #define NOT_SAVED (-1)
@@ -29,14 +31,17 @@ static thaw_status read_saved(struct saved *s, const char *directory)
 	THAW_TRY(thaw_checkpoint_list(&s->steps, &s->count, directory));
 	THAW_TRY(thaw_checkpoint_best(&s->best, directory));
 	char *path = thaw_format("%s/result.json", directory);
-	json_t *result = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
+	json_t *result = NULL;
+	if (path && access(path, F_OK) == 0)
+		status = thaw_report_read(&result, path, THAW_REPORT_LIMIT, "restore it from a copy");
 	if (json_is_integer(json_object_get(result, "steps"))) {
 		s->done = json_integer_value(json_object_get(result, "steps"));
 		s->best = json_integer_value(json_object_get(result, "best_step"));
 	}
 	json_decref(result);
 	thaw_free(path);
-	return path ? THAW_OK : THAW_RESOURCE;
+	return status;
 }
 
 static thaw_status no_step(const struct saved *s, const char *directory, const char *from)
@@ -115,9 +120,9 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 	struct thaw_weights w = {0};
 	struct thaw_model *m = NULL;
 	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
-	thaw_status status = path ? thaw_checkpoint_read(&w, path) : THAW_RESOURCE;
+	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = thaw_model_load_origin(&m, directory);
+		status = thaw_checkpoint_read(&w, path, thaw_flat_params_file_limit(m->graph));
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
 	if (status == THAW_OK)

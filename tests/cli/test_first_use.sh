@@ -272,7 +272,7 @@ mkdir empty && echo text >empty/file
 run "$thaw" predict --model builtin empty
 check "a folder without images" fails 74 "no images in the folder: empty"
 mkfifo album.pipe && : >album.empty
-for file in "/dev/zero:a device or a socket, not an image file" "album.pipe:a pipe, not an image file" \
+for file in "/dev/zero:a device, not a regular file" "album.pipe:a pipe, not a regular file" \
 	"album.empty:empty image file"; do
 	run timeout 60 "$thaw" predict --model builtin "${file%%:*}"
 	check "predict refuses ${file%%:*}" eval '[ $code = 65 ] && err_has "${file#*:}: ${file%%:*}: "'
