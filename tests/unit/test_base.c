@@ -34,6 +34,9 @@ static void test_error(void **state)
 	for (int i = 0; i < 1000; i++)
 		thaw_fail_in(THAW_IO, "deeper");
 	assert_int_equal(strlen(thaw_error_message()), 1023);
+	/* Messages are one line without characters that act on a terminal; other UTF-8 stays. */
+	thaw_fail(THAW_IO, "a\nb\x1b[31m \x9b \xc2\x9b \xe2\x80\xae \xe2\x81\xa6 \xc3\xa9");
+	assert_string_equal(thaw_error_message(), "a?b?[31m ? ? ? ? \xc3\xa9");
 	assert_int_equal(try_it(THAW_OK), THAW_USAGE);
 	assert_int_equal(try_it(THAW_IO), THAW_IO);
 }
