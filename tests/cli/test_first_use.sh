@@ -312,7 +312,7 @@ check "the class is in the table" out_has 'a?[31m?b?c'
 run "$thaw" eval --model "$bad" --data names
 check "eval prints none" eval 'exits 0 && clean'
 run "$thaw" eval --model "$bad" --data names --json
-check "... nor as JSON, which has their codes" eval 'exits 0 && clean && out_has "b\u202ec" "a\u001b[31m\nb"'
+check "... nor as JSON, which has their codes" eval 'exits 0 && clean && out_has "b\u202ec" "a\u001B[31m\nb"'
 cp "names/test/$bad/1.png" "$bad.png"
 run "$thaw" predict --model "$bad" "$bad.png" "$bad.missing"
 check "predict prints none" eval '[ "$code" = 74 ] && clean'
