@@ -6,18 +6,21 @@
 
 enum { ENTRIES = 6, FEATURES = 3 };
 
-static void read_all(struct thaw_cache *cache, bool expected)
+/* stored: all entries were put, so each that is present has the features it was given. A damaged index may leave no
+ * record for some. */
+static void read_all(struct thaw_cache *cache, bool stored)
 {
 	float features[FEATURES];
 	volatile uint64_t digest = 0;
 	for (int i = 0; i < ENTRIES; i++) {
-		if (thaw_cache_has(cache, i)) {
-			thaw_cache_get(cache, i, features);
-			digest ^= thaw_digest(features, sizeof(features), 0);
-		} else if (expected) {
+		if (!thaw_cache_has(cache, i))
+			continue;
+		thaw_cache_get(cache, i, features);
+		digest ^= thaw_digest(features, sizeof(features), 0);
+		if (stored && features[0] != (float)i)
 			abort();
-		}
 	}
+	(void)digest;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
