@@ -170,7 +170,8 @@ $(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw-internal.a
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
 # The target of what users write needs two files of the program.
-$(BUILD)/tests/fuzz/fuzz_options $(BUILD)/tests/replay/fuzz_options: $(BUILD)/src/cli/config.o $(BUILD)/src/cli/option_value.o
+OPTION_OBJ := $(BUILD)/src/cli/config.o $(BUILD)/src/cli/option_value.o
+$(BUILD)/tests/fuzz/fuzz_options $(BUILD)/tests/replay/fuzz_options: $(OPTION_OBJ)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
 	$(call say,LD)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs test suites on a build and counts. Usage: tests/check.sh BUILD [SUITE...]
-# Suites: unit, replay, mpi, cli, faults, sanitizers, lint (tests/README.md says what they are for); all of them by default.
+# Suites: lint, unit, replay, mpi, cli, faults, sanitizers (tests/README.md says what they are for); by default all.
 #
 # Every test program prints lines of TAP: "ok NAME" or "not ok NAME", with "# SKIP REASON" at the end if it was skipped.
 # A program that fails without naming a failed test counts as one failure. The last line of the output is
