@@ -93,6 +93,19 @@ static thaw_status map_file(struct thaw_cache *c)
 			 strerror(errno));
 }
 
+/* An index in which two entries have one record is damaged: what is stored for one would be read for the other. */
+static bool shares_records(const struct thaw_cache *c)
+{
+	bool *taken = thaw_alloc((size_t)c->capacity + 1, sizeof(*taken)), shared = !taken;
+	for (int64_t i = 0; i < c->options.entries && !shared; i++) {
+		uint64_t record = c->index[i].record;
+		shared = record > 0 && taken[record];
+		taken[record] = true;
+	}
+	thaw_free(taken);
+	return shared;
+}
+
 /* Reuses the contents of the file if its header matches, else starts empty. */
 static void load_index(struct thaw_cache *c)
 {
@@ -113,6 +126,10 @@ static void load_index(struct thaw_cache *c)
 			c->index[i].record = 0; /* the size limit was larger before */
 		else if (c->index[i].record > c->used)
 			c->used = c->index[i].record;
+	}
+	if (shares_records(c)) {
+		memset(c->index, 0, (size_t)c->options.entries * sizeof(*c->index));
+		c->used = 0;
 	}
 }
 
