@@ -61,6 +61,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 MPI_OBJ := $(MPI_SRC:%.c=$(BUILD)/%.o)
 
 UNIT_SRC := $(wildcard tests/unit/*.c)
+REPLAY_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
@@ -179,9 +180,19 @@ $(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw-internal.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
+# The target of what users write needs two files of the program.
+OPTION_OBJ := $(BUILD)/src/cli/config.o $(BUILD)/src/cli/option_value.o
+$(BUILD)/tests/fuzz/fuzz_options $(BUILD)/tests/replay/fuzz_options: $(OPTION_OBJ)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw-internal.a $(ALL_LIBS)
+
+# The same targets without libFuzzer: they run once on each file of the kept corpora.
+$(BUILD)/tests/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libthaw-internal.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(filter %.o,$^) $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
@@ -200,7 +211,7 @@ deps: ## install what is missing with apt (and sudo), or list its names in Debia
 
 # ---- Tests ----------------------------------------------------------------------------------------
 
-tests: $(UNIT_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
+tests: $(UNIT_BIN) $(REPLAY_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
 	@true
 
 check: ## install what is missing, build, and run the whole test suite
@@ -214,16 +225,16 @@ tsan: ## the same with ThreadSanitizer
 asan ubsan tsan:
 	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
-	@tests/check.sh build-$@ unit
+	@tests/check.sh build-$@ unit replay
 SANITIZE_asan  := -fsanitize=address
 SANITIZE_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan  := -fsanitize=thread
 
-$(BUILD)/unit-tests: $(UNIT_BIN) $(ONNX_CHECKER)
+$(BUILD)/unit-tests: $(UNIT_BIN) $(REPLAY_BIN) $(ONNX_CHECKER)
 	@touch $@
 
 FUZZ_SECONDS ?= 60
-FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 	@command -v clang >/dev/null || { echo "make fuzz needs clang with libFuzzer (Debian: apt install clang)" >&2; exit 1; }
 	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang \

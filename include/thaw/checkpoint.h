@@ -42,13 +42,14 @@ thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
 thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
 
 /* Reads one checkpoint file and verifies its checksum. *state is set on success only; the caller releases it with
- * thaw_weights_free. */
-thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
+ * thaw_weights_free. THAW_DATA if it is damaged, not a regular file, or if its content has more than `limit` bytes, for
+ * which no memory is allocated. */
+thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, size_t limit);
 
 /* Loads the newest undamaged checkpoint of the directory. *step receives its step, -1 if there is none. Newer damaged
- * checkpoints are skipped and reported through `damaged` (path and reason; may be NULL). A file that cannot be read is
- * not skipped: THAW_IO. */
-thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
+ * checkpoints, and those with more than `limit` bytes of content, are skipped and reported through `damaged` (path and
+ * reason; may be NULL). A file that cannot be read is not skipped: THAW_IO. */
+thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory, size_t limit,
 				   void (*damaged)(void *context, const char *path, const char *why), void *context);
 
 /* Lists the steps that have a checkpoint, newest first; the caller frees (*steps)[*count] with thaw_free. */

@@ -10,8 +10,9 @@
 
 THAW_BEGIN_DECLS
 
-/* Reads the whole file. *bytes is memory from thaw_alloc, *size bytes followed by a NUL. THAW_IO when the file cannot
- * be read, THAW_DATA when it is longer than `limit` bytes. */
+/* Reads the whole file, without waiting. *bytes is memory from thaw_alloc, *size bytes followed by a NUL. THAW_IO when
+ * the file cannot be read or is a folder; THAW_DATA when it is longer than `limit` bytes, or a pipe, a device or a
+ * socket. Pipes below /dev and /proc (/dev/stdin, <(...)) are read to their end. */
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit);
 
 bool thaw_path_is_directory(const char *path);

@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/text.h"
+
 #define MESSAGE_SIZE 1024
 
 static _Thread_local char message[MESSAGE_SIZE];
 
-/* Both functions format into a local buffer first: the arguments may point into `message`. */
+/* Names from files come into messages, so control characters are removed here, for all callers.
+ *
+ * Both functions format into a local buffer first: the arguments may point into `message`. */
 
 thaw_status thaw_fail(thaw_status status, const char *format, ...)
 {
@@ -19,6 +23,7 @@ thaw_status thaw_fail(thaw_status status, const char *format, ...)
 	int length = vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	snprintf(message, sizeof(message), "%s", length < 0 ? "an error whose message cannot be formatted" : text);
+	thaw_text_clean(message, "");
 	return status;
 }
 
@@ -31,7 +36,7 @@ thaw_status thaw_fail_in(thaw_status status, const char *format, ...)
 	va_end(args);
 	size_t used = length < 0 ? 0 : strlen(text);
 	if (length >= 0 && snprintf(text + used, sizeof(text) - used, ": %s", message) > 0)
-		memcpy(message, text, sizeof(message));
+		memcpy(message, thaw_text_clean(text, ""), sizeof(message));
 	return status;
 }
 

@@ -19,6 +19,7 @@
 
 #include "src/base/io_error.h"
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/target.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
@@ -54,16 +55,14 @@ static bool read_full(int fd, char *bytes, size_t capacity, size_t *got)
 	return true;
 }
 
-static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const char *path, size_t limit)
+static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const struct stat *st, const char *path,
+				   size_t limit)
 {
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return thaw_fail_io("cannot read", path);
-	if (st.st_size > 0 && (uintmax_t)st.st_size > limit)
+	if (st->st_size > 0 && (uintmax_t)st->st_size > limit)
 		return thaw_fail(THAW_DATA, "file too large: %s: %jd bytes, at most %zu are allowed", path,
-				 (intmax_t)st.st_size, limit);
+				 (intmax_t)st->st_size, limit);
 	/* The extra byte shows that the file ends where expected; pipes and growing files continue. */
-	size_t capacity = S_ISREG(st.st_mode) ? (size_t)st.st_size + 1 : FIRST_READ, got = 0;
+	size_t capacity = S_ISREG(st->st_mode) ? (size_t)st->st_size + 1 : FIRST_READ, got = 0;
 	char *data = thaw_alloc(capacity, 1);
 	while (data) {
 		if (!read_full(fd, data, capacity, &got)) {
@@ -94,11 +93,11 @@ static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const cha
 
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return thaw_fail_io("cannot open", path);
+	int fd;
+	struct stat st;
 	char *data = NULL;
-	thaw_status status = read_descriptor(&data, size, fd, path, limit);
+	THAW_TRY(thaw_open_file(&fd, &st, path));
+	thaw_status status = read_descriptor(&data, size, fd, &st, path, limit);
 	close(fd);
 	if (status == THAW_OK)
 		*bytes = data;

@@ -16,7 +16,9 @@ thaw_status thaw_frame_commit(struct thaw_frame_writer *f); /* also destroys f, 
 void thaw_frame_discard(struct thaw_frame_writer *f);       /* destroys f without creating the file; NULL is fine */
 
 /* Reads a file of exactly one complete frame with a correct checksum; THAW_DATA if it is damaged. The caller frees
- * (*bytes)[*size] with thaw_free. bytes NULL: only verifies. */
-thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path);
+ * (*bytes)[*size] with thaw_free. bytes NULL: only verifies. THAW_DATA also, before
+ * any content is decompressed, if it is longer than `limit` bytes: a frame of a few kilobytes can claim and hold many
+ * gigabytes. */
+thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t limit);
 
 #endif

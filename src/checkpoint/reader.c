@@ -10,11 +10,11 @@ static void release_content(struct thaw_weights *state)
 	thaw_free(state->storage);
 }
 
-thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path)
+thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, size_t limit)
 {
 	void *content;
 	size_t size;
-	THAW_TRY(thaw_frame_read(&content, &size, path));
+	THAW_TRY(thaw_frame_read(&content, &size, path, limit));
 	struct thaw_weights parsed = {0};
 	thaw_status status = thaw_weights_parse(&parsed, content, size, path);
 	/* The tensors of a safetensors file point into `content`; other formats allocate. */
@@ -38,7 +38,7 @@ thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *direct
 	return thaw_folder_list(steps, count, directory);
 }
 
-thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
+thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory, size_t limit,
 				   void (*damaged)(void *context, const char *path, const char *why), void *context)
 {
 	int64_t *steps;
@@ -48,7 +48,7 @@ thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, co
 	thaw_status status = THAW_OK;
 	for (int i = 0; i < count && found < 0 && status == THAW_OK; i++) {
 		char *path = thaw_folder_path(directory, steps[i]);
-		status = path ? thaw_checkpoint_read(state, path) : THAW_RESOURCE;
+		status = path ? thaw_checkpoint_read(state, path, limit) : THAW_RESOURCE;
 		if (status == THAW_OK) {
 			found = steps[i];
 		} else if (status == THAW_DATA) { /* I/O errors and lack of memory are not damage: not skipped */

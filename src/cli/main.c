@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/clean_text.h"
@@ -135,7 +136,7 @@ static thaw_status print_text(const struct command *c, const json_t *result)
 		free(text);
 		return thaw_fail(THAW_RESOURCE, "out of memory: the result as text: use --json");
 	}
-	text_clean(text, "\n");
+	thaw_text_clean(text, "\n");
 	fputs(text, stdout);
 	free(text);
 	return THAW_OK;
@@ -147,8 +148,8 @@ static thaw_status print_result(const struct command *c, const void *values, con
 		return THAW_OK;
 	if (!((const struct common *)values)->json)
 		THAW_TRY(print_text(c, result));
-	else if (json_dumpf(result, stdout, JSON_REAL_PRECISION(9)) == 0)
-		fputc('\n', stdout);
+	else if (!json_print(result, stdout))
+		return thaw_fail(THAW_RESOURCE, "out of memory: the result as JSON: free memory on the node of rank 0");
 	return flush_results();
 }
 

@@ -87,27 +87,12 @@ static void close_predictor(struct predictor *p)
 	thaw_model_destroy(p->model);
 }
 
-/* A device may never end, and opening a pipe waits until somebody writes to it. The shell's own pipes, such as
- * /dev/stdin and those of <(...), have a writer. */
-static thaw_status check_kind(const char *path)
-{
-	struct stat s;
-	if (stat(path, &s) != 0)
-		return THAW_OK; /* reading it will say why */
-	bool shell_pipe = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
-	if (S_ISREG(s.st_mode) || (S_ISFIFO(s.st_mode) && shell_pipe))
-		return THAW_OK;
-	return thaw_fail(THAW_DATA, "%s, not an image file: %s: give the path of a file",
-			 S_ISFIFO(s.st_mode) ? "a pipe" : "a device or a socket", path);
-}
-
 /* Fills p->probability for one image file. */
 static thaw_status classify(struct predictor *p, const char *path)
 {
 	void *bytes;
 	size_t size;
 	struct thaw_encoded_image encoded;
-	THAW_TRY(check_kind(path));
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));

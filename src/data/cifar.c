@@ -5,13 +5,13 @@
 #include "src/data/dataset.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
@@ -109,12 +109,9 @@ static thaw_status read_at(int fd, uint8_t *to, size_t size, int64_t offset, con
 static thaw_status add_file(struct cifar *c, const char *path)
 {
 	struct stat s;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return thaw_fail(THAW_IO, "cannot open: %s: %s", path, strerror(errno));
+	int fd;
+	THAW_TRY(thaw_open_file(&fd, &s, path));
 	c->fd[c->files++] = fd;
-	if (fstat(fd, &s) != 0)
-		return thaw_fail(THAW_IO, "cannot read: %s: %s", path, strerror(errno));
 	if (s.st_size == 0 || (size_t)s.st_size % record_size(c) != 0)
 		return thaw_fail(THAW_DATA,
 				 "size is not a multiple of the record size (%zu bytes): %s: download it again",

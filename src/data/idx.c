@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
@@ -87,12 +89,13 @@ static thaw_status read_sizes(gzFile f, uint32_t magic, int ndim, int64_t *sizes
 static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int ndim, const char *path)
 {
 	struct stat s;
+	int fd;
 	uint8_t *data = NULL;
-	gzFile f = gzopen(path, "rb");
-	if (!f || stat(path, &s) != 0) {
-		if (f)
-			gzclose(f);
-		return thaw_fail(THAW_IO, "cannot open: %s: check that it exists and is readable", path);
+	THAW_TRY(thaw_open_file(&fd, &s, path));
+	gzFile f = gzdopen(fd, "rb");
+	if (!f) {
+		close(fd);
+		return thaw_fail(THAW_RESOURCE, "out of memory: a decompressor for %s", path);
 	}
 	thaw_status status = read_sizes(f, magic, ndim, sizes, path);
 	int64_t count = sizes[0], each = 1;

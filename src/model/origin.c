@@ -102,11 +102,12 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 				 "no record of the network that the run started from: %s: use the run's trained "
 				 "network, without --from",
 				 path);
-	json_t *origin = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	bool good = origin && json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed,
-					  "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess,
-					  "variant", &o.variant) == 0;
-	good = good && thaw_report_check_seal(origin) != THAW_SEAL_BROKEN;
+	json_t *origin = NULL;
+	THAW_TRY(thaw_report_read(&origin, path, THAW_REPORT_LIMIT, "restore it from a copy"));
+	bool good =
+		thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
+		json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed, "classes",
+			    &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant", &o.variant) == 0;
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

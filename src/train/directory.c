@@ -39,8 +39,11 @@ static thaw_status load_json(json_t **object, const char *directory, const char 
 	if (!path)
 		return THAW_RESOURCE;
 	thaw_status status = THAW_OK;
-	*object = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	if (*object ? thaw_report_check_seal(*object) == THAW_SEAL_BROKEN : access(path, F_OK) == 0)
+	*object = NULL;
+	if (access(path, F_OK) == 0)
+		status = thaw_report_read(object, path, THAW_REPORT_LIMIT,
+					  "restore it from a copy, or start in another folder");
+	if (*object && thaw_report_check_seal(*object) == THAW_SEAL_BROKEN)
 		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy, or start in another folder",
 				   path);
 	thaw_free(path);

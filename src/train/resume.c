@@ -356,7 +356,8 @@ static void log_damaged(void *context, const char *path, const char *why)
 static thaw_status read_latest(struct run *r, struct thaw_weights *w, struct position *at, int64_t *step)
 {
 	struct skipped skipped = {.r = r};
-	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, log_damaged, &skipped));
+	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, thaw_flat_params_file_limit(r->model->graph),
+					log_damaged, &skipped));
 	if (*step < 0 && skipped.count > 0)
 		return thaw_fail(THAW_DATA,
 				 "every checkpoint of the run is damaged: --out %s: restore one from a copy, or "

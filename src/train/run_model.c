@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "src/base/try.h"
+#include "src/train/flat_params.h"
 #include "thaw/checkpoint.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 #include "thaw/run_result.h"
 #include "thaw/train.h"
 
@@ -116,9 +118,9 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 	struct thaw_weights w = {0};
 	struct thaw_model *m = NULL;
 	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
-	thaw_status status = path ? thaw_checkpoint_read(&w, path) : THAW_RESOURCE;
+	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = thaw_model_load_origin(&m, directory);
+		status = thaw_checkpoint_read(&w, path, thaw_flat_params_file_limit(m->graph));
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
 	if (status == THAW_OK)

@@ -7,6 +7,7 @@
 #include "src/train/run.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 #include "thaw/train.h"
 
 /* The folder of the run that `model` names or is in; NULL without memory. */
@@ -20,10 +21,13 @@ static char *run_folder(const char *model)
 	return folder;
 }
 
+/* NULL if there is no such JSON file: the model need not be of a run. */
 static json_t *load(const char *folder, const char *name)
 {
+	json_t *object = NULL;
 	char *path = thaw_path_join(folder, name);
-	json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+	if (path && thaw_report_read(&object, path, THAW_REPORT_LIMIT, "repair it") != THAW_OK)
+		object = NULL;
 	thaw_free(path);
 	return object;
 }

@@ -211,4 +211,51 @@ else
 fi
 check "the run is unchanged" test -s whole/result.json
 
+# ---- Pipes and devices in place of files ------------------------------------------------------------
+
+# Nothing waits for a writer or reads a device to its end. swap FILE: the file becomes a pipe; swap back restores it.
+swap() { mv "$1" "$1.kept" && mkfifo "$1"; }
+back() { mv -f "$1.kept" "$1"; }
+run "$thaw" "${train[@]}" --out piped --keep 5
+cp piped/model.safetensors piped.safetensors
+newest=$(cd piped && find . -name 'step-*.zst' | sort -V | tail -n 1)
+for file in config.json best.json metrics.jsonl "$newest"; do
+	mv piped/result.json piped.result
+	swap "piped/$file"
+	run timeout 120 "$thaw" "${train[@]}" --out piped --keep 5
+	if [ "$file" = "$newest" ]; then
+		check "a checkpoint that is a pipe is passed over" eval 'exits 0 "a pipe, not a regular file: piped/step-" &&
+			cmp -s piped.safetensors piped/model.safetensors'
+	else
+		check "$file is a pipe" err_has "pipe" "piped/$file"
+	fi
+	back "piped/$file"
+	mv piped.result piped/result.json
+done
+mkfifo pipe pipe.onnx pipe.yaml
+pictures pipes && mkfifo pipes/train/red/9.png
+mkdir hub idx && sed "s/\"thaw\./\"none./g" piped.safetensors >hub/model.safetensors && mkfifo hub/preprocessor_config.json
+idx idx/train 20 && idx idx/t10k 20 && rm -f idx/train-images* && mkfifo idx/train-images-idx3-ubyte
+pipe() { # NAME COMMAND...
+	local name=$1
+	run timeout 120 "$thaw" "${@:2}"
+	check "$name is a pipe" eval '[ $code = 65 ] && err_has "a pipe, not a regular file: "'
+}
+pipe "the image" predict --model piped pipe
+pipe "the weights" inspect pipe
+pipe "the ONNX file" inspect pipe.onnx
+pipe "the configuration" train --config pipe.yaml
+pipe "the plan" train --data good --plan pipe
+pipe "the preprocessing" inspect hub/model.safetensors
+pipe "the IDX file" eval --model piped --data idx --split train
+swap piped/result.json
+pipe "the result" "${train[@]}" --out piped --keep 5
+back piped/result.json
+run "$thaw" "${train[@]}" --data pipes --out pipes.run
+check "pipes among images are passed over" exits 0 "pipes, sockets or devices"
+run timeout 120 "$thaw" inspect /dev/zero
+check "a device as weights" fails 65 "a device, not a regular file: /dev/zero"
+run bash -c "'$thaw' train --data nowhere --out x --config <(echo 'epochs: 3')"
+check "a pipe of the shell is read" fails_once 74 nowhere
+
 finish

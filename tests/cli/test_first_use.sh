@@ -279,7 +279,7 @@ mkdir empty && echo text >empty/file
 run "$thaw" predict --model builtin empty
 check "a folder without images" fails 74 "no images in the folder: empty"
 mkfifo album.pipe && : >album.empty
-for file in "/dev/zero:a device or a socket, not an image file" "album.pipe:a pipe, not an image file" \
+for file in "/dev/zero:a device, not a regular file" "album.pipe:a pipe, not a regular file" \
 	"album.empty:empty image file"; do
 	run timeout 60 "$thaw" predict --model builtin "${file%%:*}"
 	check "predict refuses ${file%%:*}" eval '[ $code = 65 ] && err_has "${file#*:}: ${file%%:*}: "'
@@ -317,6 +317,8 @@ cp out train.out
 check "the class is in the table" out_has 'a?[31m?b?c'
 run "$thaw" eval --model "$bad" --data names
 check "eval prints none" eval 'exits 0 && clean'
+run "$thaw" eval --model "$bad" --data names --json
+check "... nor as JSON, which has their codes" eval 'exits 0 && clean && out_has "b\u202ec" "a\u001B[31m\nb"'
 cp "names/test/$bad/1.png" "$bad.png"
 run "$thaw" predict --model "$bad" "$bad.png" "$bad.missing"
 check "predict prints none" eval '[ "$code" = 74 ] && clean'

@@ -119,7 +119,7 @@ static int64_t check_folder(const struct scratch *s)
 	const char *run = scratch_file(s, "run");
 	struct thaw_weights w = {0};
 	int64_t step, best;
-	assert_int_equal(thaw_checkpoint_latest(&w, &step, run, fail_on_damage, NULL), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&w, &step, run, SIZE_MAX, fail_on_damage, NULL), THAW_OK);
 	assert_true(step == OLD || step == NEW);
 	check_content(&w, step);
 	thaw_weights_free(&w);
@@ -127,7 +127,7 @@ static int64_t check_folder(const struct scratch *s)
 	assert_int_equal(best, step == NEW ? NEW : BEST);
 	char name[64];
 	snprintf(name, sizeof(name), "run/step-%lld.safetensors.zst", (long long)best);
-	assert_int_equal(thaw_checkpoint_read(&w, scratch_file(s, name)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&w, scratch_file(s, name), SIZE_MAX), THAW_OK);
 	check_content(&w, best);
 	thaw_weights_free(&w);
 	return step;

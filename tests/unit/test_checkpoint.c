@@ -2,9 +2,11 @@
 #include "tests/scratch.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
+#include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
 #include "thaw/random.h"
 
@@ -109,11 +111,11 @@ static void a_checkpoint_is_read_back(void **state)
 	assert_int_equal(save(w, 7, true), THAW_OK);
 	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 0)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 0), SIZE_MAX), THAW_OK);
 	assert_sample(&read, 0, SMALL);
 	thaw_weights_free(&read);
 	int64_t step = -5;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, NULL, NULL), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, SIZE_MAX, NULL, NULL), THAW_OK);
 	assert_int_equal(step, 7);
 	assert_sample(&read, 7, SMALL);
 	thaw_weights_free(&read);
@@ -139,7 +141,7 @@ static void a_state_may_be_larger_than_the_buffer(void **state)
 	assert_int_equal(access(step_file(s, 6), F_OK), -1);
 	assert_int_equal(access(step_file(s, 7), F_OK), -1);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5), SIZE_MAX), THAW_OK);
 	assert_sample(&read, 5, n);
 	thaw_weights_free(&read);
 	sample_free(sample);
@@ -171,7 +173,7 @@ static void zstd_and_any_safetensors_reader_read_it(void **state)
 static bool file_refused(const char *path, int64_t step, int64_t n)
 {
 	struct thaw_weights read = {0};
-	thaw_status status = thaw_checkpoint_read(&read, path);
+	thaw_status status = thaw_checkpoint_read(&read, path, SIZE_MAX);
 	if (status == THAW_OK) {
 		assert_sample(&read, step, n);
 		thaw_weights_free(&read);
@@ -285,6 +287,36 @@ static void a_state_may_be_larger_than_the_window(void **state)
 	free(file);
 }
 
+/* A gigabyte of zeros in some kilobytes: refused by the header's content size, within any time, where the caller
+ * expects less. The older checkpoint is used. */
+static void larger_content_than_expected_is_refused(void **state)
+{
+	const struct scratch *s = *state;
+	const size_t block = 1 << 20;
+	struct thaw_checkpoint_writer *w = writer(s, 2);
+	assert_int_equal(save(w, 1, false), THAW_OK);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	struct thaw_frame_writer *f;
+	char *zeros = calloc(block, 1);
+	assert_int_equal(thaw_frame_open(&f, step_file(s, 2), 1024 * block, 1), THAW_OK);
+	for (int i = 0; i < 1024; i++)
+		assert_int_equal(thaw_frame_append(f, zeros, block), THAW_OK);
+	assert_int_equal(thaw_frame_commit(f), THAW_OK);
+	free(zeros);
+
+	struct thaw_weights read = {0};
+	int64_t step;
+	struct rusage before, after;
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 2), block), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "1073741824 bytes, at most 1048576 are expected"));
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, block, NULL, NULL), THAW_OK);
+	getrusage(RUSAGE_SELF, &after);
+	assert_int_equal(step, 1);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 100 << 10); /* kilobytes */
+	thaw_weights_free(&read);
+}
+
 /* Headers with a content size far above the actual content. */
 static void exaggerated_sizes_are_refused(void **state)
 {
@@ -307,8 +339,8 @@ static void exaggerated_sizes_are_refused(void **state)
 	assert_non_null(strstr(thaw_error_message(), "header"));
 	ZSTD_freeCCtx(zstd);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, s->path), THAW_DATA);
-	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none")), THAW_IO);
+	assert_int_equal(thaw_checkpoint_read(&read, s->path, SIZE_MAX), THAW_DATA);
+	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none"), SIZE_MAX), THAW_IO);
 }
 
 struct reported {
@@ -351,7 +383,7 @@ static void damaged_checkpoints_are_skipped(void **state)
 	struct reported reported = {0};
 	struct thaw_weights read = {0};
 	int64_t step;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, SIZE_MAX, report_damage, &reported), THAW_OK);
 	assert_int_equal(step, 9);
 	assert_sample(&read, 9, SMALL);
 	thaw_weights_free(&read);
@@ -378,7 +410,8 @@ static void any_damage_leads_to_the_previous_checkpoint(void **state)
 		struct reported reported = {0};
 		struct thaw_weights read = {0};
 		int64_t step;
-		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
+		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, SIZE_MAX, report_damage, &reported),
+				 THAW_OK);
 		assert_int_equal(step, 1);
 		assert_int_equal(reported.count, 1);
 		thaw_weights_free(&read);
@@ -391,10 +424,10 @@ static void an_empty_folder_has_no_checkpoint(void **state)
 	const struct scratch *s = *state;
 	struct thaw_weights read = {0};
 	int64_t step = 5;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, NULL, NULL), THAW_OK);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, SIZE_MAX, NULL, NULL), THAW_OK);
 	assert_int_equal(step, -1);
 	assert_int_equal(read.count, 0);
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, scratch_file(s, "none"), NULL, NULL), THAW_IO);
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, scratch_file(s, "none"), SIZE_MAX, NULL, NULL), THAW_IO);
 }
 
 static int64_t best_of(const struct scratch *s)
@@ -542,6 +575,7 @@ int main(void)
 		in_scratch(flipped_bits_never_change_values),
 		in_scratch(trailing_bytes_are_refused),
 		in_scratch(a_state_may_be_larger_than_the_window),
+		in_scratch(larger_content_than_expected_is_refused),
 		in_scratch(exaggerated_sizes_are_refused),
 		in_scratch(damaged_checkpoints_are_skipped),
 		in_scratch(any_damage_leads_to_the_previous_checkpoint),

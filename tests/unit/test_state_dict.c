@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "src/model/model_internal.h"
+#include "src/model/shards.h"
 #include "tests/scratch.h"
 #include "tests/unit/pth_writer.h"
 #include "thaw/memory.h"
@@ -549,6 +550,38 @@ static void test_shards(void **state)
 	thaw_free(map);
 }
 
+/* Writes tensor `name` with these values of the metadata. */
+static void put_shard(const struct fixture *f, const char *file, const char *name, const char *labels)
+{
+	static const float zero[2] = {0};
+	struct thaw_named_tensor tensor = {(char *)name, THAW_F32, thaw_shape_of(2), zero};
+	struct thaw_pair pairs[] = {{"format", (char *)file}, {"thaw.labels", (char *)labels}};
+	struct thaw_weights w = {.tensors = &tensor, .count = 1, .metadata = pairs, .metadata_count = labels ? 2 : 1};
+	write_set(&w, scratch_file(f->folder, file));
+}
+
+/* The metadata of all files counts; Thaw's own must agree. */
+static void test_shards_metadata(void **state)
+{
+	struct fixture *f = *state;
+	struct thaw_weights w = {0};
+	const char *index = "model.safetensors.index.json";
+	put_text(f, index, "{\"weight_map\": {\"x\": \"a.safetensors\", \"y\": \"b.safetensors\"}}");
+	put_shard(f, "a.safetensors", "x", NULL);
+	put_shard(f, "b.safetensors", "y", "[\"cat\"]");
+	assert_int_equal(thaw_weights_read(&w, scratch_file(f->folder, "a.safetensors")), THAW_OK);
+	assert_null(thaw_weights_get(&w, "thaw.labels"));
+	thaw_weights_free(&w);
+	assert_int_equal(thaw_weights_read_index(&w, scratch_file(f->folder, index)), THAW_OK);
+	assert_int_equal(w.metadata_count, 2);
+	assert_string_equal(thaw_weights_get(&w, "format"), "a.safetensors");
+	assert_string_equal(thaw_weights_get(&w, "thaw.labels"), "[\"cat\"]");
+	thaw_weights_free(&w);
+	put_shard(f, "a.safetensors", "x", "[\"dog\"]");
+	assert_int_equal(thaw_weights_read_index(&w, scratch_file(f->folder, index)), THAW_DATA);
+	expect_words(thaw_error_message(), "the files differ in their metadata thaw.labels");
+}
+
 static void test_folders(void **state)
 {
 	struct fixture *f = *state;
@@ -699,11 +732,11 @@ static void test_lookalikes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_prefixes),     TEST(test_other_tensors),  TEST(test_keys),
-		TEST(test_lists),        TEST(test_opaque_objects), TEST(test_pickled_module),
-		TEST(test_classifier),   TEST(test_damaged_values), TEST(test_channels_and_unknown_networks),
-		TEST(test_shards),       TEST(test_folders),        TEST(test_element_types),
-		TEST(test_transformers), TEST(test_lookalikes),
+		TEST(test_prefixes),      TEST(test_other_tensors),   TEST(test_keys),
+		TEST(test_lists),         TEST(test_opaque_objects),  TEST(test_pickled_module),
+		TEST(test_classifier),    TEST(test_damaged_values),  TEST(test_channels_and_unknown_networks),
+		TEST(test_shards),        TEST(test_shards_metadata), TEST(test_folders),
+		TEST(test_element_types), TEST(test_transformers),    TEST(test_lookalikes),
 	};
 	return cmocka_run_group_tests_name("state_dict", tests, NULL, NULL);
 }
