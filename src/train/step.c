@@ -198,6 +198,7 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 	r->phase.non_finite = false;
 	thaw_status status = forward_backward(r);
 	THAW_TRY(finish_reduce_and_update(r, &slots));
+	r->comm->step(r->comm);
 	if (slots[SLOT_FAILED] > 0.0f)
 		return thaw_comm_agree(r->comm, status);
 	*stop = slots[SLOT_STOP] > 0.0f;
