@@ -2,8 +2,8 @@
  *
  * libthaw reaches other ranks only through this table of functions. libthaw-mpi fills one over MPI (thaw/mpi.h);
  * thaw_comm_alone() is the table of a single rank. All functions except `advance`, `idle`, `step`, `node_free` and
- * `abort` are collective: all ranks make the same calls in the same order. They return THAW_RESOURCE when MPI fails; after that
- * only `abort` may be called.
+ * `abort` are collective: all ranks make the same calls in the same order. They return THAW_RESOURCE when MPI fails;
+ * after that only `abort` may be called.
  */
 #ifndef THAW_COMM_H
 #define THAW_COMM_H

@@ -150,16 +150,17 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 	return THAW_OK;
 }
 
-static void run_trunk(struct thaw_features *f, const float *image)
+static bool run_trunk(struct thaw_features *f, const float *image)
 {
 	size_t side = (size_t)f->parts.size;
 	memcpy(thaw_executor_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
-	thaw_executor_run_trunk(f->parts.trunk, f->record);
+	return thaw_executor_run_trunk(f->parts.trunk, f->record);
 }
 
-/* Sample by sample in the order of the request; the loader's batch has the same order. */
-static void collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
-		    struct thaw_executor *tail, struct thaw_feature_batch *batch)
+/* Sample by sample in the order of the request; the loader's batch has the same order. THAW_UNFINISHED when the trunk
+ * is abandoned. */
+static thaw_status collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
+			   struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
 	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
 	int64_t next = 0;
@@ -168,7 +169,8 @@ static void collect(struct thaw_features *f, const struct pending *w, const stru
 		if (w->cached[i]) {
 			thaw_cache_get(w->cache, entry_of(f, w, i), f->record);
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
-			run_trunk(f, fresh->images + (size_t)next++ * image);
+			if (!run_trunk(f, fresh->images + (size_t)next++ * image))
+				return thaw_fail(THAW_UNFINISHED, "asked to stop while features were computed");
 			if (w->cache)
 				thaw_cache_put(w->cache, entry_of(f, w, i), f->record);
 		} else {
@@ -179,6 +181,7 @@ static void collect(struct thaw_features *f, const struct pending *w, const stru
 		f->labels[batch->count] = f->parts.dataset->labels[sample];
 		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
 	}
+	return THAW_OK;
 }
 
 thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executor *tail,
@@ -194,7 +197,7 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 		status = reserve(f, w->count);
 		if (status == THAW_OK) {
 			thaw_damage_note(f->parts.damage, fresh);
-			collect(f, w, fresh, tail, batch);
+			status = collect(f, w, fresh, tail, batch);
 		}
 		thaw_loader_release(f->parts.loader, fresh);
 	}

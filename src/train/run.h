@@ -15,6 +15,7 @@
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "src/train/undo.h"
 #include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
@@ -29,7 +30,7 @@ enum {
 	SLOT_STOP,      /* not 0: a rank was asked to stop */
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
-	SLOT_ABANDONED, /* not 0: a rank was asked to stop and skipped lanes, so the step is not done */
+	SLOT_ABANDONED, /* not 0: a rank was asked to stop before its slots were sent, so no rank updates weights */
 	SLOTS
 };
 
@@ -72,8 +73,10 @@ struct run_phase {
 	struct thaw_features *train_features, *test_features;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
-	float **gradient; /* [graph->param_count] into the vector of the current lane */
-	bool non_finite;  /* a gradient or weight of this rank's shards was inf or nan in this step */
+	float **gradient;       /* [graph->param_count] into the vector of the current lane */
+	bool non_finite;        /* a gradient or weight of this rank's shards was inf or nan in this step */
+	bool abandoned;         /* this rank was asked to stop within this step: it computes and updates nothing more */
+	struct thaw_undo *undo; /* what the step has overwritten so far; NULL: one rank, which updates at the end */
 };
 
 struct run {
@@ -102,6 +105,7 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
+	bool keep_step;               /* asked to stop before this process's first step, which is done nevertheless */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
 	bool finished;                /* after the last epoch */
 	bool logged_damage;           /* the log already says that skipped images must stay in place */
@@ -187,7 +191,11 @@ int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane i
 thaw_status run_feed_epoch(struct run *r);               /* computes the epoch's order; requests from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches of one step for this rank's lanes */
 
-/* step.c: one step over all lanes. *stop: a rank was asked to stop. *save: a checkpoint is due. Collective. */
+/* step.c: for executors and loaders: whether this rank was asked to stop and leaves its work undone. context: the run
+ */
+bool run_abandons(void *context);
+/* One step over all lanes. *stop: a rank was asked to stop; the step is then done on all
+ * ranks or on none. *save: a checkpoint is due. Collective. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
 /* The update function of the all-reduce (struct thaw_allreduce_update); context is the run. */
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots);
