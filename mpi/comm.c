@@ -347,7 +347,7 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t m
 	};
 	thaw_status status = set_up(&made, o, parent);
 	if (status == THAW_OK)
-		status = thaw_watch_join(watch, o->comm);
+		status = thaw_watch_join(&o->watch, o->comm);
 	if (status != THAW_OK) {
 		if (o->node != MPI_COMM_NULL)
 			MPI_Comm_free(&o->node);

@@ -223,10 +223,16 @@ static thaw_status exchange(struct thaw_watch *w, MPI_Comm comm)
 	return THAW_OK;
 }
 
-thaw_status thaw_watch_join(struct thaw_watch *w, MPI_Comm comm)
+thaw_status thaw_watch_join(struct thaw_watch **watch, MPI_Comm comm)
 {
-	if (!w)
+	struct thaw_watch *w = *watch;
+	int all = w != NULL;
+	MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm));
+	if (!all) {
+		thaw_watch_destroy(w);
+		*watch = NULL;
 		return THAW_OK;
+	}
 	MPI_TRY(MPI_Comm_rank(comm, &w->rank));
 	MPI_TRY(MPI_Comm_size(comm, &w->size));
 	size_t count = w->rank == 0 ? (size_t)w->size : 1;

@@ -14,13 +14,9 @@ struct progress {
 	double shown;   /* time of the last bar or line, in seconds of the monotonic clock */
 };
 
-/* Callbacks that write progress and log lines to `out`. `p` must outlive them. `stop` is NULL; the caller may set it to
- * progress_stop. */
+/* Callbacks that write progress and log lines to `out`. `p` must outlive them. `stop` is NULL. */
 struct thaw_callbacks progress_start(struct progress *p, FILE *out);
 /* Clears the bar. */
 void progress_end(struct progress *p);
-
-/* A `stop` callback: true once a signal has asked the program to stop. */
-bool progress_stop(void *context);
 
 #endif

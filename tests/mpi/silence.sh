@@ -82,4 +82,23 @@ mpirun -q --oversubscribe -np 2 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec
 	"$thaw" "${args[@]}" --out "$work/none" --timeout 1 >"$work/none.log" 2>&1
 check "MPI does not start: exit 71" test $? -eq 71
 check "MPI does not start: one line" test "$(grep -c '^thaw: MPI does not start' "$work/none.log")" -eq 1
+
+# A signal ends a rank that has nothing to save, also within MPI_Init.
+# shellcheck disable=SC2016 # the ranks' shell expands it
+mpirun -q --oversubscribe -np 2 bash -c '[ "$OMPI_COMM_WORLD_RANK" = 0 ] || exec sleep 600; exec "$@"' - \
+	"$thaw" "${args[@]}" --out "$work/early" >"$work/early.log" 2>&1 &
+launcher=$!
+catches_usr1() { # PROCESS
+	local mask
+	mask=$(sed -n 's/^SigCgt:\s*//p' "/proc/$1/status" 2>/dev/null)
+	[ -n "$mask" ] && [ $((0x$mask & 0x200)) -ne 0 ]
+}
+for ((i = 0; i < 1200; i++)); do
+	rank=$(rank_of "$work/early" 0)
+	[ -n "$rank" ] && catches_usr1 "$rank" && break
+	sleep 0.05
+done
+kill -USR1 "$rank"
+wait $launcher
+check "USR1 within the start of MPI: exit 75" test $? -eq 75
 exit $failed
