@@ -293,6 +293,9 @@ int main(int argc, char **argv)
 	} else {
 		status = run(&v, &comm);
 	}
+	/* mpirun sends SIGTERM to the ranks that are still ending when one has exited with an error. */
+	thaw_signals_exit(NULL);
+	thaw_signals_announce(NULL);
 	comm.close(&comm);
 	settings_free(&v.settings);
 	thaw_free(v.values);
