@@ -22,7 +22,8 @@ struct thaw_watch;
 /* Starts the thread; call before MPI_Init. options: copied; a timeout of 0: *watch is NULL, which all functions below
  * accept. `rank`: of the launcher. */
 thaw_status thaw_watch_create(struct thaw_watch **watch, const struct thaw_watch_options *options, int rank);
-/* After MPI_Init: tells the ranks where to reach each other. If a rank has no watch, none has from now on. Collective. */
+/* After MPI_Init: tells the ranks where to reach each other. If a rank has no watch, none has from now on. Collective.
+ */
 thaw_status thaw_watch_join(struct thaw_watch **watch, MPI_Comm comm);
 /* Before MPI_Finalize: from now on it is the end of MPI that is watched. */
 void thaw_watch_leave(struct thaw_watch *watch);

@@ -1,9 +1,8 @@
 /* When the job will be ended by the batch system, known without signals.
  *
  * Sources, the first that is present: --time-limit, from the start of this process; SLURM_JOB_END_TIME, seconds of the
- * epoch; PBS_WALLTIME (Torque), seconds from the start of the job's script. An end in the past is ignored: the limit was
- * raised while the job ran. LSF and Grid Engine do not tell their
- * jobs. */
+ * epoch; PBS_WALLTIME (Torque), seconds from the start of the job's script. An end in the past is ignored: the limit
+ * was raised while the job ran. LSF and Grid Engine do not tell their jobs. */
 #ifndef THAW_SRC_CLI_DEADLINE_H
 #define THAW_SRC_CLI_DEADLINE_H
 
