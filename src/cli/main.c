@@ -254,6 +254,13 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	return true;
 }
 
+/* mpirun sends SIGTERM to the ranks that are still ending when one has exited with an error. */
+static void ignore_signals(void)
+{
+	thaw_signals_exit(NULL);
+	thaw_signals_announce(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	blas_kernel_correct(argv);
@@ -293,9 +300,7 @@ int main(int argc, char **argv)
 	} else {
 		status = run(&v, &comm);
 	}
-	/* mpirun sends SIGTERM to the ranks that are still ending when one has exited with an error. */
-	thaw_signals_exit(NULL);
-	thaw_signals_announce(NULL);
+	ignore_signals();
 	comm.close(&comm);
 	settings_free(&v.settings);
 	thaw_free(v.values);
