@@ -50,6 +50,9 @@ thaw_status thaw_loader_submit(struct thaw_loader *loader, const struct thaw_bat
 /* Waits for the batch of the oldest request. The loader owns *batch; the caller returns it with thaw_loader_release.
  * Fails if memory or file descriptors ran out (THAW_RESOURCE); the request is then dropped. */
 thaw_status thaw_loader_next(struct thaw_loader *loader, struct thaw_batch **batch);
+/* Sets a callback that thaw_loader_next calls about ten times per second while it waits, and at its start: true makes
+ * it return THAW_UNFINISHED; the request stays. NULL, as at first: it waits until the batch is complete. */
+void thaw_loader_on_wait(struct thaw_loader *loader, bool (*stop)(void *context), void *context);
 void thaw_loader_release(struct thaw_loader *loader, struct thaw_batch *batch);
 /* Stops the threads and frees everything, including queued requests and batches not yet released. NULL is fine. */
 void thaw_loader_destroy(struct thaw_loader *loader);

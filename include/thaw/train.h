@@ -96,7 +96,12 @@ struct thaw_callbacks {
 	void *context;
 	void (*progress)(void *context, const struct thaw_train_progress *p);
 	void (*log)(void *context, const char *line); /* a message for the user, without newline; rank 0 only */
-	bool (*stop)(void *context);                  /* returns true once the job should stop; called on every rank */
+	bool (*stop)(void *context); /* returns true once the job should stop; called on every rank, very often */
+	/* Called once on every rank, directly before the first step: until then nothing would be lost if the process
+	 * were ended, from then on `stop` makes it save. */
+	void (*begin)(void *context);
+	/* Called on every rank: how long a checkpoint takes at most. An estimate before the first one. */
+	void (*save_cost)(void *context, double seconds);
 };
 
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary

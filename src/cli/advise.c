@@ -58,7 +58,6 @@ static thaw_status run_advise(struct session *session, const void *values, json_
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = progress_stop;
 	thaw_status status = thaw_advise(session->comm, &v->advise, &callbacks, result);
 	progress_end(&progress);
 	return status;
@@ -76,7 +75,7 @@ const struct command command_advise = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = "asked to stop: ending after the current step",
+	.ends = "thaw: asked to stop: thaw advise saves nothing: run the same command again",
 	.run = run_advise,
 	.print = advise_page_print,
 };

@@ -25,6 +25,13 @@ void print_error(const char *message)
 {
 	char line[LINE_SIZE];
 	snprintf(line, sizeof(line), "thaw: %s", message);
-	thaw_text_clean(line, "");
-	fprintf(stderr, "%s\n", line);
+	print_line(line);
+}
+
+void print_line(const char *line)
+{
+	char clean[LINE_SIZE];
+	snprintf(clean, sizeof(clean), "%s", line);
+	thaw_text_clean(clean, "");
+	fprintf(stderr, "%s\n", clean);
 }

@@ -108,6 +108,7 @@ static thaw_status resolve(struct invocation *v, int argc, char **argv)
 		return THAW_RESOURCE;
 	v->command = c;
 	((struct common *)v->values)->threads = 1;
+	((struct common *)v->values)->timeout = -1.0;
 	if (c->defaults)
 		c->defaults(v->values);
 	THAW_TRY(settings_resolve(&v->settings, c->options, v->values, argc - 2, argv + 2));
@@ -194,14 +195,33 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	return thaw_comm_agree(comm, (thaw_status)status);
 }
 
+/* On whichever rank notices the silence. */
+static void print_silence(void *context, const char *line)
+{
+	(void)context;
+	print_line(line);
+}
+
+static bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
+}
+
 /* Installs the handlers first: a signal between MPI_Init and their installation would kill the rank. */
 static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm)
 {
-	if (v->command->stops)
+	if (v->command->ends) {
 		THAW_TRY(thaw_signals_install());
-	THAW_TRY(thaw_mpi_open(comm));
-	if (v->command->stops && comm->rank == 0)
+		thaw_signals_exit("");
+	}
+	const struct thaw_watch_options watch = {
+		.timeout = ((const struct common *)v->values)->timeout, .log = print_silence, .stop = stop_requested};
+	THAW_TRY(thaw_mpi_open_watched(comm, &watch));
+	if (v->command->ends && comm->rank == 0) {
+		thaw_signals_exit(v->command->ends);
 		thaw_signals_announce(v->command->stops);
+	}
 	return THAW_OK;
 }
 
@@ -235,6 +255,13 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	else
 		return false;
 	return true;
+}
+
+/* mpirun sends SIGTERM to the ranks that are still ending when one has exited with an error. */
+static void ignore_signals(void)
+{
+	thaw_signals_exit(NULL);
+	thaw_signals_announce(NULL);
 }
 
 int main(int argc, char **argv)
@@ -278,6 +305,7 @@ int main(int argc, char **argv)
 	} else {
 		status = run(&v, &comm);
 	}
+	ignore_signals();
 	comm.close(&comm);
 	settings_free(&v.settings);
 	thaw_free(v.values);

@@ -10,10 +10,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
+
+#define NS_PER_SECOND 1000000000L
+#define STOP_POLL_NS  (NS_PER_SECOND / 10)
 
 /* A request and its batch. The memory is reused for later requests. */
 struct job {
@@ -43,6 +47,8 @@ struct thaw_loader {
 	struct job *spare;        /* released jobs, at most `ahead` + 1, which is as many as are in use at once */
 	int spares;
 	bool closing;
+	bool (*stop)(void *context); /* of thaw_loader_on_wait */
+	void *stop_context;
 	int threads;
 	pthread_t thread[];
 };
@@ -245,6 +251,16 @@ static thaw_status start_threads(struct thaw_loader *l, int threads)
 	return THAW_OK;
 }
 
+/* Timed waits use the monotonic clock, which nobody sets. */
+static void init_ready(struct thaw_loader *l)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->ready, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
 			       const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
 			       int threads, int ahead)
@@ -260,7 +276,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 	l->ahead = max_int(ahead, 1);
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_cond_init(&l->work, NULL);
-	pthread_cond_init(&l->ready, NULL);
+	init_ready(l);
 	thaw_status status = start_threads(l, threads);
 	if (status != THAW_OK) {
 		thaw_loader_destroy(l);
@@ -322,6 +338,27 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 	return THAW_OK;
 }
 
+void thaw_loader_on_wait(struct thaw_loader *l, bool (*stop)(void *context), void *context)
+{
+	l->stop = stop;
+	l->stop_context = context;
+}
+
+/* Waits until a batch may be complete, or it is time to ask whether to stop. The caller holds the mutex. */
+static void wait_ready(struct thaw_loader *l)
+{
+	struct timespec until;
+	if (!l->stop) {
+		pthread_cond_wait(&l->ready, &l->mutex);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += STOP_POLL_NS;
+	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+	until.tv_nsec %= NS_PER_SECOND;
+	pthread_cond_timedwait(&l->ready, &l->mutex, &until);
+}
+
 thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 {
 	pthread_mutex_lock(&l->mutex);
@@ -330,8 +367,13 @@ thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 		pthread_mutex_unlock(&l->mutex);
 		return thaw_fail(THAW_SOFTWARE, "thaw_loader_next without a submitted request");
 	}
-	while (j->finished < j->request.count)
-		pthread_cond_wait(&l->ready, &l->mutex);
+	bool stopped = false;
+	while (!(stopped = l->stop && l->stop(l->stop_context)) && j->finished < j->request.count)
+		wait_ready(l);
+	if (stopped) {
+		pthread_mutex_unlock(&l->mutex);
+		return thaw_fail(THAW_UNFINISHED, "asked to stop while images were loaded");
+	}
 	l->first = j->next;
 	if (!l->first)
 		l->last = NULL;

@@ -151,14 +151,15 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 	return THAW_OK;
 }
 
-static void run_trunk(struct thaw_features *f, const float *image)
+static bool run_trunk(struct thaw_features *f, const float *image)
 {
 	size_t side = (size_t)f->parts.size;
 	memcpy(thaw_executor_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
-	thaw_executor_run_trunk(f->parts.trunk, f->record);
+	return thaw_executor_run_trunk(f->parts.trunk, f->record);
 }
 
-/* Sample by sample in the order of the request; the loader's batch has the same order. */
+/* Sample by sample in the order of the request; the loader's batch has the same order. THAW_UNFINISHED when the trunk
+ * is abandoned. */
 static thaw_status collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
 			   struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
@@ -169,7 +170,8 @@ static thaw_status collect(struct thaw_features *f, const struct pending *w, con
 		if (w->cached[i]) {
 			THAW_TRY(thaw_cache_get(w->cache, entry_of(f, w, i), f->record));
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
-			run_trunk(f, fresh->images + (size_t)next * image);
+			if (!run_trunk(f, fresh->images + (size_t)next * image))
+				return thaw_fail(THAW_UNFINISHED, "asked to stop while features were computed");
 			if (w->cache)
 				thaw_cache_put(w->cache, entry_of(f, w, i), &fresh->fingerprints[next], f->record);
 			next++;

@@ -16,6 +16,7 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 {
 	THAW_TRY(thaw_loader_create(&p->loader, &r->final_test, &r->preprocess, NULL, r->options.decode_threads,
 				    RUN_STEPS_AHEAD));
+	thaw_loader_on_wait(p->loader, run_abandons, r);
 	THAW_TRY(thaw_damage_create(&p->damage, &r->final_test));
 	struct thaw_feature_parts parts = {
 		.dataset = &r->final_test,

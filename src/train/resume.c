@@ -234,12 +234,23 @@ static thaw_status save(struct run *r, bool best, thaw_status *written)
 	return status;
 }
 
+#define SLOW_DISK 5e7 /* bytes per second that any file system writes */
+
+/* Reports how long a checkpoint takes: what the ranks waited for, and the rest that a thread writes. */
+static void report_cost(const struct run *r, double seconds)
+{
+	double bytes = (double)vectors(r) * (double)r->phase.params->length * sizeof(float);
+	if (r->callbacks && r->callbacks->save_cost)
+		r->callbacks->save_cost(r->callbacks->context, seconds + bytes / SLOW_DISK);
+}
+
 thaw_status run_save(struct run *r, bool best)
 {
 	thaw_status written;
-	r->last_checkpoint = thaw_clock();
+	double start = r->last_checkpoint = thaw_clock();
 	THAW_TRY(run_compare_weights(r));
 	THAW_TRY(save(r, best, &written));
+	report_cost(r, thaw_clock() - start);
 	if (written != THAW_OK)
 		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
 	return THAW_OK;
@@ -394,6 +405,7 @@ thaw_status run_resume(struct run *r)
 		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
+	report_cost(r, 0.0);
 out:
 	thaw_weights_free(&w);
 	return status;

@@ -15,6 +15,7 @@
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "src/train/undo.h"
 #include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
@@ -30,7 +31,7 @@ enum {
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
 	SLOT_DAMAGED,   /* images of the step that were found damaged, for the first time in this process */
-	SLOT_ABANDONED, /* not 0: a rank was asked to stop and skipped lanes, so the step is not done */
+	SLOT_ABANDONED, /* not 0: a rank was asked to stop before its slots were sent, so no rank updates weights */
 	SLOTS
 };
 
@@ -74,8 +75,10 @@ struct run_phase {
 	struct thaw_features *train_features, *test_features;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
-	float **gradient; /* [graph->param_count] into the vector of the current lane */
-	bool non_finite;  /* a gradient or weight of this rank's shards was inf or nan in this step */
+	float **gradient;       /* [graph->param_count] into the vector of the current lane */
+	bool non_finite;        /* a gradient or weight of this rank's shards was inf or nan in this step */
+	bool abandoned;         /* this rank was asked to stop within this step: it computes and updates nothing more */
+	struct thaw_undo *undo; /* what the step has overwritten so far; NULL: one rank, which updates at the end */
 };
 
 struct run {
@@ -110,6 +113,7 @@ struct run {
 	struct run_phase phase;
 	struct position at;
 	bool too_damaged;             /* the failure is a number of damaged images; the state is worth saving */
+	bool keep_step;               /* asked to stop before this process's first step, which is done nevertheless */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
 	bool finished;                /* after the last epoch */
 	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
@@ -222,7 +226,11 @@ thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches
 /* lane_norms.c: THAW_CONFIG if a batch norm that is unfrozen would normalise one value per channel. */
 thaw_status run_check_lane_norms(struct run *r);
 
-/* step.c: one step over all lanes. *stop: a rank was asked to stop. *save: a checkpoint is due. Collective. */
+/* step.c: for executors and loaders: whether this rank was asked to stop and leaves its work undone. context: the run
+ */
+bool run_abandons(void *context);
+/* One step over all lanes. *stop: a rank was asked to stop; the step is then done on all
+ * ranks or on none. *save: a checkpoint is due. Collective. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
 /* The update function of the all-reduce (struct thaw_allreduce_update); context is the run. */
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots);

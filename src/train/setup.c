@@ -158,8 +158,11 @@ static thaw_status open_loaders(struct run *r)
 	int lanes = r->end_lane - r->first_lane;
 	THAW_TRY(thaw_loader_create(&r->train_loader, &r->train, &r->preprocess, &r->augment, r->options.decode_threads,
 				    RUN_STEPS_AHEAD * lanes));
-	return thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
-				  RUN_STEPS_AHEAD);
+	THAW_TRY(thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
+				    RUN_STEPS_AHEAD));
+	thaw_loader_on_wait(r->train_loader, run_abandons, r);
+	thaw_loader_on_wait(r->test_loader, run_abandons, r);
+	return THAW_OK;
 }
 
 /* All that a rank can open without the others. */

@@ -35,10 +35,17 @@ static void show_progress(struct run *r)
 	r->callbacks->progress(r->callbacks->context, &p);
 }
 
-/* Saves the state and waits for the disk: THAW_UNFINISHED on all ranks, or why saving failed. */
+/* Saves the state and waits for the disk: THAW_UNFINISHED on all ranks, or why saving failed. A process that has done
+ * no step has nothing to save. */
 static thaw_status save_and_stop(struct run *r)
 {
 	thaw_status written;
+	if (r->at.total_steps == r->first_step)
+		return thaw_fail(
+			THAW_UNFINISHED,
+			"asked to stop: nothing to save since step %lld of %lld: run the same command again to "
+			"continue",
+			(long long)r->at.total_steps, (long long)run_total_steps(r));
 	THAW_TRY(run_save_now(r, &written));
 	THAW_TRY(thaw_comm_agree(r->comm, written));
 	return thaw_fail(THAW_UNFINISHED,
@@ -212,6 +219,15 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 	return run_directory_finish(r, *summary);
 }
 
+/* All ranks have all that the first step needs. */
+static thaw_status begin(const struct run *r)
+{
+	THAW_TRY(r->comm->barrier(r->comm));
+	if (r->callbacks && r->callbacks->begin)
+		r->callbacks->begin(r->callbacks->context);
+	return THAW_OK;
+}
+
 static thaw_status train_to_end(struct run *r, json_t **summary)
 {
 	json_t *metrics = NULL;
@@ -223,6 +239,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 		r->last_checkpoint -= r->options.checkpoint_seconds - FIRST_CHECKPOINT;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in metrics.jsonl: %s", thaw_error_message());
+	if (status == THAW_OK)
+		status = begin(r);
 	while (status == THAW_OK && !r->finished) {
 		status = run_epoch(r, after_step);
 		if (status == THAW_OK)

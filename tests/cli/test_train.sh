@@ -89,6 +89,21 @@ check "the same command resumes the run" exits 0 "resumed at step"
 run "$thaw" "${long[@]}" --out unbroken
 check "an interrupted run ends with the same bits" cmp -s stopped/model.safetensors unbroken/model.safetensors
 
+# The end of the job is known: one step is done, if there is time for no more.
+run "$thaw" "${long[@]}" --out limited --time-limit 0:05
+check "a time limit stops the run" exits 75 "the job ends in 0:0" "(--time-limit)" "saved at step 1 of"
+SLURM_JOB_END_TIME=$(($(date +%s) + 10)) run "$thaw" "${long[@]}" --out limited
+check "Slurm's time limit stops the run" exits 75 "(SLURM_JOB_END_TIME)" "resumed at step 1" "saved at step 2 of"
+PBS_WALLTIME=10 run "$thaw" "${long[@]}" --out limited
+check "Torque's time limit stops the run" exits 75 "(PBS_WALLTIME)" "saved at step 3 of"
+SLURM_JOB_END_TIME=$(($(date +%s) - 10)) run "$thaw" "${long[@]}" --out limited
+check "an end in the past is ignored" exits 0 "resumed at step 3"
+check "... and the run ends with the same bits" cmp -s limited/model.safetensors unbroken/model.safetensors
+for limit in 0 0:00 1:2:3:4 x 1-x -1:0 9999999 ''; do
+	run "$thaw" "${long[@]}" --out limited --time-limit "$limit"
+	check "an invalid time limit: '$limit'" fails 64 "--time-limit"
+done
+
 run "$thaw" eval --model run --data data --json
 check "eval counts each test image once" reports images=22
 check "eval agrees with the training" test "$(member top1)" = "$trained_top1"
