@@ -145,6 +145,8 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
 	$(addprefix $(BUILD)/src/cli/,chart.o clean_text.o display_text.o result.o wrap.o)
 $(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
+$(BUILD)/tests/unit/test_launch_warnings: $(addprefix $(BUILD)/src/cli/,launch_warnings.o rank_facts.o doctor_nodes.o \
+	display_text.o result.o)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)

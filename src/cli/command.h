@@ -28,6 +28,7 @@ struct command {
 	size_t size;                    /* of the structure of values; it starts with struct common */
 	void (*defaults)(void *values); /* fills a zeroed structure, except its struct common; may be NULL */
 	bool alone;                     /* rank 0 does the work; the others wait */
+	bool reports_launch;            /* its result contains the warnings on the launch; main does not log them */
 	/* Polls thaw_stop_requested, so signals do not end it at once: what rank 0 prints at the first one. NULL: no.
 	 */
 	const char *stops;
