@@ -1,7 +1,7 @@
 #!/bin/bash
 # The job scripts, with stand-ins for the launchers and the program: the command that they start, and how they handle
 # signals and exit codes. Usage: test_jobs.sh THAW
-# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
+# shellcheck disable=SC2016,SC2034,SC2046 # conditions are evaluated by check; names are one word each
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 jobs=$(realpath "$(dirname "$0")/../../jobs")
@@ -173,5 +173,22 @@ CODE=75 run sh "$jobs/local.sh"
 check "local: the exit code" exits 75
 DATA='' run sh "$jobs/local.sh"
 check "local: DATA is not set" eval '[ $code -ne 0 ] && err_has DATA'
+
+# The container definition and the Spack package name what tools/deps.sh needs for a build: packages of Debian in the
+# third column, of Spack in the fifth.
+needed() { sed -n "/^build /s/  */ /gp" "$jobs/../tools/deps.sh" | cut -d ' ' -f "$1" | grep -v '^-$' | sort -u; }
+named_in() { # named_in FILE NAME...: the file has all of the names as words
+	local file=$1 name
+	shift
+	for name; do grep -qE "(^|[^a-z0-9.-])$name($|[^a-z0-9.-])" "$file" || { echo "# not in $file: $name"; return 1; }; done
+}
+check "container: the packages of a build" named_in "$jobs/thaw.def" $(needed 3)
+check "spack: the packages of a build" named_in "$jobs/spack/packages/thaw/package.py" $(needed 5 | grep -vxE 'gcc|pkgconf')
+# section NAME NUMBER: the shell commands of a section of the definition
+section() { awk -v name="%$1" -v want="$2" '/^[%B]/ { on = $1 == name && ++n == want; next } on' "$jobs/thaw.def"; }
+for i in 1 2; do
+	run sh -n <(section post $i)
+	check "container: the commands of stage $i are a shell script" eval 'exits 0 && section post $i | grep -q apt-get'
+done
 
 finish
