@@ -46,7 +46,7 @@ if [ -n "$STAGE" ]; then
 	local_data=$STAGE/thaw-$JOB_ID
 	# shellcheck disable=SC2016 # expanded on the nodes
 	"$MPIRUN" --hostfile "$TMPDIR/hosts" --map-by ppr:1:node sh -c \
-		'test -e "$2" || { mkdir -p "${2%/*}" && cp -rL "$1" "$2.part" && mv "$2.part" "$2"; }' sh "$DATA" "$local_data" \
+		'test -e "$2" || { rm -rf "$2.part" && mkdir -p "${2%/*}" && cp -rL "$1" "$2.part" && mv "$2.part" "$2"; }' sh "$DATA" "$local_data" \
 		</dev/null || code=74
 	[ "$code$asked" != 74 ] || echo "cannot copy $DATA: $local_data: is the local disk full?" >&2
 	trap '"$MPIRUN" --hostfile "$TMPDIR/hosts" --map-by ppr:1:node rm -rf "$local_data" "$local_data.part" </dev/null' EXIT

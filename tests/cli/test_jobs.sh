@@ -151,6 +151,9 @@ clean
 printf '%s\n' "--seed 1" "--seed 2 --lr 0.1" >sweep
 CODE=0 SWEEP=sweep SLURM_ARRAY_TASK_ID=2 run bash "$jobs/slurm.sbatch"
 check "slurm, array: the flags of line 2, a directory for task 2" grep -q -- "--out run-2 --unfreeze last:2 --seed 2 --lr 0.1$" launched
+clean
+SWEEP=sweep SLURM_ARRAY_JOB_ID=42 SLURM_ARRAY_TASK_ID=2 signalled USR1
+check "slurm, array: the task alone is requeued" eval 'exits 75 && grep -qx "requeue 42_2" requeued'
 SWEEP=sweep SLURM_ARRAY_TASK_ID=3 run bash "$jobs/slurm.sbatch"
 check "slurm, array: more tasks than lines" exits 64 "no line 3: sweep: submit with --array=1-2"
 SWEEP=sweep run bash "$jobs/slurm.sbatch"

@@ -226,13 +226,18 @@ finished() {
 	echo "# $LAUNCH: resumed $(in_log '^resumed at') times: $(sed -n 's/^resumed at step \([0-9]*\).*/\1/p' "$LAUNCH.log" | tr '\n' ' ')"
 }
 
-# Two runs from a file of flags, with the images copied to a local folder.
+# Two runs from a file of flags, with the images copied to a local folder. The second one, which has the number of the
+# array, is requeued once.
 array_of_runs() {
 	local seed
 	for seed in 1 2; do echo "--seed $seed"; done >sweep
-	job=$(FLAGS="$settings --epochs 1" SWEEP=$work/sweep STAGE=$work/local/disk OUT=$work/array-$LAUNCH \
+	job=$(FLAGS="$settings --epochs 40 --eval-every 40" SWEEP=$work/sweep STAGE=$work/local/disk OUT=$work/array-$LAUNCH \
 		sbatch --parsable --array=1-2 --nodes=1 --ntasks-per-node=1 --output="$work/array-$LAUNCH-%a.log" "$script")
+	wait_until $PATIENCE 'grep -q "\"step\"" array-$LAUNCH-2/metrics.jsonl 2>/dev/null'
+	scancel --batch --signal=USR1 "${job}_2"
 	wait_until $PATIENCE gone
+	check "$LAUNCH: array: one task is requeued, and it alone" \
+		eval '[ "$(cat array-$LAUNCH-?.log | grep -c "the job is back in the queue")" -eq 1 ] && grep -q "^resumed" array-$LAUNCH-2.log'
 	for seed in 1 2; do
 		check "$LAUNCH: array, task $seed: its own flags and run directory" \
 			eval 'grep -q "\"seed\": $seed[,}]" array-$LAUNCH-$seed/config.json && [ -s array-$LAUNCH-$seed/result.json ]'
