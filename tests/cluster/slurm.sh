@@ -41,7 +41,7 @@ work=$(mktemp -d /tmp/thaw-slurm-XXXXXX)
 chmod 755 "$work"
 cd "$work" || exit 1
 cleanup() {
-	[ -n "${job:-}" ] && scancel "$job" 2>/dev/null && wait_until 40 gone
+	[ -n "${job:-}" ] && scancel --user="$(id -un)" 2>/dev/null && wait_until 40 '! squeue --noheader | grep -q .'
 	stop_daemons
 	[ -n "${KEEP_WORK:-}" ] || [ "$failed" -ne 0 ] || rm -rf "$work"
 }
@@ -204,6 +204,7 @@ no_scontrol() {
 
 cancelled() {
 	local before
+	[ "$(state)" = FAILED ] || { scancel "$job" && wait_until $PATIENCE gone; }
 	submit 600
 	goes_on
 	before=$(in_log "the job is back in the queue")
