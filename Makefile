@@ -157,6 +157,8 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
 	$(addprefix $(BUILD)/src/cli/,chart.o clean_text.o display_text.o result.o wrap.o)
 $(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
+$(BUILD)/tests/unit/test_launch_warnings: $(addprefix $(BUILD)/src/cli/,launch_warnings.o rank_facts.o doctor_nodes.o \
+	display_text.o result.o)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
@@ -248,9 +250,10 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all $(BUILD)/tests/unit/test_damage ## hours: runs killed and resumed, files damaged, and a real Slurm if it is installed
+soak: all $(BUILD)/tests/unit/test_damage ## hours: kills and resumes, damaged files, several hosts, a real Slurm if installed
 	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
+	@tests/cluster/hosts.sh $(BUILD)
 	@tests/cluster/slurm.sh $(BUILD)
 
 advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)

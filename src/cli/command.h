@@ -28,6 +28,7 @@ struct command {
 	size_t size;                    /* of the structure of values; it starts with struct common */
 	void (*defaults)(void *values); /* fills a zeroed structure, except its struct common; may be NULL */
 	bool alone;                     /* rank 0 does the work; the others wait */
+	bool reports_launch;            /* its result contains the warnings on the launch; main does not log them */
 	/* What rank 0 prints when a signal ends the command, with code THAW_UNFINISHED; NULL: signals are not handled.
 	 * A command with `stops` may call thaw_signals_exit(NULL), and then polls thaw_stop_requested: `stops` is what
 	 * rank 0 prints then. */

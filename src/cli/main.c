@@ -15,6 +15,7 @@
 #include "src/cli/command.h"
 #include "src/cli/descriptors.h"
 #include "src/cli/failure.h"
+#include "src/cli/launch_report.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
 #include "src/cli/signals.h"
@@ -188,6 +189,8 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	struct thaw_comm *comm = session->comm;
 	if (!c->alone) {
 		THAW_TRY(compare_settings(session->settings, comm));
+		if (!c->reports_launch)
+			THAW_TRY(launch_report(comm, ((const struct common *)values)->threads));
 		return failure_agree(comm, c->run(session, values, result));
 	}
 	int32_t status = comm->rank == 0 ? c->run(session, values, result) : THAW_OK;
