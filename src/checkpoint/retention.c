@@ -122,7 +122,7 @@ static thaw_status check_intact(const struct thaw_retention *r, int64_t step, bo
 	char *path = thaw_folder_path(r->directory, step);
 	if (!path)
 		return THAW_RESOURCE;
-	thaw_status status = thaw_frame_read(NULL, NULL, path);
+	thaw_status status = thaw_frame_read(NULL, NULL, path, r->largest);
 	thaw_free(path);
 	*intact = status == THAW_OK;
 	return status == THAW_RESOURCE ? status : THAW_OK;

@@ -89,6 +89,8 @@ static thaw_status write_step(struct thaw_checkpoint_writer *w)
 	if (status == THAW_OK)
 		status = thaw_retention_announce(&w->retention, w->step, w->best);
 	if (status == THAW_OK)
+		status = thaw_folder_clear(path);
+	if (status == THAW_OK)
 		status = thaw_frame_open(&frame, path, w->size, w->level);
 	status = drain(w, frame, status);
 	if (status != THAW_OK || w->abandoned)
@@ -162,7 +164,9 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	made->level = o->level;
 	made->sink = (struct thaw_sink){.write = write_ring, .context = made};
 	made->directory = thaw_strdup(o->directory);
-	made->retention = (struct thaw_retention){.directory = made->directory, .keep_last = o->keep_last};
+	made->retention = (struct thaw_retention){.directory = made->directory,
+						  .keep_last = o->keep_last,
+						  .largest = o->largest > 0 ? o->largest : SIZE_MAX};
 	thaw_status status = made->directory ? start_thread(made) : THAW_RESOURCE;
 	if (status != THAW_OK) {
 		destroy(made);

@@ -177,7 +177,7 @@ out:
 static thaw_status inspect_checkpoint(const char *path, bool layers, json_t **result)
 {
 	struct thaw_weights w;
-	THAW_TRY(thaw_checkpoint_read(&w, path));
+	THAW_TRY(thaw_checkpoint_read(&w, path, SIZE_MAX));
 	json_t *metadata = json_object(), *tensors = json_array();
 	for (int i = 0; i < w.metadata_count; i++) {
 		json_t *value = thaw_report_string(w.metadata[i].value);

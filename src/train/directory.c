@@ -21,6 +21,7 @@
 
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/state_size.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
@@ -194,7 +195,12 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
-	struct thaw_checkpoint_options options = {r->options.out, r->options.keep, CHECKPOINT_LEVEL};
+	const struct thaw_checkpoint_options options = {
+		.directory = r->options.out,
+		.keep_last = r->options.keep,
+		.level = CHECKPOINT_LEVEL,
+		.largest = thaw_state_bound(r->model->graph),
+	};
 	return r->metrics_path ? thaw_checkpoint_writer_create(&r->writer, &options) : THAW_RESOURCE;
 }
 

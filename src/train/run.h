@@ -174,6 +174,12 @@ thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
 thaw_status run_plan_add_result(const struct run *r, json_t *summary);
 void run_plan_close(struct run *r);
 
+/* find_checkpoint.c: reads the newest checkpoint that the run can continue from. *step: -1 if there is none; *at and *w
+ * (freed by the caller) are set otherwise. Names in the log those that are passed over. THAW_DATA, THAW_CONFIG or
+ * THAW_IO if there are only such: to start from the beginning would discard a long run, so the user must decide. Rank 0
+ * only. */
+thaw_status run_find_checkpoint(const struct run *r, struct thaw_weights *w, struct position *at, int64_t *step);
+
 /* resume.c: the state in checkpoints. Collective. */
 /* Enters the phase of the newest checkpoint and restores its state, or enters the first phase. */
 thaw_status run_resume(struct run *r);

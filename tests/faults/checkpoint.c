@@ -100,9 +100,9 @@ static void prepare(const struct scratch *s)
 	assert_int_equal(save(run, OLD, false), THAW_OK);
 }
 
-static void fail_on_damage(void *context, const char *path, const char *why)
+static void fail_on_damage(void *context, const char *path, thaw_status status, const char *why)
 {
-	(void)context;
+	(void)context, (void)status;
 	fail_msg("%s: %s", path, why);
 }
 
@@ -119,7 +119,8 @@ static int64_t check_folder(const struct scratch *s)
 	const char *run = scratch_file(s, "run");
 	struct thaw_weights w = {0};
 	int64_t step, best;
-	assert_int_equal(thaw_checkpoint_latest(&w, &step, run, fail_on_damage, NULL), THAW_OK);
+	const struct thaw_checkpoint_search search = {.directory = run, .largest = SIZE_MAX, .skipped = fail_on_damage};
+	assert_int_equal(thaw_checkpoint_latest(&w, &step, &search), THAW_OK);
 	assert_true(step == OLD || step == NEW);
 	check_content(&w, step);
 	thaw_weights_free(&w);
@@ -127,7 +128,7 @@ static int64_t check_folder(const struct scratch *s)
 	assert_int_equal(best, step == NEW ? NEW : BEST);
 	char name[64];
 	snprintf(name, sizeof(name), "run/step-%lld.safetensors.zst", (long long)best);
-	assert_int_equal(thaw_checkpoint_read(&w, scratch_file(s, name)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&w, scratch_file(s, name), SIZE_MAX), THAW_OK);
 	check_content(&w, best);
 	thaw_weights_free(&w);
 	return step;
