@@ -10,13 +10,9 @@
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/try.h"
@@ -47,26 +43,6 @@ static thaw_status write_json(const char *directory, const char *name, const jso
 {
 	char *path = thaw_format("%s/%s", directory, name);
 	thaw_status status = path ? thaw_report_file(path, object) : THAW_RESOURCE;
-	thaw_free(path);
-	return status;
-}
-
-/* The system releases the lock when the process ends, however it ends. */
-static thaw_status take_lock(struct run *r)
-{
-	char *path = thaw_format("%s/.lock", r->options.out);
-	if (!path)
-		return THAW_RESOURCE;
-	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	thaw_status status = THAW_OK;
-	if (r->lock < 0)
-		status = thaw_fail(THAW_IO, "cannot open the lock file: %s: %s: give a writable folder", path,
-				   strerror(errno));
-	else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-		status = thaw_fail(THAW_CONFIG,
-				   "another job uses this run directory: --out %s: wait for it or "
-				   "give another folder",
-				   r->options.out);
 	thaw_free(path);
 	return status;
 }
@@ -189,7 +165,7 @@ static thaw_status load_summary(json_t **summary, const struct run *r)
 static thaw_status open_here(struct run *r, json_t **summary)
 {
 	THAW_TRY(thaw_make_directory(r->options.out));
-	THAW_TRY(take_lock(r));
+	THAW_TRY(thaw_lock_take(&r->lock, r->options.out, &thaw_lock_default_times, r->callbacks));
 	THAW_TRY(open_config(r));
 	THAW_TRY(load_summary(summary, r));
 	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
@@ -244,7 +220,9 @@ static thaw_status finish_here(struct run *r, json_t *summary)
 	thaw_status status = thaw_checkpoint_flush(r->writer);
 	if (status != THAW_OK)
 		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
-	status = thaw_model_save_run(r->model, r->options.out);
+	status = thaw_lock_check(r->lock);
+	if (status == THAW_OK)
+		status = thaw_model_save_run(r->model, r->options.out);
 	return status == THAW_OK ? write_json(r->options.out, "result.json", summary) : status;
 }
 
@@ -264,7 +242,6 @@ void run_directory_close(struct run *r)
 	thaw_free(reason);
 	r->writer = NULL;
 	run_plan_close(r);
-	if (r->lock >= 0)
-		close(r->lock);
-	r->lock = -1;
+	thaw_lock_release(r->lock);
+	r->lock = NULL;
 }

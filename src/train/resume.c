@@ -171,6 +171,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 {
 	struct metadata metadata = {0};
 	size_t tensors = (size_t)vectors(r) * (size_t)r->phase.params->count;
+	THAW_TRY(thaw_lock_check(r->lock));
 	r->at.seconds = thaw_clock() - r->started;
 	fill_metadata(r, &metadata);
 	struct thaw_weights w = {.metadata = metadata.pairs,

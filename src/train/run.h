@@ -12,6 +12,7 @@
 
 #include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
+#include "src/train/lock.h"
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
@@ -116,7 +117,7 @@ struct run {
 	int64_t first_step;     /* total_steps when this process started training */
 
 	/* Rank 0 only; run_directory_open and run_directory_close (directory.c). */
-	int lock; /* file descriptor of the lock file; -1: none */
+	struct thaw_lock *lock;
 	struct thaw_checkpoint_writer *writer;
 	char *metrics_path;
 	json_t *plan_file; /* the plan that the run was started with; NULL: none */

@@ -193,7 +193,6 @@ static thaw_status compare_ranks(const struct run *r)
 
 thaw_status run_open(struct run *r)
 {
-	r->lock = -1;
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
