@@ -39,6 +39,16 @@ thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step,
 				 bool best);
 /* Waits until the queued checkpoint is on disk. Returns the error of the last save, once. */
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
+/* What has happened since the last call; does not wait. */
+struct thaw_checkpoint_news {
+	int completed;       /* checkpoints on disk that this writer has written */
+	int removed;         /* older checkpoints removed since the last call because the disk was full */
+	thaw_status failure; /* of the last save, unless it was reported before; then it is the error message */
+};
+struct thaw_checkpoint_news thaw_checkpoint_poll(struct thaw_checkpoint_writer *w);
+/* Removes one checkpoint, the oldest first, the best one last, and never the newest undamaged one; waits for a save in
+ * progress. False if there is none to remove. The writer calls this itself when a save finds the disk full. */
+bool thaw_checkpoint_make_room(struct thaw_checkpoint_writer *w);
 /* Flushes, then destroys the writer. NULL is fine. */
 thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
 

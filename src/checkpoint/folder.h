@@ -31,5 +31,8 @@ struct thaw_retention {
 thaw_status thaw_retention_announce(struct thaw_retention *r, int64_t step, bool best);
 /* Call when the file exists: removes checkpoints that are no longer kept. */
 thaw_status thaw_retention_apply(struct thaw_retention *r, int64_t step);
+/* Removes one checkpoint to make room for that of `step`: the oldest, the best one last, and never the newest undamaged
+ * one before `step`. False if none was removed. Keeps the error message. */
+bool thaw_retention_make_room(struct thaw_retention *r, int64_t step);
 
 #endif

@@ -11,6 +11,8 @@
 /* Writes one frame with content size and checksum to `path`, atomically. `size`: total bytes of all appends. */
 struct thaw_frame_writer;
 thaw_status thaw_frame_open(struct thaw_frame_writer **f, const char *path, size_t size, int level);
+void thaw_frame_on_full(struct thaw_frame_writer *f, bool (*make_room)(void *context),
+			void *context); /* as in file.h */
 thaw_status thaw_frame_append(struct thaw_frame_writer *f, const void *bytes, size_t size);
 thaw_status thaw_frame_commit(struct thaw_frame_writer *f); /* also destroys f, even on failure */
 void thaw_frame_discard(struct thaw_frame_writer *f);       /* destroys f without creating the file; NULL is fine */

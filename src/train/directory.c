@@ -6,6 +6,7 @@
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
  *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end
+ *   diverged.json    if the run diverged: why, and when
  *   result.json      the summary, written last: if it exists, the run is done
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/io_error.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
 #include "src/train/state_size.h"
@@ -108,7 +110,8 @@ static thaw_status compare_config(const struct run *r, json_t *recorded, json_t 
 	return THAW_OK;
 }
 
-/* Checks the settings of a run that is in the folder already. *anew: they differ, but the run has nothing to resume. */
+/* Checks the settings of a run that is in the folder already. *anew: they differ, but the run has nothing to resume, or
+ * it diverged. */
 static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t *current, bool *anew)
 {
 	bool state;
@@ -118,9 +121,16 @@ static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t 
 				 r->options.out);
 	THAW_TRY(has_state(r, &state));
 	thaw_status status = compare_config(r, recorded, current);
-	*anew = status == THAW_CONFIG && !state;
+	bool over = status == THAW_CONFIG && state && !is_complete(r) && run_may_start_over(r, recorded, current);
+	*anew = status == THAW_CONFIG && (!state || over);
 	if (!*anew)
 		return status;
+	if (over) {
+		run_log(r,
+			"the run in %s diverged: its checkpoints are removed, and it starts anew with these settings",
+			r->options.out);
+		return run_start_over(r);
+	}
 	run_log(r, "an earlier start in %s left no checkpoint: the run starts anew with these settings",
 		r->options.out);
 	return THAW_OK;
@@ -214,16 +224,25 @@ thaw_status run_directory_open(struct run *r, bool *done, json_t **summary)
 	return THAW_OK;
 }
 
-/* Rank 0. */
-static thaw_status finish_here(struct run *r, json_t *summary)
+/* The trained network, then the result, which marks the run as complete. */
+static thaw_status write_results(const struct run *r, const json_t *summary)
 {
-	thaw_status status = thaw_checkpoint_flush(r->writer);
-	if (status != THAW_OK)
-		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
-	status = thaw_lock_check(r->lock);
-	if (status == THAW_OK)
-		status = thaw_model_save_run(r->model, r->options.out);
+	thaw_status status = thaw_model_save_run(r->model, r->options.out);
 	return status == THAW_OK ? write_json(r->options.out, "result.json", summary) : status;
+}
+
+/* Rank 0. On a full disk, older checkpoints make room. */
+static thaw_status finish_here(struct run *r, const json_t *summary)
+{
+	if (thaw_checkpoint_flush(r->writer) != THAW_OK)
+		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
+	THAW_TRY(thaw_lock_check(r->lock));
+	thaw_status status;
+	do {
+		status = write_results(r, summary);
+	} while (status == THAW_IO && thaw_is_full(thaw_failed_errno()) && thaw_checkpoint_make_room(r->writer));
+	run_log_removed(r, thaw_checkpoint_poll(r->writer).removed, true);
+	return status;
 }
 
 thaw_status run_directory_finish(struct run *r, json_t *summary)

@@ -186,9 +186,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 	return status;
 }
 
-/* *written: the result of writing on rank 0, THAW_OK on other ranks. A failure that is returned ends the run: it is
- * collective, or leaves the other ranks blocked. */
-static thaw_status save(struct run *r, bool best, thaw_status *written)
+thaw_status run_write_checkpoint(struct run *r, bool best, thaw_status *written)
 {
 	struct thaw_sink *sink = NULL;
 	thaw_status status = THAW_OK;
@@ -200,26 +198,6 @@ static thaw_status save(struct run *r, bool best, thaw_status *written)
 	if (sink)
 		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
 	return status;
-}
-
-thaw_status run_save(struct run *r, bool best)
-{
-	thaw_status written;
-	r->last_checkpoint = thaw_clock();
-	THAW_TRY(save(r, best, &written));
-	if (written != THAW_OK)
-		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
-	return THAW_OK;
-}
-
-thaw_status run_save_now(struct run *r, thaw_status *written)
-{
-	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
-		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
-	THAW_TRY(save(r, false, written));
-	if (*written == THAW_OK && r->comm->rank == 0)
-		*written = thaw_checkpoint_flush(r->writer);
-	return THAW_OK;
 }
 
 /* Restores one tensor on all ranks. data: its values in file layout on rank 0, NULL on other ranks. Collective. */

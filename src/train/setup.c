@@ -6,6 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/state_size.h"
 #include "src/train/warnings.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
@@ -171,6 +172,7 @@ static thaw_status open_here(struct run *r)
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
+		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
 	return open_loaders(r);
@@ -220,6 +222,7 @@ void run_close(struct run *r)
 		thaw_dataset_close(&r->final_test);
 	}
 	thaw_free(r->metrics_path);
+	thaw_free(r->saving.reason);
 }
 
 int64_t run_total_steps(const struct run *r)

@@ -24,6 +24,14 @@ size_t thaw_state_size(const struct thaw_graph *g, const struct thaw_optimizer *
 	return bytes;
 }
 
+size_t thaw_network_size(const struct thaw_graph *g)
+{
+	size_t bytes = 0;
+	for (int i = 0; i < g->param_count; i++)
+		bytes += param_bytes(&g->params[i]);
+	return bytes;
+}
+
 size_t thaw_state_bound(const struct thaw_graph *g)
 {
 	size_t bytes = HEADER_BYTES;
