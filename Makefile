@@ -226,8 +226,9 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
+soak: all ## hours: runs killed at random moments and resumed, faults in each file system call, a real Slurm if installed
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
+	@tests/faults/train.sh $(BUILD) 1
 	@tests/cluster/slurm.sh $(BUILD)
 
 advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)

@@ -598,6 +598,33 @@ static void a_failure_is_reported_once(void **state)
 	assert_steps(&inner, 4);
 }
 
+/* The oldest go first, the best one last, and the newest undamaged one stays. */
+static void room_is_made_from_the_oldest_on(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_checkpoint_writer *w = writer(s, 5);
+	for (int step = 1; step <= 5; step++)
+		save(w, step, step == 1);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	damage(step_file(s, 5));
+	w = writer(s, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 1, 3, 4, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 1, 4, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 4, 5);
+	assert_false(thaw_checkpoint_make_room(w));
+	assert_steps(s, 4, 5);
+	struct thaw_checkpoint_news news = thaw_checkpoint_poll(w);
+	assert_true(news.completed == 0 && news.removed == 3 && news.failure == THAW_OK);
+	assert_int_equal(thaw_checkpoint_poll(w).removed, 0);
+	save(w, 6, false);
+	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
+	assert_int_equal(thaw_checkpoint_poll(w).completed, 1);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+}
+
 static void invalid_options_are_refused(void **state)
 {
 	const struct scratch *s = *state;
@@ -645,6 +672,7 @@ int main(void)
 		in_scratch(a_best_that_was_never_written_is_ignored),
 		in_scratch(damaged_checkpoints_do_not_count_as_kept),
 		in_scratch(a_failure_is_reported_once),
+		in_scratch(room_is_made_from_the_oldest_on),
 		in_scratch(invalid_options_are_refused),
 		in_scratch(the_same_state_gives_the_same_file),
 	};
