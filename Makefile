@@ -250,10 +250,11 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all $(BUILD)/tests/unit/test_damage ## hours: kills and resumes, damaged files, several hosts, a real Slurm if installed
+soak: all $(BUILD)/tests/unit/test_damage ## hours: kills and resumes, faults, damaged files, several hosts, a real Slurm if installed
 	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
 	@tests/cluster/hosts.sh $(BUILD)
+	@tests/faults/train.sh $(BUILD) 1
 	@tests/cluster/slurm.sh $(BUILD)
 
 advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)

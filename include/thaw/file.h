@@ -33,6 +33,8 @@ struct thaw_file_writer;
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
 /* Valid until commit or discard. */
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f);
+/* When a write finds the disk full, make_room(context) is called: if it returns true, the write is tried again. */
+void thaw_file_writer_on_full(struct thaw_file_writer *f, bool (*make_room)(void *context), void *context);
 thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* frees f, also on failure */
 void thaw_file_writer_discard(struct thaw_file_writer *f);       /* frees f; NULL is fine */
 

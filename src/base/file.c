@@ -35,6 +35,8 @@ struct thaw_file_writer {
 	char *path;
 	char *temporary;
 	int fd;
+	bool (*make_room)(void *context); /* or NULL */
+	void *room_context;
 	size_t used; /* bytes in buffer */
 	char buffer[WRITE_BUFFER];
 };
@@ -139,8 +141,12 @@ static thaw_status flush(struct thaw_file_writer *f)
 		ssize_t n = write(f->fd, f->buffer + done, f->used - done);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return thaw_fail_io("cannot write", f->path);
+		if (n < 0) {
+			thaw_fail_io("cannot write", f->path);
+			if (thaw_is_full(thaw_failed_errno()) && f->make_room && f->make_room(f->room_context))
+				continue;
+			return THAW_IO;
+		}
 		done += (size_t)n;
 	}
 	f->used = 0;
@@ -210,6 +216,12 @@ thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path)
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f)
 {
 	return &f->sink;
+}
+
+void thaw_file_writer_on_full(struct thaw_file_writer *f, bool (*make_room)(void *context), void *context)
+{
+	f->make_room = make_room;
+	f->room_context = context;
 }
 
 /* Writes the directory entry of `path` to disk. */

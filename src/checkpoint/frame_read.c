@@ -2,7 +2,8 @@
  *
  * zstd's checksum covers the content but not the frame header, so the header must be one of the two forms that
  * frame_write.c writes. The file is read twice: memory for the content is allocated only after a first pass has
- * verified the content size of the header. A damaged size is thus reported as damage, not as lack of memory. */
+ * verified the content size of the header. A damaged size is thus reported as damage, not as lack of memory. A frame of
+ * a few megabytes may expand to any size, so a size above the caller's limit is refused before the first pass. */
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -26,7 +27,7 @@
 
 struct reader {
 	const char *path;
-	size_t limit; /* of the content, bytes */
+	size_t largest; /* content size that is accepted */
 	int fd;
 	ZSTD_DCtx *zstd;
 	unsigned char *block; /* [block_size] input */
@@ -69,11 +70,11 @@ static thaw_status check_header(const struct reader *r, size_t got, size_t *size
 		return damaged(r, "no content size in the frame header");
 	if (descriptor & DESCRIPTOR_SINGLE && content > UINT64_C(1) << THAW_FRAME_WINDOW_LOG)
 		return damaged(r, "window too large in the frame header");
-	if (content > r->limit)
+	if (content > r->largest)
 		return thaw_fail(
 			THAW_DATA,
 			"checkpoint too large: %s: its content has %llu bytes, at most %zu are expected: remove it",
-			r->path, content, r->limit);
+			r->path, content, r->largest);
 	*size = (size_t)content;
 	return THAW_OK;
 }
@@ -151,9 +152,9 @@ static void close_reader(struct reader *r)
 	thaw_free(r->discard);
 }
 
-thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t limit)
+thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t largest)
 {
-	struct reader r = {.path = path, .fd = -1, .limit = limit};
+	struct reader r = {.path = path, .largest = largest, .fd = -1};
 	unsigned char *content = NULL;
 	size_t found = 0;
 	thaw_status status;

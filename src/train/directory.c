@@ -7,22 +7,21 @@
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
  *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end
+ *   diverged.json    if the run diverged: why, and when
  *   result.json      the summary, written last, with the digest of the trained network: if both are undamaged, the run
  *                    is done
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/io_error.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/state_size.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 #include "thaw/run_result.h"
@@ -60,26 +59,6 @@ static thaw_status write_json(const char *directory, const char *name, json_t *o
 	THAW_TRY(thaw_report_seal(object));
 	char *path = thaw_format("%s/%s", directory, name);
 	thaw_status status = path ? thaw_report_file(path, object) : THAW_RESOURCE;
-	thaw_free(path);
-	return status;
-}
-
-/* The system releases the lock when the process ends, however it ends. */
-static thaw_status take_lock(struct run *r)
-{
-	char *path = thaw_format("%s/.lock", r->options.out);
-	if (!path)
-		return THAW_RESOURCE;
-	r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	thaw_status status = THAW_OK;
-	if (r->lock < 0)
-		status = thaw_fail(THAW_IO, "cannot open the lock file: %s: %s: give a writable folder", path,
-				   strerror(errno));
-	else if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-		status = thaw_fail(THAW_CONFIG,
-				   "another job uses this run directory: --out %s: wait for it or "
-				   "give another folder",
-				   r->options.out);
 	thaw_free(path);
 	return status;
 }
@@ -133,7 +112,8 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 	return THAW_OK;
 }
 
-/* Checks the settings of a run that is in the folder already. *anew: they differ, but the run has nothing to resume. */
+/* Checks the settings of a run that is in the folder already. *anew: they differ, but the run has nothing to resume, or
+ * it diverged. */
 static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t *current, bool *anew)
 {
 	bool state;
@@ -143,9 +123,16 @@ static thaw_status check_recorded(const struct run *r, json_t *recorded, json_t 
 				 r->options.out);
 	THAW_TRY(run_has_state(r, &state));
 	thaw_status status = compare_config(r, recorded, current);
-	*anew = status == THAW_CONFIG && !state;
+	bool over = status == THAW_CONFIG && state && !run_is_complete(r) && run_may_start_over(r, recorded, current);
+	*anew = status == THAW_CONFIG && (!state || over);
 	if (!*anew)
 		return status;
+	if (over) {
+		run_log(r,
+			"the run in %s diverged: its checkpoints are removed, and it starts anew with these settings",
+			r->options.out);
+		return run_start_over(r);
+	}
 	run_log(r, "an earlier start in %s left no checkpoint: the run starts anew with these settings",
 		r->options.out);
 	return THAW_OK;
@@ -242,7 +229,7 @@ static thaw_status check_images(const struct run *r)
 static thaw_status open_here(struct run *r, json_t **summary)
 {
 	THAW_TRY(thaw_make_directory(r->options.out));
-	THAW_TRY(take_lock(r));
+	THAW_TRY(thaw_lock_take(&r->lock, r->options.out, &thaw_lock_default_times, r->callbacks));
 	THAW_TRY(open_config(r));
 	THAW_TRY(load_summary(summary, r));
 	if (!*summary)
@@ -250,7 +237,12 @@ static thaw_status open_here(struct run *r, json_t **summary)
 	int64_t best; /* fail now: with a damaged record no checkpoint could be written */
 	THAW_TRY(thaw_checkpoint_best(&best, r->options.out));
 	r->metrics_path = thaw_format("%s/metrics.jsonl", r->options.out);
-	struct thaw_checkpoint_options options = {r->options.out, r->options.keep, CHECKPOINT_LEVEL};
+	const struct thaw_checkpoint_options options = {
+		.directory = r->options.out,
+		.keep_last = r->options.keep,
+		.level = CHECKPOINT_LEVEL,
+		.largest = thaw_state_bound(r->model->graph),
+	};
 	return r->metrics_path ? thaw_checkpoint_writer_create(&r->writer, &options) : THAW_RESOURCE;
 }
 
@@ -288,15 +280,26 @@ thaw_status run_directory_open(struct run *r, bool *done, json_t **summary)
 	return THAW_OK;
 }
 
-/* Rank 0. */
-static thaw_status finish_here(struct run *r, json_t *summary)
+/* The trained network, then the result, which marks the run as complete. */
+static thaw_status write_results(const struct run *r, json_t *summary)
 {
-	thaw_status status = thaw_checkpoint_flush(r->writer);
-	if (status != THAW_OK)
-		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
-	status = thaw_model_save_run(r->model, r->options.out);
+	thaw_status status = thaw_model_save_run(r->model, r->options.out);
 	return status == THAW_OK ? thaw_run_result_write(summary, r->options.out, thaw_model_file_name(r->model))
 				 : status;
+}
+
+/* Rank 0. On a full disk, older checkpoints make room. */
+static thaw_status finish_here(struct run *r, json_t *summary)
+{
+	if (thaw_checkpoint_flush(r->writer) != THAW_OK)
+		run_log(r, "the last checkpoint was not written: %s", thaw_error_message());
+	THAW_TRY(thaw_lock_check(r->lock));
+	thaw_status status;
+	do {
+		status = write_results(r, summary);
+	} while (status == THAW_IO && thaw_is_full(thaw_failed_errno()) && thaw_checkpoint_make_room(r->writer));
+	run_log_removed(r, thaw_checkpoint_poll(r->writer).removed, true);
+	return status;
 }
 
 thaw_status run_directory_finish(struct run *r, json_t *summary)
@@ -316,7 +319,6 @@ void run_directory_close(struct run *r)
 	thaw_free(reason);
 	r->writer = NULL;
 	run_plan_close(r);
-	if (r->lock >= 0)
-		close(r->lock);
-	r->lock = -1;
+	thaw_lock_release(r->lock);
+	r->lock = NULL;
 }

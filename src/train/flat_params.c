@@ -10,9 +10,7 @@
 
 #define PARAM_ALIGNMENT (THAW_ALIGNMENT / (int64_t)sizeof(float)) /* floats */
 #define INFINITY_BITS   0x7f800000u
-#define FILE_OVERHEAD   65536 /* bytes of metadata */
-#define TENSOR_OVERHEAD 256   /* bytes of one tensor in a file's header, without its name */
-#define BLOCK           4096  /* floats updated at a time, so that gradient, weights and states stay in cache */
+#define BLOCK           4096 /* floats updated at a time, so that gradient, weights and states stay in cache */
 
 /* Lists the trainable parameters. */
 static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
@@ -70,17 +68,6 @@ thaw_status thaw_flat_params_create(struct thaw_flat_params **params, struct tha
 out:
 	thaw_flat_params_destroy(made);
 	return status;
-}
-
-size_t thaw_flat_params_file_limit(const struct thaw_graph *graph)
-{
-	size_t bytes = FILE_OVERHEAD;
-	for (int i = 0; i < graph->param_count; i++) {
-		const struct thaw_param *p = &graph->params[i];
-		size_t values = (size_t)thaw_shape_count(&p->file_shape) * sizeof(float);
-		bytes += (1 + THAW_OPTIMIZER_STATES) * (values + strlen(p->name ? p->name : "") + TENSOR_OVERHEAD);
-	}
-	return bytes;
 }
 
 void thaw_flat_params_destroy(struct thaw_flat_params *params)

@@ -41,8 +41,6 @@ struct thaw_flat_params {
 thaw_status thaw_flat_params_create(struct thaw_flat_params **params, struct thaw_graph *graph,
 				    const struct thaw_optimizer *optimizer, double layer_decay,
 				    const struct thaw_comm *comm);
-/* Bytes that a file with all parameters of the graph and their optimizer state can have at most. */
-size_t thaw_flat_params_file_limit(const struct thaw_graph *graph);
 /* NULL is fine. The graph must no longer be used, or another vector must have taken over its parameters. */
 void thaw_flat_params_destroy(struct thaw_flat_params *params);
 

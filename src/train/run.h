@@ -6,12 +6,14 @@
  * run_directory_close and run_close. A trial omits the directory and enters its phases itself.
  *
  * Of what run_open opens, phase.c later cuts the model's graph and sets logged_private_weights, and feed.c fills
- * `order`. run_step and run_evaluate set `diverged` and `too_damaged`, thaw_train sets `finished`. */
+ * `order`. run_step and run_evaluate set `diverged`, run_step sets `too_damaged` and `unsaved`, thaw_train sets
+ * `finished`. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
 #include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
+#include "src/train/lock.h"
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
@@ -29,6 +31,7 @@ enum {
 	SLOT_CORRECT,
 	SLOT_STOP,      /* not 0: a rank was asked to stop */
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
+	SLOT_UNSAVED,   /* not 0: rank 0 has given up saving */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
 	SLOT_DAMAGED,   /* images of the step that were found damaged, for the first time in this process */
 	SLOT_ABANDONED, /* not 0: a rank was asked to stop before its slots were sent, so no rank updates weights */
@@ -59,6 +62,19 @@ struct position {
 	double best_top1;                               /* fraction */
 	int64_t metrics_lines; /* lines of metrics.jsonl that belong to this state; counted on rank 0 */
 	double seconds;        /* spent training, over all starts */
+};
+
+/* Saves that fail. Rank 0 only; written by save_watch.c. */
+struct run_saving {
+	int failures;                                     /* since the last success */
+	double first_failure, next_attempt, lock_checked; /* times of thaw_clock */
+	double wait;                                      /* seconds */
+	bool given_up;
+	thaw_status status;    /* of the last failure */
+	char *reason;          /* its message; from thaw_alloc */
+	int completed;         /* thaw_checkpoint_news that have been seen */
+	int removed;           /* checkpoints removed to make room that the log does not have yet */
+	double removal_logged; /* time of thaw_clock; 0: never */
 };
 
 /* What the current phase trains with. Created by run_enter_phase and released by run_close_phase (phase.c), except that
@@ -104,6 +120,7 @@ struct run {
 	int phase_count;
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
+	size_t state_bytes; /* of the largest phase: trained parameters and their optimizer state */
 	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
 	struct thaw_damage *train_damage, *test_damage;
 	int64_t damaged;       /* training images found damaged in this process, by run_step */
@@ -115,6 +132,7 @@ struct run {
 	bool too_damaged;             /* the failure is a number of damaged images; the state is worth saving */
 	bool keep_step;               /* asked to stop before this process's first step, which is done nevertheless */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
+	bool unsaved;                 /* rank 0 has given up saving; the same on all ranks */
 	bool finished;                /* after the last epoch */
 	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
 	json_t *final_metrics;        /* of final_test, after the last epoch; else NULL */
@@ -127,8 +145,9 @@ struct run {
 	int64_t first_step;     /* total_steps when this process started training */
 
 	/* Rank 0 only; run_directory_open and run_directory_close (directory.c). */
-	int lock; /* file descriptor of the lock file; -1: none */
+	struct thaw_lock *lock;
 	struct thaw_checkpoint_writer *writer;
+	struct run_saving saving;
 	char *metrics_path;
 	json_t *plan_file; /* the plan that the run was started with; NULL: none */
 	bool as_planned;   /* every setting that affects the result is the plan's */
@@ -199,6 +218,14 @@ thaw_status run_images_read(struct run *r);
 thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
 thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where the file exists */
 
+/* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
+/* Leaves a record in the run directory. Keeps the error message. */
+void run_record_divergence(const struct run *r);
+/* Whether the run diverged, and only settings of the optimizer differ. */
+bool run_may_start_over(const struct run *r, const json_t *recorded, json_t *current);
+/* Removes the checkpoints and the record. */
+thaw_status run_start_over(const struct run *r);
+
 /* planned_result.c: the plan that the run was started with. Rank 0 only. */
 /* Copies --plan into the directory of a new run, or reads that copy. config: run_config_json with "data" added. */
 thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
@@ -206,13 +233,44 @@ thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
 thaw_status run_plan_add_result(const struct run *r, json_t *summary);
 void run_plan_close(struct run *r);
 
+/* find_checkpoint.c: reads the newest checkpoint that the run can continue from. *step: -1 if there is none; *at and *w
+ * (freed by the caller) are set otherwise. Names in the log those that are passed over. THAW_DATA, THAW_CONFIG or
+ * THAW_IO if there are only such: to start from the beginning would discard a long run, so the user must decide. Rank 0
+ * only. */
+thaw_status run_find_checkpoint(const struct run *r, struct thaw_weights *w, struct position *at, int64_t *step);
+
 /* resume.c: the state in checkpoints. Collective. */
 /* Enters the phase of the newest checkpoint and restores its state, or enters the first phase. */
 thaw_status run_resume(struct run *r);
-/* Queues a checkpoint. A failure to write it is logged and does not end the run. */
+/* Queues a checkpoint. *written: the result on rank 0, THAW_OK on other ranks. A failure that is returned ends the run:
+ * it is collective, or leaves the other ranks blocked. */
+thaw_status run_write_checkpoint(struct run *r, bool best, thaw_status *written);
+
+/* save_watch.c: saves that fail. Rank 0 only. */
+/* Call in each step: learns how saves ended. True: a failed one should be tried again now. */
+bool run_watch_saves(struct run *r);
+/* Takes note of a failed save, whose error message is current, or of a successful one. */
+void run_note_unsaved(struct run *r, thaw_status status);
+void run_note_saved(struct run *r);
+/* Logs that the writer removed so many checkpoints to make room: now, or at most once per minute. */
+void run_log_removed(struct run *r, int removed, bool now);
+
+/* saving.c: checkpoints during the training and at its end. Collective. */
+/* Queues a checkpoint. A failure to write it is logged, and tried again later; it does not end the run yet. */
 thaw_status run_save(struct run *r, bool best);
+/* Reports to the callbacks how many seconds a checkpoint takes: `seconds` for which the ranks wait, and an estimate of
+ * those that a thread writes. */
+void run_report_save_cost(const struct run *r, double seconds);
 /* Writes a checkpoint and waits for the disk. *written: the result on rank 0, THAW_OK on other ranks. */
 thaw_status run_save_now(struct run *r, thaw_status *written);
+/* Rank 0 has given up saving. A last attempt: THAW_OK if it succeeded; else THAW_IO or THAW_CONFIG on all ranks. */
+thaw_status run_stop_unsaved(struct run *r);
+/* After the results could not be written, with that error message: saves the state after the last step, so that the
+ * next start writes them. THAW_IO with the message, to which it adds whether that succeeded. */
+thaw_status run_save_end(struct run *r);
+
+/* space.c: logs a warning if the disk has no room for the checkpoints and the network. */
+void run_check_space(const struct run *r);
 
 /* weights_check.c: THAW_UNFINISHED, naming rank and host, unless all ranks have the same weights. Before every
  * checkpoint and at the end, so that a checkpoint never holds such a state. Collective. */

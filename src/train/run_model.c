@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "src/base/try.h"
-#include "src/train/flat_params.h"
+#include "src/train/state_size.h"
 #include "thaw/checkpoint.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
@@ -83,6 +83,16 @@ static int find_param(const struct thaw_graph *g, const char *name)
 	return -1;
 }
 
+/* The name of a file may be wrong: a copy. */
+static thaw_status check_step(const struct thaw_weights *w, const char *path, int64_t step)
+{
+	const char *saved = thaw_weights_get(w, "thaw.total_steps");
+	if (saved && strtoll(saved, NULL, 10) == step)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "a checkpoint of another step: %s: it is of step %s: rename it or remove it", path,
+			 saved ? saved : "(absent)");
+}
+
 /* Copies the tensors of the checkpoint into the network that the run started from. */
 static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, const char *directory)
 {
@@ -120,7 +130,9 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
 	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = thaw_checkpoint_read(&w, path, thaw_flat_params_file_limit(m->graph));
+		status = thaw_checkpoint_read(&w, path, thaw_state_bound(m->graph));
+	if (status == THAW_OK)
+		status = check_step(&w, path, step);
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
 	if (status == THAW_OK)

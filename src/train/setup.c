@@ -6,6 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/state_size.h"
 #include "src/train/warnings.h"
 #include "thaw/digest.h"
 #include "thaw/found.h"
@@ -177,6 +178,7 @@ static thaw_status open_here(struct run *r)
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
+		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
@@ -218,7 +220,6 @@ static thaw_status compare_ranks(struct run *r)
 
 thaw_status run_open(struct run *r)
 {
-	r->lock = -1;
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(run_images_read(r));
@@ -249,6 +250,7 @@ void run_close(struct run *r)
 	thaw_image_names_free(&r->known);
 	thaw_image_names_free(&r->listed);
 	thaw_free(r->metrics_path);
+	thaw_free(r->saving.reason);
 }
 
 int64_t run_total_steps(const struct run *r)

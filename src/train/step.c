@@ -73,12 +73,12 @@ static void run_lane(struct run *r, const struct thaw_feature_batch *batch, floa
 
 /* Whether --checkpoint-every requests a checkpoint after this step. Only rank 0 decides; the slots inform the others.
  */
-static bool save_due(const struct run *r)
+static bool save_due(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	bool steps = o->checkpoint_steps > 0 && (r->at.total_steps + 1) % o->checkpoint_steps == 0;
 	bool seconds = o->checkpoint_seconds > 0.0 && thaw_clock() - r->last_checkpoint >= o->checkpoint_seconds;
-	return r->comm->rank == 0 && (steps || seconds);
+	return r->comm->rank == 0 && (run_watch_saves(r) || steps || seconds);
 }
 
 static bool stop_requested(const struct run *r)
@@ -132,6 +132,7 @@ static thaw_status forward_backward(struct run *r)
 		slots[SLOT_ABANDONED] = p->abandoned;
 		slots[SLOT_STOP] = stop;
 		slots[SLOT_SAVE] = save;
+		slots[SLOT_UNSAVED] = r->saving.given_up;
 		run_lane(r, &batch, vector);
 		thaw_allreduce_push(p->allreduce);
 	}
@@ -253,5 +254,6 @@ thaw_status run_step(struct run *r, bool *stop, bool *save)
 	if (any[0] || r->too_damaged) /* the state is that after the previous step */
 		return undo_step(r, slots);
 	*save = slots[SLOT_SAVE] > 0.0f;
+	r->unsaved = slots[SLOT_UNSAVED] > 0.0f;
 	return record_step(r, slots, any[1] != 0);
 }

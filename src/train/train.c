@@ -90,6 +90,8 @@ static thaw_status after_step(struct run *r, bool stop, bool save)
 		THAW_TRY(check_damage(r));
 		return save_and_stop(r);
 	}
+	if (r->unsaved)
+		return run_stop_unsaved(r);
 	return save ? run_save(r, false) : THAW_OK;
 }
 
@@ -216,7 +218,8 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 		run_log(r, "test accuracy %.2f%% (%s)", 100.0 * json_number_value(json_object_get(final, "top1")),
 			r->final_test.found->from);
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
-	return run_directory_finish(r, *summary);
+	thaw_status status = run_directory_finish(r, *summary);
+	return status == THAW_IO ? run_save_end(r) : status;
 }
 
 /* All ranks have all that the first step needs. */
@@ -267,7 +270,10 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		run_log(&r, "this run is already done: %s", r.options.out);
 	} else if (status == THAW_OK) {
 		run_announce(&r);
+		run_check_space(&r);
 		status = train_to_end(&r, &summary);
+		if (r.diverged && comm->rank == 0)
+			run_record_divergence(&r);
 	}
 	json_decref(r.final_metrics);
 	run_directory_close(&r);
