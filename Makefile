@@ -61,6 +61,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
 MPI_OBJ := $(MPI_SRC:%.c=$(BUILD)/%.o)
 
 UNIT_SRC := $(wildcard tests/unit/*.c)
+REPLAY_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/replay/%,$(wildcard tests/fuzz/fuzz_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
@@ -107,8 +108,19 @@ $(BUILD)/mpi/%.o: mpi/%.c
 	$(call say,CC)
 	$(Q)OMPI_CC=$(CC) $(MPICC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
+# A digest of the library's code tells builds apart. Debugging information is left out: it has the path of the build.
+ID_OBJ := $(BUILD)/gen/build_text.o
+$(BUILD)/gen/build_text.c: $(sort $(LIB_OBJ))
+	@mkdir -p $(@D)
+	$(call say,GEN)
+	@rm -f $@.a
+	$(Q)ar qcD $@.a $(sort $(LIB_OBJ)) && $(OBJCOPY) -D --strip-debug $@.a && \
+	  printf '#include "src/base/build_text.h"\nconst char thaw_build_text[] = "$(VERSION) (build %.16s)";\n' \
+	  "$$(sha256sum <$@.a)" >$@
+	@rm -f $@.a
+
 # The program and the tests use internal functions and link these objects.
-$(BUILD)/libthaw-internal.a: $(LIB_OBJ)
+$(BUILD)/libthaw-internal.a: $(LIB_OBJ) $(ID_OBJ)
 	@rm -f $@
 	$(call say,AR)
 	$(Q)ar rcs $@ $^
@@ -116,7 +128,7 @@ $(BUILD)/libthaw-internal.a: $(LIB_OBJ)
 # The libraries that are installed export what the public headers declare and nothing else, the static ones too: one
 # object each, in which hidden symbols are local. gcc gives what THAW_MULTIVERSION makes default visibility: the indirect
 # functions (type i) and their resolvers.
-$(BUILD)/libthaw.o: $(LIB_OBJ)
+$(BUILD)/libthaw.o: $(LIB_OBJ) $(ID_OBJ)
 $(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
 $(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
@@ -145,6 +157,8 @@ $(BUILD)/thaw: $(CLI_OBJ) $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 $(BUILD)/tests/unit/test_advise_page: $(filter $(BUILD)/src/cli/advise_%,$(CLI_OBJ)) \
 	$(addprefix $(BUILD)/src/cli/,chart.o clean_text.o display_text.o result.o wrap.o)
 $(BUILD)/tests/unit/test_comm: $(BUILD)/src/cli/signals.o
+$(BUILD)/tests/unit/test_launch_warnings: $(addprefix $(BUILD)/src/cli/,launch_warnings.o rank_facts.o doctor_nodes.o \
+	display_text.o result.o)
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
@@ -168,9 +182,19 @@ $(BUILD)/tests/compare/%: tests/compare/%.c $(BUILD)/libthaw-internal.a
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
+# The target of what users write needs two files of the program.
+OPTION_OBJ := $(BUILD)/src/cli/config.o $(BUILD)/src/cli/option_value.o
+$(BUILD)/tests/fuzz/fuzz_options $(BUILD)/tests/replay/fuzz_options: $(OPTION_OBJ)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(BUILD)/libthaw-internal.a $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(filter %.o,$^) $(BUILD)/libthaw-internal.a $(ALL_LIBS)
+
+# The same targets without libFuzzer: they run once on each file of the kept corpora.
+$(BUILD)/tests/replay/%: tests/fuzz/%.c tests/fuzz/replay.c $(BUILD)/libthaw-internal.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< tests/fuzz/replay.c $(filter %.o,$^) $(BUILD)/libthaw-internal.a $(ALL_LIBS)
 
 $(BUILD)/tests/bench/%: tests/bench/%.c $(MPI_OBJ) $(BUILD)/libthaw-internal.a
 	@mkdir -p $(@D)
@@ -189,7 +213,7 @@ deps: ## install what is missing with apt (and sudo), or list its names in Debia
 
 # ---- Tests ----------------------------------------------------------------------------------------
 
-tests: $(UNIT_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
+tests: $(UNIT_BIN) $(REPLAY_BIN) $(MPITEST_BIN) $(ONNX_CHECKER) $(BUILD)/thaw ## build the tests
 	@true
 
 check: ## install what is missing, build, and run the whole test suite
@@ -203,16 +227,16 @@ tsan: ## the same with ThreadSanitizer
 asan ubsan tsan:
 	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
-	@tests/check.sh build-$@ unit
+	@tests/check.sh build-$@ unit replay
 SANITIZE_asan  := -fsanitize=address
 SANITIZE_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
 SANITIZE_tsan  := -fsanitize=thread
 
-$(BUILD)/unit-tests: $(UNIT_BIN) $(ONNX_CHECKER)
+$(BUILD)/unit-tests: $(UNIT_BIN) $(REPLAY_BIN) $(ONNX_CHECKER)
 	@touch $@
 
 FUZZ_SECONDS ?= 60
-FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_BIN := $(patsubst %.c,build-fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 	@command -v clang >/dev/null || { echo "make fuzz needs clang with libFuzzer (Debian: apt install clang)" >&2; exit 1; }
 	@$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang \
@@ -226,8 +250,11 @@ bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, a
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
 ROUNDS ?= 20
-soak: all ## hours: runs killed at random moments and resumed, and a real Slurm if it is installed
+soak: all $(BUILD)/tests/unit/test_damage ## hours: kills and resumes, faults, damaged files, several hosts, a real Slurm if installed
+	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
 	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
+	@tests/cluster/hosts.sh $(BUILD)
+	@tests/faults/train.sh $(BUILD) 1
 	@tests/cluster/slurm.sh $(BUILD)
 
 advise-study: all ## hours: accuracy lost by following thaw advise, compared with simple rules (tests/study/study.sh)

@@ -4,7 +4,10 @@
  * pair know its length and divide it alike, so point-to-point messages need no agreement on the number of rounds, as
  * MPI_Alltoallv would. The two exchanges that carry gradients therefore use them: an all-to-all posts all receives and
  * sends at once; an allgather is a ring, which sends the data over each link between nodes once, however many ranks a
- * node has. */
+ * node has.
+ *
+ * No call blocks within MPI: the main thread tests its requests in a loop, so that the watch (watch.h) can end the job
+ * when another rank has gone silent. */
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +17,7 @@
 #include "mpi/node_memory.h"
 #include "mpi/over_mpi.h"
 #include "mpi/try.h"
+#include "mpi/watch.h"
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
@@ -24,6 +28,7 @@ struct over_mpi {
 	MPI_Comm comm, node; /* node: the ranks of this node */
 	size_t max_message;  /* bytes */
 	int finalize;
+	struct thaw_watch *watch; /* NULL: none */
 };
 
 /* Active messages. A failure can leave some of them active; then only `abort` may be called. */
@@ -64,12 +69,11 @@ static thaw_status post_send(const struct over_mpi *o, struct thaw_transfer *t, 
 	return THAW_OK;
 }
 
-static thaw_status wait_for_all(struct thaw_transfer *t)
+static thaw_status wait_for_all(const struct over_mpi *o, struct thaw_transfer *t)
 {
 	int posted = t->posted;
 	t->posted = 0;
-	MPI_TRY(MPI_Waitall(posted, t->requests, MPI_STATUSES_IGNORE));
-	return THAW_OK;
+	return thaw_watch_wait_all(o->watch, posted, t->requests);
 }
 
 static void transfer_free(struct thaw_transfer *t)
@@ -180,14 +184,27 @@ static thaw_status mpi_advance(struct thaw_comm *comm, struct thaw_transfer **tr
 {
 	int complete = 0;
 	MPI_TRY(MPI_Testall((*transfer)->posted, (*transfer)->requests, &complete, MPI_STATUSES_IGNORE));
-	return complete ? continue_transfer(comm, transfer) : THAW_OK;
+	if (!complete)
+		return THAW_OK;
+	thaw_watch_moved(((struct over_mpi *)comm->context)->watch);
+	return continue_transfer(comm, transfer);
+}
+
+static void mpi_idle(struct thaw_comm *comm)
+{
+	thaw_watch_idle(((struct over_mpi *)comm->context)->watch);
+}
+
+static void mpi_step(struct thaw_comm *comm)
+{
+	thaw_watch_step(((struct over_mpi *)comm->context)->watch);
 }
 
 static thaw_status finish_transfer(struct thaw_comm *comm, struct thaw_transfer *t)
 {
 	thaw_status status = THAW_OK;
 	while (t && status == THAW_OK)
-		if ((status = wait_for_all(t)) == THAW_OK)
+		if ((status = wait_for_all(comm->context, t)) == THAW_OK)
 			status = continue_transfer(comm, &t);
 	transfer_free(t);
 	return status;
@@ -205,7 +222,9 @@ static thaw_status mpi_broadcast(struct thaw_comm *comm, void *data, size_t byte
 	struct over_mpi *o = comm->context;
 	for (size_t done = 0; done < bytes; done += o->max_message) {
 		size_t n = min_size(bytes - done, o->max_message);
-		MPI_TRY(MPI_Bcast((char *)data + done, (int)n, MPI_BYTE, root, o->comm));
+		MPI_Request request;
+		MPI_TRY(MPI_Ibcast((char *)data + done, (int)n, MPI_BYTE, root, o->comm, &request));
+		THAW_TRY(thaw_watch_wait(o->watch, &request));
 	}
 	return THAW_OK;
 }
@@ -225,7 +244,7 @@ static thaw_status mpi_gather(struct thaw_comm *comm, const void *mine, size_t b
 	} else {
 		THAW_TRY_OUT(post_send(o, t, mine, bytes, 0));
 	}
-	status = wait_for_all(t);
+	status = wait_for_all(o, t);
 out:
 	transfer_free(t);
 	return status;
@@ -234,21 +253,23 @@ out:
 static thaw_status mpi_max(struct thaw_comm *comm, int64_t *value, int n)
 {
 	struct over_mpi *o = comm->context;
-	MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, value, n, MPI_INT64_T, MPI_MAX, o->comm));
-	return THAW_OK;
+	MPI_Request request;
+	MPI_TRY(MPI_Iallreduce(MPI_IN_PLACE, value, n, MPI_INT64_T, MPI_MAX, o->comm, &request));
+	return thaw_watch_wait(o->watch, &request);
 }
 
 static thaw_status mpi_barrier(struct thaw_comm *comm)
 {
 	struct over_mpi *o = comm->context;
-	MPI_TRY(MPI_Barrier(o->comm));
-	return THAW_OK;
+	MPI_Request request;
+	MPI_TRY(MPI_Ibarrier(o->comm, &request));
+	return thaw_watch_wait(o->watch, &request);
 }
 
 static thaw_status mpi_node_alloc(struct thaw_comm *comm, size_t bytes, void **data)
 {
 	struct over_mpi *o = comm->context;
-	return thaw_node_memory_open(o->node, bytes, data);
+	return thaw_node_memory_open(o->node, o->watch, bytes, data);
 }
 
 static void mpi_node_free(struct thaw_comm *comm, void *data, size_t bytes)
@@ -267,10 +288,12 @@ static void mpi_abort(struct thaw_comm *comm, int code)
 static void mpi_close(struct thaw_comm *comm)
 {
 	struct over_mpi *o = comm->context;
+	thaw_watch_leave(o->watch);
 	MPI_Comm_free(&o->node);
 	MPI_Comm_free(&o->comm);
 	if (o->finalize)
 		MPI_Finalize();
+	thaw_watch_destroy(o->watch);
 	thaw_free(o);
 	*comm = thaw_comm_alone();
 }
@@ -294,19 +317,25 @@ static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm p
 	return find_node(comm, o);
 }
 
-thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t max_message, int finalize)
+thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t max_message, int finalize,
+			       struct thaw_watch *watch)
 {
 	struct over_mpi *o = thaw_alloc(1, sizeof(*o));
 	if (!o)
 		return THAW_RESOURCE;
-	*o = (struct over_mpi){
-		.comm = MPI_COMM_NULL, .node = MPI_COMM_NULL, .max_message = max_message, .finalize = finalize};
+	*o = (struct over_mpi){.comm = MPI_COMM_NULL,
+			       .node = MPI_COMM_NULL,
+			       .max_message = max_message,
+			       .finalize = finalize,
+			       .watch = watch};
 	struct thaw_comm made = {
 		.context = o,
 		.allgather = mpi_allgather,
 		.alltoall_start = mpi_alltoall_start,
 		.allgather_start = mpi_allgather_start,
 		.advance = mpi_advance,
+		.idle = mpi_idle,
+		.step = mpi_step,
 		.broadcast = mpi_broadcast,
 		.gather = mpi_gather,
 		.max = mpi_max,
@@ -317,6 +346,8 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t m
 		.close = mpi_close,
 	};
 	thaw_status status = set_up(&made, o, parent);
+	if (status == THAW_OK)
+		status = thaw_watch_join(&o->watch, o->comm);
 	if (status != THAW_OK) {
 		if (o->node != MPI_COMM_NULL)
 			MPI_Comm_free(&o->node);

@@ -92,43 +92,48 @@ static thaw_status open_memory(const struct offer *offer, size_t bytes, void **d
 
 /* *all: whether all ranks of the node succeeded. If not, the message of the lowest rank that failed is recorded on all.
  */
-static thaw_status agree(MPI_Comm node, thaw_status mine, bool *all)
+static thaw_status agree(MPI_Comm node, struct thaw_watch *watch, thaw_status mine, bool *all)
 {
 	int rank = 0, size = 0;
 	char reason[REASON_BYTES];
+	MPI_Request request;
 	MPI_TRY(MPI_Comm_rank(node, &rank));
 	MPI_TRY(MPI_Comm_size(node, &size));
 	int vote = mine == THAW_OK ? 0 : size - rank; /* the lowest rank has the largest vote */
-	MPI_TRY(MPI_Allreduce(MPI_IN_PLACE, &vote, 1, MPI_INT, MPI_MAX, node));
+	MPI_TRY(MPI_Iallreduce(MPI_IN_PLACE, &vote, 1, MPI_INT, MPI_MAX, node, &request));
+	THAW_TRY(thaw_watch_wait(watch, &request));
 	*all = vote == 0;
 	if (*all)
 		return THAW_OK;
 	snprintf(reason, sizeof(reason), "%s", thaw_error_message());
-	MPI_TRY(MPI_Bcast(reason, sizeof(reason), MPI_CHAR, size - vote, node));
+	MPI_TRY(MPI_Ibcast(reason, sizeof(reason), MPI_CHAR, size - vote, node, &request));
+	THAW_TRY(thaw_watch_wait(watch, &request));
 	thaw_fail(THAW_RESOURCE, "%s", reason);
 	return THAW_OK;
 }
 
 /* Fails only when MPI does; *all as in agree. *data and *fd are set also after a failure. */
-static thaw_status share(MPI_Comm node, size_t bytes, void **data, int *fd, bool *all)
+static thaw_status share(MPI_Comm node, struct thaw_watch *watch, size_t bytes, void **data, int *fd, bool *all)
 {
 	struct offer offer = {.fd = -1};
 	int rank = 0;
+	MPI_Request request;
 	MPI_TRY(MPI_Comm_rank(node, &rank));
 	thaw_status mine = rank == 0 ? create_memory(bytes, fd, data, &offer) : THAW_OK;
-	MPI_TRY(MPI_Bcast(&offer, sizeof(offer), MPI_BYTE, 0, node));
+	MPI_TRY(MPI_Ibcast(&offer, sizeof(offer), MPI_BYTE, 0, node, &request));
+	THAW_TRY(thaw_watch_wait(watch, &request));
 	if (rank > 0)
 		mine = open_memory(&offer, bytes, data);
-	return agree(node, mine, all);
+	return agree(node, watch, mine, all);
 }
 
-thaw_status thaw_node_memory_open(MPI_Comm node, size_t bytes, void **data)
+thaw_status thaw_node_memory_open(MPI_Comm node, struct thaw_watch *watch, size_t bytes, void **data)
 {
 	int fd = -1;
 	bool all = false;
 	void *mine = NULL;
 	*data = NULL;
-	thaw_status status = share(node, max_size(bytes, 1), &mine, &fd, &all); /* mmap refuses a length of 0 */
+	thaw_status status = share(node, watch, max_size(bytes, 1), &mine, &fd, &all); /* mmap refuses a length of 0 */
 	if (fd >= 0)
 		close(fd);
 	if (status == THAW_OK && all)

@@ -16,11 +16,13 @@
 
 #include "mpi/guard.h"
 #include "mpi/over_mpi.h"
+#include "mpi/watch.h"
+#include "src/base/try.h"
 #include "thaw/mpi.h"
 
-#define MAX_MESSAGE ((size_t)1 << 30) /* bytes: half of the range of an int */
+#define MAX_MESSAGE ((size_t)1 << 26) /* bytes: on a slow network too, messages complete well within the timeout */
 
-static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launch)
+static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launch, struct thaw_watch *watch)
 {
 	int provided = MPI_THREAD_SINGLE, size = 0, length = 0;
 	char library[MPI_MAX_LIBRARY_VERSION_STRING] = "another MPI";
@@ -39,20 +41,36 @@ static thaw_status start(struct thaw_comm *comm, const struct thaw_launch *launc
 	if (status == THAW_OK)
 		status = thaw_launch_check_size(launch, size, library);
 	if (status == THAW_OK)
-		status = thaw_comm_over_mpi(comm, MPI_COMM_WORLD, MAX_MESSAGE, 1);
+		status = thaw_comm_over_mpi(comm, MPI_COMM_WORLD, MAX_MESSAGE, 1, watch);
 	if (status != THAW_OK)
 		MPI_Finalize();
 	return status;
 }
 
-thaw_status thaw_mpi_open(struct thaw_comm *comm)
+static thaw_status start_watched(struct thaw_comm *comm, const struct thaw_launch *launch,
+				 const struct thaw_watch_options *options)
+{
+	struct thaw_watch *watch;
+	THAW_TRY(thaw_watch_create(&watch, options, launch->rank));
+	thaw_status status = start(comm, launch, watch);
+	if (status != THAW_OK)
+		thaw_watch_destroy(watch);
+	return status;
+}
+
+thaw_status thaw_mpi_open_watched(struct thaw_comm *comm, const struct thaw_watch_options *options)
 {
 	struct thaw_launch launch = thaw_launch_read();
 	*comm = thaw_comm_alone();
 	thaw_status status = thaw_launch_check(&launch);
 	if (status == THAW_OK && launch.wired)
-		status = start(comm, &launch);
+		status = start_watched(comm, &launch, options);
 	if (status != THAW_OK)
 		comm->rank = launch.rank;
 	return status;
+}
+
+thaw_status thaw_mpi_open(struct thaw_comm *comm)
+{
+	return thaw_mpi_open_watched(comm, NULL);
 }

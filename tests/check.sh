@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs test suites on a build and counts. Usage: tests/check.sh BUILD [SUITE...]
-# Suites: unit, mpi, cli, faults, sanitizers, lint (tests/README.md says what they are for); all of them by default.
+# Suites: lint, unit, replay, mpi, cli, faults, sanitizers (tests/README.md says what they are for); by default all.
 #
 # Every test program prints lines of TAP: "ok NAME" or "not ok NAME", with "# SKIP REASON" at the end if it was skipped.
 # A program that fails without naming a failed test counts as one failure. The last line of the output is
@@ -8,7 +8,7 @@
 set -u
 build=$1
 shift
-suites=${*:-lint unit mpi cli faults sanitizers}
+suites=${*:-lint unit replay mpi cli faults sanitizers}
 logs=$build/log
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
@@ -66,6 +66,20 @@ suite_lint() {
 suite_unit() {
 	for test in "$build"/tests/unit/test_*; do
 		[ -x "$test" ] && [ ! -d "$test" ] && run "unit ${test##*/}" "$test"
+	done
+}
+
+# Each fuzz target once on each file of its kept corpus; with a time limit, since a hang is what some of them were.
+suite_replay() {
+	for target in "$build"/tests/replay/fuzz_*; do
+		{ [ -x "$target" ] && [ ! -d "$target" ]; } || continue
+		name=${target##*/}
+		set -- "tests/fuzz/corpus/$name"
+		[ "$name" = fuzz_image ] && set -- "$@" tests/golden/images
+		[ "$name" = fuzz_weights ] && set -- "$@" tests/golden
+		scratch=$(mktemp -d)
+		run "replay $name" env TMPDIR="$scratch" timeout 600 "$target" "$@"
+		rm -rf "$scratch"
 	done
 }
 

@@ -11,6 +11,8 @@ THAW_BEGIN_DECLS
 
 /* Strings are owned by the caller. thaw_advise_defaults sets the defaults that --help prints. */
 struct thaw_advise_options {
+	/* --mean, --std, --crop and --interpolation; all zero: the preprocessing is the network's own */
+	struct thaw_preprocess_override images;
 	const char *model;       /* a pretrained network, see thaw_model_load */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *data;        /* see thaw_dataset_open; only its training images are read */

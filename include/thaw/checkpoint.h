@@ -20,6 +20,7 @@ struct thaw_checkpoint_options {
 	const char *directory; /* must exist */
 	int keep_last;         /* how many of the newest are kept, at least 2 */
 	int level;             /* zstd compression level, at least 1 */
+	size_t largest;        /* bytes of content that an earlier checkpoint may have; 0: any */
 };
 
 /* Also removes temporary files of a killed writer. Only one writer per directory at a time. Options are copied; the
@@ -38,18 +39,39 @@ thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step,
 				 bool best);
 /* Waits until the queued checkpoint is on disk. Returns the error of the last save, once. */
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
+/* What has happened since the last call; does not wait. */
+struct thaw_checkpoint_news {
+	int completed;       /* checkpoints on disk that this writer has written */
+	int removed;         /* older checkpoints removed since the last call because the disk was full */
+	thaw_status failure; /* of the last save, unless it was reported before; then it is the error message */
+};
+struct thaw_checkpoint_news thaw_checkpoint_poll(struct thaw_checkpoint_writer *w);
+/* Removes one checkpoint, the oldest first, the best one last, and never the newest undamaged one; waits for a save in
+ * progress. False if there is none to remove. The writer calls this itself when a save finds the disk full. */
+bool thaw_checkpoint_make_room(struct thaw_checkpoint_writer *w);
 /* Flushes, then destroys the writer. NULL is fine. */
 thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
 
 /* Reads one checkpoint file and verifies its checksum. *state is set on success only; the caller releases it with
- * thaw_weights_free. */
-thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path);
+ * thaw_weights_free. THAW_DATA if it is damaged, not a regular file, or has more than `largest` bytes of content
+ * (SIZE_MAX: any). */
+thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, size_t largest);
 
-/* Loads the newest undamaged checkpoint of the directory. *step receives its step, -1 if there is none. Newer damaged
- * checkpoints are skipped and reported through `damaged` (path and reason; may be NULL). A file that cannot be read is
- * not skipped: THAW_IO. */
-thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
-				   void (*damaged)(void *context, const char *path, const char *why), void *context);
+/* How to find the checkpoint to resume from. */
+struct thaw_checkpoint_search {
+	const char *directory;
+	size_t largest; /* bytes of content that a checkpoint may have */
+	/* Returns THAW_OK if the run can continue from the state; else why not. step: in the name of its file. May be
+	 * NULL. */
+	thaw_status (*check)(void *context, const struct thaw_weights *state, int64_t step);
+	/* Called for each checkpoint that is passed over; `why` names the file. May be NULL. */
+	void (*skipped)(void *context, const char *path, thaw_status status, const char *why);
+	void *context;
+};
+
+/* Loads the newest checkpoint that can be read and used; newer ones are passed over. *step receives its step, -1 if
+ * there is none. Fails only if the directory cannot be read or memory is missing. */
+thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const struct thaw_checkpoint_search *s);
 
 /* Lists the steps that have a checkpoint, newest first; the caller frees (*steps)[*count] with thaw_free. */
 thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *directory);

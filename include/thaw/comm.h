@@ -1,9 +1,9 @@
 /* Communication between the ranks of a job.
  *
  * libthaw reaches other ranks only through this table of functions. libthaw-mpi fills one over MPI (thaw/mpi.h);
- * thaw_comm_alone() is the table of a single rank. All functions except `advance`, `node_free` and `abort` are
- * collective: all ranks make the same calls in the same order. They return THAW_RESOURCE when MPI fails; after that
- * only `abort` may be called.
+ * thaw_comm_alone() is the table of a single rank. All functions except `advance`, `idle`, `step`, `node_free` and
+ * `abort` are collective: all ranks make the same calls in the same order. They return THAW_RESOURCE when MPI fails;
+ * after that only `abort` may be called.
  */
 #ifndef THAW_COMM_H
 #define THAW_COMM_H
@@ -42,6 +42,12 @@ struct thaw_comm {
 	/* Progresses a transfer without blocking; transfers make progress only here. Sets *transfer to NULL when it is
 	 * complete. Not collective. */
 	thaw_status (*advance)(struct thaw_comm *, struct thaw_transfer **transfer);
+	/* Call between two rounds of `advance` that completed nothing, when there is nothing else to do: this rank then
+	 * counts as waiting for the others. Not collective. */
+	void (*idle)(struct thaw_comm *);
+	/* Reports that this rank has done one step of its work, whose duration is a measure of how long a wait may
+	 * take. Not collective. */
+	void (*step)(struct thaw_comm *);
 	/* data[bytes] of rank `root` is copied to all ranks. */
 	thaw_status (*broadcast)(struct thaw_comm *, void *data, size_t bytes, int root);
 	/* all[size * bytes] on rank 0 receives mine[bytes] of all ranks in rank order; may be NULL on other ranks. */
@@ -78,6 +84,21 @@ thaw_status thaw_comm_same(struct thaw_comm *comm, const char *text, const char 
 
 /* The same for a digest, which the message shows as 16 hex digits. */
 thaw_status thaw_comm_same_digest(struct thaw_comm *comm, uint64_t digest, const char *what, const char *remedy);
+
+#define THAW_COMM_HOST 64 /* bytes of a host's name */
+
+/* Where ranks differ. */
+struct thaw_comm_difference {
+	int item;        /* the first digest that is not the same on all ranks; -1: none, and no other member is set */
+	int rank, other; /* the lowest rank that differs from most, and the lowest of the others */
+	char host[THAW_COMM_HOST], other_host[THAW_COMM_HOST];
+};
+
+/* Compares digests[count], of the same things in the same order on all ranks; a digest of 0 is unknown and differs from
+ * none. *difference is the same on all ranks. Of two ranks, or of halves of equal size, the lowest rank's count as
+ * most. Collective. */
+thaw_status thaw_comm_compare(struct thaw_comm *comm, const uint64_t *digests, int count,
+			      struct thaw_comm_difference *difference);
 
 THAW_END_DECLS
 

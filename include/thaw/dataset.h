@@ -3,6 +3,7 @@
 #define THAW_DATASET_H
 
 #include "thaw/api.h"
+#include "thaw/fingerprint.h"
 #include "thaw/image.h"
 
 THAW_BEGIN_DECLS
@@ -13,10 +14,13 @@ struct thaw_dataset {
 	char **class_names; /* [classes] */
 	int32_t *labels;    /* [count] */
 	/* Reads sample i (0 .. count - 1). The result is freed with thaw_encoded_image_free before the dataset is
-	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged (the caller skips it) and
-	 * THAW_IO if it cannot be read (the caller fails); the message contains the sample's name. May be called from
-	 * any thread. */
+	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
+	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */
 	thaw_status (*read)(const struct thaw_dataset *, int64_t i, struct thaw_encoded_image *encoded);
+	/* Reads the fingerprint of sample i as it is stored now, without decoding it. whole: sets f->content too, which
+	 * reads all bytes; some formats always do. NULL: unknown. THAW_IO or THAW_DATA if it cannot be read. May be
+	 * called from any thread. */
+	thaw_status (*fingerprint)(const struct thaw_dataset *, int64_t i, bool whole, struct thaw_fingerprint *f);
 	/* Writes the name of sample i, for messages and reports, to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
 	void (*close)(struct thaw_dataset *);
@@ -33,24 +37,38 @@ enum thaw_split {
 	THAW_SPLIT_ALL,  /* all images of a folder that has no splits */
 };
 
+/* Names of image files, relative to the dataset's folder. */
+struct thaw_image_names {
+	char *text; /* the names in the order in which they were listed, each ended by a NUL */
+	size_t bytes, room;
+};
+void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
+
 struct thaw_dataset_options {
 	double test_share;       /* fraction of each class held out, e.g. 0.2; where neither val/ nor test/ exists */
 	uint64_t seed;           /* of the random selections */
 	int64_t limit_per_class; /* training images per class, chosen at random; 0: all */
+	/* Not NULL: receives all images that are listed, before a part is held out and before the limit. Only folders
+	 * of image files are listed. */
+	struct thaw_image_names *listed;
+	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
+	 * missing now and cannot be read. */
+	const struct thaw_image_names *known;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):
  *   - folders of splits, each with one folder of images per class: train or training; val, valid, validation, dev or
  *     eval; test or testing, in any case. Without val/ and test/, a part of train/ is held out;
  *   - one folder of images per class, split at random by options->seed;
- *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt if that exists;
+ *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
+ *     mapping.txt, if they exist;
  *   - the binary version of CIFAR-10 or CIFAR-100.
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
  * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
  * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,
  * THAW_DATA if a file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only
- * one class to train on or the folder seems to be another one than meant. On success the caller closes *d with
- * thaw_dataset_close. */
+ * one class to train on, the folder seems to be another one than meant, or has images that options->known lacks. On
+ * success the caller closes *d with thaw_dataset_close. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
@@ -68,9 +86,12 @@ int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */
 thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *names, int64_t count);
 
-/* Digest of the class names, labels and sample names. Equal digests mean that a resumed run uses the same data; pixels
- * are not read. */
+/* Digest of the class names, labels and sample names; pixels are not read. */
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
+
+/* d->fingerprint, or a fingerprint that equals no other (thaw_fingerprint_same) if the dataset has none or the sample
+ * cannot be read. */
+struct thaw_fingerprint thaw_dataset_fingerprint(const struct thaw_dataset *d, int64_t i, bool whole);
 
 THAW_END_DECLS
 

@@ -27,7 +27,8 @@ typedef enum thaw_status {
 } thaw_status;
 
 /* Records a message in the form "what went wrong: file or flag: what to do" and returns `status`.
- * Messages are cut at 1 KiB. Cannot fail. */
+ * Messages are one line of at most 1 KiB: longer ones are cut, and control characters and bytes that are not UTF-8,
+ * which names of files may have, are replaced by question marks. Cannot fail. */
 thaw_status thaw_fail(thaw_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Prepends context to the recorded message, "context: message", and returns `status`:

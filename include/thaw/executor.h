@@ -46,20 +46,24 @@ float *thaw_executor_input(struct thaw_executor *executor);
 
 /* Number of floats in one image's features. */
 int64_t thaw_executor_features(const struct thaw_executor *executor);
-/* Trunk executors: computes the features of the image in thaw_executor_input. */
-void thaw_executor_run_trunk(struct thaw_executor *executor, float *features);
+/* Trunk executors: computes the features of the image in thaw_executor_input. False: abandoned. */
+bool thaw_executor_run_trunk(struct thaw_executor *executor, float *features);
 /* Tail executors: copies the features of image i of the next run into the executor. */
 void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features);
 
 /* Forward pass over the first n images (0 <= n <= max batch). sample_key[n]: see struct thaw_op_args; may be NULL when
- * not training. Returns the logits (n,classes), owned by the executor and valid until the next run. */
+ * not training. Returns the logits (n,classes), owned by the executor and valid until the next run; NULL: abandoned. */
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key);
 
 /* Backward pass after a forward pass with the same n. dlogits (n,classes) may be the buffer of thaw_executor_dlogits.
  * gradient[graph->param_count]: pointers to the gradients of trainable parameters and to the batch statistics for
  * moving statistics that are updated; each is overwritten, as a parameter belongs to one node. NULL entries are
- * skipped. */
-void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient);
+ * skipped. False: abandoned; some gradients are not computed. */
+bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient);
+
+/* Sets a callback that runs call before each node: true abandons the run. NULL, as at first: runs are never abandoned.
+ */
+void thaw_executor_on_node(struct thaw_executor *executor, bool (*abandon)(void *context), void *context);
 
 /* Sets a callback that backward passes call after each node with parameters, from the last node to the first: the
  * gradients of that node's parameters are final. NULL removes it. */

@@ -10,8 +10,9 @@
 
 THAW_BEGIN_DECLS
 
-/* Reads the whole file. *bytes is memory from thaw_alloc, *size bytes followed by a NUL. THAW_IO when the file cannot
- * be read, THAW_DATA when it is longer than `limit` bytes. */
+/* Reads the whole file, without waiting. *bytes is memory from thaw_alloc, *size bytes followed by a NUL. THAW_IO when
+ * the file cannot be read or is a folder; THAW_DATA when it is longer than `limit` bytes, or a pipe, a device or a
+ * socket. Pipes below /dev and /proc (/dev/stdin, <(...)) are read to their end. */
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit);
 
 bool thaw_path_is_directory(const char *path);
@@ -32,6 +33,8 @@ struct thaw_file_writer;
 thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path);
 /* Valid until commit or discard. */
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f);
+/* When a write finds the disk full, make_room(context) is called: if it returns true, the write is tried again. */
+void thaw_file_writer_on_full(struct thaw_file_writer *f, bool (*make_room)(void *context), void *context);
 thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* frees f, also on failure */
 void thaw_file_writer_discard(struct thaw_file_writer *f);       /* frees f; NULL is fine */
 

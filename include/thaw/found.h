@@ -24,6 +24,8 @@ struct thaw_found {
 	char *from;            /* "train/", "20 % of each class, chosen at random (seed 1)", "t10k-images-idx3-ubyte" */
 	bool held_out;         /* one of the two parts of a random split */
 	int64_t images;        /* before thaw_dataset_options.limit_per_class */
+	int64_t missing;       /* samples of thaw_dataset_options.known whose files are missing */
+	uint64_t missing_digest;      /* of their names */
 	struct thaw_skipped *skipped; /* [skipped_count] */
 	int skipped_count;
 	char **notes; /* [note_count] other facts, for the user */

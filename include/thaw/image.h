@@ -8,6 +8,7 @@
 
 #include "thaw/api.h"
 #include "thaw/error.h"
+#include "thaw/fingerprint.h"
 
 THAW_BEGIN_DECLS
 
@@ -44,8 +45,9 @@ struct thaw_encoded_image {
 	void *bytes;             /* [size] */
 	size_t size;
 	const struct image_format *format;
-	int orientation;  /* EXIF, 1 .. 8 */
-	const char *name; /* for messages */
+	int orientation;                     /* EXIF, 1 .. 8 */
+	const char *name;                    /* for messages */
+	struct thaw_fingerprint fingerprint; /* of the stored bytes; set by a dataset's `read`, else zero */
 };
 
 /* Reads the header of a JPEG; decodes files of other formats. Takes ownership of `bytes` (from thaw_alloc), also on

@@ -20,13 +20,15 @@ struct thaw_batch_request {
 	uint64_t view;
 };
 
-/* A loaded batch. Damaged images are skipped, so count may be smaller than requested. */
+/* A loaded batch. Images that are damaged, or that cannot be read twice, are skipped, so count may be smaller than
+ * requested. */
 struct thaw_batch {
 	int64_t count;
-	float *images;    /* (count,size,size,3) */
-	int32_t *labels;  /* [count] */
-	int64_t *samples; /* [count] indices into the dataset */
-	uint64_t *keys;   /* [count] random key of each sample in this epoch, for dropout */
+	float *images;                         /* (count,size,size,3) */
+	int32_t *labels;                       /* [count] */
+	int64_t *samples;                      /* [count] indices into the dataset */
+	uint64_t *keys;                        /* [count] random key of each sample in this epoch, for dropout */
+	struct thaw_fingerprint *fingerprints; /* [count] of the images as they were read */
 	int64_t damaged_count;
 	int64_t *damaged;   /* [damaged_count] indices of the skipped images */
 	char **damaged_why; /* [damaged_count] error messages */
@@ -46,8 +48,11 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 /* Queues a request without waiting for other batches. The queue has no limit. */
 thaw_status thaw_loader_submit(struct thaw_loader *loader, const struct thaw_batch_request *request);
 /* Waits for the batch of the oldest request. The loader owns *batch; the caller returns it with thaw_loader_release.
- * Fails if a file could not be read (THAW_IO) or memory ran out (THAW_RESOURCE); the request is then dropped. */
+ * Fails if memory or file descriptors ran out (THAW_RESOURCE); the request is then dropped. */
 thaw_status thaw_loader_next(struct thaw_loader *loader, struct thaw_batch **batch);
+/* Sets a callback that thaw_loader_next calls about ten times per second while it waits, and at its start: true makes
+ * it return THAW_UNFINISHED; the request stays. NULL, as at first: it waits until the batch is complete. */
+void thaw_loader_on_wait(struct thaw_loader *loader, bool (*stop)(void *context), void *context);
 void thaw_loader_release(struct thaw_loader *loader, struct thaw_batch *batch);
 /* Stops the threads and frees everything, including queued requests and batches not yet released. NULL is fine. */
 void thaw_loader_destroy(struct thaw_loader *loader);

@@ -2,12 +2,25 @@
 #ifndef THAW_MODEL_H
 #define THAW_MODEL_H
 
+#include <jansson.h>
+
 #include "thaw/api.h"
+#include "thaw/comm.h"
 #include "thaw/graph.h"
 #include "thaw/transform.h"
 #include "thaw/weights.h"
 
 THAW_BEGIN_DECLS
+
+/* The values of a preprocessing that may have different sources. */
+enum thaw_preprocess_value {
+	THAW_VALUE_SIZE,
+	THAW_VALUE_CROP,
+	THAW_VALUE_INTERPOLATION,
+	THAW_VALUE_MEAN,
+	THAW_VALUE_STD,
+	THAW_PREPROCESS_VALUES, /* their number */
+};
 
 struct thaw_model {
 	struct thaw_graph *graph;
@@ -19,9 +32,15 @@ struct thaw_model {
 	char *notes;  /* what was chosen from the file, left out and passed over, for the user; NULL: nothing */
 	char *source; /* the file of the weights, "builtin" or "random" */
 	bool pretrained;
+	/* Where it is said that the outputs are independent, for the user, so that their probabilities are sigmoids;
+	 * NULL: they are of one class among all, a softmax. Training makes them that. */
+	const char *sigmoid_from;
 	struct thaw_preprocess preprocess;
 	const char *preprocess_from; /* source of the preprocessing, for the user: "the family", "config.json", ... */
-	char **labels;               /* [classes] class names, or NULL if unknown */
+	/* Sources of single values; NULL: preprocess_from. */
+	const char *value_from[THAW_PREPROCESS_VALUES];
+	bool preprocess_recorded; /* Thaw recorded the preprocessing in the file or run, as that of the training */
+	char **labels;            /* [classes] class names, or NULL if unknown */
 	int64_t classes;
 	uint64_t digest; /* of all weights when they were loaded, in the graph's order */
 };
@@ -54,6 +73,32 @@ thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, ch
 /* Changes the input to size x size pixels (0: unchanged): scales the preprocessing in proportion and resamples position
  * embeddings. Returns THAW_CONFIG if the network has a fixed input size. */
 thaw_status thaw_model_set_size(struct thaw_model *model, int size);
+
+/* Changes the input size (0: unchanged), and then the preprocessing as the flags say. What a trained network recorded
+ * otherwise is added to the notes. Call it once, after loading. Not collective. Returns the errors of
+ * thaw_model_set_size and thaw_preprocess_override_apply. */
+thaw_status thaw_model_set_preprocess(struct thaw_model *model, int size, const struct thaw_preprocess_override *o);
+
+#define THAW_PREPROCESS_SOURCE 256 /* bytes for thaw_model_preprocess_source */
+#define THAW_PREPROCESS_LINE   640 /* bytes for thaw_model_preprocess_line */
+
+/* Writes where the preprocessing is from to text[size]: "config.json", or, if it has several sources, "mean, std:
+ * flags; rest: config.json". Returns text. */
+const char *thaw_model_preprocess_source(const struct thaw_model *model, char *text, size_t size);
+
+/* Writes "images (SOURCE): PREPROCESSING" to text[size]. Returns text. */
+const char *thaw_model_preprocess_line(const struct thaw_model *model, char *text, size_t size);
+
+/* The preprocessing as an object: from, sources (of each value), text, size, resize, mode, filter, channels, mean, std.
+ * A new reference; NULL if memory cannot be allocated. */
+json_t *thaw_model_preprocess_json(const struct thaw_model *model);
+
+/* THAW_CONFIG on all ranks if they have other weights or another preprocessing, which may come from a file that differs
+ * between nodes. Collective. */
+thaw_status thaw_model_same(struct thaw_comm *comm, const struct thaw_model *model);
+
+/* probability (n,classes) of logits (n,classes): a softmax or sigmoids, as the network means. */
+void thaw_model_probabilities(const struct thaw_model *model, const float *logits, int64_t n, float *probability);
 
 /* Writes a safetensors file with the tensor names of the original state dict, so that torchvision (or the framework it
  * came from) loads it; variant, labels and preprocessing are in its metadata. half: tensors as F16. Atomic. */

@@ -313,6 +313,11 @@ extern const struct thaw_op *const thaw_ops[];
 void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const int32_t *label, float smoothing,
 			float *dlogits, double *loss_sum, int64_t *correct);
 
+/* probability[n] = 1 / (1 + exp(-logits[n])); may be the same memory. */
+void thaw_sigmoids(const float *logits, int64_t n, float *probability);
+/* The sum over the images of the mean over the classes of the binary cross-entropy between the sigmoids of logits (N,C)
+ * and one-hot labels label[N]. */
+double thaw_binary_cross_entropy(const float *logits, int64_t n, int64_t classes, const int32_t *label);
 /* probability (N,C) = softmax of logits (N,C); may be the same memory. */
 void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probability);
 

@@ -32,6 +32,8 @@ enum thaw_resume_mode {
  * `thaw train` with the same name (with dashes), except that checkpoint_steps and checkpoint_seconds are both
  * --checkpoint-every. Initialise with thaw_train_defaults. */
 struct thaw_train_options {
+	/* --mean, --std, --crop and --interpolation; all zero: the preprocessing is the network's own */
+	struct thaw_preprocess_override images;
 	const char *model;       /* see thaw_model_load */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *data;        /* see thaw_dataset_open */
@@ -63,6 +65,8 @@ struct thaw_train_options {
 	int pad_crop;           /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
 	double test_share;      /* fraction held out for testing if the dataset has no test images */
 	long long per_class;    /* training images of each class to use; 0: all */
+	double max_damaged; /* fraction of the images of a split that may be damaged or unreadable; more stop the run;
+			     * < 0: a tenth, but at least 10 images */
 	long long seed;
 	int eval_every;              /* epochs between evaluations; the last epoch is always evaluated */
 	long long checkpoint_steps;  /* steps between checkpoints; 0: none by steps */
@@ -92,7 +96,12 @@ struct thaw_callbacks {
 	void *context;
 	void (*progress)(void *context, const struct thaw_train_progress *p);
 	void (*log)(void *context, const char *line); /* a message for the user, without newline; rank 0 only */
-	bool (*stop)(void *context);                  /* returns true once the job should stop; called on every rank */
+	bool (*stop)(void *context); /* returns true once the job should stop; called on every rank, very often */
+	/* Called once on every rank, directly before the first step: until then nothing would be lost if the process
+	 * were ended, from then on `stop` makes it save. */
+	void (*begin)(void *context);
+	/* Called on every rank: how long a checkpoint takes at most. An estimate before the first one. */
+	void (*save_cost)(void *context, double seconds);
 };
 
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary
@@ -136,13 +145,15 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 /* What a run directory says about its data. */
 struct thaw_run_record {
 	bool found;
-	struct thaw_dataset_options options; /* with which the run opened its dataset */
+	struct thaw_dataset_options options; /* with which the run opened its dataset; `known` is &images, or NULL */
 	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
+	struct thaw_image_names images;      /* the image files that it began with, if it has such a list */
 };
 
 /* Reads the record of the run directory `model`, or of the one that the file `model` is in. record->found is false if
- * there is none. */
+ * there is none. On success the caller releases it with thaw_run_record_close, and does not move it. */
 thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
+void thaw_run_record_close(struct thaw_run_record *record);
 
 /* Loads the network of a run directory, done or not. from: "best", "last" or "step-N". *step receives the step of the
  * checkpoint, or the last one of the run for its trained network. THAW_USAGE if `from` has another form or `directory`

@@ -40,6 +40,21 @@ struct thaw_preprocess {
 /* The same preprocessing for another input size; `resize` is scaled in proportion. size 0: unchanged. */
 struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size);
 
+/* Values that replace those of a network, as texts of flags. NULL: the network's own. */
+struct thaw_preprocess_override {
+	const char *mean, *std; /* "R,G,B", of pixels from 0 to 1, or one number for all channels */
+	/* Fraction of the resized shorter side that the centre crop keeps, such as "0.875"; "none": 1; "squash": both
+	 * sides are resized to the input size, so that nothing is cut off. */
+	const char *crop;
+	const char *interpolation; /* see thaw_filter_find */
+};
+
+bool thaw_preprocess_override_given(const struct thaw_preprocess_override *o);
+
+/* Changes *p, whose size must be final. Not collective. Returns THAW_USAGE, with the flag and its value in the message,
+ * and leaves *p unchanged, if a text is invalid. */
+thaw_status thaw_preprocess_override_apply(struct thaw_preprocess *p, const struct thaw_preprocess_override *o);
+
 #define THAW_PREPROCESS_TEXT 256 /* bytes for thaw_preprocess_text */
 
 /* Writes a description such as "bicubic resize to 256, crop 224, mean 0.485 0.456 0.406, std 0.229 0.224 0.225" to

@@ -20,6 +20,10 @@ THAW_BEGIN_DECLS
 /* The version of the library that the program runs with, "0.1.0". Static storage. */
 const char *thaw_version(void);
 
+/* The same with a digest of the library's code, "0.1.0 (build 0123456789abcdef)". Equal sources, compilers and flags
+ * give equal digests, in whatever folder. Only equal builds are sure to compute the same bits. Static storage. */
+const char *thaw_build(void);
+
 THAW_END_DECLS
 
 #endif

@@ -22,6 +22,14 @@ static json_t *train_json(const struct advice *a, int cut)
 		json_object_set_new(train, "test-share", json_real(a->options->test_share));
 	if (train && a->options->weights_key)
 		json_object_set_new(train, "weights-key", thaw_report_string(a->options->weights_key));
+	const struct thaw_preprocess_override *images = &a->options->images;
+	const struct thaw_pair given[] = {{"mean", (char *)images->mean},
+					  {"std", (char *)images->std},
+					  {"crop", (char *)images->crop},
+					  {"interpolation", (char *)images->interpolation}};
+	for (size_t i = 0; train && i < sizeof(given) / sizeof(*given); i++)
+		if (given[i].value)
+			json_object_set_new(train, given[i].key, thaw_report_string(given[i].value));
 	if (train && a->options->per_class > 0)
 		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
 	return train;

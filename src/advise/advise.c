@@ -41,7 +41,7 @@ static thaw_status open_model(struct advice *a)
 	THAW_TRY(thaw_model_load_key(&a->model, o->model, o->weights_key, 0, (uint64_t)o->seed));
 	/* At the network's default size, so that the cuts do not depend on --size. */
 	THAW_TRY(thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count));
-	return thaw_model_set_size(a->model, o->size);
+	return thaw_model_set_preprocess(a->model, o->size, &o->images);
 }
 
 /* Not collective: opens what this rank needs. */
@@ -56,7 +56,7 @@ static thaw_status compare_ranks(struct advice *a)
 {
 	THAW_TRY(thaw_comm_same_digest(a->comm, a->data_digest, "set of training images",
 				       "give every rank the same --data"));
-	return thaw_comm_same_digest(a->comm, a->model->digest, "model file", "give every rank the same --model");
+	return thaw_model_same(a->comm, a->model);
 }
 
 static thaw_status measure_activations(struct advice *a)
@@ -94,6 +94,7 @@ static thaw_status run_pilots(struct advice *a)
 	train.model = o->model;
 	train.weights_key = o->weights_key;
 	train.size = o->size;
+	train.images = o->images;
 	train.seed = o->seed;
 	train.decode_threads = o->decode_threads;
 	const struct thaw_pilot_inputs inputs = {.comm = a->comm,
@@ -216,8 +217,10 @@ thaw_status thaw_advise(struct thaw_comm *comm, const struct thaw_advise_options
 		thaw_warn_small_input(comm, callbacks, a.model, &a.dataset);
 		status = read_history(&a);
 	}
-	if (status == THAW_OK)
+	if (status == THAW_OK) {
 		thaw_log_found(comm, callbacks, a.found);
+		thaw_log_preprocess(comm, callbacks, "", a.model);
+	}
 	if (status == THAW_OK)
 		status = measure(&a);
 	if (status == THAW_OK)

@@ -32,6 +32,7 @@ struct comparison {
 /* Results for one network. */
 struct entry {
 	char *network;
+	json_t *preprocess;
 	bool pretrained, has_leep;
 	int size;
 	int64_t images, damaged;
@@ -81,7 +82,7 @@ static thaw_status open_model(const struct comparison *r, int which, struct thaw
 {
 	struct thaw_model *m = NULL;
 	THAW_TRY(thaw_model_load_key(&m, r->models[which], r->options->weights_key, 0, (uint64_t)r->options->seed));
-	thaw_status status = thaw_model_set_size(m, r->options->size);
+	thaw_status status = thaw_model_set_preprocess(m, r->options->size, &r->options->images);
 	if (status == THAW_OK) {
 		*model = m;
 		return THAW_OK;
@@ -135,11 +136,12 @@ static thaw_status measure_model(const struct comparison *r, struct thaw_model *
 	e->has_leep = m->pretrained && !m->features_only;
 	e->size = m->preprocess.size;
 	e->network = thaw_strdup(m->variant);
+	e->preprocess = thaw_model_preprocess_json(m);
 	thaw_status status = e->network ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = thaw_cuts_choose(m->graph, m->preprocess.size, cut, &cuts);
 	THAW_TRY(thaw_comm_agree(r->comm, status));
-	THAW_TRY(thaw_comm_same_digest(r->comm, m->digest, "model file", "give every rank the same files"));
+	THAW_TRY(thaw_model_same(r->comm, m));
 	THAW_TRY(thaw_activations_collect(&activations, r->comm, m, cut, 1, &r->data, r->lanes,
 					  r->options->decode_threads, r->callbacks));
 	e->images = activations.count;
@@ -163,6 +165,8 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 		snprintf(line, sizeof(line), "network %d: %s", which + 1, m->notes);
 		r->callbacks->log(r->callbacks->context, line);
 	}
+	snprintf(line, sizeof(line), "network %d: ", which + 1);
+	thaw_log_preprocess(r->comm, r->callbacks, line, m);
 	thaw_status status = measure_model(r, m, e);
 	thaw_model_destroy(m);
 	return status == THAW_OK ? THAW_OK : thaw_fail_in(status, "%s", r->models[which]);
@@ -170,12 +174,12 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 
 static json_t *entry_json(const char *model, const struct entry *e, bool pareto)
 {
-	return json_pack("{s:o, s:o, s:b, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b}", "model",
+	return json_pack("{s:o, s:o, s:b, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b, s:O}", "model",
 			 thaw_report_string(model), "network", thaw_report_string(e->network), "pretrained",
 			 e->pretrained, "size", e->size, "probe", e->probe, "error", e->error, "logme", e->logme,
 			 "h_score", e->h_score, "leep", e->has_leep ? json_real(e->leep) : json_null(), "milliseconds",
 			 1e3 * e->cost.seconds, "mflop", 1e-6 * (double)e->cost.flops, "parameters",
-			 (json_int_t)e->cost.parameters, "pareto", pareto);
+			 (json_int_t)e->cost.parameters, "pareto", pareto, "preprocess", e->preprocess);
 }
 
 /* Makes the result, best network first. Damaged images are the same for all networks. */
@@ -248,8 +252,10 @@ thaw_status thaw_compare(struct thaw_comm *comm, const struct thaw_advise_option
 		*result = NULL;
 	thaw_dataset_close(&r.data);
 	json_decref(r.found);
-	for (int i = 0; entries && i < count; i++)
+	for (int i = 0; entries && i < count; i++) {
+		json_decref(entries[i].preprocess);
 		thaw_free(entries[i].network);
+	}
 	thaw_free(entries);
 	return status;
 }

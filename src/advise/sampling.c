@@ -1,5 +1,7 @@
 #include "src/advise/sampling.h"
 
+#include <stdio.h>
+
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 
@@ -43,4 +45,14 @@ void thaw_log_found(const struct thaw_comm *comm, const struct thaw_callbacks *c
 	struct thaw_callbacks copy = callbacks ? *callbacks : (struct thaw_callbacks){.log = NULL};
 	if (comm->rank == 0 && copy.log)
 		thaw_found_lines(found, write_line, &copy);
+}
+
+void thaw_log_preprocess(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const char *prefix,
+			 const struct thaw_model *model)
+{
+	char text[THAW_PREPROCESS_LINE], line[2 * THAW_PREPROCESS_LINE];
+	if (comm->rank != 0 || !callbacks || !callbacks->log)
+		return;
+	snprintf(line, sizeof(line), "%s%s", prefix, thaw_model_preprocess_line(model, text, sizeof(text)));
+	callbacks->log(callbacks->context, line);
 }

@@ -14,5 +14,8 @@ int thaw_advise_lanes(const struct thaw_advise_options *options, const struct th
 
 /* Logs the text about an object of thaw_found_json, on rank 0. */
 void thaw_log_found(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const json_t *found);
+/* Logs how images are prepared for the model, after `prefix`. */
+void thaw_log_preprocess(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks, const char *prefix,
+			 const struct thaw_model *model);
 
 #endif

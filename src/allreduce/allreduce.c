@@ -148,8 +148,12 @@ thaw_status thaw_allreduce_finish(struct thaw_allreduce *allreduce, const float 
 		return thaw_fail(THAW_SOFTWARE, "thaw_allreduce_finish: called after %d of %d lanes",
 				 allreduce->next - allreduce->first, allreduce->end - allreduce->first);
 	THAW_TRY(allreduce->failed);
-	while (allreduce->done < allreduce->bucket_count)
+	for (;;) {
 		THAW_TRY(thaw_allreduce_advance(allreduce));
+		if (allreduce->done == allreduce->bucket_count)
+			break;
+		allreduce->comm->idle(allreduce->comm);
+	}
 	if (allreduce->comm->size == 1)
 		thaw_allreduce_update_shard(allreduce, (struct thaw_shard){.count = allreduce->shards.length},
 					    allreduce->vectors[0]);

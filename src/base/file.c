@@ -19,6 +19,7 @@
 
 #include "src/base/io_error.h"
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/target.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
@@ -34,6 +35,8 @@ struct thaw_file_writer {
 	char *path;
 	char *temporary;
 	int fd;
+	bool (*make_room)(void *context); /* or NULL */
+	void *room_context;
 	size_t used; /* bytes in buffer */
 	char buffer[WRITE_BUFFER];
 };
@@ -54,22 +57,20 @@ static bool read_full(int fd, char *bytes, size_t capacity, size_t *got)
 	return true;
 }
 
-static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const char *path, size_t limit)
+static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const struct stat *st, const char *path,
+				   size_t limit)
 {
-	struct stat st;
-	if (fstat(fd, &st) != 0)
-		return thaw_fail_io("cannot read", path);
-	if (st.st_size > 0 && (uintmax_t)st.st_size > limit)
+	if (st->st_size > 0 && (uintmax_t)st->st_size > limit)
 		return thaw_fail(THAW_DATA, "file too large: %s: %jd bytes, at most %zu are allowed", path,
-				 (intmax_t)st.st_size, limit);
+				 (intmax_t)st->st_size, limit);
 	/* The extra byte shows that the file ends where expected; pipes and growing files continue. */
-	size_t capacity = S_ISREG(st.st_mode) ? (size_t)st.st_size + 1 : FIRST_READ, got = 0;
+	size_t capacity = S_ISREG(st->st_mode) ? (size_t)st->st_size + 1 : FIRST_READ, got = 0;
 	char *data = thaw_alloc(capacity, 1);
 	while (data) {
 		if (!read_full(fd, data, capacity, &got)) {
-			thaw_fail_io("cannot read", path);
+			thaw_status status = thaw_fail_io("cannot read", path);
 			thaw_free(data);
-			return THAW_IO;
+			return status;
 		}
 		if (got > limit) {
 			thaw_free(data);
@@ -94,11 +95,11 @@ static thaw_status read_descriptor(char **bytes, size_t *size, int fd, const cha
 
 thaw_status thaw_file_read(void **bytes, size_t *size, const char *path, size_t limit)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return thaw_fail_io("cannot open", path);
+	int fd;
+	struct stat st;
 	char *data = NULL;
-	thaw_status status = read_descriptor(&data, size, fd, path, limit);
+	THAW_TRY(thaw_open_file(&fd, &st, path));
+	thaw_status status = read_descriptor(&data, size, fd, &st, path, limit);
 	close(fd);
 	if (status == THAW_OK)
 		*bytes = data;
@@ -140,8 +141,12 @@ static thaw_status flush(struct thaw_file_writer *f)
 		ssize_t n = write(f->fd, f->buffer + done, f->used - done);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return thaw_fail_io("cannot write", f->path);
+		if (n < 0) {
+			thaw_fail_io("cannot write", f->path);
+			if (thaw_is_full(thaw_failed_errno()) && f->make_room && f->make_room(f->room_context))
+				continue;
+			return THAW_IO;
+		}
 		done += (size_t)n;
 	}
 	f->used = 0;
@@ -211,6 +216,12 @@ thaw_status thaw_file_writer_open(struct thaw_file_writer **f, const char *path)
 struct thaw_sink *thaw_file_writer_sink(struct thaw_file_writer *f)
 {
 	return &f->sink;
+}
+
+void thaw_file_writer_on_full(struct thaw_file_writer *f, bool (*make_room)(void *context), void *context)
+{
+	f->make_room = make_room;
+	f->room_context = context;
 }
 
 /* Writes the directory entry of `path` to disk. */

@@ -6,19 +6,11 @@
 #include <unistd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/open_file.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
 #define MAX_LINKS 40 /* followed from one path, as in Linux */
-
-static const char *kind_of(mode_t mode)
-{
-	if (S_ISDIR(mode))
-		return "a folder";
-	if (S_ISCHR(mode) || S_ISBLK(mode))
-		return "a device";
-	return S_ISFIFO(mode) ? "a pipe" : "a socket";
-}
 
 /* The path that a link leads to, relative to the link's folder. */
 static thaw_status read_link(char **next, const char *path)
@@ -53,7 +45,8 @@ thaw_status thaw_path_target(char **target, const char *path)
 	struct stat s;
 	/* stat also resolves links of /proc, such as /dev/stdout, whose text is not a path. */
 	if (stat(path, &s) == 0 && !S_ISREG(s.st_mode))
-		return thaw_fail(THAW_IO, "cannot write to %s: %s: give the path of a file", kind_of(s.st_mode), path);
+		return thaw_fail(THAW_IO, "cannot write to %s: %s: give the path of a file", thaw_file_kind(s.st_mode),
+				 path);
 	char *at = thaw_strdup(path);
 	thaw_status status = at ? follow(&at) : THAW_RESOURCE;
 	if (status != THAW_OK) {

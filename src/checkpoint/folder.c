@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "src/base/io_error.h"
 #include "thaw/memory.h"
 
 #define NAME_FORMAT "step-%" PRId64 ".safetensors.zst"
@@ -79,4 +81,17 @@ thaw_status thaw_folder_list(int64_t **steps, int *count, const char *directory)
 	*steps = list;
 	*count = found;
 	return THAW_OK;
+}
+
+thaw_status thaw_folder_clear(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st) != 0 || S_ISREG(st.st_mode))
+		return THAW_OK;
+	char *aside = thaw_format("%s.unusable", path);
+	if (!aside)
+		return THAW_RESOURCE;
+	thaw_status status = rename(path, aside) == 0 ? THAW_OK : thaw_fail_io("cannot rename, to save there", path);
+	thaw_free(aside);
+	return status;
 }

@@ -11,12 +11,15 @@
 /* Writes one frame with content size and checksum to `path`, atomically. `size`: total bytes of all appends. */
 struct thaw_frame_writer;
 thaw_status thaw_frame_open(struct thaw_frame_writer **f, const char *path, size_t size, int level);
+void thaw_frame_on_full(struct thaw_frame_writer *f, bool (*make_room)(void *context),
+			void *context); /* as in file.h */
 thaw_status thaw_frame_append(struct thaw_frame_writer *f, const void *bytes, size_t size);
 thaw_status thaw_frame_commit(struct thaw_frame_writer *f); /* also destroys f, even on failure */
 void thaw_frame_discard(struct thaw_frame_writer *f);       /* destroys f without creating the file; NULL is fine */
 
-/* Reads a file of exactly one complete frame with a correct checksum; THAW_DATA if it is damaged. The caller frees
- * (*bytes)[*size] with thaw_free. bytes NULL: only verifies. */
-thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path);
+/* Reads a file of exactly one complete frame with a correct checksum and at most `largest` bytes of content; THAW_DATA
+ * if it is damaged, larger, or not a regular file. The caller frees (*bytes)[*size] with thaw_free. bytes NULL: only
+ * verifies. */
+thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t largest);
 
 #endif

@@ -2,15 +2,16 @@
  *
  * zstd's checksum covers the content but not the frame header, so the header must be one of the two forms that
  * frame_write.c writes. The file is read twice: memory for the content is allocated only after a first pass has
- * verified the content size of the header. A damaged size is thus reported as damage, not as lack of memory. */
+ * verified the content size of the header. A damaged size is thus reported as damage, not as lack of memory. A frame of
+ * a few megabytes may expand to any size, so a size above the caller's limit is refused before the first pass. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
+#include "src/base/open_file.h"
 #include "src/base/try.h"
 #include "src/checkpoint/frame.h"
 #include "thaw/memory.h"
@@ -26,6 +27,7 @@
 
 struct reader {
 	const char *path;
+	size_t largest; /* content size that is accepted */
 	int fd;
 	ZSTD_DCtx *zstd;
 	unsigned char *block; /* [block_size] input */
@@ -68,6 +70,11 @@ static thaw_status check_header(const struct reader *r, size_t got, size_t *size
 		return damaged(r, "no content size in the frame header");
 	if (descriptor & DESCRIPTOR_SINGLE && content > UINT64_C(1) << THAW_FRAME_WINDOW_LOG)
 		return damaged(r, "window too large in the frame header");
+	if (content > r->largest)
+		return thaw_fail(
+			THAW_DATA,
+			"checkpoint too large: %s: its content has %llu bytes, at most %zu are expected: remove it",
+			r->path, content, r->largest);
 	*size = (size_t)content;
 	return THAW_OK;
 }
@@ -119,10 +126,9 @@ static thaw_status pass(struct reader *r, unsigned char *content, size_t *size)
 static thaw_status open_reader(struct reader *r)
 {
 	struct stat st;
-	if ((r->fd = open(r->path, O_RDONLY | O_CLOEXEC)) < 0 || fstat(r->fd, &st) != 0)
-		return thaw_fail(THAW_IO, "cannot open: %s: %s", r->path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	if (thaw_path_is_directory(r->path))
 		return thaw_fail(THAW_DATA, "not a regular file: %s", r->path);
+	THAW_TRY(thaw_open_file(&r->fd, &st, r->path));
 	r->block_size = ZSTD_DStreamInSize();
 	r->discard_size = ZSTD_DStreamOutSize();
 	r->block = thaw_alloc(r->block_size, 1);
@@ -146,9 +152,9 @@ static void close_reader(struct reader *r)
 	thaw_free(r->discard);
 }
 
-thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path)
+thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t largest)
 {
-	struct reader r = {.path = path, .fd = -1};
+	struct reader r = {.path = path, .largest = largest, .fd = -1};
 	unsigned char *content = NULL;
 	size_t found = 0;
 	thaw_status status;

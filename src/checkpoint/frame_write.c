@@ -52,6 +52,11 @@ out:
 	return status;
 }
 
+void thaw_frame_on_full(struct thaw_frame_writer *f, bool (*make_room)(void *context), void *context)
+{
+	thaw_file_writer_on_full(f->file, make_room, context);
+}
+
 /* Compresses bytes[size]; with ZSTD_e_end also flushes and ends the frame. */
 static thaw_status compress(struct thaw_frame_writer *f, const void *bytes, size_t size, ZSTD_EndDirective how)
 {

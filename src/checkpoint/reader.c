@@ -10,11 +10,11 @@ static void release_content(struct thaw_weights *state)
 	thaw_free(state->storage);
 }
 
-thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path)
+thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, size_t largest)
 {
 	void *content;
 	size_t size;
-	THAW_TRY(thaw_frame_read(&content, &size, path));
+	THAW_TRY(thaw_frame_read(&content, &size, path, largest));
 	struct thaw_weights parsed = {0};
 	thaw_status status = thaw_weights_parse(&parsed, content, size, path);
 	/* The tensors of a safetensors file point into `content`; other formats allocate. */
@@ -38,22 +38,42 @@ thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *direct
 	return thaw_folder_list(steps, count, directory);
 }
 
-thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const char *directory,
-				   void (*damaged)(void *context, const char *path, const char *why), void *context)
+/* Whether the next older checkpoint may be tried: not if memory or the program is at fault. */
+static bool may_skip(thaw_status status)
+{
+	return status != THAW_RESOURCE && status != THAW_SOFTWARE;
+}
+
+/* Reads one checkpoint and lets the caller check it. Its failures name the file. */
+static thaw_status read_candidate(struct thaw_weights *state, int64_t step, const char *path,
+				  const struct thaw_checkpoint_search *s)
+{
+	struct thaw_weights found = {0};
+	THAW_TRY(thaw_checkpoint_read(&found, path, s->largest));
+	thaw_status status = s->check ? s->check(s->context, &found, step) : THAW_OK;
+	if (status != THAW_OK) {
+		thaw_weights_free(&found);
+		return thaw_fail(status, "unusable checkpoint: %s: %s", path, thaw_error_message());
+	}
+	*state = found;
+	return THAW_OK;
+}
+
+thaw_status thaw_checkpoint_latest(struct thaw_weights *state, int64_t *step, const struct thaw_checkpoint_search *s)
 {
 	int64_t *steps;
 	int count;
-	THAW_TRY(thaw_folder_list(&steps, &count, directory));
+	THAW_TRY(thaw_folder_list(&steps, &count, s->directory));
 	int64_t found = -1;
 	thaw_status status = THAW_OK;
 	for (int i = 0; i < count && found < 0 && status == THAW_OK; i++) {
-		char *path = thaw_folder_path(directory, steps[i]);
-		status = path ? thaw_checkpoint_read(state, path) : THAW_RESOURCE;
+		char *path = thaw_folder_path(s->directory, steps[i]);
+		status = path ? read_candidate(state, steps[i], path, s) : THAW_RESOURCE;
 		if (status == THAW_OK) {
 			found = steps[i];
-		} else if (status == THAW_DATA) { /* I/O errors and lack of memory are not damage: not skipped */
-			if (damaged)
-				damaged(context, path, thaw_error_message());
+		} else if (may_skip(status)) {
+			if (s->skipped)
+				s->skipped(s->context, path, status, thaw_error_message());
 			status = THAW_OK;
 		}
 		thaw_free(path);

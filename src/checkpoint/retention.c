@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/io_error.h"
 #include "src/base/try.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
@@ -27,7 +28,8 @@ static thaw_status record_parse(struct record *record, const char *bytes, size_t
 {
 	json_int_t step, before;
 	json_t *object = json_loadb(bytes, size, 0, NULL);
-	int failed = json_unpack(object, "{s:I, s:I}", "step", &step, "before", &before);
+	bool failed = json_unpack(object, "{s:I, s:I}", "step", &step, "before", &before) != 0 ||
+		      thaw_report_check_seal(object) == THAW_SEAL_BROKEN;
 	json_decref(object);
 	if (failed)
 		return thaw_fail(THAW_DATA, "damaged record of the best checkpoint: %s: remove it", path);
@@ -59,8 +61,8 @@ static thaw_status record_write(struct record record, const char *directory)
 {
 	char *path = thaw_format("%s/" RECORD_NAME, directory);
 	json_t *object = json_pack("{s:I, s:I}", "step", (json_int_t)record.step, "before", (json_int_t)record.before);
-	thaw_status status = THAW_RESOURCE;
-	if (path && object)
+	thaw_status status = path && object ? thaw_report_seal(object) : THAW_RESOURCE;
+	if (status == THAW_OK)
 		status = thaw_report_file(path, object);
 	else
 		thaw_fail(status, "out of memory: the record of the best checkpoint");
@@ -122,7 +124,7 @@ static thaw_status check_intact(const struct thaw_retention *r, int64_t step, bo
 	char *path = thaw_folder_path(r->directory, step);
 	if (!path)
 		return THAW_RESOURCE;
-	thaw_status status = thaw_frame_read(NULL, NULL, path);
+	thaw_status status = thaw_frame_read(NULL, NULL, path, r->largest);
 	thaw_free(path);
 	*intact = status == THAW_OK;
 	return status == THAW_RESOURCE ? status : THAW_OK;
@@ -175,4 +177,43 @@ thaw_status thaw_retention_apply(struct thaw_retention *r, int64_t step)
 	r->intact = kept;
 	r->intact_count = kept_count;
 	return status;
+}
+
+/* The newest undamaged checkpoint before `step`: the state that a run can always return to. */
+static int64_t last_good(const struct thaw_retention *r, const int64_t *steps, int count, int64_t step)
+{
+	for (int i = 0; i < count; i++) {
+		bool intact = steps[i] < step && known_intact(r, steps[i]);
+		if (!intact && steps[i] < step && check_intact(r, steps[i], &intact) != THAW_OK)
+			return NONE;
+		if (intact)
+			return steps[i];
+	}
+	return NONE;
+}
+
+static bool remove_oldest(const struct thaw_retention *r, int64_t step)
+{
+	int64_t best = NONE, victim = NONE, *steps;
+	int count;
+	if (thaw_checkpoint_best(&best, r->directory) != THAW_OK ||
+	    thaw_folder_list(&steps, &count, r->directory) != THAW_OK)
+		return false;
+	int64_t good = last_good(r, steps, count, step);
+	for (int i = 0; i < count; i++) /* newest first */
+		if (steps[i] < good && (steps[i] != best || victim == NONE))
+			victim = steps[i];
+	thaw_free(steps);
+	return victim != NONE && remove_step(r, victim) == THAW_OK;
+}
+
+bool thaw_retention_make_room(struct thaw_retention *r, int64_t step)
+{
+	int number = thaw_failed_errno();
+	char *message = thaw_strdup(thaw_error_message());
+	bool removed = remove_oldest(r, step);
+	thaw_fail(THAW_IO, "%s", message ? message : "the disk is full");
+	thaw_set_failed_errno(number);
+	thaw_free(message);
+	return removed;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "src/base/io_error.h"
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/checkpoint/folder.h"
@@ -41,6 +42,8 @@ struct thaw_checkpoint_writer {
 	bool ended;          /* all bytes have been put into the ring */
 	bool abandoned;      /* the file must not be created */
 	bool stop;
+	int completed;       /* saves that succeeded */
+	int removed;         /* checkpoints removed to make room, until they are reported */
 	thaw_status failure; /* of the last save, until it is reported */
 	char message[MESSAGE_SIZE];
 };
@@ -81,19 +84,56 @@ static thaw_status drain(struct thaw_checkpoint_writer *w, struct thaw_frame_wri
 	return status;
 }
 
+static bool make_room(struct thaw_checkpoint_writer *w, int64_t step)
+{
+	if (!thaw_retention_make_room(&w->retention, step))
+		return false;
+	pthread_mutex_lock(&w->mutex);
+	w->removed++;
+	pthread_mutex_unlock(&w->mutex);
+	return true;
+}
+
+static bool make_room_for_step(void *context)
+{
+	struct thaw_checkpoint_writer *w = context;
+	return make_room(w, w->step);
+}
+
+static thaw_status open_step(struct thaw_checkpoint_writer *w, const char *path, struct thaw_frame_writer **frame)
+{
+	thaw_status status;
+	do {
+		status = thaw_retention_announce(&w->retention, w->step, w->best);
+		if (status == THAW_OK)
+			status = thaw_folder_clear(path);
+		if (status == THAW_OK)
+			status = thaw_frame_open(frame, path, w->size, w->level);
+	} while (status == THAW_IO && thaw_is_full(thaw_failed_errno()) && make_room_for_step(w));
+	if (status == THAW_OK)
+		thaw_frame_on_full(*frame, make_room_for_step, w);
+	return status;
+}
+
+/* A network file system may report a full disk only here. The bytes are gone then, so the save has failed; room is made
+ * for the next one. */
+static thaw_status commit_step(struct thaw_checkpoint_writer *w, struct thaw_frame_writer *frame)
+{
+	thaw_status status = thaw_frame_commit(frame);
+	if (status == THAW_IO && thaw_is_full(thaw_failed_errno()))
+		make_room_for_step(w);
+	return status;
+}
+
 static thaw_status write_step(struct thaw_checkpoint_writer *w)
 {
 	char *path = thaw_folder_path(w->directory, w->step);
 	struct thaw_frame_writer *frame = NULL;
-	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
-	if (status == THAW_OK)
-		status = thaw_retention_announce(&w->retention, w->step, w->best);
-	if (status == THAW_OK)
-		status = thaw_frame_open(&frame, path, w->size, w->level);
+	thaw_status status = path ? open_step(w, path, &frame) : THAW_RESOURCE;
 	status = drain(w, frame, status);
 	if (status != THAW_OK || w->abandoned)
 		thaw_frame_discard(frame);
-	else if ((status = thaw_frame_commit(frame)) == THAW_OK)
+	else if ((status = commit_step(w, frame)) == THAW_OK)
 		status = thaw_retention_apply(&w->retention, w->step);
 	thaw_free(path);
 	return status;
@@ -115,6 +155,8 @@ static void *run(void *argument)
 		if (status != THAW_OK) {
 			w->failure = status;
 			snprintf(w->message, sizeof(w->message), "%s", thaw_error_message());
+		} else if (!w->abandoned) {
+			w->completed++;
 		}
 		w->busy = false;
 		pthread_cond_broadcast(&w->changed);
@@ -162,7 +204,9 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	made->level = o->level;
 	made->sink = (struct thaw_sink){.write = write_ring, .context = made};
 	made->directory = thaw_strdup(o->directory);
-	made->retention = (struct thaw_retention){.directory = made->directory, .keep_last = o->keep_last};
+	made->retention = (struct thaw_retention){.directory = made->directory,
+						  .keep_last = o->keep_last,
+						  .largest = o->largest > 0 ? o->largest : SIZE_MAX};
 	thaw_status status = made->directory ? start_thread(made) : THAW_RESOURCE;
 	if (status != THAW_OK) {
 		destroy(made);
@@ -172,16 +216,23 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	return THAW_OK;
 }
 
+/* Returns the error of the last save, once. Holds the mutex. */
+static thaw_status take_failure(struct thaw_checkpoint_writer *w)
+{
+	thaw_status status = w->failure;
+	if (status != THAW_OK)
+		thaw_fail(status, "%s", w->message);
+	w->failure = THAW_OK;
+	return status;
+}
+
 /* Waits until no save is in progress; returns the error of the last one, once. */
 static thaw_status wait_idle(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_lock(&w->mutex);
 	while (w->busy)
 		pthread_cond_wait(&w->changed, &w->mutex);
-	thaw_status status = w->failure;
-	if (status != THAW_OK)
-		thaw_fail(status, "%s", w->message);
-	w->failure = THAW_OK;
+	thaw_status status = take_failure(w);
 	pthread_mutex_unlock(&w->mutex);
 	return status;
 }
@@ -286,6 +337,25 @@ thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step,
 		status = sink->write(sink, t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype));
 	}
 	return thaw_checkpoint_end(w, status);
+}
+
+struct thaw_checkpoint_news thaw_checkpoint_poll(struct thaw_checkpoint_writer *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	struct thaw_checkpoint_news news = {
+		.completed = w->completed, .removed = w->removed, .failure = w->busy ? THAW_OK : take_failure(w)};
+	w->removed = 0;
+	pthread_mutex_unlock(&w->mutex);
+	return news;
+}
+
+bool thaw_checkpoint_make_room(struct thaw_checkpoint_writer *w)
+{
+	pthread_mutex_lock(&w->mutex);
+	while (w->busy)
+		pthread_cond_wait(&w->changed, &w->mutex);
+	pthread_mutex_unlock(&w->mutex);
+	return make_room(w, INT64_MAX);
 }
 
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w)

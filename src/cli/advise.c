@@ -4,6 +4,7 @@
 #include "src/cli/advise_page.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/image_options.h"
 #include "src/cli/progress.h"
 
 #define WHAT "Model and data"
@@ -26,6 +27,7 @@ static const struct option options[] = {
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "dataset, as for thaw train; only its training images are used"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
+	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "advise for training on at most N images of each class"),
 	{.name = "ranks", .metavar = "N", .type = OPTION_INT, AT(ranks), .section = PLAN, .min = 0, .max = MAX_LANES,
 	 .absent = "the current number",
@@ -56,7 +58,6 @@ static thaw_status run_advise(struct session *session, const void *values, json_
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = progress_stop;
 	thaw_status status = thaw_advise(session->comm, &v->advise, &callbacks, result);
 	progress_end(&progress);
 	return status;
@@ -74,7 +75,7 @@ const struct command command_advise = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = "asked to stop: ending after the current step",
+	.ends = "thaw: asked to stop: thaw advise saves nothing: run the same command again",
 	.run = run_advise,
 	.print = advise_page_print,
 };

@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/cli/advise_parts.h"
-#include "src/cli/clean_text.h"
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
@@ -145,7 +145,7 @@ static void print_command(const char *command, FILE *out)
 	int column = 0;
 	if (!text)
 		return;
-	text_clean(text, "");
+	thaw_text_clean(text, "");
 	fprintf(out, "\n%*s", INDENT, "");
 	for (const char *word = text; *(word += strspn(word, " "));) {
 		int length = shell_word(word);

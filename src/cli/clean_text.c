@@ -2,48 +2,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
+#include <stdint.h>
+#include <stdlib.h>
 
-#include "src/base/utf8.h"
+#include "src/base/text.h"
+
 #include "thaw/memory.h"
-
-/* Whether the well-formed UTF-8 sequence s[0 .. length) acts on the terminal or on the text around it. */
-static bool is_control(const char *s, size_t length)
-{
-	const unsigned char *u = (const unsigned char *)s;
-	if (length == 1)
-		return u[0] < ' ' || u[0] == 0x7F;
-	if (length == 2)
-		return (u[0] == 0xC2 && u[1] < 0xA0) || (u[0] == 0xD8 && u[1] == 0x9C); /* U+0080 to U+009F, U+061C */
-	if (length != 3 || u[0] != 0xE2)
-		return false;
-	/* U+200E, U+200F, U+2028 to U+202E: marks, separators, overrides; U+2066 to U+2069: isolates. */
-	return (u[1] == 0x80 && (u[2] == 0x8E || u[2] == 0x8F || (u[2] >= 0xA8 && u[2] <= 0xAE))) ||
-	       (u[1] == 0x81 && u[2] >= 0xA6 && u[2] <= 0xA9);
-}
-
-char *text_clean(char *text, const char *keep)
-{
-	char *to = text;
-	for (const char *from = text; *from;) {
-		size_t length = thaw_utf8_length(from);
-		if (length == 0 || (is_control(from, length) && !(length == 1 && strchr(keep, *from)))) {
-			*to++ = '?';
-			from += length ? length : 1;
-			continue;
-		}
-		memmove(to, from, length);
-		to += length;
-		from += length;
-	}
-	*to = '\0';
-	return text;
-}
 
 static json_t *clean_string(const json_t *value)
 {
 	char *text = thaw_strdup(json_string_value(value));
-	json_t *clean = text ? json_string(text_clean(text, "")) : NULL;
+	json_t *clean = text ? json_string(thaw_text_clean(text, "")) : NULL;
 	thaw_free(text);
 	return clean;
 }
@@ -53,7 +22,7 @@ static char *clean_name(const json_t *object, const char *name)
 {
 	char *text = thaw_strdup(name);
 	if (text)
-		text_clean(text, "");
+		thaw_text_clean(text, "");
 	while (text && json_object_get(object, text)) {
 		char *longer = thaw_format("%s?", text);
 		thaw_free(text);
@@ -105,4 +74,22 @@ json_t *json_clean(const json_t *value)
 	default:
 		return json_deep_copy(value);
 	}
+}
+
+bool json_print(const json_t *value, FILE *out)
+{
+	char *text = json_dumps(value, JSON_REAL_PRECISION(9));
+	for (const char *c = text; c && *c;) {
+		uint32_t code;
+		size_t length = thaw_text_control(c, &code);
+		if (length > 0)
+			fprintf(out, "\\u%04x", (unsigned)code);
+		else
+			fputc(*c, out);
+		c += length ? length : 1;
+	}
+	if (text)
+		fputc('\n', out);
+	free(text);
+	return text != NULL;
 }

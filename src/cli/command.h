@@ -28,8 +28,11 @@ struct command {
 	size_t size;                    /* of the structure of values; it starts with struct common */
 	void (*defaults)(void *values); /* fills a zeroed structure, except its struct common; may be NULL */
 	bool alone;                     /* rank 0 does the work; the others wait */
-	/* Polls thaw_stop_requested, so signals do not end it at once: what rank 0 prints at the first one. NULL: no.
-	 */
+	bool reports_launch;            /* its result contains the warnings on the launch; main does not log them */
+	/* What rank 0 prints when a signal ends the command, with code THAW_UNFINISHED; NULL: signals are not handled.
+	 * A command with `stops` may call thaw_signals_exit(NULL), and then polls thaw_stop_requested: `stops` is what
+	 * rank 0 prints then. */
+	const char *ends;
 	const char *stops;
 	/* Runs on every rank unless `alone`. Returns the same status on all ranks, or a failure on a single rank
 	 * (failure.h). Sets *result on rank 0 (new reference), possibly also on failure; otherwise *result stays

@@ -5,6 +5,7 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
+#include "src/cli/image_options.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
@@ -32,6 +33,7 @@ static const struct option options[] = {
 	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
 	SIZE_OPTION(COMPARISON, OFFSET(size)),
+	PREPROCESS_OPTIONS(COMPARISON, OFFSET(images)),
 	LANES_OPTION(COMPARISON, OFFSET(lanes), DEFAULT_LANES_TEXT, "data slices that the images are divided into"),
 	SEED_OPTION(COMPARISON, OFFSET(seed), "seed of the choice of images and of random weights"),
 	DECODE_THREADS_OPTION(COMPARISON, OFFSET(decode_threads)),

@@ -1,15 +1,16 @@
 /* thaw doctor: describes the machine, MPI and BLAS, and recommends settings. Every rank reports; rank 0 evaluates. */
 #include <cblas.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 /* jpeglib.h needs stdio.h before it. */
 #include <jpeglib.h>
 
+#include "mpi/guard.h"
 #include "mpi/version.h"
 #include "src/base/machine.h"
 #include "src/base/minmax.h"
@@ -18,6 +19,8 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
+#include "src/cli/doctor_nodes.h"
+#include "src/cli/launch_report.h"
 #include "src/cli/result.h"
 #include "thaw/bench.h"
 #include "thaw/memory.h"
@@ -25,21 +28,25 @@
 #include "thaw/version.h"
 
 #define SMALL_MEMORY 1e9 /* bytes per rank; large networks need more */
-#define ADVICE_SIZE  320 /* bytes of a line of advice */
 
 struct values {
 	struct common common;
+	const char *out;
 };
 
-static const struct option options[] = {COMMON_OPTIONS};
+static void defaults(void *values)
+{
+	((struct values *)values)->out = ".";
+}
 
-/* What a rank reports to rank 0. Without pointers, so that it can be sent as bytes. */
-struct rank_facts {
-	char host[64], blas_core[32];
-	cpu_set_t cores; /* in its affinity mask */
-	int usable;      /* number of `cores` */
-	double gflops;   /* measured on all ranks at once */
+/* clang-format off */
+static const struct option options[] = {
+	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, .offset = offsetof(struct values, out),
+	 .section = "Where",
+	 .help = "run directory of the training, or where it will be: is it writable, and the same on all nodes"},
+	COMMON_OPTIONS,
 };
+/* clang-format on */
 
 /* Speed of sgemm in GFLOP/s; 0 if out of memory. */
 static double measure_gemm(void)
@@ -50,35 +57,31 @@ static double measure_gemm(void)
 	return gflops;
 }
 
-static thaw_status gather_facts(struct thaw_comm *comm, struct rank_facts **all)
+/* The directory itself, or the nearest one above it that exists. */
+static void existing_directory(const char *wanted, char *path, size_t size)
 {
-	struct rank_facts mine = {.gflops = 0};
-	if (gethostname(mine.host, sizeof(mine.host) - 1) != 0)
-		snprintf(mine.host, sizeof(mine.host), "unknown");
-	snprintf(mine.blas_core, sizeof(mine.blas_core), "%s", openblas_get_corename());
-	mine.usable = thaw_machine_usable_cores(&mine.cores);
-	THAW_TRY(comm->barrier(comm));
-	mine.gflops = measure_gemm();
-	*all = comm->rank == 0 ? thaw_alloc((size_t)comm->size, sizeof(mine)) : NULL;
-	THAW_TRY(thaw_comm_agree(comm, comm->rank != 0 || *all ? THAW_OK : THAW_RESOURCE));
-	return comm->gather(comm, &mine, sizeof(mine), *all);
+	struct stat info;
+	snprintf(path, size, "%s", wanted);
+	while (stat(path, &info) != 0) {
+		char *slash = strrchr(path, '/');
+		if (!slash)
+			snprintf(path, size, ".");
+		else
+			slash[slash == path] = '\0';
+		if (!slash || slash == path)
+			return;
+	}
 }
 
-/* The launcher of this process, from its environment variables. */
-static const char *launcher(void)
+static thaw_status gather_facts(struct thaw_comm *comm, const char *directory, struct rank_facts **all)
 {
-	static const struct {
-		const char *variable, *name;
-	} known[] = {
-		{"OMPI_COMM_WORLD_SIZE", "mpirun (Open MPI)"},
-		{"SLURM_STEP_ID", "srun"},
-		{"PMIX_RANK", "PMIx"},
-		{"PMI_RANK", "PMI"},
-	};
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (getenv(known[i].variable))
-			return known[i].name;
-	return "none";
+	struct rank_facts mine;
+	char existing[PATH_MAX];
+	existing_directory(directory, existing, sizeof(existing));
+	THAW_TRY(rank_facts_find(comm, existing, &mine));
+	THAW_TRY(comm->barrier(comm));
+	mine.gflops = measure_gemm();
+	return rank_facts_gather(comm, &mine, all);
 }
 
 static const char *batch_system(void)
@@ -92,18 +95,6 @@ static const char *batch_system(void)
 	return "none";
 }
 
-static void advise(json_t *advice, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void advise(json_t *advice, const char *format, ...)
-{
-	char line[ADVICE_SIZE];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	json_array_append_new(advice, thaw_report_string(line));
-}
-
 /* Warns of too many BLAS threads. thaw sets the thread count itself, but a library that reads another count when it is
  * loaded has already created its threads. */
 static void advise_on_threads(json_t *advice, const struct thaw_comm *comm)
@@ -113,8 +104,8 @@ static void advise_on_threads(json_t *advice, const struct thaw_comm *comm)
 		const char *text = getenv(variables[i]);
 		int threads = text ? atoi(text) : 0;
 		if (threads > 1)
-			advise(advice, "%s is %d with %d rank%s on %d cores: set it to 1", variables[i], threads,
-			       comm->node_size, comm->node_size == 1 ? "" : "s", thaw_machine_cores());
+			append_line(advice, "%s is %d with %d rank%s on %d cores: set it to 1", variables[i], threads,
+				    comm->node_size, comm->node_size == 1 ? "" : "s", thaw_machine_cores());
 	}
 }
 
@@ -124,90 +115,64 @@ static void advise_on_blas(json_t *advice, const struct rank_facts *all, int ran
 	const char *core = all[0].blas_core;
 	bool corrected = blas_kernel_was_corrected();
 	if (corrected && !blas_kernel_is_fallback())
-		advise(advice,
-		       "this OpenBLAS does not know the processor: thaw selected its %s kernels; a newer OpenBLAS may "
-		       "have better ones",
-		       core);
+		append_line(
+			advice,
+			"this OpenBLAS does not know the processor: thaw selected its %s kernels; a newer OpenBLAS may "
+			"have better ones",
+			core);
 	else if (forced && !corrected)
-		advise(advice,
-		       "OPENBLAS_CORETYPE is set: %s: unset it unless nodes of different kinds must give the same bits",
-		       forced);
+		append_line(advice,
+			    "OPENBLAS_CORETYPE is set: %s: unset it unless nodes of different kinds must give the same "
+			    "bits",
+			    forced);
 	for (int r = 1; r < ranks; r++) {
 		if (strcmp(all[r].blas_core, core) != 0) {
-			advise(advice,
-			       "BLAS kernels differ: %s on %s, %s on %s: request nodes of one kind, or set "
-			       "OPENBLAS_CORETYPE to the older one on all nodes",
-			       core, all[0].host, all[r].blas_core, all[r].host);
+			append_line(advice,
+				    "BLAS kernels differ: %s on %s, %s on %s: request nodes of one kind, or set "
+				    "OPENBLAS_CORETYPE to the older one on all nodes",
+				    core, all[0].host, all[r].blas_core, all[r].host);
 			break;
 		}
 	}
 	if (blas_kernel_is_fallback())
-		advise(advice, "OpenBLAS uses its %s kernels though the processor has AVX2: %s", core,
-		       corrected ? "install a newer OpenBLAS" : "unset OPENBLAS_CORETYPE");
+		append_line(advice, "OpenBLAS uses its %s kernels though the processor has AVX2: %s", core,
+			    corrected ? "install a newer OpenBLAS" : "unset OPENBLAS_CORETYPE");
 }
 
-/* Checks how the ranks on rank 0's node are placed on its cores. */
-static void advise_on_placement(json_t *advice, const struct thaw_comm *comm, const struct rank_facts *all)
+/* What the warnings at the start of a training do not say: cores are left idle. */
+static void advise_on_idle_cores(json_t *advice, const struct thaw_comm *comm, const struct rank_facts *all)
 {
-	double limit = thaw_machine_cpu_limit();
-	int cores = thaw_machine_cores(), sharing = 0;
-	cpu_set_t together = all[0].cores;
-	for (int r = 1; r < comm->size; r++) {
-		if (strcmp(all[r].host, all[0].host) != 0)
-			continue;
-		sharing += all[r].usable == 1 && CPU_EQUAL(&all[r].cores, &all[0].cores);
-		CPU_OR(&together, &together, &all[r].cores);
-	}
-	if (comm->node_size > cores)
-		advise(advice, "%d ranks on the %d cores of %s: start one rank per core", comm->node_size, cores,
-		       all[0].host);
-	else if (sharing)
-		advise(advice,
-		       "%d ranks of %s are bound to the same core: use mpirun --bind-to core or srun --cpu-bind=cores",
-		       sharing + 1, all[0].host);
-	else if (CPU_COUNT(&together) < comm->node_size)
-		advise(advice, "%d ranks may use only %d cores of %s: request one core per rank from the batch system",
-		       comm->node_size, CPU_COUNT(&together), all[0].host);
-	if (limit > 0 && limit < comm->node_size)
-		advise(advice, "the control group allows %.1f cores for %d ranks: start fewer ranks or raise the limit",
-		       limit, comm->node_size);
-	if (comm->node_size < CPU_COUNT(&together) && comm->size == 1)
-		advise(advice, "one rank on %d cores: use mpirun -n %d thaw ... to use all of them",
-		       CPU_COUNT(&together), CPU_COUNT(&together));
+	if (comm->size == 1 && all[0].usable > 1)
+		append_line(advice, "one rank on %d cores: use mpirun -n %d thaw ... to use all of them", all[0].usable,
+			    all[0].usable);
 }
 
-static void advise_on_launch(json_t *advice, const struct thaw_comm *comm)
-{
-	const char *tasks = getenv("SLURM_STEP_NUM_TASKS");
-	if (tasks && atoi(tasks) > 1 && comm->size == 1)
-		advise(advice, "srun started %s tasks that are not connected by MPI: use srun --mpi=pmix, or mpirun",
-		       tasks);
-}
-
-static void advise_on_space(json_t *advice, const struct thaw_comm *comm, bool writable)
+static void advise_on_space(json_t *advice, const struct thaw_comm *comm)
 {
 	char text[32];
 	double limit = thaw_machine_memory_limit(), memory = thaw_machine_memory_available();
 	if (limit > 0 && limit < memory)
 		memory = limit;
 	if (memory > 0 && memory / comm->node_size < SMALL_MEMORY)
-		advise(advice, "%s of memory per rank: use fewer ranks per node or more nodes",
-		       text_bytes(memory / comm->node_size, text, sizeof(text)));
-	if (!writable)
-		advise(advice, "the current directory is not writable: give --out a writable path");
+		append_line(advice, "%s of memory per rank: use fewer ranks per node or more nodes",
+			    text_bytes(memory / comm->node_size, text, sizeof(text)));
 }
 
-/* Whether a file can be written here. Checking permissions would miss a full disk or a read-only mount. */
-static bool directory_writable(void)
+static void advise_on_directory(json_t *advice, const struct rank_facts *all, int ranks, const char *directory)
 {
-	char name[] = ".thaw-doctor-XXXXXX";
-	int fd = mkstemp(name);
-	if (fd < 0)
-		return false;
-	bool written = write(fd, "thaw", 4) == 4 && fsync(fd) == 0;
-	close(fd);
-	unlink(name);
-	return written;
+	if (!all[0].sees_directory) {
+		append_line(advice, "files cannot be written: %s: give --out a path that is writable", directory);
+		return;
+	}
+	for (int r = 1; r < ranks; r++) {
+		if (!all[r].sees_directory) {
+			append_line(advice,
+				    "%s is another directory on %s than on %s: give --out a path on a file system that "
+				    "all nodes share",
+				    directory, all[r].host, all[0].host);
+			return;
+		}
+	}
 }
 
 static json_t *versions_json(void)
@@ -215,7 +180,7 @@ static json_t *versions_json(void)
 	char jpeg[32], mpi[256];
 	snprintf(jpeg, sizeof(jpeg), "%d.%d.%d", LIBJPEG_TURBO_VERSION_NUMBER / 1000000,
 		 LIBJPEG_TURBO_VERSION_NUMBER / 1000 % 1000, LIBJPEG_TURBO_VERSION_NUMBER % 1000);
-	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s}", "thaw", THAW_VERSION, "compiler", __VERSION__, "mpi",
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s}", "thaw", thaw_build(), "compiler", __VERSION__, "mpi",
 			 thaw_report_string(thaw_mpi_version(mpi, sizeof(mpi))), "openblas",
 			 thaw_report_string(openblas_get_config()), "libjpeg-turbo", jpeg, "zstd", ZSTD_versionString(),
 			 "jansson", jansson_version_str());
@@ -243,45 +208,39 @@ static json_t *blas_json(const struct rank_facts *all, int ranks)
 			 "sgemm_gflops_slowest_rank", least, "sgemm_gflops_all_ranks", sum);
 }
 
-static int count_hosts(const struct rank_facts *all, int ranks)
+static json_t *mpi_json(const struct thaw_comm *comm, const json_t *nodes)
 {
-	int hosts = 0;
-	for (int r = 0; r < ranks; r++) {
-		int first = 0;
-		while (strcmp(all[first].host, all[r].host) != 0)
-			first++;
-		hosts += first == r;
-	}
-	return hosts;
+	struct thaw_launch launch = thaw_launch_read();
+	return json_pack("{s:i, s:i, s:i, s:s, s:s}", "ranks", comm->size, "ranks_per_node", comm->node_size, "nodes",
+			 (int)json_array_size(nodes), "launcher", launch.by ? launch.by : "none", "batch_system",
+			 batch_system());
 }
 
-static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *all)
+static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *all, const struct values *v)
 {
-	char directory[PATH_MAX];
-	bool writable = directory_writable();
-	json_t *advice = json_array();
+	char path[PATH_MAX];
+	const char *directory = realpath(v->out, path) ? path : v->out;
+	json_t *advice = json_array(), *nodes = nodes_json(all, comm->size);
 	advise_on_threads(advice, comm);
 	advise_on_blas(advice, all, comm->size);
-	advise_on_placement(advice, comm, all);
-	advise_on_launch(advice, comm);
-	advise_on_space(advice, comm, writable);
-	json_t *mpi =
-		json_pack("{s:i, s:i, s:i, s:s, s:s}", "ranks", comm->size, "ranks_per_node", comm->node_size, "nodes",
-			  count_hosts(all, comm->size), "launcher", launcher(), "batch_system", batch_system());
-	json_t *place = json_pack("{s:o, s:b}", "path",
-				  thaw_report_string(getcwd(directory, sizeof(directory)) ? directory : "unknown"),
-				  "writable", writable);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "versions", versions_json(), "machine", machine_json(),
-			 "mpi", mpi, "blas", blas_json(all, comm->size), "directory", place, "advice", advice);
+	launch_append_warnings(comm, all, v->common.threads, advice);
+	advise_on_idle_cores(advice, comm, all);
+	advise_on_space(advice, comm);
+	advise_on_directory(advice, all, comm->size, directory);
+	json_t *place =
+		json_pack("{s:o, s:b}", "path", thaw_report_string(directory), "writable", all[0].sees_directory);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "versions", versions_json(), "machine", machine_json(),
+			 "mpi", mpi_json(comm, nodes), "nodes", nodes, "blas", blas_json(all, comm->size), "directory",
+			 place, "advice", advice);
 }
 
 static thaw_status run_doctor(struct session *session, const void *values, json_t **result)
 {
+	const struct values *v = values;
 	struct rank_facts *all = NULL;
-	(void)values;
-	thaw_status status = gather_facts(session->comm, &all);
+	thaw_status status = gather_facts(session->comm, v->out, &all);
 	if (status == THAW_OK && session->comm->rank == 0)
-		status = give_result(result, diagnose(session->comm, all));
+		status = give_result(result, diagnose(session->comm, all, v));
 	thaw_free(all);
 	return status;
 }
@@ -320,6 +279,7 @@ static void print_doctor(const json_t *result, FILE *out)
 		member_real(mpi, "ranks"), member_real(mpi, "nodes"), member_real(mpi, "nodes") == 1 ? "" : "s",
 		member_real(mpi, "ranks_per_node"), "launcher", member_text(mpi, "launcher"),
 		member_text(mpi, "batch_system"));
+	print_nodes(json_object_get(result, "nodes"), out);
 	fprintf(out,
 		"blas\n  %-16s %s, %.0f thread%s per rank\n  %-16s %.1f GFLOP/s on the slowest rank, %.1f in all\n",
 		"kernel", member_text(blas, "core"), member_real(blas, "threads"),
@@ -336,13 +296,15 @@ static void print_doctor(const json_t *result, FILE *out)
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.usage = "[--json]",
+	.usage = "[--out RUN] [--json]",
 	.summary = "describe this machine, MPI and BLAS, and recommend settings",
 	.about = "Start it in the same way as the training (mpirun or srun, same number of ranks per node): it checks "
-		 "every rank.",
+		 "every rank and lists the nodes.",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),
+	.defaults = defaults,
+	.reports_launch = true,
 	.run = run_doctor,
 	.print = print_doctor,
 };

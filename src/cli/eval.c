@@ -5,6 +5,7 @@
 #include "src/cli/common_options.h"
 #include "src/cli/eval_data.h"
 #include "src/cli/failure.h"
+#include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
 #include "src/cli/progress.h"
@@ -22,6 +23,7 @@ struct values {
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
+	struct thaw_preprocess_override images;
 };
 
 /* clang-format off */
@@ -38,6 +40,7 @@ static const struct option options[] = {
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
+	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
 	 .section = EVAL, .min = 0, .max = BELOW_ONE, .absent = "that of the run, else 0.2",
@@ -61,16 +64,20 @@ static void defaults(void *values)
 	v->decode_threads = train.decode_threads;
 }
 
+static struct network_choice choose_network(const struct values *v)
+{
+	return (struct network_choice){v->model, v->from, v->weights_key, &v->images, v->size};
+}
+
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
 			struct eval_data *data)
 {
 	const struct eval_choice choice = {
 		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
-	const struct network_choice network = {v->model, v->from, v->weights_key};
+	const struct network_choice network = choose_network(v);
 	THAW_TRY(eval_data_open(data, &choice));
 	THAW_TRY(network_load(session, model, &network, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
 	THAW_TRY(thaw_model_check_classifier(*model));
-	THAW_TRY(thaw_model_set_size(*model, v->size));
 	return eval_data_match(data, *model, v->data);
 }
 
@@ -92,11 +99,13 @@ static void log_found(struct thaw_comm *comm, const struct values *v, const stru
 		log_line(comm, "note: %s", data->classes);
 }
 
-static thaw_status give_metrics(json_t **result, json_t *metrics, const struct values *v, const struct eval_data *data)
+static thaw_status give_metrics(json_t **result, json_t *metrics, const struct values *v, const struct eval_data *data,
+				const struct thaw_model *model)
 {
 	const struct thaw_dataset *part = &data->dataset;
 	json_object_set_new(metrics, "split", json_string(thaw_dataset_kind(part)));
 	json_object_set_new(metrics, "images_from", thaw_report_string(part->found->from));
+	json_object_set_new(metrics, "preprocess", thaw_model_preprocess_json(model));
 	json_object_set_new(metrics, "found", thaw_found_json(v->data, &part, 1));
 	json_object_set_new(
 		metrics, "notes",
@@ -114,13 +123,19 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	int lanes = v->lanes ? v->lanes : max_int(session->comm->size, DEFAULT_LANES);
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	callbacks.stop = progress_stop;
 	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
 	log_found(session->comm, v, &data);
+	const struct network_choice network = choose_network(v);
+	network_log(session, model, &network);
+	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)
-		status = give_metrics(result, metrics, v, &data);
+		status = give_metrics(result, metrics, v, &data, model);
 out:
+	if (status == THAW_UNFINISHED)
+		thaw_fail(status, "asked to stop: thaw eval saves nothing: run the same command again");
 	progress_end(&progress);
 	json_decref(metrics);
 	thaw_dataset_close(&data.dataset);
@@ -137,6 +152,7 @@ const struct command command_eval = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
+	.stops = "asked to stop: ending after the current images",
 	.run = run_eval,
 	.print = print_metrics,
 };

@@ -35,11 +35,12 @@ static struct thaw_dataset_options choose_options(const struct eval_choice *choi
 	return o;
 }
 
+/* Some images may have been removed since the run began; a folder without most of them is another dataset. */
 static bool has_training_images(const char *data, const struct thaw_run_record *record)
 {
 	struct thaw_dataset train = {0};
 	bool same = thaw_dataset_open(&train, data, THAW_SPLIT_TRAIN, &record->options) == THAW_OK &&
-		    thaw_dataset_digest(&train) == record->data;
+		    thaw_dataset_digest(&train) == record->data && 2 * train.found->missing <= train.count;
 	thaw_dataset_close(&train);
 	return same;
 }
@@ -100,8 +101,13 @@ thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice
 	struct thaw_run_record record;
 	THAW_TRY(thaw_run_record_read(&record, choice->model));
 	struct thaw_dataset_options o = choose_options(choice, &record);
-	THAW_TRY(thaw_dataset_open(&d->dataset, choice->data, split_of_word(choice->split), &o));
-	return describe_origin(d, choice, &record, &o);
+	if (o.known && !has_training_images(choice->data, &record))
+		o.known = NULL; /* other images than the run's */
+	thaw_status status = thaw_dataset_open(&d->dataset, choice->data, split_of_word(choice->split), &o);
+	if (status == THAW_OK)
+		status = describe_origin(d, choice, &record, &o);
+	thaw_run_record_close(&record);
+	return status;
 }
 
 /* How many classes of the data the network has by name. *other: one that it does not have. */

@@ -6,6 +6,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/image_options.h"
 #include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
@@ -16,6 +17,8 @@ struct values {
 	struct common common;
 	const char *safetensors, *onnx, *verify, *weights_key, *from;
 	bool half, fold;
+	int size;
+	struct thaw_preprocess_override images;
 };
 
 /* clang-format off */
@@ -36,6 +39,8 @@ static const struct option options[] = {
 		 "compare"},
 	WEIGHTS_KEY_OPTION("Network", offsetof(struct values, weights_key)),
 	FROM_OPTION("Network", offsetof(struct values, from)),
+	SIZE_OPTION("Network", offsetof(struct values, size)),
+	PREPROCESS_OPTIONS("Network", offsetof(struct values, images)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -79,15 +84,18 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key};
+	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images,
+					       v->size};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
-	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s}", "file",
+	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file",
 						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
 						   "variant", thaw_report_string(model->variant), "classes",
-						   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32")));
+						   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32",
+						   "preprocess", thaw_model_preprocess_json(model))));
 	THAW_TRY_OUT(export(v, model, *result));
+	network_log(session, model, &network);
 out:
 	if (status != THAW_OK) {
 		json_decref(*result);

@@ -2,11 +2,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "src/base/machine.h"
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
+#include "src/cli/image_options.h"
 #include "src/cli/inspect_data.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
@@ -28,6 +30,7 @@ struct values {
 	double test_share;
 	long long seed;
 	const char *weights_key;
+	struct thaw_preprocess_override images;
 };
 
 /* clang-format off */
@@ -35,6 +38,7 @@ static const struct option options[] = {
 	{.name = "layers", .type = OPTION_FLAG, .offset = offsetof(struct values, layers), .section = "Inspection",
 	 .help = "list every layer in addition to the blocks; for a checkpoint, every tensor"},
 	SIZE_OPTION("Inspection", offsetof(struct values, size)),
+	PREPROCESS_OPTIONS("Inspection", offsetof(struct values, images)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = "Inspection", .absent = "none",
 	 .help = "dataset, as for thaw train: report what is found in it, instead of a network"},
@@ -112,17 +116,6 @@ static json_t *layers_json(const struct thaw_graph *g, const struct thaw_shape *
 	return layers;
 }
 
-static json_t *preprocess_json(const struct thaw_model *m)
-{
-	const struct thaw_preprocess *p = &m->preprocess;
-	char text[THAW_PREPROCESS_TEXT];
-	return json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:[f,f,f], s:[f,f,f]}", "from", m->preprocess_from,
-			 "text", thaw_preprocess_text(p, text, sizeof(text)), "size", p->size, "resize", p->resize,
-			 "mode", thaw_resize_mode_name(p->mode), "filter", thaw_filter_name(p->filter), "channels",
-			 p->channels == THAW_BGR ? "BGR" : "RGB", "mean", (double)p->mean[0], (double)p->mean[1],
-			 (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]);
-}
-
 static json_t *labels_json(const struct thaw_model *m)
 {
 	json_t *labels = m->labels ? json_array() : json_null();
@@ -137,12 +130,13 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 	const struct thaw_graph *g = m->graph;
 	char digest[NUMBER_SIZE];
 	snprintf(digest, sizeof(digest), "%016" PRIx64, m->digest);
-	json_t *o = json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model",
-			      "variant", thaw_report_string(m->variant), "source", thaw_report_string(m->source),
-			      "pretrained", m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
-			      shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
-			      "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
-			      preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
+	json_t *o =
+		json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model", "variant",
+			  thaw_report_string(m->variant), "source", thaw_report_string(m->source), "pretrained",
+			  m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
+			  shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
+			  "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
+			  thaw_model_preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
 	if (o)
 		json_object_set_new(o, "features_only", json_boolean(m->features_only));
 	if (o)
@@ -160,7 +154,7 @@ static thaw_status inspect_model(const char *name, const struct values *v, json_
 	struct thaw_shape *shapes = NULL;
 	thaw_status status;
 	THAW_TRY(thaw_model_load_key(&model, name, v->weights_key, 0, 0));
-	THAW_TRY_OUT(thaw_model_set_size(model, v->size));
+	THAW_TRY_OUT(thaw_model_set_preprocess(model, v->size, &v->images));
 	int size = model->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, size, size, 3);
 	shapes = thaw_alloc((size_t)model->graph->node_count, sizeof(*shapes));
@@ -177,7 +171,8 @@ out:
 static thaw_status inspect_checkpoint(const char *path, bool layers, json_t **result)
 {
 	struct thaw_weights w;
-	THAW_TRY(thaw_checkpoint_read(&w, path));
+	double memory = thaw_machine_memory();
+	THAW_TRY(thaw_checkpoint_read(&w, path, memory > 0 ? (size_t)memory : SIZE_MAX));
 	json_t *metadata = json_object(), *tensors = json_array();
 	for (int i = 0; i < w.metadata_count; i++) {
 		json_t *value = thaw_report_string(w.metadata[i].value);
@@ -215,6 +210,17 @@ static void defaults(void *values)
 	v->seed = train.seed;
 }
 
+/* Refuses preprocessing for what has none. */
+static thaw_status check_preprocess(const struct values *v, const char *name)
+{
+	if (!thaw_preprocess_override_given(&v->images) || !(v->data || is_checkpoint(name)))
+		return THAW_OK;
+	return thaw_fail(THAW_USAGE,
+			 "preprocessing of a %s: %s: --mean, --std, --crop and --interpolation are for networks: omit "
+			 "them",
+			 v->data ? "dataset" : "checkpoint", v->data ? v->data : name);
+}
+
 static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -224,6 +230,7 @@ static thaw_status run_inspect(struct session *session, const void *values, json
 	if (!v->data && count == 0)
 		return thaw_fail(THAW_USAGE, "an argument is missing: M|CHECKPOINT: the usage is thaw inspect "
 					     "M|CHECKPOINT or thaw inspect --data D");
+	THAW_TRY(check_preprocess(v, count > 0 ? session->settings->arguments[0] : NULL));
 	if (v->data) {
 		struct thaw_dataset_options o = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
 		return inspect_data(v->data, &o, result);

@@ -21,6 +21,9 @@ static thaw_status open_splits(struct thaw_dataset d[SPLITS], const char *path,
 	thaw_status test = THAW_IO;
 	if (val == THAW_OK && d[1].found->split == THAW_SPLIT_VAL)
 		test = thaw_dataset_open(&d[2], path, THAW_SPLIT_TEST, options);
+	bool folders = train == THAW_OK && !d[0].found->held_out; /* of which none may be without images */
+	if (folders && (val != THAW_OK || (d[1].found->split == THAW_SPLIT_VAL && test != THAW_OK)))
+		return val != THAW_OK ? val : test;
 	if (test == THAW_OK && d[2].found->split != THAW_SPLIT_TEST)
 		thaw_dataset_close(&d[2]);
 	/* Without train/ the folder can be evaluated on; with training images that are refused it cannot be used. */

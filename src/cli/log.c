@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "src/cli/clean_text.h"
+#include "src/base/text.h"
 
 #define LINE_SIZE 1280 /* bytes of a line; a message has at most 1024 */
 
@@ -17,7 +17,7 @@ void log_line(const struct thaw_comm *comm, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	text_clean(line, "");
+	thaw_text_clean(line, "");
 	fprintf(stderr, "%s\n", line);
 }
 
@@ -25,6 +25,13 @@ void print_error(const char *message)
 {
 	char line[LINE_SIZE];
 	snprintf(line, sizeof(line), "thaw: %s", message);
-	text_clean(line, "");
-	fprintf(stderr, "%s\n", line);
+	print_line(line);
+}
+
+void print_line(const char *line)
+{
+	char clean[LINE_SIZE];
+	snprintf(clean, sizeof(clean), "%s", line);
+	thaw_text_clean(clean, "");
+	fprintf(stderr, "%s\n", clean);
 }

@@ -10,4 +10,7 @@ void log_line(const struct thaw_comm *comm, const char *format, ...) __attribute
 /* Prints "thaw: MESSAGE" to stderr as one line, on any rank. */
 void print_error(const char *message);
 
+/* Prints a line to stderr, on any rank and from any thread. */
+void print_line(const char *line);
+
 #endif

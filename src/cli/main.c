@@ -8,11 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/cli/blas_kernel.h"
 #include "src/cli/clean_text.h"
 #include "src/cli/command.h"
+#include "src/cli/descriptors.h"
 #include "src/cli/failure.h"
+#include "src/cli/launch_report.h"
 #include "src/cli/log.h"
 #include "src/cli/option_value.h"
 #include "src/cli/signals.h"
@@ -106,6 +109,7 @@ static thaw_status resolve(struct invocation *v, int argc, char **argv)
 		return THAW_RESOURCE;
 	v->command = c;
 	((struct common *)v->values)->threads = 1;
+	((struct common *)v->values)->timeout = -1.0;
 	if (c->defaults)
 		c->defaults(v->values);
 	THAW_TRY(settings_resolve(&v->settings, c->options, v->values, argc - 2, argv + 2));
@@ -134,7 +138,7 @@ static thaw_status print_text(const struct command *c, const json_t *result)
 		free(text);
 		return thaw_fail(THAW_RESOURCE, "out of memory: the result as text: use --json");
 	}
-	text_clean(text, "\n");
+	thaw_text_clean(text, "\n");
 	fputs(text, stdout);
 	free(text);
 	return THAW_OK;
@@ -146,8 +150,8 @@ static thaw_status print_result(const struct command *c, const void *values, con
 		return THAW_OK;
 	if (!((const struct common *)values)->json)
 		THAW_TRY(print_text(c, result));
-	else if (json_dumpf(result, stdout, JSON_REAL_PRECISION(9)) == 0)
-		fputc('\n', stdout);
+	else if (!json_print(result, stdout))
+		return thaw_fail(THAW_RESOURCE, "out of memory: the result as JSON: free memory on the node of rank 0");
 	return flush_results();
 }
 
@@ -161,12 +165,13 @@ static bool is_path(const char *option)
 	return false;
 }
 
-/* THAW_CONFIG unless all ranks have the same values. They share the command line, but mpirun does not pass the
- * environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes or sizes would
- * deadlock or sum unrelated gradients. */
+/* THAW_CONFIG unless all ranks have the same build and the same values. They share the command line, but mpirun does
+ * not pass the environment to other nodes, and a --config or --plan file may differ there. Ranks with different lanes
+ * or sizes would deadlock or sum unrelated gradients. */
 static thaw_status compare_settings(const struct settings *s, struct thaw_comm *comm)
 {
 	char text[SHOWN_VALUE], flag[SHOWN_VALUE];
+	THAW_TRY(thaw_comm_same(comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	for (int i = 0; s->options[i].name; i++) {
 		if (is_path(s->options[i].name))
 			continue;
@@ -184,6 +189,8 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	struct thaw_comm *comm = session->comm;
 	if (!c->alone) {
 		THAW_TRY(compare_settings(session->settings, comm));
+		if (!c->reports_launch)
+			THAW_TRY(launch_report(comm, ((const struct common *)values)->threads));
 		return failure_agree(comm, c->run(session, values, result));
 	}
 	int32_t status = comm->rank == 0 ? c->run(session, values, result) : THAW_OK;
@@ -191,14 +198,33 @@ static thaw_status run_command(const struct command *c, struct session *session,
 	return thaw_comm_agree(comm, (thaw_status)status);
 }
 
+/* On whichever rank notices the silence. */
+static void print_silence(void *context, const char *line)
+{
+	(void)context;
+	print_line(line);
+}
+
+static bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
+}
+
 /* Installs the handlers first: a signal between MPI_Init and their installation would kill the rank. */
 static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm)
 {
-	if (v->command->stops)
+	if (v->command->ends) {
 		THAW_TRY(thaw_signals_install());
-	THAW_TRY(thaw_mpi_open(comm));
-	if (v->command->stops && comm->rank == 0)
+		thaw_signals_exit("");
+	}
+	const struct thaw_watch_options watch = {
+		.timeout = ((const struct common *)v->values)->timeout, .log = print_silence, .stop = stop_requested};
+	THAW_TRY(thaw_mpi_open_watched(comm, &watch));
+	if (v->command->ends && comm->rank == 0) {
+		thaw_signals_exit(v->command->ends);
 		thaw_signals_announce(v->command->stops);
+	}
 	return THAW_OK;
 }
 
@@ -224,7 +250,7 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	const char *word = argc > 1 ? argv[1] : "";
 	bool help = strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 	if (strcmp(word, "--version") == 0)
-		puts("thaw " THAW_VERSION);
+		printf("thaw %s\n", thaw_build());
 	else if (help)
 		print_program_help(stdout);
 	else if (v->command && ((const struct common *)v->values)->help)
@@ -234,8 +260,17 @@ static bool print_requested_text(const struct invocation *v, int argc, char **ar
 	return true;
 }
 
+/* mpirun sends SIGTERM to the ranks that are still ending when one has exited with an error. */
+static void ignore_signals(void)
+{
+	thaw_signals_exit(NULL);
+	thaw_signals_announce(NULL);
+}
+
 int main(int argc, char **argv)
 {
+	if (!descriptors_reserve())
+		return THAW_IO; /* no message: it could only go to a descriptor that is closed */
 	blas_kernel_correct(argv);
 	/* Training continues if the terminal goes away (SIGPIPE). Exceeding the file size limit (SIGXFSZ) becomes a
 	 * failed write, which is reported. */
@@ -273,6 +308,7 @@ int main(int argc, char **argv)
 	} else {
 		status = run(&v, &comm);
 	}
+	ignore_signals();
 	comm.close(&comm);
 	settings_free(&v.settings);
 	thaw_free(v.values);

@@ -22,7 +22,22 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 			 int64_t classes, uint64_t seed)
 {
 	THAW_TRY(load(session, model, choice, classes, seed));
-	if ((*model)->notes)
-		log_line(session->comm, "network %s: %s", choice->spec, (*model)->notes);
-	return THAW_OK;
+	return thaw_model_set_preprocess(*model, choice->size, choice->images);
+}
+
+void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice)
+{
+	char line[THAW_PREPROCESS_LINE];
+	if (model->notes)
+		log_line(session->comm, "network %s: %s", choice->spec, model->notes);
+	log_line(session->comm, "%s", thaw_model_preprocess_line(model, line, sizeof(line)));
+}
+
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model)
+{
+	if (model->sigmoid_from)
+		log_line(comm,
+			 "note: %s: each probability is that of one class alone, they do not add up to 100 %%; a loss "
+			 "is the binary cross-entropy",
+			 model->sigmoid_from);
 }

@@ -10,10 +10,19 @@ struct network_choice {
 	const char *spec;        /* see thaw_model_load */
 	const char *from;        /* --from, the checkpoint of a run directory; NULL: its trained network */
 	const char *weights_key; /* --weights-key, or NULL */
+	const struct thaw_preprocess_override *images; /* --mean and the like */
+	int size;                                      /* of the input; 0: the network's own */
 };
 
-/* Loads a network as thaw_model_load_key does and logs which one was loaded. */
+/* Loads a network as thaw_model_load_key does, and sets its preprocessing. */
 thaw_status network_load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
 			 int64_t classes, uint64_t seed);
+
+/* Logs what was chosen from the network's file, and how images are prepared for it. Call it after what may fail at
+ * once, so that an error is not preceded by other lines. */
+void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice);
+
+/* Says that probabilities are sigmoids, and why, if they are. */
+void network_log_sigmoid(struct thaw_comm *comm, const struct thaw_model *model);
 
 #endif

@@ -49,6 +49,7 @@ struct common {
 	bool help, json;
 	const char *config;
 	int threads;
+	double timeout; /* negative: not given */
 };
 
 /* Prints the flags by section. `values` holds the defaults. */

@@ -9,9 +9,11 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/image_list.h"
+#include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
 #include "src/cli/result.h"
+#include "src/cli/signals.h"
 #include "thaw/executor.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -24,7 +26,8 @@
 struct values {
 	struct common common;
 	const char *model, *weights_key, *from;
-	int top;
+	int top, size;
+	struct thaw_preprocess_override images;
 };
 
 /* clang-format off */
@@ -34,6 +37,8 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
+	SIZE_OPTION("Prediction", offsetof(struct values, size)),
+	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -57,7 +62,7 @@ struct predictor {
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	const struct network_choice network = {v->model, v->from, v->weights_key};
+	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size};
 	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
@@ -67,7 +72,10 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
 	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
 	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
-	return p->probability && p->order ? THAW_OK : THAW_RESOURCE;
+	if (!p->probability || !p->order)
+		return THAW_RESOURCE;
+	network_log(session, p->model, &network);
+	return THAW_OK;
 }
 
 static void close_predictor(struct predictor *p)
@@ -79,33 +87,18 @@ static void close_predictor(struct predictor *p)
 	thaw_model_destroy(p->model);
 }
 
-/* A device may never end, and opening a pipe waits until somebody writes to it. The shell's own pipes, such as
- * /dev/stdin and those of <(...), have a writer. */
-static thaw_status check_kind(const char *path)
-{
-	struct stat s;
-	if (stat(path, &s) != 0)
-		return THAW_OK; /* reading it will say why */
-	bool shell_pipe = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
-	if (S_ISREG(s.st_mode) || (S_ISFIFO(s.st_mode) && shell_pipe))
-		return THAW_OK;
-	return thaw_fail(THAW_DATA, "%s, not an image file: %s: give the path of a file",
-			 S_ISFIFO(s.st_mode) ? "a pipe" : "a device or a socket", path);
-}
-
 /* Fills p->probability for one image file. */
 static thaw_status classify(struct predictor *p, const char *path)
 {
 	void *bytes;
 	size_t size;
 	struct thaw_encoded_image encoded;
-	THAW_TRY(check_kind(path));
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_softmax(thaw_executor_forward(p->executor, 1, NULL), 1, p->model->classes, p->probability);
+		thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);
 	return status;
 }
 
@@ -141,6 +134,10 @@ static thaw_status predict_all(struct predictor *p, const struct image_list *lis
 	thaw_status worst = THAW_OK;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *path = list->paths[i];
+		if (thaw_stop_requested())
+			return thaw_fail(THAW_UNFINISHED,
+					 "asked to stop: %zu of %zu images are done: run the same command again", i,
+					 list->count);
 		thaw_status status = classify(p, path);
 		if (status == THAW_OK) {
 			json_array_append_new(images, describe(p, path, top));
@@ -184,11 +181,15 @@ static thaw_status run_predict(struct session *session, const void *values, json
 			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
 			 "or a run",
 			 v->model);
+	if (status == THAW_OK)
+		network_log_sigmoid(session->comm, predictor.model);
 	if (status == THAW_OK) {
+		const char *kind = predictor.model->sigmoid_from ? "sigmoid" : "softmax";
 		status = predict_all(&predictor, &list, v->top, images, failed);
-		thaw_status given =
-			give_result(result, json_pack("{s:o, s:O, s:O}", "model", thaw_report_string(v->model),
-						      "images", images, "failed", failed));
+		thaw_status given = give_result(result, json_pack("{s:o, s:s, s:O, s:O, s:o}", "model",
+								  thaw_report_string(v->model), "probabilities", kind,
+								  "images", images, "failed", failed, "preprocess",
+								  thaw_model_preprocess_json(predictor.model)));
 		status = given != THAW_OK ? given : status;
 	}
 	json_decref(images);
@@ -232,6 +233,7 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.alone = true,
+	.stops = "asked to stop: ending after the current image",
 	.run = run_predict,
 	.print = print_predict,
 };

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
-#include "src/cli/clean_text.h"
+#include "src/base/text.h"
 #include "src/cli/display_text.h"
 #include "src/cli/signals.h"
 
@@ -81,7 +81,7 @@ static void write_line(void *context, const char *line)
 	struct progress *p = context;
 	char clean[LARGEST_LOG_LINE];
 	snprintf(clean, sizeof(clean), "%s", line);
-	text_clean(clean, "");
+	thaw_text_clean(clean, "");
 	clear_bar(p);
 	fprintf(p->out, "%s\n", clean);
 }

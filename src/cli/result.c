@@ -1,10 +1,14 @@
 /* Results of commands: JSON objects, printed as they are or as text. */
 #include "src/cli/result.h"
 
+#include <stdarg.h>
+
 #include "src/base/minmax.h"
 #include "src/cli/display_text.h"
+#include "thaw/report.h"
 
-#define LARGEST_NAME 40 /* columns of a class name in a table; longer names shift their row */
+#define LINE_SIZE    512 /* bytes of a line of append_line */
+#define LARGEST_NAME 40  /* columns of a class name in a table; longer names shift their row */
 
 thaw_status give_result(json_t **result, json_t *object)
 {
@@ -28,6 +32,16 @@ const char *member_text(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	return text ? text : "";
+}
+
+void append_line(json_t *lines, const char *format, ...)
+{
+	char line[LINE_SIZE];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	json_array_append_new(lines, thaw_report_string(line));
 }
 
 /* Width of the widest name, at most LARGEST_NAME. */

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/base/try.h"
-#include "src/cli/clean_text.h"
 #include "src/cli/common_options.h"
 #include "src/cli/option_value.h"
 #include "src/cli/plan_flags.h"
@@ -251,7 +251,7 @@ static void print_given(const struct settings *s, int i, FILE *out)
 	else if (setting->source == FROM_FILE)
 		snprintf(from, sizeof(from), "  (%s: %s)", setting->file->path, o->name);
 	option_show(o, s->values, text, sizeof(text));
-	fprintf(out, "  %-18s %s%s\n", o->name, text_clean(text, ""), text_clean(from, ""));
+	fprintf(out, "  %-18s %s%s\n", o->name, thaw_text_clean(text, ""), thaw_text_clean(from, ""));
 }
 
 /* The default of an option, given the values of the others. */

@@ -24,15 +24,15 @@ static volatile sig_atomic_t stop_signal; /* the first one received, 0: none */
 static volatile sig_atomic_t interrupted; /* SIGINT was received */
 
 static const char *volatile announced;    /* line to print at the first signal; NULL: none */
+static const char *volatile exit_line;    /* line to print before the process ends; NULL: signals are recorded */
 static volatile sig_atomic_t on_terminal; /* stderr is a terminal, where a progress bar may be */
 
 /* Uses only functions that are safe in a signal handler. */
-static void print_announced(void)
+static void print_signal_line(const char *line)
 {
 	static const char clear[] = "\r\033[K";
 	int saved = errno;
-	const char *line = announced;
-	if (line && (!on_terminal || write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0) &&
+	if (line && *line && (!on_terminal || write(STDERR_FILENO, clear, sizeof(clear) - 1) > 0) &&
 	    write(STDERR_FILENO, line, strlen(line)) > 0 && write(STDERR_FILENO, "\n", 1) < 0)
 		announced = NULL;
 	errno = saved;
@@ -51,7 +51,9 @@ static void record_signal(int number)
 		interrupted = 1;
 	if (!stop_signal) {
 		stop_signal = number;
-		print_announced();
+		print_signal_line(exit_line ? exit_line : announced);
+		if (exit_line)
+			_exit(THAW_UNFINISHED);
 	}
 }
 
@@ -72,6 +74,12 @@ void thaw_signals_announce(const char *line)
 {
 	on_terminal = isatty(STDERR_FILENO);
 	announced = line;
+}
+
+void thaw_signals_exit(const char *line)
+{
+	on_terminal = isatty(STDERR_FILENO);
+	exit_line = line;
 }
 
 int thaw_stop_requested(void)

@@ -1,4 +1,4 @@
-/* Signals that request a stop: recorded here, handled by the trainer between two steps. */
+/* Signals that request a stop: recorded here, and seen by the trainer when it asks. */
 #ifndef THAW_SRC_CLI_SIGNALS_H
 #define THAW_SRC_CLI_SIGNALS_H
 
@@ -10,6 +10,10 @@ thaw_status thaw_signals_install(void);
 
 /* The first of them prints the line at once, before the program can act on it. `line` must stay valid. */
 void thaw_signals_announce(const char *line);
+
+/* From now on such a signal prints the line and ends the process at once, with code THAW_UNFINISHED: for times in which
+ * there is nothing to save. "": prints nothing; NULL, as at first: signals are recorded. `line` must stay valid. */
+void thaw_signals_exit(const char *line);
 
 /* The first such signal since thaw_signals_install, 0 when none. Ranks may receive a signal at different times, so
  * reduce the result over the ranks before acting on it. */

@@ -5,9 +5,12 @@
 
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/deadline.h"
 #include "src/cli/display_text.h"
+#include "src/cli/image_options.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "src/cli/signals.h"
 #include "src/cli/suggest.h"
 #include "thaw/version.h"
 
@@ -16,15 +19,18 @@ struct values {
 	struct thaw_train_options train;
 	struct interval checkpoint_every;
 	const char *bn, *resume, *cache_dtype; /* words for the enums of `train` */
+	const char *time_limit;                /* NULL: not given */
 };
 
-#define OFFSET(field) offsetof(struct values, train.field)
-#define AT(field)     .offset = OFFSET(field)
-#define LARGEST_LR    10 /* more is a mistake: a typical rate is 0.01 */
-#define WHAT          "Model and data"
-#define HOW           "Training"
-#define AUGMENT       "Augmentation"
-#define RUN           "Run"
+#define OFFSET(field)    offsetof(struct values, train.field)
+#define AT(field)        .offset = OFFSET(field)
+#define SAVES_RESERVED   2.0  /* before the deadline: so many times what a checkpoint takes */
+#define SECONDS_RESERVED 15.0 /* and so much for the end of all processes, and a step of other ranks */
+#define LARGEST_LR       10   /* more is a mistake: a typical rate is 0.01 */
+#define WHAT             "Model and data"
+#define HOW              "Training"
+#define AUGMENT          "Augmentation"
+#define RUN              "Run"
 
 /* The default learning rate and weight decay of the chosen optimizer. */
 static const char *default_lr(const void *values, char *text, size_t size)
@@ -41,11 +47,16 @@ static const char *default_weight_decay(const void *values, char *text, size_t s
 	return text;
 }
 
+static thaw_status check_time_limit(const char *text, const char *place)
+{
+	return deadline_parse(text, place, NULL);
+}
+
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, AT(model), .section = WHAT,
-	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FAMILY:FILE, a run directory, or a family such as "
-		 "resnet18 with random weights"},
+	 .help = "network: builtin, an .onnx, .safetensors or .pth file, FILE.onnx:OUTPUT for another output, FAMILY:FILE, a run "
+		 "directory, or a family such as resnet18 with random weights"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "folder with train/, val/ and test/, folder of class folders, or folder of IDX or CIFAR files"},
@@ -56,7 +67,11 @@ static const struct option options[] = {
 		 "stored with the run"},
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
+	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, AT(max_damaged), .section = WHAT, .min = 0, .max = 1,
+	 .absent = "a tenth, but at least 10 images",
+	 .help = "fraction of the images that may be damaged, missing or unreadable; they are skipped, more stop the run"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
+	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
 	 .check = suggest_unfreeze,
@@ -140,6 +155,9 @@ static const struct option options[] = {
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
 	 .help = "number of newest checkpoints to keep, in addition to the best one"},
 	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),
+	{.name = "time-limit", .metavar = "TIME", .type = OPTION_TEXT, .offset = offsetof(struct values, time_limit), .section = RUN,
+	 .check = check_time_limit, .absent = "from Slurm or Torque",
+	 .help = "when the job will be ended, from now: minutes, H:M:S or D-H:M:S; the run saves and stops in time"},
 	{.name = "mixed-machines", .type = OPTION_FLAG, AT(mixed_machines), .section = RUN,
 	 .help = "allow ranks with different BLAS kernels; the result then depends on the placement of ranks"},
 	COMMON_OPTIONS,
@@ -163,6 +181,10 @@ struct run_log {
 	const struct settings *settings;
 	int ranks;
 	bool begun;
+	struct deadline deadline;
+	double reserve; /* seconds before the deadline at which the run stops */
+	bool writes;    /* this is rank 0 */
+	bool late;      /* the deadline is that near */
 };
 
 static void begin_log(struct run_log *log)
@@ -188,13 +210,53 @@ static void write_line(void *context, const char *line)
 	log->inner.log(log->inner.context, line);
 }
 
-static struct thaw_callbacks open_log(struct run_log *log, const struct session *session)
+/* The first step begins. */
+static void begin_training(void *context)
+{
+	struct run_log *log = context;
+	char left[32], line[160];
+	thaw_signals_exit(NULL);
+	if (!log->writes || !(log->deadline.end > 0.0))
+		return;
+	snprintf(line, sizeof(line), "the job ends in %s (%s): the run saves and stops %.0f s before",
+		 text_duration(fmax(deadline_left(&log->deadline), 0.0), left, sizeof(left)), log->deadline.source,
+		 log->reserve);
+	write_line(log, line);
+}
+
+static void set_reserve(void *context, double seconds)
+{
+	struct run_log *log = context;
+	log->reserve = SAVES_RESERVED * seconds + SECONDS_RESERVED;
+}
+
+/* On every rank: the first whose clock reaches the time stops all. */
+static bool should_stop(void *context)
+{
+	struct run_log *log = context;
+	if (thaw_stop_requested() != 0)
+		return true;
+	if (log->late || deadline_left(&log->deadline) > log->reserve)
+		return log->late;
+	log->late = true;
+	if (log->writes)
+		write_line(log, "the job ends soon: saving the state");
+	return true;
+}
+
+static struct thaw_callbacks open_log(struct run_log *log, const struct session *session, const char *time_limit)
 {
 	bool writes = session->comm->rank == 0;
-	*log = (struct run_log){.settings = session->settings, .ranks = session->comm->size};
+	*log = (struct run_log){.settings = session->settings,
+				.ranks = session->comm->size,
+				.deadline = deadline_find(time_limit),
+				.reserve = SECONDS_RESERVED,
+				.writes = writes};
 	log->inner = progress_start(&log->progress, writes ? stderr : NULL);
 	return (struct thaw_callbacks){.context = log,
-				       .stop = progress_stop,
+				       .stop = should_stop,
+				       .begin = begin_training,
+				       .save_cost = set_reserve,
 				       .progress = writes ? show_progress : NULL,
 				       .log = writes ? write_line : NULL};
 }
@@ -217,7 +279,7 @@ static thaw_status run_train(struct session *session, const void *values, json_t
 	const struct values *v = values;
 	struct thaw_train_options train = train_options(v);
 	struct run_log log;
-	struct thaw_callbacks callbacks = open_log(&log, session);
+	struct thaw_callbacks callbacks = open_log(&log, session, v->time_limit);
 	thaw_status status = thaw_train(session->comm, &train, &callbacks, result);
 	progress_end(&log.progress);
 	return status;
@@ -262,6 +324,7 @@ const struct command command_train = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
+	.ends = "thaw: asked to stop before the first step: nothing is lost: run the same command again",
 	.stops = "asked to stop: saving the state; unless a line says that it is saved, the job was killed first",
 	.run = run_train,
 	.print = print_train,

@@ -38,6 +38,11 @@ static thaw_status alone_advance(struct thaw_comm *comm, struct thaw_transfer **
 	return THAW_OK;
 }
 
+static void alone_nothing(struct thaw_comm *comm)
+{
+	(void)comm;
+}
+
 static thaw_status alone_broadcast(struct thaw_comm *comm, void *data, size_t bytes, int root)
 {
 	(void)comm, (void)data, (void)bytes, (void)root;
@@ -82,11 +87,6 @@ static void alone_abort(struct thaw_comm *comm, int code)
 	(void)comm, (void)code;
 }
 
-static void alone_close(struct thaw_comm *comm)
-{
-	(void)comm;
-}
-
 struct thaw_comm thaw_comm_alone(void)
 {
 	return (struct thaw_comm){
@@ -98,6 +98,8 @@ struct thaw_comm thaw_comm_alone(void)
 		.alltoall_start = alone_alltoall_start,
 		.allgather_start = alone_allgather_start,
 		.advance = alone_advance,
+		.idle = alone_nothing,
+		.step = alone_nothing,
 		.broadcast = alone_broadcast,
 		.gather = alone_gather,
 		.max = alone_max,
@@ -105,6 +107,6 @@ struct thaw_comm thaw_comm_alone(void)
 		.node_alloc = alone_node_alloc,
 		.node_free = alone_node_free,
 		.abort = alone_abort,
-		.close = alone_close,
+		.close = alone_nothing,
 	};
 }

@@ -34,6 +34,8 @@ enum {
 	COMPRESSION_AT = 30, /* kind of compression; not in the core header */
 	MIN_SIZE = 34,       /* bytes that are read here */
 	CORE_HEADER_SIZE = 12,
+	OS2_SHORT_HEADER_SIZE = 16, /* of OS/2 2.x, as is the next */
+	OS2_HEADER_SIZE = 64,
 	RLE8 = 1,
 	RLE4 = 2,
 	BITFIELDS = 3,   /* masks of the colours */
@@ -78,6 +80,9 @@ static thaw_status read_header(struct bmp *b, const uint8_t *bytes, size_t size,
 	uint32_t compression = b->core ? 0 : read_u32(bytes + COMPRESSION_AT);
 	if (compression == RLE8 || compression == RLE4)
 		return thaw_fail(THAW_DATA, "BMP with run-length encoding: %s: convert it to JPEG or PNG", name);
+	if (header == OS2_SHORT_HEADER_SIZE || header == OS2_HEADER_SIZE)
+		return thaw_fail(THAW_DATA, "BMP with a header of OS/2 (%u bytes): %s: convert it to JPEG or PNG",
+				 (unsigned)header, name);
 	THAW_TRY(thaw_image_check_size(b->width, b->height, name));
 	bool masks = header == INFO_HEADER_SIZE && compression == BITFIELDS;
 	b->header = FILE_HEADER + (int64_t)header + (masks ? MASKS_SIZE : 0);

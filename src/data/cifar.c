@@ -5,13 +5,13 @@
 #include "src/data/dataset.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
@@ -109,12 +109,9 @@ static thaw_status read_at(int fd, uint8_t *to, size_t size, int64_t offset, con
 static thaw_status add_file(struct cifar *c, const char *path)
 {
 	struct stat s;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return thaw_fail(THAW_IO, "cannot open: %s: %s", path, strerror(errno));
+	int fd;
+	THAW_TRY(thaw_open_file(&fd, &s, path));
 	c->fd[c->files++] = fd;
-	if (fstat(fd, &s) != 0)
-		return thaw_fail(THAW_IO, "cannot read: %s: %s", path, strerror(errno));
 	if (s.st_size == 0 || (size_t)s.st_size % record_size(c) != 0)
 		return thaw_fail(THAW_DATA,
 				 "size is not a multiple of the record size (%zu bytes): %s: download it again",
@@ -176,22 +173,39 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
-static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
+/* Reads the record of sample i, labels and pixels. */
+static thaw_status read_record(const struct thaw_dataset *d, int64_t i, uint8_t record[MAX_RECORD])
 {
 	const struct cifar *c = d->context;
-	uint8_t record[MAX_RECORD];
 	char name[64];
 	int64_t within;
 	int f = file_of(c, c->records[i], &within);
 	name_sample(d, i, name, sizeof(name));
-	THAW_TRY(read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name));
+	return read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name);
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	uint8_t record[MAX_RECORD];
+	(void)whole;
+	THAW_TRY(read_record(d, i, record));
+	*f = thaw_fingerprint_of(record, record_size(d->context), 0);
+	return THAW_OK;
+}
+
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
+{
+	const struct cifar *c = d->context;
+	uint8_t record[MAX_RECORD];
+	THAW_TRY(read_record(d, i, record));
 	struct thaw_image image;
-	THAW_TRY(thaw_image_allocate(&image, SIDE, SIDE, name));
+	THAW_TRY(thaw_image_allocate(&image, SIDE, SIDE, "CIFAR image"));
 	const uint8_t *planes = record + c->variant->label_bytes;
 	for (int p = 0; p < PLANE; p++)
 		for (int channel = 0; channel < 3; channel++)
 			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
 	*encoded = thaw_encoded_image_from_pixels(image);
+	encoded->fingerprint = thaw_fingerprint_of(record, record_size(c), 0);
 	return THAW_OK;
 }
 
@@ -229,6 +243,7 @@ static thaw_status open_cifar(struct thaw_dataset *d, const char *folder, enum t
 		return THAW_RESOURCE;
 	c->split = split;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_cifar,
 				   .context = c,

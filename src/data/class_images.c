@@ -9,38 +9,26 @@
 #include "src/base/grow.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
-#include "src/data/layout.h"
+#include "src/data/split_names.h"
 #include "thaw/memory.h"
+
+#define SPLITS 3 /* THAW_SPLIT_TRAIN, _TEST, _VAL */
 
 void thaw_class_images_free(struct class_images *c)
 {
 	thaw_names_free(&c->targets);
 	thaw_names_free(&c->files);
 	thaw_free(c->followed);
+	thaw_free(c->first_nested);
 	c->followed = NULL;
+	c->first_nested = NULL;
 	c->followed_count = 0;
-}
-
-/* The real path of root/relative in memory from thaw_alloc; NULL if there is none. */
-static char *real_path(const char *root, const char *relative)
-{
-	char *path = thaw_path_join(root, relative), *real = path ? realpath(path, NULL) : NULL;
-	char *copy = real ? thaw_strdup(real) : NULL;
-	thaw_free(path);
-	free(real);
-	return copy;
-}
-
-static bool is_inside(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
 static thaw_status find_targets(struct class_images *c)
 {
 	for (int64_t i = c->targets.count; i < c->classes->count; i++)
-		THAW_TRY(thaw_names_add(&c->targets, real_path(c->root, c->classes->name[i])));
+		THAW_TRY(thaw_names_add(&c->targets, thaw_path_real(c->root, c->classes->name[i])));
 	return THAW_OK;
 }
 
@@ -48,7 +36,7 @@ static thaw_status find_targets(struct class_images *c)
 static bool is_read_anyway(const struct class_images *c, const char *real)
 {
 	for (int64_t i = 0; i < c->targets.count; i++)
-		if (is_inside(real, c->targets.name[i]) || is_inside(c->targets.name[i], real))
+		if (thaw_path_is_inside(real, c->targets.name[i]) || thaw_path_is_inside(c->targets.name[i], real))
 			return true;
 	return false;
 }
@@ -98,7 +86,7 @@ static thaw_status walk(struct class_images *c, struct listing *l, const char *r
 static thaw_status follow_link(struct class_images *c, struct listing *l, const char *relative)
 {
 	THAW_TRY(find_targets(c));
-	char *real = real_path(c->root, relative);
+	char *real = thaw_path_real(c->root, relative);
 	if (!real)
 		return thaw_found_skip(c->found, "links that lead nowhere", relative);
 	bool known = is_read_anyway(c, real);
@@ -129,18 +117,26 @@ static bool is_nested(const struct listing *l, const char *relative)
  * are below the class folder. */
 static thaw_status check_level(const struct class_images *c, const struct names *folders, const char *relative)
 {
-	bool train = false, held_out = false;
-	for (int64_t i = 0; i < folders->count; i++) {
-		const char *name = folders->name[i];
-		int split = is_direct(name, relative) ? thaw_split_of_name(thaw_base_name(name)) : -1;
-		train |= split == THAW_SPLIT_TRAIN;
-		held_out |= split == THAW_SPLIT_VAL || split == THAW_SPLIT_TEST;
+	bool has[SPLITS] = {false};
+	struct split_names how;
+	struct names direct = {0};
+	thaw_status status = THAW_OK;
+	for (int64_t i = 0; status == THAW_OK && i < folders->count; i++)
+		if (is_direct(folders->name[i], relative))
+			status = thaw_names_add(&direct, thaw_strdup(folders->name[i]));
+	thaw_split_names_find(&how, &direct);
+	for (int64_t i = 0; i < direct.count; i++) {
+		int split = thaw_split_by_name(&how, direct.name[i]);
+		if (split >= 0)
+			has[split] = true;
 	}
-	return train && held_out ? thaw_fail(THAW_CONFIG,
-					     "splits below a class folder: %s/%s: if it is a dataset, give it with "
-					     "--data; else put the class folders into train/ and val/",
-					     c->root, relative)
-				 : THAW_OK;
+	thaw_names_free(&direct);
+	if (status == THAW_OK && has[THAW_SPLIT_TRAIN] && (has[THAW_SPLIT_VAL] || has[THAW_SPLIT_TEST]))
+		status = thaw_fail(THAW_CONFIG,
+				   "splits below a class folder: %s/%s: if it is a dataset, give it with --data; else "
+				   "put the class folders into train/ and val/",
+				   c->root, relative);
+	return status;
 }
 
 thaw_status thaw_class_images_add(struct class_images *c, const char *relative)
@@ -150,8 +146,11 @@ thaw_status thaw_class_images_add(struct class_images *c, const char *relative)
 	thaw_status status = walk(c, &l, relative, false);
 	if (status == THAW_OK)
 		status = check_level(c, &l.folders, relative);
-	if (status == THAW_OK)
-		c->nested += is_nested(&l, relative);
+	if (status == THAW_OK && is_nested(&l, relative)) {
+		c->nested++;
+		if (!c->first_nested && !(c->first_nested = thaw_strdup(relative)))
+			status = THAW_RESOURCE;
+	}
 	for (int64_t i = 0; status == THAW_OK && i < l.links.count; i++) {
 		thaw_names_sort(&l.links, i);
 		char *link = l.links.name[i];

@@ -17,6 +17,7 @@ struct class_images {
 	int followed_count;
 	struct names files; /* relative to `root` */
 	int64_t nested;     /* classes that consist of two or more folders, without images of their own */
+	char *first_nested; /* the first of these, or NULL */
 	struct thaw_found *found;
 };
 

@@ -47,12 +47,21 @@ static thaw_status find_next(char **next, const char *path)
 	return status;
 }
 
+/* A copy without slashes at the end, which would be doubled in messages. */
+static char *copy_path(const char *path)
+{
+	char *copy = thaw_strdup(path);
+	for (size_t n = copy ? strlen(copy) : 0; n > 1 && copy[n - 1] == '/'; n--)
+		copy[n - 1] = '\0';
+	return copy;
+}
+
 /* Files of a format may be some folders further in, as torchvision has MNIST/raw. *inner: that folder, or a copy of
  * `path`; *format: its format. */
 static thaw_status find_inside(const struct dataset_format **format, char **inner, const char *path)
 {
 	const struct dataset_format *any = formats[FORMATS - 1];
-	char *at = thaw_strdup(path);
+	char *at = copy_path(path);
 	thaw_status status = at ? find_format(format, at) : THAW_RESOURCE;
 	for (int depth = 0; at && status == THAW_OK && *format == any && depth < MAX_DEPTH; depth++) {
 		char *next;
@@ -64,7 +73,7 @@ static thaw_status find_inside(const struct dataset_format **format, char **inne
 	}
 	if (status == THAW_OK && *format == any) {
 		thaw_free(at);
-		at = thaw_strdup(path);
+		at = copy_path(path);
 		status = at ? THAW_OK : THAW_RESOURCE;
 	}
 	if (status != THAW_OK)
@@ -85,6 +94,16 @@ static thaw_status choose_file(enum thaw_split *split, const struct dataset_form
 	return THAW_OK;
 }
 
+static thaw_status fail_empty_split(const struct thaw_dataset *d, const char *path)
+{
+	if (d->found && d->found->from && !d->found->held_out)
+		return thaw_fail(THAW_DATA,
+				 "no images in %s: %s: add images, or remove the folder: then a part of the training "
+				 "images is held out",
+				 d->found->from, path);
+	return thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
+}
+
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options)
 {
@@ -102,7 +121,7 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 		status = format->open(&opened, inner, split, options);
 	thaw_free(inner);
 	if (status == THAW_OK && opened.count == 0)
-		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
+		status = fail_empty_split(&opened, path);
 	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
 		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
 	if (status == THAW_OK)
@@ -122,6 +141,14 @@ void thaw_dataset_close(struct thaw_dataset *d)
 	thaw_free(d->labels);
 	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
+}
+
+struct thaw_fingerprint thaw_dataset_fingerprint(const struct thaw_dataset *d, int64_t i, bool whole)
+{
+	struct thaw_fingerprint f = {0};
+	if (!d->fingerprint || d->fingerprint(d, i, whole, &f) != THAW_OK)
+		return (struct thaw_fingerprint){0};
+	return f;
 }
 
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d)

@@ -11,9 +11,12 @@
 
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/class_folders.h"
 #include "src/data/class_images.h"
+#include "src/data/fingerprint.h"
 #include "src/data/hold_out.h"
 #include "src/data/image.h"
+#include "src/data/known_images.h"
 #include "src/data/layout.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/file.h"
@@ -40,6 +43,7 @@ struct opening {
 	struct names training_classes; /* names of the classes, if this split may lack some */
 	struct class_images images;    /* of this split */
 	int64_t *end;                  /* [classes] files of the classes up to this one */
+	struct names missing;          /* images of options->known that were not listed */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
@@ -51,10 +55,23 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	char *path = thaw_path_join(f->path, name);
 	if (!path)
 		return THAW_RESOURCE;
+	int64_t modified = thaw_modified(path); /* before the bytes are read: a later change shows */
 	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
 	thaw_free(path);
 	THAW_TRY(status);
-	return thaw_encoded_image_open(encoded, bytes, size, name);
+	struct thaw_fingerprint fingerprint = thaw_fingerprint_of(bytes, size, modified);
+	THAW_TRY(thaw_encoded_image_open(encoded, bytes, size, name));
+	encoded->fingerprint = fingerprint;
+	return THAW_OK;
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	const struct folder *folder = d->context;
+	char *path = thaw_path_join(folder->path, folder->files.name[i]);
+	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
@@ -69,32 +86,6 @@ static void close_folder(struct thaw_dataset *d)
 	thaw_names_free(&f->files);
 	thaw_free(f->path);
 	thaw_free(f);
-}
-
-static thaw_status move_names(struct names *to, struct names *from)
-{
-	for (int64_t i = 0; i < from->count; i++) {
-		char *name = from->name[i];
-		from->name[i] = NULL;
-		THAW_TRY(thaw_names_add(to, name));
-	}
-	return THAW_OK;
-}
-
-/* Lists the class folders in root/relative, sorted, as paths relative to `root`. What is skipped is counted in `found`,
- * unless it is NULL. */
-static thaw_status list_classes(struct names *classes, const char *root, const char *relative, struct thaw_found *found)
-{
-	struct listing l = {.found = found, .names_only = true};
-	thaw_status status = thaw_list_once(&l, root, relative);
-	if (status == THAW_OK && l.folders.count == 0)
-		status = thaw_fail_no_classes(root, relative, l.images.count);
-	for (int64_t i = 0; found && status == THAW_OK && i < l.images.count; i++)
-		status = thaw_found_skip(found, "images outside of the class folders", l.images.name[i]);
-	if (status == THAW_OK)
-		status = move_names(classes, &l.folders);
-	thaw_listing_free(&l);
-	return status;
 }
 
 static thaw_status fail_class(const char *name, const char *in, const char *not_in, const char *path)
@@ -202,7 +193,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 {
 	struct names classes = {0};
 	bool swapped = may_lack(o, o->folder);
-	thaw_status status = list_classes(&classes, o->path, other, NULL);
+	thaw_status status = thaw_list_classes(&classes, o->path, other, NULL);
 	if (status == THAW_OK)
 		status =
 			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
@@ -211,7 +202,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 		for (int64_t i = 0; status == THAW_OK && i < classes.count; i++)
 			status = thaw_names_add(&o->training_classes, thaw_strdup(thaw_base_name(classes.name[i])));
 	if (status == THAW_OK)
-		status = move_names(&o->all_classes, &classes);
+		status = thaw_names_move(&o->all_classes, &classes);
 	thaw_names_free(&classes);
 	return status;
 }
@@ -219,7 +210,7 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 /* Labels are positions in the sorted list of classes, so all splits must have the same classes. */
 static thaw_status find_classes(struct opening *o, struct thaw_found *found)
 {
-	THAW_TRY(list_classes(&o->classes, o->path, o->folder, found));
+	THAW_TRY(thaw_list_classes(&o->classes, o->path, o->folder, found));
 	for (int s = 0; s < LAYOUT_SPLITS; s++)
 		if (o->layout.split[s] && o->layout.split[s] != o->folder)
 			THAW_TRY(compare_folder(o, o->layout.split[s]));
@@ -281,6 +272,21 @@ static thaw_status list_class(struct opening *o, int64_t c, struct thaw_found *f
 	return status;
 }
 
+/* Folders in a class folder may be an archive's order of one class, or the classes. */
+static thaw_status note_nested(const struct opening *o, struct thaw_found *found)
+{
+	int64_t nested = o->images.nested;
+	if (o->classes.count < 2 || nested == 0)
+		return THAW_OK;
+	if (nested < o->classes.count)
+		return thaw_found_note(found, thaw_format("class folders that contain only folders of images: %lld "
+							  "(first: %s); each counts as one class",
+							  (long long)nested, o->images.first_nested));
+	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
+						  "class: if these are the classes, give a class folder, such as %s/%s",
+						  o->path, o->classes.name[0]));
+}
+
 static thaw_status list_images(struct opening *o, struct thaw_found *found)
 {
 	int64_t kept = 0;
@@ -301,11 +307,7 @@ static thaw_status list_images(struct opening *o, struct thaw_found *found)
 		o->end[kept++] = o->images.files.count;
 	}
 	o->classes.count = kept;
-	if (kept < 2 || o->images.nested < kept)
-		return THAW_OK;
-	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
-						  "class: if these are the classes, give a class folder, such as %s/%s",
-						  o->path, o->classes.name[0]));
+	return note_nested(o, found);
 }
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)
@@ -317,6 +319,15 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 		if (!(d->class_names[c] = thaw_strdup(thaw_base_name(classes->name[c]))))
 			return THAW_RESOURCE;
 	return THAW_OK;
+}
+
+/* The images of an earlier time in place of those that are there now, if the caller knows them. */
+static thaw_status apply_known(struct opening *o)
+{
+	struct names *files = &o->images.files;
+	if (o->options->known)
+		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options->known, &o->missing));
+	return o->options->listed ? thaw_known_images_add(o->options->listed, files) : THAW_OK;
 }
 
 /* Moves the listed images to the dataset, with their labels. */
@@ -336,7 +347,7 @@ static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
 	if (o->split == THAW_SPLIT_TRAIN)
 		THAW_TRY(thaw_apply_limit(&f->files, d->labels, d, o->options));
 	d->count = f->files.count;
-	return THAW_OK;
+	return thaw_known_images_report(d->found, &f->files, &o->missing);
 }
 
 /* Gives the classes the numbers that they have in train/. */
@@ -357,6 +368,7 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(list_images(o, d->found));
 	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
 		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
+	THAW_TRY(apply_known(o));
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
 	return add_lacking_classes(d, o);
@@ -370,6 +382,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_folder,
 				   .context = f,
@@ -380,6 +393,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	thaw_names_free(&o.classes);
 	thaw_names_free(&o.all_classes);
 	thaw_names_free(&o.training_classes);
+	thaw_names_free(&o.missing);
 	thaw_class_images_free(&o.images);
 	thaw_free(o.end);
 	return status;

@@ -21,6 +21,15 @@ static const struct signature {
 	{"a HEIC or AVIF image", 4, 8, "ftypmsf1"},
 	{"a JPEG 2000 image", 0, 12, "\0\0\0\x0CjP  \r\n\x87\n"},
 	{"a JPEG 2000 image", 0, 4, "\xFF\x4F\xFF\x51"},
+	{"a camera raw image", 4, 8, "ftypcrx "},
+	{"a camera raw image", 0, 10, "II*\0\x10\0\0\0CR"},
+	{"a camera raw image", 0, 8, "FUJIFILM"},
+	{"a camera raw image", 0, 4, "IIU\0"},
+	{"a camera raw image", 0, 4, "IIRO"},
+	{"a camera raw image", 0, 4, "IIRS"},
+	{"a camera raw image", 0, 4, "MMOR"},
+	{"a camera raw image", 0, 4, "FOVb"},
+	{"a camera raw image", 0, 4, "\0MRM"},
 	{"a video", 4, 4, "ftyp"},
 	{"a DICOM file", 128, 4, "DICM"},
 	{"a Photoshop document", 0, 4, "8BPS"},
@@ -74,4 +83,17 @@ const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size)
 			return s->name;
 	}
 	return text_name(bytes, size);
+}
+
+bool thaw_image_raw_extension(const char *file_name)
+{
+	static const char *const extensions[] = {".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng",
+						 ".erf", ".iiq", ".k25", ".kdc", ".mef", ".mos", ".mrw",
+						 ".nef", ".nrw", ".orf", ".pef", ".ptx", ".raf", ".raw",
+						 ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"};
+	const char *dot = strrchr(file_name, '.');
+	for (size_t i = 0; dot && i < sizeof(extensions) / sizeof(extensions[0]); i++)
+		if (strcasecmp(dot, extensions[i]) == 0)
+			return true;
+	return false;
 }

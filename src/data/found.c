@@ -108,6 +108,11 @@ static const char *const kinds[] = {[THAW_SPLIT_TRAIN] = "training",
 				    [THAW_SPLIT_TEST] = "test",
 				    [THAW_SPLIT_ALL] = "all"};
 
+const char *thaw_split_kind(enum thaw_split split)
+{
+	return kinds[split];
+}
+
 const char *thaw_dataset_kind(const struct thaw_dataset *d)
 {
 	return kinds[d->found ? d->found->split : THAW_SPLIT_TEST];

@@ -16,6 +16,9 @@ thaw_status thaw_found_merge(struct thaw_found *to, const struct thaw_found *fro
 /* Adds a note and takes ownership of `text`; NULL counts as a failed allocation. */
 thaw_status thaw_found_note(struct thaw_found *found, char *text);
 
+/* "training", "validation", "test" or "all". */
+const char *thaw_split_kind(enum thaw_split split);
+
 /* "AVIF images, which thaw does not read: 3; other files: 2", or "no files". */
 void thaw_found_list_skipped(const struct thaw_found *found, char *text, size_t size);
 

@@ -10,6 +10,11 @@
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
+/* A code of 9 bits or more stands for at most 4096 pixels. The screen may be larger than the frame in it: smaller
+ * screens than these are accepted from any file. */
+#define MAX_PIXELS_PER_BYTE 4096
+#define SMALL_SCREEN        (INT64_C(16) << 20) /* pixels */
+
 struct source {
 	const uint8_t *bytes;
 	size_t size, at;
@@ -113,6 +118,12 @@ static thaw_status decode_with(GifFileType *gif, struct thaw_image *image, const
 		return damaged(D_GIF_ERR_IMAGE_DEFECT, name);
 	if (!colors)
 		return damaged(D_GIF_ERR_NO_COLOR_MAP, name);
+	THAW_TRY(thaw_image_check_size(width, height, name));
+	const struct source *source = gif->UserData;
+	if (width * height > SMALL_SCREEN && width * height / MAX_PIXELS_PER_BYTE > (int64_t)source->size)
+		return thaw_fail(THAW_DATA,
+				 "damaged GIF (%zu bytes cannot hold %lld x %lld pixels): %s: remove or replace it",
+				 source->size, (long long)width, (long long)height, name);
 	THAW_TRY(thaw_image_allocate(image, width, height, name));
 	for (int64_t i = 0; i < width * height; i++)
 		put_pixel(image->pixels + 3 * i, colors, outside);

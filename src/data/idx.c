@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "src/base/minmax.h"
+#include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
@@ -87,12 +89,13 @@ static thaw_status read_sizes(gzFile f, uint32_t magic, int ndim, int64_t *sizes
 static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int ndim, const char *path)
 {
 	struct stat s;
+	int fd;
 	uint8_t *data = NULL;
-	gzFile f = gzopen(path, "rb");
-	if (!f || stat(path, &s) != 0) {
-		if (f)
-			gzclose(f);
-		return thaw_fail(THAW_IO, "cannot open: %s: check that it exists and is readable", path);
+	THAW_TRY(thaw_open_file(&fd, &s, path));
+	gzFile f = gzdopen(fd, "rb");
+	if (!f) {
+		close(fd);
+		return thaw_fail(THAW_RESOURCE, "out of memory: a decompressor for %s", path);
 	}
 	thaw_status status = read_sizes(f, magic, ndim, sizes, path);
 	int64_t count = sizes[0], each = 1;
@@ -120,27 +123,37 @@ static thaw_status read_idx(uint8_t **bytes, int64_t *sizes, uint32_t magic, int
 	return status;
 }
 
-/* Class names from labels.txt if it exists, else the numbers. */
-static thaw_status name_classes(struct thaw_dataset *d, const char *folder, int highest)
+static thaw_status read_names(struct thaw_dataset *d, const char *path, int highest)
 {
-	char *path = thaw_path_join(folder, "labels.txt");
-	if (!path)
+	THAW_TRY(thaw_dataset_read_names(d, path));
+	if (d->classes > highest)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line", d->classes, highest,
+			 path);
+}
+
+static thaw_status number_classes(struct thaw_dataset *d, int highest)
+{
+	if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *))))
 		return THAW_RESOURCE;
-	thaw_status status = THAW_OK;
-	if (thaw_path_is_file(path)) {
-		status = thaw_dataset_read_names(d, path);
-		if (status == THAW_OK && d->classes <= highest)
-			status = thaw_fail(THAW_DATA, "%d names but a label %d: %s: name every class, one per line",
-					   d->classes, highest, path);
-	} else if (!(d->class_names = thaw_alloc((size_t)highest + 1, sizeof(char *)))) {
-		status = THAW_RESOURCE;
-	} else {
-		d->classes = highest + 1;
-		for (int c = 0; c <= highest && status == THAW_OK; c++)
-			if (!(d->class_names[c] = thaw_format("%d", c)))
-				status = THAW_RESOURCE;
-	}
-	thaw_free(path);
+	d->classes = highest + 1;
+	for (int c = 0; c <= highest; c++)
+		if (!(d->class_names[c] = thaw_format("%d", c)))
+			return THAW_RESOURCE;
+	return THAW_OK;
+}
+
+/* Class names from labels.txt, else from EMNIST's mapping.txt, else the numbers. images: name of the file of images. */
+static thaw_status name_classes(struct thaw_dataset *d, const char *folder, const char *images, int highest)
+{
+	thaw_status status = THAW_RESOURCE;
+	char *names = thaw_path_join(folder, "labels.txt"), *mapping = thaw_idx_mapping_path(folder, images);
+	if (names && mapping)
+		status = thaw_path_is_file(names)     ? read_names(d, names, highest)
+			 : thaw_path_is_file(mapping) ? thaw_idx_read_mapping(d, mapping, highest)
+						      : number_classes(d, highest);
+	thaw_free(names);
+	thaw_free(mapping);
 	return status;
 }
 
@@ -154,6 +167,16 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	for (int64_t p = 0; p < pixels; p++)
 		memset(image.pixels + 3 * p, from[p], 3);
 	*encoded = thaw_encoded_image_from_pixels(image);
+	encoded->fingerprint = thaw_fingerprint_of(from, (size_t)pixels, 0);
+	return THAW_OK;
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	const struct idx *idx = d->context;
+	size_t pixels = (size_t)idx->width * (size_t)idx->height;
+	(void)whole;
+	*f = thaw_fingerprint_of(idx->pixels + (size_t)idx->positions[i] * pixels, pixels, 0);
 	return THAW_OK;
 }
 
@@ -243,7 +266,7 @@ static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const c
 	int highest;
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, paths->images, paths->labels));
 	THAW_TRY_OUT(highest_label(&highest, folder));
-	THAW_TRY_OUT(name_classes(d, folder, highest));
+	THAW_TRY_OUT(name_classes(d, folder, thaw_base_name(paths->images), highest));
 	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
 		status = THAW_RESOURCE;
 		goto out;
@@ -268,6 +291,7 @@ static thaw_status open_idx(struct thaw_dataset *d, const char *folder, enum tha
 	if (!idx)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_idx,
 				   .context = idx,

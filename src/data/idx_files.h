@@ -27,4 +27,11 @@ thaw_status thaw_idx_fail_missing(const struct idx_paths *p, const char *folder,
  * prefix keeps its own name. NULL without memory. */
 char *thaw_idx_sample_name(const char *images_path, enum thaw_split split);
 
+/* The path of the names of EMNIST's classes, which may not exist: PREFIX-mapping.txt with the prefix of the file of
+ * images, else mapping.txt. NULL without memory. */
+char *thaw_idx_mapping_path(const char *folder, const char *images);
+
+/* Reads the names of the classes 0 to highest. THAW_DATA, naming the line or the class, if they are not all there. */
+thaw_status thaw_idx_read_mapping(struct thaw_dataset *d, const char *path, int highest);
+
 #endif

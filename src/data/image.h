@@ -44,6 +44,10 @@ const char *thaw_image_format_name(const uint8_t *bytes, size_t size);
  * bytes match none. */
 const char *thaw_image_foreign_name(const uint8_t *bytes, size_t size);
 
+/* Whether the file name has the extension of a camera's raw format. Many of these are TIFF files whose first page is a
+ * thumbnail. */
+bool thaw_image_raw_extension(const char *file_name);
+
 /* THAW_DATA if an image of width x height is empty or too large; `name` is for the message. */
 thaw_status thaw_image_check_size(int64_t width, int64_t height, const char *name);
 

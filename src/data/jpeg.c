@@ -26,6 +26,13 @@
  */
 #define MAX_SCANS 500
 
+/* Each scan of a progressive file visits every block, so their product is the work: 4e9 take about a second. The
+ * largest image that is accepted may have 22 scans, a photograph of 24 million pixels 166. */
+#define MAX_SCANS_TIMES_PIXELS INT64_C(4000000000)
+
+/* Huffman codes take at least one bit for each block of 8 x 8 pixels. */
+#define MAX_PIXELS_PER_BYTE (8 * 64)
+
 /* Columns decoded on each side of the region: smooth upsampling reads the neighbours of a pixel. */
 #define MARGIN 8
 
@@ -99,9 +106,11 @@ static void on_message(j_common_ptr jpeg, int level)
 static void on_progress(j_common_ptr jpeg)
 {
 	struct decoder *d = (struct decoder *)jpeg->err;
-	if (d->jpeg.input_scan_number <= MAX_SCANS)
+	int64_t pixels = (int64_t)d->jpeg.image_width * d->jpeg.image_height;
+	int most = (int)min_int64(MAX_SCANS, MAX_SCANS_TIMES_PIXELS / max_int64(pixels, 1));
+	if (d->jpeg.input_scan_number <= most)
 		return;
-	snprintf(d->message, sizeof(d->message), "more than %d scans", MAX_SCANS);
+	snprintf(d->message, sizeof(d->message), "more than %d scans", most);
 	longjmp(d->escape, 1);
 }
 
@@ -136,6 +145,16 @@ static void rgb_from_inverted_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t pix
 	}
 }
 
+/* libjpeg allocates and clears memory for all blocks of a file with several scans. */
+static thaw_status check_claim(const struct jpeg_decompress_struct *jpeg, size_t size, const char *name)
+{
+	int64_t pixels = (int64_t)jpeg->image_width * jpeg->image_height;
+	if (jpeg->arith_code || pixels / MAX_PIXELS_PER_BYTE <= (int64_t)size)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "damaged JPEG (%zu bytes cannot hold %u x %u pixels): %s: remove or replace it",
+			 size, jpeg->image_width, jpeg->image_height, name);
+}
+
 static thaw_status read_header(struct decoder *d, const uint8_t *bytes, size_t size, const char *name)
 {
 	struct jpeg_decompress_struct *jpeg = &d->jpeg;
@@ -148,7 +167,8 @@ static thaw_status read_header(struct decoder *d, const uint8_t *bytes, size_t s
 	jpeg->dct_method = JDCT_ISLOW;
 	jpeg->do_fancy_upsampling = TRUE;
 	jpeg->out_color_space = jpeg->num_components == 4 ? JCS_CMYK : JCS_RGB;
-	return thaw_image_check_size(jpeg->image_width, jpeg->image_height, name);
+	THAW_TRY(thaw_image_check_size(jpeg->image_width, jpeg->image_height, name));
+	return check_claim(jpeg, size, name);
 }
 
 /* Limits decoding to the columns of the region and those they depend on, in whole blocks. Returns the position of the

@@ -6,41 +6,20 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
 
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/listing.h"
+#include "src/data/split_names.h"
 #include "thaw/memory.h"
 
 #define MAX_WRAPPINGS 8
 
-int thaw_split_of_name(const char *name)
-{
-	static const struct {
-		const char *name;
-		enum thaw_split split;
-	} names[] = {
-		{"train", THAW_SPLIT_TRAIN},     {"training", THAW_SPLIT_TRAIN},
-		{"train_set", THAW_SPLIT_TRAIN}, {"test", THAW_SPLIT_TEST},
-		{"trainset", THAW_SPLIT_TRAIN},  {"training_set", THAW_SPLIT_TRAIN},
-		{"testing", THAW_SPLIT_TEST},    {"testset", THAW_SPLIT_TEST},
-		{"test_set", THAW_SPLIT_TEST},   {"testing_set", THAW_SPLIT_TEST},
-		{"val", THAW_SPLIT_VAL},         {"valid", THAW_SPLIT_VAL},
-		{"validation", THAW_SPLIT_VAL},  {"validate", THAW_SPLIT_VAL},
-		{"dev", THAW_SPLIT_VAL},         {"eval", THAW_SPLIT_VAL},
-		{"evaluation", THAW_SPLIT_VAL},  {"val_set", THAW_SPLIT_VAL},
-		{"valset", THAW_SPLIT_VAL},      {"validation_set", THAW_SPLIT_VAL},
-	};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcasecmp(name, names[i].name) == 0)
-			return (int)names[i].split;
-	return -1;
-}
-
 /* The folders of one level, sorted into splits and others. The strings belong to the listing. */
 struct level {
 	struct listing listing;
+	struct split_names names;
 	const char *split[LAYOUT_SPLITS];
 	const char *twice; /* a second folder of one of the splits, or NULL */
 	int64_t others;
@@ -49,9 +28,10 @@ struct level {
 static thaw_status read_level(struct level *level, const char *path, const char *relative)
 {
 	THAW_TRY(thaw_list_once(&level->listing, path, relative));
+	thaw_split_names_find(&level->names, &level->listing.folders);
 	for (int64_t i = 0; i < level->listing.folders.count; i++) {
 		const char *name = level->listing.folders.name[i];
-		int split = thaw_split_of_name(thaw_base_name(name));
+		int split = thaw_split_by_name(&level->names, name);
 		if (split < 0)
 			level->others++;
 		else if (level->split[split])
@@ -96,10 +76,11 @@ static thaw_status are_splits(bool *splits, const struct level *level, const cha
 			*splits = true;
 			return THAW_OK;
 		}
-		return thaw_fail(THAW_CONFIG,
-				 "%s/ contains %lld folders and has other folders beside it: %s: if it is a split, put "
-				 "the other folders elsewhere",
-				 level->split[s], (long long)folders, path);
+		return thaw_fail(
+			THAW_CONFIG,
+			"%s/ contains %lld folders and has other folders beside it: %s: if it is a split, name "
+			"the folder of training images train/ and put other folders elsewhere",
+			level->split[s], (long long)folders, path);
 	}
 	*splits = level->split[THAW_SPLIT_TRAIN] && has_held_out(level);
 	return THAW_OK;
@@ -144,41 +125,66 @@ static thaw_status drop_unlabelled(struct layout *l, int split, const char *path
 	return THAW_OK;
 }
 
+/* A split must not be another one under a second name, as through a link. */
+static thaw_status check_same_folder(const struct layout *l, int a, int b, const char *path)
+{
+	struct stat s = {0}, t = {0};
+	if (!l->split[a] || !l->split[b])
+		return THAW_OK;
+	char *first = thaw_path_join(path, l->split[a]), *second = thaw_path_join(path, l->split[b]);
+	thaw_status status = first && second ? THAW_OK : THAW_RESOURCE;
+	bool found = status == THAW_OK && stat(first, &s) == 0 && stat(second, &t) == 0;
+	thaw_free(first);
+	thaw_free(second);
+	if (found && s.st_dev == t.st_dev && s.st_ino == t.st_ino)
+		status = thaw_fail(THAW_CONFIG,
+				   "%s/ and %s/ are the same folder: %s: put different images into them, or remove the "
+				   "second",
+				   l->split[a], l->split[b], path);
+	return status;
+}
+
 static thaw_status use_splits(struct layout *l, const struct level *level, const char *path, const char *root,
 			      struct thaw_found *found)
 {
 	if (level->twice)
 		return thaw_fail(THAW_CONFIG, "%s/ and %s/ are the same split: %s: keep one of them",
-				 level->split[thaw_split_of_name(thaw_base_name(level->twice))], level->twice, path);
+				 level->split[thaw_split_by_name(&level->names, level->twice)], level->twice, path);
 	for (int s = 0; s < LAYOUT_SPLITS; s++) {
 		if (!level->split[s])
 			continue;
 		THAW_TRY(unwrap_split(&l->split[s], path, level->split[s]));
 		THAW_TRY(drop_unlabelled(l, s, path, found));
 	}
+	for (int s = 0; s < LAYOUT_SPLITS; s++)
+		for (int other = 0; other < s; other++)
+			THAW_TRY(check_same_folder(l, other, s, path));
 	struct listing again = {.found = found, .names_only = true};
 	thaw_status status = thaw_list_folder(&again, path, root);
 	thaw_listing_free(&again);
 	THAW_TRY(status);
 	for (int64_t i = 0; i < level->listing.folders.count; i++)
-		if (thaw_split_of_name(thaw_base_name(level->listing.folders.name[i])) < 0)
+		if (thaw_split_by_name(&level->names, level->listing.folders.name[i]) < 0)
 			THAW_TRY(thaw_found_skip(found, "folders beside the splits", level->listing.folders.name[i]));
 	return THAW_OK;
 }
 
-/* The folders beside `path` that are splits by their names. */
+/* The split that `path` is by its name, and those of the folders beside it. */
 static void find_beside(bool beside[LAYOUT_SPLITS], int *own, const char *path)
 {
 	struct listing l = {0};
+	struct split_names names;
 	char *real = realpath(path, NULL), *slash = real ? strrchr(real, '/') : NULL;
-	*own = slash ? thaw_split_of_name(slash + 1) : -1;
-	if (*own >= 0 && slash != real) {
+	*own = -1;
+	if (slash && slash != real && thaw_has_split_word(real)) {
 		*slash = '\0';
-		if (thaw_list_once(&l, real, "") != THAW_OK)
-			*own = -1; /* the folder above cannot be listed */
-		for (int64_t i = 0; i < l.folders.count; i++) {
-			int split = thaw_split_of_name(l.folders.name[i]);
-			if (split >= 0 && strcmp(l.folders.name[i], slash + 1) != 0)
+		bool listed = thaw_list_once(&l, real, "") == THAW_OK; /* else only `path` itself can be listed */
+		thaw_split_names_find(&names, &l.folders);
+		for (int64_t i = 0; listed && i < l.folders.count; i++) {
+			int split = thaw_split_by_name(&names, l.folders.name[i]);
+			if (strcmp(l.folders.name[i], slash + 1) == 0)
+				*own = split;
+			else if (split >= 0)
 				beside[split] = true;
 		}
 		thaw_listing_free(&l);

@@ -20,7 +20,4 @@ void thaw_layout_free(struct layout *l); /* zeroed is fine */
 /* Whether val/ and test/ are both absent, so that a part of the images is held out. */
 bool thaw_layout_holds_out(const struct layout *l);
 
-/* The split that a folder of this name is, by custom; -1: none. Case is ignored. */
-int thaw_split_of_name(const char *name);
-
 #endif

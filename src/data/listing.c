@@ -34,6 +34,19 @@ static bool is_system_name(const char *name)
 	return false;
 }
 
+/* Copies by editors and unfinished downloads: what is in them is in another file too, or is not complete. */
+static bool is_backup(const char *name)
+{
+	static const char *const endings[] = {"~", ".bak", ".crdownload", ".download", ".part", ".partial", ".tmp"};
+	size_t length = strlen(name);
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t n = strlen(endings[i]);
+		if (length > n && strcasecmp(name + length - n, endings[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The type of a directory entry. Using d_type, where it is known, saves a stat per file: minutes for a large dataset on
  * a network file system. */
 static enum entry entry_kind(int folder, const struct dirent *e)
@@ -86,9 +99,11 @@ static bool is_image(int folder, const char *name, char *kind, size_t size)
 	ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
 	if (fd >= 0)
 		close(fd);
-	if (n > 0 && thaw_image_format_name(head, (size_t)n))
+	const char *format = n > 0 ? thaw_image_format_name(head, (size_t)n) : NULL;
+	bool raw = format && strcmp(format, "TIFF") == 0 && thaw_image_raw_extension(name);
+	if (format && !raw)
 		return true;
-	const char *foreign = n > 0 ? thaw_image_foreign_name(head, (size_t)n) : NULL;
+	const char *foreign = raw ? "a camera raw image" : n > 0 ? thaw_image_foreign_name(head, (size_t)n) : NULL;
 	if (foreign)
 		name_foreign_kind(kind, size, foreign);
 	else
@@ -130,6 +145,8 @@ static thaw_status add_entry(struct listing *l, int folder, const struct dirent 
 		return skip_entry(l, THAW_RUN_DIRECTORIES, path);
 	switch (kind) {
 	case ENTRY_FILE:
+		if (is_backup(e->d_name))
+			return skip_entry(l, "backups and unfinished downloads", path);
 		return add_file(l, folder, e->d_name, path);
 	case ENTRY_FOLDER:
 		return thaw_names_add(&l->folders, path);

@@ -10,10 +10,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
+
+#define NS_PER_SECOND 1000000000L
+#define STOP_POLL_NS  (NS_PER_SECOND / 10)
 
 /* A request and its batch. The memory is reused for later requests. */
 struct job {
@@ -43,6 +47,8 @@ struct thaw_loader {
 	struct job *spare;        /* released jobs, at most `ahead` + 1, which is as many as are in use at once */
 	int spares;
 	bool closing;
+	bool (*stop)(void *context); /* of thaw_loader_on_wait */
+	void *stop_context;
 	int threads;
 	pthread_t thread[];
 };
@@ -57,6 +63,7 @@ static void job_free(struct job *j)
 	thaw_free(j->batch.labels);
 	thaw_free(j->batch.samples);
 	thaw_free(j->batch.keys);
+	thaw_free(j->batch.fingerprints);
 	thaw_free(j->batch.damaged);
 	thaw_free(j->batch.damaged_why);
 	thaw_free(j->samples);
@@ -76,6 +83,7 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	thaw_free(b->labels);
 	thaw_free(b->samples);
 	thaw_free(b->keys);
+	thaw_free(b->fingerprints);
 	thaw_free(b->damaged);
 	thaw_free(b->damaged_why);
 	j->sample_room = 0;
@@ -84,9 +92,11 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	b->labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	b->samples = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->keys = thaw_alloc((size_t)count, sizeof(uint64_t));
+	b->fingerprints = thaw_alloc((size_t)count, sizeof(*b->fingerprints));
 	b->damaged = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->damaged_why = thaw_alloc((size_t)count, sizeof(char *));
-	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->damaged || !b->damaged_why)
+	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->fingerprints || !b->damaged ||
+	    !b->damaged_why)
 		return THAW_RESOURCE;
 	j->sample_room = count;
 	return THAW_OK;
@@ -135,6 +145,7 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 			? thaw_transform_train(&encoded, &p, &l->augment,
 					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->view, sample), out)
 			: thaw_transform_eval(&encoded, &p, out);
+	j->batch.fingerprints[i] = encoded.fingerprint;
 	thaw_encoded_image_free(&encoded);
 	return status;
 }
@@ -162,6 +173,7 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 		if (b->count < i && j->status == THAW_OK)
 			memcpy(b->images + (size_t)b->count * each, b->images + (size_t)i * each, each * sizeof(float));
 		b->labels[b->count] = l->dataset->labels[sample];
+		b->fingerprints[b->count] = b->fingerprints[i];
 		b->samples[b->count] = sample;
 		b->keys[b->count++] = thaw_sample_key(j->request.seed, j->request.epoch, sample);
 	}
@@ -177,14 +189,16 @@ static struct job *find_work(const struct thaw_loader *l)
 	return NULL;
 }
 
-/* Loads image i with the mutex released. A damaged file is skipped; any other error (out of memory, file server not
- * available) fails the batch, since skipping the image would silently change the result. */
+/* Loads image i with the mutex released. A file that is damaged, or that cannot be read at a second attempt either, is
+ * skipped and named. Any other error, such as a lack of memory, is not the image's and fails the batch. */
 static void process_image(struct thaw_loader *l, struct job *j, int64_t i)
 {
 	pthread_mutex_unlock(&l->mutex);
 	thaw_status status = make_image(l, j, i);
 	char *damage = NULL;
-	if (status == THAW_DATA) {
+	if (status == THAW_IO)
+		status = make_image(l, j, i);
+	if (status == THAW_DATA || status == THAW_IO) {
 		damage = thaw_strdup(thaw_error_message());
 		status = damage ? THAW_OK : THAW_RESOURCE;
 	}
@@ -237,6 +251,16 @@ static thaw_status start_threads(struct thaw_loader *l, int threads)
 	return THAW_OK;
 }
 
+/* Timed waits use the monotonic clock, which nobody sets. */
+static void init_ready(struct thaw_loader *l)
+{
+	pthread_condattr_t monotonic;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->ready, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
 			       const struct thaw_preprocess *preprocess, const struct thaw_augment *augment,
 			       int threads, int ahead)
@@ -252,7 +276,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 	l->ahead = max_int(ahead, 1);
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_cond_init(&l->work, NULL);
-	pthread_cond_init(&l->ready, NULL);
+	init_ready(l);
 	thaw_status status = start_threads(l, threads);
 	if (status != THAW_OK) {
 		thaw_loader_destroy(l);
@@ -314,6 +338,27 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 	return THAW_OK;
 }
 
+void thaw_loader_on_wait(struct thaw_loader *l, bool (*stop)(void *context), void *context)
+{
+	l->stop = stop;
+	l->stop_context = context;
+}
+
+/* Waits until a batch may be complete, or it is time to ask whether to stop. The caller holds the mutex. */
+static void wait_ready(struct thaw_loader *l)
+{
+	struct timespec until;
+	if (!l->stop) {
+		pthread_cond_wait(&l->ready, &l->mutex);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += STOP_POLL_NS;
+	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+	until.tv_nsec %= NS_PER_SECOND;
+	pthread_cond_timedwait(&l->ready, &l->mutex, &until);
+}
+
 thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 {
 	pthread_mutex_lock(&l->mutex);
@@ -322,8 +367,13 @@ thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)
 		pthread_mutex_unlock(&l->mutex);
 		return thaw_fail(THAW_SOFTWARE, "thaw_loader_next without a submitted request");
 	}
-	while (j->finished < j->request.count)
-		pthread_cond_wait(&l->ready, &l->mutex);
+	bool stopped = false;
+	while (!(stopped = l->stop && l->stop(l->stop_context)) && j->finished < j->request.count)
+		wait_ready(l);
+	if (stopped) {
+		pthread_mutex_unlock(&l->mutex);
+		return thaw_fail(THAW_UNFINISHED, "asked to stop while images were loaded");
+	}
 	l->first = j->next;
 	if (!l->first)
 		l->last = NULL;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/path.h"
+#include "src/base/try.h"
 #include "thaw/memory.h"
 
 #define FIRST_ROOM 64 /* entries */
@@ -34,6 +35,16 @@ thaw_status thaw_names_add(struct names *n, char *name)
 		n->room = room;
 	}
 	n->name[n->count++] = name;
+	return THAW_OK;
+}
+
+thaw_status thaw_names_move(struct names *to, struct names *from)
+{
+	for (int64_t i = 0; i < from->count; i++) {
+		char *name = from->name[i];
+		from->name[i] = NULL;
+		THAW_TRY(thaw_names_add(to, name));
+	}
 	return THAW_OK;
 }
 

@@ -16,6 +16,9 @@ void thaw_names_free(struct names *n); /* zeroed is fine */
 /* Takes ownership of `name`, also on failure. A NULL name counts as a failed allocation. */
 thaw_status thaw_names_add(struct names *n, char *name);
 
+/* Moves all names of `from` to the end of `to`. */
+thaw_status thaw_names_move(struct names *to, struct names *from);
+
 /* Sorts name[from .. count - 1] bytewise: the order does not depend on machine or locale. */
 void thaw_names_sort(struct names *n, int64_t from);
 

@@ -13,6 +13,13 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	return s->parent->read(s->parent, s->samples[i], encoded);
 }
 
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	const struct subset *s = d->context;
+	*f = thaw_dataset_fingerprint(s->parent, s->samples[i], whole);
+	return THAW_OK;
+}
+
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct subset *s = d->context;
@@ -39,7 +46,8 @@ static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_datase
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count)
 {
-	struct thaw_dataset part = {.read = read_sample, .name = name_sample, .close = close_subset};
+	struct thaw_dataset part = {
+		.read = read_sample, .fingerprint = fingerprint_sample, .name = name_sample, .close = close_subset};
 	struct subset *s = thaw_alloc(1, sizeof(*s) + (size_t)count * sizeof(*s->samples));
 	part.context = s;
 	thaw_status status = s ? copy_classes(&part, parent) : THAW_RESOURCE;

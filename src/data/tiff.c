@@ -322,11 +322,25 @@ static thaw_status check_samples(const struct page *p, const char *name)
 	return THAW_OK;
 }
 
+/* DNG and other raw formats of cameras are TIFF files that begin with a thumbnail. */
+static thaw_status check_first_page(TIFF *tiff, const char *name)
+{
+	uint32_t kind = 0;
+	TIFFGetField(tiff, TIFFTAG_SUBFILETYPE, &kind);
+	return kind & FILETYPE_REDUCEDIMAGE
+		       ? thaw_fail(THAW_DATA,
+				   "TIFF whose first page is a thumbnail, as in a camera raw image: %s: convert it to "
+				   "JPEG or PNG",
+				   name)
+		       : THAW_OK;
+}
+
 static thaw_status decode_page(TIFF *tiff, struct thaw_image *image, int *orientation, struct source *s,
 			       const char *name)
 {
 	struct page p;
 	read_page(tiff, &p);
+	THAW_TRY(check_first_page(tiff, name));
 	THAW_TRY(check_samples(&p, name));
 	THAW_TRY(thaw_image_allocate(image, p.width, p.height, name));
 	*orientation = p.orientation;
@@ -359,7 +373,7 @@ static bool detect_tiff(const uint8_t *bytes, size_t size)
 	static const char *const magics[] = {"II*\0", "MM\0*", "II+\0", "MM\0+"};
 	for (int i = 0; i < 4; i++)
 		if (size >= 8 && memcmp(bytes, magics[i], 4) == 0)
-			return true;
+			return size < 10 || memcmp(bytes + 8, "CR", 2) != 0; /* Canon's raw format */
 	return false;
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "src/base/path.h"
-#include "src/data/layout.h"
 #include "src/data/listing.h"
+#include "src/data/split_names.h"
 #include "thaw/memory.h"
 
 #define HINT_SIZE 1024 /* bytes */
@@ -57,14 +57,16 @@ static char *folder_above(const char *folder, int64_t *folders)
 {
 	bool splits = false;
 	struct listing l = {0};
+	struct split_names names;
 	char *real = realpath(folder, NULL), *slash = real ? strrchr(real, '/') : NULL;
 	*folders = 0;
 	if (slash && slash != real) {
 		*slash = '\0';
 		if (thaw_list_once(&l, real, "") == THAW_OK && l.images.count == 0)
 			*folders = l.folders.count;
+		thaw_split_names_find(&names, &l.folders);
 		for (int64_t i = 0; i < l.folders.count; i++)
-			splits |= thaw_split_of_name(l.folders.name[i]) >= 0;
+			splits |= thaw_split_by_name(&names, l.folders.name[i]) >= 0;
 		if (splits)
 			*folders = 0;
 		thaw_listing_free(&l);

@@ -27,12 +27,19 @@ static double clock_of(const struct thaw_executor *executor)
 	return executor->times ? thaw_clock() : 0.0;
 }
 
+static bool abandoned(const struct thaw_executor *executor)
+{
+	return executor->abandon && executor->abandon(executor->abandon_context);
+}
+
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key)
 {
 	executor->batch = n;
 	for (int i = 1; i < executor->graph->node_count; i++) {
 		if (!executor->steps[i].runs)
 			continue;
+		if (abandoned(executor))
+			return NULL;
 		double start = clock_of(executor);
 		bind_run(executor, i, n, sample_key);
 		if (!executor->graph->nodes[i].op->parameter)
@@ -59,7 +66,7 @@ static void bind_gradients(struct thaw_executor *executor, int node, float *cons
 	}
 }
 
-void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
+bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
 {
 	int64_t count = executor->batch * executor->classes;
 	if (dlogits != executor->dlogits)
@@ -68,6 +75,8 @@ void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 	for (int i = executor->graph->node_count - 1; i >= executor->cut; i--) {
 		struct thaw_step *step = &executor->steps[i];
 		const struct thaw_node *n = &executor->graph->nodes[i];
+		if (abandoned(executor))
+			return false;
 		double start = clock_of(executor);
 		if (step->backward) {
 			bind_gradients(executor, i, gradient);
@@ -78,6 +87,7 @@ void thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 		if (executor->on_gradient && n->param_count > 0)
 			executor->on_gradient(executor->on_gradient_context, i);
 	}
+	return true;
 }
 
 int64_t thaw_executor_features(const struct thaw_executor *executor)
@@ -88,13 +98,15 @@ int64_t thaw_executor_features(const struct thaw_executor *executor)
 	return count;
 }
 
-void thaw_executor_run_trunk(struct thaw_executor *executor, float *features)
+bool thaw_executor_run_trunk(struct thaw_executor *executor, float *features)
 {
-	thaw_executor_forward(executor, 1, NULL);
+	if (!thaw_executor_forward(executor, 1, NULL))
+		return false;
 	for (int k = 0; k < executor->crossing_count; k++) {
 		memcpy(features, executor->crossing[k].data, (size_t)executor->crossing[k].count * sizeof(float));
 		features += executor->crossing[k].count;
 	}
+	return true;
 }
 
 void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features)
@@ -104,6 +116,12 @@ void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const
 		memcpy(c->data + i * c->count, features, (size_t)c->count * sizeof(float));
 		features += c->count;
 	}
+}
+
+void thaw_executor_on_node(struct thaw_executor *executor, bool (*abandon)(void *context), void *context)
+{
+	executor->abandon = abandon;
+	executor->abandon_context = context;
 }
 
 void thaw_executor_on_gradient(struct thaw_executor *executor, void (*callback)(void *context, int node), void *context)

@@ -41,6 +41,8 @@ struct thaw_executor {
 	char *arena;
 	size_t arena_bytes;
 	int64_t batch; /* batch size of the last forward pass */
+	bool (*abandon)(void *context);
+	void *abandon_context;
 	void (*on_gradient)(void *context, int node);
 	void *on_gradient_context;
 	void (*on_value)(void *context, int node, const float *value);

@@ -51,7 +51,7 @@ static bool step_back(struct search *s)
 		s->pooled |= thaw_shape_count(&s->shapes[from]) != thaw_shape_count(&s->shapes[s->node]);
 	else if (is_op(n, "activation") && s->pooled && !s->activated)
 		s->activated = true;
-	else if (!is_op(n, "dropout") && !is_op(n, "softmax") && !is_scale(n) && !is_view(s, n))
+	else if (!is_op(n, "dropout") && !is_scale(n) && !is_view(s, n))
 		return false;
 	s->node = from;
 	return true;

@@ -59,8 +59,11 @@ thaw_status thaw_memory_place(struct thaw_buffer *buffers, int count, size_t *to
 		order[i] = &buffers[i];
 	qsort(order, (size_t)count, sizeof(*order), by_size);
 	*total = 0;
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++) { /* empty buffers, such as those of in-place operators, are last */
 		struct thaw_buffer *b = order[i];
+		b->offset = 0;
+		if (b->bytes == 0)
+			continue;
 		b->offset = lowest_gap(b, order, i, rivals);
 		*total = max_size(*total, b->offset + rounded(b->bytes));
 	}

@@ -10,6 +10,7 @@
 #include "thaw/random.h"
 
 #define CHUNK_FLOATS (INT64_C(1) << 20) /* size of a chunk, rounded to whole rows */
+#define LINE_FLOATS  16                 /* of a cache line */
 
 /* A copy between memory and file layout, in one direction. */
 struct copy {
@@ -28,17 +29,27 @@ static void export_value(const struct copy *c, int64_t memory, int64_t file)
 	c->to_file[file] = c->memory[memory];
 }
 
-/* Calls copy_value with the index of every value in memory and in the file: the only place that knows the layouts. */
+/* Memory (kh,kw,I,O), file (O,I,kh,kw). A cache line of memory at a time, so that the file's values are visited in the
+ * order of the file, for as many filters as a line has: in the order of memory, each would be in another page. */
+static void copy_conv(const int64_t *d, void (*copy_value)(const struct copy *c, int64_t memory, int64_t file),
+		      const struct copy *c)
+{
+	int64_t taps = d[0] * d[1];
+	for (int64_t first = 0; first < d[3]; first += LINE_FLOATS)
+		for (int64_t i = 0; i < d[2]; i++)
+			for (int64_t tap = 0; tap < taps; tap++)
+				for (int64_t o = first; o < min_int64(first + LINE_FLOATS, d[3]); o++)
+					copy_value(c, (tap * d[2] + i) * d[3] + o, (o * d[2] + i) * taps + tap);
+}
+
+/* Calls copy_value with the index of every value in memory and in the file: with copy_conv the only place that knows
+ * the layouts. */
 static void each_value(const struct thaw_param *p,
 		       void (*copy_value)(const struct copy *c, int64_t memory, int64_t file), const struct copy *c)
 {
 	const int64_t *d = p->shape.dim;
-	if (p->layout == THAW_LAYOUT_CONV) { /* memory (kh,kw,I,O), file (O,I,kh,kw) */
-		int64_t taps = d[0] * d[1];
-		for (int64_t tap = 0; tap < taps; tap++)
-			for (int64_t i = 0; i < d[2]; i++)
-				for (int64_t o = 0; o < d[3]; o++)
-					copy_value(c, (tap * d[2] + i) * d[3] + o, (o * d[2] + i) * taps + tap);
+	if (p->layout == THAW_LAYOUT_CONV) {
+		copy_conv(d, copy_value, c);
 	} else if (p->layout == THAW_LAYOUT_FC_CHW) { /* memory (O,H*W*C), file (O,C*H*W) */
 		int64_t channels = p->image[0], pixels = (int64_t)p->image[1] * p->image[2];
 		for (int64_t o = 0; o < d[0]; o++)

@@ -20,7 +20,8 @@ thaw_status thaw_config_refuse(const struct thaw_config *c, const char *key, con
 	thaw_status status =
 		thaw_fail(THAW_CONFIG,
 			  "preprocessing that Thaw cannot do: \"%.60s\": %.80s: %s%s%s: remove this key if your images "
-			  "are prepared without it",
+			  "are prepared without it, or rename the file and give --size, --mean, --std, --crop and "
+			  "--interpolation",
 			  key, text ? text : "absent", c->path, *why ? ": " : "", why);
 	free(text);
 	return status;

@@ -10,6 +10,7 @@
 #include "src/model/shards.h"
 #include "src/onnx/wire/file.h"
 #include "thaw/memory.h"
+#include "thaw/run_result.h"
 
 static thaw_status load_random(struct thaw_model **model, const struct thaw_family *family, const char *variant,
 			       int64_t classes, uint64_t seed)
@@ -41,13 +42,21 @@ static thaw_status load_weights(struct thaw_model **model, struct thaw_weights *
 	return status;
 }
 
+static thaw_status load_whole_onnx(struct thaw_model **model, const char *path)
+{
+	THAW_TRY(thaw_run_result_check_file(path));
+	return thaw_model_load_onnx(model, path, NULL);
+}
+
 /* FILE.onnx or FILE.onnx:OUTPUT, which ends at `end`. */
 static thaw_status load_onnx(struct thaw_model **model, const char *spec, const char *end)
 {
 	if (*end == '\0' || access(spec, F_OK) == 0)
-		return thaw_model_load_onnx(model, spec, NULL);
+		return load_whole_onnx(model, spec);
 	char *path = thaw_format("%.*s", (int)(end - spec), spec);
-	thaw_status status = path ? thaw_model_load_onnx(model, path, end + 1) : THAW_RESOURCE;
+	thaw_status status = path ? thaw_run_result_check_file(path) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = thaw_model_load_onnx(model, path, end + 1);
 	thaw_free(path);
 	return status;
 }
@@ -60,7 +69,8 @@ static thaw_status load_file(struct thaw_model **model, const char *path, const 
 	if (onnx && key)
 		return thaw_fail(THAW_USAGE, "an ONNX file has no named weights: --weights-key %.64s: %s", key, path);
 	if (onnx)
-		return thaw_model_load_onnx(model, path, NULL);
+		return load_whole_onnx(model, path);
+	THAW_TRY(thaw_run_result_check_file(path));
 	THAW_TRY(thaw_weights_is_index(path) ? thaw_weights_read_index(&w, path) : thaw_weights_read(&w, path));
 	return load_weights(model, &w, &(struct thaw_weights_request){variant, key, path});
 }

@@ -26,6 +26,7 @@ static thaw_status read_preprocess(struct thaw_model *m, const struct thaw_onnx_
 	const char *text = find_metadata(f, "thaw.preprocess"), *from = NULL;
 	if (text) {
 		m->preprocess_from = "the model's metadata";
+		m->preprocess_recorded = true;
 		return thaw_metadata_read_preprocess(&m->preprocess, text, f->path);
 	}
 	thaw_preprocess_imagenet(&m->preprocess);
@@ -39,14 +40,10 @@ static thaw_status apply_input_scale(struct thaw_model *m, const struct thaw_onn
 {
 	if (find_metadata(f, "thaw.preprocess") || !thaw_input_scale_apply(&m->preprocess, m->graph, bytes))
 		return THAW_OK;
-	char *notes =
-		thaw_format("%s%sthe network normalises its input: it is given values 0 to %s",
-			    m->notes ? m->notes : "", m->notes ? "; " : "", m->preprocess.std[0] < 1.0f ? "255" : "1");
-	if (!notes)
-		return THAW_RESOURCE;
-	thaw_free(m->notes);
-	m->notes = notes;
-	return THAW_OK;
+	m->value_from[THAW_VALUE_MEAN] = m->value_from[THAW_VALUE_STD] = THAW_FROM_NETWORK;
+	return thaw_model_add_note(m, m->preprocess.std[0] < 1.0f
+					      ? "the network normalises its input: it is given values 0 to 255"
+					      : "the network normalises its input: it is given values 0 to 1");
 }
 
 /* An input size that is fixed in the network overrides that of the preprocessing. */
@@ -57,8 +54,10 @@ static thaw_status apply_fixed_size(struct thaw_model *m, const struct thaw_onnx
 	if (height != width || height > THAW_MAX_SIDE)
 		return thaw_fail(THAW_CONFIG, "input size of %lld x %lld: %s: square inputs up to %d are supported",
 				 (long long)height, (long long)width, f->path, THAW_MAX_SIDE);
-	if (m->preprocess.size != (int)height)
+	if (m->preprocess.size != (int)height) {
 		m->preprocess = thaw_preprocess_at(&m->preprocess, (int)height);
+		m->value_from[THAW_VALUE_SIZE] = THAW_FROM_NETWORK;
+	}
 	return THAW_OK;
 }
 
@@ -94,6 +93,11 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	m->classes = thaw_model_output_count(m->graph);
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, f->path));
+	THAW_TRY(thaw_model_read_output(m, find_metadata(f, THAW_OUTPUT_KEY), f->path));
+	if (network.sigmoid)
+		m->sigmoid_from = "the network ends in a sigmoid";
+	if (!find_metadata(f, "thaw.variant"))
+		THAW_TRY(thaw_model_read_problem_type(m, f->path));
 	m->digest = thaw_model_weights_digest(m->graph);
 	return thaw_model_check_finite(m->graph, f->path);
 }

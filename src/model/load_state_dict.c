@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/note.h"
@@ -173,7 +174,10 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	if (!u->family)
 		return thaw_fail_unknown_network(w, request->source);
 	/* Files that Thaw wrote say which network they are. */
-	return recorded ? THAW_OK : thaw_choose_variant(&u->variant, u->family, w, request, note);
+	if (recorded)
+		return THAW_OK;
+	THAW_TRY(thaw_check_lookalike(u->variant, request));
+	return thaw_choose_variant(&u->variant, u->family, w, request, note);
 }
 
 /* A configuration beside the file wins over the family's convention. */
@@ -196,9 +200,13 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
+	THAW_TRY(thaw_model_read_output(m, thaw_weights_get(w, THAW_OUTPUT_KEY), source));
+	if (!thaw_weights_get(w, "thaw.variant"))
+		THAW_TRY(thaw_model_read_problem_type(m, source));
 	if (!preprocess)
 		return read_config(m, source);
 	m->preprocess_from = "the model's metadata";
+	m->preprocess_recorded = true;
 	return thaw_metadata_read_preprocess(&m->preprocess, preprocess, source);
 }
 

@@ -4,6 +4,9 @@
 
 #include "thaw/model.h"
 
+#define THAW_OUTPUT_KEY     "thaw.output" /* present if it has this value: the outputs are independent */
+#define THAW_OUTPUT_SIGMOID "sigmoid"
+
 /* The written texts are from thaw_alloc. Reading returns THAW_DATA, with `file` in the message, if the text is invalid.
  */
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count);

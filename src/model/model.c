@@ -91,6 +91,7 @@ thaw_status thaw_model_set_classes(struct thaw_model *m, int64_t classes, char *
 		return status;
 	}
 	thaw_labels_free(m->labels, m->classes);
+	m->sigmoid_from = NULL;
 	m->labels = copy;
 	m->classes = classes;
 	return THAW_OK;

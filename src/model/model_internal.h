@@ -27,11 +27,23 @@ thaw_status thaw_model_check_finite(const struct thaw_graph *g, const char *sour
 /* Splits FAMILY:FILE. If the text before the first colon is not a variant, *file is NULL. */
 thaw_status thaw_model_split_spec(const char *spec, const char **variant, const char **file);
 
+#define THAW_FROM_NETWORK "the network itself" /* source of a preprocessing value that its graph determines */
+
+/* Appends to the model's notes. Returns THAW_RESOURCE if memory cannot be allocated. */
+thaw_status thaw_model_add_note(struct thaw_model *m, const char *note);
+
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);
 
 /* Digest of all weights, in the graph's order. */
 uint64_t thaw_model_weights_digest(const struct thaw_graph *g);
+
+/* Sets sigmoid_from if the config.json beside the file at `path`, or above its folder onnx/, has transformers'
+ * problem_type for independent outputs. */
+thaw_status thaw_model_read_problem_type(struct thaw_model *m, const char *path);
+
+/* Sets sigmoid_from by the metadata under THAW_OUTPUT_KEY; recorded: NULL if there are none. THAW_DATA if invalid. */
+thaw_status thaw_model_read_output(struct thaw_model *m, const char *recorded, const char *path);
 
 /* The safetensors file that is linked into the program; THAW_CONFIG if it was built without. */
 thaw_status thaw_builtin_bytes(const void **bytes, size_t *size);

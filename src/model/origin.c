@@ -41,7 +41,8 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 	origin = json_pack("{s:o, s:I, s:I, s:o, s:o, s:s}", "model", thaw_report_string(model), "seed",
 			   (json_int_t)seed, "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels),
 			   "preprocess", thaw_report_string(preprocess), "variant", m->variant);
-	status = origin ? thaw_report_file(path, origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path);
+	THAW_TRY_OUT(origin ? thaw_report_seal(origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path));
+	status = thaw_report_file(path, origin);
 out:
 	json_decref(origin);
 	thaw_free(path);
@@ -84,6 +85,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	THAW_TRY_OUT(thaw_model_set_size(m, preprocess.size));
 	m->preprocess = preprocess;
 	m->preprocess_from = "the run's record";
+	m->preprocess_recorded = true;
 	*model = m;
 	m = NULL;
 out:
@@ -100,10 +102,12 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 				 "no record of the network that the run started from: %s: use the run's trained "
 				 "network, without --from",
 				 path);
-	json_t *origin = json_load_file(path, JSON_REJECT_DUPLICATES, NULL);
-	bool good = origin && json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed,
-					  "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess,
-					  "variant", &o.variant) == 0;
+	json_t *origin = NULL;
+	THAW_TRY(thaw_report_read(&origin, path, THAW_REPORT_LIMIT, "restore it from a copy"));
+	bool good =
+		thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
+		json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed, "classes",
+			    &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant", &o.variant) == 0;
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

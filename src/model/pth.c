@@ -207,12 +207,23 @@ static thaw_status collect_dict(struct thaw_pth *pth, struct thaw_state_dict *to
 	return collect_tensors(pth, to, from);
 }
 
-/* The keys of the file's dict, for the message that says what was passed over. */
+/* A key for each item of a list: "[0]". */
+static thaw_status number_items(const struct thaw_pickle_value *top, struct thaw_weights *w)
+{
+	for (size_t i = 0; i < top->list->count && w->key_count < MAX_KEYS; i++)
+		if (!(w->keys[w->key_count++] = thaw_format("[%zu]", i)))
+			return THAW_RESOURCE;
+	return THAW_OK;
+}
+
+/* The keys of the file's dict or list, for the message that says what was passed over. */
 static thaw_status collect_keys(const struct thaw_pickle_value *top, struct thaw_weights *w)
 {
 	w->keys = thaw_alloc(MAX_KEYS, sizeof(*w->keys));
 	if (!w->keys)
 		return THAW_RESOURCE;
+	if (top->kind == THAW_PICKLE_LIST || top->kind == THAW_PICKLE_TUPLE)
+		return number_items(top, w);
 	if (top->kind != THAW_PICKLE_DICT)
 		return THAW_OK;
 	for (size_t i = 0; i + 1 < top->list->count && w->key_count < MAX_KEYS; i += 2) {
@@ -229,8 +240,12 @@ static thaw_status fail_empty(const struct thaw_pth *pth, const struct thaw_weig
 {
 	struct thaw_note list = {0};
 	thaw_note_list(&list);
-	for (int i = 0; i < w->key_count; i++)
-		thaw_note_item(&list, ", only", w->keys[i]);
+	const enum thaw_pickle_kind kind = pth->pickle.top->kind;
+	if (kind == THAW_PICKLE_LIST || kind == THAW_PICKLE_TUPLE)
+		thaw_note_item(&list, ", only", "a list");
+	else
+		for (int i = 0; i < w->key_count; i++)
+			thaw_note_item(&list, ", only", w->keys[i]);
 	return thaw_fail(THAW_DATA, "no weights: %s: it has no dict of tensors%s: save model.state_dict()", pth->file,
 			 list.text);
 }

@@ -44,7 +44,7 @@ static void *append(struct thaw_pickle *p, void **array, size_t *count, size_t *
 	return (char *)*array + (*count)++ * size;
 }
 
-/* "PATH.KEY", or KEY alone if the path is empty. */
+/* "PATH.KEY", or KEY alone if the path is empty. The number of a list's item, "[0]", follows without a dot. */
 static thaw_status join(struct thaw_pickle *p, struct thaw_pickle_text path, struct thaw_pickle_text key,
 			struct thaw_pickle_text *joined)
 {
@@ -57,10 +57,12 @@ static thaw_status join(struct thaw_pickle *p, struct thaw_pickle_text path, str
 	char *text = thaw_pickle_alloc(p, path.size + 1 + key.size, 1);
 	if (!text)
 		return p->failed;
-	memcpy(text, path.bytes, path.size);
-	text[path.size] = '.';
-	memcpy(text + path.size + 1, key.bytes, key.size);
-	*joined = (struct thaw_pickle_text){text, path.size + 1 + key.size};
+	size_t size = path.size;
+	memcpy(text, path.bytes, size);
+	if (key.size > 0 && key.bytes[0] != '[')
+		text[size++] = '.';
+	memcpy(text + size, key.bytes, key.size);
+	*joined = (struct thaw_pickle_text){text, size + key.size};
 	return THAW_OK;
 }
 
@@ -175,14 +177,14 @@ static thaw_status visit_items(struct search *s, const struct visit *v, const st
 	return THAW_OK;
 }
 
-/* The values of a list are named by their numbers. */
+/* The values of a list are named by their numbers, as in Python: models[0]. */
 static thaw_status visit_list(struct search *s, const struct visit *v)
 {
 	for (size_t i = 0; i < v->value->list->count; i++) {
 		char *number = thaw_pickle_alloc(s->p, 1, 24);
 		if (!number)
 			return s->p->failed;
-		int size = snprintf(number, 24, "%zu", i);
+		int size = snprintf(number, 24, "[%zu]", i);
 		THAW_TRY(visit_later(s, v, (struct thaw_pickle_text){number, (size_t)size}, v->value->list->items[i]));
 	}
 	return THAW_OK;

@@ -6,19 +6,26 @@
 #include "src/onnx/export/export.h"
 #include "thaw/memory.h"
 
-enum { VARIANT, PREPROCESS, SOURCE, LABELS, ENTRIES };
+enum { VARIANT, PREPROCESS, SOURCE, REQUIRED, ENTRIES = REQUIRED + 2 };
 
 static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *entry, int *count)
 {
 	entry[VARIANT] = (struct thaw_pair){"thaw.variant", thaw_strdup(m->variant)};
 	entry[PREPROCESS].key = "thaw.preprocess";
 	entry[SOURCE] = (struct thaw_pair){"thaw.source", thaw_format("%s, digest %016" PRIx64, m->source, m->digest)};
-	entry[LABELS].key = "thaw.labels";
-	*count = m->labels ? ENTRIES : LABELS;
 	if (!entry[VARIANT].value || !entry[SOURCE].value)
 		return THAW_RESOURCE;
 	THAW_TRY(thaw_metadata_write_preprocess(&entry[PREPROCESS].value, &m->preprocess));
-	return m->labels ? thaw_metadata_write_labels(&entry[LABELS].value, m->labels, m->classes) : THAW_OK;
+	*count = REQUIRED;
+	if (m->sigmoid_from) {
+		entry[*count] = (struct thaw_pair){THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)};
+		if (!entry[(*count)++].value)
+			return THAW_RESOURCE;
+	}
+	if (!m->labels)
+		return THAW_OK;
+	entry[*count].key = "thaw.labels";
+	return thaw_metadata_write_labels(&entry[(*count)++].value, m->labels, m->classes);
 }
 
 thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, bool fold)

@@ -6,7 +6,7 @@
 #include "src/model/metadata.h"
 #include "thaw/memory.h"
 
-#define MAX_METADATA 4 /* format, variant, preprocess, labels */
+#define MAX_METADATA 5 /* format, variant, preprocess, output, labels */
 
 /* The state dict to write. */
 struct export
@@ -84,6 +84,8 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	THAW_TRY(add_metadata(e, "thaw.variant", thaw_strdup(m->variant)));
 	THAW_TRY(thaw_metadata_write_preprocess(&preprocess, &m->preprocess));
 	THAW_TRY(add_metadata(e, "thaw.preprocess", preprocess));
+	if (m->sigmoid_from)
+		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
 	if (!m->labels)
 		return THAW_OK;
 	THAW_TRY(thaw_metadata_write_labels(&labels, m->labels, m->classes));

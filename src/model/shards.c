@@ -12,7 +12,9 @@
 #define ENDING    ".index.json"
 #define MAX_INDEX ((size_t)16 << 20) /* bytes */
 #define MAX_FILES 1024
-#define MAX_NAME  255 /* bytes, of a file */
+#define MAX_PAIRS 10000   /* entries of metadata */
+#define OWN_KEYS  "thaw." /* start of the metadata that Thaw reads */
+#define MAX_NAME  255     /* bytes, of a file */
 
 struct shards {
 	const char *path;           /* of the index */
@@ -98,17 +100,41 @@ static void release_parts(struct thaw_weights *w)
 	thaw_free(parts);
 }
 
-/* Moves the tensors of all files to *w, which then owns the files. */
+/* Adds the metadata of a file to that of the files before it. Of other programs' keys, the first value counts. */
+static thaw_status join_metadata(const struct shards *s, struct thaw_weights *w, struct thaw_weights *part)
+{
+	for (int i = 0; i < part->metadata_count; i++) {
+		struct thaw_pair *pair = &part->metadata[i];
+		const char *earlier = thaw_weights_get(w, pair->key);
+		if (earlier && strcmp(earlier, pair->value) != 0 && strncmp(pair->key, OWN_KEYS, strlen(OWN_KEYS)) == 0)
+			return thaw_fail(THAW_DATA, "the files differ in their metadata %s: %s: copy all files again",
+					 pair->key, s->path);
+		if (earlier)
+			continue;
+		w->metadata[w->metadata_count++] = *pair;
+		*pair = (struct thaw_pair){NULL, NULL};
+	}
+	return THAW_OK;
+}
+
+/* Moves the tensors and metadata of all files to *w, which then owns the files. */
 static thaw_status join(struct shards *s, struct thaw_weights *w)
 {
-	size_t total = 0;
-	for (size_t i = 0; i < s->count; i++)
+	size_t total = 0, pairs = 0;
+	for (size_t i = 0; i < s->count; i++) {
 		total += (size_t)s->parts[i].count;
+		pairs += (size_t)s->parts[i].metadata_count;
+	}
+	if (pairs > MAX_PAIRS)
+		return thaw_fail(THAW_DATA, "refused: %s: its files have more than %d entries of metadata", s->path,
+				 MAX_PAIRS);
 	w->tensors = thaw_alloc(total, sizeof(*w->tensors));
-	if (!w->tensors)
+	w->metadata = thaw_alloc(pairs, sizeof(*w->metadata));
+	if (!w->tensors || !w->metadata)
 		return THAW_RESOURCE;
 	for (size_t i = 0; i < s->count; i++) {
 		struct thaw_weights *part = &s->parts[i];
+		THAW_TRY(join_metadata(s, w, part));
 		for (int k = 0; k < part->count; k++) {
 			w->tensors[w->count++] = part->tensors[k];
 			part->tensors[k].name = NULL;

@@ -9,8 +9,10 @@
 #include "src/base/try.h"
 #include "src/model/family.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 
-#define RGB 3
+#define RGB        3
+#define MAX_CONFIG ((size_t)64 << 20) /* bytes: the names of classes may be in it */
 
 /* Parts of names by which a network is known. The first that occurs is used. */
 static const struct {
@@ -86,7 +88,9 @@ static bool read_config(const char *source, char *text, size_t size)
 	static const char *const keys[] = {"architecture", "architectures", "model_type"};
 	const char *slash = strrchr(source, '/'), *name = NULL;
 	char *path = thaw_format("%.*sconfig.json", slash ? (int)(slash - source + 1) : 0, source);
-	json_t *config = path && access(path, R_OK) == 0 ? json_load_file(path, 0, NULL) : NULL;
+	json_t *config = NULL;
+	if (path && thaw_report_read(&config, path, MAX_CONFIG, "repair it") != THAW_OK)
+		config = NULL;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys) && !name; i++) {
 		const json_t *value = json_object_get(config, keys[i]);
 		name = json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);

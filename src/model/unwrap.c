@@ -163,14 +163,29 @@ static const char *label_of(const struct thaw_weights *w, const struct candidate
 	return text;
 }
 
+/* Rewrites models[0].net as models.0.net, the form in which keys are compared. */
+static char *dotted(const char *key, char *text, size_t size)
+{
+	size_t used = 0;
+	for (; *key && used + 1 < size; key++) {
+		if (*key == ']' || (*key == '[' && used == 0))
+			continue;
+		text[used++] = *key == '[' ? '.' : *key;
+	}
+	text[used] = '\0';
+	return text;
+}
+
 /* Whether a key names this candidate: its label, its path, its prefix, or the last component of one of them. */
 static bool has_key(const struct thaw_weights *w, const struct candidate *c, const char *key)
 {
-	char label[2 * MAX_PREFIX];
-	size_t length = strlen(key), total = strlen(label_of(w, c, label));
-	if (strcmp(dict_of(w, c->dict).path, key) == 0)
+	char text[2 * MAX_PREFIX], label[2 * MAX_PREFIX], path[2 * MAX_PREFIX], wanted[2 * MAX_PREFIX];
+	dotted(key, wanted, sizeof(wanted));
+	dotted(label_of(w, c, text), label, sizeof(label));
+	size_t length = strlen(wanted), total = strlen(label);
+	if (strcmp(dotted(dict_of(w, c->dict).path, path, sizeof(path)), wanted) == 0)
 		return true;
-	return total >= length && strcmp(label + total - length, key) == 0 &&
+	return total >= length && strcmp(label + total - length, wanted) == 0 &&
 	       (total == length || label[total - length - 1] == '.');
 }
 
@@ -214,7 +229,7 @@ static thaw_status fail_key(const struct choice *choice, const struct thaw_weigh
 static bool leads_to(const char *part, const char *path)
 {
 	size_t length = strlen(part);
-	return strncmp(path, part, length) == 0 && (path[length] == '\0' || path[length] == '.');
+	return strncmp(path, part, length) == 0 && (path[length] == '\0' || path[length] == '.' || path[length] == '[');
 }
 
 /* Whether other weights that can be chosen are under this key of the file. */
@@ -291,13 +306,26 @@ static void note_others(struct thaw_note *note, const struct choice *choice, con
 	note_skipped_names(note, choice, w, chosen);
 }
 
+/* "took state_dict", "took item 0 of the list", "took state_dict in item 0 of the list". */
+static void note_path(struct thaw_note *note, const char *path)
+{
+	const char *end = path[0] == '[' ? strchr(path, ']') : NULL;
+	if (!end) {
+		thaw_note_part(note, "took %s", path);
+		return;
+	}
+	const char *rest = end[1] == '.' ? end + 2 : end + 1;
+	thaw_note_part(note, "took %s%sitem %.*s of the list", rest, *rest ? " in " : "", (int)(end - path - 1),
+		       path + 1);
+}
+
 static void note_chosen(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
 {
 	const struct thaw_state_dict d = dict_of(w, chosen->dict);
 	const struct thaw_note *names = &choice->notes[chosen->dict];
 	if (*d.path)
-		thaw_note_part(note, "took %s", d.path);
+		note_path(note, d.path);
 	if (d.module)
 		thaw_note_part(note, "parameters of a pickled %s, whose code was not run", d.module);
 	if (names->used)

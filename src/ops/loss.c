@@ -1,4 +1,5 @@
-/* Loss and softmax of (N,C) logits, in double precision: splitting a batch changes its loss in the last bits only. */
+/* Losses, softmax and sigmoids of (N,C) logits, in double precision: splitting a batch changes its loss in the last
+ * bits only. */
 #include <math.h>
 
 #include "thaw/ops.h"
@@ -54,4 +55,22 @@ void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probab
 		for (int64_t c = 0; c < classes; c++)
 			probability[i * classes + c] = (float)exp(logit[c] - normalizer);
 	}
+}
+
+void thaw_sigmoids(const float *logits, int64_t n, float *probability)
+{
+	for (int64_t i = 0; i < n; i++)
+		probability[i] = (float)(1.0 / (1.0 + exp(-(double)logits[i])));
+}
+
+/* -log sigmoid(x) = log(1 + exp(-x)), for the label; -log(1 - sigmoid(x)) = log(1 + exp(x)), for the other classes. */
+double thaw_binary_cross_entropy(const float *logits, int64_t n, int64_t classes, const int32_t *label)
+{
+	double sum = 0;
+	for (int64_t i = 0; i < n; i++)
+		for (int64_t c = 0; c < classes; c++) {
+			double x = logits[i * classes + c], against = c == label[i] ? -x : x;
+			sum += fmax(against, 0.0) + log1p(exp(-fabs(x)));
+		}
+	return sum / (double)classes;
 }

@@ -130,6 +130,26 @@ thaw_status thaw_report_rewind(const char *path, int64_t lines)
 	return status;
 }
 
+thaw_status thaw_report_read(json_t **object, const char *path, size_t limit, const char *remedy)
+{
+	void *text = NULL;
+	size_t size = 0;
+	json_error_t where;
+	THAW_TRY(thaw_file_read(&text, &size, path, limit));
+	json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+	thaw_free(text);
+	if (!value && json_error_code(&where) == json_error_out_of_memory)
+		return thaw_fail(THAW_RESOURCE, "out of memory: %s", path);
+	if (!value)
+		return thaw_fail(THAW_DATA, "damaged file, invalid JSON in line %d: %s: %s", where.line, path, remedy);
+	if (!json_is_object(value)) {
+		json_decref(value);
+		return thaw_fail(THAW_DATA, "damaged file, no JSON object: %s: %s", path, remedy);
+	}
+	*object = value;
+	return THAW_OK;
+}
+
 json_t *thaw_report_string(const char *text)
 {
 	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */

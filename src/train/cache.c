@@ -1,53 +1,36 @@
-/* Layout, in memory and in a file: a header, an index of all entries, then the records in the order in which they were
- * stored. A record is written before its index entry, so a process killed in between loses only that entry. After a
- * power failure, checksums detect the records that did not reach the disk.
- */
+/* Records are in memory that the system allocates at their first use, or in a file (cache_file.h). The index is in
+ * memory in either case. */
 #include "src/train/cache.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "src/train/cache_file.h"
 #include "thaw/digest.h"
 #include "thaw/memory.h"
 
-#define MAGIC         "thawfeat"
-#define LAYOUT        2 /* increases with every change of the file format */
-#define CHECKSUM_SEED 0
-#define PAGE          4096
-
-struct header {
-	char magic[8];
-	uint64_t layout, digest, entries, record_bytes, dtype;
-};
-
-/* Index entry. All zero, as in a new file: the entry is absent. */
-struct place {
-	uint64_t record; /* number, from 1; 0: absent */
-	uint64_t checksum;
+enum state {
+	UNKNOWN, /* not looked at yet */
+	GOOD,    /* written or verified by this process */
+	LOST,    /* damaged, of another image, or not written */
 };
 
 struct thaw_cache {
-	struct thaw_cache_options options;
-	size_t record_bytes;
+	struct thaw_cache_options options; /* its path is not kept */
+	struct cache_shape shape;
 	uint64_t capacity, used; /* records */
-	int file;                /* descriptor; -1: in memory */
-	char *map;
-	size_t map_bytes;
-	struct place *index; /* [entries], in the map */
-	char *records;       /* in the map */
-	bool *verified;      /* [entries] written or verified by this process */
-	char *spare;         /* [record_bytes] for rounding an entry that is not stored */
+	enum thaw_cache_found found;
+	struct thaw_cache_lost lost;
+	int file;     /* descriptor; -1: in memory */
+	char *memory; /* the records, without a file */
+	size_t memory_bytes;
+	struct cache_place *index; /* [entries] */
+	unsigned char *state;      /* [entries] enum state; of no meaning without a record */
+	char *record;              /* [record_bytes] that is read or written */
 };
-
-static size_t whole_pages(size_t bytes)
-{
-	return (bytes + PAGE - 1) / PAGE * PAGE;
-}
 
 static size_t record_bytes(const struct thaw_cache_options *o)
 {
@@ -60,60 +43,37 @@ size_t thaw_cache_full_bytes(const struct thaw_cache_options *o)
 	return (size_t)o->entries * record_bytes(o);
 }
 
-static thaw_status map_memory(struct thaw_cache *c)
+static thaw_status allocate_memory(struct thaw_cache *c)
 {
-	c->map = mmap(NULL, c->map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->map != MAP_FAILED)
+	c->memory_bytes = max_size((size_t)c->capacity * c->shape.record_bytes, 1);
+	c->memory =
+		mmap(NULL, c->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->memory != MAP_FAILED)
 		return THAW_OK;
-	c->map = NULL;
+	c->memory = NULL;
 	return thaw_fail(THAW_RESOURCE, "no memory for %zu bytes of features: --cache: give a smaller size",
-			 c->map_bytes);
+			 c->memory_bytes);
 }
 
-/* Allocates every block of the file now: otherwise a full disk would be a SIGBUS later. */
-static thaw_status map_file(struct thaw_cache *c)
+/* Entries beyond a size limit that is smaller than before count as absent. */
+static void apply_limit(struct thaw_cache *c)
 {
-	const char *path = c->options.path;
-	c->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	if (c->file < 0)
-		return thaw_fail(THAW_IO, "cannot open file: %s: %s: give a --cache-dir that is writable", path,
-				 strerror(errno));
-	if (flock(c->file, LOCK_EX | LOCK_NB) != 0)
-		return thaw_fail(THAW_CONFIG,
-				 "feature cache in use by another run: %s: give each run its own --cache-dir", path);
-	int error = posix_fallocate(c->file, 0, (off_t)c->map_bytes);
-	if (error != 0)
-		return thaw_fail(THAW_IO, "no space for %zu bytes: %s: %s: give a smaller --cache", c->map_bytes, path,
-				 strerror(error));
-	c->map = mmap(NULL, c->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, c->file, 0);
-	if (c->map != MAP_FAILED)
-		return THAW_OK;
-	c->map = NULL;
-	return thaw_fail(THAW_RESOURCE, "cannot map file: %s: %s: give --cache off to train without", path,
-			 strerror(errno));
-}
-
-/* Reuses the contents of the file if its header matches, else starts empty. */
-static void load_index(struct thaw_cache *c)
-{
-	struct header expected = {
-		.layout = LAYOUT,
-		.digest = c->options.digest,
-		.entries = (uint64_t)c->options.entries,
-		.record_bytes = c->record_bytes,
-		.dtype = (uint64_t)c->options.dtype,
-	};
-	memcpy(expected.magic, MAGIC, sizeof(expected.magic));
-	if (memcmp(c->map, &expected, sizeof(expected)) != 0) {
-		memset(c->map, 0, (size_t)(c->records - c->map));
-		memcpy(c->map, &expected, sizeof(expected));
-	}
-	for (int64_t i = 0; i < c->options.entries; i++) {
+	for (int64_t i = 0; i < c->options.entries; i++)
 		if (c->index[i].record > c->capacity)
-			c->index[i].record = 0; /* the size limit was larger before */
+			c->index[i] = (struct cache_place){0};
 		else if (c->index[i].record > c->used)
 			c->used = c->index[i].record;
-	}
+}
+
+static thaw_status open_storage(struct thaw_cache *c, const char *path)
+{
+	if (!c->index || !c->state || !c->record)
+		return THAW_RESOURCE;
+	if (!path)
+		return allocate_memory(c);
+	THAW_TRY(thaw_cache_file_open(&c->file, path, &c->shape, c->capacity, c->index, &c->found));
+	apply_limit(c);
+	return THAW_OK;
 }
 
 thaw_status thaw_cache_create(struct thaw_cache **cache, const struct thaw_cache_options *options)
@@ -121,82 +81,135 @@ thaw_status thaw_cache_create(struct thaw_cache **cache, const struct thaw_cache
 	struct thaw_cache *c = thaw_alloc(1, sizeof(*c));
 	if (!c)
 		return THAW_RESOURCE;
-	size_t index = whole_pages((size_t)options->entries * sizeof(*c->index));
+	size_t entries = (size_t)options->entries, bytes = record_bytes(options);
 	c->options = *options;
+	c->options.path = NULL;
+	c->shape = (struct cache_shape){options->digest, entries, bytes, (uint64_t)options->dtype};
+	c->capacity = min_size(options->bytes / bytes, entries);
 	c->file = -1;
-	c->record_bytes = record_bytes(options);
-	c->capacity = min_size(options->bytes / c->record_bytes, (size_t)options->entries);
-	c->map_bytes = PAGE + index + (size_t)c->capacity * c->record_bytes;
-	c->verified = thaw_alloc((size_t)options->entries, sizeof(*c->verified));
-	c->spare = thaw_alloc(c->record_bytes, 1);
-	thaw_status status = c->verified && c->spare ? options->path ? map_file(c) : map_memory(c) : THAW_RESOURCE;
-	if (status != THAW_OK) {
+	c->index = thaw_alloc(entries, sizeof(*c->index));
+	c->state = thaw_alloc(entries, sizeof(*c->state));
+	c->record = thaw_alloc(bytes, 1);
+	thaw_status status = open_storage(c, options->path);
+	if (status == THAW_OK)
+		*cache = c;
+	else
 		thaw_cache_destroy(c);
-		return status;
-	}
-	c->index = (struct place *)(c->map + PAGE);
-	c->records = c->map + PAGE + index;
-	load_index(c);
-	*cache = c;
-	return THAW_OK;
+	return status;
 }
 
 void thaw_cache_destroy(struct thaw_cache *c)
 {
 	if (!c)
 		return;
-	if (c->map)
-		munmap(c->map, c->map_bytes);
+	if (c->memory)
+		munmap(c->memory, c->memory_bytes);
 	if (c->file >= 0)
 		close(c->file);
-	thaw_free(c->verified);
-	thaw_free(c->spare);
+	thaw_free(c->index);
+	thaw_free(c->state);
+	thaw_free(c->record);
 	thaw_free(c);
 }
 
-static char *record(const struct thaw_cache *c, int64_t entry)
+enum thaw_cache_found thaw_cache_found(const struct thaw_cache *c)
 {
-	return c->records + (c->index[entry].record - 1) * c->record_bytes;
+	return c->found;
 }
 
-static uint64_t checksum(const struct thaw_cache *c, int64_t entry)
+struct thaw_cache_lost thaw_cache_lost(const struct thaw_cache *c)
 {
-	return thaw_digest(record(c, entry), c->record_bytes, CHECKSUM_SEED);
+	return c->lost;
 }
 
-bool thaw_cache_has(struct thaw_cache *c, int64_t entry)
+/* The bytes of an entry's record; NULL if they cannot be read or are not those that were written. */
+static const char *read_record(struct thaw_cache *c, int64_t entry)
+{
+	const struct cache_place *p = &c->index[entry];
+	size_t bytes = (size_t)c->shape.record_bytes;
+	if (c->memory)
+		return c->memory + (p->record - 1) * bytes;
+	if (!thaw_cache_file_read(c->file, &c->shape, p->record, c->record))
+		return NULL;
+	return thaw_digest(c->record, bytes, 0) == p->checksum ? c->record : NULL;
+}
+
+/* Compares the image with the one of the entry. If only its time differs, the entry gets the new time. */
+static bool same_image(struct thaw_cache *c, int64_t entry, const struct thaw_dataset *dataset, int64_t sample)
+{
+	struct cache_place *p = &c->index[entry];
+	struct thaw_fingerprint now = thaw_dataset_fingerprint(dataset, sample, false);
+	if (thaw_fingerprint_same(&p->image, &now))
+		return true;
+	if (now.blocks != p->image.blocks)
+		return false;
+	now = thaw_dataset_fingerprint(dataset, sample, true);
+	if (!thaw_fingerprint_same(&p->image, &now))
+		return false;
+	p->image = now;
+	thaw_cache_file_place(c->file, &c->shape, (uint64_t)entry, p); /* else all bytes are read next time too */
+	return true;
+}
+
+bool thaw_cache_has(struct thaw_cache *c, int64_t entry, const struct thaw_dataset *dataset, int64_t sample)
 {
 	if (c->index[entry].record == 0)
 		return false;
-	if (!c->verified[entry])
-		c->verified[entry] = checksum(c, entry) == c->index[entry].checksum;
-	return c->verified[entry];
+	if (c->state[entry] == UNKNOWN) {
+		bool same = same_image(c, entry, dataset, sample), good = same && read_record(c, entry);
+		c->lost.changed += !same;
+		c->lost.damaged += same && !good;
+		c->state[entry] = good ? GOOD : LOST;
+	}
+	return c->state[entry] == GOOD;
 }
 
-void thaw_cache_get(const struct thaw_cache *c, int64_t entry, float *features)
+thaw_status thaw_cache_get(struct thaw_cache *c, int64_t entry, float *features)
 {
-	thaw_to_f32(c->options.dtype, record(c, entry), features, c->options.features);
+	const char *record = read_record(c, entry);
+	if (!record) {
+		c->state[entry] = LOST;
+		return thaw_fail(THAW_IO, "the feature cache was changed by another program: --cache-dir: run the same "
+					  "command again, which computes these features anew");
+	}
+	thaw_to_f32(c->options.dtype, record, features, c->options.features);
+	return THAW_OK;
 }
 
-/* The number of the record to write: the entry's own if it has one (damaged), else a new one; 0: no space. */
+/* The number of the record to write: the entry's own if it has one (damaged, or of another image), else a new one; 0:
+ * no space. */
 static uint64_t record_for(struct thaw_cache *c, int64_t entry)
 {
 	if (c->index[entry].record > 0)
 		return c->index[entry].record;
-	return c->used < c->capacity ? ++c->used : 0;
+	return c->used < c->capacity ? c->used + 1 : 0;
 }
 
-void thaw_cache_put(struct thaw_cache *c, int64_t entry, float *features)
+/* Writes c->record. An entry that cannot be written counts as lost. */
+static void store(struct thaw_cache *c, int64_t entry, uint64_t number, const struct thaw_fingerprint *image)
+{
+	struct cache_place *p = &c->index[entry];
+	size_t bytes = (size_t)c->shape.record_bytes;
+	*p = (struct cache_place){.record = number, .image = *image};
+	c->used = number > c->used ? number : c->used;
+	if (c->memory) {
+		memcpy(c->memory + (number - 1) * bytes, c->record, bytes);
+		c->state[entry] = GOOD;
+		return;
+	}
+	p->checksum = thaw_digest(c->record, bytes, 0);
+	bool written = thaw_cache_file_write(c->file, &c->shape, number, c->record) &&
+		       thaw_cache_file_place(c->file, &c->shape, (uint64_t)entry, p);
+	c->state[entry] = written ? GOOD : LOST;
+}
+
+void thaw_cache_put(struct thaw_cache *c, int64_t entry, const struct thaw_fingerprint *image, float *features)
 {
 	size_t bytes = (size_t)c->options.features * thaw_dtype_size(c->options.dtype);
 	uint64_t number = record_for(c, entry);
-	char *to = number > 0 ? c->records + (number - 1) * c->record_bytes : c->spare;
-	thaw_from_f32(c->options.dtype, features, to, c->options.features);
-	thaw_to_f32(c->options.dtype, to, features, c->options.features);
-	if (number == 0)
-		return;
-	memset(to + bytes, 0, c->record_bytes - bytes);
-	c->index[entry].checksum = thaw_digest(to, c->record_bytes, CHECKSUM_SEED);
-	__atomic_store_n(&c->index[entry].record, number, __ATOMIC_RELEASE);
-	c->verified[entry] = true;
+	thaw_from_f32(c->options.dtype, features, c->record, c->options.features);
+	thaw_to_f32(c->options.dtype, c->record, features, c->options.features);
+	memset(c->record + bytes, 0, c->shape.record_bytes - bytes);
+	if (number > 0)
+		store(c, entry, number, image);
 }

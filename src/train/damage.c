@@ -6,11 +6,15 @@
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 
 #define NOTE_BYTES 320
 #define NOTES_MAX  64 /* per rank and report that rank 0 receives; more are only counted */
 #define LINE_BYTES (NOTE_BYTES + 32)
+
+#define DEFAULT_SHARE 0.1 /* of the images that may be damaged */
+#define DEFAULT_LEAST 10  /* images, where that is more */
 
 struct thaw_damage {
 	const struct thaw_dataset *dataset;
@@ -48,21 +52,24 @@ void thaw_damage_destroy(struct thaw_damage *d)
 	thaw_free(d);
 }
 
-void thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
+int64_t thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 {
+	int64_t fresh = 0;
 	for (int64_t i = 0; i < batch->damaged_count; i++) {
 		int64_t sample = batch->damaged[i];
 		if (d->known[sample])
 			continue;
+		fresh++;
 		d->known[sample] = true;
 		d->per_class[d->dataset->labels[sample]]++;
 		if (d->fresh < NOTES_MAX)
 			snprintf(d->text[d->fresh], NOTE_BYTES, "%s", batch->damaged_why[i]);
 		d->fresh++;
 	}
+	return fresh;
 }
 
-/* The note without its last part: a skipped image needs no remedy, and the run could not be resumed without it. */
+/* The note without its last part: a skipped image needs no remedy. */
 static int without_remedy(const char *note)
 {
 	const char *remedy = strstr(note, ": remove or replace it");
@@ -137,4 +144,19 @@ thaw_status thaw_damage_report(struct thaw_damage *d, struct thaw_comm *comm, co
 	THAW_TRY(gather_notes(d, comm, callbacks, most, lost));
 	d->fresh = 0;
 	return THAW_OK;
+}
+
+int64_t thaw_damage_limit(const struct thaw_dataset *dataset, double share)
+{
+	if (share < 0.0)
+		return max_int64((int64_t)(DEFAULT_SHARE * (double)dataset->count), DEFAULT_LEAST);
+	return (int64_t)(share * (double)dataset->count);
+}
+
+thaw_status thaw_fail_damaged(const struct thaw_dataset *dataset, int64_t count, int64_t limit)
+{
+	return thaw_fail(THAW_DATA,
+			 "%lld of the %lld %s images are damaged or cannot be read, at most %lld may be: "
+			 "--max-damaged: repair them, or allow a larger share",
+			 (long long)count, (long long)dataset->count, thaw_dataset_kind(dataset), (long long)limit);
 }

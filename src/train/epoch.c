@@ -3,6 +3,7 @@
 
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/found.h"
 #include "thaw/memory.h"
 
 thaw_status run_epoch(struct run *r, run_after_step *after_step)
@@ -23,6 +24,13 @@ void run_end_epoch(struct run *r)
 	r->at.epoch_images = r->at.epoch_loss = r->at.epoch_correct = 0.0;
 }
 
+thaw_status run_check_damaged(struct run *r, const struct thaw_dataset *dataset, const double *sums)
+{
+	int64_t damaged = (int64_t)sums[METRIC_DAMAGED], limit = thaw_damage_limit(dataset, r->options.max_damaged);
+	r->too_damaged = damaged > limit;
+	return r->too_damaged ? thaw_fail_damaged(dataset, damaged, limit) : THAW_OK;
+}
+
 static thaw_status evaluate(struct run *r, double *sums)
 {
 	const struct thaw_evaluation e = {
@@ -36,12 +44,15 @@ static thaw_status evaluate(struct run *r, double *sums)
 		.callbacks = r->callbacks,
 	};
 	THAW_TRY(thaw_evaluation_run(&e, sums));
+	THAW_TRY(run_check_damaged(r, &r->test, sums));
 	r->diverged = !isfinite(sums[METRIC_LOSS]);
-	return r->diverged ? thaw_fail(THAW_CONFIG,
-				       "the loss of the test images is not finite (%g) after step %lld: --lr %g: lower "
-				       "the learning rate",
-				       sums[METRIC_LOSS], (long long)r->at.total_steps, run_phase_options(r)->lr)
-			   : THAW_OK;
+	return r->diverged
+		       ? thaw_fail(THAW_CONFIG,
+				   "the loss of the %s images is not finite (%g) after step %lld: --lr %g: lower the "
+				   "learning rate",
+				   thaw_dataset_kind(&r->test), sums[METRIC_LOSS], (long long)r->at.total_steps,
+				   run_phase_options(r)->lr)
+		       : THAW_OK;
 }
 
 thaw_status run_evaluate(struct run *r, double **sums)

@@ -71,7 +71,7 @@ static thaw_status compare_ranks(struct thaw_comm *comm, const struct thaw_model
 {
 	THAW_TRY(thaw_comm_same_digest(comm, thaw_dataset_digest(dataset), "set of images",
 				       "give every rank the same --data"));
-	return thaw_comm_same_digest(comm, model->digest, "model file", "give every rank the same --model");
+	return thaw_model_same(comm, model);
 }
 
 /* Freezes everything up to the classifier: it runs as the trunk, one image at a time. */
@@ -92,6 +92,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		      .dataset = dataset,
 		      .lanes = lanes,
 		      .classes = (int)model->classes,
+		      .sigmoid = model->sigmoid_from != NULL,
 		      .callbacks = callbacks},
 	};
 	int classes = s.e.classes;
@@ -115,6 +116,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 		status = check_sums(&s.e, sums);
 	if (status == THAW_OK) {
 		*result = thaw_metrics_json(sums, classes, dataset->class_names);
+		json_object_set_new(*result, "probabilities", json_string(s.e.sigmoid ? "sigmoid" : "softmax"));
 		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	}
 	thaw_graph_destroy(graph);

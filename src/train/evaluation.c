@@ -32,7 +32,9 @@ static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
 	struct thaw_feature_batch batch;
 	THAW_TRY(thaw_features_load_next(e->features, e->executor, &batch));
 	const float *logits = thaw_executor_forward(e->executor, batch.count, NULL);
-	thaw_metrics_add(sums, logits, batch.count, e->classes, batch.labels);
+	if (!logits)
+		return thaw_fail(THAW_UNFINISHED, "asked to stop during an evaluation");
+	thaw_metrics_add(sums, logits, batch.count, e->classes, batch.labels, e->sigmoid);
 	sums[METRIC_DAMAGED] += (double)batch.damaged;
 	return THAW_OK;
 }

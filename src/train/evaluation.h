@@ -18,6 +18,7 @@ struct thaw_evaluation {
 	const struct thaw_dataset *dataset;
 	struct thaw_features *features;
 	int lanes, classes;
+	bool sigmoid;               /* the loss is the binary cross-entropy of independent outputs */
 	struct thaw_damage *damage; /* of the dataset */
 	const struct thaw_callbacks *callbacks;
 };

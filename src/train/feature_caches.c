@@ -23,7 +23,7 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	int cut = thaw_graph_cut(g);
 	uint64_t numbers[] = {(uint64_t)r->options.seed, (uint64_t)r->options.lanes, thaw_dataset_digest(dataset),
 			      (uint64_t)cut, (uint64_t)openblas_get_num_threads()};
-	uint64_t d = digest_text(THAW_VERSION, 0);
+	uint64_t d = digest_text(thaw_build(), 0);
 	d = digest_text(openblas_get_corename(), d);
 	d = digest_text(r->model->variant, d);
 	d = thaw_digest(numbers, sizeof(numbers), d);
@@ -101,6 +101,45 @@ thaw_status run_open_caches(struct run *r)
 		THAW_TRY(create_caches(r, &r->phase.test_cache, &r->test, "test", 1, &bytes));
 	if (r->options.views > 0 && run_phase_options(r)->epochs > r->options.views)
 		THAW_TRY(create_caches(r, &r->phase.train_cache, &r->train, "train", r->options.views, &bytes));
+	return THAW_OK;
+}
+
+/* What may be wrong with the caches of a phase. */
+enum { OTHER_FILES, DAMAGED_FILES, CHANGED_ENTRIES, DAMAGED_ENTRIES, CACHE_NOTES };
+
+static void count_notes(const struct run *r, struct thaw_cache *const *caches, int64_t notes[CACHE_NOTES])
+{
+	for (int i = 0; caches && i < r->end_lane - r->first_lane; i++) {
+		enum thaw_cache_found found = thaw_cache_found(caches[i]);
+		struct thaw_cache_lost lost = thaw_cache_lost(caches[i]);
+		notes[OTHER_FILES] += found == THAW_CACHE_OTHER;
+		notes[DAMAGED_FILES] += found == THAW_CACHE_DAMAGED;
+		notes[CHANGED_ENTRIES] += lost.changed;
+		notes[DAMAGED_ENTRIES] += lost.damaged;
+	}
+}
+
+thaw_status run_report_caches(struct run *r)
+{
+	static const struct {
+		const char *what, *done;
+	} lines[CACHE_NOTES] = {
+		{"the feature cache was made with other settings, images or another build of thaw", "it is made anew"},
+		{"the feature cache is damaged", "it is made anew"},
+		{"images have changed since their features were cached", "these features are computed anew"},
+		{"cached features are damaged", "they are computed anew"},
+	};
+	int64_t notes[CACHE_NOTES] = {0};
+	if (!r->options.cache_dir)
+		return THAW_OK;
+	count_notes(r, r->phase.test_cache, notes);
+	count_notes(r, r->phase.train_cache, notes);
+	THAW_TRY(r->comm->max(r->comm, notes, CACHE_NOTES));
+	for (int i = 0; i < CACHE_NOTES; i++) {
+		if (notes[i] > 0 && !r->phase.reported_caches[i])
+			run_log(r, "%s: %s: %s", lines[i].what, r->options.cache_dir, lines[i].done);
+		r->phase.reported_caches[i] |= notes[i] > 0;
+	}
 	return THAW_OK;
 }
 

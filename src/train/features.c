@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/try.h"
 #include "thaw/memory.h"
 
 /* A pending request, with the samples that were cached when it was submitted. */
@@ -88,7 +89,7 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 	w->view = r->view;
 	for (int64_t i = 0; i < r->count; i++) {
 		w->samples[i] = r->samples[i];
-		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i));
+		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i), f->parts.dataset, r->samples[i]);
 	}
 	return w;
 }
@@ -150,27 +151,30 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 	return THAW_OK;
 }
 
-static void run_trunk(struct thaw_features *f, const float *image)
+static bool run_trunk(struct thaw_features *f, const float *image)
 {
 	size_t side = (size_t)f->parts.size;
 	memcpy(thaw_executor_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
-	thaw_executor_run_trunk(f->parts.trunk, f->record);
+	return thaw_executor_run_trunk(f->parts.trunk, f->record);
 }
 
-/* Sample by sample in the order of the request; the loader's batch has the same order. */
-static void collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
-		    struct thaw_executor *tail, struct thaw_feature_batch *batch)
+/* Sample by sample in the order of the request; the loader's batch has the same order. THAW_UNFINISHED when the trunk
+ * is abandoned. */
+static thaw_status collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
+			   struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
 	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
 	int64_t next = 0;
 	for (int64_t i = 0; i < w->count; i++) {
 		int64_t sample = w->samples[i];
 		if (w->cached[i]) {
-			thaw_cache_get(w->cache, entry_of(f, w, i), f->record);
+			THAW_TRY(thaw_cache_get(w->cache, entry_of(f, w, i), f->record));
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
-			run_trunk(f, fresh->images + (size_t)next++ * image);
+			if (!run_trunk(f, fresh->images + (size_t)next * image))
+				return thaw_fail(THAW_UNFINISHED, "asked to stop while features were computed");
 			if (w->cache)
-				thaw_cache_put(w->cache, entry_of(f, w, i), f->record);
+				thaw_cache_put(w->cache, entry_of(f, w, i), &fresh->fingerprints[next], f->record);
+			next++;
 		} else {
 			batch->damaged++;
 			continue;
@@ -179,6 +183,7 @@ static void collect(struct thaw_features *f, const struct pending *w, const stru
 		f->labels[batch->count] = f->parts.dataset->labels[sample];
 		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
 	}
+	return THAW_OK;
 }
 
 thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executor *tail,
@@ -193,8 +198,8 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 	if (status == THAW_OK) {
 		status = reserve(f, w->count);
 		if (status == THAW_OK) {
-			thaw_damage_note(f->parts.damage, fresh);
-			collect(f, w, fresh, tail, batch);
+			batch->fresh = thaw_damage_note(f->parts.damage, fresh);
+			status = collect(f, w, fresh, tail, batch);
 		}
 		thaw_loader_release(f->parts.loader, fresh);
 	}

@@ -16,6 +16,7 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 {
 	THAW_TRY(thaw_loader_create(&p->loader, &r->final_test, &r->preprocess, NULL, r->options.decode_threads,
 				    RUN_STEPS_AHEAD));
+	thaw_loader_on_wait(p->loader, run_abandons, r);
 	THAW_TRY(thaw_damage_create(&p->damage, &r->final_test));
 	struct thaw_feature_parts parts = {
 		.dataset = &r->final_test,
@@ -43,6 +44,7 @@ static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
 		.callbacks = r->callbacks,
 	};
 	THAW_TRY(thaw_evaluation_run(&e, sums));
+	THAW_TRY(run_check_damaged(r, &r->final_test, sums));
 	return isfinite(sums[METRIC_LOSS]) ? THAW_OK
 					   : thaw_fail(THAW_CONFIG,
 						       "the loss of the test images is not finite (%g): --lr %g: lower "

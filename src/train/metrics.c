@@ -19,13 +19,13 @@ static int count_ahead(const float *logits, int classes, int32_t label)
 	return ahead;
 }
 
-void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes, const int32_t *labels)
+void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes, const int32_t *labels, bool sigmoid)
 {
 	double loss = 0.0;
 	int64_t correct = 0;
 	thaw_cross_entropy(logits, n, classes, labels, 0.0f, NULL, &loss, &correct);
 	sums[METRIC_IMAGES] += (double)n;
-	sums[METRIC_LOSS] += loss;
+	sums[METRIC_LOSS] += sigmoid ? thaw_binary_cross_entropy(logits, n, classes, labels) : loss;
 	for (int64_t i = 0; i < n; i++) {
 		int ahead = count_ahead(logits + i * classes, classes, labels[i]);
 		sums[METRIC_TOP1] += ahead == 0;

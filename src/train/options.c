@@ -5,7 +5,9 @@
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/model/metadata.h"
 #include "src/train/run.h"
+#include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define DEFAULT_LANES      8
@@ -26,6 +28,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.weight_decay = -1.0,
 		.layer_decay = 1.0,
 		.dropout = -1.0,
+		.max_damaged = -1.0,
 		.warmup = 0.05,
 		.scale_min = 0.35,
 		.flip = 0.5,
@@ -103,6 +106,24 @@ thaw_status run_resolve_options(struct run *r)
 	return THAW_OK;
 }
 
+/* The members of the text in the trained network, with those that it omits. */
+static json_t *preprocess_json(const struct thaw_preprocess *p)
+{
+	char *text = NULL;
+	if (thaw_metadata_write_preprocess(&text, p) != THAW_OK)
+		return NULL;
+	json_t *object = json_loads(text, 0, NULL);
+	thaw_free(text);
+	json_t *usual = json_pack("{s:s, s:s, s:s}", "mode", thaw_resize_mode_name(THAW_RESIZE_SHORTER), "centre",
+				  "even", "channels", "RGB");
+	bool complete = json_object_update_missing(object, usual) == 0;
+	json_decref(usual);
+	if (complete)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
 /* All settings that decide the result: they must be the same when a run is resumed. Paths may change. */
 json_t *run_config_json(const struct run *r)
 {
@@ -118,6 +139,7 @@ json_t *run_config_json(const struct run *r)
 		{"lanes", json_integer(o->lanes)},
 		{"batch", json_integer(o->batch)},
 		{"size", json_integer(r->preprocess.size)},
+		{"preprocess", preprocess_json(&r->preprocess)},
 		{"seed", json_integer(o->seed)},
 		{"optimizer", json_string(o->optimizer)},
 		{"lr", json_real(o->lr)},

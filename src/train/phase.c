@@ -12,6 +12,7 @@ void run_close_phase(struct run *r)
 	thaw_features_destroy(p->test_features);
 	run_close_caches(r);
 	thaw_overlap_release(&p->overlap);
+	thaw_undo_destroy(p->undo);
 	thaw_allreduce_destroy(p->allreduce);
 	thaw_executor_destroy(p->trunk_executor);
 	thaw_executor_destroy(p->tail_executor);
@@ -45,7 +46,11 @@ static thaw_status create_executors(struct run *r)
 	THAW_TRY(thaw_executor_create(&p->tail_executor, p->graph, &image, THAW_TAIL, true));
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_executor_create(&p->eval_executor, p->graph, &image, THAW_TAIL, false));
-	return thaw_executor_create(&p->trunk_executor, p->graph, &image, THAW_TRUNK, false);
+	THAW_TRY(thaw_executor_create(&p->trunk_executor, p->graph, &image, THAW_TRUNK, false));
+	thaw_executor_on_node(p->tail_executor, run_abandons, r);
+	thaw_executor_on_node(p->eval_executor, run_abandons, r);
+	thaw_executor_on_node(p->trunk_executor, run_abandons, r);
+	return THAW_OK;
 }
 
 static thaw_status build(struct run *r)
@@ -57,6 +62,8 @@ static thaw_status build(struct run *r)
 	if (!p->gradient)
 		return THAW_RESOURCE;
 	THAW_TRY(create_executors(r));
+	if (r->comm->size > 1)
+		THAW_TRY(thaw_undo_create(&p->undo, p->params, r->comm));
 	const struct thaw_allreduce_update update = {.context = r, .update = run_update, .values = p->params->values};
 	THAW_TRY(thaw_allreduce_create(&p->allreduce, r->comm, r->options.lanes, &p->params->shards, SLOTS, &update));
 	return thaw_overlap_create(&p->overlap, p->params, p->graph, p->tail_executor, p->allreduce);
@@ -103,5 +110,6 @@ thaw_status run_enter_phase(struct run *r, int64_t phase)
 	r->at.phase = phase;
 	THAW_TRY(thaw_comm_agree(r->comm, build(r)));
 	THAW_TRY(run_move_to_node_memory(r, &r->phase.graph_weights, r->phase.graph, r->phase.trunk_executor));
-	return thaw_comm_agree(r->comm, open_features(r));
+	THAW_TRY(thaw_comm_agree(r->comm, open_features(r)));
+	return run_report_caches(r);
 }

@@ -11,52 +11,22 @@
 
 #include "src/base/clock.h"
 #include "src/base/try.h"
+#include "src/train/position.h"
 #include "src/train/run.h"
 #include "thaw/memory.h"
+#include "thaw/version.h"
 
 #define VALUE_BYTES 64
 
-/* Every member of struct position with its metadata key, for both saving and loading. */
-static const struct {
-	const char *key;
-	size_t offset;
-	bool real;
-} fields[] = {
-	{"thaw.phase", offsetof(struct position, phase), false},
-	{"thaw.epoch", offsetof(struct position, epoch), false},
-	{"thaw.step", offsetof(struct position, step), false},
-	{"thaw.total_steps", offsetof(struct position, total_steps), false},
-	{"thaw.epoch_images", offsetof(struct position, epoch_images), true},
-	{"thaw.epoch_loss", offsetof(struct position, epoch_loss), true},
-	{"thaw.epoch_correct", offsetof(struct position, epoch_correct), true},
-	{"thaw.best_step", offsetof(struct position, best_step), false},
-	{"thaw.best_top1", offsetof(struct position, best_top1), true},
-	{"thaw.metrics_lines", offsetof(struct position, metrics_lines), false},
-	{"thaw.seconds", offsetof(struct position, seconds), true},
-};
-#define FIELDS       (sizeof(fields) / sizeof(*fields))
-#define METADATA_MAX (FIELDS + 2) /* with thaw.base_digest and thaw.seed */
+#define METADATA_MAX (RUN_POSITION_FIELDS + 3) /* with thaw.base_digest, thaw.seed and thaw.build */
 
 static void write_field(const struct position *at, size_t i, char *value)
 {
-	const char *member = (const char *)at + fields[i].offset;
-	if (fields[i].real)
+	const char *member = (const char *)at + run_position_fields[i].offset;
+	if (run_position_fields[i].real)
 		snprintf(value, VALUE_BYTES, "%.17g", *(const double *)member);
 	else
 		snprintf(value, VALUE_BYTES, "%lld", (long long)*(const int64_t *)member);
-}
-
-static thaw_status read_field(struct position *at, size_t i, const char *value)
-{
-	char *member = (char *)at + fields[i].offset, *end;
-	if (!value)
-		return thaw_fail(THAW_DATA, "incomplete checkpoint: %s is missing", fields[i].key);
-	if (fields[i].real)
-		*(double *)member = strtod(value, &end);
-	else
-		*(int64_t *)member = strtoll(value, &end, 10);
-	return *value && !*end ? THAW_OK
-			       : thaw_fail(THAW_DATA, "invalid checkpoint: %s is not a number", fields[i].key);
 }
 
 /* The name in the file of a parameter (vector 0) or of its optimizer state (vectors 1, 2, ...). NULL if out of memory.
@@ -191,10 +161,11 @@ static char *add_pair(struct metadata *m, const char *key)
 
 static void fill_metadata(const struct run *r, struct metadata *m)
 {
-	for (size_t i = 0; i < FIELDS; i++)
-		write_field(&r->at, i, add_pair(m, fields[i].key));
+	for (size_t i = 0; i < RUN_POSITION_FIELDS; i++)
+		write_field(&r->at, i, add_pair(m, run_position_fields[i].key));
 	snprintf(add_pair(m, "thaw.base_digest"), VALUE_BYTES, "%016llx", (unsigned long long)r->model->digest);
 	snprintf(add_pair(m, "thaw.seed"), VALUE_BYTES, "%lld", (long long)r->options.seed);
+	snprintf(add_pair(m, "thaw.build"), VALUE_BYTES, "%s", thaw_build());
 }
 
 /* Rank 0: starts a checkpoint with all metadata; the tensors' values follow. */
@@ -202,6 +173,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 {
 	struct metadata metadata = {0};
 	size_t tensors = (size_t)vectors(r) * (size_t)r->phase.params->count;
+	THAW_TRY(thaw_lock_check(r->lock));
 	r->at.seconds = thaw_clock() - r->started;
 	fill_metadata(r, &metadata);
 	struct thaw_weights w = {.metadata = metadata.pairs,
@@ -216,9 +188,7 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 	return status;
 }
 
-/* *written: the result of writing on rank 0, THAW_OK on other ranks. A failure that is returned ends the run: it is
- * collective, or leaves the other ranks blocked. */
-static thaw_status save(struct run *r, bool best, thaw_status *written)
+thaw_status run_write_checkpoint(struct run *r, bool best, thaw_status *written)
 {
 	struct thaw_sink *sink = NULL;
 	thaw_status status = THAW_OK;
@@ -230,49 +200,6 @@ static thaw_status save(struct run *r, bool best, thaw_status *written)
 	if (sink)
 		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
 	return status;
-}
-
-thaw_status run_save(struct run *r, bool best)
-{
-	thaw_status written;
-	r->last_checkpoint = thaw_clock();
-	THAW_TRY(save(r, best, &written));
-	if (written != THAW_OK)
-		run_log(r, "checkpoint not written, the previous one is kept: %s", thaw_error_message());
-	return THAW_OK;
-}
-
-thaw_status run_save_now(struct run *r, thaw_status *written)
-{
-	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
-		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
-	THAW_TRY(save(r, false, written));
-	if (*written == THAW_OK && r->comm->rank == 0)
-		*written = thaw_checkpoint_flush(r->writer);
-	return THAW_OK;
-}
-
-/* Rank 0: the file must have the tensor with the right shape. */
-static thaw_status check_tensor(const struct run *r, const struct thaw_weights *w, int v, int i)
-{
-	const struct thaw_shape shape = param_of(r, i, NULL).file_shape;
-	char *name = tensor_name(r, v, i);
-	if (!name)
-		return THAW_RESOURCE;
-	const struct thaw_named_tensor *t = thaw_weights_find(w, name);
-	thaw_status status = THAW_OK;
-	if (!t || t->dtype != THAW_F32 || !thaw_shape_equal(&t->shape, &shape))
-		status = thaw_fail(THAW_DATA, "invalid checkpoint: %s is missing or has another shape", name);
-	thaw_free(name);
-	return status;
-}
-
-static thaw_status check_state(const struct run *r, const struct thaw_weights *w)
-{
-	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->phase.params->count; i++)
-			THAW_TRY(check_tensor(r, w, v, i));
-	return THAW_OK;
 }
 
 /* Restores one tensor on all ranks. data: its values in file layout on rank 0, NULL on other ranks. Collective. */
@@ -296,7 +223,7 @@ static thaw_status restore_tensor(struct run *r, int v, int i, const char *data)
 	}
 }
 
-/* w: read and checked on rank 0, ignored on other ranks. Collective. */
+/* w: read and checked by run_find_checkpoint on rank 0, ignored on other ranks. Collective. */
 static thaw_status restore_state(struct run *r, const struct thaw_weights *w)
 {
 	for (int v = 0; v < vectors(r); v++)
@@ -314,48 +241,16 @@ static thaw_status restore_state(struct run *r, const struct thaw_weights *w)
 	return THAW_OK;
 }
 
-/* A position read from a file must be within the run. */
-static thaw_status check_position(const struct run *r, const struct position *at)
+/* Another build may round differently: a resumed run then is not the one that was never interrupted. */
+static void log_build(const struct run *r, const struct thaw_weights *w, int64_t step)
 {
-	bool fits = at->phase >= 0 && at->phase < r->phase_count && at->epoch >= 0 && at->step >= 0 &&
-		    at->step <= r->steps_per_epoch && at->epoch < r->phases[at->phase].epochs;
-	return fits ? THAW_OK : thaw_fail(THAW_DATA, "invalid checkpoint: its position is outside the run");
-}
-
-struct skipped {
-	const struct run *r;
-	int count; /* of damaged checkpoints */
-};
-
-static void log_damaged(void *context, const char *path, const char *why)
-{
-	(void)path; /* is in `why` */
-	struct skipped *p = context;
-	p->count++;
-	run_log(p->r, "skipped: %s", why);
-}
-
-/* Rank 0: *step becomes -1 when there is no checkpoint. When all are damaged the run fails: to start from the beginning
- * would discard a long run, so the user must decide. */
-static thaw_status read_latest(struct run *r, struct thaw_weights *w, struct position *at, int64_t *step)
-{
-	struct skipped skipped = {.r = r};
-	THAW_TRY(thaw_checkpoint_latest(w, step, r->options.out, log_damaged, &skipped));
-	if (*step < 0 && skipped.count > 0)
-		return thaw_fail(THAW_DATA,
-				 "every checkpoint of the run is damaged: --out %s: restore one from a copy, or "
-				 "remove its step-*.safetensors.zst to train from the beginning",
-				 r->options.out);
-	if (*step < 0)
-		return THAW_OK;
-	for (size_t i = 0; i < FIELDS; i++)
-		THAW_TRY(read_field(at, i, thaw_weights_get(w, fields[i].key)));
-	THAW_TRY(check_position(r, at));
-	const char *digest = thaw_weights_get(w, "thaw.base_digest");
-	if (!digest || strtoull(digest, NULL, 16) != r->model->digest)
-		return thaw_fail(THAW_CONFIG,
-				 "the run was started from other weights: --model: give the file it was started with");
-	return THAW_OK;
+	const char *build = thaw_weights_get(w, "thaw.build");
+	if (build && strcmp(build, thaw_build()) != 0)
+		run_log(r,
+			"another build of thaw continues this run: step %lld was written by %s, this is %s: weights "
+			"may "
+			"differ in their last bits from those of one build",
+			(long long)step, build, thaw_build());
 }
 
 thaw_status run_resume(struct run *r)
@@ -365,17 +260,18 @@ thaw_status run_resume(struct run *r)
 	int64_t step = -1;
 	thaw_status status = THAW_OK;
 	if (r->comm->rank == 0)
-		status = read_latest(r, &w, &at, &step);
+		status = run_find_checkpoint(r, &w, &at, &step);
 	THAW_TRY_OUT(thaw_comm_agree(r->comm, status));
 	THAW_TRY_OUT(r->comm->broadcast(r->comm, &step, sizeof(step), 0));
 	THAW_TRY_OUT(r->comm->broadcast(r->comm, &at, sizeof(at), 0));
 	THAW_TRY_OUT(run_enter_phase(r, at.phase));
 	r->at = at;
 	if (step >= 0) {
-		THAW_TRY_OUT(thaw_comm_agree(r->comm, r->comm->rank == 0 ? check_state(r, &w) : THAW_OK));
 		THAW_TRY_OUT(restore_state(r, &w));
+		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
+	run_report_save_cost(r, 0.0);
 out:
 	thaw_weights_free(&w);
 	return status;

@@ -6,15 +6,18 @@
  * run_directory_close and run_close. A trial omits the directory and enters its phases itself.
  *
  * Of what run_open opens, phase.c later cuts the model's graph and sets logged_private_weights, and feed.c fills
- * `order`. run_step and run_evaluate set `diverged`, thaw_train sets `finished`. */
+ * `order`. run_step and run_evaluate set `diverged`, run_step sets `too_damaged` and `unsaved`, thaw_train sets
+ * `finished`. */
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
 #include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
+#include "src/train/lock.h"
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "src/train/undo.h"
 #include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
@@ -28,8 +31,10 @@ enum {
 	SLOT_CORRECT,
 	SLOT_STOP,      /* not 0: a rank was asked to stop */
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
+	SLOT_UNSAVED,   /* not 0: rank 0 has given up saving */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
-	SLOT_ABANDONED, /* not 0: a rank was asked to stop and skipped lanes, so the step is not done */
+	SLOT_DAMAGED,   /* images of the step that were found damaged, for the first time in this process */
+	SLOT_ABANDONED, /* not 0: a rank was asked to stop before its slots were sent, so no rank updates weights */
 	SLOTS
 };
 
@@ -59,6 +64,19 @@ struct position {
 	double seconds;        /* spent training, over all starts */
 };
 
+/* Saves that fail. Rank 0 only; written by save_watch.c. */
+struct run_saving {
+	int failures;                                     /* since the last success */
+	double first_failure, next_attempt, lock_checked; /* times of thaw_clock */
+	double wait;                                      /* seconds */
+	bool given_up;
+	thaw_status status;    /* of the last failure */
+	char *reason;          /* its message; from thaw_alloc */
+	int completed;         /* thaw_checkpoint_news that have been seen */
+	int removed;           /* checkpoints removed to make room that the log does not have yet */
+	double removal_logged; /* time of thaw_clock; 0: never */
+};
+
 /* What the current phase trains with. Created by run_enter_phase and released by run_close_phase (phase.c), except that
  * steps write the contents of `gradient` and `non_finite`. */
 struct run_phase {
@@ -69,11 +87,14 @@ struct run_phase {
 	struct thaw_executor *tail_executor;    /* forward and backward, one lane's batch */
 	struct thaw_executor *eval_executor;    /* forward of the tail, THAW_EVAL_BATCH images */
 	struct thaw_cache **train_cache, **test_cache; /* [lanes of this rank]; NULL: no caching */
+	bool reported_caches[4];                       /* by run_report_caches, which lines are logged */
 	struct thaw_features *train_features, *test_features;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
-	float **gradient; /* [graph->param_count] into the vector of the current lane */
-	bool non_finite;  /* a gradient or weight of this rank's shards was inf or nan in this step */
+	float **gradient;       /* [graph->param_count] into the vector of the current lane */
+	bool non_finite;        /* a gradient or weight of this rank's shards was inf or nan in this step */
+	bool abandoned;         /* this rank was asked to stop within this step: it computes and updates nothing more */
+	struct thaw_undo *undo; /* what the step has overwritten so far; NULL: one rank, which updates at the end */
 };
 
 struct run {
@@ -85,6 +106,9 @@ struct run {
 	struct thaw_dataset train;
 	struct thaw_dataset test;       /* evaluated after epochs: val/, or the test images where there is no val/ */
 	struct thaw_dataset final_test; /* evaluated once, at the end, where `test` is val/; zeroed: none */
+	struct thaw_image_names
+		known; /* image files that the run began with; empty: a new run, or one without a list */
+	struct thaw_image_names listed; /* those that were listed now */
 	bool borrowed_data;             /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
 	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
@@ -96,15 +120,20 @@ struct run {
 	int phase_count;
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
+	size_t state_bytes; /* of the largest phase: trained parameters and their optimizer state */
 	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
 	struct thaw_damage *train_damage, *test_damage;
+	int64_t damaged;       /* training images found damaged in this process, by run_step */
+	int64_t damaged_limit; /* more stop the run */
 	struct thaw_loader *train_loader, *test_loader;
 
 	struct run_phase phase;
 	struct position at;
+	bool too_damaged;             /* the failure is a number of damaged images; the state is worth saving */
+	bool keep_step;               /* asked to stop before this process's first step, which is done nevertheless */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
+	bool unsaved;                 /* rank 0 has given up saving; the same on all ranks */
 	bool finished;                /* after the last epoch */
-	bool logged_damage;           /* the log already says that skipped images must stay in place */
 	double first_loss, last_loss; /* mean training loss of this process's first and last epoch; 0: none yet */
 	json_t *final_metrics;        /* of final_test, after the last epoch; else NULL */
 
@@ -116,8 +145,9 @@ struct run {
 	int64_t first_step;     /* total_steps when this process started training */
 
 	/* Rank 0 only; run_directory_open and run_directory_close (directory.c). */
-	int lock; /* file descriptor of the lock file; -1: none */
+	struct thaw_lock *lock;
 	struct thaw_checkpoint_writer *writer;
+	struct run_saving saving;
 	char *metrics_path;
 	json_t *plan_file; /* the plan that the run was started with; NULL: none */
 	bool as_planned;   /* every setting that affects the result is the plan's */
@@ -145,6 +175,13 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes);
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
 void run_close(struct run *r);
+/* data_sample.c: THAW_CONFIG, naming the image and the ranks, if a sample of the images is not the same everywhere.
+ * Collective. */
+thaw_status run_compare_images(struct run *r, const struct thaw_dataset *dataset);
+/* The sample as config.json records it; NULL if out of memory. Rank 0. */
+json_t *run_image_sample(const struct run *r);
+/* THAW_CONFIG, naming the image, if one has changed since it was recorded. recorded: may be NULL. Rank 0. */
+thaw_status run_compare_recorded_images(const struct run *r, const json_t *recorded);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
 void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);
@@ -159,6 +196,8 @@ thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *wei
 /* feature_caches.c: the feature caches of a phase, where features are used more than once. */
 thaw_status run_open_caches(struct run *r);
 void run_close_caches(struct run *r);
+/* Logs once per phase what was damaged or no longer fits in the files of --cache-dir. Collective. */
+thaw_status run_report_caches(struct run *r);
 
 /* directory.c: the run directory. Rank 0 decides, all ranks agree. Collective, except for run_directory_close. */
 /* Takes over the lanes of an existing run if --lanes was not given. Call before any other. */
@@ -167,6 +206,26 @@ thaw_status run_directory_open(struct run *r, bool *done, json_t **summary);
 thaw_status run_directory_finish(struct run *r, json_t *summary);
 void run_directory_close(struct run *r);
 
+/* run_state.c: what an earlier start left. Rank 0 only. */
+bool run_is_complete(const struct run *r); /* it has a result */
+/* Whether the run has a result or a checkpoint. One that has neither lost nothing when it starts anew. */
+thaw_status run_has_state(const struct run *r, bool *state);
+
+/* run_images.c: the images that the run began with. */
+/* Sets r->known on all ranks if the run has something to continue from. Call before the data are opened. Collective. */
+thaw_status run_images_read(struct run *r);
+/* Reads the list of a run directory; *names stays empty if there is none. */
+thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
+thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where the file exists */
+
+/* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
+/* Leaves a record in the run directory. Keeps the error message. */
+void run_record_divergence(const struct run *r);
+/* Whether the run diverged, and only settings of the optimizer differ. */
+bool run_may_start_over(const struct run *r, const json_t *recorded, json_t *current);
+/* Removes the checkpoints and the record. */
+thaw_status run_start_over(const struct run *r);
+
 /* planned_result.c: the plan that the run was started with. Rank 0 only. */
 /* Copies --plan into the directory of a new run, or reads that copy. config: run_config_json with "data" added. */
 thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
@@ -174,20 +233,62 @@ thaw_status run_plan_open(struct run *r, bool new_run, const json_t *config);
 thaw_status run_plan_add_result(const struct run *r, json_t *summary);
 void run_plan_close(struct run *r);
 
+/* find_checkpoint.c: reads the newest checkpoint that the run can continue from. *step: -1 if there is none; *at and *w
+ * (freed by the caller) are set otherwise. Names in the log those that are passed over. THAW_DATA, THAW_CONFIG or
+ * THAW_IO if there are only such: to start from the beginning would discard a long run, so the user must decide. Rank 0
+ * only. */
+thaw_status run_find_checkpoint(const struct run *r, struct thaw_weights *w, struct position *at, int64_t *step);
+
 /* resume.c: the state in checkpoints. Collective. */
 /* Enters the phase of the newest checkpoint and restores its state, or enters the first phase. */
 thaw_status run_resume(struct run *r);
-/* Queues a checkpoint. A failure to write it is logged and does not end the run. */
+/* Queues a checkpoint. *written: the result on rank 0, THAW_OK on other ranks. A failure that is returned ends the run:
+ * it is collective, or leaves the other ranks blocked. */
+thaw_status run_write_checkpoint(struct run *r, bool best, thaw_status *written);
+
+/* save_watch.c: saves that fail. Rank 0 only. */
+/* Call in each step: learns how saves ended. True: a failed one should be tried again now. */
+bool run_watch_saves(struct run *r);
+/* Takes note of a failed save, whose error message is current, or of a successful one. */
+void run_note_unsaved(struct run *r, thaw_status status);
+void run_note_saved(struct run *r);
+/* Logs that the writer removed so many checkpoints to make room: now, or at most once per minute. */
+void run_log_removed(struct run *r, int removed, bool now);
+
+/* saving.c: checkpoints during the training and at its end. Collective. */
+/* Queues a checkpoint. A failure to write it is logged, and tried again later; it does not end the run yet. */
 thaw_status run_save(struct run *r, bool best);
+/* Reports to the callbacks how many seconds a checkpoint takes: `seconds` for which the ranks wait, and an estimate of
+ * those that a thread writes. */
+void run_report_save_cost(const struct run *r, double seconds);
 /* Writes a checkpoint and waits for the disk. *written: the result on rank 0, THAW_OK on other ranks. */
 thaw_status run_save_now(struct run *r, thaw_status *written);
+/* Rank 0 has given up saving. A last attempt: THAW_OK if it succeeded; else THAW_IO or THAW_CONFIG on all ranks. */
+thaw_status run_stop_unsaved(struct run *r);
+/* After the results could not be written, with that error message: saves the state after the last step, so that the
+ * next start writes them. THAW_IO with the message, to which it adds whether that succeeded. */
+thaw_status run_save_end(struct run *r);
+
+/* space.c: logs a warning if the disk has no room for the checkpoints and the network. */
+void run_check_space(const struct run *r);
+
+/* weights_check.c: THAW_UNFINISHED, naming rank and host, unless all ranks have the same weights. Before every
+ * checkpoint and at the end, so that a checkpoint never holds such a state. Collective. */
+thaw_status run_compare_weights(struct run *r);
 
 /* feed.c: which samples are trained on when. */
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane in one step */
 thaw_status run_feed_epoch(struct run *r);               /* computes the epoch's order; requests from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches of one step for this rank's lanes */
 
-/* step.c: one step over all lanes. *stop: a rank was asked to stop. *save: a checkpoint is due. Collective. */
+/* lane_norms.c: THAW_CONFIG if a batch norm that is unfrozen would normalise one value per channel. */
+thaw_status run_check_lane_norms(struct run *r);
+
+/* step.c: for executors and loaders: whether this rank was asked to stop and leaves its work undone. context: the run
+ */
+bool run_abandons(void *context);
+/* One step over all lanes. *stop: a rank was asked to stop; the step is then done on all
+ * ranks or on none. *save: a checkpoint is due. Collective. */
 thaw_status run_step(struct run *r, bool *stop, bool *save);
 /* The update function of the all-reduce (struct thaw_allreduce_update); context is the run. */
 void run_update(void *context, struct thaw_shard shard, float *total, const float *slots);
@@ -200,6 +301,8 @@ void run_end_epoch(struct run *r);
 /* Evaluates the test images. *sums [thaw_metrics_size] is the same on all ranks; the caller frees it with thaw_free,
  * after a failure too. THAW_CONFIG, and r->diverged, when the loss is not finite. Collective. */
 thaw_status run_evaluate(struct run *r, double **sums);
+/* THAW_DATA, and r->too_damaged, when the sums of an evaluation count too many damaged images. */
+thaw_status run_check_damaged(struct run *r, const struct thaw_dataset *dataset, const double *sums);
 
 /* final_test.c: evaluates r->final_test with the trained network. *metrics: a new reference. Collective. */
 thaw_status run_evaluate_final(struct run *r, json_t **metrics);

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include "src/base/try.h"
+#include "src/train/state_size.h"
 #include "thaw/checkpoint.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
+#include "thaw/run_result.h"
 #include "thaw/train.h"
 
 #define NOT_SAVED (-1)
@@ -28,15 +31,14 @@ static thaw_status read_saved(struct saved *s, const char *directory)
 	*s = (struct saved){.done = NOT_SAVED, .best = NOT_SAVED};
 	THAW_TRY(thaw_checkpoint_list(&s->steps, &s->count, directory));
 	THAW_TRY(thaw_checkpoint_best(&s->best, directory));
-	char *path = thaw_format("%s/result.json", directory);
-	json_t *result = path ? json_load_file(path, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	if (json_is_integer(json_object_get(result, "steps"))) {
+	json_t *result;
+	THAW_TRY(thaw_run_result_read(&result, directory));
+	if (result) {
 		s->done = json_integer_value(json_object_get(result, "steps"));
 		s->best = json_integer_value(json_object_get(result, "best_step"));
 	}
 	json_decref(result);
-	thaw_free(path);
-	return path ? THAW_OK : THAW_RESOURCE;
+	return THAW_OK;
 }
 
 static thaw_status no_step(const struct saved *s, const char *directory, const char *from)
@@ -81,6 +83,16 @@ static int find_param(const struct thaw_graph *g, const char *name)
 	return -1;
 }
 
+/* The name of a file may be wrong: a copy. */
+static thaw_status check_step(const struct thaw_weights *w, const char *path, int64_t step)
+{
+	const char *saved = thaw_weights_get(w, "thaw.total_steps");
+	if (saved && strtoll(saved, NULL, 10) == step)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "a checkpoint of another step: %s: it is of step %s: rename it or remove it", path,
+			 saved ? saved : "(absent)");
+}
+
 /* Copies the tensors of the checkpoint into the network that the run started from. */
 static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, const char *directory)
 {
@@ -107,6 +119,7 @@ static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, con
 		thaw_free(copy);
 	}
 	m->pretrained = true;
+	m->sigmoid_from = NULL; /* the training is that of a softmax */
 	return THAW_OK;
 }
 
@@ -115,9 +128,11 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 	struct thaw_weights w = {0};
 	struct thaw_model *m = NULL;
 	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
-	thaw_status status = path ? thaw_checkpoint_read(&w, path) : THAW_RESOURCE;
+	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = thaw_model_load_origin(&m, directory);
+		status = thaw_checkpoint_read(&w, path, thaw_state_bound(m->graph));
+	if (status == THAW_OK)
+		status = check_step(&w, path, step);
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
 	if (status == THAW_OK)

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "src/base/path.h"
+#include "src/train/run.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 #include "thaw/train.h"
 
 /* The folder of the run that `model` names or is in; NULL without memory. */
@@ -19,10 +21,13 @@ static char *run_folder(const char *model)
 	return folder;
 }
 
+/* NULL if there is no such JSON file: the model need not be of a run. */
 static json_t *load(const char *folder, const char *name)
 {
+	json_t *object = NULL;
 	char *path = thaw_path_join(folder, name);
-	json_t *object = path ? json_load_file(path, 0, NULL) : NULL;
+	if (path && thaw_report_read(&object, path, THAW_REPORT_LIMIT, "repair it") != THAW_OK)
+		object = NULL;
 	thaw_free(path);
 	return object;
 }
@@ -53,6 +58,14 @@ thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *mod
 	json_t *config = load(folder, "config.json");
 	read_config(record, config);
 	json_decref(config);
+	thaw_status status = record->found ? run_images_load(&record->images, folder) : THAW_OK;
+	if (record->images.bytes > 0)
+		record->options.known = &record->images;
 	thaw_free(folder);
-	return THAW_OK;
+	return status;
+}
+
+void thaw_run_record_close(struct thaw_run_record *record)
+{
+	thaw_image_names_free(&record->images);
 }

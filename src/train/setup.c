@@ -6,7 +6,9 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "src/train/state_size.h"
 #include "src/train/warnings.h"
+#include "thaw/digest.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/version.h"
@@ -28,23 +30,23 @@ static thaw_status open_data(struct run *r)
 		.test_share = r->options.test_share,
 		.seed = (uint64_t)r->options.seed,
 		.limit_per_class = r->options.per_class,
+		.listed = &r->listed,
+		.known = r->known.bytes > 0 ? &r->known : NULL,
 	};
 	if (!r->borrowed_data) {
 		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
 		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_VAL, &options));
 		THAW_TRY(open_final_test(r, &options));
 	}
+	r->damaged_limit = thaw_damage_limit(&r->train, r->options.max_damaged);
 	THAW_TRY(thaw_damage_create(&r->train_damage, &r->train));
 	return thaw_damage_create(&r->test_damage, &r->test);
 }
 
-/* What a file beside the network says wins over the convention, and an imported network has no convention: say it. */
 static void log_preprocess(const struct run *r)
 {
-	char text[THAW_PREPROCESS_TEXT];
-	if (r->model->imported || strstr(r->model->preprocess_from, "config.json"))
-		run_log(r, "images (%s): %s", r->model->preprocess_from,
-			thaw_preprocess_text(&r->model->preprocess, text, sizeof(text)));
+	char line[THAW_PREPROCESS_LINE];
+	run_log(r, "%s", thaw_model_preprocess_line(r->model, line, sizeof(line)));
 }
 
 static void log_weights(const struct run *r)
@@ -104,12 +106,14 @@ static thaw_status open_model(struct run *r)
 	uint64_t seed = (uint64_t)r->options.seed;
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
+	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	bool given = r->options.bn != THAW_BN_AUTO;
 	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
-	THAW_TRY(thaw_model_set_size(r->model, r->options.size)); /* recorded in the trained network */
+	/* Recorded in the trained network. */
+	THAW_TRY(thaw_model_set_preprocess(r->model, r->options.size, &r->options.images));
 	r->preprocess = r->model->preprocess;
 	if (given)
 		log_norms(r);
@@ -155,8 +159,11 @@ static thaw_status open_loaders(struct run *r)
 	int lanes = r->end_lane - r->first_lane;
 	THAW_TRY(thaw_loader_create(&r->train_loader, &r->train, &r->preprocess, &r->augment, r->options.decode_threads,
 				    RUN_STEPS_AHEAD * lanes));
-	return thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
-				  RUN_STEPS_AHEAD);
+	THAW_TRY(thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
+				    RUN_STEPS_AHEAD));
+	thaw_loader_on_wait(r->train_loader, run_abandons, r);
+	thaw_loader_on_wait(r->test_loader, run_abandons, r);
+	return THAW_OK;
 }
 
 /* All that a rank can open without the others. */
@@ -171,20 +178,40 @@ static thaw_status open_here(struct run *r)
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
+		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
+	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
 
+/* Of the images that were there when the run began and are not now. An image that only one rank lacks would be trained
+ * on or not, depending on the number of ranks. */
+static uint64_t missing_digest(const struct run *r)
+{
+	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	uint64_t digest = 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (parts[i]->found)
+			digest = thaw_digest(&parts[i]->found->missing_digest, sizeof(uint64_t), digest);
+	return digest;
+}
+
 /* The result depends on the program, BLAS kernel, model and data: they must be the same on all ranks. */
-static thaw_status compare_ranks(const struct run *r)
+static thaw_status compare_ranks(struct run *r)
 {
 	const char *data = "give every rank the same --data";
-	THAW_TRY(thaw_comm_same(r->comm, THAW_VERSION, "version of thaw", "install the same program on every node"));
+	THAW_TRY(thaw_comm_same(r->comm, thaw_build(), "version of thaw", "install the same program on every node"));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->train), "training images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), "test images", data));
+	const char *test =
+		r->test.found && r->test.found->split == THAW_SPLIT_VAL ? "validation images" : "test images";
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->test), test, data));
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
-	THAW_TRY(thaw_comm_same_digest(r->comm, r->model->digest, "model file", "give every rank the same --model"));
+	THAW_TRY(thaw_model_same(r->comm, r->model));
+	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
+	THAW_TRY(run_compare_images(r, &r->train));
+	THAW_TRY(run_compare_images(r, &r->test));
+	THAW_TRY(run_compare_images(r, &r->final_test));
 	if (r->options.mixed_machines)
 		return THAW_OK;
 	return thaw_comm_same(r->comm, openblas_get_corename(), "BLAS kernel",
@@ -193,9 +220,9 @@ static thaw_status compare_ranks(const struct run *r)
 
 thaw_status run_open(struct run *r)
 {
-	r->lock = -1;
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
+	THAW_TRY(run_images_read(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(compare_ranks(r));
 	/* Those frozen in the last phase, which trains the most. */
@@ -220,7 +247,10 @@ void run_close(struct run *r)
 		thaw_dataset_close(&r->test);
 		thaw_dataset_close(&r->final_test);
 	}
+	thaw_image_names_free(&r->known);
+	thaw_image_names_free(&r->listed);
 	thaw_free(r->metrics_path);
+	thaw_free(r->saving.reason);
 }
 
 int64_t run_total_steps(const struct run *r)

@@ -35,10 +35,17 @@ static void show_progress(struct run *r)
 	r->callbacks->progress(r->callbacks->context, &p);
 }
 
-/* Saves the state and waits for the disk: THAW_UNFINISHED on all ranks, or why saving failed. */
+/* Saves the state and waits for the disk: THAW_UNFINISHED on all ranks, or why saving failed. A process that has done
+ * no step has nothing to save. */
 static thaw_status save_and_stop(struct run *r)
 {
 	thaw_status written;
+	if (r->at.total_steps == r->first_step)
+		return thaw_fail(
+			THAW_UNFINISHED,
+			"asked to stop: nothing to save since step %lld of %lld: run the same command again to "
+			"continue",
+			(long long)r->at.total_steps, (long long)run_total_steps(r));
 	THAW_TRY(run_save_now(r, &written));
 	THAW_TRY(thaw_comm_agree(r->comm, written));
 	return thaw_fail(THAW_UNFINISHED,
@@ -46,11 +53,30 @@ static thaw_status save_and_stop(struct run *r)
 			 (long long)r->at.total_steps, (long long)run_total_steps(r));
 }
 
+/* Saves the state of a run that fails with THAW_DATA, so that it can go on when the images can be read again. */
+static thaw_status save_and_fail(struct run *r)
+{
+	thaw_status written;
+	char *reason = thaw_strdup(thaw_error_message());
+	thaw_status status = run_save_now(r, &written);
+	if (status == THAW_OK)
+		status = thaw_comm_agree(r->comm, written);
+	if (status == THAW_OK)
+		status = thaw_fail(THAW_DATA, "%s; the state after step %lld is saved",
+				   reason ? reason : "out of memory", (long long)r->at.total_steps);
+	thaw_free(reason);
+	return status;
+}
+
 /* A class whose images are all damaged is an error, like a class without images, as soon as that is known. */
 static thaw_status check_damage(struct run *r)
 {
 	int lost;
 	THAW_TRY(thaw_damage_report(r->train_damage, r->comm, r->callbacks, &lost));
+	if (r->too_damaged) {
+		thaw_fail_damaged(&r->train, r->damaged, r->damaged_limit);
+		return save_and_fail(r);
+	}
 	if (lost < 0)
 		return THAW_OK;
 	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
@@ -64,6 +90,8 @@ static thaw_status after_step(struct run *r, bool stop, bool save)
 		THAW_TRY(check_damage(r));
 		return save_and_stop(r);
 	}
+	if (r->unsaved)
+		return run_stop_unsaved(r);
 	return save ? run_save(r, false) : THAW_OK;
 }
 
@@ -82,15 +110,6 @@ static thaw_status evaluate(struct run *r, json_t **metrics)
 static bool is_last_epoch(const struct run *r)
 {
 	return r->at.phase == r->phase_count - 1 && r->at.epoch == run_phase_options(r)->epochs - 1;
-}
-
-/* The run can go on only with the same images, so a user should not remove those that are named as damaged. */
-static void log_damage(struct run *r)
-{
-	if (run_epoch_damaged(r) == 0 || r->logged_damage || is_last_epoch(r))
-		return;
-	run_log(r, "note: leave damaged images in place until this run is done: without them it could not be resumed");
-	r->logged_damage = true;
 }
 
 static void log_epoch(const struct run *r, const json_t *metrics)
@@ -131,12 +150,18 @@ static thaw_status end_epoch(struct run *r, json_t **metrics)
 			status = run_evaluate_final(r, &r->final_metrics);
 		if (status != THAW_OK) {
 			json_decref(fresh);
+			if (r->too_damaged)
+				return save_and_fail(r);
 			return status == THAW_UNFINISHED ? save_and_stop(r) : status;
 		}
 	}
 	run_metrics_epoch(r, fresh);
 	log_epoch(r, fresh);
-	log_damage(r);
+	thaw_status reported = run_report_caches(r);
+	if (reported != THAW_OK) {
+		json_decref(fresh);
+		return reported;
+	}
 	r->last_loss = run_epoch_mean(r, r->at.epoch_loss);
 	if (r->first_loss == 0.0)
 		r->first_loss = r->last_loss;
@@ -163,6 +188,7 @@ static bool add_data(const struct run *r, json_t *summary)
 	const struct thaw_dataset *measured = r->final_test.count > 0 ? &r->final_test : &r->test;
 	return json_object_set_new(summary, "split", json_string(thaw_dataset_kind(measured))) == 0 &&
 	       json_object_set_new(summary, "images_from", thaw_report_string(measured->found->from)) == 0 &&
+	       json_object_set_new(summary, "preprocess", thaw_model_preprocess_json(r->model)) == 0 &&
 	       json_object_set_new(summary, "found", thaw_found_json(r->options.data, parts, 3)) == 0;
 }
 
@@ -192,7 +218,17 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 		run_log(r, "test accuracy %.2f%% (%s)", 100.0 * json_number_value(json_object_get(final, "top1")),
 			r->final_test.found->from);
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
-	return run_directory_finish(r, *summary);
+	thaw_status status = run_directory_finish(r, *summary);
+	return status == THAW_IO ? run_save_end(r) : status;
+}
+
+/* All ranks have all that the first step needs. */
+static thaw_status begin(const struct run *r)
+{
+	THAW_TRY(r->comm->barrier(r->comm));
+	if (r->callbacks && r->callbacks->begin)
+		r->callbacks->begin(r->callbacks->context);
+	return THAW_OK;
 }
 
 static thaw_status train_to_end(struct run *r, json_t **summary)
@@ -206,6 +242,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 		r->last_checkpoint -= r->options.checkpoint_seconds - FIRST_CHECKPOINT;
 	if (status == THAW_OK && r->metrics_path && thaw_report_rewind(r->metrics_path, r->at.metrics_lines) != THAW_OK)
 		run_log(r, "metrics of steps that will be repeated stay in metrics.jsonl: %s", thaw_error_message());
+	if (status == THAW_OK)
+		status = begin(r);
 	while (status == THAW_OK && !r->finished) {
 		status = run_epoch(r, after_step);
 		if (status == THAW_OK)
@@ -232,7 +270,10 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		run_log(&r, "this run is already done: %s", r.options.out);
 	} else if (status == THAW_OK) {
 		run_announce(&r);
+		run_check_space(&r);
 		status = train_to_end(&r, &summary);
+		if (r.diverged && comm->rank == 0)
+			run_record_divergence(&r);
 	}
 	json_decref(r.final_metrics);
 	run_directory_close(&r);

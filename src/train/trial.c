@@ -27,7 +27,9 @@ static thaw_status set_classifier(struct run *r, const struct thaw_classifier *c
 
 static thaw_status after_step(struct run *r, bool stop, bool save)
 {
-	(void)r, (void)save;
+	(void)save;
+	if (r->too_damaged)
+		return thaw_fail_damaged(&r->train, r->damaged, r->damaged_limit);
 	return stop ? thaw_fail(THAW_UNFINISHED, "asked to stop during a trial") : THAW_OK;
 }
 

@@ -88,6 +88,7 @@ thaw_status thaw_warn_result(json_t *summary, int classes, double first_loss, do
 {
 	double top1 = json_number_value(json_object_get(summary, "top1"));
 	double loss = json_number_value(json_object_get(summary, "loss")), even = log((double)classes);
+	const char *split = json_string_value(json_object_get(summary, "split"));
 	json_t *list = json_array();
 	bool good = list != NULL;
 	if (good && classes > 1 && top1 <= 1.0 / classes)
@@ -98,9 +99,9 @@ thaw_status thaw_warn_result(json_t *summary, int classes, double first_loss, do
 	if (good && loss > LARGE_LOSS * even && classes > 1)
 		good = add(
 			list,
-			"the loss of the test images, %.4g, is larger than %.2f, the loss of equal probabilities for "
-			"all classes: lower --lr",
-			loss, even);
+			"the loss of the %s images, %.4g, is larger than %.2f, the loss of equal probabilities for all "
+			"classes: lower --lr",
+			split ? split : "test", loss, even);
 	if (good && first_loss > 0.0 && last_loss > NOTICED_GROWTH * first_loss)
 		good = add(list, "the training loss grew from %.4g to %.4g: lower --lr", first_loss, last_loss);
 	if (good && json_array_size(list) > 0)

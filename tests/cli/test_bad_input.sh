@@ -92,7 +92,7 @@ refused "a different number of classes (ranks)" 78 "2 classes" 3 -- eval --model
 
 # ---- Checkpoints -----------------------------------------------------------------------------------
 
-# halted FOLDER: a run that ended before its last steps, with checkpoints of steps 2 and 3 of 4.
+# halted FOLDER: a run that ended before its last steps, with checkpoints of steps 3 and 4 of 4.
 run "$thaw" "${train[@]}" --out whole
 check "an uninterrupted run" exits 0
 halted() {
@@ -111,6 +111,35 @@ flip "$newest"
 run "$thaw" "${train[@]}" --out bit
 check "a flipped bit in a checkpoint" exits 0 "skipped: damaged checkpoint: $newest" "resumed at step"
 check "... resumes from the previous one, with the same bits" same_weights bit whole
+# A checkpoint that is whole but not of this run, or not where its name says, is passed over too.
+# passed NAME WHY STEP: the run in `odd` names the entry with the reason and resumes at STEP (default 3).
+passed() {
+	run "$thaw" "${train[@]}" --out odd
+	check "$1 is passed over" exits 0 "skipped: " "$2" "resumed at step ${3:-3} of 4"
+	check "... and the bits are the same" same_weights odd whole
+	rm -rf odd
+	halted odd
+}
+run "$thaw" "${train[@]}" --unfreeze head --out other-cut
+run "$thaw" "${train[@]}" --seed 4 --out other-seed
+halted odd
+cp "$(checkpoints odd | head -n 1)" odd/step-999999.safetensors.zst
+run "$thaw" eval --model odd --from last --data good
+check "such a copy is not evaluated" fails 65 "step-999999.safetensors.zst: it is of step 4"
+passed "a copy under another name" "step-999999.safetensors.zst: it is of step 4" 4
+cp other-cut/step-4.safetensors.zst odd/
+passed "a checkpoint of another cut" "step-4.safetensors.zst: "
+cp other-seed/step-4.safetensors.zst odd/
+passed "a checkpoint of other weights" "step-4.safetensors.zst: the run was started from other weights"
+cp odd/step-3.safetensors.zst odd/step-4.safetensors.zst
+passed "a checkpoint of an earlier step" "step-4.safetensors.zst: it is of step 3"
+ln -sf nowhere odd/step-4.safetensors.zst
+passed "a dangling link" "cannot open: odd/step-4.safetensors.zst"
+rm odd/step-4.safetensors.zst && mkfifo odd/step-4.safetensors.zst
+passed "a FIFO" "not a regular file: odd/step-4.safetensors.zst"
+cp other-seed/step-*.zst odd/
+refused "checkpoints of other weights only (ranks)" 78 "does not fit" odd "give --model the file" -- "${train[@]}" --out odd
+rm -r odd
 halted ruin
 checkpoints ruin | while read -r file; do flip "$file"; done
 lines=$(wc -l <ruin/metrics.jsonl)
@@ -160,25 +189,29 @@ in_namespace='
 	echo $? >again.code
 	cp disk/run/model.safetensors again.safetensors
 '
-# fill FREE_KB: resumes a halted run with FREE_KB of space, and then again with enough.
+# fill FREE_KB STEPS: resumes a halted run that has the checkpoints of these steps with FREE_KB of space, and then again
+# with enough.
 fill() {
 	rm -rf kept seen lost full.code again.* halted
 	halted halted
-	rm "$(checkpoints halted | head -n 1)"
+	find halted -name 'step-*.zst' ! -name "step-[$2].*" -delete
 	command="a disk with $1 kB free"
 	SIZE_KB=$(du -sk halted | cut -f 1) FREE_KB=$1 timeout 120 unshare -rm bash -c "$in_namespace" - "$thaw" "${train[@]}" 2>mount.err
 	mounted=$?
 	code=$(cat full.code 2>/dev/null || echo 200)
 }
-fill 16
+fill 16 3
 if [ $mounted -ge 200 ] || grep -q '^unshare' mount.err; then
 	skip "a full disk" "no permission to mount in a namespace"
 else
 	check "a full disk: the checkpoint is reported, and the exit code is 74" eval \
-		'fails_once 74 "No space left" && err_has "checkpoint was not written: cannot write: disk/run/step-"'
+		'fails_once 74 "No space left" && err_has "not written" "cannot write: disk/run/step-4" "warning: little space" "after the last step could not be saved either"'
 	check "... the earlier checkpoints are intact" test ! -s lost
 	check "... no partial file remains" eval '[ -z "$(find seen -name "*.tmp")" ] && [ ! -e seen/result.json ]'
 	check "... with space again, the same bits" eval '[ "$(cat again.code)" -eq 0 ] && cmp -s again.safetensors whole/model.safetensors'
+	fill 16 23
+	check "a full disk: older checkpoints make room" exits 0 "the disk is full: older checkpoints removed: 2: --out disk/run"
+	check "... with the same bits" cmp -s seen/model.safetensors whole/model.safetensors
 fi
 
 halted full-model
@@ -210,5 +243,52 @@ else
 	check "a read-only run directory" fails_once 74 disk/.lock
 fi
 check "the run is unchanged" test -s whole/result.json
+
+# ---- Pipes and devices in place of files ------------------------------------------------------------
+
+# Nothing waits for a writer or reads a device to its end. swap FILE: the file becomes a pipe; swap back restores it.
+swap() { mv "$1" "$1.kept" && mkfifo "$1"; }
+back() { mv -f "$1.kept" "$1"; }
+run "$thaw" "${train[@]}" --out piped --keep 5
+cp piped/model.safetensors piped.safetensors
+newest=$(cd piped && find . -name 'step-*.zst' | sort -V | tail -n 1)
+for file in config.json best.json metrics.jsonl "$newest"; do
+	mv piped/result.json piped.result
+	swap "piped/$file"
+	run timeout 120 "$thaw" "${train[@]}" --out piped --keep 5
+	if [ "$file" = "$newest" ]; then
+		check "a checkpoint that is a pipe is passed over" eval 'exits 0 "a pipe, not a regular file: piped/step-" &&
+			cmp -s piped.safetensors piped/model.safetensors'
+	else
+		check "$file is a pipe" err_has "pipe" "piped/$file"
+	fi
+	back "piped/$file"
+	mv piped.result piped/result.json
+done
+mkfifo pipe pipe.onnx pipe.yaml
+pictures pipes && mkfifo pipes/train/red/9.png
+mkdir hub idx && sed "s/\"thaw\./\"none./g" piped.safetensors >hub/model.safetensors && mkfifo hub/preprocessor_config.json
+idx idx/train 20 && idx idx/t10k 20 && rm -f idx/train-images* && mkfifo idx/train-images-idx3-ubyte
+pipe() { # NAME COMMAND...
+	local name=$1
+	run timeout 120 "$thaw" "${@:2}"
+	check "$name is a pipe" eval '[ $code = 65 ] && err_has "a pipe, not a regular file: "'
+}
+pipe "the image" predict --model piped pipe
+pipe "the weights" inspect pipe
+pipe "the ONNX file" inspect pipe.onnx
+pipe "the configuration" train --config pipe.yaml
+pipe "the plan" train --data good --plan pipe
+pipe "the preprocessing" inspect hub/model.safetensors
+pipe "the IDX file" eval --model piped --data idx --split train
+swap piped/result.json
+pipe "the result" "${train[@]}" --out piped --keep 5
+back piped/result.json
+run "$thaw" "${train[@]}" --data pipes --out pipes.run
+check "pipes among images are passed over" exits 0 "pipes, sockets or devices"
+run timeout 120 "$thaw" inspect /dev/zero
+check "a device as weights" fails 65 "a device, not a regular file: /dev/zero"
+run bash -c "'$thaw' train --data nowhere --out x --config <(echo 'epochs: 3')"
+check "a pipe of the shell is read" fails_once 74 nowhere
 
 finish

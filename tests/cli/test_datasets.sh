@@ -119,6 +119,11 @@ run "$thaw" inspect --data three --json
 check "inspect --data --json" eval 'reports kind=dataset && out_has "{\"name\": \"b\", \"training\": 4, \"validation\": 2, \"test\": 3}"'
 run "$thaw" inspect --data one
 check "inspect --data of one class" fails 78 "only one class"
+mkdir -p none/val/a none/val/b && cp -r three/train none/
+run "$thaw" inspect --data none/
+check "inspect --data with an empty folder of validation images" fails 65 "no images in val/: none"
+run "$thaw" "${train[@]}" --data none --out r
+check "train with an empty folder of validation images" fails_once 65 "no images in val/: none" "remove the folder"
 run "$thaw" inspect
 check "inspect of nothing" fails 64 "--data D"
 run "$thaw" inspect builtin --data three

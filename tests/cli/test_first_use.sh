@@ -137,6 +137,13 @@ check "a network with a small input (ranks)" eval 'exits 0 "warning: images of a
 run "$thaw" train --data photos --model cifar_resnet8 --size 96 --unfreeze all --epochs 1 --out large
 check "an input of half their size is not worth a line" eval 'exits 0 && ! err_has "images of about"'
 
+one=(--model cifar_resnet8 --unfreeze all --bn lane --size 4 --epochs 1 --out one)
+run "$thaw" train --data photos "${one[@]}" --batch 4 --lanes 4
+check "a batch norm of one value is refused" fails 78 "batch norm of one value per channel: layer3" "--bn frozen"
+check "... before anything is written" test ! -e one
+run "$thaw" train --data photos "${one[@]}" --batch 4 --lanes 2
+check "... not with two images per lane" exits 0
+
 for flag in "lr 50" "head-lr 11" "weight-decay 3"; do
 	run "$thaw" "${train[@]}" --out r "--${flag% *}" "${flag#* }"
 	check "--$flag is refused" fails 64 "out of range: --$flag"
@@ -272,7 +279,7 @@ mkdir empty && echo text >empty/file
 run "$thaw" predict --model builtin empty
 check "a folder without images" fails 74 "no images in the folder: empty"
 mkfifo album.pipe && : >album.empty
-for file in "/dev/zero:a device or a socket, not an image file" "album.pipe:a pipe, not an image file" \
+for file in "/dev/zero:a device, not a regular file" "album.pipe:a pipe, not a regular file" \
 	"album.empty:empty image file"; do
 	run timeout 60 "$thaw" predict --model builtin "${file%%:*}"
 	check "predict refuses ${file%%:*}" eval '[ $code = 65 ] && err_has "${file#*:}: ${file%%:*}: "'
@@ -294,8 +301,7 @@ check "a failure names the log" exits 74 "thaw: no such folder: nowhere" "the lo
 
 pictures cut dark red && head -c 50 good/train/red/1.png >cut/train/red/1.png
 run "$thaw" "${train[@]}" --data cut --out cut-run
-check "a skipped image is not to be removed" eval 'exits 0 "skipped: " "leave damaged images in place until this run is done" &&
-	! err_has "remove or replace"'
+check "a skipped image needs no remedy" eval 'exits 0 "skipped: " && ! err_has "remove or replace"'
 
 # ---- Names that reach the screen -------------------------------------------------------------------
 
@@ -311,6 +317,8 @@ cp out train.out
 check "the class is in the table" out_has 'a?[31m?b?c'
 run "$thaw" eval --model "$bad" --data names
 check "eval prints none" eval 'exits 0 && clean'
+run "$thaw" eval --model "$bad" --data names --json
+check "... nor as JSON, which has their codes" eval 'exits 0 && clean && out_has "b\u202ec" "a\u001B[31m\nb"'
 cp "names/test/$bad/1.png" "$bad.png"
 run "$thaw" predict --model "$bad" "$bad.png" "$bad.missing"
 check "predict prints none" eval '[ "$code" = 74 ] && clean'

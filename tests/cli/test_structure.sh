@@ -1,7 +1,7 @@
 #!/bin/bash
 # The structure of the source is the picture in docs/design.md: modules depend only on modules below them, files do not
 # depend on each other in a circle, only mpi/ uses MPI, and only src/cli prints and exits. Dependencies are what the
-# linker sees (`nm` of the build's objects) and what is included. Usage: test_structure.sh THAW
+# linker sees (`nm` of the build's objects) and what is included. The tests that docs/inputs.md names exist. Usage: test_structure.sh THAW
 #
 # shellcheck disable=SC2016,SC2034,SC2154 # conditions are evaluated by check; lib.bash assigns
 # shellcheck source=tests/cli/lib.bash
@@ -13,6 +13,7 @@ cd "$root" || exit 1
 # Library code that may call what the rules below forbid, with the reason.
 allowed=(
 	'mpi/comm.c _Exit' # a rank that failed alone must not hang the others: the job ends after MPI_Abort
+	'mpi/watch.c _Exit' # the main thread hangs within MPI, or in MPI_Abort
 	'src/tensor/dtype.c __assert_fail' # an argument that the interface excludes: a bug of the caller
 )
 
@@ -94,4 +95,19 @@ grep -E " ($ends|$prints)$" "$work/uses" | grep -vxFf <(printf '%s\n' "${allowed
 check "only src/cli prints and ends the process" empty "$work/found"
 printf '%s\n' "${allowed[@]}" | grep -vxFf "$work/uses" >"$work/found"
 check "... and every exception to that is used" empty "$work/found"
+
+# named_tests: "FILE: NAME" of the tests in docs/inputs.md, below tests/. A row is a line of a table, but not its head.
+grep -E '^\| ' docs/inputs.md | grep -v '^| input ' >"$work/rows"
+sed -E 's/.* \| ([^|]*) \|$/\1/' "$work/rows" | grep -oE '`[a-z]+/[^`]*`' | tr -d '\140' >"$work/named"
+while IFS= read -r line; do
+	file=tests/${line%%: *} name=${line#*: }
+	case $file in
+	*.c) grep -qF -e "static void $name(" -e "{\"$name\"," "$file" || echo "$line" ;;
+	*) grep -qF "check \"$name\"" "$file" || echo "$line" ;;
+	esac
+done <"$work/named" >"$work/found" 2>&1
+check "every test that docs/inputs.md names exists" empty "$work/found"
+grep -vE '\| (`[a-z]+/test_[a-z_0-9]+\.(c|sh): [^`]+`(, )?)+ \|$' "$work/rows" >"$work/found"
+check "... and each of its rows names one" empty "$work/found"
+check "... of which there are at least 100" test "$(wc -l <"$work/rows")" -ge 100
 finish

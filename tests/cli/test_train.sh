@@ -33,7 +33,7 @@ check "the summary as text" out_has "done after 8 steps" "accuracy"
 run "$thaw" "${train[@]}" --out run --resume never
 check "--resume never keeps an existing run" eval '[ $code -ne 0 ] && cmp -s run/model.safetensors first.safetensors'
 
-cp -r run moved && sed -i 's/"blas": "[^"]*"/"blas": "Other"/' moved/config.json
+cp -r run moved && sed -i 's/"blas": "[^"]*"/"blas": "Other"/; s/"checksum"/"unsealed"/' moved/config.json
 run "$thaw" "${train[@]}" --out moved
 check "a machine with another BLAS kernel" exits 78 "BLAS kernel Other"
 run "$thaw" "${train[@]}" --out moved --mixed-machines
@@ -89,6 +89,21 @@ check "the same command resumes the run" exits 0 "resumed at step"
 run "$thaw" "${long[@]}" --out unbroken
 check "an interrupted run ends with the same bits" cmp -s stopped/model.safetensors unbroken/model.safetensors
 
+# The end of the job is known: one step is done, if there is time for no more.
+run "$thaw" "${long[@]}" --out limited --time-limit 0:05
+check "a time limit stops the run" exits 75 "the job ends in 0:0" "(--time-limit)" "saved at step 1 of"
+SLURM_JOB_END_TIME=$(($(date +%s) + 10)) run "$thaw" "${long[@]}" --out limited
+check "Slurm's time limit stops the run" exits 75 "(SLURM_JOB_END_TIME)" "resumed at step 1" "saved at step 2 of"
+PBS_WALLTIME=10 run "$thaw" "${long[@]}" --out limited
+check "Torque's time limit stops the run" exits 75 "(PBS_WALLTIME)" "saved at step 3 of"
+SLURM_JOB_END_TIME=$(($(date +%s) - 10)) run "$thaw" "${long[@]}" --out limited
+check "an end in the past is ignored" exits 0 "resumed at step 3"
+check "... and the run ends with the same bits" cmp -s limited/model.safetensors unbroken/model.safetensors
+for limit in 0 0:00 1:2:3:4 x 1-x -1:0 9999999 ''; do
+	run "$thaw" "${long[@]}" --out limited --time-limit "$limit"
+	check "an invalid time limit: '$limit'" fails 64 "--time-limit"
+done
+
 run "$thaw" eval --model run --data data --json
 check "eval counts each test image once" reports images=22
 check "eval agrees with the training" test "$(member top1)" = "$trained_top1"
@@ -109,6 +124,19 @@ run "$thaw" predict --model run red.png --top 1
 check "predict" eval 'exits 0 && out_has red.png && [ "$(wc -l <out)" -eq 2 ]'
 run "$thaw" predict --model run cut.png red.png
 check "predict continues after a damaged image" eval 'exits 65 cut.png && out_has red.png && ! out_has cut.png'
+# A signal while the second of three images comes through a pipe: the first two are classified.
+mkfifo pipe
+(exec 4>pipe; until [ -e go ]; do sleep 0.05; done; cat red.png >&4) &
+"$thaw" predict --model run red.png /dev/fd/3 red.png 3<pipe >out 2>err &
+program=$!
+until [ "$(find /proc/$program/fd -lname '*/pipe' 2>/dev/null | wc -l)" -ge 2 ] || ! kill -0 $program; do sleep 0.05; done
+kill -USR1 $program
+until grep -q 'asked to stop' err || ! kill -0 $program; do sleep 0.05; done
+touch go
+wait $program
+code=$?
+command="predict, USR1"
+check "predict answers a signal" eval 'exits 75 "asked to stop: 2 of 3 images are done" && [ "$(grep -c "^red.png\|^/dev/fd/3" out)" = 2 ]'
 run "$thaw" predict --model run none.png red.png --json
 check "predict with a missing image" eval 'exits 74 none.png && out_has "\"failed\": [{\"image\": \"none.png\""'
 run mpirun -n 2 "$thaw" predict --model run red.png --top 2

@@ -6,7 +6,7 @@
 cd "$work" || exit 1
 
 run "$thaw" --version
-check "version" prints "thaw "
+check "version and build" eval 'exits 0 && grep -qE "^thaw [0-9.]+ \(build [0-9a-f]{16}\)$" out'
 run "$thaw" --help
 check "help lists the commands" prints doctor train
 
@@ -24,7 +24,7 @@ declare -A flags=(
 	[inspect]="--layers --size"
 	[export]="--from --safetensors --half --onnx --fold-bn --verify"
 	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
-	[doctor]="--threads"
+	[doctor]="--out --threads"
 )
 names_flags() {
 	local flag
@@ -85,6 +85,8 @@ check "three ranks report an error once" fails_once 64
 setting() { grep -qE -e "^  $1 +$2\$" err; }
 # The settings are printed when the training starts.
 mkdir shown && idx shown/train 16 && idx shown/t10k 4
+# The settings with their default values; lines are wrapped.
+shows_default() { exits 0 && tr -s ' \n' ' ' <err | grep -qF "| $1 |"; }
 show() { rm -rf shown-run && run "$thaw" train --data shown --out=shown-run "$@"; }
 run "$thaw" train --data nowhere --out r
 check "a missing data folder" fails 74 "nowhere"
@@ -95,9 +97,9 @@ check "the environment overrides the file" setting batch "128 +\(THAW_BATCH\)"
 check "the file overrides the defaults" setting unfreeze "last:2 +\(c.yaml:3\)"
 check "defaults are logged" err_has "epochs 10"
 show
-check "the log has the default learning rate of sgd" err_has "| lr 0.01 |"
+check "the log has the default learning rate of sgd" shows_default "lr 0.01"
 show --optimizer adamw
-check "the log has the default learning rate of adamw" err_has "| lr 0.0003 |"
+check "the log has the default learning rate of adamw" shows_default "lr 0.0003"
 THAW_CONFIG=c.yaml show
 check "THAW_CONFIG names the file" setting lr "0.3 +\(c.yaml:1\)"
 THAW_LR='' run "$thaw" train --data nowhere --out r
@@ -161,6 +163,26 @@ check "doctor: kernels selected by the user" eval 'exits 0 && { [ "$(uname -m)" 
 OMP_NUM_THREADS=8 run mpirun -n 2 "$thaw" doctor --json
 check "doctor with two ranks" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && [ "$(wc -l <out)" -eq 1 ]'
 check "doctor advises on threads" out_has "OMP_NUM_THREADS is 8 with 2 ranks"
+run mpirun -n 2 "$thaw" doctor --out "$work/not/yet"
+check "doctor lists the nodes" eval 'exits 0 && grep -q "^  $(hostname | cut -c 1-16) *2 .* equal .* yes .* yes " out'
+run "$thaw" doctor --out /proc/not/yet
+check "doctor: a directory that is not writable" prints "files cannot be written: /proc/not/yet"
+
+# Launches that waste cores or start many jobs in place of one. More ranks than cores are intended in these tests.
+ranks=$(($(nproc) + 1))
+run env OMPI_MCA_rmaps_base_oversubscribe=0 mpirun --host "localhost:$ranks" -n $ranks "$thaw" eval --model builtin --data /none
+check "more ranks than cores: a warning" eval 'err_has "warning: $ranks ranks share the $(nproc) core" &&
+	[ "$(grep -c "^warning: " err)" -eq 1 ]'
+run mpirun -n $ranks "$thaw" eval --model builtin --data /none
+check "more ranks than cores on request: no warning" eval '! err_has warning:'
+run "$thaw" eval --model builtin --data /none --threads 1000
+check "more threads than cores: a warning" err_has "warning: 1000 BLAS threads for each rank, but"
+FLUX_JOB_SIZE=3 FLUX_TASK_RANK=0 run "$thaw" eval --model builtin --data /none
+check "three processes without an MPI" fails 78 "MPI sees 1 of 3 ranks: started by flux run" "use flux run -o pmi=pmix -n 3 thaw ..."
+FLUX_JOB_SIZE=3 FLUX_TASK_RANK=1 run "$thaw" eval --model builtin --data /none
+check "three processes without an MPI: said once" eval '[ $code -eq 78 ] && [ ! -s err ]'
+PBS_TASKNUM=2 run "$thaw" eval --model builtin --data /none
+check "a process that pbsdsh started: a warning" err_has "warning: a process of its own, not a rank of a job: started by pbsdsh"
 run bash -c '"$0" doctor >/dev/full' "$thaw"
 check "a result that cannot be written" exits 74 "stdout"
 

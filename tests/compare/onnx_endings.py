@@ -95,6 +95,8 @@ def endings(net):
         "softmax": lambda n, x: n(x).softmax(1),
         "log_softmax": lambda n, x: n(x).log_softmax(1),
         "sigmoid": lambda n, x: n(x).sigmoid(),
+        "relu": lambda n, x: n(x).relu(),
+        "tanh": lambda n, x: n(x).tanh(),
         "argmax": lambda n, x: n(x).argmax(1),
         "top_k": lambda n, x: n(x).topk(3),
         "softmax, top_k": lambda n, x: n(x).softmax(1).topk(3),
@@ -109,8 +111,6 @@ def endings(net):
     return found | {
         "no classifier": (bare, lambda n, x: n(x), lambda n, x: n.double()(x).flatten(1), False),
         "unpooled": (net, lambda n, x: n.forward_features(x), pooled, False),
-        "relu": (net, lambda n, x: n(x).relu(), lambda n, x: n(x).relu(), False),
-        "tanh": (net, lambda n, x: (n(x) / 9).tanh(), lambda n, x: (n(x) / 9).tanh(), False),
     }
 
 

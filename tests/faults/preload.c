@@ -4,7 +4,8 @@
  * THAW_FAULT_AT-th of them, from 1: before   the process ends before the call half     a write ends the process after
  * half of its bytes; other calls as `before` after    the process ends after the call NUMBER   the call fails with this
  * errno, without being made (except close) The process ends by _exit, without flushing or cleaning up, as if it was
- * killed. THAW_FAULT_LOG receives a line for each call: its name and paths.
+ * killed. THAW_FAULT_FLOCK: flock and the locks of fcntl always fail with this errno, and do not count. THAW_FAULT_LOG
+ * receives a line for each call: its name and paths.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,7 +62,8 @@ static const char *enter(const char *call, const char *path, const char *to)
 	const char *at = getenv("THAW_FAULT_AT"), *what = getenv("THAW_FAULT_DO");
 	if (atomic_fetch_add(&calls, 1) + 1 != (at ? atoi(at) : 0) || !what)
 		return "";
-	if (strcmp(what, "before") == 0 || (strcmp(what, "half") == 0 && strcmp(call, "write") != 0))
+	if (strcmp(what, "before") == 0 ||
+	    (strcmp(what, "half") == 0 && strcmp(call, "write") != 0 && strcmp(call, "pwrite") != 0))
 		_exit(EXIT_CODE);
 	return what;
 }
@@ -114,17 +118,90 @@ ssize_t write(int fd, const void *bytes, size_t size)
 	return written;
 }
 
-int fsync(int fd)
+ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at)
 {
 	char path[PATH_MAX];
 	if (!counts_fd(fd, path))
-		return REAL(fsync)(fd);
-	const char *what = enter("fsync", path, NULL);
+		return REAL(pwrite)(fd, bytes, size, at);
+	const char *what = enter("pwrite", path, NULL);
 	if (fails(what))
 		return -1;
-	int result = REAL(fsync)(fd);
+	bool half = strcmp(what, "half") == 0;
+	ssize_t written = REAL(pwrite)(fd, bytes, half ? size / 2 : size, at);
+	if (half)
+		_exit(EXIT_CODE);
+	leave(what);
+	return written;
+}
+
+/* Defines a function of a file descriptor, with more parameters and arguments. */
+#define ON_DESCRIPTOR(name, parameters, arguments)           \
+	int name parameters                                  \
+	{                                                    \
+		char path[PATH_MAX];                         \
+		if (!counts_fd(fd, path))                    \
+			return REAL(name) arguments;         \
+		const char *what = enter(#name, path, NULL); \
+		if (fails(what))                             \
+			return -1;                           \
+		int result = REAL(name) arguments;           \
+		leave(what);                                 \
+		return result;                               \
+	}
+ON_DESCRIPTOR(fsync, (int fd), (fd))
+ON_DESCRIPTOR(fdatasync, (int fd), (fd))
+ON_DESCRIPTOR(ftruncate, (int fd, off_t size), (fd, size))
+
+/* The same for a function of a path. */
+#define ON_PATH(name, parameters, arguments)                 \
+	int name parameters                                  \
+	{                                                    \
+		if (!counts(path))                           \
+			return REAL(name) arguments;         \
+		const char *what = enter(#name, path, NULL); \
+		if (fails(what))                             \
+			return -1;                           \
+		int result = REAL(name) arguments;           \
+		leave(what);                                 \
+		return result;                               \
+	}
+ON_PATH(unlink, (const char *path), (path))
+ON_PATH(mkdir, (const char *path, mode_t mode), (path, mode))
+
+int unlinkat(int directory, const char *name, int flags)
+{
+	char path[PATH_MAX];
+	if (!counts_fd(directory, path))
+		return REAL(unlinkat)(directory, name, flags);
+	const char *what = enter("unlinkat", path, name);
+	if (fails(what))
+		return -1;
+	int result = REAL(unlinkat)(directory, name, flags);
 	leave(what);
 	return result;
+}
+
+/* The errno with which locks fail; 0: they work. */
+static int lock_error(void)
+{
+	const char *number = getenv("THAW_FAULT_FLOCK");
+	return number ? atoi(number) : 0;
+}
+
+int flock(int fd, int operation)
+{
+	errno = lock_error();
+	return errno ? -1 : REAL(flock)(fd, operation);
+}
+
+int fcntl(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	void *argument = va_arg(args, void *);
+	va_end(args);
+	errno = command == F_OFD_SETLK ? lock_error() : 0;
+	return errno ? -1 : REAL(fcntl)(fd, command, argument);
 }
 
 int close(int fd)
@@ -146,18 +223,6 @@ int rename(const char *from, const char *to)
 	if (fails(what))
 		return -1;
 	int result = REAL(rename)(from, to);
-	leave(what);
-	return result;
-}
-
-int unlink(const char *path)
-{
-	if (!counts(path))
-		return REAL(unlink)(path);
-	const char *what = enter("unlink", path, NULL);
-	if (fails(what))
-		return -1;
-	int result = REAL(unlink)(path);
 	leave(what);
 	return result;
 }

@@ -1,26 +1,32 @@
 #!/bin/sh
-# Runs each fuzz target of a build. Usage: tests/fuzz/run.sh BUILD SECONDS
+# Runs fuzz targets of a build. Usage: tests/fuzz/run.sh BUILD SECONDS [TARGET...]
 #
-# Interesting inputs are kept in BUILD/corpus/TARGET and used by the next run. An input that crashes the target is written
-# to BUILD/TARGET-crash-..., and the report goes to stderr.
+# Each target starts from its kept corpus, tests/fuzz/corpus/TARGET, and from files that other tests have. Interesting
+# inputs are kept in BUILD/corpus/TARGET and used by the next run. An input that crashes the target, takes longer than
+# 10 seconds or more than 2 GB is written to BUILD/TARGET-..., and the report goes to stderr.
 set -eu
 build=$1 seconds=$2
-seeds=$build/seeds
-mkdir -p "$seeds"
-for file in tests/golden/*.safetensors; do
-	zstd -q -f --check "$file" -o "$seeds/$(basename "$file").zst"
-done
+shift 2
+if [ $# -eq 0 ]; then
+	for source in tests/fuzz/fuzz_*.c; do
+		set -- "$@" "$(basename "$source" .c)"
+	done
+fi
+TMPDIR=$(mktemp -d -p "$([ -w /dev/shm ] && echo /dev/shm || echo /tmp)")
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
 
-for source in tests/fuzz/fuzz_*.c; do
-	target=$(basename "$source" .c)
+for target; do
 	case $target in
 	fuzz_image) from=tests/golden/images ;;
-	fuzz_checkpoint) from=$seeds ;;
+	fuzz_weights) from=tests/golden ;;
 	fuzz_onnx) from=/usr/share/libonnx-testdata/data/node ;;
-	*) from=tests/golden ;;
+	*) from= ;;
 	esac
 	mkdir -p "$build/corpus/$target"
 	echo "$target: $seconds s"
-	"$build/tests/fuzz/$target" -max_total_time="$seconds" -artifact_prefix="$build/$target-" -timeout=10 \
-		-max_len=65536 -verbosity=0 -print_funcs=0 -print_final_stats=1 "$build/corpus/$target" "$from"
+	# shellcheck disable=SC2086 # $from is one folder or none
+	nice -n 19 "$build/tests/fuzz/$target" -max_total_time="$seconds" -artifact_prefix="$build/$target-" -timeout=10 \
+		-rss_limit_mb=2048 -max_len=65536 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
+		"$build/corpus/$target" "tests/fuzz/corpus/$target" $from
 done

@@ -219,7 +219,7 @@ int main(void)
 	MPI_Initialized(&started);
 	for (size_t p = 0; started && p < sizeof(pieces) / sizeof(pieces[0]); p++) {
 		struct thaw_comm cut;
-		thaw_status status = thaw_comm_over_mpi(&cut, MPI_COMM_WORLD, pieces[p], 0);
+		thaw_status status = thaw_comm_over_mpi(&cut, MPI_COMM_WORLD, pieces[p], 0, NULL);
 		check(&c, status == THAW_OK, "a communicator of small pieces");
 		for (size_t i = 0; status == THAW_OK && i < sizeof(all) / sizeof(all[0]); i++) {
 			char what[128];

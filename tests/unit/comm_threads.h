@@ -208,7 +208,7 @@ static inline void ranks_abort(struct thaw_comm *comm, int code)
 	exit(code);
 }
 
-static inline void ranks_close(struct thaw_comm *comm)
+static inline void ranks_nothing(struct thaw_comm *comm)
 {
 	(void)comm;
 }
@@ -238,6 +238,8 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .alltoall_start = ranks_alltoall_start,
 				 .allgather_start = ranks_allgather_start,
 				 .advance = ranks_advance,
+				 .idle = ranks_nothing,
+				 .step = ranks_nothing,
 				 .broadcast = ranks_broadcast,
 				 .gather = ranks_gather,
 				 .max = ranks_max,
@@ -245,7 +247,7 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .node_alloc = ranks_node_alloc,
 				 .node_free = ranks_node_free,
 				 .abort = ranks_abort,
-				 .close = ranks_close},
+				 .close = ranks_nothing},
 			.body = body,
 			.argument = argument,
 		};

@@ -18,9 +18,9 @@ enum { IMAGES = 21, CLASSES = 3, SIDE = 40, RANKS = 4 };
 
 /* Parameters of a synthetic dataset. */
 struct recipe {
-	int damaged;         /* every n-th image is damaged; 0: none */
-	int64_t unreachable; /* reading this image fails with THAW_IO; -1: none */
-	double noise;        /* fraction of noise */
+	int damaged;     /* every n-th image is damaged; 0: none */
+	int64_t starved; /* for this image there is no memory; -1: none */
+	double noise;    /* fraction of noise */
 };
 
 static int32_t labels[10 * IMAGES];
@@ -31,8 +31,8 @@ static thaw_status read_waves(const struct thaw_dataset *d, int64_t i, struct th
 	const struct recipe *r = d->context;
 	if (r->damaged < 0 || (r->damaged && i % r->damaged == 1))
 		return thaw_fail(THAW_DATA, "image %lld: damaged", (long long)i);
-	if (i == r->unreachable)
-		return thaw_fail(THAW_IO, "image %lld: away", (long long)i);
+	if (i == r->starved)
+		return thaw_fail(THAW_RESOURCE, "image %lld: no memory", (long long)i);
 	struct thaw_image image = {SIDE, SIDE, thaw_alloc(3 * SIDE * SIDE, 1)};
 	for (int64_t k = 0; image.pixels && k < 3 * SIDE * SIDE; k++) {
 		double x = (double)(k / 3 % SIDE), y = (double)(k / 3 / SIDE), c = (double)(k % 3);
@@ -53,7 +53,7 @@ static struct thaw_dataset waves(int64_t count, struct recipe *r)
 		.count = count, .classes = CLASSES, .labels = labels, .read = read_waves, .context = r};
 }
 
-static struct recipe plain = {.unreachable = -1};
+static struct recipe plain = {.starved = -1};
 
 /* ---- Networks ---------------------------------------------------------------------------------------------------- */
 
@@ -325,7 +325,7 @@ static void any_number_of_ranks_gives_the_same_bits(void **state)
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
 	for (size_t k = 0; k < sizeof(counts) / sizeof(*counts); k++) {
-		struct recipe some = {.damaged = 7, .unreachable = -1};
+		struct recipe some = {.damaged = 7, .starved = -1};
 		struct thaw_dataset d = waves(counts[k], &some);
 		struct thaw_activations alone = collect(m, cut, cuts, &d);
 		for (int ranks = 1; ranks <= RANKS; ranks++) {
@@ -355,14 +355,14 @@ static void a_failure_on_one_rank_fails_all_ranks(void **state)
 	struct thaw_model *m = load("builtin", 0);
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
-	struct recipe away = {.unreachable = 9};
+	struct recipe starved = {.starved = 9};
 	struct thaw_callbacks stops = {.stop = say_stop};
 	for (int ranks = 1; ranks <= RANKS; ranks++) {
-		struct thaw_dataset d = waves(IMAGES, &away);
+		struct thaw_dataset d = waves(IMAGES, &starved);
 		struct job j = {.model = m, .cut = cut, .cuts = cuts, .dataset = &d};
 		ranks_run(ranks, run_rank, &j);
 		for (int r = 0; r < ranks; r++)
-			assert_int_equal(j.status[r], THAW_IO);
+			assert_int_equal(j.status[r], THAW_RESOURCE);
 		d = waves(IMAGES, &plain);
 		j.callbacks = &stops;
 		ranks_run(ranks, run_rank, &j);
@@ -387,7 +387,7 @@ static void damaged_images_do_not_affect_others(void **state)
 	struct thaw_model *m = load("builtin", 0);
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
-	struct recipe some = {.damaged = 4, .unreachable = -1}, all = {.damaged = -1, .unreachable = -1};
+	struct recipe some = {.damaged = 4, .starved = -1}, all = {.damaged = -1, .starved = -1};
 	struct thaw_dataset whole = waves(IMAGES, &plain), d = waves(IMAGES, &some);
 	struct thaw_activations without = collect(m, cut, cuts, &whole), t = collect(m, cut, cuts, &d);
 	assert_int_equal(t.count, IMAGES - 5);
@@ -518,7 +518,7 @@ static void training_images_have_distance_0(void **state)
 	thaw_graph_block(g, "stem");
 	add_classifier(g, add_norm(g, add_conv(g, "conv", 0, 3, 6), 6), 6);
 	struct thaw_model m = finish(g);
-	struct recipe all = {.unreachable = -1, .noise = 1.0};
+	struct recipe all = {.starved = -1, .noise = 1.0};
 	struct thaw_dataset d = waves(IMAGES, &plain), noise = waves(IMAGES, &all);
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	struct thaw_similarity s;
@@ -612,7 +612,7 @@ static void noise_is_further_away_than_photographs(void **state)
 		skip();
 	}
 	struct thaw_model *m = load("builtin", 0);
-	struct recipe all = {.unreachable = -1, .noise = 1.0};
+	struct recipe all = {.starved = -1, .noise = 1.0};
 	struct thaw_dataset noise = waves(5 * IMAGES, &all), clothes;
 	struct thaw_dataset_options options = {.seed = 1, .limit_per_class = 10};
 	assert_int_equal(thaw_dataset_open(&clothes, path, THAW_SPLIT_TRAIN, &options), THAW_OK);

@@ -2,9 +2,11 @@
 #include "tests/scratch.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
+#include "src/checkpoint/frame.h"
 #include "thaw/checkpoint.h"
 #include "thaw/random.h"
 
@@ -16,7 +18,8 @@
 #define FRAME_HEADER   10
 #define FRAME_CHECKSUM 4
 
-#define FLIPS 60 /* sampled of a large file */
+#define FLIPS   60                /* sampled of a large file */
+#define LARGEST ((size_t)1 << 20) /* bytes of content that a search accepts */
 
 /* A state of two tensors whose values depend on its step. */
 struct sample {
@@ -64,6 +67,30 @@ static void assert_sample(const struct thaw_weights *w, int64_t step, int64_t n)
 
 #define SMALL 5 /* elements of most states here */
 
+struct reported {
+	int count;
+	char path[4][1024];
+};
+
+static void report_damage(void *context, const char *path, thaw_status status, const char *why)
+{
+	(void)status;
+	struct reported *reported = context;
+	assert_true(reported->count < 4);
+	assert_non_null(strstr(why, path));
+	snprintf(reported->path[reported->count++], sizeof(reported->path[0]), "%s", path);
+}
+
+/* reported: NULL if none may be skipped. */
+static thaw_status latest(struct thaw_weights *read, int64_t *step, const char *directory, struct reported *reported)
+{
+	const struct thaw_checkpoint_search search = {.directory = directory,
+						      .largest = LARGEST,
+						      .skipped = reported ? report_damage : NULL,
+						      .context = reported};
+	return thaw_checkpoint_latest(read, step, &search);
+}
+
 static struct thaw_checkpoint_writer *writer(const struct scratch *s, int keep_last)
 {
 	struct thaw_checkpoint_writer *w = NULL;
@@ -109,11 +136,11 @@ static void a_checkpoint_is_read_back(void **state)
 	assert_int_equal(save(w, 7, true), THAW_OK);
 	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 0)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 0), SIZE_MAX), THAW_OK);
 	assert_sample(&read, 0, SMALL);
 	thaw_weights_free(&read);
 	int64_t step = -5;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, NULL, NULL), THAW_OK);
+	assert_int_equal(latest(&read, &step, s->path, NULL), THAW_OK);
 	assert_int_equal(step, 7);
 	assert_sample(&read, 7, SMALL);
 	thaw_weights_free(&read);
@@ -139,7 +166,7 @@ static void a_state_may_be_larger_than_the_buffer(void **state)
 	assert_int_equal(access(step_file(s, 6), F_OK), -1);
 	assert_int_equal(access(step_file(s, 7), F_OK), -1);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5)), THAW_OK);
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5), SIZE_MAX), THAW_OK);
 	assert_sample(&read, 5, n);
 	thaw_weights_free(&read);
 	sample_free(sample);
@@ -171,7 +198,7 @@ static void zstd_and_any_safetensors_reader_read_it(void **state)
 static bool file_refused(const char *path, int64_t step, int64_t n)
 {
 	struct thaw_weights read = {0};
-	thaw_status status = thaw_checkpoint_read(&read, path);
+	thaw_status status = thaw_checkpoint_read(&read, path, SIZE_MAX);
 	if (status == THAW_OK) {
 		assert_sample(&read, step, n);
 		thaw_weights_free(&read);
@@ -285,6 +312,39 @@ static void a_state_may_be_larger_than_the_window(void **state)
 	free(file);
 }
 
+/* A gigabyte of zeros in some kilobytes: refused by the header's content size, within any time, where the caller
+ * expects less. The older checkpoint is used. */
+static void larger_content_than_expected_is_refused(void **state)
+{
+	const struct scratch *s = *state;
+	const size_t block = 1 << 20;
+	struct thaw_checkpoint_writer *w = writer(s, 2);
+	assert_int_equal(save(w, 1, false), THAW_OK);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	struct thaw_frame_writer *f;
+	char *zeros = calloc(block, 1);
+	assert_int_equal(thaw_frame_open(&f, step_file(s, 2), 1024 * block, 1), THAW_OK);
+	for (int i = 0; i < 1024; i++)
+		assert_int_equal(thaw_frame_append(f, zeros, block), THAW_OK);
+	assert_int_equal(thaw_frame_commit(f), THAW_OK);
+	free(zeros);
+
+	struct thaw_weights read = {0};
+	int64_t step;
+	struct rusage before, after;
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 2), block), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "1073741824 bytes, at most 1048576 are expected"));
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(
+		thaw_checkpoint_latest(&read, &step,
+				       &(struct thaw_checkpoint_search){.directory = s->path, .largest = block}),
+		THAW_OK);
+	getrusage(RUSAGE_SELF, &after);
+	assert_int_equal(step, 1);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 100 << 10); /* kilobytes */
+	thaw_weights_free(&read);
+}
+
 /* Headers with a content size far above the actual content. */
 static void exaggerated_sizes_are_refused(void **state)
 {
@@ -307,21 +367,8 @@ static void exaggerated_sizes_are_refused(void **state)
 	assert_non_null(strstr(thaw_error_message(), "header"));
 	ZSTD_freeCCtx(zstd);
 	struct thaw_weights read = {0};
-	assert_int_equal(thaw_checkpoint_read(&read, s->path), THAW_DATA);
-	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none")), THAW_IO);
-}
-
-struct reported {
-	int count;
-	char path[4][1024];
-};
-
-static void report_damage(void *context, const char *path, const char *why)
-{
-	struct reported *reported = context;
-	assert_true(reported->count < 4);
-	assert_non_null(strstr(why, path));
-	snprintf(reported->path[reported->count++], sizeof(reported->path[0]), "%s", path);
+	assert_int_equal(thaw_checkpoint_read(&read, s->path, SIZE_MAX), THAW_DATA);
+	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none"), SIZE_MAX), THAW_IO);
 }
 
 static void damage(const char *path)
@@ -351,7 +398,7 @@ static void damaged_checkpoints_are_skipped(void **state)
 	struct reported reported = {0};
 	struct thaw_weights read = {0};
 	int64_t step;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
+	assert_int_equal(latest(&read, &step, s->path, &reported), THAW_OK);
 	assert_int_equal(step, 9);
 	assert_sample(&read, 9, SMALL);
 	thaw_weights_free(&read);
@@ -378,7 +425,7 @@ static void any_damage_leads_to_the_previous_checkpoint(void **state)
 		struct reported reported = {0};
 		struct thaw_weights read = {0};
 		int64_t step;
-		assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, report_damage, &reported), THAW_OK);
+		assert_int_equal(latest(&read, &step, s->path, &reported), THAW_OK);
 		assert_int_equal(step, 1);
 		assert_int_equal(reported.count, 1);
 		thaw_weights_free(&read);
@@ -386,15 +433,96 @@ static void any_damage_leads_to_the_previous_checkpoint(void **state)
 	free(file);
 }
 
+/* A few kilobytes of zstd that expand to 16 GiB of zeros. */
+static void put_bomb(const char *path)
+{
+	static char zeros[1 << 20], block[1 << 20];
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	FILE *file = fopen(path, "wb");
+	assert_non_null(file);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, 21);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+	ZSTD_CCtx_setPledgedSrcSize(zstd, UINT64_C(16) << 30);
+	ZSTD_inBuffer in = {.src = zeros, .size = sizeof(zeros)};
+	ZSTD_outBuffer out = {.dst = block, .size = sizeof(block)};
+	assert_false(ZSTD_isError(ZSTD_compressStream2(zstd, &out, &in, ZSTD_e_flush)));
+	fwrite(block, 1, out.pos, file);
+	fclose(file);
+	ZSTD_freeCCtx(zstd);
+}
+
+/* Entries that are not files, cannot be opened, or expand to more than a state can have. Opening a FIFO does not wait.
+ */
+static void entries_that_cannot_be_read_are_skipped(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_checkpoint_writer *w = writer(s, 2);
+	save(w, 1, false);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	assert_int_equal(mkfifo(step_file(s, 2), 0666), 0);
+	assert_int_equal(symlink("nowhere", step_file(s, 3)), 0);
+	assert_int_equal(mkdir(step_file(s, 4), 0777), 0);
+	put_bomb(step_file(s, 5));
+	struct reported reported = {0};
+	struct thaw_weights read = {0};
+	int64_t step;
+	assert_int_equal(latest(&read, &step, s->path, &reported), THAW_OK);
+	assert_int_equal(step, 1);
+	assert_int_equal(reported.count, 4);
+	thaw_weights_free(&read);
+	assert_int_equal(thaw_checkpoint_read(&read, step_file(s, 5), LARGEST), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "checkpoint too large"));
+
+	/* They do not keep these steps from being saved. */
+	w = writer(s, 4);
+	for (int i = 2; i <= 4; i++)
+		assert_int_equal(save(w, i, false), THAW_OK);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	for (int i = 2; i <= 4; i++) {
+		assert_int_equal(thaw_checkpoint_read(&read, step_file(s, i), LARGEST), THAW_OK);
+		thaw_weights_free(&read);
+	}
+}
+
+static thaw_status refuse_above_8(void *context, const struct thaw_weights *w, int64_t step)
+{
+	(void)context;
+	assert_sample(w, step, SMALL);
+	return step > 8 ? thaw_fail(THAW_CONFIG, "too late") : THAW_OK;
+}
+
+/* Whole checkpoints that the caller cannot use are passed over and named, with the reason. */
+static void a_caller_can_refuse_a_checkpoint(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_checkpoint_writer *w = writer(s, 4);
+	for (int i = 8; i <= 10; i++)
+		save(w, i, false);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	struct reported reported = {0};
+	const struct thaw_checkpoint_search search = {.directory = s->path,
+						      .largest = LARGEST,
+						      .check = refuse_above_8,
+						      .skipped = report_damage,
+						      .context = &reported};
+	struct thaw_weights read = {0};
+	int64_t step;
+	assert_int_equal(thaw_checkpoint_latest(&read, &step, &search), THAW_OK);
+	assert_int_equal(step, 8);
+	assert_int_equal(reported.count, 2);
+	assert_non_null(strstr(thaw_error_message(), "too late"));
+	thaw_weights_free(&read);
+}
+
 static void an_empty_folder_has_no_checkpoint(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_weights read = {0};
 	int64_t step = 5;
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, s->path, NULL, NULL), THAW_OK);
+	assert_int_equal(latest(&read, &step, s->path, NULL), THAW_OK);
 	assert_int_equal(step, -1);
 	assert_int_equal(read.count, 0);
-	assert_int_equal(thaw_checkpoint_latest(&read, &step, scratch_file(s, "none"), NULL, NULL), THAW_IO);
+	assert_int_equal(latest(&read, &step, scratch_file(s, "none"), NULL), THAW_IO);
 }
 
 static int64_t best_of(const struct scratch *s)
@@ -505,15 +633,42 @@ static void a_failure_is_reported_once(void **state)
 	assert_steps(&inner, 4);
 }
 
+/* The oldest go first, the best one last, and the newest undamaged one stays. */
+static void room_is_made_from_the_oldest_on(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_checkpoint_writer *w = writer(s, 5);
+	for (int step = 1; step <= 5; step++)
+		save(w, step, step == 1);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	damage(step_file(s, 5));
+	w = writer(s, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 1, 3, 4, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 1, 4, 5);
+	assert_true(thaw_checkpoint_make_room(w));
+	assert_steps(s, 4, 5);
+	assert_false(thaw_checkpoint_make_room(w));
+	assert_steps(s, 4, 5);
+	struct thaw_checkpoint_news news = thaw_checkpoint_poll(w);
+	assert_true(news.completed == 0 && news.removed == 3 && news.failure == THAW_OK);
+	assert_int_equal(thaw_checkpoint_poll(w).removed, 0);
+	save(w, 6, false);
+	assert_int_equal(thaw_checkpoint_flush(w), THAW_OK);
+	assert_int_equal(thaw_checkpoint_poll(w).completed, 1);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+}
+
 static void invalid_options_are_refused(void **state)
 {
 	const struct scratch *s = *state;
 	struct thaw_checkpoint_writer *w = NULL;
-	struct thaw_checkpoint_options o = {s->path, 1, 3};
+	struct thaw_checkpoint_options o = {.directory = s->path, .keep_last = 1, .level = 3};
 	assert_int_equal(thaw_checkpoint_writer_create(&w, &o), THAW_CONFIG);
-	o = (struct thaw_checkpoint_options){s->path, 2, 0};
+	o = (struct thaw_checkpoint_options){.directory = s->path, .keep_last = 2, .level = 0};
 	assert_int_equal(thaw_checkpoint_writer_create(&w, &o), THAW_CONFIG);
-	o = (struct thaw_checkpoint_options){scratch_file(s, "none"), 2, 3};
+	o = (struct thaw_checkpoint_options){.directory = scratch_file(s, "none"), .keep_last = 2, .level = 3};
 	assert_int_equal(thaw_checkpoint_writer_create(&w, &o), THAW_IO);
 	assert_null(w);
 }
@@ -542,14 +697,18 @@ int main(void)
 		in_scratch(flipped_bits_never_change_values),
 		in_scratch(trailing_bytes_are_refused),
 		in_scratch(a_state_may_be_larger_than_the_window),
+		in_scratch(larger_content_than_expected_is_refused),
 		in_scratch(exaggerated_sizes_are_refused),
 		in_scratch(damaged_checkpoints_are_skipped),
+		in_scratch(entries_that_cannot_be_read_are_skipped),
+		in_scratch(a_caller_can_refuse_a_checkpoint),
 		in_scratch(any_damage_leads_to_the_previous_checkpoint),
 		in_scratch(an_empty_folder_has_no_checkpoint),
 		in_scratch(the_newest_and_the_best_are_kept),
 		in_scratch(a_best_that_was_never_written_is_ignored),
 		in_scratch(damaged_checkpoints_do_not_count_as_kept),
 		in_scratch(a_failure_is_reported_once),
+		in_scratch(room_is_made_from_the_oldest_on),
 		in_scratch(invalid_options_are_refused),
 		in_scratch(the_same_state_gives_the_same_file),
 	};

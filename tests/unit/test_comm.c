@@ -85,6 +85,49 @@ static void a_different_rank_is_named(void **state)
 	}
 }
 
+#define DIGESTS 3
+
+/* Digests of each rank; all ranks must find the same difference. */
+struct compare_case {
+	uint64_t digest[RANKS][DIGESTS];
+	int item, rank, other;
+	int wrong;
+};
+
+static void compare_body(struct thaw_comm *comm, void *argument)
+{
+	struct compare_case *c = argument;
+	struct thaw_comm_difference d = {.item = 77};
+	char host[THAW_COMM_HOST] = "";
+	gethostname(host, sizeof(host) - 1);
+	int wrong = thaw_comm_compare(comm, c->digest[comm->rank], DIGESTS, &d) != THAW_OK || d.item != c->item;
+	if (c->item >= 0)
+		wrong += d.rank != c->rank || d.other != c->other || strcmp(d.host, host) != 0 ||
+			 strcmp(d.other_host, host) != 0;
+	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
+}
+
+static void the_rank_that_differs_from_most_is_found(void **state)
+{
+	(void)state;
+	struct compare_case cases[] = {
+		{{{1, 2, 3}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}}, -1, 0, 0, 0},
+		{{{1, 2, 3}, {1, 2, 3}, {1, 2, 3}, {1, 9, 3}, {1, 2, 8}}, 1, 3, 0, 0},
+		{{{1, 2, 3}, {1, 2, 4}, {1, 2, 4}, {1, 2, 4}, {1, 2, 5}}, 2, 0, 1, 0},  /* rank 0 itself */
+		{{{1, 2, 3}, {1, 0, 3}, {1, 2, 3}, {1, 2, 3}, {0, 2, 3}}, -1, 0, 0, 0}, /* unknown */
+		{{{0, 2, 3}, {0, 2, 3}, {1, 2, 3}, {7, 2, 3}, {1, 2, 3}}, 0, 3, 2, 0},
+		{{{0, 2, 0}, {0, 2, 0}, {0, 2, 0}, {0, 2, 0}, {0, 2, 0}}, -1, 0, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ranks_run(RANKS, compare_body, &cases[i]);
+		assert_int_equal(cases[i].wrong, 0);
+	}
+	struct thaw_comm alone = thaw_comm_alone();
+	struct thaw_comm_difference d;
+	assert_int_equal(thaw_comm_compare(&alone, cases[0].digest[0], DIGESTS, &d), THAW_OK);
+	assert_int_equal(d.item, -1);
+}
+
 static void alone_is_a_communicator(void **state)
 {
 	(void)state;
@@ -151,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_failure_fails_all_ranks),
 		cmocka_unit_test(a_different_rank_is_named),
+		cmocka_unit_test(the_rank_that_differs_from_most_is_found),
 		cmocka_unit_test(alone_is_a_communicator),
 		cmocka_unit_test(signals_are_recorded),
 		cmocka_unit_test(a_second_interrupt_ends_the_process),

@@ -283,6 +283,49 @@ static void idx(void **state)
 	open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, "labels.txt");
 }
 
+/* EMNIST's names of classes: one character, or upper and lower case. Wrong and missing lines are named. */
+static void idx_mapping(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} wrong[] = {
+		{"0 48\n1 66\n1 67\n2 68\n", "two lines for class 1: "},
+		{"0 48\n2 68\n", "no line for class 1 of 3: "},
+		{"0 48\n1 x\n2 68\n", "line 2: \"1 x\""},
+		{"0 48\n1 66\n2\n", "line 3: \"2\""},
+		{"0 48\n1 10\n2 68\n", "line 2: \"1 10\""},
+		{"0 48\n1 66.5\n2 68\n", "line 2: "},
+		{"names\n", "line 1: \"names\""},
+		{"", "no line for class 1 of 3"},
+	};
+	static const char text[] = "1 65 97\r\n2 66\n9 70\n\n";
+	uint8_t images[16 + IDX_COUNT * IDX_SIDE * IDX_SIDE], labels[8 + IDX_COUNT];
+	make_idx(images, labels);
+	put(state, "emnist-letters-train-images-idx3-ubyte", images, sizeof(images));
+	put(state, "emnist-letters-train-labels-idx1-ubyte", labels, sizeof(labels));
+	put(state, "emnist-letters-test-images-idx3-ubyte", images, sizeof(images));
+	put(state, "emnist-letters-test-labels-idx1-ubyte", labels, sizeof(labels));
+	put(state, "mapping.txt", "0 48\n1 49\n2 50\n", 15);
+	struct thaw_dataset d = open_ok(state, THAW_SPLIT_TRAIN, plain);
+	assert_string_equal(d.class_names[2], "2");
+	thaw_dataset_close(&d);
+	put(state, "emnist-letters-mapping.txt", text, sizeof(text) - 1);
+	d = open_ok(state, THAW_SPLIT_TEST, plain);
+	assert_int_equal(d.classes, 3);
+	assert_string_equal(d.class_names[0], "0");
+	assert_string_equal(d.class_names[1], "Aa");
+	assert_string_equal(d.class_names[2], "B");
+	thaw_dataset_close(&d);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		put(state, "emnist-letters-mapping.txt", wrong[i].text, strlen(wrong[i].text));
+		open_fails(state, THAW_SPLIT_TRAIN, THAW_DATA, wrong[i].words);
+	}
+	put(state, "labels.txt", "a\nb\nc\n", 6); /* goes before */
+	d = open_ok(state, THAW_SPLIT_TRAIN, plain);
+	assert_string_equal(d.class_names[1], "b");
+	thaw_dataset_close(&d);
+}
+
 static void damaged_idx(void **state)
 {
 	uint8_t images[IDX_BYTES], labels[8 + IDX_COUNT];
@@ -374,6 +417,52 @@ static void cifar(void **state)
 	open_fails(state, THAW_SPLIT_TEST, THAW_DATA, "label 2");
 }
 
+/* The fingerprint of a file, and of the same bytes in memory, as a read gives it. */
+static void fingerprints(void **state)
+{
+	enum { BLOCK = THAW_FINGERPRINT_BLOCK, SIZE = 5 * BLOCK };
+	static const size_t blocks[] = {0, 2 * BLOCK + 1, SIZE - 1}, between[] = {BLOCK, SIZE - BLOCK - 1};
+	uint8_t bytes[SIZE];
+	struct thaw_fingerprint same;
+	for (int i = 0; i < SIZE; i++)
+		bytes[i] = (uint8_t)(i * i / 7);
+	put(state, "cats/1.jpg", bytes, SIZE);
+	put_image(state, "dogs/1.jpg");
+	put_image(state, "dogs/2.jpg");
+	put_image(state, "cats/2.jpg");
+	struct thaw_dataset d = open_ok(state, THAW_SPLIT_ALL, plain);
+	const struct thaw_fingerprint first = thaw_dataset_fingerprint(&d, 0, true);
+	same = thaw_fingerprint_of(bytes, SIZE, first.modified);
+	assert_memory_equal(&same, &first, sizeof(same));
+	struct thaw_fingerprint quick = thaw_dataset_fingerprint(&d, 0, false);
+	assert_int_equal(quick.content, 0);
+	assert_true(thaw_fingerprint_same(&first, &quick));
+	for (int i = 0; i < 3; i++) {
+		bytes[blocks[i]] ^= 1;
+		same = thaw_fingerprint_of(bytes, SIZE, first.modified);
+		assert_false(thaw_fingerprint_same(&first, &same)); /* whatever the time */
+		bytes[blocks[i]] ^= 1;
+	}
+	for (int i = 0; i < 2; i++) {
+		bytes[between[i]] ^= 1;
+		same = thaw_fingerprint_of(bytes, SIZE, first.modified + 1);
+		assert_false(thaw_fingerprint_same(&first, &same));
+		bytes[between[i]] ^= 1;
+	}
+	same = thaw_fingerprint_of(bytes, SIZE, first.modified + 1);
+	assert_true(thaw_fingerprint_same(&first, &same));
+	same = thaw_fingerprint_of(bytes, SIZE - 1, first.modified);
+	assert_false(thaw_fingerprint_same(&first, &same));
+	struct thaw_encoded_image encoded;
+	assert_int_equal(d.read(&d, 1, &encoded), THAW_OK);
+	same = thaw_dataset_fingerprint(&d, 1, true);
+	assert_memory_equal(&encoded.fingerprint, &same, sizeof(same));
+	thaw_encoded_image_free(&encoded);
+	struct thaw_fingerprint none = {0};
+	assert_false(thaw_fingerprint_same(&none, &none)); /* unknown */
+	thaw_dataset_close(&d);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 
 int main(void)
@@ -385,9 +474,11 @@ int main(void)
 		TEST(wrong_folders),
 		TEST(class_called_train),
 		TEST(idx),
+		TEST(idx_mapping),
 		TEST(damaged_idx),
 		TEST(truncated_gzip),
 		TEST(cifar),
+		TEST(fingerprints),
 		cmocka_unit_test(fashion_mnist),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,11 @@ static void foreign_kinds(void **state)
 		{BYTES("\0\0\0\x18"
 		       "ftypisom\0\0\0\0"),
 		 "a video"},
+		{BYTES("\0\0\0\x18"
+		       "ftypcrx \0\0\0\0"),
+		 "a camera raw image"},
+		{BYTES("II*\0\x10\0\0\0CR\2\0"), "a camera raw image"},
+		{BYTES("FUJIFILMCCD-RAW 0201"), "a camera raw image"},
 		{BYTES("<!DOCTYPE html>\n<html>"), "a web page"},
 		{BYTES("\xEF\xBB\xBF\r\n <!doctype HTML><html>"), "a web page"},
 		{BYTES("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), "an SVG drawing"},
@@ -208,6 +213,31 @@ static void foreign_kinds(void **state)
 	}
 	refuse(BYTES("roses are red"), "not an image of a known format: ", "text");
 	refuse(BYTES(""), "empty image file: ", "nothing");
+}
+
+/* A grey TIFF of one pixel whose first page says that it is a smaller copy of another page. */
+static void thumbnails_of_raw_files_are_refused(void **state)
+{
+	(void)state;
+	static uint8_t file[] = {
+		'I', 'I', '*', 0, 8, 0, 0, 0, 9, 0,                   /* nine entries: tag, type, count, value */
+		254, 0,   4,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* a reduced-resolution image */
+		0,   1,   4,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* width */
+		1,   1,   4,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* height */
+		2,   1,   3,   0, 1, 0, 0, 0, 8, 0, 0, 0,             /* bits */
+		3,   1,   3,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* no compression */
+		6,   1,   3,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* grey */
+		17,  1,   4,   0, 1, 0, 0, 0, 8, 0, 0, 0,             /* the strip is somewhere */
+		22,  1,   3,   0, 1, 0, 0, 0, 1, 0, 0, 0,             /* of one row */
+		23,  1,   4,   0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, /* and one byte */
+	};
+	enum { SUBFILE_TYPE = 18 };
+	struct thaw_image image = {0};
+	refuse(file, sizeof(file), "TIFF whose first page is a thumbnail", "a thumbnail");
+	file[SUBFILE_TYPE] = 0;
+	assert_int_equal(thaw_image_decode(&image, file, sizeof(file), "grey"), THAW_OK);
+	assert_int_equal(image.pixels[0], 9);
+	thaw_image_free(&image);
 }
 
 /* The screen may be larger than the frame, and a frame that extends beyond the screen enlarges it, as for Pillow. */
@@ -229,6 +259,7 @@ int main(void)
 		cmocka_unit_test(corrupted_jpeg_in_tiff),
 		cmocka_unit_test(refused_kinds),
 		cmocka_unit_test(foreign_kinds),
+		cmocka_unit_test(thumbnails_of_raw_files_are_refused),
 		cmocka_unit_test(gif_screens),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

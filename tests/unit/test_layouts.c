@@ -57,6 +57,36 @@ static const struct layout layouts[] = {
 	{"object detection", "train/images:3 train/labels/1.txt=text valid/images:1 valid/labels/1.txt=text", "",
 	 "!object detection", NULL},
 
+	/* Names of splits with further words. */
+	{"train2017, val2017", "train2017/a:4 train2017/b:3 val2017/a:2 val2017/b:1", "", "2 7/3/-", "from val2017/"},
+	{"Training_data, Test_data", "Training_data/a:4 Training_data/b:3 Test_data/a:2 Test_data/b:1", "", "2 7/-/3",
+	 NULL},
+	{"trainImages, valImages", "trainImages/a:4 trainImages/b:3 valImages/a:2 valImages/b:1", "", "2 7/3/-", NULL},
+	{"flowers-train, flowers-test", "flowers-train/a:4 flowers-train/b:3 flowers-test/a:2 flowers-test/b:1", "",
+	 "2 7/-/3", "from flowers-test/"},
+	{"the same folder in each split",
+	 "seg_train/seg_train/a:4 seg_train/seg_train/b:3 seg_test/seg_test/a:2 seg_test/seg_test/b:1 "
+	 "seg_pred/seg_pred:5",
+	 "", "2 7/-/3", "folders beside the splits: 1 (first: seg_pred)"},
+	{"a split of these given", "d/x_train/a:4 d/x_train/b:4 d/x_test/a:2 d/x_test/b:3", "d/x_train", "2 6/-/~2",
+	 "test images beside it, which are not used"},
+	{"splits below classes, with further words", "a/a_train:4 a/a_test:2 b/b_train:4 b/b_test:2", "",
+	 "!splits below a class folder", NULL},
+	{"train, holdout", "trn/a:4 trn/b:3 holdout/a:2 holdout/b:1", "", "2 7/-/3", "from holdout/"},
+	{"numbered splits", "1_train/a:4 1_train/b:3 2_test/a:2 2_test/b:1", "", "2 7/-/3", "from 2_test/"},
+	{"test beside another name for training", "entrainement/a:4 entrainement/b:3 test/a:2 test/b:1", "",
+	 "!name the folder of training images train/", NULL},
+	{"classes of things for testing", "test_tube:4 train_station:4 dev_board:4", "", "3 9/-/~3", NULL},
+	{"a class called testing equipment", "testing-equipment:4 bus:4", "", "2 6/-/~2", NULL},
+	{"validation data with another word", "train_a/a:4 train_a/b:4 val_b/a:2 val_b/b:2", "", "2 9/-/~3",
+	 "every class folder contains folders of images"},
+	{"a copy of the training images", "train/a:4 train/b:3 test/a:2 test/b:1 train_backup/a:4", "", "2 7/-/3",
+	 "folders beside the splits: 1 (first: train_backup)"},
+	{"validation images that are a link to the training images", "train/a:4 train/b:3 val>train", "",
+	 "!train/ and val/ are the same folder", NULL},
+	{"an empty folder of validation images", "train/a:4 train/b:3 val/.gitkeep=empty", "", "!no class folders",
+	 NULL},
+
 	/* Classes without splits. */
 	{"flat", "a:8 b:4 c:4", "", "3 12/-/~4", "25 % of each class"},
 	{"flat, classes of one and two images", "a:8 b:1 c:2", "", "3 8/-/~3", NULL},
@@ -65,6 +95,20 @@ static const struct layout layouts[] = {
 	{"a class called train, and a split?", "train/a:4 train/b:4 bus:4", "", "!other folders beside it", NULL},
 	{"numbers", "1:4 2:4 10:4 11:4", "", "4 12/-/~4", NULL},
 	{"folders inside classes", "a/2023:4 a/2024:4 b/x/y:4", "", "2 9/-/~3", NULL},
+	{"folders instead of images in a class", "a/2023:4 a/2024:4 b:4", "", "2 9/-/~3",
+	 "class folders that contain only folders of images: 1 (first: a)"},
+	{"families of classes in splits", "train/x/a:3 train/x/b:3 train/y/c:3 test/x/a:1 test/y/c:1", "", "2 9/-/2",
+	 "class folders that contain only folders of images: 1 (first: train/x)"},
+	{"Cat and cat", "Cat:4 cat:4", "", "2 6/-/~2", NULL},
+	{"numbers with zeros", "00000:4 00001:4", "", "2 6/-/~2", NULL},
+	{"ImageNet's names", "train/n01440764:4 train/n01443537:4 val:5", "", "2 6/-/~2",
+	 "val/ has 5 images but no class"},
+	{"images and lists of files", "images/001.x:4 images/002.y:4 images.txt=text split.csv=text", "", "2 6/-/~2",
+	 "from images/"},
+	{"names in UTF-8", "g\u00e4nsebl\u00fcmchen:4 \u96cf\u83ca:4", "", "2 6/-/~2", NULL},
+	{"names in Latin-1", "g\xE4nse:4 stiefm\xFCtter:4", "", "2 6/-/~2", NULL},
+	{"names with a quote, a backslash and a line feed", "a\"b:4 c\\d:4 e\nf:4", "", "3 9/-/~3", NULL},
+	{"names that begin with a minus", "-x:4 --:4", "", "2 6/-/~2", NULL},
 	{"names with spaces and dots", "a.b:4 c-d:4", "", "2 6/-/~2", NULL},
 	{"images beside class folders", "a:4 b:4 x.jpg=jpeg y.png=jpeg", "", "2 6/-/~2",
 	 "images outside of the class folders: 2 (first: x.jpg)"},
@@ -118,6 +162,10 @@ static const struct layout layouts[] = {
 	{"a folder of runs inside", "a:4 b:4 runs/r1/config.json=text runs/r1/.lock=text", "", "2 6/-/~2",
 	 "folders that thaw wrote: 1 (first: runs/r1)"},
 
+	{"backups and unfinished downloads", "a:4 b:4 a/1.jpg~=jpeg a/2.jpg.bak=jpeg b/9.jpg.part=jpeg", "", "2 6/-/~2",
+	 "backups and unfinished downloads: 3 (first: a/1.jpg~)"},
+	{"a pipe", "a:4 b:4 a/x.jpg=pipe b/y=pipe", "", "2 6/-/~2", "pipes, sockets or devices: 2"},
+
 	{"advice inside", "a:4 b:4 advice/advice.json=text advice/plan.json=text", "", "2 6/-/~2", NULL},
 
 	/* Files by content. */
@@ -129,6 +177,8 @@ static const struct layout layouts[] = {
 	 "other files: 2 (first: a/labels.txt)"},
 	{"images that are not read", "a:4 b:4 a/x.avif=avif b/y.avif=avif", "", "2 6/-/~2",
 	 "AVIF images, which thaw does not read (convert them to JPEG or PNG): 2 (first: a/x.avif)"},
+	{"camera raw images", "a:4 b:4 a/1.CR2=cr2 a/2.NEF=tiff b/3.dng=tiff b/4.scan=tiff", "", "2 7/-/~2",
+	 "camera raw images, which thaw does not read (convert them to JPEG or PNG): 3 (first: a/1.CR2)"},
 	{"a class of images that are not read", "a:4 b/x.avif=avif b/y.avif=avif", "", "!it contains AVIF images",
 	 NULL},
 	{"parquet files", "data/train-00000.parquet=parquet", "", "!it has Parquet files", NULL},
@@ -146,6 +196,15 @@ static const struct layout layouts[] = {
 	 "links to folders of the dataset: 3"},
 	{"a linked folder with a circle inside", "store:3 store/deep/back>.. d/a:1 d/b:4 d/a/more>../../store", "d",
 	 "2 6/-/~2", "linked folders that were read before: 1"},
+	{"links beside classes, to the dataset and to a class", "a:4 b:4 self>. up>.. c>a d>c", "", "2 6/-/~2",
+	 "links to folders of the dataset: 4"},
+	{"links beside classes that lead nowhere", "a:4 b:4 x>y y>x z>nowhere", "", "2 6/-/~2",
+	 "links that lead nowhere: 3"},
+	{"one folder linked as two classes", "store:4 d/a:4 d/b>../store d/c>../store", "d", "2 6/-/~2",
+	 "links to folders of the dataset: 1"},
+	{"splits that are links", "store/t/a:4 store/t/b:3 store/v/a:1 store/v/b:2 d/train>../store/t d/val>../store/v",
+	 "d", "2 7/3/-", NULL},
+	{"a linked dataset", "store/a:4 store/b:4 d>store", "d", "2 6/-/~2", NULL},
 	{"a link that leads nowhere", "a:4 b:4 a/x.jpg>nowhere", "", "2 6/-/~2",
 	 "links that lead nowhere: 1 (first: a/x.jpg)"},
 
@@ -193,6 +252,12 @@ static void put_kind(const char *path, const char *kind)
 			   "\0\0\0\x20"
 			   "ftypavif\0\0\0\0",
 			   16);
+	} else if (strcmp(kind, "pipe") == 0) {
+		assert_int_equal(mkfifo(path, 0600), 0);
+	} else if (strcmp(kind, "cr2") == 0) {
+		write_file(path, "II*\0\x10\0\0\0CR\2\0", 12);
+	} else if (strcmp(kind, "tiff") == 0) {
+		write_file(path, "II*\0\x08\0\0\0\0\0\0\0", 12);
 	} else if (strcmp(kind, "parquet") == 0) {
 		write_file(path, "PAR1....PAR1", 12);
 	} else if (strcmp(kind, "images") == 0) {

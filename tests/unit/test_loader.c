@@ -6,6 +6,7 @@
 /* cmocka needs the four above */
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -16,14 +17,21 @@
 
 enum { COUNT = 50, SIDE = 24, BATCH = 7, BATCHES = 20 };
 
-/* Samples 3, 13, 23, ... are damaged; sample 49 fails with the status in d->context. Some samples take longer. */
+/* How sample 49 fails, and how many more times; then it can be read. */
+struct failure {
+	thaw_status status;
+	atomic_int times;
+};
+
+/* Samples 3, 13, 23, ... are damaged; sample 49 fails as d->context says. Some samples take longer. */
 static thaw_status read_fake(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	nanosleep(&(struct timespec){.tv_nsec = i * 37 % 11 * 50000}, NULL);
 	if (i % 10 == 3)
 		return thaw_fail(THAW_DATA, "sample%lld: damaged", (long long)i);
-	if (i == COUNT - 1)
-		return thaw_fail(*(thaw_status *)d->context, "cannot read sample %lld", (long long)i);
+	struct failure *f = d->context;
+	if (i == COUNT - 1 && atomic_fetch_sub(&f->times, 1) > 0)
+		return thaw_fail(f->status, "cannot read sample %lld", (long long)i);
 	*encoded = thaw_encoded_image_from_pixels(pattern(20 + (int)i, 30));
 	return THAW_OK;
 }
@@ -140,9 +148,9 @@ static void batch_content(void **state)
 static void failures_are_returned(void **state)
 {
 	(void)state;
-	thaw_status why = THAW_RESOURCE;
+	struct failure failure = {THAW_RESOURCE, 1};
 	struct thaw_dataset d = fake();
-	d.context = &why;
+	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 3, 2);
 	struct thaw_batch *b;
 	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
@@ -154,11 +162,31 @@ static void failures_are_returned(void **state)
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK); /* the next batch is not affected */
 	check_batch(b, 1, SIDE, 0);
 	thaw_loader_release(l, b);
-	why = THAW_IO; /* the batch fails instead of skipping the image */
-	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
-	assert_int_equal(thaw_loader_next(l, &b), THAW_IO);
 	r.samples = (int64_t[]){1, COUNT, 2};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_SOFTWARE);
+	thaw_loader_destroy(l);
+}
+
+/* An image that cannot be read is tried once more, then skipped and named. */
+static void unreadable_images(void **state)
+{
+	(void)state;
+	struct failure failure = {THAW_IO, 1};
+	struct thaw_dataset d = fake();
+	d.context = &failure;
+	struct thaw_loader *l = make_loader(&d, 2, 2);
+	struct thaw_batch *b;
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
+	for (int times = 1; times <= 2; times++) {
+		failure.times = times;
+		assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+		assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+		assert_int_equal(b->count, times == 1 ? 3 : 2);
+		assert_int_equal(b->damaged_count, times - 1);
+		if (times == 2)
+			assert_string_equal(b->damaged_why[0], "cannot read sample 49");
+		thaw_loader_release(l, b);
+	}
 	thaw_loader_destroy(l);
 }
 
@@ -195,6 +223,7 @@ int main(void)
 		cmocka_unit_test(batches_do_not_depend_on_threads),
 		cmocka_unit_test(batch_content),
 		cmocka_unit_test(failures_are_returned),
+		cmocka_unit_test(unreadable_images),
 		cmocka_unit_test(all_damaged),
 		cmocka_unit_test(destroyed_while_loading),
 	};

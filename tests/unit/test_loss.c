@@ -160,10 +160,28 @@ static void softmax_works_in_place(void **state)
 	assert_memory_equal(in_place, probability, sizeof(probability));
 }
 
+/* Of two classes with scores 0 and log 3: probabilities 1/2 and 3/4. */
+static void sigmoids_are_of_one_class_alone(void **state)
+{
+	(void)state;
+	float logits[] = {0.0f, logf(3.0f), 200.0f, -200.0f}, p[4];
+	const int32_t labels[] = {1, 0};
+	thaw_sigmoids(logits, 4, p);
+	assert_near(p[0], 0.5, 1e-7);
+	assert_near(p[1], 0.75, 1e-7);
+	assert_near(p[2], 1.0, 1e-7);
+	assert_near(p[3], 0.0, 1e-7);
+	assert_near(thaw_binary_cross_entropy(logits, 1, 2, labels), (log(2.0) - log(0.75)) / 2, 1e-7);
+	assert_near(thaw_binary_cross_entropy(logits, 1, 2, labels + 1), (log(2.0) - log(0.25)) / 2, 1e-7);
+	assert_near(thaw_binary_cross_entropy(logits + 2, 1, 2, labels + 1), 0.0, 1e-7);
+	assert_near(thaw_binary_cross_entropy(logits + 2, 1, 2, labels), 200.0, 1e-4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_logits_have_loss_log_classes),
+		cmocka_unit_test(sigmoids_are_of_one_class_alone),
 		cmocka_unit_test(two_classes_are_logistic_regression),
 		cmocka_unit_test(smoothing_spreads_the_target),
 		cmocka_unit_test(the_gradient_matches_finite_differences),

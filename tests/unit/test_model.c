@@ -199,6 +199,48 @@ static void labels_and_preprocessing_are_saved(void **state)
 	thaw_model_destroy(m);
 }
 
+/* That outputs are independent is kept in both formats, until the network is trained as a softmax. */
+static void the_meaning_of_outputs_is_saved(void **state)
+{
+	const char *const names[] = {"s.safetensors", "s.onnx"};
+	struct thaw_model *m = load(NETWORK);
+	const float logits[] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
+	char *labels[] = {"a", "b"};
+	float p[10];
+	thaw_model_probabilities(m, logits, 1, p);
+	assert_float_equal(p[3], 0.1, 1e-7);
+	m->sigmoid_from = "the test";
+	thaw_model_probabilities(m, logits, 1, p);
+	assert_float_equal(p[3], 0.5, 1e-7);
+	for (size_t i = 0; i < 2; i++) {
+		const char *path = scratch_file(*state, names[i]);
+		expect(i ? thaw_model_save_onnx(m, path, false) : thaw_model_save(m, path, false));
+		struct thaw_model *again = load(path);
+		assert_string_equal(again->sigmoid_from, "the model's metadata");
+		expect(thaw_model_set_classes(again, 2, labels, 1));
+		assert_null(again->sigmoid_from);
+		thaw_model_destroy(again);
+	}
+	thaw_model_destroy(m);
+}
+
+static void transformers_says_that_outputs_are_independent(void **state)
+{
+	static const char single[] = "{\"problem_type\": \"single_label_classification\"}";
+	static const char multi[] = "{\"problem_type\": \"multi_label_classification\"}";
+	struct thaw_model *m = load(NETWORK);
+	const char *path = scratch_file(*state, "network.onnx");
+	expect(thaw_model_read_problem_type(m, path));
+	assert_null(m->sigmoid_from);
+	scratch_put(scratch_file(*state, "config.json"), single, sizeof(single) - 1);
+	expect(thaw_model_read_problem_type(m, path));
+	assert_null(m->sigmoid_from);
+	scratch_put(scratch_file(*state, "config.json"), multi, sizeof(multi) - 1);
+	expect(thaw_model_read_problem_type(m, path));
+	assert_non_null(m->sigmoid_from);
+	thaw_model_destroy(m);
+}
+
 static void half_precision_is_close(void **state)
 {
 	const char *path = scratch_file(*state, "half.safetensors");
@@ -368,6 +410,8 @@ int main(void)
 		TEST(a_name_tells_networks_of_the_same_tensors_apart),
 		TEST(the_variant_is_recorded),
 		TEST(labels_and_preprocessing_are_saved),
+		TEST(the_meaning_of_outputs_is_saved),
+		TEST(transformers_says_that_outputs_are_independent),
 		TEST(half_precision_is_close),
 		TEST(a_run_directory_is_a_model),
 		TEST(random_weights_depend_on_the_seed),

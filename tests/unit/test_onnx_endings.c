@@ -18,16 +18,23 @@ static struct thaw_onnx_network import_output(const struct sketch *s, const char
 }
 
 /* conv to 4 channels - global average - flatten "d" - linear "logits" of 5 classes. */
-static void begin_network(struct sketch *s)
+static void begin_named_network(struct sketch *s, const char *weight, const char *node)
 {
+	char inputs[MAX_TEXT];
 	begin(s);
 	add_weights(s, "body.weight", 4, (int64_t[]){4, 3, 3, 3});
-	add_weights(s, "fc.weight", 2, (int64_t[]){5, 4});
+	add_weights(s, weight, 2, (int64_t[]){5, 4});
 	add_node(s, "Conv", "body", "x body.weight", "a");
 	add_node(s, "Relu", "act", "a", "b");
 	add_node(s, "GlobalAveragePool", "pool", "b", "c");
 	add_node(s, "Flatten", "flat", "c", "d");
-	give_int(s, add_node(s, "Gemm", "last", "d fc.weight", "logits"), "transB", 1);
+	snprintf(inputs, sizeof(inputs), "d %s", weight);
+	give_int(s, add_node(s, "Gemm", node, inputs, "logits"), "transB", 1);
+}
+
+static void begin_network(struct sketch *s)
+{
+	begin_named_network(s, "fc.weight", "last");
 }
 
 /* The network's classifier is this node with this number of outputs; "" stands for an added one. The notes contain
@@ -57,7 +64,7 @@ static void expect_classifier(const struct sketch *s, const char *output, const 
 static void scores_may_be_followed_by_probabilities_and_rankings(void **state)
 {
 	(void)state;
-	static const char *const operators[] = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ReduceMax"};
+	static const char *const operators[] = {"Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "ReduceMax", "Exp"};
 	struct sketch s;
 	begin_network(&s);
 	set_outputs(&s, "logits");
@@ -74,19 +81,74 @@ static void scores_may_be_followed_by_probabilities_and_rankings(void **state)
 	expect_classifier(&s, NULL, "last", 5, "TopK, Softmax");
 }
 
+/* An activation that follows a layer called "fc" or "head" is one of class scores. */
+/* 100 * softmax, log(softmax): nothing of it may stay after a new classifier. 1 - sigmoid reverses the order of
+ * classes. */
+static void scaled_probabilities_are_left_out(void **state)
+{
+	(void)state;
+	static const char *const ends[][3] = {
+		{"Softmax", "Mul", "p two"}, {"Sigmoid", "Mul", "two p"}, {"Softmax", "Div", "p two"}};
+	struct sketch s;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		begin_network(&s);
+		add_weights(&s, "two", 1, (int64_t[]){1});
+		add_node(&s, ends[i][0], "end", "logits", "p");
+		add_node(&s, ends[i][1], "scale", ends[i][2], "y");
+		set_outputs(&s, "y");
+		expect_classifier(&s, NULL, "last", 5, ends[i][0]);
+	}
+	begin_network(&s);
+	add_weights(&s, "two", 1, (int64_t[]){1});
+	add_node(&s, "Sigmoid", "end", "logits", "p");
+	add_node(&s, "Sub", "minus", "two p", "y");
+	expect_classifier(&s, NULL, "", 5, "features: the output of y, by Sub");
+	begin_network(&s);
+	add_node(&s, "Softmax", "end", "logits", "p");
+	add_node(&s, "Log", "log", "p", "y");
+	set_outputs(&s, "y");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: Log, Softmax");
+}
+
+static void activations_of_class_scores_are_left_out(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *weight, *node;
+	} names[] = {
+		{"net.fc.weight", "last"}, {"net.head.weight", "last"}, {"onnx::MatMul_9", "/net/classifier/Gemm"}};
+	static const char *const operators[] = {"Relu", "Tanh", "HardSwish", "LeakyRelu", "Elu"};
+	struct sketch s;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (size_t k = 0; k < sizeof(operators) / sizeof(operators[0]); k++) {
+			begin_named_network(&s, names[i].weight, names[i].node);
+			add_node(&s, operators[k], "end", "logits", "y");
+			expect_classifier(&s, NULL, names[i].node, 5, operators[k]);
+		}
+	begin_network(&s);
+	add_node(&s, "Relu", "end", "logits", "y");
+	add_node(&s, "ArgMax", "top", "y", "label");
+	set_outputs(&s, "label");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: ArgMax, Relu");
+}
+
 static void activations_after_the_last_layer_make_features(void **state)
 {
 	(void)state;
 	static const char *const operators[] = {"Relu", "Tanh", "HardSwish", "LeakyRelu", "Elu"};
 	struct sketch s;
 	for (size_t i = 0; i < sizeof(operators) / sizeof(operators[0]); i++) {
-		begin_network(&s);
-		add_node(&s, operators[i], "end", "logits", "y");
-		expect_classifier(&s, NULL, "", 5, "");
+		static const char *const hidden[] = {"layer.weight", "classifier.3.weight", "pre_logits.fc.weight"};
+		for (size_t k = 0; k < sizeof(hidden) / sizeof(hidden[0]); k++) {
+			begin_named_network(&s, hidden[k], "last");
+			add_node(&s, operators[i], "end", "logits", "y");
+			expect_classifier(&s, NULL, "", 5,
+					  "after the linear layer last, which is not called a classifier");
+		}
 	}
 	begin_network(&s);
 	set_outputs(&s, "d"); /* convolution, activation, pooling */
-	expect_classifier(&s, NULL, "", 4, "");
+	expect_classifier(&s, NULL, "", 4, "features: the output of d, by Flatten");
 	begin_network(&s);
 	set_outputs(&s, "a");
 	expect_classifier(&s, NULL, "", 4, "the mean of a map of 6 x 6");
@@ -94,7 +156,7 @@ static void activations_after_the_last_layer_make_features(void **state)
 	expect_classifier(&s, NULL, "", 4, "the mean of a map of 6 x 6");
 	begin_network(&s);
 	add_node(&s, "Sigmoid", "end", "d", "y"); /* not of scores: kept */
-	expect_classifier(&s, NULL, "", 4, "");
+	expect_classifier(&s, NULL, "", 4, "features: the output of y, by Sigmoid");
 }
 
 static void the_output_of_the_classifier_is_chosen(void **state)
@@ -118,6 +180,13 @@ static void the_output_of_the_classifier_is_chosen(void **state)
 	set_outputs(&s, "auxiliary logits");
 	expect_classifier(&s, NULL, "last", 5, "output logits is used, not auxiliary");
 	expect_classifier(&s, "auxiliary", "aux", 6, "output auxiliary is used, not logits");
+	begin_network(&s); /* two classifiers without names: the layer's name decides */
+	add_weights(&s, "aux.weight", 2, (int64_t[]){4, 6});
+	add_node(&s, "Relu", "more", "d", "e");
+	add_node(&s, "MatMul", "aux", "e aux.weight", "17");
+	add_node(&s, "Identity", "same", "logits", "18");
+	set_outputs(&s, "17 18");
+	expect_classifier(&s, NULL, "last", 5, "output 18 is used, not 17");
 }
 
 static void refused(const struct sketch *s, const char *output, thaw_status code, const char *part)
@@ -244,18 +313,53 @@ static void averaged_classifiers_become_one(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_float_equal(both[i], 1.5f * plain[i], CLOSE);
 	expect_classifier(&s, NULL, "last", 5, "fc.weight+fc_dist.weight are one layer");
+	add_node(&s, "Relu", "clip", "y", "z");
+	set_outputs(&s, "z");
+	expect_classifier(&s, NULL, "last", 5, "left out after the class scores: Relu");
+}
+
+static void expect_sigmoid(const struct sketch *s, const char *output, bool sigmoid)
+{
+	struct thaw_onnx_network net = import_output(s, output);
+	assert_int_equal(net.sigmoid, sigmoid);
+	thaw_graph_destroy(net.graph);
+}
+
+/* Whether the class scores are those of a sigmoid, though it is left out. */
+static void a_sigmoid_is_remembered(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin_network(&s);
+	set_outputs(&s, "logits");
+	expect_sigmoid(&s, NULL, false);
+	add_node(&s, "Sigmoid", "end", "logits", "p");
+	set_outputs(&s, "p");
+	expect_sigmoid(&s, NULL, true);
+	set_outputs(&s, "logits p");
+	expect_sigmoid(&s, NULL, true);
+	expect_sigmoid(&s, "logits", true);
+	add_node(&s, "Softmax", "other", "logits", "q");
+	set_outputs(&s, "logits p q");
+	expect_sigmoid(&s, NULL, false);
+	begin_network(&s);
+	add_node(&s, "Sigmoid", "end", "d", "y"); /* not of class scores */
+	expect_sigmoid(&s, NULL, false);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scores_may_be_followed_by_probabilities_and_rankings),
+		cmocka_unit_test(scaled_probabilities_are_left_out),
+		cmocka_unit_test(activations_of_class_scores_are_left_out),
 		cmocka_unit_test(activations_after_the_last_layer_make_features),
 		cmocka_unit_test(the_output_of_the_classifier_is_chosen),
 		cmocka_unit_test(outputs_that_are_no_scores_or_features_are_refused),
 		cmocka_unit_test(maps_are_averaged),
 		cmocka_unit_test(tokens_are_reduced_to_the_class_token_or_their_mean),
 		cmocka_unit_test(averaged_classifiers_become_one),
+		cmocka_unit_test(a_sigmoid_is_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

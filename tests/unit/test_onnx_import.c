@@ -181,6 +181,19 @@ static void unknown_opsets_are_refused(void **state)
 	expect_refused(&s, THAW_CONFIG, "opset 0", "");
 }
 
+static void a_batch_norm_in_training_mode_is_refused(void **state)
+{
+	(void)state;
+	struct sketch s;
+	begin(&s);
+	static const char *const vectors[] = {"scale", "shift", "mean", "variance"};
+	for (int i = 0; i < 4; i++)
+		add_weights(&s, vectors[i], 1, (int64_t[]){3});
+	give_int(&s, add_node(&s, "BatchNormalization", "norm", "x scale shift mean variance", "y"), "training_mode",
+		 1);
+	expect_refused(&s, THAW_DATA, "it is in training mode", "export the network for evaluation");
+}
+
 static void a_node_without_name_or_inputs(void **state)
 {
 	(void)state;
@@ -303,6 +316,7 @@ int main(void)
 		cmocka_unit_test(inputs_that_are_not_images_are_refused),
 		cmocka_unit_test(missing_names_are_refused),
 		cmocka_unit_test(unknown_opsets_are_refused),
+		cmocka_unit_test(a_batch_norm_in_training_mode_is_refused),
 		cmocka_unit_test(a_node_without_name_or_inputs),
 		cmocka_unit_test(a_slice_may_have_a_huge_step),
 		cmocka_unit_test_setup_teardown(preprocessing_from_a_config_json, scratch_make, scratch_remove),

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -570,6 +571,30 @@ static void identity_views_are_removed(void **state)
 	becomes(g, "reduce reshape", "");
 }
 
+/* Each of these matches changes two nodes of many. The limit of processor time is some 30 times what it takes; a
+ * recogniser whose time is quadratic takes longer by far. */
+static void many_matches_take_linear_time(void **state)
+{
+	(void)state;
+	enum { GATES = 50000, SECONDS = 30 };
+	struct thaw_graph *g = new_graph();
+	struct thaw_shape image = thaw_shape_of(IMAGES, SIDE, SIDE, CHANNELS);
+	int x = 0;
+	for (int i = 0; i < GATES; i++) {
+		int gate = function(g, THAW_FN_SIGMOID, 0, 0, x);
+		x = affine(g, 1, 0, binary(g, THAW_BINARY_MUL, x, gate));
+	}
+	assert_int_equal(g->failed, THAW_OK);
+	g->output = x;
+	struct rusage before, after;
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(thaw_graph_recognise(g, &image), THAW_OK);
+	getrusage(RUSAGE_SELF, &after);
+	assert_int_equal(g->node_count, 1 + GATES);
+	assert_in_range(after.ru_utime.tv_sec - before.ru_utime.tv_sec, 0, SECONDS);
+	thaw_graph_destroy(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +614,7 @@ int main(void)
 		cmocka_unit_test(near_misses_of_attention_stay),
 		cmocka_unit_test(convolution_takes_its_padding),
 		cmocka_unit_test(identity_views_are_removed),
+		cmocka_unit_test(many_matches_take_linear_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "src/model/model_internal.h"
+#include "src/model/shards.h"
 #include "tests/scratch.h"
 #include "tests/unit/pth_writer.h"
 #include "thaw/memory.h"
@@ -128,7 +129,8 @@ static void expect_model(const char *path, const char *key, uint64_t digest, con
 static void expect_refusal(const char *path, const char *key, thaw_status wanted, const char *words)
 {
 	struct thaw_model *m = NULL;
-	assert_int_equal(thaw_model_load_key(&m, path, key, 0, 0), wanted);
+	if (thaw_model_load_key(&m, path, key, 0, 0) != wanted)
+		fail_msg("%s", thaw_error_message());
 	assert_null(m);
 	expect_words(thaw_error_message(), words);
 	assert_null(strchr(thaw_error_message(), '\n'));
@@ -254,6 +256,52 @@ static void test_keys(void **state)
 	expect_refusal(path, "ema", THAW_USAGE, "state_dict, state_dict_ema");
 	expect_refusal(NETWORK, "ema", THAW_USAGE, "--weights-key is for files");
 	expect_refusal("builtin", "ema", THAW_USAGE, "--weights-key is for files");
+	thaw_weights_free(&other);
+}
+
+/* A list of state dicts: the note names the item, and a key chooses another one in either form. */
+static void test_lists(void **state)
+{
+	struct fixture *f = *state;
+	const char *path = scratch_file(f->folder, "list.pth");
+	struct thaw_weights other = {0};
+	struct thaw_model *m = NULL;
+	uint64_t second;
+	expect(thaw_model_load(&m, NETWORK, 0, 8));
+	second = m->digest;
+	expect(thaw_model_save(m, path, false));
+	thaw_model_destroy(m);
+	expect(thaw_weights_read(&other, path));
+
+	struct pth_writer pth = {0};
+	pth_begin(&pth);
+	PTH(&pth, "](");
+	pth_state_dict(&pth, &f->w, "");
+	pth_state_dict(&pth, &other, "");
+	PTH(&pth, "K\7e");
+	pth_end(&pth, path);
+	expect_model(path, NULL, f->digest,
+		     "took item 0 of the list; other weights, for --weights-key: [1]; passed over: [2]");
+	expect_model(path, "[1]", second, "took item 1 of the list; other weights, for --weights-key: [0]");
+	expect_model(path, "1", second, "took item 1 of the list");
+
+	pth_begin(&pth);
+	PTH(&pth, "](K\7}");
+	pth_text(&pth, "models");
+	PTH(&pth, "](");
+	pth_state_dict(&pth, &f->w, "");
+	pth_state_dict(&pth, &other, "");
+	PTH(&pth, "ese");
+	pth_end(&pth, path);
+	expect_model(path, NULL, f->digest, "took models[0] in item 1 of the list");
+	expect_model(path, "[1].models[1]", second, "took models[1] in item 1 of the list");
+	expect_model(path, "models.1", second, "took models[1] in item 1 of the list");
+
+	pth_begin(&pth);
+	PTH(&pth, "](K\7K\x8"
+		  "e");
+	pth_end(&pth, path);
+	expect_refusal(path, NULL, THAW_DATA, "it has no dict of tensors, only a list: save model.state_dict()");
 	thaw_weights_free(&other);
 }
 
@@ -502,6 +550,38 @@ static void test_shards(void **state)
 	thaw_free(map);
 }
 
+/* Writes tensor `name` with these values of the metadata. */
+static void put_shard(const struct fixture *f, const char *file, const char *name, const char *labels)
+{
+	static const float zero[2] = {0};
+	struct thaw_named_tensor tensor = {(char *)name, THAW_F32, thaw_shape_of(2), zero};
+	struct thaw_pair pairs[] = {{"format", (char *)file}, {"thaw.labels", (char *)labels}};
+	struct thaw_weights w = {.tensors = &tensor, .count = 1, .metadata = pairs, .metadata_count = labels ? 2 : 1};
+	write_set(&w, scratch_file(f->folder, file));
+}
+
+/* The metadata of all files counts; Thaw's own must agree. */
+static void test_shards_metadata(void **state)
+{
+	struct fixture *f = *state;
+	struct thaw_weights w = {0};
+	const char *index = "model.safetensors.index.json";
+	put_text(f, index, "{\"weight_map\": {\"x\": \"a.safetensors\", \"y\": \"b.safetensors\"}}");
+	put_shard(f, "a.safetensors", "x", NULL);
+	put_shard(f, "b.safetensors", "y", "[\"cat\"]");
+	assert_int_equal(thaw_weights_read(&w, scratch_file(f->folder, "a.safetensors")), THAW_OK);
+	assert_null(thaw_weights_get(&w, "thaw.labels"));
+	thaw_weights_free(&w);
+	assert_int_equal(thaw_weights_read_index(&w, scratch_file(f->folder, index)), THAW_OK);
+	assert_int_equal(w.metadata_count, 2);
+	assert_string_equal(thaw_weights_get(&w, "format"), "a.safetensors");
+	assert_string_equal(thaw_weights_get(&w, "thaw.labels"), "[\"cat\"]");
+	thaw_weights_free(&w);
+	put_shard(f, "a.safetensors", "x", "[\"dog\"]");
+	assert_int_equal(thaw_weights_read_index(&w, scratch_file(f->folder, index)), THAW_DATA);
+	expect_words(thaw_error_message(), "the files differ in their metadata thaw.labels");
+}
+
 static void test_folders(void **state)
 {
 	struct fixture *f = *state;
@@ -611,17 +691,52 @@ static void test_transformers(void **state)
 	thaw_weights_free(&whole);
 }
 
+/* Networks that differ in layers without weights, or in strides. */
+static void test_lookalikes(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const configs[][2] = {
+		{"{\"architecture\": \"resnetblur18\"}", "resnetblur18, which has the tensors of resnet18"},
+		{"{\"architecture\": \"resnetaa50d.a1\"}", "resnetaa50d.a1, which has the tensors of"},
+		{"{\"model_type\": \"resnet\", \"downsample_in_bottleneck\": true}",
+		 "downsample_in_bottleneck, which has"},
+		{"{\"model_type\": \"resnet\", \"downsample_in_first_stage\": true}", "downsample_in_first_stage, "},
+		{"{\"model_type\": \"resnet\", \"hidden_act\": \"gelu\"}", "gelu, which has the tensors of"},
+	};
+	static const char *const plain[] = {
+		"{\"architecture\": \"resnet18.tv_in1k\"}",
+		"{\"model_type\": \"resnet\", \"downsample_in_bottleneck\": false, \"hidden_act\": \"relu\"}"};
+	struct thaw_weights whole = {0};
+	uint64_t digest;
+	read_network(&whole, &digest, "resnet18", scratch_file(f->folder, "hub.safetensors"));
+	const char *blur = scratch_file(f->folder, "resnetblur18-84f4748f.safetensors");
+	write_set(&whole, blur);
+	expect_refusal(blur, NULL, THAW_CONFIG, "resnetblur18-84f4748f.safetensors, which has the tensors of resnet18");
+	char *path = thaw_strdup(scratch_file(f->folder, "model.safetensors"));
+	write_set(&whole, path);
+	for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
+		put_text(f, "config.json", configs[i][0]);
+		expect_refusal(path, NULL, THAW_CONFIG, configs[i][1]);
+		expect_words(thaw_error_message(), "torch.onnx.export");
+	}
+	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+		put_text(f, "config.json", plain[i]);
+		expect_model(path, NULL, digest, NULL);
+	}
+	thaw_free(path);
+	thaw_weights_free(&whole);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_prefixes),       TEST(test_other_tensors),
-		TEST(test_keys),           TEST(test_opaque_objects),
-		TEST(test_pickled_module), TEST(test_classifier),
-		TEST(test_damaged_values), TEST(test_channels_and_unknown_networks),
-		TEST(test_shards),         TEST(test_folders),
-		TEST(test_element_types),  TEST(test_transformers),
+		TEST(test_prefixes),      TEST(test_other_tensors),   TEST(test_keys),
+		TEST(test_lists),         TEST(test_opaque_objects),  TEST(test_pickled_module),
+		TEST(test_classifier),    TEST(test_damaged_values),  TEST(test_channels_and_unknown_networks),
+		TEST(test_shards),        TEST(test_shards_metadata), TEST(test_folders),
+		TEST(test_element_types), TEST(test_transformers),    TEST(test_lookalikes),
 	};
 	return cmocka_run_group_tests_name("state_dict", tests, NULL, NULL);
 }

@@ -11,6 +11,8 @@
 
 #include "src/train/flat_params.h"
 #include "src/train/metrics.h"
+#include "src/train/run.h"
+#include "tests/unit/comm_threads.h"
 #include "thaw/memory.h"
 
 #define COUNT 7
@@ -154,7 +156,7 @@ static void metrics_count_each_image(void **state)
 		1, 1, 1, 1, 1, 1, 1, /* label 4: fifth, ties go to the smaller index */
 	};
 	const int32_t labels[] = {0, 1, 4};
-	thaw_metrics_add(sums, logits, 3, CLASSES, labels);
+	thaw_metrics_add(sums, logits, 3, CLASSES, labels, false);
 	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
 	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
 	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);
@@ -164,6 +166,51 @@ static void metrics_count_each_image(void **state)
 	assert_true(fabs(json_number_value(json_object_get(json, "top1")) - 1.0 / 3) < 1e-12);
 	assert_int_equal(json_object_size(json_object_get(json, "per_class")), CLASSES);
 	json_decref(json);
+}
+
+#define RANKS 4
+
+/* What each rank found: before, after one bit of a trained weight of rank 2, and of a frozen weight of rank 0. */
+struct weights_case {
+	int wrong;
+};
+
+static thaw_status compare_with_flip(struct run *r, float *value, int rank)
+{
+	unsigned char *lowest = (unsigned char *)value;
+	if (r->comm->rank == rank)
+		*lowest ^= 1;
+	thaw_status status = run_compare_weights(r);
+	if (r->comm->rank == rank)
+		*lowest ^= 1;
+	return status;
+}
+
+static void weights_body(struct thaw_comm *comm, void *argument)
+{
+	struct weights_case *c = argument;
+	struct thaw_graph *g = three_blocks();
+	struct run r = {.comm = comm, .at.total_steps = 40, .phase.graph = g};
+	thaw_graph_unfreeze(g, "head");
+	int wrong = thaw_flat_params_create(&r.phase.params, g, thaw_optimizer_find("sgd"), 1.0, comm) != THAW_OK;
+	wrong += run_compare_weights(&r) != THAW_OK;
+	wrong += compare_with_flip(&r, r.phase.params->values, 2) != THAW_UNFINISHED;
+	wrong += !strstr(thaw_error_message(), "after step 40") || !strstr(thaw_error_message(), "rank 2 on ") ||
+		 !strstr(thaw_error_message(), "not like rank 0 on ");
+	wrong += compare_with_flip(&r, g->params[0].data, 0) != THAW_UNFINISHED;
+	wrong += !strstr(thaw_error_message(), "rank 0 on ") || !strstr(thaw_error_message(), "not like rank 1 on ");
+	wrong += run_compare_weights(&r) != THAW_OK;
+	thaw_graph_destroy(g);
+	thaw_flat_params_destroy(r.phase.params);
+	__atomic_fetch_add(&c->wrong, wrong, __ATOMIC_RELAXED);
+}
+
+static void a_rank_with_other_weights_is_named(void **state)
+{
+	(void)state;
+	struct weights_case c = {0};
+	ranks_run(RANKS, weights_body, &c);
+	assert_int_equal(c.wrong, 0);
 }
 
 int main(void)
@@ -176,6 +223,7 @@ int main(void)
 		cmocka_unit_test(only_weights_decay),
 		cmocka_unit_test(frozen_parameters_do_not_train),
 		cmocka_unit_test(metrics_count_each_image),
+		cmocka_unit_test(a_rank_with_other_weights_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

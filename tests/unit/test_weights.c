@@ -170,6 +170,29 @@ static void test_refused(void **state)
 	assert_non_null(strstr(thaw_error_message(), "web page"));
 }
 
+static void test_other_files(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *start, *says;
+	} files[] = {
+		{"version https://git-lfs.github.com/spec/v1\noid sha256:", "Git LFS pointer"},
+		{"<!DOCTYPE html><html>", "web page"},
+		{"\x89HDF\r\n\x1a\n", "HDF5 file, as Keras writes: export the network to ONNX"},
+		{"\x1f\x8b\x08", "compressed with gzip: unpack it"},
+		{"{\"model_type\": \"resnet\"}", "JSON file: give the weights"},
+		{"roses are red", "supported are safetensors, PyTorch's .pth, and .onnx"},
+		{"PK\3\4", "zip archive"},
+	};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct thaw_weights w = {0};
+		assert_int_equal(thaw_weights_parse(&w, files[i].start, strlen(files[i].start), "net.pth"), THAW_DATA);
+		assert_one_line(thaw_error_message());
+		if (!strstr(thaw_error_message(), files[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", thaw_error_message(), files[i].says);
+	}
+}
+
 static const char *const goldens[] = {"weights.safetensors",       "weights_zip.pth",         "weights_stream.pth",
 				      "weights_stream5.pth",       "weights_checkpoint.pth",  "weights_python2.pth",
 				      "weights_evil.pth",          "weights_evil_stream.pth", "weights_module.pth",
@@ -361,9 +384,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pth_values),      cmocka_unit_test(test_safetensors_values),
 		cmocka_unit_test(test_wrapped),         cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_hostile_headers), cmocka_unit_test(test_hostile_lengths),
-		cmocka_unit_test(test_write),           cmocka_unit_test(test_write_fails),
-		cmocka_unit_test(test_truncated),       cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_other_files),     cmocka_unit_test(test_hostile_headers),
+		cmocka_unit_test(test_hostile_lengths), cmocka_unit_test(test_write),
+		cmocka_unit_test(test_write_fails),     cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
 	};
 	return cmocka_run_group_tests_name("weights", tests, NULL, NULL);
 }

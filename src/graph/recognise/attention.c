@@ -319,8 +319,8 @@ static int make_inputs(struct thaw_recogniser *r, const struct attention *a, int
 bool thaw_recognise_attention(struct thaw_recogniser *r, int node)
 {
 	struct attention a;
-	int inputs[PARTS + 1], reader, same;
-	if (!find(r, &a, node) || thaw_graph_uses(r->g, node, &reader) != 1 ||
+	int inputs[PARTS + 1], reader, same, entry = -1;
+	if (!find(r, &a, node) || !thaw_match_once(r, node) || (reader = thaw_readers_next(r, node, &entry)) < 0 ||
 	    (!thaw_match(r, reader, "rearrange") && !thaw_match(r, reader, "reshape")))
 		return false;
 	int count = make_inputs(r, &a, inputs);

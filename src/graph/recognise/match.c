@@ -12,15 +12,7 @@ const struct thaw_node *thaw_match(const struct thaw_recogniser *r, int value, c
 
 int thaw_match_uses(const struct thaw_recogniser *r, int value)
 {
-	const struct thaw_graph *g = r->g;
-	if (!*r->counted) {
-		memset(r->uses, 0, (size_t)g->node_count * sizeof(*r->uses));
-		for (int i = 0; i < g->node_count; i++)
-			for (int k = 0; k < g->nodes[i].input_count; k++)
-				r->uses[g->nodes[i].inputs[k]]++;
-		*r->counted = true;
-	}
-	return r->uses[value];
+	return r->readers.uses[value];
 }
 
 bool thaw_match_once(const struct thaw_recogniser *r, int value)

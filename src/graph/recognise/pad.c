@@ -30,7 +30,6 @@ bool thaw_recognise_pad(struct thaw_recogniser *r, int node)
 			return false;
 	for (int k = 0; k < 4; k++)
 		n->attrs.pad[k] += (int)more[k];
-	n->inputs[0] = pad->inputs[0];
-	*r->counted = false;
+	thaw_rewrite_input(r, node, 0, pad->inputs[0]);
 	return true;
 }

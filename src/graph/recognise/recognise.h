@@ -8,11 +8,26 @@
 
 #include "src/graph/graph_internal.h"
 
+/* Nodes without readers stay in the graph until all patterns are done, but are not matched and not counted. */
+struct thaw_readers {
+	int *uses;  /* [node_count] inputs of other nodes that read the value */
+	bool *dead; /* [node_count] the output does not depend on the node */
+
+	/* Of readers.c. */
+	int *first; /* [node_count] entry of the first reader */
+	struct thaw_reader {
+		int node, next;
+	} * entries; /* [entry_room] */
+	int entry_count, entry_room;
+	int *unread; /* [unread_count] values that have lost their last reader */
+	int unread_count;
+	bool *unread_listed; /* [node_count] whether the value is in `unread` */
+};
+
 struct thaw_recogniser {
 	struct thaw_graph *g;
 	struct thaw_shape *shapes; /* [node_count] of all values */
-	int *uses;                 /* [node_count] readers of all values; see thaw_match_uses */
-	bool *counted;             /* whether `uses` is up to date; cleared by each rewrite */
+	struct thaw_readers readers;
 };
 
 /* Rewrites the operator that ends in this node; false if there is no match, or if g->failed. */
@@ -27,6 +42,22 @@ bool thaw_recognise_layer_norm(struct thaw_recogniser *r, int node);
 bool thaw_recognise_pad(struct thaw_recogniser *r, int node);
 bool thaw_recognise_scale(struct thaw_recogniser *r, int node);
 bool thaw_recognise_view(struct thaw_recogniser *r, int node);
+
+/* readers.c */
+
+/* Counts the readers of all values. THAW_RESOURCE if out of memory. */
+thaw_status thaw_readers_count(struct thaw_recogniser *r);
+void thaw_readers_free(struct thaw_readers *u);
+/* The node reads the value once more, or a node once less. g->failed if out of memory. */
+void thaw_readers_add(struct thaw_recogniser *r, int value, int node);
+void thaw_readers_drop(struct thaw_recogniser *r, int value);
+/* The value may have lost its last reader: it was the output. */
+void thaw_readers_check(struct thaw_recogniser *r, int value);
+/* The next reader of a value, -1 after the last; *entry is -1 before the first. A node that reads the value twice may
+ * be returned twice. */
+int thaw_readers_next(const struct thaw_recogniser *r, int value, int *entry);
+/* Marks the nodes that have become dead. */
+void thaw_readers_sweep(struct thaw_recogniser *r);
 
 /* match.c */
 
@@ -61,6 +92,8 @@ struct thaw_line thaw_match_line(const struct thaw_recogniser *r, int value);
  * memory. */
 bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const struct thaw_attrs *attrs,
 		  const int *inputs, int count);
+/* Replaces input k of a node. */
+void thaw_rewrite_input(struct thaw_recogniser *r, int node, int k, int value);
 /* Moves parameter k of node `from` to the end of the parameters of node `to`. */
 void thaw_rewrite_take(struct thaw_recogniser *r, int to, int from, int k);
 /* Moves the parameter of a constant node to node `to`, as a vector with this role. */

@@ -20,7 +20,10 @@ bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const str
 		n->fixed &= r->g->nodes[inputs[k]].fixed;
 	}
 	int stream = n->attrs.stream;
-	*r->counted = false;
+	for (int k = 0; k < count; k++)
+		thaw_readers_add(r, copy[k], node);
+	for (int k = 0; k < n->input_count; k++)
+		thaw_readers_drop(r, n->inputs[k]);
 	n->op = thaw_op_find(op);
 	n->attrs = *attrs;
 	n->attrs.stream = stream;
@@ -28,7 +31,15 @@ bool thaw_rewrite(struct thaw_recogniser *r, int node, const char *op, const str
 	thaw_free(n->inputs);
 	n->inputs = copy;
 	n->input_count = count;
-	return true;
+	return r->g->failed == THAW_OK;
+}
+
+void thaw_rewrite_input(struct thaw_recogniser *r, int node, int k, int value)
+{
+	int *input = &r->g->nodes[node].inputs[k];
+	thaw_readers_add(r, value, node);
+	thaw_readers_drop(r, *input);
+	*input = value;
 }
 
 void thaw_rewrite_take(struct thaw_recogniser *r, int to, int from, int k)
@@ -51,13 +62,13 @@ void thaw_rewrite_take_row(struct thaw_recogniser *r, int to, int constant, enum
 void thaw_rewrite_bypass(struct thaw_recogniser *r, int node, int value)
 {
 	struct thaw_graph *g = r->g;
-	*r->counted = false;
-	for (int i = node + 1; i < g->node_count; i++)
-		for (int k = 0; k < g->nodes[i].input_count; k++)
-			if (g->nodes[i].inputs[k] == node)
-				g->nodes[i].inputs[k] = value;
+	for (int entry = -1, reader; (reader = thaw_readers_next(r, node, &entry)) >= 0;)
+		for (int k = 0; k < g->nodes[reader].input_count; k++)
+			if (g->nodes[reader].inputs[k] == node)
+				thaw_rewrite_input(r, reader, k, value);
 	if (g->output == node)
 		g->output = value;
+	thaw_readers_check(r, node);
 }
 
 /* The order of factors of size 1 does not affect the order of the elements: sorts them by their position in x. */

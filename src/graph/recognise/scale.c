@@ -40,13 +40,14 @@ static bool recognise_factor(struct thaw_recogniser *r, int node)
 {
 	struct thaw_node *matmul = &r->g->nodes[node];
 	for (int k = 0; k < 2; k++) {
-		int *input = &matmul->inputs[k];
-		if (thaw_match(r, *input, "rearrange") && thaw_match_once(r, *input))
-			input = r->g->nodes[*input].inputs;
-		struct thaw_line line = thaw_match_line(r, *input);
-		if (line.of == *input || line.a == 0 || line.b != 0)
+		const bool inner =
+			thaw_match(r, matmul->inputs[k], "rearrange") && thaw_match_once(r, matmul->inputs[k]);
+		const int reader = inner ? matmul->inputs[k] : node, input = inner ? 0 : k;
+		const int value = r->g->nodes[reader].inputs[input];
+		struct thaw_line line = thaw_match_line(r, value);
+		if (line.of == value || line.a == 0 || line.b != 0)
 			continue;
-		*input = line.of;
+		thaw_rewrite_input(r, reader, input, line.of);
 		matmul->attrs.scale = (float)((double)scale_of(matmul) * line.a);
 		return true;
 	}

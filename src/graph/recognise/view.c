@@ -3,6 +3,9 @@
 
 #include "src/graph/recognise/recognise.h"
 
+/* Of a value, that are compared with each other. */
+#define MAX_READERS 1000
+
 static const struct thaw_node *view_at(const struct thaw_recogniser *r, int node)
 {
 	const struct thaw_node *n = thaw_match(r, node, "rearrange");
@@ -23,11 +26,13 @@ static bool same_factors(const struct thaw_factors *a, const struct thaw_factors
 static int twin(const struct thaw_recogniser *r, int node)
 {
 	const struct thaw_node *n = view_at(r, node), *other;
-	for (int i = n->inputs[0] + 1; i < node; i++)
-		if ((other = view_at(r, i)) && other->op == n->op && other->inputs[0] == n->inputs[0] &&
+	int first = node;
+	for (int entry = -1, i, tries = 0; tries < MAX_READERS && (i = thaw_readers_next(r, n->inputs[0], &entry)) >= 0;
+	     tries++)
+		if (i < first && (other = view_at(r, i)) && other->op == n->op && other->inputs[0] == n->inputs[0] &&
 		    same_factors(&other->attrs.factors, &n->attrs.factors))
-			return i;
-	return -1;
+			first = i;
+	return first < node ? first : -1;
 }
 
 bool thaw_recognise_view(struct thaw_recogniser *r, int node)

@@ -10,6 +10,7 @@
 #include "src/model/family.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "src/base/minmax.h"
 
@@ -72,9 +73,18 @@ static struct thaw_inverted_network network_of(int size, bool symmetric)
 	return net;
 }
 
+/* Of the networks of these names, Lite is the one without squeeze-and-excitation. */
+static bool has_squeeze(const struct thaw_weights *w)
+{
+	for (int i = 0; i < w->count; i++)
+		if (strstr(w->tensors[i].name, ".se.") || strstr(w->tensors[i].name, "._se_"))
+			return true;
+	return false;
+}
+
 static const char *recognise(const struct thaw_weights *w)
 {
-	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, w);
+	const struct thaw_inverted_naming *naming = has_squeeze(w) ? NULL : thaw_inverted_find_naming(namings, w);
 	for (int i = 0; naming && i < SIZES; i++) {
 		struct thaw_inverted_network net = network_of(i, false);
 		if (thaw_inverted_matches(&net, naming, w))

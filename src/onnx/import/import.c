@@ -99,6 +99,14 @@ static thaw_status add_classifier(struct thaw_onnx_importer *m)
 	return THAW_OK;
 }
 
+/* Notes which values get a new classifier. */
+static void note_features(struct thaw_onnx_importer *m)
+{
+	const struct thaw_onnx_value *v = thaw_onnx_value_find(m, m->ending.value);
+	if (v && v->producer >= 0)
+		thaw_onnx_note(m, "features: the output of %s, by %s", v->name, m->nodes[v->producer]->op_type);
+}
+
 /* Notes that the exporter has folded all batch norms into convolutions. */
 static void note_folded_norms(struct thaw_onnx_importer *m)
 {
@@ -133,6 +141,8 @@ static thaw_status set_classifier(struct thaw_onnx_importer *m, struct thaw_onnx
 	if (*peeled)
 		return THAW_OK; /* imported again, with these operators */
 	network->features = true;
+	if (!e->pooled && !e->activated)
+		note_features(m);
 	return add_classifier(m);
 }
 
@@ -161,6 +171,7 @@ static thaw_status import_all(struct thaw_onnx_importer *m, bool *needed,
 		return m->graph->failed;
 	THAW_TRY(set_classifier(m, network, peeled));
 	note_folded_norms(m);
+	network->sigmoid = m->ending.sigmoid && !network->features;
 	memcpy(network->notes, m->ending.notes, sizeof(network->notes));
 	return *peeled ? THAW_OK : thaw_graph_find_blocks(m->graph);
 }

@@ -29,6 +29,7 @@ struct thaw_onnx_network {
 	struct thaw_shape image;     /* (1,H,W,C) of the model's input */
 	bool open_size;              /* height and width are symbolic in the model */
 	bool bytes;                  /* the model's input holds values 0..255 */
+	bool sigmoid;                /* the class scores are those of a sigmoid, in this output or another one */
 	bool features;               /* the model has no classifier; an identity classifier was added */
 	char notes[THAW_ONNX_NOTES]; /* what was chosen among the outputs, and what is left out; may be empty */
 	struct thaw_shape sample;    /* of a computation: shape of ONNX's output, without the leading axis */

@@ -34,8 +34,10 @@ struct thaw_onnx_value {
 struct thaw_onnx_ending {
 	const char *output; /* of the model */
 	const char *value; /* the value imported as the graph's output: `output`, or the class scores it is made from */
+	bool sigmoid;      /* the model computes a sigmoid of `value`, and no softmax */
 	bool softmax;      /* a softmax after `value` is left out: it holds class scores */
 	bool ranks;        /* an operator that only ranks the scores, such as ArgMax, is left out */
+	bool activated;    /* the value is the activation of a layer that is not called a classifier */
 	bool pooled;       /* the value is a map or tokens, which the import pools */
 	char notes[THAW_ONNX_NOTES]; /* what was chosen and what is left out; empty: nothing to say */
 };
@@ -84,6 +86,15 @@ thaw_status thaw_onnx_check_operators(const struct thaw_onnx_importer *m, const 
 thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel);
 /* Appends to the notes (printf format). */
 void thaw_onnx_note(struct thaw_onnx_importer *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- head_name.c ---- */
+
+bool thaw_onnx_is_activation(const Onnx__NodeProto *n);
+/* Whether the layer, or its weight, has a name that frameworks give to classifiers. */
+bool thaw_onnx_is_called_head(const struct thaw_onnx_importer *m, const Onnx__NodeProto *layer);
+/* The linear layer that the activation follows, or NULL. *head: it is called like a classifier. */
+const Onnx__NodeProto *thaw_onnx_activated_layer(const struct thaw_onnx_importer *m, const Onnx__NodeProto *activation,
+						 bool *head);
 
 /* ---- pooling.c ---- */
 

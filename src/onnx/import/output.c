@@ -1,8 +1,8 @@
 /* Which output of a model is imported, and where its class scores are.
  *
  * A model may end in operators that turn scores into probabilities (Softmax, Sigmoid) or into an answer (ArgMax, TopK),
- * and it may have several outputs, such as an embedding beside the scores. The output of a classifier is recognised by
- * its producer, not by its position; names decide between equals. */
+ * also in an activation of the scores, and it may have several outputs, such as an embedding beside the scores. The
+ * output of a classifier is recognised by its producer, not by its position; names decide between equals. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,14 +64,40 @@ static bool flattens(const Onnx__NodeProto *n)
 
 static bool is_probability(const Onnx__NodeProto *n)
 {
-	static const char *const list[] = {"LogSoftmax", "Sigmoid", "Softmax", NULL};
+	static const char *const list[] = {"Exp", "Log", "LogSoftmax", "Sigmoid", "Softmax", NULL};
 	return is_one_of(n->op_type, list);
+}
+
+static bool is_constant(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *v)
+{
+	const Onnx__NodeProto *n = producer_of(m, v);
+	return n ? strcmp(n->op_type, "Constant") == 0 : v && v->initializer;
+}
+
+/* What the node shifts or scales by a constant, as in 100 * softmax(scores); NULL if it does something else, such as
+ * 1 - x, which would reverse the order of scores. */
+static const struct thaw_onnx_value *scaled_by(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	static const char *const list[] = {"Add", "Div", "Mul", "Sub", NULL};
+	const struct thaw_onnx_value *a = input_of(m, n, 0), *b = input_of(m, n, 1);
+	if (!is_one_of(n->op_type, list) || is_constant(m, a) == is_constant(m, b))
+		return NULL;
+	if (is_constant(m, b))
+		return a;
+	return strcmp(n->op_type, "Add") == 0 || strcmp(n->op_type, "Mul") == 0 ? b : NULL;
 }
 
 static bool is_ranking(const Onnx__NodeProto *n)
 {
 	static const char *const list[] = {"ArgMax", "ReduceMax", "TopK", NULL};
 	return is_one_of(n->op_type, list);
+}
+
+/* An activation of class scores. That of a hidden layer is a part of the network. */
+static bool clips_scores(const struct thaw_onnx_importer *m, const Onnx__NodeProto *n)
+{
+	bool head = false;
+	return thaw_onnx_is_activation(n) && thaw_onnx_activated_layer(m, n, &head) && head;
 }
 
 /* The scores that the value is made from; the value itself if nothing follows them. ending: receives what does. */
@@ -82,23 +108,20 @@ static const struct thaw_onnx_value *scores_of(const struct thaw_onnx_importer *
 	const Onnx__NodeProto *n;
 	for (int step = 0; step < MAX_STEPS && (n = producer_of(m, value)); step++) {
 		bool probability = is_probability(n), ranking = is_ranking(n);
-		if (!probability && !ranking && !is_plain(n))
+		bool clip = !probability && !ranking && clips_scores(m, n);
+		const struct thaw_onnx_value *scaled = scaled_by(m, n);
+		if (!probability && !ranking && !clip && !scaled && !is_plain(n))
 			break;
-		value = input_of(m, n, 0);
+		value = scaled ? scaled : input_of(m, n, 0);
 		if (!value)
 			break;
-		if (probability || ranking)
+		if (probability || ranking || clip)
 			scores = value;
-		ending->softmax |= probability && strcmp(n->op_type, "Sigmoid") != 0;
+		ending->sigmoid |= strcmp(n->op_type, "Sigmoid") == 0;
+		ending->softmax |= probability && strstr(n->op_type, "Softmax");
 		ending->ranks |= ranking;
 	}
 	return scores;
-}
-
-static bool is_constant(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *v)
-{
-	const Onnx__NodeProto *n = producer_of(m, v);
-	return n ? strcmp(n->op_type, "Constant") == 0 : v && v->initializer;
 }
 
 /* Whether the value looks like that of a classifier: a linear layer, perhaps with a bias and a scale, or a flattened
@@ -133,8 +156,18 @@ struct candidate {
 	bool linear;
 	bool inner; /* another output is computed from its scores */
 	int words;  /* how much its name says that it holds class scores */
+	bool named; /* its layer is called like a classifier */
 	int nodes;  /* that it needs */
 };
+
+/* Whether the scores are those of a layer with a classifier's name. */
+static bool is_named_head(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *scores)
+{
+	const Onnx__NodeProto *n = producer_of(m, scores);
+	while (n && (is_plain(n) || scaled_by(m, n)))
+		n = producer_of(m, is_plain(n) ? input_of(m, n, 0) : scaled_by(m, n));
+	return n && thaw_onnx_is_called_head(m, n);
+}
 
 static bool contains(const char *text, const char *word)
 {
@@ -180,7 +213,9 @@ static bool better(const struct candidate *a, const struct candidate *b)
 		return b->inner;
 	if (a->scores == b->scores)
 		return a->value == a->scores && b->value != b->scores;
-	return a->words != b->words ? a->words > b->words : a->nodes > b->nodes;
+	if (a->words != b->words)
+		return a->words > b->words;
+	return a->named != b->named ? a->named : a->nodes > b->nodes;
 }
 
 /* *best = the output to import, of several. */
@@ -197,6 +232,7 @@ static thaw_status choose(const struct thaw_onnx_importer *m, const char **best)
 			continue; /* a constant, or the image */
 		c.scores = scores_of(m, c.value, &ignored);
 		c.linear = looks_linear(m, c.scores, false, MAX_STEPS);
+		c.named = is_named_head(m, c.scores);
 		list[count++] = c;
 	}
 	*best = g->output[0]->name;
@@ -241,12 +277,44 @@ static void note_ending(struct thaw_onnx_importer *m, const struct thaw_onnx_val
 	char text[THAW_ONNX_NOTES / 4] = "";
 	size_t used = 0;
 	const Onnx__NodeProto *n;
-	for (; value != scores && (n = producer_of(m, value)) && used < sizeof(text); value = input_of(m, n, 0))
-		if (is_probability(n) || is_ranking(n))
+	for (; value != scores && (n = producer_of(m, value)) && used < sizeof(text);
+	     value = scaled_by(m, n) ? scaled_by(m, n) : input_of(m, n, 0))
+		if (is_probability(n) || is_ranking(n) || thaw_onnx_is_activation(n))
 			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "",
 						 n->op_type);
 	if (used > 0)
 		thaw_onnx_note(m, "left out after the class scores: %s", text);
+}
+
+/* Notes that the network ends in the activation of a linear layer, which may be taken for a classifier. */
+static void note_activation(struct thaw_onnx_importer *m, const struct thaw_onnx_value *value)
+{
+	bool head = false;
+	const Onnx__NodeProto *n = producer_of(m, value), *layer;
+	while (n && is_plain(n))
+		n = producer_of(m, input_of(m, n, 0));
+	m->ending.activated = n && thaw_onnx_is_activation(n) && (layer = thaw_onnx_activated_layer(m, n, &head));
+	if (m->ending.activated)
+		thaw_onnx_note(m,
+			       "features: the output of %s after the linear layer %s, which is not called a classifier",
+			       n->op_type, layer->name && layer->name[0] ? layer->name : layer->output[0]);
+}
+
+/* Whether an output of the model is a sigmoid of these scores and none is a softmax of them. */
+static bool is_sigmoid(const struct thaw_onnx_importer *m, const struct thaw_onnx_value *scores)
+{
+	const Onnx__GraphProto *g = m->file->model->graph;
+	bool sigmoid = false;
+	for (size_t i = 0; i < g->n_output; i++) {
+		struct thaw_onnx_ending ending = {0};
+		const struct thaw_onnx_value *value = thaw_onnx_value_find(m, g->output[i]->name);
+		if (!value || scores_of(m, value, &ending) != scores)
+			continue;
+		sigmoid |= ending.sigmoid;
+		if (ending.softmax)
+			return false;
+	}
+	return sigmoid;
 }
 
 thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *name, bool peel)
@@ -271,6 +339,8 @@ thaw_status thaw_onnx_choose_output(struct thaw_onnx_importer *m, const char *na
 		return THAW_OK;
 	const struct thaw_onnx_value *scores = scores_of(m, value, e);
 	note_ending(m, value, scores);
+	note_activation(m, scores);
 	e->value = scores->name;
+	e->sigmoid = is_sigmoid(m, scores);
 	return THAW_OK;
 }

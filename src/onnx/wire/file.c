@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "src/base/open_file.h"
 #include "src/base/try.h"
 #include "src/onnx/wire/scan.h"
 #include "thaw/file.h"
@@ -104,11 +106,13 @@ bool thaw_onnx_file_probe(const char *path)
 {
 	enum { IR_VERSION_KEY = 1 << 3, MAX_IR_VERSION = 127, BYTES = 9 };
 	unsigned char start[BYTES] = {0};
-	FILE *f = fopen(path, "rb");
-	if (!f)
+	int fd;
+	struct stat st;
+	if (thaw_open_file(&fd, &st, path) != THAW_OK)
 		return false;
-	size_t size = fread(start, 1, sizeof(start), f);
-	fclose(f);
+	/* A pipe can be read once only, by the reader of weights. */
+	ssize_t size = S_ISREG(st.st_mode) ? read(fd, start, sizeof(start)) : 0;
+	close(fd);
 	/* Models begin with their ir_version; byte 8 of a safetensors file is an opening brace. */
 	return size == BYTES && start[0] == IR_VERSION_KEY && start[1] > 0 && start[1] <= MAX_IR_VERSION &&
 	       start[2] > IR_VERSION_KEY && start[BYTES - 1] != '{';

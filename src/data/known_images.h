@@ -1,0 +1,20 @@
+/* The images that a run began with, in place of those that are listed now. Internal to src/data. */
+#ifndef THAW_SRC_DATA_KNOWN_IMAGES_H
+#define THAW_SRC_DATA_KNOWN_IMAGES_H
+
+#include "src/data/dataset.h"
+#include "src/data/names.h"
+
+/* Appends the names to a list, unless it has the first of them already: both parts of a random split are listed alike.
+ */
+thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct names *files);
+
+/* Replaces files, listed class by class (those of classes[c] end before end[c]), by the names in `known`. `missing`
+ * receives the known ones that were not listed, sorted. THAW_CONFIG if an image was listed that is not known. */
+thaw_status thaw_known_images_apply(struct names *files, int64_t *end, const struct names *classes,
+				    const struct thaw_image_names *known, struct names *missing);
+
+/* Describes in `found` those of the files that are missing. */
+thaw_status thaw_known_images_report(struct thaw_found *found, const struct names *files, const struct names *missing);
+
+#endif
