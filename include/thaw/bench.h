@@ -41,6 +41,9 @@ thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *
 enum { THAW_BENCH_GEMM_SIDE = 1024, THAW_BENCH_GEMM_FLOATS = 3 * THAW_BENCH_GEMM_SIDE * THAW_BENCH_GEMM_SIDE };
 double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite numbers; the last third is overwritten */
 
+/* The same for products in bfloat16; the last two thirds are overwritten. */
+double thaw_bench_gemm_bf16(float *memory);
+
 THAW_END_DECLS
 
 #endif

@@ -175,6 +175,12 @@ void thaw_graph_batch_statistics(struct thaw_graph *g, bool on);
 const char *thaw_precision_name(enum thaw_precision precision); /* "fp32" or "bf16" */
 enum thaw_precision thaw_precision_find(const char *name);      /* THAW_PRECISIONS if there is no such precision */
 
+/* The processor's arithmetic for such products, such as "AVX512_BF16"; NULL: none, they are emulated, slowly. */
+const char *thaw_precision_arithmetic(enum thaw_precision precision);
+#define THAW_PRECISION_LINE 160 /* bytes for thaw_precision_line */
+/* Writes a line for the log to text[size], and returns it; NULL for fp32. */
+const char *thaw_precision_line(enum thaw_precision precision, char *text, size_t size);
+
 /* Sets attrs.precision of all nodes that read it. */
 void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision);
 

@@ -43,6 +43,7 @@ struct thaw_train_options {
 	const char *unfreeze;    /* see thaw_graph_unfreeze */
 	const char *optimizer;   /* see thaw_optimizer_find */
 	enum thaw_bn_mode bn;
+	enum thaw_precision precision;
 	enum thaw_resume_mode resume;
 	int epochs;          /* passes over the training images, after head_epochs */
 	int head_epochs;     /* passes that train only the classifier, before epochs */
@@ -145,6 +146,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 /* What a run directory says about its data. */
 struct thaw_run_record {
 	bool found;
+	enum thaw_precision precision;       /* with which it was trained */
 	struct thaw_dataset_options options; /* with which the run opened its dataset; `known` is &images, or NULL */
 	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
 	struct thaw_image_names images;      /* the image files that it began with, if it has such a list */

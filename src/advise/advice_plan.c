@@ -30,6 +30,8 @@ static json_t *train_json(const struct advice *a, int cut)
 	for (size_t i = 0; train && i < sizeof(given) / sizeof(*given); i++)
 		if (given[i].value)
 			json_object_set_new(train, given[i].key, thaw_report_string(given[i].value));
+	if (train && a->options->precision != THAW_PRECISION_FP32)
+		json_object_set_new(train, "precision", json_string(thaw_precision_name(a->options->precision)));
 	if (train && a->options->per_class > 0)
 		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
 	return train;

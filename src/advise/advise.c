@@ -39,6 +39,7 @@ static thaw_status open_model(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
 	THAW_TRY(thaw_model_load_key(&a->model, o->model, o->weights_key, 0, (uint64_t)o->seed));
+	thaw_graph_set_precision(a->model->graph, o->precision);
 	/* At the network's default size, so that the cuts do not depend on --size. */
 	THAW_TRY(thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count));
 	return thaw_model_set_preprocess(a->model, o->size, &o->images);
@@ -95,6 +96,7 @@ static thaw_status run_pilots(struct advice *a)
 	train.weights_key = o->weights_key;
 	train.size = o->size;
 	train.images = o->images;
+	train.precision = o->precision;
 	train.seed = o->seed;
 	train.decode_threads = o->decode_threads;
 	const struct thaw_pilot_inputs inputs = {.comm = a->comm,

@@ -82,6 +82,7 @@ static thaw_status open_model(const struct comparison *r, int which, struct thaw
 {
 	struct thaw_model *m = NULL;
 	THAW_TRY(thaw_model_load_key(&m, r->models[which], r->options->weights_key, 0, (uint64_t)r->options->seed));
+	thaw_graph_set_precision(m->graph, r->options->precision);
 	thaw_status status = thaw_model_set_preprocess(m, r->options->size, &r->options->images);
 	if (status == THAW_OK) {
 		*model = m;

@@ -59,6 +59,9 @@ const char *thaw_machine_vectors(char *text, size_t size)
 	append_word(text, size, __builtin_cpu_supports("fma"), "fma");
 	append_word(text, size, __builtin_cpu_supports("avx512f"), "avx512f");
 	append_word(text, size, __builtin_cpu_supports("avx512bf16"), "avx512bf16");
+#if !defined(__clang__)
+	append_word(text, size, __builtin_cpu_supports("amx-bf16"), "amx-bf16");
+#endif
 #elif defined(__aarch64__)
 	append_word(text, size, getauxval(AT_HWCAP) & HWCAP_ASIMD, "neon");
 	append_word(text, size, getauxval(AT_HWCAP) & HWCAP_SVE, "sve");

@@ -5,6 +5,7 @@
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/image_options.h"
+#include "src/cli/network.h"
 #include "src/cli/progress.h"
 
 #define WHAT "Model and data"
@@ -14,6 +15,7 @@
 struct values {
 	struct common common;
 	struct thaw_advise_options advise;
+	const char *precision; /* word for advise.precision */
 };
 
 #define OFFSET(field) offsetof(struct values, advise.field)
@@ -28,6 +30,7 @@ static const struct option options[] = {
 	 .help = "dataset, as for thaw train; only its training images are used"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
+	PRECISION_OPTION(WHAT, offsetof(struct values, precision), NULL),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "advise for training on at most N images of each class"),
 	{.name = "ranks", .metavar = "N", .type = OPTION_INT, AT(ranks), .section = PLAN, .min = 0, .max = MAX_LANES,
 	 .absent = "the current number",
@@ -50,7 +53,9 @@ static const struct option options[] = {
 
 static void defaults(void *values)
 {
-	thaw_advise_defaults(&((struct values *)values)->advise);
+	struct values *v = values;
+	thaw_advise_defaults(&v->advise);
+	v->precision = "fp32";
 }
 
 static thaw_status run_advise(struct session *session, const void *values, json_t **result)
@@ -58,7 +63,10 @@ static thaw_status run_advise(struct session *session, const void *values, json_
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	thaw_status status = thaw_advise(session->comm, &v->advise, &callbacks, result);
+	struct thaw_advise_options advise = v->advise;
+	advise.precision = thaw_precision_find(v->precision);
+	network_log_precision(session->comm, advise.precision);
+	thaw_status status = thaw_advise(session->comm, &advise, &callbacks, result);
 	progress_end(&progress);
 	return status;
 }

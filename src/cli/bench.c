@@ -5,6 +5,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "src/cli/suggest.h"
 
@@ -54,6 +55,7 @@ static thaw_status run_bench(struct session *session, const void *values, json_t
 	struct thaw_bench_options bench = v->bench;
 	bench.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
 	bench.precision = thaw_precision_find(v->precision);
+	network_log_precision(session->comm, bench.precision);
 	return thaw_bench(session->comm, &bench, result);
 }
 

@@ -6,6 +6,7 @@
 #include "src/cli/common_options.h"
 #include "src/cli/display_text.h"
 #include "src/cli/image_options.h"
+#include "src/cli/network.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
@@ -20,6 +21,7 @@
 struct values {
 	struct common common;
 	struct thaw_advise_options compare;
+	const char *precision; /* word for compare.precision */
 };
 
 #define OFFSET(field) offsetof(struct values, compare.field)
@@ -34,6 +36,7 @@ static const struct option options[] = {
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
 	SIZE_OPTION(COMPARISON, OFFSET(size)),
 	PREPROCESS_OPTIONS(COMPARISON, OFFSET(images)),
+	PRECISION_OPTION(COMPARISON, offsetof(struct values, precision), NULL),
 	LANES_OPTION(COMPARISON, OFFSET(lanes), DEFAULT_LANES_TEXT, "data slices that the images are divided into"),
 	SEED_OPTION(COMPARISON, OFFSET(seed), "seed of the choice of images and of random weights"),
 	DECODE_THREADS_OPTION(COMPARISON, OFFSET(decode_threads)),
@@ -43,7 +46,9 @@ static const struct option options[] = {
 
 static void defaults(void *values)
 {
-	thaw_advise_defaults(&((struct values *)values)->compare);
+	struct values *v = values;
+	thaw_advise_defaults(&v->compare);
+	v->precision = "fp32";
 }
 
 static thaw_status run_compare(struct session *session, const void *values, json_t **result)
@@ -51,7 +56,10 @@ static thaw_status run_compare(struct session *session, const void *values, json
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	thaw_status status = thaw_compare(session->comm, &v->compare, (const char *const *)session->settings->arguments,
+	struct thaw_advise_options compare = v->compare;
+	compare.precision = thaw_precision_find(v->precision);
+	network_log_precision(session->comm, compare.precision);
+	thaw_status status = thaw_compare(session->comm, &compare, (const char *const *)session->settings->arguments,
 					  session->settings->argument_count, &callbacks, result);
 	progress_end(&progress);
 	return status;

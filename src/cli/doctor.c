@@ -48,13 +48,15 @@ static const struct option options[] = {
 };
 /* clang-format on */
 
-/* Speed of sgemm in GFLOP/s; 0 if out of memory. */
-static double measure_gemm(void)
+/* Speed of products in GFLOP/s; 0 if out of memory, and in bfloat16 also where they are emulated. */
+static void measure_products(struct rank_facts *facts)
 {
 	float *memory = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof(*memory));
-	double gflops = memory ? thaw_bench_gemm(memory) : 0;
+	facts->gflops = memory ? thaw_bench_gemm(memory) : 0;
+	facts->bf16_gflops = 0;
+	if (memory && thaw_precision_arithmetic(THAW_PRECISION_BF16))
+		facts->bf16_gflops = thaw_bench_gemm_bf16(memory);
 	thaw_free(memory);
-	return gflops;
 }
 
 /* The directory itself, or the nearest one above it that exists. */
@@ -80,7 +82,7 @@ static thaw_status gather_facts(struct thaw_comm *comm, const char *directory, s
 	existing_directory(directory, existing, sizeof(existing));
 	THAW_TRY(rank_facts_find(comm, existing, &mine));
 	THAW_TRY(comm->barrier(comm));
-	mine.gflops = measure_gemm();
+	measure_products(&mine);
 	return rank_facts_gather(comm, &mine, all);
 }
 
@@ -208,6 +210,15 @@ static json_t *blas_json(const struct rank_facts *all, int ranks)
 			 "sgemm_gflops_slowest_rank", least, "sgemm_gflops_all_ranks", sum);
 }
 
+static json_t *bf16_json(const struct rank_facts *all, int ranks)
+{
+	double least = all[0].bf16_gflops;
+	for (int r = 0; r < ranks; r++)
+		least = min_double(least, all[r].bf16_gflops);
+	return json_pack("{s:s?, s:f}", "arithmetic", thaw_precision_arithmetic(THAW_PRECISION_BF16),
+			 "gflops_slowest_rank", least);
+}
+
 static json_t *mpi_json(const struct thaw_comm *comm, const json_t *nodes)
 {
 	struct thaw_launch launch = thaw_launch_read();
@@ -229,9 +240,10 @@ static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *a
 	advise_on_directory(advice, all, comm->size, directory);
 	json_t *place =
 		json_pack("{s:o, s:b}", "path", thaw_report_string(directory), "writable", all[0].sees_directory);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "versions", versions_json(), "machine", machine_json(),
-			 "mpi", mpi_json(comm, nodes), "nodes", nodes, "blas", blas_json(all, comm->size), "directory",
-			 place, "advice", advice);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "versions", versions_json(), "machine",
+			 machine_json(), "mpi", mpi_json(comm, nodes), "nodes", nodes, "blas",
+			 blas_json(all, comm->size), "bf16", bf16_json(all, comm->size), "directory", place, "advice",
+			 advice);
 }
 
 static thaw_status run_doctor(struct session *session, const void *values, json_t **result)
@@ -264,6 +276,21 @@ static void print_machine(const json_t *m, FILE *out)
 		fputs("none\n", out);
 }
 
+static void print_bf16(const json_t *result, FILE *out)
+{
+	const json_t *bf16 = json_object_get(result, "bf16");
+	double sgemm = member_real(json_object_get(result, "blas"), "sgemm_gflops_slowest_rank");
+	double products = member_real(bf16, "gflops_slowest_rank");
+	if (products > 0.0 && sgemm > 0.0)
+		fprintf(out,
+			"  %-16s %.1f GFLOP/s on the slowest rank by %s: --precision bf16 makes products %.1f times "
+			"as fast\n",
+			"bfloat16", products, member_text(bf16, "arithmetic"), products / sgemm);
+	else
+		fprintf(out, "  %-16s no arithmetic for it: --precision bf16 works, but is slower than fp32\n",
+			"bfloat16");
+}
+
 static void print_doctor(const json_t *result, FILE *out)
 {
 	const json_t *mpi = json_object_get(result, "mpi"), *blas = json_object_get(result, "blas");
@@ -285,6 +312,7 @@ static void print_doctor(const json_t *result, FILE *out)
 		"kernel", member_text(blas, "core"), member_real(blas, "threads"),
 		member_real(blas, "threads") == 1 ? "" : "s", "sgemm", member_real(blas, "sgemm_gflops_slowest_rank"),
 		member_real(blas, "sgemm_gflops_all_ranks"));
+	print_bf16(result, out);
 	fprintf(out, "directory\n  %-16s %s\n",
 		json_is_true(json_object_get(place, "writable")) ? "writable" : "not writable",
 		member_text(place, "path"));

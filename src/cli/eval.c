@@ -19,7 +19,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *weights_key, *from, *data, *split;
+	const char *precision, *model, *weights_key, *from, *data, *split;
 	int lanes, size, decode_threads;
 	double test_share;
 	long long seed;
@@ -41,6 +41,7 @@ static const struct option options[] = {
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
+	PRECISION_OPTION(EVAL, offsetof(struct values, precision), "that of the run, else fp32"),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
 	 .section = EVAL, .min = 0, .max = BELOW_ONE, .absent = "that of the run, else 0.2",
@@ -129,6 +130,7 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	const struct network_choice network = choose_network(v);
 	network_log(session, model, &network);
 	network_log_sigmoid(session->comm, model);
+	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
 				   &metrics));
 	if (session->comm->rank == 0)

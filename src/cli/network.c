@@ -25,6 +25,28 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 	return thaw_model_set_preprocess(*model, choice->size, choice->images);
 }
 
+void network_log_precision(struct thaw_comm *comm, enum thaw_precision precision)
+{
+	char text[THAW_PRECISION_LINE];
+	const char *line = thaw_precision_line(precision, text, sizeof(text));
+	if (line)
+		log_line(comm, "%s", line);
+}
+
+thaw_status network_set_precision(const struct session *session, struct thaw_model *model,
+				  const struct network_choice *choice, const char *word)
+{
+	struct thaw_run_record record = {.found = false};
+	if (!word)
+		THAW_TRY(thaw_run_record_read(&record, choice->spec));
+	enum thaw_precision precision =
+		word ? thaw_precision_find(word) : (record.found ? record.precision : THAW_PRECISION_FP32);
+	thaw_run_record_close(&record);
+	thaw_graph_set_precision(model->graph, precision);
+	network_log_precision(session->comm, precision);
+	return THAW_OK;
+}
+
 void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice)
 {
 	char line[THAW_PREPROCESS_LINE];

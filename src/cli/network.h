@@ -18,6 +18,14 @@ struct network_choice {
 thaw_status network_load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
 			 int64_t classes, uint64_t seed);
 
+/* Sets the arithmetic of the model's products, and logs it if it is not fp32: `word` of --precision, or if that is
+ * NULL, the one of the run that `choice` names, else fp32. */
+thaw_status network_set_precision(const struct session *session, struct thaw_model *model,
+				  const struct network_choice *choice, const char *word);
+
+/* Logs the arithmetic if it is not fp32. */
+void network_log_precision(struct thaw_comm *comm, enum thaw_precision precision);
+
 /* Logs what was chosen from the network's file, and how images are prepared for it. Call it after what may fail at
  * once, so that an error is not preceded by other lines. */
 void network_log(const struct session *session, const struct thaw_model *model, const struct network_choice *choice);

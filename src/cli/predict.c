@@ -25,7 +25,7 @@
 
 struct values {
 	struct common common;
-	const char *model, *weights_key, *from;
+	const char *model, *weights_key, *from, *precision;
 	int top, size;
 	struct thaw_preprocess_override images;
 };
@@ -39,6 +39,7 @@ static const struct option options[] = {
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
 	SIZE_OPTION("Prediction", offsetof(struct values, size)),
 	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
+	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
@@ -65,6 +66,7 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size};
 	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
+	THAW_TRY(network_set_precision(session, p->model, &network, v->precision));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
 	const int size = p->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);

@@ -19,7 +19,7 @@ struct rank_facts {
 	double clock_ahead;              /* of rank 0's clock, in seconds; 0 on rank 0 */
 	bool shares_memory;              /* with the other ranks of its node */
 	bool sees_directory;             /* a file that rank 0 wrote into the directory */
-	double gflops;                   /* 0: not measured */
+	double gflops, bf16_gflops;      /* of sgemm and of products in bfloat16; 0: not measured */
 };
 
 /* Fills `facts` for this rank. `directory`: where rank 0 writes a file and the others look for it; NULL: it does not.

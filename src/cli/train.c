@@ -18,8 +18,8 @@ struct values {
 	struct common common;
 	struct thaw_train_options train;
 	struct interval checkpoint_every;
-	const char *bn, *resume, *cache_dtype; /* words for the enums of `train` */
-	const char *time_limit;                /* NULL: not given */
+	const char *bn, *precision, *resume, *cache_dtype; /* words for the enums of `train` */
+	const char *time_limit;                            /* NULL: not given */
 };
 
 #define OFFSET(field)    offsetof(struct values, train.field)
@@ -116,6 +116,7 @@ static const struct option options[] = {
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = HOW, .choices = "frozen|lane",
 	 .absent = "frozen if pretrained, else lane",
 	 .help = "batch norm in the trained part: stored statistics, or those of each lane's batch"},
+	PRECISION_OPTION(HOW, offsetof(struct values, precision), NULL),
 
 	{.name = "scale-min", .metavar = "X", .type = OPTION_REAL, AT(scale_min), .section = AUGMENT, .min = 0.001,
 	 .max = 1,
@@ -169,6 +170,7 @@ static void defaults(void *values)
 	struct values *v = values;
 	thaw_train_defaults(&v->train);
 	v->checkpoint_every = (struct interval){v->train.checkpoint_steps, v->train.checkpoint_seconds};
+	v->precision = "fp32";
 	v->resume = "auto";
 	v->cache_dtype = "f32";
 }
@@ -269,6 +271,7 @@ static struct thaw_train_options train_options(const struct values *v)
 	o.checkpoint_seconds = v->checkpoint_every.seconds;
 	if (v->bn)
 		o.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	o.precision = thaw_precision_find(v->precision);
 	o.resume = strcmp(v->resume, "never") == 0 ? THAW_RESUME_NEVER : THAW_RESUME_AUTO;
 	o.cache_dtype = strcmp(v->cache_dtype, "f16") == 0 ? THAW_F16 : THAW_F32;
 	return o;

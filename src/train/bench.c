@@ -12,6 +12,7 @@
 #include "src/base/compare.h"
 #include "src/base/try.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/gemm_bf16.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
 #include "thaw/allreduce.h"
@@ -208,6 +209,20 @@ double thaw_bench_gemm(float *memory)
 	do {
 		double start = thaw_clock();
 		thaw_gemm(n, n, n, x, y, 0.0f, memory + 2 * n * n, n);
+		best = fmin(best, thaw_clock() - start);
+	} while (thaw_clock() - begin < PEAK_SECONDS);
+	return 2e-9 * (double)(n * n * n) / best;
+}
+
+double thaw_bench_gemm_bf16(float *memory)
+{
+	const int64_t n = THAW_BENCH_GEMM_SIDE;
+	const struct thaw_matrix x = {memory, n, false};
+	double best = INFINITY, begin = thaw_clock();
+	thaw_bf16_pack(n, n, x, memory + n * n);
+	do {
+		double start = thaw_clock();
+		thaw_gemm_bf16(n, n, n, x, memory + n * n, false, memory + 2 * n * n, n);
 		best = fmin(best, thaw_clock() - start);
 	} while (thaw_clock() - begin < PEAK_SECONDS);
 	return 2e-9 * (double)(n * n * n) / best;

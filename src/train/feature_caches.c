@@ -32,6 +32,7 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	for (int i = 1; i < cut; i++) {
 		const struct thaw_node *n = &g->nodes[i];
 		d = digest_text(n->op->name, d);
+		d = digest_text(thaw_precision_name(n->attrs.precision), d);
 		for (int k = 0; k < n->param_count; k++) {
 			const struct thaw_param *p = &g->params[n->params[k]];
 			d = thaw_digest(p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(float), d);

@@ -151,6 +151,7 @@ json_t *run_config_json(const struct run *r)
 		{"label-smoothing", json_real(o->label_smoothing)},
 		{"dropout", json_real(o->dropout)},
 		{"bn", json_string(thaw_bn_name(o->bn))},
+		{"precision", json_string(thaw_precision_name(o->precision))},
 		{"scale-min", json_real(o->scale_min)},
 		{"flip", json_real(o->flip)},
 		{"jitter", json_real(o->jitter)},

@@ -38,10 +38,14 @@ static void read_config(struct thaw_run_record *record, const json_t *config)
 	const json_t *seed = json_object_get(config, "seed"), *share = json_object_get(config, "test-share");
 	const json_t *per_class = json_object_get(config, "per-class");
 	const char *data = json_string_value(json_object_get(config, "data"));
+	const char *precision = json_string_value(json_object_get(config, "precision"));
 	if (!json_is_integer(seed) || !json_is_number(share) || !json_is_integer(per_class) || !data)
 		return;
 	*record = (struct thaw_run_record){
 		.found = true,
+		.precision = precision && strcmp(precision, thaw_precision_name(THAW_PRECISION_BF16)) == 0
+				     ? THAW_PRECISION_BF16
+				     : THAW_PRECISION_FP32,
 		.options = {.test_share = json_number_value(share),
 			    .seed = (uint64_t)json_integer_value(seed),
 			    .limit_per_class = json_integer_value(per_class)},

@@ -91,8 +91,11 @@ static void log_found(struct run *r)
 
 void run_announce(struct run *r)
 {
+	char text[THAW_PRECISION_LINE];
 	log_found(r);
 	log_preprocess(r);
+	if (thaw_precision_line(r->options.precision, text, sizeof(text)))
+		run_log(r, "%s", text);
 	log_weights(r);
 	if (has_frozen_weights(r))
 		thaw_warn_random(r->comm, r->callbacks, r->model,

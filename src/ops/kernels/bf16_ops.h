@@ -41,5 +41,7 @@ struct thaw_bf16_ops {
 extern const struct thaw_bf16_ops thaw_bf16_portable;
 /* NULL if the processor has no bfloat16 arithmetic. */
 const struct thaw_bf16_ops *thaw_bf16_native(void);
+/* The native ones if a sample product has the bits of the portable ones, else those. */
+const struct thaw_bf16_ops *thaw_bf16_best(void);
 
 #endif

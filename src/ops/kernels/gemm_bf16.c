@@ -18,16 +18,6 @@ enum {
 	TRANSPOSE_PAIRS = 64, /* depth of a block that is transposed */
 };
 
-static const struct thaw_bf16_ops *ops(void)
-{
-	static const struct thaw_bf16_ops *best;
-	if (!best) {
-		const struct thaw_bf16_ops *native = thaw_bf16_native();
-		best = native ? native : &thaw_bf16_portable;
-	}
-	return best;
-}
-
 static int64_t pairs_of(int64_t k)
 {
 	return (k + 1) / 2;
@@ -48,7 +38,7 @@ static void pack_rows(int64_t k, int64_t columns, const float *b, int64_t stride
 {
 	for (int64_t depth = 0; depth < k; depth += 2, to += width) {
 		const float *even = b + depth * stride;
-		ops()->pair(to, even, depth + 1 < k ? even + stride : NULL, columns);
+		thaw_bf16_best()->pair(to, even, depth + 1 < k ? even + stride : NULL, columns);
 		memset(to + columns, 0, (size_t)(width - columns) * sizeof(*to));
 	}
 }
@@ -60,7 +50,7 @@ static void pack_columns(int64_t k, int64_t columns, const float *b, int64_t str
 	for (int64_t depth = 0; depth < k; depth += 2 * TRANSPOSE_PAIRS) {
 		int64_t count = min_int64(k - depth, 2 * TRANSPOSE_PAIRS);
 		for (int64_t c = 0; c < columns; c++)
-			ops()->round(row[c], b + c * stride + depth, count);
+			thaw_bf16_best()->round(row[c], b + c * stride + depth, count);
 		for (int64_t p = 0; p < pairs_of(count); p++, to += width)
 			for (int64_t c = 0; c < width; c++)
 				to[c] = row[c][p];
@@ -93,11 +83,12 @@ static struct left_block round_left(struct thaw_matrix a, int64_t first, int64_t
 	if (a.transposed) {
 		const float *at = a.data + from * a.stride + first;
 		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a.stride)
-			ops()->pair(buffer + depth / 2 * ROW_BLOCK, at, depth + 1 < count ? at + a.stride : NULL, rows);
+			thaw_bf16_best()->pair(buffer + depth / 2 * ROW_BLOCK, at,
+					       depth + 1 < count ? at + a.stride : NULL, rows);
 		return (struct left_block){buffer, 1, ROW_BLOCK};
 	}
 	for (int64_t r = 0; r < rows; r++)
-		ops()->round(buffer + r * PAIRS, a.data + (first + r) * a.stride + from, count);
+		thaw_bf16_best()->round(buffer + r * PAIRS, a.data + (first + r) * a.stride + from, count);
 	return (struct left_block){buffer, PAIRS, 1};
 }
 
@@ -121,7 +112,7 @@ static void multiply_block(int64_t rows, int64_t n, int64_t k, struct left_block
 			tile.rows = (int)min_int64(rows - r, THAW_BF16_ROWS);
 			tile.a = a.pairs + r * a.row;
 			tile.c = c + r * c_stride + column;
-			ops()->multiply(&tile);
+			thaw_bf16_best()->multiply(&tile);
 		}
 		b += pairs_of(k) * width;
 	}
