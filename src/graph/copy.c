@@ -84,16 +84,15 @@ struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g)
 	return copy;
 }
 
-int thaw_graph_uses(const struct thaw_graph *g, int value, int *last)
+int *thaw_graph_count_uses(const struct thaw_graph *g)
 {
-	int uses = value == g->output;
-	*last = 0;
-	for (int i = value + 1; i < g->node_count; i++)
+	int *uses = thaw_alloc((size_t)g->node_count, sizeof(*uses));
+	if (!uses)
+		return NULL;
+	for (int i = 0; i < g->node_count; i++)
 		for (int k = 0; k < g->nodes[i].input_count; k++)
-			if (g->nodes[i].inputs[k] == value) {
-				uses++;
-				*last = i;
-			}
+			uses[g->nodes[i].inputs[k]]++;
+	uses[g->output]++;
 	return uses;
 }
 

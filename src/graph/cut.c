@@ -85,9 +85,16 @@ bool thaw_graph_frozen(const struct thaw_graph *g, int node)
 
 int thaw_graph_crossing(const struct thaw_graph *g, int at, int *value)
 {
-	int count = 0, last;
+	int count = 0;
+	memset(value, 0, (size_t)at * sizeof(*value)); /* first marks */
+	for (int i = at; i < g->node_count; i++)
+		for (int k = 0; k < g->nodes[i].input_count; k++)
+			if (g->nodes[i].inputs[k] < at)
+				value[g->nodes[i].inputs[k]] = 1;
+	if (g->output < at)
+		value[g->output] = 1;
 	for (int i = 0; i < at; i++)
-		if (!g->nodes[i].fixed && thaw_graph_uses(g, i, &last) > 0 && (last >= at || i == g->output))
+		if (value[i] && !g->nodes[i].fixed)
 			value[count++] = i;
 	return count;
 }

@@ -4,8 +4,10 @@
 
 #include "thaw/graph.h"
 
-/* Number of times the value is read, counting the output of the graph as one. *last: its last reader, 0 if none. */
-int thaw_graph_uses(const struct thaw_graph *g, int value, int *last);
+/* Counts for each value how often it is read; the output of the graph counts as one read. Returns [node_count], which
+ * the caller frees with thaw_free; NULL if out of memory. A pass that changes inputs keeps the counts up to date: to
+ * count anew for each node takes quadratic time. */
+int *thaw_graph_count_uses(const struct thaw_graph *g);
 
 /* Removes the nodes with dead[i]; readers of such a node read its first input instead. A dead node without inputs must
  * not have readers. Clears `dead`. */
@@ -17,8 +19,8 @@ struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, con
 				       struct thaw_shape *param, struct thaw_shape *x);
 
 /* Whether a node is a batch norm with moving statistics after a convolution that has no other reader, so that the two
- * can be merged. */
-bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node);
+ * can be merged. uses: from thaw_graph_count_uses. */
+bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node, const int *uses);
 
 enum { THAW_NORM_PARAMS = 4 }; /* of a batch norm: scale, shift, mean, variance */
 

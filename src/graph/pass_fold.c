@@ -10,21 +10,20 @@
 #include "src/graph/graph_internal.h"
 #include "thaw/memory.h"
 
-bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node)
+bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node, const int *uses)
 {
 	const struct thaw_node *norm = &g->nodes[node];
-	int last;
 	if (!norm->op || strcmp(norm->op->name, "batch_norm") != 0 || norm->attrs.batch_statistics ||
 	    norm->param_count != THAW_NORM_PARAMS)
 		return false;
 	const struct thaw_node *conv = &g->nodes[norm->inputs[0]];
 	return conv->op && strcmp(conv->op->name, "conv") == 0 && conv->input_count == 1 &&
-	       conv->attrs.activation == THAW_ACT_NONE && thaw_graph_uses(g, norm->inputs[0], &last) == 1;
+	       conv->attrs.activation == THAW_ACT_NONE && uses[norm->inputs[0]] == 1;
 }
 
-static bool foldable(const struct thaw_graph *g, int norm)
+static bool foldable(const struct thaw_graph *g, int norm, const int *uses)
 {
-	return thaw_graph_norm_of_conv(g, norm) && thaw_graph_frozen(g, norm) &&
+	return thaw_graph_norm_of_conv(g, norm, uses) && thaw_graph_frozen(g, norm) &&
 	       thaw_graph_frozen(g, g->nodes[norm].inputs[0]);
 }
 
@@ -81,9 +80,10 @@ static thaw_status fold(struct thaw_graph *g, const struct thaw_node *norm)
 thaw_status thaw_pass_fold(struct thaw_graph *g)
 {
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
-	thaw_status status = dead ? THAW_OK : THAW_RESOURCE;
+	int *uses = thaw_graph_count_uses(g); /* folding changes parameters only, so the counts stay right */
+	thaw_status status = dead && uses ? THAW_OK : THAW_RESOURCE;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
-		if (foldable(g, i)) {
+		if (foldable(g, i, uses)) {
 			status = fold(g, &g->nodes[i]);
 			dead[i] = true;
 		}
@@ -91,6 +91,7 @@ thaw_status thaw_pass_fold(struct thaw_graph *g)
 		thaw_graph_remove(g, dead);
 		status = g->failed;
 	}
+	thaw_free(uses);
 	thaw_free(dead);
 	return status;
 }

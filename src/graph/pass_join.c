@@ -23,14 +23,18 @@ static void join(struct thaw_graph *g, struct thaw_node *norm)
 thaw_status thaw_pass_join(struct thaw_graph *g)
 {
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
-	if (!dead)
-		return THAW_RESOURCE;
-	for (int i = 1; i < g->node_count; i++)
-		if (thaw_graph_norm_of_conv(g, i)) {
+	int *uses = thaw_graph_count_uses(g); /* joining changes parameters only, so the counts stay right */
+	thaw_status status = dead && uses ? THAW_OK : THAW_RESOURCE;
+	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
+		if (thaw_graph_norm_of_conv(g, i, uses)) {
 			join(g, &g->nodes[i]);
 			dead[i] = true;
 		}
-	thaw_graph_remove(g, dead);
+	if (status == THAW_OK) {
+		thaw_graph_remove(g, dead);
+		status = g->failed;
+	}
+	thaw_free(uses);
 	thaw_free(dead);
-	return g->failed;
+	return status;
 }

@@ -453,6 +453,103 @@ static void live_buffers_do_not_overlap(void **state)
 	}
 }
 
+/* By the definition: every value against every reader. */
+static void crossing_values_are_read_after_the_cut(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_network();
+	g->nodes[3].fixed = true;
+	for (int at = 0; at <= g->node_count; at++) {
+		int value[64], expected = 0, count = thaw_graph_crossing(g, at, value);
+		for (int v = 0; v < at; v++) {
+			bool crosses = v == g->output;
+			for (int i = at; i < g->node_count; i++)
+				for (int k = 0; k < g->nodes[i].input_count; k++)
+					crosses |= g->nodes[i].inputs[k] == v;
+			if (!crosses || g->nodes[v].fixed)
+				continue;
+			assert_true(expected < count);
+			assert_int_equal(value[expected++], v);
+		}
+		assert_int_equal(count, expected);
+	}
+	thaw_graph_destroy(g);
+}
+
+static int pointwise(struct thaw_graph *g, int x, const char *name)
+{
+	struct thaw_shape shape = thaw_shape_of(1, 1, 3, 3);
+	char text[64];
+	snprintf(text, sizeof(text), "%s.weight", name);
+	x = thaw_graph_add(g, "conv", name, NULL, &x, 1);
+	thaw_graph_param(g, x, text, THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV, &shape, NULL);
+	return x;
+}
+
+/* a has three readers: its relu and first add stay. b has one, its add, and takes that with the relu after it. */
+static void values_with_other_readers_are_not_fused(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = thaw_graph_create();
+	struct thaw_shape w = thaw_shape_of(2, 3);
+	thaw_graph_block(g, "all");
+	int a = pointwise(g, 0, "a");
+	int x = thaw_graph_add(g, "add", "add1", NULL, (int[]){relu(g, a), a}, 2);
+	int b = pointwise(g, x, "b");
+	x = relu(g, thaw_graph_add(g, "add", "add2", NULL, (int[]){a, b}, 2));
+	x = thaw_graph_add(g, "average_pool", "pool", NULL, &x, 1);
+	x = thaw_graph_add(g, "flatten", "flatten", NULL, &x, 1);
+	x = thaw_graph_add(g, "linear", "fc", NULL, &x, 1);
+	thaw_graph_param(g, x, "fc.weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, &w, NULL);
+	assert_int_equal(thaw_graph_finish(g), THAW_OK);
+	assert_int_equal(thaw_pass_fuse(g), THAW_OK);
+
+	static const char *const left[] = {"conv", "activation", "add", "conv", "average_pool", "flatten", "linear"};
+	assert_int_equal(g->node_count, 8);
+	for (int i = 1; i < g->node_count; i++)
+		assert_string_equal(g->nodes[i].op->name, left[i - 1]);
+	assert_int_equal(g->nodes[1].attrs.activation, THAW_ACT_NONE);
+	assert_int_equal(g->nodes[4].attrs.activation, THAW_ACT_RELU);
+	assert_int_equal(g->nodes[4].input_count, 2);
+	assert_int_equal(g->nodes[4].inputs[0], 3);
+	assert_int_equal(g->nodes[4].inputs[1], 1);
+	thaw_graph_destroy(g);
+}
+
+static bool overlap(const struct thaw_buffer *a, size_t offset, const struct thaw_buffer *b)
+{
+	size_t bytes[2];
+	for (int i = 0; i < 2; i++)
+		bytes[i] = ((i ? b : a)->bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+	return a->born <= b->dies && b->born <= a->dies && offset < b->offset + bytes[1] &&
+	       b->offset < offset + bytes[0];
+}
+
+/* Each buffer is at the lowest offset that larger ones, and earlier ones of its size, leave free. */
+static void buffers_have_the_lowest_offset(void **state)
+{
+	(void)state;
+	enum { N = 120 };
+	struct thaw_buffer b[N];
+	struct thaw_random r = thaw_random_stream(6, THAW_STREAM_INIT, 0, 0);
+	size_t total;
+	for (int i = 0; i < N; i++) {
+		int born = (int)thaw_random_below(&r, 40);
+		b[i] = (struct thaw_buffer){.bytes = 50 * thaw_random_below(&r, 9),
+					    .born = born,
+					    .dies = born + (int)thaw_random_below(&r, 30)};
+	}
+	assert_int_equal(thaw_memory_place(b, N, &total), THAW_OK);
+	for (int i = 0; i < N; i++)
+		for (size_t offset = 0; b[i].bytes > 0 && offset <= b[i].offset; offset += THAW_ALIGNMENT) {
+			bool free = true;
+			for (int k = 0; k < N; k++)
+				if (b[k].bytes > b[i].bytes || (b[k].bytes == b[i].bytes && k < i))
+					free &= !overlap(&b[i], offset, &b[k]);
+			assert_int_equal(free, offset == b[i].offset);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,7 +563,10 @@ int main(void)
 		cmocka_unit_test(fixed_parameters_do_not_change),
 		cmocka_unit_test(unfreeze_values_are_parsed),
 		cmocka_unit_test(a_new_head_has_the_new_classes),
+		cmocka_unit_test(crossing_values_are_read_after_the_cut),
+		cmocka_unit_test(values_with_other_readers_are_not_fused),
 		cmocka_unit_test(live_buffers_do_not_overlap),
+		cmocka_unit_test(buffers_have_the_lowest_offset),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
