@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,6 +21,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/io_error.h"
+#include "src/base/thread.h"
 #include "src/base/try.h"
 #include "src/train/lock_owner.h"
 #include "thaw/memory.h"
@@ -278,31 +278,17 @@ static void *keep_beating(void *context)
 	struct thaw_lock *l = context;
 	pthread_mutex_lock(&l->mutex);
 	while (!l->stop && !l->lost) {
-		struct timespec end;
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		double next = (double)end.tv_nsec / 1e9 + l->times.beat;
-		end.tv_sec += (time_t)next;
-		end.tv_nsec = (long)((next - (double)(time_t)next) * 1e9);
-		if (pthread_cond_timedwait(&l->stopped, &l->mutex, &end) == ETIMEDOUT && !l->stop)
+		if (!thaw_cond_wait_until(&l->stopped, &l->mutex, thaw_clock() + l->times.beat) && !l->stop)
 			give_beat(l);
 	}
 	pthread_mutex_unlock(&l->mutex);
 	return NULL;
 }
 
-/* With all signals blocked, so that the threads of the program receive them. */
 static thaw_status start_beating(struct thaw_lock *l)
 {
-	sigset_t all, before;
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->stopped, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&l->thread, NULL, keep_beating, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	thaw_cond_init(&l->stopped);
+	int error = thaw_thread_start(&l->thread, keep_beating, l);
 	l->beating = error == 0;
 	return error ? thaw_fail(THAW_RESOURCE, "cannot start the thread of the lock: %s", strerror(error)) : THAW_OK;
 }
