@@ -226,6 +226,7 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 static thaw_status begin(const struct run *r)
 {
 	THAW_TRY(r->comm->barrier(r->comm));
+	run_report_save_cost(r, 0.0);
 	if (r->callbacks && r->callbacks->begin)
 		r->callbacks->begin(r->callbacks->context);
 	return THAW_OK;
@@ -266,9 +267,7 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 	thaw_status status = run_open(&r);
 	if (status == THAW_OK)
 		status = run_directory_open(&r, &done, &summary);
-	if (status == THAW_OK && done) {
-		run_log(&r, "this run is already done: %s", r.options.out);
-	} else if (status == THAW_OK) {
+	if (status == THAW_OK && !done) {
 		run_announce(&r);
 		run_check_space(&r);
 		status = train_to_end(&r, &summary);
