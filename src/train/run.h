@@ -269,6 +269,11 @@ thaw_status run_stop_unsaved(struct run *r);
  * next start writes them. THAW_IO with the message, to which it adds whether that succeeded. */
 thaw_status run_save_end(struct run *r);
 
+/* fail_together.c: for a failure of all ranks, whose message is current: waits for the checkpoint that rank 0 is
+ * writing. Otherwise the other ranks would wait for rank 0 at their end, which has a limit of seconds. Returns status,
+ * with the same message. Collective. */
+thaw_status run_fail_together(const struct run *r, thaw_status status);
+
 /* space.c: logs a warning if the disk has no room for the checkpoints and the network. */
 void run_check_space(const struct run *r);
 

@@ -79,8 +79,9 @@ static thaw_status check_damage(struct run *r)
 	}
 	if (lost < 0)
 		return THAW_OK;
-	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
-			 r->train.class_names[lost], r->options.data);
+	thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
+		  r->train.class_names[lost], r->options.data);
+	return run_fail_together(r, THAW_DATA);
 }
 
 static thaw_status after_step(struct run *r, bool stop, bool save)
@@ -271,6 +272,8 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		run_announce(&r);
 		run_check_space(&r);
 		status = train_to_end(&r, &summary);
+		if (r.diverged)
+			status = run_fail_together(&r, status);
 		if (r.diverged && comm->rank == 0)
 			run_record_divergence(&r);
 	}

@@ -86,7 +86,7 @@ setting() { grep -qE -e "^  $1 +$2\$" err; }
 # The settings are printed when the training starts.
 mkdir shown && idx shown/train 16 && idx shown/t10k 4
 # The settings with their default values; lines are wrapped.
-shows_default() { exits 0 && tr -s ' \n' ' ' <err | grep -qF "| $1 |"; }
+shows_default() { exits 0 && tr -s ' \n' ' ' <err | grep -qF ", $1, "; }
 show() { rm -rf shown-run && run "$thaw" train --data shown --out=shown-run "$@"; }
 run "$thaw" train --data nowhere --out r
 check "a missing data folder" fails 74 "nowhere"
