@@ -216,7 +216,7 @@ thaw_status run_has_state(const struct run *r, bool *state);
 thaw_status run_images_read(struct run *r);
 /* Reads the list of a run directory; *names stays empty if there is none. */
 thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
-thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where the file exists */
+thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where a list was read */
 
 /* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
 /* Leaves a record in the run directory. Keeps the error message. */
