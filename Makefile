@@ -126,10 +126,10 @@ $(BUILD)/libthaw-internal.a: $(LIB_OBJ) $(ID_OBJ)
 	$(Q)ar rcs $@ $^
 
 # The libraries that are installed export what the public headers declare and nothing else, the static ones too: one
-# object each, in which hidden symbols are local. gcc gives what THAW_MULTIVERSION makes default visibility: the indirect
-# functions (type i) and their resolvers.
+# object each, in which hidden symbols are local; libthaw-mpi has copies of the internal functions that it uses. gcc
+# gives what THAW_MULTIVERSION makes default visibility: the indirect functions (type i) and their resolvers.
 $(BUILD)/libthaw.o: $(LIB_OBJ) $(ID_OBJ)
-$(BUILD)/libthaw-mpi.o: $(MPI_OBJ)
+$(BUILD)/libthaw-mpi.o: $(MPI_OBJ) $(addprefix $(BUILD)/src/base/,clock.o process.o thread.o)
 $(BUILD)/libthaw.o $(BUILD)/libthaw-mpi.o:
 	$(call say,LD)
 	$(Q)$(LD) -r -o $@.whole $^

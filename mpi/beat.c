@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "src/base/process.h"
+
 /* The addresses of this host that other hosts may reach. */
 static void find_addresses(struct thaw_place *here)
 {
@@ -31,12 +33,7 @@ static void find_addresses(struct thaw_place *here)
 static void find_network(struct thaw_place *here)
 {
 	char boot[40] = "", space[48] = "";
-	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-	if (file) {
-		if (!fgets(boot, sizeof(boot), file))
-			boot[0] = '\0';
-		fclose(file);
-	}
+	thaw_boot_id(boot, sizeof(boot));
 	ssize_t length = readlink("/proc/self/ns/net", space, sizeof(space) - 1);
 	if (length < 0 || !boot[0])
 		return; /* unknown: equal to none */

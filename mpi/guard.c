@@ -159,10 +159,9 @@ const char *thaw_launch_doubt(const struct thaw_launch *launch, char *text, size
 {
 	if (!launch->by || launch->wired || launch->tasks > 0)
 		return NULL;
-	snprintf(
-		text, size,
-		"a process of its own, not a rank of a job: started by %s: if it was started several times, use mpirun "
-		"thaw ... inside the job instead",
-		launch->by);
+	snprintf(text, size,
+		 "this process is not a rank of a job: started by %s: if there are several of it, use mpirun thaw ... "
+		 "inside the job instead",
+		 launch->by);
 	return text;
 }

@@ -1,9 +1,7 @@
 #include "mpi/watch.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +15,7 @@
 #include "mpi/watch_rules.h"
 #include "src/base/clock.h"
 #include "src/base/minmax.h"
+#include "src/base/thread.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
@@ -165,14 +164,9 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* With all signals blocked, so that the main thread handles them. */
 static thaw_status start_thread(struct thaw_watch *w)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int error = thaw_thread_start(&w->thread, run, w);
 	return error == 0
 		       ? THAW_OK
 		       : thaw_fail(THAW_RESOURCE, "cannot start a thread: %s: raise the limit of threads (ulimit -u)",

@@ -132,8 +132,7 @@ static void count_seconds(struct watch_rules *r, const struct watch_state *now, 
 /* Several ranks notice that rank 0 is silent: the lowest speaks first, and ends the others before they would. */
 static double stagger(const struct watch_rules *r)
 {
-	double seconds = STAGGER * (r->rank - 1);
-	return r->rank <= 1 ? 0.0 : seconds < MOST_STAGGER ? seconds : MOST_STAGGER;
+	return r->rank <= 1 ? 0.0 : min_double(STAGGER * (r->rank - 1), MOST_STAGGER);
 }
 
 static bool check_start(struct watch_rules *r, const struct watch_state *now, char *line, int *end)
@@ -191,8 +190,7 @@ static bool check_stuck(struct watch_rules *r, const struct watch_state *now, ch
 	if (r->stuck >= now->limit) {
 		snprintf(line, WATCH_LINE_SIZE,
 			 "thaw: no message arrives: all %d ranks are alive and have waited for each other for %.0f s: "
-			 "check "
-			 "the network between their hosts, and run the same command again to continue",
+			 "check the network between their hosts, and run the same command again to continue",
 			 r->count + 1, r->stuck);
 		*end = THAW_UNFINISHED;
 		return true;
@@ -215,8 +213,7 @@ static bool check_unheard(struct watch_rules *r, const struct peer *p, const str
 	if (r->waited >= limit + stagger(r)) {
 		snprintf(line, WATCH_LINE_SIZE,
 			 "thaw: a rank does not answer: rank %d on host %s: nothing has arrived from it for %.0f s: "
-			 "check this "
-			 "host and its network, and run the same command again to continue",
+			 "check this host and its network, and run the same command again to continue",
 			 p->rank, p->host, r->waited);
 		*end = THAW_UNFINISHED;
 		return true;
@@ -245,11 +242,12 @@ static const struct peer *awaited(const struct watch_rules *r, const struct watc
 	return found;
 }
 
-/* A rank that is alive and not waiting computes, reads or writes: named after one timeout, then after 2, 4, ... */
+/* A rank that is alive and not waiting computes, reads or writes: named after one timeout, then after 2, 4, ... Rank 1
+ * speaks for all that wait for rank 0, such as for a checkpoint on a slow disk. */
 static bool check_busy(struct watch_rules *r, const struct watch_state *now, char *line)
 {
 	const struct peer *p = awaited(r, now);
-	if (r->rank != 0 || !p || r->waited < now->limit || r->waited < 2.0 * r->busy_said || !p->heard ||
+	if (r->rank > 1 || !p || r->waited < now->limit || r->waited < 2.0 * r->busy_said || !p->heard ||
 	    p->silent > SILENT_SHARE * now->limit)
 		return false;
 	r->busy_said = r->waited;

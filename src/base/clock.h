@@ -1,8 +1,9 @@
-/* A monotonic clock for durations. */
+/* A monotonic clock for durations, and pauses. */
 #ifndef THAW_SRC_BASE_CLOCK_H
 #define THAW_SRC_BASE_CLOCK_H
 
 /* Seconds since an arbitrary fixed moment. */
 double thaw_clock(void);
+void thaw_pause(double seconds);
 
 #endif

@@ -5,13 +5,13 @@
  * continues; with a larger one the training waits for room, so that a checkpoint never needs a second copy of the
  * state. At most one save is in progress. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <zstd.h>
 
 #include "src/base/io_error.h"
 #include "src/base/minmax.h"
+#include "src/base/thread.h"
 #include "src/base/try.h"
 #include "src/checkpoint/folder.h"
 #include "src/checkpoint/frame.h"
@@ -165,14 +165,9 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* Starts the thread with all signals blocked, so that the threads of the program receive them. */
 static thaw_status start_thread(struct thaw_checkpoint_writer *w)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&w->thread, NULL, run, w);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int error = thaw_thread_start(&w->thread, run, w);
 	return error ? thaw_fail(THAW_RESOURCE, "cannot start the checkpoint thread: %s", strerror(error)) : THAW_OK;
 }
 

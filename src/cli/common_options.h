@@ -54,7 +54,7 @@
 	 .help = "BLAS threads per rank; use 1 with one rank per core; a resumed run needs the same number"},          \
 	{.name = "timeout", .metavar = "SECONDS", .type = OPTION_REAL, .offset = offsetof(struct common, timeout),             \
 	 .section = COMMON_SECTION, .min = 0, .max = INFINITY, .absent = "60, or 20 steps if that is longer",          \
-	 .help = "end the job when another rank shows no sign of life for that long; 0: wait for ever"},               \
+	 .help = "end the job when another rank shows no sign of life for that long; 0: no limit"},               \
 	{.name = "config", .metavar = "FILE", .type = OPTION_TEXT, .offset = offsetof(struct common, config),          \
 	 .section = COMMON_SECTION, .absent = "none", .help = "YAML file of flag names and values"},                   \
 	{.name = "json", .type = OPTION_FLAG, .offset = offsetof(struct common, json), .section = COMMON_SECTION,      \

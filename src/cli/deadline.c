@@ -8,14 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOST_FIELDS  3
-#define MINUTE       60.0
-#define HOUR         3600.0
-#define DAY          86400.0
-#define MOST_TIME    (1000 * DAY)
-#define PARENT_FIELD 4  /* of /proc/PID/stat, counted from 1 */
-#define START_FIELD  22 /* clock ticks since the boot */
-#define ANCESTORS    64
+#include "src/base/process.h"
+
+#define MOST_FIELDS 3
+#define MINUTE      60.0
+#define HOUR        3600.0
+#define DAY         86400.0
+#define MOST_TIME   (1000 * DAY)
+#define ANCESTORS   64
 
 /* "3:20" as {3, 20}; returns the count of fields, 0 for anything else. */
 static int split(const char *text, double *field)
@@ -76,37 +76,12 @@ static double variable(const char *name)
 	return *end == '\0' && isfinite(value) ? value : 0.0;
 }
 
-/* Parent and start of a process, the latter in seconds since the boot. False: it cannot be read. */
-static bool read_process(int pid, int *parent, double *start)
-{
-	char path[64], line[1024];
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return false;
-	size_t size = fread(line, 1, sizeof(line) - 1, file);
-	fclose(file);
-	line[size] = '\0';
-	/* The second field is the name in parentheses, which may contain anything. */
-	const char *field = strrchr(line, ')');
-	for (int i = 2; field && i < START_FIELD; i++) {
-		field = strchr(field + 1, ' ');
-		if (field && i + 1 == PARENT_FIELD)
-			*parent = (int)strtol(field, NULL, 10);
-	}
-	if (!field)
-		return false;
-	unsigned long long ticks = strtoull(field, NULL, 10);
-	*start = (double)ticks / (double)sysconf(_SC_CLK_TCK);
-	return true;
-}
-
 /* Whether the process was started with this variable. Reads one character at a time: an environment has any length. */
-static bool was_given(int pid, const char *name)
+static bool was_given(long pid, const char *name)
 {
 	char path[64];
 	size_t length = strlen(name), at = 0; /* characters of the name that agree; SIZE_MAX: another variable */
-	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
+	snprintf(path, sizeof(path), "/proc/%ld/environ", pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return false;
@@ -130,13 +105,13 @@ static bool was_given(int pid, const char *name)
 static double script_start(const char *name)
 {
 	struct timespec boot;
-	int pid = getpid(), parent;
-	double start = 0.0;
+	long pid = getpid();
+	struct thaw_process process;
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	double since_boot = (double)boot.tv_sec + 1e-9 * (double)boot.tv_nsec, oldest = since_boot;
-	for (int i = 0; i < ANCESTORS && pid > 1 && was_given(pid, name) && read_process(pid, &parent, &start); i++) {
-		oldest = start;
-		pid = parent;
+	for (int i = 0; i < ANCESTORS && pid > 1 && was_given(pid, name) && thaw_process_find(&process, pid); i++) {
+		oldest = (double)process.started / (double)sysconf(_SC_CLK_TCK);
+		pid = process.parent;
 	}
 	return now() - (since_boot - oldest);
 }

@@ -86,12 +86,12 @@ static thaw_status describe_origin(struct eval_data *d, const struct eval_choice
 	}
 	if (record->found)
 		snprintf(d->origin, sizeof(d->origin),
-			 "the run was trained on other images than %s has (or they have changed): whether some of its "
-			 "training images are counted is not known%s",
+			 "the run was trained on other images than those of %s, or they have changed: whether it was "
+			 "trained on some of these is not known%s",
 			 choice->data, held_out ? "; --split all counts all images" : "");
 	else
 		snprintf(d->origin, sizeof(d->origin),
-			 "%s is not of a run: whether some of its training images are counted is not known",
+			 "%s is not of a run: whether it was trained on some of these images is not known",
 			 choice->model);
 	return THAW_OK;
 }

@@ -8,12 +8,13 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "src/base/clock.h"
+#include "src/base/thread.h"
 #include "src/cli/log.h"
 
 #define MESSAGE_SIZE 1024 /* bytes; the limit of thaw_fail */
-#define TIMEOUT      6    /* seconds; the job must end within 10 seconds of the failure */
+#define TIMEOUT      6.0  /* seconds; the job must end within 10 seconds of the failure */
 
 struct guard {
 	struct thaw_comm *comm;
@@ -34,13 +35,10 @@ static void print_alone(const struct thaw_comm *comm, const char *message)
 static void *watch(void *context)
 {
 	struct guard *g = context;
-	struct timespec end;
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += TIMEOUT;
+	double end = thaw_clock() + TIMEOUT;
 	pthread_mutex_lock(&g->mutex);
-	int error = 0;
-	while (!g->agreed && error == 0)
-		error = pthread_cond_timedwait(&g->agreed_changed, &g->mutex, &end);
+	while (!g->agreed && thaw_cond_wait_until(&g->agreed_changed, &g->mutex, end))
+		continue;
 	bool agreed = g->agreed;
 	pthread_mutex_unlock(&g->mutex);
 	if (!agreed) {
@@ -54,13 +52,11 @@ thaw_status failure_agree(struct thaw_comm *comm, thaw_status status)
 {
 	if (status == THAW_OK || comm->size == 1)
 		return thaw_comm_agree(comm, status);
-	struct guard g = {.comm = comm,
-			  .status = status,
-			  .mutex = PTHREAD_MUTEX_INITIALIZER,
-			  .agreed_changed = PTHREAD_COND_INITIALIZER};
+	struct guard g = {.comm = comm, .status = status, .mutex = PTHREAD_MUTEX_INITIALIZER};
+	thaw_cond_init(&g.agreed_changed);
 	snprintf(g.message, sizeof(g.message), "%s", thaw_error_message());
 	pthread_t thread;
-	if (pthread_create(&thread, NULL, watch, &g) != 0) {
+	if (thaw_thread_start(&thread, watch, &g) != 0) {
 		print_alone(comm, g.message);
 		comm->abort(comm, status);
 		return status;

@@ -267,6 +267,21 @@ static void ignore_signals(void)
 	thaw_signals_announce(NULL);
 }
 
+/* Opens the ranks even after a usage error: only rank 0 prints it, and ranks whose own environment parsed without error
+ * must learn that the job ends. If MPI fails, comm->rank is still set from the launcher's environment. */
+static thaw_status refuse(thaw_status status, struct thaw_comm *comm)
+{
+	char *message = thaw_strdup(thaw_error_message());
+	bool opened = thaw_mpi_open(comm) == THAW_OK;
+	thaw_fail(status, "%s", message ? message : "out of memory");
+	thaw_free(message);
+	if (opened)
+		status = thaw_comm_agree(comm, status);
+	if (comm->rank == 0)
+		print_error(thaw_error_message());
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	if (!descriptors_reserve())
@@ -290,17 +305,7 @@ int main(int argc, char **argv)
 		if (status != THAW_OK)
 			print_error(thaw_error_message());
 	} else if (status != THAW_OK) {
-		/* Initialise MPI even after a usage error: only rank 0 prints it, and ranks whose own environment
-		 * parsed without error must learn that the job ends. If MPI fails, comm.rank is still set from the
-		 * launcher's environment. */
-		char *message = thaw_strdup(thaw_error_message());
-		bool opened = thaw_mpi_open(&comm) == THAW_OK;
-		thaw_fail(status, "%s", message ? message : "out of memory");
-		thaw_free(message);
-		if (opened)
-			status = thaw_comm_agree(&comm, status);
-		if (comm.rank == 0)
-			print_error(thaw_error_message());
+		status = refuse(status, &comm);
 	} else if ((status = open_ranks(&v, &comm)) != THAW_OK ||
 		   (status = thaw_comm_agree(&comm, THAW_OK)) != THAW_OK) {
 		if (comm.rank == 0)

@@ -260,23 +260,32 @@ static const char *resolved_default(const struct option *o, const void *values, 
 	return o->resolved ? o->resolved(values, text, size) : option_show_default(o, values, text, size);
 }
 
+/* The first option from number i on that has its default, if that is a value; -1: none. Defaults that --help describes
+ * in words, such as "from the network", would say nothing of this run. */
+static int next_default(const struct settings *s, int i)
+{
+	for (; s->options[i].name; i++) {
+		const struct option *o = &s->options[i];
+		bool value = o->type != OPTION_FLAG && (!o->absent || o->resolved);
+		if (value && s->setting[i].source == FROM_DEFAULT && strcmp(o->section, COMMON_SECTION) != 0)
+			return i;
+	}
+	return -1;
+}
+
 void settings_print(const struct settings *s, FILE *out)
 {
-	char text[VALUE_SIZE];
+	char text[VALUE_SIZE], entry[NAME_SIZE + VALUE_SIZE];
 	for (int i = 0; s->options[i].name; i++)
 		if (s->setting[i].source != FROM_DEFAULT)
 			print_given(s, i, out);
 	fprintf(out, "  %-18s ", "defaults");
 	struct wrapped w = {.out = out, .indent = VALUE_COLUMN, .column = VALUE_COLUMN};
-	bool first = true;
-	for (int i = 0; s->options[i].name; i++) {
-		if (s->setting[i].source != FROM_DEFAULT || strcmp(s->options[i].section, COMMON_SECTION) == 0)
-			continue;
-		char entry[NAME_SIZE + VALUE_SIZE];
-		snprintf(entry, sizeof(entry), "%s%s %s", first ? "" : "| ", s->options[i].name,
-			 resolved_default(&s->options[i], s->values, text, sizeof(text)));
+	for (int i = next_default(s, 0), next; i >= 0; i = next) {
+		next = next_default(s, i + 1);
+		snprintf(entry, sizeof(entry), "%s %s%s", s->options[i].name,
+			 resolved_default(&s->options[i], s->values, text, sizeof(text)), next >= 0 ? "," : "");
 		wrap_words(&w, entry);
-		first = false;
 	}
 	fputc('\n', out);
 }

@@ -35,7 +35,8 @@ struct settings {
 thaw_status settings_resolve(struct settings *s, const struct option *options, void *values, int argc, char **argv);
 void settings_free(struct settings *s); /* zeroed is fine */
 
-/* Prints each option that was given, with its value and where the value came from, then the defaults on one line. */
+/* Prints each option that was given, with its value and where the value came from, then the defaults that are
+ * values. */
 void settings_print(const struct settings *s, FILE *out);
 
 #endif

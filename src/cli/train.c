@@ -8,6 +8,7 @@
 #include "src/cli/deadline.h"
 #include "src/cli/display_text.h"
 #include "src/cli/image_options.h"
+#include "src/cli/log.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
@@ -186,6 +187,7 @@ struct run_log {
 	struct deadline deadline;
 	double reserve; /* seconds before the deadline at which the run stops */
 	bool writes;    /* this is rank 0 */
+	bool trained;   /* the first step was begun */
 	bool late;      /* the deadline is that near */
 };
 
@@ -218,6 +220,7 @@ static void begin_training(void *context)
 	struct run_log *log = context;
 	char left[32], line[160];
 	thaw_signals_exit(NULL);
+	log->trained = true;
 	if (!log->writes || !(log->deadline.end > 0.0))
 		return;
 	snprintf(line, sizeof(line), "the job ends in %s (%s): the run saves and stops %.0f s before",
@@ -285,6 +288,8 @@ static thaw_status run_train(struct session *session, const void *values, json_t
 	struct thaw_callbacks callbacks = open_log(&log, session, v->time_limit);
 	thaw_status status = thaw_train(session->comm, &train, &callbacks, result);
 	progress_end(&log.progress);
+	if (status == THAW_OK && !log.trained)
+		log_line(session->comm, "this run is already done: %s", train.out);
 	return status;
 }
 

@@ -6,18 +6,16 @@
  * timing cannot change a batch. One mutex guards the queue and all counts; decoding runs without holding it. */
 #include "thaw/loader.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 
+#include "src/base/clock.h"
 #include "src/base/minmax.h"
+#include "src/base/thread.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
-#define NS_PER_SECOND 1000000000L
-#define STOP_POLL_NS  (NS_PER_SECOND / 10)
+#define STOP_POLL_SECONDS 0.1
 
 /* A request and its batch. The memory is reused for later requests. */
 struct job {
@@ -233,32 +231,17 @@ static void *run_thread(void *argument)
 	return NULL;
 }
 
-/* Starts the threads with all signals blocked, so that other threads handle them. */
 static thaw_status start_threads(struct thaw_loader *l, int threads)
 {
-	sigset_t all, before;
 	int error = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (l->threads < threads && error == 0) {
-		error = pthread_create(&l->thread[l->threads], NULL, run_thread, l);
+		error = thaw_thread_start(&l->thread[l->threads], run_thread, l);
 		l->threads += error == 0;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error != 0)
 		return thaw_fail(THAW_RESOURCE, "cannot start a decoding thread: %s: use a smaller --decode-threads",
 				 strerror(error));
 	return THAW_OK;
-}
-
-/* Timed waits use the monotonic clock, which nobody sets. */
-static void init_ready(struct thaw_loader *l)
-{
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->ready, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 }
 
 thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_dataset *dataset,
@@ -276,7 +259,7 @@ thaw_status thaw_loader_create(struct thaw_loader **loader, const struct thaw_da
 	l->ahead = max_int(ahead, 1);
 	pthread_mutex_init(&l->mutex, NULL);
 	pthread_cond_init(&l->work, NULL);
-	init_ready(l);
+	thaw_cond_init(&l->ready);
 	thaw_status status = start_threads(l, threads);
 	if (status != THAW_OK) {
 		thaw_loader_destroy(l);
@@ -347,16 +330,10 @@ void thaw_loader_on_wait(struct thaw_loader *l, bool (*stop)(void *context), voi
 /* Waits until a batch may be complete, or it is time to ask whether to stop. The caller holds the mutex. */
 static void wait_ready(struct thaw_loader *l)
 {
-	struct timespec until;
-	if (!l->stop) {
+	if (l->stop)
+		(void)thaw_cond_wait_until(&l->ready, &l->mutex, thaw_clock() + STOP_POLL_SECONDS);
+	else
 		pthread_cond_wait(&l->ready, &l->mutex);
-		return;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += STOP_POLL_NS;
-	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
-	until.tv_nsec %= NS_PER_SECOND;
-	pthread_cond_timedwait(&l->ready, &l->mutex, &until);
 }
 
 thaw_status thaw_loader_next(struct thaw_loader *l, struct thaw_batch **batch)

@@ -123,6 +123,19 @@ static thaw_status load_without_file(struct thaw_model **model, const char *spec
 	return *found ? load_builtin(model) : THAW_OK;
 }
 
+/* The names of networks help only where one was meant. */
+static thaw_status fail_absent(const char *spec)
+{
+	char list[THAW_FAMILY_LIST];
+	if (strpbrk(spec, "/."))
+		return thaw_fail(THAW_IO,
+				 "no such file: %s: give a model file, a run directory, or a network such as resnet18",
+				 spec);
+	return thaw_fail(THAW_IO,
+			 "no such file or network: %s: give a model file, a run directory, builtin or one of %s", spec,
+			 thaw_family_list(list, sizeof(list)));
+}
+
 thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, const char *key, int64_t classes,
 				uint64_t seed)
 {
@@ -139,13 +152,8 @@ thaw_status thaw_model_load_key(struct thaw_model **model, const char *spec, con
 	const char *end = onnx_end(spec);
 	if (end && (*end || access(spec, F_OK) == 0) && !key)
 		return load_onnx(model, spec, end);
-	if (access(spec, F_OK) != 0 && errno == ENOENT) {
-		char list[THAW_FAMILY_LIST];
-		return thaw_fail(
-			THAW_IO,
-			"no such file or network: %s: give a model file, a run directory, builtin or one of %s", spec,
-			thaw_family_list(list, sizeof(list)));
-	}
+	if (access(spec, F_OK) != 0 && errno == ENOENT)
+		return fail_absent(spec);
 	return load_file(model, spec, NULL, key);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/try.h"
 #include "thaw/digest.h"
 #include "thaw/memory.h"
@@ -14,6 +15,9 @@
 #define MAGIC  "thawfeat"
 #define LAYOUT 3 /* increases with every change of the file format */
 #define PAGE   4096
+
+#define GRACE_SECONDS 4.0 /* mpirun ends all ranks within 2 s after the first */
+#define POLL_SECONDS  0.1
 
 struct header {
 	char magic[8];
@@ -150,6 +154,23 @@ static thaw_status allocate(int fd, const char *path, const struct cache_shape *
 	return THAW_OK;
 }
 
+/* The ranks of a job that was killed may still be ending. */
+static thaw_status lock_file(int fd, const char *path)
+{
+	double end = thaw_clock() + GRACE_SECONDS;
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return thaw_fail(THAW_IO, "cannot lock file: %s: %s: give a --cache-dir on a local disk", path,
+					 strerror(errno));
+		if (thaw_clock() >= end)
+			return thaw_fail(THAW_CONFIG,
+					 "feature cache in use by another run: %s: give each run its own --cache-dir",
+					 path);
+		thaw_pause(POLL_SECONDS);
+	}
+	return THAW_OK;
+}
+
 thaw_status thaw_cache_file_open(int *fd, const char *path, const struct cache_shape *shape, uint64_t capacity,
 				 struct cache_place *index, enum thaw_cache_found *found)
 {
@@ -160,9 +181,7 @@ thaw_status thaw_cache_file_open(int *fd, const char *path, const struct cache_s
 				 strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return thaw_fail(THAW_IO, "not a regular file: %s: remove it, or give another --cache-dir", path);
-	if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
-		return thaw_fail(THAW_CONFIG,
-				 "feature cache in use by another run: %s: give each run its own --cache-dir", path);
+	THAW_TRY(lock_file(*fd, path));
 	if (fstat(*fd, &st) != 0) /* its size under the lock */
 		return thaw_fail(THAW_IO, "cannot open file: %s: %s", path, strerror(errno));
 	*found = examine(*fd, shape, index, (size_t)st.st_size);

@@ -12,16 +12,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
 #include "src/base/io_error.h"
+#include "src/base/thread.h"
 #include "src/base/try.h"
 #include "src/train/lock_owner.h"
 #include "thaw/memory.h"
@@ -59,12 +58,6 @@ static void write_log(const struct thaw_lock *l, const char *line)
 {
 	if (l->callbacks && l->callbacks->log)
 		l->callbacks->log(l->callbacks->context, line);
-}
-
-static void pause_seconds(double seconds)
-{
-	struct timespec t = {.tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-	nanosleep(&t, NULL);
 }
 
 /* fcntl's lock belongs to the open file, as flock's, and not to the process. */
@@ -135,7 +128,7 @@ static bool stop_requested(const struct thaw_lock *l)
 	return l->callbacks && l->callbacks->stop && l->callbacks->stop(l->callbacks->context);
 }
 
-/* Waits for a sign of life of the owner of the record. HELD: there was one. */
+/* Waits for a sign of life of the owner of the record. HELD: there was one, or this job was asked to stop. */
 static enum outcome watch(const struct thaw_lock *l, const struct lock_owner *owner)
 {
 	char line[LINE_BYTES];
@@ -144,8 +137,10 @@ static enum outcome watch(const struct thaw_lock *l, const struct lock_owner *ow
 		 owner->host, l->times.lease);
 	write_log(l, line);
 	struct lock_owner now;
-	for (double end = thaw_clock() + l->times.lease; thaw_clock() < end && !stop_requested(l);) {
-		pause_seconds(POLL_SECONDS);
+	for (double end = thaw_clock() + l->times.lease; thaw_clock() < end;) {
+		if (stop_requested(l))
+			return HELD;
+		thaw_pause(POLL_SECONDS);
 		if (!read_owner(l, &now))
 			continue;
 		if (now.token == 0)
@@ -156,7 +151,7 @@ static enum outcome watch(const struct thaw_lock *l, const struct lock_owner *ow
 	snprintf(line, sizeof(line), "process %ld on %s gives no sign of life: it counts as dead", owner->pid,
 		 owner->host);
 	write_log(l, line);
-	return stop_requested(l) ? HELD : TAKEN;
+	return TAKEN;
 }
 
 /* Whether the record's owner lets this process have the directory. locked: this process has a file lock. */
@@ -196,7 +191,7 @@ static enum outcome claim(struct thaw_lock *l, bool locked)
 	if (locked)
 		return TAKEN;
 	struct lock_owner now;
-	pause_seconds(SETTLE_SECONDS);
+	thaw_pause(SETTLE_SECONDS);
 	return read_owner(l, &now) && now.token == l->self.token ? TAKEN : HELD;
 }
 
@@ -254,7 +249,7 @@ static thaw_status wait_for_lock(struct thaw_lock *l)
 				 l->times.grace);
 			write_log(l, line);
 		}
-		pause_seconds(POLL_SECONDS);
+		thaw_pause(POLL_SECONDS);
 	}
 }
 
@@ -278,31 +273,17 @@ static void *keep_beating(void *context)
 	struct thaw_lock *l = context;
 	pthread_mutex_lock(&l->mutex);
 	while (!l->stop && !l->lost) {
-		struct timespec end;
-		clock_gettime(CLOCK_MONOTONIC, &end);
-		double next = (double)end.tv_nsec / 1e9 + l->times.beat;
-		end.tv_sec += (time_t)next;
-		end.tv_nsec = (long)((next - (double)(time_t)next) * 1e9);
-		if (pthread_cond_timedwait(&l->stopped, &l->mutex, &end) == ETIMEDOUT && !l->stop)
+		if (!thaw_cond_wait_until(&l->stopped, &l->mutex, thaw_clock() + l->times.beat) && !l->stop)
 			give_beat(l);
 	}
 	pthread_mutex_unlock(&l->mutex);
 	return NULL;
 }
 
-/* With all signals blocked, so that the threads of the program receive them. */
 static thaw_status start_beating(struct thaw_lock *l)
 {
-	sigset_t all, before;
-	pthread_condattr_t monotonic;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&l->stopped, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&l->thread, NULL, keep_beating, l);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	thaw_cond_init(&l->stopped);
+	int error = thaw_thread_start(&l->thread, keep_beating, l);
 	l->beating = error == 0;
 	return error ? thaw_fail(THAW_RESOURCE, "cannot start the thread of the lock: %s", strerror(error)) : THAW_OK;
 }

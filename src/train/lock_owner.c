@@ -1,15 +1,13 @@
 #include "src/train/lock_owner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#define STAT_SIZE  1024 /* of /proc/PID/stat */
-#define START_TIME 20   /* the field of the start time, counted from that after the name of the program */
+#include "src/base/process.h"
 
 /* Replaces what would end a word of the record. */
 static void make_word(char *text)
@@ -21,28 +19,11 @@ static void make_word(char *text)
 		strcpy(text, "-");
 }
 
-static ssize_t read_small(const char *path, char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, size - 1) : -1;
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
 /* The start time of a process, -1 if there is none. */
 static long long start_time(long pid)
 {
-	char path[64], text[STAT_SIZE];
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (read_small(path, text, sizeof(text)) <= 0)
-		return -1;
-	const char *at = strrchr(text, ')'); /* the name may contain anything */
-	for (int field = 0; at && field < START_TIME; field++)
-		at = strchr(at + 1, ' ');
-	long long ticks;
-	return at && sscanf(at, "%lld", &ticks) == 1 ? ticks : -1;
+	struct thaw_process p;
+	return thaw_process_find(&p, pid) ? p.started : -1;
 }
 
 static void identify_machine(struct lock_owner *o)
@@ -51,9 +32,9 @@ static void identify_machine(struct lock_owner *o)
 	if (gethostname(o->host, sizeof(o->host) - 1) != 0)
 		o->host[0] = '\0';
 	make_word(o->host);
-	if (read_small("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)) <= 0)
+	thaw_boot_id(boot, sizeof(boot));
+	if (!boot[0])
 		snprintf(boot, sizeof(boot), "%s", o->host);
-	boot[strcspn(boot, "\n")] = '\0';
 	memcpy(o->boot, boot, sizeof(o->boot));
 	make_word(o->boot);
 	ssize_t n = readlink("/proc/self/ns/pid", o->pid_ns, sizeof(o->pid_ns) - 1);

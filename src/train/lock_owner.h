@@ -17,7 +17,7 @@ struct lock_owner {
 	char pid_ns[LOCK_NAME_SIZE]; /* identifies the namespace in which `pid` is valid */
 	long pid;
 	long long started; /* of the process, in clock ticks since boot: a later process may have its id */
-	bool lease;        /* no file lock could be had: only the beat shows that the holder lives */
+	bool lease;        /* the file system has no locks: only the beat shows that the holder lives */
 };
 
 /* This process, with a new token. */

@@ -216,7 +216,7 @@ thaw_status run_has_state(const struct run *r, bool *state);
 thaw_status run_images_read(struct run *r);
 /* Reads the list of a run directory; *names stays empty if there is none. */
 thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
-thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where the file exists */
+thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where a list was read */
 
 /* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
 /* Leaves a record in the run directory. Keeps the error message. */
@@ -268,6 +268,11 @@ thaw_status run_stop_unsaved(struct run *r);
 /* After the results could not be written, with that error message: saves the state after the last step, so that the
  * next start writes them. THAW_IO with the message, to which it adds whether that succeeded. */
 thaw_status run_save_end(struct run *r);
+
+/* fail_together.c: for a failure of all ranks, whose message is current: waits for the checkpoint that rank 0 is
+ * writing. Otherwise the other ranks would wait for rank 0 at their end, which has a limit of seconds. Returns status,
+ * with the same message. Collective. */
+thaw_status run_fail_together(const struct run *r, thaw_status status);
 
 /* space.c: logs a warning if the disk has no room for the checkpoints and the network. */
 void run_check_space(const struct run *r);

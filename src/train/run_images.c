@@ -16,12 +16,17 @@
 #define FILE_LIMIT   ((size_t)4 << 30) /* bytes */
 #define DIGEST_BYTES 17                /* 16 hex digits and a line feed */
 
+static void write_digest(char line[DIGEST_BYTES + 1], const char *text, size_t bytes)
+{
+	snprintf(line, DIGEST_BYTES + 1, "%016llx\n", (unsigned long long)thaw_digest(text, bytes, 0));
+}
+
 static thaw_status parse(struct thaw_image_names *names, const char *bytes, size_t size, const char *path)
 {
 	size_t text = size > DIGEST_BYTES ? size - DIGEST_BYTES : 0;
 	const char *from = bytes + size - text;
 	char digest[DIGEST_BYTES + 1];
-	snprintf(digest, sizeof(digest), "%016llx\n", (unsigned long long)thaw_digest(from, text, 0));
+	write_digest(digest, from, text);
 	if (text == 0 || memcmp(bytes, digest, DIGEST_BYTES) != 0 || from[text - 1] != '\0')
 		return thaw_fail(THAW_DATA,
 				 "damaged file: %s: restore it from a copy, or remove it if no images were removed "
@@ -91,8 +96,7 @@ thaw_status run_images_write(const struct run *r)
 	thaw_free(path);
 	THAW_TRY(status);
 	struct thaw_sink *sink = thaw_file_writer_sink(file);
-	snprintf(digest, sizeof(digest), "%016llx\n",
-		 (unsigned long long)thaw_digest(r->listed.text, r->listed.bytes, 0));
+	write_digest(digest, r->listed.text, r->listed.bytes);
 	status = sink->write(sink, digest, DIGEST_BYTES);
 	if (status == THAW_OK)
 		status = sink->write(sink, r->listed.text, r->listed.bytes);

@@ -46,11 +46,12 @@ static thaw_status no_step(const struct saved *s, const char *directory, const c
 	char list[LIST_SIZE] = "";
 	size_t used = 0;
 	if (s->done >= 0)
-		used += (size_t)snprintf(list, sizeof(list), " step-%lld", (long long)s->done);
+		used += (size_t)snprintf(list, sizeof(list), "step-%lld", (long long)s->done);
 	for (int i = 0; i < s->count && used < sizeof(list); i++)
-		used += (size_t)snprintf(list + used, sizeof(list) - used, " step-%lld", (long long)s->steps[i]);
-	return thaw_fail(THAW_IO, "no such checkpoint: %s: --from %s: the run has%s", directory, from,
-			 *list ? list : " none");
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%sstep-%lld", used ? ", " : "",
+					 (long long)s->steps[i]);
+	return thaw_fail(THAW_IO, "no such checkpoint: %s: --from %s: the run has %s", directory, from,
+			 *list ? list : "none");
 }
 
 /* The step that `from` names. */

@@ -49,6 +49,12 @@ static void log_preprocess(const struct run *r)
 	run_log(r, "%s", thaw_model_preprocess_line(r->model, line, sizeof(line)));
 }
 
+static void log_steps(const struct run *r)
+{
+	run_log(r, "training: %lld steps, %lld per epoch, of %d images in %d lanes", (long long)run_total_steps(r),
+		(long long)r->steps_per_epoch, r->options.batch, r->options.lanes);
+}
+
 static void log_weights(const struct run *r)
 {
 	if (r->model->notes)
@@ -97,6 +103,7 @@ void run_announce(struct run *r)
 	if (thaw_precision_line(r->options.precision, text, sizeof(text)))
 		run_log(r, "%s", text);
 	log_weights(r);
+	log_steps(r);
 	if (has_frozen_weights(r))
 		thaw_warn_random(r->comm, r->callbacks, r->model,
 				 "the frozen part stays random and the classifier learns from noise: give FAMILY:FILE "

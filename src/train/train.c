@@ -79,8 +79,9 @@ static thaw_status check_damage(struct run *r)
 	}
 	if (lost < 0)
 		return THAW_OK;
-	return thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
-			 r->train.class_names[lost], r->options.data);
+	thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
+		  r->train.class_names[lost], r->options.data);
+	return run_fail_together(r, THAW_DATA);
 }
 
 static thaw_status after_step(struct run *r, bool stop, bool save)
@@ -226,6 +227,7 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 static thaw_status begin(const struct run *r)
 {
 	THAW_TRY(r->comm->barrier(r->comm));
+	run_report_save_cost(r, 0.0);
 	if (r->callbacks && r->callbacks->begin)
 		r->callbacks->begin(r->callbacks->context);
 	return THAW_OK;
@@ -268,12 +270,12 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 	thaw_status status = run_open(&r);
 	if (status == THAW_OK)
 		status = run_directory_open(&r, &done, &summary);
-	if (status == THAW_OK && done) {
-		run_log(&r, "this run is already done: %s", r.options.out);
-	} else if (status == THAW_OK) {
+	if (status == THAW_OK && !done) {
 		run_announce(&r);
 		run_check_space(&r);
 		status = train_to_end(&r, &summary);
+		if (r.diverged)
+			status = run_fail_together(&r, status);
 		if (r.diverged && comm->rank == 0)
 			run_record_divergence(&r);
 	}

@@ -28,10 +28,10 @@ thaw_status run_compare_weights(struct run *r)
 	THAW_TRY(thaw_comm_compare(r->comm, &digest, 1, &d));
 	if (d.item < 0)
 		return THAW_OK;
-	return thaw_fail(
-		THAW_UNFINISHED,
-		"the weights after step %lld differ between ranks: rank %d on %s is not like rank %d on %s, as "
-		"if its memory or network failed: this state is not saved; run the same command again to "
-		"continue from the checkpoint before, without that host if it happens again",
-		(long long)r->at.total_steps, d.rank, d.host, d.other, d.other_host);
+	thaw_fail(THAW_UNFINISHED,
+		  "the weights after step %lld differ between ranks: rank %d on %s is not like rank %d on %s, as "
+		  "if its memory or network failed: this state is not saved; run the same command again to "
+		  "continue from the checkpoint before, without that host if it happens again",
+		  (long long)r->at.total_steps, d.rank, d.host, d.other, d.other_host);
+	return run_fail_together(r, THAW_UNFINISHED);
 }

@@ -216,7 +216,7 @@ check "--from last of a finished run is the trained network" eval 'exits 0 "step
 run "$thaw" eval --model done-lane --from step-4 --data good --json
 check "a checkpoint of a finished run" eval 'exits 0 && same_number "$(member loss)" "$(test_loss done-lane 4)"'
 run "$thaw" eval --model $out --from step-7 --data good
-check "a step without a checkpoint" fails 74 "--from step-7: the run has step-8 step-6"
+check "a step without a checkpoint" fails 74 "--from step-7: the run has step-8, step-6"
 run "$thaw" eval --model $out --from newest --data good
 check "another word" fails 64 "--from newest: give best, last or step-N"
 run "$thaw" predict --model six.safetensors --from last good/test/red/1.png

@@ -86,7 +86,7 @@ setting() { grep -qE -e "^  $1 +$2\$" err; }
 # The settings are printed when the training starts.
 mkdir shown && idx shown/train 16 && idx shown/t10k 4
 # The settings with their default values; lines are wrapped.
-shows_default() { exits 0 && tr -s ' \n' ' ' <err | grep -qF "| $1 |"; }
+shows_default() { exits 0 && tr -s ' \n' ' ' <err | grep -qF ", $1, "; }
 show() { rm -rf shown-run && run "$thaw" train --data shown --out=shown-run "$@"; }
 run "$thaw" train --data nowhere --out r
 check "a missing data folder" fails 74 "nowhere"
@@ -182,7 +182,7 @@ check "three processes without an MPI" fails 78 "MPI sees 1 of 3 ranks: started 
 FLUX_JOB_SIZE=3 FLUX_TASK_RANK=1 run "$thaw" eval --model builtin --data /none
 check "three processes without an MPI: said once" eval '[ $code -eq 78 ] && [ ! -s err ]'
 PBS_TASKNUM=2 run "$thaw" eval --model builtin --data /none
-check "a process that pbsdsh started: a warning" err_has "warning: a process of its own, not a rank of a job: started by pbsdsh"
+check "a process that pbsdsh started: a warning" err_has "warning: this process is not a rank of a job: started by pbsdsh"
 run bash -c '"$0" doctor >/dev/full' "$thaw"
 check "a result that cannot be written" exits 74 "stdout"
 

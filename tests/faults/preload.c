@@ -1,11 +1,14 @@
 /* Injects a fault into one system call of a program and logs its calls.
  *
  * Loaded by LD_PRELOAD. Only calls on files under THAW_FAULT_FOLDER count; THAW_FAULT_DO applies to the
- * THAW_FAULT_AT-th of them, from 1: before   the process ends before the call half     a write ends the process after
- * half of its bytes; other calls as `before` after    the process ends after the call NUMBER   the call fails with this
- * errno, without being made (except close) The process ends by _exit, without flushing or cleaning up, as if it was
- * killed. THAW_FAULT_FLOCK: flock and the locks of fcntl always fail with this errno, and do not count. THAW_FAULT_LOG
- * receives a line for each call: its name and paths.
+ * THAW_FAULT_AT-th of them, from 1:
+ * - before: the process ends before the call
+ * - half: a write ends the process after half of its bytes; other calls as `before`
+ * - after: the process ends after the call
+ * - NUMBER: the call fails with this errno, without being made (except close)
+ * The process ends by _exit, without flushing or cleaning up, as if it was killed. THAW_FAULT_FLOCK: flock and the
+ * locks of fcntl always fail with this errno, and do not count. THAW_FAULT_SLOW: seconds that each fsync of a
+ * checkpoint takes. THAW_FAULT_LOG receives a line for each call: its name and paths.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -59,7 +62,9 @@ static void record(const char *call, const char *path, const char *to)
 static const char *enter(const char *call, const char *path, const char *to)
 {
 	record(call, path, to);
-	const char *at = getenv("THAW_FAULT_AT"), *what = getenv("THAW_FAULT_DO");
+	const char *at = getenv("THAW_FAULT_AT"), *what = getenv("THAW_FAULT_DO"), *slow = getenv("THAW_FAULT_SLOW");
+	if (slow && strcmp(call, "fsync") == 0 && strstr(path, "/step-"))
+		sleep((unsigned)atoi(slow));
 	if (atomic_fetch_add(&calls, 1) + 1 != (at ? atoi(at) : 0) || !what)
 		return "";
 	if (strcmp(what, "before") == 0 ||

@@ -90,6 +90,14 @@ for error in $ENOSPC $EIO $EDQUOT $ENOLCK; do
 	done
 done
 
+# All ranks fail while rank 0 writes a checkpoint to a slow disk: they wait for it.
+rm -rf run
+run env LD_PRELOAD="$out/preload.so" THAW_FAULT_FOLDER="$work/run" THAW_FAULT_SLOW=8 mpirun -q --oversubscribe -np 2 \
+	"$thaw" "${train[@]}" --out "$work/run" --head-epochs 0 --unfreeze all --bn frozen --lr 10 --momentum 0.99 \
+	--warmup 0 --epochs 9 --checkpoint-every 2
+check "a run that diverges while a checkpoint is written: one line, 78" eval '[ $code -eq 78 ] && [ "$(grep -c ^thaw: err)" = 1 ]'
+check "... and the checkpoint is complete" eval '[ -e run/step-2.safetensors.zst ] && [ -z "$(find run -name "*.tmp")" ]'
+
 # Locks that fail, as on Lustre without -o flock and NFS without lockd: a second job is refused all the same.
 for error in $ENOLCK $ENOSYS $EOPNOTSUPP; do
 	rm -rf run

@@ -31,20 +31,20 @@ rank_of() {
 			[ "$(readlink "/proc/$p/exe")" = "$thaw" ] && echo "$p"
 	done
 }
-# stopped RANKS VICTIM TIMEOUT SECONDS: trains, and stops a rank after some steps; continues it unless SECONDS is 0.
+# stopped RANKS VICTIMS TIMEOUT SECONDS: trains, and stops ranks after some steps; continues them unless SECONDS is 0.
 stopped() {
-	local launcher victim i
+	local launcher victims=() i
 	train "$1" "$work/s" --checkpoint-every 1 --timeout "$3" &
 	launcher=$!
 	for ((i = 0; i < 1200; i++)); do
 		[ "$(steps "$work/s")" -ge 3 ] && break
 		sleep 0.05
 	done
-	victim=$(rank_of "$work/s" "$2")
-	kill -STOP "$victim"
+	for i in $2; do victims+=("$(rank_of "$work/s" "$i")"); done
+	kill -STOP "${victims[@]}"
 	if [ "$4" -gt 0 ]; then
 		sleep "$4"
-		kill -CONT "$victim"
+		kill -CONT "${victims[@]}"
 	fi
 	wait $launcher
 	code=$?
@@ -75,6 +75,12 @@ stopped 2 1 60 1
 check "stopped for a second: the run ends" test "$code" -eq 0
 check "stopped for a second: the same weights" test "$(bits "$work/s")" = "$(bits "$work/whole")"
 check "stopped for a second: nothing is logged" eval "! grep -q 'silent\|answer' '$work/s.log'"
+
+# Slurm suspends all processes of a job and resumes them: the time between does not count.
+rm -rf "$work/s" "$work/s.log"
+stopped 2 "0 1" 6 9
+check "a suspended job: the run ends" test "$code" -eq 0
+check "a suspended job: the same weights" test "$(bits "$work/s")" = "$(bits "$work/whole")"
 
 # Rank 1 never calls MPI_Init: the limit is five timeouts.
 # shellcheck disable=SC2016 # the ranks' shell expands it

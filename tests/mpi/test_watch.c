@@ -97,6 +97,21 @@ static bool a_busy_rank_is_waited_for(void)
 	       says(&h, "waiting for rank 1 on host n1 for 60 s: it is alive");
 }
 
+static bool rank_1_names_rank_0_that_is_busy(void)
+{
+	struct heard h[3] = {{.count = 0}};
+	for (int rank = 1; rank < 3; rank++) {
+		struct watch_rules *r = open_rules(rank, 3);
+		for (int t = 0; t < 100; t++) { /* 200 s */
+			beat(r, 0, false, 0);
+			tick(r, waiting, &h[rank]);
+		}
+		watch_rules_destroy(r);
+	}
+	return h[1].end == 0 && h[1].count == 2 &&
+	       says(&h[1], "waiting for rank 0 on host n0 for 120 s: it is alive") && h[2].end == 0 && h[2].count == 0;
+}
+
 static bool silence_does_not_matter_to_a_rank_that_works(void)
 {
 	struct watch_rules *r = open_rules(0, 2);
@@ -192,6 +207,7 @@ static const struct {
 	{"a silent rank is named and ends the job", a_silent_rank_is_named_and_ends_the_job},
 	{"a rank that answers again is forgiven", a_rank_that_answers_again_is_forgiven},
 	{"a busy rank is waited for", a_busy_rank_is_waited_for},
+	{"rank 1 names rank 0 that is busy", rank_1_names_rank_0_that_is_busy},
 	{"silence does not matter to a rank that works", silence_does_not_matter_to_a_rank_that_works},
 	{"a lost message ends the job", a_lost_message_ends_the_job},
 	{"other ranks watch rank 0 one after the other", other_ranks_watch_rank_0_one_after_the_other},

@@ -1,13 +1,28 @@
 /* The feature cache: entries can be read back, within the size limit and across restarts, but not when damaged. */
 #include "tests/scratch.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "src/train/cache.h"
 
 #define ENTRIES  10
 #define FEATURES 37 /* not a whole number of cache lines */
+
+/* How many of the next calls of flock fail, and with what. */
+static int flock_failures, flock_error;
+
+int flock(int fd, int operation)
+{
+	if (flock_failures == 0)
+		return (int)syscall(SYS_flock, fd, operation);
+	flock_failures--;
+	errno = flock_error;
+	return -1;
+}
 
 static float value(int64_t entry, int i)
 {
@@ -392,6 +407,21 @@ static void what_a_file_contained_is_told(void **state)
 	thaw_cache_destroy(c);
 }
 
+static void the_lock_of_a_job_that_ends_is_waited_for(void **state)
+{
+	char path[SCRATCH_PATH + 32];
+	struct thaw_cache_options o = options_of(file_in(state, path, sizeof(path)));
+	struct thaw_cache *c = NULL;
+	flock_error = EWOULDBLOCK;
+	flock_failures = 3;
+	thaw_cache_destroy(open_cache(&o));
+	assert_int_equal(flock_failures, 0);
+	flock_error = ENOLCK; /* a file system without locks */
+	flock_failures = 1;
+	assert_int_equal(thaw_cache_create(&c, &o), THAW_IO);
+	assert_non_null(strstr(thaw_error_message(), "cannot lock file"));
+}
+
 static void failures_say_why(void **state)
 {
 	char path[SCRATCH_PATH + 32];
@@ -423,6 +453,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_file_may_be_truncated_while_it_is_used, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(features_of_replaced_images_are_not_used, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(what_a_file_contained_is_told, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(the_lock_of_a_job_that_ends_is_waited_for, scratch_make,
+						scratch_remove),
 		cmocka_unit_test_setup_teardown(failures_say_why, scratch_make, scratch_remove),
 	};
 	if (access("/dev/shm", W_OK) == 0)

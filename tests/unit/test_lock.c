@@ -196,6 +196,25 @@ static void a_living_job_on_another_node_is_respected(void **state)
 	end_holder(pid);
 }
 
+static bool always_stop(void *context)
+{
+	(void)context;
+	return true;
+}
+
+static void a_stop_request_ends_the_wait(void **state)
+{
+	const struct thaw_callbacks stopping = {.log = add_line, .stop = always_stop};
+	const struct scratch *s = *state;
+	const struct lock_owner owner = foreign();
+	struct thaw_lock *lock = NULL;
+	put_owner(s, &owner);
+	lines[0] = '\0';
+	assert_int_equal(thaw_lock_take(&lock, s->path, &trusting, &stopping), THAW_UNFINISHED);
+	assert_non_null(strstr(lines, "waiting up to"));
+	assert_null(strstr(lines, "counts as dead"));
+}
+
 /* Both took it at once, each with a lock that the other cannot see: the one whose record was overwritten stops. */
 static void of_two_holders_one_stops(void **state)
 {
@@ -289,6 +308,7 @@ int main(void)
 		in_scratch(a_job_that_ends_is_waited_for),
 		in_scratch(a_dead_job_on_another_node_is_replaced),
 		in_scratch(a_living_job_on_another_node_is_respected),
+		in_scratch(a_stop_request_ends_the_wait),
 		in_scratch(of_two_holders_one_stops),
 		in_scratch(a_removed_lock_file_is_made_again),
 		in_scratch(a_moved_directory_is_noticed),

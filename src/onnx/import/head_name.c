@@ -1,4 +1,4 @@
-/* Activations after a linear layer: the layer may be the classifier, whose scores somebody has clipped, or a hidden
+/* Activations after a linear layer: the layer may be the classifier, whose scores the model clips, or a hidden
  * layer of a network without a classifier. The operators are the same; only the layer's name tells them apart. */
 #include <string.h>
 
