@@ -26,6 +26,7 @@ enum { TAG_BLOCKING }; /* of blocking exchanges; the tags of the others start at
 
 struct over_mpi {
 	MPI_Comm comm, node; /* node: the ranks of this node */
+	int *node_first;     /* see struct thaw_comm */
 	size_t max_message;  /* bytes */
 	int finalize;
 	struct thaw_watch *watch; /* NULL: none */
@@ -294,6 +295,7 @@ static void mpi_close(struct thaw_comm *comm)
 	if (o->finalize)
 		MPI_Finalize();
 	thaw_watch_destroy(o->watch);
+	thaw_free(o->node_first);
 	thaw_free(o);
 	*comm = thaw_comm_alone();
 }
@@ -307,6 +309,24 @@ static thaw_status find_node(struct thaw_comm *comm, struct over_mpi *o)
 	return THAW_OK;
 }
 
+/* Sets the first rank of each run of consecutive ranks of one node. */
+static thaw_status find_runs(struct thaw_comm *comm, struct over_mpi *o)
+{
+	int node = comm->rank, before = -1; /* a node's lowest rank identifies it */
+	o->node_first = thaw_alloc((size_t)comm->size, sizeof(*o->node_first));
+	if (!o->node_first)
+		return THAW_RESOURCE;
+	MPI_TRY(MPI_Bcast(&node, 1, MPI_INT, 0, o->node));
+	MPI_TRY(MPI_Allgather(&node, 1, MPI_INT, o->node_first, 1, MPI_INT, o->comm));
+	for (int rank = 0; rank < comm->size; rank++) {
+		node = o->node_first[rank];
+		o->node_first[rank] = node == before ? o->node_first[rank - 1] : rank;
+		before = node;
+	}
+	comm->node_first = o->node_first;
+	return THAW_OK;
+}
+
 static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm parent)
 {
 	/* By default MPI ends the program on an error instead of returning it. Duplicates inherit the handler. */
@@ -314,7 +334,8 @@ static thaw_status set_up(struct thaw_comm *comm, struct over_mpi *o, MPI_Comm p
 	MPI_TRY(MPI_Comm_dup(parent, &o->comm));
 	MPI_TRY(MPI_Comm_rank(o->comm, &comm->rank));
 	MPI_TRY(MPI_Comm_size(o->comm, &comm->size));
-	return find_node(comm, o);
+	THAW_TRY(find_node(comm, o));
+	return find_runs(comm, o);
 }
 
 thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t max_message, int finalize,
@@ -353,6 +374,7 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t m
 			MPI_Comm_free(&o->node);
 		if (o->comm != MPI_COMM_NULL)
 			MPI_Comm_free(&o->comm);
+		thaw_free(o->node_first);
 		thaw_free(o);
 		return status;
 	}

@@ -33,9 +33,25 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
  *   - peak_rss_bytes: of the largest rank
  *   - gemm_peak_gflops: of sgemm on one rank, measured before the steps
  *   - gemm_peak_share: operations of plain convolutions, as a fraction of what sgemm would do in the time of the steps
+ *   - step_seconds: the median; update_seconds: of the update, only with one rank
+ *   - values: trained floats; bucket_ready_seconds: for each bucket of the all-reduce, in its order of exchange, from
+ * the start of the step until its gradients are final
  *   - layers, of one step: name, op, forward_ms, backward_ms, gflops
  * Collective. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
+
+/* Measures the all-reduce over the ranks and predicts how steps of `options` scale; docs/scaling.md has the model.
+ * step_seconds: of a step on one rank; 0: measured on all ranks at once, without communication. *result (a new
+ * reference on rank 0; NULL on other ranks) has
+ *   - ranks, nodes, ranks_per_node; as the all-reduce counts them: on a single node, each rank is a node
+ *   - sizes: bytes, ms (median of the slowest rank)
+ *   - latency_us, of a message; gbit_per_second, of the link of a node
+ *   - network, batch, unfreeze, gradient_bytes, step_seconds
+ *   - scaling, from 1 to 1,024 ranks: ranks, nodes, step_seconds, images_per_second, efficiency
+ *   - note: what the figures do not show, or NULL
+ * THAW_CONFIG with one rank, or if nothing is trained. Collective. */
+thaw_status thaw_bench_reduce(struct thaw_comm *comm, const struct thaw_bench_options *options, double step_seconds,
+			      json_t **result);
 
 /* Speed of sgemm on large square matrices on this rank in GFLOP/s: the best run within half a second. */
 enum { THAW_BENCH_GEMM_SIDE = 1024, THAW_BENCH_GEMM_FLOATS = 3 * THAW_BENCH_GEMM_SIDE * THAW_BENCH_GEMM_SIDE };

@@ -23,6 +23,9 @@ struct thaw_comm {
 	int size;
 	int node_rank; /* 0 .. node_size-1 among the ranks of this node */
 	int node_size;
+	/* [size] the first of the consecutive ranks of one node to which a rank belongs; NULL: each rank counts as a
+	 * node. The same on all ranks. */
+	const int *node_first;
 	void *context; /* private to the implementation */
 
 	/* Rank r contributes data[offset[r] .. offset[r] + count[r]) and receives the parts of the others in place.

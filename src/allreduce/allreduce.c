@@ -2,11 +2,13 @@
  *
  * Pieces. Each rank sums its lanes into complete subtrees of the tree over lanes, its pieces (tree.c).
  *
- * The exchange. A bucket is a range of the vectors, divided into one shard per rank. Rank r receives its shard of the
- * pieces of all other ranks, does the remaining additions of the tree, and updates its shard of the values with the
- * total; the updated shards are gathered (bucket.c). Each rank sends and receives as much as in a bandwidth-optimal
- * all-reduce and does 1/R of the additions and of the update. A rank with several pieces sends them one after the
- * other. If rank count and lane count are powers of two, every rank has one piece.
+ * The exchange. A bucket is a range of the vectors, divided into one shard per rank. Each rank of a node receives the
+ * pieces of the node's other ranks for 1/p of the bucket (p ranks per node) and sums them into the node's pieces
+ * (pieces.c). Rank r then receives its shard of the pieces of all nodes, does the remaining additions of the tree, and
+ * updates its shard of the values with the total; the updated shards are gathered (bucket.c). Each node sends and
+ * receives over the network as much as in a bandwidth-optimal all-reduce, and each rank does 1/R of the update. A node
+ * with several pieces sends them one after the other. If rank count, lane count and ranks per node are powers of two,
+ * every node has one piece.
  *
  * Overlap with the backward pass. Only the rank's last lane completes its subtrees, so buckets start while the
  * gradients of that lane become final, from the end of the vector to its start. All ranks number buckets alike and
@@ -31,8 +33,7 @@ static thaw_status alloc_vectors(struct thaw_allreduce *allreduce)
 {
 	allreduce->depth = thaw_allreduce_depth(allreduce->first, allreduce->end, allreduce->lanes);
 	allreduce->vectors = thaw_alloc((size_t)allreduce->depth, sizeof(*allreduce->vectors));
-	allreduce->piece_first = thaw_alloc((size_t)allreduce->comm->size + 1, sizeof(*allreduce->piece_first));
-	if (!allreduce->vectors || !allreduce->piece_first)
+	if (!allreduce->vectors)
 		return THAW_RESOURCE;
 	for (int i = 0; i < allreduce->depth; i++)
 		if (!(allreduce->vectors[i] = thaw_alloc((size_t)allreduce->n, sizeof(float))))
@@ -62,7 +63,7 @@ thaw_status thaw_allreduce_create(struct thaw_allreduce **allreduce, struct thaw
 	made->end = thaw_lanes_first(lanes, comm->size, comm->rank + 1);
 	thaw_status status = alloc_vectors(made);
 	if (status == THAW_OK)
-		status = thaw_allreduce_build_tree(made);
+		status = thaw_allreduce_create_pieces(made);
 	if (status == THAW_OK)
 		status = thaw_allreduce_create_buckets(made);
 	if (status == THAW_OK)
@@ -86,8 +87,7 @@ void thaw_allreduce_destroy(struct thaw_allreduce *allreduce)
 	}
 	thaw_free(allreduce->vectors);
 	thaw_free(allreduce->buckets);
-	thaw_free(allreduce->piece_first);
-	thaw_free(allreduce->additions);
+	thaw_allreduce_release_pieces(allreduce);
 	thaw_free(allreduce);
 }
 

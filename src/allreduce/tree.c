@@ -48,39 +48,43 @@ int thaw_allreduce_depth(int first, int end, int lanes)
 	return depth;
 }
 
-thaw_status thaw_allreduce_build_tree(struct thaw_allreduce *allreduce)
+thaw_status thaw_allreduce_find_pieces(struct pieces *pieces, int lanes, int members, const int *lane)
 {
-	int size = allreduce->comm->size, lanes = allreduce->lanes;
-	thaw_status status = THAW_RESOURCE;
-	int *starts = thaw_alloc((size_t)lanes, sizeof(*starts));
+	pieces->first = thaw_alloc((size_t)members + 1, sizeof(*pieces->first));
+	pieces->lane = thaw_alloc((size_t)lanes, sizeof(*pieces->lane));
+	if (!pieces->first || !pieces->lane)
+		return THAW_RESOURCE;
+	for (int m = 0; m < members; m++) {
+		int count = find_pieces(lane[m], lane[m + 1], lanes, pieces->lane + pieces->count, NULL);
+		pieces->first[m] = pieces->count;
+		pieces->count += count;
+		pieces->rounds = max_int(pieces->rounds, count);
+	}
+	pieces->first[members] = pieces->count;
+	return THAW_OK;
+}
+
+thaw_status thaw_allreduce_find_additions(struct additions *additions, const struct pieces *pieces, int lanes,
+					  int first, int end)
+{
 	/* [lane] index of the piece that starts at the lane, plus 1; 0: none. */
 	int *piece = thaw_alloc((size_t)lanes, sizeof(*piece));
-	if (!starts || !piece)
-		goto out;
-	for (int rank = 0; rank < size; rank++) {
-		int first = thaw_lanes_first(lanes, size, rank), end = thaw_lanes_first(lanes, size, rank + 1);
-		int count = find_pieces(first, end, lanes, starts, NULL);
-		allreduce->piece_first[rank] = allreduce->pieces;
-		for (int i = 0; i < count; i++)
-			piece[starts[i]] = ++allreduce->pieces;
-		allreduce->rounds = max_int(allreduce->rounds, count);
+	additions->list = thaw_alloc((size_t)pieces->count, sizeof(*additions->list));
+	if (!piece || !additions->list) {
+		thaw_free(piece);
+		return THAW_RESOURCE;
 	}
-	allreduce->piece_first[size] = allreduce->pieces;
-	allreduce->additions = thaw_alloc((size_t)allreduce->pieces, sizeof(*allreduce->additions));
-	if (!allreduce->additions)
-		goto out;
+	for (int i = 0; i < pieces->count; i++)
+		piece[pieces->lane[i]] = i + 1;
 	/* A node of the tree remains to be added exactly where its right half starts a piece: otherwise both halves are
-	 * within one piece. Its left half then starts a piece too, since pieces do not straddle nodes. */
-	int added = 0;
+	 * within one piece. Its left half then starts a piece too, since pieces do not straddle nodes of the tree. */
 	for (int64_t step = 1; step < lanes; step *= 2)
 		for (int64_t i = 0; i + step < lanes; i += 2 * step)
-			if (piece[i + step])
-				allreduce->additions[added++] = (struct addition){piece[i] - 1, piece[i + step] - 1};
-	status = THAW_OK;
-out:
-	thaw_free(starts);
+			if (piece[i + step] && i >= first && min_int64(i + 2 * step, lanes) <= end)
+				additions->list[additions->count++] =
+					(struct addition){piece[i] - 1, piece[i + step] - 1};
 	thaw_free(piece);
-	return status;
+	return THAW_OK;
 }
 
 void thaw_allreduce_add(float *restrict a, const float *restrict b, int64_t n)

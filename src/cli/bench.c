@@ -9,14 +9,17 @@
 #include "src/cli/result.h"
 #include "src/cli/suggest.h"
 
-#define MAX_BATCH 65536
-#define MAX_STEPS 100000
-#define BENCH     "Bench"
+#define MAX_BATCH     65536
+#define MAX_STEPS     100000
+#define MAX_STEP_TIME 1e6 /* seconds */
+#define BENCH         "Bench"
 
 struct values {
 	struct common common;
 	struct thaw_bench_options bench;
 	const char *bn, *precision; /* words for the enums of `bench` */
+	bool reduce;
+	double step_time; /* seconds; 0: measured */
 };
 
 #define AT(field) .offset = offsetof(struct values, bench.field)
@@ -37,6 +40,11 @@ static const struct option options[] = {
 	SIZE_OPTION(BENCH, offsetof(struct values, bench.size)),
 	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,
 	 .help = "number of measured steps; the median is reported"},
+	{.name = "reduce", .type = OPTION_FLAG, .offset = offsetof(struct values, reduce), .section = BENCH,
+	 .help = "measure the reduction of gradients between the ranks, and predict the efficiency on 1 to 1,024 ranks"},
+	{.name = "step-time", .metavar = "S", .type = OPTION_REAL, .offset = offsetof(struct values, step_time), .section = BENCH,
+	 .min = 0, .max = MAX_STEP_TIME, .absent = "measured",
+	 .help = "with --reduce: seconds of a step on one rank"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -56,10 +64,36 @@ static thaw_status run_bench(struct session *session, const void *values, json_t
 	bench.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
 	bench.precision = thaw_precision_find(v->precision);
 	network_log_precision(session->comm, bench.precision);
+	if (v->reduce)
+		return thaw_bench_reduce(session->comm, &bench, v->step_time, result);
+	if (v->step_time > 0.0)
+		return thaw_fail(THAW_USAGE, "--step-time without --reduce: it is for the prediction: add --reduce");
 	return thaw_bench(session->comm, &bench, result);
 }
 
-static void print_bench(const json_t *result, FILE *out)
+static void print_reduce(const json_t *result, FILE *out)
+{
+	size_t i;
+	json_t *row;
+	fprintf(out, "reduction over %.0f ranks, %.0f per node: %.0f us per message, %.2f Gbit/s per node\n",
+		member_real(result, "ranks"), member_real(result, "ranks_per_node"), member_real(result, "latency_us"),
+		member_real(result, "gbit_per_second"));
+	if (json_is_string(json_object_get(result, "note")))
+		fprintf(out, "note: %s\n", member_text(result, "note"));
+	fprintf(out, "%12s %12s\n", "bytes", "ms");
+	json_array_foreach(json_object_get(result, "sizes"), i, row)
+		fprintf(out, "%12.0f %12.3f\n", member_real(row, "bytes"), member_real(row, "ms"));
+	fprintf(out, "\n%s, %.0f images on each rank, unfreeze %s: %.1f MB of gradients, %.3f s per step on one rank\n",
+		member_text(result, "network"), member_real(result, "batch"), member_text(result, "unfreeze"),
+		1e-6 * member_real(result, "gradient_bytes"), member_real(result, "step_seconds"));
+	fprintf(out, "%8s %8s %12s %12s %12s\n", "ranks", "nodes", "s per step", "images/s", "efficiency");
+	json_array_foreach(json_object_get(result, "scaling"), i, row)
+		fprintf(out, "%8.0f %8.0f %12.3f %12.2f %10.0f %%\n", member_real(row, "ranks"),
+			member_real(row, "nodes"), member_real(row, "step_seconds"),
+			member_real(row, "images_per_second"), 100 * member_real(row, "efficiency"));
+}
+
+static void print_layers(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *layer;
@@ -79,13 +113,24 @@ static void print_bench(const json_t *result, FILE *out)
 		member_real(layer, "forward_ms"), member_real(layer, "backward_ms"), member_real(layer, "gflops"));
 }
 
+static void print_bench(const json_t *result, FILE *out)
+{
+	if (json_object_get(result, "scaling"))
+		print_reduce(result, out);
+	else
+		print_layers(result, out);
+}
+
 const struct command command_bench = {
 	.name = "bench",
 	.usage = "[--model M] [flags]",
 	.summary = "measure how fast this machine trains a network",
 	.about =
 		"Runs training steps on random images, one lane per rank, and times each layer. Operations are counted "
-		"as in a plain convolution, so Winograd convolutions can exceed the peak of sgemm.",
+		"as in a plain convolution, so Winograd convolutions can exceed the peak of sgemm. "
+		"With --reduce: measures the sum of gradients between the ranks of the job and the step without it, "
+		"and "
+		"prints what to expect of more ranks (docs/scaling.md).",
 	.argument = "",
 	.options = options,
 	.size = sizeof(struct values),

@@ -271,6 +271,26 @@ static thaw_status describe(const struct bench *b, json_t *layers, double *flops
 	return THAW_OK;
 }
 
+/* When the gradients of each bucket are final, in seconds from the start of a step of `seconds` without the update. */
+static json_t *ready_times(const struct bench *b, double seconds)
+{
+	json_t *times = json_array();
+	if (!b->params)
+		return times;
+	int64_t next = thaw_sharding_buckets(&b->params->shards) - 1;
+	double total = 0.0, now = 0.0;
+	for (int i = 0; i < b->graph->node_count; i++) {
+		now += b->times[i].forward;
+		total += b->times[i].forward + b->times[i].backward;
+	}
+	for (int i = b->graph->node_count - 1; i >= 0; i--) {
+		now += b->times[i].backward;
+		for (; next >= 0 && (i == 0 || next * b->params->shards.bucket >= b->overlap.final_from[i]); next--)
+			json_array_append_new(times, json_real(total > 0.0 ? seconds * now / total : seconds));
+	}
+	return times;
+}
+
 static int64_t peak_rss(void)
 {
 	struct rusage usage;
@@ -282,13 +302,16 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 		      json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:O}", "network",
-			 b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
-			 o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
-			 o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes",
-			 (json_int_t)rss, "gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak,
-			 "blas_kernel", openblas_get_corename(), "notes", b->model->notes, "precision",
-			 thaw_precision_name(o->precision), "layers", layers);
+	double update = b->comm->size == 1 ? wait : 0.0;
+	return json_pack(
+		"{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
+		"network", b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
+		o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second", o->batch * b->comm->size / seconds,
+		"sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss, "gemm_peak_gflops", peak,
+		"gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel", openblas_get_corename(), "notes",
+		b->model->notes, "precision", thaw_precision_name(o->precision), "step_seconds", seconds,
+		"update_seconds", update, "values", (json_int_t)(b->params ? b->params->length : 0),
+		"bucket_ready_seconds", ready_times(b, seconds - wait), "layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)

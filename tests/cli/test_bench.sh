@@ -53,6 +53,22 @@ check "two ranks, inference" eval 'exits 0 && positive images_per_second'
 run mpirun -n 2 "$thaw" "${small[@]}" --batch 0
 check "two ranks report an error once" fails_once 64
 
+# Ranks of one node; tests/cluster/hosts.sh has several.
+run mpirun -n 2 "$thaw" "${small[@]}" --reduce --json
+check "reduction: latency, bandwidth and a table" eval 'exits 0 && [ "$(member ranks)" -eq 2 ] && positive latency_us \
+	gbit_per_second step_seconds && [ "$(grep -o "\"efficiency\"" out | wc -l)" -eq 11 ]'
+check "reduction: one node is mentioned" prints "all ranks are on one node"
+check "reduction: bytes of the gradients" test "$(member gradient_bytes)" -gt 300000
+run mpirun -n 2 "$thaw" "${small[@]}" --reduce --step-time 2
+check "reduction: a given step time, as text" eval 'exits 0 && prints "2.000 s per step on one rank" &&
+	grep -qE "^ +1 +1 +2.000 +1.50 +100 %" out && grep -qE "^ +1024 +1024 " out'
+run "$thaw" "${small[@]}" --reduce
+check "reduction: one rank is refused" fails 78 "one rank: start at least two"
+run mpirun -n 2 "$thaw" "${small[@]}" --reduce --unfreeze none
+check "reduction: nothing trained is refused" fails_once 78 "unfreeze a part"
+run "$thaw" "${small[@]}" --step-time 2
+check "reduction: --step-time alone is refused" fails 64 "add --reduce"
+
 for bad in "batch 0" "batch x" "batch 65537" "steps 0" "steps 1.5" "size -1" "size 20000" "bn batch" "unfreeze some" \
 	"unfreeze last:99" "unfreeze from:nowhere" "threads 0"; do
 	# shellcheck disable=SC2086 # two words

@@ -106,6 +106,10 @@ done
 train on-2x2 on_hosts 2 2 >on-2x2.log 2>&1
 check "2 hosts of 2 ranks: the weights of one process" cmp -s on-2x2/model.safetensors one/model.safetensors
 
+on_hosts 2 2 "$thaw" bench --reduce --model cifar_resnet8 --size 16 --batch 3 --steps 1 >reduce.log 2>&1
+check "thaw bench --reduce knows the ranks of a host" grep -q "^reduction over 4 ranks, 2 per node: " reduce.log
+check "thaw bench --reduce predicts 512 hosts" grep -qE "^ +1024 +512 " reduce.log
+
 # members OUT: processes of the run, with mpirun and its daemons
 members() { grep -lszF -e "$work/$1" /proc/[0-9]*/cmdline | cut -d / -f 3; }
 # A link is cut in mid-run: the job ends by itself, and goes on when the link is there again.

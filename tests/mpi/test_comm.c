@@ -213,6 +213,8 @@ int main(void)
 	if (!checks_begin(&c))
 		return 1;
 	check(&c, c.comm.node_size >= 1 && c.comm.node_rank < c.comm.node_size, "node_rank is in range");
+	check(&c, c.comm.node_size < c.comm.size || c.comm.node_first[c.comm.size - 1] == 0,
+	      "one node is one run of ranks");
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		check(&c, all[i].holds(&c.comm), all[i].name);
 	int started = 0;

@@ -220,8 +220,9 @@ static inline void *ranks_start(void *argument)
 	return NULL;
 }
 
-/* Runs `body` on `size` ranks and waits for all of them. */
-static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *), void *argument)
+/* Runs `body` on `size` ranks and waits for all of them. node_first: see struct thaw_comm. */
+static inline void ranks_run_on_nodes(int size, const int *node_first, void (*body)(struct thaw_comm *, void *),
+				      void *argument)
 {
 	static struct ranks_world world; /* too large for the stack; one runs at a time */
 	struct ranks_thread threads[RANKS_MAX];
@@ -233,6 +234,7 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 				 .size = size,
 				 .node_rank = r,
 				 .node_size = size,
+				 .node_first = node_first,
 				 .context = &world,
 				 .allgather = ranks_allgather,
 				 .alltoall_start = ranks_alltoall_start,
@@ -257,6 +259,11 @@ static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *),
 	for (int r = 0; r < size; r++)
 		pthread_join(threads[r].thread, NULL);
 	pthread_barrier_destroy(&world.barrier);
+}
+
+static inline void ranks_run(int size, void (*body)(struct thaw_comm *, void *), void *argument)
+{
+	ranks_run_on_nodes(size, NULL, body, argument);
 }
 
 #endif

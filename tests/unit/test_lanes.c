@@ -168,6 +168,41 @@ static void same_bits_for_all_rank_counts(void **state)
 		}
 }
 
+/* Nodes of `most` ranks, then most - 1, ..., 1, and again; in the last node as many as are left. */
+static void set_nodes(int *node_first, int ranks, int most)
+{
+	for (int rank = 0, wanted = most; rank<ranks; wanted = wanted> 1 ? wanted - 1 : most)
+		for (int first = rank; rank < ranks && rank < first + wanted; rank++)
+			node_first[rank] = first;
+}
+
+/* Nodes of equal and of different size. */
+static void same_bits_for_all_nodes(void **state)
+{
+	(void)state;
+	static float rows[LANES_MAX * 1000];
+	const int64_t n = 1000;
+	for (int lanes = 2; lanes <= LANES_MAX; lanes++) {
+		memset(rows, 0, sizeof(rows));
+		for (int l = 0; l < lanes; l++)
+			fill(rows + l * n, n, l, 7);
+		naive_tree(rows, lanes, n);
+		for (int ranks = 2; ranks <= lanes; ranks++)
+			for (int most = 2; most < 6; most++) {
+				int uneven[LANES_MAX], even[LANES_MAX];
+				set_nodes(uneven, ranks, most);
+				for (int rank = 0; rank < ranks; rank++)
+					even[rank] = rank / most * most;
+				struct reduce_case c = {.lanes = lanes, .n = n, .bucket = 301, .expected = rows};
+				ranks_run_on_nodes(ranks, uneven, reduce_body, &c);
+				ranks_run_on_nodes(ranks, even, reduce_body, &c);
+				if (c.failed)
+					fail_msg("%d lanes, %d ranks, nodes of at most %d: not so: %s", lanes, ranks,
+						 most, c.failed);
+			}
+	}
+}
+
 struct metrics_case {
 	int lanes, wrong;
 	const double *values, *expected; /* (lanes, 3), [3] */
@@ -306,6 +341,7 @@ int main(void)
 		cmocka_unit_test(lanes_hold_each_sample_once),
 		cmocka_unit_test(order_depends_on_seed_epoch_and_lane),
 		cmocka_unit_test(same_bits_for_all_rank_counts),
+		cmocka_unit_test(same_bits_for_all_nodes),
 		cmocka_unit_test(metrics_follow_the_same_tree),
 		cmocka_unit_test(more_ranks_than_lanes_are_refused),
 		cmocka_unit_test(misuse_is_reported),
