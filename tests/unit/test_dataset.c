@@ -468,18 +468,10 @@ static void fingerprints(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(split_folders),
-		TEST(unreadable_sample),
-		TEST(test_images_held_out),
-		TEST(wrong_folders),
-		TEST(class_called_train),
-		TEST(idx),
-		TEST(idx_mapping),
-		TEST(damaged_idx),
-		TEST(truncated_gzip),
-		TEST(cifar),
-		TEST(fingerprints),
-		cmocka_unit_test(fashion_mnist),
+		TEST(split_folders), TEST(unreadable_sample),  TEST(test_images_held_out),
+		TEST(wrong_folders), TEST(class_called_train), TEST(idx),
+		TEST(idx_mapping),   TEST(damaged_idx),        TEST(truncated_gzip),
+		TEST(cifar),         TEST(fingerprints),       cmocka_unit_test(fashion_mnist),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
