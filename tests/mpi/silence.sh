@@ -17,7 +17,7 @@ if [ ! -d $data ]; then
 fi
 
 args=(train --data "$data" --model cifar_resnet8 --unfreeze all --size 16 --per-class 21 --lanes 7 --batch 30 --epochs 4
-	--lr 0.05)
+	--lr 0.05 --eval-every 4)
 train() { # RANKS OUT FLAGS...
 	mpirun -q --oversubscribe -np "$1" "$thaw" "${args[@]}" --out "$2" "${@:3}" >>"$2.log" 2>&1
 }
