@@ -46,6 +46,7 @@ test  cmd:git                       git                   git                 gi
 test  cmd:zstd                      zstd                  zstd                zstd          zstd
 test  cmd:pgrep                     procps                procps-ng           procps        procps-ng
 test  cmd:jq                        jq                    jq                  jq            jq
+test  cmd:perl                      perl-base             perl                perl          perl
 test  cmd:valgrind                  valgrind              valgrind            valgrind      valgrind
 test  cmd:shellcheck                shellcheck            ShellCheck          shellcheck    shellcheck
 test  cmd:clang-format              clang-format          clang-tools-extra   llvm          clang-format

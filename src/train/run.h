@@ -180,7 +180,7 @@ void run_close(struct run *r);
 thaw_status run_compare_images(struct run *r, const struct thaw_dataset *dataset);
 /* The sample as config.json records it; NULL if out of memory. Rank 0. */
 json_t *run_image_sample(const struct run *r);
-/* THAW_CONFIG, naming the image, if one has changed since it was recorded. recorded: may be NULL. Rank 0. */
+/* THAW_CONFIG, naming the image, if one is another picture than the one recorded. recorded: may be NULL. Rank 0. */
 thaw_status run_compare_recorded_images(const struct run *r, const json_t *recorded);
 /* Logs what the user should know of data and network before the training. Call before a phase is entered. */
 void run_announce(struct run *r);

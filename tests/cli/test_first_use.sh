@@ -90,7 +90,7 @@ check "export writes through a link" eval 'exits 0 && [ -L link ] && [ "$(head -
 run "$thaw" export builtin --safetensors broken
 check "a link into a folder that does not exist" eval 'fails 74 nowhere && [ -L broken ]'
 mkdir odd && mkfifo odd/metrics.jsonl
-run timeout 60 "$thaw" "${train[@]}" --out odd
+run timeout 300 "$thaw" "${train[@]}" --out odd
 check "a pipe as metrics.jsonl is named, and does not block" err_has "a pipe: odd/metrics.jsonl"
 mkdir linked && ln -s "$work/kept/metrics" linked/metrics.jsonl
 run "$thaw" "${train[@]}" --out linked
@@ -244,7 +244,7 @@ interrupt() {
 	rm -rf halt
 	"$@" "$thaw" "${long[@]}" --out halt >out 2>err &
 	local program=$! i
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[ "$(wc -l 2>/dev/null <halt/metrics.jsonl)" -ge 3 ] 2>/dev/null && break
 		sleep 0.02
 	done
@@ -281,7 +281,7 @@ check "a folder without images" fails 74 "no images in the folder: empty"
 mkfifo album.pipe && : >album.empty
 for file in "/dev/zero:a device, not a regular file" "album.pipe:a pipe, not a regular file" \
 	"album.empty:empty image file"; do
-	run timeout 60 "$thaw" predict --model builtin "${file%%:*}"
+	run timeout 300 "$thaw" predict --model builtin "${file%%:*}"
 	check "predict refuses ${file%%:*}" eval '[ $code = 65 ] && err_has "${file#*:}: ${file%%:*}: "'
 done
 run bash -c "cat album/b.png | '$thaw' predict --model builtin /dev/stdin"

@@ -43,7 +43,7 @@ stand_in thaw <<'END'
 trap 'exit ${AFTER_USR1:-75}' USR1
 echo running >>ran
 [ -n "${CODE:-}" ] && exit $CODE
-for ((i = 0; i < 500; i++)); do sleep 0.02; done
+for ((i = 0; i < 15000; i++)); do sleep 0.02; done
 END
 export DATA=images OUT=run SLURM_JOB_ID=42 SLURM_JOB_NUM_NODES=1 THAW=thaw
 
@@ -64,7 +64,7 @@ clean() { rm -f launched requeued ran refused; job; }
 signalled() {
 	bash "$jobs/slurm.sbatch" >out 2>err &
 	local script=$! i
-	for ((i = 0; i < 250; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[ -e ran ] && break
 		sleep 0.02
 	done
@@ -128,7 +128,7 @@ export LAUNCH=mpirun
 bash "$jobs/slurm.sbatch" >out 2>err &
 script=$!
 # The step has its trap when it sleeps.
-for ((i = 0; i < 250; i++)); do
+for ((i = 0; i < 6000; i++)); do
 	[ -e ran ] && step=$(pgrep -f "^/bin/bash $work/bin/srun .*trap .exit 99") &&
 		inner=$(pgrep -P "$step" bash) && pgrep -P "$inner" sleep >/dev/null && break
 	sleep 0.02

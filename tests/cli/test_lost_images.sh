@@ -93,6 +93,11 @@ check "... and with the same bits on two ranks" eval 'exits 0 && same_weights le
 run "$thaw" "${train[@]}" --data less --out less-run
 check "... then it is done" exits 0 "already done"
 
+cp -r good replaced && bmp 77 replaced/train/dark/15.bmp
+halted replaced-run whole
+run "$thaw" "${train[@]}" --data replaced --out replaced-run
+check "an image that was replaced by another is refused" fails_once 78 "an image has changed since the run began: train/dark/15.bmp"
+
 halted grown whole && cp -r good more && bmp 99 more/train/dark/99.bmp
 run "$thaw" "${train[@]}" --data more --out grown
 check "images that were added are refused" fails_once 78 "1 image was added" train/dark/99.bmp --out

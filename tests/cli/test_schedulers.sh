@@ -49,9 +49,9 @@ exit 0 if `wc -l <$ENV{STUBS}/starts` >= 3;
 sleep 60;
 exit 70;
 END
-wait_until() { # wait_until CONDITION: at most a minute
+wait_until() { # wait_until CONDITION: at most five minutes
 	local i
-	for ((i = 0; i < 3000; i++)); do
+	for ((i = 0; i < 15000; i++)); do
 		eval "$1" && return
 		sleep 0.02
 	done

@@ -73,7 +73,7 @@ long=("${train[@]}" --epochs 30 --eval-every 30 --out stopped)
 stop_at_step() { # sends USR1 to a run after it has written metrics of its first epochs
 	"$thaw" "${long[@]}" >out 2>err &
 	local program=$! i
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[ "$(wc -l 2>/dev/null <stopped/metrics.jsonl)" -ge 3 ] 2>/dev/null && break
 		sleep 0.02
 	done
@@ -129,7 +129,9 @@ mkfifo pipe
 (exec 4>pipe; until [ -e go ]; do sleep 0.05; done; cat red.png >&4) &
 "$thaw" predict --model run red.png /dev/fd/3 red.png 3<pipe >out 2>err &
 program=$!
-until [ "$(find /proc/$program/fd -lname '*/pipe' 2>/dev/null | wc -l)" -ge 2 ] || ! kill -0 $program; do sleep 0.05; done
+# The shell that becomes the program may have the pipe twice, too.
+opened() { [ /proc/$program/exe -ef "$thaw" ] && [ "$(find /proc/$program/fd -lname '*/pipe' 2>/dev/null | wc -l)" -ge 2 ]; }
+until opened || ! kill -0 $program; do sleep 0.05; done
 kill -USR1 $program
 until grep -q 'asked to stop' err || ! kill -0 $program; do sleep 0.05; done
 touch go

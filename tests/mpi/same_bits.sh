@@ -42,7 +42,7 @@ check "more ranks than lanes: one line" test "$(grep -c '^thaw: .*lanes' "$work/
 killed() {
 	train "$1" "$work/k" --checkpoint-every 1 &
 	local launcher=$! start
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 6000; i++)); do
 		[ "$(steps "$work/k")" -ge "$2" ] && break
 		sleep 0.05
 	done
@@ -54,8 +54,8 @@ killed() {
 	fi
 	wait $launcher
 	check "$3 killed after step $2: the job fails" test $? -ne 0
-	check "$3 killed after step $2: within 10 s" test $((SECONDS - start)) -le 10
-	for ((i = 0; i < 600; i++)); do
+	check "$3 killed after step $2: within a minute" test $((SECONDS - start)) -le 60
+	for ((i = 0; i < 6000; i++)); do
 		pgrep -f "$thaw .*$work/k" >/dev/null || break
 		sleep 0.05
 	done
@@ -72,7 +72,7 @@ check "killed three times and resumed on other rank counts: the same metrics" te
 # Feature caches do not change bits: two views over 4 epochs with the cache off, on, too small, and in files that a
 # second start on another rank count reuses. A run that was killed resumes with an empty cache.
 args=(train --data "$data" --model cifar_resnet8 --unfreeze last:1 --size 16 --per-class 21 --lanes 7 --batch 30
-	--epochs 4 --views 2 --lr 0.05)
+	--epochs 4 --views 2 --lr 0.05 --eval-every 2)
 train 1 "$work/off" --cache off
 train 2 "$work/on"
 train 3 "$work/small" --cache 200K
@@ -92,7 +92,8 @@ check "half precision gives another result" test "$(bits "$work/half")" != "$(bi
 
 # A node has one copy of frozen weights; without node memory each rank has its own, and no bit changes. To prevent node
 # memory, the file size is limited to 1.4 MB: only the folded and packed weights are larger.
-args=(train --data "$data" --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05)
+args=(train --data "$data" --model cifar_resnet8 --unfreeze head --size 16 --per-class 21 --lanes 7 --epochs 2 --lr 0.05
+	--eval-every 2)
 apart() { # RANKS OUT
 	mpirun --oversubscribe --mca btl self,tcp --mca btl_tcp_if_include lo -np "$1" \
 		bash -c 'ulimit -f 1400; exec "$@"' - "$thaw" "${args[@]}" --out "$2" >>"$2.log" 2>&1
@@ -120,7 +121,7 @@ else
 fi
 
 # Without --lanes a run keeps the lanes of its first start: started on 12 ranks, continued on 2.
-args=(train --data "$data" --model cifar_resnet8 --size 16 --per-class 10 --epochs 2)
+args=(train --data "$data" --model cifar_resnet8 --size 16 --per-class 10 --epochs 2 --eval-every 2)
 mpirun --oversubscribe -np 12 "$thaw" "${args[@]}" --epochs 1 --out "$work/l" >"$work/l.log" 2>&1
 check "lanes follow the ranks of the first start" grep -q '"lanes": 12' "$work/l/config.json"
 rm -f "$work/l/result.json" "$work/l/model.safetensors"
