@@ -271,7 +271,6 @@ thaw_status run_resume(struct run *r)
 		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}
-	run_report_save_cost(r, 0.0);
 out:
 	thaw_weights_free(&w);
 	return status;

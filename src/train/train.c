@@ -235,6 +235,8 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 {
 	json_t *metrics = NULL;
 	thaw_status status = run_resume(r);
+	if (status == THAW_OK)
+		run_report_save_cost(r, 0.0);
 	r->started = thaw_clock() - r->at.seconds;
 	r->entered = r->last_checkpoint = thaw_clock();
 	r->first_step = r->at.total_steps;
