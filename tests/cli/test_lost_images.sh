@@ -101,6 +101,15 @@ check "... with the bits of the run in which they were damaged" same_weights les
 check "... which are not those of the run with all images" eval '! same_weights less-run whole'
 run mpirun -np 2 "$thaw" "${train[@]}" --data less --out less-two
 check "... and with the same bits on two ranks" eval 'exits 0 && same_weights less-two spoiled-run'
+head=("${train[@]}" --unfreeze head --bn frozen --views 1) # a frozen trunk, whose features are cached
+run "$thaw" "${head[@]}" --data good --cache-dir features --out all-cached
+halted less-cached all-cached && halted less-plain all-cached
+run "$thaw" "${head[@]}" --data less --cache-dir features --out less-cached --json
+check "features in --cache-dir of removed images are not used" eval \
+	'exits 0 "skipped: cannot open: less/train/light/21.bmp" && reports training_damaged=3'
+run "$thaw" "${head[@]}" --data less --cache off --out less-plain
+check "... the bits are those without a cache" eval 'exits 0 && same_weights less-cached less-plain && ! same_weights less-cached all-cached'
+
 run "$thaw" "${train[@]}" --data less --out less-run
 check "... then it is done" exits 0 "already done"
 

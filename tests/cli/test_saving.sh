@@ -53,11 +53,11 @@ in_namespace='
 	echo $? >again.code
 '
 mkdir disk
-timeout 300 unshare -rm bash -c "$in_namespace" - "$thaw" "${endless[@]}" 2>mount.err &
+timeout 3000 unshare -rm bash -c "$in_namespace" - "$thaw" "${endless[@]}" 2>mount.err &
 namespace=$!
 "$thaw" "${endless[@]}" --out moved 2>moved.err &
 pid=$!
-wait_for 100 has_checkpoint moved
+wait_for 1000 has_checkpoint moved
 mv moved elsewhere
 ends moved $pid
 check "a run directory that is gone stops the run" fails_once 74 "the run directory is gone: --out moved" "stopped at step"
@@ -65,7 +65,7 @@ check "... and is not made again" test ! -e moved
 mv elsewhere moved
 "$thaw" "${endless[@]}" --out moved 2>moved.err &
 pid=$!
-wait_for 100 grep -q resumed moved.err
+wait_for 1000 grep -q resumed moved.err
 kill -TERM $pid
 ends moved $pid
 check "... and put back, the run continues" exits 75 "resumed at step"
@@ -87,12 +87,12 @@ fi
 
 mpirun -np 2 "$thaw" "${endless[@]}" --out killed 2>killed.err &
 pid=$!
-wait_for 100 has_checkpoint killed
+wait_for 1000 has_checkpoint killed
 kill -KILL $pid
 mpirun -np 2 "$thaw" "${endless[@]}" --out killed 2>killed.err &
 next=$!
 wait $pid 2>/dev/null
-wait_for 100 grep -q resumed killed.err
+wait_for 1000 grep -q resumed killed.err
 kill -USR1 $next
 ends killed $next
 check "a start right after a SIGKILL of mpirun waits for its ranks" exits 75 "resumed at step"

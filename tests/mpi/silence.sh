@@ -36,7 +36,7 @@ stopped() {
 	local launcher victim i
 	train "$1" "$work/s" --checkpoint-every 1 --timeout "$3" &
 	launcher=$!
-	for ((i = 0; i < 1200; i++)); do
+	for ((i = 0; i < 12000; i++)); do
 		[ "$(steps "$work/s")" -ge 3 ] && break
 		sleep 0.05
 	done
@@ -60,7 +60,7 @@ for case in "2 0" "4 2"; do
 		test "$(grep -c "^thaw: a rank does not answer: rank $victim on host $(hostname)" "$work/s.log")" -eq 1
 	check "rank $victim of $ranks is stopped: a warning comes first" \
 		grep -q "^waiting for rank $victim on host" "$work/s.log"
-	for ((i = 0; i < 600; i++)); do
+	for ((i = 0; i < 12000; i++)); do
 		pgrep -f "$thaw .*$work/s" >/dev/null || break
 		sleep 0.05
 	done
@@ -93,7 +93,7 @@ catches_usr1() { # PROCESS
 	mask=$(sed -n 's/^SigCgt:\s*//p' "/proc/$1/status" 2>/dev/null)
 	[ -n "$mask" ] && [ $((0x$mask & 0x200)) -ne 0 ]
 }
-for ((i = 0; i < 1200; i++)); do
+for ((i = 0; i < 12000; i++)); do
 	rank=$(rank_of "$work/early" 0)
 	[ -n "$rank" ] && catches_usr1 "$rank" && break
 	sleep 0.05
