@@ -78,7 +78,7 @@ suite_replay() {
 		[ "$name" = fuzz_image ] && set -- "$@" tests/golden/images
 		[ "$name" = fuzz_weights ] && set -- "$@" tests/golden
 		scratch=$(mktemp -d)
-		run "replay $name" env TMPDIR="$scratch" timeout 600 "$target" "$@"
+		run "replay $name" env TMPDIR="$scratch" timeout "$limit" "$target" "$@"
 		rm -rf "$scratch"
 	done
 }

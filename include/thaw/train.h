@@ -137,11 +137,13 @@ thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_opt
 			     struct thaw_trial *trial);
 
 /* Evaluates a model on a dataset spread over `lanes` lanes; each image counts once. size: input width and height; 0:
- * the network's own. *result (a new reference on every rank): images, top1, top5, loss, damaged, per_class. THAW_CONFIG
- * when model and dataset differ in their number of classes, THAW_DATA when no image can be read. Collective. */
+ * the network's own. max_damaged: as in struct thaw_train_options. *result (a new reference on every rank): images,
+ * top1, top5, loss, damaged, per_class. THAW_CONFIG when model and dataset differ in their number of classes, THAW_DATA
+ * when no image can be read or more images are damaged than may be, THAW_UNFINISHED when a rank is asked to stop.
+ * Collective. */
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
-			  json_t **result);
+			  int lanes, int size, int decode_threads, double max_damaged,
+			  const struct thaw_callbacks *callbacks, json_t **result);
 
 /* What a run directory says about its data. */
 struct thaw_run_record {

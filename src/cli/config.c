@@ -1,7 +1,7 @@
 /* Configuration files, read with libyaml.
  *
- * Accepts a single mapping with scalar keys and values. The values remain text and are parsed by the option table, as
- * values of flags are. */
+ * Accepts a single mapping with scalar keys; values are scalars or lists of them. The values remain text and are parsed
+ * by the option table, as values of flags are. */
 #include "src/cli/config.h"
 
 #include <string.h>
@@ -12,6 +12,7 @@
 #include "thaw/memory.h"
 
 #define LARGEST_FILE (1 << 20) /* bytes */
+#define LARGEST_LIST 64        /* values */
 
 static int line_of(const yaml_node_t *node)
 {
@@ -30,6 +31,34 @@ static thaw_status scalar_text(const yaml_node_t *node, const char *path, char *
 	return *text ? THAW_OK : THAW_RESOURCE;
 }
 
+/* The items of a list as text, separated by commas, as a flag has them. */
+static thaw_status list_text(yaml_document_t *document, const yaml_node_t *node, const char *path, char **text)
+{
+	const yaml_node_item_t *item = node->data.sequence.items.start, *end = node->data.sequence.items.top;
+	if (end - item > LARGEST_LIST)
+		return thaw_fail(THAW_CONFIG, "a list of more than %d values: %s:%d: give fewer", LARGEST_LIST, path,
+				 line_of(node));
+	*text = thaw_strdup("");
+	for (; *text && item < end; item++) {
+		char *one = NULL, *before = *text;
+		thaw_status status = scalar_text(yaml_document_get_node(document, *item), path, &one);
+		if (status == THAW_OK)
+			*text = thaw_format("%s%s%s", before, *before ? "," : "", one);
+		thaw_free(one);
+		if (status != THAW_OK)
+			return status;
+		thaw_free(before);
+	}
+	return *text ? THAW_OK : THAW_RESOURCE;
+}
+
+static thaw_status value_text(yaml_document_t *document, const yaml_node_t *node, const char *path,
+			      struct config_entry *entry)
+{
+	entry->list = node->type == YAML_SEQUENCE_NODE;
+	return entry->list ? list_text(document, node, path, &entry->value) : scalar_text(node, path, &entry->value);
+}
+
 static thaw_status read_entry(struct config *c, yaml_document_t *document, const yaml_node_pair_t *pair)
 {
 	const yaml_node_t *key = yaml_document_get_node(document, pair->key);
@@ -37,8 +66,8 @@ static thaw_status read_entry(struct config *c, yaml_document_t *document, const
 	struct config_entry *entry = &c->entries[c->count++];
 	entry->line = line_of(key);
 	THAW_TRY(scalar_text(key, c->path, &entry->key));
-	THAW_TRY(scalar_text(value, c->path, &entry->value));
-	bool plain = value->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	THAW_TRY(value_text(document, value, c->path, entry));
+	bool plain = !entry->list && value->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if (plain && (!*entry->value || strcmp(entry->value, "~") == 0 || strcmp(entry->value, "null") == 0))
 		return thaw_fail(THAW_CONFIG, "a key without a value: %s:%d: %s: give a value or remove the line",
 				 c->path, entry->line, entry->key);

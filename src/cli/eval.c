@@ -21,7 +21,7 @@ struct values {
 	struct common common;
 	const char *precision, *model, *weights_key, *from, *data, *split;
 	int lanes, size, decode_threads;
-	double test_share;
+	double test_share, max_damaged;
 	long long seed;
 	struct thaw_preprocess_override images;
 };
@@ -49,6 +49,9 @@ static const struct option options[] = {
 	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = offsetof(struct values, seed), .section = EVAL,
 	 .min = 0, .max = INFINITY, .absent = "that of the run, else 1",
 	 .help = "seed of that selection"},
+	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, max_damaged),
+	 .section = EVAL, .min = 0, .max = 1, .absent = "a tenth, but at least 10 images",
+	 .help = "fraction of the images that may be damaged, missing or unreadable; with more, eval fails"},
 	DECODE_THREADS_OPTION(EVAL, offsetof(struct values, decode_threads)),
 	COMMON_OPTIONS,
 };
@@ -61,6 +64,7 @@ static void defaults(void *values)
 	thaw_train_defaults(&train);
 	v->split = "test";
 	v->test_share = -1;
+	v->max_damaged = train.max_damaged;
 	v->seed = -1;
 	v->decode_threads = train.decode_threads;
 }
@@ -131,8 +135,8 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	network_log(session, model, &network);
 	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
-	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads, &callbacks,
-				   &metrics));
+	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads,
+				   v->max_damaged, &callbacks, &metrics));
 	if (session->comm->rank == 0)
 		status = give_metrics(result, metrics, v, &data, model);
 out:

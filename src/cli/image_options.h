@@ -16,9 +16,9 @@ thaw_status check_crop(const char *text, const char *place);
 	.name = #member, .type = OPTION_TEXT, .offset = (at) + offsetof(struct thaw_preprocess_override, member),      \
 	.section = (heading), .absent = "from the network"
 #define PREPROCESS_OPTIONS(heading, at)                                                                                \
-	{IMAGE_OPTION(heading, at, mean), .metavar = "R,G,B", .check = check_mean,                                     \
+	{IMAGE_OPTION(heading, at, mean), .metavar = "R,G,B", .list = true, .check = check_mean,                                     \
 	 .help = "mean of the channels, for pixels from 0 to 1, that is subtracted; or one number for all channels"},  \
-	{IMAGE_OPTION(heading, at, std), .metavar = "R,G,B", .check = check_std,                                       \
+	{IMAGE_OPTION(heading, at, std), .metavar = "R,G,B", .list = true, .check = check_std,                                       \
 	 .help = "standard deviation of the channels, which the difference is divided by"},                            \
 	{IMAGE_OPTION(heading, at, crop), .metavar = "X", .check = check_crop,                                         \
 	 .help = "fraction of the resized shorter side that the centre crop keeps, such as 0.875; none: 1; squash: "   \

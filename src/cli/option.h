@@ -42,6 +42,8 @@ struct option {
 	/* The default in effect, given the values of the other options, as text in text[size]. NULL: `absent`. */
 	const char *(*resolved)(const void *values, char *text, size_t size);
 	bool required;
+	bool list; /* the text may be several values separated by commas; a configuration file may have them as a list
+		    */
 };
 
 /* Every command's structure starts with this, and its table ends with COMMON_OPTIONS. */

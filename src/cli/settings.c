@@ -172,6 +172,9 @@ static thaw_status scan_file(struct settings *s, struct setting *setting, int nu
 		if (k < 0 || !file_may_give(number, e->key))
 			return thaw_fail(THAW_CONFIG, "unknown key: %s: keys are the flags of this command",
 					 entry_text(file, e->key, e->line, place));
+		if (e->list && !s->options[k].list)
+			return thaw_fail(THAW_CONFIG, "a list of values: %s: %.64s: give a single value",
+					 entry_text(file, e->key, e->line, place), e->value);
 		if (setting[k].source == FROM_DEFAULT)
 			setting[k] = (struct setting){FROM_FILE, e->value, file, e->line};
 	}

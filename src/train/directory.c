@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/open_file.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
 #include "src/train/state_size.h"
@@ -63,6 +64,22 @@ static thaw_status write_json(const char *directory, const char *name, json_t *o
 	return status;
 }
 
+/* The flag that sets a member of "preprocess"; "settings" for others, whose names are those of their flags. */
+static const char *flag_of(const char *key)
+{
+	static const char *const flags[][2] = {
+		{"filter", "--interpolation"},
+		{"resize", "--crop"},
+		{"mode", "--crop"},
+		{"mean", "--mean"},
+		{"std", "--std"},
+	};
+	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
+		if (strcmp(key, flags[i][0]) == 0)
+			return flags[i][1];
+	return "settings";
+}
+
 /* How a setting differs from the run's own, and what to do. recorded: NULL if the run has no such setting. */
 static thaw_status fail_setting(const struct run *r, const char *key, const json_t *recorded, const json_t *current)
 {
@@ -83,8 +100,8 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
 	const char *started = run_is_complete(r) ? "is complete, with" : "was started with";
 	thaw_status status = thaw_fail(
-		THAW_CONFIG, "this run %s %s %s, not %s: --out %s: use the same settings or another folder%s%s%s",
-		started, key, was ? was : "(absent)", is ? is : "", out, run_is_complete(r) ? "; --model " : "",
+		THAW_CONFIG, "this run %s %s %s, not %s: --out %s: use the same %s or another folder%s%s%s", started,
+		key, was ? was : "(absent)", is ? is : "", out, flag_of(key), run_is_complete(r) ? "; --model " : "",
 		run_is_complete(r) ? out : "", run_is_complete(r) ? " --out NEW trains its network further" : "");
 	free(was);
 	free(is);
@@ -200,10 +217,25 @@ static thaw_status make_again(const struct run *r)
 	return status;
 }
 
+/* A pipe or a device in place of a file that the run writes at its end would fail it after all of the training. */
+static thaw_status check_replaceable(const struct run *r, const char *name)
+{
+	struct stat st;
+	char *path = thaw_format("%s/%s", r->options.out, name);
+	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
+	if (path && stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		status = thaw_fail(THAW_DATA, "%s, not a regular file: %s: remove it, or start in another folder",
+				   thaw_file_kind(st.st_mode), path);
+	thaw_free(path);
+	return status;
+}
+
 /* *summary: of a run that is done. If its model file was removed, the run continues and writes it again. */
 static thaw_status load_summary(json_t **summary, const struct run *r)
 {
 	json_t *result = NULL;
+	THAW_TRY(check_replaceable(r, "result.json"));
+	THAW_TRY(check_replaceable(r, thaw_model_file_name(r->model)));
 	if (!has_model(r))
 		return THAW_OK;
 	thaw_status status = thaw_run_result_read(&result, r->options.out);
@@ -318,6 +350,7 @@ void run_directory_close(struct run *r)
 		thaw_fail(THAW_IO, "%s", reason ? reason : "out of memory");
 	}
 	thaw_free(reason);
+	run_metrics_close(r);
 	r->writer = NULL;
 	run_plan_close(r);
 	thaw_lock_release(r->lock);

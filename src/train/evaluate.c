@@ -16,6 +16,23 @@ struct standalone {
 	struct thaw_loader *loader;
 };
 
+/* Between two operators and while images are awaited: a launcher may kill a process soon after it has asked it to stop.
+ */
+static bool stop_requested(void *context)
+{
+	const struct standalone *s = context;
+	return s->e.callbacks->stop(s->e.callbacks->context);
+}
+
+static void watch_for_stop(struct standalone *s)
+{
+	if (!s->e.callbacks || !s->e.callbacks->stop)
+		return;
+	thaw_executor_on_node(s->trunk, stop_requested, s);
+	thaw_executor_on_node(s->e.executor, stop_requested, s);
+	thaw_loader_on_wait(s->loader, stop_requested, s);
+}
+
 static thaw_status open_parts(struct standalone *s, const struct thaw_graph *graph,
 			      const struct thaw_preprocess *preprocess, int decode_threads)
 {
@@ -26,6 +43,7 @@ static thaw_status open_parts(struct standalone *s, const struct thaw_graph *gra
 	THAW_TRY(thaw_executor_create(&e->executor, graph, &image, THAW_TAIL, false));
 	THAW_TRY(thaw_loader_create(&s->loader, e->dataset, preprocess, NULL, decode_threads, 2));
 	THAW_TRY(thaw_damage_create(&e->damage, e->dataset));
+	watch_for_stop(s);
 	struct thaw_feature_parts parts = {
 		.dataset = e->dataset,
 		.loader = s->loader,
@@ -53,11 +71,14 @@ static thaw_status evaluate(struct standalone *s, const struct thaw_graph *graph
 	return status;
 }
 
-static thaw_status check_sums(const struct thaw_evaluation *e, const double *sums)
+static thaw_status check_sums(const struct thaw_evaluation *e, const double *sums, double max_damaged)
 {
+	int64_t damaged = (int64_t)sums[METRIC_DAMAGED], limit = thaw_damage_limit(e->dataset, max_damaged);
 	if (e->dataset->count > 0 && sums[METRIC_IMAGES] == 0.0)
 		return thaw_fail(THAW_DATA, "none of the %lld images can be read: --data: the log names them",
 				 (long long)e->dataset->count);
+	if (damaged > limit)
+		return thaw_fail_damaged(e->dataset, damaged, limit);
 	if (!isfinite(sums[METRIC_LOSS]))
 		return thaw_fail(THAW_DATA,
 				 "the network's outputs are not finite (inf or nan): --model: its weights are "
@@ -83,8 +104,8 @@ static thaw_status prepare_graph(struct thaw_graph *graph)
 }
 
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, const struct thaw_callbacks *callbacks,
-			  json_t **result)
+			  int lanes, int size, int decode_threads, double max_damaged,
+			  const struct thaw_callbacks *callbacks, json_t **result)
 {
 	struct thaw_preprocess preprocess = thaw_preprocess_at(&model->preprocess, size);
 	struct standalone s = {
@@ -113,7 +134,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	if (status == THAW_OK)
 		status = evaluate(&s, graph, &preprocess, decode_threads, sums);
 	if (status == THAW_OK)
-		status = check_sums(&s.e, sums);
+		status = check_sums(&s.e, sums, max_damaged);
 	if (status == THAW_OK) {
 		*result = thaw_metrics_json(sums, classes, dataset->class_names);
 		json_object_set_new(*result, "probabilities", json_string(s.e.sigmoid ? "sigmoid" : "softmax"));

@@ -5,14 +5,20 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/run.h"
+#include "thaw/lanes.h"
 #include "thaw/memory.h"
 
-static int64_t smallest_lane_batch(const struct run *r)
+/* The fewest images of a lane in a whole step, and in any step: the last one of an epoch has what is left. Lanes
+ * without images compute nothing. */
+static void find_smallest_batches(const struct run *r, int64_t *whole, int64_t *any)
 {
-	int64_t batch = run_lane_batch(r, 0);
-	for (int lane = 1; lane < r->options.lanes; lane++)
-		batch = min_int64(batch, run_lane_batch(r, lane));
-	return batch;
+	*whole = *any = INT64_MAX;
+	for (int lane = 0; lane < r->options.lanes; lane++) {
+		int64_t batch = run_lane_batch(r, lane);
+		int64_t last = thaw_lane_count(r->train.count, r->options.lanes, lane) % batch;
+		*whole = min_int64(*whole, batch);
+		*any = min_int64(*any, last > 0 ? last : batch);
+	}
 }
 
 /* The first trained batch norm with one value per channel, or -1. */
@@ -29,24 +35,40 @@ static int find_norm_of_one_value(const struct thaw_graph *g, const struct thaw_
 	return -1;
 }
 
-thaw_status run_check_lane_norms(struct run *r)
+/* *norm: the node of the first trained batch norm that has one value per channel in a lane with one image, or -1. */
+static thaw_status find_norm(const struct run *r, int *norm)
 {
 	struct thaw_graph *g = r->model->graph;
-	int64_t batch = smallest_lane_batch(r), side = r->preprocess.size;
-	if (r->options.bn != THAW_BN_LANE || batch > 1)
-		return THAW_OK;
-	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
+	int64_t side = r->preprocess.size;
+	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? thaw_graph_infer(g, &image, shapes) : THAW_RESOURCE;
 	thaw_graph_batch_statistics(g, true);
-	int norm = status == THAW_OK ? find_norm_of_one_value(g, shapes) : -1;
+	*norm = status == THAW_OK ? find_norm_of_one_value(g, shapes) : -1;
 	thaw_graph_batch_statistics(g, false);
 	thaw_free(shapes);
-	if (norm >= 0)
+	return status;
+}
+
+thaw_status run_check_lane_norms(struct run *r)
+{
+	int norm;
+	int64_t whole, any;
+	find_smallest_batches(r, &whole, &any);
+	if (r->options.bn != THAW_BN_LANE || any > 1)
+		return THAW_OK;
+	THAW_TRY(find_norm(r, &norm));
+	if (norm < 0)
+		return THAW_OK;
+	const char *name = r->model->graph->nodes[norm].name;
+	if (whole > 1)
 		return thaw_fail(
 			THAW_CONFIG,
-			"batch norm of one value per channel: %s: a lane has 1 image per step, of 1 x 1 there: "
-			"give a larger --batch or --size, fewer --lanes, or --bn frozen",
-			g->nodes[norm].name);
-	return status;
+			"batch norm of one value per channel: %s: a lane has 1 image in the last step of an "
+			"epoch, of 1 x 1 there: give another --batch or --lanes, a larger --size, or --bn frozen",
+			name);
+	return thaw_fail(THAW_CONFIG,
+			 "batch norm of one value per channel: %s: a lane has 1 image per step, of 1 x 1 there: give a "
+			 "larger --batch or --size, fewer --lanes, or --bn frozen",
+			 name);
 }

@@ -1,6 +1,7 @@
 /* metrics.jsonl: one line per step and per epoch, written by rank 0.
  *
- * If a line cannot be written, the log says so once and the run continues without metrics.
+ * If a line cannot be written, the log says so once and the run continues. The next line is tried again: a file system
+ * that was full, or a server that did not answer, may be back.
  */
 #include "src/base/clock.h"
 #include "src/base/minmax.h"
@@ -11,14 +12,24 @@
 
 static void write_line(struct run *r, json_t *line)
 {
-	if (!line || thaw_report_line(r->metrics_path, line) != THAW_OK) {
-		run_log(r, "metrics are no longer written: %s", line ? thaw_error_message() : "out of memory");
-		thaw_free(r->metrics_path);
-		r->metrics_path = NULL;
-	} else {
+	r->metrics_written = line && thaw_report_line(r->metrics_path, line) == THAW_OK;
+	if (r->metrics_written)
 		r->at.metrics_lines++;
-	}
+	else if (r->metrics_lost++ == 0)
+		run_log(r, "metrics are not written: %s: the run continues, and tries again with the next line",
+			line ? thaw_error_message() : "out of memory");
 	json_decref(line);
+}
+
+void run_metrics_close(struct run *r)
+{
+	if (r->metrics_lost > 0)
+		run_log(r, "lines of metrics.jsonl that could not be written: %lld", (long long)r->metrics_lost);
+}
+
+void run_metrics_repeat_last(struct run *r)
+{
+	r->at.metrics_lines -= r->metrics_written;
 }
 
 int64_t run_epoch_damaged(const struct run *r)

@@ -149,8 +149,10 @@ struct run {
 	struct thaw_checkpoint_writer *writer;
 	struct run_saving saving;
 	char *metrics_path;
-	json_t *plan_file; /* the plan that the run was started with; NULL: none */
-	bool as_planned;   /* every setting that affects the result is the plan's */
+	bool metrics_written; /* this start's last line was written */
+	int64_t metrics_lost; /* lines of this start that could not be written */
+	json_t *plan_file;    /* the plan that the run was started with; NULL: none */
+	bool as_planned;      /* every setting that affects the result is the plan's */
 };
 
 /* The options of the current phase. */
@@ -318,5 +320,7 @@ int64_t run_epoch_damaged(const struct run *r); /* training images skipped as da
 double run_epoch_mean(const struct run *r, double sum);
 void run_metrics_step(struct run *r, double loss, double accuracy, double lr);
 void run_metrics_epoch(struct run *r, json_t *metrics); /* metrics: of the evaluation; NULL: none */
+void run_metrics_repeat_last(struct run *r); /* the next start writes the last line anew, if it was written */
+void run_metrics_close(struct run *r);       /* logs how many lines could not be written, if any */
 
 #endif

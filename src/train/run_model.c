@@ -136,10 +136,14 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 		status = check_step(&w, path, step);
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
-	if (status == THAW_OK)
+	if (status == THAW_OK) {
+		thaw_free(m->source); /* the weights of the start, which may have been random */
+		m->source = path;
+		path = NULL;
 		*model = m;
-	else
+	} else {
 		thaw_model_destroy(m);
+	}
 	thaw_weights_free(&w);
 	thaw_free(path);
 	return status;

@@ -101,8 +101,7 @@ thaw_status run_save_end(struct run *r)
 {
 	thaw_status written;
 	char *reason = thaw_strdup(thaw_error_message());
-	if (r->metrics_path)
-		r->at.metrics_lines--; /* the next start evaluates again and writes the last line anew */
+	run_metrics_repeat_last(r); /* the next start evaluates again */
 	thaw_status status = run_save_now(r, &written);
 	if (status == THAW_OK)
 		status = thaw_comm_agree(r->comm, written);

@@ -17,7 +17,7 @@ export OPENBLAS_NUM_THREADS=1
 # run COMMAND...: the time limit turns a hang into a failure.
 run() {
 	command=$*
-	timeout 600 "$@" >"$work/out" 2>"$work/err" </dev/null
+	timeout 3000 "$@" >"$work/out" 2>"$work/err" </dev/null
 	code=$?
 }
 

@@ -196,7 +196,7 @@ fill() {
 	halted halted
 	find halted -name 'step-*.zst' ! -name "step-[$2].*" -delete
 	command="a disk with $1 kB free"
-	SIZE_KB=$(du -sk halted | cut -f 1) FREE_KB=$1 timeout 120 unshare -rm bash -c "$in_namespace" - "$thaw" "${train[@]}" 2>mount.err
+	SIZE_KB=$(du -sk halted | cut -f 1) FREE_KB=$1 timeout 3000 unshare -rm bash -c "$in_namespace" - "$thaw" "${train[@]}" 2>mount.err
 	mounted=$?
 	code=$(cat full.code 2>/dev/null || echo 200)
 }
@@ -232,7 +232,7 @@ refused "a run directory that is a file" 74 file -- "${train[@]}" --out file
 halted deaf && rm deaf/step-* deaf/metrics.jsonl && mkdir deaf/metrics.jsonl
 run "$thaw" "${train[@]}" --out deaf
 check "metrics that cannot be written are reported, and the run continues" eval \
-	'exits 0 "metrics are no longer written" && same_weights deaf whole'
+	'exits 0 "metrics are not written" "lines of metrics.jsonl that could not be written: 6" && same_weights deaf whole'
 refused "--resume never on a run" 78 "--resume never" whole -- "${train[@]}" --out whole --resume never
 run flock whole/.lock "$thaw" "${train[@]}" --out whole
 check "a second job in the run directory" fails_once 78 "another job" whole
@@ -255,7 +255,7 @@ newest=$(cd piped && find . -name 'step-*.zst' | sort -V | tail -n 1)
 for file in config.json best.json metrics.jsonl "$newest"; do
 	mv piped/result.json piped.result
 	swap "piped/$file"
-	run timeout 120 "$thaw" "${train[@]}" --out piped --keep 5
+	run "$thaw" "${train[@]}" --out piped --keep 5
 	if [ "$file" = "$newest" ]; then
 		check "a checkpoint that is a pipe is passed over" eval 'exits 0 "a pipe, not a regular file: piped/step-" &&
 			cmp -s piped.safetensors piped/model.safetensors'
@@ -271,7 +271,7 @@ mkdir hub idx && sed "s/\"thaw\./\"none./g" piped.safetensors >hub/model.safeten
 idx idx/train 20 && idx idx/t10k 20 && rm -f idx/train-images* && mkfifo idx/train-images-idx3-ubyte
 pipe() { # NAME COMMAND...
 	local name=$1
-	run timeout 120 "$thaw" "${@:2}"
+	run "$thaw" "${@:2}"
 	check "$name is a pipe" eval '[ $code = 65 ] && err_has "a pipe, not a regular file: "'
 }
 pipe "the image" predict --model piped pipe
@@ -284,9 +284,15 @@ pipe "the IDX file" eval --model piped --data idx --split train
 swap piped/result.json
 pipe "the result" "${train[@]}" --out piped --keep 5
 back piped/result.json
+swap piped/model.safetensors
+pipe "the trained network" "${train[@]}" --out piped --keep 5
+back piped/model.safetensors
+mkdir begun && mkfifo begun/result.json
+pipe "the result of a new run" "${train[@]}" --out begun
+check "... which has not trained" test ! -e begun/metrics.jsonl
 run "$thaw" "${train[@]}" --data pipes --out pipes.run
 check "pipes among images are passed over" exits 0 "pipes, sockets or devices"
-run timeout 120 "$thaw" inspect /dev/zero
+run "$thaw" inspect /dev/zero
 check "a device as weights" fails 65 "a device, not a regular file: /dev/zero"
 run bash -c "'$thaw' train --data nowhere --out x --config <(echo 'epochs: 3')"
 check "a pipe of the shell is read" fails_once 74 nowhere

@@ -51,6 +51,14 @@ check "an unreadable validation image is not counted" eval 'exits 0 "skipped: ca
 run "$thaw" eval --model unseen-run --data unseen --json
 check "... and not in eval" eval 'exits 0 "skipped: cannot read: unseen/val/light/12.bmp" && reports damaged=1 images=23'
 
+run "$thaw" eval --model unseen-run --data unseen --max-damaged 0
+check "... which has a limit, too" fails_once 65 "1 of the 24 validation images" "at most 0" "--max-damaged"
+check "... and names the image" err_has "skipped: cannot read: unseen/val/light/12.bmp"
+run mpirun -np 2 "$thaw" eval --model unseen-run --data unseen --max-damaged 0
+check "... on two ranks" fails_once 65 "1 of the 24 validation images" "at most 0"
+run "$thaw" eval --model unseen-run --data unseen --max-damaged 0.05
+check "... and a larger share measures the rest" exits 0
+
 # ---- The limit -------------------------------------------------------------------------------------
 
 run "$thaw" "${train[@]}" --data broken --out limited --max-damaged 0
@@ -82,6 +90,9 @@ rm less/train/dark/1[05].bmp less/train/light/21.bmp
 for lost in dark/10 dark/15 light/21; do echo nonsense >spoiled/train/$lost.bmp; done
 halted spoiled-run whole && halted less-run whole && halted less-two whole
 run "$thaw" "${train[@]}" --data spoiled --out spoiled-run
+check "an image of the recorded sample that was damaged since is refused" fails_once 78 "has changed" train/dark/10.bmp
+sed -i 's/"checksum"/"unsealed"/; s/"images"/"unrecorded"/' spoiled-run/config.json # as a larger dataset: not in the sample
+run "$thaw" "${train[@]}" --data spoiled --out spoiled-run
 check "a run goes on with images that were damaged" eval 'exits 0 && [ "$(skips "")" = 3 ]'
 run "$thaw" "${train[@]}" --data less --out less-run --json
 check "a run goes on without images that were removed, and says so" eval 'exits 0 "3 of the training images that the run began with are missing" \
@@ -90,6 +101,15 @@ check "... with the bits of the run in which they were damaged" same_weights les
 check "... which are not those of the run with all images" eval '! same_weights less-run whole'
 run mpirun -np 2 "$thaw" "${train[@]}" --data less --out less-two
 check "... and with the same bits on two ranks" eval 'exits 0 && same_weights less-two spoiled-run'
+head=("${train[@]}" --unfreeze head --bn frozen --views 1) # a frozen trunk, whose features are cached
+run "$thaw" "${head[@]}" --data good --cache-dir features --out all-cached
+halted less-cached all-cached && halted less-plain all-cached
+run "$thaw" "${head[@]}" --data less --cache-dir features --out less-cached --json
+check "features in --cache-dir of removed images are not used" eval \
+	'exits 0 "skipped: cannot open: less/train/light/21.bmp" && reports training_damaged=3'
+run "$thaw" "${head[@]}" --data less --cache off --out less-plain
+check "... the bits are those without a cache" eval 'exits 0 && same_weights less-cached less-plain && ! same_weights less-cached all-cached'
+
 run "$thaw" "${train[@]}" --data less --out less-run
 check "... then it is done" exits 0 "already done"
 

@@ -143,7 +143,7 @@ long=("${here[@]}" --eval-every 30 --checkpoint-every 2)
 kill_at_lines() { # kill_at_lines RUN LINES: kills a run when it has written LINES lines of metrics
 	"$thaw" "${long[@]}" --out "$1" --plan p.json >out 2>err &
 	local program=$! i
-	for ((i = 0; i < 6000; i++)); do
+	for ((i = 0; i < 30000; i++)); do
 		[ "$(wc -l 2>/dev/null <"$1/metrics.jsonl")" -ge "$2" ] 2>/dev/null && break
 		sleep 0.02
 	done

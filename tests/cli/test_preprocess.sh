@@ -88,12 +88,18 @@ check "the run records it" cmp -s run-given/config.json run-said/config.json
 run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --out run-given
 check "the same flags: complete" exits 0 "done"
 run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --mean 0.5 --out run-given
-check "another mean is refused" fails 78 "mean [0.3, 0.4, 0.5], not [0.5, 0.5, 0.5]: --out run-given"
+check "another mean is refused" fails 78 "mean [0.3, 0.4, 0.5], not [0.5, 0.5, 0.5]: --out run-given" "use the same --mean or"
 run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --interpolation bicubic --out run-given
-check "another interpolation is refused" fails 78 'filter "lanczos", not "bicubic"'
+check "another interpolation is refused" fails 78 'filter "lanczos", not "bicubic"' "use the same --interpolation or"
+run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --crop 0.5 --out run-given
+check "another crop is refused" fails 78 'resize ' "use the same --crop or"
+run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --crop squash --out run-given
+check "another way to crop is refused" fails 78 "use the same --crop or"
+run "$thaw" "${train[@]}" --model silent/m.safetensors "${given[@]}" --std 0.5 --out run-given
+check "another standard deviation is refused" fails 78 "use the same --std or"
 run "$thaw" "${train[@]}" --model silent/m.safetensors --out run-given
 check "no flags are refused" fails 78 "run-given"
-cp -r run-given older && tr -d '\n' <run-given/config.json | sed 's/ *"preprocess": {[^}]*},//' >older/config.json
+cp -r run-given older && tr -d '\n' <run-given/config.json | sed 's/"checksum"/"unsealed"/; s/ *"preprocess": {[^}]*},//' >older/config.json
 run "$thaw" "${train[@]}" --model silent/m.safetensors --out older
 check "a run of an earlier version, which recorded nothing" exits 0 "done"
 

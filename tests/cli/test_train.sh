@@ -73,7 +73,7 @@ long=("${train[@]}" --epochs 30 --eval-every 30 --out stopped)
 stop_at_step() { # sends USR1 to a run after it has written metrics of its first epochs
 	"$thaw" "${long[@]}" >out 2>err &
 	local program=$! i
-	for ((i = 0; i < 6000; i++)); do
+	for ((i = 0; i < 30000; i++)); do
 		[ "$(wc -l 2>/dev/null <stopped/metrics.jsonl)" -ge 3 ] 2>/dev/null && break
 		sleep 0.02
 	done

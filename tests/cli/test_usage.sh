@@ -118,8 +118,15 @@ config() { # config NAME CONTENT TEXT
 }
 config "an unknown key" $'batch: 8\nlrr: 1' "c.yaml:2: lrr: did you mean lr?"
 config "a list as a value" 'lr: [1, 2]' "c.yaml:1"
+config "a list in a list" $'mean: [0.5, [1, 2], 0.5]' "not a single value: c.yaml:1"
+config "two numbers for three channels" $'lr: 1\nstd: [0.5, 0.5]' "two numbers: --std 0.5,0.5"
+config "an empty list" 'std: []' "an empty value: c.yaml:1: std"
+config "a long list" "std: [$(printf '1,%.0s' {1..65})]" "more than 64 values: c.yaml:1"
 config "a mapping as a value" $'lr:\n  a: 1' "c.yaml:2"
 config "a list as the file" '- lr' "c.yaml:1"
+printf 'mean: [0.5, 0.4, 0.3]\nstd:\n- 0.2\n- 0.25\n- 0.3\n' >c.yaml
+show --config c.yaml
+check "a list for a flag of several numbers" eval 'setting mean "0.5,0.4,0.3 +\(c.yaml:1\)" && setting std "0.2,0.25,0.3 +\(c.yaml:2\)"'
 config "a bad value" $'\nlr: abc' "c.yaml:2: lr: abc"
 config "a key without a value" 'lr:' "c.yaml:1"
 config "a duplicate key" $'lr: 1\nlr: 2' "c.yaml:2"

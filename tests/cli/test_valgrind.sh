@@ -18,7 +18,7 @@ export OPENBLAS_CORETYPE=Haswell
 FOUND=99 # exit code if valgrind finds an error
 grind=(valgrind --quiet --error-exitcode="$FOUND" --leak-check=full --errors-for-leak-kinds=definite
 	--show-leak-kinds=definite "$thaw")
-LIMIT=1200 # seconds for one command, so that a hang becomes a failure; on an idle core the slowest takes 60
+LIMIT=3000 # seconds for one command, so that a hang becomes a failure; on an idle core the slowest takes 60
 
 # under_valgrind NAME COMMAND...: the command succeeds and valgrind finds no error.
 under_valgrind() {

@@ -63,7 +63,7 @@ recovers() {
 	for file in run/step-*.zst; do
 		[ ! -e "$file" ] || "$thaw" inspect "$file" >inspected 2>&1 || return 1
 	done
-	timeout 600 "$thaw" "${train[@]}" --out "$work/run" >again.out 2>again.err || return 1
+	timeout 3000 "$thaw" "${train[@]}" --out "$work/run" >again.out 2>again.err || return 1
 	! grep -q 'skipped: ' again.err && whole run && [ -z "$(find run -name '*.tmp')" ]
 }
 # Calls to be tried; a sample is different in each run of the test.

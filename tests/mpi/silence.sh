@@ -60,7 +60,7 @@ for case in "2 0" "4 2"; do
 		test "$(grep -c "^thaw: a rank does not answer: rank $victim on host $(hostname)" "$work/s.log")" -eq 1
 	check "rank $victim of $ranks is stopped: a warning comes first" \
 		grep -q "^waiting for rank $victim on host" "$work/s.log"
-	for ((i = 0; i < 6000; i++)); do
+	for ((i = 0; i < 12000; i++)); do
 		pgrep -f "$thaw .*$work/s" >/dev/null || break
 		sleep 0.05
 	done

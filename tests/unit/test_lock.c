@@ -58,14 +58,48 @@ static thaw_status take(struct thaw_lock **lock, const struct scratch *s, const 
 	return thaw_lock_take(lock, s->path, times, &callbacks);
 }
 
+/* Children that were not waited for: after a failed assertion they would hold the lock, and this test's output, for
+ * ever.
+ */
+static pid_t children[8];
+
+static pid_t fork_child(void)
+{
+	size_t i = 0;
+	while (i < sizeof(children) / sizeof(*children) && children[i] > 0)
+		i++;
+	assert_true(i < sizeof(children) / sizeof(*children));
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	children[i] = pid;
+	return pid;
+}
+
+static void forget_child(pid_t pid)
+{
+	for (size_t i = 0; i < sizeof(children) / sizeof(*children); i++)
+		if (children[i] == pid)
+			children[i] = 0;
+}
+
+static int end_children(void **state)
+{
+	for (size_t i = 0; i < sizeof(children) / sizeof(*children); i++) {
+		if (children[i] > 0 && kill(children[i], SIGKILL) == 0)
+			waitpid(children[i], NULL, 0);
+		children[i] = 0;
+	}
+	flock_error = fcntl_error = 0;
+	return scratch_remove(state);
+}
+
 /* A child that takes the lock and holds it until it is killed, or for some milliseconds. */
 static pid_t start_holder(const struct scratch *s, int milliseconds)
 {
 	int ready[2];
 	char byte;
 	assert_int_equal(pipe(ready), 0);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
+	pid_t pid = fork_child();
 	if (pid == 0) {
 		struct thaw_lock *lock;
 		if (thaw_lock_take(&lock, s->path, &impatient, NULL) != THAW_OK || write(ready[1], "x", 1) != 1)
@@ -86,6 +120,7 @@ static void end_holder(pid_t pid)
 {
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	forget_child(pid);
 }
 
 static void put_owner(const struct scratch *s, const struct lock_owner *owner)
@@ -185,7 +220,7 @@ static void a_living_job_on_another_node_is_respected(void **state)
 	struct thaw_lock *lock = NULL;
 	struct lock_owner o = foreign();
 	put_owner(*state, &o);
-	pid_t pid = fork();
+	pid_t pid = fork_child();
 	if (pid == 0)
 		for (;; usleep(50000)) {
 			o.beat++;
@@ -297,7 +332,7 @@ static void a_reused_process_id_is_not_the_owner(void **state)
 	assert_int_equal(lock_owner_life(&o), LOCK_UNKNOWN);
 }
 
-#define in_scratch(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
+#define in_scratch(test) cmocka_unit_test_setup_teardown(test, scratch_make, end_children)
 
 int main(void)
 {

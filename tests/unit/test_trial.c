@@ -395,6 +395,41 @@ static void a_stop_within_a_step_leaves_it_undone(void **state)
 	close_data(&d);
 }
 
+struct evaluation {
+	const struct thaw_model *model;
+	const struct thaw_dataset *data;
+	int polls; /* after which the last rank is asked to stop */
+	thaw_status status[RANKS];
+};
+
+static void evaluate_rank(struct thaw_comm *comm, void *argument)
+{
+	struct evaluation *e = argument;
+	int left = e->polls;
+	struct thaw_callbacks callbacks = {.context = &left, .stop = comm->rank == comm->size - 1 ? stop_after : NULL};
+	json_t *result = NULL;
+	e->status[comm->rank] =
+		thaw_evaluate(comm, e->model, e->data, RANKS, SIDE, 1, -1.0, left > 0 ? &callbacks : NULL, &result);
+	json_decref(result);
+}
+
+/* Each rank has one batch: a stop is answered between its operators, by all ranks. */
+static void an_evaluation_stops_within_a_batch(void **state)
+{
+	struct data d = open_data(*state);
+	struct thaw_model *model;
+	assert_int_equal(thaw_model_load(&model, "cifar_resnet8", CLASSES, 1), THAW_OK);
+	for (int ranks = 1; ranks <= RANKS; ranks += 3)
+		for (int polls = 0; polls <= 6; polls += 2) {
+			struct evaluation e = {.model = model, .data = &d.test, .polls = polls};
+			ranks_run(ranks, evaluate_rank, &e);
+			for (int r = 0; r < ranks; r++)
+				assert_int_equal(e.status[r], polls > 0 ? THAW_UNFINISHED : THAW_OK);
+		}
+	thaw_model_destroy(model);
+	close_data(&d);
+}
+
 static void invalid_options_are_refused(void **state)
 {
 	struct data d = open_data(*state);
@@ -420,6 +455,7 @@ int main(void)
 		IN_SCRATCH(a_stopped_trial_has_no_result),
 		IN_SCRATCH(invalid_options_are_refused),
 		IN_SCRATCH(a_stop_within_a_step_leaves_it_undone),
+		IN_SCRATCH(an_evaluation_stops_within_a_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
