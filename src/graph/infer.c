@@ -21,10 +21,11 @@ struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, con
 	};
 }
 
-static int max_inputs(const struct thaw_graph *g)
+/* Of the nodes [first, end). */
+static int max_inputs(const struct thaw_graph *g, int first, int end)
 {
 	int most = 1;
-	for (int i = 0; i < g->node_count; i++)
+	for (int i = first; i < end; i++)
 		most = max_int(most, g->nodes[i].input_count);
 	return most;
 }
@@ -57,7 +58,7 @@ thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_shape *x = thaw_alloc((size_t)max_inputs(g), sizeof(*x));
+	struct thaw_shape *x = thaw_alloc((size_t)max_inputs(g, first, end), sizeof(*x));
 	int64_t sum = 0;
 	for (int i = max_int(first, 1); x && i < end; i++) {
 		struct thaw_op_desc desc = thaw_graph_op_desc(g, i, shapes, param, x);
