@@ -127,10 +127,8 @@ await_end() {
 	while any_rank && [ $SECONDS -lt $end ]; do sleep 0.02; done
 	took=$(($(milliseconds) - since))
 	! any_rank || stays ranks
-	if [ "$event" != link-cut ]; then # mpirun waits for its daemon until TCP gives up
-		while [ -n "$(members)" ] && [ $SECONDS -lt $end ]; do sleep 0.1; done
-		[ -z "$(members)" ] || stays "mpirun or its daemons"
-	fi
+	while must_end && [ $SECONDS -lt $end ]; do sleep 0.1; done
+	! must_end || stays "mpirun or its daemons"
 	kill_members
 	wait "$launcher"
 	code=$?
@@ -138,7 +136,21 @@ await_end() {
 	total[$event]=$((total[$event] + took))
 	[ $took -le "${worst[$event]}" ] || worst[$event]=$took
 }
-stays() { # stays WHAT
+# Whether mpirun or a daemon of it has to end still. After a cut, those on either side wait for each other until TCP gives
+# up, unless they have keepalives.
+must_end() {
+	case $event in
+	link-cut) false ;;
+	link-keepalive) running ;; # the daemon on the lost host has ended its ranks
+	*) [ -n "$(members)" ] ;;
+	esac
+}
+# stays WHAT: a fault, unless a rank was stopped between the end of MPI and its own: then only mpirun waits for it.
+stays() {
+	if [ "$event" = rank-STOP ] && [ -e "$run/result.json" ]; then
+		echo "# start $starts: a rank was stopped when the run was done"
+		return
+	fi
 	ps -o pid,stat,etimes,args -p "$(members | paste -sd,)" >>"$work/log"
 	fault "$1 stay for $GONE s"
 }
