@@ -43,8 +43,9 @@ done
 resumed=0 other=0
 for ((pass = 0; pass < passes; pass++)); do
 	for ((step = 1; step < LAST; step += stride)); do
-		to=${sizes[(step + pass) % 5]}
-		from=${sizes[(2 * step + pass) % 5]}
+		nth=$(((step - 1) / stride))
+		to=${sizes[(nth + pass + 1) % 5]}
+		from=${sizes[(2 * nth + pass) % 5]}
 		[ -d "$work/on-$from" ] || from=2
 		stopped_at $step "$work/on-$from"
 		train "$to" "$run"
