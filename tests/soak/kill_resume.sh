@@ -19,9 +19,9 @@ set -u
 . "$(dirname "$0")/runs.bash"
 # shellcheck source=tests/cluster/hosts.bash
 . "$here/../cluster/hosts.bash"
-GONE=30    # seconds for all ranks to end after an event
+GONE=30      # seconds for all ranks to end after an event
 PATIENCE=600 # seconds for a job without an event
-TIMEOUT=3  # of thaw: seconds of silence
+TIMEOUT=3    # of thaw: seconds of silence
 KEEPALIVE=(--mca oob_tcp_keepalive_time 1 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 1)
 space=thaw-soak$$
 
@@ -149,6 +149,7 @@ must_end() {
 stays() {
 	if [ "$event" = rank-STOP ] && [ -e "$run/result.json" ]; then
 		echo "# start $starts: a rank was stopped when the run was done"
+		took=0
 		return
 	fi
 	ps -o pid,stat,etimes,args -p "$(members | paste -sd,)" >>"$work/log"
@@ -229,7 +230,7 @@ fi
 check "an uninterrupted run" test -s "$work/unbroken/model.safetensors"
 [ $failed -eq 0 ] || exit 1
 runs=0 starts=0 event=
-trap 'table; exit 1' INT TERM
+trap 'trap "" INT TERM; table; exit 1' INT TERM
 while [ $runs -eq 0 ] || events_left; do
 	runs=$((runs + 1))
 	one_run
