@@ -249,10 +249,11 @@ BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, and PyTorch if it is installed: JSON lines
 	@tests/bench/run.sh $(BUILD) $(BENCH_RANKS)
 
-ROUNDS ?= 20
-soak: all $(BUILD)/tests/unit/test_damage ## hours: kills and resumes, faults, damaged files, several hosts, a real Slurm if installed
+SOAK ?= rank-KILL=1000 mpirun-KILL=100 rank-STOP=100 link-cut=25 link-keepalive=25 mpirun-TERM=50 mpirun-USR1=50 rank-PAUSE=10
+soak: all $(BUILD)/tests/unit/test_damage ## hours: interruptions and resumes, faults, damaged files, several hosts, a real Slurm if installed
 	THAW_TEST_ALL=1 $(BUILD)/tests/unit/test_damage
-	@tests/soak/kill_resume.sh $(BUILD) $(ROUNDS)
+	@tests/soak/kill_resume.sh $(BUILD) $(SOAK)
+	@tests/soak/every_step.sh $(BUILD)
 	@tests/cluster/hosts.sh $(BUILD)
 	@tests/faults/train.sh $(BUILD) 1
 	@tests/cluster/slurm.sh $(BUILD)

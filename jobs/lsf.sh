@@ -28,6 +28,9 @@ MPIRUN=${MPIRUN:-mpirun}           # of the MPI that thaw was built with
 
 set -u
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# When a node or its network is lost, Open MPI's mpirun notices after 50 s and returns 205. By default it would wait for
+# that node until TCP gives up, many minutes after the ranks have ended.
+export OMPI_MCA_oob_tcp_keepalive_time=20 OMPI_MCA_oob_tcp_keepalive_intvl=5 OMPI_MCA_oob_tcp_keepalive_probes=6
 mpirun=("$MPIRUN" --hostfile "${LSB_DJOB_HOSTFILE:?submit this script with bsub}")
 
 # Signals for the ranks go through mpirun as USR1; INT and TERM, which bkill sends, would make mpirun kill them.
@@ -71,5 +74,6 @@ if [ $code -eq 75 ] && [ -n "$killed" ]; then
 	echo "saved, killed: submit the script again to continue"
 	exit 130 # not 75, for which LSF would requeue the job
 fi
+[ $code -ne 205 ] || echo "a node or its network was lost: submit the script again to continue"
 [ $code -ne 75 ] || echo "saved; LSF puts the job back into the queue"
 exit $code

@@ -32,6 +32,9 @@ cd "${PBS_O_WORKDIR:?submit this script with qsub}" || exit 74
 [ -f "$SCRIPT" ] || { echo "no such file: $PWD/$SCRIPT: set SCRIPT to the path of this script" >&2; exit 64; }
 export MODEL DATA OUT FLAGS STAGE THAW MPIRUN SCRIPT LEAD
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# When a node or its network is lost, Open MPI's mpirun notices after 50 s and returns 205. By default it would wait for
+# that node until TCP gives up, many minutes after the ranks have ended.
+export OMPI_MCA_oob_tcp_keepalive_time=20 OMPI_MCA_oob_tcp_keepalive_intvl=5 OMPI_MCA_oob_tcp_keepalive_probes=6
 images=$DATA
 mpirun=("$MPIRUN" --hostfile "$PBS_NODEFILE")
 
@@ -98,4 +101,5 @@ if [ $code -eq 75 ] && [ -n "$limit" ]; then
 elif [ $code -eq 75 ]; then
 	echo "saved: submit the script again to continue, unless PBS has requeued the job"
 fi
+[ $code -ne 205 ] || echo "a node or its network was lost: submit the script again to continue"
 exit $code

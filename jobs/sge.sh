@@ -29,6 +29,9 @@ MPIRUN=${MPIRUN:-mpirun}           # of the MPI that thaw was built with
 
 set -u
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+# When a node or its network is lost, Open MPI's mpirun notices after 50 s and returns 205. By default it would wait for
+# that node until TCP gives up, many minutes after the ranks have ended.
+export OMPI_MCA_oob_tcp_keepalive_time=20 OMPI_MCA_oob_tcp_keepalive_intvl=5 OMPI_MCA_oob_tcp_keepalive_probes=6
 awk '{ print $1 " slots=" $2 }' "${PE_HOSTFILE:?submit this script with qsub -pe}" >"$TMPDIR/hosts" || exit 74
 mpirun=("$MPIRUN" --hostfile "$TMPDIR/hosts" -n "$NSLOTS")
 
@@ -74,4 +77,5 @@ if [ $code -eq 75 ] && [ -n "$requeue" ]; then
 	exit 99
 fi
 [ $code -ne 75 ] || echo "saved: submit the script again to continue"
+[ $code -ne 205 ] || echo "a node or its network was lost: submit the script again to continue"
 exit $code

@@ -238,6 +238,9 @@ thaw_status thaw_watch_join(struct thaw_watch **watch, MPI_Comm comm)
 	thaw_status status = watch_rules_join(w->rules, w->rank, w->size, w->places);
 	pthread_mutex_unlock(&w->mutex);
 	THAW_TRY(status);
+	/* Each rank sends a sign of life before any is RUNNING: one that is stopped from then on is not "unheard". */
+	send_beats(w, 0);
+	MPI_TRY(MPI_Barrier(comm));
 	w->comm = comm;
 	atomic_store(&w->stage, RUNNING);
 	return THAW_OK;

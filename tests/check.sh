@@ -93,6 +93,9 @@ suite_mpi() {
 	for script in tests/mpi/*.sh; do
 		[ -e "$script" ] && run "mpi ${script##*/}" bash "$script" "$build"
 	done
+	# Samples of make soak. silence.sh has a rank that is stopped for ever.
+	run "soak kill_resume.sh" bash tests/soak/kill_resume.sh "$build" rank-KILL=3 mpirun-KILL=1
+	run "soak every_step.sh" bash tests/soak/every_step.sh "$build" 15 1
 }
 
 suite_cli() {

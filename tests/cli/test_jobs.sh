@@ -117,6 +117,10 @@ for LAUNCH in srun mpirun; do
 	CODE=65 run bash "$jobs/slurm.sbatch"
 	check "slurm, $LAUNCH: a failed job is not requeued" eval 'exits 65 && [ ! -e requeued ]'
 	clean
+	CODE=205 run bash "$jobs/slurm.sbatch"
+	check "slurm, $LAUNCH: mpirun has lost a node: requeued" \
+		eval 'exits 205 && requeued && out_has "stopped; the job is back in the queue"'
+	clean
 	job JobState=COMPLETING PreemptTime=2026-11-28T07:20:08
 	AFTER_USR1=65 signalled TERM
 	check "slurm, $LAUNCH: a failed job is not requeued when preempted" eval 'exits 65 && [ ! -e requeued ]'

@@ -2,13 +2,11 @@
 # Several hosts on one machine: network and host name namespaces, joined by a switch, with MPI over TCP. The same bits on
 # one, two and four hosts; a link that is cut ends the job, which then resumes with the same bits.
 # Usage: hosts.sh BUILD. Needs root, iproute2 and mpirun; skips without them.
-#
-# $RATE, such as 1gbit, limits each host's link. The namespaces share process numbers and /dev/shm, so MPI is told to use
-# TCP only, and the ranks of "different" hosts do not share memory.
 # Conditions are evaluated later, the trap calls functions, $FLAGS is several words:
 # shellcheck disable=SC2016,SC2317,SC2086
 set -u
 thaw=$(realpath "$1")/thaw
+here=$(realpath "$(dirname "$0")")
 data=/usr/share/datasets/fashion-mnist # Debian's package dataset-fashion-mnist
 PATIENCE=300                           # seconds for anything that ends
 
@@ -42,53 +40,16 @@ wait_until() { # wait_until SECONDS CONDITION
 
 work=$(mktemp -d /tmp/thaw-hosts-XXXXXX)
 cd "$work" || exit 1
-space=thaw$$ # the namespaces are $space-0 (the switch) and $space-1 ...
-HOSTS=4
+space=thaw$$
+# shellcheck source=tests/cluster/hosts.bash
+. "$here/hosts.bash"
 cleanup() {
-	local h
-	for ((h = 0; h <= HOSTS; h++)); do ip netns del "$space-$h" 2>/dev/null; done
+	drop_hosts
 	[ -n "${KEEP_WORK:-}" ] || [ "$failed" -ne 0 ] || rm -rf "$work"
 }
 trap cleanup EXIT
 
-within() { ip netns exec "$space-$1" "${@:2}"; } # within HOST COMMAND...
-link() { within 0 ip link set "port$1" "$2"; }   # link HOST up|down
-
-make_hosts() {
-	local h
-	ip netns add "$space-0" && within 0 ip link add switch type bridge && within 0 ip link set switch up || return 1
-	for ((h = 1; h <= HOSTS; h++)); do
-		ip netns add "$space-$h" || return 1
-		within 0 ip link add "port$h" type veth peer name eth0 netns "$space-$h" || return 1
-		within 0 ip link set "port$h" master switch up
-		within $h ip addr add 10.77.0.$h/24 dev eth0
-		within $h ip link set eth0 up
-		within $h ip link set lo up
-		if [ -n "${RATE:-}" ]; then
-			within $h tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kbit latency 50ms
-			within 0 tc qdisc add dev "port$h" root tbf rate "$RATE" burst 256kbit latency 50ms
-		fi
-	done
-	# How mpirun starts a daemon on a host: AGENT ADDRESS COMMAND...
-	cat >agent <<END
-#!/bin/sh
-host=\${1##*.}
-shift
-exec ip netns exec $space-\$host unshare --uts sh -c "hostname host\$host; \$*"
-END
-	chmod +x agent
-}
-
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OPENBLAS_NUM_THREADS=1
-# on_hosts N RANKS COMMAND...: RANKS ranks on each of N hosts
-on_hosts() {
-	local n=$1 ranks=$2 h list=
-	shift 2
-	for ((h = 1; h <= n; h++)); do list+=${list:+,}10.77.0.$h:$ranks; done
-	within 1 unshare --uts sh -c 'hostname host1; exec "$@"' sh mpirun -np $((n * ranks)) --host "$list" \
-		--mca plm_rsh_agent "$work/agent" --mca btl tcp,self --mca pml ob1 --mca btl_tcp_if_include 10.77.0.0/24 \
-		--mca oob_tcp_if_include 10.77.0.0/24 --bind-to none --oversubscribe --mca mpi_yield_when_idle 1 "$@"
-}
 
 FLAGS="--model cifar_resnet8 --data $data --unfreeze all --bn lane --size 16 --per-class 21 --lanes 7 --batch 30 --epochs 3
 	--head-epochs 1 --jitter 0.3 --label-smoothing 0.1 --eval-every 2 --lr 0.05"
@@ -110,31 +71,43 @@ on_hosts 2 2 "$thaw" bench --reduce --model cifar_resnet8 --size 16 --batch 3 --
 check "thaw bench --reduce knows the ranks of a host" grep -q "^reduction over 4 ranks, 2 per node: " reduce.log
 check "thaw bench --reduce predicts 512 hosts" grep -qE "^ +1024 +512 " reduce.log
 
-# members OUT: processes of the run, with mpirun and its daemons
-members() { grep -lszF -e "$work/$1" /proc/[0-9]*/cmdline | cut -d / -f 3; }
-# A link is cut in mid-run: the job ends by itself, and goes on when the link is there again.
-cut_link() {
-	local job cut
-	FLAGS="$FLAGS --epochs 200 --eval-every 200"
-	train "$work/long" >long.log 2>&1
-	train "$work/cut" on_hosts 2 1 --timeout "${TIMEOUT:-30}" >cut.log 2>&1 &
-	job=$!
-	wait_until $PATIENCE 'grep -q "\"step\": *50[,}]" cut/metrics.jsonl 2>/dev/null'
-	link 2 down
-	cut=$SECONDS
-	check "link cut: the job ends" wait_until $PATIENCE '! kill -0 '$job' 2>/dev/null'
-	echo "# link cut: ended after $((SECONDS - cut)) s: $(grep '^thaw: ' cut.log | tail -n 1)"
-	wait $job
-	check "link cut: it fails" test $? -ne 0
-	check "link cut: the log names the host" grep -q "^thaw: .*host[12]" cut.log
-	check "link cut: no rank is left" wait_until 30 '[ -z "$(members cut)" ]'
-	link 2 up
-	train "$work/cut" on_hosts 2 1 >>cut.log 2>&1
-	check "link cut: resumed: the weights of one process" cmp -s cut/model.safetensors long/model.safetensors
+# ranks OUT: processes of the run
+ranks() {
+	grep -lszF -e "$work/$1" /proc/[0-9]*/cmdline | cut -d / -f 3 | while read -r pid; do
+		[ "/proc/$pid/exe" -ef "$thaw" ] && echo "$pid"
+	done
 }
-if "$thaw" train --help | grep -q -- "--timeout"; then
-	cut_link
-else
-	echo "ok hosts, a link is cut # SKIP this thaw has no --timeout"
-fi
+# cut_link N RANKS HOST: on N hosts of RANKS ranks, the link of HOST is cut in mid-run: the job ends by itself, and goes
+# on when the link is there again. The ranks end within the timeout. mpirun waits for its daemon on the lost host, unless
+# it notices the loss first: with $KEEPALIVE.
+cut_link() {
+	local job cut out=cut-$1x$2-$3${KEEPALIVE:+-keepalive} what="$1 hosts of $2, link $3 cut${KEEPALIVE:+, keepalive}"
+	train "$work/$out" on_hosts "$1" "$2" $KEEPALIVE >"$out.log" 2>&1 &
+	job=$!
+	wait_until $PATIENCE "grep -q '\"step\": *50[,}]' $out/metrics.jsonl 2>/dev/null"
+	link "$3" down
+	cut=$SECONDS
+	check "$what: all ranks end" wait_until $PATIENCE "[ -z \"\$(ranks $out)\" ]"
+	echo "# $what: ended after $((SECONDS - cut)) s: $(grep '^thaw: ' "$out.log" | tail -n 1)"
+	if [ -n "$KEEPALIVE" ]; then
+		check "$what: mpirun ends" wait_until 30 "! kill -0 $job 2>/dev/null"
+	else
+		check "$what: the log names rank and host" grep -q "^thaw: .*rank [0-9]* on host host[1-4]" "$out.log"
+	fi
+	link "$3" up
+	pkill -KILL -f "mpirun .*$work/$out( |$)"
+	wait $job
+	check "$what: it fails" test $? -ne 0
+	train "$work/$out" on_hosts "$1" "$2" >>"$out.log" 2>&1
+	check "$what: resumed: the weights of one process" cmp -s "$out/model.safetensors" long/model.safetensors
+}
+FLAGS="$FLAGS --epochs 20 --eval-every 20 --checkpoint-every 5 --timeout ${TIMEOUT:-30}"
+train "$work/long" >long.log 2>&1
+KEEPALIVE=
+cut_link 2 1 2
+cut_link 2 2 1
+cut_link 4 1 3
+KEEPALIVE="--mca oob_tcp_keepalive_time 2 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3"
+cut_link 2 1 2
+cut_link 4 1 1
 exit $failed

@@ -1,137 +1,239 @@
 #!/bin/bash
-# Runs are killed at random moments and resumed on random rank counts until they are done. Each must end with the
-# weights and metrics of an uninterrupted run and leave no process behind.
-# Usage: kill_resume.sh BUILD ROUNDS
+# Runs are interrupted at random moments, also while they start and save, and resumed on 1, 2, 3, 4 or 8 ranks until they
+# are done. Each must end with the weights and metrics of an uninterrupted run. After each interruption, all processes
+# must end within 30 s, and in the end no temporary file may be left.
+# Usage: kill_resume.sh BUILD EVENT=COUNT...
+#   rank-KILL                 SIGKILL to a rank
+#   rank-STOP                 SIGSTOP to a rank, for ever
+#   rank-PAUSE                SIGSTOP to a rank, and SIGCONT after a second: the run goes on to its end
+#   mpirun-KILL               SIGKILL to mpirun
+#   mpirun-TERM, mpirun-USR1  a scheduler's signals: the run saves and ends with exit code 75
+#   link-cut                  the network link of a host is cut; skipped without root and iproute2
+#   link-keepalive            the same, where mpirun notices the loss before the ranks do, and ends too
 #
-# $SEED (printed) repeats the sequence of events, victims and delays; how far the training is by then depends on the
-# machine.
-# $KEEP_WORK keeps the folder of the runs; after a failure it is always kept.
-# shellcheck disable=SC2206,SC2317 # the paths have no spaces; cleanup is called by the trap
+# $SEED (printed) repeats the sequence of events, rank counts and delays; how far the training is by then depends on the
+# machine. $KEEP_WORK keeps the folder of the runs; after a failure it is always kept.
+# shellcheck disable=SC2317 # functions are called by the trap and through variables
 set -u
-thaw=$(realpath "$1")/thaw
-rounds=$2
-data=/usr/share/datasets/fashion-mnist # Debian's package dataset-fashion-mnist
-FRACTION=4     # the first event comes after at most 1/FRACTION of the uninterrupted run's time
-GONE=30        # seconds for all ranks to end after a rank or mpirun ended
-MAX_STARTS=100 # of a run
+# shellcheck source=tests/soak/runs.bash
+. "$(dirname "$0")/runs.bash"
+# shellcheck source=tests/cluster/hosts.bash
+. "$here/../cluster/hosts.bash"
+GONE=30      # seconds for all ranks to end after an event
+PATIENCE=600 # seconds for a job without an event
+TIMEOUT=3    # of thaw: seconds of silence
+KEEPALIVE=(--mca oob_tcp_keepalive_time 1 --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 1)
+space=thaw-soak$$
 
-if [ ! -d $data ]; then
-	echo "ok kill and resume # SKIP no $data"
+if [ ! -d "$source" ]; then
+	rm -rf "$work"
+	echo "ok kill and resume # SKIP no $source"
 	exit 0
 fi
 seed=${SEED:-$((($(date +%s) * 31 + $$) % 32768))}
 RANDOM=$seed
-work=$(mktemp -d)
-failed=0
 echo "# seed $seed, in $work"
 cleanup() {
-	# The ranks are found by their run directory, which no other process uses.
-	local pid
-	for pid in $(members); do kill -KILL "$pid" 2>/dev/null; done
+	kill_members
+	drop_hosts
 	[ -n "${KEEP_WORK:-}" ] || [ "$failed" -ne 0 ] || rm -rf "$work"
 }
 trap cleanup EXIT
+declare -A left=() happened=() worst=() total=() unsaved=() faults=()
+for argument in "${@:2}"; do
+	event=${argument%=*}
+	left[$event]=${argument#*=} happened[$event]=0 worst[$event]=0 total[$event]=0 unsaved[$event]=0 faults[$event]=0
+done
+events=("${!left[@]}")
 
-check() { # check NAME CONDITION...
-	local what=$1
-	if "${@:2}"; then
-		echo "ok $what"
-	else
-		echo "not ok $what (seed $seed, see $work)"
-		failed=1
-	fi
+# fault WHAT: counts and names it, and keeps the log of the start.
+fault() {
+	faults[$event]=$((${faults[$event]:-0} + 1))
+	echo "not ok start $starts, $event on $size ranks: $1 (see $work/fault-$starts.log)"
+	cp "$work/log" "$work/fault-$starts.log"
+	failed=1
 }
 
-# Ids of all processes with the run directory as an argument, including mpirun. (From a file, or grep finds itself.)
-run=$work/run
-echo "$run" >"$work/name"
-members() { grep -lszxF -f "$work/name" /proc/[0-9]*/cmdline | cut -d / -f 3; }
-# The same without mpirun and its children that have not started thaw yet.
-ranks() { for pid in $(members); do [ "$(readlink "/proc/$pid/exe")" = "$thaw" ] && echo "$pid"; done; }
-a_rank() { ranks | sed -n "$((RANDOM % $1 + 1))p"; }
-
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_hwloc_base_binding_policy=none OPENBLAS_NUM_THREADS=1
-
-# Lanes, batches and epochs do not divide each other evenly, and checkpoints are frequent enough to be interrupted.
-args=(train --data $data --model cifar_resnet8 --unfreeze all --bn lane --size 16 --per-class 21 --lanes 5
-	--batch 24 --epochs 24 --head-epochs 2 --eval-every 8 --checkpoint-every 3)
-weights() { sha256sum <"$1/model.safetensors"; }
-metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl"; } # without the times
-
-nap() { sleep "$(printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)))"; }
 running() { kill -0 "$launcher" 2>/dev/null; }
 
-# disturb SIZE: after a random time, does one of the things that happen to jobs. Its name is in $what.
-disturb() {
-	local victim
-	nap $((RANDOM * longest / 32768))
-	case $((RANDOM % 5)) in
-	0) what=rank-KILL && victim=$(a_rank "$1") && [ -n "$victim" ] && kill -KILL "$victim" ;;
-	1) what=mpirun-KILL && kill -KILL "$launcher" ;;
-	2) what=mpirun-TERM && kill -TERM "$launcher" ;;
-	3) what=mpirun-USR1 && kill -USR1 "$launcher" ;;
-	4) what=rank-STOP && victim=$(a_rank "$1") && [ -n "$victim" ] && kill -STOP "$victim" && sleep 5 &&
-		kill -CONT "$victim" ;;
-	esac || what=none # no rank yet, or it had ended
+events_left() {
+	local name
+	for name in "${events[@]}"; do [ "${left[$name]}" -eq 0 ] || return 0; done
+	return 1
 }
 
-# start SIZE: one job from start to end. The exit code is in $code; $happened counts the events.
-start() {
-	mpirun -q -np "$1" "$thaw" "${args[@]}" --out "$run" >"$work/log" 2>&1 &
-	launcher=$!
-	local deadline begun
-	what=none
-	while { [ "$what" = none ] || [ "$what" = rank-STOP ]; } && running; do # these do not end a job
-		disturb "$1"
-		happened[$what]=$((${happened[$what]:-0} + 1))
+# Picks the next event in proportion to what is left of each; "none" when nothing is.
+pick_event() {
+	local sum=0 place
+	event=none
+	for name in "${events[@]}"; do sum=$((sum + left[$name])); done
+	[ "$sum" -gt 0 ] || return
+	place=$(((RANDOM * 32768 + RANDOM) % sum))
+	for event in "${events[@]}"; do
+		place=$((place - left[$event]))
+		[ $place -ge 0 ] || break
 	done
-	deadline=$((SECONDS + GONE))
-	while running && [ $SECONDS -lt $deadline ]; do sleep 0.05; done
-	if running; then
-		echo "# after $what: mpirun still runs" && hung=$((hung + 1))
-		kill -KILL $launcher
+}
+
+# Starts a job. The size is random; a single rank has no other that would notice silence.
+launch() {
+	local sizes=(1 2 3 4 8) shapes=("2 1" "2 2" "4 1" "4 2") hosts each launch
+	size=${sizes[RANDOM % 5]}
+	[[ $event != rank-STOP || $size -gt 1 ]] || size=2
+	launch=(mpirun -q -np "$size")
+	if [[ $event = link-* ]]; then
+		read -r hosts each <<<"${shapes[RANDOM % 4]}"
+		size=$((hosts * each)) host=$((RANDOM % hosts + 1))
+		launch=(on_hosts "$hosts" "$each")
+		[ "$event" = link-cut ] || launch+=("${KEEPALIVE[@]}")
 	fi
-	wait $launcher 2>/dev/null
+	THAW_SOAK=$run "${launch[@]}" "$thaw" "${args[@]}" --epochs 6 --head-epochs 1 --eval-every 3 \
+		--checkpoint-every $((RANDOM % 3 + 1)) --timeout $TIMEOUT --out "$run" >"$work/log" 2>&1 &
+	launcher=$!
+}
+
+# One event in four is soon after the first rank has started, the others after some steps. False if the job has ended.
+wait_for_moment() {
+	local goal early=$((RANDOM % 4)) delay=$RANDOM end=$((SECONDS + PATIENCE))
+	newest_step
+	goal=$((step + RANDOM % 12 + 1))
+	until find_ranks; do running && [ $SECONDS -lt $end ] && sleep 0.1 || return 1; done
+	if [ $early -eq 0 ]; then
+		nap $((delay % 1500))
+	else
+		until newest_step && [ "$step" -ge $goal ]; do running && [ $SECONDS -lt $end ] && sleep 0.02 || return 1; done
+		nap $((delay % 100))
+	fi
+	find_ranks && running
+}
+
+# Does the event. False if the job has ended by then.
+strike() {
+	local victim=${ranks[RANDOM % ${#ranks[@]}]}
+	case $event in
+	mpirun-*) kill -"${event#*-}" "$launcher" ;;
+	rank-PAUSE) kill -STOP "$victim" && sleep 1 && kill -CONT "$victim" ;;
+	rank-*) kill -"${event#*-}" "$victim" ;;
+	link-*) link "$host" down ;;
+	esac 2>/dev/null
+}
+
+# From the event on: waits for the end of the ranks and of mpirun, and accounts for both.
+await_end() {
+	local since end took
+	since=$(milliseconds)
+	end=$((SECONDS + GONE))
+	[ "$event" != rank-PAUSE ] || end=$((SECONDS + PATIENCE))
+	while any_rank && [ $SECONDS -lt $end ]; do sleep 0.02; done
+	took=$(($(milliseconds) - since))
+	! any_rank || stays ranks
+	while must_end && [ $SECONDS -lt $end ]; do sleep 0.1; done
+	! must_end || stays "mpirun or its daemons"
+	kill_members
+	wait "$launcher"
 	code=$?
-	begun=$SECONDS
-	while [ -n "$(members)" ] && [ $((SECONDS - begun)) -lt $GONE ]; do sleep 0.05; done
-	if [ -n "$(members)" ]; then
-		echo "# after $what: processes stay: $(members | tr '\n' ' ')" && orphans=$((orphans + 1))
-		for pid in $(members); do kill -KILL "$pid" 2>/dev/null; done
-	fi
-	cat "$work/log" >>"$work/log.all"
-	echo "=== $1 ranks, $what, exit code $code" >>"$work/log.all"
-	# After USR1 a started run saves and exits with 75, or with 0 if it was already at its end.
-	if [ "$what" = mpirun-USR1 ] && grep -q '^thaw train' "$work/log" && [ $code -ne 75 ] && [ $code -ne 0 ]; then
-		echo "# after USR1: exit code $code" && unsaved=$((unsaved + 1))
-	fi
-	# None of these events may make the run refuse to continue.
-	case $code in
-	64 | 65 | 70 | 71 | 74 | 78) echo "# refused: $(grep '^thaw: ' "$work/log")" && refused=$((refused + 1)) ;;
+	[ "$event" != rank-PAUSE ] || return
+	total[$event]=$((total[$event] + took))
+	[ $took -le "${worst[$event]}" ] || worst[$event]=$took
+}
+# Whether mpirun or a daemon of it has to end still. After a cut, those on either side wait for each other until TCP gives
+# up, unless they have keepalives.
+must_end() {
+	case $event in
+	link-cut) false ;;
+	link-keepalive) running ;; # the daemon on the lost host has ended its ranks
+	*) [ -n "$(members)" ] ;;
 	esac
 }
+# stays WHAT: a fault, unless a rank was stopped between the end of MPI and its own: then only mpirun waits for it.
+stays() {
+	if [ "$event" = rank-STOP ] && [ -e "$run/result.json" ]; then
+		echo "# start $starts: a rank was stopped when the run was done"
+		took=0
+		return
+	fi
+	ps -o pid,stat,etimes,args -p "$(members | paste -sd,)" >>"$work/log"
+	fault "$1 stay for $GONE s"
+}
 
-milliseconds() { date +%s%3N; }
-longest=$(milliseconds)
-"$thaw" "${args[@]}" --out "$work/unbroken" >"$work/unbroken.log" 2>&1
-longest=$((($(milliseconds) - longest) / FRACTION))
-check "an uninterrupted run" test -s "$work/unbroken/model.safetensors"
-declare -A happened
-total=0
-for ((round = 1; round <= rounds && failed == 0; round++)); do
+# None of the events may make the run refuse to continue. MPI may fail to start within its limit: exit code 71.
+judge() {
+	newest_step
+	case $code in
+	64 | 65 | 70 | 74 | 78) fault "exit code $code: $(grep '^thaw: ' "$work/log")" ;;
+	71) grep -q '^thaw: MPI does not' "$work/log" || fault "exit code 71: $(grep '^thaw: ' "$work/log")" ;;
+	esac
+	[ -z "$(compgen -G "$run/*.tmp")" ] || unsaved[$event]=$((${unsaved[$event]:-0} + 1))
+	{
+		echo "=== start $starts: $size ranks, $event, exit code $code, step $step"
+		cat "$work/log"
+	} >>"$work/log.all"
+}
+
+# One job from start to end.
+start() {
+	starts=$((starts + 1))
+	pick_event
+	launch
+	if [ "$event" != none ] && wait_for_moment && strike; then
+		happened[$event]=$((happened[$event] + 1)) left[$event]=$((left[$event] - 1))
+		await_end
+	else
+		event=none
+		local end=$((SECONDS + PATIENCE))
+		while running && [ $SECONDS -lt $end ]; do sleep 0.05; done
+		! running || fault "hangs"
+		kill_members
+		wait "$launcher"
+		code=$?
+		[ $code -eq 0 ] || fault "exit code $code without an event"
+	fi
+	[ -z "${host:-}" ] || link "$host" up
+	host=
+	judge
+}
+
+# One run, to its end.
+one_run() {
+	local first=$((starts + 1)) before=$failed
 	rm -rf "$run" "$work/log.all"
-	hung=0 orphans=0 unsaved=0 refused=0 starts=0 code=1
-	while [ ! -e "$run/result.json" ] && [ $starts -lt $MAX_STARTS ] && [ $((hung + orphans + unsaved + refused)) -eq 0 ]; do
-		start $((RANDOM % 4 + 1)) 2>/dev/null # bash reports killed jobs there
-		starts=$((starts + 1))
+	failed=0
+	until [ -e "$run/result.json" ] || [ $failed -ne 0 ]; do start 2>>"$work/bash.log"; done # bash reports killed jobs
+	if [ $failed -eq 0 ]; then
+		same "$run" "$work/unbroken" || { cp -r "$run" "$work/other-bits-$runs" && failed=1; }
+		[ -z "$(compgen -G "$run/*.tmp")" ] || failed=1
+		check "run $runs, starts $first to $starts: the uninterrupted run's weights and metrics, no temporary file" \
+			test $failed -eq 0
+	fi
+	[ $failed -eq 0 ] || cp "$work/log.all" "$work/run-$runs.log"
+	[ $before -eq 0 ] || failed=1
+}
+
+table() {
+	local mean
+	echo "# event        times  during a save  mean to exit (s)  worst (s)  faults"
+	for event in $(printf '%s\n' "${events[@]}" | sort); do
+		mean=$((happened[$event] > 0 ? total[$event] / happened[$event] : 0))
+		printf '# %-12s %5d %14d %17s %10s %7d\n' "$event" "${happened[$event]}" "${unsaved[$event]}" \
+			"$(seconds $mean)" "$(seconds "${worst[$event]}")" "${faults[$event]}"
 	done
-	total=$((total + starts))
-	check "round $round: done after $starts starts" test -e "$run/result.json"
-	check "round $round: nothing hung, stayed, was refused or went unsaved" \
-		test $((hung + orphans + unsaved + refused)) -eq 0
-	check "round $round: the uninterrupted run's weights" test "$(weights "$run")" = "$(weights "$work/unbroken")"
-	check "round $round: the uninterrupted run's metrics" test "$(metrics "$run")" = "$(metrics "$work/unbroken")"
+	echo "# $runs runs, $starts starts, $SECONDS s"
+}
+seconds() { printf '%d.%02d' $(($1 / 1000)) $(($1 % 1000 / 10)); } # seconds MILLISECONDS
+
+make_data
+if [[ ${!left[*]} = *link-* ]] && ! { [ "$(id -u)" -eq 0 ] && make_hosts; } 2>"$work/hosts.log"; then
+	echo "ok links are cut # SKIP no namespaces: $(tail -n 1 "$work/hosts.log")"
+	left[link-cut]=0 left[link-keepalive]=0
+fi
+"$thaw" "${args[@]}" --epochs 6 --head-epochs 1 --eval-every 3 --out "$work/unbroken" >"$work/unbroken.log" 2>&1
+check "an uninterrupted run" test -s "$work/unbroken/model.safetensors"
+[ $failed -eq 0 ] || exit 1
+runs=0 starts=0 event=
+trap 'trap "" INT TERM; table; exit 1' INT TERM
+while [ $runs -eq 0 ] || events_left; do
+	runs=$((runs + 1))
+	one_run
 done
-echo "# $total starts:$(for what in "${!happened[@]}"; do printf ' %s %d' "$what" "${happened[$what]}"; done)"
+table
 exit $failed
