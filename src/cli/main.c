@@ -214,14 +214,17 @@ static bool stop_requested(void *context)
 /* Installs the handlers first: a signal between MPI_Init and their installation would kill the rank. */
 static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm)
 {
-	if (v->command->ends) {
+	bool handled = v->command->ends || v->command->stops;
+	if (handled) {
 		THAW_TRY(thaw_signals_install());
 		thaw_signals_exit("");
 	}
 	const struct thaw_watch_options watch = {
 		.timeout = ((const struct common *)v->values)->timeout, .log = print_silence, .stop = stop_requested};
 	THAW_TRY(thaw_mpi_open_watched(comm, &watch));
-	if (v->command->ends && comm->rank == 0) {
+	if (!v->command->ends)
+		thaw_signals_exit(NULL); /* all ranks end together */
+	if (handled && comm->rank == 0) {
 		thaw_signals_exit(v->command->ends);
 		thaw_signals_announce(v->command->stops);
 	}
