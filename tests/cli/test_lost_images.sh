@@ -90,9 +90,6 @@ rm less/train/dark/1[05].bmp less/train/light/21.bmp
 for lost in dark/10 dark/15 light/21; do echo nonsense >spoiled/train/$lost.bmp; done
 halted spoiled-run whole && halted less-run whole && halted less-two whole
 run "$thaw" "${train[@]}" --data spoiled --out spoiled-run
-check "an image of the recorded sample that was damaged since is refused" fails_once 78 "has changed" train/dark/10.bmp
-sed -i 's/"checksum"/"unsealed"/; s/"images"/"unrecorded"/' spoiled-run/config.json # as a larger dataset: not in the sample
-run "$thaw" "${train[@]}" --data spoiled --out spoiled-run
 check "a run goes on with images that were damaged" eval 'exits 0 && [ "$(skips "")" = 3 ]'
 run "$thaw" "${train[@]}" --data less --out less-run --json
 check "a run goes on without images that were removed, and says so" eval 'exits 0 "3 of the training images that the run began with are missing" \
