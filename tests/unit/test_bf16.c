@@ -187,12 +187,20 @@ static void product_test(void **state)
 			check_product(sizes[i][0], sizes[i][1], sizes[i][2], kind & 1, kind & 2, kind & 4);
 }
 
+static void choice_test(void **state)
+{
+	(void)state;
+	const struct thaw_bf16_ops *native = thaw_bf16_native();
+	assert_ptr_equal(thaw_bf16_best(), native ? native : &thaw_bf16_portable);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rounding_test),
 		cmocka_unit_test(native_rounding_test),
 		cmocka_unit_test(native_tile_test),
+		cmocka_unit_test(choice_test),
 		cmocka_unit_test(product_test),
 	};
 	return cmocka_run_group_tests_name("bf16", tests, NULL, NULL);
