@@ -106,7 +106,7 @@ static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_wor
 	else if (uses_blocks(rows_of(&desc->y), in, out))
 		need->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
 	need->packed = desc->frozen ? need->scratch_forward : 0;
-	if (bf16)
+	if (bf16 && desc->training)
 		need->scratch_backward = weight_bytes(in, out) + block_bytes(in);
 	if (desc->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
 		need->scratch_backward += (size_t)thaw_shape_count(&desc->y) * sizeof(float);

@@ -201,31 +201,44 @@ static thaw_status measure(struct bench *b, double *median, double *wait)
 	return THAW_OK;
 }
 
-double thaw_bench_gemm(float *memory)
+static void multiply_fp32(float *memory)
 {
 	const int64_t n = THAW_BENCH_GEMM_SIDE;
 	const struct thaw_matrix x = {memory, n, false}, y = {memory + n * n, n, false};
+	thaw_gemm(n, n, n, x, y, 0.0f, memory + 2 * n * n, n);
+}
+
+/* By the packed matrix in the second third. */
+static void multiply_bf16(float *memory)
+{
+	const int64_t n = THAW_BENCH_GEMM_SIDE;
+	const struct thaw_matrix x = {memory, n, false};
+	thaw_gemm_bf16(n, n, n, x, memory + n * n, false, memory + 2 * n * n, n);
+}
+
+/* GFLOP/s of the fastest product within PEAK_SECONDS. */
+static double best_speed(void (*multiply)(float *memory), float *memory)
+{
+	const int64_t n = THAW_BENCH_GEMM_SIDE;
 	double best = INFINITY, begin = thaw_clock();
 	do {
 		double start = thaw_clock();
-		thaw_gemm(n, n, n, x, y, 0.0f, memory + 2 * n * n, n);
+		multiply(memory);
 		best = fmin(best, thaw_clock() - start);
 	} while (thaw_clock() - begin < PEAK_SECONDS);
 	return 2e-9 * (double)(n * n * n) / best;
 }
 
+double thaw_bench_gemm(float *memory)
+{
+	return best_speed(multiply_fp32, memory);
+}
+
 double thaw_bench_gemm_bf16(float *memory)
 {
 	const int64_t n = THAW_BENCH_GEMM_SIDE;
-	const struct thaw_matrix x = {memory, n, false};
-	double best = INFINITY, begin = thaw_clock();
-	thaw_bf16_pack(n, n, x, memory + n * n);
-	do {
-		double start = thaw_clock();
-		thaw_gemm_bf16(n, n, n, x, memory + n * n, false, memory + 2 * n * n, n);
-		best = fmin(best, thaw_clock() - start);
-	} while (thaw_clock() - begin < PEAK_SECONDS);
-	return 2e-9 * (double)(n * n * n) / best;
+	thaw_bf16_pack(n, n, (struct thaw_matrix){memory, n, false}, memory + n * n);
+	return best_speed(multiply_bf16, memory);
 }
 
 /* The number of passes of a node that cost as much as its forward pass: forward, the gradient of its weights if they

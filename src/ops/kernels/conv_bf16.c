@@ -4,8 +4,8 @@
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
+#include "src/ops/kernels/conv_patch.h"
 #include "src/ops/kernels/gemm_bf16.h"
-#include "src/ops/kernels/patch.h"
 
 enum { FEWEST = 8 }; /* channels of a group, in and out, for which a tile pays */
 

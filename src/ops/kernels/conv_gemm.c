@@ -11,8 +11,8 @@
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
+#include "src/ops/kernels/conv_patch.h"
 #include "src/ops/kernels/gemm.h"
-#include "src/ops/kernels/patch.h"
 
 /* y = epilogue(conv(x) + beta * y), block by block; the epilogue may be NULL. */
 static void convolve(const struct thaw_conv *c, const float *x, const float *weight, float beta,

@@ -1,4 +1,4 @@
-#include "src/ops/kernels/patch.h"
+#include "src/ops/kernels/conv_patch.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Patches of images as matrices, for convolutions as products. Output pixels of all images form one list, which is
  * processed in blocks; a patch is what the kernel covers at one output pixel: kh*kw*ci/groups values. */
-#ifndef THAW_SRC_OPS_KERNELS_PATCH_H
-#define THAW_SRC_OPS_KERNELS_PATCH_H
+#ifndef THAW_SRC_OPS_KERNELS_CONV_PATCH_H
+#define THAW_SRC_OPS_KERNELS_CONV_PATCH_H
 
 #include "src/ops/kernels/conv.h"
 #include "src/ops/kernels/gemm.h"
