@@ -21,6 +21,16 @@ run() {
 	code=$?
 }
 
+# stand_in NAME [INTERPRETER]: makes the program bin/NAME, by default of bash; its body comes from stdin.
+stand_in() {
+	mkdir -p "$work/bin"
+	{
+		echo "#!${2:-/bin/bash}"
+		cat
+	} >"$work/bin/$1"
+	chmod +x "$work/bin/$1"
+}
+
 # check NAME COMMAND...: the check passes if the command succeeds.
 check() {
 	local what=$1

@@ -7,14 +7,6 @@
 jobs=$(realpath "$(dirname "$0")/../../jobs")
 cd "$work" || exit 1
 
-stand_in() { # stand_in NAME: the body comes from stdin
-	{
-		echo '#!/bin/bash'
-		cat
-	} >"bin/$1"
-	chmod +x "bin/$1"
-}
-mkdir bin
 PATH=$work/bin:$PATH
 # A launcher that runs one rank and forwards signals, as srun and mpirun do. TERM ends the ranks of mpirun. srun passes it
 # on, and knows PMIx unless $MPI_TYPES says otherwise.

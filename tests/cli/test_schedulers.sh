@@ -8,24 +8,12 @@
 jobs=$(realpath "$(dirname "$0")/../../jobs")
 cd "$work" || exit 1
 
-stand_in() { # stand_in NAME: the body comes from stdin
-	{
-		echo '#!/bin/bash'
-		cat
-	} >"bin/$1"
-	chmod +x "bin/$1"
-}
-mkdir bin images home tmp
+mkdir images home tmp
 PATH=$work/bin:$PATH
 export STUBS=$work
 
-perl() { # perl NAME: a stand-in in Perl, whose waiting loses no exit code when signals come
-	{
-		echo '#!/usr/bin/perl'
-		cat
-	} >"bin/$1"
-	chmod +x "bin/$1"
-}
+# Perl, whose waiting loses no exit code when signals come.
+perl() { stand_in "$1" /usr/bin/perl; } # perl NAME
 # One rank, which gets USR1 when mpirun does, and is killed when mpirun gets TERM.
 perl mpirun <<'END'
 open(my $log, ">>", "$ENV{STUBS}/launched");

@@ -10,26 +10,15 @@ here=$(realpath "$(dirname "$0")")
 data=/usr/share/datasets/fashion-mnist # Debian's package dataset-fashion-mnist
 PATIENCE=300                           # seconds for anything that ends
 
-skip() {
-	echo "ok hosts # SKIP $1"
-	exit 0
-}
+suite=hosts
+# shellcheck source=tests/cluster/check.bash
+. "$here/check.bash"
 for program in ip mpirun unshare; do
 	type $program >/dev/null 2>&1 || skip "no $program"
 done
 [ "$(id -u)" -eq 0 ] || skip "namespaces need root"
 [ -d $data ] || skip "no $data"
 
-failed=0
-check() { # check NAME CONDITION...
-	local what=$1
-	if "${@:2}"; then
-		echo "ok hosts, $what"
-	else
-		echo "not ok hosts, $what (see $work)"
-		failed=1
-	fi
-}
 wait_until() { # wait_until SECONDS CONDITION
 	local end=$((SECONDS + $1))
 	until eval "$2"; do

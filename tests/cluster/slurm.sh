@@ -17,25 +17,14 @@ requeues=${REQUEUES:-20}
 epochs=${EPOCHS:-600}
 PATIENCE=240 # seconds for anything that Slurm or a job does
 
-skip() {
-	echo "ok slurm # SKIP $1"
-	exit 0
-}
+suite=slurm
+# shellcheck source=tests/cluster/check.bash
+. "$here/check.bash"
 # shellcheck source=tests/cluster/slurm.bash
 . "$here/slurm.bash"
 needs_slurm
 [ -d $data ] || skip "no $data"
 
-failed=0
-check() { # check NAME CONDITION...
-	local what=$1
-	if "${@:2}"; then
-		echo "ok slurm, $what"
-	else
-		echo "not ok slurm, $what (see $work)"
-		failed=1
-	fi
-}
 
 work=$(mktemp -d /tmp/thaw-slurm-XXXXXX)
 chmod 755 "$work"
