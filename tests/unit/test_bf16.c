@@ -197,10 +197,8 @@ static void choice_test(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rounding_test),
-		cmocka_unit_test(native_rounding_test),
-		cmocka_unit_test(native_tile_test),
-		cmocka_unit_test(choice_test),
+		cmocka_unit_test(rounding_test),    cmocka_unit_test(native_rounding_test),
+		cmocka_unit_test(native_tile_test), cmocka_unit_test(choice_test),
 		cmocka_unit_test(product_test),
 	};
 	return cmocka_run_group_tests_name("bf16", tests, NULL, NULL);
