@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/file_lock.h"
 #include "src/base/try.h"
 #include "thaw/digest.h"
 #include "thaw/memory.h"
@@ -158,16 +158,15 @@ static thaw_status allocate(int fd, const char *path, const struct cache_shape *
 static thaw_status lock_file(int fd, const char *path)
 {
 	double end = thaw_clock() + GRACE_SECONDS;
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return thaw_fail(THAW_IO, "cannot lock file: %s: %s: give a --cache-dir on a local disk", path,
-					 strerror(errno));
-		if (thaw_clock() >= end)
-			return thaw_fail(THAW_CONFIG,
-					 "feature cache in use by another run: %s: give each run its own --cache-dir",
-					 path);
+	enum thaw_file_lock lock;
+	while ((lock = thaw_file_lock(fd)) == THAW_LOCK_HELD && thaw_clock() < end)
 		thaw_pause(POLL_SECONDS);
-	}
+	if (lock == THAW_LOCK_HELD)
+		return thaw_fail(THAW_CONFIG,
+				 "feature cache in use by another run: %s: give each run its own --cache-dir", path);
+	if (lock == THAW_LOCK_UNSUPPORTED)
+		return thaw_fail(THAW_IO, "cannot lock file: %s: %s: give a --cache-dir on a local disk", path,
+				 strerror(errno));
 	return THAW_OK;
 }
 

@@ -14,11 +14,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/clock.h"
+#include "src/base/file_lock.h"
 #include "src/base/io_error.h"
 #include "src/base/thread.h"
 #include "src/base/try.h"
@@ -60,21 +60,11 @@ static void write_log(const struct thaw_lock *l, const char *line)
 		l->callbacks->log(l->callbacks->context, line);
 }
 
-/* fcntl's lock belongs to the open file, as flock's, and not to the process. */
 static enum outcome lock_file(int fd)
 {
-	int result;
-	do {
-		result = flock(fd, LOCK_EX | LOCK_NB);
-	} while (result != 0 && errno == EINTR);
-	if (result == 0)
-		return TAKEN;
-	if (errno == EWOULDBLOCK)
-		return HELD;
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
-		return TAKEN;
-	return errno == EAGAIN || errno == EACCES ? HELD : WITHOUT_LOCKS;
+	static const enum outcome outcomes[] = {
+		[THAW_LOCK_TAKEN] = TAKEN, [THAW_LOCK_HELD] = HELD, [THAW_LOCK_UNSUPPORTED] = WITHOUT_LOCKS};
+	return outcomes[thaw_file_lock(fd)];
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

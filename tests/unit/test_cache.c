@@ -24,6 +24,19 @@ int flock(int fd, int operation)
 	return -1;
 }
 
+/* Whether fcntl's locks fail, too. */
+static bool fcntl_fails;
+
+int fcntl(int fd, int command, ...)
+{
+	va_list args;
+	va_start(args, command);
+	void *argument = va_arg(args, void *);
+	va_end(args);
+	errno = ENOLCK;
+	return command == F_OFD_SETLK && fcntl_fails ? -1 : (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
 static float value(int64_t entry, int i)
 {
 	return (float)entry + (float)i / 7.0f;
@@ -416,9 +429,13 @@ static void the_lock_of_a_job_that_ends_is_waited_for(void **state)
 	flock_failures = 3;
 	thaw_cache_destroy(open_cache(&o));
 	assert_int_equal(flock_failures, 0);
-	flock_error = ENOLCK; /* a file system without locks */
+	flock_error = ENOLCK;
+	flock_failures = 1;
+	thaw_cache_destroy(open_cache(&o));
+	fcntl_fails = true; /* a file system without locks */
 	flock_failures = 1;
 	assert_int_equal(thaw_cache_create(&c, &o), THAW_IO);
+	fcntl_fails = false;
 	assert_non_null(strstr(thaw_error_message(), "cannot lock file"));
 }
 
