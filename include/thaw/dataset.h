@@ -8,11 +8,23 @@
 
 THAW_BEGIN_DECLS
 
+/* What a network learns of an image. */
+enum thaw_task {
+	THAW_TASK_CLASS,  /* one of the classes */
+	THAW_TASK_LABELS, /* multi-label: any number of the classes */
+	THAW_TASK_GRADE,  /* ordinal: one of the classes, which are grades in their order */
+	THAW_TASK_VALUE,  /* regression: a number for each of the "classes", which are names of quantities */
+	THAW_TASKS
+};
+
 struct thaw_dataset {
 	int64_t count;
+	enum thaw_task task;
 	int classes;
 	char **class_names; /* [classes] */
-	int32_t *labels;    /* [count] */
+	int32_t *labels;    /* [count]; 0 for LABELS and VALUE */
+	float *targets;     /* [count][classes], for LABELS (0 or 1) and VALUE; NaN: not known; else NULL */
+	float *weights;     /* [count] factors of the loss, above 0; NULL: all 1 */
 	/* Reads sample i (0 .. count - 1). The result is freed with thaw_encoded_image_free before the dataset is
 	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
 	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */
@@ -86,7 +98,7 @@ int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */
 thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *names, int64_t count);
 
-/* Digest of the class names, labels and sample names; pixels are not read. */
+/* Digest of the class names, labels, targets, weights and sample names; pixels are not read. */
 uint64_t thaw_dataset_digest(const struct thaw_dataset *d);
 
 /* d->fingerprint, or a fingerprint that equals no other (thaw_fingerprint_same) if the dataset has none or the sample

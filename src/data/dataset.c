@@ -139,6 +139,8 @@ void thaw_dataset_close(struct thaw_dataset *d)
 		thaw_free(d->class_names[c]);
 	thaw_free(d->class_names);
 	thaw_free(d->labels);
+	thaw_free(d->targets);
+	thaw_free(d->weights);
 	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
 }
@@ -157,6 +159,12 @@ uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
 	for (int c = 0; c < d->classes; c++)
 		digest = thaw_digest(d->class_names[c], strlen(d->class_names[c]) + 1, digest);
 	digest = thaw_digest(d->labels, (size_t)d->count * sizeof(d->labels[0]), digest);
+	if (d->task != THAW_TASK_CLASS)
+		digest = thaw_digest(&d->task, sizeof(d->task), digest);
+	if (d->targets)
+		digest = thaw_digest(d->targets, (size_t)d->count * (size_t)d->classes * sizeof(d->targets[0]), digest);
+	if (d->weights)
+		digest = thaw_digest(d->weights, (size_t)d->count * sizeof(d->weights[0]), digest);
 	for (int64_t i = 0; i < d->count; i++) {
 		char name[NAME_SIZE];
 		d->name(d, i, name, sizeof(name));

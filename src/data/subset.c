@@ -1,4 +1,6 @@
 /* A dataset of some samples of another one. */
+#include <string.h>
+
 #include "src/data/dataset.h"
 #include "thaw/memory.h"
 
@@ -43,16 +45,36 @@ static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_datase
 	return THAW_OK;
 }
 
+/* *to: values[samples[i]][width] of the samples; NULL if values is. */
+static thaw_status copy_values(float **to, const float *values, size_t width, const int64_t *samples, int64_t count)
+{
+	if (!values)
+		return THAW_OK;
+	*to = thaw_alloc((size_t)count * width, sizeof(**to));
+	if (!*to)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++)
+		memcpy(*to + (size_t)i * width, values + (size_t)samples[i] * width, width * sizeof(**to));
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count)
 {
-	struct thaw_dataset part = {
-		.read = read_sample, .fingerprint = fingerprint_sample, .name = name_sample, .close = close_subset};
+	struct thaw_dataset part = {.task = parent->task,
+				    .read = read_sample,
+				    .fingerprint = fingerprint_sample,
+				    .name = name_sample,
+				    .close = close_subset};
 	struct subset *s = thaw_alloc(1, sizeof(*s) + (size_t)count * sizeof(*s->samples));
 	part.context = s;
 	thaw_status status = s ? copy_classes(&part, parent) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = thaw_dataset_set_labels(&part, parent->labels, samples, count);
+	if (status == THAW_OK)
+		status = copy_values(&part.targets, parent->targets, (size_t)parent->classes, samples, count);
+	if (status == THAW_OK)
+		status = copy_values(&part.weights, parent->weights, 1, samples, count);
 	if (status != THAW_OK) {
 		thaw_dataset_close(&part);
 		return status;
