@@ -1,7 +1,7 @@
 /* struct thaw_comm over MPI.
  *
- * MPI counts are int; ours have 64 bits. A transfer longer than max_message is sent as several messages. Both ends of a
- * pair know its length and divide it alike, so point-to-point messages need no agreement on the number of rounds, as
+ * MPI counts are int; ours have 64 bits. A transfer longer than a message is sent as several. Both ends of a pair know
+ * its length and divide it alike, so point-to-point messages need no agreement on the number of rounds, as
  * MPI_Alltoallv would. The two exchanges that carry gradients therefore use them: an all-to-all posts all receives and
  * sends at once; an allgather is a ring, which sends the data over each link between nodes once, however many ranks a
  * node has.
@@ -24,10 +24,16 @@
 
 enum { TAG_BLOCKING }; /* of blocking exchanges; the tags of the others start at 1 */
 
+/* Bytes of a point-to-point message. Open MPI sends up to 65,536 bytes, its header included, over TCP without asking
+ * the receiver first. A longer message needs an answer before its data flows, and ranks answer only between the layers
+ * of the backward pass: on a slow network the end of a step would wait for several such rounds. */
+#define EAGER_MESSAGE ((size_t)64000)
+
 struct over_mpi {
 	MPI_Comm comm, node; /* node: the ranks of this node */
 	int *node_first;     /* see struct thaw_comm */
-	size_t max_message;  /* bytes */
+	size_t max_message;  /* bytes of a broadcast at once */
+	size_t message;      /* bytes of a point-to-point message */
 	int finalize;
 	struct thaw_watch *watch; /* NULL: none */
 };
@@ -45,13 +51,13 @@ struct thaw_transfer {
 
 static size_t message_count(const struct over_mpi *o, size_t bytes)
 {
-	return bytes / o->max_message + (bytes % o->max_message != 0);
+	return bytes / o->message + (bytes % o->message != 0);
 }
 
 static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *t, void *data, size_t bytes, int from)
 {
-	for (size_t done = 0; done < bytes; done += o->max_message) {
-		size_t n = min_size(bytes - done, o->max_message);
+	for (size_t done = 0; done < bytes; done += o->message) {
+		size_t n = min_size(bytes - done, o->message);
 		MPI_TRY(MPI_Irecv((char *)data + done, (int)n, MPI_BYTE, from, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -61,8 +67,8 @@ static thaw_status post_receive(const struct over_mpi *o, struct thaw_transfer *
 
 static thaw_status post_send(const struct over_mpi *o, struct thaw_transfer *t, const void *data, size_t bytes, int to)
 {
-	for (size_t done = 0; done < bytes; done += o->max_message) {
-		size_t n = min_size(bytes - done, o->max_message);
+	for (size_t done = 0; done < bytes; done += o->message) {
+		size_t n = min_size(bytes - done, o->message);
 		MPI_TRY(MPI_Isend((const char *)data + done, (int)n, MPI_BYTE, to, t->tag, o->comm,
 				  &t->requests[t->posted]));
 		t->posted++;
@@ -347,6 +353,7 @@ thaw_status thaw_comm_over_mpi(struct thaw_comm *comm, MPI_Comm parent, size_t m
 	*o = (struct over_mpi){.comm = MPI_COMM_NULL,
 			       .node = MPI_COMM_NULL,
 			       .max_message = max_message,
+			       .message = min_size(max_message, EAGER_MESSAGE),
 			       .finalize = finalize,
 			       .watch = watch};
 	struct thaw_comm made = {
