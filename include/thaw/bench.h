@@ -47,6 +47,7 @@ thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *
  *   - sizes: bytes, ms (median of the slowest rank)
  *   - latency_us, of a message; gbit_per_second, of the link of a node
  *   - network, batch, unfreeze, gradient_bytes, step_seconds
+ *   - exchange_seconds: of the processor, which the exchange between these ranks adds to a step
  *   - scaling, from 1 to 1,024 ranks: ranks, nodes, step_seconds, images_per_second, efficiency
  *   - note: what the figures do not show, or NULL
  * THAW_CONFIG with one rank, or if nothing is trained. Collective. */

@@ -83,9 +83,12 @@ static void print_reduce(const json_t *result, FILE *out)
 	fprintf(out, "%12s %12s\n", "bytes", "ms");
 	json_array_foreach(json_object_get(result, "sizes"), i, row)
 		fprintf(out, "%12.0f %12.3f\n", member_real(row, "bytes"), member_real(row, "ms"));
-	fprintf(out, "\n%s, %.0f images on each rank, unfreeze %s: %.1f MB of gradients, %.3f s per step on one rank\n",
+	fprintf(out,
+		"\n%s, %.0f images on each rank, unfreeze %s: %.1f MB of gradients, %.3f s per step on one rank, %.3f "
+		"s more for the exchange\n",
 		member_text(result, "network"), member_real(result, "batch"), member_text(result, "unfreeze"),
-		1e-6 * member_real(result, "gradient_bytes"), member_real(result, "step_seconds"));
+		1e-6 * member_real(result, "gradient_bytes"), member_real(result, "step_seconds"),
+		member_real(result, "exchange_seconds"));
 	fprintf(out, "%8s %8s %12s %12s %12s\n", "ranks", "nodes", "s per step", "images/s", "efficiency");
 	json_array_foreach(json_object_get(result, "scaling"), i, row)
 		fprintf(out, "%8.0f %8.0f %12.3f %12.2f %10.0f %%\n", member_real(row, "ranks"),

@@ -1,4 +1,5 @@
 /* thaw_bench_reduce: the all-reduce alone, for vectors of several sizes, and the prediction from it (scaling.h). */
+#include <math.h>
 #include <stdlib.h>
 
 #include "src/base/clock.h"
@@ -25,6 +26,7 @@ struct reduce {
 	double seconds[SIZES]; /* [measured] */
 	json_t *local;         /* this rank's thaw_bench without communication */
 	double step_seconds;   /* of a step on one rank */
+	double exchange;       /* processor seconds that the exchange adds to a step of all ranks */
 };
 
 /* Only the exchange and the sum are measured. */
@@ -110,6 +112,23 @@ static thaw_status measure_step(struct reduce *r, const struct thaw_bench_option
 	return THAW_OK;
 }
 
+/* MPI copies messages and talks to the network on the processor that computes. How much that takes is the difference
+ * between steps with and without the exchange, both without waiting, on rank 0. */
+static thaw_status measure_exchange(struct reduce *r, const struct thaw_bench_options *options)
+{
+	json_t *shared;
+	THAW_TRY(thaw_bench(r->comm, options, &shared));
+	if (!shared)
+		return THAW_OK;
+	double with = json_real_value(json_object_get(shared, "step_seconds")) -
+		      json_real_value(json_object_get(shared, "sum_wait_seconds"));
+	double without = json_real_value(json_object_get(r->local, "step_seconds")) -
+			 json_real_value(json_object_get(r->local, "update_seconds"));
+	r->exchange = fmax(with - without, 0.0);
+	json_decref(shared);
+	return THAW_OK;
+}
+
 /* The step of rank 0, scaled to r->step_seconds. ready: [buckets] memory */
 static struct thaw_local_step local_step(const struct reduce *r, double *ready)
 {
@@ -117,6 +136,7 @@ static struct thaw_local_step local_step(const struct reduce *r, double *ready)
 	double scale = r->step_seconds / json_real_value(json_object_get(r->local, "step_seconds"));
 	struct thaw_local_step step = {
 		.update = scale * json_real_value(json_object_get(r->local, "update_seconds")),
+		.exchange = r->exchange / thaw_scaling_volume(r->nodes, r->comm->size),
 		.ready = ready,
 		.buckets = (int)json_array_size(times),
 		.bytes = json_integer_value(json_object_get(r->local, "values")) * (int64_t)sizeof(float),
@@ -167,12 +187,13 @@ static thaw_status report(const struct reduce *r, const struct thaw_bench_option
 	if (!ready)
 		return THAW_RESOURCE;
 	const struct thaw_local_step step = local_step(r, ready);
-	*result = json_pack("{s:i, s:i, s:i, s:o, s:f, s:f, s:O, s:i, s:s, s:I, s:f, s:o, s:s?}", "ranks",
+	*result = json_pack("{s:i, s:i, s:i, s:o, s:f, s:f, s:O, s:i, s:s, s:I, s:f, s:f, s:o, s:s?}", "ranks",
 			    r->comm->size, "nodes", r->nodes, "ranks_per_node", r->ranks_per_node, "sizes",
 			    describe_sizes(r), "latency_us", 1e6 * network.latency, "gbit_per_second",
 			    8e-9 * network.bandwidth, "network", json_object_get(r->local, "network"), "batch",
 			    o->batch, "unfreeze", o->unfreeze, "gradient_bytes", (json_int_t)step.bytes, "step_seconds",
-			    r->step_seconds, "scaling", predict(r, &network, &step, o->batch), "note", note(r));
+			    r->step_seconds, "exchange_seconds", r->exchange, "scaling",
+			    predict(r, &network, &step, o->batch), "note", note(r));
 	thaw_free(ready);
 	return *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
 }
@@ -189,6 +210,8 @@ thaw_status thaw_bench_reduce(struct thaw_comm *comm, const struct thaw_bench_op
 	thaw_status status = measure_sizes(&r);
 	if (status == THAW_OK)
 		status = measure_step(&r, options, step_seconds);
+	if (status == THAW_OK)
+		status = measure_exchange(&r, options);
 	if (status == THAW_OK && comm->rank == 0)
 		status = report(&r, options, result);
 	json_decref(r.local);

@@ -25,12 +25,15 @@ struct thaw_network thaw_scaling_fit(int nodes, int ranks, double few_seconds, d
 
 double thaw_scaling_step(const struct thaw_network *network, const struct thaw_local_step *step, int nodes, int ranks)
 {
+	double exchange = step->exchange * thaw_scaling_volume(nodes, ranks);
+	double slower =
+		(step->compute + exchange) / step->compute; /* the exchange and the passes share the processor */
 	double volume = thaw_scaling_volume(nodes, ranks) / network->bandwidth;
 	double latency = thaw_scaling_messages(nodes, ranks) * network->latency;
 	double sent = 0.0; /* when the exchange of the buckets so far has ended, but for the latency */
 	for (int i = 0; i < step->buckets; i++) {
 		int64_t bytes = i > 0 ? step->bucket_bytes : step->bytes - (step->buckets - 1) * step->bucket_bytes;
-		sent = fmax(sent, step->ready[i]) + fmax((double)bytes * volume, latency / IN_EXCHANGE);
+		sent = fmax(sent, slower * step->ready[i]) + fmax((double)bytes * volume, latency / IN_EXCHANGE);
 	}
-	return fmax(step->compute, sent + latency) + step->update / ranks;
+	return fmax(step->compute + exchange, sent + latency) + step->update / ranks;
 }

@@ -13,6 +13,7 @@ struct thaw_network {
 /* A step on one rank. */
 struct thaw_local_step {
 	double compute, update; /* seconds: forward and backward pass; update of all weights */
+	double exchange;        /* processor seconds of the exchange of a volume of 1 (thaw_scaling_volume) */
 	const double *ready;    /* [buckets] seconds from the start until a bucket's gradients are final */
 	int buckets;
 	int64_t bytes, bucket_bytes; /* of the gradients, and of a bucket; the first bucket may be shorter */

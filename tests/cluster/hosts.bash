@@ -2,7 +2,8 @@
 # Source it and set $space, a prefix of the namespaces' names, and $work, a folder for the agent. Needs root and iproute2.
 #
 # The namespaces are $space-0 (the switch) and $space-1 ... They share process numbers and /dev/shm, so MPI is told to use
-# TCP only, and the ranks of "different" hosts do not share memory. $RATE, such as 1gbit, limits each host's link.
+# TCP only, and the ranks of "different" hosts do not share memory. $RATE, such as 1gbit, limits each host's link; $BURST
+# is the bucket of tbf, which must grow with the rate.
 # shellcheck shell=bash disable=SC2154 # $space and $work
 HOSTS=4
 
@@ -25,8 +26,8 @@ make_hosts() {
 		within $h ip link set eth0 up
 		within $h ip link set lo up
 		if [ -n "${RATE:-}" ]; then
-			within $h tc qdisc add dev eth0 root tbf rate "$RATE" burst 256kbit latency 50ms
-			within 0 tc qdisc add dev "port$h" root tbf rate "$RATE" burst 256kbit latency 50ms
+			within $h tc qdisc add dev eth0 root tbf rate "$RATE" burst "${BURST:-256kbit}" latency 50ms
+			within 0 tc qdisc add dev "port$h" root tbf rate "$RATE" burst "${BURST:-256kbit}" latency 50ms
 		fi
 	done
 	# How mpirun starts a daemon on a host: AGENT ADDRESS COMMAND...

@@ -57,6 +57,20 @@ static void a_step_waits_for_its_last_bucket(void **state)
 	assert_near(thaw_scaling_step(&slow, &step, 2, 4), 6.75 + 0.5 + 0.2, NEAR);
 }
 
+/* The exchange takes 0.5 s of the processor on two nodes, 0.75 s on four: everything of the pass ends later. */
+static void the_exchange_takes_processor_time(void **state)
+{
+	(void)state;
+	struct thaw_network fast = {0.0, 1e12}, slow = {0.0, 500.0};
+	struct thaw_local_step busy = step;
+	busy.exchange = 0.5;
+	assert_near(thaw_scaling_step(&fast, &busy, 1, 2), 4.4, 1e-6);
+	assert_near(thaw_scaling_step(&fast, &busy, 2, 2), 4.9, 1e-6);
+	assert_near(thaw_scaling_step(&fast, &busy, 4, 4), 4.95, 1e-6);
+	/* Bucket 0 from 3.375 to 4.375 s, bucket 1 from 4.5 to 6.5 s. */
+	assert_near(thaw_scaling_step(&slow, &busy, 2, 2), 6.9, NEAR);
+}
+
 /* Where messages are many and small, 16 buckets share their latency. */
 static void latency_limits_many_ranks(void **state)
 {
@@ -73,6 +87,7 @@ int main(void)
 		cmocka_unit_test(bytes_and_messages),
 		cmocka_unit_test(a_fit_returns_what_was_measured),
 		cmocka_unit_test(a_step_waits_for_its_last_bucket),
+		cmocka_unit_test(the_exchange_takes_processor_time),
 		cmocka_unit_test(latency_limits_many_ranks),
 	};
 	return cmocka_run_group_tests_name("scaling", tests, NULL, NULL);
