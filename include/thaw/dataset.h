@@ -56,6 +56,16 @@ struct thaw_image_names {
 };
 void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
 
+/* The ranks of a job list the folders of a large dataset together, each of them a part, since the servers of a network
+ * file system answer one listing of a million files sooner than one by every rank. */
+struct thaw_share {
+	int part, parts; /* this rank's part: 0 .. parts - 1 */
+	/* Collective: *all (from thaw_alloc) becomes mine[bytes] of all parts in their order; part p has *all +
+	 * end[p - 1] .. end[p], with end[parts] from the caller. Fails on all ranks if one has failed before. */
+	thaw_status (*exchange)(const struct thaw_share *, const void *mine, size_t bytes, char **all, size_t *end);
+	void *context; /* private to the implementation */
+};
+
 struct thaw_dataset_options {
 	double test_share;       /* fraction of each class held out, e.g. 0.2; where neither val/ nor test/ exists */
 	uint64_t seed;           /* of the random selections */
@@ -66,6 +76,8 @@ struct thaw_dataset_options {
 	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
 	 * missing now and cannot be read. */
 	const struct thaw_image_names *known;
+	/* Not NULL: the other ranks open the same dataset now; see thaw_dataset_open_together in thaw/train.h. */
+	const struct thaw_share *share;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):

@@ -105,6 +105,11 @@ struct thaw_callbacks {
 	void (*save_cost)(void *context, double seconds);
 };
 
+/* thaw_dataset_open on all ranks of a job, which list the folders of images together: each class folder is listed by
+ * one rank. The dataset is the same as without other ranks. All ranks fail, or none. Collective. */
+thaw_status thaw_dataset_open_together(struct thaw_comm *comm, struct thaw_dataset *d, const char *path,
+				       enum thaw_split split, const struct thaw_dataset_options *options);
+
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary
  * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...; `split`
  * and `images_from` say which images top1 is of: test/ if the dataset has it, else what epochs were evaluated on.

@@ -17,7 +17,7 @@
 void thaw_class_images_free(struct class_images *c)
 {
 	thaw_names_free(&c->targets);
-	thaw_names_free(&c->files);
+	thaw_packed_names_free(&c->files);
 	thaw_free(c->followed);
 	thaw_free(c->first_nested);
 	c->followed = NULL;
@@ -142,7 +142,6 @@ static thaw_status check_level(const struct class_images *c, const struct names 
 thaw_status thaw_class_images_add(struct class_images *c, const char *relative)
 {
 	struct listing l = {.found = c->found};
-	int64_t from = c->files.count;
 	thaw_status status = walk(c, &l, relative, false);
 	if (status == THAW_OK)
 		status = check_level(c, &l.folders, relative);
@@ -158,12 +157,9 @@ thaw_status thaw_class_images_add(struct class_images *c, const char *relative)
 		status = follow_link(c, &l, link);
 		thaw_free(link);
 	}
-	for (int64_t i = 0; status == THAW_OK && i < l.images.count; i++) {
-		status = thaw_names_add(&c->files, l.images.name[i]);
-		l.images.name[i] = NULL;
-	}
+	thaw_names_sort(&l.images, 0);
+	for (int64_t i = 0; status == THAW_OK && i < l.images.count; i++)
+		status = thaw_packed_names_add(&c->files, l.images.name[i]);
 	thaw_listing_free(&l);
-	if (status == THAW_OK)
-		thaw_names_sort(&c->files, from);
 	return status;
 }

@@ -3,6 +3,7 @@
 #define THAW_SRC_DATA_CLASS_IMAGES_H
 
 #include "src/data/listing.h"
+#include "src/data/packed_names.h"
 
 /* A folder that was reached through a link. */
 struct followed {
@@ -15,9 +16,9 @@ struct class_images {
 	struct names targets;        /* real paths of `classes`, once a link was found */
 	struct followed *followed;   /* [followed_count] */
 	int followed_count;
-	struct names files; /* relative to `root` */
-	int64_t nested;     /* classes that consist of two or more folders, without images of their own */
-	char *first_nested; /* the first of these, or NULL */
+	struct packed_names files; /* relative to `root` */
+	int64_t nested;            /* classes that consist of two or more folders, without images of their own */
+	char *first_nested;        /* the first of these, or NULL */
 	struct thaw_found *found;
 };
 

@@ -7,27 +7,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/class_folders.h"
-#include "src/data/class_images.h"
 #include "src/data/fingerprint.h"
 #include "src/data/hold_out.h"
 #include "src/data/image.h"
 #include "src/data/known_images.h"
 #include "src/data/layout.h"
+#include "src/data/list_images.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
 #define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
-#define TEXT_SIZE  512                 /* bytes of a list of skipped files in a message */
 
 struct folder {
-	char *path;         /* of the dataset */
-	struct names files; /* by sample, relative to `path` */
+	char *path;                /* of the dataset */
+	struct packed_names files; /* by sample, relative to `path` */
 };
 
 /* A split while it is opened. */
@@ -41,7 +39,7 @@ struct opening {
 	struct names classes;          /* class folders of this split, sorted, relative to `path` */
 	struct names all_classes;      /* those of all splits */
 	struct names training_classes; /* names of the classes, if this split may lack some */
-	struct class_images images;    /* of this split */
+	struct packed_names files;     /* of this split */
 	int64_t *end;                  /* [classes] files of the classes up to this one */
 	struct names missing;          /* images of options->known that were not listed */
 };
@@ -49,7 +47,7 @@ struct opening {
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct folder *f = d->context;
-	const char *name = f->files.name[i];
+	const char *name = thaw_packed_name(&f->files, i);
 	void *bytes;
 	size_t size;
 	char *path = thaw_path_join(f->path, name);
@@ -68,7 +66,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
 {
 	const struct folder *folder = d->context;
-	char *path = thaw_path_join(folder->path, folder->files.name[i]);
+	char *path = thaw_path_join(folder->path, thaw_packed_name(&folder->files, i));
 	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
 	thaw_free(path);
 	return status;
@@ -77,13 +75,13 @@ static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, b
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct folder *f = d->context;
-	snprintf(text, size, "%s", f->files.name[i]);
+	snprintf(text, size, "%s", thaw_packed_name(&f->files, i));
 }
 
 static void close_folder(struct thaw_dataset *d)
 {
 	struct folder *f = d->context;
-	thaw_names_free(&f->files);
+	thaw_packed_names_free(&f->files);
 	thaw_free(f->path);
 	thaw_free(f);
 }
@@ -219,95 +217,63 @@ static thaw_status find_classes(struct opening *o, struct thaw_found *found)
 	return THAW_OK;
 }
 
-static bool is_annotation(const char *name)
-{
-	return strcasecmp(name, "labels") == 0 || strcasecmp(name, "annotations") == 0 ||
-	       strcasecmp(name, "masks") == 0;
-}
-
-/* A class needs training images. In val/ and test/ its folder may be empty. */
-static thaw_status fail_empty(const struct opening *o, const char *class, const struct thaw_found *skipped,
-			      struct thaw_found *found)
-{
-	char text[TEXT_SIZE];
-	if (found->split != THAW_SPLIT_TRAIN && !o->holds_out)
-		return thaw_found_note(found, thaw_format("%s/ has no images: the class is not measured", class));
-	char *folder = thaw_path_join(o->path, class);
-	const char *form = folder ? thaw_known_form(folder) : NULL;
-	thaw_free(folder);
-	if (form)
-		return thaw_fail(THAW_DATA, "class without images: %s/%s: %s", o->path, class, form);
-	thaw_found_list_skipped(skipped, text, sizeof(text));
-	return thaw_fail(THAW_DATA, "class without images: %s/%s: it contains %s: %s", o->path, class, text,
-			 is_annotation(thaw_base_name(class))
-				 ? "it seems to belong to a dataset for object detection; thaw needs one folder of "
-				   "images per class"
-				 : "add images or remove the folder");
-}
-
-static bool has_run_directory(const struct thaw_found *found)
-{
-	for (int i = 0; i < found->skipped_count; i++)
-		if (strcmp(found->skipped[i].what, THAW_RUN_DIRECTORIES) == 0)
-			return true;
-	return false;
-}
-
-/* Lists the images of class c. *remove: it is no class but a folder of runs. */
-static thaw_status list_class(struct opening *o, int64_t c, struct thaw_found *found, bool *remove)
-{
-	int64_t before = o->images.files.count;
-	struct thaw_found *skipped = thaw_found_create();
-	if (!skipped)
-		return THAW_RESOURCE;
-	o->images.found = skipped;
-	thaw_status status = thaw_class_images_add(&o->images, o->classes.name[c]);
-	bool empty = status == THAW_OK && o->images.files.count == before;
-	*remove = empty && has_run_directory(skipped);
-	if (empty && !*remove)
-		status = fail_empty(o, o->classes.name[c], skipped, found);
-	if (status == THAW_OK)
-		status = thaw_found_merge(found, skipped);
-	thaw_found_destroy(skipped);
-	return status;
-}
-
 /* Folders in a class folder may be an archive's order of one class, or the classes. */
-static thaw_status note_nested(const struct opening *o, struct thaw_found *found)
+static thaw_status note_nested(const struct opening *o, const struct class_images *images, struct thaw_found *found)
 {
-	int64_t nested = o->images.nested;
+	int64_t nested = images->nested;
 	if (o->classes.count < 2 || nested == 0)
 		return THAW_OK;
 	if (nested < o->classes.count)
 		return thaw_found_note(found, thaw_format("class folders that contain only folders of images: %lld "
 							  "(first: %s); each counts as one class",
-							  (long long)nested, o->images.first_nested));
+							  (long long)nested, images->first_nested));
 	return thaw_found_note(found, thaw_format("every class folder contains folders of images, which count as one "
 						  "class: if these are the classes, give a class folder, such as %s/%s",
 						  o->path, o->classes.name[0]));
 }
 
-static thaw_status list_images(struct opening *o, struct thaw_found *found)
+/* Moves the files of the list to *o, and removes folders of runs from the classes. */
+static thaw_status take_classes(struct opening *o, struct listed *l)
 {
-	int64_t kept = 0;
-	o->images.root = o->path;
-	o->images.classes = &o->all_classes;
+	int64_t kept = 0, files = 0;
 	if (!(o->end = thaw_alloc((size_t)o->classes.count, sizeof(int64_t))))
 		return THAW_RESOURCE;
-	for (int64_t c = 0; c < o->classes.count; c++) {
-		bool remove;
-		THAW_TRY(list_class(o, c, found, &remove));
+	for (int64_t c = 0; c < l->classes; c++) {
 		char *name = o->classes.name[c];
 		o->classes.name[c] = NULL;
-		if (remove) {
+		if (l->count[c] == LISTED_RUNS) {
 			thaw_free(name);
 			continue;
 		}
+		files += l->count[c];
 		o->classes.name[kept] = name;
-		o->end[kept++] = o->images.files.count;
+		o->end[kept++] = files;
 	}
 	o->classes.count = kept;
-	return note_nested(o, found);
+	o->files = l->images.files;
+	l->images.files = (struct packed_names){0};
+	return THAW_OK;
+}
+
+static thaw_status list_images(struct opening *o, struct thaw_found *found)
+{
+	struct listed l = {0};
+	const struct list_request request = {
+		.path = o->path,
+		.classes = &o->classes,
+		.all_classes = &o->all_classes,
+		.may_be_empty = found->split != THAW_SPLIT_TRAIN && !o->holds_out,
+		.share = o->options->share,
+	};
+	thaw_status status = thaw_list_images(&l, &request);
+	if (status == THAW_OK)
+		status = thaw_found_merge(found, l.images.found);
+	if (status == THAW_OK)
+		status = take_classes(o, &l);
+	if (status == THAW_OK)
+		status = note_nested(o, &l.images, found);
+	thaw_listed_free(&l);
+	return status;
 }
 
 static thaw_status name_classes(struct thaw_dataset *d, const struct names *classes)
@@ -324,7 +290,7 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 /* The images of an earlier time in place of those that are there now, if the caller knows them. */
 static thaw_status apply_known(struct opening *o)
 {
-	struct names *files = &o->images.files;
+	struct packed_names *files = &o->files;
 	if (o->options->known)
 		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options->known, &o->missing));
 	return o->options->listed ? thaw_known_images_add(o->options->listed, files) : THAW_OK;
@@ -334,8 +300,8 @@ static thaw_status apply_known(struct opening *o)
 static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
 {
 	struct folder *f = d->context;
-	f->files = o->images.files;
-	o->images.files = (struct names){0};
+	f->files = o->files;
+	o->files = (struct packed_names){0};
 	if (!(d->labels = thaw_alloc((size_t)f->files.count, sizeof(int32_t))))
 		return THAW_RESOURCE;
 	for (int64_t c = 0, i = 0; c < o->classes.count; c++)
@@ -346,6 +312,7 @@ static thaw_status take_samples(struct thaw_dataset *d, struct opening *o)
 	d->found->images = f->files.count;
 	if (o->split == THAW_SPLIT_TRAIN)
 		THAW_TRY(thaw_apply_limit(&f->files, d->labels, d, o->options));
+	thaw_packed_names_trim(&f->files);
 	d->count = f->files.count;
 	return thaw_known_images_report(d->found, &f->files, &o->missing);
 }
@@ -367,7 +334,7 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(find_classes(o, d->found));
 	THAW_TRY(list_images(o, d->found));
 	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
-		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
+		return thaw_fail_one_class(o->path, o->classes.name[0], o->files.count);
 	THAW_TRY(apply_known(o));
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
@@ -394,7 +361,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	thaw_names_free(&o.all_classes);
 	thaw_names_free(&o.training_classes);
 	thaw_names_free(&o.missing);
-	thaw_class_images_free(&o.images);
+	thaw_packed_names_free(&o.files);
 	thaw_free(o.end);
 	return status;
 }

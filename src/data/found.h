@@ -10,7 +10,10 @@ void thaw_found_destroy(struct thaw_found *found);
 /* Counts one more skipped file or folder; `what` and `example` are copied. */
 thaw_status thaw_found_skip(struct thaw_found *found, const char *what, const char *example);
 
-/* Adds what `from` skipped to `to`. */
+/* The same for `count` of them; `example` is the first by name. */
+thaw_status thaw_found_skip_many(struct thaw_found *found, const char *what, int64_t count, const char *example);
+
+/* Adds what `from` skipped and noted to `to`. */
 thaw_status thaw_found_merge(struct thaw_found *to, const struct thaw_found *from);
 
 /* Adds a note and takes ownership of `text`; NULL counts as a failed allocation. */

@@ -4,22 +4,17 @@
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
-/* Keeps the files and labels where keep[i] == value. Returns their number. */
-static int64_t filter_samples(struct names *files, int32_t *labels, const bool *keep, bool value)
+/* Keeps the files and labels where keep[i] == value. */
+static void filter_samples(struct packed_names *files, int32_t *labels, const bool *keep, bool value)
 {
 	int64_t n = 0;
-	for (int64_t i = 0; i < files->count; i++) {
-		if (keep[i] != value) {
-			thaw_free(files->name[i]);
-			continue;
-		}
-		files->name[n] = files->name[i];
-		labels[n++] = labels[i];
-	}
-	return files->count = n;
+	for (int64_t i = 0; i < files->count; i++)
+		if (keep[i] == value)
+			labels[n++] = labels[i];
+	thaw_packed_names_filter(files, keep, value);
 }
 
-thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
+thaw_status thaw_hold_out(struct packed_names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
 			  const struct thaw_dataset_options *options)
 {
 	if (!(options->test_share >= 0 && options->test_share < 1))
@@ -46,7 +41,7 @@ thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct tha
 	return status;
 }
 
-thaw_status thaw_apply_limit(struct names *files, int32_t *labels, const struct thaw_dataset *d,
+thaw_status thaw_apply_limit(struct packed_names *files, int32_t *labels, const struct thaw_dataset *d,
 			     const struct thaw_dataset_options *options)
 {
 	int64_t *selected, count;

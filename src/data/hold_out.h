@@ -3,15 +3,15 @@
 #define THAW_SRC_DATA_HOLD_OUT_H
 
 #include "src/data/dataset.h"
-#include "src/data/names.h"
+#include "src/data/packed_names.h"
 
 /* Splits at random: the fraction test_share of each class, but at least one image and not all of them, is held out.
  * Keeps the files and labels of that part (`part` true) or of the other. d has its class names. */
-thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
+thaw_status thaw_hold_out(struct packed_names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
 			  const struct thaw_dataset_options *options);
 
 /* Applies options->limit_per_class. */
-thaw_status thaw_apply_limit(struct names *files, int32_t *labels, const struct thaw_dataset *d,
+thaw_status thaw_apply_limit(struct packed_names *files, int32_t *labels, const struct thaw_dataset *d,
 			     const struct thaw_dataset_options *options);
 
 #endif

@@ -21,7 +21,7 @@ struct walk {
 
 /* A list of names that is replaced by another one. */
 struct replacement {
-	struct names files; /* the new list */
+	struct packed_names files; /* the new list */
 	struct names *missing;
 	int64_t added; /* listed images that are not known */
 	const char *first_added;
@@ -70,12 +70,12 @@ static thaw_status append(struct thaw_image_names *list, const char *name)
 	return THAW_OK;
 }
 
-thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct names *files)
+thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct packed_names *files)
 {
-	if (files->count == 0 || contains(list, files->name[0]))
+	if (files->count == 0 || contains(list, thaw_packed_name(files, 0)))
 		return THAW_OK;
 	for (int64_t i = 0; i < files->count; i++)
-		THAW_TRY(append(list, files->name[i]));
+		THAW_TRY(append(list, thaw_packed_name(files, i)));
 	return THAW_OK;
 }
 
@@ -101,28 +101,28 @@ static void find_folder(struct walk *w, const char *folder)
 		w->at = end_of(w->known);
 }
 
-/* Both lists are sorted within a class: merges the known names below the folder with the listed name[count]. */
-static thaw_status replace_class(struct replacement *r, struct walk *w, const char *folder, char *const *name,
-				 int64_t count)
+/* Both lists are sorted within a class: merges the known names below the folder with the listed ones from `i` to
+ * `end`. */
+static thaw_status replace_class(struct replacement *r, struct walk *w, const char *folder,
+				 const struct packed_names *listed, int64_t i, int64_t end)
 {
-	int64_t i = 0;
 	for (find_folder(w, folder); w->at < end_of(w->known) && is_below(w->at, folder); w->at = next(w->at)) {
-		for (; i < count && strcmp(name[i], w->at) < 0; i++)
+		for (; i < end && strcmp(thaw_packed_name(listed, i), w->at) < 0; i++)
 			if (r->added++ == 0)
-				r->first_added = name[i];
-		bool listed = i < count && strcmp(name[i], w->at) == 0;
-		i += listed;
-		THAW_TRY(thaw_names_add(&r->files, thaw_strdup(w->at)));
-		if (!listed)
+				r->first_added = thaw_packed_name(listed, i);
+		bool is_listed = i < end && strcmp(thaw_packed_name(listed, i), w->at) == 0;
+		i += is_listed;
+		THAW_TRY(thaw_packed_names_add(&r->files, w->at));
+		if (!is_listed)
 			THAW_TRY(thaw_names_add(r->missing, thaw_strdup(w->at)));
 	}
-	for (; i < count; i++)
+	for (; i < end; i++)
 		if (r->added++ == 0)
-			r->first_added = name[i];
+			r->first_added = thaw_packed_name(listed, i);
 	return THAW_OK;
 }
 
-thaw_status thaw_known_images_apply(struct names *files, int64_t *end, const struct names *classes,
+thaw_status thaw_known_images_apply(struct packed_names *files, int64_t *end, const struct names *classes,
 				    const struct thaw_image_names *known, struct names *missing)
 {
 	struct replacement r = {.missing = missing};
@@ -130,7 +130,7 @@ thaw_status thaw_known_images_apply(struct names *files, int64_t *end, const str
 	int64_t begin = 0;
 	thaw_status status = THAW_OK;
 	for (int64_t c = 0; c < classes->count && status == THAW_OK; c++) {
-		status = replace_class(&r, &w, classes->name[c], files->name + begin, end[c] - begin);
+		status = replace_class(&r, &w, classes->name[c], files, begin, end[c]);
 		begin = end[c];
 		end[c] = r.files.count;
 	}
@@ -141,10 +141,10 @@ thaw_status thaw_known_images_apply(struct names *files, int64_t *end, const str
 				   (long long)r.added, r.added == 1 ? " was" : "s were", r.first_added,
 				   r.added == 1 ? "" : " and others", r.added == 1 ? "it" : "them");
 	if (status != THAW_OK) {
-		thaw_names_free(&r.files);
+		thaw_packed_names_free(&r.files);
 		return status;
 	}
-	thaw_names_free(files);
+	thaw_packed_names_free(files);
 	*files = r.files;
 	thaw_names_sort(missing, 0);
 	return THAW_OK;
@@ -155,11 +155,12 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-thaw_status thaw_known_images_report(struct thaw_found *found, const struct names *files, const struct names *missing)
+thaw_status thaw_known_images_report(struct thaw_found *found, const struct packed_names *files,
+				     const struct names *missing)
 {
 	const char *first = NULL;
 	for (int64_t i = 0; missing->count > 0 && i < files->count; i++) {
-		const char *name = files->name[i];
+		const char *name = thaw_packed_name(files, i);
 		if (!bsearch(&name, missing->name, (size_t)missing->count, sizeof(*missing->name), compare_names))
 			continue;
 		first = found->missing++ == 0 ? name : first;

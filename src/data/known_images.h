@@ -4,17 +4,19 @@
 
 #include "src/data/dataset.h"
 #include "src/data/names.h"
+#include "src/data/packed_names.h"
 
 /* Appends the names to a list, unless it has the first of them already: both parts of a random split are listed alike.
  */
-thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct names *files);
+thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct packed_names *files);
 
 /* Replaces files, listed class by class (those of classes[c] end before end[c]), by the names in `known`. `missing`
  * receives the known ones that were not listed, sorted. THAW_CONFIG if an image was listed that is not known. */
-thaw_status thaw_known_images_apply(struct names *files, int64_t *end, const struct names *classes,
+thaw_status thaw_known_images_apply(struct packed_names *files, int64_t *end, const struct names *classes,
 				    const struct thaw_image_names *known, struct names *missing);
 
 /* Describes in `found` those of the files that are missing. */
-thaw_status thaw_known_images_report(struct thaw_found *found, const struct names *files, const struct names *missing);
+thaw_status thaw_known_images_report(struct thaw_found *found, const struct packed_names *files,
+				     const struct names *missing);
 
 #endif

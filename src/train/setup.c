@@ -16,9 +16,11 @@
 /* Where epochs are compared on val/, test/ is for the end. */
 static thaw_status open_final_test(struct run *r, const struct thaw_dataset_options *options)
 {
+	THAW_TRY(thaw_comm_same(r->comm, thaw_dataset_kind(&r->test), "the images after epochs",
+				"give every rank the same --data"));
 	if (r->test.found->split != THAW_SPLIT_VAL)
 		return THAW_OK;
-	THAW_TRY(thaw_dataset_open(&r->final_test, r->options.data, THAW_SPLIT_TEST, options));
+	THAW_TRY(thaw_dataset_open_together(r->comm, &r->final_test, r->options.data, THAW_SPLIT_TEST, options));
 	if (r->final_test.found->split != THAW_SPLIT_TEST)
 		thaw_dataset_close(&r->final_test);
 	return THAW_OK;
@@ -34,8 +36,8 @@ static thaw_status open_data(struct run *r)
 		.known = r->known.bytes > 0 ? &r->known : NULL,
 	};
 	if (!r->borrowed_data) {
-		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
-		THAW_TRY(thaw_dataset_open(&r->test, r->options.data, THAW_SPLIT_VAL, &options));
+		THAW_TRY(thaw_dataset_open_together(r->comm, &r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
+		THAW_TRY(thaw_dataset_open_together(r->comm, &r->test, r->options.data, THAW_SPLIT_VAL, &options));
 		THAW_TRY(open_final_test(r, &options));
 	}
 	r->damaged_limit = thaw_damage_limit(&r->train, r->options.max_damaged);
@@ -179,8 +181,8 @@ static thaw_status open_loaders(struct run *r)
 /* All that a rank can open without the others. */
 static thaw_status open_here(struct run *r)
 {
-	THAW_TRY(run_resolve_options(r));
-	THAW_TRY(open_data(r));
+	THAW_TRY(thaw_comm_agree(r->comm, run_resolve_options(r)));
+	THAW_TRY(open_data(r)); /* collective */
 	THAW_TRY(open_model(r));
 	set_phases(r);
 	for (int i = 0; i < r->phase_count; i++) {

@@ -4,14 +4,16 @@
 #include <jansson.h>
 #include <sys/stat.h>
 
+#include "tests/unit/comm_threads.h"
 #include "thaw/dataset.h"
 #include "thaw/file.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
+#include "thaw/train.h"
 
 #define IMAGE "tests/golden/images/rgb.jpg"
 
-enum { PATH = 2 * SCRATCH_PATH, TEXT = 4096, SPLITS = 3 };
+enum { PATH = 2 * SCRATCH_PATH, TEXT = 4096, SPLITS = 3, RANKS = 3 };
 
 /* A folder, and what is found in it with a quarter held out.
  *
@@ -359,6 +361,52 @@ static void check_found(const struct layout *l, const struct thaw_dataset d[SPLI
 		fail_msg("%s: no \"%s\" in\n%s", l->name, l->also, text);
 }
 
+/* What each of RANKS ranks finds that open the training images together; it must be what one rank finds alone. */
+struct together {
+	const char *path, *other; /* other: of rank 1; NULL: the same */
+	thaw_status status[RANKS];
+	uint64_t digest[RANKS];
+	char *found[RANKS]; /* JSON; NULL: failed */
+};
+
+static char *describe(const struct thaw_dataset *d, const char *path)
+{
+	json_t *json = thaw_found_json(path, &d, 1);
+	char *text = json_dumps(json, JSON_SORT_KEYS);
+	json_decref(json);
+	return text;
+}
+
+static void open_together(struct thaw_comm *comm, void *argument)
+{
+	struct together *t = argument;
+	const struct thaw_dataset_options options = {.test_share = 0.25, .seed = 1};
+	struct thaw_dataset d = {0};
+	int rank = comm->rank;
+	const char *path = rank == 1 && t->other ? t->other : t->path;
+	t->status[rank] = thaw_dataset_open_together(comm, &d, path, THAW_SPLIT_TRAIN, &options);
+	if (t->status[rank] != THAW_OK)
+		return;
+	t->digest[rank] = thaw_dataset_digest(&d);
+	t->found[rank] = describe(&d, t->path);
+	thaw_dataset_close(&d);
+}
+
+static void check_together(const struct layout *l, const struct thaw_dataset *alone, const char *path)
+{
+	struct together t = {.path = path};
+	ranks_run(RANKS, open_together, &t);
+	char *found = alone->count > 0 ? describe(alone, path) : NULL;
+	for (int r = 0; r < RANKS; r++) {
+		if ((t.status[r] == THAW_OK) != (alone->count > 0))
+			fail_msg("%s: rank %d: status %d", l->name, r, t.status[r]);
+		if (found && (strcmp(found, t.found[r]) != 0 || t.digest[r] != thaw_dataset_digest(alone)))
+			fail_msg("%s: rank %d: %s\ninstead of %s", l->name, r, t.found[r], found);
+		free(t.found[r]);
+	}
+	free(found);
+}
+
 static void counted(void **state)
 {
 	const struct scratch *s = *state;
@@ -375,8 +423,29 @@ static void counted(void **state)
 			fail_msg("%s: message: %s", l->name, message);
 		if (!message)
 			check_found(l, d, path);
+		check_together(l, &d[0], path);
 		for (int k = 0; k < SPLITS; k++)
 			thaw_dataset_close(&d[k]);
+	}
+}
+
+/* One rank cannot open the dataset, finds another format, or other classes: all ranks fail, none waits. */
+static void ranks_fail_together(void **state)
+{
+	const struct scratch *s = *state;
+	static const struct {
+		const char *other;
+		thaw_status status;
+	} cases[] = {{"none", THAW_IO}, {"empty", THAW_DATA}, {"idx", THAW_CONFIG}, {"more", THAW_CONFIG}};
+	make(s->path, "flat/a:4 flat/b:4 empty/a/ empty/b:3 more/a:4 more/b:4 more/c:4 more/d:4 "
+		      "idx/train-images-idx3-ubyte=images idx/train-labels.idx1-ubyte=labels "
+		      "idx/t10k-images.idx3-ubyte=images idx/t10k-labels-idx1-ubyte=labels");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct together t = {.path = scratch_file(s, "flat"), .other = scratch_file(s, cases[i].other)};
+		ranks_run(RANKS, open_together, &t);
+		for (int r = 0; r < RANKS; r++)
+			if (t.status[r] != cases[i].status)
+				fail_msg("%s: rank %d: status %d", cases[i].other, r, t.status[r]);
 	}
 }
 
@@ -448,7 +517,7 @@ static void same_digests(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {TEST(counted), TEST(whole_test_folder), TEST(match_classes),
-					   TEST(same_digests)};
+	const struct CMUnitTest tests[] = {TEST(counted), TEST(ranks_fail_together), TEST(whole_test_folder),
+					   TEST(match_classes), TEST(same_digests)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

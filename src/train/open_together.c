@@ -1,0 +1,86 @@
+/* thaw_dataset_open_together: the ranks list the folders of a dataset together. */
+#include <string.h>
+
+#include "src/base/try.h"
+#include "thaw/memory.h"
+#include "thaw/train.h"
+
+/* How far a rank is when the ranks meet. */
+enum state {
+	STATE_LISTED, /* has its part of a list to exchange */
+	STATE_OPENED, /* the format has nothing to list */
+	STATE_FAILED,
+};
+
+struct together {
+	struct thaw_comm *comm;
+	const char *path;
+	bool met;
+};
+
+/* Every rank comes here once, wherever its opening has ended. All go on, or all fail. */
+static thaw_status meet(struct together *t, enum state state, thaw_status status)
+{
+	int64_t most[] = {state, -(int64_t)state};
+	t->met = true;
+	THAW_TRY(t->comm->max(t->comm, most, 2));
+	if (most[0] != STATE_FAILED && most[0] != -most[1])
+		status = thaw_fail(THAW_CONFIG, "ranks find different kinds of datasets: %s: give every rank the same",
+				   t->path);
+	return thaw_comm_agree(t->comm, status);
+}
+
+/* Sets end[parts], and the text of all parts. */
+static thaw_status gather_texts(struct thaw_comm *comm, const void *mine, char *all, size_t *end)
+{
+	for (int p = 0; p < comm->size; p++) {
+		size_t from = p > 0 ? end[p - 1] : 0;
+		if (p == comm->rank)
+			memcpy(all + from, mine, end[p] - from);
+		THAW_TRY(comm->broadcast(comm, all + from, end[p] - from, p));
+	}
+	return THAW_OK;
+}
+
+static thaw_status exchange(const struct thaw_share *share, const void *mine, size_t bytes, char **all, size_t *end)
+{
+	struct together *t = share->context;
+	struct thaw_comm *comm = t->comm;
+	int64_t *sizes = thaw_alloc((size_t)comm->size, sizeof(*sizes));
+	size_t total = 0;
+	thaw_status status = meet(t, sizes ? STATE_LISTED : STATE_FAILED, sizes ? THAW_OK : THAW_RESOURCE);
+	if (status == THAW_OK) {
+		sizes[comm->rank] = (int64_t)bytes;
+		status = comm->max(comm, sizes, comm->size);
+	}
+	for (int p = 0; status == THAW_OK && p < comm->size; p++)
+		end[p] = total += (size_t)sizes[p];
+	if (status == THAW_OK) {
+		*all = thaw_alloc(total, 1);
+		status = thaw_comm_agree(comm, *all ? THAW_OK : THAW_RESOURCE);
+	}
+	if (status == THAW_OK)
+		status = gather_texts(comm, mine, *all, end);
+	thaw_free(sizes);
+	return status;
+}
+
+thaw_status thaw_dataset_open_together(struct thaw_comm *comm, struct thaw_dataset *d, const char *path,
+				       enum thaw_split split, const struct thaw_dataset_options *options)
+{
+	struct together t = {.comm = comm, .path = path};
+	const struct thaw_share share = {.part = comm->rank, .parts = comm->size, .exchange = exchange, .context = &t};
+	struct thaw_dataset_options all = *options;
+	struct thaw_dataset opened = {0};
+	if (comm->size > 1)
+		all.share = &share;
+	thaw_status status = thaw_dataset_open(&opened, path, split, &all);
+	if (!t.met)
+		status = meet(&t, status == THAW_OK ? STATE_OPENED : STATE_FAILED, status);
+	status = thaw_comm_agree(comm, status);
+	if (status == THAW_OK)
+		*d = opened;
+	else
+		thaw_dataset_close(&opened);
+	return status;
+}
