@@ -56,6 +56,9 @@ thaw_status thaw_checkpoint_writer_close(struct thaw_checkpoint_writer *w);
  * thaw_weights_free. THAW_DATA if it is damaged, not a regular file, or has more than `largest` bytes of content
  * (SIZE_MAX: any). */
 thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, size_t largest);
+/* The same without the values, whose `data` is NULL: needs memory for the names only, and does not read on if the
+ * content has another size than its header says. */
+thaw_status thaw_checkpoint_describe(struct thaw_weights *state, const char *path);
 
 /* How to find the checkpoint to resume from. */
 struct thaw_checkpoint_search {

@@ -66,6 +66,17 @@ thaw_status thaw_safetensors_write(const struct thaw_weights *w, struct thaw_sin
 /* Writes the header alone, without reading `data`. The caller writes the values of all tensors, in order, after it. */
 thaw_status thaw_safetensors_write_header(const struct thaw_weights *w, struct thaw_sink *sink);
 
+#define THAW_SAFETENSORS_START 8 /* bytes at the start of a safetensors file that say how long its header is */
+/* *size receives how many bytes of a safetensors file its header takes, the first ones included. bytes: the first
+ * THAW_SAFETENSORS_START bytes of the file, or all if it has fewer. content: the size of the file. THAW_DATA if the
+ * file is truncated or the header is too large. `name` is for messages, here and below. */
+thaw_status thaw_safetensors_header_size(size_t *size, const void *bytes, uint64_t content, const char *name);
+/* Reads the header in bytes[size] of a file of `content` bytes: names, types, shapes and metadata; `data` is NULL.
+ * THAW_DATA if it is damaged, or its tensors do not take exactly the rest of the file. The caller frees *w with
+ * thaw_weights_free. */
+thaw_status thaw_safetensors_read_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
+					 const char *name);
+
 THAW_END_DECLS
 
 #endif

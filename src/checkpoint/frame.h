@@ -22,4 +22,8 @@ void thaw_frame_discard(struct thaw_frame_writer *f);       /* destroys f withou
  * verifies. */
 thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t largest);
 
+/* Reads the first bytes[size] of the content of such a file, or all if it has fewer, without verifying it. *content
+ * receives the size of the content that the frame header says. */
+thaw_status thaw_frame_peek(void *bytes, size_t size, size_t *content, const char *path);
+
 #endif

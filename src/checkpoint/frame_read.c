@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "src/base/minmax.h"
 #include "src/base/open_file.h"
 #include "src/base/try.h"
 #include "src/checkpoint/frame.h"
@@ -172,6 +173,41 @@ thaw_status thaw_frame_read(void **bytes, size_t *size, const char *path, size_t
 	content = NULL;
 out:
 	thaw_free(content);
+	close_reader(&r);
+	return status;
+}
+
+/* Decodes block[got] and what follows, until bytes[size] is full. */
+static thaw_status decode_first(struct reader *r, size_t got, unsigned char *bytes, size_t size)
+{
+	ZSTD_outBuffer out = {.dst = bytes, .size = size};
+	while (out.pos < size) {
+		ZSTD_inBuffer in = {.src = r->block, .size = got};
+		while (in.pos < in.size && out.pos < size) {
+			size_t code = ZSTD_decompressStream(r->zstd, &out, &in);
+			if (ZSTD_isError(code))
+				return damaged(r, ZSTD_getErrorName(code));
+			if (code == 0 && out.pos < size)
+				return damaged(r, "less content than the frame header says");
+		}
+		if (out.pos < size)
+			THAW_TRY(fill(r, &got));
+		if (got == 0)
+			return damaged(r, "truncated");
+	}
+	return THAW_OK;
+}
+
+thaw_status thaw_frame_peek(void *bytes, size_t size, size_t *content, const char *path)
+{
+	struct reader r = {.path = path, .largest = SIZE_MAX, .fd = -1};
+	size_t got = 0;
+	thaw_status status;
+	THAW_TRY_OUT(open_reader(&r));
+	THAW_TRY_OUT(fill(&r, &got));
+	THAW_TRY_OUT(check_header(&r, got, content));
+	status = decode_first(&r, got, bytes, min_size(size, *content));
+out:
 	close_reader(&r);
 	return status;
 }

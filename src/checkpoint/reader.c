@@ -33,6 +33,31 @@ thaw_status thaw_checkpoint_read(struct thaw_weights *state, const char *path, s
 	return THAW_OK;
 }
 
+thaw_status thaw_checkpoint_describe(struct thaw_weights *state, const char *path)
+{
+	unsigned char start[THAW_SAFETENSORS_START];
+	size_t size = 0, content = 0, again = 0;
+	THAW_TRY(thaw_frame_peek(start, sizeof(start), &content, path));
+	THAW_TRY(thaw_safetensors_header_size(&size, start, content, path));
+	unsigned char *header = thaw_alloc(size, 1);
+	if (!header)
+		return THAW_RESOURCE;
+	struct thaw_weights described = {0};
+	thaw_status status = thaw_frame_peek(header, size, &again, path);
+	if (status == THAW_OK && again != content)
+		status = thaw_fail(THAW_DATA, "damaged checkpoint: %s: it changed while being read", path);
+	if (status == THAW_OK)
+		status = thaw_safetensors_read_header(&described, header, size, content, path);
+	if (status == THAW_OK)
+		status = thaw_frame_read(NULL, NULL, path, content);
+	thaw_free(header);
+	if (status == THAW_OK)
+		*state = described;
+	else
+		thaw_weights_free(&described);
+	return status;
+}
+
 thaw_status thaw_checkpoint_list(int64_t **steps, int *count, const char *directory)
 {
 	return thaw_folder_list(steps, count, directory);

@@ -128,7 +128,6 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	int lanes = v->lanes ? v->lanes : max_int(session->comm->size, DEFAULT_LANES);
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = progress_stop;
 	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
 	log_found(session->comm, v, &data);
 	const struct network_choice network = choose_network(v);
@@ -140,8 +139,6 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	if (session->comm->rank == 0)
 		status = give_metrics(result, metrics, v, &data, model);
 out:
-	if (status == THAW_UNFINISHED)
-		thaw_fail(status, "asked to stop: thaw eval saves nothing: run the same command again");
 	progress_end(&progress);
 	json_decref(metrics);
 	thaw_dataset_close(&data.dataset);
@@ -158,7 +155,7 @@ const struct command command_eval = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.stops = "asked to stop: ending after the current images",
+	.ends = "thaw: asked to stop: thaw eval saves nothing: run the same command again",
 	.run = run_eval,
 	.print = print_metrics,
 };

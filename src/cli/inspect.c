@@ -2,7 +2,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "src/base/machine.h"
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
@@ -171,8 +170,7 @@ out:
 static thaw_status inspect_checkpoint(const char *path, bool layers, json_t **result)
 {
 	struct thaw_weights w;
-	double memory = thaw_machine_memory();
-	THAW_TRY(thaw_checkpoint_read(&w, path, memory > 0 ? (size_t)memory : SIZE_MAX));
+	THAW_TRY(thaw_checkpoint_describe(&w, path));
 	json_t *metadata = json_object(), *tensors = json_array();
 	for (int i = 0; i < w.metadata_count; i++) {
 		json_t *value = thaw_report_string(w.metadata[i].value);

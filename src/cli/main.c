@@ -222,8 +222,8 @@ static thaw_status open_ranks(const struct invocation *v, struct thaw_comm *comm
 	const struct thaw_watch_options watch = {
 		.timeout = ((const struct common *)v->values)->timeout, .log = print_silence, .stop = stop_requested};
 	THAW_TRY(thaw_mpi_open_watched(comm, &watch));
-	if (!v->command->ends)
-		thaw_signals_exit(NULL); /* all ranks end together */
+	if (!v->command->ends || v->command->alone)
+		thaw_signals_exit(NULL); /* all ranks end together, or when rank 0 does */
 	if (handled && comm->rank == 0) {
 		thaw_signals_exit(v->command->ends);
 		thaw_signals_announce(v->command->stops);

@@ -61,6 +61,12 @@ struct predictor {
 	int *order;         /* [classes], classes by falling probability */
 };
 
+static bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
+}
+
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
 	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size};
@@ -77,6 +83,8 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	if (!p->probability || !p->order)
 		return THAW_RESOURCE;
 	network_log(session, p->model, &network);
+	thaw_executor_on_node(p->executor, stop_requested, NULL);
+	thaw_signals_exit(NULL); /* from now on there is a result to print */
 	return THAW_OK;
 }
 
@@ -89,7 +97,17 @@ static void close_predictor(struct predictor *p)
 	thaw_model_destroy(p->model);
 }
 
-/* Fills p->probability for one image file. */
+/* Fills p->probability for the image in the executor. THAW_UNFINISHED: abandoned on request. */
+static thaw_status compute(struct predictor *p)
+{
+	const float *scores = thaw_executor_forward(p->executor, 1, NULL);
+	if (!scores)
+		return THAW_UNFINISHED;
+	thaw_model_probabilities(p->model, scores, 1, p->probability);
+	return THAW_OK;
+}
+
+/* The same for one image file. */
 static thaw_status classify(struct predictor *p, const char *path)
 {
 	void *bytes;
@@ -100,7 +118,7 @@ static thaw_status classify(struct predictor *p, const char *path)
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);
+		status = compute(p);
 	return status;
 }
 
@@ -136,15 +154,15 @@ static thaw_status predict_all(struct predictor *p, const struct image_list *lis
 	thaw_status worst = THAW_OK;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *path = list->paths[i];
-		if (thaw_stop_requested())
-			return thaw_fail(THAW_UNFINISHED,
-					 "asked to stop: %zu of %zu images are done: run the same command again", i,
-					 list->count);
-		thaw_status status = classify(p, path);
+		thaw_status status = thaw_stop_requested() ? THAW_UNFINISHED : classify(p, path);
 		if (status == THAW_OK) {
 			json_array_append_new(images, describe(p, path, top));
 			continue;
 		}
+		if (status == THAW_UNFINISHED)
+			return thaw_fail(status,
+					 "asked to stop: %zu of %zu images are done: run the same command again", i,
+					 list->count);
 		if (status != THAW_DATA && status != THAW_IO)
 			return status;
 		print_error(thaw_error_message());
@@ -235,7 +253,8 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.alone = true,
-	.stops = "asked to stop: ending after the current image",
+	.ends = "thaw: asked to stop before the first image: run the same command again",
+	.stops = "asked to stop: printing the images that are done",
 	.run = run_predict,
 	.print = print_predict,
 };

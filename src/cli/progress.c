@@ -11,7 +11,6 @@
 #include "src/base/clock.h"
 #include "src/base/text.h"
 #include "src/cli/display_text.h"
-#include "src/cli/signals.h"
 
 #define BAR_SECONDS      0.1  /* between two redraws */
 #define LINE_SECONDS     60   /* between two lines in a log */
@@ -98,10 +97,4 @@ void progress_end(struct progress *p)
 {
 	if (p->out)
 		clear_bar(p);
-}
-
-bool progress_stop(void *context)
-{
-	(void)context;
-	return thaw_stop_requested() != 0;
 }

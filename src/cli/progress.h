@@ -1,4 +1,4 @@
-/* Callbacks of a run: progress bar or log lines, and the stop request. */
+/* Callbacks of a run: progress bar or log lines. */
 #ifndef THAW_SRC_CLI_PROGRESS_H
 #define THAW_SRC_CLI_PROGRESS_H
 
@@ -14,13 +14,9 @@ struct progress {
 	double shown;   /* time of the last bar or line, in seconds of the monotonic clock */
 };
 
-/* Callbacks that write progress and log lines to `out`. `p` must outlive them. `stop` is NULL; the caller may set it to
- * progress_stop. */
+/* Callbacks that write progress and log lines to `out`. `p` must outlive them. `stop` is NULL. */
 struct thaw_callbacks progress_start(struct progress *p, FILE *out);
 /* Clears the bar. */
 void progress_end(struct progress *p);
-
-/* A `stop` callback: true once a signal has asked the program to stop. */
-bool progress_stop(void *context);
 
 #endif

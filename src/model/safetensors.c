@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/tensor_name.h"
 #include "src/model/weights_format.h"
 #include "thaw/memory.h"
 
-#define LENGTH_BYTES 8
+#define LENGTH_BYTES THAW_SAFETENSORS_START
 #define ALIGNMENT    8
 /* Bytes. The format allows 100 MB, but an image network needs only about 100 bytes per tensor. Parsed JSON takes up to
  * 50 times the memory of its text, so this limit bounds the memory for a hostile header. */
@@ -124,7 +125,7 @@ static thaw_status parse_tensor(struct thaw_named_tensor *t, struct range *range
 	if (range->end - range->begin != bytes)
 		return thaw_fail(THAW_DATA, "%s: its shape needs %llu bytes but its offsets give %llu", what,
 				 (unsigned long long)bytes, (unsigned long long)(range->end - range->begin));
-	t->data = data + range->begin;
+	t->data = data ? data + range->begin : NULL;
 	return THAW_OK;
 }
 
@@ -203,22 +204,29 @@ static thaw_status parse_json(json_t **header, const unsigned char *text, size_t
 	return thaw_fail(THAW_DATA, "damaged safetensors header: %s: %s", file, why);
 }
 
-static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, size_t size, const char *file)
+/* The length of the header in bytes[size], of a file of `content` bytes. */
+static thaw_status check_length(size_t *length, const unsigned char *bytes, size_t size, uint64_t content,
+				const char *file)
 {
 	if (size < LENGTH_BYTES)
 		return thaw_fail(THAW_DATA, "truncated safetensors file: %s: copy it again", file);
-	uint64_t length = header_length(bytes);
-	if (length > MAX_HEADER)
+	uint64_t found = header_length(bytes);
+	if (found > MAX_HEADER)
 		return thaw_fail(THAW_DATA,
 				 "damaged safetensors file: %s: a header of %llu bytes; at most %llu are supported",
-				 file, (unsigned long long)length, (unsigned long long)MAX_HEADER);
-	if (length > size - LENGTH_BYTES)
+				 file, (unsigned long long)found, (unsigned long long)MAX_HEADER);
+	if (found > content - LENGTH_BYTES)
 		return thaw_fail(THAW_DATA, "truncated safetensors header: %s: copy the file again", file);
+	*length = (size_t)found;
+	return THAW_OK;
+}
 
+/* Parses text[length], the header. data[data_bytes]: what follows it, or NULL if it has not been read. */
+static thaw_status parse_header(struct thaw_weights *w, const unsigned char *text, size_t length,
+				const unsigned char *data, uint64_t data_bytes, const char *file)
+{
 	json_t *header;
-	THAW_TRY(parse_json(&header, bytes + LENGTH_BYTES, (size_t)length, file));
-	const unsigned char *data = bytes + LENGTH_BYTES + length;
-	uint64_t data_bytes = size - LENGTH_BYTES - length;
+	THAW_TRY(parse_json(&header, text, length, file));
 	size_t entries = json_object_size(header);
 	struct range *ranges = thaw_alloc(entries, sizeof(*ranges));
 	w->tensors = thaw_alloc(entries, sizeof(*w->tensors));
@@ -229,6 +237,37 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 		status = check_tiling(w, ranges, data_bytes, file);
 	thaw_free(ranges);
 	json_decref(header);
+	return status;
+}
+
+static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, size_t size, const char *file)
+{
+	size_t length = 0;
+	THAW_TRY(check_length(&length, bytes, size, size, file));
+	const unsigned char *data = bytes + LENGTH_BYTES + length;
+	return parse_header(w, bytes + LENGTH_BYTES, length, data, size - LENGTH_BYTES - length, file);
+}
+
+thaw_status thaw_safetensors_header_size(size_t *size, const void *bytes, uint64_t content, const char *file)
+{
+	size_t length = 0;
+	THAW_TRY(check_length(&length, bytes, min_size(content, THAW_SAFETENSORS_START), content, file));
+	*size = LENGTH_BYTES + length;
+	return THAW_OK;
+}
+
+thaw_status thaw_safetensors_read_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
+					 const char *file)
+{
+	const unsigned char *text = (const unsigned char *)bytes + LENGTH_BYTES;
+	struct thaw_weights found = {0};
+	thaw_status status = parse_header(&found, text, size - LENGTH_BYTES, NULL, content - size, file);
+	if (status == THAW_OK)
+		status = thaw_weights_check_names(found.tensors, found.count, file);
+	if (status == THAW_OK)
+		*w = found;
+	else
+		thaw_weights_free(&found);
 	return status;
 }
 

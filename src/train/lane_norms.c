@@ -1,5 +1,6 @@
 /* Whether batch norms can normalise by the batch of one lane: the variance of one value is zero, so all outputs of the
- * layer would be its shift. */
+ * layer would be its shift, and the moving variance would shrink. A run in which a lane would have one value per
+ * channel is refused. Damaged images may reduce a batch to one later: the step then goes on without this lane. */
 #include <string.h>
 
 #include "src/base/minmax.h"
@@ -21,7 +22,7 @@ static void find_smallest_batches(const struct run *r, int64_t *whole, int64_t *
 	}
 }
 
-/* The first trained batch norm with one value per channel, or -1. */
+/* The first batch norm with batch statistics and one value per channel, or -1. */
 static int find_norm_of_one_value(const struct thaw_graph *g, const struct thaw_shape *shapes)
 {
 	for (int i = 1; i < g->node_count; i++) {
@@ -35,32 +36,31 @@ static int find_norm_of_one_value(const struct thaw_graph *g, const struct thaw_
 	return -1;
 }
 
-/* *norm: the node of the first trained batch norm that has one value per channel in a lane with one image, or -1. */
-static thaw_status find_norm(const struct run *r, int *norm)
+thaw_status run_find_lone_norm(const struct run *r, const char **name)
 {
-	struct thaw_graph *g = r->model->graph;
+	const struct thaw_graph *g = r->model->graph;
 	int64_t side = r->preprocess.size;
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? thaw_graph_infer(g, &image, shapes) : THAW_RESOURCE;
-	thaw_graph_batch_statistics(g, true);
-	*norm = status == THAW_OK ? find_norm_of_one_value(g, shapes) : -1;
-	thaw_graph_batch_statistics(g, false);
+	int norm = status == THAW_OK ? find_norm_of_one_value(g, shapes) : -1;
+	*name = norm < 0 ? NULL : g->nodes[norm].name ? g->nodes[norm].name : "without a name";
 	thaw_free(shapes);
 	return status;
 }
 
 thaw_status run_check_lane_norms(struct run *r)
 {
-	int norm;
+	const char *name;
 	int64_t whole, any;
 	find_smallest_batches(r, &whole, &any);
 	if (r->options.bn != THAW_BN_LANE || any > 1)
 		return THAW_OK;
-	THAW_TRY(find_norm(r, &norm));
-	if (norm < 0)
-		return THAW_OK;
-	const char *name = r->model->graph->nodes[norm].name;
+	thaw_graph_batch_statistics(r->model->graph, true);
+	thaw_status status = run_find_lone_norm(r, &name);
+	thaw_graph_batch_statistics(r->model->graph, false);
+	if (status != THAW_OK || !name)
+		return status;
 	if (whole > 1)
 		return thaw_fail(
 			THAW_CONFIG,

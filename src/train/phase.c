@@ -30,6 +30,7 @@ static thaw_status create_params(struct run *r)
 	THAW_TRY(thaw_graph_unfreeze(r->model->graph, run_phase_options(r)->unfreeze));
 	thaw_graph_set_precision(r->model->graph, r->options.precision);
 	thaw_graph_batch_statistics(r->model->graph, r->options.bn == THAW_BN_LANE);
+	THAW_TRY(run_find_lone_norm(r, &p->lone_norm));
 	THAW_TRY(thaw_flat_params_create(&params, r->model->graph, r->optimizer, r->options.layer_decay, r->comm));
 	thaw_flat_params_destroy(p->params); /* of the previous phase: the new ones have taken over its parameters */
 	p->params = params;

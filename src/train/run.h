@@ -34,6 +34,7 @@ enum {
 	SLOT_UNSAVED,   /* not 0: rank 0 has given up saving */
 	SLOT_FAILED,    /* not 0: a rank could not load a batch */
 	SLOT_DAMAGED,   /* images of the step that were found damaged, for the first time in this process */
+	SLOT_LONE,      /* lanes that are left out, since they had one readable image (phase.lone_norm) */
 	SLOT_ABANDONED, /* not 0: a rank was asked to stop before its slots were sent, so no rank updates weights */
 	SLOTS
 };
@@ -92,6 +93,8 @@ struct run_phase {
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
 	float **gradient;       /* [graph->param_count] into the vector of the current lane */
+	const char *lone_norm;  /* a batch norm that would normalise one value per channel in a lane with one image, or
+				   NULL */
 	bool non_finite;        /* a gradient or weight of this rank's shards was inf or nan in this step */
 	bool abandoned;         /* this rank was asked to stop within this step: it computes and updates nothing more */
 	struct thaw_undo *undo; /* what the step has overwritten so far; NULL: one rank, which updates at the end */
@@ -129,6 +132,7 @@ struct run {
 
 	struct run_phase phase;
 	struct position at;
+	int64_t lone_logged;          /* the epoch, from 1, whose SLOT_LONE is in the log; 0: none */
 	bool too_damaged;             /* the failure is a number of damaged images; the state is worth saving */
 	bool keep_step;               /* asked to stop before this process's first step, which is done nevertheless */
 	bool diverged;                /* the failure is a loss, gradient or weight that is not finite */
@@ -290,6 +294,9 @@ thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches
 
 /* lane_norms.c: THAW_CONFIG if a batch norm that is unfrozen would normalise one value per channel. */
 thaw_status run_check_lane_norms(struct run *r);
+/* *name receives a batch norm of the model's graph, with the statistics that are set there, that has one value per
+ * channel in a lane with one image; NULL: none. */
+thaw_status run_find_lone_norm(const struct run *r, const char **name);
 
 /* step.c: for executors and loaders: whether this rank was asked to stop and leaves its work undone. context: the run
  */

@@ -123,10 +123,12 @@ static thaw_status forward_backward(struct run *r)
 		p->abandoned = p->abandoned || run_abandons(r);
 		if (status == THAW_OK && !p->abandoned)
 			status = load_batch(r, &batch);
-		if (status != THAW_OK || p->abandoned)
+		bool lone = p->lone_norm && batch.count == 1;
+		if (status != THAW_OK || p->abandoned || lone)
 			batch.count = 0;
 		float *slots = slots_of(r, vector);
 		memset(slots, 0, SLOTS * sizeof(*slots));
+		slots[SLOT_LONE] = lone;
 		slots[SLOT_FAILED] = status != THAW_OK;
 		slots[SLOT_DAMAGED] = (float)batch.fresh;
 		slots[SLOT_ABANDONED] = p->abandoned;
@@ -198,11 +200,26 @@ static thaw_status check_finite(struct run *r, const float *slots, bool non_fini
 	return non_finite ? fail_diverged(r, "a gradient or a weight is not finite (inf or nan)") : THAW_OK;
 }
 
+/* Once per epoch, as few as there are images that can be repaired. */
+static void log_lone_lanes(struct run *r, const float *slots)
+{
+	if (slots[SLOT_LONE] == 0.0f || r->lone_logged == r->at.epoch + 1)
+		return;
+	r->lone_logged = r->at.epoch + 1;
+	run_log(r,
+		"skipped in step %lld, and perhaps later in this epoch: an image whose lane has no other that can be "
+		"read: batch norm %s would normalise one value per channel: repair the damaged images, or give a "
+		"larger "
+		"--batch",
+		(long long)r->at.total_steps + 1, r->phase.lone_norm);
+}
+
 /* Advances the position and writes metrics. The slots are the same on all ranks, so all take the same branches. */
 static thaw_status record_step(struct run *r, const float *slots, bool non_finite)
 {
 	double images = slots[SLOT_IMAGES], lr = learning_rate(r);
 	THAW_TRY(check_finite(r, slots, non_finite));
+	log_lone_lanes(r, slots);
 	r->at.epoch_images += images;
 	r->at.epoch_loss += slots[SLOT_LOSS];
 	r->at.epoch_correct += slots[SLOT_CORRECT];

@@ -148,6 +148,15 @@ run "$thaw" train --data seven "${one[@]}" --batch 4 --lanes 2
 check "... nor with one in the last step of an epoch" fails 78 "1 image in the last step of an epoch" layer3 "another --batch"
 run "$thaw" train --data seven "${one[@]}" --batch 8 --lanes 2 --out four
 check "... of which a lane has none left" exits 0
+# Lanes of 2 images in each of 2 steps; with one of them damaged, a lane of one image once per epoch. The lane is left
+# out: its other image would have no variance.
+cp -r photos eight && : >eight/train/dark/1.bmp
+run "$thaw" train --data eight "${one[@]}" --epochs 2 --batch 4 --lanes 2 --out lone
+check "a lane that damage leaves with one image for it is skipped, and said" \
+	exits 0 "skipped in step " "an image whose lane has no other that can be read: batch norm layer3"
+check "... in each epoch" eval '[ "$(grep -c "^skipped in step " err)" = 2 ] && ! grep -qi "nan\|inf" lone/metrics.jsonl'
+run mpirun -n 2 "$thaw" train --data eight "${one[@]}" --epochs 2 --batch 4 --lanes 2 --out lone2
+check "... with the same bits on two ranks" cmp -s lone/model.safetensors lone2/model.safetensors
 
 for flag in "lr 50" "head-lr 11" "weight-decay 3"; do
 	run "$thaw" "${train[@]}" --out r "--${flag% *}" "${flag#* }"

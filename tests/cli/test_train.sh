@@ -124,7 +124,7 @@ run "$thaw" predict --model run red.png --top 1
 check "predict" eval 'exits 0 && out_has red.png && [ "$(wc -l <out)" -eq 2 ]'
 run "$thaw" predict --model run cut.png red.png
 check "predict continues after a damaged image" eval 'exits 65 cut.png && out_has red.png && ! out_has cut.png'
-# A signal while the second of three images comes through a pipe: the first two are classified.
+# A signal while the second of three images comes through a pipe: the first one is printed.
 mkfifo pipe
 (exec 4>pipe; until [ -e go ]; do sleep 0.05; done; cat red.png >&4) &
 "$thaw" predict --model run red.png /dev/fd/3 red.png 3<pipe >out 2>err &
@@ -138,7 +138,7 @@ touch go
 wait $program
 code=$?
 command="predict, USR1"
-check "predict answers a signal" eval 'exits 75 "asked to stop: 2 of 3 images are done" && [ "$(grep -c "^red.png\|^/dev/fd/3" out)" = 2 ]'
+check "predict answers a signal" eval 'exits 75 "asked to stop: 1 of 3 images are done" && [ "$(grep -c "^red.png\|^/dev/fd/3" out)" = 1 ]'
 run "$thaw" predict --model run none.png red.png --json
 check "predict with a missing image" eval 'exits 74 none.png && out_has "\"failed\": [{\"image\": \"none.png\""'
 run mpirun -n 2 "$thaw" predict --model run red.png --top 2

@@ -107,4 +107,18 @@ done
 kill -USR1 "$rank"
 wait $launcher
 check "USR1 within the start of MPI: exit 75" test $? -eq 75
+
+# thaw eval has nothing to save: a signal ends it at once, also while the other rank is stopped.
+mpirun -q --oversubscribe -np 2 "$thaw" eval --model "$work/whole" --data "$data" --split train --size 64 --timeout 60 \
+	>"$work/eval.log" 2>&1 &
+launcher=$!
+for ((i = 0; i < 12000; i++)); do
+	[ -s "$work/eval.log" ] && break # rank 0 logs what it evaluates: MPI has started
+	sleep 0.05
+done
+kill -STOP "$(rank_of eval 1)"
+kill -USR1 "$(rank_of eval 0)"
+wait $launcher
+check "USR1 to a rank of thaw eval beside a stopped one: exit 75" test $? -eq 75
+check "... with a line" grep -q "^thaw: asked to stop: thaw eval saves nothing" "$work/eval.log"
 exit $failed

@@ -113,7 +113,10 @@ static void zstd_and_any_safetensors_reader_read_it(void **state)
 static bool file_refused(const char *path, int64_t step, int64_t n)
 {
 	struct thaw_weights read = {0};
+	thaw_status described = thaw_checkpoint_describe(&read, path);
+	thaw_weights_free(&read);
 	thaw_status status = thaw_checkpoint_read(&read, path, SIZE_MAX);
+	assert_int_equal(described, status);
 	if (status == THAW_OK) {
 		assert_sample(&read, step, n);
 		thaw_weights_free(&read);
@@ -286,6 +289,53 @@ static void exaggerated_sizes_are_refused(void **state)
 	assert_int_equal(thaw_checkpoint_read(&read, scratch_file(s, "none"), SIZE_MAX), THAW_IO);
 }
 
+/* A description has names, types, shapes and metadata, without values. */
+static void a_checkpoint_is_described(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_checkpoint_writer *w = writer(s, 2);
+	save(w, 3, false);
+	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+	struct thaw_weights whole = {0}, found = {0};
+	assert_int_equal(thaw_checkpoint_read(&whole, step_file(s, 3), SIZE_MAX), THAW_OK);
+	assert_int_equal(thaw_checkpoint_describe(&found, step_file(s, 3)), THAW_OK);
+	assert_int_equal(found.count, whole.count);
+	for (int i = 0; i < found.count; i++) {
+		assert_string_equal(found.tensors[i].name, whole.tensors[i].name);
+		assert_int_equal(found.tensors[i].dtype, whole.tensors[i].dtype);
+		assert_true(thaw_shape_equal(&found.tensors[i].shape, &whole.tensors[i].shape));
+		assert_null(found.tensors[i].data);
+	}
+	assert_int_equal(found.metadata_count, whole.metadata_count);
+	for (int i = 0; i < found.metadata_count; i++)
+		assert_string_equal(found.metadata[i].value, whole.metadata[i].value);
+	thaw_weights_free(&whole);
+	thaw_weights_free(&found);
+}
+
+/* The first bytes of a frame of 40 GiB that nothing follows, with a tensor of 4 bytes in its header: the size is
+ * refused before the rest is read. */
+static void a_description_does_not_expand_what_is_too_large(void **state)
+{
+	static const char json[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}";
+	const struct scratch *s = *state;
+	char content[8 + sizeof(json) - 1] = {sizeof(json) - 1}, frame[1000];
+	memcpy(content + 8, json, sizeof(json) - 1);
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, THAW_FRAME_WINDOW_LOG);
+	ZSTD_CCtx_setPledgedSrcSize(zstd, (unsigned long long)40 << 30);
+	ZSTD_inBuffer in = {content, sizeof(content), 0};
+	ZSTD_outBuffer out = {frame, sizeof(frame), 0};
+	assert_int_equal(ZSTD_compressStream2(zstd, &out, &in, ZSTD_e_flush), 0);
+	ZSTD_freeCCtx(zstd);
+	scratch_put(step_file(s, 1), frame, out.pos);
+	struct thaw_weights found = {0};
+	assert_int_equal(thaw_checkpoint_describe(&found, step_file(s, 1)), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "belong to no tensor"));
+	assert_non_null(strstr(thaw_error_message(), step_file(s, 1)));
+}
+
 static void damaged_checkpoints_are_skipped(void **state)
 {
 	const struct scratch *s = *state;
@@ -433,6 +483,8 @@ int main(void)
 		in_scratch(a_state_may_be_larger_than_the_window),
 		in_scratch(larger_content_than_expected_is_refused),
 		in_scratch(exaggerated_sizes_are_refused),
+		in_scratch(a_checkpoint_is_described),
+		in_scratch(a_description_does_not_expand_what_is_too_large),
 		in_scratch(damaged_checkpoints_are_skipped),
 		in_scratch(entries_that_cannot_be_read_are_skipped),
 		in_scratch(a_caller_can_refuse_a_checkpoint),
