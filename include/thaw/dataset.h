@@ -66,6 +66,9 @@ struct thaw_dataset_options {
 	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
 	 * missing now and cannot be read. */
 	const struct thaw_image_names *known;
+	/* Not NULL: receives the images that are listed now and are not in `known`; they are not samples. NULL: such
+	 * images are THAW_CONFIG. Both parts of a random split are listed alike, so a name may come twice. */
+	struct thaw_image_names *added;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):

@@ -326,7 +326,7 @@ static thaw_status apply_known(struct opening *o)
 {
 	struct names *files = &o->images.files;
 	if (o->options->known)
-		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options->known, &o->missing));
+		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options, &o->missing));
 	return o->options->listed ? thaw_known_images_add(o->options->listed, files) : THAW_OK;
 }
 
