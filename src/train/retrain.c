@@ -22,7 +22,7 @@
 #include "thaw/run_result.h"
 
 #define NONE       (-1)
-#define KEEP       1000000 /* checkpoints of the repetition */
+#define KEEP       1000 /* checkpoints of the repetition: the one to compare is among them */
 #define NAME_SIZE  64
 #define FILE_LIMIT ((size_t)4 << 30) /* bytes of images.list */
 

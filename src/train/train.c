@@ -285,7 +285,8 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		status = run_directory_open(&r, &done, &summary);
 	if (status == THAW_OK && !done) {
 		run_announce(&r);
-		run_check_space(&r);
+		if (r.options.last_step == 0)
+			run_check_space(&r);
 		status = train_to_end(&r, &summary);
 		if (r.diverged)
 			status = run_fail_together(&r, status);

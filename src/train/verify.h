@@ -16,7 +16,7 @@ struct verification {
 	json_t *images, *files, *retrain;
 };
 
-/* Appends a line (printf) to changes or notes. Rank 0; does nothing on other ranks. */
+/* verify_lines.c. Appends a line (printf, once) to changes or notes. Rank 0; does nothing on other ranks. */
 void verify_change(struct verification *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void verify_note(struct verification *v, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
