@@ -3,4 +3,6 @@
 FORMAT(idx)
 FORMAT(cifar)
 FORMAT(cifar_pickles)
+FORMAT(flowers102)
+FORMAT(pets)
 FORMAT(folder)

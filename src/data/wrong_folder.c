@@ -28,6 +28,7 @@ static const struct {
 	{"*.npy", "it has NumPy files: save their images into one folder per class"},
 	{"*.h5", "it has HDF5 files: extract their images into one folder per class"},
 	{"*.hdf5", "it has HDF5 files: extract their images into one folder per class"},
+	{"imagelabels.mat", "it has a part of Oxford Flowers-102: setid.mat and jpg/ belong beside imagelabels.mat"},
 	{"*.mat", "it has Matlab files: save their images into one folder per class"},
 	{"*.tar", "it has an archive: unpack it"},
 	{"*.tar.*", "it has an archive: unpack it"},
