@@ -78,6 +78,9 @@ struct thaw_dataset_options {
 	const struct thaw_image_names *known;
 	/* Not NULL: the other ranks open the same dataset now; see thaw_dataset_open_together in thaw/train.h. */
 	const struct thaw_share *share;
+	/* Not NULL: receives the images that are listed now and are not in `known`; they are not samples. NULL: such
+	 * images are THAW_CONFIG. Both parts of a random split are listed alike, so a name may come twice. */
+	struct thaw_image_names *added;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):
@@ -86,7 +89,8 @@ struct thaw_dataset_options {
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
  *     mapping.txt, if they exist;
- *   - the binary version of CIFAR-10 or CIFAR-100.
+ *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
+ *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/).
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
  * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
  * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,

@@ -53,6 +53,7 @@
 #include "thaw/train.h"
 #include "thaw/training_plan.h"
 #include "thaw/transform.h"
+#include "thaw/verify.h"
 #include "thaw/version.h"
 #include "thaw/weights.h"
 

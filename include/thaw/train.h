@@ -77,6 +77,9 @@ struct thaw_train_options {
 	const char *cache;           /* size of the feature cache: "auto", "off", or bytes per rank such as "4G" */
 	const char *cache_dir;       /* directory for the cache, reused by later starts; NULL: memory */
 	enum thaw_dtype cache_dtype; /* THAW_F32, or THAW_F16 in half the space */
+	const char *origin;          /* a run directory: begin with the network that this run began with, instead of
+				      * `model`, `weights_key`, `size` and `images`; NULL: none */
+	int64_t last_step;           /* save and end with THAW_UNFINISHED after so many steps of the run; 0: go on */
 	bool mixed_machines;         /* allow ranks with different BLAS kernels; bits then depend on the placement */
 };
 

@@ -90,7 +90,8 @@ static thaw_status choose_file(enum thaw_split *split, const struct dataset_form
 		return THAW_OK;
 	if (*split == THAW_SPLIT_ALL)
 		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
-	*split = *split == THAW_SPLIT_TRAIN ? THAW_SPLIT_TRAIN : THAW_SPLIT_TEST;
+	if (*split == THAW_SPLIT_VAL && !format->validation)
+		*split = THAW_SPLIT_TEST;
 	return THAW_OK;
 }
 

@@ -14,6 +14,7 @@ struct dataset_format {
 	 * and `context` must be set together. */
 	thaw_status (*open)(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			    const struct thaw_dataset_options *options);
+	bool validation; /* it has validation images beside test images */
 };
 
 #define FORMAT(name) extern const struct dataset_format thaw_dataset_##name;

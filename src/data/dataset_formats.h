@@ -2,4 +2,7 @@
  * `const struct dataset_format thaw_dataset_x`, defined in x.c. */
 FORMAT(idx)
 FORMAT(cifar)
+FORMAT(cifar_pickles)
+FORMAT(flowers102)
+FORMAT(pets)
 FORMAT(folder)

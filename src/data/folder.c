@@ -13,15 +13,12 @@
 #include "src/data/class_folders.h"
 #include "src/data/fingerprint.h"
 #include "src/data/hold_out.h"
-#include "src/data/image.h"
+#include "src/data/image_file.h"
 #include "src/data/known_images.h"
 #include "src/data/layout.h"
 #include "src/data/list_images.h"
 #include "src/data/wrong_folder.h"
-#include "thaw/file.h"
 #include "thaw/memory.h"
-
-#define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
 
 struct folder {
 	char *path;                /* of the dataset */
@@ -48,19 +45,10 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 {
 	const struct folder *f = d->context;
 	const char *name = thaw_packed_name(&f->files, i);
-	void *bytes;
-	size_t size;
 	char *path = thaw_path_join(f->path, name);
-	if (!path)
-		return THAW_RESOURCE;
-	int64_t modified = thaw_modified(path); /* before the bytes are read: a later change shows */
-	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
+	thaw_status status = path ? thaw_image_file_read(encoded, path, name) : THAW_RESOURCE;
 	thaw_free(path);
-	THAW_TRY(status);
-	struct thaw_fingerprint fingerprint = thaw_fingerprint_of(bytes, size, modified);
-	THAW_TRY(thaw_encoded_image_open(encoded, bytes, size, name));
-	encoded->fingerprint = fingerprint;
-	return THAW_OK;
+	return status;
 }
 
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
@@ -292,7 +280,7 @@ static thaw_status apply_known(struct opening *o)
 {
 	struct packed_names *files = &o->files;
 	if (o->options->known)
-		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options->known, &o->missing));
+		THAW_TRY(thaw_known_images_apply(files, o->end, &o->classes, o->options, &o->missing));
 	return o->options->listed ? thaw_known_images_add(o->options->listed, files) : THAW_OK;
 }
 

@@ -23,7 +23,8 @@ struct walk {
 struct replacement {
 	struct packed_names files; /* the new list */
 	struct names *missing;
-	int64_t added; /* listed images that are not known */
+	int64_t added;                       /* listed images that are not known */
+	struct thaw_image_names *added_list; /* receives them; NULL: they are an error */
 	const char *first_added;
 };
 
@@ -101,6 +102,13 @@ static void find_folder(struct walk *w, const char *folder)
 		w->at = end_of(w->known);
 }
 
+static thaw_status note_added(struct replacement *r, const char *name)
+{
+	if (r->added++ == 0)
+		r->first_added = name;
+	return r->added_list ? append(r->added_list, name) : THAW_OK;
+}
+
 /* Both lists are sorted within a class: merges the known names below the folder with the listed ones from `i` to
  * `end`. */
 static thaw_status replace_class(struct replacement *r, struct walk *w, const char *folder,
@@ -108,8 +116,7 @@ static thaw_status replace_class(struct replacement *r, struct walk *w, const ch
 {
 	for (find_folder(w, folder); w->at < end_of(w->known) && is_below(w->at, folder); w->at = next(w->at)) {
 		for (; i < end && strcmp(thaw_packed_name(listed, i), w->at) < 0; i++)
-			if (r->added++ == 0)
-				r->first_added = thaw_packed_name(listed, i);
+			THAW_TRY(note_added(r, thaw_packed_name(listed, i)));
 		bool is_listed = i < end && strcmp(thaw_packed_name(listed, i), w->at) == 0;
 		i += is_listed;
 		THAW_TRY(thaw_packed_names_add(&r->files, w->at));
@@ -117,16 +124,15 @@ static thaw_status replace_class(struct replacement *r, struct walk *w, const ch
 			THAW_TRY(thaw_names_add(r->missing, thaw_strdup(w->at)));
 	}
 	for (; i < end; i++)
-		if (r->added++ == 0)
-			r->first_added = thaw_packed_name(listed, i);
+		THAW_TRY(note_added(r, thaw_packed_name(listed, i)));
 	return THAW_OK;
 }
 
 thaw_status thaw_known_images_apply(struct packed_names *files, int64_t *end, const struct names *classes,
-				    const struct thaw_image_names *known, struct names *missing)
+				    const struct thaw_dataset_options *options, struct names *missing)
 {
-	struct replacement r = {.missing = missing};
-	struct walk w = {known, known->text};
+	struct replacement r = {.missing = missing, .added_list = options->added};
+	struct walk w = {options->known, options->known->text};
 	int64_t begin = 0;
 	thaw_status status = THAW_OK;
 	for (int64_t c = 0; c < classes->count && status == THAW_OK; c++) {
@@ -134,7 +140,7 @@ thaw_status thaw_known_images_apply(struct packed_names *files, int64_t *end, co
 		begin = end[c];
 		end[c] = r.files.count;
 	}
-	if (status == THAW_OK && r.added > 0)
+	if (status == THAW_OK && r.added > 0 && !options->added)
 		status = thaw_fail(THAW_CONFIG,
 				   "%lld image%s added since the run began: %s%s: take %s out, or give --out another "
 				   "folder",

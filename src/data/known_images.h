@@ -10,10 +10,11 @@
  */
 thaw_status thaw_known_images_add(struct thaw_image_names *list, const struct packed_names *files);
 
-/* Replaces files, listed class by class (those of classes[c] end before end[c]), by the names in `known`. `missing`
- * receives the known ones that were not listed, sorted. THAW_CONFIG if an image was listed that is not known. */
+/* Replaces files, listed class by class (those of classes[c] end before end[c]), by the names in options->known.
+ * `missing` receives the known ones that were not listed, sorted; options->added those that were listed and are not
+ * known. Without it, they are THAW_CONFIG. */
 thaw_status thaw_known_images_apply(struct packed_names *files, int64_t *end, const struct names *classes,
-				    const struct thaw_image_names *known, struct names *missing);
+				    const struct thaw_dataset_options *options, struct names *missing);
 
 /* Describes in `found` those of the files that are missing. */
 thaw_status thaw_known_images_report(struct thaw_found *found, const struct packed_names *files,

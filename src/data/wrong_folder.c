@@ -18,9 +18,9 @@
 static const struct {
 	const char *pattern, *text;
 } forms[] = {
-	{"data_batch_1", "it has CIFAR-10's Python version: download the binary version"},
 	{"fine_label_names.txt", "it has a part of CIFAR-100's binary version: download it again"},
-	{"meta", "it may have CIFAR-100's Python version: download the binary version"},
+	{"test_batch", "it has a part of CIFAR-10's Python version: download it again"},
+	{"meta", "it may have a part of CIFAR-100's Python version: download it again"},
 	{"*.parquet", "it has Parquet files: extract their images into one folder per class"},
 	{"*.arrow", "it has Arrow files: extract their images into one folder per class"},
 	{"*.tfrecord*", "it has TFRecord files: extract their images into one folder per class"},
@@ -28,6 +28,7 @@ static const struct {
 	{"*.npy", "it has NumPy files: save their images into one folder per class"},
 	{"*.h5", "it has HDF5 files: extract their images into one folder per class"},
 	{"*.hdf5", "it has HDF5 files: extract their images into one folder per class"},
+	{"imagelabels.mat", "it has a part of Oxford Flowers-102: setid.mat and jpg/ belong beside imagelabels.mat"},
 	{"*.mat", "it has Matlab files: save their images into one folder per class"},
 	{"*.tar", "it has an archive: unpack it"},
 	{"*.tar.*", "it has an archive: unpack it"},

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
-#include "src/model/pickle.h"
+#include "src/model/pickle_torch.h"
 
 static thaw_status damaged(const struct thaw_pickle *p, const char *what)
 {
@@ -197,19 +197,6 @@ static const struct thaw_pickle_global globals[] = {
 	{.module = "torch.storage", .name = "UntypedStorage", .dtype = THAW_U8},
 };
 
-static bool text_equal(struct thaw_pickle_text text, const char *with)
-{
-	return text.size == strlen(with) && memcmp(text.bytes, with, text.size) == 0;
-}
-
-const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text module, struct thaw_pickle_text name)
-{
-	for (size_t i = 0; i < sizeof(globals) / sizeof(*globals); i++)
-		if (text_equal(module, globals[i].module) && text_equal(name, globals[i].name))
-			return &globals[i];
-	return NULL;
-}
-
 static thaw_status add_storage(struct thaw_pickle *p, const struct thaw_pickle_storage *storage)
 {
 	if (p->storage_count == p->storage_room) {
@@ -234,8 +221,8 @@ static bool is_module_source(const struct thaw_pickle_value *id)
 }
 
 /* ('storage', torch.FloatStorage, key, 'cpu', count); in the stream form followed by None for "not a view". */
-thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
-				     const struct thaw_pickle_value **result)
+static thaw_status open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
+				const struct thaw_pickle_value **result)
 {
 	if (is_module_source(id)) {
 		*result = id->list->items[1];
@@ -267,3 +254,11 @@ thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pi
 	*result = v;
 	return THAW_OK;
 }
+
+const struct thaw_pickle_vocabulary thaw_pickle_torch = {
+	.kind = "a state dict",
+	.remedy = "save only model.state_dict()",
+	.globals = globals,
+	.global_count = sizeof(globals) / sizeof(*globals),
+	.open_storage = open_storage,
+};

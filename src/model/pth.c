@@ -103,7 +103,7 @@ static thaw_status list_storages(struct thaw_pth *pth)
 
 thaw_status thaw_pth_unpickle(struct thaw_pth *pth, const unsigned char *bytes, size_t size)
 {
-	THAW_TRY(thaw_pickle_parse(&pth->pickle, bytes, size, pth->file));
+	THAW_TRY(thaw_pickle_parse(&pth->pickle, &thaw_pickle_torch, bytes, size, pth->file));
 	return list_storages(pth);
 }
 

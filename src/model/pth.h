@@ -2,8 +2,9 @@
 #ifndef THAW_SRC_MODEL_PTH_H
 #define THAW_SRC_MODEL_PTH_H
 
-#include "src/model/pickle.h"
+#include "src/model/pickle_torch.h"
 #include "src/model/weights_format.h"
+#include "src/pickle/pickle.h"
 
 /* A storage named by the pickle. The reader of the form sets `data`. */
 struct thaw_pth_storage {

@@ -2,7 +2,7 @@
 #ifndef THAW_SRC_MODEL_PTH_DICTS_H
 #define THAW_SRC_MODEL_PTH_DICTS_H
 
-#include "src/model/pickle.h"
+#include "src/pickle/pickle.h"
 
 struct thaw_pth_entry {
 	struct thaw_pickle_text name;

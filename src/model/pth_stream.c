@@ -33,7 +33,7 @@ static bool matches(const unsigned char *bytes, size_t size)
 static thaw_status check_version(const unsigned char *bytes, size_t size, size_t *at, const char *file)
 {
 	struct thaw_pickle p = {0};
-	THAW_TRY(thaw_pickle_parse(&p, bytes + *at, size - *at, file));
+	THAW_TRY(thaw_pickle_parse(&p, &thaw_pickle_torch, bytes + *at, size - *at, file));
 	*at += p.used;
 	bool known = p.top->kind == THAW_PICKLE_INT && p.top->integer == PROTOCOL_VERSION;
 	thaw_pickle_free(&p);
@@ -45,7 +45,7 @@ static thaw_status check_version(const unsigned char *bytes, size_t size, size_t
 static thaw_status check_system(const unsigned char *bytes, size_t size, size_t *at, const char *file)
 {
 	struct thaw_pickle p = {0};
-	THAW_TRY(thaw_pickle_parse(&p, bytes + *at, size - *at, file));
+	THAW_TRY(thaw_pickle_parse(&p, &thaw_pickle_torch, bytes + *at, size - *at, file));
 	*at += p.used;
 	const struct thaw_pickle_value *little = thaw_pickle_get(p.top, "little_endian");
 	bool is_little = little && little->kind == THAW_PICKLE_BOOL && little->integer;
@@ -104,7 +104,7 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 	THAW_TRY_OUT(check_system(bytes, size, &at, name));
 	THAW_TRY_OUT(thaw_pth_unpickle(&pth, bytes + at, size - at));
 	at += pth.pickle.used;
-	THAW_TRY_OUT(thaw_pickle_parse(&keys, bytes + at, size - at, name));
+	THAW_TRY_OUT(thaw_pickle_parse(&keys, &thaw_pickle_torch, bytes + at, size - at, name));
 	at += keys.used;
 	THAW_TRY_OUT(read_storages(&pth, keys.top, bytes, size, &at));
 	status = thaw_pth_finish(&pth, w);

@@ -176,6 +176,11 @@ thaw_status thaw_cache_get(struct thaw_cache *c, int64_t entry, float *features)
 	return THAW_OK;
 }
 
+uint64_t thaw_cache_content(const struct thaw_cache *c, int64_t entry)
+{
+	return c->index[entry].image.content;
+}
+
 /* The number of the record to write: the entry's own if it has one (damaged, or of another image), else a new one; 0:
  * no space. */
 static uint64_t record_for(struct thaw_cache *c, int64_t entry)

@@ -50,6 +50,8 @@ bool thaw_cache_has(struct thaw_cache *cache, int64_t entry, const struct thaw_d
 /* Reads features[options.features] of an entry that is present. THAW_IO if the file was damaged after thaw_cache_has.
  */
 thaw_status thaw_cache_get(struct thaw_cache *cache, int64_t entry, float *features);
+/* The digest of all bytes of the image that an entry is of, which is present. */
+uint64_t thaw_cache_content(const struct thaw_cache *cache, int64_t entry);
 /* Stores the entry if there is space, with the fingerprint of its image. In any case rounds `features` to the values
  * that thaw_cache_get would return. */
 void thaw_cache_put(struct thaw_cache *cache, int64_t entry, const struct thaw_fingerprint *image, float *features);

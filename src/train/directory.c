@@ -13,6 +13,7 @@
  *
  * Only rank 0 reads and writes files; the other ranks receive the outcome.
  */
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,9 +173,11 @@ static thaw_status open_config(struct run *r)
 		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
 	if (status == THAW_OK && anew)
 		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
-	/* The build is only recorded: checkpoints say which build a run was continued by. */
+	/* Build and network are only recorded: checkpoints say which build a run was continued by, and from which
+	 * network. */
 	if (status == THAW_OK && anew &&
 	    (json_object_set_new(current, "build", json_string(thaw_build())) != 0 ||
+	     json_object_set_new(current, "network", json_sprintf("%016" PRIx64, r->model->digest)) != 0 ||
 	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	if (status == THAW_OK && anew)

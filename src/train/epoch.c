@@ -8,6 +8,7 @@
 
 thaw_status run_epoch(struct run *r, run_after_step *after_step)
 {
+	run_contents_begin_epoch(r);
 	THAW_TRY(run_feed_epoch(r));
 	while (r->at.step < r->steps_per_epoch) {
 		bool stop = false, save = false;

@@ -169,9 +169,11 @@ static thaw_status collect(struct thaw_features *f, const struct pending *w, con
 		int64_t sample = w->samples[i];
 		if (w->cached[i]) {
 			THAW_TRY(thaw_cache_get(w->cache, entry_of(f, w, i), f->record));
+			thaw_contents_note(f->parts.contents, sample, thaw_cache_content(w->cache, entry_of(f, w, i)));
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
 			if (!run_trunk(f, fresh->images + (size_t)next * image))
 				return thaw_fail(THAW_UNFINISHED, "asked to stop while features were computed");
+			thaw_contents_note(f->parts.contents, sample, fresh->fingerprints[next].content);
 			if (w->cache)
 				thaw_cache_put(w->cache, entry_of(f, w, i), &fresh->fingerprints[next], f->record);
 			next++;

@@ -7,6 +7,7 @@
 #define THAW_SRC_TRAIN_FEATURES_H
 
 #include "src/train/cache.h"
+#include "src/train/contents.h"
 #include "src/train/damage.h"
 #include "thaw/executor.h"
 #include "thaw/loader.h"
@@ -17,7 +18,8 @@ struct thaw_features;
 struct thaw_feature_parts {
 	const struct thaw_dataset *dataset;
 	struct thaw_loader *loader;
-	struct thaw_damage *damage; /* records the damaged images */
+	struct thaw_damage *damage;     /* records the damaged images */
+	struct thaw_contents *contents; /* records which bytes the images have; NULL: not recorded */
 	struct thaw_executor *trunk;
 	struct thaw_cache **cache; /* [lanes of this rank], entry number sample / lanes * views + view; NULL: none */
 	int lanes, first_lane;     /* of the run; of this rank */

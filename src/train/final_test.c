@@ -22,6 +22,7 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 		.dataset = &r->final_test,
 		.loader = p->loader,
 		.damage = p->damage,
+		.contents = r->contents[2],
 		.trunk = r->phase.trunk_executor,
 		.lanes = r->options.lanes,
 		.first_lane = r->first_lane,

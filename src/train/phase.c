@@ -79,6 +79,7 @@ static thaw_status open_features(struct run *r)
 		.dataset = &r->train,
 		.loader = r->train_loader,
 		.damage = r->train_damage,
+		.contents = r->contents[0],
 		.trunk = p->trunk_executor,
 		.cache = p->train_cache,
 		.lanes = r->options.lanes,
@@ -90,6 +91,7 @@ static thaw_status open_features(struct run *r)
 	parts.dataset = &r->test;
 	parts.loader = r->test_loader;
 	parts.damage = r->test_damage;
+	parts.contents = r->contents[1];
 	parts.cache = p->test_cache;
 	parts.views = 1;
 	return thaw_features_create(&p->test_features, &parts);

@@ -268,6 +268,7 @@ thaw_status run_resume(struct run *r)
 	r->at = at;
 	if (step >= 0) {
 		THAW_TRY_OUT(restore_state(r, &w));
+		THAW_TRY_OUT(run_contents_resume(r));
 		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));
 	}

@@ -11,6 +11,7 @@
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
+#include "src/train/contents_file.h"
 #include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
 #include "src/train/lock.h"
@@ -130,6 +131,14 @@ struct run {
 	int64_t damaged_limit; /* more stop the run */
 	struct thaw_loader *train_loader, *test_loader;
 
+	/* Which bytes were read, of train, test and final_test; all NULL in a trial. run_contents.c. */
+	struct thaw_contents *contents[CONTENTS_PARTS];
+	json_t *content_changes;      /* images that changed during the run, on rank 0; NULL: none */
+	int64_t content_change_count; /* rank 0 */
+	bool contents_unsaved;        /* the last attempt to record them failed */
+	uint64_t contents_digest;     /* of all, at the end of the run; rank 0 */
+	int64_t contents_unread;      /* images that were never read, at the end of the run; rank 0 */
+
 	struct run_phase phase;
 	struct position at;
 	int64_t lone_logged;          /* the epoch, from 1, whose SLOT_LONE is in the log; 0: none */
@@ -223,6 +232,20 @@ thaw_status run_images_read(struct run *r);
 /* Reads the list of a run directory; *names stays empty if there is none. */
 thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
 thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where a list was read */
+
+/* run_contents.c: which bytes the run was trained on (images.digests.zst). */
+thaw_status run_contents_open(struct run *r);
+void run_contents_close(struct run *r);
+/* Reads what earlier starts recorded. A file that cannot be used is logged. Collective. */
+thaw_status run_contents_resume(struct run *r);
+void run_contents_begin_epoch(struct run *r); /* changes are noticed in the current epoch from now on */
+/* Logs images that have changed, and writes the file if there is anything new. A failure to write it is logged; it does
+ * not end the run. Call before each checkpoint. Collective. */
+thaw_status run_contents_save(struct run *r);
+/* The same, at the end of the run, and computes one digest of all. Collective. */
+thaw_status run_contents_finish(struct run *r);
+/* Adds images_digest, images_unread and images_changed. False without memory. Rank 0. */
+bool run_contents_add_result(const struct run *r, json_t *summary);
 
 /* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
 /* Leaves a record in the run directory. Keeps the error message. */

@@ -23,6 +23,7 @@ thaw_status run_save(struct run *r, bool best)
 	thaw_status written;
 	double start = r->last_checkpoint = thaw_clock();
 	THAW_TRY(run_compare_weights(r));
+	THAW_TRY(run_contents_save(r));
 	THAW_TRY(run_write_checkpoint(r, best, &written));
 	run_report_save_cost(r, thaw_clock() - start);
 	if (written != THAW_OK)
@@ -43,6 +44,7 @@ static thaw_status save_once(struct run *r, thaw_status *written)
 thaw_status run_save_now(struct run *r, thaw_status *written)
 {
 	THAW_TRY(run_compare_weights(r));
+	THAW_TRY(run_contents_save(r));
 	if (r->comm->rank == 0 && thaw_checkpoint_flush(r->writer) != THAW_OK)
 		run_log(r, "an earlier checkpoint was not written: %s", thaw_error_message());
 	THAW_TRY(save_once(r, written));

@@ -113,11 +113,18 @@ void run_announce(struct run *r)
 	thaw_warn_small_input(r->comm, r->callbacks, r->model, &r->train);
 }
 
-static thaw_status open_model(struct run *r)
+static thaw_status load_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
+	if (r->options.origin)
+		return thaw_model_load_origin(&r->model, r->options.origin);
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
-	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
+	return thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed);
+}
+
+static thaw_status open_model(struct run *r)
+{
+	THAW_TRY(load_model(r));
 	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
@@ -125,7 +132,8 @@ static thaw_status open_model(struct run *r)
 	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
 	/* Recorded in the trained network. */
-	THAW_TRY(thaw_model_set_preprocess(r->model, r->options.size, &r->options.images));
+	if (!r->options.origin)
+		THAW_TRY(thaw_model_set_preprocess(r->model, r->options.size, &r->options.images));
 	r->preprocess = r->model->preprocess;
 	if (given)
 		log_norms(r);
@@ -193,6 +201,7 @@ static thaw_status open_here(struct run *r)
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
+	THAW_TRY(run_contents_open(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
@@ -249,6 +258,7 @@ void run_close(struct run *r)
 	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
 		thaw_free(r->order[i]);
 	thaw_free(r->order);
+	run_contents_close(r);
 	thaw_damage_destroy(r->train_damage);
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);

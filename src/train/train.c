@@ -84,6 +84,12 @@ static thaw_status check_damage(struct run *r)
 	return run_fail_together(r, THAW_DATA);
 }
 
+/* Whether the run ends here by options.last_step. After the last step of an epoch it first ends the epoch. */
+static bool is_last_step(const struct run *r)
+{
+	return r->options.last_step > 0 && r->at.total_steps >= r->options.last_step;
+}
+
 static thaw_status after_step(struct run *r, bool stop, bool save)
 {
 	show_progress(r);
@@ -93,6 +99,8 @@ static thaw_status after_step(struct run *r, bool stop, bool save)
 	}
 	if (r->unsaved)
 		return run_stop_unsaved(r);
+	if (is_last_step(r) && r->at.step < r->steps_per_epoch)
+		return save_and_stop(r);
 	return save ? run_save(r, false) : THAW_OK;
 }
 
@@ -205,6 +213,7 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 	if (summary &&
 	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
 	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary) ||
+	     !run_contents_add_result(r, summary) ||
 	     thaw_warn_result(summary, (int)r->model->classes, r->first_loss, r->last_loss) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
@@ -218,6 +227,7 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 	if (final)
 		run_log(r, "test accuracy %.2f%% (%s)", 100.0 * json_number_value(json_object_get(final, "top1")),
 			r->final_test.found->from);
+	THAW_TRY(run_contents_finish(r));
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
 	thaw_status status = run_directory_finish(r, *summary);
 	return status == THAW_IO ? run_save_end(r) : status;
@@ -254,6 +264,9 @@ static thaw_status train_to_end(struct run *r, json_t **summary)
 			status = check_damage(r);
 		if (status == THAW_OK)
 			status = end_epoch(r, &metrics);
+		if (status == THAW_OK && !r->finished && is_last_step(r))
+			status = thaw_fail(THAW_UNFINISHED, "saved at step %lld of %lld", (long long)r->at.total_steps,
+					   (long long)run_total_steps(r));
 	}
 	if (status == THAW_OK)
 		status = finish(r, metrics, summary);
@@ -272,7 +285,8 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 		status = run_directory_open(&r, &done, &summary);
 	if (status == THAW_OK && !done) {
 		run_announce(&r);
-		run_check_space(&r);
+		if (r.options.last_step == 0)
+			run_check_space(&r);
 		status = train_to_end(&r, &summary);
 		if (r.diverged)
 			status = run_fail_together(&r, status);

@@ -1,7 +1,7 @@
-/* Opaque objects of a pickle, and the names that are rejected instead. */
+/* The names of a pickle: those of the vocabulary, opaque objects, and those that are rejected instead. */
 #include <string.h>
 
-#include "src/model/pickle.h"
+#include "src/pickle/pickle.h"
 
 /* Modules that run code or reach the system, with all that is in them. Nothing that a pickle names is called, but a
  * file that names these is hostile. */
@@ -34,6 +34,20 @@ bool thaw_pickle_runs_code(struct thaw_pickle_text module, struct thaw_pickle_te
 		if (is_within(name, functions[i]))
 			return true;
 	return false;
+}
+
+static bool text_equal(struct thaw_pickle_text text, const char *with)
+{
+	return text.size == strlen(with) && memcmp(text.bytes, with, text.size) == 0;
+}
+
+const struct thaw_pickle_global *thaw_pickle_find_global(const struct thaw_pickle_vocabulary *vocabulary,
+							 struct thaw_pickle_text module, struct thaw_pickle_text name)
+{
+	for (size_t i = 0; i < vocabulary->global_count; i++)
+		if (text_equal(module, vocabulary->globals[i].module) && text_equal(name, vocabulary->globals[i].name))
+			return &vocabulary->globals[i];
+	return NULL;
 }
 
 struct thaw_pickle_value *thaw_pickle_new_object(struct thaw_pickle *p, struct thaw_pickle_text module,

@@ -2,7 +2,7 @@
  *
  * Opcodes as in Python's pickletools, protocols 2 to 5. Nothing is recursive, so nesting needs no limit.
  */
-#include "src/model/pickle.h"
+#include "src/pickle/pickle.h"
 
 #include <string.h>
 
@@ -326,16 +326,16 @@ static thaw_status op_setitems(struct machine *m, uint64_t unused)
 	return push(m, dict);
 }
 
-/* Picklers number the memo from 0 without gaps. */
+/* Most picklers number the memo from 0 without gaps, Python 2's cPickle from 1. */
 static thaw_status op_put(struct machine *m, uint64_t index)
 {
 	const struct thaw_pickle_value *v;
 	THAW_TRY(pop(m, &v));
 	m->stack.count++;
-	if (index > m->memo.count)
+	if (index > m->memo.count + 1)
 		return damaged(m, "the memo has a gap");
-	if (index == m->memo.count)
-		return thaw_pickle_append(m->p, &m->memo, v);
+	while (index >= m->memo.count)
+		THAW_TRY(thaw_pickle_append(m->p, &m->memo, &none));
 	m->memo.items[index] = v;
 	return THAW_OK;
 }
@@ -353,15 +353,14 @@ static thaw_status op_get(struct machine *m, uint64_t index)
 
 static thaw_status push_global(struct machine *m, struct thaw_pickle_text module, struct thaw_pickle_text name)
 {
-	const struct thaw_pickle_global *global = thaw_pickle_find_global(module, name);
+	const struct thaw_pickle_global *global = thaw_pickle_find_global(m->p->vocabulary, module, name);
 	if (!global && thaw_pickle_runs_code(module, name)) {
 		char module_text[128], name_text[128];
 		thaw_text_printable(module_text, sizeof(module_text), module.bytes, module.size);
 		thaw_text_printable(name_text, sizeof(name_text), name.bytes, name.size);
 		return thaw_fail(THAW_DATA,
-				 "refused: %s: it calls %s.%s, which is not part of a state dict: save only "
-				 "model.state_dict(), or do not trust the file",
-				 m->p->file, module_text, name_text);
+				 "refused: %s: it calls %s.%s, which is not part of %s: %s, or do not trust the file",
+				 m->p->file, module_text, name_text, m->p->vocabulary->kind, m->p->vocabulary->remedy);
 	}
 	if (!global)
 		return push(m, thaw_pickle_new_object(m->p, module, name));
@@ -411,6 +410,8 @@ static thaw_status push_result(struct machine *m, const struct thaw_pickle_value
 	if (function->kind == THAW_PICKLE_OBJECT) {
 		struct thaw_pickle_value *made =
 			thaw_pickle_new_object(m->p, function->object->module, function->object->name);
+		if (made)
+			made->object->arguments = arguments->list;
 		return push(m, made);
 	}
 	if (function->kind != THAW_PICKLE_GLOBAL || !function->global->call)
@@ -452,7 +453,7 @@ static thaw_status op_build(struct machine *m, uint64_t unused)
 	THAW_TRY(pop(m, &attributes));
 	THAW_TRY(pop(m, &object));
 	if (object->kind == THAW_PICKLE_OBJECT)
-		object->object->state = find_attributes(attributes);
+		object->object->state = find_attributes(attributes), object->object->raw_state = attributes;
 	else if (object->kind != THAW_PICKLE_DICT && object->kind != THAW_PICKLE_TENSOR &&
 		 object->kind != THAW_PICKLE_NONE)
 		return damaged(m, "attributes are set on a value that is not a dict");
@@ -509,7 +510,9 @@ static thaw_status op_persistent_id(struct machine *m, uint64_t unused)
 	(void)unused;
 	const struct thaw_pickle_value *id, *storage = NULL;
 	THAW_TRY(pop(m, &id));
-	THAW_TRY(thaw_pickle_open_storage(m->p, id, &storage));
+	if (!m->p->vocabulary->open_storage)
+		return damaged(m, "a reference to something outside of the file");
+	THAW_TRY(m->p->vocabulary->open_storage(m->p, id, &storage));
 	return push(m, storage);
 }
 
@@ -543,9 +546,8 @@ static thaw_status run_opcode(struct machine *m)
 	const unsigned char *opcode, *bytes;
 	THAW_TRY(read_bytes(m, 1, &opcode));
 	if (!opcodes[*opcode].run)
-		return thaw_fail(THAW_DATA,
-				 "refused: %s: opcode 0x%02x at byte %zu of the pickle is not used by state dicts",
-				 m->p->file, *opcode, m->at - 1);
+		return thaw_fail(THAW_DATA, "refused: %s: opcode 0x%02x at byte %zu of the pickle is not used by %s",
+				 m->p->file, *opcode, m->at - 1, m->p->vocabulary->kind);
 	int width = opcodes[*opcode].width;
 	THAW_TRY(read_bytes(m, (uint64_t)width, &bytes));
 	uint64_t number = 0;
@@ -554,9 +556,10 @@ static thaw_status run_opcode(struct machine *m)
 	return opcodes[*opcode].run(m, number);
 }
 
-thaw_status thaw_pickle_parse(struct thaw_pickle *p, const unsigned char *bytes, size_t size, const char *file)
+thaw_status thaw_pickle_parse(struct thaw_pickle *p, const struct thaw_pickle_vocabulary *vocabulary,
+			      const unsigned char *bytes, size_t size, const char *file)
 {
-	struct thaw_pickle parsed = {.file = file};
+	struct thaw_pickle parsed = {.file = file, .vocabulary = vocabulary};
 	struct machine m = {.p = &parsed, .bytes = bytes, .size = size};
 	thaw_status status = THAW_OK;
 	while (status == THAW_OK && !m.stopped)

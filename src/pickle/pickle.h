@@ -1,13 +1,13 @@
-/* Reads pickles of state dicts. Internal to src/model.
+/* Reads pickles of data: state dicts of PyTorch, datasets.
  *
  * A pickle is a program for a stack machine, and Python's machine calls any function that a pickle names. This one
- * supports only the opcodes that torch.save writes, and knows only the classes and functions of a state dict (the table
- * in pickle_torch.c); "calling" one of them fills a struct. Objects of all other classes become opaque: their class is
- * recorded, their attributes and items are kept as values, and nothing is called. Names that have no place in data,
- * such as os.system, are rejected.
+ * supports only the opcodes of data, and knows only the classes and functions of a vocabulary that the caller gives;
+ * "calling" one of them fills a struct. Objects of all other classes become opaque: their class is recorded, their
+ * arguments, attributes and items are kept as values, and nothing is called. Names that have no place in data, such as
+ * os.system, are rejected.
  */
-#ifndef THAW_SRC_MODEL_PICKLE_H
-#define THAW_SRC_MODEL_PICKLE_H
+#ifndef THAW_SRC_PICKLE_PICKLE_H
+#define THAW_SRC_PICKLE_PICKLE_H
 
 #include "thaw/dtype.h"
 #include "thaw/tensor.h"
@@ -56,10 +56,12 @@ struct thaw_pickle_tensor {
 };
 
 struct thaw_pickle_object {
-	struct thaw_pickle_text module, name;  /* of the class */
-	struct thaw_pickle_list *items;        /* set on it: key, value, ...; NULL if there are none */
-	const struct thaw_pickle_value *state; /* its attributes, a dict, or NULL */
-	bool tensor;                           /* a tensor of a kind that cannot be read */
+	struct thaw_pickle_text module, name;      /* of the class */
+	struct thaw_pickle_list *items;            /* set on it: key, value, ...; NULL if there are none */
+	const struct thaw_pickle_list *arguments;  /* that it was made with; NULL: it is a class or function */
+	const struct thaw_pickle_value *state;     /* its attributes, a dict, or NULL */
+	const struct thaw_pickle_value *raw_state; /* what they were set from, of any kind, or NULL */
+	bool tensor;                               /* a tensor of a kind that cannot be read */
 };
 
 struct thaw_pickle_value {
@@ -79,6 +81,7 @@ struct thaw_pickle_value {
 /* A parsed pickle. Values may be shared and may contain themselves, so they must not be traversed recursively. */
 struct thaw_pickle {
 	const char *file; /* for messages */
+	const struct thaw_pickle_vocabulary *vocabulary;
 	const struct thaw_pickle_value *top;
 	size_t used;                                 /* bytes of input, including STOP */
 	const struct thaw_pickle_storage **storages; /* [storage_count] in the order of the pickle, with repetitions */
@@ -88,16 +91,37 @@ struct thaw_pickle {
 	thaw_status failed; /* why thaw_pickle_alloc returned NULL */
 };
 
+/* A class or function that a pickle may name. */
+struct thaw_pickle_global {
+	const char *module, *name;
+	/* Calls it with a tuple of arguments; NULL for a storage type. */
+	thaw_status (*call)(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
+			    const struct thaw_pickle_value **result);
+	enum thaw_dtype dtype; /* of a storage type */
+};
+
+/* What one kind of pickles may name. */
+struct thaw_pickle_vocabulary {
+	const char *kind;   /* "a state dict", for messages */
+	const char *remedy; /* for pickles that name something else, "save only model.state_dict()" */
+	const struct thaw_pickle_global *globals;
+	size_t global_count;
+	/* What a persistent id refers to. NULL: such ids are refused. */
+	thaw_status (*open_storage)(struct thaw_pickle *p, const struct thaw_pickle_value *id,
+				    const struct thaw_pickle_value **result);
+};
+
 /* Parses the pickle at the start of bytes[size], which must stay valid until thaw_pickle_free. On failure there is
  * nothing to free. */
-thaw_status thaw_pickle_parse(struct thaw_pickle *p, const unsigned char *bytes, size_t size, const char *file);
+thaw_status thaw_pickle_parse(struct thaw_pickle *p, const struct thaw_pickle_vocabulary *vocabulary,
+			      const unsigned char *bytes, size_t size, const char *file);
 void thaw_pickle_free(struct thaw_pickle *p); /* zeroed is fine */
 
 bool thaw_pickle_text_is(const struct thaw_pickle_value *v, const char *text);
 /* The value of that key, the last one if there are several; NULL if there is none or `dict` is not a dict. */
 const struct thaw_pickle_value *thaw_pickle_get(const struct thaw_pickle_value *dict, const char *key);
 
-/* The following functions are for the table of globals. */
+/* The following functions are for vocabularies. */
 
 /* Zeroed memory that is freed with the pickle. Returns NULL and sets p->failed if memory or the limit is exhausted. */
 void *thaw_pickle_alloc(struct thaw_pickle *p, size_t count, size_t size);
@@ -113,19 +137,8 @@ struct thaw_pickle_value *thaw_pickle_new_object(struct thaw_pickle *p, struct t
 /* Whether this name has no place in data: it runs code, or reaches the system. */
 bool thaw_pickle_runs_code(struct thaw_pickle_text module, struct thaw_pickle_text name);
 
-/* A class or function that a pickle may name. */
-struct thaw_pickle_global {
-	const char *module, *name;
-	/* Calls it with a tuple of arguments; NULL for a storage type. */
-	thaw_status (*call)(struct thaw_pickle *p, const struct thaw_pickle_list *arguments,
-			    const struct thaw_pickle_value **result);
-	enum thaw_dtype dtype; /* of a storage type */
-};
-
-/* The global of that name, or NULL if the table does not contain it. */
-const struct thaw_pickle_global *thaw_pickle_find_global(struct thaw_pickle_text module, struct thaw_pickle_text name);
-/* The storage that a persistent id, ('storage', type, key, location, count), refers to. */
-thaw_status thaw_pickle_open_storage(struct thaw_pickle *p, const struct thaw_pickle_value *id,
-				     const struct thaw_pickle_value **result);
+/* The global of that name in the vocabulary, or NULL. */
+const struct thaw_pickle_global *thaw_pickle_find_global(const struct thaw_pickle_vocabulary *vocabulary,
+							 struct thaw_pickle_text module, struct thaw_pickle_text name);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
-#include "src/model/pickle.h"
+#include "src/pickle/pickle.h"
 #include "thaw/memory.h"
 
 #define BLOCK_BYTES ((size_t)16 << 10)
@@ -20,8 +20,8 @@ void *thaw_pickle_alloc(struct thaw_pickle *p, size_t count, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(count, size, &bytes) || bytes > MAX_MEMORY) {
-		p->failed =
-			thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of a state dict", p->file);
+		p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of %s", p->file,
+				      p->vocabulary->kind);
 		return NULL;
 	}
 	bytes = (bytes + 7) & ~(size_t)7;
@@ -29,8 +29,8 @@ void *thaw_pickle_alloc(struct thaw_pickle *p, size_t count, size_t size)
 	if (!block || block->room - block->used < bytes) {
 		size_t room = max_size(bytes, BLOCK_BYTES);
 		if (room > MAX_MEMORY - p->allocated) {
-			p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of a state dict",
-					      p->file);
+			p->failed = thaw_fail(THAW_DATA, "refused: %s: its pickle is larger than that of %s", p->file,
+					      p->vocabulary->kind);
 			return NULL;
 		}
 		block = thaw_alloc(1, sizeof(*block) + room);
