@@ -115,6 +115,8 @@ static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
+	if (r->options.fully_conv)
+		THAW_TRY(thaw_model_make_fully_conv(r->model));
 	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
 	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
 	if (r->options.dropout >= 0.0)
