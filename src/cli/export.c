@@ -82,6 +82,14 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 	return THAW_OK;
 }
 
+/* The grid of predictions becomes a value of the network. */
+static thaw_status add_grid(struct thaw_model *m)
+{
+	const int size = m->preprocess.size;
+	thaw_status status = thaw_graph_pool_last(m->graph, &thaw_shape_of(1, size, size, 3));
+	return status == THAW_CONFIG ? thaw_fail_in(status, "no grid of predictions: --fully-conv") : status;
+}
+
 static thaw_status run_export(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -92,8 +100,7 @@ static thaw_status run_export(struct session *session, const void *values, json_
 					       v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (v->fully_conv && v->onnx)
-		THAW_TRY_OUT(thaw_graph_pool_last(
-			model->graph, &thaw_shape_of(1, model->preprocess.size, model->preprocess.size, 3)));
+		THAW_TRY_OUT(add_grid(model));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
 	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file",

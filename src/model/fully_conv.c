@@ -6,6 +6,8 @@
 #include "src/base/try.h"
 #include "src/model/model_internal.h"
 
+#define NOTE "its fully connected layers run as convolutions"
+
 thaw_status thaw_model_fully_conv_at(struct thaw_model *m, int size)
 {
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
@@ -23,7 +25,7 @@ thaw_status thaw_model_make_fully_conv(struct thaw_model *m)
 	THAW_TRY(thaw_model_fully_conv_at(m, m->preprocess.size));
 	if (before || !m->fully_conv)
 		return thaw_model_add_note(m, "it is fully convolutional already");
-	return thaw_model_add_note(m, "its fully connected layers run as convolutions");
+	return thaw_model_add_note(m, NOTE);
 }
 
 thaw_status thaw_model_read_fully_conv(struct thaw_model *m, const char *recorded, const char *path)
@@ -36,5 +38,7 @@ thaw_status thaw_model_read_fully_conv(struct thaw_model *m, const char *recorde
 		return thaw_fail(THAW_DATA, "invalid metadata " THAW_FULLY_CONV_KEY ": %s: it must be an input size",
 				 path);
 	thaw_status status = thaw_model_fully_conv_at(m, (int)size);
+	if (status == THAW_OK && m->fully_conv)
+		status = thaw_model_add_note(m, NOTE);
 	return status == THAW_CONFIG ? thaw_fail_in(status, "%s", path) : status;
 }
