@@ -12,11 +12,6 @@
 #define CHUNK_FLOATS (INT64_C(1) << 20) /* size of a chunk, rounded to whole rows */
 #define LINE_FLOATS  16                 /* of a cache line */
 
-bool thaw_param_is_filter(const struct thaw_param *p)
-{
-	return p->layout == THAW_LAYOUT_CONV || p->layout == THAW_LAYOUT_FC_CONV;
-}
-
 /* A copy between memory and file layout, in one direction. */
 struct copy {
 	float *memory;
