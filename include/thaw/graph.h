@@ -30,8 +30,9 @@ enum thaw_role {
 /* Memory layout of a parameter, relative to its layout in files (PyTorch's order). */
 enum thaw_layout {
 	THAW_LAYOUT_SAME,
-	THAW_LAYOUT_CONV,   /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
-	THAW_LAYOUT_FC_CHW, /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
+	THAW_LAYOUT_CONV,    /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
+	THAW_LAYOUT_FC_CHW,  /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
+	THAW_LAYOUT_FC_CONV, /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
 };
 
 struct thaw_param {
@@ -152,6 +153,31 @@ thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 /* Adapts the graph to another image side (pixels): resamples position embeddings. THAW_CONFIG, naming the node, if a
  * node supports one size only. Call before anything points at the parameters' data, which is reallocated. */
 thaw_status thaw_graph_resize(struct thaw_graph *g, int from_size, int to_size);
+
+/* Rewrites a network with fully connected layers, such as VGG, as a fully convolutional one: the first of these layers
+ * becomes a convolution with a kernel of the size of the grid of features that it reads, the others convolutions of
+ * 1x1, and the output is the mean of the class scores at all positions. Pooling to a fixed grid becomes pooling with
+ * fixed windows. The result equals the network for images of `image`, its own size (1,H,W,C), within rounding; larger
+ * ones give a grid of class scores. *changed: false if the network is fully convolutional already, with a mean of
+ * features at its end. Parameters keep names and values; one of these layers has THAW_LAYOUT_FC_CONV. THAW_CONFIG,
+ * naming the node, if that is not possible; the graph is unchanged then. Call before thaw_graph_resize. */
+thaw_status thaw_graph_fully_conv(struct thaw_graph *g, const struct thaw_shape *image, bool *changed);
+
+/* Moves the mean of the features behind the classifier, which is linear: inference computes the same within rounding,
+ * and the grid of class scores is a value of the graph (class activation mapping: Zhou et al., CVPR 2016). Does nothing
+ * if it is one already. `image`, errors: as above. */
+thaw_status thaw_graph_pool_last(struct thaw_graph *g, const struct thaw_shape *image);
+
+/* A grid of class scores whose mean is the graph's output. */
+struct thaw_grid {
+	int value; /* of the scores, (N,h,w,classes) */
+	/* Positions of features that a score is computed from, down and across: of n scores along an axis, score i is
+	 * at (i + reach / 2) / (n + reach - 1) of the image. */
+	int64_t reach[2];
+};
+
+/* False if the graph has no such grid. */
+bool thaw_graph_find_grid(const struct thaw_graph *g, struct thaw_grid *grid);
 
 /* Sets the rate of every dropout node. */
 void thaw_graph_dropout(struct thaw_graph *g, float rate);

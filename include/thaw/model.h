@@ -40,7 +40,8 @@ struct thaw_model {
 	/* Sources of single values; NULL: preprocess_from. */
 	const char *value_from[THAW_PREPROCESS_VALUES];
 	bool preprocess_recorded; /* Thaw recorded the preprocessing in the file or run, as that of the training */
-	char **labels;            /* [classes] class names, or NULL if unknown */
+	int fully_conv; /* the input size at which its fully connected layers became convolutions; 0: they did not */
+	char **labels;  /* [classes] class names, or NULL if unknown */
 	int64_t classes;
 	uint64_t digest; /* of all weights when they were loaded, in the graph's order */
 };
@@ -79,6 +80,11 @@ thaw_status thaw_model_set_size(struct thaw_model *model, int size);
  * thaw_model_set_size and thaw_preprocess_override_apply. */
 thaw_status thaw_model_set_preprocess(struct thaw_model *model, int size, const struct thaw_preprocess_override *o);
 
+/* Makes the network fully convolutional (thaw_graph_fully_conv), at its present input size, and notes what was done.
+ * Call it before the size is changed. A trained network keeps the form: it is recorded in its file. Returns THAW_CONFIG
+ * if the network cannot be made so. */
+thaw_status thaw_model_make_fully_conv(struct thaw_model *model);
+
 #define THAW_PREPROCESS_SOURCE 256 /* bytes for thaw_model_preprocess_source */
 #define THAW_PREPROCESS_LINE   640 /* bytes for thaw_model_preprocess_line */
 
@@ -107,6 +113,8 @@ thaw_status thaw_model_save(const struct thaw_model *model, const char *path, bo
 /* Writes an ONNX model with the same metadata, and the source and digest of the weights it was loaded from. fold: batch
  * norms are folded into the convolutions before them. Atomic. */
 thaw_status thaw_model_save_onnx(const struct thaw_model *model, const char *path, bool fold);
+/* The same with a second output: the grid of class scores (thaw_graph_find_grid). THAW_CONFIG if there is none. */
+thaw_status thaw_model_save_onnx_grid(const struct thaw_model *model, const char *path, bool fold);
 
 /* The file of the trained network in a run directory: for a network of a family, and for an imported one. */
 #define THAW_RUN_SAFETENSORS "model.safetensors"

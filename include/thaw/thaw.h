@@ -37,6 +37,7 @@
 #include "thaw/fingerprint.h"
 #include "thaw/found.h"
 #include "thaw/graph.h"
+#include "thaw/heatmap.h"
 #include "thaw/image.h"
 #include "thaw/lanes.h"
 #include "thaw/ledger.h"

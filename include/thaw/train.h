@@ -50,6 +50,7 @@ struct thaw_train_options {
 	int lanes;           /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
 	int batch;           /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
 	int size;            /* input width and height in pixels; 0: the network's own */
+	bool fully_conv;     /* fully connected layers run as convolutions: see thaw_model_make_fully_conv */
 	double lr;           /* peak learning rate; 0: the optimizer's default */
 	double head_lr;      /* peak learning rate of the head epochs; 0: as lr */
 	double momentum;     /* sgd only */

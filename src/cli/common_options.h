@@ -17,6 +17,10 @@
 	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 0,           \
 	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
 	 .help = "side length of the input images in pixels"}
+#define FULLY_CONV_OPTION(heading, at)                                                                                 \
+	{.name = "fully-conv", .type = OPTION_FLAG, .offset = (at), .section = (heading),                              \
+	 .help = "run fully connected layers, such as VGG's, as convolutions: images larger than the network's own "    \
+		 "size then give a grid of predictions, of which the mean counts"}
 #define WEIGHTS_KEY_OPTION(heading, at)                                                                                \
 	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = (at), .section = (heading),           \
 	 .absent = "weights that are not a moving average",                                                            \

@@ -24,6 +24,7 @@ struct values {
 	double test_share, max_damaged;
 	long long seed;
 	struct thaw_preprocess_override images;
+	bool fully_conv;
 };
 
 /* clang-format off */
@@ -40,6 +41,7 @@ static const struct option options[] = {
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
+	FULLY_CONV_OPTION(EVAL, offsetof(struct values, fully_conv)),
 	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
 	PRECISION_OPTION(EVAL, offsetof(struct values, precision), "that of the run, else fp32"),
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
@@ -71,7 +73,7 @@ static void defaults(void *values)
 
 static struct network_choice choose_network(const struct values *v)
 {
-	return (struct network_choice){v->model, v->from, v->weights_key, &v->images, v->size};
+	return (struct network_choice){v->model, v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 }
 
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,

@@ -16,7 +16,7 @@
 struct values {
 	struct common common;
 	const char *safetensors, *onnx, *verify, *weights_key, *from;
-	bool half, fold;
+	bool half, fold, fully_conv;
 	int size;
 	struct thaw_preprocess_override images;
 };
@@ -40,6 +40,9 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION("Network", offsetof(struct values, weights_key)),
 	FROM_OPTION("Network", offsetof(struct values, from)),
 	SIZE_OPTION("Network", offsetof(struct values, size)),
+	{.name = "fully-conv", .type = OPTION_FLAG, .offset = offsetof(struct values, fully_conv), .section = "Network",
+	 .help = "write the network as a fully convolutional one, for images of any size: of an ONNX model a second output "
+		 "is the grid of predictions whose mean is the first"},
 	PREPROCESS_OPTIONS("Network", offsetof(struct values, images)),
 	COMMON_OPTIONS,
 };
@@ -69,13 +72,22 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 				 m->variant);
 	if (v->safetensors)
 		return thaw_model_save(m, v->safetensors, v->half);
-	THAW_TRY(thaw_model_save_onnx(m, v->onnx, v->fold));
+	THAW_TRY(v->fully_conv ? thaw_model_save_onnx_grid(m, v->onnx, v->fold)
+			       : thaw_model_save_onnx(m, v->onnx, v->fold));
 	if (!v->verify)
 		return THAW_OK;
 	THAW_TRY(verify_onnx(&verified, m, v->onnx, v->verify));
 	json_object_set_new(result, "images", json_integer(verified.images));
 	json_object_set_new(result, "difference", json_real(verified.difference));
 	return THAW_OK;
+}
+
+/* The grid of predictions becomes a value of the network. */
+static thaw_status add_grid(struct thaw_model *m)
+{
+	const int size = m->preprocess.size;
+	thaw_status status = thaw_graph_pool_last(m->graph, &thaw_shape_of(1, size, size, 3));
+	return status == THAW_CONFIG ? thaw_fail_in(status, "no grid of predictions: --fully-conv") : status;
 }
 
 static thaw_status run_export(struct session *session, const void *values, json_t **result)
@@ -85,8 +97,10 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
 	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images,
-					       v->size};
+					       v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
+	if (v->fully_conv && v->onnx)
+		THAW_TRY_OUT(add_grid(model));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
 	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file",

@@ -22,6 +22,8 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 			 int64_t classes, uint64_t seed)
 {
 	THAW_TRY(load(session, model, choice, classes, seed));
+	if (choice->fully_conv)
+		THAW_TRY(thaw_model_make_fully_conv(*model));
 	return thaw_model_set_preprocess(*model, choice->size, choice->images);
 }
 

@@ -12,6 +12,7 @@ struct network_choice {
 	const char *weights_key; /* --weights-key, or NULL */
 	const struct thaw_preprocess_override *images; /* --mean and the like */
 	int size;                                      /* of the input; 0: the network's own */
+	bool fully_conv;                               /* --fully-conv */
 };
 
 /* Loads a network as thaw_model_load_key does, and sets its preprocessing. */

@@ -8,6 +8,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/heatmap.h"
 #include "src/cli/image_list.h"
 #include "src/cli/image_options.h"
 #include "src/cli/log.h"
@@ -26,8 +27,10 @@
 struct values {
 	struct common common;
 	const char *model, *weights_key, *from, *precision;
-	int top, size;
+	int top, size, heatmap_classes;
+	const char *heatmap;
 	struct thaw_preprocess_override images;
+	bool fully_conv;
 };
 
 /* clang-format off */
@@ -38,18 +41,27 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
 	SIZE_OPTION("Prediction", offsetof(struct values, size)),
+	FULLY_CONV_OPTION("Prediction", offsetof(struct values, fully_conv)),
 	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes to print, most probable first"},
+	{.name = "heatmap", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, heatmap),
+	 .section = "Prediction", .absent = "none",
+	 .help = "folder for pictures of where the network sees the most probable class, one PNG per image"},
+	{.name = "heatmap-classes", .metavar = "N", .type = OPTION_INT,
+	 .offset = offsetof(struct values, heatmap_classes), .section = "Prediction", .min = 1, .max = INFINITY,
+	 .help = "number of classes that get such a picture, most probable first"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
 
 static void defaults(void *values)
 {
-	((struct values *)values)->top = DEFAULT_TOP;
+	struct values *v = values;
+	v->top = DEFAULT_TOP;
+	v->heatmap_classes = 1;
 }
 
 /* A network prepared for one image at a time. */
@@ -59,6 +71,7 @@ struct predictor {
 	struct thaw_executor *executor;
 	float *probability; /* [classes] */
 	int *order;         /* [classes], classes by falling probability */
+	struct heatmaps heatmaps;
 };
 
 static bool stop_requested(void *context)
@@ -69,15 +82,18 @@ static bool stop_requested(void *context)
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
 {
-	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size};
+	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(network_set_precision(session, p->model, &network, v->precision));
+	p->heatmaps.directory = v->heatmap;
+	THAW_TRY(heatmaps_prepare(&p->heatmaps, p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
 	const int size = p->model->preprocess.size;
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
+	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, size, p->executor));
 	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
 	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
 	if (!p->probability || !p->order)
@@ -90,36 +106,12 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 
 static void close_predictor(struct predictor *p)
 {
+	heatmaps_close(&p->heatmaps);
 	thaw_free(p->order);
 	thaw_free(p->probability);
 	thaw_executor_destroy(p->executor);
 	thaw_graph_destroy(p->graph);
 	thaw_model_destroy(p->model);
-}
-
-/* Fills p->probability for the image in the executor. THAW_UNFINISHED: abandoned on request. */
-static thaw_status compute(struct predictor *p)
-{
-	const float *scores = thaw_executor_forward(p->executor, 1, NULL);
-	if (!scores)
-		return THAW_UNFINISHED;
-	thaw_model_probabilities(p->model, scores, 1, p->probability);
-	return THAW_OK;
-}
-
-/* The same for one image file. */
-static thaw_status classify(struct predictor *p, const char *path)
-{
-	void *bytes;
-	size_t size;
-	struct thaw_encoded_image encoded;
-	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
-	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
-	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
-	thaw_encoded_image_free(&encoded);
-	if (status == THAW_OK)
-		status = compute(p);
-	return status;
 }
 
 static int by_falling_probability(const void *a, const void *b, void *context)
@@ -129,14 +121,43 @@ static int by_falling_probability(const void *a, const void *b, void *context)
 	return p[x] != p[y] ? (p[x] < p[y]) - (p[x] > p[y]) : (x > y) - (x < y);
 }
 
-/* {"image": path, "predictions": [{"class", "label", "probability"}, ...]} */
-static json_t *describe(struct predictor *p, const char *path, int top)
+/* Fills p->probability and p->order. THAW_UNFINISHED: abandoned on request. */
+static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image)
 {
-	int classes = (int)p->model->classes, shown = min_int(top, classes);
-	json_t *list = json_array();
+	int classes = (int)p->model->classes;
+	THAW_TRY(thaw_transform_eval(image, &p->model->preprocess, thaw_executor_input(p->executor)));
+	const float *scores = thaw_executor_forward(p->executor, 1, NULL);
+	if (!scores)
+		return THAW_UNFINISHED;
+	thaw_model_probabilities(p->model, scores, 1, p->probability);
 	for (int i = 0; i < classes; i++)
 		p->order[i] = i;
 	qsort_r(p->order, (size_t)classes, sizeof(*p->order), by_falling_probability, p->probability);
+	return THAW_OK;
+}
+
+/* Classifies one image file, and draws its heat maps. pictures: receives their paths. */
+static thaw_status classify(struct predictor *p, const char *path, int heatmap_classes, json_t *pictures)
+{
+	void *bytes;
+	size_t size;
+	struct thaw_encoded_image encoded;
+	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
+	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
+	thaw_status status = run_network(p, &encoded);
+	if (status == THAW_OK && p->heatmaps.directory)
+		status = heatmaps_write(&p->heatmaps, &encoded, p->model, p->order,
+					min_int(heatmap_classes, (int)p->model->classes), pictures);
+	thaw_encoded_image_free(&encoded);
+	return status;
+}
+
+/* {"image": path, "predictions": [{"class", "label", "probability"}, ...]}, and "heatmaps": [path, ...] if they are
+ * wanted. */
+static json_t *describe(const struct predictor *p, const char *path, int top, json_t *pictures)
+{
+	int shown = min_int(top, (int)p->model->classes);
+	json_t *list = json_array();
 	for (int k = 0; k < shown; k++) {
 		int class = p->order[k];
 		json_t *one = json_pack("{s:i, s:f}", "class", class, "probability", (double)p->probability[class]);
@@ -144,26 +165,32 @@ static json_t *describe(struct predictor *p, const char *path, int top)
 			json_object_set_new(one, "label", thaw_report_string(p->model->labels[class]));
 		json_array_append_new(list, one);
 	}
-	return json_pack("{s:o, s:o}", "image", thaw_report_string(path), "predictions", list);
+	json_t *all = json_pack("{s:o, s:o}", "image", thaw_report_string(path), "predictions", list);
+	if (p->heatmaps.directory)
+		json_object_set(all, "heatmaps", pictures);
+	return all;
 }
 
 /* Classifies every readable image. The others are reported, and determine the status. */
-static thaw_status predict_all(struct predictor *p, const struct image_list *list, int top, json_t *images,
-			       json_t *failed)
+static thaw_status predict_all(struct predictor *p, const struct image_list *list, const struct values *v,
+			       json_t *images, json_t *failed)
 {
 	thaw_status worst = THAW_OK;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *path = list->paths[i];
-		thaw_status status = thaw_stop_requested() ? THAW_UNFINISHED : classify(p, path);
-		if (status == THAW_OK) {
-			json_array_append_new(images, describe(p, path, top));
+		json_t *pictures = json_array();
+		thaw_status status =
+			thaw_stop_requested() ? THAW_UNFINISHED : classify(p, path, v->heatmap_classes, pictures);
+		if (status == THAW_OK)
+			json_array_append_new(images, describe(p, path, v->top, pictures));
+		json_decref(pictures);
+		if (status == THAW_OK)
 			continue;
-		}
 		if (status == THAW_UNFINISHED)
 			return thaw_fail(status,
 					 "asked to stop: %zu of %zu images are done: run the same command again", i,
 					 list->count);
-		if (status != THAW_DATA && status != THAW_IO)
+		if ((status != THAW_DATA && status != THAW_IO) || p->heatmaps.unwritten)
 			return status;
 		print_error(thaw_error_message());
 		json_array_append_new(failed, json_pack("{s:o, s:o}", "image", thaw_report_string(path), "reason",
@@ -205,7 +232,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 		network_log_sigmoid(session->comm, predictor.model);
 	if (status == THAW_OK) {
 		const char *kind = predictor.model->sigmoid_from ? "sigmoid" : "softmax";
-		status = predict_all(&predictor, &list, v->top, images, failed);
+		status = predict_all(&predictor, &list, v, images, failed);
 		thaw_status given = give_result(result, json_pack("{s:o, s:s, s:O, s:O, s:o}", "model",
 								  thaw_report_string(v->model), "probabilities", kind,
 								  "images", images, "failed", failed, "preprocess",
@@ -234,12 +261,16 @@ static void print_predict(const json_t *result, FILE *out)
 			else
 				fprintf(out, "class %.0f\n", member_real(p, "class"));
 		}
+		json_array_foreach(json_object_get(image, "heatmaps"), k, p)
+		{
+			fprintf(out, "  heat map: %s\n", json_string_value(p));
+		}
 	}
 }
 
 const struct command command_predict = {
 	.name = "predict",
-	.usage = "--model M IMAGE|FOLDER... [--top K]",
+	.usage = "--model M IMAGE|FOLDER... [--top K] [--heatmap DIR]",
 	.summary = "classify images",
 	.about = "Prints the most probable classes of each image; of a folder, those of all images in it and in its "
 		 "folders. "

@@ -72,6 +72,7 @@ static const struct option options[] = {
 	 .absent = "a tenth, but at least 10 images",
 	 .help = "fraction of the images that may be damaged, missing or unreadable; they are skipped, more stop the run"},
 	SIZE_OPTION(WHAT, OFFSET(size)),
+	FULLY_CONV_OPTION(WHAT, OFFSET(fully_conv)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,

@@ -7,6 +7,7 @@
 #include "src/cli/common_options.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "src/cli/signals.h"
 
 #define CHECK "Verification"
 #define SHOWN 20 /* names of each kind */
@@ -41,12 +42,18 @@ static void defaults(void *values)
 	v->decode_threads = 1;
 }
 
+static bool stop_requested(void *context)
+{
+	(void)context;
+	return thaw_stop_requested() != 0;
+}
+
 static thaw_status run_verify(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
-	callbacks.stop = progress_stop;
+	callbacks.stop = stop_requested;
 	const struct thaw_verify_options verify = {
 		.run = session->settings->arguments[0],
 		.data = v->data,

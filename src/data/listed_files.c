@@ -12,15 +12,15 @@
 #include "thaw/memory.h"
 
 struct listed {
-	char *path;         /* of the dataset */
-	struct names files; /* by sample, relative to `path` */
+	char *path;                /* of the dataset */
+	struct packed_names files; /* by sample, relative to `path` */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct listed *l = d->context;
-	char *path = thaw_path_join(l->path, l->files.name[i]);
-	thaw_status status = path ? thaw_image_file_read(encoded, path, l->files.name[i]) : THAW_RESOURCE;
+	char *path = thaw_path_join(l->path, thaw_packed_name(&l->files, i));
+	thaw_status status = path ? thaw_image_file_read(encoded, path, thaw_packed_name(&l->files, i)) : THAW_RESOURCE;
 	thaw_free(path);
 	return status;
 }
@@ -28,7 +28,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
 {
 	const struct listed *l = d->context;
-	char *path = thaw_path_join(l->path, l->files.name[i]);
+	char *path = thaw_path_join(l->path, thaw_packed_name(&l->files, i));
 	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
 	thaw_free(path);
 	return status;
@@ -37,13 +37,13 @@ static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, b
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct listed *l = d->context;
-	snprintf(text, size, "%s", l->files.name[i]);
+	snprintf(text, size, "%s", thaw_packed_name(&l->files, i));
 }
 
 static void close_listed(struct thaw_dataset *d)
 {
 	struct listed *l = d->context;
-	thaw_names_free(&l->files);
+	thaw_packed_names_free(&l->files);
 	thaw_free(l->path);
 	thaw_free(l);
 }
@@ -70,8 +70,9 @@ thaw_status thaw_listed_files_take(struct thaw_dataset *d, struct names *files, 
 				   const struct thaw_dataset_options *options)
 {
 	struct listed *l = d->context;
-	l->files = *files;
-	*files = (struct names){0};
+	for (int64_t i = 0; i < files->count; i++)
+		THAW_TRY(thaw_packed_names_add(&l->files, files->name[i]));
+	thaw_names_free(files);
 	d->found->images = l->files.count;
 	d->found->from = thaw_strdup(from);
 	d->labels = thaw_alloc((size_t)l->files.count, sizeof(*d->labels));
@@ -81,6 +82,7 @@ thaw_status thaw_listed_files_take(struct thaw_dataset *d, struct names *files, 
 		memcpy(d->labels, labels, (size_t)l->files.count * sizeof(*labels));
 	if (d->found->split == THAW_SPLIT_TRAIN)
 		THAW_TRY(thaw_apply_limit(&l->files, d->labels, d, options));
+	thaw_packed_names_trim(&l->files);
 	d->count = l->files.count;
 	return THAW_OK;
 }

@@ -19,6 +19,9 @@ struct crop_geometry {
 	uint8_t fill[3]; /* colour outside the resized image */
 };
 
+/* The geometry of thaw_transform_eval for an image of this size. */
+struct crop_geometry thaw_evaluation_geometry(int width, int height, const struct thaw_preprocess *p);
+
 /* Makes the square of side p->size. Decodes only the pixels it depends on. The caller frees *square. */
 thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encoded_image *encoded,
 			     const struct crop_geometry *g, const struct thaw_preprocess *p);

@@ -36,7 +36,7 @@ static int centre(int length, int size, enum thaw_centre rounding)
 	return spare % 2 == 0 || rounding == THAW_CENTRE_DOWN ? half : half + half % 2;
 }
 
-static struct crop_geometry evaluation_geometry(int width, int height, const struct thaw_preprocess *p)
+struct crop_geometry thaw_evaluation_geometry(int width, int height, const struct thaw_preprocess *p)
 {
 	struct crop_geometry g = {.crop = {0, 0, width, height}, .shrink = 1, .width = width, .height = height};
 	if (p->mode == THAW_RESIZE_SHORTER)
@@ -73,7 +73,7 @@ void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct 
 
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out)
 {
-	struct crop_geometry g = evaluation_geometry(encoded->width, encoded->height, p);
+	struct crop_geometry g = thaw_evaluation_geometry(encoded->width, encoded->height, p);
 	struct thaw_image square;
 	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
 	thaw_normalise(&square, false, p, out);

@@ -137,6 +137,8 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 static struct thaw_shape file_shape(const struct thaw_shape *memory, enum thaw_layout layout)
 {
 	const int64_t *d = memory->dim;
+	if (layout == THAW_LAYOUT_FC_CONV)
+		return thaw_shape_of(d[3], d[2] * d[0] * d[1]);
 	return layout == THAW_LAYOUT_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : *memory;
 }
 
@@ -149,7 +151,7 @@ static thaw_status add_param(struct thaw_graph *g, int node, const struct thaw_p
 	if (n->param_count == allowed)
 		return thaw_fail(THAW_SOFTWARE, "too many parameters: %s: %s takes %d", wanted->name, n->op->name,
 				 allowed);
-	if (wanted->layout == THAW_LAYOUT_CONV && wanted->shape.ndim != 4)
+	if (thaw_param_is_filter(wanted) && wanted->shape.ndim != 4)
 		return thaw_fail(THAW_SOFTWARE, "a convolution's weight has four dimensions: %s", wanted->name);
 	THAW_TRY(thaw_shape_check(&wanted->shape, wanted->name));
 

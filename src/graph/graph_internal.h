@@ -13,6 +13,12 @@ int *thaw_graph_count_uses(const struct thaw_graph *g);
  * not have readers. Clears `dead`. */
 void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 
+/* Whether the parameter is the weight of a convolution: in memory (kh,kw,I,O). */
+static inline bool thaw_param_is_filter(const struct thaw_param *p)
+{
+	return p->layout == THAW_LAYOUT_CONV || p->layout == THAW_LAYOUT_FC_CONV;
+}
+
 /* The description of a node for its operator. shapes: of all values; fills param[THAW_MAX_PARAMS] and x[input_count],
  * which must outlive the result. */
 struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,

@@ -29,8 +29,9 @@ static void export_value(const struct copy *c, int64_t memory, int64_t file)
 	c->to_file[file] = c->memory[memory];
 }
 
-/* Memory (kh,kw,I,O), file (O,I,kh,kw). A cache line of memory at a time, so that the file's values are visited in the
- * order of the file, for as many filters as a line has: in the order of memory, each would be in another page. */
+/* Memory (kh,kw,I,O), file (O,I,kh,kw) or (O,I*kh*kw). A cache line of memory at a time, so that the file's values are
+ * visited in the order of the file, for as many filters as a line has: in the order of memory, each would be in another
+ * page. */
 static void copy_conv(const int64_t *d, void (*copy_value)(const struct copy *c, int64_t memory, int64_t file),
 		      const struct copy *c)
 {
@@ -48,7 +49,7 @@ static void each_value(const struct thaw_param *p,
 		       void (*copy_value)(const struct copy *c, int64_t memory, int64_t file), const struct copy *c)
 {
 	const int64_t *d = p->shape.dim;
-	if (p->layout == THAW_LAYOUT_CONV) {
+	if (thaw_param_is_filter(p)) {
 		copy_conv(d, copy_value, c);
 	} else if (p->layout == THAW_LAYOUT_FC_CHW) { /* memory (O,H*W*C), file (O,C*H*W) */
 		int64_t channels = p->image[0], pixels = (int64_t)p->image[1] * p->image[2];
@@ -68,7 +69,7 @@ bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param 
 	if (at >= count)
 		return false;
 	*chunk = *p;
-	if (p->layout == THAW_LAYOUT_CONV)
+	if (thaw_param_is_filter(p))
 		return true;
 	int64_t row = count / p->shape.dim[0], rows = max_int64(CHUNK_FLOATS / row, 1);
 	int64_t left = p->shape.dim[0] - at / row;
@@ -100,6 +101,17 @@ void thaw_param_set_data(struct thaw_param *p, float *data)
 	p->data = data;
 }
 
+/* The place in memory of value i of a linear layer's file, so that one that runs as a convolution starts with the same
+ * values. A flattened image keeps the order of memory. */
+static int64_t linear_place(const struct thaw_param *p, int64_t i)
+{
+	if (p->layout != THAW_LAYOUT_FC_CONV)
+		return i;
+	const int64_t *d = p->shape.dim, taps = d[0] * d[1], row = taps * d[2];
+	int64_t o = i / row, channel = i % row / taps, tap = i % taps;
+	return (tap * d[2] + channel) * d[3] + o;
+}
+
 /* Random values depend on seed and name only, not on the other parameters of the network. */
 static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_t seed)
 {
@@ -122,9 +134,9 @@ static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_
 	} else { /* linear weight and bias: uniform within 1/sqrt(inputs); inputs: the weight's second dimension */
 		const struct thaw_param *weight = &g->params[g->nodes[p->node].params[0]];
 		bool conv_bias = weight->layout == THAW_LAYOUT_CONV;
-		float bound = conv_bias ? 0.0f : 1.0f / sqrtf((float)weight->shape.dim[1]);
+		float bound = conv_bias ? 0.0f : 1.0f / sqrtf((float)weight->file_shape.dim[1]);
 		for (int64_t i = 0; i < n; i++)
-			p->data[i] = thaw_random_range(&random, -bound, bound);
+			p->data[linear_place(p, i)] = thaw_random_range(&random, -bound, bound);
 	}
 }
 
@@ -165,7 +177,7 @@ thaw_status thaw_graph_replace_head(struct thaw_graph *g, int64_t classes, uint6
 	for (int k = 0; k < head->param_count; k++) {
 		struct thaw_param *p = &g->params[head->params[k]];
 		struct thaw_shape shape = p->shape;
-		shape.dim[p->layout == THAW_LAYOUT_CONV ? shape.ndim - 1 : 0] = classes;
+		shape.dim[thaw_param_is_filter(p) ? shape.ndim - 1 : 0] = classes;
 		THAW_TRY(thaw_shape_check(&shape, p->name));
 		float *data = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof(*data));
 		if (!data)

@@ -218,7 +218,9 @@ static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w
 	m->pretrained = true;
 	m->digest = thaw_model_weights_digest(m->graph);
 	m->notes = note->used ? thaw_strdup(note->text) : NULL;
-	return note->used && !m->notes ? THAW_RESOURCE : THAW_OK;
+	if (note->used && !m->notes)
+		return THAW_RESOURCE;
+	return thaw_model_read_fully_conv(m, thaw_weights_get(w, THAW_FULLY_CONV_KEY), source);
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,

@@ -32,6 +32,13 @@ thaw_status thaw_model_split_spec(const char *spec, const char **variant, const 
 /* Appends to the model's notes. Returns THAW_RESOURCE if memory cannot be allocated. */
 thaw_status thaw_model_add_note(struct thaw_model *m, const char *note);
 
+#define THAW_FULLY_CONV_KEY "thaw.fully_conv" /* of a file's metadata: see struct thaw_model */
+
+/* Makes the network fully convolutional as recorded; recorded: NULL if it was not. THAW_DATA if invalid. */
+thaw_status thaw_model_read_fully_conv(struct thaw_model *m, const char *recorded, const char *path);
+/* The same at this input size, without a note. */
+thaw_status thaw_model_fully_conv_at(struct thaw_model *m, int size);
+
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);
 

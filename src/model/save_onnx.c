@@ -28,15 +28,28 @@ static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *e
 	return thaw_metadata_write_labels(&entry[(*count)++].value, m->labels, m->classes);
 }
 
-thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, bool fold)
+static thaw_status save(const struct thaw_model *m, const char *path, bool fold, bool grid)
 {
 	struct thaw_pair entry[ENTRIES] = {0};
-	struct thaw_onnx_export_options options = {
-		.height = m->preprocess.size, .width = m->preprocess.size, .fold = fold, .metadata = entry};
+	struct thaw_onnx_export_options options = {.height = m->preprocess.size,
+						   .width = m->preprocess.size,
+						   .fold = fold,
+						   .grid = grid,
+						   .metadata = entry};
 	thaw_status status = make_metadata(m, entry, &options.metadata_count);
 	if (status == THAW_OK)
 		status = thaw_onnx_export(m->graph, &options, path);
 	for (int i = 0; i < ENTRIES; i++)
 		thaw_free(entry[i].value);
 	return status;
+}
+
+thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, bool fold)
+{
+	return save(m, path, fold, false);
+}
+
+thaw_status thaw_model_save_onnx_grid(const struct thaw_model *m, const char *path, bool fold)
+{
+	return save(m, path, fold, true);
 }

@@ -4,9 +4,10 @@
 
 #include "src/base/try.h"
 #include "src/model/metadata.h"
+#include "src/model/model_internal.h"
 #include "thaw/memory.h"
 
-#define MAX_METADATA 5 /* format, variant, preprocess, output, labels */
+#define MAX_METADATA 6 /* format, variant, preprocess, output, fully_conv, labels */
 
 /* The state dict to write. */
 struct export
@@ -86,6 +87,8 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	THAW_TRY(add_metadata(e, "thaw.preprocess", preprocess));
 	if (m->sigmoid_from)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
+	if (m->fully_conv)
+		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_format("%d", m->fully_conv)));
 	if (!m->labels)
 		return THAW_OK;
 	THAW_TRY(thaw_metadata_write_labels(&labels, m->labels, m->classes));

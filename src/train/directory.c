@@ -120,6 +120,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		bool allowed = strcmp(key, "blas") == 0 && r->options.mixed_machines;
 		/* Earlier versions did not record these, and had no flags for them. */
 		allowed |= !old && strcmp(key, "precision") == 0 && r->options.precision == THAW_PRECISION_FP32;
+		allowed |= !old && strcmp(key, "fully-conv") == 0 && !r->options.fully_conv;
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
 		if (allowed || run_same_setting(old, value))

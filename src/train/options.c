@@ -139,6 +139,7 @@ json_t *run_config_json(const struct run *r)
 		{"lanes", json_integer(o->lanes)},
 		{"batch", json_integer(o->batch)},
 		{"size", json_integer(r->preprocess.size)},
+		{"fully-conv", json_boolean(o->fully_conv)},
 		{"preprocess", preprocess_json(&r->preprocess)},
 		{"seed", json_integer(o->seed)},
 		{"optimizer", json_string(o->optimizer)},

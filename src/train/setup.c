@@ -119,6 +119,8 @@ static thaw_status load_model(struct run *r)
 	if (r->options.origin)
 		return thaw_model_load_origin(&r->model, r->options.origin);
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
+	if (r->options.fully_conv)
+		THAW_TRY(thaw_model_make_fully_conv(r->model));
 	return thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed);
 }
 

@@ -47,27 +47,39 @@ static void export_nodes(struct thaw_onnx_exporter *e)
 	}
 }
 
-/* Renames the graph's output to "logits" in the node that produces it and those that use it. */
-static void name_output(struct thaw_onnx_exporter *e)
+/* Renames a value of the graph in the node that produces it and those that use it. */
+static void name_value(struct thaw_onnx_exporter *e, int value, enum thaw_onnx_layout layout, char *name)
 {
-	const char *produced = thaw_onnx_value_as(e, e->graph->output, THAW_ONNX_CHANNELS_LAST);
+	const char *produced = thaw_onnx_value_as(e, value, layout);
 	bool found = false;
 	for (size_t i = 0; !e->failed && i < e->onnx.n_node; i++) {
 		Onnx__NodeProto *n = e->onnx.node[i];
 		for (size_t k = 0; k < n->n_input; k++)
 			if (strcmp(n->input[k], produced) == 0 && found)
-				n->input[k] = e->logits_name;
+				n->input[k] = name;
 		if (strcmp(n->output[0], produced) == 0) {
-			n->output[0] = e->logits_name;
+			n->output[0] = name;
 			found = true;
 		}
 	}
 	if (found || e->failed)
 		return;
-	e->node = e->graph->output;
+	e->node = value;
 	Onnx__NodeProto *same = thaw_onnx_emit(e, "Identity", &produced, 1);
 	if (same)
-		same->output[0] = e->logits_name;
+		same->output[0] = name;
+}
+
+/* Chooses the value of the second output. */
+static thaw_status find_grid(struct thaw_onnx_exporter *e)
+{
+	struct thaw_grid grid;
+	if (!thaw_graph_find_grid(e->graph, &grid))
+		return thaw_fail(THAW_CONFIG, "the network has no grid of class scores: node %s: export it without one",
+				 e->graph->nodes[e->graph->output].name);
+	e->grid = grid.value;
+	e->grid_name = thaw_onnx_new_name(e, "grid");
+	return THAW_OK;
 }
 
 /* A fixed or a symbolic dimension. */
@@ -111,6 +123,17 @@ static Onnx__ValueInfoProto *describe_value(struct thaw_onnx_exporter *e, char *
 	info->name = name;
 	info->type = type;
 	return info;
+}
+
+/* NULL without a grid. */
+static Onnx__ValueInfoProto *describe_grid(struct thaw_onnx_exporter *e)
+{
+	const int64_t *dim = e->shapes[e->grid].dim; /* (N,h,w,classes) */
+	const struct dimension grid[] = {{.name = "N"},
+					 {.size = dim[3]},
+					 {dim[1], e->one_size ? NULL : "grid_H"},
+					 {dim[2], e->one_size ? NULL : "grid_W"}};
+	return e->grid_name ? describe_value(e, e->grid_name, grid, 4) : NULL;
 }
 
 static void add_metadata(struct thaw_onnx_exporter *e, Onnx__ModelProto *model,
@@ -173,7 +196,7 @@ static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct tha
 	for (int i = 1; i < y->ndim; i++)
 		logits[i].size = y->dim[i];
 	Onnx__ValueInfoProto *input = describe_value(e, e->image_name, image, 4);
-	Onnx__ValueInfoProto *output = describe_value(e, e->logits_name, logits, y->ndim);
+	Onnx__ValueInfoProto *outputs[] = {describe_value(e, e->logits_name, logits, y->ndim), describe_grid(e)};
 	Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets = &opset;
 	Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
 	opset.domain = "";
@@ -181,8 +204,9 @@ static thaw_status write_messages(struct thaw_onnx_exporter *e, const struct tha
 	opset.version = OPSET;
 	e->onnx.name = "network";
 	e->onnx.input = &input;
-	e->onnx.output = &output;
-	e->onnx.n_input = e->onnx.n_output = 1;
+	e->onnx.output = outputs;
+	e->onnx.n_input = 1;
+	e->onnx.n_output = e->grid_name ? 2 : 1;
 	model.has_ir_version = true;
 	model.ir_version = IR_VERSION;
 	model.opset_import = &opsets;
@@ -210,8 +234,12 @@ static thaw_status export_graph(const struct thaw_graph *g, const struct thaw_on
 	if (!e.failed) {
 		e.image_name = thaw_onnx_new_name(&e, "image");
 		e.logits_name = thaw_onnx_new_name(&e, "logits");
+		if (options->grid)
+			e.failed = find_grid(&e);
 		export_nodes(&e);
-		name_output(&e);
+		name_value(&e, g->output, THAW_ONNX_CHANNELS_LAST, e.logits_name);
+		if (e.grid_name)
+			name_value(&e, e.grid, THAW_ONNX_CHANNELS_FIRST, e.grid_name);
 		e.failed = write_messages(&e, options, path);
 	}
 	thaw_onnx_exporter_release(&e);

@@ -9,6 +9,7 @@ struct thaw_onnx_export_options {
 	int64_t height, width; /* of images; left symbolic in the model if the graph accepts other sizes and no node has
 				* an attribute or constant that depends on them */
 	bool fold;             /* fold batch norms with moving statistics into the convolutions before them */
+	bool grid; /* a second output "grid" (N,classes,h,w): see thaw_graph_find_grid; THAW_CONFIG without one */
 	const struct thaw_pair *metadata; /* [metadata_count] of the model's metadata_props */
 	int metadata_count;
 };

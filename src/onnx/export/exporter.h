@@ -45,8 +45,9 @@ struct thaw_onnx_exporter {
 	struct thaw_onnx_exported *values; /* [node_count] */
 	int node;                          /* the graph node being exported */
 	Onnx__GraphProto onnx;
-	char *image_name, *logits_name; /* of the input and the output */
-	const char **names;             /* [name_count], all names in use */
+	char *image_name, *logits_name, *grid_name; /* of the input and the outputs; grid_name: NULL for none */
+	int grid;                                   /* the value of the second output */
+	const char **names;                         /* [name_count], all names in use */
 	int name_count;
 	struct thaw_onnx_memory memory; /* holds the messages */
 	size_t bytes;                   /* in initialisers */

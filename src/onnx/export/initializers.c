@@ -74,6 +74,13 @@ const char *thaw_onnx_emit_scalar(struct thaw_onnx_exporter *e, float value)
 	return add_initializer(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof(*data));
 }
 
+/* The shape in the model: a linear layer that runs as a convolution is one there. */
+static struct thaw_shape shape_in_model(const struct thaw_param *p)
+{
+	const int64_t *d = p->shape.dim;
+	return p->layout == THAW_LAYOUT_FC_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : p->file_shape;
+}
+
 const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)
 {
 	if (k >= n->param_count)
@@ -81,10 +88,11 @@ const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_n
 	const struct thaw_param *p = &e->graph->params[n->params[k]];
 	if (p->layout == THAW_LAYOUT_SAME)
 		return thaw_onnx_emit_floats(e, p->name, &p->file_shape, p->data);
+	const struct thaw_shape shape = shape_in_model(p);
 	float *data = thaw_onnx_exporter_alloc(e, (size_t)thaw_shape_count(&p->shape), sizeof(*data));
 	if (data)
 		thaw_param_export(p, data);
-	return thaw_onnx_emit_floats(e, p->name, &p->file_shape, data);
+	return thaw_onnx_emit_floats(e, p->name, &shape, data);
 }
 
 /* (n,rows,C) to (n,C,rows). */
