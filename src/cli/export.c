@@ -17,7 +17,7 @@ struct values {
 	struct common common;
 	const char *safetensors, *onnx, *verify, *weights_key, *from;
 	bool half, fold;
-	int size;
+	const char *size;
 	struct thaw_preprocess_override images;
 };
 

@@ -26,7 +26,8 @@
 struct values {
 	struct common common;
 	const char *model, *weights_key, *from, *precision;
-	int top, size;
+	const char *size;
+	int top;
 	struct thaw_preprocess_override images;
 };
 
@@ -37,7 +38,7 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
-	SIZE_OPTION("Prediction", offsetof(struct values, size)),
+	NATIVE_SIZE_OPTION("Prediction", offsetof(struct values, size)),
 	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
@@ -68,8 +69,8 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	THAW_TRY(thaw_model_check_classifier(p->model));
 	THAW_TRY(network_set_precision(session, p->model, &network, v->precision));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
-	const int size = p->model->preprocess.size;
-	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
+	const struct thaw_size size = p->model->preprocess.size;
+	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
 	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
@@ -97,7 +98,11 @@ static thaw_status classify(struct predictor *p, const char *path)
 	struct thaw_encoded_image encoded;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
-	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
+	const struct thaw_size input = thaw_preprocess_size(&p->model->preprocess, encoded.width, encoded.height);
+	const struct thaw_preprocess of = thaw_preprocess_of_image(&p->model->preprocess, input);
+	thaw_status status = thaw_executor_resize(p->executor, input.height, input.width);
+	if (status == THAW_OK)
+		status = thaw_transform_eval(&encoded, &of, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
 		thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);

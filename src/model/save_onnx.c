@@ -31,8 +31,10 @@ static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *e
 thaw_status thaw_model_save_onnx(const struct thaw_model *m, const char *path, bool fold)
 {
 	struct thaw_pair entry[ENTRIES] = {0};
-	struct thaw_onnx_export_options options = {
-		.height = m->preprocess.size, .width = m->preprocess.size, .fold = fold, .metadata = entry};
+	struct thaw_onnx_export_options options = {.height = m->preprocess.size.height,
+						   .width = m->preprocess.size.width,
+						   .fold = fold,
+						   .metadata = entry};
 	thaw_status status = make_metadata(m, entry, &options.metadata_count);
 	if (status == THAW_OK)
 		status = thaw_onnx_export(m->graph, &options, path);

@@ -46,7 +46,7 @@ static struct thaw_dataset fake(void)
 }
 
 static const struct thaw_preprocess preprocess = {
-	.size = SIDE, .resize = SIDE + 4, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.2f, 0.2f, 0.2f}};
+	.size = {SIDE, SIDE}, .resize = SIDE + 4, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.2f, 0.2f, 0.2f}};
 
 static struct thaw_loader *make_loader(const struct thaw_dataset *d, int threads, int ahead)
 {
@@ -66,7 +66,8 @@ static void submit(struct thaw_loader *l, int batch, bool training, int size)
 	int64_t samples[BATCH];
 	for (int i = 0; i < BATCH; i++)
 		samples[i] = sample_at(batch, i);
-	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size, (uint64_t)batch / 4};
+	struct thaw_batch_request r = {
+		samples, BATCH, training, 9, (uint64_t)batch / 4, thaw_square(size), (uint64_t)batch / 4};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 }
 

@@ -172,7 +172,7 @@ static void labels_and_preprocessing_are_saved(void **state)
 	char *labels[] = {"daisy", "\xe2\x9c\xbf \"rose\"", "tulip"};
 	struct thaw_model *m = load(NETWORK);
 	m->preprocess = (struct thaw_preprocess){
-		.size = 48,
+		.size = {48, 48},
 		.resize = 56,
 		.filter = THAW_BICUBIC,
 		.mean = {127.0f / 255.0f, 0.0f, 1.0f / 3.0f},
