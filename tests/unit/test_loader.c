@@ -154,7 +154,7 @@ static void failures_are_returned(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 3, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
 	assert_int_equal(thaw_loader_next(l, &b), THAW_SOFTWARE);
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	submit(l, 1, true, SIDE);
@@ -177,7 +177,7 @@ static void unreadable_images(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
 	for (int times = 1; times <= 2; times++) {
 		failure.times = times;
 		assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
@@ -197,7 +197,7 @@ static void all_damaged(void **state)
 	struct thaw_dataset d = fake();
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, {SIDE, SIDE}, 1};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 0);

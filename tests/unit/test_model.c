@@ -30,7 +30,7 @@ static struct thaw_model *load(const char *spec)
 
 static void assert_same_preprocess(const struct thaw_preprocess *a, const struct thaw_preprocess *b)
 {
-	assert_int_equal(a->size, b->size);
+	assert_true(thaw_size_equal(a->size, b->size));
 	assert_int_equal(a->resize, b->resize);
 	assert_int_equal(a->filter, b->filter);
 	assert_memory_equal(a->mean, b->mean, sizeof(a->mean));
