@@ -20,11 +20,11 @@ struct thaw_advise_options {
 	const char *history;     /* folder of runs that followed earlier advice; NULL: none */
 	const char *budget;      /* limit for the training: "2h", "90m", "30 core-hours"; NULL: none */
 	enum thaw_precision precision;
-	int ranks;           /* of the training; 0: as many as in `comm` */
-	int lanes;           /* 0: 8, or the rank count if larger */
-	int size;            /* side of the input in pixels; 0: the network's default */
-	double test_share;   /* fraction of the images to test on, for a dataset without train/ and val/ */
-	long long per_class; /* the training uses at most this many images of each class; 0: all */
+	int ranks;             /* of the training; 0: as many as in `comm` */
+	int lanes;             /* 0: 8, or the rank count if larger */
+	struct thaw_size size; /* of the input in pixels; 0: the network's default */
+	double test_share;     /* fraction of the images to test on, for a dataset without train/ and val/ */
+	long long per_class;   /* the training uses at most this many images of each class; 0: all */
 	long long seed;
 	int decode_threads; /* per rank */
 };

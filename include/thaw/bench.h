@@ -17,10 +17,10 @@ struct thaw_bench_options {
 	const char *unfreeze;    /* see thaw_graph_unfreeze; "none" measures inference */
 	enum thaw_bn_mode bn;    /* THAW_BN_AUTO is as THAW_BN_FROZEN */
 	enum thaw_precision precision;
-	int batch;   /* images per step and rank; each rank has one lane */
-	int size;    /* input width and height in pixels; 0: the network's own */
-	int steps;   /* measured steps; one more before them is not measured */
-	int classes; /* 0: the network's own */
+	int batch;             /* images per step and rank; each rank has one lane */
+	struct thaw_size size; /* of the input in pixels; 0: the network's own */
+	int steps;             /* measured steps; one more before them is not measured */
+	int classes;           /* 0: the network's own */
 };
 
 void thaw_bench_defaults(struct thaw_bench_options *options);

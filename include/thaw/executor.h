@@ -32,6 +32,13 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training);
 void thaw_executor_destroy(struct thaw_executor *executor); /* NULL is fine */
 
+/* Compiles the executor for images of another height and width, with the same largest batch. All sizes share one arena,
+ * which grows if need be: create the executor with the largest size to allocate no more later. What was compiled is
+ * kept for some sizes, so going back is cheap. Callbacks and packed parameters stay. Pointers that were returned before
+ * are invalid. THAW_CONFIG if the network does not take this size, THAW_RESOURCE if out of memory; the executor then
+ * has the size it had before. */
+thaw_status thaw_executor_resize(struct thaw_executor *executor, int64_t height, int64_t width);
+
 /* Bytes of the frozen parameters in packed form, the order that the kernels read: faster, with the same results. 0 if
  * there is nothing to pack. */
 size_t thaw_executor_packed_bytes(const struct thaw_executor *executor);

@@ -145,14 +145,24 @@ bool thaw_param_chunk(const struct thaw_param *p, int64_t at, struct thaw_param 
 void thaw_param_import(struct thaw_param *p, const float *file);
 void thaw_param_export(const struct thaw_param *p, float *file);
 
-/* Chooses the cut: marks every parameter trainable or frozen. `unfreeze` is "head", "last:N" (the classifier and the
+/* Chooses the cut: marks every parameter trainable or frozen. `unfreeze` is "head", "head+norms"
+ * (with scale and shift of the norms in the last block that has any), "last:N" (the classifier and the
  * last N blocks before it), "from:BLOCK", "all" or "none". THAW_USAGE for anything else; the message lists the blocks
  * if BLOCK was not found. */
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 
-/* Adapts the graph to another image side (pixels): resamples position embeddings. THAW_CONFIG, naming the node, if a
- * node supports one size only. Call before anything points at the parameters' data, which is reallocated. */
-thaw_status thaw_graph_resize(struct thaw_graph *g, int from_size, int to_size);
+/* Adapts the graph to images of another height and width, shapes (1,H,W,C): resamples position embeddings. THAW_CONFIG,
+ * naming the node, if a node supports one size only. Call before anything points at the parameters' data, which is
+ * reallocated. */
+thaw_status thaw_graph_resize(struct thaw_graph *g, const struct thaw_shape *from, const struct thaw_shape *to);
+
+/* Whether the graph as it is, with its parameters, computes its outputs from images (1,H,W,C) of this size, too:
+ * THAW_OK, or THAW_CONFIG, naming the node. */
+thaw_status thaw_graph_check_size(const struct thaw_graph *g, const struct thaw_shape *image);
+
+/* By how much the graph reduces images (1,H,W,C): a power of two, such as 32. Inputs of multiples of it have features
+ * without a part of a pixel at their border. */
+int thaw_graph_stride(const struct thaw_graph *g, const struct thaw_shape *image);
 
 /* Rewrites a network with fully connected layers, such as VGG, as a fully convolutional one: the first of these layers
  * becomes a convolution with a kernel of the size of the grid of features that it reads, the others convolutions of

@@ -16,7 +16,7 @@ struct thaw_batch_request {
 	int64_t count;          /* may be 0 */
 	bool training;          /* augment, with random numbers keyed by (seed, view, sample) */
 	uint64_t seed, epoch;   /* key the batch's `keys` */
-	int size;               /* side of the square input, in pixels */
+	struct thaw_size size;  /* of the inputs, in pixels */
 	uint64_t view;
 };
 
@@ -24,7 +24,7 @@ struct thaw_batch_request {
  * requested. */
 struct thaw_batch {
 	int64_t count;
-	float *images;                         /* (count,size,size,3) */
+	float *images;                         /* (count,height,width,3) */
 	int32_t *labels;                       /* [count] */
 	int64_t *samples;                      /* [count] indices into the dataset */
 	uint64_t *keys;                        /* [count] random key of each sample in this epoch, for dropout */

@@ -71,14 +71,15 @@ void thaw_model_destroy(struct thaw_model *model); /* NULL is fine */
  * replaced by a new one with random weights from `seed`. */
 thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, char *const *labels, uint64_t seed);
 
-/* Changes the input to size x size pixels (0: unchanged): scales the preprocessing in proportion and resamples position
- * embeddings. Returns THAW_CONFIG if the network has a fixed input size. */
-thaw_status thaw_model_set_size(struct thaw_model *model, int size);
+/* Changes the size of the input (0: unchanged): scales the preprocessing in proportion and resamples position
+ * embeddings. Returns THAW_CONFIG if the network has another fixed input size. */
+thaw_status thaw_model_set_size(struct thaw_model *model, struct thaw_size size);
 
 /* Changes the input size (0: unchanged), and then the preprocessing as the flags say. What a trained network recorded
  * otherwise is added to the notes. Call it once, after loading. Not collective. Returns the errors of
  * thaw_model_set_size and thaw_preprocess_override_apply. */
-thaw_status thaw_model_set_preprocess(struct thaw_model *model, int size, const struct thaw_preprocess_override *o);
+thaw_status thaw_model_set_preprocess(struct thaw_model *model, struct thaw_size size,
+				      const struct thaw_preprocess_override *o);
 
 /* Makes the network fully convolutional (thaw_graph_fully_conv), at its present input size, and notes what was done.
  * Call it before the size is changed. A trained network keeps the form: it is recorded in its file. Returns THAW_CONFIG

@@ -19,6 +19,8 @@ enum thaw_stream {
 	THAW_STREAM_ORDER,    /* the order of samples; index: lane */
 	THAW_STREAM_AUGMENT,  /* crops, flips, colours; index: sample */
 	THAW_STREAM_DROPOUT,  /* index: sample */
+	THAW_STREAM_SIZE,     /* input sizes; index: step and lane */
+	THAW_STREAM_BATCHES,  /* the order of batches of one size; index: lane */
 };
 
 struct thaw_random {

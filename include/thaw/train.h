@@ -45,18 +45,23 @@ struct thaw_train_options {
 	enum thaw_bn_mode bn;
 	enum thaw_precision precision;
 	enum thaw_resume_mode resume;
-	int epochs;          /* passes over the training images, after head_epochs */
-	int head_epochs;     /* passes that train only the classifier, before epochs */
-	int lanes;           /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
-	int batch;           /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
-	int size;            /* input width and height in pixels; 0: the network's own */
-	bool fully_conv;     /* fully connected layers run as convolutions: see thaw_model_make_fully_conv */
-	double lr;           /* peak learning rate; 0: the optimizer's default */
-	double head_lr;      /* peak learning rate of the head epochs; 0: as lr */
-	double momentum;     /* sgd only */
-	double weight_decay; /* of weights, not of biases and norms; < 0: the optimizer's default */
-	double layer_decay;  /* factor of the learning rate per block away from the classifier */
-	double warmup;       /* fraction of the steps in which the learning rate rises from 0 */
+	int epochs;      /* passes over the training images, after head_epochs */
+	int head_epochs; /* passes that train only the classifier, before epochs */
+	int lanes;       /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
+	int batch;       /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
+	/* Input size of the training: "224", "224x288" (height x width), "160-288" (one per step and lane), "128:224"
+	 * (growing from the first epoch to the last) or "native" (each image's own); NULL: the network's own. */
+	const char *size;
+	const char *eval_size; /* of evaluations and of the trained network: a side or HxW; NULL: follows from `size` */
+	int max_size;          /* limit of native sides; 0: twice the network's own */
+	int fixres; /* epochs at the end that train classifier and last norms on images prepared as for evaluation */
+	bool fully_conv;        /* fully connected layers run as convolutions: see thaw_model_make_fully_conv */
+	double lr;              /* peak learning rate; 0: the optimizer's default */
+	double head_lr;         /* peak learning rate of the head epochs; 0: as lr */
+	double momentum;        /* sgd only */
+	double weight_decay;    /* of weights, not of biases and norms; < 0: the optimizer's default */
+	double layer_decay;     /* factor of the learning rate per block away from the classifier */
+	double warmup;          /* fraction of the steps in which the learning rate rises from 0 */
 	double label_smoothing; /* fraction of the target spread over all classes */
 	double dropout;         /* rate of the network's dropout layers; < 0: the network's own */
 	double scale_min;       /* augmentation: smallest fraction of the area that a crop takes; 1: no crop */
@@ -88,7 +93,7 @@ void thaw_train_defaults(struct thaw_train_options *o);
 
 /* Progress of a run; reported on rank 0 only. */
 struct thaw_train_progress {
-	const char *phase;        /* "head" or "train" */
+	const char *phase;        /* "head", "train" or "fixres" */
 	int epoch, epochs;        /* of the phase, counted from 1 */
 	int64_t step, steps;      /* of the whole run */
 	double loss, accuracy;    /* means over this epoch's training images so far */
@@ -145,14 +150,14 @@ thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_opt
 			     const struct thaw_classifier *classifier, const struct thaw_callbacks *callbacks,
 			     struct thaw_trial *trial);
 
-/* Evaluates a model on a dataset spread over `lanes` lanes; each image counts once. size: input width and height; 0:
- * the network's own. max_damaged: as in struct thaw_train_options. *result (a new reference on every rank): images,
- * top1, top5, loss, damaged, per_class. THAW_CONFIG when model and dataset differ in their number of classes, THAW_DATA
- * when no image can be read or more images are damaged than may be, THAW_UNFINISHED when a rank is asked to stop.
- * Collective. */
+/* Evaluates a model on a dataset spread over `lanes` lanes; each image counts once. Images have
+ * the size that the model's preprocessing says. max_damaged: as in struct thaw_train_options. *result (a new reference
+ * on every rank): images, top1, top5, loss, damaged, per_class. THAW_CONFIG when model and dataset differ in their
+ * number of classes, THAW_DATA when no image can be read or more images are damaged than may be, THAW_UNFINISHED when a
+ * rank is asked to stop. Collective. */
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, double max_damaged,
-			  const struct thaw_callbacks *callbacks, json_t **result);
+			  int lanes, int decode_threads, double max_damaged, const struct thaw_callbacks *callbacks,
+			  json_t **result);
 
 /* What a run directory says about its data. */
 struct thaw_run_record {

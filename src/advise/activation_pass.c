@@ -110,9 +110,9 @@ static thaw_status place_norms(struct thaw_activation_pass *p)
 	return THAW_OK;
 }
 
-thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut, int side)
+thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut, struct thaw_size size)
 {
-	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	p->shapes = thaw_alloc((size_t)p->graph->node_count, sizeof(*p->shapes));
 	if (!p->shapes)
 		return THAW_RESOURCE;

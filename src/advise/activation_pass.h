@@ -23,11 +23,12 @@ struct thaw_activation_pass {
 };
 
 /* Lays out the rows and the sums, sets the widths and norms of p->activations, and compiles the graph. The caller sets
- * p->activations (with cut_count) and p->graph before. side: of the images in pixels. */
-thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut, int side);
+ * p->activations (with cut_count) and p->graph before. size: of the images in pixels. */
+thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut,
+				      struct thaw_size size);
 
-/* Runs one image (side,side,3): fills row[row_width] and adds to p->sums, which the caller sets before. THAW_DATA if an
- * activation is not finite. */
+/* Runs one image (height,width,3): fills row[row_width] and adds to p->sums, which the caller sets before. THAW_DATA if
+ * an activation is not finite. */
 thaw_status thaw_activation_pass_run(struct thaw_activation_pass *p, const float *image, float *row);
 
 void thaw_activation_pass_close(struct thaw_activation_pass *p); /* zeroed is fine; p->activations stays */

@@ -18,7 +18,8 @@ struct rank_work {
 	const struct thaw_dataset *dataset;
 	const struct thaw_callbacks *callbacks;
 	struct thaw_loader *loader;
-	int lanes, side;
+	int lanes;
+	struct thaw_size size;
 	float *table;      /* (images of all lanes in lane order, row_width) */
 	double *lane_sums; /* (lanes,sum_count) */
 };
@@ -28,13 +29,13 @@ static thaw_status submit(const struct rank_work *w, int lane, int64_t first)
 	int64_t samples[BATCH], count = 0, all = thaw_lane_count(w->dataset->count, w->lanes, lane);
 	for (int64_t k = first; k < all && count < BATCH; k++)
 		samples[count++] = thaw_lane_sample(k, w->lanes, lane);
-	struct thaw_batch_request request = {.samples = samples, .count = count, .size = w->side};
+	struct thaw_batch_request request = {.samples = samples, .count = count, .size = w->size};
 	return thaw_loader_submit(w->loader, &request);
 }
 
 static thaw_status run_batch(struct thaw_activation_pass *p, const struct rank_work *w, float *rows)
 {
-	int64_t floats = (int64_t)w->side * w->side * 3;
+	int64_t floats = (int64_t)thaw_size_floats(w->size);
 	struct thaw_batch *batch;
 	THAW_TRY(thaw_loader_next(w->loader, &batch));
 	thaw_status status = THAW_OK;
@@ -153,7 +154,7 @@ static thaw_status fill_tables(struct thaw_activation_pass *p, const struct rank
 static thaw_status open_work(struct thaw_activation_pass *p, struct rank_work *w, const struct thaw_model *model,
 			     const struct thaw_cut *cut, int decode_threads)
 {
-	THAW_TRY(thaw_activation_pass_open(p, cut, w->side));
+	THAW_TRY(thaw_activation_pass_open(p, cut, w->size));
 	THAW_TRY(thaw_loader_create(&w->loader, w->dataset, &model->preprocess, NULL, decode_threads, 2));
 	w->table = thaw_alloc((size_t)w->dataset->count * (size_t)p->row_width, sizeof(float));
 	w->lane_sums = thaw_alloc((size_t)w->lanes * (size_t)p->sum_count + 1, sizeof(double));
@@ -180,7 +181,7 @@ thaw_status thaw_activations_collect(struct thaw_activations *activations, struc
 			      .dataset = dataset,
 			      .callbacks = callbacks,
 			      .lanes = lanes,
-			      .side = model->preprocess.size};
+			      .size = model->preprocess.size};
 	thaw_status status = thaw_comm_agree(comm, open_work(&p, &w, model, cut, decode_threads));
 	if (status == THAW_OK)
 		status = thaw_comm_agree(comm, run_lanes(&p, &w));

@@ -1,5 +1,6 @@
 /* Advice as JSON: docs/advice.md describes the members. json_pack returns NULL if one of its parts is NULL. */
 #include "src/advise/training_cost.h"
+#include "src/model/metadata.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
@@ -123,13 +124,13 @@ static json_t *worth_json(const struct advice *a)
 
 static json_t *data_json(const struct advice *a)
 {
-	return json_pack("{s:o, s:o, s:i, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I, s:o}", "network",
+	return json_pack("{s:o, s:o, s:o, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I, s:o}", "network",
 			 thaw_report_string(a->model->variant), "data", thaw_report_string(a->options->data), "size",
-			 a->model->preprocess.size, "ranks", a->comm->size, "images", (json_int_t)a->images, "classes",
-			 a->dataset.classes, "per_class", "least", (json_int_t)a->least, "median",
-			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at",
-			 (json_int_t)a->activations.count, "damaged", (json_int_t)a->activations.damaged, "preprocess",
-			 thaw_model_preprocess_json(a->model));
+			 thaw_metadata_size(a->model->preprocess.size), "ranks", a->comm->size, "images",
+			 (json_int_t)a->images, "classes", a->dataset.classes, "per_class", "least",
+			 (json_int_t)a->least, "median", (json_int_t)a->median, "most", (json_int_t)a->most,
+			 "looked_at", (json_int_t)a->activations.count, "damaged", (json_int_t)a->activations.damaged,
+			 "preprocess", thaw_model_preprocess_json(a->model));
 }
 
 static json_t *measured_json(const struct advice *a)

@@ -3,6 +3,7 @@
 
 #include "src/advise/training_cost.h"
 #include "src/base/minmax.h"
+#include "src/model/metadata.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -13,11 +14,12 @@ static json_t *train_json(const struct advice *a, int cut)
 	thaw_train_defaults(&o);
 	thaw_recipe_apply(&a->recipe, a->cut[cut].unfreeze, thaw_recipe_rate(cut == 0, a->choice.rate[cut]), &o);
 	bool other_split = a->options->test_share != o.test_share;
-	json_t *train = json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:s, s:i, s:i, s:I}", "unfreeze", o.unfreeze,
-				  "optimizer", o.optimizer, "head-epochs", o.head_epochs, "epochs", o.epochs, "lr",
-				  o.lr, "head-lr", o.head_lr, "layer-decay", o.layer_decay, "bn",
-				  a->model->pretrained ? "frozen" : "lane", "batch", max_int(o.batch, a->rank_count),
-				  "size", a->model->preprocess.size, "seed", (json_int_t)a->options->seed);
+	json_t *train =
+		json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:f, s:s, s:i, s:o, s:I}", "unfreeze", o.unfreeze,
+			  "optimizer", o.optimizer, "head-epochs", o.head_epochs, "epochs", o.epochs, "lr", o.lr,
+			  "head-lr", o.head_lr, "layer-decay", o.layer_decay, "bn",
+			  a->model->pretrained ? "frozen" : "lane", "batch", max_int(o.batch, a->rank_count), "size",
+			  thaw_metadata_size(a->model->preprocess.size), "seed", (json_int_t)a->options->seed);
 	if (train && other_split) /* so that the same images are held out */
 		json_object_set_new(train, "test-share", json_real(a->options->test_share));
 	if (train && a->options->weights_key)

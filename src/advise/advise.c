@@ -42,7 +42,9 @@ static thaw_status open_model(struct advice *a)
 	thaw_graph_set_precision(a->model->graph, o->precision);
 	/* At the network's default size, so that the cuts do not depend on --size. */
 	THAW_TRY(thaw_cuts_choose(a->model->graph, a->model->preprocess.size, a->cut, &a->cut_count));
-	return thaw_model_set_preprocess(a->model, o->size, &o->images);
+	THAW_TRY(thaw_model_set_preprocess(a->model, o->size, &o->images));
+	a->model->preprocess.native = (struct thaw_native){0}; /* measured at one size */
+	return THAW_OK;
 }
 
 /* Not collective: opens what this rank needs. */
@@ -91,10 +93,11 @@ static thaw_status run_pilots(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
 	struct thaw_train_options train;
+	char size[THAW_SIZE_TEXT];
 	thaw_train_defaults(&train);
 	train.model = o->model;
 	train.weights_key = o->weights_key;
-	train.size = o->size;
+	train.size = o->size.height > 0 ? thaw_size_text(o->size, size, sizeof(size)) : NULL;
 	train.images = o->images;
 	train.precision = o->precision;
 	train.seed = o->seed;

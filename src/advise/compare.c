@@ -11,6 +11,7 @@
 #include "src/advise/sampling.h"
 #include "src/advise/scores.h"
 #include "src/base/try.h"
+#include "src/model/metadata.h"
 #include "thaw/advise.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -34,7 +35,7 @@ struct entry {
 	char *network;
 	json_t *preprocess;
 	bool pretrained, has_leep;
-	int size;
+	struct thaw_size size;
 	int64_t images, damaged;
 	double probe, error, logme, h_score, leep;
 	struct thaw_image_cost cost;
@@ -68,9 +69,9 @@ static thaw_status check_options(const struct comparison *r)
 	const struct thaw_advise_options *o = r->options;
 	if (r->count < 1)
 		return thaw_fail(THAW_USAGE, "no network to compare: give one or more");
-	if (o->size < 0 || o->size > THAW_MAX_SIDE)
-		return thaw_fail(THAW_USAGE, "bad image side: --size %d: use 1 to %d, or 0 for the network's own",
-				 o->size, THAW_MAX_SIDE);
+	if (o->size.height < 0 || o->size.width < 0 || thaw_size_longer(o->size) > THAW_MAX_SIDE)
+		return thaw_fail(THAW_USAGE, "bad image size: --size %dx%d: use 1 to %d, or 0 for the network's own",
+				 o->size.height, o->size.width, THAW_MAX_SIDE);
 	if (r->lanes < r->comm->size)
 		return thaw_fail(THAW_CONFIG,
 				 "too few lanes: --lanes %d for %d ranks: use as many lanes as ranks or more", r->lanes,
@@ -84,6 +85,7 @@ static thaw_status open_model(const struct comparison *r, int which, struct thaw
 	THAW_TRY(thaw_model_load_key(&m, r->models[which], r->options->weights_key, 0, (uint64_t)r->options->seed));
 	thaw_graph_set_precision(m->graph, r->options->precision);
 	thaw_status status = thaw_model_set_preprocess(m, r->options->size, &r->options->images);
+	m->preprocess.native = (struct thaw_native){0}; /* features are compared at one size */
 	if (status == THAW_OK) {
 		*model = m;
 		return THAW_OK;
@@ -175,12 +177,13 @@ static thaw_status measure(const struct comparison *r, int which, struct entry *
 
 static json_t *entry_json(const char *model, const struct entry *e, bool pareto)
 {
-	return json_pack("{s:o, s:o, s:b, s:i, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b, s:O}", "model",
+	return json_pack("{s:o, s:o, s:b, s:o, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:I, s:b, s:O}", "model",
 			 thaw_report_string(model), "network", thaw_report_string(e->network), "pretrained",
-			 e->pretrained, "size", e->size, "probe", e->probe, "error", e->error, "logme", e->logme,
-			 "h_score", e->h_score, "leep", e->has_leep ? json_real(e->leep) : json_null(), "milliseconds",
-			 1e3 * e->cost.seconds, "mflop", 1e-6 * (double)e->cost.flops, "parameters",
-			 (json_int_t)e->cost.parameters, "pareto", pareto, "preprocess", e->preprocess);
+			 e->pretrained, "size", thaw_metadata_size(e->size), "probe", e->probe, "error", e->error,
+			 "logme", e->logme, "h_score", e->h_score, "leep",
+			 e->has_leep ? json_real(e->leep) : json_null(), "milliseconds", 1e3 * e->cost.seconds, "mflop",
+			 1e-6 * (double)e->cost.flops, "parameters", (json_int_t)e->cost.parameters, "pareto", pareto,
+			 "preprocess", e->preprocess);
 }
 
 /* Makes the result, best network first. Damaged images are the same for all networks. */

@@ -77,9 +77,9 @@ static thaw_status choose(struct thaw_graph *g, const struct thaw_shape *shapes,
 	return thaw_graph_unfreeze(g, "none");
 }
 
-thaw_status thaw_cuts_choose(struct thaw_graph *g, int side, struct thaw_cut *cut, int *count)
+thaw_status thaw_cuts_choose(struct thaw_graph *g, struct thaw_size size, struct thaw_cut *cut, int *count)
 {
-	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	if (!shapes)
 		return THAW_RESOURCE;

@@ -3,6 +3,7 @@
 #define THAW_SRC_ADVISE_CUTS_H
 
 #include "thaw/graph.h"
+#include "thaw/transform.h"
 
 #define THAW_MAX_CUTS 6
 
@@ -14,8 +15,8 @@ struct thaw_cut {
 };
 
 /* Fills cut[THAW_MAX_CUTS] and *count, from the classifier alone to the whole network, each cut further from the
- * classifier than the one before; only the classifier if nothing else is trainable. side: of the images in pixels.
+ * classifier than the one before; only the classifier if nothing else is trainable. size: of the images in pixels.
  * Freezes all parameters. */
-thaw_status thaw_cuts_choose(struct thaw_graph *g, int side, struct thaw_cut *cut, int *count);
+thaw_status thaw_cuts_choose(struct thaw_graph *g, struct thaw_size size, struct thaw_cut *cut, int *count);
 
 #endif

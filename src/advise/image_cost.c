@@ -70,10 +70,10 @@ out:
 }
 
 thaw_status thaw_image_cost_measure(struct thaw_image_cost *cost, struct thaw_comm *comm,
-				    const struct thaw_graph *graph, int side)
+				    const struct thaw_graph *graph, struct thaw_size size)
 {
 	struct thaw_image_cost c = {0};
-	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	thaw_status status = count_work(&c, graph, &image);
 	if (status == THAW_OK)
 		status = time_forward(graph, &image, &c.seconds);

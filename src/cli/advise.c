@@ -15,6 +15,7 @@
 struct values {
 	struct common common;
 	struct thaw_advise_options advise;
+	const char *size;
 	const char *precision; /* word for advise.precision */
 };
 
@@ -28,7 +29,7 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "dataset, as for thaw train; only its training images are used"},
-	SIZE_OPTION(WHAT, OFFSET(size)),
+	SIZE_OPTION(WHAT, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 	PRECISION_OPTION(WHAT, offsetof(struct values, precision), NULL),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "advise for training on at most N images of each class"),
@@ -64,6 +65,7 @@ static thaw_status run_advise(struct session *session, const void *values, json_
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	struct thaw_advise_options advise = v->advise;
+	advise.size = size_of(v->size);
 	advise.precision = thaw_precision_find(v->precision);
 	network_log_precision(session->comm, advise.precision);
 	thaw_status status = thaw_advise(session->comm, &advise, &callbacks, result);

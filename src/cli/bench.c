@@ -18,6 +18,7 @@ struct values {
 	struct common common;
 	struct thaw_bench_options bench;
 	const char *bn, *precision; /* words for the enums of `bench` */
+	const char *size;
 	bool reduce;
 	double step_time; /* seconds; 0: measured */
 };
@@ -37,7 +38,7 @@ static const struct option options[] = {
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,
 	 .help = "images per step on each rank"},
 	PRECISION_OPTION(BENCH, offsetof(struct values, precision), NULL),
-	SIZE_OPTION(BENCH, offsetof(struct values, bench.size)),
+	SIZE_OPTION(BENCH, offsetof(struct values, size)),
 	{.name = "steps", .metavar = "N", .type = OPTION_INT, AT(steps), .section = BENCH, .min = 1, .max = MAX_STEPS,
 	 .help = "number of measured steps; the median is reported"},
 	{.name = "reduce", .type = OPTION_FLAG, .offset = offsetof(struct values, reduce), .section = BENCH,
@@ -62,6 +63,7 @@ static thaw_status run_bench(struct session *session, const void *values, json_t
 	const struct values *v = values;
 	struct thaw_bench_options bench = v->bench;
 	bench.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
+	bench.size = size_of(v->size);
 	bench.precision = thaw_precision_find(v->precision);
 	network_log_precision(session->comm, bench.precision);
 	if (v->reduce)
@@ -100,10 +102,12 @@ static void print_layers(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *layer;
-	fprintf(out, "%s, %.0f x %.0f, %.0f images on each of %.0f ranks, unfreeze %s, batch norm %s\n",
-		member_text(result, "network"), member_real(result, "size"), member_real(result, "size"),
-		member_real(result, "batch"), member_real(result, "ranks"), member_text(result, "unfreeze"),
-		member_text(result, "bn"));
+	const json_t *side = json_object_get(result, "size");
+	struct thaw_size size =
+		json_is_string(side) ? size_of(json_string_value(side)) : thaw_square((int)json_integer_value(side));
+	fprintf(out, "%s, %d x %d, %.0f images on each of %.0f ranks, unfreeze %s, batch norm %s\n",
+		member_text(result, "network"), size.height, size.width, member_real(result, "batch"),
+		member_real(result, "ranks"), member_text(result, "unfreeze"), member_text(result, "bn"));
 	if (json_is_string(json_object_get(result, "notes")))
 		fprintf(out, "network: %s\n", member_text(result, "notes"));
 	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), %.0f MiB on the largest rank\n",

@@ -2,6 +2,7 @@
 #ifndef THAW_SRC_CLI_COMMON_OPTIONS_H
 #define THAW_SRC_CLI_COMMON_OPTIONS_H
 
+#include "src/cli/image_options.h"
 #include "src/cli/option.h"
 #include "thaw/transform.h"
 
@@ -14,9 +15,13 @@
 /* Rows for `heading`; `at` is the offset of the value. `note` is appended to the help text. */
 /* clang-format off */
 #define SIZE_OPTION(heading, at)                                                                                       \
-	{.name = "size", .metavar = "S", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 0,           \
-	 .max = THAW_MAX_SIDE, .absent = "from the network",                                                           \
-	 .help = "side length of the input images in pixels"}
+	{.name = "size", .metavar = "S", .type = OPTION_TEXT, .offset = (at), .section = (heading),                    \
+	 .check = check_size, .absent = "from the network",                                                            \
+	 .help = "size of the input images in pixels: a side, or HEIGHTxWIDTH such as 224x288"}
+#define NATIVE_SIZE_OPTION(heading, at)                                                                                \
+	{.name = "size", .metavar = "S", .type = OPTION_TEXT, .offset = (at), .section = (heading),                    \
+	 .check = check_native_size, .absent = "from the network",                                                     \
+	 .help = "size of the input images in pixels: a side, HEIGHTxWIDTH such as 224x288, or native: each image's own"}
 #define FULLY_CONV_OPTION(heading, at)                                                                                 \
 	{.name = "fully-conv", .type = OPTION_FLAG, .offset = (at), .section = (heading),                              \
 	 .help = "run fully connected layers, such as VGG's, as convolutions: images larger than the network's own "    \

@@ -21,6 +21,7 @@
 struct values {
 	struct common common;
 	struct thaw_advise_options compare;
+	const char *size;
 	const char *precision; /* word for compare.precision */
 };
 
@@ -34,7 +35,7 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION(COMPARISON, OFFSET(weights_key)),
 	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
-	SIZE_OPTION(COMPARISON, OFFSET(size)),
+	SIZE_OPTION(COMPARISON, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(COMPARISON, OFFSET(images)),
 	PRECISION_OPTION(COMPARISON, offsetof(struct values, precision), NULL),
 	LANES_OPTION(COMPARISON, OFFSET(lanes), DEFAULT_LANES_TEXT, "data slices that the images are divided into"),
@@ -57,6 +58,7 @@ static thaw_status run_compare(struct session *session, const void *values, json
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	struct thaw_advise_options compare = v->compare;
+	compare.size = size_of(v->size);
 	compare.precision = thaw_precision_find(v->precision);
 	network_log_precision(session->comm, compare.precision);
 	thaw_status status = thaw_compare(session->comm, &compare, (const char *const *)session->settings->arguments,

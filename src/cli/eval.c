@@ -20,7 +20,8 @@
 struct values {
 	struct common common;
 	const char *precision, *model, *weights_key, *from, *data, *split;
-	int lanes, size, decode_threads;
+	const char *size;
+	int lanes, decode_threads;
 	double test_share, max_damaged;
 	long long seed;
 	struct thaw_preprocess_override images;
@@ -40,7 +41,7 @@ static const struct option options[] = {
 	 .section = EVAL, .choices = "train|val|test|all",
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
-	SIZE_OPTION(EVAL, offsetof(struct values, size)),
+	NATIVE_SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	FULLY_CONV_OPTION(EVAL, offsetof(struct values, fully_conv)),
 	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
 	PRECISION_OPTION(EVAL, offsetof(struct values, precision), "that of the run, else fp32"),
@@ -136,8 +137,8 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	network_log(session, model, &network);
 	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
-	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->size, v->decode_threads,
-				   v->max_damaged, &callbacks, &metrics));
+	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->decode_threads, v->max_damaged,
+				   &callbacks, &metrics));
 	if (session->comm->rank == 0)
 		status = give_metrics(result, metrics, v, &data, model);
 out:

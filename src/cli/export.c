@@ -17,7 +17,7 @@ struct values {
 	struct common common;
 	const char *safetensors, *onnx, *verify, *weights_key, *from;
 	bool half, fold, fully_conv;
-	int size;
+	const char *size;
 	struct thaw_preprocess_override images;
 };
 
@@ -85,8 +85,9 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 /* The grid of predictions becomes a value of the network. */
 static thaw_status add_grid(struct thaw_model *m)
 {
-	const int size = m->preprocess.size;
-	thaw_status status = thaw_graph_pool_last(m->graph, &thaw_shape_of(1, size, size, 3));
+	const struct thaw_size size = m->preprocess.size;
+	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
+	thaw_status status = thaw_graph_pool_last(m->graph, &image);
 	return status == THAW_CONFIG ? thaw_fail_in(status, "no grid of predictions: --fully-conv") : status;
 }
 
@@ -96,8 +97,8 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images,
-					       v->size, v->fully_conv};
+	const struct network_choice network = {
+		session->settings->arguments[0], v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (v->fully_conv && v->onnx)
 		THAW_TRY_OUT(add_grid(model));

@@ -12,10 +12,11 @@
 
 thaw_status heatmaps_prepare(struct heatmaps *h, struct thaw_model *model)
 {
-	const int size = model->preprocess.size;
+	const struct thaw_size size = model->preprocess.size;
+	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	if (!h->directory)
 		return THAW_OK;
-	thaw_status status = thaw_graph_pool_last(model->graph, &thaw_shape_of(1, size, size, 3));
+	thaw_status status = thaw_graph_pool_last(model->graph, &image);
 	return status == THAW_CONFIG ? thaw_fail_in(status, "no heat map: --heatmap %s", h->directory) : status;
 }
 
@@ -27,40 +28,52 @@ static void keep_grid(void *context, int node, const float *value)
 }
 
 /* Sets the grid's shape. */
-static thaw_status find_shape(struct heatmaps *h, const struct thaw_graph *graph, int size)
+static thaw_status find_shape(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_size size)
 {
+	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)graph->node_count, sizeof(*shapes));
-	thaw_status status = shapes ? thaw_graph_infer(graph, &thaw_shape_of(1, size, size, 3), shapes) : THAW_RESOURCE;
+	thaw_status status = shapes ? thaw_graph_infer(graph, &image, shapes) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		h->shape = shapes[h->grid.value];
 	thaw_free(shapes);
 	return status;
 }
 
-thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, int size, struct thaw_executor *executor)
+thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_executor *executor)
 {
 	if (!h->directory)
 		return THAW_OK;
 	if (!thaw_graph_find_grid(graph, &h->grid))
 		return thaw_fail(THAW_SOFTWARE, "no grid of class scores: --heatmap: report this");
+	thaw_executor_on_value(executor, keep_grid, h);
+	return thaw_make_directory(h->directory);
+}
+
+thaw_status heatmaps_resize(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_size size)
+{
+	if (!h->directory || thaw_size_equal(size, h->size))
+		return THAW_OK;
+	heatmaps_close(h);
 	THAW_TRY(find_shape(h, graph, size));
 	if (h->shape.dim[1] * h->shape.dim[2] == 1)
 		return thaw_fail(THAW_CONFIG,
 				 "the grid of predictions has one position for images of %d x %d: --heatmap: give a "
 				 "larger --size, such as %d",
-				 size, size, 2 * size);
+				 size.height, size.width, 2 * thaw_size_longer(size));
 	h->scores = thaw_alloc((size_t)thaw_shape_count(&h->shape), sizeof(*h->scores));
 	h->map = thaw_alloc((size_t)(h->shape.dim[1] * h->shape.dim[2]), sizeof(*h->map));
 	if (!h->scores || !h->map)
 		return THAW_RESOURCE;
-	thaw_executor_on_value(executor, keep_grid, h);
-	return thaw_make_directory(h->directory);
+	h->size = size;
+	return THAW_OK;
 }
 
 void heatmaps_close(struct heatmaps *h)
 {
 	thaw_free(h->scores);
 	thaw_free(h->map);
+	h->scores = h->map = NULL;
+	h->size = (struct thaw_size){0};
 }
 
 /* The score of the class less the mean score of all classes: a softmax does not depend on what all scores share. */
@@ -98,8 +111,9 @@ static char *picture_path(const struct heatmaps *h, const char *image, int rank,
 	return thaw_format("%s/%05zu-%s-%d-%s.png", h->directory, h->count, name, rank, text);
 }
 
-thaw_status heatmaps_write(struct heatmaps *h, const struct thaw_encoded_image *image, const struct thaw_model *model,
-			   const int *order, int count, json_t *pictures)
+thaw_status heatmaps_write(struct heatmaps *h, const struct thaw_encoded_image *image,
+			   const struct thaw_preprocess *preprocess, const struct thaw_model *model, const int *order,
+			   int count, json_t *pictures)
 {
 	const struct thaw_heatmap map = {.height = (int)h->shape.dim[1],
 					 .width = (int)h->shape.dim[2],
@@ -111,8 +125,7 @@ thaw_status heatmaps_write(struct heatmaps *h, const struct thaw_encoded_image *
 		const char *label = model->labels ? model->labels[order[k]] : NULL;
 		char *path = picture_path(h, image->name, k + 1, order[k], label);
 		fill_map(h, order[k]);
-		thaw_status status =
-			path ? thaw_heatmap_draw(&picture, image, &model->preprocess, &map) : THAW_RESOURCE;
+		thaw_status status = path ? thaw_heatmap_draw(&picture, image, preprocess, &map) : THAW_RESOURCE;
 		h->unwritten = status == THAW_OK;
 		if (status == THAW_OK)
 			status = thaw_image_write_png(&picture, path);

@@ -9,6 +9,13 @@
 thaw_status check_mean(const char *text, const char *place);
 thaw_status check_std(const char *text, const char *place);
 thaw_status check_crop(const char *text, const char *place);
+thaw_status check_size(const char *text, const char *place);        /* a side or HxW */
+thaw_status check_native_size(const char *text, const char *place); /* or native */
+thaw_status check_sizes(const char *text, const char *place);       /* or a range, growing sizes */
+
+/* The size that a checked text names; 0: NULL or native. */
+struct thaw_size size_of(const char *text);
+bool is_native(const char *text); /* NULL is fine */
 
 /* A row for `heading`; `at` is the offset of a struct thaw_preprocess_override. */
 /* clang-format off */

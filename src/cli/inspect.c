@@ -25,7 +25,7 @@ struct values {
 	struct common common;
 	const char *data;
 	bool layers;
-	int size;
+	const char *size;
 	double test_share;
 	long long seed;
 	const char *weights_key;
@@ -153,9 +153,9 @@ static thaw_status inspect_model(const char *name, const struct values *v, json_
 	struct thaw_shape *shapes = NULL;
 	thaw_status status;
 	THAW_TRY(thaw_model_load_key(&model, name, v->weights_key, 0, 0));
-	THAW_TRY_OUT(thaw_model_set_preprocess(model, v->size, &v->images));
-	int size = model->preprocess.size;
-	struct thaw_shape image = thaw_shape_of(1, size, size, 3);
+	THAW_TRY_OUT(thaw_model_set_preprocess(model, size_of(v->size), &v->images));
+	struct thaw_size size = model->preprocess.size;
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	shapes = thaw_alloc((size_t)model->graph->node_count, sizeof(*shapes));
 	THAW_TRY_OUT(shapes ? THAW_OK : THAW_RESOURCE);
 	THAW_TRY_OUT(thaw_graph_infer(model->graph, &image, shapes));

@@ -1,7 +1,9 @@
 #include "src/cli/network.h"
 
 #include "src/base/try.h"
+#include "src/cli/image_options.h"
 #include "src/cli/log.h"
+#include "src/train/step_size.h"
 #include "thaw/train.h"
 
 static thaw_status load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,
@@ -24,7 +26,8 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 	THAW_TRY(load(session, model, choice, classes, seed));
 	if (choice->fully_conv)
 		THAW_TRY(thaw_model_make_fully_conv(*model));
-	return thaw_model_set_preprocess(*model, choice->size, choice->images);
+	THAW_TRY(thaw_model_set_preprocess(*model, size_of(choice->size), choice->images));
+	return is_native(choice->size) ? thaw_native_limits(&(*model)->preprocess.native, *model, 0) : THAW_OK;
 }
 
 void network_log_precision(struct thaw_comm *comm, enum thaw_precision precision)

@@ -11,7 +11,7 @@ struct network_choice {
 	const char *from;        /* --from, the checkpoint of a run directory; NULL: its trained network */
 	const char *weights_key; /* --weights-key, or NULL */
 	const struct thaw_preprocess_override *images; /* --mean and the like */
-	int size;                                      /* of the input; 0: the network's own */
+	const char *size;                              /* --size, checked; NULL: the network's own */
 	bool fully_conv;                               /* --fully-conv */
 };
 

@@ -27,8 +27,8 @@
 struct values {
 	struct common common;
 	const char *model, *weights_key, *from, *precision;
-	int top, size, heatmap_classes;
-	const char *heatmap;
+	int top, heatmap_classes;
+	const char *size, *heatmap;
 	struct thaw_preprocess_override images;
 	bool fully_conv;
 };
@@ -40,7 +40,7 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION("Prediction", offsetof(struct values, weights_key)),
 	FROM_OPTION("Prediction", offsetof(struct values, from)),
-	SIZE_OPTION("Prediction", offsetof(struct values, size)),
+	NATIVE_SIZE_OPTION("Prediction", offsetof(struct values, size)),
 	FULLY_CONV_OPTION("Prediction", offsetof(struct values, fully_conv)),
 	PREPROCESS_OPTIONS("Prediction", offsetof(struct values, images)),
 	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
@@ -89,11 +89,11 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	p->heatmaps.directory = v->heatmap;
 	THAW_TRY(heatmaps_prepare(&p->heatmaps, p->model));
 	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
-	const int size = p->model->preprocess.size;
-	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
+	const struct thaw_size size = p->model->preprocess.size;
+	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
-	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, size, p->executor));
+	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, p->executor));
 	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
 	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
 	if (!p->probability || !p->order)
@@ -121,11 +121,14 @@ static int by_falling_probability(const void *a, const void *b, void *context)
 	return p[x] != p[y] ? (p[x] < p[y]) - (p[x] > p[y]) : (x > y) - (x < y);
 }
 
-/* Fills p->probability and p->order. THAW_UNFINISHED: abandoned on request. */
-static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image)
+/* Fills p->probability and p->order. of: the preprocessing of this image. THAW_UNFINISHED: abandoned on request. */
+static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image,
+			       const struct thaw_preprocess *of)
 {
 	int classes = (int)p->model->classes;
-	THAW_TRY(thaw_transform_eval(image, &p->model->preprocess, thaw_executor_input(p->executor)));
+	THAW_TRY(thaw_executor_resize(p->executor, of->size.height, of->size.width));
+	THAW_TRY(heatmaps_resize(&p->heatmaps, p->graph, of->size));
+	THAW_TRY(thaw_transform_eval(image, of, thaw_executor_input(p->executor)));
 	const float *scores = thaw_executor_forward(p->executor, 1, NULL);
 	if (!scores)
 		return THAW_UNFINISHED;
@@ -144,9 +147,11 @@ static thaw_status classify(struct predictor *p, const char *path, int heatmap_c
 	struct thaw_encoded_image encoded;
 	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
-	thaw_status status = run_network(p, &encoded);
+	const struct thaw_size input = thaw_preprocess_size(&p->model->preprocess, encoded.width, encoded.height);
+	const struct thaw_preprocess of = thaw_preprocess_of_image(&p->model->preprocess, input);
+	thaw_status status = run_network(p, &encoded, &of);
 	if (status == THAW_OK && p->heatmaps.directory)
-		status = heatmaps_write(&p->heatmaps, &encoded, p->model, p->order,
+		status = heatmaps_write(&p->heatmaps, &encoded, &of, p->model, p->order,
 					min_int(heatmap_classes, (int)p->model->classes), pictures);
 	thaw_encoded_image_free(&encoded);
 	return status;

@@ -173,7 +173,7 @@ thaw_status suggest_unfreeze(const char *value, const char *place)
 {
 	char text[LONGEST + 1];
 	if (strcmp(value, "head") == 0 || strcmp(value, "all") == 0 || strcmp(value, "none") == 0 ||
-	    strncmp(value, "last:", 5) == 0 || strncmp(value, "from:", 5) == 0)
+	    strcmp(value, "head+norms") == 0 || strncmp(value, "last:", 5) == 0 || strncmp(value, "from:", 5) == 0)
 		return THAW_OK;
 	const char *near = last_blocks(value, text, sizeof(text)) ? text : part(value);
 	if (near)

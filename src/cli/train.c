@@ -71,7 +71,16 @@ static const struct option options[] = {
 	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, AT(max_damaged), .section = WHAT, .min = 0, .max = 1,
 	 .absent = "a tenth, but at least 10 images",
 	 .help = "fraction of the images that may be damaged, missing or unreadable; they are skipped, more stop the run"},
-	SIZE_OPTION(WHAT, OFFSET(size)),
+	{.name = "size", .metavar = "S", .type = OPTION_TEXT, AT(size), .section = WHAT, .check = check_sizes,
+	 .absent = "from the network",
+	 .help = "size of the input images in pixels: a side, HEIGHTxWIDTH such as 224x288, a range such as 160-288 (one "
+		 "size per step and lane), 128:224 (growing from the first epoch to the last), or native (each image's own)"},
+	{.name = "max-size", .metavar = "N", .type = OPTION_INT, AT(max_size), .section = WHAT, .min = 0,
+	 .max = THAW_MAX_SIDE, .absent = "twice that of the network",
+	 .help = "with --size native: longest side of the input images; larger ones are reduced"},
+	{.name = "eval-size", .metavar = "S", .type = OPTION_TEXT, AT(eval_size), .section = WHAT, .check = check_size,
+	 .absent = "as --size, the middle of a range, or the last",
+	 .help = "size of the images in evaluations, and of the trained network"},
 	FULLY_CONV_OPTION(WHAT, OFFSET(fully_conv)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 
@@ -84,6 +93,9 @@ static const struct option options[] = {
 	{.name = "head-epochs", .metavar = "N", .type = OPTION_INT, AT(head_epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes at the start that train only the classifier"},
+	{.name = "fixres", .metavar = "N", .type = OPTION_INT, AT(fixres), .section = HOW, .min = 0, .max = INFINITY,
+	 .help = "passes at the end that train the classifier and the last norms on images prepared as for the evaluation, "
+		 "at --head-lr"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = HOW, .min = 0, .max = INFINITY,
 	 .absent = "32, or 4 per lane if that is more",
 	 .help = "images per step over all lanes"},
@@ -273,6 +285,8 @@ static struct thaw_train_options train_options(const struct values *v)
 	struct thaw_train_options o = v->train;
 	o.checkpoint_steps = v->checkpoint_every.steps;
 	o.checkpoint_seconds = v->checkpoint_every.seconds;
+	o.size = o.size && strcmp(o.size, "0") != 0 ? o.size : NULL;
+	o.eval_size = o.eval_size && strcmp(o.eval_size, "0") != 0 ? o.eval_size : NULL;
 	if (v->bn)
 		o.bn = strcmp(v->bn, "lane") == 0 ? THAW_BN_LANE : THAW_BN_FROZEN;
 	o.precision = thaw_precision_find(v->precision);

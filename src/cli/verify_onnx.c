@@ -23,11 +23,11 @@ struct both {
 
 static thaw_status compare(struct verification *v, struct both *b, const struct thaw_encoded_image *encoded)
 {
-	const int size = b->model->preprocess.size;
+	const size_t floats = thaw_size_floats(b->model->preprocess.size);
 	float *x = thaw_executor_input(b->original);
 	double largest = 0, difference = 0;
 	THAW_TRY(thaw_transform_eval(encoded, &b->model->preprocess, x));
-	memcpy(thaw_executor_input(b->exported), x, (size_t)size * (size_t)size * 3 * sizeof(*x));
+	memcpy(thaw_executor_input(b->exported), x, floats * sizeof(*x));
 	const float *y = thaw_executor_forward(b->original, 1, NULL);
 	const float *z = thaw_executor_forward(b->exported, 1, NULL);
 	for (int64_t c = 0; c < b->model->classes; c++) {
@@ -78,7 +78,7 @@ static thaw_status compare_dataset(struct verification *v, struct both *b, const
 
 thaw_status verify_onnx(struct verification *v, const struct thaw_model *m, const char *path, const char *samples)
 {
-	const struct thaw_shape image = thaw_shape_of(1, m->preprocess.size, m->preprocess.size, 3);
+	const struct thaw_shape image = thaw_shape_of(1, m->preprocess.size.height, m->preprocess.size.width, 3);
 	struct both b = {.model = m};
 	*v = (struct verification){0};
 	thaw_status status;

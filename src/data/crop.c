@@ -4,12 +4,12 @@
 #include "src/data/transform.h"
 #include "thaw/memory.h"
 
-/* The intersection of the square with the resized image, in pixels of the latter. */
-static struct thaw_rectangle visible_part(const struct crop_geometry *g, int size)
+/* The intersection of the output with the resized image, in pixels of the latter. */
+static struct thaw_rectangle visible_part(const struct crop_geometry *g, struct thaw_size size)
 {
 	int left = max_int(g->left, 0), top = max_int(g->top, 0);
-	return (struct thaw_rectangle){left, top, min_int(g->left + size, g->width) - left,
-				       min_int(g->top + size, g->height) - top};
+	return (struct thaw_rectangle){left, top, min_int(g->left + size.width, g->width) - left,
+				       min_int(g->top + size.height, g->height) - top};
 }
 
 /* The crop in whole pixels of the shrunk image; its exact borders relative to these pixels go to box[4]. With EXIF
@@ -48,40 +48,40 @@ static thaw_status decode_and_resample(uint8_t *to, size_t to_stride, const stru
 	return status;
 }
 
-/* Fills the whole square unless it is black, as allocated. */
-static void fill_square(struct thaw_image *square, const uint8_t fill[3])
+/* Fills the whole output unless it is black, as allocated. */
+static void fill_output(struct thaw_image *output, const uint8_t fill[3])
 {
-	size_t bytes = (size_t)square->width * (size_t)square->height * 3;
+	size_t bytes = (size_t)output->width * (size_t)output->height * 3;
 	if (fill[0] || fill[1] || fill[2])
 		for (size_t i = 0; i < bytes; i++)
-			square->pixels[i] = fill[i % 3];
+			output->pixels[i] = fill[i % 3];
 }
 
-thaw_status thaw_crop_resize(struct thaw_image *square, const struct thaw_encoded_image *encoded,
+thaw_status thaw_crop_resize(struct thaw_image *output, const struct thaw_encoded_image *encoded,
 			     const struct crop_geometry *g, const struct thaw_preprocess *p)
 {
 	struct resampling r = {
 		.width = g->width, .height = g->height, .output = visible_part(g, p->size), .filter = p->filter};
 	struct thaw_rectangle source = shrink_crop(encoded, g, r.box);
 	struct resampler resampler;
-	size_t stride = (size_t)p->size * 3;
-	*square = (struct thaw_image){p->size, p->size, thaw_alloc((size_t)p->size, stride)};
-	if (!square->pixels)
+	size_t stride = (size_t)p->size.width * 3;
+	*output = (struct thaw_image){p->size.width, p->size.height, thaw_alloc((size_t)p->size.height, stride)};
+	if (!output->pixels)
 		return THAW_RESOURCE;
-	if (r.output.width < p->size || r.output.height < p->size)
-		fill_square(square, g->fill);
+	if (r.output.width < p->size.width || r.output.height < p->size.height)
+		fill_output(output, g->fill);
 	if (r.output.width <= 0 || r.output.height <= 0)
 		return THAW_OK;
 	r.source_width = source.width;
 	r.source_height = source.height;
 	thaw_status status = thaw_resampler_init(&resampler, &r);
 	if (status == THAW_OK) {
-		uint8_t *to = square->pixels + (size_t)(r.output.top - g->top) * stride +
+		uint8_t *to = output->pixels + (size_t)(r.output.top - g->top) * stride +
 			      (size_t)(r.output.left - g->left) * 3;
 		status = decode_and_resample(to, stride, encoded, g->shrink, &source, &resampler);
 		thaw_resampler_free(&resampler);
 	}
 	if (status != THAW_OK)
-		thaw_image_free(square);
+		thaw_image_free(output);
 	return status;
 }

@@ -78,15 +78,16 @@ static void find_range(const struct thaw_heatmap *m, double *low, double *high)
 	}
 }
 
-static void overlay(struct thaw_image *picture, const struct crop_geometry *g, int size, const struct thaw_heatmap *m)
+static void overlay(struct thaw_image *picture, const struct crop_geometry *g, struct thaw_size size,
+		    const struct thaw_heatmap *m)
 {
 	double low, high;
 	find_range(m, &low, &high);
 	for (int row = 0; row < picture->height; row++)
 		for (int column = 0; column < picture->width; column++) {
 			uint8_t *pixel = picture->pixels + ((size_t)row * (size_t)picture->width + (size_t)column) * 3;
-			double y = ((row + 0.5) * g->height / picture->height - g->top) / size;
-			double x = ((column + 0.5) * g->width / picture->width - g->left) / size;
+			double y = ((row + 0.5) * g->height / picture->height - g->top) / size.height;
+			double x = ((column + 0.5) * g->width / picture->width - g->left) / size.width;
 			if (y < 0 || y >= 1 || x < 0 || x >= 1)
 				make_grey(pixel);
 			else
@@ -99,7 +100,7 @@ static thaw_status shrink_image(struct thaw_image *picture, const struct thaw_en
 {
 	const struct thaw_rectangle whole = {0, 0, image->width, image->height};
 	int longer = max_int(image->width, image->height), side = min_int(max_int(longer, SHORTEST), LONGEST);
-	int shrink = thaw_encoded_image_max_shrink(image, &whole, LONGEST);
+	int shrink = thaw_encoded_image_max_shrink(image, &whole, LONGEST, LONGEST);
 	struct thaw_rectangle region = whole;
 	struct thaw_image decoded;
 	struct image_view view;

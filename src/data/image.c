@@ -133,11 +133,11 @@ thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *by
 }
 
 int thaw_encoded_image_max_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *region,
-				  int size)
+				  int width, int height)
 {
 	int shrink = 1;
-	while (!encoded->image.pixels && shrink < 8 && region->width / (2 * shrink) >= size &&
-	       region->height / (2 * shrink) >= size)
+	while (!encoded->image.pixels && shrink < 8 && region->width / (2 * shrink) >= width &&
+	       region->height / (2 * shrink) >= height)
 		shrink *= 2;
 	return shrink;
 }

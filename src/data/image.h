@@ -84,10 +84,10 @@ struct image_view {
 struct image_view thaw_image_view(const struct thaw_image *image);
 struct image_view thaw_view_region(const struct image_view *view, struct thaw_rectangle region);
 
-/* The largest shrink (1, 2, 4 or 8) that leaves `region` at least `size` pixels wide and high; 1 if the pixels are
- * already decoded. */
+/* The largest shrink (1, 2, 4 or 8) that leaves `region` at least width x height pixels; 1 if the pixels are already
+ * decoded. */
 int thaw_encoded_image_max_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *region,
-				  int size);
+				  int width, int height);
 
 /* The size of the upright image after shrinking. */
 void thaw_encoded_image_shrunk_size(const struct thaw_encoded_image *encoded, int shrink, int *width, int *height);

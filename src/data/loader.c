@@ -102,7 +102,7 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 
 static size_t floats_per_image(const struct job *j)
 {
-	return (size_t)j->request.size * (size_t)j->request.size * 3;
+	return thaw_size_floats(j->request.size);
 }
 
 /* Allocates the images; called when the first thread starts on the batch. */
@@ -133,7 +133,7 @@ static void job_fail(struct job *j, thaw_status status)
 static thaw_status make_image(const struct thaw_loader *l, const struct job *j, int64_t i)
 {
 	const struct thaw_batch_request *r = &j->request;
-	struct thaw_preprocess p = thaw_preprocess_at(&l->preprocess, r->size);
+	struct thaw_preprocess p = thaw_preprocess_of_image(&l->preprocess, r->size);
 	struct thaw_encoded_image encoded;
 	float *out = j->batch.images + (size_t)i * floats_per_image(j);
 	uint64_t sample = (uint64_t)j->samples[i];
@@ -284,9 +284,9 @@ static struct job *job_acquire(struct thaw_loader *l)
 
 static thaw_status check_request(const struct thaw_loader *l, const struct thaw_batch_request *r)
 {
-	if (r->count < 0 || r->size < 1)
-		return thaw_fail(THAW_SOFTWARE, "invalid batch request: %lld images of size %d", (long long)r->count,
-				 r->size);
+	if (r->count < 0 || thaw_size_shorter(r->size) < 1)
+		return thaw_fail(THAW_SOFTWARE, "invalid batch request: %lld images of size %d x %d",
+				 (long long)r->count, r->size.height, r->size.width);
 	for (int64_t i = 0; i < r->count; i++)
 		if (r->samples[i] < 0 || r->samples[i] >= l->dataset->count)
 			return thaw_fail(THAW_SOFTWARE, "invalid batch request: sample %lld of a dataset of %lld",

@@ -1,16 +1,93 @@
 /* Preprocessing for another input size, and as a text. */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "thaw/transform.h"
+#include "src/base/minmax.h"
+#include "src/data/transform.h"
 
-struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, int size)
+const char *thaw_size_text(struct thaw_size s, char *text, size_t size)
+{
+	if (s.height == s.width)
+		snprintf(text, size, "%d", s.height);
+	else
+		snprintf(text, size, "%dx%d", s.height, s.width);
+	return text;
+}
+
+/* A side, and what follows it. */
+static bool read_side(int *side, const char *text, const char **rest)
+{
+	char *end;
+	long value = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : 0;
+	if (value < 1 || value > THAW_MAX_SIDE)
+		return false;
+	*side = (int)value;
+	*rest = end;
+	return true;
+}
+
+bool thaw_size_read(struct thaw_size *s, const char *text)
+{
+	struct thaw_size read;
+	if (!read_side(&read.height, text, &text))
+		return false;
+	read.width = read.height;
+	if (*text == 'x' && !read_side(&read.width, text + 1, &text))
+		return false;
+	if (*text)
+		return false;
+	*s = read;
+	return true;
+}
+
+/* n * to / from, rounded. */
+static int scaled(int n, int to, int from)
+{
+	return (int)(((int64_t)n * to + from / 2) / from);
+}
+
+struct thaw_preprocess thaw_preprocess_at(const struct thaw_preprocess *p, struct thaw_size size)
 {
 	struct thaw_preprocess at = *p;
-	if (size > 0 && size != p->size) {
-		at.resize = (int)(((int64_t)p->resize * size + p->size / 2) / p->size);
+	if (size.height > 0 && !thaw_size_equal(size, p->size)) {
+		at.resize = scaled(p->resize, thaw_size_shorter(size), thaw_size_shorter(p->size));
 		at.size = size;
 	}
 	return at;
+}
+
+struct thaw_size thaw_preprocess_box(const struct thaw_preprocess *p)
+{
+	int shorter = thaw_size_shorter(p->size);
+	return (struct thaw_size){scaled(p->size.height, p->resize, shorter),
+				  scaled(p->size.width, p->resize, shorter)};
+}
+
+/* The multiple of the stride that is nearest to the side times `scale`, within the limits. */
+static int native_side(const struct thaw_native *n, int side, double scale)
+{
+	int multiple = (int)floor(side * scale / n->stride + 0.5) * n->stride;
+	return min_int(max_int(multiple, n->smallest), n->largest);
+}
+
+struct thaw_size thaw_preprocess_size(const struct thaw_preprocess *p, int width, int height)
+{
+	const struct thaw_native *n = &p->native;
+	if (n->stride == 0)
+		return p->size;
+	double scale = min_double(1.0, (double)n->largest / max_int(width, height));
+	return (struct thaw_size){native_side(n, height, scale), native_side(n, width, scale)};
+}
+
+struct thaw_preprocess thaw_preprocess_of_image(const struct thaw_preprocess *p, struct thaw_size size)
+{
+	struct thaw_preprocess of = thaw_preprocess_at(p, size);
+	if (p->native.stride > 0) {
+		of.mode = THAW_RESIZE_SQUASH; /* by less than half a stride */
+		of.resize = thaw_size_shorter(size);
+	}
+	return of;
 }
 
 const char *thaw_resize_mode_name(enum thaw_resize_mode mode)
@@ -24,21 +101,35 @@ const char *thaw_resize_mode_name(enum thaw_resize_mode mode)
 	return names[mode];
 }
 
+/* Resize and crop. Returns text. */
+static const char *geometry_text(const struct thaw_preprocess *p, char *text, size_t size)
+{
+	char box[THAW_SIZE_TEXT], input[THAW_SIZE_TEXT];
+	const char *format = "%s resize to %s, crop %s";
+	thaw_size_text(p->size, input, sizeof(input));
+	thaw_size_text(thaw_preprocess_box(p), box, sizeof(box));
+	if (p->native.stride > 0) {
+		snprintf(text, size, "%s resize to each image's own size in multiples of %d, %d to %d",
+			 thaw_filter_name(p->filter), p->native.stride, p->native.smallest, p->native.largest);
+		return text;
+	}
+	if (p->mode == THAW_RESIZE_SQUASH)
+		format = "%s resize of both sides to %s, crop %s";
+	else if (p->mode == THAW_RESIZE_BORDER)
+		format = "%s resize of the longer side to %s, crop %s";
+	if (p->mode == THAW_RESIZE_NONE)
+		snprintf(text, size, "no resize, crop %s", input);
+	else
+		snprintf(text, size, format, thaw_filter_name(p->filter), box, input);
+	return text;
+}
+
 const char *thaw_preprocess_text(const struct thaw_preprocess *p, char *text, size_t size)
 {
-	char resize[64];
-	const char *format = "%s resize to %d";
-	if (p->mode == THAW_RESIZE_SQUASH)
-		format = "%s resize of both sides to %d";
-	else if (p->mode == THAW_RESIZE_BORDER)
-		format = "%s resize of the longer side to %d";
-	if (p->mode == THAW_RESIZE_NONE)
-		snprintf(resize, sizeof(resize), "no resize");
-	else
-		snprintf(resize, sizeof(resize), format, thaw_filter_name(p->filter), p->resize);
-	snprintf(text, size, "%s, crop %d, mean %.4g %.4g %.4g, std %.4g %.4g %.4g%s%s", resize, p->size,
-		 (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], (double)p->std[0], (double)p->std[1],
-		 (double)p->std[2], p->channels == THAW_BGR ? ", BGR" : "",
-		 p->mode == THAW_RESIZE_BORDER ? ", filled with the mean" : "");
+	char geometry[160];
+	snprintf(text, size, "%s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g%s%s",
+		 geometry_text(p, geometry, sizeof(geometry)), (double)p->mean[0], (double)p->mean[1],
+		 (double)p->mean[2], (double)p->std[0], (double)p->std[1], (double)p->std[2],
+		 p->channels == THAW_BGR ? ", BGR" : "", p->mode == THAW_RESIZE_BORDER ? ", filled with the mean" : "");
 	return text;
 }

@@ -98,12 +98,12 @@ static thaw_status read_crop(struct thaw_preprocess *p, const char *text)
 	const bool squash = strcmp(text, "squash") == 0;
 	if (!squash && strcmp(text, "none") != 0)
 		THAW_TRY(read_share(&share, text));
-	if (p->size / share > THAW_MAX_SIDE)
+	if (thaw_size_longer(p->size) / share > THAW_MAX_SIDE)
 		return thaw_fail(THAW_USAGE,
 				 "images would be resized to more than %d pixels: --crop %.64s: give a larger fraction",
 				 THAW_MAX_SIDE, text);
 	p->mode = squash ? THAW_RESIZE_SQUASH : THAW_RESIZE_SHORTER;
-	p->resize = (int)(p->size / share); /* rounded down, as by timm */
+	p->resize = (int)(thaw_size_shorter(p->size) / share); /* rounded down, as by timm */
 	return THAW_OK;
 }
 

@@ -17,10 +17,21 @@ void thaw_shorter_side(int width, int height, int shorter, int *new_width, int *
 	*new_height = upright ? longer : shorter;
 }
 
-/* The size of a width x height image after its longer side is resized to `longer`, as timm's ResizeKeepRatio. */
-static void longer_side(int width, int height, int longer, int *new_width, int *new_height)
+void thaw_cover(int width, int height, struct thaw_size box, int *new_width, int *new_height)
 {
-	double ratio = max_double((double)width / longer, (double)height / longer);
+	if (box.height == box.width) {
+		thaw_shorter_side(width, height, box.height, new_width, new_height);
+		return;
+	}
+	double ratio = min_double((double)width / box.width, (double)height / box.height);
+	*new_width = max_int((int)rint(width / ratio), box.width);
+	*new_height = max_int((int)rint(height / ratio), box.height);
+}
+
+/* The size of a width x height image that is resized to just fit into the box, as timm's ResizeKeepRatio does. */
+static void fit_into(int width, int height, struct thaw_size box, int *new_width, int *new_height)
+{
+	double ratio = max_double((double)width / box.width, (double)height / box.height);
 	*new_width = max_int((int)rint(width / ratio), 1);
 	*new_height = max_int((int)rint(height / ratio), 1);
 }
@@ -39,14 +50,17 @@ static int centre(int length, int size, enum thaw_centre rounding)
 struct crop_geometry thaw_evaluation_geometry(int width, int height, const struct thaw_preprocess *p)
 {
 	struct crop_geometry g = {.crop = {0, 0, width, height}, .shrink = 1, .width = width, .height = height};
-	if (p->mode == THAW_RESIZE_SHORTER)
-		thaw_shorter_side(width, height, p->resize, &g.width, &g.height);
-	else if (p->mode == THAW_RESIZE_SQUASH)
-		g.width = g.height = p->resize;
-	else if (p->mode == THAW_RESIZE_BORDER)
-		longer_side(width, height, p->resize, &g.width, &g.height);
-	g.left = centre(g.width, p->size, p->centre);
-	g.top = centre(g.height, p->size, p->centre);
+	const struct thaw_size box = thaw_preprocess_box(p);
+	if (p->mode == THAW_RESIZE_SHORTER) {
+		thaw_cover(width, height, box, &g.width, &g.height);
+	} else if (p->mode == THAW_RESIZE_SQUASH) {
+		g.width = box.width;
+		g.height = box.height;
+	} else if (p->mode == THAW_RESIZE_BORDER) {
+		fit_into(width, height, box, &g.width, &g.height);
+	}
+	g.left = centre(g.width, p->size.width, p->centre);
+	g.top = centre(g.height, p->size.height, p->centre);
 	for (int c = 0; c < 3 && p->mode == THAW_RESIZE_BORDER; c++)
 		g.fill[c] = (uint8_t)rint(min_double(max_double(p->mean[c], 0), 1) * (LEVELS - 1));
 	return g;
@@ -74,9 +88,9 @@ void thaw_normalise(const struct thaw_image *image, bool mirrored, const struct 
 thaw_status thaw_transform_eval(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p, float *out)
 {
 	struct crop_geometry g = thaw_evaluation_geometry(encoded->width, encoded->height, p);
-	struct thaw_image square;
-	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
-	thaw_normalise(&square, false, p, out);
-	thaw_image_free(&square);
+	struct thaw_image input;
+	THAW_TRY(thaw_crop_resize(&input, encoded, &g, p));
+	thaw_normalise(&input, false, p, out);
+	thaw_image_free(&input);
 	return THAW_OK;
 }

@@ -21,12 +21,12 @@ struct thaw_augment thaw_augment_default(void)
 	};
 }
 
-/* The largest centre crop with an allowed aspect ratio. */
-static struct thaw_rectangle centre_crop(int width, int height, const float ratio[2])
+/* The largest centre crop with an allowed aspect ratio; all ratios are multiplied by `input`, that of the input. */
+static struct thaw_rectangle centre_crop(int width, int height, const float ratio[2], double input)
 {
 	double aspect = (double)width / height;
-	double low = min_float(ratio[0], ratio[1]);
-	double high = max_float(ratio[0], ratio[1]);
+	double low = min_float(ratio[0], ratio[1]) * input;
+	double high = max_float(ratio[0], ratio[1]) * input;
 	struct thaw_rectangle r = {.width = width, .height = height};
 	if (aspect < low)
 		r.height = (int)rint(width / low);
@@ -37,16 +37,17 @@ static struct thaw_rectangle centre_crop(int width, int height, const float rati
 	return r;
 }
 
-/* A crop of random area and aspect ratio. The logarithm of the ratio is uniform, so wide and tall crops are equally
- * likely. */
-static struct thaw_rectangle random_crop(int width, int height, const struct thaw_augment *a,
+/* A crop of random area and aspect ratio. The logarithm of the ratio is uniform around that of the input, so objects
+ * are equally often too wide and too tall. */
+static struct thaw_rectangle random_crop(int width, int height, const struct thaw_augment *a, struct thaw_size size,
 					 struct thaw_random *random)
 {
+	double input = (double)size.width / size.height; /* 1 for a square */
 	double area = (double)width * height;
 	float low = logf(a->ratio[0]), high = logf(a->ratio[1]);
 	for (int i = 0; i < CROP_TRIES; i++) {
 		double target = area * (double)thaw_random_range(random, a->scale[0], a->scale[1]);
-		double ratio = exp((double)thaw_random_range(random, low, high));
+		double ratio = exp((double)thaw_random_range(random, low, high)) * input;
 		double w = rint(sqrt(target * ratio)), h = rint(sqrt(target / ratio));
 		if (!(w >= 1 && w <= width && h >= 1 && h <= height))
 			continue;
@@ -55,7 +56,7 @@ static struct thaw_rectangle random_crop(int width, int height, const struct tha
 		r.left = (int)thaw_random_below(random, (uint32_t)(width - r.width + 1));
 		return r;
 	}
-	return centre_crop(width, height, a->ratio);
+	return centre_crop(width, height, a->ratio, input);
 }
 
 /* Cropped before it is resized, as by torchvision: pixels outside the crop must not contribute. The decoder averages
@@ -63,25 +64,25 @@ static struct thaw_rectangle random_crop(int width, int height, const struct tha
 static struct crop_geometry resized_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a,
 					 const struct thaw_preprocess *p, struct thaw_random *random)
 {
-	struct thaw_rectangle crop = random_crop(encoded->width, encoded->height, a, random);
+	struct thaw_rectangle crop = random_crop(encoded->width, encoded->height, a, p->size, random);
 	bool nearest = p->filter == THAW_NEAREST;
 	return (struct crop_geometry){
 		.crop = crop,
-		.shrink = nearest ? 1 : thaw_encoded_image_max_shrink(encoded, &crop, p->size),
-		.width = p->size,
-		.height = p->size,
+		.shrink = nearest ? 1 : thaw_encoded_image_max_shrink(encoded, &crop, p->size.width, p->size.height),
+		.width = p->size.width,
+		.height = p->size.height,
 	};
 }
 
 /* A random crop of the resized image padded by `pad_crop` black pixels on each side. */
 static struct crop_geometry padded_crop(const struct thaw_encoded_image *encoded, const struct thaw_augment *a,
-					int size, struct thaw_random *random)
+					struct thaw_size size, struct thaw_random *random)
 {
 	struct crop_geometry g = {.crop = {0, 0, encoded->width, encoded->height}, .shrink = 1};
 	int pad = a->pad_crop;
-	thaw_shorter_side(encoded->width, encoded->height, size, &g.width, &g.height);
-	g.top = (int)thaw_random_below(random, (uint32_t)(g.height + 2 * pad - size + 1)) - pad;
-	g.left = (int)thaw_random_below(random, (uint32_t)(g.width + 2 * pad - size + 1)) - pad;
+	thaw_cover(encoded->width, encoded->height, size, &g.width, &g.height);
+	g.top = (int)thaw_random_below(random, (uint32_t)(g.height + 2 * pad - size.height + 1)) - pad;
+	g.left = (int)thaw_random_below(random, (uint32_t)(g.width + 2 * pad - size.width + 1)) - pad;
 	return g;
 }
 
@@ -134,17 +135,17 @@ static float jitter_factor(float j, struct thaw_random *random)
 thaw_status thaw_transform_train(const struct thaw_encoded_image *encoded, const struct thaw_preprocess *p,
 				 const struct thaw_augment *a, struct thaw_random random, float *out)
 {
-	struct thaw_image square;
+	struct thaw_image input;
 	bool flip = thaw_random_unit(&random) < a->flip;
 	float brightness = jitter_factor(a->jitter, &random);
 	float contrast = jitter_factor(a->jitter, &random);
 	float saturation = jitter_factor(a->jitter, &random);
 	struct crop_geometry g =
 		a->pad_crop > 0 ? padded_crop(encoded, a, p->size, &random) : resized_crop(encoded, a, p, &random);
-	THAW_TRY(thaw_crop_resize(&square, encoded, &g, p));
+	THAW_TRY(thaw_crop_resize(&input, encoded, &g, p));
 	if (a->jitter > 0)
-		thaw_jitter(&square, brightness, contrast, saturation);
-	thaw_normalise(&square, flip, p, out);
-	thaw_image_free(&square);
+		thaw_jitter(&input, brightness, contrast, saturation);
+	thaw_normalise(&input, flip, p, out);
+	thaw_image_free(&input);
 	return THAW_OK;
 }

@@ -6,7 +6,8 @@
 #include "src/base/try.h"
 #include "src/graph/graph_internal.h"
 
-#define NAMES_SIZE 700 /* bytes of a list of block names in a message; longer lists are cut */
+#define HEAD_AND_NORMS "head+norms"
+#define NAMES_SIZE     700 /* bytes of a list of block names in a message; longer lists are cut */
 
 static thaw_status unknown_block(const struct thaw_graph *g, const char *unfreeze)
 {
@@ -22,6 +23,8 @@ static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze,
 {
 	int head = g->nodes[g->head].block;
 	if (strcmp(unfreeze, "head") == 0) {
+		*block = head;
+	} else if (strcmp(unfreeze, HEAD_AND_NORMS) == 0) {
 		*block = head;
 	} else if (strcmp(unfreeze, "all") == 0) {
 		*block = 0;
@@ -39,8 +42,10 @@ static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze,
 		if (*block < 0)
 			return unknown_block(g, unfreeze);
 	} else {
-		return thaw_fail(THAW_USAGE,
-				 "not understood: --unfreeze %s: give head, last:N, from:BLOCK, all or none", unfreeze);
+		return thaw_fail(
+			THAW_USAGE,
+			"not understood: --unfreeze %s: give head, head+norms, last:N, from:BLOCK, all or none",
+			unfreeze);
 	}
 	return THAW_OK;
 }
@@ -48,6 +53,25 @@ static thaw_status first_block(const struct thaw_graph *g, const char *unfreeze,
 static bool is_statistic(const struct thaw_param *p)
 {
 	return p->role == THAW_ROLE_MEAN || p->role == THAW_ROLE_VARIANCE;
+}
+
+static bool is_of_norm(const struct thaw_param *p)
+{
+	return p->node >= 0 && (p->role == THAW_ROLE_SCALE || p->role == THAW_ROLE_SHIFT);
+}
+
+/* Scale and shift of the norms in the last block before the classifier that has any. */
+static void unfreeze_last_norms(struct thaw_graph *g)
+{
+	int last = -1, head = g->nodes[g->head].block;
+	for (int i = 0; i < g->param_count; i++) {
+		const struct thaw_param *p = &g->params[i];
+		if (is_of_norm(p) && g->nodes[p->node].block < head && g->nodes[p->node].block > last)
+			last = g->nodes[p->node].block;
+	}
+	for (int i = 0; i < g->param_count; i++)
+		if (is_of_norm(&g->params[i]) && g->nodes[g->params[i].node].block == last)
+			g->params[i].trainable = true;
 }
 
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze)
@@ -59,6 +83,8 @@ thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze)
 		p->trainable = p->node >= 0 && g->nodes[p->node].block >= first && !is_statistic(p) &&
 			       p->role != THAW_ROLE_FIXED;
 	}
+	if (strcmp(unfreeze, HEAD_AND_NORMS) == 0)
+		unfreeze_last_norms(g);
 	thaw_graph_batch_statistics(g, false);
 	return THAW_OK;
 }

@@ -6,7 +6,7 @@
 
 static void bind_run(struct thaw_executor *executor, int node, int64_t n, const uint64_t *sample_key)
 {
-	struct thaw_step *step = &executor->steps[node];
+	struct thaw_step *step = &executor->p.steps[node];
 	const struct thaw_node *graph_node = &executor->graph->nodes[node];
 	for (int k = 0; k < graph_node->input_count; k++) {
 		const struct thaw_node *from = &executor->graph->nodes[graph_node->inputs[k]];
@@ -36,26 +36,26 @@ const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, co
 {
 	executor->batch = n;
 	for (int i = 1; i < executor->graph->node_count; i++) {
-		if (!executor->steps[i].runs)
+		if (!executor->p.steps[i].runs)
 			continue;
 		if (abandoned(executor))
 			return NULL;
 		double start = clock_of(executor);
 		bind_run(executor, i, n, sample_key);
 		if (!executor->graph->nodes[i].op->parameter)
-			executor->graph->nodes[i].op->forward(&executor->steps[i].args);
+			executor->graph->nodes[i].op->forward(&executor->p.steps[i].args);
 		if (executor->times)
 			executor->times[i].forward += clock_of(executor) - start;
 		if (executor->on_value && !executor->graph->nodes[i].op->parameter)
-			executor->on_value(executor->on_value_context, i, executor->steps[i].args.y.data);
+			executor->on_value(executor->on_value_context, i, executor->p.steps[i].args.y.data);
 	}
-	return executor->logits;
+	return executor->p.logits;
 }
 
 /* Points the node to its gradients, zeroed if its backward function adds to them. */
 static void bind_gradients(struct thaw_executor *executor, int node, float *const *gradient)
 {
-	struct thaw_step *step = &executor->steps[node];
+	struct thaw_step *step = &executor->p.steps[node];
 	const struct thaw_node *n = &executor->graph->nodes[node];
 	for (int k = 0; k < n->param_count; k++) {
 		const struct thaw_param *p = &executor->graph->params[n->params[k]];
@@ -68,12 +68,12 @@ static void bind_gradients(struct thaw_executor *executor, int node, float *cons
 
 bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
 {
-	int64_t count = executor->batch * executor->classes;
-	if (dlogits != executor->dlogits)
+	int64_t count = executor->batch * executor->p.classes;
+	if (dlogits != executor->p.dlogits)
 		for (int64_t i = 0; i < count; i++)
-			executor->dlogits[i] = dlogits[i];
+			executor->p.dlogits[i] = dlogits[i];
 	for (int i = executor->graph->node_count - 1; i >= executor->cut; i--) {
-		struct thaw_step *step = &executor->steps[i];
+		struct thaw_step *step = &executor->p.steps[i];
 		const struct thaw_node *n = &executor->graph->nodes[i];
 		if (abandoned(executor))
 			return false;
@@ -93,8 +93,8 @@ bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 int64_t thaw_executor_features(const struct thaw_executor *executor)
 {
 	int64_t count = 0;
-	for (int k = 0; k < executor->crossing_count; k++)
-		count += executor->crossing[k].count;
+	for (int k = 0; k < executor->p.crossing_count; k++)
+		count += executor->p.crossing[k].count;
 	return count;
 }
 
@@ -102,17 +102,17 @@ bool thaw_executor_run_trunk(struct thaw_executor *executor, float *features)
 {
 	if (!thaw_executor_forward(executor, 1, NULL))
 		return false;
-	for (int k = 0; k < executor->crossing_count; k++) {
-		memcpy(features, executor->crossing[k].data, (size_t)executor->crossing[k].count * sizeof(float));
-		features += executor->crossing[k].count;
+	for (int k = 0; k < executor->p.crossing_count; k++) {
+		memcpy(features, executor->p.crossing[k].data, (size_t)executor->p.crossing[k].count * sizeof(float));
+		features += executor->p.crossing[k].count;
 	}
 	return true;
 }
 
 void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features)
 {
-	for (int k = 0; k < executor->crossing_count; k++) {
-		const struct thaw_crossing *c = &executor->crossing[k];
+	for (int k = 0; k < executor->p.crossing_count; k++) {
+		const struct thaw_crossing *c = &executor->p.crossing[k];
 		memcpy(c->data + i * c->count, features, (size_t)c->count * sizeof(float));
 		features += c->count;
 	}
@@ -144,12 +144,12 @@ void thaw_executor_profile(struct thaw_executor *executor, struct thaw_node_time
 
 float *thaw_executor_input(struct thaw_executor *executor)
 {
-	return executor->input;
+	return executor->p.input;
 }
 
 float *thaw_executor_dlogits(struct thaw_executor *executor)
 {
-	return executor->dlogits;
+	return executor->p.dlogits;
 }
 
 size_t thaw_executor_bytes(const struct thaw_executor *executor)

@@ -1,8 +1,23 @@
 /* Compiling an executor: shapes, lifetimes (lifetimes.c), memory layout (memory.c), and one bound step per node. */
+#include <string.h>
+
 #include "src/base/try.h"
 #include "src/graph/compiler.h"
 #include "src/graph/graph_internal.h"
 #include "thaw/memory.h"
+
+static void program_release(const struct thaw_executor *executor, struct thaw_program *p)
+{
+	for (int i = 1; p->steps && i < executor->graph->node_count; i++) {
+		thaw_free(p->steps[i].x);
+		thaw_free(p->steps[i].dx);
+		thaw_free(p->steps[i].dx_add);
+		thaw_free(p->steps[i].x_rows);
+	}
+	thaw_free(p->steps);
+	thaw_free(p->crossing);
+	*p = (struct thaw_program){0};
+}
 
 /* The memory of a buffer. */
 static void *at(const struct thaw_compiler *c, const struct thaw_buffer *b)
@@ -20,7 +35,7 @@ static int64_t rows(const struct thaw_compiler *c, int i)
 static void bind_step(struct thaw_compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
-	struct thaw_step *step = &c->executor->steps[i];
+	struct thaw_step *step = &c->executor->p.steps[i];
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
 		step->x[k] = (struct thaw_view){at(c, value_buffer(c, x)), c->shapes[x]};
@@ -52,11 +67,11 @@ static void bind_step(struct thaw_compiler *c, int i)
 
 static thaw_status create_steps(struct thaw_compiler *c)
 {
-	c->executor->steps = thaw_alloc((size_t)c->nodes, sizeof(*c->executor->steps));
-	if (!c->executor->steps)
+	c->executor->p.steps = thaw_alloc((size_t)c->nodes, sizeof(*c->executor->p.steps));
+	if (!c->executor->p.steps)
 		return THAW_RESOURCE;
 	for (int i = 1; i < c->nodes; i++) {
-		struct thaw_step *step = &c->executor->steps[i];
+		struct thaw_step *step = &c->executor->p.steps[i];
 		size_t inputs = (size_t)c->graph->nodes[i].input_count;
 		step->x = thaw_alloc(inputs, sizeof(*step->x));
 		step->dx = thaw_alloc(inputs, sizeof(*step->dx));
@@ -70,9 +85,9 @@ static thaw_status create_steps(struct thaw_compiler *c)
 
 static void bind_crossing(struct thaw_compiler *c)
 {
-	for (int k = 0; k < c->executor->crossing_count; k++) {
+	for (int k = 0; k < c->executor->p.crossing_count; k++) {
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
-		c->executor->crossing[k] = (struct thaw_crossing){
+		c->executor->p.crossing[k] = (struct thaw_crossing){
 			.data = at(c, value_buffer(c, c->crossing[k])),
 			.count = thaw_shape_count(shape) / c->shapes[0].dim[0],
 		};
@@ -87,51 +102,64 @@ static thaw_status choose_segment(struct thaw_compiler *c)
 	int end = executor->segment == THAW_TRUNK ? executor->cut : c->nodes;
 	for (int i = c->nodes - 1; i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		executor->steps[i].runs |= !n->fixed && i >= first && i < end;
-		for (int k = 0; executor->steps[i].runs && k < n->input_count; k++)
-			executor->steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
+		executor->p.steps[i].runs |= !n->fixed && i >= first && i < end;
+		for (int k = 0; executor->p.steps[i].runs && k < n->input_count; k++)
+			executor->p.steps[n->inputs[k]].runs |= c->graph->nodes[n->inputs[k]].fixed;
 	}
-	executor->crossing_count = thaw_graph_crossing(c->graph, executor->cut, c->crossing);
-	executor->crossing = thaw_alloc((size_t)executor->crossing_count, sizeof(*executor->crossing));
-	return executor->crossing ? THAW_OK : THAW_RESOURCE;
+	executor->p.crossing_count = thaw_graph_crossing(c->graph, executor->cut, c->crossing);
+	executor->p.crossing = thaw_alloc((size_t)executor->p.crossing_count, sizeof(*executor->p.crossing));
+	return executor->p.crossing ? THAW_OK : THAW_RESOURCE;
 }
 
-static thaw_status compile(struct thaw_compiler *c, const struct thaw_shape *image)
+/* Allocates the arena, or enlarges it: what was compiled for other sizes then points to the old one. */
+static thaw_status reserve_arena(struct thaw_executor *executor, size_t bytes, const struct thaw_shape *image)
 {
-	struct thaw_executor *executor = c->executor;
-	struct thaw_shape batch = *image;
-	if (executor->segment == THAW_TRUNK)
-		batch.dim[0] = 1;
-	THAW_TRY(thaw_graph_infer(c->graph, &batch, c->shapes));
-	THAW_TRY(create_steps(c));
-	THAW_TRY(choose_segment(c));
-	THAW_TRY(thaw_compiler_find_lifetimes(c));
-	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &executor->arena_bytes));
-	executor->arena = thaw_alloc(executor->arena_bytes, 1);
-	if (!executor->arena)
+	if (executor->arena && bytes <= executor->arena_bytes)
+		return THAW_OK;
+	char *arena = thaw_alloc(bytes, 1);
+	if (!arena)
 		return thaw_fail_in(THAW_RESOURCE, "an executor for %d images of %d x %d", (int)image->dim[0],
 				    (int)image->dim[1], (int)image->dim[2]);
-	for (int i = 1; i < c->nodes; i++)
-		if (executor->steps[i].runs)
-			bind_step(c, i);
-	bind_crossing(c);
-	executor->input = at(c, value_buffer(c, 0));
-	executor->logits = at(c, value_buffer(c, c->graph->output));
-	executor->classes = c->shapes[c->graph->output].dim[1];
-	if (executor->training)
-		executor->dlogits = at(c, gradient_buffer(c, c->graph->output));
+	thaw_free(executor->arena);
+	executor->arena = arena;
+	executor->arena_bytes = bytes;
+	while (executor->kept_count > 0)
+		program_release(executor, &executor->kept[--executor->kept_count]);
 	return THAW_OK;
 }
 
-thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
-				 const struct thaw_shape *image, enum thaw_segment segment, bool training)
+/* Compiles executor->p, which is zeroed but for its image. */
+static thaw_status compile(struct thaw_compiler *c)
 {
-	size_t nodes = (size_t)graph->node_count;
-	struct thaw_executor *made = thaw_alloc(1, sizeof(*made));
+	struct thaw_executor *executor = c->executor;
+	struct thaw_program *p = &executor->p;
+	size_t bytes;
+	THAW_TRY(thaw_graph_infer(c->graph, &p->image, c->shapes));
+	THAW_TRY(create_steps(c));
+	THAW_TRY(choose_segment(c));
+	THAW_TRY(thaw_compiler_find_lifetimes(c));
+	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &bytes));
+	THAW_TRY(reserve_arena(executor, bytes, &p->image));
+	for (int i = 1; i < c->nodes; i++)
+		if (p->steps[i].runs)
+			bind_step(c, i);
+	bind_crossing(c);
+	p->input = at(c, value_buffer(c, 0));
+	p->logits = at(c, value_buffer(c, c->graph->output));
+	p->classes = c->shapes[c->graph->output].dim[1];
+	if (executor->training)
+		p->dlogits = at(c, gradient_buffer(c, c->graph->output));
+	return THAW_OK;
+}
+
+/* Compiles executor->p for images (max batch,H,W,C); on failure it is released. */
+static thaw_status compile_program(struct thaw_executor *executor, const struct thaw_shape *image)
+{
+	size_t nodes = (size_t)executor->graph->node_count;
 	struct thaw_compiler c = {
-		.executor = made,
-		.graph = graph,
-		.nodes = graph->node_count,
+		.executor = executor,
+		.graph = executor->graph,
+		.nodes = executor->graph->node_count,
 		.shapes = thaw_alloc(nodes, sizeof(*c.shapes)),
 		.workspace = thaw_alloc(nodes, sizeof(*c.workspace)),
 		.needs_gradient = thaw_alloc(nodes, sizeof(*c.needs_gradient)),
@@ -140,15 +168,10 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 		.buffers = thaw_alloc(3 * nodes + 1, sizeof(*c.buffers)),
 		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
-	thaw_status status = THAW_RESOURCE;
-	if (made && c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
-	    c.crossing) {
-		made->graph = graph;
-		made->segment = segment;
-		made->training = training;
-		made->cut = thaw_graph_cut(graph);
-		status = compile(&c, image);
-	}
+	bool allocated = c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
+			 c.crossing;
+	executor->p = (struct thaw_program){.image = *image};
+	thaw_status status = allocated ? compile(&c) : THAW_RESOURCE;
 	thaw_free(c.shapes);
 	thaw_free(c.workspace);
 	thaw_free(c.needs_gradient);
@@ -156,6 +179,39 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 	thaw_free(c.gradient_storage);
 	thaw_free(c.buffers);
 	thaw_free(c.crossing);
+	if (status != THAW_OK)
+		program_release(executor, &executor->p);
+	return status;
+}
+
+/* Lays out the packed parameters for the size that the executor was created with. */
+static thaw_status place_packed(struct thaw_executor *executor)
+{
+	executor->packs = thaw_alloc((size_t)executor->graph->node_count, sizeof(*executor->packs));
+	if (!executor->packs)
+		return THAW_RESOURCE;
+	for (int i = 1; i < executor->graph->node_count; i++) {
+		size_t bytes = executor->p.steps[i].packed_bytes;
+		executor->packs[i] = (struct thaw_packed){bytes, executor->packed_bytes};
+		executor->packed_bytes += (bytes + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+	}
+	return THAW_OK;
+}
+
+thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
+				 const struct thaw_shape *image, enum thaw_segment segment, bool training)
+{
+	struct thaw_executor *made = thaw_alloc(1, sizeof(*made));
+	if (!made)
+		return THAW_RESOURCE;
+	*made = (struct thaw_executor){
+		.graph = graph, .segment = segment, .training = training, .cut = thaw_graph_cut(graph)};
+	struct thaw_shape batch = *image;
+	if (segment == THAW_TRUNK)
+		batch.dim[0] = 1;
+	thaw_status status = compile_program(made, &batch);
+	if (status == THAW_OK)
+		status = place_packed(made);
 	if (status != THAW_OK) {
 		thaw_executor_destroy(made);
 		return status;
@@ -164,18 +220,66 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 	return THAW_OK;
 }
 
+/* Keeps the program of the current size; discards the one that was not used for longest if there is no room. */
+static void keep_program(struct thaw_executor *executor, const struct thaw_program *program)
+{
+	if (executor->kept_count == THAW_MAX_PROGRAMS) {
+		program_release(executor, &executor->kept[0]);
+		memmove(&executor->kept[0], &executor->kept[1], (THAW_MAX_PROGRAMS - 1) * sizeof(executor->kept[0]));
+		executor->kept_count--;
+	}
+	executor->kept[executor->kept_count++] = *program;
+}
+
+/* Makes a kept program the current one. */
+static bool take_program(struct thaw_executor *executor, int64_t height, int64_t width)
+{
+	for (int i = 0; i < executor->kept_count; i++) {
+		struct thaw_program found = executor->kept[i];
+		if (found.image.dim[1] != height || found.image.dim[2] != width)
+			continue;
+		executor->kept_count--;
+		memmove(&executor->kept[i], &executor->kept[i + 1],
+			(size_t)(executor->kept_count - i) * sizeof(executor->kept[0]));
+		keep_program(executor, &executor->p);
+		executor->p = found;
+		return true;
+	}
+	return false;
+}
+
+thaw_status thaw_executor_resize(struct thaw_executor *executor, int64_t height, int64_t width)
+{
+	struct thaw_shape image = executor->p.image;
+	if (image.dim[1] == height && image.dim[2] == width)
+		return THAW_OK;
+	if (take_program(executor, height, width))
+		return THAW_OK;
+	struct thaw_program before = executor->p;
+	char *arena = executor->arena;
+	image.dim[1] = height;
+	image.dim[2] = width;
+	thaw_status status = compile_program(executor, &image);
+	if (status != THAW_OK) {
+		executor->p = before;
+		return status;
+	}
+	if (executor->arena == arena)
+		keep_program(executor, &before);
+	else
+		program_release(executor, &before);
+	thaw_executor_bind_packed(executor);
+	return THAW_OK;
+}
+
 void thaw_executor_destroy(struct thaw_executor *executor)
 {
 	if (!executor)
 		return;
-	for (int i = 1; executor->steps && i < executor->graph->node_count; i++) {
-		thaw_free(executor->steps[i].x);
-		thaw_free(executor->steps[i].dx);
-		thaw_free(executor->steps[i].dx_add);
-		thaw_free(executor->steps[i].x_rows);
-	}
-	thaw_free(executor->steps);
-	thaw_free(executor->crossing);
+	program_release(executor, &executor->p);
+	for (int i = 0; i < executor->kept_count; i++)
+		program_release(executor, &executor->kept[i]);
+	thaw_free(executor->packs);
 	thaw_free(executor->own_packed);
 	thaw_free(executor->arena);
 	thaw_free(executor);

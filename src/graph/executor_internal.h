@@ -15,9 +15,9 @@ struct thaw_step {
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
 	float *dy;
-	bool runs;                          /* is part of this executor */
-	bool backward;                      /* runs in the backward pass */
-	size_t packed_bytes, packed_offset; /* of its packed parameters */
+	bool runs;           /* is part of this executor */
+	bool backward;       /* runs in the backward pass */
+	size_t packed_bytes; /* of its packed parameters, with the kernel for this size */
 };
 
 /* A value that crosses the cut. */
@@ -26,18 +26,34 @@ struct thaw_crossing {
 	int64_t count; /* floats per image */
 };
 
+/* What is compiled for one image size. Its buffers are in the executor's arena. */
+struct thaw_program {
+	struct thaw_shape image; /* (max batch,H,W,C); of a trunk: batch 1 */
+	struct thaw_step *steps; /* [node_count] */
+	struct thaw_crossing *crossing;
+	int crossing_count;
+	float *input, *logits, *dlogits;
+	int64_t classes;
+};
+
+/* Where a node's packed parameters are. */
+struct thaw_packed {
+	size_t bytes, offset;
+};
+
+#define THAW_MAX_PROGRAMS 64
+
 struct thaw_executor {
 	const struct thaw_graph *graph;
 	enum thaw_segment segment;
 	bool training;
 	int cut;
-	struct thaw_step *steps; /* [node_count] */
-	struct thaw_crossing *crossing;
-	int crossing_count;
+	struct thaw_program p;                       /* of the current size */
+	struct thaw_program kept[THAW_MAX_PROGRAMS]; /* of other sizes, in the order of their last use */
+	int kept_count;
 	size_t packed_bytes;
+	struct thaw_packed *packs; /* [node_count] */
 	char *packed, *own_packed; /* own_packed: `packed` if the executor owns it, else NULL */
-	float *input, *logits, *dlogits;
-	int64_t classes;
 	char *arena;
 	size_t arena_bytes;
 	int64_t batch; /* batch size of the last forward pass */
@@ -49,5 +65,8 @@ struct thaw_executor {
 	void *on_value_context;
 	struct thaw_node_time *times;
 };
+
+/* pack.c: points the steps of the current program to their packed parameters, if there are any. */
+void thaw_executor_bind_packed(struct thaw_executor *executor);
 
 #endif

@@ -21,6 +21,9 @@ static inline bool thaw_param_is_filter(const struct thaw_param *p)
 
 /* The description of a node for its operator. shapes: of all values; fills param[THAW_MAX_PARAMS] and x[input_count],
  * which must outlive the result. */
+/* THAW_CONFIG unless the output has one row per image, as it has not if a layer flattens images of another size. */
+thaw_status thaw_graph_check_output(const struct thaw_graph *g, const struct thaw_shape *shapes);
+
 struct thaw_op_desc thaw_graph_op_desc(const struct thaw_graph *g, int node, const struct thaw_shape *shapes,
 				       struct thaw_shape *param, struct thaw_shape *x);
 

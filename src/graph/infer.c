@@ -55,6 +55,55 @@ thaw_status thaw_graph_infer(const struct thaw_graph *g, const struct thaw_shape
 	return THAW_OK;
 }
 
+thaw_status thaw_graph_check_output(const struct thaw_graph *g, const struct thaw_shape *shapes)
+{
+	char text[THAW_SHAPE_TEXT];
+	const struct thaw_shape *y = &shapes[g->output];
+	if (y->dim[0] == shapes[0].dim[0])
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG,
+			 "the network flattens images of one size only: image of %d x %d: it makes outputs %s: use the "
+			 "network's own size",
+			 (int)shapes[0].dim[1], (int)shapes[0].dim[2], thaw_shape_text(y, text, sizeof(text)));
+}
+
+thaw_status thaw_graph_check_size(const struct thaw_graph *g, const struct thaw_shape *image)
+{
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
+	thaw_status status = shapes ? thaw_graph_infer(g, image, shapes) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = thaw_graph_check_output(g, shapes);
+	thaw_free(shapes);
+	return status;
+}
+
+/* The shorter side of the smallest feature map that is not a single pixel; 0: there is none. */
+static int64_t smallest_map(const struct thaw_graph *g, const struct thaw_shape *shapes)
+{
+	int64_t smallest = 0;
+	for (int i = 1; i < g->node_count; i++) {
+		const struct thaw_shape *s = &shapes[i];
+		bool map = s->ndim == 4 && s->dim[0] == 1 && s->dim[1] > 1 && s->dim[2] > 1 && !g->nodes[i].fixed;
+		if (map && (smallest == 0 || min_int64(s->dim[1], s->dim[2]) < smallest))
+			smallest = min_int64(s->dim[1], s->dim[2]);
+	}
+	return smallest;
+}
+
+int thaw_graph_stride(const struct thaw_graph *g, const struct thaw_shape *image)
+{
+	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
+	int64_t side = min_int64(image->dim[1], image->dim[2]), smallest = 0;
+	int stride = 1;
+	if (shapes && thaw_graph_infer(g, image, shapes) == THAW_OK)
+		smallest = smallest_map(g, shapes);
+	thaw_free(shapes);
+	/* The nearest power of two, in ratios: maps are rounded, and some networks do not pad. */
+	while (smallest > 0 && 3 * smallest * stride < 2 * side)
+		stride *= 2;
+	return stride;
+}
+
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end)
 {
 	struct thaw_shape param[THAW_MAX_PARAMS];

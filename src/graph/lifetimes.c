@@ -37,7 +37,7 @@ static thaw_status query_nodes(struct thaw_compiler *c)
 	struct thaw_shape param[THAW_MAX_PARAMS];
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs)
+		if (!c->executor->p.steps[i].runs)
 			continue;
 		struct thaw_shape *x = thaw_alloc((size_t)n->input_count, sizeof(*x));
 		if (!x)
@@ -63,7 +63,7 @@ static void mark_inputs(struct thaw_compiler *c)
 	int image = 0;
 	bool tail = c->executor->segment == THAW_TAIL;
 	const int *input = tail ? c->crossing : &image;
-	for (int k = 0; k < (tail ? c->executor->crossing_count : 1); k++)
+	for (int k = 0; k < (tail ? c->executor->p.crossing_count : 1); k++)
 		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
 }
 
@@ -73,17 +73,17 @@ static void value_lifetimes(struct thaw_compiler *c)
 	int end = 2 * c->nodes + 1;
 	for (int i = 0; i < c->nodes; i++) {
 		struct thaw_buffer *b = &c->buffers[i];
-		bool stored = c->executor->steps[i].runs && !is_parameter(c, i);
+		bool stored = c->executor->p.steps[i].runs && !is_parameter(c, i);
 		*b = (struct thaw_buffer){.bytes = stored ? value_bytes(c, i) : 0, .born = i, .dies = i};
 		c->storage[i] = i;
 	}
 	mark_inputs(c);
 	if (c->executor->segment == THAW_TRUNK)
-		for (int k = 0; k < c->executor->crossing_count; k++)
+		for (int k = 0; k < c->executor->p.crossing_count; k++)
 			c->buffers[c->crossing[k]].dies = end;
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs)
+		if (!c->executor->p.steps[i].runs)
 			continue;
 		bool backward = in_tail(c, i) && c->needs_gradient[i];
 		if (backward && (n->op->backward_reads & THAW_READS_Y))
@@ -102,7 +102,7 @@ static void share_values(struct thaw_compiler *c)
 {
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
+		if (!c->executor->p.steps[i].runs || !n->op->in_place || n->inputs[0] == 0)
 			continue;
 		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
 		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
@@ -129,7 +129,7 @@ static void gradient_lifetimes(struct thaw_compiler *c)
 		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
 	for (int i = c->nodes - 1; i >= c->executor->cut && i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
-		struct thaw_step *step = &c->executor->steps[i];
+		struct thaw_step *step = &c->executor->p.steps[i];
 		step->backward = c->needs_gradient[i] && gradient_buffer(c, i)->born >= 0;
 		for (int k = 0; step->backward && k < n->input_count; k++) {
 			int x = n->inputs[k];
@@ -157,14 +157,14 @@ static void workspace_lifetimes(struct thaw_compiler *c)
 	size_t scratch = 0;
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_op_workspace *s = &c->workspace[i];
-		c->executor->steps[i].packed_bytes = s->packed;
-		c->executor->steps[i].packed_offset = c->executor->packed_bytes;
-		c->executor->packed_bytes += (s->packed + THAW_ALIGNMENT - 1) / THAW_ALIGNMENT * THAW_ALIGNMENT;
+		c->executor->p.steps[i].packed_bytes = s->packed;
 		scratch = max_size(scratch, s->scratch_forward);
-		if (c->executor->steps[i].backward)
+		if (c->executor->p.steps[i].backward)
 			scratch = max_size(scratch, s->scratch_backward);
-		*saved_buffer(c, i) = (struct thaw_buffer){
-			.bytes = s->saved, .born = i, .dies = c->executor->steps[i].backward ? backward_step(c, i) : i};
+		*saved_buffer(c, i) =
+			(struct thaw_buffer){.bytes = s->saved,
+					     .born = i,
+					     .dies = c->executor->p.steps[i].backward ? backward_step(c, i) : i};
 	}
 	*scratch_buffer(c) = (struct thaw_buffer){.bytes = scratch, .born = 0, .dies = 2 * c->nodes + 1};
 }

@@ -10,12 +10,24 @@ size_t thaw_executor_packed_bytes(const struct thaw_executor *executor)
 static void write_packed(struct thaw_executor *executor)
 {
 	for (int i = 1; i < executor->graph->node_count; i++) {
-		struct thaw_step *step = &executor->steps[i];
+		struct thaw_step *step = &executor->p.steps[i];
 		const struct thaw_node *n = &executor->graph->nodes[i];
 		for (int k = 0; k < n->param_count; k++)
 			step->param[k].data = executor->graph->params[n->params[k]].data;
 		if (step->packed_bytes > 0)
-			n->op->pack(&step->args, executor->packed + step->packed_offset);
+			n->op->pack(&step->args, executor->packed + executor->packs[i].offset);
+	}
+}
+
+void thaw_executor_bind_packed(struct thaw_executor *executor)
+{
+	for (int i = 1; i < executor->graph->node_count; i++) {
+		struct thaw_step *step = &executor->p.steps[i];
+		const struct thaw_packed *pack = &executor->packs[i];
+		/* At another image size a node may use another kernel, with another form of the parameters; it then
+		 * computes that form in every run. */
+		bool same = executor->packed && step->packed_bytes > 0 && step->packed_bytes == pack->bytes;
+		step->args.packed = same ? executor->packed + pack->offset : NULL;
 	}
 }
 
@@ -31,8 +43,6 @@ thaw_status thaw_executor_pack(struct thaw_executor *executor, void *memory, boo
 	executor->packed = memory;
 	if (write)
 		write_packed(executor);
-	for (int i = 1; i < executor->graph->node_count; i++)
-		if (executor->steps[i].packed_bytes > 0)
-			executor->steps[i].args.packed = executor->packed + executor->steps[i].packed_offset;
+	thaw_executor_bind_packed(executor);
 	return THAW_OK;
 }

@@ -1,8 +1,8 @@
 /* Resampling of position embeddings for another image size.
  *
  * A vision transformer adds a constant to its tokens: p rows for tokens that are not patches (class, registers), then a
- * row for each of the g x g patches. For another grid of patches the rows are resampled like an image, with a cubic
- * kernel (a = -1/2) that is widened for downsampling, as in timm (resample_abs_pos_embed). */
+ * row for each of the patches, row by row. For another grid of patches the rows are resampled like an image, with a
+ * cubic kernel (a = -1/2) that is widened for downsampling, as in timm (resample_abs_pos_embed). */
 #include <math.h>
 #include <string.h>
 
@@ -42,45 +42,67 @@ static void resample(const float *from, int64_t from_count, float *to, int64_t c
 	}
 }
 
-/* The number of tokens that are not patches, from the token counts at two image sizes; -1 if none fits. The grids must
- * be square and proportional to the sizes. Returns the smallest that fits. */
-static int64_t other_tokens(int64_t from, int64_t to, int64_t from_size, int64_t to_size, int64_t *grid,
-			    int64_t *new_grid)
+/* A grid of patches. */
+struct grid {
+	int64_t rows, columns;
+};
+
+static struct grid grid_of(const struct thaw_shape *image, int64_t patch)
+{
+	return (struct grid){image->dim[1] / patch, image->dim[2] / patch};
+}
+
+/* The largest patch that divides the image into `count` patches; 0: none. */
+static int64_t patch_of(const struct thaw_shape *image, int64_t count)
+{
+	int64_t patch = min_int64(image->dim[1], image->dim[2]);
+	while (patch > 0 && grid_of(image, patch).rows * grid_of(image, patch).columns != count)
+		patch--;
+	return patch;
+}
+
+/* The number of tokens that are not patches, from the token counts at two image sizes; -1 if none fits. Patches are
+ * square. Returns the smallest that fits. */
+static int64_t other_tokens(int64_t from_tokens, int64_t to_tokens, const struct thaw_shape *from,
+			    const struct thaw_shape *to, struct grid *grid, struct grid *new_grid)
 {
 	enum { MAX_TOKENS = 16 };
-	for (int64_t p = 0; p <= MAX_TOKENS && p < from && p < to; p++) {
-		*grid = (int64_t)floor(sqrt((double)(from - p)) + 0.5);
-		*new_grid = (int64_t)floor(sqrt((double)(to - p)) + 0.5);
-		bool squares = *grid * *grid == from - p && *new_grid * *new_grid == to - p;
-		int64_t patch = squares ? from_size / *grid : 0;
-		if (patch > 0 && to_size / patch == *new_grid)
+	for (int64_t p = 0; p <= MAX_TOKENS && p < from_tokens && p < to_tokens; p++) {
+		int64_t patch = patch_of(from, from_tokens - p);
+		if (patch == 0)
+			continue;
+		*grid = grid_of(from, patch);
+		*new_grid = grid_of(to, patch);
+		if (new_grid->rows * new_grid->columns == to_tokens - p)
 			return p;
 	}
 	return -1;
 }
 
 /* Resizes the constant (1,T,C) to this many tokens. */
-static thaw_status resize(struct thaw_param *p, int64_t tokens, int64_t from_size, int64_t to_size)
+static thaw_status resize(struct thaw_param *p, int64_t tokens, const struct thaw_shape *from,
+			  const struct thaw_shape *to)
 {
-	int64_t grid, new_grid, length = p->shape.dim[2];
-	int64_t others = other_tokens(p->shape.dim[1], tokens, from_size, to_size, &grid, &new_grid);
+	struct grid old, new;
+	int64_t length = p->shape.dim[2];
+	int64_t others = other_tokens(p->shape.dim[1], tokens, from, to, &old, &new);
 	if (others < 0)
 		return thaw_fail(THAW_CONFIG,
 				 "position embeddings cannot be resampled: %s: from %lld to %lld tokens, which are not "
-				 "square grids of patches: use the network's own size",
+				 "grids of the same patches: use the network's own size",
 				 p->name, (long long)p->shape.dim[1], (long long)tokens);
 	float *data = thaw_alloc((size_t)(tokens * length), sizeof(*data));
-	float *narrow = thaw_alloc((size_t)(grid * new_grid * length), sizeof(*narrow));
+	float *narrow = thaw_alloc((size_t)(old.rows * new.columns *length), sizeof(*narrow));
 	if (!data || !narrow) {
 		thaw_free(data);
 		thaw_free(narrow);
 		return THAW_RESOURCE;
 	}
 	memcpy(data, p->data, (size_t)(others * length) * sizeof(*data));
-	for (int64_t y = 0; y < grid; y++)
-		resample(p->data + (others + y * grid) * length, grid, narrow + y * new_grid * length, new_grid,
-			 length);
-	resample(narrow, grid, data + others * length, new_grid, new_grid * length);
+	for (int64_t y = 0; y < old.rows; y++)
+		resample(p->data + (others + y * old.columns) * length, old.columns, narrow + y * new.columns *length,
+			 new.columns, length);
+	resample(narrow, old.rows, data + others * length, new.rows, new.columns *length);
 	thaw_free(narrow);
 	thaw_free(p->own);
 	p->own = p->data = data;
@@ -105,26 +127,29 @@ static struct thaw_param *positions_of(struct thaw_graph *g, int node, const str
 	return NULL;
 }
 
-thaw_status thaw_graph_resize(struct thaw_graph *g, int from_size, int to_size)
+thaw_status thaw_graph_resize(struct thaw_graph *g, const struct thaw_shape *from, const struct thaw_shape *to)
 {
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? THAW_OK : THAW_RESOURCE;
 	if (shapes)
-		shapes[0] = thaw_shape_of(1, to_size, to_size, 3);
+		shapes[0] = *to;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++) {
 		struct thaw_param *p = positions_of(g, i, shapes);
 		if (p) {
 			const int *inputs = g->nodes[i].inputs;
 			int constant = g->nodes[inputs[0]].op && g->nodes[inputs[0]].op->parameter ? 0 : 1;
-			status = resize(p, shapes[inputs[!constant]].dim[1], from_size, to_size);
+			status = resize(p, shapes[inputs[!constant]].dim[1], from, to);
 			if (status == THAW_OK)
 				shapes[inputs[constant]] = p->shape;
 		}
 		if (status == THAW_OK)
 			status = thaw_graph_infer_node(g, i, shapes);
 		if (status != THAW_OK)
-			status = thaw_fail_in(status, "image of %d x %d at %s", to_size, to_size, g->nodes[i].name);
+			status = thaw_fail_in(status, "image of %d x %d at %s", (int)to->dim[1], (int)to->dim[2],
+					      g->nodes[i].name);
 	}
+	if (status == THAW_OK)
+		status = thaw_graph_check_output(g, shapes);
 	thaw_free(shapes);
 	return status;
 }

@@ -22,7 +22,12 @@ thaw_status thaw_model_fully_conv_at(struct thaw_model *m, int size)
 thaw_status thaw_model_make_fully_conv(struct thaw_model *m)
 {
 	bool before = m->fully_conv > 0;
-	THAW_TRY(thaw_model_fully_conv_at(m, m->preprocess.size));
+	const struct thaw_size size = m->preprocess.size;
+	if (size.height != size.width)
+		return thaw_fail(THAW_CONFIG,
+				 "the network's own images are not square: %d x %d: --fully-conv needs a square size",
+				 size.height, size.width);
+	THAW_TRY(thaw_model_fully_conv_at(m, size.height));
 	if (before || !m->fully_conv)
 		return thaw_model_add_note(m, "it is fully convolutional already");
 	return thaw_model_add_note(m, NOTE);

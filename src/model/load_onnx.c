@@ -51,11 +51,12 @@ static thaw_status apply_fixed_size(struct thaw_model *m, const struct thaw_onnx
 				    const struct thaw_shape *image)
 {
 	int64_t height = image->dim[1], width = image->dim[2];
-	if (height != width || height > THAW_MAX_SIDE)
-		return thaw_fail(THAW_CONFIG, "input size of %lld x %lld: %s: square inputs up to %d are supported",
+	if (height > THAW_MAX_SIDE || width > THAW_MAX_SIDE)
+		return thaw_fail(THAW_CONFIG, "input size of %lld x %lld: %s: sides of up to %d are supported",
 				 (long long)height, (long long)width, f->path, THAW_MAX_SIDE);
-	if (m->preprocess.size != (int)height) {
-		m->preprocess = thaw_preprocess_at(&m->preprocess, (int)height);
+	const struct thaw_size size = {(int)height, (int)width};
+	if (!thaw_size_equal(m->preprocess.size, size)) {
+		m->preprocess = thaw_preprocess_at(&m->preprocess, size);
 		m->value_from[THAW_VALUE_SIZE] = THAW_FROM_NETWORK;
 	}
 	return THAW_OK;
@@ -77,7 +78,8 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	struct thaw_onnx_import_options options = {.output = output, .scores = find_metadata(f, "thaw.variant")};
 	const char *labels = find_metadata(f, "thaw.labels");
 	THAW_TRY(read_preprocess(m, f));
-	options.size = m->preprocess.size;
+	options.height = m->preprocess.size.height;
+	options.width = m->preprocess.size.width;
 	THAW_TRY(thaw_onnx_import(&network, f, &options));
 	m->graph = network.graph;
 	m->imported = true;

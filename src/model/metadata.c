@@ -1,6 +1,6 @@
 /* Metadata of saved models as JSON texts: thaw.labels is an array of names, thaw.preprocess an object
- * {"size", "resize", "filter", "mean", "std"} with "mode", "centre" and "channels" if they are not torchvision's. Files
- * are not trusted. */
+ * {"size", "resize", "filter", "mean", "std"} with "mode", "centre" and "channels" if they are not torchvision's, and
+ * "native" if images have their own sizes. "size" is a number, or a text such as "224x288". Files are not trusted. */
 #include "src/model/metadata.h"
 
 #include <jansson.h>
@@ -94,12 +94,24 @@ out:
 	return status;
 }
 
+json_t *thaw_metadata_size(struct thaw_size size)
+{
+	return size.height == size.width ? json_integer(size.height) : json_sprintf("%dx%d", size.height, size.width);
+}
+
+json_t *thaw_metadata_native(const struct thaw_native *n)
+{
+	if (n->stride == 0)
+		return NULL;
+	return json_pack("{s:i, s:i, s:i}", "stride", n->stride, "smallest", n->smallest, "largest", n->largest);
+}
+
 thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p)
 {
-	json_t *object =
-		json_pack("{s:i, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", p->size, "resize", p->resize, "filter",
-			  thaw_filter_name(p->filter), "mean", (double)p->mean[0], (double)p->mean[1],
-			  (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+	json_t *object = json_pack("{s:o, s:i, s:s, s:[f,f,f], s:[f,f,f]}", "size", thaw_metadata_size(p->size),
+				   "resize", p->resize, "filter", thaw_filter_name(p->filter), "mean",
+				   (double)p->mean[0], (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0],
+				   (double)p->std[1], (double)p->std[2]);
 	/* Only what is not torchvision's: other networks keep the text of earlier versions. */
 	if (p->mode != THAW_RESIZE_SHORTER)
 		json_object_set_new(object, "mode", json_string(thaw_resize_mode_name(p->mode)));
@@ -107,12 +119,19 @@ thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_prepro
 		json_object_set_new(object, "centre", json_string("down"));
 	if (p->channels == THAW_BGR)
 		json_object_set_new(object, "channels", json_string("BGR"));
+	if (p->native.stride > 0)
+		json_object_set_new(object, "native", thaw_metadata_native(&p->native));
 	return dump(text, object);
 }
 
 bool thaw_preprocess_valid(const struct thaw_preprocess *p)
 {
-	if (p->size < 1 || p->size > THAW_MAX_SIDE || p->resize < 1 || p->resize > THAW_MAX_SIDE)
+	const struct thaw_native *n = &p->native;
+	if (thaw_size_shorter(p->size) < 1 || thaw_size_longer(p->size) > THAW_MAX_SIDE || p->resize < 1 ||
+	    p->resize > THAW_MAX_SIDE)
+		return false;
+	if (n->stride < 0 || (n->stride > 0 && (n->smallest < 1 || n->largest < n->smallest ||
+						n->largest > THAW_MAX_SIDE || n->stride > THAW_MAX_SIDE)))
 		return false;
 	for (int c = 0; c < 3; c++)
 		if (!isfinite(p->mean[c]) || !isfinite(p->std[c]) || p->std[c] <= 0)
@@ -133,21 +152,39 @@ static bool read_optional(struct thaw_preprocess *p, const char *mode, const cha
 	       (p->channels == THAW_BGR || strcmp(channels, "RGB") == 0);
 }
 
+static bool read_size(struct thaw_size *size, const json_t *value)
+{
+	if (!json_is_integer(value))
+		return json_is_string(value) && thaw_size_read(size, json_string_value(value));
+	json_int_t side = json_integer_value(value);
+	*size = thaw_square(side > THAW_MAX_SIDE || side < 0 ? 0 : (int)side);
+	return true;
+}
+
+/* Absent, or complete. */
+static bool read_native(struct thaw_native *n, const json_t *value)
+{
+	return !value || json_unpack((json_t *)value, "{s:i, s:i, s:i!}", "stride", &n->stride, "smallest",
+				     &n->smallest, "largest", &n->largest) == 0;
+}
+
 thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file)
 {
 	struct thaw_preprocess read = {0};
 	double mean[3], std[3];
+	json_t *size = NULL, *native = NULL;
 	const char *filter = "", *mode = "shorter", *centre = "even", *channels = "RGB";
 	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-	bool good = object && json_unpack(object, "{s:i, s:i, s:s, s:[F,F,F], s:[F,F,F], s?s, s?s, s?s}", "size",
-					  &read.size, "resize", &read.resize, "filter", &filter, "mean", &mean[0],
-					  &mean[1], &mean[2], "std", &std[0], &std[1], &std[2], "mode", &mode, "centre",
-					  &centre, "channels", &channels) == 0;
+	bool good = object && json_unpack(object, "{s:o, s:i, s:s, s:[F,F,F], s:[F,F,F], s?s, s?s, s?s, s?o}", "size",
+					  &size, "resize", &read.resize, "filter", &filter, "mean", &mean[0], &mean[1],
+					  &mean[2], "std", &std[0], &std[1], &std[2], "mode", &mode, "centre", &centre,
+					  "channels", &channels, "native", &native) == 0;
 	for (int c = 0; c < 3 && good; c++) {
 		read.mean[c] = (float)mean[c];
 		read.std[c] = (float)std[c];
 	}
-	good = good && thaw_filter_find(filter, &read.filter) && read_optional(&read, mode, centre, channels) &&
+	good = good && read_size(&read.size, size) && read_native(&read.native, native) &&
+	       thaw_filter_find(filter, &read.filter) && read_optional(&read, mode, centre, channels) &&
 	       thaw_preprocess_valid(&read);
 	json_decref(object);
 	if (!good)

@@ -14,6 +14,11 @@ thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char 
 thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p);
 thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file);
 
+/* A size as JSON: a number, or a text such as "224x288" if it is not square; and the limits of native sizes, NULL if
+ * the size is fixed. New references. */
+json_t *thaw_metadata_size(struct thaw_size size);
+json_t *thaw_metadata_native(const struct thaw_native *native);
+
 /* Whether the sizes are in range, mean and deviation are finite, and the deviation is positive. */
 bool thaw_preprocess_valid(const struct thaw_preprocess *p);
 

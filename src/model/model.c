@@ -97,11 +97,17 @@ thaw_status thaw_model_set_classes(struct thaw_model *m, int64_t classes, char *
 	return THAW_OK;
 }
 
-thaw_status thaw_model_set_size(struct thaw_model *m, int size)
+static struct thaw_shape image_of(struct thaw_size size)
 {
-	if (size == 0 || size == m->preprocess.size)
+	return thaw_shape_of(1, size.height, size.width, 3);
+}
+
+thaw_status thaw_model_set_size(struct thaw_model *m, struct thaw_size size)
+{
+	if (size.height == 0 || thaw_size_equal(size, m->preprocess.size))
 		return THAW_OK;
-	THAW_TRY(thaw_graph_resize(m->graph, m->preprocess.size, size));
+	const struct thaw_shape from = image_of(m->preprocess.size), to = image_of(size);
+	THAW_TRY(thaw_graph_resize(m->graph, &from, &to));
 	m->preprocess = thaw_preprocess_at(&m->preprocess, size);
 	return THAW_OK;
 }

@@ -51,14 +51,17 @@ static thaw_status note_changes(struct thaw_model *m, const struct thaw_preproce
 	return THAW_OK;
 }
 
-thaw_status thaw_model_set_preprocess(struct thaw_model *m, int size, const struct thaw_preprocess_override *o)
+thaw_status thaw_model_set_preprocess(struct thaw_model *m, struct thaw_size size,
+				      const struct thaw_preprocess_override *o)
 {
 	THAW_TRY(thaw_model_set_size(m, size));
 	const struct thaw_preprocess own = m->preprocess;
 	THAW_TRY(thaw_preprocess_override_apply(&m->preprocess, o));
 	THAW_TRY(note_changes(m, &own));
+	if (size.height > 0) /* instead of the images' own sizes */
+		m->preprocess.native = (struct thaw_native){0};
 	const bool given[] = {
-		[THAW_VALUE_SIZE] = size > 0,
+		[THAW_VALUE_SIZE] = size.height > 0,
 		[THAW_VALUE_CROP] = o->crop != NULL,
 		[THAW_VALUE_INTERPOLATION] = o->interpolation != NULL,
 		[THAW_VALUE_MEAN] = o->mean != NULL,
@@ -129,10 +132,11 @@ json_t *thaw_model_preprocess_json(const struct thaw_model *m)
 {
 	const struct thaw_preprocess *p = &m->preprocess;
 	char text[THAW_PREPROCESS_TEXT], source[THAW_PREPROCESS_SOURCE];
-	return json_pack("{s:s, s:o, s:s, s:i, s:i, s:s, s:s, s:s, s:[f,f,f], s:[f,f,f]}", "from",
+	return json_pack("{s:s, s:o, s:s, s:o, s:i, s:s, s:s, s:s, s:[f,f,f], s:[f,f,f], s:o*}", "from",
 			 thaw_model_preprocess_source(m, source, sizeof(source)), "sources", sources_json(m), "text",
-			 thaw_preprocess_text(p, text, sizeof(text)), "size", p->size, "resize", p->resize, "mode",
-			 thaw_resize_mode_name(p->mode), "filter", thaw_filter_name(p->filter), "channels",
-			 p->channels == THAW_BGR ? "BGR" : "RGB", "mean", (double)p->mean[0], (double)p->mean[1],
-			 (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1], (double)p->std[2]);
+			 thaw_preprocess_text(p, text, sizeof(text)), "size", thaw_metadata_size(p->size), "resize",
+			 p->resize, "mode", thaw_resize_mode_name(p->mode), "filter", thaw_filter_name(p->filter),
+			 "channels", p->channels == THAW_BGR ? "BGR" : "RGB", "mean", (double)p->mean[0],
+			 (double)p->mean[1], (double)p->mean[2], "std", (double)p->std[0], (double)p->std[1],
+			 (double)p->std[2], "native", thaw_metadata_native(&p->native));
 }

@@ -88,10 +88,12 @@ thaw_status thaw_preprocess_timm_read(struct thaw_preprocess *p, const struct th
 	struct thaw_config c = {nested ? nested : file->object, file->path};
 	struct thaw_preprocess read = {0};
 	double share = CROP_PCT;
-	THAW_TRY(read_input_size(&read.size, &c));
+	int input;
+	THAW_TRY(read_input_size(&input, &c));
+	read.size = thaw_square(input);
 	THAW_TRY(thaw_config_number(&c, "crop_pct", &share));
 	share = share == 0 ? CROP_PCT : share; /* 0 stands for the default */
-	double side = floor(read.size / share);
+	double side = floor(input / share);
 	if (!(side >= 1 && side <= THAW_MAX_SIDE))
 		return thaw_config_refuse(&c, "crop_pct", "it must be above 0, and is at most 1 as a rule");
 	read.resize = (int)side;

@@ -197,7 +197,7 @@ static thaw_status convnext_resize(struct thaw_preprocess *p, const struct readi
 {
 	if (!shorter)
 		return thaw_config_refuse(&r->c, "size", "this processor needs shortest_edge");
-	p->size = p->resize;
+	p->size = thaw_square(p->resize);
 	p->mode = p->resize < CONVNEXT_SQUASH ? THAW_RESIZE_SHORTER : THAW_RESIZE_SQUASH;
 	return p->mode == THAW_RESIZE_SHORTER ? divide_by_share(r, CONVNEXT_CROP, &p->resize) : THAW_OK;
 }
@@ -221,7 +221,7 @@ static thaw_status read_resize(struct thaw_preprocess *p, const struct reading *
 		return thaw_config_refuse(&r->c, "crop_pct", "the processor is not known, nor its use of it");
 	}
 	p->mode = shorter ? THAW_RESIZE_SHORTER : THAW_RESIZE_SQUASH;
-	p->size = p->resize;
+	p->size = thaw_square(p->resize);
 	return shorter && !r->crop ? thaw_config_refuse(&r->c, "do_center_crop", CANNOT_BE_SQUARE) : THAW_OK;
 }
 
@@ -243,9 +243,9 @@ static thaw_status read_geometry(struct thaw_preprocess *p, struct reading *r)
 	THAW_TRY(read_size(r, "crop_size", &crop, &shorter));
 	if (shorter)
 		return thaw_config_refuse(&r->c, "crop_size", "it must have height and width");
-	if (resize && r->rule == THAW_PROCESSOR_CONVNEXT && crop != p->size)
+	if (resize && r->rule == THAW_PROCESSOR_CONVNEXT && crop != p->size.height)
 		return thaw_config_refuse(&r->c, "crop_size", "it must be as large as size");
-	p->size = crop;
+	p->size = thaw_square(crop);
 	p->resize = resize ? p->resize : crop;
 	return THAW_OK;
 }

@@ -31,8 +31,8 @@ static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *e
 static thaw_status save(const struct thaw_model *m, const char *path, bool fold, bool grid)
 {
 	struct thaw_pair entry[ENTRIES] = {0};
-	struct thaw_onnx_export_options options = {.height = m->preprocess.size,
-						   .width = m->preprocess.size,
+	struct thaw_onnx_export_options options = {.height = m->preprocess.size.height,
+						   .width = m->preprocess.size.width,
 						   .fold = fold,
 						   .grid = grid,
 						   .metadata = entry};

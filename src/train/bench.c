@@ -11,6 +11,7 @@
 #include "src/base/clock.h"
 #include "src/base/compare.h"
 #include "src/base/try.h"
+#include "src/model/metadata.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/gemm_bf16.h"
 #include "src/train/flat_params.h"
@@ -36,7 +37,7 @@ struct bench {
 	struct thaw_overlap overlap;
 	double waited; /* seconds of all steps so far from the end of the backward pass to that of the all-reduce */
 	float **gradient;
-	float *images; /* (batch,size,size,3) */
+	float *images; /* (batch,height,width,3) */
 	float *features;
 	int32_t *labels;
 	uint64_t *keys;
@@ -44,7 +45,7 @@ struct bench {
 	struct thaw_shape *shapes;    /* [nodes], of one image */
 	double *seconds;              /* [steps] */
 	float *factors;               /* [THAW_BENCH_GEMM_FLOATS] */
-	int size;
+	struct thaw_size size;
 	int64_t t; /* steps so far */
 };
 
@@ -67,7 +68,7 @@ static thaw_status open_network(struct bench *b)
 		THAW_TRY(thaw_flat_params_create(&b->params, model, thaw_optimizer_find("sgd"), 1.0, b->comm));
 	THAW_TRY(thaw_graph_lower(&b->graph, model));
 	b->size = b->model->preprocess.size;
-	struct thaw_shape image = thaw_shape_of(o->batch, b->size, b->size, 3);
+	struct thaw_shape image = thaw_shape_of(o->batch, b->size.height, b->size.width, 3);
 	THAW_TRY(thaw_executor_create(&b->trunk, b->graph, &image, THAW_TRUNK, false));
 	THAW_TRY(thaw_executor_pack(b->trunk, NULL, true));
 	return thaw_executor_create(&b->executor, b->graph, &image, THAW_TAIL, b->params != NULL);
@@ -107,7 +108,7 @@ static void fill_noise(struct bench *b, size_t batch, size_t floats)
 /* Allocates everything before the first step: a failure within a step would leave the other ranks blocked. */
 static thaw_status open_memory(struct bench *b)
 {
-	size_t batch = (size_t)b->options->batch, floats = batch * (size_t)b->size * (size_t)b->size * 3;
+	size_t batch = (size_t)b->options->batch, floats = batch * thaw_size_floats(b->size);
 	size_t nodes = (size_t)b->graph->node_count;
 	b->images = thaw_alloc(floats, sizeof(*b->images));
 	b->features = thaw_alloc((size_t)thaw_executor_features(b->trunk), sizeof(*b->features));
@@ -122,7 +123,7 @@ static thaw_status open_memory(struct bench *b)
 	    !b->seconds || !b->factors)
 		return THAW_RESOURCE;
 	fill_noise(b, batch, floats);
-	struct thaw_shape image = thaw_shape_of(1, b->size, b->size, 3);
+	struct thaw_shape image = thaw_shape_of(1, b->size.height, b->size.width, 3);
 	THAW_TRY(thaw_graph_infer(b->graph, &image, b->shapes));
 	return b->params ? open_allreduce(b) : THAW_OK;
 }
@@ -149,7 +150,7 @@ static void close_bench(struct bench *b)
 
 static const float *forward(struct bench *b)
 {
-	size_t floats = (size_t)b->size * (size_t)b->size * 3;
+	size_t floats = thaw_size_floats(b->size);
 	for (int i = 0; i < b->options->batch; i++) {
 		memcpy(thaw_executor_input(b->trunk), b->images + (size_t)i * floats, floats * sizeof(float));
 		thaw_executor_run_trunk(b->trunk, b->features);
@@ -317,14 +318,15 @@ static json_t *report(const struct bench *b, double peak, double seconds, double
 	const struct thaw_bench_options *o = b->options;
 	double update = b->comm->size == 1 ? wait : 0.0;
 	return json_pack(
-		"{s:s, s:i, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
-		"network", b->model->variant, "size", b->size, "batch", o->batch, "ranks", b->comm->size, "unfreeze",
-		o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second", o->batch * b->comm->size / seconds,
-		"sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss, "gemm_peak_gflops", peak,
-		"gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel", openblas_get_corename(), "notes",
-		b->model->notes, "precision", thaw_precision_name(o->precision), "step_seconds", seconds,
-		"update_seconds", update, "values", (json_int_t)(b->params ? b->params->length : 0),
-		"bucket_ready_seconds", ready_times(b, seconds - wait), "layers", layers);
+		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
+		"network", b->model->variant, "size", thaw_metadata_size(b->size), "batch", o->batch, "ranks",
+		b->comm->size, "unfreeze", o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
+		o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss,
+		"gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel",
+		openblas_get_corename(), "notes", b->model->notes, "precision", thaw_precision_name(o->precision),
+		"step_seconds", seconds, "update_seconds", update, "values",
+		(json_int_t)(b->params ? b->params->length : 0), "bucket_ready_seconds", ready_times(b, seconds - wait),
+		"layers", layers);
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)

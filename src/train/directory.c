@@ -123,6 +123,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |= !old && strcmp(key, "fully-conv") == 0 && !r->options.fully_conv;
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
+		allowed |= !old && strcmp(key, "fixres") == 0 && json_integer_value(value) == 0;
 		if (allowed || run_same_setting(old, value))
 			continue;
 		if (json_is_object(old) && json_is_object(value))

@@ -39,6 +39,8 @@ static thaw_status evaluate(struct run *r, double *sums)
 		.executor = r->phase.eval_executor,
 		.dataset = &r->test,
 		.features = r->phase.test_features,
+		.size = r->preprocess.size,
+		.sizes = &r->test_sizes,
 		.lanes = r->options.lanes,
 		.classes = (int)r->model->classes,
 		.damage = r->test_damage,

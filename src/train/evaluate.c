@@ -14,6 +14,7 @@ struct standalone {
 	struct thaw_evaluation e;
 	struct thaw_executor *trunk;
 	struct thaw_loader *loader;
+	struct thaw_own_sizes sizes;
 };
 
 /* Between two operators and while images are awaited: a launcher may kill a process soon after it has asked it to stop.
@@ -37,7 +38,16 @@ static thaw_status open_parts(struct standalone *s, const struct thaw_graph *gra
 			      const struct thaw_preprocess *preprocess, int decode_threads)
 {
 	struct thaw_evaluation *e = &s->e;
-	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, preprocess->size, preprocess->size, 3);
+	int first_lane = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
+	struct thaw_size size = preprocess->size;
+	if (preprocess->native.stride > 0) {
+		THAW_TRY(thaw_own_sizes_read(&s->sizes, e->dataset, &preprocess->native, e->lanes, first_lane,
+					     thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1)));
+		size = s->sizes.largest.height > 0 ? s->sizes.largest : size;
+	}
+	e->sizes = &s->sizes;
+	e->size = preprocess->size;
+	struct thaw_shape image = thaw_shape_of(THAW_EVAL_BATCH, size.height, size.width, 3);
 	THAW_TRY(thaw_executor_create(&s->trunk, graph, &image, THAW_TRUNK, false));
 	THAW_TRY(thaw_executor_pack(s->trunk, NULL, true));
 	THAW_TRY(thaw_executor_create(&e->executor, graph, &image, THAW_TAIL, false));
@@ -50,8 +60,7 @@ static thaw_status open_parts(struct standalone *s, const struct thaw_graph *gra
 		.damage = e->damage,
 		.trunk = s->trunk,
 		.lanes = e->lanes,
-		.first_lane = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank),
-		.size = preprocess->size,
+		.first_lane = first_lane,
 	};
 	return thaw_features_create(&e->features, &parts);
 }
@@ -68,6 +77,7 @@ static thaw_status evaluate(struct standalone *s, const struct thaw_graph *graph
 	thaw_damage_destroy(e->damage);
 	thaw_executor_destroy(e->executor);
 	thaw_executor_destroy(s->trunk);
+	thaw_own_sizes_release(&s->sizes);
 	return status;
 }
 
@@ -104,10 +114,9 @@ static thaw_status prepare_graph(struct thaw_graph *graph)
 }
 
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
-			  int lanes, int size, int decode_threads, double max_damaged,
-			  const struct thaw_callbacks *callbacks, json_t **result)
+			  int lanes, int decode_threads, double max_damaged, const struct thaw_callbacks *callbacks,
+			  json_t **result)
 {
-	struct thaw_preprocess preprocess = thaw_preprocess_at(&model->preprocess, size);
 	struct standalone s = {
 		.e = {.comm = comm,
 		      .dataset = dataset,
@@ -132,7 +141,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	if (status == THAW_OK)
 		status = compare_ranks(comm, model, dataset);
 	if (status == THAW_OK)
-		status = evaluate(&s, graph, &preprocess, decode_threads, sums);
+		status = evaluate(&s, graph, &model->preprocess, decode_threads, sums);
 	if (status == THAW_OK)
 		status = check_sums(&s.e, sums, max_damaged);
 	if (status == THAW_OK) {

@@ -11,20 +11,45 @@
 
 #define ROUNDS_BETWEEN_STOP_CHECKS 8
 
-/* Number of batches of a lane. */
-static int64_t lane_batches(const struct thaw_evaluation *e, int lane)
+static bool has_own_sizes(const struct thaw_evaluation *e)
 {
-	return (thaw_lane_count(e->dataset->count, e->lanes, lane) + THAW_EVAL_BATCH - 1) / THAW_EVAL_BATCH;
+	return e->sizes && thaw_own_sizes_known(e->sizes);
 }
 
-static thaw_status submit(const struct thaw_evaluation *e, int lane, int64_t batch)
+/* Number of batches of a lane, one of this rank's with own sizes; -1 if out of memory. */
+static int64_t lane_batches(const struct thaw_evaluation *e, int lane)
 {
-	int64_t samples[THAW_EVAL_BATCH], count = 0;
-	int64_t first = batch * THAW_EVAL_BATCH, all = thaw_lane_count(e->dataset->count, e->lanes, lane);
-	for (int64_t k = first; k < all && count < THAW_EVAL_BATCH; k++)
-		samples[count++] = thaw_lane_sample(k, e->lanes, lane);
-	struct thaw_feature_request request = {.samples = samples, .count = count, .lane = lane};
+	static const struct thaw_own_sizes none = {0};
+	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, lane);
+	return thaw_batches_count(has_own_sizes(e) ? e->sizes : &none, images, lane, THAW_EVAL_BATCH);
+}
+
+static thaw_status submit(const struct thaw_evaluation *e, int lane, const int64_t *samples, int64_t count)
+{
+	struct thaw_feature_request request = {.samples = samples, .count = count, .lane = lane, .size = e->size};
+	if (has_own_sizes(e))
+		request.size = thaw_own_size(e->sizes, lane, samples[0]);
 	return thaw_features_submit(e->features, &request);
+}
+
+/* The batches of a lane: consecutive images, or images of one size. */
+static thaw_status submit_lane(const struct thaw_evaluation *e, int lane)
+{
+	static const struct thaw_own_sizes none = {0};
+	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, lane), batches = lane_batches(e, lane);
+	int64_t *order = thaw_alloc((size_t)images, sizeof(*order));
+	int64_t *first = batches < 0 ? NULL : thaw_alloc((size_t)batches + 1, sizeof(*first));
+	thaw_status status = order && first ? THAW_OK : THAW_RESOURCE;
+	for (int64_t k = 0; k < images && status == THAW_OK; k++)
+		order[k] = thaw_lane_sample(k, e->lanes, lane);
+	if (status == THAW_OK)
+		status = thaw_batches_plan(has_own_sizes(e) ? e->sizes : &none, order, images, lane, THAW_EVAL_BATCH,
+					   NULL, first);
+	for (int64_t b = 0; b < batches && status == THAW_OK; b++)
+		status = submit(e, lane, order + first[b], first[b + 1] - first[b]);
+	thaw_free(order);
+	thaw_free(first);
+	return status;
 }
 
 static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
@@ -64,8 +89,7 @@ static thaw_status report_damage(const struct thaw_evaluation *e)
 static thaw_status submit_all(const struct thaw_evaluation *e, int first, int end)
 {
 	for (int lane = first; lane < end; lane++)
-		for (int64_t b = 0; b < lane_batches(e, lane); b++)
-			THAW_TRY(submit(e, lane, b));
+		THAW_TRY(submit_lane(e, lane));
 	return THAW_OK;
 }
 
@@ -74,18 +98,17 @@ static thaw_status submit_all(const struct thaw_evaluation *e, int first, int en
 static thaw_status run_rounds(const struct thaw_evaluation *e, int first, int end, int n, double *rows,
 			      thaw_status status)
 {
-	int most_lanes = (e->lanes + e->comm->size - 1) / e->comm->size;
-	int64_t rounds = most_lanes * lane_batches(e, 0); /* no lane is longer than lane 0 */
-	int lane = first;
-	int64_t batch = 0;
+	int lane = first - 1;
+	int64_t left = 0, rounds = 0; /* left: batches of the current lane */
+	for (int own = first; own < end; own++)
+		rounds += lane_batches(e, own);
+	THAW_TRY(e->comm->max(e->comm, &rounds, 1));
 	for (int64_t round = 0; round < rounds; round++) {
-		while (lane < end && batch == lane_batches(e, lane)) {
-			lane++;
-			batch = 0;
-		}
+		while (left == 0 && ++lane < end)
+			left = lane_batches(e, lane);
 		if (lane < end && status == THAW_OK) {
 			status = run_batch(e, rows + (int64_t)lane * n);
-			batch++;
+			left--;
 		}
 		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
 			THAW_TRY(thaw_comm_agree(e->comm, status));

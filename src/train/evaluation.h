@@ -2,6 +2,7 @@
 #ifndef THAW_SRC_TRAIN_EVALUATION_H
 #define THAW_SRC_TRAIN_EVALUATION_H
 
+#include "src/train/batches.h"
 #include "src/train/damage.h"
 #include "src/train/features.h"
 #include "thaw/comm.h"
@@ -17,6 +18,8 @@ struct thaw_evaluation {
 	struct thaw_executor *executor; /* of the tail, for inference on THAW_EVAL_BATCH images */
 	const struct thaw_dataset *dataset;
 	struct thaw_features *features;
+	struct thaw_size size;              /* of the inputs */
+	const struct thaw_own_sizes *sizes; /* of each image, instead of `size`; NULL or zeroed: none */
 	int lanes, classes;
 	bool sigmoid;               /* the loss is the binary cross-entropy of independent outputs */
 	struct thaw_damage *damage; /* of the dataset */

@@ -29,6 +29,7 @@ static uint64_t trunk_digest(const struct run *r, const struct thaw_dataset *dat
 	d = thaw_digest(numbers, sizeof(numbers), d);
 	d = thaw_digest(&r->preprocess, sizeof(r->preprocess), d);
 	d = thaw_digest(&r->augment, sizeof(r->augment), d);
+	d = thaw_digest(&r->sizes, sizeof(r->sizes), d);
 	for (int i = 1; i < cut; i++) {
 		const struct thaw_node *n = &g->nodes[i];
 		d = digest_text(n->op->name, d);
@@ -100,8 +101,9 @@ thaw_status run_open_caches(struct run *r)
 		THAW_TRY(thaw_make_directory(r->options.cache_dir));
 	if (evaluations(r) > 1)
 		THAW_TRY(create_caches(r, &r->phase.test_cache, &r->test, "test", 1, &bytes));
-	if (r->options.views > 0 && run_phase_options(r)->epochs > r->options.views)
-		THAW_TRY(create_caches(r, &r->phase.train_cache, &r->train, "train", r->options.views, &bytes));
+	int views = run_phase_options(r)->fixres ? 1 : r->options.views;
+	if (views > 0 && run_phase_options(r)->epochs > views)
+		THAW_TRY(create_caches(r, &r->phase.train_cache, &r->train, "train", views, &bytes));
 	return THAW_OK;
 }
 

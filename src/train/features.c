@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
@@ -9,6 +10,7 @@
 struct pending {
 	struct pending *next;
 	int64_t count;
+	struct thaw_size size;
 	struct thaw_cache *cache; /* of the lane; NULL: none */
 	uint64_t seed, epoch, view;
 	bool *cached;      /* [count] */
@@ -18,11 +20,27 @@ struct pending {
 struct thaw_features {
 	struct thaw_feature_parts parts;
 	struct pending *first, *last;
-	float *record; /* one image's features */
-	int64_t room;  /* length of labels and keys */
+	float *record;       /* one image's features */
+	int64_t record_room; /* floats */
+	int64_t room;        /* length of labels and keys */
 	int32_t *labels;
 	uint64_t *keys;
 };
+
+/* Room for an image's features at the trunk's size, and for a whole entry of the cache. */
+static thaw_status reserve_record(struct thaw_features *f)
+{
+	int64_t floats = max_int64(thaw_executor_features(f->parts.trunk), f->parts.cached_floats);
+	if (floats <= f->record_room)
+		return THAW_OK;
+	thaw_free(f->record);
+	f->record_room = 0;
+	f->record = thaw_alloc((size_t)floats, sizeof(*f->record));
+	if (!f->record)
+		return THAW_RESOURCE;
+	f->record_room = floats;
+	return THAW_OK;
+}
 
 thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts)
 {
@@ -30,10 +48,10 @@ thaw_status thaw_features_create(struct thaw_features **features, const struct t
 	if (!f)
 		return THAW_RESOURCE;
 	f->parts = *parts;
-	f->record = thaw_alloc((size_t)thaw_executor_features(parts->trunk), sizeof(*f->record));
-	if (!f->record) {
+	thaw_status status = reserve_record(f);
+	if (status != THAW_OK) {
 		thaw_features_destroy(f);
-		return THAW_RESOURCE;
+		return status;
 	}
 	*features = f;
 	return THAW_OK;
@@ -83,6 +101,7 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 		return NULL;
 	}
 	w->count = r->count;
+	w->size = r->size;
 	w->cache = f->parts.cache && f->parts.views > 0 ? f->parts.cache[r->lane - f->parts.first_lane] : NULL;
 	w->seed = r->seed;
 	w->epoch = r->epoch;
@@ -110,7 +129,7 @@ static thaw_status request_missing(struct thaw_features *f, const struct pending
 		.training = r->augment,
 		.seed = r->seed,
 		.epoch = r->epoch,
-		.size = f->parts.size,
+		.size = r->size,
 		.view = r->view,
 	};
 	thaw_status status = thaw_loader_submit(f->parts.loader, &request);
@@ -151,11 +170,20 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 	return THAW_OK;
 }
 
-static bool run_trunk(struct thaw_features *f, const float *image)
+static bool run_trunk(struct thaw_features *f, const float *image, size_t floats)
 {
-	size_t side = (size_t)f->parts.size;
-	memcpy(thaw_executor_input(f->parts.trunk), image, side * side * 3 * sizeof(float));
+	memcpy(thaw_executor_input(f->parts.trunk), image, floats * sizeof(float));
 	return thaw_executor_run_trunk(f->parts.trunk, f->record);
+}
+
+/* Brings both executors to the size of the batch, unless it is empty. */
+static thaw_status set_size(struct thaw_features *f, const struct pending *w, struct thaw_executor *tail)
+{
+	if (w->count == 0)
+		return THAW_OK;
+	THAW_TRY(thaw_executor_resize(f->parts.trunk, w->size.height, w->size.width));
+	THAW_TRY(thaw_executor_resize(tail, w->size.height, w->size.width));
+	return reserve_record(f);
 }
 
 /* Sample by sample in the order of the request; the loader's batch has the same order. THAW_UNFINISHED when the trunk
@@ -163,7 +191,8 @@ static bool run_trunk(struct thaw_features *f, const float *image)
 static thaw_status collect(struct thaw_features *f, const struct pending *w, const struct thaw_batch *fresh,
 			   struct thaw_executor *tail, struct thaw_feature_batch *batch)
 {
-	size_t image = (size_t)f->parts.size * (size_t)f->parts.size * 3;
+	size_t image = thaw_size_floats(w->size);
+	bool fits = thaw_executor_features(f->parts.trunk) <= f->parts.cached_floats;
 	int64_t next = 0;
 	for (int64_t i = 0; i < w->count; i++) {
 		int64_t sample = w->samples[i];
@@ -171,10 +200,10 @@ static thaw_status collect(struct thaw_features *f, const struct pending *w, con
 			THAW_TRY(thaw_cache_get(w->cache, entry_of(f, w, i), f->record));
 			thaw_contents_note(f->parts.contents, sample, thaw_cache_content(w->cache, entry_of(f, w, i)));
 		} else if (next < fresh->count && fresh->samples[next] == sample) {
-			if (!run_trunk(f, fresh->images + (size_t)next * image))
+			if (!run_trunk(f, fresh->images + (size_t)next * image, image))
 				return thaw_fail(THAW_UNFINISHED, "asked to stop while features were computed");
 			thaw_contents_note(f->parts.contents, sample, fresh->fingerprints[next].content);
-			if (w->cache)
+			if (w->cache && fits)
 				thaw_cache_put(w->cache, entry_of(f, w, i), &fresh->fingerprints[next], f->record);
 			next++;
 		} else {
@@ -198,7 +227,9 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 	*batch = (struct thaw_feature_batch){0};
 	thaw_status status = thaw_loader_next(f->parts.loader, &fresh);
 	if (status == THAW_OK) {
-		status = reserve(f, w->count);
+		status = set_size(f, w, tail);
+		if (status == THAW_OK)
+			status = reserve(f, w->count);
 		if (status == THAW_OK) {
 			batch->fresh = thaw_damage_note(f->parts.damage, fresh);
 			status = collect(f, w, fresh, tail, batch);

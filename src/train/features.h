@@ -23,8 +23,8 @@ struct thaw_feature_parts {
 	struct thaw_executor *trunk;
 	struct thaw_cache **cache; /* [lanes of this rank], entry number sample / lanes * views + view; NULL: none */
 	int lanes, first_lane;     /* of the run; of this rank */
-	int views; /* cached views of each sample; 0: a new view in every epoch, so the cache is not used */
-	int size;  /* input width and height in pixels */
+	int views;             /* cached views of each sample; 0: a new view in every epoch, so the cache is not used */
+	int64_t cached_floats; /* of one entry; views of images with more features are not cached */
 };
 
 /* A batch of samples of one lane. */
@@ -32,6 +32,7 @@ struct thaw_feature_request {
 	const int64_t *samples; /* [count]; copied */
 	int64_t count;
 	int lane;
+	struct thaw_size size; /* of the inputs, in pixels */
 	bool augment;
 	uint64_t seed, epoch, view;
 };
@@ -48,8 +49,9 @@ thaw_status thaw_features_create(struct thaw_features **features, const struct t
 void thaw_features_destroy(struct thaw_features *features); /* NULL is fine */
 /* Starts loading a batch. Batches are returned in the order of their requests. */
 thaw_status thaw_features_submit(struct thaw_features *features, const struct thaw_feature_request *request);
-/* Writes the features of the oldest request to the input of `tail`, whose batch must be large enough. *batch is valid
- * until the next call. THAW_SOFTWARE when there is no request. */
+/* Writes the features of the oldest request to the input of `tail`, whose batch must be large enough; sets the size of
+ * trunk and tail to that of the request. *batch is valid until the next call. THAW_SOFTWARE when there is no request.
+ */
 thaw_status thaw_features_load_next(struct thaw_features *features, struct thaw_executor *tail,
 				    struct thaw_feature_batch *batch);
 /* Cancels the requests that were not loaded. */

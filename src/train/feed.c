@@ -16,6 +16,35 @@ static void choose_view(const struct run *r, struct thaw_feature_request *reques
 	request->epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
 	request->view = views > 0 ? (uint64_t)(r->at.epoch % views) : request->epoch;
 	request->augment = views == 0 || request->view > 0;
+	if (run_phase_options(r)->fixres) {
+		request->view = 0;
+		request->augment = false;
+	}
+}
+
+bool run_trains_native(const struct run *r)
+{
+	return r->sizes.mode == THAW_SIZES_NATIVE;
+}
+
+/* A view without augmentation has the size of the evaluation. */
+static struct thaw_size choose_size(const struct run *r, const struct thaw_feature_request *request, int64_t step)
+{
+	if (run_trains_native(r))
+		return request->count > 0 ? thaw_own_size(&r->train_sizes, request->lane, request->samples[0])
+					  : thaw_square(r->train_sizes.limits.smallest);
+	if (!request->augment)
+		return r->preprocess.size;
+	struct thaw_step_place place = {.seed = request->seed,
+					.epoch = r->at.epoch,
+					.step = step,
+					.lane = request->lane,
+					.view = r->options.views > 0 ? (int64_t)request->view : -1};
+	for (int i = 0; i < r->phase_count; i++) {
+		place.epoch += i < r->at.phase ? r->phases[i].epochs : 0;
+		place.epochs += r->phases[i].fixres ? 0 : r->phases[i].epochs;
+	}
+	return thaw_sizes_at(&r->sizes, &place);
 }
 
 thaw_status run_feed_ahead(struct run *r, int64_t step)
@@ -23,27 +52,41 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 	if (step >= r->steps_per_epoch)
 		return THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
-		int64_t size = run_lane_batch(r, lane);
-		int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane);
-		int64_t first = min_int64(step * size, all);
+		int own = lane - r->first_lane;
+		int64_t batch = min_int64(step, r->batches[own]), next = min_int64(step + 1, r->batches[own]);
+		const int64_t *first = r->batch_first[own];
 		struct thaw_feature_request request = {
-			.samples = r->order[lane - r->first_lane] + first,
-			.count = min_int64(size, all - first),
+			.samples = r->order[own] + first[batch],
+			.count = first[next] - first[batch],
 			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
 		};
 		choose_view(r, &request);
+		request.size = choose_size(r, &request, step);
 		THAW_TRY(thaw_features_submit(r->phase.train_features, &request));
 	}
 	return THAW_OK;
+}
+
+/* The order of the lane's samples in this epoch, and its batches. */
+static thaw_status plan_lane(struct run *r, int lane, uint64_t epoch)
+{
+	static const struct thaw_own_sizes none = {0};
+	int own = lane - r->first_lane;
+	uint64_t seed = (uint64_t)r->options.seed;
+	int64_t images = thaw_lane_count(r->train.count, r->options.lanes, lane);
+	struct thaw_random shuffle = thaw_random_stream(seed, THAW_STREAM_BATCHES, epoch, (uint64_t)lane);
+	const struct thaw_own_sizes *sizes = run_trains_native(r) ? &r->train_sizes : &none;
+	thaw_lane_order(r->train.count, r->options.lanes, lane, seed, epoch, r->order[own]);
+	return thaw_batches_plan(sizes, r->order[own], images, lane, run_lane_batch(r, lane), &shuffle,
+				 r->batch_first[own]);
 }
 
 thaw_status run_feed_epoch(struct run *r)
 {
 	uint64_t epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
 	for (int lane = r->first_lane; lane < r->end_lane; lane++)
-		thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch,
-				r->order[lane - r->first_lane]);
+		THAW_TRY(plan_lane(r, lane, epoch));
 	for (int64_t ahead = 0; ahead < RUN_STEPS_AHEAD; ahead++)
 		THAW_TRY(run_feed_ahead(r, r->at.step + ahead));
 	return THAW_OK;

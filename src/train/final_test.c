@@ -10,6 +10,7 @@ struct parts {
 	struct thaw_loader *loader;
 	struct thaw_damage *damage;
 	struct thaw_features *features;
+	struct thaw_own_sizes sizes;
 };
 
 static thaw_status open_parts(struct parts *p, struct run *r)
@@ -18,6 +19,9 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 				    RUN_STEPS_AHEAD));
 	thaw_loader_on_wait(p->loader, run_abandons, r);
 	THAW_TRY(thaw_damage_create(&p->damage, &r->final_test));
+	if (r->preprocess.native.stride > 0)
+		THAW_TRY(thaw_own_sizes_read(&p->sizes, &r->final_test, &r->preprocess.native, r->options.lanes,
+					     r->first_lane, r->end_lane));
 	struct thaw_feature_parts parts = {
 		.dataset = &r->final_test,
 		.loader = p->loader,
@@ -27,7 +31,6 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 		.lanes = r->options.lanes,
 		.first_lane = r->first_lane,
 		.views = 1,
-		.size = r->preprocess.size,
 	};
 	return thaw_features_create(&p->features, &parts);
 }
@@ -39,6 +42,8 @@ static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
 		.executor = r->phase.eval_executor,
 		.dataset = &r->final_test,
 		.features = p->features,
+		.size = r->preprocess.size,
+		.sizes = &p->sizes,
 		.lanes = r->options.lanes,
 		.classes = (int)r->model->classes,
 		.damage = p->damage,
@@ -67,6 +72,7 @@ thaw_status run_evaluate_final(struct run *r, json_t **metrics)
 	thaw_features_destroy(p.features);
 	thaw_loader_destroy(p.loader);
 	thaw_damage_destroy(p.damage);
+	thaw_own_sizes_release(&p.sizes);
 	thaw_free(sums);
 	return status;
 }

@@ -70,6 +70,12 @@ out:
 	return status;
 }
 
+void thaw_flat_params_freeze(struct thaw_flat_params *params)
+{
+	for (int i = 0; i < params->count; i++)
+		params->entries[i].frozen = !params->graph->params[params->entries[i].param].trainable;
+}
+
 void thaw_flat_params_destroy(struct thaw_flat_params *params)
 {
 	if (!params)
@@ -142,7 +148,7 @@ bool thaw_flat_params_update(struct thaw_flat_params *params, struct thaw_shard 
 	bool finite = true;
 	for (int i = 0; i < params->count; i++) {
 		const struct thaw_flat_param *p = &params->entries[i];
-		struct thaw_shard left = within_param(p, shard);
+		struct thaw_shard left = p->frozen ? (struct thaw_shard){0} : within_param(p, shard);
 		while (left.count > 0) {
 			struct thaw_shard part = left;
 			part.count = min_int64(left.count, BLOCK);

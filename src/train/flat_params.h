@@ -20,6 +20,7 @@ struct thaw_flat_param {
 	int64_t offset, count;
 	double lr_factor;
 	bool decays;    /* weight decay applies */
+	bool frozen;    /* not updated */
 	bool statistic; /* a moving statistic, updated as (1 - momentum) * old + momentum * new */
 	float momentum; /* of a statistic */
 };
@@ -41,6 +42,9 @@ struct thaw_flat_params {
 thaw_status thaw_flat_params_create(struct thaw_flat_params **params, struct thaw_graph *graph,
 				    const struct thaw_optimizer *optimizer, double layer_decay,
 				    const struct thaw_comm *comm);
+/* From now on updates skip the entries whose parameters are no longer trainable in the graph. Gradients of these are
+ * not read, and may be anything. */
+void thaw_flat_params_freeze(struct thaw_flat_params *params);
 /* NULL is fine. The graph must no longer be used, or another vector must have taken over its parameters. */
 void thaw_flat_params_destroy(struct thaw_flat_params *params);
 

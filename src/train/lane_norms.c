@@ -13,7 +13,7 @@
  * without images compute nothing. */
 static void find_smallest_batches(const struct run *r, int64_t *whole, int64_t *any)
 {
-	*whole = *any = INT64_MAX;
+	*whole = *any = run_trains_native(r) ? 1 : INT64_MAX; /* an image may be the only one of its size */
 	for (int lane = 0; lane < r->options.lanes; lane++) {
 		int64_t batch = run_lane_batch(r, lane);
 		int64_t last = thaw_lane_count(r->train.count, r->options.lanes, lane) % batch;
@@ -36,11 +36,19 @@ static int find_norm_of_one_value(const struct thaw_graph *g, const struct thaw_
 	return -1;
 }
 
+/* Of the training steps on this rank. */
+static struct thaw_size smallest_size(const struct run *r)
+{
+	if (run_trains_native(r) && r->train_sizes.smallest.height > 0)
+		return r->train_sizes.smallest;
+	return thaw_size_shorter(r->sizes.from) < thaw_size_shorter(r->sizes.to) ? r->sizes.from : r->sizes.to;
+}
+
 thaw_status run_find_lone_norm(const struct run *r, const char **name)
 {
 	const struct thaw_graph *g = r->model->graph;
-	int64_t side = r->preprocess.size;
-	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	struct thaw_size size = smallest_size(r);
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	thaw_status status = shapes ? thaw_graph_infer(g, &image, shapes) : THAW_RESOURCE;
 	int norm = status == THAW_OK ? find_norm_of_one_value(g, shapes) : -1;

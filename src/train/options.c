@@ -68,6 +68,27 @@ static thaw_status resolve_choices(struct run *r)
 	return run_cache_budget(r, &bytes);
 }
 
+/* Before anything is opened: whether the sizes and their options fit together. */
+static thaw_status resolve_sizes(const struct thaw_train_options *o)
+{
+	struct thaw_sizes sizes;
+	THAW_TRY(thaw_sizes_read(&sizes, o->size));
+	bool native = sizes.mode == THAW_SIZES_NATIVE;
+	if (o->fixres < 0)
+		return refuse("out of range", "--fixres", "give at least 0");
+	if (o->max_size < 0 || o->max_size > THAW_MAX_SIDE)
+		return refuse("out of range", "--max-size", "give 1 to 16384, or 0 for the default");
+	if (o->max_size > 0 && !native)
+		return refuse("a limit for sizes that are not native", "--max-size", "omit it, or give --size native");
+	if (o->fixres > 0 && native)
+		return refuse("images are evaluated at the sizes they are trained at", "--fixres",
+			      "omit it, or give another --size");
+	if (o->views > 0 && sizes.mode == THAW_SIZES_GROWING)
+		return refuse("each epoch has another size, so no view is used twice", "--views",
+			      "omit it, or give another --size");
+	return THAW_OK;
+}
+
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
@@ -83,6 +104,7 @@ thaw_status run_resolve_options(struct run *r)
 		return refuse("out of range", "--lanes", "give 1 to 65536, or 0 for the default");
 	if (o->views < 0)
 		return refuse("out of range", "--views", "give at least 0");
+	THAW_TRY(resolve_sizes(o));
 	THAW_TRY(resolve_choices(r));
 	if (o->lanes == 0)
 		o->lanes = max_int(r->comm->size, DEFAULT_LANES);
@@ -138,7 +160,8 @@ json_t *run_config_json(const struct run *r)
 		{"head-epochs", json_integer(o->head_epochs)},
 		{"lanes", json_integer(o->lanes)},
 		{"batch", json_integer(o->batch)},
-		{"size", json_integer(r->preprocess.size)},
+		{"size", thaw_sizes_json(&r->sizes)},
+		{"fixres", json_integer(o->fixres)},
 		{"fully-conv", json_boolean(o->fully_conv)},
 		{"preprocess", preprocess_json(&r->preprocess)},
 		{"seed", json_integer(o->seed)},

@@ -23,28 +23,77 @@ void run_close_phase(struct run *r)
 	*p = (struct run_phase){.params = p->params};
 }
 
+/* Whether what other phases trained stays frozen in this one, and yet is part of its checkpoints. */
+static thaw_status mark_kept(struct run *r, int phase, bool *trainable)
+{
+	struct thaw_graph *g = r->model->graph;
+	for (int i = 0; i < phase; i++) {
+		THAW_TRY(thaw_graph_unfreeze(g, r->phases[i].unfreeze));
+		thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+		for (int k = 0; k < g->param_count; k++)
+			trainable[k] |= g->params[k].trainable;
+	}
+	return THAW_OK;
+}
+
+thaw_status run_unfreeze(struct run *r, int phase, bool kept)
+{
+	struct thaw_graph *g = r->model->graph;
+	bool *trainable = thaw_alloc((size_t)g->param_count, sizeof(*trainable));
+	thaw_status status = trainable ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK && kept)
+		status = mark_kept(r, phase, trainable);
+	if (status == THAW_OK)
+		status = thaw_graph_unfreeze(g, r->phases[phase].unfreeze);
+	if (status == THAW_OK)
+		thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+	for (int k = 0; status == THAW_OK && k < g->param_count; k++)
+		g->params[k].trainable |= trainable[k];
+	thaw_free(trainable);
+	return status;
+}
+
 static thaw_status create_params(struct run *r)
 {
 	struct run_phase *p = &r->phase;
 	struct thaw_flat_params *params;
-	THAW_TRY(thaw_graph_unfreeze(r->model->graph, run_phase_options(r)->unfreeze));
-	thaw_graph_set_precision(r->model->graph, r->options.precision);
-	thaw_graph_batch_statistics(r->model->graph, r->options.bn == THAW_BN_LANE);
-	THAW_TRY(run_find_lone_norm(r, &p->lone_norm));
-	THAW_TRY(thaw_flat_params_create(&params, r->model->graph, r->optimizer, r->options.layer_decay, r->comm));
+	struct thaw_graph *g = r->model->graph;
+	thaw_graph_set_precision(g, r->options.precision);
+	THAW_TRY(run_unfreeze(r, (int)r->at.phase, true));
+	THAW_TRY(thaw_flat_params_create(&params, g, r->optimizer, r->options.layer_decay, r->comm));
 	thaw_flat_params_destroy(p->params); /* of the previous phase: the new ones have taken over its parameters */
 	p->params = params;
-	return THAW_OK;
+	THAW_TRY(run_unfreeze(r, (int)r->at.phase, false));
+	thaw_flat_params_freeze(params);
+	return run_find_lone_norm(r, &p->lone_norm);
+}
+
+static struct thaw_size larger(struct thaw_size a, struct thaw_size b)
+{
+	return (int64_t)a.height * a.width >= (int64_t)b.height * b.width ? a : b;
+}
+
+struct thaw_size run_largest_size(const struct run *r)
+{
+	struct thaw_size size = r->preprocess.size;
+	if (r->preprocess.native.stride > 0)
+		size = larger(size, r->test_sizes.largest);
+	if (run_phase_options(r)->fixres)
+		return size;
+	if (run_trains_native(r))
+		return larger(size, r->train_sizes.largest);
+	return larger(larger(size, r->sizes.from), r->sizes.to);
 }
 
 static thaw_status create_executors(struct run *r)
 {
 	struct run_phase *p = &r->phase;
-	int64_t batch = 1, side = r->preprocess.size;
+	int64_t batch = 1;
+	struct thaw_size size = run_largest_size(r); /* smaller ones need no more memory */
 	for (int lane = 0; lane < r->options.lanes;
 	     lane++) /* the largest lane's on every rank: same executor, same bits */
 		batch = max_int64(batch, run_lane_batch(r, lane));
-	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
+	struct thaw_shape image = thaw_shape_of(batch, size.height, size.width, 3);
 	THAW_TRY(thaw_executor_create(&p->tail_executor, p->graph, &image, THAW_TAIL, true));
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_executor_create(&p->eval_executor, p->graph, &image, THAW_TAIL, false));
@@ -84,8 +133,8 @@ static thaw_status open_features(struct run *r)
 		.cache = p->train_cache,
 		.lanes = r->options.lanes,
 		.first_lane = r->first_lane,
-		.views = r->options.views,
-		.size = r->preprocess.size,
+		.views = run_phase_options(r)->fixres ? 1 : r->options.views,
+		.cached_floats = thaw_executor_features(p->trunk_executor),
 	};
 	THAW_TRY(thaw_features_create(&p->train_features, &parts));
 	parts.dataset = &r->test;

@@ -268,6 +268,10 @@ thaw_status run_resume(struct run *r)
 	r->at = at;
 	if (step >= 0) {
 		THAW_TRY_OUT(restore_state(r, &w));
+		if (run_phase_options(r)->fixres) { /* what earlier phases trained is folded into the frozen part */
+			THAW_TRY_OUT(run_enter_phase(r, at.phase));
+			THAW_TRY_OUT(restore_state(r, &w));
+		}
 		THAW_TRY_OUT(run_contents_resume(r));
 		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));

@@ -11,6 +11,7 @@
 #ifndef THAW_SRC_TRAIN_RUN_H
 #define THAW_SRC_TRAIN_RUN_H
 
+#include "src/train/batches.h"
 #include "src/train/contents_file.h"
 #include "src/train/evaluation.h"
 #include "src/train/flat_params.h"
@@ -18,6 +19,7 @@
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
 #include "src/train/overlap.h"
+#include "src/train/step_size.h"
 #include "src/train/undo.h"
 #include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
@@ -40,15 +42,17 @@ enum {
 	SLOTS
 };
 
-#define RUN_MAX_PHASES  2
+#define RUN_MAX_PHASES  3
 #define RUN_STEPS_AHEAD 2 /* steps whose batches are requested from the loader in advance */
 
-/* A phase trains one set of parameters: first the classifier alone ("head"), then the tail ("train"). */
+/* A phase trains one set of parameters: first the classifier alone ("head"), then the tail ("train"), then classifier
+ * and norms at the size of the evaluation ("fixres"). */
 struct phase_options {
 	const char *name;
 	const char *unfreeze;
 	int64_t epochs;
 	double lr;
+	bool fixres; /* images are prepared as for the evaluation */
 };
 
 /* How far the run is. No pointers, so that rank 0 can broadcast it; every checkpoint holds all of it. Written by
@@ -117,7 +121,8 @@ struct run {
 	struct thaw_model *model;
 	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
 	bool logged_private_weights;            /* the log already says that ranks hold separate copies of weights */
-	struct thaw_preprocess preprocess;
+	struct thaw_preprocess preprocess;      /* of evaluations */
+	struct thaw_sizes sizes;                /* of training steps */
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
 	struct phase_options phases[RUN_MAX_PHASES];
@@ -125,7 +130,12 @@ struct run {
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
 	size_t state_bytes; /* of the largest phase: trained parameters and their optimizer state */
-	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
+	/* Of the images; zeroed unless sizes are native. Evaluations may have one size while the training has not. */
+	struct thaw_own_sizes train_sizes, test_sizes;
+	/* The batches of this epoch, by run_feed_epoch. */
+	int64_t **order;       /* [lanes of this rank][images of the lane]: samples */
+	int64_t **batch_first; /* [lanes of this rank][batches + 1]: positions in `order` */
+	int64_t *batches;      /* [lanes of this rank] */
 	struct thaw_damage *train_damage, *test_damage;
 	int64_t damaged;       /* training images found damaged in this process, by run_step */
 	int64_t damaged_limit; /* more stop the run */
@@ -201,7 +211,10 @@ thaw_status run_compare_recorded_images(const struct run *r, const json_t *recor
 void run_announce(struct run *r);
 int64_t run_total_steps(const struct run *r);
 
-/* phase.c: builds r->phase; closes the previous one first. Collective. */
+/* phase.c: marks what the phase trains in the model's graph. kept: as well what it does not train and earlier phases
+ * did, so that it is part of checkpoints. */
+thaw_status run_unfreeze(struct run *r, int phase, bool kept);
+/* Builds r->phase; closes the previous one first. Collective. */
 thaw_status run_enter_phase(struct run *r, int64_t phase);
 void run_close_phase(struct run *r);
 /* Leaves one copy of frozen weights per node; see thaw_node_weights_create. Logs once if that fails. Collective. */
@@ -314,6 +327,11 @@ thaw_status run_compare_weights(struct run *r);
 int64_t run_lane_batch(const struct run *r, int lane);   /* images of the lane in one step */
 thaw_status run_feed_epoch(struct run *r);               /* computes the epoch's order; requests from at.step on */
 thaw_status run_feed_ahead(struct run *r, int64_t step); /* requests the batches of one step for this rank's lanes */
+
+/* Whether images have their own sizes in training. */
+bool run_trains_native(const struct run *r);
+/* phase.c: the largest input of the current phase and its evaluations on this rank. */
+struct thaw_size run_largest_size(const struct run *r);
 
 /* lane_norms.c: THAW_CONFIG if a batch norm that is unfrozen would normalise one value per channel. */
 thaw_status run_check_lane_norms(struct run *r);

@@ -99,11 +99,13 @@ static void log_found(struct run *r)
 
 void run_announce(struct run *r)
 {
-	char text[THAW_PRECISION_LINE];
+	char text[THAW_PRECISION_LINE], sizes[THAW_SIZES_LINE];
 	log_found(r);
 	log_preprocess(r);
 	if (thaw_precision_line(r->options.precision, text, sizeof(text)))
 		run_log(r, "%s", text);
+	if (thaw_sizes_line(&r->sizes, sizes, sizeof(sizes)))
+		run_log(r, "%s", sizes);
 	log_weights(r);
 	log_steps(r);
 	if (has_frozen_weights(r))
@@ -111,6 +113,24 @@ void run_announce(struct run *r)
 				 "the frozen part stays random and the classifier learns from noise: give FAMILY:FILE "
 				 "with pretrained weights, or --unfreeze all to train from scratch");
 	thaw_warn_small_input(r->comm, r->callbacks, r->model, &r->train);
+}
+
+/* The sizes of training steps, and the preprocessing of evaluations, which the trained network records. */
+static thaw_status set_sizes(struct run *r)
+{
+	const struct thaw_train_options *o = &r->options;
+	THAW_TRY(thaw_sizes_read(&r->sizes, o->size));
+	struct thaw_size evaluation = thaw_sizes_evaluation(&r->sizes);
+	if (o->eval_size && !thaw_size_read(&evaluation, o->eval_size))
+		return thaw_fail(THAW_USAGE, "not an input size: --eval-size %.64s: give a side or HEIGHTxWIDTH",
+				 o->eval_size);
+	if (!o->origin)
+		THAW_TRY(thaw_model_set_preprocess(r->model, evaluation, &o->images));
+	THAW_TRY(thaw_sizes_fit(&r->sizes, r->model, o->max_size));
+	if (!o->eval_size)
+		r->model->preprocess.native = r->sizes.native;
+	r->preprocess = r->model->preprocess;
+	return THAW_OK;
 }
 
 static thaw_status load_model(struct run *r)
@@ -133,10 +153,7 @@ static thaw_status open_model(struct run *r)
 	bool given = r->options.bn != THAW_BN_AUTO;
 	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
-	/* Recorded in the trained network. */
-	if (!r->options.origin)
-		THAW_TRY(thaw_model_set_preprocess(r->model, r->options.size, &r->options.images));
-	r->preprocess = r->model->preprocess;
+	THAW_TRY(set_sizes(r));
 	if (given)
 		log_norms(r);
 	r->augment = thaw_augment_default();
@@ -151,27 +168,56 @@ static void set_phases(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	if (o->head_epochs > 0)
-		r->phases[r->phase_count++] = (struct phase_options){"head", "head", o->head_epochs, o->head_lr};
+		r->phases[r->phase_count++] = (struct phase_options){"head", "head", o->head_epochs, o->head_lr, false};
 	if (o->epochs > 0)
-		r->phases[r->phase_count++] = (struct phase_options){"train", o->unfreeze, o->epochs, o->lr};
+		r->phases[r->phase_count++] = (struct phase_options){"train", o->unfreeze, o->epochs, o->lr, false};
+	if (o->fixres > 0)
+		r->phases[r->phase_count++] =
+			(struct phase_options){"fixres", "head+norms", o->fixres, o->head_lr, true};
+}
+
+static thaw_status read_own_sizes(struct run *r)
+{
+	int lanes = r->options.lanes;
+	if (run_trains_native(r))
+		THAW_TRY(thaw_own_sizes_read(&r->train_sizes, &r->train, &r->sizes.native, lanes, r->first_lane,
+					     r->end_lane));
+	if (r->preprocess.native.stride > 0)
+		THAW_TRY(thaw_own_sizes_read(&r->test_sizes, &r->test, &r->preprocess.native, lanes, r->first_lane,
+					     r->end_lane));
+	return THAW_OK;
+}
+
+static thaw_status open_lane(struct run *r, int lane)
+{
+	int own = lane - r->first_lane;
+	int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane);
+	r->batches[own] = thaw_batches_count(&r->train_sizes, all, lane, run_lane_batch(r, lane));
+	if (r->batches[own] < 0)
+		return THAW_RESOURCE;
+	r->steps_per_epoch = max_int64(r->steps_per_epoch, r->batches[own]);
+	r->order[own] = thaw_alloc((size_t)all, sizeof(**r->order));
+	r->batch_first[own] = thaw_alloc((size_t)r->batches[own] + 1, sizeof(**r->batch_first));
+	return r->order[own] && r->batch_first[own] ? THAW_OK : THAW_RESOURCE;
 }
 
 static thaw_status set_lanes(struct run *r)
 {
 	r->first_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank);
 	r->end_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank + 1);
-	r->order = thaw_alloc((size_t)(r->end_lane - r->first_lane), sizeof(*r->order));
-	if (!r->order)
+	size_t own = (size_t)(r->end_lane - r->first_lane);
+	r->order = thaw_alloc(own, sizeof(*r->order));
+	r->batch_first = thaw_alloc(own, sizeof(*r->batch_first));
+	r->batches = thaw_alloc(own, sizeof(*r->batches));
+	if (!r->order || !r->batch_first || !r->batches)
 		return THAW_RESOURCE;
-	for (int lane = 0; lane < r->options.lanes; lane++) {
+	THAW_TRY(read_own_sizes(r));
+	for (int lane = r->first_lane; lane < r->end_lane; lane++)
+		THAW_TRY(open_lane(r, lane));
+	/* With native sizes, ranks know the number of batches of their own lanes only: see run_open. */
+	for (int lane = 0; lane < r->options.lanes && !run_trains_native(r); lane++) {
 		int64_t all = thaw_lane_count(r->train.count, r->options.lanes, lane), size = run_lane_batch(r, lane);
 		r->steps_per_epoch = max_int64(r->steps_per_epoch, (all + size - 1) / size);
-		if (lane < r->first_lane || lane >= r->end_lane)
-			continue;
-		int64_t **order = &r->order[lane - r->first_lane];
-		*order = thaw_alloc((size_t)all, sizeof(**order));
-		if (!*order)
-			return THAW_RESOURCE;
 	}
 	return THAW_OK;
 }
@@ -179,7 +225,9 @@ static thaw_status set_lanes(struct run *r)
 static thaw_status open_loaders(struct run *r)
 {
 	int lanes = r->end_lane - r->first_lane;
-	THAW_TRY(thaw_loader_create(&r->train_loader, &r->train, &r->preprocess, &r->augment, r->options.decode_threads,
+	struct thaw_preprocess train = r->preprocess;
+	train.native = r->sizes.native;
+	THAW_TRY(thaw_loader_create(&r->train_loader, &r->train, &train, &r->augment, r->options.decode_threads,
 				    RUN_STEPS_AHEAD * lanes));
 	THAW_TRY(thaw_loader_create(&r->test_loader, &r->test, &r->preprocess, NULL, r->options.decode_threads,
 				    RUN_STEPS_AHEAD));
@@ -196,12 +244,13 @@ static thaw_status open_here(struct run *r)
 	THAW_TRY(open_model(r));
 	set_phases(r);
 	for (int i = 0; i < r->phase_count; i++) {
-		THAW_TRY(thaw_graph_unfreeze(r->model->graph, r->phases[i].unfreeze));
+		THAW_TRY(run_unfreeze(r, i, true));
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
+	thaw_graph_batch_statistics(r->model->graph, false);
 	THAW_TRY(set_lanes(r));
 	THAW_TRY(run_contents_open(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
@@ -247,6 +296,7 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_directory_lanes(r));
 	THAW_TRY(run_images_read(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
+	THAW_TRY(r->comm->max(r->comm, &r->steps_per_epoch, 1));
 	THAW_TRY(compare_ranks(r));
 	/* Those frozen in the last phase, which trains the most. */
 	return run_move_to_node_memory(r, &r->model_weights, r->model->graph, NULL);
@@ -259,8 +309,14 @@ void run_close(struct run *r)
 	thaw_loader_destroy(r->test_loader);
 	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
 		thaw_free(r->order[i]);
+	for (int i = 0; r->batch_first && i < r->end_lane - r->first_lane; i++)
+		thaw_free(r->batch_first[i]);
 	thaw_free(r->order);
 	run_contents_close(r);
+	thaw_free(r->batch_first);
+	thaw_free(r->batches);
+	thaw_own_sizes_release(&r->train_sizes);
+	thaw_own_sizes_release(&r->test_sizes);
 	thaw_damage_destroy(r->train_damage);
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);

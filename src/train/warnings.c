@@ -55,8 +55,8 @@ static int typical_side(const struct thaw_dataset *d)
 void thaw_warn_small_input(const struct thaw_comm *comm, const struct thaw_callbacks *callbacks,
 			   const struct thaw_model *model, const struct thaw_dataset *dataset)
 {
-	int size = model->preprocess.size, side;
-	if (comm->rank != 0 || !callbacks || !callbacks->log)
+	int size = thaw_size_shorter(model->preprocess.size), side;
+	if (comm->rank != 0 || !callbacks || !callbacks->log || model->preprocess.native.stride > 0)
 		return;
 	side = typical_side(dataset);
 	if (strcmp(model->source, "builtin") == 0 && side >= SMALL_RATIO * size)

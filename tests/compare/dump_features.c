@@ -19,8 +19,8 @@ static thaw_status dump(struct thaw_model *m, const float *images, size_t bytes,
 	struct thaw_executor *executor = NULL;
 	struct thaw_file_writer *file = NULL;
 	float *features = NULL;
-	int side = m->preprocess.size;
-	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
+	struct thaw_size input = m->preprocess.size;
+	struct thaw_shape image = thaw_shape_of(1, input.height, input.width, 3);
 	size_t one = (size_t)thaw_shape_count(&image) * sizeof(*images);
 	THAW_TRY_OUT(thaw_graph_unfreeze(m->graph, "head"));
 	THAW_TRY_OUT(thaw_executor_create(&executor, m->graph, &image, THAW_TRUNK, false));

@@ -35,7 +35,7 @@ static thaw_status dump_step(struct run *r, FILE *f)
 	THAW_TRY(write_all(f, &n, sizeof(n)));
 	for (int i = 0; i < lanes; i++)
 		THAW_TRY(write_all(f, batch[i]->labels, (size_t)batch[i]->count * sizeof(int32_t)));
-	size_t image = (size_t)r->preprocess.size * (size_t)r->preprocess.size * 3 * sizeof(float);
+	size_t image = thaw_size_floats(r->preprocess.size) * sizeof(float);
 	for (int i = 0; i < lanes; i++) {
 		THAW_TRY(write_all(f, batch[i]->images, (size_t)batch[i]->count * image));
 		thaw_loader_release(r->train_loader, batch[i]);

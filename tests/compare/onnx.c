@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 {
 	struct thaw_onnx_file *file;
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 224};
+	const struct thaw_onnx_import_options options = {.height = 224, .width = 224};
 	void *images, *logits;
 	size_t image_bytes, logit_bytes;
 	double error = INFINITY;
@@ -64,7 +64,8 @@ int main(int argc, char **argv)
 	thaw_onnx_file_close(file);
 	if (argc == 5) {
 		int side = atoi(argv[4]);
-		if (thaw_graph_resize(net.graph, (int)net.image.dim[1], side) != THAW_OK)
+		const struct thaw_shape to = thaw_shape_of(1, side, side, 3);
+		if (thaw_graph_resize(net.graph, &net.image, &to) != THAW_OK)
 			fprintf(stderr, "onnx: %s\n", thaw_error_message());
 		net.image.dim[1] = net.image.dim[2] = side;
 	}

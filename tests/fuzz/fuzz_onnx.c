@@ -85,7 +85,8 @@ static void import(const struct thaw_onnx_file *f)
 {
 	for (int computation = 0; computation < 2; computation++) {
 		struct thaw_onnx_network net;
-		const struct thaw_onnx_import_options options = {.size = 8, .computation = computation != 0};
+		const struct thaw_onnx_import_options options = {
+			.height = 8, .width = 8, .computation = computation != 0};
 		if (thaw_onnx_import(&net, f, &options) == THAW_OK)
 			thaw_graph_destroy(net.graph);
 		else

@@ -208,7 +208,7 @@ static inline struct thaw_graph *import(const struct sketch *s)
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8};
 	if (thaw_onnx_import(&net, f, &options) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	thaw_onnx_file_close(f);

@@ -60,7 +60,7 @@ static struct recipe plain = {.starved = -1};
 static struct thaw_model *load(const char *spec, int size)
 {
 	struct thaw_model *m;
-	if (thaw_model_load(&m, spec, 0, 1) != THAW_OK || thaw_model_set_size(m, size) != THAW_OK)
+	if (thaw_model_load(&m, spec, 0, 1) != THAW_OK || thaw_model_set_size(m, thaw_square(size)) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	return m;
 }
@@ -86,7 +86,7 @@ static struct thaw_activations collect(const struct thaw_model *m, const struct 
 /* The preprocessed images (count,size,size,3). */
 static float *inputs_of(const struct thaw_model *m, const struct thaw_dataset *d)
 {
-	int64_t floats = 3 * m->preprocess.size * m->preprocess.size;
+	int64_t floats = (int64_t)thaw_size_floats(m->preprocess.size);
 	float *x = thaw_alloc((size_t)(d->count * floats), sizeof(*x));
 	assert_non_null(x);
 	for (int64_t i = 0; i < d->count; i++) {
@@ -135,7 +135,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 			   const float *x)
 {
 	struct thaw_graph *g = m->graph;
-	int64_t side = m->preprocess.size;
+	int64_t side = m->preprocess.size.height;
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	struct thaw_executor *trunk;
@@ -157,7 +157,7 @@ static void check_features(struct thaw_model *m, const struct thaw_cut *cut, con
 
 static void check_probabilities(const struct thaw_model *m, const struct thaw_activations *t, const float *x)
 {
-	int64_t side = m->preprocess.size, n = t->source_classes;
+	int64_t side = m->preprocess.size.height, n = t->source_classes;
 	struct thaw_shape image = thaw_shape_of(t->count, side, side, 3);
 	struct thaw_executor *executor;
 	assert_int_equal(n, m->classes);
@@ -254,7 +254,7 @@ static void sums_of_norms_equal_those_of_an_executor(void **state)
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	int cuts = choose(m, cut);
 	struct thaw_activations t = collect(m, cut, cuts, &d);
-	struct thaw_shape image = thaw_shape_of(IMAGES, m->preprocess.size, m->preprocess.size, 3);
+	struct thaw_shape image = thaw_shape_of(IMAGES, m->preprocess.size.height, m->preprocess.size.width, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)m->graph->node_count, sizeof(*shapes));
 	struct thaw_executor *executor;
 	float *x = inputs_of(m, &d);
@@ -471,10 +471,11 @@ static struct thaw_model finish(struct thaw_graph *g)
 {
 	assert_int_equal(thaw_graph_finish(g), THAW_OK);
 	thaw_graph_init(g, 3, 0, g->param_count);
-	return (struct thaw_model){.graph = g,
-				   .variant = (char *)"test",
-				   .preprocess = {8, 8, THAW_BILINEAR, {0.4f, 0.5f, 0.6f}, {0.2f, 0.3f, 0.2f}},
-				   .classes = 2};
+	return (struct thaw_model){
+		.graph = g,
+		.variant = (char *)"test",
+		.preprocess = {.size = {8, 8}, .resize = 8, .mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.3f, 0.2f}},
+		.classes = 2};
 }
 
 /* The image crosses a cut together with another value; a parameter value does not cross. */

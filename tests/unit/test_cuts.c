@@ -21,7 +21,7 @@ static int check_cuts(struct thaw_graph *g, int side, struct thaw_cut *cut)
 	struct thaw_shape image = thaw_shape_of(1, side, side, 3);
 	struct thaw_shape *shapes = thaw_alloc((size_t)g->node_count, sizeof(*shapes));
 	int count = -1;
-	assert_int_equal(thaw_cuts_choose(g, side, cut, &count), THAW_OK);
+	assert_int_equal(thaw_cuts_choose(g, thaw_square(side), cut, &count), THAW_OK);
 	assert_int_equal(thaw_graph_infer(g, &image, shapes), THAW_OK);
 	assert_true(count >= 1 && count <= THAW_MAX_CUTS);
 	assert_int_equal(thaw_graph_cut(g), g->node_count); /* everything is frozen */
@@ -76,7 +76,7 @@ static void cuts_of_imported_networks_end_with_everything(void **state)
 		thaw_model_destroy(m);
 		imported = load(scratch_file(s, "net.onnx"));
 		assert_true(imported->imported);
-		int count = check_cuts(imported->graph, imported->preprocess.size, cut);
+		int count = check_cuts(imported->graph, imported->preprocess.size.height, cut);
 		assert_true(count >= 3);
 		assert_string_equal(cut[count - 1].unfreeze, "all");
 		thaw_model_destroy(imported);
@@ -156,7 +156,7 @@ static void images_that_are_too_small_are_refused(void **state)
 	struct thaw_cut cut[THAW_MAX_CUTS];
 	int count = 77;
 	struct thaw_model *m = load("alexnet");
-	assert_int_equal(thaw_cuts_choose(m->graph, 8, cut, &count), THAW_CONFIG);
+	assert_int_equal(thaw_cuts_choose(m->graph, thaw_square(8), cut, &count), THAW_CONFIG);
 	assert_int_equal(count, 77);
 	thaw_model_destroy(m);
 }

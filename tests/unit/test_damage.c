@@ -151,7 +151,7 @@ static int prepare(void **state)
 	o->bn = THAW_BN_LANE;
 	o->lanes = 2;
 	o->batch = IMAGES / 2;
-	o->size = SIDE;
+	o->size = "8";
 	o->epochs = 2;
 	o->views = 1;
 	o->checkpoint_steps = 1;

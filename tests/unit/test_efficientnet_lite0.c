@@ -104,7 +104,7 @@ static void photographs_match_pytorch(void **state)
 	expect(thaw_model_load(&model, weights, 0, 0));
 	assert_string_equal(model->variant, "efficientnet_lite0");
 	assert_int_equal(model->classes, CLASSES);
-	struct thaw_shape image = thaw_shape_of(1, model->preprocess.size, model->preprocess.size, 3);
+	struct thaw_shape image = thaw_shape_of(1, model->preprocess.size.height, model->preprocess.size.width, 3);
 	struct thaw_executor *executor = NULL;
 	expect(thaw_graph_unfreeze(model->graph, "none"));
 	expect(thaw_pass_fold(model->graph));

@@ -235,7 +235,7 @@ static void png_is_decoded_when_opened(void **state)
 	struct thaw_encoded_image p = open_encoded(&f, "exif6.png");
 	struct thaw_rectangle all = {0, 0, p.width, p.height};
 	assert_non_null(p.image.pixels);
-	assert_int_equal(thaw_encoded_image_max_shrink(&p, &all, 2), 1);
+	assert_int_equal(thaw_encoded_image_max_shrink(&p, &all, 2, 2), 1);
 	check_region(&p, &p.image, (struct thaw_rectangle){2, 3, 5, 7}, 1);
 	thaw_encoded_image_free(&p);
 	thaw_free(f.bytes);
@@ -252,13 +252,13 @@ static void max_shrink(void **state)
 		    {896, 896, 4}, {4000, 900, 4}, {1792, 1792, 8}, {4000, 3000, 8}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct thaw_rectangle part = {0, 0, rows[i].width, rows[i].height};
-		assert_int_equal(thaw_encoded_image_max_shrink(&p, &part, 224), rows[i].shrink);
+		assert_int_equal(thaw_encoded_image_max_shrink(&p, &part, 224, 224), rows[i].shrink);
 	}
 }
 
 enum { SIDE = 32, VALUES = SIDE * SIDE * 3 };
 
-static const struct thaw_preprocess preprocess = {.size = SIDE,
+static const struct thaw_preprocess preprocess = {.size = {SIDE, SIDE},
 						  .resize = SIDE + 5,
 						  .filter = THAW_BICUBIC,
 						  .mean = {0.4f, 0.5f, 0.6f},

@@ -465,7 +465,7 @@ static void the_grid_is_exported(void **state)
 	const char *path = scratch_file(*state, "grid.onnx");
 	const struct thaw_shape image = thaw_shape_of(3, 10, 12, 3);
 	const struct thaw_onnx_export_options options = {.height = 8, .width = 8, .grid = true};
-	const struct thaw_onnx_import_options open = {.size = 8, .scores = true};
+	const struct thaw_onnx_import_options open = {.height = 8, .width = 8, .scores = true};
 	struct thaw_onnx_network net = {0};
 	struct thaw_onnx_file *file = NULL;
 	struct thaw_grid grid;
@@ -506,14 +506,14 @@ static void a_saved_model_stays_fully_convolutional(void **state)
 	expect(thaw_model_make_fully_conv(m));
 	assert_int_equal(m->fully_conv, 224);
 	assert_non_null(strstr(m->notes, "convolutions"));
-	expect(thaw_model_set_size(m, 256));
+	expect(thaw_model_set_size(m, thaw_square(256)));
 	expect(thaw_model_save(m, path, false));
 	expect(thaw_weights_read(&w, path));
 	assert_true(thaw_weights_has_shape(&w, "classifier.1.weight", &thaw_shape_of(64, 9216)));
 	thaw_weights_free(&w);
 	expect(thaw_model_load(&loaded, path, 0, 0));
 	assert_int_equal(loaded->fully_conv, 224);
-	assert_int_equal(loaded->preprocess.size, 256);
+	assert_true(thaw_size_equal(loaded->preprocess.size, thaw_square(256)));
 	const struct thaw_shape image = thaw_shape_of(1, 256, 256, 3);
 	struct outcome before = run(m->graph, &image, false), after = run(loaded->graph, &image, false);
 	assert_memory_equal(before.scores, after.scores, CLASSES * sizeof(float));

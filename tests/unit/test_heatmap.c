@@ -54,9 +54,9 @@ static void peak_of(int width, int height, const struct thaw_preprocess *p, int6
 	thaw_encoded_image_free(&image);
 }
 
-#define PREPROCESS                                                                    \
-	{                                                                             \
-		.size = 100, .resize = 200, .std = {1, 1, 1}, .filter = THAW_BILINEAR \
+#define PREPROCESS                                                                           \
+	{                                                                                    \
+		.size = {100, 100}, .resize = 200, .std = {1, 1, 1}, .filter = THAW_BILINEAR \
 	}
 
 static void values_are_where_the_network_saw_them(void **state)

@@ -46,7 +46,7 @@ static struct thaw_dataset fake(void)
 }
 
 static const struct thaw_preprocess preprocess = {
-	.size = SIDE, .resize = SIDE + 4, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.2f, 0.2f, 0.2f}};
+	.size = {SIDE, SIDE}, .resize = SIDE + 4, .mean = {0.5f, 0.5f, 0.5f}, .std = {0.2f, 0.2f, 0.2f}};
 
 static struct thaw_loader *make_loader(const struct thaw_dataset *d, int threads, int ahead)
 {
@@ -66,7 +66,8 @@ static void submit(struct thaw_loader *l, int batch, bool training, int size)
 	int64_t samples[BATCH];
 	for (int i = 0; i < BATCH; i++)
 		samples[i] = sample_at(batch, i);
-	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size, (uint64_t)batch / 4};
+	struct thaw_batch_request r = {
+		samples, BATCH, training, 9, (uint64_t)batch / 4, thaw_square(size), (uint64_t)batch / 4};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 }
 
@@ -153,7 +154,7 @@ static void failures_are_returned(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 3, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
 	assert_int_equal(thaw_loader_next(l, &b), THAW_SOFTWARE);
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	submit(l, 1, true, SIDE);
@@ -176,7 +177,7 @@ static void unreadable_images(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
 	for (int times = 1; times <= 2; times++) {
 		failure.times = times;
 		assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
@@ -196,7 +197,7 @@ static void all_damaged(void **state)
 	struct thaw_dataset d = fake();
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, SIDE, 1};
+	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, {SIDE, SIDE}, 1};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 0);

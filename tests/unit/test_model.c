@@ -30,7 +30,7 @@ static struct thaw_model *load(const char *spec)
 
 static void assert_same_preprocess(const struct thaw_preprocess *a, const struct thaw_preprocess *b)
 {
-	assert_int_equal(a->size, b->size);
+	assert_true(thaw_size_equal(a->size, b->size));
 	assert_int_equal(a->resize, b->resize);
 	assert_int_equal(a->filter, b->filter);
 	assert_memory_equal(a->mean, b->mean, sizeof(a->mean));
@@ -172,7 +172,7 @@ static void labels_and_preprocessing_are_saved(void **state)
 	char *labels[] = {"daisy", "\xe2\x9c\xbf \"rose\"", "tulip"};
 	struct thaw_model *m = load(NETWORK);
 	m->preprocess = (struct thaw_preprocess){
-		.size = 48,
+		.size = {48, 48},
 		.resize = 56,
 		.filter = THAW_BICUBIC,
 		.mean = {127.0f / 255.0f, 0.0f, 1.0f / 3.0f},

@@ -10,7 +10,7 @@ static struct thaw_onnx_network import_output(const struct sketch *s, const char
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8, .output = output};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8, .output = output};
 	if (thaw_onnx_import(&net, f, &options) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	thaw_onnx_file_close(f);
@@ -193,7 +193,7 @@ static void refused(const struct sketch *s, const char *output, thaw_status code
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8, .output = output};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8, .output = output};
 	assert_int_equal(thaw_onnx_import(&net, f, &options), code);
 	if (!strstr(thaw_error_message(), part))
 		fail_msg("\"%s\" has no \"%s\"", thaw_error_message(), part);

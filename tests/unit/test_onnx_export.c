@@ -68,7 +68,7 @@ static bool survives(const struct thaw_graph *g, const char *name, const char *p
 	struct thaw_onnx_file *file = NULL;
 	struct thaw_onnx_network net = {0};
 	const struct thaw_onnx_export_options options = {.height = image->dim[1], .width = image->dim[2], .fold = fold};
-	const struct thaw_onnx_import_options open = {.size = image->dim[1]};
+	const struct thaw_onnx_import_options open = {.height = image->dim[1], .width = image->dim[2]};
 	thaw_status status = thaw_onnx_export(g, &options, path);
 	if (status == THAW_OK)
 		status = thaw_onnx_file_open(&file, path);

@@ -8,7 +8,7 @@ static void expect_refused(const struct sketch *s, thaw_status code, const char 
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8};
 	assert_int_equal(thaw_onnx_import(&net, f, &options), code);
 	const char *message = thaw_error_message();
 	if (!strstr(message, part) || !strstr(message, other) || !strstr(message, "test.onnx") || strchr(message, '\n'))
@@ -231,7 +231,7 @@ static void preprocessing_from_a_config_json(void **state)
 	write_model(folder, "net.onnx", &s);
 	assert_int_equal(thaw_model_load(&m, scratch_file(folder, "net.onnx"), 0, 0), THAW_OK);
 	assert_non_null(strstr(m->preprocess_from, "guess"));
-	assert_int_equal(m->preprocess.size, 8);
+	assert_int_equal(m->preprocess.size.height, 8);
 	assert_int_equal(m->classes, 5);
 	assert_string_equal(m->variant, "net");
 	thaw_model_destroy(m);

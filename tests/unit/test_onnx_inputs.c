@@ -11,7 +11,7 @@ static struct thaw_onnx_network expect_imported(const struct sketch *s)
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8};
 	if (thaw_onnx_import(&net, f, &options) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
 	assert_false(net.features);
@@ -24,7 +24,7 @@ static void expect_refused(const struct sketch *s, const char *part)
 {
 	struct thaw_onnx_file *f = parse(s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8};
 	assert_int_equal(thaw_onnx_import(&net, f, &options), THAW_CONFIG);
 	if (!strstr(thaw_error_message(), part))
 		fail_msg("\"%s\" has no \"%s\"", thaw_error_message(), part);
@@ -156,7 +156,7 @@ static void modules_name_blocks_and_parameters(void **state)
 	s.tensor[0].name = s.inputs[0][1] = "layer1.0.conv1.weight";
 	struct thaw_onnx_file *f = parse(&s);
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = 8};
+	const struct thaw_onnx_import_options options = {.height = 8, .width = 8};
 	assert_int_equal(thaw_onnx_import(&net, f, &options), THAW_OK);
 	thaw_onnx_file_close(f);
 	assert_int_equal(net.graph->block_count, 2);

@@ -241,7 +241,7 @@ static enum outcome by_network(const struct node_test *t, const char **reason)
 	if (image < 0 || !typed)
 		return REFUSED;
 	struct thaw_onnx_import_options options = {
-		.size = 1, .computation = true, .given = given, .given_count = count};
+		.height = 1, .width = 1, .computation = true, .given = given, .given_count = count};
 	for (int k = 0; k < t->out.count; k++) {
 		enum outcome outcome = try_output(t, k, image, &options, reason);
 		if (outcome != PASSED)

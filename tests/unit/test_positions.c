@@ -76,10 +76,16 @@ static struct thaw_graph *small_transformer(void)
 	return g;
 }
 
+static struct thaw_shape square(int side)
+{
+	return thaw_shape_of(1, side, side, 3);
+}
+
 static void expect_positions(int side, const float *expected, int count)
 {
 	struct thaw_graph *g = small_transformer();
-	assert_int_equal(thaw_graph_resize(g, 4 * PATCH, side), THAW_OK);
+	const struct thaw_shape from = square(4 * PATCH), to = square(side);
+	assert_int_equal(thaw_graph_resize(g, &from, &to), THAW_OK);
 	const struct thaw_param *p = param(g, "positions");
 	assert_int_equal(p->shape.dim[1], 1 + count);
 	assert_true(p->data[0] == 42); /* the row of the class token is unchanged */
@@ -99,7 +105,8 @@ static void the_same_size_changes_nothing(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_transformer();
-	assert_int_equal(thaw_graph_resize(g, 4 * PATCH, 4 * PATCH), THAW_OK);
+	const struct thaw_shape from = square(4 * PATCH), to = square(4 * PATCH);
+	assert_int_equal(thaw_graph_resize(g, &from, &to), THAW_OK);
 	assert_int_equal(param(g, "positions")->shape.dim[1], 17);
 	assert_true(param(g, "positions")->data[16] == 15 * 7 % 16 - 8);
 	thaw_graph_destroy(g);
@@ -110,7 +117,8 @@ static void unsuitable_sizes_are_refused(void **state)
 {
 	(void)state;
 	struct thaw_graph *g = small_transformer();
-	assert_int_equal(thaw_graph_resize(g, 5 * PATCH, 7 * PATCH), THAW_CONFIG);
+	const struct thaw_shape from = square(5 * PATCH), to = square(7 * PATCH);
+	assert_int_equal(thaw_graph_resize(g, &from, &to), THAW_CONFIG);
 	assert_non_null(strstr(thaw_error_message(), "cannot be resampled: positions: from 17"));
 	thaw_graph_destroy(g);
 }

@@ -32,7 +32,7 @@ static void check_values(const json_t *row, const struct thaw_preprocess *p)
 {
 	const json_t *values = json_object_get(row, "values");
 	double step = json_number_value(json_object_get(row, "step"));
-	size_t count = (size_t)p->size * (size_t)p->size * 3;
+	size_t count = thaw_size_floats(p->size);
 	size_t every = (size_t)json_integer_value(json_object_get(row, "every"));
 	assert_int_equal(json_array_size(values), (count + every - 1) / every);
 	for (size_t i = 0; i * every < count; i++) {
@@ -52,7 +52,7 @@ static void check_row(const struct scratch *folder, const json_t *row)
 	if (read_config(folder, file, text, &p, &from) != THAW_OK)
 		fail_msg("%s: %s", name, thaw_error_message());
 	assert_string_equal(from, file);
-	if (p.size != json_integer_value(json_object_get(row, "size")))
+	if (p.size.height != json_integer_value(json_object_get(row, "size")))
 		fail_msg("%s: the size is %d", name, p.size);
 	struct thaw_encoded_image image = thaw_encoded_image_from_pixels(pattern(WIDTH, HEIGHT));
 	assert_int_equal(thaw_transform_eval(&image, &p, input), THAW_OK);
@@ -133,21 +133,21 @@ static void an_unknown_processor_that_says_all_is_obeyed(void **state)
 	static const char text[] =
 		"{" TYPE("Unheard") "," PLAIN ",\"do_resize\":true,\"do_rescale\":true,\"do_normalize\":true}";
 	assert_int_equal(read_config(*state, "preprocessor_config.json", text, &p, &from), THAW_OK);
-	assert_true(p.size == 32 && p.mode == THAW_RESIZE_SQUASH && p.filter == THAW_BILINEAR);
+	assert_true(p.size.height == 32 && p.mode == THAW_RESIZE_SQUASH && p.filter == THAW_BILINEAR);
 }
 
 static void the_processor_wins_over_the_network(void **state)
 {
-	struct thaw_preprocess p = {.size = 7};
+	struct thaw_preprocess p = {.size = {7, 7}};
 	const char *from;
 	static const char network[] = "{\"model_type\":\"vit\",\"image_size\":224}",
 			  timm[] = "{\"input_size\":[3,24,24]}";
 	assert_int_equal(read_config(*state, "config.json", network, &p, &from), THAW_OK);
-	assert_true(!from && p.size == 7);
+	assert_true(!from && p.size.width == 7);
 	scratch_put(scratch_file(*state, "config.json"), timm, sizeof(timm) - 1);
 	assert_int_equal(read_config(*state, "preprocessor_config.json", "{" VIT "}", &p, &from), THAW_OK);
 	assert_string_equal(from, "preprocessor_config.json");
-	assert_int_equal(p.size, 32);
+	assert_int_equal(p.size.height, 32);
 }
 
 static void a_folder_onnx_has_its_configuration_above(void **state)
@@ -168,7 +168,7 @@ static void a_folder_onnx_has_its_configuration_above(void **state)
 static void metadata_have_all_of_it(void **state)
 {
 	(void)state;
-	struct thaw_preprocess p = {.size = 48, .resize = 32, .filter = THAW_LANCZOS, .std = {1, 2, 3}}, read;
+	struct thaw_preprocess p = {.size = {48, 48}, .resize = 32, .filter = THAW_LANCZOS, .std = {1, 2, 3}}, read;
 	p.mode = THAW_RESIZE_SQUASH;
 	p.centre = THAW_CENTRE_DOWN;
 	p.channels = THAW_BGR;
@@ -203,7 +203,7 @@ static void a_configuration_beside_a_state_dict_is_obeyed(void **state)
 	free(bytes);
 	assert_int_equal(thaw_model_load(&m, folder->path, 0, 0), THAW_OK);
 	assert_string_equal(m->preprocess_from, "config.json");
-	assert_true(m->preprocess.size == 40 && m->preprocess.mode == THAW_RESIZE_SQUASH);
+	assert_true(m->preprocess.size.height == 40 && m->preprocess.mode == THAW_RESIZE_SQUASH);
 	thaw_model_destroy(m);
 }
 

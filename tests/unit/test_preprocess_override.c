@@ -5,17 +5,17 @@
 #include "thaw/error.h"
 #include "thaw/model.h"
 
-#define SQUASH                                                                                           \
-	{                                                                                                \
-		.size = 224, .resize = 248, .filter = THAW_BICUBIC, .mean = {0, 0, 0}, .std = {1, 1, 1}, \
-		.mode = THAW_RESIZE_SQUASH                                                               \
+#define SQUASH                                                                                                  \
+	{                                                                                                       \
+		.size = {224, 224}, .resize = 248, .filter = THAW_BICUBIC, .mean = {0, 0, 0}, .std = {1, 1, 1}, \
+		.mode = THAW_RESIZE_SQUASH                                                                      \
 	}
-#define NOTHING                                                                      \
-	{                                                                            \
-		.size = 32, .resize = 32, .std = {1, 1, 1}, .mode = THAW_RESIZE_NONE \
+#define NOTHING                                                                            \
+	{                                                                                  \
+		.size = {32, 32}, .resize = 32, .std = {1, 1, 1}, .mode = THAW_RESIZE_NONE \
 	}
 
-static const struct thaw_preprocess usual = {.size = 224,
+static const struct thaw_preprocess usual = {.size = {224, 224},
 					     .resize = 256,
 					     .filter = THAW_BILINEAR,
 					     .mean = {0.485f, 0.456f, 0.406f},
@@ -74,9 +74,10 @@ static void the_crop_is_that_of_timm(void **state)
 	} rows[] = {{"0.875", 224, 256}, {"0.9", 224, 248}, {"0.95", 224, 235}, {"0.96", 256, 266}, {"0.965", 288, 298},
 		    {"1", 384, 384},     {"1.0", 224, 224}, {"0.7", 16, 22},    {"none", 99, 99}};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		const struct thaw_preprocess from = {.size = rows[i].size, .resize = 7, .mode = THAW_RESIZE_SQUASH};
+		const struct thaw_preprocess from = {
+			.size = {rows[i].size, rows[i].size}, .resize = 7, .mode = THAW_RESIZE_SQUASH};
 		struct thaw_preprocess p = changed(&from, &(struct thaw_preprocess_override){.crop = rows[i].crop});
-		if (p.resize != rows[i].resize || p.mode != THAW_RESIZE_SHORTER || p.size != from.size)
+		if (p.resize != rows[i].resize || p.mode != THAW_RESIZE_SHORTER || !thaw_size_equal(p.size, from.size))
 			fail_msg("--crop %s: %d", rows[i].crop, p.resize);
 	}
 	struct thaw_preprocess p = changed(&usual, &(struct thaw_preprocess_override){.crop = "squash"});
@@ -141,12 +142,12 @@ static void each_value_has_its_source(void **state)
 	assert_string_equal(source(m), "the family");
 	m->value_from[THAW_VALUE_MEAN] = m->value_from[THAW_VALUE_STD] = "the network itself";
 	assert_string_equal(source(m), "mean, std: the network itself; rest: the family");
-	assert_int_equal(thaw_model_set_preprocess(m, 0, &one), THAW_OK);
+	assert_int_equal(thaw_model_set_preprocess(m, thaw_square(0), &one), THAW_OK);
 	assert_string_equal(source(m), "mean: the network itself; std: flags; rest: the family");
 	assert_string_equal(m->notes, "flags change the values that it is given"); /* after the note of the importer */
-	assert_int_equal(thaw_model_set_preprocess(m, 16, &all), THAW_OK);
+	assert_int_equal(thaw_model_set_preprocess(m, thaw_square(16), &all), THAW_OK);
 	assert_string_equal(source(m), "size, crop, interpolation, mean, std: flags");
-	assert_true(m->preprocess.size == 16 && m->preprocess.resize == 16 && m->preprocess.filter == THAW_BOX);
+	assert_true(m->preprocess.size.width == 16 && m->preprocess.resize == 16 && m->preprocess.filter == THAW_BOX);
 	json_t *o = thaw_model_preprocess_json(m);
 	assert_string_equal(json_string_value(json_object_get(json_object_get(o, "sources"), "crop")), "flags");
 	json_decref(o);
@@ -164,7 +165,7 @@ static void files_record_the_values(void **state)
 		struct thaw_model *m = NULL, *read = NULL;
 		const char *path = scratch_file(*state, onnx ? "m.onnx" : "m.safetensors");
 		assert_int_equal(thaw_model_load(&m, "cifar_resnet8", 2, 1), THAW_OK);
-		assert_int_equal(thaw_model_set_preprocess(m, 0, &o), THAW_OK);
+		assert_int_equal(thaw_model_set_preprocess(m, thaw_square(0), &o), THAW_OK);
 		assert_null(m->notes);
 		assert_int_equal(onnx ? thaw_model_save_onnx(m, path, false) : thaw_model_save(m, path, false),
 				 THAW_OK);
@@ -172,9 +173,9 @@ static void files_record_the_values(void **state)
 		assert_memory_equal(&read->preprocess, &m->preprocess, sizeof(m->preprocess));
 		assert_string_equal(source(read), "the model's metadata");
 		const bool noted = read->notes != NULL;
-		assert_int_equal(thaw_model_set_preprocess(read, 0, &o), THAW_OK);
+		assert_int_equal(thaw_model_set_preprocess(read, thaw_square(0), &o), THAW_OK);
 		assert_int_equal(read->notes != NULL, noted);
-		assert_int_equal(thaw_model_set_preprocess(read, 0, &other), THAW_OK);
+		assert_int_equal(thaw_model_set_preprocess(read, thaw_square(0), &other), THAW_OK);
 		assert_non_null(
 			strstr(read->notes, "change the recorded preprocessing, which is lanczos resize of both"));
 		thaw_model_destroy(m);
@@ -202,7 +203,7 @@ static void ranks_have_the_same_preprocessing(void **state)
 		assert_int_equal(thaw_model_load(&t.model[i], "cifar_resnet8", 2, 1), THAW_OK);
 	ranks_run(2, compare, &t);
 	assert_true(t.status[0] == THAW_OK && t.status[1] == THAW_OK);
-	assert_int_equal(thaw_model_set_preprocess(t.model[1], 0, &o), THAW_OK);
+	assert_int_equal(thaw_model_set_preprocess(t.model[1], thaw_square(0), &o), THAW_OK);
 	ranks_run(2, compare, &t);
 	assert_true(t.status[0] == THAW_CONFIG && t.status[1] == THAW_CONFIG);
 	for (int i = 0; i < 2; i++)

@@ -44,7 +44,7 @@ static void check_digest(const void *data, size_t size, const json_t *row, size_
 static struct thaw_preprocess imagenet(int size, int resize, enum thaw_filter filter)
 {
 	return (struct thaw_preprocess){
-		.size = size,
+		.size = {size, size},
 		.resize = resize,
 		.filter = filter,
 		.mean = {0.485f, 0.456f, 0.406f},
@@ -137,7 +137,7 @@ static void thin_image(void **state)
 static void training_pixels(uint8_t *bytes, const struct thaw_image *from, const struct thaw_augment *a, int size,
 			    uint64_t seed)
 {
-	struct thaw_preprocess p = {.size = size, .resize = size, .std = {1, 1, 1}};
+	struct thaw_preprocess p = {.size = {size, size}, .resize = size, .std = {1, 1, 1}};
 	int count = size * size * 3;
 	float *out = thaw_alloc((size_t)count, sizeof(float));
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_AUGMENT, 0, 0);

@@ -409,7 +409,7 @@ static void evaluate_rank(struct thaw_comm *comm, void *argument)
 	struct thaw_callbacks callbacks = {.context = &left, .stop = comm->rank == comm->size - 1 ? stop_after : NULL};
 	json_t *result = NULL;
 	e->status[comm->rank] =
-		thaw_evaluate(comm, e->model, e->data, RANKS, SIDE, 1, -1.0, left > 0 ? &callbacks : NULL, &result);
+		thaw_evaluate(comm, e->model, e->data, RANKS, 1, -1.0, left > 0 ? &callbacks : NULL, &result);
 	json_decref(result);
 }
 

@@ -84,7 +84,7 @@ static void preprocess(const char *variant, struct thaw_preprocess *p)
 {
 	(void)variant;
 	*p = (struct thaw_preprocess){
-		.size = 32,
+		.size = {32, 32},
 		.resize = 32,
 		.filter = THAW_BILINEAR,
 		.mean = {0.4914f, 0.4822f, 0.4465f},

@@ -120,7 +120,7 @@ static void published_preprocess(int size, struct thaw_preprocess *p)
 	static const int sides[SIZES] = {224, 240, 260, 280, 300};
 	const float mean = 127.0f / 255.0f, std = 128.0f / 255.0f;
 	*p = (struct thaw_preprocess){
-		.size = sides[size],
+		.size = {sides[size], sides[size]},
 		.resize = sides[size] + 32,
 		.filter = THAW_BICUBIC,
 		.mean = {mean, mean, mean},
@@ -139,7 +139,7 @@ static void preprocess(const char *variant, struct thaw_preprocess *p)
 		return;
 	}
 	thaw_preprocess_imagenet(p);
-	p->size = sides[size];
+	p->size = thaw_square(sides[size]);
 	p->resize = resized[size];
 	p->filter = THAW_BICUBIC;
 	if (group == SYMMETRIC)

@@ -152,7 +152,7 @@ int thaw_weights_count(const struct thaw_weights *w, const char *prefix, int fir
 void thaw_preprocess_imagenet(struct thaw_preprocess *p)
 {
 	*p = (struct thaw_preprocess){
-		.size = 224,
+		.size = {224, 224},
 		.resize = 256,
 		.filter = THAW_BILINEAR,
 		.mean = {0.485f, 0.456f, 0.406f},

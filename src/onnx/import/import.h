@@ -14,7 +14,7 @@ struct thaw_onnx_given {
 };
 
 struct thaw_onnx_import_options {
-	int64_t size; /* image height and width where they are symbolic in the model */
+	int64_t height, width; /* of the image, where they are symbolic in the model */
 	/* Import any computation rather than a classifier. The input is one sample of any shape; the graph's node 0 is
 	 * this sample with a leading axis of size 1, and the graph's output is the model's output with such an axis. */
 	bool computation;

@@ -93,7 +93,8 @@ static thaw_status set_image(struct thaw_onnx_importer *m, struct thaw_onnx_valu
 	int64_t height = s->dim[last ? 1 : 2], width = s->dim[last ? 2 : 3];
 	network->open_size = height == 0 && width == 0;
 	m->images = s->dim[0] ? s->dim[0] : THAW_ONNX_OPEN_IMAGES;
-	m->image = thaw_shape_of(m->images, height ? height : options->size, width ? width : options->size, CHANNELS);
+	m->image =
+		thaw_shape_of(m->images, height ? height : options->height, width ? width : options->width, CHANNELS);
 	THAW_TRY(thaw_shape_check(&m->image, v->name));
 	network->image = m->image;
 	network->image.dim[0] = 1;

@@ -1,0 +1,204 @@
+#include "src/train/batches.h"
+
+#include <string.h>
+
+#include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "thaw/lanes.h"
+#include "thaw/memory.h"
+
+void thaw_own_sizes_release(struct thaw_own_sizes *s)
+{
+	for (int i = 0; s->of && i < s->lane_count; i++)
+		thaw_free(s->of[i]);
+	thaw_free(s->of);
+	*s = (struct thaw_own_sizes){0};
+}
+
+static thaw_status read_own_size(struct thaw_size *size, const struct thaw_dataset *d, int64_t sample,
+				 const struct thaw_native *limits)
+{
+	const struct thaw_preprocess p = {.native = *limits};
+	struct thaw_encoded_image image;
+	thaw_status status = d->read(d, sample, &image);
+	if (status == THAW_DATA || status == THAW_IO) {
+		*size = thaw_square(limits->smallest);
+		return THAW_OK;
+	}
+	if (status == THAW_OK) {
+		*size = thaw_preprocess_size(&p, image.width, image.height);
+		thaw_encoded_image_free(&image);
+	}
+	return status;
+}
+
+static int64_t area(struct thaw_size s)
+{
+	return (int64_t)s.height * s.width;
+}
+
+static thaw_status read_lane(struct thaw_own_sizes *s, const struct thaw_dataset *d, int lane)
+{
+	int64_t images = thaw_lane_count(d->count, s->lanes, lane);
+	struct thaw_size *of = thaw_alloc((size_t)images, sizeof(*of));
+	s->of[lane - s->first_lane] = of;
+	if (!of)
+		return THAW_RESOURCE;
+	for (int64_t k = 0; k < images; k++) {
+		THAW_TRY(read_own_size(&of[k], d, thaw_lane_sample(k, s->lanes, lane), &s->limits));
+		if (area(of[k]) > area(s->largest))
+			s->largest = of[k];
+		if (area(s->smallest) == 0 || area(of[k]) < area(s->smallest))
+			s->smallest = of[k];
+	}
+	return THAW_OK;
+}
+
+thaw_status thaw_own_sizes_read(struct thaw_own_sizes *s, const struct thaw_dataset *d,
+				const struct thaw_native *limits, int lanes, int first_lane, int end_lane)
+{
+	*s = (struct thaw_own_sizes){
+		.limits = *limits, .lanes = lanes, .first_lane = first_lane, .lane_count = end_lane - first_lane};
+	s->of = thaw_alloc((size_t)s->lane_count, sizeof(*s->of));
+	if (!s->of)
+		return THAW_RESOURCE;
+	for (int lane = first_lane; lane < end_lane; lane++)
+		THAW_TRY(read_lane(s, d, lane));
+	return THAW_OK;
+}
+
+/* The images of one size that are not in a complete batch yet: a list in the order of the lane. */
+struct bucket {
+	int64_t head, tail, count;
+};
+
+/* One bucket for each size that the limits allow. */
+struct buckets {
+	struct thaw_native limits;
+	int columns, total;
+	struct bucket *bucket; /* [total] */
+};
+
+static thaw_status buckets_create(struct buckets *b, const struct thaw_native *limits)
+{
+	b->limits = *limits;
+	b->columns = (limits->largest - limits->smallest) / limits->stride + 1;
+	b->total = b->columns * b->columns;
+	b->bucket = thaw_alloc((size_t)b->total, sizeof(*b->bucket));
+	return b->bucket ? THAW_OK : THAW_RESOURCE;
+}
+
+static struct bucket *bucket_of(const struct buckets *b, struct thaw_size s)
+{
+	int row = (s.height - b->limits.smallest) / b->limits.stride;
+	return &b->bucket[row * b->columns + (s.width - b->limits.smallest) / b->limits.stride];
+}
+
+/* As thaw_batches_count, with own sizes. */
+static int64_t count_batches(const struct thaw_own_sizes *s, int64_t images, int lane, int64_t batch)
+{
+	struct buckets b = {0};
+	int64_t batches = 0;
+	if (buckets_create(&b, &s->limits) != THAW_OK)
+		return -1;
+	for (int64_t k = 0; k < images; k++) {
+		struct bucket *to = bucket_of(&b, s->of[lane - s->first_lane][k]);
+		batches += to->count++ % batch == 0;
+	}
+	thaw_free(b.bucket);
+	return batches;
+}
+
+int64_t thaw_batches_count(const struct thaw_own_sizes *s, int64_t images, int lane, int64_t batch)
+{
+	return thaw_own_sizes_known(s) ? count_batches(s, images, lane, batch) : (images + batch - 1) / batch;
+}
+
+/* A plan under construction. */
+struct plan {
+	int64_t *next;    /* [images] of the lists */
+	int64_t *from;    /* [batches] first position of each batch in the list */
+	int64_t *members; /* [batches] */
+	int64_t batches;
+};
+
+static void finish_batch(struct plan *p, struct bucket *b)
+{
+	p->from[p->batches] = b->head;
+	p->members[p->batches++] = b->count;
+	b->count = 0;
+}
+
+/* Fills the plan in the order in which batches become complete; incomplete ones follow by size. */
+static void fill_plan(struct plan *p, const struct thaw_own_sizes *s, struct buckets *b, const int64_t *order,
+		      int64_t images, int lane, int64_t batch)
+{
+	for (int64_t i = 0; i < images; i++) {
+		struct bucket *to = bucket_of(b, thaw_own_size(s, lane, order[i]));
+		if (to->count++ == 0)
+			to->head = i;
+		else
+			p->next[to->tail] = i;
+		to->tail = i;
+		if (to->count == batch)
+			finish_batch(p, to);
+	}
+	for (int k = 0; k < b->total; k++)
+		if (b->bucket[k].count > 0)
+			finish_batch(p, &b->bucket[k]);
+}
+
+/* Writes the batches one after the other to order and first; which[batches]: their order, shuffled here. */
+static void write_plan(const struct plan *p, struct thaw_random *shuffle, int64_t *which, int64_t *samples,
+		       int64_t *order, int64_t images, int64_t *first)
+{
+	int64_t written = 0;
+	memcpy(samples, order, (size_t)images * sizeof(*samples));
+	for (int64_t k = 0; k < p->batches; k++)
+		which[k] = k;
+	if (shuffle)
+		thaw_random_shuffle(shuffle, which, p->batches);
+	for (int64_t k = 0; k < p->batches; k++) {
+		int64_t at = p->from[which[k]];
+		first[k] = written;
+		for (int64_t i = 0; i < p->members[which[k]]; i++, at = p->next[at])
+			order[written++] = samples[at];
+	}
+	first[p->batches] = written;
+}
+
+static thaw_status plan_by_size(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane, int64_t batch,
+				struct thaw_random *shuffle, int64_t *first)
+{
+	struct buckets b = {0};
+	size_t n = (size_t)images;
+	struct plan p = {.next = thaw_alloc(n, sizeof(*p.next)),
+			 .from = thaw_alloc(n, sizeof(*p.from)),
+			 .members = thaw_alloc(n, sizeof(*p.members))};
+	int64_t *which = thaw_alloc(n, sizeof(*which)), *samples = thaw_alloc(n, sizeof(*samples));
+	thaw_status status = p.next && p.from && p.members && which && samples ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = buckets_create(&b, &s->limits);
+	if (status == THAW_OK) {
+		fill_plan(&p, s, &b, order, images, lane, batch);
+		write_plan(&p, shuffle, which, samples, order, images, first);
+	}
+	thaw_free(p.next);
+	thaw_free(p.from);
+	thaw_free(p.members);
+	thaw_free(which);
+	thaw_free(samples);
+	thaw_free(b.bucket);
+	return status;
+}
+
+thaw_status thaw_batches_plan(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane, int64_t batch,
+			      struct thaw_random *shuffle, int64_t *first)
+{
+	if (thaw_own_sizes_known(s))
+		return images > 0 ? plan_by_size(s, order, images, lane, batch, shuffle, first)
+				  : (first[0] = 0, THAW_OK);
+	for (int64_t k = 0, all = thaw_batches_count(s, images, lane, batch); k <= all; k++)
+		first[k] = min_int64(k * batch, images);
+	return THAW_OK;
+}
