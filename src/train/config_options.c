@@ -66,9 +66,35 @@ static thaw_status read_word(const char **word, const json_t *config, const char
 	return *word ? THAW_OK : missing(key);
 }
 
+/* A setting that is not repeated would give other bits. */
+static thaw_status check_known(const json_t *config)
+{
+	static const char *const others[] = {"unfreeze", "optimizer",  "bn",     "cache-dtype", "precision",
+					     "variant",  "preprocess", "blas",   "threads",     "data",
+					     "build",    "network",    "images", "checksum"};
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)config, key, value)
+	{
+		bool known = false;
+		for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+			known |= strcmp(key, numbers[i].key) == 0;
+		for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+			known |= strcmp(key, others[i]) == 0;
+		if (!known)
+			return thaw_fail(
+				THAW_CONFIG,
+				"the run has a setting that this version cannot repeat: \"%s\" in config.json: "
+				"use the version of thaw that wrote it",
+				key);
+	}
+	return THAW_OK;
+}
+
 thaw_status run_config_options(struct thaw_train_options *o, const json_t *config)
 {
 	const char *bn, *dtype, *precision = json_string_value(json_object_get(config, "precision"));
+	THAW_TRY(check_known(config));
 	thaw_train_defaults(o);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
 		THAW_TRY(read_number(o, json_object_get(config, numbers[i].key), i));

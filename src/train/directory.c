@@ -4,6 +4,7 @@
  *   origin.json      the network that the run started from
  *   images.list      the images that the run began with
  *   config.json      all settings that decide the result; a later start must have the same
+ *   images.digests.zst   digests of the bytes of the images
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
  *   model.safetensors, or model.onnx for an imported network: the trained network, written at the end

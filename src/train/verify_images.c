@@ -133,7 +133,7 @@ static int compare_image(const struct thaw_dataset *d, int64_t sample, uint64_t 
 	if (!d->fingerprint)
 		return UNKNOWN;
 	if (d->fingerprint(d, sample, true, &now) != THAW_OK)
-		return thaw_failed_errno() == ENOENT ? GONE : UNREADABLE;
+		return thaw_failed_errno() == ENOENT || thaw_failed_errno() == ENOTDIR ? GONE : UNREADABLE;
 	if (then == 0)
 		return UNKNOWN;
 	return now.content == then ? UNCHANGED : CHANGED;

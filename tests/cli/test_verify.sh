@@ -24,8 +24,8 @@ flip() {
 # 2 classes of 40 images to train on, 4 to test; the sample that a run compares when it continues has 64 of the 80.
 for class in 0 1; do
 	mkdir -p data/train/c$class data/test/c$class
-	for i in {10..49}; do picture data/train/c$class/$i.bmp $((class * 120 + i)); done
-	for i in {10..13}; do picture data/test/c$class/$i.bmp $((class * 120 + i + 3)); done
+	for i in {10..49}; do picture "data/train/c$class/$i.bmp" $((class * 120 + i)); done
+	for i in {10..13}; do picture "data/test/c$class/$i.bmp" $((class * 120 + i + 3)); done
 done
 train=(train --model cifar_resnet8 --data data --size 8 --unfreeze all --batch 20 --lanes 4 --seed 3 --lr 0.05 --bn lane
 	--cache off)
@@ -45,6 +45,12 @@ run "$thaw" verify run
 check "nothing has changed" prints "images: 88 of 88 unchanged" "nothing has changed since the run"
 run mpirun -n 3 "$thaw" verify run --json
 check "... nor for three ranks" reports changed=false unchanged=88 added=0
+
+for out in filling filled; do
+	run "$thaw" "${train[@]}" --out $out --epochs 3 --unfreeze head --views 1 --cache auto --cache-dir cache
+done
+check "images whose features come from a cache have their digests" eval 'exits 0 && [ "$(digest filled)" = "$(digest run)" ] &&
+	grep -q "\"images_unread\": 0" filled/result.json'
 
 # ---- Images ----------------------------------------------------------------------------------------
 

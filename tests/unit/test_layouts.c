@@ -185,7 +185,7 @@ static const struct layout layouts[] = {
 	 NULL},
 	{"parquet files", "data/train-00000.parquet=parquet", "", "!it has Parquet files", NULL},
 	{"CIFAR for Python", "cifar-10-batches-py/data_batch_1=text cifar-10-batches-py/test_batch=text", "",
-	 "!CIFAR-10's Python version", NULL},
+	 "!batches.meta", NULL},
 	{"an archive", "flowers.tgz=text", "", "!it has an archive: unpack it", NULL},
 
 	/* Links. */
