@@ -96,8 +96,8 @@ static thaw_status run_export(struct session *session, const void *values, json_
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
-	const struct network_choice network = {session->settings->arguments[0], v->from, v->weights_key, &v->images,
-					       v->size, v->fully_conv};
+	const struct network_choice network = {
+		session->settings->arguments[0], v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
 	if (v->fully_conv && v->onnx)
 		THAW_TRY_OUT(add_grid(model));
