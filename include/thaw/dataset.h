@@ -90,7 +90,9 @@ struct thaw_dataset_options {
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
  *     mapping.txt, if they exist;
  *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
- *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/).
+ *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/);
+ *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder, and
+ *     a file with their labels (src/data/imagenet_labels.c lists the forms).
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
  * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
  * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Fully convolutional networks and heat maps: thaw predict --heatmap, --fully-conv. Usage: test_heatmap.sh THAW
-# shellcheck disable=SC2034 # conditions are evaluated by check
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 images=$(realpath "$(dirname "$0")/../golden/images")
@@ -14,7 +14,7 @@ idx data/t10k 4
 
 # is_png FILE: begins as a PNG and ends with its last chunk.
 is_png() { [ "$(head -c 8 "$1" | od -An -c | tr -d ' ')" = '211PNG\r\n032\n' ] && tail -c 8 "$1" | grep -qa IEND; }
-pictures() { find "$1" -type f | wc -l; }
+pictures() { find "$1" -type f 2>/dev/null | wc -l; }
 
 run "$thaw" predict --model cifar_resnet8 --heatmap maps --heatmap-classes 2 --json a b
 check "a picture per image and class" eval 'exits 0 && [ "$(pictures maps)" -eq 6 ]'
@@ -28,8 +28,8 @@ run "$thaw" predict --model cifar_resnet8 a/x.png
 cp out plain
 run "$thaw" predict --model cifar_resnet8 --heatmap maps2 a/x.png
 check "predictions are the same" eval 'exits 0 && grep -v "heat map:" out | cmp -s - plain'
-check "more classes than the network has" eval \
-	'run "$thaw" predict --model cifar_resnet8 --heatmap maps3 --heatmap-classes 99 a/x.png; exits 0 && [ "$(pictures maps3)" -eq 10 ]'
+run "$thaw" predict --model cifar_resnet8 --heatmap maps3 --heatmap-classes 99 a/x.png
+check "more classes than the network has" eval 'exits 0 && [ "$(pictures maps3)" -eq 10 ]'
 run "$thaw" predict --model cifar_resnet8 --heatmap a/x.png b/x.jpg
 check "a file in the place of the folder" fails 74 a/x.png
 head -c 100 a/x.png >broken.png
