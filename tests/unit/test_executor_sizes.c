@@ -203,6 +203,40 @@ static void check_slope(const char *spec, int height, int width)
 	thaw_model_destroy(m);
 }
 
+/* Classifier and last norms alone, behind frozen convolutions: the same gradients when the graph is lowered. */
+static void the_last_norms_alone(void **state)
+{
+	(void)state;
+	static const char *const specs[] = {"cifar_resnet8", "mobilenet_v2"};
+	for (size_t s = 0; s < sizeof(specs) / sizeof(*specs); s++) {
+		struct thaw_model *m = load(specs[s]);
+		struct thaw_graph *g = m->graph, *lowered = NULL;
+		int norms = 0;
+		assert_int_equal(thaw_graph_unfreeze(g, "head+norms"), THAW_OK);
+		assert_int_equal(thaw_graph_lower(&lowered, g), THAW_OK);
+		struct thaw_executor *a = create(g, 33, 41, THAW_WHOLE, true),
+				     *b = create(lowered, 33, 41, THAW_WHOLE, true);
+		float **x = create_gradients(g), **y = create_gradients(lowered);
+		gradients_of(a, x, 33, 41);
+		gradients_of(b, y, 33, 41);
+		for (int i = 0; i < g->param_count; i++) {
+			const struct thaw_param *p = &g->params[i];
+			assert_true(!p->trainable || p->role == THAW_ROLE_SCALE || p->role == THAW_ROLE_SHIFT ||
+				    p->node == g->head);
+			norms += p->trainable && p->role == THAW_ROLE_SCALE;
+			for (int64_t k = 0; p->trainable && k < thaw_shape_count(&p->shape); k++)
+				assert_true(fabsf(x[i][k] - y[i][k]) <= 1e-3f * fabsf(x[i][k]) + 1e-5f);
+		}
+		assert_true(norms > 0);
+		free_gradients(g, x);
+		free_gradients(lowered, y);
+		thaw_executor_destroy(a);
+		thaw_executor_destroy(b);
+		thaw_graph_destroy(lowered);
+		thaw_model_destroy(m);
+	}
+}
+
 static void gradients_at_odd_sizes(void **state)
 {
 	(void)state;
@@ -244,6 +278,7 @@ int main(void)
 		cmocka_unit_test(packed_weights_survive_other_sizes),
 		cmocka_unit_test(many_sizes),
 		cmocka_unit_test(a_refused_size_changes_nothing),
+		cmocka_unit_test(the_last_norms_alone),
 		cmocka_unit_test(gradients_at_odd_sizes),
 		cmocka_unit_test(which_sizes_networks_take),
 	};
