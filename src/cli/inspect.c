@@ -11,6 +11,7 @@
 #include "src/cli/inspect_data.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
+#include "src/train/step_size.h"
 #include "thaw/checkpoint.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
@@ -123,6 +124,22 @@ static json_t *labels_json(const struct thaw_model *m)
 	return labels;
 }
 
+/* {"sizes": "any", "stride": N, "smallest": N}, or "one", or "fixed" */
+static thaw_status add_sizes(json_t *o, const struct thaw_model *m)
+{
+	static const char *const words[] = {
+		[THAW_SIZE_FIXED] = "fixed", [THAW_SIZE_ONE] = "one", [THAW_SIZE_ANY] = "any"};
+	enum thaw_size_freedom freedom;
+	struct thaw_native limits;
+	THAW_TRY(thaw_size_freedom(&freedom, &limits, m));
+	json_object_set_new(o, "sizes", json_string(words[freedom]));
+	if (freedom == THAW_SIZE_ANY) {
+		json_object_set_new(o, "stride", json_integer(limits.stride));
+		json_object_set_new(o, "smallest", json_integer(limits.smallest));
+	}
+	return THAW_OK;
+}
+
 static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *image, const struct thaw_shape *shapes,
 			  bool layers)
 {
@@ -160,6 +177,7 @@ static thaw_status inspect_model(const char *name, const struct values *v, json_
 	THAW_TRY_OUT(shapes ? THAW_OK : THAW_RESOURCE);
 	THAW_TRY_OUT(thaw_graph_infer(model->graph, &image, shapes));
 	THAW_TRY_OUT(give_result(result, model_json(model, &image, shapes, v->layers)));
+	THAW_TRY_OUT(add_sizes(*result, model));
 out:
 	thaw_free(shapes);
 	thaw_model_destroy(model);
@@ -293,6 +311,18 @@ static void print_labels(const json_t *labels, FILE *out)
 	fputc('\n', out);
 }
 
+static void print_sizes(const json_t *o, FILE *out)
+{
+	const char *sizes = member_text(o, "sizes");
+	if (strcmp(sizes, "any") == 0)
+		fprintf(out, "sizes: any from %.0f pixels; multiples of %.0f are best\n", member_real(o, "smallest"),
+			member_real(o, "stride"));
+	else if (strcmp(sizes, "one") == 0)
+		fprintf(out, "sizes: any, but one only in a run: position embeddings are resampled\n");
+	else
+		fprintf(out, "sizes: this one only\n");
+}
+
 static void print_model(const json_t *o, FILE *out)
 {
 	char a[NUMBER_SIZE], b[SHAPE_SIZE];
@@ -312,6 +342,7 @@ static void print_model(const json_t *o, FILE *out)
 		fprintf(out, "the file has no classifier: thaw train adds a new one\n");
 	fprintf(out, "images (%s): %s", member_text(p, "from"), member_text(p, "text"));
 	fputc('\n', out);
+	print_sizes(o, out);
 	if (json_object_get(o, "layers"))
 		print_rows(json_object_get(o, "layers"), "layer", out);
 	print_rows(json_object_get(o, "blocks"), "block", out);

@@ -86,7 +86,8 @@ static const struct option options[] = {
 
 	{.name = "unfreeze", .metavar = "HOW", .type = OPTION_TEXT, AT(unfreeze), .section = HOW,
 	 .check = suggest_unfreeze,
-	 .help = "what to train: head, last:N (the last N blocks and the classifier), from:BLOCK, or all"},
+	 .help = "what to train: head, head+norms (with the norms of the last block), last:N (the last N blocks and the classifier), "
+		 "from:BLOCK, or all"},
 	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes over the training images, after the head epochs"},

@@ -114,24 +114,24 @@ int64_t thaw_batches_count(const struct thaw_own_sizes *s, int64_t images, int l
 	return thaw_own_sizes_known(s) ? count_batches(s, images, lane, batch) : (images + batch - 1) / batch;
 }
 
-/* A plan under construction. */
-struct plan {
+/* Batches, as lists. */
+struct arrangement {
 	int64_t *next;    /* [images] of the lists */
 	int64_t *from;    /* [batches] first position of each batch in the list */
 	int64_t *members; /* [batches] */
 	int64_t batches;
 };
 
-static void finish_batch(struct plan *p, struct bucket *b)
+static void finish_batch(struct arrangement *p, struct bucket *b)
 {
 	p->from[p->batches] = b->head;
 	p->members[p->batches++] = b->count;
 	b->count = 0;
 }
 
-/* Fills the plan in the order in which batches become complete; incomplete ones follow by size. */
-static void fill_plan(struct plan *p, const struct thaw_own_sizes *s, struct buckets *b, const int64_t *order,
-		      int64_t images, int lane, int64_t batch)
+/* Fills the lists in the order in which batches become complete; incomplete ones follow by size. */
+static void fill_arrangement(struct arrangement *p, const struct thaw_own_sizes *s, struct buckets *b,
+			     const int64_t *order, int64_t images, int lane, int64_t batch)
 {
 	for (int64_t i = 0; i < images; i++) {
 		struct bucket *to = bucket_of(b, thaw_own_size(s, lane, order[i]));
@@ -149,8 +149,8 @@ static void fill_plan(struct plan *p, const struct thaw_own_sizes *s, struct buc
 }
 
 /* Writes the batches one after the other to order and first; which[batches]: their order, shuffled here. */
-static void write_plan(const struct plan *p, struct thaw_random *shuffle, int64_t *which, int64_t *samples,
-		       int64_t *order, int64_t images, int64_t *first)
+static void write_arrangement(const struct arrangement *p, struct thaw_random *shuffle, int64_t *which,
+			      int64_t *samples, int64_t *order, int64_t images, int64_t *first)
 {
 	int64_t written = 0;
 	memcpy(samples, order, (size_t)images * sizeof(*samples));
@@ -167,21 +167,21 @@ static void write_plan(const struct plan *p, struct thaw_random *shuffle, int64_
 	first[p->batches] = written;
 }
 
-static thaw_status plan_by_size(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane, int64_t batch,
-				struct thaw_random *shuffle, int64_t *first)
+static thaw_status arrange_by_size(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane,
+				   int64_t batch, struct thaw_random *shuffle, int64_t *first)
 {
 	struct buckets b = {0};
 	size_t n = (size_t)images;
-	struct plan p = {.next = thaw_alloc(n, sizeof(*p.next)),
-			 .from = thaw_alloc(n, sizeof(*p.from)),
-			 .members = thaw_alloc(n, sizeof(*p.members))};
+	struct arrangement p = {.next = thaw_alloc(n, sizeof(*p.next)),
+				.from = thaw_alloc(n, sizeof(*p.from)),
+				.members = thaw_alloc(n, sizeof(*p.members))};
 	int64_t *which = thaw_alloc(n, sizeof(*which)), *samples = thaw_alloc(n, sizeof(*samples));
 	thaw_status status = p.next && p.from && p.members && which && samples ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = buckets_create(&b, &s->limits);
 	if (status == THAW_OK) {
-		fill_plan(&p, s, &b, order, images, lane, batch);
-		write_plan(&p, shuffle, which, samples, order, images, first);
+		fill_arrangement(&p, s, &b, order, images, lane, batch);
+		write_arrangement(&p, shuffle, which, samples, order, images, first);
 	}
 	thaw_free(p.next);
 	thaw_free(p.from);
@@ -192,11 +192,11 @@ static thaw_status plan_by_size(const struct thaw_own_sizes *s, int64_t *order, 
 	return status;
 }
 
-thaw_status thaw_batches_plan(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane, int64_t batch,
-			      struct thaw_random *shuffle, int64_t *first)
+thaw_status thaw_batches_arrange(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane,
+				 int64_t batch, struct thaw_random *shuffle, int64_t *first)
 {
 	if (thaw_own_sizes_known(s))
-		return images > 0 ? plan_by_size(s, order, images, lane, batch, shuffle, first)
+		return images > 0 ? arrange_by_size(s, order, images, lane, batch, shuffle, first)
 				  : (first[0] = 0, THAW_OK);
 	for (int64_t k = 0, all = thaw_batches_count(s, images, lane, batch); k <= all; k++)
 		first[k] = min_int64(k * batch, images);

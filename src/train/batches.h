@@ -38,7 +38,7 @@ int64_t thaw_batches_count(const struct thaw_own_sizes *sizes, int64_t images, i
  * first[k + 1]. With own sizes, reorders them so that a batch has one size; else first[k] is k times `batch`. shuffle:
  * orders the batches, so that small ones are not at the end; NULL: keeps the order in which they are complete.
  * first[thaw_batches_count + 1]. Fails only if out of memory. */
-thaw_status thaw_batches_plan(const struct thaw_own_sizes *sizes, int64_t *order, int64_t images, int lane,
+thaw_status thaw_batches_arrange(const struct thaw_own_sizes *sizes, int64_t *order, int64_t images, int lane,
 			      int64_t batch, struct thaw_random *shuffle, int64_t *first);
 
 #endif

@@ -43,8 +43,8 @@ static thaw_status submit_lane(const struct thaw_evaluation *e, int lane)
 	for (int64_t k = 0; k < images && status == THAW_OK; k++)
 		order[k] = thaw_lane_sample(k, e->lanes, lane);
 	if (status == THAW_OK)
-		status = thaw_batches_plan(has_own_sizes(e) ? e->sizes : &none, order, images, lane, THAW_EVAL_BATCH,
-					   NULL, first);
+		status = thaw_batches_arrange(has_own_sizes(e) ? e->sizes : &none, order, images, lane, THAW_EVAL_BATCH,
+					      NULL, first);
 	for (int64_t b = 0; b < batches && status == THAW_OK; b++)
 		status = submit(e, lane, order + first[b], first[b + 1] - first[b]);
 	thaw_free(order);

@@ -69,7 +69,7 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 }
 
 /* The order of the lane's samples in this epoch, and its batches. */
-static thaw_status plan_lane(struct run *r, int lane, uint64_t epoch)
+static thaw_status arrange_lane(struct run *r, int lane, uint64_t epoch)
 {
 	static const struct thaw_own_sizes none = {0};
 	int own = lane - r->first_lane;
@@ -78,15 +78,15 @@ static thaw_status plan_lane(struct run *r, int lane, uint64_t epoch)
 	struct thaw_random shuffle = thaw_random_stream(seed, THAW_STREAM_BATCHES, epoch, (uint64_t)lane);
 	const struct thaw_own_sizes *sizes = run_trains_native(r) ? &r->train_sizes : &none;
 	thaw_lane_order(r->train.count, r->options.lanes, lane, seed, epoch, r->order[own]);
-	return thaw_batches_plan(sizes, r->order[own], images, lane, run_lane_batch(r, lane), &shuffle,
-				 r->batch_first[own]);
+	return thaw_batches_arrange(sizes, r->order[own], images, lane, run_lane_batch(r, lane), &shuffle,
+				    r->batch_first[own]);
 }
 
 thaw_status run_feed_epoch(struct run *r)
 {
 	uint64_t epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
 	for (int lane = r->first_lane; lane < r->end_lane; lane++)
-		THAW_TRY(plan_lane(r, lane, epoch));
+		THAW_TRY(arrange_lane(r, lane, epoch));
 	for (int64_t ahead = 0; ahead < RUN_STEPS_AHEAD; ahead++)
 		THAW_TRY(run_feed_ahead(r, r->at.step + ahead));
 	return THAW_OK;

@@ -120,7 +120,7 @@ static thaw_status set_sizes(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	THAW_TRY(thaw_sizes_read(&r->sizes, o->size));
-	struct thaw_size evaluation = thaw_sizes_evaluation(&r->sizes);
+	struct thaw_size evaluation = thaw_sizes_evaluation(&r->sizes, r->model);
 	if (o->eval_size && !thaw_size_read(&evaluation, o->eval_size))
 		return thaw_fail(THAW_USAGE, "not an input size: --eval-size %.64s: give a side or HEIGHTxWIDTH",
 				 o->eval_size);

@@ -51,16 +51,24 @@ thaw_status thaw_sizes_read(struct thaw_sizes *s, const char *text)
 	return THAW_OK;
 }
 
-struct thaw_size thaw_sizes_evaluation(const struct thaw_sizes *s)
-{
-	if (s->mode == THAW_SIZES_RANDOM)
-		return thaw_square((s->from.height + s->to.height) / 2);
-	return s->to;
-}
-
 static struct thaw_shape image_of(int height, int width)
 {
 	return thaw_shape_of(1, height, width, 3);
+}
+
+static int stride_of(const struct thaw_model *m)
+{
+	const struct thaw_shape own = image_of(m->preprocess.size.height, m->preprocess.size.width);
+	return thaw_graph_stride(m->graph, &own);
+}
+
+struct thaw_size thaw_sizes_evaluation(const struct thaw_sizes *s, const struct thaw_model *m)
+{
+	if (s->mode != THAW_SIZES_RANDOM)
+		return s->to;
+	int stride = stride_of(m), middle = (s->from.height + s->to.height) / 2;
+	int multiple = (middle + stride / 2) / stride * stride;
+	return thaw_square(multiple > 0 ? multiple : middle);
 }
 
 /* THAW_CONFIG, with what to do, if the network does not take this size. */
@@ -83,13 +91,11 @@ static thaw_status check_size(const struct thaw_model *m, struct thaw_size size)
 
 thaw_status thaw_native_limits(struct thaw_native *native, const struct thaw_model *m, int largest)
 {
-	const struct thaw_size own = m->preprocess.size;
-	struct thaw_shape image = image_of(own.height, own.width);
-	struct thaw_native n = {.stride = thaw_graph_stride(m->graph, &image)};
-	int limit = largest > 0 ? largest : DEFAULT_GROWTH * thaw_size_longer(own);
+	struct thaw_native n = {.stride = stride_of(m)};
+	int limit = largest > 0 ? largest : DEFAULT_GROWTH * thaw_size_longer(m->preprocess.size);
 	n.largest = min_int(limit, THAW_MAX_SIDE) / n.stride * n.stride;
 	for (n.smallest = n.stride; n.smallest < n.largest; n.smallest += n.stride) {
-		image = image_of(n.smallest, n.smallest);
+		struct thaw_shape image = image_of(n.smallest, n.smallest);
 		if (thaw_graph_check_size(m->graph, &image) == THAW_OK)
 			break;
 	}
@@ -100,6 +106,22 @@ thaw_status thaw_native_limits(struct thaw_native *native, const struct thaw_mod
 	THAW_TRY(check_size(m, thaw_square(n.largest)));
 	THAW_TRY(check_size(m, (struct thaw_size){n.smallest, n.largest}));
 	*native = n;
+	return THAW_OK;
+}
+
+thaw_status thaw_size_freedom(enum thaw_size_freedom *freedom, struct thaw_native *limits, const struct thaw_model *m)
+{
+	thaw_status status = thaw_native_limits(limits, m, 0);
+	*freedom = THAW_SIZE_ANY;
+	if (status != THAW_CONFIG && status != THAW_USAGE)
+		return status;
+	const struct thaw_size own = m->preprocess.size;
+	const struct thaw_shape from = image_of(own.height, own.width), to = image_of(2 * own.height, 2 * own.width);
+	struct thaw_graph *copy = thaw_graph_copy(m->graph); /* its own parameters stay as they are */
+	if (!copy)
+		return THAW_RESOURCE;
+	*freedom = thaw_graph_resize(copy, &from, &to) == THAW_OK ? THAW_SIZE_ONE : THAW_SIZE_FIXED;
+	thaw_graph_destroy(copy);
 	return THAW_OK;
 }
 
@@ -121,11 +143,9 @@ static thaw_status fit_range(struct thaw_sizes *s, const struct thaw_model *m)
 
 thaw_status thaw_sizes_fit(struct thaw_sizes *s, const struct thaw_model *m, int largest)
 {
-	const struct thaw_size own = m->preprocess.size;
-	struct thaw_shape image = image_of(own.height, own.width);
-	s->stride = thaw_graph_stride(m->graph, &image);
+	s->stride = stride_of(m);
 	if (s->from.height == 0)
-		s->from = s->to = own;
+		s->from = s->to = m->preprocess.size;
 	if (s->mode == THAW_SIZES_RANDOM)
 		return fit_range(s, m);
 	if (s->mode == THAW_SIZES_NATIVE) {

@@ -30,13 +30,24 @@ struct thaw_sizes {
 thaw_status thaw_sizes_read(struct thaw_sizes *s, const char *text);
 
 /* The size that a network is evaluated at after a training with these sizes, unless another one is given: the only one,
- * the middle of the range, or the last one. Sides are 0 for the network's own. */
-struct thaw_size thaw_sizes_evaluation(const struct thaw_sizes *s);
+ * the middle of the range in multiples of the network's stride, or the last one. Sides are 0 for the network's own. */
+struct thaw_size thaw_sizes_evaluation(const struct thaw_sizes *s, const struct thaw_model *model);
 
 /* Fits the sizes to the network, whose own size must be final, and checks that it takes them. largest: limit of native
  * sides; 0: twice the network's own longer side. THAW_USAGE if the range has no multiple of the network's stride,
  * THAW_CONFIG if the network does not take the sizes. */
 thaw_status thaw_sizes_fit(struct thaw_sizes *s, const struct thaw_model *model, int largest);
+
+/* Which sizes a network takes, with its own weights. */
+enum thaw_size_freedom {
+	THAW_SIZE_FIXED, /* its own only */
+	THAW_SIZE_ONE,   /* another one, but only one in a run: position embeddings are resampled for it */
+	THAW_SIZE_ANY,
+};
+
+/* *limits: as by thaw_native_limits if any size can be used. THAW_RESOURCE if out of memory. */
+thaw_status thaw_size_freedom(enum thaw_size_freedom *freedom, struct thaw_native *limits,
+			      const struct thaw_model *model);
 
 /* The limits of native sizes of a network. THAW_CONFIG, naming the node, if it takes one size only. */
 thaw_status thaw_native_limits(struct thaw_native *native, const struct thaw_model *model, int largest);

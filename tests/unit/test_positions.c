@@ -101,6 +101,36 @@ static void positions_are_resampled_like_images(void **state)
 	expect_positions(3 * PATCH, three, 9);
 }
 
+/* Three rows and six columns: values along a row as for six columns, along a column as for three rows. */
+static void a_grid_may_be_oblong(void **state)
+{
+	(void)state;
+	struct thaw_graph *g = small_transformer(), *wide = small_transformer(), *flat = small_transformer();
+	const struct thaw_shape from = square(4 * PATCH), to = thaw_shape_of(1, 3 * PATCH, 6 * PATCH, 3);
+	float *p = param(wide, "positions")->data, *q = param(flat, "positions")->data;
+	for (int i = 0; i < 16; i++) {
+		p[1 + i] = (float)(i % 4); /* depends on the column only */
+		q[1 + i] = (float)(i / 4); /* on the row only */
+	}
+	assert_int_equal(thaw_graph_check_size(g, &to), THAW_CONFIG);
+	assert_int_equal(thaw_graph_resize(wide, &from, &to), THAW_OK);
+	assert_int_equal(thaw_graph_resize(flat, &from, &to), THAW_OK);
+	assert_int_equal(thaw_graph_check_size(wide, &to), THAW_OK);
+	p = param(wide, "positions")->data;
+	q = param(flat, "positions")->data;
+	assert_int_equal(param(wide, "positions")->shape.dim[1], 1 + 18);
+	for (int y = 0; y < 3; y++)
+		for (int x = 0; x < 6; x++) {
+			assert_true(fabsf(p[1 + 6 * y + x] - p[1 + x]) < 1e-6f);
+			assert_true(fabsf(q[1 + 6 * y + x] - q[1 + 6 * y]) < 1e-6f);
+			assert_true(x == 0 || p[1 + x] > p[x]);
+			assert_true(y == 0 || q[1 + 6 * y] > q[1 + 6 * (y - 1)]);
+		}
+	thaw_graph_destroy(g);
+	thaw_graph_destroy(wide);
+	thaw_graph_destroy(flat);
+}
+
 static void the_same_size_changes_nothing(void **state)
 {
 	(void)state;
@@ -168,9 +198,8 @@ static void constants_on_both_sides_of_a_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(positions_are_resampled_like_images),
-		cmocka_unit_test(the_same_size_changes_nothing),
-		cmocka_unit_test(unsuitable_sizes_are_refused),
+		cmocka_unit_test(positions_are_resampled_like_images), cmocka_unit_test(a_grid_may_be_oblong),
+		cmocka_unit_test(the_same_size_changes_nothing),       cmocka_unit_test(unsuitable_sizes_are_refused),
 		cmocka_unit_test(constants_on_both_sides_of_a_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
