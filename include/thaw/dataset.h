@@ -16,6 +16,9 @@ enum thaw_task {
 	THAW_TASK_VALUE,  /* regression: a number for each of the "classes", which are names of quantities */
 	THAW_TASKS
 };
+const char *thaw_task_name(enum thaw_task task);   /* "class", "labels", "grade" or "value" */
+const char *thaw_task_phrase(enum thaw_task task); /* for messages: "several labels per image" */
+enum thaw_task thaw_task_find(const char *name);   /* THAW_TASKS: none has this name */
 
 struct thaw_dataset {
 	int64_t count;
@@ -78,9 +81,6 @@ struct thaw_parts_options {
 	int folds;            /* cross-validation in so many parts; 0: none */
 	int fold;             /* the part that is held out, 1 .. folds */
 };
-
-/* "class", "labels", "grade" or "value". */
-const char *thaw_task_name(enum thaw_task task);
 
 struct thaw_dataset_options {
 	double test_share;       /* fraction of each class held out, e.g. 0.2; where neither val/ nor test/ exists */
