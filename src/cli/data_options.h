@@ -8,7 +8,7 @@
 /* A row for `heading`; `at` is the offset of a struct thaw_manifest_options or of a struct thaw_parts_options. */
 /* clang-format off */
 #define MANIFEST_ROW(heading, at, flag, member, default_text)                                                          \
-	.name = flag, .type = OPTION_TEXT, .offset = (at) + offsetof(struct thaw_manifest_options, member),            \
+	.name = (flag), .type = OPTION_TEXT, .offset = (at) + offsetof(struct thaw_manifest_options, member),            \
 	.section = (heading), .absent = (default_text)
 #define MANIFEST_OPTIONS(heading, at)                                                                                  \
 	{MANIFEST_ROW(heading, at, "manifest", file, "none"), .metavar = "FILE.csv",                                   \
@@ -32,7 +32,7 @@
 	{MANIFEST_ROW(heading, at, "grades", grades, "numbers, in their order"), .metavar = "A,B,...", .list = true,   \
 	 .help = "the grades from the lowest to the highest"}
 #define PARTS_ROW(heading, at, flag, member)                                                                           \
-	.name = flag, .offset = (at) + offsetof(struct thaw_parts_options, member), .section = (heading)
+	.name = (flag), .offset = (at) + offsetof(struct thaw_parts_options, member), .section = (heading)
 #define PARTS_OPTIONS(heading, at)                                                                                     \
 	{PARTS_ROW(heading, at, "group-by", group_by), .metavar = "REGEX", .type = OPTION_TEXT, .absent = "none",      \
 	 .help = "groups by the names of the images: what the first parentheses match, as in '^([^_]+)_'"},            \
