@@ -5,6 +5,9 @@
 #include "thaw/advise.h"
 #include "thaw/found.h"
 
+/* THAW_CONFIG unless each image has one class. place: what messages call the dataset. */
+thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place);
+
 /* Opens the training images: all of them or, if there are more than 2048, the same number of each class that makes
  * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
 thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_options *options);

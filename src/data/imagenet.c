@@ -8,8 +8,8 @@
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/class_folders.h"
-#include "src/data/class_images.h"
 #include "src/data/found.h"
+#include "src/data/list_images.h"
 #include "src/data/listed_files.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -84,30 +84,24 @@ static thaw_status recognises_imagenet(bool *is, const char *folder)
 static thaw_status read_train(struct thaw_dataset *d, const char *folder, const struct place *place,
 			      const struct names *classes, const struct thaw_dataset_options *options)
 {
-	struct class_images images = {.root = folder, .classes = classes, .found = d->found};
-	int64_t *end = thaw_alloc((size_t)classes->count, sizeof(*end));
+	const struct list_request request = {
+		.path = folder, .classes = classes, .all_classes = classes, .share = options->share};
+	struct listed l = {0};
 	int32_t *labels = NULL;
 	char *from = thaw_format("%s/", place->train);
-	thaw_status status = end && from ? THAW_OK : THAW_RESOURCE;
-	for (int64_t c = 0; status == THAW_OK && c < classes->count; c++) {
-		status = thaw_class_images_add(&images, classes->name[c]);
-		end[c] = images.files.count;
-		if (status == THAW_OK && end[c] == (c > 0 ? end[c - 1] : 0))
-			status = thaw_fail(THAW_DATA,
-					   "class without images: %s/%s: unpack its archive, or remove the folder",
-					   folder, classes->name[c]);
-	}
+	thaw_status status = from ? thaw_list_images(&l, &request) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = (labels = thaw_alloc((size_t)images.files.count, sizeof(*labels))) ? THAW_OK : THAW_RESOURCE;
-	for (int64_t c = 0, i = 0; status == THAW_OK && c < classes->count; c++)
-		for (; i < end[c]; i++)
-			labels[i] = (int32_t)c;
+		status = thaw_found_merge(d->found, l.images.found);
 	if (status == THAW_OK)
-		status = thaw_listed_files_take(d, &images.files, labels, from, options);
-	thaw_class_images_free(&images);
+		status = (labels = thaw_alloc((size_t)l.images.files.count, sizeof(*labels))) ? THAW_OK : THAW_RESOURCE;
+	for (int64_t c = 0, i = 0; status == THAW_OK && c < l.classes; c++)
+		for (int64_t k = 0; k < l.count[c]; k++)
+			labels[i++] = (int32_t)c;
+	if (status == THAW_OK)
+		status = thaw_listed_files_take_packed(d, &l.images.files, labels, from, options);
+	thaw_listed_free(&l);
 	thaw_free(from);
 	thaw_free(labels);
-	thaw_free(end);
 	return status;
 }
 

@@ -69,10 +69,23 @@ thaw_status thaw_listed_files_open(struct thaw_dataset *d, const char *path, enu
 thaw_status thaw_listed_files_take(struct thaw_dataset *d, struct names *files, const int32_t *labels, const char *from,
 				   const struct thaw_dataset_options *options)
 {
-	struct listed *l = d->context;
-	for (int64_t i = 0; i < files->count; i++)
-		THAW_TRY(thaw_packed_names_add(&l->files, files->name[i]));
+	struct packed_names packed = {0};
+	thaw_status status = THAW_OK;
+	for (int64_t i = 0; status == THAW_OK && i < files->count; i++)
+		status = thaw_packed_names_add(&packed, files->name[i]);
 	thaw_names_free(files);
+	if (status == THAW_OK)
+		status = thaw_listed_files_take_packed(d, &packed, labels, from, options);
+	thaw_packed_names_free(&packed);
+	return status;
+}
+
+thaw_status thaw_listed_files_take_packed(struct thaw_dataset *d, struct packed_names *files, const int32_t *labels,
+					  const char *from, const struct thaw_dataset_options *options)
+{
+	struct listed *l = d->context;
+	l->files = *files;
+	*files = (struct packed_names){0};
 	d->found->images = l->files.count;
 	d->found->from = thaw_strdup(from);
 	d->labels = thaw_alloc((size_t)l->files.count, sizeof(*d->labels));
