@@ -16,6 +16,9 @@ enum thaw_task {
 	THAW_TASK_VALUE,  /* regression: a number for each of the "classes", which are names of quantities */
 	THAW_TASKS
 };
+const char *thaw_task_name(enum thaw_task task);       /* "class", "labels", "grade" or "value" */
+const char *thaw_task_phrase(enum thaw_task task);     /* for messages: "several labels per image" */
+enum thaw_task thaw_task_find(const char *name);       /* THAW_TASKS: none has this name */
 
 struct thaw_dataset {
 	int64_t count;

@@ -12,6 +12,7 @@
 #include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
+#include "src/cli/prediction.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
 #include "thaw/executor.h"
@@ -42,7 +43,8 @@ static const struct option options[] = {
 	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
-	 .help = "number of classes to print, most probable first"},
+	 .help = "number of classes to print, most probable first; of several labels per image, those above their "
+		 "thresholds are printed"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -57,8 +59,7 @@ struct predictor {
 	struct thaw_model *model;
 	struct thaw_graph *graph; /* the model's graph, with batch norms folded and operators fused */
 	struct thaw_executor *executor;
-	float *probability; /* [classes] */
-	int *order;         /* [classes], classes by falling probability */
+	struct prediction prediction;
 };
 
 static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
@@ -72,25 +73,21 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	const struct thaw_shape image = thaw_shape_of(1, size, size, 3);
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
-	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
-	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
-	if (!p->probability || !p->order)
-		return THAW_RESOURCE;
+	THAW_TRY(prediction_open(&p->prediction, p->model));
 	network_log(session, p->model, &network);
 	return THAW_OK;
 }
 
 static void close_predictor(struct predictor *p)
 {
-	thaw_free(p->order);
-	thaw_free(p->probability);
+	prediction_close(&p->prediction);
 	thaw_executor_destroy(p->executor);
 	thaw_graph_destroy(p->graph);
 	thaw_model_destroy(p->model);
 }
 
-/* Fills p->probability for one image file. */
-static thaw_status classify(struct predictor *p, const char *path)
+/* *image: what the network says of one image file. */
+static thaw_status classify(struct predictor *p, const char *path, int top, json_t **image)
 {
 	void *bytes;
 	size_t size;
@@ -100,33 +97,9 @@ static thaw_status classify(struct predictor *p, const char *path)
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);
+		status = give_result(image, prediction_json(&p->prediction, path,
+							    thaw_executor_forward(p->executor, 1, NULL), top));
 	return status;
-}
-
-static int by_falling_probability(const void *a, const void *b, void *context)
-{
-	const float *p = context;
-	int x = *(const int *)a, y = *(const int *)b;
-	return p[x] != p[y] ? (p[x] < p[y]) - (p[x] > p[y]) : (x > y) - (x < y);
-}
-
-/* {"image": path, "predictions": [{"class", "label", "probability"}, ...]} */
-static json_t *describe(struct predictor *p, const char *path, int top)
-{
-	int classes = (int)p->model->classes, shown = min_int(top, classes);
-	json_t *list = json_array();
-	for (int i = 0; i < classes; i++)
-		p->order[i] = i;
-	qsort_r(p->order, (size_t)classes, sizeof(*p->order), by_falling_probability, p->probability);
-	for (int k = 0; k < shown; k++) {
-		int class = p->order[k];
-		json_t *one = json_pack("{s:i, s:f}", "class", class, "probability", (double)p->probability[class]);
-		if (p->model->labels)
-			json_object_set_new(one, "label", thaw_report_string(p->model->labels[class]));
-		json_array_append_new(list, one);
-	}
-	return json_pack("{s:o, s:o}", "image", thaw_report_string(path), "predictions", list);
 }
 
 /* Classifies every readable image. The others are reported, and determine the status. */
@@ -140,9 +113,10 @@ static thaw_status predict_all(struct predictor *p, const struct image_list *lis
 			return thaw_fail(THAW_UNFINISHED,
 					 "asked to stop: %zu of %zu images are done: run the same command again", i,
 					 list->count);
-		thaw_status status = classify(p, path);
+		json_t *image = NULL;
+		thaw_status status = classify(p, path, top, &image);
 		if (status == THAW_OK) {
-			json_array_append_new(images, describe(p, path, top));
+			json_array_append_new(images, image);
 			continue;
 		}
 		if (status != THAW_DATA && status != THAW_IO)
@@ -169,6 +143,16 @@ static thaw_status list_images(const struct session *session, struct image_list 
 	return THAW_OK;
 }
 
+/* Of other tasks than one class per image. */
+static void add_task(json_t *result, const struct thaw_model *m)
+{
+	if (!result || m->task == THAW_TASK_CLASS)
+		return;
+	json_object_set_new(result, "task", json_string(thaw_task_name(m->task)));
+	if (m->task != THAW_TASK_LABELS)
+		json_object_del(result, "probabilities");
+}
+
 static thaw_status run_predict(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -192,6 +176,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 								  thaw_report_string(v->model), "probabilities", kind,
 								  "images", images, "failed", failed, "preprocess",
 								  thaw_model_preprocess_json(predictor.model)));
+		add_task(*result, predictor.model);
 		status = given != THAW_OK ? given : status;
 	}
 	json_decref(images);
@@ -203,19 +188,11 @@ static thaw_status run_predict(struct session *session, const void *values, json
 
 static void print_predict(const json_t *result, FILE *out)
 {
-	size_t i, k;
-	json_t *image, *p;
+	size_t i;
+	json_t *image;
 	json_array_foreach(json_object_get(result, "images"), i, image)
 	{
-		fprintf(out, "%s\n", member_text(image, "image"));
-		json_array_foreach(json_object_get(image, "predictions"), k, p)
-		{
-			fprintf(out, "  %6.2f %%  ", 100 * member_real(p, "probability"));
-			if (json_object_get(p, "label"))
-				fprintf(out, "%s\n", member_text(p, "label"));
-			else
-				fprintf(out, "class %.0f\n", member_real(p, "class"));
-		}
+		prediction_print(image, out);
 	}
 }
 
@@ -223,8 +200,8 @@ const struct command command_predict = {
 	.name = "predict",
 	.usage = "--model M IMAGE|FOLDER... [--top K]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each image; of a folder, those of all images in it and in its "
-		 "folders. "
+	.about = "Prints the most probable classes of each image, or what else the network learned: labels, a grade, "
+		 "numbers; of a folder, those of all images in it and in its folders. "
 		 "Files that cannot be used are reported on stderr; the others are still classified, and the exit code "
 		 "is then 65 (damaged) or 74 (cannot be "
 		 "read).",

@@ -1,6 +1,7 @@
 /* Gives the classes of a dataset the numbers of a network's classes of the same names. */
 #include "src/data/dataset.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +54,22 @@ static thaw_status copy_names(char ***copy, char *const *names, int64_t count)
 	return THAW_OK;
 }
 
+/* Targets for `count` classes; those of the dataset get their numbers, the others are not known. */
+static thaw_status move_targets(struct thaw_dataset *d, const int32_t *number, int64_t count)
+{
+	float *moved = thaw_alloc((size_t)d->count * (size_t)count, sizeof(*moved));
+	if (!moved)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count * count; i++)
+		moved[i] = NAN;
+	for (int64_t i = 0; i < d->count; i++)
+		for (int c = 0; c < d->classes; c++)
+			moved[i * count + number[c]] = d->targets[i * d->classes + c];
+	thaw_free(d->targets);
+	d->targets = moved;
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *names, int64_t count)
 {
 	char **copy = NULL;
@@ -60,8 +77,10 @@ thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *name
 	thaw_status status = number ? map_classes(number, d, names, count) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = copy_names(&copy, names, count);
+	if (status == THAW_OK && d->targets)
+		status = move_targets(d, number, count);
 	if (status == THAW_OK) {
-		for (int64_t i = 0; i < d->count; i++)
+		for (int64_t i = 0; i < d->count && !d->targets; i++)
 			d->labels[i] = number[d->labels[i]];
 		free_names(d->class_names, d->classes);
 		d->class_names = copy;

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "src/base/try.h"
-#include "src/model/metadata.h"
+#include "src/model/task.h"
 #include "thaw/memory.h"
 
-#define MAX_METADATA 5 /* format, variant, preprocess, output, labels */
+#define MAX_METADATA (5 + THAW_TASK_PAIRS) /* format, variant, preprocess, output, labels; task and thresholds */
 
 /* The state dict to write. */
 struct export
@@ -86,6 +86,7 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	THAW_TRY(add_metadata(e, "thaw.preprocess", preprocess));
 	if (m->sigmoid_from)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
+	THAW_TRY(thaw_model_write_task(m, e->metadata, &e->w.metadata_count));
 	if (!m->labels)
 		return THAW_OK;
 	THAW_TRY(thaw_metadata_write_labels(&labels, m->labels, m->classes));

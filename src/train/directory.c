@@ -121,6 +121,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |= !old && strcmp(key, "precision") == 0 && r->options.precision == THAW_PRECISION_FP32;
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
+		allowed |= !old && run_is_default_objective(r, key, value);
 		if (allowed || run_same_setting(old, value))
 			continue;
 		if (json_is_object(old) && json_is_object(value))

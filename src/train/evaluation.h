@@ -4,6 +4,7 @@
 
 #include "src/train/damage.h"
 #include "src/train/features.h"
+#include "src/train/metrics.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
 #include "thaw/executor.h"
@@ -17,8 +18,8 @@ struct thaw_evaluation {
 	struct thaw_executor *executor; /* of the tail, for inference on THAW_EVAL_BATCH images */
 	const struct thaw_dataset *dataset;
 	struct thaw_features *features;
-	int lanes, classes;
-	bool sigmoid;               /* the loss is the binary cross-entropy of independent outputs */
+	int lanes;
+	const struct thaw_measure *measure; /* of the dataset, open */
 	struct thaw_damage *damage; /* of the dataset */
 	const struct thaw_callbacks *callbacks;
 };

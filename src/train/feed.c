@@ -1,6 +1,7 @@
 /* Computes the order of samples in each lane and requests their features ahead of the steps. */
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/train/balanced_order.h"
 #include "src/train/run.h"
 
 int64_t run_lane_batch(const struct run *r, int lane)
@@ -41,9 +42,14 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 thaw_status run_feed_epoch(struct run *r)
 {
 	uint64_t epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
-	for (int lane = r->first_lane; lane < r->end_lane; lane++)
-		thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch,
-				r->order[lane - r->first_lane]);
+	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
+		int64_t *order = r->order[lane - r->first_lane];
+		if (r->class_images)
+			THAW_TRY(thaw_lane_balanced_order(&r->train, r->class_images, r->options.lanes, lane,
+							  (uint64_t)r->options.seed, epoch, order));
+		else
+			thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch, order);
+	}
 	for (int64_t ahead = 0; ahead < RUN_STEPS_AHEAD; ahead++)
 		THAW_TRY(run_feed_ahead(r, r->at.step + ahead));
 	return THAW_OK;

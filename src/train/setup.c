@@ -111,12 +111,25 @@ void run_announce(struct run *r)
 	thaw_warn_small_input(r->comm, r->callbacks, r->model, &r->train);
 }
 
+/* The classifier for the task of the data. */
+static thaw_status set_task(struct run *r)
+{
+	bool replaced;
+	const struct thaw_dataset *d = &r->train;
+	THAW_TRY(thaw_model_set_task(r->model, d->task, d->classes, d->class_names, (uint64_t)r->options.seed,
+				     &replaced));
+	if (d->task == THAW_TASK_CLASS)
+		r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
+	if (d->task == THAW_TASK_VALUE)
+		return thaw_model_standardise(r->model, r->objective.mean, r->objective.deviation, !replaced);
+	return THAW_OK;
+}
+
 static thaw_status open_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
-	THAW_TRY(thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed));
-	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
+	THAW_TRY(set_task(r));
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	bool given = r->options.bn != THAW_BN_AUTO;
@@ -142,6 +155,25 @@ static void set_phases(struct run *r)
 		r->phases[r->phase_count++] = (struct phase_options){"head", "head", o->head_epochs, o->head_lr};
 	if (o->epochs > 0)
 		r->phases[r->phase_count++] = (struct phase_options){"train", o->unfreeze, o->epochs, o->lr};
+}
+
+/* For balanced sampling. */
+static thaw_status count_classes(struct run *r)
+{
+	const struct thaw_dataset *d = &r->train;
+	if (strcmp(r->options.sampling, "uniform") == 0)
+		return THAW_OK;
+	if (d->task != THAW_TASK_CLASS && d->task != THAW_TASK_GRADE)
+		return thaw_fail(THAW_CONFIG,
+				 "sampling is balanced by the class of an image, the data have %s: --sampling balanced: "
+				 "leave it out",
+				 thaw_task_phrase(d->task));
+	r->class_images = thaw_alloc((size_t)d->classes, sizeof(*r->class_images));
+	if (!r->class_images)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count; i++)
+		r->class_images[d->labels[i]]++;
+	return THAW_OK;
 }
 
 static thaw_status set_lanes(struct run *r)
@@ -181,6 +213,8 @@ static thaw_status open_here(struct run *r)
 {
 	THAW_TRY(run_resolve_options(r));
 	THAW_TRY(open_data(r));
+	THAW_TRY(thaw_objective_open(&r->objective, &r->train, r->options.loss, r->options.class_weights,
+				     r->options.label_smoothing));
 	THAW_TRY(open_model(r));
 	set_phases(r);
 	for (int i = 0; i < r->phase_count; i++) {
@@ -191,6 +225,7 @@ static thaw_status open_here(struct run *r)
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
+	THAW_TRY(count_classes(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
@@ -219,6 +254,8 @@ static thaw_status compare_ranks(struct run *r)
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_model_same(r->comm, r->model));
 	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_objective_digest(&r->objective), "class weights",
+				       "give every rank the same --class-weights"));
 	THAW_TRY(run_compare_images(r, &r->train));
 	THAW_TRY(run_compare_images(r, &r->test));
 	THAW_TRY(run_compare_images(r, &r->final_test));
@@ -247,6 +284,8 @@ void run_close(struct run *r)
 	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
 		thaw_free(r->order[i]);
 	thaw_free(r->order);
+	thaw_free(r->class_images);
+	thaw_objective_close(&r->objective);
 	thaw_damage_destroy(r->train_damage);
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);
