@@ -93,7 +93,9 @@ thaw_status thaw_advice_open_data(struct advice *a)
 	if (!o->data)
 		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
 	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options));
-	thaw_status status = count_classes(a, &all);
+	thaw_status status = thaw_advise_check_task(&all, o->data);
+	if (status == THAW_OK)
+		status = count_classes(a, &all);
 	if (status == THAW_OK)
 		status = describe(a, &all, &options);
 	thaw_dataset_close(&all);

@@ -9,6 +9,9 @@
  * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
 thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_options *options);
 
+/* THAW_CONFIG unless the data have one class per image, which is what can be measured. */
+thaw_status thaw_advise_check_task(const struct thaw_dataset *d, const char *data);
+
 /* Lanes to spread the images over: --lanes, or by default 8, or the rank count if that is larger. */
 int thaw_advise_lanes(const struct thaw_advise_options *options, const struct thaw_comm *comm);
 

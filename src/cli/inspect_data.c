@@ -1,5 +1,7 @@
 #include "src/cli/inspect_data.h"
 
+#include <math.h>
+
 #include "src/base/minmax.h"
 #include "src/cli/display_text.h"
 #include "src/cli/result.h"
@@ -34,6 +36,17 @@ static thaw_status open_splits(struct thaw_dataset d[SPLITS], const char *path,
 	return status;
 }
 
+/* Adds image i to size[classes]: its class, its labels, or the quantities that are known of it. */
+static void count_image(const struct thaw_dataset *d, int64_t i, json_int_t *size)
+{
+	if (!d->targets)
+		size[d->labels[i]]++;
+	for (int c = 0; d->targets && c < d->classes; c++) {
+		float t = d->targets[i * d->classes + c];
+		size[c] += d->task == THAW_TASK_LABELS ? t > 0.5f : !isnan(t);
+	}
+}
+
 /* {"rose": {"training": 60, "test": 15}, ...} */
 static json_t *classes_json(const struct thaw_dataset d[SPLITS])
 {
@@ -46,7 +59,7 @@ static json_t *classes_json(const struct thaw_dataset d[SPLITS])
 	for (int s = 0; s < SPLITS; s++) {
 		json_int_t *size = d[s].count > 0 ? thaw_alloc((size_t)d[s].classes, sizeof(*size)) : NULL;
 		for (int64_t i = 0; size && i < d[s].count; i++)
-			size[d[s].labels[i]]++;
+			count_image(&d[s], i, size);
 		for (int c = 0; size && c < d[s].classes; c++)
 			json_object_set_new(json_array_get(classes, (size_t)c), thaw_dataset_kind(&d[s]),
 					    json_integer(size[c]));

@@ -85,6 +85,8 @@ thaw_status thaw_dataset_match_classes(struct thaw_dataset *d, char *const *name
 		free_names(d->class_names, d->classes);
 		d->class_names = copy;
 		d->classes = (int)count;
+	} else {
+		free_names(copy, count);
 	}
 	thaw_free(number);
 	return status;

@@ -55,6 +55,7 @@ struct thaw_metrics_kind {
 };
 extern const struct thaw_metrics_kind thaw_metrics_class, thaw_metrics_labels, thaw_metrics_grade, thaw_metrics_value;
 
+/* metrics_common.c: */
 double thaw_fraction(double part, double whole); /* 0 if whole is 0 */
 
 /* metrics_labels.c: the sums of label c that label_scores.c computes. */
