@@ -49,8 +49,8 @@ ALL_CFLAGS = $(NEED_TOOLS)-std=c17 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(SANITIZE) -
 ARITHMETIC = -ffp-contract=off
 $(BUILD)/src/ops/%.o: ARITHMETIC = -ffp-contract=fast $(WIDE_VECTORS)
 WIDE_VECTORS = $(if $(filter x86_64%,$(MACHINE)),-mprefer-vector-width=512)
-# giflib comes without a pkg-config file.
-LIBS       = $(PC_LIBS) -lgif -lm -pthread
+# giflib and libcsv come without pkg-config files.
+LIBS       = $(PC_LIBS) -lgif -lcsv -lm -pthread
 ALL_LIBS   = $(LDFLAGS) $(LIBS)
 
 LIB_SRC := $(filter-out src/cli/%,$(shell find src -name '*.c' 2>/dev/null))

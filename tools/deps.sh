@@ -25,6 +25,7 @@ build pc:libwebp                    libwebp-dev           libwebp-devel       li
 build pc:libtiff-4                  libtiff-dev           libtiff-devel       libtiff       libtiff
 build c:stb/stb_image.h              libstb-dev            stb_image-devel     stb           stb
 build c:gif_lib.h                   libgif-dev            giflib-devel        giflib        giflib
+build c:csv.h                       libcsv-dev            libcsv-devel        -             -
 build pc:libzstd                    libzstd-dev           libzstd-devel       zstd          zstd
 build pc:libarchive                 libarchive-dev        libarchive-devel    libarchive    libarchive
 build pc:jansson                    libjansson-dev        jansson-devel       jansson       jansson

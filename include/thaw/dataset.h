@@ -16,9 +16,9 @@ enum thaw_task {
 	THAW_TASK_VALUE,  /* regression: a number for each of the "classes", which are names of quantities */
 	THAW_TASKS
 };
-const char *thaw_task_name(enum thaw_task task);       /* "class", "labels", "grade" or "value" */
-const char *thaw_task_phrase(enum thaw_task task);     /* for messages: "several labels per image" */
-enum thaw_task thaw_task_find(const char *name);       /* THAW_TASKS: none has this name */
+const char *thaw_task_name(enum thaw_task task);   /* "class", "labels", "grade" or "value" */
+const char *thaw_task_phrase(enum thaw_task task); /* for messages: "several labels per image" */
+enum thaw_task thaw_task_find(const char *name);   /* THAW_TASKS: none has this name */
 
 struct thaw_dataset {
 	int64_t count;
@@ -28,6 +28,8 @@ struct thaw_dataset {
 	int32_t *labels;    /* [count]; 0 for LABELS and VALUE */
 	float *targets;     /* [count][classes], for LABELS (0 or 1) and VALUE; NaN: not known; else NULL */
 	float *weights;     /* [count] factors of the loss, above 0; NULL: all 1 */
+	uint64_t *groups;   /* [count] digest of the name of the sample's group, such as its patient; equal names have
+			     * equal digests in all splits; 0: a group of its own; NULL: no groups */
 	/* Reads sample i (0 .. count - 1). The result is freed with thaw_encoded_image_free before the dataset is
 	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
 	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */
@@ -59,6 +61,27 @@ struct thaw_image_names {
 };
 void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
 
+/* A manifest: a CSV file with a header that has a row for each image. The names of columns are compared without regard
+ * to case, spaces, dashes and underscores. All zero: no manifest. */
+struct thaw_manifest_options {
+	const char *file; /* NULL: none, unless the path of the dataset is a file called .csv or .tsv */
+	/* Names of columns; NULL: found by customary names (docs/datasets.md). */
+	const char *path_column, *split_column, *group_column, *weight_column;
+	const char *label_column; /* one, or several separated by commas */
+	const char
+		*label_separator; /* one character between the labels of a cell; NULL: | or ; where cells have them */
+	const char *task;         /* "class", "labels", "grade" or "value"; NULL: what the labels show */
+	const char *grades;       /* the grades in their order, separated by commas; NULL: numbers, in theirs */
+};
+
+/* Which images are held out, if the dataset does not say it or folds are asked for. All zero: by test_share alone. */
+struct thaw_parts_options {
+	const char *group_by; /* extended regular expression on the names of images: what its first parentheses match,
+			       * or all of the match, names the image's group; NULL: groups of the manifest */
+	int folds;            /* cross-validation in so many parts; 0: none */
+	int fold;             /* the part that is held out, 1 .. folds */
+};
+
 struct thaw_dataset_options {
 	double test_share;       /* fraction of each class held out, e.g. 0.2; where neither val/ nor test/ exists */
 	uint64_t seed;           /* of the random selections */
@@ -69,7 +92,12 @@ struct thaw_dataset_options {
 	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
 	 * missing now and cannot be read. */
 	const struct thaw_image_names *known;
+	struct thaw_manifest_options manifest;
+	struct thaw_parts_options parts;
 };
+
+/* The manifest's file, else `data`: what messages and reports call the dataset. */
+const char *thaw_dataset_place(const char *data, const struct thaw_manifest_options *manifest);
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):
  *   - folders of splits, each with one folder of images per class: train or training; val, valid, validation, dev or
@@ -77,7 +105,14 @@ struct thaw_dataset_options {
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
  *     mapping.txt, if they exist;
- *   - the binary version of CIFAR-10 or CIFAR-100.
+ *   - the binary version of CIFAR-10 or CIFAR-100;
+ *   - a manifest: options->manifest.file, or `path`, if it is a file called .csv or .tsv. Paths in it begin in `path`,
+ *     or in the folder of the manifest if `path` is NULL or the manifest. Samples are its rows, in their order.
+ *
+ * With options->parts.folds the training images are divided into that many parts, stratified by class, with groups kept
+ * whole: VAL is one part, TRAIN the others, TEST is test/ if there is one, else as VAL. Images that are held out by
+ * options->test_share are also stratified; no group is in both parts.
+ *
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
  * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
  * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,

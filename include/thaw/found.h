@@ -26,6 +26,8 @@ struct thaw_found {
 	int64_t images;        /* before thaw_dataset_options.limit_per_class */
 	int64_t missing;       /* samples of thaw_dataset_options.known whose files are missing */
 	uint64_t missing_digest;      /* of their names */
+	uint64_t manifest;            /* digest of the manifest's bytes; 0: no manifest */
+	int64_t groups;               /* of the samples (thaw_dataset.groups); 0: no groups */
 	struct thaw_skipped *skipped; /* [skipped_count] */
 	int skipped_count;
 	char **notes; /* [note_count] other facts, for the user */

@@ -7,6 +7,7 @@
 #include "src/base/try.h"
 #include "src/data/found.h"
 #include "src/data/listing.h"
+#include "src/data/manifest.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
@@ -104,26 +105,38 @@ static thaw_status fail_empty_split(const struct thaw_dataset *d, const char *pa
 	return thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
 }
 
-thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
-			      const struct thaw_dataset_options *options)
+/* Fills the zeroed *d, partly on failure. */
+static thaw_status open_format(struct thaw_dataset *d, const char *path, enum thaw_split split,
+			       const struct thaw_dataset_options *options)
 {
-	struct thaw_dataset opened = {0};
+	const struct dataset_format *format;
 	char *inner;
 	if (thaw_path_is_file(path))
 		return thaw_fail(THAW_IO,
-				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
+				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder; the "
+				 "name of a manifest ends in .csv or .tsv",
+				 path);
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	const struct dataset_format *format;
 	THAW_TRY(find_inside(&format, &inner, path));
 	thaw_status status = choose_file(&split, format, path);
 	if (status == THAW_OK)
-		status = format->open(&opened, inner, split, options);
+		status = format->open(d, inner, split, options);
 	thaw_free(inner);
-	if (status == THAW_OK && opened.count == 0)
-		status = fail_empty_split(&opened, path);
-	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
-		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
+	if (status == THAW_OK && d->count == 0)
+		status = fail_empty_split(d, path);
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && d->classes < 2)
+		status = thaw_fail_one_class(path, d->class_names[0], d->count);
+	return status;
+}
+
+thaw_status thaw_dataset_open_given(struct thaw_dataset *d, const char *path, enum thaw_split split,
+				    const struct thaw_dataset_options *options)
+{
+	struct thaw_dataset opened = {0};
+	thaw_status status = thaw_manifest_given(path, &options->manifest)
+				     ? thaw_manifest_open(&opened, path, split, options)
+				     : open_format(&opened, path, split, options);
 	if (status == THAW_OK)
 		*d = opened;
 	else
@@ -141,6 +154,7 @@ void thaw_dataset_close(struct thaw_dataset *d)
 	thaw_free(d->labels);
 	thaw_free(d->targets);
 	thaw_free(d->weights);
+	thaw_free(d->groups);
 	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
 }

@@ -23,7 +23,7 @@ struct dataset_format {
 /* Sets selected[i] (zeroed, [count]) for quota[class] random samples of each class of d, which has its class names. The
  * choice depends only on the seed, the purpose, and the name and size of the class. The samples of a smaller quota are
  * a subset of those of a larger one. */
-enum select_purpose { SELECT_TEST, SELECT_LIMIT };
+enum select_purpose { SELECT_TEST, SELECT_LIMIT, SELECT_PARTS };
 thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
 				  uint64_t seed, enum select_purpose purpose, const int64_t *quota);
 
@@ -32,6 +32,14 @@ thaw_status thaw_select_per_class(bool *selected, const struct thaw_dataset *d, 
 thaw_status thaw_limit_per_class(int64_t **selected, int64_t *selected_count, const struct thaw_dataset *d,
 				 const int32_t *labels, int64_t count, enum thaw_split split,
 				 const struct thaw_dataset_options *options);
+
+/* thaw_dataset_open without options->parts; of a manifest, whose rows have one split or none, all rows are training,
+ * validation and test images: found->held_out says so, and the caller divides them. */
+thaw_status thaw_dataset_open_given(struct thaw_dataset *d, const char *path, enum thaw_split split,
+				    const struct thaw_dataset_options *options);
+
+/* Reduces *d to samples[count] of it, in this order, with d->found. On failure *d is unchanged. */
+thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, int64_t count);
 
 /* Sets d->count = selected_count and d->labels[i] = labels[selected[i]]. */
 thaw_status thaw_dataset_set_labels(struct thaw_dataset *d, const int32_t *labels, const int64_t *selected,

@@ -15,15 +15,13 @@
 #include "src/data/class_images.h"
 #include "src/data/fingerprint.h"
 #include "src/data/hold_out.h"
-#include "src/data/image.h"
+#include "src/data/image_file.h"
 #include "src/data/known_images.h"
 #include "src/data/layout.h"
 #include "src/data/wrong_folder.h"
-#include "thaw/file.h"
 #include "thaw/memory.h"
 
-#define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
-#define TEXT_SIZE  512                 /* bytes of a list of skipped files in a message */
+#define TEXT_SIZE 512 /* bytes of a list of skipped files in a message */
 
 struct folder {
 	char *path;         /* of the dataset */
@@ -49,20 +47,10 @@ struct opening {
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct folder *f = d->context;
-	const char *name = f->files.name[i];
-	void *bytes;
-	size_t size;
-	char *path = thaw_path_join(f->path, name);
-	if (!path)
-		return THAW_RESOURCE;
-	int64_t modified = thaw_modified(path); /* before the bytes are read: a later change shows */
-	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
+	char *path = thaw_path_join(f->path, f->files.name[i]);
+	thaw_status status = path ? thaw_image_file_read(encoded, path, f->files.name[i]) : THAW_RESOURCE;
 	thaw_free(path);
-	THAW_TRY(status);
-	struct thaw_fingerprint fingerprint = thaw_fingerprint_of(bytes, size, modified);
-	THAW_TRY(thaw_encoded_image_open(encoded, bytes, size, name));
-	encoded->fingerprint = fingerprint;
-	return THAW_OK;
+	return status;
 }
 
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)

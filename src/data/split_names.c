@@ -8,7 +8,7 @@
 
 #include "thaw/dataset.h"
 
-static int split_of_word(const char *word)
+int thaw_split_of_word(const char *word)
 {
 	static const struct {
 		const char *word;
@@ -74,7 +74,7 @@ static int split_among_words(const char *name, char rest[SPLIT_REST])
 			return -1;
 		for (size_t i = 0; i < n; i++)
 			word[i] = (char)tolower((unsigned char)name[i]);
-		int split = split_of_word(word);
+		int split = thaw_split_of_word(word);
 		if (split >= 0 && found >= 0)
 			return -1;
 		if (split >= 0) {
@@ -104,7 +104,7 @@ void thaw_split_names_find(struct split_names *s, const struct names *folders)
 {
 	*s = (struct split_names){0};
 	for (int64_t i = 0; i < folders->count; i++)
-		if (split_of_word(thaw_base_name(folders->name[i])) >= 0)
+		if (thaw_split_of_word(thaw_base_name(folders->name[i])) >= 0)
 			return;
 	for (int64_t i = 0; i < folders->count && !s->further; i++)
 		s->further = split_among_words(thaw_base_name(folders->name[i]), s->rest) == THAW_SPLIT_TRAIN &&
@@ -116,7 +116,7 @@ int thaw_split_by_name(const struct split_names *s, const char *folder)
 	char rest[SPLIT_REST];
 	const char *name = thaw_base_name(folder);
 	if (!s->further)
-		return split_of_word(name);
+		return thaw_split_of_word(name);
 	int split = split_among_words(name, rest);
 	return split >= 0 && strcmp(rest, s->rest) == 0 ? split : -1;
 }
@@ -125,5 +125,5 @@ bool thaw_has_split_word(const char *folder)
 {
 	char rest[SPLIT_REST];
 	const char *name = thaw_base_name(folder);
-	return split_of_word(name) >= 0 || split_among_words(name, rest) >= 0;
+	return thaw_split_of_word(name) >= 0 || split_among_words(name, rest) >= 0;
 }

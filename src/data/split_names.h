@@ -15,6 +15,9 @@ struct split_names {
 	char rest[SPLIT_REST]; /* these words, in lower case, each followed by a space */
 };
 
+/* The split that a word names, an enum thaw_split, in any case; -1: none. */
+int thaw_split_of_word(const char *word);
+
 /* Finds out how the folders of one level are named. Only base names are looked at. */
 void thaw_split_names_find(struct split_names *s, const struct names *folders);
 

@@ -1,12 +1,14 @@
 /* A dataset of some samples of another one. */
 #include <string.h>
 
+#include "src/base/try.h"
 #include "src/data/dataset.h"
 #include "thaw/memory.h"
 
 struct subset {
 	const struct thaw_dataset *parent;
-	int64_t samples[]; /* [count], indices into parent */
+	struct thaw_dataset owned; /* the parent, if it is closed with the subset; else zeroed */
+	int64_t samples[];         /* [count], indices into parent */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
@@ -30,7 +32,10 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 
 static void close_subset(struct thaw_dataset *d)
 {
-	thaw_free(d->context);
+	struct subset *s = d->context;
+	if (s)
+		thaw_dataset_close(&s->owned);
+	thaw_free(s);
 }
 
 static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_dataset *from)
@@ -58,6 +63,17 @@ static thaw_status copy_values(float **to, const float *values, size_t width, co
 	return THAW_OK;
 }
 
+static thaw_status copy_groups(struct thaw_dataset *d, const uint64_t *groups, const int64_t *samples)
+{
+	if (!groups)
+		return THAW_OK;
+	if (!(d->groups = thaw_alloc((size_t)d->count, sizeof(*groups))))
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count; i++)
+		d->groups[i] = groups[samples[i]];
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count)
 {
@@ -75,6 +91,8 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 		status = copy_values(&part.targets, parent->targets, (size_t)parent->classes, samples, count);
 	if (status == THAW_OK)
 		status = copy_values(&part.weights, parent->weights, 1, samples, count);
+	if (status == THAW_OK)
+		status = copy_groups(&part, parent->groups, samples);
 	if (status != THAW_OK) {
 		thaw_dataset_close(&part);
 		return status;
@@ -82,6 +100,19 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 	s->parent = parent;
 	for (int64_t i = 0; i < count; i++)
 		s->samples[i] = samples[i];
+	*d = part;
+	return THAW_OK;
+}
+
+thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, int64_t count)
+{
+	struct thaw_dataset part;
+	THAW_TRY(thaw_dataset_subset(&part, d, samples, count));
+	struct subset *s = part.context;
+	part.found = d->found;
+	d->found = NULL;
+	s->owned = *d;
+	s->parent = &s->owned;
 	*d = part;
 	return THAW_OK;
 }

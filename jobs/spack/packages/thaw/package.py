@@ -29,6 +29,7 @@ class Thaw(MakefilePackage):
     depends_on("libtiff")
     depends_on("stb", type="build")
     depends_on("giflib")
+    depends_on("libcsv")
     depends_on("zstd")
     depends_on("libarchive")
     depends_on("jansson")
@@ -42,9 +43,10 @@ class Thaw(MakefilePackage):
 
     def setup_build_environment(self, env):
         # Headers that come without a pkg-config file.
-        for name in ("stb", "random123", "giflib", "onnx"):
+        for name in ("stb", "random123", "giflib", "libcsv", "onnx"):
             env.append_flags("CPPFLAGS", f"-I{self.spec[name].prefix.include}")
-        env.append_flags("LDFLAGS", f"-L{self.spec['giflib'].prefix.lib}")
+        for name in ("giflib", "libcsv"):
+            env.append_flags("LDFLAGS", f"-L{self.spec[name].prefix.lib}")
 
     def build(self, spec, prefix):
         make(f"MPICC={spec['mpi'].mpicc}", "all", "lib-mpi")

@@ -1,0 +1,300 @@
+/* A dataset whose rows are those of one split of a manifest, in their order. What remains in memory per image: its
+ * path, where that begins, its label, group and weight. */
+#include "src/data/manifest.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/path.h"
+#include "src/base/try.h"
+#include "src/data/fingerprint.h"
+#include "src/data/found.h"
+#include "src/data/image_file.h"
+#include "src/data/manifest_labels.h"
+#include "src/data/manifest_paths.h"
+#include "src/data/names.h"
+#include "thaw/file.h"
+#include "thaw/memory.h"
+
+enum { SPLITS = 3 }; /* THAW_SPLIT_TRAIN, _TEST, _VAL */
+
+struct listed {
+	char *root;        /* relative paths begin here; "" for the working directory */
+	struct arena text; /* the paths of the manifest */
+	size_t *name;      /* [count] offsets in `text` */
+	struct manifest_files files;
+};
+
+/* A manifest while it is opened. */
+struct opening {
+	const char *file, *root;
+	enum thaw_split split;
+	struct manifest_rows rows;
+	struct manifest_labels labels;
+	int64_t size[SPLITS]; /* rows with a label */
+	int64_t unlabelled, first_unlabelled;
+	int64_t *chosen, count; /* rows of this split */
+};
+
+static const char *name_of(const struct listed *l, int64_t i)
+{
+	return l->text.text + l->name[i];
+}
+
+/* The path of the file of sample i; NULL without memory. */
+static char *file_of(const struct listed *l, int64_t i)
+{
+	size_t other = l->files.offset ? l->files.offset[i] : 0;
+	const char *path = other > 0 ? l->files.text.text + other - 1 : name_of(l, i);
+	return path[0] == '/' || l->root[0] == '\0' ? thaw_strdup(path) : thaw_path_join(l->root, path);
+}
+
+static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
+{
+	char *path = file_of(d->context, i);
+	thaw_status status = path ? thaw_image_file_read(encoded, path, name_of(d->context, i)) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
+static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
+{
+	char *path = file_of(d->context, i);
+	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
+static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
+{
+	snprintf(text, size, "%s", name_of(d->context, i));
+}
+
+static void close_listed(struct thaw_dataset *d)
+{
+	struct listed *l = d->context;
+	thaw_free(l->root);
+	thaw_free(l->name);
+	thaw_arena_free(&l->text);
+	thaw_manifest_files_free(&l->files);
+	thaw_free(l);
+}
+
+static void count_rows(struct opening *o)
+{
+	for (int64_t i = 0; i < o->rows.count; i++) {
+		if (thaw_manifest_has_label(&o->labels, &o->rows, i))
+			o->size[o->rows.row[i].split]++;
+		else if (o->unlabelled++ == 0)
+			o->first_unlabelled = o->rows.row[i].line;
+	}
+}
+
+/* The split whose rows are used for the one that was asked for. *all: there is but one split, for the caller to
+ * divide. */
+static thaw_status choose_split(struct opening *o, enum thaw_split *from, bool *all)
+{
+	const int64_t *size = o->size;
+	const enum thaw_split other = o->split == THAW_SPLIT_VAL ? THAW_SPLIT_TEST : THAW_SPLIT_VAL;
+	*from = o->split;
+	*all = size[THAW_SPLIT_VAL] == 0 && size[THAW_SPLIT_TEST] == 0;
+	if (*all && size[THAW_SPLIT_TRAIN] == 0)
+		return thaw_fail(THAW_DATA, "no row has a label: %s: check --label-column", o->file);
+	if (*all || o->split == THAW_SPLIT_ALL) {
+		int splits = (size[0] > 0) + (size[1] > 0) + (size[2] > 0);
+		if (splits > 1)
+			return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", o->file);
+		*from = *all ? THAW_SPLIT_TRAIN : size[THAW_SPLIT_VAL] > 0 ? THAW_SPLIT_VAL : THAW_SPLIT_TEST;
+		return THAW_OK;
+	}
+	if (size[o->split] == 0 && o->split != THAW_SPLIT_TRAIN)
+		*from = other;
+	if (size[*from] > 0)
+		return THAW_OK;
+	return thaw_fail(THAW_IO,
+			 "no training images: %s: its column \"%s\" has none: add them, or name another column "
+			 "with --split-column",
+			 o->file, o->rows.columns.name[o->rows.columns.split]);
+}
+
+/* A class of which there is nothing to learn from. */
+static thaw_status check_classes(const struct opening *o, bool all)
+{
+	const struct manifest_labels *l = &o->labels;
+	if (!l->label || o->size[THAW_SPLIT_TRAIN] == 0)
+		return THAW_OK;
+	int64_t *train = thaw_alloc((size_t)l->classes.count, sizeof(*train)), c = 0;
+	if (!train)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < o->rows.count; i++)
+		if (l->label[i] >= 0 && o->rows.row[i].split == THAW_SPLIT_TRAIN)
+			train[l->label[i]]++;
+	while (c < l->classes.count && train[c] > 0)
+		c++;
+	thaw_free(train);
+	if (o->split == THAW_SPLIT_TRAIN && l->classes.count == 1)
+		return thaw_fail(THAW_CONFIG, "only one class, \"%s\": %s: column \"%s\": there must be two or more",
+				 l->classes.name[0], o->file, o->rows.columns.name[o->rows.columns.label[0]]);
+	if (c == l->classes.count || l->task == THAW_TASK_GRADE)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "class \"%s\" has no training images: %s: %s", l->classes.name[c], o->file,
+			 all ? "remove its column" : "move some of its rows to train, or remove them");
+}
+
+static thaw_status choose_rows(struct opening *o, enum thaw_split from)
+{
+	o->chosen = thaw_alloc((size_t)o->size[from], sizeof(*o->chosen));
+	for (int64_t i = 0; o->chosen && i < o->rows.count; i++)
+		if (o->rows.row[i].split == (int8_t)from && thaw_manifest_has_label(&o->labels, &o->rows, i))
+			o->chosen[o->count++] = i;
+	return o->chosen ? THAW_OK : THAW_RESOURCE;
+}
+
+/* "manifest: path "image", label "dx"; task "class"", and what a reader of the manifest may not expect. */
+static thaw_status note_manifest(struct thaw_found *found, const struct opening *o)
+{
+	const struct manifest_rows *m = &o->rows;
+	char *columns = thaw_manifest_columns_text(&m->columns);
+	thaw_status status = columns ? thaw_found_note(found, thaw_format("columns: %s; %s", columns, o->labels.why))
+				     : THAW_RESOURCE;
+	thaw_free(columns);
+	THAW_TRY(status);
+	if (o->unlabelled > 0)
+		THAW_TRY(
+			thaw_found_note(found, thaw_format("rows without a label are not used: %lld (first: line %lld)",
+							   (long long)o->unlabelled, (long long)o->first_unlabelled)));
+	if (m->doubled > 0)
+		THAW_TRY(thaw_found_note(found,
+					 thaw_format("rows that repeat an image count once: %lld (first: line %lld)",
+						     (long long)m->doubled, (long long)m->first_doubled)));
+	if (m->backslashes > 0)
+		return thaw_found_note(
+			found, thaw_format("backslashes in %lld paths are read as /", (long long)m->backslashes));
+	return THAW_OK;
+}
+
+static thaw_status describe(struct thaw_found *found, const struct opening *o, enum thaw_split from, bool all)
+{
+	const char *name = thaw_base_name(o->file);
+	found->split = o->split == THAW_SPLIT_ALL ? THAW_SPLIT_ALL : from;
+	found->held_out = all && o->split != THAW_SPLIT_ALL;
+	found->images = o->count;
+	found->manifest = o->rows.digest;
+	found->from = all ? thaw_strdup(name) : thaw_format("%s, split %s", name, thaw_split_kind(from));
+	return found->from ? note_manifest(found, o) : THAW_RESOURCE;
+}
+
+/* Moves the names of the classes to the dataset. */
+static void take_classes(struct thaw_dataset *d, struct names *classes)
+{
+	d->class_names = classes->name;
+	d->classes = (int)classes->count;
+	*classes = (struct names){0};
+}
+
+static thaw_status set_labels(struct thaw_dataset *d, const struct opening *o)
+{
+	const struct manifest_labels *l = &o->labels;
+	const size_t count = (size_t)o->count;
+	d->labels = thaw_alloc(count, sizeof(*d->labels));
+	for (int64_t i = 0; d->labels && l->label && i < o->count; i++)
+		d->labels[i] = l->label[o->chosen[i]];
+	if (d->labels && !l->label) {
+		d->targets = thaw_alloc(count * (size_t)l->classes.count, sizeof(*d->targets));
+		if (d->targets)
+			thaw_manifest_targets(d->targets, l, &o->rows, o->chosen, o->count);
+	}
+	return d->labels && (l->label || d->targets) ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Groups and weights, if there are such columns. */
+static thaw_status set_others(struct thaw_dataset *d, const struct opening *o)
+{
+	const struct manifest_columns *c = &o->rows.columns;
+	if (c->group >= 0 && !(d->groups = thaw_alloc((size_t)o->count, sizeof(*d->groups))))
+		return THAW_RESOURCE;
+	if (c->weight >= 0 && !(d->weights = thaw_alloc((size_t)o->count, sizeof(*d->weights))))
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < o->count; i++) {
+		if (d->groups)
+			d->groups[i] = o->rows.row[o->chosen[i]].group;
+		if (d->weights)
+			d->weights[i] = o->rows.row[o->chosen[i]].weight;
+	}
+	return THAW_OK;
+}
+
+static thaw_status fill(struct thaw_dataset *d, struct opening *o)
+{
+	struct listed *l = d->context;
+	d->task = o->labels.task;
+	d->count = o->count;
+	THAW_TRY(set_labels(d, o));
+	THAW_TRY(set_others(d, o));
+	if (!(l->name = thaw_alloc((size_t)o->count, sizeof(*l->name))))
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < o->count; i++)
+		l->name[i] = o->rows.paths.offset[o->chosen[i]];
+	l->text = o->rows.paths.arena;
+	o->rows.paths.arena = (struct arena){0};
+	take_classes(d, &o->labels.classes);
+	return THAW_OK;
+}
+
+static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const struct thaw_manifest_options *options)
+{
+	struct listed *l = d->context;
+	enum thaw_split from;
+	bool all;
+	THAW_TRY(thaw_manifest_rows_read(&o->rows, o->file, options));
+	THAW_TRY(thaw_manifest_labels_find(&o->labels, &o->rows));
+	count_rows(o);
+	THAW_TRY(choose_split(o, &from, &all));
+	THAW_TRY(check_classes(o, all));
+	THAW_TRY(choose_rows(o, from));
+	THAW_TRY(describe(d->found, o, from, all));
+	THAW_TRY(thaw_manifest_paths_find(&l->files, d->found, o->root, &o->rows, o->chosen, o->count));
+	return fill(d, o);
+}
+
+/* The folder of a file, "" for the working directory; NULL without memory. */
+static char *folder_of(const char *file)
+{
+	const char *base = thaw_base_name(file);
+	size_t length = base > file + 1 ? (size_t)(base - file) - 1 : (size_t)(base - file);
+	return thaw_format("%.*s", (int)length, file);
+}
+
+thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
+			       const struct thaw_dataset_options *options)
+{
+	struct thaw_manifest_options none = {0};
+	bool own = !options->manifest.file; /* the path is that of the manifest */
+	const char *file = own ? path : options->manifest.file, *data = own ? NULL : path;
+	if (data && thaw_manifest_given(data, &none))
+		return thaw_fail(THAW_USAGE,
+				 "two manifests: --data %s and --manifest %s: give one, and with --data the "
+				 "folder of the images",
+				 data, file);
+	if (data && !thaw_path_is_directory(data))
+		return thaw_fail(THAW_IO,
+				 "no such folder: --data %s: give the folder that the paths of the manifest begin "
+				 "in",
+				 data);
+	struct opening o = {.file = file, .split = split};
+	struct listed *l = thaw_alloc(1, sizeof(*l));
+	if (!l)
+		return THAW_RESOURCE;
+	*d = (struct thaw_dataset){.read = read_sample,
+				   .fingerprint = fingerprint_sample,
+				   .name = name_sample,
+				   .close = close_listed,
+				   .context = l,
+				   .found = thaw_found_create()};
+	o.root = l->root = data ? thaw_strdup(data) : folder_of(file);
+	thaw_status status = l->root && d->found ? open_rows(d, &o, &options->manifest) : THAW_RESOURCE;
+	thaw_manifest_rows_free(&o.rows);
+	thaw_manifest_labels_free(&o.labels);
+	thaw_free(o.chosen);
+	return status;
+}
