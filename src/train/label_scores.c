@@ -96,7 +96,7 @@ static double measure_order(const struct score *scores, int64_t n, double presen
 		correct += scores[i].present;
 		if (i + 1 < n && scores[i + 1].logit == scores[i].logit)
 			continue;
-		precision += correct / (double)(i + 1) * (correct - counted) / present;
+		precision += correct / (double)(i + 1) * (correct - counted);
 		counted = correct;
 		double f1 = 2.0 * correct / ((double)(i + 1) + present);
 		double below = i + 1 < n ? scores[i + 1].logit : scores[i].logit - 1.0;
@@ -105,7 +105,7 @@ static double measure_order(const struct score *scores, int64_t n, double presen
 			*threshold = (float)thaw_sigmoid(0.5 * (scores[i].logit + below));
 		}
 	}
-	return precision;
+	return thaw_fraction(precision, present);
 }
 
 static void measure_label(const struct score *scores, int64_t n, const float *threshold, double *sums)
