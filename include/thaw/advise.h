@@ -13,12 +13,14 @@ THAW_BEGIN_DECLS
 struct thaw_advise_options {
 	/* --mean, --std, --crop and --interpolation; all zero: the preprocessing is the network's own */
 	struct thaw_preprocess_override images;
-	const char *model;       /* a pretrained network, see thaw_model_load */
-	const char *weights_key; /* see thaw_model_load_key; NULL: any */
-	const char *data;        /* see thaw_dataset_open; only its training images are read */
-	const char *out;         /* folder for advice.json and plan.json, written by rank 0; NULL: no files */
-	const char *history;     /* folder of runs that followed earlier advice; NULL: none */
-	const char *budget;      /* limit for the training: "2h", "90m", "30 core-hours"; NULL: none */
+	const char *model;                     /* a pretrained network, see thaw_model_load */
+	const char *weights_key;               /* see thaw_model_load_key; NULL: any */
+	const char *data;                      /* see thaw_dataset_open; only its training images are read */
+	struct thaw_manifest_options manifest; /* --manifest, --label-column, --task and others */
+	struct thaw_parts_options parts;       /* --folds, --fold, --group-by */
+	const char *out;     /* folder for advice.json and plan.json, written by rank 0; NULL: no files */
+	const char *history; /* folder of runs that followed earlier advice; NULL: none */
+	const char *budget;  /* limit for the training: "2h", "90m", "30 core-hours"; NULL: none */
 	enum thaw_precision precision;
 	int ranks;           /* of the training; 0: as many as in `comm` */
 	int lanes;           /* 0: 8, or the rank count if larger */

@@ -37,9 +37,9 @@ struct thaw_found {
 /* "training", "validation" or "test": what the samples of d are. */
 const char *thaw_dataset_kind(const struct thaw_dataset *d);
 
-/* A JSON object about the datasets d[count], splits of the dataset in the folder `path`: folder, classes, for each
- * split that has samples {images, used, from} under its kind, skipped [{what, count, first}], notes. A new reference;
- * NULL without memory. */
+/* A JSON object about the datasets d[count], splits of the dataset in the folder `path`: folder, classes, task, for
+ * each split that has samples {images, used, from, groups (if it has groups)} under its kind, skipped [{what, count,
+ * first}], notes. A new reference; NULL without memory. */
 json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, int count);
 
 /* Calls `line` for each line of a short text about such an object; NULL: for none. */

@@ -34,14 +34,16 @@ enum thaw_resume_mode {
 struct thaw_train_options {
 	/* --mean, --std, --crop and --interpolation; all zero: the preprocessing is the network's own */
 	struct thaw_preprocess_override images;
-	const char *model;       /* see thaw_model_load */
-	const char *weights_key; /* see thaw_model_load_key; NULL: any */
-	const char *data;        /* see thaw_dataset_open */
-	const char *out;         /* the run directory */
-	const char *plan;        /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
-				  * ignored here; NULL: none */
-	const char *unfreeze;    /* see thaw_graph_unfreeze */
-	const char *optimizer;   /* see thaw_optimizer_find */
+	const char *model;                     /* see thaw_model_load */
+	const char *weights_key;               /* see thaw_model_load_key; NULL: any */
+	const char *data;                      /* see thaw_dataset_open; NULL with a manifest: the folder of that */
+	struct thaw_manifest_options manifest; /* --manifest, --label-column, --task and others */
+	struct thaw_parts_options parts;       /* --folds, --fold, --group-by */
+	const char *out;                       /* the run directory */
+	const char *plan;      /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
+				* ignored here; NULL: none */
+	const char *unfreeze;  /* see thaw_graph_unfreeze */
+	const char *optimizer; /* see thaw_optimizer_find */
 	enum thaw_bn_mode bn;
 	enum thaw_precision precision;
 	enum thaw_resume_mode resume;
@@ -160,6 +162,8 @@ struct thaw_run_record {
 	struct thaw_dataset_options options; /* with which the run opened its dataset; `known` is &images, or NULL */
 	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
 	struct thaw_image_names images;      /* the image files that it began with, if it has such a list */
+	json_t *config;                      /* has the texts in `options`; `options.manifest.file` is not recorded */
+	uint64_t manifest;                   /* digest of the manifest; 0: none */
 };
 
 /* Reads the record of the run directory `model`, or of the one that the file `model` is in. record->found is false if

@@ -78,7 +78,7 @@ static thaw_status describe(struct advice *a, const struct thaw_dataset *train,
 	    thaw_dataset_open(&test, a->options->data, THAW_SPLIT_TEST, options) == THAW_OK &&
 	    test.found->split == THAW_SPLIT_VAL)
 		thaw_dataset_close(&test); /* val/ again: there is no test/ */
-	a->found = thaw_found_json(a->options->data, parts, 3);
+	a->found = thaw_found_json(thaw_dataset_place(a->options->data, &a->options->manifest), parts, 3);
 	thaw_dataset_close(&val);
 	thaw_dataset_close(&test);
 	return a->found ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
@@ -87,13 +87,16 @@ static thaw_status describe(struct advice *a, const struct thaw_dataset *train,
 thaw_status thaw_advice_open_data(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
-	struct thaw_dataset_options options = {
-		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = o->per_class};
+	struct thaw_dataset_options options = {.test_share = o->test_share,
+					       .seed = (uint64_t)o->seed,
+					       .limit_per_class = o->per_class,
+					       .manifest = o->manifest,
+					       .parts = o->parts};
 	struct thaw_dataset all;
-	if (!o->data)
+	if (!o->data && !o->manifest.file)
 		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
 	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options));
-	thaw_status status = thaw_advise_check_task(&all, o->data);
+	thaw_status status = thaw_sample_check(&all, thaw_dataset_place(o->data, &o->manifest));
 	if (status == THAW_OK)
 		status = count_classes(a, &all);
 	if (status == THAW_OK)

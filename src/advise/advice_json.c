@@ -124,7 +124,8 @@ static json_t *worth_json(const struct advice *a)
 static json_t *data_json(const struct advice *a)
 {
 	return json_pack("{s:o, s:o, s:i, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I, s:o}", "network",
-			 thaw_report_string(a->model->variant), "data", thaw_report_string(a->options->data), "size",
+			 thaw_report_string(a->model->variant), "data",
+			 thaw_report_string(thaw_dataset_place(a->options->data, &a->options->manifest)), "size",
 			 a->model->preprocess.size, "ranks", a->comm->size, "images", (json_int_t)a->images, "classes",
 			 a->dataset.classes, "per_class", "least", (json_int_t)a->least, "median",
 			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at",

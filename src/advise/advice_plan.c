@@ -23,15 +23,28 @@ static json_t *train_json(const struct advice *a, int cut)
 	if (train && a->options->weights_key)
 		json_object_set_new(train, "weights-key", thaw_report_string(a->options->weights_key));
 	const struct thaw_preprocess_override *images = &a->options->images;
+	const struct thaw_manifest_options *m = &a->options->manifest; /* its file is in the command */
 	const struct thaw_pair given[] = {{"mean", (char *)images->mean},
 					  {"std", (char *)images->std},
 					  {"crop", (char *)images->crop},
-					  {"interpolation", (char *)images->interpolation}};
+					  {"interpolation", (char *)images->interpolation},
+					  {"path-column", (char *)m->path_column},
+					  {"label-column", (char *)m->label_column},
+					  {"split-column", (char *)m->split_column},
+					  {"group-column", (char *)m->group_column},
+					  {"weight-column", (char *)m->weight_column},
+					  {"task", (char *)m->task},
+					  {"grades", (char *)m->grades},
+					  {"group-by", (char *)a->options->parts.group_by}};
 	for (size_t i = 0; train && i < sizeof(given) / sizeof(*given); i++)
 		if (given[i].value)
 			json_object_set_new(train, given[i].key, thaw_report_string(given[i].value));
 	if (train && a->options->precision != THAW_PRECISION_FP32)
 		json_object_set_new(train, "precision", json_string(thaw_precision_name(a->options->precision)));
+	if (train && a->options->parts.folds > 0) {
+		json_object_set_new(train, "folds", json_integer(a->options->parts.folds));
+		json_object_set_new(train, "fold", json_integer(a->options->parts.fold));
+	}
 	if (train && a->options->per_class > 0)
 		json_object_set_new(train, "per-class", json_integer(a->options->per_class));
 	return train;
@@ -90,17 +103,29 @@ static char *quoted(const char *word)
 	return text;
 }
 
+/* " --data D", or " --manifest M", or both, quoted. */
+static char *data_flags(const struct thaw_advise_options *o)
+{
+	char *data = quoted(o->data ? o->data : ""), *manifest = quoted(o->manifest.file ? o->manifest.file : "");
+	char *flags = data && manifest
+			      ? thaw_format("%s%s%s%s", o->data ? " --data " : "", o->data ? data : "",
+					    o->manifest.file ? " --manifest " : "", o->manifest.file ? manifest : "")
+			      : NULL;
+	thaw_free(data);
+	thaw_free(manifest);
+	return flags;
+}
+
 char *thaw_advice_command(const struct advice *a)
 {
 	if (a->plan < 0)
 		return NULL;
-	char *model = quoted(a->options->model), *data = quoted(a->options->data);
+	char *model = quoted(a->options->model), *data = data_flags(a->options);
 	char *out = quoted(a->options->out ? a->options->out : ".");
-	char *command =
-		model && data && out
-			? thaw_format("mpirun -np %d thaw train --plan %s/plan.json --model %s --data %s --out RUN",
-				      a->rank_count, out, model, data)
-			: NULL;
+	char *command = model && data && out
+				? thaw_format("mpirun -np %d thaw train --plan %s/plan.json --model %s%s --out RUN",
+					      a->rank_count, out, model, data)
+				: NULL;
 	thaw_free(model);
 	thaw_free(data);
 	thaw_free(out);

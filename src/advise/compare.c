@@ -40,13 +40,18 @@ struct entry {
 	struct thaw_image_cost cost;
 };
 
+static const char *place(const struct comparison *r)
+{
+	return thaw_dataset_place(r->options->data, &r->options->manifest);
+}
+
 /* Rejects datasets on which networks cannot be compared. */
 static thaw_status check_data(struct comparison *r)
 {
 	const struct thaw_dataset *d = &r->data;
 	if (d->classes < 2)
 		return thaw_fail(THAW_CONFIG, "all images are of one class: --data %s: give two classes or more",
-				 r->options->data);
+				 place(r));
 	int64_t *images = thaw_alloc((size_t)d->classes, sizeof(*images));
 	if (!images)
 		return THAW_RESOURCE;
@@ -59,7 +64,7 @@ static thaw_status check_data(struct comparison *r)
 		return thaw_fail(THAW_CONFIG,
 				 "only one training image of each class: --data %s: give two or more of a class, since "
 				 "the probe leaves one out",
-				 r->options->data);
+				 place(r));
 	return THAW_OK;
 }
 
@@ -205,7 +210,7 @@ static thaw_status report(const struct comparison *r, const struct entry *entrie
 			networks, entry_json(r->models[s[i].network], &entries[s[i].network], s[i].pareto));
 	thaw_free(s);
 	if (!failed)
-		*result = json_pack("{s:o, s:I, s:I, s:i, s:i, s:O, s:O}", "data", thaw_report_string(r->options->data),
+		*result = json_pack("{s:o, s:I, s:I, s:i, s:i, s:O, s:O}", "data", thaw_report_string(place(r)),
 				    "images", (json_int_t)entries[0].images, "damaged", (json_int_t)entries[0].damaged,
 				    "classes", r->data.classes, "classes_of_one_image", r->single_image_classes,
 				    "networks", networks, "found", r->found);
@@ -217,7 +222,7 @@ static thaw_status open_data(struct comparison *r)
 {
 	THAW_TRY(thaw_sample_open(&r->data, r->options));
 	const struct thaw_dataset *part = &r->data;
-	r->found = thaw_found_json(r->options->data, &part, 1);
+	r->found = thaw_found_json(place(r), &part, 1);
 	return r->found ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
 }
 

@@ -9,21 +9,28 @@
 #define MIN_PER_CLASS 2
 #define DEFAULT_LANES 8
 
-thaw_status thaw_advise_check_task(const struct thaw_dataset *d, const char *data)
+thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place)
 {
 	if (d->task == THAW_TASK_CLASS)
 		return THAW_OK;
 	return thaw_fail(THAW_CONFIG,
-			 "only data with one class per image can be measured: --data %s: it has %s: use thaw train", data,
-			 thaw_task_phrase(d->task));
+			 "probes need one class per image, the data have %s: %s: choose what to unfreeze by short "
+			 "trainings",
+			 thaw_task_phrase(d->task), place);
 }
 
 static thaw_status open_limited(struct thaw_dataset *d, const struct thaw_advise_options *o, int64_t per_class)
 {
-	const struct thaw_dataset_options dataset_options = {
-		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = per_class};
+	const struct thaw_dataset_options dataset_options = {.test_share = o->test_share,
+							     .seed = (uint64_t)o->seed,
+							     .limit_per_class = per_class,
+							     .manifest = o->manifest,
+							     .parts = o->parts};
 	THAW_TRY(thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options));
-	return thaw_advise_check_task(d, o->data);
+	thaw_status status = thaw_sample_check(d, thaw_dataset_place(o->data, &o->manifest));
+	if (status != THAW_OK)
+		thaw_dataset_close(d);
+	return status;
 }
 
 /* The limit per class depends on the number of classes, which is known only after opening. */

@@ -5,12 +5,12 @@
 #include "thaw/advise.h"
 #include "thaw/found.h"
 
+/* THAW_CONFIG unless each image has one class. place: what messages call the dataset. */
+thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place);
+
 /* Opens the training images: all of them or, if there are more than 2048, the same number of each class that makes
  * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
 thaw_status thaw_sample_open(struct thaw_dataset *d, const struct thaw_advise_options *options);
-
-/* THAW_CONFIG unless the data have one class per image, which is what can be measured. */
-thaw_status thaw_advise_check_task(const struct thaw_dataset *d, const char *data);
 
 /* Lanes to spread the images over: --lanes, or by default 8, or the rank count if that is larger. */
 int thaw_advise_lanes(const struct thaw_advise_options *options, const struct thaw_comm *comm);

@@ -4,6 +4,7 @@
 #include "src/cli/advise_page.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/image_options.h"
 #include "src/cli/network.h"
 #include "src/cli/progress.h"
@@ -27,7 +28,8 @@ static const struct option options[] = {
 	 .help = "pretrained network, as for thaw train"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
-	 .help = "dataset, as for thaw train; only its training images are used"},
+	 .unless = "manifest", .help = "dataset, as for thaw train; only its training images are used"},
+	MANIFEST_OPTIONS(WHAT, OFFSET(manifest)),
 	SIZE_OPTION(WHAT, OFFSET(size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 	PRECISION_OPTION(WHAT, offsetof(struct values, precision), NULL),
@@ -44,6 +46,7 @@ static const struct option options[] = {
 	 .help = "folder to write advice.json and plan.json (for thaw train --plan) to"},
 
 	TEST_SHARE_OPTION(RUN, OFFSET(test_share), ""),
+	PARTS_OPTIONS(RUN, OFFSET(parts)),
 	LANES_OPTION(RUN, OFFSET(lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	SEED_OPTION(RUN, OFFSET(seed), "seed of all random numbers"),
 	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),

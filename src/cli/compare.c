@@ -4,6 +4,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/display_text.h"
 #include "src/cli/image_options.h"
 #include "src/cli/network.h"
@@ -29,10 +30,12 @@ struct values {
 /* clang-format off */
 static const struct option options[] = {
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = OFFSET(data), .section = COMPARISON,
-	 .required = true,
+	 .required = true, .unless = "manifest",
 	 .help = "dataset, as for thaw train; only its training images are used"},
+	MANIFEST_OPTIONS(COMPARISON, OFFSET(manifest)),
 	WEIGHTS_KEY_OPTION(COMPARISON, OFFSET(weights_key)),
 	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
+	PARTS_OPTIONS(COMPARISON, OFFSET(parts)),
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
 	SIZE_OPTION(COMPARISON, OFFSET(size)),
 	PREPROCESS_OPTIONS(COMPARISON, OFFSET(images)),

@@ -3,6 +3,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/eval_data.h"
 #include "src/cli/failure.h"
 #include "src/cli/image_options.h"
@@ -21,6 +22,8 @@ struct values {
 	struct common common;
 	const char *precision, *model, *weights_key, *from, *data, *split;
 	int lanes, size, decode_threads;
+	struct thaw_manifest_options manifest;
+	struct thaw_parts_options parts;
 	double test_share, max_damaged;
 	long long seed;
 	struct thaw_preprocess_override images;
@@ -33,8 +36,9 @@ static const struct option options[] = {
 	 .help = "run directory, or any network that thaw train --model accepts"},
 	WEIGHTS_KEY_OPTION(EVAL, offsetof(struct values, weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
-	 .section = EVAL, .required = true,
-	 .help = "dataset, as for thaw train"},
+	 .section = EVAL, .required = true, .unless = "manifest",
+	 .help = "dataset, as for thaw train; the flags of its manifest and of folds are by default those of the run"},
+	MANIFEST_OPTIONS(EVAL, offsetof(struct values, manifest)),
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|val|test|all",
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
@@ -46,6 +50,7 @@ static const struct option options[] = {
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
 	 .section = EVAL, .min = 0, .max = BELOW_ONE, .absent = "that of the run, else 0.2",
 	 .help = "fraction of each class held out for testing if D has no test images"},
+	PARTS_OPTIONS(EVAL, offsetof(struct values, parts)),
 	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = offsetof(struct values, seed), .section = EVAL,
 	 .min = 0, .max = INFINITY, .absent = "that of the run, else 1",
 	 .help = "seed of that selection"},
@@ -77,13 +82,18 @@ static struct network_choice choose_network(const struct values *v)
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
 			struct eval_data *data)
 {
-	const struct eval_choice choice = {
-		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
+	const struct eval_choice choice = {.model = v->model,
+					   .data = v->data,
+					   .split = v->split,
+					   .test_share = v->test_share,
+					   .seed = v->seed,
+					   .manifest = v->manifest,
+					   .parts = v->parts};
 	const struct network_choice network = choose_network(v);
 	THAW_TRY(eval_data_open(data, &choice));
 	THAW_TRY(network_load(session, model, &network, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
 	THAW_TRY(thaw_model_check_classifier(*model));
-	return eval_data_match(data, *model, v->data);
+	return eval_data_match(data, *model, thaw_dataset_place(v->data, &v->manifest));
 }
 
 static void write_line(void *context, const char *line)
@@ -95,7 +105,7 @@ static void write_line(void *context, const char *line)
 static void log_found(struct thaw_comm *comm, const struct values *v, const struct eval_data *data)
 {
 	const struct thaw_dataset *part = &data->dataset;
-	json_t *found = thaw_found_json(v->data, &part, 1);
+	json_t *found = thaw_found_json(thaw_dataset_place(v->data, &v->manifest), &part, 1);
 	thaw_found_lines(found, write_line, comm);
 	json_decref(found);
 	if (data->origin[0])
@@ -111,7 +121,7 @@ static thaw_status give_metrics(json_t **result, json_t *metrics, const struct v
 	json_object_set_new(metrics, "split", json_string(thaw_dataset_kind(part)));
 	json_object_set_new(metrics, "images_from", thaw_report_string(part->found->from));
 	json_object_set_new(metrics, "preprocess", thaw_model_preprocess_json(model));
-	json_object_set_new(metrics, "found", thaw_found_json(v->data, &part, 1));
+	json_object_set_new(metrics, "found", thaw_found_json(thaw_dataset_place(v->data, &v->manifest), &part, 1));
 	json_object_set_new(
 		metrics, "notes",
 		json_pack("[s*, s*]", data->origin[0] ? data->origin : NULL, data->classes[0] ? data->classes : NULL));

@@ -19,6 +19,25 @@ static enum thaw_split split_of_word(const char *word)
 	return THAW_SPLIT_TEST;
 }
 
+/* Replaces what was given; the file is never the run's. */
+static void choose_manifest(struct thaw_manifest_options *o, const struct thaw_manifest_options *given)
+{
+	const struct {
+		const char **to, *from;
+	} texts[] = {{&o->path_column, given->path_column},
+		     {&o->label_column, given->label_column},
+		     {&o->split_column, given->split_column},
+		     {&o->group_column, given->group_column},
+		     {&o->weight_column, given->weight_column},
+		     {&o->label_separator, given->label_separator},
+		     {&o->task, given->task},
+		     {&o->grades, given->grades}};
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		if (texts[i].from)
+			*texts[i].to = texts[i].from;
+	o->file = given->file;
+}
+
 /* The flags, else what the run was started with, else the defaults of thaw train. */
 static struct thaw_dataset_options choose_options(const struct eval_choice *choice,
 						  const struct thaw_run_record *record)
@@ -32,28 +51,39 @@ static struct thaw_dataset_options choose_options(const struct eval_choice *choi
 		o.test_share = choice->test_share;
 	if (choice->seed >= 0)
 		o.seed = (uint64_t)choice->seed;
+	choose_manifest(&o.manifest, &choice->manifest);
+	if (choice->parts.folds > 0 || choice->parts.fold > 0) {
+		o.parts.folds = choice->parts.folds;
+		o.parts.fold = choice->parts.fold;
+	}
+	if (choice->parts.group_by)
+		o.parts.group_by = choice->parts.group_by;
 	return o;
 }
 
-/* Some images may have been removed since the run began; a folder without most of them is another dataset. */
-static bool has_training_images(const char *data, const struct thaw_run_record *record)
+/* Some images may have been removed since the run began; a folder without most of them is another dataset. manifest:
+ * its file, or NULL. */
+static bool has_training_images(const char *data, const char *manifest, const struct thaw_run_record *record)
 {
 	struct thaw_dataset train = {0};
-	bool same = thaw_dataset_open(&train, data, THAW_SPLIT_TRAIN, &record->options) == THAW_OK &&
+	struct thaw_dataset_options o = record->options;
+	o.manifest.file = manifest;
+	bool same = thaw_dataset_open(&train, data, THAW_SPLIT_TRAIN, &o) == THAW_OK &&
 		    thaw_dataset_digest(&train) == record->data && 2 * train.found->missing <= train.count;
 	thaw_dataset_close(&train);
 	return same;
 }
 
 /* Whether the training images of the dataset are those of the run. The folder may be test/ of it. */
-static bool is_data_of_run(const struct eval_data *d, const char *data, const struct thaw_run_record *record)
+static bool is_data_of_run(const struct eval_data *d, const struct eval_choice *choice,
+			   const struct thaw_run_record *record)
 {
-	if (has_training_images(data, record))
+	if (has_training_images(choice->data, choice->manifest.file, record))
 		return true;
-	if (d->dataset.found->held_out || d->dataset.found->split == THAW_SPLIT_ALL)
+	if (d->dataset.found->held_out || d->dataset.found->split == THAW_SPLIT_ALL || d->dataset.found->manifest)
 		return false;
-	char *above = thaw_format("%s/..", data);
-	bool same = above && has_training_images(above, record);
+	char *above = thaw_format("%s/..", choice->data);
+	bool same = above && has_training_images(above, NULL, record);
 	thaw_free(above);
 	return same;
 }
@@ -71,6 +101,18 @@ static thaw_status check_split(const struct thaw_run_record *record, const struc
 				 "training images would be counted: --test-share %g: the run was trained with "
 				 "--test-share %g; leave --test-share out",
 				 o->test_share, record->options.test_share);
+	const struct thaw_parts_options *is = &o->parts, *was = &record->options.parts;
+	if (is->folds != was->folds || is->fold != was->fold)
+		return thaw_fail(THAW_CONFIG,
+				 "training images would be counted: --folds %d --fold %d: the run was trained with "
+				 "--folds %d --fold %d; leave both out",
+				 is->folds, is->fold, was->folds, was->fold);
+	if (strcmp(is->group_by ? is->group_by : "", was->group_by ? was->group_by : "") != 0)
+		return thaw_fail(
+			THAW_CONFIG,
+			"training images would be counted: --group-by %s: the run was trained with other groups; "
+			"leave it out",
+			is->group_by ? is->group_by : "");
 	return THAW_OK;
 }
 
@@ -79,7 +121,7 @@ static thaw_status describe_origin(struct eval_data *d, const struct eval_choice
 {
 	const struct thaw_found *found = d->dataset.found;
 	bool held_out = found->held_out && found->split != THAW_SPLIT_TRAIN;
-	if (record->found && is_data_of_run(d, choice->data, record)) {
+	if (record->found && is_data_of_run(d, choice, record)) {
 		if (found->split == THAW_SPLIT_ALL)
 			snprintf(d->origin, sizeof(d->origin), "the run was trained on most of these images");
 		return held_out ? check_split(record, o) : THAW_OK;
@@ -88,7 +130,8 @@ static thaw_status describe_origin(struct eval_data *d, const struct eval_choice
 		snprintf(d->origin, sizeof(d->origin),
 			 "the run was trained on other images than those of %s, or they have changed: whether it was "
 			 "trained on some of these is not known%s",
-			 choice->data, held_out ? "; --split all counts all images" : "");
+			 thaw_dataset_place(choice->data, &choice->manifest),
+			 held_out ? "; --split all counts all images" : "");
 	else
 		snprintf(d->origin, sizeof(d->origin),
 			 "%s is not of a run: whether it was trained on some of these images is not known",
@@ -101,7 +144,7 @@ thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice
 	struct thaw_run_record record;
 	THAW_TRY(thaw_run_record_read(&record, choice->model));
 	struct thaw_dataset_options o = choose_options(choice, &record);
-	if (o.known && !has_training_images(choice->data, &record))
+	if (o.known && !has_training_images(choice->data, choice->manifest.file, &record))
 		o.known = NULL; /* other images than the run's */
 	thaw_status status = thaw_dataset_open(&d->dataset, choice->data, split_of_word(choice->split), &o);
 	if (status == THAW_OK)

@@ -20,6 +20,9 @@ struct eval_choice {
 	const char *model, *data, *split;
 	double test_share; /* < 0: the run's, or the default of thaw train */
 	long long seed;    /* < 0: likewise */
+	/* Members that are not given are those of the run. */
+	struct thaw_manifest_options manifest;
+	struct thaw_parts_options parts;
 };
 
 /* Opens the images of a split: chosen as by the run that the model is of. THAW_CONFIG if training images of that run

@@ -7,6 +7,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/display_text.h"
 #include "src/cli/image_options.h"
 #include "src/cli/inspect_data.h"
@@ -27,6 +28,8 @@ struct values {
 	const char *data;
 	bool layers;
 	int size;
+	struct thaw_manifest_options manifest;
+	struct thaw_parts_options parts;
 	double test_share;
 	long long seed;
 	const char *weights_key;
@@ -42,7 +45,9 @@ static const struct option options[] = {
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = "Inspection", .absent = "none",
 	 .help = "dataset, as for thaw train: report what is found in it, instead of a network"},
+	MANIFEST_OPTIONS("Inspection", offsetof(struct values, manifest)),
 	TEST_SHARE_OPTION("Inspection", offsetof(struct values, test_share), ""),
+	PARTS_OPTIONS("Inspection", offsetof(struct values, parts)),
 	SEED_OPTION("Inspection", offsetof(struct values, seed), "seed of that selection"),
 	WEIGHTS_KEY_OPTION("Inspection", offsetof(struct values, weights_key)),
 	COMMON_OPTIONS,
@@ -215,28 +220,35 @@ static void defaults(void *values)
 /* Refuses preprocessing for what has none. */
 static thaw_status check_preprocess(const struct values *v, const char *name)
 {
-	if (!thaw_preprocess_override_given(&v->images) || !(v->data || is_checkpoint(name)))
+	const char *data = thaw_dataset_place(v->data, &v->manifest);
+	if (!thaw_preprocess_override_given(&v->images) || !(data || is_checkpoint(name)))
 		return THAW_OK;
 	return thaw_fail(THAW_USAGE,
 			 "preprocessing of a %s: %s: --mean, --std, --crop and --interpolation are for networks: omit "
 			 "them",
-			 v->data ? "dataset" : "checkpoint", v->data ? v->data : name);
+			 data ? "dataset" : "checkpoint", data ? data : name);
+}
+
+static thaw_status inspect_dataset(const struct values *v, json_t **result)
+{
+	const struct thaw_dataset_options o = {
+		.test_share = v->test_share, .seed = (uint64_t)v->seed, .manifest = v->manifest, .parts = v->parts};
+	return inspect_data(v->data, &o, result);
 }
 
 static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	int count = session->settings->argument_count;
-	if (v->data && count > 0)
-		return thaw_fail(THAW_USAGE, "a network and a dataset: --data %s: inspect them one by one", v->data);
-	if (!v->data && count == 0)
+	const char *data = thaw_dataset_place(v->data, &v->manifest);
+	if (data && count > 0)
+		return thaw_fail(THAW_USAGE, "a network and a dataset: --data %s: inspect them one by one", data);
+	if (!data && count == 0)
 		return thaw_fail(THAW_USAGE, "an argument is missing: M|CHECKPOINT: the usage is thaw inspect "
 					     "M|CHECKPOINT or thaw inspect --data D");
 	THAW_TRY(check_preprocess(v, count > 0 ? session->settings->arguments[0] : NULL));
-	if (v->data) {
-		struct thaw_dataset_options o = {.test_share = v->test_share, .seed = (uint64_t)v->seed};
-		return inspect_data(v->data, &o, result);
-	}
+	if (data)
+		return inspect_dataset(v, result);
 	const char *name = session->settings->arguments[0];
 	return is_checkpoint(name) ? inspect_checkpoint(name, v->layers, result) : inspect_model(name, v, result);
 }

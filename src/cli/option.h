@@ -42,6 +42,7 @@ struct option {
 	/* The default in effect, given the values of the other options, as text in text[size]. NULL: `absent`. */
 	const char *(*resolved)(const void *values, char *text, size_t size);
 	bool required;
+	const char *unless; /* of a required option: another one that may be given instead; NULL: none */
 	bool list; /* the text may be several values separated by commas; a configuration file may have them as a list
 		    */
 };

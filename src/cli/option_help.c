@@ -15,7 +15,10 @@ static void print_notes(const struct option *o, const void *values, struct wrapp
 		snprintf(note, sizeof(note), "(%s)", o->choices);
 		wrap_words(w, note);
 	}
-	if (o->required)
+	if (o->required && o->unless) {
+		snprintf(note, sizeof(note), "[required without --%s]", o->unless);
+		wrap_words(w, note);
+	} else if (o->required)
 		wrap_words(w, "[required]");
 	else if (o->type != OPTION_FLAG) {
 		snprintf(note, sizeof(note), "[%s]", option_show_default(o, values, text, sizeof(text)));

@@ -197,12 +197,20 @@ static const char *place_text(const struct settings *s, int i, char *place)
 	return place;
 }
 
+/* Whether the option that may be given instead of this one was given. */
+static bool is_replaced(const struct settings *s, int i)
+{
+	const char *other = s->options[i].unless;
+	int k = other ? find_option(s->options, other, strlen(other)) : -1;
+	return k >= 0 && s->setting[k].source != FROM_DEFAULT;
+}
+
 static thaw_status store_all(struct settings *s)
 {
 	char place[PLACE_SIZE];
 	for (int i = 0; s->options[i].name; i++) {
 		if (s->setting[i].source == FROM_DEFAULT) {
-			if (s->options[i].required)
+			if (s->options[i].required && !is_replaced(s, i))
 				return thaw_fail(THAW_USAGE, "a flag is missing: --%s %s: %s", s->options[i].name,
 						 s->options[i].metavar, s->options[i].help);
 			continue;

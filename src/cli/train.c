@@ -5,6 +5,7 @@
 
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/deadline.h"
 #include "src/cli/display_text.h"
 #include "src/cli/image_options.h"
@@ -60,13 +61,16 @@ static const struct option options[] = {
 		 "directory, or a family such as resnet18 with random weights"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
-	 .help = "folder with train/, val/ and test/, folder of class folders, or folder of IDX or CIFAR files"},
+	 .unless = "manifest",
+	 .help = "folder with train/, val/ and test/, folder of class folders, folder of IDX or CIFAR files, or a manifest"},
+	MANIFEST_OPTIONS(WHAT, OFFSET(manifest)),
 	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, AT(out), .section = WHAT, .required = true,
 	 .help = "run directory: configuration, metrics, checkpoints, final model"},
 	{.name = "plan", .metavar = "FILE", .type = OPTION_TEXT, AT(plan), .section = WHAT, .absent = "none",
 	 .help = "plan written by thaw advise: values of flags that are not given otherwise, and a prediction that is "
 		 "stored with the run"},
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
+	PARTS_OPTIONS(WHAT, OFFSET(parts)),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),
 	{.name = "max-damaged", .metavar = "X", .type = OPTION_REAL, AT(max_damaged), .section = WHAT, .min = 0, .max = 1,
 	 .absent = "a tenth, but at least 10 images",

@@ -151,19 +151,27 @@ static int first_described(const struct thaw_dataset *const *d, int count)
 	return k;
 }
 
+static json_t *split_json(const struct thaw_dataset *d)
+{
+	const struct thaw_found *f = d->found;
+	json_t *o = json_pack("{s:I, s:I, s:o}", "images", (json_int_t)f->images, "used", (json_int_t)d->count, "from",
+			      thaw_report_string(f->from));
+	if (o && f->groups > 0)
+		json_object_set_new(o, "groups", json_integer(f->groups));
+	return o;
+}
+
 json_t *thaw_found_json(const char *path, const struct thaw_dataset *const *d, int count)
 {
 	int first = first_described(d, count), failed = 0;
 	json_t *skipped = json_array(), *notes = json_array();
-	json_t *o = json_pack("{s:o, s:i}", "folder", thaw_report_string(path), "classes",
-			      first < count ? d[first]->classes : 0);
+	json_t *o = json_pack("{s:o, s:i, s:s}", "folder", thaw_report_string(path), "classes",
+			      first < count ? d[first]->classes : 0, "task",
+			      thaw_task_name(first < count ? d[first]->task : THAW_TASK_CLASS));
 	for (int k = first; k < count; k++) {
 		const struct thaw_found *f = is_described(d[k]) ? d[k]->found : NULL;
 		if (f)
-			failed |= json_object_set_new(o, thaw_dataset_kind(d[k]),
-						      json_pack("{s:I, s:I, s:o}", "images", (json_int_t)f->images,
-								"used", (json_int_t)d[k]->count, "from",
-								thaw_report_string(f->from)));
+			failed |= json_object_set_new(o, thaw_dataset_kind(d[k]), split_json(d[k]));
 		for (int i = 0; f && i < f->skipped_count; i++)
 			if (!skipped_before(d, k, &f->skipped[i]))
 				failed |= json_array_append_new(
@@ -189,12 +197,27 @@ static void write_split(const char *kind, const json_t *split, void (*line)(void
 	char text[LINE_SIZE];
 	const json_int_t images = json_integer_value(json_object_get(split, "images"));
 	const json_int_t used = json_integer_value(json_object_get(split, "used"));
+	const json_int_t groups = json_integer_value(json_object_get(split, "groups"));
 	const char *from = json_string_value(json_object_get(split, "from"));
 	int n = snprintf(text, sizeof(text), "  %-10s %lld image%s from %s", kind, (long long)images,
 			 images == 1 ? "" : "s", from ? from : "");
 	if (used != images && n > 0 && (size_t)n < sizeof(text))
-		snprintf(text + n, sizeof(text) - (size_t)n, ", of which %lld are used", (long long)used);
+		n += snprintf(text + n, sizeof(text) - (size_t)n, ", of which %lld are used", (long long)used);
+	if (groups > 0 && n > 0 && (size_t)n < sizeof(text))
+		snprintf(text + n, sizeof(text) - (size_t)n, ", in %lld group%s", (long long)groups,
+			 groups == 1 ? "" : "s");
 	line(context, text);
+}
+
+/* What the "classes" of a task are called. */
+static const char *class_word(const char *task, json_int_t count)
+{
+	static const char *const words[THAW_TASKS][2] = {[THAW_TASK_CLASS] = {"class", "classes"},
+							 [THAW_TASK_LABELS] = {"label", "labels, several per image"},
+							 [THAW_TASK_GRADE] = {"grade", "grades, in their order"},
+							 [THAW_TASK_VALUE] = {"quantity", "quantities"}};
+	enum thaw_task t = task ? thaw_task_find(task) : THAW_TASK_CLASS;
+	return words[t < THAW_TASKS ? t : THAW_TASK_CLASS][count != 1];
 }
 
 void thaw_found_lines(const json_t *found, void (*line)(void *context, const char *text), void *context)
@@ -206,8 +229,8 @@ void thaw_found_lines(const json_t *found, void (*line)(void *context, const cha
 	const char *folder = json_string_value(json_object_get(found, "folder"));
 	if (!found)
 		return;
-	snprintf(text, sizeof(text), "data: %s: %lld class%s", folder ? folder : "", (long long)classes,
-		 classes == 1 ? "" : "es");
+	snprintf(text, sizeof(text), "data: %s: %lld %s", folder ? folder : "", (long long)classes,
+		 class_word(json_string_value(json_object_get(found, "task")), classes));
 	line(context, text);
 	const char *kind;
 	json_object_foreach((json_t *)found, kind, o)

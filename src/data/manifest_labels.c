@@ -28,14 +28,11 @@ static thaw_status find_task(enum thaw_task *task, const struct manifest_rows *m
 	*task = grades ? THAW_TASK_GRADE : UNCLEAR;
 	if (!given)
 		return THAW_OK;
-	for (int t = 0; t < THAW_TASKS; t++)
-		if (strcmp(given, thaw_task_name((enum thaw_task)t)) == 0) {
-			*task = (enum thaw_task)t;
-			if (grades && t != THAW_TASK_GRADE)
-				return thaw_fail(THAW_USAGE, "grades of the task \"%s\": --grades: give --task grade",
-						 given);
-			return THAW_OK;
-		}
+	*task = thaw_task_find(given);
+	if (grades && *task < THAW_TASKS && *task != THAW_TASK_GRADE)
+		return thaw_fail(THAW_USAGE, "grades of the task \"%s\": --grades: give --task grade", given);
+	if (*task < THAW_TASKS)
+		return THAW_OK;
 	return thaw_fail(THAW_USAGE, "unknown task: --task %s: give class, labels, grade or value", given);
 }
 

@@ -90,11 +90,18 @@ static thaw_status fail_setting(const struct run *r, const char *key, const json
 				 "OPENBLAS_CORETYPE to it, or give --mixed-machines",
 				 json_is_string(recorded) ? json_string_value(recorded) : "(absent)",
 				 json_string_value(current), out);
+	const char *place = thaw_dataset_place(r->options.data, &r->options.manifest);
 	if (strcmp(key, "data") == 0)
 		return thaw_fail(THAW_CONFIG,
 				 "this run was started with other training images: --data %s: give it the same, or "
 				 "--out another folder than %s",
-				 r->options.data, out);
+				 place, out);
+	if (strcmp(key, "manifest") == 0)
+		return thaw_fail(THAW_CONFIG,
+				 "this run was started with %s: %s: give it the same, or --out another folder than %s",
+				 run_had_manifest(recorded) ? "another manifest, or it has changed since"
+							    : "no manifest",
+				 place, out);
 	const bool single = json_is_array(current); /* mean and std */
 	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(single ? SHOWN_SINGLE : SHOWN_DIGITS);
 	char *was = recorded ? json_dumps(recorded, flags) : NULL, *is = json_dumps(current, flags);
@@ -122,6 +129,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
 		allowed |= !old && run_is_default_objective(r, key, value);
+		allowed |= !old && run_is_default_data(key, value);
 		if (allowed || run_same_setting(old, value))
 			continue;
 		if (json_is_object(old) && json_is_object(value))
@@ -176,6 +184,7 @@ static thaw_status open_config(struct run *r)
 	/* The build is only recorded: checkpoints say which build a run was continued by. */
 	if (status == THAW_OK && anew &&
 	    (json_object_set_new(current, "build", json_string(thaw_build())) != 0 ||
+	     json_object_set_new(current, "columns", run_columns_json(r)) != 0 ||
 	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
 	if (status == THAW_OK && anew)

@@ -74,7 +74,7 @@ static thaw_status resolve_choices(struct run *r)
 thaw_status run_resolve_options(struct run *r)
 {
 	struct thaw_train_options *o = &r->options;
-	if (!r->borrowed_data && !o->data)
+	if (!r->borrowed_data && !o->data && !o->manifest.file)
 		return refuse("missing option", "--data", "give a folder of images");
 	if (!r->borrowed_data && !o->out)
 		return refuse("missing option", "--out", "give a folder for the run");
@@ -164,6 +164,11 @@ json_t *run_config_json(const struct run *r)
 		{"pad-crop", json_integer(o->pad_crop)},
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
+		{"task", json_string(thaw_task_name(r->train.task))},
+		{"manifest", run_manifest_json(r)},
+		{"folds", json_integer(o->parts.folds)},
+		{"fold", json_integer(o->parts.fold)},
+		{"group-by", thaw_report_string(o->parts.group_by ? o->parts.group_by : "")},
 		{"views", json_integer(o->views)},
 		{"cache-dtype", json_string(o->cache_dtype == THAW_F16 ? "f16" : "f32")},
 		{"blas", json_string(openblas_get_corename())},

@@ -219,6 +219,13 @@ bool run_is_complete(const struct run *r); /* it has a result */
 /* Whether the run has a result or a checkpoint. One that has neither lost nothing when it starts anew. */
 thaw_status run_has_state(const struct run *r, bool *state);
 
+/* data_record.c: what config.json says about the data. */
+json_t *run_manifest_json(const struct run *r);                           /* the manifest's digest; "": there is none */
+json_t *run_columns_json(const struct run *r);                            /* the flags that say what is in it */
+bool run_had_manifest(const json_t *recorded);                            /* recorded: member "manifest", or NULL */
+bool run_is_default_data(const char *key, const json_t *value);           /* what runs of earlier versions had */
+void run_data_read(struct thaw_run_record *record, const json_t *config); /* borrows texts of `config` */
+
 /* run_images.c: the images that the run began with. */
 /* Sets r->known on all ranks if the run has something to continue from. Call before the data are opened. Collective. */
 thaw_status run_images_read(struct run *r);

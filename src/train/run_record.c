@@ -51,6 +51,7 @@ static void read_config(struct thaw_run_record *record, const json_t *config)
 			    .limit_per_class = json_integer_value(per_class)},
 		.data = strtoull(data, NULL, 16),
 	};
+	run_data_read(record, config);
 }
 
 thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model)
@@ -61,15 +62,19 @@ thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *mod
 		return THAW_RESOURCE;
 	json_t *config = load(folder, "config.json");
 	read_config(record, config);
-	json_decref(config);
+	record->config = config; /* it has the texts */
 	thaw_status status = record->found ? run_images_load(&record->images, folder) : THAW_OK;
 	if (record->images.bytes > 0)
 		record->options.known = &record->images;
 	thaw_free(folder);
+	if (status != THAW_OK)
+		thaw_run_record_close(record);
 	return status;
 }
 
 void thaw_run_record_close(struct thaw_run_record *record)
 {
 	thaw_image_names_free(&record->images);
+	json_decref(record->config);
+	record->config = NULL;
 }

@@ -32,6 +32,8 @@ static thaw_status open_data(struct run *r)
 		.limit_per_class = r->options.per_class,
 		.listed = &r->listed,
 		.known = r->known.bytes > 0 ? &r->known : NULL,
+		.manifest = r->options.manifest,
+		.parts = r->options.parts,
 	};
 	if (!r->borrowed_data) {
 		THAW_TRY(thaw_dataset_open(&r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
@@ -90,7 +92,8 @@ static void write_line(void *context, const char *line)
 static void log_found(struct run *r)
 {
 	const struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
-	json_t *found = r->borrowed_data ? NULL : thaw_found_json(r->options.data, parts, 3);
+	const char *place = thaw_dataset_place(r->options.data, &r->options.manifest);
+	json_t *found = r->borrowed_data ? NULL : thaw_found_json(place, parts, 3);
 	thaw_found_lines(found, write_line, r);
 	json_decref(found);
 }

@@ -81,7 +81,7 @@ static thaw_status check_damage(struct run *r)
 	if (lost < 0)
 		return THAW_OK;
 	thaw_fail(THAW_DATA, "class \"%s\" has damaged images only: --data %s: repair them or remove the class",
-		  r->train.class_names[lost], r->options.data);
+		  r->train.class_names[lost], thaw_dataset_place(r->options.data, &r->options.manifest));
 	return run_fail_together(r, THAW_DATA);
 }
 
@@ -236,7 +236,9 @@ static bool add_data(const struct run *r, json_t *summary)
 	return json_object_set_new(summary, "split", json_string(thaw_dataset_kind(measured))) == 0 &&
 	       json_object_set_new(summary, "images_from", thaw_report_string(measured->found->from)) == 0 &&
 	       json_object_set_new(summary, "preprocess", thaw_model_preprocess_json(r->model)) == 0 &&
-	       json_object_set_new(summary, "found", thaw_found_json(r->options.data, parts, 3)) == 0;
+	       json_object_set_new(
+		       summary, "found",
+		       thaw_found_json(thaw_dataset_place(r->options.data, &r->options.manifest), parts, 3)) == 0;
 }
 
 /* metrics: of the last word; validation: of the last epoch where that was another split, else NULL. */

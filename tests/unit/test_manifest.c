@@ -156,7 +156,7 @@ static const struct manifest_case cases[] = {
 	{"numbers as classes", "path,label\na.jpg,10\nb.jpg,10\nc.jpg,9\nd.jpg,9\n", {0}, "class 2 2/-/~2", NULL},
 
 	/* Tasks. */
-	{"labels joined by |",
+	{"labels joined by bars",
 	 "path,tags\na.jpg,x|y\nb.jpg,y\nc.jpg,x | z\nd.jpg,z|\n",
 	 {0},
 	 "labels 3 3/-/~1",
