@@ -6,6 +6,7 @@
 
 #include "thaw/api.h"
 #include "thaw/comm.h"
+#include "thaw/dataset.h"
 #include "thaw/graph.h"
 #include "thaw/transform.h"
 #include "thaw/weights.h"
@@ -41,7 +42,12 @@ struct thaw_model {
 	const char *value_from[THAW_PREPROCESS_VALUES];
 	bool preprocess_recorded; /* Thaw recorded the preprocessing in the file or run, as that of the training */
 	int fully_conv; /* the input size at which its fully connected layers became convolutions; 0: they did not */
-	char **labels;  /* [classes] class names, or NULL if unknown */
+	enum thaw_task task; /* what the outputs are */
+	float *thresholds;   /* [classes] of labels: probability from which one is predicted; NULL: 0.5 for all */
+	/* [classes] each, while numbers are learned: the outputs are (number - mean) / deviation. NULL: the outputs are
+	 * in the units of the data, as in files. */
+	double *value_mean, *value_deviation;
+	char **labels; /* [classes] names of classes, labels, grades or quantities, or NULL if unknown */
 	int64_t classes;
 	uint64_t digest; /* of all weights when they were loaded, in the graph's order */
 };
@@ -75,6 +81,27 @@ thaw_status thaw_model_set_classes(struct thaw_model *model, int64_t classes, ch
  * embeddings. Returns THAW_CONFIG if the network has another fixed input size. */
 thaw_status thaw_model_set_size(struct thaw_model *model, struct thaw_size size);
 
+/* The same for another task than one class per image; the classifier is also replaced if the model has another task.
+ * *replaced: whether it was. */
+thaw_status thaw_model_set_task(struct thaw_model *model, enum thaw_task task, int64_t classes, char *const *labels,
+				uint64_t seed, bool *replaced);
+
+/* Number of outputs: one per class, but one less than there are grades. */
+int64_t thaw_model_outputs(const struct thaw_model *model);
+
+/* THAW_CONFIG, naming `what`, if the network was trained for another task. */
+thaw_status thaw_model_check_task(const struct thaw_model *model, enum thaw_task task, const char *what);
+
+/* Copies thresholds[classes] of labels. */
+thaw_status thaw_model_set_thresholds(struct thaw_model *model, const float *thresholds);
+
+/* From now on the outputs are (number - mean) / deviation, of mean[classes] and deviation[classes], which are copied.
+ * unfold: changes the classifier's weights accordingly, whose outputs are in the units of the data. THAW_CONFIG if the
+ * network has no bias there. */
+thaw_status thaw_model_standardise(struct thaw_model *model, const double *mean, const double *deviation, bool unfold);
+/* Changes the classifier's weights back, if they are for standardised outputs. */
+void thaw_model_to_units(struct thaw_model *model);
+
 /* Changes the input size (0: unchanged), and then the preprocessing as the flags say. What a trained network recorded
  * otherwise is added to the notes. Call it once, after loading. Not collective. Returns the errors of
  * thaw_model_set_size and thaw_preprocess_override_apply. */
@@ -104,8 +131,12 @@ json_t *thaw_model_preprocess_json(const struct thaw_model *model);
  * between nodes. Collective. */
 thaw_status thaw_model_same(struct thaw_comm *comm, const struct thaw_model *model);
 
-/* probability (n,classes) of logits (n,classes): a softmax or sigmoids, as the network means. */
+/* probability (n,classes) of outputs (n, thaw_model_outputs): a softmax, sigmoids or those of grades, as the network
+ * means. Not for a network that predicts numbers. */
 void thaw_model_probabilities(const struct thaw_model *model, const float *logits, int64_t n, float *probability);
+
+/* The grade that the outputs [thaw_model_outputs] of a network for grades predict. */
+int64_t thaw_model_grade(const struct thaw_model *model, const float *outputs);
 
 /* Writes a safetensors file with the tensor names of the original state dict, so that torchvision (or the framework it
  * came from) loads it; variant, labels and preprocessing are in its metadata. half: tensors as F16. Atomic. */

@@ -65,17 +65,22 @@ struct thaw_train_options {
 	double layer_decay;     /* factor of the learning rate per block away from the classifier */
 	double warmup;          /* fraction of the steps in which the learning rate rises from 0 */
 	double label_smoothing; /* fraction of the target spread over all classes */
-	double dropout;         /* rate of the network's dropout layers; < 0: the network's own */
-	double scale_min;       /* augmentation: smallest fraction of the area that a crop takes; 1: no crop */
-	double flip;            /* augmentation: probability of a horizontal flip */
-	double jitter;          /* augmentation: strength of colour changes */
-	int views;              /* number of fixed views of an image, used in turn epoch by epoch; the first is the one
-				 * that evaluation uses; 0: a new view in every epoch */
-	int pad_crop;           /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
-	double test_share;      /* fraction held out for testing if the dataset has no test images */
-	long long per_class;    /* training images of each class to use; 0: all */
-	double max_damaged; /* fraction of the images of a split that may be damaged or unreadable; more stop the run;
-			     * < 0: a tenth, but at least 10 images */
+	const char *loss; /* "cross-entropy", "focal[:GAMMA]", "mse" or "huber[:DELTA]", as far as the task of the data
+			   * has it; NULL: the task's own */
+	const char *class_weights; /* "none", "balanced", numbers separated by commas in the order of the classes, or
+				    * the path of a JSON object of them; NULL: none */
+	const char *sampling;      /* "uniform": each image once per epoch, or "balanced": classes alike */
+	double dropout;            /* rate of the network's dropout layers; < 0: the network's own */
+	double scale_min;          /* augmentation: smallest fraction of the area that a crop takes; 1: no crop */
+	double flip;               /* augmentation: probability of a horizontal flip */
+	double jitter;             /* augmentation: strength of colour changes */
+	int views;           /* number of fixed views of an image, used in turn epoch by epoch; the first is the one
+			      * that evaluation uses; 0: a new view in every epoch */
+	int pad_crop;        /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
+	double test_share;   /* fraction held out for testing if the dataset has no test images */
+	long long per_class; /* training images of each class to use; 0: all */
+	double max_damaged;  /* fraction of the images of a split that may be damaged or unreadable; more stop the run;
+			      * < 0: a tenth, but at least 10 images */
 	long long seed;
 	int eval_every;              /* epochs between evaluations; the last epoch is always evaluated */
 	long long checkpoint_steps;  /* steps between checkpoints; 0: none by steps */
@@ -98,7 +103,7 @@ struct thaw_train_progress {
 	const char *phase;        /* "head", "train" or "fixres" */
 	int epoch, epochs;        /* of the phase, counted from 1 */
 	int64_t step, steps;      /* of the whole run */
-	double loss, accuracy;    /* means over this epoch's training images so far */
+	double loss, accuracy;    /* means over this epoch's training images so far; the accuracy is 0 for numbers */
 	double images_per_second; /* of all ranks, since this start */
 	double seconds_left;      /* estimate for the whole run */
 };
@@ -122,7 +127,8 @@ thaw_status thaw_dataset_open_together(struct thaw_comm *comm, struct thaw_datas
 				       enum thaw_split split, const struct thaw_dataset_options *options);
 
 /* Starts the run in options->out, continues it, or finds it done. `callbacks` may be NULL. *result receives the summary
- * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ...; `split`
+ * on rank 0 (a new reference; NULL on other ranks): status, steps, top1, top5, loss, per_class, seconds, ..., or the
+ * metrics of another task (docs/datasets.md); `split`
  * and `images_from` say which images top1 is of: test/ if the dataset has it, else what epochs were evaluated on.
  * THAW_UNFINISHED when the run was asked to stop and saved its state. Collective. */
 thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *options,
@@ -131,7 +137,8 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 /* The result of a trial, the same on all ranks. */
 struct thaw_trial {
 	bool diverged;        /* the learning rate is too high; all other members but `steps` are 0 */
-	double top1, loss;    /* means over the test images */
+	double top1, loss;    /* means over the test images; top1 is 0 for other tasks than one class per image */
+	double metric;        /* the task's main metric: top1, map, kappa or r2 */
 	int64_t images;       /* test images that were evaluated */
 	int64_t steps;        /* with those of the head epochs; if diverged, those done before */
 	double train_seconds; /* of the slowest rank, for the steps of the last phase only */
@@ -152,11 +159,12 @@ thaw_status thaw_train_trial(struct thaw_comm *comm, const struct thaw_train_opt
 			     const struct thaw_classifier *classifier, const struct thaw_callbacks *callbacks,
 			     struct thaw_trial *trial);
 
-/* Evaluates a model on a dataset spread over `lanes` lanes; each image counts once. Images have
- * the size that the model's preprocessing says. max_damaged: as in struct thaw_train_options. *result (a new reference
- * on every rank): images, top1, top5, loss, damaged, per_class. THAW_CONFIG when model and dataset differ in their
- * number of classes, THAW_DATA when no image can be read or more images are damaged than may be, THAW_UNFINISHED when a
- * rank is asked to stop. Collective. */
+/* Evaluates a model on a dataset spread over `lanes` lanes; each image counts once. Images have the size that the
+ * model's preprocessing says. max_damaged: as in struct thaw_train_options. *result (a new reference on every rank):
+ * images, top1, top5, balanced_accuracy, macro_f1, loss, damaged, per_class, or the metrics of another task
+ * (docs/datasets.md). THAW_CONFIG when model and dataset differ in their task or number of classes, THAW_DATA when no
+ * image can be read or more images are damaged than may be, THAW_UNFINISHED when a rank is asked to stop. Collective.
+ */
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
 			  int lanes, int decode_threads, double max_damaged, const struct thaw_callbacks *callbacks,
 			  json_t **result);

@@ -11,11 +11,12 @@
 THAW_BEGIN_DECLS
 
 struct thaw_verify_options {
-	const char *run;     /* the run directory, done or not; it is not changed */
-	const char *data;    /* the dataset; NULL: the folder that the run recorded */
-	int64_t retrain;     /* steps to repeat from the oldest checkpoint, or from the start; 0: none */
-	int decode_threads;  /* per rank, for the repeated steps */
-	bool mixed_machines; /* see struct thaw_train_options */
+	const char *run;      /* the run directory, done or not; it is not changed */
+	const char *data;     /* the dataset; NULL: the folder that the run recorded */
+	const char *manifest; /* its manifest; NULL: the file that the run recorded, unless `data` is given */
+	int64_t retrain;      /* steps to repeat from the oldest checkpoint, or from the start; 0: none */
+	int decode_threads;   /* per rank, for the repeated steps */
+	bool mixed_machines;  /* see struct thaw_train_options */
 };
 
 /* Compares the run with what is there now. *report (a new reference on rank 0, NULL on other ranks; also after

@@ -11,7 +11,7 @@
 
 thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place)
 {
-	if (d->task == THAW_TASK_CLASS || d->task == THAW_TASK_GRADE)
+	if (d->task == THAW_TASK_CLASS)
 		return THAW_OK;
 	return thaw_fail(THAW_CONFIG,
 			 "probes need one class per image, the data have %s: %s: choose what to unfreeze by short "

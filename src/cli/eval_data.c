@@ -198,6 +198,7 @@ thaw_status eval_data_match(struct eval_data *e, const struct thaw_model *model,
 {
 	struct thaw_dataset *d = &e->dataset;
 	const char *other = NULL;
+	THAW_TRY(thaw_model_check_task(model, d->task, path));
 	int matches = model->labels ? count_matches(d, model, &other) : 0;
 	if (matches == 0)
 		return match_by_number(e, model, path);

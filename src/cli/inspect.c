@@ -162,6 +162,8 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 		json_object_set_new(o, "features_only", json_boolean(m->features_only));
 	if (o)
 		json_object_set_new(o, "classifier", thaw_report_string(g->nodes[g->head].name));
+	if (o && m->task != THAW_TASK_CLASS)
+		json_object_set_new(o, "task", json_string(thaw_task_name(m->task)));
 	if (o && m->notes)
 		json_object_set_new(o, "notes", thaw_report_string(m->notes));
 	if (o && layers)

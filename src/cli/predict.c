@@ -13,6 +13,7 @@
 #include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
+#include "src/cli/prediction.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
 #include "thaw/executor.h"
@@ -46,7 +47,8 @@ static const struct option options[] = {
 	PRECISION_OPTION("Prediction", offsetof(struct values, precision), "that of the run, else fp32"),
 	{.name = "top", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, top),
 	 .section = "Prediction", .min = 1, .max = INFINITY,
-	 .help = "number of classes to print, most probable first"},
+	 .help = "number of classes to print, most probable first; of several labels per image, those above their "
+		 "thresholds are printed"},
 	{.name = "heatmap", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, heatmap),
 	 .section = "Prediction", .absent = "none",
 	 .help = "folder for pictures of where the network sees the most probable class, one PNG per image"},
@@ -69,8 +71,7 @@ struct predictor {
 	struct thaw_model *model;
 	struct thaw_graph *graph; /* the model's graph, with batch norms folded and operators fused */
 	struct thaw_executor *executor;
-	float *probability; /* [classes] */
-	int *order;         /* [classes], classes by falling probability */
+	struct prediction prediction;
 	struct heatmaps heatmaps;
 };
 
@@ -94,10 +95,7 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
 	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, p->executor));
-	p->probability = thaw_alloc((size_t)p->model->classes, sizeof(*p->probability));
-	p->order = thaw_alloc((size_t)p->model->classes, sizeof(*p->order));
-	if (!p->probability || !p->order)
-		return THAW_RESOURCE;
+	THAW_TRY(prediction_open(&p->prediction, p->model));
 	network_log(session, p->model, &network);
 	thaw_executor_on_node(p->executor, stop_requested, NULL);
 	thaw_signals_exit(NULL); /* from now on there is a result to print */
@@ -107,40 +105,38 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 static void close_predictor(struct predictor *p)
 {
 	heatmaps_close(&p->heatmaps);
-	thaw_free(p->order);
-	thaw_free(p->probability);
+	prediction_close(&p->prediction);
 	thaw_executor_destroy(p->executor);
 	thaw_graph_destroy(p->graph);
 	thaw_model_destroy(p->model);
 }
 
-static int by_falling_probability(const void *a, const void *b, void *context)
-{
-	const float *p = context;
-	int x = *(const int *)a, y = *(const int *)b;
-	return p[x] != p[y] ? (p[x] < p[y]) - (p[x] > p[y]) : (x > y) - (x < y);
-}
-
-/* Fills p->probability and p->order. of: the preprocessing of this image. THAW_UNFINISHED: abandoned on request. */
+/* Runs the network on an image. of: the preprocessing of this image. THAW_UNFINISHED: abandoned on request. */
 static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image,
-			       const struct thaw_preprocess *of)
+			       const struct thaw_preprocess *of, const float **outputs)
 {
-	int classes = (int)p->model->classes;
 	THAW_TRY(thaw_executor_resize(p->executor, of->size.height, of->size.width));
 	THAW_TRY(heatmaps_resize(&p->heatmaps, p->graph, of->size));
 	THAW_TRY(thaw_transform_eval(image, of, thaw_executor_input(p->executor)));
-	const float *scores = thaw_executor_forward(p->executor, 1, NULL);
-	if (!scores)
-		return THAW_UNFINISHED;
-	thaw_model_probabilities(p->model, scores, 1, p->probability);
-	for (int i = 0; i < classes; i++)
-		p->order[i] = i;
-	qsort_r(p->order, (size_t)classes, sizeof(*p->order), by_falling_probability, p->probability);
-	return THAW_OK;
+	*outputs = thaw_executor_forward(p->executor, 1, NULL);
+	return *outputs ? THAW_OK : THAW_UNFINISHED;
 }
 
-/* Classifies one image file, and draws its heat maps. pictures: receives their paths. */
-static thaw_status classify(struct predictor *p, const char *path, int heatmap_classes, json_t *pictures)
+/* Adds "heatmaps": [path, ...] of the most probable classes, if they are wanted. */
+static thaw_status draw_heatmaps(struct predictor *p, const struct thaw_encoded_image *image,
+				 const struct thaw_preprocess *of, int classes, json_t *described)
+{
+	if (!p->heatmaps.directory)
+		return THAW_OK;
+	json_t *pictures = json_array();
+	thaw_status status = heatmaps_write(&p->heatmaps, image, of, p->model, p->prediction.order,
+					    min_int(classes, (int)p->model->classes), pictures);
+	json_object_set_new(described, "heatmaps", pictures);
+	return status;
+}
+
+/* *image: what the network says of one image file. */
+static thaw_status classify(struct predictor *p, const char *path, const struct values *v, json_t **image)
 {
 	void *bytes;
 	size_t size;
@@ -149,31 +145,14 @@ static thaw_status classify(struct predictor *p, const char *path, int heatmap_c
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
 	const struct thaw_size input = thaw_preprocess_size(&p->model->preprocess, encoded.width, encoded.height);
 	const struct thaw_preprocess of = thaw_preprocess_of_image(&p->model->preprocess, input);
-	thaw_status status = run_network(p, &encoded, &of);
-	if (status == THAW_OK && p->heatmaps.directory)
-		status = heatmaps_write(&p->heatmaps, &encoded, &of, p->model, p->order,
-					min_int(heatmap_classes, (int)p->model->classes), pictures);
+	const float *outputs;
+	thaw_status status = run_network(p, &encoded, &of, &outputs);
+	if (status == THAW_OK)
+		status = give_result(image, prediction_json(&p->prediction, path, outputs, v->top));
+	if (status == THAW_OK)
+		status = draw_heatmaps(p, &encoded, &of, v->heatmap_classes, *image);
 	thaw_encoded_image_free(&encoded);
 	return status;
-}
-
-/* {"image": path, "predictions": [{"class", "label", "probability"}, ...]}, and "heatmaps": [path, ...] if they are
- * wanted. */
-static json_t *describe(const struct predictor *p, const char *path, int top, json_t *pictures)
-{
-	int shown = min_int(top, (int)p->model->classes);
-	json_t *list = json_array();
-	for (int k = 0; k < shown; k++) {
-		int class = p->order[k];
-		json_t *one = json_pack("{s:i, s:f}", "class", class, "probability", (double)p->probability[class]);
-		if (p->model->labels)
-			json_object_set_new(one, "label", thaw_report_string(p->model->labels[class]));
-		json_array_append_new(list, one);
-	}
-	json_t *all = json_pack("{s:o, s:o}", "image", thaw_report_string(path), "predictions", list);
-	if (p->heatmaps.directory)
-		json_object_set(all, "heatmaps", pictures);
-	return all;
 }
 
 /* Classifies every readable image. The others are reported, and determine the status. */
@@ -183,14 +162,13 @@ static thaw_status predict_all(struct predictor *p, const struct image_list *lis
 	thaw_status worst = THAW_OK;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *path = list->paths[i];
-		json_t *pictures = json_array();
-		thaw_status status =
-			thaw_stop_requested() ? THAW_UNFINISHED : classify(p, path, v->heatmap_classes, pictures);
-		if (status == THAW_OK)
-			json_array_append_new(images, describe(p, path, v->top, pictures));
-		json_decref(pictures);
-		if (status == THAW_OK)
+		json_t *image = NULL;
+		thaw_status status = thaw_stop_requested() ? THAW_UNFINISHED : classify(p, path, v, &image);
+		if (status == THAW_OK) {
+			json_array_append_new(images, image);
 			continue;
+		}
+		json_decref(image);
 		if (status == THAW_UNFINISHED)
 			return thaw_fail(status,
 					 "asked to stop: %zu of %zu images are done: run the same command again", i,
@@ -219,6 +197,16 @@ static thaw_status list_images(const struct session *session, struct image_list 
 	return THAW_OK;
 }
 
+/* Of other tasks than one class per image. */
+static void add_task(json_t *result, const struct thaw_model *m)
+{
+	if (!result || m->task == THAW_TASK_CLASS)
+		return;
+	json_object_set_new(result, "task", json_string(thaw_task_name(m->task)));
+	if (m->task != THAW_TASK_LABELS)
+		json_object_del(result, "probabilities");
+}
+
 static thaw_status run_predict(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -242,6 +230,7 @@ static thaw_status run_predict(struct session *session, const void *values, json
 								  thaw_report_string(v->model), "probabilities", kind,
 								  "images", images, "failed", failed, "preprocess",
 								  thaw_model_preprocess_json(predictor.model)));
+		add_task(*result, predictor.model);
 		status = given != THAW_OK ? given : status;
 	}
 	json_decref(images);
@@ -253,23 +242,11 @@ static thaw_status run_predict(struct session *session, const void *values, json
 
 static void print_predict(const json_t *result, FILE *out)
 {
-	size_t i, k;
-	json_t *image, *p;
+	size_t i;
+	json_t *image;
 	json_array_foreach(json_object_get(result, "images"), i, image)
 	{
-		fprintf(out, "%s\n", member_text(image, "image"));
-		json_array_foreach(json_object_get(image, "predictions"), k, p)
-		{
-			fprintf(out, "  %6.2f %%  ", 100 * member_real(p, "probability"));
-			if (json_object_get(p, "label"))
-				fprintf(out, "%s\n", member_text(p, "label"));
-			else
-				fprintf(out, "class %.0f\n", member_real(p, "class"));
-		}
-		json_array_foreach(json_object_get(image, "heatmaps"), k, p)
-		{
-			fprintf(out, "  heat map: %s\n", json_string_value(p));
-		}
+		prediction_print(image, out);
 	}
 }
 
@@ -277,8 +254,8 @@ const struct command command_predict = {
 	.name = "predict",
 	.usage = "--model M IMAGE|FOLDER... [--top K] [--heatmap DIR]",
 	.summary = "classify images",
-	.about = "Prints the most probable classes of each image; of a folder, those of all images in it and in its "
-		 "folders. "
+	.about = "Prints the most probable classes of each image, or what else the network learned: labels, a grade, "
+		 "numbers; of a folder, those of all images in it and in its folders. "
 		 "Files that cannot be used are reported on stderr; the others are still classified, and the exit code "
 		 "is then 65 (damaged) or 74 (cannot be "
 		 "read).",

@@ -57,6 +57,38 @@ static int name_columns(json_t *per_class, const char *heading)
 	return min_int(columns, LARGEST_NAME);
 }
 
+/* "85.00 %", or the number itself; "-" for null. */
+static void print_cell(const json_t *row, const char *key, bool percent, FILE *out)
+{
+	if (!member_is_number(row, key))
+		fprintf(out, "  %9s", "-");
+	else if (percent)
+		fprintf(out, "  %7.2f %%", 100 * member_real(row, key));
+	else
+		fprintf(out, "  %9.5g", member_real(row, key));
+}
+
+/* A table of the members keys[n] of each row. */
+static void print_rows(json_t *rows, const char *heading, const char *const *keys, const char *const *headings, int n,
+		       bool percent, FILE *out)
+{
+	int columns = name_columns(rows, heading);
+	const char *name;
+	json_t *row;
+	fprintf(out, "\n%-*s  %9s", columns, heading, "images");
+	for (int k = 0; k < n; k++)
+		fprintf(out, "  %9s", headings[k]);
+	fputc('\n', out);
+	json_object_foreach(rows, name, row)
+	{
+		text_pad(out, name, columns);
+		fprintf(out, "  %9.0f", member_real(row, "images"));
+		for (int k = 0; k < n; k++)
+			print_cell(row, keys[k], percent, out);
+		fputc('\n', out);
+	}
+}
+
 static void print_per_class(json_t *per_class, FILE *out)
 {
 	int columns = name_columns(per_class, "class");
@@ -77,21 +109,42 @@ static void print_per_class(json_t *per_class, FILE *out)
 /* "22 images (test): top-1 ..." */
 static void print_accuracy(const json_t *metrics, const char *split, FILE *out)
 {
-	fprintf(out, "%.0f images%s%s%s: top-1 %.2f %%, top-5 %.2f %%, loss %.4f\n", member_real(metrics, "images"),
-		split[0] ? " (" : "", split, split[0] ? ")" : "", 100 * member_real(metrics, "top1"),
-		100 * member_real(metrics, "top5"), member_real(metrics, "loss"));
+	fprintf(out, "%.0f images%s%s%s: ", member_real(metrics, "images"), split[0] ? " (" : "", split,
+		split[0] ? ")" : "");
+	if (json_object_get(metrics, "top1"))
+		fprintf(out, "top-1 %.2f %%, top-5 %.2f %%, ", 100 * member_real(metrics, "top1"),
+			100 * member_real(metrics, "top5"));
+	if (json_object_get(metrics, "map"))
+		fprintf(out, "mAP %.2f %%, macro F1 %.2f %%, ", 100 * member_real(metrics, "map"),
+			100 * member_real(metrics, "macro_f1"));
+	if (json_object_get(metrics, "kappa"))
+		fprintf(out, "accuracy %.2f %%, MAE %.3f grades, kappa %.4f, ", 100 * member_real(metrics, "accuracy"),
+			member_real(metrics, "mae"), member_real(metrics, "kappa"));
+	if (json_object_get(metrics, "r2"))
+		fprintf(out, "R2 %.4f, ", member_real(metrics, "r2"));
+	fprintf(out, "loss %.4f", member_real(metrics, "loss"));
+	if (json_object_get(metrics, "balanced_accuracy"))
+		fprintf(out, ", balanced accuracy %.2f %%", 100 * member_real(metrics, "balanced_accuracy"));
+	fputc('\n', out);
 }
 
 void print_metrics(const json_t *result, FILE *out)
 {
+	static const char *const labels[] = {"average_precision", "threshold", "f1"};
+	static const char *const label_headings[] = {"precision", "threshold", "F1"};
+	static const char *const values[] = {"mae", "rmse", "r2"}, *const value_headings[] = {"MAE", "RMSE", "R2"};
 	const json_t *validation = json_object_get(result, "validation");
 	const char *split = member_text(result, "split");
 	if (validation)
 		print_accuracy(validation, "validation", out);
-	if (json_object_get(result, "top1"))
+	if (json_object_get(result, "images"))
 		print_accuracy(result, split, out);
 	if (member_real(result, "damaged") > 0)
 		fprintf(out, "damaged images skipped: %.0f\n", member_real(result, "damaged"));
 	if (json_object_size(json_object_get(result, "per_class")) > 0)
 		print_per_class(json_object_get(result, "per_class"), out);
+	if (json_object_get(result, "per_label"))
+		print_rows(json_object_get(result, "per_label"), "label", labels, label_headings, 3, true, out);
+	if (json_object_get(result, "per_value"))
+		print_rows(json_object_get(result, "per_value"), "value", values, value_headings, 3, false, out);
 }

@@ -19,8 +19,8 @@ bool member_is_number(const json_t *object, const char *key);
 /* Appends a line of text to a JSON array; bytes that are not UTF-8 are replaced. */
 void append_line(json_t *lines, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints images, top1, top5, loss, damaged and the table per_class {name: {images, accuracy}} of a result, as far as
- * it has them. */
+/* Prints the metrics of a result, those of any task, as far as it has them, and their table per class, label or
+ * value. */
 void print_metrics(const json_t *result, FILE *out);
 
 #endif

@@ -129,6 +129,16 @@ static const struct option options[] = {
 	{.name = "label-smoothing", .metavar = "X", .type = OPTION_REAL, AT(label_smoothing), .section = HOW,
 	 .min = 0, .max = BELOW_ONE,
 	 .help = "fraction of the target that is spread evenly over all classes"},
+	{.name = "loss", .metavar = "NAME[:X]", .type = OPTION_TEXT, AT(loss), .section = HOW,
+	 .absent = "cross-entropy; mse for numbers",
+	 .help = "cross-entropy or focal[:GAMMA] (2) of classes and labels, cross-entropy of grades, mse or huber[:DELTA] (1 "
+		 "standard deviation) of numbers"},
+	{.name = "class-weights", .metavar = "W", .type = OPTION_TEXT, AT(class_weights), .section = HOW, .absent = "none",
+	 .help = "factors of the loss: balanced (inverse to the images of a class), numbers separated by commas in the order "
+		 "of the classes, or a JSON file {\"CLASS\": NUMBER}"},
+	{.name = "sampling", .metavar = "HOW", .type = OPTION_TEXT, AT(sampling), .section = HOW,
+	 .choices = "uniform|balanced",
+	 .help = "uniform: each image once per epoch; balanced: as many images of each class, with repeats of rare ones"},
 	{.name = "dropout", .metavar = "X", .type = OPTION_REAL, AT(dropout), .section = HOW, .min = 0,
 	 .max = BELOW_ONE, .absent = "from the network",
 	 .help = "rate of the network's dropout layers"},

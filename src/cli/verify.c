@@ -14,7 +14,7 @@
 
 struct values {
 	struct common common;
-	const char *data;
+	const char *data, *manifest;
 	long long retrain;
 	int decode_threads;
 	bool mixed_machines;
@@ -25,6 +25,9 @@ static const struct option options[] = {
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, data),
 	 .section = CHECK, .absent = "the folder that the run recorded",
 	 .help = "dataset of the run, where it has moved"},
+	{.name = "manifest", .metavar = "F", .type = OPTION_TEXT, .offset = offsetof(struct values, manifest),
+	 .section = CHECK, .absent = "the file that the run recorded, unless --data is given",
+	 .help = "manifest of the run, where it has moved"},
 	{.name = "retrain", .metavar = "STEPS", .type = OPTION_LONG, .offset = offsetof(struct values, retrain),
 	 .section = CHECK, .min = 0, .max = INFINITY,
 	 .help = "repeat so many steps from the oldest checkpoint, or from the start, and compare the bits"},
@@ -57,6 +60,7 @@ static thaw_status run_verify(struct session *session, const void *values, json_
 	const struct thaw_verify_options verify = {
 		.run = session->settings->arguments[0],
 		.data = v->data,
+		.manifest = v->manifest,
 		.retrain = v->retrain,
 		.decode_threads = v->decode_threads,
 		.mixed_machines = v->mixed_machines,

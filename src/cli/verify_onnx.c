@@ -30,7 +30,7 @@ static thaw_status compare(struct verification *v, struct both *b, const struct 
 	memcpy(thaw_executor_input(b->exported), x, floats * sizeof(*x));
 	const float *y = thaw_executor_forward(b->original, 1, NULL);
 	const float *z = thaw_executor_forward(b->exported, 1, NULL);
-	for (int64_t c = 0; c < b->model->classes; c++) {
+	for (int64_t c = 0; c < thaw_model_outputs(b->model); c++) {
 		bool same = y[c] == z[c];
 		largest = fmax(largest, fabs(y[c]));
 		difference = fmax(difference, same ? 0 : isnan(y[c]) || isnan(z[c]) ? INFINITY : fabs(y[c] - z[c]));

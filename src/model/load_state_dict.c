@@ -8,6 +8,7 @@
 #include "src/model/note.h"
 #include "src/model/preprocess_config.h"
 #include "src/model/same_tensors.h"
+#include "src/model/task.h"
 #include "src/model/unknown_network.h"
 #include "src/model/unwrap.h"
 #include "thaw/memory.h"
@@ -198,6 +199,9 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 {
 	const char *labels = m->features_only ? NULL : thaw_weights_get(w, "thaw.labels");
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
+	if (!m->features_only)
+		THAW_TRY(thaw_model_read_task(m, thaw_weights_get(w, THAW_TASK_KEY),
+					      thaw_weights_get(w, THAW_THRESHOLDS_KEY), source));
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
 	THAW_TRY(thaw_model_read_output(m, thaw_weights_get(w, THAW_OUTPUT_KEY), source));

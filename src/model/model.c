@@ -4,6 +4,7 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/task.h"
 #include "thaw/digest.h"
 #include "thaw/memory.h"
 
@@ -16,6 +17,9 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_free(m->variant);
 	thaw_free(m->source);
 	thaw_free(m->notes);
+	thaw_free(m->thresholds);
+	thaw_free(m->value_mean);
+	thaw_free(m->value_deviation);
 	thaw_free(m);
 }
 
@@ -78,23 +82,42 @@ static bool same_labels(const struct thaw_model *m, int64_t classes, char *const
 	return true;
 }
 
-thaw_status thaw_model_set_classes(struct thaw_model *m, int64_t classes, char *const *labels, uint64_t seed)
+/* Whether the outputs are of this task; labels may be those of a network that says only that they are independent. */
+static bool same_task(const struct thaw_model *m, enum thaw_task task)
 {
-	if (same_labels(m, classes, labels))
+	return m->task == task || (m->task == THAW_TASK_CLASS && m->sigmoid_from && task == THAW_TASK_LABELS);
+}
+
+thaw_status thaw_model_set_task(struct thaw_model *m, enum thaw_task task, int64_t classes, char *const *labels,
+				uint64_t seed, bool *replaced)
+{
+	*replaced = !same_labels(m, classes, labels) || !same_task(m, task);
+	if (!*replaced) {
+		m->task = task;
 		return THAW_OK;
+	}
 	char **copy = thaw_labels_copy(labels, classes);
 	if (!copy)
 		return THAW_RESOURCE;
-	thaw_status status = thaw_graph_replace_head(m->graph, classes, seed);
+	thaw_status status = thaw_graph_replace_head(m->graph, classes - (task == THAW_TASK_GRADE), seed);
 	if (status != THAW_OK) {
 		thaw_labels_free(copy, classes);
 		return status;
 	}
 	thaw_labels_free(m->labels, m->classes);
-	m->sigmoid_from = NULL;
+	thaw_free(m->thresholds);
+	m->thresholds = NULL;
+	m->sigmoid_from = thaw_task_sigmoid(task);
+	m->task = task;
 	m->labels = copy;
 	m->classes = classes;
 	return THAW_OK;
+}
+
+thaw_status thaw_model_set_classes(struct thaw_model *m, int64_t classes, char *const *labels, uint64_t seed)
+{
+	bool replaced;
+	return thaw_model_set_task(m, THAW_TASK_CLASS, classes, labels, seed, &replaced);
 }
 
 static struct thaw_shape image_of(struct thaw_size size)

@@ -3,6 +3,7 @@
  * With it, a checkpoint, which has only the trained tensors, becomes a network again before the run is done. */
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,31 @@ static thaw_status absolute_spec(char **absolute, const char *spec)
 	return *absolute ? THAW_OK : THAW_RESOURCE;
 }
 
+static json_t *doubles_json(const double *values, int64_t count)
+{
+	json_t *array = json_array();
+	for (int64_t i = 0; array && i < count; i++) {
+		if (json_array_append_new(array, json_real(values[i])) != 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+/* "task", unless it is one class per image, and of numbers "mean" and "deviation". */
+static thaw_status add_task(json_t *origin, const struct thaw_model *m)
+{
+	int failed = 0;
+	if (m->task != THAW_TASK_CLASS)
+		failed |= json_object_set_new(origin, "task", json_string(thaw_task_name(m->task)));
+	if (m->value_mean) {
+		failed |= json_object_set_new(origin, "mean", doubles_json(m->value_mean, m->classes));
+		failed |= json_object_set_new(origin, "deviation", doubles_json(m->value_deviation, m->classes));
+	}
+	return failed ? thaw_fail(THAW_RESOURCE, "out of memory: " ORIGIN) : THAW_OK;
+}
+
 thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, uint64_t seed, const char *directory)
 {
 	char *model = NULL, *labels = NULL, *preprocess = NULL, *path = thaw_path_join(directory, ORIGIN);
@@ -44,6 +70,7 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 			   "preprocess", thaw_report_string(preprocess), "variant", m->variant);
 	if (origin && m->fully_conv)
 		json_object_set_new(origin, "fully_conv", json_integer(m->fully_conv));
+	THAW_TRY_OUT(origin ? add_task(origin, m) : THAW_OK);
 	THAW_TRY_OUT(origin ? thaw_report_seal(origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path));
 	status = thaw_report_file(path, origin);
 out:
@@ -57,6 +84,8 @@ out:
 
 struct origin {
 	const char *model, *labels, *preprocess, *variant; /* variant: NULL in records of earlier versions */
+	const char *task;                                  /* NULL: one class per image */
+	json_t *mean, *deviation;                          /* of numbers; else NULL */
 	json_int_t seed, classes;
 	int fully_conv; /* as in struct thaw_model */
 };
@@ -70,6 +99,46 @@ static thaw_status check_variant(const struct thaw_model *m, const struct origin
 	return thaw_fail(THAW_CONFIG,
 			 "the run started from %s, not %s: %s: use the run's trained network, without --from",
 			 o->variant ? o->variant : base, m->variant, path);
+}
+
+static bool read_doubles(double *values, const json_t *array, int64_t count)
+{
+	bool good = (int64_t)json_array_size(array) == count;
+	for (int64_t i = 0; i < count && good; i++) {
+		const json_t *value = json_array_get(array, (size_t)i);
+		good = json_is_number(value) && isfinite(json_number_value(value));
+		values[i] = json_number_value(value);
+	}
+	return good;
+}
+
+/* The outputs as they were during the training: standardised, if they are numbers. */
+static thaw_status restore_values(struct thaw_model *m, const struct origin *o, bool replaced, const char *path)
+{
+	double *mean = thaw_alloc((size_t)o->classes, sizeof(*mean));
+	double *deviation = thaw_alloc((size_t)o->classes, sizeof(*deviation));
+	thaw_status status = mean && deviation ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK &&
+	    (!read_doubles(mean, o->mean, o->classes) || !read_doubles(deviation, o->deviation, o->classes)))
+		status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);
+	for (int64_t c = 0; c < o->classes && status == THAW_OK; c++)
+		if (!(deviation[c] > 0.0))
+			status = thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);
+	if (status == THAW_OK)
+		status = thaw_model_standardise(m, mean, deviation, !replaced);
+	thaw_free(mean);
+	thaw_free(deviation);
+	return status;
+}
+
+static thaw_status set_task(struct thaw_model *m, const struct origin *o, char *const *labels, const char *path)
+{
+	bool replaced;
+	enum thaw_task task = o->task ? thaw_task_find(o->task) : THAW_TASK_CLASS;
+	if (task == THAW_TASKS)
+		return thaw_fail(THAW_DATA, "unknown task: %s: %.64s: use the version of thaw that wrote it", path, o->task);
+	THAW_TRY(thaw_model_set_task(m, task, o->classes, labels, (uint64_t)o->seed, &replaced));
+	return task == THAW_TASK_VALUE ? restore_values(m, o, replaced, path) : THAW_OK;
 }
 
 /* Loads the network that is described, as it was before the first step. */
@@ -86,7 +155,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	if (o->fully_conv)
 		THAW_TRY_OUT(thaw_model_fully_conv_at(m, o->fully_conv));
 	THAW_TRY_OUT(thaw_metadata_read_labels(&labels, o->classes, o->labels, path));
-	THAW_TRY_OUT(thaw_model_set_classes(m, o->classes, labels, (uint64_t)o->seed));
+	THAW_TRY_OUT(set_task(m, o, labels, path));
 	THAW_TRY_OUT(thaw_metadata_read_preprocess(&preprocess, o->preprocess, path));
 	THAW_TRY_OUT(thaw_model_set_size(m, preprocess.size));
 	m->preprocess = preprocess;
@@ -110,10 +179,12 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 				 path);
 	json_t *origin = NULL;
 	THAW_TRY(thaw_report_read(&origin, path, THAW_REPORT_LIMIT, "restore it from a copy"));
-	bool good = thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
-		    json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?i}", "model", &o.model, "seed", &o.seed,
-				"classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant",
-				&o.variant, "fully_conv", &o.fully_conv) == 0;
+	bool good =
+		thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
+		json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?s, s?o, s?o, s?i}", "model", &o.model, "seed", &o.seed,
+			    "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant",
+			    &o.variant, "task", &o.task, "mean", &o.mean, "deviation", &o.deviation, "fully_conv",
+			    &o.fully_conv) == 0;
 	good &= o.fully_conv >= 0 && o.fully_conv <= THAW_MAX_SIDE;
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)

@@ -7,18 +7,33 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/ops/losses.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/ops.h"
 
 #define MAX_CONFIG ((size_t)64 << 20) /* bytes */
 
+static void grade_probabilities(const struct thaw_model *m, const float *outputs, int64_t n, float *probability)
+{
+	int64_t count = thaw_model_outputs(m);
+	for (int64_t i = 0; i < n; i++)
+		thaw_grade_probabilities(outputs + i * count, count, probability + i * m->classes);
+}
+
 void thaw_model_probabilities(const struct thaw_model *m, const float *logits, int64_t n, float *probability)
 {
-	if (m->sigmoid_from)
+	if (m->task == THAW_TASK_GRADE)
+		grade_probabilities(m, logits, n, probability);
+	else if (m->sigmoid_from)
 		thaw_sigmoids(logits, n * m->classes, probability);
 	else
 		thaw_softmax(logits, n, m->classes, probability);
+}
+
+int64_t thaw_model_grade(const struct thaw_model *m, const float *outputs)
+{
+	return thaw_grade_predict(outputs, thaw_model_outputs(m));
 }
 
 static bool has_problem_type(const char *path)

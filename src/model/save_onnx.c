@@ -2,11 +2,11 @@
 #include <inttypes.h>
 
 #include "src/base/try.h"
-#include "src/model/metadata.h"
+#include "src/model/task.h"
 #include "src/onnx/export/export.h"
 #include "thaw/memory.h"
 
-enum { VARIANT, PREPROCESS, SOURCE, REQUIRED, ENTRIES = REQUIRED + 2 };
+enum { VARIANT, PREPROCESS, SOURCE, REQUIRED, ENTRIES = REQUIRED + 2 + THAW_TASK_PAIRS };
 
 static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *entry, int *count)
 {
@@ -22,6 +22,7 @@ static thaw_status make_metadata(const struct thaw_model *m, struct thaw_pair *e
 		if (!entry[(*count)++].value)
 			return THAW_RESOURCE;
 	}
+	THAW_TRY(thaw_model_write_task(m, entry, count));
 	if (!m->labels)
 		return THAW_OK;
 	entry[*count].key = "thaw.labels";

@@ -5,9 +5,11 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/task.h"
 #include "thaw/memory.h"
 
-#define MAX_METADATA 6 /* format, variant, preprocess, output, fully_conv, labels */
+/* format, variant, preprocess, output, fully_conv, labels; task and thresholds */
+#define MAX_METADATA (6 + THAW_TASK_PAIRS)
 
 /* The state dict to write. */
 struct export
@@ -89,6 +91,7 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
 	if (m->fully_conv)
 		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_format("%d", m->fully_conv)));
+	THAW_TRY(thaw_model_write_task(m, e->metadata, &e->w.metadata_count));
 	if (!m->labels)
 		return THAW_OK;
 	THAW_TRY(thaw_metadata_write_labels(&labels, m->labels, m->classes));

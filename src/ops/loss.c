@@ -2,6 +2,7 @@
  * bits only. */
 #include <math.h>
 
+#include "src/ops/losses.h"
 #include "thaw/ops.h"
 
 /* Index of the largest of logit[classes]; the first if several are equal. */
@@ -47,6 +48,14 @@ void thaw_cross_entropy(const float *logits, int64_t n, int64_t classes, const i
 	}
 }
 
+struct thaw_loss_sums thaw_loss_classes(const struct thaw_loss_input *in, float *doutputs)
+{
+	double loss;
+	int64_t correct;
+	thaw_cross_entropy(in->outputs, 1, in->count, &in->label, in->smoothing, doutputs, &loss, &correct);
+	return (struct thaw_loss_sums){loss, 1.0, (double)correct};
+}
+
 void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probability)
 {
 	for (int64_t i = 0; i < n; i++) {
@@ -60,7 +69,12 @@ void thaw_softmax(const float *logits, int64_t n, int64_t classes, float *probab
 void thaw_sigmoids(const float *logits, int64_t n, float *probability)
 {
 	for (int64_t i = 0; i < n; i++)
-		probability[i] = (float)(1.0 / (1.0 + exp(-(double)logits[i])));
+		probability[i] = (float)thaw_sigmoid(logits[i]);
+}
+
+double thaw_sigmoid(double x)
+{
+	return 1.0 / (1.0 + exp(-x));
 }
 
 /* -log sigmoid(x) = log(1 + exp(-x)), for the label; -log(1 - sigmoid(x)) = log(1 + exp(x)), for the other classes. */

@@ -132,6 +132,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
 		allowed |= !old && strcmp(key, "fixres") == 0 && json_integer_value(value) == 0;
+		allowed |= !old && run_is_default_objective(r, key, value);
 		allowed |= !old && run_is_default_data(key, value);
 		if (allowed || run_same_setting(old, value))
 			continue;

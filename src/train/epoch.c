@@ -32,7 +32,15 @@ thaw_status run_check_damaged(struct run *r, const struct thaw_dataset *dataset,
 	return r->too_damaged ? thaw_fail_damaged(dataset, damaged, limit) : THAW_OK;
 }
 
-static thaw_status evaluate(struct run *r, double *sums)
+struct thaw_measure run_measure(const struct run *r, const struct thaw_dataset *dataset, const float *thresholds)
+{
+	return (struct thaw_measure){.dataset = dataset,
+				     .thresholds = thresholds,
+				     .mean = r->model->value_mean,
+				     .deviation = r->model->value_deviation};
+}
+
+static thaw_status evaluate(struct run *r, const struct thaw_measure *measure, double *sums)
 {
 	const struct thaw_evaluation e = {
 		.comm = r->comm,
@@ -42,7 +50,7 @@ static thaw_status evaluate(struct run *r, double *sums)
 		.size = r->preprocess.size,
 		.sizes = &r->test_sizes,
 		.lanes = r->options.lanes,
-		.classes = (int)r->model->classes,
+		.measure = measure,
 		.damage = r->test_damage,
 		.callbacks = r->callbacks,
 	};
@@ -60,7 +68,12 @@ static thaw_status evaluate(struct run *r, double *sums)
 
 thaw_status run_evaluate(struct run *r, double **sums)
 {
-	*sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(**sums));
-	thaw_status status = thaw_comm_agree(r->comm, *sums ? THAW_OK : THAW_RESOURCE);
-	return status == THAW_OK ? evaluate(r, *sums) : status;
+	struct thaw_measure measure = run_measure(r, &r->test, NULL);
+	*sums = thaw_alloc((size_t)thaw_metrics_size(&measure), sizeof(**sums));
+	thaw_status status = *sums ? thaw_measure_open(&measure) : THAW_RESOURCE;
+	status = thaw_comm_agree(r->comm, status);
+	if (status == THAW_OK)
+		status = evaluate(r, &measure, *sums);
+	thaw_measure_close(&measure);
+	return status;
 }

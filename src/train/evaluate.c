@@ -113,19 +113,28 @@ static thaw_status prepare_graph(struct thaw_graph *graph)
 	return thaw_pass_fuse(graph);
 }
 
+/* [classes] thresholds of labels without those of a training. */
+static float *default_thresholds(const struct thaw_model *model)
+{
+	float *half = thaw_alloc((size_t)model->classes, sizeof(*half));
+	for (int64_t c = 0; half && c < model->classes; c++)
+		half[c] = 0.5f;
+	return half;
+}
+
 thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model, const struct thaw_dataset *dataset,
 			  int lanes, int decode_threads, double max_damaged, const struct thaw_callbacks *callbacks,
 			  json_t **result)
 {
+	struct thaw_measure measure = {.dataset = dataset, .sigmoid = model->sigmoid_from != NULL};
 	struct standalone s = {
 		.e = {.comm = comm,
 		      .dataset = dataset,
 		      .lanes = lanes,
-		      .classes = (int)model->classes,
-		      .sigmoid = model->sigmoid_from != NULL,
+		      .measure = &measure,
 		      .callbacks = callbacks},
 	};
-	int classes = s.e.classes;
+	THAW_TRY(thaw_model_check_task(model, dataset->task, "--data"));
 	if (dataset->classes != model->classes)
 		return thaw_fail(THAW_CONFIG,
 				 "the model has %d classes, the data %d: --data: give data with the model's classes",
@@ -133,8 +142,10 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	thaw_warn_random(comm, callbacks, model, "the result means nothing: give FAMILY:FILE, or a run");
 	thaw_warn_small_input(comm, callbacks, model, dataset);
 	struct thaw_graph *graph = thaw_graph_copy(model->graph);
-	double *sums = thaw_alloc((size_t)thaw_metrics_size(classes), sizeof(*sums));
-	thaw_status status = graph && sums ? THAW_OK : THAW_RESOURCE;
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(&measure), sizeof(*sums));
+	float *half = default_thresholds(model);
+	measure.thresholds = model->thresholds ? model->thresholds : half;
+	thaw_status status = graph && sums && half ? thaw_measure_open(&measure) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = prepare_graph(graph);
 	status = thaw_comm_agree(comm, status);
@@ -145,11 +156,15 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 	if (status == THAW_OK)
 		status = check_sums(&s.e, sums, max_damaged);
 	if (status == THAW_OK) {
-		*result = thaw_metrics_json(sums, classes, dataset->class_names);
-		json_object_set_new(*result, "probabilities", json_string(s.e.sigmoid ? "sigmoid" : "softmax"));
+		*result = thaw_metrics_json(&measure, sums);
+		if (dataset->task == THAW_TASK_CLASS)
+			json_object_set_new(*result, "probabilities",
+					    json_string(measure.sigmoid ? "sigmoid" : "softmax"));
 		status = *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	}
 	thaw_graph_destroy(graph);
+	thaw_measure_close(&measure);
+	thaw_free(half);
 	thaw_free(sums);
 	return status;
 }

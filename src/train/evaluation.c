@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "src/base/try.h"
+#include "src/train/label_scores.h"
 #include "src/train/metrics.h"
 #include "thaw/allreduce.h"
 #include "thaw/lanes.h"
@@ -52,14 +53,17 @@ static thaw_status submit_lane(const struct thaw_evaluation *e, int lane)
 	return status;
 }
 
-static thaw_status run_batch(const struct thaw_evaluation *e, double *sums)
+/* scores: NULL: none are kept. */
+static thaw_status run_batch(const struct thaw_evaluation *e, struct thaw_label_scores *scores, double *sums)
 {
 	struct thaw_feature_batch batch;
 	THAW_TRY(thaw_features_load_next(e->features, e->executor, &batch));
 	const float *logits = thaw_executor_forward(e->executor, batch.count, NULL);
 	if (!logits)
 		return thaw_fail(THAW_UNFINISHED, "asked to stop during an evaluation");
-	thaw_metrics_add(sums, logits, batch.count, e->classes, batch.labels, e->sigmoid);
+	thaw_metrics_add(e->measure, sums, logits, batch.samples, batch.count);
+	for (int64_t i = 0; i < batch.count && scores; i++)
+		thaw_label_scores_put(scores, batch.samples[i], logits + i * e->dataset->classes);
 	sums[METRIC_DAMAGED] += (double)batch.damaged;
 	return THAW_OK;
 }
@@ -93,11 +97,13 @@ static thaw_status submit_all(const struct thaw_evaluation *e, int first, int en
 	return THAW_OK;
 }
 
-/* Runs the batches of lanes [first, end) after submit_all, which returned `status`. All ranks go through the same
- * number of rounds of one batch each. rows (lanes, n). */
-static thaw_status run_rounds(const struct thaw_evaluation *e, int first, int end, int n, double *rows,
+/* Runs the batches of this rank's lanes after submit_all, which returned `status`. All ranks go through the same number
+ * of rounds of one batch each. rows (lanes, n). */
+static thaw_status run_rounds(const struct thaw_evaluation *e, struct thaw_label_scores *scores, int n, double *rows,
 			      thaw_status status)
 {
+	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
+	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
 	int lane = first - 1;
 	int64_t left = 0, rounds = 0; /* left: batches of the current lane */
 	for (int own = first; own < end; own++)
@@ -107,7 +113,7 @@ static thaw_status run_rounds(const struct thaw_evaluation *e, int first, int en
 		while (left == 0 && ++lane < end)
 			left = lane_batches(e, lane);
 		if (lane < end && status == THAW_OK) {
-			status = run_batch(e, rows + (int64_t)lane * n);
+			status = run_batch(e, scores, rows + (int64_t)lane * n);
 			left--;
 		}
 		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
@@ -120,18 +126,27 @@ static thaw_status run_rounds(const struct thaw_evaluation *e, int first, int en
 
 thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 {
-	int n = thaw_metrics_size(e->classes);
+	int n = thaw_metrics_size(e->measure);
 	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
 	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
 	double *rows = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof(*rows));
-	thaw_status status = rows ? submit_all(e, first, end) : THAW_RESOURCE;
-	status = run_rounds(e, first, end, n, rows, status);
+	struct thaw_label_scores scores = {0};
+	bool scored = e->dataset->task == THAW_TASK_LABELS;
+	thaw_status status = rows ? THAW_OK : THAW_RESOURCE;
+	if (status == THAW_OK && scored)
+		status = thaw_label_scores_open(&scores, e->dataset, e->lanes, e->comm);
+	if (status == THAW_OK)
+		status = submit_all(e, first, end);
+	status = run_rounds(e, scored ? &scores : NULL, n, rows, status);
 	thaw_features_drop(e->features); /* after a stop or a failure */
 	status = thaw_comm_agree(e->comm, status);
 	if (status == THAW_OK)
 		status = report_damage(e);
 	if (status == THAW_OK)
 		status = thaw_allreduce_doubles(e->comm, e->lanes, n, rows, sums);
+	if (status == THAW_OK && scored)
+		status = thaw_label_scores_measure(&scores, e->comm, e->measure, sums);
+	thaw_label_scores_close(&scores);
 	thaw_free(rows);
 	return status;
 }

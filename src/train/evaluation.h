@@ -5,6 +5,7 @@
 #include "src/train/batches.h"
 #include "src/train/damage.h"
 #include "src/train/features.h"
+#include "src/train/metrics.h"
 #include "thaw/comm.h"
 #include "thaw/dataset.h"
 #include "thaw/executor.h"
@@ -20,8 +21,8 @@ struct thaw_evaluation {
 	struct thaw_features *features;
 	struct thaw_size size;              /* of the inputs */
 	const struct thaw_own_sizes *sizes; /* of each image, instead of `size`; NULL or zeroed: none */
-	int lanes, classes;
-	bool sigmoid;               /* the loss is the binary cross-entropy of independent outputs */
+	int lanes;
+	const struct thaw_measure *measure; /* of the dataset, open */
 	struct thaw_damage *damage; /* of the dataset */
 	const struct thaw_callbacks *callbacks;
 };

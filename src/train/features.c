@@ -22,8 +22,8 @@ struct thaw_features {
 	struct pending *first, *last;
 	float *record;       /* one image's features */
 	int64_t record_room; /* floats */
-	int64_t room;        /* length of labels and keys */
-	int32_t *labels;
+	int64_t room;        /* length of samples and keys */
+	int64_t *samples;
 	uint64_t *keys;
 };
 
@@ -79,7 +79,7 @@ void thaw_features_destroy(struct thaw_features *f)
 	while (f->first)
 		pending_free(pop(f));
 	thaw_free(f->record);
-	thaw_free(f->labels);
+	thaw_free(f->samples);
 	thaw_free(f->keys);
 	thaw_free(f);
 }
@@ -159,12 +159,12 @@ static thaw_status reserve(struct thaw_features *f, int64_t count)
 {
 	if (count <= f->room)
 		return THAW_OK;
-	thaw_free(f->labels);
+	thaw_free(f->samples);
 	thaw_free(f->keys);
 	f->room = 0;
-	f->labels = thaw_alloc((size_t)count, sizeof(*f->labels));
+	f->samples = thaw_alloc((size_t)count, sizeof(*f->samples));
 	f->keys = thaw_alloc((size_t)count, sizeof(*f->keys));
-	if (!f->labels || !f->keys)
+	if (!f->samples || !f->keys)
 		return THAW_RESOURCE;
 	f->room = count;
 	return THAW_OK;
@@ -211,7 +211,7 @@ static thaw_status collect(struct thaw_features *f, const struct pending *w, con
 			continue;
 		}
 		thaw_executor_set_features(tail, batch->count, f->record);
-		f->labels[batch->count] = f->parts.dataset->labels[sample];
+		f->samples[batch->count] = sample;
 		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
 	}
 	return THAW_OK;
@@ -236,7 +236,7 @@ thaw_status thaw_features_load_next(struct thaw_features *f, struct thaw_executo
 		}
 		thaw_loader_release(f->parts.loader, fresh);
 	}
-	batch->labels = f->labels;
+	batch->samples = f->samples;
 	batch->keys = f->keys;
 	pending_free(w);
 	return status;

@@ -41,8 +41,8 @@ struct thaw_feature_batch {
 	int64_t count;   /* without damaged images */
 	int64_t damaged; /* number of damaged images */
 	int64_t fresh;   /* those that this rank has not met before */
-	const int32_t *labels;
-	const uint64_t *keys; /* see struct thaw_batch */
+	const int64_t *samples; /* [count] indices into the dataset */
+	const uint64_t *keys;   /* see struct thaw_batch */
 };
 
 thaw_status thaw_features_create(struct thaw_features **features, const struct thaw_feature_parts *parts);

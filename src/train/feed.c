@@ -1,6 +1,7 @@
 /* Computes the order of samples in each lane and requests their features ahead of the steps. */
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/train/balanced_order.h"
 #include "src/train/run.h"
 
 int64_t run_lane_batch(const struct run *r, int lane)
@@ -77,7 +78,11 @@ static thaw_status arrange_lane(struct run *r, int lane, uint64_t epoch)
 	int64_t images = thaw_lane_count(r->train.count, r->options.lanes, lane);
 	struct thaw_random shuffle = thaw_random_stream(seed, THAW_STREAM_BATCHES, epoch, (uint64_t)lane);
 	const struct thaw_own_sizes *sizes = run_trains_native(r) ? &r->train_sizes : &none;
-	thaw_lane_order(r->train.count, r->options.lanes, lane, seed, epoch, r->order[own]);
+	if (r->class_images)
+		THAW_TRY(thaw_lane_balanced_order(&r->train, r->class_images, r->options.lanes, lane, seed, epoch,
+						  r->order[own]));
+	else
+		thaw_lane_order(r->train.count, r->options.lanes, lane, seed, epoch, r->order[own]);
 	return thaw_batches_arrange(sizes, r->order[own], images, lane, run_lane_batch(r, lane), &shuffle,
 				    r->batch_first[own]);
 }

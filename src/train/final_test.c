@@ -35,7 +35,7 @@ static thaw_status open_parts(struct parts *p, struct run *r)
 	return thaw_features_create(&p->features, &parts);
 }
 
-static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
+static thaw_status evaluate(struct run *r, const struct parts *p, const struct thaw_measure *measure, double *sums)
 {
 	const struct thaw_evaluation e = {
 		.comm = r->comm,
@@ -45,7 +45,7 @@ static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
 		.size = r->preprocess.size,
 		.sizes = &p->sizes,
 		.lanes = r->options.lanes,
-		.classes = (int)r->model->classes,
+		.measure = measure,
 		.damage = p->damage,
 		.callbacks = r->callbacks,
 	};
@@ -61,18 +61,23 @@ static thaw_status evaluate(struct run *r, const struct parts *p, double *sums)
 thaw_status run_evaluate_final(struct run *r, json_t **metrics)
 {
 	struct parts p = {0};
-	double *sums = thaw_alloc((size_t)thaw_metrics_size((int)r->model->classes), sizeof(*sums));
-	thaw_status status = thaw_comm_agree(r->comm, sums ? open_parts(&p, r) : THAW_RESOURCE);
+	struct thaw_measure measure = run_measure(r, &r->final_test, r->model->thresholds);
+	double *sums = thaw_alloc((size_t)thaw_metrics_size(&measure), sizeof(*sums));
+	thaw_status status = sums ? thaw_measure_open(&measure) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = evaluate(r, &p, sums);
+		status = open_parts(&p, r);
+	status = thaw_comm_agree(r->comm, status);
+	if (status == THAW_OK)
+		status = evaluate(r, &p, &measure, sums);
 	if (status == THAW_OK) {
-		*metrics = thaw_metrics_json(sums, (int)r->model->classes, r->final_test.class_names);
+		*metrics = thaw_metrics_json(&measure, sums);
 		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory for metrics");
 	}
 	thaw_features_destroy(p.features);
 	thaw_loader_destroy(p.loader);
 	thaw_damage_destroy(p.damage);
 	thaw_own_sizes_release(&p.sizes);
+	thaw_measure_close(&measure);
 	thaw_free(sums);
 	return status;
 }

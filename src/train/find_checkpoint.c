@@ -13,6 +13,8 @@
 #include "src/train/state_size.h"
 #include "thaw/memory.h"
 
+#define ROUNDING 1e-9 /* of a mean that is 1 */
+
 /* Every member of struct position with its metadata key, for both saving and loading. */
 const struct position_field run_position_fields[RUN_POSITION_FIELDS] = {
 	{"thaw.phase", offsetof(struct position, phase), false},
@@ -23,7 +25,7 @@ const struct position_field run_position_fields[RUN_POSITION_FIELDS] = {
 	{"thaw.epoch_loss", offsetof(struct position, epoch_loss), true},
 	{"thaw.epoch_correct", offsetof(struct position, epoch_correct), true},
 	{"thaw.best_step", offsetof(struct position, best_step), false},
-	{"thaw.best_top1", offsetof(struct position, best_top1), true},
+	{"thaw.best_top1", offsetof(struct position, best_metric), true}, /* or the main metric of another task */
 	{"thaw.metrics_lines", offsetof(struct position, metrics_lines), false},
 	{"thaw.seconds", offsetof(struct position, seconds), true},
 };
@@ -60,9 +62,11 @@ static bool is_within_run(const struct run *r, const struct position *at)
 
 static bool has_possible_sums(const struct run *r, const struct position *at)
 {
+	enum thaw_task task = r->train.task;
+	double least = task == THAW_TASK_VALUE ? -INFINITY : task == THAW_TASK_GRADE ? -2.0 : 0.0; /* R2, kappa */
 	return at->epoch_images >= 0.0 && at->epoch_images <= (double)r->train.count && at->epoch_correct >= 0.0 &&
 	       at->epoch_correct <= at->epoch_images && at->best_step >= -1 && at->best_step <= at->total_steps &&
-	       at->best_top1 >= 0.0 && at->best_top1 <= 1.0 && at->metrics_lines >= 0 && at->seconds >= 0.0;
+	       at->best_metric >= least && at->best_metric <= 1.0 + ROUNDING && at->metrics_lines >= 0 && at->seconds >= 0.0;
 }
 
 /* step: in the name of the file. */

@@ -1,63 +1,89 @@
 #include "src/train/metrics.h"
 
-#include "thaw/ops.h"
-#include "thaw/report.h"
+#include <math.h>
 
-#define TOP_K 5
+#include "src/base/try.h"
+#include "thaw/memory.h"
 
-int thaw_metrics_size(int classes)
+static const struct thaw_metrics_kind *const kinds[THAW_TASKS] = {
+	[THAW_TASK_CLASS] = &thaw_metrics_class,
+	[THAW_TASK_LABELS] = &thaw_metrics_labels,
+	[THAW_TASK_GRADE] = &thaw_metrics_grade,
+	[THAW_TASK_VALUE] = &thaw_metrics_value,
+};
+
+static const struct thaw_metrics_kind *kind_of(const struct thaw_measure *m)
 {
-	return METRIC_FIXED + 2 * classes;
+	return kinds[m->dataset->task];
 }
 
-/* Number of classes that score higher than the label; on a tie the smaller index wins, as in thaw_cross_entropy. */
-static int count_ahead(const float *logits, int classes, int32_t label)
+/* Mean and standard deviation of the known values of quantity c; the latter 1 if all are equal. */
+static void describe_values(const struct thaw_dataset *d, int c, double *mean, double *deviation)
 {
-	int ahead = 0;
-	for (int c = 0; c < classes; c++)
-		ahead += logits[c] > logits[label] || (logits[c] == logits[label] && c < label);
-	return ahead;
+	double sum = 0.0, squares = 0.0;
+	int64_t known = 0;
+	for (int64_t i = 0; i < d->count; i++) {
+		double t = d->targets[i * d->classes + c];
+		known += !isnan(t);
+		sum += isnan(t) ? 0.0 : t;
+	}
+	*mean = thaw_fraction(sum, (double)known);
+	for (int64_t i = 0; i < d->count; i++) {
+		double t = d->targets[i * d->classes + c];
+		squares += isnan(t) ? 0.0 : (t - *mean) * (t - *mean);
+	}
+	*deviation = squares > 0.0 ? sqrt(squares / (double)known) : 1.0;
 }
 
-void thaw_metrics_add(double *sums, const float *logits, int64_t n, int classes, const int32_t *labels, bool sigmoid)
+thaw_status thaw_measure_open(struct thaw_measure *m)
 {
-	double loss = 0.0;
-	int64_t correct = 0;
-	thaw_cross_entropy(logits, n, classes, labels, 0.0f, NULL, &loss, &correct);
+	const struct thaw_dataset *d = m->dataset;
+	if (d->task != THAW_TASK_VALUE)
+		return THAW_OK;
+	m->shift = thaw_alloc((size_t)d->classes, sizeof(*m->shift));
+	m->spread = thaw_alloc((size_t)d->classes, sizeof(*m->spread));
+	if (!m->shift || !m->spread)
+		return THAW_RESOURCE;
+	for (int c = 0; c < d->classes; c++)
+		describe_values(d, c, &m->shift[c], &m->spread[c]);
+	return THAW_OK;
+}
+
+void thaw_measure_close(struct thaw_measure *m)
+{
+	thaw_free(m->shift);
+	thaw_free(m->spread);
+	m->shift = m->spread = NULL;
+}
+
+int thaw_metrics_size(const struct thaw_measure *m)
+{
+	return METRIC_FIXED + kind_of(m)->size(m->dataset->classes);
+}
+
+void thaw_metrics_add(const struct thaw_measure *m, double *sums, const float *outputs, const int64_t *samples,
+		      int64_t n)
+{
+	int64_t count = m->dataset->classes - (m->dataset->task == THAW_TASK_GRADE);
+	double before = sums[METRIC_LOSS];
+	sums[METRIC_LOSS] = 0.0; /* of this batch first */
+	for (int64_t i = 0; i < n; i++)
+		kind_of(m)->add(m, sums, outputs + i * count, samples[i]);
+	sums[METRIC_LOSS] += before;
 	sums[METRIC_IMAGES] += (double)n;
-	sums[METRIC_LOSS] += sigmoid ? thaw_binary_cross_entropy(logits, n, classes, labels) : loss;
-	for (int64_t i = 0; i < n; i++) {
-		int ahead = count_ahead(logits + i * classes, classes, labels[i]);
-		sums[METRIC_TOP1] += ahead == 0;
-		sums[METRIC_TOP5] += ahead < TOP_K;
-		sums[METRIC_FIXED + labels[i]] += 1.0;
-		sums[METRIC_FIXED + classes + labels[i]] += ahead == 0;
-	}
 }
 
-static double fraction(double part, double whole)
+json_t *thaw_metrics_json(const struct thaw_measure *m, const double *sums)
 {
-	return whole > 0.0 ? part / whole : 0.0;
+	return kind_of(m)->json(m, sums);
 }
 
-json_t *thaw_metrics_json(const double *sums, int classes, char *const *names)
+double thaw_metrics_main(const struct thaw_measure *m, const double *sums)
 {
-	double images = sums[METRIC_IMAGES];
-	json_t *per_class = json_object();
-	for (int c = 0; per_class && c < classes; c++) {
-		double n = sums[METRIC_FIXED + c];
-		json_t *one = json_pack("{s:I, s:f}", "images", (json_int_t)n, "accuracy",
-					fraction(sums[METRIC_FIXED + classes + c], n));
-		json_t *name = thaw_report_string(names[c]); /* folder names need not be UTF-8, JSON strings must be */
-		int failed = json_object_set_new(per_class, name ? json_string_value(name) : NULL, one);
-		json_decref(name);
-		if (failed) {
-			json_decref(per_class);
-			return NULL;
-		}
-	}
-	return json_pack("{s:I, s:f, s:f, s:f, s:I, s:o}", "images", (json_int_t)images, "top1",
-			 fraction(sums[METRIC_TOP1], images), "top5", fraction(sums[METRIC_TOP5], images), "loss",
-			 fraction(sums[METRIC_LOSS], images), "damaged", (json_int_t)sums[METRIC_DAMAGED], "per_class",
-			 per_class);
+	return kind_of(m)->main_value(m, sums);
+}
+
+const char *thaw_metrics_main_name(enum thaw_task task)
+{
+	return kinds[task]->main;
 }

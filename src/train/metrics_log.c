@@ -46,9 +46,12 @@ void run_metrics_step(struct run *r, double loss, double accuracy, double lr)
 {
 	if (!r->metrics_path)
 		return;
-	write_line(r, json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "step", "step",
-				(json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
-				(json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr));
+	json_t *line = json_pack("{s:s, s:I, s:s, s:I, s:f, s:f, s:f}", "event", "step", "step",
+				 (json_int_t)r->at.total_steps, "phase", run_phase_options(r)->name, "epoch",
+				 (json_int_t)r->at.epoch + 1, "loss", loss, "accuracy", accuracy, "lr", lr);
+	if (r->train.task == THAW_TASK_VALUE)
+		json_object_del(line, "accuracy");
+	write_line(r, line);
 }
 
 void run_metrics_epoch(struct run *r, json_t *metrics)
@@ -60,6 +63,8 @@ void run_metrics_epoch(struct run *r, json_t *metrics)
 				 (json_int_t)r->at.epoch + 1, "train_loss", run_epoch_mean(r, r->at.epoch_loss),
 				 "train_accuracy", run_epoch_mean(r, r->at.epoch_correct), "train_damaged",
 				 (json_int_t)run_epoch_damaged(r), "seconds", thaw_clock() - r->started);
+	if (r->train.task == THAW_TASK_VALUE)
+		json_object_del(line, "train_accuracy");
 	if (line && metrics)
 		json_object_set(line, r->test.found->split == THAW_SPLIT_VAL ? "validation" : "test", metrics);
 	write_line(r, line);

@@ -30,6 +30,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.dropout = -1.0,
 		.max_damaged = -1.0,
 		.warmup = 0.05,
+		.sampling = "uniform",
 		.scale_min = 0.35,
 		.flip = 0.5,
 		.test_share = 0.2,
@@ -63,6 +64,8 @@ static thaw_status resolve_choices(struct run *r)
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
+	if (strcmp(o->sampling, "uniform") != 0 && strcmp(o->sampling, "balanced") != 0)
+		return refuse("unknown sampling", "--sampling", "give uniform or balanced");
 	if (o->cache_dtype != THAW_F32 && o->cache_dtype != THAW_F16)
 		return refuse("not a type for features", "--cache-dtype", "give f32 or f16");
 	return run_cache_budget(r, &bytes);
@@ -173,6 +176,9 @@ json_t *run_config_json(const struct run *r)
 		{"weight-decay", json_real(o->weight_decay)},
 		{"warmup", json_real(o->warmup)},
 		{"label-smoothing", json_real(o->label_smoothing)},
+		{"loss", json_string(r->objective.text)},
+		{"class-weights", thaw_class_weights_json(&r->objective, o->class_weights)},
+		{"sampling", json_string(o->sampling)},
 		{"dropout", json_real(o->dropout)},
 		{"bn", json_string(thaw_bn_name(o->bn))},
 		{"precision", json_string(thaw_precision_name(o->precision))},
@@ -201,6 +207,16 @@ json_t *run_config_json(const struct run *r)
 		return NULL;
 	}
 	return config;
+}
+
+bool run_is_default_objective(const struct run *r, const char *key, const json_t *value)
+{
+	const char *text = json_string_value(value);
+	if (!text || r->train.task != THAW_TASK_CLASS)
+		return false;
+	return (strcmp(key, "loss") == 0 && strcmp(text, "cross-entropy") == 0) ||
+	       (strcmp(key, "class-weights") == 0 && strcmp(text, "none") == 0) ||
+	       (strcmp(key, "sampling") == 0 && strcmp(text, "uniform") == 0);
 }
 
 bool run_same_setting(const json_t *a, const json_t *b)

@@ -158,7 +158,8 @@ static thaw_status train(const struct verification *v, const struct repetition *
 	json_t *summary = NULL;
 	THAW_TRY(thaw_comm_agree(v->comm, run_config_options(&o, v->config)));
 	o.model = o.origin = v->options->run;
-	o.data = v->data;
+	o.data = v->data[0] ? v->data : NULL;
+	o.manifest.file = v->manifest[0] ? v->manifest : NULL;
 	o.out = p->directory;
 	o.last_step = p->to;
 	o.checkpoint_seconds = 0.0;

@@ -18,6 +18,7 @@
 #include "src/train/lock.h"
 #include "src/train/metrics.h"
 #include "src/train/node_weights.h"
+#include "src/train/objective.h"
 #include "src/train/overlap.h"
 #include "src/train/step_size.h"
 #include "src/train/undo.h"
@@ -30,7 +31,8 @@
 /* Slots of the all-reduce: numbers that are summed over lanes with the gradients. Counts are exact below 2^24. */
 enum {
 	SLOT_IMAGES, /* images of the step */
-	SLOT_LOSS,   /* sum of their losses */
+	SLOT_WEIGHT, /* sum of their weights: what sums of losses and gradients are divided by */
+	SLOT_LOSS,   /* sum of their weighted losses */
 	SLOT_CORRECT,
 	SLOT_STOP,      /* not 0: a rank was asked to stop */
 	SLOT_SAVE,      /* not 0: rank 0 requests a checkpoint */
@@ -65,7 +67,7 @@ struct position {
 	int64_t total_steps;                            /* steps done in all phases */
 	double epoch_images, epoch_loss, epoch_correct; /* sums over this epoch so far */
 	int64_t best_step;                              /* total_steps at the best evaluation; -1: not evaluated yet */
-	double best_top1;                               /* fraction */
+	double best_metric;                             /* there: thaw_metrics_main */
 	int64_t metrics_lines; /* lines of metrics.jsonl that belong to this state; counted on rank 0 */
 	double seconds;        /* spent training, over all starts */
 };
@@ -125,6 +127,7 @@ struct run {
 	struct thaw_sizes sizes;                /* of training steps */
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
+	struct thaw_objective objective; /* of the training images */
 	struct phase_options phases[RUN_MAX_PHASES];
 	int phase_count;
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
@@ -136,6 +139,7 @@ struct run {
 	int64_t **order;       /* [lanes of this rank][images of the lane]: samples */
 	int64_t **batch_first; /* [lanes of this rank][batches + 1]: positions in `order` */
 	int64_t *batches;      /* [lanes of this rank] */
+	int64_t *class_images; /* [classes] of the training images, for balanced sampling; NULL: it is uniform */
 	struct thaw_damage *train_damage, *test_damage;
 	int64_t damaged;       /* training images found damaged in this process, by run_step */
 	int64_t damaged_limit; /* more stop the run */
@@ -193,6 +197,8 @@ thaw_status run_resolve_options(struct run *r);
 json_t *run_config_json(const struct run *r);
 /* Whether two values of a setting are equal; numbers are compared by value, so 1 equals 1.0. Either may be NULL. */
 bool run_same_setting(const json_t *a, const json_t *b);
+/* Whether this is a setting of loss, weights or sampling with its default, which earlier versions did not record. */
+bool run_is_default_objective(const struct run *r, const char *key, const json_t *value);
 
 /* cache_budget.c: bytes that --cache allows this rank's feature caches; 0: no caching. THAW_USAGE when invalid. */
 thaw_status run_cache_budget(const struct run *r, size_t *bytes);
@@ -360,6 +366,8 @@ typedef thaw_status run_after_step(struct run *r, bool stop, bool save);
 thaw_status run_epoch(struct run *r, run_after_step *after_step);
 /* Moves the position to the next epoch. */
 void run_end_epoch(struct run *r);
+/* What evaluations of a dataset measure. thresholds: see struct thaw_measure. thaw_measure_open is left to do. */
+struct thaw_measure run_measure(const struct run *r, const struct thaw_dataset *dataset, const float *thresholds);
 /* Evaluates the test images. *sums [thaw_metrics_size] is the same on all ranks; the caller frees it with thaw_free,
  * after a failure too. THAW_CONFIG, and r->diverged, when the loss is not finite. Collective. */
 thaw_status run_evaluate(struct run *r, double **sums);

@@ -129,13 +129,20 @@ static thaw_status report_changes(struct run *r, int part)
 	return status;
 }
 
+/* The absolute path; "" for NULL. */
+static json_t *place_json(const char *path)
+{
+	char real[PATH_MAX];
+	const char *found = path ? realpath(path, real) : "";
+	return thaw_report_string(found ? found : path);
+}
+
 /* Rank 0. */
 static json_t *make_header(const struct run *r)
 {
-	char real[PATH_MAX];
-	const char *data = realpath(r->options.data, real);
-	return json_pack("{s:o, s:O*, s:I}", "data", thaw_report_string(data ? data : r->options.data), "changed",
-			 r->content_changes, "changes", (json_int_t)r->content_change_count);
+	return json_pack("{s:o, s:o, s:O*, s:I}", "data", place_json(r->options.data), "manifest",
+			 place_json(r->options.manifest.file), "changed", r->content_changes, "changes",
+			 (json_int_t)r->content_change_count);
 }
 
 /* Writes the file. Collective. */

@@ -120,7 +120,9 @@ static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, con
 		thaw_free(copy);
 	}
 	m->pretrained = true;
-	m->sigmoid_from = NULL; /* the training is that of a softmax */
+	if (m->task == THAW_TASK_CLASS)
+		m->sigmoid_from = NULL; /* the training is that of a softmax */
+	thaw_model_to_units(m);
 	return THAW_OK;
 }
 

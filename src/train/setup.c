@@ -130,27 +130,44 @@ static thaw_status set_sizes(struct run *r)
 	if (!o->origin)
 		THAW_TRY(thaw_model_set_preprocess(r->model, evaluation, &o->images));
 	THAW_TRY(thaw_sizes_fit(&r->sizes, r->model, o->max_size));
-	if (!o->eval_size)
+	if (!o->origin && !o->eval_size)
 		r->model->preprocess.native = r->sizes.native;
 	r->preprocess = r->model->preprocess;
+	return THAW_OK;
+}
+
+/* The classifier for the task of the data. */
+static thaw_status set_task(struct run *r)
+{
+	bool replaced;
+	const struct thaw_dataset *d = &r->train;
+	THAW_TRY(thaw_model_set_task(r->model, d->task, d->classes, d->class_names, (uint64_t)r->options.seed,
+				     &replaced));
+	if (d->task == THAW_TASK_CLASS)
+		r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
+	if (d->task == THAW_TASK_VALUE)
+		return thaw_model_standardise(r->model, r->objective.mean, r->objective.deviation, !replaced);
 	return THAW_OK;
 }
 
 static thaw_status load_model(struct run *r)
 {
 	uint64_t seed = (uint64_t)r->options.seed;
-	if (r->options.origin)
-		return thaw_model_load_origin(&r->model, r->options.origin);
+	if (r->options.origin) {
+		THAW_TRY(thaw_model_load_origin(&r->model, r->options.origin));
+		if (r->train.task == THAW_TASK_CLASS)
+			r->model->sigmoid_from = NULL;
+		return THAW_OK;
+	}
 	THAW_TRY(thaw_model_load_key(&r->model, r->options.model, r->options.weights_key, r->train.classes, seed));
 	if (r->options.fully_conv)
 		THAW_TRY(thaw_model_make_fully_conv(r->model));
-	return thaw_model_set_classes(r->model, r->train.classes, r->train.class_names, seed);
+	return set_task(r);
 }
 
 static thaw_status open_model(struct run *r)
 {
 	THAW_TRY(load_model(r));
-	r->model->sigmoid_from = NULL; /* the loss of the training is that of a softmax */
 	if (r->options.dropout >= 0.0)
 		thaw_graph_dropout(r->model->graph, (float)r->options.dropout);
 	bool given = r->options.bn != THAW_BN_AUTO;
@@ -204,6 +221,26 @@ static thaw_status open_lane(struct run *r, int lane)
 	return r->order[own] && r->batch_first[own] ? THAW_OK : THAW_RESOURCE;
 }
 
+/* For balanced sampling. */
+static thaw_status count_classes(struct run *r)
+{
+	const struct thaw_dataset *d = &r->train;
+	if (strcmp(r->options.sampling, "uniform") == 0)
+		return THAW_OK;
+	if (d->task != THAW_TASK_CLASS && d->task != THAW_TASK_GRADE)
+		return thaw_fail(
+			THAW_CONFIG,
+			"sampling is balanced by the class of an image, the data have %s: --sampling balanced: "
+			"leave it out",
+			thaw_task_phrase(d->task));
+	r->class_images = thaw_alloc((size_t)d->classes, sizeof(*r->class_images));
+	if (!r->class_images)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count; i++)
+		r->class_images[d->labels[i]]++;
+	return THAW_OK;
+}
+
 static thaw_status set_lanes(struct run *r)
 {
 	r->first_lane = thaw_lanes_first(r->options.lanes, r->comm->size, r->comm->rank);
@@ -244,6 +281,8 @@ static thaw_status open_here(struct run *r)
 {
 	THAW_TRY(thaw_comm_agree(r->comm, run_resolve_options(r)));
 	THAW_TRY(open_data(r)); /* collective */
+	THAW_TRY(thaw_objective_open(&r->objective, &r->train, r->options.loss, r->options.class_weights,
+				     r->options.label_smoothing));
 	THAW_TRY(open_model(r));
 	set_phases(r);
 	for (int i = 0; i < r->phase_count; i++) {
@@ -256,6 +295,7 @@ static thaw_status open_here(struct run *r)
 	thaw_graph_batch_statistics(r->model->graph, false);
 	THAW_TRY(set_lanes(r));
 	THAW_TRY(run_contents_open(r));
+	THAW_TRY(count_classes(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
@@ -284,6 +324,8 @@ static thaw_status compare_ranks(struct run *r)
 	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_dataset_digest(&r->final_test), "test images", data));
 	THAW_TRY(thaw_model_same(r->comm, r->model));
 	THAW_TRY(thaw_comm_same_digest(r->comm, missing_digest(r), "missing images", data));
+	THAW_TRY(thaw_comm_same_digest(r->comm, thaw_objective_digest(&r->objective), "class weights",
+				       "give every rank the same --class-weights"));
 	THAW_TRY(run_compare_images(r, &r->train));
 	THAW_TRY(run_compare_images(r, &r->test));
 	THAW_TRY(run_compare_images(r, &r->final_test));
@@ -320,6 +362,8 @@ void run_close(struct run *r)
 	thaw_free(r->batches);
 	thaw_own_sizes_release(&r->train_sizes);
 	thaw_own_sizes_release(&r->test_sizes);
+	thaw_free(r->class_images);
+	thaw_objective_close(&r->objective);
 	thaw_damage_destroy(r->train_damage);
 	thaw_damage_destroy(r->test_damage);
 	thaw_model_destroy(r->model);

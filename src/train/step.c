@@ -3,7 +3,7 @@
  *   request   feed.c: run_feed_ahead                          requests the batches of a later step from the loader
  *   load      features.c: thaw_features_load_next             for each lane of this rank: the features of its batch
  *   forward   graph/execute.c: thaw_executor_forward          the tail
- *   loss      ops/loss.c: thaw_cross_entropy                  and its gradient
+ *   loss      objective.c: thaw_objective_loss                and its gradient
  *   backward  graph/execute.c: thaw_executor_backward         in the rank's last lane it calls, after each node:
  *               overlap.c: node_done                          reports which part of the gradient vector is final
  *               allreduce/bucket.c: thaw_allreduce_advance    for the buckets that are final:
@@ -16,8 +16,9 @@
  *
  * Reduce and update overlap with the backward pass of the last lane. A single rank does its whole update in finish.
  *
- * Gradients are of the sum of the losses. The number of images is summed in the same vector, and the update divides by
- * it: lanes may be short or empty and images damaged, and every image still has the same weight.
+ * Gradients are of the sum of the weighted losses. The weights are summed in the same vector, and the update divides by
+ * their sum, which is the number of images unless they have weights: lanes may be short or empty and images damaged, and
+ * every image still counts by its weight.
  */
 #include <math.h>
 #include <string.h>
@@ -35,13 +36,13 @@ static float *slots_of(const struct run *r, float *vector)
 /* Writes the gradient of the loss by the logits to the executor's buffer, and the sums of the batch to the slots. */
 static void compute_loss(struct run *r, const struct thaw_feature_batch *batch, const float *logits, float *slots)
 {
-	double sum = 0.0;
-	int64_t correct = 0;
-	thaw_cross_entropy(logits, batch->count, r->model->classes, batch->labels, (float)r->options.label_smoothing,
-			   thaw_executor_dlogits(r->phase.tail_executor), &sum, &correct);
+	struct thaw_loss_sums sums;
+	thaw_objective_loss(&r->objective, logits, batch->samples, batch->count,
+			    thaw_executor_dlogits(r->phase.tail_executor), &sums);
 	slots[SLOT_IMAGES] = (float)batch->count;
-	slots[SLOT_LOSS] = (float)sum;
-	slots[SLOT_CORRECT] = (float)correct;
+	slots[SLOT_WEIGHT] = (float)sums.weight;
+	slots[SLOT_LOSS] = (float)sums.loss;
+	slots[SLOT_CORRECT] = (float)sums.correct;
 }
 
 /* Writes the gradients to the vector. In the rank's last lane, gradients are reduced and weights updated meanwhile.
@@ -162,7 +163,7 @@ static bool too_damaged(const struct run *r, const float *slots)
  * its slots were sent takes part in the exchange, but its sums are wrong. */
 static bool can_update(const struct run *r, const float *slots)
 {
-	return !r->phase.abandoned && slots[SLOT_IMAGES] > 0.0f && slots[SLOT_FAILED] == 0.0f &&
+	return !r->phase.abandoned && slots[SLOT_WEIGHT] > 0.0f && slots[SLOT_FAILED] == 0.0f &&
 	       slots[SLOT_ABANDONED] == 0.0f && !too_damaged(r, slots) && isfinite(slots[SLOT_LOSS]);
 }
 
@@ -174,7 +175,7 @@ void run_update(void *context, struct thaw_shard shard, float *total, const floa
 	if (r->phase.undo)
 		thaw_undo_keep(r->phase.undo, r->phase.params, shard);
 	const struct thaw_update update = {
-		.scale = (float)(1.0 / (double)slots[SLOT_IMAGES]),
+		.scale = (float)(1.0 / (double)slots[SLOT_WEIGHT]),
 		.lr = learning_rate(r),
 		.weight_decay = r->options.weight_decay,
 		.momentum = r->options.momentum,
@@ -217,16 +218,17 @@ static void log_lone_lanes(struct run *r, const float *slots)
 /* Advances the position and writes metrics. The slots are the same on all ranks, so all take the same branches. */
 static thaw_status record_step(struct run *r, const float *slots, bool non_finite)
 {
-	double images = slots[SLOT_IMAGES], lr = learning_rate(r);
+	double images = slots[SLOT_IMAGES], weight = slots[SLOT_WEIGHT], lr = learning_rate(r);
 	THAW_TRY(check_finite(r, slots, non_finite));
 	log_lone_lanes(r, slots);
 	r->at.epoch_images += images;
-	r->at.epoch_loss += slots[SLOT_LOSS];
+	if (weight > 0.0) /* the mean of the step, as that of so many images */
+		r->at.epoch_loss += slots[SLOT_LOSS] * (images / weight);
 	r->at.epoch_correct += slots[SLOT_CORRECT];
 	r->at.step++;
 	r->at.total_steps++;
-	if (images > 0.0)
-		run_metrics_step(r, slots[SLOT_LOSS] / images, slots[SLOT_CORRECT] / images, lr);
+	if (weight > 0.0)
+		run_metrics_step(r, slots[SLOT_LOSS] / weight, slots[SLOT_CORRECT] / images, lr);
 	return THAW_OK;
 }
 

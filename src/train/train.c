@@ -11,6 +11,7 @@
 #include "thaw/report.h"
 
 #define PROGRESS_SECONDS 0.5
+#define LINE_BYTES       96   /* of a part of a line */
 #define FIRST_CHECKPOINT 30.0 /* seconds after which a new run has something to continue from */
 
 static void show_progress(struct run *r)
@@ -104,12 +105,32 @@ static thaw_status after_step(struct run *r, bool stop, bool save)
 	return save ? run_save(r, false) : THAW_OK;
 }
 
-static thaw_status evaluate(struct run *r, json_t **metrics)
+/* The model gets the thresholds of this evaluation, if it has labels. */
+static thaw_status keep_thresholds(struct run *r, double *sums)
+{
+	if (r->test.task != THAW_TASK_LABELS)
+		return THAW_OK;
+	float *thresholds = thaw_alloc((size_t)r->test.classes, sizeof(*thresholds));
+	if (!thresholds)
+		return THAW_RESOURCE;
+	for (int c = 0; c < r->test.classes; c++)
+		thresholds[c] = (float)thaw_label_sums(sums, c)[LABEL_THRESHOLD];
+	thaw_status status = thaw_model_set_thresholds(r->model, thresholds);
+	thaw_free(thresholds);
+	return status;
+}
+
+/* *value: the main metric. */
+static thaw_status evaluate(struct run *r, json_t **metrics, double *value)
 {
 	double *sums;
 	thaw_status status = run_evaluate(r, &sums);
+	const struct thaw_measure measure = run_measure(r, &r->test, NULL);
+	if (status == THAW_OK)
+		status = keep_thresholds(r, sums);
 	if (status == THAW_OK) {
-		*metrics = thaw_metrics_json(sums, (int)r->model->classes, r->test.class_names);
+		*metrics = thaw_metrics_json(&measure, sums);
+		*value = thaw_metrics_main(&measure, sums);
 		status = *metrics ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the metrics");
 	}
 	thaw_free(sums);
@@ -121,27 +142,52 @@ static bool is_last_epoch(const struct run *r)
 	return r->at.phase == r->phase_count - 1 && r->at.epoch == run_phase_options(r)->epochs - 1;
 }
 
+static double number(const json_t *metrics, const char *key)
+{
+	return json_number_value(json_object_get(metrics, key));
+}
+
+/* "test accuracy 87.50% (balanced 85.00%)", or the metrics of another task. */
+static const char *metrics_text(const struct thaw_dataset *d, const json_t *metrics, char *text, size_t size)
+{
+	const char *kind = thaw_dataset_kind(d);
+	if (d->task == THAW_TASK_CLASS)
+		snprintf(text, size, "%s accuracy %.2f%% (balanced %.2f%%)", kind, 100.0 * number(metrics, "top1"),
+			 100.0 * number(metrics, "balanced_accuracy"));
+	else if (d->task == THAW_TASK_LABELS)
+		snprintf(text, size, "%s mAP %.2f%%, F1 %.2f%%", kind, 100.0 * number(metrics, "map"),
+			 100.0 * number(metrics, "macro_f1"));
+	else if (d->task == THAW_TASK_GRADE)
+		snprintf(text, size, "%s accuracy %.2f%%, MAE %.3f, kappa %.4f", kind, 100.0 * number(metrics, "accuracy"),
+			 number(metrics, "mae"), number(metrics, "kappa"));
+	else
+		snprintf(text, size, "%s R2 %.4f", kind, number(metrics, "r2"));
+	return text;
+}
+
 static void log_epoch(const struct run *r, const json_t *metrics)
 {
-	char test[64] = "", damaged[64] = "";
+	char test[LINE_BYTES] = "", training[LINE_BYTES] = "", damaged[LINE_BYTES] = "";
+	if (r->train.task != THAW_TASK_VALUE)
+		snprintf(training, sizeof(training), ", training accuracy %.2f%%",
+			 100.0 * run_epoch_mean(r, r->at.epoch_correct));
 	if (metrics)
-		snprintf(test, sizeof(test), ", %s accuracy %.2f%%", thaw_dataset_kind(&r->test),
-			 100.0 * json_number_value(json_object_get(metrics, "top1")));
+		metrics_text(&r->test, metrics, test, sizeof(test));
 	if (run_epoch_damaged(r) > 0)
 		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
-	run_log(r, "%s epoch %d/%d: loss %.4f, training accuracy %.2f%%%s%s", run_phase_options(r)->name,
-		(int)r->at.epoch + 1, (int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss),
-		100.0 * run_epoch_mean(r, r->at.epoch_correct), test, damaged);
+	run_log(r, "%s epoch %d/%d: loss %.4f%s%s%s%s", run_phase_options(r)->name, (int)r->at.epoch + 1,
+		(int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss), training, *test ? ", " : "", test,
+		damaged);
 }
 
 /* Evaluates and records the best result so far. *best: this evaluation is the best. */
 static thaw_status evaluate_best(struct run *r, json_t **metrics, bool *best)
 {
-	THAW_TRY(evaluate(r, metrics));
-	double top1 = json_number_value(json_object_get(*metrics, "top1"));
-	*best = r->at.best_step < 0 || top1 > r->at.best_top1;
+	double value;
+	THAW_TRY(evaluate(r, metrics, &value));
+	*best = r->at.best_step < 0 || value > r->at.best_metric;
 	if (*best) {
-		r->at.best_top1 = top1;
+		r->at.best_metric = value;
 		r->at.best_step = r->at.total_steps;
 	}
 	return THAW_OK;
@@ -207,8 +253,10 @@ static bool add_data(const struct run *r, json_t *summary)
 static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 {
 	double seconds = thaw_clock() - r->started;
+	char best[LINE_BYTES];
+	snprintf(best, sizeof(best), "best_%s", thaw_metrics_main_name(r->train.task));
 	json_t *summary = json_pack("{s:s, s:I, s:f, s:f, s:I, s:s, s:I, s:I, s:I}", "status", "done", "steps",
-				    (json_int_t)r->at.total_steps, "seconds", seconds, "best_top1", r->at.best_top1,
+				    (json_int_t)r->at.total_steps, "seconds", seconds, best, r->at.best_metric,
 				    "best_step", (json_int_t)r->at.best_step, "model", r->model->variant, "lanes",
 				    (json_int_t)r->options.lanes, "training_images", (json_int_t)r->train.count,
 				    "training_damaged", (json_int_t)run_epoch_damaged(r));
@@ -216,7 +264,8 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
 	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary) ||
 	     !run_contents_add_result(r, summary) ||
-	     thaw_warn_result(summary, (int)r->model->classes, r->first_loss, r->last_loss) != THAW_OK)) {
+	     thaw_warn_result(summary, r->train.task == THAW_TASK_CLASS ? (int)r->model->classes : 0, r->first_loss,
+			      r->last_loss) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
 	}
@@ -225,10 +274,10 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 
 static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 {
+	char text[LINE_BYTES];
 	json_t *final = r->final_metrics;
 	if (final)
-		run_log(r, "test accuracy %.2f%% (%s)", 100.0 * json_number_value(json_object_get(final, "top1")),
-			r->final_test.found->from);
+		run_log(r, "%s (%s)", metrics_text(&r->final_test, final, text, sizeof(text)), r->final_test.found->from);
 	THAW_TRY(run_contents_finish(r));
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
 	thaw_status status = run_directory_finish(r, *summary);

@@ -52,9 +52,11 @@ static thaw_status evaluate(struct run *r, struct thaw_trial *trial)
 {
 	double *sums;
 	thaw_status status = run_evaluate(r, &sums);
+	const struct thaw_measure measure = run_measure(r, &r->test, NULL);
 	if (status == THAW_OK && sums[METRIC_IMAGES] > 0.0) {
 		trial->images = (int64_t)sums[METRIC_IMAGES];
-		trial->top1 = sums[METRIC_TOP1] / sums[METRIC_IMAGES];
+		trial->metric = thaw_metrics_main(&measure, sums);
+		trial->top1 = r->test.task == THAW_TASK_CLASS ? trial->metric : 0.0;
 		trial->loss = sums[METRIC_LOSS] / sums[METRIC_IMAGES];
 	}
 	thaw_free(sums);

@@ -29,12 +29,19 @@ static thaw_status open_run(struct verification *v)
 	return status;
 }
 
+/* The manifest, else the folder. */
+static json_t *place_json(const struct verification *v)
+{
+	if (!v->data)
+		return json_null();
+	return thaw_report_string(v->manifest[0] ? v->manifest : v->data);
+}
+
 static json_t *make_report(const struct verification *v)
 {
 	return json_pack("{s:o, s:o, s:b, s:O, s:O, s:O*, s:O*, s:O*}", "run", thaw_report_string(v->options->run),
-			 "data", v->data ? thaw_report_string(v->data) : json_null(), "changed",
-			 (int)(json_array_size(v->changes) > 0), "changes", v->changes, "notes", v->notes, "images",
-			 v->images, "files", v->files, "retrain", v->retrain);
+			 "data", place_json(v), "changed", (int)(json_array_size(v->changes) > 0), "changes",
+			 v->changes, "notes", v->notes, "images", v->images, "files", v->files, "retrain", v->retrain);
 }
 
 /* The failure that the exit code tells; its message names the first change. */
@@ -77,5 +84,6 @@ thaw_status thaw_verify(struct thaw_comm *comm, const struct thaw_verify_options
 	json_decref(v.files);
 	json_decref(v.retrain);
 	thaw_free(v.data);
+	thaw_free(v.manifest);
 	return status;
 }

@@ -8,7 +8,8 @@ struct verification {
 	struct thaw_comm *comm;
 	const struct thaw_verify_options *options;
 	const struct thaw_callbacks *callbacks;
-	char *data;         /* the dataset's folder; the same on all ranks */
+	char *data;         /* the dataset's folder; "": that of the manifest; the same on all ranks */
+	char *manifest;     /* its manifest; "": none; the same on all ranks */
 	json_t *config;     /* config.json, on all ranks */
 	bool images_differ; /* the same on all ranks */
 	/* Rank 0. */
@@ -42,8 +43,9 @@ thaw_status retrain_compare_weights(char **tensor, const char *run, const char *
 thaw_status retrain_compare_metrics(const char *run, const char *again, int64_t from, int64_t to, int64_t *compared,
 				    int64_t *differs);
 
-/* config_options.c: the settings that config.json records. Strings are borrowed from it. THAW_DATA if one is missing.
+/* config_options.c: the settings that config.json records. Strings are borrowed from it; numbers of which the options
+ * have the text are replaced by it. THAW_DATA if one is missing.
  */
-thaw_status run_config_options(struct thaw_train_options *o, const json_t *config);
+thaw_status run_config_options(struct thaw_train_options *o, json_t *config);
 
 #endif

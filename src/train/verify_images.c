@@ -53,8 +53,16 @@ static void close_images(struct images *m)
 
 /* ---- What there is ---- */
 
-/* Rank 0: the folder that the run's digests name. */
-static thaw_status recorded_data(const struct verification *v, char **data)
+/* A copy of the text of a key; "" if there is none. */
+static thaw_status copy_text(char **text, const json_t *header, const char *key)
+{
+	const char *value = json_string_value(json_object_get(header, key));
+	*text = thaw_strdup(value ? value : "");
+	return *text ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Rank 0: the folder and the manifest that the run's digests name. */
+static thaw_status recorded_data(struct verification *v)
 {
 	json_t *header = NULL;
 	char *path = thaw_path_join(v->options->run, CONTENTS_FILE);
@@ -66,23 +74,31 @@ static thaw_status recorded_data(const struct verification *v, char **data)
 				   v->options->run);
 	if (status == THAW_OK)
 		status = thaw_contents_read_header(&header, path);
-	const char *text = json_string_value(json_object_get(header, "data"));
 	if (status == THAW_OK)
-		status = (*data = thaw_strdup(text ? text : "")) ? THAW_OK : THAW_RESOURCE;
+		status = copy_text(&v->data, header, "data");
+	if (status == THAW_OK)
+		status = copy_text(&v->manifest, header, "manifest");
 	json_decref(header);
 	thaw_free(path);
 	return status;
 }
 
-/* Sets v->data. A file of digests that cannot be read is a change. *known: false if there is no way to know. */
+static thaw_status given_data(struct verification *v)
+{
+	const struct thaw_verify_options *o = v->options;
+	v->data = thaw_strdup(o->data ? o->data : "");
+	v->manifest = thaw_strdup(o->manifest ? o->manifest : "");
+	return v->data && v->manifest ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Sets v->data and v->manifest. A file of digests that cannot be read is a change. *known: false if there is no way to
+ * know. */
 static thaw_status find_data(struct verification *v, bool *known)
 {
-	if (v->options->data) {
-		*known = true;
-		v->data = thaw_strdup(v->options->data);
-		return thaw_comm_agree(v->comm, v->data ? THAW_OK : THAW_RESOURCE);
-	}
-	thaw_status status = v->comm->rank == 0 ? recorded_data(v, &v->data) : THAW_OK;
+	*known = true;
+	if (v->options->data || v->options->manifest)
+		return thaw_comm_agree(v->comm, given_data(v));
+	thaw_status status = v->comm->rank == 0 ? recorded_data(v) : THAW_OK;
 	int64_t damaged = status == THAW_DATA;
 	if (damaged) {
 		verify_change(v, "%s", thaw_error_message());
@@ -91,7 +107,10 @@ static thaw_status find_data(struct verification *v, bool *known)
 	THAW_TRY(thaw_comm_agree(v->comm, status));
 	THAW_TRY(v->comm->max(v->comm, &damaged, 1));
 	*known = !damaged;
-	return damaged ? THAW_OK : verify_share(v->comm, &v->data);
+	if (damaged)
+		return THAW_OK;
+	THAW_TRY(verify_share(v->comm, &v->data));
+	return verify_share(v->comm, &v->manifest);
 }
 
 /* As a run opens them (setup.c), but added images are listed. */
@@ -100,12 +119,13 @@ static thaw_status open_parts(const struct verification *v, struct images *m)
 	struct thaw_dataset_options options;
 	THAW_TRY(thaw_run_record_read(&m->record, v->options->run));
 	options = m->record.options;
+	options.manifest.file = v->manifest[0] ? v->manifest : NULL;
 	static const enum thaw_split splits[CONTENTS_PARTS] = {THAW_SPLIT_TRAIN, THAW_SPLIT_VAL, THAW_SPLIT_TEST};
 	for (int i = 0; i < CONTENTS_PARTS; i++) {
 		if (i == 2 && m->part[1].found->split != THAW_SPLIT_VAL)
 			break;
 		options.added = &m->added[i];
-		THAW_TRY(thaw_dataset_open(&m->part[i], v->data, splits[i], &options));
+		THAW_TRY(thaw_dataset_open(&m->part[i], v->data[0] ? v->data : NULL, splits[i], &options));
 	}
 	if (m->part[2].found && m->part[2].found->split != THAW_SPLIT_TEST)
 		thaw_dataset_close(&m->part[2]);
@@ -235,7 +255,8 @@ static bool names_differ(struct verification *v, const struct images *m)
 	const char *hex = json_string_value(json_object_get(v->config, "data"));
 	if (!hex || strtoull(hex, NULL, HEX) == thaw_dataset_digest(&m->part[0]))
 		return false;
-	verify_change(v, "names or classes of the training images have changed: %s", v->data);
+	verify_change(v, "names or classes of the training images have changed: %s",
+		      v->manifest[0] ? v->manifest : v->data);
 	return true;
 }
 

@@ -13,7 +13,8 @@ void thaw_warn_small_input(const struct thaw_comm *comm, const struct thaw_callb
 			   const struct thaw_model *model, const struct thaw_dataset *dataset);
 
 /* Adds "warnings" to the summary of a finished run whose result is no better than chance, or whose loss is larger than
- * without training or grew. first_loss, last_loss: training losses of the first and the last epoch. THAW_RESOURCE. */
+ * without training or grew. classes: 0 for other tasks than one class per image, of which only the last is said.
+ * first_loss, last_loss: training losses of the first and the last epoch. THAW_RESOURCE. */
 thaw_status thaw_warn_result(json_t *summary, int classes, double first_loss, double last_loss);
 
 #endif

@@ -149,22 +149,29 @@ static void metrics_count_each_image(void **state)
 {
 	(void)state;
 	enum { CLASSES = 7 };
-	double sums[METRIC_FIXED + 2 * CLASSES] = {0};
+	double sums[METRIC_FIXED + 2 + 3 * CLASSES] = {0};
 	const float logits[3 * CLASSES] = {
 		9, 1, 2, 3, 4, 5, 6, /* label 0: first */
 		9, 1, 2, 3, 4, 5, 6, /* label 1: last of seven */
 		1, 1, 1, 1, 1, 1, 1, /* label 4: fifth, ties go to the smaller index */
 	};
-	const int32_t labels[] = {0, 1, 4};
-	thaw_metrics_add(sums, logits, 3, CLASSES, labels, false);
-	assert_true(sums[METRIC_IMAGES] == 3 && sums[METRIC_TOP1] == 1 && sums[METRIC_TOP5] == 2);
-	assert_true(sums[METRIC_FIXED + 1] == 1 && sums[METRIC_FIXED + CLASSES + 1] == 0);
-	assert_true(sums[METRIC_FIXED + 0] == 1 && sums[METRIC_FIXED + CLASSES + 0] == 1);
+	int32_t labels[] = {0, 1, 4};
 	char *names[CLASSES] = {"a", "b", "c", "d", "e", "f", "\xe9t\xe9"}; /* a folder name in Latin-1 */
-	json_t *json = thaw_metrics_json(sums, CLASSES, names);
+	const struct thaw_dataset data = {.count = 3, .classes = CLASSES, .labels = labels, .class_names = names};
+	const struct thaw_measure measure = {.dataset = &data};
+	assert_int_equal(thaw_metrics_size(&measure), METRIC_FIXED + 2 + 3 * CLASSES);
+	thaw_metrics_add(&measure, sums, logits, (const int64_t[]){0, 1, 2}, 3);
+	json_t *json = thaw_metrics_json(&measure, sums);
 	assert_non_null(json);
 	assert_true(fabs(json_number_value(json_object_get(json, "top1")) - 1.0 / 3) < 1e-12);
-	assert_int_equal(json_object_size(json_object_get(json, "per_class")), CLASSES);
+	assert_true(fabs(json_number_value(json_object_get(json, "top5")) - 2.0 / 3) < 1e-12);
+	assert_true(fabs(json_number_value(json_object_get(json, "balanced_accuracy")) - 1.0 / 3) < 1e-12);
+	assert_int_equal(json_integer_value(json_object_get(json, "images")), 3);
+	json_t *per_class = json_object_get(json, "per_class");
+	assert_int_equal(json_object_size(per_class), CLASSES);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(per_class, "b"), "images")), 1);
+	assert_true(json_number_value(json_object_get(json_object_get(per_class, "b"), "accuracy")) == 0.0);
+	assert_true(json_number_value(json_object_get(json_object_get(per_class, "a"), "accuracy")) == 1.0);
 	json_decref(json);
 }
 
