@@ -40,8 +40,9 @@ struct thaw_model {
 	/* Sources of single values; NULL: preprocess_from. */
 	const char *value_from[THAW_PREPROCESS_VALUES];
 	bool preprocess_recorded; /* Thaw recorded the preprocessing in the file or run, as that of the training */
-	int fully_conv; /* the input size at which its fully connected layers became convolutions; 0: they did not */
-	char **labels;  /* [classes] class names, or NULL if unknown */
+	/* Height and width of the input at which its fully connected layers became convolutions; 0: they did not. */
+	int fully_conv[2];
+	char **labels; /* [classes] class names, or NULL if unknown */
 	int64_t classes;
 	uint64_t digest; /* of all weights when they were loaded, in the graph's order */
 };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/file.h"
 #include "thaw/heatmap.h"
@@ -26,15 +27,35 @@ static void keep_grid(void *context, int node, const float *value)
 		memcpy(h->scores, value, (size_t)thaw_shape_count(&h->shape) * sizeof(*value));
 }
 
-/* Sets the grid's shape. */
-static thaw_status find_shape(struct heatmaps *h, const struct thaw_graph *graph, int size)
+static thaw_status find_shape(struct thaw_shape *shape, const struct heatmaps *h, int height, int width)
 {
-	struct thaw_shape *shapes = thaw_alloc((size_t)graph->node_count, sizeof(*shapes));
-	thaw_status status = shapes ? thaw_graph_infer(graph, &thaw_shape_of(1, size, size, 3), shapes) : THAW_RESOURCE;
+	struct thaw_shape *shapes = thaw_alloc((size_t)h->graph->node_count, sizeof(*shapes));
+	thaw_status status =
+		shapes ? thaw_graph_infer(h->graph, &thaw_shape_of(1, height, width, 3), shapes) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		h->shape = shapes[h->grid.value];
+		*shape = shapes[h->grid.value];
 	thaw_free(shapes);
 	return status;
+}
+
+thaw_status heatmaps_size(struct heatmaps *h, int height, int width)
+{
+	struct thaw_shape shape;
+	if (!h->directory)
+		return THAW_OK;
+	THAW_TRY(find_shape(&shape, h, height, width));
+	if (thaw_shape_equal(&shape, &h->shape))
+		return THAW_OK;
+	if (shape.dim[1] * shape.dim[2] == 1)
+		return thaw_fail(THAW_CONFIG,
+				 "the grid of predictions has one position for images of %d x %d: --heatmap: give a "
+				 "larger --size, such as %d",
+				 height, width, 2 * max_int(height, width));
+	heatmaps_close(h);
+	h->shape = shape;
+	h->scores = thaw_alloc((size_t)thaw_shape_count(&shape), sizeof(*h->scores));
+	h->map = thaw_alloc((size_t)(shape.dim[1] * shape.dim[2]), sizeof(*h->map));
+	return h->scores && h->map ? THAW_OK : THAW_RESOURCE;
 }
 
 thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, int size, struct thaw_executor *executor)
@@ -43,17 +64,9 @@ thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, in
 		return THAW_OK;
 	if (!thaw_graph_find_grid(graph, &h->grid))
 		return thaw_fail(THAW_SOFTWARE, "no grid of class scores: --heatmap: report this");
-	THAW_TRY(find_shape(h, graph, size));
-	if (h->shape.dim[1] * h->shape.dim[2] == 1)
-		return thaw_fail(THAW_CONFIG,
-				 "the grid of predictions has one position for images of %d x %d: --heatmap: give a "
-				 "larger --size, such as %d",
-				 size, size, 2 * size);
-	h->scores = thaw_alloc((size_t)thaw_shape_count(&h->shape), sizeof(*h->scores));
-	h->map = thaw_alloc((size_t)(h->shape.dim[1] * h->shape.dim[2]), sizeof(*h->map));
-	if (!h->scores || !h->map)
-		return THAW_RESOURCE;
+	h->graph = graph;
 	thaw_executor_on_value(executor, keep_grid, h);
+	THAW_TRY(heatmaps_size(h, size, size));
 	return thaw_make_directory(h->directory);
 }
 
@@ -61,6 +74,7 @@ void heatmaps_close(struct heatmaps *h)
 {
 	thaw_free(h->scores);
 	thaw_free(h->map);
+	h->scores = h->map = NULL;
 }
 
 /* The score of the class less the mean score of all classes: a softmax does not depend on what all scores share. */

@@ -10,9 +10,10 @@
 
 /* The grid of class scores of the last image. */
 struct heatmaps {
-	const char *directory; /* --heatmap; NULL: none are wanted, and all else is unused */
+	const char *directory;          /* --heatmap; NULL: none are wanted, and all else is unused */
+	const struct thaw_graph *graph; /* borrowed */
 	struct thaw_grid grid;
-	struct thaw_shape shape; /* of the grid's value, (1,h,w,classes) */
+	struct thaw_shape shape; /* of the grid's value, (1,h,w,classes); empty at first */
 	float *scores, *map;     /* [h * w * classes], [h * w] */
 	size_t count;            /* images so far: numbers the pictures */
 	bool unwritten;          /* the last error is that of writing a picture, not that of an image */
@@ -21,10 +22,13 @@ struct heatmaps {
 /* Gives the model a grid of class scores. THAW_CONFIG if it can have none. Call before its graph is lowered. */
 thaw_status heatmaps_prepare(struct heatmaps *h, struct thaw_model *model);
 
-/* Makes the executor of `graph`, the model's lowered graph, keep the grid, and makes the folder. THAW_CONFIG if the
- * grid has one position only. */
+/* Makes the executor of `graph`, the model's lowered graph, keep the grid, and makes the folder. Fails as heatmaps_size
+ * does for inputs of size x size. */
 thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, int size, struct thaw_executor *executor);
 void heatmaps_close(struct heatmaps *h);
+
+/* Prepares for an input of this size: before the executor runs on it. THAW_CONFIG if its grid has one position only. */
+thaw_status heatmaps_size(struct heatmaps *h, int height, int width);
 
 /* Writes the pictures of these classes, order[count], of the image that the executor ran on, and adds their paths to
  * `pictures`. */

@@ -116,7 +116,8 @@ static int by_falling_probability(const void *a, const void *b, void *context)
 /* Fills p->probability and p->order. */
 static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image)
 {
-	int classes = (int)p->model->classes;
+	int classes = (int)p->model->classes, size = p->model->preprocess.size;
+	THAW_TRY(heatmaps_size(&p->heatmaps, size, size));
 	THAW_TRY(thaw_transform_eval(image, &p->model->preprocess, thaw_executor_input(p->executor)));
 	thaw_model_probabilities(p->model, thaw_executor_forward(p->executor, 1, NULL), 1, p->probability);
 	for (int i = 0; i < classes; i++)

@@ -78,15 +78,17 @@ static void find_range(const struct thaw_heatmap *m, double *low, double *high)
 	}
 }
 
-static void overlay(struct thaw_image *picture, const struct crop_geometry *g, int size, const struct thaw_heatmap *m)
+/* height, width: of the network's input. */
+static void overlay(struct thaw_image *picture, const struct crop_geometry *g, int height, int width,
+		    const struct thaw_heatmap *m)
 {
 	double low, high;
 	find_range(m, &low, &high);
 	for (int row = 0; row < picture->height; row++)
 		for (int column = 0; column < picture->width; column++) {
 			uint8_t *pixel = picture->pixels + ((size_t)row * (size_t)picture->width + (size_t)column) * 3;
-			double y = ((row + 0.5) * g->height / picture->height - g->top) / size;
-			double x = ((column + 0.5) * g->width / picture->width - g->left) / size;
+			double y = ((row + 0.5) * g->height / picture->height - g->top) / height;
+			double x = ((column + 0.5) * g->width / picture->width - g->left) / width;
 			if (y < 0 || y >= 1 || x < 0 || x >= 1)
 				make_grey(pixel);
 			else
@@ -119,6 +121,6 @@ thaw_status thaw_heatmap_draw(struct thaw_image *picture, const struct thaw_enco
 {
 	THAW_TRY(shrink_image(picture, image));
 	struct crop_geometry g = thaw_evaluation_geometry(image->width, image->height, p);
-	overlay(picture, &g, p->size, map);
+	overlay(picture, &g, p->size, p->size, map);
 	return THAW_OK;
 }

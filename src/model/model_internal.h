@@ -34,10 +34,10 @@ thaw_status thaw_model_add_note(struct thaw_model *m, const char *note);
 
 #define THAW_FULLY_CONV_KEY "thaw.fully_conv" /* of a file's metadata: see struct thaw_model */
 
+/* "224x224", in new memory; NULL if memory cannot be allocated. */
+char *thaw_model_write_fully_conv(const struct thaw_model *m);
 /* Makes the network fully convolutional as recorded; recorded: NULL if it was not. THAW_DATA if invalid. */
 thaw_status thaw_model_read_fully_conv(struct thaw_model *m, const char *recorded, const char *path);
-/* The same at this input size, without a note. */
-thaw_status thaw_model_fully_conv_at(struct thaw_model *m, int size);
 
 /* Outputs of the classifier. */
 int64_t thaw_model_output_count(const struct thaw_graph *g);

@@ -32,7 +32,8 @@ static thaw_status absolute_spec(char **absolute, const char *spec)
 
 thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, uint64_t seed, const char *directory)
 {
-	char *model = NULL, *labels = NULL, *preprocess = NULL, *path = thaw_path_join(directory, ORIGIN);
+	char *model = NULL, *labels = NULL, *preprocess = NULL, *fully_conv = NULL,
+	     *path = thaw_path_join(directory, ORIGIN);
 	json_t *origin = NULL;
 	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
 	THAW_TRY_OUT(status);
@@ -42,8 +43,10 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 	origin = json_pack("{s:o, s:I, s:I, s:o, s:o, s:s}", "model", thaw_report_string(model), "seed",
 			   (json_int_t)seed, "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels),
 			   "preprocess", thaw_report_string(preprocess), "variant", m->variant);
-	if (origin && m->fully_conv)
-		json_object_set_new(origin, "fully_conv", json_integer(m->fully_conv));
+	if (origin && m->fully_conv[0]) {
+		THAW_TRY_OUT((fully_conv = thaw_model_write_fully_conv(m)) ? THAW_OK : THAW_RESOURCE);
+		json_object_set_new(origin, "fully_conv", json_string(fully_conv));
+	}
 	THAW_TRY_OUT(origin ? thaw_report_seal(origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path));
 	status = thaw_report_file(path, origin);
 out:
@@ -52,13 +55,14 @@ out:
 	thaw_free(model);
 	thaw_free(labels);
 	thaw_free(preprocess);
+	thaw_free(fully_conv);
 	return status;
 }
 
 struct origin {
 	const char *model, *labels, *preprocess, *variant; /* variant: NULL in records of earlier versions */
 	json_int_t seed, classes;
-	int fully_conv; /* as in struct thaw_model */
+	const char *fully_conv; /* as in a file's metadata; NULL: absent */
 };
 
 /* A specification may mean another network of the same tensors than it did when it was recorded. */
@@ -83,8 +87,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 		status = thaw_fail_in(status, "the network that the run started from (%s)", path);
 	THAW_TRY_OUT(status);
 	THAW_TRY_OUT(check_variant(m, o, path));
-	if (o->fully_conv)
-		THAW_TRY_OUT(thaw_model_fully_conv_at(m, o->fully_conv));
+	THAW_TRY_OUT(thaw_model_read_fully_conv(m, o->fully_conv, path));
 	THAW_TRY_OUT(thaw_metadata_read_labels(&labels, o->classes, o->labels, path));
 	THAW_TRY_OUT(thaw_model_set_classes(m, o->classes, labels, (uint64_t)o->seed));
 	THAW_TRY_OUT(thaw_metadata_read_preprocess(&preprocess, o->preprocess, path));
@@ -111,10 +114,9 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 	json_t *origin = NULL;
 	THAW_TRY(thaw_report_read(&origin, path, THAW_REPORT_LIMIT, "restore it from a copy"));
 	bool good = thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
-		    json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?i}", "model", &o.model, "seed", &o.seed,
+		    json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?s}", "model", &o.model, "seed", &o.seed,
 				"classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant",
 				&o.variant, "fully_conv", &o.fully_conv) == 0;
-	good &= o.fully_conv >= 0 && o.fully_conv <= THAW_MAX_SIDE;
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

@@ -87,8 +87,8 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	THAW_TRY(add_metadata(e, "thaw.preprocess", preprocess));
 	if (m->sigmoid_from)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
-	if (m->fully_conv)
-		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_format("%d", m->fully_conv)));
+	if (m->fully_conv[0])
+		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_model_write_fully_conv(m)));
 	if (!m->labels)
 		return THAW_OK;
 	THAW_TRY(thaw_metadata_write_labels(&labels, m->labels, m->classes));

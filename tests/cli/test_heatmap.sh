@@ -50,6 +50,13 @@ check "a network with global pooling is one already" exits 0 "fully convolutiona
 
 run "$thaw" export cifar_resnet8 --fully-conv --onnx grid.onnx --verify a/x.png
 check "export with a grid" eval 'exits 0 && grep -qa grid_H grid.onnx'
+checker=$(dirname "$thaw")/tests/onnx/check_model
+if [ -x "$checker" ]; then
+	run "$checker" grid.onnx
+	check "ONNX's checker accepts it" exits 0
+else
+	skip "ONNX's checker accepts it" "the checker is not built"
+fi
 run "$thaw" predict --model grid.onnx a/x.png
 check "computes the same" eval 'exits 0 "output logits is used, not grid" && cmp -s out plain'
 

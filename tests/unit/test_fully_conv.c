@@ -504,7 +504,7 @@ static void a_saved_model_stays_fully_convolutional(void **state)
 	struct thaw_weights w = {0};
 	struct thaw_model *m = narrow_alexnet(), *loaded = NULL;
 	expect(thaw_model_make_fully_conv(m));
-	assert_int_equal(m->fully_conv, 224);
+	assert_int_equal(m->fully_conv[0], 224);
 	assert_non_null(strstr(m->notes, "convolutions"));
 	expect(thaw_model_set_size(m, 256));
 	expect(thaw_model_save(m, path, false));
@@ -512,7 +512,8 @@ static void a_saved_model_stays_fully_convolutional(void **state)
 	assert_true(thaw_weights_has_shape(&w, "classifier.1.weight", &thaw_shape_of(64, 9216)));
 	thaw_weights_free(&w);
 	expect(thaw_model_load(&loaded, path, 0, 0));
-	assert_int_equal(loaded->fully_conv, 224);
+	assert_int_equal(loaded->fully_conv[1], 224);
+	assert_non_null(strstr(loaded->notes, "convolutions"));
 	assert_int_equal(loaded->preprocess.size, 256);
 	const struct thaw_shape image = thaw_shape_of(1, 256, 256, 3);
 	struct outcome before = run(m->graph, &image, false), after = run(loaded->graph, &image, false);
@@ -526,7 +527,7 @@ static void a_saved_model_stays_fully_convolutional(void **state)
 static void a_wrong_record_is_refused(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = {"", "0", "-224", "224x", "99999999999999999999"};
+	static const char *const wrong[] = {"", "224", "0x0", "-224x224", "224x224x", "224x99999999999999999999"};
 	struct thaw_model *m = NULL;
 	expect(thaw_model_load(&m, "cifar_resnet8", CLASSES, 3));
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {

@@ -88,6 +88,26 @@ static void kaggle_s_labels(void **state)
 	assert_imagenet(*state, "LOC_val_solution.csv");
 }
 
+/* Images are read as those of other folders. */
+static void images_are_read(void **state)
+{
+	const struct scratch *s = *state;
+	struct thaw_dataset d;
+	struct thaw_encoded_image image;
+	size_t size;
+	char *bytes = scratch_get("tests/golden/images/rgb.jpg", &size); /* tests run in the root of the source tree */
+	put_images(s, "train", "val");
+	put(s, "LOC_val_solution.csv", kaggle);
+	scratch_put(scratch_file(s, "val/ILSVRC2012_val_00000003.JPEG"), bytes, size);
+	free(bytes);
+	expect(thaw_dataset_open(&d, s->path, THAW_SPLIT_VAL, &options));
+	expect(d.read(&d, 2, &image));
+	assert_true(image.width > 0);
+	thaw_encoded_image_free(&image);
+	assert_int_equal(d.read(&d, 1, &image), THAW_DATA); /* empty */
+	thaw_dataset_close(&d);
+}
+
 static void kaggle_s_folders(void **state)
 {
 	put_images(*state, "ILSVRC/Data/CLS-LOC/train", "ILSVRC/Data/CLS-LOC/val");
@@ -329,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCRATCH_TEST(kaggle_s_labels),
 		SCRATCH_TEST(kaggle_s_folders),
+		SCRATCH_TEST(images_are_read),
 		SCRATCH_TEST(caffe_s_labels),
 		SCRATCH_TEST(caffe_s_labels_with_a_list),
 		SCRATCH_TEST(the_kit_s_labels),
