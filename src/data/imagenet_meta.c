@@ -29,8 +29,8 @@ static thaw_status read_id(int *number, const struct mat_element *field, const c
 	THAW_TRY(thaw_mat_next(&m.rest, &e));
 	if (e.type == MAT_DOUBLE && e.size == sizeof(x))
 		memcpy(&x, e.data, sizeof(x));
-	else if (e.type >= MAT_INT8 && e.type <= MAT_UINT32 && e.size >= 1 && e.size <= 4)
-		for (size_t i = e.size; i-- > 0;)
+	else if ((e.type >= MAT_INT8 && e.type <= MAT_UINT32) || e.type == MAT_INT64 || e.type == MAT_UINT64)
+		for (size_t i = min_size(e.size, 8); i-- > 0;)
 			x = 256 * x + e.data[i];
 	*number = x >= 1 && x <= MAX_ID && x == floor(x) ? (int)x : 0;
 	return *number ? THAW_OK : thaw_mat_damaged(path);

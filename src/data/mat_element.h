@@ -15,6 +15,8 @@ enum mat_type {
 	MAT_INT32 = 5,
 	MAT_UINT32 = 6,
 	MAT_DOUBLE = 9,
+	MAT_INT64 = 12,
+	MAT_UINT64 = 13,
 	MAT_MATRIX = 14,
 	MAT_COMPRESSED = 15,
 	MAT_UTF8 = 16,
