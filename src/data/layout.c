@@ -111,6 +111,20 @@ static thaw_status unwrap_split(char **inner, const char *path, const char *oute
 	return *inner ? THAW_OK : THAW_RESOURCE;
 }
 
+/* What to do about ImageNet's validation images without labels: see imagenet.c. */
+static thaw_status find_remedy(const char **remedy, const char *path, const char *relative)
+{
+	char *image = thaw_format("%s/%s/ILSVRC2012_val_00000001.JPEG", path, relative);
+	if (!image)
+		return THAW_RESOURCE;
+	*remedy = thaw_path_is_file(image)
+			  ? ": for ImageNet's labels, put LOC_val_solution.csv or the development kit, "
+			    "ILSVRC2012_devkit_t12/, beside it"
+			  : "";
+	thaw_free(image);
+	return THAW_OK;
+}
+
 /* A folder of images without class folders, as competitions have it for test images: nothing can be measured on it. */
 static thaw_status drop_unlabelled(struct layout *l, int split, const char *path, struct thaw_found *found)
 {
@@ -118,8 +132,10 @@ static thaw_status drop_unlabelled(struct layout *l, int split, const char *path
 	THAW_TRY(count_entries(&folders, &images, path, l->split[split]));
 	if (split == THAW_SPLIT_TRAIN || folders > 0 || images == 0)
 		return THAW_OK;
-	THAW_TRY(thaw_found_note(found, thaw_format("%s/ has %lld images but no class folders: it is not used",
-						    l->split[split], (long long)images)));
+	const char *remedy;
+	THAW_TRY(find_remedy(&remedy, path, l->split[split]));
+	THAW_TRY(thaw_found_note(found, thaw_format("%s/ has %lld images but no class folders: it is not used%s",
+						    l->split[split], (long long)images, remedy)));
 	thaw_free(l->split[split]);
 	l->split[split] = NULL;
 	return THAW_OK;

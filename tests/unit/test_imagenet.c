@@ -295,6 +295,7 @@ static void other_forms_are_folders(void **state)
 	expect(thaw_dataset_open(&d, s->path, THAW_SPLIT_VAL, &options));
 	assert_true(d.found->held_out);
 	assert_non_null(strstr(d.found->notes[0], "no class folders"));
+	assert_non_null(strstr(d.found->notes[0], "LOC_val_solution.csv"));
 	thaw_dataset_close(&d);
 	put(s, "LOC_val_solution.csv", kaggle);
 	for (int i = 1; i <= 4; i++) {
