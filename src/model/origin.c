@@ -15,6 +15,7 @@
 #include "thaw/report.h"
 
 #define ORIGIN "origin.json"
+#define KEY    "weights_key" /* only if one was given */
 
 /* The specification with an absolute path, so that it is valid in other folders. */
 static thaw_status absolute_spec(char **absolute, const char *spec)
@@ -29,7 +30,8 @@ static thaw_status absolute_spec(char **absolute, const char *spec)
 	return *absolute ? THAW_OK : THAW_RESOURCE;
 }
 
-thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, uint64_t seed, const char *directory)
+thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, const char *key, uint64_t seed,
+				   const char *directory)
 {
 	char *model = NULL, *labels = NULL, *preprocess = NULL, *path = thaw_path_join(directory, ORIGIN);
 	json_t *origin = NULL;
@@ -41,6 +43,8 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 	origin = json_pack("{s:o, s:I, s:I, s:o, s:o, s:s}", "model", thaw_report_string(model), "seed",
 			   (json_int_t)seed, "classes", (json_int_t)m->classes, "labels", thaw_report_string(labels),
 			   "preprocess", thaw_report_string(preprocess), "variant", m->variant);
+	if (origin && key)
+		json_object_set_new(origin, KEY, thaw_report_string(key));
 	THAW_TRY_OUT(origin ? thaw_report_seal(origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path));
 	status = thaw_report_file(path, origin);
 out:
@@ -55,6 +59,7 @@ out:
 struct origin {
 	const char *model, *labels, *preprocess, *variant; /* variant: NULL in records of earlier versions */
 	json_int_t seed, classes;
+	const char *key; /* of the weights in a file that has several; NULL: any */
 };
 
 /* A specification may mean another network of the same tensors than it did when it was recorded. */
@@ -74,7 +79,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	struct thaw_preprocess preprocess;
 	struct thaw_model *m = NULL;
 	char **labels = NULL;
-	thaw_status status = thaw_model_load(&m, o->model, o->classes, (uint64_t)o->seed);
+	thaw_status status = thaw_model_load_key(&m, o->model, o->key, o->classes, (uint64_t)o->seed);
 	if (status == THAW_IO)
 		status = thaw_fail_in(status, "the network that the run started from (%s)", path);
 	THAW_TRY_OUT(status);
@@ -108,6 +113,7 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 		thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
 		json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s}", "model", &o.model, "seed", &o.seed, "classes",
 			    &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant", &o.variant) == 0;
+	o.key = json_string_value(json_object_get(origin, KEY));
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

@@ -42,6 +42,23 @@ static void every_sample_has_one_place(void **state)
 			}
 }
 
+static void even_parts_cover_all(void **state)
+{
+	(void)state;
+	for (int64_t samples = 0; samples < 9; samples++)
+		for (int ranks = 1; ranks <= 12; ranks++) {
+			int64_t next = 0;
+			for (int rank = 0; rank < ranks; rank++) {
+				struct thaw_contents *c;
+				assert_int_equal(thaw_contents_create_even(&c, samples, 3, ranks, rank), THAW_OK);
+				assert_int_equal(c->begin, next);
+				next = c->end;
+				thaw_contents_destroy(c);
+			}
+			assert_int_equal(next, samples);
+		}
+}
+
 static void changes_are_noted_once(void **state)
 {
 	(void)state;
@@ -199,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_sample_has_one_place),
+		cmocka_unit_test(even_parts_cover_all),
 		cmocka_unit_test(changes_are_noted_once),
 		TEST(any_number_of_ranks_reads_what_any_wrote),
 		TEST(damaged_files_are_refused),
