@@ -149,6 +149,13 @@ run "$thaw" "${train[@]}" --out other --epochs 3 --keep 2 --lr 0.04
 rm -rf start && cp -r run start && cp other/step-4.* start/
 run "$thaw" verify start --retrain 4
 check "other bits are found, with the tensor" eval '[ "$code" -eq 65 ] && out_has "weights different" "steps 5 to 8, repeated, give other bits than the run saved: first in "'
+rm -rf start && cp -r run start && sed -i '/"step":6,/s/"lr":/"lr":1/' start/metrics.jsonl
+run "$thaw" verify start --retrain 4
+check "... and other numbers in the metrics, with the step" eval '[ "$code" -eq 65 ] && out_has "metrics different" "step 6, repeated, has other numbers than metrics.jsonl"'
+run mpirun -n 5 "$thaw" verify run --retrain 4
+check "more ranks than lanes cannot repeat" eval '[ "$code" -eq 78 ] && err_has "5 ranks for 4 lanes"'
+run env TMPDIR=/proc "$thaw" verify run --retrain 4
+check "no temporary folder" eval '[ "$code" -eq 74 ] && err_has "cannot create a temporary folder (\$TMPDIR): /proc/thaw-verify-"'
 picture data/train/c0/14.bmp 77
 run "$thaw" verify run --retrain 4
 check "nothing is repeated on other images" eval '[ "$code" -eq 65 ] && out_has "no steps were repeated: the images are not those of the run"'
