@@ -76,7 +76,8 @@ struct thaw_dataset_options {
  *     eval; test or testing, in any case. Without val/ and test/, a part of train/ is held out;
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
- *     mapping.txt, if they exist;
+ *     mapping.txt, if they exist; of several sets in a folder, as torchvision's EMNIST/raw has, `path` names one:
+ *     EMNIST/raw/emnist-letters;
  *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
  *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/).
  * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their

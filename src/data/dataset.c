@@ -6,6 +6,7 @@
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
+#include "src/data/idx_files.h"
 #include "src/data/listing.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
@@ -113,7 +114,10 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 	if (thaw_path_is_file(path))
 		return thaw_fail(THAW_IO,
 				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
+	bool set = false; /* of IDX files, in a folder with several */
 	if (!thaw_path_is_directory(path))
+		THAW_TRY(thaw_idx_is_there(&set, path));
+	if (!thaw_path_is_directory(path) && !set)
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
 	const struct dataset_format *format;
 	THAW_TRY(find_inside(&format, &inner, path));

@@ -6,8 +6,10 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/train/contents_file.h"
 #include "src/train/run.h"
@@ -129,13 +131,25 @@ static thaw_status report_changes(struct run *r, int part)
 	return status;
 }
 
+/* The path in a form that is valid in other folders; NULL without memory. One that names a set of files in a folder is
+ * not itself a file. */
+static char *absolute_path(const char *path)
+{
+	char real[PATH_MAX];
+	if (realpath(path, real))
+		return thaw_strdup(real);
+	return path[0] != '/' && getcwd(real, sizeof(real)) ? thaw_path_join(real, path) : thaw_strdup(path);
+}
+
 /* Rank 0. */
 static json_t *make_header(const struct run *r)
 {
-	char real[PATH_MAX];
-	const char *data = realpath(r->options.data, real);
-	return json_pack("{s:o, s:O*, s:I}", "data", thaw_report_string(data ? data : r->options.data), "changed",
-			 r->content_changes, "changes", (json_int_t)r->content_change_count);
+	char *data = absolute_path(r->options.data);
+	json_t *header = data ? json_pack("{s:o, s:O*, s:I}", "data", thaw_report_string(data), "changed",
+					  r->content_changes, "changes", (json_int_t)r->content_change_count)
+			      : NULL;
+	thaw_free(data);
+	return header;
 }
 
 /* Writes the file. Collective. */

@@ -188,6 +188,10 @@ mkdir files && idx files/train 40 && idx files/t10k 10
 run "$thaw" train --model cifar_resnet8 --data files --size 8 --lanes 4 --epochs 1 --out idx-run
 run "$thaw" verify idx-run
 check "IDX files" prints "50 of 50 unchanged"
+mkdir sets && for set in a b; do idx sets/emnist-$set-train 20 && idx sets/emnist-$set-test 10; done
+run "$thaw" train --model cifar_resnet8 --data sets/emnist-b --size 8 --lanes 4 --epochs 1 --out set-run
+run env -C / "$thaw" verify "$work/set-run"
+check "one of several sets, from another folder" prints "30 of 30 unchanged"
 flip files/train-images-idx3-ubyte $((16 + 5 * SIDE * SIDE + 3))
 run "$thaw" verify idx-run
 check "... of which one image has changed" eval '[ "$code" -eq 65 ] && out_has "changed: train-images-idx3-ubyte[5]" "49 of 50"'
