@@ -119,7 +119,8 @@ const char *thaw_dataset_place(const char *data, const struct thaw_manifest_opti
  *     eval; test or testing, in any case. Without val/ and test/, a part of train/ is held out;
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
- *     mapping.txt, if they exist;
+ *     mapping.txt, if they exist; of several sets in a folder, as torchvision's EMNIST/raw has, `path` names one:
+ *     EMNIST/raw/emnist-letters;
  *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
  *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/);
  *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder, and

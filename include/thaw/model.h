@@ -156,9 +156,9 @@ const char *thaw_model_file_name(const struct thaw_model *model);
 /* Writes that file to the directory. Atomic. */
 thaw_status thaw_model_save_run(const struct thaw_model *model, const char *directory);
 
-/* Records in the run directory what the run starts from (origin.json): `spec`, as given to thaw_model_load with `seed`,
- * and this model's labels and preprocessing. Atomic. */
-thaw_status thaw_model_save_origin(const struct thaw_model *model, const char *spec, uint64_t seed,
+/* Records in the run directory what the run starts from (origin.json): `spec`, as given to thaw_model_load_key with
+ * `key` and `seed`, and this model's labels and preprocessing. Atomic. */
+thaw_status thaw_model_save_origin(const struct thaw_model *model, const char *spec, const char *key, uint64_t seed,
 				   const char *directory);
 /* Loads that network as it was before the first step. THAW_IO if there is no record, or the network is not there. */
 thaw_status thaw_model_load_origin(struct thaw_model **model, const char *directory);

@@ -6,6 +6,7 @@
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/found.h"
+#include "src/data/idx_files.h"
 #include "src/data/listing.h"
 #include "src/data/manifest.h"
 #include "src/data/wrong_folder.h"
@@ -117,7 +118,10 @@ static thaw_status open_format(struct thaw_dataset *d, const char *path, enum th
 				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder; the "
 				 "name of a manifest ends in .csv or .tsv",
 				 path);
+	bool set = false; /* of IDX files, in a folder with several */
 	if (!thaw_path_is_directory(path))
+		THAW_TRY(thaw_idx_is_there(&set, path));
+	if (!thaw_path_is_directory(path) && !set)
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
 	THAW_TRY(find_inside(&format, &inner, path));
 	thaw_status status = choose_file(&split, format, path);

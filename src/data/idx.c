@@ -143,15 +143,20 @@ static thaw_status number_classes(struct thaw_dataset *d, int highest)
 	return THAW_OK;
 }
 
-/* Class names from labels.txt, else from EMNIST's mapping.txt, else the numbers. images: name of the file of images. */
-static thaw_status name_classes(struct thaw_dataset *d, const char *folder, const char *images, int highest)
+/* Class names from labels.txt, else from EMNIST's mapping.txt, both beside the file of images, else the numbers. */
+static thaw_status name_classes(struct thaw_dataset *d, const char *images_path, int highest)
 {
 	thaw_status status = THAW_RESOURCE;
+	const char *images = thaw_base_name(images_path);
+	char *folder = thaw_format("%.*s", (int)(images - images_path - 1), images_path);
+	if (!folder)
+		return THAW_RESOURCE;
 	char *names = thaw_path_join(folder, "labels.txt"), *mapping = thaw_idx_mapping_path(folder, images);
 	if (names && mapping)
 		status = thaw_path_is_file(names)     ? read_names(d, names, highest)
 			 : thaw_path_is_file(mapping) ? thaw_idx_read_mapping(d, mapping, highest)
 						      : number_classes(d, highest);
+	thaw_free(folder);
 	thaw_free(names);
 	thaw_free(mapping);
 	return status;
@@ -266,7 +271,7 @@ static thaw_status read_samples(struct thaw_dataset *d, struct idx *idx, const c
 	int highest;
 	THAW_TRY_OUT(read_split(idx, &bytes, &count, paths->images, paths->labels));
 	THAW_TRY_OUT(highest_label(&highest, folder));
-	THAW_TRY_OUT(name_classes(d, folder, thaw_base_name(paths->images), highest));
+	THAW_TRY_OUT(name_classes(d, paths->images, highest));
 	if (!(labels = thaw_alloc((size_t)count, sizeof(int32_t)))) {
 		status = THAW_RESOURCE;
 		goto out;

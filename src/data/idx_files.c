@@ -8,6 +8,7 @@
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/names.h"
+#include "thaw/file.h"
 #include "thaw/memory.h"
 
 /* "train-images-idx3-ubyte" as MNIST calls it; other sets have a prefix ("emnist-letters-"), "test" for "t10k", or a
@@ -37,17 +38,25 @@ static bool matches(const char *name, const char *word, enum part part, size_t *
 
 /* The files of one split in a folder. */
 struct file_names {
+	char *folder;
+	const char *set;     /* only files of this set, "emnist-letters"; NULL: any */
 	struct names images; /* in the order of their names */
 	struct names labels;
 };
+
+/* Whether the prefix of a file, with its dash, is that of the set. */
+static bool is_of_set(const char *set, const char *name, size_t prefix)
+{
+	return !set || (prefix == strlen(set) + 1 && strncmp(name, set, prefix - 1) == 0);
+}
 
 static thaw_status add_if_matching(struct file_names *f, const char *name, enum thaw_split split)
 {
 	size_t prefix;
 	for (int w = 0; w < 2 && split_words[split][w]; w++) {
-		if (matches(name, split_words[split][w], PART_IMAGES, &prefix))
+		if (matches(name, split_words[split][w], PART_IMAGES, &prefix) && is_of_set(f->set, name, prefix))
 			return thaw_names_add(&f->images, thaw_strdup(name));
-		if (matches(name, split_words[split][w], PART_LABELS, &prefix))
+		if (matches(name, split_words[split][w], PART_LABELS, &prefix) && is_of_set(f->set, name, prefix))
 			return thaw_names_add(&f->labels, thaw_strdup(name));
 	}
 	return THAW_OK;
@@ -55,15 +64,30 @@ static thaw_status add_if_matching(struct file_names *f, const char *name, enum 
 
 static void free_file_names(struct file_names *f)
 {
+	thaw_free(f->folder);
 	thaw_names_free(&f->images);
 	thaw_names_free(&f->labels);
 }
 
-/* Finds the files of a split. A folder that cannot be listed has none. */
-static thaw_status find_files(struct file_names *f, const char *folder, enum thaw_split split)
+/* A path that is not a folder may be a folder and the name of a set in it. */
+static thaw_status find_folder(struct file_names *f, const char *path)
 {
-	thaw_status status = THAW_OK;
-	DIR *dir = opendir(folder);
+	const char *slash = strrchr(path, '/');
+	if (thaw_path_is_directory(path)) {
+		f->folder = thaw_strdup(path);
+	} else {
+		f->set = slash ? slash + 1 : path;
+		f->folder =
+			slash ? thaw_format("%.*s", (int)(slash == path ? 1 : slash - path), path) : thaw_strdup(".");
+	}
+	return f->folder ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Finds the files of a split. A folder that cannot be listed has none. */
+static thaw_status find_files(struct file_names *f, const char *path, enum thaw_split split)
+{
+	thaw_status status = find_folder(f, path);
+	DIR *dir = status == THAW_OK ? opendir(f->folder) : NULL;
 	for (const struct dirent *e; dir && status == THAW_OK && (e = readdir(dir));)
 		if (e->d_type != DT_DIR)
 			status = add_if_matching(f, e->d_name, split);
@@ -87,6 +111,19 @@ thaw_status thaw_idx_is_there(bool *is, const char *folder)
 	return THAW_OK;
 }
 
+/* a and b: files of two sets. */
+static thaw_status fail_several(const char *a, const char *b, const char *folder)
+{
+	static const char *const words[] = {"-train-", "-test-", "-t10k-"};
+	const char *end = NULL;
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words) && !end; i++)
+		end = strstr(b, words[i]);
+	return thaw_fail(THAW_CONFIG,
+			 "more than one set of IDX files: %s: %s and %s: name one of them, as in %s/%.*s, or give each "
+			 "set a separate folder",
+			 folder, a, b, folder, end ? (int)(end - b) : (int)strlen(b), b);
+}
+
 /* The file, in the first of its spellings (unpacked before packed). *path stays NULL if there is none. THAW_CONFIG if
  * the folder has files of several sets, such as EMNIST's. */
 static thaw_status only_file(char **path, const struct names *names, const char *folder)
@@ -95,10 +132,7 @@ static thaw_status only_file(char **path, const struct names *names, const char 
 		const char *a = names->name[0], *b = names->name[i];
 		size_t n = (size_t)(strstr(a, "idx") - a) - 1; /* the spellings of one file differ from here on */
 		if (strncmp(a, b, n) != 0)
-			return thaw_fail(
-				THAW_CONFIG,
-				"more than one set of IDX files: %s: %s and %s: give each set a separate folder",
-				folder, a, b);
+			return fail_several(a, b, folder);
 	}
 	if (names->count == 0)
 		return THAW_OK;
@@ -111,9 +145,9 @@ thaw_status thaw_idx_find(struct idx_paths *p, const char *folder, enum thaw_spl
 	struct file_names f = {0};
 	thaw_status status = find_files(&f, folder, split);
 	if (status == THAW_OK)
-		status = only_file(&p->images, &f.images, folder);
+		status = only_file(&p->images, &f.images, f.folder);
 	if (status == THAW_OK)
-		status = only_file(&p->labels, &f.labels, folder);
+		status = only_file(&p->labels, &f.labels, f.folder);
 	free_file_names(&f);
 	return status;
 }

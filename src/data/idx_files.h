@@ -11,7 +11,8 @@ struct idx_paths {
 	char *images, *labels;
 };
 
-/* *is: the folder has a file of images under a known name. */
+/* *is: the folder has a file of images under a known name. Here and below, the folder may also be FOLDER/SET, where
+ * files of several sets in FOLDER have names such as SET-train-images-idx3-ubyte. */
 thaw_status thaw_idx_is_there(bool *is, const char *folder);
 
 /* Finds the files of the training or test split in a zeroed *p, in the first of their spellings: unpacked before

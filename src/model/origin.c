@@ -17,6 +17,7 @@
 #include "thaw/report.h"
 
 #define ORIGIN "origin.json"
+#define KEY    "weights_key" /* only if one was given */
 
 /* The specification with an absolute path, so that it is valid in other folders. */
 static thaw_status absolute_spec(char **absolute, const char *spec)
@@ -56,7 +57,8 @@ static thaw_status add_task(json_t *origin, const struct thaw_model *m)
 	return failed ? thaw_fail(THAW_RESOURCE, "out of memory: " ORIGIN) : THAW_OK;
 }
 
-thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, uint64_t seed, const char *directory)
+thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec, const char *key, uint64_t seed,
+				   const char *directory)
 {
 	char *model = NULL, *labels = NULL, *preprocess = NULL, *path = thaw_path_join(directory, ORIGIN);
 	json_t *origin = NULL;
@@ -71,6 +73,8 @@ thaw_status thaw_model_save_origin(const struct thaw_model *m, const char *spec,
 	if (origin && m->fully_conv)
 		json_object_set_new(origin, "fully_conv", json_integer(m->fully_conv));
 	THAW_TRY_OUT(origin ? add_task(origin, m) : THAW_OK);
+	if (origin && key)
+		json_object_set_new(origin, KEY, thaw_report_string(key));
 	THAW_TRY_OUT(origin ? thaw_report_seal(origin) : thaw_fail(THAW_RESOURCE, "out of memory: %s", path));
 	status = thaw_report_file(path, origin);
 out:
@@ -88,6 +92,7 @@ struct origin {
 	json_t *mean, *deviation;                          /* of numbers; else NULL */
 	json_int_t seed, classes;
 	int fully_conv; /* as in struct thaw_model */
+	const char *key; /* of the weights in a file that has several; NULL: any */
 };
 
 /* A specification may mean another network of the same tensors than it did when it was recorded. */
@@ -147,7 +152,7 @@ static thaw_status restore(struct thaw_model **model, const struct origin *o, co
 	struct thaw_preprocess preprocess;
 	struct thaw_model *m = NULL;
 	char **labels = NULL;
-	thaw_status status = thaw_model_load(&m, o->model, o->classes, (uint64_t)o->seed);
+	thaw_status status = thaw_model_load_key(&m, o->model, o->key, o->classes, (uint64_t)o->seed);
 	if (status == THAW_IO)
 		status = thaw_fail_in(status, "the network that the run started from (%s)", path);
 	THAW_TRY_OUT(status);
@@ -186,6 +191,7 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 			    &o.variant, "task", &o.task, "mean", &o.mean, "deviation", &o.deviation, "fully_conv",
 			    &o.fully_conv) == 0;
 	good &= o.fully_conv >= 0 && o.fully_conv <= THAW_MAX_SIDE;
+	o.key = json_string_value(json_object_get(origin, KEY));
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX
 				     ? restore(model, &o, path)
 				     : thaw_fail(THAW_DATA, "damaged file: %s: restore it from a copy", path);

@@ -25,17 +25,31 @@ int64_t thaw_contents_sample(const struct thaw_contents *c, int64_t position)
 	return thaw_lane_sample(position - lane_begin(c->samples, c->lanes, (int)lane), c->lanes, (int)lane);
 }
 
-thaw_status thaw_contents_create(struct thaw_contents **contents, int64_t samples, int lanes, int ranks, int rank)
+static thaw_status create(struct thaw_contents **contents, int64_t samples, int lanes, int64_t begin, int64_t end)
 {
 	struct thaw_contents *c = thaw_alloc(1, sizeof(*c));
 	if (!c)
 		return THAW_RESOURCE;
 	c->samples = samples;
 	c->lanes = lanes;
-	thaw_contents_part(samples, lanes, ranks, rank, &c->begin, &c->end);
+	c->begin = begin;
+	c->end = end;
 	c->digest = thaw_alloc((size_t)(c->end - c->begin), sizeof(*c->digest));
 	*contents = c;
 	return c->digest ? THAW_OK : THAW_RESOURCE;
+}
+
+thaw_status thaw_contents_create(struct thaw_contents **contents, int64_t samples, int lanes, int ranks, int rank)
+{
+	int64_t begin, end;
+	thaw_contents_part(samples, lanes, ranks, rank, &begin, &end);
+	return create(contents, samples, lanes, begin, end);
+}
+
+/* samples * rank could exceed 64 bits only with more samples than fit into memory. */
+thaw_status thaw_contents_create_even(struct thaw_contents **contents, int64_t samples, int lanes, int ranks, int rank)
+{
+	return create(contents, samples, lanes, samples * rank / ranks, samples * (rank + 1) / ranks);
 }
 
 void thaw_contents_destroy(struct thaw_contents *c)

@@ -35,6 +35,9 @@ struct thaw_contents {
 thaw_status thaw_contents_create(struct thaw_contents **contents, int64_t samples, int lanes, int ranks, int rank);
 void thaw_contents_destroy(struct thaw_contents *contents); /* NULL is fine */
 
+/* The same for an equal part of all digests, for a rank that reads images without training on them. */
+thaw_status thaw_contents_create_even(struct thaw_contents **contents, int64_t samples, int lanes, int ranks, int rank);
+
 /* The part [*begin, *end) of a rank, of all digests in the order of the lanes. */
 void thaw_contents_part(int64_t samples, int lanes, int ranks, int rank, int64_t *begin, int64_t *end);
 /* The sample whose digest is at `position` of all digests in the order of the lanes. */

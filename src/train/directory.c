@@ -184,7 +184,8 @@ static thaw_status open_config(struct run *r)
 	if (status == THAW_OK)
 		status = run_plan_open(r, !recorded || (anew && r->options.plan), current);
 	if (status == THAW_OK && anew)
-		status = thaw_model_save_origin(r->model, r->options.model, (uint64_t)r->options.seed, r->options.out);
+		status = thaw_model_save_origin(r->model, r->options.model, r->options.weights_key,
+						(uint64_t)r->options.seed, r->options.out);
 	/* Build and network are only recorded: checkpoints say which build a run was continued by, and from which
 	 * network. */
 	if (status == THAW_OK && anew &&

@@ -6,8 +6,10 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "src/base/minmax.h"
+#include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/train/contents_file.h"
 #include "src/train/run.h"
@@ -129,12 +131,23 @@ static thaw_status report_changes(struct run *r, int part)
 	return status;
 }
 
-/* The absolute path; "" for NULL. */
-static json_t *place_json(const char *path)
+/* The path in a form that is valid in other folders; NULL without memory. One that names a set of files in a folder is
+ * not itself a file. */
+static char *absolute_path(const char *path)
 {
 	char real[PATH_MAX];
-	const char *found = path ? realpath(path, real) : "";
-	return thaw_report_string(found ? found : path);
+	if (realpath(path, real))
+		return thaw_strdup(real);
+	return path[0] != '/' && getcwd(real, sizeof(real)) ? thaw_path_join(real, path) : thaw_strdup(path);
+}
+
+/* "" for NULL. */
+static json_t *place_json(const char *path)
+{
+	char *absolute = path ? absolute_path(path) : NULL;
+	json_t *place = thaw_report_string(absolute ? absolute : path ? path : "");
+	thaw_free(absolute);
+	return place;
 }
 
 /* Rank 0. */

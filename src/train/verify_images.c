@@ -1,4 +1,4 @@
-/* Compares the images of a run with the digests that it recorded. Each rank reads the images of its lanes. */
+/* Compares the images of a run with the digests that it recorded. Each rank reads an equal part of them. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,8 +139,8 @@ static thaw_status open_contents(const struct verification *v, struct images *m)
 		return thaw_fail(THAW_DATA, "damaged file: %s/config.json: restore it from a copy", v->options->run);
 	for (int i = 0; i < CONTENTS_PARTS; i++)
 		if (m->part[i].count > 0)
-			THAW_TRY(thaw_contents_create(&m->contents[i], m->part[i].count, (int)lanes, v->comm->size,
-						      v->comm->rank));
+			THAW_TRY(thaw_contents_create_even(&m->contents[i], m->part[i].count, (int)lanes, v->comm->size,
+							   v->comm->rank));
 	m->mine = thaw_alloc(1, sizeof(*m->mine));
 	return m->mine ? THAW_OK : THAW_RESOURCE;
 }

@@ -118,6 +118,11 @@ run "$thaw" "${train[@]}" --out old --epochs 3 --keep 2
 check "a run continues with damaged digests, and says so" eval 'exits 0 "which bytes the run was trained on so far is not known: damaged file: old/images.digests.zst" &&
 	same_bytes old/model.safetensors run/model.safetensors'
 
+mkdir -p kept-out/images.digests.zst
+run "$thaw" "${train[@]}" --out kept-out --epochs 3 --keep 2
+check "digests that cannot be written are said, and the run goes on" eval 'exits 0 "which bytes the run was trained on is not recorded: " &&
+	same_bytes kept-out/model.safetensors run/model.safetensors'
+
 # The network that a run started from.
 run "$thaw" train --model run --data data --size 8 --batch 20 --lanes 4 --lr 0.05 --out next --epochs 2 --unfreeze head
 run "$thaw" verify next
@@ -144,6 +149,13 @@ run "$thaw" "${train[@]}" --out other --epochs 3 --keep 2 --lr 0.04
 rm -rf start && cp -r run start && cp other/step-4.* start/
 run "$thaw" verify start --retrain 4
 check "other bits are found, with the tensor" eval '[ "$code" -eq 65 ] && out_has "weights different" "steps 5 to 8, repeated, give other bits than the run saved: first in "'
+rm -rf start && cp -r run start && sed -i '/"step":6,/s/"lr":/"lr":1/' start/metrics.jsonl
+run "$thaw" verify start --retrain 4
+check "... and other numbers in the metrics, with the step" eval '[ "$code" -eq 65 ] && out_has "metrics different" "step 6, repeated, has other numbers than metrics.jsonl"'
+run mpirun -n 5 "$thaw" verify run --retrain 4
+check "more ranks than lanes cannot repeat" eval '[ "$code" -eq 78 ] && err_has "5 ranks for 4 lanes"'
+run env TMPDIR=/proc "$thaw" verify run --retrain 4
+check "no temporary folder" eval '[ "$code" -eq 74 ] && err_has "cannot create a temporary folder (\$TMPDIR): /proc/thaw-verify-"'
 picture data/train/c0/14.bmp 77
 run "$thaw" verify run --retrain 4
 check "nothing is repeated on other images" eval '[ "$code" -eq 65 ] && out_has "no steps were repeated: the images are not those of the run"'
@@ -176,6 +188,10 @@ mkdir files && idx files/train 40 && idx files/t10k 10
 run "$thaw" train --model cifar_resnet8 --data files --size 8 --lanes 4 --epochs 1 --out idx-run
 run "$thaw" verify idx-run
 check "IDX files" prints "50 of 50 unchanged"
+mkdir sets && for set in a b; do idx sets/emnist-$set-train 20 && idx sets/emnist-$set-test 10; done
+run "$thaw" train --model cifar_resnet8 --data sets/emnist-b --size 8 --lanes 4 --epochs 1 --out set-run
+run env -C / "$thaw" verify "$work/set-run"
+check "one of several sets, from another folder" prints "30 of 30 unchanged"
 flip files/train-images-idx3-ubyte $((16 + 5 * SIDE * SIDE + 3))
 run "$thaw" verify idx-run
 check "... of which one image has changed" eval '[ "$code" -eq 65 ] && out_has "changed: train-images-idx3-ubyte[5]" "49 of 50"'

@@ -226,6 +226,18 @@ static const struct layout layouts[] = {
 	{"two sets of EMNIST",
 	 "emnist-digits-train-images-idx3-ubyte=images emnist-mnist-train-images-idx3-ubyte=images", "",
 	 "!more than one set of IDX files", NULL},
+	{"one of torchvision's sets of EMNIST",
+	 "raw/emnist-digits-train-images-idx3-ubyte=images raw/emnist-mnist-train-images-idx3-ubyte=images "
+	 "raw/emnist-digits-train-labels-idx1-ubyte=labels raw/emnist-digits-test-images-idx3-ubyte=images "
+	 "raw/emnist-digits-test-labels-idx1-ubyte=labels raw/emnist-digits-mapping.txt=text",
+	 "raw/emnist-digits", "!emnist-digits-mapping.txt", NULL},
+	{"... without a mapping",
+	 "raw/emnist-digits-train-images-idx3-ubyte=images raw/emnist-mnist-train-images-idx3-ubyte=images "
+	 "raw/emnist-digits-train-labels-idx1-ubyte=labels raw/emnist-digits-test-images-idx3-ubyte=images "
+	 "raw/emnist-digits-test-labels-idx1-ubyte=labels",
+	 "raw/emnist-digits", "2 4/-/4", "EMNIST stores rows as columns"},
+	{"a set of EMNIST that is not there", "raw/emnist-digits-train-images-idx3-ubyte=images", "raw/emnist-dig",
+	 "!no such folder", NULL},
 };
 
 static void write_file(const char *path, const void *bytes, size_t size)

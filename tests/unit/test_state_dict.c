@@ -110,6 +110,16 @@ static void test_keys(void **state)
 	expect_words(thaw_error_message(), "it has ema_model, model");
 	free_copies(&w);
 
+	/* A run that began with one of them finds it again. */
+	char *labels[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+	expect(thaw_model_load_key(&m, path, "ema_model", 10, 8));
+	expect(thaw_model_set_classes(m, 10, labels, 8));
+	expect(thaw_model_save_origin(m, path, "ema_model", 8, scratch_file(f->folder, ".")));
+	thaw_model_destroy(m);
+	expect(thaw_model_load_origin(&m, scratch_file(f->folder, ".")));
+	assert_true(m->digest == average);
+	thaw_model_destroy(m);
+
 	struct pth_writer pth = {0};
 	path = scratch_file(f->folder, "both.pth.tar");
 	pth_begin(&pth);
