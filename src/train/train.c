@@ -193,6 +193,13 @@ static bool add_data(const struct run *r, json_t *summary)
 	       json_object_set_new(summary, "found", thaw_found_json(r->options.data, parts, 3)) == 0;
 }
 
+static bool add_saves(const struct run_waits *w, json_t *summary)
+{
+	return json_object_set_new(summary, "saves",
+				   json_pack("{s:i, s:f, s:f, s:f}", "count", w->count, "seconds", w->seconds,
+					     "longest", w->longest, "processor_seconds", w->processor)) == 0;
+}
+
 /* metrics: of the last word; validation: of the last epoch where that was another split, else NULL. */
 static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 {
@@ -205,6 +212,7 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 	if (summary &&
 	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
 	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary) ||
+	     !add_saves(&r->waits, summary) ||
 	     thaw_warn_result(summary, (int)r->model->classes, r->first_loss, r->last_loss) != THAW_OK)) {
 		json_decref(summary);
 		return NULL;
