@@ -10,14 +10,14 @@
 set -u
 # shellcheck source=tests/soak/runs.bash
 . "$(dirname "$0")/../soak/runs.bash"
-model=$2 ranks=${3:-1} every=${EVERY:-40} saves=${SAVES:-6}
+model=$2 processes=${3:-1} every=${EVERY:-40} saves=${SAVES:-6}
 trap 'rm -rf "$work"' EXIT
-make_data $(((every * saves + 1) * ranks))
-mpirun -q -np "$ranks" "$thaw" train --data "$work/data" --model "$model" --unfreeze all --size "${SIZE:-32}" --bn frozen \
-	--batch "$ranks" --lanes "$ranks" --epochs 1 --head-epochs 0 --lr 1e-5 --checkpoint-every "$every" --out "$run" \
+make_data $(((every * saves + 1) * processes))
+mpirun -q -np "$processes" "$thaw" train --data "$work/data" --model "$model" --unfreeze all --size "${SIZE:-32}" --bn frozen \
+	--batch "$processes" --lanes "$processes" --epochs 1 --head-epochs 0 --lr 1e-5 --checkpoint-every "$every" --out "$run" \
 	--json "${@:4}" >"$work/out" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
 bytes=$(find "$run" -name 'step-*.zst' -printf '%s\n' | sort -n | tail -n 1)
 member() { grep -o "\"$1\": *[0-9.e+-]*" "$work/out" | head -n 1 | sed 's/.*: *//'; }
 saved=$(tr -d '\n' <"$work/out" | grep -o '"saves": *{[^}]*}' | tr -s ' ')
 step=$(awk "BEGIN { printf \"%.3f\", $(member seconds) / $(member steps) }")
-echo "{\"model\": \"$model\", \"ranks\": $ranks, \"flags\": \"${*:4}\", \"bytes\": $bytes, \"step\": $step, $saved}"
+echo "{\"model\": \"$model\", \"ranks\": $processes, \"flags\": \"${*:4}\", \"bytes\": $bytes, \"step\": $step, $saved}"
