@@ -13,7 +13,7 @@
 THAW_BEGIN_DECLS
 
 /* Writes in the background: a thread compresses, writes and renames checkpoints, and removes old ones. It receives the
- * state through a buffer of limited size; a caller with a larger state waits for room. */
+ * state through a buffer; a caller with a state that is larger than the buffer waits for room. */
 struct thaw_checkpoint_writer;
 
 struct thaw_checkpoint_options {
@@ -21,6 +21,7 @@ struct thaw_checkpoint_options {
 	int keep_last;         /* how many of the newest are kept, at least 2 */
 	int level;             /* zstd compression level, at least 1 */
 	size_t largest;        /* bytes of content that an earlier checkpoint may have; 0: any */
+	size_t buffer;         /* bytes of memory for a state that is being written; 0: an eighth of the free memory */
 };
 
 /* Also removes temporary files of a killed writer. Only one writer per directory at a time. Options are copied; the

@@ -4,6 +4,8 @@
 
 /* Seconds since an arbitrary fixed moment. */
 double thaw_clock(void);
+/* Seconds of processor time that this thread has used. */
+double thaw_clock_thread(void);
 void thaw_pause(double seconds);
 
 #endif

@@ -150,6 +150,28 @@ static double memory_limit_of(const char *folder)
 	return limit < thaw_machine_memory() ? limit : 0;
 }
 
+/* What the group may still allocate, at least 1; 0: no limit. Cached files that are not in use can be dropped. */
+static double memory_room_of(const char *folder)
+{
+	char line[LINE_SIZE], path[PATH_MAX], value[LINE_SIZE];
+	double limit = memory_limit_of(folder), used = 0;
+	if (limit <= 0)
+		return 0;
+	if (read_line(folder, "memory.current", line, sizeof(line)) ||
+	    read_line(folder, "memory/memory.usage_in_bytes", line, sizeof(line)))
+		used = strtod(line, NULL);
+	if (snprintf(path, sizeof(path), "%s/memory.stat", folder) < (int)sizeof(path) &&
+	    find_value(path, "inactive_file", value, sizeof(value)))
+		used -= strtod(value, NULL);
+	return limit - used > 1 ? limit - used : 1;
+}
+
+double thaw_machine_memory_room(void)
+{
+	double available = thaw_machine_memory_available(), room = smallest_limit(memory_room_of);
+	return room > 0 && (available <= 0 || room < available) ? room : available;
+}
+
 /* cpu.max is "QUOTA PERIOD" in microseconds, or "max PERIOD". */
 static double cpu_limit_of(const char *folder)
 {

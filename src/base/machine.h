@@ -18,6 +18,10 @@ int thaw_machine_usable_cores(cpu_set_t *mask);
 double thaw_machine_memory(void);
 double thaw_machine_memory_available(void);
 
+/* Bytes that this process can still allocate: available memory, and what its control groups leave of their limits; 0:
+ * unknown. */
+double thaw_machine_memory_room(void);
+
 /* The smallest limits of the control groups of this process; 0: none. */
 double thaw_machine_memory_limit(void); /* bytes */
 double thaw_machine_cpu_limit(void);    /* cores */

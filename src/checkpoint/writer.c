@@ -2,14 +2,17 @@
  *
  * A save copies the state as a safetensors file into a ring buffer, from which a thread compresses and writes it. The
  * training may change values once they are copied. A state that fits into the ring is written while the training
- * continues; with a larger one the training waits for room, so that a checkpoint never needs a second copy of the
- * state. At most one save is in progress. */
+ * continues; with a larger one the training waits for the thread to make room. The ring takes a part of the memory that
+ * is free at the first save, so that a checkpoint needs a second copy of the state only where there is room for it. At
+ * most one save is in progress. */
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <zstd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/machine.h"
 #include "src/base/minmax.h"
 #include "src/base/thread.h"
 #include "src/base/try.h"
@@ -19,7 +22,8 @@
 #include "thaw/memory.h"
 
 #define MESSAGE_SIZE 1024
-#define RING_BYTES   ((size_t)64 << 20) /* largest ring: weights and momentum of 8 million parameters */
+#define RING_BYTES   ((size_t)64 << 20) /* a ring for any machine: weights and momentum of 8 million parameters */
+#define RING_SHARE   8                  /* a larger ring takes at most 1 / RING_SHARE of the free memory */
 #define PART_BYTES   ((size_t)1 << 20)  /* that the thread takes at a time */
 
 struct thaw_checkpoint_writer {
@@ -31,6 +35,7 @@ struct thaw_checkpoint_writer {
 	int64_t step;          /* of the current save, as are the next two */
 	bool best;
 	size_t size;
+	size_t buffer;       /* of the options */
 	unsigned char *ring; /* [capacity]; byte i of the file is at i % capacity */
 	size_t capacity;
 
@@ -171,13 +176,24 @@ static thaw_status start_thread(struct thaw_checkpoint_writer *w)
 	return error ? thaw_fail(THAW_RESOURCE, "cannot start the checkpoint thread: %s", strerror(error)) : THAW_OK;
 }
 
+/* Maps a ring of that size instead of the present one; 0: none. Its pages are allocated when they are first used. */
+static bool map_ring(struct thaw_checkpoint_writer *w, size_t bytes)
+{
+	if (w->ring)
+		munmap(w->ring, w->capacity);
+	void *made = bytes ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+	w->ring = made == MAP_FAILED ? NULL : made;
+	w->capacity = w->ring ? bytes : 0;
+	return w->ring;
+}
+
 static void destroy(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_destroy(&w->mutex);
 	pthread_cond_destroy(&w->changed);
 	thaw_free(w->retention.intact);
 	thaw_free(w->directory);
-	thaw_free(w->ring);
+	map_ring(w, 0);
 	thaw_free(w);
 }
 
@@ -197,6 +213,7 @@ thaw_status thaw_checkpoint_writer_create(struct thaw_checkpoint_writer **w, con
 	made->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	made->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	made->level = o->level;
+	made->buffer = o->buffer;
 	made->sink = (struct thaw_sink){.write = write_ring, .context = made};
 	made->directory = thaw_strdup(o->directory);
 	made->retention = (struct thaw_retention){.directory = made->directory,
@@ -272,16 +289,25 @@ static thaw_status write_ring(struct thaw_sink *sink, const void *bytes, size_t 
 	return THAW_OK;
 }
 
-static thaw_status make_ring(struct thaw_checkpoint_writer *w, size_t bytes)
+/* The bytes of a ring for this state. */
+static size_t ring_bytes(const struct thaw_checkpoint_writer *w)
 {
-	if (bytes <= w->capacity)
+	if (w->buffer > 0)
+		return min_size(w->size, w->buffer);
+	double free = thaw_machine_memory_room() + (double)w->capacity; /* the present ring is returned */
+	return min_size(w->size, max_size(RING_BYTES, (size_t)(free / RING_SHARE)));
+}
+
+/* The thread is idle. The error message stays that of the previous save. */
+static thaw_status make_ring(struct thaw_checkpoint_writer *w)
+{
+	if (w->size <= w->capacity)
 		return THAW_OK;
-	thaw_free(w->ring);
-	w->capacity = 0;
-	if (!(w->ring = thaw_alloc(bytes, 1)))
-		return thaw_fail_in(THAW_RESOURCE, "the checkpoint buffer");
-	w->capacity = bytes;
-	return THAW_OK;
+	size_t bytes = ring_bytes(w);
+	if (bytes <= w->capacity || map_ring(w, bytes) || map_ring(w, min_size(w->size, RING_BYTES)))
+		return THAW_OK;
+	return thaw_fail(THAW_RESOURCE, "out of memory: a buffer of %zu bytes for checkpoints: %s",
+			 min_size(w->size, RING_BYTES), w->directory);
 }
 
 thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step, const struct thaw_weights *state,
@@ -295,7 +321,7 @@ thaw_status thaw_checkpoint_begin(struct thaw_checkpoint_writer *w, int64_t step
 	w->step = step;
 	w->best = best;
 	THAW_TRY(file_size(state, &w->size));
-	THAW_TRY(make_ring(w, min_size(w->size, RING_BYTES)));
+	THAW_TRY(make_ring(w));
 	pthread_mutex_lock(&w->mutex);
 	w->given = w->taken = 0;
 	w->ended = w->abandoned = false;

@@ -9,7 +9,7 @@
 #include "thaw/memory.h"
 #include "thaw/random.h"
 
-#define CHUNK_FLOATS (INT64_C(1) << 20) /* size of a chunk, rounded to whole rows */
+#define CHUNK_FLOATS (INT64_C(1) << 18) /* size of a chunk, rounded to whole rows: stays in the cache */
 #define LINE_FLOATS  16                 /* of a cache line */
 
 /* A copy between memory and file layout, in one direction. */

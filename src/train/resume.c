@@ -59,6 +59,7 @@ static int vectors(const struct run *r)
 struct chunk {
 	struct thaw_param param; /* its data is `values` */
 	int64_t start, count;    /* range in the flat vector */
+	int64_t capacity;        /* of `values` and `file`, which the next chunk uses again */
 	float *values, *file;    /* [count] in memory layout, and in file layout */
 };
 
@@ -69,29 +70,41 @@ static void chunk_free(struct chunk *p)
 	*p = (struct chunk){0};
 }
 
-/* Allocates the chunk of tensor i that starts at float `at` of the tensor. *end: there is none. Free it in any case. */
-static thaw_status chunk_at(const struct run *r, int i, int64_t at, struct chunk *p, bool *end)
+static thaw_status chunk_reserve(struct chunk *p, int64_t count)
 {
-	const struct thaw_flat_param *t = &r->phase.params->entries[i];
-	struct thaw_param whole = param_of(r, i, r->phase.params->values + t->offset);
-	*end = !thaw_param_chunk(&whole, at, &p->param);
-	if (*end)
+	if (count <= p->capacity)
 		return THAW_OK;
-	p->start = t->offset + at;
-	p->count = thaw_shape_count(&p->param.shape);
-	p->values = p->param.data = thaw_alloc((size_t)p->count, sizeof(*p->values));
-	p->file = thaw_alloc((size_t)p->count, sizeof(*p->file));
+	chunk_free(p);
+	p->values = thaw_alloc((size_t)count, sizeof(*p->values));
+	p->file = thaw_alloc((size_t)count, sizeof(*p->file));
+	p->capacity = count;
 	return p->values && p->file ? THAW_OK : THAW_RESOURCE;
 }
 
-/* Reads vector v into the chunk: copied if every rank has it, else gathered. Collective. */
-static thaw_status fetch(const struct run *r, int v, const struct chunk *p)
+/* Moves p to the chunk of tensor i that starts at float `at` of the tensor. *end: there is none. Free p in any case. */
+static thaw_status chunk_at(const struct run *r, int i, int64_t at, struct chunk *p, bool *end)
+{
+	const struct thaw_flat_param *t = &r->phase.params->entries[i];
+	struct thaw_param whole = param_of(r, i, r->phase.params->values + t->offset), part;
+	*end = !thaw_param_chunk(&whole, at, &part);
+	if (*end)
+		return THAW_OK;
+	THAW_TRY(chunk_reserve(p, thaw_shape_count(&part.shape)));
+	p->start = t->offset + at;
+	p->count = thaw_shape_count(&part.shape);
+	p->param = part;
+	p->param.data = p->values;
+	return THAW_OK;
+}
+
+/* Reads vector v into the chunk; the parameters, which every rank has, are not copied. Collective. */
+static thaw_status fetch(const struct run *r, int v, struct chunk *p)
 {
 	const struct thaw_flat_params *params = r->phase.params;
 	if (v > 0)
 		return thaw_sharding_gather(&params->shards, r->comm, p->start, p->count, params->state[v - 1],
 					    p->values);
-	memcpy(p->values, params->values + p->start, (size_t)p->count * sizeof(float));
+	p->param.data = params->values + p->start;
 	return THAW_OK;
 }
 
@@ -108,24 +121,29 @@ static thaw_status deliver(struct run *r, int v, const struct chunk *p)
 	return THAW_OK;
 }
 
-/* Writes one tensor to the sink, which only rank 0 has. A failure to write is stored in *written and does not stop the
- * other ranks. Collective. */
-static thaw_status write_tensor(const struct run *r, int v, int i, struct thaw_sink *sink, thaw_status *written)
+static thaw_status write_chunk(const struct chunk *p, struct thaw_sink *sink)
 {
-	for (int64_t at = 0;;) {
-		struct chunk p = {0};
+	const float *from = p->param.data;
+	if (p->param.layout != THAW_LAYOUT_SAME) {
+		thaw_param_export(&p->param, p->file);
+		from = p->file;
+	}
+	return sink->write(sink, from, (size_t)p->count * sizeof(*from));
+}
+
+/* Writes one tensor to the sink, which only rank 0 has. A failure to write is stored in *written and does not stop the
+ * other ranks. p: memory for chunks. Collective. */
+static thaw_status write_tensor(const struct run *r, int v, int i, struct chunk *p, struct thaw_sink *sink,
+				thaw_status *written)
+{
+	for (int64_t at = 0;; at += p->count) {
 		bool end;
-		thaw_status status = chunk_at(r, i, at, &p, &end);
-		if (status == THAW_OK && !end)
-			status = fetch(r, v, &p);
-		if (status == THAW_OK && !end && sink && *written == THAW_OK) {
-			thaw_param_export(&p.param, p.file);
-			*written = sink->write(sink, p.file, (size_t)p.count * sizeof(*p.file));
-		}
-		at += p.count;
-		chunk_free(&p);
-		if (status != THAW_OK || end)
-			return status;
+		THAW_TRY(chunk_at(r, i, at, p, &end));
+		if (end)
+			return THAW_OK;
+		THAW_TRY(fetch(r, v, p));
+		if (sink && *written == THAW_OK)
+			*written = write_chunk(p, sink);
 	}
 }
 
@@ -191,54 +209,64 @@ static thaw_status begin_save(struct run *r, bool best, struct thaw_sink **sink)
 thaw_status run_write_checkpoint(struct run *r, bool best, thaw_status *written)
 {
 	struct thaw_sink *sink = NULL;
+	struct chunk chunk = {0};
 	thaw_status status = THAW_OK;
 	*written = r->comm->rank == 0 ? begin_save(r, best, &sink) : THAW_OK;
 	for (int v = 0; v < vectors(r) && status == THAW_OK; v++)
 		for (int i = 0; i < r->phase.params->count && status == THAW_OK; i++)
 			if (v > 0 || sink)
-				status = write_tensor(r, v, i, sink, written);
+				status = write_tensor(r, v, i, &chunk, sink, written);
+	chunk_free(&chunk);
 	if (sink)
 		*written = thaw_checkpoint_end(r->writer, status == THAW_OK ? *written : status);
 	return status;
 }
 
-/* Restores one tensor on all ranks. data: its values in file layout on rank 0, NULL on other ranks. Collective. */
-static thaw_status restore_tensor(struct run *r, int v, int i, const char *data)
+/* Restores one tensor on all ranks. data: its values in file layout on rank 0, NULL on other ranks. p: memory for
+ * chunks. Collective. */
+static thaw_status restore_tensor(struct run *r, int v, int i, struct chunk *p, const char *data)
 {
-	for (int64_t at = 0;;) {
-		struct chunk p = {0};
+	for (int64_t at = 0;; at += p->count) {
 		bool end;
-		thaw_status status = chunk_at(r, i, at, &p, &end);
-		if (status == THAW_OK && !end) {
-			if (data) {
-				memcpy(p.file, data + (size_t)at * sizeof(*p.file), (size_t)p.count * sizeof(*p.file));
-				thaw_param_import(&p.param, p.file);
-			}
-			status = deliver(r, v, &p);
+		THAW_TRY(chunk_at(r, i, at, p, &end));
+		if (end)
+			return THAW_OK;
+		if (data) {
+			memcpy(p->file, data + (size_t)at * sizeof(*p->file), (size_t)p->count * sizeof(*p->file));
+			thaw_param_import(&p->param, p->file);
 		}
-		at += p.count;
-		chunk_free(&p);
-		if (status != THAW_OK || end)
-			return status;
+		THAW_TRY(deliver(r, v, p));
 	}
+}
+
+/* The values of a tensor in the checkpoint on rank 0; NULL on other ranks. */
+static thaw_status find_values(const struct run *r, const struct thaw_weights *w, int v, int i, const char **data)
+{
+	*data = NULL;
+	if (r->comm->rank != 0)
+		return THAW_OK;
+	char *name = tensor_name(r, v, i);
+	if (!name)
+		return THAW_RESOURCE;
+	*data = thaw_weights_find(w, name)->data;
+	thaw_free(name);
+	return THAW_OK;
 }
 
 /* w: read and checked by run_find_checkpoint on rank 0, ignored on other ranks. Collective. */
 static thaw_status restore_state(struct run *r, const struct thaw_weights *w)
 {
-	for (int v = 0; v < vectors(r); v++)
-		for (int i = 0; i < r->phase.params->count; i++) {
-			const char *data = NULL;
-			if (r->comm->rank == 0) {
-				char *name = tensor_name(r, v, i);
-				if (!name)
-					return THAW_RESOURCE;
-				data = thaw_weights_find(w, name)->data;
-				thaw_free(name);
-			}
-			THAW_TRY(restore_tensor(r, v, i, data));
+	struct chunk chunk = {0};
+	thaw_status status = THAW_OK;
+	for (int v = 0; v < vectors(r) && status == THAW_OK; v++)
+		for (int i = 0; i < r->phase.params->count && status == THAW_OK; i++) {
+			const char *data;
+			status = find_values(r, w, v, i, &data);
+			if (status == THAW_OK)
+				status = restore_tensor(r, v, i, &chunk, data);
 		}
-	return THAW_OK;
+	chunk_free(&chunk);
+	return status;
 }
 
 /* Another build may round differently: a resumed run then is not the one that was never interrupted. */

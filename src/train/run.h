@@ -85,6 +85,14 @@ struct run_saving {
 	double removal_logged; /* time of thaw_clock; 0: never */
 };
 
+/* What the training of this process has waited for its checkpoints; the thread that writes them is not in it. */
+struct run_waits {
+	int count;
+	double seconds, longest;
+	double processor; /* processor time of the training's thread on rank 0: without other programs and the network
+			   */
+};
+
 /* What the current phase trains with. Created by run_enter_phase and released by run_close_phase (phase.c), except that
  * steps write the contents of `gradient` and `non_finite`. */
 struct run_phase {
@@ -168,8 +176,9 @@ struct run {
 	double started;         /* when the run would have started, had it never been interrupted */
 	double entered;         /* when this process started training */
 	double last_checkpoint; /* last save */
-	double shown;           /* last progress callback */
-	int64_t first_step;     /* total_steps when this process started training */
+	struct run_waits waits;
+	double shown;       /* last progress callback */
+	int64_t first_step; /* total_steps when this process started training */
 
 	/* Rank 0 only; run_directory_open and run_directory_close (directory.c). */
 	struct thaw_lock *lock;

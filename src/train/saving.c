@@ -18,13 +18,22 @@ void run_report_save_cost(const struct run *r, double seconds)
 		r->callbacks->save_cost(r->callbacks->context, seconds + bytes / SLOW_DISK);
 }
 
+static void note_wait(struct run_waits *w, double seconds, double processor)
+{
+	w->count++;
+	w->seconds += seconds;
+	w->processor += processor;
+	w->longest = max_double(w->longest, seconds);
+}
+
 thaw_status run_save(struct run *r, bool best)
 {
 	thaw_status written;
-	double start = r->last_checkpoint = thaw_clock();
+	double start = r->last_checkpoint = thaw_clock(), used = thaw_clock_thread();
 	THAW_TRY(run_compare_weights(r));
 	THAW_TRY(run_contents_save(r));
 	THAW_TRY(run_write_checkpoint(r, best, &written));
+	note_wait(&r->waits, thaw_clock() - start, thaw_clock_thread() - used);
 	run_report_save_cost(r, thaw_clock() - start);
 	if (written != THAW_OK)
 		run_note_unsaved(r, written);

@@ -158,8 +158,8 @@ static const char *metrics_text(const struct thaw_dataset *d, const json_t *metr
 		snprintf(text, size, "%s mAP %.2f%%, F1 %.2f%%", kind, 100.0 * number(metrics, "map"),
 			 100.0 * number(metrics, "macro_f1"));
 	else if (d->task == THAW_TASK_GRADE)
-		snprintf(text, size, "%s accuracy %.2f%%, MAE %.3f, kappa %.4f", kind, 100.0 * number(metrics, "accuracy"),
-			 number(metrics, "mae"), number(metrics, "kappa"));
+		snprintf(text, size, "%s accuracy %.2f%%, MAE %.3f, kappa %.4f", kind,
+			 100.0 * number(metrics, "accuracy"), number(metrics, "mae"), number(metrics, "kappa"));
 	else
 		snprintf(text, size, "%s R2 %.4f", kind, number(metrics, "r2"));
 	return text;
@@ -176,8 +176,8 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 	if (run_epoch_damaged(r) > 0)
 		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
 	run_log(r, "%s epoch %d/%d: loss %.4f%s%s%s%s", run_phase_options(r)->name, (int)r->at.epoch + 1,
-		(int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss), training, *test ? ", " : "", test,
-		damaged);
+		(int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss), training, *test ? ", " : "",
+		test, damaged);
 }
 
 /* Evaluates and records the best result so far. *best: this evaluation is the best. */
@@ -249,6 +249,13 @@ static bool add_data(const struct run *r, json_t *summary)
 		       thaw_found_json(thaw_dataset_place(r->options.data, &r->options.manifest), parts, 3)) == 0;
 }
 
+static bool add_saves(const struct run_waits *w, json_t *summary)
+{
+	return json_object_set_new(summary, "saves",
+				   json_pack("{s:i, s:f, s:f, s:f}", "count", w->count, "seconds", w->seconds,
+					     "longest", w->longest, "processor_seconds", w->processor)) == 0;
+}
+
 /* metrics: of the last word; validation: of the last epoch where that was another split, else NULL. */
 static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 {
@@ -263,7 +270,7 @@ static json_t *summarise(struct run *r, json_t *metrics, json_t *validation)
 	if (summary &&
 	    (json_object_update_missing(summary, metrics) != 0 || run_plan_add_result(r, summary) != THAW_OK ||
 	     (validation && json_object_set(summary, "validation", validation) != 0) || !add_data(r, summary) ||
-	     !run_contents_add_result(r, summary) ||
+	     !add_saves(&r->waits, summary) || !run_contents_add_result(r, summary) ||
 	     thaw_warn_result(summary, r->train.task == THAW_TASK_CLASS ? (int)r->model->classes : 0, r->first_loss,
 			      r->last_loss) != THAW_OK)) {
 		json_decref(summary);
@@ -277,7 +284,8 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 	char text[LINE_BYTES];
 	json_t *final = r->final_metrics;
 	if (final)
-		run_log(r, "%s (%s)", metrics_text(&r->final_test, final, text, sizeof(text)), r->final_test.found->from);
+		run_log(r, "%s (%s)", metrics_text(&r->final_test, final, text, sizeof(text)),
+			r->final_test.found->from);
 	THAW_TRY(run_contents_finish(r));
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
 	thaw_status status = run_directory_finish(r, *summary);

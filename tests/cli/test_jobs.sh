@@ -27,7 +27,12 @@ done
 stand_in scontrol <<'END'
 case "$1" in
 show) cat job ;;
-requeue) [ ! -e refused ] || { echo "Job requeue not permitted" >&2; exit 1; }; echo "$*" >>requeued ;;
+requeue)
+	[ ! -e refused ] || { echo "Job requeue not permitted" >&2; exit 1; }
+	echo "$*" >>requeued
+	sed -i 's/Restarts=0/Restarts=1/; s/RUNNING/PENDING/' job
+	[ ! -e ends ] || kill "-$(cat ends)" $$ # Slurm ends the processes of the job, this one too
+	;;
 esac
 END
 # A program that exits with 75, or $AFTER_USR1, on USR1, and otherwise with $CODE.
@@ -51,7 +56,7 @@ END
 	local field
 	for field; do sed -i "s/\b${field%%=*}=[^ ]*/$field/" job; done
 }
-clean() { rm -f launched requeued ran refused; job; }
+clean() { rm -f launched requeued ran refused ends; job; }
 # signalled NAME...: sends signals to the Slurm script while the program runs
 signalled() {
 	bash "$jobs/slurm.sbatch" >out 2>err &
@@ -105,6 +110,13 @@ for LAUNCH in srun mpirun; do
 	signalled USR1
 	check "slurm, $LAUNCH: requeueing is refused: why, and what to do" \
 		exits 75 "saved, but the job cannot be put back into the queue: Job requeue not permitted: submit it again to continue"
+	for signal in TERM KILL; do
+		clean
+		echo $signal >ends
+		signalled USR1
+		check "slurm, $LAUNCH: requeueing ends scontrol itself by $signal: the log says that the job is requeued" \
+			eval 'exits 75 && requeued && out_has "saved; the job is back in the queue"'
+	done
 	clean
 	CODE=65 run bash "$jobs/slurm.sbatch"
 	check "slurm, $LAUNCH: a failed job is not requeued" eval 'exits 65 && [ ! -e requeued ]'

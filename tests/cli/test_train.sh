@@ -107,6 +107,8 @@ done
 run "$thaw" eval --model run --data data --json
 check "eval counts each test image once" reports images=22
 check "eval agrees with the training" test "$(member top1)" = "$trained_top1"
+check "the result says what the training waited for checkpoints" eval \
+	'tr -d "\n " <run/result.json | grep -qE "\"saves\":\{\"count\":[1-9][0-9]*,\"seconds\":[0-9.e-]+,\"longest\":[0-9.e-]+,\"processor_seconds\":"'
 cp out one.json
 run mpirun -n 3 "$thaw" eval --model run --data data --json
 check "eval on three ranks has the same result" same_bytes out one.json

@@ -125,10 +125,14 @@ node_failure() {
 	check "$LAUNCH: node failure: resumes" test "$(state)" = RUNNING
 }
 
+# The daemon still answers, so that the node returns by itself at once. Slurm holds a job that it starts while processes
+# of the previous start are ending ("Duplicate jobid"): none is started before.
 node_set_down() {
+	scontrol update PartitionName=plain State=DOWN
 	scontrol update NodeName="$(hostname -s)" State=DOWN Reason=test
-	check "$LAUNCH: node set down: no process is left" wait_until 60 '[ -z "$(members)" ]'
+	check "$LAUNCH: node set down: no process is left" wait_until 60 '[ -z "$(members)" ] && [ "$(state)" = PENDING ]'
 	scontrol update NodeName="$(hostname -s)" State=RESUME 2>/dev/null # unless it has returned by itself
+	scontrol update PartitionName=plain State=UP
 	goes_on
 	check "$LAUNCH: node set down: resumes" test "$(state)" = RUNNING
 }

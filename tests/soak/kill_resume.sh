@@ -1,7 +1,7 @@
 #!/bin/bash
 # Runs are interrupted at random moments, also while they start and save, and resumed on 1, 2, 3, 4 or 8 ranks until they
-# are done. Each must end with the weights and metrics of an uninterrupted run. After each interruption, all processes
-# must end within 30 s, and in the end no temporary file may be left.
+# are done. Each must end with the weights and metrics of an uninterrupted run. After each interruption, all ranks must
+# end within 30 s, and in the end no temporary file may be left. An mpirun that stays is counted separately.
 # Usage: kill_resume.sh BUILD EVENT=COUNT...
 #   rank-KILL                 SIGKILL to a rank
 #   rank-STOP                 SIGSTOP to a rank, for ever
@@ -39,10 +39,11 @@ cleanup() {
 	[ -n "${KEEP_WORK:-}" ] || [ "$failed" -ne 0 ] || rm -rf "$work"
 }
 trap cleanup EXIT
-declare -A left=() happened=() worst=() total=() unsaved=() faults=()
+declare -A left=() happened=() worst=() total=() unsaved=() faults=() hung=()
 for argument in "${@:2}"; do
 	event=${argument%=*}
 	left[$event]=${argument#*=} happened[$event]=0 worst[$event]=0 total[$event]=0 unsaved[$event]=0 faults[$event]=0
+	hung[$event]=0
 done
 events=("${!left[@]}")
 
@@ -126,9 +127,9 @@ await_end() {
 	[ "$event" != rank-PAUSE ] || end=$((SECONDS + PATIENCE))
 	while any_rank && [ $SECONDS -lt $end ]; do sleep 0.02; done
 	took=$(($(milliseconds) - since))
-	! any_rank || stays ranks
+	! any_rank || ranks_stay
 	while must_end && [ $SECONDS -lt $end ]; do sleep 0.1; done
-	! must_end || stays "mpirun or its daemons"
+	! must_end || launcher_stays
 	kill_members
 	wait "$launcher"
 	code=$?
@@ -145,15 +146,22 @@ must_end() {
 	*) [ -n "$(members)" ] ;;
 	esac
 }
-# stays WHAT: a fault, unless a rank was stopped between the end of MPI and its own: then only mpirun waits for it.
-stays() {
+# A fault, unless a rank was stopped between the end of MPI and its own: then only mpirun waits for it.
+ranks_stay() {
 	if [ "$event" = rank-STOP ] && [ -e "$run/result.json" ]; then
 		echo "# start $starts: a rank was stopped when the run was done"
 		took=0
 		return
 	fi
 	ps -o pid,stat,etimes,args -p "$(members | paste -sd,)" >>"$work/log"
-	fault "$1 stay for $GONE s"
+	fault "ranks stay for $GONE s"
+}
+# All ranks have ended, and mpirun does not notice: it may wait for ever for a rank that was killed while it connected.
+launcher_stays() {
+	[[ $event != rank-STOP || ! -e $run/result.json ]] || return
+	[ "$event" != link-keepalive ] || fault "mpirun stays for $GONE s"
+	hung[$event]=$((hung[$event] + 1))
+	echo "# start $starts, $event on $size ranks: mpirun or its daemons stay for $GONE s after all ranks: $(head -n 1 "$work/log")"
 }
 
 # None of the events may make the run refuse to continue. MPI may fail to start within its limit: exit code 71.
@@ -168,6 +176,12 @@ judge() {
 		echo "=== start $starts: $size ranks, $event, exit code $code, step $step"
 		cat "$work/log"
 	} >>"$work/log.all"
+}
+
+# Whether mpirun has not started: on hosts whose link has been up again for a moment only.
+not_started() {
+	grep -q "ORTE was unable to reliably start one or more daemons" "$work/log" &&
+		echo "# start $starts: mpirun did not reach all hosts"
 }
 
 # One job from start to end.
@@ -186,7 +200,7 @@ start() {
 		kill_members
 		wait "$launcher"
 		code=$?
-		[ $code -eq 0 ] || fault "exit code $code without an event"
+		[ $code -eq 0 ] || not_started || fault "exit code $code without an event"
 	fi
 	[ -z "${host:-}" ] || link "$host" up
 	host=
@@ -211,11 +225,11 @@ one_run() {
 
 table() {
 	local mean
-	echo "# event        times  during a save  mean to exit (s)  worst (s)  faults"
+	echo "# event        times  during a save  mean to exit (s)  worst (s)  faults  mpirun hangs"
 	for event in $(printf '%s\n' "${events[@]}" | sort); do
 		mean=$((happened[$event] > 0 ? total[$event] / happened[$event] : 0))
-		printf '# %-12s %5d %14d %17s %10s %7d\n' "$event" "${happened[$event]}" "${unsaved[$event]}" \
-			"$(seconds $mean)" "$(seconds "${worst[$event]}")" "${faults[$event]}"
+		printf '# %-12s %5d %14d %17s %10s %7d %13d\n' "$event" "${happened[$event]}" "${unsaved[$event]}" \
+			"$(seconds $mean)" "$(seconds "${worst[$event]}")" "${faults[$event]}" "${hung[$event]}"
 	done
 	echo "# $runs runs, $starts starts, $SECONDS s"
 }

@@ -22,15 +22,15 @@ check() { # check NAME CONDITION...
 # idx NAME KIND HEADER BYTES COUNT: the first COUNT items, of BYTES each, of one of the dataset's files, with a new header
 idx() {
 	{
-		printf '%b' "\\0\\0\\010\\00$2\\0\\0\\0\\0$(printf %03o "$5")"
+		printf '%b' "\\0\\0\\010\\00$2\\0\\0$(printf '\\0%03o\\0%03o' $(($5 / 256)) $(($5 % 256)))"
 		gzip -dc "$source/$1-ubyte.gz" | tail -c +9 | head -c $(($3 + $4 * $5))
 	} | gzip >"$work/data/$1-ubyte.gz"
 }
-# 240 training and 60 test images: a run of 60 steps takes about two seconds.
+# make_data [COUNT]: training images [240], and 60 test images. A run of 60 steps takes about two seconds.
 make_data() {
 	mkdir "$work/data"
-	idx train-images-idx3 3 8 784 240
-	idx train-labels-idx1 1 0 1 240
+	idx train-images-idx3 3 8 784 "${1:-240}"
+	idx train-labels-idx1 1 0 1 "${1:-240}"
 	idx t10k-images-idx3 3 8 784 60
 	idx t10k-labels-idx1 1 0 1 60
 }

@@ -63,12 +63,13 @@ static void a_checkpoint_is_read_back(void **state)
 	assert_int_equal(thaw_checkpoint_writer_close(NULL), THAW_OK);
 }
 
-/* A state larger than the writer's buffer; an abandoned one leaves no file and does not affect the next. */
-static void a_state_may_be_larger_than_the_buffer(void **state)
+/* A state larger than the writer's buffer; an abandoned one leaves no file and does not affect the next. buffer: of the
+ * options. */
+static void write_large_state(const struct scratch *s, int64_t n, size_t buffer)
 {
-	const struct scratch *s = *state;
-	const int64_t n = INT64_C(17) << 20; /* floats: 68 MiB */
-	struct thaw_checkpoint_writer *w = writer(s, 2);
+	const struct thaw_checkpoint_options o = {.directory = s->path, .keep_last = 2, .level = 1, .buffer = buffer};
+	struct thaw_checkpoint_writer *w;
+	assert_int_equal(thaw_checkpoint_writer_create(&w, &o), THAW_OK);
 	struct sample *sample = sample_make(5, n);
 	struct thaw_sink *sink = NULL;
 	assert_int_equal(thaw_checkpoint_save(w, 5, &sample->weights, false), THAW_OK);
@@ -86,6 +87,18 @@ static void a_state_may_be_larger_than_the_buffer(void **state)
 	thaw_weights_free(&read);
 	sample_free(sample);
 	assert_int_equal(thaw_checkpoint_writer_close(w), THAW_OK);
+}
+
+static void a_state_may_be_larger_than_the_buffer(void **state)
+{
+	write_large_state(*state, INT64_C(17) << 20, (size_t)64 << 20);
+	write_large_state(*state, 100000, 1);
+	write_large_state(*state, 100000, 4097);
+}
+
+static void a_state_may_fit_into_the_buffer(void **state)
+{
+	write_large_state(*state, INT64_C(17) << 20, 0);
 }
 
 /* The file can be read by any zstd decoder and then any safetensors reader. */
@@ -476,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_scratch(a_checkpoint_is_read_back),
 		in_scratch(a_state_may_be_larger_than_the_buffer),
+		in_scratch(a_state_may_fit_into_the_buffer),
 		in_scratch(zstd_and_any_safetensors_reader_read_it),
 		in_scratch(truncated_files_are_refused),
 		in_scratch(flipped_bits_never_change_values),
