@@ -10,9 +10,9 @@
 
 #include "src/model/metadata.h"
 #include "src/train/batches.h"
-#include "src/train/step_size.h"
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
+#include "thaw/sizes.h"
 
 static void texts(void **state)
 {
