@@ -21,8 +21,8 @@ enum thaw_sizes_mode {
 /* --size of a training. */
 struct thaw_sizes {
 	enum thaw_sizes_mode mode;
-	/* The first and the last; equal if fixed; those of the largest and smallest image if native. Sides are 0 if no
-	 * size was given. */
+	/* The first and the last; equal if fixed; squares of the smallest and largest side if native. Sides are 0 if
+	 * no size was given. */
 	struct thaw_size from, to;
 	int stride;                /* by which sides differ: that of the network */
 	struct thaw_native native; /* zero unless native */

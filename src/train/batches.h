@@ -11,6 +11,8 @@ struct thaw_own_sizes {
 	struct thaw_native limits;
 	int lanes, first_lane, lane_count;
 	struct thaw_size **of;              /* [lane_count][images of the lane] */
+	struct thaw_size **distinct;        /* [lane_count][distinct_count]: the different ones, in ascending order */
+	int64_t *distinct_count;            /* [lane_count] */
 	struct thaw_size smallest, largest; /* by area; 0: no images */
 };
 

@@ -170,6 +170,26 @@ static void batches_of_one_size(void **state)
 		}
 }
 
+/* The limits of a network may be wide: memory depends on the images, not on them. */
+static void wide_limits(void **state)
+{
+	(void)state;
+	const struct thaw_dataset d = {.count = IMAGES, .read = read_blank};
+	const struct thaw_native limits = {1, 1, THAW_MAX_SIDE};
+	struct thaw_own_sizes sizes;
+	int64_t order[IMAGES], first[IMAGES + 1];
+	assert_int_equal(thaw_own_sizes_read(&sizes, &d, &limits, 1, 0, 1), THAW_OK);
+	assert_int_equal(sizes.distinct_count[0], 7); /* six, and that of the damaged image */
+	assert_true(sizes.largest.height == 12 && sizes.largest.width == 16);
+	assert_true(sizes.smallest.height == 1 && sizes.smallest.width == 1);
+	thaw_lane_order(IMAGES, 1, 0, 5, 0, order);
+	assert_int_equal(thaw_batches_arrange(&sizes, order, IMAGES, 0, 100, NULL, first), THAW_OK);
+	assert_int_equal(thaw_batches_count(&sizes, IMAGES, 0, 100), 7);
+	assert_int_equal(first[7], IMAGES);
+	assert_int_equal(order[0], 11); /* incomplete batches are in the order of their sizes */
+	thaw_own_sizes_release(&sizes);
+}
+
 static void batches_without_own_sizes(void **state)
 {
 	(void)state;
@@ -293,6 +313,7 @@ int main(void)
 		cmocka_unit_test(growth),
 		cmocka_unit_test(own_sizes),
 		cmocka_unit_test(batches_of_one_size),
+		cmocka_unit_test(wide_limits),
 		cmocka_unit_test(batches_without_own_sizes),
 		cmocka_unit_test(transforms_to_other_shapes),
 		cmocka_unit_test(native_transform),
