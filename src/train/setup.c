@@ -232,10 +232,11 @@ static thaw_status open_here(struct run *r)
 	THAW_TRY(open_model(r));
 	set_phases(r);
 	for (int i = 0; i < r->phase_count; i++) {
-		THAW_TRY(run_unfreeze(r, i, true));
+		THAW_TRY(run_unfreeze(r, i, false));
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
+		THAW_TRY(run_unfreeze(r, i, true));
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	thaw_graph_batch_statistics(r->model->graph, false);
