@@ -8,7 +8,7 @@
 
 #define MAX_FILE_BYTES ((size_t)1 << 30)
 
-/* Reads an image file into input (size,size,3) as the network expects it. */
+/* Reads an image file into input (height,width,3) as the network expects it. */
 static thaw_status read_image(const char *path, const struct thaw_preprocess *preprocess, float *input)
 {
 	void *bytes;
@@ -51,7 +51,8 @@ static thaw_status predict(const char *spec, int count, char **paths)
 	if (status == THAW_OK)
 		status = thaw_graph_lower(&graph, model->graph);
 	if (status == THAW_OK) {
-		const struct thaw_shape image = thaw_shape_of(1, model->preprocess.size, model->preprocess.size, 3);
+		const struct thaw_size size = model->preprocess.size;
+		const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 		status = thaw_executor_create(&executor, graph, &image, THAW_WHOLE, false);
 	}
 	if (status == THAW_OK && !(probability = thaw_alloc((size_t)model->classes, sizeof(*probability))))

@@ -15,31 +15,11 @@ struct thaw_size {
 	int height, width;
 };
 
-static inline struct thaw_size thaw_square(int side)
-{
-	return (struct thaw_size){side, side};
-}
-
-static inline bool thaw_size_equal(struct thaw_size a, struct thaw_size b)
-{
-	return a.height == b.height && a.width == b.width;
-}
-
-static inline int thaw_size_shorter(struct thaw_size s)
-{
-	return s.height < s.width ? s.height : s.width;
-}
-
-static inline int thaw_size_longer(struct thaw_size s)
-{
-	return s.height > s.width ? s.height : s.width;
-}
-
-/* Floats of an input of this size. */
-static inline size_t thaw_size_floats(struct thaw_size s)
-{
-	return (size_t)s.height * (size_t)s.width * 3;
-}
+struct thaw_size thaw_square(int side);
+bool thaw_size_equal(struct thaw_size a, struct thaw_size b);
+int thaw_size_shorter(struct thaw_size s); /* the shorter side */
+int thaw_size_longer(struct thaw_size s);
+size_t thaw_size_floats(struct thaw_size s); /* of an input of this size, with 3 channels */
 
 #define THAW_SIZE_TEXT 24 /* bytes for thaw_size_text */
 
@@ -65,6 +45,12 @@ enum thaw_centre {
 
 enum thaw_channels { THAW_RGB, THAW_BGR };
 
+/* Sizes of images that have their own size and aspect ratio: sides are multiples of `stride`, from `smallest` up to
+ * `largest`. */
+struct thaw_native {
+	int stride, smallest, largest;
+};
+
 /* The preprocessing that a network expects. All zero in a member from `mode` on is torchvision's. */
 struct thaw_preprocess {
 	struct thaw_size size; /* of the input, in pixels */
@@ -75,11 +61,8 @@ struct thaw_preprocess {
 	enum thaw_resize_mode mode;
 	enum thaw_centre centre;
 	enum thaw_channels channels; /* order in the network's input */
-	/* Not 0: each image has its own size and aspect ratio, with sides that are multiples of `stride`, from
-	 * `smallest` up to `largest`. `size` is then for what needs a single size, such as an ONNX export. */
-	struct thaw_native {
-		int stride, smallest, largest;
-	} native;
+	/* Not zero: each image has its own size. `size` is then for what needs a single one, such as an ONNX export. */
+	struct thaw_native native;
 };
 
 /* The same preprocessing for another input size; `resize` is scaled in proportion. A size of 0: unchanged. */

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/train/step_size.h"
+#include "thaw/sizes.h"
 
 /* Whether the text would be accepted for a network of this size; that of the network may be larger. */
 static thaw_status check(const struct thaw_preprocess_override *o)

@@ -12,11 +12,11 @@
 #include "src/cli/inspect_data.h"
 #include "src/cli/result.h"
 #include "src/cli/wrap.h"
-#include "src/train/step_size.h"
 #include "thaw/checkpoint.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
+#include "thaw/sizes.h"
 #include "thaw/train.h"
 
 #define CHECKPOINT_SUFFIX ".safetensors.zst"

@@ -3,7 +3,7 @@
 #include "src/base/try.h"
 #include "src/cli/image_options.h"
 #include "src/cli/log.h"
-#include "src/train/step_size.h"
+#include "thaw/sizes.h"
 #include "thaw/train.h"
 
 static thaw_status load(const struct session *session, struct thaw_model **model, const struct network_choice *choice,

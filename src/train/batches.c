@@ -1,5 +1,6 @@
 #include "src/train/batches.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
@@ -9,9 +10,15 @@
 
 void thaw_own_sizes_release(struct thaw_own_sizes *s)
 {
-	for (int i = 0; s->of && i < s->lane_count; i++)
-		thaw_free(s->of[i]);
+	for (int i = 0; i < s->lane_count; i++) {
+		if (s->of)
+			thaw_free(s->of[i]);
+		if (s->distinct)
+			thaw_free(s->distinct[i]);
+	}
 	thaw_free(s->of);
+	thaw_free(s->distinct);
+	thaw_free(s->distinct_count);
 	*s = (struct thaw_own_sizes){0};
 }
 
@@ -37,6 +44,28 @@ static int64_t area(struct thaw_size s)
 	return (int64_t)s.height * s.width;
 }
 
+static int by_sides(const void *a, const void *b)
+{
+	const struct thaw_size *x = a, *y = b;
+	return x->height != y->height ? x->height - y->height : x->width - y->width;
+}
+
+/* The different sizes of the images of a lane. */
+static thaw_status find_distinct(struct thaw_own_sizes *s, int own, int64_t images)
+{
+	struct thaw_size *sorted = thaw_alloc((size_t)images, sizeof(*sorted));
+	s->distinct[own] = sorted;
+	if (!sorted)
+		return THAW_RESOURCE;
+	if (images > 0)
+		memcpy(sorted, s->of[own], (size_t)images * sizeof(*sorted));
+	qsort(sorted, (size_t)images, sizeof(*sorted), by_sides);
+	for (int64_t k = 0; k < images; k++)
+		if (k == 0 || !thaw_size_equal(sorted[k], sorted[s->distinct_count[own] - 1]))
+			sorted[s->distinct_count[own]++] = sorted[k];
+	return THAW_OK;
+}
+
 static thaw_status read_lane(struct thaw_own_sizes *s, const struct thaw_dataset *d, int lane)
 {
 	int64_t images = thaw_lane_count(d->count, s->lanes, lane);
@@ -51,7 +80,7 @@ static thaw_status read_lane(struct thaw_own_sizes *s, const struct thaw_dataset
 		if (area(s->smallest) == 0 || area(of[k]) < area(s->smallest))
 			s->smallest = of[k];
 	}
-	return THAW_OK;
+	return find_distinct(s, lane - s->first_lane, images);
 }
 
 thaw_status thaw_own_sizes_read(struct thaw_own_sizes *s, const struct thaw_dataset *d,
@@ -60,7 +89,9 @@ thaw_status thaw_own_sizes_read(struct thaw_own_sizes *s, const struct thaw_data
 	*s = (struct thaw_own_sizes){
 		.limits = *limits, .lanes = lanes, .first_lane = first_lane, .lane_count = end_lane - first_lane};
 	s->of = thaw_alloc((size_t)s->lane_count, sizeof(*s->of));
-	if (!s->of)
+	s->distinct = thaw_alloc((size_t)s->lane_count, sizeof(*s->distinct));
+	s->distinct_count = thaw_alloc((size_t)s->lane_count, sizeof(*s->distinct_count));
+	if (!s->of || !s->distinct || !s->distinct_count)
 		return THAW_RESOURCE;
 	for (int lane = first_lane; lane < end_lane; lane++)
 		THAW_TRY(read_lane(s, d, lane));
@@ -72,26 +103,33 @@ struct bucket {
 	int64_t head, tail, count;
 };
 
-/* One bucket for each size that the limits allow. */
+/* One bucket for each size of a lane. */
 struct buckets {
-	struct thaw_native limits;
-	int columns, total;
+	const struct thaw_size *sizes; /* [total], in ascending order */
+	int64_t total;
 	struct bucket *bucket; /* [total] */
 };
 
-static thaw_status buckets_create(struct buckets *b, const struct thaw_native *limits)
+static thaw_status buckets_create(struct buckets *b, const struct thaw_own_sizes *s, int lane)
 {
-	b->limits = *limits;
-	b->columns = (limits->largest - limits->smallest) / limits->stride + 1;
-	b->total = b->columns * b->columns;
+	b->sizes = s->distinct[lane - s->first_lane];
+	b->total = s->distinct_count[lane - s->first_lane];
 	b->bucket = thaw_alloc((size_t)b->total, sizeof(*b->bucket));
 	return b->bucket ? THAW_OK : THAW_RESOURCE;
 }
 
-static struct bucket *bucket_of(const struct buckets *b, struct thaw_size s)
+/* The size is one of them. */
+static struct bucket *bucket_of(const struct buckets *b, struct thaw_size size)
 {
-	int row = (s.height - b->limits.smallest) / b->limits.stride;
-	return &b->bucket[row * b->columns + (s.width - b->limits.smallest) / b->limits.stride];
+	int64_t first = 0, last = b->total - 1;
+	while (first < last) {
+		int64_t middle = (first + last) / 2;
+		if (by_sides(&b->sizes[middle], &size) < 0)
+			first = middle + 1;
+		else
+			last = middle;
+	}
+	return &b->bucket[first];
 }
 
 /* As thaw_batches_count, with own sizes. */
@@ -99,7 +137,7 @@ static int64_t count_batches(const struct thaw_own_sizes *s, int64_t images, int
 {
 	struct buckets b = {0};
 	int64_t batches = 0;
-	if (buckets_create(&b, &s->limits) != THAW_OK)
+	if (buckets_create(&b, s, lane) != THAW_OK)
 		return -1;
 	for (int64_t k = 0; k < images; k++) {
 		struct bucket *to = bucket_of(&b, s->of[lane - s->first_lane][k]);
@@ -143,7 +181,7 @@ static void fill_arrangement(struct arrangement *p, const struct thaw_own_sizes 
 		if (to->count == batch)
 			finish_batch(p, to);
 	}
-	for (int k = 0; k < b->total; k++)
+	for (int64_t k = 0; k < b->total; k++)
 		if (b->bucket[k].count > 0)
 			finish_batch(p, &b->bucket[k]);
 }
@@ -178,7 +216,7 @@ static thaw_status arrange_by_size(const struct thaw_own_sizes *s, int64_t *orde
 	int64_t *which = thaw_alloc(n, sizeof(*which)), *samples = thaw_alloc(n, sizeof(*samples));
 	thaw_status status = p.next && p.from && p.members && which && samples ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = buckets_create(&b, &s->limits);
+		status = buckets_create(&b, s, lane);
 	if (status == THAW_OK) {
 		fill_arrangement(&p, s, &b, order, images, lane, batch);
 		write_arrangement(&p, shuffle, which, samples, order, images, first);
@@ -195,9 +233,8 @@ static thaw_status arrange_by_size(const struct thaw_own_sizes *s, int64_t *orde
 thaw_status thaw_batches_arrange(const struct thaw_own_sizes *s, int64_t *order, int64_t images, int lane,
 				 int64_t batch, struct thaw_random *shuffle, int64_t *first)
 {
-	if (thaw_own_sizes_known(s))
-		return images > 0 ? arrange_by_size(s, order, images, lane, batch, shuffle, first)
-				  : (first[0] = 0, THAW_OK);
+	if (thaw_own_sizes_known(s) && images > 0)
+		return arrange_by_size(s, order, images, lane, batch, shuffle, first);
 	for (int64_t k = 0, all = thaw_batches_count(s, images, lane, batch); k <= all; k++)
 		first[k] = min_int64(k * batch, images);
 	return THAW_OK;

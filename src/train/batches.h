@@ -11,6 +11,8 @@ struct thaw_own_sizes {
 	struct thaw_native limits;
 	int lanes, first_lane, lane_count;
 	struct thaw_size **of;              /* [lane_count][images of the lane] */
+	struct thaw_size **distinct;        /* [lane_count][distinct_count]: the different ones, in ascending order */
+	int64_t *distinct_count;            /* [lane_count] */
 	struct thaw_size smallest, largest; /* by area; 0: no images */
 };
 
@@ -39,6 +41,6 @@ int64_t thaw_batches_count(const struct thaw_own_sizes *sizes, int64_t images, i
  * orders the batches, so that small ones are not at the end; NULL: keeps the order in which they are complete.
  * first[thaw_batches_count + 1]. Fails only if out of memory. */
 thaw_status thaw_batches_arrange(const struct thaw_own_sizes *sizes, int64_t *order, int64_t images, int lane,
-			      int64_t batch, struct thaw_random *shuffle, int64_t *first);
+				 int64_t batch, struct thaw_random *shuffle, int64_t *first);
 
 #endif

@@ -28,13 +28,12 @@ bool run_trains_native(const struct run *r)
 	return r->sizes.mode == THAW_SIZES_NATIVE;
 }
 
-/* A view without augmentation has the size of the evaluation. */
 static struct thaw_size choose_size(const struct run *r, const struct thaw_feature_request *request, int64_t step)
 {
 	if (run_trains_native(r))
 		return request->count > 0 ? thaw_own_size(&r->train_sizes, request->lane, request->samples[0])
 					  : thaw_square(r->train_sizes.limits.smallest);
-	if (!request->augment)
+	if (run_phase_options(r)->fixres)
 		return r->preprocess.size;
 	struct thaw_step_place place = {.seed = request->seed,
 					.epoch = r->at.epoch,

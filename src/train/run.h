@@ -20,12 +20,12 @@
 #include "src/train/node_weights.h"
 #include "src/train/objective.h"
 #include "src/train/overlap.h"
-#include "src/train/step_size.h"
 #include "src/train/undo.h"
 #include "thaw/allreduce.h"
 #include "thaw/checkpoint.h"
 #include "thaw/lanes.h"
 #include "thaw/shards.h"
+#include "thaw/sizes.h"
 #include "thaw/train.h"
 
 /* Slots of the all-reduce: numbers that are summed over lanes with the gradients. Counts are exact below 2^24. */

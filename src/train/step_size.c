@@ -1,4 +1,4 @@
-#include "src/train/step_size.h"
+#include "thaw/sizes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@ static thaw_status run(const char *from, const char *to)
 	enum { OPEN_SIZE = 224 };
 	struct thaw_onnx_file *file;
 	struct thaw_onnx_network net;
-	const struct thaw_onnx_import_options options = {.size = OPEN_SIZE};
+	const struct thaw_onnx_import_options options = {.height = OPEN_SIZE, .width = OPEN_SIZE};
 	THAW_TRY(thaw_onnx_file_open(&file, from));
 	thaw_status status = thaw_onnx_import(&net, file, &options);
 	thaw_onnx_file_close(file);

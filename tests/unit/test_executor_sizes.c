@@ -9,11 +9,11 @@
 
 #include <cmocka.h>
 
-#include "src/train/step_size.h"
 #include "thaw/executor.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/random.h"
+#include "thaw/sizes.h"
 
 enum { BATCH = 2, CLASSES = 5 };
 

@@ -1,5 +1,6 @@
 /* Sizes of inputs: texts, the size of a step, batches of images of one size, transforms to sizes that are not square.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +11,9 @@
 
 #include "src/model/metadata.h"
 #include "src/train/batches.h"
-#include "src/train/step_size.h"
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
+#include "thaw/sizes.h"
 
 static void texts(void **state)
 {
@@ -60,6 +61,11 @@ static void draws(void **state)
 		}
 	for (int i = 0; i < 5; i++)
 		assert_true(count[i] > STEPS * LANES / 5 / 2);
+	for (int lane = 1; lane < LANES; lane++, changes = 0) {
+		for (int step = 0; step < STEPS; step++)
+			changes += seen[step][lane] != seen[step][0];
+		assert_true(changes > STEPS / 2); /* lanes of a step differ */
+	}
 	for (p.lane = LANES - 1; p.lane >= 0; p.lane--)
 		for (p.step = STEPS - 1; p.step >= 0; p.step--)
 			assert_int_equal(thaw_sizes_at(&s, &p).height, seen[p.step][p.lane]);
@@ -170,6 +176,26 @@ static void batches_of_one_size(void **state)
 		}
 }
 
+/* The limits of a network may be wide: memory depends on the images, not on them. */
+static void wide_limits(void **state)
+{
+	(void)state;
+	const struct thaw_dataset d = {.count = IMAGES, .read = read_blank};
+	const struct thaw_native limits = {1, 1, THAW_MAX_SIDE};
+	struct thaw_own_sizes sizes;
+	int64_t order[IMAGES], first[IMAGES + 1];
+	assert_int_equal(thaw_own_sizes_read(&sizes, &d, &limits, 1, 0, 1), THAW_OK);
+	assert_int_equal(sizes.distinct_count[0], 7); /* six, and that of the damaged image */
+	assert_true(sizes.largest.height == 12 && sizes.largest.width == 16);
+	assert_true(sizes.smallest.height == 1 && sizes.smallest.width == 1);
+	thaw_lane_order(IMAGES, 1, 0, 5, 0, order);
+	assert_int_equal(thaw_batches_arrange(&sizes, order, IMAGES, 0, 100, NULL, first), THAW_OK);
+	assert_int_equal(thaw_batches_count(&sizes, IMAGES, 0, 100), 7);
+	assert_int_equal(first[7], IMAGES);
+	assert_int_equal(order[0], 11); /* incomplete batches are in the order of their sizes */
+	thaw_own_sizes_release(&sizes);
+}
+
 static void batches_without_own_sizes(void **state)
 {
 	(void)state;
@@ -225,6 +251,13 @@ static void transforms_to_other_shapes(void **state)
 	expect(out, 8, (const int[]){0, 1, 2, 3, 10, 11, 12, 13}, "whole");
 	assert_int_equal(thaw_transform_train(&same, &p, &pad, random, out), THAW_OK);
 	expect(out, 8, (const int[]){3, 2, 1, 0, 13, 12, 11, 10}, "mirrored");
+	/* Half of the area of 40 x 20 at the input's ratio: 28 x 14, so a pixel is the mean of 7 x 7. */
+	const struct thaw_augment half = {.scale = {0.5f, 0.5f}, .ratio = {1, 1}};
+	struct thaw_encoded_image large = ramp(40, 20);
+	assert_int_equal(thaw_transform_train(&large, &p, &half, random, out), THAW_OK);
+	assert_true(fabsf(255.0f * (out[3] - out[0]) - 7.0f) < 1.5f);
+	assert_true(fabsf(255.0f * (out[12] - out[0]) - 70.0f) < 1.5f);
+	thaw_encoded_image_free(&large);
 	thaw_encoded_image_free(&wide);
 	thaw_encoded_image_free(&tall);
 	thaw_encoded_image_free(&same);
@@ -293,6 +326,7 @@ int main(void)
 		cmocka_unit_test(growth),
 		cmocka_unit_test(own_sizes),
 		cmocka_unit_test(batches_of_one_size),
+		cmocka_unit_test(wide_limits),
 		cmocka_unit_test(batches_without_own_sizes),
 		cmocka_unit_test(transforms_to_other_shapes),
 		cmocka_unit_test(native_transform),

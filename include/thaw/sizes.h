@@ -1,12 +1,15 @@
 /* The input size of each step of a run: a function of the seed and the position, so that it is the same on any number
  * of ranks and after a resume. */
-#ifndef THAW_SRC_TRAIN_STEP_SIZE_H
-#define THAW_SRC_TRAIN_STEP_SIZE_H
+#ifndef THAW_SIZES_H
+#define THAW_SIZES_H
 
 #include <jansson.h>
 
+#include "thaw/api.h"
 #include "thaw/model.h"
 #include "thaw/transform.h"
+
+THAW_BEGIN_DECLS
 
 enum thaw_sizes_mode {
 	THAW_SIZES_FIXED,   /* one for all steps */
@@ -18,8 +21,8 @@ enum thaw_sizes_mode {
 /* --size of a training. */
 struct thaw_sizes {
 	enum thaw_sizes_mode mode;
-	/* The first and the last; equal if fixed; those of the largest and smallest image if native. Sides are 0 if no
-	 * size was given. */
+	/* The first and the last; equal if fixed; squares of the smallest and largest side if native. Sides are 0 if
+	 * no size was given. */
 	struct thaw_size from, to;
 	int stride;                /* by which sides differ: that of the network */
 	struct thaw_native native; /* zero unless native */
@@ -71,5 +74,7 @@ json_t *thaw_sizes_json(const struct thaw_sizes *s);
 
 /* Writes a line for the log to text[size] and returns it; NULL if there is one size only. */
 const char *thaw_sizes_line(const struct thaw_sizes *s, char *text, size_t size);
+
+THAW_END_DECLS
 
 #endif
