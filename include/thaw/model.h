@@ -41,8 +41,8 @@ struct thaw_model {
 	/* Sources of single values; NULL: preprocess_from. */
 	const char *value_from[THAW_PREPROCESS_VALUES];
 	bool preprocess_recorded; /* Thaw recorded the preprocessing in the file or run, as that of the training */
-	enum thaw_task task; /* what the outputs are */
-	float *thresholds;   /* [classes] of labels: probability from which one is predicted; NULL: 0.5 for all */
+	enum thaw_task task;      /* what the outputs are */
+	float *thresholds;        /* [classes] of labels: probability from which one is predicted; NULL: 0.5 for all */
 	/* [classes] each, while numbers are learned: the outputs are (number - mean) / deviation. NULL: the outputs are
 	 * in the units of the data, as in files. */
 	double *value_mean, *value_deviation;

@@ -59,22 +59,22 @@ struct thaw_train_options {
 	double layer_decay;  /* factor of the learning rate per block away from the classifier */
 	double warmup;       /* fraction of the steps in which the learning rate rises from 0 */
 	double label_smoothing; /* fraction of the target spread over all classes */
-	const char *loss; /* "cross-entropy", "focal[:GAMMA]", "mse" or "huber[:DELTA]", as far as the task of the data has
-			   * it; NULL: the task's own */
-	const char *class_weights; /* "none", "balanced", numbers separated by commas in the order of the classes, or the
-				    * path of a JSON object of them; NULL: none */
+	const char *loss; /* "cross-entropy", "focal[:GAMMA]", "mse" or "huber[:DELTA]", as far as the task of the data
+			   * has it; NULL: the task's own */
+	const char *class_weights; /* "none", "balanced", numbers separated by commas in the order of the classes, or
+				    * the path of a JSON object of them; NULL: none */
 	const char *sampling;      /* "uniform": each image once per epoch, or "balanced": classes alike */
-	double dropout;         /* rate of the network's dropout layers; < 0: the network's own */
-	double scale_min;       /* augmentation: smallest fraction of the area that a crop takes; 1: no crop */
-	double flip;            /* augmentation: probability of a horizontal flip */
-	double jitter;          /* augmentation: strength of colour changes */
-	int views;              /* number of fixed views of an image, used in turn epoch by epoch; the first is the one
-				 * that evaluation uses; 0: a new view in every epoch */
-	int pad_crop;           /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
-	double test_share;      /* fraction held out for testing if the dataset has no test images */
-	long long per_class;    /* training images of each class to use; 0: all */
-	double max_damaged; /* fraction of the images of a split that may be damaged or unreadable; more stop the run;
-			     * < 0: a tenth, but at least 10 images */
+	double dropout;            /* rate of the network's dropout layers; < 0: the network's own */
+	double scale_min;          /* augmentation: smallest fraction of the area that a crop takes; 1: no crop */
+	double flip;               /* augmentation: probability of a horizontal flip */
+	double jitter;             /* augmentation: strength of colour changes */
+	int views;           /* number of fixed views of an image, used in turn epoch by epoch; the first is the one
+			      * that evaluation uses; 0: a new view in every epoch */
+	int pad_crop;        /* augmentation: pad by so many pixels and crop, instead of scaled crops; 0: off */
+	double test_share;   /* fraction held out for testing if the dataset has no test images */
+	long long per_class; /* training images of each class to use; 0: all */
+	double max_damaged;  /* fraction of the images of a split that may be damaged or unreadable; more stop the run;
+			      * < 0: a tenth, but at least 10 images */
 	long long seed;
 	int eval_every;              /* epochs between evaluations; the last epoch is always evaluated */
 	long long checkpoint_steps;  /* steps between checkpoints; 0: none by steps */

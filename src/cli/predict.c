@@ -97,8 +97,8 @@ static thaw_status classify(struct predictor *p, const char *path, int top, json
 	thaw_status status = thaw_transform_eval(&encoded, &p->model->preprocess, thaw_executor_input(p->executor));
 	thaw_encoded_image_free(&encoded);
 	if (status == THAW_OK)
-		status = give_result(image, prediction_json(&p->prediction, path,
-							    thaw_executor_forward(p->executor, 1, NULL), top));
+		status = give_result(
+			image, prediction_json(&p->prediction, path, thaw_executor_forward(p->executor, 1, NULL), top));
 	return status;
 }
 

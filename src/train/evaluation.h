@@ -20,7 +20,7 @@ struct thaw_evaluation {
 	struct thaw_features *features;
 	int lanes;
 	const struct thaw_measure *measure; /* of the dataset, open */
-	struct thaw_damage *damage; /* of the dataset */
+	struct thaw_damage *damage;         /* of the dataset */
 	const struct thaw_callbacks *callbacks;
 };
 

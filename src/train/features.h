@@ -35,9 +35,9 @@ struct thaw_feature_request {
 };
 
 struct thaw_feature_batch {
-	int64_t count;   /* without damaged images */
-	int64_t damaged; /* number of damaged images */
-	int64_t fresh;   /* those that this rank has not met before */
+	int64_t count;          /* without damaged images */
+	int64_t damaged;        /* number of damaged images */
+	int64_t fresh;          /* those that this rank has not met before */
 	const int64_t *samples; /* [count] indices into the dataset */
 	const uint64_t *keys;   /* see struct thaw_batch */
 };

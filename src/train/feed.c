@@ -48,7 +48,8 @@ thaw_status run_feed_epoch(struct run *r)
 			THAW_TRY(thaw_lane_balanced_order(&r->train, r->class_images, r->options.lanes, lane,
 							  (uint64_t)r->options.seed, epoch, order));
 		else
-			thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch, order);
+			thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch,
+					order);
 	}
 	for (int64_t ahead = 0; ahead < RUN_STEPS_AHEAD; ahead++)
 		THAW_TRY(run_feed_ahead(r, r->at.step + ahead));

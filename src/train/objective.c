@@ -111,10 +111,11 @@ static thaw_status check_smoothing(const struct thaw_objective *o)
 {
 	if (o->smoothing == 0.0f || o->kind->loss == thaw_loss_classes)
 		return THAW_OK;
-	return thaw_fail(THAW_USAGE,
-			 "labels can be smoothed for the cross-entropy of classes only: --label-smoothing: leave it out, "
-			 "the loss is %s, of %s",
-			 o->kind->name, thaw_task_phrase(o->dataset->task));
+	return thaw_fail(
+		THAW_USAGE,
+		"labels can be smoothed for the cross-entropy of classes only: --label-smoothing: leave it out, "
+		"the loss is %s, of %s",
+		o->kind->name, thaw_task_phrase(o->dataset->task));
 }
 
 thaw_status thaw_objective_open(struct thaw_objective *o, const struct thaw_dataset *dataset, const char *loss,

@@ -167,10 +167,11 @@ static thaw_status count_classes(struct run *r)
 	if (strcmp(r->options.sampling, "uniform") == 0)
 		return THAW_OK;
 	if (d->task != THAW_TASK_CLASS && d->task != THAW_TASK_GRADE)
-		return thaw_fail(THAW_CONFIG,
-				 "sampling is balanced by the class of an image, the data have %s: --sampling balanced: "
-				 "leave it out",
-				 thaw_task_phrase(d->task));
+		return thaw_fail(
+			THAW_CONFIG,
+			"sampling is balanced by the class of an image, the data have %s: --sampling balanced: "
+			"leave it out",
+			thaw_task_phrase(d->task));
 	r->class_images = thaw_alloc((size_t)d->classes, sizeof(*r->class_images));
 	if (!r->class_images)
 		return THAW_RESOURCE;

@@ -150,8 +150,8 @@ static const char *metrics_text(const struct thaw_dataset *d, const json_t *metr
 		snprintf(text, size, "%s mAP %.2f%%, F1 %.2f%%", kind, 100.0 * number(metrics, "map"),
 			 100.0 * number(metrics, "macro_f1"));
 	else if (d->task == THAW_TASK_GRADE)
-		snprintf(text, size, "%s accuracy %.2f%%, MAE %.3f, kappa %.4f", kind, 100.0 * number(metrics, "accuracy"),
-			 number(metrics, "mae"), number(metrics, "kappa"));
+		snprintf(text, size, "%s accuracy %.2f%%, MAE %.3f, kappa %.4f", kind,
+			 100.0 * number(metrics, "accuracy"), number(metrics, "mae"), number(metrics, "kappa"));
 	else
 		snprintf(text, size, "%s R2 %.4f", kind, number(metrics, "r2"));
 	return text;
@@ -168,8 +168,8 @@ static void log_epoch(const struct run *r, const json_t *metrics)
 	if (run_epoch_damaged(r) > 0)
 		snprintf(damaged, sizeof(damaged), ", damaged images skipped: %lld", (long long)run_epoch_damaged(r));
 	run_log(r, "%s epoch %d/%d: loss %.4f%s%s%s%s", run_phase_options(r)->name, (int)r->at.epoch + 1,
-		(int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss), training, *test ? ", " : "", test,
-		damaged);
+		(int)run_phase_options(r)->epochs, run_epoch_mean(r, r->at.epoch_loss), training, *test ? ", " : "",
+		test, damaged);
 }
 
 /* Evaluates and records the best result so far. *best: this evaluation is the best. */
@@ -268,7 +268,8 @@ static thaw_status finish(struct run *r, json_t *metrics, json_t **summary)
 	char text[LINE_BYTES];
 	json_t *final = r->final_metrics;
 	if (final)
-		run_log(r, "%s (%s)", metrics_text(&r->final_test, final, text, sizeof(text)), r->final_test.found->from);
+		run_log(r, "%s (%s)", metrics_text(&r->final_test, final, text, sizeof(text)),
+			r->final_test.found->from);
 	*summary = summarise(r, final ? final : metrics, final ? metrics : NULL);
 	thaw_status status = run_directory_finish(r, *summary);
 	return status == THAW_IO ? run_save_end(r) : status;
