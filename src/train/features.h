@@ -32,6 +32,7 @@ struct thaw_feature_request {
 	int lane;
 	bool augment;
 	uint64_t seed, epoch, view;
+	const uint32_t *visits; /* [count] of the samples, earlier in this epoch; copied; NULL: none */
 };
 
 struct thaw_feature_batch {

@@ -32,6 +32,7 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 			.count = min_int64(size, all - first),
 			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
+			.visits = r->visits ? r->visits[lane - r->first_lane] + first : NULL,
 		};
 		choose_view(r, &request);
 		THAW_TRY(thaw_features_submit(r->phase.train_features, &request));
@@ -46,7 +47,8 @@ thaw_status run_feed_epoch(struct run *r)
 		int64_t *order = r->order[lane - r->first_lane];
 		if (r->class_images)
 			THAW_TRY(thaw_lane_balanced_order(&r->train, r->class_images, r->options.lanes, lane,
-							  (uint64_t)r->options.seed, epoch, order));
+							  (uint64_t)r->options.seed, epoch, order,
+							  r->visits[lane - r->first_lane]));
 		else
 			thaw_lane_order(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch,
 					order);

@@ -124,7 +124,8 @@ struct run {
 	int first_lane, end_lane; /* this rank's lanes: [first_lane, end_lane) */
 	int64_t steps_per_epoch;
 	size_t state_bytes; /* of the largest phase: trained parameters and their optimizer state */
-	int64_t **order; /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
+	int64_t **order;   /* [lanes of this rank][images of the lane]: sample order of this epoch, by run_feed_epoch */
+	uint32_t **visits; /* the same of balanced sampling: how often a sample was visited before in this epoch */
 	int64_t *class_images; /* [classes] of the training images, for balanced sampling; NULL: it is uniform */
 	struct thaw_damage *train_damage, *test_damage;
 	int64_t damaged;       /* training images found damaged in this process, by run_step */

@@ -161,7 +161,7 @@ static void set_phases(struct run *r)
 }
 
 /* For balanced sampling. */
-static thaw_status count_classes(struct run *r)
+static thaw_status open_sampling(struct run *r)
 {
 	const struct thaw_dataset *d = &r->train;
 	if (strcmp(r->options.sampling, "uniform") == 0)
@@ -177,7 +177,15 @@ static thaw_status count_classes(struct run *r)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < d->count; i++)
 		r->class_images[d->labels[i]]++;
-	return THAW_OK;
+	int lanes = r->end_lane - r->first_lane;
+	r->visits = thaw_alloc((size_t)lanes, sizeof(*r->visits));
+	for (int i = 0; i < lanes && r->visits; i++) {
+		int64_t images = thaw_lane_count(d->count, r->options.lanes, r->first_lane + i);
+		r->visits[i] = thaw_alloc((size_t)images, sizeof(**r->visits));
+		if (!r->visits[i])
+			return THAW_RESOURCE;
+	}
+	return r->visits ? THAW_OK : THAW_RESOURCE;
 }
 
 static thaw_status set_lanes(struct run *r)
@@ -229,7 +237,7 @@ static thaw_status open_here(struct run *r)
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}
 	THAW_TRY(set_lanes(r));
-	THAW_TRY(count_classes(r));
+	THAW_TRY(open_sampling(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
@@ -288,6 +296,9 @@ void run_close(struct run *r)
 	for (int i = 0; r->order && i < r->end_lane - r->first_lane; i++)
 		thaw_free(r->order[i]);
 	thaw_free(r->order);
+	for (int i = 0; r->visits && i < r->end_lane - r->first_lane; i++)
+		thaw_free(r->visits[i]);
+	thaw_free(r->visits);
 	thaw_free(r->class_images);
 	thaw_objective_close(&r->objective);
 	thaw_damage_destroy(r->train_damage);

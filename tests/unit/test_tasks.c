@@ -225,6 +225,7 @@ static void a_balanced_order_visits_classes_alike(void **state)
 	int32_t labels[COUNT];
 	int64_t class_images[CLASSES] = {0}, order[COUNT];
 	int visits[COUNT] = {0}, rare = 0, missed = 0;
+	uint32_t earlier[COUNT];
 	(void)state;
 	for (int i = 0; i < COUNT; i++)
 		class_images[labels[i] = i % 20 == 5]++;
@@ -232,11 +233,14 @@ static void a_balanced_order_visits_classes_alike(void **state)
 	for (uint64_t epoch = 0; epoch < EPOCHS; epoch++)
 		for (int lane = 0; lane < LANES; lane++) {
 			int64_t again[COUNT], n = thaw_lane_count(COUNT, LANES, lane);
-			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, order));
-			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, again));
+			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, order, earlier));
+			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, again, earlier));
 			assert_memory_equal(order, again, (size_t)n * sizeof(*order));
+			int before[COUNT];
+			memcpy(before, visits, sizeof(before));
 			for (int64_t k = 0; k < n; k++) {
 				assert_int_equal(order[k] % LANES, lane);
+				assert_int_equal(earlier[k], visits[order[k]] - before[order[k]]);
 				visits[order[k]]++;
 				rare += labels[order[k]];
 			}
