@@ -66,7 +66,8 @@ static void submit(struct thaw_loader *l, int batch, bool training, int size)
 	int64_t samples[BATCH];
 	for (int i = 0; i < BATCH; i++)
 		samples[i] = sample_at(batch, i);
-	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size, (uint64_t)batch / 4, NULL};
+	struct thaw_batch_request r = {samples, BATCH, training, 9, (uint64_t)batch / 4, size, (uint64_t)batch / 4,
+				       NULL};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 }
 
