@@ -98,6 +98,17 @@ static void log_found(struct run *r)
 	json_decref(found);
 }
 
+/* What is learned, unless it is the usual. */
+static void log_objective(const struct run *r)
+{
+	char text[256];
+	bool balanced = r->class_images != NULL;
+	const char *line = thaw_objective_line(&r->objective, text, sizeof(text));
+	if (line || balanced)
+		run_log(r, "learning: %s%s", line ? line : thaw_task_phrase(r->train.task),
+			balanced ? ", balanced sampling" : "");
+}
+
 void run_announce(struct run *r)
 {
 	char text[THAW_PRECISION_LINE];
@@ -106,6 +117,7 @@ void run_announce(struct run *r)
 	if (thaw_precision_line(r->options.precision, text, sizeof(text)))
 		run_log(r, "%s", text);
 	log_weights(r);
+	log_objective(r);
 	log_steps(r);
 	if (has_frozen_weights(r))
 		thaw_warn_random(r->comm, r->callbacks, r->model,
