@@ -18,6 +18,9 @@ struct thaw_batch_request {
 	uint64_t seed, epoch;   /* key the batch's `keys` */
 	struct thaw_size size;  /* of the inputs, in pixels */
 	uint64_t view;
+	/* [count] earlier visits of the sample in this epoch, which key its augmentation and its entry of `keys` too;
+	 * copied; NULL: none. */
+	const uint32_t *visits;
 };
 
 /* A loaded batch. Images that are damaged, or that cannot be read twice, are skipped, so count may be smaller than
@@ -36,6 +39,12 @@ struct thaw_batch {
 
 /* The random key of a sample in an epoch, for dropout. */
 uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample);
+
+/* `epoch` or `view`, below 2^48, for a visit of a sample that has had so many in this epoch. */
+static inline uint64_t thaw_visit(uint64_t epoch, uint32_t visits)
+{
+	return epoch + ((uint64_t)visits << 48);
+}
 
 struct thaw_loader;
 

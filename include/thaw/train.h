@@ -103,7 +103,7 @@ struct thaw_train_progress {
 	const char *phase;        /* "head", "train" or "fixres" */
 	int epoch, epochs;        /* of the phase, counted from 1 */
 	int64_t step, steps;      /* of the whole run */
-	double loss, accuracy;    /* means over this epoch's training images so far; the accuracy is 0 for numbers */
+	double loss, accuracy;    /* means over this epoch's training images so far; the accuracy of numbers is NaN */
 	double images_per_second; /* of all ranks, since this start */
 	double seconds_left;      /* estimate for the whole run */
 };

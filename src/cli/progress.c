@@ -4,6 +4,7 @@
  * trainer's line per epoch. */
 #include "src/cli/progress.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -20,14 +21,15 @@
 #define LARGEST_LOG_LINE 1280 /* bytes; a message has at most 1024 */
 #define CLEAR_LINE       "\r\033[K"
 
-/* "train 3/10  step 120/400  loss 0.4321  accuracy 87.5 %  812.4 images/s  0:32 left" */
+/* "train 3/10  step 120/400  loss 0.4321  accuracy 87.5 %  812.4 images/s  0:32 left"; numbers have no accuracy */
 static const char *state_text(const struct thaw_train_progress *s, char *line, size_t size)
 {
-	char left[32];
+	char left[32], accuracy[32] = "";
 	text_duration(s->seconds_left, left, sizeof(left));
-	snprintf(line, size, "%s %d/%d  step %lld/%lld  loss %.4f  accuracy %.1f %%  %.1f images/s  %s left", s->phase,
-		 s->epoch, s->epochs, (long long)s->step, (long long)s->steps, s->loss, 100 * s->accuracy,
-		 s->images_per_second, left);
+	if (!isnan(s->accuracy))
+		snprintf(accuracy, sizeof(accuracy), "  accuracy %.1f %%", 100 * s->accuracy);
+	snprintf(line, size, "%s %d/%d  step %lld/%lld  loss %.4f%s  %.1f images/s  %s left", s->phase, s->epoch,
+		 s->epochs, (long long)s->step, (long long)s->steps, s->loss, accuracy, s->images_per_second, left);
 	return line;
 }
 

@@ -23,6 +23,7 @@ struct job {
 	struct thaw_batch_request request;
 	struct job *next;
 	int64_t *samples;    /* [request.count] */
+	uint32_t *visits;    /* [request.count] */
 	char **damage;       /* [request.count] error message of a damaged image, else NULL */
 	int64_t claimed;     /* images taken by threads */
 	int64_t finished;    /* images completed, or abandoned after a failure */
@@ -65,6 +66,7 @@ static void job_free(struct job *j)
 	thaw_free(j->batch.damaged);
 	thaw_free(j->batch.damaged_why);
 	thaw_free(j->samples);
+	thaw_free(j->visits);
 	thaw_free(j->damage);
 	thaw_free(j->message);
 	thaw_free(j);
@@ -77,6 +79,7 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	if (count <= j->sample_room)
 		return THAW_OK;
 	thaw_free(j->samples);
+	thaw_free(j->visits);
 	thaw_free(j->damage);
 	thaw_free(b->labels);
 	thaw_free(b->samples);
@@ -86,6 +89,7 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	thaw_free(b->damaged_why);
 	j->sample_room = 0;
 	j->samples = thaw_alloc((size_t)count, sizeof(int64_t));
+	j->visits = thaw_alloc((size_t)count, sizeof(uint32_t));
 	j->damage = thaw_alloc((size_t)count, sizeof(char *));
 	b->labels = thaw_alloc((size_t)count, sizeof(int32_t));
 	b->samples = thaw_alloc((size_t)count, sizeof(int64_t));
@@ -93,8 +97,8 @@ static thaw_status job_reserve(struct job *j, int64_t count)
 	b->fingerprints = thaw_alloc((size_t)count, sizeof(*b->fingerprints));
 	b->damaged = thaw_alloc((size_t)count, sizeof(int64_t));
 	b->damaged_why = thaw_alloc((size_t)count, sizeof(char *));
-	if (!j->samples || !j->damage || !b->labels || !b->samples || !b->keys || !b->fingerprints || !b->damaged ||
-	    !b->damaged_why)
+	if (!j->samples || !j->visits || !j->damage || !b->labels || !b->samples || !b->keys || !b->fingerprints ||
+	    !b->damaged || !b->damaged_why)
 		return THAW_RESOURCE;
 	j->sample_room = count;
 	return THAW_OK;
@@ -136,13 +140,12 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 	struct thaw_preprocess p = thaw_preprocess_of_image(&l->preprocess, r->size);
 	struct thaw_encoded_image encoded;
 	float *out = j->batch.images + (size_t)i * floats_per_image(j);
-	uint64_t sample = (uint64_t)j->samples[i];
+	uint64_t sample = (uint64_t)j->samples[i], view = thaw_visit(r->view, j->visits[i]);
 	THAW_TRY(l->dataset->read(l->dataset, j->samples[i], &encoded));
 	thaw_status status =
-		r->training
-			? thaw_transform_train(&encoded, &p, &l->augment,
-					       thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, r->view, sample), out)
-			: thaw_transform_eval(&encoded, &p, out);
+		r->training ? thaw_transform_train(&encoded, &p, &l->augment,
+						   thaw_random_stream(r->seed, THAW_STREAM_AUGMENT, view, sample), out)
+			    : thaw_transform_eval(&encoded, &p, out);
 	j->batch.fingerprints[i] = encoded.fingerprint;
 	thaw_encoded_image_free(&encoded);
 	return status;
@@ -173,7 +176,8 @@ static void job_complete(const struct thaw_loader *l, struct job *j)
 		b->labels[b->count] = l->dataset->labels[sample];
 		b->fingerprints[b->count] = b->fingerprints[i];
 		b->samples[b->count] = sample;
-		b->keys[b->count++] = thaw_sample_key(j->request.seed, j->request.epoch, sample);
+		b->keys[b->count++] =
+			thaw_sample_key(j->request.seed, thaw_visit(j->request.epoch, j->visits[i]), sample);
 	}
 }
 
@@ -307,8 +311,11 @@ thaw_status thaw_loader_submit(struct thaw_loader *l, const struct thaw_batch_re
 	}
 	if (request->count > 0) /* the arrays of an empty batch may be NULL */
 		memcpy(j->samples, request->samples, (size_t)request->count * sizeof(int64_t));
+	for (int64_t i = 0; i < request->count; i++)
+		j->visits[i] = request->visits ? request->visits[i] : 0;
 	j->request = *request;
 	j->request.samples = j->samples;
+	j->request.visits = j->visits;
 	j->next = NULL;
 	pthread_mutex_lock(&l->mutex);
 	if (l->last)

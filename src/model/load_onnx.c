@@ -94,7 +94,8 @@ static thaw_status import_model(struct thaw_model *m, const struct thaw_onnx_fil
 	THAW_TRY(apply_input_scale(m, f, network.bytes));
 	THAW_TRY(apply_fixed_size(m, f, &network.image));
 	m->classes = thaw_model_output_count(m->graph);
-	THAW_TRY(thaw_model_read_task(m, find_metadata(f, THAW_TASK_KEY), find_metadata(f, THAW_THRESHOLDS_KEY), f->path));
+	THAW_TRY(thaw_model_read_task(m, find_metadata(f, THAW_TASK_KEY), find_metadata(f, THAW_THRESHOLDS_KEY),
+				      f->path));
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, f->path));
 	THAW_TRY(thaw_model_read_output(m, find_metadata(f, THAW_OUTPUT_KEY), f->path));

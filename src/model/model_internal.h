@@ -52,8 +52,8 @@ thaw_status thaw_model_read_problem_type(struct thaw_model *m, const char *path)
 /* Sets sigmoid_from by the metadata under THAW_OUTPUT_KEY; recorded: NULL if there are none. THAW_DATA if invalid. */
 thaw_status thaw_model_read_output(struct thaw_model *m, const char *recorded, const char *path);
 
-/* standard_values.c: a copy of *m whose outputs are in the units of the data. It shares all but graph and classifier with
- * *m, which must have value_mean; the caller destroys copy->graph only. */
+/* standard_values.c: a copy of *m whose outputs are in the units of the data. It shares all but graph and classifier
+ * with *m, which must have value_mean; the caller destroys copy->graph only. */
 thaw_status thaw_model_copy_in_units(struct thaw_model *copy, const struct thaw_model *m);
 
 /* The safetensors file that is linked into the program; THAW_CONFIG if it was built without. */

@@ -141,7 +141,8 @@ static thaw_status set_task(struct thaw_model *m, const struct origin *o, char *
 	bool replaced;
 	enum thaw_task task = o->task ? thaw_task_find(o->task) : THAW_TASK_CLASS;
 	if (task == THAW_TASKS)
-		return thaw_fail(THAW_DATA, "unknown task: %s: %.64s: use the version of thaw that wrote it", path, o->task);
+		return thaw_fail(THAW_DATA, "unknown task: %s: %.64s: use the version of thaw that wrote it", path,
+				 o->task);
 	THAW_TRY(thaw_model_set_task(m, task, o->classes, labels, (uint64_t)o->seed, &replaced));
 	return task == THAW_TASK_VALUE ? restore_values(m, o, replaced, path) : THAW_OK;
 }

@@ -1,6 +1,6 @@
 /* Networks that predict numbers learn them standardised: output = (value - mean) / deviation. The classifier's weights
- * absorb that, W' = deviation W and b' = deviation b + mean, so that what is saved gives values in the units of the data
- * wherever it is loaded. The error is that of rounding W' and b' to fp32. */
+ * absorb that, W' = deviation W and b' = deviation b + mean, so that what is saved gives values in the units of the
+ * data wherever it is loaded. The error is that of rounding W' and b' to fp32. */
 #include <string.h>
 
 #include "src/base/try.h"

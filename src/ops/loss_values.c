@@ -27,7 +27,8 @@ static struct thaw_loss_sums sum_values(const struct thaw_loss_input *in, float 
 	for (int64_t c = 0; c < in->count; c++) {
 		bool known = !isnan(in->targets[c]);
 		double derivative = 0.0;
-		double loss = known ? function((double)in->outputs[c] - in->targets[c], in->parameter, &derivative) : 0.0;
+		double loss =
+			known ? function((double)in->outputs[c] - in->targets[c], in->parameter, &derivative) : 0.0;
 		if (doutputs)
 			doutputs[c] = (float)(derivative / count);
 		sums.loss += loss / count;

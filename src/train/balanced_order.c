@@ -37,12 +37,13 @@ static void visit(const struct thaw_dataset *d, const int64_t *class_images, con
 }
 
 thaw_status thaw_lane_balanced_order(const struct thaw_dataset *d, const int64_t *class_images, int lanes, int lane,
-				     uint64_t seed, uint64_t epoch, int64_t *order)
+				     uint64_t seed, uint64_t epoch, int64_t *order, uint32_t *visits)
 {
 	int64_t count = thaw_lane_count(d->count, lanes, lane);
 	int64_t *sorted = thaw_alloc((size_t)count, sizeof(*sorted));
 	int64_t *first = thaw_alloc((size_t)d->classes + 1, sizeof(*first));
-	thaw_status status = sorted && first ? THAW_OK : THAW_RESOURCE;
+	uint32_t *seen = thaw_alloc((size_t)count, sizeof(*seen));
+	thaw_status status = sorted && first && seen ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK) {
 		struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_ORDER, epoch, (uint64_t)lane);
 		for (int64_t k = 0; k < count; k++)
@@ -51,7 +52,10 @@ thaw_status thaw_lane_balanced_order(const struct thaw_dataset *d, const int64_t
 		sort_by_class(d, order, count, first, sorted);
 		visit(d, class_images, sorted, count, thaw_random_unit(&random), order);
 		thaw_random_shuffle(&random, order, count);
+		for (int64_t k = 0; k < count; k++)
+			visits[k] = seen[order[k] / lanes]++;
 	}
+	thaw_free(seen);
 	thaw_free(sorted);
 	thaw_free(first);
 	return status;

@@ -22,7 +22,8 @@ static void balance_classes(float *weights, const struct thaw_dataset *d, int64_
 	for (int64_t i = 0; i < d->count; i++)
 		images[d->labels[i]]++;
 	for (int c = 0; c < d->classes; c++)
-		weights[c] = images[c] > 0 ? (float)((double)d->count / ((double)d->classes * (double)images[c])) : 1.0f;
+		weights[c] =
+			images[c] > 0 ? (float)((double)d->count / ((double)d->classes * (double)images[c])) : 1.0f;
 }
 
 /* Each label is a problem of two classes: n / (2 n_absent) and n / (2 n_present) of the n known ones. */
@@ -66,10 +67,11 @@ static thaw_status read_list(float *weights, const struct thaw_dataset *d, const
 			return fail_weight(text, d->class_names[c]);
 		*place_of(weights, d, c) = (float)x;
 		if ((*end == ',') != (c + 1 < d->classes))
-			return thaw_fail(THAW_CONFIG,
-					 "%s numbers than classes: --class-weights %.200s: give %d, in the order of the "
-					 "classes, or a file",
-					 *end ? "more" : "fewer", text, d->classes);
+			return thaw_fail(
+				THAW_CONFIG,
+				"%s numbers than classes: --class-weights %.200s: give %d, in the order of the "
+				"classes, or a file",
+				*end ? "more" : "fewer", text, d->classes);
 		at = end + 1;
 	}
 	return THAW_OK;
@@ -82,15 +84,17 @@ static thaw_status read_file(float *weights, const struct thaw_dataset *d, const
 	const char *name;
 	THAW_TRY(thaw_report_read(&object, path, THAW_REPORT_LIMIT,
 				  "give balanced, none, a list of numbers, or a JSON file such as {\"rose\": 2.5}"));
-	thaw_status status = json_is_object(object)
-				     ? THAW_OK
-				     : thaw_fail(THAW_DATA, "not an object of weights: %s: write {\"CLASS\": NUMBER}", path);
+	thaw_status status =
+		json_is_object(object)
+			? THAW_OK
+			: thaw_fail(THAW_DATA, "not an object of weights: %s: write {\"CLASS\": NUMBER}", path);
 	json_object_foreach(object, name, value)
 	{
 		int64_t c = thaw_class_number(d->class_names, d->classes, name);
 		if (status == THAW_OK && c < 0)
-			status = thaw_fail(THAW_CONFIG, "not a class of the data: --class-weights %.200s: %.64s: remove it",
-					   path, name);
+			status = thaw_fail(THAW_CONFIG,
+					   "not a class of the data: --class-weights %.200s: %.64s: remove it", path,
+					   name);
 		if (status == THAW_OK && !is_weight(json_number_value(value)))
 			status = fail_weight(path, name);
 		if (status == THAW_OK)
@@ -111,7 +115,8 @@ static thaw_status fill(float *weights, const struct thaw_dataset *d, const char
 		balance_classes(weights, d, images);
 		thaw_free(images);
 	} else {
-		return text[strspn(text, "0123456789.,eE+-")] ? read_file(weights, d, text) : read_list(weights, d, text);
+		return text[strspn(text, "0123456789.,eE+-")] ? read_file(weights, d, text)
+							      : read_list(weights, d, text);
 	}
 	return THAW_OK;
 }

@@ -128,11 +128,7 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 {
 	struct thaw_measure measure = {.dataset = dataset, .sigmoid = model->sigmoid_from != NULL};
 	struct standalone s = {
-		.e = {.comm = comm,
-		      .dataset = dataset,
-		      .lanes = lanes,
-		      .measure = &measure,
-		      .callbacks = callbacks},
+		.e = {.comm = comm, .dataset = dataset, .lanes = lanes, .measure = &measure, .callbacks = callbacks},
 	};
 	THAW_TRY(thaw_model_check_task(model, dataset->task, "--data"));
 	if (dataset->classes != model->classes)

@@ -23,7 +23,7 @@ struct thaw_evaluation {
 	const struct thaw_own_sizes *sizes; /* of each image, instead of `size`; NULL or zeroed: none */
 	int lanes;
 	const struct thaw_measure *measure; /* of the dataset, open */
-	struct thaw_damage *damage; /* of the dataset */
+	struct thaw_damage *damage;         /* of the dataset */
 	const struct thaw_callbacks *callbacks;
 };
 

@@ -14,6 +14,7 @@ struct pending {
 	struct thaw_cache *cache; /* of the lane; NULL: none */
 	uint64_t seed, epoch, view;
 	bool *cached;      /* [count] */
+	uint32_t *visits;  /* [count] earlier in this epoch */
 	int64_t samples[]; /* [count] */
 };
 
@@ -60,6 +61,7 @@ thaw_status thaw_features_create(struct thaw_features **features, const struct t
 static void pending_free(struct pending *w)
 {
 	thaw_free(w->cached);
+	thaw_free(w->visits);
 	thaw_free(w);
 }
 
@@ -96,8 +98,9 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 	if (!w)
 		return NULL;
 	w->cached = thaw_alloc(count, sizeof(*w->cached));
-	if (!w->cached) {
-		thaw_free(w);
+	w->visits = thaw_alloc(count, sizeof(*w->visits));
+	if (!w->cached || !w->visits) {
+		pending_free(w);
 		return NULL;
 	}
 	w->count = r->count;
@@ -108,6 +111,7 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 	w->view = r->view;
 	for (int64_t i = 0; i < r->count; i++) {
 		w->samples[i] = r->samples[i];
+		w->visits[i] = r->visits ? r->visits[i] : 0;
 		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i), f->parts.dataset, r->samples[i]);
 	}
 	return w;
@@ -118,11 +122,12 @@ static thaw_status request_missing(struct thaw_features *f, const struct pending
 				   const struct thaw_feature_request *r)
 {
 	int64_t *missing = thaw_alloc((size_t)w->count, sizeof(*missing)), count = 0;
-	if (!missing)
-		return THAW_RESOURCE;
-	for (int64_t i = 0; i < w->count; i++)
-		if (!w->cached[i])
+	uint32_t *visits = thaw_alloc((size_t)w->count, sizeof(*visits));
+	for (int64_t i = 0; i < w->count && missing && visits; i++)
+		if (!w->cached[i]) {
+			visits[count] = f->parts.views > 0 ? 0 : w->visits[i]; /* fixed views are the same each time */
 			missing[count++] = w->samples[i];
+		}
 	struct thaw_batch_request request = {
 		.samples = missing,
 		.count = count,
@@ -131,9 +136,11 @@ static thaw_status request_missing(struct thaw_features *f, const struct pending
 		.epoch = r->epoch,
 		.size = r->size,
 		.view = r->view,
+		.visits = visits,
 	};
-	thaw_status status = thaw_loader_submit(f->parts.loader, &request);
+	thaw_status status = missing && visits ? thaw_loader_submit(f->parts.loader, &request) : THAW_RESOURCE;
 	thaw_free(missing);
+	thaw_free(visits);
 	return status;
 }
 
@@ -212,7 +219,7 @@ static thaw_status collect(struct thaw_features *f, const struct pending *w, con
 		}
 		thaw_executor_set_features(tail, batch->count, f->record);
 		f->samples[batch->count] = sample;
-		f->keys[batch->count++] = thaw_sample_key(w->seed, w->epoch, sample);
+		f->keys[batch->count++] = thaw_sample_key(w->seed, thaw_visit(w->epoch, w->visits[i]), sample);
 	}
 	return THAW_OK;
 }

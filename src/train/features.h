@@ -35,12 +35,13 @@ struct thaw_feature_request {
 	struct thaw_size size; /* of the inputs, in pixels */
 	bool augment;
 	uint64_t seed, epoch, view;
+	const uint32_t *visits; /* [count] of the samples, earlier in this epoch; copied; NULL: none */
 };
 
 struct thaw_feature_batch {
-	int64_t count;   /* without damaged images */
-	int64_t damaged; /* number of damaged images */
-	int64_t fresh;   /* those that this rank has not met before */
+	int64_t count;          /* without damaged images */
+	int64_t damaged;        /* number of damaged images */
+	int64_t fresh;          /* those that this rank has not met before */
 	const int64_t *samples; /* [count] indices into the dataset */
 	const uint64_t *keys;   /* see struct thaw_batch */
 };

@@ -60,6 +60,7 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 			.count = first[next] - first[batch],
 			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
+			.visits = r->visits ? r->visits[own] + first[batch] : NULL,
 		};
 		choose_view(r, &request);
 		request.size = choose_size(r, &request, step);
@@ -79,7 +80,7 @@ static thaw_status arrange_lane(struct run *r, int lane, uint64_t epoch)
 	const struct thaw_own_sizes *sizes = run_trains_native(r) ? &r->train_sizes : &none;
 	if (r->class_images)
 		THAW_TRY(thaw_lane_balanced_order(&r->train, r->class_images, r->options.lanes, lane, seed, epoch,
-						  r->order[own]));
+						  r->order[own], r->visits[own]));
 	else
 		thaw_lane_order(r->train.count, r->options.lanes, lane, seed, epoch, r->order[own]);
 	return thaw_batches_arrange(sizes, r->order[own], images, lane, run_lane_batch(r, lane), &shuffle,

@@ -66,7 +66,8 @@ static bool has_possible_sums(const struct run *r, const struct position *at)
 	double least = task == THAW_TASK_VALUE ? -INFINITY : task == THAW_TASK_GRADE ? -2.0 : 0.0; /* R2, kappa */
 	return at->epoch_images >= 0.0 && at->epoch_images <= (double)r->train.count && at->epoch_correct >= 0.0 &&
 	       at->epoch_correct <= at->epoch_images && at->best_step >= -1 && at->best_step <= at->total_steps &&
-	       at->best_metric >= least && at->best_metric <= 1.0 + ROUNDING && at->metrics_lines >= 0 && at->seconds >= 0.0;
+	       at->best_metric >= least && at->best_metric <= 1.0 + ROUNDING && at->metrics_lines >= 0 &&
+	       at->seconds >= 0.0;
 }
 
 /* step: in the name of the file. */

@@ -125,8 +125,9 @@ static void measure_label(const struct score *scores, int64_t n, const float *th
 }
 
 /* mine[most], all (size,most) and scores[count] are working memory; the last two on rank 0. */
-static thaw_status gather_labels(const struct thaw_label_scores *s, struct thaw_comm *comm, const struct thaw_measure *m,
-				 float *mine, float *all, struct score *scores, double *sums)
+static thaw_status gather_labels(const struct thaw_label_scores *s, struct thaw_comm *comm,
+				 const struct thaw_measure *m, float *mine, float *all, struct score *scores,
+				 double *sums)
 {
 	int64_t own = count_images(s, s->first_lane, s->end_lane);
 	for (int c = 0; c < s->classes; c++) {

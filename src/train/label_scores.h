@@ -1,7 +1,7 @@
 /* The scores of all images of an evaluation, for metrics that need their order.
  *
- * Each rank keeps the scores of its own images. They are gathered on rank 0 one label at a time, so that it needs memory
- * for one score per image. */
+ * Each rank keeps the scores of its own images. They are gathered on rank 0 one label at a time, so that it needs
+ * memory for one score per image. */
 #ifndef THAW_SRC_TRAIN_LABEL_SCORES_H
 #define THAW_SRC_TRAIN_LABEL_SCORES_H
 

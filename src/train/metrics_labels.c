@@ -1,5 +1,5 @@
-/* Metrics of several labels per image: mean average precision, and F1 at each label's threshold. They need the scores of
- * all images, which label_scores.c gathers; only the loss is summed image by image. */
+/* Metrics of several labels per image: mean average precision, and F1 at each label's threshold. They need the scores
+ * of all images, which label_scores.c gathers; only the loss is summed image by image. */
 #include "src/ops/losses.h"
 #include "src/train/metrics.h"
 

@@ -111,10 +111,11 @@ static thaw_status check_smoothing(const struct thaw_objective *o)
 {
 	if (o->smoothing == 0.0f || o->kind->loss == thaw_loss_classes)
 		return THAW_OK;
-	return thaw_fail(THAW_USAGE,
-			 "labels can be smoothed for the cross-entropy of classes only: --label-smoothing: leave it out, "
-			 "the loss is %s, of %s",
-			 o->kind->name, thaw_task_phrase(o->dataset->task));
+	return thaw_fail(
+		THAW_USAGE,
+		"labels can be smoothed for the cross-entropy of classes only: --label-smoothing: leave it out, "
+		"the loss is %s, of %s",
+		o->kind->name, thaw_task_phrase(o->dataset->task));
 }
 
 thaw_status thaw_objective_open(struct thaw_objective *o, const struct thaw_dataset *dataset, const char *loss,
@@ -138,9 +139,39 @@ void thaw_objective_close(struct thaw_objective *o)
 	*o = (struct thaw_objective){0};
 }
 
+static size_t weight_count(const struct thaw_objective *o)
+{
+	return (size_t)o->dataset->classes * (o->dataset->task == THAW_TASK_LABELS ? 2 : 1);
+}
+
+/* Writes ", WHAT weights LEAST to MOST" to text[size], nothing without weights. */
+static void describe_weights(char *text, size_t size, const char *what, const float *weights, size_t count)
+{
+	float least = INFINITY, most = 0.0f;
+	*text = '\0';
+	for (size_t i = 0; i < count && weights; i++) {
+		least = fminf(least, weights[i]);
+		most = fmaxf(most, weights[i]);
+	}
+	if (weights)
+		snprintf(text, size, ", %s weights %.3g to %.3g", what, least, most);
+}
+
+const char *thaw_objective_line(const struct thaw_objective *o, char *text, size_t size)
+{
+	const struct thaw_dataset *d = o->dataset;
+	char classes[2 * WORD_BYTES], images[2 * WORD_BYTES];
+	if (o->kind == find_kind(THAW_TASK_CLASS, NULL) && !o->class_weights && !d->weights)
+		return NULL;
+	describe_weights(classes, sizeof(classes), "class", o->class_weights, weight_count(o));
+	describe_weights(images, sizeof(images), "image", d->weights, (size_t)d->count);
+	snprintf(text, size, "%s, loss %s%s%s", thaw_task_phrase(d->task), o->text, classes, images);
+	return text;
+}
+
 uint64_t thaw_objective_digest(const struct thaw_objective *o)
 {
-	size_t count = (size_t)o->dataset->classes * (o->dataset->task == THAW_TASK_LABELS ? 2 : 1);
+	size_t count = weight_count(o);
 	return o->class_weights ? thaw_digest(o->class_weights, count * sizeof(*o->class_weights), 0) : 0;
 }
 

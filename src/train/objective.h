@@ -39,6 +39,10 @@ void thaw_objective_close(struct thaw_objective *o); /* zeroed is fine */
 void thaw_objective_loss(const struct thaw_objective *o, const float *outputs, const int64_t *samples, int64_t n,
 			 float *doutputs, struct thaw_loss_sums *sums);
 
+/* Writes "several labels per image, loss focal:2, class weights 0.6 to 5" to text[size]. Returns NULL for what is
+ * usual: the cross-entropy of one class per image without weights. */
+const char *thaw_objective_line(const struct thaw_objective *o, char *text, size_t size);
+
 /* Digest of the class weights. */
 uint64_t thaw_objective_digest(const struct thaw_objective *o);
 

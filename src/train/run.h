@@ -147,6 +147,7 @@ struct run {
 	int64_t **order;       /* [lanes of this rank][images of the lane]: samples */
 	int64_t **batch_first; /* [lanes of this rank][batches + 1]: positions in `order` */
 	int64_t *batches;      /* [lanes of this rank] */
+	uint32_t **visits; /* as `order`, of balanced sampling: how often a sample was visited before in this epoch */
 	int64_t *class_images; /* [classes] of the training images, for balanced sampling; NULL: it is uniform */
 	struct thaw_damage *train_damage, *test_damage;
 	int64_t damaged;       /* training images found damaged in this process, by run_step */

@@ -100,6 +100,17 @@ static void log_found(struct run *r)
 	json_decref(found);
 }
 
+/* What is learned, unless it is the usual. */
+static void log_objective(const struct run *r)
+{
+	char text[256];
+	bool balanced = r->class_images != NULL;
+	const char *line = thaw_objective_line(&r->objective, text, sizeof(text));
+	if (line || balanced)
+		run_log(r, "learning: %s%s", line ? line : thaw_task_phrase(r->train.task),
+			balanced ? ", balanced sampling" : "");
+}
+
 void run_announce(struct run *r)
 {
 	char text[THAW_PRECISION_LINE], sizes[THAW_SIZES_LINE];
@@ -110,6 +121,7 @@ void run_announce(struct run *r)
 	if (thaw_sizes_line(&r->sizes, sizes, sizeof(sizes)))
 		run_log(r, "%s", sizes);
 	log_weights(r);
+	log_objective(r);
 	log_steps(r);
 	if (has_frozen_weights(r))
 		thaw_warn_random(r->comm, r->callbacks, r->model,
@@ -222,7 +234,7 @@ static thaw_status open_lane(struct run *r, int lane)
 }
 
 /* For balanced sampling. */
-static thaw_status count_classes(struct run *r)
+static thaw_status open_sampling(struct run *r)
 {
 	const struct thaw_dataset *d = &r->train;
 	if (strcmp(r->options.sampling, "uniform") == 0)
@@ -233,12 +245,25 @@ static thaw_status count_classes(struct run *r)
 			"sampling is balanced by the class of an image, the data have %s: --sampling balanced: "
 			"leave it out",
 			thaw_task_phrase(d->task));
+	if (run_trains_native(r))
+		return thaw_fail(
+			THAW_CONFIG,
+			"an epoch of balanced sampling has other images each time, and batches of one size cannot "
+			"be planned: --sampling balanced with --size native: leave one of them out");
 	r->class_images = thaw_alloc((size_t)d->classes, sizeof(*r->class_images));
 	if (!r->class_images)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < d->count; i++)
 		r->class_images[d->labels[i]]++;
-	return THAW_OK;
+	int lanes = r->end_lane - r->first_lane;
+	r->visits = thaw_alloc((size_t)lanes, sizeof(*r->visits));
+	for (int i = 0; i < lanes && r->visits; i++) {
+		int64_t images = thaw_lane_count(d->count, r->options.lanes, r->first_lane + i);
+		r->visits[i] = thaw_alloc((size_t)images, sizeof(**r->visits));
+		if (!r->visits[i])
+			return THAW_RESOURCE;
+	}
+	return r->visits ? THAW_OK : THAW_RESOURCE;
 }
 
 static thaw_status set_lanes(struct run *r)
@@ -296,7 +321,7 @@ static thaw_status open_here(struct run *r)
 	thaw_graph_batch_statistics(r->model->graph, false);
 	THAW_TRY(set_lanes(r));
 	THAW_TRY(run_contents_open(r));
-	THAW_TRY(count_classes(r));
+	THAW_TRY(open_sampling(r));
 	THAW_TRY(run_check_lane_norms(r)); /* of the last phase, which trains the most */
 	return open_loaders(r);
 }
@@ -363,6 +388,9 @@ void run_close(struct run *r)
 	thaw_free(r->batches);
 	thaw_own_sizes_release(&r->train_sizes);
 	thaw_own_sizes_release(&r->test_sizes);
+	for (int i = 0; r->visits && i < r->end_lane - r->first_lane; i++)
+		thaw_free(r->visits[i]);
+	thaw_free(r->visits);
 	thaw_free(r->class_images);
 	thaw_objective_close(&r->objective);
 	thaw_damage_destroy(r->train_damage);

@@ -17,8 +17,8 @@
  * Reduce and update overlap with the backward pass of the last lane. A single rank does its whole update in finish.
  *
  * Gradients are of the sum of the weighted losses. The weights are summed in the same vector, and the update divides by
- * their sum, which is the number of images unless they have weights: lanes may be short or empty and images damaged, and
- * every image still counts by its weight.
+ * their sum, which is the number of images unless they have weights: lanes may be short or empty and images damaged,
+ * and every image still counts by its weight.
  */
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
 /* thaw_train: epoch after epoch, with progress, checkpoints, evaluation and stopping in between. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ static void show_progress(struct run *r)
 		.step = r->at.total_steps,
 		.steps = run_total_steps(r),
 		.loss = run_epoch_mean(r, r->at.epoch_loss),
-		.accuracy = run_epoch_mean(r, r->at.epoch_correct),
+		.accuracy = r->train.task == THAW_TASK_VALUE ? NAN : run_epoch_mean(r, r->at.epoch_correct),
 		.images_per_second = each > 0.0 ? (double)r->train.count / (double)r->steps_per_epoch / each : 0.0,
 		.seconds_left = each * (double)(run_total_steps(r) - r->at.total_steps),
 	};

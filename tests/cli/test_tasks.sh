@@ -23,7 +23,7 @@ echo path,split,label >classes.csv
 tags=('dark;extreme' dark none extreme)
 for ((i = 0; i < 64; i++)); do
 	level=$((i % 4)) split=train
-	[ $((i % 16)) -lt 12 ] || split=test
+	[ $((i % 16)) -lt 12 ] || split='test'
 	picture $i.bmp $((level * 70 + i / 4))
 	echo "$i.bmp,$split,${tags[level]}" >>labels.csv
 	echo "$i.bmp,$split,$level" >>grades.csv
@@ -39,7 +39,7 @@ sum() { sha256sum <"$1/model.safetensors"; }
 
 run "$thaw" "${train[@]}" --data labels.csv --out labels
 check "train for several labels" prints 'mAP' 'threshold'
-check "... names the metrics in the log" err_has 'test mAP'
+check "... names task, loss and metrics in the log" err_has 'learning: several labels per image, loss cross-entropy' 'test mAP'
 run "$thaw" eval --model labels --data labels.csv --json
 check "eval of labels" reports task=labels images=16
 map=$(member map)
@@ -119,7 +119,7 @@ check "a run keeps its loss" fails_once 78 'loss'
 # All of them at once, stopped within an epoch and continued on another number of ranks.
 all=("${train[@]}" --data classes.csv --sampling balanced --class-weights balanced --loss focal)
 run "$thaw" "${all[@]}" --out whole
-check "all of them together" exits 0
+check "all of them together" exits 0 'learning: one class per image, loss focal:2, class weights' 'balanced sampling'
 cp -r whole stopped && rm stopped/result.json stopped/model.safetensors
 find stopped -name 'step-*.zst' | sort -V | tail -n +2 | xargs -r rm
 run mpirun --oversubscribe -np 2 "$thaw" "${all[@]}" --out stopped

@@ -67,7 +67,7 @@ static void submit(struct thaw_loader *l, int batch, bool training, int size)
 	for (int i = 0; i < BATCH; i++)
 		samples[i] = sample_at(batch, i);
 	struct thaw_batch_request r = {
-		samples, BATCH, training, 9, (uint64_t)batch / 4, thaw_square(size), (uint64_t)batch / 4};
+		samples, BATCH, training, 9, (uint64_t)batch / 4, thaw_square(size), (uint64_t)batch / 4, NULL};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 }
 
@@ -154,7 +154,7 @@ static void failures_are_returned(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 3, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1, NULL};
 	assert_int_equal(thaw_loader_next(l, &b), THAW_SOFTWARE);
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	submit(l, 1, true, SIDE);
@@ -177,7 +177,7 @@ static void unreadable_images(void **state)
 	d.context = &failure;
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1};
+	struct thaw_batch_request r = {(int64_t[]){1, COUNT - 1, 2}, 3, false, 1, 1, {SIDE, SIDE}, 1, NULL};
 	for (int times = 1; times <= 2; times++) {
 		failure.times = times;
 		assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
@@ -191,13 +191,38 @@ static void unreadable_images(void **state)
 	thaw_loader_destroy(l);
 }
 
+/* Each visit of a sample within an epoch is augmented in its own way; without augmentation they are equal. */
+static void visits_of_a_sample_differ(void **state)
+{
+	(void)state;
+	struct thaw_dataset d = fake();
+	struct thaw_loader *l = make_loader(&d, 2, 2);
+	struct thaw_batch *b;
+	const size_t floats = (size_t)SIDE * SIDE * 3;
+	const uint32_t visits[3] = {0, 1, 0};
+	struct thaw_batch_request r = {(int64_t[]){2, 2, 2}, 3, true, 1, 1, SIDE, 1, visits};
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+	assert_int_equal(b->count, 3);
+	assert_memory_equal(b->images, b->images + 2 * floats, floats * sizeof(float));
+	assert_true(memcmp(b->images, b->images + floats, floats * sizeof(float)) != 0);
+	assert_true(b->keys[0] == b->keys[2] && b->keys[0] != b->keys[1]);
+	thaw_loader_release(l, b);
+	r.training = false;
+	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
+	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
+	assert_memory_equal(b->images, b->images + floats, floats * sizeof(float));
+	thaw_loader_release(l, b);
+	thaw_loader_destroy(l);
+}
+
 static void all_damaged(void **state)
 {
 	(void)state;
 	struct thaw_dataset d = fake();
 	struct thaw_loader *l = make_loader(&d, 2, 2);
 	struct thaw_batch *b;
-	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, {SIDE, SIDE}, 1};
+	struct thaw_batch_request r = {(int64_t[]){3, 13, 3}, 3, true, 1, 1, {SIDE, SIDE}, 1, NULL};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 0);
@@ -225,6 +250,7 @@ int main(void)
 		cmocka_unit_test(batch_content),
 		cmocka_unit_test(failures_are_returned),
 		cmocka_unit_test(unreadable_images),
+		cmocka_unit_test(visits_of_a_sample_differ),
 		cmocka_unit_test(all_damaged),
 		cmocka_unit_test(destroyed_while_loading),
 	};

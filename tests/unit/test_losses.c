@@ -39,8 +39,10 @@ static void losses_are_those_of_pytorch(void **state)
 	assert_near(value(thaw_loss_labels, 1, 0, 0), 1.0980507252610083, 1e-7);
 	assert_near(value(thaw_loss_focal_labels, 0, 0, 2), 0.0500562666801169, 1e-7);
 	assert_near(value(thaw_loss_focal_labels, 1, 0, 2), 0.6303128216929662, 1e-7);
-	assert_near((value(thaw_loss_squares, 0, 0, 0) + value(thaw_loss_squares, 1, 0, 0)) / 2, 1.2033333333333334, 1e-7);
-	assert_near((value(thaw_loss_huber, 0, 0, 0.5) + value(thaw_loss_huber, 1, 0, 0.5)) / 2, 0.3491666666666666, 1e-7);
+	assert_near((value(thaw_loss_squares, 0, 0, 0) + value(thaw_loss_squares, 1, 0, 0)) / 2, 1.2033333333333334,
+		    1e-7);
+	assert_near((value(thaw_loss_huber, 0, 0, 0.5) + value(thaw_loss_huber, 1, 0, 0.5)) / 2, 0.3491666666666666,
+		    1e-7);
 }
 
 /* -(1 - p)^2 log p of the softmax, by PyTorch. */
@@ -94,7 +96,8 @@ static void what_is_not_known_has_no_loss(void **state)
 static void certain_outputs_stay_finite(void **state)
 {
 	const float x[OUTPUTS] = {1000.0f, -1000.0f, 0.0f}, all[OUTPUTS] = {1, 0, 1};
-	thaw_loss_function *const losses[] = {thaw_loss_focal, thaw_loss_labels, thaw_loss_focal_labels, thaw_loss_grades};
+	thaw_loss_function *const losses[] = {thaw_loss_focal, thaw_loss_labels, thaw_loss_focal_labels,
+					      thaw_loss_grades};
 	(void)state;
 	for (size_t k = 0; k < sizeof(losses) / sizeof(*losses); k++)
 		for (int32_t label = 0; label < OUTPUTS; label++) {
@@ -154,10 +157,12 @@ static int32_t class_of[4] = {1, 0, 1, 1};
 
 static struct thaw_dataset classes_of(float *weights)
 {
-	return (struct thaw_dataset){.count = 4, .classes = OUTPUTS, .class_names = names, .labels = class_of, .weights = weights};
+	return (struct thaw_dataset){
+		.count = 4, .classes = OUTPUTS, .class_names = names, .labels = class_of, .weights = weights};
 }
 
-static void open_objective(struct thaw_objective *o, const struct thaw_dataset *d, const char *loss, const char *weights)
+static void open_objective(struct thaw_objective *o, const struct thaw_dataset *d, const char *loss,
+			   const char *weights)
 {
 	if (thaw_objective_open(o, d, loss, weights, 0.0) != THAW_OK)
 		fail_msg("%s", thaw_error_message());
@@ -297,8 +302,7 @@ static void what_does_not_fit_is_refused(void **state)
 		struct thaw_objective o;
 		d.task = cases[i].task;
 		d.targets = numbers;
-		thaw_status status =
-			thaw_objective_open(&o, &d, cases[i].loss, cases[i].weights, cases[i].smoothing);
+		thaw_status status = thaw_objective_open(&o, &d, cases[i].loss, cases[i].weights, cases[i].smoothing);
 		if (status == THAW_OK || !strstr(thaw_error_message(), cases[i].message))
 			fail_msg("case %zu: %d: %s", i, status, thaw_error_message());
 		thaw_objective_close(&o);

@@ -28,10 +28,10 @@ enum { LABELS = 3, IMAGES = 9, LANES = 4, SUMS = 64 };
 
 /* The last two images: one whose labels are not known, one that is damaged. No image has the third label. Scores are
  * equal for images that differ. */
-static const float scores[IMAGES][LABELS] = {{2, -1, 0.5f},	  {0.5f, 0.25f, 0.5f},	  {-1, 1.5f, -0.25f},
-					     {0.5f, -2, 3},	  {3, 0.25f, -1.5f},	  {-0.5f, 0.75f, 0.25f},
-					     {1.25f, -0.75f, -2}, {5, 5, 5},		  {9, 9, 9}};
-static float truth[IMAGES * LABELS] = {1, 0, 0, 0, 1, 0, 1, 1,	 0,   1,   0, 0, 1, 0,
+static const float scores[IMAGES][LABELS] = {{2, -1, 0.5f},       {0.5f, 0.25f, 0.5f}, {-1, 1.5f, -0.25f},
+					     {0.5f, -2, 3},       {3, 0.25f, -1.5f},   {-0.5f, 0.75f, 0.25f},
+					     {1.25f, -0.75f, -2}, {5, 5, 5},           {9, 9, 9}};
+static float truth[IMAGES * LABELS] = {1, 0, 0, 0, 1, 0, 1, 1,   0,   1,   0, 0, 1, 0,
 				       0, 0, 1, 0, 0, 0, 0, NAN, NAN, NAN, 1, 1, 1};
 
 struct label_job {
@@ -82,7 +82,8 @@ static json_t *label_metrics(int ranks, struct label_job *j)
 	return metrics;
 }
 
-/* average_precision_score; the threshold of the second label is the sigmoid of -0.25, half way between 0.25 and -0.75. */
+/* average_precision_score; the threshold of the second label is the sigmoid of -0.25, half way between 0.25 and -0.75.
+ */
 static void labels_have_average_precision(void **state)
 {
 	static struct label_job j;
@@ -122,7 +123,8 @@ static void given_thresholds_are_used(void **state)
 	j.thresholds = NULL;
 }
 
-/* ---- Classes, grades ---------------------------------------------------------------------------------------------- */
+/* ---- Classes, grades ----------------------------------------------------------------------------------------------
+ */
 
 enum { GRADES = 4, GRADED = 10 };
 
@@ -224,12 +226,8 @@ static void standardised_outputs_are_scaled_back(void **state)
 	const double mean[1] = {20}, deviation[1] = {10};
 	int32_t zeros[N] = {0};
 	double sums[SUMS];
-	const struct thaw_dataset d = {.count = N,
-				       .task = THAW_TASK_VALUE,
-				       .classes = 1,
-				       .class_names = names,
-				       .labels = zeros,
-				       .targets = t};
+	const struct thaw_dataset d = {
+		.count = N, .task = THAW_TASK_VALUE, .classes = 1, .class_names = names, .labels = zeros, .targets = t};
 	struct thaw_measure m = {.dataset = &d, .mean = mean, .deviation = deviation};
 	(void)state;
 	assert_int_equal(thaw_measure_open(&m), THAW_OK);

@@ -21,7 +21,8 @@ static void expect(thaw_status status)
 		fail_msg("%s", thaw_error_message());
 }
 
-/* ---- Data --------------------------------------------------------------------------------------------------------- */
+/* ---- Data ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Image i is brighter for larger i mod LEVELS, and its left half has stripes if i mod 3 is 0. */
 static void put_split(const struct scratch *s, const char *images_name, const char *labels_name, int count)
@@ -98,7 +99,8 @@ static struct thaw_train_options small_options(void)
 	return o;
 }
 
-/* ---- Trials ------------------------------------------------------------------------------------------------------- */
+/* ---- Trials -------------------------------------------------------------------------------------------------------
+ */
 
 struct job {
 	const struct thaw_train_options *options;
@@ -111,8 +113,8 @@ struct job {
 static void run_rank(struct thaw_comm *comm, void *argument)
 {
 	struct job *j = argument;
-	j->status[comm->rank] = thaw_train_trial(comm, j->options, &j->data->train, &j->data->test, NULL, NULL,
-						 &j->trial[comm->rank]);
+	j->status[comm->rank] =
+		thaw_train_trial(comm, j->options, &j->data->train, &j->data->test, NULL, NULL, &j->trial[comm->rank]);
 	if (comm->rank == 0)
 		snprintf(j->message, sizeof(j->message), "%s", thaw_error_message());
 }
@@ -212,7 +214,8 @@ static void balanced_sampling_trains(void **state)
 	close_data(&d);
 }
 
-/* ---- Balanced orders ---------------------------------------------------------------------------------------------- */
+/* ---- Balanced orders ----------------------------------------------------------------------------------------------
+ */
 
 /* 420 images of which 1 in 20 is of class 1: both classes are visited alike, each image of class 1 about ten times, and
  * in 8 epochs most images of class 0. */
@@ -222,6 +225,7 @@ static void a_balanced_order_visits_classes_alike(void **state)
 	int32_t labels[COUNT];
 	int64_t class_images[CLASSES] = {0}, order[COUNT];
 	int visits[COUNT] = {0}, rare = 0, missed = 0;
+	uint32_t earlier[COUNT];
 	(void)state;
 	for (int i = 0; i < COUNT; i++)
 		class_images[labels[i] = i % 20 == 5]++;
@@ -229,11 +233,14 @@ static void a_balanced_order_visits_classes_alike(void **state)
 	for (uint64_t epoch = 0; epoch < EPOCHS; epoch++)
 		for (int lane = 0; lane < LANES; lane++) {
 			int64_t again[COUNT], n = thaw_lane_count(COUNT, LANES, lane);
-			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, order));
-			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, again));
+			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, order, earlier));
+			expect(thaw_lane_balanced_order(&d, class_images, LANES, lane, 7, epoch, again, earlier));
 			assert_memory_equal(order, again, (size_t)n * sizeof(*order));
+			int before[COUNT];
+			memcpy(before, visits, sizeof(before));
 			for (int64_t k = 0; k < n; k++) {
 				assert_int_equal(order[k] % LANES, lane);
+				assert_int_equal(earlier[k], visits[order[k]] - before[order[k]]);
 				visits[order[k]]++;
 				rare += labels[order[k]];
 			}
@@ -247,7 +254,8 @@ static void a_balanced_order_visits_classes_alike(void **state)
 	assert_in_range(missed, 0, COUNT / 20);
 }
 
-/* ---- Files -------------------------------------------------------------------------------------------------------- */
+/* ---- Files --------------------------------------------------------------------------------------------------------
+ */
 
 static char *two_names[] = {"left", "right"}, *four_names[] = {"none", "mild", "moderate", "severe"};
 
