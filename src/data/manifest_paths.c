@@ -14,6 +14,7 @@
 #include "src/base/try.h"
 #include "src/data/image.h"
 #include "src/data/names.h"
+#include "thaw/digest.h"
 #include "thaw/memory.h"
 
 /* Files by name, and images by the part of their name before the extension. */
@@ -272,9 +273,12 @@ static thaw_status search_below(struct search *s)
 static thaw_status count_missing(struct search *s)
 {
 	struct manifest_files *f = s->f;
-	for (int64_t i = 0; i < s->count; i++)
-		if (!s->found[i] && f->missing++ == 0)
-			f->first_missing = i;
+	for (int64_t i = 0; i < s->count; i++) {
+		if (s->found[i])
+			continue;
+		f->first_missing = f->missing++ == 0 ? i : f->first_missing;
+		f->digest = thaw_digest(path_of(s, i), strlen(path_of(s, i)) + 1, f->digest);
+	}
 	if (2 * f->missing <= s->count)
 		return THAW_OK;
 	int64_t i = f->first_missing;
@@ -303,6 +307,7 @@ static thaw_status note(const struct search *s, struct thaw_found *found)
 	if (f->missing == 0)
 		return THAW_OK;
 	found->missing = f->missing;
+	found->missing_digest = f->digest;
 	return thaw_found_note(
 		found, thaw_format("%lld of the %s images are missing and skipped like damaged ones (first: "
 				   "line %lld: %s)",
