@@ -25,6 +25,7 @@ struct file_table {
 	int64_t *name_of; /* [room] of a stem: the number of the name */
 	bool *stem_again; /* [room] of a stem: several names have it */
 	int64_t room;
+	bool by_stem; /* stems are wanted: some paths lack an extension */
 };
 
 /* The search, and what it found. */
@@ -38,6 +39,7 @@ struct search {
 	int64_t *start;                   /* [folders + 2] */
 	int64_t *order;                   /* [count] by folder */
 	bool *found;                      /* [count] */
+	bool by_stem;                     /* some paths have no extension of an image */
 	int64_t extended, first_extended; /* found with an extension that the manifest lacks */
 	int64_t below, first_below;       /* found in folders below the root */
 };
@@ -94,7 +96,7 @@ static thaw_status add_file(struct file_table *t, const char *name, int64_t fold
 		return THAW_OK;
 	}
 	t->folder[number] = folder;
-	if (!thaw_image_extension(name))
+	if (!t->by_stem || !thaw_image_extension(name))
 		return THAW_OK;
 	snprintf(stem, sizeof(stem), "%.*s", (int)(strrchr(name, '.') - name), name);
 	THAW_TRY(thaw_intern(&t->stems, stem, &stem_number));
@@ -219,6 +221,7 @@ static thaw_status order_paths(struct search *s)
 	s->found = thaw_alloc((size_t)s->count, sizeof(*s->found));
 	for (int64_t i = 0; status == THAW_OK && i < s->count; i++) {
 		const char *path = path_of(s, i), *base = thaw_base_name(path);
+		s->by_stem |= !thaw_image_extension(base);
 		size_t length = base > path + 1 ? (size_t)(base - path) - 1 : (size_t)(base - path); /* "/" stays */
 		char *name = thaw_format("%.*s", (int)length, path);
 		status = name ? thaw_intern(&s->folders, name, &folder[i]) : THAW_RESOURCE;
@@ -240,7 +243,7 @@ static thaw_status order_paths(struct search *s)
 
 static thaw_status search_folder(struct search *s, int64_t folder)
 {
-	struct file_table t = {0};
+	struct file_table t = {.by_stem = s->by_stem};
 	int64_t number;
 	thaw_status status = thaw_intern(&t.folders, thaw_intern_text(&s->folders, folder), &number);
 	if (status == THAW_OK)
@@ -254,7 +257,7 @@ static thaw_status search_folder(struct search *s, int64_t folder)
 /* Names alone that are not in the root itself: published sets often divide images into folders beside one list. */
 static thaw_status search_below(struct search *s)
 {
-	struct file_table t = {0};
+	struct file_table t = {.by_stem = s->by_stem};
 	int64_t number, flat = 0;
 	for (int64_t i = 0; i < s->count; i++)
 		flat += !s->found[i] && !strchr(path_of(s, i), '/');
