@@ -202,6 +202,9 @@ static thaw_status divide(struct thaw_dataset *d, const char *path, enum thaw_sp
 	if (status == THAW_OK)
 		status = keep_part(d, held, held_part, options);
 	thaw_free(held);
+	if (status == THAW_OK && d->count == 0)
+		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share",
+				   thaw_dataset_place(path, &options->manifest));
 	if (held_part && status == THAW_OK)
 		d->found->split = options->parts.folds > 0 ? THAW_SPLIT_VAL : THAW_SPLIT_TEST;
 	return status;
