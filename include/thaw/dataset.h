@@ -75,7 +75,7 @@ struct thaw_share {
  * to case, spaces, dashes and underscores. All zero: no manifest. */
 struct thaw_manifest_options {
 	const char *file; /* NULL: none, unless the path of the dataset is a file called .csv or .tsv */
-	/* Names of columns; NULL: found by customary names (docs/datasets.md). */
+	/* Names of columns; NULL: found by customary names (docs/datasets.md); "none": no split, group or weight. */
 	const char *path_column, *split_column, *group_column, *weight_column;
 	const char *label_column; /* one, or several separated by commas */
 	const char

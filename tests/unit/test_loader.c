@@ -200,7 +200,7 @@ static void visits_of_a_sample_differ(void **state)
 	struct thaw_batch *b;
 	const size_t floats = (size_t)SIDE * SIDE * 3;
 	const uint32_t visits[3] = {0, 1, 0};
-	struct thaw_batch_request r = {(int64_t[]){2, 2, 2}, 3, true, 1, 1, SIDE, 1, visits};
+	struct thaw_batch_request r = {(int64_t[]){2, 2, 2}, 3, true, 1, 1, {SIDE, SIDE}, 1, visits};
 	assert_int_equal(thaw_loader_submit(l, &r), THAW_OK);
 	assert_int_equal(thaw_loader_next(l, &b), THAW_OK);
 	assert_int_equal(b->count, 3);

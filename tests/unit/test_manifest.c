@@ -77,6 +77,12 @@ static const struct manifest_case cases[] = {
 	 {.path_column = "where", .label_column = "Kind"},
 	 "class 2 2/-/~2",
 	 "path \"where\", label \"kind\""},
+	{"columns that only have such names",
+	 "path,label,set,weight\na.jpg,x,7,-1\nb.jpg,x,8,0\nc.jpg,y,7,5\ne.jpg,y,9,5\n",
+	 {.split_column = "none", .weight_column = "none"},
+	 "class 2 2/-/~2",
+	 "path \"path\", label \"label\"; task"},
+	{"no column for labels", "path,label\na.jpg,x\n", {.label_column = "none"}, "!78 no column \"none\"", NULL},
 	{"no such column",
 	 "path,kind\na.jpg,x\n",
 	 {.label_column = "type"},
@@ -451,6 +457,22 @@ static void classes_and_weights(void **state)
 	thaw_dataset_close(&d);
 }
 
+/* Nothing is held out, or too little: there is nothing to measure. */
+static void empty_parts(void **state)
+{
+	struct thaw_dataset d = {0};
+	struct thaw_dataset_options o = plain;
+	write_manifest(state, "path,tags\na.jpg,x|y\nb.jpg,z\n");
+	for (int i = 0; i < 2; i++) {
+		o.test_share = i == 0 ? 0 : 0.01;
+		assert_int_equal(thaw_dataset_open(&d, "m.csv", THAW_SPLIT_VAL, &o), THAW_DATA);
+		assert_non_null(strstr(thaw_error_message(), "no samples in this split: m.csv"));
+	}
+	o.limit_per_class = 1;
+	assert_int_equal(thaw_dataset_open(&d, "m.csv", THAW_SPLIT_TRAIN, &o), THAW_USAGE);
+	assert_non_null(strstr(thaw_error_message(), "not of one class each: --per-class 1"));
+}
+
 /* Paths begin in the folder that is given, else in that of the manifest. */
 static void folders(void **state)
 {
@@ -516,6 +538,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(described, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(targets, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(classes_and_weights, make, scratch_remove),
+		cmocka_unit_test_setup_teardown(empty_parts, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(folders, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(groups_across_splits, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(missing_files_keep_the_digest, make, scratch_remove),
