@@ -35,9 +35,25 @@ struct thaw_dataset {
 	thaw_status (*fingerprint)(const struct thaw_dataset *, int64_t i, bool whole, struct thaw_fingerprint *f);
 	/* Writes the name of sample i, for messages and reports, to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
+	/* Optional. Reads the stored file of sample i without decoding it: *bytes is memory from thaw_alloc, *size
+	 * bytes. Fails like `read`. NULL: samples are not files. May be called from any thread. */
+	thaw_status (*read_file)(const struct thaw_dataset *, int64_t i, void **bytes, size_t *size);
+	/* Optional. A digest that stands for the name of sample i where reading all names would take long. */
+	uint64_t (*name_digest)(const struct thaw_dataset *, int64_t i);
 	void (*close)(struct thaw_dataset *);
 	void *context;            /* private to the format */
 	struct thaw_found *found; /* what was found (thaw/found.h), owned; NULL for a dataset that was not opened */
+	const struct thaw_dataset_parts *parts; /* large files that hold the samples, such as tar shards; NULL: none */
+};
+
+/* The files of a dataset whose samples are parts of files. */
+struct thaw_dataset_parts {
+	int64_t (*count)(const struct thaw_dataset *);
+	int64_t (*of_sample)(const struct thaw_dataset *, int64_t i);   /* the file that has sample i */
+	const char *(*path)(const struct thaw_dataset *, int64_t file); /* memory of the dataset */
+	/* From now on the file is read from its copy `path`, which must have the same bytes. No thread may be reading.
+	 * THAW_RESOURCE without memory. */
+	thaw_status (*replace)(struct thaw_dataset *, int64_t file, const char *path);
 };
 
 /* A dataset that has only one held-out part, val/ or test/ or a random one, gives it for both VAL and TEST;
@@ -74,13 +90,15 @@ struct thaw_dataset_options {
  *   - one folder of images per class, split at random by options->seed;
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
  *     mapping.txt, if they exist;
- *   - the binary version of CIFAR-10 or CIFAR-100.
- * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
- * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
- * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,
- * THAW_DATA if a file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only
- * one class to train on, the folder seems to be another one than meant, or has images that options->known lacks. On
- * success the caller closes *d with thaw_dataset_close. */
+ *   - the binary version of CIFAR-10 or CIFAR-100;
+ *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in
+ * folders of splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar". The dataset may
+ * be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their name has the
+ * extension of an image or, without a known extension, by their first bytes; hidden files, folders that operating
+ * systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing, THAW_DATA if a
+ * file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only one class to
+ * train on, the folder seems to be another one than meant, or has images that options->known lacks. On success the
+ * caller closes *d with thaw_dataset_close. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
@@ -93,6 +111,14 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 /* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
  * form in which JSON files have them. */
 int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
+
+/* The sample of tar shards with this key, as WebDataset has it: the name without what follows the first dot of its last
+ * part, such as "rose/a" of rose/a.jpg. -1 if there is none, or if the dataset is not of tar shards. To look up many
+ * keys, open a finder, which the caller closes. The dataset must stay open. */
+struct thaw_key_finder;
+thaw_status thaw_key_finder_open(struct thaw_key_finder **finder, const struct thaw_dataset *d);
+int64_t thaw_key_find(const struct thaw_key_finder *finder, const char *key);
+void thaw_key_finder_close(struct thaw_key_finder *finder); /* NULL is fine */
 
 /* Changes the numbers of the classes to those of names[count], by name: d->classes becomes count. The dataset may have
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */

@@ -7,6 +7,7 @@
 #include "src/base/try.h"
 #include "src/data/found.h"
 #include "src/data/listing.h"
+#include "src/data/tar_list.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
@@ -83,10 +84,10 @@ static thaw_status find_inside(const struct dataset_format **format, char **inne
 	return status;
 }
 
-/* Formats with two files, for training and testing, have no other splits. */
+/* Other formats have two files, for training and testing. */
 static thaw_status choose_file(enum thaw_split *split, const struct dataset_format *format, const char *path)
 {
-	if (format == formats[FORMATS - 1])
+	if (format->splits)
 		return THAW_OK;
 	if (*split == THAW_SPLIT_ALL)
 		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
@@ -104,25 +105,36 @@ static thaw_status fail_empty_split(const struct thaw_dataset *d, const char *pa
 	return thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
 }
 
-thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
-			      const struct thaw_dataset_options *options)
+/* The format of a path and the folder that has its files, or a copy of `path`. */
+static thaw_status find_path(const struct dataset_format **format, char **inner, const char *path)
 {
-	struct thaw_dataset opened = {0};
-	char *inner;
+	if (thaw_tar_is_named(path)) {
+		*format = &thaw_dataset_tar;
+		*inner = thaw_strdup(path);
+		return *inner ? THAW_OK : THAW_RESOURCE;
+	}
 	if (thaw_path_is_file(path))
 		return thaw_fail(THAW_IO,
 				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder", path);
 	if (!thaw_path_is_directory(path))
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	const struct dataset_format *format;
-	THAW_TRY(find_inside(&format, &inner, path));
+	return find_inside(format, inner, path);
+}
+
+thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
+			      const struct thaw_dataset_options *options)
+{
+	struct thaw_dataset opened = {0};
+	char *inner = NULL;
+	const struct dataset_format *format = NULL;
+	THAW_TRY(find_path(&format, &inner, path));
 	thaw_status status = choose_file(&split, format, path);
 	if (status == THAW_OK)
 		status = format->open(&opened, inner, split, options);
 	thaw_free(inner);
 	if (status == THAW_OK && opened.count == 0)
 		status = fail_empty_split(&opened, path);
-	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2 && opened.task == THAW_TASK_CLASS)
 		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
 	if (status == THAW_OK)
 		*d = opened;
@@ -167,6 +179,11 @@ uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
 		digest = thaw_digest(d->weights, (size_t)d->count * sizeof(d->weights[0]), digest);
 	for (int64_t i = 0; i < d->count; i++) {
 		char name[NAME_SIZE];
+		if (d->name_digest) {
+			uint64_t own = d->name_digest(d, i);
+			digest = thaw_digest(&own, sizeof(own), digest);
+			continue;
+		}
 		d->name(d, i, name, sizeof(name));
 		digest = thaw_digest(name, strlen(name) + 1, digest);
 	}

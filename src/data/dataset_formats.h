@@ -2,4 +2,5 @@
  * `const struct dataset_format thaw_dataset_x`, defined in x.c. */
 FORMAT(idx)
 FORMAT(cifar)
+FORMAT(tar)
 FORMAT(folder)

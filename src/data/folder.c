@@ -46,19 +46,33 @@ struct opening {
 	struct names missing;          /* images of options->known that were not listed */
 };
 
+/* *modified: the time of the file. */
+static thaw_status read_bytes(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size, int64_t *modified)
+{
+	const struct folder *f = d->context;
+	char *path = thaw_path_join(f->path, f->files.name[i]);
+	if (!path)
+		return THAW_RESOURCE;
+	*modified = thaw_modified(path); /* before the bytes are read: a later change shows */
+	thaw_status status = thaw_file_read(bytes, size, path, FILE_LIMIT);
+	thaw_free(path);
+	return status;
+}
+
+static thaw_status read_file(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size)
+{
+	int64_t modified;
+	return read_bytes(d, i, bytes, size, &modified);
+}
+
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct folder *f = d->context;
 	const char *name = f->files.name[i];
 	void *bytes;
 	size_t size;
-	char *path = thaw_path_join(f->path, name);
-	if (!path)
-		return THAW_RESOURCE;
-	int64_t modified = thaw_modified(path); /* before the bytes are read: a later change shows */
-	thaw_status status = thaw_file_read(&bytes, &size, path, FILE_LIMIT);
-	thaw_free(path);
-	THAW_TRY(status);
+	int64_t modified;
+	THAW_TRY(read_bytes(d, i, &bytes, &size, &modified));
 	struct thaw_fingerprint fingerprint = thaw_fingerprint_of(bytes, size, modified);
 	THAW_TRY(thaw_encoded_image_open(encoded, bytes, size, name));
 	encoded->fingerprint = fingerprint;
@@ -382,6 +396,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .read_file = read_file,
 				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_folder,
@@ -407,4 +422,5 @@ static thaw_status recognises_folder(bool *is, const char *path)
 	return THAW_OK;
 }
 
-const struct dataset_format thaw_dataset_folder = {.recognises = recognises_folder, .open = open_folder};
+const struct dataset_format thaw_dataset_folder = {
+	.splits = true, .recognises = recognises_folder, .open = open_folder};

@@ -46,7 +46,7 @@ static thaw_status count_more(struct thaw_skipped *s, int64_t count, const char 
 	return THAW_OK;
 }
 
-static thaw_status skip(struct thaw_found *found, const char *what, int64_t count, const char *example)
+thaw_status thaw_found_skip_many(struct thaw_found *found, const char *what, int64_t count, const char *example)
 {
 	for (int i = 0; i < found->skipped_count; i++)
 		if (strcmp(found->skipped[i].what, what) == 0)
@@ -68,13 +68,14 @@ static thaw_status skip(struct thaw_found *found, const char *what, int64_t coun
 
 thaw_status thaw_found_skip(struct thaw_found *found, const char *what, const char *example)
 {
-	return skip(found, what, 1, example);
+	return thaw_found_skip_many(found, what, 1, example);
 }
 
 thaw_status thaw_found_merge(struct thaw_found *to, const struct thaw_found *from)
 {
 	for (int i = 0; i < from->skipped_count; i++)
-		THAW_TRY(skip(to, from->skipped[i].what, from->skipped[i].count, from->skipped[i].example));
+		THAW_TRY(thaw_found_skip_many(to, from->skipped[i].what, from->skipped[i].count,
+					      from->skipped[i].example));
 	return THAW_OK;
 }
 

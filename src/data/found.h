@@ -10,6 +10,9 @@ void thaw_found_destroy(struct thaw_found *found);
 /* Counts one more skipped file or folder; `what` and `example` are copied. */
 thaw_status thaw_found_skip(struct thaw_found *found, const char *what, const char *example);
 
+/* Counts `count` more of them. */
+thaw_status thaw_found_skip_many(struct thaw_found *found, const char *what, int64_t count, const char *example);
+
 /* Adds what `from` skipped to `to`. */
 thaw_status thaw_found_merge(struct thaw_found *to, const struct thaw_found *from);
 

@@ -19,29 +19,35 @@ static int64_t filter_samples(struct names *files, int32_t *labels, const bool *
 	return files->count = n;
 }
 
-thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
-			  const struct thaw_dataset_options *options)
+thaw_status thaw_hold_out_select(bool *held, const int32_t *labels, int64_t count, const struct thaw_dataset *d,
+				 const struct thaw_dataset_options *options)
 {
 	if (!(options->test_share >= 0 && options->test_share < 1))
 		return thaw_fail(THAW_CONFIG,
 				 "fraction of test images is %g: --test-share: give a value from 0 to below 1",
 				 options->test_share);
 	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
-	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
-	thaw_status status = quota && held ? THAW_OK : THAW_RESOURCE;
-	if (status == THAW_OK) {
-		for (int64_t i = 0; i < files->count; i++)
-			quota[labels[i]]++;
-		for (int c = 0; c < d->classes; c++) {
-			int64_t size = quota[c], share = (int64_t)((double)size * options->test_share + 0.5);
-			share = max_int64(1, min_int64(share, size - 1));
-			quota[c] = size < 2 || options->test_share == 0 ? 0 : share;
-		}
-		status = thaw_select_per_class(held, d, labels, files->count, options->seed, SELECT_TEST, quota);
+	if (!quota)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++)
+		quota[labels[i]]++;
+	for (int c = 0; c < d->classes; c++) {
+		int64_t size = quota[c], share = (int64_t)((double)size * options->test_share + 0.5);
+		share = max_int64(1, min_int64(share, size - 1));
+		quota[c] = size < 2 || options->test_share == 0 ? 0 : share;
 	}
+	thaw_status status = thaw_select_per_class(held, d, labels, count, options->seed, SELECT_TEST, quota);
+	thaw_free(quota);
+	return status;
+}
+
+thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
+			  const struct thaw_dataset_options *options)
+{
+	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
+	thaw_status status = held ? thaw_hold_out_select(held, labels, files->count, d, options) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		filter_samples(files, labels, held, part);
-	thaw_free(quota);
 	thaw_free(held);
 	return status;
 }
