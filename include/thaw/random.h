@@ -19,6 +19,7 @@ enum thaw_stream {
 	THAW_STREAM_ORDER,    /* the order of samples; index: lane */
 	THAW_STREAM_AUGMENT,  /* crops, flips, colours; index: sample */
 	THAW_STREAM_DROPOUT,  /* index: sample */
+	THAW_STREAM_PACK,     /* the order of samples in shards; epoch: split */
 };
 
 struct thaw_random {

@@ -44,6 +44,7 @@
 #include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/ops.h"
+#include "thaw/pack.h"
 #include "thaw/pair.h"
 #include "thaw/random.h"
 #include "thaw/report.h"

@@ -220,8 +220,8 @@ static thaw_status set_labels(struct thaw_dataset *d, struct opening *o)
 	o->own.weights = NULL;
 	for (int64_t i = 0; d->weights && i < o->own.count; i++)
 		d->weights[i] = d->weights[i] > 0 ? d->weights[i] : 1;
-	return targets ? thaw_tar_classes_targets(&o->classes, d->labels, d->targets, &o->own, o->list.root)
-		       : thaw_tar_classes_label(&o->classes, d->labels, &o->own, o->list.root);
+	return targets ? thaw_tar_classes_targets(&o->classes, d->labels, d->targets, &o->own)
+		       : thaw_tar_classes_label(&o->classes, d->labels, &o->own);
 }
 
 /* Keeps the samples with keep[i] == value. */
@@ -335,7 +335,7 @@ static thaw_status read_shards(struct thaw_dataset *d, struct opening *o)
 static thaw_status open_tar(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			    const struct thaw_dataset_options *options)
 {
-	struct opening o = {.path = path, .split = split, .options = options};
+	struct opening o = {.path = path, .split = split, .options = options, .classes = {.path = path}};
 	struct tar_files *f = thaw_alloc(1, sizeof(*f));
 	if (!f)
 		return THAW_RESOURCE;

@@ -251,7 +251,7 @@ static thaw_status name_grades(struct tar_classes *c, const struct tar_load *l)
 }
 
 /* Splits as folders in a tar file would be read as classes. */
-static thaw_status check_folders(const struct tar_classes *c, const char *root)
+static thaw_status check_folders(const struct tar_classes *c)
 {
 	struct split_names how;
 	bool has[3] = {false};
@@ -263,11 +263,11 @@ static thaw_status check_folders(const struct tar_classes *c, const char *root)
 		return thaw_fail(THAW_CONFIG,
 				 "splits inside a tar file: %s: write each split to shards of its own: train-0.tar, "
 				 "val-0.tar",
-				 root);
+				 c->path);
 	return THAW_OK;
 }
 
-static thaw_status choose_source(struct tar_classes *c, const struct tar_load *l, const char *root)
+static thaw_status choose_source(struct tar_classes *c, const struct tar_load *l)
 {
 	struct kinds k = count_kinds(l);
 	c->source = k.label > 0 ? TAR_BY_LABEL : TAR_BY_FOLDER;
@@ -291,12 +291,12 @@ static thaw_status choose_source(struct tar_classes *c, const struct tar_load *l
 	}
 	return thaw_fail(THAW_DATA,
 			 "no labels in the shards: %s: %lld images%s: write .cls members, or .json ones with \"label\"",
-			 root, (long long)l->count, k.caption > 0 ? ", and texts that look like captions" : "");
+			 c->path, (long long)l->count, k.caption > 0 ? ", and texts that look like captions" : "");
 }
 
 thaw_status thaw_tar_classes_find(struct tar_classes *c, const struct tar_load *train, const char *root)
 {
-	THAW_TRY(choose_source(c, train, root));
+	THAW_TRY(choose_source(c, train));
 	THAW_TRY(read_names(c, root));
 	if (!c->listed && c->task == THAW_TASK_VALUE)
 		return name_values(c, train);
@@ -304,23 +304,23 @@ thaw_status thaw_tar_classes_find(struct tar_classes *c, const struct tar_load *
 		return name_grades(c, train);
 	if (!c->listed)
 		THAW_TRY(add_used(c, train));
-	return check_folders(c, root);
+	return check_folders(c);
 }
 
-static thaw_status fail_class(const struct tar_classes *c, const char *label, const char *root)
+static thaw_status fail_class(const struct tar_classes *c, const char *label)
 {
 	if (c->listed && is_number(label))
 		return thaw_fail(THAW_DATA,
 				 "label %s, but %lld class names: %s: add the missing names to the file of "
 				 "class names",
-				 label, (long long)c->names.count, root);
+				 label, (long long)c->names.count, c->path);
 	return thaw_fail(THAW_DATA, "class \"%s\" is not %s: %s: correct the label", label,
-			 c->listed ? "in the file of class names" : "in the training images", root);
+			 c->listed ? "in the file of class names" : "in the training images", c->path);
 }
 
 /* The class of each text: -1 for those that are no label, or that are not asked for. */
 static thaw_status number_texts(const struct tar_classes *c, int32_t *number, const struct tar_load *l,
-				const bool *used, const char *root)
+				const bool *used)
 {
 	char class[PATH_MAX];
 	for (uint32_t i = 0; i < l->texts.count; i++) {
@@ -333,7 +333,7 @@ static thaw_status number_texts(const struct tar_classes *c, int32_t *number, co
 		else
 			snprintf(class, sizeof(class), "%s", text + 1);
 		if (class[0] && (number[i] = class_of(c, class)) < 0)
-			return fail_class(c, class, root);
+			return fail_class(c, class);
 	}
 	return THAW_OK;
 }
@@ -346,8 +346,7 @@ static uint32_t text_of(const struct tar_classes *c, const struct tar_load *l, i
 	return caption && c->source == TAR_BY_LABEL ? TAR_NONE : text;
 }
 
-thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels, const struct tar_load *l,
-				   const char *root)
+thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels, const struct tar_load *l)
 {
 	bool *used = thaw_alloc(l->texts.count, sizeof(*used));
 	int32_t *number = thaw_alloc(l->texts.count, sizeof(*number));
@@ -356,7 +355,7 @@ thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels,
 		if (text_of(c, l, i) != TAR_NONE)
 			used[text_of(c, l, i)] = true;
 	if (status == THAW_OK)
-		status = number_texts(c, number, l, used, root);
+		status = number_texts(c, number, l, used);
 	for (int64_t i = 0; status == THAW_OK && i < l->count; i++) {
 		uint32_t text = text_of(c, l, i);
 		labels[i] = text == TAR_NONE ? -1 : number[text];
@@ -367,8 +366,7 @@ thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels,
 }
 
 /* Sets the targets that a list names to `value`. */
-static thaw_status set_listed(const struct tar_classes *c, float *targets, const json_t *list, float value,
-			      const char *root)
+static thaw_status set_listed(const struct tar_classes *c, float *targets, const json_t *list, float value)
 {
 	size_t i;
 	json_t *entry;
@@ -379,26 +377,26 @@ static thaw_status set_listed(const struct tar_classes *c, float *targets, const
 		const char *label = json_is_string(entry) ? json_string_value(entry) : number;
 		int32_t class = class_of(c, label);
 		if (class < 0)
-			return fail_class(c, label, root);
+			return fail_class(c, label);
 		targets[class] = value;
 	}
 	return THAW_OK;
 }
 
 /* One label as targets[classes], zeroed. */
-static thaw_status set_targets(const struct tar_classes *c, float *targets, const char *text, const char *root)
+static thaw_status set_targets(const struct tar_classes *c, float *targets, const char *text)
 {
 	thaw_status status = THAW_OK;
 	size_t classes = (size_t)c->names.count;
 	json_t *json = json_loads(text + 1, JSON_DECODE_ANY, NULL);
 	if (c->task == THAW_TASK_LABELS && text[0] == TAR_LABEL_LIST) {
-		status = set_listed(c, targets, json_object_get(json, "on"), 1, root);
+		status = set_listed(c, targets, json_object_get(json, "on"), 1);
 		if (status == THAW_OK)
-			status = set_listed(c, targets, json_object_get(json, "unknown"), NAN, root);
+			status = set_listed(c, targets, json_object_get(json, "unknown"), NAN);
 	} else if (c->task == THAW_TASK_LABELS) {
 		int32_t class = class_of(c, text + 1);
 		if (class < 0)
-			status = fail_class(c, text + 1, root);
+			status = fail_class(c, text + 1);
 		else
 			targets[class] = 1;
 	} else if (text[0] == TAR_LABEL_VALUES && json_array_size(json) == classes) {
@@ -409,21 +407,21 @@ static thaw_status set_targets(const struct tar_classes *c, float *targets, cons
 	} else if (classes == 1 && json_is_number(json)) {
 		targets[0] = (float)json_number_value(json);
 	} else {
-		status = thaw_fail(THAW_DATA, "not %zu values: %s: %.80s: correct the label", classes, root, text + 1);
+		status = thaw_fail(THAW_DATA, "not %zu values: %s: %.80s: correct the label", classes, c->path,
+				   text + 1);
 	}
 	json_decref(json);
 	return status;
 }
 
 thaw_status thaw_tar_classes_targets(const struct tar_classes *c, int32_t *labels, float *targets,
-				     const struct tar_load *l, const char *root)
+				     const struct tar_load *l)
 {
 	for (int64_t i = 0; i < l->count; i++) {
 		uint32_t text = text_of(c, l, i);
 		labels[i] = text == TAR_NONE ? -1 : 0;
 		if (text != TAR_NONE)
-			THAW_TRY(set_targets(c, targets + (size_t)i * (size_t)c->names.count, l->texts.text[text],
-					     root));
+			THAW_TRY(set_targets(c, targets + (size_t)i * (size_t)c->names.count, l->texts.text[text]));
 	}
 	return THAW_OK;
 }

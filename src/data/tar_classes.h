@@ -9,6 +9,7 @@
 enum tar_source { TAR_BY_LABEL, TAR_BY_FOLDER, TAR_BY_CAPTION };
 
 struct tar_classes {
+	const char *path; /* of the dataset, for messages; set by the caller */
 	enum tar_source source;
 	enum thaw_task task;
 	size_t depth; /* TAR_BY_FOLDER: folders around those of the classes */
@@ -24,11 +25,10 @@ void thaw_tar_classes_free(struct tar_classes *c); /* zeroed is fine */
 
 /* The class of each image: labels[l->count] receives -1 for an image without a label. THAW_DATA if a label is not one
  * of the classes. Only for tasks of one class per image. */
-thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels, const struct tar_load *l,
-				   const char *root);
+thaw_status thaw_tar_classes_label(const struct tar_classes *c, int32_t *labels, const struct tar_load *l);
 
 /* The targets of the other tasks: targets (l->count, classes), and labels[] 0 or, without targets, -1. */
 thaw_status thaw_tar_classes_targets(const struct tar_classes *c, int32_t *labels, float *targets,
-				     const struct tar_load *l, const char *root);
+				     const struct tar_load *l);
 
 #endif

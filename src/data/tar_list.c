@@ -48,8 +48,8 @@ static bool is_compressed(const char *name)
 /* Files that go with shards. */
 static bool is_companion(const char *name)
 {
-	static const char *const names[] = {"pack.json", "classnames.txt", "classes.txt", "labels.txt",
-					    "class_names.txt"};
+	static const char *const names[] = {".lock",       "pack.json",  "classnames.txt",
+					    "classes.txt", "labels.txt", "class_names.txt"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;
@@ -66,10 +66,9 @@ static thaw_status add_file(struct names *shards, char *path, const char *name, 
 	thaw_status status = THAW_OK;
 	if (found && is_compressed(name))
 		status = thaw_found_skip(found, "compressed tar files (decompress them to use them)", path);
-	else if (found && thaw_is_system_name(name))
-		status = thaw_found_skip(found, "hidden or system files and folders", path);
 	else if (found && !is_companion(name))
-		status = thaw_found_skip(found, "other files", path);
+		status = thaw_found_skip(
+			found, thaw_is_system_name(name) ? "hidden or system files and folders" : "other files", path);
 	thaw_free(path);
 	return status;
 }

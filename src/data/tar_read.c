@@ -92,7 +92,8 @@ static thaw_status read_member(const struct tar_files *f, int64_t i, void *bytes
 					   (unsigned long long)r->offset, path)
 			       : thaw_fail_io("cannot read", path);
 	THAW_TRY(identify(n, r, header, fd, path));
-	snprintf((char *)bytes + r->size, TAR_NAME, "%.999s/%.3000s", f->shards.name[r->shard], n->text); /* the name follows */
+	snprintf((char *)bytes + r->size, TAR_NAME, "%.999s/%.3000s", f->shards.name[r->shard],
+		 n->text); /* the name follows */
 	return THAW_OK;
 }
 
