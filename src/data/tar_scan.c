@@ -154,13 +154,12 @@ static thaw_status read_members(struct scan *s)
 		int result = archive_read_next_header(s->archive, &e);
 		if (result == ARCHIVE_EOF)
 			return check_end(s);
-		if (result == ARCHIVE_RETRY)
+		if (result == ARCHIVE_RETRY) {
+			THAW_TRY(thaw_tar_count(&s->shard->counts, TAR_DAMAGED, s->member.text));
 			continue;
-		if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-			if (s->members == 0 && archive_errno(s->archive) != EIO)
-				return thaw_fail(THAW_DATA, "not a tar file: %s: remove it", s->name);
-			return thaw_tar_count(&s->shard->counts, TAR_CUT, s->member.text);
 		}
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
+			return thaw_tar_count(&s->shard->counts, TAR_CUT, s->member.text);
 		THAW_TRY(take_member(s, e));
 	}
 	return THAW_OK;
@@ -199,9 +198,13 @@ static thaw_status open_archive(struct scan *s)
 		    archive_read_set_options(s->archive, "tar:read_concatenated_archives") == ARCHIVE_OK;
 	if (!good)
 		return thaw_fail(THAW_RESOURCE, "libarchive cannot read tar files: %s", s->name);
-	if (lseek(s->fd, 0, SEEK_SET) != 0 || archive_read_open_fd(s->archive, s->fd, READ_BLOCK) != ARCHIVE_OK)
-		return thaw_fail(THAW_IO, "cannot read: %s: %s", s->name, archive_error_string(s->archive));
-	return THAW_OK;
+	if (lseek(s->fd, 0, SEEK_SET) != 0)
+		return thaw_fail_io("cannot read", s->name);
+	if (archive_read_open_fd(s->archive, s->fd, READ_BLOCK) == ARCHIVE_OK)
+		return THAW_OK;
+	if (archive_errno(s->archive) == ARCHIVE_ERRNO_FILE_FORMAT)
+		return thaw_fail(THAW_DATA, "not a tar file: %s: remove it", s->name);
+	return thaw_fail(THAW_IO, "cannot read: %s: %s", s->name, archive_error_string(s->archive));
 }
 
 thaw_status thaw_tar_scan(struct tar_shard *shard, int fd, const char *name)
