@@ -147,6 +147,13 @@ static thaw_status check_end(struct scan *s)
 	return marked ? THAW_OK : thaw_tar_count(&s->shard->counts, TAR_NO_END, "");
 }
 
+/* Whether the bytes are at fault, and not the file system. */
+static bool is_format_error(struct archive *a)
+{
+	int number = archive_errno(a);
+	return number <= 0 || number == EILSEQ || number == EINVAL;
+}
+
 static thaw_status read_members(struct scan *s)
 {
 	struct archive_entry *e;
@@ -158,6 +165,8 @@ static thaw_status read_members(struct scan *s)
 			THAW_TRY(thaw_tar_count(&s->shard->counts, TAR_DAMAGED, s->member.text));
 			continue;
 		}
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN && !is_format_error(s->archive))
+			return thaw_fail(THAW_IO, "cannot read: %s: %s", s->name, archive_error_string(s->archive));
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
 			return thaw_tar_count(&s->shard->counts, TAR_CUT, s->member.text);
 		THAW_TRY(take_member(s, e));
@@ -202,7 +211,7 @@ static thaw_status open_archive(struct scan *s)
 		return thaw_fail_io("cannot read", s->name);
 	if (archive_read_open_fd(s->archive, s->fd, READ_BLOCK) == ARCHIVE_OK)
 		return THAW_OK;
-	if (archive_errno(s->archive) == ARCHIVE_ERRNO_FILE_FORMAT)
+	if (is_format_error(s->archive))
 		return thaw_fail(THAW_DATA, "not a tar file: %s: remove it", s->name);
 	return thaw_fail(THAW_IO, "cannot read: %s: %s", s->name, archive_error_string(s->archive));
 }
