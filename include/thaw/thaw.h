@@ -50,6 +50,7 @@
 #include "thaw/report.h"
 #include "thaw/run_result.h"
 #include "thaw/shards.h"
+#include "thaw/stage.h"
 #include "thaw/tensor.h"
 #include "thaw/train.h"
 #include "thaw/training_plan.h"

@@ -77,6 +77,8 @@ struct thaw_train_options {
 	const char *cache;           /* size of the feature cache: "auto", "off", or bytes per rank such as "4G" */
 	const char *cache_dir;       /* directory for the cache, reused by later starts; NULL: memory */
 	enum thaw_dtype cache_dtype; /* THAW_F32, or THAW_F16 in half the space */
+	const char *stage;           /* folder for copies of tar shards on each node (thaw/stage.h); NULL: none */
+	const char *stage_limit;     /* bytes that they may take, such as "200G"; NULL: nine tenths of the free space */
 	bool mixed_machines;         /* allow ranks with different BLAS kernels; bits then depend on the placement */
 };
 

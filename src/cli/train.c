@@ -157,6 +157,8 @@ static const struct option options[] = {
 	{.name = "keep", .metavar = "N", .type = OPTION_INT, AT(keep), .section = RUN, .min = 2, .max = INFINITY,
 	 .help = "number of newest checkpoints to keep, in addition to the best one"},
 	DECODE_THREADS_OPTION(RUN, OFFSET(decode_threads)),
+	STAGE_OPTION(RUN, OFFSET(stage)),
+	STAGE_LIMIT_OPTION(RUN, OFFSET(stage_limit)),
 	{.name = "time-limit", .metavar = "TIME", .type = OPTION_TEXT, .offset = offsetof(struct values, time_limit), .section = RUN,
 	 .check = check_time_limit, .absent = "from Slurm or Torque",
 	 .help = "when the job will be ended, from now: minutes, H:M:S or D-H:M:S; the run saves and stops in time"},

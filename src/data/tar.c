@@ -91,14 +91,7 @@ static const char *shard_path(const struct thaw_dataset *d, int64_t shard)
 
 static thaw_status replace_shard(struct thaw_dataset *d, int64_t shard, const char *path)
 {
-	struct tar_files *f = d->context;
-	char *copy = thaw_strdup(path);
-	if (!copy)
-		return THAW_RESOURCE;
-	thaw_tar_handles_forget(f->handles, shard);
-	thaw_free(f->path[shard]);
-	f->path[shard] = copy;
-	return THAW_OK;
+	return thaw_tar_replace(d->context, shard, path);
 }
 
 static const struct thaw_dataset_parts parts = {

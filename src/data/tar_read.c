@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/io_error.h"
+#include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/fingerprint.h"
@@ -19,7 +20,9 @@
 
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root)
 {
-	if (!(f->path = thaw_alloc((size_t)f->shards.count, sizeof(*f->path))))
+	f->path = thaw_alloc((size_t)f->shards.count, sizeof(*f->path));
+	f->source = thaw_alloc((size_t)f->shards.count, sizeof(*f->source));
+	if (!f->path || !f->source)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < f->shards.count; i++)
 		if (!(f->path[i] = thaw_path_join(root, f->shards.name[i])))
@@ -32,7 +35,10 @@ void thaw_tar_files_close(struct tar_files *f)
 	thaw_tar_handles_destroy(f->handles);
 	for (int64_t i = 0; f->path && i < f->shards.count; i++)
 		thaw_free(f->path[i]);
+	for (int64_t i = 0; f->source && i < f->shards.count; i++)
+		thaw_free(f->source[i]);
 	thaw_free(f->path);
+	thaw_free(f->source);
 	thaw_names_free(&f->shards);
 	thaw_free(f->records);
 	*f = (struct tar_files){0};
@@ -79,11 +85,26 @@ static thaw_status identify(struct tar_name *n, const struct tar_record *r, cons
 			 (unsigned long long)r->offset, shard);
 }
 
-static thaw_status read_member(const struct tar_files *f, int64_t i, void *bytes, struct tar_name *n, int fd)
+thaw_status thaw_tar_replace(struct tar_files *f, int64_t shard, const char *copy)
+{
+	char *path = thaw_strdup(copy);
+	if (!path)
+		return THAW_RESOURCE;
+	thaw_tar_handles_forget(f->handles, shard);
+	if (f->source[shard])
+		thaw_free(f->path[shard]);
+	else
+		f->source[shard] = f->path[shard];
+	f->path[shard] = path;
+	return THAW_OK;
+}
+
+/* Reads image i from the open file `path`. */
+static thaw_status read_member(const struct tar_files *f, int64_t i, char *bytes, struct tar_name *n, int fd,
+			       const char *path)
 {
 	uint8_t header[TAR_BLOCK];
 	const struct tar_record *r = &f->records[i];
-	const char *path = f->path[r->shard];
 	if (!read_parts(fd, header, bytes, r->size, r->offset - TAR_BLOCK))
 		return errno == 0
 			       ? thaw_fail(THAW_DATA,
@@ -92,24 +113,49 @@ static thaw_status read_member(const struct tar_files *f, int64_t i, void *bytes
 					   (unsigned long long)r->offset, path)
 			       : thaw_fail_io("cannot read", path);
 	THAW_TRY(identify(n, r, header, fd, path));
-	snprintf((char *)bytes + r->size, TAR_NAME, "%.999s/%.3000s", f->shards.name[r->shard],
-		 n->text); /* the name follows */
+	snprintf(bytes + r->size, TAR_NAME, "%.999s/%.3000s", f->shards.name[r->shard], n->text); /* the name follows */
 	return THAW_OK;
+}
+
+static int64_t time_of(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
+}
+
+/* From the shard, or from its copy. */
+static thaw_status read_usual(const struct tar_files *f, int64_t i, char *bytes, struct tar_name *n, int64_t *modified)
+{
+	int fd;
+	uint32_t shard = f->records[i].shard;
+	THAW_TRY(thaw_tar_handles_acquire(f->handles, shard, &fd));
+	*modified = time_of(fd); /* before the bytes are read: a later change shows */
+	thaw_status status = read_member(f, i, bytes, n, fd, f->path[shard]);
+	thaw_tar_handles_release(f->handles, shard);
+	return status;
+}
+
+/* Where a copy fails: another program may have removed it from the local disk. */
+static thaw_status read_source(const struct tar_files *f, int64_t i, char *bytes, struct tar_name *n, int64_t *modified)
+{
+	int fd;
+	struct stat st;
+	const char *source = f->source[f->records[i].shard];
+	THAW_TRY(thaw_open_file(&fd, &st, source));
+	*modified = time_of(fd);
+	thaw_status status = read_member(f, i, bytes, n, fd, source);
+	close(fd);
+	return status;
 }
 
 thaw_status thaw_tar_read(const struct tar_files *f, int64_t i, void **bytes, size_t *size, int64_t *modified)
 {
-	int fd;
-	struct stat st;
 	const struct tar_record *r = &f->records[i];
 	struct tar_name *n = thaw_alloc(1, sizeof(*n));
 	char *read = thaw_alloc((size_t)r->size + TAR_NAME, 1);
-	thaw_status status = n && read ? thaw_tar_handles_acquire(f->handles, r->shard, &fd) : THAW_RESOURCE;
-	if (status == THAW_OK) {
-		*modified = fstat(fd, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec : 0;
-		status = read_member(f, i, read, n, fd);
-		thaw_tar_handles_release(f->handles, r->shard);
-	}
+	thaw_status status = n && read ? read_usual(f, i, read, n, modified) : THAW_RESOURCE;
+	if ((status == THAW_IO || status == THAW_DATA) && f->source[r->shard])
+		status = read_source(f, i, read, n, modified);
 	thaw_free(n);
 	if (status != THAW_OK) {
 		thaw_free(read);

@@ -10,6 +10,7 @@
 struct tar_files {
 	struct names shards; /* relative to the dataset's folder */
 	char **path;         /* [shards.count] of the file that is read: the shard or a copy of it */
+	char **source;       /* [shards.count] of the shard, where a copy is read; else NULL */
 	struct tar_handles *handles;
 	struct tar_record *records; /* [count] */
 	int64_t count;
@@ -17,6 +18,9 @@ struct tar_files {
 
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root);
 void thaw_tar_files_close(struct tar_files *f); /* zeroed is fine */
+
+/* From now on a shard is read from its copy; where that fails, an image is read from the shard itself. */
+thaw_status thaw_tar_replace(struct tar_files *f, int64_t shard, const char *copy);
 
 /* Reads image i. *bytes: memory from thaw_alloc; its name follows the `size` bytes, ended by a NUL. *modified: the time
  * of the shard. THAW_DATA if the shard is not the one that was opened, or ends too early. */
