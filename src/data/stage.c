@@ -225,7 +225,7 @@ static thaw_status check_copy(bool *good, const struct record *r, const char *re
 }
 
 static thaw_status make_copy(enum stage_result *result, int64_t *bytes, const char *real, const char *copy,
-			     int64_t *room, const struct stage_stop *stop)
+			     struct stage_room *room, const struct stage_stop *stop)
 {
 	struct stat st;
 	struct record old, made = {.source = thaw_strdup(real)};
@@ -241,16 +241,18 @@ static thaw_status make_copy(enum stage_result *result, int64_t *bytes, const ch
 	else if (status == THAW_OK) {
 		made.size = *bytes = st.st_size;
 		made.modified = nanoseconds(&st);
-		if (ours && !good)
+		bool fits = made.size <= room->bytes || (good && !room->limited);
+		if (ours && !(good && fits))
 			remove_copy(copy);
-		*result = good ? STAGE_KEPT : made.size > *room ? STAGE_NO_ROOM : STAGE_COPIED;
+		*result = !fits ? STAGE_NO_ROOM : good ? STAGE_KEPT : STAGE_COPIED;
 		if (*result == STAGE_COPIED)
 			status = write_copy(&made, copy, stop);
 		if (status == THAW_IO || status == THAW_DATA) {
 			*result = thaw_is_full(thaw_failed_errno()) ? STAGE_NO_ROOM : STAGE_FAILED;
 			status = THAW_OK;
 		}
-		*room -= *result == STAGE_COPIED || *result == STAGE_KEPT ? made.size : 0;
+		bool counts = *result == STAGE_COPIED || (*result == STAGE_KEPT && room->limited);
+		room->bytes -= counts ? made.size : 0;
 	}
 	thaw_free(old.source);
 	thaw_free(made.source);
@@ -258,7 +260,7 @@ static thaw_status make_copy(enum stage_result *result, int64_t *bytes, const ch
 }
 
 thaw_status thaw_stage_copy(enum stage_result *result, int64_t *bytes, const char *folder, const char *source,
-			    int64_t *room, const struct stage_stop *stop)
+			    struct stage_room *room, const struct stage_stop *stop)
 {
 	char *real, *copy;
 	*bytes = 0;

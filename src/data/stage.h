@@ -20,12 +20,18 @@ struct stage_stop {
 	void *context;
 };
 
-/* Copies the file `source` to a name of its own in the folder, unless a copy with the same bytes is there. *room: bytes
- * that may still be used; the size of the copy is subtracted. A copy counts only when its bytes, read again, have the
- * digest of those that were written. THAW_UNFINISHED when asked to stop, THAW_RESOURCE without memory; else *result
- * says what happened. */
+/* What copies may still take. */
+struct stage_room {
+	int64_t bytes;
+	bool limited; /* by the user, and not by the free space: then copies that were there count too */
+};
+
+/* Copies the file `source` to a name of its own in the folder, unless a copy with the same bytes is there. The
+ * size of the copy is subtracted from the room; one that was there and has none is removed. A copy counts only when its
+ * bytes, read again, have the digest of those that were written. THAW_UNFINISHED when asked to stop, THAW_RESOURCE
+ * without memory; else *result says what happened. */
 thaw_status thaw_stage_copy(enum stage_result *result, int64_t *bytes, const char *folder, const char *source,
-			    int64_t *room, const struct stage_stop *stop);
+			    struct stage_room *room, const struct stage_stop *stop);
 
 /* *copy: the path of the copy of the source as it is now, from thaw_alloc; NULL if there is none. Its bytes are not
  * read again. */

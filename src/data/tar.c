@@ -155,17 +155,18 @@ static thaw_status describe_source(const struct opening *o, struct thaw_found *f
 /* What the user should know about indexes. */
 static thaw_status note_indexes(const struct opening *o, struct thaw_found *found)
 {
-	long long scanned = (long long)o->own.scanned, all = (long long)o->shards->count;
-	if (o->own.stale > 0)
-		THAW_TRY(thaw_found_note(found, thaw_format("shards that have another size or time than their index: "
-							    "%lld (first: %s): their headers are read instead",
-							    (long long)o->own.stale, o->own.first_stale)));
-	if (scanned == 0)
+	long long stale = (long long)o->own.stale, without = (long long)(o->own.scanned - o->own.stale);
+	if (stale > 0)
+		THAW_TRY(
+			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
+							   "(first: %s): the headers of the shards are read instead",
+							   stale, o->own.first_stale)));
+	if (without == 0)
 		return THAW_OK;
 	return thaw_found_note(found,
 			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
 					   "(thaw pack writes shards with indexes)",
-					   scanned, all));
+					   without, (long long)o->shards->count));
 }
 
 /* Loads the split, and the training images if the classes are theirs. */

@@ -28,7 +28,7 @@ struct staging {
 	int first, end; /* lanes of the ranks that share the copies of this rank */
 	int lanes;
 	bool leads; /* this rank makes them */
-	int64_t room;
+	struct stage_room room;
 	struct stage_stop stop;
 	struct tally tally;
 };
@@ -110,7 +110,8 @@ static thaw_status copy_all(struct staging *s, struct thaw_dataset *const *datas
 	for (int i = 0; status == THAW_OK && i < count; i++)
 		if (datasets[i]->parts && datasets[i]->parts->count(datasets[i]) > 0)
 			status = clean_folder_of(s, datasets[i]->parts->path(datasets[i], 0));
-	s->room = limit ? (int64_t)bytes : thaw_stage_free(s->folder);
+	s->room.limited = limit != NULL;
+	s->room.bytes = limit ? (int64_t)bytes : thaw_stage_free(s->folder);
 	for (int i = 0; status == THAW_OK && i < count; i++)
 		if (datasets[i]->parts)
 			status = copy_files(s, datasets[i]);
