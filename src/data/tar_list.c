@@ -125,7 +125,9 @@ thaw_status thaw_tar_is_folder(bool *is, const char *path)
 		if (status == THAW_OK && !images && direct == 0)
 			status = list_shards(&shards, path, folder, NULL);
 	}
-	*is = shards.count > 0 && !images && l.images.count == 0;
+	char *record = thaw_path_join(path, "pack.json"); /* an unfinished packing may have no shards */
+	*is = (shards.count > 0 || (record && thaw_path_is_file(record))) && !images && l.images.count == 0;
+	thaw_free(record);
 	thaw_listing_free(&l);
 	thaw_names_free(&shards);
 	return status;
