@@ -40,17 +40,25 @@ static uint64_t checksum(const void *bytes, size_t size)
 	return thaw_digest((const char *)bytes + SUMMED, size - SUMMED, LAYOUT);
 }
 
-void thaw_tar_index_seal(void *bytes, size_t size)
+thaw_status thaw_tar_index_seal(void *bytes, size_t size, const char *path)
 {
 	struct header h;
+	struct stat st;
+	struct thaw_fingerprint f;
 	if (size < sizeof(h))
-		return;
+		return THAW_OK;
+	if (stat(path, &st) != 0)
+		return thaw_fail_io("cannot read", path);
+	THAW_TRY(thaw_fingerprint_file(&f, path, false));
 	memcpy(&h, bytes, sizeof(h));
 	memcpy(h.magic, MAGIC, sizeof(h.magic));
 	h.layout = LAYOUT;
+	h.shard = (uint64_t)st.st_size;
+	h.blocks = f.blocks;
 	memcpy(bytes, &h, sizeof(h));
 	h.checksum = checksum(bytes, size);
 	memcpy(bytes, &h, sizeof(h));
+	return THAW_OK;
 }
 
 /* Whether header and checksum are right and the parts have the sizes that it says. */
@@ -202,10 +210,7 @@ static thaw_status append(struct thaw_sink *sink, const void *bytes, size_t size
 static thaw_status make_index(struct buffer *b, const struct tar_shard *s, const char *path)
 {
 	struct thaw_sink sink = {.write = append, .context = b};
-	struct thaw_fingerprint f;
-	THAW_TRY(thaw_fingerprint_file(&f, path, false));
-	struct header h = {
-		.shard = (uint64_t)s->size, .blocks = f.blocks, .samples = s->count, .texts = s->texts.count};
+	struct header h = {.samples = s->count, .texts = s->texts.count};
 	memcpy(h.counts, s->counts.count, sizeof(h.counts));
 	THAW_TRY(append(&sink, &h, sizeof(h)));
 	THAW_TRY(append(&sink, s->samples, (size_t)s->count * sizeof(*s->samples)));
@@ -213,8 +218,7 @@ static thaw_status make_index(struct buffer *b, const struct tar_shard *s, const
 	THAW_TRY(write_texts(&sink, s));
 	h.text_bytes = b->size - before;
 	memcpy(b->bytes, &h, sizeof(h));
-	thaw_tar_index_seal(b->bytes, b->size);
-	return THAW_OK;
+	return thaw_tar_index_seal(b->bytes, b->size, path);
 }
 
 static thaw_status write_file(const struct buffer *b, const char *path)

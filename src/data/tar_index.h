@@ -23,7 +23,7 @@ thaw_status thaw_tar_index_read(struct tar_shard *s, enum tar_index_state *state
  * its shard if they have the same time. */
 thaw_status thaw_tar_index_write(const struct tar_shard *s, const char *path);
 
-/* For tests: sets the checksum of the index bytes[size], if they are long enough. */
-void thaw_tar_index_seal(void *bytes, size_t size);
+/* For tests: makes bytes[size] an index of the shard `path` in all but its contents, if they are long enough. */
+thaw_status thaw_tar_index_seal(void *bytes, size_t size, const char *path);
 
 #endif
