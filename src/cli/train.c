@@ -60,7 +60,7 @@ static const struct option options[] = {
 		 "directory, or a family such as resnet18 with random weights"},
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
-	 .help = "folder with train/, val/ and test/, folder of class folders, or folder of IDX or CIFAR files"},
+	 .help = "folder with train/, val/ and test/, folder of class folders, of tar shards, or of IDX or CIFAR files"},
 	{.name = "out", .metavar = "RUN", .type = OPTION_TEXT, AT(out), .section = WHAT, .required = true,
 	 .help = "run directory: configuration, metrics, checkpoints, final model"},
 	{.name = "plan", .metavar = "FILE", .type = OPTION_TEXT, AT(plan), .section = WHAT, .absent = "none",
