@@ -13,6 +13,8 @@ struct tar_record {
 	uint32_t link;
 };
 
+_Static_assert(sizeof(struct tar_record) == 32, "a dataset may have millions of samples");
+
 /* The shards of one split, in the order of their names and of the images in them. */
 struct tar_load {
 	struct tar_record *records; /* [count] */

@@ -26,8 +26,9 @@ struct scan {
 	int fd;
 	const char *name;       /* of the shard */
 	struct tar_name member; /* that is read */
-	char *label;            /* [TAR_LABEL_LIMIT] its bytes */
-	uint64_t end;           /* of the last member, without padding */
+	char *label;            /* [label_room] the bytes of a label */
+	size_t label_room;
+	uint64_t end; /* of the last member, without padding */
 	uint64_t members;
 };
 
@@ -43,10 +44,22 @@ static size_t read_member(struct scan *s, void *bytes, size_t size)
 	return got > 0 ? (size_t)got : 0;
 }
 
+/* Makes room for the bytes of a label. */
+static thaw_status reserve_label(struct scan *s, size_t size)
+{
+	if (size <= s->label_room)
+		return THAW_OK;
+	thaw_free(s->label);
+	s->label_room = 2 * size;
+	s->label = thaw_alloc(s->label_room, 1);
+	return s->label ? THAW_OK : THAW_RESOURCE;
+}
+
 static thaw_status take_label(struct scan *s, const struct tar_place *at, enum tar_field field)
 {
 	struct tar_label label = {.damaged = true};
 	if (at->size <= TAR_LABEL_LIMIT) {
+		THAW_TRY(reserve_label(s, (size_t)at->size));
 		size_t got = read_member(s, s->label, (size_t)at->size);
 		if (got == at->size)
 			THAW_TRY(thaw_tar_label_parse(&label, field, s->label, got));
@@ -201,8 +214,7 @@ static thaw_status check_kind(int fd, const char *name)
 
 static thaw_status open_archive(struct scan *s)
 {
-	bool good = (s->archive = archive_read_new()) && (s->label = thaw_alloc(TAR_LABEL_LIMIT, 1)) &&
-		    archive_read_support_format_tar(s->archive) == ARCHIVE_OK &&
+	bool good = (s->archive = archive_read_new()) && archive_read_support_format_tar(s->archive) == ARCHIVE_OK &&
 		    archive_read_support_format_empty(s->archive) == ARCHIVE_OK &&
 		    archive_read_set_options(s->archive, "tar:read_concatenated_archives") == ARCHIVE_OK;
 	if (!good)

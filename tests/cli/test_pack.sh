@@ -100,7 +100,7 @@ check "a damaged image in a shard is skipped and named" exits 0 \
 # In small steps: a folder of one image that is linked many times.
 mkdir -p many/a many/b
 head -c 3000000 /dev/zero | cat "$images/rgb.jpg" - >many/a/0.jpg
-for i in $(seq 400); do ln many/a/0.jpg many/a/$i.jpg; done
+for i in $(seq 400); do ln many/a/0.jpg many/a/"$i".jpg; done
 cp "$images/rgb.jpg" many/b/1.jpg && cp "$images/rgb.jpg" many/b/2.jpg
 "$thaw" pack many stopped --shards 2 >out 2>err &
 pid=$!

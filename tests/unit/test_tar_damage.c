@@ -207,8 +207,7 @@ static void a_shard_that_grew_since_its_index(void **state)
 	tar_write(path, "ustar", MEMBERS " e.jpg e.cls=1");
 	struct thaw_dataset d = open_all(state);
 	expect_readable(&d, 5);
-	expect_found(&d, "not of their shards as they are now: 1 (first: s.tar): the headers of the shards",
-		     true);
+	expect_found(&d, "not of their shards as they are now: 1 (first: s.tar): the headers of the shards", true);
 	thaw_dataset_close(&d);
 }
 
