@@ -227,6 +227,13 @@ static void a_file_of_class_names(void **state)
 	thaw_dataset_close(&d);
 	scratch_put(scratch_file(s, "classnames.txt"), "x\n", 2);
 	open_fails(state, THAW_SPLIT_ALL, THAW_DATA, "label 1, but 1 class names");
+	scratch_put(scratch_file(s, "classnames.txt"), "x\ny\n", 4);
+	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=y b.jpg b.cls=x");
+	d = open_split(state, THAW_SPLIT_ALL);
+	assert_int_equal(d.labels[0], 1);
+	thaw_dataset_close(&d);
+	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=y b.jpg b.cls=z");
+	open_fails(state, THAW_SPLIT_ALL, THAW_DATA, "class \"z\" is not in the file of class names");
 }
 
 static void a_part_is_held_out(void **state)
