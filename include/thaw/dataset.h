@@ -82,6 +82,9 @@ struct thaw_dataset_options {
 	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
 	 * missing now and cannot be read. */
 	const struct thaw_image_names *known;
+	/* Of tar shards, take all images, with a label or not, as one class called "image", and hold none out: for a
+	 * caller that has the labels elsewhere and finds the images by key (thaw_key_find). */
+	bool unlabelled;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):

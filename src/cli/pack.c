@@ -1,17 +1,20 @@
 /* thaw pack: writes a dataset as tar shards. Each rank writes some of them. */
 #include "thaw/pack.h"
 
+#include "src/base/clock.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
 #include "src/cli/failure.h"
+#include "src/cli/log.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
 #include "thaw/dataset.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
-#define PACK "Shards"
+#define PACK        "Shards"
+#define LOG_SECONDS 10.0 /* between lines of progress */
 
 struct values {
 	struct common common;
@@ -58,6 +61,7 @@ static bool stop(void *context)
 /* Every size-th shard. */
 static thaw_status write_shards(const struct thaw_pack *pack, const struct thaw_comm *comm, struct share *share)
 {
+	double logged = thaw_clock();
 	for (int s = comm->rank; s < thaw_pack_count(pack); s += comm->size) {
 		struct thaw_packed packed;
 		THAW_TRY(thaw_pack_write(pack, s, stop, NULL, &packed));
@@ -65,6 +69,10 @@ static thaw_status write_shards(const struct thaw_pack *pack, const struct thaw_
 		share->kept += packed.kept;
 		share->images += packed.images;
 		share->bytes += packed.bytes;
+		if (thaw_clock() - logged < LOG_SECONDS)
+			continue;
+		logged = thaw_clock();
+		log_line(comm, "pack: about %d of %d shards are written", s + 1, thaw_pack_count(pack));
 	}
 	return THAW_OK;
 }
@@ -106,6 +114,7 @@ static thaw_status run_pack(struct session *session, const void *values, json_t 
 	struct share share = {0};
 	thaw_status status;
 	THAW_TRY_OUT(thaw_comm_agree(comm, thaw_pack_open(&pack, &o)));
+	thaw_signals_exit(NULL);
 	THAW_TRY_OUT(begin(comm, pack));
 	THAW_TRY_OUT(failure_agree(comm, write_shards(pack, comm, &share)));
 	THAW_TRY_OUT(sum_shares(comm, &share));
@@ -145,6 +154,7 @@ const struct command command_pack = {
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
+	.ends = "asked to stop: nothing was written: run the same command again",
 	.stops = "asked to stop: ending after the current image",
 	.run = run_pack,
 	.print = print_pack,

@@ -134,7 +134,8 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 	thaw_free(inner);
 	if (status == THAW_OK && opened.count == 0)
 		status = fail_empty_split(&opened, path);
-	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2 && opened.task == THAW_TASK_CLASS)
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2 && opened.task == THAW_TASK_CLASS &&
+	    !options->unlabelled)
 		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
 	if (status == THAW_OK)
 		*d = opened;

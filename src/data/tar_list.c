@@ -215,6 +215,16 @@ static thaw_status split_by_names(struct tar_list *l, struct names *shards, stru
 	return status;
 }
 
+static thaw_status skip_folders(const char *path, struct thaw_found *found)
+{
+	struct listing l = {0};
+	thaw_status status = thaw_list_once(&l, path, "");
+	for (int64_t i = 0; status == THAW_OK && i < l.folders.count; i++)
+		status = thaw_found_skip(found, "folders beside the tar files", l.folders.name[i]);
+	thaw_listing_free(&l);
+	return status;
+}
+
 thaw_status thaw_tar_list(struct tar_list *l, const char *path, struct thaw_found *found)
 {
 	struct names shards = {0};
@@ -225,6 +235,8 @@ thaw_status thaw_tar_list(struct tar_list *l, const char *path, struct thaw_foun
 		status = THAW_RESOURCE;
 	else
 		status = list_shards(&shards, path, "", found);
+	if (status == THAW_OK && shards.count > 0 && !thaw_tar_is_named(path))
+		status = skip_folders(path, found);
 	if (status == THAW_OK)
 		status = shards.count > 0 ? split_by_names(l, &shards, found) : list_folders(l, found);
 	thaw_names_free(&shards);

@@ -173,6 +173,7 @@ static void splits_by_names(void **state)
 	tar_write(scratch_file(s, "train-000001.tar"), "ustar", "e.jpg e.cls=1");
 	tar_write(scratch_file(s, "train-000000.tar"), "ustar", TWO_CLASSES);
 	tar_write(scratch_file(s, "val-000000.tar"), "ustar", "a.jpg a.cls=1");
+	assert_int_equal(mkdir(scratch_file(s, "logs"), 0777), 0);
 	tar_write(scratch_file(s, "extra.tar"), "ustar", "a.jpg a.cls=1");
 	struct thaw_dataset d = open_split(state, THAW_SPLIT_TRAIN);
 	char name[64];
@@ -181,6 +182,7 @@ static void splits_by_names(void **state)
 	assert_string_equal(name, "train-000001.tar/e.jpg");
 	expect_found(&d, "training   5 images from train-000000.tar and 1 more");
 	expect_found(&d, "tar files beside those of the splits: 1 (first: extra.tar)");
+	expect_found(&d, "folders beside the tar files: 1 (first: logs)");
 	thaw_dataset_close(&d);
 	d = open_split(state, THAW_SPLIT_VAL);
 	assert_int_equal(d.count, 1);
@@ -308,6 +310,16 @@ static void a_sample_is_found_by_its_key(void **state)
 	assert_int_equal(thaw_key_find(finder, "z/c"), 3);
 	assert_int_equal(thaw_key_find(finder, "y/b.2.jpg"), 2); /* it shares its key */
 	assert_int_equal(thaw_key_find(finder, "y/c"), -1);
+	thaw_key_finder_close(finder);
+	thaw_dataset_close(&d);
+	/* The labels may be elsewhere. */
+	const struct thaw_dataset_options bare = {.test_share = 0.25, .unlabelled = true};
+	tar_write(scratch_file(s, "s.tar"), "pax", "b.jpg a.jpg a.cls=3 c.jpg c.txt=a@caption");
+	assert_int_equal(thaw_dataset_open(&d, s->path, THAW_SPLIT_TRAIN, &bare), THAW_OK);
+	assert_int_equal(d.count, 3);
+	assert_int_equal(d.classes, 1);
+	assert_int_equal(thaw_key_finder_open(&finder, &d), THAW_OK);
+	assert_int_equal(thaw_key_find(finder, "a"), 1);
 	thaw_key_finder_close(finder);
 	thaw_dataset_close(&d);
 }
