@@ -136,6 +136,44 @@ static thaw_status set_object(struct tar_label *l, const json_t *object)
 	return THAW_OK;
 }
 
+/* The length of a number at text[size] that JSON does not have and Python writes; 0: none. */
+static size_t python_number(const char *text, size_t size)
+{
+	static const char *const words[] = {"NaN", "Infinity", "-Infinity"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (size >= strlen(words[i]) && memcmp(text, words[i], strlen(words[i])) == 0)
+			return strlen(words[i]);
+	return 0;
+}
+
+/* Parses JSON in which such numbers, outside of strings, count as null: a column of img2dataset may have missing
+ * values. *object is NULL if it is not JSON. */
+static thaw_status load_python(json_t **object, const char *bytes, size_t size)
+{
+	char *text = thaw_alloc(2 * size + 1, 1);
+	bool quoted = false;
+	size_t used = 0;
+	if (!text)
+		return THAW_RESOURCE;
+	for (size_t at = 0; at < size; at++) {
+		size_t length = quoted ? 0 : python_number(bytes + at, size - at);
+		if (length > 0) {
+			memcpy(text + used, "null", 4);
+			used += 4;
+			at += length - 1;
+			continue;
+		}
+		if (quoted && bytes[at] == '\\' && at + 1 < size)
+			text[used++] = bytes[at++];
+		else if (bytes[at] == '"')
+			quoted = !quoted;
+		text[used++] = bytes[at];
+	}
+	*object = json_loadb(text, used, JSON_REJECT_DUPLICATES, NULL);
+	thaw_free(text);
+	return THAW_OK;
+}
+
 thaw_status thaw_tar_label_parse(struct tar_label *l, enum tar_field field, const char *bytes, size_t size)
 {
 	*l = (struct tar_label){0};
@@ -147,8 +185,9 @@ thaw_status thaw_tar_label_parse(struct tar_label *l, enum tar_field field, cons
 		l->text = l->text ? l->text : thaw_strdup((const char[]){TAR_LABEL_CAPTION, '\0'});
 		return l->text ? THAW_OK : THAW_RESOURCE;
 	}
-	json_error_t error;
-	json_t *object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
+	json_t *object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
+	if (!object)
+		THAW_TRY(load_python(&object, bytes, size));
 	l->damaged = !json_is_object(object);
 	thaw_status status = l->damaged ? THAW_OK : set_object(l, object);
 	json_decref(object);

@@ -82,6 +82,8 @@ static thaw_status list_shards(struct names *shards, const char *root, const cha
 	if (folder && !dir)
 		status = thaw_fail(THAW_IO, "cannot list folder: %s: %s", folder, strerror(errno));
 	for (const struct dirent *e; status == THAW_OK && (errno = 0, e = readdir(dir));) {
+		if (!found && !has_end(e->d_name, TAR_END))
+			continue; /* there may be many images, and each look at one takes time */
 		char *path = thaw_path_join(folder, e->d_name);
 		if (!path)
 			status = THAW_RESOURCE;

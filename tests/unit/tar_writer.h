@@ -21,7 +21,8 @@ static inline void tar_put(struct archive *a, const char *name, const void *byte
 	archive_entry_set_pathname(e, name);
 	archive_entry_set_filetype(e, link && !hard ? AE_IFLNK : AE_IFREG);
 	archive_entry_set_perm(e, 0644);
-	archive_entry_set_mtime(e, 0, 0);
+	archive_entry_set_mtime(e, 1,
+				500000000); /* half seconds need a second header in pax, as Python's tarfile writes */
 	archive_entry_set_size(e, link ? 0 : (la_int64_t)size);
 	if (link && hard)
 		archive_entry_set_hardlink(e, link);
