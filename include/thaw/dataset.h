@@ -40,9 +40,25 @@ struct thaw_dataset {
 	thaw_status (*fingerprint)(const struct thaw_dataset *, int64_t i, bool whole, struct thaw_fingerprint *f);
 	/* Writes the name of sample i, for messages and reports, to text[size]. */
 	void (*name)(const struct thaw_dataset *, int64_t i, char *text, size_t size);
+	/* Optional. Reads the stored file of sample i without decoding it: *bytes is memory from thaw_alloc, *size
+	 * bytes. Fails like `read`. NULL: samples are not files. May be called from any thread. */
+	thaw_status (*read_file)(const struct thaw_dataset *, int64_t i, void **bytes, size_t *size);
+	/* Optional. A digest that stands for the name of sample i where reading all names would take long. */
+	uint64_t (*name_digest)(const struct thaw_dataset *, int64_t i);
 	void (*close)(struct thaw_dataset *);
 	void *context;            /* private to the format */
 	struct thaw_found *found; /* what was found (thaw/found.h), owned; NULL for a dataset that was not opened */
+	const struct thaw_dataset_parts *parts; /* large files that hold the samples, such as tar shards; NULL: none */
+};
+
+/* The files of a dataset whose samples are parts of files. */
+struct thaw_dataset_parts {
+	int64_t (*count)(const struct thaw_dataset *);
+	int64_t (*of_sample)(const struct thaw_dataset *, int64_t i);   /* the file that has sample i */
+	const char *(*path)(const struct thaw_dataset *, int64_t file); /* memory of the dataset */
+	/* From now on the file is read from its copy `path`, which must have the same bytes. No thread may be reading.
+	 * THAW_RESOURCE without memory. */
+	thaw_status (*replace)(struct thaw_dataset *, int64_t file, const char *path);
 };
 
 /* A dataset that has only one held-out part, val/ or test/ or a random one, gives it for both VAL and TEST;
@@ -109,6 +125,9 @@ struct thaw_dataset_options {
 	struct thaw_image_names *added;
 	struct thaw_manifest_options manifest;
 	struct thaw_parts_options parts;
+	/* Of tar shards, take all images, with a label or not, as one class called "image", and hold none out: for a
+	 * caller that has the labels elsewhere and finds the images by key (thaw_key_find). */
+	bool unlabelled;
 };
 
 /* The manifest's file, else `data`: what messages and reports call the dataset. */
@@ -125,6 +144,8 @@ const char *thaw_dataset_place(const char *data, const struct thaw_manifest_opti
  *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/);
  *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder, and
  *     a file with their labels (src/data/imagenet_labels.c lists the forms);
+ *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in folders of
+ *     splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar";
  *   - a manifest: options->manifest.file, or `path`, if it is a file called .csv or .tsv. Paths in it begin in `path`,
  *     or in the folder of the manifest if `path` is NULL or the manifest. Samples are its rows, in their order.
  *
@@ -150,6 +171,14 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 /* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
  * form in which JSON files have them. */
 int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
+
+/* The sample of tar shards with this key, as WebDataset has it: the name without what follows the first dot of its last
+ * part, such as "rose/a" of rose/a.jpg. -1 if there is none, or if the dataset is not of tar shards. To look up many
+ * keys, open a finder, which the caller closes. The dataset must stay open. */
+struct thaw_key_finder;
+thaw_status thaw_key_finder_open(struct thaw_key_finder **finder, const struct thaw_dataset *d);
+int64_t thaw_key_find(const struct thaw_key_finder *finder, const char *key);
+void thaw_key_finder_close(struct thaw_key_finder *finder); /* NULL is fine */
 
 /* Changes the numbers of the classes to those of names[count], by name: d->classes becomes count. The dataset may have
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */

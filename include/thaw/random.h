@@ -21,6 +21,7 @@ enum thaw_stream {
 	THAW_STREAM_DROPOUT,  /* index: sample */
 	THAW_STREAM_SIZE,     /* input sizes; index: step and lane */
 	THAW_STREAM_BATCHES,  /* the order of batches of one size; index: lane */
+	THAW_STREAM_PACK,     /* the order of samples in shards; epoch: split */
 };
 
 struct thaw_random {

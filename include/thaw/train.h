@@ -93,6 +93,8 @@ struct thaw_train_options {
 	const char *origin;          /* a run directory: begin with the network that this run began with, instead of
 				      * `model`, `weights_key`, `size` and `images`; NULL: none */
 	int64_t last_step;           /* save and end with THAW_UNFINISHED after so many steps of the run; 0: go on */
+	const char *stage;           /* folder for copies of tar shards on each node (thaw/stage.h); NULL: none */
+	const char *stage_limit;     /* bytes that they may take, such as "200G"; NULL: nine tenths of the free space */
 	bool mixed_machines;         /* allow ranks with different BLAS kernels; bits then depend on the placement */
 };
 

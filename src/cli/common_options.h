@@ -51,6 +51,15 @@
 #define SEED_OPTION(heading, at, text)                                                                                 \
 	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = (at), .section = (heading), .min = 0,          \
 	 .max = INFINITY, .help = (text)}
+#define STAGE_OPTION(heading, at)                                                                                      \
+	{.name = "stage", .metavar = "DIR", .type = OPTION_TEXT, .offset = (at), .section = (heading),                 \
+	 .absent = "none",                                                                                             \
+	 .help = "copy the tar shards that a node needs to DIR, a disk of the node, and read them there; later "       \
+		 "starts use the copies"}
+#define STAGE_LIMIT_OPTION(heading, at)                                                                                \
+	{.name = "stage-limit", .metavar = "BYTES", .type = OPTION_TEXT, .offset = (at), .section = (heading),         \
+	 .absent = "nine tenths of the free space",                                                                    \
+	 .help = "space on each node for these copies, such as 200G; other shards are read from where they are"}
 #define DECODE_THREADS_OPTION(heading, at)                                                                             \
 	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 1, \
 	 .max = MAX_THREADS, .help = "threads per rank that read and decode images"}

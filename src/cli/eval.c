@@ -13,6 +13,7 @@
 #include "src/cli/result.h"
 #include "thaw/found.h"
 #include "thaw/report.h"
+#include "thaw/stage.h"
 #include "thaw/train.h"
 
 #define DEFAULT_LANES 8
@@ -20,7 +21,7 @@
 
 struct values {
 	struct common common;
-	const char *precision, *model, *weights_key, *from, *data, *split;
+	const char *precision, *model, *weights_key, *from, *data, *split, *stage, *stage_limit;
 	const char *size;
 	int lanes, decode_threads;
 	struct thaw_manifest_options manifest;
@@ -61,6 +62,8 @@ static const struct option options[] = {
 	 .section = EVAL, .min = 0, .max = 1, .absent = "a tenth, but at least 10 images",
 	 .help = "fraction of the images that may be damaged, missing or unreadable; with more, eval fails"},
 	DECODE_THREADS_OPTION(EVAL, offsetof(struct values, decode_threads)),
+	STAGE_OPTION(EVAL, offsetof(struct values, stage)),
+	STAGE_LIMIT_OPTION(EVAL, offsetof(struct values, stage_limit)),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -131,6 +134,12 @@ static thaw_status give_metrics(json_t **result, json_t *metrics, const struct v
 	return give_result(result, json_incref(metrics));
 }
 
+static thaw_status stage(struct thaw_comm *comm, const struct values *v, struct thaw_dataset *d, int lanes,
+			 const struct thaw_callbacks *callbacks)
+{
+	return thaw_stage(comm, v->stage, v->stage_limit, &d, 1, lanes, callbacks);
+}
+
 static thaw_status run_eval(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
@@ -147,6 +156,8 @@ static thaw_status run_eval(struct session *session, const void *values, json_t 
 	network_log(session, model, &network);
 	network_log_sigmoid(session->comm, model);
 	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
+	if (v->stage)
+		THAW_TRY_OUT(stage(session->comm, v, &data.dataset, lanes, &callbacks));
 	THAW_TRY_OUT(thaw_evaluate(session->comm, model, &data.dataset, lanes, v->decode_threads, v->max_damaged,
 				   &callbacks, &metrics));
 	if (session->comm->rank == 0)

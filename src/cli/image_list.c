@@ -90,7 +90,7 @@ static thaw_status add_folder(struct image_list *l, const char *path)
 	if (status == THAW_OK && l->count == before)
 		status = thaw_fail(THAW_IO,
 				   "no images in the folder: %s: give a folder with image files, or the files; "
-				   "thaw eval reads datasets in IDX and CIFAR files",
+				   "thaw eval reads datasets in IDX and CIFAR files and tar shards",
 				   path);
 	return status;
 }

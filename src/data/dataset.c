@@ -9,6 +9,7 @@
 #include "src/data/idx_files.h"
 #include "src/data/listing.h"
 #include "src/data/manifest.h"
+#include "src/data/tar_list.h"
 #include "src/data/wrong_folder.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
@@ -85,10 +86,10 @@ static thaw_status find_inside(const struct dataset_format **format, char **inne
 	return status;
 }
 
-/* Formats with two files, for training and testing, have no other splits. */
+/* Other formats have two files, for training and testing. */
 static thaw_status choose_file(enum thaw_split *split, const struct dataset_format *format, const char *path)
 {
-	if (format == formats[FORMATS - 1])
+	if (format->splits)
 		return THAW_OK;
 	if (*split == THAW_SPLIT_ALL)
 		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
@@ -107,12 +108,14 @@ static thaw_status fail_empty_split(const struct thaw_dataset *d, const char *pa
 	return thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share", path);
 }
 
-/* Fills the zeroed *d, partly on failure. */
-static thaw_status open_format(struct thaw_dataset *d, const char *path, enum thaw_split split,
-			       const struct thaw_dataset_options *options)
+/* The format of a path and the folder that has its files, or a copy of `path`. */
+static thaw_status find_path(const struct dataset_format **format, char **inner, const char *path)
 {
-	const struct dataset_format *format;
-	char *inner;
+	if (thaw_tar_is_named(path)) {
+		*format = &thaw_dataset_tar;
+		*inner = thaw_strdup(path);
+		return *inner ? THAW_OK : THAW_RESOURCE;
+	}
 	if (thaw_path_is_file(path))
 		return thaw_fail(THAW_IO,
 				 "a file, not a folder: %s: unpack it if it is an archive, and give the folder; the "
@@ -123,14 +126,24 @@ static thaw_status open_format(struct thaw_dataset *d, const char *path, enum th
 		THAW_TRY(thaw_idx_is_there(&set, path));
 	if (!thaw_path_is_directory(path) && !set)
 		return thaw_fail(THAW_IO, "no such folder: %s: give the folder with the images", path);
-	THAW_TRY(find_inside(&format, &inner, path));
+	return find_inside(format, inner, path);
+}
+
+/* Fills the zeroed *d, partly on failure. */
+static thaw_status open_format(struct thaw_dataset *d, const char *path, enum thaw_split split,
+			       const struct thaw_dataset_options *options)
+{
+	char *inner = NULL;
+	const struct dataset_format *format = NULL;
+	THAW_TRY(find_path(&format, &inner, path));
 	thaw_status status = choose_file(&split, format, path);
 	if (status == THAW_OK)
 		status = format->open(d, inner, split, options);
 	thaw_free(inner);
 	if (status == THAW_OK && d->count == 0)
 		status = fail_empty_split(d, path);
-	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && d->classes < 2)
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && d->classes < 2 && d->task == THAW_TASK_CLASS &&
+	    !options->unlabelled)
 		status = thaw_fail_one_class(path, d->class_names[0], d->count);
 	return status;
 }
@@ -186,6 +199,11 @@ uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
 		digest = thaw_digest(d->weights, (size_t)d->count * sizeof(d->weights[0]), digest);
 	for (int64_t i = 0; i < d->count; i++) {
 		char name[NAME_SIZE];
+		if (d->name_digest) {
+			uint64_t own = d->name_digest(d, i);
+			digest = thaw_digest(&own, sizeof(own), digest);
+			continue;
+		}
 		d->name(d, i, name, sizeof(name));
 		digest = thaw_digest(name, strlen(name) + 1, digest);
 	}

@@ -82,12 +82,12 @@ static bool read_at(int fd, void *to, size_t size, size_t at)
 	return true;
 }
 
-static bool read_blocks(struct thaw_fingerprint *f, int fd, size_t size)
+static bool read_blocks(struct thaw_fingerprint *f, int fd, size_t base, size_t size)
 {
 	char bytes[3 * BLOCK];
 	f->blocks = digest_size(size);
 	if (size <= 3 * BLOCK) {
-		if (!read_at(fd, bytes, size, 0))
+		if (!read_at(fd, bytes, size, base))
 			return false;
 		f->blocks = thaw_digest(bytes, size, f->blocks);
 		return true;
@@ -95,20 +95,20 @@ static bool read_blocks(struct thaw_fingerprint *f, int fd, size_t size)
 	size_t at[3];
 	place_blocks(at, size);
 	for (int i = 0; i < 3; i++) {
-		if (!read_at(fd, bytes, BLOCK, at[i]))
+		if (!read_at(fd, bytes, BLOCK, base + at[i]))
 			return false;
 		f->blocks = thaw_digest(bytes, BLOCK, f->blocks);
 	}
 	return true;
 }
 
-static bool read_content(struct thaw_fingerprint *f, int fd, size_t size)
+static bool read_content(struct thaw_fingerprint *f, int fd, size_t base, size_t size)
 {
 	char bytes[CHUNK];
 	uint64_t digest = 0;
 	for (size_t at = 0; at < size; at += CHUNK) {
 		size_t n = min_size(CHUNK, size - at);
-		if (!read_at(fd, bytes, n, at))
+		if (!read_at(fd, bytes, n, base + at))
 			return false;
 		digest = thaw_digest(bytes, n, digest);
 	}
@@ -121,6 +121,18 @@ static int64_t nanoseconds(const struct stat *st)
 	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+thaw_status thaw_fingerprint_part(struct thaw_fingerprint *f, int fd, uint64_t offset, size_t size, bool whole,
+				  const char *name)
+{
+	struct stat st;
+	*f = (struct thaw_fingerprint){0};
+	if (fstat(fd, &st) != 0)
+		return thaw_fail_io("cannot read", name);
+	f->modified = nanoseconds(&st);
+	bool good = read_blocks(f, fd, offset, size) && (!whole || read_content(f, fd, offset, size));
+	return good ? THAW_OK : thaw_fail_io("cannot read", name);
+}
+
 thaw_status thaw_fingerprint_file(struct thaw_fingerprint *f, const char *path, bool whole)
 {
 	struct stat st;
@@ -128,12 +140,9 @@ thaw_status thaw_fingerprint_file(struct thaw_fingerprint *f, const char *path, 
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe would wait */
 	if (fd < 0)
 		return thaw_fail_io("cannot open", path);
-	bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	if (good) {
-		f->modified = nanoseconds(&st);
-		good = read_blocks(f, fd, (size_t)st.st_size) && (!whole || read_content(f, fd, (size_t)st.st_size));
-	}
-	thaw_status status = good ? THAW_OK : thaw_fail_io("cannot read", path);
+	bool file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	thaw_status status = file ? thaw_fingerprint_part(f, fd, 0, (size_t)st.st_size, whole, path)
+				  : thaw_fail_io("cannot read", path);
 	close(fd);
 	return status;
 }

@@ -41,6 +41,15 @@ struct opening {
 	struct names missing;          /* images of options->known that were not listed */
 };
 
+static thaw_status read_file(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size)
+{
+	const struct folder *f = d->context;
+	char *path = thaw_path_join(f->path, thaw_packed_name(&f->files, i));
+	thaw_status status = path ? thaw_image_file_bytes(bytes, size, path) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	const struct folder *f = d->context;
@@ -337,6 +346,7 @@ static thaw_status open_folder(struct thaw_dataset *d, const char *path, enum th
 	if (!f)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .read_file = read_file,
 				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_folder,
@@ -362,4 +372,5 @@ static thaw_status recognises_folder(bool *is, const char *path)
 	return THAW_OK;
 }
 
-const struct dataset_format thaw_dataset_folder = {.recognises = recognises_folder, .open = open_folder};
+const struct dataset_format thaw_dataset_folder = {
+	.splits = true, .recognises = recognises_folder, .open = open_folder};

@@ -6,6 +6,11 @@
 
 #define FILE_LIMIT ((size_t)512 << 20) /* bytes of one image file */
 
+thaw_status thaw_image_file_bytes(void **bytes, size_t *size, const char *path)
+{
+	return thaw_file_read(bytes, size, path, FILE_LIMIT);
+}
+
 thaw_status thaw_image_file_read(struct thaw_encoded_image *encoded, const char *path, const char *name)
 {
 	void *bytes;

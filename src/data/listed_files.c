@@ -25,6 +25,15 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	return status;
 }
 
+static thaw_status read_file(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size)
+{
+	const struct listed *l = d->context;
+	char *path = thaw_path_join(l->path, thaw_packed_name(&l->files, i));
+	thaw_status status = path ? thaw_image_file_bytes(bytes, size, path) : THAW_RESOURCE;
+	thaw_free(path);
+	return status;
+}
+
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
 {
 	const struct listed *l = d->context;
@@ -54,6 +63,7 @@ thaw_status thaw_listed_files_open(struct thaw_dataset *d, const char *path, enu
 	if (!l)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .read_file = read_file,
 				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_listed,

@@ -20,8 +20,7 @@
 
 enum entry { ENTRY_OTHER, ENTRY_FILE, ENTRY_FOLDER, ENTRY_LINKED_FOLDER, ENTRY_DANGLING };
 
-/* Created by operating systems, file servers and notebooks. */
-static bool is_system_name(const char *name)
+bool thaw_is_system_name(const char *name)
 {
 	static const char *const names[] = {"@eaDir",    "@Recycle",    "#recycle",     "#snapshot",
 					    "__MACOSX",  "lost+found",  "$RECYCLE.BIN", "System Volume Information",
@@ -138,7 +137,7 @@ static thaw_status add_entry(struct listing *l, int folder, const struct dirent 
 {
 	if (!path)
 		return THAW_RESOURCE;
-	if (is_system_name(e->d_name))
+	if (thaw_is_system_name(e->d_name))
 		return skip_entry(l, "hidden or system files and folders", path);
 	enum entry kind = entry_kind(folder, e);
 	if ((kind == ENTRY_FOLDER || kind == ENTRY_LINKED_FOLDER) && is_run_directory(folder, e->d_name))

@@ -23,7 +23,10 @@ struct listing {
 thaw_status thaw_list_folder(struct listing *l, const char *root, const char *relative);
 void thaw_listing_free(struct listing *l); /* zeroed is fine */
 
-/* The same, for one call; folders and links to folders are both in `folders`, sorted. */
+/* Whether operating systems, file servers or notebooks create files of this name, or it is hidden. */
+bool thaw_is_system_name(const char *name);
+
+/* The same as thaw_list_folder, for one call; folders and links to folders are both in `folders`, sorted. */
 thaw_status thaw_list_once(struct listing *l, const char *root, const char *relative);
 
 #endif

@@ -31,8 +31,8 @@ static const struct {
 	{"*.hdf5", "it has HDF5 files: extract their images into one folder per class"},
 	{"imagelabels.mat", "it has a part of Oxford Flowers-102: setid.mat and jpg/ belong beside imagelabels.mat"},
 	{"*.mat", "it has Matlab files: save their images into one folder per class"},
-	{"*.tar", "it has an archive: unpack it"},
-	{"*.tar.*", "it has an archive: unpack it"},
+	{"*.tar", "it has tar files beside folders of images: move one of them to another folder"},
+	{"*.tar.*", "it has compressed tar files: decompress them to *.tar, which is read as it is, or unpack them"},
 	{"*.tgz", "it has an archive: unpack it"},
 	{"*.zip", "it has an archive: unpack it"},
 	{"*-ubyte", "it has IDX files under other names: name them train-images-idx3-ubyte, train-labels-idx1-ubyte, "

@@ -1,30 +1,12 @@
 /* --cache: how much memory or disk the feature caches of this rank may take. */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/machine.h"
 #include "src/base/minmax.h"
+#include "src/base/size_text.h"
 #include "src/train/run.h"
 
 #define FREE_MEMORY_DIVISOR 2 /* --cache auto: the node's ranks together use free memory / 2 */
-
-/* A size such as "4G" in bytes; false for anything else. */
-static bool parse_bytes(const char *text, size_t *bytes)
-{
-	static const char units[] = "KMGT";
-	char *end;
-	errno = 0;
-	double value = strtod(text, &end);
-	const char *unit = *end ? strchr(units, *end) : NULL;
-	if (end == text || errno || !(value >= 0.0) || (*end && (!unit || end[1])))
-		return false;
-	value *= unit ? (double)(1ULL << (10 * (unit - units + 1))) : 1.0;
-	if (value > (double)(SIZE_MAX / 2))
-		return false;
-	*bytes = (size_t)value;
-	return true;
-}
 
 thaw_status run_cache_budget(const struct run *r, size_t *bytes)
 {
@@ -38,7 +20,7 @@ thaw_status run_cache_budget(const struct run *r, size_t *bytes)
 		*bytes = (size_t)(free / FREE_MEMORY_DIVISOR / r->comm->node_size);
 		return THAW_OK;
 	}
-	if (!parse_bytes(cache, bytes))
+	if (!thaw_parse_size(cache, bytes))
 		return thaw_fail(THAW_USAGE, "not a cache size: --cache %s: give auto, off, or bytes such as 4G",
 				 cache);
 	return THAW_OK;

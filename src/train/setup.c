@@ -11,6 +11,7 @@
 #include "thaw/digest.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
+#include "thaw/stage.h"
 #include "thaw/version.h"
 
 /* Where epochs are compared on val/, test/ is for the end. */
@@ -361,6 +362,15 @@ static thaw_status compare_ranks(struct run *r)
 			      "set OPENBLAS_CORETYPE to one that all nodes have, or give --mixed-machines");
 }
 
+/* Before images are read for the first time. */
+static thaw_status stage_data(struct run *r)
+{
+	struct thaw_dataset *parts[] = {&r->train, &r->test, &r->final_test};
+	if (!r->options.stage || r->borrowed_data)
+		return THAW_OK;
+	return thaw_stage(r->comm, r->options.stage, r->options.stage_limit, parts, 3, r->options.lanes, r->callbacks);
+}
+
 thaw_status run_open(struct run *r)
 {
 	r->at.best_step = -1;
@@ -368,6 +378,7 @@ thaw_status run_open(struct run *r)
 	THAW_TRY(run_images_read(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(r->comm->max(r->comm, &r->steps_per_epoch, 1));
+	THAW_TRY(stage_data(r));
 	THAW_TRY(compare_ranks(r));
 	/* Those frozen in the last phase, which trains the most. */
 	return run_move_to_node_memory(r, &r->model_weights, r->model->graph, NULL);

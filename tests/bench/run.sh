@@ -5,6 +5,7 @@
 # $PYTHON    Python with torch and torchvision [python3]
 # $NETWORKS  networks to compare with PyTorch's [all five]
 # $DATA      a folder with train/ and test/: also compares fine-tunes of the last stage and of the head
+# $SHARDS    a folder that thaw pack wrote: also compares reading it with webdataset
 # $ROUNDS    repetitions of each comparison [3]
 set -u
 build=$1 ranks=$2
@@ -21,7 +22,9 @@ OPENBLAS_CORETYPE=$(sed -E 's/.*"core": "([^"]*)".*/\1/' <<<"$machine")
 export OPENBLAS_CORETYPE
 for source in "$here"/*.c; do
 	bench=$build/tests/bench/$(basename "$source" .c)
-	if grep -q mpi.h "$source"; then
+	if [ "$(basename "$bench")" = bench_shards ]; then
+		[ -z "${SHARDS:-}" ] || "$bench" "$SHARDS" || exit
+	elif grep -q mpi.h "$source"; then
 		mpirun --oversubscribe -np "$ranks" "$bench" || exit
 	else
 		"$bench" || exit
@@ -35,6 +38,9 @@ fi
 compare() { "$python" "$here/compare.py" --build "$build" --ranks "$ranks" --rounds "${ROUNDS:-3}" "$@"; }
 if [ -n "${DATA:-}" ]; then
 	"$python" "$here/input.py" "$DATA" --program "$build/tests/bench/bench_input" || exit
+fi
+if [ -n "${SHARDS:-}" ]; then
+	"$python" "$here/shards.py" "$SHARDS" --program "$build/tests/bench/bench_shards" || exit
 fi
 for network in "${networks[@]}"; do
 	compare all "$network" || exit

@@ -1,0 +1,39 @@
+/* The samples of several tar shards. Internal to src/data. */
+#ifndef THAW_SRC_DATA_TAR_LOAD_H
+#define THAW_SRC_DATA_TAR_LOAD_H
+
+#include "src/data/names.h"
+#include "src/data/tar_shard.h"
+
+/* Where one image is: what stays in memory for each sample. */
+struct tar_record {
+	uint64_t offset, key; /* as in struct tar_sample */
+	uint32_t size, header;
+	uint32_t shard;
+	uint32_t link;
+};
+
+_Static_assert(sizeof(struct tar_record) == 32, "a dataset may have millions of samples");
+
+/* The shards of one split, in the order of their names and of the images in them. */
+struct tar_load {
+	struct tar_record *records; /* [count] */
+	uint32_t *labels, *folders; /* [count] numbers of texts; TAR_NONE: none */
+	float *weights;             /* [count] 0: not given; NULL: none is */
+	int64_t count, room;
+	int64_t *end; /* [shards] samples up to this shard */
+	struct tar_texts texts;
+	struct tar_counts counts;
+	int64_t scanned, stale; /* shards without a current index; of these, with another one */
+	char *first_stale;
+};
+
+/* Reads the shards `files` of the folder `root`, by index where there is one. THAW_IO if one cannot be read, THAW_DATA
+ * if it is not a tar file. */
+thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files);
+void thaw_tar_load_free(struct tar_load *l); /* zeroed is fine */
+
+/* Puts the samples of shards of lanes in the order that they were packed from. THAW_DATA if shards are missing. */
+thaw_status thaw_tar_order(struct tar_load *l, const struct names *files, const char *root);
+
+#endif
