@@ -3,6 +3,7 @@
 #define THAW_DATASET_H
 
 #include "thaw/api.h"
+#include "thaw/exclude.h"
 #include "thaw/fingerprint.h"
 #include "thaw/image.h"
 
@@ -66,6 +67,12 @@ struct thaw_dataset_options {
 	/* Not NULL: such a list of an earlier time. The samples are those of that time; found->missing of them are
 	 * missing now and cannot be read. */
 	const struct thaw_image_names *known;
+	/* Not NULL: images that do not exist for this dataset: they are in neither part of a random split, and the
+	 * limit counts without them. Marks the names that it has. */
+	struct thaw_exclude *exclude;
+	/* For reports on the dataset: what the splits lack does not make it fail. Their classes may differ, and a class
+	 * may be empty or the only one; `found` notes it. */
+	bool lenient;
 };
 
 /* Opens one split of the dataset in the folder `path`. Formats (src/data/dataset_formats.h):
@@ -89,6 +96,9 @@ void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
  * must stay open until *d is closed. */
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count);
+
+/* Removes the images of a list from an open dataset. THAW_DATA, with *d unchanged, if none would be left. */
+thaw_status thaw_dataset_remove(struct thaw_dataset *d, struct thaw_exclude *exclude);
 
 /* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
  * form in which JSON files have them. */

@@ -42,6 +42,9 @@
 #define SEED_OPTION(heading, at, text)                                                                                 \
 	{.name = "seed", .metavar = "N", .type = OPTION_LONG, .offset = (at), .section = (heading), .min = 0,          \
 	 .max = INFINITY, .help = (text)}
+#define EXCLUDE_OPTION(heading, at, note)                                                                              \
+	{.name = "exclude", .metavar = "FILE", .type = OPTION_TEXT, .offset = (at), .section = (heading),              \
+	 .absent = "none", .help = "leave out the images in this list, which thaw check --out writes" note}
 #define DECODE_THREADS_OPTION(heading, at)                                                                             \
 	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 1, \
 	 .max = MAX_THREADS, .help = "threads per rank that read and decode images"}

@@ -120,9 +120,11 @@ thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum tha
 	if (status == THAW_OK)
 		status = format->open(&opened, inner, split, options);
 	thaw_free(inner);
+	if (status == THAW_OK && options->exclude && !format->excludes && opened.count > 0)
+		status = thaw_dataset_remove(&opened, options->exclude);
 	if (status == THAW_OK && opened.count == 0)
 		status = fail_empty_split(&opened, path);
-	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2)
+	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && opened.classes < 2 && !options->lenient)
 		status = thaw_fail_one_class(path, opened.class_names[0], opened.count);
 	if (status == THAW_OK)
 		*d = opened;

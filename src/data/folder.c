@@ -194,11 +194,11 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 	struct names classes = {0};
 	bool swapped = may_lack(o, o->folder);
 	thaw_status status = thaw_list_classes(&classes, o->path, other, NULL);
-	if (status == THAW_OK)
+	if (status == THAW_OK && !o->options->lenient)
 		status =
 			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
 				: compare_classes(&o->classes, o->folder, &classes, other, may_lack(o, other), o->path);
-	if (status == THAW_OK && swapped && other == o->layout.split[THAW_SPLIT_TRAIN])
+	if (status == THAW_OK && swapped && !o->options->lenient && other == o->layout.split[THAW_SPLIT_TRAIN])
 		for (int64_t i = 0; status == THAW_OK && i < classes.count; i++)
 			status = thaw_names_add(&o->training_classes, thaw_strdup(thaw_base_name(classes.name[i])));
 	if (status == THAW_OK)
@@ -230,7 +230,7 @@ static thaw_status fail_empty(const struct opening *o, const char *class, const 
 			      struct thaw_found *found)
 {
 	char text[TEXT_SIZE];
-	if (found->split != THAW_SPLIT_TRAIN && !o->holds_out)
+	if (o->options->lenient || (found->split != THAW_SPLIT_TRAIN && !o->holds_out))
 		return thaw_found_note(found, thaw_format("%s/ has no images: the class is not measured", class));
 	char *folder = thaw_path_join(o->path, class);
 	const char *form = folder ? thaw_known_form(folder) : NULL;
@@ -321,6 +321,42 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 	return THAW_OK;
 }
 
+/* A class needs training images that are not excluded. */
+static thaw_status fail_excluded(const struct opening *o, int64_t c)
+{
+	return thaw_fail(THAW_DATA,
+			 "every image of the class \"%s\" is excluded: --exclude %s: leave some, or remove its folder",
+			 thaw_base_name(o->classes.name[c]), o->options->exclude->path);
+}
+
+/* Forgets the images of options->exclude. */
+static thaw_status remove_excluded(struct opening *o, struct thaw_found *found)
+{
+	struct names *files = &o->images.files;
+	int64_t kept = 0, i = 0, before = files->count;
+	bool empty = o->options->lenient || (found->split != THAW_SPLIT_TRAIN && !o->holds_out);
+	for (int64_t c = 0; c < o->classes.count; c++) {
+		int64_t begin = kept, first = i;
+		for (; i < o->end[c]; i++) {
+			char *name = files->name[i];
+			files->name[i] = NULL;
+			if (thaw_exclude_has(o->options->exclude, name))
+				thaw_free(name);
+			else
+				files->name[kept++] = name;
+		}
+		if (kept == begin && i > first && !empty)
+			return fail_excluded(o, c); /* what is left is freed by the caller */
+		o->end[c] = kept;
+	}
+	files->count = kept;
+	if (kept == before)
+		return THAW_OK;
+	return thaw_found_note(found, thaw_format("%s%s%lld images are left out, as %s says", o->folder,
+						  o->folder[0] ? "/: " : "", (long long)(before - kept),
+						  o->options->exclude->path));
+}
+
 /* The images of an earlier time in place of those that are there now, if the caller knows them. */
 static thaw_status apply_known(struct opening *o)
 {
@@ -366,8 +402,10 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(choose_part(o, d->found));
 	THAW_TRY(find_classes(o, d->found));
 	THAW_TRY(list_images(o, d->found));
-	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
+	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1 && !o->options->lenient)
 		return thaw_fail_one_class(o->path, o->classes.name[0], o->images.files.count);
+	if (o->options->exclude)
+		THAW_TRY(remove_excluded(o, d->found));
 	THAW_TRY(apply_known(o));
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
@@ -407,4 +445,8 @@ static thaw_status recognises_folder(bool *is, const char *path)
 	return THAW_OK;
 }
 
-const struct dataset_format thaw_dataset_folder = {.recognises = recognises_folder, .open = open_folder};
+const struct dataset_format thaw_dataset_folder = {
+	.excludes = true,
+	.recognises = recognises_folder,
+	.open = open_folder,
+};

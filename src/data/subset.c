@@ -2,11 +2,15 @@
 #include <string.h>
 
 #include "src/data/dataset.h"
+#include "src/data/found.h"
 #include "thaw/memory.h"
+
+#define NAME_SIZE 4096 /* bytes of a sample's name */
 
 struct subset {
 	const struct thaw_dataset *parent;
-	int64_t samples[]; /* [count], indices into parent */
+	struct thaw_dataset owned; /* the parent, if it is closed with the subset; else zeroed */
+	int64_t samples[];         /* [count], indices into parent */
 };
 
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
@@ -30,7 +34,9 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 
 static void close_subset(struct thaw_dataset *d)
 {
-	thaw_free(d->context);
+	struct subset *s = d->context;
+	thaw_dataset_close(&s->owned);
+	thaw_free(s);
 }
 
 static thaw_status copy_classes(struct thaw_dataset *d, const struct thaw_dataset *from)
@@ -84,4 +90,42 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 		s->samples[i] = samples[i];
 	*d = part;
 	return THAW_OK;
+}
+
+/* Moves *d into its own subset. */
+static void take_parent(struct thaw_dataset *d, struct thaw_dataset *part)
+{
+	struct subset *s = part->context;
+	part->found = d->found;
+	d->found = NULL;
+	s->owned = *d;
+	s->parent = &s->owned;
+	*d = *part;
+}
+
+thaw_status thaw_dataset_remove(struct thaw_dataset *d, struct thaw_exclude *exclude)
+{
+	char name[NAME_SIZE];
+	struct thaw_dataset part;
+	int64_t kept = 0, *samples = thaw_alloc((size_t)d->count, sizeof(*samples));
+	if (!samples)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count; i++) {
+		d->name(d, i, name, sizeof(name));
+		if (!thaw_exclude_has(exclude, name))
+			samples[kept++] = i;
+	}
+	thaw_status status = THAW_OK;
+	if (kept == 0)
+		status =
+			thaw_fail(THAW_DATA, "every image is excluded: --exclude %s: leave some images", exclude->path);
+	else if (kept < d->count)
+		status = thaw_found_note(d->found, thaw_format("%lld images are left out, as %s says",
+							       (long long)(d->count - kept), exclude->path));
+	if (status == THAW_OK && kept < d->count)
+		status = thaw_dataset_subset(&part, d, samples, kept);
+	if (status == THAW_OK && kept < d->count)
+		take_parent(d, &part);
+	thaw_free(samples);
+	return status;
 }
