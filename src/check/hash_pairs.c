@@ -15,8 +15,9 @@ enum {
 	WORDS = 4,
 	WORD_BITS = 16,
 	KEYS = 1 << WORD_BITS,
-	MAX_COMPARED = 4096, /* hashes with the same word that are compared with a query */
-	MAX_NEAR = 64,       /* pairs that one image begins */
+	MAX_COMPARED = 4096,      /* hashes that the hash of a whole image is compared with, at most */
+	MAX_COMPARED_VIEW = 1024, /* and that of another view */
+	MAX_NEAR = 16,            /* pairs that one image begins */
 };
 
 /* The whole images by one word of their hashes: those with word w are [start[w], start[w + 1]). */
@@ -36,7 +37,8 @@ struct search {
 	struct table table[WORDS];
 	struct hit *hit; /* those of one image */
 	size_t hits, room;
-	bool crowded; /* entries were left out */
+	int64_t budget; /* hashes that this view may still be compared with */
+	bool crowded;   /* some were left out */
 };
 
 static uint64_t hash_of(const struct thaw_hashes *h, int64_t image, int view)
@@ -92,27 +94,19 @@ static thaw_status add_hit(struct search *s, uint32_t image, int view, int dista
 	return THAW_OK;
 }
 
-/* Whether an earlier table has found the pair too. */
-static bool found_before(uint64_t difference, int word)
-{
-	for (int w = 0; w < word; w++)
-		if (__builtin_popcount(word_of(difference, w)) <= 1)
-			return true;
-	return false;
-}
-
 static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t image, int view, uint64_t hash)
 {
 	const struct table *t = &s->table[word];
 	uint32_t end = t->start[key + 1];
-	if (end - t->start[key] > MAX_COMPARED) {
-		end = t->start[key] + MAX_COMPARED;
+	if ((int64_t)(end - t->start[key]) > s->budget) {
+		end = t->start[key] + (uint32_t)s->budget;
 		s->crowded = true;
 	}
+	s->budget -= end - t->start[key];
 	for (uint32_t k = t->start[key]; k < end; k++) {
 		uint64_t difference = t->hash[k] ^ hash;
 		int distance = __builtin_popcountll(difference);
-		if (distance > THAW_HASH_RADIUS || t->image[k] == image || found_before(difference, word))
+		if (distance > THAW_HASH_RADIUS || t->image[k] == image)
 			continue;
 		THAW_TRY(add_hit(s, t->image[k], view, distance));
 	}
@@ -122,12 +116,12 @@ static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t ima
 static thaw_status find_near(struct search *s, int64_t image, int view)
 {
 	uint64_t hash = hash_of(s->hashes, image, view);
-	for (int w = 0; w < WORDS; w++) {
-		uint32_t key = word_of(hash, w);
-		THAW_TRY(look_up(s, w, key, image, view, hash));
+	s->budget = view == 0 ? MAX_COMPARED : MAX_COMPARED_VIEW;
+	for (int w = 0; w < WORDS; w++) /* the most likely ones first, for the budget */
+		THAW_TRY(look_up(s, w, word_of(hash, w), image, view, hash));
+	for (int w = 0; w < WORDS; w++)
 		for (int bit = 0; bit < WORD_BITS; bit++)
-			THAW_TRY(look_up(s, w, key ^ 1u << bit, image, view, hash));
-	}
+			THAW_TRY(look_up(s, w, word_of(hash, w) ^ 1u << bit, image, view, hash));
 	return THAW_OK;
 }
 

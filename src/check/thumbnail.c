@@ -10,14 +10,26 @@ enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255 };
 #define FIRST_STEP 0.02f  /* of the search for the crop, in fractions of a side */
 #define LAST_STEP  0.004f /* the search ends with smaller steps */
 #define MAX_CROP   0.16f  /* from one side */
-#define HOPELESS   0.6f   /* correlation before the search below which it is left out */
+
+/* Before the search, pairs with less have nothing in common. */
+#define SOME_LIGHT  0.7f
+#define SOME_DETAIL 0.05f
 
 #define NEAR_LIGHT  0.95f
-#define NEAR_DETAIL 0.6f
+#define NEAR_DETAIL 0.8f
 #define NEAR_COLOUR 0.06f
 
-struct grid {
-	float light[CELLS], red[CELLS], blue[CELLS]; /* luminance; red and blue without it */
+enum { SIDE = THAW_THUMBNAIL_SIDE };
+
+/* A thumbnail as luminance, and red and blue without it. */
+struct planes {
+	float light[SIDE * SIDE], red[SIDE * SIDE], blue[SIDE * SIDE];
+};
+
+/* Where the cells of one row or column of the grid are in a plane. */
+struct positions {
+	int first[GRID];      /* position before the centre of the cell */
+	float fraction[GRID]; /* of the way from there to the next one */
 };
 
 static float clamp(float x, float low, float high)
@@ -25,30 +37,41 @@ static float clamp(float x, float low, float high)
 	return x < low ? low : x > high ? high : x;
 }
 
-/* Samples the window bilinearly at the centres of the cells. */
-static void sample(struct grid *g, const struct thaw_thumbnail *t, const struct thaw_window *w)
+static void split(struct planes *p, const struct thaw_thumbnail *t)
 {
-	const float across = (w->right - w->left) * THAW_THUMBNAIL_SIDE / GRID;
-	const float down = (w->bottom - w->top) * THAW_THUMBNAIL_SIDE / GRID;
+	for (int i = 0; i < SIDE * SIDE; i++) {
+		const uint8_t *v = t->rgb + 3 * (size_t)i;
+		p->light[i] = 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2];
+		p->red[i] = v[0] - p->light[i];
+		p->blue[i] = v[2] - p->light[i];
+	}
+}
+
+static void place(struct positions *p, float from, float to)
+{
+	const float step = (to - from) * SIDE / GRID;
+	for (int k = 0; k < GRID; k++) {
+		float x = clamp(from * SIDE + ((float)k + 0.5f) * step - 0.5f, 0, SIDE - 1);
+		p->first[k] = min_int((int)x, SIDE - 2);
+		p->fraction[k] = x - (float)p->first[k];
+	}
+}
+
+/* Samples the window of a plane bilinearly at the centres of the cells. */
+static void sample(float grid[CELLS], const float *plane, const struct thaw_window *w)
+{
+	struct positions across, down;
+	place(&across, w->left, w->right);
+	place(&down, w->top, w->bottom);
 	for (int r = 0; r < GRID; r++) {
-		float y = clamp(w->top * THAW_THUMBNAIL_SIDE + ((float)r + 0.5f) * down - 0.5f, 0,
-				THAW_THUMBNAIL_SIDE - 1);
-		int top = min_int((int)y, THAW_THUMBNAIL_SIDE - 2);
-		float fy = y - (float)top;
+		const float *above = plane + (size_t)down.first[r] * SIDE, *below = above + SIDE;
+		const float fy = down.fraction[r];
 		for (int c = 0; c < GRID; c++) {
-			float x = clamp(w->left * THAW_THUMBNAIL_SIDE + ((float)c + 0.5f) * across - 0.5f, 0,
-					THAW_THUMBNAIL_SIDE - 1);
-			int left = min_int((int)x, THAW_THUMBNAIL_SIDE - 2);
-			float fx = x - (float)left, v[3];
-			const uint8_t *p = t->rgb + 3 * (top * THAW_THUMBNAIL_SIDE + left);
-			const uint8_t *q = p + 3 * THAW_THUMBNAIL_SIDE;
-			for (int k = 0; k < 3; k++)
-				v[k] = (1 - fy) * ((1 - fx) * p[k] + fx * p[k + 3]) +
-				       fy * ((1 - fx) * q[k] + fx * q[k + 3]);
-			float light = 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2];
-			g->light[r * GRID + c] = light;
-			g->red[r * GRID + c] = v[0] - light;
-			g->blue[r * GRID + c] = v[2] - light;
+			const int x = across.first[c];
+			const float fx = across.fraction[c];
+			const float top = above[x] + fx * (above[x + 1] - above[x]);
+			const float bottom = below[x] + fx * (below[x + 1] - below[x]);
+			grid[r * GRID + c] = top + fy * (bottom - top);
 		}
 	}
 }
@@ -83,64 +106,80 @@ static void differences(const float *g, float *out)
 		}
 }
 
-static float colour_difference(const struct grid *a, const struct grid *b)
+static float mean_difference(const float *a, const float *b)
 {
 	float sum = 0;
 	for (int i = 0; i < CELLS; i++)
-		sum += fabsf(a->red[i] - b->red[i]) + fabsf(a->blue[i] - b->blue[i]);
-	return sum / (2 * CELLS * LEVELS);
+		sum += fabsf(a[i] - b[i]);
+	return sum / (CELLS * LEVELS);
 }
 
-static float *edge(struct thaw_window *w, int k)
+/* Of one colour of the images. */
+static float colour_difference(const float *whole, const struct thaw_window *window, const float *part)
 {
-	float *edges[] = {&w->left, &w->top, &w->right, &w->bottom};
-	return edges[k];
+	const struct thaw_window all = {0, 0, 1, 1};
+	float a[CELLS], b[CELLS];
+	sample(a, whole, window);
+	sample(b, part, &all);
+	return mean_difference(a, b);
 }
 
-/* Moves one edge at a time to where the window is more like the part, with smaller and smaller steps. */
-static float search(struct grid *g, const struct thaw_thumbnail *whole, struct thaw_window *window,
-		    const struct grid *part)
+static float detail_correlation(const float *a, const float *b)
 {
-	struct thaw_window best = *window;
-	sample(g, whole, &best);
-	float most = correlation(g->light, part->light);
-	for (float step = FIRST_STEP; most >= HOPELESS && step >= LAST_STEP; step /= 2) {
-		for (int k = 0, idle = 0; idle < 8; k = (k + 1) % 8) {
-			struct thaw_window next = best;
-			float *e = edge(&next, k / 2), before = *e;
-			*e = k / 2 < 2 ? clamp(before + (k % 2 ? step : -step), 0, MAX_CROP)
-				       : clamp(before + (k % 2 ? step : -step), 1 - MAX_CROP, 1);
-			idle++;
-			if (*e == before)
+	float da[CELLS], db[CELLS];
+	differences(a, da);
+	differences(b, db);
+	return correlation(da, db);
+}
+
+/* Moves edge `k` of the window by a step, if that leaves it in its range. */
+static bool move_edge(struct thaw_window *w, int k, float step)
+{
+	float *edges[] = {&w->left, &w->top, &w->right, &w->bottom}, before = *edges[k];
+	*edges[k] = k < 2 ? clamp(before + step, 0, MAX_CROP) : clamp(before + step, 1 - MAX_CROP, 1);
+	return *edges[k] != before;
+}
+
+/* Moves one edge at a time to where the window of the plane is more like the part, in smaller and smaller steps. */
+static void search(struct thaw_window *window, const float *plane, const float *part)
+{
+	float grid[CELLS];
+	sample(grid, plane, window);
+	float most = correlation(grid, part);
+	for (float step = FIRST_STEP; step >= LAST_STEP; step /= 2)
+		for (int k = 0, idle = 0; idle < 8; k = (k + 1) % 8, idle++) {
+			struct thaw_window next = *window;
+			if (!move_edge(&next, k / 2, k % 2 ? step : -step))
 				continue;
-			sample(g, whole, &next);
-			float now = correlation(g->light, part->light);
-			if (now > most) {
-				most = now;
-				best = next;
-				idle = 0;
-			}
+			sample(grid, plane, &next);
+			float now = correlation(grid, part);
+			if (now <= most)
+				continue;
+			most = now;
+			*window = next;
+			idle = -1;
 		}
-	}
-	*window = best;
-	sample(g, whole, &best);
-	return most;
 }
 
 struct thaw_likeness thaw_thumbnails_compare(const struct thaw_thumbnail *whole, struct thaw_window window,
 					     const struct thaw_thumbnail *part)
 {
 	const struct thaw_window all = {0, 0, 1, 1};
-	struct grid a, b;
-	float da[CELLS], db[CELLS];
-	sample(&b, part, &all);
-	struct thaw_likeness l = {.light = search(&a, whole, &window, &b)};
-	if (l.light < HOPELESS)
+	struct planes a, b;
+	float mine[CELLS], its[CELLS];
+	split(&a, whole);
+	split(&b, part);
+	sample(mine, a.light, &window);
+	sample(its, b.light, &all);
+	struct thaw_likeness l = {
+		.light = correlation(mine, its), .detail = detail_correlation(mine, its), .colour = 1};
+	if (l.light < SOME_LIGHT || l.detail < SOME_DETAIL)
 		return l;
-	differences(a.light, da);
-	differences(b.light, db);
-	l.detail = correlation(da, db);
-	l.colour = colour_difference(&a, &b);
+	search(&window, a.light, its);
+	sample(mine, a.light, &window);
+	l.light = correlation(mine, its);
+	l.detail = detail_correlation(mine, its);
+	l.colour = (colour_difference(a.red, &window, b.red) + colour_difference(a.blue, &window, b.blue)) / 2;
 	return l;
 }
 
