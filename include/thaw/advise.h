@@ -16,6 +16,7 @@ struct thaw_advise_options {
 	const char *model;       /* a pretrained network, see thaw_model_load */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *data;        /* see thaw_dataset_open; only its training images are read */
+	const char *exclude;     /* list of images that are left out (thaw/exclude.h); NULL: none */
 	const char *out;         /* folder for advice.json and plan.json, written by rank 0; NULL: no files */
 	const char *history;     /* folder of runs that followed earlier advice; NULL: none */
 	const char *budget;      /* limit for the training: "2h", "90m", "30 core-hours"; NULL: none */

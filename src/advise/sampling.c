@@ -9,11 +9,28 @@
 #define MIN_PER_CLASS 2
 #define DEFAULT_LANES 8
 
+thaw_status thaw_advise_data_options(struct thaw_dataset_options *options, struct thaw_exclude *exclude,
+				     const struct thaw_advise_options *o)
+{
+	*exclude = (struct thaw_exclude){0};
+	if (o->exclude)
+		THAW_TRY(thaw_exclude_read(exclude, o->exclude));
+	*options = (struct thaw_dataset_options){.test_share = o->test_share,
+						 .seed = (uint64_t)o->seed,
+						 .limit_per_class = o->per_class,
+						 .exclude = o->exclude ? exclude : NULL};
+	return THAW_OK;
+}
+
 static thaw_status open_limited(struct thaw_dataset *d, const struct thaw_advise_options *o, int64_t per_class)
 {
-	const struct thaw_dataset_options dataset_options = {
-		.test_share = o->test_share, .seed = (uint64_t)o->seed, .limit_per_class = per_class};
-	return thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options);
+	struct thaw_exclude exclude;
+	struct thaw_dataset_options dataset_options;
+	THAW_TRY(thaw_advise_data_options(&dataset_options, &exclude, o));
+	dataset_options.limit_per_class = per_class;
+	thaw_status status = thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options);
+	thaw_exclude_free(&exclude);
+	return status;
 }
 
 /* The limit per class depends on the number of classes, which is known only after opening. */

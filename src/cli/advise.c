@@ -28,6 +28,7 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION(WHAT, OFFSET(weights_key)),
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .help = "dataset, as for thaw train; only its training images are used"},
+	EXCLUDE_OPTION(WHAT, OFFSET(exclude), ""),
 	SIZE_OPTION(WHAT, OFFSET(size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 	PRECISION_OPTION(WHAT, offsetof(struct values, precision), NULL),

@@ -32,6 +32,7 @@ static const struct option options[] = {
 	 .required = true,
 	 .help = "dataset, as for thaw train; only its training images are used"},
 	WEIGHTS_KEY_OPTION(COMPARISON, OFFSET(weights_key)),
+	EXCLUDE_OPTION(COMPARISON, OFFSET(exclude), ""),
 	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),
 	SIZE_OPTION(COMPARISON, OFFSET(size)),

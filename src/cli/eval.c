@@ -19,7 +19,7 @@
 
 struct values {
 	struct common common;
-	const char *precision, *model, *weights_key, *from, *data, *split;
+	const char *precision, *model, *weights_key, *from, *data, *split, *exclude;
 	int lanes, size, decode_threads;
 	double test_share, max_damaged;
 	long long seed;
@@ -38,6 +38,7 @@ static const struct option options[] = {
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|val|test|all",
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
+	EXCLUDE_OPTION(EVAL, offsetof(struct values, exclude), "; those that the run left out are left out in any case"),
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
@@ -77,8 +78,12 @@ static struct network_choice choose_network(const struct values *v)
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
 			struct eval_data *data)
 {
-	const struct eval_choice choice = {
-		.model = v->model, .data = v->data, .split = v->split, .test_share = v->test_share, .seed = v->seed};
+	const struct eval_choice choice = {.model = v->model,
+					   .data = v->data,
+					   .split = v->split,
+					   .exclude = v->exclude,
+					   .test_share = v->test_share,
+					   .seed = v->seed};
 	const struct network_choice network = choose_network(v);
 	THAW_TRY(eval_data_open(data, &choice));
 	THAW_TRY(network_load(session, model, &network, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
@@ -100,6 +105,8 @@ static void log_found(struct thaw_comm *comm, const struct values *v, const stru
 	json_decref(found);
 	if (data->origin[0])
 		log_line(comm, "note: %s", data->origin);
+	if (data->excluded[0])
+		log_line(comm, "note: %s", data->excluded);
 	if (data->classes[0])
 		log_line(comm, "note: %s", data->classes);
 }

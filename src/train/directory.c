@@ -3,6 +3,7 @@
  *   plan.json        the plan the run was started with, if any
  *   origin.json      the network that the run started from
  *   images.list      the images that the run began with
+ *   exclude.list     the images that it leaves out, if any
  *   config.json      all settings that decide the result; a later start must have the same
  *   metrics.jsonl    one line per step and per epoch
  *   step-N.safetensors.zst   checkpoints
@@ -121,6 +122,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |= !old && strcmp(key, "precision") == 0 && r->options.precision == THAW_PRECISION_FP32;
 		allowed |=
 			!old && strcmp(key, "preprocess") == 0 && !thaw_preprocess_override_given(&r->options.images);
+		allowed |= !old && json_is_null(value);
 		if (allowed || run_same_setting(old, value))
 			continue;
 		if (json_is_object(old) && json_is_object(value))
@@ -177,6 +179,8 @@ static thaw_status open_config(struct run *r)
 	    (json_object_set_new(current, "build", json_string(thaw_build())) != 0 ||
 	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
+	if (status == THAW_OK && anew)
+		status = run_exclude_write(r);
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	if (status == THAW_OK)
