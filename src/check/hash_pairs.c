@@ -17,7 +17,8 @@ enum {
 	KEYS = 1 << WORD_BITS,
 	MAX_COMPARED = 4096,      /* hashes that the hash of a whole image is compared with, at most */
 	MAX_COMPARED_VIEW = 1024, /* and that of another view */
-	MAX_NEAR = 16,            /* pairs that one image begins */
+	MAX_NEAR = 8,             /* pairs that one image begins */
+	MAX_NEAR_CROWDED = 4,     /* and if it has too many look-alikes */
 };
 
 /* The whole images by one word of their hashes: those with word w are [start[w], start[w + 1]). */
@@ -80,7 +81,7 @@ static thaw_status fill_table(struct table *t, const struct thaw_hashes *h, int 
 static thaw_status add_hit(struct search *s, uint32_t image, int view, int distance)
 {
 	if (s->hits == s->room) {
-		size_t room = 2 * s->room + MAX_NEAR;
+		size_t room = 2 * s->room + 64;
 		struct hit *grown = thaw_alloc(room, sizeof(*grown));
 		if (!grown)
 			return THAW_RESOURCE;
@@ -149,12 +150,10 @@ static void choose_hits(struct search *s)
 	for (size_t i = 0; i < s->hits; i++)
 		if (i == 0 || s->hit[i].image != s->hit[i - 1].image)
 			s->hit[kept++] = s->hit[i];
-	s->hits = kept;
-	if (kept <= MAX_NEAR)
-		return;
+	s->crowded |= kept > MAX_NEAR;
+	const size_t most = s->crowded ? MAX_NEAR_CROWDED : MAX_NEAR;
 	qsort(s->hit, kept, sizeof(*s->hit), by_distance);
-	s->hits = MAX_NEAR;
-	s->crowded = true;
+	s->hits = kept < most ? kept : most;
 }
 
 static thaw_status reserve(struct thaw_hash_pairs *p, size_t more)

@@ -3,17 +3,22 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/multiversion.h"
 #include "src/check/near.h"
 
-enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255 };
+enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255, LANES = 16 };
 
-#define FIRST_STEP 0.02f  /* of the search for the crop, in fractions of a side */
-#define LAST_STEP  0.004f /* the search ends with smaller steps */
-#define MAX_CROP   0.16f  /* from one side */
+#define MAX_CROP 0.16f /* from one side */
 
-/* Before the search, pairs with less have nothing in common. */
-#define SOME_LIGHT  0.7f
-#define SOME_DETAIL 0.05f
+/* The search for the crop: the step of each stage, in fractions of a side, and the correlations without which a pair
+ * has nothing in common. */
+static const struct {
+	float step, light, detail;
+} stages[] = {
+	{0.02f, 0.7f, 0.05f},
+	{0.01f, 0.88f, 0.4f},
+	{0.005f, 0.92f, 0.6f},
+};
 
 #define NEAR_LIGHT  0.95f
 #define NEAR_DETAIL 0.8f
@@ -58,38 +63,57 @@ static void place(struct positions *p, float from, float to)
 }
 
 /* Samples the window of a plane bilinearly at the centres of the cells. */
-static void sample(float grid[CELLS], const float *plane, const struct thaw_window *w)
+THAW_MULTIVERSION static void sample(float grid[CELLS], const float *plane, const struct thaw_window *w)
 {
 	struct positions across, down;
+	float row[SIDE];
 	place(&across, w->left, w->right);
 	place(&down, w->top, w->bottom);
 	for (int r = 0; r < GRID; r++) {
 		const float *above = plane + (size_t)down.first[r] * SIDE, *below = above + SIDE;
-		const float fy = down.fraction[r];
+		const float fraction = down.fraction[r];
+		for (int x = 0; x < SIDE; x++)
+			row[x] = above[x] + fraction * (below[x] - above[x]);
 		for (int c = 0; c < GRID; c++) {
 			const int x = across.first[c];
-			const float fx = across.fraction[c];
-			const float top = above[x] + fx * (above[x + 1] - above[x]);
-			const float bottom = below[x] + fx * (below[x + 1] - below[x]);
-			grid[r * GRID + c] = top + fy * (bottom - top);
+			grid[r * GRID + c] = row[x] + across.fraction[c] * (row[x + 1] - row[x]);
 		}
 	}
 }
 
-static float correlation(const float *a, const float *b)
+static float total(const float lane[LANES])
 {
-	float ma = 0, mb = 0, aa = 0, bb = 0, ab = 0;
+	float sum = 0;
+	for (int k = 0; k < LANES; k++)
+		sum += lane[k];
+	return sum;
+}
+
+/* Subtracts the mean. Returns the square root of the sum of squares that is left. */
+static float centre(float v[CELLS])
+{
+	float sum = 0, square = 0;
+	for (int i = 0; i < CELLS; i++)
+		sum += v[i];
 	for (int i = 0; i < CELLS; i++) {
-		ma += a[i] / CELLS;
-		mb += b[i] / CELLS;
+		v[i] -= sum / CELLS;
+		square += v[i] * v[i];
 	}
-	for (int i = 0; i < CELLS; i++) {
-		float x = a[i] - ma, y = b[i] - mb;
-		aa += x * x;
-		bb += y * y;
-		ab += x * y;
-	}
-	return aa > 0 && bb > 0 ? ab / sqrtf(aa * bb) : 0;
+	return sqrtf(square);
+}
+
+/* The correlation of a grid with one that is centred and has this norm. */
+THAW_MULTIVERSION static float correlation(const float a[CELLS], const float b[CELLS], float norm)
+{
+	float sum[LANES] = {0}, square[LANES] = {0}, product[LANES] = {0};
+	for (int i = 0; i < CELLS; i += LANES)
+		for (int k = 0; k < LANES; k++) {
+			sum[k] += a[i + k];
+			square[k] += a[i + k] * a[i + k];
+			product[k] += a[i + k] * b[i + k];
+		}
+	const float mean = total(sum) / CELLS, rest = total(square) - mean * mean * CELLS;
+	return rest > 0 && norm > 0 ? total(product) / (sqrtf(rest) * norm) : 0;
 }
 
 /* Each cell minus the mean of the 3 x 3 cells around it; 0 at the border. */
@@ -124,12 +148,30 @@ static float colour_difference(const float *whole, const struct thaw_window *win
 	return mean_difference(a, b);
 }
 
-static float detail_correlation(const float *a, const float *b)
+/* Part of an image that others are compared with. */
+struct reference {
+	float light[CELLS], detail[CELLS]; /* centred */
+	float light_norm, detail_norm;
+};
+
+static void make_reference(struct reference *r, const float *plane)
 {
-	float da[CELLS], db[CELLS];
-	differences(a, da);
-	differences(b, db);
-	return correlation(da, db);
+	const struct thaw_window all = {0, 0, 1, 1};
+	sample(r->light, plane, &all);
+	differences(r->light, r->detail);
+	r->light_norm = centre(r->light);
+	r->detail_norm = centre(r->detail);
+}
+
+/* Compares the window of a plane with the reference. */
+static void compare(struct thaw_likeness *l, const float *plane, const struct thaw_window *window,
+		    const struct reference *r)
+{
+	float grid[CELLS], detail[CELLS];
+	sample(grid, plane, window);
+	differences(grid, detail);
+	l->light = correlation(grid, r->light, r->light_norm);
+	l->detail = correlation(detail, r->detail, r->detail_norm);
 }
 
 /* Moves edge `k` of the window by a step, if that leaves it in its range. */
@@ -140,45 +182,42 @@ static bool move_edge(struct thaw_window *w, int k, float step)
 	return *edges[k] != before;
 }
 
-/* Moves one edge at a time to where the window of the plane is more like the part, in smaller and smaller steps. */
-static void search(struct thaw_window *window, const float *plane, const float *part)
+/* Moves one edge at a time to where the window of the plane is more like the reference. */
+static void search(struct thaw_window *window, const float *plane, const struct reference *r, float step)
 {
 	float grid[CELLS];
 	sample(grid, plane, window);
-	float most = correlation(grid, part);
-	for (float step = FIRST_STEP; step >= LAST_STEP; step /= 2)
-		for (int k = 0, idle = 0; idle < 8; k = (k + 1) % 8, idle++) {
-			struct thaw_window next = *window;
-			if (!move_edge(&next, k / 2, k % 2 ? step : -step))
-				continue;
-			sample(grid, plane, &next);
-			float now = correlation(grid, part);
-			if (now <= most)
-				continue;
-			most = now;
-			*window = next;
-			idle = -1;
-		}
+	float most = correlation(grid, r->light, r->light_norm);
+	for (int k = 0, idle = 0; idle < 8; k = (k + 1) % 8, idle++) {
+		struct thaw_window next = *window;
+		if (!move_edge(&next, k / 2, k % 2 ? step : -step))
+			continue;
+		sample(grid, plane, &next);
+		float now = correlation(grid, r->light, r->light_norm);
+		if (now <= most)
+			continue;
+		most = now;
+		*window = next;
+		idle = -1;
+	}
 }
 
 struct thaw_likeness thaw_thumbnails_compare(const struct thaw_thumbnail *whole, struct thaw_window window,
 					     const struct thaw_thumbnail *part)
 {
-	const struct thaw_window all = {0, 0, 1, 1};
 	struct planes a, b;
-	float mine[CELLS], its[CELLS];
+	struct reference r;
+	struct thaw_likeness l = {.colour = 1};
 	split(&a, whole);
 	split(&b, part);
-	sample(mine, a.light, &window);
-	sample(its, b.light, &all);
-	struct thaw_likeness l = {
-		.light = correlation(mine, its), .detail = detail_correlation(mine, its), .colour = 1};
-	if (l.light < SOME_LIGHT || l.detail < SOME_DETAIL)
-		return l;
-	search(&window, a.light, its);
-	sample(mine, a.light, &window);
-	l.light = correlation(mine, its);
-	l.detail = detail_correlation(mine, its);
+	make_reference(&r, b.light);
+	compare(&l, a.light, &window, &r);
+	for (size_t s = 0; s < sizeof(stages) / sizeof(*stages); s++) {
+		if (l.light < stages[s].light || l.detail < stages[s].detail)
+			return l;
+		search(&window, a.light, &r, stages[s].step);
+		compare(&l, a.light, &window, &r);
+	}
 	l.colour = (colour_difference(a.red, &window, b.red) + colour_difference(a.blue, &window, b.blue)) / 2;
 	return l;
 }
