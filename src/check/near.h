@@ -9,19 +9,26 @@
 #include "thaw/dataset.h"
 #include "thaw/train.h"
 
-#define THAW_THUMBNAIL_SIDE 48
+enum { THAW_THUMBNAIL_SIDE = 48, THAW_THUMBNAIL_COLOUR_SIDE = 12 };
 
 /* An image in a form in which it can be compared in detail. */
 struct thaw_thumbnail {
-	uint8_t made; /* 0: the image could not be read */
-	uint8_t rgb[THAW_THUMBNAIL_SIDE * THAW_THUMBNAIL_SIDE * 3];
+	uint8_t small;                                            /* the image has fewer pixels than this */
+	uint8_t made;                                             /* 0: the image could not be read */
+	uint8_t light[THAW_THUMBNAIL_SIDE * THAW_THUMBNAIL_SIDE]; /* luminance */
+	/* Half of red and of blue minus the luminance, plus 128. */
+	uint8_t red[THAW_THUMBNAIL_COLOUR_SIDE * THAW_THUMBNAIL_COLOUR_SIDE];
+	uint8_t blue[THAW_THUMBNAIL_COLOUR_SIDE * THAW_THUMBNAIL_COLOUR_SIDE];
 };
+
+thaw_status thaw_thumbnail_make(struct thaw_thumbnail *t, const struct thaw_image *image);
 
 /* How much of one image is in another. */
 struct thaw_likeness {
 	float light;  /* correlation of the luminance, -1 .. 1 */
 	float detail; /* correlation of its differences to the neighbourhood */
 	float colour; /* mean difference of the colours, 0 .. 1 */
+	bool small;   /* there are few pixels to compare */
 };
 
 /* Compares `part` with the window of `whole` that is most like it, searched from `window` on. */

@@ -4,9 +4,10 @@
 
 #include "src/base/minmax.h"
 #include "src/base/multiversion.h"
+#include "src/base/try.h"
 #include "src/check/near.h"
 
-enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255, LANES = 16 };
+enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255, LANES = 16, COLOUR_ZERO = 128 };
 
 #define MAX_CROP 0.16f /* from one side */
 
@@ -24,11 +25,16 @@ static const struct {
 #define NEAR_DETAIL 0.8f
 #define NEAR_COLOUR 0.06f
 
-enum { SIDE = THAW_THUMBNAIL_SIDE };
+/* In images of few pixels, such as those of MNIST, different things look alike. */
+#define SMALL_LIGHT  0.993f
+#define SMALL_DETAIL 0.97f
 
-/* A thumbnail as luminance, and red and blue without it. */
-struct planes {
-	float light[SIDE * SIDE], red[SIDE * SIDE], blue[SIDE * SIDE];
+enum { SIDE = THAW_THUMBNAIL_SIDE, COLOUR_SIDE = THAW_THUMBNAIL_COLOUR_SIDE };
+
+/* Values of an image on a square of cells. */
+struct plane {
+	int side;
+	float value[SIDE * SIDE];
 };
 
 /* Where the cells of one row or column of the grid are in a plane. */
@@ -42,37 +48,67 @@ static float clamp(float x, float low, float high)
 	return x < low ? low : x > high ? high : x;
 }
 
-static void split(struct planes *p, const struct thaw_thumbnail *t)
+static uint8_t byte_of(float x)
 {
-	for (int i = 0; i < SIDE * SIDE; i++) {
-		const uint8_t *v = t->rgb + 3 * (size_t)i;
-		p->light[i] = 0.299f * v[0] + 0.587f * v[1] + 0.114f * v[2];
-		p->red[i] = v[0] - p->light[i];
-		p->blue[i] = v[2] - p->light[i];
-	}
+	return (uint8_t)clamp(x + 0.5f, 0, LEVELS);
 }
 
-static void place(struct positions *p, float from, float to)
+static float luminance(const uint8_t rgb[3])
 {
-	const float step = (to - from) * SIDE / GRID;
+	return 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2];
+}
+
+thaw_status thaw_thumbnail_make(struct thaw_thumbnail *t, const struct thaw_image *image)
+{
+	struct thaw_image light, colour;
+	const double box[4] = {0, 0, image->width, image->height};
+	THAW_TRY(thaw_image_resize(&light, image, box, SIDE, SIDE, THAW_BOX));
+	for (size_t i = 0; i < sizeof(t->light); i++)
+		t->light[i] = byte_of(luminance(light.pixels + 3 * i));
+	thaw_status status =
+		thaw_image_resize(&colour, &light, (double[]){0, 0, SIDE, SIDE}, COLOUR_SIDE, COLOUR_SIDE, THAW_BOX);
+	thaw_image_free(&light);
+	THAW_TRY(status);
+	for (size_t i = 0; i < sizeof(t->red); i++) {
+		const uint8_t *rgb = colour.pixels + 3 * i;
+		t->red[i] = byte_of((rgb[0] - luminance(rgb)) / 2 + COLOUR_ZERO);
+		t->blue[i] = byte_of((rgb[2] - luminance(rgb)) / 2 + COLOUR_ZERO);
+	}
+	thaw_image_free(&colour);
+	t->small = image->width < SIDE || image->height < SIDE;
+	t->made = 1;
+	return THAW_OK;
+}
+
+static void fill(struct plane *p, const uint8_t *bytes, int side)
+{
+	p->side = side;
+	for (int i = 0; i < side * side; i++)
+		p->value[i] = bytes[i];
+}
+
+static void place(struct positions *p, int side, float from, float to)
+{
+	const float step = (to - from) * (float)side / GRID;
 	for (int k = 0; k < GRID; k++) {
-		float x = clamp(from * SIDE + ((float)k + 0.5f) * step - 0.5f, 0, SIDE - 1);
-		p->first[k] = min_int((int)x, SIDE - 2);
+		float x = clamp(from * (float)side + ((float)k + 0.5f) * step - 0.5f, 0, (float)(side - 1));
+		p->first[k] = min_int((int)x, side - 2);
 		p->fraction[k] = x - (float)p->first[k];
 	}
 }
 
 /* Samples the window of a plane bilinearly at the centres of the cells. */
-THAW_MULTIVERSION static void sample(float grid[CELLS], const float *plane, const struct thaw_window *w)
+THAW_MULTIVERSION static void sample(float grid[CELLS], const struct plane *plane, const struct thaw_window *w)
 {
 	struct positions across, down;
 	float row[SIDE];
-	place(&across, w->left, w->right);
-	place(&down, w->top, w->bottom);
+	place(&across, plane->side, w->left, w->right);
+	place(&down, plane->side, w->top, w->bottom);
 	for (int r = 0; r < GRID; r++) {
-		const float *above = plane + (size_t)down.first[r] * SIDE, *below = above + SIDE;
+		const float *above = plane->value + (size_t)down.first[r] * (size_t)plane->side;
+		const float *below = above + plane->side;
 		const float fraction = down.fraction[r];
-		for (int x = 0; x < SIDE; x++)
+		for (int x = 0; x < plane->side; x++)
 			row[x] = above[x] + fraction * (below[x] - above[x]);
 		for (int c = 0; c < GRID; c++) {
 			const int x = across.first[c];
@@ -139,13 +175,16 @@ static float mean_difference(const float *a, const float *b)
 }
 
 /* Of one colour of the images. */
-static float colour_difference(const float *whole, const struct thaw_window *window, const float *part)
+static float colour_difference(const uint8_t *whole, const struct thaw_window *window, const uint8_t *part)
 {
 	const struct thaw_window all = {0, 0, 1, 1};
+	struct plane plane;
 	float a[CELLS], b[CELLS];
-	sample(a, whole, window);
-	sample(b, part, &all);
-	return mean_difference(a, b);
+	fill(&plane, whole, COLOUR_SIDE);
+	sample(a, &plane, window);
+	fill(&plane, part, COLOUR_SIDE);
+	sample(b, &plane, &all);
+	return 2 * mean_difference(a, b);
 }
 
 /* Part of an image that others are compared with. */
@@ -154,7 +193,7 @@ struct reference {
 	float light_norm, detail_norm;
 };
 
-static void make_reference(struct reference *r, const float *plane)
+static void make_reference(struct reference *r, const struct plane *plane)
 {
 	const struct thaw_window all = {0, 0, 1, 1};
 	sample(r->light, plane, &all);
@@ -164,7 +203,7 @@ static void make_reference(struct reference *r, const float *plane)
 }
 
 /* Compares the window of a plane with the reference. */
-static void compare(struct thaw_likeness *l, const float *plane, const struct thaw_window *window,
+static void compare(struct thaw_likeness *l, const struct plane *plane, const struct thaw_window *window,
 		    const struct reference *r)
 {
 	float grid[CELLS], detail[CELLS];
@@ -183,7 +222,7 @@ static bool move_edge(struct thaw_window *w, int k, float step)
 }
 
 /* Moves one edge at a time to where the window of the plane is more like the reference. */
-static void search(struct thaw_window *window, const float *plane, const struct reference *r, float step)
+static void search(struct thaw_window *window, const struct plane *plane, const struct reference *r, float step)
 {
 	float grid[CELLS];
 	sample(grid, plane, window);
@@ -205,24 +244,27 @@ static void search(struct thaw_window *window, const float *plane, const struct 
 struct thaw_likeness thaw_thumbnails_compare(const struct thaw_thumbnail *whole, struct thaw_window window,
 					     const struct thaw_thumbnail *part)
 {
-	struct planes a, b;
+	struct plane light;
 	struct reference r;
-	struct thaw_likeness l = {.colour = 1};
-	split(&a, whole);
-	split(&b, part);
-	make_reference(&r, b.light);
-	compare(&l, a.light, &window, &r);
+	struct thaw_likeness l = {.colour = 1, .small = whole->small || part->small};
+	fill(&light, part->light, SIDE);
+	make_reference(&r, &light);
+	fill(&light, whole->light, SIDE);
+	compare(&l, &light, &window, &r);
 	for (size_t s = 0; s < sizeof(stages) / sizeof(*stages); s++) {
 		if (l.light < stages[s].light || l.detail < stages[s].detail)
 			return l;
-		search(&window, a.light, &r, stages[s].step);
-		compare(&l, a.light, &window, &r);
+		search(&window, &light, &r, stages[s].step);
+		compare(&l, &light, &window, &r);
 	}
-	l.colour = (colour_difference(a.red, &window, b.red) + colour_difference(a.blue, &window, b.blue)) / 2;
+	l.colour = (colour_difference(whole->red, &window, part->red) +
+		    colour_difference(whole->blue, &window, part->blue)) /
+		   2;
 	return l;
 }
 
 bool thaw_likeness_is_near(const struct thaw_likeness *l)
 {
-	return l->light >= NEAR_LIGHT && l->detail >= NEAR_DETAIL && l->colour <= NEAR_COLOUR;
+	return l->light >= (l->small ? SMALL_LIGHT : NEAR_LIGHT) &&
+	       l->detail >= (l->small ? SMALL_DETAIL : NEAR_DETAIL) && l->colour <= NEAR_COLOUR;
 }

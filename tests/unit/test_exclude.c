@@ -42,7 +42,8 @@ static void a_list_has_names_and_reasons(void **state)
 
 static void names_are_escaped_and_read_back(void **state)
 {
-	static const char *const names[] = {"a.jpg", "#1", "a#b", "a\nb", "a\tb", "a\rb", "a\\", "\\n", "\xff\xfe", " x "};
+	static const char *const names[] = {"a.jpg", "#1",  "a#b", "a\nb",     "a\tb",
+					    "a\rb",  "a\\", "\\n", "\xff\xfe", " x "};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		struct thaw_exclude e;
 		char *name = thaw_exclude_escape(names[i]);
@@ -83,7 +84,8 @@ static void make_folder(const struct scratch *s)
 	}
 }
 
-static thaw_status open_without(struct thaw_dataset *d, struct scratch *s, struct thaw_exclude *e, enum thaw_split split)
+static thaw_status open_without(struct thaw_dataset *d, struct scratch *s, struct thaw_exclude *e,
+				enum thaw_split split)
 {
 	const struct thaw_dataset_options options = {.test_share = 0.25, .seed = 3, .exclude = e};
 	return thaw_dataset_open(d, scratch_file(s, "d"), split, &options);
@@ -111,7 +113,8 @@ static void a_folder_is_as_if_they_were_removed(void **state)
 	assert_int_equal(open_without(&test, *state, &e, THAW_SPLIT_TEST), THAW_OK);
 	assert_int_equal(train.count, 6);
 	assert_int_equal(test.count, 2);
-	assert_false(has(&train, "a/1.jpg") || has(&test, "a/1.jpg") || has(&train, "b/3.jpg") || has(&test, "b/3.jpg"));
+	assert_false(has(&train, "a/1.jpg") || has(&test, "a/1.jpg") || has(&train, "b/3.jpg") ||
+		     has(&test, "b/3.jpg"));
 	const char *first;
 	assert_int_equal(thaw_exclude_unknown(&e, &first), 1);
 	assert_string_equal(first, "b/9.jpg");
@@ -132,7 +135,8 @@ static void a_folder_is_as_if_they_were_removed(void **state)
 /* IDX files: 6 images of 2 x 2 pixels, of class i % 2. */
 static void make_idx(const struct scratch *s)
 {
-	uint8_t images[16 + 24] = {0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 2, 0, 0, 0, 2}, labels[8 + 6] = {0, 0, 8, 1, 0, 0, 0, 6};
+	uint8_t images[16 + 24] = {0, 0, 8, 3, 0, 0, 0, 6, 0, 0, 0, 2, 0, 0, 0, 2},
+			    labels[8 + 6] = {0, 0, 8, 1, 0, 0, 0, 6};
 	for (int i = 0; i < 6; i++) {
 		memset(images + 16 + 4 * i, 10 * i, 4);
 		labels[8 + i] = (uint8_t)(i % 2);

@@ -67,13 +67,8 @@ static int nearest_view(const uint64_t whole[THAW_HASH_VIEWS], uint64_t part, in
 
 static struct thaw_thumbnail make_thumbnail(const struct thaw_image *image)
 {
-	struct thaw_thumbnail t = {.made = 1};
-	struct thaw_image small;
-	const double box[4] = {0, 0, image->width, image->height};
-	assert_int_equal(
-		thaw_image_resize(&small, image, box, THAW_THUMBNAIL_SIDE, THAW_THUMBNAIL_SIDE, THAW_BOX), THAW_OK);
-	memcpy(t.rgb, small.pixels, sizeof(t.rgb));
-	thaw_image_free(&small);
+	struct thaw_thumbnail t = {.made = 0};
+	assert_int_equal(thaw_thumbnail_make(&t, image), THAW_OK);
 	return t;
 }
 
@@ -147,7 +142,8 @@ static int distance_of(uint64_t (*hash)[VIEWS], int64_t a, int64_t b)
 {
 	int least = 65;
 	for (int v = 0; v < VIEWS; v++) {
-		int d[2] = {__builtin_popcountll(hash[a][v] ^ hash[b][0]), __builtin_popcountll(hash[b][v] ^ hash[a][0])};
+		int d[2] = {__builtin_popcountll(hash[a][v] ^ hash[b][0]),
+			    __builtin_popcountll(hash[b][v] ^ hash[a][0])};
 		least = d[0] < least ? d[0] : least;
 		least = d[1] < least ? d[1] : least;
 	}
