@@ -91,8 +91,8 @@ static thaw_status list_conflict(struct writing *w, enum thaw_issue issue, const
 	bool same_split = thaw_pool_part(p, f->image) == thaw_pool_part(p, f->other);
 	bool comment = !same_split || issue == THAW_ISSUE_NEAR;
 	if (same_split)
-		THAW_TRY(list_image(w, f->image, comment, "another class than its duplicate", f->other));
-	return list_image(w, f->other, comment, "another class than its duplicate", f->image);
+		THAW_TRY(list_image(w, f->image, comment, "duplicate, in another class,", f->other));
+	return list_image(w, f->other, comment, "duplicate, in another class,", f->image);
 }
 
 static thaw_status list_issue(struct writing *w, enum thaw_issue issue, bool conflicts)
