@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/multiversion.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
@@ -15,6 +16,7 @@ enum {
 	WORDS = 4,
 	WORD_BITS = 16,
 	KEYS = 1 << WORD_BITS,
+	PROBES = WORDS * (1 + WORD_BITS),
 	MAX_COMPARED = 4096,      /* hashes that the hash of a whole image is compared with, at most */
 	MAX_COMPARED_VIEW = 1024, /* and that of another view */
 	MAX_NEAR = 8,             /* pairs that one image begins */
@@ -59,7 +61,7 @@ static thaw_status fill_table(struct table *t, const struct thaw_hashes *h, int 
 {
 	t->start = thaw_alloc(KEYS + 2, sizeof(*t->start));
 	t->image = thaw_alloc((size_t)h->count, sizeof(*t->image));
-	t->hash = thaw_alloc((size_t)h->count, sizeof(*t->hash));
+	t->hash = thaw_alloc((size_t)h->count + 1, sizeof(*t->hash));
 	if (!t->start || !t->image || !t->hash)
 		return THAW_RESOURCE;
 	for (int64_t i = 0; i < h->count; i++)
@@ -95,7 +97,9 @@ static thaw_status add_hit(struct search *s, uint32_t image, int view, int dista
 	return THAW_OK;
 }
 
-static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t image, int view, uint64_t hash)
+/* Looks up a word in a table and compares what is there. */
+THAW_MULTIVERSION static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t image, int view,
+					     uint64_t hash)
 {
 	const struct table *t = &s->table[word];
 	uint32_t end = t->start[key + 1];
@@ -105,8 +109,7 @@ static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t ima
 	}
 	s->budget -= end - t->start[key];
 	for (uint32_t k = t->start[key]; k < end; k++) {
-		uint64_t difference = t->hash[k] ^ hash;
-		int distance = __builtin_popcountll(difference);
+		int distance = __builtin_popcountll(t->hash[k] ^ hash);
 		if (distance > THAW_HASH_RADIUS || t->image[k] == image)
 			continue;
 		THAW_TRY(add_hit(s, t->image[k], view, distance));
@@ -114,15 +117,31 @@ static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t ima
 	return THAW_OK;
 }
 
+/* Key number `k` of a hash: first the words themselves, which are the most likely to lead to a pair, in case the budget
+ * ends; then their neighbours. */
+static uint32_t key_of(uint64_t hash, int k)
+{
+	return k < WORDS ? word_of(hash, k) : word_of(hash, k % WORDS) ^ 1u << (k / WORDS - 1);
+}
+
+/* Most of the time is spent waiting for memory, so that is asked for ahead. */
+static void prefetch(const struct search *s, uint64_t hash)
+{
+	for (int k = 0; k < PROBES; k++)
+		__builtin_prefetch(&s->table[k % WORDS].start[key_of(hash, k)]);
+	for (int k = 0; k < PROBES; k++) {
+		const struct table *t = &s->table[k % WORDS];
+		__builtin_prefetch(&t->hash[t->start[key_of(hash, k)]]);
+	}
+}
+
 static thaw_status find_near(struct search *s, int64_t image, int view)
 {
 	uint64_t hash = hash_of(s->hashes, image, view);
 	s->budget = view == 0 ? MAX_COMPARED : MAX_COMPARED_VIEW;
-	for (int w = 0; w < WORDS; w++) /* the most likely ones first, for the budget */
-		THAW_TRY(look_up(s, w, word_of(hash, w), image, view, hash));
-	for (int w = 0; w < WORDS; w++)
-		for (int bit = 0; bit < WORD_BITS; bit++)
-			THAW_TRY(look_up(s, w, word_of(hash, w) ^ 1u << bit, image, view, hash));
+	prefetch(s, hash);
+	for (int k = 0; k < PROBES; k++)
+		THAW_TRY(look_up(s, k % WORDS, key_of(hash, k), image, view, hash));
 	return THAW_OK;
 }
 
