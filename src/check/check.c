@@ -136,8 +136,8 @@ static thaw_status find_copies(struct check *c)
 	return thaw_comm_agree(c->comm, status);
 }
 
-/* Images for the network, on all ranks: those that can be read, without the copies of others, which would vouch for
- * each other's labels. The caller frees *samples. */
+/* Images for the network, on all ranks: those that can be read, without copies of the same class, which would vouch
+ * for each other's labels. The caller frees *samples. */
 static thaw_status choose_samples(struct check *c, int64_t **samples, int64_t *count)
 {
 	bool *left_out = NULL;
@@ -147,8 +147,10 @@ static thaw_status choose_samples(struct check *c, int64_t **samples, int64_t *c
 	thaw_status status =
 		thaw_comm_agree(c->comm, chosen && (c->comm->rank != 0 || left_out) ? THAW_OK : THAW_RESOURCE);
 	for (int k = THAW_ISSUE_EXACT; left_out && k <= THAW_ISSUE_NEAR; k++)
-		for (int64_t i = 0; i < c->findings.issue[k].count; i++)
-			left_out[c->findings.issue[k].finding[i].image] = true;
+		for (int64_t i = 0; i < c->findings.issue[k].count; i++) {
+			const struct thaw_finding *f = &c->findings.issue[k].finding[i];
+			left_out[f->image] |= !thaw_labels_differ(&c->pool, f->image, f->other);
+		}
 	for (int64_t i = 0; status == THAW_OK && left_out && i < c->pool.all.count; i++)
 		if (!left_out[i] && c->facts[i].reading == THAW_READ)
 			chosen[n++] = i;

@@ -29,8 +29,8 @@ thaw_status thaw_feature_scores_measure(struct thaw_feature_scores *scores, stru
 void thaw_feature_scores_release(struct thaw_feature_scores *scores); /* zeroed is fine */
 
 /* Scores labels by confident learning (Northcutt, Jiang and Chuang 2021). probability (count,classes): of each image,
- * from a classifier that has not seen it. A label is flagged if another class is more probable, and at least three
- * quarters as probable as that class is on average for its own images. Writes score[count] and suggested[count]. */
+ * from a classifier that has not seen it. A label is flagged if another class is more probable, and at least half
+ * as probable as that class is on average for its own images. Writes score[count] and suggested[count]. */
 thaw_status thaw_label_scores(const float *probability, const int32_t *labels, int64_t count, int classes, float *score,
 			      int32_t *suggested);
 

@@ -1,7 +1,10 @@
 /* Multi-index hashing (Norouzi, Punjani and Fleet 2012): a hash is cut into four words of 16 bits. If two hashes differ
  * in up to 7 bits, one of their words differs in at most one bit. So a table for each word, in which the word itself
  * and its 16 neighbours are looked up, finds all of them, and of a million hashes only some hundred are compared. Two
- * hashes that differ in 8 bits are missed only if each word differs in two, which is the case for one pair in 26. */
+ * hashes that differ in 8 bits are missed only if each word differs in two, which is the case for one pair in 26.
+ *
+ * All hashes of one view are looked up together, in the order of their words: what one needs from the table is in the
+ * cache for the next. */
 #include "src/check/hash_pairs.h"
 
 #include <stdlib.h>
@@ -16,32 +19,36 @@ enum {
 	WORDS = 4,
 	WORD_BITS = 16,
 	KEYS = 1 << WORD_BITS,
-	PROBES = WORDS * (1 + WORD_BITS),
-	MAX_COMPARED = 4096,      /* hashes that the hash of a whole image is compared with, at most */
-	MAX_COMPARED_VIEW = 1024, /* and that of another view */
-	MAX_NEAR = 8,             /* pairs that one image begins */
-	MAX_NEAR_CROWDED = 4,     /* and if it has too many look-alikes */
+	NEAREST = 8,         /* pairs that one image begins */
+	NEAREST_CROWDED = 4, /* and if it has too many look-alikes */
+	LEAST_BUDGET = 512,  /* hashes that one is compared with in one table, at most, in a small set */
+	BUDGET_FACTOR = 64,  /* and in a large one, in units of the mean number with the same word */
 };
 
-/* The whole images by one word of their hashes: those with word w are [start[w], start[w + 1]). */
+/* Hashes by one word: those with word w are [start[w], start[w + 1]). */
 struct table {
-	uint32_t *start; /* [KEYS + 1] */
+	uint32_t *start; /* [KEYS + 2] */
 	uint32_t *image;
 	uint64_t *hash;
 };
 
 struct hit {
 	uint32_t image;
-	int16_t view, distance;
+	uint8_t view, distance;
+};
+
+/* The nearest images of one, in no order. */
+struct nearest {
+	struct hit hit[NEAREST];
+	uint8_t count;
+	bool crowded; /* there are more, or not all were compared */
 };
 
 struct search {
 	const struct thaw_hashes *hashes;
-	struct table table[WORDS];
-	struct hit *hit; /* those of one image */
-	size_t hits, room;
-	int64_t budget; /* hashes that this view may still be compared with */
-	bool crowded;   /* some were left out */
+	struct table wholes, queries; /* of one word; the hashes of the images, and those of one view */
+	struct nearest *nearest;      /* [count] */
+	int64_t budget;
 };
 
 static uint64_t hash_of(const struct thaw_hashes *h, int64_t image, int view)
@@ -57,152 +64,141 @@ static uint32_t word_of(uint64_t hash, int word)
 	return (uint32_t)(hash >> (word * WORD_BITS)) & (KEYS - 1);
 }
 
-static thaw_status fill_table(struct table *t, const struct thaw_hashes *h, int word)
+static thaw_status open_table(struct table *t, int64_t count)
 {
 	t->start = thaw_alloc(KEYS + 2, sizeof(*t->start));
-	t->image = thaw_alloc((size_t)h->count, sizeof(*t->image));
-	t->hash = thaw_alloc((size_t)h->count + 1, sizeof(*t->hash));
-	if (!t->start || !t->image || !t->hash)
-		return THAW_RESOURCE;
+	t->image = thaw_alloc((size_t)count, sizeof(*t->image));
+	t->hash = thaw_alloc((size_t)count, sizeof(*t->hash));
+	return t->start && t->image && t->hash ? THAW_OK : THAW_RESOURCE;
+}
+
+static void close_table(struct table *t)
+{
+	thaw_free(t->start);
+	thaw_free(t->image);
+	thaw_free(t->hash);
+}
+
+/* Sorts the hashes of a view by a word, those of the same word by image. */
+static void fill_table(struct table *t, const struct thaw_hashes *h, int view, int word)
+{
+	memset(t->start, 0, (KEYS + 2) * sizeof(*t->start));
 	for (int64_t i = 0; i < h->count; i++)
 		if (h->used[i])
-			t->start[word_of(hash_of(h, i, 0), word) + 2]++;
+			t->start[word_of(hash_of(h, i, view), word) + 2]++;
 	for (int k = 2; k < KEYS + 2; k++)
 		t->start[k] += t->start[k - 1];
 	for (int64_t i = 0; i < h->count; i++) {
 		if (!h->used[i])
 			continue;
-		uint64_t hash = hash_of(h, i, 0);
+		uint64_t hash = hash_of(h, i, view);
 		uint32_t at = t->start[word_of(hash, word) + 1]++;
 		t->image[at] = (uint32_t)i;
 		t->hash[at] = hash;
 	}
-	return THAW_OK;
 }
 
-static thaw_status add_hit(struct search *s, uint32_t image, int view, int distance)
+static bool is_nearer(const struct hit *a, const struct hit *b)
 {
-	if (s->hits == s->room) {
-		size_t room = 2 * s->room + 64;
-		struct hit *grown = thaw_alloc(room, sizeof(*grown));
-		if (!grown)
-			return THAW_RESOURCE;
-		if (s->hits > 0)
-			memcpy(grown, s->hit, s->hits * sizeof(*grown));
-		thaw_free(s->hit);
-		s->hit = grown;
-		s->room = room;
+	return a->distance != b->distance ? a->distance < b->distance : a->image < b->image;
+}
+
+/* Adds an image, or a nearer view of one that is there. If there are too many, the farthest goes. */
+static void add_hit(struct nearest *n, const struct hit *hit)
+{
+	int farthest = 0;
+	for (int k = 0; k < n->count; k++) {
+		struct hit *h = &n->hit[k];
+		if (h->image == hit->image) {
+			if (hit->distance < h->distance || (hit->distance == h->distance && hit->view < h->view))
+				*h = *hit;
+			return;
+		}
+		farthest = is_nearer(&n->hit[farthest], h) ? k : farthest;
 	}
-	s->hit[s->hits++] = (struct hit){image, (int16_t)view, (int16_t)distance};
-	return THAW_OK;
+	if (n->count < NEAREST) {
+		n->hit[n->count++] = *hit;
+		return;
+	}
+	n->crowded = true;
+	if (is_nearer(hit, &n->hit[farthest]))
+		n->hit[farthest] = *hit;
 }
 
-/* Looks up a word in a table and compares what is there. */
-THAW_MULTIVERSION static thaw_status look_up(struct search *s, int word, uint32_t key, int64_t image, int view,
-					     uint64_t hash)
+/* Compares a hash with those of the images that have the word `key`. */
+THAW_MULTIVERSION static void compare(struct search *s, uint32_t key, uint32_t image, uint64_t hash, int view,
+				      int64_t *budget)
 {
-	const struct table *t = &s->table[word];
+	const struct table *t = &s->wholes;
 	uint32_t end = t->start[key + 1];
-	if ((int64_t)(end - t->start[key]) > s->budget) {
-		end = t->start[key] + (uint32_t)s->budget;
-		s->crowded = true;
+	if ((int64_t)(end - t->start[key]) > *budget) {
+		end = t->start[key] + (uint32_t)*budget;
+		s->nearest[image].crowded = true;
 	}
-	s->budget -= end - t->start[key];
+	*budget -= end - t->start[key];
 	for (uint32_t k = t->start[key]; k < end; k++) {
 		int distance = __builtin_popcountll(t->hash[k] ^ hash);
 		if (distance > THAW_HASH_RADIUS || t->image[k] == image)
 			continue;
-		THAW_TRY(add_hit(s, t->image[k], view, distance));
-	}
-	return THAW_OK;
-}
-
-/* Key number `k` of a hash: first the words themselves, which are the most likely to lead to a pair, in case the budget
- * ends; then their neighbours. */
-static uint32_t key_of(uint64_t hash, int k)
-{
-	return k < WORDS ? word_of(hash, k) : word_of(hash, k % WORDS) ^ 1u << (k / WORDS - 1);
-}
-
-/* Most of the time is spent waiting for memory, so that is asked for ahead. */
-static void prefetch(const struct search *s, uint64_t hash)
-{
-	for (int k = 0; k < PROBES; k++)
-		__builtin_prefetch(&s->table[k % WORDS].start[key_of(hash, k)]);
-	for (int k = 0; k < PROBES; k++) {
-		const struct table *t = &s->table[k % WORDS];
-		__builtin_prefetch(&t->hash[t->start[key_of(hash, k)]]);
+		add_hit(&s->nearest[image], &(struct hit){t->image[k], (uint8_t)view, (uint8_t)distance});
 	}
 }
 
-static thaw_status find_near(struct search *s, int64_t image, int view)
+/* Looks up all hashes of a view with the word `key`: the word itself first, since the budget may end. */
+static void look_up(struct search *s, uint32_t key, int view)
 {
-	uint64_t hash = hash_of(s->hashes, image, view);
-	s->budget = view == 0 ? MAX_COMPARED : MAX_COMPARED_VIEW;
-	prefetch(s, hash);
-	for (int k = 0; k < PROBES; k++)
-		THAW_TRY(look_up(s, k % WORDS, key_of(hash, k), image, view, hash));
-	return THAW_OK;
+	const struct table *q = &s->queries;
+	for (uint32_t k = q->start[key]; k < q->start[key + 1]; k++) {
+		int64_t budget = s->budget;
+		compare(s, key, q->image[k], q->hash[k], view, &budget);
+		for (int bit = 0; bit < WORD_BITS; bit++)
+			compare(s, key ^ 1u << bit, q->image[k], q->hash[k], view, &budget);
+	}
 }
 
-static int by_image(const void *left, const void *right)
+static thaw_status search_all(struct search *s)
 {
-	const struct hit *a = left, *b = right;
-	if (a->image != b->image)
-		return a->image < b->image ? -1 : 1;
-	return a->distance != b->distance ? a->distance - b->distance : a->view - b->view;
+	const struct thaw_hashes *h = s->hashes;
+	THAW_TRY(open_table(&s->wholes, h->count));
+	THAW_TRY(open_table(&s->queries, h->count));
+	s->nearest = thaw_alloc((size_t)h->count, sizeof(*s->nearest));
+	if (!s->nearest)
+		return THAW_RESOURCE;
+	s->budget = max_int64(LEAST_BUDGET, BUDGET_FACTOR * h->count / KEYS);
+	for (int word = 0; word < WORDS; word++) {
+		fill_table(&s->wholes, h, 0, word);
+		for (int view = 0; view < h->views; view++) {
+			fill_table(&s->queries, h, view, word);
+			for (uint32_t key = 0; key < KEYS; key++)
+				look_up(s, key, view);
+		}
+	}
+	return THAW_OK;
 }
 
 static int by_distance(const void *left, const void *right)
 {
-	const struct hit *a = left, *b = right;
-	return a->distance != b->distance ? a->distance - b->distance : by_image(left, right);
+	return is_nearer(left, right) ? -1 : is_nearer(right, left);
 }
 
-/* Keeps the nearest view of each image, and the nearest images. */
-static void choose_hits(struct search *s)
+static thaw_status collect(struct thaw_hash_pairs *p, const struct search *s)
 {
-	size_t kept = 0;
-	if (s->hits == 0)
-		return;
-	qsort(s->hit, s->hits, sizeof(*s->hit), by_image);
-	for (size_t i = 0; i < s->hits; i++)
-		if (i == 0 || s->hit[i].image != s->hit[i - 1].image)
-			s->hit[kept++] = s->hit[i];
-	s->crowded |= kept > MAX_NEAR;
-	const size_t most = s->crowded ? MAX_NEAR_CROWDED : MAX_NEAR;
-	qsort(s->hit, kept, sizeof(*s->hit), by_distance);
-	s->hits = kept < most ? kept : most;
-}
-
-static thaw_status reserve(struct thaw_hash_pairs *p, size_t more)
-{
-	if ((size_t)(p->room - p->count) >= more)
-		return THAW_OK;
-	int64_t room = 2 * p->room + (int64_t)more + 1024;
-	struct thaw_hash_pair *grown = thaw_alloc((size_t)room, sizeof(*grown));
-	if (!grown)
+	int64_t all = 0;
+	for (int64_t i = 0; i < s->hashes->count; i++)
+		all += s->nearest[i].count;
+	p->pair = thaw_alloc((size_t)all, sizeof(*p->pair));
+	if (!p->pair)
 		return THAW_RESOURCE;
-	if (p->count > 0)
-		memcpy(grown, p->pair, (size_t)p->count * sizeof(*grown));
-	thaw_free(p->pair);
-	p->pair = grown;
-	p->room = room;
-	return THAW_OK;
-}
-
-static thaw_status add_image(struct search *s, struct thaw_hash_pairs *pairs, int64_t image)
-{
-	s->hits = 0;
-	s->crowded = false;
-	for (int view = 0; view < s->hashes->views; view++)
-		THAW_TRY(find_near(s, image, view));
-	choose_hits(s);
-	pairs->crowded += s->crowded;
-	THAW_TRY(reserve(pairs, s->hits));
-	for (size_t i = 0; i < s->hits; i++)
-		pairs->pair[pairs->count++] =
-			(struct thaw_hash_pair){image, s->hit[i].image, s->hit[i].view, s->hit[i].distance};
+	for (int64_t i = 0; i < s->hashes->count; i++) {
+		struct nearest *n = &s->nearest[i];
+		int most = n->crowded ? NEAREST_CROWDED : NEAREST;
+		if (n->count > 1)
+			qsort(n->hit, n->count, sizeof(*n->hit), by_distance);
+		for (int k = 0; k < n->count && k < most; k++)
+			p->pair[p->count++] =
+				(struct thaw_hash_pair){i, n->hit[k].image, n->hit[k].view, n->hit[k].distance};
+		p->crowded += n->crowded;
+	}
 	return THAW_OK;
 }
 
@@ -242,18 +238,12 @@ thaw_status thaw_hash_pairs_find(struct thaw_hash_pairs *pairs, const struct tha
 {
 	struct search s = {.hashes = hashes};
 	struct thaw_hash_pairs made = {0};
-	thaw_status status = THAW_OK;
-	for (int w = 0; w < WORDS && status == THAW_OK; w++)
-		status = fill_table(&s.table[w], hashes, w);
-	for (int64_t i = 0; i < hashes->count && status == THAW_OK; i++)
-		if (hashes->used[i])
-			status = add_image(&s, &made, i);
-	for (int w = 0; w < WORDS; w++) {
-		thaw_free(s.table[w].start);
-		thaw_free(s.table[w].image);
-		thaw_free(s.table[w].hash);
-	}
-	thaw_free(s.hit);
+	thaw_status status = search_all(&s);
+	if (status == THAW_OK)
+		status = collect(&made, &s);
+	close_table(&s.wholes);
+	close_table(&s.queries);
+	thaw_free(s.nearest);
 	remove_repeated(&made);
 	if (status == THAW_OK)
 		*pairs = made;

@@ -28,7 +28,7 @@ struct thaw_hash_pair {
 
 struct thaw_hash_pairs {
 	struct thaw_hash_pair *pair; /* [count] each pair of images once, with its least distance, in a fixed order */
-	int64_t count, room;
+	int64_t count;
 	int64_t crowded; /* images with so many neighbours that only the nearest ones are in `pair` */
 };
 

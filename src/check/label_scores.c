@@ -6,7 +6,7 @@
 
 /* How probable another class must be, in relation to its mean for its own images. With 1 the method is that of the
  * paper, which misses a third of planted wrong labels where features separate the classes well. */
-#define CONFIDENT 0.75
+#define CONFIDENT 0.5
 
 #define FEW_IMAGES 4 /* of a class: without one of them, little is known of it */
 

@@ -16,7 +16,7 @@ enum { GRID = 32, CELLS = GRID * GRID, LEVELS = 255, LANES = 16, COLOUR_ZERO = 1
 static const struct {
 	float step, light, detail;
 } stages[] = {
-	{0.02f, 0.7f, 0.05f},
+	{0.02f, 0.5f, 0.05f},
 	{0.01f, 0.88f, 0.4f},
 	{0.005f, 0.92f, 0.6f},
 };

@@ -67,18 +67,23 @@ def plant(data, rng):
     return exact, near, wrong
 
 
-def show(kind, found, planted, ignored):
-    counted = found - ignored
-    right = len(counted & planted)
-    recall = right / max(1, len(planted))
-    precision = right / max(1, len(counted))
-    print(f"{kind:6} planted {len(planted):3}  found {len(counted):3}  right {right:3}  "
-          f"recall {recall:.3f}  precision {precision:.3f}")
-
-
 def original(name):
-    split, _, base = name.split("/")
-    return base.removeprefix("planted_").removeprefix("wrong_")
+    return name.split("/")[2].removeprefix("planted_").removeprefix("wrong_")
+
+
+def show(kind, planted, found, right):
+    """planted: how many; found: those that count; right: those of them that were planted."""
+    print(f"{kind:6} planted {planted:3}  found {found:3}  right {right:3}  "
+          f"recall {right / max(1, planted):.3f}  precision {right / max(1, found):.3f}")
+
+
+def show_copies(kind, found, planted, known):
+    """A copy counts once, whether it is paired with its original or with another copy that was there before."""
+    same = [p for p in found if len(set(map(original, p))) == 1 or frozenset(map(original, p)) in known]
+    copies = {n for p in planted for n in p if "/planted_" in n}
+    right = {n for p in same for n in p} & copies
+    wrong = [p for p in found if p not in same]
+    show(kind, len(copies), len(right) + len(wrong), len(right))
 
 
 def main():
@@ -97,12 +102,11 @@ def main():
     after = check(a.thaw, a.work, a.model)
     # Pairs of pictures that were duplicates before, whatever their copies are called now.
     known = {frozenset(map(original, p)) for k in ("exact-duplicate", "near-duplicate") for p in pairs_of(before, k)}
-    for kind, issue, planted in (("exact", "exact-duplicate", exact), ("near", "near-duplicate", near)):
-        found = pairs_of(after, issue)
-        show(kind, found, planted, {p for p in found if frozenset(map(original, p)) in known})
+    show_copies("exact", pairs_of(after, "exact-duplicate"), exact, known)
+    show_copies("near", pairs_of(after, "near-duplicate"), near, known)
     if a.model:
-        labels = [i["images"] for i in after["issues"] if i["issue"] == "label"][0]
-        show("label", {r["image"] for r in labels}, wrong, set())
+        labels = {r["image"] for i in after["issues"] if i["issue"] == "label" for r in i["images"]}
+        show("label", len(wrong), len(labels), len(labels & wrong))
 
 
 main()
