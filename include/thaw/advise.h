@@ -18,6 +18,7 @@ struct thaw_advise_options {
 	const char *data;                      /* see thaw_dataset_open; only its training images are read */
 	struct thaw_manifest_options manifest; /* --manifest, --label-column, --task and others */
 	struct thaw_parts_options parts;       /* --folds, --fold, --group-by */
+	const char *exclude;                   /* list of images that are left out (thaw/exclude.h); NULL: none */
 	const char *out;     /* folder for advice.json and plan.json, written by rank 0; NULL: no files */
 	const char *history; /* folder of runs that followed earlier advice; NULL: none */
 	const char *budget;  /* limit for the training: "2h", "90m", "30 core-hours"; NULL: none */

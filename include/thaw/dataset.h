@@ -3,6 +3,7 @@
 #define THAW_DATASET_H
 
 #include "thaw/api.h"
+#include "thaw/exclude.h"
 #include "thaw/fingerprint.h"
 #include "thaw/image.h"
 
@@ -128,6 +129,12 @@ struct thaw_dataset_options {
 	/* Of tar shards, take all images, with a label or not, as one class called "image", and hold none out: for a
 	 * caller that has the labels elsewhere and finds the images by key (thaw_key_find). */
 	bool unlabelled;
+	/* Not NULL: images that do not exist for this dataset: they are in neither part of a random split, and the
+	 * limit counts without them. Marks the names that it has. */
+	struct thaw_exclude *exclude;
+	/* For reports on the dataset: what the splits lack does not make it fail. Their classes may differ, and a class
+	 * may be empty or the only one; `found` notes it. */
+	bool lenient;
 };
 
 /* The manifest's file, else `data`: what messages and reports call the dataset. */
@@ -142,10 +149,10 @@ const char *thaw_dataset_place(const char *data, const struct thaw_manifest_opti
  *     EMNIST/raw/emnist-letters;
  *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
  *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/);
- *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder, and
- *     a file with their labels (src/data/imagenet_labels.c lists the forms);
- *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in folders of
- *     splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar";
+ *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder,
+ * and a file with their labels (src/data/imagenet_labels.c lists the forms);
+ *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in
+ * folders of splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar";
  *   - a manifest: options->manifest.file, or `path`, if it is a file called .csv or .tsv. Paths in it begin in `path`,
  *     or in the folder of the manifest if `path` is NULL or the manifest. Samples are its rows, in their order.
  *
@@ -167,6 +174,9 @@ void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
  * must stay open until *d is closed. */
 thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_dataset *parent, const int64_t *samples,
 				int64_t count);
+
+/* Removes the images of a list from an open dataset. THAW_DATA, with *d unchanged, if none would be left. */
+thaw_status thaw_dataset_remove(struct thaw_dataset *d, struct thaw_exclude *exclude);
 
 /* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
  * form in which JSON files have them. */

@@ -27,6 +27,14 @@ void thaw_image_free(struct thaw_image *image); /* zeroed is fine */
  * message. The caller frees *image with thaw_image_free. */
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name);
 
+/* What an image is that cannot be decoded, by the message of the failure. */
+enum thaw_image_fault {
+	THAW_FAULT_DAMAGED,
+	THAW_FAULT_EMPTY,   /* a file of no bytes */
+	THAW_FAULT_FOREIGN, /* not an image, or one of a format that thaw does not read */
+};
+enum thaw_image_fault thaw_image_fault(const char *message);
+
 /* Whether the file that begins with bytes[size] has an image format that thaw reads. */
 bool thaw_image_recognised(const void *bytes, size_t size);
 
@@ -45,7 +53,7 @@ struct thaw_encoded_image {
 	void *bytes;             /* [size] */
 	size_t size;
 	const struct image_format *format;
-	int orientation;                     /* EXIF, 1 .. 8 */
+	int orientation;                     /* EXIF, 1 .. 8; `image` is upright already */
 	const char *name;                    /* for messages */
 	struct thaw_fingerprint fingerprint; /* of the stored bytes; set by a dataset's `read`, else zero */
 };
@@ -55,6 +63,19 @@ struct thaw_encoded_image {
  * of a JPEG is reported when pixels are decoded; damage below the decoded region may go unnoticed, but a missing
  * end-of-image marker never does. */
 thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *bytes, size_t size, const char *name);
+
+/* Decodes all pixels into encoded->image, if they are not there yet: width and height are theirs, since the orientation
+ * is applied. THAW_DATA if the image is damaged anywhere. */
+thaw_status thaw_encoded_image_decode(struct thaw_encoded_image *encoded);
+
+/* What the file of an encoded image is, apart from its pixels. */
+struct thaw_image_kind {
+	const char *format; /* "JPEG"; NULL: the image is not a file of its own, and no other member is set */
+	bool misnamed;      /* the name has the extension of another image format */
+	bool cmyk;          /* the pixels are stored as inks */
+	bool turned;        /* the orientation, in EXIF or XMP, says that the picture is to be turned or mirrored */
+};
+struct thaw_image_kind thaw_encoded_image_kind(const struct thaw_encoded_image *encoded, const char *name);
 
 /* Wraps a decoded image, of which it takes ownership. */
 struct thaw_encoded_image thaw_encoded_image_from_pixels(struct thaw_image image);

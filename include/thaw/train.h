@@ -40,6 +40,7 @@ struct thaw_train_options {
 	struct thaw_manifest_options manifest; /* --manifest, --label-column, --task and others */
 	struct thaw_parts_options parts;       /* --folds, --fold, --group-by */
 	const char *out;                       /* the run directory */
+	const char *exclude;                   /* list of images that are left out (thaw/exclude.h); NULL: none */
 	const char *plan;      /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
 				* ignored here; NULL: none */
 	const char *unfreeze;  /* see thaw_graph_unfreeze */
@@ -175,11 +176,12 @@ thaw_status thaw_evaluate(struct thaw_comm *comm, const struct thaw_model *model
 struct thaw_run_record {
 	bool found;
 	enum thaw_precision precision;       /* with which it was trained */
-	struct thaw_dataset_options options; /* with which the run opened its dataset; `known` is &images, or NULL */
+	struct thaw_dataset_options options; /* with which the run opened its dataset; with the two lists below */
 	uint64_t data;                       /* digest of its training images (thaw_dataset_digest) */
 	struct thaw_image_names images;      /* the image files that it began with, if it has such a list */
 	json_t *config;                      /* has the texts in `options`; `options.manifest.file` is not recorded */
 	uint64_t manifest;                   /* digest of the manifest; 0: none */
+	struct thaw_exclude exclude;         /* those that it left out; `options.exclude` is this, or NULL */
 };
 
 /* Reads the record of the run directory `model`, or of the one that the file `model` is in. record->found is false if

@@ -6,6 +6,7 @@
 #include "src/advise/sampling.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 
 #define MIN_PER_CLASS 2 /* images of a class that can be measured */
 
@@ -84,24 +85,41 @@ static thaw_status describe(struct advice *a, const struct thaw_dataset *train,
 	return a->found ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
 }
 
+/* Notes the names of the list that no split has. */
+static thaw_status note_unknown(json_t *found, const struct thaw_exclude *exclude)
+{
+	const char *first;
+	int64_t unknown = thaw_exclude_unknown(exclude, &first);
+	if (unknown == 0)
+		return THAW_OK;
+	char *text = thaw_format("%lld of the %lld names in %s are not in the data (first: %.400s)", (long long)unknown,
+				 (long long)exclude->count, exclude->path, first);
+	int failed = !text || json_array_append_new(json_object_get(found, "notes"), thaw_report_string(text));
+	thaw_free(text);
+	return failed ? thaw_fail(THAW_RESOURCE, "out of memory: the description of the data") : THAW_OK;
+}
+
 thaw_status thaw_advice_open_data(struct advice *a)
 {
 	const struct thaw_advise_options *o = a->options;
-	struct thaw_dataset_options options = {.test_share = o->test_share,
-					       .seed = (uint64_t)o->seed,
-					       .limit_per_class = o->per_class,
-					       .manifest = o->manifest,
-					       .parts = o->parts};
+	struct thaw_dataset_options options;
+	struct thaw_exclude exclude;
 	struct thaw_dataset all;
 	if (!o->data && !o->manifest.file)
 		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
-	THAW_TRY(thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options));
-	thaw_status status = thaw_sample_check(&all, thaw_dataset_place(o->data, &o->manifest));
-	if (status == THAW_OK)
-		status = count_classes(a, &all);
-	if (status == THAW_OK)
-		status = describe(a, &all, &options);
-	thaw_dataset_close(&all);
+	THAW_TRY(thaw_advise_data_options(&options, &exclude, o));
+	thaw_status status = thaw_dataset_open(&all, o->data, THAW_SPLIT_TRAIN, &options);
+	if (status == THAW_OK) {
+		status = thaw_sample_check(&all, thaw_dataset_place(o->data, &o->manifest));
+		if (status == THAW_OK)
+			status = count_classes(a, &all);
+		if (status == THAW_OK)
+			status = describe(a, &all, &options);
+		if (status == THAW_OK && options.exclude)
+			status = note_unknown(a->found, &exclude);
+		thaw_dataset_close(&all);
+	}
+	thaw_exclude_free(&exclude);
 	THAW_TRY(status);
 	THAW_TRY(thaw_sample_open(&a->limited, o));
 	return drop_single_image_classes(a);

@@ -127,11 +127,11 @@ static json_t *data_json(const struct advice *a)
 	return json_pack("{s:o, s:o, s:o, s:i, s:I, s:i, s:{s:I, s:I, s:I}, s:I, s:I, s:o}", "network",
 			 thaw_report_string(a->model->variant), "data",
 			 thaw_report_string(thaw_dataset_place(a->options->data, &a->options->manifest)), "size",
-			 thaw_metadata_size(a->model->preprocess.size), "ranks", a->comm->size, "images", (json_int_t)a->images, "classes",
-			 a->dataset.classes, "per_class", "least", (json_int_t)a->least, "median",
-			 (json_int_t)a->median, "most", (json_int_t)a->most, "looked_at",
-			 (json_int_t)a->activations.count, "damaged", (json_int_t)a->activations.damaged, "preprocess",
-			 thaw_model_preprocess_json(a->model));
+			 thaw_metadata_size(a->model->preprocess.size), "ranks", a->comm->size, "images",
+			 (json_int_t)a->images, "classes", a->dataset.classes, "per_class", "least",
+			 (json_int_t)a->least, "median", (json_int_t)a->median, "most", (json_int_t)a->most,
+			 "looked_at", (json_int_t)a->activations.count, "damaged", (json_int_t)a->activations.damaged,
+			 "preprocess", thaw_model_preprocess_json(a->model));
 }
 
 static json_t *measured_json(const struct advice *a)

@@ -22,6 +22,8 @@ static json_t *train_json(const struct advice *a, int cut)
 			  thaw_metadata_size(a->model->preprocess.size), "seed", (json_int_t)a->options->seed);
 	if (train && other_split) /* so that the same images are held out */
 		json_object_set_new(train, "test-share", json_real(a->options->test_share));
+	if (train && a->options->exclude)
+		json_object_set_new(train, "exclude", thaw_report_string(a->options->exclude));
 	if (train && a->options->weights_key)
 		json_object_set_new(train, "weights-key", thaw_report_string(a->options->weights_key));
 	const struct thaw_preprocess_override *images = &a->options->images;

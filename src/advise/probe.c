@@ -28,14 +28,15 @@
 struct work {
 	const struct thaw_feature_table *t;
 	int64_t n, d, rank;
-	double *mean;     /* [d] means of the features */
-	double *share;    /* [classes] fraction of the images */
-	double *x;        /* (n,d) centred features */
-	double *u;        /* (rank,n) left singular vectors as rows */
-	double *l;        /* [rank] */
-	double *uy;       /* (rank,classes) U' Y */
-	double *scaled;   /* (rank,classes) */
-	double *left_out; /* (n,classes) leave-one-out predictions */
+	double *mean;       /* [d] means of the features */
+	double *share;      /* [classes] fraction of the images */
+	double *x;          /* (n,d) centred features */
+	double *u;          /* (rank,n) left singular vectors as rows */
+	double *l;          /* [rank] */
+	double *uy;         /* (rank,classes) U' Y */
+	double *scaled;     /* (rank,classes) */
+	double *left_out;   /* (n,classes) leave-one-out predictions */
+	float *probability; /* (n,classes) receives the softmax of these, scaled; may be NULL */
 };
 
 static thaw_status open_work(struct work *w)
@@ -245,6 +246,21 @@ static thaw_status set_weights(struct work *w, double ridge, double scale, struc
 	return THAW_OK;
 }
 
+static void set_probabilities(const struct work *w, double scale)
+{
+	const int classes = w->t->classes;
+	for (int64_t i = 0; i < w->n; i++) {
+		const double *p = w->left_out + i * classes;
+		double most = p[0], sum = 0.0;
+		for (int c = 1; c < classes; c++)
+			most = fmax(most, p[c]);
+		for (int c = 0; c < classes; c++)
+			sum += exp(scale * (p[c] - most));
+		for (int c = 0; c < classes; c++)
+			w->probability[i * classes + c] = (float)(exp(scale * (p[c] - most)) / sum);
+	}
+}
+
 static thaw_status fit(struct work *w, struct thaw_probe *probe)
 {
 	THAW_TRY(open_work(w));
@@ -255,11 +271,18 @@ static thaw_status fit(struct work *w, struct thaw_probe *probe)
 	centre(w);
 	THAW_TRY(decompose(w));
 	project(w);
-	double ridge = choose_ridge(w);
-	return set_weights(w, ridge, evaluate_left_out(w, probe), probe);
+	double ridge = choose_ridge(w), scale = evaluate_left_out(w, probe);
+	if (w->probability)
+		set_probabilities(w, scale);
+	return set_weights(w, ridge, scale, probe);
 }
 
 thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_table *t)
+{
+	return thaw_probe_fit_left_out(probe, t, NULL);
+}
+
+thaw_status thaw_probe_fit_left_out(struct thaw_probe *probe, const struct thaw_feature_table *t, float *probability)
 {
 	THAW_TRY(thaw_feature_table_check(t));
 	if (t->count < 2)
@@ -268,7 +291,7 @@ thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_t
 	if (t->count > INT_MAX || t->width > INT_MAX)
 		return thaw_fail(THAW_CONFIG, "too many images or features for a probe: %lld x %lld: give fewer",
 				 (long long)t->count, (long long)t->width);
-	struct work w = {.t = t, .n = t->count, .d = t->width};
+	struct work w = {.t = t, .n = t->count, .d = t->width, .probability = probability};
 	struct thaw_probe made = {.width = t->width, .classes = t->classes};
 	thaw_status status = fit(&w, &made);
 	close_work(&w);

@@ -17,6 +17,9 @@ struct thaw_probe {
 /* Fits a probe to a table with at least two images; the caller releases it. Takes O(min(count,width)^2 (count + width))
  * time. Errors of thaw_feature_table_check, or THAW_CONFIG if the table is too small or too large. */
 thaw_status thaw_probe_fit(struct thaw_probe *probe, const struct thaw_feature_table *t);
+/* The same, and writes to probability (count,classes) of each image what the probe of all other images says of it;
+ * NULL: not. */
+thaw_status thaw_probe_fit_left_out(struct thaw_probe *probe, const struct thaw_feature_table *t, float *probability);
 void thaw_probe_release(struct thaw_probe *probe); /* zeroed is fine */
 
 /* Accuracy and mean cross-entropy of the probe on other images. */

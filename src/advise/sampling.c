@@ -19,15 +19,31 @@ thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place)
 			 thaw_task_phrase(d->task), place);
 }
 
+thaw_status thaw_advise_data_options(struct thaw_dataset_options *options, struct thaw_exclude *exclude,
+				     const struct thaw_advise_options *o)
+{
+	*exclude = (struct thaw_exclude){0};
+	if (o->exclude)
+		THAW_TRY(thaw_exclude_read(exclude, o->exclude));
+	*options = (struct thaw_dataset_options){.test_share = o->test_share,
+						 .seed = (uint64_t)o->seed,
+						 .limit_per_class = o->per_class,
+						 .manifest = o->manifest,
+						 .parts = o->parts,
+						 .exclude = o->exclude ? exclude : NULL};
+	return THAW_OK;
+}
+
 static thaw_status open_limited(struct thaw_dataset *d, const struct thaw_advise_options *o, int64_t per_class)
 {
-	const struct thaw_dataset_options dataset_options = {.test_share = o->test_share,
-							     .seed = (uint64_t)o->seed,
-							     .limit_per_class = per_class,
-							     .manifest = o->manifest,
-							     .parts = o->parts};
-	THAW_TRY(thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options));
-	thaw_status status = thaw_sample_check(d, thaw_dataset_place(o->data, &o->manifest));
+	struct thaw_exclude exclude;
+	struct thaw_dataset_options dataset_options;
+	THAW_TRY(thaw_advise_data_options(&dataset_options, &exclude, o));
+	dataset_options.limit_per_class = per_class;
+	thaw_status status = thaw_dataset_open(d, o->data, THAW_SPLIT_TRAIN, &dataset_options);
+	thaw_exclude_free(&exclude);
+	THAW_TRY(status);
+	status = thaw_sample_check(d, thaw_dataset_place(o->data, &o->manifest));
 	if (status != THAW_OK)
 		thaw_dataset_close(d);
 	return status;

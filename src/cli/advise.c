@@ -31,6 +31,7 @@ static const struct option options[] = {
 	{.name = "data", .metavar = "D", .type = OPTION_TEXT, AT(data), .section = WHAT, .required = true,
 	 .unless = "manifest", .help = "dataset, as for thaw train; only its training images are used"},
 	MANIFEST_OPTIONS(WHAT, OFFSET(manifest)),
+	EXCLUDE_OPTION(WHAT, OFFSET(exclude), ""),
 	SIZE_OPTION(WHAT, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(WHAT, OFFSET(images)),
 	PRECISION_OPTION(WHAT, offsetof(struct values, precision), NULL),

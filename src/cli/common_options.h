@@ -60,6 +60,9 @@
 	{.name = "stage-limit", .metavar = "BYTES", .type = OPTION_TEXT, .offset = (at), .section = (heading),         \
 	 .absent = "nine tenths of the free space",                                                                    \
 	 .help = "space on each node for these copies, such as 200G; other shards are read from where they are"}
+#define EXCLUDE_OPTION(heading, at, note)                                                                              \
+	{.name = "exclude", .metavar = "FILE", .type = OPTION_TEXT, .offset = (at), .section = (heading),              \
+	 .absent = "none", .help = "leave out the images in this list, which thaw check --out writes" note}
 #define DECODE_THREADS_OPTION(heading, at)                                                                             \
 	{.name = "decode-threads", .metavar = "N", .type = OPTION_INT, .offset = (at), .section = (heading), .min = 1, \
 	 .max = MAX_THREADS, .help = "threads per rank that read and decode images"}

@@ -35,6 +35,7 @@ static const struct option options[] = {
 	 .help = "dataset, as for thaw train; only its training images are used"},
 	MANIFEST_OPTIONS(COMPARISON, OFFSET(manifest)),
 	WEIGHTS_KEY_OPTION(COMPARISON, OFFSET(weights_key)),
+	EXCLUDE_OPTION(COMPARISON, OFFSET(exclude), ""),
 	TEST_SHARE_OPTION(COMPARISON, OFFSET(test_share), "; use the value of the training"),
 	PARTS_OPTIONS(COMPARISON, OFFSET(parts)),
 	PER_CLASS_OPTION(COMPARISON, OFFSET(per_class), "up to 2048 images in total", "use at most N images of each class"),

@@ -21,7 +21,7 @@
 
 struct values {
 	struct common common;
-	const char *precision, *model, *weights_key, *from, *data, *split, *stage, *stage_limit;
+	const char *precision, *model, *weights_key, *from, *data, *split, *exclude, *stage, *stage_limit;
 	const char *size;
 	int lanes, decode_threads;
 	struct thaw_manifest_options manifest;
@@ -45,6 +45,7 @@ static const struct option options[] = {
 	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, split),
 	 .section = EVAL, .choices = "train|val|test|all",
 	 .help = "which images of the dataset to use; all: those of a folder without splits"},
+	EXCLUDE_OPTION(EVAL, offsetof(struct values, exclude), "; those that the run left out are left out in any case"),
 	FROM_OPTION(EVAL, offsetof(struct values, from)),
 	NATIVE_SIZE_OPTION(EVAL, offsetof(struct values, size)),
 	FULLY_CONV_OPTION(EVAL, offsetof(struct values, fully_conv)),
@@ -91,6 +92,7 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	const struct eval_choice choice = {.model = v->model,
 					   .data = v->data,
 					   .split = v->split,
+					   .exclude = v->exclude,
 					   .test_share = v->test_share,
 					   .seed = v->seed,
 					   .manifest = v->manifest,
@@ -116,6 +118,8 @@ static void log_found(struct thaw_comm *comm, const struct values *v, const stru
 	json_decref(found);
 	if (data->origin[0])
 		log_line(comm, "note: %s", data->origin);
+	if (data->excluded[0])
+		log_line(comm, "note: %s", data->excluded);
 	if (data->classes[0])
 		log_line(comm, "note: %s", data->classes);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "thaw/exclude.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
 
@@ -139,6 +140,20 @@ static thaw_status describe_origin(struct eval_data *d, const struct eval_choice
 	return THAW_OK;
 }
 
+/* After the split, so that the images which the run held out stay the ones that are measured. */
+static thaw_status remove_excluded(struct eval_data *d, const char *path)
+{
+	struct thaw_exclude exclude;
+	int64_t before = d->dataset.count;
+	THAW_TRY(thaw_exclude_read(&exclude, path));
+	thaw_status status = thaw_dataset_remove(&d->dataset, &exclude);
+	if (status == THAW_OK && d->dataset.count == before && exclude.count > 0)
+		snprintf(d->excluded, sizeof(d->excluded), "none of the %lld names in %s is among these images",
+			 (long long)exclude.count, path);
+	thaw_exclude_free(&exclude);
+	return status;
+}
+
 thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice)
 {
 	struct thaw_run_record record;
@@ -149,6 +164,8 @@ thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice
 	thaw_status status = thaw_dataset_open(&d->dataset, choice->data, split_of_word(choice->split), &o);
 	if (status == THAW_OK)
 		status = describe_origin(d, choice, &record, &o);
+	if (status == THAW_OK && choice->exclude)
+		status = remove_excluded(d, choice->exclude);
 	thaw_run_record_close(&record);
 	return status;
 }

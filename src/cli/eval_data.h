@@ -10,14 +10,16 @@
 
 struct eval_data {
 	struct thaw_dataset dataset;
-	char origin[EVAL_NOTE_SIZE];  /* what is known about the network's training images; "": they are not among these
-				       */
-	char classes[EVAL_NOTE_SIZE]; /* how classes were matched; "": the same names in the same order */
+	char origin[EVAL_NOTE_SIZE]; /* what is known about the network's training images; "": they are not among these
+				      */
+	char excluded[EVAL_NOTE_SIZE]; /* "": the list has some of the images */
+	char classes[EVAL_NOTE_SIZE];  /* how classes were matched; "": the same names in the same order */
 };
 
 /* What the user asked for. */
 struct eval_choice {
 	const char *model, *data, *split;
+	const char *exclude; /* list of images to leave out, besides those that the run left out; NULL: none */
 	double test_share; /* < 0: the run's, or the default of thaw train */
 	long long seed;    /* < 0: likewise */
 	/* Members that are not given are those of the run. */

@@ -26,8 +26,8 @@
 #include "thaw/version.h"
 
 static const struct command *const commands[] = {
-	&command_advise,  &command_compare, &command_train,  &command_eval,  &command_predict,
-	&command_inspect, &command_verify,  &command_export, &command_pack, &command_bench, &command_doctor,
+	&command_advise, &command_compare, &command_train, &command_eval,  &command_predict, &command_inspect,
+	&command_verify, &command_export,  &command_pack,  &command_bench, &command_check,   &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
@@ -158,7 +158,8 @@ static thaw_status print_result(const struct command *c, const void *values, con
 /* Paths may differ between nodes; the contents are compared when they are opened. */
 static bool is_path(const char *option)
 {
-	static const char *const names[] = {"config", "plan", "model", "data", "out", "history", "stage"};
+	static const char *const names[] = {"config",  "plan",  "model",   "data",  "out",
+					    "history", "stage", "exclude", "scores"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], option) == 0)
 			return true;

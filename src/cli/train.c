@@ -69,6 +69,7 @@ static const struct option options[] = {
 	{.name = "plan", .metavar = "FILE", .type = OPTION_TEXT, AT(plan), .section = WHAT, .absent = "none",
 	 .help = "plan written by thaw advise: values of flags that are not given otherwise, and a prediction that is "
 		 "stored with the run"},
+	EXCLUDE_OPTION(WHAT, OFFSET(exclude), ""),
 	TEST_SHARE_OPTION(WHAT, OFFSET(test_share), ""),
 	PARTS_OPTIONS(WHAT, OFFSET(parts)),
 	PER_CLASS_OPTION(WHAT, OFFSET(per_class), "all", "train on at most N images of each class"),

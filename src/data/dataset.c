@@ -1,4 +1,4 @@
-/* Datasets: the table of formats, opening, closing and the digest. */
+/* Datasets: the table of formats, and opening. */
 #include "src/data/dataset.h"
 
 #include <string.h>
@@ -11,11 +11,8 @@
 #include "src/data/manifest.h"
 #include "src/data/tar_list.h"
 #include "src/data/wrong_folder.h"
-#include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
-
-#define NAME_SIZE 4096 /* bytes of a sample name that enter the digest */
 
 #define FORMAT(name) &thaw_dataset_##name,
 static const struct dataset_format *const formats[] = {
@@ -140,10 +137,12 @@ static thaw_status open_format(struct thaw_dataset *d, const char *path, enum th
 	if (status == THAW_OK)
 		status = format->open(d, inner, split, options);
 	thaw_free(inner);
+	if (status == THAW_OK && options->exclude && !format->excludes && d->count > 0)
+		status = thaw_dataset_remove(d, options->exclude);
 	if (status == THAW_OK && d->count == 0)
 		status = fail_empty_split(d, path);
 	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && d->classes < 2 && d->task == THAW_TASK_CLASS &&
-	    !options->unlabelled)
+	    !options->unlabelled && !options->lenient)
 		status = thaw_fail_one_class(path, d->class_names[0], d->count);
 	return status;
 }
@@ -152,60 +151,14 @@ thaw_status thaw_dataset_open_given(struct thaw_dataset *d, const char *path, en
 				    const struct thaw_dataset_options *options)
 {
 	struct thaw_dataset opened = {0};
-	thaw_status status = thaw_manifest_given(path, &options->manifest)
-				     ? thaw_manifest_open(&opened, path, split, options)
-				     : open_format(&opened, path, split, options);
+	bool manifest = thaw_manifest_given(path, &options->manifest);
+	thaw_status status = manifest ? thaw_manifest_open(&opened, path, split, options)
+				      : open_format(&opened, path, split, options);
+	if (status == THAW_OK && manifest && options->exclude && opened.count > 0)
+		status = thaw_dataset_remove(&opened, options->exclude);
 	if (status == THAW_OK)
 		*d = opened;
 	else
 		thaw_dataset_close(&opened);
 	return status;
-}
-
-void thaw_dataset_close(struct thaw_dataset *d)
-{
-	if (d->close)
-		d->close(d);
-	for (int c = 0; d->class_names && c < d->classes; c++)
-		thaw_free(d->class_names[c]);
-	thaw_free(d->class_names);
-	thaw_free(d->labels);
-	thaw_free(d->targets);
-	thaw_free(d->weights);
-	thaw_free(d->groups);
-	thaw_found_destroy(d->found);
-	*d = (struct thaw_dataset){0};
-}
-
-struct thaw_fingerprint thaw_dataset_fingerprint(const struct thaw_dataset *d, int64_t i, bool whole)
-{
-	struct thaw_fingerprint f = {0};
-	if (!d->fingerprint || d->fingerprint(d, i, whole, &f) != THAW_OK)
-		return (struct thaw_fingerprint){0};
-	return f;
-}
-
-uint64_t thaw_dataset_digest(const struct thaw_dataset *d)
-{
-	uint64_t digest = 0;
-	for (int c = 0; c < d->classes; c++)
-		digest = thaw_digest(d->class_names[c], strlen(d->class_names[c]) + 1, digest);
-	digest = thaw_digest(d->labels, (size_t)d->count * sizeof(d->labels[0]), digest);
-	if (d->task != THAW_TASK_CLASS)
-		digest = thaw_digest(&d->task, sizeof(d->task), digest);
-	if (d->targets)
-		digest = thaw_digest(d->targets, (size_t)d->count * (size_t)d->classes * sizeof(d->targets[0]), digest);
-	if (d->weights)
-		digest = thaw_digest(d->weights, (size_t)d->count * sizeof(d->weights[0]), digest);
-	for (int64_t i = 0; i < d->count; i++) {
-		char name[NAME_SIZE];
-		if (d->name_digest) {
-			uint64_t own = d->name_digest(d, i);
-			digest = thaw_digest(&own, sizeof(own), digest);
-			continue;
-		}
-		d->name(d, i, name, sizeof(name));
-		digest = thaw_digest(name, strlen(name) + 1, digest);
-	}
-	return digest;
 }

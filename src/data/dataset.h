@@ -9,6 +9,7 @@
 /* A dataset format: one file in src/data and one line in dataset_formats.h. */
 struct dataset_format {
 	bool splits; /* finds the splits itself: any may be asked for */
+	bool excludes; /* `open` leaves out the images of options->exclude; else the caller removes them */
 	/* *is: the folder looks like this format; its files are not validated. THAW_RESOURCE without memory. */
 	thaw_status (*recognises)(bool *is, const char *path);
 	/* Fills a zeroed *d. On failure the caller calls thaw_dataset_close, so *d may be partly filled, but `close`

@@ -189,11 +189,11 @@ static thaw_status compare_folder(struct opening *o, const char *other)
 	struct names classes = {0};
 	bool swapped = may_lack(o, o->folder);
 	thaw_status status = thaw_list_classes(&classes, o->path, other, NULL);
-	if (status == THAW_OK)
+	if (status == THAW_OK && !o->options->lenient)
 		status =
 			swapped ? compare_classes(&classes, other, &o->classes, o->folder, true, o->path)
 				: compare_classes(&o->classes, o->folder, &classes, other, may_lack(o, other), o->path);
-	if (status == THAW_OK && swapped && other == o->layout.split[THAW_SPLIT_TRAIN])
+	if (status == THAW_OK && swapped && !o->options->lenient && other == o->layout.split[THAW_SPLIT_TRAIN])
 		for (int64_t i = 0; status == THAW_OK && i < classes.count; i++)
 			status = thaw_names_add(&o->training_classes, thaw_strdup(thaw_base_name(classes.name[i])));
 	if (status == THAW_OK)
@@ -259,7 +259,7 @@ static thaw_status list_images(struct opening *o, struct thaw_found *found)
 		.path = o->path,
 		.classes = &o->classes,
 		.all_classes = &o->all_classes,
-		.may_be_empty = found->split != THAW_SPLIT_TRAIN && !o->holds_out,
+		.may_be_empty = o->options->lenient || (found->split != THAW_SPLIT_TRAIN && !o->holds_out),
 		.share = o->options->share,
 	};
 	thaw_status status = thaw_list_images(&l, &request);
@@ -282,6 +282,41 @@ static thaw_status name_classes(struct thaw_dataset *d, const struct names *clas
 		if (!(d->class_names[c] = thaw_strdup(thaw_base_name(classes->name[c]))))
 			return THAW_RESOURCE;
 	return THAW_OK;
+}
+
+/* A class needs training images that are not excluded. */
+static thaw_status fail_excluded(const struct opening *o, int64_t c)
+{
+	return thaw_fail(THAW_DATA,
+			 "every image of the class \"%s\" is excluded: --exclude %s: leave some, or remove its folder",
+			 thaw_base_name(o->classes.name[c]), o->options->exclude->path);
+}
+
+/* Forgets the images of options->exclude. */
+static thaw_status remove_excluded(struct opening *o, struct thaw_found *found)
+{
+	int64_t kept = 0, i = 0, before = o->files.count;
+	bool empty = o->options->lenient || (found->split != THAW_SPLIT_TRAIN && !o->holds_out);
+	bool *keep = thaw_alloc((size_t)before, sizeof(*keep));
+	thaw_status status = keep ? THAW_OK : THAW_RESOURCE;
+	for (int64_t c = 0; status == THAW_OK && c < o->classes.count; c++) {
+		int64_t begin = kept, first = i;
+		for (; i < o->end[c]; i++) {
+			keep[i] = !thaw_exclude_has(o->options->exclude, thaw_packed_name(&o->files, i));
+			kept += keep[i];
+		}
+		if (kept == begin && i > first && !empty)
+			status = fail_excluded(o, c);
+		o->end[c] = kept;
+	}
+	if (status == THAW_OK && kept < before) {
+		thaw_packed_names_filter(&o->files, keep, true);
+		status = thaw_found_note(found, thaw_format("%s%s%lld images are left out, as %s says", o->folder,
+							    o->folder[0] ? "/: " : "", (long long)(before - kept),
+							    o->options->exclude->path));
+	}
+	thaw_free(keep);
+	return status;
 }
 
 /* The images of an earlier time in place of those that are there now, if the caller knows them. */
@@ -330,8 +365,10 @@ static thaw_status read_folder(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(choose_part(o, d->found));
 	THAW_TRY(find_classes(o, d->found));
 	THAW_TRY(list_images(o, d->found));
-	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1)
+	if (o->split == THAW_SPLIT_TRAIN && o->classes.count == 1 && !o->options->lenient)
 		return thaw_fail_one_class(o->path, o->classes.name[0], o->files.count);
+	if (o->options->exclude)
+		THAW_TRY(remove_excluded(o, d->found));
 	THAW_TRY(apply_known(o));
 	THAW_TRY(name_classes(d, &o->classes));
 	THAW_TRY(take_samples(d, o));
@@ -373,4 +410,8 @@ static thaw_status recognises_folder(bool *is, const char *path)
 }
 
 const struct dataset_format thaw_dataset_folder = {
-	.splits = true, .recognises = recognises_folder, .open = open_folder};
+	.splits = true,
+	.excludes = true,
+	.recognises = recognises_folder,
+	.open = open_folder,
+};

@@ -49,17 +49,27 @@ bool thaw_image_recognised(const void *bytes, size_t size)
 	return detect(bytes, size) != NULL;
 }
 
+#define EMPTY   "empty image file"
+#define UNKNOWN "not an image of a known format"
+#define FOREIGN ", which thaw does not read"
+
+enum thaw_image_fault thaw_image_fault(const char *message)
+{
+	if (strstr(message, EMPTY ": "))
+		return THAW_FAULT_EMPTY;
+	return strstr(message, UNKNOWN ": ") || strstr(message, FOREIGN ": ") ? THAW_FAULT_FOREIGN : THAW_FAULT_DAMAGED;
+}
+
 static thaw_status find_format(const struct image_format **format, const void *bytes, size_t size, const char *name)
 {
 	if (size == 0)
-		return thaw_fail(THAW_DATA, "empty image file: %s: remove or replace it", name);
+		return thaw_fail(THAW_DATA, EMPTY ": %s: remove or replace it", name);
 	*format = detect(bytes, size);
 	if (*format)
 		return THAW_OK;
 	const char *foreign = thaw_image_foreign_name(bytes, size);
-	return thaw_fail(THAW_DATA, "%s%s: %s: convert it to JPEG or PNG, or remove it",
-			 foreign ? foreign : "not an image",
-			 foreign ? ", which thaw does not read" : " of a known format", name);
+	return thaw_fail(THAW_DATA, "%s%s: %s: convert it to JPEG or PNG, or remove it", foreign ? foreign : UNKNOWN,
+			 foreign ? FOREIGN : "", name);
 }
 
 /* Turns a decoded image upright; frees it on failure. */
@@ -72,16 +82,24 @@ static thaw_status turn_upright(struct thaw_image *image, int orientation, const
 	return thaw_fail_in(status, "%s", name);
 }
 
+/* *orientation is that of the file; the image is upright. */
+static thaw_status decode_upright(struct thaw_image *image, int *orientation, const struct image_format *format,
+				  const void *bytes, size_t size, const char *name)
+{
+	struct thaw_image decoded = {0};
+	*orientation = 1;
+	THAW_TRY(format->decode(&decoded, orientation, bytes, size, name));
+	THAW_TRY(turn_upright(&decoded, *orientation, name));
+	*image = decoded;
+	return THAW_OK;
+}
+
 thaw_status thaw_image_decode(struct thaw_image *image, const void *bytes, size_t size, const char *name)
 {
 	const struct image_format *format;
-	struct thaw_image decoded = {0};
-	int orientation = 1;
+	int orientation;
 	THAW_TRY(find_format(&format, bytes, size, name));
-	THAW_TRY(format->decode(&decoded, &orientation, bytes, size, name));
-	THAW_TRY(turn_upright(&decoded, orientation, name));
-	*image = decoded;
-	return THAW_OK;
+	return decode_upright(image, &orientation, format, bytes, size, name);
 }
 
 struct thaw_encoded_image thaw_encoded_image_from_pixels(struct thaw_image image)
@@ -109,7 +127,7 @@ static thaw_status read_size(struct thaw_encoded_image *p)
 	struct image_header header;
 	THAW_TRY(find_format(&p->format, p->bytes, p->size, p->name));
 	if (!p->format->header) {
-		THAW_TRY(thaw_image_decode(&p->image, p->bytes, p->size, p->name));
+		THAW_TRY(decode_upright(&p->image, &p->orientation, p->format, p->bytes, p->size, p->name));
 		p->width = p->image.width;
 		p->height = p->image.height;
 		return THAW_OK;
@@ -130,6 +148,34 @@ thaw_status thaw_encoded_image_open(struct thaw_encoded_image *encoded, void *by
 	else
 		thaw_encoded_image_free(&p);
 	return status;
+}
+
+thaw_status thaw_encoded_image_decode(struct thaw_encoded_image *encoded)
+{
+	if (encoded->image.pixels)
+		return THAW_OK;
+	return decode_upright(&encoded->image, &encoded->orientation, encoded->format, encoded->bytes, encoded->size,
+			      encoded->name);
+}
+
+/* Whether the extension is one of another format. */
+static bool is_misnamed(const struct image_format *format, const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	for (const char *const *e = format->extensions; dot && *e; e++)
+		if (strcasecmp(dot, *e) == 0)
+			return false;
+	return thaw_image_extension(name);
+}
+
+struct thaw_image_kind thaw_encoded_image_kind(const struct thaw_encoded_image *e, const char *name)
+{
+	if (!e->format)
+		return (struct thaw_image_kind){.format = NULL};
+	return (struct thaw_image_kind){.format = e->format->name,
+					.misnamed = is_misnamed(e->format, name),
+					.cmyk = e->format->is_cmyk && e->format->is_cmyk(e->bytes, e->size),
+					.turned = e->orientation != 1};
 }
 
 int thaw_encoded_image_max_shrink(const struct thaw_encoded_image *encoded, const struct thaw_rectangle *region,

@@ -28,6 +28,8 @@ struct image_format {
 	thaw_status (*header)(struct image_header *header, const uint8_t *bytes, size_t size, const char *name);
 	thaw_status (*decode_region)(struct thaw_image *image, const struct thaw_rectangle *region, int shrink,
 				     const uint8_t *bytes, size_t size, const char *name);
+	/* Optional: whether the pixels of an undamaged file are stored as inks. */
+	bool (*is_cmyk)(const uint8_t *bytes, size_t size);
 };
 
 #define FORMAT(name) extern const struct image_format thaw_image_##name;

@@ -330,6 +330,19 @@ static bool detect_jpeg(const uint8_t *bytes, size_t size)
 	return size >= 3 && memcmp(bytes, "\xFF\xD8\xFF", 3) == 0;
 }
 
+/* The frame header, which follows other segments, has the number of components. */
+static bool is_jpeg_cmyk(const uint8_t *bytes, size_t size)
+{
+	for (size_t at = 2; at + 10 <= size && bytes[at] == 0xFF;) {
+		uint8_t marker = bytes[at + 1];
+		bool frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+		if (frame)
+			return bytes[at + 9] == 4;
+		at += marker == 0xFF ? 1 : 2 + ((size_t)bytes[at + 2] << 8 | bytes[at + 3]);
+	}
+	return false;
+}
+
 const struct image_format thaw_image_jpeg = {
 	.name = "JPEG",
 	.extensions = extensions,
@@ -337,4 +350,5 @@ const struct image_format thaw_image_jpeg = {
 	.decode = decode_jpeg,
 	.header = read_jpeg_header,
 	.decode_region = decode_jpeg_region,
+	.is_cmyk = is_jpeg_cmyk,
 };

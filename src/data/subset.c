@@ -3,8 +3,11 @@
 
 #include "src/base/try.h"
 #include "src/data/dataset.h"
+#include "src/data/found.h"
 #include "src/data/manifest.h"
 #include "thaw/memory.h"
+
+#define NAME_SIZE 4096 /* bytes of a sample's name */
 
 struct subset {
 	const struct thaw_dataset *parent;
@@ -120,4 +123,28 @@ thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, 
 	s->parent = &s->owned;
 	*d = part;
 	return THAW_OK;
+}
+
+thaw_status thaw_dataset_remove(struct thaw_dataset *d, struct thaw_exclude *exclude)
+{
+	char name[NAME_SIZE];
+	int64_t kept = 0, *samples = thaw_alloc((size_t)d->count, sizeof(*samples));
+	if (!samples)
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < d->count; i++) {
+		d->name(d, i, name, sizeof(name));
+		if (!thaw_exclude_has(exclude, name))
+			samples[kept++] = i;
+	}
+	thaw_status status = THAW_OK;
+	if (kept == 0)
+		status =
+			thaw_fail(THAW_DATA, "every image is excluded: --exclude %s: leave some images", exclude->path);
+	else if (kept < d->count)
+		status = thaw_found_note(d->found, thaw_format("%lld images are left out, as %s says",
+							       (long long)(d->count - kept), exclude->path));
+	if (status == THAW_OK && kept < d->count)
+		status = thaw_dataset_reduce(d, samples, kept);
+	thaw_free(samples);
+	return status;
 }

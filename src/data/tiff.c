@@ -377,6 +377,18 @@ static bool detect_tiff(const uint8_t *bytes, size_t size)
 	return false;
 }
 
+static bool is_tiff_cmyk(const uint8_t *bytes, size_t size)
+{
+	struct source source = {.bytes = bytes, .size = size};
+	struct page p = {.photometric = PHOTOMETRIC_RGB};
+	TIFF *tiff = open_tiff(&source);
+	if (!tiff)
+		return false;
+	read_page(tiff, &p);
+	TIFFClose(tiff);
+	return p.photometric == PHOTOMETRIC_SEPARATED;
+}
+
 static const char *const extensions[] = {".tif", ".tiff", NULL};
 
 const struct image_format thaw_image_tiff = {
@@ -384,4 +396,5 @@ const struct image_format thaw_image_tiff = {
 	.extensions = extensions,
 	.detect = detect_tiff,
 	.decode = decode_tiff,
+	.is_cmyk = is_tiff_cmyk,
 };

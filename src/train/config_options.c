@@ -77,7 +77,7 @@ static thaw_status check_known(const json_t *config)
 	static const char *const others[] = {
 		"unfreeze", "optimizer", "bn",       "cache-dtype",   "precision", "variant",  "preprocess", "blas",
 		"threads",  "data",      "build",    "network",       "images",    "checksum", "size",       "columns",
-		"manifest", "task",      "group-by", "class-weights", "loss",      "sampling", "fully-conv"};
+		"manifest", "task",      "group-by", "class-weights", "loss",      "sampling", "fully-conv", "exclude"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)config, key, value)

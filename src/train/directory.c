@@ -3,6 +3,7 @@
  *   plan.json        the plan the run was started with, if any
  *   origin.json      the network that the run started from
  *   images.list      the images that the run began with
+ *   exclude.list     the images that it leaves out, if any
  *   config.json      all settings that decide the result; a later start must have the same
  *   images.digests.zst   digests of the bytes of the images
  *   metrics.jsonl    one line per step and per epoch
@@ -134,6 +135,7 @@ static thaw_status compare_config(const struct run *r, const json_t *recorded, j
 		allowed |= !old && strcmp(key, "fixres") == 0 && json_integer_value(value) == 0;
 		allowed |= !old && run_is_default_objective(r, key, value);
 		allowed |= !old && run_is_default_data(key, value);
+		allowed |= !old && json_is_null(value);
 		if (allowed || run_same_setting(old, value))
 			continue;
 		if (json_is_object(old) && json_is_object(value))
@@ -194,6 +196,8 @@ static thaw_status open_config(struct run *r)
 	     json_object_set_new(current, "columns", run_columns_json(r)) != 0 ||
 	     json_object_set_new(current, "images", run_image_sample(r)) != 0))
 		status = thaw_fail(THAW_RESOURCE, "out of memory for the configuration");
+	if (status == THAW_OK && anew)
+		status = run_exclude_write(r);
 	if (status == THAW_OK && anew)
 		status = write_json(r->options.out, "config.json", current);
 	if (status == THAW_OK)

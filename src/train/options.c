@@ -188,6 +188,7 @@ json_t *run_config_json(const struct run *r)
 		{"pad-crop", json_integer(o->pad_crop)},
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
+		{"exclude", run_exclude_json(r)},
 		{"views", json_integer(o->views)},
 		{"cache-dtype", json_string(o->cache_dtype == THAW_F16 ? "f16" : "f32")},
 		{"blas", json_string(openblas_get_corename())},

@@ -131,6 +131,7 @@ static thaw_status prepare(const struct verification *v, struct repetition *p)
 		return THAW_OK;
 	THAW_TRY(copy_file(v, p, "config.json"));
 	THAW_TRY(copy_file(v, p, "images.list"));
+	THAW_TRY(copy_file(v, p, "exclude.list"));
 	return link_checkpoint(v, p);
 }
 
@@ -168,7 +169,11 @@ static thaw_status train(const struct verification *v, const struct repetition *
 	o.keep = KEEP;
 	o.decode_threads = v->options->decode_threads;
 	o.mixed_machines = v->options->mixed_machines;
-	thaw_status status = thaw_train(v->comm, &o, v->callbacks, &summary);
+	char *exclude = thaw_path_join(v->options->run, "exclude.list");
+	if (json_is_string(json_object_get(v->config, "exclude")))
+		o.exclude = exclude;
+	thaw_status status = exclude ? thaw_train(v->comm, &o, v->callbacks, &summary) : THAW_RESOURCE;
+	thaw_free(exclude);
 	json_decref(summary);
 	int64_t stopped = verify_stops(v);
 	THAW_TRY(v->comm->max(v->comm, &stopped, 1));

@@ -127,6 +127,7 @@ struct run {
 	struct thaw_image_names
 		known; /* image files that the run began with; empty: a new run, or one without a list */
 	struct thaw_image_names listed; /* those that were listed now */
+	struct thaw_exclude exclude;    /* images that are left out */
 	bool borrowed_data;             /* the datasets are the caller's and not closed here */
 	struct thaw_model *model;
 	struct thaw_node_weights model_weights; /* those that no phase trains, in node memory */
@@ -282,6 +283,15 @@ thaw_status run_contents_save(struct run *r);
 thaw_status run_contents_finish(struct run *r);
 /* Adds images_digest, images_unread and images_changed. False without memory. Rank 0. */
 bool run_contents_add_result(const struct run *r, json_t *summary);
+
+/* run_exclude.c: images that the run leaves out. */
+/* Reads options.exclude on all ranks. THAW_CONFIG if the run in the directory has left out others. Collective. */
+thaw_status run_exclude_open(struct run *r);
+/* *exclude stays zeroed if the run in the directory leaves out none. */
+thaw_status run_exclude_load(struct thaw_exclude *exclude, const char *directory);
+thaw_status run_exclude_write(const struct run *r); /* rank 0 only */
+void run_exclude_log(const struct run *r);          /* names that are not in the data */
+json_t *run_exclude_json(const struct run *r);      /* for config.json; null: none */
 
 /* diverged.c: runs whose loss or weights became infinite. Rank 0 only. */
 /* Leaves a record in the run directory. Keeps the error message. */

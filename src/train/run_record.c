@@ -64,6 +64,10 @@ thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *mod
 	read_config(record, config);
 	record->config = config; /* it has the texts */
 	thaw_status status = record->found ? run_images_load(&record->images, folder) : THAW_OK;
+	if (status == THAW_OK && record->found)
+		status = run_exclude_load(&record->exclude, folder);
+	if (record->exclude.count > 0)
+		record->options.exclude = &record->exclude;
 	if (record->images.bytes > 0)
 		record->options.known = &record->images;
 	thaw_free(folder);
@@ -77,4 +81,5 @@ void thaw_run_record_close(struct thaw_run_record *record)
 	thaw_image_names_free(&record->images);
 	json_decref(record->config);
 	record->config = NULL;
+	thaw_exclude_free(&record->exclude);
 }

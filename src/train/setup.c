@@ -37,6 +37,7 @@ static thaw_status open_data(struct run *r)
 		.known = r->known.bytes > 0 ? &r->known : NULL,
 		.manifest = r->options.manifest,
 		.parts = r->options.parts,
+		.exclude = r->exclude.count > 0 ? &r->exclude : NULL,
 	};
 	if (!r->borrowed_data) {
 		THAW_TRY(thaw_dataset_open_together(r->comm, &r->train, r->options.data, THAW_SPLIT_TRAIN, &options));
@@ -116,6 +117,7 @@ void run_announce(struct run *r)
 {
 	char text[THAW_PRECISION_LINE], sizes[THAW_SIZES_LINE];
 	log_found(r);
+	run_exclude_log(r);
 	log_preprocess(r);
 	if (thaw_precision_line(r->options.precision, text, sizeof(text)))
 		run_log(r, "%s", text);
@@ -375,6 +377,7 @@ thaw_status run_open(struct run *r)
 {
 	r->at.best_step = -1;
 	THAW_TRY(run_directory_lanes(r));
+	THAW_TRY(run_exclude_open(r));
 	THAW_TRY(run_images_read(r));
 	THAW_TRY(thaw_comm_agree(r->comm, open_here(r)));
 	THAW_TRY(r->comm->max(r->comm, &r->steps_per_epoch, 1));
@@ -416,6 +419,7 @@ void run_close(struct run *r)
 	}
 	thaw_image_names_free(&r->known);
 	thaw_image_names_free(&r->listed);
+	thaw_exclude_free(&r->exclude);
 	thaw_free(r->metrics_path);
 	thaw_free(r->saving.reason);
 }

@@ -24,6 +24,7 @@ declare -A flags=(
 	[inspect]="--layers --size"
 	[export]="--from --safetensors --half --onnx --fold-bn --verify"
 	[bench]="--model --unfreeze --bn --batch --size --steps --threads"
+	[check]="--out --scores --fail-on --exclude --model --decode-threads"
 	[doctor]="--out --threads"
 )
 names_flags() {
@@ -32,7 +33,7 @@ names_flags() {
 		out_has "  $flag" || return 1
 	done
 }
-for c in advise train eval compare predict inspect export bench doctor; do
+for c in advise train eval compare predict inspect export bench check doctor; do
 	run "$thaw" $c --help
 	check "$c --help names its flags" eval 'exits 0 && names_flags "${flags[$c]}"'
 	cp out help.txt

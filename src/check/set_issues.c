@@ -1,0 +1,109 @@
+/* Issues of the whole set. */
+#include "src/check/report.h"
+
+#include <string.h>
+
+#include "src/base/minmax.h"
+#include "thaw/found.h"
+#include "thaw/memory.h"
+#include "thaw/report.h"
+
+#define IMBALANCED 10.0 /* images of the largest class for one of the smallest */
+
+static json_t *issue_json(enum thaw_issue issue, int64_t count, double score)
+{
+	const struct thaw_issue_words *w = &thaw_issue_words[issue];
+	return json_pack("{s:s, s:I, s:f, s:s, s:s}", "issue", w->name, "count", (json_int_t)count, "score", score,
+			 "what", w->what, "advice", w->advice);
+}
+
+/* Duplicates for which `is` holds. */
+static int64_t count_copies(const struct thaw_check_report *r, enum thaw_issue issue,
+			    bool (*is)(const struct thaw_pool *, int64_t, int64_t))
+{
+	const struct thaw_issue_findings *f = &r->findings->issue[issue];
+	int64_t n = 0;
+	for (int64_t i = 0; i < f->count; i++)
+		n += is(r->pool, f->finding[i].image, f->finding[i].other);
+	return n;
+}
+
+static bool across_splits(const struct thaw_pool *pool, int64_t a, int64_t b)
+{
+	return thaw_pool_part(pool, a) != thaw_pool_part(pool, b);
+}
+
+/* Duplicates of a kind; of how many is said separately for exact and near ones. */
+static json_t *copies_json(const struct thaw_check_report *r, enum thaw_issue issue,
+			   bool (*is)(const struct thaw_pool *, int64_t, int64_t))
+{
+	int64_t exact = count_copies(r, THAW_ISSUE_EXACT, is), near = count_copies(r, THAW_ISSUE_NEAR, is);
+	json_t *o = issue_json(issue, exact + near, 1.0 - (double)(exact + near) / (double)r->pool->all.count);
+	json_object_set_new(o, "exact", json_integer(exact));
+	json_object_set_new(o, "near", json_integer(near));
+	return o;
+}
+
+/* Classes that one split has and another one lacks. A random split has the same classes by definition. */
+static json_t *classes_json(const struct thaw_check_report *r)
+{
+	const struct thaw_pool *p = r->pool;
+	json_t *lacking = json_array(), *o;
+	for (int c = 0; c < p->all.classes; c++)
+		for (int s = 0; s < THAW_POOL_SPLITS; s++) {
+			const struct thaw_dataset *d = &p->part[s];
+			if (d->count > 0 && !d->found->held_out && !thaw_pool_has_class(p, s, c))
+				json_array_append_new(lacking, json_pack("{s:o, s:s}", "class",
+									 thaw_report_string(p->all.class_names[c]),
+									 "split", thaw_dataset_kind(d)));
+		}
+	o = issue_json(THAW_ISSUE_CLASSES, (int64_t)json_array_size(lacking),
+		       json_array_size(lacking) == 0 ? 1.0 : 0.0);
+	json_object_set_new(o, "lacking", lacking);
+	return o;
+}
+
+/* Of the training images, else of all. */
+static json_t *imbalance_json(const struct thaw_check_report *r)
+{
+	const struct thaw_pool *p = r->pool;
+	const int64_t end = p->first[1] > 0 ? p->first[1] : p->all.count;
+	int64_t *size = thaw_alloc((size_t)p->all.classes, sizeof(*size));
+	int least = -1, most = -1, small = 0;
+	if (!size)
+		return NULL;
+	for (int64_t i = 0; i < end; i++)
+		size[p->all.labels[i]]++;
+	for (int c = 0; c < p->all.classes; c++) {
+		if (size[c] > 0 && (least < 0 || size[c] < size[least]))
+			least = c;
+		if (most < 0 || size[c] > size[most])
+			most = c;
+	}
+	const double ratio = least >= 0 ? (double)size[most] / (double)size[least] : 1.0;
+	for (int c = 0; c < p->all.classes; c++)
+		small += size[c] > 0 && (double)size[most] >= IMBALANCED * (double)size[c];
+	json_t *o = issue_json(THAW_ISSUE_IMBALANCE, small, min_double(1.0, IMBALANCED / (2 * ratio)));
+	if (o && least >= 0) {
+		json_object_set_new(o, "ratio", json_real(ratio));
+		json_object_set_new(o, "largest", thaw_report_string(p->all.class_names[most]));
+		json_object_set_new(o, "largest_images", json_integer(size[most]));
+		json_object_set_new(o, "smallest", thaw_report_string(p->all.class_names[least]));
+		json_object_set_new(o, "smallest_images", json_integer(size[least]));
+	}
+	thaw_free(size);
+	return o;
+}
+
+json_t *thaw_set_issues_json(const struct thaw_check_report *r)
+{
+	const bool single = r->pool->all.task == THAW_TASK_CLASS || r->pool->all.task == THAW_TASK_GRADE;
+	json_t *issues = json_array();
+	json_array_append_new(issues, copies_json(r, THAW_ISSUE_LEAK, across_splits));
+	if (single) {
+		json_array_append_new(issues, copies_json(r, THAW_ISSUE_CONFLICT, thaw_labels_differ));
+		json_array_append_new(issues, classes_json(r));
+		json_array_append_new(issues, imbalance_json(r));
+	}
+	return issues;
+}
