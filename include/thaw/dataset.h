@@ -94,14 +94,15 @@ struct thaw_dataset_options {
  *   - IDX files (train-images..., t10k-images..., optionally .gz), with class names in labels.txt or EMNIST's
  *     mapping.txt, if they exist;
  *   - the binary version of CIFAR-10 or CIFAR-100;
- *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in
- * folders of splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar". The dataset may
- * be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their name has the
- * extension of an image or, without a known extension, by their first bytes; hidden files, folders that operating
- * systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing, THAW_DATA if a
- * file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only one class to
- * train on, the folder seems to be another one than meant, or has images that options->known lacks. On success the
- * caller closes *d with thaw_dataset_close. */
+ *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the
+ *     folder, or in folders of splits. `path` may also be one .tar file, or a pattern such as
+ *     "D/train-{000..127}.tar".
+ * The dataset may be inside a folder that contains nothing else. Classes are sorted by name. Files are images if their
+ * name has the extension of an image or, without a known extension, by their first bytes; hidden files, folders that
+ * operating systems create, and run directories are skipped. Returns THAW_IO if the folder or a file is missing,
+ * THAW_DATA if a file is damaged, a class is empty, or the splits have different classes, THAW_CONFIG if there is only
+ * one class to train on, the folder seems to be another one than meant, or has images that options->known lacks. On
+ * success the caller closes *d with thaw_dataset_close. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
