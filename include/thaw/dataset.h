@@ -149,10 +149,10 @@ const char *thaw_dataset_place(const char *data, const struct thaw_manifest_opti
  *     EMNIST/raw/emnist-letters;
  *   - the binary version or the Python version of CIFAR-10 or CIFAR-100;
  *   - Oxford Flowers-102 (jpg/, imagelabels.mat, setid.mat) and the Oxford-IIIT Pet dataset (images/, annotations/);
- *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one folder,
- * and a file with their labels (src/data/imagenet_labels.c lists the forms);
+ *   - ImageNet as its archives unpack: training images in folders called n01440764, validation images in one
+ *     folder, and a file with their labels (src/data/imagenet_labels.c lists the forms);
  *   - tar shards as WebDataset's, img2dataset's and those of thaw pack (thaw/pack.h): *.tar in the folder, or in
- * folders of splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar";
+ *     folders of splits. `path` may also be one .tar file, or a pattern such as "D/train-{000..127}.tar";
  *   - a manifest: options->manifest.file, or `path`, if it is a file called .csv or .tsv. Paths in it begin in `path`,
  *     or in the folder of the manifest if `path` is NULL or the manifest. Samples are its rows, in their order.
  *

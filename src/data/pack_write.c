@@ -78,7 +78,7 @@ static thaw_status add_sample(struct archive *a, const struct output *o, const s
 	return status;
 }
 
-/* Whether to stop, and how the user asked for it. */
+/* The callback that asks to stop. */
 struct asked {
 	bool (*stop)(void *context);
 	void *context;
@@ -112,7 +112,7 @@ static thaw_status write_members(const struct thaw_pack *pack, const struct pack
 	return status;
 }
 
-/* The text that a label has in the index. */
+/* Whether a sample of a shard has the label and weight of sample i. */
 static thaw_status same_label(bool *same, const struct thaw_dataset *d, int64_t i, const struct tar_shard *s,
 			      const struct tar_sample *sample)
 {

@@ -1,5 +1,6 @@
-/* A copy is a pair of files: X, with the bytes, and X.stage, which says of what. Both appear as a whole. A file without
- * a record is not ours and is never touched. */
+/* A copy is a pair of files: X, with the bytes, and X.stage, which says of what. Both appear as a whole. X has a digest
+ * of its source's path in its name, so without a record it is what an interrupted start left, and is written again.
+ * Other files are never touched. */
 #include "src/data/stage.h"
 
 #include <dirent.h>
@@ -234,15 +235,13 @@ static thaw_status make_copy(enum stage_result *result, int64_t *bytes, const ch
 	*result = STAGE_FAILED;
 	if (status == THAW_OK && ours)
 		status = check_copy(&good, &old, real, copy, stop);
-	if (status == THAW_OK && !good && !ours && access(copy, F_OK) == 0)
-		thaw_fail(THAW_IO, "a file that is not a copy of thaw's: %s: remove it", copy);
-	else if (status == THAW_OK && stat(real, &st) != 0)
+	if (status == THAW_OK && stat(real, &st) != 0)
 		thaw_fail_io("cannot read", real);
 	else if (status == THAW_OK) {
 		made.size = *bytes = st.st_size;
 		made.modified = nanoseconds(&st);
 		bool fits = made.size <= room->bytes || (good && !room->limited);
-		if (ours && !(good && fits))
+		if (!(good && fits))
 			remove_copy(copy);
 		*result = !fits ? STAGE_NO_ROOM : good ? STAGE_KEPT : STAGE_COPIED;
 		if (*result == STAGE_COPIED)

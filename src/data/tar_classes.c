@@ -199,7 +199,7 @@ static thaw_status sort_classes(struct tar_classes *c)
 	return status;
 }
 
-/* The number of texts that images use. */
+/* Adds the classes of all images, in their order. */
 static thaw_status add_used(struct tar_classes *c, const struct tar_load *l)
 {
 	bool *used = thaw_alloc(l->texts.count, sizeof(*used));
@@ -318,7 +318,7 @@ static thaw_status fail_class(const struct tar_classes *c, const char *label)
 			 c->listed ? "in the file of class names" : "in the training images", c->path);
 }
 
-/* The class of each text: -1 for those that are no label, or that are not asked for. */
+/* The class of each text that is used as a label; -1 for the others. */
 static thaw_status number_texts(const struct tar_classes *c, int32_t *number, const struct tar_load *l,
 				const bool *used)
 {

@@ -150,6 +150,7 @@ static size_t python_number(const char *text, size_t size)
  * values. *object is NULL if it is not JSON. */
 static thaw_status load_python(json_t **object, const char *bytes, size_t size)
 {
+	static const char null[4] = {'n', 'u', 'l', 'l'};
 	char *text = thaw_alloc(2 * size + 1, 1);
 	bool quoted = false;
 	size_t used = 0;
@@ -158,8 +159,8 @@ static thaw_status load_python(json_t **object, const char *bytes, size_t size)
 	for (size_t at = 0; at < size; at++) {
 		size_t length = quoted ? 0 : python_number(bytes + at, size - at);
 		if (length > 0) {
-			memcpy(text + used, "null", 4);
-			used += 4;
+			memcpy(text + used, null, sizeof(null));
+			used += sizeof(null);
 			at += length - 1;
 			continue;
 		}

@@ -126,10 +126,9 @@ thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct nam
 	return THAW_OK;
 }
 
-/* order[i]: which of the samples, in the order of the shards, is sample i. first[lane]: the next one of a lane. */
+/* order[i]: which of the samples, in the order of the shards, is sample i: the k-th of a lane is k * lanes + lane. */
 static void interleave(int64_t *order, const struct tar_load *l, const struct names *files, int lanes)
 {
-	int64_t *next = order; /* written in lanes: the k-th of a lane is sample k * lanes + lane */
 	for (int lane = 0; lane < lanes; lane++) {
 		int64_t k = 0;
 		for (int64_t f = 0; f < files->count; f++) {
@@ -138,7 +137,7 @@ static void interleave(int64_t *order, const struct tar_load *l, const struct na
 				continue;
 			for (int64_t i = f > 0 ? l->end[f - 1] : 0; i < l->end[f]; i++, k++)
 				if (k * lanes + lane < l->count)
-					next[k * lanes + lane] = i;
+					order[k * lanes + lane] = i;
 		}
 	}
 }

@@ -74,7 +74,7 @@ static thaw_status copy_file(struct staging *s, const char *source)
 	return THAW_OK;
 }
 
-/* The folder that a file is in. */
+/* Removes stale copies of files of the folder that this one is in. */
 static thaw_status clean_folder_of(const struct staging *s, const char *file)
 {
 	const char *slash = strrchr(file, '/');
