@@ -25,7 +25,10 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 {
 	THAW_TRY(load(session, model, choice, classes, seed));
 	THAW_TRY(thaw_model_set_preprocess(*model, size_of(choice->size), choice->images));
-	return is_native(choice->size) ? thaw_native_limits(&(*model)->preprocess.native, *model, 0) : THAW_OK;
+	struct thaw_native *native = &(*model)->preprocess.native;
+	if (!is_native(choice->size) || native->stride > 0) /* recorded limits stay */
+		return THAW_OK;
+	return thaw_native_limits(native, *model, 0);
 }
 
 void network_log_precision(struct thaw_comm *comm, enum thaw_precision precision)

@@ -102,6 +102,8 @@ check "the log says the limits" err_has "that of each image, sides of 4 to 32, m
 run "$thaw" eval --model native --data data --json
 check "eval uses each image's own size" exits 0 "each image's own size in multiples of 4, 4 to 32"
 cp out wanted
+run "$thaw" eval --model native --data data --size native --json
+check "... within the recorded limits" same_bytes wanted out
 for ranks in 2 3; do
 	run mpirun --oversubscribe -np $ranks "$thaw" eval --model native --data data --json
 	check "... on $ranks ranks" cmp -s out wanted
