@@ -27,7 +27,10 @@ thaw_status network_load(const struct session *session, struct thaw_model **mode
 	if (choice->fully_conv)
 		THAW_TRY(thaw_model_make_fully_conv(*model));
 	THAW_TRY(thaw_model_set_preprocess(*model, size_of(choice->size), choice->images));
-	return is_native(choice->size) ? thaw_native_limits(&(*model)->preprocess.native, *model, 0) : THAW_OK;
+	struct thaw_native *native = &(*model)->preprocess.native;
+	if (!is_native(choice->size) || native->stride > 0) /* recorded limits stay */
+		return THAW_OK;
+	return thaw_native_limits(native, *model, 0);
 }
 
 void network_log_precision(struct thaw_comm *comm, enum thaw_precision precision)

@@ -157,6 +157,13 @@ thaw_status run_move_to_node_memory(struct run *r, struct thaw_node_weights *wei
 	return THAW_OK;
 }
 
+thaw_status run_open_params(struct run *r, int64_t phase)
+{
+	run_close_phase(r);
+	r->at.phase = phase;
+	return thaw_comm_agree(r->comm, create_params(r));
+}
+
 thaw_status run_enter_phase(struct run *r, int64_t phase)
 {
 	run_close_phase(r);

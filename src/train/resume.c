@@ -292,14 +292,14 @@ thaw_status run_resume(struct run *r)
 	THAW_TRY_OUT(thaw_comm_agree(r->comm, status));
 	THAW_TRY_OUT(r->comm->broadcast(r->comm, &step, sizeof(step), 0));
 	THAW_TRY_OUT(r->comm->broadcast(r->comm, &at, sizeof(at), 0));
+	if (step >= 0 && r->phases[at.phase].fixres) { /* entering it folds what earlier phases have trained */
+		THAW_TRY_OUT(run_open_params(r, at.phase));
+		THAW_TRY_OUT(restore_state(r, &w));
+	}
 	THAW_TRY_OUT(run_enter_phase(r, at.phase));
 	r->at = at;
 	if (step >= 0) {
 		THAW_TRY_OUT(restore_state(r, &w));
-		if (run_phase_options(r)->fixres) { /* what earlier phases trained is folded into the frozen part */
-			THAW_TRY_OUT(run_enter_phase(r, at.phase));
-			THAW_TRY_OUT(restore_state(r, &w));
-		}
 		THAW_TRY_OUT(run_contents_resume(r));
 		log_build(r, &w, step);
 		run_log(r, "resumed at step %lld of %lld", (long long)step, (long long)run_total_steps(r));

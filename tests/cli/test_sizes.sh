@@ -91,6 +91,8 @@ check "a range is evaluated at its middle" exits 0 "crop 20"
 same_bits views --size 12-24 --views 2 --epochs 3 --unfreeze last:1
 run "$thaw" "${train[@]}" --size 12-24 --views 2 --epochs 3 --unfreeze last:1 --cache off --out uncached
 check "... and without the cache" same views uncached
+run "$thaw" "${train[@]}" --size 12-24 --views 2 --epochs 3 --unfreeze last:1 --cache-dir files --out filed
+check "... and with a cache in files" same views filed
 same_bits growing --size 12:24
 run "$thaw" "${train[@]}" --size 24 --epochs 1 --out large
 run "$thaw" "${train[@]}" --size 12:24 --epochs 1 --out grown
@@ -102,6 +104,8 @@ check "the log says the limits" err_has "that of each image, sides of 4 to 32, m
 run "$thaw" eval --model native --data data --json
 check "eval uses each image's own size" exits 0 "each image's own size in multiples of 4, 4 to 32"
 cp out wanted
+run "$thaw" eval --model native --data data --size native --json
+check "... within the recorded limits" same_bytes wanted out
 for ranks in 2 3; do
 	run mpirun --oversubscribe -np $ranks "$thaw" eval --model native --data data --json
 	check "... on $ranks ranks" cmp -s out wanted
@@ -116,7 +120,9 @@ run "$thaw" eval --model native --data data --size 16
 check "... and the other way round" exits 0 "crop 16"
 
 second=1 last=5
-same_bits larger --size 16 --eval-size 24 --fixres 2 --bn lane
+same_bits larger --size 16 --eval-size 24 --fixres 2 --bn lane --cache-dir kept
+run "$thaw" "${train[@]}" --size 16 --eval-size 24 --fixres 2 --bn lane --cache off --out plain
+check "... and without the cache" same larger plain
 check "training and evaluation sizes are recorded" eval 'grep -q "\"size\": 16," larger/config.json && grep -q "\"fixres\": 2" larger/config.json'
 run "$thaw" eval --model larger --data data
 check "eval uses the size of the evaluation" exits 0 "crop 24"
