@@ -65,7 +65,7 @@ void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
  * to case, spaces, dashes and underscores. All zero: no manifest. */
 struct thaw_manifest_options {
 	const char *file; /* NULL: none, unless the path of the dataset is a file called .csv or .tsv */
-	/* Names of columns; NULL: found by customary names (docs/datasets.md). */
+	/* Names of columns; NULL: found by customary names (docs/datasets.md); "none": no split, group or weight. */
 	const char *path_column, *split_column, *group_column, *weight_column;
 	const char *label_column; /* one, or several separated by commas */
 	const char

@@ -8,22 +8,24 @@
 /* A row for `heading`; `at` is the offset of a struct thaw_manifest_options or of a struct thaw_parts_options. */
 /* clang-format off */
 #define MANIFEST_ROW(heading, at, flag, member, default_text)                                                          \
-	.name = flag, .type = OPTION_TEXT, .offset = (at) + offsetof(struct thaw_manifest_options, member),            \
+	.name = (flag), .type = OPTION_TEXT, .offset = (at) + offsetof(struct thaw_manifest_options, member),          \
 	.section = (heading), .absent = (default_text)
 #define MANIFEST_OPTIONS(heading, at)                                                                                  \
 	{MANIFEST_ROW(heading, at, "manifest", file, "none"), .metavar = "FILE.csv",                                   \
-	 .help = "list of images with their labels; D is the folder that its paths begin in, by default that of FILE"},\
+	 .help = "list of images with their labels; D is the folder that its paths begin in, by "                      \
+		 "default that of FILE"},                                                                              \
 	{MANIFEST_ROW(heading, at, "path-column", path_column, "by customary names"), .metavar = "NAME",               \
 	 .help = "column of the manifest with the paths of the images"},                                               \
 	{MANIFEST_ROW(heading, at, "label-column", label_column, "by customary names"), .metavar = "NAME",             \
 	 .list = true,                                                                                                 \
 	 .help = "column with the labels; several, separated by commas, for columns of 0 and 1 or of numbers"},        \
 	{MANIFEST_ROW(heading, at, "split-column", split_column, "by customary names"), .metavar = "NAME",             \
-	 .help = "column with train, val or test"},                                                                    \
+	 .help = "column with train, val or test; none: there is none"},                                               \
 	{MANIFEST_ROW(heading, at, "group-column", group_column, "by customary names"), .metavar = "NAME",             \
-	 .help = "column with groups, such as patients: no group is in two parts of a split that is made here"},       \
+	 .help = "column with groups, such as patients: no group is in two parts of a split that "                     \
+		 "is made here; none: no groups"},                                                                     \
 	{MANIFEST_ROW(heading, at, "weight-column", weight_column, "by customary names"), .metavar = "NAME",           \
-	 .help = "column with factors of the loss"},                                                                   \
+	 .help = "column with factors of the loss; none: no weights"},                                                 \
 	{MANIFEST_ROW(heading, at, "label-separator", label_separator, "| or ; where labels have them"),               \
 	 .metavar = "C", .help = "character between the labels of an image"},                                          \
 	{MANIFEST_ROW(heading, at, "task", task, "what the labels show"), .metavar = "TASK",                           \
@@ -32,7 +34,7 @@
 	{MANIFEST_ROW(heading, at, "grades", grades, "numbers, in their order"), .metavar = "A,B,...", .list = true,   \
 	 .help = "the grades from the lowest to the highest"}
 #define PARTS_ROW(heading, at, flag, member)                                                                           \
-	.name = flag, .offset = (at) + offsetof(struct thaw_parts_options, member), .section = (heading)
+	.name = (flag), .offset = (at) + offsetof(struct thaw_parts_options, member), .section = (heading)
 #define PARTS_OPTIONS(heading, at)                                                                                     \
 	{PARTS_ROW(heading, at, "group-by", group_by), .metavar = "REGEX", .type = OPTION_TEXT, .absent = "none",      \
 	 .help = "groups by the names of the images: what the first parentheses match, as in '^([^_]+)_'"},            \

@@ -38,7 +38,7 @@ thaw_status thaw_limit_per_class(int64_t **selected, int64_t *selected_count, co
 thaw_status thaw_dataset_open_given(struct thaw_dataset *d, const char *path, enum thaw_split split,
 				    const struct thaw_dataset_options *options);
 
-/* Reduces *d to samples[count] of it, in this order, with d->found. On failure *d is unchanged. */
+/* Reduces *d to samples[count] of it, ascending, with d->found. On failure *d is unchanged. */
 thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, int64_t count);
 
 /* Sets d->count = selected_count and d->labels[i] = labels[selected[i]]. */

@@ -19,18 +19,13 @@ static int64_t filter_samples(struct names *files, int32_t *labels, const bool *
 	return files->count = n;
 }
 
-thaw_status thaw_hold_out_check(const struct thaw_dataset_options *options)
-{
-	if (options->test_share >= 0 && options->test_share < 1)
-		return THAW_OK;
-	return thaw_fail(THAW_CONFIG, "fraction of test images is %g: --test-share: give a value from 0 to below 1",
-			 options->test_share);
-}
-
-thaw_status thaw_hold_out_choose(bool *held, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
+thaw_status thaw_hold_out_select(bool *held, const int32_t *labels, int64_t count, const struct thaw_dataset *d,
 				 const struct thaw_dataset_options *options)
 {
-	THAW_TRY(thaw_hold_out_check(options));
+	if (!(options->test_share >= 0 && options->test_share < 1))
+		return thaw_fail(THAW_CONFIG,
+				 "fraction of test images is %g: --test-share: give a value from 0 to below 1",
+				 options->test_share);
 	int64_t *quota = thaw_alloc((size_t)d->classes, sizeof(int64_t));
 	if (!quota)
 		return THAW_RESOURCE;
@@ -50,7 +45,7 @@ thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct tha
 			  const struct thaw_dataset_options *options)
 {
 	bool *held = thaw_alloc((size_t)files->count, sizeof(bool));
-	thaw_status status = held ? thaw_hold_out_choose(held, d, labels, files->count, options) : THAW_RESOURCE;
+	thaw_status status = held ? thaw_hold_out_select(held, labels, files->count, d, options) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		filter_samples(files, labels, held, part);
 	thaw_free(held);

@@ -5,16 +5,12 @@
 #include "src/data/dataset.h"
 #include "src/data/names.h"
 
-/* THAW_CONFIG unless options->test_share is a fraction below 1. */
-thaw_status thaw_hold_out_check(const struct thaw_dataset_options *options);
-
-/* Sets held[count], zeroed, for the fraction test_share of each class of d, which has its class names; at least one
- * image of it and not all of them. */
-thaw_status thaw_hold_out_choose(bool *held, const struct thaw_dataset *d, const int32_t *labels, int64_t count,
+/* Which samples are held out: held[count] (zeroed) is set for the fraction test_share of each class, but at least one
+ * image and not all of them. d has its class names. */
+thaw_status thaw_hold_out_select(bool *held, const int32_t *labels, int64_t count, const struct thaw_dataset *d,
 				 const struct thaw_dataset_options *options);
 
-/* Splits at random: the fraction test_share of each class, but at least one image and not all of them, is held out.
- * Keeps the files and labels of that part (`part` true) or of the other. d has its class names. */
+/* Keeps the files and labels of the part that is held out (`part` true) or of the other. */
 thaw_status thaw_hold_out(struct names *files, int32_t *labels, const struct thaw_dataset *d, bool part,
 			  const struct thaw_dataset_options *options);
 

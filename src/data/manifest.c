@@ -70,13 +70,18 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	snprintf(text, size, "%s", name_of(d->context, i));
 }
 
+static void free_listed(struct listed *l)
+{
+	thaw_free(l->name);
+	thaw_arena_free(&l->text);
+	thaw_manifest_files_free(&l->files);
+}
+
 static void close_listed(struct thaw_dataset *d)
 {
 	struct listed *l = d->context;
 	thaw_free(l->root);
-	thaw_free(l->name);
-	thaw_arena_free(&l->text);
-	thaw_manifest_files_free(&l->files);
+	free_listed(l);
 	thaw_free(l);
 }
 
@@ -233,10 +238,10 @@ static thaw_status fill(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(set_others(d, o));
 	if (!(l->name = thaw_alloc((size_t)o->count, sizeof(*l->name))))
 		return THAW_RESOURCE;
-	for (int64_t i = 0; i < o->count; i++)
-		l->name[i] = o->rows.paths.offset[o->chosen[i]];
-	l->text = o->rows.paths.arena;
-	o->rows.paths.arena = (struct arena){0};
+	for (int64_t i = 0; i < o->count; i++) {
+		const char *path = thaw_manifest_row_path(&o->rows, o->chosen[i]);
+		THAW_TRY(thaw_arena_add(&l->text, path, strlen(path), &l->name[i]));
+	}
 	take_classes(d, &o->labels.classes);
 	return THAW_OK;
 }
@@ -297,4 +302,66 @@ thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum th
 	thaw_manifest_labels_free(&o.labels);
 	thaw_free(o.chosen);
 	return status;
+}
+
+/* values[samples[i]] of `width` bytes each, in new memory; NULL for NULL. *failed: there is no memory. */
+static void *pick(const void *values, size_t width, const int64_t *samples, int64_t count, bool *failed)
+{
+	char *picked = values ? thaw_alloc((size_t)count, width) : NULL;
+	*failed |= values && !picked;
+	for (int64_t i = 0; picked && i < count; i++)
+		memcpy(picked + (size_t)i * width, (const char *)values + (size_t)samples[i] * width, width);
+	return picked;
+}
+
+/* Copies the texts of the offsets [count], less `base`, of which 0 stands for none where base is 1. */
+static thaw_status pick_texts(struct arena *to, size_t *offset, const struct arena *from, size_t base, int64_t count)
+{
+	for (int64_t i = 0; offset && i < count; i++) {
+		size_t at;
+		if (base > 0 && offset[i] == 0)
+			continue;
+		const char *text = from->text + offset[i] - base;
+		THAW_TRY(thaw_arena_add(to, text, strlen(text), &at));
+		offset[i] = at + base;
+	}
+	return THAW_OK;
+}
+
+static void free_samples(struct thaw_dataset *d)
+{
+	thaw_free(d->labels);
+	thaw_free(d->targets);
+	thaw_free(d->weights);
+	thaw_free(d->groups);
+}
+
+thaw_status thaw_manifest_reduce(bool *is, struct thaw_dataset *d, const int64_t *samples, int64_t count)
+{
+	*is = d->read == read_sample;
+	if (!*is)
+		return THAW_OK;
+	bool failed = false;
+	struct listed *l = d->context, kept = {.root = l->root};
+	struct thaw_dataset part = *d;
+	part.count = count;
+	part.labels = pick(d->labels, sizeof(*d->labels), samples, count, &failed);
+	part.targets = pick(d->targets, (size_t)d->classes * sizeof(*d->targets), samples, count, &failed);
+	part.weights = pick(d->weights, sizeof(*d->weights), samples, count, &failed);
+	part.groups = pick(d->groups, sizeof(*d->groups), samples, count, &failed);
+	kept.name = pick(l->name, sizeof(*l->name), samples, count, &failed);
+	kept.files.offset = pick(l->files.offset, sizeof(*l->files.offset), samples, count, &failed);
+	thaw_status status = failed ? THAW_RESOURCE : pick_texts(&kept.text, kept.name, &l->text, 0, count);
+	if (status == THAW_OK)
+		status = pick_texts(&kept.files.text, kept.files.offset, &l->files.text, 1, count);
+	if (status != THAW_OK) {
+		free_listed(&kept);
+		free_samples(&part);
+		return status;
+	}
+	free_listed(l);
+	free_samples(d);
+	*l = kept;
+	*d = part;
+	return THAW_OK;
 }

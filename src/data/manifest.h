@@ -11,4 +11,8 @@ bool thaw_manifest_given(const char *path, const struct thaw_manifest_options *o
 thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			       const struct thaw_dataset_options *options);
 
+/* thaw_dataset_reduce of a dataset that thaw_manifest_open opened (*is), without the memory of what is not kept; of
+ * others nothing is done. samples: ascending. */
+thaw_status thaw_manifest_reduce(bool *is, struct thaw_dataset *d, const int64_t *samples, int64_t count);
+
 #endif

@@ -24,7 +24,7 @@ static const char *const label_names[] = {"label",   "labels",     "class",  "cl
 					  "classid", "labelid",    "target", "targets", "category",      "categories",
 					  "tags",    "diagnosis",  "dx",     "species", "findinglabels", "grade",
 					  "level",   "attributes", "y",      NULL};
-static const char *const split_names[] = {"split", "subset", "set", "partition", "datasplit", "phase", "dataset", NULL};
+static const char *const split_names[] = {"split", "subset", "set", "partition", "datasplit", "phase", NULL};
 static const char *const group_names[] = {
 	"group", "groupid", "patient", "patientid", "subject",  "subjectid",   "person",        "personid",
 	"plant", "plantid", "camera",  "cameraid",  "lesionid", "participant", "participantid", NULL};
@@ -88,6 +88,8 @@ static thaw_status find_named(int *column, const struct manifest_columns *c, con
 	}
 	if (exact > 1 || (exact == 0 && near > 1))
 		return thaw_fail(THAW_CONFIG, "several columns are called \"%s\": %s: rename all but one", name, file);
+	if (exact + near == 0 && strcmp(name, "none") == 0 && flag != path_purpose.flag && flag != label_purpose.flag)
+		return THAW_OK; /* *column is -1 */
 	if (exact + near == 0)
 		return thaw_fail(THAW_CONFIG, "no column \"%s\": %s: give --%s-column one of %s", name, file, flag,
 				 list_columns(c, list));

@@ -14,6 +14,7 @@
 #include "src/base/try.h"
 #include "src/data/image.h"
 #include "src/data/names.h"
+#include "thaw/digest.h"
 #include "thaw/memory.h"
 
 /* Files by name, and images by the part of their name before the extension. */
@@ -24,6 +25,7 @@ struct file_table {
 	int64_t *name_of; /* [room] of a stem: the number of the name */
 	bool *stem_again; /* [room] of a stem: several names have it */
 	int64_t room;
+	bool by_stem; /* stems are wanted: some paths lack an extension */
 };
 
 /* The search, and what it found. */
@@ -37,6 +39,7 @@ struct search {
 	int64_t *start;                   /* [folders + 2] */
 	int64_t *order;                   /* [count] by folder */
 	bool *found;                      /* [count] */
+	bool by_stem;                     /* some paths have no extension of an image */
 	int64_t extended, first_extended; /* found with an extension that the manifest lacks */
 	int64_t below, first_below;       /* found in folders below the root */
 };
@@ -93,7 +96,7 @@ static thaw_status add_file(struct file_table *t, const char *name, int64_t fold
 		return THAW_OK;
 	}
 	t->folder[number] = folder;
-	if (!thaw_image_extension(name))
+	if (!t->by_stem || !thaw_image_extension(name))
 		return THAW_OK;
 	snprintf(stem, sizeof(stem), "%.*s", (int)(strrchr(name, '.') - name), name);
 	THAW_TRY(thaw_intern(&t->stems, stem, &stem_number));
@@ -218,6 +221,7 @@ static thaw_status order_paths(struct search *s)
 	s->found = thaw_alloc((size_t)s->count, sizeof(*s->found));
 	for (int64_t i = 0; status == THAW_OK && i < s->count; i++) {
 		const char *path = path_of(s, i), *base = thaw_base_name(path);
+		s->by_stem |= !thaw_image_extension(base);
 		size_t length = base > path + 1 ? (size_t)(base - path) - 1 : (size_t)(base - path); /* "/" stays */
 		char *name = thaw_format("%.*s", (int)length, path);
 		status = name ? thaw_intern(&s->folders, name, &folder[i]) : THAW_RESOURCE;
@@ -239,7 +243,7 @@ static thaw_status order_paths(struct search *s)
 
 static thaw_status search_folder(struct search *s, int64_t folder)
 {
-	struct file_table t = {0};
+	struct file_table t = {.by_stem = s->by_stem};
 	int64_t number;
 	thaw_status status = thaw_intern(&t.folders, thaw_intern_text(&s->folders, folder), &number);
 	if (status == THAW_OK)
@@ -253,7 +257,7 @@ static thaw_status search_folder(struct search *s, int64_t folder)
 /* Names alone that are not in the root itself: published sets often divide images into folders beside one list. */
 static thaw_status search_below(struct search *s)
 {
-	struct file_table t = {0};
+	struct file_table t = {.by_stem = s->by_stem};
 	int64_t number, flat = 0;
 	for (int64_t i = 0; i < s->count; i++)
 		flat += !s->found[i] && !strchr(path_of(s, i), '/');
@@ -272,9 +276,12 @@ static thaw_status search_below(struct search *s)
 static thaw_status count_missing(struct search *s)
 {
 	struct manifest_files *f = s->f;
-	for (int64_t i = 0; i < s->count; i++)
-		if (!s->found[i] && f->missing++ == 0)
-			f->first_missing = i;
+	for (int64_t i = 0; i < s->count; i++) {
+		if (s->found[i])
+			continue;
+		f->first_missing = f->missing++ == 0 ? i : f->first_missing;
+		f->digest = thaw_digest(path_of(s, i), strlen(path_of(s, i)) + 1, f->digest);
+	}
 	if (2 * f->missing <= s->count)
 		return THAW_OK;
 	int64_t i = f->first_missing;
@@ -303,6 +310,7 @@ static thaw_status note(const struct search *s, struct thaw_found *found)
 	if (f->missing == 0)
 		return THAW_OK;
 	found->missing = f->missing;
+	found->missing_digest = f->digest;
 	return thaw_found_note(
 		found, thaw_format("%lld of the %s images are missing and skipped like damaged ones (first: "
 				   "line %lld: %s)",

@@ -10,6 +10,7 @@ struct manifest_files {
 	size_t *offset; /* [count] 1 + offset in `text` of a file that is not named as in the manifest; 0: as there;
 			 * NULL: all are */
 	int64_t missing, first_missing; /* paths that lead to no file, and the first of them */
+	uint64_t digest;                /* of these paths */
 };
 
 /* Looks for the files of rows[count] by listing the folders that they are in; no file is opened. Relative paths begin

@@ -36,9 +36,11 @@ static thaw_status choose_held(bool *held, const struct thaw_dataset *d, const s
 	double share[MAX_FOLDS];
 	bool labelled = d->task == THAW_TASK_CLASS || d->task == THAW_TASK_GRADE;
 	if (p->folds == 0 && labelled && !d->groups)
-		return thaw_hold_out_choose(held, d, d->labels, d->count, options);
-	if (p->folds == 0)
-		THAW_TRY(thaw_hold_out_check(options));
+		return thaw_hold_out_select(held, d->labels, d->count, d, options);
+	if (p->folds == 0 && !(options->test_share >= 0 && options->test_share < 1))
+		return thaw_fail(THAW_CONFIG,
+				 "fraction of test images is %g: --test-share: give a value from 0 to below 1",
+				 options->test_share);
 	if (p->folds == 0 && options->test_share == 0)
 		return THAW_OK;
 	int32_t *part = thaw_alloc((size_t)d->count, sizeof(*part));
@@ -200,6 +202,9 @@ static thaw_status divide(struct thaw_dataset *d, const char *path, enum thaw_sp
 	if (status == THAW_OK)
 		status = keep_part(d, held, held_part, options);
 	thaw_free(held);
+	if (status == THAW_OK && d->count == 0)
+		status = thaw_fail(THAW_DATA, "no samples in this split: %s: check --data and --test-share",
+				   thaw_dataset_place(path, &options->manifest));
 	if (held_part && status == THAW_OK)
 		d->found->split = options->parts.folds > 0 ? THAW_SPLIT_VAL : THAW_SPLIT_TEST;
 	return status;

@@ -3,6 +3,7 @@
 
 #include "src/base/try.h"
 #include "src/data/dataset.h"
+#include "src/data/manifest.h"
 #include "thaw/memory.h"
 
 struct subset {
@@ -106,7 +107,11 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 
 thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, int64_t count)
 {
+	bool manifest;
 	struct thaw_dataset part;
+	THAW_TRY(thaw_manifest_reduce(&manifest, d, samples, count));
+	if (manifest)
+		return THAW_OK;
 	THAW_TRY(thaw_dataset_subset(&part, d, samples, count));
 	struct subset *s = part.context;
 	part.found = d->found;

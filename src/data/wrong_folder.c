@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,21 @@ static void hint_above(char *hint, size_t size, const char *folder)
 	free(above);
 }
 
+/* A CSV file may have the labels of images that are not in folders of classes. */
+static void hint_manifest(char *hint, size_t size, const char *folder)
+{
+	char first[NAME_MAX + 1] = "";
+	DIR *dir = opendir(folder);
+	for (const struct dirent *e; dir && (e = readdir(dir));)
+		if (fnmatch("*.[ct]sv", e->d_name, FNM_CASEFOLD) == 0 && e->d_name[0] != '.' &&
+		    (!first[0] || strcmp(e->d_name, first) < 0))
+			snprintf(first, sizeof(first), "%s", e->d_name);
+	if (dir)
+		closedir(dir);
+	if (first[0])
+		snprintf(hint, size, "; if %s has their labels, give --manifest %s/%s", first, folder, first);
+}
+
 thaw_status thaw_fail_no_classes(const char *path, const char *relative, int64_t images)
 {
 	char hint[HINT_SIZE] = "";
@@ -94,6 +110,8 @@ thaw_status thaw_fail_no_classes(const char *path, const char *relative, int64_t
 	thaw_status status;
 	if (images > 0 && relative[0] == '\0')
 		hint_above(hint, sizeof(hint), folder);
+	if (images > 0 && !hint[0])
+		hint_manifest(hint, sizeof(hint), path);
 	if (form)
 		status = thaw_fail(THAW_DATA, "no class folders: %s: %s", folder, form);
 	else if (images > 0)
@@ -115,6 +133,8 @@ thaw_status thaw_fail_one_class(const char *path, const char *class, int64_t ima
 	if (thaw_list_once(&l, path, class) == THAW_OK && l.folders.count >= 2)
 		snprintf(hint, sizeof(hint), ", or, if its %lld folders are the classes, %s/%s",
 			 (long long)l.folders.count, path, class);
+	else
+		hint_manifest(hint, sizeof(hint), path);
 	thaw_listing_free(&l);
 	return thaw_fail(
 		THAW_CONFIG,

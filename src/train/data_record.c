@@ -23,10 +23,16 @@ static const struct {
 
 #define FLAGS (sizeof(flags) / sizeof(*flags))
 
-json_t *run_manifest_json(const struct run *r)
+bool run_add_data(json_t *config, const struct run *r)
 {
+	const struct thaw_parts_options *p = &r->options.parts;
 	uint64_t digest = r->train.found ? r->train.found->manifest : 0;
-	return digest ? json_sprintf("%016llx", (unsigned long long)digest) : json_string("");
+	json_t *manifest = digest ? json_sprintf("%016llx", (unsigned long long)digest) : json_string("");
+	return json_object_set_new(config, "task", json_string(thaw_task_name(r->train.task))) == 0 &&
+	       json_object_set_new(config, "manifest", manifest) == 0 &&
+	       json_object_set_new(config, "folds", json_integer(p->folds)) == 0 &&
+	       json_object_set_new(config, "fold", json_integer(p->fold)) == 0 &&
+	       json_object_set_new(config, "group-by", thaw_report_string(p->group_by ? p->group_by : "")) == 0;
 }
 
 json_t *run_columns_json(const struct run *r)

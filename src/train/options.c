@@ -164,11 +164,6 @@ json_t *run_config_json(const struct run *r)
 		{"pad-crop", json_integer(o->pad_crop)},
 		{"test-share", json_real(o->test_share)},
 		{"per-class", json_integer(o->per_class)},
-		{"task", json_string(thaw_task_name(r->train.task))},
-		{"manifest", run_manifest_json(r)},
-		{"folds", json_integer(o->parts.folds)},
-		{"fold", json_integer(o->parts.fold)},
-		{"group-by", thaw_report_string(o->parts.group_by ? o->parts.group_by : "")},
 		{"views", json_integer(o->views)},
 		{"cache-dtype", json_string(o->cache_dtype == THAW_F16 ? "f16" : "f32")},
 		{"blas", json_string(openblas_get_corename())},
@@ -178,7 +173,7 @@ json_t *run_config_json(const struct run *r)
 	bool complete = config != NULL;
 	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++)
 		complete &= json_object_set_new(config, settings[i].key, settings[i].value) == 0;
-	if (!complete) {
+	if (!complete || !run_add_data(config, r)) {
 		json_decref(config);
 		return NULL;
 	}

@@ -221,9 +221,9 @@ bool run_is_complete(const struct run *r); /* it has a result */
 thaw_status run_has_state(const struct run *r, bool *state);
 
 /* data_record.c: what config.json says about the data. */
-json_t *run_manifest_json(const struct run *r);                           /* the manifest's digest; "": there is none */
-json_t *run_columns_json(const struct run *r);                            /* the flags that say what is in it */
-bool run_had_manifest(const json_t *recorded);                            /* recorded: member "manifest", or NULL */
+bool run_add_data(json_t *config, const struct run *r); /* task, digest of the manifest, folds; false without memory */
+json_t *run_columns_json(const struct run *r);          /* the flags that say what is in it */
+bool run_had_manifest(const json_t *recorded);          /* recorded: member "manifest", or NULL */
 bool run_is_default_data(const char *key, const json_t *value);           /* what runs of earlier versions had */
 void run_data_read(struct thaw_run_record *record, const json_t *config); /* borrows texts of `config` */
 

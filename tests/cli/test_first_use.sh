@@ -45,7 +45,10 @@ while read -r given wanted command; do suggests "$given" "$wanted" "$command"; d
 --imgsz --size
 --weight_decay --weight-decay
 --wd --weight-decay
---label --label-smoothing
+--label --label-column
+--label-smooth --label-smoothing
+--csv --manifest
+--n-splits --folds
 --val-split --test-share
 --topk --top predict
 --weights --model eval

@@ -393,6 +393,58 @@ static void groups_by_name(void **state)
 	}
 }
 
+static bool is_noted(const struct thaw_dataset *d, const char *text)
+{
+	bool noted = false;
+	for (int i = 0; i < d->found->note_count; i++)
+		noted |= strstr(d->found->notes[i], text) != NULL;
+	return noted;
+}
+
+/* Splits that a folder has are used, and shared groups counted; names without a match are counted too. */
+static void groups_in_given_splits(void **state)
+{
+	struct scratch *s = *state;
+	const char *const folders[] = {"d/train/a", "d/train/b", "d/test/a", "d/test/b"};
+	for (int i = 0; i < 4; i++) {
+		put_images(s, folders[i], "p1_", 3);
+		put_images(s, folders[i], i < 2 ? "p2_" : "p3_", 2);
+		put_images(s, folders[i], "other", 1);
+	}
+	struct thaw_dataset_options o = {.test_share = 0.2, .seed = 1, .parts = {.group_by = "(p[0-9]+)_"}};
+	struct thaw_dataset test = open_ok(scratch_file(s, "d"), THAW_SPLIT_TEST, &o);
+	assert_int_equal(test.count, 12);
+	assert_int_equal(test.found->groups, 2);
+	assert_true(is_noted(&test,
+			     "1 of the 2 groups of the test images, with 6 images, are also in the training images"));
+	assert_true(is_noted(&test, "2 of the images do not match --group-by"));
+	thaw_dataset_close(&test);
+	struct thaw_dataset train = open_ok(scratch_file(s, "d"), THAW_SPLIT_TRAIN, &o);
+	assert_int_equal(train.count, 12);
+	assert_false(train.found->held_out);
+	thaw_dataset_close(&train);
+}
+
+/* A class of one image is trained on in all folds but one, which says so. */
+static void classes_of_one_image(void **state)
+{
+	struct scratch *s = *state;
+	int without = 0, unmeasured = 0;
+	put_images(s, "d/a", "a", 6);
+	put_images(s, "d/b", "b", 1);
+	struct thaw_dataset_options o = {.seed = 1, .parts = {.folds = 3}};
+	for (o.parts.fold = 1; o.parts.fold <= 3; o.parts.fold++) {
+		struct thaw_dataset train = open_ok(scratch_file(s, "d"), THAW_SPLIT_TRAIN, &o);
+		assert_int_equal(train.classes, 2);
+		without +=
+			is_noted(&train, "classes without training images, which cannot be learned: 1 of 2 (first: b)");
+		unmeasured += is_noted(&train, "classes without held-out images, which are not measured: 1 of 2");
+		thaw_dataset_close(&train);
+	}
+	assert_int_equal(without, 1);
+	assert_int_equal(unmeasured, 2);
+}
+
 static void fails(const char *path, struct thaw_parts_options parts, thaw_status wanted, const char *text)
 {
 	struct thaw_dataset d = {0};
@@ -433,6 +485,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(folds_of_idx_files, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(folds_of_a_manifest, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(groups_by_name, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(groups_in_given_splits, scratch_make, scratch_remove),
+		cmocka_unit_test_setup_teardown(classes_of_one_image, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(wrong_options, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

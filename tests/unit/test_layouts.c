@@ -57,6 +57,10 @@ static const struct layout layouts[] = {
 	{"object detection", "train/images:3 train/labels/1.txt=text valid/images:1 valid/labels/1.txt=text", "",
 	 "!object detection", NULL},
 
+	{"a list of labels beside the images", "train_images:3 test_images:2 train.csv=text sample.csv=text", "",
+	 "!if sample.csv has their labels, give --manifest", NULL},
+	{"a list of labels among the images", "images:3 labels.csv=text", "", "!if labels.csv has their labels", NULL},
+
 	/* Names of splits with further words. */
 	{"train2017, val2017", "train2017/a:4 train2017/b:3 val2017/a:2 val2017/b:1", "", "2 7/3/-", "from val2017/"},
 	{"Training_data, Test_data", "Training_data/a:4 Training_data/b:3 Test_data/a:2 Test_data/b:1", "", "2 7/-/3",

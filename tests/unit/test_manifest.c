@@ -22,20 +22,20 @@ struct manifest_case {
 	const char *found, *also;
 };
 
-static const char *const files[] = {"a.jpg",         "b.jpg",        "c.jpg",        "d.jpg",      "e.jpg",
-				    "f.jpg",         "in/g.jpg",     "in/h.jpg",     "one/x1.jpg", "two/x2.jpg",
+static const char *const files[] = {"a.jpg",         "b.jpg",        "c.jpg",        "q.jpg",      "e.jpg",
+				    "f.jpg",         "box/g.jpg",    "box/h.jpg",    "one/x1.jpg", "two/x2.jpg",
 				    "two/x3.png",    "one/same.jpg", "two/same.jpg", "twice.jpg",  "twice.png",
 				    "b\xc3\xbc.jpg", "l\xfc.jpg",    "no extension"};
 
 static const struct manifest_case cases[] = {
 	/* Splits. */
 	{"without splits",
-	 "path,label\na.jpg,x\nb.jpg,x\nc.jpg,x\nd.jpg,x\ne.jpg,y\nf.jpg,y\n",
+	 "path,label\na.jpg,x\nb.jpg,x\nc.jpg,x\nq.jpg,x\ne.jpg,y\nf.jpg,y\n",
 	 {0},
 	 "class 2 4/-/~2",
 	 "75 % of each class"},
 	{"three splits",
-	 "path,label,split\na.jpg,x,train\nb.jpg,y,training\nc.jpg,x,Valid\nd.jpg,x,TEST\ne.jpg,y,test\n",
+	 "path,label,split\na.jpg,x,train\nb.jpg,y,training\nc.jpg,x,Valid\nq.jpg,x,TEST\ne.jpg,y,test\n",
 	 {0},
 	 "class 2 2/1/2",
 	 "m.csv, split test"},
@@ -45,7 +45,7 @@ static const struct manifest_case cases[] = {
 	 "class 2 2/-/1",
 	 NULL},
 	{"train alone",
-	 "path,label,split\na.jpg,x,train\nb.jpg,x,train\nc.jpg,y,train\nd.jpg,y,train\n",
+	 "path,label,split\na.jpg,x,train\nb.jpg,x,train\nc.jpg,y,train\nq.jpg,y,train\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 NULL},
@@ -68,15 +68,21 @@ static const struct manifest_case cases[] = {
 
 	/* Columns. */
 	{"customary names",
-	 "Image Index,Finding Labels,Patient ID\na.jpg,x,1\nb.jpg,x,2\nc.jpg,y,3\nd.jpg,y,4\n",
+	 "Image Index,Finding Labels,Patient ID\na.jpg,x,1\nb.jpg,x,2\nc.jpg,y,3\nq.jpg,y,4\n",
 	 {0},
 	 "class 2 3/-/~1",
 	 "path \"Image Index\", label \"Finding Labels\", group \"Patient ID\""},
 	{"named columns",
-	 "where,kind\na.jpg,x\nb.jpg,x\nc.jpg,y\nd.jpg,y\n",
+	 "where,kind\na.jpg,x\nb.jpg,x\nc.jpg,y\nq.jpg,y\n",
 	 {.path_column = "where", .label_column = "Kind"},
 	 "class 2 2/-/~2",
 	 "path \"where\", label \"kind\""},
+	{"columns that only have such names",
+	 "path,label,set,weight\na.jpg,x,7,-1\nb.jpg,x,8,0\nc.jpg,y,7,5\ne.jpg,y,9,5\n",
+	 {.split_column = "none", .weight_column = "none"},
+	 "class 2 2/-/~2",
+	 "path \"path\", label \"label\"; task"},
+	{"no column for labels", "path,label\na.jpg,x\n", {.label_column = "none"}, "!78 no column \"none\"", NULL},
 	{"no such column",
 	 "path,kind\na.jpg,x\n",
 	 {.label_column = "type"},
@@ -111,14 +117,14 @@ static const struct manifest_case cases[] = {
 	 NULL},
 	{"no path", "path,label\n,x\n", {0}, "!65 no path: m.csv: line 2", NULL},
 	{"rows without labels",
-	 "path,label\na.jpg,x\nb.jpg,\nc.jpg,x\nd.jpg,y\ne.jpg,y\n",
+	 "path,label\na.jpg,x\nb.jpg,\nc.jpg,x\nq.jpg,y\ne.jpg,y\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 "rows without a label are not used: 1 (first: line 3)"},
 	{"no labels at all", "path,label\na.jpg,\nb.jpg,\n", {0}, "!65 no row has a label", NULL},
 	{"one class", "path,label\na.jpg,x\nb.jpg,x\n", {0}, "!78 only one class, \"x\": m.csv", NULL},
 	{"the same row twice",
-	 "path,label\na.jpg,x\n./a.jpg,x\nb.jpg,x\nc.jpg,y\nd.jpg,y\n",
+	 "path,label\na.jpg,x\n./a.jpg,x\nb.jpg,x\nc.jpg,y\nq.jpg,y\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 "rows that repeat an image count once: 1 (first: line 3)"},
@@ -138,7 +144,7 @@ static const struct manifest_case cases[] = {
 	 "!65 one image with two groups",
 	 NULL},
 	{"weights",
-	 "path,label,weight\na.jpg,x,1\nb.jpg,x,0.5\nc.jpg,y,2\nd.jpg,y,1e2\n",
+	 "path,label,weight\na.jpg,x,1\nb.jpg,x,0.5\nc.jpg,y,2\nq.jpg,y,1e2\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 "weight \"weight\""},
@@ -153,17 +159,17 @@ static const struct manifest_case cases[] = {
 	 "!65 not a weight \"nan\": m.csv: line 2",
 	 NULL},
 	{"a weight of zero", "path,label,weight\na.jpg,x,0\n", {0}, "!65 not a weight \"0\"", NULL},
-	{"numbers as classes", "path,label\na.jpg,10\nb.jpg,10\nc.jpg,9\nd.jpg,9\n", {0}, "class 2 2/-/~2", NULL},
+	{"numbers as classes", "path,label\na.jpg,10\nb.jpg,10\nc.jpg,9\nq.jpg,9\n", {0}, "class 2 2/-/~2", NULL},
 
 	/* Tasks. */
 	{"labels joined by bars",
-	 "path,tags\na.jpg,x|y\nb.jpg,y\nc.jpg,x | z\nd.jpg,z|\n",
+	 "path,tags\na.jpg,x|y\nb.jpg,y\nc.jpg,x | z\nq.jpg,z|\n",
 	 {0},
 	 "labels 3 3/-/~1",
 	 "task \"labels\": labels of \"tags\" are joined by |"},
-	{"labels joined by ;", "path,tags\na.jpg,x;y\nb.jpg,y\nc.jpg,x\nd.jpg,z\n", {0}, "labels 3 3/-/~1", NULL},
+	{"labels joined by ;", "path,tags\na.jpg,x;y\nb.jpg,y\nc.jpg,x\nq.jpg,z\n", {0}, "labels 3 3/-/~1", NULL},
 	{"labels joined by spaces",
-	 "path,tags\na.jpg,x y\nb.jpg,y\nc.jpg,x\nd.jpg,z\n",
+	 "path,tags\na.jpg,x y\nb.jpg,y\nc.jpg,x\nq.jpg,z\n",
 	 {.task = "labels", .label_separator = " "},
 	 "labels 3 3/-/~1",
 	 NULL},
@@ -173,17 +179,17 @@ static const struct manifest_case cases[] = {
 	 "!64 not one character",
 	 NULL},
 	{"rows of one label each",
-	 "path,label\na.jpg,x\na.jpg,y\nb.jpg,y\nc.jpg,x\nd.jpg,z\n",
+	 "path,label\na.jpg,x\na.jpg,y\nb.jpg,y\nc.jpg,x\nq.jpg,z\n",
 	 {.task = "labels"},
 	 "labels 3 3/-/~1",
 	 NULL},
 	{"columns of 0 and 1",
-	 "path,x,y\na.jpg,1,0\nb.jpg,0,1\nc.jpg,,1.0\nd.jpg,-1,1\n",
+	 "path,x,y\na.jpg,1,0\nb.jpg,0,1\nc.jpg,,1.0\nq.jpg,-1,1\n",
 	 {.label_column = "x,y"},
 	 "labels 2 3/-/~1",
 	 "2 labels \"x\" to \"y\""},
 	{"one of the columns",
-	 "path,x,y\na.jpg,1,0\nb.jpg,0,1\nc.jpg,1,0\nd.jpg,0,1\n",
+	 "path,x,y\na.jpg,1,0\nb.jpg,0,1\nc.jpg,1,0\nq.jpg,0,1\n",
 	 {.label_column = "x,y", .task = "class"},
 	 "class 2 2/-/~2",
 	 NULL},
@@ -203,12 +209,12 @@ static const struct manifest_case cases[] = {
 	 "!65 not a number \"yes\": m.csv: line 3",
 	 NULL},
 	{"numbers",
-	 "path,age\na.jpg,10.5\nb.jpg,20\nc.jpg,-3e1\nd.jpg,\n",
+	 "path,age\na.jpg,10.5\nb.jpg,20\nc.jpg,-3e1\nq.jpg,\n",
 	 {.label_column = "age", .task = "value"},
 	 "value 1 2/-/~1",
 	 "rows without a label are not used: 1"},
 	{"several numbers",
-	 "path,u,v\na.jpg,1,2\nb.jpg,3,4\nc.jpg,,5\nd.jpg,7,\n",
+	 "path,u,v\na.jpg,1,2\nb.jpg,3,4\nc.jpg,,5\nq.jpg,7,\n",
 	 {.label_column = "u,v", .task = "value"},
 	 "value 2 3/-/~1",
 	 NULL},
@@ -225,12 +231,12 @@ static const struct manifest_case cases[] = {
 	{"a decimal comma", "path;label\na.jpg;10,5\n", {.task = "value"}, "!65 not a number \"10,5\"", NULL},
 	{"an infinite number", "path,label\na.jpg,1e99\n", {.task = "value"}, "!65 not a number \"1e99\"", NULL},
 	{"grades as numbers",
-	 "path,level\na.jpg,10\nb.jpg,9\nc.jpg,10\nd.jpg,9\n",
+	 "path,level\na.jpg,10\nb.jpg,9\nc.jpg,10\nq.jpg,9\n",
 	 {.task = "grade"},
 	 "grade 2 2/-/~2",
 	 NULL},
 	{"grades as words",
-	 "path,level\na.jpg,low\nb.jpg,high\nc.jpg,low\nd.jpg,high\n",
+	 "path,level\na.jpg,low\nb.jpg,high\nc.jpg,low\nq.jpg,high\n",
 	 {.grades = "low, middle,high"},
 	 "grade 3 2/-/~2",
 	 NULL},
@@ -258,12 +264,12 @@ static const struct manifest_case cases[] = {
 
 	/* Paths. */
 	{"folders",
-	 "path,label\nin/g.jpg,x\nin\\h.jpg,x\na.jpg,y\nb.jpg,y\n",
+	 "path,label\nbox/g.jpg,x\nbox\\h.jpg,x\na.jpg,y\nb.jpg,y\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 "backslashes in 1 paths are read as /"},
 	{"without extensions",
-	 "id_code,diagnosis\na,x\nb,x\nc.jpg,y\nin/g,y\n",
+	 "id_code,diagnosis\na,x\nb,x\nc.jpg,y\nbox/g,y\n",
 	 {0},
 	 "class 2 2/-/~2",
 	 "3 paths of the manifest lack the extension"},
@@ -279,7 +285,7 @@ static const struct manifest_case cases[] = {
 	 "!65 several files fit \"same.jpg\": m.csv: line 3",
 	 NULL},
 	{"one is missing",
-	 "path,label\na.jpg,x\nb.jpg,x\nc.jpg,y\nd.jpg,y\ne.jpg,y\nnone.jpg,x\n",
+	 "path,label\na.jpg,x\nb.jpg,x\nc.jpg,y\nq.jpg,y\ne.jpg,y\nnone.jpg,x\n",
 	 {0},
 	 "class 2 4/-/~2",
 	 "1 of the training images are missing and skipped like damaged ones (first: line 7: none.jpg)"},
@@ -310,7 +316,7 @@ static int make(void **state)
 		return -1;
 	struct scratch *s = *state;
 	for (int i = 0; i < 3; i++)
-		mkdir(scratch_file(s, ((const char *const[]){"in", "one", "two"})[i]), 0755);
+		mkdir(scratch_file(s, ((const char *const[]){"box", "one", "two"})[i]), 0755);
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
 		scratch_put(scratch_file(s, files[i]), bytes, size);
 	thaw_free(bytes);
@@ -451,6 +457,22 @@ static void classes_and_weights(void **state)
 	thaw_dataset_close(&d);
 }
 
+/* Nothing is held out, or too little: there is nothing to measure. */
+static void empty_parts(void **state)
+{
+	struct thaw_dataset d = {0};
+	struct thaw_dataset_options o = plain;
+	write_manifest(state, "path,tags\na.jpg,x|y\nb.jpg,z\n");
+	for (int i = 0; i < 2; i++) {
+		o.test_share = i == 0 ? 0 : 0.01;
+		assert_int_equal(thaw_dataset_open(&d, "m.csv", THAW_SPLIT_VAL, &o), THAW_DATA);
+		assert_non_null(strstr(thaw_error_message(), "no samples in this split: m.csv"));
+	}
+	o.limit_per_class = 1;
+	assert_int_equal(thaw_dataset_open(&d, "m.csv", THAW_SPLIT_TRAIN, &o), THAW_USAGE);
+	assert_non_null(strstr(thaw_error_message(), "not of one class each: --per-class 1"));
+}
+
 /* Paths begin in the folder that is given, else in that of the manifest. */
 static void folders(void **state)
 {
@@ -460,7 +482,7 @@ static void folders(void **state)
 	write_manifest(state, "path,label\ng.jpg,x\nh,y\n");
 	o.test_share = 0;
 	o.manifest.file = "m.csv";
-	assert_int_equal(thaw_dataset_open(&d, scratch_file(s, "in"), THAW_SPLIT_TRAIN, &o), THAW_OK);
+	assert_int_equal(thaw_dataset_open(&d, scratch_file(s, "box"), THAW_SPLIT_TRAIN, &o), THAW_OK);
 	struct thaw_fingerprint f = thaw_dataset_fingerprint(&d, 1, true);
 	assert_true(f.content != 0);
 	thaw_dataset_close(&d);
@@ -472,7 +494,7 @@ static void folders(void **state)
 	assert_int_equal(thaw_dataset_open(&d, scratch_file(s, "m.csv"), THAW_SPLIT_TRAIN, &o), THAW_USAGE);
 	assert_non_null(strstr(thaw_error_message(), "two manifests"));
 	char text[2 * PATH];
-	snprintf(text, sizeof(text), "path,label\n%s/a.jpg,x\n%s/in/g,y\n", s->path, s->path);
+	snprintf(text, sizeof(text), "path,label\n%s/a.jpg,x\n%s/box/g,y\n", s->path, s->path);
 	write_manifest(state, text);
 	assert_int_equal(thaw_dataset_open(&d, scratch_file(s, "two"), THAW_SPLIT_TRAIN, &o), THAW_OK);
 	thaw_dataset_close(&d);
@@ -482,7 +504,7 @@ static void folders(void **state)
 static void groups_across_splits(void **state)
 {
 	write_manifest(state, "path,label,split,patient\na.jpg,x,train,p1\nb.jpg,y,train,p2\nc.jpg,x,test,p1\n"
-			      "d.jpg,y,test,p1\ne.jpg,y,test,p3\nf.jpg,y,test,\n");
+			      "q.jpg,y,test,p1\ne.jpg,y,test,p3\nf.jpg,y,test,\n");
 	struct thaw_dataset d = open_ok(THAW_SPLIT_TEST, plain);
 	assert_int_equal(d.found->groups, 2);
 	assert_int_equal(d.groups[3], 0);
@@ -498,7 +520,7 @@ static void groups_across_splits(void **state)
 /* The digest of a dataset depends on its manifest alone: a file that disappears does not make it another one. */
 static void missing_files_keep_the_digest(void **state)
 {
-	write_manifest(state, "path,label\na,x\nb,x\nc,y\nd,y\ne,y\n");
+	write_manifest(state, "path,label\na,x\nb,x\nc,y\nq,y\ne,y\n");
 	struct thaw_dataset d = open_ok(THAW_SPLIT_TRAIN, plain);
 	uint64_t before = thaw_dataset_digest(&d);
 	assert_int_equal(d.found->missing, 0);
@@ -516,6 +538,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(described, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(targets, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(classes_and_weights, make, scratch_remove),
+		cmocka_unit_test_setup_teardown(empty_parts, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(folders, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(groups_across_splits, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(missing_files_keep_the_digest, make, scratch_remove),
