@@ -41,10 +41,7 @@ struct thaw_batch {
 uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample);
 
 /* `epoch` or `view`, below 2^48, for a visit of a sample that has had so many in this epoch. */
-static inline uint64_t thaw_visit(uint64_t epoch, uint32_t visits)
-{
-	return epoch + ((uint64_t)visits << 48);
-}
+uint64_t thaw_visit(uint64_t epoch, uint32_t visits);
 
 struct thaw_loader;
 

@@ -151,6 +151,11 @@ static thaw_status make_image(const struct thaw_loader *l, const struct job *j, 
 	return status;
 }
 
+uint64_t thaw_visit(uint64_t epoch, uint32_t visits)
+{
+	return epoch + ((uint64_t)visits << 48);
+}
+
 uint64_t thaw_sample_key(uint64_t seed, uint64_t epoch, int64_t sample)
 {
 	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_DROPOUT, epoch, (uint64_t)sample);

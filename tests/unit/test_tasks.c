@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "src/model/model_internal.h"
+#include "src/model/task.h"
 #include "src/train/balanced_order.h"
 #include "tests/unit/comm_threads.h"
 #include "tests/unit/formula_weights.h"
@@ -362,6 +362,29 @@ static void labels_and_grades_are_saved(void **state)
 	}
 }
 
+static void wrong_metadata_are_refused(void **state)
+{
+	static const char *const thresholds[] = {"",
+						 "nonsense",
+						 "{}",
+						 "[0.5]",
+						 "[0,0,0,0,0,0,0,0,0,2]",
+						 "[0,0,0,0,0,0,0,0,0,\"1\"]",
+						 "[0,0,0,0,0,0,0,0,0,-1]"};
+	(void)state;
+	struct thaw_model *m = load("builtin");
+	assert_int_equal(m->classes, 10);
+	assert_int_equal(thaw_model_read_task(m, "words", NULL, "FILE"), THAW_DATA);
+	assert_non_null(strstr(thaw_error_message(), "FILE"));
+	for (size_t i = 0; i < sizeof(thresholds) / sizeof(*thresholds); i++) {
+		assert_int_equal(thaw_model_read_task(m, "labels", thresholds[i], "FILE"), THAW_DATA);
+		assert_non_null(strstr(thaw_error_message(), "thaw.thresholds: FILE"));
+	}
+	expect(thaw_model_read_task(m, "labels", "[0,0,0,0,0,0,0,0,0,1]", "FILE"));
+	assert_true(m->thresholds[9] == 1.0f);
+	thaw_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +396,7 @@ int main(void)
 		cmocka_unit_test(a_balanced_order_visits_classes_alike),
 		cmocka_unit_test_setup_teardown(saved_numbers_are_in_units, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(labels_and_grades_are_saved, scratch_make, scratch_remove),
+		cmocka_unit_test(wrong_metadata_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
