@@ -66,7 +66,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz bench clean format advise-study lint \
+.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz fuzz-count bench clean format advise-study lint \
         hooks compile_commands.json
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
@@ -244,6 +244,13 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS with clang's libFuzzer
 	  SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" $(FUZZ_BIN)
 	@tests/fuzz/run.sh build-fuzz $(FUZZ_SECONDS)
 
+FUZZ_INPUTS ?= 10000000
+fuzz-count: ## run each fuzz target on FUZZ_INPUTS inputs without sanitizers, which is 5 to 50 times faster
+	@$(MAKE) --no-print-directory BUILD=build-fuzz-count CC=clang \
+	  CFLAGS="-O2 -g1 -w -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION" SANITIZE="-fsanitize=fuzzer-no-link" \
+	  $(FUZZ_BIN:build-fuzz/%=build-fuzz-count/%)
+	@FUZZ_RUNS=$(FUZZ_INPUTS) tests/fuzz/run.sh build-fuzz-count 0
+
 BENCH_RANKS ?= 2
 BENCH_BIN := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 bench: $(BENCH_BIN) $(BUILD)/thaw ## measure kernels, all-reduce and training, and PyTorch if it is installed: JSON lines
@@ -315,4 +322,4 @@ compile_commands.json: $(BUILD)/gen/onnx.pb-c.h
 	@true
 
 clean: ## remove the build folders
-	rm -rf build build-asan build-ubsan build-tsan build-fuzz
+	rm -rf build build-asan build-ubsan build-tsan build-fuzz build-fuzz-count

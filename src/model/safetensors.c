@@ -256,19 +256,11 @@ thaw_status thaw_safetensors_header_size(size_t *size, const void *bytes, uint64
 	return THAW_OK;
 }
 
-thaw_status thaw_safetensors_read_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
-					 const char *file)
+thaw_status thaw_safetensors_parse_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
+					  const char *file)
 {
 	const unsigned char *text = (const unsigned char *)bytes + LENGTH_BYTES;
-	struct thaw_weights found = {0};
-	thaw_status status = parse_header(&found, text, size - LENGTH_BYTES, NULL, content - size, file);
-	if (status == THAW_OK)
-		status = thaw_weights_check_names(found.tensors, found.count, file);
-	if (status == THAW_OK)
-		*w = found;
-	else
-		thaw_weights_free(&found);
-	return status;
+	return parse_header(w, text, size - LENGTH_BYTES, NULL, content - size, file);
 }
 
 const struct thaw_weights_format thaw_format_safetensors = {

@@ -79,6 +79,20 @@ thaw_status thaw_weights_parse(struct thaw_weights *w, const void *bytes, size_t
 	return fail_unknown(bytes, size, name);
 }
 
+thaw_status thaw_safetensors_read_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
+					 const char *name)
+{
+	struct thaw_weights found = {0};
+	thaw_status status = thaw_safetensors_parse_header(&found, bytes, size, content, name);
+	if (status == THAW_OK)
+		status = check_dicts(&found, name);
+	if (status == THAW_OK)
+		*w = found;
+	else
+		thaw_weights_free(&found);
+	return status;
+}
+
 /* The storage of a set read from a file: the bytes of the file, and the storage made by the parser. */
 struct file_storage {
 	void *bytes;

@@ -19,6 +19,10 @@ extern const struct thaw_weights_format thaw_format_safetensors;
 extern const struct thaw_weights_format thaw_format_pth_zip;
 extern const struct thaw_weights_format thaw_format_pth_stream;
 
+/* thaw_safetensors_read_header without checking names; fills the zeroed *w, which the caller frees on failure too. */
+thaw_status thaw_safetensors_parse_header(struct thaw_weights *w, const void *bytes, size_t size, uint64_t content,
+					  const char *file);
+
 /* THAW_DATA if two of the tensors have the same name. */
 thaw_status thaw_weights_check_names(const struct thaw_named_tensor *tensors, int count, const char *file);
 

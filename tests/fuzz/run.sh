@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs fuzz targets of a build. Usage: tests/fuzz/run.sh BUILD SECONDS [TARGET...]
 #
+# SECONDS may be 0, no limit, where $FUZZ_RUNS gives the number of inputs of each target.
 # Each target starts from its kept corpus, tests/fuzz/corpus/TARGET, and from files that other tests have. Interesting
 # inputs are kept in BUILD/corpus/TARGET and used by the next run. An input that crashes the target, takes longer than
 # 10 seconds or more than 2 GB is written to BUILD/TARGET-..., and the report goes to stderr.
@@ -24,9 +25,9 @@ for target; do
 	*) from= ;;
 	esac
 	mkdir -p "$build/corpus/$target"
-	echo "$target: $seconds s"
+	echo "$target: ${FUZZ_RUNS:+$FUZZ_RUNS inputs, }$seconds s"
 	# shellcheck disable=SC2086 # $from is one folder or none
-	nice -n 19 "$build/tests/fuzz/$target" -max_total_time="$seconds" -artifact_prefix="$build/$target-" -timeout=10 \
+	nice -n 19 "$build/tests/fuzz/$target" -max_total_time="$seconds" -runs="${FUZZ_RUNS:--1}" -artifact_prefix="$build/$target-" -timeout=10 \
 		-rss_limit_mb=2048 -max_len=65536 -verbosity=0 -print_funcs=0 -print_final_stats=1 \
 		"$build/corpus/$target" "tests/fuzz/corpus/$target" $from
 done
