@@ -8,10 +8,10 @@
 /* THAW_CONFIG unless each image has one class. place: what messages call the dataset. */
 thaw_status thaw_sample_check(const struct thaw_dataset *d, const char *place);
 
-/* The options with which the dataset is opened. Reads options->exclude into *exclude, which they refer to; the caller
+/* The options with which the dataset is opened. Reads o->exclude into *exclude, which they refer to; the caller
  * releases it with thaw_exclude_free when the dataset is open. */
-thaw_status thaw_advise_data_options(struct thaw_dataset_options *data, struct thaw_exclude *exclude,
-				     const struct thaw_advise_options *options);
+thaw_status thaw_advise_data_options(struct thaw_dataset_options *options, struct thaw_exclude *exclude,
+				     const struct thaw_advise_options *o);
 
 /* Opens the training images: all of them or, if there are more than 2048, the same number of each class that makes
  * about as many; at least two per class, since a probe leaves one out. The caller closes *d. */
