@@ -105,12 +105,12 @@ static thaw_status check_tensor(const struct thaw_param *p, const struct thaw_we
 	return status;
 }
 
-/* The file must have all that the phase trains. Cuts the graph for this phase, which run_enter_phase repeats. */
+/* The file must have all that the phase trains, or earlier ones have trained. Cuts the graph for this phase, which
+ * run_enter_phase repeats. */
 static thaw_status check_tensors(const struct run *r, const struct thaw_weights *w, int64_t phase)
 {
 	struct thaw_graph *g = r->model->graph;
-	THAW_TRY(thaw_graph_unfreeze(g, r->phases[phase].unfreeze));
-	thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+	THAW_TRY(run_unfreeze(r, (int)phase, true));
 	for (int i = 0; i < g->param_count; i++) {
 		if (!g->params[i].trainable)
 			continue;

@@ -24,7 +24,7 @@ void run_close_phase(struct run *r)
 }
 
 /* Whether what other phases trained stays frozen in this one, and yet is part of its checkpoints. */
-static thaw_status mark_kept(struct run *r, int phase, bool *trainable)
+static thaw_status mark_kept(const struct run *r, int phase, bool *trainable)
 {
 	struct thaw_graph *g = r->model->graph;
 	for (int i = 0; i < phase; i++) {
@@ -36,7 +36,7 @@ static thaw_status mark_kept(struct run *r, int phase, bool *trainable)
 	return THAW_OK;
 }
 
-thaw_status run_unfreeze(struct run *r, int phase, bool kept)
+thaw_status run_unfreeze(const struct run *r, int phase, bool kept)
 {
 	struct thaw_graph *g = r->model->graph;
 	bool *trainable = thaw_alloc((size_t)g->param_count, sizeof(*trainable));

@@ -230,7 +230,7 @@ int64_t run_total_steps(const struct run *r);
 
 /* phase.c: marks what the phase trains in the model's graph. kept: as well what it does not train and earlier phases
  * did, so that it is part of checkpoints. */
-thaw_status run_unfreeze(struct run *r, int phase, bool kept);
+thaw_status run_unfreeze(const struct run *r, int phase, bool kept);
 /* The parameters of a phase alone, so that they can be restored before run_enter_phase. Collective. */
 thaw_status run_open_params(struct run *r, int64_t phase);
 /* Builds r->phase; closes the previous one first. Collective. */

@@ -131,6 +131,16 @@ check "a start without --fixres is refused" fails_once 78 "fixres"
 run "$thaw" eval --model larger --from step-4 --data data
 check "the network before fixres can be evaluated" exits 0 "step 4 of larger"
 
+# A checkpoint of the last phase without what earlier ones trained.
+cut_back larger poor 5
+for file in poor/step-*5.safetensors.zst; do
+	zstd -dcq "$file" | LC_ALL=C sed 's/"layer1\.0\.conv1\.weight"/"layer1.0.conv9.weight"/' >poorer
+	zstd -qf poorer -o "$file"
+done
+run "$thaw" "${train[@]}" --size 16 --eval-size 24 --fixres 2 --bn lane --out poor
+check "... is skipped" exits 0 "layer1.0.conv1.weight is missing" "resumed at step 4 of"
+check "... and the run ends with the same bits" same larger poor
+
 # What cannot be.
 run "$thaw" "${train[@]}" --size 13-15 --out x
 check "a range without a multiple of the stride" fails_once 64 "no multiple of 4" "13-15"
