@@ -12,7 +12,8 @@ set -u
 . "$(dirname "$0")/../soak/runs.bash"
 model=$2 processes=${3:-1} every=${EVERY:-40} saves=${SAVES:-6}
 trap 'rm -rf "$work"' EXIT
-make_data $(((every * saves + 1) * processes))
+training_images=$(((every * saves + 1) * processes))
+make_data
 mpirun -q -np "$processes" "$thaw" train --data "$work/data" --model "$model" --unfreeze all --size "${SIZE:-32}" --bn frozen \
 	--batch "$processes" --lanes "$processes" --epochs 1 --head-epochs 0 --lr 1e-5 --checkpoint-every "$every" --out "$run" \
 	--json "${@:4}" >"$work/out" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }

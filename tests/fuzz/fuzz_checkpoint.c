@@ -2,6 +2,7 @@
  *
  * Built by `make fuzz` with -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION, which lets frames with a wrong checksum
  * through to the parser after it. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,19 +25,32 @@ static thaw_status discard(struct thaw_sink *sink, const void *bytes, size_t siz
 	return THAW_OK;
 }
 
+/* A description accepts what the reader accepts, and contents that are too large for it. */
+static void describe_checkpoint(const char *path, bool readable)
+{
+	struct thaw_weights state = {0};
+	thaw_status status = thaw_checkpoint_describe(&state, path);
+	if (status != THAW_OK && (readable || thaw_error_message()[0] == '\0' || strchr(thaw_error_message(), '\n')))
+		abort();
+	thaw_weights_free(&state);
+}
+
 static void read_as_checkpoint(const char *path)
 {
 	struct thaw_weights state = {0};
+	bool readable = false;
 	uint64_t digest = 0;
 	struct thaw_sink sink = {.write = discard, .context = &digest};
 	if (thaw_checkpoint_read(&state, path, CONTENT_LIMIT) == THAW_OK) {
 		/* Whatever was accepted can be written; the digest reads every byte of every tensor. */
 		if (thaw_safetensors_write(&state, &sink) != THAW_OK)
 			abort();
+		readable = true;
 	} else if (thaw_error_message()[0] == '\0' || strchr(thaw_error_message(), '\n')) {
 		abort();
 	}
 	thaw_weights_free(&state);
+	describe_checkpoint(path, readable);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -26,11 +26,12 @@ idx() {
 		gzip -dc "$source/$1-ubyte.gz" | tail -c +9 | head -c $(($3 + $4 * $5))
 	} | gzip >"$work/data/$1-ubyte.gz"
 }
-# make_data [COUNT]: training images [240], and 60 test images. A run of 60 steps takes about two seconds.
+training_images=240
+# Makes these and 60 test images. A run of 60 steps takes about two seconds.
 make_data() {
 	mkdir "$work/data"
-	idx train-images-idx3 3 8 784 "${1:-240}"
-	idx train-labels-idx1 1 0 1 "${1:-240}"
+	idx train-images-idx3 3 8 784 "$training_images"
+	idx train-labels-idx1 1 0 1 "$training_images"
 	idx t10k-images-idx3 3 8 784 60
 	idx t10k-labels-idx1 1 0 1 60
 }
