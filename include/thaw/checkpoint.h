@@ -40,6 +40,8 @@ thaw_status thaw_checkpoint_save(struct thaw_checkpoint_writer *w, int64_t step,
 				 bool best);
 /* Waits until the queued checkpoint is on disk. Returns the error of the last save, once. */
 thaw_status thaw_checkpoint_flush(struct thaw_checkpoint_writer *w);
+/* Waits until no save is in progress, so that the directory is quiet; how it ended is reported as without this call. */
+void thaw_checkpoint_wait(struct thaw_checkpoint_writer *w);
 /* What has happened since the last call; does not wait. */
 struct thaw_checkpoint_news {
 	int completed;       /* checkpoints on disk that this writer has written */

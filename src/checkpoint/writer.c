@@ -370,12 +370,17 @@ struct thaw_checkpoint_news thaw_checkpoint_poll(struct thaw_checkpoint_writer *
 	return news;
 }
 
-bool thaw_checkpoint_make_room(struct thaw_checkpoint_writer *w)
+void thaw_checkpoint_wait(struct thaw_checkpoint_writer *w)
 {
 	pthread_mutex_lock(&w->mutex);
 	while (w->busy)
 		pthread_cond_wait(&w->changed, &w->mutex);
 	pthread_mutex_unlock(&w->mutex);
+}
+
+bool thaw_checkpoint_make_room(struct thaw_checkpoint_writer *w)
+{
+	thaw_checkpoint_wait(w);
 	return make_room(w, INT64_MAX);
 }
 

@@ -140,7 +140,7 @@ static void print_verify(const json_t *result, FILE *out)
 const struct command command_verify = {
 	.name = "verify",
 	.usage = "RUN [flags]",
-	.summary = "what has changed since a run",
+	.summary = "check what has changed since a run",
 	.about =
 		"Compares a run directory with what is there now: the images that it was trained on, by the digests of "
 		"their bytes, the trained network, the checkpoints, and the network that it started from. Exits with "

@@ -3,12 +3,13 @@
  * The repetition starts from a checkpoint of the run: a link to it is the only checkpoint of the temporary directory,
  * so thaw_train continues from it. Without a checkpoint it starts anew. The run directory is only read. */
 #include <dirent.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cblas.h>
 
 #include "src/base/io_error.h"
 #include "src/base/path.h"
@@ -123,8 +124,27 @@ static thaw_status link_checkpoint(const struct verification *v, const struct re
 	return status;
 }
 
+/* Sums depend on BLAS's kernel and threads. Runs of early versions do not record them. */
+static thaw_status check_blas(const struct verification *v)
+{
+	const json_t *threads = json_object_get(v->config, "threads");
+	const char *kernel = json_string_value(json_object_get(v->config, "blas")), *now = openblas_get_corename();
+	if (threads && json_integer_value(threads) != openblas_get_num_threads())
+		return thaw_fail(THAW_CONFIG,
+				 "the run was trained with %d BLAS threads, not %d: --threads: give the same",
+				 (int)json_integer_value(threads), openblas_get_num_threads());
+	if (kernel && strcmp(kernel, now) != 0 && !v->options->mixed_machines)
+		return thaw_fail(
+			THAW_CONFIG,
+			"the run was trained with the BLAS kernel %s, not %s: %s: set OPENBLAS_CORETYPE to it, or "
+			"give --mixed-machines",
+			kernel, now, v->options->run);
+	return THAW_OK;
+}
+
 static thaw_status prepare(const struct verification *v, struct repetition *p)
 {
+	THAW_TRY(check_blas(v));
 	THAW_TRY(choose_steps(v, p));
 	THAW_TRY(make_directory(p));
 	if (p->started)

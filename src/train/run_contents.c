@@ -158,7 +158,7 @@ static json_t *make_header(const struct run *r)
 			 (json_int_t)r->content_change_count);
 }
 
-/* Writes the file. Collective. */
+/* Writes the file, after the previous checkpoint, for which the next one would wait in any case. Collective. */
 static thaw_status write_file(struct run *r, thaw_status *written)
 {
 	const char *kind[CONTENTS_PARTS];
@@ -166,6 +166,8 @@ static thaw_status write_file(struct run *r, thaw_status *written)
 	json_t *header = r->comm->rank == 0 ? make_header(r) : NULL;
 	for (int i = 0; i < CONTENTS_PARTS; i++)
 		kind[i] = r->contents[i] ? thaw_dataset_kind(dataset_of(r, i)) : NULL;
+	if (r->comm->rank == 0)
+		thaw_checkpoint_wait(r->writer);
 	bool ready = path && (r->comm->rank != 0 || header);
 	thaw_status status = ready ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: " CONTENTS_FILE);
 	status = thaw_comm_agree(r->comm, status);

@@ -154,6 +154,8 @@ run "$thaw" verify start --retrain 4
 check "... and other numbers in the metrics, with the step" eval '[ "$code" -eq 65 ] && out_has "metrics different" "step 6, repeated, has other numbers than metrics.jsonl"'
 run mpirun -n 5 "$thaw" verify run --retrain 4
 check "more ranks than lanes cannot repeat" eval '[ "$code" -eq 78 ] && err_has "5 ranks for 4 lanes"'
+run "$thaw" verify run --retrain 4 --threads 2
+check "other BLAS threads cannot repeat" eval '[ "$code" -eq 78 ] && err_has "the run was trained with 1 BLAS threads, not 2: --threads"'
 run env TMPDIR=/proc "$thaw" verify run --retrain 4
 check "no temporary folder" eval '[ "$code" -eq 74 ] && err_has "cannot create a temporary folder (\$TMPDIR): /proc/thaw-verify-"'
 picture data/train/c0/14.bmp 77

@@ -85,6 +85,21 @@ static void test_other_tensors(void **state)
 	}
 }
 
+/* A run that began with the weights of this key finds them again. */
+static void expect_origin(struct fixture *f, const char *path, const char *key, uint64_t digest)
+{
+	char *labels[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+	const char *run = scratch_file(f->folder, ".");
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load_key(&m, path, key, 10, 8));
+	expect(thaw_model_set_classes(m, 10, labels, 8));
+	expect(thaw_model_save_origin(m, path, key, 8, run));
+	thaw_model_destroy(m);
+	expect(thaw_model_load_origin(&m, run));
+	assert_true(m->digest == digest);
+	thaw_model_destroy(m);
+}
+
 /* Two networks under two prefixes: the plain one unless the other is asked for. */
 static void test_keys(void **state)
 {
@@ -110,15 +125,7 @@ static void test_keys(void **state)
 	expect_words(thaw_error_message(), "it has ema_model, model");
 	free_copies(&w);
 
-	/* A run that began with one of them finds it again. */
-	char *labels[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
-	expect(thaw_model_load_key(&m, path, "ema_model", 10, 8));
-	expect(thaw_model_set_classes(m, 10, labels, 8));
-	expect(thaw_model_save_origin(m, path, "ema_model", 8, scratch_file(f->folder, ".")));
-	thaw_model_destroy(m);
-	expect(thaw_model_load_origin(&m, scratch_file(f->folder, ".")));
-	assert_true(m->digest == average);
-	thaw_model_destroy(m);
+	expect_origin(f, path, "ema_model", average);
 
 	struct pth_writer pth = {0};
 	path = scratch_file(f->folder, "both.pth.tar");
