@@ -20,8 +20,8 @@ struct eval_data {
 struct eval_choice {
 	const char *model, *data, *split;
 	const char *exclude; /* list of images to leave out, besides those that the run left out; NULL: none */
-	double test_share; /* < 0: the run's, or the default of thaw train */
-	long long seed;    /* < 0: likewise */
+	double test_share;   /* < 0: the run's, or the default of thaw train */
+	long long seed;      /* < 0: likewise */
 	/* Members that are not given are those of the run. */
 	struct thaw_manifest_options manifest;
 	struct thaw_parts_options parts;

@@ -8,7 +8,7 @@
 
 /* A dataset format: one file in src/data and one line in dataset_formats.h. */
 struct dataset_format {
-	bool splits; /* finds the splits itself: any may be asked for */
+	bool splits;   /* finds the splits itself: any may be asked for */
 	bool excludes; /* `open` leaves out the images of options->exclude; else the caller removes them */
 	/* *is: the folder looks like this format; its files are not validated. THAW_RESOURCE without memory. */
 	thaw_status (*recognises)(bool *is, const char *path);

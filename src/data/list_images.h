@@ -13,8 +13,8 @@ struct list_request {
 	const struct thaw_share *share;  /* NULL: this rank lists all classes */
 };
 
-/* Lists the images of the classes. The result does not depend on `share`. Free *l also after a failure. THAW_DATA if a
+/* Lists the images of the classes. The result does not depend on q->share. Free *l also after a failure. THAW_DATA if a
  * class has no images. */
-thaw_status thaw_list_images(struct listed *l, const struct list_request *request);
+thaw_status thaw_list_images(struct listed *l, const struct list_request *q);
 
 #endif

@@ -91,7 +91,7 @@ struct origin {
 	const char *task;                                  /* NULL: one class per image */
 	json_t *mean, *deviation;                          /* of numbers; else NULL */
 	json_int_t seed, classes;
-	int fully_conv; /* as in struct thaw_model */
+	int fully_conv;  /* as in struct thaw_model */
 	const char *key; /* of the weights in a file that has several; NULL: any */
 };
 
@@ -185,12 +185,11 @@ static thaw_status load_origin(struct thaw_model **model, const char *path)
 				 path);
 	json_t *origin = NULL;
 	THAW_TRY(thaw_report_read(&origin, path, THAW_REPORT_LIMIT, "restore it from a copy"));
-	bool good =
-		thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
-		json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?s, s?o, s?o, s?i}", "model", &o.model, "seed", &o.seed,
-			    "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess, "variant",
-			    &o.variant, "task", &o.task, "mean", &o.mean, "deviation", &o.deviation, "fully_conv",
-			    &o.fully_conv) == 0;
+	bool good = thaw_report_check_seal(origin) != THAW_SEAL_BROKEN &&
+		    json_unpack(origin, "{s:s, s:I, s:I, s:s, s:s, s?s, s?s, s?o, s?o, s?i}", "model", &o.model, "seed",
+				&o.seed, "classes", &o.classes, "labels", &o.labels, "preprocess", &o.preprocess,
+				"variant", &o.variant, "task", &o.task, "mean", &o.mean, "deviation", &o.deviation,
+				"fully_conv", &o.fully_conv) == 0;
 	good &= o.fully_conv >= 0 && o.fully_conv <= THAW_MAX_SIDE;
 	o.key = json_string_value(json_object_get(origin, KEY));
 	thaw_status status = good && o.classes > 0 && o.classes <= INT_MAX

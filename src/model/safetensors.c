@@ -248,10 +248,10 @@ static thaw_status parse(struct thaw_weights *w, const unsigned char *bytes, siz
 	return parse_header(w, bytes + LENGTH_BYTES, length, data, size - LENGTH_BYTES - length, file);
 }
 
-thaw_status thaw_safetensors_header_size(size_t *size, const void *bytes, uint64_t content, const char *file)
+thaw_status thaw_safetensors_header_size(size_t *size, const void *bytes, uint64_t content, const char *name)
 {
 	size_t length = 0;
-	THAW_TRY(check_length(&length, bytes, min_size(content, THAW_SAFETENSORS_START), content, file));
+	THAW_TRY(check_length(&length, bytes, min_size(content, THAW_SAFETENSORS_START), content, name));
 	*size = LENGTH_BYTES + length;
 	return THAW_OK;
 }
