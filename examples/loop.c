@@ -74,7 +74,7 @@ static thaw_status open_loop(struct loop *l, const char *model, const char *data
 	flatten(l->model->graph, l->values);
 
 	const struct thaw_preprocess *preprocess = &l->model->preprocess;
-	const struct thaw_shape images = thaw_shape_of(BATCH, preprocess->size, preprocess->size, 3);
+	const struct thaw_shape images = thaw_shape_of(BATCH, preprocess->size.height, preprocess->size.width, 3);
 	const struct thaw_augment augment = thaw_augment_default();
 	const struct thaw_sharding shards = {l->length, THAW_ALLREDUCE_BUCKET, l->comm.size};
 	const struct thaw_allreduce_update use = {.context = l, .update = update, .values = l->values};
@@ -107,7 +107,7 @@ static thaw_status read_batch(struct loop *l, int lane, int64_t step, struct tha
 static void run_lane(struct loop *l, const struct thaw_batch *batch, float *vector)
 {
 	const struct thaw_graph *g = l->model->graph;
-	const size_t image = (size_t)l->model->preprocess.size * (size_t)l->model->preprocess.size * 3;
+	const size_t image = (size_t)l->model->preprocess.size.height * (size_t)l->model->preprocess.size.width * 3;
 	double loss;
 	int64_t correct;
 	if (batch->count == 0) { /* damaged images are skipped */
