@@ -39,13 +39,15 @@ static thaw_status find_shape(struct heatmaps *h, const struct thaw_graph *graph
 	return status;
 }
 
-thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_executor *executor)
+thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_size size,
+			  struct thaw_executor *executor)
 {
 	if (!h->directory)
 		return THAW_OK;
 	if (!thaw_graph_find_grid(graph, &h->grid))
 		return thaw_fail(THAW_SOFTWARE, "no grid of class scores: --heatmap: report this");
 	thaw_executor_on_value(executor, keep_grid, h);
+	THAW_TRY(heatmaps_resize(h, graph, size));
 	return thaw_make_directory(h->directory);
 }
 

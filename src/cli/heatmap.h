@@ -22,8 +22,10 @@ struct heatmaps {
 /* Gives the model a grid of class scores. THAW_CONFIG if it can have none. Call before its graph is lowered. */
 thaw_status heatmaps_prepare(struct heatmaps *h, struct thaw_model *model);
 
-/* Makes the executor of `graph`, the model's lowered graph, keep the grid, and makes the folder. */
-thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_executor *executor);
+/* Makes the executor of `graph`, the model's lowered graph, keep the grid, and makes the folder. size: of the first
+ * images. Fails as heatmaps_resize does. */
+thaw_status heatmaps_open(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_size size,
+			  struct thaw_executor *executor);
 /* Before the executor runs on an image of another size. THAW_CONFIG if its grid has one position only. */
 thaw_status heatmaps_resize(struct heatmaps *h, const struct thaw_graph *graph, struct thaw_size size);
 void heatmaps_close(struct heatmaps *h);

@@ -94,7 +94,7 @@ static thaw_status open_predictor(struct predictor *p, const struct session *ses
 	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
 	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
-	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, p->executor));
+	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, size, p->executor));
 	THAW_TRY(prediction_open(&p->prediction, p->model));
 	network_log(session, p->model, &network);
 	thaw_executor_on_node(p->executor, stop_requested, NULL);

@@ -1,15 +1,19 @@
 /* Lists the images of class folders, alone or together with other ranks. */
 #include "src/data/list_images.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/wrong_folder.h"
+#include "thaw/digest.h"
 #include "thaw/memory.h"
 
-#define TEXT_SIZE 512 /* bytes of a list of skipped files in a message */
+#define TEXT_SIZE     512 /* bytes of a list of skipped files in a message */
+#define IDENTITY_SIZE 17  /* bytes of a digest in hex digits */
 
 static bool is_annotation(const char *name)
 {
@@ -76,23 +80,53 @@ static thaw_status list_classes(struct listed *l, const struct list_request *q, 
 	return status;
 }
 
-/* Exchanges `mine`, this rank's classes, with the other ranks: *whole has all classes. */
-static thaw_status exchange_lists(struct listed *whole, const struct list_request *q, const struct listed *mine)
+/* Digest of inodes and times of the class folders: those of one file system are the same on all nodes, those of copies
+ * on the nodes' own disks are not. */
+static uint64_t identity(const struct list_request *q)
+{
+	uint64_t digest = 0;
+	for (int64_t c = 0; c < q->classes->count; c++) {
+		struct stat s = {0};
+		char *path = thaw_path_join(q->path, q->classes->name[c]);
+		if (path && stat(path, &s) == 0) {
+			const int64_t folder[] = {(int64_t)s.st_ino, s.st_mtim.tv_sec, s.st_mtim.tv_nsec};
+			digest = thaw_digest(folder, sizeof(folder), digest);
+		}
+		thaw_free(path);
+	}
+	return digest;
+}
+
+/* The message of a rank: its identity, then its list. */
+static thaw_status write_message(struct packed_names *message, const struct list_request *q, const struct listed *mine)
+{
+	char digest[IDENTITY_SIZE];
+	snprintf(digest, sizeof(digest), "%016llx", (unsigned long long)identity(q));
+	THAW_TRY(thaw_packed_names_add(message, digest));
+	return thaw_listed_write(mine, message);
+}
+
+/* Exchanges `mine`, this rank's classes, with the other ranks: *whole has all classes. *same: all ranks see the same
+ * folders. */
+static thaw_status exchange_lists(struct listed *whole, const struct list_request *q, const struct listed *mine,
+				  bool *same)
 {
 	const struct thaw_share *share = q->share;
 	struct packed_names message = {0};
 	char *all = NULL;
 	size_t *end = thaw_alloc((size_t)share->parts, sizeof(*end));
-	thaw_status status = end ? thaw_listed_write(mine, &message) : THAW_RESOURCE;
+	thaw_status status = end ? write_message(&message, q, mine) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = share->exchange(share, message.text, message.bytes, &all, end);
 	if (status == THAW_OK)
 		status = thaw_listed_create(whole, q->classes->count, q->path, q->all_classes);
 	for (int p = 0; status == THAW_OK && p < share->parts; p++) {
-		size_t from = p > 0 ? end[p - 1] : 0;
-		status = thaw_listed_read(whole, q->classes->count, all + from, end[p] - from);
+		size_t from = p > 0 ? end[p - 1] : 0, list = from + IDENTITY_SIZE;
+		*same = *same && memcmp(all, all + from, IDENTITY_SIZE) == 0;
+		if (*same)
+			status = thaw_listed_read(whole, q->classes->count, all + list, end[p] - list);
 	}
-	if (status == THAW_OK && whole->classes != q->classes->count)
+	if (status == THAW_OK && *same && whole->classes != q->classes->count)
 		status = thaw_fail(THAW_CONFIG,
 				   "ranks list different class folders: %s: give every rank the same --data", q->path);
 	thaw_packed_names_free(&message);
@@ -101,18 +135,20 @@ static thaw_status exchange_lists(struct listed *whole, const struct list_reques
 	return status;
 }
 
-/* Each rank lists a part of the classes. Which linked folders are new depends on the classes before, so with such links
- * every rank lists all. */
+/* Each rank lists a part of the classes. Every rank lists all of them if the folders are not the same on all ranks,
+ * whose images are compared later, and if there are links to folders: which of these are new depends on the classes
+ * before. */
 static thaw_status list_together(struct listed *l, const struct list_request *q)
 {
 	const struct thaw_share *share = q->share;
 	int64_t classes = q->classes->count, part = share->part, parts = share->parts;
 	struct listed mine = {0};
+	bool same = true;
 	thaw_status status = list_classes(&mine, q, classes * part / parts, classes * (part + 1) / parts);
 	if (status == THAW_OK)
-		status = exchange_lists(l, q, &mine);
+		status = exchange_lists(l, q, &mine, &same);
 	thaw_listed_free(&mine);
-	if (status != THAW_OK || !l->linked)
+	if (status != THAW_OK || (same && !l->linked))
 		return status;
 	thaw_listed_free(l);
 	return list_classes(l, q, 0, classes);
