@@ -15,19 +15,20 @@ enum state {
 struct together {
 	struct thaw_comm *comm;
 	const char *path;
-	bool met;
+	bool failed; /* all ranks know that one has failed */
 };
 
-/* Every rank comes here once, wherever its opening has ended. All go on, or all fail. */
+/* Every rank comes here before each exchange and at its end, or when it fails. All go on, or all fail. */
 static thaw_status meet(struct together *t, enum state state, thaw_status status)
 {
 	int64_t most[] = {state, -(int64_t)state};
-	t->met = true;
 	THAW_TRY(t->comm->max(t->comm, most, 2));
 	if (most[0] != STATE_FAILED && most[0] != -most[1])
 		status = thaw_fail(THAW_CONFIG, "ranks find different kinds of datasets: %s: give every rank the same",
 				   t->path);
-	return thaw_comm_agree(t->comm, status);
+	status = thaw_comm_agree(t->comm, status);
+	t->failed = status != THAW_OK;
+	return status;
 }
 
 /* Sets end[parts], and the text of all parts. */
@@ -75,9 +76,8 @@ thaw_status thaw_dataset_open_together(struct thaw_comm *comm, struct thaw_datas
 	if (comm->size > 1)
 		all.share = &share;
 	thaw_status status = thaw_dataset_open(&opened, path, split, &all);
-	if (!t.met)
+	if (!t.failed)
 		status = meet(&t, status == THAW_OK ? STATE_OPENED : STATE_FAILED, status);
-	status = thaw_comm_agree(comm, status);
 	if (status == THAW_OK)
 		*d = opened;
 	else
