@@ -32,6 +32,7 @@ enum thaw_issue {
 	/* Those of the set, which --fail-on can name too. */
 	THAW_ISSUE_LEAK = THAW_ISSUES, /* duplicates in training and held-out images */
 	THAW_ISSUE_CONFLICT,           /* duplicates of different classes */
+	THAW_ISSUE_GROUPS,             /* groups with images in two splits */
 	THAW_ISSUE_CLASSES,            /* classes that a split lacks */
 	THAW_ISSUE_IMBALANCE,
 	THAW_ALL_ISSUES

@@ -40,6 +40,8 @@ const struct thaw_issue_words thaw_issue_words[THAW_ALL_ISSUES] = {
 			     "Take the training copies out: accuracy on images that were trained on means nothing."},
 	[THAW_ISSUE_CONFLICT] = {"conflict", "duplicates of different classes",
 				 "Look at them: one of the two labels is wrong."},
+	[THAW_ISSUE_GROUPS] = {"groups", "groups, such as patients, that have images in two splits",
+			       "Move each group into one split: accuracy on known groups says little of new ones."},
 	[THAW_ISSUE_CLASSES] = {"classes", "classes that are not in all splits",
 				"Add or remove the folders: thaw train refuses splits with different classes."},
 	[THAW_ISSUE_IMBALANCE] = {"imbalance", "classes with far fewer training images than the largest",

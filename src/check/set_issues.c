@@ -1,6 +1,7 @@
 /* Issues of the whole set. */
 #include "src/check/report.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
@@ -42,6 +43,48 @@ static json_t *copies_json(const struct thaw_check_report *r, enum thaw_issue is
 	json_object_set_new(o, "exact", json_integer(exact));
 	json_object_set_new(o, "near", json_integer(near));
 	return o;
+}
+
+struct member {
+	uint64_t group;
+	int part;
+};
+
+static int by_group_and_part(const void *a, const void *b)
+{
+	const struct member *x = a, *y = b;
+	if (x->group != y->group)
+		return x->group < y->group ? -1 : 1;
+	return x->part - y->part;
+}
+
+/* The group and the part of each image that has a group. Returns their number. */
+static int64_t list_members(const struct thaw_pool *p, struct member *member)
+{
+	int64_t n = 0;
+	for (int s = 0; s < THAW_POOL_SPLITS; s++)
+		for (int64_t i = 0; p->part[s].groups && i < p->part[s].count; i++)
+			if (p->part[s].groups[i] != 0)
+				member[n++] = (struct member){p->part[s].groups[i], s};
+	return n;
+}
+
+/* Groups with images in more than one split; NULL without memory. */
+static json_t *groups_json(const struct thaw_check_report *r)
+{
+	struct member *member = thaw_alloc((size_t)r->pool->all.count, sizeof(*member));
+	if (!member)
+		return NULL;
+	int64_t n = list_members(r->pool, member), groups = 0, shared = 0;
+	qsort(member, (size_t)n, sizeof(*member), by_group_and_part);
+	for (int64_t i = 0, end; i < n; i = end) {
+		for (end = i; end < n && member[end].group == member[i].group;)
+			end++;
+		groups++;
+		shared += member[end - 1].part != member[i].part;
+	}
+	thaw_free(member);
+	return issue_json(THAW_ISSUE_GROUPS, shared, groups > 0 ? 1.0 - (double)shared / (double)groups : 1.0);
 }
 
 /* Classes that one split has and another one lacks. A random split has the same classes by definition. */
@@ -100,6 +143,7 @@ json_t *thaw_set_issues_json(const struct thaw_check_report *r)
 	const bool single = r->pool->all.task == THAW_TASK_CLASS || r->pool->all.task == THAW_TASK_GRADE;
 	json_t *issues = json_array();
 	json_array_append_new(issues, copies_json(r, THAW_ISSUE_LEAK, across_splits));
+	json_array_append_new(issues, groups_json(r));
 	if (single) {
 		json_array_append_new(issues, copies_json(r, THAW_ISSUE_CONFLICT, thaw_labels_differ));
 		json_array_append_new(issues, classes_json(r));

@@ -81,6 +81,18 @@ check "a list that cannot be written" fails_once 74 "missing/list"
 run "$thaw" check
 check "without a dataset" fails 64 "an argument is missing: D"
 
+# ---- Groups ----------------------------------------------------------------------------------------------------------
+
+{
+	echo path,label,split,patient
+	printf '%s\n' d/train/a/1.jpg,a,train,p1 d/train/a/2.jpg,a,train,p2 d/train/b/turned.jpg,b,train,p3 \
+		d/train/b/inks.jpg,b,train,p1 d/test/a/1.png,a,test,p2 d/train/only/x.jpg,b,test,p4
+} >groups.csv
+run "$thaw" check groups.csv --json
+check "groups with images in two splits are counted" counts groups=1
+run "$thaw" check groups.csv --fail-on groups
+check "... and can fail a script" eval '[ "$code" -eq 65 ]'
+
 # ---- --exclude -------------------------------------------------------------------------------------------------------
 
 run "$thaw" check d --exclude list --json
