@@ -34,6 +34,45 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	s->parent->name(s->parent, s->samples[i], text, size);
 }
 
+static thaw_status read_file(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size)
+{
+	const struct subset *s = d->context;
+	return s->parent->read_file(s->parent, s->samples[i], bytes, size);
+}
+
+static uint64_t name_digest(const struct thaw_dataset *d, int64_t i)
+{
+	const struct subset *s = d->context;
+	return s->parent->name_digest(s->parent, s->samples[i]);
+}
+
+/* The files of an owned parent. */
+static int64_t count_files(const struct thaw_dataset *d)
+{
+	const struct subset *s = d->context;
+	return s->owned.parts->count(&s->owned);
+}
+
+static int64_t file_of_sample(const struct thaw_dataset *d, int64_t i)
+{
+	const struct subset *s = d->context;
+	return s->owned.parts->of_sample(&s->owned, s->samples[i]);
+}
+
+static const char *file_path(const struct thaw_dataset *d, int64_t file)
+{
+	const struct subset *s = d->context;
+	return s->owned.parts->path(&s->owned, file);
+}
+
+static thaw_status replace_file(struct thaw_dataset *d, int64_t file, const char *path)
+{
+	struct subset *s = d->context;
+	return s->owned.parts->replace(&s->owned, file, path);
+}
+
+static const struct thaw_dataset_parts parts_of_owned = {count_files, file_of_sample, file_path, replace_file};
+
 static void close_subset(struct thaw_dataset *d)
 {
 	struct subset *s = d->context;
@@ -85,6 +124,8 @@ thaw_status thaw_dataset_subset(struct thaw_dataset *d, const struct thaw_datase
 				    .read = read_sample,
 				    .fingerprint = fingerprint_sample,
 				    .name = name_sample,
+				    .read_file = parent->read_file ? read_file : NULL,
+				    .name_digest = parent->name_digest ? name_digest : NULL,
 				    .close = close_subset};
 	struct subset *s = thaw_alloc(1, sizeof(*s) + (size_t)count * sizeof(*s->samples));
 	part.context = s;
@@ -121,6 +162,8 @@ thaw_status thaw_dataset_reduce(struct thaw_dataset *d, const int64_t *samples, 
 	d->found = NULL;
 	s->owned = *d;
 	s->parent = &s->owned;
+	if (d->parts)
+		part.parts = &parts_of_owned;
 	*d = part;
 	return THAW_OK;
 }

@@ -60,6 +60,10 @@ check "... and staged shards of lanes" same_bytes from-folder/model.safetensors 
 check "staging is said" err_has "stage: local: 12 shards copied"
 run "$thaw" eval --model staged --data lanes --stage local
 check "a later start uses the copies" exits 0 "stage: local: 0 shards copied (0.0 MB), 4 there"
+run "$thaw" "${train[@]}" --data p1 --folds 3 --fold 2 --out folds
+run "$thaw" "${train[@]}" --data p1 --folds 3 --fold 2 --stage fold-copies --out staged-folds
+check "folds are made of staged shards, too" same_bytes folds/model.safetensors staged-folds/model.safetensors
+check "... from copies" err_has "stage: fold-copies: "
 run "$thaw" eval --model staged --data lanes --stage local --stage-limit lots
 check "a limit that is not a size is refused" fails_once 64 "--stage-limit lots"
 run mpirun -np 2 "$thaw" "${train[@]}" --data p1 --out killed --time-limit 0:00:01
