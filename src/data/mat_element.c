@@ -1,3 +1,5 @@
+/* A MAT-file of version 5 is a header of 128 bytes and elements: a tag of type and size, then data, padded to 8 bytes.
+ * A matrix is an element of elements: flags, dimensions, name, numbers. Matlab compresses each matrix with zlib. */
 #include "src/data/mat_element.h"
 
 #include <string.h>
@@ -10,6 +12,7 @@
 #define INFLATED_LIMIT ((size_t)64 << 20) /* bytes */
 #define HEADER         128
 #define TAG            8
+#define FLAG_COMPLEX   0x08
 
 thaw_status thaw_mat_damaged(const char *path)
 {
@@ -25,6 +28,8 @@ static uint32_t word(const uint8_t *p)
 thaw_status thaw_mat_begin(struct mat_cursor *c, const void *bytes, size_t size, const char *path)
 {
 	const uint8_t *b = bytes;
+	if (size >= 8 && memcmp(b, "\x89HDF\r\n\x1a\n", 8) == 0)
+		return thaw_fail(THAW_DATA, "a MAT-file of version 7.3 (HDF5): %s: save it with -v7", path);
 	if (size < HEADER || memcmp(b + HEADER - 2, "IM", 2) != 0 || b[HEADER - 3] != 1)
 		return thaw_fail(THAW_DATA, "not a MAT-file of version 5: %s: download it again", path);
 	*c = (struct mat_cursor){b + HEADER, size - HEADER, path};
@@ -91,5 +96,6 @@ thaw_status thaw_mat_matrix(struct mat_matrix *m, const struct mat_element *e, c
 	if (flags.type != MAT_UINT32 || flags.size != 8 || m->name.type != MAT_INT8 || m->count < 0)
 		return thaw_mat_damaged(path);
 	m->class = flags.data[0];
+	m->complex = flags.data[1] & FLAG_COMPLEX;
 	return THAW_OK;
 }

@@ -2,6 +2,7 @@
 #ifndef THAW_SRC_DATA_MAT_ELEMENT_H
 #define THAW_SRC_DATA_MAT_ELEMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ enum mat_type {
 	MAT_UINT16 = 4,
 	MAT_INT32 = 5,
 	MAT_UINT32 = 6,
+	MAT_SINGLE = 7,
 	MAT_DOUBLE = 9,
 	MAT_INT64 = 12,
 	MAT_UINT64 = 13,
@@ -38,6 +40,7 @@ struct mat_element {
 /* A matrix is an element of elements: flags, dimensions and name are the first. */
 struct mat_matrix {
 	int class; /* of its values */
+	bool complex;
 	int64_t count;
 	struct mat_element name;
 	struct mat_cursor rest; /* its values */
