@@ -23,19 +23,20 @@
 /* Where libarchive writes to. */
 struct output {
 	struct thaw_sink *sink;
-	thaw_status status; /* of the first failure */
+	thaw_status status; /* of the first failure, after which nothing more is written */
 	int64_t bytes;
 };
 
+/* libarchive is not told of failures: it does not free all its memory after one. */
 static la_ssize_t write_bytes(struct archive *a, void *context, const void *bytes, size_t size)
 {
 	struct output *o = context;
+	(void)a;
+	if (o->status != THAW_OK)
+		return (la_ssize_t)size;
 	o->status = o->sink->write(o->sink, bytes, size);
-	if (o->status != THAW_OK) {
-		archive_set_error(a, EIO, "not written");
-		return -1;
-	}
-	o->bytes += (int64_t)size;
+	if (o->status == THAW_OK)
+		o->bytes += (int64_t)size;
 	return (la_ssize_t)size;
 }
 
@@ -61,7 +62,7 @@ static thaw_status add_member(struct archive *a, const struct output *o, const c
 	archive_entry_set_mtime(e, 0, 0);
 	bool good = archive_write_header(a, e) == ARCHIVE_OK && archive_write_data(a, bytes, size) == (la_ssize_t)size;
 	archive_entry_free(e);
-	return good ? THAW_OK : fail_archive(a, o);
+	return good && o->status == THAW_OK ? THAW_OK : fail_archive(a, o);
 }
 
 static thaw_status add_sample(struct archive *a, const struct output *o, const struct thaw_dataset *d, int64_t i)
@@ -104,10 +105,10 @@ static thaw_status write_members(const struct thaw_pack *pack, const struct pack
 		if (status == THAW_OK)
 			status = add_sample(a, o, &pack->splits[s->split], thaw_pack_sample(pack, s, k));
 	}
-	if (status == THAW_OK && archive_write_close(a) != ARCHIVE_OK)
+	if (status == THAW_OK && (archive_write_close(a) != ARCHIVE_OK || o->status != THAW_OK))
 		status = fail_archive(a, o);
-	if (a && status != THAW_OK)
-		archive_write_fail(a); /* writes nothing more */
+	if (status != THAW_OK)
+		o->status = status;
 	archive_write_free(a);
 	return status;
 }

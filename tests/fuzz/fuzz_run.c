@@ -39,6 +39,7 @@ static void read_steps(void)
 	}
 	if (thaw_run_record_read(&record, fuzz_folder()) != THAW_OK)
 		fuzz_expect_message();
+	thaw_run_record_close(&record);
 }
 
 static void read_origin(void)
