@@ -168,6 +168,12 @@ const char *thaw_dataset_place(const char *data, const struct thaw_manifest_opti
  * success the caller closes *d with thaw_dataset_close. */
 thaw_status thaw_dataset_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
 			      const struct thaw_dataset_options *options);
+/* Opens all splits that exist: d[0] training images, d[1] validation images, or the only held-out ones, d[2] test
+ * images beside validation images. d is zeroed; splits that do not exist stay so. Fails like the training if there are
+ * no training images, unless there are others. The caller closes all of them, also after a failure. */
+enum { THAW_OPEN_SPLITS = 3 };
+thaw_status thaw_dataset_open_splits(struct thaw_dataset d[THAW_OPEN_SPLITS], const char *path,
+				     const struct thaw_dataset_options *options);
 void thaw_dataset_close(struct thaw_dataset *d); /* zeroed is fine */
 
 /* Opens a dataset of samples[count] of `parent`, in this order, with the same classes. `samples` is copied; `parent`

@@ -8,29 +8,15 @@
 #include "thaw/found.h"
 #include "thaw/memory.h"
 
-/* Opens what exists. Fails like the training if there are no training images, unless there are others. */
+/* Test images are the last part. */
 static thaw_status open_parts(struct thaw_dataset d[THAW_POOL_SPLITS], const char *path,
 			      const struct thaw_dataset_options *options)
 {
-	thaw_status train = thaw_dataset_open(&d[0], path, THAW_SPLIT_TRAIN, options);
-	char *why = train == THAW_OK ? NULL : thaw_strdup(thaw_error_message());
-	thaw_status val = thaw_dataset_open(&d[1], path, THAW_SPLIT_VAL, options);
-	thaw_status test = val;
-	if (val == THAW_OK && d[1].found->split == THAW_SPLIT_VAL)
-		test = thaw_dataset_open(&d[2], path, THAW_SPLIT_TEST, options);
-	if (test == THAW_OK && d[2].found && d[2].found->split != THAW_SPLIT_TEST)
-		thaw_dataset_close(&d[2]); /* the validation images again */
-	if (val == THAW_OK && d[1].found->split == THAW_SPLIT_TEST) {
+	thaw_status status = thaw_dataset_open_splits(d, path, options);
+	if (status == THAW_OK && d[1].found && d[1].found->split == THAW_SPLIT_TEST) {
 		d[2] = d[1];
 		d[1] = (struct thaw_dataset){0};
 	}
-	thaw_status status = train == THAW_IO && val == THAW_OK ? THAW_OK : train;
-	bool folders = train == THAW_OK && !d[0].found->held_out; /* of which none may be unreadable */
-	if (status == THAW_OK && folders && (val != THAW_OK || test != THAW_OK))
-		status = val != THAW_OK ? val : test;
-	else if (status != THAW_OK)
-		thaw_fail(status, "%s", why ? why : "out of memory");
-	thaw_free(why);
 	return status;
 }
 

@@ -11,32 +11,7 @@
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
-enum { SPLITS = 3, LARGEST_NAME = 40 /* columns */ };
-
-/* Opens what exists; datasets without samples stay zeroed. Fails like the training if there are no training images,
- * unless there are others. */
-static thaw_status open_splits(struct thaw_dataset d[SPLITS], const char *path,
-			       const struct thaw_dataset_options *options)
-{
-	thaw_status train = thaw_dataset_open(&d[0], path, THAW_SPLIT_TRAIN, options);
-	char *why = train == THAW_OK ? NULL : thaw_strdup(thaw_error_message());
-	thaw_status val = thaw_dataset_open(&d[1], path, THAW_SPLIT_VAL, options);
-	thaw_status test = THAW_IO;
-	if (val == THAW_OK && d[1].found->split == THAW_SPLIT_VAL)
-		test = thaw_dataset_open(&d[2], path, THAW_SPLIT_TEST, options);
-	bool folders = train == THAW_OK && !d[0].found->held_out &&
-		       !d[0].found->manifest; /* of which none may be without images */
-	if (folders && (val != THAW_OK || (d[1].found->split == THAW_SPLIT_VAL && test != THAW_OK)))
-		return val != THAW_OK ? val : test;
-	if (test == THAW_OK && d[2].found->split != THAW_SPLIT_TEST)
-		thaw_dataset_close(&d[2]);
-	/* Without train/ the folder can be evaluated on; with training images that are refused it cannot be used. */
-	thaw_status status = train == THAW_IO && val == THAW_OK ? THAW_OK : train;
-	if (status != THAW_OK)
-		thaw_fail(status, "%s", why ? why : "out of memory");
-	thaw_free(why);
-	return status;
-}
+enum { SPLITS = THAW_OPEN_SPLITS, LARGEST_NAME = 40 /* columns */ };
 
 /* Samples of each class; of LABELS those that have the label, of VALUE those whose number is known. */
 static void count_samples(json_int_t *size, const struct thaw_dataset *d)
@@ -98,7 +73,7 @@ thaw_status inspect_data(const char *path, const struct thaw_dataset_options *op
 	const struct thaw_dataset *parts[SPLITS] = {&d[0], &d[1], &d[2]};
 	json_t *o = NULL;
 	const char *place = thaw_dataset_place(path, &options->manifest);
-	thaw_status status = open_splits(d, path, options);
+	thaw_status status = thaw_dataset_open_splits(d, path, options);
 	if (status == THAW_OK)
 		status =
 			give_result(&o, json_pack("{s:s, s:o, s:o}", "kind", "dataset", "found",

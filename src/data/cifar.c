@@ -14,15 +14,13 @@
 #include "src/base/open_file.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
+#include "src/data/cifar_image.h"
 #include "src/data/found.h"
-#include "src/data/image.h"
 #include "thaw/memory.h"
 
 enum {
-	SIDE = 32,
-	PLANE = SIDE * SIDE,
 	MAX_FILES = 5,
-	MAX_RECORD = 3 * PLANE + 2,
+	MAX_RECORD = CIFAR_PIXELS + 2,
 	BLOCK_RECORDS = 256 /* per read while collecting the labels */
 };
 
@@ -84,7 +82,7 @@ static thaw_status recognises_cifar(bool *is, const char *folder)
 
 static size_t record_size(const struct cifar *c)
 {
-	return (size_t)c->variant->label_bytes + 3 * PLANE;
+	return (size_t)c->variant->label_bytes + CIFAR_PIXELS;
 }
 
 /* Reads exactly `size` bytes; fails if the file was truncated after it was opened. */
@@ -155,21 +153,11 @@ static thaw_status read_labels(const struct cifar *c, int32_t *labels, int class
 	return THAW_OK;
 }
 
-/* Returns the index of the file with this record; *within becomes the record's index in that file. */
-static int file_of(const struct cifar *c, int64_t record, int64_t *within)
-{
-	int f = 0;
-	while (record >= c->first[f + 1])
-		f++;
-	*within = record - c->first[f];
-	return f;
-}
-
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct cifar *c = d->context;
 	int64_t within;
-	int f = file_of(c, c->records[i], &within);
+	int f = thaw_cifar_file_of(c->first, c->records[i], &within);
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
@@ -179,7 +167,7 @@ static thaw_status read_record(const struct thaw_dataset *d, int64_t i, uint8_t 
 	const struct cifar *c = d->context;
 	char name[64];
 	int64_t within;
-	int f = file_of(c, c->records[i], &within);
+	int f = thaw_cifar_file_of(c->first, c->records[i], &within);
 	name_sample(d, i, name, sizeof(name));
 	return read_at(c->fd[f], record, record_size(c), within * (int64_t)record_size(c), name);
 }
@@ -198,13 +186,7 @@ static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct t
 	const struct cifar *c = d->context;
 	uint8_t record[MAX_RECORD];
 	THAW_TRY(read_record(d, i, record));
-	struct thaw_image image;
-	THAW_TRY(thaw_image_allocate(&image, SIDE, SIDE, "CIFAR image"));
-	const uint8_t *planes = record + c->variant->label_bytes;
-	for (int p = 0; p < PLANE; p++)
-		for (int channel = 0; channel < 3; channel++)
-			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
-	*encoded = thaw_encoded_image_from_pixels(image);
+	THAW_TRY(thaw_cifar_image(encoded, record + c->variant->label_bytes));
 	encoded->fingerprint = thaw_fingerprint_of(record, record_size(c), 0);
 	return THAW_OK;
 }

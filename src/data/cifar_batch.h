@@ -2,10 +2,9 @@
 #ifndef THAW_SRC_DATA_CIFAR_BATCH_H
 #define THAW_SRC_DATA_CIFAR_BATCH_H
 
+#include "src/data/cifar_image.h"
 #include "src/data/names.h"
 
-#define CIFAR_SIDE   32
-#define CIFAR_PIXELS (3 * CIFAR_SIDE * CIFAR_SIDE) /* bytes of an image, plane by plane */
 
 /* The images of one file: `count` times CIFAR_PIXELS bytes, at `offset` of the open file, or in memory if the file has
  * them in another form. */

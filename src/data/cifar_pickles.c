@@ -8,11 +8,9 @@
 #include "src/data/cifar_batch.h"
 #include "src/data/dataset.h"
 #include "src/data/found.h"
-#include "src/data/image.h"
 #include "thaw/memory.h"
 
 #define MAX_FILES 5
-#define PLANE     (CIFAR_SIDE * CIFAR_SIDE)
 
 /* CIFAR-10 or CIFAR-100. */
 struct variant {
@@ -76,20 +74,11 @@ static thaw_status recognises(bool *is, const char *folder)
 	return THAW_OK;
 }
 
-static int file_of(const struct cifar *c, int64_t image, int64_t *within)
-{
-	int f = 0;
-	while (image >= c->first[f + 1])
-		f++;
-	*within = image - c->first[f];
-	return f;
-}
-
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
 {
 	const struct cifar *c = d->context;
 	int64_t within;
-	int f = file_of(c, c->images[i], &within);
+	int f = thaw_cifar_file_of(c->first, c->images[i], &within);
 	snprintf(text, size, "%s[%lld]", c->variant->files[c->split][f], (long long)within);
 }
 
@@ -98,7 +87,7 @@ static thaw_status read_pixels(const struct thaw_dataset *d, int64_t i, uint8_t 
 	const struct cifar *c = d->context;
 	char name[64];
 	int64_t within;
-	int f = file_of(c, c->images[i], &within);
+	int f = thaw_cifar_file_of(c->first, c->images[i], &within);
 	name_sample(d, i, name, sizeof(name));
 	return thaw_cifar_batch_read(&c->batch[f], within, pixels, name);
 }
@@ -115,13 +104,8 @@ static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, b
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
 	uint8_t planes[CIFAR_PIXELS];
-	struct thaw_image image;
 	THAW_TRY(read_pixels(d, i, planes));
-	THAW_TRY(thaw_image_allocate(&image, CIFAR_SIDE, CIFAR_SIDE, "CIFAR image"));
-	for (int p = 0; p < PLANE; p++)
-		for (int channel = 0; channel < 3; channel++)
-			image.pixels[3 * p + channel] = planes[channel * PLANE + p];
-	*encoded = thaw_encoded_image_from_pixels(image);
+	THAW_TRY(thaw_cifar_image(encoded, planes));
 	encoded->fingerprint = thaw_fingerprint_of(planes, CIFAR_PIXELS, 0);
 	return THAW_OK;
 }

@@ -9,6 +9,7 @@
 #include "src/base/try.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 
 #define FILE_NAME "pack.json"
 #define FORMAT_ID "thaw pack 1"
@@ -46,21 +47,14 @@ thaw_status thaw_pack_record_read(struct pack_record *record, const char *folder
 
 thaw_status thaw_pack_record_write(const struct pack_record *record, const char *folder)
 {
-	struct thaw_file_writer *f;
+	char plan[17];
+	snprintf(plan, sizeof(plan), "%016" PRIx64, record->plan);
+	json_t *o = json_pack("{s:s, s:s, s:b}", "format", FORMAT_ID, "plan", plan, "complete", record->complete);
 	char *path = thaw_path_join(folder, FILE_NAME);
-	char *text = thaw_format("{\"format\": \"" FORMAT_ID "\", \"plan\": \"%016" PRIx64 "\", \"complete\": %s}\n",
-				 record->plan, record->complete ? "true" : "false");
-	thaw_status status = path && text ? thaw_file_writer_open(&f, path) : THAW_RESOURCE;
-	if (status == THAW_OK) {
-		struct thaw_sink *sink = thaw_file_writer_sink(f);
-		status = sink->write(sink, text, strlen(text));
-		if (status == THAW_OK)
-			status = thaw_file_writer_commit(f);
-		else
-			thaw_file_writer_discard(f);
-	}
+	thaw_status status =
+		o && path ? thaw_report_file(path, o) : thaw_fail(THAW_RESOURCE, "out of memory: %s", folder);
 	thaw_free(path);
-	thaw_free(text);
+	json_decref(o);
 	return status;
 }
 

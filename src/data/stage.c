@@ -26,6 +26,7 @@
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
+#include "thaw/report.h"
 
 #define CHUNK       ((size_t)1 << 20) /* bytes per read */
 #define RECORD_END  ".stage"
@@ -92,26 +93,16 @@ static bool read_record(struct record *r, const char *path)
 
 static thaw_status write_record(const struct record *r, const char *path)
 {
-	struct thaw_file_writer *f;
 	char digest[17];
 	snprintf(digest, sizeof(digest), "%016" PRIx64, r->digest);
 	json_t *o = json_pack("{s:s, s:I, s:I, s:s}", "source", r->source, "size", (json_int_t)r->size, "modified",
 			      (json_int_t)r->modified, "digest", digest);
-	char *text = o ? json_dumps(o, JSON_INDENT(2)) : NULL, *file = thaw_format("%s" RECORD_END, path);
-	json_decref(o);
-	thaw_status status = text && file
-				     ? thaw_file_writer_open(&f, file)
-				     : thaw_fail(THAW_DATA, "cannot name the copy: %s: its name is not UTF-8", path);
-	if (status == THAW_OK) {
-		struct thaw_sink *sink = thaw_file_writer_sink(f);
-		status = sink->write(sink, text, strlen(text));
-		if (status == THAW_OK)
-			status = thaw_file_writer_commit(f);
-		else
-			thaw_file_writer_discard(f);
-	}
-	free(text);
+	if (!o)
+		return thaw_fail(THAW_DATA, "cannot name the copy: %s: its name is not UTF-8", path);
+	char *file = thaw_format("%s" RECORD_END, path);
+	thaw_status status = file ? thaw_report_file(file, o) : THAW_RESOURCE;
 	thaw_free(file);
+	json_decref(o);
 	return status;
 }
 

@@ -1,12 +1,7 @@
 /* Fuzzes the readers of academic sets by their own files: the input is two files and one of class names (fuzz_split),
  * as CIFAR-100's pickles, as Oxford Flowers-102 and as the Oxford-IIIT Pet dataset. */
-#include "tests/fuzz/fuzz.h"
-#include "thaw/dataset.h"
-#include "thaw/digest.h"
+#include "tests/fuzz/fuzz_samples.h"
 #include "thaw/file.h"
-#include "thaw/image.h"
-
-#define MAX_SAMPLES 64
 
 static const struct {
 	int count;
@@ -16,27 +11,6 @@ static const struct {
 	{3, {"imagelabels.mat", "setid.mat", "cat_to_name.json"}},
 	{2, {"annotations/trainval.txt", "annotations/test.txt"}},
 };
-
-static void read_samples(const struct thaw_dataset *d)
-{
-	char name[256];
-	volatile uint64_t digest = thaw_dataset_digest(d);
-	for (int64_t i = 0; i < d->count && i < MAX_SAMPLES; i++) {
-		struct thaw_encoded_image encoded;
-		d->name(d, i, name, sizeof(name));
-		if (d->labels[i] < 0 || d->labels[i] >= d->classes)
-			abort();
-		if (d->read(d, i, &encoded) != THAW_OK) {
-			fuzz_expect_message();
-			continue;
-		}
-		if (encoded.image.pixels)
-			digest ^= thaw_digest(encoded.image.pixels, (size_t)encoded.width * (size_t)encoded.height * 3,
-					      0);
-		thaw_encoded_image_free(&encoded);
-	}
-	(void)digest;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
@@ -54,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 				fuzz_expect_message();
 				continue;
 			}
-			read_samples(&d);
+			fuzz_read_samples(&d);
 			thaw_dataset_close(&d);
 		}
 		fuzz_clear(formats[f].names, formats[f].count);

@@ -1,11 +1,6 @@
 /* Fuzzes the readers of datasets in files: the input is a file of images or records, one of labels and one of class
  * names (fuzz_split), as IDX, as CIFAR-10 and as CIFAR-100. */
-#include "tests/fuzz/fuzz.h"
-#include "thaw/dataset.h"
-#include "thaw/digest.h"
-#include "thaw/image.h"
-
-#define MAX_SAMPLES 64
+#include "tests/fuzz/fuzz_samples.h"
 
 /* The names of the files of one format; parts: which part of the input each of them is. */
 struct format {
@@ -26,27 +21,6 @@ static const struct format formats[] = {
 	{3, {"train.bin", "test.bin", "fine_label_names.txt"}, {0, 1, 2}},
 };
 
-static void read_samples(const struct thaw_dataset *d)
-{
-	char name[256];
-	volatile uint64_t digest = thaw_dataset_digest(d);
-	for (int64_t i = 0; i < d->count && i < MAX_SAMPLES; i++) {
-		struct thaw_encoded_image encoded;
-		d->name(d, i, name, sizeof(name));
-		if (d->labels[i] < 0 || d->labels[i] >= d->classes)
-			abort();
-		if (d->read(d, i, &encoded) != THAW_OK) {
-			fuzz_expect_message();
-			continue;
-		}
-		if (encoded.image.pixels)
-			digest ^= thaw_digest(encoded.image.pixels, (size_t)encoded.width * (size_t)encoded.height * 3,
-					      0);
-		thaw_encoded_image_free(&encoded);
-	}
-	(void)digest;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	static const struct thaw_dataset_options options = {.test_share = 0.2, .seed = 1};
@@ -62,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 				fuzz_expect_message();
 				continue;
 			}
-			read_samples(&d);
+			fuzz_read_samples(&d);
 			thaw_dataset_close(&d);
 		}
 		fuzz_clear(format->names, format->count);
