@@ -126,9 +126,6 @@ struct thaw_dataset_options {
 	struct thaw_image_names *added;
 	struct thaw_manifest_options manifest;
 	struct thaw_parts_options parts;
-	/* Of tar shards, take all images, with a label or not, as one class called "image", and hold none out: for a
-	 * caller that has the labels elsewhere and finds the images by key (thaw_key_find). */
-	bool unlabelled;
 	/* Not NULL: images that do not exist for this dataset: they are in neither part of a random split, and the
 	 * limit counts without them. Marks the names that it has. */
 	struct thaw_exclude *exclude;
@@ -187,14 +184,6 @@ thaw_status thaw_dataset_remove(struct thaw_dataset *d, struct thaw_exclude *exc
 /* The position in names[count] of a class, -1 if it is not there. Names that are not valid UTF-8 are also found in the
  * form in which JSON files have them. */
 int64_t thaw_class_number(char *const *names, int64_t count, const char *name);
-
-/* The sample of tar shards with this key, as WebDataset has it: the name without what follows the first dot of its last
- * part, such as "rose/a" of rose/a.jpg. -1 if there is none, or if the dataset is not of tar shards. To look up many
- * keys, open a finder, which the caller closes. The dataset must stay open. */
-struct thaw_key_finder;
-thaw_status thaw_key_finder_open(struct thaw_key_finder **finder, const struct thaw_dataset *d);
-int64_t thaw_key_find(const struct thaw_key_finder *finder, const char *key);
-void thaw_key_finder_close(struct thaw_key_finder *finder); /* NULL is fine */
 
 /* Changes the numbers of the classes to those of names[count], by name: d->classes becomes count. The dataset may have
  * some of these classes only. THAW_CONFIG, with *d unchanged, if a class of the dataset is not among them. */

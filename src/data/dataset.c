@@ -142,7 +142,7 @@ static thaw_status open_format(struct thaw_dataset *d, const char *path, enum th
 	if (status == THAW_OK && d->count == 0)
 		status = fail_empty_split(d, path);
 	if (status == THAW_OK && split == THAW_SPLIT_TRAIN && d->classes < 2 && d->task == THAW_TASK_CLASS &&
-	    !options->unlabelled && !options->lenient)
+	    !options->lenient)
 		status = thaw_fail_one_class(path, d->class_names[0], d->count);
 	return status;
 }

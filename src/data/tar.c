@@ -105,7 +105,7 @@ static bool has(const struct opening *o, int split)
 static thaw_status choose_training(struct opening *o)
 {
 	o->shards = &o->list.shards[has(o, THAW_SPLIT_TRAIN) ? THAW_SPLIT_TRAIN : TAR_FLAT];
-	o->holds_out = !has(o, THAW_SPLIT_VAL) && !has(o, THAW_SPLIT_TEST) && !o->options->unlabelled;
+	o->holds_out = !has(o, THAW_SPLIT_VAL) && !has(o, THAW_SPLIT_TEST);
 	return o->shards->count > 0
 		       ? THAW_OK
 		       : thaw_fail(THAW_IO, "no training images: %s: add shards called train-0.tar or a folder train/",
@@ -180,8 +180,6 @@ static thaw_status load_shards(struct opening *o, struct thaw_found *found)
 	if (o->own.count == 0)
 		return thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards",
 				 o->list.root, o->shards->name[0]);
-	if (o->options->unlabelled)
-		return thaw_names_add(&o->classes.names, thaw_strdup("image"));
 	bool other = train->count > 0 && train != o->shards;
 	if (other)
 		THAW_TRY(thaw_tar_load(&o->train, o->list.root, train));
@@ -212,8 +210,6 @@ static thaw_status set_labels(struct thaw_dataset *d, struct opening *o)
 		d->targets = thaw_alloc(count * classes, sizeof(*d->targets));
 	if (!d->labels || (targets && !d->targets))
 		return THAW_RESOURCE;
-	if (o->options->unlabelled)
-		return THAW_OK;
 	d->weights = o->own.weights;
 	o->own.weights = NULL;
 	for (int64_t i = 0; d->weights && i < o->own.count; i++)

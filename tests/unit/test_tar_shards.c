@@ -302,31 +302,6 @@ static void several_labels_and_values(void **state)
 	thaw_dataset_close(&d);
 }
 
-static void a_sample_is_found_by_its_key(void **state)
-{
-	struct scratch *s = *state;
-	struct thaw_key_finder *finder;
-	tar_write(scratch_file(s, "s.tar"), "pax", "x/a.jpg y/b.jpg y/b.2.jpg z/c.d.jpg");
-	struct thaw_dataset d = open_split(state, THAW_SPLIT_ALL);
-	assert_int_equal(thaw_key_finder_open(&finder, &d), THAW_OK);
-	assert_int_equal(thaw_key_find(finder, "x/a"), 0);
-	assert_int_equal(thaw_key_find(finder, "z/c"), 3);
-	assert_int_equal(thaw_key_find(finder, "y/b.2.jpg"), 2); /* it shares its key */
-	assert_int_equal(thaw_key_find(finder, "y/c"), -1);
-	thaw_key_finder_close(finder);
-	thaw_dataset_close(&d);
-	/* The labels may be elsewhere. */
-	const struct thaw_dataset_options bare = {.test_share = 0.25, .unlabelled = true};
-	tar_write(scratch_file(s, "s.tar"), "pax", "b.jpg a.jpg a.cls=3 c.jpg c.txt=a@caption");
-	assert_int_equal(thaw_dataset_open(&d, s->path, THAW_SPLIT_TRAIN, &bare), THAW_OK);
-	assert_int_equal(d.count, 3);
-	assert_int_equal(d.classes, 1);
-	assert_int_equal(thaw_key_finder_open(&finder, &d), THAW_OK);
-	assert_int_equal(thaw_key_find(finder, "a"), 1);
-	thaw_key_finder_close(finder);
-	thaw_dataset_close(&d);
-}
-
 static void fingerprints_are_those_of_files(void **state)
 {
 	struct scratch *s = *state;
@@ -355,7 +330,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_part_is_held_out, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(one_file_or_a_pattern, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(several_labels_and_values, scratch_make, scratch_remove),
-		cmocka_unit_test_setup_teardown(a_sample_is_found_by_its_key, scratch_make, scratch_remove),
 		cmocka_unit_test_setup_teardown(fingerprints_are_those_of_files, scratch_make, scratch_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
