@@ -5,7 +5,6 @@
 #include "src/data/cifar_image.h"
 #include "src/data/names.h"
 
-
 /* The images of one file: `count` times CIFAR_PIXELS bytes, at `offset` of the open file, or in memory if the file has
  * them in another form. */
 struct cifar_batch {
