@@ -78,13 +78,28 @@ struct thaw_image_names {
 };
 void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
 
-/* The ranks of a job list the folders of a large dataset together, each of them a part, since the servers of a network
- * file system answer one listing of a million files sooner than one by every rank. */
+/* Memory with what is the same on all ranks of a node. All zero: none. */
+struct thaw_node_block {
+	void *data;
+	size_t bytes;
+	bool writes;                               /* this rank fills it; the others only read, once it is full */
+	void (*release)(struct thaw_node_block *); /* NULL: data is from thaw_alloc */
+	void *context;                             /* private to the implementation */
+};
+
+/* The ranks of a job open a large dataset together. They list its folders, each of them a part, since the servers of a
+ * network file system answer one listing of a million files sooner than one by every rank; and the ranks of a node have
+ * what is known of each image once, in shared memory. */
 struct thaw_share {
 	int part, parts; /* this rank's part: 0 .. parts - 1 */
 	/* Collective: *all (from thaw_alloc) becomes mine[bytes] of all parts in their order; part p has *all +
 	 * end[p - 1] .. end[p], with end[parts] from the caller. Fails on all ranks if one has failed before. */
 	thaw_status (*exchange)(const struct thaw_share *, const void *mine, size_t bytes, char **all, size_t *end);
+	/* Collective: zeroed memory of `bytes`, as many on every rank. Where the ranks of a node cannot share it, each
+	 * has and fills its own. Fails on all ranks if one has failed before. */
+	thaw_status (*block)(const struct thaw_share *, size_t bytes, struct thaw_node_block *block);
+	/* Collective: this rank has filled what it fills. *again becomes true on all ranks if it is on one. */
+	thaw_status (*filled)(const struct thaw_share *, bool *again);
 	void *context; /* private to the implementation */
 };
 

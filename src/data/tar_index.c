@@ -61,15 +61,18 @@ thaw_status thaw_tar_index_seal(void *bytes, size_t size, const char *path)
 	return THAW_OK;
 }
 
-/* Whether header and checksum are right and the parts have the sizes that it says. */
-static bool is_whole(const struct header *h, const void *bytes, size_t size)
+/* Whether the parts of an index of `size` bytes have the sizes that its header says. */
+static bool is_sized(const struct header *h, uint64_t size)
 {
-	if (memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0 || h->layout != LAYOUT)
+	if (size <= sizeof(*h) || memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0 || h->layout != LAYOUT)
 		return false;
 	uint64_t rest = size - sizeof(*h), samples = (uint64_t)h->samples * sizeof(struct tar_sample);
-	if (samples > rest || h->text_bytes != rest - samples || h->checksum != checksum(bytes, size))
-		return false;
-	return h->text_bytes > 0 && ((const char *)bytes)[size - 1] == '\0';
+	return samples <= rest && h->text_bytes == rest - samples && h->text_bytes > 0;
+}
+
+static bool is_whole(const struct header *h, const void *bytes, size_t size)
+{
+	return is_sized(h, size) && h->checksum == checksum(bytes, size) && ((const char *)bytes)[size - 1] == '\0';
 }
 
 static bool is_valid(const struct tar_sample *s, const struct tar_shard *shard)
@@ -129,45 +132,75 @@ static bool is_current(const struct header *h, const struct stat *shard, const s
 	       f.blocks == h->blocks;
 }
 
-static thaw_status read_index(struct tar_shard *s, bool *good, int fd, const char *path, const char *index)
+static thaw_status read_index(struct tar_shard *s, bool *good, const struct stat *shard, const struct stat *own,
+			      const char *path, const char *index)
 {
-	struct stat shard, own;
 	struct header h;
 	void *bytes;
 	size_t size;
-	if (fstat(fd, &shard) != 0 || stat(index, &own) != 0)
-		return THAW_OK;
 	thaw_status status = thaw_file_read(&bytes, &size, index, INDEX_LIMIT);
 	if (status != THAW_OK)
 		return status == THAW_RESOURCE ? status : THAW_OK;
 	if (size > sizeof(h)) {
 		memcpy(&h, bytes, sizeof(h));
-		s->size = shard.st_size;
-		s->modified = (int64_t)shard.st_mtim.tv_sec * 1000000000 + shard.st_mtim.tv_nsec;
-		if (is_whole(&h, bytes, size) && is_current(&h, &shard, &own, path))
+		s->size = shard->st_size;
+		s->modified = (int64_t)shard->st_mtim.tv_sec * 1000000000 + shard->st_mtim.tv_nsec;
+		if (is_whole(&h, bytes, size) && is_current(&h, shard, own, path))
 			status = parse(s, &h, bytes, good);
 	}
 	thaw_free(bytes);
 	return status;
 }
 
-thaw_status thaw_tar_index_read(struct tar_shard *s, enum tar_index_state *state, int fd, const char *path)
+static void count_index(uint32_t *count, bool *good, const struct stat *shard, const struct stat *own, const char *path,
+			const char *index)
 {
-	struct tar_shard read = {0};
+	struct header h;
+	int fd = open(index, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (pread(fd, &h, sizeof(h), 0) == sizeof(h) && own->st_size > 0 && (uint64_t)own->st_size <= INDEX_LIMIT &&
+	    is_sized(&h, (uint64_t)own->st_size) && is_current(&h, shard, own, path)) {
+		*count = h.samples;
+		*good = true;
+	}
+	close(fd);
+}
+
+/* Reads the index as a whole into *s, or only its beginning into *count. */
+static thaw_status examine(struct tar_shard *s, uint32_t *count, enum tar_index_state *state, int fd, const char *path)
+{
+	struct stat shard, own;
 	bool good = false;
+	thaw_status status = THAW_OK;
 	char *index = thaw_format("%s" TAR_INDEX_END, path);
 	if (!index)
 		return THAW_RESOURCE;
-	bool there = thaw_path_is_file(index);
-	thaw_status status = there ? read_index(&read, &good, fd, path, index) : THAW_OK;
+	bool there = thaw_path_is_file(index), known = there && fstat(fd, &shard) == 0 && stat(index, &own) == 0;
+	if (known && s)
+		status = read_index(s, &good, &shard, &own, path, index);
+	else if (known)
+		count_index(count, &good, &shard, &own, path, index);
 	thaw_free(index);
-	good &= status == THAW_OK;
-	*state = good ? TAR_INDEX_READ : there ? TAR_INDEX_STALE : TAR_INDEX_MISSING;
-	if (good)
+	*state = good && status == THAW_OK ? TAR_INDEX_READ : there ? TAR_INDEX_STALE : TAR_INDEX_MISSING;
+	return status;
+}
+
+thaw_status thaw_tar_index_read(struct tar_shard *s, enum tar_index_state *state, int fd, const char *path)
+{
+	struct tar_shard read = {0};
+	*state = TAR_INDEX_MISSING;
+	thaw_status status = examine(&read, NULL, state, fd, path);
+	if (*state == TAR_INDEX_READ)
 		*s = read;
 	else
 		thaw_tar_shard_free(&read);
 	return status;
+}
+
+thaw_status thaw_tar_index_count(uint32_t *count, enum tar_index_state *state, int fd, const char *path)
+{
+	return examine(NULL, count, state, fd, path);
 }
 
 static thaw_status write_texts(struct thaw_sink *sink, const struct tar_shard *s)

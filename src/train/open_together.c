@@ -1,4 +1,4 @@
-/* thaw_dataset_open_together: the ranks list the folders of a dataset together. */
+/* thaw_dataset_open_together: the ranks list the folders of a dataset together, and share memory. */
 #include <string.h>
 
 #include "src/base/try.h"
@@ -7,8 +7,10 @@
 
 /* How far a rank is when the ranks meet. */
 enum state {
-	STATE_LISTED, /* has its part of a list to exchange */
-	STATE_OPENED, /* the format has nothing to list */
+	STATE_LISTED,  /* has its part of a list to exchange */
+	STATE_COUNTED, /* knows how much memory the node needs */
+	STATE_FILLED,  /* has filled it, or has nothing to fill */
+	STATE_OPENED,
 	STATE_FAILED,
 };
 
@@ -66,11 +68,63 @@ static thaw_status exchange(const struct thaw_share *share, const void *mine, si
 	return status;
 }
 
+static void release(struct thaw_node_block *block)
+{
+	struct thaw_comm *comm = block->context;
+	comm->node_free(comm, block->data, block->bytes);
+}
+
+/* Memory of the node; without it *block is as it was. */
+static thaw_status allocate_shared(struct thaw_comm *comm, size_t bytes, struct thaw_node_block *block)
+{
+	void *data = NULL;
+	if (comm->node_size > 1)
+		THAW_TRY(comm->node_alloc(comm, bytes, &data));
+	if (data)
+		*block = (struct thaw_node_block){data, bytes, comm->node_rank == 0, release, comm};
+	return THAW_OK;
+}
+
+static thaw_status open_block(const struct thaw_share *share, size_t bytes, struct thaw_node_block *block)
+{
+	struct together *t = share->context;
+	struct thaw_node_block mine = {.bytes = bytes, .writes = true};
+	int64_t most[] = {(int64_t)bytes, -(int64_t)bytes};
+	THAW_TRY(meet(t, STATE_COUNTED, THAW_OK));
+	thaw_status status = t->comm->max(t->comm, most, 2);
+	if (status == THAW_OK && most[0] != -most[1])
+		status = thaw_fail(THAW_CONFIG, "ranks find different numbers of images: %s: give every rank the same",
+				   t->path);
+	if (status == THAW_OK)
+		status = allocate_shared(t->comm, bytes, &mine);
+	if (status == THAW_OK && !mine.data && !(mine.data = thaw_alloc(bytes, 1)))
+		status = THAW_RESOURCE;
+	*block = mine;
+	status = thaw_comm_agree(t->comm, status);
+	t->failed = status != THAW_OK;
+	return status;
+}
+
+static thaw_status meet_filled(const struct thaw_share *share, bool *again)
+{
+	struct together *t = share->context;
+	int64_t any = *again;
+	THAW_TRY(meet(t, STATE_FILLED, THAW_OK));
+	THAW_TRY(t->comm->max(t->comm, &any, 1));
+	*again = any != 0;
+	return THAW_OK;
+}
+
 thaw_status thaw_dataset_open_together(struct thaw_comm *comm, struct thaw_dataset *d, const char *path,
 				       enum thaw_split split, const struct thaw_dataset_options *options)
 {
 	struct together t = {.comm = comm, .path = path};
-	const struct thaw_share share = {.part = comm->rank, .parts = comm->size, .exchange = exchange, .context = &t};
+	const struct thaw_share share = {.part = comm->rank,
+					 .parts = comm->size,
+					 .exchange = exchange,
+					 .block = open_block,
+					 .filled = meet_filled,
+					 .context = &t};
 	struct thaw_dataset_options all = *options;
 	struct thaw_dataset opened = {0};
 	if (comm->size > 1)
