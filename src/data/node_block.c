@@ -19,7 +19,7 @@ void thaw_node_block_close(struct thaw_node_block *block)
 	*block = (struct thaw_node_block){0};
 }
 
-thaw_status thaw_node_block_filled(const struct thaw_share *share, bool *again)
+thaw_status thaw_node_block_filled(const struct thaw_share *share, uint64_t digest, bool *again)
 {
-	return share ? share->filled(share, again) : THAW_OK;
+	return share ? share->filled(share, digest, again) : THAW_OK;
 }

@@ -9,6 +9,6 @@ thaw_status thaw_node_block_open(struct thaw_node_block *block, const struct tha
 void thaw_node_block_close(struct thaw_node_block *block); /* zeroed is fine */
 
 /* As share->filled. */
-thaw_status thaw_node_block_filled(const struct thaw_share *share, bool *again);
+thaw_status thaw_node_block_filled(const struct thaw_share *share, uint64_t digest, bool *again);
 
 #endif

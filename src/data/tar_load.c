@@ -12,6 +12,7 @@
 #include "src/base/try.h"
 #include "src/data/tar_index.h"
 #include "src/data/tar_list.h"
+#include "thaw/digest.h"
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
 
@@ -45,6 +46,7 @@ struct loading {
 	bool wary;              /* indexes are read as a whole before they are believed */
 	bool again;             /* one was not what its beginning said */
 	bool weighted;
+	uint64_t digest; /* of the samples */
 };
 
 static void forget_shards(struct loading *g)
@@ -203,6 +205,8 @@ static thaw_status add_shard(struct loading *g, const struct counted *c, const s
 	thaw_status status = number ? THAW_OK : THAW_RESOURCE;
 	for (uint32_t i = 0; status == THAW_OK && i < s->texts.count; i++)
 		status = thaw_tar_texts_add(&l->texts, &number[i], s->texts.text[i]);
+	if (status == THAW_OK && l->share)
+		g->digest = thaw_digest(s->samples, s->count * sizeof(*s->samples), g->digest);
 	if (status == THAW_OK)
 		place_samples(g, c, s, (uint32_t)shard, number);
 	thaw_free(number);
@@ -237,7 +241,7 @@ static thaw_status fill(struct loading *g)
 			THAW_TRY(add_shard(g, c, &c->shard, f));
 		thaw_tar_shard_free(&c->shard);
 	}
-	return thaw_node_block_filled(g->l->share, &g->again);
+	return thaw_node_block_filled(g->l->share, g->digest, &g->again);
 }
 
 static thaw_status load_all(struct loading *g)
@@ -259,6 +263,7 @@ static thaw_status load_warily(struct loading *g)
 		return THAW_RESOURCE;
 	g->wary = true;
 	g->again = g->weighted = false;
+	g->digest = 0;
 	THAW_TRY(load_all(g));
 	return !g->again ? THAW_OK
 			 : thaw_fail(THAW_DATA,

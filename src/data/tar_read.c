@@ -73,7 +73,7 @@ thaw_status thaw_tar_keep(struct tar_files *f, const bool *keep, bool value, int
 	if (status == THAW_OK && kept.writes)
 		keep_records(kept.data, f, keep, value);
 	if (status == THAW_OK)
-		status = thaw_node_block_filled(share, &again);
+		status = thaw_node_block_filled(share, (uint64_t)count, &again);
 	if (status != THAW_OK) {
 		thaw_node_block_close(&kept);
 		return status;
