@@ -32,6 +32,8 @@ struct header {
 	uint64_t counts[TAR_COUNTS];
 };
 
+_Static_assert(sizeof(struct header) % _Alignof(struct tar_sample) == 0, "samples follow the header");
+
 #define LAYOUT (0x0102030400000000u | sizeof(struct header) << 16 | sizeof(struct tar_sample))
 #define SUMMED (offsetof(struct header, shard))
 
@@ -107,17 +109,14 @@ static thaw_status read_texts(struct tar_shard *s, const struct header *h, const
 	return THAW_OK;
 }
 
-static thaw_status parse(struct tar_shard *s, const struct header *h, const char *bytes, bool *good)
+/* Takes `bytes`, in which the samples stay. */
+static thaw_status parse(struct tar_shard *s, const struct header *h, char *bytes, bool *good)
 {
-	const char *samples = bytes + sizeof(*h), *text = samples + (size_t)h->samples * sizeof(*s->samples);
-	THAW_TRY(read_texts(s, h, text, good));
-	if (!*good)
-		return THAW_OK;
-	if (!(s->samples = thaw_alloc(h->samples, sizeof(*s->samples))))
-		return THAW_RESOURCE;
-	if (h->samples > 0)
-		memcpy(s->samples, samples, (size_t)h->samples * sizeof(*s->samples));
+	char *samples = bytes + sizeof(*h);
+	s->memory = bytes;
+	s->samples = (struct tar_sample *)samples;
 	s->count = h->samples;
+	THAW_TRY(read_texts(s, h, samples + (size_t)h->samples * sizeof(*s->samples), good));
 	for (uint32_t i = 0; i < s->count && *good; i++)
 		*good = is_valid(&s->samples[i], s);
 	return THAW_OK;
@@ -146,10 +145,10 @@ static thaw_status read_index(struct tar_shard *s, bool *good, const struct stat
 		s->size = shard->st_size;
 		s->modified = (int64_t)shard->st_mtim.tv_sec * 1000000000 + shard->st_mtim.tv_nsec;
 		if (is_whole(&h, bytes, size) && is_current(&h, shard, own, path))
-			status = parse(s, &h, bytes, good);
+			return parse(s, &h, bytes, good);
 	}
 	thaw_free(bytes);
-	return status;
+	return THAW_OK;
 }
 
 static void count_index(uint32_t *count, bool *good, const struct stat *shard, const struct stat *own, const char *path,
