@@ -17,9 +17,10 @@ struct purpose {
 	const char *const *names;
 };
 
-static const char *const path_names[] = {"path",       "filepath",  "imagepath", "imgpath", "file",   "filename",
-					 "imagefile",  "imagename", "imgname",   "image",   "images", "img",
-					 "imageindex", "imageid",   "idcode",    "imgid",   "id",     NULL};
+static const char *const path_names[] = {"path",     "filepath",  "imagepath",  "imgpath", "file",
+					 "filename", "imagefile", "imagename",  "imgname", "image",
+					 "images",   "img",       "imageindex", "imageid", "idcode",
+					 "imgid",    "id",        "key",        NULL};
 static const char *const label_names[] = {"label",   "labels",     "class",  "classes", "classname",     "labelname",
 					  "classid", "labelid",    "target", "targets", "category",      "categories",
 					  "tags",    "diagnosis",  "dx",     "species", "findinglabels", "grade",

@@ -33,6 +33,9 @@ struct tar_load {
 thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files);
 void thaw_tar_load_free(struct tar_load *l); /* zeroed is fine */
 
+/* Describes what was counted in so many shards, and their indexes. */
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards);
+
 /* Puts the samples of shards of lanes in the order that they were packed from. THAW_DATA if shards are missing. */
 thaw_status thaw_tar_order(struct tar_load *l, const struct names *files, const char *root);
 

@@ -44,6 +44,21 @@ void thaw_tar_files_close(struct tar_files *f)
 	*f = (struct tar_files){0};
 }
 
+uint64_t thaw_tar_key(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].key;
+}
+
+int64_t thaw_tar_shard(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].shard;
+}
+
+bool thaw_tar_is_link(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].link != 0;
+}
+
 /* Reads a header and the `size` bytes after it. Returns false, with errno 0 if the file ends before. */
 static bool read_parts(int fd, uint8_t header[TAR_BLOCK], void *bytes, size_t size, uint64_t at)
 {

@@ -2,6 +2,8 @@
 #ifndef THAW_SRC_DATA_TAR_READ_H
 #define THAW_SRC_DATA_TAR_READ_H
 
+#include <stdbool.h>
+
 #include "src/data/tar_handles.h"
 #include "src/data/tar_load.h"
 #include "thaw/fingerprint.h"
@@ -16,8 +18,14 @@ struct tar_files {
 	int64_t count;
 };
 
+/* Opens the files f->shards of the folder `root`. */
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root);
 void thaw_tar_files_close(struct tar_files *f); /* zeroed is fine */
+
+/* Of image i: the digest of its key (struct tar_sample), its shard, whether it is a link to another image. */
+uint64_t thaw_tar_key(const struct tar_files *f, int64_t i);
+int64_t thaw_tar_shard(const struct tar_files *f, int64_t i);
+bool thaw_tar_is_link(const struct tar_files *f, int64_t i);
 
 /* From now on a shard is read from its copy; where that fails, an image is read from the shard itself. */
 thaw_status thaw_tar_replace(struct tar_files *f, int64_t shard, const char *copy);
