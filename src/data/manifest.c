@@ -263,15 +263,16 @@ static thaw_status find_images(struct thaw_dataset *d, const struct opening *o)
 	return status;
 }
 
-static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const struct thaw_manifest_options *options)
+static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const struct thaw_dataset_options *options)
 {
 	enum thaw_split from;
 	bool all;
-	THAW_TRY(thaw_manifest_rows_read(&o->rows, o->file, options));
+	THAW_TRY(thaw_manifest_rows_read(&o->rows, o->file, &options->manifest));
 	THAW_TRY(thaw_manifest_labels_find(&o->labels, &o->rows));
 	count_rows(o);
 	THAW_TRY(choose_split(o, &from, &all));
-	THAW_TRY(check_classes(o, all));
+	if (!options->lenient)
+		THAW_TRY(check_classes(o, all));
 	THAW_TRY(choose_rows(o, from));
 	THAW_TRY(describe(d->found, o, from, all));
 	THAW_TRY(find_images(d, o));
@@ -322,7 +323,7 @@ thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum th
 				   .found = thaw_found_create()};
 	char *root = data ? thaw_strdup(data) : folder_of(file);
 	o.root = root;
-	thaw_status status = root && d->found ? open_rows(d, &o, &options->manifest) : THAW_RESOURCE;
+	thaw_status status = root && d->found ? open_rows(d, &o, options) : THAW_RESOURCE;
 	thaw_manifest_rows_free(&o.rows);
 	thaw_manifest_labels_free(&o.labels);
 	thaw_free(o.chosen);
