@@ -19,7 +19,7 @@ struct thaw_pack_options {
 	const char *data; /* see thaw_dataset_open */
 	struct thaw_manifest_options manifest;
 	struct thaw_exclude *exclude; /* images that are left out; NULL: none. Marks the names that the dataset has */
-	const char *out;     /* the folder of the shards, created by thaw_pack_begin */
+	const char *out;              /* the folder of the shards, created by thaw_pack_begin */
 	/* Shards of the training images, or of all images where the dataset has no splits; other splits get as many per
 	 * image. 0: so many that one has about 256 MiB. */
 	int shards;
