@@ -112,8 +112,9 @@ static thaw_status find_customary(int *column, const struct manifest_columns *c,
 			if (*column >= 0)
 				return thaw_fail(THAW_CONFIG,
 						 "two columns that may have the %s: %s: \"%s\" and \"%s\": give "
-						 "--%s-column",
-						 purpose->what, file, c->name[*column], c->name[i], purpose->flag);
+						 "--%s-column%s",
+						 purpose->what, file, c->name[*column], c->name[i], purpose->flag,
+						 strcmp(c->name[*column], c->name[i]) == 0 ? ", or rename one" : "");
 			*column = i;
 		}
 	return THAW_OK;

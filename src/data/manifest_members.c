@@ -203,14 +203,9 @@ static int compare_claims(const void *a, const void *b)
 /* Two images of the manifest lead to one sample: the one whose path is not its name is missing. */
 static thaw_status settle(struct lookup *l, int64_t one, int64_t other)
 {
-	const char *first = thaw_manifest_search_path(l->s, one), *second = thaw_manifest_search_path(l->s, other);
 	bool first_fits = fits(l, one, l->sample[one]);
 	if (first_fits && fits(l, other, l->sample[other]))
-		return thaw_fail(THAW_DATA,
-				 "two rows name one image: %s: lines %lld and %lld: \"%.200s\" and \"%.200s\": remove "
-				 "one of them",
-				 l->s->m->file, thaw_manifest_search_line(l->s, one),
-				 thaw_manifest_search_line(l->s, other), first, second);
+		return thaw_manifest_search_fail_same(l->s->m, l->s->rows[one], l->s->rows[other]);
 	int64_t wrong = first_fits ? other : one;
 	l->sample[wrong] = MANIFEST_MISSING;
 	l->s->found[wrong] = false;

@@ -269,6 +269,31 @@ static thaw_status search_below(struct search *s)
 	return status;
 }
 
+/* Paths that led to another name than their own must not lead to the image of another row. */
+static thaw_status find_repeats(const struct search *s)
+{
+	const struct manifest_rows *m = s->of->m;
+	struct intern files = {0};
+	int64_t number, *row = thaw_alloc((size_t)s->count, sizeof(*row));
+	thaw_status status = row ? THAW_OK : THAW_RESOURCE;
+	for (int64_t i = 0; status == THAW_OK && s->f->offset && i < s->count; i++) {
+		if (s->f->offset[i] == 0)
+			continue;
+		const int64_t before = files.count;
+		const char *file = s->f->text.text + s->f->offset[i] - 1;
+		int64_t other = thaw_intern_find(&m->paths, file);
+		status = other >= 0 ? thaw_manifest_search_fail_same(m, other, s->of->rows[i])
+				    : thaw_intern(&files, file, &number);
+		if (status == THAW_OK && number < before)
+			status = thaw_manifest_search_fail_same(m, row[number], s->of->rows[i]);
+		else if (status == THAW_OK)
+			row[number] = s->of->rows[i];
+	}
+	thaw_intern_free(&files);
+	thaw_free(row);
+	return status;
+}
+
 static thaw_status note(const struct search *s, struct thaw_found *found)
 {
 	if (s->extended > 0)
@@ -293,6 +318,8 @@ thaw_status thaw_manifest_paths_find(struct manifest_files *f, struct thaw_found
 		status = search_folder(&s, k);
 	if (status == THAW_OK)
 		status = search_below(&s);
+	if (status == THAW_OK)
+		status = find_repeats(&s);
 	if (status == THAW_OK)
 		status = note(&s, found);
 	thaw_intern_free(&s.folders);

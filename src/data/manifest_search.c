@@ -16,6 +16,15 @@ long long thaw_manifest_search_line(const struct manifest_search *s, int64_t i)
 	return (long long)s->m->row[s->rows[i]].line;
 }
 
+thaw_status thaw_manifest_search_fail_same(const struct manifest_rows *m, int64_t one, int64_t other)
+{
+	return thaw_fail(
+		THAW_DATA,
+		"two rows name one image: %s: lines %lld and %lld: \"%.200s\" and \"%.200s\": remove one of them",
+		m->file, (long long)m->row[one].line, (long long)m->row[other].line, thaw_manifest_row_path(m, one),
+		thaw_manifest_row_path(m, other));
+}
+
 thaw_status thaw_manifest_search_end(const struct manifest_search *s, struct thaw_found *found, const char *where,
 				     const char *todo)
 {

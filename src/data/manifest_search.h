@@ -15,6 +15,9 @@ struct manifest_search {
 const char *thaw_manifest_search_path(const struct manifest_search *s, int64_t i);
 long long thaw_manifest_search_line(const struct manifest_search *s, int64_t i);
 
+/* THAW_DATA: the rows `one` and `other` name the same image. */
+thaw_status thaw_manifest_search_fail_same(const struct manifest_rows *m, int64_t one, int64_t other);
+
 /* Notes the images that were not found. THAW_IO if they are more than half; the message says that the first one "is not
  * in" `where`, and what to do. */
 thaw_status thaw_manifest_search_end(const struct manifest_search *s, struct thaw_found *found, const char *where,

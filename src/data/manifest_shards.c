@@ -164,6 +164,29 @@ static thaw_status end_search(const struct shards *p, const struct manifest_sear
 	return thaw_manifest_search_end(s, found, "the shards", todo);
 }
 
+/* Looks for the images of all splits, so that one that is in two of them by two names is refused, and keeps those of
+ * this split. */
+static thaw_status find_samples(struct shards *p, struct manifest_search *s, struct thaw_found *found)
+{
+	const size_t count = (size_t)s->m->count;
+	bool *there = thaw_alloc(count, sizeof(*there));
+	int64_t *sample = thaw_alloc(count, sizeof(*sample)), *rows = thaw_alloc(count, sizeof(*rows));
+	struct manifest_search all = {.m = s->m, .rows = rows, .count = s->m->count, .found = there};
+	thaw_status status = there && sample && rows ? THAW_OK : THAW_RESOURCE;
+	for (int64_t i = 0; status == THAW_OK && i < all.count; i++)
+		rows[i] = i;
+	if (status == THAW_OK)
+		status = thaw_manifest_members_find(sample, &p->files, &all, found);
+	for (int64_t i = 0; status == THAW_OK && i < s->count; i++) {
+		p->sample[i] = sample[s->rows[i]];
+		s->found[i] = there[s->rows[i]];
+	}
+	thaw_free(there);
+	thaw_free(sample);
+	thaw_free(rows);
+	return status;
+}
+
 thaw_status thaw_manifest_shards_open(struct manifest_place **place, struct thaw_found *found, const char *root,
 				      struct manifest_search *s)
 {
@@ -180,6 +203,6 @@ thaw_status thaw_manifest_shards_open(struct manifest_place **place, struct thaw
 	if (!(p->sample = thaw_alloc((size_t)s->count, sizeof(*p->sample))))
 		return THAW_RESOURCE;
 	THAW_TRY(open_files(&p->files, found, root));
-	THAW_TRY(thaw_manifest_members_find(p->sample, &p->files, s, found));
+	THAW_TRY(find_samples(p, s, found));
 	return end_search(p, s, found);
 }

@@ -64,6 +64,8 @@ static const struct example examples[] = {
 	 NULL},
 	{"two rows for an image", PLAIN, "a,x\nb,x\na.jpg,y\n",
 	 "!two rows name one image: m.csv: lines 2 and 4: \"a\" and \"a.jpg\": remove one of them", NULL},
+	{"an image in two splits by two names", PLAIN, "a,x\nb,y\n../a.jpg,\n",
+	 "!two rows name one image: m.csv: lines 2 and 4: \"a\" and \"../a.jpg\"", NULL},
 	{"images of one key",
 	 {"a.jpg a.seg.png a.cls=1", "b.jpg"},
 	 "a.seg.png,x\na.jpg,y\nb,x\n",
