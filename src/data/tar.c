@@ -61,8 +61,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 
 static uint64_t digest_name(const struct thaw_dataset *d, int64_t i)
 {
-	const struct tar_files *f = d->context;
-	return f->records[i].key;
+	return thaw_tar_key(d->context, i);
 }
 
 static void close_tar(struct thaw_dataset *d)
@@ -79,8 +78,7 @@ static int64_t count_shards(const struct thaw_dataset *d)
 
 static int64_t shard_of(const struct thaw_dataset *d, int64_t i)
 {
-	const struct tar_files *f = d->context;
-	return f->records[i].shard;
+	return thaw_tar_shard(d->context, i);
 }
 
 static const char *shard_path(const struct thaw_dataset *d, int64_t shard)
@@ -152,23 +150,6 @@ static thaw_status describe_source(const struct opening *o, struct thaw_found *f
 	return found->from ? THAW_OK : THAW_RESOURCE;
 }
 
-/* What the user should know about indexes. */
-static thaw_status note_indexes(const struct opening *o, struct thaw_found *found)
-{
-	long long stale = (long long)o->own.stale, without = (long long)(o->own.scanned - o->own.stale);
-	if (stale > 0)
-		THAW_TRY(
-			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
-							   "(first: %s): the headers of the shards are read instead",
-							   stale, o->own.first_stale)));
-	if (without == 0)
-		return THAW_OK;
-	return thaw_found_note(found,
-			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
-					   "(thaw pack writes shards with indexes)",
-					   without, (long long)o->shards->count));
-}
-
 /* Loads the split, and the training images if the classes are theirs. */
 static thaw_status load_shards(struct opening *o, struct thaw_found *found)
 {
@@ -176,8 +157,7 @@ static thaw_status load_shards(struct opening *o, struct thaw_found *found)
 	o->own.share = o->train.share = o->options->share;
 	o->own.in_lanes = o->train.labels_only = true;
 	THAW_TRY(thaw_tar_load(&o->own, o->list.root, o->shards));
-	THAW_TRY(thaw_tar_counts_report(found, &o->own.counts));
-	THAW_TRY(note_indexes(o, found));
+	THAW_TRY(thaw_tar_load_report(found, &o->own, o->shards->count));
 	if (o->own.count == 0)
 		return thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards",
 				 o->list.root, o->shards->name[0]);

@@ -289,3 +289,20 @@ thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct nam
 	thaw_free(g.shards);
 	return status;
 }
+
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards)
+{
+	long long stale = (long long)l->stale, without = (long long)(l->scanned - l->stale);
+	THAW_TRY(thaw_tar_counts_report(found, &l->counts));
+	if (stale > 0)
+		THAW_TRY(
+			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
+							   "(first: %s): the headers of the shards are read instead",
+							   stale, l->first_stale)));
+	if (without == 0)
+		return THAW_OK;
+	return thaw_found_note(found,
+			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
+					   "(thaw pack writes shards with indexes)",
+					   without, (long long)shards));
+}

@@ -43,4 +43,7 @@ struct tar_load {
 thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files);
 void thaw_tar_load_free(struct tar_load *l); /* zeroed is fine */
 
+/* Describes what was counted in so many shards, and their indexes. */
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards);
+
 #endif

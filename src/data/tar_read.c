@@ -85,6 +85,21 @@ thaw_status thaw_tar_keep(struct tar_files *f, const bool *keep, bool value, int
 	return THAW_OK;
 }
 
+uint64_t thaw_tar_key(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].key;
+}
+
+int64_t thaw_tar_shard(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].shard;
+}
+
+bool thaw_tar_is_link(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].link != 0;
+}
+
 /* Reads a header and the `size` bytes after it. Returns false, with errno 0 if the file ends before. */
 static bool read_parts(int fd, uint8_t header[TAR_BLOCK], void *bytes, size_t size, uint64_t at)
 {
