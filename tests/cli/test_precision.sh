@@ -1,6 +1,6 @@
 #!/bin/bash
 # --precision bf16: the same bits on any number of ranks, recorded, never mixed with fp32. Usage: test_precision.sh THAW
-# shellcheck disable=SC2034 # conditions are evaluated by check
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
