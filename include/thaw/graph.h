@@ -213,6 +213,8 @@ enum thaw_precision thaw_precision_find(const char *name);      /* THAW_PRECISIO
 
 /* The processor's arithmetic for such products, such as "AVX512_BF16"; NULL: none, they are emulated, slowly. */
 const char *thaw_precision_arithmetic(enum thaw_precision precision);
+/* The processor's arithmetic if it is not used because a sample product by it is wrong; else NULL. */
+const char *thaw_precision_rejected(enum thaw_precision precision);
 #define THAW_PRECISION_LINE 160 /* bytes for thaw_precision_line */
 /* Writes a line for the log to text[size], and returns it; NULL for fp32. */
 const char *thaw_precision_line(enum thaw_precision precision, char *text, size_t size);
