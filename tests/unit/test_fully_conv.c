@@ -292,7 +292,7 @@ static struct thaw_model *narrow(const char *variant, const char *const *layers,
 	struct thaw_model *m = NULL;
 	const struct thaw_family *family = thaw_family_find(variant, &variant);
 	assert_non_null(family);
-	expect(thaw_model_create(&m, family, variant, CLASSES, &w, "random"));
+	expect(thaw_model_create(&m, family, variant, CLASSES, &w, NULL, "random"));
 	thaw_graph_init(m->graph, 5, 0, m->graph->param_count);
 	return m;
 }
@@ -335,7 +335,8 @@ static void timm_s_vgg_loses_its_pooling(void **state)
 	struct thaw_grid grid;
 	struct thaw_shape shapes[64];
 	bool changed = false;
-	expect(thaw_family_find("vgg11", &variant)->build(g, variant, CLASSES, &w));
+	expect(thaw_family_find("vgg11", &variant)
+		       ->build(g, &(struct thaw_build){.variant = variant, .classes = CLASSES, .w = &w}));
 	expect(thaw_graph_fully_conv(g, &thaw_shape_of(1, 224, 224, 3), &changed));
 	assert_true(changed);
 	expect(thaw_graph_pool_last(g, &thaw_shape_of(1, 224, 224, 3)));
