@@ -103,10 +103,13 @@ static void check_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
 		expected[i] = actual[i] = (float)i / 7;
-	tile.c_row = ROW;
+	for (int r = 0; r < THAW_BF16_ROWS; r++)
+		tile.c_row[r] = (THAW_BF16_ROWS - 1 - r) * ROW;
 	tile.c = expected;
+	tile.residual = tile.residual ? expected : NULL;
 	thaw_bf16_portable.multiply(&tile);
 	tile.c = actual;
+	tile.residual = tile.residual ? actual : NULL;
 	native->multiply(&tile);
 	assert_memory_equal(actual, expected, sizeof(expected));
 }
@@ -115,24 +118,37 @@ static void native_tile_test(void **state)
 {
 	(void)state;
 	enum { PAIRS = 37 };
-	static uint32_t a[PAIRS * THAW_BF16_ROWS], b[PAIRS * THAW_BF16_COLUMNS];
+	static uint32_t a[(PAIRS + 3) * THAW_BF16_ROWS], b[3 * PAIRS * THAW_BF16_COLUMNS];
+	static float bias[THAW_BF16_COLUMNS];
 	const struct thaw_bf16_ops *native = thaw_bf16_native();
 	struct thaw_random random = random_of("tile");
 	if (!native)
 		skip();
-	fill_pairs(a, PAIRS * THAW_BF16_ROWS, &random);
-	fill_pairs(b, PAIRS * THAW_BF16_COLUMNS, &random);
+	fill_pairs(a, (PAIRS + 3) * THAW_BF16_ROWS, &random);
+	fill_pairs(b, 3 * PAIRS * THAW_BF16_COLUMNS, &random);
+	for (int i = 0; i < THAW_BF16_COLUMNS; i++)
+		bias[i] = value(&random);
 	for (int rows = 1; rows <= THAW_BF16_ROWS; rows++)
-		for (int columns = 1; columns <= THAW_BF16_COLUMNS; columns++)
-			check_tile(native, (struct thaw_bf16_tile){.rows = rows,
-								   .columns = columns,
-								   .pairs = columns % 3 ? PAIRS : 1,
-								   .a = a,
-								   .a_row = columns % 2 ? PAIRS : 1,
-								   .a_depth = columns % 2 ? 1 : THAW_BF16_ROWS,
-								   .b = b,
-								   .b_depth = THAW_BF16_COLUMNS,
-								   .add = columns % 5 == 0});
+		for (int columns = 1; columns <= THAW_BF16_COLUMNS; columns++) {
+			bool wide = columns % 2;
+			struct thaw_bf16_tile tile = {
+				.rows = rows,
+				.columns = columns,
+				.a = a,
+				.segments = columns % 4,
+				.segment = (const int64_t[]){0, 3 * THAW_BF16_ROWS, 1},
+				.pairs = columns % 3 ? PAIRS : 1,
+				.a_depth = wide ? 1 : THAW_BF16_ROWS,
+				.b = b,
+				.b_depth = THAW_BF16_COLUMNS,
+				.bias = columns % 5 == 1 ? bias : NULL,
+				.residual = columns % 5 == 0 ? bias : NULL, /* check_tile sets it to c */
+				.activation = (enum thaw_activation)(columns % THAW_ACTIVATIONS),
+			};
+			for (int r = 0; r < rows; r++)
+				tile.a_row[r] = (int64_t)r * (wide ? PAIRS : 1);
+			check_tile(native, tile);
+		}
 }
 
 static float *matrix(int64_t count, struct thaw_random *random)
