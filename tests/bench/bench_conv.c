@@ -136,8 +136,8 @@ static void run_tile(const struct thaw_op_args *args)
 static double print_peak(enum thaw_precision precision)
 {
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
-	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
-	struct thaw_op_args args = {.x = x, .y = {noise(&s), s}};
+	struct thaw_view x[2] = {{.data = noise(&s), .shape = s}, {.data = noise(&s), .shape = s}};
+	struct thaw_op_args args = {.x = x, .y = {.data = noise(&s), .shape = s}};
 	bool bf16 = precision == THAW_PRECISION_BF16;
 	double peak = bf16 ? measure(run_tile, &args, 4.0 * THAW_BF16_ROWS * THAW_BF16_COLUMNS * TILE_PAIRS)
 			   : measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE);
@@ -170,13 +170,13 @@ static thaw_status bench_shape(const struct shape *s, enum thaw_precision precis
 	struct thaw_op_workspace workspace = {0};
 	THAW_TRY(op->infer(&desc, &desc.y));
 	op->workspace(&desc, &workspace);
-	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};
+	struct thaw_view x = {.data = noise(&shape), .shape = shape}, param = {.data = noise(&weight), .shape = weight};
 	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&desc.y), *none = NULL;
 	struct thaw_op_args args = {
 		.attrs = &attrs,
 		.inputs = 1,
 		.x = &x,
-		.y = {noise(&desc.y), desc.y},
+		.y = {.data = noise(&desc.y), .shape = desc.y},
 		.params = 1,
 		.param = &param,
 		.scratch = allocate_or_exit(max_size(workspace.scratch_forward, workspace.scratch_backward)),

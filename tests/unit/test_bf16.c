@@ -12,6 +12,7 @@
 
 #include "src/ops/kernels/bf16_ops.h"
 #include "src/ops/kernels/gemm_bf16.h"
+#include "thaw/graph.h"
 #include "thaw/memory.h"
 #include "thaw/random.h"
 
@@ -97,9 +98,31 @@ static void fill_pairs(uint32_t *pairs, int64_t count, struct thaw_random *rando
 	}
 }
 
+enum { ROW = THAW_BF16_COLUMNS + 3 };
+
+/* The same tile with results in bfloat16; a residual stays in fp32 or is none. */
+static void check_rounded_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile tile, const float *expected)
+{
+	uint16_t portable[THAW_BF16_ROWS * ROW] = {0}, actual[THAW_BF16_ROWS * ROW] = {0};
+	uint16_t residual[THAW_BF16_ROWS * ROW];
+	bool plain = !tile.residual;
+	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
+		residual[i] = (uint16_t)(rounded((float)i / 7));
+	tile.c = NULL;
+	tile.residual_bf16 = plain ? NULL : residual;
+	tile.residual = NULL;
+	tile.c_bf16 = portable;
+	thaw_bf16_portable.multiply(&tile);
+	tile.c_bf16 = actual;
+	native->multiply(&tile);
+	assert_memory_equal(actual, portable, sizeof(portable));
+	for (int r = 0; r < tile.rows && plain; r++)
+		for (int c = 0; c < tile.columns; c++)
+			assert_int_equal(actual[tile.c_row[r] + c], rounded(expected[tile.c_row[r] + c]));
+}
+
 static void check_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile tile)
 {
-	enum { ROW = THAW_BF16_COLUMNS + 3 };
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
 		expected[i] = actual[i] = (float)i / 7;
@@ -112,6 +135,7 @@ static void check_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile
 	tile.residual = tile.residual ? actual : NULL;
 	native->multiply(&tile);
 	assert_memory_equal(actual, expected, sizeof(expected));
+	check_rounded_tile(native, tile, expected);
 }
 
 static void native_tile_test(void **state)
@@ -203,11 +227,29 @@ static void product_test(void **state)
 			check_product(sizes[i][0], sizes[i][1], sizes[i][2], kind & 1, kind & 2, kind & 4);
 }
 
+static void multiply_wrongly(const struct thaw_bf16_tile *tile)
+{
+	thaw_bf16_portable.multiply(tile);
+	float *last = tile->c + tile->c_row[tile->rows - 1] + tile->columns - 1;
+	*last = nextafterf(*last, 0.0f);
+}
+
+/* One wrong bit in one result is found. */
+static void check_test(void **state)
+{
+	(void)state;
+	struct thaw_bf16_ops wrong = thaw_bf16_portable;
+	assert_true(thaw_bf16_right(&wrong));
+	wrong.multiply = multiply_wrongly;
+	assert_false(thaw_bf16_right(&wrong));
+}
+
 static void choice_test(void **state)
 {
 	(void)state;
 	const struct thaw_bf16_ops *native = thaw_bf16_native();
 	assert_ptr_equal(thaw_bf16_best(), native ? native : &thaw_bf16_portable);
+	assert_null(thaw_precision_rejected(THAW_PRECISION_BF16));
 }
 
 int main(void)
@@ -215,7 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rounding_test),    cmocka_unit_test(native_rounding_test),
 		cmocka_unit_test(native_tile_test), cmocka_unit_test(choice_test),
-		cmocka_unit_test(product_test),
+		cmocka_unit_test(product_test),     cmocka_unit_test(check_test),
 	};
 	return cmocka_run_group_tests_name("bf16", tests, NULL, NULL);
 }

@@ -43,6 +43,25 @@ TARGET static void avx512_round(uint32_t *to, const float *from, int64_t count)
 	}
 }
 
+TARGET static void avx512_store(uint16_t *to, const float *from, int64_t count)
+{
+	int64_t i = 0;
+	for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
+		__m512 low = _mm512_loadu_ps(from + i), high = _mm512_loadu_ps(from + i + WIDTH);
+		_mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+	}
+	for (; i < count; i += WIDTH) {
+		__mmask16 lanes = first_lanes(count - i);
+		__m256bh half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, from + i));
+		_mm256_mask_storeu_epi16(to + i, lanes, (__m256i)half);
+	}
+}
+
+INLINE __m512 load_bf16(__mmask16 lanes, const uint16_t *from)
+{
+	return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, from)), 16);
+}
+
 /* Adds bias and residual to the sums of row r, applies the activation and stores them. */
 INLINE void finish_row(const struct thaw_bf16_tile *t, int r, __m512 *sum, int vectors)
 {
@@ -56,8 +75,13 @@ INLINE void finish_row(const struct thaw_bf16_tile *t, int r, __m512 *sum, int v
 			y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, t->bias + v * WIDTH));
 		if (t->residual)
 			y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, t->residual + at));
+		else if (t->residual_bf16)
+			y = _mm512_add_ps(y, load_bf16(lanes, t->residual_bf16 + at));
 		y = _mm512_min_ps(high, _mm512_max_ps(low, y)); /* NaN, the second operand, stays */
-		_mm512_mask_storeu_ps(t->c + at, lanes, y);
+		if (t->c_bf16)
+			_mm256_mask_storeu_epi16(t->c_bf16 + at, lanes, (__m256i)_mm512_cvtneps_pbh(y));
+		else
+			_mm512_mask_storeu_ps(t->c + at, lanes, y);
 	}
 }
 
@@ -134,6 +158,7 @@ const struct thaw_bf16_ops *thaw_bf16_native(void)
 		.name = "AVX512_BF16",
 		.pair = avx512_pair,
 		.round = avx512_round,
+		.store = avx512_store,
 		.multiply = avx512_multiply,
 	};
 	return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&

@@ -27,10 +27,12 @@ struct thaw_bf16_tile {
 	int64_t pairs, a_depth; /* pairs of a segment, and from depth to depth */
 	const uint32_t *b;
 	int64_t b_depth;
-	const float *bias;     /* [columns] or NULL */
-	const float *residual; /* with the offsets of c, or NULL; c itself: the product is added to c */
+	const float *bias;             /* [columns] or NULL */
+	const float *residual;         /* with the offsets of c, or NULL; c itself: the product is added to c */
+	const uint16_t *residual_bf16; /* instead of `residual` */
 	enum thaw_activation activation;
 	float *c;
+	uint16_t *c_bf16;              /* instead of c */
 	int64_t c_row[THAW_BF16_ROWS]; /* offset of each row */
 };
 
@@ -40,6 +42,8 @@ struct thaw_bf16_ops {
 	void (*pair)(uint32_t *to, const float *even, const float *odd, int64_t count);
 	/* to[i] = the pair of from[2i] and from[2i + 1]; a missing last one is zero. count: floats. */
 	void (*round)(uint32_t *to, const float *from, int64_t count);
+	/* to[i] = from[i], rounded in the same way. */
+	void (*store)(uint16_t *to, const float *from, int64_t count);
 	void (*multiply)(const struct thaw_bf16_tile *tile);
 };
 
@@ -47,7 +51,9 @@ struct thaw_bf16_ops {
 extern const struct thaw_bf16_ops thaw_bf16_portable;
 /* NULL if the processor has no bfloat16 arithmetic. */
 const struct thaw_bf16_ops *thaw_bf16_native(void);
-/* The native ones if a sample product has the bits of the portable ones, else those. */
+/* Whether a sample product has the bits of the portable operations. */
+bool thaw_bf16_right(const struct thaw_bf16_ops *ops);
+/* The native ones if they are right, else the portable ones. */
 const struct thaw_bf16_ops *thaw_bf16_best(void);
 
 #endif

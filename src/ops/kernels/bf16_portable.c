@@ -6,6 +6,7 @@
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/bf16_ops.h"
+#include "src/ops/kernels/bf16_values.h"
 
 enum { QUIET = 0x40 }; /* bit that makes a NaN quiet */
 
@@ -44,6 +45,12 @@ static void portable_round(uint32_t *to, const float *from, int64_t count)
 		to[i / 2] = round_one(from[i]) | (i + 1 < count ? round_one(from[i + 1]) : 0) << 16;
 }
 
+static void portable_store(uint16_t *to, const float *from, int64_t count)
+{
+	for (int64_t i = 0; i < count; i++)
+		to[i] = (uint16_t)round_one(from[i]);
+}
+
 /* The sum of row r and one column. */
 static float sum_products(const struct thaw_bf16_tile *t, int r, int column)
 {
@@ -69,7 +76,13 @@ static void portable_multiply(const struct thaw_bf16_tile *t)
 				y += t->bias[column];
 			if (t->residual)
 				y += t->residual[at];
-			t->c[at] = thaw_activate(y, t->activation);
+			else if (t->residual_bf16)
+				y += thaw_bf16_value(t->residual_bf16[at]);
+			y = thaw_activate(y, t->activation);
+			if (t->c_bf16)
+				t->c_bf16[at] = (uint16_t)round_one(y);
+			else
+				t->c[at] = y;
 		}
 }
 
@@ -77,5 +90,6 @@ const struct thaw_bf16_ops thaw_bf16_portable = {
 	.name = "portable",
 	.pair = portable_pair,
 	.round = portable_round,
+	.store = portable_store,
 	.multiply = portable_multiply,
 };

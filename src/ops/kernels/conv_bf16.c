@@ -130,17 +130,30 @@ static void bf16_pack(const struct thaw_conv *c, const float *weight, void *pack
 	pack_weights(c, THAW_CONV_FORWARD, weight, packed);
 }
 
-/* Rounds `pixels` pixels that are `skip` apart. */
-static void round_pixels(const struct pass *p, const float *x, int64_t pixels, int64_t skip, uint32_t *to)
+/* Copies a pixel's channels of one group, which end with a zero if their number is odd. */
+static void take_group(const struct pass *p, struct thaw_values x, int64_t at, uint32_t *to)
 {
-	int64_t all = p->groups * p->channels;
-	if (skip == 1 && p->channels % 2 == 0) {
-		thaw_bf16_best()->round(to, x, pixels * all);
+	if (!x.bf16) {
+		thaw_bf16_best()->round(to, x.data + at, p->channels);
 		return;
 	}
-	for (int64_t i = 0; i < pixels; i++, x += skip * all)
-		for (int64_t g = 0; g < p->groups; g++, to += pairs_of(p->channels))
-			thaw_bf16_best()->round(to, x + g * p->channels, p->channels);
+	to[pairs_of(p->channels) - 1] = 0;
+	memcpy(to, x.bf16 + at, (size_t)p->channels * sizeof(*x.bf16));
+}
+
+/* Copies `pixels` pixels, `skip` apart, from the values `at` on. */
+static void take_pixels(const struct pass *p, struct thaw_values x, int64_t at, int64_t pixels, int64_t skip,
+			uint32_t *to)
+{
+	int64_t all = p->groups * p->channels;
+	if (skip == 1 && p->channels % 2 == 0 && x.bf16)
+		memcpy(to, x.bf16 + at, (size_t)(pixels * all) * sizeof(*x.bf16));
+	else if (skip == 1 && p->channels % 2 == 0)
+		thaw_bf16_best()->round(to, x.data + at, pixels * all);
+	else
+		for (int64_t i = 0; i < pixels; i++, at += skip * all)
+			for (int64_t g = 0; g < p->groups; g++, to += pairs_of(p->channels))
+				take_group(p, x, at + g * p->channels, to);
 }
 
 /* Places [*begin, *end) of a row of the buffer are inside the image. */
@@ -151,8 +164,16 @@ static void places_inside(const struct pass *p, int64_t *begin, int64_t *end)
 	*end = max_int64(min_int64((x->in - x->low + x->skip - 1) / x->skip, p->width), *begin);
 }
 
-/* Rounds the band's pixels of x to the buffer (image, row, column, group, pair of channels). */
-static void load_band(const struct pass *p, const struct thaw_conv_band *band, const float *x, uint32_t *to)
+/* Whether the buffer would be a copy of the image: values in bfloat16, in pairs, without padding or gaps. */
+static bool is_image(const struct pass *p, struct thaw_values x)
+{
+	return x.bf16 && p->channels % 2 == 0 && p->y.span == 1 && p->x.span == 1 && p->y.stride * p->y.skip == 1 &&
+	       p->x.stride * p->x.skip == 1 && p->y.low == 0 && p->x.low == 0 && p->x.in == p->width &&
+	       p->y.in == thaw_conv_axis_results(&p->y, 0);
+}
+
+/* Copies the band's pixels of x to the buffer (image, row, column, group, pair of channels). */
+static void copy_band(const struct pass *p, const struct thaw_conv_band *band, struct thaw_values x, uint32_t *to)
 {
 	int64_t begin, end, rows = thaw_conv_axis_pixels(&p->y, band->rows);
 	places_inside(p, &begin, &end);
@@ -166,9 +187,20 @@ static void load_band(const struct pass *p, const struct thaw_conv_band *band, c
 			if (!inside)
 				continue;
 			int64_t pixel = (image * p->y.in + y) * p->x.in + thaw_conv_axis_pixel(&p->x, 0, left);
-			round_pixels(p, x + pixel * p->groups * p->channels, right - left, p->x.skip,
-				     to + left * p->pixel);
+			take_pixels(p, x, pixel * p->groups * p->channels, right - left, p->x.skip,
+				    to + left * p->pixel);
 		}
+}
+
+/* The band's pixels in pairs: where they are, or copied to the buffer. */
+static const uint32_t *load_band(const struct pass *p, const struct thaw_conv_band *band, struct thaw_values x,
+				 uint32_t *buffer)
+{
+	if (is_image(p, x))
+		return (const uint32_t *)(const void *)x.bf16 +
+		       (band->image * p->y.in + band->first) * p->x.in * p->pixel;
+	copy_band(p, band, x, buffer);
+	return buffer;
 }
 
 /* The results of one phase in a band, in the order of memory. */
@@ -229,7 +261,8 @@ static int64_t list_taps(const struct pass *p, int64_t phase_y, int64_t phase_x,
 
 /* Computes one phase of a band; returns the end of its weights. */
 static const uint32_t *convolve_phase(const struct walk *start, const uint32_t *buffer, const uint32_t *weight,
-				      int64_t *segment, const struct thaw_conv_epilogue *epilogue, float *result)
+				      int64_t *segment, const struct thaw_conv_epilogue *epilogue,
+				      const struct thaw_view *result)
 {
 	const struct pass *p = start->p;
 	struct thaw_bf16_tile tile = {
@@ -251,7 +284,9 @@ static const uint32_t *convolve_phase(const struct walk *start, const uint32_t *
 			tile.b_depth = (int64_t)panel / tile.pairs;
 			tile.bias = epilogue->bias ? epilogue->bias + at : NULL;
 			tile.residual = epilogue->residual ? epilogue->residual + at : NULL;
-			tile.c = result + at;
+			tile.residual_bf16 = epilogue->residual_bf16 ? epilogue->residual_bf16 + at : NULL;
+			tile.c = result->data ? result->data + at : NULL;
+			tile.c_bf16 = result->bf16 ? result->bf16 + at : NULL;
 			while (next_tile(&walk, &tile))
 				thaw_bf16_best()->multiply(&tile);
 			weight += tile.segments * (int64_t)panel;
@@ -260,25 +295,25 @@ static const uint32_t *convolve_phase(const struct walk *start, const uint32_t *
 }
 
 /* Writes the result of a pass over the image x; scratch is behind the packed weights. */
-static void convolve(const struct pass *p, const float *x, const void *packed,
-		     const struct thaw_conv_epilogue *epilogue, float *result, void *scratch)
+static void convolve(const struct pass *p, struct thaw_values x, const void *packed,
+		     const struct thaw_conv_epilogue *epilogue, const struct thaw_view *result, void *scratch)
 {
 	struct thaw_conv_band band = {0};
 	int64_t *segment = scratch;
 	uint32_t *buffer = (uint32_t *)(segment + taps_of(p));
 	while (thaw_conv_next_band(p->largest, p->images, thaw_conv_axis_results(&p->y, 0), &band)) {
 		const uint32_t *weight = packed;
-		load_band(p, &band, x, buffer);
+		const uint32_t *pixels = load_band(p, &band, x, buffer);
 		for (int64_t phase_y = 0; phase_y < p->y.step; phase_y++)
 			for (int64_t phase_x = 0; phase_x < p->x.step; phase_x++) {
 				struct walk walk = walk_of(p, &band, phase_y, phase_x);
-				weight = convolve_phase(&walk, buffer, weight, segment, epilogue, result);
+				weight = convolve_phase(&walk, pixels, weight, segment, epilogue, result);
 			}
 	}
 }
 
-static void bf16_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-			 const struct thaw_conv_epilogue *epilogue, float *y, void *scratch)
+static void bf16_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *scratch)
 {
 	struct pass p = pass_of(c, THAW_CONV_FORWARD);
 	if (!packed)
@@ -292,12 +327,14 @@ static void bf16_backward_data(const struct thaw_conv *c, const float *dy, const
 	struct pass p = pass_of(c, THAW_CONV_DATA);
 	struct thaw_conv_epilogue epilogue = {.residual = add ? dx : NULL};
 	pack_weights(c, THAW_CONV_DATA, weight, scratch);
-	convolve(&p, dy, scratch, &epilogue, dx, (char *)scratch + weight_bytes(&p));
+	convolve(&p, (struct thaw_values){.data = dy}, scratch, &epilogue, &(struct thaw_view){.data = dx},
+		 (char *)scratch + weight_bytes(&p));
 }
 
 const struct thaw_conv_kernel thaw_conv_bf16 = {
 	.name = "bf16",
 	.dilates = true,
+	.bf16 = true,
 	.fits = bf16_fits,
 	.scratch = bf16_scratch,
 	.packed_bytes = bf16_packed_bytes,

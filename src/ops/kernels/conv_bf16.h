@@ -5,6 +5,7 @@
 #include "src/ops/kernels/conv.h"
 
 size_t thaw_conv_bf16_weight_scratch(const struct thaw_conv *c);
-void thaw_conv_bf16_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *scratch);
+void thaw_conv_bf16_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
+			   void *scratch);
 
 #endif

@@ -26,7 +26,7 @@ struct sum {
 	bool halves;
 	int64_t pixel, width; /* of the buffer: pairs of a pixel, pixels of a row */
 	struct thaw_conv_band largest;
-	float *zeros; /* a pixel */
+	const void *zeros; /* a pixel, in either storage */
 };
 
 static struct sum sum_of(const struct thaw_conv *c, bool halves)
@@ -83,34 +83,43 @@ static int64_t row_of(const struct sum *s, int64_t row, int half)
 	return s->halves ? row + half * s->rows : row;
 }
 
-/* The row of x at place `place` of the buffer, NULL if it is padding. */
-static const float *x_row(const struct sum *s, const struct thaw_conv_band *band, const float *x, int64_t pair,
-			  int64_t place, int half)
+/* The row of x at place `place` of the buffer, -1 if it is padding. */
+static int64_t x_row(const struct sum *s, const struct thaw_conv_band *band, int64_t pair, int64_t place, int half)
 {
 	int64_t y = thaw_conv_axis_pixel(&s->y, row_of(s, band->first, half), place);
-	return y < 0 || y >= s->y.in ? NULL : x + (image_of(s, pair, half) * s->c->h + y) * s->c->w * s->c->ci;
+	return y < 0 || y >= s->y.in ? -1 : image_of(s, pair, half) * s->c->h + y;
 }
 
-/* Pairs of the pixels of two rows, either of which may be padding. */
-static void pair_row(const struct sum *s, const float *even, const float *odd, uint32_t *to)
+/* Pairs of a pixel's channels, at `even` and `odd` in x; -1: zeros. */
+static void pair_pixels(const struct sum *s, struct thaw_values x, int64_t even, int64_t odd, uint32_t *to)
 {
-	int64_t channels = s->c->ci;
+	if (even < 0 && odd < 0)
+		memset(to, 0, (size_t)s->c->ci * sizeof(*to));
+	else if (x.bf16)
+		thaw_bf16_join(to, even < 0 ? s->zeros : x.bf16 + even, odd < 0 ? NULL : x.bf16 + odd, s->c->ci);
+	else
+		thaw_bf16_best()->pair(to, even < 0 ? s->zeros : x.data + even, odd < 0 ? NULL : x.data + odd,
+				       s->c->ci);
+}
+
+/* Pairs of the pixels of two rows of x. */
+static void pair_rows(const struct sum *s, struct thaw_values x, int64_t even, int64_t odd, uint32_t *to)
+{
+	int64_t channels = s->c->ci, wide = s->c->w;
 	for (int64_t i = 0; i < s->width; i++, to += s->pixel) {
-		int64_t x = thaw_conv_axis_pixel(&s->x, 0, i);
-		if (x < 0 || x >= s->x.in || (!even && !odd))
-			memset(to, 0, (size_t)channels * sizeof(*to));
-		else
-			thaw_bf16_best()->pair(to, even ? even + x * channels : s->zeros,
-					       odd ? odd + x * channels : NULL, channels);
+		int64_t at = thaw_conv_axis_pixel(&s->x, 0, i);
+		bool inside = at >= 0 && at < s->x.in;
+		pair_pixels(s, x, inside && even >= 0 ? (even * wide + at) * channels : -1,
+			    inside && odd >= 0 ? (odd * wide + at) * channels : -1, to);
 	}
 }
 
-static void load_x(const struct sum *s, const struct thaw_conv_band *band, const float *x, uint32_t *to)
+static void load_x(const struct sum *s, const struct thaw_conv_band *band, struct thaw_values x, uint32_t *to)
 {
 	int64_t height = thaw_conv_axis_pixels(&s->y, band->rows);
 	for (int64_t pair = band->image; pair < band->image + band->images; pair++)
 		for (int64_t i = 0; i < height; i++, to += s->width * s->pixel)
-			pair_row(s, x_row(s, band, x, pair, i, 0), x_row(s, band, x, pair, i, 1), to);
+			pair_rows(s, x, x_row(s, band, pair, i, 0), x_row(s, band, pair, i, 1), to);
 }
 
 /* Columns [column, column + columns) of dy as a right factor, in rows of `width`. */
@@ -191,14 +200,13 @@ static void add_band(const struct sum *s, const struct thaw_conv_band *band, con
 		}
 }
 
-static void add_sum(struct sum s, const float *x, const float *dy, float *dweight, void *scratch)
+static void add_sum(struct sum s, struct thaw_values x, const float *dy, float *dweight, void *scratch)
 {
 	struct thaw_conv_band band = {0};
 	int64_t *segment = scratch;
 	uint32_t *right = (uint32_t *)(segment + segments_of(&s));
 	uint32_t *left = right + segments_of(&s) * s.c->wo * THAW_BF16_COLUMNS;
-	s.zeros = (float *)(left + x_pairs(&s));
-	memset(s.zeros, 0, (size_t)s.c->ci * sizeof(*s.zeros));
+	s.zeros = memset(left + x_pairs(&s), 0, (size_t)s.c->ci * sizeof(float));
 	while (thaw_conv_next_band(s.largest, s.pairs, s.rows, &band)) {
 		load_x(&s, &band, x, left);
 		list_rows(&s, &band, segment);
@@ -206,7 +214,8 @@ static void add_sum(struct sum s, const float *x, const float *dy, float *dweigh
 	}
 }
 
-void thaw_conv_bf16_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *scratch)
+void thaw_conv_bf16_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
+			   void *scratch)
 {
 	add_sum(sum_of(c, false), x, dy, dweight, scratch);
 	add_sum(sum_of(c, true), x, dy, dweight, scratch);
