@@ -27,7 +27,7 @@ THAW_BEGIN_DECLS
 /* Most parameters that a node can have: conv_norm has weight, scale, shift, mean, variance and bias. */
 #define THAW_MAX_PARAMS 6
 
-/* Of the products in a convolution or a linear layer. */
+/* Of the products in convolutions, linear layers, attention and matmul. */
 enum thaw_precision {
 	THAW_PRECISION_FP32,
 	THAW_PRECISION_BF16, /* factors are rounded to bfloat16; sums are fp32 */
@@ -145,7 +145,7 @@ struct thaw_attrs {
 	bool pad_counts; /* average pooling: padding counts in the divisor */
 	bool ceil_mode;  /* pooling: round the output size up */
 
-	enum thaw_precision precision; /* conv, conv_norm, linear; a kernel without such a path computes in fp32 */
+	enum thaw_precision precision; /* of products; a kernel without such a path computes in fp32 */
 
 	/* Activations and functions. */
 	enum thaw_activation activation; /* applied to the result, after the residual */

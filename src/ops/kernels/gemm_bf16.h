@@ -9,7 +9,8 @@
 
 /* Bytes of a right factor (k,n) in packed form: bfloat16, in the order that the kernel reads. */
 size_t thaw_bf16_packed_bytes(int64_t k, int64_t n);
-/* packed: 64-byte aligned, of thaw_bf16_packed_bytes(k, n). */
+/* packed: 64-byte aligned, of thaw_bf16_packed_bytes(k, n). Columns from n to a multiple of 16 are zeros, so a product
+ * may have that many. */
 void thaw_bf16_pack(int64_t k, int64_t n, struct thaw_matrix b, void *packed);
 
 /* c (m,n) = a (m,k) b, or added to c; b in packed form. Does nothing if m or n is 0. */
