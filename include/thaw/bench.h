@@ -30,13 +30,14 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
  *   - network, size, batch, ranks, unfreeze, bn, precision, blas_kernel
  *   - images_per_second: of all ranks, from the median over steps of the slowest rank
  *   - sum_wait_seconds: from the end of the backward pass to the end of the all-reduce, mean per step on rank 0
- *   - peak_rss_bytes: of the largest rank
+ *   - peak_rss_bytes: of the largest rank; tail_bytes: of the values and gradients between layers on each rank
  *   - gemm_peak_gflops: of sgemm on one rank, measured before the steps
  *   - gemm_peak_share: operations of plain convolutions, as a fraction of what sgemm would do in the time of the steps
+ *   - bf16_peak_gflops, bf16_peak_share: the same for the peak of arithmetic in bfloat16; only in that precision
  *   - step_seconds: the median; update_seconds: of the update, only with one rank
  *   - values: trained floats; bucket_ready_seconds: for each bucket of the all-reduce, in its order of exchange, from
  * the start of the step until its gradients are final
- *   - layers, of one step: name, op, forward_ms, backward_ms, gflops
+ *   - layers, of one step: name, op, forward_ms, backward_ms, gflops, peak_share (of the peak in the precision)
  * Collective. */
 thaw_status thaw_bench(struct thaw_comm *comm, const struct thaw_bench_options *options, json_t **result);
 
@@ -60,6 +61,10 @@ double thaw_bench_gemm(float *memory); /* [THAW_BENCH_GEMM_FLOATS] finite number
 
 /* The same for products in bfloat16; the last two thirds are overwritten. */
 double thaw_bench_gemm_bf16(float *memory);
+
+/* Speed of products in bfloat16 that read the same few values again and again, so that memory does not matter: no layer
+ * can be faster. GFLOP/s. */
+double thaw_bench_peak_bf16(void);
 
 THAW_END_DECLS
 

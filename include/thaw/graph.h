@@ -65,8 +65,9 @@ struct thaw_graph {
 	int param_count;
 	char **blocks; /* names, in order */
 	int block_count;
-	int output;         /* the value that holds the logits (N,C) */
-	int head;           /* the classifier: the linear or convolution node that computes the logits */
+	int output; /* the value that holds the logits (N,C) */
+	int head;   /* the classifier: the linear or convolution node that computes the logits */
+	enum thaw_precision precision;
 	thaw_status failed; /* the first error while building; later calls do nothing */
 };
 
@@ -213,11 +214,13 @@ enum thaw_precision thaw_precision_find(const char *name);      /* THAW_PRECISIO
 
 /* The processor's arithmetic for such products, such as "AVX512_BF16"; NULL: none, they are emulated, slowly. */
 const char *thaw_precision_arithmetic(enum thaw_precision precision);
+/* The processor's arithmetic if it is not used because a sample product by it is wrong; else NULL. */
+const char *thaw_precision_rejected(enum thaw_precision precision);
 #define THAW_PRECISION_LINE 160 /* bytes for thaw_precision_line */
 /* Writes a line for the log to text[size], and returns it; NULL for fp32. */
 const char *thaw_precision_line(enum thaw_precision precision, char *text, size_t size);
 
-/* Sets attrs.precision of all nodes that read it. */
+/* Sets the graph's precision, and attrs.precision of all nodes that read it. Call after the last node is added. */
 void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision);
 
 /* Makes an optimised copy of the graph with all passes applied, owned by the caller. Parameters that no pass changes

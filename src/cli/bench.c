@@ -102,6 +102,16 @@ static void print_layers(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *layer;
+	fprintf(out, "%-36s %-12s %11s %11s %9s %9s\n", "layer", "operator", "forward ms", "backward ms", "GFLOP/s",
+		"% of peak");
+	json_array_foreach(json_object_get(result, "layers"), i, layer)
+		fprintf(out, "%-36s %-12s %11.2f %11.2f %9.1f %9.0f\n", member_text(layer, "name"),
+			member_text(layer, "op"), member_real(layer, "forward_ms"), member_real(layer, "backward_ms"),
+			member_real(layer, "gflops"), 100 * member_real(layer, "peak_share"));
+}
+
+static void print_steps(const json_t *result, FILE *out)
+{
 	const json_t *side = json_object_get(result, "size");
 	struct thaw_size size =
 		json_is_string(side) ? size_of(json_string_value(side)) : thaw_square((int)json_integer_value(side));
@@ -110,14 +120,15 @@ static void print_layers(const json_t *result, FILE *out)
 		member_real(result, "ranks"), member_text(result, "unfreeze"), member_text(result, "bn"));
 	if (json_is_string(json_object_get(result, "notes")))
 		fprintf(out, "network: %s\n", member_text(result, "notes"));
-	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), %.0f MiB on the largest rank\n",
-		member_real(result, "images_per_second"), 100 * member_real(result, "gemm_peak_share"),
-		member_real(result, "gemm_peak_gflops"), member_text(result, "blas_kernel"),
-		member_real(result, "peak_rss_bytes") / (1 << 20));
-	fprintf(out, "%-36s %-12s %11s %11s %9s\n", "layer", "operator", "forward ms", "backward ms", "GFLOP/s");
-	json_array_foreach(json_object_get(result, "layers"), i, layer) fprintf(
-		out, "%-36s %-12s %11.2f %11.2f %9.1f\n", member_text(layer, "name"), member_text(layer, "op"),
-		member_real(layer, "forward_ms"), member_real(layer, "backward_ms"), member_real(layer, "gflops"));
+	fprintf(out, "%.2f images/s, %.0f %% of sgemm's %.0f GFLOP/s (%s), ", member_real(result, "images_per_second"),
+		100 * member_real(result, "gemm_peak_share"), member_real(result, "gemm_peak_gflops"),
+		member_text(result, "blas_kernel"));
+	if (json_object_get(result, "bf16_peak_gflops"))
+		fprintf(out, "%.0f %% of bfloat16's %.0f GFLOP/s, ", 100 * member_real(result, "bf16_peak_share"),
+			member_real(result, "bf16_peak_gflops"));
+	fprintf(out, "%.0f MiB on the largest rank, %.0f MiB of it for values between layers\n",
+		member_real(result, "peak_rss_bytes") / (1 << 20), member_real(result, "tail_bytes") / (1 << 20));
+	print_layers(result, out);
 }
 
 static void print_bench(const json_t *result, FILE *out)
@@ -125,7 +136,7 @@ static void print_bench(const json_t *result, FILE *out)
 	if (json_object_get(result, "scaling"))
 		print_reduce(result, out);
 	else
-		print_layers(result, out);
+		print_steps(result, out);
 }
 
 const struct command command_bench = {
@@ -134,7 +145,8 @@ const struct command command_bench = {
 	.summary = "measure how fast this machine trains a network",
 	.about =
 		"Runs training steps on random images, one lane per rank, and times each layer. Operations are counted "
-		"as in a plain convolution, so Winograd convolutions can exceed the peak of sgemm. "
+		"as in a plain convolution, so Winograd convolutions can exceed the peak, which is that of sgemm, or "
+		"in bf16 that of the processor's arithmetic for bfloat16. "
 		"With --reduce: measures the sum of gradients between the ranks of the job and the step without it, "
 		"and "
 		"prints what to expect of more ranks (docs/scaling.md).",

@@ -54,6 +54,7 @@ static void measure_products(struct rank_facts *facts)
 	float *memory = thaw_alloc(THAW_BENCH_GEMM_FLOATS, sizeof(*memory));
 	facts->gflops = memory ? thaw_bench_gemm(memory) : 0;
 	facts->bf16_gflops = 0;
+	facts->bf16_rejected = thaw_precision_rejected(THAW_PRECISION_BF16);
 	if (memory && thaw_precision_arithmetic(THAW_PRECISION_BF16))
 		facts->bf16_gflops = thaw_bench_gemm_bf16(memory);
 	thaw_free(memory);
@@ -149,6 +150,16 @@ static void advise_on_idle_cores(json_t *advice, const struct thaw_comm *comm, c
 			    all[0].usable);
 }
 
+static void advise_on_bf16(json_t *advice, const struct rank_facts *all, int ranks)
+{
+	for (int r = 0; r < ranks; r++)
+		if (all[r].bf16_rejected && rank_facts_first_of_node(all, r) == r)
+			append_line(advice,
+				    "a sample product in bfloat16 is wrong on %s: its instructions are not used there: "
+				    "have the node's processor checked",
+				    all[r].host);
+}
+
 static void advise_on_space(json_t *advice, const struct thaw_comm *comm)
 {
 	char text[32];
@@ -212,11 +223,16 @@ static json_t *blas_json(const struct rank_facts *all, int ranks)
 
 static json_t *bf16_json(const struct rank_facts *all, int ranks)
 {
-	double least = all[0].bf16_gflops;
-	for (int r = 0; r < ranks; r++)
+	char vectors[128];
+	double least = all[0].bf16_gflops, sgemm = all[0].gflops;
+	for (int r = 0; r < ranks; r++) {
 		least = min_double(least, all[r].bf16_gflops);
-	return json_pack("{s:s?, s:f}", "arithmetic", thaw_precision_arithmetic(THAW_PRECISION_BF16),
-			 "gflops_slowest_rank", least);
+		sgemm = min_double(sgemm, all[r].gflops);
+	}
+	return json_pack("{s:s?, s:s?, s:b, s:f, s:f}", "arithmetic", thaw_precision_arithmetic(THAW_PRECISION_BF16),
+			 "rejected", thaw_precision_rejected(THAW_PRECISION_BF16), "amx",
+			 strstr(thaw_machine_vectors(vectors, sizeof(vectors)), "amx-bf16") != NULL,
+			 "gflops_slowest_rank", least, "times_sgemm", sgemm > 0 ? least / sgemm : 0.0);
 }
 
 static json_t *mpi_json(const struct thaw_comm *comm, const json_t *nodes)
@@ -234,6 +250,7 @@ static json_t *diagnose(const struct thaw_comm *comm, const struct rank_facts *a
 	json_t *advice = json_array(), *nodes = nodes_json(all, comm->size);
 	advise_on_threads(advice, comm);
 	advise_on_blas(advice, all, comm->size);
+	advise_on_bf16(advice, all, comm->size);
 	launch_append_warnings(comm, all, v->common.threads, advice);
 	advise_on_idle_cores(advice, comm, all);
 	advise_on_space(advice, comm);
@@ -276,19 +293,23 @@ static void print_machine(const json_t *m, FILE *out)
 		fputs("none\n", out);
 }
 
-static void print_bf16(const json_t *result, FILE *out)
+/* What --precision bf16 would bring. */
+static void print_bf16(const json_t *bf16, FILE *out)
 {
-	const json_t *bf16 = json_object_get(result, "bf16");
-	double sgemm = member_real(json_object_get(result, "blas"), "sgemm_gflops_slowest_rank");
-	double products = member_real(bf16, "gflops_slowest_rank");
-	if (products > 0.0 && sgemm > 0.0)
+	double speed = member_real(bf16, "gflops_slowest_rank");
+	fprintf(out, "  %-16s ", "bfloat16");
+	if (speed > 0.0)
 		fprintf(out,
-			"  %-16s %.1f GFLOP/s on the slowest rank by %s: --precision bf16 makes products %.1f times "
-			"as fast\n",
-			"bfloat16", products, member_text(bf16, "arithmetic"), products / sgemm);
+			"%s: %.1f GFLOP/s on the slowest rank: --precision bf16 makes products %.1f times as fast\n",
+			member_text(bf16, "arithmetic"), speed, member_real(bf16, "times_sgemm"));
+	else if (json_is_string(json_object_get(bf16, "rejected")))
+		fprintf(out,
+			"%s is not used, as a sample product by it is wrong: --precision bf16 is emulated, slowly\n",
+			member_text(bf16, "rejected"));
 	else
-		fprintf(out, "  %-16s no arithmetic for it: --precision bf16 works, but is slower than fp32\n",
-			"bfloat16");
+		fputs("no arithmetic for it: --precision bf16 works, but is slower than fp32\n", out);
+	if (json_is_true(json_object_get(bf16, "amx")))
+		fprintf(out, "  %-16s the processor has it, Thaw does not use it\n", "AMX");
 }
 
 static void print_doctor(const json_t *result, FILE *out)
@@ -312,7 +333,7 @@ static void print_doctor(const json_t *result, FILE *out)
 		"kernel", member_text(blas, "core"), member_real(blas, "threads"),
 		member_real(blas, "threads") == 1 ? "" : "s", "sgemm", member_real(blas, "sgemm_gflops_slowest_rank"),
 		member_real(blas, "sgemm_gflops_all_ranks"));
-	print_bf16(result, out);
+	print_bf16(json_object_get(result, "bf16"), out);
 	fprintf(out, "directory\n  %-16s %s\n",
 		json_is_true(json_object_get(place, "writable")) ? "writable" : "not writable",
 		member_text(place, "path"));

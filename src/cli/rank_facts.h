@@ -20,6 +20,7 @@ struct rank_facts {
 	bool shares_memory;              /* with the other ranks of its node */
 	bool sees_directory;             /* a file that rank 0 wrote into the directory */
 	double gflops, bf16_gflops;      /* of sgemm and of products in bfloat16; 0: not measured */
+	bool bf16_rejected;              /* see thaw_precision_rejected */
 };
 
 /* Fills `facts` for this rank. `directory`: where rank 0 writes a file and the others look for it; NULL: it does not.

@@ -1,4 +1,4 @@
-/* The precision of a graph's products. */
+/* The precision of a graph. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +30,12 @@ const char *thaw_precision_arithmetic(enum thaw_precision precision)
 	return thaw_bf16_best() == &thaw_bf16_portable ? NULL : thaw_bf16_best()->name;
 }
 
+const char *thaw_precision_rejected(enum thaw_precision precision)
+{
+	const struct thaw_bf16_ops *native = precision == THAW_PRECISION_BF16 ? thaw_bf16_native() : NULL;
+	return native && native != thaw_bf16_best() ? native->name : NULL;
+}
+
 const char *thaw_precision_line(enum thaw_precision precision, char *text, size_t size)
 {
 	const char *arithmetic = thaw_precision_arithmetic(precision), *name = names[precision];
@@ -47,6 +53,7 @@ const char *thaw_precision_line(enum thaw_precision precision, char *text, size_
 
 void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision)
 {
+	g->precision = precision;
 	for (int i = 1; i < g->node_count; i++)
 		if (g->nodes[i].op->rounds)
 			g->nodes[i].attrs.precision = precision;

@@ -12,8 +12,6 @@
 #include "src/base/compare.h"
 #include "src/base/try.h"
 #include "src/model/metadata.h"
-#include "src/ops/kernels/gemm.h"
-#include "src/ops/kernels/gemm_bf16.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
 #include "thaw/allreduce.h"
@@ -23,7 +21,6 @@
 #include "thaw/shards.h"
 
 #define SEED          1
-#define PEAK_SECONDS  0.5  /* of measuring sgemm, at least one run */
 #define LEARNING_RATE 1e-6 /* the images are noise: the weights must hardly change */
 
 struct bench {
@@ -35,6 +32,7 @@ struct bench {
 	struct thaw_executor *trunk, *executor;
 	struct thaw_allreduce *allreduce;
 	struct thaw_overlap overlap;
+	double gemm_peak, bf16_peak; /* GFLOP/s; bf16_peak is 0 in fp32 */
 	double waited; /* seconds of all steps so far from the end of the backward pass to that of the all-reduce */
 	float **gradient;
 	float *images; /* (batch,height,width,3) */
@@ -202,46 +200,6 @@ static thaw_status measure(struct bench *b, double *median, double *wait)
 	return THAW_OK;
 }
 
-static void multiply_fp32(float *memory)
-{
-	const int64_t n = THAW_BENCH_GEMM_SIDE;
-	const struct thaw_matrix x = {memory, n, false}, y = {memory + n * n, n, false};
-	thaw_gemm(n, n, n, x, y, 0.0f, memory + 2 * n * n, n);
-}
-
-/* By the packed matrix in the second third. */
-static void multiply_bf16(float *memory)
-{
-	const int64_t n = THAW_BENCH_GEMM_SIDE;
-	const struct thaw_matrix x = {memory, n, false};
-	thaw_gemm_bf16(n, n, n, x, memory + n * n, false, memory + 2 * n * n, n);
-}
-
-/* GFLOP/s of the fastest product within PEAK_SECONDS. */
-static double best_speed(void (*multiply)(float *memory), float *memory)
-{
-	const int64_t n = THAW_BENCH_GEMM_SIDE;
-	double best = INFINITY, begin = thaw_clock();
-	do {
-		double start = thaw_clock();
-		multiply(memory);
-		best = fmin(best, thaw_clock() - start);
-	} while (thaw_clock() - begin < PEAK_SECONDS);
-	return 2e-9 * (double)(n * n * n) / best;
-}
-
-double thaw_bench_gemm(float *memory)
-{
-	return best_speed(multiply_fp32, memory);
-}
-
-double thaw_bench_gemm_bf16(float *memory)
-{
-	const int64_t n = THAW_BENCH_GEMM_SIDE;
-	thaw_bf16_pack(n, n, (struct thaw_matrix){memory, n, false}, memory + n * n);
-	return best_speed(multiply_bf16, memory);
-}
-
 /* The number of passes of a node that cost as much as its forward pass: forward, the gradient of its weights if they
  * train, and the gradient of its inputs if something before it trains. */
 static int passes(const struct bench *b, int node)
@@ -255,15 +213,22 @@ static int passes(const struct bench *b, int node)
 	return 1 + !thaw_graph_frozen(b->graph, node) + !first;
 }
 
+/* GFLOP/s that the layers of the run could reach. */
+static double peak_of_precision(const struct bench *b)
+{
+	return b->options->precision == THAW_PRECISION_BF16 ? b->bf16_peak : b->gemm_peak;
+}
+
 /* Appends the node's entry to `layers`; adds its floating point operations per step and rank to *flops. */
 static thaw_status describe_node(const struct bench *b, int i, json_t *layers, double *flops)
 {
 	const struct thaw_node *n = &b->graph->nodes[i];
 	double mine = (double)thaw_graph_flops(b->graph, b->shapes, i, i + 1) * b->options->batch * passes(b, i);
 	double seconds = b->times[i].forward + b->times[i].backward;
-	json_t *layer = json_pack("{s:s, s:s, s:f, s:f, s:f}", "name", n->name, "op", n->op->name, "forward_ms",
+	double gflops = seconds > 0.0 ? 1e-9 * mine / seconds : 0.0;
+	json_t *layer = json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", n->name, "op", n->op->name, "forward_ms",
 				  1e3 * b->times[i].forward, "backward_ms", 1e3 * b->times[i].backward, "gflops",
-				  seconds > 0.0 ? 1e-9 * mine / seconds : 0.0);
+				  gflops, "peak_share", gflops / peak_of_precision(b));
 	*flops += mine;
 	return json_array_append_new(layers, layer) == 0 ? THAW_OK : THAW_RESOURCE;
 }
@@ -312,26 +277,33 @@ static int64_t peak_rss(void)
 	return (int64_t)usage.ru_maxrss * 1024; /* ru_maxrss is in KiB on Linux */
 }
 
-static json_t *report(const struct bench *b, double peak, double seconds, double wait, double flops, int64_t rss,
-		      json_t *layers)
+static json_t *report(const struct bench *b, double seconds, double wait, double flops, int64_t rss, json_t *layers)
 {
 	const struct thaw_bench_options *o = b->options;
-	double update = b->comm->size == 1 ? wait : 0.0;
-	return json_pack(
-		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
+	double update = b->comm->size == 1 ? wait : 0.0, gflops = 1e-9 * flops / seconds;
+	json_t *result = json_pack(
+		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
 		"network", b->model->variant, "size", thaw_metadata_size(b->size), "batch", o->batch, "ranks",
 		b->comm->size, "unfreeze", o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
 		o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss,
-		"gemm_peak_gflops", peak, "gemm_peak_share", 1e-9 * flops / seconds / peak, "blas_kernel",
-		openblas_get_corename(), "notes", b->model->notes, "precision", thaw_precision_name(o->precision),
-		"step_seconds", seconds, "update_seconds", update, "values",
-		(json_int_t)(b->params ? b->params->length : 0), "bucket_ready_seconds", ready_times(b, seconds - wait),
-		"layers", layers);
+		"tail_bytes", (json_int_t)thaw_executor_bytes(b->executor), "gemm_peak_gflops", b->gemm_peak,
+		"gemm_peak_share", gflops / b->gemm_peak, "blas_kernel", openblas_get_corename(), "notes",
+		b->model->notes, "precision", thaw_precision_name(o->precision), "step_seconds", seconds,
+		"update_seconds", update, "values", (json_int_t)(b->params ? b->params->length : 0),
+		"bucket_ready_seconds", ready_times(b, seconds - wait), "layers", layers);
+	if (result && b->bf16_peak > 0.0) {
+		json_object_set_new(result, "bf16_peak_gflops", json_real(b->bf16_peak));
+		json_object_set_new(result, "bf16_peak_share", json_real(gflops / b->bf16_peak));
+	}
+	return result;
 }
 
 static thaw_status run_bench(struct bench *b, json_t **result)
 {
-	double peak = thaw_bench_gemm(b->factors), seconds = 0.0, wait = 0.0, flops = 0.0;
+	double seconds = 0.0, wait = 0.0, flops = 0.0;
+	b->gemm_peak = thaw_bench_gemm(b->factors);
+	if (b->options->precision == THAW_PRECISION_BF16)
+		b->bf16_peak = thaw_bench_peak_bf16();
 	/* No thaw_comm_agree here: if one rank fails, the others are blocked in the all-reduce. */
 	THAW_TRY(measure(b, &seconds, &wait));
 	THAW_TRY(profile(b));
@@ -340,7 +312,7 @@ static thaw_status run_bench(struct bench *b, json_t **result)
 	int64_t rss = peak_rss();
 	if (status == THAW_OK)
 		status = b->comm->max(b->comm, &rss, 1);
-	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, peak, seconds, wait, flops, rss, layers)))
+	if (status == THAW_OK && b->comm->rank == 0 && !(*result = report(b, seconds, wait, flops, rss, layers)))
 		status = thaw_fail(THAW_RESOURCE, "out of memory: the report");
 	json_decref(layers);
 	return status;

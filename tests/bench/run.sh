@@ -1,9 +1,9 @@
 #!/bin/bash
-# Runs all benchmarks and prints JSON lines: the machine, the programs of this folder, and training compared with
-# PyTorch if that is installed. Usage: run.sh BUILD RANKS
+# Runs all benchmarks and prints JSON lines: the machine, the programs of this folder, training compared with PyTorch if
+# that is installed, and the frozen part compared with PyTorch, ONNX Runtime and OpenVINO. Usage: run.sh BUILD RANKS
 #
 # $PYTHON    Python with torch and torchvision [python3]
-# $NETWORKS  networks to compare with PyTorch's [all five]
+# $NETWORKS  networks to compare [all five]
 # $DATA      a folder with train/ and test/: also compares fine-tunes of the last stage and of the head
 # $SHARDS    a folder that thaw pack wrote: also compares reading it with webdataset
 # $ROUNDS    repetitions of each comparison [3]
@@ -35,7 +35,7 @@ if ! "$python" -c 'import torch, torchvision' 2>/dev/null; then
 	echo "no comparison with PyTorch: $python has no torch and torchvision" >&2
 	exit
 fi
-compare() { "$python" "$here/compare.py" --build "$build" --ranks "$ranks" --rounds "${ROUNDS:-3}" "$@"; }
+against_peers() { "$python" "$here/$1.py" --build "$build" --ranks "$ranks" --rounds "${ROUNDS:-3}" "${@:2}"; }
 if [ -n "${DATA:-}" ]; then
 	"$python" "$here/input.py" "$DATA" --program "$build/tests/bench/bench_input" || exit
 fi
@@ -43,9 +43,10 @@ if [ -n "${SHARDS:-}" ]; then
 	"$python" "$here/shards.py" "$SHARDS" --program "$build/tests/bench/bench_shards" || exit
 fi
 for network in "${networks[@]}"; do
-	compare all "$network" || exit
-	compare all "$network" --bn lane || exit
+	against_peers compare all "$network" || exit
+	against_peers compare all "$network" --bn lane || exit
+	against_peers inference "$network" || exit
 	[ -z "${DATA:-}" ] && continue
-	compare last "$network" --data "$DATA" --stop 2 || exit
-	compare head "$network" --data "$DATA" --stop 2 || exit
+	against_peers compare last "$network" --data "$DATA" || exit
+	against_peers compare head "$network" --data "$DATA" || exit
 done

@@ -12,7 +12,7 @@ is_json() { [ "$(wc -l <out)" -eq 1 ] && grep -qE '^\{.*"layers": \[(\{[^{}]*\}(
 layers() {
 	local number='(-?[0-9.]+(e[-+]?[0-9]+)?)'
 	grep -oE '\{"name": "[^"]+", "op"[^}]*\}' out |
-		sed -E "s/.*\"op\": \"([a-z_]+)\", \"forward_ms\": $number, \"backward_ms\": $number, \"gflops\": $number\}/\1 \2 \4 \6/"
+		sed -E "s/.*\"op\": \"([a-z_]+)\", \"forward_ms\": $number, \"backward_ms\": $number, \"gflops\": $number, \"peak_share\": $number\}/\1 \2 \4 \6/"
 }
 # every_layer CONDITION: the awk condition holds for each line of layers, and there are at least 8 layers.
 every_layer() { layers | awk "!($1) { bad = 1 } END { exit bad || NR < 8 }"; }

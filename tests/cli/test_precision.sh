@@ -1,6 +1,6 @@
 #!/bin/bash
 # --precision bf16: the same bits on any number of ranks, recorded, never mixed with fp32. Usage: test_precision.sh THAW
-# shellcheck disable=SC2034 # conditions are evaluated by check
+# shellcheck disable=SC2016,SC2034 # conditions are evaluated by check
 # shellcheck source=tests/cli/lib.bash
 . "$(dirname "$0")/lib.bash"
 cd "$work" || exit 1
@@ -57,5 +57,32 @@ run "$thaw" bench --model cifar_resnet8 --batch 2 --steps 1 --precision bf16 --j
 check "bench reports it" eval 'exits 0 && grep -q "\"precision\": *\"bf16\"" out'
 run "$thaw" doctor
 check "doctor says what bfloat16 brings" eval 'exits 0 && grep -q "bfloat16" out'
+
+# The whole network: 2, 3 and 4 ranks, and a run that is killed, goes on with other ranks and stops after single steps.
+train=("${train[@]}" --unfreeze all --epochs 8 --checkpoint-every 1)
+metrics() { sed 's/"seconds": *[0-9.e+-]*//' "$1/metrics.jsonl"; }
+same_as_whole() { cmp whole/model.safetensors "$1/model.safetensors" && [ "$(metrics whole)" = "$(metrics "$1")" ]; }
+run "$thaw" "${train[@]}" --precision bf16 --out whole
+check "the whole network trains" exits 0
+for ranks in 2 3 4; do
+	run mpirun --oversubscribe -np $ranks "$thaw" "${train[@]}" --precision bf16 --out ranks$ranks
+	check "$ranks ranks: the same weights and metrics" eval 'exits 0 && same_as_whole ranks$ranks'
+done
+"$thaw" "${train[@]}" --precision bf16 --out killed >out 2>err &
+program=$! command="train, KILL"
+for ((i = 0; i < 30000; i++)); do
+	compgen -G 'killed/step-*.zst' >/dev/null && break
+	sleep 0.01
+done
+kill -KILL $program
+wait $program 2>/dev/null
+code=$?
+check "a run is killed" exits 137
+for ranks in 4 2; do
+	run mpirun --oversubscribe -np $ranks "$thaw" "${train[@]}" --precision bf16 --out killed --time-limit 0:05
+	check "$ranks ranks go on for one step" exits 75 "resumed at step" "(--time-limit)"
+done
+run mpirun --oversubscribe -np 3 "$thaw" "${train[@]}" --precision bf16 --out killed
+check "killed, stopped and resumed: the same weights and metrics" eval 'exits 0 && same_as_whole killed'
 
 finish

@@ -50,6 +50,7 @@ static thaw_status dump(struct run *r, const char *out, int64_t steps)
 	THAW_TRY(run_open(r));
 	char *path = thaw_format("%s/init.safetensors", out);
 	THAW_TRY(thaw_model_save(r->model, path, false));
+	THAW_TRY(run_enter_phase(r, 0));
 	thaw_free(path);
 	path = thaw_format("%s/batches.bin", out);
 	FILE *f = fopen(path, "wb");

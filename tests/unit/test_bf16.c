@@ -12,6 +12,7 @@
 
 #include "src/ops/kernels/bf16_ops.h"
 #include "src/ops/kernels/gemm_bf16.h"
+#include "thaw/graph.h"
 #include "thaw/memory.h"
 #include "thaw/random.h"
 
@@ -187,11 +188,29 @@ static void product_test(void **state)
 			check_product(sizes[i][0], sizes[i][1], sizes[i][2], kind & 1, kind & 2, kind & 4);
 }
 
+static void multiply_wrongly(const struct thaw_bf16_tile *tile)
+{
+	thaw_bf16_portable.multiply(tile);
+	float *last = tile->c + (tile->rows - 1) * tile->c_row + tile->columns - 1;
+	*last = nextafterf(*last, 0.0f);
+}
+
+/* One wrong bit in one result is found. */
+static void check_test(void **state)
+{
+	(void)state;
+	struct thaw_bf16_ops wrong = thaw_bf16_portable;
+	assert_true(thaw_bf16_right(&wrong));
+	wrong.multiply = multiply_wrongly;
+	assert_false(thaw_bf16_right(&wrong));
+}
+
 static void choice_test(void **state)
 {
 	(void)state;
 	const struct thaw_bf16_ops *native = thaw_bf16_native();
 	assert_ptr_equal(thaw_bf16_best(), native ? native : &thaw_bf16_portable);
+	assert_null(thaw_precision_rejected(THAW_PRECISION_BF16));
 }
 
 int main(void)
@@ -199,7 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rounding_test),    cmocka_unit_test(native_rounding_test),
 		cmocka_unit_test(native_tile_test), cmocka_unit_test(choice_test),
-		cmocka_unit_test(product_test),
+		cmocka_unit_test(product_test),     cmocka_unit_test(check_test),
 	};
 	return cmocka_run_group_tests_name("bf16", tests, NULL, NULL);
 }

@@ -18,13 +18,16 @@
 
 #include "thaw/executor.h"
 #include "thaw/file.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 
 #define GOLDEN      "tests/golden/efficientnet_lite0.txt"
 #define CLASSES     1000
 #define TOP         5
 #define FIXED       8
-#define TOLERANCE   1e-3 /* of the logits' norm */
+#define TOLERANCE   1e-3  /* of the logits' norm */
+#define COSINE      0.999 /* of features in bf16 and in fp32 */
+#define SAME_CLASS  247
 #define IMAGE_LIMIT ((size_t)64 << 20)
 
 static const int fixed[FIXED] = {0, 123, 250, 377, 504, 631, 758, 999};
@@ -135,8 +138,97 @@ static void photographs_match_pytorch(void **state)
 	thaw_model_destroy(model);
 }
 
+/* The network with its frozen part, everything but the classifier, in one precision. */
+struct split {
+	struct thaw_model *model;
+	struct thaw_graph *graph;
+	struct thaw_executor *trunk, *tail;
+	float *features;
+	int64_t count; /* of features */
+};
+
+static void open_split(struct split *s, const char *weights, enum thaw_precision precision)
+{
+	expect(thaw_model_load(&s->model, weights, 0, 0));
+	expect(thaw_graph_unfreeze(s->model->graph, "head"));
+	thaw_graph_set_precision(s->model->graph, precision);
+	expect(thaw_graph_lower(&s->graph, s->model->graph));
+	const struct thaw_size size = s->model->preprocess.size;
+	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
+	expect(thaw_executor_create(&s->trunk, s->graph, &image, THAW_TRUNK, false));
+	expect(thaw_executor_pack(s->trunk, NULL, true));
+	expect(thaw_executor_create(&s->tail, s->graph, &image, THAW_TAIL, false));
+	s->count = thaw_executor_features(s->trunk);
+	s->features = thaw_alloc((size_t)s->count, sizeof(*s->features));
+	assert_non_null(s->features);
+}
+
+/* The class of an image. */
+static int run_split(struct split *s, const char *folder, const char *name)
+{
+	load_image(s->model, folder, name, thaw_executor_input(s->trunk));
+	assert_true(thaw_executor_run_trunk(s->trunk, s->features));
+	thaw_executor_set_features(s->tail, 0, s->features);
+	return best(thaw_executor_forward(s->tail, 1, NULL));
+}
+
+static void close_split(struct split *s)
+{
+	thaw_executor_destroy(s->trunk);
+	thaw_executor_destroy(s->tail);
+	thaw_graph_destroy(s->graph);
+	thaw_model_destroy(s->model);
+	thaw_free(s->features);
+}
+
+static double cosine(const float *x, const float *y, int64_t n)
+{
+	double xy = 0, xx = 0, yy = 0;
+	for (int64_t i = 0; i < n; i++) {
+		xy += (double)x[i] * y[i];
+		xx += (double)x[i] * x[i];
+		yy += (double)y[i] * y[i];
+	}
+	return xy / sqrt(xx * yy);
+}
+
+/* The frozen part in bf16 against fp32. */
+static void bf16_keeps_features_and_classes(void **state)
+{
+	(void)state;
+	const char *weights = getenv("THAW_EFFICIENTNET_LITE0"), *folder = getenv("THAW_IMAGENET250");
+	if (!weights || !folder)
+		skip();
+	struct split fp32, bf16;
+	open_split(&fp32, weights, THAW_PRECISION_FP32);
+	open_split(&bf16, weights, THAW_PRECISION_BF16);
+	FILE *golden = fopen(GOLDEN, "r");
+	assert_non_null(golden);
+	char line[512];
+	int count = 0, agree = 0;
+	double least = 1, sum = 0;
+	struct expected e;
+	while (fgets(line, sizeof(line), golden) && parse(line, &e)) {
+		agree += run_split(&fp32, folder, e.file) == run_split(&bf16, folder, e.file);
+		double c = cosine(fp32.features, bf16.features, fp32.count);
+		least = fmin(least, c);
+		sum += c;
+		count++;
+	}
+	fclose(golden);
+	print_message("bf16: %d of %d images have the same class, cosine of the features %.5f, at least %.5f\n", agree,
+		      count, sum / count, least);
+	assert_true(agree >= SAME_CLASS);
+	assert_true(least >= COSINE);
+	close_split(&fp32);
+	close_split(&bf16);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(photographs_match_pytorch)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(photographs_match_pytorch),
+		cmocka_unit_test(bf16_keeps_features_and_classes),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void multiply_sample(const struct thaw_bf16_ops *ops, float *c)
 					       .c_row = ROW});
 }
 
-static bool has_right_bits(const struct thaw_bf16_ops *ops)
+bool thaw_bf16_right(const struct thaw_bf16_ops *ops)
 {
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	multiply_sample(&thaw_bf16_portable, expected);
@@ -48,7 +48,7 @@ const struct thaw_bf16_ops *thaw_bf16_best(void)
 	const struct thaw_bf16_ops *ops = atomic_load(&best);
 	if (!ops) {
 		ops = thaw_bf16_native();
-		if (!ops || !has_right_bits(ops))
+		if (!ops || !thaw_bf16_right(ops))
 			ops = &thaw_bf16_portable;
 		atomic_store(&best, ops);
 	}

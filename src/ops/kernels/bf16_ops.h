@@ -34,6 +34,8 @@ struct thaw_bf16_ops {
 	void (*pair)(uint32_t *to, const float *even, const float *odd, int64_t count);
 	/* to[i] = the pair of from[2i] and from[2i + 1]; a missing last one is zero. count: floats. */
 	void (*round)(uint32_t *to, const float *from, int64_t count);
+	/* to[i] = from[i], rounded in the same way. */
+	void (*store)(uint16_t *to, const float *from, int64_t count);
 	void (*multiply)(const struct thaw_bf16_tile *tile);
 };
 
@@ -41,7 +43,9 @@ struct thaw_bf16_ops {
 extern const struct thaw_bf16_ops thaw_bf16_portable;
 /* NULL if the processor has no bfloat16 arithmetic. */
 const struct thaw_bf16_ops *thaw_bf16_native(void);
-/* The native ones if a sample product has the bits of the portable ones, else those. */
+/* Whether a sample product has the bits of the portable operations. */
+bool thaw_bf16_right(const struct thaw_bf16_ops *ops);
+/* The native ones if they are right, else the portable ones. */
 const struct thaw_bf16_ops *thaw_bf16_best(void);
 
 #endif
