@@ -3,6 +3,8 @@
  * Backward reads y only, so the node can work in place. Graph passes fuse it into the operator before it. */
 #include "src/ops/kernels/activate.h"
 
+#include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"
@@ -18,14 +20,25 @@ static thaw_status activation_infer(const struct thaw_op_desc *desc, struct thaw
 
 static void activation_forward(const struct thaw_op_args *args)
 {
-	thaw_kernel_activate(args->y.data, args->x[0].data, thaw_shape_count(&args->y.shape), args->attrs->activation);
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t at = 0; at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		float *y = thaw_values_target(&args->y, at, room);
+		thaw_kernel_activate(y, thaw_values_read(&args->x[0], at, size, room), size, args->attrs->activation);
+		thaw_values_write(&args->y, at, size, y);
+	}
 }
 
 static void activation_backward(const struct thaw_op_args *args)
 {
-	if (args->dx[0])
-		thaw_kernel_pass_gradient(args->dx[0], args->dx_add[0], args->dy, args->y.data,
-					  thaw_shape_count(&args->y.shape), args->attrs->activation);
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t at = 0; args->dx[0] && at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		thaw_kernel_pass_gradient(args->dx[0] + at, args->dx_add[0], args->dy + at,
+					  thaw_values_read(&args->y, at, size, room), size, args->attrs->activation);
+	}
 }
 
 static void activation_reference(const struct thaw_op_args *args)
@@ -54,6 +67,7 @@ const struct thaw_op thaw_op_activation = {
 	.reference = activation_reference,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

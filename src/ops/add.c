@@ -1,11 +1,9 @@
 /* Residual add: y = activation(x[0] + x[1]), two tensors of the same shape. Reads attrs.activation. */
 #include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"
-
-/* Elements per block. Both inputs get their gradient block by block, so dy and y are read from memory once. */
-enum { BLOCK = 4096 };
 
 static thaw_status add_infer(const struct thaw_op_desc *desc, struct thaw_shape *y)
 {
@@ -21,20 +19,30 @@ static thaw_status add_infer(const struct thaw_op_desc *desc, struct thaw_shape 
 
 static void add_forward(const struct thaw_op_args *args)
 {
-	thaw_kernel_add(args->y.data, args->x[0].data, args->x[1].data, thaw_shape_count(&args->y.shape),
-			args->attrs->activation);
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float room[2][THAW_VALUES_BLOCK];
+	for (int64_t at = 0; at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		float *y = thaw_values_target(&args->y, at, room[0]);
+		thaw_kernel_add(y, thaw_values_read(&args->x[0], at, size, room[0]),
+				thaw_values_read(&args->x[1], at, size, room[1]), size, args->attrs->activation);
+		thaw_values_write(&args->y, at, size, y);
+	}
 }
 
-/* In place, dx[0] is dy: it is already masked when it is read for dx[1], and masking twice changes nothing. */
+/* Block by block, so dy and y are read from memory once. In place, dx[0] is dy: it is already masked when it is read
+ * for dx[1], and masking twice changes nothing. */
 static void add_backward(const struct thaw_op_args *args)
 {
 	int64_t count = thaw_shape_count(&args->y.shape);
-	for (int64_t at = 0; at < count; at += BLOCK) {
-		int64_t size = min_int64(count - at, BLOCK);
+	bool masks = args->attrs->activation != THAW_ACT_NONE;
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t at = 0; at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		const float *y = masks ? thaw_values_read(&args->y, at, size, room) : NULL;
 		for (int i = 0; i < 2; i++)
 			if (args->dx[i])
-				thaw_kernel_pass_gradient(args->dx[i] + at, args->dx_add[i], args->dy + at,
-							  args->y.data ? args->y.data + at : NULL, size,
+				thaw_kernel_pass_gradient(args->dx[i] + at, args->dx_add[i], args->dy + at, y, size,
 							  args->attrs->activation);
 	}
 }
@@ -71,6 +79,7 @@ const struct thaw_op thaw_op_add = {
 	.activates = true,
 	.backward_reads = THAW_READS_Y,
 	.in_place = true,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -4,6 +4,7 @@
 
 #include "src/base/multiversion.h"
 #include "src/base/try.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 
@@ -15,6 +16,12 @@ static thaw_status average_pool_infer(const struct thaw_op_desc *desc, struct th
 	return THAW_OK;
 }
 
+/* Scratch: one output pixel. */
+static void average_pool_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
+{
+	need->scratch_forward = (size_t)desc->x[0].dim[3] * sizeof(float);
+}
+
 /* 1 / number of pixels in the average. */
 THAW_INLINE float weight_of(struct thaw_window down, struct thaw_window across, bool pad_counts)
 {
@@ -22,16 +29,16 @@ THAW_INLINE float weight_of(struct thaw_window down, struct thaw_window across, 
 	return 1.0f / (float)pixels;
 }
 
-/* y[channels] = mean of the pixels of one window of the image x (H,W,C). */
-THAW_INLINE void average_window(float *restrict y, const float *restrict x, int64_t width, int64_t channels,
-				struct thaw_window down, struct thaw_window across, float weight)
+/* y[channels] = mean of the pixels of one window of the image at `from` of x (H,W,C). */
+THAW_INLINE void average_window(float *restrict y, struct thaw_values x, bool bf16, int64_t from, int64_t width,
+				int64_t channels, struct thaw_window down, struct thaw_window across, float weight)
 {
 	memset(y, 0, (size_t)channels * sizeof(float));
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
-			const float *pixel = x + (h * width + w) * channels;
+			int64_t pixel = from + (h * width + w) * channels;
 			for (int64_t c = 0; c < channels; c++)
-				y[c] += pixel[c];
+				y[c] += thaw_values_at(x, bf16, pixel + c);
 		}
 	for (int64_t c = 0; c < channels; c++)
 		y[c] *= weight;
@@ -50,14 +57,21 @@ THAW_INLINE void spread_window(float *restrict dx, const float *restrict dy, int
 }
 
 THAW_MULTIVERSION
-static void average_image(float *y, const float *x, const struct thaw_windows axis[2], int64_t channels,
-			  bool pad_counts)
+static void average_image(const struct thaw_op_args *args, const struct thaw_pool *p, int64_t n)
 {
-	for (int64_t i = 0; i < axis[0].out; i++) {
-		struct thaw_window down = thaw_window_at(&axis[0], i);
-		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
-			struct thaw_window across = thaw_window_at(&axis[1], j);
-			average_window(y, x, axis[1].in, channels, down, across, weight_of(down, across, pad_counts));
+	struct thaw_values x = thaw_values_of(&args->x[0]);
+	int64_t at = n * p->out, from = n * p->in, width = p->axis[1].in;
+	for (int64_t i = 0; i < p->axis[0].out; i++) {
+		struct thaw_window down = thaw_window_at(&p->axis[0], i);
+		for (int64_t j = 0; j < p->axis[1].out; j++, at += p->channels) {
+			struct thaw_window across = thaw_window_at(&p->axis[1], j);
+			float weight = weight_of(down, across, args->attrs->pad_counts);
+			float *y = thaw_values_target(&args->y, at, args->scratch);
+			if (x.bf16)
+				average_window(y, x, true, from, width, p->channels, down, across, weight);
+			else
+				average_window(y, x, false, from, width, p->channels, down, across, weight);
+			thaw_values_write(&args->y, at, p->channels, y);
 		}
 	}
 }
@@ -79,8 +93,7 @@ static void average_pool_forward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "average_pool");
 	for (int64_t n = 0; n < p.images; n++)
-		average_image(args->y.data + n * p.out, args->x[0].data + n * p.in, p.axis, p.channels,
-			      args->attrs->pad_counts);
+		average_image(args, &p, n);
 }
 
 static void average_pool_backward(const struct thaw_op_args *args)
@@ -163,10 +176,12 @@ const struct thaw_op thaw_op_average_pool = {
 	.max_inputs = 1,
 	.param_names = (const char *const[]){NULL},
 	.infer = average_pool_infer,
+	.workspace = average_pool_workspace,
 	.forward = average_pool_forward,
 	.backward = average_pool_backward,
 	.reference = average_pool_reference,
 	.flops = average_pool_flops,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/norm.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"
@@ -51,6 +52,7 @@ struct work {
 	float *block;            /* sums of one block: 2 values per channel */
 	float *factor, *inverse; /* weight / deviation and 1 / deviation */
 	float *mean_g, *slope;   /* backward through batch statistics */
+	float *room;             /* a block of x in fp32 */
 };
 
 enum { WORK_BYTES = 2 * sizeof(double) + 6 * sizeof(float) }; /* per channel */
@@ -64,6 +66,7 @@ static struct work work_at(void *scratch, int64_t channels)
 	w.inverse = w.factor + channels;
 	w.mean_g = w.inverse + channels;
 	w.slope = w.mean_g + channels;
+	w.room = w.slope + channels;
 	return w;
 }
 
@@ -71,8 +74,9 @@ static struct work work_at(void *scratch, int64_t channels)
 static void batch_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t channels = (size_t)channels_of(&desc->x[0]);
-	need->scratch_forward = channels * WORK_BYTES;
-	need->scratch_backward = channels * WORK_BYTES;
+	size_t room = (size_t)thaw_norm_block((int64_t)channels) * channels * sizeof(float);
+	need->scratch_forward = channels * WORK_BYTES + room;
+	need->scratch_backward = channels * WORK_BYTES + room;
 	if (uses_batch_statistics(desc->attrs, desc->training))
 		need->saved = 2 * channels * sizeof(float);
 }
@@ -99,14 +103,21 @@ static void batch_norm_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_view *x = &args->x[0];
 	int64_t channels = channels_of(&x->shape), rows = thaw_shape_count(&x->shape) / channels;
+	int64_t block = thaw_norm_block(channels);
 	struct work work = work_at(args->scratch, channels);
 	struct thaw_norm norm;
 	if (rows == 0)
 		return;
 	if (uses_batch_statistics(args->attrs, args->training))
-		thaw_norm_moments(args->saved, (float *)args->saved + channels, x->data, rows, channels, work.moments);
+		thaw_norm_moments(args->saved, (float *)args->saved + channels, x, rows, channels, work.moments,
+				  work.room);
 	norm = norm_of(args, &work);
-	thaw_norm_forward(args->y.data, x->data, rows, &norm);
+	for (int64_t r = 0; r < rows; r += block) {
+		int64_t size = min_int64(rows - r, block), at = r * channels;
+		float *y = thaw_values_target(&args->y, at, work.room);
+		thaw_norm_forward(y, thaw_values_read(x, at, size * channels, work.room), size, &norm);
+		thaw_values_write(&args->y, at, size * channels, y);
+	}
 }
 
 /* Adds N * statistic of the batch for the trainer. */
@@ -138,8 +149,13 @@ static void backward_batch(const struct thaw_op_args *args, const struct work *w
 		work->mean_g[c] = (float)(work->sum_g[c] / (double)rows);
 		work->slope[c] = (float)(work->sum_gx[c] / (double)rows * inverse * inverse);
 	}
-	thaw_norm_backward_batch(args->dx[0], args->dx_add[0], args->dy, args->x[0].data, rows, norm, work->mean_g,
-				 work->slope);
+	int64_t block = thaw_norm_block(norm->channels);
+	for (int64_t r = 0; r < rows; r += block) {
+		int64_t size = min_int64(rows - r, block), at = r * norm->channels;
+		const float *x = thaw_values_read(&args->x[0], at, size * norm->channels, work->room);
+		thaw_norm_backward_batch(args->dx[0] + at, args->dx_add[0], args->dy + at, x, size, norm, work->mean_g,
+					 work->slope);
+	}
 }
 
 /* Block by block, so that with fixed statistics memory is read once for both the sums and dx. */
@@ -158,11 +174,11 @@ static void batch_norm_backward(const struct thaw_op_args *args)
 	memset(work.sum_g, 0, 2 * (size_t)channels * sizeof(*work.sum_g));
 	for (int64_t r = 0; r < rows; r += block) {
 		int64_t size = min_int64(rows - r, block), at = r * channels;
+		const float *values = thaw_values_read(x, at, size * channels, work.room);
 		if (sums)
-			thaw_norm_sums(work.sum_g, work.sum_gx, args->dy + at, x->data + at, size, &norm, work.block);
+			thaw_norm_sums(work.sum_g, work.sum_gx, args->dy + at, values, size, &norm, work.block);
 		if (args->dx[0] && !batch)
-			thaw_norm_backward_fixed(args->dx[0] + at, args->dx_add[0], args->dy + at, x->data + at, size,
-						 &norm);
+			thaw_norm_backward_fixed(args->dx[0] + at, args->dx_add[0], args->dy + at, values, size, &norm);
 	}
 	add_weight_gradients(args, &work, channels);
 	if (batch) {
@@ -253,6 +269,7 @@ const struct thaw_op thaw_op_batch_norm = {
 	.reference = batch_norm_reference,
 	.activates = true,
 	.flops = batch_norm_flops,
+	.bf16 = true,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

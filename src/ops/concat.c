@@ -2,6 +2,7 @@
  * is 1, such as a class token computed from parameters, is repeated for every image. */
 #include <string.h>
 
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/registry.h"
 
@@ -75,12 +76,12 @@ static bool repeated(const struct thaw_op_args *args, int k)
 static void concat_forward(const struct thaw_op_args *args)
 {
 	struct rows y = rows_of(args);
-	float *to = args->y.data;
+	int64_t to = 0;
 	for (int64_t r = 0; r < y.count; r++)
 		for (int k = 0; k < args->inputs; k++) {
 			const struct thaw_view *x = &args->x[k];
 			int64_t length = product(&x->shape, args->attrs->axis, x->shape.ndim);
-			memcpy(to, x->data + row_of(args, k, r) * length, (size_t)length * sizeof(float));
+			thaw_values_copy(&args->y, to, x, row_of(args, k, r) * length, length);
 			to += length;
 		}
 }
@@ -158,6 +159,7 @@ const struct thaw_op thaw_op_concat = {
 	.forward = concat_forward,
 	.backward = concat_backward,
 	.reference = concat_reference,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

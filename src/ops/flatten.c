@@ -49,6 +49,7 @@ const struct thaw_op thaw_op_flatten = {
 	.backward = thaw_same_elements_backward,
 	.reference = flatten_reference,
 	.in_place = true,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -7,6 +7,7 @@
 
 #include "src/base/multiversion.h"
 #include "src/base/try.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/registry.h"
 #include "src/ops/window.h"
 
@@ -29,15 +30,15 @@ static thaw_status max_pool_infer(const struct thaw_op_desc *desc, struct thaw_s
 	return THAW_OK;
 }
 
-/* saved: the place of each maximum. Scratch: places of one output pixel in 32 bits, the width of a float. */
+/* saved: the place of each maximum. Scratch: places of one output pixel in 32 bits, the width of a float, and one
+ * output pixel. */
 static void max_pool_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	size_t pixel = (size_t)desc->x[0].dim[3] * sizeof(int32_t);
 	need->scratch_backward = pixel;
-	if (desc->training) {
+	need->scratch_forward = 2 * pixel;
+	if (desc->training)
 		need->saved = (size_t)thaw_shape_count(&desc->y) * sizeof(place);
-		need->scratch_forward = pixel;
-	}
 }
 
 /* Whether v is larger than `best`, with NaN the largest. */
@@ -46,32 +47,37 @@ THAW_INLINE bool exceeds(float v, float best)
 	return (v > best) | (v != v);
 }
 
-/* y[channels] = maximum over one window of the image x (H,W,C). */
-THAW_INLINE void max_of_window(float *restrict y, const float *restrict x, int64_t width, int64_t channels,
-			       struct thaw_window down, struct thaw_window across)
+/* y[channels] = maximum over one window of the image at `from` of x (H,W,C). */
+THAW_INLINE void max_of_window(float *restrict y, struct thaw_values x, bool bf16, int64_t from, int64_t width,
+			       int64_t channels, struct thaw_window down, struct thaw_window across)
 {
-	memcpy(y, x + (down.begin * width + across.begin) * channels, (size_t)channels * sizeof(float));
+	for (int64_t c = 0; c < channels; c++)
+		y[c] = thaw_values_at(x, bf16, from + (down.begin * width + across.begin) * channels + c);
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step) {
-			const float *pixel = x + (h * width + w) * channels;
-			for (int64_t c = 0; c < channels; c++)
-				y[c] = exceeds(pixel[c], y[c]) ? pixel[c] : y[c];
+			int64_t pixel = from + (h * width + w) * channels;
+			for (int64_t c = 0; c < channels; c++) {
+				float v = thaw_values_at(x, bf16, pixel + c);
+				y[c] = exceeds(v, y[c]) ? v : y[c];
+			}
 		}
 }
 
 /* The same, and saved[channels] = the place of the maximum. */
 THAW_INLINE void max_and_place_of_window(float *restrict y, place *restrict saved, int32_t *restrict best,
-					 const float *restrict x, int64_t width, int64_t channels,
+					 struct thaw_values x, bool bf16, int64_t from, int64_t width, int64_t channels,
 					 struct thaw_window down, struct thaw_window across)
 {
 	int32_t at = 0;
-	memcpy(y, x + (down.begin * width + across.begin) * channels, (size_t)channels * sizeof(float));
-	memset(best, 0, (size_t)channels * sizeof(*best));
+	for (int64_t c = 0; c < channels; c++) {
+		y[c] = thaw_values_at(x, bf16, from + (down.begin * width + across.begin) * channels + c);
+		best[c] = 0;
+	}
 	for (int64_t h = down.begin; h < down.end; h += down.step)
 		for (int64_t w = across.begin; w < across.end; w += across.step, at++) {
-			const float *pixel = x + (h * width + w) * channels;
+			int64_t pixel = from + (h * width + w) * channels;
 			for (int64_t c = 0; c < channels; c++) {
-				float v = pixel[c], old = y[c];
+				float v = thaw_values_at(x, bf16, pixel + c), old = y[c];
 				best[c] = exceeds(v, old) ? at : best[c];
 				y[c] = exceeds(v, old) ? v : old;
 			}
@@ -97,20 +103,33 @@ THAW_INLINE void add_to_maxima(float *restrict dx, const float *restrict dy, con
 		}
 }
 
-/* saved: NULL when no backward call will follow. */
-THAW_MULTIVERSION
-static void max_of_image(float *y, place *saved, int32_t *best, const float *x, const struct thaw_windows axis[2],
-			 int64_t channels)
+/* The output pixel (i, j) of an image. saved: NULL when no backward call will follow. */
+THAW_INLINE void max_of_pixel(const struct thaw_pool *p, float *y, place *saved, int32_t *best, struct thaw_values x,
+			      bool bf16, int64_t from, int64_t i, int64_t j)
 {
-	for (int64_t i = 0; i < axis[0].out; i++)
-		for (int64_t j = 0; j < axis[1].out; j++, y += channels) {
-			struct thaw_window down = thaw_window_at(&axis[0], i), across = thaw_window_at(&axis[1], j);
-			if (saved) {
-				max_and_place_of_window(y, saved, best, x, axis[1].in, channels, down, across);
-				saved += channels;
-			} else {
-				max_of_window(y, x, axis[1].in, channels, down, across);
-			}
+	struct thaw_window down = thaw_window_at(&p->axis[0], i), across = thaw_window_at(&p->axis[1], j);
+	if (saved)
+		max_and_place_of_window(y, saved, best, x, bf16, from, p->axis[1].in, p->channels, down, across);
+	else
+		max_of_window(y, x, bf16, from, p->axis[1].in, p->channels, down, across);
+}
+
+THAW_MULTIVERSION
+static void max_of_image(const struct thaw_op_args *args, const struct thaw_pool *p, int64_t n)
+{
+	int32_t *best = args->scratch;
+	float *room = (float *)best + p->channels;
+	struct thaw_values x = thaw_values_of(&args->x[0]);
+	int64_t at = n * p->out;
+	for (int64_t i = 0; i < p->axis[0].out; i++)
+		for (int64_t j = 0; j < p->axis[1].out; j++, at += p->channels) {
+			float *y = thaw_values_target(&args->y, at, room);
+			place *saved = args->training ? (place *)args->saved + at : NULL;
+			if (x.bf16)
+				max_of_pixel(p, y, saved, best, x, true, n * p->in, i, j);
+			else
+				max_of_pixel(p, y, saved, best, x, false, n * p->in, i, j);
+			thaw_values_write(&args->y, at, p->channels, y);
 		}
 }
 
@@ -128,8 +147,7 @@ static void max_pool_forward(const struct thaw_op_args *args)
 {
 	struct thaw_pool p = thaw_pool_of(args, "max_pool");
 	for (int64_t n = 0; n < p.images; n++)
-		max_of_image(args->y.data + n * p.out, args->training ? (place *)args->saved + n * p.out : NULL,
-			     args->scratch, args->x[0].data + n * p.in, p.axis, p.channels);
+		max_of_image(args, &p, n);
 }
 
 static void max_pool_backward(const struct thaw_op_args *args)
@@ -246,6 +264,7 @@ const struct thaw_op thaw_op_max_pool = {
 	.backward = max_pool_backward,
 	.reference = max_pool_reference,
 	.flops = max_pool_flops,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -3,6 +3,8 @@
  * Backward reads x: for most functions the slope cannot be computed from y. */
 #include <math.h>
 
+#include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/functions.h"
 #include "src/ops/registry.h"
 
@@ -18,16 +20,27 @@ static thaw_status pointwise_infer(const struct thaw_op_desc *desc, struct thaw_
 static void pointwise_forward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-	thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, args->y.data, args->x[0].data,
-			      thaw_shape_count(&args->y.shape));
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t at = 0; at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		float *y = thaw_values_target(&args->y, at, room);
+		thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, y,
+				      thaw_values_read(&args->x[0], at, size, room), size);
+		thaw_values_write(&args->y, at, size, y);
+	}
 }
 
 static void pointwise_backward(const struct thaw_op_args *args)
 {
 	const struct thaw_attrs *attrs = args->attrs;
-	if (args->dx[0])
-		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0], args->dx_add[0],
-				       args->dy, args->x[0].data, thaw_shape_count(&args->y.shape));
+	int64_t count = thaw_shape_count(&args->y.shape);
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t at = 0; args->dx[0] && at < count; at += THAW_VALUES_BLOCK) {
+		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
+		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0] + at, args->dx_add[0],
+				       args->dy + at, thaw_values_read(&args->x[0], at, size, room), size);
+	}
 }
 
 static double reference_value(enum thaw_function f, double a, double b, double x)
@@ -122,6 +135,7 @@ const struct thaw_op thaw_op_pointwise = {
 	.reference = pointwise_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -50,6 +50,7 @@ const struct thaw_op thaw_op_reshape = {
 	.backward = thaw_same_elements_backward,
 	.reference = reshape_reference,
 	.in_place = true,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -51,3 +51,18 @@ void thaw_values_write(const struct thaw_view *v, int64_t at, int64_t count, con
 	if (v->bf16)
 		thaw_bf16_store(v->bf16 + at, room, count);
 }
+
+void thaw_values_copy(const struct thaw_view *to, int64_t to_at, const struct thaw_view *from, int64_t from_at,
+		      int64_t count)
+{
+	if (to->data == from->data && to->bf16 == from->bf16)
+		return;
+	if (to->bf16 && from->bf16)
+		memcpy(to->bf16 + to_at, from->bf16 + from_at, (size_t)count * sizeof(*to->bf16));
+	else if (to->bf16)
+		thaw_bf16_store(to->bf16 + to_at, from->data + from_at, count);
+	else if (from->bf16)
+		thaw_bf16_expand(to->data + to_at, from->bf16 + from_at, count);
+	else
+		memcpy(to->data + to_at, from->data + from_at, (size_t)count * sizeof(*to->data));
+}

@@ -32,6 +32,12 @@ THAW_INLINE float thaw_bf16_value(uint16_t v)
 	return value;
 }
 
+/* Value `at`; a constant `bf16`, true where x is in bfloat16, keeps the choice out of loops. */
+THAW_INLINE float thaw_values_at(struct thaw_values x, bool bf16, int64_t at)
+{
+	return bf16 ? thaw_bf16_value(x.bf16[at]) : x.data[at];
+}
+
 /* to[i] = from[i]. */
 void thaw_bf16_expand(float *to, const uint16_t *from, int64_t count);
 /* to[i] = from[i], rounded. */
@@ -52,5 +58,8 @@ const float *thaw_values_read(const struct thaw_view *v, int64_t at, int64_t cou
 float *thaw_values_target(const struct thaw_view *v, int64_t at, float *room);
 /* Rounds room[count] to the values [at, at + count) of v; nothing to do for values in fp32. */
 void thaw_values_write(const struct thaw_view *v, int64_t at, int64_t count, const float *room);
+/* to[to_at + i] = from[from_at + i], each in its storage; nothing to do in place. */
+void thaw_values_copy(const struct thaw_view *to, int64_t to_at, const struct thaw_view *from, int64_t from_at,
+		      int64_t count);
 
 #endif

@@ -7,6 +7,7 @@
 #include "src/base/minmax.h"
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
+#include "src/ops/kernels/bf16_values.h"
 
 enum {
 	BLOCK_VALUES = 32768, /* 128 KiB: half of a small L2 cache */
@@ -40,7 +41,8 @@ static void block_moments(float *restrict sum, float *restrict square, const flo
 
 /* Merges blocks in double precision by the formula of Chan, Golub and LeVeque (1979): one pass over memory, without the
  * cancellation of E[x^2] - E[x]^2. */
-void thaw_norm_moments(float *mean, float *variance, const float *x, int64_t rows, int64_t channels, double *scratch)
+void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+		       double *scratch, float *room)
 {
 	double *centre = scratch, *squares = scratch + channels;
 	float *sum = (float *)(scratch + 2 * channels), *square = sum + channels;
@@ -48,7 +50,7 @@ void thaw_norm_moments(float *mean, float *variance, const float *x, int64_t row
 	memset(scratch, 0, 2 * (size_t)channels * sizeof(*scratch));
 	for (int64_t done = 0; done < rows; done += block) {
 		int64_t more = min_int64(rows - done, block);
-		const float *first = x + done * channels;
+		const float *first = thaw_values_read(x, done * channels, more * channels, room);
 		double total = (double)(done + more);
 		block_moments(sum, square, first, more, channels);
 		for (int64_t c = 0; c < channels; c++) {

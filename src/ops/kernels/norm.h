@@ -18,11 +18,12 @@ struct thaw_norm {
 /* Rows of a block: they stay in cache, and are few enough to be summed in single precision. */
 int64_t thaw_norm_block(int64_t channels);
 
-/* Mean and biased variance of each channel, in a fixed order of additions; rows >= 1. */
-void thaw_norm_moments(float *mean, float *variance, const float *x, int64_t rows, int64_t channels,
-		       double *scratch /* [3 * channels] */);
+/* Mean and biased variance of each channel of x, in either storage, in a fixed order of additions; rows >= 1. room: a
+ * block of x. */
+void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+		       double *scratch /* [3 * channels] */, float *room);
 
-/* Applies the norm: y as above. */
+/* Applies the norm: y as above; may be x. */
 void thaw_norm_forward(float *y, const float *x, int64_t rows, const struct thaw_norm *norm);
 
 /* g is the gradient before the activation. Adds to sum_g and sum_gx the sums of g and of g * (x - mean) per channel,
