@@ -146,7 +146,7 @@ struct thaw_attrs {
 	bool pad_counts; /* average pooling: padding counts in the divisor */
 	bool ceil_mode;  /* pooling: round the output size up */
 
-	enum thaw_precision precision; /* conv, conv_norm, linear; a kernel without such a path computes in fp32 */
+	enum thaw_precision precision; /* of products; a kernel without such a path computes in fp32 */
 
 	/* Activations and functions. */
 	enum thaw_activation activation; /* applied to the result, after the residual */

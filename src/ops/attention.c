@@ -7,7 +7,7 @@
  * The scores of one head are computed for a block of queries at a time. Only the largest score and the sum of each row
  * are saved; backward recomputes the scores from them, because products of matrices in cache take less time than
  * reading the scores from memory. k and v of a head are transposed first, since gemm_direct.h does not take a
- * transposed second factor.
+ * transposed second factor; in bfloat16 they are packed. Scores, softmax and sums are fp32 in both precisions.
  */
 #include <limits.h>
 #include <math.h>
@@ -18,6 +18,7 @@
 #include "src/base/try.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/gemm_bf16.h"
 #include "src/ops/kernels/softmax.h"
 #include "src/ops/kernels/transpose.h"
 #include "src/ops/kernels/vector.h"
@@ -48,6 +49,7 @@ struct geometry {
 	int64_t rows;          /* queries of a block */
 	float scale;
 	bool one_input; /* q, k and v are in x[0] */
+	bool bf16;      /* products of factors rounded to bfloat16 */
 	int bias;       /* index among the inputs, or -1 */
 };
 
@@ -61,6 +63,7 @@ static struct geometry geometry_of(const struct thaw_attrs *attrs, int inputs, c
 {
 	struct geometry g = {.images = q->dim[0], .heads = attrs->heads, .queries = q->dim[1]};
 	g.one_input = inputs < FACTORS;
+	g.bf16 = attrs->precision == THAW_PRECISION_BF16;
 	g.bias = inputs == 2 || inputs == 4 ? inputs - 1 : -1;
 	g.size = q->dim[2] / g.heads / (g.one_input ? FACTORS : 1);
 	g.keys = g.one_input ? g.queries : k->dim[1];
@@ -121,18 +124,25 @@ static thaw_status attention_infer(const struct thaw_op_desc *desc, struct thaw_
 	return THAW_OK;
 }
 
+/* A right factor of a product: of `stride`, or packed for bfloat16. */
+struct right {
+	float *data;
+	int64_t stride;
+};
+
 /* Working memory for one head. Rows that several products read are copied here to be contiguous: in x they are several
  * pages apart. */
 struct work {
-	float *query;          /* (rows, size): q of a block, scaled */
-	float *key_columns;    /* (size, width): k transposed */
-	float *scores;         /* (rows, width) */
-	float *other;          /* (keys, size): v; backward: k */
-	float *value_columns;  /* backward: (size, width): v transposed */
-	float *gradient;       /* backward: (rows, width): gradient of the scores */
-	float *output;         /* backward: (rows, size): dy of a block */
-	float *query_gradient; /* backward: (rows, size): gradient of the scaled q */
-	int64_t floats;        /* total size */
+	float *query;               /* (rows, size): q of a block, scaled */
+	struct right key_columns;   /* (size, width): k transposed */
+	float *scores;              /* (rows, width) */
+	struct right other;         /* (keys, size): v; backward: k */
+	struct right value_columns; /* backward: (size, width): v transposed */
+	float *gradient;            /* backward: (rows, width): gradient of the scores */
+	float *output;              /* backward: (rows, size): dy of a block */
+	float *query_gradient;      /* backward: (rows, size): gradient of the scaled q */
+	float *block;               /* backward in bfloat16: packed (rows, size), query or output */
+	int64_t floats;             /* total size */
 };
 
 /* The next `count` floats of `scratch`; NULL scratch: only counts them. */
@@ -143,19 +153,33 @@ static float *claim_floats(struct work *w, float *scratch, int64_t count)
 	return part;
 }
 
+/* Floats of a right factor (depth, columns). */
+static int64_t right_floats(const struct geometry *g, int64_t depth, int64_t columns)
+{
+	return g->bf16 ? (int64_t)(thaw_bf16_packed_bytes(depth, columns) / sizeof(float)) : depth * columns;
+}
+
+static struct right claim_right(struct work *w, float *scratch, const struct geometry *g, int64_t depth,
+				int64_t columns)
+{
+	return (struct right){claim_floats(w, scratch, right_floats(g, depth, columns)), columns};
+}
+
 static struct work work_at(float *scratch, const struct geometry *g, bool backward)
 {
-	int64_t block = g->rows * g->size, scores = g->rows * g->width, columns = g->size * g->width;
+	int64_t block = g->rows * g->size, scores = g->rows * g->width;
 	struct work w = {.floats = 0};
 	w.query = claim_floats(&w, scratch, block);
-	w.key_columns = claim_floats(&w, scratch, columns);
+	w.key_columns = claim_right(&w, scratch, g, g->size, g->width);
 	w.scores = claim_floats(&w, scratch, scores);
-	w.other = claim_floats(&w, scratch, g->keys * g->size);
+	w.other = claim_right(&w, scratch, g, g->keys, g->size);
 	if (backward) {
-		w.value_columns = claim_floats(&w, scratch, columns);
+		w.value_columns = claim_right(&w, scratch, g, g->size, g->width);
 		w.gradient = claim_floats(&w, scratch, scores);
 		w.output = claim_floats(&w, scratch, block);
 		w.query_gradient = claim_floats(&w, scratch, block);
+		if (g->bf16)
+			w.block = claim_floats(&w, scratch, right_floats(g, g->rows, g->size));
 	}
 	return w;
 }
@@ -198,15 +222,6 @@ static float *part_of(const struct factor *f, const struct geometry *g, int64_t 
 	return f->data + (image * f->tokens + token) * f->stride + head * g->size;
 }
 
-/* to (size, width) = the head's k or v transposed; zeros beyond the last key. */
-static void transpose_head(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head)
-{
-	thaw_transpose(to, g->width, false, part_of(from, g, image, head, 0), from->stride, g->keys, g->size);
-	for (int64_t i = 0; i < g->size; i++)
-		for (int64_t s = g->keys; s < g->width; s++)
-			to[i * g->width + s] = 0.0f;
-}
-
 /* to (rows, size) = `scale` times the head's tokens from `first` on. */
 static void copy_tokens(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head,
 			int64_t first, int64_t rows, float scale)
@@ -215,13 +230,50 @@ static void copy_tokens(float *to, const struct geometry *g, const struct factor
 			       scale);
 }
 
+/* to (size, width) = the head's k or v transposed; zeros beyond the last key. */
+static void set_columns(const struct right *to, const struct geometry *g, const struct factor *from, int64_t image,
+			int64_t head)
+{
+	const float *tokens = part_of(from, g, image, head, 0);
+	if (g->bf16) {
+		thaw_bf16_pack(g->size, g->keys, (struct thaw_matrix){tokens, from->stride, true}, to->data);
+		return;
+	}
+	thaw_transpose(to->data, g->width, false, tokens, from->stride, g->keys, g->size);
+	for (int64_t i = 0; i < g->size; i++)
+		for (int64_t s = g->keys; s < g->width; s++)
+			to->data[i * g->width + s] = 0.0f;
+}
+
+/* to (keys, size) = the head's k or v. */
+static void set_rows(const struct right *to, const struct geometry *g, const struct factor *from, int64_t image,
+		     int64_t head)
+{
+	if (g->bf16)
+		thaw_bf16_pack(g->keys, g->size,
+			       (struct thaw_matrix){part_of(from, g, image, head, 0), from->stride, false}, to->data);
+	else
+		copy_tokens(to->data, g, from, image, head, 0, g->keys, 1.0f);
+}
+
+/* c (rows, columns) = a (rows, depth) b, or added to c. */
+static void multiply(const struct geometry *g, int64_t rows, int64_t columns, int64_t depth, struct thaw_matrix a,
+		     struct right b, bool add, float *c, int64_t stride)
+{
+	if (g->bf16)
+		thaw_gemm_bf16(rows, columns, depth, a, b.data, add, c, stride);
+	else
+		thaw_gemm(rows, columns, depth, a, (struct thaw_matrix){b.data, b.stride, false}, add ? 1.0f : 0.0f, c,
+			  stride);
+}
+
 /* Computes the scores of `rows` queries from `first` on; -infinity beyond the last key. */
 static void compute_scores(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
 			   int64_t image, int64_t head, int64_t first, int64_t rows)
 {
 	copy_tokens(w->query, g, q, image, head, first, rows, g->scale);
-	thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false},
-		  (struct thaw_matrix){w->key_columns, g->width, false}, 0.0f, w->scores, g->width);
+	multiply(g, rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false}, w->key_columns, false,
+		 w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = w->scores + r * g->width;
 		if (bias)
@@ -253,17 +305,16 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
 	float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-	transpose_head(w.key_columns, g, &factor[K], image, head);
-	copy_tokens(w.other, g, &factor[V], image, head, 0, g->keys, 1.0f);
+	set_columns(&w.key_columns, g, &factor[K], image, head);
+	set_rows(&w.other, g, &factor[V], image, head);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
 				  args->training ? largest + row + first : NULL,
 				  args->training ? inverse + row + first : NULL);
-		thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false},
-			  (struct thaw_matrix){w.other, g->size, false}, 0.0f, part_of(&y, g, image, head, first),
-			  y.stride);
+		multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false}, w.other, false,
+			 part_of(&y, g, image, head, first), y.stride);
 	}
 }
 
@@ -277,15 +328,18 @@ static void attention_forward(const struct thaw_op_args *args)
 			forward_head(args, &g, factor, image, head);
 }
 
-/* Adds a block of queries to the gradient of k or v: scores' (keys,rows) times rows of q or dy. The first block
+/* Adds a block of queries to the gradient of k or v: scores' (keys,rows) times `from`, rows of q or dy. The first block
  * overwrites it unless to->add. */
-static void add_block_gradient(const struct factor *to, const struct geometry *g, int64_t image, int64_t head,
-			       int64_t first, int64_t rows, const float *scores, const float *from)
+static void add_block_gradient(const struct factor *to, const struct geometry *g, const struct work *w, int64_t image,
+			       int64_t head, int64_t first, int64_t rows, const float *scores, float *from)
 {
-	if (to->data)
-		thaw_gemm(g->keys, g->size, rows, (struct thaw_matrix){scores, g->width, true},
-			  (struct thaw_matrix){from, g->size, false}, to->add || first > 0 ? 1.0f : 0.0f,
-			  part_of(to, g, image, head, 0), to->stride);
+	struct right right = {g->bf16 ? w->block : from, g->size};
+	if (!to->data)
+		return;
+	if (g->bf16)
+		thaw_bf16_pack(rows, g->size, (struct thaw_matrix){from, g->size, false}, w->block);
+	multiply(g, g->keys, g->size, rows, (struct thaw_matrix){scores, g->width, true}, right, to->add || first > 0,
+		 part_of(to, g, image, head, 0), to->stride);
 }
 
 static void write_query_gradient(const struct factor *to, const struct geometry *g, const struct work *w, int64_t image,
@@ -293,8 +347,8 @@ static void write_query_gradient(const struct factor *to, const struct geometry 
 {
 	if (!to->data)
 		return;
-	thaw_gemm(rows, g->size, g->keys, (struct thaw_matrix){w->gradient, g->width, false},
-		  (struct thaw_matrix){w->other, g->size, false}, 0.0f, w->query_gradient, g->size);
+	multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w->gradient, g->width, false}, w->other, false,
+		 w->query_gradient, g->size);
 	thaw_kernel_scale_rows(part_of(to, g, image, head, first), to->stride, to->add, w->query_gradient, g->size,
 			       rows, g->size, g->scale);
 }
@@ -309,20 +363,20 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	float *dbias = g->bias < 0 ? NULL : bias_of(args->dx[g->bias], bias_shape, image, head);
 	const float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
-	transpose_head(w.key_columns, g, &factor[K], image, head);
-	transpose_head(w.value_columns, g, &factor[V], image, head);
-	copy_tokens(w.other, g, &factor[K], image, head, 0, g->keys, 1.0f);
+	set_columns(&w.key_columns, g, &factor[K], image, head);
+	set_columns(&w.value_columns, g, &factor[V], image, head);
+	set_rows(&w.other, g, &factor[K], image, head);
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
 		thaw_softmax_rows_recompute(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
 					    inverse + row + first);
 		copy_tokens(w.output, g, &dy, image, head, first, rows, 1.0f);
-		add_block_gradient(&gradient[V], g, image, head, first, rows, w.scores, w.output);
-		thaw_gemm(rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false},
-			  (struct thaw_matrix){w.value_columns, g->width, false}, 0.0f, w.gradient, g->width);
+		add_block_gradient(&gradient[V], g, &w, image, head, first, rows, w.scores, w.output);
+		multiply(g, rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false}, w.value_columns,
+			 false, w.gradient, g->width);
 		thaw_softmax_rows_backward(w.gradient, false, w.scores, w.gradient, rows, g->width, g->width);
-		add_block_gradient(&gradient[K], g, image, head, first, rows, w.gradient, w.query);
+		add_block_gradient(&gradient[K], g, &w, image, head, first, rows, w.gradient, w.query);
 		write_query_gradient(&gradient[Q], g, &w, image, head, first, rows);
 		for (int64_t r = 0; dbias && r < rows; r++)
 			thaw_kernel_pass_gradient(dbias + (first + r) * g->keys, true, w.gradient + r * g->width, NULL,
@@ -403,6 +457,13 @@ static const struct thaw_op_case cases[] = {
 	 .attrs = {.heads = 1, .scale = 1.0f},
 	 .inputs = 4,
 	 .x = {{3, {2, 8, 8}}, {3, {2, 5, 8}}, {3, {2, 5, 8}}, {4, {1, 1, 8, 5}}}},
+	{.name = "heads of 32", .attrs = {.heads = 2}, .inputs = 1, .x = {{3, {1, 9, 192}}}},
+	{.name = "heads of 48", .attrs = {.heads = 1}, .inputs = 1, .x = {{3, {1, 17, 144}}}},
+	{.name = "heads of 64, more keys than queries",
+	 .attrs = {.heads = 1},
+	 .inputs = 3,
+	 .x = {{3, {1, 3, 64}}, {3, {1, 37, 64}}, {3, {1, 37, 64}}}},
+	{.name = "heads of 80", .attrs = {.heads = 1}, .inputs = 1, .x = {{3, {1, 7, 240}}}},
 	{.name = "one token", .attrs = {.heads = 2}, .inputs = 1, .x = {{3, {2, 1, 12}}}},
 	{.name = "blocks of queries",
 	 .attrs = {.heads = 1},
@@ -422,6 +483,7 @@ const struct thaw_op thaw_op_attention = {
 	.forward = attention_forward,
 	.backward = attention_backward,
 	.reference = attention_reference,
+	.rounds = true,
 	.flops = attention_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,

@@ -5,24 +5,28 @@
  * gemm_direct.h requires, and rows are processed in blocks, so that bias, residual and sums of gradients are applied
  * while a block is in the cache.
  *
- * In bfloat16 the same blocks are multiplied by the packed weight. Inputs with two axes, one row per image, are always
- * computed in fp32: their time is that of reading the weight. */
+ * In bfloat16 the same blocks are multiplied by the packed weight; results that are stored in bfloat16 are rounded
+ * while their block is in the cache. Inputs with two axes, one row per image, are always computed in fp32: their time
+ * is that of reading the weight. */
 #include <limits.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/few_rows.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/gemm_bf16.h"
 #include "src/ops/kernels/gemm_direct.h"
 #include "src/ops/kernels/transpose.h"
+#include "src/ops/kernels/vector.h"
 #include "src/ops/reference.h"
 #include "src/ops/registry.h"
 
 enum {
 	BLOCK_ROWS = 192,    /* rows of a block */
-	BF16_ROWS = 384,     /* the same in bfloat16: x is packed once per block */
+	BF16_ROWS = 96,      /* the same in bfloat16, forward: a block of fp32 results stays in the cache */
+	BF16_PACKED = 384,   /* backward: x is packed once per block */
 	TRANSPOSE_ROWS = 96, /* fewest rows for which transposing the weight pays */
 };
 
@@ -85,7 +89,7 @@ static bool uses_bf16(const struct thaw_attrs *attrs, const struct thaw_shape *y
 	return attrs->precision == THAW_PRECISION_BF16 && y->ndim > 2;
 }
 
-/* Backward in bfloat16: the packed weight, a packed block of x, and the gradient before the activation. */
+/* Backward in bfloat16: the packed weight, a packed block of x, and the gradient before the activation of a block. */
 static size_t weight_bytes(int64_t in, int64_t out)
 {
 	return thaw_bf16_packed_bytes(out, in);
@@ -93,23 +97,79 @@ static size_t weight_bytes(int64_t in, int64_t out)
 
 static size_t block_bytes(int64_t in)
 {
-	return thaw_bf16_packed_bytes(BF16_ROWS, in);
+	return thaw_bf16_packed_bytes(BF16_PACKED, in);
+}
+
+static int64_t backward_block(const struct thaw_attrs *attrs, const struct thaw_shape *y, int64_t in, int64_t out)
+{
+	int64_t n = rows_of(y);
+	return uses_bf16(attrs, y) ? BF16_PACKED : uses_blocks(n, in, out) ? BLOCK_ROWS : n;
+}
+
+static size_t float_bytes(int64_t count)
+{
+	return (size_t)((count + THAW_VECTOR_WIDTH - 1) / THAW_VECTOR_WIDTH * THAW_VECTOR_WIDTH) * sizeof(float);
+}
+
+/* Of x, the residual and y in fp32, where products are in fp32 but values may be in bfloat16. */
+static size_t expanded_bytes(const struct thaw_attrs *attrs, const struct thaw_shape *x, const struct thaw_shape *y)
+{
+	if (attrs->precision == THAW_PRECISION_FP32 || uses_bf16(attrs, y))
+		return 0;
+	return float_bytes(thaw_shape_count(x)) + 2 * float_bytes(thaw_shape_count(y));
 }
 
 static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
 	const struct thaw_shape *weight = &desc->param[0];
 	int64_t in = inputs_of(weight), out = outputs_of(weight);
+	int64_t rows = min_int64(rows_of(&desc->y), backward_block(desc->attrs, &desc->y, in, out));
+	size_t expanded = expanded_bytes(desc->attrs, &desc->x[0], &desc->y), weights = 0;
 	bool bf16 = uses_bf16(desc->attrs, &desc->y);
 	if (bf16)
-		need->scratch_forward = thaw_bf16_packed_bytes(in, out);
+		weights = thaw_bf16_packed_bytes(in, out);
 	else if (uses_blocks(rows_of(&desc->y), in, out))
-		need->scratch_forward = (size_t)thaw_shape_count(weight) * sizeof(float);
-	need->packed = desc->frozen ? need->scratch_forward : 0;
+		weights = (size_t)thaw_shape_count(weight) * sizeof(float);
+	need->packed = desc->frozen ? weights : 0;
+	need->scratch_forward = expanded + weights + (bf16 ? float_bytes(BF16_ROWS * out) : 0);
+	need->scratch_backward = expanded;
 	if (bf16 && desc->training)
-		need->scratch_backward = weight_bytes(in, out) + block_bytes(in);
+		need->scratch_backward += weight_bytes(in, out) + block_bytes(in);
 	if (desc->attrs->activation != THAW_ACT_NONE) /* the gradient before the activation */
-		need->scratch_backward += (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+		need->scratch_backward += (size_t)(rows * out) * sizeof(float);
+}
+
+/* The same arguments with x and y in fp32, at the beginning of the scratch memory if they are stored in bfloat16.
+ * view[2] receives the inputs. Backward reads x[0] and y, forward all inputs. */
+static struct thaw_op_args expand_values(const struct thaw_op_args *args, struct thaw_view *view, bool backward)
+{
+	struct thaw_op_args e = *args;
+	char *memory = args->scratch;
+	for (int k = 0; k < args->inputs; k++) {
+		view[k] = args->x[k];
+		if (!view[k].bf16 || (backward && k > 0))
+			continue;
+		view[k].data = (float *)(uintptr_t)thaw_view_values(&args->x[k], (float *)memory);
+		view[k].bf16 = NULL;
+		memory += float_bytes(thaw_shape_count(&view[k].shape));
+	}
+	if (args->y.bf16) {
+		e.y.data = (float *)memory;
+		e.y.bf16 = NULL;
+		memory += float_bytes(thaw_shape_count(&e.y.shape));
+		if (backward)
+			thaw_bf16_expand(e.y.data, args->y.bf16, thaw_shape_count(&e.y.shape));
+	}
+	e.x = view;
+	e.scratch = memory;
+	return e;
+}
+
+/* Rows of `width` values from `first` on, as a factor. */
+static struct thaw_value_matrix rows_from(const struct thaw_view *v, int64_t first, int64_t width)
+{
+	return (struct thaw_value_matrix){v->data ? v->data + first * width : NULL,
+					  v->bf16 ? v->bf16 + first * width : NULL, width, false};
 }
 
 /* packed: the weight as (inputs, outputs). */
@@ -123,46 +183,47 @@ static void linear_pack(const struct thaw_op_args *args, void *packed)
 		thaw_transpose(packed, out, false, weight->data, in, out, in);
 }
 
-/* Applies bias, residual and activation to rows [first, first + rows) of y. */
-static void finish_rows(const struct thaw_op_args *args, int64_t first, int64_t rows, int64_t out)
+/* Applies bias, residual and activation to y, which are rows [first, first + rows) of the result. */
+static void finish_rows(const struct thaw_op_args *args, float *y, int64_t first, int64_t rows, int64_t out)
 {
 	const float *bias = args->params > 1 ? args->param[1].data : NULL;
 	enum thaw_activation activation = args->attrs->activation;
-	float *y = args->y.data + first * out;
-	if (args->inputs > 1) {
-		if (bias)
-			thaw_kernel_bias(y, bias, rows, out, THAW_ACT_NONE);
-		thaw_kernel_add(y, y, args->x[1].data + first * out, rows * out, activation);
+	const struct thaw_view *residual = args->inputs > 1 ? &args->x[1] : NULL;
+	if (bias || !residual)
+		thaw_kernel_bias(y, bias, rows, out, residual ? THAW_ACT_NONE : activation);
+	if (!residual)
+		return;
+	if (residual->bf16) {
+		thaw_bf16_add(y, residual->bf16 + first * out, rows * out);
+		thaw_kernel_bias(y, NULL, rows, out, activation);
 	} else {
-		thaw_kernel_bias(y, bias, rows, out, activation);
+		thaw_kernel_add(y, y, residual->data + first * out, rows * out, activation);
 	}
 }
 
 static void forward_bf16(const struct thaw_op_args *args, int64_t n, int64_t in, int64_t out)
 {
+	float *room = (float *)((char *)args->scratch + thaw_bf16_packed_bytes(in, out));
 	if (!args->packed)
 		linear_pack(args, args->scratch);
 	for (int64_t first = 0; first < n; first += BF16_ROWS) {
 		int64_t rows = min_int64(n - first, BF16_ROWS);
-		thaw_gemm_bf16(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false},
-			       args->packed ? args->packed : args->scratch, false, args->y.data + first * out, out);
-		finish_rows(args, first, rows, out);
+		float *y = thaw_values_target(&args->y, first * out, room);
+		thaw_gemm_bf16_values(rows, out, in, rows_from(&args->x[0], first, in),
+				      args->packed ? args->packed : args->scratch, false, y, out);
+		finish_rows(args, y, first, rows, out);
+		thaw_values_write(&args->y, first * out, rows * out, y);
 	}
 }
 
-static void linear_forward(const struct thaw_op_args *args)
+static void forward_fp32(const struct thaw_op_args *args, int64_t n, int64_t in, int64_t out)
 {
 	const struct thaw_view *weight = &args->param[0];
-	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
 	struct thaw_matrix b = {weight->data, in, true};
 	int64_t block = n;
-	if (uses_bf16(args->attrs, &args->y.shape)) {
-		forward_bf16(args, n, in, out);
-		return;
-	}
 	if (n <= THAW_FEW_ROWS) {
 		thaw_few_rows_forward(n, in, out, args->x[0].data, weight->data, args->y.data);
-		finish_rows(args, 0, n, out);
+		finish_rows(args, args->y.data, 0, n, out);
 		return;
 	}
 	if (uses_blocks(n, in, out)) {
@@ -175,8 +236,22 @@ static void linear_forward(const struct thaw_op_args *args)
 		int64_t rows = min_int64(n - first, block);
 		thaw_gemm(rows, out, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, b, 0.0f,
 			  args->y.data + first * out, out);
-		finish_rows(args, first, rows, out);
+		finish_rows(args, args->y.data + first * out, first, rows, out);
 	}
+}
+
+static void linear_forward(const struct thaw_op_args *args)
+{
+	const struct thaw_shape *weight = &args->param[0].shape;
+	int64_t n = rows_of(&args->y.shape), in = inputs_of(weight), out = outputs_of(weight);
+	struct thaw_view view[2];
+	if (uses_bf16(args->attrs, &args->y.shape)) {
+		forward_bf16(args, n, in, out);
+		return;
+	}
+	struct thaw_op_args expanded = expand_values(args, view, false);
+	forward_fp32(&expanded, n, in, out);
+	thaw_values_write(&args->y, 0, n * out, expanded.y.data);
 }
 
 /* The products of backward_rows in bfloat16. The weight is packed for the first rows and kept in scratch. */
@@ -192,18 +267,18 @@ static void multiply_bf16(const struct thaw_op_args *args, const float *dy, int6
 			       args->dx[0] + first * in, in);
 	}
 	if (args->dparam[0]) {
-		thaw_bf16_pack(rows, in, (struct thaw_matrix){args->x[0].data + first * in, in, false}, block);
+		thaw_bf16_pack_values(rows, in, rows_from(&args->x[0], first, in), block);
 		thaw_gemm_bf16(out, in, rows, (struct thaw_matrix){dy, out, true}, block, first > 0, args->dparam[0],
 			       in);
 	}
 }
 
-/* The gradients of rows [first, first + rows): of x, and their part of the gradients of the parameters. */
+/* The gradients of rows [first, first + rows), whose gradient before the activation is dy: of x, and their part of the
+ * gradients of the parameters. */
 static void backward_rows(const struct thaw_op_args *args, const float *dy, int64_t first, int64_t rows)
 {
 	const struct thaw_view *weight = &args->param[0];
 	int64_t in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
-	dy += first * out;
 	if (args->params > 1 && args->dparam[1])
 		thaw_kernel_add_rows(args->dparam[1], dy, rows, out);
 	if (args->inputs > 1 && args->dx[1])
@@ -217,34 +292,50 @@ static void backward_rows(const struct thaw_op_args *args, const float *dy, int6
 		thaw_gemm(rows, in, out, (struct thaw_matrix){dy, out, false},
 			  (struct thaw_matrix){weight->data, in, false}, args->dx_add[0] ? 1.0f : 0.0f,
 			  args->dx[0] + first * in, in);
-	if (args->dparam[0])
+	if (!args->dparam[0])
+		return;
+	if (rows_of(&args->y.shape) <= THAW_FEW_ROWS)
+		thaw_few_rows_weight(rows, in, out, args->x[0].data, dy, args->dparam[0]);
+	else
 		thaw_gemm(out, in, rows, (struct thaw_matrix){dy, out, true},
 			  (struct thaw_matrix){args->x[0].data + first * in, in, false}, first > 0 ? 1.0f : 0.0f,
 			  args->dparam[0], in);
 }
 
+/* The gradient before the activation of rows [first, first + rows), in `room` if there is an activation. */
+static const float *gradient_before(const struct thaw_op_args *args, int64_t first, int64_t rows, int64_t out,
+				    float *room)
+{
+	float value[THAW_VALUES_BLOCK];
+	const float *dy = args->dy + first * out;
+	if (args->attrs->activation == THAW_ACT_NONE)
+		return dy;
+	for (int64_t at = 0; at < rows * out; at += THAW_VALUES_BLOCK) {
+		int64_t count = min_int64(rows * out - at, THAW_VALUES_BLOCK);
+		thaw_kernel_pass_gradient(room + at, false, dy + at,
+					  thaw_values_read(&args->y, first * out + at, count, value), count,
+					  args->attrs->activation);
+	}
+	return room;
+}
+
 static void linear_backward(const struct thaw_op_args *args)
 {
-	const struct thaw_view *weight = &args->param[0];
-	int64_t n = rows_of(&args->y.shape), in = inputs_of(&weight->shape), out = outputs_of(&weight->shape);
+	const struct thaw_shape *weight = &args->param[0].shape;
+	int64_t n = rows_of(&args->y.shape), in = inputs_of(weight), out = outputs_of(weight);
+	int64_t block = backward_block(args->attrs, &args->y.shape, in, out);
 	bool bf16 = uses_bf16(args->attrs, &args->y.shape);
-	int64_t block = bf16 ? BF16_ROWS : uses_blocks(n, in, out) ? BLOCK_ROWS : n;
-	struct thaw_op_args rest = *args;
-	float *without_weight[] = {NULL, args->params > 1 ? args->dparam[1] : NULL};
-	const float *dy = args->dy;
-	if (args->attrs->activation != THAW_ACT_NONE) {
-		float *before = (float *)((char *)args->scratch + (bf16 ? weight_bytes(in, out) + block_bytes(in) : 0));
-		thaw_kernel_pass_gradient(before, false, dy, args->y.data, n * out, args->attrs->activation);
-		dy = before;
-	}
+	struct thaw_view view[2];
+	struct thaw_op_args rest = bf16 ? *args : expand_values(args, view, true);
+	float *before = (float *)((char *)rest.scratch + (bf16 ? weight_bytes(in, out) + block_bytes(in) : 0));
 	if (args->params > 1 && args->dparam[1])
 		memset(args->dparam[1], 0, (size_t)out * sizeof(float));
-	if (args->dparam[0] && n <= THAW_FEW_ROWS && !bf16) {
-		thaw_few_rows_weight(n, in, out, args->x[0].data, dy, args->dparam[0]);
-		rest.dparam = without_weight;
+	if (args->dparam[0] && n == 0)
+		memset(args->dparam[0], 0, (size_t)(in * out) * sizeof(float));
+	for (int64_t first = 0; first < n; first += block) {
+		int64_t rows = min_int64(n - first, block);
+		backward_rows(&rest, gradient_before(&rest, first, rows, out, before), first, rows);
 	}
-	for (int64_t first = 0; first < n; first += block)
-		backward_rows(&rest, dy, first, min_int64(n - first, block));
 }
 
 static void linear_reference(const struct thaw_op_args *args)
@@ -350,6 +441,7 @@ const struct thaw_op thaw_op_linear = {
 	.reference = linear_reference,
 	.activates = true,
 	.rounds = true,
+	.bf16 = true,
 	.adds = true,
 	.overwrites_dparam = true,
 	.flops = linear_flops,

@@ -1,14 +1,20 @@
 /* Matrix product: y (...,M,N) = scale * x[0] (...,M,K) * x[1] (...,K,N). The leading axes are broadcast: they are
- * equal, or 1 or missing in one input, whose matrices are then used repeatedly. Reads transpose, scale. */
+ * equal, or 1 or missing in one input, whose matrices are then used repeatedly. Reads transpose, scale.
+ *
+ * In bfloat16 the second factor of each product is packed, a block of depths at a time. */
 #include <limits.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
+#include "src/ops/kernels/gemm_bf16.h"
 #include "src/ops/registry.h"
 
-enum { MAX_LEADING = THAW_MAX_DIMS - 2 };
+enum {
+	MAX_LEADING = THAW_MAX_DIMS - 2,
+	BF16_DEPTH = 1024, /* most depths that are packed at a time */
+};
 
 struct geometry {
 	int64_t m, n, k;
@@ -113,10 +119,53 @@ static bool is_scaled(const struct thaw_attrs *attrs)
 	return attrs->scale != 0.0f && attrs->scale != 1.0f;
 }
 
+/* Of a packed second factor with `depth` rows. */
+static size_t packed_bytes(int64_t depth, int64_t columns)
+{
+	return thaw_bf16_packed_bytes(min_int64(depth, BF16_DEPTH), columns);
+}
+
+/* Backward: packed factors, then the gradient before the scale. */
+static size_t backward_packed_bytes(const struct thaw_attrs *attrs, const struct geometry *g)
+{
+	const bool *transposed = attrs->transpose;
+	size_t first = transposed[0] ? packed_bytes(g->n, g->m) : packed_bytes(g->n, g->k);
+	size_t second = transposed[1] ? packed_bytes(g->m, g->k) : packed_bytes(g->m, g->n);
+	if (attrs->precision != THAW_PRECISION_BF16)
+		return 0;
+	return first > second ? first : second;
+}
+
 static void matmul_workspace(const struct thaw_op_desc *desc, struct thaw_op_workspace *need)
 {
-	if (is_scaled(desc->attrs)) /* the gradient before the scale */
-		need->scratch_backward = (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+	struct geometry g = geometry_of(desc->attrs, desc->x);
+	if (desc->attrs->precision == THAW_PRECISION_BF16)
+		need->scratch_forward = packed_bytes(g.k, g.n);
+	need->scratch_backward = backward_packed_bytes(desc->attrs, &g);
+	if (is_scaled(desc->attrs))
+		need->scratch_backward += (size_t)thaw_shape_count(&desc->y) * sizeof(float);
+}
+
+/* The part of a matrix from depth `first` on, where its rows are depths or not. */
+static struct thaw_matrix from_depth(struct thaw_matrix m, bool rows, int64_t first)
+{
+	m.data += rows != m.transposed ? first * m.stride : first;
+	return m;
+}
+
+/* c (m,n) = a (m,k) b (k,n), or added to c. */
+static void multiply(const struct thaw_op_args *args, int64_t m, int64_t n, int64_t k, struct thaw_matrix a,
+		     struct thaw_matrix b, bool add, float *c, int64_t stride)
+{
+	if (args->attrs->precision != THAW_PRECISION_BF16) {
+		thaw_gemm(m, n, k, a, b, add ? 1.0f : 0.0f, c, stride);
+		return;
+	}
+	for (int64_t first = 0; first < k; first += BF16_DEPTH) {
+		int64_t depth = min_int64(k - first, BF16_DEPTH);
+		thaw_bf16_pack(depth, n, from_depth(b, true, first), args->scratch);
+		thaw_gemm_bf16(m, n, depth, from_depth(a, false, first), args->scratch, add || first > 0, c, stride);
+	}
 }
 
 /* Offset of the matrix of x[i] in product p, in floats. */
@@ -148,27 +197,27 @@ static void matmul_forward(const struct thaw_op_args *args)
 	struct geometry g = geometry_of_args(args);
 	int64_t count = thaw_shape_count(&args->y.shape);
 	for (int64_t p = 0; p < g.products; p++)
-		thaw_gemm(g.m, g.n, g.k, factor_of(args, &g, 0, p, false), factor_of(args, &g, 1, p, false), 0.0f,
-			  args->y.data + p * g.m * g.n, g.n);
+		multiply(args, g.m, g.n, g.k, factor_of(args, &g, 0, p, false), factor_of(args, &g, 1, p, false), false,
+			 args->y.data + p * g.m * g.n, g.n);
 	if (is_scaled(args->attrs))
 		thaw_kernel_scale_rows(args->y.data, count, false, args->y.data, count, 1, count, args->attrs->scale);
 }
 
 /* dx[0] = dy * x[1]', dx[1] = x[0]' * dy, or their transposes where attrs.transpose, for product p. */
 static void backward_product(const struct thaw_op_args *args, const struct geometry *g, int i, int64_t p,
-			     const float *dy, float beta)
+			     const float *dy, bool add)
 {
 	struct thaw_matrix d = {dy + p * g->m * g->n, g->n, false};
 	struct thaw_matrix other = factor_of(args, g, 1 - i, p, true);
 	int64_t rows = i == 0 ? g->m : g->k, columns = i == 0 ? g->k : g->n, depth = i == 0 ? g->n : g->m;
 	float *dx = args->dx[i] + offset_of(g, i, p);
 	if (!args->attrs->transpose[i]) {
-		thaw_gemm(rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, beta, dx, g->stride[i]);
+		multiply(args, rows, columns, depth, i == 0 ? d : other, i == 0 ? other : d, add, dx, g->stride[i]);
 		return;
 	}
 	d.transposed = true;
 	other.transposed = !other.transposed;
-	thaw_gemm(columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, beta, dx, g->stride[i]);
+	multiply(args, columns, rows, depth, i == 0 ? other : d, i == 0 ? d : other, add, dx, g->stride[i]);
 }
 
 static void matmul_backward(const struct thaw_op_args *args)
@@ -177,8 +226,9 @@ static void matmul_backward(const struct thaw_op_args *args)
 	int64_t count = thaw_shape_count(&args->y.shape);
 	const float *dy = args->dy;
 	if (is_scaled(args->attrs)) {
-		thaw_kernel_scale_rows(args->scratch, count, false, dy, count, 1, count, args->attrs->scale);
-		dy = args->scratch;
+		float *before = (float *)((char *)args->scratch + backward_packed_bytes(args->attrs, &g));
+		thaw_kernel_scale_rows(before, count, false, dy, count, 1, count, args->attrs->scale);
+		dy = before;
 	}
 	for (int i = 0; i < 2; i++) {
 		bool add = args->dx_add[i];
@@ -189,7 +239,7 @@ static void matmul_backward(const struct thaw_op_args *args)
 			add = true;
 		}
 		for (int64_t p = 0; p < g.products && count > 0; p++)
-			backward_product(args, &g, i, p, dy, add ? 1.0f : 0.0f);
+			backward_product(args, &g, i, p, dy, add);
 	}
 }
 
@@ -240,6 +290,7 @@ static const struct thaw_op_case cases[] = {
 	 .fixed = 2},
 	{.name = "first is shared", .inputs = 2, .x = {{3, {1, 6, 5}}, {3, {3, 5, 8}}}, .fixed = 1},
 	{.name = "each is shared along one axis", .inputs = 2, .x = {{4, {2, 1, 6, 5}}, {4, {1, 3, 5, 8}}}, .fixed = 2},
+	{.name = "deep", .inputs = 2, .x = {{2, {1, BF16_DEPTH + 1}}, {2, {BF16_DEPTH + 1, 1}}}, .fixed = 2},
 	{.name = "features", .inputs = 2, .x = {{2, {4, 5}}, {2, {5, 3}}}, .fixed = 2},
 };
 
@@ -253,6 +304,7 @@ const struct thaw_op thaw_op_matmul = {
 	.forward = matmul_forward,
 	.backward = matmul_backward,
 	.reference = matmul_reference,
+	.rounds = true,
 	.flops = matmul_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,

@@ -34,41 +34,72 @@ size_t thaw_bf16_packed_bytes(int64_t k, int64_t n)
 	return (size_t)(pairs_of(k) * padded(n)) * sizeof(uint32_t);
 }
 
-/* Rows of b are depths. */
-static void pack_rows(int64_t k, int64_t columns, const float *b, int64_t stride, uint32_t *to, int64_t width)
+/* to[i] = the pair of values i of rows `depth` and depth + 1 of k, from `column` on. */
+static void pair_rows(uint32_t *to, const struct thaw_value_matrix *b, int64_t k, int64_t depth, int64_t column,
+		      int64_t count)
 {
+	int64_t even = depth * b->stride + column, odd = even + b->stride;
+	bool both = depth + 1 < k;
+	if (b->bf16)
+		thaw_bf16_join(to, b->bf16 + even, both ? b->bf16 + odd : NULL, count);
+	else
+		thaw_bf16_best()->pair(to, b->data + even, both ? b->data + odd : NULL, count);
+}
+
+/* to = `count` values from `at` on, as pairs. */
+static void pair_values(uint32_t *to, const struct thaw_value_matrix *b, int64_t at, int64_t count)
+{
+	if (b->bf16) {
+		to[pairs_of(count) - 1] = 0;
+		memcpy(to, b->bf16 + at, (size_t)count * sizeof(*b->bf16));
+	} else {
+		thaw_bf16_best()->round(to, b->data + at, count);
+	}
+}
+
+/* Rows of b are depths. */
+static void pack_rows(int64_t k, int64_t column, int64_t columns, const struct thaw_value_matrix *b, uint32_t *to)
+{
+	int64_t width = padded(columns);
 	for (int64_t depth = 0; depth < k; depth += 2, to += width) {
-		const float *even = b + depth * stride;
-		thaw_bf16_best()->pair(to, even, depth + 1 < k ? even + stride : NULL, columns);
+		pair_rows(to, b, k, depth, column, columns);
 		memset(to + columns, 0, (size_t)(width - columns) * sizeof(*to));
 	}
 }
 
 /* Rows of b are columns of the factor. */
-static void pack_columns(int64_t k, int64_t columns, const float *b, int64_t stride, uint32_t *to, int64_t width)
+static void pack_columns(int64_t k, int64_t column, int64_t columns, const struct thaw_value_matrix *b, uint32_t *to)
 {
 	uint32_t row[THAW_BF16_COLUMNS][TRANSPOSE_PAIRS] = {{0}};
+	int64_t width = padded(columns);
 	for (int64_t depth = 0; depth < k; depth += 2 * TRANSPOSE_PAIRS) {
 		int64_t count = min_int64(k - depth, 2 * TRANSPOSE_PAIRS);
 		for (int64_t c = 0; c < columns; c++)
-			thaw_bf16_best()->round(row[c], b + c * stride + depth, count);
+			pair_values(row[c], b, (column + c) * b->stride + depth, count);
 		for (int64_t p = 0; p < pairs_of(count); p++, to += width)
 			for (int64_t c = 0; c < width; c++)
 				to[c] = row[c][p];
 	}
 }
 
-void thaw_bf16_pack(int64_t k, int64_t n, struct thaw_matrix b, void *packed)
+void thaw_bf16_pack_values(int64_t k, int64_t n, struct thaw_value_matrix b, void *packed)
 {
 	uint32_t *to = packed;
 	for (int64_t column = 0; column < n; column += THAW_BF16_COLUMNS) {
-		int64_t columns = min_int64(n - column, THAW_BF16_COLUMNS), width = padded(columns);
+		int64_t columns = min_int64(n - column, THAW_BF16_COLUMNS);
 		if (b.transposed)
-			pack_columns(k, columns, b.data + column * b.stride, b.stride, to, width);
+			pack_columns(k, column, columns, &b, to);
 		else
-			pack_rows(k, columns, b.data + column, b.stride, to, width);
-		to += pairs_of(k) * width;
+			pack_rows(k, column, columns, &b, to);
+		to += pairs_of(k) * padded(columns);
 	}
+}
+
+void thaw_bf16_pack(int64_t k, int64_t n, struct thaw_matrix b, void *packed)
+{
+	thaw_bf16_pack_values(
+		k, n, (struct thaw_value_matrix){.data = b.data, .stride = b.stride, .transposed = b.transposed},
+		packed);
 }
 
 /* A block of the left factor in bfloat16: the pair of row r and depths 2d, 2d + 1 is at r * row + d * depth. */
@@ -77,40 +108,23 @@ struct left_block {
 	int64_t row, depth;
 };
 
-/* Rows [first, first + rows) and depths [from, from + count) of a, rounded to the buffer. */
-static struct left_block round_left(const struct thaw_value_matrix *a, int64_t first, int64_t rows, int64_t from,
-				    int64_t count, uint32_t *buffer)
-{
-	if (a->transposed) {
-		const float *at = a->data + from * a->stride + first;
-		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a->stride)
-			thaw_bf16_best()->pair(buffer + depth / 2 * ROW_BLOCK, at,
-					       depth + 1 < count ? at + a->stride : NULL, rows);
-		return (struct left_block){buffer, 1, ROW_BLOCK};
-	}
-	for (int64_t r = 0; r < rows; r++)
-		thaw_bf16_best()->round(buffer + r * PAIRS, a->data + (first + r) * a->stride + from, count);
-	return (struct left_block){buffer, PAIRS, 1};
-}
-
-/* The same of values in bfloat16: their rows are pairs already where they begin at even values. */
+/* Rows [first, first + rows) and depths [from, from + count) of a: rounded to the buffer, or, of values in bfloat16
+ * whose rows begin at even values, where they are. */
 static struct left_block take_left(const struct thaw_value_matrix *a, int64_t first, int64_t rows, int64_t from,
 				   int64_t count, uint32_t *buffer)
 {
 	if (a->transposed) {
-		const uint16_t *at = a->bf16 + from * a->stride + first;
-		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a->stride)
-			thaw_bf16_join(buffer + depth / 2 * ROW_BLOCK, at, depth + 1 < count ? at + a->stride : NULL,
-				       rows);
+		for (int64_t depth = 0; depth < count; depth += 2)
+			pair_rows(buffer + depth / 2 * ROW_BLOCK, a, from + count, from + depth, first, rows);
 		return (struct left_block){buffer, 1, ROW_BLOCK};
 	}
-	const uint16_t *at = a->bf16 + first * a->stride + from;
-	if (a->stride % 2 == 0 && count % 2 == 0 && (uintptr_t)at % sizeof(uint32_t) == 0)
-		return (struct left_block){(const uint32_t *)(const void *)at, a->stride / 2, 1};
-	for (int64_t r = 0; r < rows; r++) {
-		buffer[r * PAIRS + pairs_of(count) - 1] = 0;
-		memcpy(buffer + r * PAIRS, at + r * a->stride, (size_t)count * sizeof(*at));
+	if (a->bf16 && a->stride % 2 == 0 && count % 2 == 0) {
+		const uint16_t *at = a->bf16 + first * a->stride + from;
+		if ((uintptr_t)at % sizeof(uint32_t) == 0)
+			return (struct left_block){(const uint32_t *)(const void *)at, a->stride / 2, 1};
 	}
+	for (int64_t r = 0; r < rows; r++)
+		pair_values(buffer + r * PAIRS, a, (first + r) * a->stride + from, count);
 	return (struct left_block){buffer, PAIRS, 1};
 }
 
@@ -151,8 +165,7 @@ void thaw_gemm_bf16_values(int64_t m, int64_t n, int64_t k, struct thaw_value_ma
 	for (int64_t first = 0; first < m && n > 0; first += ROW_BLOCK)
 		for (int64_t from = 0; from == 0 || from < k; from += DEPTH_BLOCK) {
 			int64_t rows = min_int64(m - first, ROW_BLOCK), count = min_int64(k - from, DEPTH_BLOCK);
-			struct left_block left =
-				(a.bf16 ? take_left : round_left)(&a, first, rows, from, count, buffer);
+			struct left_block left = take_left(&a, first, rows, from, count, buffer);
 			multiply_block(rows, n, k, left, from, count, b, add || from > 0, c + first * c_stride,
 				       c_stride);
 		}
