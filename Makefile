@@ -66,7 +66,7 @@ UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 MPITEST_SRC := $(wildcard tests/mpi/*.c)
 MPITEST_BIN := $(MPITEST_SRC:tests/mpi/%.c=$(BUILD)/tests/mpi/%)
 
-.PHONY: all help deps lib lib-mpi tests check soak demo install asan ubsan tsan fuzz fuzz-count bench clean format advise-study lint \
+.PHONY: all help deps lib lib-mpi tests check soak demo install asan tsan fuzz fuzz-count bench clean format advise-study lint \
         hooks compile_commands.json
 
 all: $(BUILD)/thaw ## build the program (build/thaw) and the library
@@ -221,16 +221,14 @@ check: ## install what is missing, build, and run the whole test suite
 	@$(MAKE) --no-print-directory tests
 	@tests/check.sh $(BUILD)
 
-asan: ## build into build-asan with AddressSanitizer and run the unit tests
-ubsan: ## the same with UndefinedBehaviorSanitizer
+asan: ## build into build-asan with AddressSanitizer and UndefinedBehaviorSanitizer and run the unit tests
 tsan: ## the same with ThreadSanitizer
-asan ubsan tsan:
+asan tsan:
 	@$(MAKE) --no-print-directory BUILD=build-$@ CFLAGS="-O2 -g -fno-omit-frame-pointer" \
 	  SANITIZE="$(SANITIZE_$@)" build-$@/unit-tests
 	@tests/check.sh build-$@ unit replay
-SANITIZE_asan  := -fsanitize=address
-SANITIZE_ubsan := -fsanitize=undefined -fno-sanitize-recover=undefined
-SANITIZE_tsan  := -fsanitize=thread
+SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZE_tsan := -fsanitize=thread
 
 $(BUILD)/unit-tests: $(UNIT_BIN) $(REPLAY_BIN) $(ONNX_CHECKER)
 	@touch $@
@@ -322,4 +320,4 @@ compile_commands.json: $(BUILD)/gen/onnx.pb-c.h
 	@true
 
 clean: ## remove the build folders
-	rm -rf build build-asan build-ubsan build-tsan build-fuzz build-fuzz-count
+	rm -rf build build-asan build-tsan build-fuzz build-fuzz-count

@@ -12,7 +12,6 @@ suites=${*:-lint unit replay mpi cli faults sanitizers}
 logs=$build/log
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
-limit=3600 # seconds for one program, so that a hang becomes a failure; far more than any needs on a busy machine
 
 # The sanitizers' builds are separate runs of make, on all cores.
 unset MAKELEVEL MAKEFLAGS MFLAGS
@@ -23,14 +22,16 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1
 export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_hwloc_base_binding_policy=none
 export OPENBLAS_NUM_THREADS=1 CMOCKA_MESSAGE_OUTPUT=TAP
 
-# run NAME COMMAND...: runs a test program, keeps its output in the log folder, and counts.
-run() {
+# log_of NAME: where the output of a test program is kept.
+log_of() {
+	echo "$logs/$(echo "$1" | tr ' /' '__').log"
+}
+
+# count NAME: counts the tests in the output of a program that tests/run_one.sh ran.
+count() {
 	name=$1
-	shift
-	log=$logs/$(echo "$name" | tr ' /' '__').log
-	start=$(date +%s)
-	timeout "$limit" "$@" >"$log" 2>&1
-	code=$?
+	log=$(log_of "$name")
+	read -r code seconds <"$log.end"
 	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka prints "not ok" for a skipped test
 	p=$(grep -vi '# skip' "$log" | grep -cE '^ok')
 	f=$(grep -vi '# skip' "$log" | grep -cE '^not ok')
@@ -40,21 +41,42 @@ run() {
 		set -- $sum
 		p=$1 f=$3 s=$5
 	fi
-	if [ $code -ne 0 ] && [ "$f" -eq 0 ]; then
+	if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then
 		f=1
 		echo "exit code $code" >>"$log"
 	fi
-	if [ $code -eq 0 ] && [ $((p + s + f)) -eq 0 ]; then
+	if [ "$code" -eq 0 ] && [ $((p + s + f)) -eq 0 ]; then
 		f=1
 		echo "ran no test" >>"$log"
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	printf '%-40s %4d passed %3d failed %3d skipped  %4ds\n' "$name" "$p" "$f" "$s" $(($(date +%s) - start))
+	printf '%-40s %4d passed %3d failed %3d skipped  %4ds\n' "$name" "$p" "$f" "$s" "$seconds"
 	grep -iE '^(not )?ok.*# skip' "$log" | sed -E 's/^(not )?ok [0-9 -]*/  skipped: /'
 	if [ "$f" -gt 0 ]; then
 		grep -vi '# skip' "$log" | grep -E -A 6 '^not ok' | head -60
 		tail -n 30 "$log"
 	fi
+}
+
+# run NAME COMMAND...: runs a test program and counts.
+run() {
+	name=$1
+	shift
+	tests/run_one.sh "$(log_of "$name")" "$@"
+	count "$name"
+}
+
+# run_all SUITE RUNNER PROGRAM...: runs programs of one process each, as many at a time as there are cores, and counts.
+# Each gets the command RUNNER PROGRAM.
+run_all() {
+	suite=$1 runner=$2
+	shift 2
+	for program; do
+		printf '%s\n' "$(log_of "$suite ${program##*/}")" "$runner" "$program"
+	done | xargs -d '\n' -n 3 -P "$(nproc)" tests/run_one.sh
+	for program; do
+		count "$suite ${program##*/}"
+	done
 }
 
 suite_lint() {
@@ -63,24 +85,21 @@ suite_lint() {
 	done
 }
 
-suite_unit() {
-	for test in "$build"/tests/unit/test_*; do
-		[ -x "$test" ] && [ ! -d "$test" ] && run "unit ${test##*/}" "$test"
+# programs PATTERN...: the test programs among these files, which are also folders and lists of dependencies.
+programs() {
+	for file; do
+		[ -x "$file" ] && [ ! -d "$file" ] && echo "$file"
 	done
 }
 
-# Each fuzz target once on each file of its kept corpus; with a time limit, since a hang is what some of them were.
+suite_unit() {
+	# shellcheck disable=SC2046 # the names have no spaces
+	run_all unit env $(programs "$build"/tests/unit/test_*)
+}
+
 suite_replay() {
-	for target in "$build"/tests/replay/fuzz_*; do
-		{ [ -x "$target" ] && [ ! -d "$target" ]; } || continue
-		name=${target##*/}
-		set -- "tests/fuzz/corpus/$name"
-		[ "$name" = fuzz_image ] && set -- "$@" tests/golden/images
-		[ "$name" = fuzz_weights ] && set -- "$@" tests/golden
-		scratch=$(mktemp -d)
-		run "replay $name" env TMPDIR="$scratch" timeout "$limit" "$target" "$@"
-		rm -rf "$scratch"
-	done
+	# shellcheck disable=SC2046 # the names have no spaces
+	run_all replay tests/replay.sh $(programs "$build"/tests/replay/fuzz_*)
 }
 
 suite_mpi() {
@@ -111,9 +130,7 @@ suite_faults() {
 }
 
 suite_sanitizers() {
-	for kind in asan ubsan; do
-		run "sanitizer $kind" make --no-print-directory "$kind"
-	done
+	run "sanitizers" make --no-print-directory asan
 }
 
 for suite in $suites; do

@@ -12,8 +12,10 @@ THAW_BEGIN_DECLS
 /* Strings are owned by the caller. thaw_check_defaults sets the defaults that --help prints. */
 struct thaw_check_options {
 	struct thaw_preprocess_override images; /* of the network; all zero: its own */
-	const char *data;                       /* see thaw_dataset_open; all of its splits are checked */
-	const char *exclude;                    /* list of images that are left out (thaw/exclude.h); NULL: none */
+	struct thaw_manifest_options manifest;
+	struct thaw_parts_options parts;
+	const char *data;        /* see thaw_dataset_open; all of its splits are checked */
+	const char *exclude;     /* list of images that are left out (thaw/exclude.h); NULL: none */
 	const char *model;       /* network whose features show suspicious labels and outliers; NULL: neither */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *out;         /* receives the list for --exclude, from rank 0; NULL: none */

@@ -21,6 +21,15 @@ const char *thaw_task_name(enum thaw_task task);   /* "class", "labels", "grade"
 const char *thaw_task_phrase(enum thaw_task task); /* for messages: "several labels per image" */
 enum thaw_task thaw_task_find(const char *name);   /* THAW_TASKS: none has this name */
 
+/* Memory with what is the same on all ranks of a node. All zero: none. */
+struct thaw_node_block {
+	void *data;
+	size_t bytes;
+	bool writes;                               /* this rank fills it; the others only read, once it is full */
+	void (*release)(struct thaw_node_block *); /* NULL: data is from thaw_alloc */
+	void *context;                             /* private to the implementation */
+};
+
 struct thaw_dataset {
 	int64_t count;
 	enum thaw_task task;
@@ -49,6 +58,7 @@ struct thaw_dataset {
 	void (*close)(struct thaw_dataset *);
 	void *context;            /* private to the format */
 	struct thaw_found *found; /* what was found (thaw/found.h), owned; NULL for a dataset that was not opened */
+	struct thaw_node_block values; /* of labels, targets, weights and groups, which then only are read; else none */
 	const struct thaw_dataset_parts *parts; /* large files that hold the samples, such as tar shards; NULL: none */
 };
 
@@ -78,13 +88,20 @@ struct thaw_image_names {
 };
 void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
 
-/* The ranks of a job list the folders of a large dataset together, each of them a part, since the servers of a network
- * file system answer one listing of a million files sooner than one by every rank. */
+/* The ranks of a job open a large dataset together. They list its folders, each of them a part, since the servers of a
+ * network file system answer one listing of a million files sooner than one by every rank; and the ranks of a node have
+ * what is known of each image once, in shared memory. */
 struct thaw_share {
 	int part, parts; /* this rank's part: 0 .. parts - 1 */
 	/* Collective: *all (from thaw_alloc) becomes mine[bytes] of all parts in their order; part p has *all +
 	 * end[p - 1] .. end[p], with end[parts] from the caller. Fails on all ranks if one has failed before. */
 	thaw_status (*exchange)(const struct thaw_share *, const void *mine, size_t bytes, char **all, size_t *end);
+	/* Collective: zeroed memory of `bytes`, as many on every rank. Where the ranks of a node cannot share it, each
+	 * has and fills its own. Fails on all ranks if one has failed before. */
+	thaw_status (*block)(const struct thaw_share *, size_t bytes, struct thaw_node_block *block);
+	/* Collective: this rank has filled what it fills, from what has this digest. *again becomes true on all ranks
+	 * if it is on one; else fails if the digests differ. */
+	thaw_status (*filled)(const struct thaw_share *, uint64_t digest, bool *again);
 	void *context; /* private to the implementation */
 };
 

@@ -4,6 +4,10 @@
  * activations that its backward pass reads. All buffers of an executor are in one arena, laid out by the lifetimes of
  * the values.
  *
+ * In a graph of precision bf16 values between nodes are stored in bfloat16, but for the image, the logits, values that
+ * no image changes, and values of one row of channels per image, such as features after global pooling. Gradients are
+ * fp32.
+ *
  * An executor runs the whole network or one side of the cut. The values that cross the cut, concatenated, are an
  * image's features: the output of a trunk executor and the input of a tail executor. A trunk executor runs one image at
  * a time: activations stay in cache from node to node, and an image's features have the same bits whatever batch it is
@@ -78,10 +82,10 @@ void thaw_executor_on_gradient(struct thaw_executor *executor, void (*callback)(
 			       void *context);
 
 /* Sets a callback that forward passes call after each node they compute (parameter nodes are not computed). value: the
- * output of the node, of the shape that thaw_graph_infer gives for the images of the run; valid during the call only,
- * since later nodes may overwrite it. NULL removes it. */
+ * output of the node, of the shape that thaw_graph_infer gives for the images of the run, in the storage that the
+ * executor chose; valid during the call only, since later nodes may overwrite it. NULL removes it. */
 void thaw_executor_on_value(struct thaw_executor *executor,
-			    void (*callback)(void *context, int node, const float *value), void *context);
+			    void (*callback)(void *context, int node, const struct thaw_view *value), void *context);
 
 /* Buffer for the gradient of the logits (max batch,classes), owned by the executor; NULL unless training. */
 float *thaw_executor_dlogits(struct thaw_executor *executor);

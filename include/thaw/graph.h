@@ -65,8 +65,9 @@ struct thaw_graph {
 	int param_count;
 	char **blocks; /* names, in order */
 	int block_count;
-	int output;         /* the value that holds the logits (N,C) */
-	int head;           /* the classifier: the linear or convolution node that computes the logits */
+	int output; /* the value that holds the logits (N,C) */
+	int head;   /* the classifier: the linear or convolution node that computes the logits */
+	enum thaw_precision precision;
 	thaw_status failed; /* the first error while building; later calls do nothing */
 };
 
@@ -219,7 +220,7 @@ const char *thaw_precision_rejected(enum thaw_precision precision);
 /* Writes a line for the log to text[size], and returns it; NULL for fp32. */
 const char *thaw_precision_line(enum thaw_precision precision, char *text, size_t size);
 
-/* Sets attrs.precision of all nodes that read it. */
+/* Sets the graph's precision, and attrs.precision of all nodes that read it. Call after the last node is added. */
 void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision);
 
 /* Makes an optimised copy of the graph with all passes applied, owned by the caller. Parameters that no pass changes

@@ -8,8 +8,9 @@
  *     pack                     once, if the node's parameters are frozen
  *     forward, backward        per batch; backward only in training
  *
- * All tensors are fp32, images are (N,H,W,C). Pointers in a call are valid, 64-byte aligned and do not overlap, unless
- * said otherwise below.
+ * Tensors are fp32; x and y may be stored in bfloat16 where an operator declares that it takes that. Gradients and
+ * parameters are fp32 always. Images are (N,H,W,C). Pointers in a call are valid, 64-byte aligned and do not overlap,
+ * unless said otherwise below.
  */
 #ifndef THAW_OPS_H
 #define THAW_OPS_H
@@ -27,10 +28,10 @@ THAW_BEGIN_DECLS
 /* Most parameters that a node can have: conv_norm has weight, scale, shift, mean, variance and bias. */
 #define THAW_MAX_PARAMS 6
 
-/* Of the products in a convolution or a linear layer. */
+/* Of a network: of its products, and of the values between its nodes. */
 enum thaw_precision {
 	THAW_PRECISION_FP32,
-	THAW_PRECISION_BF16, /* factors are rounded to bfloat16; sums are fp32 */
+	THAW_PRECISION_BF16, /* factors, and values between nodes, are rounded to bfloat16; sums are fp32 */
 	THAW_PRECISIONS
 };
 
@@ -289,6 +290,9 @@ struct thaw_op {
 	bool parameter; /* y is the first parameter itself: executors read it in place and do not call forward */
 	bool draws;     /* random in training; reads sample_key */
 	bool rounds;    /* reads attrs.precision */
+
+	/* Takes each of x and y in fp32 or in bfloat16. For other operators executors expand x and round y. */
+	bool bf16;
 
 	/* How executors may lay out memory. */
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y; the other data pointers may be invalid in backward */

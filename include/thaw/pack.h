@@ -11,13 +11,15 @@
 #include <stdint.h>
 
 #include "thaw/api.h"
-#include "thaw/error.h"
+#include "thaw/dataset.h"
 
 THAW_BEGIN_DECLS
 
 struct thaw_pack_options {
 	const char *data; /* see thaw_dataset_open */
-	const char *out;  /* the folder of the shards, created by thaw_pack_begin */
+	struct thaw_manifest_options manifest;
+	struct thaw_exclude *exclude; /* images that are left out; NULL: none. Marks the names that the dataset has */
+	const char *out;              /* the folder of the shards, created by thaw_pack_begin */
 	/* Shards of the training images, or of all images where the dataset has no splits; other splits get as many per
 	 * image. 0: so many that one has about 256 MiB. */
 	int shards;
@@ -36,6 +38,9 @@ struct thaw_pack;
  * not fit. The caller frees *pack with thaw_pack_close. The strings of `options` must stay valid. */
 thaw_status thaw_pack_open(struct thaw_pack **pack, const struct thaw_pack_options *options);
 void thaw_pack_close(struct thaw_pack *pack); /* NULL is fine */
+
+/* Whether the images have groups: shards do not keep them. */
+bool thaw_pack_drops_groups(const struct thaw_pack *pack);
 
 /* The number of shards of all splits. */
 int thaw_pack_count(const struct thaw_pack *pack);

@@ -35,11 +35,15 @@ thaw_status thaw_shape_check(const struct thaw_shape *s, const char *what);
 /* Writes "(1, 56, 56, 64)" into text[size] and returns text. */
 const char *thaw_shape_text(const struct thaw_shape *s, char *text, size_t size);
 
-/* A dense fp32 tensor in memory of another owner. */
+/* A dense tensor in memory of another owner. */
 struct thaw_view {
 	float *data;
 	struct thaw_shape shape;
+	uint16_t *bf16; /* instead of data, which is then NULL: the values in bfloat16 */
 };
+
+/* The values in fp32: v->data, or, of a tensor in bfloat16, `room`, which receives them. */
+const float *thaw_view_values(const struct thaw_view *v, float *room);
 
 THAW_END_DECLS
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "thaw/memory.h"
 
@@ -41,9 +42,10 @@ static void add_norm(struct thaw_activation_pass *p, int node, const float *valu
 }
 
 /* Callback of thaw_executor_on_value. */
-static void collect_value(void *context, int node, const float *value)
+static void collect_value(void *context, int node, const struct thaw_view *y)
 {
 	struct thaw_activation_pass *p = context;
+	const float *value = thaw_view_values(y, p->value);
 	if (p->norm_start[node] >= 0)
 		add_norm(p, node, value);
 	for (int c = 0; c < p->activations->cut_count; c++) {
@@ -110,6 +112,14 @@ static thaw_status place_norms(struct thaw_activation_pass *p)
 	return THAW_OK;
 }
 
+static int64_t largest_value(const struct thaw_activation_pass *p)
+{
+	int64_t count = 0;
+	for (int i = 1; i < p->graph->node_count; i++)
+		count = max_int64(count, thaw_shape_count(&p->shapes[i]));
+	return count;
+}
+
 thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut, struct thaw_size size)
 {
 	struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
@@ -117,6 +127,9 @@ thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const stru
 	if (!p->shapes)
 		return THAW_RESOURCE;
 	THAW_TRY(thaw_graph_infer(p->graph, &image, p->shapes));
+	p->value = thaw_alloc((size_t)largest_value(p), sizeof(*p->value));
+	if (!p->value)
+		return THAW_RESOURCE;
 	THAW_TRY(place_cuts(p, cut));
 	THAW_TRY(place_norms(p));
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_TRUNK, false));
@@ -143,6 +156,7 @@ void thaw_activation_pass_close(struct thaw_activation_pass *p)
 {
 	thaw_executor_destroy(p->executor);
 	thaw_free(p->shapes);
+	thaw_free(p->value);
 	thaw_free(p->norm_start);
 	for (int c = 0; c < THAW_MAX_CUTS; c++)
 		thaw_free(p->crossing[c]);

@@ -6,20 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-#define PI 3.14159265358979323846
+#include "src/base/mix.h"
 
-/* SplitMix64's finaliser (Steele, Lea, Flood, OOPSLA'14): a bijection in which every bit depends on every bit. */
-static uint64_t mix(uint64_t x)
-{
-	x += UINT64_C(0x9E3779B97F4A7C15);
-	x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
-	return x ^ (x >> 31);
-}
+#define PI 3.14159265358979323846
 
 struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, uint64_t epoch, uint64_t index)
 {
-	return (struct thaw_random){.key = mix(mix(mix(seed) ^ (uint64_t)purpose) ^ epoch), .index = index};
+	return (struct thaw_random){.key = thaw_mix(thaw_mix(thaw_mix(seed) ^ (uint64_t)purpose) ^ epoch), .index = index};
 }
 
 static void next_block(struct thaw_random *r)

@@ -51,9 +51,13 @@ static void write_line(void *context, const char *line)
 static thaw_status open_here(struct check *c)
 {
 	const struct thaw_check_options *o = c->options;
-	struct thaw_dataset_options options = {.test_share = o->test_share, .seed = (uint64_t)o->seed, .lenient = true};
-	if (!o->data)
-		return thaw_fail(THAW_USAGE, "no data: --data: name a folder of images");
+	struct thaw_dataset_options options = {.test_share = o->test_share,
+					       .seed = (uint64_t)o->seed,
+					       .manifest = o->manifest,
+					       .parts = o->parts,
+					       .lenient = true};
+	if (!o->data && !o->manifest.file)
+		return thaw_fail(THAW_USAGE, "no data: thaw check: name a folder of images, or give --manifest");
 	if (o->exclude) {
 		THAW_TRY(thaw_exclude_read(&c->exclude, o->exclude));
 		options.exclude = &c->exclude;
@@ -168,10 +172,16 @@ static thaw_status choose_samples(struct check *c, int64_t **samples, int64_t *c
 	return THAW_OK;
 }
 
+static bool has_classes(const struct check *c)
+{
+	return c->pool.all.task == THAW_TASK_CLASS || c->pool.all.task == THAW_TASK_GRADE;
+}
+
 /* Rank 0: takes the arrays of the scores. */
 static thaw_status add_scores(struct check *c, struct thaw_feature_scores *s)
 {
 	c->findings.model = true;
+	c->findings.labels = has_classes(c);
 	c->findings.probe = s->probe;
 	for (int64_t i = 0; i < c->pool.all.count; i++) {
 		const struct thaw_finding label = {i, -1, s->label[i], s->suggested[i]};
@@ -192,10 +202,8 @@ static thaw_status load_model(struct check *c)
 {
 	if (!c->options->model)
 		return THAW_OK;
-	if (c->pool.all.task != THAW_TASK_CLASS && c->pool.all.task != THAW_TASK_GRADE) {
-		log_text(c, "note: images have no single class: --model finds nothing");
-		return THAW_OK;
-	}
+	if (!has_classes(c))
+		log_text(c, "note: images have no single class: --model finds outliers only");
 	return thaw_check_load_model(&c->model, c->comm, c->options);
 }
 

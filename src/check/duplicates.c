@@ -11,10 +11,24 @@ bool thaw_stays(const struct thaw_pool *pool, int64_t image, int64_t other)
 	return mine != its ? mine > its : image < other;
 }
 
+/* The targets of an image; NULL: it has none. */
+static const float *targets_of(const struct thaw_pool *pool, int64_t image)
+{
+	int part = thaw_pool_part(pool, image);
+	const struct thaw_dataset *d = &pool->part[part];
+	return d->targets ? d->targets + (image - pool->first[part]) * d->classes : NULL;
+}
+
+/* All parts have the same classes where there are targets. */
 bool thaw_labels_differ(const struct thaw_pool *pool, int64_t a, int64_t b)
 {
-	bool single = pool->all.task == THAW_TASK_CLASS || pool->all.task == THAW_TASK_GRADE;
-	return single && pool->all.labels[a] != pool->all.labels[b];
+	const float *x = targets_of(pool, a), *y = targets_of(pool, b);
+	if (!x || !y)
+		return pool->all.labels[a] != pool->all.labels[b];
+	for (int c = 0; c < pool->all.classes; c++)
+		if (x[c] < y[c] || x[c] > y[c]) /* not where one is unknown */
+			return true;
+	return false;
 }
 
 struct digest {

@@ -33,6 +33,7 @@ enum thaw_issue {
 	THAW_ISSUE_LEAK = THAW_ISSUES, /* duplicates in training and held-out images */
 	THAW_ISSUE_CONFLICT,           /* duplicates of different classes */
 	THAW_ISSUE_GROUPS,             /* groups with images in two splits */
+	THAW_ISSUE_GROUP_LEAK,         /* duplicates in different groups */
 	THAW_ISSUE_CLASSES,            /* classes that a split lacks */
 	THAW_ISSUE_IMBALANCE,
 	THAW_ALL_ISSUES
@@ -59,7 +60,8 @@ struct thaw_findings {
 	float *score[THAW_ISSUES]; /* [images] scores that do not follow from the facts of one image; NULL: they do.
 				    * NaN: not measured */
 	int64_t crowded;           /* images with more near duplicates than were compared */
-	bool model;                /* labels and outliers were looked for */
+	bool model;                /* outliers were looked for */
+	bool labels;               /* and wrong labels */
 	double probe;              /* accuracy of the probes */
 };
 
@@ -101,7 +103,7 @@ thaw_status thaw_exact_find(struct thaw_copies *exact, const struct thaw_image_f
 thaw_status thaw_findings_of_copies(struct thaw_findings *f, enum thaw_issue issue, const struct thaw_copies *copies,
 				    const struct thaw_pool *pool);
 
-/* Whether two images have different classes; false where images have no single class. */
+/* Whether two images have different classes, or different targets that are known of both. */
 bool thaw_labels_differ(const struct thaw_pool *pool, int64_t a, int64_t b);
 
 #endif

@@ -38,12 +38,15 @@ const struct thaw_issue_words thaw_issue_words[THAW_ALL_ISSUES] = {
 				"See whether anything can be recognised."},
 	[THAW_ISSUE_LEAK] = {"leak", "images that also are in another split, as exact or near duplicates",
 			     "Take the training copies out: accuracy on images that were trained on means nothing."},
-	[THAW_ISSUE_CONFLICT] = {"conflict", "duplicates of different classes",
+	[THAW_ISSUE_CONFLICT] = {"conflict", "duplicates with different labels",
 				 "Look at them: one of the two labels is wrong."},
 	[THAW_ISSUE_GROUPS] = {"groups", "groups, such as patients, that have images in two splits",
 			       "Move each group into one split: accuracy on known groups says little of new ones."},
+	[THAW_ISSUE_GROUP_LEAK] = {"group-leak", "duplicates in two groups, or in none",
+				   "See whether they are of one group: folds and random splits may separate them."},
 	[THAW_ISSUE_CLASSES] = {"classes", "classes that are not in all splits",
-				"Add or remove the folders: thaw train refuses splits with different classes."},
+				"Add images or remove the class: training needs images of it, and without held-out "
+				"ones it is not measured."},
 	[THAW_ISSUE_IMBALANCE] = {"imbalance", "classes with far fewer training images than the largest",
 				  "Read the accuracy of each class, not only the total; add images of the small ones."},
 };

@@ -90,9 +90,11 @@ static thaw_status list_conflict(struct writing *w, enum thaw_issue issue, const
 		return THAW_OK;
 	bool same_split = thaw_pool_part(p, f->image) == thaw_pool_part(p, f->other);
 	bool comment = !same_split || issue == THAW_ISSUE_NEAR;
+	const char *reason =
+		p->all.task == THAW_TASK_CLASS ? "duplicate, in another class," : "duplicate, with another label,";
 	if (same_split)
-		THAW_TRY(list_image(w, f->image, comment, "duplicate, in another class,", f->other));
-	return list_image(w, f->other, comment, "duplicate, in another class,", f->image);
+		THAW_TRY(list_image(w, f->image, comment, reason, f->other));
+	return list_image(w, f->other, comment, reason, f->image);
 }
 
 static thaw_status list_issue(struct writing *w, enum thaw_issue issue, bool conflicts)

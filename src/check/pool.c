@@ -119,6 +119,7 @@ static void name_sample(const struct thaw_dataset *all, int64_t i, char *text, s
 thaw_status thaw_pool_open(struct thaw_pool *p, const char *path, const struct thaw_dataset_options *options)
 {
 	const struct thaw_dataset *parts[THAW_POOL_SPLITS];
+	const char *place = thaw_dataset_place(path, &options->manifest);
 	*p = (struct thaw_pool){
 		.all = {.read = read_sample, .fingerprint = fingerprint_sample, .name = name_sample, .context = p}};
 	thaw_status status = open_parts(p->part, path, options);
@@ -133,7 +134,7 @@ thaw_status thaw_pool_open(struct thaw_pool *p, const char *path, const struct t
 		status = merge_classes(p);
 	if (status == THAW_OK)
 		status = copy_labels(p);
-	if (status == THAW_OK && !(p->found = thaw_found_json(path, parts, THAW_POOL_SPLITS)))
+	if (status == THAW_OK && !(p->found = thaw_found_json(place, parts, THAW_POOL_SPLITS)))
 		status = thaw_fail(THAW_RESOURCE, "out of memory: the description of the data");
 	if (status != THAW_OK)
 		thaw_pool_close(p);
@@ -149,11 +150,8 @@ void thaw_pool_close(struct thaw_pool *p)
 	p->found = NULL;
 }
 
-bool thaw_pool_has_class(const struct thaw_pool *p, int part, int c)
+uint64_t thaw_pool_group(const struct thaw_pool *p, int64_t image)
 {
-	const struct thaw_dataset *d = &p->part[part];
-	for (int k = 0; k < d->classes; k++)
-		if (strcmp(d->class_names[k], p->all.class_names[c]) == 0)
-			return true;
-	return false;
+	int part = thaw_pool_part(p, image);
+	return p->part[part].groups ? p->part[part].groups[image - p->first[part]] : 0;
 }

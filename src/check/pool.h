@@ -23,7 +23,7 @@ void thaw_pool_close(struct thaw_pool *pool); /* zeroed is fine */
 /* The part of an image of `all`. */
 int thaw_pool_part(const struct thaw_pool *pool, int64_t image);
 
-/* Whether the part has a folder for the class `c` of `all`, or images of it. */
-bool thaw_pool_has_class(const struct thaw_pool *pool, int part, int c);
+/* The digest of the group of an image of `all`; 0: a group of its own. */
+uint64_t thaw_pool_group(const struct thaw_pool *pool, int64_t image);
 
 #endif

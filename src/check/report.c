@@ -7,29 +7,6 @@
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
-#define NAME_SIZE 4096
-
-static json_t *name_json(const struct thaw_pool *p, int64_t image)
-{
-	char name[NAME_SIZE];
-	p->all.name(&p->all, image, name, sizeof(name));
-	return thaw_report_string(name);
-}
-
-/* Adds the name, split and class of an image, each key with the prefix. */
-static void describe_image(json_t *o, const char *prefix, const struct thaw_pool *p, int64_t image)
-{
-	char key[32];
-	snprintf(key, sizeof(key), "%simage", prefix);
-	json_object_set_new(o, key, name_json(p, image));
-	snprintf(key, sizeof(key), "%ssplit", prefix);
-	json_object_set_new(o, key, json_string(thaw_dataset_kind(&p->part[thaw_pool_part(p, image)])));
-	if (p->all.task != THAW_TASK_CLASS && p->all.task != THAW_TASK_GRADE)
-		return;
-	snprintf(key, sizeof(key), "%sclass", prefix);
-	json_object_set_new(o, key, thaw_report_string(p->all.class_names[p->all.labels[image]]));
-}
-
 static bool is_unreadable(enum thaw_issue issue)
 {
 	return issue == THAW_ISSUE_DAMAGED || issue == THAW_ISSUE_EMPTY || issue == THAW_ISSUE_FOREIGN ||
@@ -41,10 +18,12 @@ static json_t *finding_json(const struct thaw_check_report *r, enum thaw_issue i
 	const struct thaw_pool *p = r->pool;
 	const struct thaw_image_facts *facts = &r->facts[f->image];
 	json_t *o = json_object();
-	describe_image(o, "", p, f->image);
+	thaw_describe_image(o, "", p, f->image);
 	json_object_set_new(o, "score", json_real((double)f->score));
 	if (f->other >= 0)
-		describe_image(o, "other_", p, f->other);
+		thaw_describe_image(o, "other_", p, f->other);
+	if (f->other >= 0)
+		json_object_set_new(o, "conflict", json_boolean(thaw_labels_differ(p, f->image, f->other)));
 	if (issue == THAW_ISSUE_EXACT && f->other >= 0)
 		json_object_set_new(o, "same_bytes",
 				    json_boolean(facts->bytes != 0 && facts->bytes == r->facts[f->other].bytes));
@@ -74,7 +53,7 @@ static json_t *issue_json(const struct thaw_check_report *r, enum thaw_issue iss
 
 static bool was_measured(const struct thaw_check_report *r, int issue)
 {
-	return r->findings->model || (issue != THAW_ISSUE_LABEL && issue != THAW_ISSUE_OUTLIER);
+	return issue == THAW_ISSUE_LABEL ? r->findings->labels : issue != THAW_ISSUE_OUTLIER || r->findings->model;
 }
 
 /* Fraction of the images without any flag of those that say that an image or its label is bad. */
@@ -97,14 +76,14 @@ static double sound_share(const struct thaw_check_report *r)
 json_t *thaw_check_json(const struct thaw_check_report *r)
 {
 	json_t *issues = json_array();
+	const char *place = thaw_dataset_place(r->options->data, &r->options->manifest);
 	for (int k = 0; k < THAW_ISSUES; k++)
 		if (was_measured(r, k))
 			json_array_append_new(issues, issue_json(r, (enum thaw_issue)k));
-	json_t *o =
-		json_pack("{s:o, s:I, s:i, s:f, s:o, s:o, s:O}", "data", thaw_report_string(r->options->data), "images",
-			  (json_int_t)r->pool->all.count, "classes", r->pool->all.classes, "sound", sound_share(r),
-			  "issues", issues, "set", thaw_set_issues_json(r), "found", r->pool->found);
-	if (o && r->findings->model)
+	json_t *o = json_pack("{s:o, s:I, s:i, s:f, s:o, s:o, s:O}", "data", thaw_report_string(place), "images",
+			      (json_int_t)r->pool->all.count, "classes", r->pool->all.classes, "sound", sound_share(r),
+			      "issues", issues, "set", thaw_set_issues_json(r), "found", r->pool->found);
+	if (o && r->findings->labels)
 		json_object_set_new(o, "probe", json_real(r->findings->probe));
 	if (o && r->findings->crowded > 0)
 		json_object_set_new(o, "crowded", json_integer(r->findings->crowded));

@@ -24,6 +24,9 @@ struct thaw_issue_words {
 };
 extern const struct thaw_issue_words thaw_issue_words[THAW_ALL_ISSUES];
 
+/* Adds the name, split and class of an image, each key with the prefix. */
+void thaw_describe_image(json_t *o, const char *prefix, const struct thaw_pool *p, int64_t image);
+
 /* Issues of the whole set: {issue, count, score, what, advice, ...}. A new reference; NULL without memory. */
 json_t *thaw_set_issues_json(const struct thaw_check_report *r);
 

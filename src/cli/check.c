@@ -5,6 +5,7 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/image_options.h"
 #include "src/cli/network.h"
 #include "src/cli/progress.h"
@@ -13,6 +14,7 @@
 #include "thaw/check.h"
 
 #define CHECK     "Check"
+#define DATA      "Dataset"
 #define NETWORK   "Network"
 #define WORD_SIZE 32
 #define TEXT_SIZE 512
@@ -64,10 +66,12 @@ static const struct option options[] = {
 	{.name = "examples", .metavar = "N", .type = OPTION_INT, .offset = offsetof(struct values, examples),
 	 .section = CHECK, .min = 0, .max = 1e6,
 	 .help = "images that the report names for each issue, the worst ones; --json names all"},
-	EXCLUDE_OPTION(CHECK, OFFSET(exclude), ""),
-	TEST_SHARE_OPTION(CHECK, OFFSET(test_share), "; use the value of the training"),
-	SEED_OPTION(CHECK, OFFSET(seed), "seed of that selection"),
 	DECODE_THREADS_OPTION(CHECK, OFFSET(decode_threads)),
+	EXCLUDE_OPTION(DATA, OFFSET(exclude), ""),
+	MANIFEST_OPTIONS(DATA, OFFSET(manifest)),
+	TEST_SHARE_OPTION(DATA, OFFSET(test_share), "; use the value of the training"),
+	SEED_OPTION(DATA, OFFSET(seed), "seed of that selection"),
+	PARTS_OPTIONS(DATA, OFFSET(parts)),
 	{.name = "model", .metavar = "M", .type = OPTION_TEXT, .offset = OFFSET(model), .section = NETWORK,
 	 .absent = "none",
 	 .help = "network, as for thaw train: also find doubtful labels and outliers, by its features"},
@@ -124,7 +128,7 @@ static thaw_status judge(const struct values *v, const json_t *result)
 	find_failures(json_object_get(result, "set"), v->fail_on, text, sizeof(text));
 	if (!text[0])
 		return THAW_OK;
-	return thaw_fail(THAW_DATA, "issues found: %s: %s: see the report", v->check.data, text);
+	return thaw_fail(THAW_DATA, "issues found: %s: %s: see the report", member_text(result, "data"), text);
 }
 
 static thaw_status run_check(struct session *session, const void *values, json_t **result)
@@ -133,7 +137,7 @@ static thaw_status run_check(struct session *session, const void *values, json_t
 	struct progress progress;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	struct thaw_check_options check = v->check;
-	check.data = session->settings->arguments[0];
+	check.data = session->settings->argument_count > 0 ? session->settings->arguments[0] : NULL;
 	check.size = size_of(v->size);
 	check.precision = thaw_precision_find(v->precision);
 	thaw_status status = thaw_check(session->comm, &check, &callbacks, result);
@@ -146,11 +150,13 @@ static thaw_status run_check(struct session *session, const void *values, json_t
 static void print_image(const json_t *o, FILE *out)
 {
 	const char *other = member_text(o, "other_image"), *why = member_text(o, "why");
-	const char *mine = member_text(o, "class"), *its = member_text(o, "other_class");
-	const char *suggested = member_text(o, "suggested");
+	const char *mine = member_text(o, "class"), *suggested = member_text(o, "suggested");
 	fprintf(out, "    %.2f  %s", member_real(o, "score"), member_text(o, "image"));
 	if (other[0])
-		fprintf(out, "  =  %s%s", other, strcmp(mine, its) != 0 ? "  (another class)" : "");
+		fprintf(out, "  =  %s%s", other,
+			!json_is_true(json_object_get(o, "conflict")) ? ""
+			: mine[0]                                     ? "  (another class)"
+								      : "  (another label)");
 	if (suggested[0])
 		fprintf(out, "  %s, or %s?", mine, suggested);
 	if (why[0])
@@ -203,6 +209,12 @@ static void print_set_issue(const json_t *issue, double examples, FILE *out)
 		fprintf(out, "    %.3g to 1: %s has %.0f images, %s %.0f\n", member_real(issue, "ratio"),
 			member_text(issue, "largest"), member_real(issue, "largest_images"),
 			member_text(issue, "smallest"), member_real(issue, "smallest_images"));
+	json_array_foreach(json_object_get(issue, "shared"), i, o)
+	{
+		if ((double)i < examples)
+			fprintf(out, "    %s (%s) and %s (%s)\n", member_text(o, "image"), member_text(o, "split"),
+				member_text(o, "other_image"), member_text(o, "other_split"));
+	}
 	json_array_foreach(json_object_get(issue, "lacking"), i, o)
 	{
 		if ((double)i < examples)
@@ -232,13 +244,12 @@ static void print_check(const json_t *result, FILE *out)
 
 const struct command command_check = {
 	.name = "check",
-	.usage = "D [flags]",
+	.usage = "D [flags], or --manifest FILE.csv",
 	.summary = "find damaged, duplicate and doubtful images in a dataset",
 	.about =
 		"Reads all images of all splits of the dataset D and reports what harms a training or a comparison: "
 		"files that cannot be read, duplicates, splits that share pictures, images unlike the others, and with "
 		"--model also labels that seem wrong. The report is the same for any number of ranks.",
-	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "D",
 	.options = options,

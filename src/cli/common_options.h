@@ -33,7 +33,7 @@
 #define PRECISION_OPTION(heading, at, fallback)                                                                        \
 	{.name = "precision", .metavar = "TYPE", .type = OPTION_TEXT, .offset = (at), .section = (heading),            \
 	 .choices = "fp32|bf16", .absent = (fallback),                                                                 \
-	 .help = "arithmetic of convolutions and linear layers; bf16 rounds their factors to bfloat16"}
+	 .help = "precision of the network; bf16 rounds factors of products, and values between layers, to bfloat16"}
 #define FROM_OPTION(heading, at)                                                                                       \
 	{.name = "from", .metavar = "WHICH", .type = OPTION_TEXT, .offset = (at), .section = (heading),                \
 	 .absent = "the trained network",                                                                              \

@@ -20,11 +20,14 @@ thaw_status heatmaps_prepare(struct heatmaps *h, struct thaw_model *model)
 	return status == THAW_CONFIG ? thaw_fail_in(status, "no heat map: --heatmap %s", h->directory) : status;
 }
 
-static void keep_grid(void *context, int node, const float *value)
+static void keep_grid(void *context, int node, const struct thaw_view *value)
 {
 	struct heatmaps *h = context;
-	if (node == h->grid.value)
-		memcpy(h->scores, value, (size_t)thaw_shape_count(&h->shape) * sizeof(*value));
+	if (node != h->grid.value)
+		return;
+	const float *scores = thaw_view_values(value, h->scores);
+	if (scores != h->scores)
+		memcpy(h->scores, scores, (size_t)thaw_shape_count(&h->shape) * sizeof(*scores));
 }
 
 /* Sets the grid's shape. */

@@ -11,6 +11,7 @@
 #include "src/cli/image_options.h"
 #include "src/cli/inspect_data.h"
 #include "src/cli/result.h"
+#include "src/cli/unknown_names.h"
 #include "src/cli/wrap.h"
 #include "thaw/checkpoint.h"
 #include "thaw/memory.h"
@@ -32,7 +33,7 @@ struct values {
 	struct thaw_parts_options parts;
 	double test_share;
 	long long seed;
-	const char *weights_key;
+	const char *weights_key, *exclude;
 	struct thaw_preprocess_override images;
 };
 
@@ -46,6 +47,7 @@ static const struct option options[] = {
 	 .section = "Inspection", .absent = "none",
 	 .help = "dataset, as for thaw train: report what is found in it, instead of a network"},
 	MANIFEST_OPTIONS("Inspection", offsetof(struct values, manifest)),
+	EXCLUDE_OPTION("Inspection", offsetof(struct values, exclude), ""),
 	TEST_SHARE_OPTION("Inspection", offsetof(struct values, test_share), ""),
 	PARTS_OPTIONS("Inspection", offsetof(struct values, parts)),
 	SEED_OPTION("Inspection", offsetof(struct values, seed), "seed of that selection"),
@@ -245,11 +247,20 @@ static thaw_status check_preprocess(const struct values *v, const char *name)
 			 data ? "dataset" : "checkpoint", data ? data : name);
 }
 
-static thaw_status inspect_dataset(const struct values *v, json_t **result)
+static thaw_status inspect_dataset(const struct thaw_comm *comm, const struct values *v, json_t **result)
 {
-	const struct thaw_dataset_options o = {
+	struct thaw_exclude exclude = {0};
+	struct thaw_dataset_options o = {
 		.test_share = v->test_share, .seed = (uint64_t)v->seed, .manifest = v->manifest, .parts = v->parts};
-	return inspect_data(v->data, &o, result);
+	thaw_status status = v->exclude ? thaw_exclude_read(&exclude, v->exclude) : THAW_OK;
+	if (status == THAW_OK && v->exclude)
+		o.exclude = &exclude;
+	if (status == THAW_OK)
+		status = inspect_data(v->data, &o, result);
+	if (status == THAW_OK)
+		log_unknown_names(comm, &exclude);
+	thaw_exclude_free(&exclude);
+	return status;
 }
 
 static thaw_status run_inspect(struct session *session, const void *values, json_t **result)
@@ -264,7 +275,7 @@ static thaw_status run_inspect(struct session *session, const void *values, json
 					     "M|CHECKPOINT or thaw inspect --data D");
 	THAW_TRY(check_preprocess(v, count > 0 ? session->settings->arguments[0] : NULL));
 	if (data)
-		return inspect_dataset(v, result);
+		return inspect_dataset(session->comm, v, result);
 	const char *name = session->settings->arguments[0];
 	return is_checkpoint(name) ? inspect_checkpoint(name, v->layers, result) : inspect_model(name, v, result);
 }

@@ -5,21 +5,26 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
 #include "src/cli/failure.h"
 #include "src/cli/log.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
+#include "src/cli/unknown_names.h"
 #include "thaw/dataset.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define PACK        "Shards"
+#define DATA        "Dataset"
 #define LOG_SECONDS 10.0 /* between lines of progress */
 
 struct values {
 	struct common common;
 	int shards, lanes;
 	bool shuffle;
+	struct thaw_manifest_options manifest;
+	const char *exclude;
 	double test_share;
 	long long seed;
 };
@@ -34,8 +39,10 @@ static const struct option options[] = {
 		     "dataset without test images is split"),
 	{.name = "shuffle", .type = OPTION_FLAG, .offset = offsetof(struct values, shuffle), .section = PACK,
 	 .help = "put the images into a random order, so that each shard has images of all classes"},
-	TEST_SHARE_OPTION(PACK, offsetof(struct values, test_share), "; with --lanes only"),
-	SEED_OPTION(PACK, offsetof(struct values, seed), "seed of the order and of that selection"),
+	MANIFEST_OPTIONS(DATA, offsetof(struct values, manifest)),
+	EXCLUDE_OPTION(DATA, offsetof(struct values, exclude), ""),
+	TEST_SHARE_OPTION(DATA, offsetof(struct values, test_share), "; with --lanes only"),
+	SEED_OPTION(DATA, offsetof(struct values, seed), "seed of the order and of that selection"),
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -103,8 +110,11 @@ static thaw_status run_pack(struct session *session, const void *values, json_t 
 {
 	const struct values *v = values;
 	struct thaw_comm *comm = session->comm;
+	struct thaw_exclude exclude = {0};
 	const struct thaw_pack_options o = {.data = session->settings->arguments[0],
 					    .out = session->settings->arguments[1],
+					    .manifest = v->manifest,
+					    .exclude = v->exclude ? &exclude : NULL,
 					    .shards = v->shards,
 					    .lanes = v->lanes,
 					    .shuffle = v->shuffle,
@@ -113,7 +123,12 @@ static thaw_status run_pack(struct session *session, const void *values, json_t 
 	struct thaw_pack *pack = NULL;
 	struct share share = {0};
 	thaw_status status;
+	THAW_TRY_OUT(thaw_comm_agree(comm, v->exclude ? thaw_exclude_read(&exclude, v->exclude) : THAW_OK));
 	THAW_TRY_OUT(thaw_comm_agree(comm, thaw_pack_open(&pack, &o)));
+	log_unknown_names(comm, &exclude);
+	if (thaw_pack_drops_groups(pack))
+		log_line(comm,
+			 "note: shards do not keep groups: --group-column and --group-by will not find them there");
 	thaw_signals_exit(NULL);
 	THAW_TRY_OUT(begin(comm, pack));
 	THAW_TRY_OUT(failure_agree(comm, write_shards(pack, comm, &share)));
@@ -126,6 +141,7 @@ static thaw_status run_pack(struct session *session, const void *values, json_t 
 					       (json_int_t)share.images, "bytes", (json_int_t)share.bytes));
 out:
 	thaw_pack_close(pack);
+	thaw_exclude_free(&exclude);
 	return status;
 }
 

@@ -7,23 +7,15 @@
 
 #include "src/base/path.h"
 #include "src/base/try.h"
-#include "src/data/fingerprint.h"
 #include "src/data/found.h"
-#include "src/data/image_file.h"
 #include "src/data/manifest_labels.h"
-#include "src/data/manifest_paths.h"
+#include "src/data/manifest_place.h"
 #include "src/data/names.h"
+#include "src/data/tar_list.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
 enum { SPLITS = 3 }; /* THAW_SPLIT_TRAIN, _TEST, _VAL */
-
-struct listed {
-	char *root;        /* relative paths begin here; "" for the working directory */
-	struct arena text; /* the paths of the manifest */
-	size_t *name;      /* [count] offsets in `text` */
-	struct manifest_files files;
-};
 
 /* A manifest while it is opened. */
 struct opening {
@@ -36,33 +28,27 @@ struct opening {
 	int64_t *chosen, count; /* rows of this split */
 };
 
-static const char *name_of(const struct listed *l, int64_t i)
+static const char *name_of(const struct manifest_listed *l, int64_t i)
 {
 	return l->text.text + l->name[i];
 }
 
-/* The path of the file of sample i; NULL without memory. */
-static char *file_of(const struct listed *l, int64_t i)
-{
-	size_t other = l->files.offset ? l->files.offset[i] : 0;
-	const char *path = other > 0 ? l->files.text.text + other - 1 : name_of(l, i);
-	return path[0] == '/' || l->root[0] == '\0' ? thaw_strdup(path) : thaw_path_join(l->root, path);
-}
-
 static thaw_status read_sample(const struct thaw_dataset *d, int64_t i, struct thaw_encoded_image *encoded)
 {
-	char *path = file_of(d->context, i);
-	thaw_status status = path ? thaw_image_file_read(encoded, path, name_of(d->context, i)) : THAW_RESOURCE;
-	thaw_free(path);
-	return status;
+	const struct manifest_listed *l = d->context;
+	return l->place->read(l->place, i, name_of(l, i), encoded);
+}
+
+static thaw_status read_file(const struct thaw_dataset *d, int64_t i, void **bytes, size_t *size)
+{
+	const struct manifest_listed *l = d->context;
+	return l->place->read_file(l->place, i, name_of(l, i), bytes, size);
 }
 
 static thaw_status fingerprint_sample(const struct thaw_dataset *d, int64_t i, bool whole, struct thaw_fingerprint *f)
 {
-	char *path = file_of(d->context, i);
-	thaw_status status = path ? thaw_fingerprint_file(f, path, whole) : THAW_RESOURCE;
-	thaw_free(path);
-	return status;
+	const struct manifest_listed *l = d->context;
+	return l->place->fingerprint(l->place, i, name_of(l, i), whole, f);
 }
 
 static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, size_t size)
@@ -70,18 +56,18 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 	snprintf(text, size, "%s", name_of(d->context, i));
 }
 
-static void free_listed(struct listed *l)
+static void free_names(struct manifest_listed *l)
 {
 	thaw_free(l->name);
 	thaw_arena_free(&l->text);
-	thaw_manifest_files_free(&l->files);
 }
 
 static void close_listed(struct thaw_dataset *d)
 {
-	struct listed *l = d->context;
-	thaw_free(l->root);
-	free_listed(l);
+	struct manifest_listed *l = d->context;
+	if (l->place)
+		l->place->destroy(l->place);
+	free_names(l);
 	thaw_free(l);
 }
 
@@ -231,7 +217,7 @@ static thaw_status set_others(struct thaw_dataset *d, const struct opening *o)
 
 static thaw_status fill(struct thaw_dataset *d, struct opening *o)
 {
-	struct listed *l = d->context;
+	struct manifest_listed *l = d->context;
 	d->task = o->labels.task;
 	d->count = o->count;
 	THAW_TRY(set_labels(d, o));
@@ -246,19 +232,50 @@ static thaw_status fill(struct thaw_dataset *d, struct opening *o)
 	return THAW_OK;
 }
 
-static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const struct thaw_manifest_options *options)
+/* Whether the images are in tar shards. A path that leads to a file says that they are not. */
+static thaw_status are_in_shards(bool *are, const struct manifest_search *s, const char *root)
 {
-	struct listed *l = d->context;
+	const char *first = thaw_manifest_search_path(s, 0);
+	*are = thaw_tar_is_named(root);
+	if (*are || s->count == 0)
+		return THAW_OK;
+	char *path = first[0] == '/' ? thaw_strdup(first) : thaw_path_join(root, first);
+	thaw_status status = !path ? THAW_RESOURCE : thaw_path_is_file(path) ? THAW_OK : thaw_tar_is_folder(are, root);
+	thaw_free(path);
+	return status;
+}
+
+static thaw_status find_images(struct thaw_dataset *d, const struct opening *o)
+{
+	struct manifest_listed *l = d->context;
+	const char *folder = o->root[0] ? o->root : ".";
+	bool shards;
+	struct manifest_search s = {.m = &o->rows, .rows = o->chosen, .count = o->count};
+	if (!(s.found = thaw_alloc((size_t)o->count, sizeof(*s.found))))
+		return THAW_RESOURCE;
+	thaw_status status = are_in_shards(&shards, &s, folder);
+	if (status == THAW_OK)
+		status = shards ? thaw_manifest_shards_open(&l->place, d->found, folder, &s)
+				: thaw_manifest_folder_open(&l->place, d->found, o->root, &s);
+	if (status == THAW_OK)
+		d->parts = l->place->parts;
+	thaw_free(s.found);
+	return status;
+}
+
+static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const struct thaw_dataset_options *options)
+{
 	enum thaw_split from;
 	bool all;
-	THAW_TRY(thaw_manifest_rows_read(&o->rows, o->file, options));
+	THAW_TRY(thaw_manifest_rows_read(&o->rows, o->file, &options->manifest));
 	THAW_TRY(thaw_manifest_labels_find(&o->labels, &o->rows));
 	count_rows(o);
 	THAW_TRY(choose_split(o, &from, &all));
-	THAW_TRY(check_classes(o, all));
+	if (!options->lenient)
+		THAW_TRY(check_classes(o, all));
 	THAW_TRY(choose_rows(o, from));
 	THAW_TRY(describe(d->found, o, from, all));
-	THAW_TRY(thaw_manifest_paths_find(&l->files, d->found, o->root, &o->rows, o->chosen, o->count));
+	THAW_TRY(find_images(d, o));
 	return fill(d, o);
 }
 
@@ -270,37 +287,47 @@ static char *folder_of(const char *file)
 	return thaw_format("%.*s", (int)length, file);
 }
 
-thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
-			       const struct thaw_dataset_options *options)
+static thaw_status check_data(const char *data, const char *file)
 {
 	struct thaw_manifest_options none = {0};
-	bool own = !options->manifest.file; /* the path is that of the manifest */
-	const char *file = own ? path : options->manifest.file, *data = own ? NULL : path;
-	if (data && thaw_manifest_given(data, &none))
+	if (thaw_manifest_given(data, &none))
 		return thaw_fail(THAW_USAGE,
 				 "two manifests: --data %s and --manifest %s: give one, and with --data the "
 				 "folder of the images",
 				 data, file);
-	if (data && !thaw_path_is_directory(data))
+	if (!thaw_path_is_directory(data) && !thaw_tar_is_named(data))
 		return thaw_fail(THAW_IO,
 				 "no such folder: --data %s: give the folder that the paths of the manifest begin "
-				 "in",
+				 "in, or tar shards",
 				 data);
+	return THAW_OK;
+}
+
+thaw_status thaw_manifest_open(struct thaw_dataset *d, const char *path, enum thaw_split split,
+			       const struct thaw_dataset_options *options)
+{
+	bool own = !options->manifest.file; /* the path is that of the manifest */
+	const char *file = own ? path : options->manifest.file, *data = own ? NULL : path;
+	if (data)
+		THAW_TRY(check_data(data, file));
 	struct opening o = {.file = file, .split = split};
-	struct listed *l = thaw_alloc(1, sizeof(*l));
+	struct manifest_listed *l = thaw_alloc(1, sizeof(*l));
 	if (!l)
 		return THAW_RESOURCE;
 	*d = (struct thaw_dataset){.read = read_sample,
+				   .read_file = read_file,
 				   .fingerprint = fingerprint_sample,
 				   .name = name_sample,
 				   .close = close_listed,
 				   .context = l,
 				   .found = thaw_found_create()};
-	o.root = l->root = data ? thaw_strdup(data) : folder_of(file);
-	thaw_status status = l->root && d->found ? open_rows(d, &o, &options->manifest) : THAW_RESOURCE;
+	char *root = data ? thaw_strdup(data) : folder_of(file);
+	o.root = root;
+	thaw_status status = root && d->found ? open_rows(d, &o, options) : THAW_RESOURCE;
 	thaw_manifest_rows_free(&o.rows);
 	thaw_manifest_labels_free(&o.labels);
 	thaw_free(o.chosen);
+	thaw_free(root);
 	return status;
 }
 
@@ -314,16 +341,14 @@ static void *pick(const void *values, size_t width, const int64_t *samples, int6
 	return picked;
 }
 
-/* Copies the texts of the offsets [count], less `base`, of which 0 stands for none where base is 1. */
-static thaw_status pick_texts(struct arena *to, size_t *offset, const struct arena *from, size_t base, int64_t count)
+static thaw_status pick_names(struct manifest_listed *to, const struct manifest_listed *from, const int64_t *samples,
+			      int64_t count)
 {
-	for (int64_t i = 0; offset && i < count; i++) {
-		size_t at;
-		if (base > 0 && offset[i] == 0)
-			continue;
-		const char *text = from->text + offset[i] - base;
-		THAW_TRY(thaw_arena_add(to, text, strlen(text), &at));
-		offset[i] = at + base;
+	if (!(to->name = thaw_alloc((size_t)count, sizeof(*to->name))))
+		return THAW_RESOURCE;
+	for (int64_t i = 0; i < count; i++) {
+		const char *name = name_of(from, samples[i]);
+		THAW_TRY(thaw_arena_add(&to->text, name, strlen(name), &to->name[i]));
 	}
 	return THAW_OK;
 }
@@ -342,25 +367,20 @@ thaw_status thaw_manifest_reduce(bool *is, struct thaw_dataset *d, const int64_t
 	if (!*is)
 		return THAW_OK;
 	bool failed = false;
-	struct listed *l = d->context, kept = {.root = l->root};
+	struct manifest_listed *l = d->context, kept = {.place = l->place};
 	struct thaw_dataset part = *d;
 	part.count = count;
 	part.labels = pick(d->labels, sizeof(*d->labels), samples, count, &failed);
 	part.targets = pick(d->targets, (size_t)d->classes * sizeof(*d->targets), samples, count, &failed);
 	part.weights = pick(d->weights, sizeof(*d->weights), samples, count, &failed);
 	part.groups = pick(d->groups, sizeof(*d->groups), samples, count, &failed);
-	kept.name = pick(l->name, sizeof(*l->name), samples, count, &failed);
-	kept.files.offset = pick(l->files.offset, sizeof(*l->files.offset), samples, count, &failed);
-	thaw_status status = failed ? THAW_RESOURCE : pick_texts(&kept.text, kept.name, &l->text, 0, count);
+	thaw_status status = failed ? THAW_RESOURCE : pick_names(&kept, l, samples, count);
 	if (status == THAW_OK)
-		status = pick_texts(&kept.files.text, kept.files.offset, &l->files.text, 1, count);
-	if (status != THAW_OK) {
-		free_listed(&kept);
-		free_samples(&part);
+		status = l->place->reduce(l->place, samples, count); /* the last step that can fail */
+	free_names(status == THAW_OK ? l : &kept);
+	free_samples(status == THAW_OK ? d : &part);
+	if (status != THAW_OK)
 		return status;
-	}
-	free_listed(l);
-	free_samples(d);
 	*l = kept;
 	*d = part;
 	return THAW_OK;

@@ -17,9 +17,10 @@ struct purpose {
 	const char *const *names;
 };
 
-static const char *const path_names[] = {"path",       "filepath",  "imagepath", "imgpath", "file",   "filename",
-					 "imagefile",  "imagename", "imgname",   "image",   "images", "img",
-					 "imageindex", "imageid",   "idcode",    "imgid",   "id",     NULL};
+static const char *const path_names[] = {"path",     "filepath",  "imagepath",  "imgpath", "file",
+					 "filename", "imagefile", "imagename",  "imgname", "image",
+					 "images",   "img",       "imageindex", "imageid", "idcode",
+					 "imgid",    "id",        "key",        NULL};
 static const char *const label_names[] = {"label",   "labels",     "class",  "classes", "classname",     "labelname",
 					  "classid", "labelid",    "target", "targets", "category",      "categories",
 					  "tags",    "diagnosis",  "dx",     "species", "findinglabels", "grade",
@@ -111,8 +112,9 @@ static thaw_status find_customary(int *column, const struct manifest_columns *c,
 			if (*column >= 0)
 				return thaw_fail(THAW_CONFIG,
 						 "two columns that may have the %s: %s: \"%s\" and \"%s\": give "
-						 "--%s-column",
-						 purpose->what, file, c->name[*column], c->name[i], purpose->flag);
+						 "--%s-column%s",
+						 purpose->what, file, c->name[*column], c->name[i], purpose->flag,
+						 strcmp(c->name[*column], c->name[i]) == 0 ? ", or rename one" : "");
 			*column = i;
 		}
 	return THAW_OK;

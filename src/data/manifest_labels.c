@@ -9,6 +9,7 @@
 #include "thaw/memory.h"
 
 #define UNCLEAR THAW_TASKS
+#define LONGEST 255 /* bytes of the name of a class, as of a folder */
 
 /* While the labels are looked at. */
 struct decision {
@@ -171,13 +172,20 @@ static thaw_status find_separator(struct decision *d)
 	return THAW_OK;
 }
 
-/* Adds the names of `from`, other than "", sorted. */
-static thaw_status sort_classes(struct names *classes, const struct intern *from)
+/* Adds the texts of `from`, other than "", as names of classes, sorted. */
+static thaw_status sort_classes(struct decision *d, const struct intern *from)
 {
-	for (int64_t i = 0; i < from->count; i++)
-		if (*thaw_intern_text(from, i))
-			THAW_TRY(thaw_names_add(classes, thaw_strdup(thaw_intern_text(from, i))));
-	thaw_names_sort(classes, 0);
+	for (int64_t i = 0; i < from->count; i++) {
+		const char *text = thaw_intern_text(from, i);
+		if (strlen(text) > LONGEST)
+			return thaw_fail(THAW_DATA,
+					 "a label of %zu bytes, \"%.40s...\": %s: column \"%s\": a name of a class has "
+					 "at most %d: name the column of labels with --label-column",
+					 strlen(text), text, d->m->file, d->column, LONGEST);
+		if (*text)
+			THAW_TRY(thaw_names_add(&d->l->classes, thaw_strdup(text)));
+	}
+	thaw_names_sort(&d->l->classes, 0);
 	return THAW_OK;
 }
 
@@ -211,7 +219,7 @@ static thaw_status decide_labels(struct decision *d)
 	if (d->words.count > MANIFEST_LABELS_LIMIT || d->words.count == 0)
 		return thaw_fail(THAW_DATA, "%lld different labels: %s: check the column \"%s\"",
 				 (long long)d->words.count, m->file, d->column);
-	THAW_TRY(sort_classes(&l->classes, &d->words));
+	THAW_TRY(sort_classes(d, &d->words));
 	THAW_TRY(number_classes(&number, &l->classes, &d->words));
 	l->class = thaw_alloc((size_t)d->word_count, sizeof(*l->class));
 	for (int64_t i = 0; l->class && i < d->word_count; i++)
@@ -257,7 +265,7 @@ static thaw_status order_numbers(struct decision *d)
 {
 	struct names *classes = &d->l->classes;
 	float value;
-	THAW_TRY(sort_classes(classes, &d->m->cells));
+	THAW_TRY(sort_classes(d, &d->m->cells));
 	for (int64_t i = 0; i < classes->count; i++)
 		if (!thaw_manifest_number(&value, classes->name[i]) || isnan(value))
 			return thaw_fail(
@@ -337,7 +345,7 @@ static thaw_status decide_column(struct decision *d, enum thaw_task task)
 		return decide_labels(d);
 	if (task == THAW_TASK_GRADE)
 		return decide_grades(d);
-	THAW_TRY(sort_classes(&d->l->classes, &d->m->cells));
+	THAW_TRY(sort_classes(d, &d->m->cells));
 	return label_rows(d);
 }
 

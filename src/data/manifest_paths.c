@@ -14,7 +14,6 @@
 #include "src/base/try.h"
 #include "src/data/image.h"
 #include "src/data/names.h"
-#include "thaw/digest.h"
 #include "thaw/memory.h"
 
 /* Files by name, and images by the part of their name before the extension. */
@@ -31,14 +30,12 @@ struct file_table {
 /* The search, and what it found. */
 struct search {
 	struct manifest_files *f;
-	const struct manifest_rows *m;
+	struct manifest_search *of;
 	const char *root;
-	const int64_t *rows;
 	int64_t count;
 	struct intern folders;            /* of the paths */
 	int64_t *start;                   /* [folders + 2] */
 	int64_t *order;                   /* [count] by folder */
-	bool *found;                      /* [count] */
 	bool by_stem;                     /* some paths have no extension of an image */
 	int64_t extended, first_extended; /* found with an extension that the manifest lacks */
 	int64_t below, first_below;       /* found in folders below the root */
@@ -160,7 +157,7 @@ static thaw_status list_folder(struct file_table *t, const char *root, int64_t f
 
 static const char *path_of(const struct search *s, int64_t i)
 {
-	return thaw_manifest_row_path(s->m, s->rows[i]);
+	return thaw_manifest_search_path(s->of, i);
 }
 
 static thaw_status fail_several(const struct search *s, int64_t i, const char *example)
@@ -169,7 +166,7 @@ static thaw_status fail_several(const struct search *s, int64_t i, const char *e
 		THAW_DATA,
 		"several files fit \"%.200s\": %s: line %lld: one is %.100s: give the path with its folder and "
 		"extension",
-		path_of(s, i), s->m->file, (long long)s->m->row[s->rows[i]].line, example);
+		path_of(s, i), s->of->m->file, thaw_manifest_search_line(s->of, i), example);
 }
 
 /* Records that path i leads to folder/name. */
@@ -200,7 +197,7 @@ static thaw_status look_up(struct search *s, const struct file_table *t, int64_t
 			return fail_several(s, i, thaw_intern_text(&t->names, name));
 		s->first_extended = s->extended++ == 0 ? i : s->first_extended;
 	} else if (!below) {
-		s->found[i] = true;
+		s->of->found[i] = true;
 		return THAW_OK;
 	}
 	const char *folder = thaw_intern_text(&t->folders, t->folder[name]);
@@ -208,7 +205,7 @@ static thaw_status look_up(struct search *s, const struct file_table *t, int64_t
 		return fail_several(s, i, folder);
 	if (below)
 		s->first_below = s->below++ == 0 ? i : s->first_below;
-	s->found[i] = true;
+	s->of->found[i] = true;
 	return set_file(s, i, folder, thaw_intern_text(&t->names, name));
 }
 
@@ -218,7 +215,6 @@ static thaw_status order_paths(struct search *s)
 	int64_t *folder = thaw_alloc((size_t)s->count, sizeof(*folder));
 	thaw_status status = folder ? THAW_OK : THAW_RESOURCE;
 	s->order = thaw_alloc((size_t)s->count, sizeof(*s->order));
-	s->found = thaw_alloc((size_t)s->count, sizeof(*s->found));
 	for (int64_t i = 0; status == THAW_OK && i < s->count; i++) {
 		const char *path = path_of(s, i), *base = thaw_base_name(path);
 		s->by_stem |= !thaw_image_extension(base);
@@ -229,7 +225,7 @@ static thaw_status order_paths(struct search *s)
 	}
 	if (status == THAW_OK)
 		s->start = thaw_alloc((size_t)s->folders.count + 2, sizeof(*s->start));
-	if (!s->order || !s->found || !s->start)
+	if (!s->order || !s->start)
 		status = THAW_RESOURCE;
 	for (int64_t i = 0; status == THAW_OK && i < s->count; i++)
 		s->start[folder[i] + 2]++;
@@ -260,43 +256,46 @@ static thaw_status search_below(struct search *s)
 	struct file_table t = {.by_stem = s->by_stem};
 	int64_t number, flat = 0;
 	for (int64_t i = 0; i < s->count; i++)
-		flat += !s->found[i] && !strchr(path_of(s, i), '/');
+		flat += !s->of->found[i] && !strchr(path_of(s, i), '/');
 	if (flat == 0)
 		return THAW_OK;
 	thaw_status status = thaw_intern(&t.folders, "", &number);
 	for (int64_t k = 0; status == THAW_OK && k < t.folders.count; k++)
 		status = list_folder(&t, s->root, k, true);
 	for (int64_t i = 0; status == THAW_OK && i < s->count; i++)
-		if (!s->found[i] && !strchr(path_of(s, i), '/'))
+		if (!s->of->found[i] && !strchr(path_of(s, i), '/'))
 			status = look_up(s, &t, i, true);
 	free_table(&t);
 	return status;
 }
 
-static thaw_status count_missing(struct search *s)
+/* Paths that led to another name than their own must not lead to the image of another row. */
+static thaw_status find_repeats(const struct search *s)
 {
-	struct manifest_files *f = s->f;
-	for (int64_t i = 0; i < s->count; i++) {
-		if (s->found[i])
+	const struct manifest_rows *m = s->of->m;
+	struct intern files = {0};
+	int64_t number, *row = thaw_alloc((size_t)s->count, sizeof(*row));
+	thaw_status status = row ? THAW_OK : THAW_RESOURCE;
+	for (int64_t i = 0; status == THAW_OK && s->f->offset && i < s->count; i++) {
+		if (s->f->offset[i] == 0)
 			continue;
-		f->first_missing = f->missing++ == 0 ? i : f->first_missing;
-		f->digest = thaw_digest(path_of(s, i), strlen(path_of(s, i)) + 1, f->digest);
+		const int64_t before = files.count;
+		const char *file = s->f->text.text + s->f->offset[i] - 1;
+		int64_t other = thaw_intern_find(&m->paths, file);
+		status = other >= 0 ? thaw_manifest_search_fail_same(m, other, s->of->rows[i])
+				    : thaw_intern(&files, file, &number);
+		if (status == THAW_OK && number < before)
+			status = thaw_manifest_search_fail_same(m, row[number], s->of->rows[i]);
+		else if (status == THAW_OK)
+			row[number] = s->of->rows[i];
 	}
-	if (2 * f->missing <= s->count)
-		return THAW_OK;
-	int64_t i = f->first_missing;
-	return thaw_fail(
-		THAW_IO,
-		"%lld of %lld images are missing: %s: line %lld: %.200s%s is not in %s: give --data the folder "
-		"that the paths begin in",
-		(long long)f->missing, (long long)s->count, s->m->file, (long long)s->m->row[s->rows[i]].line,
-		path_of(s, i), thaw_image_extension(path_of(s, i)) ? "" : " (or with the extension of an image)",
-		s->root[0] ? s->root : ".");
+	thaw_intern_free(&files);
+	thaw_free(row);
+	return status;
 }
 
 static thaw_status note(const struct search *s, struct thaw_found *found)
 {
-	const struct manifest_files *f = s->f;
 	if (s->extended > 0)
 		THAW_TRY(thaw_found_note(found,
 					 thaw_format("%lld paths of the manifest lack the extension of their file "
@@ -307,34 +306,25 @@ static thaw_status note(const struct search *s, struct thaw_found *found)
 							    "(first: %s)",
 							    (long long)s->below, s->root[0] ? s->root : ".",
 							    path_of(s, s->first_below))));
-	if (f->missing == 0)
-		return THAW_OK;
-	found->missing = f->missing;
-	found->missing_digest = f->digest;
-	return thaw_found_note(
-		found, thaw_format("%lld of the %s images are missing and skipped like damaged ones (first: "
-				   "line %lld: %s)",
-				   (long long)f->missing, thaw_split_kind(found->split),
-				   (long long)s->m->row[s->rows[f->first_missing]].line, path_of(s, f->first_missing)));
+	return THAW_OK;
 }
 
 thaw_status thaw_manifest_paths_find(struct manifest_files *f, struct thaw_found *found, const char *root,
-				     const struct manifest_rows *m, const int64_t *rows, int64_t count)
+				     struct manifest_search *of)
 {
-	struct search s = {.f = f, .m = m, .root = root, .rows = rows, .count = count};
+	struct search s = {.f = f, .of = of, .root = root, .count = of->count};
 	thaw_status status = order_paths(&s);
 	for (int64_t k = 0; status == THAW_OK && k < s.folders.count; k++)
 		status = search_folder(&s, k);
 	if (status == THAW_OK)
 		status = search_below(&s);
 	if (status == THAW_OK)
-		status = count_missing(&s);
+		status = find_repeats(&s);
 	if (status == THAW_OK)
 		status = note(&s, found);
 	thaw_intern_free(&s.folders);
 	thaw_free(s.start);
 	thaw_free(s.order);
-	thaw_free(s.found);
 	return status;
 }
 

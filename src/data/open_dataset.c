@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "src/data/found.h"
+#include "src/data/node_block.h"
 #include "thaw/dataset.h"
 #include "thaw/digest.h"
 #include "thaw/memory.h"
@@ -15,10 +16,13 @@ void thaw_dataset_close(struct thaw_dataset *d)
 	for (int c = 0; d->class_names && c < d->classes; c++)
 		thaw_free(d->class_names[c]);
 	thaw_free(d->class_names);
-	thaw_free(d->labels);
-	thaw_free(d->groups);
-	thaw_free(d->targets);
-	thaw_free(d->weights);
+	if (!d->values.data) {
+		thaw_free(d->labels);
+		thaw_free(d->groups);
+		thaw_free(d->targets);
+		thaw_free(d->weights);
+	}
+	thaw_node_block_close(&d->values);
 	thaw_found_destroy(d->found);
 	*d = (struct thaw_dataset){0};
 }

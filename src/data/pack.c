@@ -29,7 +29,10 @@
 
 static thaw_status open_split(struct thaw_pack *p, int at, const char *prefix, enum thaw_split split)
 {
-	const struct thaw_dataset_options options = {.test_share = p->options.test_share, .seed = p->options.seed};
+	const struct thaw_dataset_options options = {.test_share = p->options.test_share,
+						     .seed = p->options.seed,
+						     .manifest = p->options.manifest,
+						     .exclude = p->options.exclude};
 	p->prefix[at] = prefix;
 	return thaw_dataset_open(&p->splits[at], p->options.data, split, &options);
 }
@@ -227,6 +230,11 @@ void thaw_pack_close(struct thaw_pack *p)
 		close(p->lock);
 	thaw_free(p->shards);
 	thaw_free(p);
+}
+
+bool thaw_pack_drops_groups(const struct thaw_pack *p)
+{
+	return p->splits[0].groups || p->splits[1].groups || p->splits[2].groups;
 }
 
 int thaw_pack_count(const struct thaw_pack *pack)

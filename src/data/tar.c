@@ -61,8 +61,7 @@ static void name_sample(const struct thaw_dataset *d, int64_t i, char *text, siz
 
 static uint64_t digest_name(const struct thaw_dataset *d, int64_t i)
 {
-	const struct tar_files *f = d->context;
-	return f->records[i].key;
+	return thaw_tar_key(d->context, i);
 }
 
 static void close_tar(struct thaw_dataset *d)
@@ -79,8 +78,7 @@ static int64_t count_shards(const struct thaw_dataset *d)
 
 static int64_t shard_of(const struct thaw_dataset *d, int64_t i)
 {
-	const struct tar_files *f = d->context;
-	return f->records[i].shard;
+	return thaw_tar_shard(d->context, i);
 }
 
 static const char *shard_path(const struct thaw_dataset *d, int64_t shard)
@@ -152,31 +150,14 @@ static thaw_status describe_source(const struct opening *o, struct thaw_found *f
 	return found->from ? THAW_OK : THAW_RESOURCE;
 }
 
-/* What the user should know about indexes. */
-static thaw_status note_indexes(const struct opening *o, struct thaw_found *found)
-{
-	long long stale = (long long)o->own.stale, without = (long long)(o->own.scanned - o->own.stale);
-	if (stale > 0)
-		THAW_TRY(
-			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
-							   "(first: %s): the headers of the shards are read instead",
-							   stale, o->own.first_stale)));
-	if (without == 0)
-		return THAW_OK;
-	return thaw_found_note(found,
-			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
-					   "(thaw pack writes shards with indexes)",
-					   without, (long long)o->shards->count));
-}
-
 /* Loads the split, and the training images if the classes are theirs. */
 static thaw_status load_shards(struct opening *o, struct thaw_found *found)
 {
 	const struct names *train = &o->list.shards[THAW_SPLIT_TRAIN];
+	o->own.share = o->train.share = o->options->share;
+	o->own.in_lanes = o->train.labels_only = true;
 	THAW_TRY(thaw_tar_load(&o->own, o->list.root, o->shards));
-	THAW_TRY(thaw_tar_order(&o->own, o->shards, o->list.root));
-	THAW_TRY(thaw_tar_counts_report(found, &o->own.counts));
-	THAW_TRY(note_indexes(o, found));
+	THAW_TRY(thaw_tar_load_report(found, &o->own, o->shards->count));
 	if (o->own.count == 0)
 		return thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards",
 				 o->list.root, o->shards->name[0]);
@@ -210,23 +191,23 @@ static thaw_status set_labels(struct thaw_dataset *d, struct opening *o)
 		d->targets = thaw_alloc(count * classes, sizeof(*d->targets));
 	if (!d->labels || (targets && !d->targets))
 		return THAW_RESOURCE;
-	d->weights = o->own.weights;
-	o->own.weights = NULL;
+	if (o->own.weights && !(d->weights = thaw_alloc(count, sizeof(*d->weights))))
+		return THAW_RESOURCE;
 	for (int64_t i = 0; d->weights && i < o->own.count; i++)
-		d->weights[i] = d->weights[i] > 0 ? d->weights[i] : 1;
+		d->weights[i] = o->own.weights[i] > 0 ? o->own.weights[i] : 1;
 	return targets ? thaw_tar_classes_targets(&o->classes, d->labels, d->targets, &o->own)
 		       : thaw_tar_classes_label(&o->classes, d->labels, &o->own);
 }
 
 /* Keeps the samples with keep[i] == value. */
-static void filter_samples(struct thaw_dataset *d, struct tar_files *f, const bool *keep, bool value)
+static thaw_status filter_samples(struct thaw_dataset *d, struct tar_files *f, const struct opening *o,
+				  const bool *keep, bool value)
 {
 	int64_t n = 0;
 	size_t classes = (size_t)d->classes;
 	for (int64_t i = 0; i < f->count; i++) {
 		if (keep[i] != value)
 			continue;
-		f->records[n] = f->records[i];
 		d->labels[n] = d->labels[i];
 		if (d->targets)
 			memmove(d->targets + (size_t)n * classes, d->targets + (size_t)i * classes,
@@ -235,10 +216,12 @@ static void filter_samples(struct thaw_dataset *d, struct tar_files *f, const bo
 			d->weights[n] = d->weights[i];
 		n++;
 	}
-	f->count = d->count = n;
+	THAW_TRY(thaw_tar_keep(f, keep, value, n, o->options->share));
+	d->count = n;
+	return THAW_OK;
 }
 
-static thaw_status drop_unlabelled(struct thaw_dataset *d, struct tar_files *f, bool *keep)
+static thaw_status drop_unlabelled(struct thaw_dataset *d, struct tar_files *f, const struct opening *o, bool *keep)
 {
 	char name[512];
 	int64_t without = 0;
@@ -249,7 +232,7 @@ static thaw_status drop_unlabelled(struct thaw_dataset *d, struct tar_files *f, 
 	}
 	if (without == 0)
 		return THAW_OK;
-	filter_samples(d, f, keep, true);
+	THAW_TRY(filter_samples(d, f, o, keep, true));
 	return thaw_found_skip_many(d->found, "images in shards without a label", without, name);
 }
 
@@ -263,20 +246,19 @@ static thaw_status limit_samples(struct thaw_dataset *d, struct tar_files *f, co
 	for (int64_t i = 0; i < count; i++)
 		keep[selected[i]] = true;
 	thaw_free(selected);
-	filter_samples(d, f, keep, true);
-	return THAW_OK;
+	return filter_samples(d, f, o, keep, true);
 }
 
 /* Which of the samples this split has. */
 static thaw_status select_samples(struct thaw_dataset *d, struct tar_files *f, const struct opening *o)
 {
 	bool *keep = thaw_alloc((size_t)f->count, sizeof(*keep));
-	thaw_status status = keep ? drop_unlabelled(d, f, keep) : THAW_RESOURCE;
+	thaw_status status = keep ? drop_unlabelled(d, f, o, keep) : THAW_RESOURCE;
 	if (status == THAW_OK && o->holds_out && o->split != THAW_SPLIT_ALL) {
 		memset(keep, 0, (size_t)f->count);
 		status = thaw_hold_out_select(keep, d->labels, f->count, d, o->options);
 		if (status == THAW_OK)
-			filter_samples(d, f, keep, o->part);
+			status = filter_samples(d, f, o, keep, o->part);
 	}
 	d->found->images = d->count = f->count;
 	if (status == THAW_OK)
@@ -319,8 +301,10 @@ static thaw_status read_shards(struct thaw_dataset *d, struct opening *o)
 	for (int64_t i = 0; i < o->shards->count; i++)
 		THAW_TRY(thaw_names_add(&f->shards, thaw_strdup(o->shards->name[i])));
 	f->records = o->own.records;
+	f->memory = o->own.record_memory;
 	f->count = o->own.count;
 	o->own.records = NULL;
+	o->own.record_memory = (struct thaw_node_block){0};
 	THAW_TRY(thaw_tar_files_open(f, o->list.root));
 	THAW_TRY(select_samples(d, f, o));
 	return note_lacking(d);

@@ -32,6 +32,8 @@ struct header {
 	uint64_t counts[TAR_COUNTS];
 };
 
+_Static_assert(sizeof(struct header) % _Alignof(struct tar_sample) == 0, "samples follow the header");
+
 #define LAYOUT (0x0102030400000000u | sizeof(struct header) << 16 | sizeof(struct tar_sample))
 #define SUMMED (offsetof(struct header, shard))
 
@@ -61,15 +63,18 @@ thaw_status thaw_tar_index_seal(void *bytes, size_t size, const char *path)
 	return THAW_OK;
 }
 
-/* Whether header and checksum are right and the parts have the sizes that it says. */
-static bool is_whole(const struct header *h, const void *bytes, size_t size)
+/* Whether the parts of an index of `size` bytes have the sizes that its header says. */
+static bool is_sized(const struct header *h, uint64_t size)
 {
-	if (memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0 || h->layout != LAYOUT)
+	if (size <= sizeof(*h) || memcmp(h->magic, MAGIC, sizeof(h->magic)) != 0 || h->layout != LAYOUT)
 		return false;
 	uint64_t rest = size - sizeof(*h), samples = (uint64_t)h->samples * sizeof(struct tar_sample);
-	if (samples > rest || h->text_bytes != rest - samples || h->checksum != checksum(bytes, size))
-		return false;
-	return h->text_bytes > 0 && ((const char *)bytes)[size - 1] == '\0';
+	return samples <= rest && h->text_bytes == rest - samples && h->text_bytes > 0;
+}
+
+static bool is_whole(const struct header *h, const void *bytes, size_t size)
+{
+	return is_sized(h, size) && h->checksum == checksum(bytes, size) && ((const char *)bytes)[size - 1] == '\0';
 }
 
 static bool is_valid(const struct tar_sample *s, const struct tar_shard *shard)
@@ -104,17 +109,14 @@ static thaw_status read_texts(struct tar_shard *s, const struct header *h, const
 	return THAW_OK;
 }
 
-static thaw_status parse(struct tar_shard *s, const struct header *h, const char *bytes, bool *good)
+/* Takes `bytes`, in which the samples stay. */
+static thaw_status parse(struct tar_shard *s, const struct header *h, char *bytes, bool *good)
 {
-	const char *samples = bytes + sizeof(*h), *text = samples + (size_t)h->samples * sizeof(*s->samples);
-	THAW_TRY(read_texts(s, h, text, good));
-	if (!*good)
-		return THAW_OK;
-	if (!(s->samples = thaw_alloc(h->samples, sizeof(*s->samples))))
-		return THAW_RESOURCE;
-	if (h->samples > 0)
-		memcpy(s->samples, samples, (size_t)h->samples * sizeof(*s->samples));
+	char *samples = bytes + sizeof(*h);
+	s->memory = bytes;
+	s->samples = (struct tar_sample *)samples;
 	s->count = h->samples;
+	THAW_TRY(read_texts(s, h, samples + (size_t)h->samples * sizeof(*s->samples), good));
 	for (uint32_t i = 0; i < s->count && *good; i++)
 		*good = is_valid(&s->samples[i], s);
 	return THAW_OK;
@@ -129,45 +131,75 @@ static bool is_current(const struct header *h, const struct stat *shard, const s
 	       f.blocks == h->blocks;
 }
 
-static thaw_status read_index(struct tar_shard *s, bool *good, int fd, const char *path, const char *index)
+static thaw_status read_index(struct tar_shard *s, bool *good, const struct stat *shard, const struct stat *own,
+			      const char *path, const char *index)
 {
-	struct stat shard, own;
 	struct header h;
 	void *bytes;
 	size_t size;
-	if (fstat(fd, &shard) != 0 || stat(index, &own) != 0)
-		return THAW_OK;
 	thaw_status status = thaw_file_read(&bytes, &size, index, INDEX_LIMIT);
 	if (status != THAW_OK)
 		return status == THAW_RESOURCE ? status : THAW_OK;
 	if (size > sizeof(h)) {
 		memcpy(&h, bytes, sizeof(h));
-		s->size = shard.st_size;
-		s->modified = (int64_t)shard.st_mtim.tv_sec * 1000000000 + shard.st_mtim.tv_nsec;
-		if (is_whole(&h, bytes, size) && is_current(&h, &shard, &own, path))
-			status = parse(s, &h, bytes, good);
+		s->size = shard->st_size;
+		s->modified = (int64_t)shard->st_mtim.tv_sec * 1000000000 + shard->st_mtim.tv_nsec;
+		if (is_whole(&h, bytes, size) && is_current(&h, shard, own, path))
+			return parse(s, &h, bytes, good);
 	}
 	thaw_free(bytes);
+	return THAW_OK;
+}
+
+static void count_index(uint32_t *count, bool *good, const struct stat *shard, const struct stat *own, const char *path,
+			const char *index)
+{
+	struct header h;
+	int fd = open(index, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (pread(fd, &h, sizeof(h), 0) == sizeof(h) && own->st_size > 0 && (uint64_t)own->st_size <= INDEX_LIMIT &&
+	    is_sized(&h, (uint64_t)own->st_size) && is_current(&h, shard, own, path)) {
+		*count = h.samples;
+		*good = true;
+	}
+	close(fd);
+}
+
+/* Reads the index as a whole into *s, or only its beginning into *count. */
+static thaw_status examine(struct tar_shard *s, uint32_t *count, enum tar_index_state *state, int fd, const char *path)
+{
+	struct stat shard, own;
+	bool good = false;
+	thaw_status status = THAW_OK;
+	char *index = thaw_format("%s" TAR_INDEX_END, path);
+	if (!index)
+		return THAW_RESOURCE;
+	bool there = thaw_path_is_file(index), known = there && fstat(fd, &shard) == 0 && stat(index, &own) == 0;
+	if (known && s)
+		status = read_index(s, &good, &shard, &own, path, index);
+	else if (known)
+		count_index(count, &good, &shard, &own, path, index);
+	thaw_free(index);
+	*state = good && status == THAW_OK ? TAR_INDEX_READ : there ? TAR_INDEX_STALE : TAR_INDEX_MISSING;
 	return status;
 }
 
 thaw_status thaw_tar_index_read(struct tar_shard *s, enum tar_index_state *state, int fd, const char *path)
 {
 	struct tar_shard read = {0};
-	bool good = false;
-	char *index = thaw_format("%s" TAR_INDEX_END, path);
-	if (!index)
-		return THAW_RESOURCE;
-	bool there = thaw_path_is_file(index);
-	thaw_status status = there ? read_index(&read, &good, fd, path, index) : THAW_OK;
-	thaw_free(index);
-	good &= status == THAW_OK;
-	*state = good ? TAR_INDEX_READ : there ? TAR_INDEX_STALE : TAR_INDEX_MISSING;
-	if (good)
+	*state = TAR_INDEX_MISSING;
+	thaw_status status = examine(&read, NULL, state, fd, path);
+	if (*state == TAR_INDEX_READ)
 		*s = read;
 	else
 		thaw_tar_shard_free(&read);
 	return status;
+}
+
+thaw_status thaw_tar_index_count(uint32_t *count, enum tar_index_state *state, int fd, const char *path)
+{
+	return examine(NULL, count, state, fd, path);
 }
 
 static thaw_status write_texts(struct thaw_sink *sink, const struct tar_shard *s)

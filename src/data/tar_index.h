@@ -19,6 +19,9 @@ enum tar_index_state {
  * without memory. */
 thaw_status thaw_tar_index_read(struct tar_shard *s, enum tar_index_state *state, int fd, const char *path);
 
+/* The same as far as the beginning of the index tells: *count becomes the number of samples by TAR_INDEX_READ. */
+thaw_status thaw_tar_index_count(uint32_t *count, enum tar_index_state *state, int fd, const char *path);
+
 /* Writes the index of the shard `path`, and gives both files the present time, in whole seconds: an index is that of
  * its shard if they have the same time. */
 thaw_status thaw_tar_index_write(const struct tar_shard *s, const char *path);

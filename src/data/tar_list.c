@@ -244,3 +244,20 @@ thaw_status thaw_tar_list(struct tar_list *l, const char *path, struct thaw_foun
 	thaw_names_free(&shards);
 	return status;
 }
+
+thaw_status thaw_tar_list_all(char **root, struct names *shards, const char *path)
+{
+	struct listing l = {0};
+	if (thaw_tar_is_named(path))
+		return thaw_tar_expand(root, shards, path);
+	if (!(*root = thaw_strdup(path)))
+		return THAW_RESOURCE;
+	THAW_TRY(list_shards(shards, path, "", NULL));
+	if (shards->count > 0)
+		return THAW_OK;
+	thaw_status status = thaw_list_once(&l, path, "");
+	for (int64_t i = 0; status == THAW_OK && i < l.folders.count; i++)
+		status = list_shards(shards, path, l.folders.name[i], NULL);
+	thaw_listing_free(&l);
+	return status;
+}

@@ -26,6 +26,10 @@ thaw_status thaw_tar_is_folder(bool *is, const char *path);
 thaw_status thaw_tar_list(struct tar_list *l, const char *path, struct thaw_found *found);
 void thaw_tar_list_free(struct tar_list *l); /* zeroed is fine */
 
+/* Lists all shards of a folder, in its folders if it has none itself, or those that a path names: *root receives the
+ * folder that they are relative to. */
+thaw_status thaw_tar_list_all(char **root, struct names *shards, const char *path);
+
 /* A shard of one lane has "-lane3of8" in its name. Returns false if it has not. */
 bool thaw_tar_lane(const char *file, int *lane, int *lanes);
 

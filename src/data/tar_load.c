@@ -1,3 +1,7 @@
+/* The samples of all shards are placed where they belong at once: first they are counted, by the beginnings of the
+ * indexes, or by reading the headers of the shards without one; then the memory for all is allocated, of which a node
+ * has one, and each shard is read and its samples are placed. So no memory but this grows with the dataset, except for
+ * shards without an index, which wait in the memory of each rank until they are placed. */
 #include "src/data/tar_load.h"
 
 #include <string.h>
@@ -8,17 +12,17 @@
 #include "src/base/try.h"
 #include "src/data/tar_index.h"
 #include "src/data/tar_list.h"
+#include "thaw/digest.h"
 #include "thaw/lanes.h"
 #include "thaw/memory.h"
 
-#define FIRST_ROOM 1024
-
 void thaw_tar_load_free(struct tar_load *l)
 {
-	thaw_free(l->records);
-	thaw_free(l->labels);
-	thaw_free(l->folders);
-	thaw_free(l->weights);
+	if (l->record_memory.data)
+		thaw_node_block_close(&l->record_memory);
+	else
+		thaw_free(l->records);
+	thaw_node_block_close(&l->label_memory);
 	thaw_free(l->end);
 	thaw_free(l->first_stale);
 	thaw_tar_texts_free(&l->texts);
@@ -26,192 +30,279 @@ void thaw_tar_load_free(struct tar_load *l)
 	*l = (struct tar_load){0};
 }
 
-/* Moves an array of `count` elements to one with more room. NULL without memory. */
-static void *copy_larger(void *array, int64_t count, int64_t room, size_t size)
+/* A shard while the samples are counted. */
+struct counted {
+	int64_t count;
+	int64_t first, step;    /* its sample j is sample first + j * step of all */
+	bool scanned;           /* its headers were read: `shard` has what is in them */
+	struct tar_shard shard; /* else zeroed */
+};
+
+struct loading {
+	struct tar_load *l;
+	const char *root;
+	const struct names *files;
+	struct counted *shards; /* [files->count] */
+	bool wary;              /* indexes are read as a whole before they are believed */
+	bool again;             /* one was not what its beginning said */
+	bool weighted;
+	uint64_t digest; /* of the samples */
+};
+
+static void forget_shards(struct loading *g)
 {
-	void *larger = thaw_alloc((size_t)room, size);
-	if (larger && count > 0)
-		memcpy(larger, array, (size_t)count * size);
-	if (larger)
-		thaw_free(array);
-	return larger;
+	for (int64_t i = 0; i < g->files->count; i++) {
+		thaw_tar_shard_free(&g->shards[i].shard);
+		g->shards[i] = (struct counted){0};
+	}
 }
 
-static thaw_status reserve(struct tar_load *l, int64_t more)
+static thaw_status note_unindexed(struct tar_load *l, enum tar_index_state state, const char *name)
 {
-	if (l->room - l->count >= more)
+	l->scanned++;
+	if (state != TAR_INDEX_STALE || l->stale++ > 0)
 		return THAW_OK;
-	int64_t room = 2 * l->room + more + FIRST_ROOM;
-	void *records = copy_larger(l->records, l->count, room, sizeof(*l->records));
-	l->records = records ? records : l->records;
-	void *labels = copy_larger(l->labels, l->count, room, sizeof(*l->labels));
-	l->labels = labels ? labels : l->labels;
-	void *folders = copy_larger(l->folders, l->count, room, sizeof(*l->folders));
-	l->folders = folders ? folders : l->folders;
-	void *weights = l->weights ? copy_larger(l->weights, l->count, room, sizeof(*l->weights)) : NULL;
-	l->weights = weights ? weights : l->weights;
-	if (!records || !labels || !folders || (l->weights && !weights))
-		return THAW_RESOURCE;
-	l->room = room;
+	l->first_stale = thaw_strdup(name);
+	return l->first_stale ? THAW_OK : THAW_RESOURCE;
+}
+
+/* Counts the samples of the open shard. */
+static thaw_status count_samples(struct loading *g, struct counted *c, int fd, const char *path, const char *name)
+{
+	enum tar_index_state state;
+	uint32_t count = 0;
+	if (g->wary) {
+		THAW_TRY(thaw_tar_index_read(&c->shard, &state, fd, path));
+		count = c->shard.count;
+		thaw_tar_shard_free(&c->shard);
+	} else {
+		THAW_TRY(thaw_tar_index_count(&count, &state, fd, path));
+	}
+	if (state != TAR_INDEX_READ) {
+		THAW_TRY(thaw_tar_scan(&c->shard, fd, path));
+		THAW_TRY(note_unindexed(g->l, state, name));
+		count = c->shard.count;
+		c->scanned = true;
+	}
+	c->count = count;
 	return THAW_OK;
 }
 
-static thaw_status add_samples(struct tar_load *l, const struct tar_shard *s, uint32_t shard, const uint32_t *number)
+static thaw_status count_all(struct loading *g)
 {
-	THAW_TRY(reserve(l, s->count));
-	for (uint32_t i = 0; i < s->count; i++) {
-		const struct tar_sample *from = &s->samples[i];
-		int64_t at = l->count++;
-		l->records[at] = (struct tar_record){.offset = from->offset,
-						     .key = from->key,
-						     .size = from->size,
-						     .header = from->header,
-						     .shard = shard,
-						     .link = from->link};
-		l->labels[at] = from->label == TAR_NONE ? TAR_NONE : number[from->label];
-		l->folders[at] = from->folder == TAR_NONE ? TAR_NONE : number[from->folder];
-		if (from->weight > 0 && !l->weights && !(l->weights = thaw_alloc((size_t)l->room, sizeof(float))))
-			return THAW_RESOURCE;
-		if (l->weights)
-			l->weights[at] = from->weight;
+	int64_t count = 0;
+	g->l->scanned = g->l->stale = 0;
+	for (int64_t i = 0; i < g->files->count; i++) {
+		int fd;
+		struct stat st;
+		char *path = thaw_path_join(g->root, g->files->name[i]);
+		thaw_status status = path ? thaw_open_file(&fd, &st, path) : THAW_RESOURCE;
+		if (status == THAW_OK) {
+			status = count_samples(g, &g->shards[i], fd, path, g->files->name[i]);
+			close(fd);
+		}
+		thaw_free(path);
+		THAW_TRY(status);
+		count += g->shards[i].count;
+		g->l->end[i] = count;
+	}
+	g->l->count = count;
+	return THAW_OK;
+}
+
+/* The number of lanes that the shards were packed for; 0: for none. */
+static int count_lanes(const struct names *files)
+{
+	int lane, lanes;
+	for (int64_t f = 0; f < files->count; f++)
+		if (thaw_tar_lane(files->name[f], &lane, &lanes))
+			return lanes;
+	return 0;
+}
+
+/* Places the samples of a lane one after the other; the k-th is k * lanes + lane of all. held[lanes]: samples of each.
+ */
+static thaw_status place_in_lanes(struct loading *g, int lanes, int64_t *held)
+{
+	const struct names *files = g->files;
+	for (int64_t f = 0; f < files->count; f++) {
+		int own = 0, all = 0;
+		if (!thaw_tar_lane(files->name[f], &own, &all) || all != lanes)
+			return thaw_fail(THAW_DATA, "shards of other lanes: %s: %s beside %s: remove one of them",
+					 g->root, files->name[f], files->name[0]);
+		g->shards[f].first = thaw_lane_sample(held[own], lanes, own);
+		g->shards[f].step = lanes;
+		held[own] += g->shards[f].count;
+	}
+	for (int lane = 0; lane < lanes; lane++) {
+		long long wanted = (long long)thaw_lane_count(g->l->count, lanes, lane);
+		if (held[lane] != wanted)
+			return thaw_fail(THAW_DATA,
+					 "shards are missing or incomplete: %s: lane %d of %d has %lld images, wanted "
+					 "are %lld: copy them again",
+					 g->root, lane, lanes, (long long)held[lane], wanted);
 	}
 	return THAW_OK;
 }
 
-/* Adds the samples of a shard; its texts get other numbers. */
-static thaw_status add_shard(struct tar_load *l, const struct tar_shard *s, uint32_t shard, const char *name)
+static thaw_status place_all(struct loading *g)
 {
+	int lanes = g->l->in_lanes ? count_lanes(g->files) : 0;
+	if (lanes > 0) {
+		int64_t *held = thaw_alloc((size_t)lanes, sizeof(*held));
+		thaw_status status = held ? place_in_lanes(g, lanes, held) : THAW_RESOURCE;
+		thaw_free(held);
+		return status;
+	}
+	for (int64_t f = 0; f < g->files->count; f++) {
+		g->shards[f].first = f > 0 ? g->l->end[f - 1] : 0;
+		g->shards[f].step = 1;
+	}
+	return THAW_OK;
+}
+
+static thaw_status allocate(struct tar_load *l)
+{
+	size_t count = (size_t)l->count;
+	if (!l->labels_only)
+		THAW_TRY(thaw_node_block_open(&l->record_memory, l->share, count * sizeof(*l->records)));
+	l->records = l->record_memory.data;
+	THAW_TRY(thaw_node_block_open(&l->label_memory, l->share, 3 * count * sizeof(*l->labels)));
+	l->labels = l->label_memory.data;
+	l->folders = l->labels + count;
+	l->weights = (float *)(l->folders + count);
+	return THAW_OK;
+}
+
+static void place_samples(struct loading *g, const struct counted *c, const struct tar_shard *s, uint32_t shard,
+			  const uint32_t *number)
+{
+	struct tar_load *l = g->l;
+	for (uint32_t i = 0; i < s->count; i++) {
+		const struct tar_sample *from = &s->samples[i];
+		int64_t at = c->first + i * c->step;
+		g->weighted |= from->weight > 0;
+		if (l->records && l->record_memory.writes)
+			l->records[at] = (struct tar_record){.offset = from->offset,
+							     .key = from->key,
+							     .size = from->size,
+							     .header = from->header,
+							     .shard = shard,
+							     .link = from->link};
+		if (!l->label_memory.writes)
+			continue;
+		l->labels[at] = from->label == TAR_NONE ? TAR_NONE : number[from->label];
+		l->folders[at] = from->folder == TAR_NONE ? TAR_NONE : number[from->folder];
+		l->weights[at] = from->weight;
+	}
+}
+
+/* Adds what a shard has; its texts get other numbers. */
+static thaw_status add_shard(struct loading *g, const struct counted *c, const struct tar_shard *s, int64_t shard)
+{
+	struct tar_load *l = g->l;
 	uint32_t *number = thaw_alloc((size_t)s->texts.count, sizeof(*number));
 	thaw_status status = number ? THAW_OK : THAW_RESOURCE;
 	for (uint32_t i = 0; status == THAW_OK && i < s->texts.count; i++)
 		status = thaw_tar_texts_add(&l->texts, &number[i], s->texts.text[i]);
+	if (status == THAW_OK && l->share)
+		g->digest = thaw_digest(s->samples, s->count * sizeof(*s->samples), g->digest);
 	if (status == THAW_OK)
-		status = add_samples(l, s, shard, number);
+		place_samples(g, c, s, (uint32_t)shard, number);
 	thaw_free(number);
-	return status == THAW_OK ? thaw_tar_counts_add(&l->counts, &s->counts, name) : status;
+	return status == THAW_OK ? thaw_tar_counts_add(&l->counts, &s->counts, g->files->name[shard]) : status;
 }
 
-static thaw_status read_shard(struct tar_load *l, struct tar_shard *s, const char *path, const char *name)
+/* Reads the index of a shard again, now as a whole. */
+static thaw_status read_index(struct loading *g, struct counted *c, int64_t shard)
 {
 	int fd;
 	struct stat st;
 	enum tar_index_state state;
-	THAW_TRY(thaw_open_file(&fd, &st, path));
-	thaw_status status = thaw_tar_index_read(s, &state, fd, path);
-	if (status == THAW_OK && state != TAR_INDEX_READ) {
-		l->scanned++;
-		status = thaw_tar_scan(s, fd, path);
+	char *path = thaw_path_join(g->root, g->files->name[shard]);
+	thaw_status status = path ? thaw_open_file(&fd, &st, path) : THAW_RESOURCE;
+	if (status == THAW_OK) {
+		status = thaw_tar_index_read(&c->shard, &state, fd, path);
+		close(fd);
+		g->again = status == THAW_OK && (state != TAR_INDEX_READ || c->shard.count != c->count);
 	}
-	if (status == THAW_OK && state == TAR_INDEX_STALE && l->stale++ == 0)
-		status = (l->first_stale = thaw_strdup(name)) ? THAW_OK : THAW_RESOURCE;
-	close(fd);
+	thaw_free(path);
 	return status;
+}
+
+/* Reads and places the samples, up to an index that is not what its beginning said. */
+static thaw_status fill(struct loading *g)
+{
+	for (int64_t f = 0; f < g->files->count && !g->again; f++) {
+		struct counted *c = &g->shards[f];
+		if (!c->scanned)
+			THAW_TRY(read_index(g, c, f));
+		if (!g->again)
+			THAW_TRY(add_shard(g, c, &c->shard, f));
+		thaw_tar_shard_free(&c->shard);
+	}
+	return thaw_node_block_filled(g->l->share, g->digest, &g->again);
+}
+
+static thaw_status load_all(struct loading *g)
+{
+	THAW_TRY(count_all(g));
+	THAW_TRY(place_all(g));
+	THAW_TRY(allocate(g->l));
+	return fill(g);
+}
+
+/* Begins anew, and reads all indexes as a whole first. */
+static thaw_status load_warily(struct loading *g)
+{
+	struct tar_load *l = g->l, empty = {.share = l->share, .in_lanes = l->in_lanes, .labels_only = l->labels_only};
+	thaw_tar_load_free(l);
+	forget_shards(g);
+	*l = empty;
+	if (!(l->end = thaw_alloc((size_t)g->files->count, sizeof(*l->end))))
+		return THAW_RESOURCE;
+	g->wary = true;
+	g->again = g->weighted = false;
+	g->digest = 0;
+	THAW_TRY(load_all(g));
+	return !g->again ? THAW_OK
+			 : thaw_fail(THAW_DATA,
+				     "the shards change while they are opened: %s: try again when they are "
+				     "complete",
+				     g->root);
 }
 
 thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files)
 {
-	if (!(l->end = thaw_alloc((size_t)files->count, sizeof(*l->end))))
-		return THAW_RESOURCE;
-	for (int64_t i = 0; i < files->count; i++) {
-		struct tar_shard s = {0};
-		char *path = thaw_path_join(root, files->name[i]);
-		thaw_status status = path ? read_shard(l, &s, path, files->name[i]) : THAW_RESOURCE;
-		if (status == THAW_OK)
-			status = add_shard(l, &s, (uint32_t)i, files->name[i]);
-		l->end[i] = l->count;
-		thaw_tar_shard_free(&s);
-		thaw_free(path);
-		THAW_TRY(status);
-	}
-	return THAW_OK;
-}
-
-/* order[i]: which of the samples, in the order of the shards, is sample i: the k-th of a lane is k * lanes + lane. */
-static void interleave(int64_t *order, const struct tar_load *l, const struct names *files, int lanes)
-{
-	for (int lane = 0; lane < lanes; lane++) {
-		int64_t k = 0;
-		for (int64_t f = 0; f < files->count; f++) {
-			int own, all;
-			if (!thaw_tar_lane(files->name[f], &own, &all) || own != lane)
-				continue;
-			for (int64_t i = f > 0 ? l->end[f - 1] : 0; i < l->end[f]; i++, k++)
-				if (k * lanes + lane < l->count)
-					order[k * lanes + lane] = i;
-		}
-	}
-}
-
-static thaw_status check_lanes(const struct tar_load *l, const struct names *files, int lanes, const char *root)
-{
-	int64_t *size = thaw_alloc((size_t)lanes, sizeof(*size));
-	thaw_status status = size ? THAW_OK : THAW_RESOURCE;
-	for (int64_t f = 0; status == THAW_OK && f < files->count; f++) {
-		int own = 0, all = 0;
-		if (!thaw_tar_lane(files->name[f], &own, &all) || all != lanes)
-			status = thaw_fail(THAW_DATA, "shards of other lanes: %s: %s beside %s: remove one of them",
-					   root, files->name[f], files->name[0]);
-		else
-			size[own] += l->end[f] - (f > 0 ? l->end[f - 1] : 0);
-	}
-	for (int lane = 0; status == THAW_OK && lane < lanes; lane++) {
-		long long wanted = (long long)thaw_lane_count(l->count, lanes, lane);
-		if (size[lane] != wanted)
-			status =
-				thaw_fail(THAW_DATA,
-					  "shards are missing or incomplete: %s: lane %d of %d has %lld images, wanted "
-					  "are %lld: copy them again",
-					  root, lane, lanes, (long long)size[lane], wanted);
-	}
-	thaw_free(size);
+	struct loading g = {.l = l, .root = root, .files = files};
+	g.shards = thaw_alloc((size_t)files->count, sizeof(*g.shards));
+	l->end = thaw_alloc((size_t)files->count, sizeof(*l->end));
+	thaw_status status = g.shards && l->end ? load_all(&g) : THAW_RESOURCE;
+	if (status == THAW_OK && g.again)
+		status = load_warily(&g);
+	if (!g.weighted)
+		l->weights = NULL;
+	if (l->record_memory.data && !l->record_memory.release)
+		l->record_memory = (struct thaw_node_block){0}; /* `records` is from thaw_alloc */
+	for (int64_t i = 0; g.shards && i < files->count; i++)
+		thaw_tar_shard_free(&g.shards[i].shard);
+	thaw_free(g.shards);
 	return status;
 }
 
-static thaw_status reorder(struct tar_load *l, const int64_t *order)
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards)
 {
-	struct tar_load o = {.room = l->count};
-	size_t n = (size_t)l->count;
-	o.records = thaw_alloc(n, sizeof(*o.records));
-	o.labels = thaw_alloc(n, sizeof(*o.labels));
-	o.folders = thaw_alloc(n, sizeof(*o.folders));
-	o.weights = l->weights ? thaw_alloc(n, sizeof(*o.weights)) : NULL;
-	if (!o.records || !o.labels || !o.folders || (l->weights && !o.weights)) {
-		thaw_tar_load_free(&o);
-		return THAW_RESOURCE;
-	}
-	for (int64_t i = 0; i < l->count; i++) {
-		o.records[i] = l->records[order[i]];
-		o.labels[i] = l->labels[order[i]];
-		o.folders[i] = l->folders[order[i]];
-		if (o.weights)
-			o.weights[i] = l->weights[order[i]];
-	}
-	thaw_free(l->records);
-	thaw_free(l->labels);
-	thaw_free(l->folders);
-	thaw_free(l->weights);
-	l->records = o.records;
-	l->labels = o.labels;
-	l->folders = o.folders;
-	l->weights = o.weights;
-	l->room = o.room;
-	return THAW_OK;
-}
-
-thaw_status thaw_tar_order(struct tar_load *l, const struct names *files, const char *root)
-{
-	int lane, lanes = 0;
-	for (int64_t f = 0; f < files->count && lanes == 0; f++)
-		if (!thaw_tar_lane(files->name[f], &lane, &lanes))
-			lanes = 0;
-	if (lanes == 0)
+	long long stale = (long long)l->stale, without = (long long)(l->scanned - l->stale);
+	THAW_TRY(thaw_tar_counts_report(found, &l->counts));
+	if (stale > 0)
+		THAW_TRY(
+			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
+							   "(first: %s): the headers of the shards are read instead",
+							   stale, l->first_stale)));
+	if (without == 0)
 		return THAW_OK;
-	THAW_TRY(check_lanes(l, files, lanes, root));
-	int64_t *order = thaw_alloc((size_t)l->count, sizeof(*order));
-	if (!order)
-		return THAW_RESOURCE;
-	interleave(order, l, files, lanes);
-	thaw_status status = reorder(l, order);
-	thaw_free(order);
-	return status;
+	return thaw_found_note(found,
+			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
+					   "(thaw pack writes shards with indexes)",
+					   without, (long long)shards));
 }

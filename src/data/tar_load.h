@@ -2,7 +2,10 @@
 #ifndef THAW_SRC_DATA_TAR_LOAD_H
 #define THAW_SRC_DATA_TAR_LOAD_H
 
+#include <stdbool.h>
+
 #include "src/data/names.h"
+#include "src/data/node_block.h"
 #include "src/data/tar_shard.h"
 
 /* Where one image is: what stays in memory for each sample. */
@@ -15,25 +18,32 @@ struct tar_record {
 
 _Static_assert(sizeof(struct tar_record) == 32, "a dataset may have millions of samples");
 
-/* The shards of one split, in the order of their names and of the images in them. */
+/* The shards of one split, in the order of their names and of the images in them. Set by the caller: `share`,
+ * `in_lanes` and `labels_only`; the rest is zero. */
 struct tar_load {
-	struct tar_record *records; /* [count] */
-	uint32_t *labels, *folders; /* [count] numbers of texts; TAR_NONE: none */
-	float *weights;             /* [count] 0: not given; NULL: none is */
-	int64_t count, room;
+	const struct thaw_share *share; /* NULL: this rank is alone */
+	bool in_lanes;                  /* samples of shards of lanes are in the order that they were packed from */
+	bool labels_only;               /* `records` stays NULL */
+	struct tar_record *records;     /* [count] */
+	uint32_t *labels, *folders;     /* [count] numbers of texts; TAR_NONE: none */
+	float *weights;                 /* [count] 0: not given; NULL: none is */
+	int64_t count;
 	int64_t *end; /* [shards] samples up to this shard */
 	struct tar_texts texts;
 	struct tar_counts counts;
 	int64_t scanned, stale; /* shards without a current index; of these, with another one */
 	char *first_stale;
+	struct thaw_node_block
+		record_memory; /* of `records`, where it is shared by ranks; else thaw_free releases them */
+	struct thaw_node_block label_memory; /* of labels, folders and weights */
 };
 
 /* Reads the shards `files` of the folder `root`, by index where there is one. THAW_IO if one cannot be read, THAW_DATA
- * if it is not a tar file. */
+ * if it is not a tar file, or if shards of lanes are missing. Collective with `share`. */
 thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files);
 void thaw_tar_load_free(struct tar_load *l); /* zeroed is fine */
 
-/* Puts the samples of shards of lanes in the order that they were packed from. THAW_DATA if shards are missing. */
-thaw_status thaw_tar_order(struct tar_load *l, const struct names *files, const char *root);
+/* Describes what was counted in so many shards, and their indexes. */
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards);
 
 #endif

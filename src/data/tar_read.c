@@ -30,6 +30,14 @@ thaw_status thaw_tar_files_open(struct tar_files *f, const char *root)
 	return thaw_tar_handles_create(&f->handles, f->path, f->shards.count);
 }
 
+static void free_records(struct tar_files *f)
+{
+	if (f->memory.data)
+		thaw_node_block_close(&f->memory);
+	else
+		thaw_free(f->records);
+}
+
 void thaw_tar_files_close(struct tar_files *f)
 {
 	thaw_tar_handles_destroy(f->handles);
@@ -40,8 +48,56 @@ void thaw_tar_files_close(struct tar_files *f)
 	thaw_free(f->path);
 	thaw_free(f->source);
 	thaw_names_free(&f->shards);
-	thaw_free(f->records);
+	free_records(f);
 	*f = (struct tar_files){0};
+}
+
+static void keep_records(struct tar_record *to, const struct tar_files *f, const bool *keep, bool value)
+{
+	for (int64_t i = 0; i < f->count; i++)
+		if (keep[i] == value)
+			*to++ = f->records[i];
+}
+
+thaw_status thaw_tar_keep(struct tar_files *f, const bool *keep, bool value, int64_t count,
+			  const struct thaw_share *share)
+{
+	bool again = false;
+	struct thaw_node_block kept = {0};
+	if (!share) {
+		keep_records(f->records, f, keep, value);
+		f->count = count;
+		return THAW_OK;
+	}
+	thaw_status status = thaw_node_block_open(&kept, share, (size_t)count * sizeof(*f->records));
+	if (status == THAW_OK && kept.writes)
+		keep_records(kept.data, f, keep, value);
+	if (status == THAW_OK)
+		status = thaw_node_block_filled(share, (uint64_t)count, &again);
+	if (status != THAW_OK) {
+		thaw_node_block_close(&kept);
+		return status;
+	}
+	free_records(f);
+	f->records = kept.data;
+	f->memory = kept;
+	f->count = count;
+	return THAW_OK;
+}
+
+uint64_t thaw_tar_key(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].key;
+}
+
+int64_t thaw_tar_shard(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].shard;
+}
+
+bool thaw_tar_is_link(const struct tar_files *f, int64_t i)
+{
+	return f->records[i].link != 0;
 }
 
 /* Reads a header and the `size` bytes after it. Returns false, with errno 0 if the file ends before. */

@@ -2,6 +2,8 @@
 #ifndef THAW_SRC_DATA_TAR_READ_H
 #define THAW_SRC_DATA_TAR_READ_H
 
+#include <stdbool.h>
+
 #include "src/data/tar_handles.h"
 #include "src/data/tar_load.h"
 #include "thaw/fingerprint.h"
@@ -14,10 +16,21 @@ struct tar_files {
 	struct tar_handles *handles;
 	struct tar_record *records; /* [count] */
 	int64_t count;
+	struct thaw_node_block memory; /* of `records`, where it is shared by ranks; else thaw_free releases them */
 };
 
+/* Opens the files f->shards of the folder `root`. */
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root);
 void thaw_tar_files_close(struct tar_files *f); /* zeroed is fine */
+
+/* Keeps the records with keep[i] == value, which are `count`. Collective with `share`. */
+thaw_status thaw_tar_keep(struct tar_files *f, const bool *keep, bool value, int64_t count,
+			  const struct thaw_share *share);
+
+/* Of image i: the digest of its key (struct tar_sample), its shard, whether it is a link to another image. */
+uint64_t thaw_tar_key(const struct tar_files *f, int64_t i);
+int64_t thaw_tar_shard(const struct tar_files *f, int64_t i);
+bool thaw_tar_is_link(const struct tar_files *f, int64_t i);
 
 /* From now on a shard is read from its copy; where that fails, an image is read from the shard itself. */
 thaw_status thaw_tar_replace(struct tar_files *f, int64_t shard, const char *copy);

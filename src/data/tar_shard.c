@@ -34,7 +34,7 @@ void thaw_tar_shard_free(struct tar_shard *s)
 {
 	thaw_tar_counts_free(&s->counts);
 	thaw_tar_texts_free(&s->texts);
-	thaw_free(s->samples);
+	thaw_free(s->memory ? s->memory : s->samples);
 	*s = (struct tar_shard){0};
 }
 

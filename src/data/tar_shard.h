@@ -56,6 +56,7 @@ struct tar_sample {
 
 struct tar_shard {
 	struct tar_sample *samples; /* [count], in the order of the images in the shard */
+	void *memory;               /* that `samples` are in; NULL: they are from thaw_alloc */
 	uint32_t count;
 	struct tar_texts texts; /* labels (tar_label.h) and folders */
 	struct tar_counts counts;

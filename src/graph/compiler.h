@@ -1,4 +1,4 @@
-/* The compiler of executors, shared by executor.c and lifetimes.c. */
+/* The compiler of executors, shared by executor.c, lifetimes.c and convert.c. */
 #ifndef THAW_SRC_GRAPH_COMPILER_H
 #define THAW_SRC_GRAPH_COMPILER_H
 
@@ -12,6 +12,7 @@ struct thaw_compiler {
 	struct thaw_shape *shapes;           /* [nodes] */
 	struct thaw_op_workspace *workspace; /* [nodes] */
 	bool *needs_gradient;                /* [nodes]: the value depends on a trainable parameter */
+	bool *bf16;                          /* [nodes]: the value is stored in bfloat16 */
 	int *storage;                        /* [nodes]: the value whose buffer this value is stored in */
 	int *gradient_storage;               /* [nodes]: the same for its gradient */
 	struct thaw_buffer *buffers;         /* [3 * nodes + 1]: values, gradients, saved, scratch */
@@ -45,6 +46,11 @@ static inline bool in_tail(const struct thaw_compiler *c, int node)
 {
 	return c->executor->training && node >= c->executor->cut;
 }
+
+/* convert.c: bytes of the values that the executor converts for the node's operator. */
+size_t thaw_compiler_converted_bytes(const struct thaw_compiler *c, int node);
+/* Lets the operator of a bound step work on converted values in the scratch buffer, if it takes fp32 only. */
+void thaw_compiler_bind_converted(struct thaw_compiler *c, int node);
 
 /* Fills `buffers` but for their offsets, and the steps' `backward`, `dx_add` and packed sizes. Fails only if out of
  * memory. */

@@ -3,6 +3,7 @@
 
 #include "src/base/clock.h"
 #include "src/graph/executor_internal.h"
+#include "src/ops/kernels/bf16_values.h"
 
 static void bind_run(struct thaw_executor *executor, int node, int64_t n, const uint64_t *sample_key)
 {
@@ -32,6 +33,24 @@ static bool abandoned(const struct thaw_executor *executor)
 	return executor->abandon && executor->abandon(executor->abandon_context);
 }
 
+static void run_forward(const struct thaw_op *op, const struct thaw_step *step)
+{
+	thaw_step_expand(step, true, false);
+	op->forward(&step->args);
+	thaw_step_round(step);
+}
+
+static void report_value(const struct thaw_executor *executor, int node)
+{
+	const struct thaw_step *step = &executor->p.steps[node];
+	struct thaw_view y = step->args.y;
+	if (step->stored_y) {
+		y.data = NULL;
+		y.bf16 = step->stored_y;
+	}
+	executor->on_value(executor->on_value_context, node, &y);
+}
+
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key)
 {
 	executor->batch = n;
@@ -43,11 +62,11 @@ const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, co
 		double start = clock_of(executor);
 		bind_run(executor, i, n, sample_key);
 		if (!executor->graph->nodes[i].op->parameter)
-			executor->graph->nodes[i].op->forward(&executor->p.steps[i].args);
+			run_forward(executor->graph->nodes[i].op, &executor->p.steps[i]);
 		if (executor->times)
 			executor->times[i].forward += clock_of(executor) - start;
 		if (executor->on_value && !executor->graph->nodes[i].op->parameter)
-			executor->on_value(executor->on_value_context, i, executor->p.steps[i].args.y.data);
+			report_value(executor, i);
 	}
 	return executor->p.logits;
 }
@@ -80,6 +99,8 @@ bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 		double start = clock_of(executor);
 		if (step->backward) {
 			bind_gradients(executor, i, gradient);
+			thaw_step_expand(step, n->op->backward_reads & THAW_READS_X,
+					 n->op->backward_reads & THAW_READS_Y);
 			n->op->backward(&step->args);
 		}
 		if (executor->times)
@@ -103,8 +124,12 @@ bool thaw_executor_run_trunk(struct thaw_executor *executor, float *features)
 	if (!thaw_executor_forward(executor, 1, NULL))
 		return false;
 	for (int k = 0; k < executor->p.crossing_count; k++) {
-		memcpy(features, executor->p.crossing[k].data, (size_t)executor->p.crossing[k].count * sizeof(float));
-		features += executor->p.crossing[k].count;
+		const struct thaw_crossing *c = &executor->p.crossing[k];
+		if (c->value.bf16)
+			thaw_bf16_expand(features, c->value.bf16, c->count);
+		else
+			memcpy(features, c->value.data, (size_t)c->count * sizeof(float));
+		features += c->count;
 	}
 	return true;
 }
@@ -113,7 +138,10 @@ void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const
 {
 	for (int k = 0; k < executor->p.crossing_count; k++) {
 		const struct thaw_crossing *c = &executor->p.crossing[k];
-		memcpy(c->data + i * c->count, features, (size_t)c->count * sizeof(float));
+		if (c->value.bf16)
+			thaw_bf16_store(c->value.bf16 + i * c->count, features, c->count);
+		else
+			memcpy(c->value.data + i * c->count, features, (size_t)c->count * sizeof(float));
 		features += c->count;
 	}
 }
@@ -131,7 +159,7 @@ void thaw_executor_on_gradient(struct thaw_executor *executor, void (*callback)(
 }
 
 void thaw_executor_on_value(struct thaw_executor *executor,
-			    void (*callback)(void *context, int node, const float *value), void *context)
+			    void (*callback)(void *context, int node, const struct thaw_view *value), void *context)
 {
 	executor->on_value = callback;
 	executor->on_value_context = context;

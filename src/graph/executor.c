@@ -13,6 +13,7 @@ static void program_release(const struct thaw_executor *executor, struct thaw_pr
 		thaw_free(p->steps[i].dx);
 		thaw_free(p->steps[i].dx_add);
 		thaw_free(p->steps[i].x_rows);
+		thaw_free(p->steps[i].stored_x);
 	}
 	thaw_free(p->steps);
 	thaw_free(p->crossing);
@@ -31,6 +32,18 @@ static int64_t rows(const struct thaw_compiler *c, int i)
 	return c->graph->nodes[i].fixed ? 0 : c->shapes[i].dim[0] / c->shapes[0].dim[0];
 }
 
+/* The value of a node as it is stored. */
+static struct thaw_view value_view(struct thaw_compiler *c, int i)
+{
+	void *memory = at(c, value_buffer(c, i));
+	struct thaw_view v = {.shape = c->shapes[i]};
+	if (c->bf16[i])
+		v.bf16 = memory;
+	else
+		v.data = memory;
+	return v;
+}
+
 /* Points a step to its buffers. */
 static void bind_step(struct thaw_compiler *c, int i)
 {
@@ -38,7 +51,7 @@ static void bind_step(struct thaw_compiler *c, int i)
 	struct thaw_step *step = &c->executor->p.steps[i];
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
-		step->x[k] = (struct thaw_view){at(c, value_buffer(c, x)), c->shapes[x]};
+		step->x[k] = value_view(c, x);
 		step->x_rows[k] = rows(c, x);
 		if (step->backward && c->needs_gradient[x])
 			step->dx[k] = at(c, gradient_buffer(c, x));
@@ -52,7 +65,7 @@ static void bind_step(struct thaw_compiler *c, int i)
 		.attrs = &n->attrs,
 		.inputs = n->input_count,
 		.x = step->x,
-		.y = {at(c, value_buffer(c, i)), c->shapes[i]},
+		.y = value_view(c, i),
 		.params = n->param_count,
 		.param = step->param,
 		.saved = at(c, saved_buffer(c, i)),
@@ -63,6 +76,7 @@ static void bind_step(struct thaw_compiler *c, int i)
 		.dx_add = step->dx_add,
 		.dparam = step->dparam,
 	};
+	thaw_compiler_bind_converted(c, i);
 }
 
 static thaw_status create_steps(struct thaw_compiler *c)
@@ -77,7 +91,8 @@ static thaw_status create_steps(struct thaw_compiler *c)
 		step->dx = thaw_alloc(inputs, sizeof(*step->dx));
 		step->dx_add = thaw_alloc(inputs, sizeof(*step->dx_add));
 		step->x_rows = thaw_alloc(inputs, sizeof(*step->x_rows));
-		if (!step->x || !step->dx || !step->dx_add || !step->x_rows)
+		step->stored_x = thaw_alloc(inputs, sizeof(*step->stored_x));
+		if (!step->x || !step->dx || !step->dx_add || !step->x_rows || !step->stored_x)
 			return THAW_RESOURCE;
 	}
 	return THAW_OK;
@@ -88,7 +103,7 @@ static void bind_crossing(struct thaw_compiler *c)
 	for (int k = 0; k < c->executor->p.crossing_count; k++) {
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
 		c->executor->p.crossing[k] = (struct thaw_crossing){
-			.data = at(c, value_buffer(c, c->crossing[k])),
+			.value = value_view(c, c->crossing[k]),
 			.count = thaw_shape_count(shape) / c->shapes[0].dim[0],
 		};
 	}
@@ -163,18 +178,20 @@ static thaw_status compile_program(struct thaw_executor *executor, const struct 
 		.shapes = thaw_alloc(nodes, sizeof(*c.shapes)),
 		.workspace = thaw_alloc(nodes, sizeof(*c.workspace)),
 		.needs_gradient = thaw_alloc(nodes, sizeof(*c.needs_gradient)),
+		.bf16 = thaw_alloc(nodes, sizeof(*c.bf16)),
 		.storage = thaw_alloc(nodes, sizeof(*c.storage)),
 		.gradient_storage = thaw_alloc(nodes, sizeof(*c.gradient_storage)),
 		.buffers = thaw_alloc(3 * nodes + 1, sizeof(*c.buffers)),
 		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
-	bool allocated = c.shapes && c.workspace && c.needs_gradient && c.storage && c.gradient_storage && c.buffers &&
-			 c.crossing;
+	bool allocated = c.shapes && c.workspace && c.needs_gradient && c.bf16 && c.storage && c.gradient_storage &&
+			 c.buffers && c.crossing;
 	executor->p = (struct thaw_program){.image = *image};
 	thaw_status status = allocated ? compile(&c) : THAW_RESOURCE;
 	thaw_free(c.shapes);
 	thaw_free(c.workspace);
 	thaw_free(c.needs_gradient);
+	thaw_free(c.bf16);
 	thaw_free(c.storage);
 	thaw_free(c.gradient_storage);
 	thaw_free(c.buffers);

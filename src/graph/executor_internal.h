@@ -1,4 +1,4 @@
-/* The executor, shared by its compiler (executor.c, lifetimes.c), pack.c and execute.c. */
+/* The executor, shared by its compiler (executor.c, lifetimes.c, convert.c), pack.c and execute.c. */
 #ifndef THAW_SRC_GRAPH_EXECUTOR_INTERNAL_H
 #define THAW_SRC_GRAPH_EXECUTOR_INTERNAL_H
 
@@ -11,6 +11,8 @@ struct thaw_step {
 	int64_t *x_rows;                         /* [inputs] rows of the first dimension per image; 0: a fixed value */
 	int64_t y_rows;                          /* the same for the output */
 	struct thaw_view param[THAW_MAX_PARAMS]; /* data pointers are read from the graph at each run */
+	const uint16_t **stored_x;               /* [inputs]: before the operator runs, x[k] is expanded from here */
+	uint16_t *stored_y;                      /* y is rounded to here; both NULL: not converted */
 	float **dx;                              /* [inputs] */
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
@@ -22,8 +24,8 @@ struct thaw_step {
 
 /* A value that crosses the cut. */
 struct thaw_crossing {
-	float *data;   /* (max batch, count) in the arena */
-	int64_t count; /* floats per image */
+	struct thaw_view value; /* in the arena */
+	int64_t count;          /* values per image */
 };
 
 /* What is compiled for one image size. Its buffers are in the executor's arena. */
@@ -61,10 +63,14 @@ struct thaw_executor {
 	void *abandon_context;
 	void (*on_gradient)(void *context, int node);
 	void *on_gradient_context;
-	void (*on_value)(void *context, int node, const float *value);
+	void (*on_value)(void *context, int node, const struct thaw_view *value);
 	void *on_value_context;
 	struct thaw_node_time *times;
 };
+
+/* convert.c: expands x and y of a step that is converted; rounds its y. Nothing to do for other steps. */
+void thaw_step_expand(const struct thaw_step *step, bool x, bool y);
+void thaw_step_round(const struct thaw_step *step);
 
 /* pack.c: points the steps of the current program to their packed parameters, if there are any. */
 void thaw_executor_bind_packed(struct thaw_executor *executor);

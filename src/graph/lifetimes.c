@@ -7,6 +7,7 @@
  *   gradient   from the backward of the value's last reader to the backward of its own node
  *   scratch    always; one buffer of the largest size that any step needs
  * The features of a tail executor are live from the first step; those of a trunk executor up to the end.
+ * Where the executor converts values for an operator, they are at the beginning of the scratch buffer.
  * The value of an in-place node is stored in the buffer of its input.
  */
 #include "src/base/minmax.h"
@@ -26,9 +27,24 @@ static bool is_parameter(const struct thaw_compiler *c, int i)
 	return c->graph->nodes[i].op && c->graph->nodes[i].op->parameter;
 }
 
-static size_t value_bytes(const struct thaw_compiler *c, int i)
+/* Whether to store a value in bfloat16. */
+static bool stores_bf16(const struct thaw_compiler *c, int i)
+{
+	const struct thaw_graph *g = c->graph;
+	const struct thaw_shape *s = &c->shapes[i];
+	int64_t images = c->shapes[0].dim[0];
+	bool rows = s->ndim > 1 && thaw_shape_count(s) > images * s->dim[s->ndim - 1];
+	return g->precision == THAW_PRECISION_BF16 && i > 0 && i != g->output && !g->nodes[i].fixed && rows;
+}
+
+static size_t gradient_bytes(const struct thaw_compiler *c, int i)
 {
 	return (size_t)thaw_shape_count(&c->shapes[i]) * sizeof(float);
+}
+
+static size_t value_bytes(const struct thaw_compiler *c, int i)
+{
+	return (size_t)thaw_shape_count(&c->shapes[i]) * (c->bf16[i] ? sizeof(uint16_t) : sizeof(float));
 }
 
 /* Finds the values that need a gradient and asks the operators for their workspace. */
@@ -106,7 +122,7 @@ static void share_values(struct thaw_compiler *c)
 			continue;
 		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
 		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
-		if (x->dies != i || x->bytes != c->buffers[i].bytes || twice)
+		if (x->dies != i || x->bytes != c->buffers[i].bytes || c->bf16[i] != c->bf16[n->inputs[0]] || twice)
 			continue;
 		x->dies = c->buffers[i].dies;
 		c->buffers[i].bytes = 0;
@@ -126,7 +142,7 @@ static void gradient_lifetimes(struct thaw_compiler *c)
 		return;
 	int output = c->graph->output;
 	*gradient_buffer(c, output) = (struct thaw_buffer){
-		.bytes = value_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
+		.bytes = gradient_bytes(c, output), .born = c->nodes, .dies = backward_step(c, output)};
 	for (int i = c->nodes - 1; i >= c->executor->cut && i > 0; i--) {
 		const struct thaw_node *n = &c->graph->nodes[i];
 		struct thaw_step *step = &c->executor->p.steps[i];
@@ -139,11 +155,11 @@ static void gradient_lifetimes(struct thaw_compiler *c)
 			step->dx_add[k] = dx->born >= 0;
 			if (step->dx_add[k])
 				continue;
-			if (k == 0 && n->op->in_place && dy->bytes == value_bytes(c, x)) {
+			if (k == 0 && n->op->in_place && dy->bytes == gradient_bytes(c, x)) {
 				c->gradient_storage[x] = c->gradient_storage[i];
 				dy->dies = backward_step(c, x);
 			} else {
-				*dx = (struct thaw_buffer){.bytes = value_bytes(c, x),
+				*dx = (struct thaw_buffer){.bytes = gradient_bytes(c, x),
 							   .born = backward_step(c, i),
 							   .dies = backward_step(c, x)};
 			}
@@ -158,9 +174,10 @@ static void workspace_lifetimes(struct thaw_compiler *c)
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_op_workspace *s = &c->workspace[i];
 		c->executor->p.steps[i].packed_bytes = s->packed;
-		scratch = max_size(scratch, s->scratch_forward);
+		size_t converted = c->executor->p.steps[i].runs ? thaw_compiler_converted_bytes(c, i) : 0;
+		scratch = max_size(scratch, converted + s->scratch_forward);
 		if (c->executor->p.steps[i].backward)
-			scratch = max_size(scratch, s->scratch_backward);
+			scratch = max_size(scratch, converted + s->scratch_backward);
 		*saved_buffer(c, i) =
 			(struct thaw_buffer){.bytes = s->saved,
 					     .born = i,
@@ -171,6 +188,8 @@ static void workspace_lifetimes(struct thaw_compiler *c)
 
 thaw_status thaw_compiler_find_lifetimes(struct thaw_compiler *c)
 {
+	for (int i = 0; i < c->nodes; i++)
+		c->bf16[i] = stores_bf16(c, i);
 	THAW_TRY(query_nodes(c));
 	value_lifetimes(c);
 	share_values(c);

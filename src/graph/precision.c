@@ -1,4 +1,4 @@
-/* The precision of a graph's products. */
+/* The precision of a graph. */
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +53,7 @@ const char *thaw_precision_line(enum thaw_precision precision, char *text, size_
 
 void thaw_graph_set_precision(struct thaw_graph *g, enum thaw_precision precision)
 {
+	g->precision = precision;
 	for (int i = 1; i < g->node_count; i++)
 		if (g->nodes[i].op->rounds)
 			g->nodes[i].attrs.precision = precision;

@@ -89,10 +89,10 @@ static void conv_workspace(const struct thaw_op_desc *desc, struct thaw_op_works
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	const struct thaw_conv_kernel *kernel = thaw_conv_choose(&c, THAW_CONV_FORWARD);
 
-	need->scratch_forward = kernel->scratch(&c, THAW_CONV_FORWARD);
+	need->scratch_forward = thaw_conv_forward_bytes(&c);
 	need->packed = desc->frozen && kernel->packed_bytes ? kernel->packed_bytes(&c) : 0;
 	if (desc->training)
-		need->scratch_backward = thaw_conv_backward_scratch(&c);
+		need->scratch_backward = thaw_conv_backward_bytes(&c);
 }
 
 static void conv_pack(const struct thaw_op_args *args, void *packed)
@@ -104,11 +104,8 @@ static void conv_pack(const struct thaw_op_args *args, void *packed)
 static void conv_forward(const struct thaw_op_args *args)
 {
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
-	struct thaw_conv_epilogue epilogue =
-		thaw_conv_epilogue_of(args, args->params > BIAS ? args->param[BIAS].data : NULL);
-	thaw_conv_choose(&c, THAW_CONV_FORWARD)
-		->forward(&c, args->x[0].data, args->param[WEIGHT].data, args->packed, &epilogue, args->y.data,
-			  args->scratch);
+	const float *bias = args->params > BIAS ? args->param[BIAS].data : NULL;
+	thaw_conv_forward(&c, args, args->param[WEIGHT].data, args->packed, bias, args->scratch);
 }
 
 static void conv_backward(const struct thaw_op_args *args)
@@ -116,8 +113,7 @@ static void conv_backward(const struct thaw_op_args *args)
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &args->param[WEIGHT].shape);
 	const float *dy = thaw_conv_epilogue_backward(args, args->params > BIAS ? args->dparam[BIAS] : NULL);
 	if (args->dparam[WEIGHT])
-		thaw_conv_choose(&c, THAW_CONV_WEIGHT)
-			->weight(&c, args->x[0].data, dy, args->dparam[WEIGHT], args->scratch);
+		thaw_conv_weight(&c, &args->x[0], dy, args->dparam[WEIGHT], args->scratch);
 	if (args->dx[0])
 		thaw_conv_choose(&c, THAW_CONV_DATA)
 			->data(&c, dy, args->param[WEIGHT].data, args->dx[0], args->dx_add[0], args->scratch);
@@ -293,6 +289,7 @@ const struct thaw_op thaw_op_conv = {
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.rounds = true,
+	.bf16 = true,
 	.adds = true,
 	.overwrites_dy = true,
 	.cases = cases,

@@ -1,6 +1,7 @@
 #include "src/ops/conv_node.h"
 
 #include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 
 static int64_t or_one(int v)
@@ -50,13 +51,14 @@ struct thaw_conv thaw_conv_describe(const struct thaw_attrs *attrs, const struct
  * precision. */
 enum { BLOCK_ROWS = 256 };
 
-struct thaw_conv_epilogue thaw_conv_epilogue_of(const struct thaw_op_args *args, const float *bias)
+/* Masks dy[count] by the activation's result y from `at` on. */
+static void mask_gradient(float *dy, const struct thaw_view *y, int64_t at, int64_t count, enum thaw_activation kind)
 {
-	return (struct thaw_conv_epilogue){
-		.bias = bias,
-		.residual = args->inputs > 1 ? args->x[1].data : NULL,
-		.activation = args->attrs->activation,
-	};
+	float room[THAW_VALUES_BLOCK];
+	for (int64_t i = 0; i < count; i += THAW_VALUES_BLOCK) {
+		int64_t some = min_int64(count - i, THAW_VALUES_BLOCK);
+		thaw_kernel_pass_gradient(dy + i, false, dy + i, thaw_values_read(y, at + i, some, room), some, kind);
+	}
 }
 
 const float *thaw_conv_epilogue_backward(const struct thaw_op_args *args, float *sum)
@@ -67,7 +69,7 @@ const float *thaw_conv_epilogue_backward(const struct thaw_op_args *args, float 
 		int64_t rows = min_int64(all - first, BLOCK_ROWS), at = first * columns;
 		float *dy = args->dy + at;
 		if (kind != THAW_ACT_NONE)
-			thaw_kernel_pass_gradient(dy, false, dy, args->y.data + at, rows * columns, kind);
+			mask_gradient(dy, &args->y, at, rows * columns, kind);
 		if (sum)
 			thaw_kernel_add_rows(sum, dy, rows, columns);
 		if (args->inputs > 1 && args->dx[1])

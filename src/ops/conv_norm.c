@@ -77,9 +77,9 @@ static void conv_norm_workspace(const struct thaw_op_desc *desc, struct thaw_op_
 	struct thaw_conv c = thaw_conv_describe(desc->attrs, &desc->x[0], &desc->param[WEIGHT]);
 	size_t weights = align_up((size_t)thaw_shape_count(&desc->param[WEIGHT]) * sizeof(float));
 	size_t own = align_up((size_t)c.co * CHANNEL_BYTES) + weights;
-	need->scratch_forward = own + thaw_conv_choose(&c, THAW_CONV_FORWARD)->scratch(&c, THAW_CONV_FORWARD);
+	need->scratch_forward = own + thaw_conv_forward_bytes(&c);
 	if (desc->training)
-		need->scratch_backward = own + weights + thaw_conv_backward_scratch(&c);
+		need->scratch_backward = own + weights + thaw_conv_backward_bytes(&c);
 }
 
 THAW_MULTIVERSION
@@ -111,10 +111,8 @@ static void conv_norm_forward(const struct thaw_op_args *args)
 	const struct thaw_view *weight = &args->param[WEIGHT];
 	struct thaw_conv c = thaw_conv_describe(args->attrs, &args->x[0].shape, &weight->shape);
 	struct work w = work_at(args->scratch, c.co, thaw_shape_count(&weight->shape), false);
-	struct thaw_conv_epilogue epilogue = thaw_conv_epilogue_of(args, w.bias);
 	compute_effective_weights(args, &w);
-	thaw_conv_choose(&c, THAW_CONV_FORWARD)
-		->forward(&c, args->x[0].data, w.weight, NULL, &epilogue, args->y.data, w.kernel);
+	thaw_conv_forward(&c, args, w.weight, NULL, w.bias, w.kernel);
 }
 
 THAW_MULTIVERSION
@@ -167,7 +165,7 @@ static void conv_norm_backward(const struct thaw_op_args *args)
 	compute_effective_weights(args, &w);
 	if (args->dparam[WEIGHT] || args->dparam[SCALE]) {
 		memset(w.dweight, 0, (size_t)weights * sizeof(float));
-		thaw_conv_choose(&c, THAW_CONV_WEIGHT)->weight(&c, args->x[0].data, dy, w.dweight, w.kernel);
+		thaw_conv_weight(&c, &args->x[0], dy, w.dweight, w.kernel);
 	}
 	add_parameter_gradients(args, &w);
 	if (args->dx[0])
@@ -234,6 +232,7 @@ const struct thaw_op thaw_op_conv_norm = {
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
 	.activates = true,
 	.rounds = true,
+	.bf16 = true,
 	.adds = true,
 	.overwrites_dy = true,
 	.cases = cases,

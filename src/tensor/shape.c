@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "thaw/dtype.h"
 #include "thaw/tensor.h"
 
 /* x86-64 programs can address 47 bits; times 8 bytes for the widest element. */
@@ -51,4 +52,12 @@ const char *thaw_shape_text(const struct thaw_shape *s, char *text, size_t size)
 	if (used < size)
 		snprintf(text + used, size - used, s->ndim ? ")" : "()");
 	return text;
+}
+
+const float *thaw_view_values(const struct thaw_view *v, float *room)
+{
+	if (!v->bf16)
+		return v->data;
+	thaw_to_f32(THAW_BF16, v->bf16, room, thaw_shape_count(&v->shape));
+	return room;
 }

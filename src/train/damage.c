@@ -18,7 +18,7 @@
 
 struct thaw_damage {
 	const struct thaw_dataset *dataset;
-	bool *known;        /* [dataset->count] this rank has found the sample damaged */
+	uint8_t *known;     /* [dataset->count / 8 + 1] a bit per sample: this rank has found it damaged */
 	int64_t *per_class; /* [dataset->classes] number of known damaged samples */
 	int64_t *total;     /* [dataset->classes] number of samples */
 	int64_t fresh;      /* found since the last report */
@@ -31,7 +31,7 @@ thaw_status thaw_damage_create(struct thaw_damage **damage, const struct thaw_da
 	if (!d)
 		return THAW_RESOURCE;
 	d->dataset = dataset;
-	d->known = thaw_alloc((size_t)dataset->count, sizeof(*d->known));
+	d->known = thaw_alloc((size_t)dataset->count / 8 + 1, sizeof(*d->known));
 	d->per_class = thaw_alloc((size_t)dataset->classes, sizeof(*d->per_class));
 	d->total = thaw_alloc((size_t)dataset->classes, sizeof(*d->total));
 	*damage = d;
@@ -57,10 +57,11 @@ int64_t thaw_damage_note(struct thaw_damage *d, const struct thaw_batch *batch)
 	int64_t fresh = 0;
 	for (int64_t i = 0; i < batch->damaged_count; i++) {
 		int64_t sample = batch->damaged[i];
-		if (d->known[sample])
+		uint8_t bit = (uint8_t)(1u << sample % 8);
+		if (d->known[sample / 8] & bit)
 			continue;
 		fresh++;
-		d->known[sample] = true;
+		d->known[sample / 8] |= bit;
 		d->per_class[d->dataset->labels[sample]]++;
 		if (d->fresh < NOTES_MAX)
 			snprintf(d->text[d->fresh], NOTE_BYTES, "%s", batch->damaged_why[i]);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/train/label_scores.h"
 #include "src/train/metrics.h"
@@ -11,6 +12,7 @@
 #include "thaw/memory.h"
 
 #define ROUNDS_BETWEEN_STOP_CHECKS 8
+#define REQUESTS_AHEAD             8 /* batches; more than a loader works on at a time */
 
 static bool has_own_sizes(const struct thaw_evaluation *e)
 {
@@ -25,32 +27,76 @@ static int64_t lane_batches(const struct thaw_evaluation *e, int lane)
 	return thaw_batches_count(has_own_sizes(e) ? e->sizes : &none, images, lane, THAW_EVAL_BATCH);
 }
 
-static thaw_status submit(const struct thaw_evaluation *e, int lane, const int64_t *samples, int64_t count)
+/* The batches of this rank's lanes, one after the other, requested a few ahead of those that are computed. */
+struct requests {
+	const struct thaw_evaluation *e;
+	int lane;               /* whose batches are requested */
+	int64_t batch, batches; /* of the lane: the next one, and all */
+	int64_t *order, *first; /* of the lane, with own sizes: as thaw_batches_arrange has them */
+	int64_t count;          /* requested and not computed yet */
+};
+
+static void leave_lane(struct requests *q)
 {
-	struct thaw_feature_request request = {.samples = samples, .count = count, .lane = lane, .size = e->size};
-	if (has_own_sizes(e))
-		request.size = thaw_own_size(e->sizes, lane, samples[0]);
+	thaw_free(q->order);
+	thaw_free(q->first);
+	q->order = q->first = NULL;
+}
+
+/* Consecutive images are in a batch, or images of one size. */
+static thaw_status enter_lane(struct requests *q)
+{
+	const struct thaw_evaluation *e = q->e;
+	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, q->lane);
+	q->batch = 0;
+	q->batches = lane_batches(e, q->lane);
+	if (q->batches < 0)
+		return THAW_RESOURCE;
+	if (!has_own_sizes(e))
+		return THAW_OK;
+	q->order = thaw_alloc((size_t)images, sizeof(*q->order));
+	q->first = thaw_alloc((size_t)q->batches + 1, sizeof(*q->first));
+	if (!q->order || !q->first)
+		return THAW_RESOURCE;
+	for (int64_t k = 0; k < images; k++)
+		q->order[k] = thaw_lane_sample(k, e->lanes, q->lane);
+	return thaw_batches_arrange(e->sizes, q->order, images, q->lane, THAW_EVAL_BATCH, NULL, q->first);
+}
+
+static thaw_status submit(struct requests *q)
+{
+	const struct thaw_evaluation *e = q->e;
+	int64_t samples[THAW_EVAL_BATCH], begin = q->batch * THAW_EVAL_BATCH;
+	struct thaw_feature_request request = {.samples = samples, .lane = q->lane, .size = e->size};
+	if (q->order) {
+		request.samples = q->order + q->first[q->batch];
+		request.count = q->first[q->batch + 1] - q->first[q->batch];
+		request.size = thaw_own_size(e->sizes, q->lane, request.samples[0]);
+	} else {
+		request.count = min_int64(THAW_EVAL_BATCH, thaw_lane_count(e->dataset->count, e->lanes, q->lane) - begin);
+		for (int64_t k = 0; k < request.count; k++)
+			samples[k] = thaw_lane_sample(begin + k, e->lanes, q->lane);
+	}
+	q->batch++;
+	q->count++;
 	return thaw_features_submit(e->features, &request);
 }
 
-/* The batches of a lane: consecutive images, or images of one size. */
-static thaw_status submit_lane(const struct thaw_evaluation *e, int lane)
+/* Requests batches until enough of them wait. */
+static thaw_status request_ahead(struct requests *q)
 {
-	static const struct thaw_own_sizes none = {0};
-	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, lane), batches = lane_batches(e, lane);
-	int64_t *order = thaw_alloc((size_t)images, sizeof(*order));
-	int64_t *first = batches < 0 ? NULL : thaw_alloc((size_t)batches + 1, sizeof(*first));
-	thaw_status status = order && first ? THAW_OK : THAW_RESOURCE;
-	for (int64_t k = 0; k < images && status == THAW_OK; k++)
-		order[k] = thaw_lane_sample(k, e->lanes, lane);
-	if (status == THAW_OK)
-		status = thaw_batches_arrange(has_own_sizes(e) ? e->sizes : &none, order, images, lane, THAW_EVAL_BATCH,
-					      NULL, first);
-	for (int64_t b = 0; b < batches && status == THAW_OK; b++)
-		status = submit(e, lane, order + first[b], first[b + 1] - first[b]);
-	thaw_free(order);
-	thaw_free(first);
-	return status;
+	int end = thaw_lanes_first(q->e->lanes, q->e->comm->size, q->e->comm->rank + 1);
+	while (q->count < REQUESTS_AHEAD) {
+		while (q->batch == q->batches) {
+			leave_lane(q);
+			if (q->lane + 1 >= end)
+				return THAW_OK;
+			q->lane++;
+			THAW_TRY(enter_lane(q));
+		}
+		THAW_TRY(submit(q));
+	}
+	return THAW_OK;
 }
 
 /* scores: NULL: none are kept. */
@@ -90,20 +136,14 @@ static thaw_status report_damage(const struct thaw_evaluation *e)
 	return THAW_OK;
 }
 
-static thaw_status submit_all(const struct thaw_evaluation *e, int first, int end)
-{
-	for (int lane = first; lane < end; lane++)
-		THAW_TRY(submit_lane(e, lane));
-	return THAW_OK;
-}
-
-/* Runs the batches of this rank's lanes after submit_all, which returned `status`. All ranks go through the same number
- * of rounds of one batch each. rows (lanes, n). */
+/* Runs the batches of this rank's lanes, unless it has failed before. All ranks go through the same number of rounds of
+ * one batch each. rows (lanes, n). */
 static thaw_status run_rounds(const struct thaw_evaluation *e, struct thaw_label_scores *scores, int n, double *rows,
 			      thaw_status status)
 {
 	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
 	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
+	struct requests requests = {.e = e, .lane = first - 1};
 	int lane = first - 1;
 	int64_t left = 0, rounds = 0; /* left: batches of the current lane */
 	for (int own = first; own < end; own++)
@@ -112,31 +152,33 @@ static thaw_status run_rounds(const struct thaw_evaluation *e, struct thaw_label
 	for (int64_t round = 0; round < rounds; round++) {
 		while (left == 0 && ++lane < end)
 			left = lane_batches(e, lane);
+		if (lane < end && status == THAW_OK)
+			status = request_ahead(&requests);
 		if (lane < end && status == THAW_OK) {
 			status = run_batch(e, scores, rows + (int64_t)lane * n);
+			requests.count--;
 			left--;
 		}
 		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
-			THAW_TRY(thaw_comm_agree(e->comm, status));
-			THAW_TRY(agree_to_stop(e));
+			thaw_status all = thaw_comm_agree(e->comm, status);
+			status = all == THAW_OK ? agree_to_stop(e) : all;
+			if (status != THAW_OK)
+				break;
 		}
 	}
+	leave_lane(&requests);
 	return status;
 }
 
 thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)
 {
 	int n = thaw_metrics_size(e->measure);
-	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
-	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
 	double *rows = thaw_alloc((size_t)e->lanes * (size_t)n, sizeof(*rows));
 	struct thaw_label_scores scores = {0};
 	bool scored = e->dataset->task == THAW_TASK_LABELS;
 	thaw_status status = rows ? THAW_OK : THAW_RESOURCE;
 	if (status == THAW_OK && scored)
 		status = thaw_label_scores_open(&scores, e->dataset, e->lanes, e->comm);
-	if (status == THAW_OK)
-		status = submit_all(e, first, end);
 	status = run_rounds(e, scored ? &scores : NULL, n, rows, status);
 	thaw_features_drop(e->features); /* after a stop or a failure */
 	status = thaw_comm_agree(e->comm, status);

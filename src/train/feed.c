@@ -10,11 +10,16 @@ int64_t run_lane_batch(const struct run *r, int lane)
 	return batch * (lane + 1) / lanes - batch * lane / lanes;
 }
 
+static uint64_t epoch_number(const struct run *r)
+{
+	return (uint64_t)(r->at.phase << 32 | r->at.epoch);
+}
+
 /* A new view in every epoch, or --views of them in turn: the first is that of evaluation, the others are augmented. */
 static void choose_view(const struct run *r, struct thaw_feature_request *request)
 {
 	int views = r->options.views;
-	request->epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
+	request->epoch = epoch_number(r);
 	request->view = views > 0 ? (uint64_t)(r->at.epoch % views) : request->epoch;
 	request->augment = views == 0 || request->view > 0;
 	if (run_phase_options(r)->fixres) {
@@ -47,20 +52,39 @@ static struct thaw_size choose_size(const struct run *r, const struct thaw_featu
 	return thaw_sizes_at(&r->sizes, &place);
 }
 
+/* Where in the lane's order its batch begins; that of the number after the last one is its end. */
+static int64_t batch_begin(const struct run *r, int lane, int64_t batch)
+{
+	int own = lane - r->first_lane;
+	batch = min_int64(batch, r->batches[own]);
+	if (r->order[own])
+		return r->batch_first[own][batch];
+	return min_int64(batch * run_lane_batch(r, lane), thaw_lane_count(r->train.count, r->options.lanes, lane));
+}
+
+/* The samples of the lane's order from `begin` on; valid until the next call. */
+static const int64_t *samples_at(struct run *r, int lane, int64_t begin, int64_t count)
+{
+	const int64_t *order = r->order[lane - r->first_lane];
+	if (order)
+		return order + begin;
+	thaw_lane_order_part(r->train.count, r->options.lanes, lane, (uint64_t)r->options.seed, epoch_number(r), begin,
+			     count, r->batch_samples);
+	return r->batch_samples;
+}
+
 thaw_status run_feed_ahead(struct run *r, int64_t step)
 {
 	if (step >= r->steps_per_epoch)
 		return THAW_OK;
 	for (int lane = r->first_lane; lane < r->end_lane; lane++) {
-		int own = lane - r->first_lane;
-		int64_t batch = min_int64(step, r->batches[own]), next = min_int64(step + 1, r->batches[own]);
-		const int64_t *first = r->batch_first[own];
+		int64_t begin = batch_begin(r, lane, step), count = batch_begin(r, lane, step + 1) - begin;
 		struct thaw_feature_request request = {
-			.samples = r->order[own] + first[batch],
-			.count = first[next] - first[batch],
+			.samples = samples_at(r, lane, begin, count),
+			.count = count,
 			.lane = lane,
 			.seed = (uint64_t)r->options.seed,
-			.visits = r->visits ? r->visits[own] + first[batch] : NULL,
+			.visits = r->visits ? r->visits[lane - r->first_lane] + begin : NULL,
 		};
 		choose_view(r, &request);
 		request.size = choose_size(r, &request, step);
@@ -69,12 +93,14 @@ thaw_status run_feed_ahead(struct run *r, int64_t step)
 	return THAW_OK;
 }
 
-/* The order of the lane's samples in this epoch, and its batches. */
-static thaw_status arrange_lane(struct run *r, int lane, uint64_t epoch)
+/* The order of the lane's samples in this epoch, and its batches, if they are kept. */
+static thaw_status arrange_lane(struct run *r, int lane)
 {
 	static const struct thaw_own_sizes none = {0};
 	int own = lane - r->first_lane;
-	uint64_t seed = (uint64_t)r->options.seed;
+	uint64_t seed = (uint64_t)r->options.seed, epoch = epoch_number(r);
+	if (!r->order[own])
+		return THAW_OK;
 	int64_t images = thaw_lane_count(r->train.count, r->options.lanes, lane);
 	struct thaw_random shuffle = thaw_random_stream(seed, THAW_STREAM_BATCHES, epoch, (uint64_t)lane);
 	const struct thaw_own_sizes *sizes = run_trains_native(r) ? &r->train_sizes : &none;
@@ -89,9 +115,8 @@ static thaw_status arrange_lane(struct run *r, int lane, uint64_t epoch)
 
 thaw_status run_feed_epoch(struct run *r)
 {
-	uint64_t epoch = (uint64_t)(r->at.phase << 32 | r->at.epoch);
 	for (int lane = r->first_lane; lane < r->end_lane; lane++)
-		THAW_TRY(arrange_lane(r, lane, epoch));
+		THAW_TRY(arrange_lane(r, lane));
 	for (int64_t ahead = 0; ahead < RUN_STEPS_AHEAD; ahead++)
 		THAW_TRY(run_feed_ahead(r, r->at.step + ahead));
 	return THAW_OK;

@@ -145,9 +145,10 @@ struct run {
 	/* Of the images; zeroed unless sizes are native. Evaluations may have one size while the training has not. */
 	struct thaw_own_sizes train_sizes, test_sizes;
 	/* The batches of this epoch, by run_feed_epoch. */
-	int64_t **order;       /* [lanes of this rank][images of the lane]: samples */
-	int64_t **batch_first; /* [lanes of this rank][batches + 1]: positions in `order` */
-	int64_t *batches;      /* [lanes of this rank] */
+	int64_t **order;        /* [lanes of this rank][images of the lane]: samples; NULL: computed batch by batch */
+	int64_t **batch_first;  /* [lanes of this rank][batches + 1]: positions in `order`; NULL where that is */
+	int64_t *batches;       /* [lanes of this rank] */
+	int64_t *batch_samples; /* [images of a batch], where `order` is NULL */
 	uint32_t **visits; /* as `order`, of balanced sampling: how often a sample was visited before in this epoch */
 	int64_t *class_images; /* [classes] of the training images, for balanced sampling; NULL: it is uniform */
 	struct thaw_damage *train_damage, *test_damage;

@@ -223,6 +223,12 @@ static thaw_status read_own_sizes(struct run *r)
 	return THAW_OK;
 }
 
+/* Whether the order of a lane is not computed but kept: balanced sampling and native sizes need all of it at once. */
+static bool keeps_order(const struct run *r, int64_t images)
+{
+	return images <= THAW_LANE_SHUFFLED || strcmp(r->options.sampling, "uniform") != 0 || run_trains_native(r);
+}
+
 static thaw_status open_lane(struct run *r, int lane)
 {
 	int own = lane - r->first_lane;
@@ -231,6 +237,8 @@ static thaw_status open_lane(struct run *r, int lane)
 	if (r->batches[own] < 0)
 		return THAW_RESOURCE;
 	r->steps_per_epoch = max_int64(r->steps_per_epoch, r->batches[own]);
+	if (!keeps_order(r, all))
+		return THAW_OK;
 	r->order[own] = thaw_alloc((size_t)all, sizeof(**r->order));
 	r->batch_first[own] = thaw_alloc((size_t)r->batches[own] + 1, sizeof(**r->batch_first));
 	return r->order[own] && r->batch_first[own] ? THAW_OK : THAW_RESOURCE;
@@ -277,7 +285,8 @@ static thaw_status set_lanes(struct run *r)
 	r->order = thaw_alloc(own, sizeof(*r->order));
 	r->batch_first = thaw_alloc(own, sizeof(*r->batch_first));
 	r->batches = thaw_alloc(own, sizeof(*r->batches));
-	if (!r->order || !r->batch_first || !r->batches)
+	r->batch_samples = thaw_alloc((size_t)r->options.batch, sizeof(*r->batch_samples));
+	if (!r->order || !r->batch_first || !r->batches || !r->batch_samples)
 		return THAW_RESOURCE;
 	THAW_TRY(read_own_sizes(r));
 	for (int lane = r->first_lane; lane < r->end_lane; lane++)
@@ -400,6 +409,7 @@ void run_close(struct run *r)
 	run_contents_close(r);
 	thaw_free(r->batch_first);
 	thaw_free(r->batches);
+	thaw_free(r->batch_samples);
 	thaw_own_sizes_release(&r->train_sizes);
 	thaw_own_sizes_release(&r->test_sizes);
 	for (int i = 0; r->visits && i < r->end_lane - r->first_lane; i++)

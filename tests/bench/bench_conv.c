@@ -107,8 +107,8 @@ static void run_sgemm(const struct thaw_op_args *args)
 static void print_peak(void)
 {
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
-	struct thaw_view x[2] = {{noise(&s), s}, {noise(&s), s}};
-	struct thaw_op_args args = {.x = x, .y = {noise(&s), s}};
+	struct thaw_view x[2] = {{.data = noise(&s), .shape = s}, {.data = noise(&s), .shape = s}};
+	struct thaw_op_args args = {.x = x, .y = {.data = noise(&s), .shape = s}};
 	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
 	       measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
 	thaw_free(x[0].data);
@@ -129,13 +129,13 @@ static thaw_status bench_shape(const struct shape *s)
 	struct thaw_op_workspace workspace = {0};
 	THAW_TRY(op->infer(&desc, &desc.y));
 	op->workspace(&desc, &workspace);
-	struct thaw_view x = {noise(&shape), shape}, param = {noise(&weight), weight};
+	struct thaw_view x = {.data = noise(&shape), .shape = shape}, param = {.data = noise(&weight), .shape = weight};
 	float *dx = noise(&shape), *dweight = noise(&weight), *dy = noise(&desc.y), *none = NULL;
 	struct thaw_op_args args = {
 		.attrs = &attrs,
 		.inputs = 1,
 		.x = &x,
-		.y = {noise(&desc.y), desc.y},
+		.y = {.data = noise(&desc.y), .shape = desc.y},
 		.params = 1,
 		.param = &param,
 		.scratch = allocate_or_exit(max_size(workspace.scratch_forward, workspace.scratch_backward)),

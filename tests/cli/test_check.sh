@@ -79,7 +79,7 @@ check "--fail-on an unknown issue" fails 64 "not an issue: --fail-on blurred"
 run "$thaw" check d --out missing/list
 check "a list that cannot be written" fails_once 74 "missing/list"
 run "$thaw" check
-check "without a dataset" fails 64 "an argument is missing: D"
+check "without a dataset" fails 64 "no data: thaw check: name a folder of images, or give --manifest"
 
 # ---- Groups ----------------------------------------------------------------------------------------------------------
 
@@ -156,6 +156,48 @@ run "$thaw" check idx --json --decode-threads 4
 check "... and from 4 threads" eval 'exits 0 && [ "$(count leak)" = 10 ]'
 run "$thaw" train --model cifar_resnet8 --size 8 --batch 8 --epochs 1 --data idx --exclude idx.list --out idx-run --json
 check "train leaves out images of such files" reports training_images=50
+
+# ---- Manifests, groups, folds ----------------------------------------------------------------------------------------
+
+mkdir listed
+for i in 1 2; do cp "$images/rgb.jpg" listed/$i.jpg; done
+for i in 3 4; do cp "$images/lzw.tif" listed/$i.tif; done
+cp "$images/cmyk.jpg" listed/5.jpg
+tar -cf one.tar -C listed 1.jpg 2.jpg 3.tif 4.tif 5.jpg
+cat >m.csv <<-END
+	path,label,split,patient,tags,size
+	1.jpg,x,train,p,s|t,1
+	2.jpg,x,test,p,s,1
+	3.tif,y,train,q,t,2
+	4.tif,x,train,r,t,2.5
+	5.jpg,z,test,,s|t,3
+END
+run "$thaw" check listed --manifest m.csv --json --out m.list
+check "a manifest: its splits, groups and classes" counts leak=1 groups=1 group-leak=1 conflict=1 exact-duplicate=2 classes=2
+check "... the first group in two splits is named" out_has '"image": "1.jpg", "split": "training", "class": "x", "other_image": "2.jpg"'
+check "... the list has names of the manifest" file_has m.list "1.jpg	exact-duplicate of 2.jpg" \
+	"3.tif	duplicate, in another class, of 4.tif"
+run "$thaw" check one.tar --manifest m.csv --json --out shards.list
+check "the same over tar shards" eval 'exits 0 && cmp -s m.list shards.list'
+check "... with the same counts" counts leak=1 groups=1 group-leak=1 conflict=1 exact-duplicate=2 classes=2
+cp m.csv listed
+run "$thaw" check --manifest listed/m.csv --split-column none --folds 2 --fold 1 --json
+check "folds: copies in both parts, no group in two" counts groups=0 group-leak=1 exact-duplicate=2 conflict=1
+run "$thaw" check listed --manifest m.csv --split-column none --group-column none --group-by jpg --test-share 0.4
+check "groups by names" prints "group-leak: 1:" "exact 1, near 0"
+run "$thaw" check listed --manifest m.csv --label-column tags --model cifar_resnet8 --json
+check "several labels per image: copies with other labels are a conflict" counts conflict=1 leak=1
+check "... and no image has a doubtful label" eval '! out_has "\"issue\": \"label\"" && ! out_has "\"probe\""'
+run "$thaw" check listed --manifest m.csv --label-column tags
+check "... as text" prints "1.jpg  =  2.jpg  (another label)"
+run "$thaw" check listed --manifest m.csv --label-column size --task value --json
+check "numbers" counts conflict=1 leak=1
+run "$thaw" check listed --manifest m.csv --label-column size --task grade --json
+check "grades" counts conflict=1 leak=1 imbalance=0
+run mpirun -np 2 "$thaw" check listed --manifest m.csv --fail-on groups
+check "--fail-on names the manifest" eval 'exits 65 "issues found: m.csv: groups (1)"'
+run "$thaw" check listed m.csv
+check "two datasets" fails 64 "one argument too many: m.csv"
 
 # ---- With a network --------------------------------------------------------------------------------------------------
 

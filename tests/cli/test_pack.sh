@@ -73,6 +73,39 @@ for _ in 1 2 3 4 5 6 7 8 9; do
 done
 check "a run that was stopped goes on with another number of ranks" same_bytes from-folder/model.safetensors killed/model.safetensors
 
+# ---- Manifests -----------------------------------------------------------------------------------------
+
+{
+	echo path,label,split,patient
+	(cd d && for file in train/?/* val/?/*; do
+		class=${file#*/} split=${file%%/*}
+		echo "${file%.*},${class%%/*},$split,$(basename "${file%.*}")"
+	done)
+} >m.csv
+mkdir tars && tar cf tars/1.tar -C d train/a train/c val/b && tar cf tars/2.tar -C d val/a val/c train/b
+run "$thaw" "${train[@]}" --data d --manifest m.csv --split-column none --folds 3 --fold 1 --out listed-files
+run mpirun -np 3 "$thaw" "${train[@]}" --data tars --manifest m.csv --split-column none --folds 3 --fold 1 --stage copies \
+	--out listed-shards
+check "a manifest over tar shards gives the bits of one over files, on other ranks" \
+	same_bytes listed-files/model.safetensors listed-shards/model.safetensors
+check "... from copies" err_has "stage: copies: 2 shards copied"
+run "$thaw" eval --model listed-shards --data tars --manifest m.csv --json
+check "eval takes the fold from the run" eval 'exits 0 && ! err_has "note: the run"'
+printf '%s\n' train/a/1 val/b/2 nothing >some.list
+run "$thaw" inspect --data tars --manifest m.csv --exclude some.list
+check "inspect --exclude" prints "training   41 images" "of which 11 are used"
+check "... counts names that are not there" exits 0 "1 of the 3 names in some.list are not in the data (first: nothing)"
+run "$thaw" pack tars p4 --manifest m.csv --exclude some.list --shards 2
+check "pack takes the images and splits of a manifest" prints "p4: 52 images in 3 shards"
+check "... and says that groups are not kept" err_has "note: shards do not keep groups"
+run "$thaw" "${train[@]}" --data d --manifest m.csv --exclude some.list --out listed-fewer
+run "$thaw" "${train[@]}" --data p4 --out packed-fewer
+check "... a training on these shards gives the same bits" same_bytes listed-fewer/model.safetensors packed-fewer/model.safetensors
+sed 's/,split,patient/,split,size/' m.csv >sizes.csv
+run "$thaw" pack tars p5 --manifest sizes.csv --label-column size --task value
+run "$thaw" inspect --data p5
+check "... numbers as well" prints "training   42 images" "size"
+
 # ---- Shards of others ----------------------------------------------------------------------------------
 
 tar cf classes.tar -C d/train a b c

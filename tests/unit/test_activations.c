@@ -222,8 +222,9 @@ struct heard {
 	int norms;
 };
 
-static void hear(void *context, int node, const float *value)
+static void hear(void *context, int node, const struct thaw_view *y)
 {
+	const float *value = y->data;
 	struct heard *h = context;
 	if (strcmp(h->graph->nodes[node].op->name, "batch_norm") != 0)
 		return;

@@ -192,11 +192,11 @@ struct kept_grid {
 	float scores[3 * 2 * CLASSES];
 };
 
-static void keep(void *context, int node, const float *value)
+static void keep(void *context, int node, const struct thaw_view *value)
 {
 	struct kept_grid *k = context;
 	if (node == k->value)
-		memcpy(k->scores, value, sizeof(k->scores));
+		memcpy(k->scores, value->data, sizeof(k->scores));
 }
 
 /* Each position of the grid is the network on a part of the image, and the output is their mean. */

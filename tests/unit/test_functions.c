@@ -29,7 +29,7 @@ static float *values_create(void)
 static void evaluate(enum thaw_function f, const float *x, float *y, int64_t count)
 {
 	struct thaw_attrs attrs = {.function = f, .alpha = 1};
-	struct thaw_view view = {(float *)(uintptr_t)x, thaw_shape_of(count)};
+	struct thaw_view view = {.data = (float *)(uintptr_t)x, .shape = thaw_shape_of(count)};
 	struct thaw_op_args args = {.attrs = &attrs, .inputs = 1, .x = &view, .y = {y, thaw_shape_of(count)}};
 	thaw_op_find("pointwise")->forward(&args);
 }

@@ -27,6 +27,8 @@ static const char *const files[] = {"a.jpg",         "b.jpg",        "c.jpg",   
 				    "two/x3.png",    "one/same.jpg", "two/same.jpg", "twice.jpg",  "twice.png",
 				    "b\xc3\xbc.jpg", "l\xfc.jpg",    "no extension"};
 
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123"
+
 static const struct manifest_case cases[] = {
 	/* Splits. */
 	{"without splits",
@@ -100,9 +102,36 @@ static const struct manifest_case cases[] = {
 	 {0},
 	 "!78 two columns that may have the paths",
 	 NULL},
+	{"two columns of one name for labels",
+	 "path,label,label\na.jpg,x,y\n",
+	 {0},
+	 "!78 two columns that may have the labels: m.csv: \"label\" and \"label\": give --label-column, or rename one",
+	 NULL},
+	{"a long label",
+	 "path,label\na.jpg,x\nb.jpg," LONG LONG LONG LONG "\n",
+	 {0},
+	 "!65 a label of 256 bytes, \"0123456789012345678901234567890123456789...\": m.csv: column \"label\": a name "
+	 "of a",
+	 NULL},
 	{"a named column twice", "path,label\na.jpg,x\n", {.label_column = "label,Label"}, "!64 a column twice", NULL},
 	{"a header alone", "path,label\n", {0}, "!65 no rows after the first line: m.csv", NULL},
 	{"nothing", "", {0}, "!65 an empty file: m.csv", NULL},
+
+	{"two names of one image",
+	 "path,label\na.jpg,x\nb.jpg,x\nc.jpg,y\na,y\n",
+	 {0},
+	 "!65 two rows name one image: m.csv: lines 2 and 5: \"a.jpg\" and \"a\": remove one of them",
+	 NULL},
+	{"two names of one image in two splits",
+	 "path,label,split\na.jpg,x,test\nb.jpg,x,train\nc.jpg,y,train\na,x,train\n",
+	 {0},
+	 "!65 two rows name one image: m.csv: lines 2 and 5",
+	 NULL},
+	{"two names in a folder below",
+	 "path,label\ng,x\nb.jpg,x\nc.jpg,y\ng.jpg,y\n",
+	 {0},
+	 "!65 two rows name one image: m.csv: lines 2 and 5: \"g\" and \"g.jpg\"",
+	 NULL},
 
 	/* Rows. */
 	{"too few fields",

@@ -32,7 +32,7 @@ static void run_op(struct op_run *r, const char *name)
 	static _Alignas(THAW_ALIGNMENT) char saved[MAX_BYTES], scratch[MAX_BYTES];
 	const struct thaw_op *op = thaw_op_find(name);
 	struct thaw_shape param[THAW_MAX_PARAMS];
-	struct thaw_view x = {r->x, r->x_shape};
+	struct thaw_view x = {.data = r->x, .shape = r->x_shape};
 	float *dx[1] = {r->dx};
 	bool add[1] = {false};
 	for (int i = 0; i < r->params; i++)
@@ -328,7 +328,7 @@ static void test_square_in_place(void **state)
 	const struct thaw_attrs attrs = {.binary = THAW_BINARY_MUL};
 	struct thaw_shape shape = thaw_shape_of(1, COUNT);
 	float *x = thaw_alloc(COUNT, sizeof(*x)), *dy = thaw_alloc(COUNT, sizeof(*dy));
-	struct thaw_view both[] = {{x, shape}, {x, shape}};
+	struct thaw_view both[] = {{.data = x, .shape = shape}, {.data = x, .shape = shape}};
 	struct thaw_op_desc desc = {.attrs = &attrs, .inputs = 2, .x = (struct thaw_shape[]){shape, shape}, .y = shape};
 	struct thaw_op_workspace workspace = {0};
 	op->workspace(&desc, &workspace);

@@ -248,26 +248,28 @@ static void fixture_create(struct fixture *b, const struct thaw_op *op, const st
 	if (op->workspace)
 		op->workspace(&b->desc, &b->workspace);
 	for (int i = 0; i < c->inputs; i++) {
-		b->x[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->x[i])), c->x[i]};
+		b->x[i] = (struct thaw_view){.data = floats_create(b, thaw_shape_count(&c->x[i])), .shape = c->x[i]};
 		b->dx[i] = floats_create(b, thaw_shape_count(&c->x[i]));
 	}
 	for (int i = 0; i < c->params; i++) {
-		b->param[i] = (struct thaw_view){floats_create(b, thaw_shape_count(&c->param[i])), c->param[i]};
+		b->param[i] = (struct thaw_view){.data = floats_create(b, thaw_shape_count(&c->param[i])),
+						 .shape = c->param[i]};
 		b->dparam[i] = floats_create(b, thaw_shape_count(&c->param[i]));
 	}
 	int64_t batch = case_batch(c);
 	uint64_t *keys = buffer_create(b, (size_t)batch * sizeof(*keys));
 	for (int64_t n = 0; n < batch; n++)
 		keys[n] = (uint64_t)thaw_random_u32(&b->random) << 32 | thaw_random_u32(&b->random);
-	b->args = (struct thaw_op_args){.attrs = &c->attrs,
-					.inputs = c->inputs,
-					.x = b->x,
-					.y = {floats_create(b, thaw_shape_count(&b->desc.y)), b->desc.y},
-					.params = c->params,
-					.param = b->param,
-					.saved = buffer_create(b, b->workspace.saved),
-					.training = training,
-					.sample_key = keys};
+	b->args =
+		(struct thaw_op_args){.attrs = &c->attrs,
+				      .inputs = c->inputs,
+				      .x = b->x,
+				      .y = {.data = floats_create(b, thaw_shape_count(&b->desc.y)), .shape = b->desc.y},
+				      .params = c->params,
+				      .param = b->param,
+				      .saved = buffer_create(b, b->workspace.saved),
+				      .training = training,
+				      .sample_key = keys};
 	fill_all(b);
 }
 

@@ -95,19 +95,21 @@ static void check_layer(const struct layer *l)
 	float *y[2] = {thaw_alloc((size_t)ny, 4), thaw_alloc((size_t)ny, 4)};
 	float *dx[2] = {noise(nx, 0.0f, 5), noise(nx, 0.0f, 5)}, *dw[2] = {noise(nw, 0.0f, 6), noise(nw, 0.0f, 6)};
 	void *buffer = thaw_alloc(scratch, 1), *packed = thaw_alloc(winograd->packed_bytes(&c), 1);
+	struct thaw_values in = {.data = x};
+	struct thaw_view out[2] = {{.data = y[0]}, {.data = y[1]}};
 	struct thaw_conv_epilogue e = {.bias = bias, .residual = dy, .activation = THAW_ACT_RELU6};
 
-	winograd->forward(&c, x, w, NULL, &e, y[0], buffer);
-	plain->forward(&c, x, w, NULL, &e, y[1], buffer);
+	winograd->forward(&c, in, w, NULL, &e, &out[0], buffer);
+	plain->forward(&c, in, w, NULL, &e, &out[1], buffer);
 	expect_error(l, "forward", difference(y[0], y[1], ny), l->error);
 	winograd->pack(&c, w, packed);
-	winograd->forward(&c, x, w, packed, &e, y[1], buffer);
+	winograd->forward(&c, in, w, packed, &e, &out[1], buffer);
 	assert_memory_equal(y[0], y[1], (size_t)ny * sizeof(float));
 	winograd->data(&c, dy, w, dx[0], true, buffer);
 	plain->data(&c, dy, w, dx[1], true, buffer);
 	expect_error(l, "data", difference(dx[0], dx[1], nx), l->error);
-	winograd->weight(&c, x, dy, dw[0], buffer);
-	plain->weight(&c, x, dy, dw[1], buffer);
+	winograd->weight(&c, in, dy, dw[0], buffer);
+	plain->weight(&c, in, dy, dw[1], buffer);
 	expect_error(l, "weight", difference(dw[0], dw[1], nw), 2 * l->error);
 
 	float *all[] = {x, w, dy, bias, y[0], y[1], dx[0], dx[1], dw[0], dw[1], buffer, packed};

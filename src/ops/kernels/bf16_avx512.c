@@ -42,6 +42,20 @@ TARGET static void avx512_round(uint32_t *to, const float *from, int64_t count)
 	}
 }
 
+TARGET static void avx512_store(uint16_t *to, const float *from, int64_t count)
+{
+	int64_t i = 0;
+	for (; i + 2 * WIDTH <= count; i += 2 * WIDTH) {
+		__m512 low = _mm512_loadu_ps(from + i), high = _mm512_loadu_ps(from + i + WIDTH);
+		_mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+	}
+	for (; i < count; i += WIDTH) {
+		__mmask16 lanes = first_lanes(count - i);
+		__m256bh half = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, from + i));
+		_mm256_mask_storeu_epi16(to + i, lanes, (__m256i)half);
+	}
+}
+
 /* Constant `rows` and `vectors` keep the sums in registers. */
 INLINE void multiply(const struct thaw_bf16_tile *t, int rows, int vectors)
 {
@@ -116,6 +130,7 @@ const struct thaw_bf16_ops *thaw_bf16_native(void)
 		.name = "AVX512_BF16",
 		.pair = avx512_pair,
 		.round = avx512_round,
+		.store = avx512_store,
 		.multiply = avx512_multiply,
 	};
 	return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&

@@ -34,6 +34,8 @@ struct thaw_bf16_ops {
 	void (*pair)(uint32_t *to, const float *even, const float *odd, int64_t count);
 	/* to[i] = the pair of from[2i] and from[2i + 1]; a missing last one is zero. count: floats. */
 	void (*round)(uint32_t *to, const float *from, int64_t count);
+	/* to[i] = from[i], rounded in the same way. */
+	void (*store)(uint16_t *to, const float *from, int64_t count);
 	void (*multiply)(const struct thaw_bf16_tile *tile);
 };
 

@@ -43,6 +43,12 @@ static void portable_round(uint32_t *to, const float *from, int64_t count)
 		to[i / 2] = round_one(from[i]) | (i + 1 < count ? round_one(from[i + 1]) : 0) << 16;
 }
 
+static void portable_store(uint16_t *to, const float *from, int64_t count)
+{
+	for (int64_t i = 0; i < count; i++)
+		to[i] = (uint16_t)round_one(from[i]);
+}
+
 static void portable_multiply(const struct thaw_bf16_tile *t)
 {
 	for (int r = 0; r < t->rows; r++)
@@ -61,5 +67,6 @@ const struct thaw_bf16_ops thaw_bf16_portable = {
 	.name = "portable",
 	.pair = portable_pair,
 	.round = portable_round,
+	.store = portable_store,
 	.multiply = portable_multiply,
 };

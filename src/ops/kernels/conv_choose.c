@@ -1,5 +1,4 @@
 /* Chooses the kernel of a convolution: the first that fits. A new kernel needs one file and one line here. */
-#include "src/base/minmax.h"
 #include "src/ops/kernels/conv.h"
 
 /* In order of preference; the last one always fits. */
@@ -14,11 +13,4 @@ const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum 
 	while ((dilated && !kernels[i]->dilates) || !kernels[i]->fits(c, pass))
 		i++;
 	return kernels[i];
-}
-
-size_t thaw_conv_backward_scratch(const struct thaw_conv *c)
-{
-	size_t data = thaw_conv_choose(c, THAW_CONV_DATA)->scratch(c, THAW_CONV_DATA);
-	size_t weight = thaw_conv_choose(c, THAW_CONV_WEIGHT)->scratch(c, THAW_CONV_WEIGHT);
-	return max_size(data, weight);
 }

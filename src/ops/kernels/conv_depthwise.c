@@ -260,8 +260,8 @@ static void compute_images(const struct grid *g, int64_t grids, const struct blo
 		}
 }
 
-static void depthwise_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-			      const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void depthwise_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			      const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
 {
 	struct grid g = {
 		.h = c->h,
@@ -282,11 +282,11 @@ static void depthwise_forward(const struct thaw_conv *c, const float *x, const f
 		.out_row = c->wo * c->ci,
 	};
 	struct block images = {
-		.in = x,
+		.in = x.data,
 		.weight = weight,
 		.bias = epilogue->bias,
 		.residual = epilogue->residual,
-		.out = y,
+		.out = y->data,
 		.activation = epilogue->activation,
 	};
 	(void)packed;

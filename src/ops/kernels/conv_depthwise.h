@@ -39,6 +39,7 @@ static inline int64_t vector_begin(int64_t channels, int64_t from)
 }
 
 /* `weight` of struct thaw_conv_kernel; does not use the buffer. */
-void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer);
+void thaw_depthwise_weight(const struct thaw_conv *c, struct thaw_values images, const float *dy, float *dweight,
+			   void *buffer);
 
 #endif

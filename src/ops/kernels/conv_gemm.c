@@ -26,7 +26,7 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *wei
 				  (struct thaw_matrix){weight + g * outputs, c->co, false}, beta,
 				  y + first * c->co + g * outputs, c->co);
 		if (epilogue)
-			thaw_conv_finish(c, epilogue, y, first, count);
+			thaw_conv_finish(c, epilogue, y + first * c->co, first, count);
 	}
 }
 
@@ -44,11 +44,11 @@ static size_t gemm_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 	return (size_t)(floats + (pass == THAW_CONV_DATA ? thaw_conv_weight_count(c) : 0)) * sizeof(float);
 }
 
-static void gemm_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void gemm_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
 {
 	(void)packed;
-	convolve(c, x, weight, 0.0f, epilogue, y, buffer);
+	convolve(c, x.data, weight, 0.0f, epilogue, y->data, buffer);
 }
 
 static void gemm_backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
@@ -79,14 +79,14 @@ static void gemm_backward_data(const struct thaw_conv *c, const float *dy, const
 	}
 }
 
-static void gemm_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+static void gemm_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
 				 void *buffer)
 {
 	int64_t outputs = thaw_conv_group_outputs(c), block = thaw_patch_block(c);
 	for (int64_t first = 0; first < thaw_conv_pixels(c); first += block) {
 		int64_t count = min_int64(block, thaw_conv_pixels(c) - first);
 		for (int64_t g = 0; g < c->groups; g++) {
-			struct thaw_matrix a = thaw_patch_matrix(c, x, g, first, count, buffer);
+			struct thaw_matrix a = thaw_patch_matrix(c, x.data, g, first, count, buffer);
 			a.transposed = true;
 			thaw_gemm(thaw_patch_size(c), outputs, count, a,
 				  (struct thaw_matrix){dy + first * c->co + g * outputs, c->co, false}, 1.0f,

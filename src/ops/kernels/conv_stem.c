@@ -158,21 +158,21 @@ static void add_row_gradient(const struct thaw_conv *c, const float *buffer, con
 		row_weight(c, buffer, dy, TAPS, 1, dweight);
 }
 
-static void stem_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void stem_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
 {
 	(void)packed;
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		fill_row_buffer(c, x, row, buffer);
-		compute_row(c, buffer, weight, epilogue, row, y);
+		fill_row_buffer(c, x.data, row, buffer);
+		compute_row(c, buffer, weight, epilogue, row, y->data);
 	}
 }
 
-static void stem_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+static void stem_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
 				 void *buffer)
 {
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		fill_row_buffer(c, x, row, buffer);
+		fill_row_buffer(c, x.data, row, buffer);
 		add_row_gradient(c, buffer, dy + row * c->wo * c->co, dweight);
 	}
 }

@@ -124,13 +124,13 @@ static void convolve(const struct thaw_conv *c, const float *x, const float *u,
 	}
 }
 
-static void winograd_forward(const struct thaw_conv *c, const float *x, const float *weight, const void *packed,
-			     const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
+static void winograd_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			     const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
 {
 	float *u = buffer;
 	if (!packed)
 		thaw_winograd_filters(c, weight, u);
-	convolve(c, x, packed ? packed : u, epilogue, y, u + filter_floats(c));
+	convolve(c, x.data, packed ? packed : u, epilogue, y->data, u + filter_floats(c));
 }
 
 static void winograd_backward_data(const struct thaw_conv *c, const float *dy, const float *weight, float *dx, bool add,
@@ -144,7 +144,7 @@ static void winograd_backward_data(const struct thaw_conv *c, const float *dy, c
 	convolve(&m, dy, u, &epilogue, dx, mirror); /* reuses the memory of the mirrored weights */
 }
 
-static void winograd_backward_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight,
+static void winograd_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
 				     void *buffer)
 {
 	struct thaw_winograd_tiles in = first_block(c, THAW_CONV_WEIGHT, c->ci),
@@ -155,7 +155,7 @@ static void winograd_backward_weight(const struct thaw_conv *c, const float *x, 
 		in.count = min_int64(all_tiles(c) - in.first, block);
 		out.first = in.first;
 		out.count = in.count;
-		thaw_winograd_image(c, x, in, v);
+		thaw_winograd_image(c, x.data, in, v);
 		thaw_winograd_result_gradient(c, dy, out, z);
 		for (int64_t p = 0; p < WINOGRAD_PLANES; p++)
 			thaw_gemm(c->ci, c->co, in.count, (struct thaw_matrix){v + p * in.stride, c->ci, true},

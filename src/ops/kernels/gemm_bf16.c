@@ -8,6 +8,7 @@
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/bf16_ops.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "thaw/memory.h"
 
 enum {
@@ -72,23 +73,44 @@ void thaw_bf16_pack(int64_t k, int64_t n, struct thaw_matrix b, void *packed)
 
 /* A block of the left factor in bfloat16: the pair of row r and depths 2d, 2d + 1 is at r * row + d * depth. */
 struct left_block {
-	uint32_t *pairs;
+	const uint32_t *pairs;
 	int64_t row, depth;
 };
 
-/* Rounds rows [first, first + rows) and depths [from, from + count) of a. */
-static struct left_block round_left(struct thaw_matrix a, int64_t first, int64_t rows, int64_t from, int64_t count,
-				    uint32_t *buffer)
+/* Rows [first, first + rows) and depths [from, from + count) of a, rounded to the buffer. */
+static struct left_block round_left(const struct thaw_value_matrix *a, int64_t first, int64_t rows, int64_t from,
+				    int64_t count, uint32_t *buffer)
 {
-	if (a.transposed) {
-		const float *at = a.data + from * a.stride + first;
-		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a.stride)
+	if (a->transposed) {
+		const float *at = a->data + from * a->stride + first;
+		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a->stride)
 			thaw_bf16_best()->pair(buffer + depth / 2 * ROW_BLOCK, at,
-					       depth + 1 < count ? at + a.stride : NULL, rows);
+					       depth + 1 < count ? at + a->stride : NULL, rows);
 		return (struct left_block){buffer, 1, ROW_BLOCK};
 	}
 	for (int64_t r = 0; r < rows; r++)
-		thaw_bf16_best()->round(buffer + r * PAIRS, a.data + (first + r) * a.stride + from, count);
+		thaw_bf16_best()->round(buffer + r * PAIRS, a->data + (first + r) * a->stride + from, count);
+	return (struct left_block){buffer, PAIRS, 1};
+}
+
+/* The same of values in bfloat16: their rows are pairs already where they begin at even values. */
+static struct left_block take_left(const struct thaw_value_matrix *a, int64_t first, int64_t rows, int64_t from,
+				   int64_t count, uint32_t *buffer)
+{
+	if (a->transposed) {
+		const uint16_t *at = a->bf16 + from * a->stride + first;
+		for (int64_t depth = 0; depth < count; depth += 2, at += 2 * a->stride)
+			thaw_bf16_join(buffer + depth / 2 * ROW_BLOCK, at, depth + 1 < count ? at + a->stride : NULL,
+				       rows);
+		return (struct left_block){buffer, 1, ROW_BLOCK};
+	}
+	const uint16_t *at = a->bf16 + first * a->stride + from;
+	if (a->stride % 2 == 0 && count % 2 == 0 && (uintptr_t)at % sizeof(uint32_t) == 0)
+		return (struct left_block){(const uint32_t *)(const void *)at, a->stride / 2, 1};
+	for (int64_t r = 0; r < rows; r++) {
+		buffer[r * PAIRS + pairs_of(count) - 1] = 0;
+		memcpy(buffer + r * PAIRS, at + r * a->stride, (size_t)count * sizeof(*at));
+	}
 	return (struct left_block){buffer, PAIRS, 1};
 }
 
@@ -118,15 +140,24 @@ static void multiply_block(int64_t rows, int64_t n, int64_t k, struct left_block
 	}
 }
 
-void thaw_gemm_bf16(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, const void *b, bool add, float *c,
-		    int64_t c_stride)
+void thaw_gemm_bf16_values(int64_t m, int64_t n, int64_t k, struct thaw_value_matrix a, const void *b, bool add,
+			   float *c, int64_t c_stride)
 {
 	alignas(THAW_ALIGNMENT) uint32_t buffer[ROW_BLOCK * PAIRS];
 	for (int64_t first = 0; first < m && n > 0; first += ROW_BLOCK)
 		for (int64_t from = 0; from == 0 || from < k; from += DEPTH_BLOCK) {
 			int64_t rows = min_int64(m - first, ROW_BLOCK), count = min_int64(k - from, DEPTH_BLOCK);
-			struct left_block left = round_left(a, first, rows, from, count, buffer);
+			struct left_block left =
+				(a.bf16 ? take_left : round_left)(&a, first, rows, from, count, buffer);
 			multiply_block(rows, n, k, left, from, count, b, add || from > 0, c + first * c_stride,
 				       c_stride);
 		}
+}
+
+void thaw_gemm_bf16(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, const void *b, bool add, float *c,
+		    int64_t c_stride)
+{
+	thaw_gemm_bf16_values(
+		m, n, k, (struct thaw_value_matrix){.data = a.data, .stride = a.stride, .transposed = a.transposed}, b,
+		add, c, c_stride);
 }
