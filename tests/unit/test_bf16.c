@@ -234,6 +234,12 @@ static void multiply_wrongly(const struct thaw_bf16_tile *tile)
 	*last = nextafterf(*last, 0.0f);
 }
 
+static void store_wrongly(uint16_t *to, const float *from, int64_t count)
+{
+	thaw_bf16_portable.store(to, from, count);
+	to[count - 1] ^= 1;
+}
+
 /* One wrong bit in one result is found. */
 static void check_test(void **state)
 {
@@ -241,6 +247,9 @@ static void check_test(void **state)
 	struct thaw_bf16_ops wrong = thaw_bf16_portable;
 	assert_true(thaw_bf16_right(&wrong));
 	wrong.multiply = multiply_wrongly;
+	assert_false(thaw_bf16_right(&wrong));
+	wrong = thaw_bf16_portable;
+	wrong.store = store_wrongly;
 	assert_false(thaw_bf16_right(&wrong));
 }
 

@@ -42,8 +42,11 @@ bool thaw_bf16_right(const struct thaw_bf16_ops *ops)
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	multiply_sample(&thaw_bf16_portable, expected);
 	multiply_sample(ops, actual);
+	uint16_t expected_rounded[THAW_BF16_ROWS * ROW], rounded[THAW_BF16_ROWS * ROW];
+	thaw_bf16_portable.store(expected_rounded, expected, THAW_BF16_ROWS * ROW);
+	ops->store(rounded, expected, THAW_BF16_ROWS * ROW);
 	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
-		if (actual[i] != expected[i])
+		if (actual[i] != expected[i] || rounded[i] != expected_rounded[i])
 			return false;
 	return true;
 }

@@ -51,7 +51,7 @@ struct thaw_bf16_ops {
 extern const struct thaw_bf16_ops thaw_bf16_portable;
 /* NULL if the processor has no bfloat16 arithmetic. */
 const struct thaw_bf16_ops *thaw_bf16_native(void);
-/* Whether a sample product has the bits of the portable operations. */
+/* Whether a sample product and rounded samples have the bits of the portable operations. */
 bool thaw_bf16_right(const struct thaw_bf16_ops *ops);
 /* The native ones if they are right, else the portable ones. */
 const struct thaw_bf16_ops *thaw_bf16_best(void);
