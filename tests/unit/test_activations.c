@@ -222,9 +222,9 @@ struct heard {
 	int norms;
 };
 
-static void hear(void *context, int node, const struct thaw_view *y)
+static void hear(void *context, int node, const struct thaw_view *view)
 {
-	const float *value = y->data;
+	const float *value = view->data;
 	struct heard *h = context;
 	if (strcmp(h->graph->nodes[node].op->name, "batch_norm") != 0)
 		return;

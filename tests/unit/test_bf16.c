@@ -84,6 +84,12 @@ static void native_rounding_test(void **state)
 		thaw_bf16_portable.pair(expected, x, count % 2 ? NULL : y, count);
 		native->pair(actual, x, count % 2 ? NULL : y, count);
 		assert_memory_equal(actual, expected, sizeof(expected));
+		uint16_t stored[2][MOST] = {0};
+		thaw_bf16_portable.store(stored[0], x, count);
+		native->store(stored[1], x, count);
+		assert_memory_equal(stored[0], stored[1], sizeof(stored[0]));
+		for (int64_t i = 0; i < count; i++)
+			assert_int_equal(stored[0][i], rounded(x[i]));
 	}
 }
 
@@ -189,6 +195,26 @@ static double at(struct thaw_matrix m, int64_t row, int64_t column)
 	return m.data[m.transposed ? column * m.stride + row : row * m.stride + column];
 }
 
+/* The same bits as in c from a left factor that is stored in bfloat16; from an odd value on its rows are no pairs. */
+static void check_stored_left(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, const void *packed, bool add,
+			      const float *before, const float *c)
+{
+	uint16_t *stored = thaw_alloc((size_t)(m * k + 1), sizeof(*stored));
+	float *actual = thaw_alloc((size_t)(m * n), sizeof(*actual));
+	assert_non_null(stored);
+	assert_non_null(actual);
+	for (int first = 0; first < 2; first++) {
+		struct thaw_value_matrix left = {
+			.bf16 = stored + first, .stride = a.stride, .transposed = a.transposed};
+		thaw_bf16_portable.store(stored + first, a.data, m * k);
+		memcpy(actual, before, (size_t)(m * n) * sizeof(*actual));
+		thaw_gemm_bf16_values(m, n, k, left, packed, add, actual, n);
+		assert_memory_equal(actual, c, (size_t)(m * n) * sizeof(*actual));
+	}
+	thaw_free(stored);
+	thaw_free(actual);
+}
+
 /* Factors that bfloat16 holds exactly: only the fp32 sums round. */
 static void check_product(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed, bool add)
 {
@@ -209,6 +235,7 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool a_transposed, bo
 				sum += at(a, r, d) * at(b, d, col);
 			assert_true(fabs(c[r * n + col] - sum) < 1e-6 * (double)(k + 1));
 		}
+	check_stored_left(m, n, k, a, packed, add, before, c);
 	thaw_free(packed);
 	thaw_free(before);
 	thaw_free(c);
