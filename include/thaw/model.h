@@ -26,8 +26,8 @@ enum thaw_preprocess_value {
 struct thaw_model {
 	struct thaw_graph *graph;
 	json_t *options; /* of its family, see struct thaw_build; NULL: none */
-	char *variant; /* a variant of a family, e.g. "resnet18"; for an imported network its name */
-	bool imported; /* the graph is from an ONNX file, not from a family */
+	char *variant;   /* a variant of a family, e.g. "resnet18"; for an imported network its name */
+	bool imported;   /* the graph is from an ONNX file, not from a family */
 	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
 	 * a family has one whose weights are 0. */
 	bool features_only;
@@ -193,9 +193,9 @@ struct thaw_family {
 	 * leaves it open which; both NULL if there are none. */
 	const struct thaw_same_tensors *same_tensors;
 	bool (*is_ambiguous)(const struct thaw_weights *w);
-	/* Finds the options of the network: a new object, from the config.json beside the file, if config->object is not
-	 * NULL, and the family's defaults. THAW_CONFIG, naming the key, if the network is another one. NULL: the family
-	 * has no options. */
+	/* Finds the options of the network: a new object, from the config.json beside the file, if config->object is
+	 * not NULL, and the family's defaults. THAW_CONFIG, naming the key, if the network is another one. NULL: the
+	 * family has no options. */
 	thaw_status (*options)(json_t **options, const struct thaw_build *b, const struct thaw_config *config);
 	/* Builds the network into the empty graph g. THAW_CONFIG if the options are invalid. */
 	thaw_status (*build)(struct thaw_graph *g, const struct thaw_build *b);
