@@ -16,7 +16,7 @@ if [ $# -lt 4 ]; then
 fi
 thaw=$1 model=$2 data=$3 folder=$4
 shift 4
-range=${RANGE:-160-288} fixed=${FIXED:-224} ranks=${RANKS:-1}
+range=${RANGE:-160-288} fixed=${FIXED:-224} seeds=${SEEDS:-5} ranks=${RANKS:-1}
 read -ra sides <<<"${EVAL:-160 224 288}"
 mkdir -p "$folder" || exit 74
 table=$folder/accuracy.txt
@@ -33,7 +33,7 @@ accuracy() {
 		grep -o '"top1": *[0-9.e-]*' | head -n 1 | awk -F: '{ printf "%.4f", 100 * $2 }'
 }
 
-for ((seed = 1; seed <= ${SEEDS:-5}; seed++)); do
+for ((seed = 1; seed <= seeds; seed++)); do
 	for size in "$fixed" "$range"; do
 		run=$folder/$size-$seed
 		if ! parallel "$thaw" train --model "$model" --data "$data" --out "$run" --size "$size" \
@@ -49,11 +49,11 @@ for ((seed = 1; seed <= ${SEEDS:-5}; seed++)); do
 	done
 done
 
-awk -v fixed="$fixed" '
+awk -v fixed="$fixed" -v seeds="$seeds" '
+	$1 > seeds { next }
 	$2 == fixed { a[$3, $1] = $4 }
 	$2 != fixed { b[$3, $1] = $4 }
 	!($3 in seen) { seen[$3]; order[++sides] = $3 }
-	$1 > seeds { seeds = $1 }
 	function add(x) { n++; sum += x; squares += x * x }
 	function text(   mean, variance) {
 		mean = sum / n

@@ -5,7 +5,8 @@
                                         training, of class weights and of balanced sampling
   tasks.py labels WEIGHTS.pth DATA      two photographs side by side, which have both classes: mean average precision of
                                         Thaw and of the same recipe in PyTorch
-  tasks.py values WEIGHTS.pth DATA      the same pictures, of which the position of the border is learned: R2
+  tasks.py values WEIGHTS.pth DATA      the same pictures, of which it is learned how much shows classes of the first
+                                        half of the names, in percent: R2
 
 DATA has train/ and test/ with class folders; the weights are those of EfficientNet-Lite0. Options: --seeds N (5),
 --epochs N (20), --lr X (0.05; 0.0005 for values), --pairs N (pictures to train on, 600; a third as many to test),
@@ -93,8 +94,9 @@ def compose(o, work, task):
                 at = width
             path = f"{split}/{i}.png"
             picture.save(os.path.join(work, path))
-            targets = [float(c in pair) for c in range(len(names))] if task == "labels" else [100 * border]
-            text = ";".join(names[c] for c in pair) if task == "labels" else f"{100 * border:.6f}"
+            share = 100 * sum(part for c, part in zip(pair, (border, 1 - border)) if c < len(names) // 2)
+            targets = [float(c in pair) for c in range(len(names))] if task == "labels" else [share]
+            text = ";".join(names[c] for c in pair) if task == "labels" else f"{share:.6f}"
             rows.append((path, split, targets, text))
     with open(os.path.join(work, "list.csv"), "w", newline="") as f:
         table = csv.writer(f)
