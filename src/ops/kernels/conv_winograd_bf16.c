@@ -14,6 +14,7 @@
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/bf16_ops.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/gemm_bf16.h"
 #include "src/ops/kernels/winograd.h"
 #include "thaw/memory.h"
@@ -279,39 +280,65 @@ static void transform_products(const float *m, int64_t plane, int64_t columns, c
 		to[i] = thaw_activate(to[i], kind);
 }
 
+/* The results of a tile that are inside the image, and the index of the first one's pixel. */
+struct square {
+	int64_t pixel, rows, columns;
+};
+
+static struct square square_of(const struct thaw_conv *c, int64_t tile)
+{
+	int64_t place = tile % tiles_of_image(c), across = tiles_along(c->wo);
+	int64_t top = place / across * OUT, left = place % across * OUT;
+	return (struct square){
+		.pixel = (tile / tiles_of_image(c) * c->ho + top) * c->wo + left,
+		.rows = min_int64(c->ho - top, OUT),
+		.columns = min_int64(c->wo - left, OUT),
+	};
+}
+
+/* to (4, COLUMNS) = the residuals of a tile; at: the first one's value. */
+static void read_residuals(const struct thaw_conv *c, const struct square *s, const struct thaw_conv_epilogue *e,
+			   int64_t at, int64_t columns, float *to)
+{
+	for (int64_t y = 0; y < s->rows; y++)
+		for (int64_t x = 0; x < s->columns; x++) {
+			int64_t from = at + (y * c->wo + x) * c->co;
+			float *room = to + (y * OUT + x) * COLUMNS;
+			if (e->residual_bf16)
+				thaw_bf16_expand(room, e->residual_bf16 + from, columns);
+			else
+				memcpy(room, e->residual + from, (size_t)columns * sizeof(*room));
+		}
+}
+
+static void write_results(const struct thaw_conv *c, const struct square *s, const float *from, int64_t at,
+			  int64_t columns, const struct thaw_view *to)
+{
+	for (int64_t y = 0; y < s->rows; y++)
+		for (int64_t x = 0; x < s->columns; x++) {
+			int64_t there = at + (y * c->wo + x) * c->co;
+			const float *result = from + (y * OUT + x) * COLUMNS;
+			if (to->bf16)
+				thaw_bf16_best()->store(to->bf16 + there, result, columns);
+			else
+				memcpy(to->data + there, result, (size_t)columns * sizeof(*result));
+		}
+}
+
 /* Writes the results of a block for channels [column, column + columns). */
 static void store_panel(const struct thaw_conv *c, int64_t first, int64_t count, int64_t column, int64_t columns,
 			const struct thaw_conv_epilogue *e, const struct room *r, const struct thaw_view *y)
 {
 	alignas(THAW_ALIGNMENT) float to[RESULTS * COLUMNS] = {0};
-	int64_t across = tiles_along(c->wo);
-	const struct thaw_view residual = {.data = (float *)(uintptr_t)e->residual,
-					   .bf16 = (uint16_t *)(uintptr_t)e->residual_bf16};
 	bool add = e->residual || e->residual_bf16;
 	for (int64_t t = 0; t < count; t++) {
-		int64_t image = (first + t) / tiles_of_image(c), place = (first + t) % tiles_of_image(c);
-		int64_t top = place / across * OUT, left = place % across * OUT;
-		int64_t rows = min_int64(c->ho - top, OUT), wide = min_int64(c->wo - left, OUT);
-		int64_t at = ((image * c->ho + top) * c->wo + left) * c->co + column;
-		for (int64_t i = 0; i < RESULTS && add; i++) {
-			float *room = to + i * COLUMNS;
-			if (i / OUT < rows && i % OUT < wide)
-				memmove(room,
-					thaw_values_read(&residual, at + (i / OUT * c->wo + i % OUT) * c->co, columns,
-							 room),
-					(size_t)columns * sizeof(*room));
-		}
+		struct square s = square_of(c, first + t);
+		int64_t at = s.pixel * c->co + column;
+		if (add)
+			read_residuals(c, &s, e, at, columns, to);
 		transform_products(r->products + t * COLUMNS, block_tiles(c) * COLUMNS, columns,
 				   e->bias ? e->bias + column : NULL, add, e->activation, to);
-		for (int64_t i = 0; i < RESULTS; i++) {
-			int64_t pixel = at + (i / OUT * c->wo + i % OUT) * c->co;
-			if (i / OUT >= rows || i % OUT >= wide)
-				continue;
-			if (y->bf16)
-				thaw_bf16_best()->store(y->bf16 + pixel, to + i * COLUMNS, columns);
-			else
-				memcpy(y->data + pixel, to + i * COLUMNS, (size_t)columns * sizeof(*to));
-		}
+		write_results(c, &s, to, at, columns, y);
 	}
 }
 
