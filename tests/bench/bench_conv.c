@@ -2,7 +2,7 @@
  * on one thread. The first line is the peak for comparison: sgemm's or, in bfloat16, that of a tile whose factors stay
  * in the first-level cache. A share of the peak stands beside each speed.
  *
- *     bench_conv fp32|bf16 [NAME]    only the shapes whose names contain NAME
+ *     bench_conv [--bf16] [NAME]    only the shapes whose names contain NAME
  */
 #include <cblas.h>
 #include <math.h>
@@ -34,7 +34,7 @@ static const struct shape shapes[] = {
 	{"small 16x16 64", 32, 16, 64, 64, 3, 1, false},
 	{"small 16x16 128", 32, 16, 128, 128, 3, 1, false},
 	{"small 8x8 128", 32, 8, 128, 128, 3, 1, false},
-	{"resnet18 stem", 32, 224, 3, 64, 7, 2, false},
+	{"resnet18 stem", 8, 224, 3, 64, 7, 2, false},
 	{"resnet18 56 64", 32, 56, 64, 64, 3, 1, false},
 	{"resnet18 56 64-128 stride 2", 32, 56, 64, 128, 3, 2, false},
 	{"resnet18 56 64-128 1x1 stride 2", 32, 56, 64, 128, 1, 2, false},
@@ -204,16 +204,15 @@ static thaw_status bench_shape(const struct shape *s, enum thaw_precision precis
 int main(int argc, char **argv)
 {
 	enum thaw_precision precision = THAW_PRECISION_FP32;
-	if (argc < 2 || (strcmp(argv[1], "fp32") != 0 && strcmp(argv[1], "bf16") != 0)) {
-		fprintf(stderr, "bench_conv: no precision: command line: give fp32 or bf16, then part of a name\n");
-		return 1;
-	}
-	if (strcmp(argv[1], "bf16") == 0)
+	if (argc > 1 && strcmp(argv[1], "--bf16") == 0) {
 		precision = THAW_PRECISION_BF16;
+		argc--;
+		argv++;
+	}
 	openblas_set_num_threads(1);
 	double peak = print_peak(precision);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if ((argc < 3 || strstr(shapes[i].name, argv[2])) &&
+		if ((argc < 2 || strstr(shapes[i].name, argv[1])) &&
 		    bench_shape(&shapes[i], precision, peak) != THAW_OK) {
 			fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
 			return 1;

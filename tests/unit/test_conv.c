@@ -81,6 +81,12 @@ static struct thaw_conv layer_3x3(int64_t side, int64_t ci, int64_t co, int64_t 
 	};
 }
 
+static struct thaw_conv in_bf16(struct thaw_conv c)
+{
+	c.precision = THAW_PRECISION_BF16;
+	return c;
+}
+
 /* Memory is allocated for the largest batch; the last batch of an epoch is smaller. */
 static void smaller_batches_fit_test(void **state)
 {
@@ -91,6 +97,9 @@ static void smaller_batches_fit_test(void **state)
 					   layer_3x3(14, 64, 64, 1, 64),  /* depthwise */
 					   layer_3x3(14, 256, 512, 2, 1), /* gemm */
 					   layer_3x3(13, 24, 40, 1, 1),   /* gemm */
+					   in_bf16(layer_3x3(14, 256, 256, 1, 1)), /* winograd, bf16 */
+					   in_bf16(layer_3x3(14, 256, 512, 2, 1)), /* bf16, many images per band */
+					   in_bf16(layer_3x3(112, 64, 64, 2, 1)),  /* bf16, several bands per image */
 				   };
 	(void)state;
 	for (c = convs; c < convs + sizeof(convs) / sizeof(convs[0]); c++)

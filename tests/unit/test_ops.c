@@ -119,7 +119,7 @@ static struct tolerance forward_tolerance(const struct thaw_op_case *c)
 {
 	struct tolerance t = c->attrs.precision == THAW_PRECISION_BF16 ? BF16 : FORWARD;
 	if (c->attrs.precision == THAW_PRECISION_BF16 && c->attrs.activation == THAW_ACT_RELU6)
-		t.floor = 24;
+		t.floor = 48;
 	return t;
 }
 

@@ -61,11 +61,12 @@ void thaw_conv_transpose_weights(const struct thaw_conv *c, const float *weight,
 /* The convolution that computes dx from dy with the mirrored weights, for stride 1. */
 struct thaw_conv thaw_conv_mirrored(const struct thaw_conv *c);
 
-extern const struct thaw_conv_kernel thaw_conv_depthwise; /* one channel per group */
-extern const struct thaw_conv_kernel thaw_conv_stem;      /* few input channels; no data pass */
-extern const struct thaw_conv_kernel thaw_conv_winograd;  /* 3x3, stride 1, multiples of 16 channels */
-extern const struct thaw_conv_kernel thaw_conv_bf16;      /* nodes in bfloat16, except very few channels */
-extern const struct thaw_conv_kernel thaw_conv_gemm;      /* every shape */
+extern const struct thaw_conv_kernel thaw_conv_depthwise;     /* one channel per group */
+extern const struct thaw_conv_kernel thaw_conv_stem;          /* few input channels; no data pass */
+extern const struct thaw_conv_kernel thaw_conv_winograd;      /* 3x3, stride 1, multiples of 16 channels */
+extern const struct thaw_conv_kernel thaw_conv_winograd_bf16; /* the same in bfloat16; no weight pass */
+extern const struct thaw_conv_kernel thaw_conv_bf16;          /* nodes in bfloat16, except very few channels */
+extern const struct thaw_conv_kernel thaw_conv_gemm;          /* every shape */
 
 /* Applies the epilogue to `results`, rows [first, first + rows) of y (n*ho*wo, co). */
 void thaw_conv_finish(const struct thaw_conv *c, const struct thaw_conv_epilogue *epilogue, float *results,

@@ -14,7 +14,8 @@
 #include "src/ops/kernels/gemm_bf16.h"
 
 enum {
-	BAND_BYTES = 1 << 19, /* of the pairs of x and of one panel of dy */
+	BAND_BYTES = 1 << 21, /* of the pairs of x and of one panel of dy */
+	DY_FACTOR = 4,        /* dy counts as that much: each tile reads all of it, but a few channels of x */
 	PIXEL_GAP = 16,       /* pairs between pixels, so that the same channels are not in one set of the cache */
 };
 
@@ -40,7 +41,7 @@ static struct sum sum_of(const struct thaw_conv *c, bool halves)
 		.halves = halves,
 		.pixel = c->ci + PIXEL_GAP,
 	};
-	int64_t row_out = c->wo * THAW_BF16_COLUMNS * (int64_t)sizeof(uint32_t);
+	int64_t row_out = DY_FACTOR * c->wo * THAW_BF16_COLUMNS * (int64_t)sizeof(uint32_t);
 	s.width = thaw_conv_axis_pixels(&s.x, c->wo);
 	s.largest = thaw_conv_largest_band(&s.y, s.pairs, s.rows, s.width * s.pixel * (int64_t)sizeof(uint32_t),
 					   row_out, BAND_BYTES);

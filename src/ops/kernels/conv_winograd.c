@@ -35,18 +35,22 @@ static int64_t all_tiles(const struct thaw_conv *c)
 	return c->n * thaw_winograd_tiles_of_image(c);
 }
 
-static bool winograd_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+bool thaw_winograd_takes(const struct thaw_conv *c)
 {
-	(void)pass;
 	if (c->kh != 3 || c->kw != 3 || c->stride_y != 1 || c->stride_x != 1 || c->groups != 1)
 		return false;
 	if (c->ci % THAW_VECTOR_WIDTH || c->co % THAW_VECTOR_WIDTH || c->ci < MIN_CHANNELS || c->co < MIN_CHANNELS)
 		return false;
-	if (c->top < 0 || c->left < 0 || c->top > 2 || c->left > 2)
-		return false; /* the data pass pads by 2 - top and 2 - left */
+	/* the data pass pads by 2 - top and 2 - left */
+	return c->top >= 0 && c->left >= 0 && c->top <= 2 && c->left <= 2;
+}
+
+static bool winograd_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
+{
+	(void)pass;
 	double useful =
 		(double)(c->ho * c->wo) / (double)(thaw_winograd_tiles_of_image(c) * WINOGRAD_OUT * WINOGRAD_OUT);
-	return useful >= MIN_USEFUL;
+	return thaw_winograd_takes(c) && useful >= MIN_USEFUL;
 }
 
 /* Largest number of tiles in a block; does not decrease with n, as scratch memory must not. */

@@ -26,6 +26,9 @@ struct thaw_winograd_tiles {
 	int64_t stride;
 };
 
+/* Whether the shape suits Winograd's methods: 3x3, stride 1, channels in whole vectors and not too few. */
+bool thaw_winograd_takes(const struct thaw_conv *c);
+
 int64_t thaw_winograd_tiles_of_image(const struct thaw_conv *c);
 
 /* U (36, Ci, Co) = G g G' of weight (3,3,Ci,Co). */
