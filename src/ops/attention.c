@@ -143,6 +143,7 @@ struct work {
 	float *gradient;            /* backward: (rows, width): gradient of the scores */
 	float *output;              /* (rows, size): y of a block if it is stored in bfloat16; backward: dy */
 	float *query_gradient;      /* backward: (rows, size): gradient of the scaled q */
+	float *inverse;             /* (rows): 1 / sum of a block's rows; only in bfloat16 */
 	float *block;               /* backward in bfloat16: packed (rows, size), query or output */
 	int64_t floats;             /* total size */
 };
@@ -176,6 +177,8 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 	w.scores = claim_floats(&w, scratch, scores);
 	w.other = claim_right(&w, scratch, g, g->keys, g->size);
 	w.output = claim_floats(&w, scratch, block);
+	if (g->bf16)
+		w.inverse = claim_floats(&w, scratch, g->rows);
 	if (backward) {
 		w.value_columns = claim_right(&w, scratch, g, g->size, g->width);
 		w.gradient = claim_floats(&w, scratch, scores);
@@ -321,17 +324,41 @@ static int64_t rows_from(const struct geometry *g, int64_t first)
 	return min_int64(g->queries - first, g->rows);
 }
 
-/* Multiplies the probabilities of a block with v. */
+/* Multiplies the probabilities of a block with v; in bfloat16 they are divided by their sums only then. */
 static void write_output(const struct thaw_op_args *args, const struct geometry *g, const struct work *w, int64_t image,
-			 int64_t head, int64_t first, int64_t rows)
+			 int64_t head, int64_t first, int64_t rows, const float *inverse)
 {
 	const struct factor y = {.data = args->y.data, .stride = g->heads * g->size, .tokens = g->queries};
 	int64_t at = offset_of(&y, g, image, head, first);
-	bool bf16 = args->y.bf16;
-	multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w->scores, g->width, false}, w->other, false,
-		 bf16 ? w->output : y.data + at, bf16 ? g->size : y.stride);
-	for (int64_t r = 0; bf16 && r < rows; r++)
-		thaw_bf16_store(args->y.bf16 + at + r * y.stride, w->output + r * g->size, g->size);
+	bool stored = args->y.bf16;
+	float *to = stored ? w->output : y.data + at;
+	int64_t stride = stored ? g->size : y.stride;
+	multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w->scores, g->width, false}, w->other, false, to,
+		 stride);
+	if (g->bf16)
+		thaw_softmax_scale_rows(to, rows, g->size, stride, inverse);
+	for (int64_t r = 0; stored && r < rows; r++)
+		thaw_bf16_store(args->y.bf16 + at + r * y.stride, to + r * stride, g->size);
+}
+
+/* Turns the scores of a block into probabilities, in bfloat16 without the division by their sums. `largest` may be
+ * NULL.
+ */
+static void apply_softmax(const struct geometry *g, float *scores, int64_t rows, float *largest, float *inverse)
+{
+	if (g->bf16)
+		thaw_softmax_rows_quick(scores, rows, g->width, largest, inverse);
+	else
+		thaw_softmax_rows(scores, scores, rows, g->width, g->width, largest, inverse);
+}
+
+static void recompute_softmax(const struct geometry *g, float *scores, int64_t rows, const float *largest,
+			      const float *inverse)
+{
+	if (g->bf16)
+		thaw_softmax_rows_recompute_quick(scores, rows, g->width, largest, inverse);
+	else
+		thaw_softmax_rows_recompute(scores, scores, rows, g->width, g->width, largest, inverse);
 }
 
 static void forward_head(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
@@ -346,10 +373,9 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
-		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
-				  args->training ? largest + row + first : NULL,
-				  args->training ? inverse + row + first : NULL);
-		write_output(args, g, &w, image, head, first, rows);
+		float *sums = args->training ? inverse + row + first : w.inverse;
+		apply_softmax(g, w.scores, rows, args->training ? largest + row + first : NULL, sums);
+		write_output(args, g, &w, image, head, first, rows, sums);
 	}
 }
 
@@ -403,8 +429,7 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
-		thaw_softmax_rows_recompute(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
-					    inverse + row + first);
+		recompute_softmax(g, w.scores, rows, largest + row + first, inverse + row + first);
 		copy_tokens(w.output, g, &dy, image, head, first, rows, 1.0f);
 		add_block_gradient(&gradient[V], g, &w, image, head, first, rows, w.scores, w.output);
 		multiply(g, rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false}, w.value_columns,
