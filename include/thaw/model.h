@@ -25,6 +25,7 @@ enum thaw_preprocess_value {
 
 struct thaw_model {
 	struct thaw_graph *graph;
+	json_t *options; /* of its family, see struct thaw_build; NULL: none */
 	char *variant; /* a variant of a family, e.g. "resnet18"; for an imported network its name */
 	bool imported; /* the graph is from an ONNX file, not from a family */
 	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
@@ -169,6 +170,18 @@ struct thaw_same_tensors {
 	const char *base, *variant[2];
 };
 
+/* What a family builds a network from. */
+struct thaw_build {
+	const char *variant;
+	int64_t classes; /* outputs, unless `w` has a classifier */
+	/* The state dict that will be loaded: it decides parameter names, and the widths and classes that may differ
+	 * between files. NULL: the family's defaults. */
+	const struct thaw_weights *w;
+	const json_t *options; /* what tensors do not show, such as the number of heads; NULL: the family's defaults */
+};
+
+struct thaw_config;
+
 /* A family of networks: one file in src/model/families and one line in src/model/families.c. */
 struct thaw_family {
 	const char *name;
@@ -180,11 +193,14 @@ struct thaw_family {
 	 * leaves it open which; both NULL if there are none. */
 	const struct thaw_same_tensors *same_tensors;
 	bool (*is_ambiguous)(const struct thaw_weights *w);
-	/* Builds the variant into the empty graph g. Parameter names, and the widths and classes that may differ
-	 * between files, are taken from `w`; if w is NULL, the family's defaults are used. */
-	thaw_status (*build)(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w);
+	/* Finds the options of the network: a new object, from the config.json beside the file, if config->object is not
+	 * NULL, and the family's defaults. THAW_CONFIG, naming the key, if the network is another one. NULL: the family
+	 * has no options. */
+	thaw_status (*options)(json_t **options, const struct thaw_build *b, const struct thaw_config *config);
+	/* Builds the network into the empty graph g. THAW_CONFIG if the options are invalid. */
+	thaw_status (*build)(struct thaw_graph *g, const struct thaw_build *b);
 	/* The preprocessing of the original networks. */
-	void (*preprocess)(const char *variant, struct thaw_preprocess *p);
+	void (*preprocess)(const struct thaw_build *b, struct thaw_preprocess *p);
 };
 
 extern const struct thaw_family *const thaw_families[]; /* NULL-terminated */

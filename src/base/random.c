@@ -12,7 +12,8 @@
 
 struct thaw_random thaw_random_stream(uint64_t seed, enum thaw_stream purpose, uint64_t epoch, uint64_t index)
 {
-	return (struct thaw_random){.key = thaw_mix(thaw_mix(thaw_mix(seed) ^ (uint64_t)purpose) ^ epoch), .index = index};
+	return (struct thaw_random){.key = thaw_mix(thaw_mix(thaw_mix(seed) ^ (uint64_t)purpose) ^ epoch),
+				    .index = index};
 }
 
 static void next_block(struct thaw_random *r)

@@ -295,6 +295,11 @@ static thaw_status check_data(const char *data, const char *file)
 				 "two manifests: --data %s and --manifest %s: give one, and with --data the "
 				 "folder of the images",
 				 data, file);
+	if (thaw_path_is_file(data) && !thaw_tar_is_named(data))
+		return thaw_fail(THAW_IO,
+				 "neither a folder nor a tar file: --data %s: unpack it if it is an archive or a "
+				 "compressed tar file",
+				 data);
 	if (!thaw_path_is_directory(data) && !thaw_tar_is_named(data))
 		return thaw_fail(THAW_IO,
 				 "no such folder: --data %s: give the folder that the paths of the manifest begin "

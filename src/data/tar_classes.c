@@ -290,7 +290,8 @@ static thaw_status choose_source(struct tar_classes *c, const struct tar_load *l
 		return THAW_OK;
 	}
 	return thaw_fail(THAW_DATA,
-			 "no labels in the shards: %s: %lld images%s: write .cls members, or .json ones with \"label\"",
+			 "no labels in the shards: %s: %lld images%s: write .cls members, or .json ones with "
+			 "\"label\", or give --manifest",
 			 c->path, (long long)l->count, k.caption > 0 ? ", and texts that look like captions" : "");
 }
 

@@ -30,6 +30,14 @@ enum tar_field thaw_tar_field(const char *field)
 	return TAR_FIELD_OTHER;
 }
 
+static bool has_control(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] < ' ' || text[i] == '\x7f')
+			return true;
+	return false;
+}
+
 /* The text without spaces around it, as a label of a kind; a damaged one if it is empty, long or not a text. */
 static thaw_status set_text(struct tar_label *l, char kind, const char *text, size_t size)
 {
@@ -37,7 +45,7 @@ static thaw_status set_text(struct tar_label *l, char kind, const char *text, si
 		size--;
 	while (size > 0 && strchr(" \t\r\n", text[0]))
 		text++, size--;
-	l->damaged = size == 0 || size > LONGEST || memchr(text, '\0', size) || memchr(text, '\n', size);
+	l->damaged = size == 0 || size > LONGEST || has_control(text, size); /* such as Python's pickles */
 	if (l->damaged)
 		return THAW_OK;
 	l->text = thaw_format("%c%.*s", kind, (int)size, text);
@@ -177,6 +185,10 @@ static thaw_status load_python(json_t **object, const char *bytes, size_t size)
 
 thaw_status thaw_tar_label_parse(struct tar_label *l, enum tar_field field, const char *bytes, size_t size)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* byte order mark of UTF-8 */
+	size_t skip = size >= strlen(mark) && memcmp(bytes, mark, strlen(mark)) == 0 ? strlen(mark) : 0;
+	bytes += skip;
+	size -= skip;
 	*l = (struct tar_label){0};
 	if (field == TAR_FIELD_CLASS)
 		return set_text(l, TAR_LABEL_CLASS, bytes, size);

@@ -92,12 +92,12 @@ static bool is_image(struct scan *s, const struct tar_place *at)
 	return got > 0 && thaw_image_format_name(head, got) && !thaw_image_raw_extension(s->member.text);
 }
 
-static thaw_status take_file(struct scan *s, struct archive_entry *e, const struct tar_place *at)
+static thaw_status take_file(struct scan *s, const struct tar_place *at)
 {
 	enum tar_field field = thaw_tar_field(s->member.field);
 	if (field != TAR_FIELD_OTHER)
 		return take_label(s, at, field);
-	if (archive_entry_sparse_count(e) > 0 || !is_image(s, at))
+	if (!is_image(s, at))
 		return count_member(s, TAR_OTHER_MEMBERS);
 	if (at->size > TAR_IMAGE_LIMIT)
 		return count_member(s, TAR_TOO_LARGE);
@@ -142,9 +142,11 @@ static thaw_status take_member(struct scan *s, struct archive_entry *e)
 		return take_link(s, &at, archive_entry_symlink(e) ? archive_entry_symlink(e) : "", false);
 	if (archive_entry_filetype(e) != AE_IFREG)
 		return count_member(s, TAR_DEVICES);
+	if (archive_entry_sparse_count(e) > 0) /* not stored as a whole, and `size` is not what it takes in the shard */
+		return count_member(s, TAR_OTHER_MEMBERS);
 	s->end = at.offset + at.size;
 	bool whole = at.size <= (uint64_t)s->shard->size && s->end <= (uint64_t)s->shard->size;
-	return whole ? take_file(s, e, &at) : count_member(s, TAR_CUT);
+	return whole ? take_file(s, &at) : count_member(s, TAR_CUT);
 }
 
 /* Without the zeros behind the last member the file may be cut at the end of a member. */

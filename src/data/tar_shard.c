@@ -8,7 +8,7 @@
 static const char *const texts[TAR_COUNTS] = {
 	[TAR_LABELS_ALONE] = "labels without an image in their shard",
 	[TAR_FURTHER_IMAGES] = "further images beside the first one of a sample",
-	[TAR_OTHER_MEMBERS] = "members of shards that are no images or labels",
+	[TAR_OTHER_MEMBERS] = "members of shards that are no images or labels, or are stored with holes",
 	[TAR_SYSTEM_MEMBERS] = "hidden or system files in shards",
 	[TAR_LINKS_OUTSIDE] = "links in shards that do not lead to an image of the shard",
 	[TAR_DEVICES] = "devices or pipes in shards",

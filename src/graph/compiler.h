@@ -5,6 +5,8 @@
 #include "src/graph/executor_internal.h"
 #include "src/graph/memory.h"
 
+enum { BUFFERS = 5 }; /* per node */
+
 /* State of a compilation that the finished executor does not need. */
 struct thaw_compiler {
 	struct thaw_executor *executor;
@@ -15,7 +17,7 @@ struct thaw_compiler {
 	bool *bf16;                          /* [nodes]: the value is stored in bfloat16 */
 	int *storage;                        /* [nodes]: the value whose buffer this value is stored in */
 	int *gradient_storage;               /* [nodes]: the same for its gradient */
-	struct thaw_buffer *buffers;         /* [3 * nodes + 1]: values, gradients, saved, scratch */
+	struct thaw_buffer *buffers;         /* [BUFFERS * nodes]: values, gradients, saved, scratch of both passes */
 	int *crossing;                       /* [nodes]: the values that cross the cut */
 	int nodes;
 };
@@ -36,9 +38,9 @@ static inline struct thaw_buffer *saved_buffer(struct thaw_compiler *c, int i)
 	return &c->buffers[2 * c->nodes + i];
 }
 
-static inline struct thaw_buffer *scratch_buffer(struct thaw_compiler *c)
+static inline struct thaw_buffer *scratch_buffer(struct thaw_compiler *c, int i, bool backward)
 {
-	return &c->buffers[3 * c->nodes];
+	return &c->buffers[(backward ? 4 : 3) * c->nodes + i];
 }
 
 /* Whether the node may run backward. */
@@ -49,8 +51,6 @@ static inline bool in_tail(const struct thaw_compiler *c, int node)
 
 /* convert.c: bytes of the values that the executor converts for the node's operator. */
 size_t thaw_compiler_converted_bytes(const struct thaw_compiler *c, int node);
-/* Lets the operator of a bound step work on converted values in the scratch buffer, if it takes fp32 only. */
-void thaw_compiler_bind_converted(struct thaw_compiler *c, int node);
 
 /* Fills `buffers` but for their offsets, and the steps' `backward`, `dx_add` and packed sizes. Fails only if out of
  * memory. */

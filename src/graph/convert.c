@@ -4,12 +4,6 @@
 #include "src/ops/kernels/bf16_values.h"
 #include "thaw/memory.h"
 
-static bool converts(const struct thaw_compiler *c, int node)
-{
-	const struct thaw_op *op = c->graph->nodes[node].op;
-	return !op->bf16 && !op->parameter;
-}
-
 static size_t expanded_bytes(const struct thaw_shape *s)
 {
 	size_t bytes = (size_t)thaw_shape_count(s) * sizeof(float);
@@ -19,45 +13,58 @@ static size_t expanded_bytes(const struct thaw_shape *s)
 size_t thaw_compiler_converted_bytes(const struct thaw_compiler *c, int node)
 {
 	const struct thaw_node *n = &c->graph->nodes[node];
-	size_t bytes = 0;
-	if (!converts(c, node))
-		return 0;
+	size_t bytes = c->bf16[node] ? expanded_bytes(&c->shapes[node]) : 0;
 	for (int k = 0; k < n->input_count; k++)
 		bytes += c->bf16[n->inputs[k]] ? expanded_bytes(&c->shapes[n->inputs[k]]) : 0;
-	return bytes + (c->bf16[node] ? expanded_bytes(&c->shapes[node]) : 0);
+	return n->op->bf16 || n->op->parameter ? 0 : bytes;
 }
 
-/* Replaces the values of v by floats at *memory, which is moved behind them. Returns the values. */
-static uint16_t *replace(struct thaw_view *v, char **memory)
+static uint16_t *take(struct thaw_view *v)
 {
 	uint16_t *stored = v->bf16;
-	if (!stored)
-		return NULL;
 	v->bf16 = NULL;
-	v->data = (float *)*memory;
-	*memory += expanded_bytes(&v->shape);
 	return stored;
 }
 
-void thaw_compiler_bind_converted(struct thaw_compiler *c, int node)
+void thaw_step_bind_converted(struct thaw_step *step)
 {
-	struct thaw_step *step = &c->executor->p.steps[node];
-	char *memory = step->args.scratch;
-	if (!converts(c, node))
-		return;
-	for (int k = 0; k < step->args.inputs; k++)
-		step->stored_x[k] = replace(&step->x[k], &memory);
-	step->stored_y = replace(&step->args.y, &memory);
-	step->args.scratch = memory;
+	for (int k = 0; step->converts && k < step->args.inputs; k++)
+		step->stored_x[k] = take(&step->x[k]);
+	if (step->converts)
+		step->stored_y = take(&step->args.y);
 }
 
-void thaw_step_expand(const struct thaw_step *step, bool x, bool y)
+/* The first input that is the same value as input k: operators compare pointers to find that out. */
+static int first_use(const struct thaw_step *step, int k)
 {
-	for (int k = 0; x && k < step->args.inputs; k++)
-		if (step->stored_x[k])
+	int i = 0;
+	while (step->stored_x[i] != step->stored_x[k])
+		i++;
+	return i;
+}
+
+void thaw_step_expand(struct thaw_step *step, bool backward, bool x, bool y)
+{
+	char *memory = step->scratch[backward];
+	for (int k = 0; k < step->args.inputs; k++) {
+		if (!step->stored_x[k])
+			continue;
+		if (first_use(step, k) < k) {
+			step->x[k].data = step->x[first_use(step, k)].data;
+			continue;
+		}
+		step->x[k].data = (float *)memory;
+		memory += expanded_bytes(&step->x[k].shape);
+		if (x)
 			thaw_bf16_expand(step->x[k].data, step->stored_x[k], thaw_shape_count(&step->x[k].shape));
-	if (y && step->stored_y)
-		thaw_bf16_expand(step->args.y.data, step->stored_y, thaw_shape_count(&step->args.y.shape));
+	}
+	if (step->stored_y) {
+		step->args.y.data = (float *)memory;
+		memory += expanded_bytes(&step->args.y.shape);
+		if (y)
+			thaw_bf16_expand(step->args.y.data, step->stored_y, thaw_shape_count(&step->args.y.shape));
+	}
+	step->args.scratch = memory;
 }
 
 void thaw_step_round(const struct thaw_step *step)

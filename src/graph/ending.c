@@ -25,7 +25,8 @@ bool thaw_node_is_view(const struct thaw_node *n)
 	return thaw_node_is(n, "flatten") || thaw_node_is(n, "reshape") || thaw_node_is(n, "rearrange");
 }
 
-bool thaw_node_is_plain_conv(const struct thaw_node *n)
+/* Whether the node is a convolution that moves a kernel by single pixels over its only input, without padding. */
+static bool is_plain_conv(const struct thaw_node *n)
 {
 	const struct thaw_attrs *a = &n->attrs;
 	bool padded = a->same || a->pad[0] || a->pad[1] || a->pad[2] || a->pad[3];
@@ -33,7 +34,21 @@ bool thaw_node_is_plain_conv(const struct thaw_node *n)
 	       a->dilation[0] <= 1 && a->dilation[1] <= 1;
 }
 
-bool thaw_node_is_pointwise(const struct thaw_graph *g, const struct thaw_node *n)
+int thaw_node_row(const struct thaw_graph *g, const struct thaw_node *n)
+{
+	if (!thaw_node_is(n, "binary") && !(thaw_node_is(n, "add") && n->input_count == 2))
+		return -1;
+	for (int k = 0; k < 2; k++) {
+		const struct thaw_node *c = &g->nodes[n->inputs[k]];
+		const struct thaw_shape *s = thaw_node_is(c, "constant") ? &g->params[c->params[0]].shape : NULL;
+		if (s && thaw_shape_count(s) == s->dim[s->ndim - 1])
+			return k;
+	}
+	return -1;
+}
+
+/* Whether the node computes each position of its output from the same position of its only input. */
+static bool is_pointwise(const struct thaw_graph *g, const struct thaw_node *n)
 {
 	static const char *const ops[] = {"activation", "batch_norm", "dropout", "layer_norm",
 					  "linear",     "pointwise",  "softmax", NULL};
@@ -42,8 +57,21 @@ bool thaw_node_is_pointwise(const struct thaw_graph *g, const struct thaw_node *
 	for (int i = 0; ops[i]; i++)
 		if (thaw_node_is(n, ops[i]))
 			return true;
-	const int64_t *kernel = thaw_node_is_plain_conv(n) ? g->params[n->params[0]].shape.dim : NULL;
+	const int64_t *kernel = is_plain_conv(n) ? g->params[n->params[0]].shape.dim : NULL;
 	return kernel && kernel[0] == 1 && kernel[1] == 1;
+}
+
+int thaw_node_pointwise_input(const struct thaw_graph *g, const struct thaw_node *n)
+{
+	int row = thaw_node_row(g, n);
+	if (row >= 0)
+		return n->inputs[!row];
+	return is_pointwise(g, n) ? n->inputs[0] : -1;
+}
+
+int thaw_node_grid_input(const struct thaw_graph *g, const struct thaw_node *n)
+{
+	return is_plain_conv(n) ? n->inputs[0] : thaw_node_pointwise_input(g, n);
 }
 
 static bool is_grid(const struct thaw_shape *s)
@@ -66,8 +94,15 @@ static bool keeps_order(const struct thaw_node *n, const struct thaw_shape *in)
 	return thaw_node_is_view(n) && has_one_position(in) && !moves;
 }
 
+/* Whether no other node reads the node's constant row, if it has one: its shape is to change. */
+static bool owns_row(const struct thaw_graph *g, const struct thaw_node *n, const int *uses)
+{
+	int row = thaw_node_row(g, n);
+	return row < 0 || uses[n->inputs[row]] == 1;
+}
+
 /* Adds the value's node to the ending, before the others, and decides whether it is the first one. */
-static bool takes(struct thaw_ending *e, const struct thaw_graph *g, int value)
+static bool takes(struct thaw_ending *e, const struct thaw_graph *g, int value, const int *uses)
 {
 	const struct thaw_node *n = &g->nodes[value];
 	const struct thaw_shape *in = n->input_count == 1 ? &e->shapes[n->inputs[0]] : NULL;
@@ -77,11 +112,18 @@ static bool takes(struct thaw_ending *e, const struct thaw_graph *g, int value)
 	else if (in && thaw_node_is_view(n) && is_grid(in) && !has_one_position(in) &&
 		 thaw_shape_count(in) == thaw_shape_count(&e->shapes[value]) && e->shapes[value].ndim == 2)
 		e->kind = THAW_ENDING_FLAT;
-	else if (in && (keeps_order(n, in) || thaw_node_is_pointwise(g, n)))
+	else if ((in && keeps_order(n, in)) || (thaw_node_pointwise_input(g, n) >= 0 && owns_row(g, n, uses)))
 		return true;
 	else
 		e->count--;
 	return false;
+}
+
+/* The input that is not a constant. */
+static int input_of(const struct thaw_graph *g, int value)
+{
+	int in = thaw_node_pointwise_input(g, &g->nodes[value]);
+	return in >= 0 ? in : g->nodes[value].inputs[0];
 }
 
 static void reverse(int *list, int count)
@@ -99,8 +141,8 @@ thaw_status thaw_ending_find(struct thaw_ending *e, const struct thaw_graph *g, 
 				  .node = thaw_alloc((size_t)g->node_count, sizeof(*e->node))};
 	int *uses = thaw_graph_count_uses(g), value = g->output;
 	thaw_status status = e->shapes && e->node && uses ? thaw_graph_infer(g, image, e->shapes) : THAW_RESOURCE;
-	while (status == THAW_OK && uses[value] == 1 && takes(e, g, value))
-		value = g->nodes[value].inputs[0];
+	while (status == THAW_OK && uses[value] == 1 && takes(e, g, value, uses))
+		value = input_of(g, value);
 	if (status == THAW_OK) {
 		bool single = e->kind == THAW_ENDING_OTHER && e->count > 0 && is_grid(&e->shapes[value]) &&
 			      has_one_position(&e->shapes[value]);
@@ -156,6 +198,15 @@ thaw_status thaw_linear_to_conv(struct thaw_graph *g, int node, const int64_t ke
 	return THAW_OK;
 }
 
+/* A constant of a vector as that of each position of a grid. */
+static void widen_row(struct thaw_graph *g, const struct thaw_node *n)
+{
+	int row = thaw_node_row(g, n);
+	struct thaw_shape *s = row >= 0 ? &g->params[g->nodes[n->inputs[row]].params[0]].shape : NULL;
+	if (s)
+		*s = thaw_shape_of(1, 1, 1, thaw_shape_count(s));
+}
+
 /* Appends the mean of all positions of the output, as a vector. */
 static thaw_status append_mean(struct thaw_graph *g)
 {
@@ -173,6 +224,7 @@ thaw_status thaw_ending_as_grid(const struct thaw_ending *e, struct thaw_graph *
 		if (thaw_node_is(&g->nodes[e->node[i]], "linear"))
 			THAW_TRY(thaw_linear_to_conv(g, e->node[i], (const int64_t[]){1, 1},
 						     (const int64_t[]){0, 0, 1}));
+		widen_row(g, &g->nodes[e->node[i]]);
 	}
 	thaw_graph_remove(g, dead);
 	THAW_TRY(g->failed);

@@ -34,10 +34,13 @@ bool thaw_node_is(const struct thaw_node *n, const char *op);
 bool thaw_node_is_mean(const struct thaw_node *n);
 /* Whether the node only moves elements. */
 bool thaw_node_is_view(const struct thaw_node *n);
-/* Whether a node computes each position of its output from the same position of its only input. */
-bool thaw_node_is_pointwise(const struct thaw_graph *g, const struct thaw_node *n);
-/* Whether the node is a convolution that moves a kernel by single pixels over its only input, without padding. */
-bool thaw_node_is_plain_conv(const struct thaw_node *n);
+/* Which input of a function of two values is a constant with one value per channel, for all positions; -1: none. */
+int thaw_node_row(const struct thaw_graph *g, const struct thaw_node *n);
+/* The input that a node computes its output from, each position from the same position, and from constants that are the
+ * same for all positions; -1: the node computes something else. */
+int thaw_node_pointwise_input(const struct thaw_graph *g, const struct thaw_node *n);
+/* The same, or the input of a convolution that moves a kernel by single pixels over it, without padding. */
+int thaw_node_grid_input(const struct thaw_graph *g, const struct thaw_node *n);
 
 /* Replaces the linear layer by a convolution with a kernel of size kernel[2]. stride[3]: distances of neighbours down,
  * across and of channels among the layer's inputs. THAW_RESOURCE if out of memory. */

@@ -33,9 +33,9 @@ static bool abandoned(const struct thaw_executor *executor)
 	return executor->abandon && executor->abandon(executor->abandon_context);
 }
 
-static void run_forward(const struct thaw_op *op, const struct thaw_step *step)
+static void run_forward(const struct thaw_op *op, struct thaw_step *step)
 {
-	thaw_step_expand(step, true, false);
+	thaw_step_expand(step, false, true, false);
 	op->forward(&step->args);
 	thaw_step_round(step);
 }
@@ -99,7 +99,7 @@ bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 		double start = clock_of(executor);
 		if (step->backward) {
 			bind_gradients(executor, i, gradient);
-			thaw_step_expand(step, n->op->backward_reads & THAW_READS_X,
+			thaw_step_expand(step, true, n->op->backward_reads & THAW_READS_X,
 					 n->op->backward_reads & THAW_READS_Y);
 			n->op->backward(&step->args);
 		}

@@ -49,6 +49,7 @@ static void bind_step(struct thaw_compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
 	struct thaw_step *step = &c->executor->p.steps[i];
+	step->converts = !n->op->bf16 && !n->op->parameter;
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
 		step->x[k] = value_view(c, x);
@@ -69,14 +70,15 @@ static void bind_step(struct thaw_compiler *c, int i)
 		.params = n->param_count,
 		.param = step->param,
 		.saved = at(c, saved_buffer(c, i)),
-		.scratch = at(c, scratch_buffer(c)),
 		.training = in_tail(c, i),
 		.dy = step->dy,
 		.dx = step->dx,
 		.dx_add = step->dx_add,
 		.dparam = step->dparam,
 	};
-	thaw_compiler_bind_converted(c, i);
+	for (int pass = 0; pass < 2; pass++)
+		step->scratch[pass] = at(c, scratch_buffer(c, i, pass));
+	thaw_step_bind_converted(step);
 }
 
 static thaw_status create_steps(struct thaw_compiler *c)
@@ -153,7 +155,7 @@ static thaw_status compile(struct thaw_compiler *c)
 	THAW_TRY(create_steps(c));
 	THAW_TRY(choose_segment(c));
 	THAW_TRY(thaw_compiler_find_lifetimes(c));
-	THAW_TRY(thaw_memory_place(c->buffers, 3 * c->nodes + 1, &bytes));
+	THAW_TRY(thaw_memory_place(c->buffers, BUFFERS * c->nodes, &bytes));
 	THAW_TRY(reserve_arena(executor, bytes, &p->image));
 	for (int i = 1; i < c->nodes; i++)
 		if (p->steps[i].runs)
@@ -181,7 +183,7 @@ static thaw_status compile_program(struct thaw_executor *executor, const struct 
 		.bf16 = thaw_alloc(nodes, sizeof(*c.bf16)),
 		.storage = thaw_alloc(nodes, sizeof(*c.storage)),
 		.gradient_storage = thaw_alloc(nodes, sizeof(*c.gradient_storage)),
-		.buffers = thaw_alloc(3 * nodes + 1, sizeof(*c.buffers)),
+		.buffers = thaw_alloc(BUFFERS * nodes, sizeof(*c.buffers)),
 		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
 	bool allocated = c.shapes && c.workspace && c.needs_gradient && c.bf16 && c.storage && c.gradient_storage &&

@@ -11,8 +11,10 @@ struct thaw_step {
 	int64_t *x_rows;                         /* [inputs] rows of the first dimension per image; 0: a fixed value */
 	int64_t y_rows;                          /* the same for the output */
 	struct thaw_view param[THAW_MAX_PARAMS]; /* data pointers are read from the graph at each run */
-	const uint16_t **stored_x;               /* [inputs]: before the operator runs, x[k] is expanded from here */
-	uint16_t *stored_y;                      /* y is rounded to here; both NULL: not converted */
+	void *scratch[2];                        /* of the forward and of the backward pass */
+	bool converts;                           /* the operator takes fp32 only */
+	uint16_t **stored_x;                     /* [inputs] where x[k] is expanded from; NULL: it is in fp32 */
+	uint16_t *stored_y;                      /* where y is rounded to, or NULL */
 	float **dx;                              /* [inputs] */
 	bool *dx_add;                            /* [inputs] */
 	float *dparam[THAW_MAX_PARAMS];
@@ -68,8 +70,11 @@ struct thaw_executor {
 	struct thaw_node_time *times;
 };
 
-/* convert.c: expands x and y of a step that is converted; rounds its y. Nothing to do for other steps. */
-void thaw_step_expand(const struct thaw_step *step, bool x, bool y);
+/* convert.c: takes the values in bfloat16 from a bound step whose operator takes fp32 only. */
+void thaw_step_bind_converted(struct thaw_step *step);
+/* Sets the scratch of a pass, and gives those values their place in it; expands them where `x` and `y` say so. */
+void thaw_step_expand(struct thaw_step *step, bool backward, bool x, bool y);
+/* Rounds y, if it was expanded. */
 void thaw_step_round(const struct thaw_step *step);
 
 /* pack.c: points the steps of the current program to their packed parameters, if there are any. */

@@ -11,7 +11,7 @@ bool thaw_graph_find_grid(const struct thaw_graph *g, struct thaw_grid *grid)
 	*grid = (struct thaw_grid){.value = g->nodes[value].inputs[0], .reach = {1, 1}};
 	bool scores = false;
 	const struct thaw_node *n = &g->nodes[grid->value];
-	for (; thaw_node_is_pointwise(g, n) || thaw_node_is_plain_conv(n); n = &g->nodes[n->inputs[0]]) {
+	for (int in; (in = thaw_node_grid_input(g, n)) >= 0; n = &g->nodes[in]) {
 		scores |= n == &g->nodes[g->head];
 		for (int axis = 0; axis < 2 && thaw_node_is(n, "conv"); axis++)
 			grid->reach[axis] += g->params[n->params[0]].shape.dim[axis] - 1;

@@ -5,9 +5,8 @@
  *   value      from its node's forward to its last reader, in the tail up to the backward passes that read it
  *   saved      from a tail node's forward to its backward
  *   gradient   from the backward of the value's last reader to the backward of its own node
- *   scratch    always; one buffer of the largest size that any step needs
+ *   scratch    one step; with the values that the executor converts for the operator
  * The features of a tail executor are live from the first step; those of a trunk executor up to the end.
- * Where the executor converts values for an operator, they are at the beginning of the scratch buffer.
  * The value of an in-place node is stored in the buffer of its input.
  */
 #include "src/base/minmax.h"
@@ -167,23 +166,22 @@ static void gradient_lifetimes(struct thaw_compiler *c)
 	}
 }
 
-/* Lifetimes of saved tensors; sizes of the scratch buffer and of the packed parameters. */
+/* Lifetimes of saved tensors and of scratch; sizes of the packed parameters. */
 static void workspace_lifetimes(struct thaw_compiler *c)
 {
-	size_t scratch = 0;
 	for (int i = 1; i < c->nodes; i++) {
 		const struct thaw_op_workspace *s = &c->workspace[i];
+		const struct thaw_step *step = &c->executor->p.steps[i];
 		c->executor->p.steps[i].packed_bytes = s->packed;
-		size_t converted = c->executor->p.steps[i].runs ? thaw_compiler_converted_bytes(c, i) : 0;
-		scratch = max_size(scratch, converted + s->scratch_forward);
-		if (c->executor->p.steps[i].backward)
-			scratch = max_size(scratch, converted + s->scratch_backward);
-		*saved_buffer(c, i) =
-			(struct thaw_buffer){.bytes = s->saved,
-					     .born = i,
-					     .dies = c->executor->p.steps[i].backward ? backward_step(c, i) : i};
+		size_t converted = step->runs ? thaw_compiler_converted_bytes(c, i) : 0;
+		int last = step->backward ? backward_step(c, i) : i;
+		*saved_buffer(c, i) = (struct thaw_buffer){.bytes = s->saved, .born = i, .dies = last};
+		*scratch_buffer(c, i, false) =
+			(struct thaw_buffer){.bytes = converted + s->scratch_forward, .born = i, .dies = i};
+		if (step->backward)
+			*scratch_buffer(c, i, true) = (struct thaw_buffer){
+				.bytes = converted + s->scratch_backward, .born = last, .dies = last};
 	}
-	*scratch_buffer(c) = (struct thaw_buffer){.bytes = scratch, .born = 0, .dies = 2 * c->nodes + 1};
 }
 
 thaw_status thaw_compiler_find_lifetimes(struct thaw_compiler *c)

@@ -35,8 +35,8 @@ static thaw_status find_pooling(struct pooling *p, const struct thaw_graph *g, c
 {
 	struct thaw_windows w[2];
 	*p = (struct pooling){0};
-	while (thaw_node_is_pointwise(g, &g->nodes[value]) || thaw_node_is_plain_conv(&g->nodes[value]))
-		value = g->nodes[value].inputs[0];
+	for (int in; (in = thaw_node_grid_input(g, &g->nodes[value])) >= 0;)
+		value = in;
 	const struct thaw_node *n = &g->nodes[value];
 	bool pools = thaw_node_is(n, "average_pool") || thaw_node_is(n, "max_pool");
 	if (!pools || n->attrs.kernel[0] || n->attrs.kernel[1] || n->attrs.output[0] * n->attrs.output[1] <= 1)

@@ -4,9 +4,13 @@
 #include "thaw/memory.h"
 
 /* Whether the node maps the mean of vectors to the mean of what it maps them to. Dropout does nothing in inference. */
-static bool is_affine(const struct thaw_node *n)
+static bool is_affine(const struct thaw_graph *g, const struct thaw_node *n)
 {
 	bool scales = thaw_node_is(n, "pointwise") && n->attrs.function == THAW_FN_AFFINE;
+	enum thaw_binary f = thaw_node_is(n, "add") ? THAW_BINARY_ADD : n->attrs.binary;
+	if (thaw_node_row(g, n) >= 0)
+		return n->attrs.activation == THAW_ACT_NONE &&
+		       (f == THAW_BINARY_ADD || f == THAW_BINARY_SUB || f == THAW_BINARY_MUL);
 	bool maps = thaw_node_is(n, "linear") || thaw_node_is(n, "conv") || thaw_node_is(n, "batch_norm");
 	return scales || thaw_node_is(n, "dropout") || thaw_node_is_view(n) ||
 	       (maps && n->attrs.activation == THAW_ACT_NONE);
@@ -26,7 +30,7 @@ static thaw_status check(const struct thaw_ending *e, const struct thaw_graph *g
 				 "and a --size larger than the network's own",
 				 n->name, n->op->name);
 	for (int i = 1; i < e->count; i++)
-		if (!is_affine(&g->nodes[e->node[i]]))
+		if (!is_affine(g, &g->nodes[e->node[i]]))
 			return thaw_fail(
 				THAW_CONFIG,
 				"node %s (%s): it is between the mean of the features and the classifier, and not "

@@ -11,6 +11,7 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_mobilenet_v2,
 	&thaw_family_efficientnet_lite,
 	&thaw_family_cifar_resnet,
+	&thaw_family_vit,
 	NULL,
 };
 

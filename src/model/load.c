@@ -16,7 +16,7 @@ static thaw_status load_random(struct thaw_model **model, const struct thaw_fami
 			       int64_t classes, uint64_t seed)
 {
 	struct thaw_model *m = NULL;
-	THAW_TRY(thaw_model_create(&m, family, variant, classes, NULL, "random"));
+	THAW_TRY(thaw_model_create(&m, family, variant, classes, NULL, NULL, "random"));
 	thaw_graph_init(m->graph, seed, 0, m->graph->param_count);
 	m->digest = thaw_model_weights_digest(m->graph);
 	*model = m;

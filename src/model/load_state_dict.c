@@ -2,9 +2,12 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/model/config_labels.h"
+#include "src/model/config_values.h"
 #include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/network_config.h"
 #include "src/model/note.h"
 #include "src/model/preprocess_config.h"
 #include "src/model/same_tensors.h"
@@ -205,8 +208,11 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	if (labels)
 		THAW_TRY(thaw_metadata_read_labels(&m->labels, m->classes, labels, source));
 	THAW_TRY(thaw_model_read_output(m, thaw_weights_get(w, THAW_OUTPUT_KEY), source));
-	if (!thaw_weights_get(w, "thaw.variant"))
+	if (!thaw_weights_get(w, "thaw.variant")) {
 		THAW_TRY(thaw_model_read_problem_type(m, source));
+		if (!m->features_only)
+			THAW_TRY(thaw_model_read_config_labels(m, source));
+	}
 	if (!preprocess)
 		return read_config(m, source);
 	m->preprocess_from = "the model's metadata";
@@ -227,18 +233,46 @@ static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w
 	return thaw_model_read_fully_conv(m, thaw_weights_get(w, THAW_FULLY_CONV_KEY), source);
 }
 
+/* The options of the network: as Thaw recorded them, or by the config.json beside the file. *options is a new
+ * reference, or NULL. */
+static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u, const struct thaw_weights *w,
+				const char *source)
+{
+	const char *recorded = thaw_weights_get(w, THAW_OPTIONS_KEY);
+	const struct thaw_build build = {.variant = u->variant, .w = w};
+	json_t *config = NULL;
+	if (recorded) {
+		*options = json_loads(recorded, JSON_REJECT_DUPLICATES, NULL);
+		return json_is_object(*options) ? THAW_OK
+						: thaw_fail(THAW_DATA,
+							    "invalid metadata " THAW_OPTIONS_KEY ": %s: it must be an "
+							    "object",
+							    source);
+	}
+	if (!u->family->options)
+		return THAW_OK;
+	THAW_TRY(thaw_network_config_read(&config, source));
+	thaw_status status = u->family->options(options, &build, &(struct thaw_config){config, source});
+	json_decref(config);
+	return status;
+}
+
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
 				    const struct thaw_weights_request *request)
 {
 	struct thaw_unwrapped u = {0};
 	struct thaw_note note = {0};
 	struct thaw_model *m = NULL;
+	json_t *options = NULL;
 	thaw_status status = find_family(&u, w, request, &note);
 	if (status == THAW_OK)
-		status = thaw_model_create(&m, u.family, u.variant, 0, w, request->source);
+		status = find_options(&options, &u, w, request->source);
+	if (status == THAW_OK)
+		status = thaw_model_create(&m, u.family, u.variant, 0, w, options, request->source);
 	if (status == THAW_OK)
 		status = fill_model(m, w, u.is_part, &note, request->source);
 	thaw_free(u.note);
+	json_decref(options);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);
 		return status;

@@ -5,10 +5,10 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/text.h"
 #include "src/base/try.h"
+#include "src/model/network_config.h"
 #include "src/model/unknown_network.h"
 #include "thaw/memory.h"
 
@@ -41,25 +41,13 @@ static thaw_status check_options(const json_t *config, const char *variant, cons
 	return activation && strcmp(activation, "relu") != 0 ? fail_lookalike(activation, variant, source) : THAW_OK;
 }
 
-/* The config.json beside the file; NULL if there is none. What is wrong with it is said where it is needed. */
-static thaw_status read_config(json_t **config, const char *source)
-{
-	const char *slash = strrchr(source, '/');
-	char *path = thaw_format("%.*sconfig.json", slash ? (int)(slash - source + 1) : 0, source);
-	if (!path)
-		return THAW_RESOURCE;
-	*config = access(path, R_OK) == 0 ? json_load_file(path, 0, NULL) : NULL;
-	thaw_free(path);
-	return THAW_OK;
-}
-
 thaw_status thaw_check_lookalike(const char *variant, const struct thaw_weights_request *request)
 {
 	json_t *config;
 	const char *slash = strrchr(request->source, '/'), *file = slash ? slash + 1 : request->source;
 	if (strncmp(variant, "resnet", strlen("resnet")) != 0)
 		return THAW_OK;
-	THAW_TRY(read_config(&config, request->source));
+	THAW_TRY(thaw_network_config_read(&config, request->source));
 	const char *name = json_string_value(json_object_get(config, "architecture"));
 	thaw_status status = check_options(config, variant, request->source);
 	if (status == THAW_OK && !request->variant && is_other_resnet(name ? name : file))

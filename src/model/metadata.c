@@ -46,6 +46,11 @@ static thaw_status dump(char **text, json_t *json)
 	return THAW_OK;
 }
 
+thaw_status thaw_metadata_write_options(char **text, const json_t *options)
+{
+	return dump(text, json_deep_copy(options));
+}
+
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count)
 {
 	json_t *array = json_array();

@@ -14,6 +14,7 @@ void thaw_model_destroy(struct thaw_model *m)
 		return;
 	thaw_graph_destroy(m->graph);
 	thaw_labels_free(m->labels, m->classes);
+	json_decref(m->options);
 	thaw_free(m->variant);
 	thaw_free(m->source);
 	thaw_free(m->notes);
@@ -40,7 +41,7 @@ int64_t thaw_model_output_count(const struct thaw_graph *g)
 }
 
 thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_family *family, const char *variant,
-			      int64_t classes, const struct thaw_weights *w, const char *source)
+			      int64_t classes, const struct thaw_weights *w, json_t *options, const char *source)
 {
 	thaw_status status = THAW_OK;
 	struct thaw_model *m = thaw_alloc(1, sizeof(*m));
@@ -53,8 +54,10 @@ thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_famil
 		status = THAW_RESOURCE;
 		goto out;
 	}
-	THAW_TRY_OUT(family->build(m->graph, variant, classes > 0 ? classes : family->classes, w));
-	family->preprocess(variant, &m->preprocess);
+	const struct thaw_build build = {variant, classes > 0 ? classes : family->classes, w, options};
+	m->options = json_incref(options);
+	THAW_TRY_OUT(family->build(m->graph, &build));
+	family->preprocess(&build, &m->preprocess);
 	m->preprocess_from = "the family";
 	m->classes = thaw_model_output_count(m->graph);
 	*model = m;

@@ -5,9 +5,9 @@
 #include "src/model/family.h"
 
 /* Builds a variant's graph with all weights zero. `w`, the state dict that will be loaded, decides names and widths; it
- * may be NULL. classes 0: the family's own. */
+ * may be NULL. classes 0: the family's own. options: see struct thaw_build; the model keeps a reference. */
 thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_family *family, const char *variant,
-			      int64_t classes, const struct thaw_weights *w, const char *source);
+			      int64_t classes, const struct thaw_weights *w, json_t *options, const char *source);
 
 /* Which state dict of a file is wanted. */
 struct thaw_weights_request {
@@ -33,6 +33,7 @@ thaw_status thaw_model_split_spec(const char *spec, const char **variant, const 
 thaw_status thaw_model_add_note(struct thaw_model *m, const char *note);
 
 #define THAW_FULLY_CONV_KEY "thaw.fully_conv" /* of a file's metadata: see struct thaw_model */
+#define THAW_OPTIONS_KEY    "thaw.options"    /* the same */
 
 /* Makes the network fully convolutional as recorded; recorded: NULL if it was not. THAW_DATA if invalid. */
 thaw_status thaw_model_read_fully_conv(struct thaw_model *m, const char *recorded, const char *path);

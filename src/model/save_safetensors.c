@@ -8,8 +8,8 @@
 #include "src/model/task.h"
 #include "thaw/memory.h"
 
-/* format, variant, preprocess, output, fully_conv, labels; task and thresholds */
-#define MAX_METADATA (6 + THAW_TASK_PAIRS)
+/* format, variant, options, preprocess, output, fully_conv, labels; task and thresholds */
+#define MAX_METADATA (7 + THAW_TASK_PAIRS)
 
 /* The state dict to write. */
 struct export
@@ -81,7 +81,7 @@ static thaw_status add_metadata(struct export *e, char *key, char *value)
 
 static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 {
-	char *preprocess = NULL, *labels = NULL;
+	char *preprocess = NULL, *labels = NULL, *options = NULL;
 	e->w.metadata = e->metadata;
 	THAW_TRY(add_metadata(e, "format", thaw_strdup("pt")));
 	THAW_TRY(add_metadata(e, "thaw.variant", thaw_strdup(m->variant)));
@@ -89,6 +89,10 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	THAW_TRY(add_metadata(e, "thaw.preprocess", preprocess));
 	if (m->sigmoid_from)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
+	if (m->options) {
+		THAW_TRY(thaw_metadata_write_options(&options, m->options));
+		THAW_TRY(add_metadata(e, THAW_OPTIONS_KEY, options));
+	}
 	if (m->fully_conv)
 		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_format("%d", m->fully_conv)));
 	THAW_TRY(thaw_model_write_task(m, e->metadata, &e->w.metadata_count));

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/binary.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/sums.h"
@@ -26,24 +27,50 @@ static void binary_workspace(const struct thaw_op_desc *desc, struct thaw_op_wor
 	need->scratch_backward = 2 * THAW_BLOCK_FLOATS * sizeof(float);
 }
 
+/* The operands of a block, in fp32. */
+struct operands {
+	struct thaw_block block; /* with offsets into x */
+	const float *x[2];
+	float room[2][THAW_BLOCK_FLOATS];
+};
+
+static void read_operands(const struct thaw_op_args *args, const struct thaw_block *block, struct operands *o)
+{
+	o->block = *block;
+	for (int k = 0; k < 2; k++) {
+		int64_t span = (block->rows - 1) * block->row[k] + (block->column[k] ? block->columns : 1);
+		o->x[k] = args->x[k].data;
+		if (!args->x[k].bf16)
+			continue;
+		o->x[k] = thaw_values_read(&args->x[k], block->first[k], span, o->room[k]);
+		o->block.first[k] = 0;
+	}
+}
+
 static void binary_forward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
 	struct thaw_block block;
-	while (thaw_broadcast_next(&b, &block))
-		thaw_binary_forward(args->attrs->binary, &block, args->y.data + block.from, args->x[0].data,
-				    args->x[1].data);
+	struct operands o;
+	float room[THAW_BLOCK_FLOATS];
+	while (thaw_broadcast_next(&b, &block)) {
+		float *y = thaw_values_target(&args->y, block.from, room);
+		read_operands(args, &block, &o);
+		thaw_binary_forward(args->attrs->binary, &o.block, y, o.x[0], o.x[1]);
+		thaw_values_write(&args->y, block.from, block.rows * block.columns, y);
+	}
 }
 
 /* Writes or adds a block of the gradient of input k. */
-static void backward_input(const struct thaw_op_args *args, int k, bool repeated, const struct thaw_block *block)
+static void backward_input(const struct thaw_op_args *args, int k, bool repeated, const struct thaw_block *block,
+			   const struct operands *o)
 {
 	enum thaw_binary f = args->attrs->binary;
 	float *dx = args->dx[k] + block->first[k], *product = args->scratch;
 	const float *dy = args->dy + block->from;
 	if (!thaw_binary_passes(f, k)) {
 		float *to = repeated || args->dx_add[k] ? product : dx;
-		thaw_binary_backward(f, k, block, to, dy, args->x[0].data, args->x[1].data);
+		thaw_binary_backward(f, k, &o->block, to, dy, o->x[0], o->x[1]);
 		dy = to;
 	}
 	if (repeated)
@@ -54,14 +81,15 @@ static void backward_input(const struct thaw_op_args *args, int k, bool repeated
 
 /* Both inputs are the same value, as in a square. Its gradient may be dy's memory, so both parts are computed before it
  * is written. */
-static void backward_same_input(const struct thaw_op_args *args, const struct thaw_block *block)
+static void backward_same_input(const struct thaw_op_args *args, const struct thaw_block *block,
+				const struct operands *o)
 {
 	float *part[] = {args->scratch, (float *)args->scratch + THAW_BLOCK_FLOATS},
 	      *dx = args->dx[0] + block->first[0];
 	const float *dy = args->dy + block->from;
 	int64_t count = block->rows * block->columns;
 	for (int k = 0; k < 2; k++)
-		thaw_binary_backward(args->attrs->binary, k, block, part[k], dy, args->x[0].data, args->x[1].data);
+		thaw_binary_backward(args->attrs->binary, k, &o->block, part[k], dy, o->x[0], o->x[1]);
 	for (int64_t i = 0; i < count; i++)
 		dx[i] = (args->dx_add[0] ? dx[i] : 0.0f) + part[0][i] + part[1][i];
 }
@@ -69,19 +97,23 @@ static void backward_same_input(const struct thaw_op_args *args, const struct th
 static void binary_backward(const struct thaw_op_args *args)
 {
 	struct thaw_broadcast b = thaw_broadcast_of(&args->x[0].shape, &args->x[1].shape);
+	const struct thaw_view *x = args->x;
+	bool same = args->dx[0] && args->dx[0] == args->dx[1] && x[0].data == x[1].data && x[0].bf16 == x[1].bf16;
 	struct thaw_block block;
-	if (args->dx[0] && args->dx[0] == args->dx[1] && args->x[0].data == args->x[1].data) {
-		while (thaw_broadcast_next(&b, &block))
-			backward_same_input(args, &block);
-		return;
-	}
+	struct operands o;
 	for (int k = 0; k < 2; k++)
 		if (args->dx[k] && b.repeated[k] && !args->dx_add[k])
-			memset(args->dx[k], 0, (size_t)thaw_shape_count(&args->x[k].shape) * sizeof(float));
-	while (thaw_broadcast_next(&b, &block))
+			memset(args->dx[k], 0, (size_t)thaw_shape_count(&x[k].shape) * sizeof(float));
+	while (thaw_broadcast_next(&b, &block)) {
+		read_operands(args, &block, &o);
+		if (same) {
+			backward_same_input(args, &block, &o);
+			continue;
+		}
 		for (int k = 1; k >= 0; k--)
 			if (args->dx[k])
-				backward_input(args, k, b.repeated[k], &block);
+				backward_input(args, k, b.repeated[k], &block, &o);
+	}
 }
 
 static double reference_value(enum thaw_binary f, double a, double b)
@@ -164,6 +196,7 @@ const struct thaw_op thaw_op_binary = {
 	.forward = binary_forward,
 	.backward = binary_backward,
 	.reference = binary_reference,
+	.bf16 = true,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
 	.cases = cases,

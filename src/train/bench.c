@@ -282,7 +282,7 @@ static json_t *report(const struct bench *b, double seconds, double wait, double
 	const struct thaw_bench_options *o = b->options;
 	double update = b->comm->size == 1 ? wait : 0.0, gflops = 1e-9 * flops / seconds;
 	json_t *result = json_pack(
-		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o, s:O}",
+		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o}",
 		"network", b->model->variant, "size", thaw_metadata_size(b->size), "batch", o->batch, "ranks",
 		b->comm->size, "unfreeze", o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
 		o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss,
@@ -290,11 +290,13 @@ static json_t *report(const struct bench *b, double seconds, double wait, double
 		"gemm_peak_share", gflops / b->gemm_peak, "blas_kernel", openblas_get_corename(), "notes",
 		b->model->notes, "precision", thaw_precision_name(o->precision), "step_seconds", seconds,
 		"update_seconds", update, "values", (json_int_t)(b->params ? b->params->length : 0),
-		"bucket_ready_seconds", ready_times(b, seconds - wait), "layers", layers);
+		"bucket_ready_seconds", ready_times(b, seconds - wait));
 	if (result && b->bf16_peak > 0.0) {
 		json_object_set_new(result, "bf16_peak_gflops", json_real(b->bf16_peak));
 		json_object_set_new(result, "bf16_peak_share", json_real(gflops / b->bf16_peak));
 	}
+	if (result)
+		json_object_set(result, "layers", layers);
 	return result;
 }
 

@@ -29,19 +29,17 @@ static void multiply_bf16(float *memory)
 /* A full tile of the same few pairs again and again: they stay in the first cache, and the sums in registers. */
 static void multiply_tile(float *memory)
 {
-	uint32_t a[THAW_BF16_ROWS], b[THAW_BF16_COLUMNS];
-	for (int i = 0; i < THAW_BF16_ROWS; i++)
-		a[i] = ONES;
+	uint32_t a = ONES, b[THAW_BF16_COLUMNS];
 	for (int i = 0; i < THAW_BF16_COLUMNS; i++)
 		b[i] = ONES;
 	thaw_bf16_best()->multiply(&(struct thaw_bf16_tile){.rows = THAW_BF16_ROWS,
 							    .columns = THAW_BF16_COLUMNS,
+							    .a = &a,
+							    .segments = 1,
+							    .segment = (const int64_t[]){0},
 							    .pairs = PEAK_PAIRS,
-							    .a = a,
-							    .a_row = 1,
 							    .b = b,
-							    .c = memory,
-							    .c_row = THAW_BF16_COLUMNS});
+							    .c = memory});
 }
 
 /* GFLOP/s of the fastest of the products within PEAK_SECONDS; multiply_adds: of one product. */

@@ -164,6 +164,12 @@ bool thaw_cache_has(struct thaw_cache *c, int64_t entry, const struct thaw_datas
 	return c->state[entry] == GOOD;
 }
 
+void thaw_cache_fetch(const struct thaw_cache *c, int64_t entry)
+{
+	if (!c->memory)
+		thaw_cache_file_fetch(c->file, &c->shape, c->index[entry].record);
+}
+
 thaw_status thaw_cache_get(struct thaw_cache *c, int64_t entry, float *features)
 {
 	const char *record = read_record(c, entry);

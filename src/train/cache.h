@@ -47,6 +47,8 @@ struct thaw_cache_lost thaw_cache_lost(const struct thaw_cache *cache);
 
 /* Whether the entry is present, undamaged, and of sample `sample` of `dataset` as it is stored now. */
 bool thaw_cache_has(struct thaw_cache *cache, int64_t entry, const struct thaw_dataset *dataset, int64_t sample);
+/* Begins to read an entry that is present and will be needed soon, if it is in a file. */
+void thaw_cache_fetch(const struct thaw_cache *cache, int64_t entry);
 /* Reads features[options.features] of an entry that is present. THAW_IO if the file was damaged after thaw_cache_has.
  */
 thaw_status thaw_cache_get(struct thaw_cache *cache, int64_t entry, float *features);

@@ -64,6 +64,11 @@ bool thaw_cache_file_write(int fd, const struct cache_shape *shape, uint64_t rec
 	return transfer(fd, (void *)bytes, (size_t)shape->record_bytes, record_at(shape, record), true);
 }
 
+void thaw_cache_file_fetch(int fd, const struct cache_shape *shape, uint64_t record)
+{
+	(void)posix_fadvise(fd, (off_t)record_at(shape, record), (off_t)shape->record_bytes, POSIX_FADV_WILLNEED);
+}
+
 static uint64_t place_checksum(const struct cache_shape *shape, uint64_t entry, const struct cache_place *place)
 {
 	const uint64_t where[] = {shape->digest, entry};

@@ -35,6 +35,9 @@ thaw_status thaw_cache_file_open(int *fd, const char *path, const struct cache_s
 bool thaw_cache_file_read(int fd, const struct cache_shape *shape, uint64_t record, void *bytes);
 bool thaw_cache_file_write(int fd, const struct cache_shape *shape, uint64_t record, const void *bytes);
 
+/* Lets the system read a record ahead of its use. */
+void thaw_cache_file_fetch(int fd, const struct cache_shape *shape, uint64_t record);
+
 /* Writes the place of an entry, after setting place->self. */
 bool thaw_cache_file_place(int fd, const struct cache_shape *shape, uint64_t entry, struct cache_place *place);
 

@@ -73,7 +73,8 @@ static thaw_status submit(struct requests *q)
 		request.count = q->first[q->batch + 1] - q->first[q->batch];
 		request.size = thaw_own_size(e->sizes, q->lane, request.samples[0]);
 	} else {
-		request.count = min_int64(THAW_EVAL_BATCH, thaw_lane_count(e->dataset->count, e->lanes, q->lane) - begin);
+		request.count =
+			min_int64(THAW_EVAL_BATCH, thaw_lane_count(e->dataset->count, e->lanes, q->lane) - begin);
 		for (int64_t k = 0; k < request.count; k++)
 			samples[k] = thaw_lane_sample(begin + k, e->lanes, q->lane);
 	}

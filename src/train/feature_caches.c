@@ -1,5 +1,6 @@
 /* The feature caches of a phase: one per lane, for the test images and for the training images. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cblas.h>
 
@@ -10,6 +11,8 @@
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/version.h"
+
+#define BLOCK 512.0 /* bytes that st_blocks counts */
 
 static uint64_t digest_text(const char *text, uint64_t seed)
 {
@@ -47,6 +50,23 @@ static char *cache_path(const struct run *r, const char *split, int lane)
 {
 	return thaw_format("%s/%s-%s-%05d-of-%05d.features", r->options.cache_dir, run_phase_options(r)->name, split,
 			   lane, r->options.lanes);
+}
+
+/* Bytes on disk of the cache files that an earlier start left to this rank. */
+static thaw_status measure_files(const struct run *r, double *held)
+{
+	static const char *const splits[] = {"test", "train"};
+	for (int lane = r->first_lane; lane < r->end_lane && r->options.cache_dir; lane++)
+		for (int i = 0; i < 2; i++) {
+			struct stat st;
+			char *path = cache_path(r, splits[i], lane);
+			if (!path)
+				return THAW_RESOURCE;
+			if (stat(path, &st) == 0)
+				*held += (double)st.st_blocks * BLOCK;
+			thaw_free(path);
+		}
+	return THAW_OK;
 }
 
 /* One cache of a dataset per lane of this rank, of at most *bytes together. Subtracts the bytes used from *bytes. */
@@ -94,11 +114,13 @@ static thaw_status create_caches(struct run *r, struct thaw_cache ***caches, con
 thaw_status run_open_caches(struct run *r)
 {
 	size_t bytes;
-	THAW_TRY(run_cache_budget(r, &bytes));
+	double held = 0.0;
+	if (r->options.cache_dir && strcmp(r->options.cache, "off") != 0)
+		THAW_TRY(thaw_make_directory(r->options.cache_dir));
+	THAW_TRY(measure_files(r, &held));
+	THAW_TRY(run_cache_budget(r, held, &bytes));
 	if (bytes == 0)
 		return THAW_OK;
-	if (r->options.cache_dir)
-		THAW_TRY(thaw_make_directory(r->options.cache_dir));
 	if (evaluations(r) > 1)
 		THAW_TRY(create_caches(r, &r->phase.test_cache, &r->test, "test", 1, &bytes));
 	int views = run_phase_options(r)->fixres ? 1 : r->options.views;

@@ -113,6 +113,8 @@ static struct pending *new_pending(const struct thaw_features *f, const struct t
 		w->samples[i] = r->samples[i];
 		w->visits[i] = r->visits ? r->visits[i] : 0;
 		w->cached[i] = w->cache && thaw_cache_has(w->cache, entry_of(f, w, i), f->parts.dataset, r->samples[i]);
+		if (w->cached[i])
+			thaw_cache_fetch(w->cache, entry_of(f, w, i));
 	}
 	return w;
 }

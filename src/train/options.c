@@ -68,7 +68,7 @@ static thaw_status resolve_choices(struct run *r)
 		return refuse("unknown sampling", "--sampling", "give uniform or balanced");
 	if (o->cache_dtype != THAW_F32 && o->cache_dtype != THAW_F16)
 		return refuse("not a type for features", "--cache-dtype", "give f32 or f16");
-	return run_cache_budget(r, &bytes);
+	return run_cache_budget(r, 0.0, &bytes);
 }
 
 /* Before anything is opened: whether the sizes and their options fit together. */

@@ -212,8 +212,9 @@ bool run_same_setting(const json_t *a, const json_t *b);
 /* Whether this is a setting of loss, weights or sampling with its default, which earlier versions did not record. */
 bool run_is_default_objective(const struct run *r, const char *key, const json_t *value);
 
-/* cache_budget.c: bytes that --cache allows this rank's feature caches; 0: no caching. THAW_USAGE when invalid. */
-thaw_status run_cache_budget(const struct run *r, size_t *bytes);
+/* cache_budget.c: bytes that --cache allows the feature caches of this rank, whose files in --cache-dir hold `held`.
+ * 0: no caching. THAW_USAGE when invalid. */
+thaw_status run_cache_budget(const struct run *r, double held, size_t *bytes);
 
 /* setup.c: opens data and model and compares them across ranks. Collective. */
 thaw_status run_open(struct run *r);
@@ -272,6 +273,8 @@ thaw_status run_images_read(struct run *r);
 /* Reads the list of a run directory; *names stays empty if there is none. */
 thaw_status run_images_load(struct thaw_image_names *names, const char *directory);
 thaw_status run_images_write(const struct run *r); /* rank 0 only; does nothing where a list was read */
+/* Frees both lists, which only the start needs. */
+void run_images_close(struct run *r);
 
 /* run_contents.c: which bytes the run was trained on (images.digests.zst). */
 thaw_status run_contents_open(struct run *r);

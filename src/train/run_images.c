@@ -105,3 +105,9 @@ thaw_status run_images_write(const struct run *r)
 	thaw_file_writer_discard(file);
 	return status;
 }
+
+void run_images_close(struct run *r)
+{
+	thaw_image_names_free(&r->known);
+	thaw_image_names_free(&r->listed);
+}

@@ -427,8 +427,7 @@ void run_close(struct run *r)
 		thaw_dataset_close(&r->test);
 		thaw_dataset_close(&r->final_test);
 	}
-	thaw_image_names_free(&r->known);
-	thaw_image_names_free(&r->listed);
+	run_images_close(r);
 	thaw_exclude_free(&r->exclude);
 	thaw_free(r->metrics_path);
 	thaw_free(r->saving.reason);

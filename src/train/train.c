@@ -343,6 +343,7 @@ thaw_status thaw_train(struct thaw_comm *comm, const struct thaw_train_options *
 	thaw_status status = run_open(&r);
 	if (status == THAW_OK)
 		status = run_directory_open(&r, &done, &summary);
+	run_images_close(&r);
 	if (status == THAW_OK && !done) {
 		run_announce(&r);
 		if (r.options.last_step == 0)

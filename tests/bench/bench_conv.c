@@ -1,7 +1,8 @@
 /* Speed of the convolution operator: one JSON line per shape with the GFLOP/s of the three passes, best of several runs
- * on one thread. The first line is the peak of sgemm for comparison.
+ * on one thread. The first line is the peak for comparison: sgemm's or, in bfloat16, that of a tile whose factors stay
+ * in the first-level cache. A share of the peak stands beside each speed.
  *
- *     bench_conv [NAME]    only the shapes whose names contain NAME
+ *     bench_conv fp32|bf16 [NAME]    only the shapes whose names contain NAME
  */
 #include <cblas.h>
 #include <math.h>
@@ -12,11 +13,12 @@
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/ops/kernels/bf16_ops.h"
 #include "thaw/memory.h"
 #include "thaw/ops.h"
 
 #define SECONDS 0.15 /* per measurement, and at least MIN_RUNS runs */
-enum { MIN_RUNS = 3, PEAK_SIZE = 1536 };
+enum { MIN_RUNS = 3, PEAK_SIZE = 1536, TILE_PAIRS = 1 << 16 };
 
 struct shape {
 	const char *name;
@@ -32,16 +34,26 @@ static const struct shape shapes[] = {
 	{"small 16x16 64", 32, 16, 64, 64, 3, 1, false},
 	{"small 16x16 128", 32, 16, 128, 128, 3, 1, false},
 	{"small 8x8 128", 32, 8, 128, 128, 3, 1, false},
-	{"resnet18 stem", 8, 224, 3, 64, 7, 2, false},
-	{"resnet18 56 64", 8, 56, 64, 64, 3, 1, false},
-	{"resnet18 56 64-128 stride 2", 8, 56, 64, 128, 3, 2, false},
-	{"resnet18 56 64-128 1x1 stride 2", 8, 56, 64, 128, 1, 2, false},
-	{"resnet18 28 128", 8, 28, 128, 128, 3, 1, false},
-	{"resnet18 14 256", 8, 14, 256, 256, 3, 1, false},
-	{"resnet18 14 256-512 stride 2", 8, 14, 256, 512, 3, 2, false},
-	{"resnet18 7 512", 8, 7, 512, 512, 3, 1, false},
+	{"resnet18 stem", 32, 224, 3, 64, 7, 2, false},
+	{"resnet18 56 64", 32, 56, 64, 64, 3, 1, false},
+	{"resnet18 56 64-128 stride 2", 32, 56, 64, 128, 3, 2, false},
+	{"resnet18 56 64-128 1x1 stride 2", 32, 56, 64, 128, 1, 2, false},
+	{"resnet18 28 128", 32, 28, 128, 128, 3, 1, false},
+	{"resnet18 14 256", 32, 14, 256, 256, 3, 1, false},
+	{"resnet18 14 256-512 stride 2", 32, 14, 256, 512, 3, 2, false},
+	{"resnet18 7 512", 32, 7, 512, 512, 3, 1, false},
 	{"resnet50 56 64-256 1x1", 8, 56, 64, 256, 1, 1, false},
+	{"resnet50 56 256-64 1x1", 8, 56, 256, 64, 1, 1, false},
+	{"resnet50 56 128 stride 2", 8, 56, 128, 128, 3, 2, false},
+	{"resnet50 56 256-512 1x1 stride 2", 8, 56, 256, 512, 1, 2, false},
+	{"resnet50 28 128-512 1x1", 8, 28, 128, 512, 1, 1, false},
+	{"resnet50 28 512-128 1x1", 8, 28, 512, 128, 1, 1, false},
+	{"resnet50 14 256-1024 1x1", 8, 14, 256, 1024, 1, 1, false},
 	{"resnet50 14 1024-256 1x1", 8, 14, 1024, 256, 1, 1, false},
+	{"resnet50 14 1024-2048 1x1 stride 2", 8, 14, 1024, 2048, 1, 2, false},
+	{"resnet50 14 512 stride 2", 8, 14, 512, 512, 3, 2, false},
+	{"resnet50 7 512-2048 1x1", 8, 7, 512, 2048, 1, 1, false},
+	{"resnet50 7 2048-512 1x1", 8, 7, 2048, 512, 1, 1, false},
 	{"vgg 224 3-64", 2, 224, 3, 64, 3, 1, false},
 	{"vgg 224 64", 2, 224, 64, 64, 3, 1, false},
 	{"vgg 56 256", 2, 56, 256, 256, 3, 1, false},
@@ -104,24 +116,53 @@ static void run_sgemm(const struct thaw_op_args *args)
 		    0.0f, args->y.data, m);
 }
 
-static void print_peak(void)
+/* A tile that reads the same factors at each depth. */
+static void run_tile(const struct thaw_op_args *args)
+{
+	struct thaw_bf16_tile tile = {
+		.rows = THAW_BF16_ROWS,
+		.columns = THAW_BF16_COLUMNS,
+		.a = (const uint32_t *)args->x[0].data,
+		.segments = 1,
+		.segment = (const int64_t[]){0},
+		.pairs = TILE_PAIRS,
+		.b = (const uint32_t *)args->x[1].data,
+		.c = args->y.data,
+	};
+	thaw_bf16_best()->multiply(&tile);
+}
+
+/* Measures and prints the peak in GFLOP/s. */
+static double print_peak(enum thaw_precision precision)
 {
 	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
 	struct thaw_view x[2] = {{.data = noise(&s), .shape = s}, {.data = noise(&s), .shape = s}};
 	struct thaw_op_args args = {.x = x, .y = {.data = noise(&s), .shape = s}};
-	printf("{\"name\": \"sgemm\", \"core\": \"%s\", \"gflops\": %.1f}\n", openblas_get_corename(),
-	       measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE));
+	bool bf16 = precision == THAW_PRECISION_BF16;
+	double peak = bf16 ? measure(run_tile, &args, 4.0 * THAW_BF16_ROWS * THAW_BF16_COLUMNS * TILE_PAIRS)
+			   : measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE);
+	printf("{\"name\": \"%s\", \"core\": \"%s\", \"gflops\": %.1f}\n", bf16 ? "bf16 tile" : "sgemm",
+	       bf16 ? thaw_bf16_best()->name : openblas_get_corename(), peak);
 	thaw_free(x[0].data);
 	thaw_free(x[1].data);
 	thaw_free(args.y.data);
+	return peak;
 }
 
-static thaw_status bench_shape(const struct shape *s)
+static void print_pass(const char *pass, double gflops, double peak)
+{
+	printf(", \"%s\": %.1f, \"%s_share\": %.2f", pass, gflops, pass, gflops / peak);
+	fflush(stdout);
+}
+
+static thaw_status bench_shape(const struct shape *s, enum thaw_precision precision, double peak)
 {
 	const struct thaw_op *op = thaw_op_find("conv");
 	int pad = s->kernel / 2;
-	struct thaw_attrs attrs = {
-		.stride = {s->stride, s->stride}, .pad = {pad, pad, pad, pad}, .groups = s->depthwise ? s->ci : 1};
+	struct thaw_attrs attrs = {.stride = {s->stride, s->stride},
+				   .pad = {pad, pad, pad, pad},
+				   .groups = s->depthwise ? s->ci : 1,
+				   .precision = precision};
 	struct thaw_shape shape = thaw_shape_of(s->n, s->size, s->size, s->ci);
 	struct thaw_shape weight = thaw_shape_of(s->kernel, s->kernel, s->depthwise ? 1 : s->ci, s->co);
 	struct thaw_op_desc desc = {
@@ -144,14 +185,15 @@ static thaw_status bench_shape(const struct shape *s)
 		.dx_add = &(bool){false}};
 	double flops = (double)op->flops(&desc);
 
-	printf("{\"name\": \"%s\", \"forward\": %.1f", s->name, measure(op->forward, &args, flops));
+	printf("{\"name\": \"%s\"", s->name);
+	print_pass("forward", measure(op->forward, &args, flops), peak);
 	args.dx = &dx;
 	args.dparam = &none;
-	printf(", \"data\": %.1f", measure(op->backward, &args, flops));
+	print_pass("data", measure(op->backward, &args, flops), peak);
 	args.dx = &none;
 	args.dparam = &dweight;
-	printf(", \"weights\": %.1f}\n", measure(op->backward, &args, flops));
-	fflush(stdout);
+	print_pass("weights", measure(op->backward, &args, flops), peak);
+	printf("}\n");
 	float *used[] = {x.data, param.data, dx, dweight, dy, args.y.data};
 	for (size_t i = 0; i < sizeof(used) / sizeof(used[0]); i++)
 		thaw_free(used[i]);
@@ -161,10 +203,18 @@ static thaw_status bench_shape(const struct shape *s)
 
 int main(int argc, char **argv)
 {
+	enum thaw_precision precision = THAW_PRECISION_FP32;
+	if (argc < 2 || (strcmp(argv[1], "fp32") != 0 && strcmp(argv[1], "bf16") != 0)) {
+		fprintf(stderr, "bench_conv: no precision: command line: give fp32 or bf16, then part of a name\n");
+		return 1;
+	}
+	if (strcmp(argv[1], "bf16") == 0)
+		precision = THAW_PRECISION_BF16;
 	openblas_set_num_threads(1);
-	print_peak();
+	double peak = print_peak(precision);
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		if ((argc < 2 || strstr(shapes[i].name, argv[1])) && bench_shape(&shapes[i]) != THAW_OK) {
+		if ((argc < 3 || strstr(shapes[i].name, argv[2])) &&
+		    bench_shape(&shapes[i], precision, peak) != THAW_OK) {
 			fprintf(stderr, "bench_conv: %s\n", thaw_error_message());
 			return 1;
 		}

@@ -29,11 +29,16 @@ check "one line of JSON" eval 'exits 0 && is_json'
 check "the result describes the configuration" eval '[ "$(member network)" = cifar_resnet8 ] && [ "$(member size)" -eq 16 ] &&
 	[ "$(member batch)" -eq 3 ] && [ "$(member ranks)" -eq 1 ] && [ "$(member unfreeze)" = all ] &&
 	[ "$(member bn)" = frozen ] && [ -n "$(member blas_kernel)" ]'
-check "the measured values are positive" positive images_per_second peak_rss_bytes gemm_peak_gflops gemm_peak_share
+check "the measured values are positive" positive images_per_second peak_rss_bytes tail_bytes gemm_peak_gflops \
+	gemm_peak_share
+check "fp32 has no peak of bfloat16" eval '! out_has bf16_peak'
 check "memory is in bytes" test "$(member peak_rss_bytes)" -gt 4000000
 check "layers have times" every_layer 'NF == 4 && $2 >= 0 && $3 >= 0 && $4 >= 0'
 check "convolutions and norms are joined" out_has conv_norm
 check "all layers run the backward pass" every_layer '($1 != "conv_norm" && $1 != "linear") || ($2 > 0 && $3 > 0)'
+
+run "$thaw" "${small[@]}" --json --precision bf16
+check "bf16 has its own peak" eval 'exits 0 && is_json && positive bf16_peak_gflops bf16_peak_share'
 
 run "$thaw" "${small[@]}" --json --unfreeze none
 check "inference runs no backward pass" eval 'exits 0 && [ "$(member unfreeze)" = none ] &&

@@ -36,6 +36,14 @@ check "features cached in fp32 are not used" err_has "made with other settings"
 check "the weights differ from those of fp32" eval '! cmp -s full/model.safetensors one/model.safetensors'
 run mpirun --oversubscribe -np 3 "$thaw" "${train[@]}" --precision bf16 --out three
 check "three ranks give the same bits" eval 'exits 0 && cmp one/model.safetensors three/model.safetensors'
+whole=(train --data data --model cifar_resnet8 --unfreeze all --size 16 --lanes 4 --batch 12 --epochs 1 --lr 0.05
+	--precision bf16)
+run "$thaw" "${whole[@]}" --out whole1
+check "everything trains in bf16" exits 0
+for ranks in 2 4; do
+	run mpirun --oversubscribe -np "$ranks" "$thaw" "${whole[@]}" --out "whole$ranks"
+	check "$ranks ranks give the same bits" eval "exits 0 && cmp whole1/model.safetensors whole$ranks/model.safetensors"
+done
 run "$thaw" "${train[@]}" --cache-dir other --precision bf16 --epochs 2 --out none --cache off
 check "so does a run without cached features" eval 'exits 0 && cmp one/model.safetensors none/model.safetensors'
 

@@ -3,9 +3,11 @@
 Each file has the names and shapes of the state dict, the logits for an input from the formula, and for every trained
 tensor the norm of the gradient and its inner products with four random vectors of signs. All is computed in double
 precision, as the reference for single precision. Run: python tests/golden/make_networks.py
+[NAME...]
 """
 import json
 import pathlib
+import sys
 
 import numpy as np
 import timm
@@ -13,6 +15,7 @@ import torch
 import torchvision.models as tv
 from timm.models.vgg import ConvMlp
 from torch import nn
+from transformers import ViTConfig, ViTForImageClassification
 
 import formula
 from cifar import CifarResNet
@@ -39,6 +42,41 @@ def narrow_timm(model):
     return model
 
 
+class SavedViT(nn.Module):
+    """transformers' ViT with the names that its files have, which are those of earlier versions."""
+    NAMES = {"vit.layers": "vit.encoder.layer", "attention.q_proj": "attention.attention.query",
+             "attention.k_proj": "attention.attention.key", "attention.v_proj": "attention.attention.value",
+             "attention.o_proj": "attention.output.dense", "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+
+    def __init__(self):
+        super().__init__()
+        self.net = ViTForImageClassification(ViTConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
+                                                       intermediate_size=192, image_size=64, num_labels=CLASSES))
+
+    def rename(self, name):
+        name = name.removeprefix("net.")
+        for old, new in self.NAMES.items():
+            name = name.replace(old, new)
+        return name
+
+    def state_dict(self, *args, **kwargs):
+        return {self.rename(k): v for k, v in super().state_dict(*args, **kwargs).items()}
+
+    def load_state_dict(self, state):
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+    def named_parameters(self, *args, **kwargs):
+        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs)]
+
+    def forward(self, x):
+        return self.net(x).logits
+
+
+def vit(**more):
+    return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
+
+
 # file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
@@ -57,6 +95,10 @@ NETWORKS = [
     ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
      lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
+    ("vit", "vit", 64, False, vit),
+    ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
+    ("vit_mean", "vit", 64, False, lambda: vit(class_token=False, global_pool="avg", fc_norm=True)),
+    ("vit_transformers", "vit", 64, False, SavedViT),
 ]
 
 
@@ -87,8 +129,7 @@ def margin(model, x):
     model(x)
     for hook in hooks:
         hook.remove()
-    assert distances
-    return min(distances)
+    return min(distances, default=np.inf)
 
 
 def make_input(key, side):
@@ -146,6 +187,8 @@ def main():
     folder = pathlib.Path(__file__).parent
     torch.set_num_threads(1)
     for name, *network in NETWORKS:
+        if sys.argv[1:] and name not in sys.argv[1:]:
+            continue
         result = golden(*network)
         path = folder / f"network_{name}.json"
         path.write_text(json.dumps(rounded(result), separators=(",", ":")).replace("},", "},\n") + "\n")

@@ -19,7 +19,7 @@ one() {
 	grep -qF "\"$key\"" "$lines" && return
 	rm -rf "$folder/run"
 	"$thaw" train --model "$model" --data "$data" --out "$folder/run" --unfreeze "$1" --precision "$2" --seed "$3" \
-		--lanes 1 --eval-every 1000 --cache-dir "$folder/cache-$2" "${given[@]}" >/dev/null 2>"$folder/log" || {
+		--lanes 1 --eval-every 1000 "${given[@]}" >/dev/null 2>"$folder/log" || {
 		echo "precision.sh: $key failed" >&2
 		tail -n 1 "$folder/log" >&2
 		return 1

@@ -6,9 +6,10 @@
 For each number it generates that many small images (IDX files of 28 x 28, which take FOLDER 0.8 GB per million), packs
 them into shards on all ranks (3 GB per million), runs `thaw check` on the shards if the program has it, and trains the head
 of the built-in network for one epoch. Prints one JSON line each: seconds of packing, megabytes of shards, seconds from
-the start to the first step, images/s of the epoch with its evaluation, and the largest memory of a rank in megabytes
-(ru_maxrss). Run it on an idle machine; a million images take about an hour on two cores. FOLDER is left as it is found,
-except for what it makes there.
+the start to the first step, images/s of the epoch with its evaluation, and the largest memory of a rank in megabytes:
+its own (RssAnon, looked at four times per second), what the ranks of the node share (RssShmem), and all with the pages
+of programs (ru_maxrss). Run it on an idle machine; a million images take about 15 minutes on two cores. FOLDER is left
+as it is found, except for what it makes there.
 """
 import argparse
 import json
@@ -50,24 +51,40 @@ def run(ranks, command, **more):
     return subprocess.run(launcher + command, env=ENVIRONMENT, check=True, **more)
 
 
+def memory_of(pid):
+    """Kilobytes by kind; nothing once the process has ended."""
+    try:
+        lines = open(f"/proc/{pid}/status").read().splitlines()
+    except OSError:
+        return {}
+    fields = dict(line.split(":", 1) for line in lines)
+    return {kind: int(fields[kind].split()[0]) for kind in ("RssAnon", "RssShmem") if kind in fields}
+
+
 def as_rank(argv):
-    """Started by mpirun: runs the program, then prints the memory that it took."""
-    code = subprocess.run(argv).returncode
-    print(f"rss {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}", file=sys.stderr)
-    sys.exit(code)
+    """Started by mpirun: runs the program, then prints the memory that it took at most."""
+    process, most = subprocess.Popen(argv), {}
+    while process.poll() is None:
+        for kind, kilobytes in memory_of(process.pid).items():
+            most[kind] = max(most.get(kind, 0), kilobytes)
+        time.sleep(0.25)
+    most["all"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print("memory " + json.dumps(most), file=sys.stderr)
+    sys.exit(process.returncode)
 
 
 def train(args, shards, out):
     command = ["mpirun", "--oversubscribe", "-np", str(args.ranks), sys.executable, __file__, "--as-rank", args.thaw, "train",
                "--data", str(shards), "--out", str(out), "--model", "builtin", "--unfreeze", "head", "--epochs", "1",
                "--lanes", str(args.lanes), "--batch", str(32 * args.lanes), "--cache", "off"]
-    begin, first, memory = time.time(), None, 0
+    begin, first, memory = time.time(), None, {}
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:
         if line.startswith("training: "):
             first = time.time() - begin
-        if line.startswith("rss "):
-            memory = max(memory, int(line.split()[1]))
+        if line.startswith("memory "):
+            for kind, kilobytes in json.loads(line.removeprefix("memory ")).items():
+                memory[kind] = max(memory.get(kind, 0), kilobytes)
     if process.wait() != 0:
         sys.exit("the training failed")
     events = [json.loads(line) for line in open(out / "metrics.jsonl")]
@@ -90,7 +107,9 @@ def measure(args, count):
         run(args.ranks, [args.thaw, "check", str(shards)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         row["check_seconds"] = round(time.time() - begin, 1)
     first, memory, seconds = train(args, shards, out)
-    row |= {"start_seconds": round(first, 2), "rank_megabytes": round(memory / 1e3)}
+    row |= {"start_seconds": round(first, 2)}
+    for kind, name in (("RssAnon", "own"), ("RssShmem", "shared"), ("all", "all")):
+        row[f"{name}_megabytes"] = round(memory[kind] / 1e3, 1)
     row["images_per_second"] = round((count + TEST) / seconds)  # the test images take the same way through the network
     print(json.dumps(row), flush=True)
     for path in (idx, shards, out):

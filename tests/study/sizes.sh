@@ -20,11 +20,13 @@ range=${RANGE:-160-288} fixed=${FIXED:-224} ranks=${RANKS:-1}
 read -ra sides <<<"${EVAL:-160 224 288}"
 mkdir -p "$folder" || exit 74
 table=$folder/accuracy.txt
-: >"$table"
+touch "$table" "$folder/log"
 
 parallel() {
 	if [ "$ranks" -gt 1 ]; then mpirun --oversubscribe -np "$ranks" "$@"; else "$@"; fi
 }
+# measured SEED SIZE SIDE: whether the table has it, from an earlier start.
+measured() { grep -q "^$1 $2 $3 " "$table"; }
 # accuracy RUN SIDE: of the test images, in percent.
 accuracy() {
 	parallel "$thaw" eval --model "$1" --data "$data" --size "$2" --json 2>>"$folder/log" |
@@ -40,6 +42,7 @@ for ((seed = 1; seed <= ${SEEDS:-5}; seed++)); do
 			exit 1
 		fi
 		for side in "${sides[@]}"; do
+			measured "$seed" "$size" "$side" && continue
 			percent=$(accuracy "$run" "$side")
 			echo "$seed $size $side ${percent:?no accuracy: see $folder/log}" | tee -a "$table"
 		done

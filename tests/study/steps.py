@@ -7,7 +7,7 @@ NETWORK is one of torchvision's, or timm:NAME; Thaw gets it as ONNX. DATA has tr
 per class; Thaw's augmented batches of the first pictures are written to a file and given to PyTorch. Everything trains,
 by SGD with momentum, from random weights. Runs: Thaw in fp32 and bf16; PyTorch in fp32, and by autocast in both memory formats. Prints the losses of each
 step, then the mean and the largest relative difference between pairs of runs, as one JSON line. Run from the root after
-make and make build/tests/compare/dump_run; needs torch, torchvision, timm, onnx, safetensors.
+make and make build/tests/compare/dump_run (--build: elsewhere); needs torch, torchvision, timm, onnx, safetensors.
 """
 import argparse
 import json
@@ -38,7 +38,7 @@ PAIRS = [("pytorch bf16", "pytorch bf16 contiguous"), ("thaw bf16", "pytorch bf1
 
 
 def thaw_losses(args, model, out, precision):
-    subprocess.run(["build/thaw", "train", "--model", model, "--data", args.data, "--out", out, "--unfreeze", "all",
+    subprocess.run([args.build + "/thaw", "train", "--model", model, "--data", args.data, "--out", out, "--unfreeze", "all",
                     "--bn", "lane", "--lanes", "1", "--batch", str(args.batch), "--seed", "1", "--lr", str(args.lr),
                     "--momentum", str(MOMENTUM), "--weight-decay", str(DECAY), "--epochs", "1", "--dropout", "0",
                     "--precision", precision], check=True, env=peers.ENV, stdout=subprocess.DEVNULL,
@@ -103,12 +103,13 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--build", default="build")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as work:
         args.data, classes = some_pictures(args.data, work + "/data", args.batch)
         model = peers.export(args.network, work + "/network.onnx", True)
-        subprocess.run(["build/tests/compare/dump_run", model, args.data, work + "/dump", "1", str(args.batch), "1",
+        subprocess.run([args.build + "/tests/compare/dump_run", model, args.data, work + "/dump", "1", str(args.batch), "1",
                         str(STEPS)], check=True)
         batches = list(load_batches(work + "/dump/batches.bin"))
         losses = {}
@@ -117,6 +118,7 @@ def main():
             losses["thaw " + precision] = every[:STEPS]
         initial = load_file(work + "/dump/init.safetensors")
         for form in FORMS:
+            print(form, file=sys.stderr, flush=True)
             losses[form] = pytorch_losses(args, network(args, initial, classes), batches, len(every), form)
     print("step  " + "  ".join(losses))
     for i in range(STEPS):

@@ -8,8 +8,9 @@
   tasks.py values WEIGHTS.pth DATA      the same pictures, of which the position of the border is learned: R2
 
 DATA has train/ and test/ with class folders; the weights are those of EfficientNet-Lite0. Options: --seeds N (5),
---epochs N (20), --pairs N (pictures to train on, 600; a third as many to test). Run from the root after `make`; needs
-torch, Pillow and scikit-learn.
+--epochs N (20), --lr X (0.05; 0.0005 for values), --pairs N (pictures to train on, 600; a third as many to test),
+--unfreeze HOW (head; of imbalance only), --thaw FILE (build/thaw). Run from the root; labels and values need torch,
+torchvision, Pillow and scikit-learn.
 """
 import argparse
 import csv
@@ -27,9 +28,11 @@ LR = {"imbalance": 0.05, "labels": 0.05, "values": 0.0005}  # squared errors of 
 
 
 def thaw(o, out, data, seed, *flags):
-    subprocess.run(["build/thaw", "train", "--model", o.weights, "--data", data, "--out", out, "--unfreeze", "head",
+    """The result of a run. Its frozen features are kept for the other runs with this seed."""
+    cache = os.path.join(os.path.dirname(out), f"cache{seed}")
+    subprocess.run([o.thaw, "train", "--model", o.weights, "--data", data, "--out", out, "--cache-dir", cache,
                     "--views", "1", "--dropout", "0", "--batch", str(BATCH), "--seed", str(seed), "--epochs",
-                    str(o.epochs), "--eval-every", str(o.epochs), "--lr", str(LR[o.what]), *flags], check=True, env=ENV,
+                    str(o.epochs), "--eval-every", str(o.epochs), "--lr", str(o.lr), *flags], check=True, env=ENV,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     with open(os.path.join(out, "result.json")) as f:
         return json.load(f)
@@ -57,7 +60,9 @@ def imbalance(o, work):
                 os.symlink(os.path.abspath(os.path.join(folder, image)), os.path.join(data, "train", name, image))
         os.symlink(os.path.abspath(os.path.join(o.data, "test")), os.path.join(data, "test"))
         for way, flags in ways.items():
-            result = thaw(o, os.path.join(work, f"run{seed}-{way[:5]}"), data, seed, *flags)
+            result = thaw(o, os.path.join(work, f"run{seed}-{way.replace(' ', '-')}"), data, seed,
+                          "--unfreeze", o.unfreeze, *flags)
+            print(f"seed {seed}, {way}: {100 * result['balanced_accuracy']:.1f}%", file=sys.stderr)
             balanced[way].append(result["balanced_accuracy"])
             plain[way].append(min(c["accuracy"] for c in result["per_class"].values()))
     for way in ways:
@@ -106,7 +111,7 @@ def features(o, work, rows):
     sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "golden"))
     from PIL import Image
     from lite import EfficientNetLite0
-    inspected = subprocess.run(["build/thaw", "inspect", o.weights, "--json"], check=True, capture_output=True, env=ENV)
+    inspected = subprocess.run([o.thaw, "inspect", o.weights, "--json"], check=True, capture_output=True, env=ENV)
     p = json.loads(inspected.stdout)["preprocess"]
     mode = InterpolationMode.BICUBIC if p["filter"] == "bicubic" else InterpolationMode.BILINEAR
     prepare = transforms.Compose([transforms.Resize(p["resize"], mode), transforms.CenterCrop(p["size"]),
@@ -158,14 +163,15 @@ def compare(o, work, task):
     present = (y[~train] > 0).any(0).numpy()  # labels that a test picture has
     ours, theirs = [], []
     for seed in range(1, o.seeds + 1):
-        result = thaw(o, os.path.join(work, f"run{seed}"), os.path.join(work, "list.csv"), seed, "--task", task)
+        result = thaw(o, os.path.join(work, f"run{seed}"), os.path.join(work, "list.csv"), seed, "--task", task,
+                      "--unfreeze", "head")
         ours.append(result["map" if task == "labels" else "r2"])
         if task == "labels":
-            head = train_head(x[train], y[train], F.binary_cross_entropy_with_logits, seed, o.epochs, LR[o.what])
+            head = train_head(x[train], y[train], F.binary_cross_entropy_with_logits, seed, o.epochs, o.lr)
             scores = head(x[~train]).detach().numpy()
             theirs.append(average_precision_score(y[~train].numpy()[:, present], scores[:, present]))
         else:
-            head = train_head(x[train], (y[train] - at) / spread, F.mse_loss, seed, o.epochs, LR[o.what])
+            head = train_head(x[train], (y[train] - at) / spread, F.mse_loss, seed, o.epochs, o.lr)
             theirs.append(r2_score(y[~train].numpy(), (head(x[~train]) * spread + at).detach().numpy()))
     name = "mAP" if task == "labels" else "R2"
     print(f"{task}: {len(rows)} pictures, {o.seeds} seeds: {name} thaw {mean(ours):.4f}, PyTorch {mean(theirs):.4f} "
@@ -179,8 +185,12 @@ def main():
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--lr", type=float)
     parser.add_argument("--pairs", type=int, default=600)
+    parser.add_argument("--unfreeze", default="head")
+    parser.add_argument("--thaw", default="build/thaw")
     o = parser.parse_args()
+    o.lr = o.lr or LR[o.what]
     with tempfile.TemporaryDirectory() as work:
         if o.what == "imbalance":
             imbalance(o, work)

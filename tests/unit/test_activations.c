@@ -222,9 +222,9 @@ struct heard {
 	int norms;
 };
 
-static void hear(void *context, int node, const struct thaw_view *y)
+static void hear(void *context, int node, const struct thaw_view *view)
 {
-	const float *value = y->data;
+	const float *value = view->data;
 	struct heard *h = context;
 	if (strcmp(h->graph->nodes[node].op->name, "batch_norm") != 0)
 		return;
@@ -238,9 +238,9 @@ static void hear(void *context, int node, const struct thaw_view *y)
 	for (int64_t c = 0; c < channels; c++) {
 		double mean = 0.0, square = 0.0;
 		for (int64_t r = 0; r < rows; r++) {
-			double y = (double)value[r * channels + c];
-			mean += y / (double)rows;
-			square += y * y / (double)rows;
+			double x = (double)value[r * channels + c];
+			mean += x / (double)rows;
+			square += x * x / (double)rows;
 		}
 		assert_near("a mean", norm->mean[c], mean, sqrt(square));
 		assert_near("a mean square", norm->square[c], square, square);

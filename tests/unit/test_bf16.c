@@ -84,6 +84,12 @@ static void native_rounding_test(void **state)
 		thaw_bf16_portable.pair(expected, x, count % 2 ? NULL : y, count);
 		native->pair(actual, x, count % 2 ? NULL : y, count);
 		assert_memory_equal(actual, expected, sizeof(expected));
+		uint16_t stored[2][MOST] = {0};
+		thaw_bf16_portable.store(stored[0], x, count);
+		native->store(stored[1], x, count);
+		assert_memory_equal(stored[0], stored[1], sizeof(stored[0]));
+		for (int64_t i = 0; i < count; i++)
+			assert_int_equal(stored[0][i], rounded(x[i]));
 	}
 }
 
@@ -98,42 +104,81 @@ static void fill_pairs(uint32_t *pairs, int64_t count, struct thaw_random *rando
 	}
 }
 
+enum { ROW = THAW_BF16_COLUMNS + 3 };
+
+/* The same tile with results in bfloat16; a residual stays in fp32 or is none. */
+static void check_rounded_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile tile, const float *expected)
+{
+	uint16_t portable[THAW_BF16_ROWS * ROW] = {0}, actual[THAW_BF16_ROWS * ROW] = {0};
+	uint16_t residual[THAW_BF16_ROWS * ROW];
+	bool plain = !tile.residual;
+	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
+		residual[i] = (uint16_t)(rounded((float)i / 7));
+	tile.c = NULL;
+	tile.residual_bf16 = plain ? NULL : residual;
+	tile.residual = NULL;
+	tile.c_bf16 = portable;
+	thaw_bf16_portable.multiply(&tile);
+	tile.c_bf16 = actual;
+	native->multiply(&tile);
+	assert_memory_equal(actual, portable, sizeof(portable));
+	for (int r = 0; r < tile.rows && plain; r++)
+		for (int c = 0; c < tile.columns; c++)
+			assert_int_equal(actual[tile.c_row[r] + c], rounded(expected[tile.c_row[r] + c]));
+}
+
 static void check_tile(const struct thaw_bf16_ops *native, struct thaw_bf16_tile tile)
 {
-	enum { ROW = THAW_BF16_COLUMNS + 3 };
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
 		expected[i] = actual[i] = (float)i / 7;
-	tile.c_row = ROW;
+	for (int r = 0; r < THAW_BF16_ROWS; r++)
+		tile.c_row[r] = (THAW_BF16_ROWS - 1 - r) * ROW;
 	tile.c = expected;
+	tile.residual = tile.residual ? expected : NULL;
 	thaw_bf16_portable.multiply(&tile);
 	tile.c = actual;
+	tile.residual = tile.residual ? actual : NULL;
 	native->multiply(&tile);
 	assert_memory_equal(actual, expected, sizeof(expected));
+	check_rounded_tile(native, tile, expected);
 }
 
 static void native_tile_test(void **state)
 {
 	(void)state;
 	enum { PAIRS = 37 };
-	static uint32_t a[PAIRS * THAW_BF16_ROWS], b[PAIRS * THAW_BF16_COLUMNS];
+	static uint32_t a[(PAIRS + 3) * THAW_BF16_ROWS], b[3 * PAIRS * THAW_BF16_COLUMNS];
+	static float bias[THAW_BF16_COLUMNS];
 	const struct thaw_bf16_ops *native = thaw_bf16_native();
 	struct thaw_random random = random_of("tile");
 	if (!native)
 		skip();
-	fill_pairs(a, PAIRS * THAW_BF16_ROWS, &random);
-	fill_pairs(b, PAIRS * THAW_BF16_COLUMNS, &random);
+	fill_pairs(a, (PAIRS + 3) * THAW_BF16_ROWS, &random);
+	fill_pairs(b, 3 * PAIRS * THAW_BF16_COLUMNS, &random);
+	for (int i = 0; i < THAW_BF16_COLUMNS; i++)
+		bias[i] = value(&random);
 	for (int rows = 1; rows <= THAW_BF16_ROWS; rows++)
-		for (int columns = 1; columns <= THAW_BF16_COLUMNS; columns++)
-			check_tile(native, (struct thaw_bf16_tile){.rows = rows,
-								   .columns = columns,
-								   .pairs = columns % 3 ? PAIRS : 1,
-								   .a = a,
-								   .a_row = columns % 2 ? PAIRS : 1,
-								   .a_depth = columns % 2 ? 1 : THAW_BF16_ROWS,
-								   .b = b,
-								   .b_depth = THAW_BF16_COLUMNS,
-								   .add = columns % 5 == 0});
+		for (int columns = 1; columns <= THAW_BF16_COLUMNS; columns++) {
+			bool wide = columns % 2;
+			struct thaw_bf16_tile tile = {
+				.rows = rows,
+				.columns = columns,
+				.a = a,
+				.segments = columns % 4,
+				.segment = (const int64_t[]){0, 3 * THAW_BF16_ROWS, 1},
+				.pairs = columns % 3 ? PAIRS : 1,
+				.a_depth = wide ? 1 : THAW_BF16_ROWS,
+				.b = b,
+				.b_depth = THAW_BF16_COLUMNS,
+				.bias = columns % 5 == 1 ? bias : NULL,
+				.residual = columns % 5 == 0 ? bias : NULL, /* check_tile sets it to c */
+				.activation = (enum thaw_activation)(columns % THAW_ACTIVATIONS),
+			};
+			for (int r = 0; r < rows; r++)
+				tile.a_row[r] = (int64_t)r * (wide ? PAIRS : 1);
+			check_tile(native, tile);
+		}
 }
 
 static float *matrix(int64_t count, struct thaw_random *random)
@@ -148,6 +193,26 @@ static float *matrix(int64_t count, struct thaw_random *random)
 static double at(struct thaw_matrix m, int64_t row, int64_t column)
 {
 	return m.data[m.transposed ? column * m.stride + row : row * m.stride + column];
+}
+
+/* The same bits as in c from a left factor that is stored in bfloat16; from an odd value on its rows are no pairs. */
+static void check_stored_left(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, const void *packed, bool add,
+			      const float *before, const float *c)
+{
+	uint16_t *stored = thaw_alloc((size_t)(m * k + 1), sizeof(*stored));
+	float *actual = thaw_alloc((size_t)(m * n), sizeof(*actual));
+	assert_non_null(stored);
+	assert_non_null(actual);
+	for (int first = 0; first < 2; first++) {
+		struct thaw_value_matrix left = {
+			.bf16 = stored + first, .stride = a.stride, .transposed = a.transposed};
+		thaw_bf16_portable.store(stored + first, a.data, m * k);
+		memcpy(actual, before, (size_t)(m * n) * sizeof(*actual));
+		thaw_gemm_bf16_values(m, n, k, left, packed, add, actual, n);
+		assert_memory_equal(actual, c, (size_t)(m * n) * sizeof(*actual));
+	}
+	thaw_free(stored);
+	thaw_free(actual);
 }
 
 /* Factors that bfloat16 holds exactly: only the fp32 sums round. */
@@ -170,6 +235,7 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool a_transposed, bo
 				sum += at(a, r, d) * at(b, d, col);
 			assert_true(fabs(c[r * n + col] - sum) < 1e-6 * (double)(k + 1));
 		}
+	check_stored_left(m, n, k, a, packed, add, before, c);
 	thaw_free(packed);
 	thaw_free(before);
 	thaw_free(c);
@@ -191,8 +257,14 @@ static void product_test(void **state)
 static void multiply_wrongly(const struct thaw_bf16_tile *tile)
 {
 	thaw_bf16_portable.multiply(tile);
-	float *last = tile->c + (tile->rows - 1) * tile->c_row + tile->columns - 1;
+	float *last = tile->c + tile->c_row[tile->rows - 1] + tile->columns - 1;
 	*last = nextafterf(*last, 0.0f);
+}
+
+static void store_wrongly(uint16_t *to, const float *from, int64_t count)
+{
+	thaw_bf16_portable.store(to, from, count);
+	to[count - 1] ^= 1;
 }
 
 /* One wrong bit in one result is found. */
@@ -202,6 +274,9 @@ static void check_test(void **state)
 	struct thaw_bf16_ops wrong = thaw_bf16_portable;
 	assert_true(thaw_bf16_right(&wrong));
 	wrong.multiply = multiply_wrongly;
+	assert_false(thaw_bf16_right(&wrong));
+	wrong = thaw_bf16_portable;
+	wrong.store = store_wrongly;
 	assert_false(thaw_bf16_right(&wrong));
 }
 

@@ -292,7 +292,7 @@ static struct thaw_model *narrow(const char *variant, const char *const *layers,
 	struct thaw_model *m = NULL;
 	const struct thaw_family *family = thaw_family_find(variant, &variant);
 	assert_non_null(family);
-	expect(thaw_model_create(&m, family, variant, CLASSES, &w, "random"));
+	expect(thaw_model_create(&m, family, variant, CLASSES, &w, NULL, "random"));
 	thaw_graph_init(m->graph, 5, 0, m->graph->param_count);
 	return m;
 }
@@ -335,7 +335,8 @@ static void timm_s_vgg_loses_its_pooling(void **state)
 	struct thaw_grid grid;
 	struct thaw_shape shapes[64];
 	bool changed = false;
-	expect(thaw_family_find("vgg11", &variant)->build(g, variant, CLASSES, &w));
+	expect(thaw_family_find("vgg11", &variant)
+		       ->build(g, &(struct thaw_build){.variant = variant, .classes = CLASSES, .w = &w}));
 	expect(thaw_graph_fully_conv(g, &thaw_shape_of(1, 224, 224, 3), &changed));
 	assert_true(changed);
 	expect(thaw_graph_pool_last(g, &thaw_shape_of(1, 224, 224, 3)));
@@ -347,6 +348,15 @@ static void timm_s_vgg_loses_its_pooling(void **state)
 }
 
 /* ---- Networks with global pooling -------------------------------------------------------------------------------- */
+
+/* A factor for each channel of x (N,CHANNELS). */
+static int factors(struct thaw_graph *g, int x)
+{
+	const struct thaw_attrs multiply = {.binary = THAW_BINARY_MUL};
+	int inputs[] = {x, thaw_graph_add(g, "constant", "factors", NULL, NULL, 0)};
+	thaw_graph_param(g, inputs[1], "factors", THAW_ROLE_SCALE, THAW_LAYOUT_SAME, &thaw_shape_of(1, CHANNELS), NULL);
+	return thaw_graph_add(g, "binary", "scaled", &multiply, inputs, 2);
+}
 
 /* hidden: with a layer and its activation between the pooling and the classifier. */
 static struct thaw_graph *pooled(bool hidden)
@@ -360,6 +370,7 @@ static struct thaw_graph *pooled(bool hidden)
 	x = thaw_layer_activation(g, x, "conv", THAW_ACT_RELU);
 	x = thaw_layer_average_pool(g, x, "pool", 1);
 	x = thaw_layer_flatten(g, x, "flatten");
+	x = factors(g, x);
 	if (hidden) {
 		x = thaw_layer_linear(g, x, "hidden", CHANNELS, CHANNELS, NULL);
 		x = thaw_layer_activation(g, x, "hidden", THAW_ACT_RELU);
@@ -409,7 +420,8 @@ static void networks_without_a_grid_are_refused(void **state)
 
 /* ---- ONNX -------------------------------------------------------------------------------------------------------- */
 
-/* conv - relu - flatten - linear - relu - linear on images of 8x8, in the order of channels that the flattening has. */
+/* conv - relu - flatten - linear - relu - norm - linear on images of 8x8, in the order of channels that the flattening
+ * has. The norm is two functions with a constant, as tf2onnx writes that of Keras; one has the constant first. */
 static void flat_network(struct sketch *s, bool channels_last)
 {
 	enum { FEATURES = 4 * 6 * 6 };
@@ -421,6 +433,8 @@ static void flat_network(struct sketch *s, bool channels_last)
 	add_weights(s, "conv.weight", 4, (int64_t[]){4, 3, 3, 3});
 	add_weights(s, "fc1.weight", 2, (int64_t[]){HIDDEN, FEATURES});
 	add_weights(s, "fc1.bias", 1, (int64_t[]){HIDDEN});
+	add_weights(s, "norm.scale", 1, (int64_t[]){HIDDEN});
+	add_weights(s, "norm.shift", 1, (int64_t[]){HIDDEN});
 	add_weights(s, "fc2.weight", 2, (int64_t[]){CLASSES, HIDDEN});
 	add_node(s, "Conv", "/conv/Conv", "x conv.weight", "a");
 	add_node(s, "Relu", "/relu/Relu", "a", "b");
@@ -439,7 +453,9 @@ static void flat_network(struct sketch *s, bool channels_last)
 	}
 	give_int(s, add_node(s, "Gemm", "/fc1/Gemm", "c fc1.weight fc1.bias", "d"), "transB", 1);
 	add_node(s, "Relu", "/relu2/Relu", "d", "e");
-	give_int(s, add_node(s, "Gemm", "/fc2/Gemm", "e fc2.weight", "y"), "transB", 1);
+	add_node(s, "Mul", "/norm/Mul", "e norm.scale", "f");
+	add_node(s, "Add", "/norm/Add", "norm.shift f", "g");
+	give_int(s, add_node(s, "Gemm", "/fc2/Gemm", "g fc2.weight", "y"), "transB", 1);
 }
 
 static void imported_networks_are_converted(void **state)
@@ -448,7 +464,7 @@ static void imported_networks_are_converted(void **state)
 	for (int last = 0; last < 2; last++) {
 		struct sketch s;
 		struct thaw_grid grid;
-		struct thaw_shape shapes[16];
+		struct thaw_shape shapes[20];
 		flat_network(&s, last);
 		struct thaw_graph *g = import(&s);
 		converts(g, &thaw_shape_of(3, 8, 8, 3), last);

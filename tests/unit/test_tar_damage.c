@@ -71,6 +71,16 @@ static off_t find_header(const char *path, int n)
 	return at;
 }
 
+static void append_file(const char *to, const char *from)
+{
+	size_t size;
+	char *bytes = scratch_get(from, &size);
+	int fd = open(to, O_WRONLY | O_APPEND);
+	assert_int_equal(write(fd, bytes, size), size);
+	close(fd);
+	free(bytes);
+}
+
 static void cut_in_the_middle(void **state)
 {
 	const char *path = scratch_file(*state, "s.tar");
@@ -118,17 +128,41 @@ static void a_damaged_header(void **state)
 	thaw_dataset_close(&d);
 }
 
+/* A file with holes is not stored as a whole; its size is not that of the member. */
+static void a_member_with_holes(void **state)
+{
+	const char *path = scratch_file(*state, "s.tar");
+	char *bytes = calloc(1 << 20, 1);
+	struct archive *a = archive_write_new();
+	struct archive_entry *e = archive_entry_new();
+	assert_non_null(bytes);
+	assert_int_equal(archive_write_set_format_by_name(a, "pax"), ARCHIVE_OK);
+	assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
+	archive_entry_set_pathname(e, "z.jpg");
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_size(e, 1 << 20);
+	archive_entry_sparse_add_entry(e, 0, 4096);
+	archive_entry_sparse_add_entry(e, (1 << 20) - 4096, 4096);
+	assert_int_equal(archive_write_header(a, e), ARCHIVE_OK);
+	assert_int_equal(archive_write_data(a, bytes, 1 << 20), 1 << 20);
+	archive_entry_free(e);
+	assert_int_equal(archive_write_close(a), ARCHIVE_OK);
+	archive_write_free(a);
+	free(bytes);
+	tar_write(scratch_file(*state, "t"), "ustar", MEMBERS);
+	append_file(path, scratch_file(*state, "t"));
+	struct thaw_dataset d = open_all(state);
+	expect_readable(&d, 4);
+	expect_found(&d, "no images or labels, or are stored with holes: 1 (first: s.tar/z.jpg)", true);
+	thaw_dataset_close(&d);
+}
+
 static void two_tar_files_in_one(void **state)
 {
-	size_t size;
 	const char *path = scratch_file(*state, "s.tar");
 	tar_write(path, "ustar", MEMBERS);
 	tar_write(scratch_file(*state, "t"), "ustar", "e.jpg e.cls=1");
-	char *bytes = scratch_get(scratch_file(*state, "t"), &size);
-	int fd = open(path, O_WRONLY | O_APPEND);
-	assert_int_equal(write(fd, bytes, size), size);
-	close(fd);
-	free(bytes);
+	append_file(path, scratch_file(*state, "t"));
 	struct thaw_dataset d = open_all(state);
 	expect_readable(&d, 5);
 	thaw_dataset_close(&d);
@@ -336,6 +370,7 @@ int main(void)
 		TEST(cut_in_a_header),
 		TEST(cut_between_members),
 		TEST(a_damaged_header),
+		TEST(a_member_with_holes),
 		TEST(two_tar_files_in_one),
 		TEST(other_files),
 		TEST(an_empty_shard_beside_others),

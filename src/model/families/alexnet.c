@@ -27,9 +27,8 @@ static const char *recognise(const struct thaw_weights *w)
 		       : NULL;
 }
 
-static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
+static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 {
-	(void)variant;
 	int x = 0;
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++) {
 		const struct layer *l = &layers[i];
@@ -39,13 +38,13 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 		if (l->pool)
 			x = thaw_layer_max_pool(g, x, l->pool, 3, 2, 0);
 	}
-	thaw_layer_dense_head(g, x, &head, classes, w);
+	thaw_layer_dense_head(g, x, &head, b->classes, b->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const char *variant, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
 {
-	(void)variant;
+	(void)b;
 	thaw_preprocess_imagenet(p);
 }
 

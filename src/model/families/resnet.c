@@ -50,9 +50,9 @@ static int stem(struct thaw_graph *g, int x)
 	return thaw_layer_max_pool(g, x, "maxpool", 3, 2, 1);
 }
 
-static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
+static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 {
-	const struct variant *v = &variants[thaw_variant_index(names, variant)];
+	const struct variant *v = &variants[thaw_variant_index(names, b->variant)];
 	int64_t channels = STEM_CHANNELS;
 	int x = stem(g, 0);
 	for (int s = 0; s < STAGES; s++) {
@@ -60,7 +60,7 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 		for (int i = 0; i < v->blocks[s]; i++) {
 			char name[THAW_LAYER_NAME];
 			snprintf(name, sizeof(name), "layer%d.%d", s + 1, i);
-			struct thaw_residual b = {
+			struct thaw_residual r = {
 				.name = name,
 				.in = channels,
 				.inner = inner,
@@ -68,17 +68,17 @@ static thaw_status build(struct thaw_graph *g, const char *variant, int64_t clas
 				.stride = s > 0 && i == 0 ? 2 : 1,
 				.bottleneck = v->bottleneck,
 			};
-			x = thaw_layer_residual(g, x, &b);
-			channels = b.out;
+			x = thaw_layer_residual(g, x, &r);
+			channels = r.out;
 		}
 	}
-	thaw_layer_classifier(g, x, "fc", channels, classes, 0, w);
+	thaw_layer_classifier(g, x, "fc", channels, b->classes, 0, b->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const char *variant, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
 {
-	(void)variant;
+	(void)b;
 	thaw_preprocess_imagenet(p);
 }
 

@@ -116,19 +116,19 @@ static void timm_head(struct thaw_graph *g, int x, int64_t classes, const struct
 	thaw_layer_classifier(g, x, "head.fc", second, classes, 0, w);
 }
 
-static thaw_status build(struct thaw_graph *g, const char *variant, int64_t classes, const struct thaw_weights *w)
+static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 {
-	int x = features(g, &variants[thaw_variant_index(names, variant)]);
-	if (w && thaw_weights_find(w, "head.fc.weight"))
-		timm_head(g, x, classes, w);
+	int x = features(g, &variants[thaw_variant_index(names, b->variant)]);
+	if (b->w && thaw_weights_find(b->w, "head.fc.weight"))
+		timm_head(g, x, b->classes, b->w);
 	else
-		thaw_layer_dense_head(g, x, &head, classes, w);
+		thaw_layer_dense_head(g, x, &head, b->classes, b->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const char *variant, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
 {
-	(void)variant;
+	(void)b;
 	thaw_preprocess_imagenet(p);
 }
 

@@ -1,6 +1,7 @@
 /* The operations with AVX512_BF16: Intel from Cooper Lake and Sapphire Rapids on, AMD from Zen 4 on. */
 #include <stddef.h>
 
+#include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/bf16_ops.h"
 
 #if defined(__x86_64__)
@@ -56,32 +57,59 @@ TARGET static void avx512_store(uint16_t *to, const float *from, int64_t count)
 	}
 }
 
+INLINE __m512 load_bf16(__mmask16 lanes, const uint16_t *from)
+{
+	return (__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, from)), 16);
+}
+
+/* Adds bias and residual to the sums of row r, applies the activation and stores them. */
+INLINE void finish_row(const struct thaw_bf16_tile *t, int r, __m512 *sum, int vectors)
+{
+	__m512 low = _mm512_set1_ps(thaw_activation_low(t->activation));
+	__m512 high = _mm512_set1_ps(thaw_activation_high(t->activation));
+	for (int v = 0; v < vectors; v++) {
+		int64_t at = t->c_row[r] + v * WIDTH;
+		__mmask16 lanes = first_lanes(t->columns - v * WIDTH);
+		__m512 y = sum[v];
+		if (t->bias)
+			y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, t->bias + v * WIDTH));
+		if (t->residual)
+			y = _mm512_add_ps(y, _mm512_maskz_loadu_ps(lanes, t->residual + at));
+		else if (t->residual_bf16)
+			y = _mm512_add_ps(y, load_bf16(lanes, t->residual_bf16 + at));
+		y = _mm512_min_ps(high, _mm512_max_ps(low, y)); /* NaN, the second operand, stays */
+		if (t->c_bf16)
+			_mm256_mask_storeu_epi16(t->c_bf16 + at, lanes, (__m256i)_mm512_cvtneps_pbh(y));
+		else
+			_mm512_mask_storeu_ps(t->c + at, lanes, y);
+	}
+}
+
 /* Constant `rows` and `vectors` keep the sums in registers. */
 INLINE void multiply(const struct thaw_bf16_tile *t, int rows, int vectors)
 {
 	__m512 sum[THAW_BF16_ROWS][VECTORS];
-	const uint32_t *a = t->a, *b = t->b;
-	for (int r = 0; r < rows; r++)
+	const uint32_t *a[THAW_BF16_ROWS], *b = t->b;
+	for (int r = 0; r < rows; r++) {
+		a[r] = t->a + t->a_row[r];
 		for (int v = 0; v < vectors; v++)
 			sum[r][v] = _mm512_setzero_ps();
-	for (int64_t p = 0; p < t->pairs; p++, a += t->a_depth, b += t->b_depth) {
-		__m512bh row[VECTORS];
-		for (int v = 0; v < vectors; v++)
-			row[v] = (__m512bh)_mm512_loadu_si512(b + v * WIDTH);
-		for (int r = 0; r < rows; r++) {
-			__m512bh left = (__m512bh)_mm512_set1_epi32((int)a[r * t->a_row]);
+	}
+	for (int64_t s = 0; s < t->segments; s++) {
+		int64_t at = t->segment[s];
+		for (int64_t p = 0; p < t->pairs; p++, at += t->a_depth, b += t->b_depth) {
+			__m512bh row[VECTORS];
 			for (int v = 0; v < vectors; v++)
-				sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, row[v]);
+				row[v] = (__m512bh)_mm512_loadu_si512(b + v * WIDTH);
+			for (int r = 0; r < rows; r++) {
+				__m512bh left = (__m512bh)_mm512_set1_epi32((int)a[r][at]);
+				for (int v = 0; v < vectors; v++)
+					sum[r][v] = _mm512_dpbf16_ps(sum[r][v], left, row[v]);
+			}
 		}
 	}
 	for (int r = 0; r < rows; r++)
-		for (int v = 0; v < vectors; v++) {
-			float *c = t->c + r * t->c_row + v * WIDTH;
-			__mmask16 lanes = first_lanes(t->columns - v * WIDTH);
-			if (t->add)
-				sum[r][v] = _mm512_add_ps(sum[r][v], _mm512_maskz_loadu_ps(lanes, c));
-			_mm512_mask_storeu_ps(c, lanes, sum[r][v]);
-		}
+		finish_row(t, r, sum[r], vectors);
 }
 
 INLINE void multiply_columns(const struct thaw_bf16_tile *t, int rows)

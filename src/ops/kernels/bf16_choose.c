@@ -1,5 +1,6 @@
 /* Chooses the operations for bfloat16: the processor's own, if their bits are those of the portable ones. */
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/ops/kernels/bf16_ops.h"
@@ -19,16 +20,21 @@ static void multiply_sample(const struct thaw_bf16_ops *ops, float *c)
 	}
 	ops->round(left, a, 2 * PAIRS * THAW_BF16_ROWS);
 	ops->pair(right, b[0], b[1], PAIRS * ROW);
-	ops->multiply(&(struct thaw_bf16_tile){.rows = THAW_BF16_ROWS,
-					       .columns = ROW,
-					       .pairs = PAIRS,
-					       .a = left,
-					       .a_row = PAIRS,
-					       .a_depth = 1,
-					       .b = right,
-					       .b_depth = ROW,
-					       .c = c,
-					       .c_row = ROW});
+	struct thaw_bf16_tile tile = {.rows = THAW_BF16_ROWS,
+				      .columns = ROW,
+				      .a = left,
+				      .segments = 2,
+				      .segment = (const int64_t[]){PAIRS / 2, 0},
+				      .pairs = PAIRS / 2,
+				      .a_depth = 1,
+				      .b = right,
+				      .b_depth = ROW,
+				      .c = c};
+	for (int r = 0; r < THAW_BF16_ROWS; r++) {
+		tile.a_row[r] = (int64_t)r * PAIRS;
+		tile.c_row[r] = (int64_t)r * ROW;
+	}
+	ops->multiply(&tile);
 }
 
 bool thaw_bf16_right(const struct thaw_bf16_ops *ops)
@@ -36,8 +42,11 @@ bool thaw_bf16_right(const struct thaw_bf16_ops *ops)
 	float expected[THAW_BF16_ROWS * ROW], actual[THAW_BF16_ROWS * ROW];
 	multiply_sample(&thaw_bf16_portable, expected);
 	multiply_sample(ops, actual);
+	uint16_t expected_rounded[THAW_BF16_ROWS * ROW], rounded[THAW_BF16_ROWS * ROW];
+	thaw_bf16_portable.store(expected_rounded, expected, THAW_BF16_ROWS * ROW);
+	ops->store(rounded, expected, THAW_BF16_ROWS * ROW);
 	for (int i = 0; i < THAW_BF16_ROWS * ROW; i++)
-		if (actual[i] != expected[i])
+		if (actual[i] != expected[i] || rounded[i] != expected_rounded[i])
 			return false;
 	return true;
 }

@@ -6,26 +6,34 @@
 #ifndef THAW_SRC_OPS_KERNELS_BF16_OPS_H
 #define THAW_SRC_OPS_KERNELS_BF16_OPS_H
 
-#include <stdbool.h>
 #include <stdint.h>
+
+#include "thaw/ops.h"
 
 enum {
 	THAW_BF16_ROWS = 6,     /* most rows of a tile */
 	THAW_BF16_COLUMNS = 64, /* most columns of a tile: with THAW_BF16_ROWS rows it takes 24 of 32 registers */
 };
 
-/* A tile: c (rows, columns) = a b, or added to c. Strides are in pairs or floats. b is read in whole vectors of 16
- * columns; only `columns` columns of c are written. */
+/* A tile: c (rows, columns) = activation(a b + bias + residual). The depths of a are segments of `pairs` pairs each;
+ * sums stay in registers over all of them. b continues from segment to segment. Offsets are in pairs or floats. b is
+ * read in whole vectors of 16 columns; only `columns` columns of c are written. */
 struct thaw_bf16_tile {
 	int rows, columns;
-	int64_t pairs; /* depth / 2 */
 	const uint32_t *a;
-	int64_t a_row, a_depth; /* pairs from row to row, and from depth to depth */
+	int64_t a_row[THAW_BF16_ROWS]; /* offset of each row */
+	int64_t segments;
+	const int64_t *segment; /* offset of each segment, added to that of the row */
+	int64_t pairs, a_depth; /* pairs of a segment, and from depth to depth */
 	const uint32_t *b;
 	int64_t b_depth;
-	bool add;
+	const float *bias;             /* [columns] or NULL */
+	const float *residual;         /* with the offsets of c, or NULL; c itself: the product is added to c */
+	const uint16_t *residual_bf16; /* instead of `residual` */
+	enum thaw_activation activation;
 	float *c;
-	int64_t c_row;
+	uint16_t *c_bf16;              /* instead of c */
+	int64_t c_row[THAW_BF16_ROWS]; /* offset of each row */
 };
 
 struct thaw_bf16_ops {
@@ -43,7 +51,7 @@ struct thaw_bf16_ops {
 extern const struct thaw_bf16_ops thaw_bf16_portable;
 /* NULL if the processor has no bfloat16 arithmetic. */
 const struct thaw_bf16_ops *thaw_bf16_native(void);
-/* Whether a sample product has the bits of the portable operations. */
+/* Whether a sample product and rounded samples have the bits of the portable operations. */
 bool thaw_bf16_right(const struct thaw_bf16_ops *ops);
 /* The native ones if they are right, else the portable ones. */
 const struct thaw_bf16_ops *thaw_bf16_best(void);

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/bf16_ops.h"
+#include "src/ops/kernels/bf16_values.h"
 
 enum { QUIET = 0x40 }; /* bit that makes a NaN quiet */
 
@@ -49,17 +51,38 @@ static void portable_store(uint16_t *to, const float *from, int64_t count)
 		to[i] = (uint16_t)round_one(from[i]);
 }
 
+/* The sum of row r and one column. */
+static float sum_products(const struct thaw_bf16_tile *t, int r, int column)
+{
+	const uint32_t *b = t->b + column;
+	float sum = 0;
+	for (int64_t s = 0; s < t->segments; s++) {
+		const uint32_t *a = t->a + t->a_row[r] + t->segment[s];
+		for (int64_t p = 0; p < t->pairs; p++, a += t->a_depth, b += t->b_depth) {
+			sum = flush(fmaf(flush(high_half(*a)), flush(high_half(*b)), sum));
+			sum = flush(fmaf(flush(high_half(*a << 16)), flush(high_half(*b << 16)), sum));
+		}
+	}
+	return sum;
+}
+
 static void portable_multiply(const struct thaw_bf16_tile *t)
 {
 	for (int r = 0; r < t->rows; r++)
 		for (int column = 0; column < t->columns; column++) {
-			const uint32_t *a = t->a + r * t->a_row, *b = t->b + column;
-			float *c = t->c + r * t->c_row + column, sum = 0;
-			for (int64_t p = 0; p < t->pairs; p++, a += t->a_depth, b += t->b_depth) {
-				sum = flush(fmaf(flush(high_half(*a)), flush(high_half(*b)), sum));
-				sum = flush(fmaf(flush(high_half(*a << 16)), flush(high_half(*b << 16)), sum));
-			}
-			*c = t->add ? sum + *c : sum;
+			int64_t at = t->c_row[r] + column;
+			float y = sum_products(t, r, column);
+			if (t->bias)
+				y += t->bias[column];
+			if (t->residual)
+				y += t->residual[at];
+			else if (t->residual_bf16)
+				y += thaw_bf16_value(t->residual_bf16[at]);
+			y = thaw_activate(y, t->activation);
+			if (t->c_bf16)
+				t->c_bf16[at] = (uint16_t)round_one(y);
+			else
+				t->c[at] = y;
 		}
 }
 

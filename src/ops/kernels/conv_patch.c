@@ -65,7 +65,7 @@ static struct place place_of(const struct thaw_conv *c, int64_t pixel)
 	return (struct place){row / c->ho, row % c->ho * c->stride_y - c->top, pixel % c->wo * c->stride_x - c->left};
 }
 
-/* Offset in the image, in values, of the pixel under kernel row ky and column kx of a patch. */
+/* Offset in the image, in floats, of the pixel under kernel row ky and column kx of a patch. */
 static int64_t tap_offset(const struct thaw_conv *c, struct place p, int64_t ky, int64_t kx)
 {
 	return ((p.y + ky * (1 + c->gap_y)) * c->w + p.x + kx * (1 + c->gap_x)) * c->ci;
@@ -86,15 +86,15 @@ static int64_t taps_inside(const struct thaw_conv *c, struct place p, int64_t ky
 	return y < 0 || y >= c->h ? 0 : max_int64(end - begin, 0);
 }
 
-/* Copies a whole kernel row at once where a tap is all channels of a pixel, else tap by tap. size: bytes of a value. */
-THAW_INLINE void copy_taps(char *to, const char *from, int64_t taps, int64_t channels, int64_t stride, int64_t size)
+/* Copies a whole kernel row at once where a tap is all channels of a pixel, else tap by tap. */
+THAW_INLINE void copy_taps(float *to, const float *from, int64_t taps, int64_t channels, int64_t stride)
 {
 	if (channels == stride) {
-		memcpy(to, from, (size_t)(taps * channels * size));
+		memcpy(to, from, (size_t)(taps * channels) * sizeof(float));
 		return;
 	}
 	for (int64_t t = 0; t < taps; t++)
-		memcpy(to + t * channels * size, from + t * stride * size, (size_t)(channels * size));
+		memcpy(to + t * channels, from + t * stride, (size_t)channels * sizeof(float));
 }
 
 THAW_INLINE void add_taps(float *to, const float *from, int64_t taps, int64_t channels, int64_t stride)
@@ -108,22 +108,21 @@ THAW_INLINE void add_taps(float *to, const float *from, int64_t taps, int64_t ch
 			to[t * stride + i] += from[t * channels + i];
 }
 
-/* column (count,kh,kw,ci/groups) = the patches of output pixels [first, first + count), for one group. Constant `size`
- * makes the copies of short rows fast. */
-THAW_INLINE void im2col(const struct thaw_conv *c, const char *x, int64_t size, int64_t group, int64_t first,
-			int64_t count, char *column)
+/* column (count,kh,kw,ci/groups) = the patches of output pixels [first, first + count), for one group. */
+static void im2col(const struct thaw_conv *c, const float *x, int64_t group, int64_t first, int64_t count,
+		   float *column)
 {
-	int64_t channels = thaw_conv_group_inputs(c), row = c->kw * channels * size;
+	int64_t channels = thaw_conv_group_inputs(c), row = c->kw * channels;
 	for (int64_t pixel = first; pixel < first + count; pixel++) {
 		struct place p = place_of(c, pixel);
-		const char *image = x + (p.image * c->h * c->w * c->ci + group * channels) * size;
+		const float *image = x + p.image * c->h * c->w * c->ci + group * channels;
 		for (int64_t ky = 0; ky < c->kh; ky++, column += row) {
 			int64_t kx, taps = taps_inside(c, p, ky, &kx);
 			if (taps < c->kw)
-				memset(column, 0, (size_t)row);
+				memset(column, 0, (size_t)row * sizeof(float));
 			if (taps > 0)
-				copy_taps(column + kx * channels * size, image + tap_offset(c, p, ky, kx) * size, taps,
-					  channels, c->ci * (1 + c->gap_x), size);
+				copy_taps(column + kx * channels, image + tap_offset(c, p, ky, kx), taps, channels,
+					  c->ci * (1 + c->gap_x));
 		}
 	}
 }
@@ -146,21 +145,12 @@ void thaw_patch_add(const struct thaw_conv *c, const float *column, int64_t grou
 	}
 }
 
+/* The matrix (count, patch size) of a block: the image itself, or its patches, copied to `column`. */
 struct thaw_matrix thaw_patch_matrix(const struct thaw_conv *c, const float *x, int64_t group, int64_t first,
 				     int64_t count, float *column)
 {
 	if (thaw_patch_is_pixel(c))
 		return (struct thaw_matrix){x + first * c->ci + group * thaw_conv_group_inputs(c), c->ci, false};
-	im2col(c, (const char *)x, sizeof(*x), group, first, count, (char *)column);
+	im2col(c, x, group, first, count, column);
 	return (struct thaw_matrix){column, thaw_patch_size(c), false};
-}
-
-const uint16_t *thaw_patch_bf16(const struct thaw_conv *c, const uint16_t *x, int64_t group, int64_t first,
-				int64_t count, uint16_t *column, int64_t *stride)
-{
-	*stride = thaw_patch_is_pixel(c) ? c->ci : thaw_patch_size(c);
-	if (thaw_patch_is_pixel(c))
-		return x + first * c->ci + group * thaw_conv_group_inputs(c);
-	im2col(c, (const char *)x, sizeof(*x), group, first, count, (char *)column);
-	return column;
 }

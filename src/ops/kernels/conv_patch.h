@@ -24,9 +24,6 @@ int64_t thaw_patch_block(const struct thaw_conv *c);
  * `column` (im2col). */
 struct thaw_matrix thaw_patch_matrix(const struct thaw_conv *c, const float *x, int64_t group, int64_t first,
 				     int64_t count, float *column);
-/* The same for images in bfloat16: the matrix is at the result, its rows *stride values apart. */
-const uint16_t *thaw_patch_bf16(const struct thaw_conv *c, const uint16_t *x, int64_t group, int64_t first,
-				int64_t count, uint16_t *column, int64_t *stride);
 /* Adds patches (count, patch size) to the pixels of dx that they cover (col2im). */
 void thaw_patch_add(const struct thaw_conv *c, const float *column, int64_t group, int64_t first, int64_t count,
 		    float *dx);

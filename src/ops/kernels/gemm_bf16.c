@@ -133,22 +133,26 @@ static struct left_block take_left(const struct thaw_value_matrix *a, int64_t fi
 static void multiply_block(int64_t rows, int64_t n, int64_t k, struct left_block a, int64_t from, int64_t count,
 			   const uint32_t *b, bool add, float *c, int64_t c_stride)
 {
+	struct thaw_bf16_tile tile = {
+		.segments = 1,
+		.segment = (const int64_t[]){0},
+		.pairs = pairs_of(count),
+		.a_depth = a.depth,
+	};
+	for (int r = 0; r < THAW_BF16_ROWS; r++) {
+		tile.a_row[r] = r * a.row;
+		tile.c_row[r] = r * c_stride;
+	}
 	for (int64_t column = 0; column < n; column += THAW_BF16_COLUMNS) {
 		int64_t columns = min_int64(n - column, THAW_BF16_COLUMNS), width = padded(columns);
-		struct thaw_bf16_tile tile = {
-			.columns = (int)columns,
-			.pairs = pairs_of(count),
-			.a_row = a.row,
-			.a_depth = a.depth,
-			.b = b + from / 2 * width,
-			.b_depth = width,
-			.add = add,
-			.c_row = c_stride,
-		};
+		tile.columns = (int)columns;
+		tile.b = b + from / 2 * width;
+		tile.b_depth = width;
 		for (int64_t r = 0; r < rows; r += THAW_BF16_ROWS) {
 			tile.rows = (int)min_int64(rows - r, THAW_BF16_ROWS);
 			tile.a = a.pairs + r * a.row;
 			tile.c = c + r * c_stride + column;
+			tile.residual = add ? tile.c : NULL;
 			thaw_bf16_best()->multiply(&tile);
 		}
 		b += pairs_of(k) * width;

@@ -1,0 +1,12 @@
+/* The config.json beside a file of weights, which describes the network. Internal to src/model. */
+#ifndef THAW_SRC_MODEL_NETWORK_CONFIG_H
+#define THAW_SRC_MODEL_NETWORK_CONFIG_H
+
+#include <jansson.h>
+
+#include "thaw/error.h"
+
+/* *config: a new reference; NULL if there is none that can be read. `source`: the file of the weights. */
+thaw_status thaw_network_config_read(json_t **config, const char *source);
+
+#endif

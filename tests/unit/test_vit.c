@@ -1,0 +1,179 @@
+/* Options of vision transformers: what the tensors do not show comes from config.json, is recorded in the files that
+ * Thaw writes, and is refused by name where the network is another one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "thaw/memory.h"
+#include "thaw/model.h"
+
+static char folder[] = "/tmp/thaw_vit_XXXXXX";
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void expect(thaw_status status)
+{
+	if (status != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+}
+
+static void write_config(const char *text)
+{
+	FILE *f = fopen(path_of("config.json"), "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void save_network(void)
+{
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load(&m, "vit_tiny_patch16_224", 5, 1));
+	expect(thaw_model_save(m, path_of("model.safetensors"), true));
+	thaw_model_destroy(m);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (!mkdtemp(folder))
+		return -1;
+	save_network();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(path_of("model.safetensors"));
+	unlink(path_of("config.json"));
+	return rmdir(folder);
+}
+
+static int heads_of(const struct thaw_model *m)
+{
+	return (int)json_integer_value(json_object_get(m->options, "heads"));
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_int_equal(heads_of(m), 3);
+	assert_string_equal(json_string_value(json_object_get(m->options, "pool")), "token");
+	assert_int_equal(m->classes, 5);
+	thaw_model_destroy(m);
+}
+
+/* The options go with the weights, where there is no config.json any more. */
+static void test_config_is_recorded(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL, *again = NULL;
+	write_config(
+		"{\"architecture\": \"vit_tiny_patch16_224\", \"model_args\": {\"num_heads\": 6, \"img_size\": 224}, "
+		"\"global_pool\": \"avg\"}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_int_equal(heads_of(m), 6);
+	expect(thaw_model_save(m, path_of("model.safetensors"), true));
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+	expect(thaw_model_load(&again, folder, 0, 1));
+	assert_int_equal(heads_of(again), 6);
+	assert_string_equal(json_string_value(json_object_get(again->options, "pool")), "mean");
+	thaw_model_destroy(again);
+	save_network();
+}
+
+/* Position embeddings for images that are not square have the same tokens in front. */
+static void test_other_size_is_saved(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL, *again = NULL;
+	expect(thaw_model_load(&m, folder, 0, 1));
+	expect(thaw_model_set_size(m, (struct thaw_size){96, 128}));
+	expect(thaw_model_save(m, path_of("model.safetensors"), true));
+	expect(thaw_model_load(&again, folder, 0, 1));
+	assert_int_equal(again->preprocess.size.height, 96);
+	assert_int_equal(again->preprocess.size.width, 128);
+	assert_int_equal(again->graph->param_count, m->graph->param_count);
+	thaw_model_destroy(m);
+	thaw_model_destroy(again);
+	save_network();
+}
+
+static void test_class_names(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL;
+	struct thaw_weights w = {0};
+	/* Written by another program: without the metadata. */
+	expect(thaw_weights_read(&w, path_of("model.safetensors")));
+	struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
+	struct thaw_file_writer *file = NULL;
+	expect(thaw_file_writer_open(&file, path_of("bare.safetensors")));
+	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
+	expect(thaw_file_writer_commit(file));
+	thaw_weights_free(&w);
+	write_config(
+		"{\"architecture\": \"vit_tiny\", \"label_names\": [\"ash\", \"elm\", \"fir\", \"oak\", \"yew\"]}");
+	expect(thaw_model_load(&m, path_of("bare.safetensors"), 0, 1));
+	assert_string_equal(m->labels[4], "yew");
+	thaw_model_destroy(m);
+	write_config(
+		"{\"id2label\": {\"0\": \"LABEL_0\", \"1\": \"elm\", \"2\": \"fir\", \"3\": \"oak\", \"4\": \"yew\"}}");
+	expect(thaw_model_load(&m, path_of("bare.safetensors"), 0, 1));
+	assert_null(m->labels);
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+	unlink(path_of("bare.safetensors"));
+}
+
+static void refuses(const char *config, const char *part)
+{
+	struct thaw_model *m = NULL;
+	write_config(config);
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	if (!strstr(thaw_error_message(), part))
+		fail_msg("%s: does not name %s", thaw_error_message(), part);
+	unlink(path_of("config.json"));
+}
+
+static void test_other_networks(void **state)
+{
+	(void)state;
+	refuses("{\"architecture\": \"vit_pe_core_tiny_patch16_384\"}", "vit_pe_core_tiny_patch16_384");
+	refuses("{\"architecture\": \"vit_base_patch16_clip_quickgelu_224\"}", "quickgelu");
+	refuses("{\"architecture\": \"eva02_tiny\"}", "eva02_tiny");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}", "global_pool");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"act_layer\": \"relu\"}}", "act_layer");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
+	refuses("{\"architecture\": 7}", "architecture");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_config_is_recorded),
+		cmocka_unit_test(test_other_size_is_saved),
+		cmocka_unit_test(test_class_names),
+		cmocka_unit_test(test_other_networks),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
