@@ -16,6 +16,7 @@
 
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/elementwise.h"
 #include "src/ops/kernels/gemm.h"
 #include "src/ops/kernels/gemm_bf16.h"
@@ -36,7 +37,8 @@ enum {
 /* One of q, k, v, or of their gradients: value (image, token, head, i) is
  * data[(image * tokens + token) * stride + head * size + i]. */
 struct factor {
-	float *data; /* NULL: not needed */
+	float *data;    /* NULL: not needed, or in bfloat16 */
+	uint16_t *bf16; /* instead of data */
 	int64_t stride, tokens;
 	bool add; /* gradients: add to data instead of overwriting it */
 };
@@ -139,8 +141,9 @@ struct work {
 	struct right other;         /* (keys, size): v; backward: k */
 	struct right value_columns; /* backward: (size, width): v transposed */
 	float *gradient;            /* backward: (rows, width): gradient of the scores */
-	float *output;              /* backward: (rows, size): dy of a block */
+	float *output;              /* (rows, size): y of a block if it is stored in bfloat16; backward: dy */
 	float *query_gradient;      /* backward: (rows, size): gradient of the scaled q */
+	float *inverse;             /* (rows): 1 / sum of a block's rows; only in bfloat16 */
 	float *block;               /* backward in bfloat16: packed (rows, size), query or output */
 	int64_t floats;             /* total size */
 };
@@ -173,10 +176,12 @@ static struct work work_at(float *scratch, const struct geometry *g, bool backwa
 	w.key_columns = claim_right(&w, scratch, g, g->size, g->width);
 	w.scores = claim_floats(&w, scratch, scores);
 	w.other = claim_right(&w, scratch, g, g->keys, g->size);
+	w.output = claim_floats(&w, scratch, block);
+	if (g->bf16)
+		w.inverse = claim_floats(&w, scratch, g->rows);
 	if (backward) {
 		w.value_columns = claim_right(&w, scratch, g, g->size, g->width);
 		w.gradient = claim_floats(&w, scratch, scores);
-		w.output = claim_floats(&w, scratch, block);
 		w.query_gradient = claim_floats(&w, scratch, block);
 		if (g->bf16)
 			w.block = claim_floats(&w, scratch, right_floats(g, g->rows, g->size));
@@ -194,52 +199,73 @@ static void attention_workspace(const struct thaw_op_desc *desc, struct thaw_op_
 		need->saved = 2 * (size_t)(g.images * g.heads * g.queries) * sizeof(float);
 }
 
-/* Sets factor[FACTORS]: q, k and v, or their gradients, in data[inputs], whose entries may be NULL. */
-static void factors_set(struct factor *factor, const struct geometry *g, float *const *data, const bool *add)
+/* Sets factor[FACTORS]: q, k and v, or their gradients, in view[inputs], whose memory may be NULL. */
+static void factors_set(struct factor *factor, const struct geometry *g, const struct thaw_view *view, const bool *add)
 {
 	int64_t all = g->heads * g->size;
 	for (int i = Q; i < FACTORS; i++) {
-		factor[i] = (struct factor){.data = data[g->one_input ? 0 : i],
+		const struct thaw_view *v = &view[g->one_input ? 0 : i];
+		factor[i] = (struct factor){.data = v->data,
+					    .bf16 = v->bf16,
 					    .stride = g->one_input ? FACTORS * all : all,
 					    .tokens = i == Q ? g->queries : g->keys,
 					    .add = add && add[g->one_input ? 0 : i]};
 		if (g->one_input && factor[i].data)
 			factor[i].data += i * all;
+		if (g->one_input && factor[i].bf16)
+			factor[i].bf16 += i * all;
 	}
 }
 
-static void input_factors_set(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
+static void gradient_factors_set(struct factor *factor, const struct geometry *g, const struct thaw_op_args *args)
 {
-	float *data[FACTORS];
+	struct thaw_view view[FACTORS] = {{.data = NULL}};
 	for (int i = 0; i < FACTORS && i < args->inputs; i++)
-		data[i] = args->x[i].data;
-	factors_set(factor, g, data, NULL);
+		view[i].data = args->dx[i];
+	factors_set(factor, g, view, args->dx_add);
 }
 
-/* The channels of a head for one token. */
+/* Where the channels of a head for one token are. */
+static int64_t offset_of(const struct factor *f, const struct geometry *g, int64_t image, int64_t head, int64_t token)
+{
+	return (image * f->tokens + token) * f->stride + head * g->size;
+}
+
 static float *part_of(const struct factor *f, const struct geometry *g, int64_t image, int64_t head, int64_t token)
 {
-	return f->data + (image * f->tokens + token) * f->stride + head * g->size;
+	return f->data + offset_of(f, g, image, head, token);
+}
+
+/* The head's tokens as a factor of products in bfloat16. */
+static struct thaw_value_matrix matrix_of(const struct factor *f, const struct geometry *g, int64_t image, int64_t head,
+					  bool transposed)
+{
+	int64_t at = offset_of(f, g, image, head, 0);
+	return (struct thaw_value_matrix){f->data ? f->data + at : NULL, f->bf16 ? f->bf16 + at : NULL, f->stride,
+					  transposed};
 }
 
 /* to (rows, size) = `scale` times the head's tokens from `first` on. */
 static void copy_tokens(float *to, const struct geometry *g, const struct factor *from, int64_t image, int64_t head,
 			int64_t first, int64_t rows, float scale)
 {
-	thaw_kernel_scale_rows(to, g->size, false, part_of(from, g, image, head, first), from->stride, rows, g->size,
-			       scale);
+	if (from->bf16)
+		thaw_bf16_scale_rows(to, g->size, from->bf16 + offset_of(from, g, image, head, first), from->stride,
+				     rows, g->size, scale);
+	else
+		thaw_kernel_scale_rows(to, g->size, false, part_of(from, g, image, head, first), from->stride, rows,
+				       g->size, scale);
 }
 
 /* to (size, width) = the head's k or v transposed; zeros beyond the last key. */
 static void set_columns(const struct right *to, const struct geometry *g, const struct factor *from, int64_t image,
 			int64_t head)
 {
-	const float *tokens = part_of(from, g, image, head, 0);
 	if (g->bf16) {
-		thaw_bf16_pack(g->size, g->keys, (struct thaw_matrix){tokens, from->stride, true}, to->data);
+		thaw_bf16_pack_values(g->size, g->keys, matrix_of(from, g, image, head, true), to->data);
 		return;
 	}
-	thaw_transpose(to->data, g->width, false, tokens, from->stride, g->keys, g->size);
+	thaw_transpose(to->data, g->width, false, part_of(from, g, image, head, 0), from->stride, g->keys, g->size);
 	for (int64_t i = 0; i < g->size; i++)
 		for (int64_t s = g->keys; s < g->width; s++)
 			to->data[i * g->width + s] = 0.0f;
@@ -250,8 +276,7 @@ static void set_rows(const struct right *to, const struct geometry *g, const str
 		     int64_t head)
 {
 	if (g->bf16)
-		thaw_bf16_pack(g->keys, g->size,
-			       (struct thaw_matrix){part_of(from, g, image, head, 0), from->stride, false}, to->data);
+		thaw_bf16_pack_values(g->keys, g->size, matrix_of(from, g, image, head, false), to->data);
 	else
 		copy_tokens(to->data, g, from, image, head, 0, g->keys, 1.0f);
 }
@@ -267,28 +292,30 @@ static void multiply(const struct geometry *g, int64_t rows, int64_t columns, in
 			  stride);
 }
 
+/* Where the part (T,S) of the bias for one head of an image is. */
+static int64_t bias_at(const struct thaw_view *bias, int64_t image, int64_t head)
+{
+	const int64_t *dim = bias->shape.dim;
+	return (image % dim[0] * dim[1] + head) * dim[2] * dim[3];
+}
+
 /* Computes the scores of `rows` queries from `first` on; -infinity beyond the last key. */
-static void compute_scores(const struct work *w, const struct geometry *g, const struct factor *q, const float *bias,
-			   int64_t image, int64_t head, int64_t first, int64_t rows)
+static void compute_scores(const struct work *w, const struct geometry *g, const struct factor *q,
+			   const struct thaw_view *bias, int64_t image, int64_t head, int64_t first, int64_t rows)
 {
 	copy_tokens(w->query, g, q, image, head, first, rows, g->scale);
 	multiply(g, rows, g->width, g->size, (struct thaw_matrix){w->query, g->size, false}, w->key_columns, false,
 		 w->scores, g->width);
 	for (int64_t r = 0; r < rows; r++) {
 		float *row = w->scores + r * g->width;
-		if (bias)
-			thaw_kernel_add(row, row, bias + (first + r) * g->keys, g->keys, THAW_ACT_NONE);
+		if (bias && bias->bf16)
+			thaw_bf16_add(row, bias->bf16 + bias_at(bias, image, head) + (first + r) * g->keys, g->keys);
+		else if (bias)
+			thaw_kernel_add(row, row, bias->data + bias_at(bias, image, head) + (first + r) * g->keys,
+					g->keys, THAW_ACT_NONE);
 		for (int64_t s = g->keys; s < g->width; s++)
 			row[s] = -INFINITY;
 	}
-}
-
-/* The part (T,S) of the bias or its gradient for one head of an image; NULL if there is none. */
-static float *bias_of(float *bias, const struct thaw_shape *shape, int64_t image, int64_t head)
-{
-	if (!bias)
-		return NULL;
-	return bias + (image % shape->dim[0] * shape->dim[1] + head) * shape->dim[2] * shape->dim[3];
 }
 
 /* Queries of the block that begins at `first`. */
@@ -297,12 +324,48 @@ static int64_t rows_from(const struct geometry *g, int64_t first)
 	return min_int64(g->queries - first, g->rows);
 }
 
+/* Multiplies the probabilities of a block with v; in bfloat16 they are divided by their sums only then. */
+static void write_output(const struct thaw_op_args *args, const struct geometry *g, const struct work *w, int64_t image,
+			 int64_t head, int64_t first, int64_t rows, const float *inverse)
+{
+	const struct factor y = {.data = args->y.data, .stride = g->heads * g->size, .tokens = g->queries};
+	int64_t at = offset_of(&y, g, image, head, first);
+	bool stored = args->y.bf16;
+	float *to = stored ? w->output : y.data + at;
+	int64_t stride = stored ? g->size : y.stride;
+	multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w->scores, g->width, false}, w->other, false, to,
+		 stride);
+	if (g->bf16)
+		thaw_softmax_scale_rows(to, rows, g->size, stride, inverse);
+	for (int64_t r = 0; stored && r < rows; r++)
+		thaw_bf16_store(args->y.bf16 + at + r * y.stride, to + r * stride, g->size);
+}
+
+/* Turns the scores of a block into probabilities, in bfloat16 without the division by their sums. `largest` may be
+ * NULL.
+ */
+static void apply_softmax(const struct geometry *g, float *scores, int64_t rows, float *largest, float *inverse)
+{
+	if (g->bf16)
+		thaw_softmax_rows_quick(scores, rows, g->width, largest, inverse);
+	else
+		thaw_softmax_rows(scores, scores, rows, g->width, g->width, largest, inverse);
+}
+
+static void recompute_softmax(const struct geometry *g, float *scores, int64_t rows, const float *largest,
+			      const float *inverse)
+{
+	if (g->bf16)
+		thaw_softmax_rows_recompute_quick(scores, rows, g->width, largest, inverse);
+	else
+		thaw_softmax_rows_recompute(scores, scores, rows, g->width, g->width, largest, inverse);
+}
+
 static void forward_head(const struct thaw_op_args *args, const struct geometry *g, const struct factor *factor,
 			 int64_t image, int64_t head)
 {
 	struct work w = work_at(args->scratch, g, false);
-	const struct factor y = {args->y.data, g->heads * g->size, g->queries, false};
-	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
+	const struct thaw_view *bias = g->bias < 0 ? NULL : &args->x[g->bias];
 	float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 	set_columns(&w.key_columns, g, &factor[K], image, head);
@@ -310,11 +373,9 @@ static void forward_head(const struct thaw_op_args *args, const struct geometry 
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
-		thaw_softmax_rows(w.scores, w.scores, rows, g->width, g->width,
-				  args->training ? largest + row + first : NULL,
-				  args->training ? inverse + row + first : NULL);
-		multiply(g, rows, g->size, g->keys, (struct thaw_matrix){w.scores, g->width, false}, w.other, false,
-			 part_of(&y, g, image, head, first), y.stride);
+		float *sums = args->training ? inverse + row + first : w.inverse;
+		apply_softmax(g, w.scores, rows, args->training ? largest + row + first : NULL, sums);
+		write_output(args, g, &w, image, head, first, rows, sums);
 	}
 }
 
@@ -322,7 +383,7 @@ static void attention_forward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
-	input_factors_set(factor, &g, args);
+	factors_set(factor, &g, args->x, NULL);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
 			forward_head(args, &g, factor, image, head);
@@ -357,10 +418,9 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 			  const struct factor *gradient, int64_t image, int64_t head)
 {
 	struct work w = work_at(args->scratch, g, true);
-	const struct factor dy = {args->dy, g->heads * g->size, g->queries, false};
-	const struct thaw_shape *bias_shape = g->bias < 0 ? NULL : &args->x[g->bias].shape;
-	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, bias_shape, image, head);
-	float *dbias = g->bias < 0 ? NULL : bias_of(args->dx[g->bias], bias_shape, image, head);
+	const struct factor dy = {.data = args->dy, .stride = g->heads * g->size, .tokens = g->queries};
+	const struct thaw_view *bias = g->bias < 0 ? NULL : &args->x[g->bias];
+	float *dbias = bias && args->dx[g->bias] ? args->dx[g->bias] + bias_at(bias, image, head) : NULL;
 	const float *largest = args->saved, *inverse = largest + g->images * g->heads * g->queries;
 	int64_t row = (image * g->heads + head) * g->queries;
 	set_columns(&w.key_columns, g, &factor[K], image, head);
@@ -369,8 +429,7 @@ static void backward_head(const struct thaw_op_args *args, const struct geometry
 	for (int64_t first = 0; first < g->queries; first += g->rows) {
 		int64_t rows = rows_from(g, first);
 		compute_scores(&w, g, &factor[Q], bias, image, head, first, rows);
-		thaw_softmax_rows_recompute(w.scores, w.scores, rows, g->width, g->width, largest + row + first,
-					    inverse + row + first);
+		recompute_softmax(g, w.scores, rows, largest + row + first, inverse + row + first);
 		copy_tokens(w.output, g, &dy, image, head, first, rows, 1.0f);
 		add_block_gradient(&gradient[V], g, &w, image, head, first, rows, w.scores, w.output);
 		multiply(g, rows, g->width, g->size, (struct thaw_matrix){w.output, g->size, false}, w.value_columns,
@@ -388,8 +447,8 @@ static void attention_backward(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS], gradient[FACTORS];
-	input_factors_set(factor, &g, args);
-	factors_set(gradient, &g, args->dx, args->dx_add);
+	factors_set(factor, &g, args->x, NULL);
+	gradient_factors_set(gradient, &g, args);
 	if (g.bias >= 0 && args->dx[g.bias] && !args->dx_add[g.bias])
 		memset(args->dx[g.bias], 0, (size_t)thaw_shape_count(&args->x[g.bias].shape) * sizeof(float));
 	for (int64_t image = 0; image < g.images; image++)
@@ -402,7 +461,8 @@ static void reference_row(const struct thaw_op_args *args, const struct geometry
 			  int64_t image, int64_t head, int64_t query)
 {
 	const float *q = part_of(&factor[Q], g, image, head, query);
-	const float *bias = g->bias < 0 ? NULL : bias_of(args->x[g->bias].data, &args->x[g->bias].shape, image, head);
+	const struct thaw_view *v = g->bias < 0 ? NULL : &args->x[g->bias];
+	const float *bias = v ? v->data + bias_at(v, image, head) : NULL;
 	float *y = args->y.data + ((image * g->queries + query) * g->heads + head) * g->size;
 	for (int64_t i = 0; i < g->size; i++) {
 		double sum = 0, total = 0;
@@ -423,7 +483,7 @@ static void attention_reference(const struct thaw_op_args *args)
 {
 	struct geometry g = geometry_of_args(args);
 	struct factor factor[FACTORS];
-	input_factors_set(factor, &g, args);
+	factors_set(factor, &g, args->x, NULL);
 	for (int64_t image = 0; image < g.images; image++)
 		for (int64_t head = 0; head < g.heads; head++)
 			for (int64_t query = 0; query < g.queries; query++)
@@ -484,6 +544,7 @@ const struct thaw_op thaw_op_attention = {
 	.backward = attention_backward,
 	.reference = attention_reference,
 	.rounds = true,
+	.bf16 = true,
 	.flops = attention_flops,
 	.backward_reads = THAW_READS_X,
 	.cases = cases,

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/ops/kernels/bf16_values.h"
 #include "src/ops/kernels/layer_norm.h"
 #include "src/ops/kernels/norm.h"
 #include "src/ops/registry.h"
 
 enum { SCALE, SHIFT, PARAMS };
+
+enum { ROOM_ROWS = 8 }; /* rows that are processed at a time, a multiple of those of layer_norm.c's kernels */
 
 static int64_t columns_of(const struct thaw_shape *x)
 {
@@ -30,14 +33,15 @@ static thaw_status layer_norm_infer(const struct thaw_op_desc *desc, struct thaw
 	return THAW_OK;
 }
 
-/* Working memory, one value per channel each. */
+/* Working memory, one value per channel each unless said otherwise. */
 struct work {
 	double *scale_sum, *shift_sum;    /* backward: sums over all rows */
 	float *scale_block, *shift_block; /* backward: sums over a block of rows */
 	float *ones, *zeros;              /* in place of missing parameters */
+	float *room;                      /* ROOM_ROWS values each: rows that are stored in bfloat16 */
 };
 
-enum { WORK_BYTES = 2 * sizeof(double) + 4 * sizeof(float) }; /* per channel */
+enum { WORK_BYTES = 2 * sizeof(double) + (4 + ROOM_ROWS) * sizeof(float) }; /* per channel */
 
 static struct work work_at(void *scratch, int64_t columns)
 {
@@ -47,6 +51,7 @@ static struct work work_at(void *scratch, int64_t columns)
 	w.shift_block = w.scale_block + columns;
 	w.ones = w.shift_block + columns;
 	w.zeros = w.ones + columns;
+	w.room = w.zeros + columns;
 	for (int64_t c = 0; c < columns; c++) {
 		w.ones[c] = 1.0f;
 		w.zeros[c] = 0.0f;
@@ -68,9 +73,16 @@ static void layer_norm_forward(const struct thaw_op_args *args)
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	struct work work = work_at(args->scratch, columns);
 	float *mean = args->training ? args->saved : NULL;
-	thaw_layer_norm_forward(args->y.data, mean, mean ? mean + rows : NULL, args->x[0].data, rows, columns,
-				args->params > SCALE ? args->param[SCALE].data : work.ones,
-				args->params > SHIFT ? args->param[SHIFT].data : work.zeros, args->attrs->epsilon);
+	for (int64_t r = 0; r < rows; r += ROOM_ROWS) {
+		int64_t some = min_int64(rows - r, ROOM_ROWS), at = r * columns;
+		const float *x = thaw_values_read(&args->x[0], at, some * columns, work.room);
+		float *y = thaw_values_target(&args->y, at, work.room);
+		thaw_layer_norm_forward(y, mean ? mean + r : NULL, mean ? mean + rows + r : NULL, x, some, columns,
+					args->params > SCALE ? args->param[SCALE].data : work.ones,
+					args->params > SHIFT ? args->param[SHIFT].data : work.zeros,
+					args->attrs->epsilon);
+		thaw_values_write(&args->y, at, some * columns, y);
+	}
 }
 
 static void add_sums(float *gradient, const double *sum, int64_t columns)
@@ -79,27 +91,37 @@ static void add_sums(float *gradient, const double *sum, int64_t columns)
 		gradient[c] += (float)sum[c];
 }
 
+/* Adds the sums of rows [first, first + rows) to the block's, and writes their dx. */
+static void backward_block(const struct thaw_op_args *args, const struct work *work, int64_t first, int64_t rows,
+			   int64_t columns)
+{
+	const float *mean = args->saved, *inverse = mean + thaw_shape_count(&args->y.shape) / columns;
+	for (int64_t r = first; r < first + rows; r += ROOM_ROWS) {
+		int64_t some = min_int64(first + rows - r, ROOM_ROWS), at = r * columns;
+		const struct thaw_layer_norm_gradient g = {
+			.dx = args->dx[0] ? args->dx[0] + at : NULL,
+			.add = args->dx_add[0],
+			.dy = args->dy + at,
+			.x = thaw_values_read(&args->x[0], at, some * columns, work->room),
+			.mean = mean + r,
+			.inverse = inverse + r,
+			.scale = args->params > SCALE ? args->param[SCALE].data : work->ones,
+			.columns = columns,
+		};
+		thaw_layer_norm_backward(&g, some, work->scale_block, work->shift_block);
+	}
+}
+
 /* Sums over rows are single precision within a block, and double precision over the blocks. */
 static void layer_norm_backward(const struct thaw_op_args *args)
 {
 	int64_t columns = columns_of(&args->y.shape), rows = thaw_shape_count(&args->y.shape) / columns;
 	int64_t block = thaw_norm_block(columns);
 	struct work work = work_at(args->scratch, columns);
-	const float *mean = args->saved, *inverse = mean + rows;
 	memset(work.scale_sum, 0, 2 * (size_t)columns * sizeof(double));
 	for (int64_t r = 0; r < rows; r += block) {
-		const struct thaw_layer_norm_gradient g = {
-			.dx = args->dx[0] ? args->dx[0] + r * columns : NULL,
-			.add = args->dx_add[0],
-			.dy = args->dy + r * columns,
-			.x = args->x[0].data + r * columns,
-			.mean = mean + r,
-			.inverse = inverse + r,
-			.scale = args->params > SCALE ? args->param[SCALE].data : work.ones,
-			.columns = columns,
-		};
 		memset(work.scale_block, 0, 2 * (size_t)columns * sizeof(float));
-		thaw_layer_norm_backward(&g, min_int64(rows - r, block), work.scale_block, work.shift_block);
+		backward_block(args, &work, r, min_int64(rows - r, block), columns);
 		for (int64_t c = 0; c < columns; c++) {
 			work.scale_sum[c] += work.scale_block[c];
 			work.shift_sum[c] += work.shift_block[c];
@@ -184,6 +206,7 @@ const struct thaw_op thaw_op_layer_norm = {
 	.reference = layer_norm_reference,
 	.flops = layer_norm_flops,
 	.backward_reads = THAW_READS_X,
+	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

@@ -1,4 +1,4 @@
-/* A function of each element, of any shape. Reads attrs.function, alpha, beta.
+/* A function of each element, of any shape. Reads attrs.function, alpha, beta, precision.
  *
  * Backward reads x: for most functions the slope cannot be computed from y. */
 #include <math.h>
@@ -19,27 +19,24 @@ static thaw_status pointwise_infer(const struct thaw_op_desc *desc, struct thaw_
 
 static void pointwise_forward(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = args->attrs;
 	int64_t count = thaw_shape_count(&args->y.shape);
 	float room[THAW_VALUES_BLOCK];
 	for (int64_t at = 0; at < count; at += THAW_VALUES_BLOCK) {
 		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
 		float *y = thaw_values_target(&args->y, at, room);
-		thaw_function_forward(attrs->function, attrs->alpha, attrs->beta, y,
-				      thaw_values_read(&args->x[0], at, size, room), size);
+		thaw_function_forward(args->attrs, y, thaw_values_read(&args->x[0], at, size, room), size);
 		thaw_values_write(&args->y, at, size, y);
 	}
 }
 
 static void pointwise_backward(const struct thaw_op_args *args)
 {
-	const struct thaw_attrs *attrs = args->attrs;
 	int64_t count = thaw_shape_count(&args->y.shape);
 	float room[THAW_VALUES_BLOCK];
 	for (int64_t at = 0; args->dx[0] && at < count; at += THAW_VALUES_BLOCK) {
 		int64_t size = min_int64(count - at, THAW_VALUES_BLOCK);
-		thaw_function_backward(attrs->function, attrs->alpha, attrs->beta, args->dx[0] + at, args->dx_add[0],
-				       args->dy + at, thaw_values_read(&args->x[0], at, size, room), size);
+		thaw_function_backward(args->attrs, args->dx[0] + at, args->dx_add[0], args->dy + at,
+				       thaw_values_read(&args->x[0], at, size, room), size);
 	}
 }
 
@@ -135,6 +132,7 @@ const struct thaw_op thaw_op_pointwise = {
 	.reference = pointwise_reference,
 	.backward_reads = THAW_READS_X,
 	.in_place = true,
+	.rounds = true,
 	.bf16 = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "src/ops/kernels/functions.h"
 #include "thaw/ops.h"
 
 /* Every STEP-th bit pattern; a prime, so that all low bits occur. */
@@ -127,11 +128,38 @@ static void position_test(void **state)
 	}
 }
 
+/* The polynomials that GELU and its slope are in bfloat16, against the formulas. */
+static void gelu_in_bfloat16(void **state)
+{
+	(void)state;
+	enum { POINTS = 4001 };
+	static float x[POINTS], y[POINTS], dx[POINTS], dy[POINTS];
+	const struct thaw_attrs attrs = {.function = THAW_FN_GELU, .precision = THAW_PRECISION_BF16};
+	const float far[] = {-INFINITY, -1e30f, 1e30f, INFINITY, NAN};
+	float value[5];
+	for (int i = 0; i < POINTS; i++) {
+		x[i] = (float)(i - POINTS / 2) / 200;
+		dy[i] = 1;
+	}
+	thaw_function_forward(&attrs, y, x, POINTS);
+	thaw_function_backward(&attrs, dx, false, dy, x, POINTS);
+	for (int i = 0; i < POINTS; i++) {
+		double slope = erfc(-x[i] * sqrt(0.5)) / 2 + x[i] * exp(-0.5 * x[i] * x[i]) / sqrt(2 * acos(-1));
+		assert_true(fabs(y[i] - gelu(x[i])) < 1.0 / 4096);
+		assert_true(fabs(dx[i] - slope) < 1.0 / 4096);
+	}
+	thaw_function_backward(&attrs, dx, true, dy, x, POINTS);
+	assert_true(fabsf(dx[POINTS / 2] - 1) < 1e-6f); /* twice the slope at 0 */
+	thaw_function_forward(&attrs, value, far, 5);
+	assert_true(value[0] == 0 && value[1] == 0 && value[2] > 0.99e30f && value[3] == INFINITY && isnan(value[4]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accuracy_test),
 		cmocka_unit_test(position_test),
+		cmocka_unit_test(gelu_in_bfloat16),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

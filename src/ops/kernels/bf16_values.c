@@ -10,6 +10,15 @@ void thaw_bf16_expand(float *to, const uint16_t *from, int64_t count)
 }
 
 THAW_MULTIVERSION
+void thaw_bf16_scale_rows(float *to, int64_t to_stride, const uint16_t *from, int64_t from_stride, int64_t rows,
+			  int64_t columns, float factor)
+{
+	for (int64_t r = 0; r < rows; r++, to += to_stride, from += from_stride)
+		for (int64_t c = 0; c < columns; c++)
+			to[c] = factor * thaw_bf16_value(from[c]);
+}
+
+THAW_MULTIVERSION
 void thaw_bf16_add(float *to, const uint16_t *from, int64_t count)
 {
 	for (int64_t i = 0; i < count; i++)

@@ -44,6 +44,9 @@ void thaw_bf16_expand(float *to, const uint16_t *from, int64_t count);
 void thaw_bf16_store(uint16_t *to, const float *from, int64_t count);
 /* to[i] = the pair of even[i] and odd[i], see bf16_ops.h; odd NULL: zeros. */
 void thaw_bf16_join(uint32_t *to, const uint16_t *even, const uint16_t *odd, int64_t count);
+/* to[rows][columns] = factor * from; strides are in values from row to row. */
+void thaw_bf16_scale_rows(float *to, int64_t to_stride, const uint16_t *from, int64_t from_stride, int64_t rows,
+			  int64_t columns, float factor);
 /* to[i] += from[i]. */
 void thaw_bf16_add(float *to, const uint16_t *from, int64_t count);
 

@@ -9,6 +9,7 @@
 #include "src/base/minmax.h"
 #include "src/ops/kernels/bf16_ops.h"
 #include "src/ops/kernels/bf16_values.h"
+#include "src/ops/kernels/transpose.h"
 #include "thaw/memory.h"
 
 enum {
@@ -70,15 +71,15 @@ static void pack_rows(int64_t k, int64_t column, int64_t columns, const struct t
 /* Rows of b are columns of the factor. */
 static void pack_columns(int64_t k, int64_t column, int64_t columns, const struct thaw_value_matrix *b, uint32_t *to)
 {
-	uint32_t row[THAW_BF16_COLUMNS][TRANSPOSE_PAIRS] = {{0}};
+	uint32_t row[THAW_BF16_COLUMNS][TRANSPOSE_PAIRS];
 	int64_t width = padded(columns);
+	memset(row[columns], 0, (size_t)(width - columns) * sizeof(*row));
 	for (int64_t depth = 0; depth < k; depth += 2 * TRANSPOSE_PAIRS) {
 		int64_t count = min_int64(k - depth, 2 * TRANSPOSE_PAIRS);
 		for (int64_t c = 0; c < columns; c++)
 			pair_values(row[c], b, (column + c) * b->stride + depth, count);
-		for (int64_t p = 0; p < pairs_of(count); p++, to += width)
-			for (int64_t c = 0; c < width; c++)
-				to[c] = row[c][p];
+		thaw_transpose_pairs(to, width, row[0], TRANSPOSE_PAIRS, width, pairs_of(count));
+		to += pairs_of(count) * width;
 	}
 }
 

@@ -18,4 +18,15 @@ void thaw_softmax_rows_recompute(float *y, const float *x, int64_t rows, int64_t
 void thaw_softmax_rows_backward(float *dx, bool add, const float *y, const float *dy, int64_t rows, int64_t columns,
 				int64_t stride);
 
+/* For factors of products in bfloat16, by an exp with an error below 2^-12 that is not 0 for any x. Rows are
+ * contiguous; columns is a multiple of 16. */
+
+/* x[r] = exp(x - largest) for each row, where largest is its maximum; inverse[r] = 1 / sum. largest may be NULL. */
+void thaw_softmax_rows_quick(float *x, int64_t rows, int64_t columns, float *largest, float *inverse);
+/* x[r] = exp(x - largest) * inverse. */
+void thaw_softmax_rows_recompute_quick(float *x, int64_t rows, int64_t columns, const float *largest,
+				       const float *inverse);
+/* x[r] *= factor[r]; rows are `stride` floats apart. */
+void thaw_softmax_scale_rows(float *x, int64_t rows, int64_t columns, int64_t stride, const float *factor);
+
 #endif

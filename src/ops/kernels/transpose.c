@@ -20,15 +20,22 @@ THAW_INLINE void interleave_rows(thaw_vec *to, const thaw_vec *from)
 	}
 }
 
+/* a = SIDE columns of SIDE rows of `from`. */
+THAW_INLINE void load_columns(thaw_vec *a, const void *from, int64_t from_stride)
+{
+	thaw_vec b[SIDE];
+	for (int i = 0; i < SIDE; i++)
+		a[i] = *(const thaw_vec *)((const float *)from + i * from_stride);
+	interleave_rows(b, a);
+	interleave_rows(a, b);
+	interleave_rows(b, a);
+	interleave_rows(a, b);
+}
+
 THAW_INLINE void transpose_block(float *to, int64_t to_stride, bool add, const float *from, int64_t from_stride)
 {
-	thaw_vec a[SIDE], b[SIDE];
-	for (int i = 0; i < SIDE; i++)
-		a[i] = *(const thaw_vec *)(from + i * from_stride);
-	interleave_rows(b, a);
-	interleave_rows(a, b);
-	interleave_rows(b, a);
-	interleave_rows(a, b);
+	thaw_vec a[SIDE];
+	load_columns(a, from, from_stride);
 	for (int i = 0; i < SIDE; i++) {
 		thaw_vec *row = (thaw_vec *)(to + i * to_stride);
 		*row = a[i] + (add ? *row : (thaw_vec){0});
@@ -68,4 +75,17 @@ void thaw_transpose(float *to, int64_t to_stride, bool add, const float *from, i
 		transpose_blocks(to, to_stride, true, from, from_stride, rows, columns);
 	else
 		transpose_blocks(to, to_stride, false, from, from_stride, rows, columns);
+}
+
+THAW_MULTIVERSION
+void thaw_transpose_pairs(uint32_t *to, int64_t to_stride, const uint32_t *from, int64_t from_stride, int64_t rows,
+			  int64_t columns)
+{
+	for (int64_t r = 0; r < rows; r += SIDE)
+		for (int64_t c = 0; c < columns; c += SIDE) {
+			thaw_vec a[SIDE];
+			load_columns(a, from + r * from_stride + c, from_stride);
+			for (int64_t i = 0; i < min_int64(columns - c, SIDE); i++)
+				*(thaw_vec *)(to + (c + i) * to_stride + r) = a[i];
+		}
 }
