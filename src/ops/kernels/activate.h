@@ -8,8 +8,10 @@
 #define THAW_SRC_OPS_KERNELS_ACTIVATE_H
 
 #include <math.h>
+#include <string.h>
 
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/vector.h"
 #include "thaw/ops.h"
 
 /* Bounds of the interval; infinite if there is none. */
@@ -29,6 +31,20 @@ THAW_INLINE float thaw_activate(float v, enum thaw_activation kind)
 	float low = thaw_activation_low(kind), high = thaw_activation_high(kind);
 	float raised = v < low ? low : v;
 	return raised > high ? high : raised;
+}
+
+/* The activation of a vector, from the bounds of its interval. A loop over floats, since gcc splits comparisons of long
+ * vectors; it becomes two instructions on registers. */
+THAW_INLINE void thaw_activate_vector(thaw_vec *v, float low, float high)
+{
+	float value[THAW_VECTOR_WIDTH];
+	memcpy(value, v, sizeof(value));
+#pragma GCC unroll 1
+	for (int i = 0; i < THAW_VECTOR_WIDTH; i++) {
+		float raised = value[i] < low ? low : value[i];
+		value[i] = raised > high ? high : raised;
+	}
+	memcpy(v, value, sizeof(value));
 }
 
 /* The gradient before an activation, from the gradient dy after it and its result y. */

@@ -9,10 +9,9 @@
  * apart use the same rows and columns of the filter and neighbouring pixels of dy. These are stride_y * stride_x
  * convolutions without stride, each for one of the interleaved parts of dx.
  */
-#include <string.h>
-
-#include "src/ops/kernels/activate.h"
 #include "src/ops/kernels/conv_depthwise.h"
+#include "src/ops/kernels/activate.h"
+#include "src/ops/kernels/conv_bands.h"
 
 enum { TILE = 4 }; /* pixels of a row in registers */
 
@@ -32,7 +31,8 @@ struct block {
 	const float *in, *weight;
 	const float *bias, *residual; /* residual: in the layout of `out`, or NULL */
 	float *out;
-	enum thaw_activation activation;
+	bool activates;
+	float low, high;    /* bounds of the activation */
 	int64_t width;      /* channels to load */
 	int64_t skip;       /* the first of them, which the block before computes */
 	const char *fetch;  /* next cache line that the next band will read */
@@ -60,17 +60,6 @@ THAW_INLINE void prefetch_lines(struct block *b, int64_t read, int64_t written)
 	b->fetch_to_set = to + written * LINE;
 }
 
-/* Applies the activation to `count` pixels. */
-THAW_INLINE void activate_pixels(thaw_vec *sum, int count, enum thaw_activation kind)
-{
-	float value[TILE * THAW_VECTOR_WIDTH];
-	memcpy(value, sum, (size_t)count * LINE);
-#pragma GCC unroll 1 /* otherwise gcc splits the vectors */
-	for (int i = 0; i < count * THAW_VECTOR_WIDTH; i++)
-		value[i] = thaw_activate(value[i], kind);
-	memcpy(sum, value, (size_t)count * LINE);
-}
-
 /* out = activation(sum + residual) for `count` pixels; `part`: of some channels of the vector only. */
 THAW_INLINE void store_pixels(const struct grid *g, const struct block *b, thaw_vec *sum, int count, int64_t at,
 			      bool part)
@@ -80,10 +69,15 @@ THAW_INLINE void store_pixels(const struct grid *g, const struct block *b, thaw_
 		load_channels(&residual, b->residual + at + p * g->out_pixel, part ? b->width : THAW_VECTOR_WIDTH);
 		sum[p] += residual;
 	}
-	if (b->activation != THAW_ACT_NONE)
-		activate_pixels(sum, count, b->activation);
-	for (int p = 0; !part && p < count; p++)
-		*(thaw_vec *)(b->out + at + p * g->out_pixel) = sum[p];
+	if (b->activates) {
+		for (int p = 0; p < count; p++) {
+			thaw_activate_vector(&sum[p], b->low, b->high);
+			if (!part)
+				*(thaw_vec *)(b->out + at + p * g->out_pixel) = sum[p];
+		}
+	} else
+		for (int p = 0; !part && p < count; p++)
+			*(thaw_vec *)(b->out + at + p * g->out_pixel) = sum[p];
 	for (int64_t i = b->skip; part && i < b->width; i++)
 		b->out[at + i] = (*sum)[i];
 }
@@ -170,12 +164,13 @@ THAW_INLINE void compute_rows_for(const struct grid *g, struct block *b, int64_t
 	}
 }
 
-THAW_MULTIVERSION
-static void compute_rows(const struct grid *grid, struct block *block, int64_t begin, int64_t end)
+THAW_INLINE void compute_rows_of(const struct grid *grid, struct block *block, int64_t begin, int64_t end,
+				 bool activates)
 {
 	/* Local copies, so that the compiler knows that stores of results do not change them. */
 	const struct grid grid_copy = *grid, *g = &grid_copy;
 	struct block block_copy = *block, *b = &block_copy;
+	b->activates = activates;
 	if (b->skip || b->width < THAW_VECTOR_WIDTH)
 		compute_rows_for(g, b, begin, end, g->kw, g->stride_x, false);
 	else if (g->kw == 3 && g->stride_x == 1)
@@ -195,6 +190,27 @@ static void compute_rows(const struct grid *grid, struct block *block, int64_t b
 	*block = block_copy;
 }
 
+/* Two functions, since gcc leaves sums in memory where it may have to clamp them. */
+THAW_MULTIVERSION
+static void compute_plain_rows(const struct grid *g, struct block *b, int64_t begin, int64_t end)
+{
+	compute_rows_of(g, b, begin, end, false);
+}
+
+THAW_MULTIVERSION
+static void compute_activated_rows(const struct grid *g, struct block *b, int64_t begin, int64_t end)
+{
+	compute_rows_of(g, b, begin, end, true);
+}
+
+static void compute_rows(const struct grid *g, struct block *b, int64_t begin, int64_t end)
+{
+	if (b->activates)
+		compute_activated_rows(g, b, begin, end);
+	else
+		compute_plain_rows(g, b, begin, end);
+}
+
 static bool depthwise_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	(void)pass;
@@ -203,7 +219,8 @@ static bool depthwise_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 
 static size_t depthwise_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	return pass == THAW_CONV_DATA ? (size_t)(c->stride_y * c->stride_x) * sizeof(struct grid) : 0;
+	size_t grids = pass == THAW_CONV_DATA ? (size_t)(c->stride_y * c->stride_x) * sizeof(struct grid) : 0;
+	return thaw_conv_bands_bytes(c, pass, grids);
 }
 
 static struct block block_at(const struct block *all, int64_t channels, int64_t from)
@@ -260,8 +277,8 @@ static void compute_images(const struct grid *g, int64_t grids, const struct blo
 		}
 }
 
-static void depthwise_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
-			      const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
+static void forward_rows(const struct thaw_conv *c, const float *x, const float *weight,
+			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
 	struct grid g = {
 		.h = c->h,
@@ -282,16 +299,24 @@ static void depthwise_forward(const struct thaw_conv *c, struct thaw_values x, c
 		.out_row = c->wo * c->ci,
 	};
 	struct block images = {
-		.in = x.data,
+		.in = x,
 		.weight = weight,
 		.bias = epilogue->bias,
 		.residual = epilogue->residual,
-		.out = y->data,
-		.activation = epilogue->activation,
+		.out = y,
+		.activates = epilogue->activation != THAW_ACT_NONE,
+		.low = thaw_activation_low(epilogue->activation),
+		.high = thaw_activation_high(epilogue->activation),
 	};
-	(void)packed;
 	(void)buffer;
 	compute_images(&g, 1, &images, c->n, c->ci, c->h * g.in_row, c->ho * g.out_row);
+}
+
+static void depthwise_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			      const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *scratch)
+{
+	(void)packed;
+	thaw_conv_forward_bands(c, x, weight, epilogue, y, scratch, forward_rows);
 }
 
 /* The grid of the pixels (y, x), (y + stride_y, x), ... of dx, for y < stride_y and x < stride_x. Rows
@@ -340,11 +365,18 @@ static void depthwise_backward_data(const struct thaw_conv *c, const float *dy, 
 	compute_images(g, grids, &images, c->n, c->ci, c->ho * c->wo * c->ci, c->h * c->w * c->ci);
 }
 
+static void depthwise_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
+				      void *scratch)
+{
+	thaw_conv_weight_bands(c, x, dy, dweight, scratch, thaw_depthwise_weight);
+}
+
 const struct thaw_conv_kernel thaw_conv_depthwise = {
 	.name = "depthwise",
+	.bf16 = true,
 	.fits = depthwise_fits,
 	.scratch = depthwise_scratch,
 	.forward = depthwise_forward,
 	.data = depthwise_backward_data,
-	.weight = thaw_depthwise_weight,
+	.weight = depthwise_backward_weight,
 };

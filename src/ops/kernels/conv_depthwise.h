@@ -38,8 +38,7 @@ static inline int64_t vector_begin(int64_t channels, int64_t from)
 	return max_int64(0, min_int64(from, channels - THAW_VECTOR_WIDTH));
 }
 
-/* `weight` of struct thaw_conv_kernel; does not use the buffer. */
-void thaw_depthwise_weight(const struct thaw_conv *c, struct thaw_values images, const float *dy, float *dweight,
-			   void *buffer);
+/* Adds to dweight; does not use the buffer. */
+void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer);
 
 #endif

@@ -110,10 +110,8 @@ static void weight_rows_of_band(const struct thaw_conv *c, struct weight_block *
 			weight_row(c, b, row, 0, c->kh, 1, c->stride_x, b->width);
 }
 
-void thaw_depthwise_weight(const struct thaw_conv *c, struct thaw_values images, const float *dy, float *dweight,
-			   void *buffer)
+void thaw_depthwise_weight(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
 {
-	const float *x = images.data;
 	int64_t x_row = c->stride_y * c->w * c->ci, dy_row = c->wo * c->ci;
 	int64_t rows = band_rows((c->stride_y * c->w + c->wo) * LINE, (x_row + dy_row) * (int64_t)sizeof(float));
 	(void)buffer;

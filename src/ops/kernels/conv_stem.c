@@ -12,7 +12,7 @@
 #include "src/base/minmax.h"
 #include "src/base/multiversion.h"
 #include "src/ops/kernels/activate.h"
-#include "src/ops/kernels/conv.h"
+#include "src/ops/kernels/conv_bands.h"
 #include "src/ops/kernels/vector.h"
 
 enum {
@@ -41,8 +41,7 @@ static int64_t row_floats(const struct thaw_conv *c)
 
 static size_t stem_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	(void)pass;
-	return (size_t)(c->kh * row_floats(c)) * sizeof(float);
+	return thaw_conv_bands_bytes(c, pass, (size_t)(c->kh * row_floats(c)) * sizeof(float));
 }
 
 /* buffer (kh, row_floats) = the values that output row `row` of all images reads, zero outside the image. */
@@ -65,6 +64,7 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 				const struct thaw_conv_epilogue *e, int64_t at, int64_t count, int vectors, float *y)
 {
 	int64_t values = c->kw * c->ci, floats = row_floats(c), step = c->stride_x * c->ci;
+	float low = thaw_activation_low(e->activation), high = thaw_activation_high(e->activation);
 	thaw_vec sum[PIXELS][MAX_VECTORS];
 	for (int p = 0; p < PIXELS; p++)
 		for (int v = 0; v < vectors; v++)
@@ -80,9 +80,11 @@ THAW_INLINE void pixels_forward(const struct thaw_conv *c, const float *buffer, 
 		for (int v = 0; v < vectors; v++) {
 			const float *residual =
 				e->residual ? e->residual + at + p * c->co + v * THAW_VECTOR_WIDTH : NULL;
-			float *to = y + at + p * c->co + v * THAW_VECTOR_WIDTH;
-			for (int i = 0; i < THAW_VECTOR_WIDTH; i++)
-				to[i] = thaw_activate(sum[p][v][i] + (residual ? residual[i] : 0.0f), e->activation);
+			thaw_vec value = sum[p][v];
+			if (residual)
+				value += *(const thaw_vec *)residual;
+			thaw_activate_vector(&value, low, high);
+			*(thaw_vec *)(y + at + p * c->co + v * THAW_VECTOR_WIDTH) = value;
 		}
 }
 
@@ -158,27 +160,39 @@ static void add_row_gradient(const struct thaw_conv *c, const float *buffer, con
 		row_weight(c, buffer, dy, TAPS, 1, dweight);
 }
 
-static void stem_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
-			 const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *buffer)
+static void forward_rows(const struct thaw_conv *c, const float *x, const float *weight,
+			 const struct thaw_conv_epilogue *epilogue, float *y, void *buffer)
 {
-	(void)packed;
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		fill_row_buffer(c, x.data, row, buffer);
-		compute_row(c, buffer, weight, epilogue, row, y->data);
+		fill_row_buffer(c, x, row, buffer);
+		compute_row(c, buffer, weight, epilogue, row, y);
 	}
 }
 
-static void stem_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
-				 void *buffer)
+static void stem_forward(const struct thaw_conv *c, struct thaw_values x, const float *weight, const void *packed,
+			 const struct thaw_conv_epilogue *epilogue, const struct thaw_view *y, void *scratch)
+{
+	(void)packed;
+	thaw_conv_forward_bands(c, x, weight, epilogue, y, scratch, forward_rows);
+}
+
+static void add_rows_gradient(const struct thaw_conv *c, const float *x, const float *dy, float *dweight, void *buffer)
 {
 	for (int64_t row = 0; row < c->n * c->ho; row++) {
-		fill_row_buffer(c, x.data, row, buffer);
+		fill_row_buffer(c, x, row, buffer);
 		add_row_gradient(c, buffer, dy + row * c->wo * c->co, dweight);
 	}
 }
 
+static void stem_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
+				 void *scratch)
+{
+	thaw_conv_weight_bands(c, x, dy, dweight, scratch, add_rows_gradient);
+}
+
 const struct thaw_conv_kernel thaw_conv_stem = {
 	.name = "stem",
+	.bf16 = true,
 	.fits = stem_fits,
 	.scratch = stem_scratch,
 	.forward = stem_forward,

@@ -16,7 +16,10 @@ enum {
 	MAX_ROWS = 12,         /* rows of a tile with fewer vectors */
 	ROW_BLOCK = 16 * ROWS, /* rows that are multiplied with the same columns of b in turn */
 	DEPTH_BLOCK = 64,      /* part of k at a time where a is transposed: a's block stays in the first-level cache */
+	FEW_ROWS = 4,          /* rows of a tile at the end */
+	FETCH_AHEAD = 16,      /* rows of b from the one that is read to the one that is prefetched */
 	MAX_FLOATS = 1 << 18,  /* size of b, or of c where a is transposed, beyond which BLAS is faster */
+	LARGE_FLOATS = 1 << 17, /* size of b beyond which copying it does not pay for FEW_ROWS rows */
 };
 
 typedef float half_vec __attribute__((vector_size(HALF * sizeof(float)), aligned(sizeof(float)), may_alias));
@@ -35,7 +38,8 @@ static bool blas_has_wide_vectors(void)
 bool thaw_gemm_direct_pays(int64_t m, int64_t n, int64_t k, struct thaw_matrix a, struct thaw_matrix b)
 {
 	int64_t floats = a.transposed ? m * n : k * n;
-	return !b.transposed && n % HALF == 0 && m >= ROWS && floats <= MAX_FLOATS && blas_has_wide_vectors();
+	bool enough = m >= ROWS || (m >= FEW_ROWS && floats >= LARGE_FLOATS && !a.transposed);
+	return !b.transposed && n % HALF == 0 && enough && floats <= MAX_FLOATS && blas_has_wide_vectors();
 }
 
 /* The first factor: value (row, depth) is data[row * row_stride + depth * depth_stride]. */
@@ -54,6 +58,8 @@ THAW_INLINE void multiply_tile(int rows, int vectors, int64_t k, struct factor a
 			sum[r][v] = (thaw_vec){0};
 	for (; k > 0; k--, a.data += a.depth_stride, b += b_stride) {
 		thaw_vec row[VECTORS];
+		for (int v = 0; rows == FEW_ROWS && v < vectors; v++) /* with few rows, reading b takes the time */
+			__builtin_prefetch(b + FETCH_AHEAD * b_stride + v * THAW_VECTOR_WIDTH);
 		for (int v = 0; v < vectors; v++)
 			row[v] = *(const thaw_vec *)(b + v * THAW_VECTOR_WIDTH);
 		for (int r = 0; r < rows; r++)
@@ -107,6 +113,7 @@ THAW_INLINE void multiply_columns(int vectors, int64_t m, int64_t k, struct fact
 	if (vectors < VECTORS)
 		done = multiply_row_tiles(MAX_ROWS, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
 	done = multiply_row_tiles(ROWS, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
+	done = multiply_row_tiles(FEW_ROWS, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
 	done = multiply_row_tiles(2, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
 	multiply_row_tiles(1, vectors, done, m, k, a, b, b_stride, add, c, c_stride);
 }
