@@ -179,7 +179,8 @@ static void weight_test(void **state)
 			thaw_conv_gemm.weight(&f.c, (struct thaw_values){.data = f.x}, f.residual, dw[0], f.scratch);
 			kernel->weight(&f.c, (struct thaw_values){.data = f.x}, f.residual, dw[1], f.scratch);
 			kernel->weight(&f.c, (struct thaw_values){.bf16 = f.x_bf16}, f.residual, dw[2], f.scratch);
-			check_near(dw[1], dw[0], count, 1e-6 * (double)(n * f.c.ho * f.c.wo + 1));
+			check_near(dw[1], dw[0], count,
+				   bound_of(&f.c, THAW_CONV_WEIGHT, (double)(n * f.c.ho * f.c.wo + 1)));
 			assert_memory_equal(dw[1], dw[2], (size_t)count * sizeof(float));
 			for (int k = 0; k < 3; k++)
 				thaw_free(dw[k]);

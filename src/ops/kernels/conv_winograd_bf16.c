@@ -1,11 +1,12 @@
-/* Winograd's F(2x2,3x3) in bfloat16: 3x3, stride 1, forward and data pass. Transforms are in fp32, the factors of the
+/* Winograd's F(2x2,3x3) in bfloat16: 3x3, stride 1, all three passes. Transforms are in fp32, the factors of the
  * 16 products per tile of 2x2 results are rounded: 2.25 times fewer multiply-adds than a direct convolution, and about
  * twice its error (F(4x4), with larger factors in its transforms, would have 5 to 9 times).
  *
  *   y = A' [ (G g G') . (B' d B) ] A      d 4x4 image tile, g 3x3 filter, y 2x2 results
  *
  * Tiles of all images form one list, which is processed in blocks: transform to 16 planes in pairs of channels, then
- * for each panel of output channels 16 products and the transform back, whose planes stay in the cache.
+ * for each panel of output channels 16 products and the transform back, whose planes stay in the cache. The weight pass
+ * is the transpose: dU = V' (A dy A'), summed over pairs of tiles, dg = G' dU G.
  */
 #include <stdalign.h>
 #include <string.h>
@@ -28,6 +29,7 @@ enum {
 	MOST_TILES = 96,             /* tiles of a block; whole tiles of products */
 	FEWEST_TILES = 24,
 	PIXEL_BYTES = 1 << 19, /* of a block's transformed pixels */
+	WEIGHT_PAIRS = 64,     /* pairs of tiles of a block of the weight pass */
 };
 
 /* Smallest fraction of results of the tiles that are inside the image. */
@@ -46,8 +48,8 @@ static int64_t tiles_of_image(const struct thaw_conv *c)
 static bool winograd_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	double useful = (double)(c->ho * c->wo) / (double)(tiles_of_image(c) * RESULTS);
-	return pass != THAW_CONV_WEIGHT && c->precision == THAW_PRECISION_BF16 && thaw_winograd_takes(c) &&
-	       useful >= MIN_USEFUL;
+	(void)pass;
+	return c->precision == THAW_PRECISION_BF16 && thaw_winograd_takes(c) && useful >= MIN_USEFUL;
 }
 
 static int64_t block_tiles(const struct thaw_conv *c)
@@ -83,8 +85,35 @@ static struct room room_at(const struct thaw_conv *c, void *memory)
 	return r;
 }
 
+/* Memory of the weight pass. */
+struct sums {
+	uint32_t *pixels;    /* (plane, pair of tiles, ci) */
+	uint32_t *gradients; /* (plane, pair of tiles, COLUMNS) */
+	float *du;           /* (plane, ci, co): the gradient of the transformed filters */
+	float *zeros;        /* a pixel outside the image */
+};
+
+static size_t weight_bytes(const struct thaw_conv *c)
+{
+	int64_t pairs = PLANES * WEIGHT_PAIRS * (c->ci + COLUMNS), du = PLANES * c->ci * c->co;
+	return (size_t)(pairs + du + max_int64(c->ci, c->co)) * sizeof(float);
+}
+
+static struct sums sums_at(const struct thaw_conv *c, void *memory)
+{
+	struct sums s = {.pixels = memory};
+	size_t du = (size_t)(PLANES * c->ci * c->co);
+	s.gradients = s.pixels + PLANES * WEIGHT_PAIRS * c->ci;
+	s.du = (float *)(s.gradients + PLANES * WEIGHT_PAIRS * COLUMNS);
+	s.zeros = s.du + du;
+	memset(s.du, 0, (du + (size_t)max_int64(c->ci, c->co)) * sizeof(float));
+	return s;
+}
+
 static size_t winograd_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
+	if (pass == THAW_CONV_WEIGHT)
+		return weight_bytes(c);
 	struct thaw_conv m = thaw_conv_mirrored(c);
 	size_t weights = (size_t)(c->kh * c->kw * c->ci * c->co) * sizeof(float);
 	return filter_bytes(c) +
@@ -193,18 +222,25 @@ static const void *pixel_at(const struct thaw_conv *c, struct thaw_values values
 	return values.bf16 ? (const void *)(values.bf16 + at) : values.data + at;
 }
 
+/* The pixels of tile `tile` of all images. */
+static void list_pixels(const struct thaw_conv *c, struct thaw_values x, int64_t tile, const float *zeros,
+			const void **pixel)
+{
+	int64_t place = tile % tiles_of_image(c), across = tiles_along(c->wo);
+	for (int p = 0; p < PLANES; p++)
+		pixel[p] = pixel_at(c, x, tile / tiles_of_image(c), place / across * OUT - c->top + p / IN,
+				    place % across * OUT - c->left + p % IN, zeros);
+}
+
 /* Transforms tiles [first, first + count) to the room's pixels. */
 static void load_block(const struct thaw_conv *c, struct thaw_values x, int64_t first, int64_t count,
 		       const struct room *r)
 {
 	alignas(THAW_ALIGNMENT) float v[PLANES * COLUMNS];
-	int64_t plane = block_tiles(c) * c->ci / 2, across = tiles_along(c->wo);
+	int64_t plane = block_tiles(c) * c->ci / 2;
 	for (int64_t t = 0; t < count; t++) {
-		int64_t image = (first + t) / tiles_of_image(c), place = (first + t) % tiles_of_image(c);
 		const void *pixel[PLANES];
-		for (int p = 0; p < PLANES; p++)
-			pixel[p] = pixel_at(c, x, image, place / across * OUT - c->top + p / IN,
-					    place % across * OUT - c->left + p % IN, r->zeros);
+		list_pixels(c, x, first + t, r->zeros, pixel);
 		for (int64_t at = 0; at < c->ci; at += COLUMNS) {
 			int64_t channels = min_int64(c->ci - at, COLUMNS);
 			transform_pixels(pixel, at, channels, x.bf16 != NULL, v);
@@ -379,6 +415,154 @@ static void winograd_backward_data(const struct thaw_conv *c, const float *dy, c
 	convolve(&m, (struct thaw_values){.data = dy}, scratch, &epilogue, &(struct thaw_view){.data = dx}, rest);
 }
 
+/* Pairs of x's tiles [first, first + count). */
+static void pair_pixels(const struct thaw_conv *c, struct thaw_values x, int64_t first, int64_t count,
+			const struct sums *s)
+{
+	alignas(THAW_ALIGNMENT) float v[2][PLANES * COLUMNS];
+	const void *pixel[2][PLANES];
+	for (int64_t t = 0; t < count; t += 2) {
+		bool two = t + 1 < count;
+		list_pixels(c, x, first + t, s->zeros, pixel[0]);
+		if (two)
+			list_pixels(c, x, first + t + 1, s->zeros, pixel[1]);
+		for (int64_t at = 0; at < c->ci; at += COLUMNS) {
+			int64_t channels = min_int64(c->ci - at, COLUMNS);
+			for (int k = 0; k < 1 + two; k++)
+				transform_pixels(pixel[k], at, channels, x.bf16 != NULL, v[k]);
+			for (int64_t p = 0; p < PLANES; p++)
+				thaw_bf16_best()->pair(s->pixels + (p * WEIGHT_PAIRS + t / 2) * c->ci + at,
+						       v[0] + p * COLUMNS, two ? v[1] + p * COLUMNS : NULL, channels);
+		}
+	}
+}
+
+/* A d of two values, `step` vectors apart, to four. */
+THAW_INLINE void transform_pair(thaw_vec *d, int step)
+{
+	const thaw_vec d0 = d[0], d1 = d[step];
+	d[step] = d0 + d1;
+	d[2 * step] = d0 - d1;
+	d[3 * step] = -d1;
+}
+
+/* z (16, COLUMNS) = A dy A' of the tile `tile`. */
+THAW_MULTIVERSION
+static void transform_gradients(const float *const *pixel, int64_t column, int64_t columns, float *z)
+{
+	for (int64_t i = 0; i < columns; i += THAW_VECTOR_WIDTH) {
+		thaw_vec d[PLANES];
+		for (int p = 0; p < RESULTS; p++)
+			d[p / OUT * IN + p % OUT] = *(const thaw_vec *)(pixel[p] + column + i);
+		for (int x = 0; x < OUT; x++)
+			transform_pair(d + x, IN);
+		for (int y = 0; y < IN; y++)
+			transform_pair(d + y * IN, 1);
+		for (int p = 0; p < PLANES; p++)
+			*(thaw_vec *)(z + p * COLUMNS + i) = d[p];
+	}
+}
+
+/* The gradients of a tile's results; zeros outside the image. */
+static void list_gradients(const struct thaw_conv *c, const float *dy, int64_t tile, const float *zeros,
+			   const float **pixel)
+{
+	struct square s = square_of(c, tile);
+	for (int p = 0; p < RESULTS; p++) {
+		bool inside = p / OUT < s.rows && p % OUT < s.columns;
+		pixel[p] = inside ? dy + (s.pixel + p / OUT * c->wo + p % OUT) * c->co : zeros;
+	}
+}
+
+/* Pairs of dy's tiles, for one panel of channels. */
+static void pair_gradients(const struct thaw_conv *c, const float *dy, int64_t first, int64_t count, int64_t column,
+			   int64_t columns, const struct sums *s)
+{
+	alignas(THAW_ALIGNMENT) float z[2][PLANES * COLUMNS];
+	const float *pixel[RESULTS];
+	for (int64_t t = 0; t < count; t += 2) {
+		bool two = t + 1 < count;
+		for (int k = 0; k < 1 + two; k++) {
+			list_gradients(c, dy, first + t + k, s->zeros, pixel);
+			transform_gradients(pixel, column, columns, z[k]);
+		}
+		for (int64_t p = 0; p < PLANES; p++)
+			thaw_bf16_best()->pair(s->gradients + (p * WEIGHT_PAIRS + t / 2) * COLUMNS, z[0] + p * COLUMNS,
+					       two ? z[1] + p * COLUMNS : NULL, columns);
+	}
+}
+
+/* Adds the 16 products of a block for one panel of channels to du. */
+static void add_products(const struct thaw_conv *c, int64_t pairs, int64_t column, int64_t columns,
+			 const struct sums *s)
+{
+	struct thaw_bf16_tile tile = {
+		.columns = (int)columns,
+		.segments = 1,
+		.segment = (const int64_t[]){0},
+		.pairs = pairs,
+		.a_depth = c->ci,
+		.b_depth = COLUMNS,
+	};
+	for (int r = 0; r < THAW_BF16_ROWS; r++) {
+		tile.a_row[r] = r;
+		tile.c_row[r] = r * c->co;
+	}
+	for (int64_t p = 0; p < PLANES; p++)
+		for (int64_t i = 0; i < c->ci; i += THAW_BF16_ROWS) {
+			tile.rows = (int)min_int64(c->ci - i, THAW_BF16_ROWS);
+			tile.a = s->pixels + p * WEIGHT_PAIRS * c->ci + i;
+			tile.b = s->gradients + p * WEIGHT_PAIRS * COLUMNS;
+			tile.c = s->du + (p * c->ci + i) * c->co + column;
+			tile.residual = tile.c;
+			thaw_bf16_best()->multiply(&tile);
+		}
+}
+
+/* G' u of four values, `step` vectors apart, to the first three. */
+THAW_INLINE void transform_du(thaw_vec *u, int step)
+{
+	const thaw_vec sum = (u[step] + u[2 * step]) * 0.5f, difference = (u[step] - u[2 * step]) * 0.5f;
+	u[0] = u[0] + sum;
+	u[step] = difference;
+	u[2 * step] = sum + u[3 * step];
+}
+
+/* dweight (3,3,count) += G' du G of du (16, count). */
+THAW_MULTIVERSION
+static void add_filter_gradients(const float *du, int64_t count, float *dweight)
+{
+	for (int64_t i = 0; i < count; i += THAW_VECTOR_WIDTH) {
+		thaw_vec u[PLANES];
+		for (int p = 0; p < PLANES; p++)
+			u[p] = *(const thaw_vec *)(du + p * count + i);
+		for (int x = 0; x < IN; x++)
+			transform_du(u + x, IN);
+		for (int y = 0; y < 3; y++) {
+			transform_du(u + y * IN, 1);
+			for (int x = 0; x < 3; x++)
+				*(thaw_vec *)(dweight + (y * 3 + x) * count + i) += u[y * IN + x];
+		}
+	}
+}
+
+static void winograd_backward_weight(const struct thaw_conv *c, struct thaw_values x, const float *dy, float *dweight,
+				     void *scratch)
+{
+	struct sums s = sums_at(c, scratch);
+	int64_t tiles = c->n * tiles_of_image(c);
+	for (int64_t first = 0; first < tiles; first += 2 * WEIGHT_PAIRS) {
+		int64_t count = min_int64(tiles - first, 2 * WEIGHT_PAIRS);
+		pair_pixels(c, x, first, count, &s);
+		for (int64_t column = 0; column < c->co; column += COLUMNS) {
+			int64_t columns = min_int64(c->co - column, COLUMNS);
+			pair_gradients(c, dy, first, count, column, columns, &s);
+			add_products(c, (count + 1) / 2, column, columns, &s);
+		}
+	}
+	add_filter_gradients(s.du, c->ci * c->co, dweight);
+}
+
 const struct thaw_conv_kernel thaw_conv_winograd_bf16 = {
 	.name = "winograd_bf16",
 	.bf16 = true,
@@ -388,4 +572,5 @@ const struct thaw_conv_kernel thaw_conv_winograd_bf16 = {
 	.pack = winograd_pack,
 	.forward = winograd_forward,
 	.data = winograd_backward_data,
+	.weight = winograd_backward_weight,
 };
