@@ -61,7 +61,8 @@ static void check_product(int64_t m, int64_t n, int64_t k, bool transposed, bool
 /* Rows and columns of all sizes of tiles and blocks, and sums over more than one block of the depth. */
 static void products_match_plain_loops(void **state)
 {
-	static const int64_t ms[] = {1, 2, 5, 6, 7, 12, 13, 25, 97, 200}, ns[] = {8, 16, 24, 40, 56, 64, 72, 104, 136};
+	static const int64_t ms[] = {1, 2, 4, 5, 6, 7, 12, 13, 25, 97, 200},
+			     ns[] = {8, 16, 24, 40, 56, 64, 72, 104, 136};
 	static const int64_t ks[] = {0, 1, 3, 64, 65, 130};
 	(void)state;
 	for (size_t m = 0; m < sizeof(ms) / sizeof(*ms); m++)

@@ -190,7 +190,7 @@ THAW_INLINE void compute_rows_of(const struct grid *grid, struct block *block, i
 	*block = block_copy;
 }
 
-/* Two functions, since gcc leaves sums in memory where it may have to clamp them. */
+/* Two functions, since one that decides at run time is a tenth slower. */
 THAW_MULTIVERSION
 static void compute_plain_rows(const struct grid *g, struct block *b, int64_t begin, int64_t end)
 {
