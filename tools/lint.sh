@@ -21,7 +21,7 @@ scripts() { find tests jobs tools .ci -name '*.sh' -o -name '*.bash' -o -name '*
 check_format() { c_files | xargs -d '\n' clang-format --dry-run -Werror 2>&1; }
 check_shellcheck() { scripts | xargs -d '\n' shellcheck -x; }
 check_spelling() {
-	{ c_files && scripts && find . -maxdepth 1 -name '*.md' && find docs -type f; } | xargs -d '\n' codespell -L trian
+	{ c_files && scripts && find . -maxdepth 1 -name '*.md' && find docs -type f; } | xargs -d '\n' codespell -L trian,nd
 }
 check_tidy() {
 	# shellcheck disable=SC2086 # one word per file
