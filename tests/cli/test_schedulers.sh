@@ -14,13 +14,15 @@ export STUBS=$work
 
 # Perl, whose waiting loses no exit code when signals come.
 perl() { stand_in "$1" /usr/bin/perl; } # perl NAME
-# One rank, which gets USR1 when mpirun does, and is killed when mpirun gets TERM.
+# One rank, which gets USR1 when mpirun does, once it listens, and is killed when mpirun gets TERM.
 perl mpirun <<'END'
+sub starts { open(my $file, "<", "$ENV{STUBS}/starts") or return 0; my @lines = <$file>; return scalar @lines }
+my $before = starts();
 open(my $log, ">>", "$ENV{STUBS}/launched");
 print $log "mpirun @ARGV\n";
 close($log);
 shift @ARGV while $ARGV[0] =~ m{^(-.*|[0-9]+|core|ppr:.*|.*/hosts)$};
-$SIG{USR1} = $SIG{USR2} = sub { kill "USR1", $rank if $rank };
+$SIG{USR1} = $SIG{USR2} = sub { select(undef, undef, undef, 0.02) until starts() > $before; kill "USR1", $rank };
 $SIG{TERM} = $SIG{INT} = sub { kill "KILL", $rank; exit 1 };
 $rank = fork;
 exec @ARGV unless $rank;
@@ -84,9 +86,9 @@ ended() { ! kill -0 "$(cat "$1")" 2>/dev/null; } # ended FILE: the process whose
 export DATA=images OUT=run THAW=thaw SCRIPT=pbs.sh
 cp "$jobs/pbs.sh" pbs.sh
 cp bin/qsub-pbs bin/qsub
-# Of four hours one second is left for the run.
+# Of four hours three seconds are left for the run.
 clean
-LEAD=14399 run qsub -v DATA,OUT,THAW,SCRIPT,LEAD pbs.sh
+LEAD=14397 run qsub -v DATA,OUT,THAW,SCRIPT,LEAD pbs.sh
 wait_until '[ "$(lines starts)" -ge 3 ] && ended jobs.3'
 check "pbs: saved before each time limit and submitted again until the run is complete" \
 	eval '[ "$(lines starts)" -eq 3 ] && [ "$(lines saves)" -ge 2 ] && [ ! -e queue/4 ]'
@@ -104,7 +106,7 @@ SCRIPT=elsewhere.sh run qsub -v DATA,OUT,THAW,SCRIPT pbs.sh
 wait_until 'ended jobs.1'
 check "pbs: the script is not where it says" eval 'file_has log "no such file: $work/elsewhere.sh: set SCRIPT" && [ ! -e starts ]'
 clean
-STAGE=$work/disk LEAD=14399 run qsub -v DATA,OUT,THAW,SCRIPT,LEAD,STAGE pbs.sh
+STAGE=$work/disk LEAD=14397 run qsub -v DATA,OUT,THAW,SCRIPT,LEAD,STAGE pbs.sh
 wait_until '[ "$(lines starts)" -ge 3 ] && ended jobs.3'
 check "pbs: images on the local disk" eval 'grep -q -- "--data $work/disk/thaw-1.server " launched && grep -q -- "--data $work/disk/thaw-3.server " launched'
 check "pbs: the copies are removed" eval '[ -z "$(ls disk)" ]'
