@@ -3,8 +3,8 @@
 
 /* In order of preference; the last one always fits. */
 static const struct thaw_conv_kernel *const kernels[] = {
-	&thaw_conv_depthwise, &thaw_conv_stem,     &thaw_conv_winograd_bf16,
-	&thaw_conv_bf16,      &thaw_conv_winograd, &thaw_conv_gemm,
+	&thaw_conv_depthwise, &thaw_conv_rows_bf16, &thaw_conv_stem, &thaw_conv_winograd_bf16,
+	&thaw_conv_bf16,      &thaw_conv_winograd,  &thaw_conv_gemm,
 };
 
 const struct thaw_conv_kernel *thaw_conv_choose(const struct thaw_conv *c, enum thaw_conv_pass pass)
