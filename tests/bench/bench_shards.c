@@ -14,7 +14,7 @@
 
 enum { SIZE = 224, RESIZE = 256, MOST_PASSES = 99 };
 
-static const struct thaw_preprocess preprocess = {.size = SIZE,
+static const struct thaw_preprocess preprocess = {.size = {SIZE, SIZE},
 						  .resize = RESIZE,
 						  .filter = THAW_BILINEAR,
 						  .mean = {0.485f, 0.456f, 0.406f},
