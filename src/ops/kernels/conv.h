@@ -63,7 +63,7 @@ struct thaw_conv thaw_conv_mirrored(const struct thaw_conv *c);
 
 extern const struct thaw_conv_kernel thaw_conv_depthwise;     /* one channel per group */
 extern const struct thaw_conv_kernel thaw_conv_stem;          /* few input channels; no data pass */
-extern const struct thaw_conv_kernel thaw_conv_rows_bf16;     /* the same in bfloat16, forward only */
+extern const struct thaw_conv_kernel thaw_conv_rows_bf16;     /* the same in bfloat16 */
 extern const struct thaw_conv_kernel thaw_conv_winograd;      /* 3x3, stride 1, multiples of 16 channels */
 extern const struct thaw_conv_kernel thaw_conv_winograd_bf16; /* winograd in bfloat16 */
 extern const struct thaw_conv_kernel thaw_conv_bf16;          /* nodes in bfloat16, except very few channels */

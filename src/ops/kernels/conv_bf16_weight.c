@@ -3,6 +3,9 @@
  * The depth of the product are pixels, in pairs: one pixel each of two images, at the same place, so that every tap
  * finds its pairs at a fixed distance in one buffer. With an odd number of images the last one is split in two halves
  * of rows. A tile of results stays in registers over all pixels of a band, a row of results being a segment.
+ *
+ * Of images with few channels, the values under a row of the kernel are contiguous in the buffer, and are the rows of
+ * one product.
  */
 #include <string.h>
 
@@ -17,6 +20,7 @@ enum {
 	BAND_BYTES = 1 << 21, /* of the pairs of x and of one panel of dy */
 	DY_FACTOR = 4,        /* dy counts as that much: each tile reads all of it, but a few channels of x */
 	PIXEL_GAP = 16,       /* pairs between pixels, so that the same channels are not in one set of the cache */
+	FEW_CHANNELS = 4,
 };
 
 /* Sums over `pairs` pairs of images, or over the two halves of the last image. */
@@ -25,7 +29,8 @@ struct sum {
 	struct thaw_conv_axis y, x;
 	int64_t pairs, rows; /* rows of results of a pair */
 	bool halves;
-	int64_t pixel, width; /* of the buffer: pairs of a pixel, pixels of a row */
+	int64_t x_taps, inputs; /* products of a row of the kernel, and rows of the results of each */
+	int64_t pixel, width;   /* of the buffer: pairs of a pixel, pixels of a row */
 	struct thaw_conv_band largest;
 	const void *zeros; /* a pixel, in either storage */
 };
@@ -39,8 +44,15 @@ static struct sum sum_of(const struct thaw_conv *c, bool halves)
 		.pairs = halves ? c->n % 2 : c->n / 2,
 		.rows = halves ? (c->ho + 1) / 2 : c->ho,
 		.halves = halves,
+		.x_taps = c->kw,
+		.inputs = thaw_conv_group_inputs(c),
 		.pixel = c->ci + PIXEL_GAP,
 	};
+	if (c->ci <= FEW_CHANNELS && c->groups == 1 && c->gap_x == 0 && c->kw > 1) {
+		s.x_taps = 1;
+		s.inputs = c->kw * c->ci;
+		s.pixel = c->ci;
+	}
 	int64_t row_out = DY_FACTOR * c->wo * THAW_BF16_COLUMNS * (int64_t)sizeof(uint32_t);
 	s.width = thaw_conv_axis_pixels(&s.x, c->wo);
 	s.largest = thaw_conv_largest_band(&s.y, s.pairs, s.rows, s.width * s.pixel * (int64_t)sizeof(uint32_t),
@@ -141,12 +153,11 @@ static void load_dy(const struct sum *s, const struct thaw_conv_band *band, cons
 		}
 }
 
-/* Adds to the weights of one tap, of one group's input channels and the panel's output channels. */
+/* Adds to the weights of one product: one group's input channels and the panel's output channels. */
 static void add_tap(const struct sum *s, struct thaw_bf16_tile *tile, const uint32_t *a, float *dweight)
 {
-	int64_t inputs = thaw_conv_group_inputs(s->c);
-	for (int64_t i = 0; i < inputs; i += THAW_BF16_ROWS) {
-		tile->rows = (int)min_int64(inputs - i, THAW_BF16_ROWS);
+	for (int64_t i = 0; i < s->inputs; i += THAW_BF16_ROWS) {
+		tile->rows = (int)min_int64(s->inputs - i, THAW_BF16_ROWS);
 		tile->a = a + i;
 		tile->c = dweight + i * s->c->co;
 		tile->residual = tile->c;
@@ -158,13 +169,13 @@ static void add_tap(const struct sum *s, struct thaw_bf16_tile *tile, const uint
 static void add_panel(const struct sum *s, struct thaw_bf16_tile *tile, const uint32_t *x, int64_t group,
 		      int64_t column, float *dweight)
 {
-	int64_t inputs = thaw_conv_group_inputs(s->c), y_offset, x_offset;
+	int64_t y_offset, x_offset;
 	for (int64_t ky = 0; ky < s->y.taps; ky++)
-		for (int64_t kx = 0; kx < s->x.taps; kx++) {
+		for (int64_t kx = 0; kx < s->x_taps; kx++) {
 			thaw_conv_axis_tap(&s->y, 0, ky, &y_offset);
 			thaw_conv_axis_tap(&s->x, 0, kx, &x_offset);
-			add_tap(s, tile, x + (y_offset * s->width + x_offset) * s->pixel + group * inputs,
-				dweight + (ky * s->x.taps + kx) * inputs * s->c->co + column);
+			add_tap(s, tile, x + (y_offset * s->width + x_offset) * s->pixel + group * s->inputs,
+				dweight + (ky * s->x_taps + kx) * s->inputs * s->c->co + column);
 		}
 }
 

@@ -1,4 +1,4 @@
-/* Convolution of images with few channels in bfloat16: first layers on red, green and blue, forward.
+/* Convolution of images with few channels in bfloat16: first layers on red, green and blue. There is no data pass.
  *
  * A pixel's channels are too few for the depth of a product, but the kw * ci values under a row of the kernel are
  * contiguous in memory: they are the depth, and the kernel's rows are the segments of a tile. A band of the image is
@@ -11,7 +11,7 @@
 
 #include "src/base/minmax.h"
 #include "src/ops/kernels/bf16_ops.h"
-#include "src/ops/kernels/conv.h"
+#include "src/ops/kernels/conv_bf16.h"
 #include "src/ops/kernels/gemm_bf16.h"
 
 enum {
@@ -22,7 +22,7 @@ enum {
 
 static bool rows_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	return c->precision == THAW_PRECISION_BF16 && pass == THAW_CONV_FORWARD && c->groups == 1 &&
+	return c->precision == THAW_PRECISION_BF16 && pass != THAW_CONV_DATA && c->groups == 1 &&
 	       c->ci <= MAX_CHANNELS && c->co >= FEWEST_OUTPUTS && c->ci * c->stride_x % 2 == 0;
 }
 
@@ -57,7 +57,8 @@ static size_t rows_packed_bytes(const struct thaw_conv *c)
 
 static size_t rows_scratch(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
-	(void)pass;
+	if (pass == THAW_CONV_WEIGHT)
+		return thaw_conv_bf16_weight_scratch(c);
 	size_t buffer = (size_t)(buffer_rows(c, band_rows(c)) * row_pairs(c)) * sizeof(uint32_t);
 	return rows_packed_bytes(c) + (size_t)c->kh * sizeof(int64_t) + buffer;
 }
@@ -167,4 +168,5 @@ const struct thaw_conv_kernel thaw_conv_rows_bf16 = {
 	.packed_bytes = rows_packed_bytes,
 	.pack = rows_pack,
 	.forward = rows_forward,
+	.weight = thaw_conv_bf16_weight,
 };
