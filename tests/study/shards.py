@@ -82,8 +82,8 @@ def train(args, shards, out):
     for line in process.stderr:
         if line.startswith("training: "):
             first = time.time() - begin
-        if line.startswith("memory "):
-            for kind, kilobytes in json.loads(line.removeprefix("memory ")).items():
+        for text in line.split("memory ")[1:]:  # mpirun may join the lines of two ranks
+            for kind, kilobytes in json.JSONDecoder().raw_decode(text)[0].items():
                 memory[kind] = max(memory.get(kind, 0), kilobytes)
     if process.wait() != 0:
         sys.exit("the training failed")
