@@ -25,7 +25,7 @@ enum thaw_preprocess_value {
 
 struct thaw_model {
 	struct thaw_graph *graph;
-	json_t *options; /* of its family, see struct thaw_build; NULL: none */
+	json_t *options; /* see struct thaw_architecture; NULL: none */
 	char *variant;   /* a variant of a family, e.g. "resnet18"; for an imported network its name */
 	bool imported;   /* the graph is from an ONNX file, not from a family */
 	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
@@ -171,7 +171,7 @@ struct thaw_same_tensors {
 };
 
 /* What a family builds a network from. */
-struct thaw_build {
+struct thaw_architecture {
 	const char *variant;
 	int64_t classes; /* outputs, unless `w` has a classifier */
 	/* The state dict that will be loaded: it decides parameter names, and the widths and classes that may differ
@@ -179,8 +179,6 @@ struct thaw_build {
 	const struct thaw_weights *w;
 	const json_t *options; /* what tensors do not show, such as the number of heads; NULL: the family's defaults */
 };
-
-struct thaw_config;
 
 /* A family of networks: one file in src/model/families and one line in src/model/families.c. */
 struct thaw_family {
@@ -193,14 +191,15 @@ struct thaw_family {
 	 * leaves it open which; both NULL if there are none. */
 	const struct thaw_same_tensors *same_tensors;
 	bool (*is_ambiguous)(const struct thaw_weights *w);
-	/* Finds the options of the network: a new object, from the config.json beside the file, if config->object is
-	 * not NULL, and the family's defaults. THAW_CONFIG, naming the key, if the network is another one. NULL: the
-	 * family has no options. */
-	thaw_status (*options)(json_t **options, const struct thaw_build *b, const struct thaw_config *config);
+	/* Finds the options of the network in `w`: a new object. They are those of its config.json (NULL: none), else
+	 * the customary ones. `source` is the file of the weights. THAW_CONFIG, naming the key, if config.json
+	 * describes a network that the family does not build. NULL: the family has no options. */
+	thaw_status (*options)(json_t **options, const struct thaw_architecture *a, const json_t *config,
+			       const char *source);
 	/* Builds the network into the empty graph g. THAW_CONFIG if the options are invalid. */
-	thaw_status (*build)(struct thaw_graph *g, const struct thaw_build *b);
+	thaw_status (*build)(struct thaw_graph *g, const struct thaw_architecture *a);
 	/* The preprocessing of the original networks. */
-	void (*preprocess)(const struct thaw_build *b, struct thaw_preprocess *p);
+	void (*preprocess)(const struct thaw_architecture *a, struct thaw_preprocess *p);
 };
 
 extern const struct thaw_family *const thaw_families[]; /* NULL-terminated */

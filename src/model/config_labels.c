@@ -4,12 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/try.h"
-#include "src/model/metadata.h"
-#include "src/model/network_config.h"
 #include "thaw/memory.h"
 
-/* The name of class i, or NULL. */
+/* The name of class i; NULL if it has none, or a placeholder. */
 static const char *name_of(const json_t *config, int64_t i)
 {
 	char key[32];
@@ -29,18 +26,13 @@ static bool names_all(const json_t *config, int64_t classes)
 	return classes > 0;
 }
 
-thaw_status thaw_model_read_config_labels(struct thaw_model *m, const char *source)
+thaw_status thaw_model_read_config_labels(struct thaw_model *m, const json_t *config)
 {
-	json_t *config = NULL;
-	thaw_status status = THAW_OK;
-	THAW_TRY(thaw_network_config_read(&config, source));
-	if (names_all(config, m->classes)) {
-		m->labels = thaw_alloc((size_t)m->classes, sizeof(*m->labels));
-		status = m->labels ? THAW_OK : THAW_RESOURCE;
-		for (int64_t i = 0; status == THAW_OK && i < m->classes; i++)
-			if (!(m->labels[i] = thaw_strdup(name_of(config, i))))
-				status = THAW_RESOURCE;
-	}
-	json_decref(config);
-	return status;
+	if (!names_all(config, m->classes))
+		return THAW_OK;
+	m->labels = thaw_alloc((size_t)m->classes, sizeof(*m->labels));
+	for (int64_t i = 0; m->labels && i < m->classes; i++)
+		if (!(m->labels[i] = thaw_strdup(name_of(config, i))))
+			return THAW_RESOURCE;
+	return m->labels ? THAW_OK : THAW_RESOURCE;
 }

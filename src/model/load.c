@@ -72,7 +72,7 @@ static thaw_status load_file(struct thaw_model **model, const char *path, const 
 		return load_whole_onnx(model, path);
 	THAW_TRY(thaw_run_result_check_file(path));
 	THAW_TRY(thaw_weights_is_index(path) ? thaw_weights_read_index(&w, path) : thaw_weights_read(&w, path));
-	return load_weights(model, &w, &(struct thaw_weights_request){variant, key, path});
+	return load_weights(model, &w, &(struct thaw_weights_request){.variant = variant, .key = key, .source = path});
 }
 
 static thaw_status load_directory(struct thaw_model **model, const char *directory, const char *key)

@@ -3,7 +3,6 @@
 
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
-#include "src/model/config_values.h"
 #include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
@@ -176,7 +175,7 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	if (name)
 		u->family = thaw_family_find(name, &u->variant);
 	if (!u->family)
-		return thaw_fail_unknown_network(w, request->source);
+		return thaw_fail_unknown_network(w, request->config, request->source);
 	/* Files that Thaw wrote say which network they are. */
 	if (recorded)
 		return THAW_OK;
@@ -198,8 +197,10 @@ static thaw_status read_config(struct thaw_model *m, const char *source)
 	return THAW_OK;
 }
 
-static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w, const char *source)
+static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights *w,
+				 const struct thaw_weights_request *request)
 {
+	const char *source = request->source;
 	const char *labels = m->features_only ? NULL : thaw_weights_get(w, "thaw.labels");
 	const char *preprocess = thaw_weights_get(w, "thaw.preprocess");
 	if (!m->features_only)
@@ -211,7 +212,7 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 	if (!thaw_weights_get(w, "thaw.variant")) {
 		THAW_TRY(thaw_model_read_problem_type(m, source));
 		if (!m->features_only)
-			THAW_TRY(thaw_model_read_config_labels(m, source));
+			THAW_TRY(thaw_model_read_config_labels(m, request->config));
 	}
 	if (!preprocess)
 		return read_config(m, source);
@@ -221,58 +222,58 @@ static thaw_status read_metadata(struct thaw_model *m, const struct thaw_weights
 }
 
 static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w, bool is_part, struct thaw_note *note,
-			      const char *source)
+			      const struct thaw_weights_request *request)
 {
-	THAW_TRY(fill(m, w, is_part, note, source));
-	THAW_TRY(read_metadata(m, w, source));
+	THAW_TRY(fill(m, w, is_part, note, request->source));
+	THAW_TRY(read_metadata(m, w, request));
 	m->pretrained = true;
 	m->digest = thaw_model_weights_digest(m->graph);
 	m->notes = note->used ? thaw_strdup(note->text) : NULL;
 	if (note->used && !m->notes)
 		return THAW_RESOURCE;
-	return thaw_model_read_fully_conv(m, thaw_weights_get(w, THAW_FULLY_CONV_KEY), source);
+	return thaw_model_read_fully_conv(m, thaw_weights_get(w, THAW_FULLY_CONV_KEY), request->source);
 }
 
-/* The options of the network: as Thaw recorded them, or by the config.json beside the file. *options is a new
- * reference, or NULL. */
+/* The options of the network: as Thaw recorded them, or by its config.json. *options is a new reference, or NULL. */
 static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u, const struct thaw_weights *w,
-				const char *source)
+				const struct thaw_weights_request *request)
 {
 	const char *recorded = thaw_weights_get(w, THAW_OPTIONS_KEY);
-	const struct thaw_build build = {.variant = u->variant, .w = w};
-	json_t *config = NULL;
-	if (recorded) {
-		*options = json_loads(recorded, JSON_REJECT_DUPLICATES, NULL);
-		return json_is_object(*options) ? THAW_OK
-						: thaw_fail(THAW_DATA,
-							    "invalid metadata " THAW_OPTIONS_KEY ": %s: it must be an "
-							    "object",
-							    source);
-	}
-	if (!u->family->options)
-		return THAW_OK;
-	THAW_TRY(thaw_network_config_read(&config, source));
-	thaw_status status = u->family->options(options, &build, &(struct thaw_config){config, source});
-	json_decref(config);
-	return status;
+	const struct thaw_architecture a = {.variant = u->variant, .w = w};
+	if (!recorded)
+		return u->family->options ? u->family->options(options, &a, request->config, request->source) : THAW_OK;
+	*options = json_loads(recorded, JSON_REJECT_DUPLICATES, NULL);
+	return json_is_object(*options)
+		       ? THAW_OK
+		       : thaw_fail(THAW_DATA, "invalid metadata " THAW_OPTIONS_KEY ": %s: it must be an object",
+				   request->source);
+}
+
+static thaw_status load(struct thaw_model **model, struct thaw_weights *w, const struct thaw_weights_request *request,
+			struct thaw_unwrapped *u, json_t **options)
+{
+	struct thaw_note note = {0};
+	THAW_TRY(find_family(u, w, request, &note));
+	THAW_TRY(find_options(options, u, w, request));
+	THAW_TRY(thaw_model_create(model, u->family, u->variant, 0, w, *options, request->source));
+	return fill_model(*model, w, u->is_part, &note, request);
 }
 
 thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weights *w,
 				    const struct thaw_weights_request *request)
 {
+	struct thaw_weights_request with_config = *request;
 	struct thaw_unwrapped u = {0};
-	struct thaw_note note = {0};
 	struct thaw_model *m = NULL;
-	json_t *options = NULL;
-	thaw_status status = find_family(&u, w, request, &note);
-	if (status == THAW_OK)
-		status = find_options(&options, &u, w, request->source);
-	if (status == THAW_OK)
-		status = thaw_model_create(&m, u.family, u.variant, 0, w, options, request->source);
-	if (status == THAW_OK)
-		status = fill_model(m, w, u.is_part, &note, request->source);
+	json_t *options = NULL, *config = NULL;
+	/* What Thaw wrote says all itself, and has another config.json beside it: that of the run. */
+	if (!thaw_weights_get(w, "thaw.variant"))
+		THAW_TRY(thaw_network_config_read(&config, request->source));
+	with_config.config = config;
+	thaw_status status = load(&m, w, &with_config, &u, &options);
 	thaw_free(u.note);
 	json_decref(options);
+	json_decref(config);
 	if (status != THAW_OK) {
 		thaw_model_destroy(m);
 		return status;

@@ -8,7 +8,6 @@
 
 #include "src/base/text.h"
 #include "src/base/try.h"
-#include "src/model/network_config.h"
 #include "src/model/unknown_network.h"
 #include "thaw/memory.h"
 
@@ -43,15 +42,12 @@ static thaw_status check_options(const json_t *config, const char *variant, cons
 
 thaw_status thaw_check_lookalike(const char *variant, const struct thaw_weights_request *request)
 {
-	json_t *config;
 	const char *slash = strrchr(request->source, '/'), *file = slash ? slash + 1 : request->source;
+	const char *name = json_string_value(json_object_get(request->config, "architecture"));
 	if (strncmp(variant, "resnet", strlen("resnet")) != 0)
 		return THAW_OK;
-	THAW_TRY(thaw_network_config_read(&config, request->source));
-	const char *name = json_string_value(json_object_get(config, "architecture"));
-	thaw_status status = check_options(config, variant, request->source);
-	if (status == THAW_OK && !request->variant && is_other_resnet(name ? name : file))
-		status = fail_lookalike(name ? name : file, variant, request->source);
-	json_decref(config);
-	return status;
+	THAW_TRY(check_options(request->config, variant, request->source));
+	if (!request->variant && is_other_resnet(name ? name : file))
+		return fail_lookalike(name ? name : file, variant, request->source);
+	return THAW_OK;
 }

@@ -54,10 +54,10 @@ thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_famil
 		status = THAW_RESOURCE;
 		goto out;
 	}
-	const struct thaw_build build = {variant, classes > 0 ? classes : family->classes, w, options};
+	const struct thaw_architecture a = {variant, classes > 0 ? classes : family->classes, w, options};
 	m->options = json_incref(options);
-	THAW_TRY_OUT(family->build(m->graph, &build));
-	family->preprocess(&build, &m->preprocess);
+	THAW_TRY_OUT(family->build(m->graph, &a));
+	family->preprocess(&a, &m->preprocess);
 	m->preprocess_from = "the family";
 	m->classes = thaw_model_output_count(m->graph);
 	*model = m;

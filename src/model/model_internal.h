@@ -5,15 +5,16 @@
 #include "src/model/family.h"
 
 /* Builds a variant's graph with all weights zero. `w`, the state dict that will be loaded, decides names and widths; it
- * may be NULL. classes 0: the family's own. options: see struct thaw_build; the model keeps a reference. */
+ * may be NULL. classes 0: the family's own. options: see struct thaw_architecture; the model keeps a reference. */
 thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_family *family, const char *variant,
 			      int64_t classes, const struct thaw_weights *w, json_t *options, const char *source);
 
 /* Which state dict of a file is wanted. */
 struct thaw_weights_request {
-	const char *variant; /* NULL: as in the metadata, else recognised by the tensors */
-	const char *key;     /* --weights-key, or NULL */
-	const char *source;  /* the file's name, for messages */
+	const char *variant;  /* NULL: as in the metadata, else recognised by the tensors */
+	const char *key;      /* --weights-key, or NULL */
+	const char *source;   /* the file's name, for messages */
+	const json_t *config; /* the config.json beside it; NULL: none. Set by thaw_model_from_weights */
 };
 
 /* Loads a state dict; the tensors of *w are reduced to it. Returns THAW_DATA if a tensor is missing, superfluous or of

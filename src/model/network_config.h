@@ -6,7 +6,8 @@
 
 #include "thaw/error.h"
 
-/* *config: a new reference; NULL if there is none that can be read. `source`: the file of the weights. */
+/* *config: a new reference; NULL if there is no such file. `source`: the file of the weights. THAW_IO if it cannot be
+ * read, THAW_DATA if it is not a JSON object. */
 thaw_status thaw_network_config_read(json_t **config, const char *source);
 
 #endif

@@ -3,14 +3,8 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/try.h"
-#include "thaw/file.h"
-#include "thaw/memory.h"
-
-#define MAX_CONFIG (64 << 20) /* bytes */
-
 static const struct thaw_same_tensors *find(const struct thaw_family *family, const char *variant)
 {
 	for (const struct thaw_same_tensors *s = family->same_tensors; s && s->base; s++)
@@ -48,31 +42,20 @@ static const char *named_by(const struct thaw_same_tensors *s, const char *text)
 }
 
 /* *variant is unchanged if there is no config.json beside the file, or it does not name an architecture. */
-static thaw_status read_architecture(const char **variant, const struct thaw_same_tensors *s, const char *source)
+static thaw_status read_architecture(const char **variant, const struct thaw_same_tensors *s,
+				     const struct thaw_weights_request *request)
 {
-	const char *slash = strrchr(source, '/');
-	char *path = thaw_format("%.*sconfig.json", slash ? (int)(slash - source + 1) : 0, source);
-	void *text = NULL;
-	size_t size = 0;
-	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
-	json_t *object = NULL;
-	if (status == THAW_OK && access(path, F_OK) == 0)
-		status = thaw_file_read(&text, &size, path, MAX_CONFIG);
-	if (status == THAW_OK && text)
-		object = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-	const char *name = json_string_value(json_object_get(object, "architecture"));
-	const char *found = name ? named_by(s, name) : NULL;
-	if (name && !found)
-		status = thaw_fail(THAW_CONFIG,
-				   "architecture %.64s, but the tensors are those of %s: %s: "
-				   "repair or remove it",
-				   name, s->base, path);
-	if (found)
-		*variant = found;
-	json_decref(object);
-	thaw_free(text);
-	thaw_free(path);
-	return status;
+	const char *name = json_string_value(json_object_get(request->config, "architecture"));
+	if (!name)
+		return THAW_OK;
+	if (!named_by(s, name))
+		return thaw_fail(
+			THAW_CONFIG,
+			"architecture %.64s, but the tensors are those of %s: config.json beside %s: repair or "
+			"remove it",
+			name, s->base, request->source);
+	*variant = named_by(s, name);
+	return THAW_OK;
 }
 
 thaw_status thaw_choose_variant(const char **variant, const struct thaw_family *family, const struct thaw_weights *w,
@@ -86,7 +69,7 @@ thaw_status thaw_choose_variant(const char **variant, const struct thaw_family *
 		*variant = strcmp(request->variant, s->base) == 0 ? s->variant[1] : request->variant;
 		return THAW_OK;
 	}
-	THAW_TRY(read_architecture(&chosen, s, request->source));
+	THAW_TRY(read_architecture(&chosen, s, request));
 	if (!chosen) {
 		chosen = named_by(s, slash ? slash + 1 : request->source);
 		by = "the file's name";

@@ -1,18 +1,13 @@
 /* See unknown_network.h. */
 #include "src/model/unknown_network.h"
 
-#include <jansson.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/family.h"
-#include "thaw/memory.h"
-#include "thaw/report.h"
 
-#define RGB        3
-#define MAX_CONFIG ((size_t)64 << 20) /* bytes: the names of classes may be in it */
+#define RGB 3
 
 /* Parts of names by which a network is known. The first that occurs is used. */
 static const struct {
@@ -82,23 +77,17 @@ static thaw_status find_channels(struct thaw_weights *w, const char *source)
 	return THAW_OK;
 }
 
-/* The network's name in the config.json beside the file, as printable text in text[size]; false if there is none. */
-static bool read_config(const char *source, char *text, size_t size)
+/* The network's name in its config.json, as printable text in text[size]; false if it has none. */
+static bool name_in(const json_t *config, char *text, size_t size)
 {
 	static const char *const keys[] = {"architecture", "architectures", "model_type"};
-	const char *slash = strrchr(source, '/'), *name = NULL;
-	char *path = thaw_format("%.*sconfig.json", slash ? (int)(slash - source + 1) : 0, source);
-	json_t *config = NULL;
-	if (path && thaw_report_read(&config, path, MAX_CONFIG, "repair it") != THAW_OK)
-		config = NULL;
+	const char *name = NULL;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys) && !name; i++) {
 		const json_t *value = json_object_get(config, keys[i]);
 		name = json_string_value(json_is_array(value) ? json_array_get(value, 0) : value);
 	}
 	if (name)
 		thaw_text_printable(text, size, name, strlen(name));
-	json_decref(config);
-	thaw_free(path);
 	return name != NULL;
 }
 
@@ -115,7 +104,7 @@ static const char *guess(const struct thaw_weights *w, const char **because)
 	return NULL;
 }
 
-thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const char *source)
+thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const json_t *config, const char *source)
 {
 	char name[64];
 	const char *because = NULL, *network;
@@ -126,7 +115,7 @@ thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const char *source
 				 "bfloat16",
 				 source, unreadable);
 	THAW_TRY(find_channels(w, source));
-	if (read_config(source, name, sizeof(name)))
+	if (name_in(config, name, sizeof(name)))
 		return thaw_fail(THAW_DATA, "weights of an unknown network, %s: %s: " THAW_EXPORT_HOW, name, source);
 	network = guess(w, &because);
 	if (network)

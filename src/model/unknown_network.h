@@ -2,6 +2,8 @@
 #ifndef THAW_SRC_MODEL_UNKNOWN_NETWORK_H
 #define THAW_SRC_MODEL_UNKNOWN_NETWORK_H
 
+#include <jansson.h>
+
 #include "thaw/weights.h"
 
 /* What to do with a network that is not known. The exporter of torch 2.5 and newer needs the package onnxscript. */
@@ -14,7 +16,8 @@
 thaw_status thaw_check_channels(const struct thaw_named_tensor *t, const struct thaw_shape *expected,
 				const char *source);
 
-/* Fails with what the tensors, or a config.json beside the file, say about the network, and what to do. */
-thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const char *source);
+/* Fails with what the tensors, or the config.json beside the file (NULL: none), say about the network, and what to do.
+ */
+thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const json_t *config, const char *source);
 
 #endif

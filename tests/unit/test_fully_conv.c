@@ -336,7 +336,7 @@ static void timm_s_vgg_loses_its_pooling(void **state)
 	struct thaw_shape shapes[64];
 	bool changed = false;
 	expect(thaw_family_find("vgg11", &variant)
-		       ->build(g, &(struct thaw_build){.variant = variant, .classes = CLASSES, .w = &w}));
+		       ->build(g, &(struct thaw_architecture){.variant = variant, .classes = CLASSES, .w = &w}));
 	expect(thaw_graph_fully_conv(g, &thaw_shape_of(1, 224, 224, 3), &changed));
 	assert_true(changed);
 	expect(thaw_graph_pool_last(g, &thaw_shape_of(1, 224, 224, 3)));

@@ -37,12 +37,22 @@ static void write_config(const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+/* A network without metadata, as other programs write it. */
 static void save_network(void)
 {
 	struct thaw_model *m = NULL;
+	struct thaw_weights w = {0};
+	struct thaw_file_writer *file = NULL;
 	expect(thaw_model_load(&m, "vit_tiny_patch16_224", 5, 1));
-	expect(thaw_model_save(m, path_of("model.safetensors"), true));
+	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
 	thaw_model_destroy(m);
+	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
+	const struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
+	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
+	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
+	expect(thaw_file_writer_commit(file));
+	thaw_weights_free(&w);
+	unlink(path_of("saved.safetensors"));
 }
 
 static int setup(void **state)
@@ -119,37 +129,32 @@ static void test_class_names(void **state)
 {
 	(void)state;
 	struct thaw_model *m = NULL;
-	struct thaw_weights w = {0};
-	/* Written by another program: without the metadata. */
-	expect(thaw_weights_read(&w, path_of("model.safetensors")));
-	struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
-	struct thaw_file_writer *file = NULL;
-	expect(thaw_file_writer_open(&file, path_of("bare.safetensors")));
-	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
-	expect(thaw_file_writer_commit(file));
-	thaw_weights_free(&w);
 	write_config(
 		"{\"architecture\": \"vit_tiny\", \"label_names\": [\"ash\", \"elm\", \"fir\", \"oak\", \"yew\"]}");
-	expect(thaw_model_load(&m, path_of("bare.safetensors"), 0, 1));
+	expect(thaw_model_load(&m, folder, 0, 1));
 	assert_string_equal(m->labels[4], "yew");
 	thaw_model_destroy(m);
 	write_config(
 		"{\"id2label\": {\"0\": \"LABEL_0\", \"1\": \"elm\", \"2\": \"fir\", \"3\": \"oak\", \"4\": \"yew\"}}");
-	expect(thaw_model_load(&m, path_of("bare.safetensors"), 0, 1));
+	expect(thaw_model_load(&m, folder, 0, 1));
 	assert_null(m->labels);
 	thaw_model_destroy(m);
 	unlink(path_of("config.json"));
-	unlink(path_of("bare.safetensors"));
+}
+
+static void refuses_as(thaw_status status, const char *config, const char *part)
+{
+	struct thaw_model *m = NULL;
+	write_config(config);
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), status);
+	if (!strstr(thaw_error_message(), part))
+		fail_msg("%s: does not name %s", thaw_error_message(), part);
+	unlink(path_of("config.json"));
 }
 
 static void refuses(const char *config, const char *part)
 {
-	struct thaw_model *m = NULL;
-	write_config(config);
-	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
-	if (!strstr(thaw_error_message(), part))
-		fail_msg("%s: does not name %s", thaw_error_message(), part);
-	unlink(path_of("config.json"));
+	refuses_as(THAW_CONFIG, config, part);
 }
 
 static void test_other_networks(void **state)
@@ -163,7 +168,10 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
-	refuses("{\"architecture\": 7}", "architecture");
+	refuses("{\"architecture\": 7}",
+		"a vision transformer that is not known, \"architecture\": config.json beside");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
+	refuses_as(THAW_DATA, "{\"architecture\": ", "invalid JSON");
 }
 
 int main(void)

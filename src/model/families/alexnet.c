@@ -27,7 +27,7 @@ static const char *recognise(const struct thaw_weights *w)
 		       : NULL;
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
 	int x = 0;
 	for (size_t i = 0; i < sizeof(layers) / sizeof(*layers); i++) {
@@ -38,13 +38,13 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 		if (l->pool)
 			x = thaw_layer_max_pool(g, x, l->pool, 3, 2, 0);
 	}
-	thaw_layer_dense_head(g, x, &head, b->classes, b->w);
+	thaw_layer_dense_head(g, x, &head, a->classes, a->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	(void)b;
+	(void)a;
 	thaw_preprocess_imagenet(p);
 }
 

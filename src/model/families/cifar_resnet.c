@@ -55,17 +55,17 @@ static int64_t stem_width(const struct thaw_weights *w, int64_t stage, int64_t f
 	return consistent ? width : fallback;
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
-	const struct variant *v = &variants[thaw_variant_index(names, b->variant)];
-	int64_t channels = stem_width(b->w, stage_width(b->w, 0, v->width), v->width);
+	const struct variant *v = &variants[thaw_variant_index(names, a->variant)];
+	int64_t channels = stem_width(a->w, stage_width(a->w, 0, v->width), v->width);
 	thaw_graph_block(g, "stem");
 	struct thaw_conv_layer conv = {.name = "conv1", .in = 3, .out = channels, .kernel = 3, .stride = 1, .pad = 1};
 	int x = thaw_layer_conv(g, 0, &conv);
 	x = thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = "bn1"}, channels);
 	x = thaw_layer_activation(g, x, "bn1", THAW_ACT_RELU);
 	for (int s = 0; s < STAGES; s++) {
-		const int64_t width = stage_width(b->w, s, (int64_t)v->width << s);
+		const int64_t width = stage_width(a->w, s, (int64_t)v->width << s);
 		for (int i = 0; i < v->blocks; i++) {
 			char name[THAW_LAYER_NAME];
 			snprintf(name, sizeof(name), "layer%d.%d", s + 1, i);
@@ -75,14 +75,14 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 			channels = width;
 		}
 	}
-	thaw_layer_classifier(g, x, "fc", channels, b->classes, 0, b->w);
+	thaw_layer_classifier(g, x, "fc", channels, a->classes, 0, a->w);
 	return thaw_graph_finish(g);
 }
 
 /* Mean and standard deviation of CIFAR-10's training images. */
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	(void)b;
+	(void)a;
 	*p = (struct thaw_preprocess){
 		.size = {32, 32},
 		.resize = 32,

@@ -103,14 +103,14 @@ static int size_of(const char *variant)
 	return thaw_variant_index(names, variant) % SIZES;
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
-	const enum group group = group_of(b->variant);
-	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, b->w);
-	struct thaw_inverted_network net = network_of(size_of(b->variant), group == SYMMETRIC);
+	const enum group group = group_of(a->variant);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, a->w);
+	struct thaw_inverted_network net = network_of(size_of(a->variant), group == SYMMETRIC);
 	if (!naming)
 		naming = group == PUBLISHED ? &thaw_inverted_pypi : &thaw_inverted_timm;
-	return thaw_inverted_build(g, &net, naming, b->classes, b->w);
+	return thaw_inverted_build(g, &net, naming, a->classes, a->w);
 }
 
 /* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than
@@ -129,11 +129,11 @@ static void published_preprocess(int size, struct thaw_preprocess *p)
 }
 
 /* As in timm's pretrained_cfg. */
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
 	static const int sides[SIZES] = {224, 240, 260, 300, 380}, resized[SIZES] = {256, 272, 292, 331, 412};
-	const int size = size_of(b->variant), largest = SIZES - 1;
-	const enum group group = group_of(b->variant);
+	const int size = size_of(a->variant), largest = SIZES - 1;
+	const enum group group = group_of(a->variant);
 	if (group == PUBLISHED) {
 		published_preprocess(size, p);
 		return;

@@ -29,15 +29,15 @@ static const char *recognise(const struct thaw_weights *w)
 	return naming && thaw_inverted_matches(&network, naming, w) ? names[0] : NULL;
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
-	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, b->w);
-	return thaw_inverted_build(g, &network, naming ? naming : namings[0], b->classes, b->w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(namings, a->w);
+	return thaw_inverted_build(g, &network, naming ? naming : namings[0], a->classes, a->w);
 }
 
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	(void)b;
+	(void)a;
 	thaw_preprocess_imagenet(p);
 }
 

@@ -50,9 +50,9 @@ static int stem(struct thaw_graph *g, int x)
 	return thaw_layer_max_pool(g, x, "maxpool", 3, 2, 1);
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
-	const struct variant *v = &variants[thaw_variant_index(names, b->variant)];
+	const struct variant *v = &variants[thaw_variant_index(names, a->variant)];
 	int64_t channels = STEM_CHANNELS;
 	int x = stem(g, 0);
 	for (int s = 0; s < STAGES; s++) {
@@ -72,13 +72,13 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
 			channels = r.out;
 		}
 	}
-	thaw_layer_classifier(g, x, "fc", channels, b->classes, 0, b->w);
+	thaw_layer_classifier(g, x, "fc", channels, a->classes, 0, a->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	(void)b;
+	(void)a;
 	thaw_preprocess_imagenet(p);
 }
 

@@ -116,19 +116,19 @@ static void timm_head(struct thaw_graph *g, int x, int64_t classes, const struct
 	thaw_layer_classifier(g, x, "head.fc", second, classes, 0, w);
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_build *b)
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
-	int x = features(g, &variants[thaw_variant_index(names, b->variant)]);
-	if (b->w && thaw_weights_find(b->w, "head.fc.weight"))
-		timm_head(g, x, b->classes, b->w);
+	int x = features(g, &variants[thaw_variant_index(names, a->variant)]);
+	if (a->w && thaw_weights_find(a->w, "head.fc.weight"))
+		timm_head(g, x, a->classes, a->w);
 	else
-		thaw_layer_dense_head(g, x, &head, b->classes, b->w);
+		thaw_layer_dense_head(g, x, &head, a->classes, a->w);
 	return thaw_graph_finish(g);
 }
 
-static void preprocess(const struct thaw_build *b, struct thaw_preprocess *p)
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	(void)b;
+	(void)a;
 	thaw_preprocess_imagenet(p);
 }
 
