@@ -173,6 +173,7 @@ struct thaw_same_tensors {
 /* What a family builds a network from. */
 struct thaw_architecture {
 	const char *variant;
+	bool named; /* to `options`: the user, config.json or Thaw's metadata name the variant, not only the tensors */
 	int64_t classes; /* outputs, unless `w` has a classifier */
 	/* The state dict that will be loaded: it decides parameter names, and the widths and classes that may differ
 	 * between files. NULL: the family's defaults. */
@@ -185,6 +186,12 @@ struct thaw_family {
 	const char *name;
 	const char *const *variants; /* NULL-terminated: "resnet18", "resnet34", ... */
 	int64_t classes;             /* outputs of the original pretrained networks */
+	/* Networks in config.json that are of this family, as NULL-terminated lists or NULL: starts of timm's
+	 * "architecture" (the longest start of all families decides), and transformers' "model_type". */
+	const char *const *timm, *const *transformers;
+	/* The variant that timm's name of a network means, without the tag after the dot; NULL if the tensors decide.
+	 * NULL: they do for all names. */
+	const char *(*variant_of)(const char *architecture);
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
 	/* Variants that tensors do not distinguish, up to an entry of NULLs, and whether `w`, which is one of them,

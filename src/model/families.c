@@ -29,16 +29,65 @@ const struct thaw_family *thaw_family_find(const char *variant, const char **nam
 	return NULL;
 }
 
-const struct thaw_family *thaw_family_recognise(const struct thaw_weights *w, const char **variant)
+const struct thaw_family *thaw_family_recognise(const struct thaw_weights *w, const struct thaw_family *only,
+						const char **variant)
 {
 	for (int f = 0; thaw_families[f]; f++) {
-		const char *name = thaw_families[f]->recognise(w);
+		const char *name = only && thaw_families[f] != only ? NULL : thaw_families[f]->recognise(w);
 		if (name) {
 			*variant = name;
 			return thaw_families[f];
 		}
 	}
 	return NULL;
+}
+
+/* The family with the longest start of timm's name. */
+static const struct thaw_family *find_timm(const char *architecture)
+{
+	const struct thaw_family *found = NULL;
+	size_t longest = 0;
+	for (int f = 0; thaw_families[f]; f++) {
+		for (const char *const *start = thaw_families[f]->timm; start && *start; start++) {
+			size_t n = strlen(*start);
+			if (n > longest && strncmp(architecture, *start, n) == 0) {
+				longest = n;
+				found = thaw_families[f];
+			}
+		}
+	}
+	return found;
+}
+
+static const struct thaw_family *find_transformers(const char *type)
+{
+	for (int f = 0; thaw_families[f]; f++)
+		for (const char *const *t = thaw_families[f]->transformers; t && *t; t++)
+			if (strcmp(*t, type) == 0)
+				return thaw_families[f];
+	return NULL;
+}
+
+/* The variant of timm's name, which may have a tag: "resnet50.a1_in1k". */
+static const char *find_variant(const struct thaw_family *family, const char *architecture)
+{
+	char name[THAW_NETWORK_NAME];
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(architecture, "."), architecture);
+	return family->variant_of ? family->variant_of(name) : NULL;
+}
+
+struct thaw_named_network thaw_family_of_config(const json_t *config)
+{
+	const char *architecture = json_string_value(json_object_get(config, "architecture"));
+	const char *type = json_string_value(json_object_get(config, "model_type"));
+	struct thaw_named_network named = {.name = architecture ? architecture : type};
+	if (architecture)
+		named.family = find_timm(architecture);
+	else if (type)
+		named.family = find_transformers(type);
+	if (architecture && named.family)
+		named.variant = find_variant(named.family, architecture);
+	return named;
 }
 
 const char *thaw_family_list(char *text, size_t size)

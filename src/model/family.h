@@ -4,7 +4,8 @@
 
 #include "thaw/model.h"
 
-#define THAW_FAMILY_LIST 1024 /* bytes for thaw_family_list */
+#define THAW_NETWORK_NAME 96   /* bytes: longer than any name of timm */
+#define THAW_FAMILY_LIST  1024 /* bytes for thaw_family_list */
 
 extern const struct thaw_family thaw_family_resnet;
 extern const struct thaw_family thaw_family_vgg;
@@ -18,8 +19,20 @@ extern const struct thaw_family thaw_family_vit;
  */
 const struct thaw_family *thaw_family_find(const char *variant, const char **name);
 
-/* The family and variant of a state dict, found by the names and shapes of its tensors; NULL if none matches. */
-const struct thaw_family *thaw_family_recognise(const struct thaw_weights *w, const char **variant);
+/* The family and variant of a state dict, found by the names and shapes of its tensors; NULL if none matches. `only`:
+ * the family that config.json names; NULL: any. */
+const struct thaw_family *thaw_family_recognise(const struct thaw_weights *w, const struct thaw_family *only,
+						const char **variant);
+
+/* What a config.json says of the network. */
+struct thaw_named_network {
+	const char *name;                 /* timm's architecture or transformers' model_type; NULL: none is named */
+	const struct thaw_family *family; /* NULL: no family has it */
+	const char *variant;              /* NULL: the tensors decide */
+};
+
+/* config NULL: there is no such file. The names point into the config. */
+struct thaw_named_network thaw_family_of_config(const json_t *config);
 
 /* Writes all variants as "resnet18, resnet34, ..." to text[size] for a message, as many as fit. Returns text. */
 const char *thaw_family_list(char *text, size_t size);

@@ -1,6 +1,7 @@
 /* Loads a model from a state dict: finds the family by the tensors, builds the graph and copies the weights. */
 #include <string.h>
 
+#include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
 #include "src/model/lookalike.h"
@@ -157,29 +158,62 @@ static thaw_status fill(struct thaw_model *m, const struct thaw_weights *w, bool
 	return thaw_model_check_finite(m->graph, source);
 }
 
-/* Finds the family of a state dict: by the caller's variant, by the metadata, or by the tensors. */
+/* A family that the user and config.json name must be the same. A config.json of a network that no family has is only
+ * passed over where the user says what the network is. */
+static thaw_status check_named(const struct thaw_named_network *named, const char *variant,
+			       const struct thaw_weights_request *request)
+{
+	const struct thaw_family *family = variant ? thaw_family_find(variant, NULL) : NULL;
+	if (!named->family || !family || named->family == family)
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG,
+			 "%s, but config.json beside it names %.64s: %s: leave the name out, or remove config.json",
+			 variant, named->name, request->source);
+}
+
+static thaw_status fail_not_named(const struct thaw_named_network *named, const char *source)
+{
+	char name[THAW_NETWORK_NAME];
+	thaw_text_printable(name, sizeof(name), named->name, strlen(named->name));
+	return thaw_fail(
+		THAW_CONFIG,
+		"config.json names %s, but the tensors are not those of a %s that is known: %s: repair or remove "
+		"config.json, or " THAW_EXPORT_HOW,
+		name, named->family->name, source);
+}
+
+/* Finds the family of a state dict: by the caller's variant, by the metadata, by config.json, or by the tensors. */
 static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 			       const struct thaw_weights_request *request, struct thaw_note *note)
 {
 	char list[THAW_FAMILY_LIST];
 	const char *recorded = thaw_weights_get(w, "thaw.variant");
 	const char *name = request->variant ? request->variant : recorded;
+	const struct thaw_named_network named = thaw_family_of_config(request->config);
 	if (recorded && request->variant)
 		THAW_TRY(thaw_keep_recorded(&name, recorded, request->source));
 	if (name && !thaw_family_find(name, NULL))
 		return thaw_fail(THAW_CONFIG, "unknown network %.64s: %s: known are %s", name, request->source,
 				 thaw_family_list(list, sizeof(list)));
-	THAW_TRY(thaw_unwrap(w, request->key, thaw_recognised_name(name), u, request->source));
+	THAW_TRY(check_named(&named, name, request));
+	THAW_TRY(thaw_unwrap(w, request->key, thaw_recognised_name(name), name ? NULL : named.family, u,
+			     request->source));
 	if (u->note)
 		thaw_note_part(note, "%s", u->note);
 	if (name)
 		u->family = thaw_family_find(name, &u->variant);
+	else if (named.family && named.variant)
+		thaw_family_find(named.variant, &u->variant);
+	u->named = name || named.variant;
 	if (!u->family)
-		return thaw_fail_unknown_network(w, request->config, request->source);
+		return named.family && !name ? fail_not_named(&named, request->source)
+					     : thaw_fail_unknown_network(w, request->config, request->source);
 	/* Files that Thaw wrote say which network they are. */
 	if (recorded)
 		return THAW_OK;
 	THAW_TRY(thaw_check_lookalike(u->variant, request));
+	if (!name && named.name && !named.family)
+		return thaw_fail_unknown_network(w, request->config, request->source);
 	return thaw_choose_variant(&u->variant, u->family, w, request, note);
 }
 
@@ -239,7 +273,7 @@ static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u
 				const struct thaw_weights_request *request)
 {
 	const char *recorded = thaw_weights_get(w, THAW_OPTIONS_KEY);
-	const struct thaw_architecture a = {.variant = u->variant, .w = w};
+	const struct thaw_architecture a = {.variant = u->variant, .named = u->named, .w = w};
 	if (!recorded)
 		return u->family->options ? u->family->options(options, &a, request->config, request->source) : THAW_OK;
 	*options = json_loads(recorded, JSON_REJECT_DUPLICATES, NULL);

@@ -54,7 +54,12 @@ thaw_status thaw_model_create(struct thaw_model **model, const struct thaw_famil
 		status = THAW_RESOURCE;
 		goto out;
 	}
-	const struct thaw_architecture a = {variant, classes > 0 ? classes : family->classes, w, options};
+	const struct thaw_architecture a = {
+		.variant = variant,
+		.classes = classes > 0 ? classes : family->classes,
+		.w = w,
+		.options = options,
+	};
 	m->options = json_incref(options);
 	THAW_TRY_OUT(family->build(m->graph, &a));
 	family->preprocess(&a, &m->preprocess);

@@ -69,7 +69,7 @@ static thaw_status find_channels(struct thaw_weights *w, const char *source)
 		const int64_t channels = t->shape.dim[1];
 		struct thaw_shape expected = t->shape;
 		expected.dim[1] = t->shape.dim[1] = RGB;
-		const struct thaw_family *family = thaw_family_recognise(w, &variant);
+		const struct thaw_family *family = thaw_family_recognise(w, NULL, &variant);
 		t->shape.dim[1] = channels;
 		if (family)
 			return thaw_check_channels(t, &expected, source);

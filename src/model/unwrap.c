@@ -30,6 +30,8 @@ struct choice {
 	struct candidate *candidates; /* [count] */
 	int count;
 	struct thaw_note *notes; /* per dict: what was changed in all names */
+	const char *wanted;      /* see thaw_unwrap */
+	const struct thaw_family *only;
 };
 
 /* Tensors and path of dict i; a file without dicts has one, its tensors. */
@@ -116,19 +118,19 @@ static thaw_status view(struct thaw_weights *v, const struct thaw_weights *w, co
 	return THAW_OK;
 }
 
-static thaw_status recognise(struct candidate *c, const struct thaw_weights *w, const char *wanted)
+static thaw_status recognise(const struct choice *choice, struct candidate *c, const struct thaw_weights *w)
 {
 	struct thaw_weights v;
 	THAW_TRY(view(&v, w, c));
-	const struct thaw_family *family = thaw_family_recognise(&v, &c->variant);
-	if (family && (!wanted || strcmp(wanted, c->variant) == 0))
+	const struct thaw_family *family = thaw_family_recognise(&v, choice->only, &c->variant);
+	if (family && (!choice->wanted || strcmp(choice->wanted, c->variant) == 0))
 		c->family = family;
 	thaw_free(v.tensors);
 	return THAW_OK;
 }
 
 /* Adds a dict's candidates: all its tensors, then its prefixes from the most frequent to the least. */
-static thaw_status add_dict(struct choice *choice, const struct thaw_weights *w, int dict, const char *wanted)
+static thaw_status add_dict(struct choice *choice, const struct thaw_weights *w, int dict)
 {
 	const struct thaw_state_dict d = dict_of(w, dict);
 	struct candidate *list = thaw_alloc(2 * MAX_PREFIXES + 1, sizeof(*list));
@@ -147,7 +149,7 @@ static thaw_status add_dict(struct choice *choice, const struct thaw_weights *w,
 		else
 			c->count = d.count;
 		c->dict = dict;
-		status = recognise(c, w, wanted);
+		status = recognise(choice, c, w);
 	}
 	thaw_free(list);
 	return status;
@@ -358,7 +360,7 @@ static void apply(struct thaw_weights *w, const struct candidate *c)
 		w->dicts[c->dict].count = kept;
 }
 
-static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w, const char *wanted)
+static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w)
 {
 	const int dicts = max_int(w->dict_count, 1);
 	choice->candidates = thaw_alloc(MAX_CANDIDATES, sizeof(*choice->candidates));
@@ -371,18 +373,18 @@ static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w
 		thaw_names_from_transformers(d.tensors, d.count, &choice->notes[i]);
 		THAW_TRY(thaw_names_from_sequence(d.tensors, d.count, &choice->notes[i]));
 		if (choice->count < MAX_CANDIDATES)
-			THAW_TRY(add_dict(choice, w, i, wanted));
+			THAW_TRY(add_dict(choice, w, i));
 	}
 	return THAW_OK;
 }
 
-thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wanted, struct thaw_unwrapped *result,
-			const char *source)
+thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wanted, const struct thaw_family *only,
+			struct thaw_unwrapped *result, const char *source)
 {
-	struct choice choice = {0};
+	struct choice choice = {.wanted = wanted, .only = only};
 	struct thaw_note text = {0};
 	thaw_status status;
-	THAW_TRY_OUT(list_candidates(&choice, w, wanted));
+	THAW_TRY_OUT(list_candidates(&choice, w));
 	const struct candidate *chosen = prefer(&choice, w, key, true);
 	if (!chosen)
 		chosen = prefer(&choice, w, key, false);

@@ -31,7 +31,7 @@ static void unwrap(struct thaw_weights *w)
 			digest ^= thaw_digest(t->data, (size_t)thaw_shape_count(&t->shape) * thaw_dtype_size(t->dtype),
 					      0);
 		}
-	if (thaw_unwrap(w, NULL, NULL, &u, "fuzz") == THAW_OK && u.note && strchr(u.note, '\n'))
+	if (thaw_unwrap(w, NULL, NULL, NULL, &u, "fuzz") == THAW_OK && u.note && strchr(u.note, '\n'))
 		abort(); /* what is noted is one line */
 	thaw_free(u.note);
 }

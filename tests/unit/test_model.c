@@ -50,7 +50,7 @@ static void a_saved_network_is_recognised(void **state)
 		struct thaw_weights w = {0};
 		const char *variant = NULL;
 		expect(thaw_weights_read(&w, path));
-		assert_non_null(thaw_family_recognise(&w, &variant));
+		assert_non_null(thaw_family_recognise(&w, NULL, &variant));
 		assert_string_equal(variant, variants[i]);
 		thaw_weights_free(&w);
 
@@ -78,7 +78,7 @@ static void variants_are_distinguished(void **state)
 			w.tensors[w.count] = (struct thaw_named_tensor){p->name, THAW_F32, p->file_shape, p->data};
 		}
 		const char *variant = NULL;
-		assert_non_null(thaw_family_recognise(&w, &variant));
+		assert_non_null(thaw_family_recognise(&w, NULL, &variant));
 		assert_string_equal(variant, variants[i]);
 		thaw_free(w.tensors);
 		thaw_model_destroy(m);

@@ -200,7 +200,7 @@ static void network_matches_pytorch(void **state)
 	json_t *golden = read_golden(*state);
 	struct thaw_weights w = make_weights(golden);
 	const char *variant = NULL;
-	assert_non_null(thaw_family_recognise(&w, &variant));
+	assert_non_null(thaw_family_recognise(&w, NULL, &variant));
 	assert_string_equal(variant, text(golden, "variant"));
 
 	struct thaw_model *model = NULL;

@@ -164,10 +164,13 @@ static const struct thaw_same_tensors same_tensors[] = {
 	{NULL, {NULL, NULL}},
 };
 
+static const char *const timm_names[] = {"efficientnet_lite", "tf_efficientnet_lite", NULL};
+
 const struct thaw_family thaw_family_efficientnet_lite = {
 	.name = "efficientnet_lite",
 	.variants = names,
 	.classes = 1000,
+	.timm = timm_names,
 	.recognise = recognise,
 	.same_tensors = same_tensors,
 	.is_ambiguous = is_ambiguous,

@@ -41,10 +41,13 @@ static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess
 	thaw_preprocess_imagenet(p);
 }
 
+static const char *const timm_names[] = {"mobilenetv2_", NULL};
+
 const struct thaw_family thaw_family_mobilenet_v2 = {
 	.name = "mobilenet_v2",
 	.variants = names,
 	.classes = 1000,
+	.timm = timm_names,
 	.recognise = recognise,
 	.build = build,
 	.preprocess = preprocess,

@@ -82,10 +82,15 @@ static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess
 	thaw_preprocess_imagenet(p);
 }
 
+static const char *const timm_names[] = {"resnet18", "resnet34", "resnet50", "resnet101", NULL};
+static const char *const transformers_names[] = {"resnet", NULL};
+
 const struct thaw_family thaw_family_resnet = {
 	.name = "resnet",
 	.variants = names,
 	.classes = 1000,
+	.timm = timm_names,
+	.transformers = transformers_names,
 	.recognise = recognise,
 	.build = build,
 	.preprocess = preprocess,

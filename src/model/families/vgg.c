@@ -132,10 +132,13 @@ static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess
 	thaw_preprocess_imagenet(p);
 }
 
+static const char *const timm_names[] = {"vgg", NULL};
+
 const struct thaw_family thaw_family_vgg = {
 	.name = "vgg",
 	.variants = names,
 	.classes = 1000,
+	.timm = timm_names,
 	.recognise = recognise,
 	.build = build,
 	.preprocess = preprocess,

@@ -235,10 +235,15 @@ static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess
 	};
 }
 
+static const char *const timm_names[] = {"vit_", "deit_", "deit3_", "flexivit_", NULL};
+static const char *const transformers_names[] = {"vit", "deit", NULL};
+
 const struct thaw_family thaw_family_vit = {
 	.name = "vit",
 	.variants = variants,
 	.classes = 1000,
+	.timm = timm_names,
+	.transformers = transformers_names,
 	.recognise = recognise,
 	.options = find_options,
 	.build = build,
