@@ -13,6 +13,7 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_cifar_resnet,
 	&thaw_family_vit,
 	&thaw_family_convnext,
+	&thaw_family_regnet,
 	NULL,
 };
 
