@@ -16,6 +16,7 @@ extern const struct thaw_family thaw_family_cifar_resnet;
 extern const struct thaw_family thaw_family_vit;
 extern const struct thaw_family thaw_family_convnext;
 extern const struct thaw_family thaw_family_regnet;
+extern const struct thaw_family thaw_family_densenet;
 
 /* The family with this variant, or NULL. If `name` is not NULL, *name becomes the family's copy of the variant's name.
  */
