@@ -230,6 +230,19 @@ static void network_matches_pytorch(void **state)
 	json_decref(golden);
 }
 
+/* Strides and pooling leave no trace in the tensors. */
+static void unnamed_is_refused(void **state)
+{
+	json_t *golden = read_golden(*state);
+	struct thaw_weights w = make_weights(golden);
+	struct thaw_model *model = NULL;
+	assert_int_equal(thaw_model_from_weights(&model, &w, &(struct thaw_weights_request){.source = *state}),
+			 THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "config.json beside it"));
+	free_weights(&w);
+	json_decref(golden);
+}
+
 #define NETWORK(name)                                                      \
 	{                                                                  \
 		"network_" name, network_matches_pytorch, NULL, NULL, name \
@@ -271,6 +284,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		{"unnamed_regnet", unnamed_is_refused, NULL, NULL, "regnet_transformers"},
+		{"unnamed_densenet", unnamed_is_refused, NULL, NULL, "densenet_deep"},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

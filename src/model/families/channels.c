@@ -36,8 +36,9 @@ static int reduce(struct thaw_graph *g, const char *layer, const char *part, int
 	return add(g, "reduce", layer, part, &(struct thaw_attrs){.reduction = r, .axes = axes}, &x, 1);
 }
 
-/* A parameter as a value (1,1,1,C). */
-static int values(struct thaw_graph *g, const char *name, int64_t channels, enum thaw_channel_shape shape)
+/* A parameter as a value (1,1,1,C). Random networks have ones as scales and zeros as shifts. */
+static int values(struct thaw_graph *g, const char *name, enum thaw_role role, int64_t channels,
+		  enum thaw_channel_shape shape)
 {
 	static const struct thaw_attrs last_of_four = {.factors = {.count = 1, .ndim = 4, .target = {CHANNELS}}};
 	const struct thaw_shape file[] = {
@@ -45,14 +46,15 @@ static int values(struct thaw_graph *g, const char *name, int64_t channels, enum
 		[THAW_CHANNELS_C11] = thaw_shape_of(channels, 1, 1),
 		[THAW_CHANNELS_111C] = thaw_shape_of(1, 1, 1, channels),
 	};
-	int x = thaw_layer_constant(g, name, &file[shape]);
+	int x = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
+	thaw_graph_param(g, x, name, role, THAW_LAYOUT_SAME, &file[shape], NULL);
 	return shape == THAW_CHANNELS_111C ? x : add(g, "reshape", name, "reshape", &last_of_four, &x, 1);
 }
 
 int thaw_layer_scale_channels(struct thaw_graph *g, int x, const char *name, int64_t channels,
 			      enum thaw_channel_shape shape)
 {
-	return binary(g, name, "product", x, values(g, name, channels, shape), THAW_BINARY_MUL);
+	return binary(g, name, "product", x, values(g, name, THAW_ROLE_SCALE, channels, shape), THAW_BINARY_MUL);
 }
 
 int thaw_layer_pixel_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, float epsilon,
@@ -82,8 +84,8 @@ int thaw_layer_response_norm(struct thaw_graph *g, int x, const char *weight, co
 	int part = reduce(g, weight, "mean", size, THAW_REDUCE_MEAN, 1u << CHANNELS);
 	part = function(g, weight, "divisor", part, THAW_FN_AFFINE, 1, RESPONSE_EPSILON);
 	part = binary(g, weight, "response", size, part, THAW_BINARY_DIV);
-	part = binary(g, weight, "product", part, values(g, weight, channels, shape), THAW_BINARY_MUL);
+	part = binary(g, weight, "product", part, values(g, weight, THAW_ROLE_SHIFT, channels, shape), THAW_BINARY_MUL);
 	part = function(g, weight, "factor", part, THAW_FN_AFFINE, 1, 1);
 	x = binary(g, weight, "scaled", x, part, THAW_BINARY_MUL);
-	return binary(g, bias, "sum", x, values(g, bias, channels, shape), THAW_BINARY_ADD);
+	return binary(g, bias, "sum", x, values(g, bias, THAW_ROLE_SHIFT, channels, shape), THAW_BINARY_ADD);
 }
