@@ -85,26 +85,6 @@ static const struct thaw_regnet_names transformers_y = {
 /* Random networks have these names; one of a file is called "regnet". */
 static const char *const variants[] = {"regnet", "regnetx_002", "regnety_002", NULL};
 
-const char *thaw_regnet_trunk(char *text, const struct thaw_regnet *v, const char *layer)
-{
-	snprintf(text, THAW_LAYER_NAME, "%s%s", v->prefix, layer);
-	return text;
-}
-
-const char *thaw_regnet_in_block(char *text, const struct thaw_regnet *v, int stage, int block, const char *layer)
-{
-	const struct thaw_regnet_names *n = v->names;
-	const char *dot = *layer ? "." : "";
-	const int s = stage + n->first;
-	if (n->again)
-		snprintf(text, THAW_LAYER_NAME, "%s%s%d%s%d%s%d%s%s", v->prefix, n->stage, s, n->block, s, n->again,
-			 block, dot, layer);
-	else
-		snprintf(text, THAW_LAYER_NAME, "%s%s%d%s%d%s%s", v->prefix, n->stage, s, n->block, block + n->first,
-			 dot, layer);
-	return text;
-}
-
 /* Size of a layer's weight along an axis; 0 if the file does not have it, or not this axis. */
 static int64_t size_of(const struct thaw_weights *w, const char *layer, int axis)
 {
