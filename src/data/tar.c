@@ -220,15 +220,17 @@ static thaw_status filter_samples(struct thaw_dataset *d, struct tar_files *f, c
 
 static thaw_status drop_unlabelled(struct thaw_dataset *d, struct tar_files *f, const struct opening *o, bool *keep)
 {
-	char name[512];
-	int64_t without = 0;
+	char target[512], name[sizeof(target) + 16];
+	int64_t without = 0, first = 0;
 	for (int64_t i = 0; i < f->count; i++) {
 		keep[i] = d->labels[i] >= 0;
 		if (!keep[i] && without++ == 0)
-			thaw_tar_name(f, i, name, sizeof(name));
+			first = i;
 	}
 	if (without == 0)
 		return THAW_OK;
+	thaw_tar_name(f, first, target, sizeof(target)); /* a link has the name of its target */
+	snprintf(name, sizeof(name), "%s%s", thaw_tar_is_link(f, first) ? "a link to " : "", target);
 	THAW_TRY(filter_samples(d, f, o, keep, true));
 	return thaw_found_skip_many(d->found, "images in shards without a label", without, name);
 }

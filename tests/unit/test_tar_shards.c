@@ -24,6 +24,9 @@ static const struct example examples[] = {
 	{"labels before images", "a.cls=0 a.jpg b.cls=1 b.jpg", "1:0 2:1", NULL},
 	{"names as labels", "a.jpg a.cls=tulip b.jpg b.cls=rose", "1:1 2:0", NULL},
 	{"numbers in their order", "a.jpg a.cls=10 b.jpg b.cls=9 c.jpg c.cls=10", "1:1 2:0 3:1", NULL},
+	{"numbers with zeros in front", "a.jpg a.cls=00 b.jpg b.cls=10 c.jpg c.cls=0 d.jpg d.cls=9 e.jpg e.cls=010",
+	 "1:0 2:2 3:0 4:1 5:2", NULL},
+	{"folders with zeros in front", "01/a.jpg 1/b.jpg 10/c.jpg 2/d.jpg", "1:0 2:1 3:2 4:3", NULL},
 	{"spaces around labels", "a.jpg a.cls=@0@ b.jpg b.cls=1", "1:0 2:1", NULL},
 	{"a byte order mark",
 	 "a.jpg a.cls=\xEF\xBB\xBF"
@@ -54,6 +57,8 @@ static const struct example examples[] = {
 	 "twice; all are used: 2"},
 	{"images without a label", "a.jpg a.cls=0 b.jpg c.jpg c.cls=1", "1:0 3:1",
 	 "images in shards without a label: 1 (first: s.tar/b.jpg)"},
+	{"a link without a label", "a.jpg a.cls=0 b.jpg b.cls=1 c.jpg>a.jpg", "1:0 2:1",
+	 "images in shards without a label: 1 (first: a link to s.tar/a.jpg)"},
 	{"labels without an image", "a.jpg a.cls=0 b.cls=0 c.jpg c.cls=1", "1:0 2:1",
 	 "labels without an image in their shard: 1 (first: s.tar/b.cls)"},
 	{"several images of a sample", "a.jpg a.seg.png a.cls=0 b.mask.png b.jpg b.cls=1", "1:0 4:1",
@@ -106,11 +111,13 @@ static void list_samples(char text[TEXT], const struct thaw_dataset *d, size_t b
 	size_t used = 0;
 	text[0] = '\0';
 	for (int64_t i = 0; i < d->count; i++) {
+		char name[256];
 		struct thaw_encoded_image encoded;
 		if (d->read(d, i, &encoded) != THAW_OK)
 			fail_msg("%s", thaw_error_message());
 		assert_int_equal(encoded.width, 45);
-		assert_string_equal(encoded.name, encoded.name);
+		d->name(d, i, name, sizeof(name));
+		assert_string_equal(encoded.name, name);
 		used += (size_t)snprintf(text + used, TEXT - used, "%s%d:%d", i > 0 ? " " : "",
 					 (int)(encoded.size - base), (int)d->labels[i]);
 		thaw_encoded_image_free(&encoded);
@@ -240,6 +247,10 @@ static void a_file_of_class_names(void **state)
 	open_fails(state, THAW_SPLIT_ALL, THAW_DATA, "label 1, but 1 class names");
 	scratch_put(scratch_file(s, "classnames.txt"), "x\ny\n", 4);
 	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=y b.jpg b.cls=x");
+	d = open_split(state, THAW_SPLIT_ALL);
+	assert_int_equal(d.labels[0], 1);
+	thaw_dataset_close(&d);
+	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=01 b.jpg b.cls=00");
 	d = open_split(state, THAW_SPLIT_ALL);
 	assert_int_equal(d.labels[0], 1);
 	thaw_dataset_close(&d);
