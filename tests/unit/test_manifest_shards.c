@@ -279,6 +279,21 @@ static void places(void **state)
 	assert_int_equal(d.found->missing, 0);
 	thaw_dataset_close(&d);
 }
+/* They cannot be read, and say why no image is found. */
+static void compressed_shards(void **state)
+{
+	struct thaw_dataset d = {0};
+	struct thaw_dataset_options o = plain;
+	write_both(*state);
+	assert_int_equal(rename("D/s-0.tar", "D/s-0.tar.gz"), 0);
+	assert_int_equal(rename("D/s-1.tar", "D/s-1.tar.gz"), 0);
+	o.manifest.file = "m.csv";
+	assert_int_equal(thaw_dataset_open(&d, "D", THAW_SPLIT_TRAIN, &o), THAW_IO);
+	assert_string_equal(thaw_error_message(),
+			    "4 of 4 images are missing: m.csv: line 2: f (or with the extension of an image) is not in "
+			    "D: decompress the tar files there if it is in one of them");
+}
+
 
 /* An archive beside the files that the manifest names is not looked at. */
 static void files_beside_an_archive(void **state)
@@ -317,6 +332,7 @@ static int make(void **state)
 {
 	char path[2 * SCRATCH_PATH];
 	if (scratch_make(state) != 0)
+		cmocka_unit_test_setup_teardown(compressed_shards, make, scratch_remove),
 		return -1;
 	struct scratch *s = *state;
 	snprintf(path, sizeof(path), "%s/" TAR_IMAGE, top);
