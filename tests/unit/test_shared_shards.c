@@ -102,16 +102,6 @@ static void check_split(const char *path, enum thaw_split split, const struct th
 	}
 }
 
-static void write_index(const char *path)
-{
-	struct tar_shard s = {0};
-	int fd = open(path, O_RDONLY);
-	assert_int_equal(thaw_tar_scan(&s, fd, path), THAW_OK);
-	assert_int_equal(thaw_tar_index_write(&s, path), THAW_OK);
-	thaw_tar_shard_free(&s);
-	close(fd);
-}
-
 /* A shard of `count` images, every third of them of class b, and its index. */
 static void put_shard(const struct scratch *s, const char *name, int count)
 {
@@ -121,18 +111,20 @@ static void put_shard(const struct scratch *s, const char *name, int count)
 			 i > 0 ? " " : "", i, i, i % 3 == 2 ? "b" : "a");
 	snprintf(path, sizeof(path), "%s", scratch_file(s, name));
 	tar_write(path, "ustar", members);
-	write_index(path);
+	tar_write_index(path);
 }
 
-/* 20 images in 3 lanes. */
+/* 20 training images in 3 lanes, and 6 validation images. */
 static void put_lanes(const struct scratch *s)
 {
-	put_shard(s, "train-lane0of3-000000.tar", 4);
-	put_shard(s, "train-lane0of3-000001.tar", 3);
-	put_shard(s, "train-lane1of3-000000.tar", 7);
-	put_shard(s, "train-lane2of3-000000.tar", 1);
-	put_shard(s, "train-lane2of3-000001.tar", 5);
-	put_shard(s, "val-000000.tar", 6);
+	static const struct {
+		const char *name;
+		int images;
+	} shards[] = {{"train-lane0of3-000000.tar", 4}, {"train-lane0of3-000001.tar", 3},
+		      {"train-lane1of3-000000.tar", 7}, {"train-lane2of3-000000.tar", 1},
+		      {"train-lane2of3-000001.tar", 5}, {"val-000000.tar", 6}};
+	for (size_t i = 0; i < sizeof(shards) / sizeof(*shards); i++)
+		put_shard(s, shards[i].name, shards[i].images);
 }
 
 static const struct thaw_dataset_options plain = {.test_share = 0.25, .seed = 3};

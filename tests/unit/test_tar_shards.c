@@ -1,11 +1,11 @@
 /* Tar shards as people have them, each with the images and labels that are in it. */
+#include "tests/unit/found_text.h"
 #include "tests/unit/tar_writer.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "thaw/dataset.h"
-#include "thaw/found.h"
 #include "thaw/image.h"
 #include "thaw/pack.h"
 
@@ -91,20 +91,6 @@ static const struct example examples[] = {
 	{"names in Latin-1", "\xE4/\xF6.jpg b/b.jpg", "1:1 2:0", NULL},
 };
 
-static void append_line(void *context, const char *line)
-{
-	strncat(context, line, TEXT - strlen(context) - 1);
-	strncat(context, "\n", TEXT - strlen(context) - 1);
-}
-
-static void describe(char text[TEXT], const struct thaw_dataset *d)
-{
-	json_t *found = thaw_found_json("D", &d, 1);
-	text[0] = '\0';
-	thaw_found_lines(found, append_line, text);
-	json_decref(found);
-}
-
 /* "NUMBER:LABEL ..." of the samples, which are read. */
 static void list_samples(char text[TEXT], const struct thaw_dataset *d, size_t base)
 {
@@ -126,7 +112,7 @@ static void list_samples(char text[TEXT], const struct thaw_dataset *d, size_t b
 
 static void check_example(struct scratch *s, const struct example *e, const char *format)
 {
-	char samples[TEXT], text[TEXT];
+	char samples[TEXT], text[FOUND_TEXT];
 	struct thaw_dataset d = {0};
 	const char *path = scratch_file(s, "s.tar");
 	size_t base = tar_write(path, format, e->members);
@@ -139,7 +125,7 @@ static void check_example(struct scratch *s, const struct example *e, const char
 	if (status != THAW_OK)
 		fail_msg("%s, %s: %s", e->name, format, thaw_error_message());
 	list_samples(samples, &d, base);
-	describe(text, &d);
+	found_text(text, "D", (const struct thaw_dataset *const[]){&d}, 1);
 	if (strcmp(samples, e->samples) != 0 || (e->also && !strstr(text, e->also)))
 		fail_msg("%s, %s: %s\n%s", e->name, format, samples, text);
 	thaw_dataset_close(&d);
@@ -166,8 +152,8 @@ static struct thaw_dataset open_split(void **state, enum thaw_split split)
 
 static void expect_found(const struct thaw_dataset *d, const char *part)
 {
-	char text[TEXT];
-	describe(text, d);
+	char text[FOUND_TEXT];
+	found_text(text, "D", &d, 1);
 	if (!strstr(text, part))
 		fail_msg("not \"%s\":\n%s", part, text);
 }
