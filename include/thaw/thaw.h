@@ -26,6 +26,7 @@
 #include "thaw/allreduce.h"
 #include "thaw/api.h"
 #include "thaw/bench.h"
+#include "thaw/catalogue.h"
 #include "thaw/check.h"
 #include "thaw/checkpoint.h"
 #include "thaw/comm.h"
