@@ -53,6 +53,7 @@
 #include "thaw/pair.h"
 #include "thaw/random.h"
 #include "thaw/report.h"
+#include "thaw/rows_file.h"
 #include "thaw/run_result.h"
 #include "thaw/shards.h"
 #include "thaw/sizes.h"

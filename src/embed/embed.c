@@ -9,13 +9,13 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/embed/feature_chunks.h"
-#include "src/embed/rows_file.h"
 #include "src/embed/table_header.h"
 #include "src/train/damage.h"
 #include "thaw/exclude.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
+#include "thaw/rows_file.h"
 
 #define NAME_SIZE 4096 /* bytes of an image's name */
 
@@ -24,7 +24,7 @@ struct embedding {
 	struct thaw_rows_file file; /* rank 0 */
 	const struct thaw_embed_options *options;
 	int64_t width;
-	int64_t start, damaged; /* rows that were there; damaged images, on rank 0 at the end */
+	int64_t start; /* rows that were there */
 };
 
 /* What the rows are of: another network, dataset or preprocessing gives another object. */
@@ -67,7 +67,8 @@ static thaw_status append(struct embedding *e, const struct thaw_activations *a,
 		rows[i] = NAN;
 	for (int64_t i = 0; i < a->count; i++)
 		memcpy(rows + a->samples[i] * width, a->features[0] + i * width, (size_t)width * sizeof(*rows));
-	thaw_status status = thaw_rows_file_append(&e->file, rows, (size_t)(count * width) * sizeof(*rows), count);
+	thaw_status status =
+		thaw_rows_file_append(&e->file, rows, (size_t)(count * width) * sizeof(*rows), count, count - a->count);
 	thaw_free(rows);
 	return status;
 }
@@ -119,7 +120,6 @@ static thaw_status write_rows(struct embedding *e, struct thaw_sink *sink)
 	for (int64_t i = 0; i < count; i++) {
 		float first = 0;
 		THAW_TRY(thaw_rows_file_read(&e->file, &first, sizeof(first), e->file.bytes - (count - i) * row));
-		e->damaged += isnan(first);
 		THAW_TRY(write_row(sink, e->chunks.dataset, i, isnan(first)));
 	}
 	return THAW_OK;
@@ -145,12 +145,13 @@ static thaw_status finish(struct embedding *e, json_t **result)
 {
 	const struct thaw_dataset *d = e->chunks.dataset;
 	const int64_t limit = thaw_damage_limit(d, e->options->max_damaged);
+	const int64_t damaged = e->file.failed;
 	THAW_TRY(write_keys(e));
-	if (e->damaged > limit || e->damaged == d->count)
-		return thaw_fail_damaged(d, e->damaged, limit);
+	if (damaged > limit || damaged == d->count)
+		return thaw_fail_damaged(d, damaged, limit);
 	THAW_TRY(thaw_rows_file_commit(&e->file));
 	*result = json_pack("{s:o, s:I, s:I, s:I, s:I}", "out", thaw_report_string(e->options->out), "images",
-			    (json_int_t)(d->count - e->damaged), "damaged", (json_int_t)e->damaged, "width",
+			    (json_int_t)(d->count - damaged), "damaged", (json_int_t)damaged, "width",
 			    (json_int_t)e->width, "continued_at", (json_int_t)e->start);
 	return *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the result");
 }

@@ -1,5 +1,5 @@
-/* See rows_file.h. */
-#include "src/embed/rows_file.h"
+/* See thaw/rows_file.h. */
+#include "thaw/rows_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,8 +29,8 @@ static thaw_status record(struct thaw_rows_file *f)
 {
 	if (fdatasync(f->file) != 0)
 		return fail_write(f->partial);
-	json_t *state =
-		json_pack("{s:O, s:I, s:I}", "of", f->of, "rows", (json_int_t)f->rows, "bytes", (json_int_t)f->bytes);
+	json_t *state = json_pack("{s:O, s:I, s:I, s:I}", "of", f->of, "rows", (json_int_t)f->rows, "bytes",
+				  (json_int_t)f->bytes, "failed", (json_int_t)f->failed);
 	thaw_status status = state ? thaw_report_file(f->state, state) : THAW_RESOURCE;
 	json_decref(state);
 	return status;
@@ -45,14 +45,16 @@ static thaw_status read_state(struct thaw_rows_file *f)
 	THAW_TRY(thaw_report_read(&state, f->state, STATE_LIMIT, "remove it"));
 	json_int_t rows = json_integer_value(json_object_get(state, "rows"));
 	json_int_t bytes = json_integer_value(json_object_get(state, "bytes"));
-	bool same = json_equal(json_object_get(state, "of"), f->of) && rows >= 0 && bytes >= 0;
-	json_decref(state);
-	if (!same)
+	if (!json_equal(json_object_get(state, "of"), f->of) || rows < 0 || bytes < 0) {
+		json_decref(state);
 		return thaw_fail(THAW_CONFIG,
 				 "rows of other images or of another network: %s: remove it, or give another name",
 				 f->partial);
+	}
 	f->rows = rows;
 	f->bytes = bytes;
+	f->failed = json_integer_value(json_object_get(state, "failed"));
+	json_decref(state);
 	return THAW_OK;
 }
 
@@ -88,10 +90,12 @@ thaw_status thaw_rows_file_open(struct thaw_rows_file *f, const char *path, json
 	return record(f);
 }
 
-thaw_status thaw_rows_file_append(struct thaw_rows_file *f, const void *bytes, size_t size, int64_t rows)
+thaw_status thaw_rows_file_append(struct thaw_rows_file *f, const void *bytes, size_t size, int64_t rows,
+				  int64_t failed)
 {
 	THAW_TRY(append(f, bytes, size));
 	f->rows += rows;
+	f->failed += failed;
 	return record(f);
 }
 
