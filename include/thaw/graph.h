@@ -30,9 +30,10 @@ enum thaw_role {
 /* Memory layout of a parameter, relative to its layout in files (PyTorch's order). */
 enum thaw_layout {
 	THAW_LAYOUT_SAME,
-	THAW_LAYOUT_CONV,    /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
-	THAW_LAYOUT_FC_CHW,  /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
-	THAW_LAYOUT_FC_CONV, /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
+	THAW_LAYOUT_CONV,     /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
+	THAW_LAYOUT_CONV_ROW, /* convolution along rows: file (O,I/g,kw), memory (1,kw,I/g,O) */
+	THAW_LAYOUT_FC_CHW,   /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
+	THAW_LAYOUT_FC_CONV,  /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
 };
 
 struct thaw_param {

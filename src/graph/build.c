@@ -139,6 +139,8 @@ static struct thaw_shape file_shape(const struct thaw_shape *memory, enum thaw_l
 	const int64_t *d = memory->dim;
 	if (layout == THAW_LAYOUT_FC_CONV)
 		return thaw_shape_of(d[3], d[2] * d[0] * d[1]);
+	if (layout == THAW_LAYOUT_CONV_ROW)
+		return thaw_shape_of(d[3], d[2], d[1]);
 	return layout == THAW_LAYOUT_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : *memory;
 }
 

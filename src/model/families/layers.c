@@ -38,6 +38,14 @@ int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l
 	return y;
 }
 
+int thaw_layer_row_conv(struct thaw_graph *g, int x, const char *name, int kernel)
+{
+	const struct thaw_attrs a = {.kernel = {1, kernel}, .pad = {0, kernel / 2, 0, kernel / 2}};
+	int y = add_node(g, "conv", name, &a, x);
+	add_param(g, y, name, "weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV_ROW, thaw_shape_of(1, kernel, 1, 1), NULL);
+	return y;
+}
+
 int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l, int64_t channels)
 {
 	struct thaw_attrs a = {

@@ -29,6 +29,9 @@ struct thaw_norm_layer {
 };
 
 int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l);
+/* A convolution of one channel along the rows of x (N,H,W,1), without bias: NAME.weight (1,1,kernel). Keeps the size.
+ */
+int thaw_layer_row_conv(struct thaw_graph *g, int x, const char *name, int kernel);
 int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l, int64_t channels);
 int thaw_layer_activation(struct thaw_graph *g, int x, const char *after, enum thaw_activation activation);
 int thaw_layer_add(struct thaw_graph *g, int a, int b, const char *name);
