@@ -195,6 +195,18 @@ static void run_inference(const json_t *golden, struct thaw_graph *g)
 	thaw_executor_destroy(executor);
 }
 
+/* Which network it is where the tensors do not tell; NULL: they do. */
+static const char *given_name(const char *golden)
+{
+	static const char *const names[][2] = {{"efficientnet_lite0_timm", "tf_efficientnet_lite0"},
+					       {"resnet_average", "resnetaa"},
+					       {"resnet_blur", "resnetblur"}};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(names[i][0], golden) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 static void network_matches_pytorch(void **state)
 {
 	json_t *golden = read_golden(*state);
@@ -204,9 +216,7 @@ static void network_matches_pytorch(void **state)
 	assert_string_equal(variant, text(golden, "variant"));
 
 	struct thaw_model *model = NULL;
-	/* The names of the tensors do not tell which of timm's two networks it is. */
-	const bool tf = strcmp(*state, "efficientnet_lite0_timm") == 0;
-	const struct thaw_weights_request request = {.source = *state, .variant = tf ? "tf_efficientnet_lite0" : NULL};
+	const struct thaw_weights_request request = {.source = *state, .variant = given_name(*state)};
 	expect(thaw_model_from_weights(&model, &w, &request));
 	assert_int_equal(model->classes, integer(golden, "classes"));
 	free_weights(&w);
@@ -228,6 +238,13 @@ int main(void)
 		NETWORK("resnet18"),
 		NETWORK("resnet18_train"),
 		NETWORK("resnet50"),
+		NETWORK("resnet_groups"),
+		NETWORK("resnet_channels"),
+		NETWORK("resnet_average"),
+		NETWORK("resnet_blur"),
+		NETWORK("resnet_legacy"),
+		NETWORK("resnet_legacy_basic"),
+		NETWORK("resnet_transformers"),
 		NETWORK("vgg16"),
 		NETWORK("vgg11_bn"),
 		NETWORK("vgg11_bn_timm"),
