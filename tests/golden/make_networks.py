@@ -8,17 +8,19 @@ precision, as the reference for single precision. Run: python tests/golden/make_
 import json
 import pathlib
 import sys
+from functools import partial
 
 import numpy as np
 import timm
 import torch
 import torchvision.models as tv
-from timm.layers import BlurPool2d
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.resnetv2 import ResNetV2
 from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
 from timm.models.vgg import ConvMlp
 from torch import nn
-from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
+from transformers import BitConfig, BitForImageClassification, ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
 
 import formula
 from cifar import CifarResNet
@@ -72,6 +74,15 @@ def resnet(block, **more):
 def transformers_resnet():
     return Logits(ResNetForImageClassification(ResNetConfig(embedding_size=16, hidden_sizes=[32, 64, 96],
                                                             depths=[1, 2, 1], num_labels=CLASSES)))
+
+
+def resnet_v2(**more):
+    return ResNetV2(layers=(1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_bit():
+    return Logits(BitForImageClassification(BitConfig(embedding_size=32, hidden_sizes=[128, 128, 256], depths=[1, 2, 1],
+                                                      num_labels=CLASSES)))
 
 
 class SavedViT(nn.Module):
@@ -128,6 +139,14 @@ NETWORKS = [
     ("resnet_legacy_basic", "resnet", 64, False,
      lambda: SENet(SEResNetBlock, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
     ("resnet_transformers", "resnet", 64, False, transformers_resnet),
+    ("resnet_group_norm", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(32, 32, 64, 64), norm_layer="groupnorm")),
+    ("resnet_v2", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(16, 32, 48, 64), basic=True, bottle_ratio=1.0, conv_layer=create_conv2d,
+                       norm_layer=BatchNormAct2d, stem_type="deep", avg_down=True)),
+    ("bit", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(128, 128, 128, 256), conv_layer=partial(StdConv2d, eps=1e-8), stem_type="fixed")),
+    ("bit_transformers", "resnetv2", 64, False, transformers_bit),
     ("vgg16", "vgg16", 32, False, lambda: narrow(tv.vgg16(), 0, 3, 6)),
     ("vgg11_bn", "vgg11_bn", 32, False, lambda: narrow(tv.vgg11_bn(), 0, 3, 6)),
     ("vgg11_bn_timm", "vgg11_bn", 32, False, lambda: narrow_timm(timm.create_model("vgg11_bn"))),

@@ -21,13 +21,6 @@ static const char *name_in(const struct thaw_residual *b, const char *layer, cha
 	return text;
 }
 
-/* Pooling without padding; a window at the border may be a part of one, if `ceil`. */
-static int average_pool(struct thaw_graph *g, int x, const char *name, int kernel, int stride, bool ceil)
-{
-	const struct thaw_attrs a = {.kernel = {kernel, kernel}, .stride = {stride, stride}, .ceil_mode = ceil};
-	return thaw_graph_add(g, "average_pool", name, &a, &x, 1);
-}
-
 /* The filter is that of two means over 2x2, one after the other. */
 static int blur(struct thaw_graph *g, int x, const char *name)
 {
@@ -36,15 +29,15 @@ static int blur(struct thaw_graph *g, int x, const char *name)
 	snprintf(part, sizeof(part), "%s.border", name);
 	x = thaw_graph_add(g, "pad", part, &border, &x, 1);
 	snprintf(part, sizeof(part), "%s.mean", name);
-	x = average_pool(g, x, part, 2, 1, false);
-	return average_pool(g, x, name, 2, 2, false);
+	x = thaw_layer_average_windows(g, x, part, 2, 1, false);
+	return thaw_layer_average_windows(g, x, name, 2, 2, false);
 }
 
 int thaw_layer_antialias(struct thaw_graph *g, int x, const char *name, enum thaw_antialias antialias)
 {
 	switch (antialias) {
 	case THAW_ANTIALIAS_AVERAGE:
-		return average_pool(g, x, name, 2, 2, false);
+		return thaw_layer_average_windows(g, x, name, 2, 2, false);
 	case THAW_ANTIALIAS_BLUR:
 		return blur(g, x, name);
 	default:
@@ -63,7 +56,7 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_residual *b, int 
 	if (smooths)
 		conv.stride = 1;
 	x = thaw_layer_conv(g, x, &conv);
-	x = thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = name_in(b, b->names->norm[i], name)}, conv.out);
+	x = thaw_layer_group_norm(g, x, name_in(b, b->names->norm[i], name), conv.out, b->norm_groups);
 	if (relu)
 		x = thaw_layer_activation(g, x, name, THAW_ACT_RELU);
 	return smooths ? thaw_layer_antialias(g, x, name_in(b, "aa", name), b->antialias) : x;
@@ -135,7 +128,7 @@ static int shortcut(struct thaw_graph *g, int x, const struct thaw_residual *b)
 	if (!b->projects)
 		return x;
 	if (b->pools && b->stride > 1)
-		x = average_pool(g, x, name_in(b, "downsample.pool", name), 2, b->stride, true);
+		x = thaw_layer_average_windows(g, x, name_in(b, "downsample.pool", name), 2, b->stride, true);
 	struct thaw_conv_layer conv = {
 		.name = name_in(b, b->names->down_conv[b->pools], name),
 		.in = b->in,
@@ -145,8 +138,7 @@ static int shortcut(struct thaw_graph *g, int x, const struct thaw_residual *b)
 		.pad = b->projection / 2,
 	};
 	x = thaw_layer_conv(g, x, &conv);
-	const struct thaw_norm_layer norm = {.name = name_in(b, b->names->down_norm[b->pools], name)};
-	return thaw_layer_norm(g, x, &norm, b->out);
+	return thaw_layer_group_norm(g, x, name_in(b, b->names->down_norm[b->pools], name), b->out, b->norm_groups);
 }
 
 int thaw_layer_residual(struct thaw_graph *g, int x, const struct thaw_residual *b)

@@ -37,6 +37,7 @@ struct thaw_residual {
 	 * and timm ("v1.5"). */
 	bool stride_first;
 	enum thaw_antialias antialias;
+	int norm_groups; /* of group norms; 0: batch norms */
 
 	bool projects;         /* the shortcut has a convolution, */
 	int projection;        /* of this size, */

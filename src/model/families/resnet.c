@@ -51,7 +51,7 @@ static bool same_block(const struct thaw_residual *a, const struct thaw_residual
 static bool is_original(const struct thaw_resnet *r, const struct variant *v, const struct thaw_weights *w)
 {
 	int64_t channels = STEM_CHANNELS;
-	if (r->deep || r->pool_conv || r->stem[0] != STEM_CHANNELS || r->stages != STAGES ||
+	if (r->deep || r->pool_conv || !r->batch_norms || r->stem[0] != STEM_CHANNELS || r->stages != STAGES ||
 	    memcmp(r->blocks, v->blocks, sizeof(v->blocks)) != 0)
 		return false;
 	for (int s = 0; s < STAGES; s++) {
@@ -88,7 +88,10 @@ static struct thaw_resnet describe(const struct thaw_architecture *a, const stru
 		a->w && thaw_resnet_measure(&r, a->w) && (index >= GENERAL || is_original(&r, &variants[index], a->w));
 	*w = measured ? a->w : NULL;
 	if (!measured) {
-		r = (struct thaw_resnet){.names = &thaw_resnet_torchvision, .stem = {STEM_CHANNELS}, .stages = STAGES};
+		r = (struct thaw_resnet){.names = &thaw_resnet_torchvision,
+					 .stem = {STEM_CHANNELS},
+					 .batch_norms = true,
+					 .stages = STAGES};
 		memcpy(r.blocks, variants[index].blocks, sizeof(variants[index].blocks));
 	}
 	thaw_resnet_default_options(&r, a->variant);
@@ -104,12 +107,12 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 	return thaw_resnet_write_options(options, &r);
 }
 
-static int conv_norm(struct thaw_graph *g, int x, const struct thaw_conv_layer *conv, const char *norm,
-		     enum thaw_nonlinearity function)
+static int conv_norm(struct thaw_graph *g, int x, const struct thaw_resnet *r, const struct thaw_conv_layer *conv,
+		     const char *norm)
 {
 	x = thaw_layer_conv(g, x, conv);
-	x = thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = norm}, conv->out);
-	return thaw_layer_nonlinearity(g, x, norm, function);
+	x = thaw_layer_group_norm(g, x, norm, conv->out, r->norm_groups);
+	return thaw_layer_nonlinearity(g, x, norm, r->function);
 }
 
 /* What halves the image after the stem's convolutions. */
@@ -118,7 +121,7 @@ static int stem_pool(struct thaw_graph *g, int x, const struct thaw_resnet *r, i
 	const struct thaw_conv_layer conv = {
 		.name = r->names->pool_conv, .in = channels, .out = channels, .kernel = 3, .stride = 2, .pad = 1};
 	if (r->pool_conv)
-		return conv_norm(g, x, &conv, r->names->pool_norm, r->function);
+		return conv_norm(g, x, r, &conv, r->names->pool_norm);
 	if (r->names->legacy)
 		return thaw_graph_add(g, "max_pool", "maxpool",
 				      &(struct thaw_attrs){.kernel = {3, 3}, .stride = {2, 2}, .ceil_mode = true}, &x,
@@ -143,7 +146,7 @@ static int stem(struct thaw_graph *g, int x, const struct thaw_resnet *r)
 			.stride = i == 0 ? 2 : 1,
 			.pad = r->deep ? 1 : 3,
 		};
-		x = conv_norm(g, x, &conv, r->deep ? n->deep_norm[i] : n->norm, r->function);
+		x = conv_norm(g, x, r, &conv, r->deep ? n->deep_norm[i] : n->norm);
 		in = r->stem[i];
 	}
 	return stem_pool(g, x, r, in);
@@ -169,6 +172,7 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a
 			b.stride = i == 0 && (s > 0 || r.stride_from_start) ? 2 : 1;
 			b.stride_first = r.stride_first || (r.names->legacy && b.groups == 1);
 			b.antialias = r.antialias;
+			b.norm_groups = r.norm_groups;
 			b.function = r.function;
 			x = thaw_layer_residual(g, x, &b);
 			channels = b.out;

@@ -29,9 +29,10 @@ struct thaw_resnet_names {
 struct thaw_resnet {
 	const struct thaw_resnet_names *names;
 	int64_t stem[THAW_RESNET_STEM]; /* channels after each convolution of a deep stem; else the first only */
-	bool deep, pool_conv;
+	bool deep, pool_conv, batch_norms;
 	int stages, blocks[THAW_RESNET_STAGES];
 	/* Options. */
+	int norm_groups; /* of group norms; 0: batch norms */
 	enum thaw_antialias antialias;
 	bool stride_first;               /* the first convolution of a bottleneck has the stride */
 	bool stride_from_start;          /* the first stage has a stride, too */

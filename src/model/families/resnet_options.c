@@ -7,6 +7,7 @@
 #include "src/model/unknown_network.h"
 
 #define NAME_SIZE 64 /* bytes of a name in a message */
+#define GROUPS    32 /* of the group norms of timm's networks */
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
@@ -23,6 +24,7 @@ static enum thaw_antialias antialias_of(const char *name)
 
 void thaw_resnet_default_options(struct thaw_resnet *r, const char *variant)
 {
+	r->norm_groups = r->batch_norms ? 0 : GROUPS;
 	r->antialias = antialias_of(variant);
 	r->function = THAW_NL_RELU;
 }
@@ -107,9 +109,9 @@ thaw_status thaw_resnet_read_config(struct thaw_resnet *r, const struct thaw_arc
 
 thaw_status thaw_resnet_write_options(json_t **options, const struct thaw_resnet *r)
 {
-	*options = json_pack("{s:s, s:b, s:b, s:s}", "antialias", antialias_names[r->antialias], "stride_first",
-			     r->stride_first, "stride_from_start", r->stride_from_start, "function",
-			     thaw_nonlinearity_name(r->function));
+	*options = json_pack("{s:i, s:s, s:b, s:b, s:s}", "norm_groups", r->norm_groups, "antialias",
+			     antialias_names[r->antialias], "stride_first", r->stride_first, "stride_from_start",
+			     r->stride_from_start, "function", thaw_nonlinearity_name(r->function));
 	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
 }
 
@@ -119,14 +121,15 @@ thaw_status thaw_resnet_read_options(struct thaw_resnet *r, const json_t *option
 	int first, start, found = 0;
 	if (!options)
 		return THAW_OK;
-	if (json_unpack((json_t *)options, "{s:s, s:b, s:b, s:s}", "antialias", &antialias, "stride_first", &first,
-			"stride_from_start", &start, "function", &function) == 0) {
+	if (json_unpack((json_t *)options, "{s:i, s:s, s:b, s:b, s:s}", "norm_groups", &r->norm_groups, "antialias",
+			&antialias, "stride_first", &first, "stride_from_start", &start, "function", &function) == 0) {
 		while (found < THAW_ANTIALIASES && strcmp(antialias_names[found], antialias) != 0)
 			found++;
 		r->antialias = (enum thaw_antialias)found;
 		r->stride_first = first;
 		r->stride_from_start = start;
-		if (found < THAW_ANTIALIASES && thaw_nonlinearity_find(function, &r->function))
+		if (found < THAW_ANTIALIASES && (r->norm_groups < 1) == r->batch_norms &&
+		    thaw_nonlinearity_find(function, &r->function))
 			return THAW_OK;
 	}
 	return thaw_fail(

@@ -1,7 +1,6 @@
 /* The names and sizes of a ResNet, found in its tensors. All sizes must fit each other, so that no parameter is larger
  * than the file has it. */
 #include <stdio.h>
-#include <string.h>
 
 #include "src/model/families/resnet.h"
 
@@ -70,38 +69,22 @@ static const struct thaw_resnet_names transformers_part = {
 	.head = "classifier.1",
 };
 
-/* The tensor "LAYER.weight" of this block, if its shape has `ndim` dimensions above 0; else NULL. block NULL: of none.
- */
-static const struct thaw_shape *find(const struct thaw_weights *w, const char *block, const char *layer, int ndim)
+/* A convolution of the block (NULL: of none), see thaw_weights_conv. */
+static const struct thaw_shape *find_conv(const struct thaw_weights *w, const char *block, const char *layer,
+					  int64_t in, int64_t kernel)
 {
 	char name[2 * THAW_LAYER_NAME];
 	if (!layer)
 		return NULL;
-	snprintf(name, sizeof(name), "%s%s%s.weight", block ? block : "", block ? "." : "", layer);
-	const struct thaw_named_tensor *t = thaw_weights_find(w, name);
-	if (!t || t->shape.ndim != ndim)
-		return NULL;
-	for (int i = 0; i < ndim; i++)
-		if (t->shape.dim[i] <= 0)
-			return NULL;
-	return &t->shape;
-}
-
-/* A convolution of this square kernel (0: any that is odd) with `in` channels, 0 being any; else NULL. */
-static const struct thaw_shape *find_conv(const struct thaw_weights *w, const char *block, const char *layer,
-					  int64_t in, int64_t kernel)
-{
-	const struct thaw_shape *s = find(w, block, layer, 4);
-	const bool fits = s && s->dim[2] == s->dim[3] && s->dim[2] % 2 == 1 && s->dim[2] <= MAX_KERNEL &&
-			  (kernel == 0 || s->dim[2] == kernel) && (in == 0 || s->dim[1] == in);
-	return fits ? s : NULL;
+	snprintf(name, sizeof(name), "%s%s%s", block ? block : "", block ? "." : "", layer);
+	return thaw_weights_conv(w, name, in, kernel);
 }
 
 /* Moving statistics: what a batch norm has, and other norms have not. */
 static bool has_statistics(const struct thaw_weights *w, const char *norm)
 {
 	char name[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof(name), "%s.running_mean", norm);
+	snprintf(name, sizeof(name), "%s.running_mean", norm ? norm : "");
 	return thaw_weights_find(w, name) != NULL;
 }
 
@@ -110,10 +93,11 @@ static bool measure_stem(struct thaw_resnet *r, const struct thaw_weights *w)
 	const struct thaw_resnet_names *n = r->names;
 	const struct thaw_shape *single = find_conv(w, NULL, n->conv, 3, STEM_KERNEL);
 	r->deep = !single;
+	r->batch_norms = has_statistics(w, single ? n->norm : n->deep_norm[0]);
 	int64_t in = 3;
 	for (int i = 0; i < (single ? 1 : THAW_RESNET_STEM); i++) {
 		const struct thaw_shape *s = single ? single : find_conv(w, NULL, n->deep_conv[i], in, 3);
-		if (!s || !has_statistics(w, single ? n->norm : n->deep_norm[i]))
+		if (!s)
 			return false;
 		in = r->stem[i] = s->dim[0];
 	}
@@ -150,11 +134,14 @@ static bool measure_branch(struct thaw_residual *b, const struct thaw_resnet_nam
 static bool measure_attention(struct thaw_residual *b, const struct thaw_resnet_names *n, const struct thaw_weights *w)
 {
 	const struct thaw_shape *reduce = find_conv(w, b->name, n->in->squeeze[0], b->out, 1);
-	const struct thaw_shape *row = find(w, b->name, n->in->channels, 3);
+	char row_name[2 * THAW_LAYER_NAME];
+	snprintf(row_name, sizeof(row_name), "%s.%s.weight", b->name, n->in->channels ? n->in->channels : "");
+	const bool row = thaw_weights_has_shape(w, row_name, &thaw_shape_of(1, 1, 0));
 	b->squeezed = reduce ? reduce->dim[0] : 0;
-	b->channel_kernel = row && row->dim[2] <= MAX_KERNEL ? (int)row->dim[2] : 0;
+	const int64_t kernel = row ? thaw_weights_find(w, row_name)->shape.dim[2] : 0;
+	b->channel_kernel = (int)kernel;
 	b->activates_branch = n->legacy && !b->bottleneck;
-	if (row && (row->dim[0] != 1 || row->dim[1] != 1 || b->channel_kernel % 2 == 0))
+	if (row && (kernel % 2 == 0 || kernel > MAX_KERNEL))
 		return false;
 	if (!reduce)
 		return true;
@@ -191,7 +178,7 @@ static bool measure_stages(struct thaw_resnet *r, const struct thaw_weights *w)
 			struct thaw_residual b = {.name = name};
 			thaw_resnet_block_name(name, r, r->stages, i);
 			r->blocks[r->stages] = i;
-			if (!find(w, name, r->names->in->conv[0], 4))
+			if (!find_conv(w, name, r->names->in->conv[0], 0, 0))
 				break;
 			if (!thaw_resnet_measure_block(&b, r, w, channels))
 				return false;
