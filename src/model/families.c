@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* clang-format off: one per line */
+/* clang-format off */
 const struct thaw_family *const thaw_families[] = {
 	&thaw_family_resnet,
 	&thaw_family_resnet_v2,
