@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 const struct thaw_family *const thaw_families[] = {
 	&thaw_family_resnet,
+	&thaw_family_resnet_v2,
 	&thaw_family_vgg,
 	&thaw_family_alexnet,
 	&thaw_family_mobilenet_v2,
@@ -18,6 +20,7 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_swin,
 	NULL,
 };
+/* clang-format on */
 
 const struct thaw_family *thaw_family_find(const char *variant, const char **name)
 {

@@ -8,6 +8,7 @@
 #define THAW_FAMILY_LIST  1024 /* bytes for thaw_family_list */
 
 extern const struct thaw_family thaw_family_resnet;
+extern const struct thaw_family thaw_family_resnet_v2;
 extern const struct thaw_family thaw_family_vgg;
 extern const struct thaw_family thaw_family_alexnet;
 extern const struct thaw_family thaw_family_mobilenet_v2;

@@ -8,19 +8,24 @@ import json
 import pathlib
 import re
 import sys
+from functools import partial
 
 import numpy as np
 import timm
 import torch
 import torchvision.models as tv
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
 from timm.models.regnet import RegNet, RegNetCfg
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.resnetv2 import ResNetV2
+from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
 from timm.models.vgg import ConvMlp
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
-from transformers import (ConvNextConfig, ConvNextForImageClassification, ConvNextV2Config,
-                          ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification, ViTConfig,
-                          ViTForImageClassification)
+from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
+                          ConvNextV2Config, ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification,
+                          ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification)
 
 import formula
 from cifar import CifarResNet
@@ -45,6 +50,44 @@ def narrow_timm(model):
     model.pre_logits = ConvMlp(512, HIDDEN, 7, drop_rate=0.5)
     model.head.fc = nn.Linear(HIDDEN, CLASSES)
     return model
+
+
+class Logits(nn.Module):
+    """A network of transformers as one that returns its logits; its tensors keep their names."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def state_dict(self, *args, **kwargs):
+        return self.net.state_dict()
+
+    def load_state_dict(self, state):
+        self.net.load_state_dict(state)
+
+    def named_parameters(self, *args, **kwargs):
+        return self.net.named_parameters()
+
+    def forward(self, x):
+        return self.net(x).logits
+
+
+def resnet(block, **more):
+    return ResNet(block, (1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_resnet():
+    return Logits(ResNetForImageClassification(ResNetConfig(embedding_size=16, hidden_sizes=[32, 64, 96],
+                                                            depths=[1, 2, 1], num_labels=CLASSES)))
+
+
+def resnet_v2(**more):
+    return ResNetV2(layers=(1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_bit():
+    return Logits(BitForImageClassification(BitConfig(embedding_size=32, hidden_sizes=[128, 128, 256], depths=[1, 2, 1],
+                                                      num_labels=CLASSES)))
 
 
 class SavedViT(nn.Module):
@@ -145,6 +188,28 @@ NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet50", "resnet50", 64, False, lambda: tv.resnet50(num_classes=CLASSES)),
+    ("resnet_groups", "resnet", 64, False,
+     lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), stem_width=16, stem_type="deep", avg_down=True, cardinality=4,
+                    base_width=16, block_args={"attn_layer": "se"})),
+    ("resnet_channels", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), stem_width=16, replace_stem_pool=True, stem_type="deep_tiered",
+                    block_args={"attn_layer": "eca"})),
+    ("resnet_average", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), aa_layer=nn.AvgPool2d)),
+    ("resnet_blur", "resnet", 75, False, lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), aa_layer=BlurPool2d)),
+    ("resnet_legacy", "resnet", 64, False,
+     lambda: SENet(SEResNetBottleneck, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_legacy_basic", "resnet", 64, False,
+     lambda: SENet(SEResNetBlock, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_transformers", "resnet", 64, False, transformers_resnet),
+    ("resnet_group_norm", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(32, 32, 64, 64), norm_layer="groupnorm")),
+    ("resnet_v2", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(16, 32, 48, 64), basic=True, bottle_ratio=1.0, conv_layer=create_conv2d,
+                       norm_layer=BatchNormAct2d, stem_type="deep", avg_down=True)),
+    ("bit", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(128, 128, 128, 256), conv_layer=partial(StdConv2d, eps=1e-8), stem_type="fixed")),
+    ("bit_transformers", "resnetv2", 64, False, transformers_bit),
     ("vgg16", "vgg16", 32, False, lambda: narrow(tv.vgg16(), 0, 3, 6)),
     ("vgg11_bn", "vgg11_bn", 32, False, lambda: narrow(tv.vgg11_bn(), 0, 3, 6)),
     ("vgg11_bn_timm", "vgg11_bn", 32, False, lambda: narrow_timm(timm.create_model("vgg11_bn"))),

@@ -203,6 +203,8 @@ static const char *given_name(const char *golden)
 		{"regnet_transformers", "regnet"},
 		{"regnet_transformers_y", "regnet"},
 		{"densenet_deep", "densenet"},
+		{"resnet_average", "resnetaa"},
+		{"resnet_blur", "resnetblur"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)
@@ -254,6 +256,17 @@ int main(void)
 		NETWORK("resnet18"),
 		NETWORK("resnet18_train"),
 		NETWORK("resnet50"),
+		NETWORK("resnet_groups"),
+		NETWORK("resnet_channels"),
+		NETWORK("resnet_average"),
+		NETWORK("resnet_blur"),
+		NETWORK("resnet_legacy"),
+		NETWORK("resnet_legacy_basic"),
+		NETWORK("resnet_transformers"),
+		NETWORK("resnet_group_norm"),
+		NETWORK("resnet_v2"),
+		NETWORK("bit"),
+		NETWORK("bit_transformers"),
 		NETWORK("vgg16"),
 		NETWORK("vgg11_bn"),
 		NETWORK("vgg11_bn_timm"),
