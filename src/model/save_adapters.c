@@ -1,6 +1,10 @@
 /* Writes low-rank adapters as PEFT's LoRA files: adapter_config.json, and a state dict with the tensors
  * base_model.model.MODULE.lora_A.weight (rank, inputs), ...lora_B.weight (outputs, rank), and the classifier's under
- * its own name, which the configuration lists as modules_to_save. */
+ * its own name, which the configuration lists as modules_to_save.
+ *
+ * The names are those of the network's file, which are the names of modules in timm and in transformers 4. Since
+ * transformers 5 some modules have other names than their tensors in files; their adapters are written under both
+ * names. PEFT takes those that the network has. */
 #include <math.h>
 #include <string.h>
 
@@ -20,12 +24,47 @@ static char *module_of(const struct thaw_param *p)
 	return dot ? thaw_format("%.*s", (int)(dot - p->name), p->name) : thaw_strdup(p->name);
 }
 
+/* Parts of names in files and of modules in transformers 5. */
+static const char *const renamed[][2] = {
+	{"vit.encoder.layer.", "vit.layers."},
+	{"deit.encoder.layer.", "deit.layers."},
+	{".attention.attention.query", ".attention.q_proj"},
+	{".attention.attention.key", ".attention.k_proj"},
+	{".attention.attention.value", ".attention.v_proj"},
+	{".attention.output.dense", ".attention.o_proj"},
+	{".intermediate.dense", ".mlp.fc1"},
+	{".output.dense", ".mlp.fc2"},
+};
+
+/* The name in transformers 5: a new string, equal to `name` if that has none of the parts. */
+static char *name_of_module(const char *name)
+{
+	char *now = thaw_strdup(name);
+	for (size_t i = 0; now && i < sizeof(renamed) / sizeof(*renamed); i++) {
+		const char *at = strstr(now, renamed[i][0]);
+		if (!at)
+			continue;
+		char *next = thaw_format("%.*s%s%s", (int)(at - now), now, renamed[i][1], at + strlen(renamed[i][0]));
+		thaw_free(now);
+		now = next;
+	}
+	return now;
+}
+
+static bool append_text(json_t *list, const char *text)
+{
+	return json_array_append_new(list, json_string(text)) == 0;
+}
+
 static thaw_status append_module(json_t *list, const struct thaw_param *p)
 {
-	char *module = module_of(p);
-	thaw_status status = module && json_array_append_new(list, json_string(module)) == 0 ? THAW_OK : THAW_RESOURCE;
+	char *module = module_of(p), *other = module ? name_of_module(module) : NULL;
+	bool good = other && append_text(list, module);
+	if (good && strcmp(other, module) != 0)
+		good = append_text(list, other);
 	thaw_free(module);
-	return status;
+	thaw_free(other);
+	return good ? THAW_OK : THAW_RESOURCE;
 }
 
 /* alpha is known as alpha / rank, rounded to fp32. */
@@ -68,18 +107,26 @@ static bool is_saved(const struct thaw_graph *g, const struct thaw_param *p)
 }
 
 /* Adds the parameter in file layout. */
-static thaw_status add_tensor(struct thaw_weights *w, const struct thaw_param *p)
+static thaw_status add_tensor(struct thaw_weights *w, const struct thaw_param *p, const char *name)
 {
 	struct thaw_named_tensor *t = &w->tensors[w->count++];
 	float *values = thaw_alloc((size_t)thaw_shape_count(&p->shape), sizeof(*values));
-	*t = (struct thaw_named_tensor){.name = thaw_format(PREFIX "%s", p->name),
-					.dtype = THAW_F32,
-					.shape = p->file_shape,
-					.data = (const char *)values};
+	*t = (struct thaw_named_tensor){
+		.name = thaw_format(PREFIX "%s", name), .dtype = THAW_F32, .shape = p->file_shape, .data = values};
 	if (!t->name || !values)
 		return THAW_RESOURCE;
 	thaw_param_export(p, values);
 	return THAW_OK;
+}
+
+static thaw_status add_tensors(struct thaw_weights *w, const struct thaw_param *p)
+{
+	char *other = name_of_module(p->name);
+	thaw_status status = other ? add_tensor(w, p, p->name) : THAW_RESOURCE;
+	if (status == THAW_OK && strcmp(other, p->name) != 0)
+		status = add_tensor(w, p, other);
+	thaw_free(other);
+	return status;
 }
 
 static thaw_status write_tensors(const struct thaw_weights *w, const char *path)
@@ -98,11 +145,11 @@ static thaw_status write_weights(const struct thaw_graph *g, const char *path)
 	struct thaw_pair format = {"format", "pt"};
 	struct thaw_weights w = {.metadata = &format,
 				 .metadata_count = 1,
-				 .tensors = thaw_alloc((size_t)g->param_count, sizeof(*w.tensors))};
+				 .tensors = thaw_alloc(2 * (size_t)g->param_count, sizeof(*w.tensors))};
 	thaw_status status = w.tensors ? THAW_OK : THAW_RESOURCE;
 	for (int i = 0; i < g->param_count && status == THAW_OK; i++)
 		if (is_saved(g, &g->params[i]))
-			status = add_tensor(&w, &g->params[i]);
+			status = add_tensors(&w, &g->params[i]);
 	if (status == THAW_OK)
 		status = write_tensors(&w, path);
 	for (int i = 0; i < w.count; i++) {
