@@ -1,9 +1,10 @@
 /* Resampling with antialiasing, with the same bits as Pillow on 8-bit images.
  *
  * Networks are sensitive to how images were downsampled, and most pretrained networks were trained on images resized by
- * Pillow. Its method: the filter is stretched by the downsampling factor, its weights are normalised in double
- * precision and rounded to 22 fractional bits, and two passes, horizontal then vertical, each sum in 32-bit integers
- * and round to 8 bits. Integer sums do not depend on the order.
+ * Pillow. Its method, before version 13: the filter is stretched by the downsampling factor, its weights are normalised
+ * in double precision and rounded to 22 fractional bits, and two passes, horizontal then vertical, each sum in 32-bit
+ * integers and round to 8 bits. Integer sums do not depend on the order. Later versions begin with the vertical pass
+ * where that is cheaper, and differ by a level here and there.
  *
  * Both passes use the same loop, a weighted sum of rows of bytes. For the horizontal pass, strips of STRIP rows are
  * transposed so that the pixels of one column, (STRIP,3) bytes, are contiguous; a column of the result is then a
