@@ -147,12 +147,17 @@ static thaw_status add_adapters(struct thaw_model *m, const char *directory)
 	return status;
 }
 
-/* With adapters apart from the weights of their layers. */
+static char *path_of_step(const char *directory, int64_t step)
+{
+	return thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
+}
+
+/* With adapters apart from the weights of their layers; the source is that of the network that the run began with. */
 static thaw_status load_step(struct thaw_model **model, const char *directory, int64_t step)
 {
 	struct thaw_weights w = {0};
 	struct thaw_model *m = NULL;
-	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
+	char *path = path_of_step(directory, step);
 	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
 	if (status == THAW_OK)
 		status = add_adapters(m, directory);
@@ -162,14 +167,10 @@ static thaw_status load_step(struct thaw_model **model, const char *directory, i
 		status = check_step(&w, path, step);
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
-	if (status == THAW_OK) {
-		thaw_free(m->source); /* the weights of the start, which may have been random */
-		m->source = path;
-		path = NULL;
+	if (status == THAW_OK)
 		*model = m;
-	} else {
+	else
 		thaw_model_destroy(m);
-	}
 	thaw_weights_free(&w);
 	thaw_free(path);
 	return status;
@@ -196,8 +197,15 @@ thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const 
 	THAW_TRY(choose_step(step, &done, directory, from));
 	if (done)
 		return thaw_model_load(model, directory, 0, 0);
-	THAW_TRY(load_step(model, directory, *step));
-	thaw_status status = thaw_graph_merge_adapters((*model)->graph);
+	char *path = path_of_step(directory, *step);
+	thaw_status status = path ? load_step(model, directory, *step) : THAW_RESOURCE;
+	if (status != THAW_OK) {
+		thaw_free(path);
+		return status;
+	}
+	thaw_free((*model)->source); /* the weights of the start, which may have been random */
+	(*model)->source = path;
+	status = thaw_graph_merge_adapters((*model)->graph);
 	if (status != THAW_OK)
 		thaw_model_destroy(*model);
 	return status;
@@ -205,20 +213,8 @@ thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const 
 
 static thaw_status copy_file(const char *from, const char *to, const char *name)
 {
-	struct thaw_file_writer *file = NULL;
-	void *bytes = NULL;
-	size_t size;
 	char *source = thaw_path_join(from, name), *target = thaw_path_join(to, name);
-	thaw_status status = source && target ? thaw_file_read(&bytes, &size, source, SIZE_MAX) : THAW_RESOURCE;
-	if (status == THAW_OK)
-		status = thaw_file_writer_open(&file, target);
-	if (status == THAW_OK)
-		status = thaw_file_writer_sink(file)->write(thaw_file_writer_sink(file), bytes, size);
-	if (status == THAW_OK)
-		status = thaw_file_writer_commit(file);
-	else
-		thaw_file_writer_discard(file);
-	thaw_free(bytes);
+	thaw_status status = source && target ? thaw_file_copy(source, target, SIZE_MAX) : THAW_RESOURCE;
 	thaw_free(source);
 	thaw_free(target);
 	return status;
