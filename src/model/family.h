@@ -10,8 +10,7 @@
 extern const struct thaw_family thaw_family_resnet;
 extern const struct thaw_family thaw_family_vgg;
 extern const struct thaw_family thaw_family_alexnet;
-extern const struct thaw_family thaw_family_mobilenet_v2;
-extern const struct thaw_family thaw_family_efficientnet_lite;
+extern const struct thaw_family thaw_family_efficientnet;
 extern const struct thaw_family thaw_family_cifar_resnet;
 extern const struct thaw_family thaw_family_vit;
 

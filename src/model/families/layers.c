@@ -26,7 +26,7 @@ int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l
 	struct thaw_attrs a = {
 		.kernel = {l->kernel, l->kernel},
 		.stride = {l->stride, l->stride},
-		.pad = {l->pad, l->pad, l->pad, l->pad},
+		.pad = {l->pad - l->late, l->pad - l->late, l->pad, l->pad},
 		.same = l->same,
 		.groups = groups,
 	};

@@ -18,6 +18,7 @@ struct thaw_conv_layer {
 	int64_t in, out; /* channels */
 	int kernel, stride, pad;
 	bool same;  /* TensorFlow's "same" padding instead of `pad` */
+	bool late;  /* one pixel less of `pad` above and on the left */
 	int groups; /* 0: 1 */
 	bool bias;
 };
