@@ -126,9 +126,9 @@ static int add_hidden(struct builder *b, int x, const struct thaw_inverted_namin
 	const struct thaw_named_tensor *t = thaw_weights_find(b->w, weight);
 	const int64_t in = *channels, out = *channels = t->shape.dim[0];
 	thaw_graph_block(b->g, "%s", n->hidden);
-	x = thaw_layer_average_pool(b->g, x, "head.pool", 1);
+	x = thaw_layer_average_pool(b->g, x, "global_pool", 1);
 	if (t->shape.ndim == 2) {
-		x = thaw_layer_linear(b->g, thaw_layer_flatten(b->g, x, "head.flatten"), n->hidden, in, out, NULL);
+		x = thaw_layer_linear(b->g, thaw_layer_flatten(b->g, x, "flatten"), n->hidden, in, out, NULL);
 		return thaw_layer_nonlinearity(b->g, x, n->hidden, b->traits->act);
 	}
 	const struct thaw_conv_layer conv = {.name = n->hidden,
@@ -143,7 +143,8 @@ static int add_hidden(struct builder *b, int x, const struct thaw_inverted_namin
 		if (thaw_weights_find(b->w, weight))
 			x = add_norm(b, x, n->hidden_norm, out);
 	}
-	return thaw_layer_nonlinearity(b->g, x, n->hidden, b->traits->act);
+	x = thaw_layer_nonlinearity(b->g, x, n->hidden, b->traits->act);
+	return thaw_layer_flatten(b->g, x, "flatten");
 }
 
 /* From the last block to the classifier. */
@@ -152,16 +153,18 @@ static void add_head(struct builder *b, int x, const struct thaw_inverted_walk *
 	const struct thaw_inverted_naming *n = walk->naming;
 	struct thaw_inverted_unit head;
 	int64_t channels = walk->block.out;
-	const bool hidden = thaw_inverted_has_hidden(walk);
+	const float dropout = b->traits->dropout;
 	if (thaw_inverted_head(walk, &head)) {
 		thaw_graph_block(b->g, "head");
 		x = thaw_layer_nonlinearity(b->g, add_unit(b, x, &head, 1, false), head.norm, b->traits->act);
 		channels = head.out;
 	}
-	if (hidden)
-		x = add_hidden(b, x, n, &channels);
-	thaw_layer_classifier(b->g, x, hidden ? n->late_classifier : n->classifier, channels, classes,
-			      b->traits->dropout, b->w);
+	if (!thaw_inverted_has_hidden(walk)) {
+		thaw_layer_classifier(b->g, x, n->classifier, channels, classes, dropout, b->w);
+		return;
+	}
+	x = add_hidden(b, x, n, &channels);
+	thaw_layer_vector_classifier(b->g, x, n->late_classifier, channels, classes, dropout, b->w);
 }
 
 thaw_status thaw_inverted_build(struct thaw_graph *g, const struct thaw_inverted_traits *traits,
