@@ -32,6 +32,7 @@
 #include "thaw/dataset.h"
 #include "thaw/digest.h"
 #include "thaw/dtype.h"
+#include "thaw/embed.h"
 #include "thaw/error.h"
 #include "thaw/exclude.h"
 #include "thaw/executor.h"

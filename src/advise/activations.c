@@ -56,7 +56,7 @@ static thaw_status run_lane(struct thaw_activation_pass *p, const struct rank_wo
 			THAW_TRY(submit(w, lane, submitted));
 		if (w->callbacks && w->callbacks->stop && w->callbacks->stop(w->callbacks->context))
 			return thaw_fail(THAW_UNFINISHED,
-					 "asked to stop: thaw advise saves nothing: run the same command again");
+					 "asked to stop: nothing was saved: run the same command again");
 		THAW_TRY(run_batch(p, w, rows));
 	}
 	return THAW_OK;

@@ -1,4 +1,6 @@
 /* thaw eval: exact metrics of a network over a dataset; each image counts once. */
+#include <string.h>
+
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/cli/command.h"
@@ -11,6 +13,7 @@
 #include "src/cli/network.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
+#include "thaw/embed.h"
 #include "thaw/found.h"
 #include "thaw/report.h"
 #include "thaw/stage.h"
@@ -23,7 +26,7 @@ struct values {
 	struct common common;
 	const char *precision, *model, *weights_key, *from, *data, *split, *exclude, *stage, *stage_limit;
 	const char *size;
-	int lanes, decode_threads;
+	int lanes, decode_threads, knn;
 	struct thaw_manifest_options manifest;
 	struct thaw_parts_options parts;
 	double test_share, max_damaged;
@@ -51,6 +54,9 @@ static const struct option options[] = {
 	FULLY_CONV_OPTION(EVAL, offsetof(struct values, fully_conv)),
 	PREPROCESS_OPTIONS(EVAL, offsetof(struct values, images)),
 	PRECISION_OPTION(EVAL, offsetof(struct values, precision), "that of the run, else fp32"),
+	{.name = "knn", .metavar = "K", .type = OPTION_INT, .offset = offsetof(struct values, knn), .section = EVAL,
+	 .min = 0, .max = 10000, .absent = "the network's classifier",
+	 .help = "classify by the K training images of D with the most similar features; needs no classifier"},
 	LANES_OPTION(EVAL, offsetof(struct values, lanes), DEFAULT_LANES_TEXT, "data slices whose results are summed"),
 	{.name = "test-share", .metavar = "X", .type = OPTION_REAL, .offset = offsetof(struct values, test_share),
 	 .section = EVAL, .min = 0, .max = BELOW_ONE, .absent = "that of the run, else 0.2",
@@ -86,17 +92,22 @@ static struct network_choice choose_network(const struct values *v)
 	return (struct network_choice){v->model, v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 }
 
+static struct eval_choice choose_data(const struct values *v, const char *split)
+{
+	return (struct eval_choice){.model = v->model,
+				    .data = v->data,
+				    .split = split,
+				    .exclude = v->exclude,
+				    .test_share = v->test_share,
+				    .seed = v->seed,
+				    .manifest = v->manifest,
+				    .parts = v->parts};
+}
+
 static thaw_status load(const struct session *session, const struct values *v, struct thaw_model **model,
 			struct eval_data *data)
 {
-	const struct eval_choice choice = {.model = v->model,
-					   .data = v->data,
-					   .split = v->split,
-					   .exclude = v->exclude,
-					   .test_share = v->test_share,
-					   .seed = v->seed,
-					   .manifest = v->manifest,
-					   .parts = v->parts};
+	const struct eval_choice choice = choose_data(v, v->split);
 	const struct network_choice network = choose_network(v);
 	THAW_TRY(eval_data_open(data, &choice));
 	THAW_TRY(network_load(session, model, &network, data->dataset.classes, v->seed < 0 ? 1 : (uint64_t)v->seed));
@@ -144,9 +155,57 @@ static thaw_status stage(struct thaw_comm *comm, const struct values *v, struct 
 	return thaw_stage(comm, v->stage, v->stage_limit, &d, 1, lanes, callbacks);
 }
 
+/* The network, the images to classify with the class numbers of the training images, and these. */
+static thaw_status load_knn(const struct session *session, const struct values *v, struct thaw_model **model,
+			    struct eval_data *data, struct eval_data *reference)
+{
+	const struct eval_choice measured = choose_data(v, v->split), known = choose_data(v, "train");
+	const struct network_choice network = choose_network(v);
+	if (strcmp(v->split, "train") == 0 || strcmp(v->split, "all") == 0)
+		return thaw_fail(THAW_USAGE,
+				 "--knn with --split %s: each image would be its own neighbour: use val or test",
+				 v->split);
+	if (v->size && strcmp(v->size, "native") == 0)
+		return thaw_fail(THAW_USAGE, "--knn with --size native: features are of one size: give a size");
+	THAW_TRY(eval_data_open(reference, &known));
+	THAW_TRY(eval_data_open(data, &measured));
+	THAW_TRY(
+		thaw_dataset_match_classes(&data->dataset, reference->dataset.class_names, reference->dataset.classes));
+	return network_load(session, model, &network, 0, v->seed < 0 ? 1 : (uint64_t)v->seed);
+}
+
+static thaw_status run_knn(struct session *session, const struct values *v, json_t **result)
+{
+	const struct network_choice network = choose_network(v);
+	const struct thaw_embed_options o = {NULL, v->decode_threads, v->max_damaged};
+	struct thaw_model *model = NULL;
+	struct eval_data data = {0}, reference = {0};
+	struct progress progress;
+	json_t *metrics = NULL;
+	thaw_status status;
+	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
+	THAW_TRY_OUT(failure_agree(session->comm, load_knn(session, v, &model, &data, &reference)));
+	log_found(session->comm, v, &data);
+	network_log(session, model, &network);
+	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
+	THAW_TRY_OUT(
+		thaw_knn(session->comm, model, &reference.dataset, &data.dataset, v->knn, &o, &callbacks, &metrics));
+	if (session->comm->rank == 0)
+		status = give_metrics(result, metrics, v, &data, model);
+out:
+	progress_end(&progress);
+	json_decref(metrics);
+	thaw_dataset_close(&data.dataset);
+	thaw_dataset_close(&reference.dataset);
+	thaw_model_destroy(model);
+	return status;
+}
+
 static thaw_status run_eval(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
+	if (v->knn > 0)
+		return run_knn(session, v, result);
 	struct thaw_model *model = NULL;
 	struct eval_data data = {0};
 	struct progress progress;

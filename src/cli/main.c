@@ -26,8 +26,9 @@
 #include "thaw/version.h"
 
 static const struct command *const commands[] = {
-	&command_advise, &command_compare, &command_train, &command_eval,  &command_predict, &command_inspect,
-	&command_verify, &command_export,  &command_pack,  &command_bench, &command_check,   &command_doctor,
+	&command_advise, &command_compare, &command_train,  &command_eval,   &command_predict,
+	&command_embed,  &command_inspect, &command_verify, &command_export, &command_pack,
+	&command_bench,  &command_check,   &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */

@@ -122,7 +122,11 @@ static void print_accuracy(const json_t *metrics, const char *split, FILE *out)
 			member_real(metrics, "mae"), member_real(metrics, "kappa"));
 	if (json_object_get(metrics, "r2"))
 		fprintf(out, "R2 %.4f, ", member_real(metrics, "r2"));
-	fprintf(out, "loss %.4f", member_real(metrics, "loss"));
+	if (json_object_get(metrics, "knn"))
+		fprintf(out, "by the %.0f nearest of %.0f training images", member_real(metrics, "knn"),
+			member_real(metrics, "reference_images"));
+	else
+		fprintf(out, "loss %.4f", member_real(metrics, "loss"));
 	if (json_object_get(metrics, "balanced_accuracy"))
 		fprintf(out, ", balanced accuracy %.2f %%", 100 * member_real(metrics, "balanced_accuracy"));
 	fputc('\n', out);
