@@ -49,7 +49,7 @@ static struct candidates find_candidates(const struct thaw_family *family, const
 					 const struct thaw_weights *w)
 {
 	struct candidates c = {.family = family};
-	for (const char *const *v = family->variants; *v && c.count < MAX_CANDIDATES; v++)
+	for (const char *const *v = family->variants; recognised && *v && c.count < MAX_CANDIDATES; v++)
 		if (strcmp(family->recognised_as(*v), recognised) == 0 && family->has_names(*v, w))
 			c.variant[c.count++] = *v;
 	return c;
@@ -137,9 +137,12 @@ thaw_status thaw_choose_variant(const char **variant, const struct thaw_family *
 	const char *chosen = NULL, *slash = strrchr(request->source, '/'), *by = "config.json";
 	if (!family->recognised_as)
 		return THAW_OK;
-	const struct candidates c = find_candidates(family, thaw_recognised_name(*variant), w);
-	if (c.count == 0) /* the names of another kind of file than the variant's */
-		return THAW_OK;
+	const char *recognised = family->recognise(w);
+	const struct candidates c = find_candidates(family, recognised, w);
+	if (c.count == 0)
+		return thaw_fail(THAW_CONFIG,
+				 "the tensors are not those of %s: %s: if it is another network, " THAW_EXPORT_HOW,
+				 *variant, request->source);
 	if (request->variant)
 		return take_given(variant, &c, request);
 	THAW_TRY(read_architecture(&chosen, &c, request));

@@ -71,6 +71,7 @@ static const struct {
 #define HARD_SWISH THAW_NL_HARD_SWISH
 #define V3_SQUEEZE .squeeze_act = THAW_NL_RELU, .gate = THAW_NL_HARD_SIGMOID
 #define ALL_SIX    "aaaaaa"
+#define NO_FIRST   "fffffffffffffff" /* in as many stages as there may be */
 
 /* What the names of networks mean: the longest start counts, without "tf_". */
 static const struct design {
@@ -81,7 +82,7 @@ static const struct design {
 } designs[] = {
 	{"efficientnet_b", {.strides = "1222121", .act = SILU}, &plan_efficientnet, NULL},
 	{"efficientnet_l", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"efficientnet_t", {.strides = "1222121", .act = SILU}, NULL, NULL}, /* transformers */
+	{"efficientnet_t", {.strides = "1222121", .act = SILU, .no_skip = NO_FIRST}, NULL, NULL}, /* transformers */
 	{"efficientnet_lite", {.strides = "1222121", .act = RELU6}, &plan_lite, NULL},
 	{"efficientnet_e", {.strides = "122212", .act = RELU, .no_skip = "a-----"}, NULL, NULL},
 	{"efficientnetv2_", {.strides = "122212", .act = SILU}, NULL, NULL},
@@ -111,6 +112,7 @@ static const struct design {
 	 {.strides = "1222121", .act = RELU6},
 	 &plan_mobilenet_v2,
 	 &thaw_inverted_torchvision_v2}, /* also torchvision, transformers */
+	{"mobilenet_v2_t", {.strides = "1222121", .act = RELU6, .no_skip = "a------"}, NULL, NULL}, /* transformers */
 	{"mobilenetv2_", {.strides = "1222121", .act = RELU6}, NULL, NULL},
 	{"mobilenetv3_large",
 	 {.strides = "1222121",
