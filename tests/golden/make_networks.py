@@ -2,8 +2,7 @@
 
 Each file has the names and shapes of the state dict, the logits for an input from the formula, and for every trained
 tensor the norm of the gradient and its inner products with four random vectors of signs. All is computed in double
-precision, as the reference for single precision. Run: python tests/golden/make_networks.py
-[NAME...]
+precision, as the reference for single precision. Run: python tests/golden/make_networks.py [NAME...]
 """
 import json
 import pathlib
