@@ -173,12 +173,6 @@ thaw_status thaw_model_save_origin(const struct thaw_model *model, const char *s
 /* Loads that network as it was before the first step. THAW_IO if there is no record, or the network is not there. */
 thaw_status thaw_model_load_origin(struct thaw_model **model, const char *directory);
 
-/* Two variants whose files have the same tensor names and shapes, so that `recognise` gives both the name `base`. To
- * users the first is known as "tf_" and the base name, and the second has the base name. */
-struct thaw_same_tensors {
-	const char *base, *variant[2];
-};
-
 /* What a family builds a network from. */
 struct thaw_architecture {
 	const char *variant;
@@ -203,10 +197,11 @@ struct thaw_family {
 	const char *(*variant_of)(const char *architecture);
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
-	/* Variants that tensors do not distinguish, up to an entry of NULLs, and whether `w`, which is one of them,
-	 * leaves it open which; both NULL if there are none. */
-	const struct thaw_same_tensors *same_tensors;
-	bool (*is_ambiguous)(const struct thaw_weights *w);
+	/* For families with variants that tensors do not distinguish, which need variant_of, too; else both NULL. The
+	 * first variant with the tensors of this one, which is what `recognise` finds; and whether a variant's files
+	 * have names of tensors like those of w, in which such a variant was recognised. */
+	const char *(*recognised_as)(const char *variant);
+	bool (*has_names)(const char *variant, const struct thaw_weights *w);
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */
 	const char *const *buffers;
