@@ -195,6 +195,21 @@ static void run_inference(const json_t *golden, struct thaw_graph *g)
 	thaw_executor_destroy(executor);
 }
 
+/* The network's name where its tensors leave it open. */
+static const char *name_of(const char *golden)
+{
+	static const char *const names[][2] = {
+		{"efficientnet_lite0_timm", "tf_efficientnet_lite0"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(names[i][0], golden) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 static void network_matches_pytorch(void **state)
 {
 	json_t *golden = read_golden(*state);
@@ -204,9 +219,7 @@ static void network_matches_pytorch(void **state)
 	assert_string_equal(variant, text(golden, "variant"));
 
 	struct thaw_model *model = NULL;
-	/* The names of the tensors do not tell which of timm's two networks it is. */
-	const bool tf = strcmp(*state, "efficientnet_lite0_timm") == 0;
-	const struct thaw_weights_request request = {.source = *state, .variant = tf ? "tf_efficientnet_lite0" : NULL};
+	const struct thaw_weights_request request = {.source = *state, .variant = name_of(*state)};
 	expect(thaw_model_from_weights(&model, &w, &request));
 	assert_int_equal(model->classes, integer(golden, "classes"));
 	free_weights(&w);
@@ -241,7 +254,12 @@ int main(void)
 		NETWORK("vit"),
 		NETWORK("vit_registers"),
 		NETWORK("vit_mean"),
+		NETWORK("vit_clip"),
+		NETWORK("vit_siglip"),
+		NETWORK("vit_gated"),
 		NETWORK("vit_transformers"),
+		NETWORK("vit_dinov2"),
+		NETWORK("vit_clip_transformers"),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,12 +38,12 @@ static void write_config(const char *text)
 }
 
 /* A network without metadata, as other programs write it. */
-static void save_network(void)
+static void save(const char *network)
 {
 	struct thaw_model *m = NULL;
 	struct thaw_weights w = {0};
 	struct thaw_file_writer *file = NULL;
-	expect(thaw_model_load(&m, "vit_tiny_patch16_224", 5, 1));
+	expect(thaw_model_load(&m, network, 5, 1));
 	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
 	thaw_model_destroy(m);
 	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
@@ -53,6 +53,11 @@ static void save_network(void)
 	expect(thaw_file_writer_commit(file));
 	thaw_weights_free(&w);
 	unlink(path_of("saved.safetensors"));
+}
+
+static void save_network(void)
+{
+	save("vit_tiny_patch16_224");
 }
 
 static int setup(void **state)
@@ -163,8 +168,10 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_pe_core_tiny_patch16_384\"}", "vit_pe_core_tiny_patch16_384");
 	refuses("{\"architecture\": \"vit_base_patch16_clip_quickgelu_224\"}", "quickgelu");
 	refuses_as(THAW_DATA, "{\"architecture\": \"eva02_tiny\"}", "eva02_tiny");
-	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}", "global_pool");
-	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"act_layer\": \"relu\"}}", "act_layer");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}",
+		"no tensors for the pooling \"attention\"");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"avgmax\"}", "global_pool");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"act_layer\": \"mish\"}}", "act_layer");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
@@ -172,6 +179,27 @@ static void test_other_networks(void **state)
 		"a vision transformer that is not known, \"architecture\": config.json beside");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
 	refuses_as(THAW_DATA, "{\"architecture\": ", "invalid JSON");
+}
+
+/* Tensors of CLIP do not show which of two functions is between its layers. */
+static void test_name_decides(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL;
+	char spec[160];
+	save("vit_clip");
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "vit_clip_quickgelu:FILE"));
+	snprintf(spec, sizeof(spec), "vit_clip_quickgelu:%s", path_of("model.safetensors"));
+	expect(thaw_model_load(&m, spec, 0, 1));
+	assert_string_equal(json_string_value(json_object_get(m->options, "function")), "quick_gelu");
+	thaw_model_destroy(m);
+	write_config("{\"architecture\": \"vit_base_patch16_clip_224.laion2b\"}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_string_equal(json_string_value(json_object_get(m->options, "function")), "gelu");
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+	save_network();
 }
 
 int main(void)
@@ -182,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_other_size_is_saved),
 		cmocka_unit_test(test_class_names),
 		cmocka_unit_test(test_other_networks),
+		cmocka_unit_test(test_name_decides),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

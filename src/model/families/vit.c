@@ -170,26 +170,14 @@ static int pool(struct thaw_graph *g, const struct thaw_vit *v, int x)
 	return x;
 }
 
-static int classifier(struct thaw_graph *g, const struct thaw_vit *v, const char *layer, int x,
-		      const struct thaw_architecture *a)
+static void classifier(struct thaw_graph *g, const struct thaw_vit *v, int x, const struct thaw_architecture *a)
 {
+	const char *layer = v->names->head;
 	const int64_t inputs = (v->pool == THAW_VIT_TOKEN_AND_MEAN ? 2 : 1) * v->block.channels;
 	char name[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s.weight", layer);
-	return thaw_layer_linear(g, x, layer, inputs,
-				 thaw_weights_outputs(a->w, name, &thaw_shape_of(0, inputs), a->classes), NULL);
-}
-
-/* One classifier, or the mean of two: of the class token and of the second token (DeiT: Touvron et al., ICML 2021). */
-static thaw_status classify(struct thaw_graph *g, const struct thaw_vit *v, int x, const struct thaw_architecture *a)
-{
-	if (!v->second_head) {
-		x = pool(g, v, x);
-		thaw_graph_block(g, "%s", v->names->head);
-		classifier(g, v, v->names->head, x, a);
-		return thaw_graph_finish(g);
-	}
-	return thaw_fail(THAW_CONFIG, "two classifiers");
+	thaw_layer_linear(g, x, layer, inputs, thaw_weights_outputs(a->w, name, &thaw_shape_of(0, inputs), a->classes),
+			  NULL);
 }
 
 static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
@@ -203,7 +191,10 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a
 		v.block.name = name;
 		x = thaw_layer_token_block(g, x, &v.block);
 	}
-	return classify(g, &v, x, a);
+	x = pool(g, &v, x);
+	thaw_graph_block(g, "%s", v.names->head);
+	classifier(g, &v, x, a);
+	return thaw_graph_finish(g);
 }
 
 /* At the size of the position embedding. */

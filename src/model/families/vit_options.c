@@ -237,7 +237,7 @@ static thaw_status read_name(struct thaw_vit *v, const char *name, const char *s
 	static const char *const tanh_parts[] = {"siglip_tanh", "so400m_patch16_siglip", "giantopt"};
 	char plain[96];
 	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(name, "."), name);
-	if (contains_one(plain, others, COUNT(others)))
+	if (contains_one(plain, others, COUNT(others)) || (strstr(plain, "_clip") != NULL) != v->first_norm)
 		return refuse("architecture", name, source);
 	if (strstr(plain, "quickgelu"))
 		v->block.function = THAW_NL_QUICK_GELU;
@@ -275,16 +275,15 @@ static thaw_status check_unnamed(const struct thaw_vit *v, const char *source)
 {
 	const enum thaw_vit_naming naming = v->names->naming;
 	if (v->first_norm)
-		return thaw_fail(
-			THAW_CONFIG,
-			"a vision transformer of CLIP, whose non-linearity its tensors do not show: %s: give "
-			"--model vit_clip_quickgelu:FILE for OpenAI's, or --model vit_clip:FILE for OpenCLIP's",
-			source);
+		return thaw_fail(THAW_CONFIG,
+				 "a vision transformer of CLIP, whose non-linearity its tensors do not show: %s: give "
+				 "--model vit_clip_quickgelu:FILE for OpenAI's, or vit_clip:FILE for OpenCLIP's",
+				 source);
 	if (v->pool_hidden > 0 && naming == THAW_VIT_TIMM)
 		return thaw_fail(
 			THAW_CONFIG,
 			"a vision transformer of SigLIP, whose non-linearity its tensors do not show: %s: give "
-			"--model vit_siglip_tanh:FILE, or --model vit_siglip:FILE for timm's first ones",
+			"--model vit_siglip_tanh:FILE, or vit_siglip:FILE for timm's first ones",
 			source);
 	if (v->block.channels == GIANT || v->block.inner_norms || v->block.norm.rms || v->block.heads == 0)
 		return thaw_fail(THAW_CONFIG,
@@ -296,7 +295,11 @@ static thaw_status check_unnamed(const struct thaw_vit *v, const char *source)
 
 thaw_status thaw_vit_read_config(struct thaw_vit *v, const json_t *config, const char *variant, const char *source)
 {
-	const char *architecture = json_string_value(json_object_get(config, "architecture"));
+	const char *architecture = text_of(config, "architecture", "");
+	if (!architecture)
+		return refuse("architecture", NULL, source);
+	if (!*architecture)
+		architecture = NULL;
 	if (v->names->naming == THAW_VIT_TIMM && (architecture || variant))
 		return read_timm(v, config, architecture ? architecture : variant, source);
 	if (variant && v->first_norm)
@@ -315,11 +318,8 @@ thaw_status thaw_vit_write_options(json_t **options, const struct thaw_vit *v)
 	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
 }
 
-/* The second classifier reads the second token. */
 static bool has_pooled(const struct thaw_vit *v)
 {
-	if (v->second_head && (!v->second_token || v->pool != THAW_VIT_TOKEN))
-		return false;
 	if (v->pool == THAW_VIT_ATTENTION)
 		return v->pool_hidden > 0;
 	return v->pool == THAW_VIT_MEAN || v->class_token;
@@ -336,6 +336,11 @@ static thaw_status check_options(const struct thaw_vit *v)
 	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
+	if (v->second_head)
+		return thaw_fail(THAW_CONFIG,
+				 "a network with two classifiers, \"%s\" and \"%s\": vit: remove the second from the "
+				 "file, or " THAW_EXPORT_HOW,
+				 v->names->head, v->names->second_head);
 	if (!has_pooled(v))
 		return thaw_fail(THAW_CONFIG,
 				 "no tensors for the pooling \"%s\", which the classifier reads: vit: the file or its "
