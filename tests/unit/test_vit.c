@@ -202,6 +202,68 @@ static void test_name_decides(void **state)
 	save_network();
 }
 
+/* The transformers file of golden `name` with small values, without its classifier and with these vectors beside. */
+static void save_tower(const char *name, const char *const *others)
+{
+	char path[256];
+	float values[128 * 3 * 16 * 16] = {0};
+	struct thaw_file_writer *file = NULL;
+	snprintf(path, sizeof(path), "tests/golden/network_%s.json", name);
+	json_t *golden = json_load_file(path, 0, NULL), *tensors = json_object_get(golden, "tensors"), *tensor;
+	struct thaw_named_tensor list[96] = {{0}};
+	struct thaw_weights w = {.tensors = list};
+	const char *key;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		values[i] = 0.01f * (float)(i % 7);
+	json_object_foreach(tensors, key, tensor)
+	{
+		json_t *shape = json_object_get(tensor, "shape");
+		struct thaw_shape s = {.ndim = (int)json_array_size(shape)};
+		for (int k = 0; k < s.ndim; k++)
+			s.dim[k] = json_integer_value(json_array_get(shape, (size_t)k));
+		if (strncmp(key, "classifier", strlen("classifier")) != 0)
+			list[w.count++] = (struct thaw_named_tensor){(char *)key, THAW_F32, s, values};
+	}
+	for (; *others; others++)
+		list[w.count++] = (struct thaw_named_tensor){(char *)*others, THAW_F32, thaw_shape_of(128), values};
+	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
+	expect(thaw_safetensors_write(&w, thaw_file_writer_sink(file)));
+	expect(thaw_file_writer_commit(file));
+	json_decref(golden);
+}
+
+static void has_features(const char *config, const char *pool, int64_t width, const char *passed)
+{
+	struct thaw_model *m = NULL;
+	write_config(config);
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_true(m->features_only);
+	assert_string_equal(json_string_value(json_object_get(m->options, "pool")), pool);
+	assert_int_equal(m->graph->params[m->graph->nodes[m->graph->head].params[0]].shape.dim[1], width);
+	assert_non_null(strstr(m->notes, passed));
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+}
+
+/* Networks without a classifier are pooled as is their custom. What belongs to other tasks is passed over. */
+static void test_towers(void **state)
+{
+	(void)state;
+	static const char *const clip[] = {"logit_scale", "text_model.final_layer_norm.weight",
+					   "vision_model.post_layernorm.weight", "vision_model.post_layernorm.bias",
+					   NULL};
+	static const char *const vit[] = {"vit.pooler.dense.bias", "decoder.mask_token", NULL};
+	static const char *const dinov2[] = {"dinov2_with_registers.embeddings.mask_token", NULL};
+	save_tower("vit_clip_transformers", clip);
+	has_features("{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2}}", "token", 128,
+		     "text_model");
+	save_tower("vit_transformers", vit);
+	has_features("{\"model_type\": \"vit\"}", "token", 128, "decoder.mask_token");
+	save_tower("vit_dinov2", dinov2);
+	has_features("{\"model_type\": \"dinov2_with_registers\"}", "token and mean", 256, "mask_token");
+	save_network();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_class_names),
 		cmocka_unit_test(test_other_networks),
 		cmocka_unit_test(test_name_decides),
+		cmocka_unit_test(test_towers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
