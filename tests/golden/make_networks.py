@@ -15,6 +15,7 @@ import timm
 import torch
 import torchvision.models as tv
 from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
@@ -175,6 +176,10 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
 
@@ -250,6 +255,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
 ]
 

@@ -297,6 +297,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
 		{"unnamed_regnet", unnamed_is_refused, NULL, NULL, "regnet_transformers"},
 		{"unnamed_densenet", unnamed_is_refused, NULL, NULL, "densenet_deep"},
 	};
