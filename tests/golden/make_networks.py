@@ -16,6 +16,7 @@ import torch
 import torchvision.models as tv
 import transformers
 from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
@@ -178,6 +179,10 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
 
@@ -314,6 +319,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
     ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
     ("swin_transformers", "swin", 224, False,

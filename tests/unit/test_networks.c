@@ -336,6 +336,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
 		NETWORK("swin"),
 		NETWORK("swin_transformers"),
 		NETWORK("swinv2"),
