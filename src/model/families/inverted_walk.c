@@ -275,6 +275,7 @@ bool thaw_inverted_head(const struct thaw_inverted_walk *walk, struct thaw_inver
 	const struct thaw_inverted_block *b = &walk->block;
 	char name[THAW_LAYER_NAME];
 	int last = n->staged ? b->stage + 1 : b->number + !walk->w;
+	*head = (struct thaw_inverted_unit){0};
 	snprintf(name, sizeof(name), "%s%d", n->block, n->first + last);
 	name_unit(head, n, n->head.conv ? &n->head : &numbered, n->head.conv ? "" : name, last);
 	if (walk->w)
