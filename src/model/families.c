@@ -6,15 +6,22 @@
 
 #define MOST_LISTED 20 /* variants of a family in a message */
 
+/* clang-format off */
 const struct thaw_family *const thaw_families[] = {
 	&thaw_family_resnet,
+	&thaw_family_resnet_v2,
 	&thaw_family_vgg,
 	&thaw_family_alexnet,
 	&thaw_family_efficientnet,
 	&thaw_family_cifar_resnet,
 	&thaw_family_vit,
+	&thaw_family_convnext,
+	&thaw_family_regnet,
+	&thaw_family_densenet,
+	&thaw_family_swin,
 	NULL,
 };
+/* clang-format on */
 
 const struct thaw_family *thaw_family_find(const char *variant, const char **name)
 {

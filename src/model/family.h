@@ -8,11 +8,16 @@
 #define THAW_FAMILY_LIST  1024 /* bytes for thaw_family_list */
 
 extern const struct thaw_family thaw_family_resnet;
+extern const struct thaw_family thaw_family_resnet_v2;
 extern const struct thaw_family thaw_family_vgg;
 extern const struct thaw_family thaw_family_alexnet;
 extern const struct thaw_family thaw_family_efficientnet;
 extern const struct thaw_family thaw_family_cifar_resnet;
 extern const struct thaw_family thaw_family_vit;
+extern const struct thaw_family thaw_family_convnext;
+extern const struct thaw_family thaw_family_regnet;
+extern const struct thaw_family thaw_family_densenet;
+extern const struct thaw_family thaw_family_swin;
 
 /* The family with this variant, or NULL. If `name` is not NULL, *name becomes the family's copy of the variant's name.
  */

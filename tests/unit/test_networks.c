@@ -143,7 +143,8 @@ static float **make_gradients(const struct thaw_graph *g)
 {
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	for (int i = 0; i < g->param_count; i++)
-		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
+		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE &&
+		    g->params[i].role != THAW_ROLE_FIXED)
 			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(**gradient));
 	return gradient;
 }
@@ -212,6 +213,27 @@ static void run_inference(const json_t *golden, struct thaw_graph *g)
 	thaw_executor_destroy(executor);
 }
 
+/* The name that is given for networks that tensors do not tell from others; NULL: none. */
+static const char *given_name(const char *golden)
+{
+	static const char *const names[][2] = {
+		{"efficientnet_lite0_timm", "tf_efficientnet_lite0"},
+		{"regnet_transformers", "regnet"},
+		{"regnet_transformers_y", "regnet"},
+		{"densenet_deep", "densenet"},
+		{"resnet_average", "resnetaa"},
+		{"resnet_blur", "resnetblur"},
+		{"swin", "swin_tiny_patch4_window7_224"},
+		{"swin_transformers", "swin_tiny_patch4_window7_224"},
+		{"swinv2", "swinv2_base_window12to16_192to256"},
+		{"swinv2_transformers", "swinv2_base_window12_192"},
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(golden, names[i][0]) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 static void network_matches_pytorch(void **state)
 {
 	json_t *golden = read_golden(*state);
@@ -221,9 +243,7 @@ static void network_matches_pytorch(void **state)
 	assert_string_equal(variant, text(golden, "variant"));
 
 	struct thaw_model *model = NULL;
-	/* The names of the tensors do not tell which of timm's two networks it is. */
-	const bool tf = strcmp(*state, "efficientnet_lite0_timm") == 0;
-	const struct thaw_weights_request request = {.source = *state, .variant = tf ? "tf_efficientnet_lite0" : NULL};
+	const struct thaw_weights_request request = {.source = *state, .variant = given_name(*state)};
 	expect(thaw_model_from_weights(&model, &w, &request));
 	assert_int_equal(model->classes, integer(golden, "classes"));
 	free_weights(&w);
@@ -231,6 +251,19 @@ static void network_matches_pytorch(void **state)
 	if (!json_is_true(json_object_get(golden, "batch_statistics")))
 		run_inference(golden, model->graph);
 	thaw_model_destroy(model);
+	json_decref(golden);
+}
+
+/* Strides, pooling and windows leave no trace in the tensors. */
+static void unnamed_is_refused(void **state)
+{
+	json_t *golden = read_golden(*state);
+	struct thaw_weights w = make_weights(golden);
+	struct thaw_model *model = NULL;
+	assert_int_equal(thaw_model_from_weights(&model, &w, &(struct thaw_weights_request){.source = *state}),
+			 THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "config.json beside it"));
+	free_weights(&w);
 	json_decref(golden);
 }
 
@@ -245,6 +278,17 @@ int main(void)
 		NETWORK("resnet18"),
 		NETWORK("resnet18_train"),
 		NETWORK("resnet50"),
+		NETWORK("resnet_groups"),
+		NETWORK("resnet_channels"),
+		NETWORK("resnet_average"),
+		NETWORK("resnet_blur"),
+		NETWORK("resnet_legacy"),
+		NETWORK("resnet_legacy_basic"),
+		NETWORK("resnet_transformers"),
+		NETWORK("resnet_group_norm"),
+		NETWORK("resnet_v2"),
+		NETWORK("bit"),
+		NETWORK("bit_transformers"),
 		NETWORK("vgg16"),
 		NETWORK("vgg11_bn"),
 		NETWORK("vgg11_bn_timm"),
@@ -269,6 +313,29 @@ int main(void)
 		NETWORK("vit_registers"),
 		NETWORK("vit_mean"),
 		NETWORK("vit_transformers"),
+		NETWORK("convnext"),
+		NETWORK("convnext_v2"),
+		NETWORK("convnext_rms"),
+		NETWORK("convnext_simple"),
+		NETWORK("convnext_transformers"),
+		NETWORK("convnext_transformers_v2"),
+		NETWORK("convnext_torchvision"),
+		NETWORK("regnet"),
+		NETWORK("regnet_before"),
+		NETWORK("regnet_linear"),
+		NETWORK("regnet_transformers"),
+		NETWORK("regnet_transformers_y"),
+		NETWORK("regnet_torchvision"),
+		NETWORK("densenet"),
+		NETWORK("densenet_deep"),
+		NETWORK("densenet_torchvision"),
+		NETWORK("swin"),
+		NETWORK("swin_transformers"),
+		NETWORK("swinv2"),
+		NETWORK("swinv2_transformers"),
+		{"unnamed_regnet", unnamed_is_refused, NULL, NULL, "regnet_transformers"},
+		{"unnamed_densenet", unnamed_is_refused, NULL, NULL, "densenet_deep"},
+		{"unnamed_swinv2", unnamed_is_refused, NULL, NULL, "swinv2"},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
