@@ -270,6 +270,7 @@ NETWORKS = [
      lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
     ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
      lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("tf_mixnet_s", "mixnet_s", 75, False, lambda: timm.create_model("tf_mixnet_s", num_classes=CLASSES)),
     ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
     ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
      lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),

@@ -303,6 +303,7 @@ int main(void)
 		NETWORK("efficientnet_lite0_symmetric"), /* found by this name, which is that of the file here */
 		NETWORK("test_efficientnet"),
 		NETWORK("tf_mobilenetv3_small_075"), /* the same */
+		NETWORK("tf_mixnet_s"),
 		NETWORK("lcnet_035"),
 		NETWORK("mobilenetv4_conv_small_035"),
 		NETWORK("efficientnet_b0_torchvision"),
