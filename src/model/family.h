@@ -42,4 +42,8 @@ struct thaw_named_network thaw_family_of_config(const json_t *config);
 /* Writes all variants as "resnet18, resnet34, ..." to text[size] for a message, as many as fit. Returns text. */
 const char *thaw_family_list(char *text, size_t size);
 
+/* The same of what a config.json may name: starts of timm's architectures, or transformers' model types. "..." stands
+ * for what does not fit. */
+const char *thaw_family_known(char *text, size_t size, bool timm);
+
 #endif

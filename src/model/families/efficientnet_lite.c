@@ -170,6 +170,7 @@ const struct thaw_family thaw_family_efficientnet_lite = {
 	.name = "efficientnet_lite",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "conv_stem.weight",
 	.timm = timm_names,
 	.recognise = recognise,
 	.same_tensors = same_tensors,
