@@ -17,7 +17,7 @@
 
 struct values {
 	struct common common;
-	const char *safetensors, *hub, *onnx, *verify, *weights_key, *from;
+	const char *safetensors, *hub, *onnx, *peft, *verify, *weights_key, *from;
 	bool half, fold, fully_conv;
 	const char *size;
 	struct thaw_preprocess_override images;
@@ -34,6 +34,10 @@ static const struct option options[] = {
 	 .section = "Weights", .absent = "none",
 	 .help = "new folder for a network that transformers or timm loads as it is: model.safetensors, config.json with the "
 		 "classes, preprocessing, and a model card (README.md)"},
+	{.name = "peft", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, peft),
+	 .section = "Adapters", .absent = "none",
+	 .help = "folder for the adapters of a run with --tune lora:R, and its classifier, as PEFT's files adapter_config.json "
+		 "and adapter_model.safetensors"},
 	{.name = "onnx", .metavar = "FILE", .type = OPTION_TEXT,
 	 .offset = offsetof(struct values, onnx), .section = "Network", .absent = "none",
 	 .help = "file to write: an ONNX model of opset 17"},
@@ -56,12 +60,14 @@ static const struct option options[] = {
 
 static thaw_status check(const struct values *v)
 {
-	int outputs = (v->safetensors != NULL) + (v->onnx != NULL) + (v->hub != NULL);
+	int outputs = (v->safetensors != NULL) + (v->hub != NULL) + (v->onnx != NULL) + (v->peft != NULL);
 	if (outputs != 1)
-		return thaw_fail(THAW_USAGE, "%s: give one of --safetensors FILE, --hub DIR and --onnx FILE",
+		return thaw_fail(THAW_USAGE,
+				 "%s: give one of --safetensors FILE, --hub DIR, --onnx FILE and --peft DIR",
 				 outputs > 1 ? "several outputs" : "no output");
-	if (v->half && v->onnx)
-		return thaw_fail(THAW_USAGE, "no 16-bit ONNX models: --half: give it with --safetensors or --hub");
+	if (v->half && (v->onnx || v->peft))
+		return thaw_fail(THAW_USAGE, "no 16-bit numbers in %s: --half: give it with --safetensors or --hub",
+				 v->onnx ? "ONNX models" : "adapters");
 	if ((v->fold || v->verify) && !v->onnx)
 		return thaw_fail(THAW_USAGE, "for ONNX models: %s: give it with --onnx",
 				 v->fold ? "--fold-bn" : "--verify");
@@ -119,12 +125,25 @@ static thaw_status add_grid(struct thaw_model *m)
 	return status == THAW_CONFIG ? thaw_fail_in(status, "no grid of predictions: --fully-conv") : status;
 }
 
+/* Adapters are of a run, not of the network that it gives. */
+static thaw_status export_adapters(const struct values *v, const char *run, json_t **result)
+{
+	const char *from = v->from ? v->from : "last";
+	if (v->weights_key || v->size || v->fully_conv || thaw_preprocess_override_given(&v->images))
+		return thaw_fail(THAW_USAGE, "not with other settings of the network: --peft %s: leave them out",
+				 v->peft);
+	THAW_TRY(thaw_run_save_adapters(run, from, v->peft));
+	return give_result(result, json_pack("{s:o, s:s}", "peft", thaw_report_string(v->peft), "from", from));
+}
+
 static thaw_status run_export(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
+	if (v->peft)
+		return export_adapters(v, session->settings->arguments[0], result);
 	const struct network_choice network = {
 		session->settings->arguments[0], v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
@@ -149,6 +168,10 @@ out:
 
 static void print_export(const json_t *result, FILE *out)
 {
+	if (json_object_get(result, "peft")) {
+		fprintf(out, "%s: adapters for PEFT\n", member_text(result, "peft"));
+		return;
+	}
 	fprintf(out, "%s: %s, %lld classes, %s\n", member_text(result, "file"), member_text(result, "variant"),
 		(long long)json_integer_value(json_object_get(result, "classes")), member_text(result, "dtype"));
 	if (json_object_get(result, "images"))
@@ -159,14 +182,18 @@ static void print_export(const json_t *result, FILE *out)
 
 const struct command command_export = {
 	.name = "export",
-	.usage = "RUN|M --safetensors FILE [--half] | --hub DIR [--half] | --onnx FILE [--fold-bn] [--verify D]",
+	.usage = "RUN|M --safetensors FILE [--half] | --hub DIR [--half] | --onnx FILE [--fold-bn] [--verify D] | "
+		 "--peft DIR",
 	.summary = "write a network for use in other programs",
 	.about =
 		"A safetensors file is a state dict for the framework that the network came from, such as torchvision; "
-		"networks from ONNX have none. A folder of the Hub is loaded as it is by "
-		"transformers' from_pretrained or timm's create_model(\"local-dir:DIR\"), whichever the network came "
-		"from. An ONNX model runs in any ONNX runtime. Both have class names and "
-		"preprocessing in their metadata.",
+		"networks from ONNX have none. A folder of the Hub is loaded as it is by transformers' from_pretrained "
+		"or "
+		"timm's create_model(\"local-dir:DIR\"), whichever the network came from. An ONNX model runs in any "
+		"ONNX "
+		"runtime. Files have class names and preprocessing in their metadata; the adapters of a run are merged "
+		"into "
+		"its weights there. PEFT's files have them apart, for the network that the run began with.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",

@@ -24,8 +24,12 @@ from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
 from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
-                          ConvNextV2Config, ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification,
-                          ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification)
+                          ConvNextV2Config, ConvNextV2ForImageClassification, EfficientNetConfig,
+                          EfficientNetForImageClassification, MobileNetV1Config, MobileNetV1ForImageClassification,
+                          MobileNetV2Config, MobileNetV2ForImageClassification, RegNetConfig,
+                          RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
+                          SwinForImageClassification, Swinv2Config, Swinv2ForImageClassification, ViTConfig,
+                          ViTForImageClassification)
 
 import formula
 from cifar import CifarResNet
@@ -88,6 +92,13 @@ def resnet_v2(**more):
 def transformers_bit():
     return Logits(BitForImageClassification(BitConfig(embedding_size=32, hidden_sizes=[128, 128, 256], depths=[1, 2, 1],
                                                       num_labels=CLASSES)))
+
+
+def transformers_efficientnet():
+    return Logits(EfficientNetForImageClassification(EfficientNetConfig(
+        width_coefficient=0.25, depth_coefficient=1.0, kernel_sizes=[3, 5, 3], in_channels=[32, 64, 96],
+        out_channels=[64, 96, 128], strides=[1, 2, 2], num_block_repeats=[1, 2, 2], expand_ratios=[1, 6, 4],
+        depthwise_padding=[3], hidden_dim=320, num_labels=CLASSES)))
 
 
 class SavedViT(nn.Module):
@@ -183,7 +194,26 @@ def vit(**more):
     return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
 
 
-# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
+def swin(network=timm.models.SwinTransformer, **more):
+    return network(img_size=more.pop("side"), embed_dim=8, depths=(2, 2), num_heads=(1, 2), mlp_ratio=2,
+                   num_classes=CLASSES, **more)
+
+
+class SavedSwin(Saved):
+    """A Swin Transformer of transformers with the names that its files have."""
+    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+             "attention.relative_position_bias.": "attention.self.",
+             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+
+
+def swin_transformers(config, network, **more):
+    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                    **more)))
+
+
+# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
+# options that Thaw reads from its config.json, if the network needs them
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
@@ -222,6 +252,24 @@ NETWORKS = [
      lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
     ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
      lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
+    ("test_efficientnet", "test_efficientnet", 64, False,
+     lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
+    ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
+     lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
+    ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
+     lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
+    ("efficientnet_b0_torchvision", "efficientnet_b0", 64, False, lambda: tv.efficientnet_b0(num_classes=CLASSES)),
+    ("mobilenet_v3_small", "mobilenetv3_small_100", 64, False, lambda: tv.mobilenet_v3_small(num_classes=CLASSES)),
+    ("efficientnet_transformers", "efficientnet_transformers", 75, False, transformers_efficientnet,
+     {"strides": "122", "activation": "swish", "epsilon": 1e-3, "padding": "late", "symmetric": [3]}),
+    ("mobilenet_v1_transformers", "mobilenet_v1_transformers", 75, False,
+     lambda: Logits(MobileNetV1ForImageClassification(MobileNetV1Config(depth_multiplier=0.25, num_labels=CLASSES))),
+     {"strides": "12222", "activation": "relu6", "epsilon": 1e-3, "padding": "same", "symmetric": []}),
+    ("mobilenet_v2_transformers", "mobilenet_v2_transformers", 64, False,
+     lambda: Logits(MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=0.25, tf_padding=False,
+                                                                        num_labels=CLASSES))),
+     {"strides": "1222121", "activation": "relu6", "epsilon": 1e-3, "padding": "symmetric", "symmetric": []}),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
     ("vit", "vit", 64, False, vit),
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
@@ -251,7 +299,17 @@ NETWORKS = [
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
+    ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
+    ("swin_transformers", "swin", 224, False,
+     lambda: swin_transformers(SwinConfig, SwinForImageClassification, image_size=224, window_size=5)),
+    ("swinv2", "swinv2", 256, False,
+     lambda: swin(timm.models.SwinTransformerV2, side=256, window_size=16, pretrained_window_sizes=(12, 12))),
+    ("swinv2_transformers", "swinv2", 192, False,
+     lambda: swin_transformers(Swinv2Config, Swinv2ForImageClassification, image_size=192, window_size=12)),
 ]
+
+
+KINKED = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid)
 
 
 def fill(model, head_scale):
@@ -265,7 +323,7 @@ def fill(model, head_scale):
 
 
 def margin(model, x):
-    """How far the input of any ReLU stays from where its slope changes, relative to the inputs of that ReLU.
+    """How far the input of any ReLU, or hard swish or sigmoid, stays from where its slope changes, relative to the inputs of that ReLU.
 
     Rounding that moves one of them across changes gradients by far more than 1e-3, in any framework."""
     distances = []
@@ -275,9 +333,11 @@ def margin(model, x):
         distance = z.abs().min()
         if isinstance(module, nn.ReLU6):
             distance = torch.minimum(distance, (z - 6).abs().min())
+        if isinstance(module, (nn.Hardswish, nn.Hardsigmoid)):
+            distance = (z.abs() - 3).abs().min()
         distances.append(float(distance / z.std()))
 
-    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]
+    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, KINKED)]
     model(x)
     for hook in hooks:
         hook.remove()
@@ -288,7 +348,7 @@ def make_input(key, side):
     return torch.from_numpy(formula.uniform(key, (IMAGES, 3, side, side), -2.0, 2.0)).double()
 
 
-def golden(variant, side, training, make):
+def golden(variant, side, training, make, options=None):
     model = make().double()
     model.train(training)
     for module in model.modules():
@@ -318,7 +378,8 @@ def golden(variant, side, training, make):
             g = gradients[name]
             tensors[name]["norm"] = float(np.linalg.norm(g))
             tensors[name]["projections"] = formula.projections(name, g)
-    return {"variant": variant, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
+    settings = {"options": options} if options else {}
+    return {"variant": variant, **settings, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
             "input": key,
             "head": head, "head_scale": head_scale, "logits": logits.detach().numpy().reshape(-1).tolist(),
             "tensors": tensors}
