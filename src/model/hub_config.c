@@ -18,7 +18,8 @@ static const char *timm_name(const struct thaw_model *m)
 {
 	const struct thaw_family *family = thaw_family_find(m->variant, NULL);
 	const char *tensor = family ? family->timm_tensor : NULL;
-	return tensor && thaw_graph_find_param(m->graph, tensor) >= 0 ? m->variant : NULL;
+	const char *name = strcmp(m->variant, "mobilenet_v2") == 0 ? "mobilenetv2_100" : m->variant; /* torchvision's */
+	return tensor && thaw_graph_find_param(m->graph, tensor) >= 0 ? name : NULL;
 }
 
 static const char *transformers_class(const json_t *config)
