@@ -395,6 +395,7 @@ const struct thaw_family thaw_family_efficientnet = {
 	.name = "efficientnet",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "conv_stem.weight",
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.variant_of = variant_of,
