@@ -44,6 +44,7 @@ struct thaw_param {
 	struct thaw_shape shape; /* in memory */
 	struct thaw_shape file_shape;
 	int node;       /* the node that uses it; -1 if a pass made it unused */
+	bool computed;  /* a fixed value that the builder computes: not in files of weights */
 	bool trainable; /* updated in training: by its gradient; a moving statistic by averaging */
 	float *data;    /* the values, of `shape` */
 	float *own;     /* equal to data if the graph owns the values, else NULL */
