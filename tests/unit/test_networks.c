@@ -205,6 +205,9 @@ static const char *given_name(const char *golden)
 		{"densenet_deep", "densenet"},
 		{"resnet_average", "resnetaa"},
 		{"resnet_blur", "resnetblur"},
+		{"resnet_group_norm", "resnet"},
+		{"bit", "resnetv2"},
+		{"bit_transformers", "resnetv2"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)

@@ -82,6 +82,19 @@ static void other_networks_are_refused(void **state)
 	}
 }
 
+/* A file alone does not show the groups of its norms. */
+static void a_file_alone_is_refused(void **state)
+{
+	struct thaw_architecture a = {.variant = "resnetv2", .w = &weights};
+	json_t *options = NULL;
+	(void)state;
+	assert_int_equal(thaw_family_resnet_v2.options(&options, &a, NULL, "model.safetensors"), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "give --model resnetv2:FILE"));
+	a.named = true;
+	assert_int_equal(thaw_family_resnet_v2.options(&options, &a, NULL, "model.safetensors"), THAW_OK);
+	json_decref(options);
+}
+
 /* Tensors that do not fit each other are not those of a network. */
 static void sizes_must_fit(void **state)
 {
@@ -100,6 +113,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_configuration_decides_what_tensors_do_not_show),
 		cmocka_unit_test(other_networks_are_refused),
+		cmocka_unit_test(a_file_alone_is_refused),
 		cmocka_unit_test(sizes_must_fit),
 	};
 	return cmocka_run_group_tests_name("resnet_v2", tests, NULL, NULL);

@@ -267,6 +267,12 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 		THAW_TRY(check_timm(architecture, config, source));
 	else if (config)
 		THAW_TRY(read_transformers(&v, config, source));
+	else if (!a->named && v.groups > 0)
+		return thaw_fail(
+			THAW_CONFIG,
+			"group norms, whose groups the tensors do not show: %s: give --model resnetv2:FILE if it "
+			"is BiT or timm's resnetv2_50d_gn, else " THAW_EXPORT_HOW,
+			source);
 	*options = json_pack("{s:i, s:b, s:b, s:b, s:b, s:s}", "groups", v.groups, "standardise", v.standardise,
 			     "zero_border", v.zero_border, "same", v.same, "pools", v.pools, "function",
 			     thaw_nonlinearity_name(v.function));
