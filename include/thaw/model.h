@@ -154,8 +154,17 @@ thaw_status thaw_model_save_onnx_grid(const struct thaw_model *model, const char
 #define THAW_RUN_ONNX        "model.onnx"
 /* Which of the two names this model's file has. */
 const char *thaw_model_file_name(const struct thaw_model *model);
-/* Writes that file to the directory. Atomic. */
+/* Writes that file to the directory, with adapters merged into the weights. Those of a family's network are written
+ * besides, as thaw_model_save_adapters does. Each file is atomic. */
 thaw_status thaw_model_save_run(const struct thaw_model *model, const char *directory);
+
+/* The files of adapters (thaw_graph_add_adapters), as PEFT reads and writes them. */
+#define THAW_ADAPTER_CONFIG  "adapter_config.json"
+#define THAW_ADAPTER_WEIGHTS "adapter_model.safetensors"
+/* Writes these files to the directory: adapters under the names of the network's file, and the classifier, which
+ * trained as a whole. THAW_CONFIG if the network has no adapters or is imported: its names are not those of modules.
+ * Each file is atomic. */
+thaw_status thaw_model_save_adapters(const struct thaw_model *model, const char *directory);
 
 /* Records in the run directory what the run starts from (origin.json): `spec`, as given to thaw_model_load_key with
  * `key` and `seed`, and this model's labels and preprocessing. Atomic. */

@@ -24,8 +24,10 @@ from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
 from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
-                          ConvNextV2Config, ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification,
-                          ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification)
+                          ConvNextV2Config, ConvNextV2ForImageClassification, RegNetConfig,
+                          RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
+                          SwinForImageClassification, Swinv2Config, Swinv2ForImageClassification, ViTConfig,
+                          ViTForImageClassification)
 
 import formula
 from cifar import CifarResNet
@@ -183,6 +185,24 @@ def vit(**more):
     return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
 
 
+def swin(network=timm.models.SwinTransformer, **more):
+    return network(img_size=more.pop("side"), embed_dim=8, depths=(2, 2), num_heads=(1, 2), mlp_ratio=2,
+                   num_classes=CLASSES, **more)
+
+
+class SavedSwin(Saved):
+    """A Swin Transformer of transformers with the names that its files have."""
+    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+             "attention.relative_position_bias.": "attention.self.",
+             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+
+
+def swin_transformers(config, network, **more):
+    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                    **more)))
+
+
 # file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
@@ -251,6 +271,13 @@ NETWORKS = [
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
+    ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
+    ("swin_transformers", "swin", 224, False,
+     lambda: swin_transformers(SwinConfig, SwinForImageClassification, image_size=224, window_size=5)),
+    ("swinv2", "swinv2", 256, False,
+     lambda: swin(timm.models.SwinTransformerV2, side=256, window_size=16, pretrained_window_sizes=(12, 12))),
+    ("swinv2_transformers", "swinv2", 192, False,
+     lambda: swin_transformers(Swinv2Config, Swinv2ForImageClassification, image_size=192, window_size=12)),
 ]
 
 

@@ -126,7 +126,8 @@ static float **make_gradients(const struct thaw_graph *g)
 {
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	for (int i = 0; i < g->param_count; i++)
-		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
+		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE &&
+		    g->params[i].role != THAW_ROLE_FIXED)
 			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(**gradient));
 	return gradient;
 }
@@ -208,6 +209,10 @@ static const char *given_name(const char *golden)
 		{"resnet_group_norm", "resnet"},
 		{"bit", "resnetv2"},
 		{"bit_transformers", "resnetv2"},
+		{"swin", "swin_tiny_patch4_window7_224"},
+		{"swin_transformers", "swin_tiny_patch4_window7_224"},
+		{"swinv2", "swinv2_base_window12to16_192to256"},
+		{"swinv2_transformers", "swinv2_base_window12_192"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)
@@ -235,7 +240,7 @@ static void network_matches_pytorch(void **state)
 	json_decref(golden);
 }
 
-/* Strides and pooling leave no trace in the tensors. */
+/* Strides, pooling and windows leave no trace in the tensors. */
 static void unnamed_is_refused(void **state)
 {
 	json_t *golden = read_golden(*state);
@@ -300,8 +305,13 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("swin"),
+		NETWORK("swin_transformers"),
+		NETWORK("swinv2"),
+		NETWORK("swinv2_transformers"),
 		{"unnamed_regnet", unnamed_is_refused, NULL, NULL, "regnet_transformers"},
 		{"unnamed_densenet", unnamed_is_refused, NULL, NULL, "densenet_deep"},
+		{"unnamed_swinv2", unnamed_is_refused, NULL, NULL, "swinv2"},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
