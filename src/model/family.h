@@ -43,4 +43,8 @@ struct thaw_named_network thaw_family_of_config(const json_t *config);
  * family, as many as fit. Returns text. */
 const char *thaw_family_list(char *text, size_t size);
 
+/* The same of what a config.json may name: starts of timm's architectures, or transformers' model types. "..." stands
+ * for what does not fit. */
+const char *thaw_family_known(char *text, size_t size, bool timm);
+
 #endif
