@@ -4,7 +4,6 @@
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
-#include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/network_config.h"
@@ -22,6 +21,16 @@ static bool is_batch_counter(const char *name)
 	static const char ending[] = ".num_batches_tracked";
 	size_t n = strlen(name);
 	return n >= sizeof(ending) && strcmp(name + n - (sizeof(ending) - 1), ending) == 0;
+}
+
+/* Whether the last part of a name is in the NULL-terminated list; NULL: there is none. */
+static bool is_buffer(const char *name, const char *const *list)
+{
+	const char *dot = strrchr(name, '.');
+	for (; list && *list; list++)
+		if (strcmp(dot ? dot + 1 : name, *list) == 0)
+			return true;
+	return false;
 }
 
 static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tensor *t, const char *variant,
@@ -78,7 +87,7 @@ static thaw_status fill_params(struct thaw_model *m, const struct thaw_weights *
 {
 	struct thaw_graph *g = m->graph;
 	for (int i = 0; i < g->param_count; i++) {
-		if (m->features_only && is_head_param(g, i))
+		if (g->params[i].computed || (m->features_only && is_head_param(g, i)))
 			continue;
 		const struct thaw_named_tensor *t = thaw_weights_find(w, g->params[i].name);
 		if (!t)
@@ -143,10 +152,11 @@ static bool is_unused(const struct thaw_model *m, const char *name)
 static thaw_status check_others(const struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note,
 				const char *source)
 {
+	const char *const *buffers = thaw_family_find(m->variant, NULL)->buffers;
 	thaw_note_list(note);
 	for (int i = 0; i < w->count; i++) {
 		const char *name = w->tensors[i].name;
-		if (is_batch_counter(name) || thaw_graph_find_param(m->graph, name) >= 0)
+		if (is_batch_counter(name) || is_buffer(name, buffers) || thaw_graph_find_param(m->graph, name) >= 0)
 			continue;
 		if (!is_trainer_state(m->graph, &w->tensors[i]) && !is_unused(m, name) &&
 		    !(m->features_only && is_other_classifier(m->graph, name)))
@@ -221,7 +231,6 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	/* Files that Thaw wrote say which network they are. */
 	if (recorded)
 		return THAW_OK;
-	THAW_TRY(thaw_check_lookalike(u->variant, request));
 	if (!name && named.name && !named.family)
 		return thaw_fail_unknown_network(w, request->config, request->source);
 	return thaw_choose_variant(&u->variant, u->family, w, request, note);

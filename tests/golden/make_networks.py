@@ -2,11 +2,11 @@
 
 Each file has the names and shapes of the state dict, the logits for an input from the formula, and for every trained
 tensor the norm of the gradient and its inner products with four random vectors of signs. All is computed in double
-precision, as the reference for single precision. Run: python tests/golden/make_networks.py
-[NAME...]
+precision, as the reference for single precision. Run: python tests/golden/make_networks.py [NAME...]
 """
 import json
 import pathlib
+import re
 import sys
 from functools import partial
 
@@ -14,10 +14,24 @@ import numpy as np
 import timm
 import torch
 import torchvision.models as tv
-import transformers
-from timm.layers import SwiGLUPacked
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.regnet import RegNet, RegNetCfg
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.resnetv2 import ResNetV2
+from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
 from timm.models.vgg import ConvMlp
 from torch import nn
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.regnet import BlockParams
+from transformers import (BitConfig, BitForImageClassification, CLIPConfig, CLIPForImageClassification, ConvNextConfig,
+                          ConvNextForImageClassification,
+                          ConvNextV2Config, ConvNextV2ForImageClassification, Dinov2WithRegistersConfig,
+                          Dinov2WithRegistersForImageClassification, EfficientNetConfig,
+                          EfficientNetForImageClassification, MobileNetV1Config, MobileNetV1ForImageClassification,
+                          MobileNetV2Config, MobileNetV2ForImageClassification, RegNetConfig,
+                          RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
+                          SwinForImageClassification, Swinv2Config, Swinv2ForImageClassification, ViTConfig,
+                          ViTForImageClassification)
 
 import formula
 from cifar import CifarResNet
@@ -42,6 +56,51 @@ def narrow_timm(model):
     model.pre_logits = ConvMlp(512, HIDDEN, 7, drop_rate=0.5)
     model.head.fc = nn.Linear(HIDDEN, CLASSES)
     return model
+
+
+class Logits(nn.Module):
+    """A network of transformers as one that returns its logits; its tensors keep their names."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def state_dict(self, *args, **kwargs):
+        return self.net.state_dict()
+
+    def load_state_dict(self, state):
+        self.net.load_state_dict(state)
+
+    def named_parameters(self, *args, **kwargs):
+        return self.net.named_parameters()
+
+    def forward(self, x):
+        return self.net(x).logits
+
+
+def resnet(block, **more):
+    return ResNet(block, (1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_resnet():
+    return Logits(ResNetForImageClassification(ResNetConfig(embedding_size=16, hidden_sizes=[32, 64, 96],
+                                                            depths=[1, 2, 1], num_labels=CLASSES)))
+
+
+def resnet_v2(**more):
+    return ResNetV2(layers=(1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_bit():
+    return Logits(BitForImageClassification(BitConfig(embedding_size=32, hidden_sizes=[128, 128, 256], depths=[1, 2, 1],
+                                                      num_labels=CLASSES)))
+
+
+def transformers_efficientnet():
+    return Logits(EfficientNetForImageClassification(EfficientNetConfig(
+        width_coefficient=0.25, depth_coefficient=1.0, kernel_sizes=[3, 5, 3], in_channels=[32, 64, 96],
+        out_channels=[64, 96, 128], strides=[1, 2, 2], num_block_repeats=[1, 2, 2], expand_ratios=[1, 6, 4],
+        depthwise_padding=[3], hidden_dim=320, num_labels=CLASSES)))
 
 
 class Saved(nn.Module):
@@ -80,28 +139,118 @@ SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "
 
 
 def saved_vit():
-    return Saved(transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
+    return Saved(ViTForImageClassification(ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
 
 
 def saved_dinov2(**more):
-    config = transformers.Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
-    return Saved(transformers.Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
+    config = Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
+    return Saved(Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
 
 
 def saved_clip():
-    config = transformers.CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
-    return Saved(transformers.CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
+    config = CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
+    return Saved(CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
+
+
+class OldDenseNet(timm.models.DenseNet):
+    """With the names in torchvision's files."""
+
+    def rename(self, name):
+        return re.sub(r"(denselayer\d+\.(norm|conv))(\d)", r"\1.\3", name)
+
+    def state_dict(self, *args, **kwargs):
+        return {self.rename(k): v for k, v in super().state_dict(*args, **kwargs).items()}
+
+    def load_state_dict(self, state):
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+    def named_parameters(self, *args, **kwargs):
+        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs)]
+
+
+def convnext(dims, **more):
+    return timm.models.ConvNeXt(depths=(1, 1, 2, 1), dims=dims, num_classes=CLASSES, **more)
+
+
+def convnext_torchvision():
+    stages = [CNBlockConfig(16, 24, 1), CNBlockConfig(24, 32, 2), CNBlockConfig(32, None, 1)]
+    return tv.ConvNeXt(stages, layer_scale=1.0, num_classes=CLASSES)
+
+
+def hf_convnext(config, network):
+    return Saved(network(config(hidden_sizes=[16, 24, 32], depths=[1, 2, 1], num_stages=3, num_labels=CLASSES)))
+
+
+def regnet(**more):
+    return RegNet(RegNetCfg(w0=16, wa=8, wm=1.5, depth=5, group_size=8, stem_width=16, **more), num_classes=CLASSES)
+
+
+def regnet_torchvision():
+    sizes = BlockParams([1, 2], [16, 24], [8, 8], [1.0, 1.0], [2, 2], 0.25)
+    return tv.RegNet(sizes, stem_width=16, num_classes=CLASSES)
+
+
+def regnet_transformers(layer):
+    config = RegNetConfig(embedding_size=16, hidden_sizes=[16, 24], depths=[1, 2], groups_width=8, layer_type=layer,
+                          num_labels=CLASSES)
+    return Saved(RegNetForImageClassification(config))
+
+
+def densenet(network=timm.models.DenseNet, **more):
+    return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
 
 
 def vit(**more):
     return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
 
 
-# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
+def swin(network=timm.models.SwinTransformer, **more):
+    return network(img_size=more.pop("side"), embed_dim=8, depths=(2, 2), num_heads=(1, 2), mlp_ratio=2,
+                   num_classes=CLASSES, **more)
+
+
+class SavedSwin(Saved):
+    """A Swin Transformer of transformers with the names that its files have."""
+    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+             "attention.relative_position_bias.": "attention.self.",
+             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+
+
+def swin_transformers(config, network, **more):
+    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                    **more)))
+
+
+# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
+# options that Thaw reads from its config.json, if the network needs them
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet50", "resnet50", 64, False, lambda: tv.resnet50(num_classes=CLASSES)),
+    ("resnet_groups", "resnet", 64, False,
+     lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), stem_width=16, stem_type="deep", avg_down=True, cardinality=4,
+                    base_width=16, block_args={"attn_layer": "se"})),
+    ("resnet_channels", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), stem_width=16, replace_stem_pool=True, stem_type="deep_tiered",
+                    block_args={"attn_layer": "eca"})),
+    ("resnet_average", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), aa_layer=nn.AvgPool2d)),
+    ("resnet_blur", "resnet", 75, False, lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), aa_layer=BlurPool2d)),
+    ("resnet_legacy", "resnet", 64, False,
+     lambda: SENet(SEResNetBottleneck, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_legacy_basic", "resnet", 64, False,
+     lambda: SENet(SEResNetBlock, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_transformers", "resnet", 64, False, transformers_resnet),
+    ("resnet_group_norm", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(32, 32, 64, 64), norm_layer="groupnorm")),
+    ("resnet_v2", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(16, 32, 48, 64), basic=True, bottle_ratio=1.0, conv_layer=create_conv2d,
+                       norm_layer=BatchNormAct2d, stem_type="deep", avg_down=True)),
+    ("bit", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(128, 128, 128, 256), conv_layer=partial(StdConv2d, eps=1e-8), stem_type="fixed")),
+    ("bit_transformers", "resnetv2", 64, False, transformers_bit),
     ("vgg16", "vgg16", 32, False, lambda: narrow(tv.vgg16(), 0, 3, 6)),
     ("vgg11_bn", "vgg11_bn", 32, False, lambda: narrow(tv.vgg11_bn(), 0, 3, 6)),
     ("vgg11_bn_timm", "vgg11_bn", 32, False, lambda: narrow_timm(timm.create_model("vgg11_bn"))),
@@ -114,6 +263,24 @@ NETWORKS = [
      lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
     ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
      lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
+    ("test_efficientnet", "test_efficientnet", 64, False,
+     lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
+    ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
+     lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
+    ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
+     lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
+    ("efficientnet_b0_torchvision", "efficientnet_b0", 64, False, lambda: tv.efficientnet_b0(num_classes=CLASSES)),
+    ("mobilenet_v3_small", "mobilenetv3_small_100", 64, False, lambda: tv.mobilenet_v3_small(num_classes=CLASSES)),
+    ("efficientnet_transformers", "efficientnet_transformers", 75, False, transformers_efficientnet,
+     {"strides": "122", "activation": "swish", "epsilon": 1e-3, "padding": "late", "symmetric": [3]}),
+    ("mobilenet_v1_transformers", "mobilenet_v1_transformers", 75, False,
+     lambda: Logits(MobileNetV1ForImageClassification(MobileNetV1Config(depth_multiplier=0.25, num_labels=CLASSES))),
+     {"strides": "12222", "activation": "relu6", "epsilon": 1e-3, "padding": "same", "symmetric": []}),
+    ("mobilenet_v2_transformers", "mobilenet_v2_transformers", 64, False,
+     lambda: Logits(MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=0.25, tf_padding=False,
+                                                                        num_labels=CLASSES))),
+     {"strides": "1222121", "activation": "relu6", "epsilon": 1e-3, "padding": "symmetric", "symmetric": []}),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
     ("vit", "vit", 64, False, vit),
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
@@ -126,7 +293,41 @@ NETWORKS = [
     ("vit_transformers", "vit", 64, False, saved_vit),
     ("vit_dinov2", "vit", 64, False, saved_dinov2),
     ("vit_clip_transformers", "vit", 64, False, saved_clip),
+    ("convnext", "convnext", 64, False, lambda: convnext((16, 24, 32, 40), head_hidden_size=24)),
+    ("convnext_v2", "convnext", 64, False,
+     lambda: convnext((16, 24, 32, 40), use_grn=True, ls_init_value=None, conv_mlp=True, stem_type="overlap_act")),
+    ("convnext_rms", "convnext", 64, False,
+     lambda: convnext((40, 48, 56, 64), conv_mlp=True, norm_layer="rmsnorm2d", head_norm_first=True)),
+    ("convnext_simple", "convnext", 64, False,
+     lambda: convnext((32, 40, 48, 56), conv_mlp=True, norm_layer="simplenorm", stem_type="overlap")),
+    ("convnext_transformers", "convnext", 64, False,
+     lambda: hf_convnext(ConvNextConfig, ConvNextForImageClassification)),
+    ("convnext_transformers_v2", "convnext", 64, False,
+     lambda: hf_convnext(ConvNextV2Config, ConvNextV2ForImageClassification)),
+    ("convnext_torchvision", "convnext", 64, False, convnext_torchvision),
+    ("regnet", "regnet", 64, False, lambda: regnet(se_ratio=0.25)),
+    ("regnet_before", "regnet", 64, False,
+     lambda: regnet(se_ratio=0.25, preact=True, act_layer="silu", downsample="avg")),
+    ("regnet_linear", "regnet", 64, False,
+     lambda: regnet(se_ratio=0.25, bottle_ratio=2.0, downsample=None, linear_out=True, num_features=48,
+                    act_layer="silu")),
+    ("regnet_transformers", "regnet", 64, False, lambda: regnet_transformers("x")),
+    ("regnet_transformers_y", "regnet", 64, False, lambda: regnet_transformers("y")),
+    ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
+    ("densenet", "densenet", 64, False, densenet),
+    ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
+    ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
+    ("swin_transformers", "swin", 224, False,
+     lambda: swin_transformers(SwinConfig, SwinForImageClassification, image_size=224, window_size=5)),
+    ("swinv2", "swinv2", 256, False,
+     lambda: swin(timm.models.SwinTransformerV2, side=256, window_size=16, pretrained_window_sizes=(12, 12))),
+    ("swinv2_transformers", "swinv2", 192, False,
+     lambda: swin_transformers(Swinv2Config, Swinv2ForImageClassification, image_size=192, window_size=12)),
 ]
+
+
+KINKED = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid)
 
 
 def fill(model, head_scale):
@@ -140,7 +341,7 @@ def fill(model, head_scale):
 
 
 def margin(model, x):
-    """How far the input of any ReLU stays from where its slope changes, relative to the inputs of that ReLU.
+    """How far the input of any ReLU, or hard swish or sigmoid, stays from where its slope changes, relative to the inputs of that ReLU.
 
     Rounding that moves one of them across changes gradients by far more than 1e-3, in any framework."""
     distances = []
@@ -150,9 +351,11 @@ def margin(model, x):
         distance = z.abs().min()
         if isinstance(module, nn.ReLU6):
             distance = torch.minimum(distance, (z - 6).abs().min())
+        if isinstance(module, (nn.Hardswish, nn.Hardsigmoid)):
+            distance = (z.abs() - 3).abs().min()
         distances.append(float(distance / z.std()))
 
-    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]
+    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, KINKED)]
     model(x)
     for hook in hooks:
         hook.remove()
@@ -163,7 +366,7 @@ def make_input(key, side):
     return torch.from_numpy(formula.uniform(key, (IMAGES, 3, side, side), -2.0, 2.0)).double()
 
 
-def golden(variant, side, training, make):
+def golden(variant, side, training, make, options=None):
     model = make().double()
     model.train(training)
     for module in model.modules():
@@ -193,7 +396,8 @@ def golden(variant, side, training, make):
             g = gradients[name]
             tensors[name]["norm"] = float(np.linalg.norm(g))
             tensors[name]["projections"] = formula.projections(name, g)
-    return {"variant": variant, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
+    settings = {"options": options} if options else {}
+    return {"variant": variant, **settings, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
             "input": key,
             "head": head, "head_scale": head_scale, "logits": logits.detach().numpy().reshape(-1).tolist(),
             "tensors": tensors}

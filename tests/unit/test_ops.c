@@ -6,24 +6,16 @@
  *
  *     test_ops ['conv*']    runs the tests whose names match the pattern
  */
+#include "tests/unit/op_cases.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "thaw/memory.h"
-#include "thaw/ops.h"
 #include "thaw/random.h"
 
 #define MAX_INPUTS  4
 #define MAX_BUFFERS 64
-#define MAX_TESTS   1024
 
 /* AddressSanitizer guards allocations itself, against reads too. */
 #ifdef __SANITIZE_ADDRESS__
@@ -327,11 +319,12 @@ static void run_backward(struct fixture *b, const float *dy)
 	memcpy(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 	for (int i = 0; i < b->c->inputs; i++) {
 		x[i] = b->x[i];
-		if (!(b->op->backward_reads & THAW_READS_X))
+		bool residual = b->op->adds && i > 0, frozen = b->op->x_for_weight && !b->dparam[0];
+		if (!(b->op->backward_reads & THAW_READS_X) || residual || frozen)
 			x[i].data = floats_create(b, thaw_shape_count(&x[i].shape));
 	}
 	args.x = x;
-	if (!(b->op->backward_reads & THAW_READS_Y))
+	if (!(b->op->backward_reads & THAW_READS_Y) || (b->op->activates && b->c->attrs.activation == THAW_ACT_NONE))
 		args.y.data = floats_create(b, outputs(b));
 	args.dy = dy_copy;
 	args.dx = b->dx;
@@ -615,12 +608,6 @@ static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		assert_true(op->flops(&desc) >= 0);
 }
 
-struct op_test {
-	const struct thaw_op *op;
-	struct thaw_op_case c;
-	char name[128];
-};
-
 /* Whether y fits into the memory of x[0]. */
 static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c)
 {
@@ -633,7 +620,7 @@ static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c
 
 static void case_test(void **state)
 {
-	const struct op_test *t = *state;
+	const struct op_case *t = *state;
 	const struct thaw_op_case *c = &t->c;
 	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
 	infer_check(t->op, c);
@@ -672,25 +659,12 @@ static void registry_test(void **state)
 
 int main(int argc, char **argv)
 {
-	static struct op_test tests[MAX_TESTS];
-	static struct CMUnitTest run[MAX_TESTS];
-	size_t count = 0;
-	setenv("OPENBLAS_NUM_THREADS", "1", 0);
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	run[count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
-	for (int i = 0; thaw_ops[i]; i++)
-		for (int k = 0; k < thaw_ops[i]->case_count; k++)
-			for (int p = 0; p < (thaw_ops[i]->rounds ? THAW_PRECISIONS : 1); p++, count++) {
-				struct op_test *t = &tests[count];
-				if (count >= MAX_TESTS)
-					return 1;
-				t->op = thaw_ops[i];
-				t->c = t->op->cases[k];
-				t->c.attrs.precision = (enum thaw_precision)p;
-				snprintf(t->name, sizeof(t->name), "%s: %s%s", t->op->name, t->c.name,
-					 p == THAW_PRECISION_BF16 ? ", bf16" : "");
-				run[count] = (struct CMUnitTest){t->name, case_test, NULL, NULL, t};
-			}
-	return _cmocka_run_group_tests("ops", run, count, NULL, NULL);
+	static struct op_cases cases;
+	cases.tests[cases.count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
+	for (int i = 0; thaw_ops[i]; i++) {
+		op_cases_add(&cases, thaw_ops[i], THAW_PRECISION_FP32, case_test);
+		if (thaw_ops[i]->rounds)
+			op_cases_add(&cases, thaw_ops[i], THAW_PRECISION_BF16, case_test);
+	}
+	return op_cases_run(&cases, "ops", argc, argv);
 }

@@ -66,6 +66,10 @@ int thaw_layer_constant(struct thaw_graph *g, const char *name, const struct tha
 /* One of shape (C) as a token (1,1,C). */
 int thaw_layer_channels(struct thaw_graph *g, const char *name, int64_t channels);
 
+/* A value that is not in files and never changes, such as a mask. *data: where the caller writes it; NULL if building
+ * has failed. Valid until the next parameter is added. */
+int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct thaw_shape *shape, float **data);
+
 /* (N,h,w,C) as tokens (N,h*w,C). */
 int thaw_layer_tokens(struct thaw_graph *g, int x, const char *name);
 /* Tokens a (N or 1,S,C) before tokens b (N,T,C). */
