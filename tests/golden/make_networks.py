@@ -14,19 +14,19 @@ import numpy as np
 import timm
 import torch
 import torchvision.models as tv
+import transformers
 from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
-from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
+from timm.models.senet import SENet, SEResNetBlock, SEResNetBottleneck
 from timm.models.vgg import ConvMlp
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
-from transformers import (BitConfig, BitForImageClassification, CLIPConfig, CLIPForImageClassification, ConvNextConfig,
-                          ConvNextForImageClassification,
-                          ConvNextV2Config, ConvNextV2ForImageClassification, Dinov2WithRegistersConfig,
-                          Dinov2WithRegistersForImageClassification, EfficientNetConfig,
+from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
+                          ConvNextV2Config, ConvNextV2ForImageClassification, EfficientNetConfig,
                           EfficientNetForImageClassification, MobileNetV1Config, MobileNetV1ForImageClassification,
                           MobileNetV2Config, MobileNetV2ForImageClassification, RegNetConfig,
                           RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
@@ -134,24 +134,6 @@ class Saved(nn.Module):
         return self.net(x).logits
 
 
-SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 192,
-         "image_size": 64, "patch_size": 16}
-
-
-def saved_vit():
-    return Saved(ViTForImageClassification(ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
-
-
-def saved_dinov2(**more):
-    config = Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
-    return Saved(Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
-
-
-def saved_clip():
-    config = CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
-    return Saved(CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
-
-
 class OldDenseNet(timm.models.DenseNet):
     """With the names in torchvision's files."""
 
@@ -197,8 +179,30 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
+
+
+SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 192,
+         "image_size": 64, "patch_size": 16}
+
+
+def saved_vit():
+    return Saved(transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
+
+
+def saved_dinov2(**more):
+    config = transformers.Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
+    return Saved(transformers.Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
+
+
+def saved_clip():
+    config = transformers.CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
+    return Saved(transformers.CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
 
 
 def vit(**more):
@@ -210,17 +214,16 @@ def swin(network=timm.models.SwinTransformer, **more):
                    num_classes=CLASSES, **more)
 
 
-class SavedSwin(Saved):
-    """A Swin Transformer of transformers with the names that its files have."""
-    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
-             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
-             "attention.relative_position_bias.": "attention.self.",
-             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+# Names of Swin Transformers of transformers in their files.
+SWIN = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+        "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+        "attention.relative_position_bias.": "attention.self.",
+        "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
 
 
 def swin_transformers(config, network, **more):
-    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
-                                    **more)))
+    return Saved(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                **more)), SWIN)
 
 
 # file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
@@ -267,6 +270,7 @@ NETWORKS = [
      lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
     ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
      lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("tf_mixnet_s", "mixnet_s", 75, False, lambda: timm.create_model("tf_mixnet_s", num_classes=CLASSES)),
     ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
     ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
      lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
@@ -316,6 +320,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
     ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
     ("swin_transformers", "swin", 224, False,

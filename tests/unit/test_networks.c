@@ -223,6 +223,9 @@ static const char *given_name(const char *golden)
 		{"densenet_deep", "densenet"},
 		{"resnet_average", "resnetaa"},
 		{"resnet_blur", "resnetblur"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
 		{"swin", "swin_tiny_patch4_window7_224"},
 		{"swin_transformers", "swin_tiny_patch4_window7_224"},
 		{"swinv2", "swinv2_base_window12to16_192to256"},
@@ -303,6 +306,7 @@ int main(void)
 		NETWORK("efficientnet_lite0_symmetric"), /* found by this name, which is that of the file here */
 		NETWORK("test_efficientnet"),
 		NETWORK("tf_mobilenetv3_small_075"), /* the same */
+		NETWORK("tf_mixnet_s"),
 		NETWORK("lcnet_035"),
 		NETWORK("mobilenetv4_conv_small_035"),
 		NETWORK("efficientnet_b0_torchvision"),
@@ -336,6 +340,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
 		NETWORK("swin"),
 		NETWORK("swin_transformers"),
 		NETWORK("swinv2"),

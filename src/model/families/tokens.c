@@ -57,15 +57,6 @@ int thaw_layer_constant(struct thaw_graph *g, const char *name, const struct tha
 	return y;
 }
 
-int thaw_layer_channels(struct thaw_graph *g, const char *name, int64_t channels)
-{
-	static const struct thaw_attrs last_of_three = {.factors = {.count = 1, .ndim = 3, .target = {2}}};
-	char reshape[THAW_LAYER_NAME + 16];
-	int y = thaw_layer_constant(g, name, &thaw_shape_of(channels));
-	snprintf(reshape, sizeof(reshape), "%s.reshape", name);
-	return thaw_graph_add(g, "reshape", reshape, &last_of_three, &y, 1);
-}
-
 int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct thaw_shape *shape, float **data)
 {
 	int y = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
@@ -77,6 +68,15 @@ int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct tha
 		*data = p->data;
 	}
 	return y;
+}
+
+int thaw_layer_channels(struct thaw_graph *g, const char *name, int64_t channels)
+{
+	static const struct thaw_attrs last_of_three = {.factors = {.count = 1, .ndim = 3, .target = {2}}};
+	char reshape[THAW_LAYER_NAME + 16];
+	int y = thaw_layer_constant(g, name, &thaw_shape_of(channels));
+	snprintf(reshape, sizeof(reshape), "%s.reshape", name);
+	return thaw_graph_add(g, "reshape", reshape, &last_of_three, &y, 1);
 }
 
 int thaw_layer_tokens(struct thaw_graph *g, int x, const char *name)
