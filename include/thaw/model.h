@@ -223,6 +223,10 @@ struct thaw_family {
 	 * describes a network that the family does not build. NULL: the family has no options. */
 	thaw_status (*options)(json_t **options, const struct thaw_architecture *a, const json_t *config,
 			       const char *source);
+	/* Changes tensors of a file into those that `build` reads, if it has them in another form, once the family is
+	 * known. *memory, which is NULL, becomes what their new data points into; the caller frees it when the
+	 * values are copied. THAW_DATA if they do not fit. NULL: files have one form. */
+	thaw_status (*change)(struct thaw_weights *w, void **memory);
 	/* Parts of names, as a NULL-terminated list, of tensors that such files may have for other tasks than
 	 * classification, and that are passed over. NULL: none. */
 	const char *const *unused;
