@@ -63,6 +63,12 @@ void thaw_swin_default_options(struct thaw_swin *s, const char *name)
 		s->side = (s->patch << (s->stages - 1)) * s->stage[s->stages - 1].window;
 }
 
+static bool is_v2(const char *name)
+{
+	static const char start[] = "swinv2";
+	return strncmp(name, start, sizeof(start) - 1) == 0;
+}
+
 static thaw_status refuse(const char *key, const json_t *value, const char *source)
 {
 	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)) : NULL;
@@ -95,7 +101,9 @@ static thaw_status read_side(struct thaw_swin *s, const char *key, const json_t 
 static thaw_status read_window_sizes(struct thaw_swin *s, const char *key, const json_t *value, const char *source)
 {
 	const bool one = number_of(value, 2) > 0;
-	if (!one && json_array_size(value) != (size_t)s->stages)
+	const bool pair = json_array_size(value) == 2 && !json_is_array(json_array_get(value, 0)) &&
+			  !json_is_array(json_array_get(value, 1));
+	if (!one && (pair || json_array_size(value) != (size_t)s->stages))
 		return refuse(key, value, source);
 	for (int i = 0; i < s->stages; i++) {
 		s->stage[i].window = number_of(one ? value : json_array_get(value, (size_t)i), 2);
@@ -204,7 +212,7 @@ static thaw_status read_timm(struct thaw_swin *s, const json_t *config, const ch
 	const json_t *input = json_object_get(pretrained ? pretrained : config, "input_size");
 	const json_t *pool = json_object_get(config, "global_pool");
 	const char *name = json_string_value(architecture);
-	if (name && (strncmp(name, "swinv2_", strlen("swinv2_")) == 0) != s->v2)
+	if (name && is_v2(name) != s->v2)
 		return refuse("architecture", architecture, source);
 	if (name)
 		thaw_swin_default_options(s, name);
@@ -222,7 +230,7 @@ static thaw_status read_transformers(struct thaw_swin *s, json_t *config, const 
 {
 	const json_t *type = json_object_get(config, "model_type");
 	const char *name = json_string_value(type);
-	if (name && (strcmp(name, "swinv2") == 0) != s->v2)
+	if (name && is_v2(name) != s->v2)
 		return refuse("model_type", type, source);
 	s->side = SIDE_TRANSFORMERS;
 	for (int i = 0; i < s->stages; i++)
@@ -230,9 +238,15 @@ static thaw_status read_transformers(struct thaw_swin *s, json_t *config, const 
 	return read_keys(s, config, transformers_keys, COUNT(transformers_keys), false, source);
 }
 
-/* Windows of V2 are not in the tensors of timm and of transformers. */
-static thaw_status check_window(const struct thaw_swin *s, const char *source)
+/* A given name must be of the same version. Windows of V2 are not in the tensors of timm and of transformers. */
+static thaw_status check_named(const struct thaw_swin *s, const struct thaw_architecture *a, const char *source)
 {
+	if (is_v2(a->variant) != s->v2)
+		return thaw_fail(
+			THAW_CONFIG,
+			"%s, but the tensors are of the other version of Swin Transformers: %s: leave the name "
+			"out, or name another",
+			a->variant, source);
 	if (s->stage[0].window > 0)
 		return THAW_OK;
 	return thaw_fail(THAW_CONFIG,
@@ -272,7 +286,7 @@ thaw_status thaw_swin_find_options(json_t **options, const struct thaw_architect
 		THAW_TRY(read_transformers(&s, (json_t *)config, source));
 	else if (config)
 		THAW_TRY(read_timm(&s, config, source));
-	THAW_TRY(check_window(&s, source));
+	THAW_TRY(check_named(&s, a, source));
 	return write_options(options, &s);
 }
 
