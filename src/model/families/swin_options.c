@@ -6,8 +6,6 @@
 #include "src/model/families/swin.h"
 #include "src/model/unknown_network.h"
 
-#define EPSILON 1e-5
-
 enum {
 	SIDE_TRANSFORMERS = 224, /* of images and windows, where its config.json is silent */
 	WINDOW_TRANSFORMERS = 7,
@@ -15,53 +13,10 @@ enum {
 
 /* Floats of a mask, 512 MiB: far more than any network has, and few enough for their product with 8 bytes. */
 #define MAX_MASK (INT64_C(1) << 27)
+/* Tokens that a float can count. */
+#define MAX_TOKENS (INT64_C(1) << 24)
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
-
-/* The size of images that timm's name ends with, such as 224; 0: none. */
-static int64_t side_in(const char *name)
-{
-	size_t length = strcspn(name, "."), digits = 0;
-	if (!strchr(name, '_')) /* "swinv2" */
-		return 0;
-	while (digits < length && strchr("0123456789", name[length - digits - 1]))
-		digits++;
-	return strtol(name + length - digits, NULL, 10);
-}
-
-/* V2: windows by timm's name: "window12to16_192to256" was trained first with windows of 12, for images of 192, whose
- * last features have a side of 6. */
-static void read_windows(struct thaw_swin *s, const char *name)
-{
-	enum { FIRST_SIDE = 192 };
-	static const char mark[] = "window";
-	const char *at = strstr(name, mark);
-	char *end = NULL;
-	int64_t window = at ? strtol(at + sizeof(mark) - 1, &end, 10) : 0, pretrained = 0;
-	if (end && strncmp(end, "to", 2) == 0) {
-		pretrained = window;
-		window = strtol(end + 2, NULL, 10);
-	}
-	for (int i = 0; i < s->stages && window > 0; i++) {
-		const int64_t features = FIRST_SIDE / s->patch >> i;
-		s->stage[i].window = window;
-		s->stage[i].pretrained = pretrained < features ? pretrained : features;
-	}
-}
-
-void thaw_swin_default_options(struct thaw_swin *s, const char *name)
-{
-	enum { WINDOW = 7, WINDOW_V2 = 8 };
-	s->epsilon = EPSILON;
-	s->act = THAW_NL_GELU;
-	if (s->stages < 1 || s->patch < 1)
-		return;
-	if (s->v2)
-		read_windows(s, name);
-	s->side = side_in(name);
-	if (s->side == 0) /* customary: the last features are one window */
-		s->side = (s->patch << (s->stages - 1)) * s->stage[s->stages - 1].window;
-}
 
 static bool is_v2(const char *name)
 {
@@ -303,7 +258,7 @@ static thaw_status check_stage(const struct thaw_swin *s, int i)
 			(long long)stage->window, (long long)s->side, i);
 	const struct thaw_swin_grid grid = thaw_swin_grid_of(s, i);
 	const int64_t side = grid.count * grid.window;
-	if (side * side > MAX_MASK / (grid.window * grid.window))
+	if (side * side > MAX_TOKENS || side * side > MAX_MASK / (grid.window * grid.window))
 		return thaw_fail(THAW_CONFIG,
 				 "windows of %lld for images of %lld: swin: stage %d: they take too much memory",
 				 (long long)stage->window, (long long)s->side, i);
