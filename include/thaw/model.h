@@ -198,6 +198,7 @@ struct thaw_family {
 	 * leaves it open which; both NULL if there are none. */
 	const struct thaw_same_tensors *same_tensors;
 	bool (*is_ambiguous)(const struct thaw_weights *w);
+	bool one_size; /* a network is for the size of images in its preprocessing only */
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */
 	const char *const *buffers;

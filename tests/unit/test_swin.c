@@ -264,6 +264,7 @@ static void test_names(void **state)
 	assert_int_equal(count_saved(a), tensors);
 	assert_int_equal(count_saved(b), torchvision.w.count);
 	assert_int_equal(thaw_model_set_size(a, thaw_square(2 * SIDE)), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "16 x 16 only"));
 	run(a, logits[0]);
 	run(b, logits[1]);
 	for (int i = 0; i < CLASSES; i++)

@@ -172,6 +172,7 @@ const struct thaw_family thaw_family_swin = {
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = thaw_swin_recognise,
+	.one_size = true,
 	.buffers = buffers,
 	.options = thaw_swin_find_options,
 	.build = build,
