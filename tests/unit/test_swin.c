@@ -287,13 +287,28 @@ static void test_other_tensor(void **state)
 	free_file(&f);
 }
 
+/* A file of another network, and random networks. */
+static void test_variants(void **state)
+{
+	struct file f = {0};
+	struct thaw_model *m = NULL;
+	(void)state;
+	add_layer(&f, "", "conv1", &thaw_shape_of(8, 3, 7, 7));
+	refuses(&f, NULL, "swin", "not those of a Swin");
+	free_file(&f);
+	expect(thaw_model_load(&m, "swinv2", 5, 1));
+	assert_int_equal(m->preprocess.size.height, 256);
+	thaw_model_destroy(m);
+	expect(thaw_model_load(&m, "swin", 5, 1));
+	assert_int_equal(m->preprocess.size.height, 224);
+	thaw_model_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_options_v2),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_other_tensor),
+		cmocka_unit_test(test_options),      cmocka_unit_test(test_options_v2), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_other_tensor), cmocka_unit_test(test_variants),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

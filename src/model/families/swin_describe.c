@@ -163,8 +163,10 @@ static int64_t window_of(const struct thaw_weights *w, const struct thaw_swin *s
 static void measure(struct thaw_swin *s, const struct thaw_weights *w)
 {
 	char name[2 * THAW_SWIN_NAME];
-	if (!find_names(s, w))
+	if (!find_names(s, w)) {
+		s->stages = 0;
 		return;
+	}
 	const struct thaw_swin_names *n = s->names;
 	snprintf(name, sizeof(name), "%s%s.weight", s->base, n->patch);
 	s->patch = size_of(w, name, 2);
@@ -182,43 +184,7 @@ static void measure(struct thaw_swin *s, const struct thaw_weights *w)
 	}
 }
 
-/* The networks as published; the first whose name is in the variant's. */
-static void default_sizes(struct thaw_swin *s, const char *variant)
-{
-	static const struct {
-		const char *name;
-		int channels, heads, third; /* third: blocks of the third stage */
-	} sizes[] = {{"large", 192, 6, 18}, {"base", 128, 4, 18}, {"small", 96, 3, 18}, {"", 96, 3, 6}};
-	int k = 0;
-	while (!strstr(variant, sizes[k].name))
-		k++;
-	*s = (struct thaw_swin){.names = &timm,
-				.base = "",
-				.v2 = strncmp(variant, "swinv2", strlen("swinv2")) == 0,
-				.qkv_bias = true,
-				.patch = 4,
-				.stages = 4};
-	for (int i = 0; i < s->stages; i++)
-		s->stage[i] = (struct thaw_swin_stage){
-			.blocks = i == 2 ? sizes[k].third : 2,
-			.channels = sizes[k].channels << i,
-			.hidden = 4 * sizes[k].channels << i,
-			.heads = sizes[k].heads << i,
-		};
-}
-
-/* The size of images that timm's name ends with, such as 224; 0: none. */
-static int64_t side_in(const char *name)
-{
-	size_t length = strcspn(name, "."), digits = 0;
-	if (!strchr(name, '_')) /* "swinv2" */
-		return 0;
-	while (digits < length && strchr("0123456789", name[length - digits - 1]))
-		digits++;
-	return strtol(name + length - digits, NULL, 10);
-}
-
-/* V2: windows by timm's name: "window12to16_192to256" was trained first with windows of 12, for images of 192, whose
+/* Windows by timm's name: "window12to16_192to256" was trained first with windows of 12, for images of 192, whose
  * last features have a side of 6. */
 static void read_windows(struct thaw_swin *s, const char *name)
 {
@@ -238,9 +204,47 @@ static void read_windows(struct thaw_swin *s, const char *name)
 	}
 }
 
+/* The networks as published; the first whose name is in the variant's. */
+static void default_sizes(struct thaw_swin *s, const char *variant)
+{
+	static const struct {
+		const char *name;
+		int channels, heads, third; /* third: blocks of the third stage */
+	} sizes[] = {{"large", 192, 6, 18}, {"base", 128, 4, 18}, {"small", 96, 3, 18}, {"", 96, 3, 6}};
+	enum { WINDOW = 7, WINDOW_V2 = 8 };
+	int k = 0;
+	while (!strstr(variant, sizes[k].name))
+		k++;
+	*s = (struct thaw_swin){.names = &timm,
+				.base = "",
+				.v2 = strncmp(variant, "swinv2", strlen("swinv2")) == 0,
+				.qkv_bias = true,
+				.patch = 4,
+				.stages = 4};
+	for (int i = 0; i < s->stages; i++)
+		s->stage[i] = (struct thaw_swin_stage){
+			.blocks = i == 2 ? sizes[k].third : 2,
+			.channels = sizes[k].channels << i,
+			.hidden = 4 * sizes[k].channels << i,
+			.heads = sizes[k].heads << i,
+			.window = s->v2 ? WINDOW_V2 : WINDOW,
+		};
+	read_windows(s, variant);
+}
+
+/* The size of images that timm's name ends with, such as 224; 0: none. */
+static int64_t side_in(const char *name)
+{
+	size_t length = strcspn(name, "."), digits = 0;
+	if (!strchr(name, '_')) /* "swinv2" */
+		return 0;
+	while (digits < length && strchr("0123456789", name[length - digits - 1]))
+		digits++;
+	return strtol(name + length - digits, NULL, 10);
+}
+
 void thaw_swin_default_options(struct thaw_swin *s, const char *name)
 {
-	enum { WINDOW = 7, WINDOW_V2 = 8 };
 	s->epsilon = EPSILON;
 	s->act = THAW_NL_GELU;
 	if (s->stages < 1 || s->patch < 1)

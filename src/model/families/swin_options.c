@@ -193,6 +193,14 @@ static thaw_status read_transformers(struct thaw_swin *s, json_t *config, const 
 	return read_keys(s, config, transformers_keys, COUNT(transformers_keys), false, source);
 }
 
+static thaw_status check_stages(const struct thaw_swin *s)
+{
+	return s->stages > 0 && s->patch > 0
+		       ? THAW_OK
+		       : thaw_fail(THAW_CONFIG, "the tensors are not those of a Swin Transformer: swin: leave the name "
+						"out");
+}
+
 /* A given name must be of the same version. Windows of V2 are not in the tensors of timm and of transformers. */
 static thaw_status check_named(const struct thaw_swin *s, const struct thaw_architecture *a, const char *source)
 {
@@ -237,6 +245,7 @@ thaw_status thaw_swin_find_options(json_t **options, const struct thaw_architect
 				   const char *source)
 {
 	struct thaw_swin s = thaw_swin_describe(a);
+	THAW_TRY(check_stages(&s));
 	if (config && json_object_get(config, "model_type"))
 		THAW_TRY(read_transformers(&s, (json_t *)config, source));
 	else if (config)
@@ -267,8 +276,7 @@ static thaw_status check_stage(const struct thaw_swin *s, int i)
 
 static thaw_status check_options(const struct thaw_swin *s)
 {
-	if (s->stages < 1 || s->patch < 1)
-		return thaw_fail(THAW_CONFIG, "the tensors are of another network: swin: leave the name out");
+	THAW_TRY(check_stages(s));
 	if (s->side < s->patch || s->side > THAW_MAX_SIDE || s->side % s->patch != 0)
 		return thaw_fail(THAW_CONFIG,
 				 "images of %lld for patches of %lld: swin: the size of the images must be a multiple",
