@@ -15,6 +15,7 @@ struct thaw_bench_options {
 	const char *model;       /* see thaw_model_load */
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *unfreeze;    /* see thaw_graph_unfreeze; "none" measures inference */
+	const char *tune;        /* see thaw_tune_read */
 	enum thaw_bn_mode bn;    /* THAW_BN_AUTO is as THAW_BN_FROZEN */
 	enum thaw_precision precision;
 	int batch;             /* images per step and rank; each rank has one lane */
@@ -27,7 +28,7 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
 
 /* Runs training steps on random images: trunk, tail forward, loss, backward, all-reduce, update. *result (a new
  * reference on rank 0; NULL on other ranks) has
- *   - network, size, batch, ranks, unfreeze, bn, precision, blas_kernel
+ *   - network, size, batch, ranks, unfreeze, tune, bn, precision, blas_kernel
  *   - images_per_second: of all ranks, from the median over steps of the slowest rank
  *   - sum_wait_seconds: from the end of the backward pass to the end of the all-reduce, mean per step on rank 0
  *   - peak_rss_bytes: of the largest rank; tail_bytes: of the values and gradients between layers on each rank

@@ -38,6 +38,9 @@ void thaw_file_writer_on_full(struct thaw_file_writer *f, bool (*make_room)(void
 thaw_status thaw_file_writer_commit(struct thaw_file_writer *f); /* frees f, also on failure */
 void thaw_file_writer_discard(struct thaw_file_writer *f);       /* frees f; NULL is fine */
 
+/* Copies the file FROM, of at most `limit` bytes, to TO, as thaw_file_read and a writer do. */
+thaw_status thaw_file_copy(const char *from, const char *to, size_t limit);
+
 /* Removes the temporary files that killed processes left in the folder. No process may be writing there. */
 thaw_status thaw_file_clean(const char *directory);
 

@@ -24,15 +24,30 @@ enum thaw_role {
 	THAW_ROLE_SHIFT,  /* of a norm; not decayed */
 	THAW_ROLE_MEAN,   /* moving statistic of a batch norm: no gradient */
 	THAW_ROLE_VARIANCE,
-	THAW_ROLE_FIXED, /* never updated: indices, interpolation weights */
+	THAW_ROLE_FIXED,   /* never updated: indices, interpolation weights */
+	THAW_ROLE_ADAPTER, /* weight of a low-rank adapter; decayed */
+};
+
+/* What trains within the unfrozen part, besides the classifier, which trains as a whole. */
+enum thaw_tune_kind {
+	THAW_TUNE_ALL,
+	THAW_TUNE_NORM, /* scale and shift of norms */
+	THAW_TUNE_BIAS, /* biases, and the shift of norms (BitFit: Ben Zaken et al., ACL 2022) */
+	THAW_TUNE_LORA, /* low-rank adapters of linear layers (LoRA: Hu et al., ICLR 2022) */
+};
+struct thaw_tune {
+	enum thaw_tune_kind kind;
+	int rank;     /* of adapters */
+	double alpha; /* the product of an adapter's matrices is scaled by alpha / rank */
 };
 
 /* Memory layout of a parameter, relative to its layout in files (PyTorch's order). */
 enum thaw_layout {
 	THAW_LAYOUT_SAME,
-	THAW_LAYOUT_CONV,    /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
-	THAW_LAYOUT_FC_CHW,  /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
-	THAW_LAYOUT_FC_CONV, /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
+	THAW_LAYOUT_CONV,     /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
+	THAW_LAYOUT_CONV_ROW, /* convolution along rows: file (O,I/g,kw), memory (1,kw,I/g,O) */
+	THAW_LAYOUT_FC_CHW,   /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
+	THAW_LAYOUT_FC_CONV,  /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
 };
 
 struct thaw_param {
@@ -95,8 +110,9 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum thaw_role role, enum thaw_layout layout,
 		      const struct thaw_shape *shape, const int *image);
 
-/* Sets output and head to the last node and returns the first error of the building calls. THAW_CONFIG if the last node
- * is not a linear classifier, THAW_SOFTWARE if two parameters have the same name. */
+/* Sets output and head to the last node, or the head to the convolution that it flattens, and returns the first error
+ * of the building calls. THAW_CONFIG if that is not a classifier, THAW_SOFTWARE if two parameters have the same name.
+ */
 thaw_status thaw_graph_finish(struct thaw_graph *g);
 
 /* For graphs whose blocks and classifier are unknown, such as imported ones, whose `output` is set. find_head sets
@@ -153,6 +169,37 @@ void thaw_param_export(const struct thaw_param *p, float *file);
  * if BLOCK was not found. */
 thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze);
 
+/* Reads "all", "norm", "bias", "lora:R" or "lora:R:ALPHA", with rank R from 1 to 1024 and ALPHA above 0, by default 8
+ * as in PEFT. THAW_USAGE for anything else. */
+thaw_status thaw_tune_read(struct thaw_tune *tune, const char *text);
+#define THAW_TUNE_TEXT 48 /* bytes for thaw_tune_text */
+/* Writes it as thaw_tune_read takes it, with all its parts, to text[size]; returns text. */
+const char *thaw_tune_text(const struct thaw_tune *tune, char *text, size_t size);
+
+/* Freezes what `tune` does not train of what thaw_graph_unfreeze has marked. */
+void thaw_graph_tune(struct thaw_graph *g, const struct thaw_tune *tune);
+
+/* For THAW_TUNE_LORA, else does nothing: adds an adapter to each linear layer that `unfreeze` (see thaw_graph_unfreeze)
+ * unfreezes, but for the classifier. W x + b becomes W x + b + alpha / rank B A x, with A as in new linear layers, from
+ * `seed`, and B zero: the graph computes the same as before. The new parameters come after all others and have the
+ * names of W with lora_A and lora_B before "weight". THAW_USAGE if there is no such layer, and the errors of
+ * thaw_graph_unfreeze. */
+thaw_status thaw_graph_add_adapters(struct thaw_graph *g, const char *unfreeze, const struct thaw_tune *tune,
+				    uint64_t seed);
+
+/* Nodes of an adapter. */
+struct thaw_adapter {
+	int layer;    /* linear layer W x + b */
+	int down, up; /* linear layers without bias: A, and B, which adds the result of `layer` */
+	float scale;  /* alpha / rank */
+};
+/* Whether `node` is the `up` of an adapter, which is written to *adapter. */
+bool thaw_graph_adapter(const struct thaw_graph *g, int node, struct thaw_adapter *adapter);
+bool thaw_graph_has_adapters(const struct thaw_graph *g);
+/* Adds the adapters to the weights of their layers, which become the graph's own, and removes them: the graph computes
+ * the same within rounding, and is as it was before thaw_graph_add_adapters but for these weights. */
+thaw_status thaw_graph_merge_adapters(struct thaw_graph *g);
+
 /* Adapts the graph to images of another height and width, shapes (1,H,W,C): resamples position embeddings. THAW_CONFIG,
  * naming the node, if a node supports one size only. Call before anything points at the parameters' data, which is
  * reallocated. */
@@ -195,7 +242,7 @@ bool thaw_graph_find_grid(const struct thaw_graph *g, struct thaw_grid *grid);
 void thaw_graph_dropout(struct thaw_graph *g, float rate);
 
 /* First node of the tail: the first node with a trainable parameter, or the first of the dropout nodes directly before
- * it, which run in training only. node_count if nothing is trainable. */
+ * it, which run in training only, and of the layer norm before an adapter. node_count if nothing is trainable. */
 int thaw_graph_cut(const struct thaw_graph *g);
 
 /* Whether none of the node's parameters is trainable. */

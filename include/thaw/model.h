@@ -154,8 +154,17 @@ thaw_status thaw_model_save_onnx_grid(const struct thaw_model *model, const char
 #define THAW_RUN_ONNX        "model.onnx"
 /* Which of the two names this model's file has. */
 const char *thaw_model_file_name(const struct thaw_model *model);
-/* Writes that file to the directory. Atomic. */
+/* Writes that file to the directory, with adapters merged into the weights. Those of a family's network are written
+ * besides, as thaw_model_save_adapters does. Each file is atomic. */
 thaw_status thaw_model_save_run(const struct thaw_model *model, const char *directory);
+
+/* The files of adapters (thaw_graph_add_adapters), as PEFT reads and writes them. */
+#define THAW_ADAPTER_CONFIG  "adapter_config.json"
+#define THAW_ADAPTER_WEIGHTS "adapter_model.safetensors"
+/* Writes these files to the directory: adapters under the names of the network's file, and the classifier, which
+ * trained as a whole. THAW_CONFIG if the network has no adapters or is imported: its names are not those of modules.
+ * Each file is atomic. */
+thaw_status thaw_model_save_adapters(const struct thaw_model *model, const char *directory);
 
 /* Records in the run directory what the run starts from (origin.json): `spec`, as given to thaw_model_load_key with
  * `key` and `seed`, and this model's labels and preprocessing. Atomic. */
@@ -163,12 +172,6 @@ thaw_status thaw_model_save_origin(const struct thaw_model *model, const char *s
 				   const char *directory);
 /* Loads that network as it was before the first step. THAW_IO if there is no record, or the network is not there. */
 thaw_status thaw_model_load_origin(struct thaw_model **model, const char *directory);
-
-/* Two variants whose files have the same tensor names and shapes, so that `recognise` gives both the name `base`. To
- * users the first is known as "tf_" and the base name, and the second has the base name. */
-struct thaw_same_tensors {
-	const char *base, *variant[2];
-};
 
 /* What a family builds a network from. */
 struct thaw_architecture {
@@ -194,10 +197,11 @@ struct thaw_family {
 	const char *(*variant_of)(const char *architecture);
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
-	/* Variants that tensors do not distinguish, up to an entry of NULLs, and whether `w`, which is one of them,
-	 * leaves it open which; both NULL if there are none. */
-	const struct thaw_same_tensors *same_tensors;
-	bool (*is_ambiguous)(const struct thaw_weights *w);
+	/* For families with variants that tensors do not distinguish, which need variant_of, too; else both NULL. The
+	 * first variant with the tensors of this one, which is what `recognise` finds; and whether a variant's files
+	 * have names of tensors like those of w, in which such a variant was recognised. */
+	const char *(*recognised_as)(const char *variant);
+	bool (*has_names)(const char *variant, const struct thaw_weights *w);
 	bool one_size; /* a network is for the size of images in its preprocessing only */
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */

@@ -285,8 +285,9 @@ struct thaw_op {
 	int64_t (*flops)(const struct thaw_op_desc *desc);
 
 	/* What graph passes may fuse. */
-	bool activates; /* applies attrs.activation to its result */
-	bool adds;      /* adds an optional last input x[1], of y's shape, before the activation */
+	bool activates; /* applies attrs.activation to its result; without one, backward does not read y */
+	bool adds;      /* adds an optional last input x[1], of y's shape, before the activation; backward does not
+			 * read it */
 	bool parameter; /* y is the first parameter itself: executors read it in place and do not call forward */
 	bool draws;     /* random in training; reads sample_key */
 	bool rounds;    /* reads attrs.precision */
@@ -296,6 +297,7 @@ struct thaw_op {
 
 	/* How executors may lay out memory. */
 	unsigned backward_reads; /* THAW_READS_X | THAW_READS_Y; the other data pointers may be invalid in backward */
+	bool x_for_weight;       /* backward reads x for the gradient of the first parameter only */
 	bool in_place;           /* y may be x[0]'s memory, and dx[0] may be dy's */
 	bool overwrites_dy;      /* backward uses dy as working memory */
 	bool overwrites_dparam; /* backward writes all of dparam and does not read it, which saves zeroing large ones */

@@ -44,6 +44,7 @@ struct thaw_train_options {
 	const char *plan;      /* plan file whose prediction a new run records (thaw/training_plan.h); its flags are
 				* ignored here; NULL: none */
 	const char *unfreeze;  /* see thaw_graph_unfreeze */
+	const char *tune;      /* see thaw_tune_read */
 	const char *optimizer; /* see thaw_optimizer_find */
 	enum thaw_bn_mode bn;
 	enum thaw_precision precision;
@@ -193,6 +194,11 @@ void thaw_run_record_close(struct thaw_run_record *record);
  * checkpoint, or the last one of the run for its trained network. THAW_USAGE if `from` has another form or `directory`
  * is not a folder, THAW_IO if there is no such checkpoint. The caller destroys *model. */
 thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const char *directory, const char *from);
+
+/* Writes the adapters of a run directory (--tune lora:R) to the folder `to`, which is created, as PEFT reads them:
+ * see thaw_model_save_adapters. from: as above. THAW_CONFIG if the run has no adapters, and the errors of
+ * thaw_run_model_load. Not collective. */
+thaw_status thaw_run_save_adapters(const char *directory, const char *from, const char *to);
 
 /* An optimizer; src/train/optimizer.c has the table of them. */
 struct thaw_optimizer {

@@ -298,3 +298,25 @@ thaw_status thaw_file_clean(const char *directory)
 	closedir(d);
 	return status;
 }
+
+static thaw_status write_bytes(const char *path, const void *bytes, size_t size)
+{
+	struct thaw_file_writer *file;
+	THAW_TRY(thaw_file_writer_open(&file, path));
+	struct thaw_sink *sink = thaw_file_writer_sink(file);
+	thaw_status status = sink->write(sink, bytes, size);
+	if (status == THAW_OK)
+		return thaw_file_writer_commit(file);
+	thaw_file_writer_discard(file);
+	return status;
+}
+
+thaw_status thaw_file_copy(const char *from, const char *to, size_t limit)
+{
+	void *bytes = NULL;
+	size_t size;
+	THAW_TRY(thaw_file_read(&bytes, &size, from, limit));
+	thaw_status status = write_bytes(to, bytes, size);
+	thaw_free(bytes);
+	return status;
+}

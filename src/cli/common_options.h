@@ -30,6 +30,11 @@
 	{.name = "weights-key", .metavar = "KEY", .type = OPTION_TEXT, .offset = (at), .section = (heading),           \
 	 .absent = "weights that are not a moving average",                                                            \
 	 .help = "which weights to take from a file that has several, such as model_ema"}
+#define TUNE_OPTION(heading, at)                                                                                       \
+	{.name = "tune", .metavar = "HOW", .type = OPTION_TEXT, .offset = (at), .section = (heading),                  \
+	 .help = "what to train of the unfrozen part, besides the classifier: all, norm (scale and shift of norms), bias " \
+		 "(biases and the shift of norms), or lora:R[:ALPHA] (adapters of rank R on its linear layers, scaled by " \
+		 "ALPHA (8) / R)"}
 #define PRECISION_OPTION(heading, at, fallback)                                                                        \
 	{.name = "precision", .metavar = "TYPE", .type = OPTION_TEXT, .offset = (at), .section = (heading),            \
 	 .choices = "fp32|bf16", .absent = (fallback),                                                                 \

@@ -12,10 +12,11 @@
 #include "src/cli/verify_onnx.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
+#include "thaw/train.h"
 
 struct values {
 	struct common common;
-	const char *safetensors, *onnx, *verify, *weights_key, *from;
+	const char *safetensors, *onnx, *peft, *verify, *weights_key, *from;
 	bool half, fold, fully_conv;
 	const char *size;
 	struct thaw_preprocess_override images;
@@ -28,6 +29,10 @@ static const struct option options[] = {
 	 .help = "file to write; tensors have the names of the framework that the network came from"},
 	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Weights",
 	 .help = "write 16-bit floating point numbers: half the size"},
+	{.name = "peft", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, peft),
+	 .section = "Adapters", .absent = "none",
+	 .help = "folder for the adapters of a run with --tune lora:R, and its classifier, as PEFT's files adapter_config.json "
+		 "and adapter_model.safetensors"},
 	{.name = "onnx", .metavar = "FILE", .type = OPTION_TEXT,
 	 .offset = offsetof(struct values, onnx), .section = "Network", .absent = "none",
 	 .help = "file to write: an ONNX model of opset 17"},
@@ -50,13 +55,15 @@ static const struct option options[] = {
 
 static thaw_status check(const struct values *v)
 {
-	if (!v->safetensors == !v->onnx)
-		return thaw_fail(THAW_USAGE, "%s: give either --safetensors FILE or --onnx FILE",
-				 v->onnx ? "two output files" : "no output file");
-	if (v->half && v->onnx)
-		return thaw_fail(THAW_USAGE, "no 16-bit ONNX models: --half: give it with --safetensors");
+	int outputs = (v->safetensors != NULL) + (v->onnx != NULL) + (v->peft != NULL);
+	if (outputs != 1)
+		return thaw_fail(THAW_USAGE, "%s: give one of --safetensors FILE, --onnx FILE and --peft DIR",
+				 outputs > 1 ? "several outputs" : "no output");
+	if (v->half && !v->safetensors)
+		return thaw_fail(THAW_USAGE, "no 16-bit numbers in %s: --half: give it with --safetensors",
+				 v->onnx ? "ONNX models" : "adapters");
 	if ((v->fold || v->verify) && !v->onnx)
-		return thaw_fail(THAW_USAGE, "not for --safetensors: %s: give it with --onnx",
+		return thaw_fail(THAW_USAGE, "for ONNX models: %s: give it with --onnx",
 				 v->fold ? "--fold-bn" : "--verify");
 	if (v->verify && access(v->verify, R_OK) != 0)
 		return thaw_fail(THAW_IO, "cannot read: --verify %s: %s", v->verify, strerror(errno));
@@ -91,12 +98,25 @@ static thaw_status add_grid(struct thaw_model *m)
 	return status == THAW_CONFIG ? thaw_fail_in(status, "no grid of predictions: --fully-conv") : status;
 }
 
+/* Adapters are of a run, not of the network that it gives. */
+static thaw_status export_adapters(const struct values *v, const char *run, json_t **result)
+{
+	const char *from = v->from ? v->from : "last";
+	if (v->weights_key || v->size || v->fully_conv || thaw_preprocess_override_given(&v->images))
+		return thaw_fail(THAW_USAGE, "not with other settings of the network: --peft %s: leave them out",
+				 v->peft);
+	THAW_TRY(thaw_run_save_adapters(run, from, v->peft));
+	return give_result(result, json_pack("{s:o, s:s}", "peft", thaw_report_string(v->peft), "from", from));
+}
+
 static thaw_status run_export(struct session *session, const void *values, json_t **result)
 {
 	const struct values *v = values;
 	struct thaw_model *model = NULL;
 	thaw_status status;
 	THAW_TRY_OUT(check(v));
+	if (v->peft)
+		return export_adapters(v, session->settings->arguments[0], result);
 	const struct network_choice network = {
 		session->settings->arguments[0], v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 	THAW_TRY_OUT(network_load(session, &model, &network, 0, 0));
@@ -122,6 +142,10 @@ out:
 
 static void print_export(const json_t *result, FILE *out)
 {
+	if (json_object_get(result, "peft")) {
+		fprintf(out, "%s: adapters for PEFT\n", member_text(result, "peft"));
+		return;
+	}
 	fprintf(out, "%s: %s, %lld classes, %s\n", member_text(result, "file"), member_text(result, "variant"),
 		(long long)json_integer_value(json_object_get(result, "classes")), member_text(result, "dtype"));
 	if (json_object_get(result, "images"))
@@ -132,12 +156,14 @@ static void print_export(const json_t *result, FILE *out)
 
 const struct command command_export = {
 	.name = "export",
-	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D]",
+	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D] | --peft DIR",
 	.summary = "write a network for use in other programs",
 	.about =
 		"A safetensors file is a state dict for the framework that the network came from, such as torchvision; "
 		"networks from ONNX have none. An ONNX model runs in any ONNX runtime. Both have class names and "
-		"preprocessing in their metadata.",
+		"preprocessing in their metadata; the adapters of a run are merged into its weights there. PEFT's "
+		"files have "
+		"them apart, for the network that the run began with.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",

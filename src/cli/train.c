@@ -93,6 +93,7 @@ static const struct option options[] = {
 	 .check = suggest_unfreeze,
 	 .help = "what to train: head, head+norms (with the norms of the last block), last:N (the last N blocks and the classifier), "
 		 "from:BLOCK, or all"},
+	TUNE_OPTION(HOW, OFFSET(tune)),
 	{.name = "epochs", .metavar = "N", .type = OPTION_INT, AT(epochs), .section = HOW, .min = 0,
 	 .max = INFINITY,
 	 .help = "passes over the training images, after the head epochs"},

@@ -89,13 +89,22 @@ thaw_status thaw_graph_unfreeze(struct thaw_graph *g, const char *unfreeze)
 	return THAW_OK;
 }
 
+/* Whether a node directly before the first trainable one is part of the tail: dropout, and a norm before an adapter,
+ * since its input crosses the cut anyway, for the residual. */
+static bool runs_in_tail(const struct thaw_graph *g, int node, bool adapter)
+{
+	const struct thaw_op *op = g->nodes[node].op;
+	return op && (op->draws || (adapter && strcmp(op->name, "layer_norm") == 0));
+}
+
 int thaw_graph_cut(const struct thaw_graph *g)
 {
 	int cut = g->node_count;
 	for (int i = 0; i < g->param_count; i++)
 		if (g->params[i].trainable && g->params[i].node >= 0 && g->params[i].node < cut)
 			cut = g->params[i].node;
-	while (cut < g->node_count && cut > 1 && g->nodes[cut - 1].op && g->nodes[cut - 1].op->draws)
+	bool adapter = cut < g->node_count && g->params[g->nodes[cut].params[0]].role == THAW_ROLE_ADAPTER;
+	while (cut < g->node_count && cut > 1 && runs_in_tail(g, cut - 1, adapter))
 		cut--;
 	return cut;
 }

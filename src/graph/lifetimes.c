@@ -82,6 +82,19 @@ static void mark_inputs(struct thaw_compiler *c)
 		c->buffers[input[k]] = (struct thaw_buffer){.bytes = value_bytes(c, input[k])};
 }
 
+static bool reads_y(const struct thaw_node *n)
+{
+	return (n->op->backward_reads & THAW_READS_Y) && (!n->op->activates || n->attrs.activation != THAW_ACT_NONE);
+}
+
+/* Whether the node's backward pass reads its input k. */
+static bool reads_x(const struct thaw_compiler *c, const struct thaw_node *n, int k)
+{
+	if (!(n->op->backward_reads & THAW_READS_X) || (n->op->adds && k > 0))
+		return false;
+	return !n->op->x_for_weight || c->graph->params[n->params[0]].trainable;
+}
+
 /* Lifetimes of values, ignoring in-place operators. */
 static void value_lifetimes(struct thaw_compiler *c)
 {
@@ -101,11 +114,11 @@ static void value_lifetimes(struct thaw_compiler *c)
 		if (!c->executor->p.steps[i].runs)
 			continue;
 		bool backward = in_tail(c, i) && c->needs_gradient[i];
-		if (backward && (n->op->backward_reads & THAW_READS_Y))
+		if (backward && reads_y(n))
 			c->buffers[i].dies = backward_step(c, i);
 		for (int k = 0; k < n->input_count; k++) {
 			struct thaw_buffer *x = &c->buffers[n->inputs[k]];
-			int last = backward && (n->op->backward_reads & THAW_READS_X) ? backward_step(c, i) : i;
+			int last = backward && reads_x(c, n, k) ? backward_step(c, i) : i;
 			x->dies = max_int(x->dies, last);
 		}
 	}

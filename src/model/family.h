@@ -8,10 +8,10 @@
 #define THAW_FAMILY_LIST  1024 /* bytes for thaw_family_list */
 
 extern const struct thaw_family thaw_family_resnet;
+extern const struct thaw_family thaw_family_resnet_v2;
 extern const struct thaw_family thaw_family_vgg;
 extern const struct thaw_family thaw_family_alexnet;
-extern const struct thaw_family thaw_family_mobilenet_v2;
-extern const struct thaw_family thaw_family_efficientnet_lite;
+extern const struct thaw_family thaw_family_efficientnet;
 extern const struct thaw_family thaw_family_cifar_resnet;
 extern const struct thaw_family thaw_family_vit;
 extern const struct thaw_family thaw_family_convnext;
@@ -38,7 +38,8 @@ struct thaw_named_network {
 /* config NULL: there is no such file. The names point into the config. */
 struct thaw_named_network thaw_family_of_config(const json_t *config);
 
-/* Writes all variants as "resnet18, resnet34, ..." to text[size] for a message, as many as fit. Returns text. */
+/* Writes variants as "resnet18, resnet34, ..." to text[size] for a message: the first ones of each
+ * family, as many as fit. Returns text. */
 const char *thaw_family_list(char *text, size_t size);
 
 #endif

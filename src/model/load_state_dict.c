@@ -4,7 +4,6 @@
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
-#include "src/model/lookalike.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
 #include "src/model/network_config.h"
@@ -222,7 +221,6 @@ static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 	/* Files that Thaw wrote say which network they are. */
 	if (recorded)
 		return THAW_OK;
-	THAW_TRY(thaw_check_lookalike(u->variant, request));
 	if (!name && named.name && !named.family)
 		return thaw_fail_unknown_network(w, request->config, request->source);
 	return thaw_choose_variant(&u->variant, u->family, w, request, note);

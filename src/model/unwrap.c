@@ -289,6 +289,12 @@ static const char *find_follower(const struct choice *choice, const struct thaw_
 	return NULL;
 }
 
+/* Whether a candidate's tensors are a part of the chosen ones, such as a network without its classifier. */
+static bool is_part(const struct candidate *c, const struct candidate *chosen)
+{
+	return c->dict == chosen->dict && strncmp(c->prefix, chosen->prefix, strlen(chosen->prefix)) == 0;
+}
+
 /* Notes the other weights, then the keys of the file and the names that are not used. */
 static void note_others(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
@@ -298,7 +304,7 @@ static void note_others(struct thaw_note *note, const struct choice *choice, con
 	thaw_note_list(note);
 	for (int i = 0; i < choice->count; i++) {
 		const struct candidate *c = &choice->candidates[i];
-		if (c != chosen && c->family && *label_of(w, c, label))
+		if (!is_part(c, chosen) && c->family && *label_of(w, c, label))
 			thaw_note_item(note, "other weights, for --weights-key:", label);
 	}
 	thaw_note_list(note);
@@ -370,7 +376,6 @@ static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w
 	for (int i = 0; i < dicts; i++) {
 		const struct thaw_state_dict d = dict_of(w, i);
 		thaw_names_remove_wrappers(d.tensors, d.count, &choice->notes[i]);
-		thaw_names_from_transformers(d.tensors, d.count, &choice->notes[i]);
 		THAW_TRY(thaw_names_from_sequence(d.tensors, d.count, &choice->notes[i]));
 		if (choice->count < MAX_CANDIDATES)
 			THAW_TRY(add_dict(choice, w, i));

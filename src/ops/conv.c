@@ -287,6 +287,7 @@ const struct thaw_op thaw_op_conv = {
 	.reference = conv_reference,
 	.flops = conv_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.x_for_weight = true,
 	.activates = true,
 	.rounds = true,
 	.bf16 = true,

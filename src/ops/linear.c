@@ -140,14 +140,14 @@ static void linear_workspace(const struct thaw_op_desc *desc, struct thaw_op_wor
 }
 
 /* The same arguments with x and y in fp32, at the beginning of the scratch memory if they are stored in bfloat16.
- * view[2] receives the inputs. Backward reads x[0] and y, forward all inputs. */
+ * view[2] receives the inputs. Backward gets what it reads, forward all inputs. */
 static struct thaw_op_args expand_values(const struct thaw_op_args *args, struct thaw_view *view, bool backward)
 {
 	struct thaw_op_args e = *args;
 	char *memory = args->scratch;
 	for (int k = 0; k < args->inputs; k++) {
 		view[k] = args->x[k];
-		if (!view[k].bf16 || (backward && k > 0))
+		if (!view[k].bf16 || (backward && (k > 0 || !args->dparam[0])))
 			continue;
 		view[k].data = (float *)(uintptr_t)thaw_view_values(&args->x[k], (float *)memory);
 		view[k].bf16 = NULL;
@@ -157,7 +157,7 @@ static struct thaw_op_args expand_values(const struct thaw_op_args *args, struct
 		e.y.data = (float *)memory;
 		e.y.bf16 = NULL;
 		memory += float_bytes(thaw_shape_count(&e.y.shape));
-		if (backward)
+		if (backward && args->attrs->activation != THAW_ACT_NONE)
 			thaw_bf16_expand(e.y.data, args->y.bf16, thaw_shape_count(&e.y.shape));
 	}
 	e.x = view;
@@ -446,6 +446,7 @@ const struct thaw_op thaw_op_linear = {
 	.overwrites_dparam = true,
 	.flops = linear_flops,
 	.backward_reads = THAW_READS_X | THAW_READS_Y,
+	.x_for_weight = true,
 	.cases = cases,
 	.case_count = sizeof(cases) / sizeof(cases[0]),
 };

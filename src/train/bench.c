@@ -50,16 +50,20 @@ struct bench {
 void thaw_bench_defaults(struct thaw_bench_options *o)
 {
 	*o = (struct thaw_bench_options){
-		.model = "builtin", .unfreeze = "all", .bn = THAW_BN_FROZEN, .batch = 32, .steps = 5};
+		.model = "builtin", .unfreeze = "all", .tune = "all", .bn = THAW_BN_FROZEN, .batch = 32, .steps = 5};
 }
 
 static thaw_status open_network(struct bench *b)
 {
 	const struct thaw_bench_options *o = b->options;
+	struct thaw_tune tune;
 	THAW_TRY(thaw_model_load_key(&b->model, o->model, o->weights_key, o->classes, SEED));
 	THAW_TRY(thaw_model_set_size(b->model, o->size));
 	struct thaw_graph *model = b->model->graph;
+	THAW_TRY(thaw_tune_read(&tune, o->tune));
+	THAW_TRY(thaw_graph_add_adapters(model, o->unfreeze, &tune, SEED));
 	THAW_TRY(thaw_graph_unfreeze(model, o->unfreeze));
+	thaw_graph_tune(model, &tune);
 	thaw_graph_set_precision(model, o->precision);
 	thaw_graph_batch_statistics(model, o->bn == THAW_BN_LANE);
 	if (thaw_graph_cut(model) < model->node_count)
@@ -282,9 +286,9 @@ static json_t *report(const struct bench *b, double seconds, double wait, double
 	const struct thaw_bench_options *o = b->options;
 	double update = b->comm->size == 1 ? wait : 0.0, gflops = 1e-9 * flops / seconds;
 	json_t *result = json_pack(
-		"{s:s, s:o, s:i, s:i, s:s, s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o}",
+		"{s:s, s:o, s:i, s:i, s:s, s:s, s:s, s:f, s:f, s:I, s:I, s:f, s:f, s:s, s:s?, s:s, s:f, s:f, s:I, s:o}",
 		"network", b->model->variant, "size", thaw_metadata_size(b->size), "batch", o->batch, "ranks",
-		b->comm->size, "unfreeze", o->unfreeze, "bn", thaw_bn_name(o->bn), "images_per_second",
+		b->comm->size, "unfreeze", o->unfreeze, "tune", o->tune, "bn", thaw_bn_name(o->bn), "images_per_second",
 		o->batch * b->comm->size / seconds, "sum_wait_seconds", wait, "peak_rss_bytes", (json_int_t)rss,
 		"tail_bytes", (json_int_t)thaw_executor_bytes(b->executor), "gemm_peak_gflops", b->gemm_peak,
 		"gemm_peak_share", gflops / b->gemm_peak, "blas_kernel", openblas_get_corename(), "notes",

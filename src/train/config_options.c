@@ -74,10 +74,11 @@ static thaw_status read_word(const char **word, const json_t *config, const char
 /* A setting that is not repeated would give other bits. */
 static thaw_status check_known(const json_t *config)
 {
-	static const char *const others[] = {
-		"unfreeze", "optimizer", "bn",       "cache-dtype",   "precision", "variant",  "preprocess", "blas",
-		"threads",  "data",      "build",    "network",       "images",    "checksum", "size",       "columns",
-		"manifest", "task",      "group-by", "class-weights", "loss",      "sampling", "fully-conv", "exclude"};
+	static const char *const others[] = {"unfreeze", "optimizer",  "bn",         "cache-dtype", "precision",
+					     "variant",  "preprocess", "blas",       "threads",     "data",
+					     "build",    "network",    "images",     "checksum",    "size",
+					     "columns",  "manifest",   "task",       "group-by",    "class-weights",
+					     "loss",     "sampling",   "fully-conv", "exclude",     "tune"};
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)config, key, value)
@@ -139,12 +140,14 @@ static void read_later_settings(struct thaw_train_options *o, const json_t *conf
 	struct thaw_run_record record = {.found = false};
 	const char *loss = json_string_value(json_object_get(config, "loss"));
 	const char *sampling = json_string_value(json_object_get(config, "sampling"));
+	const char *tune = json_string_value(json_object_get(config, "tune"));
 	run_data_read(&record, config);
 	o->manifest = record.options.manifest;
 	o->parts = record.options.parts;
 	o->fully_conv = json_is_true(json_object_get(config, "fully-conv"));
 	o->loss = loss ? loss : o->loss;
 	o->sampling = sampling ? sampling : o->sampling;
+	o->tune = tune ? tune : o->tune;
 }
 
 thaw_status run_config_options(struct thaw_train_options *o, json_t *config)

@@ -29,7 +29,7 @@ static thaw_status collect(struct thaw_flat_params *params, double layer_decay)
 			.offset = params->length,
 			.count = thaw_shape_count(&p->shape),
 			.lr_factor = pow(layer_decay, head - node->block),
-			.decays = p->role == THAW_ROLE_WEIGHT,
+			.decays = p->role == THAW_ROLE_WEIGHT || p->role == THAW_ROLE_ADAPTER,
 			.statistic = statistic,
 			.momentum = node->attrs.momentum,
 		};

@@ -20,6 +20,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 	*o = (struct thaw_train_options){
 		.model = "builtin",
 		.unfreeze = "head",
+		.tune = "all",
 		.optimizer = "sgd",
 		.cache = "auto",
 		.cache_dtype = THAW_F32,
@@ -61,6 +62,7 @@ static thaw_status resolve_choices(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	size_t bytes;
+	THAW_TRY(thaw_tune_read(&r->tune, o->tune));
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");
@@ -149,6 +151,13 @@ static json_t *preprocess_json(const struct thaw_preprocess *p)
 	return NULL;
 }
 
+/* Null for all, as of runs of earlier versions. */
+static json_t *tune_json(const struct thaw_tune *tune)
+{
+	char text[THAW_TUNE_TEXT];
+	return tune->kind == THAW_TUNE_ALL ? json_null() : json_string(thaw_tune_text(tune, text, sizeof(text)));
+}
+
 /* All settings that decide the result: they must be the same when a run is resumed. Paths may change. */
 json_t *run_config_json(const struct run *r)
 {
@@ -159,6 +168,7 @@ json_t *run_config_json(const struct run *r)
 	} settings[] = {
 		{"variant", json_string(r->model->variant)},
 		{"unfreeze", json_string(o->unfreeze)},
+		{"tune", tune_json(&r->tune)},
 		{"epochs", json_integer(o->epochs)},
 		{"head-epochs", json_integer(o->head_epochs)},
 		{"lanes", json_integer(o->lanes)},

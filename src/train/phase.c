@@ -23,13 +23,22 @@ void run_close_phase(struct run *r)
 	*p = (struct run_phase){.params = p->params};
 }
 
+/* Marks what the phase trains. */
+static thaw_status mark_trained(const struct run *r, int phase)
+{
+	struct thaw_graph *g = r->model->graph;
+	THAW_TRY(thaw_graph_unfreeze(g, r->phases[phase].unfreeze));
+	thaw_graph_tune(g, &r->tune);
+	thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+	return THAW_OK;
+}
+
 /* Whether what other phases trained stays frozen in this one, and yet is part of its checkpoints. */
 static thaw_status mark_kept(const struct run *r, int phase, bool *trainable)
 {
 	struct thaw_graph *g = r->model->graph;
 	for (int i = 0; i < phase; i++) {
-		THAW_TRY(thaw_graph_unfreeze(g, r->phases[i].unfreeze));
-		thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+		THAW_TRY(mark_trained(r, i));
 		for (int k = 0; k < g->param_count; k++)
 			trainable[k] |= g->params[k].trainable;
 	}
@@ -44,9 +53,7 @@ thaw_status run_unfreeze(const struct run *r, int phase, bool kept)
 	if (status == THAW_OK && kept)
 		status = mark_kept(r, phase, trainable);
 	if (status == THAW_OK)
-		status = thaw_graph_unfreeze(g, r->phases[phase].unfreeze);
-	if (status == THAW_OK)
-		thaw_graph_batch_statistics(g, r->options.bn == THAW_BN_LANE);
+		status = mark_trained(r, phase);
 	for (int k = 0; status == THAW_OK && k < g->param_count; k++)
 		g->params[k].trainable |= trainable[k];
 	thaw_free(trainable);

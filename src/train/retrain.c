@@ -76,31 +76,13 @@ static thaw_status make_directory(struct repetition *p)
 	return THAW_OK;
 }
 
-static thaw_status write_copy(const char *path, const void *bytes, size_t size)
-{
-	struct thaw_file_writer *file;
-	THAW_TRY(thaw_file_writer_open(&file, path));
-	struct thaw_sink *sink = thaw_file_writer_sink(file);
-	thaw_status status = sink->write(sink, bytes, size);
-	if (status == THAW_OK)
-		return thaw_file_writer_commit(file);
-	thaw_file_writer_discard(file);
-	return status;
-}
-
 /* Copies a file of the run, if it has it. */
 static thaw_status copy_file(const struct verification *v, const struct repetition *p, const char *name)
 {
-	void *bytes = NULL;
-	size_t size;
 	char *from = thaw_path_join(v->options->run, name), *to = thaw_path_join(p->directory, name);
 	thaw_status status = from && to ? THAW_OK : THAW_RESOURCE;
-	if (status == THAW_OK && thaw_path_is_file(from)) {
-		status = thaw_file_read(&bytes, &size, from, FILE_LIMIT);
-		if (status == THAW_OK)
-			status = write_copy(to, bytes, size);
-	}
-	thaw_free(bytes);
+	if (status == THAW_OK && thaw_path_is_file(from))
+		status = thaw_file_copy(from, to, FILE_LIMIT);
 	thaw_free(from);
 	thaw_free(to);
 	return status;

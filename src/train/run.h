@@ -136,6 +136,7 @@ struct run {
 	struct thaw_sizes sizes;                /* of training steps */
 	struct thaw_augment augment;
 	const struct thaw_optimizer *optimizer;
+	struct thaw_tune tune;
 	struct thaw_objective objective; /* of the training images */
 	struct phase_options phases[RUN_MAX_PHASES];
 	int phase_count;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/train/state_size.h"
 #include "thaw/checkpoint.h"
@@ -126,32 +127,57 @@ static thaw_status apply(struct thaw_model *m, const struct thaw_weights *w, con
 	return THAW_OK;
 }
 
+/* The adapters that the run adds to the network; their values are in its checkpoints. */
+static thaw_status add_adapters(struct thaw_model *m, const char *directory)
+{
+	json_t *config = NULL;
+	struct thaw_tune tune;
+	char *path = thaw_path_join(directory, "config.json");
+	thaw_status status =
+		path ? thaw_report_read(&config, path, THAW_REPORT_LIMIT, "restore it from a copy") : THAW_RESOURCE;
+	const char *text = json_string_value(json_object_get(config, "tune"));
+	const char *unfreeze = json_string_value(json_object_get(config, "unfreeze"));
+	if (status == THAW_OK && text && unfreeze) {
+		status = thaw_tune_read(&tune, text);
+		if (status == THAW_OK)
+			status = thaw_graph_add_adapters(m->graph, unfreeze, &tune, 0);
+	}
+	json_decref(config);
+	thaw_free(path);
+	return status;
+}
+
+static char *path_of_step(const char *directory, int64_t step)
+{
+	return thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
+}
+
+/* With adapters apart from the weights of their layers; the source is that of the network that the run began with. */
 static thaw_status load_step(struct thaw_model **model, const char *directory, int64_t step)
 {
 	struct thaw_weights w = {0};
 	struct thaw_model *m = NULL;
-	char *path = thaw_format("%s/step-%lld.safetensors.zst", directory, (long long)step);
+	char *path = path_of_step(directory, step);
 	thaw_status status = path ? thaw_model_load_origin(&m, directory) : THAW_RESOURCE;
+	if (status == THAW_OK)
+		status = add_adapters(m, directory);
 	if (status == THAW_OK)
 		status = thaw_checkpoint_read(&w, path, thaw_state_bound(m->graph));
 	if (status == THAW_OK)
 		status = check_step(&w, path, step);
 	if (status == THAW_OK)
 		status = apply(m, &w, directory);
-	if (status == THAW_OK) {
-		thaw_free(m->source); /* the weights of the start, which may have been random */
-		m->source = path;
-		path = NULL;
+	if (status == THAW_OK)
 		*model = m;
-	} else {
+	else
 		thaw_model_destroy(m);
-	}
 	thaw_weights_free(&w);
 	thaw_free(path);
 	return status;
 }
 
-thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const char *directory, const char *from)
+/* *done: the step is that of the trained network. */
+static thaw_status choose_step(int64_t *step, bool *done, const char *directory, const char *from)
 {
 	struct saved saved;
 	if (!thaw_path_is_directory(directory))
@@ -160,9 +186,64 @@ thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const 
 	thaw_status status = read_saved(&saved, directory);
 	if (status == THAW_OK)
 		status = find_step(step, &saved, directory, from);
-	if (status == THAW_OK)
-		status = *step == saved.done ? thaw_model_load(model, directory, 0, 0)
-					     : load_step(model, directory, *step);
+	*done = *step == saved.done;
 	thaw_free(saved.steps);
+	return status;
+}
+
+thaw_status thaw_run_model_load(struct thaw_model **model, int64_t *step, const char *directory, const char *from)
+{
+	bool done;
+	THAW_TRY(choose_step(step, &done, directory, from));
+	if (done)
+		return thaw_model_load(model, directory, 0, 0);
+	char *path = path_of_step(directory, *step);
+	thaw_status status = path ? load_step(model, directory, *step) : THAW_RESOURCE;
+	if (status != THAW_OK) {
+		thaw_free(path);
+		return status;
+	}
+	thaw_free((*model)->source); /* the weights of the start, which may have been random */
+	(*model)->source = path;
+	status = thaw_graph_merge_adapters((*model)->graph);
+	if (status != THAW_OK)
+		thaw_model_destroy(*model);
+	return status;
+}
+
+static thaw_status copy_file(const char *from, const char *to, const char *name)
+{
+	char *source = thaw_path_join(from, name), *target = thaw_path_join(to, name);
+	thaw_status status = source && target ? thaw_file_copy(source, target, SIZE_MAX) : THAW_RESOURCE;
+	thaw_free(source);
+	thaw_free(target);
+	return status;
+}
+
+/* The adapters of a run that is done are in its folder. */
+static thaw_status copy_adapters(const char *directory, const char *to)
+{
+	char *path = thaw_path_join(directory, THAW_ADAPTER_WEIGHTS);
+	bool found = path && access(path, F_OK) == 0;
+	thaw_free(path);
+	if (!found)
+		return thaw_fail(THAW_CONFIG, "the run has no adapters: %s: they are of runs with --tune lora:R",
+				 directory);
+	THAW_TRY(copy_file(directory, to, THAW_ADAPTER_WEIGHTS));
+	return copy_file(directory, to, THAW_ADAPTER_CONFIG);
+}
+
+thaw_status thaw_run_save_adapters(const char *directory, const char *from, const char *to)
+{
+	struct thaw_model *m = NULL;
+	int64_t step;
+	bool done;
+	THAW_TRY(choose_step(&step, &done, directory, from));
+	THAW_TRY(thaw_make_directory(to));
+	if (done)
+		return copy_adapters(directory, to);
+	THAW_TRY(load_step(&m, directory, step));
+	thaw_status status = thaw_model_save_adapters(m, to);
+	thaw_model_destroy(m);
 	return status;
 }

@@ -189,6 +189,7 @@ static thaw_status open_model(struct run *r)
 	if (!given)
 		r->options.bn = r->model->pretrained ? THAW_BN_FROZEN : THAW_BN_LANE;
 	THAW_TRY(set_sizes(r));
+	THAW_TRY(thaw_graph_add_adapters(r->model->graph, r->options.unfreeze, &r->tune, (uint64_t)r->options.seed));
 	if (given)
 		log_norms(r);
 	r->augment = thaw_augment_default();
@@ -203,12 +204,17 @@ static void set_phases(struct run *r)
 {
 	const struct thaw_train_options *o = &r->options;
 	if (o->head_epochs > 0)
-		r->phases[r->phase_count++] = (struct phase_options){"head", "head", o->head_epochs, o->head_lr, false};
+		r->phases[r->phase_count++] = (struct phase_options){
+			.name = "head", .unfreeze = "head", .epochs = o->head_epochs, .lr = o->head_lr};
 	if (o->epochs > 0)
-		r->phases[r->phase_count++] = (struct phase_options){"train", o->unfreeze, o->epochs, o->lr, false};
+		r->phases[r->phase_count++] = (struct phase_options){
+			.name = "train", .unfreeze = o->unfreeze, .epochs = o->epochs, .lr = o->lr};
 	if (o->fixres > 0)
-		r->phases[r->phase_count++] =
-			(struct phase_options){"fixres", "head+norms", o->fixres, o->head_lr, true};
+		r->phases[r->phase_count++] = (struct phase_options){.name = "fixres",
+								     .unfreeze = "head+norms",
+								     .epochs = o->fixres,
+								     .lr = o->head_lr,
+								     .fixres = true};
 }
 
 static thaw_status read_own_sizes(struct run *r)
@@ -313,6 +319,21 @@ static thaw_status open_loaders(struct run *r)
 	return THAW_OK;
 }
 
+/* A phase that trains as little as head epochs would, against what was asked for. */
+static thaw_status check_tuned(const struct run *r, int phase)
+{
+	const struct thaw_graph *g = r->model->graph;
+	char text[THAW_TUNE_TEXT];
+	bool any = r->tune.kind == THAW_TUNE_ALL || strcmp(r->phases[phase].name, "train") != 0;
+	for (int i = 0; i < g->param_count; i++)
+		any |= g->params[i].trainable && g->params[i].node != g->head;
+	return any ? THAW_OK
+		   : thaw_fail(THAW_USAGE,
+			       "nothing but the classifier would train: --tune %s with --unfreeze %s: unfreeze more, "
+			       "such as all, or give --tune all",
+			       thaw_tune_text(&r->tune, text, sizeof(text)), r->phases[phase].unfreeze);
+}
+
 /* All that a rank can open without the others. */
 static thaw_status open_here(struct run *r)
 {
@@ -327,6 +348,7 @@ static thaw_status open_here(struct run *r)
 		if (thaw_graph_cut(r->model->graph) == r->model->graph->node_count)
 			return thaw_fail(THAW_USAGE, "nothing to train: --unfreeze %s: give head or more",
 					 r->phases[i].unfreeze);
+		THAW_TRY(check_tuned(r, i));
 		THAW_TRY(run_unfreeze(r, i, true));
 		r->state_bytes = max_size(r->state_bytes, thaw_state_size(r->model->graph, r->optimizer));
 	}

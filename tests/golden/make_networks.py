@@ -8,18 +8,26 @@ import json
 import pathlib
 import re
 import sys
+from functools import partial
 
 import numpy as np
 import timm
 import torch
 import torchvision.models as tv
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
 from timm.models.regnet import RegNet, RegNetCfg
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.resnetv2 import ResNetV2
+from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
 from timm.models.vgg import ConvMlp
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
-from transformers import (ConvNextConfig, ConvNextForImageClassification, ConvNextV2Config,
-                          ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification, SwinConfig,
+from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
+                          ConvNextV2Config, ConvNextV2ForImageClassification, EfficientNetConfig,
+                          EfficientNetForImageClassification, MobileNetV1Config, MobileNetV1ForImageClassification,
+                          MobileNetV2Config, MobileNetV2ForImageClassification, RegNetConfig,
+                          RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
                           SwinForImageClassification, Swinv2Config, Swinv2ForImageClassification, ViTConfig,
                           ViTForImageClassification)
 
@@ -46,6 +54,51 @@ def narrow_timm(model):
     model.pre_logits = ConvMlp(512, HIDDEN, 7, drop_rate=0.5)
     model.head.fc = nn.Linear(HIDDEN, CLASSES)
     return model
+
+
+class Logits(nn.Module):
+    """A network of transformers as one that returns its logits; its tensors keep their names."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def state_dict(self, *args, **kwargs):
+        return self.net.state_dict()
+
+    def load_state_dict(self, state):
+        self.net.load_state_dict(state)
+
+    def named_parameters(self, *args, **kwargs):
+        return self.net.named_parameters()
+
+    def forward(self, x):
+        return self.net(x).logits
+
+
+def resnet(block, **more):
+    return ResNet(block, (1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_resnet():
+    return Logits(ResNetForImageClassification(ResNetConfig(embedding_size=16, hidden_sizes=[32, 64, 96],
+                                                            depths=[1, 2, 1], num_labels=CLASSES)))
+
+
+def resnet_v2(**more):
+    return ResNetV2(layers=(1, 1, 2, 1), num_classes=CLASSES, **more)
+
+
+def transformers_bit():
+    return Logits(BitForImageClassification(BitConfig(embedding_size=32, hidden_sizes=[128, 128, 256], depths=[1, 2, 1],
+                                                      num_labels=CLASSES)))
+
+
+def transformers_efficientnet():
+    return Logits(EfficientNetForImageClassification(EfficientNetConfig(
+        width_coefficient=0.25, depth_coefficient=1.0, kernel_sizes=[3, 5, 3], in_channels=[32, 64, 96],
+        out_channels=[64, 96, 128], strides=[1, 2, 2], num_block_repeats=[1, 2, 2], expand_ratios=[1, 6, 4],
+        depthwise_padding=[3], hidden_dim=320, num_labels=CLASSES)))
 
 
 class SavedViT(nn.Module):
@@ -159,11 +212,34 @@ def swin_transformers(config, network, **more):
                                     **more)))
 
 
-# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
+# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
+# options that Thaw reads from its config.json, if the network needs them
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet50", "resnet50", 64, False, lambda: tv.resnet50(num_classes=CLASSES)),
+    ("resnet_groups", "resnet", 64, False,
+     lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), stem_width=16, stem_type="deep", avg_down=True, cardinality=4,
+                    base_width=16, block_args={"attn_layer": "se"})),
+    ("resnet_channels", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), stem_width=16, replace_stem_pool=True, stem_type="deep_tiered",
+                    block_args={"attn_layer": "eca"})),
+    ("resnet_average", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(16, 32, 48, 64), aa_layer=nn.AvgPool2d)),
+    ("resnet_blur", "resnet", 75, False, lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), aa_layer=BlurPool2d)),
+    ("resnet_legacy", "resnet", 64, False,
+     lambda: SENet(SEResNetBottleneck, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_legacy_basic", "resnet", 64, False,
+     lambda: SENet(SEResNetBlock, (1, 1, 1, 1), groups=1, reduction=16, num_classes=CLASSES)),
+    ("resnet_transformers", "resnet", 64, False, transformers_resnet),
+    ("resnet_group_norm", "resnet", 64, False,
+     lambda: resnet(BasicBlock, channels=(32, 32, 64, 64), norm_layer="groupnorm")),
+    ("resnet_v2", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(16, 32, 48, 64), basic=True, bottle_ratio=1.0, conv_layer=create_conv2d,
+                       norm_layer=BatchNormAct2d, stem_type="deep", avg_down=True)),
+    ("bit", "resnetv2", 64, False,
+     lambda: resnet_v2(channels=(128, 128, 128, 256), conv_layer=partial(StdConv2d, eps=1e-8), stem_type="fixed")),
+    ("bit_transformers", "resnetv2", 64, False, transformers_bit),
     ("vgg16", "vgg16", 32, False, lambda: narrow(tv.vgg16(), 0, 3, 6)),
     ("vgg11_bn", "vgg11_bn", 32, False, lambda: narrow(tv.vgg11_bn(), 0, 3, 6)),
     ("vgg11_bn_timm", "vgg11_bn", 32, False, lambda: narrow_timm(timm.create_model("vgg11_bn"))),
@@ -176,6 +252,24 @@ NETWORKS = [
      lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
     ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
      lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
+    ("test_efficientnet", "test_efficientnet", 64, False,
+     lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
+    ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
+     lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
+    ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
+     lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
+    ("efficientnet_b0_torchvision", "efficientnet_b0", 64, False, lambda: tv.efficientnet_b0(num_classes=CLASSES)),
+    ("mobilenet_v3_small", "mobilenetv3_small_100", 64, False, lambda: tv.mobilenet_v3_small(num_classes=CLASSES)),
+    ("efficientnet_transformers", "efficientnet_transformers", 75, False, transformers_efficientnet,
+     {"strides": "122", "activation": "swish", "epsilon": 1e-3, "padding": "late", "symmetric": [3]}),
+    ("mobilenet_v1_transformers", "mobilenet_v1_transformers", 75, False,
+     lambda: Logits(MobileNetV1ForImageClassification(MobileNetV1Config(depth_multiplier=0.25, num_labels=CLASSES))),
+     {"strides": "12222", "activation": "relu6", "epsilon": 1e-3, "padding": "same", "symmetric": []}),
+    ("mobilenet_v2_transformers", "mobilenet_v2_transformers", 64, False,
+     lambda: Logits(MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=0.25, tf_padding=False,
+                                                                        num_labels=CLASSES))),
+     {"strides": "1222121", "activation": "relu6", "epsilon": 1e-3, "padding": "symmetric", "symmetric": []}),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
     ("vit", "vit", 64, False, vit),
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
@@ -215,6 +309,9 @@ NETWORKS = [
 ]
 
 
+KINKED = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid)
+
+
 def fill(model, head_scale):
     """Formula weights in every tensor. The head is the last tensor of more than one dimension."""
     state = {k: v for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
@@ -226,7 +323,7 @@ def fill(model, head_scale):
 
 
 def margin(model, x):
-    """How far the input of any ReLU stays from where its slope changes, relative to the inputs of that ReLU.
+    """How far the input of any ReLU, or hard swish or sigmoid, stays from where its slope changes, relative to the inputs of that ReLU.
 
     Rounding that moves one of them across changes gradients by far more than 1e-3, in any framework."""
     distances = []
@@ -236,9 +333,11 @@ def margin(model, x):
         distance = z.abs().min()
         if isinstance(module, nn.ReLU6):
             distance = torch.minimum(distance, (z - 6).abs().min())
+        if isinstance(module, (nn.Hardswish, nn.Hardsigmoid)):
+            distance = (z.abs() - 3).abs().min()
         distances.append(float(distance / z.std()))
 
-    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]
+    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, KINKED)]
     model(x)
     for hook in hooks:
         hook.remove()
@@ -249,7 +348,7 @@ def make_input(key, side):
     return torch.from_numpy(formula.uniform(key, (IMAGES, 3, side, side), -2.0, 2.0)).double()
 
 
-def golden(variant, side, training, make):
+def golden(variant, side, training, make, options=None):
     model = make().double()
     model.train(training)
     for module in model.modules():
@@ -279,7 +378,8 @@ def golden(variant, side, training, make):
             g = gradients[name]
             tensors[name]["norm"] = float(np.linalg.norm(g))
             tensors[name]["projections"] = formula.projections(name, g)
-    return {"variant": variant, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
+    settings = {"options": options} if options else {}
+    return {"variant": variant, **settings, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
             "input": key,
             "head": head, "head_scale": head_scale, "logits": logits.detach().numpy().reshape(-1).tolist(),
             "tensors": tensors}

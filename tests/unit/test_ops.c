@@ -319,11 +319,12 @@ static void run_backward(struct fixture *b, const float *dy)
 	memcpy(dy_copy, dy, (size_t)outputs(b) * sizeof(float));
 	for (int i = 0; i < b->c->inputs; i++) {
 		x[i] = b->x[i];
-		if (!(b->op->backward_reads & THAW_READS_X))
+		bool residual = b->op->adds && i > 0, frozen = b->op->x_for_weight && !b->dparam[0];
+		if (!(b->op->backward_reads & THAW_READS_X) || residual || frozen)
 			x[i].data = floats_create(b, thaw_shape_count(&x[i].shape));
 	}
 	args.x = x;
-	if (!(b->op->backward_reads & THAW_READS_Y))
+	if (!(b->op->backward_reads & THAW_READS_Y) || (b->op->activates && b->c->attrs.activation == THAW_ACT_NONE))
 		args.y.data = floats_create(b, outputs(b));
 	args.dy = dy_copy;
 	args.dx = b->dx;
