@@ -31,8 +31,7 @@ struct thaw_swin_names {
 	const char *query_bias, *value_bias;   /* V2: apart from qkv */
 	const char *table;                     /* V1: biases of relative positions */
 	const char *logit_scale, *mlp1, *mlp2; /* V2 */
-	/* V2, of torchvision: indices and coordinates of relative positions; of V1: the indices. They are in files that
-	 * must have them. */
+	/* Of torchvision: indices of relative positions, and in V2 their coordinates. Its files must have them. */
 	const char *index, *coordinates;
 };
 

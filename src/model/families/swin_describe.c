@@ -197,7 +197,7 @@ static void read_windows(struct thaw_swin *s, const char *name)
 		pretrained = window;
 		window = strtol(end + 2, NULL, 10);
 	}
-	for (int i = 0; i < s->stages && window > 0; i++) {
+	for (int i = 0; i < s->stages && window > 0 && window <= THAW_MAX_SIDE; i++) {
 		const int64_t features = FIRST_SIDE / s->patch >> i;
 		s->stage[i].window = window;
 		s->stage[i].pretrained = pretrained < features ? pretrained : features;
