@@ -11,8 +11,8 @@ enum {
 	WINDOW_TRANSFORMERS = 7,
 };
 
-/* Floats of a mask, 512 MiB: far more than any network has, and few enough for their product with 8 bytes. */
-#define MAX_MASK (INT64_C(1) << 27)
+/* Floats of a mask, 128 MiB: six times those of the largest published network. */
+#define MAX_MASK (INT64_C(1) << 25)
 /* Tokens that a float can count. */
 #define MAX_TOKENS (INT64_C(1) << 24)
 
