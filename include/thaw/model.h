@@ -215,6 +215,7 @@ struct thaw_family {
 	 * have names of tensors like those of w, in which such a variant was recognised. */
 	const char *(*recognised_as)(const char *variant);
 	bool (*has_names)(const char *variant, const struct thaw_weights *w);
+	bool one_size; /* a network is for the size of images in its preprocessing only */
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */
 	const char *const *buffers;
