@@ -102,6 +102,7 @@ $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 
 # The network of --model builtin is compiled in, if the tree has it.
 $(BUILD)/src/model/builtin.o: $(wildcard models/builtin.safetensors)
+$(BUILD)/src/model/catalogue.o: models/networks.tsv
 
 $(BUILD)/mpi/%.o: mpi/%.c
 	@mkdir -p $(@D)

@@ -31,7 +31,8 @@ log_of() {
 count() {
 	name=$1
 	log=$(log_of "$name")
-	read -r code seconds <"$log.end"
+	code=1 seconds=0 # of a program that did not come to its end
+	[ -f "$log.end" ] && read -r code seconds <"$log.end"
 	s=$(grep -ciE '^(not )?ok.*# skip' "$log") # cmocka prints "not ok" for a skipped test
 	p=$(grep -vi '# skip' "$log" | grep -cE '^ok')
 	f=$(grep -vi '# skip' "$log" | grep -cE '^not ok')
@@ -62,7 +63,9 @@ count() {
 run() {
 	name=$1
 	shift
-	tests/run_one.sh "$(log_of "$name")" "$@"
+	log=$(log_of "$name")
+	rm -f "$log.end"
+	tests/run_one.sh "$log" "$@"
 	count "$name"
 }
 
@@ -72,7 +75,9 @@ run_all() {
 	suite=$1 runner=$2
 	shift 2
 	for program; do
-		printf '%s\n' "$(log_of "$suite ${program##*/}")" "$runner" "$program"
+		log=$(log_of "$suite ${program##*/}")
+		rm -f "$log.end"
+		printf '%s\n' "$log" "$runner" "$program"
 	done | xargs -d '\n' -n 3 -P "$(nproc)" tests/run_one.sh
 	for program; do
 		count "$suite ${program##*/}"
@@ -85,7 +90,7 @@ suite_lint() {
 	done
 }
 
-# programs PATTERN...: the test programs among these files, which are also folders and lists of dependencies.
+# programs FILE...: the test programs among these files; a build also has folders and lists of dependencies.
 programs() {
 	for file; do
 		[ -x "$file" ] && [ ! -d "$file" ] && echo "$file"

@@ -21,11 +21,11 @@ const char *thaw_task_name(enum thaw_task task);   /* "class", "labels", "grade"
 const char *thaw_task_phrase(enum thaw_task task); /* for messages: "several labels per image" */
 enum thaw_task thaw_task_find(const char *name);   /* THAW_TASKS: none has this name */
 
-/* Memory with what is the same on all ranks of a node. All zero: none. */
+/* Memory that the ranks of a node share; all of them see the same bytes. All zero: no memory. */
 struct thaw_node_block {
 	void *data;
 	size_t bytes;
-	bool writes;                               /* this rank fills it; the others only read, once it is full */
+	bool writes;                               /* this rank fills it; the others read it when it is full */
 	void (*release)(struct thaw_node_block *); /* NULL: data is from thaw_alloc */
 	void *context;                             /* private to the implementation */
 };
@@ -39,7 +39,7 @@ struct thaw_dataset {
 	float *targets;     /* [count][classes], for LABELS (0 or 1) and VALUE; NaN: not known; else NULL */
 	float *weights;     /* [count] factors of the loss, above 0; NULL: all 1 */
 	uint64_t *groups;   /* [count] digest of the name of the sample's group, such as its patient; equal names have
-			     * equal digests in all splits; 0: a group of its own; NULL: no groups */
+			     * equal digests in all splits; 0: the sample has no group; NULL: there are no groups */
 	/* Reads sample i (0 .. count - 1). The result is freed with thaw_encoded_image_free before the dataset is
 	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
 	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */
@@ -58,7 +58,7 @@ struct thaw_dataset {
 	void (*close)(struct thaw_dataset *);
 	void *context;            /* private to the format */
 	struct thaw_found *found; /* what was found (thaw/found.h), owned; NULL for a dataset that was not opened */
-	struct thaw_node_block values; /* of labels, targets, weights and groups, which then only are read; else none */
+	struct thaw_node_block values; /* memory of labels, targets, weights and groups, then read-only; or no memory */
 	const struct thaw_dataset_parts *parts; /* large files that hold the samples, such as tar shards; NULL: none */
 };
 
@@ -88,19 +88,19 @@ struct thaw_image_names {
 };
 void thaw_image_names_free(struct thaw_image_names *names); /* zeroed is fine */
 
-/* The ranks of a job open a large dataset together. They list its folders, each of them a part, since the servers of a
- * network file system answer one listing of a million files sooner than one by every rank; and the ranks of a node have
- * what is known of each image once, in shared memory. */
+/* The ranks of a job open a large dataset together. Each rank lists a part of the folders: the servers of a network
+ * file system answer one listing of a million files sooner than one listing per rank. What every rank must know of each
+ * image, such as its label and its place in a tar shard, is in memory that the ranks of a node share. */
 struct thaw_share {
 	int part, parts; /* this rank's part: 0 .. parts - 1 */
 	/* Collective: *all (from thaw_alloc) becomes mine[bytes] of all parts in their order; part p has *all +
 	 * end[p - 1] .. end[p], with end[parts] from the caller. Fails on all ranks if one has failed before. */
 	thaw_status (*exchange)(const struct thaw_share *, const void *mine, size_t bytes, char **all, size_t *end);
-	/* Collective: zeroed memory of `bytes`, as many on every rank. Where the ranks of a node cannot share it, each
-	 * has and fills its own. Fails on all ranks if one has failed before. */
+	/* Collective: allocates `bytes` of zeroed memory; `bytes` is the same on every rank. Ranks that cannot share
+	 * memory with their node get separate memory and fill it themselves. Fails on all ranks if one has failed. */
 	thaw_status (*block)(const struct thaw_share *, size_t bytes, struct thaw_node_block *block);
-	/* Collective: this rank has filled what it fills, from what has this digest. *again becomes true on all ranks
-	 * if it is on one; else fails if the digests differ. */
+	/* Collective: this rank has filled the blocks that it writes. `digest` is of the data that they were filled
+	 * from. *again becomes true on all ranks if it is true on one; otherwise fails if the digests differ. */
 	thaw_status (*filled)(const struct thaw_share *, uint64_t digest, bool *again);
 	void *context; /* private to the implementation */
 };

@@ -4,9 +4,8 @@
  * activations that its backward pass reads. All buffers of an executor are in one arena, laid out by the lifetimes of
  * the values.
  *
- * In a graph of precision bf16 values between nodes are stored in bfloat16, but for the image, the logits, values that
- * no image changes, and values of one row of channels per image, such as features after global pooling. Gradients are
- * fp32.
+ * In a graph of precision bf16, values between nodes are stored in bfloat16. The image, the logits, fixed values, and
+ * values with one row of channels per image, such as features after global pooling, stay in fp32. Gradients are fp32.
  *
  * An executor runs the whole network or one side of the cut. The values that cross the cut, concatenated, are an
  * image's features: the output of a trunk executor and the input of a tail executor. A trunk executor runs one image at

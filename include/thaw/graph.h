@@ -57,6 +57,7 @@ struct thaw_param {
 	struct thaw_shape shape; /* in memory */
 	struct thaw_shape file_shape;
 	int node;       /* the node that uses it; -1 if a pass made it unused */
+	bool computed;  /* a fixed value that the builder computes: not in files of weights */
 	bool trainable; /* updated in training: by its gradient; a moving statistic by averaging */
 	float *data;    /* the values, of `shape` */
 	float *own;     /* equal to data if the graph owns the values, else NULL */
@@ -79,10 +80,10 @@ struct thaw_graph {
 	int param_count;
 	char **blocks; /* names, in order */
 	int block_count;
-	int output; /* the value that holds the logits (N,C) */
-	int head;   /* the classifier: the linear or convolution node that computes the logits */
-	enum thaw_precision precision;
-	thaw_status failed; /* the first error while building; later calls do nothing */
+	int output;                    /* the value that holds the logits (N,C) */
+	int head;                      /* the classifier: the linear or convolution node that computes the logits */
+	enum thaw_precision precision; /* of values between nodes; that of products is in the attributes of nodes */
+	thaw_status failed;            /* the first error while building; later calls do nothing */
 };
 
 /* Building. After an error these functions do nothing (thaw_graph_add returns 0) and the graph keeps the status, so a

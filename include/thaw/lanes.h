@@ -25,9 +25,12 @@ int64_t thaw_lane_sample(int64_t k, int lanes, int lane);
  * permutation that depends on (seed, epoch, lane) only. */
 void thaw_lane_order(int64_t samples, int lanes, int lane, uint64_t seed, uint64_t epoch, int64_t *order);
 
-/* Lanes of up to so many samples are shuffled in memory. The order of longer ones is computed place by place, and
- * thaw_lane_order_part gives order[count], that order from place `begin` on, without the rest of it. */
+/* thaw_lane_order shuffles lanes of up to so many samples; the order of longer lanes is computed position by position.
+ */
 #define THAW_LANE_SHUFFLED INT64_C(65536)
+
+/* Writes order[count], the positions [begin, begin + count) of the order of a lane with more than THAW_LANE_SHUFFLED
+ * samples. */
 void thaw_lane_order_part(int64_t samples, int lanes, int lane, uint64_t seed, uint64_t epoch, int64_t begin,
 			  int64_t count, int64_t *order);
 

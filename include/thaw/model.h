@@ -207,6 +207,9 @@ struct thaw_family {
 	 * leaves it open which; both NULL if there are none. */
 	const struct thaw_same_tensors *same_tensors;
 	bool (*is_ambiguous)(const struct thaw_weights *w);
+	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
+	 * over. A NULL-terminated list, or NULL. */
+	const char *const *buffers;
 	/* Finds the options of the network in `w`: a new object. They are those of its config.json (NULL: none), else
 	 * the customary ones. `source` is the file of the weights. THAW_CONFIG, naming the key, if config.json
 	 * describes a network that the family does not build. NULL: the family has no options. */

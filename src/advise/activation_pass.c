@@ -112,12 +112,14 @@ static thaw_status place_norms(struct thaw_activation_pass *p)
 	return THAW_OK;
 }
 
-static int64_t largest_value(const struct thaw_activation_pass *p)
+/* Room to expand any value of the image that is stored in bfloat16. */
+static thaw_status reserve_value(struct thaw_activation_pass *p)
 {
 	int64_t count = 0;
 	for (int i = 1; i < p->graph->node_count; i++)
 		count = max_int64(count, thaw_shape_count(&p->shapes[i]));
-	return count;
+	p->value = thaw_alloc((size_t)count, sizeof(*p->value));
+	return p->value ? THAW_OK : THAW_RESOURCE;
 }
 
 thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const struct thaw_cut *cut, struct thaw_size size)
@@ -127,9 +129,8 @@ thaw_status thaw_activation_pass_open(struct thaw_activation_pass *p, const stru
 	if (!p->shapes)
 		return THAW_RESOURCE;
 	THAW_TRY(thaw_graph_infer(p->graph, &image, p->shapes));
-	p->value = thaw_alloc((size_t)largest_value(p), sizeof(*p->value));
-	if (!p->value)
-		return THAW_RESOURCE;
+	if (p->graph->precision != THAW_PRECISION_FP32)
+		THAW_TRY(reserve_value(p));
 	THAW_TRY(place_cuts(p, cut));
 	THAW_TRY(place_norms(p));
 	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_TRUNK, false));

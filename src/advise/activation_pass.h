@@ -17,7 +17,7 @@ struct thaw_activation_pass {
 	int64_t start[THAW_MAX_CUTS];   /* offset of the features of each cut in a row */
 	int64_t probability, row_width; /* offset of the class probabilities in a row; floats of a row */
 	float *row;                     /* of the current image */
-	float *value;                   /* room for any value of one image in fp32 */
+	float *value;                   /* room to expand any value of one image; NULL in fp32 */
 	double *sums;                   /* of the current lane: see norm_start */
 	int64_t *norm_start;            /* [nodes] offset of means, then squares, in sums; -1: not a batch norm */
 	int64_t sum_count;

@@ -2,7 +2,7 @@
  * so nothing has to be saved or exchanged. */
 #include "thaw/lanes.h"
 
-#include "thaw/random.h"
+#include "src/base/permutation.h"
 
 int thaw_lanes_first(int lanes, int ranks, int rank)
 {

@@ -2,10 +2,11 @@
  * below n is a place (row, column) of the smallest square that has n places. A Feistel network permutes the places: in
  * each round a function of the column is added to the row, and the two change places. A number that leaves 0 .. n-1
  * goes through the network again until it is back ("cycle walking"); the square has few places more than n. */
+#include "src/base/permutation.h"
+
 #include <math.h>
 
 #include "src/base/mix.h"
-#include "thaw/random.h"
 
 struct thaw_permutation thaw_permutation_draw(struct thaw_random *r, int64_t n)
 {

@@ -23,7 +23,7 @@ void thaw_pool_close(struct thaw_pool *pool); /* zeroed is fine */
 /* The part of an image of `all`. */
 int thaw_pool_part(const struct thaw_pool *pool, int64_t image);
 
-/* The digest of the group of an image of `all`; 0: a group of its own. */
+/* The digest of the name of the group that an image of `all` belongs to; 0: the image has no group. */
 uint64_t thaw_pool_group(const struct thaw_pool *pool, int64_t image);
 
 #endif

@@ -42,7 +42,7 @@ struct command {
 };
 
 extern const struct command command_advise, command_compare, command_train, command_eval, command_predict,
-	command_embed, command_inspect, command_verify, command_export, command_pack, command_bench, command_check,
-	command_doctor;
+	command_embed, command_networks, command_inspect, command_verify, command_export, command_pack, command_bench,
+	command_check, command_doctor;
 
 #endif

@@ -4,6 +4,7 @@
  * node, a failing disk) leave the other ranks blocked in a collective that the failed rank will not enter. Therefore a
  * thread enforces a timeout while a failed rank waits for the agreement. */
 #include "src/cli/failure.h"
+#include "src/base/try.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -68,4 +69,11 @@ thaw_status failure_agree(struct thaw_comm *comm, thaw_status status)
 	pthread_mutex_unlock(&g.mutex);
 	pthread_join(thread, NULL);
 	return common;
+}
+
+thaw_status failure_of_first(struct thaw_comm *comm, thaw_status status)
+{
+	int32_t first = status;
+	THAW_TRY(comm->broadcast(comm, &first, sizeof(first), 0));
+	return thaw_comm_agree(comm, (thaw_status)first);
 }

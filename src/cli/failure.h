@@ -9,4 +9,7 @@
  * Collective. */
 thaw_status failure_agree(struct thaw_comm *comm, thaw_status status);
 
+/* The status of rank 0, whose message is then that of all ranks. Collective. */
+thaw_status failure_of_first(struct thaw_comm *comm, thaw_status status);
+
 #endif

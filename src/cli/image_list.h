@@ -6,6 +6,8 @@
 
 #include "thaw/error.h"
 
+#define IMAGE_FILE_LIMIT ((size_t)1 << 30) /* bytes of an encoded image */
+
 struct image_list {
 	char **paths;        /* [count], from thaw_alloc */
 	size_t count, room;  /* room: allocated entries of paths */

@@ -26,9 +26,9 @@
 #include "thaw/version.h"
 
 static const struct command *const commands[] = {
-	&command_advise, &command_compare, &command_train,  &command_eval,   &command_predict,
-	&command_embed,  &command_inspect, &command_verify, &command_export, &command_pack,
-	&command_bench,  &command_check,   &command_doctor,
+	&command_advise, &command_compare,  &command_train,   &command_eval,   &command_predict,
+	&command_embed,  &command_networks, &command_inspect, &command_verify, &command_export,
+	&command_pack,   &command_bench,    &command_check,   &command_doctor,
 };
 #define COMMANDS    ((int)(sizeof(commands) / sizeof(commands[0])))
 #define SHOWN_VALUE 256 /* bytes of an option or its value in messages */
@@ -195,9 +195,7 @@ static thaw_status run_command(const struct command *c, struct session *session,
 			THAW_TRY(launch_report(comm, ((const struct common *)values)->threads));
 		return failure_agree(comm, c->run(session, values, result));
 	}
-	int32_t status = comm->rank == 0 ? c->run(session, values, result) : THAW_OK;
-	THAW_TRY(comm->broadcast(comm, &status, sizeof(status), 0));
-	return thaw_comm_agree(comm, (thaw_status)status);
+	return failure_of_first(comm, comm->rank == 0 ? c->run(session, values, result) : THAW_OK);
 }
 
 /* On whichever rank notices the silence. */

@@ -8,12 +8,16 @@
 #include "src/base/try.h"
 #include "src/cli/command.h"
 #include "src/cli/common_options.h"
+#include "src/cli/data_options.h"
+#include "src/cli/failure.h"
 #include "src/cli/heatmap.h"
 #include "src/cli/image_list.h"
 #include "src/cli/image_options.h"
 #include "src/cli/log.h"
 #include "src/cli/network.h"
+#include "src/cli/predict_file.h"
 #include "src/cli/prediction.h"
+#include "src/cli/predictor.h"
 #include "src/cli/result.h"
 #include "src/cli/signals.h"
 #include "thaw/executor.h"
@@ -22,8 +26,8 @@
 #include "thaw/model.h"
 #include "thaw/report.h"
 
-#define DEFAULT_TOP  5
-#define LARGEST_FILE ((size_t)1 << 30) /* bytes of an encoded image */
+#define DEFAULT_TOP 5
+#define TO_FILE     "Many images"
 
 struct values {
 	struct common common;
@@ -32,6 +36,7 @@ struct values {
 	const char *size, *heatmap;
 	struct thaw_preprocess_override images;
 	bool fully_conv;
+	struct predict_file file;
 };
 
 /* clang-format off */
@@ -55,6 +60,18 @@ static const struct option options[] = {
 	{.name = "heatmap-classes", .metavar = "N", .type = OPTION_INT,
 	 .offset = offsetof(struct values, heatmap_classes), .section = "Prediction", .min = 1, .max = INFINITY,
 	 .help = "number of classes that get such a picture, most probable first"},
+	{.name = "out", .metavar = "FILE", .type = OPTION_TEXT, .offset = offsetof(struct values, file.out),
+	 .section = TO_FILE, .absent = "predictions are printed",
+	 .help = "write predictions to FILE.csv or FILE.jsonl, a line for each image; ranks share the images"},
+	{.name = "data", .metavar = "D", .type = OPTION_TEXT, .offset = offsetof(struct values, file.data),
+	 .section = TO_FILE, .absent = "none",
+	 .help = "dataset, as for thaw train, such as tar shards; its labels are written, too"},
+	MANIFEST_OPTIONS(TO_FILE, offsetof(struct values, file.manifest)),
+	{.name = "split", .metavar = "WHICH", .type = OPTION_TEXT, .offset = offsetof(struct values, file.split),
+	 .section = TO_FILE, .choices = "train|val|test|all",
+	 .help = "which images of the dataset to use; all: those of a folder without splits"},
+	{.name = "list", .metavar = "FILE", .type = OPTION_TEXT, .offset = offsetof(struct values, file.list),
+	 .section = TO_FILE, .absent = "none", .help = "file with the path of an image on each line"},
 	COMMON_OPTIONS,
 };
 /* clang-format on */
@@ -64,62 +81,12 @@ static void defaults(void *values)
 	struct values *v = values;
 	v->top = DEFAULT_TOP;
 	v->heatmap_classes = 1;
+	v->file.split = "all";
 }
 
-/* A network prepared for one image at a time. */
-struct predictor {
-	struct thaw_model *model;
-	struct thaw_graph *graph; /* the model's graph, with batch norms folded and operators fused */
-	struct thaw_executor *executor;
-	struct prediction prediction;
-	struct heatmaps heatmaps;
-};
-
-static bool stop_requested(void *context)
+static struct network_choice choose_network(const struct values *v)
 {
-	(void)context;
-	return thaw_stop_requested() != 0;
-}
-
-static thaw_status open_predictor(struct predictor *p, const struct session *session, const struct values *v)
-{
-	const struct network_choice network = {v->model, v->from, v->weights_key, &v->images, v->size, v->fully_conv};
-	THAW_TRY(network_load(session, &p->model, &network, 0, 0));
-	THAW_TRY(thaw_model_check_classifier(p->model));
-	THAW_TRY(network_set_precision(session, p->model, &network, v->precision));
-	p->heatmaps.directory = v->heatmap;
-	THAW_TRY(heatmaps_prepare(&p->heatmaps, p->model));
-	THAW_TRY(thaw_graph_lower(&p->graph, p->model->graph));
-	const struct thaw_size size = p->model->preprocess.size;
-	const struct thaw_shape image = thaw_shape_of(1, size.height, size.width, 3);
-	THAW_TRY(thaw_executor_create(&p->executor, p->graph, &image, THAW_WHOLE, false));
-	THAW_TRY(thaw_executor_pack(p->executor, NULL, true));
-	THAW_TRY(heatmaps_open(&p->heatmaps, p->graph, size, p->executor));
-	THAW_TRY(prediction_open(&p->prediction, p->model));
-	network_log(session, p->model, &network);
-	thaw_executor_on_node(p->executor, stop_requested, NULL);
-	thaw_signals_exit(NULL); /* from now on there is a result to print */
-	return THAW_OK;
-}
-
-static void close_predictor(struct predictor *p)
-{
-	heatmaps_close(&p->heatmaps);
-	prediction_close(&p->prediction);
-	thaw_executor_destroy(p->executor);
-	thaw_graph_destroy(p->graph);
-	thaw_model_destroy(p->model);
-}
-
-/* Runs the network on an image. of: the preprocessing of this image. THAW_UNFINISHED: abandoned on request. */
-static thaw_status run_network(struct predictor *p, const struct thaw_encoded_image *image,
-			       const struct thaw_preprocess *of, const float **outputs)
-{
-	THAW_TRY(thaw_executor_resize(p->executor, of->size.height, of->size.width));
-	THAW_TRY(heatmaps_resize(&p->heatmaps, p->graph, of->size));
-	THAW_TRY(thaw_transform_eval(image, of, thaw_executor_input(p->executor)));
-	*outputs = thaw_executor_forward(p->executor, 1, NULL);
-	return *outputs ? THAW_OK : THAW_UNFINISHED;
+	return (struct network_choice){v->model, v->from, v->weights_key, &v->images, v->size, v->fully_conv};
 }
 
 /* Adds "heatmaps": [path, ...] of the most probable classes, if they are wanted. */
@@ -141,12 +108,11 @@ static thaw_status classify(struct predictor *p, const char *path, const struct 
 	void *bytes;
 	size_t size;
 	struct thaw_encoded_image encoded;
-	THAW_TRY(thaw_file_read(&bytes, &size, path, LARGEST_FILE));
+	THAW_TRY(thaw_file_read(&bytes, &size, path, IMAGE_FILE_LIMIT));
 	THAW_TRY(thaw_encoded_image_open(&encoded, bytes, size, path));
-	const struct thaw_size input = thaw_preprocess_size(&p->model->preprocess, encoded.width, encoded.height);
-	const struct thaw_preprocess of = thaw_preprocess_of_image(&p->model->preprocess, input);
+	const struct thaw_preprocess of = predictor_preprocess(p, &encoded);
 	const float *outputs;
-	thaw_status status = run_network(p, &encoded, &of, &outputs);
+	thaw_status status = predictor_run(p, &encoded, &of, &outputs);
 	if (status == THAW_OK)
 		status = give_result(image, prediction_json(&p->prediction, path, outputs, v->top));
 	if (status == THAW_OK)
@@ -207,22 +173,17 @@ static void add_task(json_t *result, const struct thaw_model *m)
 		json_object_del(result, "probabilities");
 }
 
-static thaw_status run_predict(struct session *session, const void *values, json_t **result)
+static thaw_status print_images(struct session *session, const struct values *v, json_t **result)
 {
-	const struct values *v = values;
+	const struct network_choice network = choose_network(v);
 	struct predictor predictor = {0};
 	struct image_list list = {0};
 	json_t *images = json_array(), *failed = json_array();
 	thaw_status status = images && failed ? list_images(session, &list) : THAW_RESOURCE;
 	if (status == THAW_OK)
-		status = open_predictor(&predictor, session, v);
-	if (status == THAW_OK && strcmp(predictor.model->source, "random") == 0)
-		log_line(session->comm,
-			 "warning: random weights: --model %s: the result means nothing: give FAMILY:FILE, "
-			 "or a run",
-			 v->model);
+		status = predictor_open(&predictor, session, &network, v->precision, v->heatmap);
 	if (status == THAW_OK)
-		network_log_sigmoid(session->comm, predictor.model);
+		thaw_signals_exit(NULL); /* from now on there is a result to print */
 	if (status == THAW_OK) {
 		const char *kind = predictor.model->sigmoid_from ? "sigmoid" : "softmax";
 		status = predict_all(&predictor, &list, v, images, failed);
@@ -236,14 +197,42 @@ static thaw_status run_predict(struct session *session, const void *values, json
 	json_decref(images);
 	json_decref(failed);
 	image_list_release(&list);
-	close_predictor(&predictor);
+	predictor_close(&predictor);
 	return status;
+}
+
+static thaw_status check_flags(const struct session *session, const struct values *v)
+{
+	const bool arguments = session->settings->argument_count > 0;
+	const char *data = thaw_dataset_place(v->file.data, &v->file.manifest);
+	if (!v->file.out && (data || v->file.list))
+		return thaw_fail(THAW_USAGE, "a dataset or a list without --out: %s: give a file for the predictions",
+				 data ? data : v->file.list);
+	if (v->file.out && v->heatmap)
+		return thaw_fail(THAW_USAGE, "--heatmap with --out: use one of them");
+	if (arguments + (data != NULL) + (v->file.list != NULL) == 1)
+		return THAW_OK;
+	return thaw_fail(THAW_USAGE, "%s: give IMAGE|FOLDER..., or with --out one of --data, --manifest and --list",
+			 arguments || data || v->file.list ? "images from several places" : "no images");
+}
+
+/* Without --out rank 0 does the work. */
+static thaw_status run_predict(struct session *session, const void *values, json_t **result)
+{
+	const struct values *v = values;
+	const struct network_choice network = choose_network(v);
+	THAW_TRY(check_flags(session, v));
+	if (v->file.out)
+		return predict_to_file(session, &v->file, &network, v->precision, v->top, result);
+	return failure_of_first(session->comm, session->comm->rank == 0 ? print_images(session, v, result) : THAW_OK);
 }
 
 static void print_predict(const json_t *result, FILE *out)
 {
 	size_t i;
 	json_t *image;
+	if (json_object_get(result, "out"))
+		print_predicted_file(result, out);
 	json_array_foreach(json_object_get(result, "images"), i, image)
 	{
 		prediction_print(image, out);
@@ -252,20 +241,19 @@ static void print_predict(const json_t *result, FILE *out)
 
 const struct command command_predict = {
 	.name = "predict",
-	.usage = "--model M IMAGE|FOLDER... [--top K] [--heatmap DIR]",
+	.usage = "--model M IMAGE|FOLDER... [--top K] [--heatmap DIR] [--out FILE]",
 	.summary = "classify images",
 	.about = "Prints the most probable classes of each image, or what else the network learned: labels, a grade, "
 		 "numbers; of a folder, those of all images in it and in its folders. "
 		 "Files that cannot be used are reported on stderr; the others are still classified, and the exit code "
 		 "is then 65 (damaged) or 74 (cannot be "
-		 "read).",
-	.min_arguments = 1,
+		 "read). With --out the images are shared by all ranks, the file does not depend on their number, and "
+		 "the same command continues an interrupted start.",
 	.max_arguments = INT_MAX,
 	.argument = "IMAGE|FOLDER",
 	.options = options,
 	.size = sizeof(struct values),
 	.defaults = defaults,
-	.alone = true,
 	.ends = "thaw: asked to stop before the first image: run the same command again",
 	.stops = "asked to stop: printing the images that are done",
 	.run = run_predict,

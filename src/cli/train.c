@@ -166,8 +166,8 @@ static const struct option options[] = {
 		 "times per image, not once per epoch"},
 
 	{.name = "cache", .metavar = "HOW", .type = OPTION_TEXT, AT(cache), .section = RUN,
-	 .help = "memory, or disk with --cache-dir, for the outputs of the frozen part for each view: auto (up to half of "
-		 "what is free), off, or bytes per rank such as 4G"},
+	 .help = "size of the cache for outputs of the frozen part, in memory or, with --cache-dir, on disk: auto (up to "
+		 "half of the free memory or disk space), off, or bytes per rank such as 4G"},
 	{.name = "cache-dir", .metavar = "DIR", .type = OPTION_TEXT, AT(cache_dir), .section = RUN, .absent = "memory",
 	 .help = "store these outputs in files in DIR, reused by later starts; best on a fast local disk"},
 	{.name = "cache-dtype", .metavar = "TYPE", .type = OPTION_TEXT, .offset = offsetof(struct values, cache_dtype), .section = RUN,

@@ -245,7 +245,7 @@ static thaw_status are_in_shards(bool *are, const struct manifest_search *s, con
 	return status;
 }
 
-static thaw_status find_images(struct thaw_dataset *d, const struct opening *o)
+static thaw_status find_images(struct thaw_dataset *d, const struct opening *o, const struct thaw_share *share)
 {
 	struct manifest_listed *l = d->context;
 	const char *folder = o->root[0] ? o->root : ".";
@@ -255,7 +255,7 @@ static thaw_status find_images(struct thaw_dataset *d, const struct opening *o)
 		return THAW_RESOURCE;
 	thaw_status status = are_in_shards(&shards, &s, folder);
 	if (status == THAW_OK)
-		status = shards ? thaw_manifest_shards_open(&l->place, d->found, folder, &s)
+		status = shards ? thaw_manifest_shards_open(&l->place, d->found, folder, share, &s)
 				: thaw_manifest_folder_open(&l->place, d->found, o->root, &s);
 	if (status == THAW_OK)
 		d->parts = l->place->parts;
@@ -275,7 +275,7 @@ static thaw_status open_rows(struct thaw_dataset *d, struct opening *o, const st
 		THAW_TRY(check_classes(o, all));
 	THAW_TRY(choose_rows(o, from));
 	THAW_TRY(describe(d->found, o, from, all));
-	THAW_TRY(find_images(d, o));
+	THAW_TRY(find_images(d, o, options->share));
 	return fill(d, o);
 }
 

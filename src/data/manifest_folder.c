@@ -7,6 +7,7 @@
 #include "src/data/image_file.h"
 #include "src/data/manifest_paths.h"
 #include "src/data/manifest_place.h"
+#include "src/data/tar_list.h"
 #include "thaw/memory.h"
 
 struct folder {
@@ -80,6 +81,18 @@ static void destroy_folder(struct manifest_place *p)
 	thaw_free(f);
 }
 
+static thaw_status end_search(const struct manifest_search *s, struct thaw_found *found, const char *root)
+{
+	const char *folder = root[0] ? root : ".";
+	bool none = true;
+	for (int64_t i = 0; i < s->count; i++)
+		none &= !s->found[i];
+	return thaw_manifest_search_end(s, found, folder,
+					none && thaw_tar_has_compressed(folder)
+						? "decompress the tar files there if it is in one of them"
+						: "give --data the folder that the paths begin in");
+}
+
 thaw_status thaw_manifest_folder_open(struct manifest_place **place, struct thaw_found *found, const char *root,
 				      struct manifest_search *s)
 {
@@ -95,6 +108,5 @@ thaw_status thaw_manifest_folder_open(struct manifest_place **place, struct thaw
 	if (!(f->root = thaw_strdup(root)))
 		return THAW_RESOURCE;
 	THAW_TRY(thaw_manifest_paths_find(&f->files, found, root, s));
-	return thaw_manifest_search_end(s, found, root[0] ? root : ".",
-					"give --data the folder that the paths begin in");
+	return end_search(s, found, root);
 }

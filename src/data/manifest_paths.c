@@ -310,21 +310,21 @@ static thaw_status note(const struct search *s, struct thaw_found *found)
 }
 
 thaw_status thaw_manifest_paths_find(struct manifest_files *f, struct thaw_found *found, const char *root,
-				     struct manifest_search *of)
+				     struct manifest_search *s)
 {
-	struct search s = {.f = f, .of = of, .root = root, .count = of->count};
-	thaw_status status = order_paths(&s);
-	for (int64_t k = 0; status == THAW_OK && k < s.folders.count; k++)
-		status = search_folder(&s, k);
+	struct search search = {.f = f, .of = s, .root = root, .count = s->count};
+	thaw_status status = order_paths(&search);
+	for (int64_t k = 0; status == THAW_OK && k < search.folders.count; k++)
+		status = search_folder(&search, k);
 	if (status == THAW_OK)
-		status = search_below(&s);
+		status = search_below(&search);
 	if (status == THAW_OK)
-		status = find_repeats(&s);
+		status = find_repeats(&search);
 	if (status == THAW_OK)
-		status = note(&s, found);
-	thaw_intern_free(&s.folders);
-	thaw_free(s.start);
-	thaw_free(s.order);
+		status = note(&search, found);
+	thaw_intern_free(&search.folders);
+	thaw_free(search.start);
+	thaw_free(search.order);
 	return status;
 }
 

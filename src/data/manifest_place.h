@@ -27,17 +27,19 @@ struct manifest_listed {
 	struct manifest_place *place;
 };
 
-/* Looks for the images of s->rows[s->count] by listing the folders that they are in; no file is opened. Relative paths
- * begin in `root`. A path without the extension of an image may lack it, if one file fits; one without a folder is also
- * looked for in the folders below `root`. What was added is noted in `found`. THAW_DATA if several files fit, THAW_IO
- * if more than half of the files are missing or a folder cannot be listed. */
+/* Looks for the images of s->rows[s->count] in the listings of their folders; opens no file. Relative paths are
+ * relative to `root`. Two paths lead to files of other names, noted in `found`: "a1" leads to a1.jpg, if no other image
+ * is called a1, and "a1.jpg" leads to a1.jpg in a folder below `root`, if `root` itself has none. THAW_DATA if several
+ * files fit or two rows lead to one file, THAW_IO if more than half of the files are missing or a folder cannot be
+ * listed. */
 thaw_status thaw_manifest_folder_open(struct manifest_place **place, struct thaw_found *found, const char *root,
 				      struct manifest_search *s);
 
-/* Looks for the same in tar shards: a folder of them, one, or a pattern. A path is the key of a sample, or the name of
- * an image, after that of its shard or not; one without a folder is also looked for in the folders of the shards.
- * THAW_DATA if several images fit, or two paths lead to one, THAW_IO if more than half are missing. */
+/* Looks for the images in tar shards; `root` is a folder of shards, one shard, or a pattern. A path is the key of a
+ * sample or the name of its image, and may begin with the name of the shard. A path without a folder may leave out the
+ * folder inside the shard. THAW_DATA if several images fit or two rows lead to one image, THAW_IO if more than half are
+ * missing. Collective with `share`. */
 thaw_status thaw_manifest_shards_open(struct manifest_place **place, struct thaw_found *found, const char *root,
-				      struct manifest_search *s);
+				      const struct thaw_share *share, struct manifest_search *s);
 
 #endif

@@ -122,30 +122,27 @@ static const struct thaw_dataset_parts parts = {
 
 /* ---- Opening --------------------------------------------------------------------------------------------------- */
 
-static thaw_status load_files(struct tar_files *f, struct thaw_found *found, const char *root)
+static thaw_status load_files(struct tar_files *f, struct thaw_found *found, const char *root,
+			      const struct thaw_share *share)
 {
-	struct tar_load load = {0};
+	struct tar_load load = {.share = share};
 	thaw_status status = thaw_tar_load(&load, root, &f->shards);
 	if (status == THAW_OK)
-		status = thaw_tar_load_report(found, &load, f->shards.count);
-	if (status == THAW_OK && load.count == 0)
-		status = thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards", root,
-				   f->shards.name[0]);
-	f->records = load.records;
-	f->count = load.count;
-	load.records = NULL;
+		status = thaw_tar_load_report(found, &load, root, &f->shards);
+	thaw_tar_take(f, &load);
 	thaw_tar_load_free(&load);
 	return status == THAW_OK ? thaw_tar_files_open(f, root) : status;
 }
 
-static thaw_status open_files(struct tar_files *f, struct thaw_found *found, const char *path)
+static thaw_status open_files(struct tar_files *f, struct thaw_found *found, const char *path,
+			      const struct thaw_share *share)
 {
 	char *root = NULL;
 	thaw_status status = thaw_tar_list_all(&root, &f->shards, path);
 	if (status == THAW_OK)
 		status = thaw_pack_check_complete(root);
 	if (status == THAW_OK)
-		status = load_files(f, found, root);
+		status = load_files(f, found, root, share);
 	if (status == THAW_OK)
 		status = thaw_found_note(found,
 					 thaw_format("images in %lld tar shards (first: %s/%s): their own labels and "
@@ -188,7 +185,7 @@ static thaw_status find_samples(struct shards *p, struct manifest_search *s, str
 }
 
 thaw_status thaw_manifest_shards_open(struct manifest_place **place, struct thaw_found *found, const char *root,
-				      struct manifest_search *s)
+				      const struct thaw_share *share, struct manifest_search *s)
 {
 	struct shards *p = thaw_alloc(1, sizeof(*p));
 	if (!p)
@@ -202,7 +199,7 @@ thaw_status thaw_manifest_shards_open(struct manifest_place **place, struct thaw
 	*place = &p->place;
 	if (!(p->sample = thaw_alloc((size_t)s->count, sizeof(*p->sample))))
 		return THAW_RESOURCE;
-	THAW_TRY(open_files(&p->files, found, root));
+	THAW_TRY(open_files(&p->files, found, root, share));
 	THAW_TRY(find_samples(p, s, found));
 	return end_search(p, s, found);
 }

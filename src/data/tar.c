@@ -157,10 +157,7 @@ static thaw_status load_shards(struct opening *o, struct thaw_found *found)
 	o->own.share = o->train.share = o->options->share;
 	o->own.in_lanes = o->train.labels_only = true;
 	THAW_TRY(thaw_tar_load(&o->own, o->list.root, o->shards));
-	THAW_TRY(thaw_tar_load_report(found, &o->own, o->shards->count));
-	if (o->own.count == 0)
-		return thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards",
-				 o->list.root, o->shards->name[0]);
+	THAW_TRY(thaw_tar_load_report(found, &o->own, o->list.root, o->shards));
 	bool other = train->count > 0 && train != o->shards;
 	if (other)
 		THAW_TRY(thaw_tar_load(&o->train, o->list.root, train));
@@ -223,15 +220,17 @@ static thaw_status filter_samples(struct thaw_dataset *d, struct tar_files *f, c
 
 static thaw_status drop_unlabelled(struct thaw_dataset *d, struct tar_files *f, const struct opening *o, bool *keep)
 {
-	char name[512];
-	int64_t without = 0;
+	char target[512], name[sizeof(target) + 16];
+	int64_t without = 0, first = 0;
 	for (int64_t i = 0; i < f->count; i++) {
 		keep[i] = d->labels[i] >= 0;
 		if (!keep[i] && without++ == 0)
-			thaw_tar_name(f, i, name, sizeof(name));
+			first = i;
 	}
 	if (without == 0)
 		return THAW_OK;
+	thaw_tar_name(f, first, target, sizeof(target)); /* a link has the name of its target */
+	snprintf(name, sizeof(name), "%s%s", thaw_tar_is_link(f, first) ? "a link to " : "", target);
 	THAW_TRY(filter_samples(d, f, o, keep, true));
 	return thaw_found_skip_many(d->found, "images in shards without a label", without, name);
 }
@@ -300,11 +299,7 @@ static thaw_status read_shards(struct thaw_dataset *d, struct opening *o)
 	THAW_TRY(set_labels(d, o));
 	for (int64_t i = 0; i < o->shards->count; i++)
 		THAW_TRY(thaw_names_add(&f->shards, thaw_strdup(o->shards->name[i])));
-	f->records = o->own.records;
-	f->memory = o->own.record_memory;
-	f->count = o->own.count;
-	o->own.records = NULL;
-	o->own.record_memory = (struct thaw_node_block){0};
+	thaw_tar_take(f, &o->own);
 	THAW_TRY(thaw_tar_files_open(f, o->list.root));
 	THAW_TRY(select_samples(d, f, o));
 	return note_lacking(d);

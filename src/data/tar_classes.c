@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/path.h"
 #include "src/base/try.h"
 #include "src/data/dataset.h"
@@ -25,21 +26,42 @@ void thaw_tar_classes_free(struct tar_classes *c)
 	*c = (struct tar_classes){0};
 }
 
-static uint64_t digest(const char *text)
+static bool is_number(const char *text)
 {
+	size_t digits = strspn(text, "0123456789");
+	return digits > 0 && digits < 10 && text[digits] == '\0' && (text[0] != '0' || digits == 1);
+}
+
+/* A number without the zeros in front; other text as it is. */
+static const char *skip_zeros(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+	return digits > 0 && text[digits] == '\0' ? text + min_size(strspn(text, "0"), digits - 1) : text;
+}
+
+/* The text by which classes are compared. Labels are compared as numbers where they are numbers: webdataset reads both
+ * "0" and "00" as 0. Folders and the lines of a file of class names are names. */
+static const char *compared(const struct tar_classes *c, const char *name)
+{
+	return c->source == TAR_BY_LABEL && !c->listed ? skip_zeros(name) : name;
+}
+
+static uint64_t digest(const struct tar_classes *c, const char *name)
+{
+	const char *text = compared(c, name);
 	return thaw_digest(text, strlen(text), 0);
 }
 
 /* The number of a class; -1: there is none. */
 static int32_t find_class(const struct tar_classes *c, const char *name)
 {
-	uint32_t at = thaw_tar_map_find(&c->numbers, digest(name));
+	uint32_t at = thaw_tar_map_find(&c->numbers, digest(c, name));
 	return at == TAR_NONE ? -1 : (int32_t)at;
 }
 
 static thaw_status add_class(struct tar_classes *c, const char *name)
 {
-	uint32_t *at = thaw_tar_map_at(&c->numbers, digest(name));
+	uint32_t *at = thaw_tar_map_at(&c->numbers, digest(c, name));
 	if (!at)
 		return THAW_RESOURCE;
 	if (*at != TAR_NONE)
@@ -48,18 +70,14 @@ static thaw_status add_class(struct tar_classes *c, const char *name)
 	return thaw_names_add(&c->names, thaw_strdup(name));
 }
 
-static bool is_number(const char *text)
-{
-	size_t digits = strspn(text, "0123456789");
-	return digits > 0 && digits < 10 && text[digits] == '\0' && (text[0] != '0' || digits == 1);
-}
-
 /* The class that a label names; -1: none. A number counts lines of the file of class names, if there is one: names may
- * be other numbers. */
+ * be other numbers. A number with zeros in front may be a name. */
 static int32_t class_of(const struct tar_classes *c, const char *label)
 {
-	if (!c->listed || !is_number(label))
-		return find_class(c, label);
+	bool counts = c->listed && is_number(skip_zeros(label));
+	int32_t named = counts && is_number(label) ? -1 : find_class(c, label);
+	if (named >= 0 || !counts)
+		return named;
 	return atol(label) < c->names.count ? (int32_t)atol(label) : -1;
 }
 
@@ -185,7 +203,7 @@ static thaw_status sort_classes(struct tar_classes *c)
 	struct names sorted = c->names;
 	bool numbers = true;
 	for (int64_t i = 0; i < sorted.count; i++)
-		numbers &= is_number(sorted.name[i]);
+		numbers &= is_number(compared(c, sorted.name[i]));
 	if (numbers && sorted.count > 0)
 		qsort(sorted.name, (size_t)sorted.count, sizeof(*sorted.name), compare_numbers);
 	else
@@ -310,7 +328,7 @@ thaw_status thaw_tar_classes_find(struct tar_classes *c, const struct tar_load *
 
 static thaw_status fail_class(const struct tar_classes *c, const char *label)
 {
-	if (c->listed && is_number(label))
+	if (c->listed && is_number(skip_zeros(label)))
 		return thaw_fail(THAW_DATA,
 				 "label %s, but %lld class names: %s: add the missing names to the file of "
 				 "class names",

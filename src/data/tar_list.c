@@ -45,6 +45,17 @@ static bool is_compressed(const char *name)
 	return false;
 }
 
+bool thaw_tar_has_compressed(const char *path)
+{
+	bool has = false;
+	DIR *dir = opendir(path);
+	for (const struct dirent *e; dir && !has && (e = readdir(dir));)
+		has = is_compressed(e->d_name);
+	if (dir)
+		closedir(dir);
+	return has;
+}
+
 /* Files that go with shards. */
 static bool is_companion(const char *name)
 {

@@ -21,6 +21,9 @@ bool thaw_tar_is_named(const char *path);
 /* Whether the folder has tar shards, and no folders of images. */
 thaw_status thaw_tar_is_folder(bool *is, const char *path);
 
+/* Whether the folder has compressed tar files, which cannot be read as shards; false if it cannot be listed. */
+bool thaw_tar_has_compressed(const char *path);
+
 /* Lists the shards of a folder, or those that a path names. Other files are counted in `found`. THAW_IO if a file is
  * missing, THAW_CONFIG if the splits are not clear. */
 thaw_status thaw_tar_list(struct tar_list *l, const char *path, struct thaw_found *found);

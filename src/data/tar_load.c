@@ -290,7 +290,8 @@ thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct nam
 	return status;
 }
 
-thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards)
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, const char *root,
+				 const struct names *files)
 {
 	long long stale = (long long)l->stale, without = (long long)(l->scanned - l->stale);
 	THAW_TRY(thaw_tar_counts_report(found, &l->counts));
@@ -299,10 +300,12 @@ thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load
 			thaw_found_note(found, thaw_format("indexes that are not of their shards as they are now: %lld "
 							   "(first: %s): the headers of the shards are read instead",
 							   stale, l->first_stale)));
-	if (without == 0)
-		return THAW_OK;
-	return thaw_found_note(found,
-			       thaw_format("%lld of %lld shards have no index: all headers are read at each start "
-					   "(thaw pack writes shards with indexes)",
-					   without, (long long)shards));
+	if (without > 0)
+		THAW_TRY(thaw_found_note(found, thaw_format("%lld of %lld shards have no index: all headers are read "
+							    "at each start (thaw pack writes shards with indexes)",
+							    without, (long long)files->count)));
+	if (l->count == 0)
+		return thaw_fail(THAW_DATA, "no images in the shards: %s/%s: add images, or remove the shards", root,
+				 files->name[0]);
+	return THAW_OK;
 }

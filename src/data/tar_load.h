@@ -33,9 +33,8 @@ struct tar_load {
 	struct tar_counts counts;
 	int64_t scanned, stale; /* shards without a current index; of these, with another one */
 	char *first_stale;
-	struct thaw_node_block
-		record_memory; /* of `records`, where it is shared by ranks; else thaw_free releases them */
-	struct thaw_node_block label_memory; /* of labels, folders and weights */
+	struct thaw_node_block record_memory; /* of `records`, if ranks share it; else thaw_free releases them */
+	struct thaw_node_block label_memory;  /* of labels, folders and weights */
 };
 
 /* Reads the shards `files` of the folder `root`, by index where there is one. THAW_IO if one cannot be read, THAW_DATA
@@ -43,7 +42,8 @@ struct tar_load {
 thaw_status thaw_tar_load(struct tar_load *l, const char *root, const struct names *files);
 void thaw_tar_load_free(struct tar_load *l); /* zeroed is fine */
 
-/* Describes what was counted in so many shards, and their indexes. */
-thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, int64_t shards);
+/* Describes what was counted in the shards `files`, and their indexes. THAW_DATA if there are no images. */
+thaw_status thaw_tar_load_report(struct thaw_found *found, const struct tar_load *l, const char *root,
+				 const struct names *files);
 
 #endif

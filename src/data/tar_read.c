@@ -18,6 +18,15 @@
 #include "src/data/tar_name.h"
 #include "thaw/memory.h"
 
+void thaw_tar_take(struct tar_files *f, struct tar_load *l)
+{
+	f->records = l->records;
+	f->memory = l->record_memory;
+	f->count = l->count;
+	l->records = NULL;
+	l->record_memory = (struct thaw_node_block){0};
+}
+
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root)
 {
 	f->path = thaw_alloc((size_t)f->shards.count, sizeof(*f->path));

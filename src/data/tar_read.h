@@ -19,6 +19,9 @@ struct tar_files {
 	struct thaw_node_block memory; /* of `records`, where it is shared by ranks; else thaw_free releases them */
 };
 
+/* Moves the records of `l` to `f`. */
+void thaw_tar_take(struct tar_files *f, struct tar_load *l);
+
 /* Opens the files f->shards of the folder `root`. */
 thaw_status thaw_tar_files_open(struct tar_files *f, const char *root);
 void thaw_tar_files_close(struct tar_files *f); /* zeroed is fine */

@@ -9,24 +9,26 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/embed/feature_chunks.h"
-#include "src/embed/table_file.h"
+#include "src/embed/table_header.h"
 #include "src/train/damage.h"
 #include "thaw/exclude.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
+#include "thaw/rows_file.h"
 
 #define NAME_SIZE 4096 /* bytes of an image's name */
 
 struct embedding {
 	struct thaw_feature_chunks chunks;
-	struct thaw_table_file table; /* rank 0 */
+	struct thaw_rows_file file; /* rank 0 */
 	const struct thaw_embed_options *options;
-	int64_t start, damaged; /* rows that were there; damaged images, on rank 0 at the end */
+	int64_t width;
+	int64_t start; /* rows that were there */
 };
 
 /* What the rows are of: another network, dataset or preprocessing gives another object. */
-static json_t *describe(const struct embedding *e, int64_t width)
+static json_t *describe(const struct embedding *e)
 {
 	const struct thaw_model *m = e->chunks.model;
 	char line[THAW_PREPROCESS_LINE], weights[24], images[24];
@@ -36,14 +38,20 @@ static json_t *describe(const struct embedding *e, int64_t width)
 			 weights, "images", images, "preprocess",
 			 thaw_report_string(thaw_model_preprocess_line(m, line, sizeof(line))), "precision",
 			 m->graph->precision == THAW_PRECISION_BF16 ? "bf16" : "fp32", "count",
-			 (json_int_t)e->chunks.dataset->count, "width", (json_int_t)width);
+			 (json_int_t)e->chunks.dataset->count, "width", (json_int_t)e->width);
 }
 
-static thaw_status open_table(struct embedding *e, int64_t width)
+static thaw_status open_file(struct embedding *e)
 {
-	json_t *of = describe(e, width);
-	thaw_status status = of ? thaw_table_file_open(&e->table, e->options->out, e->chunks.dataset->count, width, of)
+	void *header = NULL;
+	size_t size = 0;
+	const char *path = e->options->out;
+	json_t *of = describe(e);
+	thaw_status status = of ? thaw_table_header(&header, &size, path, e->chunks.dataset->count, e->width, of)
 				: thaw_fail(THAW_RESOURCE, "out of memory: description of the features");
+	if (status == THAW_OK)
+		status = thaw_rows_file_open(&e->file, path, of, header, size);
+	thaw_free(header);
 	json_decref(of);
 	return status;
 }
@@ -51,7 +59,7 @@ static thaw_status open_table(struct embedding *e, int64_t width)
 /* Rows (count,width) of a chunk: NaN where the image cannot be read. */
 static thaw_status append(struct embedding *e, const struct thaw_activations *a, int64_t count)
 {
-	const int64_t width = a->width[0];
+	const int64_t width = e->width;
 	float *rows = thaw_alloc((size_t)(count * width), sizeof(*rows));
 	if (!rows)
 		return THAW_RESOURCE;
@@ -59,7 +67,8 @@ static thaw_status append(struct embedding *e, const struct thaw_activations *a,
 		rows[i] = NAN;
 	for (int64_t i = 0; i < a->count; i++)
 		memcpy(rows + a->samples[i] * width, a->features[0] + i * width, (size_t)width * sizeof(*rows));
-	thaw_status status = thaw_table_file_append(&e->table, rows, count);
+	thaw_status status =
+		thaw_rows_file_append(&e->file, rows, (size_t)(count * width) * sizeof(*rows), count, count - a->count);
 	thaw_free(rows);
 	return status;
 }
@@ -73,8 +82,9 @@ static thaw_status run_chunk(struct embedding *e, int64_t *done, bool opened)
 	THAW_TRY(thaw_feature_chunk(&e->chunks, first, &a));
 	thaw_status status = THAW_OK;
 	if (!opened) {
-		status = thaw_comm_agree(comm, comm->rank == 0 ? open_table(e, a.width[0]) : THAW_OK);
-		e->start = e->table.done;
+		e->width = a.width[0];
+		status = thaw_comm_agree(comm, comm->rank == 0 ? open_file(e) : THAW_OK);
+		e->start = e->file.rows;
 		if (status == THAW_OK)
 			status = comm->broadcast(comm, &e->start, sizeof(e->start), 0);
 		*done = e->start;
@@ -106,10 +116,10 @@ static thaw_status write_rows(struct embedding *e, struct thaw_sink *sink)
 {
 	static const char head[] = "row\timage\tclass\tdamaged\n";
 	THAW_TRY(sink->write(sink, head, strlen(head)));
-	for (int64_t i = 0; i < e->chunks.dataset->count; i++) {
+	const int64_t count = e->chunks.dataset->count, row = e->width * (int64_t)sizeof(float);
+	for (int64_t i = 0; i < count; i++) {
 		float first = 0;
-		THAW_TRY(thaw_table_file_first(&e->table, i, &first));
-		e->damaged += isnan(first);
+		THAW_TRY(thaw_rows_file_read(&e->file, &first, sizeof(first), e->file.bytes - (count - i) * row));
 		THAW_TRY(write_row(sink, e->chunks.dataset, i, isnan(first)));
 	}
 	return THAW_OK;
@@ -135,13 +145,14 @@ static thaw_status finish(struct embedding *e, json_t **result)
 {
 	const struct thaw_dataset *d = e->chunks.dataset;
 	const int64_t limit = thaw_damage_limit(d, e->options->max_damaged);
+	const int64_t damaged = e->file.failed;
 	THAW_TRY(write_keys(e));
-	if (e->damaged > limit || e->damaged == d->count)
-		return thaw_fail_damaged(d, e->damaged, limit);
-	THAW_TRY(thaw_table_file_commit(&e->table));
+	if (damaged > limit || damaged == d->count)
+		return thaw_fail_damaged(d, damaged, limit);
+	THAW_TRY(thaw_rows_file_commit(&e->file));
 	*result = json_pack("{s:o, s:I, s:I, s:I, s:I}", "out", thaw_report_string(e->options->out), "images",
-			    (json_int_t)(d->count - e->damaged), "damaged", (json_int_t)e->damaged, "width",
-			    (json_int_t)e->table.width, "continued_at", (json_int_t)e->start);
+			    (json_int_t)(d->count - damaged), "damaged", (json_int_t)damaged, "width",
+			    (json_int_t)e->width, "continued_at", (json_int_t)e->start);
 	return *result ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: the result");
 }
 
@@ -151,8 +162,10 @@ static thaw_status check(const struct thaw_feature_chunks *c, const struct thaw_
 				       "give every rank the same --data"));
 	THAW_TRY(thaw_model_same(c->comm, c->model));
 	thaw_status status = c->dataset->count > 0 ? THAW_OK : thaw_fail(THAW_DATA, "no images: --data: add images");
+	if (status == THAW_OK)
+		status = thaw_table_check(o->out);
 	if (status == THAW_OK && c->comm->rank == 0)
-		status = thaw_table_file_check(o->out);
+		status = thaw_rows_file_check(o->out);
 	return thaw_comm_agree(c->comm, status);
 }
 
@@ -161,7 +174,7 @@ thaw_status thaw_embed(struct thaw_comm *comm, const struct thaw_model *model, c
 		       json_t **result)
 {
 	struct embedding e = {.chunks = {comm, model, dataset, callbacks, options->decode_threads},
-			      .table = {.file = -1},
+			      .file = {.file = -1},
 			      .options = options};
 	int64_t done = 0;
 	bool opened = false;
@@ -172,7 +185,7 @@ thaw_status thaw_embed(struct thaw_comm *comm, const struct thaw_model *model, c
 	}
 	if (status == THAW_OK)
 		status = thaw_comm_agree(comm, comm->rank == 0 ? finish(&e, result) : THAW_OK);
-	thaw_table_file_close(&e.table);
+	thaw_rows_file_close(&e.file);
 	if (status == THAW_UNFINISHED)
 		return thaw_fail(THAW_UNFINISHED,
 				 "asked to stop: %s.partial has the first %lld of %lld images: run the same "

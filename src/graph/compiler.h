@@ -49,6 +49,12 @@ static inline bool in_tail(const struct thaw_compiler *c, int node)
 	return c->executor->training && node >= c->executor->cut;
 }
 
+/* Whether the executor converts values in bfloat16 for the operator. Parameters are in fp32. */
+static inline bool takes_fp32_only(const struct thaw_op *op)
+{
+	return !op->bf16 && !op->parameter;
+}
+
 /* convert.c: bytes of the values that the executor converts for the node's operator. */
 size_t thaw_compiler_converted_bytes(const struct thaw_compiler *c, int node);
 

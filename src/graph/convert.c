@@ -13,10 +13,12 @@ static size_t expanded_bytes(const struct thaw_shape *s)
 size_t thaw_compiler_converted_bytes(const struct thaw_compiler *c, int node)
 {
 	const struct thaw_node *n = &c->graph->nodes[node];
+	if (!takes_fp32_only(n->op))
+		return 0;
 	size_t bytes = c->bf16[node] ? expanded_bytes(&c->shapes[node]) : 0;
 	for (int k = 0; k < n->input_count; k++)
 		bytes += c->bf16[n->inputs[k]] ? expanded_bytes(&c->shapes[n->inputs[k]]) : 0;
-	return n->op->bf16 || n->op->parameter ? 0 : bytes;
+	return bytes;
 }
 
 static uint16_t *take(struct thaw_view *v)
@@ -28,10 +30,9 @@ static uint16_t *take(struct thaw_view *v)
 
 void thaw_step_bind_converted(struct thaw_step *step)
 {
-	for (int k = 0; step->converts && k < step->args.inputs; k++)
+	for (int k = 0; k < step->args.inputs; k++)
 		step->stored_x[k] = take(&step->x[k]);
-	if (step->converts)
-		step->stored_y = take(&step->args.y);
+	step->stored_y = take(&step->args.y);
 }
 
 /* The first input that is the same value as input k: operators compare pointers to find that out. */
@@ -49,8 +50,9 @@ void thaw_step_expand(struct thaw_step *step, bool backward, bool x, bool y)
 	for (int k = 0; k < step->args.inputs; k++) {
 		if (!step->stored_x[k])
 			continue;
-		if (first_use(step, k) < k) {
-			step->x[k].data = step->x[first_use(step, k)].data;
+		int first = first_use(step, k);
+		if (first < k) {
+			step->x[k].data = step->x[first].data;
 			continue;
 		}
 		step->x[k].data = (float *)memory;

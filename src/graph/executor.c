@@ -49,7 +49,6 @@ static void bind_step(struct thaw_compiler *c, int i)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
 	struct thaw_step *step = &c->executor->p.steps[i];
-	step->converts = !n->op->bf16 && !n->op->parameter;
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
 		step->x[k] = value_view(c, x);
@@ -78,7 +77,8 @@ static void bind_step(struct thaw_compiler *c, int i)
 	};
 	for (int pass = 0; pass < 2; pass++)
 		step->scratch[pass] = at(c, scratch_buffer(c, i, pass));
-	thaw_step_bind_converted(step);
+	if (takes_fp32_only(n->op))
+		thaw_step_bind_converted(step);
 }
 
 static thaw_status create_steps(struct thaw_compiler *c)

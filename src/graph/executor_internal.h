@@ -12,7 +12,6 @@ struct thaw_step {
 	int64_t y_rows;                          /* the same for the output */
 	struct thaw_view param[THAW_MAX_PARAMS]; /* data pointers are read from the graph at each run */
 	void *scratch[2];                        /* of the forward and of the backward pass */
-	bool converts;                           /* the operator takes fp32 only */
 	uint16_t **stored_x;                     /* [inputs] where x[k] is expanded from; NULL: it is in fp32 */
 	uint16_t *stored_y;                      /* where y is rounded to, or NULL */
 	float **dx;                              /* [inputs] */

@@ -2,23 +2,12 @@
  * in the source tree the program is built without the network. */
 #include <stddef.h>
 
+#include "src/model/included.h"
 #include "src/model/model_internal.h"
 
 #if __has_include("models/builtin.safetensors")
 
-__asm__(".pushsection .rodata\n"
-	".balign 64\n"
-	".global thaw_builtin_begin\n"
-	".hidden thaw_builtin_begin\n"
-	"thaw_builtin_begin:\n"
-	".incbin \"models/builtin.safetensors\"\n"
-	".global thaw_builtin_end\n"
-	".hidden thaw_builtin_end\n"
-	"thaw_builtin_end:\n"
-	".popsection\n");
-
-extern const unsigned char thaw_builtin_begin[] __attribute__((visibility("hidden")));
-extern const unsigned char thaw_builtin_end[] __attribute__((visibility("hidden")));
+THAW_INCLUDE_FILE(thaw_builtin, "models/builtin.safetensors");
 
 thaw_status thaw_builtin_bytes(const void **bytes, size_t *size)
 {

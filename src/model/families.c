@@ -12,6 +12,10 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_efficientnet_lite,
 	&thaw_family_cifar_resnet,
 	&thaw_family_vit,
+	&thaw_family_convnext,
+	&thaw_family_regnet,
+	&thaw_family_densenet,
+	&thaw_family_swin,
 	NULL,
 };
 

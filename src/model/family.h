@@ -14,6 +14,10 @@ extern const struct thaw_family thaw_family_mobilenet_v2;
 extern const struct thaw_family thaw_family_efficientnet_lite;
 extern const struct thaw_family thaw_family_cifar_resnet;
 extern const struct thaw_family thaw_family_vit;
+extern const struct thaw_family thaw_family_convnext;
+extern const struct thaw_family thaw_family_regnet;
+extern const struct thaw_family thaw_family_densenet;
+extern const struct thaw_family thaw_family_swin;
 
 /* The family with this variant, or NULL. If `name` is not NULL, *name becomes the family's copy of the variant's name.
  */

@@ -24,6 +24,16 @@ static bool is_batch_counter(const char *name)
 	return n >= sizeof(ending) && strcmp(name + n - (sizeof(ending) - 1), ending) == 0;
 }
 
+/* Whether the last part of a name is in the NULL-terminated list; NULL: there is none. */
+static bool is_buffer(const char *name, const char *const *list)
+{
+	const char *dot = strrchr(name, '.');
+	for (; list && *list; list++)
+		if (strcmp(dot ? dot + 1 : name, *list) == 0)
+			return true;
+	return false;
+}
+
 static thaw_status fill_param(struct thaw_param *p, const struct thaw_named_tensor *t, const char *variant,
 			      const char *source)
 {
@@ -78,7 +88,7 @@ static thaw_status fill_params(struct thaw_model *m, const struct thaw_weights *
 {
 	struct thaw_graph *g = m->graph;
 	for (int i = 0; i < g->param_count; i++) {
-		if (m->features_only && is_head_param(g, i))
+		if (g->params[i].computed || (m->features_only && is_head_param(g, i)))
 			continue;
 		const struct thaw_named_tensor *t = thaw_weights_find(w, g->params[i].name);
 		if (!t)
@@ -133,10 +143,11 @@ static bool is_trainer_state(const struct thaw_graph *g, const struct thaw_named
 static thaw_status check_others(const struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note,
 				const char *source)
 {
+	const char *const *buffers = thaw_family_find(m->variant, NULL)->buffers;
 	thaw_note_list(note);
 	for (int i = 0; i < w->count; i++) {
 		const char *name = w->tensors[i].name;
-		if (is_batch_counter(name) || thaw_graph_find_param(m->graph, name) >= 0)
+		if (is_batch_counter(name) || is_buffer(name, buffers) || thaw_graph_find_param(m->graph, name) >= 0)
 			continue;
 		if (!is_trainer_state(m->graph, &w->tensors[i]) &&
 		    !(m->features_only && is_other_classifier(m->graph, name)))

@@ -63,6 +63,8 @@ static thaw_status add_tensors(struct export *e, const struct thaw_graph *g)
 		return THAW_RESOURCE;
 	for (int i = 0; i < g->param_count; i++) {
 		const struct thaw_param *p = &g->params[i];
+		if (p->computed)
+			continue;
 		THAW_TRY(add_tensor(e, thaw_strdup(p->name), e->half ? THAW_F16 : THAW_F32, p->file_shape, p));
 		if (p->role == THAW_ROLE_MEAN)
 			THAW_TRY(add_batch_counter(e, p));

@@ -7,7 +7,8 @@
 
 #include "thaw/memory.h"
 
-#define ROOT "embedder.embedder.convolution.weight"
+#define ROOT        "embedder.embedder.convolution.weight"
+#define ROOT_KERNEL 7 /* of a ResNet; a RegNet, which keeps its names, has 3 */
 
 /* Components, with their dot, of DataParallel and DistributedDataParallel, torch.compile, FSDP, activation
  * checkpointing, and of timm's wrapper in transformers. */
@@ -95,7 +96,8 @@ void thaw_names_from_transformers(struct thaw_named_tensor *tensors, int count, 
 {
 	bool found = false;
 	for (int i = 0; i < count && !found; i++)
-		found = find_component(tensors[i].name, ROOT) != NULL;
+		found = find_component(tensors[i].name, ROOT) && tensors[i].shape.ndim == 4 &&
+			tensors[i].shape.dim[3] == ROOT_KERNEL;
 	if (!found)
 		return;
 	for (int i = 0; i < count; i++) {

@@ -33,7 +33,7 @@ static inline struct thaw_size thaw_own_size(const struct thaw_own_sizes *sizes,
 	return sizes->of[lane - sizes->first_lane][sample / sizes->lanes];
 }
 
-/* The number of batches of up to `batch` images that the lane has. */
+/* The number of batches of up to `batch` images that the lane has; -1 if out of memory, only with own sizes. */
 int64_t thaw_batches_count(const struct thaw_own_sizes *sizes, int64_t images, int lane, int64_t batch);
 
 /* Divides order[images], the samples of a lane, into batches of up to `batch`: batch k has those from first[k] to

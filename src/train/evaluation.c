@@ -19,22 +19,41 @@ static bool has_own_sizes(const struct thaw_evaluation *e)
 	return e->sizes && thaw_own_sizes_known(e->sizes);
 }
 
-/* Number of batches of a lane, one of this rank's with own sizes; -1 if out of memory. */
-static int64_t lane_batches(const struct thaw_evaluation *e, int lane)
-{
-	static const struct thaw_own_sizes none = {0};
-	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, lane);
-	return thaw_batches_count(has_own_sizes(e) ? e->sizes : &none, images, lane, THAW_EVAL_BATCH);
-}
-
 /* The batches of this rank's lanes, one after the other, requested a few ahead of those that are computed. */
 struct requests {
 	const struct thaw_evaluation *e;
-	int lane;               /* whose batches are requested */
-	int64_t batch, batches; /* of the lane: the next one, and all */
-	int64_t *order, *first; /* of the lane, with own sizes: as thaw_batches_arrange has them */
-	int64_t count;          /* requested and not computed yet */
+	int first_lane, end_lane; /* of this rank */
+	int64_t *batches;         /* [lanes of this rank] how many they have */
+	int lane;                 /* whose batches are requested */
+	int64_t batch;            /* the next one of the lane */
+	int64_t *order, *first;   /* of the lane, with own sizes: as thaw_batches_arrange has them */
+	int64_t count;            /* requested and not computed yet */
 };
+
+/* Opens *q, with the number of batches of this rank. */
+static thaw_status open_requests(struct requests *q, const struct thaw_evaluation *e, int64_t *total)
+{
+	static const struct thaw_own_sizes none = {0};
+	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
+	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
+	*q = (struct requests){.e = e, .first_lane = first, .end_lane = end, .lane = first - 1};
+	q->batches = thaw_alloc((size_t)(end - first), sizeof(*q->batches));
+	for (int own = 0; q->batches && own < end - first; own++) {
+		int64_t images = thaw_lane_count(e->dataset->count, e->lanes, first + own);
+		int64_t batches =
+			thaw_batches_count(has_own_sizes(e) ? e->sizes : &none, images, first + own, THAW_EVAL_BATCH);
+		if (batches < 0)
+			return THAW_RESOURCE;
+		q->batches[own] = batches;
+		*total += batches;
+	}
+	return q->batches ? THAW_OK : THAW_RESOURCE;
+}
+
+static int64_t lane_batches(const struct requests *q, int lane)
+{
+	return lane < q->first_lane ? 0 : q->batches[lane - q->first_lane];
+}
 
 static void leave_lane(struct requests *q)
 {
@@ -43,19 +62,22 @@ static void leave_lane(struct requests *q)
 	q->order = q->first = NULL;
 }
 
+static void close_requests(struct requests *q)
+{
+	leave_lane(q);
+	thaw_free(q->batches);
+}
+
 /* Consecutive images are in a batch, or images of one size. */
 static thaw_status enter_lane(struct requests *q)
 {
 	const struct thaw_evaluation *e = q->e;
 	int64_t images = thaw_lane_count(e->dataset->count, e->lanes, q->lane);
 	q->batch = 0;
-	q->batches = lane_batches(e, q->lane);
-	if (q->batches < 0)
-		return THAW_RESOURCE;
 	if (!has_own_sizes(e))
 		return THAW_OK;
 	q->order = thaw_alloc((size_t)images, sizeof(*q->order));
-	q->first = thaw_alloc((size_t)q->batches + 1, sizeof(*q->first));
+	q->first = thaw_alloc((size_t)lane_batches(q, q->lane) + 1, sizeof(*q->first));
 	if (!q->order || !q->first)
 		return THAW_RESOURCE;
 	for (int64_t k = 0; k < images; k++)
@@ -86,11 +108,10 @@ static thaw_status submit(struct requests *q)
 /* Requests batches until enough of them wait. */
 static thaw_status request_ahead(struct requests *q)
 {
-	int end = thaw_lanes_first(q->e->lanes, q->e->comm->size, q->e->comm->rank + 1);
 	while (q->count < REQUESTS_AHEAD) {
-		while (q->batch == q->batches) {
+		while (q->batch == lane_batches(q, q->lane)) {
 			leave_lane(q);
-			if (q->lane + 1 >= end)
+			if (q->lane + 1 >= q->end_lane)
 				return THAW_OK;
 			q->lane++;
 			THAW_TRY(enter_lane(q));
@@ -142,33 +163,30 @@ static thaw_status report_damage(const struct thaw_evaluation *e)
 static thaw_status run_rounds(const struct thaw_evaluation *e, struct thaw_label_scores *scores, int n, double *rows,
 			      thaw_status status)
 {
-	int first = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank);
-	int end = thaw_lanes_first(e->lanes, e->comm->size, e->comm->rank + 1);
-	struct requests requests = {.e = e, .lane = first - 1};
-	int lane = first - 1;
-	int64_t left = 0, rounds = 0; /* left: batches of the current lane */
-	for (int own = first; own < end; own++)
-		rounds += lane_batches(e, own);
-	THAW_TRY(e->comm->max(e->comm, &rounds, 1));
-	for (int64_t round = 0; round < rounds; round++) {
-		while (left == 0 && ++lane < end)
-			left = lane_batches(e, lane);
-		if (lane < end && status == THAW_OK)
+	struct requests requests;
+	int64_t rounds = 0, done = 0; /* done: batches of the current lane */
+	thaw_status opened = open_requests(&requests, e, &rounds), all = e->comm->max(e->comm, &rounds, 1);
+	int lane = requests.first_lane;
+	if (status == THAW_OK)
+		status = opened;
+	for (int64_t round = 0; all == THAW_OK && round < rounds; round++) {
+		if (status == THAW_OK)
 			status = request_ahead(&requests);
-		if (lane < end && status == THAW_OK) {
+		if (status == THAW_OK && requests.count > 0) {
+			for (; done == lane_batches(&requests, lane); done = 0)
+				lane++;
 			status = run_batch(e, scores, rows + (int64_t)lane * n);
 			requests.count--;
-			left--;
+			done++;
 		}
 		if (round % ROUNDS_BETWEEN_STOP_CHECKS == ROUNDS_BETWEEN_STOP_CHECKS - 1) {
-			thaw_status all = thaw_comm_agree(e->comm, status);
-			status = all == THAW_OK ? agree_to_stop(e) : all;
-			if (status != THAW_OK)
-				break;
+			all = thaw_comm_agree(e->comm, status);
+			if (all == THAW_OK)
+				all = agree_to_stop(e);
 		}
 	}
-	leave_lane(&requests);
-	return status;
+	close_requests(&requests);
+	return all == THAW_OK ? status : all;
 }
 
 thaw_status thaw_evaluation_run(const struct thaw_evaluation *e, double *sums)

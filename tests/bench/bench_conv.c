@@ -1,6 +1,6 @@
 /* Speed of the convolution operator: one JSON line per shape with the GFLOP/s of the three passes, best of several runs
- * on one thread. The first line is the peak for comparison: sgemm's or, in bfloat16, that of a tile whose factors stay
- * in the first-level cache. A share of the peak stands beside each speed.
+ * on one thread, and their shares of the peak. The first line is the peak: sgemm's or, in bfloat16, that of a tile
+ * whose factors stay in the first-level cache.
  *
  *     bench_conv [--bf16] [NAME]    only the shapes whose names contain NAME
  */
@@ -14,11 +14,12 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/ops/kernels/bf16_ops.h"
+#include "thaw/bench.h"
 #include "thaw/memory.h"
 #include "thaw/ops.h"
 
 #define SECONDS 0.15 /* per measurement, and at least MIN_RUNS runs */
-enum { MIN_RUNS = 3, PEAK_SIZE = 1536, TILE_PAIRS = 1 << 16 };
+enum { MIN_RUNS = 3, PEAK_SIZE = 1536 };
 
 struct shape {
 	const char *name;
@@ -116,36 +117,25 @@ static void run_sgemm(const struct thaw_op_args *args)
 		    0.0f, args->y.data, m);
 }
 
-/* A tile that reads the same factors at each depth. */
-static void run_tile(const struct thaw_op_args *args)
+static double measure_sgemm(void)
 {
-	struct thaw_bf16_tile tile = {
-		.rows = THAW_BF16_ROWS,
-		.columns = THAW_BF16_COLUMNS,
-		.a = (const uint32_t *)args->x[0].data,
-		.segments = 1,
-		.segment = (const int64_t[]){0},
-		.pairs = TILE_PAIRS,
-		.b = (const uint32_t *)args->x[1].data,
-		.c = args->y.data,
-	};
-	thaw_bf16_best()->multiply(&tile);
+	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
+	struct thaw_view x[2] = {{.data = noise(&s), .shape = s}, {.data = noise(&s), .shape = s}};
+	struct thaw_op_args args = {.x = x, .y = {.data = noise(&s), .shape = s}};
+	double peak = measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE);
+	thaw_free(x[0].data);
+	thaw_free(x[1].data);
+	thaw_free(args.y.data);
+	return peak;
 }
 
 /* Measures and prints the peak in GFLOP/s. */
 static double print_peak(enum thaw_precision precision)
 {
-	struct thaw_shape s = thaw_shape_of(PEAK_SIZE, PEAK_SIZE);
-	struct thaw_view x[2] = {{.data = noise(&s), .shape = s}, {.data = noise(&s), .shape = s}};
-	struct thaw_op_args args = {.x = x, .y = {.data = noise(&s), .shape = s}};
 	bool bf16 = precision == THAW_PRECISION_BF16;
-	double peak = bf16 ? measure(run_tile, &args, 4.0 * THAW_BF16_ROWS * THAW_BF16_COLUMNS * TILE_PAIRS)
-			   : measure(run_sgemm, &args, 2.0 * PEAK_SIZE * PEAK_SIZE * PEAK_SIZE);
+	double peak = bf16 ? thaw_bench_peak_bf16() : measure_sgemm();
 	printf("{\"name\": \"%s\", \"core\": \"%s\", \"gflops\": %.1f}\n", bf16 ? "bf16 tile" : "sgemm",
 	       bf16 ? thaw_bf16_best()->name : openblas_get_corename(), peak);
-	thaw_free(x[0].data);
-	thaw_free(x[1].data);
-	thaw_free(args.y.data);
 	return peak;
 }
 

@@ -110,7 +110,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--usual", action="store_true", help="PyTorch: no features are kept")
     parser.add_argument("--stop", type=int, default=0, help="with --usual: measure only so many epochs of PyTorch")
-    parser.add_argument("--lr", type=float, help="0.01 with --weights; random ones, which it may take to infinity, 1e-6")
+    parser.add_argument("--lr", type=float, help="0.01 with --weights; with random ones 1e-6, as they may diverge")
     parser.add_argument("--weights")
     parser.add_argument("--data")
     parser.add_argument("--thaw", default="--views 1", help="more flags of thaw train")
@@ -123,11 +123,7 @@ def main():
     for network in networks:
         key = {"row": args.row, "network": network, "bn": args.bn, "ranks": args.ranks,
                "batch": BATCH.get(network, 32), "usual": args.usual}
-        if peers.finished(args, key):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            contest = (all_layers if args.row == "all" else fine_tune)(args, network, folder)
-            peers.write(args, dict(key, **peers.summary(peers.alternate(args, *contest), *contest)))
+        peers.measure(args, key, all_layers if args.row == "all" else fine_tune)
 
 
 main()

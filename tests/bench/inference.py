@@ -4,15 +4,15 @@ best of them in any precision.
 
   inference.py NETWORK... [--ranks 2]
 
-NETWORK is one of torchvision's or timm:NAME, or `table`, the six of docs/performance.md, with random weights at 224 x
-224. Thaw is `thaw bench --unfreeze none`: the whole network is frozen. The peers run with one thread per process on
-noise in batches of 32 (VGG-16: 8) and, ONNX Runtime and OpenVINO, image by image. Needs torch, torchvision, timm, onnx,
-onnxruntime, openvino; peers that are not installed are left out and named. --compile adds PyTorch's torch.compile.
+NETWORK is one of torchvision's, efficientnet_lite0, timm:NAME, or `table`, the six of docs/performance.md, with random
+weights at 224 x 224. Thaw is `thaw bench --unfreeze none`: the whole network is frozen. The peers run on noise with one
+thread per process, in batches of 32 (VGG-16: 8); ONNX Runtime and OpenVINO image by image, too. Needs torch,
+torchvision, timm, onnx; onnxruntime or openvino is left out, with a message, if it is not installed. --compile adds
+PyTorch's torch.compile.
 """
 import argparse
 import importlib.util
 import sys
-import tempfile
 
 import peers
 from peers import BATCH, HERE
@@ -58,11 +58,7 @@ def main():
     args.bn = "frozen"
     for network in peers.TABLE if args.network == ["table"] else args.network:
         key = {"row": "inference", "network": network, "ranks": args.ranks, "batch": BATCH.get(network, 32)}
-        if peers.finished(args, key):
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            contest = contestants(args, network, folder)
-            peers.write(args, dict(key, **peers.summary(peers.alternate(args, *contest), *contest)))
+        peers.measure(args, key, contestants)
 
 
 main()

@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENV = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
@@ -116,6 +117,16 @@ def summary(lines, ours, peers):
     if "fp32" in ours and fp32:
         result["fp32_ratio"] = speed["fp32"] / max(speed[name] for name in fp32)
     return result
+
+
+def measure(args, key, contestants):
+    """Prints the line of a network, unless --out has one with the members of `key`. contestants(args, network, folder)
+    are ours and the peers."""
+    if finished(args, key):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        ours, peers = contestants(args, key["network"], folder)
+        write(args, key | summary(alternate(args, ours, peers), ours, peers))
 
 
 def arguments(parser):

@@ -5,7 +5,8 @@
   pytorch.py train NETWORK --cut layer4,fc --head fc --weights W.pth --data D --epochs 2    a fine-tune as is usual
   pytorch.py keep NETWORK --cut layer4,fc --head fc --weights W.pth --data D --epochs 2     the frozen part runs once
 
---precision bf16 is autocast, and for `forward` weights in bfloat16; kept features have that precision too. With RANK and WORLD_SIZE in the environment it is one of several DDP processes over gloo; each has one thread.
+--precision bf16 is autocast, and for `forward` weights in bfloat16; kept features have that precision too. With RANK
+and WORLD_SIZE in the environment it is one of several DDP processes over gloo; each has one thread.
 """
 import argparse
 import json

@@ -12,9 +12,10 @@ import re
 NAMES = {"resnet18": "ResNet-18", "resnet50": "ResNet-50", "vgg16": "VGG-16", "mobilenet_v2": "MobileNetV2",
          "timm:vit_tiny_patch16_224": "ViT-Tiny", "timm:convnext_tiny": "ConvNeXt-Tiny",
          "efficientnet_lite0": "EfficientNet-Lite0"}
-TITLES = {"all": "Training, everything unfrozen, images per second", "inference":
-          "The frozen part, images per second", "last": "Last stage, 10 epochs, seconds", "head":
-          "Head only, 10 epochs, seconds"}
+TITLES = {"all": "Training, everything unfrozen, images per second",
+          "inference": "The frozen part, images per second",
+          "last": "Last stage, 10 epochs, seconds",
+          "head": "Head only, 10 epochs, seconds"}
 
 
 def figure(x):
@@ -91,7 +92,8 @@ def share_table(lines):
         worst = "; ".join(f"`{name}` ({op}) {ms:.0f} ms, {100 * share:.0f} %" for name, op, ms, share in ours["worst"])
         rows.append([NAMES.get(line["network"], line["network"]), f"{100 * ours['peak_share']:.0f} %",
                      f"{100 * ours['sgemm_share']:.0f} %", worst])
-    return table(["", "of bfloat16's peak", "of sgemm's", "layers that lose most: time per step, share of the peak"], rows)
+    lose = "layers that lose most: time per step, share of the peak"
+    return table(["", "of bfloat16's peak", "of sgemm's", lose], rows)
 
 
 def text(lines):

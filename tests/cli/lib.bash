@@ -21,6 +21,21 @@ run() {
 	code=$?
 }
 
+# kill_at_lines RUN LINES COMMAND...: kills the command, which trains to RUN, when it has written LINES lines of metrics.
+kill_at_lines() {
+	local metrics=$1/metrics.jsonl lines=$2 program i
+	command="${*:3}, KILL"
+	"${@:3}" >"$work/out" 2>"$work/err" &
+	program=$!
+	for ((i = 0; i < 30000; i++)); do
+		[ "$(wc -l 2>/dev/null <"$metrics")" -ge "$lines" ] 2>/dev/null && break
+		sleep 0.02
+	done
+	kill -KILL $program
+	wait $program 2>/dev/null
+	code=$?
+}
+
 # stand_in NAME [INTERPRETER]: makes the program bin/NAME, by default of bash; its body comes from stdin.
 stand_in() {
 	mkdir -p "$work/bin"

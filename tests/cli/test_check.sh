@@ -215,9 +215,10 @@ check "an unknown network is refused before images are read" eval '[ "$code" -ne
 
 fashion=/usr/share/datasets/fashion-mnist
 if [ -d $fashion ]; then
+	rm -f err # of the last command: its text would send the signal before the program starts
 	"$thaw" check $fashion >out 2>err &
 	pid=$!
-	until grep -q "test " err || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
+	until grep -qs "test " err || ! kill -0 $pid 2>/dev/null; do sleep 0.05; done
 	kill -TERM $pid
 	wait $pid
 	code=$?

@@ -46,7 +46,7 @@ interrupt() {
 interrupt late.npy
 check "no file before it is complete" eval '[ ! -e late.npy ] && [ -e late.npy.partial ]'
 head -c $((128 + 1024 * WIDTH * 4 + 99)) one.npy >late.npy.partial # 99 bytes more than are recorded
-sed -i 's/"rows": [0-9]*/"rows": 1024/' late.npy.partial.json
+sed -i 's/"rows": [0-9]*/"rows": 1024/; s/"bytes": [0-9]*/"bytes": '$((128 + 1024 * WIDTH * 4))'/' late.npy.partial.json
 cp late.npy.partial other.npy.partial
 cp late.npy.partial.json other.npy.partial.json
 run mpirun -np 2 "$thaw" "${embed[@]}" --out late.npy

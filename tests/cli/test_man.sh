@@ -23,7 +23,7 @@ flags_of_page() {
 		END { if (flag) print "" }' "$page"
 }
 
-for c in advise train eval compare predict embed inspect verify export pack bench check doctor; do
+for c in advise train eval compare predict embed networks inspect verify export pack bench check doctor; do
 	run "$thaw" $c --help
 	sed '/^Common:/,$d' out | flags_of_help >help.txt
 	flags_of_page $c >page.txt

@@ -76,23 +76,11 @@ check "a run that was stopped goes on with another number of ranks" same_bytes f
 # 42 images in 5 lanes and batches of 13: lanes, ranks, batches and shards are all uneven.
 uneven=(train --model cifar_resnet8 --size 8 --batch 13 --lanes 5 --epochs 20 --unfreeze all --eval-every 20
 	--checkpoint-every 1)
-kill_at_lines() { # kill_at_lines LINES: kills a run on shards when it has written LINES lines of metrics
-	"$thaw" "${uneven[@]}" --data five --out killed5 >out 2>err &
-	local program=$! i
-	for ((i = 0; i < 30000; i++)); do
-		[ "$(wc -l 2>/dev/null <killed5/metrics.jsonl)" -ge "$1" ] 2>/dev/null && break
-		sleep 0.02
-	done
-	kill -KILL $program
-	command="train, KILL"
-	wait $program 2>/dev/null
-	code=$?
-}
 run "$thaw" pack d five --shards 10 --lanes 5
 run "$thaw" "${uneven[@]}" --data d --out five-folder --json
 check "lanes that divide nothing: each image once per epoch" reports training_images=42
-kill_at_lines 3
-kill_at_lines 15
+kill_at_lines killed5 3 "$thaw" "${uneven[@]}" --data five --out killed5
+kill_at_lines killed5 15 "$thaw" "${uneven[@]}" --data five --out killed5
 check "a run on shards is killed twice within an epoch" eval '[ $code -eq 137 ] && [ ! -e killed5/result.json ]'
 run mpirun -np 3 "$thaw" "${uneven[@]}" --data five --out killed5
 check "... and goes on with 3 ranks to the bits of the folder" same_bytes five-folder/model.safetensors killed5/model.safetensors

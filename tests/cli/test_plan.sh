@@ -140,33 +140,22 @@ check "the uncorrected prediction is stored too" out_has '"uncalibrated": {"accu
 plan p.json "${HOW/\"epochs\": 2/\"epochs\": 30}"
 plan later.json "${HOW/\"epochs\": 2/\"epochs\": 30}" '{"accuracy": 0.5, "low": 0.5, "high": 0.75}'
 long=("${here[@]}" --eval-every 30 --checkpoint-every 2)
-kill_at_lines() { # kill_at_lines RUN LINES: kills a run when it has written LINES lines of metrics
-	"$thaw" "${long[@]}" --out "$1" --plan p.json >out 2>err &
-	local program=$! i
-	for ((i = 0; i < 30000; i++)); do
-		[ "$(wc -l 2>/dev/null <"$1/metrics.jsonl")" -ge "$2" ] 2>/dev/null && break
-		sleep 0.02
-	done
-	kill -KILL $program
-	command="train, KILL"
-	wait $program 2>/dev/null
-	code=$?
-}
+kill_planned() { kill_at_lines "$1" "$2" "$thaw" "${long[@]}" --out "$1" --plan p.json; } # kill_planned RUN LINES
 run "$thaw" "${long[@]}" --out unbroken --plan p.json --json
 check "an uninterrupted run" exits 0
 prediction() { tr -d ' \n' <"$1/result.json" | grep -o '"predicted":.*"predicted_hours":[^,]*'; }
-kill_at_lines killed 5
-kill_at_lines killed 20
+kill_planned killed 5
+kill_planned killed 20
 check "a run killed twice" eval '[ $code -eq 137 ] && [ ! -e killed/result.json ]'
 run "$thaw" "${long[@]}" --out killed --plan later.json
 check "resumed with another prediction" exits 0 "keeps the prediction" "resumed at step"
 check "a killed run ends with the same bits" cmp -s killed/model.safetensors unbroken/model.safetensors
 check "a killed run keeps its prediction" test "$(prediction killed)" = "$(prediction unbroken)"
-kill_at_lines killed2 10
+kill_planned killed2 10
 run "$thaw" "${long[@]}" --out killed2 "${how[@]}" --epochs 30
 check "a run resumed with flags instead of the plan keeps its prediction" \
 	eval 'exits 0 && [ "$(prediction killed2)" = "$(prediction unbroken)" ]'
-kill_at_lines killed3 10
+kill_planned killed3 10
 head -c 100 killed3/plan.json >cut.json && mv cut.json killed3/plan.json
 run "$thaw" "${long[@]}" --out killed3 --plan p.json
 check "a damaged plan in the run directory" exits 78 "killed3/plan.json"

@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "golden"))
 from lite import EfficientNetLite0  # noqa: E402
 
-RANKS, LANES, BATCH, SEED, STEPS = 2, 2, 32, 1, 20
+RANKS, LANES, BATCH, SEED, STEPS, SIDE = 2, 2, 32, 1, 20, 224
 LR, MOMENTUM, DECAY, WARMUP = 0.01, 0.9, 1e-4, 0.05
 CUTS = {"head": ["_fc"], "last two blocks": ["_blocks.14", "_blocks.15", "_conv_head", "_bn1", "_fc"]}
 FLAGS = {"head": "head", "last two blocks": "from:_blocks.14"}
@@ -72,11 +72,13 @@ def step(net, optimizer, images, labels, factor):
 
 
 def read_batches(path):
+    """The batches of dump_run: images as PyTorch has them, and their classes."""
     with open(path, "rb") as f:
         while head := f.read(4):
             n = struct.unpack("<i", head)[0]
             labels = np.frombuffer(f.read(4 * n), np.int32).astype(np.int64)
-            yield n, labels, f
+            images = np.frombuffer(f.read(4 * n * SIDE * SIDE * 3), np.float32).reshape(n, SIDE, SIDE, 3)
+            yield torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels)
 
 
 def compare_steps(weights, data, cut, work):
@@ -90,11 +92,8 @@ def compare_steps(weights, data, cut, work):
     epoch_steps = sum(line["event"] == "step" for line in lines)
     net, optimizer = network(load_file(os.path.join(dump, "init.safetensors")), cut)
     worst = 0.0
-    for i, (n, labels, f) in enumerate(read_batches(os.path.join(dump, "batches.bin"))):
-        side = 224
-        images = np.frombuffer(f.read(4 * n * side * side * 3), np.float32).reshape(n, side, side, 3)
-        theirs = step(net, optimizer, torch.from_numpy(images.transpose(0, 3, 1, 2).copy()),
-                      torch.from_numpy(labels), schedule(i, epoch_steps))
+    for i, (images, labels) in enumerate(read_batches(os.path.join(dump, "batches.bin"))):
+        theirs = step(net, optimizer, images, labels, schedule(i, epoch_steps))
         worst = max(worst, abs(theirs - ours[i]) / theirs)
         print(f"  step {i + 1:2d}  thaw {ours[i]:.6f}  pytorch {theirs:.6f}")
     print(f"{cut}: {len(ours)} steps, largest relative difference of the loss {worst:.2e}")
@@ -105,9 +104,9 @@ def loaders(data):
     from torchvision.transforms import InterpolationMode
     normalise = transforms.Normalize(PREPROCESS["mean"], PREPROCESS["std"])
     mode = InterpolationMode.BICUBIC if PREPROCESS["filter"] == "bicubic" else InterpolationMode.BILINEAR
-    train = transforms.Compose([transforms.RandomResizedCrop(224, (0.35, 1.0), interpolation=mode),
+    train = transforms.Compose([transforms.RandomResizedCrop(SIDE, (0.35, 1.0), interpolation=mode),
                                 transforms.RandomHorizontalFlip(), transforms.ToTensor(), normalise])
-    test = transforms.Compose([transforms.Resize(PREPROCESS["resize"], mode), transforms.CenterCrop(224),
+    test = transforms.Compose([transforms.Resize(PREPROCESS["resize"], mode), transforms.CenterCrop(SIDE),
                                transforms.ToTensor(), normalise])
     generator = torch.Generator().manual_seed(SEED)
     return (torch.utils.data.DataLoader(datasets.ImageFolder(os.path.join(data, "train"), train), BATCH, shuffle=True,

@@ -1,5 +1,5 @@
-"""Compares VGG-16 as a fully convolutional network with torchvision's, from its weights and from its ONNX export: at 224
-pixels with the network as it is, at 448 with the mean over the grid of its linear layers as convolutions.
+"""Compares VGG-16 as a fully convolutional network with torchvision's, from its weights and from its ONNX export: at
+224 pixels with the network as it is, at 448 with the mean over the grid of its linear layers as convolutions.
 
     python tests/compare/fully_conv.py THAW [WEIGHTS.pth]
 

@@ -2,20 +2,25 @@
 
 Each file has the names and shapes of the state dict, the logits for an input from the formula, and for every trained
 tensor the norm of the gradient and its inner products with four random vectors of signs. All is computed in double
-precision, as the reference for single precision. Run: python tests/golden/make_networks.py
-[NAME...]
+precision, as the reference for single precision. Run: python tests/golden/make_networks.py [NAME...]
 """
 import json
 import pathlib
+import re
 import sys
 
 import numpy as np
 import timm
 import torch
 import torchvision.models as tv
+from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.vgg import ConvMlp
 from torch import nn
-from transformers import ViTConfig, ViTForImageClassification
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.regnet import BlockParams
+from transformers import (ConvNextConfig, ConvNextForImageClassification, ConvNextV2Config,
+                          ConvNextV2ForImageClassification, RegNetConfig, RegNetForImageClassification, ViTConfig,
+                          ViTForImageClassification)
 
 import formula
 from cifar import CifarResNet
@@ -73,6 +78,64 @@ class SavedViT(nn.Module):
         return self.net(x).logits
 
 
+class Saved(SavedViT):
+    """A network of transformers whose files have the names of its modules."""
+    NAMES = {}
+
+    def __init__(self, net):
+        nn.Module.__init__(self)
+        self.net = net
+
+
+class OldDenseNet(timm.models.DenseNet):
+    """With the names in torchvision's files."""
+
+    def rename(self, name):
+        return re.sub(r"(denselayer\d+\.(norm|conv))(\d)", r"\1.\3", name)
+
+    def state_dict(self, *args, **kwargs):
+        return {self.rename(k): v for k, v in super().state_dict(*args, **kwargs).items()}
+
+    def load_state_dict(self, state):
+        for name, tensor in self.state_dict().items():
+            tensor.copy_(state[name])
+
+    def named_parameters(self, *args, **kwargs):
+        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs)]
+
+
+def convnext(dims, **more):
+    return timm.models.ConvNeXt(depths=(1, 1, 2, 1), dims=dims, num_classes=CLASSES, **more)
+
+
+def convnext_torchvision():
+    stages = [CNBlockConfig(16, 24, 1), CNBlockConfig(24, 32, 2), CNBlockConfig(32, None, 1)]
+    return tv.ConvNeXt(stages, layer_scale=1.0, num_classes=CLASSES)
+
+
+def hf_convnext(config, network):
+    return Saved(network(config(hidden_sizes=[16, 24, 32], depths=[1, 2, 1], num_stages=3, num_labels=CLASSES)))
+
+
+def regnet(**more):
+    return RegNet(RegNetCfg(w0=16, wa=8, wm=1.5, depth=5, group_size=8, stem_width=16, **more), num_classes=CLASSES)
+
+
+def regnet_torchvision():
+    sizes = BlockParams([1, 2], [16, 24], [8, 8], [1.0, 1.0], [2, 2], 0.25)
+    return tv.RegNet(sizes, stem_width=16, num_classes=CLASSES)
+
+
+def regnet_transformers(layer):
+    config = RegNetConfig(embedding_size=16, hidden_sizes=[16, 24], depths=[1, 2], groups_width=8, layer_type=layer,
+                          num_labels=CLASSES)
+    return Saved(RegNetForImageClassification(config))
+
+
+def densenet(network=timm.models.DenseNet, **more):
+    return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
+
+
 def vit(**more):
     return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
 
@@ -99,6 +162,30 @@ NETWORKS = [
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
     ("vit_mean", "vit", 64, False, lambda: vit(class_token=False, global_pool="avg", fc_norm=True)),
     ("vit_transformers", "vit", 64, False, SavedViT),
+    ("convnext", "convnext", 64, False, lambda: convnext((16, 24, 32, 40), head_hidden_size=24)),
+    ("convnext_v2", "convnext", 64, False,
+     lambda: convnext((16, 24, 32, 40), use_grn=True, ls_init_value=None, conv_mlp=True, stem_type="overlap_act")),
+    ("convnext_rms", "convnext", 64, False,
+     lambda: convnext((40, 48, 56, 64), conv_mlp=True, norm_layer="rmsnorm2d", head_norm_first=True)),
+    ("convnext_simple", "convnext", 64, False,
+     lambda: convnext((32, 40, 48, 56), conv_mlp=True, norm_layer="simplenorm", stem_type="overlap")),
+    ("convnext_transformers", "convnext", 64, False,
+     lambda: hf_convnext(ConvNextConfig, ConvNextForImageClassification)),
+    ("convnext_transformers_v2", "convnext", 64, False,
+     lambda: hf_convnext(ConvNextV2Config, ConvNextV2ForImageClassification)),
+    ("convnext_torchvision", "convnext", 64, False, convnext_torchvision),
+    ("regnet", "regnet", 64, False, lambda: regnet(se_ratio=0.25)),
+    ("regnet_before", "regnet", 64, False,
+     lambda: regnet(se_ratio=0.25, preact=True, act_layer="silu", downsample="avg")),
+    ("regnet_linear", "regnet", 64, False,
+     lambda: regnet(se_ratio=0.25, bottle_ratio=2.0, downsample=None, linear_out=True, num_features=48,
+                    act_layer="silu")),
+    ("regnet_transformers", "regnet", 64, False, lambda: regnet_transformers("x")),
+    ("regnet_transformers_y", "regnet", 64, False, lambda: regnet_transformers("y")),
+    ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
+    ("densenet", "densenet", 64, False, densenet),
+    ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
 ]
 
 

@@ -39,5 +39,5 @@ done
 # shellcheck disable=SC2016 # jq's variables
 jq -rs --arg flags "$flags" 'def mean(name): map(.[name]) | add / length * 10000 | round / 10000;
 	"| what trains | precision | runs | mean top-1, % | mean loss |", "|---|---|---|---|---|",
-	([.[] | select(.key | endswith($flags))] | group_by([.row, .precision])[] |
+	([.[] | select(.key == "\(.row) \(.precision) \(.seed) \($flags)")] | group_by([.row, .precision])[] |
 	"| `\(.[0].row)` | \(.[0].precision) | \(length) | \(mean("top1") * 10000 | round / 100) | \(mean("loss")) |")' "$lines"

@@ -5,9 +5,10 @@
 
 NETWORK is one of torchvision's, or timm:NAME; Thaw gets it as ONNX. DATA has train/ and test/ with a folder of pictures
 per class; Thaw's augmented batches of the first pictures are written to a file and given to PyTorch. Everything trains,
-by SGD with momentum, from random weights. Runs: Thaw in fp32 and bf16; PyTorch in fp32, and by autocast in both memory formats. Prints the losses of each
-step, then the mean and the largest relative difference between pairs of runs, as one JSON line. Run from the root after
-make and make build/tests/compare/dump_run (--build: elsewhere); needs torch, torchvision, timm, onnx, safetensors.
+by SGD with momentum, from random weights. Runs: Thaw in fp32 and bf16; PyTorch in fp32, and by autocast in both memory
+formats. Prints the losses of each step, then the mean and the largest relative difference between pairs of runs, as one
+JSON line. Run from the root after make and make build/tests/compare/dump_run (--build: elsewhere); needs torch,
+torchvision, timm, onnx, safetensors.
 """
 import argparse
 import json
@@ -17,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
@@ -28,7 +28,7 @@ import peers  # noqa: E402
 import pytorch  # noqa: E402
 from finetune import read_batches, schedule  # noqa: E402
 
-STEPS, SIDE, MOMENTUM, DECAY = 20, 224, 0.9, 1e-4
+STEPS, MOMENTUM, DECAY = 20, 0.9, 1e-4
 FORMS = {"pytorch fp32": (torch.float32, torch.channels_last),
          "pytorch bf16": (torch.bfloat16, torch.channels_last),
          "pytorch bf16 contiguous": (torch.bfloat16, torch.contiguous_format)}
@@ -38,10 +38,10 @@ PAIRS = [("pytorch bf16", "pytorch bf16 contiguous"), ("thaw bf16", "pytorch bf1
 
 
 def thaw_losses(args, model, out, precision):
-    subprocess.run([args.build + "/thaw", "train", "--model", model, "--data", args.data, "--out", out, "--unfreeze", "all",
-                    "--bn", "lane", "--lanes", "1", "--batch", str(args.batch), "--seed", "1", "--lr", str(args.lr),
-                    "--momentum", str(MOMENTUM), "--weight-decay", str(DECAY), "--epochs", "1", "--dropout", "0",
-                    "--precision", precision], check=True, env=peers.ENV, stdout=subprocess.DEVNULL,
+    subprocess.run([args.build + "/thaw", "train", "--model", model, "--data", args.data, "--out", out,
+                    "--unfreeze", "all", "--bn", "lane", "--lanes", "1", "--batch", str(args.batch), "--seed", "1",
+                    "--lr", str(args.lr), "--momentum", str(MOMENTUM), "--weight-decay", str(DECAY), "--epochs", "1",
+                    "--dropout", "0", "--precision", precision], check=True, env=peers.ENV, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
     with open(out + "/metrics.jsonl") as f:
         lines = [json.loads(line) for line in f]
@@ -91,12 +91,6 @@ def pytorch_losses(args, net, batches, total, form):
     return losses
 
 
-def load_batches(path):
-    for n, labels, f in read_batches(path):
-        images = np.frombuffer(f.read(4 * n * SIDE * SIDE * 3), np.float32).reshape(n, SIDE, SIDE, 3)
-        yield torch.from_numpy(images.transpose(0, 3, 1, 2).copy()), torch.from_numpy(labels)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network")
@@ -109,9 +103,9 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         args.data, classes = some_pictures(args.data, work + "/data", args.batch)
         model = peers.export(args.network, work + "/network.onnx", True)
-        subprocess.run([args.build + "/tests/compare/dump_run", model, args.data, work + "/dump", "1", str(args.batch), "1",
-                        str(STEPS)], check=True)
-        batches = list(load_batches(work + "/dump/batches.bin"))
+        subprocess.run([args.build + "/tests/compare/dump_run", model, args.data, work + "/dump", "1", str(args.batch),
+                        "1", str(STEPS)], check=True)
+        batches = list(read_batches(work + "/dump/batches.bin"))
         losses = {}
         for precision in ("fp32", "bf16"):
             every = thaw_losses(args, model, f"{work}/{precision}", precision)

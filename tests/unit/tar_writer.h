@@ -6,7 +6,9 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <fcntl.h>
 
+#include "src/data/tar_index.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 
@@ -70,6 +72,17 @@ static inline size_t tar_write(const char *path, const char *format, const char 
 	thaw_free(image);
 	free(grown);
 	return size;
+}
+
+/* Writes the index of a shard, as thaw pack does. */
+static inline void tar_write_index(const char *path)
+{
+	struct tar_shard shard = {0};
+	int fd = open(path, O_RDONLY);
+	assert_int_equal(thaw_tar_scan(&shard, fd, path), THAW_OK);
+	assert_int_equal(thaw_tar_index_write(&shard, path), THAW_OK);
+	close(fd);
+	thaw_tar_shard_free(&shard);
 }
 
 #endif

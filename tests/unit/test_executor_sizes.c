@@ -1,18 +1,12 @@
 /* Executors at several sizes: the same bits as an executor for one size, gradients at odd sizes that are not square,
  * and which sizes a network takes. */
+#include "tests/unit/executors.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "thaw/executor.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
-#include "thaw/random.h"
 #include "thaw/sizes.h"
 
 enum { BATCH = 2, CLASSES = 5 };
@@ -25,29 +19,12 @@ static struct thaw_model *load(const char *spec)
 	return m;
 }
 
-static void fill(float *x, int64_t n, uint64_t seed)
-{
-	struct thaw_random random = thaw_random_stream(seed, THAW_STREAM_INIT, 0, 0);
-	for (int64_t i = 0; i < n; i++)
-		x[i] = thaw_random_normal(&random);
-}
-
-static struct thaw_executor *create(const struct thaw_graph *g, int height, int width, enum thaw_segment segment,
-				    bool training)
-{
-	struct thaw_executor *made = NULL;
-	struct thaw_shape image = thaw_shape_of(BATCH, height, width, 3);
-	if (thaw_executor_create(&made, g, &image, segment, training) != THAW_OK)
-		fail_msg("%s", thaw_error_message());
-	return made;
-}
-
 static double loss_of(struct thaw_executor *e, int height, int width)
 {
 	static const int32_t labels[BATCH] = {1, 3};
 	double loss;
 	int64_t correct;
-	fill(thaw_executor_input(e), (int64_t)BATCH * height * width * 3, 7);
+	fill_normal(thaw_executor_input(e), (int64_t)BATCH * height * width * 3, 7);
 	thaw_cross_entropy(thaw_executor_forward(e, BATCH, NULL), BATCH, CLASSES, labels, 0.1f,
 			   thaw_executor_dlogits(e), &loss, &correct);
 	return loss;
@@ -89,11 +66,13 @@ static void a_resized_executor_computes_the_same_bits(void **state)
 	static const int sizes[][2] = {{40, 40}, {33, 47}, {64, 32}, {40, 40}, {75, 75}, {33, 47}, {64, 32}};
 	struct thaw_model *m = load("resnet18");
 	assert_int_equal(thaw_graph_unfreeze(m->graph, "all"), THAW_OK);
-	struct thaw_executor *e = create(m->graph, sizes[0][0], sizes[0][1], THAW_WHOLE, true);
+	struct thaw_executor *e =
+		create_executor(m->graph, thaw_shape_of(BATCH, sizes[0][0], sizes[0][1], 3), THAW_WHOLE, true);
 	float **gradient = create_gradients(m->graph), **wanted = create_gradients(m->graph);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		int height = sizes[i][0], width = sizes[i][1];
-		struct thaw_executor *one = create(m->graph, height, width, THAW_WHOLE, true);
+		struct thaw_executor *one =
+			create_executor(m->graph, thaw_shape_of(BATCH, height, width, 3), THAW_WHOLE, true);
 		assert_int_equal(thaw_executor_resize(e, height, width), THAW_OK);
 		assert_true(loss_of(e, height, width) == loss_of(one, height, width));
 		gradients_of(e, gradient, height, width);
@@ -117,17 +96,18 @@ static void packed_weights_survive_other_sizes(void **state)
 	static const int sizes[][2] = {{96, 96}, {32, 64}, {160, 128}, {96, 96}};
 	struct thaw_model *m = load("resnet18");
 	assert_int_equal(thaw_graph_unfreeze(m->graph, "head"), THAW_OK);
-	struct thaw_executor *e = create(m->graph, 96, 96, THAW_TRUNK, false);
+	struct thaw_executor *e = create_executor(m->graph, thaw_shape_of(BATCH, 96, 96, 3), THAW_TRUNK, false);
 	assert_int_equal(thaw_executor_pack(e, NULL, true), THAW_OK);
 	assert_true(thaw_executor_packed_bytes(e) > 0);
 	const size_t bytes = (size_t)thaw_executor_features(e) * sizeof(float);
 	float *features = thaw_alloc(bytes, 1), *wanted = thaw_alloc(bytes, 1);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		int64_t height = sizes[i][0], width = sizes[i][1];
-		struct thaw_executor *one = create(m->graph, (int)height, (int)width, THAW_TRUNK, false);
+		struct thaw_executor *one =
+			create_executor(m->graph, thaw_shape_of(BATCH, height, width, 3), THAW_TRUNK, false);
 		assert_int_equal(thaw_executor_resize(e, height, width), THAW_OK);
-		fill(thaw_executor_input(e), height * width * 3, i);
-		fill(thaw_executor_input(one), height * width * 3, i);
+		fill_normal(thaw_executor_input(e), height * width * 3, i);
+		fill_normal(thaw_executor_input(one), height * width * 3, i);
 		assert_true(thaw_executor_run_trunk(e, features) && thaw_executor_run_trunk(one, wanted));
 		assert_memory_equal(features, wanted, bytes);
 		thaw_executor_destroy(one);
@@ -144,7 +124,7 @@ static void many_sizes(void **state)
 	(void)state;
 	struct thaw_model *m = load("cifar_resnet8");
 	assert_int_equal(thaw_graph_unfreeze(m->graph, "all"), THAW_OK);
-	struct thaw_executor *e = create(m->graph, 44, 44, THAW_WHOLE, true);
+	struct thaw_executor *e = create_executor(m->graph, thaw_shape_of(BATCH, 44, 44, 3), THAW_WHOLE, true);
 	double first = loss_of(e, 44, 44);
 	for (int height = 5; height < 44; height += 3)
 		for (int width = 5; width < 44; width += 4) {
@@ -162,12 +142,12 @@ static void a_refused_size_changes_nothing(void **state)
 {
 	(void)state;
 	struct thaw_model *m = load("alexnet");
-	struct thaw_executor *e = create(m->graph, 64, 64, THAW_WHOLE, false);
-	fill(thaw_executor_input(e), (int64_t)BATCH * 64 * 64 * 3, 7);
+	struct thaw_executor *e = create_executor(m->graph, thaw_shape_of(BATCH, 64, 64, 3), THAW_WHOLE, false);
+	fill_normal(thaw_executor_input(e), (int64_t)BATCH * 64 * 64 * 3, 7);
 	float before = thaw_executor_forward(e, BATCH, NULL)[0];
 	assert_int_equal(thaw_executor_resize(e, 8, 64), THAW_CONFIG);
 	assert_non_null(strstr(thaw_error_message(), "image of 8 x 64"));
-	fill(thaw_executor_input(e), (int64_t)BATCH * 64 * 64 * 3, 7);
+	fill_normal(thaw_executor_input(e), (int64_t)BATCH * 64 * 64 * 3, 7);
 	assert_true(thaw_executor_forward(e, BATCH, NULL)[0] == before);
 	thaw_executor_destroy(e);
 	thaw_model_destroy(m);
@@ -180,7 +160,7 @@ static void check_slope(const char *spec, int height, int width)
 	struct thaw_graph *g = m->graph;
 	assert_int_equal(thaw_graph_unfreeze(g, "all"), THAW_OK);
 	thaw_graph_dropout(g, 0.0f);
-	struct thaw_executor *e = create(g, height, width, THAW_WHOLE, true);
+	struct thaw_executor *e = create_executor(g, thaw_shape_of(BATCH, height, width, 3), THAW_WHOLE, true);
 	float **gradient = create_gradients(g);
 	gradients_of(e, gradient, height, width);
 	double square = 0.0, loss[2];
@@ -214,8 +194,8 @@ static void the_last_norms_alone(void **state)
 		int norms = 0;
 		assert_int_equal(thaw_graph_unfreeze(g, "head+norms"), THAW_OK);
 		assert_int_equal(thaw_graph_lower(&lowered, g), THAW_OK);
-		struct thaw_executor *a = create(g, 33, 41, THAW_WHOLE, true),
-				     *b = create(lowered, 33, 41, THAW_WHOLE, true);
+		struct thaw_executor *a = create_executor(g, thaw_shape_of(BATCH, 33, 41, 3), THAW_WHOLE, true),
+				     *b = create_executor(lowered, thaw_shape_of(BATCH, 33, 41, 3), THAW_WHOLE, true);
 		float **x = create_gradients(g), **y = create_gradients(lowered);
 		gradients_of(a, x, 33, 41);
 		gradients_of(b, y, 33, 41);

@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 
 #include "tests/unit/comm_threads.h"
+#include "tests/unit/found_text.h"
 #include "thaw/dataset.h"
 #include "thaw/file.h"
-#include "thaw/found.h"
 #include "thaw/memory.h"
 #include "thaw/train.h"
 
@@ -354,23 +354,13 @@ static char *count_text(char text[16], const struct thaw_dataset *d)
 	return text;
 }
 
-static void add_line(void *context, const char *line)
-{
-	char *text = context;
-	size_t used = strlen(text);
-	snprintf(text + used, TEXT - used, "%s\n", line);
-}
-
 static void check_found(const struct layout *l, const struct thaw_dataset d[SPLITS], const char *path)
 {
-	char found[64], val[16], test[16], text[TEXT] = "";
+	char found[64], val[16], test[16], text[FOUND_TEXT];
 	const struct thaw_dataset *parts[] = {&d[0], &d[1], &d[2]};
 	snprintf(found, sizeof(found), "%d %lld/%s/%s", d[0].classes, (long long)d[0].count, count_text(val, &d[1]),
 		 count_text(test, &d[2]));
-	json_t *json = thaw_found_json(path, parts, SPLITS);
-	assert_non_null(json);
-	thaw_found_lines(json, add_line, text);
-	json_decref(json);
+	found_text(text, path, parts, SPLITS);
 	if (strcmp(found, l->found) != 0)
 		fail_msg("%s: %s instead of %s\n%s", l->name, found, l->found, text);
 	if (l->also && !strstr(text, l->also))

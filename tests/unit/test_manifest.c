@@ -1,18 +1,16 @@
 /* Manifests as people write them, and what is found in them. */
-#include "tests/scratch.h"
+#include "tests/unit/found_text.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <sys/stat.h>
 
 #include "thaw/dataset.h"
 #include "thaw/file.h"
-#include "thaw/found.h"
 #include "thaw/memory.h"
 
 #define IMAGE "tests/golden/images/rgb.jpg"
 
-enum { TEXT = 8192, PATH = 2 * SCRATCH_PATH, SPLITS = 3 };
+enum { PATH = 2 * SCRATCH_PATH, SPLITS = 3 };
 
 /* A manifest m.csv, in a folder with the files below. found: "TASK CLASSES TRAINING/VALIDATION/TEST", where ~ marks a
  * part held out at random, or "!STATUS " and a part of the message. also: a text in the description; NULL: any. */
@@ -368,13 +366,6 @@ static struct thaw_dataset open_ok(enum thaw_split split, struct thaw_dataset_op
 	return d;
 }
 
-static void add_line(void *context, const char *line)
-{
-	char *text = context;
-	size_t used = strlen(text);
-	snprintf(text + used, TEXT - used, "%s\n", line);
-}
-
 static char *count_text(char text[16], const struct thaw_dataset *d, bool there)
 {
 	if (!there)
@@ -386,16 +377,14 @@ static char *count_text(char text[16], const struct thaw_dataset *d, bool there)
 
 static void check_found(const struct manifest_case *c, const struct thaw_dataset_options *options)
 {
-	char found[96], val[16], test[16], text[TEXT] = "";
+	char found[96], val[16], test[16], text[FOUND_TEXT];
 	struct thaw_dataset d[SPLITS] = {open_ok(THAW_SPLIT_TRAIN, *options), open_ok(THAW_SPLIT_VAL, *options),
 					 open_ok(THAW_SPLIT_TEST, *options)};
 	const struct thaw_dataset *parts[] = {&d[0], &d[1], &d[2]};
 	snprintf(found, sizeof(found), "%s %d %lld/%s/%s", thaw_task_name(d[0].task), d[0].classes,
 		 (long long)d[0].count, count_text(val, &d[1], d[1].found->split == THAW_SPLIT_VAL),
 		 count_text(test, &d[2], d[2].found->split == THAW_SPLIT_TEST));
-	json_t *json = thaw_found_json("m.csv", parts, SPLITS);
-	thaw_found_lines(json, add_line, text);
-	json_decref(json);
+	found_text(text, "m.csv", parts, SPLITS);
 	if (strcmp(found, c->found) != 0 || (c->also && !strstr(text, c->also)))
 		fail_msg("%s: %s instead of %s, or no \"%s\" in\n%s", c->name, found, c->found, c->also ? c->also : "",
 			 text);

@@ -1,11 +1,11 @@
 /* Manifests whose images are members of tar shards: the same as for files in folders. */
+#include "tests/unit/found_text.h"
 #include "tests/unit/tar_writer.h"
 
 #include <math.h>
 #include <sys/stat.h>
 
 #include "thaw/dataset.h"
-#include "thaw/found.h"
 #include "thaw/image.h"
 
 enum { TEXT = 8192 };
@@ -99,20 +99,6 @@ static const struct example examples[] = {
 	{"names in Latin-1", {"\xE4/\xF6.jpg", "b.jpg"}, "\xE4/\xF6.jpg,x\nb,y\n", "1:0 1:1", NULL},
 };
 
-static void append_line(void *context, const char *line)
-{
-	strncat(context, line, TEXT - strlen(context) - 1);
-	strncat(context, "\n", TEXT - strlen(context) - 1);
-}
-
-static void describe(char text[TEXT], const struct thaw_dataset *d)
-{
-	json_t *found = thaw_found_json("D", &d, 1);
-	text[0] = '\0';
-	thaw_found_lines(found, append_line, text);
-	json_decref(found);
-}
-
 static void list_images(char text[TEXT], const struct thaw_dataset *d, size_t base)
 {
 	size_t used = 0;
@@ -141,7 +127,7 @@ static void write_text(const struct scratch *s, const char *name, const char *te
 
 static void check_example(struct scratch *s, const struct example *e, const char *format)
 {
-	char images[TEXT], text[TEXT];
+	char images[TEXT], text[FOUND_TEXT];
 	struct thaw_dataset d = {0};
 	struct thaw_dataset_options o = plain;
 	o.manifest.file = "m.csv";
@@ -158,7 +144,7 @@ static void check_example(struct scratch *s, const struct example *e, const char
 	if (status != THAW_OK)
 		fail_msg("%s, %s: %s", e->name, format, thaw_error_message());
 	list_images(images, &d, base);
-	describe(text, &d);
+	found_text(text, "D", (const struct thaw_dataset *const[]){&d}, 1);
 	if (strcmp(images, e->found) != 0 || (e->also && !strstr(text, e->also)))
 		fail_msg("%s, %s: %s\n%s", e->name, format, images, text);
 	thaw_dataset_close(&d);
@@ -293,6 +279,21 @@ static void files_beside_an_archive(void **state)
 	thaw_dataset_close(&d);
 }
 
+/* They cannot be read, and say why no image is found. */
+static void compressed_shards(void **state)
+{
+	struct thaw_dataset d = {0};
+	struct thaw_dataset_options o = plain;
+	write_both(*state);
+	assert_int_equal(rename("D/s-0.tar", "D/s-0.tar.gz"), 0);
+	assert_int_equal(rename("D/s-1.tar", "D/s-1.tar.gz"), 0);
+	o.manifest.file = "m.csv";
+	assert_int_equal(thaw_dataset_open(&d, "D", THAW_SPLIT_TRAIN, &o), THAW_IO);
+	assert_string_equal(thaw_error_message(),
+			    "4 of 4 images are missing: m.csv: line 2: f (or with the extension of an image) is not in "
+			    "D: decompress the tar files there if it is in one of them");
+}
+
 /* Shards are read from their copies. */
 static void copies(void **state)
 {
@@ -331,6 +332,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_same_as_from_files, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(places, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(files_beside_an_archive, make, scratch_remove),
+		cmocka_unit_test_setup_teardown(compressed_shards, make, scratch_remove),
 		cmocka_unit_test_setup_teardown(copies, make, scratch_remove),
 	};
 	if (!getcwd(top, sizeof(top)))

@@ -1,23 +1,16 @@
 /* Operators on values stored in bfloat16. One that takes them computes as in fp32 on the rounded values, so its results
  * are those in fp32, rounded, and its gradients have the same bits. Convolutions choose other blocks, and are compared
  * within the format's error. Every case of every such operator runs with x, y or both in bfloat16. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/op_cases.h"
 
-#include <cmocka.h>
+#include <math.h>
+#include <string.h>
 
 #include "thaw/dtype.h"
 #include "thaw/memory.h"
-#include "thaw/ops.h"
 #include "thaw/random.h"
 
-enum { MAX_INPUTS = 4, MAX_BUFFERS = 64, MAX_TESTS = 512, POISON = 0xFF };
+enum { MAX_INPUTS = 4, MAX_BUFFERS = 64, POISON = 0xFF };
 
 /* A factor is off by up to 2^-9 of itself, a product by 2^-8, and a sum by as much of the sum of the magnitudes. */
 #define BF16_ERROR (1.0 / 64)
@@ -199,15 +192,9 @@ static void check_storage(const struct thaw_op *op, const struct thaw_op_case *c
 	fixture_destroy(&stored);
 }
 
-struct storage_test {
-	const struct thaw_op *op;
-	struct thaw_op_case c;
-	char name[128];
-};
-
 static void storage_test(void **state)
 {
-	const struct storage_test *t = *state;
+	const struct op_case *t = *state;
 	check_storage(t->op, &t->c, true, true);
 	check_storage(t->op, &t->c, true, false);
 	check_storage(t->op, &t->c, false, true);
@@ -215,23 +202,10 @@ static void storage_test(void **state)
 
 int main(int argc, char **argv)
 {
-	static struct storage_test tests[MAX_TESTS];
-	static struct CMUnitTest run[MAX_TESTS];
-	size_t count = 0;
-	setenv("OPENBLAS_NUM_THREADS", "1", 0);
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
+	static struct op_cases cases;
 	for (int i = 0; thaw_ops[i]; i++)
-		for (int k = 0; thaw_ops[i]->bf16 && k < thaw_ops[i]->case_count; k++, count++) {
-			struct storage_test *t = &tests[count];
-			if (count >= MAX_TESTS)
-				return 1;
-			t->op = thaw_ops[i];
-			t->c = t->op->cases[k];
-			if (t->op->rounds)
-				t->c.attrs.precision = THAW_PRECISION_BF16;
-			snprintf(t->name, sizeof(t->name), "%s: %s", t->op->name, t->c.name);
-			run[count] = (struct CMUnitTest){t->name, storage_test, NULL, NULL, t};
-		}
-	return _cmocka_run_group_tests("values in bfloat16", run, count, NULL, NULL);
+		if (thaw_ops[i]->bf16)
+			op_cases_add(&cases, thaw_ops[i],
+				     thaw_ops[i]->rounds ? THAW_PRECISION_BF16 : THAW_PRECISION_FP32, storage_test);
+	return op_cases_run(&cases, "values in bfloat16", argc, argv);
 }

@@ -6,24 +6,16 @@
  *
  *     test_ops ['conv*']    runs the tests whose names match the pattern
  */
+#include "tests/unit/op_cases.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "thaw/memory.h"
-#include "thaw/ops.h"
 #include "thaw/random.h"
 
 #define MAX_INPUTS  4
 #define MAX_BUFFERS 64
-#define MAX_TESTS   1024
 
 /* AddressSanitizer guards allocations itself, against reads too. */
 #ifdef __SANITIZE_ADDRESS__
@@ -496,6 +488,22 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 	fixture_destroy(&b);
 }
 
+/* With a frozen first parameter, where backward must not read x, the other gradients are the same. */
+static void frozen_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct fixture b;
+	fixture_create(&b, op, c, true);
+	float *w = objective_create(&b), *dx = floats_create(&b, thaw_shape_count(&c->x[0]));
+	run_forward(&b);
+	run_backward(&b, w);
+	memcpy(dx, b.dx[0], (size_t)thaw_shape_count(&c->x[0]) * sizeof(*dx));
+	b.dparam[0] = NULL;
+	run_forward(&b);
+	run_backward(&b, w);
+	assert_memory_equal(b.dx[0], dx, (size_t)thaw_shape_count(&c->x[0]) * sizeof(*dx));
+	fixture_destroy(&b);
+}
+
 /* Gradients in bfloat16 against those in fp32, which backward_check compares with differences. */
 static void precision_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
@@ -616,12 +624,6 @@ static void infer_check(const struct thaw_op *op, const struct thaw_op_case *c)
 		assert_true(op->flops(&desc) >= 0);
 }
 
-struct op_test {
-	const struct thaw_op *op;
-	struct thaw_op_case c;
-	char name[128];
-};
-
 /* Whether y fits into the memory of x[0]. */
 static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c)
 {
@@ -634,7 +636,7 @@ static bool fits_in_place(const struct thaw_op *op, const struct thaw_op_case *c
 
 static void case_test(void **state)
 {
-	const struct op_test *t = *state;
+	const struct op_case *t = *state;
 	const struct thaw_op_case *c = &t->c;
 	assert_in_range(c->inputs, t->op->min_inputs, t->op->max_inputs);
 	infer_check(t->op, c);
@@ -646,6 +648,8 @@ static void case_test(void **state)
 		return;
 	}
 	backward_check(t->op, c);
+	if (t->op->x_for_weight)
+		frozen_check(t->op, c);
 	if (case_batch(c) > 1)
 		smaller_batch_check(t->op, c, case_batch(c) - 1);
 	if (case_batch(c) > 0)
@@ -673,25 +677,12 @@ static void registry_test(void **state)
 
 int main(int argc, char **argv)
 {
-	static struct op_test tests[MAX_TESTS];
-	static struct CMUnitTest run[MAX_TESTS];
-	size_t count = 0;
-	setenv("OPENBLAS_NUM_THREADS", "1", 0);
-	if (argc > 1)
-		cmocka_set_test_filter(argv[1]);
-	run[count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
-	for (int i = 0; thaw_ops[i]; i++)
-		for (int k = 0; k < thaw_ops[i]->case_count; k++)
-			for (int p = 0; p < (thaw_ops[i]->rounds ? THAW_PRECISIONS : 1); p++, count++) {
-				struct op_test *t = &tests[count];
-				if (count >= MAX_TESTS)
-					return 1;
-				t->op = thaw_ops[i];
-				t->c = t->op->cases[k];
-				t->c.attrs.precision = (enum thaw_precision)p;
-				snprintf(t->name, sizeof(t->name), "%s: %s%s", t->op->name, t->c.name,
-					 p == THAW_PRECISION_BF16 ? ", bf16" : "");
-				run[count] = (struct CMUnitTest){t->name, case_test, NULL, NULL, t};
-			}
-	return _cmocka_run_group_tests("ops", run, count, NULL, NULL);
+	static struct op_cases cases;
+	cases.tests[cases.count++] = (struct CMUnitTest){"registry", registry_test, NULL, NULL, NULL};
+	for (int i = 0; thaw_ops[i]; i++) {
+		op_cases_add(&cases, thaw_ops[i], THAW_PRECISION_FP32, case_test);
+		if (thaw_ops[i]->rounds)
+			op_cases_add(&cases, thaw_ops[i], THAW_PRECISION_BF16, case_test);
+	}
+	return op_cases_run(&cases, "ops", argc, argv);
 }

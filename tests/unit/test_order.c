@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
+#include "src/base/permutation.h"
 #include "thaw/lanes.h"
-#include "thaw/random.h"
 
 #define SEED 17
 

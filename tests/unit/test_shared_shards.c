@@ -13,11 +13,14 @@ enum { RANKS = 3, PATH = 2 * SCRATCH_PATH, NAME = 256 };
 
 /* Threads share all memory: the first rank's is that of the node. */
 static void *node_memory;
+static int blocks; /* allocated by the first rank */
 
 static thaw_status share_memory(struct thaw_comm *comm, size_t bytes, void **data)
 {
-	if (comm->rank == 0)
+	if (comm->rank == 0) {
 		node_memory = thaw_alloc(bytes, 1);
+		blocks++;
+	}
 	comm->barrier(comm);
 	*data = node_memory;
 	return comm->barrier(comm);
@@ -89,22 +92,14 @@ static void check_split(const char *path, enum thaw_split split, const struct th
 			.path = path, .split = split, .options = *options, .shared = shared, .alone = &alone};
 		if (thaw_dataset_open(&alone, path, split, options) != THAW_OK)
 			fail_msg("%s", thaw_error_message());
+		blocks = 0;
 		ranks_run(RANKS, open_rank, &t);
+		assert_true(shared ? blocks >= 3 : blocks == 0); /* records, labels of shards, labels of the dataset */
 		for (int r = 0; r < RANKS; r++)
 			assert_true(t.status[r] == THAW_OK && t.same[r]);
 		assert_true((t.labels[0] == t.labels[1]) == shared);
 		thaw_dataset_close(&alone);
 	}
-}
-
-static void write_index(const char *path)
-{
-	struct tar_shard s = {0};
-	int fd = open(path, O_RDONLY);
-	assert_int_equal(thaw_tar_scan(&s, fd, path), THAW_OK);
-	assert_int_equal(thaw_tar_index_write(&s, path), THAW_OK);
-	thaw_tar_shard_free(&s);
-	close(fd);
 }
 
 /* A shard of `count` images, every third of them of class b, and its index. */
@@ -116,18 +111,20 @@ static void put_shard(const struct scratch *s, const char *name, int count)
 			 i > 0 ? " " : "", i, i, i % 3 == 2 ? "b" : "a");
 	snprintf(path, sizeof(path), "%s", scratch_file(s, name));
 	tar_write(path, "ustar", members);
-	write_index(path);
+	tar_write_index(path);
 }
 
-/* 20 images in 3 lanes. */
+/* 20 training images in 3 lanes, and 6 validation images. */
 static void put_lanes(const struct scratch *s)
 {
-	put_shard(s, "train-lane0of3-000000.tar", 4);
-	put_shard(s, "train-lane0of3-000001.tar", 3);
-	put_shard(s, "train-lane1of3-000000.tar", 7);
-	put_shard(s, "train-lane2of3-000000.tar", 1);
-	put_shard(s, "train-lane2of3-000001.tar", 5);
-	put_shard(s, "val-000000.tar", 6);
+	static const struct {
+		const char *name;
+		int images;
+	} shards[] = {{"train-lane0of3-000000.tar", 4}, {"train-lane0of3-000001.tar", 3},
+		      {"train-lane1of3-000000.tar", 7}, {"train-lane2of3-000000.tar", 1},
+		      {"train-lane2of3-000001.tar", 5}, {"val-000000.tar", 6}};
+	for (size_t i = 0; i < sizeof(shards) / sizeof(*shards); i++)
+		put_shard(s, shards[i].name, shards[i].images);
 }
 
 static const struct thaw_dataset_options plain = {.test_share = 0.25, .seed = 3};
@@ -177,6 +174,21 @@ static void a_part_is_held_out(void **state)
 	check_split(s->path, THAW_SPLIT_TRAIN, &limited);
 }
 
+static void a_manifest_names_the_images(void **state)
+{
+	static const char rows[] = "path,label\na-1.tar/2,x\na-0.tar/5.jpg,y\na-0.tar/0,x\na-1.tar/3,y\n";
+	const struct scratch *s = *state;
+	struct thaw_dataset_options options = plain;
+	char path[PATH];
+	put_shard(s, "a-0.tar", 6);
+	put_shard(s, "a-1.tar", 4);
+	snprintf(path, sizeof(path), "%s", scratch_file(s, "m.csv"));
+	scratch_put(path, rows, sizeof(rows) - 1);
+	options.test_share = 0;
+	options.manifest.file = path;
+	check_split(s->path, THAW_SPLIT_TRAIN, &options);
+}
+
 /* One rank finds other shards, or cannot read one: all ranks fail, none waits. */
 static void ranks_fail_together(void **state)
 {
@@ -213,8 +225,12 @@ static void ranks_fail_together(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(shards_with_indexes), TEST(an_index_is_missing), TEST(an_index_is_damaged_behind_its_beginning),
-		TEST(a_part_is_held_out),  TEST(ranks_fail_together),
+		TEST(shards_with_indexes),
+		TEST(an_index_is_missing),
+		TEST(an_index_is_damaged_behind_its_beginning),
+		TEST(a_part_is_held_out),
+		TEST(a_manifest_names_the_images),
+		TEST(ranks_fail_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

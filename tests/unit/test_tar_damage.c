@@ -1,4 +1,5 @@
 /* Tar shards that are cut, grown, replaced or damaged, and their indexes. */
+#include "tests/unit/found_text.h"
 #include "tests/unit/tar_writer.h"
 
 #include <fcntl.h>
@@ -6,27 +7,18 @@
 
 #include "src/data/tar_index.h"
 #include "thaw/dataset.h"
-#include "thaw/found.h"
 #include "thaw/image.h"
 
-enum { TEXT = 8192, BLOCK = 512 };
+enum { BLOCK = 512 };
 
 #define MEMBERS "a.jpg a.cls=0 b.jpg b.cls=1 c.jpg c.cls=1 d.jpg d.cls=0"
 
 static const struct thaw_dataset_options plain = {.test_share = 0.25, .seed = 3};
 
-static void append_line(void *context, const char *line)
-{
-	strncat(context, line, TEXT - strlen(context) - 1);
-	strncat(context, "\n", TEXT - strlen(context) - 1);
-}
-
 static void expect_found(const struct thaw_dataset *d, const char *part, bool wanted)
 {
-	char text[TEXT] = "";
-	json_t *found = thaw_found_json("D", &d, 1);
-	thaw_found_lines(found, append_line, text);
-	json_decref(found);
+	char text[FOUND_TEXT];
+	found_text(text, "D", &d, 1);
 	if ((strstr(text, part) != NULL) != wanted)
 		fail_msg("%s \"%s\":\n%s", wanted ? "not" : "has", part, text);
 }
@@ -197,17 +189,6 @@ static void an_empty_shard_beside_others(void **state)
 	thaw_dataset_close(&d);
 }
 
-/* Writes the index of a shard, as thaw pack does. */
-static void write_index(const char *path)
-{
-	struct tar_shard shard = {0};
-	int fd = open(path, O_RDONLY);
-	assert_int_equal(thaw_tar_scan(&shard, fd, path), THAW_OK);
-	assert_int_equal(thaw_tar_index_write(&shard, path), THAW_OK);
-	close(fd);
-	thaw_tar_shard_free(&shard);
-}
-
 static uint64_t digest_of(void **state)
 {
 	struct thaw_dataset d = open_all(state);
@@ -222,7 +203,7 @@ static void an_index_says_the_same(void **state)
 	tar_write(path, "pax",
 		  MEMBERS " e.cls=3 f.npy=x x/a.jpg y/g.jpg>../a.jpg h.jpg h.json={\"label\":1,\"weight\":2}");
 	uint64_t digest = digest_of(state);
-	write_index(path);
+	tar_write_index(path);
 	struct thaw_dataset d = open_all(state);
 	expect_found(&d, "no index", false);
 	expect_found(&d, "labels without an image in their shard: 1 (first: s.tar/e.cls)", true);
@@ -237,7 +218,7 @@ static void a_shard_that_grew_since_its_index(void **state)
 {
 	const char *path = scratch_file(*state, "s.tar");
 	tar_write(path, "ustar", MEMBERS);
-	write_index(path);
+	tar_write_index(path);
 	tar_write(path, "ustar", MEMBERS " e.jpg e.cls=1");
 	struct thaw_dataset d = open_all(state);
 	expect_readable(&d, 5);
@@ -250,7 +231,7 @@ static void a_shard_of_the_same_size(void **state)
 	struct stat st;
 	const char *path = scratch_file(*state, "s.tar");
 	tar_write(path, "ustar", MEMBERS);
-	write_index(path);
+	tar_write_index(path);
 	assert_int_equal(stat(path, &st), 0);
 	tar_write(path, "ustar", "a.jpg a.cls=1 b.jpg b.cls=0 c.jpg c.cls=0 d.jpg d.cls=1");
 	const struct timespec times[2] = {st.st_mtim, st.st_mtim};
@@ -272,7 +253,7 @@ static void a_damaged_index(void **state)
 	char index[1200];
 	snprintf(index, sizeof(index), "%s", scratch_file(*state, "s.tar.index"));
 	tar_write(path, "ustar", MEMBERS);
-	write_index(path);
+	tar_write_index(path);
 	assert_int_equal(stat(path, &st), 0);
 	const struct timespec times[2] = {st.st_mtim, st.st_mtim};
 	char *bytes = scratch_get(index, &size);

@@ -1,11 +1,11 @@
 /* Tar shards as people have them, each with the images and labels that are in it. */
+#include "tests/unit/found_text.h"
 #include "tests/unit/tar_writer.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "thaw/dataset.h"
-#include "thaw/found.h"
 #include "thaw/image.h"
 #include "thaw/pack.h"
 
@@ -24,6 +24,9 @@ static const struct example examples[] = {
 	{"labels before images", "a.cls=0 a.jpg b.cls=1 b.jpg", "1:0 2:1", NULL},
 	{"names as labels", "a.jpg a.cls=tulip b.jpg b.cls=rose", "1:1 2:0", NULL},
 	{"numbers in their order", "a.jpg a.cls=10 b.jpg b.cls=9 c.jpg c.cls=10", "1:1 2:0 3:1", NULL},
+	{"numbers with zeros in front", "a.jpg a.cls=00 b.jpg b.cls=10 c.jpg c.cls=0 d.jpg d.cls=9 e.jpg e.cls=010",
+	 "1:0 2:2 3:0 4:1 5:2", NULL},
+	{"folders with zeros in front", "01/a.jpg 1/b.jpg 10/c.jpg 2/d.jpg", "1:0 2:1 3:2 4:3", NULL},
 	{"spaces around labels", "a.jpg a.cls=@0@ b.jpg b.cls=1", "1:0 2:1", NULL},
 	{"a byte order mark",
 	 "a.jpg a.cls=\xEF\xBB\xBF"
@@ -54,6 +57,8 @@ static const struct example examples[] = {
 	 "twice; all are used: 2"},
 	{"images without a label", "a.jpg a.cls=0 b.jpg c.jpg c.cls=1", "1:0 3:1",
 	 "images in shards without a label: 1 (first: s.tar/b.jpg)"},
+	{"a link without a label", "a.jpg a.cls=0 b.jpg b.cls=1 c.jpg>a.jpg", "1:0 2:1",
+	 "images in shards without a label: 1 (first: a link to s.tar/a.jpg)"},
 	{"labels without an image", "a.jpg a.cls=0 b.cls=0 c.jpg c.cls=1", "1:0 2:1",
 	 "labels without an image in their shard: 1 (first: s.tar/b.cls)"},
 	{"several images of a sample", "a.jpg a.seg.png a.cls=0 b.mask.png b.jpg b.cls=1", "1:0 4:1",
@@ -86,31 +91,19 @@ static const struct example examples[] = {
 	{"names in Latin-1", "\xE4/\xF6.jpg b/b.jpg", "1:1 2:0", NULL},
 };
 
-static void append_line(void *context, const char *line)
-{
-	strncat(context, line, TEXT - strlen(context) - 1);
-	strncat(context, "\n", TEXT - strlen(context) - 1);
-}
-
-static void describe(char text[TEXT], const struct thaw_dataset *d)
-{
-	json_t *found = thaw_found_json("D", &d, 1);
-	text[0] = '\0';
-	thaw_found_lines(found, append_line, text);
-	json_decref(found);
-}
-
 /* "NUMBER:LABEL ..." of the samples, which are read. */
 static void list_samples(char text[TEXT], const struct thaw_dataset *d, size_t base)
 {
 	size_t used = 0;
 	text[0] = '\0';
 	for (int64_t i = 0; i < d->count; i++) {
+		char name[256];
 		struct thaw_encoded_image encoded;
 		if (d->read(d, i, &encoded) != THAW_OK)
 			fail_msg("%s", thaw_error_message());
 		assert_int_equal(encoded.width, 45);
-		assert_string_equal(encoded.name, encoded.name);
+		d->name(d, i, name, sizeof(name));
+		assert_string_equal(encoded.name, name);
 		used += (size_t)snprintf(text + used, TEXT - used, "%s%d:%d", i > 0 ? " " : "",
 					 (int)(encoded.size - base), (int)d->labels[i]);
 		thaw_encoded_image_free(&encoded);
@@ -119,7 +112,7 @@ static void list_samples(char text[TEXT], const struct thaw_dataset *d, size_t b
 
 static void check_example(struct scratch *s, const struct example *e, const char *format)
 {
-	char samples[TEXT], text[TEXT];
+	char samples[TEXT], text[FOUND_TEXT];
 	struct thaw_dataset d = {0};
 	const char *path = scratch_file(s, "s.tar");
 	size_t base = tar_write(path, format, e->members);
@@ -132,7 +125,7 @@ static void check_example(struct scratch *s, const struct example *e, const char
 	if (status != THAW_OK)
 		fail_msg("%s, %s: %s", e->name, format, thaw_error_message());
 	list_samples(samples, &d, base);
-	describe(text, &d);
+	found_text(text, "D", (const struct thaw_dataset *const[]){&d}, 1);
 	if (strcmp(samples, e->samples) != 0 || (e->also && !strstr(text, e->also)))
 		fail_msg("%s, %s: %s\n%s", e->name, format, samples, text);
 	thaw_dataset_close(&d);
@@ -159,8 +152,8 @@ static struct thaw_dataset open_split(void **state, enum thaw_split split)
 
 static void expect_found(const struct thaw_dataset *d, const char *part)
 {
-	char text[TEXT];
-	describe(text, d);
+	char text[FOUND_TEXT];
+	found_text(text, "D", &d, 1);
 	if (!strstr(text, part))
 		fail_msg("not \"%s\":\n%s", part, text);
 }
@@ -240,6 +233,10 @@ static void a_file_of_class_names(void **state)
 	open_fails(state, THAW_SPLIT_ALL, THAW_DATA, "label 1, but 1 class names");
 	scratch_put(scratch_file(s, "classnames.txt"), "x\ny\n", 4);
 	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=y b.jpg b.cls=x");
+	d = open_split(state, THAW_SPLIT_ALL);
+	assert_int_equal(d.labels[0], 1);
+	thaw_dataset_close(&d);
+	tar_write(scratch_file(s, "s.tar"), "ustar", "a.jpg a.cls=01 b.jpg b.cls=00");
 	d = open_split(state, THAW_SPLIT_ALL);
 	assert_int_equal(d.labels[0], 1);
 	thaw_dataset_close(&d);

@@ -1,18 +1,12 @@
 /* Executors that store values in bfloat16: gradients near those in fp32, also where the executor converts values for an
  * operator; the same bits in one executor and in two; half the memory. */
+#include "tests/unit/executors.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "thaw/executor.h"
 #include "thaw/memory.h"
 #include "thaw/model.h"
-#include "thaw/random.h"
 
 enum { BATCH = 3, SIDE = 9, CLASSES = 4, CHANNELS = 16 };
 
@@ -50,28 +44,11 @@ static struct thaw_graph *network(enum thaw_precision precision)
 	return g;
 }
 
-static struct thaw_executor *create(const struct thaw_graph *g, int64_t batch, int64_t side, enum thaw_segment segment,
-				    bool training)
-{
-	struct thaw_executor *made = NULL;
-	struct thaw_shape image = thaw_shape_of(batch, side, side, 3);
-	if (thaw_executor_create(&made, g, &image, segment, training) != THAW_OK)
-		fail_msg("%s", thaw_error_message());
-	return made;
-}
-
-static void fill(float *x)
-{
-	struct thaw_random random = thaw_random_stream(5, THAW_STREAM_INIT, 0, 0);
-	for (int64_t i = 0; i < (int64_t)BATCH * SIDE * SIDE * 3; i++)
-		x[i] = thaw_random_normal(&random);
-}
-
 /* The gradients of all parameters, one after the other. */
 static float *gradients_of(const struct thaw_graph *g, int64_t *count)
 {
 	static const int32_t labels[BATCH] = {1, 3, 0};
-	struct thaw_executor *e = create(g, BATCH, SIDE, THAW_WHOLE, true);
+	struct thaw_executor *e = create_executor(g, thaw_shape_of(BATCH, SIDE, SIDE, 3), THAW_WHOLE, true);
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	double loss;
 	int64_t correct;
@@ -81,7 +58,7 @@ static float *gradients_of(const struct thaw_graph *g, int64_t *count)
 	float *all = thaw_alloc((size_t)*count, sizeof(*all)), *at = all;
 	for (int i = 0; i < g->param_count; i++, at += thaw_shape_count(&g->params[i - 1].shape))
 		gradient[i] = at;
-	fill(thaw_executor_input(e));
+	fill_normal(thaw_executor_input(e), BATCH * SIDE * SIDE * 3, 5);
 	thaw_cross_entropy(thaw_executor_forward(e, BATCH, NULL), BATCH, CLASSES, labels, 0.0f,
 			   thaw_executor_dlogits(e), &loss, &correct);
 	assert_true(thaw_executor_backward(e, thaw_executor_dlogits(e), gradient));
@@ -125,12 +102,12 @@ static void trunk_and_tail_have_the_bits_of_the_whole(void **state)
 	(void)state;
 	struct thaw_graph *g = network(THAW_PRECISION_BF16);
 	assert_int_equal(thaw_graph_unfreeze(g, "from:two"), THAW_OK);
-	struct thaw_executor *whole = create(g, BATCH, SIDE, THAW_WHOLE, false),
-			     *trunk = create(g, 1, SIDE, THAW_TRUNK, false),
-			     *tail = create(g, BATCH, SIDE, THAW_TAIL, true);
+	struct thaw_executor *whole = create_executor(g, thaw_shape_of(BATCH, SIDE, SIDE, 3), THAW_WHOLE, false),
+			     *trunk = create_executor(g, thaw_shape_of(1, SIDE, SIDE, 3), THAW_TRUNK, false),
+			     *tail = create_executor(g, thaw_shape_of(BATCH, SIDE, SIDE, 3), THAW_TAIL, true);
 	float *features = thaw_alloc((size_t)thaw_executor_features(trunk), sizeof(*features));
 	assert_int_equal(thaw_executor_features(trunk), 2 * SIDE * SIDE * CHANNELS); /* square and softmax */
-	fill(thaw_executor_input(whole));
+	fill_normal(thaw_executor_input(whole), BATCH * SIDE * SIDE * 3, 5);
 	for (int i = 0; i < BATCH; i++) {
 		memcpy(thaw_executor_input(trunk), thaw_executor_input(whole) + (ptrdiff_t)i * SIDE * SIDE * 3,
 		       SIDE * SIDE * 3 * sizeof(float));
@@ -156,7 +133,7 @@ static size_t tail_bytes(const char *model, bool lane, enum thaw_precision preci
 	thaw_graph_set_precision(m->graph, precision);
 	thaw_graph_batch_statistics(m->graph, lane);
 	assert_int_equal(thaw_graph_lower(&lowered, m->graph), THAW_OK);
-	struct thaw_executor *e = create(lowered, 16, 64, THAW_TAIL, true);
+	struct thaw_executor *e = create_executor(lowered, thaw_shape_of(16, 64, 64, 3), THAW_TAIL, true);
 	size_t bytes = thaw_executor_bytes(e);
 	thaw_executor_destroy(e);
 	thaw_graph_destroy(lowered);

@@ -98,6 +98,13 @@ int thaw_layer_linear(struct thaw_graph *g, int x, const char *name, int64_t in,
 	return y;
 }
 
+int thaw_layer_product(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t out)
+{
+	int y = add_node(g, "linear", name, &(struct thaw_attrs){0}, x);
+	add_param(g, y, name, "weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_SAME, thaw_shape_of(out, in), NULL);
+	return y;
+}
+
 int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
 			  const struct thaw_weights *w)
 {

@@ -39,6 +39,8 @@ int thaw_layer_flatten(struct thaw_graph *g, int x, const char *name);
 int thaw_layer_dropout(struct thaw_graph *g, int x, const char *name, float rate);
 /* A linear layer with bias. `image` is {C,H,W} if x is a flattened image, else NULL. */
 int thaw_layer_linear(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t out, const int *image);
+/* The same without bias. */
+int thaw_layer_product(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t out);
 /* A classifier after global average pooling. Pooling and flattening belong to the block before, so that the features at
  * the cut before the classifier are vectors. The block `name` contains dropout, if `rate` > 0, and the linear layer.
  * The number of classes is that of the file if `w` has the layer, else `classes`. */

@@ -26,6 +26,19 @@ int thaw_layer_constant(struct thaw_graph *g, const char *name, const struct tha
 	return y;
 }
 
+int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct thaw_shape *shape, float **data)
+{
+	int y = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
+	thaw_graph_param(g, y, name, THAW_ROLE_FIXED, THAW_LAYOUT_SAME, shape, NULL);
+	*data = NULL;
+	if (!g->failed) {
+		struct thaw_param *p = &g->params[g->param_count - 1];
+		p->computed = true;
+		*data = p->data;
+	}
+	return y;
+}
+
 int thaw_layer_tokens(struct thaw_graph *g, int x, const char *name)
 {
 	const struct thaw_attrs a = {

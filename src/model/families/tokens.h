@@ -33,6 +33,10 @@ int thaw_layer_channel_norm(struct thaw_graph *g, int x, const char *name, int64
 /* A parameter of this shape as a value that is the same for all images; not decayed in training. */
 int thaw_layer_constant(struct thaw_graph *g, const char *name, const struct thaw_shape *shape);
 
+/* A value that is not in files and never changes, such as a mask. *data: where the caller writes it; NULL if building
+ * has failed. Valid until the next parameter is added. */
+int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct thaw_shape *shape, float **data);
+
 /* (N,h,w,C) as tokens (N,h*w,C). */
 int thaw_layer_tokens(struct thaw_graph *g, int x, const char *name);
 /* Tokens a (N or 1,S,C) before tokens b (N,T,C). */

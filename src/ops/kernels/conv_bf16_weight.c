@@ -20,7 +20,6 @@ enum {
 	BAND_BYTES = 1 << 21, /* of the pairs of x and of one panel of dy */
 	DY_FACTOR = 4,        /* dy counts as that much: each tile reads all of it, but a few channels of x */
 	PIXEL_GAP = 16,       /* pairs between pixels, so that the same channels are not in one set of the cache */
-	FEW_CHANNELS = 4,
 };
 
 /* Sums over `pairs` pairs of images, or over the two halves of the last image. */
@@ -48,7 +47,7 @@ static struct sum sum_of(const struct thaw_conv *c, bool halves)
 		.inputs = thaw_conv_group_inputs(c),
 		.pixel = c->ci + PIXEL_GAP,
 	};
-	if (c->ci <= FEW_CHANNELS && c->groups == 1 && c->gap_x == 0 && c->kw > 1) {
+	if (c->ci <= THAW_CONV_FEW_CHANNELS && c->groups == 1 && c->gap_x == 0 && c->kw > 1) {
 		s.x_taps = 1;
 		s.inputs = c->kw * c->ci;
 		s.pixel = c->ci;

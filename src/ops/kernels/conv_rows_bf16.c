@@ -15,7 +15,6 @@
 #include "src/ops/kernels/gemm_bf16.h"
 
 enum {
-	MAX_CHANNELS = 4,     /* more are a depth of their own: conv_bf16.c */
 	FEWEST_OUTPUTS = 8,   /* for which a tile pays */
 	BAND_BYTES = 1 << 18, /* of the rounded band */
 };
@@ -23,7 +22,7 @@ enum {
 static bool rows_fits(const struct thaw_conv *c, enum thaw_conv_pass pass)
 {
 	return c->precision == THAW_PRECISION_BF16 && pass != THAW_CONV_DATA && c->groups == 1 &&
-	       c->ci <= MAX_CHANNELS && c->co >= FEWEST_OUTPUTS && c->ci * c->stride_x % 2 == 0;
+	       c->ci <= THAW_CONV_FEW_CHANNELS && c->co >= FEWEST_OUTPUTS && c->ci * c->stride_x % 2 == 0;
 }
 
 /* Values under a row of the kernel. */

@@ -66,30 +66,19 @@ THAW_INLINE float gelu_slope(float x)
  * is 0. */
 THAW_INLINE float quick_gelu(float x)
 {
-	float near = within(-4.1f, 4.1f, x), square = near * near, p = -8.348807201e-10f;
-	p = p * square + 7.511650324e-08f;
-	p = p * square - 2.926529760e-06f;
-	p = p * square + 6.540125469e-05f;
-	p = p * square - 9.397845715e-04f;
-	p = p * square + 9.256144054e-03f;
-	p = p * square - 6.545186043e-02f;
-	p = p * square + 3.984197676e-01f;
+	float near = within(-4.1f, 4.1f, x), square = near * near;
+	float p = THAW_POLYNOMIAL(square, -8.348807201e-10f, 7.511650324e-08f, -2.926529760e-06f, 6.540125469e-05f,
+				  -9.397845715e-04f, 9.256144054e-03f, -6.545186043e-02f, 3.984197676e-01f);
 	return either(x < -4.1f, 0.0f, x * (0.5f + near * p));
 }
 
 /* 1/2 + x p(t), fitted for |x| < 4.5 with 1 at the end; t runs from -1 to 1. */
 THAW_INLINE float quick_gelu_slope(float x)
 {
-	float near = within(-4.5f, 4.5f, x), t = near * near * (2.0f / 20.25f) - 1.0f, p = -2.733474411e-02f;
-	p = p * t + 5.811017007e-02f;
-	p = p * t - 4.104769975e-02f;
-	p = p * t + 4.431969672e-02f;
-	p = p * t - 9.014680237e-02f;
-	p = p * t + 1.066842377e-01f;
-	p = p * t - 9.492467344e-02f;
-	p = p * t + 8.594262600e-02f;
-	p = p * t - 8.994275331e-02f;
-	p = p * t + 1.594510525e-01f;
+	float near = within(-4.5f, 4.5f, x), t = near * near * (2.0f / 20.25f) - 1.0f;
+	float p = THAW_POLYNOMIAL(t, -2.733474411e-02f, 5.811017007e-02f, -4.104769975e-02f, 4.431969672e-02f,
+				  -9.014680237e-02f, 1.066842377e-01f, -9.492467344e-02f, 8.594262600e-02f,
+				  -8.994275331e-02f, 1.594510525e-01f);
 	return 0.5f + near * p;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/polynomial.h"
 
 /* exp(x) within 2 units in the last place; NaN stays NaN. Unlike thaw_exp, results below the smallest normal float are
  * 0: arithmetic on denormal floats is a hundred times slower, and masked scores produce many.
@@ -18,13 +19,9 @@ THAW_INLINE float thaw_vector_exp(float x)
 	const float to_integer = 12582912.0f;                 /* 1.5 * 2^23: adding it rounds to an integer */
 	float shifted = x * 1.44269504f + to_integer, n = shifted - to_integer;
 	float r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts */
-	float p = 1.9875691500e-4f;
 	uint32_t bits, exponent;
-	p = p * r + 1.3981999507e-3f;
-	p = p * r + 8.3334519073e-3f;
-	p = p * r + 4.1665795894e-2f;
-	p = p * r + 1.6666665459e-1f;
-	p = p * r + 5.0000001201e-1f;
+	float p = THAW_POLYNOMIAL(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
+				  1.6666665459e-1f, 5.0000001201e-1f);
 	p = p * r * r + r + 1.0f;
 	memcpy(&bits, &p, sizeof(bits));
 	memcpy(&exponent, &shifted, sizeof(exponent)); /* the low bits are n */

@@ -16,6 +16,7 @@
 
 #include "src/base/float_bits.h"
 #include "src/base/multiversion.h"
+#include "src/ops/kernels/polynomial.h"
 
 /* first ? value : otherwise, by masks: where several choices depend on the same value, the compiler would use branches,
  * which it cannot vectorise. */
@@ -56,13 +57,8 @@ THAW_INLINE struct thaw_exp_parts thaw_exp_split(float x)
 	float shifted = bounded * 1.44269504f + round, n = shifted - round;
 	float r = bounded - n * 0.693359375f + n * 2.12194440e-4f; /* Cody and Waite: ln 2 in two parts */
 	/* exp(r) = 1 + r + r^2 * p(r); the coefficients are those of expf in the Cephes library */
-	float p = 1.9875691500e-4f;
-
-	p = p * r + 1.3981999507e-3f;
-	p = p * r + 8.3334519073e-3f;
-	p = p * r + 4.1665795894e-2f;
-	p = p * r + 1.6666665459e-1f;
-	p = p * r + 5.0000001201e-1f;
+	float p = THAW_POLYNOMIAL(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
+				  1.6666665459e-1f, 5.0000001201e-1f);
 	int32_t power = (int32_t)(bits_of_float(shifted) - bits_of_float(round)), half = power >> 1;
 
 	return (struct thaw_exp_parts){p * r * r + r, float_of_bits((uint32_t)(half + 127) << 23),
@@ -90,15 +86,10 @@ THAW_INLINE float thaw_log_normal(float x, float shift)
 	uint32_t bits = bits_of_float(x);
 	int32_t n = (int32_t)(bits - 0x3f3504f3) >> 23; /* 0x3f3504f3: sqrt(1/2) */
 	float m = float_of_bits(bits - ((uint32_t)n << 23)) - 1.0f;
-	float e = (float)n - shift, square = m * m, p = 7.0376836292e-2f;
-	p = p * m - 1.1514610310e-1f;
-	p = p * m + 1.1676998740e-1f;
-	p = p * m - 1.2420140846e-1f;
-	p = p * m + 1.4249322787e-1f;
-	p = p * m - 1.6668057665e-1f;
-	p = p * m + 2.0000714765e-1f;
-	p = p * m - 2.4999993993e-1f;
-	p = p * m + 3.3333331174e-1f;
+	float e = (float)n - shift, square = m * m;
+	float p = THAW_POLYNOMIAL(m, 7.0376836292e-2f, -1.1514610310e-1f, 1.1676998740e-1f, -1.2420140846e-1f,
+				  1.4249322787e-1f, -1.6668057665e-1f, 2.0000714765e-1f, -2.4999993993e-1f,
+				  3.3333331174e-1f);
 	return p * m * square - e * 2.12194440e-4f - 0.5f * square + m + e * 0.693359375f;
 }
 
@@ -139,31 +130,21 @@ struct thaw_normal {
  * least squares for a from 0 to 15, beyond which the density is 0. */
 THAW_INLINE struct thaw_normal thaw_normal(float x)
 {
-	float inverse = 1.0f / (fabsf(x) + 3.5f), t = 1.0f - 7.0f * inverse, p = 1.0869379631e-4f;
+	float inverse = 1.0f / (fabsf(x) + 3.5f), t = 1.0f - 7.0f * inverse;
 	float density = thaw_exp(-0.5f * x * x);
-	p = p * t + 4.1832437532e-4f;
-	p = p * t - 4.9503897333e-4f;
-	p = p * t - 3.1728296884e-3f;
-	p = p * t + 6.4937262336e-3f;
-	p = p * t + 1.7405821696e-2f;
-	p = p * t - 1.1605317455e-1f;
-	p = p * t + 3.1542509125e-1f;
-	p = p * t - 5.6556173927e-1f;
-	p = p * t + 7.4441607359e-1f;
+	float p = THAW_POLYNOMIAL(t, 1.0869379631e-4f, 4.1832437532e-4f, -4.9503897333e-4f, -3.1728296884e-3f,
+				  6.4937262336e-3f, 1.7405821696e-2f, -1.1605317455e-1f, 3.1542509125e-1f,
+				  -5.6556173927e-1f, 7.4441607359e-1f);
 	return (struct thaw_normal){density, density * inverse * p};
 }
 
 /* For |x| >= 1 by the normal distribution; below by a polynomial within 1e-9, fitted by least squares. */
 THAW_INLINE float thaw_erf(float x)
 {
-	float square = x * x, p = 7.8891230672e-5f;
+	float square = x * x;
 	float far = copysignf(1.0f - 2.0f * thaw_normal(1.41421356f * x).beyond, x);
-	p = p * square - 8.0208423162e-4f;
-	p = p * square + 5.1895354535e-3f;
-	p = p * square - 2.6854444650e-2f;
-	p = p * square + 1.1283600178e-1f;
-	p = p * square - 3.7612627136e-1f;
-	p = p * square + 1.1283791659f;
+	float p = THAW_POLYNOMIAL(square, 7.8891230672e-5f, -8.0208423162e-4f, 5.1895354535e-3f, -2.6854444650e-2f,
+				  1.1283600178e-1f, -3.7612627136e-1f, 1.1283791659f);
 	float near = x * p;
 
 	return thaw_choose(square < 1.0f, near, far);

@@ -1,0 +1,161 @@
+/* Options of ConvNeXt, RegNet and DenseNet: what the tensors do not show comes from config.json, is recorded in the
+ * files that Thaw writes, and is refused by name where the network is another one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "thaw/memory.h"
+#include "thaw/model.h"
+
+static char folder[] = "/tmp/thaw_convnets_XXXXXX";
+
+static const char *path_of(const char *name)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void expect(thaw_status status)
+{
+	if (status != THAW_OK)
+		fail_msg("%s", thaw_error_message());
+}
+
+static void write_config(const char *text)
+{
+	FILE *f = fopen(path_of("config.json"), "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* A random network without metadata, as other programs write it. */
+static void save_network(const char *variant)
+{
+	struct thaw_model *m = NULL;
+	struct thaw_weights w = {0};
+	struct thaw_file_writer *file = NULL;
+	expect(thaw_model_load(&m, variant, 5, 1));
+	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
+	thaw_model_destroy(m);
+	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
+	const struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
+	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
+	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
+	expect(thaw_file_writer_commit(file));
+	thaw_weights_free(&w);
+	unlink(path_of("saved.safetensors"));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	unlink(path_of("model.safetensors"));
+	return rmdir(folder);
+}
+
+static void option_is(const struct thaw_model *m, const char *key, const char *value)
+{
+	char *text = json_dumps(json_object_get(m->options, key), JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+	assert_string_equal(text, value);
+	free(text);
+}
+
+/* Loads the network with this configuration (NULL: none), and once more from the file that Thaw writes of it. */
+static void has_option(const char *config, const char *key, const char *value)
+{
+	struct thaw_model *m = NULL, *again = NULL;
+	if (config)
+		write_config(config);
+	expect(thaw_model_load(&m, folder, 0, 1));
+	unlink(path_of("config.json"));
+	option_is(m, key, value);
+	expect(thaw_model_save(m, path_of("again.safetensors"), true));
+	expect(thaw_model_load(&again, path_of("again.safetensors"), 0, 1));
+	option_is(again, key, value);
+	assert_int_equal(again->graph->node_count, m->graph->node_count);
+	unlink(path_of("again.safetensors"));
+	thaw_model_destroy(m);
+	thaw_model_destroy(again);
+}
+
+static void refuses(const char *config, const char *part)
+{
+	struct thaw_model *m = NULL;
+	write_config(config);
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	if (!strstr(thaw_error_message(), part))
+		fail_msg("%s: does not name %s", thaw_error_message(), part);
+	unlink(path_of("config.json"));
+}
+
+#define ARGUMENTS(name, arguments) "{\"architecture\": \"" name "\", \"model_args\": {" arguments "}}"
+
+static void test_convnext(void **state)
+{
+	(void)state;
+	save_network("convnext_atto");
+	has_option(NULL, "act", "\"gelu\"");
+	has_option("{\"architecture\": \"convnext_atto.d2_in1k\"}", "epsilon", "1e-6");
+	has_option("{\"architecture\": \"convnext_xxlarge\"}", "epsilon", "1e-5");
+	has_option("{\"architecture\": \"test_convnext3\"}", "act", "\"silu\"");
+	has_option(ARGUMENTS("convnext_atto", "\"norm_eps\": 0.001"), "pooled_epsilon", "0.001");
+	has_option(ARGUMENTS("convnext_atto", "\"act_layer\": \"relu\", \"drop_path_rate\": 0.1"), "act", "\"relu\"");
+	refuses(ARGUMENTS("convnext_atto", "\"act_layer\": \"mish\""), "\"act_layer\" is mish");
+	refuses(ARGUMENTS("convnext_atto", "\"act_layer\": 7"), "\"act_layer\": config.json");
+	refuses(ARGUMENTS("convnext_atto", "\"output_stride\": 16"), "output_stride");
+	refuses(ARGUMENTS("convnext_atto", "\"norm_layer\": \"batchnorm2d\""), "batchnorm2d");
+	refuses(ARGUMENTS("convnext_atto", "\"norm_eps\": -1"), "above 0");
+	refuses(ARGUMENTS("convnext_atto", "\"patch_drop\": 1"), "patch_drop");
+	refuses("{\"architecture\": \"convnext_zepto_rms\"}", "norms with biases");
+	refuses("{\"architecture\": \"convnext_atto\", \"global_pool\": \"max\"}", "\"global_pool\" is max");
+	refuses("{\"model_type\": \"regnet\"}", "names regnet");
+}
+
+static void test_regnet(void **state)
+{
+	(void)state;
+	save_network("regnety_002");
+	has_option(NULL, "act", "\"relu\"");
+	has_option("{\"architecture\": \"regnety_002\"}", "keep_size", "false");
+	has_option(ARGUMENTS("regnety_002", "\"linear_out\": true"), "linear", "true");
+	has_option(ARGUMENTS("regnety_002", "\"act_layer\": \"silu\""), "act", "\"silu\"");
+	refuses(ARGUMENTS("regnety_002", "\"norm_layer\": \"groupnorm\""), "norm_layer");
+	refuses(ARGUMENTS("regnety_002", "\"output_stride\": 8"), "output_stride");
+	refuses("{\"architecture\": \"convnext_atto\"}", "names convnext_atto");
+}
+
+static void test_densenet(void **state)
+{
+	(void)state;
+	save_network("densenet121");
+	has_option(NULL, "blur", "false");
+	has_option("{\"architecture\": \"densenet121.tv_in1k\"}", "blur", "false");
+	has_option("{\"architecture\": \"densenetblur121d\"}", "blur", "true");
+	has_option(ARGUMENTS("densenet121", "\"act_layer\": \"silu\""), "act", "\"silu\"");
+	refuses(ARGUMENTS("densenet121", "\"aa_layer\": \"blur\""), "\"aa_layer\" is blur");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_convnext),
+		cmocka_unit_test(test_regnet),
+		cmocka_unit_test(test_densenet),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
