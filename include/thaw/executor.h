@@ -33,6 +33,8 @@ enum thaw_segment {
  * nodes from thaw_graph_cut on can run backward. The caller destroys *executor. */
 thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training);
+/* *bytes: what thaw_executor_bytes would be of a training executor of the tail, which is not created. */
+thaw_status thaw_executor_tail_bytes(size_t *bytes, const struct thaw_graph *graph, const struct thaw_shape *image);
 void thaw_executor_destroy(struct thaw_executor *executor); /* NULL is fine */
 
 /* Compiles the executor for images of another height and width, with the same largest batch. All sizes share one arena,

@@ -180,6 +180,10 @@ static thaw_status compile(struct thaw_compiler *c)
 	THAW_TRY(choose_segment(c));
 	THAW_TRY(thaw_compiler_find_lifetimes(c));
 	THAW_TRY(thaw_memory_place(c->buffers, BUFFERS * c->nodes, &bytes));
+	if (executor->measures) {
+		executor->arena_bytes = bytes;
+		return THAW_OK;
+	}
 	THAW_TRY(reserve_arena(executor, bytes, &p->image));
 	for (int i = 1; i < c->nodes; i++)
 		if (p->steps[i].runs)
@@ -266,6 +270,16 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 		return status;
 	}
 	*executor = made;
+	return THAW_OK;
+}
+
+thaw_status thaw_executor_tail_bytes(size_t *bytes, const struct thaw_graph *graph, const struct thaw_shape *image)
+{
+	struct thaw_executor e = {
+		.graph = graph, .segment = THAW_TAIL, .training = true, .measures = true, .cut = thaw_graph_cut(graph)};
+	THAW_TRY(compile_program(&e, image));
+	*bytes = e.arena_bytes;
+	program_release(&e, &e.p);
 	return THAW_OK;
 }
 

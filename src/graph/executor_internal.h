@@ -54,6 +54,7 @@ struct thaw_executor {
 	const struct thaw_graph *graph;
 	enum thaw_segment segment;
 	bool training;
+	bool measures; /* arena_bytes is computed, and nothing allocated or bound */
 	int cut;
 	struct thaw_program p;                       /* of the current size */
 	struct thaw_program kept[THAW_MAX_PROGRAMS]; /* of other sizes, in the order of their last use */
