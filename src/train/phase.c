@@ -105,9 +105,7 @@ static thaw_status create_executors(struct run *r)
 	THAW_TRY(thaw_recompute_choose(p->graph, &image, r->options.recompute, r->comm));
 	THAW_TRY(thaw_executor_create(&p->tail_executor, p->graph, &image, THAW_TAIL, true));
 	if (p->graph->recomputed > 0)
-		run_log(r,
-			"recompute: %d blocks are computed again in each backward pass; values between layers take "
-			"%.0f MiB",
+		run_log(r, "blocks computed again in each backward pass: %d; values between layers take %.1f MiB",
 			p->graph->recomputed, (double)thaw_executor_bytes(p->tail_executor) / (1 << 20));
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_executor_create(&p->eval_executor, p->graph, &image, THAW_TAIL, false));

@@ -49,7 +49,7 @@ thaw_status thaw_recompute_choose(struct thaw_graph *g, const struct thaw_shape 
 		return THAW_OK;
 	return thaw_fail(
 		THAW_CONFIG,
-		"values between layers take %.0f MiB even if all blocks are computed again: --recompute %s: give "
+		"values between layers take %.1f MiB even if all blocks are computed again: --recompute %s: give "
 		"more, or a smaller --batch, or unfreeze less",
 		(double)bytes / MIB, how);
 }
