@@ -44,9 +44,10 @@ struct thaw_tune {
 /* Memory layout of a parameter, relative to its layout in files (PyTorch's order). */
 enum thaw_layout {
 	THAW_LAYOUT_SAME,
-	THAW_LAYOUT_CONV,    /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
-	THAW_LAYOUT_FC_CHW,  /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
-	THAW_LAYOUT_FC_CONV, /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
+	THAW_LAYOUT_CONV,     /* file (O,I/g,kh,kw), memory (kh,kw,I/g,O) */
+	THAW_LAYOUT_CONV_ROW, /* convolution along rows: file (O,I/g,kw), memory (1,kw,I/g,O) */
+	THAW_LAYOUT_FC_CHW,   /* linear after a flattened image: file (O,C*H*W), memory (O,H*W*C) */
+	THAW_LAYOUT_FC_CONV,  /* linear that runs as a convolution: file (O,I*kh*kw), memory (kh,kw,I,O) */
 };
 
 struct thaw_param {
@@ -110,8 +111,9 @@ int thaw_graph_add_op(struct thaw_graph *g, const struct thaw_op *op, const char
 void thaw_graph_param(struct thaw_graph *g, int node, const char *name, enum thaw_role role, enum thaw_layout layout,
 		      const struct thaw_shape *shape, const int *image);
 
-/* Sets output and head to the last node and returns the first error of the building calls. THAW_CONFIG if the last node
- * is not a linear classifier, THAW_SOFTWARE if two parameters have the same name. */
+/* Sets output and head to the last node, or the head to the convolution that it flattens, and returns the first error
+ * of the building calls. THAW_CONFIG if that is not a classifier, THAW_SOFTWARE if two parameters have the same name.
+ */
 thaw_status thaw_graph_finish(struct thaw_graph *g);
 
 /* For graphs whose blocks and classifier are unknown, such as imported ones, whose `output` is set. find_head sets

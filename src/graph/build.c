@@ -139,6 +139,8 @@ static struct thaw_shape file_shape(const struct thaw_shape *memory, enum thaw_l
 	const int64_t *d = memory->dim;
 	if (layout == THAW_LAYOUT_FC_CONV)
 		return thaw_shape_of(d[3], d[2] * d[0] * d[1]);
+	if (layout == THAW_LAYOUT_CONV_ROW)
+		return thaw_shape_of(d[3], d[2], d[1]);
 	return layout == THAW_LAYOUT_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : *memory;
 }
 
@@ -190,7 +192,13 @@ thaw_status thaw_graph_finish(struct thaw_graph *g)
 	THAW_TRY(g->failed);
 	g->output = g->head = g->node_count - 1;
 	const struct thaw_node *head = &g->nodes[g->head];
-	if (!head->op || strcmp(head->op->name, "linear") != 0 || head->param_count == 0)
+	const char *wanted = "linear";
+	if (head->op && strcmp(head->op->name, "flatten") == 0) {
+		g->head = head->inputs[0];
+		head = &g->nodes[g->head];
+		wanted = "conv";
+	}
+	if (!head->op || strcmp(head->op->name, wanted) != 0 || head->param_count == 0)
 		return thaw_fail(THAW_CONFIG, "the network does not end in a linear classifier: node %s", head->name);
 	for (int i = 0; i < g->param_count; i++)
 		if (thaw_graph_find_param(g, g->params[i].name) != i)

@@ -16,7 +16,7 @@ void thaw_graph_remove(struct thaw_graph *g, bool *dead);
 /* Whether the parameter is the weight of a convolution: in memory (kh,kw,I,O). */
 static inline bool thaw_param_is_filter(const struct thaw_param *p)
 {
-	return p->layout == THAW_LAYOUT_CONV || p->layout == THAW_LAYOUT_FC_CONV;
+	return p->layout == THAW_LAYOUT_CONV || p->layout == THAW_LAYOUT_CONV_ROW || p->layout == THAW_LAYOUT_FC_CONV;
 }
 
 /* The description of a node for its operator. shapes: of all values; fills param[THAW_MAX_PARAMS] and x[input_count],

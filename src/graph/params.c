@@ -125,7 +125,7 @@ static void init_param(const struct thaw_graph *g, struct thaw_param *p, uint64_
 			p->data[i] = 1.0f;
 	} else if (p->role == THAW_ROLE_SHIFT || p->role == THAW_ROLE_MEAN) {
 		memset(p->data, 0, (size_t)n * sizeof(float));
-	} else if (p->layout == THAW_LAYOUT_CONV) {
+	} else if (p->layout == THAW_LAYOUT_CONV || p->layout == THAW_LAYOUT_CONV_ROW) {
 		const int64_t *d = p->shape.dim;
 		int groups = max_int(g->nodes[p->node].attrs.groups, 1);
 		float deviation = sqrtf(2.0f / (float)(d[0] * d[1] * d[3] / groups));

@@ -2,12 +2,16 @@
  *
  *   scale * (conv(x) + b - mean) / sqrt(variance + epsilon) + shift = conv'(x) + b'
  *   with w' = w * s, b' = (b - mean) * s + shift, s = scale / sqrt(variance + epsilon), per output channel.
+ *
+ * A frozen convolution with weight standardisation becomes one with the standardised weights first.
  */
 #include <math.h>
 #include <string.h>
 
 #include "src/base/grow.h"
+#include "src/base/try.h"
 #include "src/graph/graph_internal.h"
+#include "src/ops/std_conv.h"
 #include "thaw/memory.h"
 
 bool thaw_graph_norm_of_conv(const struct thaw_graph *g, int node, const int *uses)
@@ -77,8 +81,36 @@ static thaw_status fold(struct thaw_graph *g, const struct thaw_node *norm)
 	return THAW_OK;
 }
 
+static thaw_status standardise(struct thaw_graph *g, struct thaw_node *conv)
+{
+	const int old = conv->params[0], new = new_param(g, &g->params[old], " standardised");
+	if (new < 0)
+		return THAW_RESOURCE;
+	const int64_t channels = g->params[new].shape.dim[3];
+	void *scratch = thaw_alloc(thaw_standardise_bytes(channels), 1);
+	if (!scratch)
+		return THAW_RESOURCE;
+	thaw_standardise(g->params[new].data, g->params[old].data, thaw_shape_count(&g->params[new].shape) / channels,
+			 channels, conv->attrs.epsilon, scratch);
+	thaw_free(scratch);
+	g->params[old].node = -1;
+	conv->params[0] = new;
+	conv->op = thaw_op_find("conv");
+	return THAW_OK;
+}
+
+static thaw_status standardise_frozen(struct thaw_graph *g)
+{
+	thaw_status status = THAW_OK;
+	for (int i = 1; i < g->node_count && status == THAW_OK; i++)
+		if (strcmp(g->nodes[i].op->name, "std_conv") == 0 && thaw_graph_frozen(g, i))
+			status = standardise(g, &g->nodes[i]);
+	return status;
+}
+
 thaw_status thaw_pass_fold(struct thaw_graph *g)
 {
+	THAW_TRY(standardise_frozen(g));
 	bool *dead = thaw_alloc((size_t)g->node_count, sizeof(*dead));
 	int *uses = thaw_graph_count_uses(g); /* folding changes parameters only, so the counts stay right */
 	thaw_status status = dead && uses ? THAW_OK : THAW_RESOURCE;

@@ -118,12 +118,20 @@ static thaw_status view(struct thaw_weights *v, const struct thaw_weights *w, co
 	return THAW_OK;
 }
 
+/* Whether this is the network that the user names. In a family with options, the first name stands for all. */
+static bool is_wanted(const struct thaw_family *family, const char *variant, const char *wanted)
+{
+	return !wanted || strcmp(wanted, variant) == 0 ||
+	       (family->options && strcmp(variant, family->variants[0]) == 0 &&
+		thaw_family_find(wanted, NULL) == family);
+}
+
 static thaw_status recognise(const struct choice *choice, struct candidate *c, const struct thaw_weights *w)
 {
 	struct thaw_weights v;
 	THAW_TRY(view(&v, w, c));
 	const struct thaw_family *family = thaw_family_recognise(&v, choice->only, &c->variant);
-	if (family && (!choice->wanted || strcmp(choice->wanted, c->variant) == 0))
+	if (family && is_wanted(family, c->variant, choice->wanted))
 		c->family = family;
 	thaw_free(v.tensors);
 	return THAW_OK;
@@ -289,6 +297,12 @@ static const char *find_follower(const struct choice *choice, const struct thaw_
 	return NULL;
 }
 
+/* Whether a candidate's tensors are a part of the chosen ones, such as a network without its classifier. */
+static bool is_part(const struct candidate *c, const struct candidate *chosen)
+{
+	return c->dict == chosen->dict && strncmp(c->prefix, chosen->prefix, strlen(chosen->prefix)) == 0;
+}
+
 /* Notes the other weights, then the keys of the file and the names that are not used. */
 static void note_others(struct thaw_note *note, const struct choice *choice, const struct thaw_weights *w,
 			const struct candidate *chosen)
@@ -298,7 +312,7 @@ static void note_others(struct thaw_note *note, const struct choice *choice, con
 	thaw_note_list(note);
 	for (int i = 0; i < choice->count; i++) {
 		const struct candidate *c = &choice->candidates[i];
-		if (c != chosen && c->family && *label_of(w, c, label))
+		if (!is_part(c, chosen) && c->family && *label_of(w, c, label))
 			thaw_note_item(note, "other weights, for --weights-key:", label);
 	}
 	thaw_note_list(note);
@@ -370,7 +384,6 @@ static thaw_status list_candidates(struct choice *choice, struct thaw_weights *w
 	for (int i = 0; i < dicts; i++) {
 		const struct thaw_state_dict d = dict_of(w, i);
 		thaw_names_remove_wrappers(d.tensors, d.count, &choice->notes[i]);
-		thaw_names_from_transformers(d.tensors, d.count, &choice->notes[i]);
 		THAW_TRY(thaw_names_from_sequence(d.tensors, d.count, &choice->notes[i]));
 		if (choice->count < MAX_CANDIDATES)
 			THAW_TRY(add_dict(choice, w, i));

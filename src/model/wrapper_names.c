@@ -7,9 +7,6 @@
 
 #include "thaw/memory.h"
 
-#define ROOT        "embedder.embedder.convolution.weight"
-#define ROOT_KERNEL 7 /* of a ResNet; a RegNet, which keeps its names, has 3 */
-
 /* Components, with their dot, of DataParallel and DistributedDataParallel, torch.compile, FSDP, activation
  * checkpointing, and of timm's wrapper in transformers. */
 static const char *const wrappers[] = {"module.", "_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
@@ -53,63 +50,6 @@ static char *find_component(char *name, const char *component)
 		if (at == name || at[-1] == '.')
 			return at;
 	return NULL;
-}
-
-/* Replaces `from`, if the name contains it from the start of a component on, by the text `to`. */
-static bool replace(char *name, const char *from, const char *to)
-{
-	char *at = find_component(name, from);
-	if (!at)
-		return false;
-	size_t old = strlen(from), new = strlen(to);
-	memmove(at + new, at + old, strlen(at + old) + 1);
-	for (size_t i = 0; i < new; i++)
-		at[i] = to[i];
-	return true;
-}
-
-/* "encoder.stages.0.layers.1.layer.2.convolution" becomes "layer1.1.conv3". */
-static void rename_block(char *name)
-{
-	char old[128], new[64];
-	int stage, block, unit, used = 0;
-	char *at = find_component(name, "encoder.stages.");
-	if (!at || sscanf(at, "encoder.stages.%2d.layers.%3d.%n", &stage, &block, &used) != 2 || used == 0)
-		return;
-	snprintf(old, sizeof(old), "%.*s", used, at);
-	snprintf(new, sizeof(new), "layer%d.%d.", stage + 1, block);
-	replace(name, old, new);
-	replace(name, "shortcut.convolution.", "downsample.0.");
-	replace(name, "shortcut.normalization.", "downsample.1.");
-	at = find_component(name, "layer.");
-	if (!at || sscanf(at, "layer.%1d.", &unit) != 1)
-		return;
-	snprintf(old, sizeof(old), "layer.%d.convolution.", unit);
-	snprintf(new, sizeof(new), "conv%d.", unit + 1);
-	replace(name, old, new);
-	snprintf(old, sizeof(old), "layer.%d.normalization.", unit);
-	snprintf(new, sizeof(new), "bn%d.", unit + 1);
-	replace(name, old, new);
-}
-
-void thaw_names_from_transformers(struct thaw_named_tensor *tensors, int count, struct thaw_note *note)
-{
-	bool found = false;
-	for (int i = 0; i < count && !found; i++)
-		found = find_component(tensors[i].name, ROOT) && tensors[i].shape.ndim == 4 &&
-			tensors[i].shape.dim[3] == ROOT_KERNEL;
-	if (!found)
-		return;
-	for (int i = 0; i < count; i++) {
-		char *name = tensors[i].name;
-		replace(name, "resnet.embedder.", "embedder.");
-		replace(name, "resnet.encoder.", "encoder.");
-		replace(name, "embedder.embedder.convolution.", "conv1.");
-		replace(name, "embedder.embedder.normalization.", "bn1.");
-		replace(name, "classifier.1.", "fc.");
-		rename_block(name);
-	}
-	thaw_note_part(note, "its names are those of transformers");
 }
 
 /* The children of torchvision's ResNet by their numbers; those without parameters are NULL. */

@@ -53,8 +53,8 @@ def randomise(model):
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.dim() > 1 and "pos" not in name and "token" not in name:
-                if p.abs().max() == 0:
-                    p.copy_(0.02 * torch.randn(p.shape, generator=generator))
+                if p.min() == p.max():  # also tensors of one value: they are told apart by their values
+                    p.add_(0.02 * torch.randn(p.shape, generator=generator))
             elif name.endswith("bias") or p.dim() > 1:
                 p.copy_(0.1 * torch.randn(p.shape, generator=generator))
             elif p.numel() > 1:

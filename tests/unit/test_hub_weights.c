@@ -137,6 +137,20 @@ static void transformers_name(char *to, const char *name)
 			strcmp(kind, "bn") == 0 ? "normalization" : "convolution", name + used);
 }
 
+/* Loads a network and saves it: all its tensors keep their names. */
+static void expect_same_names(const char *path, const struct thaw_weights *w, const char *saved)
+{
+	struct thaw_model *m = NULL;
+	struct thaw_weights again = {0};
+	expect(thaw_model_load(&m, path, 0, 0));
+	expect(thaw_model_save(m, saved, false));
+	thaw_model_destroy(m);
+	expect(thaw_weights_read(&again, saved));
+	for (int i = 0; i < w->count; i++)
+		assert_non_null(thaw_weights_find(&again, w->tensors[i].name));
+	thaw_weights_free(&again);
+}
+
 static void test_transformers(void **state)
 {
 	struct fixture *f = *state;
@@ -149,7 +163,8 @@ static void test_transformers(void **state)
 		transformers_name(w.tensors[i].name, whole.tensors[i].name);
 	path = scratch_file(f->folder, "renamed.safetensors");
 	write_set(&w, path);
-	expect_model(path, NULL, digest, "its names are those of transformers");
+	expect_model(path, NULL, digest, NULL);
+	expect_same_names(path, &w, scratch_file(f->folder, "saved.safetensors"));
 	free_copies(&w);
 
 	/* fastai: a sequence of the body, which is one of the children, and a head. */
@@ -174,37 +189,55 @@ static void test_transformers(void **state)
 	thaw_weights_free(&whole);
 }
 
-/* Networks that differ in layers without weights, or in strides. */
+/* A network's options, as they are recorded, contain these words. */
+static void expect_options(const char *spec, const char *words)
+{
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load(&m, spec, 0, 0));
+	char *text = json_dumps(m->options, 0);
+	expect_words(text, words);
+	free(text);
+	thaw_model_destroy(m);
+}
+
+/* Networks that differ in layers without weights, or in strides: built by their names, else refused. */
 static void test_lookalikes(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const configs[][2] = {
-		{"{\"architecture\": \"resnetblur18\"}", "resnetblur18, which has the tensors of resnet18"},
-		{"{\"architecture\": \"resnetaa50d.a1\"}", "resnetaa50d.a1, which has the tensors of"},
-		{"{\"model_type\": \"resnet\", \"downsample_in_bottleneck\": true}",
-		 "downsample_in_bottleneck, which has"},
-		{"{\"model_type\": \"resnet\", \"downsample_in_first_stage\": true}", "downsample_in_first_stage, "},
-		{"{\"model_type\": \"resnet\", \"hidden_act\": \"gelu\"}", "gelu, which has the tensors of"},
+	static const char *const built[][2] = {
+		{"{\"architecture\": \"resnet18.tv_in1k\"}", "\"antialias\": \"none\""},
+		{"{\"architecture\": \"resnetblur18\"}", "\"antialias\": \"blur\""},
+		{"{\"architecture\": \"resnetaa50d.a1\"}", "\"antialias\": \"average\""},
+		{"{\"model_type\": \"resnet\", \"downsample_in_bottleneck\": true}", "\"stride_first\": true"},
+		{"{\"model_type\": \"resnet\", \"downsample_in_first_stage\": true}", "\"stride_from_start\": true"},
+		{"{\"model_type\": \"resnet\", \"hidden_act\": \"gelu\"}", "\"function\": \"gelu\""},
 	};
-	static const char *const plain[] = {
-		"{\"architecture\": \"resnet18.tv_in1k\"}",
-		"{\"model_type\": \"resnet\", \"downsample_in_bottleneck\": false, \"hidden_act\": \"relu\"}"};
+	static const char *const refused[][2] = {
+		{"{\"model_type\": \"resnet\", \"hidden_act\": \"snake\"}", "\"hidden_act\" is snake"},
+		{"{\"model_type\": \"resnet\", \"hidden_act\": 1}", "\"hidden_act\""},
+		{"{\"architecture\": \"resnet18\", \"model_args\": {\"act_layer\": \"silu\"}}", "is act_layer"},
+		{"{\"architecture\": \"resnet18\", \"global_pool\": \"max\"}", "\"global_pool\" is max"},
+	};
 	struct thaw_weights whole = {0};
 	uint64_t digest;
 	read_network(&whole, &digest, "resnet18", scratch_file(f->folder, "hub.safetensors"));
 	const char *blur = scratch_file(f->folder, "resnetblur18-84f4748f.safetensors");
 	write_set(&whole, blur);
-	expect_refusal(blur, NULL, THAW_CONFIG, "resnetblur18-84f4748f.safetensors, which has the tensors of resnet18");
+	expect_refusal(blur, NULL, THAW_CONFIG, "give --model resnetblur:FILE if it is one, else --model resnet:FILE");
+	char *named = thaw_format("resnetblur:%s", blur);
+	expect_options(named, "\"antialias\": \"blur\"");
+	thaw_free(named);
 	char *path = thaw_strdup(scratch_file(f->folder, "model.safetensors"));
 	write_set(&whole, path);
-	for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
-		put_text(f, "config.json", configs[i][0]);
-		expect_refusal(path, NULL, THAW_CONFIG, configs[i][1]);
-		expect_words(thaw_error_message(), "torch.onnx.export");
-	}
-	for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
-		put_text(f, "config.json", plain[i]);
+	for (size_t i = 0; i < sizeof(built) / sizeof(*built); i++) {
+		put_text(f, "config.json", built[i][0]);
 		expect_model(path, NULL, digest, NULL);
+		expect_options(path, built[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		put_text(f, "config.json", refused[i][0]);
+		expect_refusal(path, NULL, THAW_CONFIG, refused[i][1]);
+		expect_words(thaw_error_message(), "torch.onnx.export");
 	}
 	thaw_free(path);
 	thaw_weights_free(&whole);

@@ -56,6 +56,17 @@ static struct thaw_shape shape_of(const json_t *tensor)
 	return s;
 }
 
+/* What Thaw records of a config.json, as metadata of the state dict. */
+static void add_options(struct thaw_weights *w, const json_t *golden)
+{
+	const json_t *options = json_object_get(golden, "options");
+	if (!options)
+		return;
+	w->metadata = thaw_alloc(1, sizeof(*w->metadata));
+	w->metadata_count = 1;
+	w->metadata[0] = (struct thaw_pair){thaw_strdup(THAW_OPTIONS_KEY), json_dumps(options, JSON_COMPACT)};
+}
+
 /* The state dict of the golden file, with values from the formula. */
 static struct thaw_weights make_weights(json_t *golden)
 {
@@ -71,6 +82,7 @@ static struct thaw_weights make_weights(json_t *golden)
 		formula_weight(name, &shape, scale, values);
 		w.tensors[w.count++] = (struct thaw_named_tensor){thaw_strdup(name), THAW_F32, shape, values};
 	}
+	add_options(&w, golden);
 	return w;
 }
 
@@ -81,6 +93,11 @@ static void free_weights(struct thaw_weights *w)
 		thaw_free((void *)w->tensors[i].data);
 	}
 	thaw_free(w->tensors);
+	for (int i = 0; i < w->metadata_count; i++) {
+		thaw_free(w->metadata[i].key);
+		free(w->metadata[i].value);
+	}
+	thaw_free(w->metadata);
 }
 
 static void compare_logits(const json_t *golden, const float *logits)
@@ -126,7 +143,8 @@ static float **make_gradients(const struct thaw_graph *g)
 {
 	float **gradient = thaw_alloc((size_t)g->param_count, sizeof(*gradient));
 	for (int i = 0; i < g->param_count; i++)
-		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
+		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE &&
+		    g->params[i].role != THAW_ROLE_FIXED)
 			gradient[i] = thaw_alloc((size_t)thaw_shape_count(&g->params[i].shape), sizeof(**gradient));
 	return gradient;
 }
@@ -203,6 +221,15 @@ static const char *given_name(const char *golden)
 		{"regnet_transformers", "regnet"},
 		{"regnet_transformers_y", "regnet"},
 		{"densenet_deep", "densenet"},
+		{"resnet_average", "resnetaa"},
+		{"resnet_blur", "resnetblur"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
+		{"swin", "swin_tiny_patch4_window7_224"},
+		{"swin_transformers", "swin_tiny_patch4_window7_224"},
+		{"swinv2", "swinv2_base_window12to16_192to256"},
+		{"swinv2_transformers", "swinv2_base_window12_192"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)
@@ -230,7 +257,7 @@ static void network_matches_pytorch(void **state)
 	json_decref(golden);
 }
 
-/* Strides and pooling leave no trace in the tensors. */
+/* Strides, pooling and windows leave no trace in the tensors. */
 static void unnamed_is_refused(void **state)
 {
 	json_t *golden = read_golden(*state);
@@ -254,6 +281,17 @@ int main(void)
 		NETWORK("resnet18"),
 		NETWORK("resnet18_train"),
 		NETWORK("resnet50"),
+		NETWORK("resnet_groups"),
+		NETWORK("resnet_channels"),
+		NETWORK("resnet_average"),
+		NETWORK("resnet_blur"),
+		NETWORK("resnet_legacy"),
+		NETWORK("resnet_legacy_basic"),
+		NETWORK("resnet_transformers"),
+		NETWORK("resnet_group_norm"),
+		NETWORK("resnet_v2"),
+		NETWORK("bit"),
+		NETWORK("bit_transformers"),
 		NETWORK("vgg16"),
 		NETWORK("vgg11_bn"),
 		NETWORK("vgg11_bn_timm"),
@@ -263,11 +301,26 @@ int main(void)
 		NETWORK("efficientnet_lite0"),
 		NETWORK("efficientnet_lite0_timm"),
 		NETWORK("efficientnet_lite0_symmetric"), /* found by this name, which is that of the file here */
+		NETWORK("test_efficientnet"),
+		NETWORK("tf_mobilenetv3_small_075"), /* the same */
+		NETWORK("tf_mixnet_s"),
+		NETWORK("lcnet_035"),
+		NETWORK("mobilenetv4_conv_small_035"),
+		NETWORK("efficientnet_b0_torchvision"),
+		NETWORK("mobilenet_v3_small"),
+		NETWORK("efficientnet_transformers"),
+		NETWORK("mobilenet_v1_transformers"),
+		NETWORK("mobilenet_v2_transformers"),
 		NETWORK("cifar_resnet8"),
 		NETWORK("vit"),
 		NETWORK("vit_registers"),
 		NETWORK("vit_mean"),
+		NETWORK("vit_clip"),
+		NETWORK("vit_siglip"),
+		NETWORK("vit_gated"),
 		NETWORK("vit_transformers"),
+		NETWORK("vit_dinov2"),
+		NETWORK("vit_clip_transformers"),
 		NETWORK("convnext"),
 		NETWORK("convnext_v2"),
 		NETWORK("convnext_rms"),
@@ -284,8 +337,15 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
+		NETWORK("swin"),
+		NETWORK("swin_transformers"),
+		NETWORK("swinv2"),
+		NETWORK("swinv2_transformers"),
 		{"unnamed_regnet", unnamed_is_refused, NULL, NULL, "regnet_transformers"},
 		{"unnamed_densenet", unnamed_is_refused, NULL, NULL, "densenet_deep"},
+		{"unnamed_swinv2", unnamed_is_refused, NULL, NULL, "swinv2"},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,7 +156,7 @@ static void add_param(struct fixture *b, int node, enum thaw_role role, const st
 	if (b->g->failed)
 		return;
 	struct thaw_param *p = &b->g->params[b->g->param_count - 1];
-	if (strncmp(b->g->nodes[node].op->name, "conv", 4) == 0 && shape->ndim == 4) {
+	if (strstr(b->g->nodes[node].op->name, "conv") && shape->ndim == 4) {
 		p->layout = THAW_LAYOUT_CONV;
 		p->file_shape = thaw_shape_of(shape->dim[3], shape->dim[2], shape->dim[0], shape->dim[1]);
 	}

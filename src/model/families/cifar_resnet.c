@@ -69,8 +69,18 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a
 		for (int i = 0; i < v->blocks; i++) {
 			char name[THAW_LAYER_NAME];
 			snprintf(name, sizeof(name), "layer%d.%d", s + 1, i);
+			const int stride = s > 0 && i == 0 ? 2 : 1;
 			struct thaw_residual r = {
-				.name = name, .in = channels, .out = width, .stride = s > 0 && i == 0 ? 2 : 1};
+				.name = name,
+				.names = &thaw_residual_torchvision,
+				.in = channels,
+				.inner = width,
+				.out = width,
+				.stride = stride,
+				.projects = stride > 1 || channels != width,
+				.projection = 1,
+				.function = THAW_NL_RELU,
+			};
 			x = thaw_layer_residual(g, x, &r);
 			channels = width;
 		}

@@ -26,15 +26,24 @@ int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l
 	struct thaw_attrs a = {
 		.kernel = {l->kernel, l->kernel},
 		.stride = {l->stride, l->stride},
-		.pad = {l->pad, l->pad, l->pad, l->pad},
+		.pad = {l->pad - l->late, l->pad - l->late, l->pad, l->pad},
 		.same = l->same,
 		.groups = groups,
+		.epsilon = l->standardise,
 	};
-	int y = add_node(g, "conv", l->name, &a, x);
+	int y = add_node(g, l->standardise > 0 ? "std_conv" : "conv", l->name, &a, x);
 	add_param(g, y, l->name, "weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV,
 		  thaw_shape_of(l->kernel, l->kernel, l->in / groups, l->out), NULL);
 	if (l->bias)
 		add_param(g, y, l->name, "bias", THAW_ROLE_BIAS, THAW_LAYOUT_SAME, thaw_shape_of(l->out), NULL);
+	return y;
+}
+
+int thaw_layer_row_conv(struct thaw_graph *g, int x, const char *name, int kernel)
+{
+	const struct thaw_attrs a = {.kernel = {1, kernel}, .pad = {0, kernel / 2, 0, kernel / 2}};
+	int y = add_node(g, "conv", name, &a, x);
+	add_param(g, y, name, "weight", THAW_ROLE_WEIGHT, THAW_LAYOUT_CONV_ROW, thaw_shape_of(1, kernel, 1, 1), NULL);
 	return y;
 }
 
@@ -50,6 +59,17 @@ int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l
 	add_param(g, y, l->name, "bias", THAW_ROLE_SHIFT, THAW_LAYOUT_SAME, c, NULL);
 	add_param(g, y, l->name, "running_mean", THAW_ROLE_MEAN, THAW_LAYOUT_SAME, c, NULL);
 	add_param(g, y, l->name, "running_var", THAW_ROLE_VARIANCE, THAW_LAYOUT_SAME, c, NULL);
+	return y;
+}
+
+int thaw_layer_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups)
+{
+	const struct thaw_attrs a = {.groups = groups, .epsilon = TORCH_EPSILON};
+	if (groups == 0)
+		return thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = name}, channels);
+	int y = add_node(g, "group_norm", name, &a, x);
+	add_param(g, y, name, "weight", THAW_ROLE_SCALE, THAW_LAYOUT_SAME, thaw_shape_of(channels), NULL);
+	add_param(g, y, name, "bias", THAW_ROLE_SHIFT, THAW_LAYOUT_SAME, thaw_shape_of(channels), NULL);
 	return y;
 }
 
@@ -75,6 +95,12 @@ int thaw_layer_max_pool(struct thaw_graph *g, int x, const char *name, int kerne
 int thaw_layer_average_pool(struct thaw_graph *g, int x, const char *name, int side)
 {
 	struct thaw_attrs a = {.output = {side, side}};
+	return add_node(g, "average_pool", name, &a, x);
+}
+
+int thaw_layer_average_windows(struct thaw_graph *g, int x, const char *name, int kernel, int stride, bool ceil)
+{
+	struct thaw_attrs a = {.kernel = {kernel, kernel}, .stride = {stride, stride}, .ceil_mode = ceil};
 	return add_node(g, "average_pool", name, &a, x);
 }
 
@@ -108,10 +134,15 @@ int thaw_layer_product(struct thaw_graph *g, int x, const char *name, int64_t in
 int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
 			  const struct thaw_weights *w)
 {
+	x = thaw_layer_average_pool(g, x, "global_pool", 1);
+	return thaw_layer_vector_classifier(g, thaw_layer_flatten(g, x, "flatten"), name, in, classes, rate, w);
+}
+
+int thaw_layer_vector_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
+				 const struct thaw_weights *w)
+{
 	char weight[THAW_LAYER_NAME];
 	snprintf(weight, sizeof(weight), "%s.weight", name);
-	x = thaw_layer_average_pool(g, x, "global_pool", 1);
-	x = thaw_layer_flatten(g, x, "flatten");
 	thaw_graph_block(g, "%s", name);
 	if (rate > 0)
 		x = thaw_layer_dropout(g, x, "dropout", rate);
@@ -135,6 +166,16 @@ bool thaw_weights_has_shape(const struct thaw_weights *w, const char *name, cons
 		if (t->shape.dim[i] <= 0 || (shape->dim[i] && t->shape.dim[i] != shape->dim[i]))
 			return false;
 	return true;
+}
+
+const struct thaw_shape *thaw_weights_conv(const struct thaw_weights *w, const char *layer, int64_t in, int64_t kernel)
+{
+	char name[2 * THAW_LAYER_NAME];
+	snprintf(name, sizeof(name), "%s.weight", layer);
+	if (!thaw_weights_has_shape(w, name, &thaw_shape_of(0, in, kernel, kernel)))
+		return NULL;
+	const struct thaw_shape *s = &thaw_weights_find(w, name)->shape;
+	return s->dim[2] == s->dim[3] && s->dim[2] % 2 == 1 ? s : NULL;
 }
 
 int64_t thaw_weights_outputs(const struct thaw_weights *w, const char *name, const struct thaw_shape *shape,

@@ -18,10 +18,12 @@ enum {
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
-/* The number that the name ends with, such as 224; 0: none. */
-static int64_t last_number(const char *name)
+/* The size of images that timm's name ends with, such as 224; 0: none. */
+static int64_t side_in(const char *name)
 {
 	size_t length = strcspn(name, "."), digits = 0;
+	if (!strchr(name, '_')) /* "swinv2" */
+		return 0;
 	while (digits < length && strchr("0123456789", name[length - digits - 1]))
 		digits++;
 	return strtol(name + length - digits, NULL, 10);
@@ -56,7 +58,7 @@ void thaw_swin_default_options(struct thaw_swin *s, const char *name)
 		return;
 	if (s->v2)
 		read_windows(s, name);
-	s->side = last_number(name);
+	s->side = side_in(name);
 	if (s->side == 0) /* customary: the last features are one window */
 		s->side = (s->patch << (s->stages - 1)) * s->stage[s->stages - 1].window;
 }

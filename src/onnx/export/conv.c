@@ -1,6 +1,9 @@
-/* Convolutions, batch norms and LRN, which need (N,C,H,W). */
+/* Convolutions, batch norms, group norms and LRN, which need (N,C,H,W). */
+#include <string.h>
+
 #include "src/base/minmax.h"
 #include "src/onnx/export/exporter.h"
+#include "src/ops/std_conv.h"
 
 static int64_t or_one(int value)
 {
@@ -40,11 +43,29 @@ static void set_explicit_padding(struct thaw_onnx_exporter *e, const struct thaw
 	attrs->same = false;
 }
 
+/* The filters of std_conv, as they are after standardisation: ONNX has no operator for it. */
+static const char *standardised_filters(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	struct thaw_param p = e->graph->params[n->params[0]];
+	const int64_t count = thaw_shape_count(&p.shape), channels = p.shape.dim[3];
+	void *scratch = thaw_onnx_exporter_alloc(e, thaw_standardise_bytes(channels), 1);
+	float *memory = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*memory));
+	float *file = thaw_onnx_exporter_alloc(e, (size_t)count, sizeof(*file));
+	if (scratch && memory && file) {
+		thaw_standardise(memory, p.data, count / channels, channels, n->attrs.epsilon, scratch);
+		p.data = memory;
+		thaw_param_export(&p, file);
+	}
+	return thaw_onnx_emit_floats(e, p.name, &p.file_shape, file);
+}
+
 static const char *convolve(struct thaw_onnx_exporter *e, const struct thaw_node *n, int bias)
 {
 	struct thaw_attrs attrs = n->attrs;
 	const int64_t *weight = e->graph->params[n->params[0]].shape.dim; /* (kh,kw,I,O) */
-	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_CHANNELS_FIRST), thaw_onnx_param_in(e, n, 0),
+	const bool standardise = strcmp(n->op->name, "std_conv") == 0;
+	const char *inputs[] = {thaw_onnx_in(e, n, 0, THAW_ONNX_CHANNELS_FIRST),
+				standardise ? standardised_filters(e, n) : thaw_onnx_param_in(e, n, 0),
 				thaw_onnx_param_in(e, n, bias)};
 	if (attrs.same && (attrs.dilation[0] > 1 || attrs.dilation[1] > 1))
 		set_explicit_padding(e, n, weight, &attrs);
@@ -115,6 +136,33 @@ static void image_out(struct thaw_onnx_exporter *e, const struct thaw_node *n, c
 void thaw_onnx_export_batch_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
 {
 	image_out(e, n, normalise(e, n, as_image(e, n), 0));
+}
+
+/* A parameter of one value per channel as (C,1,1). */
+static const char *column(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)
+{
+	const struct thaw_param *p = &e->graph->params[n->params[k]];
+	return thaw_onnx_emit_floats(e, p->name, &thaw_shape_of(p->shape.dim[0], 1, 1), p->data);
+}
+
+/* The groups as channels of an instance norm. */
+void thaw_onnx_export_group_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)
+{
+	const int64_t groups = n->attrs.groups, rows[] = {0, groups, -1};
+	const struct thaw_shape shape = thaw_shape_of(groups);
+	float *ones = thaw_onnx_exporter_alloc(e, (size_t)groups, sizeof(*ones));
+	float *zeros = thaw_onnx_exporter_alloc(e, (size_t)groups, sizeof(*zeros));
+	for (int64_t g = 0; ones && g < groups; g++)
+		ones[g] = 1.0f;
+	const char *x = as_image(e, n), *image = thaw_onnx_emit_one(e, "Shape", x);
+	const char *inputs[] = {thaw_onnx_emit_two(e, "Reshape", x, thaw_onnx_emit_ints(e, rows, 3)),
+				thaw_onnx_emit_floats(e, "ones", &shape, ones),
+				thaw_onnx_emit_floats(e, "zeros", &shape, zeros)};
+	Onnx__NodeProto *norm = thaw_onnx_emit(e, "InstanceNormalization", inputs, 3);
+	thaw_onnx_set_float(e, norm, "epsilon", n->attrs.epsilon);
+	const char *y = thaw_onnx_emit_two(e, "Reshape", thaw_onnx_output_of(norm), image);
+	y = thaw_onnx_emit_two(e, "Mul", y, column(e, n, 0));
+	image_out(e, n, thaw_onnx_emit_two(e, "Add", y, column(e, n, 1)));
 }
 
 void thaw_onnx_export_local_response_norm(struct thaw_onnx_exporter *e, const struct thaw_node *n)

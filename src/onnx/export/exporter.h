@@ -157,6 +157,7 @@ EXPORTER(conv_norm);
 EXPORTER(dropout);
 EXPORTER(flatten);
 EXPORTER(gather);
+EXPORTER(group_norm);
 EXPORTER(layer_norm);
 EXPORTER(linear);
 EXPORTER(local_response_norm);

@@ -74,11 +74,12 @@ const char *thaw_onnx_emit_scalar(struct thaw_onnx_exporter *e, float value)
 	return add_initializer(e, base, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NULL, 0, data, sizeof(*data));
 }
 
-/* The shape in the model: a linear layer that runs as a convolution is one there. */
+/* The shape in the model: a linear layer that runs as a convolution, and one along rows, are convolutions there. */
 static struct thaw_shape shape_in_model(const struct thaw_param *p)
 {
 	const int64_t *d = p->shape.dim;
-	return p->layout == THAW_LAYOUT_FC_CONV ? thaw_shape_of(d[3], d[2], d[0], d[1]) : p->file_shape;
+	const bool conv = p->layout == THAW_LAYOUT_FC_CONV || p->layout == THAW_LAYOUT_CONV_ROW;
+	return conv ? thaw_shape_of(d[3], d[2], d[0], d[1]) : p->file_shape;
 }
 
 const char *thaw_onnx_param_in(struct thaw_onnx_exporter *e, const struct thaw_node *n, int k)

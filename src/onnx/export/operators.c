@@ -20,6 +20,7 @@ static const struct {
 	{"dropout", thaw_onnx_export_dropout},
 	{"flatten", thaw_onnx_export_flatten},
 	{"gather", thaw_onnx_export_gather},
+	{"group_norm", thaw_onnx_export_group_norm},
 	{"layer_norm", thaw_onnx_export_layer_norm},
 	{"linear", thaw_onnx_export_linear},
 	{"local_response_norm", thaw_onnx_export_local_response_norm},
@@ -31,6 +32,7 @@ static const struct {
 	{"reduce", thaw_onnx_export_reduce},
 	{"reshape", thaw_onnx_export_rearrange},
 	{"softmax", thaw_onnx_export_softmax},
+	{"std_conv", thaw_onnx_export_conv},
 };
 
 thaw_onnx_node_export thaw_onnx_exporter_find(const struct thaw_op *op)

@@ -13,6 +13,7 @@ enum {
 	BLOCK_VALUES = 32768, /* 128 KiB: half of a small L2 cache */
 	BLOCK_MIN_ROWS = 16,  /* so that the double precision work per block is negligible */
 	BLOCK_MAX_ROWS = 256, /* so that rounding errors of single precision sums are negligible */
+	FINE_ROWS = 8,
 };
 
 int64_t thaw_norm_block(int64_t channels)
@@ -41,12 +42,11 @@ static void block_moments(float *restrict sum, float *restrict square, const flo
 
 /* Merges blocks in double precision by the formula of Chan, Golub and LeVeque (1979): one pass over memory, without the
  * cancellation of E[x^2] - E[x]^2. */
-void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
-		       double *scratch, float *room)
+static void moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+		    double *scratch, float *room, int64_t block)
 {
 	double *centre = scratch, *squares = scratch + channels;
 	float *sum = (float *)(scratch + 2 * channels), *square = sum + channels;
-	int64_t block = thaw_norm_block(channels);
 	memset(scratch, 0, 2 * (size_t)channels * sizeof(*scratch));
 	for (int64_t done = 0; done < rows; done += block) {
 		int64_t more = min_int64(rows - done, block);
@@ -63,6 +63,18 @@ void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, 
 		mean[c] = (float)centre[c];
 		variance[c] = (float)(squares[c] / (double)rows);
 	}
+}
+
+void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+		       double *scratch, float *room)
+{
+	moments(mean, variance, x, rows, channels, scratch, room, thaw_norm_block(channels));
+}
+
+void thaw_norm_fine_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+			    double *scratch, float *room)
+{
+	moments(mean, variance, x, rows, channels, scratch, room, FINE_ROWS);
 }
 
 THAW_MULTIVERSION

@@ -22,6 +22,10 @@ int64_t thaw_norm_block(int64_t channels);
  * block of x. */
 void thaw_norm_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
 		       double *scratch /* [3 * channels] */, float *room);
+/* The same with fewer additions in single precision. Where the statistics follow the image or the weights also in
+ * inference, their errors add up over the layers. */
+void thaw_norm_fine_moments(float *mean, float *variance, const struct thaw_view *x, int64_t rows, int64_t channels,
+			    double *scratch /* [3 * channels] */, float *room);
 
 /* Applies the norm: y as above; may be x. */
 void thaw_norm_forward(float *y, const float *x, int64_t rows, const struct thaw_norm *norm);
