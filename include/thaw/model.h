@@ -223,6 +223,9 @@ struct thaw_family {
 	 * describes a network that the family does not build. NULL: the family has no options. */
 	thaw_status (*options)(json_t **options, const struct thaw_architecture *a, const json_t *config,
 			       const char *source);
+	/* Parts of names, as a NULL-terminated list, of tensors that such files may have for other tasks than
+	 * classification, and that are passed over. NULL: none. */
+	const char *const *unused;
 	/* Builds the network into the empty graph g. THAW_CONFIG if the options are invalid. */
 	thaw_status (*build)(struct thaw_graph *g, const struct thaw_architecture *a);
 	/* The preprocessing of the original networks. */

@@ -18,6 +18,7 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_convnext,
 	&thaw_family_regnet,
 	&thaw_family_densenet,
+	&thaw_family_mixer,
 	&thaw_family_swin,
 	NULL,
 };

@@ -17,6 +17,7 @@ extern const struct thaw_family thaw_family_vit;
 extern const struct thaw_family thaw_family_convnext;
 extern const struct thaw_family thaw_family_regnet;
 extern const struct thaw_family thaw_family_densenet;
+extern const struct thaw_family thaw_family_mixer;
 extern const struct thaw_family thaw_family_swin;
 
 /* The family with this variant, or NULL. If `name` is not NULL, *name becomes the family's copy of the variant's name.

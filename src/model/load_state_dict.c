@@ -141,6 +141,16 @@ static bool is_trainer_state(const struct thaw_graph *g, const struct thaw_named
 	return thaw_shape_count(&t->shape) <= 1 && !is_other_classifier(g, t->name);
 }
 
+/* Whether a tensor is for another task than classification. */
+static bool is_unused(const struct thaw_model *m, const char *name)
+{
+	const struct thaw_family *family = thaw_family_find(m->variant, NULL);
+	for (const char *const *part = family ? family->unused : NULL; part && *part; part++)
+		if (strstr(name, *part))
+			return true;
+	return false;
+}
+
 /* Checks that every tensor belongs to a parameter, or has a known reason not to. */
 static thaw_status check_others(const struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note,
 				const char *source)
@@ -151,7 +161,7 @@ static thaw_status check_others(const struct thaw_model *m, const struct thaw_we
 		const char *name = w->tensors[i].name;
 		if (is_batch_counter(name) || is_buffer(name, buffers) || thaw_graph_find_param(m->graph, name) >= 0)
 			continue;
-		if (!is_trainer_state(m->graph, &w->tensors[i]) &&
+		if (!is_trainer_state(m->graph, &w->tensors[i]) && !is_unused(m, name) &&
 		    !(m->features_only && is_other_classifier(m->graph, name)))
 			return thaw_fail(THAW_DATA,
 					 "tensor %s is not part of %s: %s: if it is another network, " THAW_EXPORT_HOW,

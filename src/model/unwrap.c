@@ -118,12 +118,20 @@ static thaw_status view(struct thaw_weights *v, const struct thaw_weights *w, co
 	return THAW_OK;
 }
 
+/* Whether this is the network that the user names. In a family with options, the first name stands for all. */
+static bool is_wanted(const struct thaw_family *family, const char *variant, const char *wanted)
+{
+	return !wanted || strcmp(wanted, variant) == 0 ||
+	       (family->options && strcmp(variant, family->variants[0]) == 0 &&
+		thaw_family_find(wanted, NULL) == family);
+}
+
 static thaw_status recognise(const struct choice *choice, struct candidate *c, const struct thaw_weights *w)
 {
 	struct thaw_weights v;
 	THAW_TRY(view(&v, w, c));
 	const struct thaw_family *family = thaw_family_recognise(&v, choice->only, &c->variant);
-	if (family && (!choice->wanted || strcmp(choice->wanted, c->variant) == 0))
+	if (family && is_wanted(family, c->variant, choice->wanted))
 		c->family = family;
 	thaw_free(v.tensors);
 	return THAW_OK;

@@ -14,11 +14,13 @@ import numpy as np
 import timm
 import torch
 import torchvision.models as tv
-from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
+import transformers
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
-from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
+from timm.models.senet import SENet, SEResNetBlock, SEResNetBottleneck
 from timm.models.vgg import ConvMlp
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig
@@ -101,44 +103,35 @@ def transformers_efficientnet():
         depthwise_padding=[3], hidden_dim=320, num_labels=CLASSES)))
 
 
-class SavedViT(nn.Module):
-    """transformers' ViT with the names that its files have, which are those of earlier versions."""
-    NAMES = {"vit.layers": "vit.encoder.layer", "attention.q_proj": "attention.attention.query",
-             "attention.k_proj": "attention.attention.key", "attention.v_proj": "attention.attention.value",
-             "attention.o_proj": "attention.output.dense", "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+class Saved(nn.Module):
+    """An image classifier of transformers with the names that its files have, which are those of earlier versions."""
+    ATTENTION = {"attention.q_proj": "attention.attention.query", "attention.k_proj": "attention.attention.key",
+                 "attention.v_proj": "attention.attention.value", "attention.o_proj": "attention.output.dense"}
+    VIT = {"vit.layers": "vit.encoder.layer", **ATTENTION, "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
 
-    def __init__(self):
+    def __init__(self, net, names=None, unused=()):
         super().__init__()
-        self.net = ViTForImageClassification(ViTConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-                                                       intermediate_size=192, image_size=64, num_labels=CLASSES))
+        self.net, self.names, self.unused = net, names or {}, unused
 
     def rename(self, name):
         name = name.removeprefix("net.")
-        for old, new in self.NAMES.items():
+        for old, new in self.names.items():
             name = name.replace(old, new)
         return name
 
     def state_dict(self, *args, **kwargs):
-        return {self.rename(k): v for k, v in super().state_dict(*args, **kwargs).items()}
+        return {k: v for k, v in ((self.rename(k), v) for k, v in super().state_dict(*args, **kwargs).items())
+                if not any(part in k for part in self.unused)}
 
     def load_state_dict(self, state):
         for name, tensor in self.state_dict().items():
             tensor.copy_(state[name])
 
     def named_parameters(self, *args, **kwargs):
-        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs)]
+        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs) if v.grad is not None]
 
     def forward(self, x):
         return self.net(x).logits
-
-
-class Saved(SavedViT):
-    """A network of transformers whose files have the names of its modules."""
-    NAMES = {}
-
-    def __init__(self, net):
-        nn.Module.__init__(self)
-        self.net = net
 
 
 class OldDenseNet(timm.models.DenseNet):
@@ -186,8 +179,30 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
+
+
+SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 192,
+         "image_size": 64, "patch_size": 16}
+
+
+def saved_vit():
+    return Saved(transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
+
+
+def saved_dinov2(**more):
+    config = transformers.Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
+    return Saved(transformers.Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
+
+
+def saved_clip():
+    config = transformers.CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
+    return Saved(transformers.CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
 
 
 def vit(**more):
@@ -199,17 +214,16 @@ def swin(network=timm.models.SwinTransformer, **more):
                    num_classes=CLASSES, **more)
 
 
-class SavedSwin(Saved):
-    """A Swin Transformer of transformers with the names that its files have."""
-    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
-             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
-             "attention.relative_position_bias.": "attention.self.",
-             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+# Names of Swin Transformers of transformers in their files.
+SWIN = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+        "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+        "attention.relative_position_bias.": "attention.self.",
+        "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
 
 
 def swin_transformers(config, network, **more):
-    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
-                                    **more)))
+    return Saved(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                **more)), SWIN)
 
 
 # file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
@@ -256,6 +270,7 @@ NETWORKS = [
      lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
     ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
      lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("tf_mixnet_s", "mixnet_s", 75, False, lambda: timm.create_model("tf_mixnet_s", num_classes=CLASSES)),
     ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
     ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
      lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
@@ -274,7 +289,14 @@ NETWORKS = [
     ("vit", "vit", 64, False, vit),
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
     ("vit_mean", "vit", 64, False, lambda: vit(class_token=False, global_pool="avg", fc_norm=True)),
-    ("vit_transformers", "vit", 64, False, SavedViT),
+    ("vit_clip", "vit", 64, False,
+     lambda: vit(pre_norm=True, norm_layer=partial(nn.LayerNorm, eps=1e-5), act_layer="quick_gelu")),
+    ("vit_siglip", "vit", 64, False, lambda: vit(class_token=False, global_pool="map")),
+    ("vit_gated", "vit", 64, False,
+     lambda: vit(qkv_bias=False, mlp_ratio=3, mlp_layer=SwiGLUPacked, act_layer=nn.SiLU)),
+    ("vit_transformers", "vit", 64, False, saved_vit),
+    ("vit_dinov2", "vit", 64, False, saved_dinov2),
+    ("vit_clip_transformers", "vit", 64, False, saved_clip),
     ("convnext", "convnext", 64, False, lambda: convnext((16, 24, 32, 40), head_hidden_size=24)),
     ("convnext_v2", "convnext", 64, False,
      lambda: convnext((16, 24, 32, 40), use_grn=True, ls_init_value=None, conv_mlp=True, stem_type="overlap_act")),
@@ -298,6 +320,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
     ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
     ("swin_transformers", "swin", 224, False,
