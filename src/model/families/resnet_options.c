@@ -104,7 +104,14 @@ thaw_status thaw_resnet_read_config(struct thaw_resnet *r, const struct thaw_arc
 		return read_timm(r, architecture, config, source);
 	if (is_text(json_object_get(config, "model_type"), "resnet"))
 		return read_transformers(r, config, source);
-	return a->named ? THAW_OK : check_file_name(source);
+	if (a->named)
+		return THAW_OK;
+	if (r->norm_groups > 0)
+		return thaw_fail(THAW_CONFIG,
+				 "group norms, whose groups the tensors do not show: %s: give --model resnet:FILE if "
+				 "they are %d, else " THAW_EXPORT_HOW,
+				 source, GROUPS);
+	return check_file_name(source);
 }
 
 thaw_status thaw_resnet_write_options(json_t **options, const struct thaw_resnet *r)

@@ -12,7 +12,7 @@
 #include "src/model/family.h"
 #include "src/model/unknown_network.h"
 
-enum { MAX_STAGES = 8, STEM = 3, STAGES = 4 };
+enum { MAX_STAGES = 8, STEM = 3, STAGES = 4, MAX_GROUPS = 1 << 16 };
 
 #define GROUPS      32
 #define BIT_EPSILON 1e-8f /* of weight standardisation */
@@ -36,6 +36,15 @@ static const struct names timm = {
 	.norm = "norm",
 	.head = "head.fc",
 	.timm = true,
+};
+
+/* BitModel, without a classifier. */
+static const struct names transformers_part = {
+	.conv = "embedder.convolution",
+	.stage = "encoder.stages.",
+	.in_stage = ".layers.",
+	.norm = "norm",
+	.head = "classifier.1",
 };
 
 static const struct names transformers = {
@@ -150,7 +159,7 @@ static bool measure_stages(struct network *v, const struct thaw_weights *w)
 /* Finds names and sizes in a file. false: it is of another network. */
 static bool measure(struct network *v, const struct thaw_weights *w)
 {
-	static const struct names *const all[] = {&timm, &transformers};
+	static const struct names *const all[] = {&timm, &transformers, &transformers_part};
 	char name[2 * THAW_LAYER_NAME];
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		v->names = all[i];
@@ -230,6 +239,8 @@ static thaw_status read_transformers(struct network *v, const json_t *config, co
 	const json_t *stride = json_object_get(config, "output_stride"), *type = json_object_get(config, "layer_type");
 	v->same = is_text(padding, "SAME") || is_text(padding, "same");
 	v->zero_border = !v->same;
+	if (groups && (json_integer_value(groups) < 1 || json_integer_value(groups) > MAX_GROUPS))
+		return refuse("num_groups", NULL, source);
 	if (groups)
 		v->groups = (int)json_integer_value(groups);
 	if (padding && !json_is_null(padding) && !v->same)
@@ -256,6 +267,12 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 		THAW_TRY(check_timm(architecture, config, source));
 	else if (config)
 		THAW_TRY(read_transformers(&v, config, source));
+	else if (!a->named && v.groups > 0)
+		return thaw_fail(
+			THAW_CONFIG,
+			"group norms, whose groups the tensors do not show: %s: give --model resnetv2:FILE if it "
+			"is BiT or timm's resnetv2_50d_gn, else " THAW_EXPORT_HOW,
+			source);
 	*options = json_pack("{s:i, s:b, s:b, s:b, s:b, s:s}", "groups", v.groups, "standardise", v.standardise,
 			     "zero_border", v.zero_border, "same", v.same, "pools", v.pools, "function",
 			     thaw_nonlinearity_name(v.function));
