@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "src/base/try.h"
 #include "thaw/memory.h"
@@ -18,8 +18,9 @@ thaw_status thaw_network_config_read(json_t **config, const char *source)
 	const char *slash = strrchr(source, '/');
 	char *path = thaw_format("%.*sconfig.json", slash ? (int)(slash - source + 1) : 0, source);
 	thaw_status status = path ? THAW_OK : THAW_RESOURCE;
+	struct stat st;
 	*config = NULL;
-	if (path && access(path, F_OK) == 0)
+	if (path && lstat(path, &st) == 0) /* a link that leads nowhere is an error */
 		status = thaw_report_read(config, path, MAX_CONFIG, "repair or remove it");
 	thaw_free(path);
 	return status;

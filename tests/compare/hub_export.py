@@ -1,7 +1,7 @@
 """Trains networks of timm and transformers with Thaw, interrupts and resumes that, writes them with thaw export --hub,
 and loads the directories in timm and transformers: logits of all test images beside Thaw's.
 
-    python tests/compare/hub_export.py [--scratch DIR] THAW DATA [NAME...]
+    python tests/compare/hub_export.py [--scratch DIR] [--tune T] THAW DATA [NAME...]
 
 DATA has the folders train and test. A NAME is as in hub_networks.py. Prints for each network on how many test images
 the first class agrees, and the largest difference of the logits, less their mean, in relation to the largest of them
@@ -28,10 +28,10 @@ NAMES = ["resnet18", "vit_tiny_patch16_224",
 LOGITS = 1e-4
 
 
-def train(thaw, network, data, run):
+def train(thaw, network, data, run, tune):
     """Ends the training with SIGTERM once, and starts it again."""
     command = [thaw, "train", "--model", network, "--data", data, "--out", run, "--unfreeze", "last:1", "--epochs", "2",
-               "--size", "64", "--lanes", "2", "--batch", "16", "--lr", "0.01"]
+               "--size", "64", "--lanes", "2", "--batch", "16", "--lr", "0.01", "--tune", tune]
     first = subprocess.Popen(command, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     lines = os.path.join(run, "metrics.jsonl")
     while first.poll() is None and not (os.path.exists(lines) and os.path.getsize(lines) > 0):
@@ -68,7 +68,7 @@ def compare(name, o, scratch):
     randomise(model)
     fit_statistics(model, torch.randn(4, 3, 224, 224))
     save()
-    train(o.thaw, network, o.data, run)
+    train(o.thaw, network, o.data, run, o.tune)
     subprocess.run([o.thaw, "export", run, "--hub", out], env=ENV, check=True, stdout=subprocess.DEVNULL)
     model, transform = load(out, is_timm)
     model.eval()
@@ -93,6 +93,7 @@ def compare(name, o, scratch):
 
 def main():
     options = argparse.ArgumentParser()
+    options.add_argument("--tune", default="all", help="as for thaw train: lora:4, for example")
     options.add_argument("thaw")
     options.add_argument("data")
     options.add_argument("--scratch", help="a folder for temporary files")

@@ -7,6 +7,7 @@
 #include "src/model/hub_config.h"
 #include "src/model/network_config.h"
 #include "tests/unit/formula_weights.h"
+#include "tests/unit/pth_writer.h"
 #include "thaw/report.h"
 
 #define VIT                                                                                                   \
@@ -254,6 +255,121 @@ static void test_million_layers(void **state)
 	free(w.tensors);
 }
 
+/* Whether the config.json was read beside the weights: its norms have another constant than the customary ones. */
+static void expect_config(const char *spec)
+{
+	struct thaw_model *m = NULL;
+	expect(thaw_model_load(&m, spec, 0, 0));
+	assert_true(json_number_value(json_object_get(m->options, "epsilon")) == 0.125);
+	assert_non_null(m->config);
+	thaw_model_destroy(m);
+}
+
+#define CONFIG "{" VIT ", \"layer_norm_eps\": 0.125}"
+
+/* Splits model.safetensors into one file for each half of the tensors, in this folder, with an index. */
+static void split_weights(const struct fixture *f, const char *index, const char *const files[2])
+{
+	struct thaw_weights w = {0};
+	char *map = thaw_strdup("{\"weight_map\": {");
+	expect(thaw_weights_read(&w, scratch_file(f->folder, "model.safetensors")));
+	for (int k = 0; k < 2; k++) {
+		struct thaw_weights part = {.tensors = w.tensors + (k ? w.count / 2 : 0),
+					    .count = k ? w.count - w.count / 2 : w.count / 2};
+		if (strstr(files[k], ".bin")) {
+			struct pth_writer pth = {0};
+			pth_begin(&pth);
+			pth_state_dict(&pth, &part, "");
+			pth_end(&pth, scratch_file(f->folder, files[k]));
+		} else {
+			write_set(&part, scratch_file(f->folder, files[k]));
+		}
+		for (int i = 0; i < part.count; i++) {
+			char *longer = thaw_format("%s%s\"%s\": \"%s\"", map, k || i ? ", " : "", part.tensors[i].name,
+						   files[k]);
+			thaw_free(map);
+			map = longer;
+		}
+	}
+	char *text = thaw_format("%s}}", map);
+	put_text(f, index, text);
+	thaw_free(text);
+	thaw_free(map);
+	thaw_weights_free(&w);
+	unlink(scratch_file(f->folder, "model.safetensors"));
+}
+
+/* All ways to give a network of the Hub find its config.json. */
+static void test_ways(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const files[2] = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+	static const char *const pickles[2] = {"pytorch_model-1.bin", "pytorch_model-2.bin"};
+	put_network(f, "vit_transformers", CONFIG);
+	expect_config(f->folder->path);
+	expect_config(scratch_file(f->folder, "model.safetensors"));
+	split_weights(f, "model.safetensors.index.json", files);
+	expect_config(f->folder->path);
+	expect_config(scratch_file(f->folder, "model.safetensors.index.json"));
+	unlink(scratch_file(f->folder, "model.safetensors.index.json"));
+	put_network(f, "vit_transformers", CONFIG);
+	split_weights(f, "pytorch_model.bin.index.json", pickles);
+	expect_config(f->folder->path);
+	expect_config(scratch_file(f->folder, "pytorch_model.bin.index.json"));
+}
+
+/* A repository in the Hub's cache, whose files are links to blobs. */
+static void test_cache(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const folders[] = {"hub", "hub/refs", "hub/blobs", "hub/snapshots",
+					      "hub/snapshots/0123abcd"};
+	static const char *const files[] = {"config.json", "model.safetensors"};
+	put_network(f, "vit_transformers", CONFIG);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(*folders); i++)
+		assert_int_equal(mkdir(scratch_file(f->folder, folders[i]), 0700), 0);
+	put_text(f, "hub/refs/main", "0123abcd");
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		char blob[64], link[64], target[64];
+		snprintf(blob, sizeof(blob), "hub/blobs/%zu", i);
+		snprintf(link, sizeof(link), "hub/snapshots/0123abcd/%s", files[i]);
+		snprintf(target, sizeof(target), "../../blobs/%zu", i);
+		char *from = thaw_strdup(scratch_file(f->folder, files[i]));
+		assert_int_equal(rename(from, scratch_file(f->folder, blob)), 0);
+		assert_int_equal(symlink(target, scratch_file(f->folder, link)), 0);
+		thaw_free(from);
+	}
+	expect_config(scratch_file(f->folder, "hub"));
+	expect_config(scratch_file(f->folder, "hub/snapshots/0123abcd"));
+	expect_config(scratch_file(f->folder, "hub/snapshots/0123abcd/model.safetensors"));
+}
+
+/* Links to what is no file do not block, and fill no memory. */
+static void test_hostile_links(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const targets[] = {"/dev/zero", "/dev/tty", "/proc/self/mem", "nowhere", "."};
+	put_network(f, "vit_transformers", CONFIG);
+	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
+		struct thaw_model *m = NULL;
+		put_network(f, "vit_transformers", CONFIG);
+		unlink(scratch_file(f->folder, "model.safetensors"));
+		assert_int_equal(symlink(targets[i], scratch_file(f->folder, "model.safetensors")), 0);
+		assert_int_not_equal(thaw_model_load(&m, f->folder->path, 0, 0), THAW_OK);
+		unlink(scratch_file(f->folder, "model.safetensors"));
+		put_network(f, "vit_transformers", CONFIG);
+		unlink(scratch_file(f->folder, "config.json"));
+		assert_int_equal(symlink(targets[i], scratch_file(f->folder, "config.json")), 0);
+		assert_int_not_equal(thaw_model_load(&m, f->folder->path, 0, 0), THAW_OK);
+		unlink(scratch_file(f->folder, "config.json"));
+	}
+	put_text(f, "config.json", CONFIG);
+	unlink(scratch_file(f->folder, "model.safetensors"));
+	assert_int_equal(mkfifo(scratch_file(f->folder, "a.safetensors"), 0600), 0);
+	put_text(f, "model.safetensors.index.json", "{\"weight_map\": {\"w\": \"a.safetensors\"}}");
+	expect_refusal(f->folder->path, NULL, THAW_DATA, "a.safetensors");
+}
+
 /* A record that is too large is not written, and not read. */
 static void test_record(void **state)
 {
@@ -278,10 +394,17 @@ static void test_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_transformers),       TEST(test_timm),
-		TEST(test_no_config),          TEST(test_timm_crops),
-		TEST(test_preprocess_refused), TEST(test_hostile_configs),
-		TEST(test_million_layers),     TEST(test_record),
+		TEST(test_transformers),
+		TEST(test_timm),
+		TEST(test_no_config),
+		TEST(test_timm_crops),
+		TEST(test_preprocess_refused),
+		TEST(test_hostile_configs),
+		TEST(test_million_layers),
+		TEST(test_record),
+		TEST(test_ways),
+		TEST(test_cache),
+		TEST(test_hostile_links),
 	};
 	return cmocka_run_group_tests_name("hub_export", tests, NULL, NULL);
 }
