@@ -152,7 +152,7 @@ struct thaw_attrs {
 	enum thaw_activation activation; /* applied to the result, after the residual */
 	enum thaw_function function;     /* pointwise */
 	enum thaw_binary binary;
-	float alpha, beta; /* parameters of `function`; local_response_norm */
+	float alpha, beta; /* parameters of `function`; local_response_norm; constant: see src/graph/positions.c */
 
 	/* Normalisation and dropout. */
 	float epsilon;         /* batch, layer and local response norm */

@@ -190,6 +190,13 @@ struct thaw_run_record {
 thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
 void thaw_run_record_close(struct thaw_run_record *record);
 
+/* The model card of a network, in Markdown with the header of the Hub: how `library` ("timm" or "transformers") loads
+ * it, preprocessing, digests, and if `run` is a run directory its data, recipe and, as_trained, its accuracy.
+ * as_trained: the model is the run's trained network with its preprocessing. *card is from thaw_alloc. Returns the
+ * errors of thaw_run_record_read and thaw_run_result_read. */
+thaw_status thaw_run_model_card(char **card, const struct thaw_model *model, const char *library, const char *run,
+				bool as_trained);
+
 /* Loads the network of a run directory, done or not. from: "best", "last" or "step-N". *step receives the step of the
  * checkpoint, or the last one of the run for its trained network. THAW_USAGE if `from` has another form or `directory`
  * is not a folder, THAW_IO if there is no such checkpoint. The caller destroys *model. */

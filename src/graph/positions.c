@@ -2,27 +2,36 @@
  *
  * A vision transformer adds a constant to its tokens: p rows for tokens that are not patches (class, registers), then a
  * row for each of the patches, row by row. For another grid of patches the rows are resampled like an image, with a
- * cubic kernel (a = -1/2) that is widened for downsampling, as in timm (resample_abs_pos_embed). */
+ * cubic kernel (a = -1/2) that is widened for downsampling, as in timm (resample_abs_pos_embed). A constant with
+ * attrs.alpha is resampled with a = alpha, without widening, and with the rows at the borders repeated: -3/4 is
+ * PyTorch's bicubic interpolation, as in transformers. */
 #include <math.h>
 #include <string.h>
 
 #include "src/base/minmax.h"
+#include "src/base/try.h"
 #include "src/graph/graph_internal.h"
 #include "thaw/memory.h"
 
-#define CUBIC_REACH 2.0 /* pixels on each side */
+#define CUBIC_REACH   2.0 /* pixels on each side */
+#define CUBIC_WIDENED (-0.5)
 
-static double cubic(double x)
+static double cubic(double x, double a)
 {
-	const double a = -0.5;
 	x = fabs(x);
 	if (x < 1.0)
 		return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
 	return x < CUBIC_REACH ? (((x - 5.0) * x + 8.0) * x - 4.0) * a : 0.0;
 }
 
+static void add_row(float *to, const float *from, double weight, int64_t length)
+{
+	for (int64_t c = 0; c < length; c++)
+		to[c] += (float)weight * from[c];
+}
+
 /* Resamples rows: to (count,length) from `from` (from_count,length). */
-static void resample(const float *from, int64_t from_count, float *to, int64_t count, int64_t length)
+static void resample_widened(const float *from, int64_t from_count, float *to, int64_t count, int64_t length)
 {
 	double scale = (double)from_count / (double)count, widen = max_double(scale, 1.0);
 	memset(to, 0, (size_t)(count * length) * sizeof(*to));
@@ -33,13 +42,31 @@ static void resample(const float *from, int64_t from_count, float *to, int64_t c
 		first = max_int64(first, 0);
 		end = min_int64(end, from_count);
 		for (int64_t k = first; k < end; k++)
-			sum += cubic(((double)k + 0.5 - centre) / widen);
-		for (int64_t k = first; k < end; k++) {
-			float w = (float)(cubic(((double)k + 0.5 - centre) / widen) / sum);
-			for (int64_t c = 0; c < length; c++)
-				to[i * length + c] += w * from[k * length + c];
-		}
+			sum += cubic(((double)k + 0.5 - centre) / widen, CUBIC_WIDENED);
+		for (int64_t k = first; k < end; k++)
+			add_row(to + i * length, from + k * length,
+				cubic(((double)k + 0.5 - centre) / widen, CUBIC_WIDENED) / sum, length);
 	}
+}
+
+static void resample_plain(const float *from, int64_t from_count, float *to, int64_t count, int64_t length, double a)
+{
+	double scale = (double)from_count / (double)count;
+	memset(to, 0, (size_t)(count * length) * sizeof(*to));
+	for (int64_t i = 0; i < count; i++) {
+		double centre = ((double)i + 0.5) * scale - 0.5;
+		for (int64_t k = (int64_t)floor(centre) - 1; k <= (int64_t)floor(centre) + 2; k++)
+			add_row(to + i * length, from + min_int64(max_int64(k, 0), from_count - 1) * length,
+				cubic((double)k - centre, a), length);
+	}
+}
+
+static void resample(const float *from, int64_t from_count, float *to, int64_t count, int64_t length, double a)
+{
+	if (a < 0.0)
+		resample_plain(from, from_count, to, count, length, a);
+	else
+		resample_widened(from, from_count, to, count, length);
 }
 
 /* A grid of patches. */
@@ -79,18 +106,19 @@ static int64_t other_tokens(int64_t from_tokens, int64_t to_tokens, const struct
 	return -1;
 }
 
-/* Resizes the constant (1,T,C) to this many tokens. */
-static thaw_status resize(struct thaw_param *p, int64_t tokens, const struct thaw_shape *from,
+/* Resizes the constant (1,T,C) or (T,C) to this many tokens. a: see resample. */
+static thaw_status resize(struct thaw_param *p, int64_t tokens, double a, const struct thaw_shape *from,
 			  const struct thaw_shape *to)
 {
 	struct grid old, new;
-	int64_t length = p->shape.dim[2];
-	int64_t others = other_tokens(p->shape.dim[1], tokens, from, to, &old, &new);
+	const int axis = p->shape.ndim - 2;
+	int64_t length = p->shape.dim[axis + 1];
+	int64_t others = other_tokens(p->shape.dim[axis], tokens, from, to, &old, &new);
 	if (others < 0)
 		return thaw_fail(THAW_CONFIG,
 				 "position embeddings cannot be resampled: %s: from %lld to %lld tokens, which are not "
 				 "grids of the same patches: use the network's own size",
-				 p->name, (long long)p->shape.dim[1], (long long)tokens);
+				 p->name, (long long)p->shape.dim[axis], (long long)tokens);
 	float *data = thaw_alloc((size_t)(tokens * length), sizeof(*data));
 	float *narrow = thaw_alloc((size_t)(old.rows * new.columns *length), sizeof(*narrow));
 	if (!data || !narrow) {
@@ -101,30 +129,52 @@ static thaw_status resize(struct thaw_param *p, int64_t tokens, const struct tha
 	memcpy(data, p->data, (size_t)(others * length) * sizeof(*data));
 	for (int64_t y = 0; y < old.rows; y++)
 		resample(p->data + (others + y * old.columns) * length, old.columns, narrow + y * new.columns *length,
-			 new.columns, length);
-	resample(narrow, old.rows, data + others * length, new.rows, new.columns *length);
+			 new.columns, length, a);
+	resample(narrow, old.rows, data + others * length, new.rows, new.columns *length, a);
 	thaw_free(narrow);
 	thaw_free(p->own);
 	p->own = p->data = data;
-	p->shape.dim[1] = p->file_shape.dim[1] = tokens;
+	p->shape.dim[axis] = p->file_shape.dim[axis] = tokens;
 	return THAW_OK;
 }
 
-/* The constant, if the node adds one to a different number of tokens; else NULL. */
-static struct thaw_param *positions_of(struct thaw_graph *g, int node, const struct thaw_shape *shapes)
+/* The node of the constant (1,T,C), or (T,C) before a reshape to that, which value `from` is; -1: it is another. */
+static int constant_of(const struct thaw_graph *g, int from)
+{
+	const struct thaw_node *n = &g->nodes[from];
+	if (n->op && strcmp(n->op->name, "reshape") == 0 && g->nodes[n->inputs[0]].op &&
+	    g->nodes[n->inputs[0]].op->parameter && g->params[g->nodes[n->inputs[0]].params[0]].shape.ndim == 2)
+		return n->inputs[0];
+	return n->op && n->op->parameter ? from : -1;
+}
+
+/* Which input of the node is a constant that is added to a different number of tokens; -1 if none. */
+static int find_positions(const struct thaw_graph *g, int node, const struct thaw_shape *shapes)
 {
 	const struct thaw_node *n = &g->nodes[node];
 	if (!n->op || strcmp(n->op->name, "binary") != 0 || n->attrs.binary != THAW_BINARY_ADD)
-		return NULL;
+		return -1;
 	for (int k = 0; k < 2; k++) {
-		const struct thaw_node *from = &g->nodes[n->inputs[k]];
 		const struct thaw_shape *c = &shapes[n->inputs[k]], *x = &shapes[n->inputs[!k]];
-		if (from->op && from->op->parameter && c->ndim == 3 && x->ndim == 3 && c->dim[0] == 1 &&
+		if (constant_of(g, n->inputs[k]) >= 0 && c->ndim == 3 && x->ndim == 3 && c->dim[0] == 1 &&
 		    c->dim[2] == x->dim[2] && c->dim[1] != x->dim[1] && c->dim[1] > 1 && x->dim[1] > 1 &&
 		    !g->nodes[n->inputs[!k]].fixed)
-			return &g->params[from->params[0]];
+			return k;
 	}
-	return NULL;
+	return -1;
+}
+
+static thaw_status resize_positions(struct thaw_graph *g, int node, struct thaw_shape *shapes,
+				    const struct thaw_shape *from, const struct thaw_shape *to)
+{
+	const int k = find_positions(g, node, shapes);
+	if (k < 0)
+		return THAW_OK;
+	const int *inputs = g->nodes[node].inputs, constant = constant_of(g, inputs[k]);
+	struct thaw_param *p = &g->params[g->nodes[constant].params[0]];
+	THAW_TRY(resize(p, shapes[inputs[!k]].dim[1], (double)g->nodes[constant].attrs.alpha, from, to));
+	shapes[constant] = p->shape;
+	return constant == inputs[k] ? THAW_OK : thaw_graph_infer_node(g, inputs[k], shapes);
 }
 
 thaw_status thaw_graph_resize(struct thaw_graph *g, const struct thaw_shape *from, const struct thaw_shape *to)
@@ -134,14 +184,7 @@ thaw_status thaw_graph_resize(struct thaw_graph *g, const struct thaw_shape *fro
 	if (shapes)
 		shapes[0] = *to;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++) {
-		struct thaw_param *p = positions_of(g, i, shapes);
-		if (p) {
-			const int *inputs = g->nodes[i].inputs;
-			int constant = g->nodes[inputs[0]].op && g->nodes[inputs[0]].op->parameter ? 0 : 1;
-			status = resize(p, shapes[inputs[!constant]].dim[1], from, to);
-			if (status == THAW_OK)
-				shapes[inputs[constant]] = p->shape;
-		}
+		status = resize_positions(g, i, shapes, from, to);
 		if (status == THAW_OK)
 			status = thaw_graph_infer_node(g, i, shapes);
 		if (status != THAW_OK)

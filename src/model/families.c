@@ -4,19 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_LISTED 20 /* variants of a family in a message */
+
 /* clang-format off */
 const struct thaw_family *const thaw_families[] = {
 	&thaw_family_resnet,
 	&thaw_family_resnet_v2,
 	&thaw_family_vgg,
 	&thaw_family_alexnet,
-	&thaw_family_mobilenet_v2,
-	&thaw_family_efficientnet_lite,
+	&thaw_family_efficientnet,
 	&thaw_family_cifar_resnet,
 	&thaw_family_vit,
 	&thaw_family_convnext,
 	&thaw_family_regnet,
 	&thaw_family_densenet,
+	&thaw_family_mixer,
 	&thaw_family_swin,
 	NULL,
 };
@@ -102,11 +104,32 @@ const char *thaw_family_list(char *text, size_t size)
 	size_t used = 0;
 	text[0] = '\0';
 	for (int f = 0; thaw_families[f]; f++) {
-		for (const char *const *v = thaw_families[f]->variants; *v; v++) {
-			int n = snprintf(text + used, size - used, "%s%s", used ? ", " : "", *v);
+		const char *const *variants = thaw_families[f]->variants;
+		for (int v = 0; variants[v] && v <= MOST_LISTED; v++) {
+			const char *name = v < MOST_LISTED ? variants[v] : "...";
+			int n = snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
 			if (n < 0 || (size_t)n >= size - used)
 				return text;
 			used += (size_t)n;
+		}
+	}
+	return text;
+}
+
+const char *thaw_family_known(char *text, size_t size, bool timm)
+{
+	static const char more[] = ", ...";
+	size_t used = 0;
+	text[0] = '\0';
+	for (int f = 0; thaw_families[f]; f++) {
+		const char *const *names = timm ? thaw_families[f]->timm : thaw_families[f]->transformers;
+		for (; names && *names; names++) {
+			if (used + strlen(*names) + 2 * sizeof(more) > size) {
+				snprintf(text + used, size - used, "%s", more);
+				return text;
+			}
+			used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "", *names,
+						 timm ? "*" : "");
 		}
 	}
 	return text;

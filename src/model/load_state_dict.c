@@ -1,6 +1,7 @@
 /* Loads a model from a state dict: finds the family by the tensors, builds the graph and copies the weights. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
@@ -14,6 +15,8 @@
 #include "src/model/unknown_network.h"
 #include "src/model/unwrap.h"
 #include "thaw/memory.h"
+
+#define MAX_TENSORS 16384
 
 /* PyTorch counts the batches a batch norm has seen; Thaw does not use the count. */
 static bool is_batch_counter(const char *name)
@@ -138,6 +141,16 @@ static bool is_trainer_state(const struct thaw_graph *g, const struct thaw_named
 	return thaw_shape_count(&t->shape) <= 1 && !is_other_classifier(g, t->name);
 }
 
+/* Whether a tensor is for another task than classification. */
+static bool is_unused(const struct thaw_model *m, const char *name)
+{
+	const struct thaw_family *family = thaw_family_find(m->variant, NULL);
+	for (const char *const *part = family ? family->unused : NULL; part && *part; part++)
+		if (strstr(name, *part))
+			return true;
+	return false;
+}
+
 /* Checks that every tensor belongs to a parameter, or has a known reason not to. */
 static thaw_status check_others(const struct thaw_model *m, const struct thaw_weights *w, struct thaw_note *note,
 				const char *source)
@@ -148,7 +161,7 @@ static thaw_status check_others(const struct thaw_model *m, const struct thaw_we
 		const char *name = w->tensors[i].name;
 		if (is_batch_counter(name) || is_buffer(name, buffers) || thaw_graph_find_param(m->graph, name) >= 0)
 			continue;
-		if (!is_trainer_state(m->graph, &w->tensors[i]) &&
+		if (!is_trainer_state(m->graph, &w->tensors[i]) && !is_unused(m, name) &&
 		    !(m->features_only && is_other_classifier(m->graph, name)))
 			return thaw_fail(THAW_DATA,
 					 "tensor %s is not part of %s: %s: if it is another network, " THAW_EXPORT_HOW,
@@ -190,6 +203,18 @@ static thaw_status fail_not_named(const struct thaw_named_network *named, const 
 		"config.json names %s, but the tensors are not those of a %s that is known: %s: repair or remove "
 		"config.json, or " THAW_EXPORT_HOW,
 		name, named->family->name, source);
+}
+
+/* The work grows with the square of the number of tensors, which a hostile file may have without many bytes. */
+static thaw_status check_count(const struct thaw_weights *w, const char *source)
+{
+	int count = w->count;
+	for (int i = 0; i < w->dict_count; i++)
+		count = max_int(count, w->dicts[i].count);
+	if (count <= MAX_TENSORS)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "refused: %s: %d tensors: networks that are known have at most %d", source, count,
+			 MAX_TENSORS);
 }
 
 /* Finds the family of a state dict: by the caller's variant, by the metadata, by config.json, or by the tensors. */
@@ -292,13 +317,27 @@ static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u
 				   request->source);
 }
 
+/* What a trained network records of its config.json: that of its file, or what an earlier training has recorded. */
+static thaw_status record_config(struct thaw_model *m, const struct thaw_unwrapped *u, const struct thaw_weights *w,
+				 const struct thaw_weights_request *request)
+{
+	const char *recorded = thaw_weights_get(w, THAW_CONFIG_KEY);
+	if (recorded)
+		return thaw_network_config_read_record(&m->config, recorded, request->source);
+	if (thaw_family_of_config(request->config).family != u->family)
+		return THAW_OK;
+	return thaw_network_config_record(&m->config, request->config);
+}
+
 static thaw_status load(struct thaw_model **model, struct thaw_weights *w, const struct thaw_weights_request *request,
 			struct thaw_unwrapped *u, json_t **options)
 {
 	struct thaw_note note = {0};
+	THAW_TRY(check_count(w, request->source));
 	THAW_TRY(find_family(u, w, request, &note));
 	THAW_TRY(find_options(options, u, w, request));
 	THAW_TRY(thaw_model_create(model, u->family, u->variant, 0, w, *options, request->source));
+	THAW_TRY(record_config(*model, u, w, request));
 	return fill_model(*model, w, u->is_part, &note, request);
 }
 

@@ -15,6 +15,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_graph_destroy(m->graph);
 	thaw_labels_free(m->labels, m->classes);
 	json_decref(m->options);
+	json_decref(m->config);
 	thaw_free(m->variant);
 	thaw_free(m->source);
 	thaw_free(m->notes);

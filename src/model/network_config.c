@@ -1,13 +1,17 @@
 /* See network_config.h. */
 #include "src/model/network_config.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/try.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
 
 #define MAX_CONFIG ((size_t)64 << 20) /* bytes: the names of classes may be in it */
+#define MAX_RECORD ((size_t)64 << 10) /* bytes as text, without them */
 
 thaw_status thaw_network_config_read(json_t **config, const char *source)
 {
@@ -19,4 +23,39 @@ thaw_status thaw_network_config_read(json_t **config, const char *source)
 		status = thaw_report_read(config, path, MAX_CONFIG, "repair or remove it");
 	thaw_free(path);
 	return status;
+}
+
+static void remove_labels(json_t *config)
+{
+	static const char *const keys[] = {"id2label", "label2id", "label_names", "label_descriptions", "labels"};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		json_object_del(config, keys[i]);
+}
+
+thaw_status thaw_network_config_record(json_t **record, const json_t *config)
+{
+	json_t *copy = json_deep_copy(config);
+	*record = NULL;
+	remove_labels(copy);
+	remove_labels(json_object_get(copy, "pretrained_cfg"));
+	char *text = copy ? json_dumps(copy, JSON_COMPACT) : NULL;
+	bool fits = text && strlen(text) <= MAX_RECORD;
+	thaw_status status = text ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: config.json of a network");
+	free(text);
+	if (fits)
+		*record = copy;
+	else
+		json_decref(copy);
+	return status;
+}
+
+thaw_status thaw_network_config_read_record(json_t **record, const char *text, const char *file)
+{
+	*record = strlen(text) <= MAX_RECORD ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (json_is_object(*record))
+		return THAW_OK;
+	json_decref(*record);
+	*record = NULL;
+	return thaw_fail(THAW_DATA, "invalid metadata " THAW_CONFIG_KEY ": %s: it must be an object of at most %zu KB",
+			 file, MAX_RECORD >> 10);
 }

@@ -14,17 +14,21 @@ import numpy as np
 import timm
 import torch
 import torchvision.models as tv
-from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, create_conv2d
+import transformers
+from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
-from timm.models.senet import SENet, SEResNetBottleneck, SEResNetBlock
+from timm.models.senet import SENet, SEResNetBlock, SEResNetBottleneck
 from timm.models.vgg import ConvMlp
 from torch import nn
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.regnet import BlockParams
 from transformers import (BitConfig, BitForImageClassification, ConvNextConfig, ConvNextForImageClassification,
-                          ConvNextV2Config, ConvNextV2ForImageClassification, RegNetConfig,
+                          ConvNextV2Config, ConvNextV2ForImageClassification, EfficientNetConfig,
+                          EfficientNetForImageClassification, MobileNetV1Config, MobileNetV1ForImageClassification,
+                          MobileNetV2Config, MobileNetV2ForImageClassification, RegNetConfig,
                           RegNetForImageClassification, ResNetConfig, ResNetForImageClassification, SwinConfig,
                           SwinForImageClassification, Swinv2Config, Swinv2ForImageClassification, ViTConfig,
                           ViTForImageClassification)
@@ -92,44 +96,42 @@ def transformers_bit():
                                                       num_labels=CLASSES)))
 
 
-class SavedViT(nn.Module):
-    """transformers' ViT with the names that its files have, which are those of earlier versions."""
-    NAMES = {"vit.layers": "vit.encoder.layer", "attention.q_proj": "attention.attention.query",
-             "attention.k_proj": "attention.attention.key", "attention.v_proj": "attention.attention.value",
-             "attention.o_proj": "attention.output.dense", "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+def transformers_efficientnet():
+    return Logits(EfficientNetForImageClassification(EfficientNetConfig(
+        width_coefficient=0.25, depth_coefficient=1.0, kernel_sizes=[3, 5, 3], in_channels=[32, 64, 96],
+        out_channels=[64, 96, 128], strides=[1, 2, 2], num_block_repeats=[1, 2, 2], expand_ratios=[1, 6, 4],
+        depthwise_padding=[3], hidden_dim=320, num_labels=CLASSES)))
 
-    def __init__(self):
+
+class Saved(nn.Module):
+    """An image classifier of transformers with the names that its files have, which are those of earlier versions."""
+    ATTENTION = {"attention.q_proj": "attention.attention.query", "attention.k_proj": "attention.attention.key",
+                 "attention.v_proj": "attention.attention.value", "attention.o_proj": "attention.output.dense"}
+    VIT = {"vit.layers": "vit.encoder.layer", **ATTENTION, "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+
+    def __init__(self, net, names=None, unused=()):
         super().__init__()
-        self.net = ViTForImageClassification(ViTConfig(hidden_size=128, num_hidden_layers=2, num_attention_heads=2,
-                                                       intermediate_size=192, image_size=64, num_labels=CLASSES))
+        self.net, self.names, self.unused = net, names or {}, unused
 
     def rename(self, name):
         name = name.removeprefix("net.")
-        for old, new in self.NAMES.items():
+        for old, new in self.names.items():
             name = name.replace(old, new)
         return name
 
     def state_dict(self, *args, **kwargs):
-        return {self.rename(k): v for k, v in super().state_dict(*args, **kwargs).items()}
+        return {k: v for k, v in ((self.rename(k), v) for k, v in super().state_dict(*args, **kwargs).items())
+                if not any(part in k for part in self.unused)}
 
     def load_state_dict(self, state):
         for name, tensor in self.state_dict().items():
             tensor.copy_(state[name])
 
     def named_parameters(self, *args, **kwargs):
-        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs)]
+        return [(self.rename(k), v) for k, v in super().named_parameters(*args, **kwargs) if v.grad is not None]
 
     def forward(self, x):
         return self.net(x).logits
-
-
-class Saved(SavedViT):
-    """A network of transformers whose files have the names of its modules."""
-    NAMES = {}
-
-    def __init__(self, net):
-        nn.Module.__init__(self)
-        self.net = net
 
 
 class OldDenseNet(timm.models.DenseNet):
@@ -177,8 +179,30 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
+
+
+SMALL = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 192,
+         "image_size": 64, "patch_size": 16}
+
+
+def saved_vit():
+    return Saved(transformers.ViTForImageClassification(transformers.ViTConfig(**SMALL, num_labels=CLASSES)), Saved.VIT)
+
+
+def saved_dinov2(**more):
+    config = transformers.Dinov2WithRegistersConfig(**SMALL, num_labels=CLASSES, **more)
+    return Saved(transformers.Dinov2WithRegistersForImageClassification(config), Saved.ATTENTION, ("mask_token",))
+
+
+def saved_clip():
+    config = transformers.CLIPConfig(vision_config=SMALL, num_labels=CLASSES)
+    return Saved(transformers.CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
 
 
 def vit(**more):
@@ -190,20 +214,20 @@ def swin(network=timm.models.SwinTransformer, **more):
                    num_classes=CLASSES, **more)
 
 
-class SavedSwin(Saved):
-    """A Swin Transformer of transformers with the names that its files have."""
-    NAMES = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
-             "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
-             "attention.relative_position_bias.": "attention.self.",
-             "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
+# Names of Swin Transformers of transformers in their files.
+SWIN = {"attention.q_proj": "attention.self.query", "attention.k_proj": "attention.self.key",
+        "attention.v_proj": "attention.self.value", "attention.o_proj": "attention.output.dense",
+        "attention.relative_position_bias.": "attention.self.",
+        "mlp.fc1": "intermediate.dense", "mlp.fc2": "output.dense"}
 
 
 def swin_transformers(config, network, **more):
-    return SavedSwin(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
-                                    **more)))
+    return Saved(network(config(embed_dim=8, depths=[2, 2], num_heads=[1, 2], mlp_ratio=2.0, num_labels=CLASSES,
+                                **more)), SWIN)
 
 
-# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network
+# file name, variant that the tensors are recognised as, side of the images, batch statistics, the network, and the
+# options that Thaw reads from its config.json, if the network needs them
 NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
@@ -242,11 +266,37 @@ NETWORKS = [
      lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES)),
     ("efficientnet_lite0_symmetric", "efficientnet_lite0", 64, False,
      lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES)),
+    ("test_efficientnet", "test_efficientnet", 64, False,
+     lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
+    ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
+     lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("tf_mixnet_s", "mixnet_s", 75, False, lambda: timm.create_model("tf_mixnet_s", num_classes=CLASSES)),
+    ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
+    ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
+     lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
+    ("efficientnet_b0_torchvision", "efficientnet_b0", 64, False, lambda: tv.efficientnet_b0(num_classes=CLASSES)),
+    ("mobilenet_v3_small", "mobilenetv3_small_100", 64, False, lambda: tv.mobilenet_v3_small(num_classes=CLASSES)),
+    ("efficientnet_transformers", "efficientnet_transformers", 75, False, transformers_efficientnet,
+     {"strides": "122", "activation": "swish", "epsilon": 1e-3, "padding": "late", "symmetric": [3]}),
+    ("mobilenet_v1_transformers", "mobilenet_v1_transformers", 75, False,
+     lambda: Logits(MobileNetV1ForImageClassification(MobileNetV1Config(depth_multiplier=0.25, num_labels=CLASSES))),
+     {"strides": "12222", "activation": "relu6", "epsilon": 1e-3, "padding": "same", "symmetric": []}),
+    ("mobilenet_v2_transformers", "mobilenet_v2_transformers", 64, False,
+     lambda: Logits(MobileNetV2ForImageClassification(MobileNetV2Config(depth_multiplier=0.25, tf_padding=False,
+                                                                        num_labels=CLASSES))),
+     {"strides": "1222121", "activation": "relu6", "epsilon": 1e-3, "padding": "symmetric", "symmetric": []}),
     ("cifar_resnet8", "cifar_resnet8", 32, False, lambda: CifarResNet(1, 32, CLASSES)),
     ("vit", "vit", 64, False, vit),
     ("vit_registers", "vit", 64, False, lambda: vit(reg_tokens=3, no_embed_class=True, init_values=1.0)),
     ("vit_mean", "vit", 64, False, lambda: vit(class_token=False, global_pool="avg", fc_norm=True)),
-    ("vit_transformers", "vit", 64, False, SavedViT),
+    ("vit_clip", "vit", 64, False,
+     lambda: vit(pre_norm=True, norm_layer=partial(nn.LayerNorm, eps=1e-5), act_layer="quick_gelu")),
+    ("vit_siglip", "vit", 64, False, lambda: vit(class_token=False, global_pool="map")),
+    ("vit_gated", "vit", 64, False,
+     lambda: vit(qkv_bias=False, mlp_ratio=3, mlp_layer=SwiGLUPacked, act_layer=nn.SiLU)),
+    ("vit_transformers", "vit", 64, False, saved_vit),
+    ("vit_dinov2", "vit", 64, False, saved_dinov2),
+    ("vit_clip_transformers", "vit", 64, False, saved_clip),
     ("convnext", "convnext", 64, False, lambda: convnext((16, 24, 32, 40), head_hidden_size=24)),
     ("convnext_v2", "convnext", 64, False,
      lambda: convnext((16, 24, 32, 40), use_grn=True, ls_init_value=None, conv_mlp=True, stem_type="overlap_act")),
@@ -270,6 +320,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
     ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
     ("swin_transformers", "swin", 224, False,
@@ -279,6 +331,9 @@ NETWORKS = [
     ("swinv2_transformers", "swinv2", 192, False,
      lambda: swin_transformers(Swinv2Config, Swinv2ForImageClassification, image_size=192, window_size=12)),
 ]
+
+
+KINKED = (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Hardsigmoid)
 
 
 def fill(model, head_scale):
@@ -292,7 +347,7 @@ def fill(model, head_scale):
 
 
 def margin(model, x):
-    """How far the input of any ReLU stays from where its slope changes, relative to the inputs of that ReLU.
+    """How far the input of any ReLU, or hard swish or sigmoid, stays from where its slope changes, relative to the inputs of that ReLU.
 
     Rounding that moves one of them across changes gradients by far more than 1e-3, in any framework."""
     distances = []
@@ -302,9 +357,11 @@ def margin(model, x):
         distance = z.abs().min()
         if isinstance(module, nn.ReLU6):
             distance = torch.minimum(distance, (z - 6).abs().min())
+        if isinstance(module, (nn.Hardswish, nn.Hardsigmoid)):
+            distance = (z.abs() - 3).abs().min()
         distances.append(float(distance / z.std()))
 
-    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, (nn.ReLU, nn.ReLU6))]
+    hooks = [m.register_forward_pre_hook(look) for m in model.modules() if isinstance(m, KINKED)]
     model(x)
     for hook in hooks:
         hook.remove()
@@ -315,7 +372,7 @@ def make_input(key, side):
     return torch.from_numpy(formula.uniform(key, (IMAGES, 3, side, side), -2.0, 2.0)).double()
 
 
-def golden(variant, side, training, make):
+def golden(variant, side, training, make, options=None):
     model = make().double()
     model.train(training)
     for module in model.modules():
@@ -345,7 +402,8 @@ def golden(variant, side, training, make):
             g = gradients[name]
             tensors[name]["norm"] = float(np.linalg.norm(g))
             tensors[name]["projections"] = formula.projections(name, g)
-    return {"variant": variant, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
+    settings = {"options": options} if options else {}
+    return {"variant": variant, **settings, "side": side, "images": IMAGES, "classes": CLASSES, "batch_statistics": training,
             "input": key,
             "head": head, "head_scale": head_scale, "logits": logits.detach().numpy().reshape(-1).tolist(),
             "tensors": tensors}

@@ -56,6 +56,17 @@ static struct thaw_shape shape_of(const json_t *tensor)
 	return s;
 }
 
+/* What Thaw records of a config.json, as metadata of the state dict. */
+static void add_options(struct thaw_weights *w, const json_t *golden)
+{
+	const json_t *options = json_object_get(golden, "options");
+	if (!options)
+		return;
+	w->metadata = thaw_alloc(1, sizeof(*w->metadata));
+	w->metadata_count = 1;
+	w->metadata[0] = (struct thaw_pair){thaw_strdup(THAW_OPTIONS_KEY), json_dumps(options, JSON_COMPACT)};
+}
+
 /* The state dict of the golden file, with values from the formula. */
 static struct thaw_weights make_weights(json_t *golden)
 {
@@ -71,6 +82,7 @@ static struct thaw_weights make_weights(json_t *golden)
 		formula_weight(name, &shape, scale, values);
 		w.tensors[w.count++] = (struct thaw_named_tensor){thaw_strdup(name), THAW_F32, shape, values};
 	}
+	add_options(&w, golden);
 	return w;
 }
 
@@ -81,6 +93,11 @@ static void free_weights(struct thaw_weights *w)
 		thaw_free((void *)w->tensors[i].data);
 	}
 	thaw_free(w->tensors);
+	for (int i = 0; i < w->metadata_count; i++) {
+		thaw_free(w->metadata[i].key);
+		free(w->metadata[i].value);
+	}
+	thaw_free(w->metadata);
 }
 
 static void compare_logits(const json_t *golden, const float *logits)
@@ -209,6 +226,9 @@ static const char *given_name(const char *golden)
 		{"resnet_group_norm", "resnet"},
 		{"bit", "resnetv2"},
 		{"bit_transformers", "resnetv2"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
 		{"swin", "swin_tiny_patch4_window7_224"},
 		{"swin_transformers", "swin_tiny_patch4_window7_224"},
 		{"swinv2", "swinv2_base_window12to16_192to256"},
@@ -284,11 +304,26 @@ int main(void)
 		NETWORK("efficientnet_lite0"),
 		NETWORK("efficientnet_lite0_timm"),
 		NETWORK("efficientnet_lite0_symmetric"), /* found by this name, which is that of the file here */
+		NETWORK("test_efficientnet"),
+		NETWORK("tf_mobilenetv3_small_075"), /* the same */
+		NETWORK("tf_mixnet_s"),
+		NETWORK("lcnet_035"),
+		NETWORK("mobilenetv4_conv_small_035"),
+		NETWORK("efficientnet_b0_torchvision"),
+		NETWORK("mobilenet_v3_small"),
+		NETWORK("efficientnet_transformers"),
+		NETWORK("mobilenet_v1_transformers"),
+		NETWORK("mobilenet_v2_transformers"),
 		NETWORK("cifar_resnet8"),
 		NETWORK("vit"),
 		NETWORK("vit_registers"),
 		NETWORK("vit_mean"),
+		NETWORK("vit_clip"),
+		NETWORK("vit_siglip"),
+		NETWORK("vit_gated"),
 		NETWORK("vit_transformers"),
+		NETWORK("vit_dinov2"),
+		NETWORK("vit_clip_transformers"),
 		NETWORK("convnext"),
 		NETWORK("convnext_v2"),
 		NETWORK("convnext_rms"),
@@ -305,6 +340,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
 		NETWORK("swin"),
 		NETWORK("swin_transformers"),
 		NETWORK("swinv2"),

@@ -39,9 +39,11 @@ static struct thaw_graph *build(void)
 					 .channels = CHANNELS,
 					 .hidden = HIDDEN,
 					 .heads = 2,
+					 .qkv_bias = true,
+					 .bias = true,
 					 .scales = true,
-					 .epsilon = 1e-6f,
-					 .function = THAW_FN_GELU};
+					 .norm = {.epsilon = 1e-6f},
+					 .function = THAW_NL_GELU};
 	struct thaw_graph *g = thaw_graph_create();
 	assert_non_null(g);
 	thaw_graph_block(g, "stem");

@@ -38,12 +38,12 @@ static void write_config(const char *text)
 }
 
 /* A network without metadata, as other programs write it. */
-static void save_network(void)
+static void save(const char *network)
 {
 	struct thaw_model *m = NULL;
 	struct thaw_weights w = {0};
 	struct thaw_file_writer *file = NULL;
-	expect(thaw_model_load(&m, "vit_tiny_patch16_224", 5, 1));
+	expect(thaw_model_load(&m, network, 5, 1));
 	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
 	thaw_model_destroy(m);
 	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
@@ -53,6 +53,11 @@ static void save_network(void)
 	expect(thaw_file_writer_commit(file));
 	thaw_weights_free(&w);
 	unlink(path_of("saved.safetensors"));
+}
+
+static void save_network(void)
+{
+	save("vit_tiny_patch16_224");
 }
 
 static int setup(void **state)
@@ -163,8 +168,10 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_pe_core_tiny_patch16_384\"}", "vit_pe_core_tiny_patch16_384");
 	refuses("{\"architecture\": \"vit_base_patch16_clip_quickgelu_224\"}", "quickgelu");
 	refuses_as(THAW_DATA, "{\"architecture\": \"eva02_tiny\"}", "eva02_tiny");
-	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}", "global_pool");
-	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"act_layer\": \"relu\"}}", "act_layer");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}",
+		"no tensors for the pooling \"attention\"");
+	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"avgmax\"}", "global_pool");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"act_layer\": \"mish\"}}", "act_layer");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
@@ -172,6 +179,89 @@ static void test_other_networks(void **state)
 		"a vision transformer that is not known, \"architecture\": config.json beside");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
 	refuses_as(THAW_DATA, "{\"architecture\": ", "invalid JSON");
+}
+
+/* Tensors of CLIP do not show which of two functions is between its layers. */
+static void test_name_decides(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL;
+	char spec[160];
+	save("vit_clip");
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "vit_clip_quickgelu:FILE"));
+	snprintf(spec, sizeof(spec), "vit_clip_quickgelu:%s", path_of("model.safetensors"));
+	expect(thaw_model_load(&m, spec, 0, 1));
+	assert_string_equal(json_string_value(json_object_get(m->options, "function")), "quick_gelu");
+	thaw_model_destroy(m);
+	write_config("{\"architecture\": \"vit_base_patch16_clip_224.laion2b\"}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_string_equal(json_string_value(json_object_get(m->options, "function")), "gelu");
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+	save_network();
+}
+
+/* The transformers file of golden `name` with small values, without its classifier and with these vectors beside. */
+static void save_tower(const char *name, const char *const *others)
+{
+	char path[256];
+	float values[128 * 3 * 16 * 16] = {0};
+	struct thaw_file_writer *file = NULL;
+	snprintf(path, sizeof(path), "tests/golden/network_%s.json", name);
+	json_t *golden = json_load_file(path, 0, NULL), *tensors = json_object_get(golden, "tensors"), *tensor;
+	struct thaw_named_tensor list[96] = {{0}};
+	struct thaw_weights w = {.tensors = list};
+	const char *key;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		values[i] = 0.01f * (float)(i % 7);
+	json_object_foreach(tensors, key, tensor)
+	{
+		json_t *shape = json_object_get(tensor, "shape");
+		struct thaw_shape s = {.ndim = (int)json_array_size(shape)};
+		for (int k = 0; k < s.ndim; k++)
+			s.dim[k] = json_integer_value(json_array_get(shape, (size_t)k));
+		if (strncmp(key, "classifier", strlen("classifier")) != 0)
+			list[w.count++] = (struct thaw_named_tensor){(char *)key, THAW_F32, s, values};
+	}
+	for (; *others; others++)
+		list[w.count++] = (struct thaw_named_tensor){(char *)*others, THAW_F32, thaw_shape_of(128), values};
+	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
+	expect(thaw_safetensors_write(&w, thaw_file_writer_sink(file)));
+	expect(thaw_file_writer_commit(file));
+	json_decref(golden);
+}
+
+static void has_features(const char *config, const char *pool, int64_t width, const char *passed)
+{
+	struct thaw_model *m = NULL;
+	write_config(config);
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_true(m->features_only);
+	assert_string_equal(json_string_value(json_object_get(m->options, "pool")), pool);
+	assert_int_equal(m->graph->params[m->graph->nodes[m->graph->head].params[0]].shape.dim[1], width);
+	assert_non_null(strstr(m->notes, passed));
+	thaw_model_destroy(m);
+	unlink(path_of("config.json"));
+}
+
+/* Networks without a classifier are pooled as is their custom. What belongs to other tasks is passed over. */
+static void test_towers(void **state)
+{
+	(void)state;
+	static const char *const clip[] = {"logit_scale", "text_model.final_layer_norm.weight",
+					   "vision_model.post_layernorm.weight", "vision_model.post_layernorm.bias",
+					   NULL};
+	static const char *const vit[] = {"vit.pooler.dense.bias", "decoder.mask_token", NULL};
+	static const char *const dinov2[] = {"dinov2_with_registers.embeddings.mask_token", NULL};
+	save_tower("vit_clip_transformers", clip);
+	has_features("{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2}}", "token", 128,
+		     "text_model");
+	save_tower("vit_transformers", vit);
+	has_features("{\"model_type\": \"vit\"}", "token", 128, "decoder.mask_token");
+	save_tower("vit_dinov2", dinov2);
+	has_features("{\"model_type\": \"dinov2_with_registers\"}", "token and mean", 256, "mask_token");
+	save_network();
 }
 
 int main(void)
@@ -182,6 +272,8 @@ int main(void)
 		cmocka_unit_test(test_other_size_is_saved),
 		cmocka_unit_test(test_class_names),
 		cmocka_unit_test(test_other_networks),
+		cmocka_unit_test(test_name_decides),
+		cmocka_unit_test(test_towers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

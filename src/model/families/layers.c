@@ -26,7 +26,7 @@ int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l
 	struct thaw_attrs a = {
 		.kernel = {l->kernel, l->kernel},
 		.stride = {l->stride, l->stride},
-		.pad = {l->pad, l->pad, l->pad, l->pad},
+		.pad = {l->pad - l->late, l->pad - l->late, l->pad, l->pad},
 		.same = l->same,
 		.groups = groups,
 		.epsilon = l->standardise,
@@ -134,10 +134,15 @@ int thaw_layer_product(struct thaw_graph *g, int x, const char *name, int64_t in
 int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
 			  const struct thaw_weights *w)
 {
+	x = thaw_layer_average_pool(g, x, "global_pool", 1);
+	return thaw_layer_vector_classifier(g, thaw_layer_flatten(g, x, "flatten"), name, in, classes, rate, w);
+}
+
+int thaw_layer_vector_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
+				 const struct thaw_weights *w)
+{
 	char weight[THAW_LAYER_NAME];
 	snprintf(weight, sizeof(weight), "%s.weight", name);
-	x = thaw_layer_average_pool(g, x, "global_pool", 1);
-	x = thaw_layer_flatten(g, x, "flatten");
 	thaw_graph_block(g, "%s", name);
 	if (rate > 0)
 		x = thaw_layer_dropout(g, x, "dropout", rate);

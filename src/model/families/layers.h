@@ -18,6 +18,7 @@ struct thaw_conv_layer {
 	int64_t in, out; /* channels */
 	int kernel, stride, pad;
 	bool same;  /* TensorFlow's "same" padding instead of `pad` */
+	bool late;  /* one pixel less of `pad` above and on the left */
 	int groups; /* 0: 1 */
 	bool bias;
 	float standardise; /* the weight is standardised, with this epsilon; 0: it is not */
@@ -54,6 +55,9 @@ int thaw_layer_product(struct thaw_graph *g, int x, const char *name, int64_t in
  * The number of classes is that of the file if `w` has the layer, else `classes`. */
 int thaw_layer_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
 			  const struct thaw_weights *w);
+/* The same for vectors (N,in). */
+int thaw_layer_vector_classifier(struct thaw_graph *g, int x, const char *name, int64_t in, int64_t classes, float rate,
+				 const struct thaw_weights *w);
 
 /* The index of the variant in the NULL-terminated list, which must contain it. */
 int thaw_variant_index(const char *const *names, const char *variant);

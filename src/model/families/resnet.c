@@ -199,6 +199,7 @@ const struct thaw_family thaw_family_resnet = {
 	.name = "resnet",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "layer1.0.conv1.weight",
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,

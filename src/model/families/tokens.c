@@ -1,4 +1,4 @@
-/* See tokens.h. Linear weights are (O,I). */
+/* See tokens.h. Linear weights are (O,I). The blocks of these layers are in token_block.c. */
 #include "src/model/families/tokens.h"
 
 #include <stdio.h>
@@ -19,6 +19,37 @@ int thaw_layer_channel_norm(struct thaw_graph *g, int x, const char *name, int64
 	return y;
 }
 
+int thaw_layer_rms_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, float epsilon)
+{
+	const struct thaw_attrs square = {.function = THAW_FN_POWER, .alpha = 2},
+				mean = {.reduction = THAW_REDUCE_MEAN, .axes = 1 << 2},
+				shift = {.function = THAW_FN_AFFINE, .alpha = 1, .beta = epsilon},
+				root = {.function = THAW_FN_POWER, .alpha = -0.5f},
+				product = {.binary = THAW_BINARY_MUL};
+	char part[THAW_LAYER_NAME + 16];
+	snprintf(part, sizeof(part), "%s.square", name);
+	int factor = thaw_graph_add(g, "pointwise", part, &square, &x, 1);
+	snprintf(part, sizeof(part), "%s.mean", name);
+	factor = thaw_graph_add(g, "reduce", part, &mean, &factor, 1);
+	snprintf(part, sizeof(part), "%s.epsilon", name);
+	factor = thaw_graph_add(g, "pointwise", part, &shift, &factor, 1);
+	snprintf(part, sizeof(part), "%s.root", name);
+	factor = thaw_graph_add(g, "pointwise", part, &root, &factor, 1);
+	snprintf(part, sizeof(part), "%s.normed", name);
+	x = thaw_graph_add(g, "binary", part, &product, (int[]){x, factor}, 2);
+	snprintf(part, sizeof(part), "%s.weight", name);
+	return thaw_layer_scale(g, x, part, channels);
+}
+
+int thaw_layer_scale(struct thaw_graph *g, int x, const char *name, int64_t channels)
+{
+	char product[THAW_LAYER_NAME + 32];
+	int factor = thaw_layer_channels(g, name, channels);
+	snprintf(product, sizeof(product), "%s.product", name);
+	return thaw_graph_add(g, "binary", product, &(struct thaw_attrs){.binary = THAW_BINARY_MUL}, (int[]){x, factor},
+			      2);
+}
+
 int thaw_layer_constant(struct thaw_graph *g, const char *name, const struct thaw_shape *shape)
 {
 	int y = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
@@ -37,6 +68,15 @@ int thaw_layer_computed(struct thaw_graph *g, const char *name, const struct tha
 		*data = p->data;
 	}
 	return y;
+}
+
+int thaw_layer_channels(struct thaw_graph *g, const char *name, int64_t channels)
+{
+	static const struct thaw_attrs last_of_three = {.factors = {.count = 1, .ndim = 3, .target = {2}}};
+	char reshape[THAW_LAYER_NAME + 16];
+	int y = thaw_layer_constant(g, name, &thaw_shape_of(channels));
+	snprintf(reshape, sizeof(reshape), "%s.reshape", name);
+	return thaw_graph_add(g, "reshape", reshape, &last_of_three, &y, 1);
 }
 
 int thaw_layer_tokens(struct thaw_graph *g, int x, const char *name)
@@ -64,92 +104,37 @@ int thaw_layer_one_token(struct thaw_graph *g, int x, const char *name, int inde
 	return thaw_graph_add(g, "rearrange", name, &a, &x, 1);
 }
 
-/* Tokens [first, T). */
-static int later_tokens(struct thaw_graph *g, int x, const char *name, int first)
+int thaw_layer_token_range(struct thaw_graph *g, int x, const char *name, int first, int count)
 {
 	const struct thaw_attrs a = {.factors = {.count = 3,
 						 .ndim = 3,
 						 .axis = {0, 1, 2},
 						 .start = {0, first, 0},
+						 .take = {0, count, 0},
 						 .order = {0, 1, 2},
 						 .target = {0, 1, 2}}};
-	return first == 0 ? x : thaw_graph_add(g, "rearrange", name, &a, &x, 1);
+	return first == 0 && count == 0 ? x : thaw_graph_add(g, "rearrange", name, &a, &x, 1);
+}
+
+int thaw_layer_channel_range(struct thaw_graph *g, int x, const char *name, int64_t first, int64_t count)
+{
+	const struct thaw_attrs a = {.factors = {.count = 3,
+						 .ndim = 3,
+						 .axis = {0, 1, 2},
+						 .start = {0, 0, first},
+						 .take = {0, 0, count},
+						 .order = {0, 1, 2},
+						 .target = {0, 1, 2}}};
+	return thaw_graph_add(g, "rearrange", name, &a, &x, 1);
 }
 
 int thaw_layer_mean_token(struct thaw_graph *g, int x, const char *name, int first)
 {
 	char part[THAW_LAYER_NAME + 16];
 	snprintf(part, sizeof(part), "%s.patches", name);
-	x = later_tokens(g, x, part, first);
+	x = thaw_layer_token_range(g, x, part, first, 0);
 	snprintf(part, sizeof(part), "%s.mean", name);
 	x = thaw_graph_add(g, "reduce", part, &(struct thaw_attrs){.reduction = THAW_REDUCE_MEAN, .axes = 1 << 1}, &x,
 			   1);
 	return thaw_layer_one_token(g, x, name, 0);
-}
-
-/* The name of a layer of the block. */
-static const char *name_in(const struct thaw_token_block *b, const char *layer, char text[THAW_LAYER_NAME])
-{
-	snprintf(text, THAW_LAYER_NAME, "%s.%s", b->name, layer);
-	return text;
-}
-
-static int linear(struct thaw_graph *g, int x, const struct thaw_token_block *b, const char *layer, int64_t in,
-		  int64_t out)
-{
-	char name[THAW_LAYER_NAME];
-	return thaw_layer_linear(g, x, name_in(b, layer, name), in, out, NULL);
-}
-
-static int norm(struct thaw_graph *g, int x, const struct thaw_token_block *b, const char *layer)
-{
-	char name[THAW_LAYER_NAME];
-	return thaw_layer_channel_norm(g, x, name_in(b, layer, name), b->channels, b->epsilon);
-}
-
-static int attention(struct thaw_graph *g, int x, const struct thaw_token_block *b)
-{
-	const struct thaw_attrs a = {.heads = b->heads};
-	const int64_t channels = b->channels;
-	char name[THAW_LAYER_NAME];
-	name_in(b, "attention", name);
-	if (b->names->qkv) {
-		x = linear(g, x, b, b->names->qkv, channels, 3 * channels);
-		return thaw_graph_add(g, "attention", name, &a, &x, 1);
-	}
-	const int qkv[3] = {linear(g, x, b, b->names->query, channels, channels),
-			    linear(g, x, b, b->names->key, channels, channels),
-			    linear(g, x, b, b->names->value, channels, channels)};
-	return thaw_graph_add(g, "attention", name, &a, qkv, 3);
-}
-
-/* x + scale branch */
-static int add_branch(struct thaw_graph *g, int x, int branch, const struct thaw_token_block *b, const char *scale,
-		      const char *sum)
-{
-	static const struct thaw_attrs last_of_three = {.factors = {.count = 1, .ndim = 3, .target = {2}}};
-	char name[THAW_LAYER_NAME], product[THAW_LAYER_NAME + 16];
-	if (b->scales) {
-		int factor = thaw_layer_constant(g, name_in(b, scale, name), &thaw_shape_of(b->channels));
-		snprintf(product, sizeof(product), "%s.reshape", name);
-		factor = thaw_graph_add(g, "reshape", product, &last_of_three, &factor, 1);
-		snprintf(product, sizeof(product), "%s.product", name);
-		branch = thaw_graph_add(g, "binary", product, &(struct thaw_attrs){.binary = THAW_BINARY_MUL},
-					(int[]){branch, factor}, 2);
-	}
-	return thaw_layer_add(g, branch, x, name_in(b, sum, name));
-}
-
-int thaw_layer_token_block(struct thaw_graph *g, int x, const struct thaw_token_block *b)
-{
-	char name[THAW_LAYER_NAME];
-	thaw_graph_block(g, "%s", b->name);
-	int y = attention(g, norm(g, x, b, b->names->norm1), b);
-	y = linear(g, y, b, b->names->project, b->channels, b->channels);
-	x = add_branch(g, x, y, b, b->names->scale1, "add1");
-	y = linear(g, norm(g, x, b, b->names->norm2), b, b->names->fc1, b->channels, b->hidden);
-	y = thaw_graph_add(g, "pointwise", name_in(b, "act", name), &(struct thaw_attrs){.function = b->function}, &y,
-			   1);
-	y = linear(g, y, b, b->names->fc2, b->hidden, b->channels);
-	return add_branch(g, x, y, b, b->names->scale2, "add2");
 }

@@ -1,5 +1,6 @@
-/* Vision transformers (Dosovitskiy et al., ICLR 2021), with the names of timm and of transformers' ViT: also DeiT,
- * AugReg, DINO, and DINOv2 with registers (Darcet et al., ICLR 2024). The tensors decide all sizes. */
+/* Vision transformers (Dosovitskiy et al., ICLR 2021), with the names of timm and of transformers: also DeiT, AugReg,
+ * DINO, DINOv2 with and without registers (Darcet et al., ICLR 2024), MAE, and the vision towers of CLIP (Radford et
+ * al., ICML 2021) and SigLIP (Zhai et al., ICCV 2023). The tensors decide all sizes. */
 #include "src/model/families/vit.h"
 
 #include <math.h>
@@ -8,129 +9,33 @@
 #include "src/base/try.h"
 #include "src/model/family.h"
 
-static const struct thaw_vit_names timm = {
-	.patch = "patch_embed.proj",
-	.class_token = "cls_token",
-	.registers = "reg_token",
-	.positions = "pos_embed",
-	.block = "blocks.",
-	.norm = "norm",
-	.mean_norm = "fc_norm",
-	.head = "head",
-	.in = {.norm1 = "norm1",
-	       .qkv = "attn.qkv",
-	       .project = "attn.proj",
-	       .scale1 = "ls1.gamma",
-	       .norm2 = "norm2",
-	       .fc1 = "mlp.fc1",
-	       .fc2 = "mlp.fc2",
-	       .scale2 = "ls2.gamma"},
-	.timm = true,
-};
+#define BICUBIC (-0.75f) /* of PyTorch; see src/graph/positions.c */
 
-static const struct thaw_vit_names transformers = {
-	.patch = "vit.embeddings.patch_embeddings.projection",
-	.class_token = "vit.embeddings.cls_token",
-	.positions = "vit.embeddings.position_embeddings",
-	.block = "vit.encoder.layer.",
-	.norm = "vit.layernorm",
-	.head = "classifier",
-	.in = {.norm1 = "layernorm_before",
-	       .query = "attention.attention.query",
-	       .key = "attention.attention.key",
-	       .value = "attention.attention.value",
-	       .project = "attention.output.dense",
-	       .norm2 = "layernorm_after",
-	       .fc1 = "intermediate.dense",
-	       .fc2 = "output.dense"},
-};
-
-/* Random networks have these names; one of a file is called "vit". */
-static const char *const variants[] = {"vit", "vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224",
+/* One of a file is called "vit". Random networks have the other names; those from vit_clip on say of a file without
+ * config.json what it is. */
+static const char *const variants[] = {"vit",
+				       "vit_tiny_patch16_224",
+				       "vit_small_patch16_224",
+				       "vit_base_patch16_224",
+				       "vit_clip",
+				       "vit_clip_quickgelu",
+				       "vit_siglip",
+				       "vit_siglip_tanh",
 				       NULL};
-static const int64_t widths[] = {768, 192, 384, 768};
-
-/* A name with an ending, in text[2 * THAW_LAYER_NAME]. */
-static const char *join(char *text, const char *layer, const char *ending)
-{
-	snprintf(text, 2 * THAW_LAYER_NAME, "%s%s", layer, ending);
-	return text;
-}
-
-static int count_blocks(const struct thaw_weights *w, const struct thaw_vit_names *n)
-{
-	char ending[2 * THAW_LAYER_NAME];
-	snprintf(ending, sizeof(ending), ".%s.weight", n->in.qkv ? n->in.qkv : n->in.query);
-	return thaw_weights_count(w, n->block, 0, ending);
-}
-
-static const struct thaw_vit_names *names_of(const struct thaw_weights *w)
-{
-	static const struct thaw_vit_names *const all[] = {&timm, &transformers};
-	char patch[2 * THAW_LAYER_NAME];
-	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
-		if (thaw_weights_has_shape(w, join(patch, all[i]->patch, ".weight"), &thaw_shape_of(0, 3, 0, 0)) &&
-		    thaw_weights_has_shape(w, all[i]->positions, &thaw_shape_of(1, 0, 0)) &&
-		    count_blocks(w, all[i]) > 0)
-			return all[i];
-	return NULL;
-}
+static const int64_t widths[] = {768, 192, 384, 768, 768, 768, 768, 768};
 
 static const char *recognise(const struct thaw_weights *w)
 {
-	return names_of(w) ? variants[0] : NULL;
-}
-
-/* The size of a tensor along an axis; 0 if the file does not have it. */
-static int64_t size_of(const struct thaw_weights *w, const char *name, int axis)
-{
-	const struct thaw_named_tensor *t = name ? thaw_weights_find(w, name) : NULL;
-	return t && axis < t->shape.ndim ? t->shape.dim[axis] : 0;
-}
-
-/* Whether the first block has this tensor. */
-static bool in_block(const struct thaw_weights *w, const struct thaw_vit_names *n, const char *tensor)
-{
-	char name[2 * THAW_LAYER_NAME];
-	snprintf(name, sizeof(name), "%s0.%s", n->block, tensor ? tensor : "");
-	return tensor && thaw_weights_find(w, name);
-}
-
-static void measure(struct thaw_vit *v, const struct thaw_weights *w)
-{
-	char name[2 * THAW_LAYER_NAME];
-	const struct thaw_vit_names *n = v->names = names_of(w);
-	v->channels = size_of(w, join(name, n->patch, ".weight"), 0);
-	v->patch = size_of(w, name, 2);
-	v->rows = size_of(w, n->positions, 1);
-	v->blocks = count_blocks(w, n);
-	v->class_token = thaw_weights_find(w, n->class_token) != NULL;
-	v->registers = size_of(w, n->registers, 1);
-	v->scales = in_block(w, n, n->in.scale1);
-	v->mean_norm = n->mean_norm && thaw_weights_find(w, join(name, n->mean_norm, ".weight"));
-	snprintf(name, sizeof(name), "%s0.%s.weight", n->block, n->in.fc1);
-	v->hidden = size_of(w, name, 0);
-}
-
-static void default_sizes(struct thaw_vit *v, const char *variant)
-{
-	enum { PATCH = 16, SIDE = 224, BLOCKS = 12 };
-	v->names = &timm;
-	v->channels = widths[thaw_variant_index(variants, variant)];
-	v->hidden = 4 * v->channels;
-	v->patch = PATCH;
-	v->rows = SIDE / PATCH * (SIDE / PATCH) + 1;
-	v->blocks = BLOCKS;
-	v->class_token = true;
+	return thaw_vit_recognise(w) ? variants[0] : NULL;
 }
 
 static struct thaw_vit describe(const struct thaw_architecture *a)
 {
 	struct thaw_vit v = {0};
 	if (a->w)
-		measure(&v, a->w);
+		thaw_vit_measure(&v, a->w);
 	else
-		default_sizes(&v, a->variant);
+		thaw_vit_default_sizes(&v, a->variant, widths[thaw_variant_index(variants, a->variant)]);
 	thaw_vit_default_options(&v);
 	return v;
 }
@@ -139,104 +44,186 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 				const char *source)
 {
 	struct thaw_vit v = describe(a);
-	if (config)
-		THAW_TRY(thaw_vit_read_config(&v, config, source));
+	THAW_TRY(thaw_vit_read_config(&v, config, a->named ? a->variant : NULL, source));
 	return thaw_vit_write_options(options, &v);
 }
 
-/* Class token and registers before the patches. */
+static int join_token(struct thaw_graph *g, const struct thaw_vit *v, const char *name, int64_t count, int x)
+{
+	char whole[THAW_LAYER_NAME], join[THAW_LAYER_NAME + 8];
+	thaw_vit_name(v, name, whole);
+	int token = v->names->naming == THAW_VIT_CLIP
+			    ? thaw_layer_channels(g, whole, v->block.channels)
+			    : thaw_layer_constant(g, whole, &thaw_shape_of(1, count, v->block.channels));
+	snprintf(join, sizeof(join), "%s.join", whole);
+	return thaw_layer_join_tokens(g, token, x, join);
+}
+
+/* Other tokens before the patches. */
 static int join_others(struct thaw_graph *g, const struct thaw_vit *v, int x)
 {
-	if (v->registers > 0) {
-		int tokens = thaw_layer_constant(g, v->names->registers, &thaw_shape_of(1, v->registers, v->channels));
-		x = thaw_layer_join_tokens(g, tokens, x, "join.registers");
-	}
-	if (v->class_token) {
-		int token = thaw_layer_constant(g, v->names->class_token, &thaw_shape_of(1, 1, v->channels));
-		x = thaw_layer_join_tokens(g, token, x, "join.class_token");
-	}
-	return x;
+	if (v->second_token)
+		x = join_token(g, v, v->names->second_token, 1, x);
+	return v->class_token ? join_token(g, v, v->names->class_token, 1, x) : x;
+}
+
+static int join_registers(struct thaw_graph *g, const struct thaw_vit *v, int x)
+{
+	return v->registers > 0 ? join_token(g, v, v->names->registers, v->registers, x) : x;
+}
+
+static int add_positions(struct thaw_graph *g, const struct thaw_vit *v, int x)
+{
+	static const struct thaw_attrs last_of_three = {
+		.factors = {.count = 2, .ndim = 3, .axis = {0, 1}, .order = {0, 1}, .target = {1, 2}}};
+	const bool flat = v->names->naming == THAW_VIT_CLIP;
+	const int64_t c = v->block.channels;
+	char name[THAW_LAYER_NAME];
+	int positions = thaw_layer_constant(g, thaw_vit_name(v, v->names->positions, name),
+					    flat ? &thaw_shape_of(v->rows, c) : &thaw_shape_of(1, v->rows, c));
+	g->nodes[positions].attrs.alpha = v->plain_cubic ? BICUBIC : 0;
+	if (flat)
+		positions = thaw_graph_add(g, "reshape", "positions.reshape", &last_of_three, &positions, 1);
+	return thaw_graph_add(g, "binary", "positions", &(struct thaw_attrs){.binary = THAW_BINARY_ADD},
+			      (int[]){x, positions}, 2);
+}
+
+/* The norm NAME of all tokens, if the file has it. */
+static int norm(struct thaw_graph *g, const struct thaw_vit *v, const char *layer, bool exists, int x)
+{
+	char name[THAW_LAYER_NAME];
+	if (!exists)
+		return x;
+	thaw_vit_name(v, layer, name);
+	return v->block.norm.rms ? thaw_layer_rms_norm(g, x, name, v->block.channels, v->block.norm.epsilon)
+				 : thaw_layer_channel_norm(g, x, name, v->block.channels, v->block.norm.epsilon);
 }
 
 /* All tokens, with positions. */
 static int embed(struct thaw_graph *g, const struct thaw_vit *v)
 {
+	const bool before = v->all_positions, registers = before && !thaw_vit_registers_first(v);
+	char name[THAW_LAYER_NAME];
 	const struct thaw_conv_layer patches = {
-		.name = v->names->patch,
+		.name = thaw_vit_name(v, v->names->patch, name),
 		.in = 3,
-		.out = v->channels,
+		.out = v->block.channels,
 		.kernel = (int)v->patch,
 		.stride = (int)v->patch,
-		.bias = true,
+		.bias = v->patch_bias,
 	};
 	thaw_graph_block(g, "stem");
 	int x = thaw_layer_tokens(g, thaw_layer_conv(g, 0, &patches), "tokens");
-	if (v->all_positions)
+	x = norm(g, v, v->names->patch_norm, v->patch_norm, x);
+	if (registers)
+		x = join_registers(g, v, x);
+	if (before)
 		x = join_others(g, v, x);
-	int positions = thaw_layer_constant(g, v->names->positions, &thaw_shape_of(1, v->rows, v->channels));
-	x = thaw_graph_add(g, "binary", "positions", &(struct thaw_attrs){.binary = THAW_BINARY_ADD},
-			   (int[]){x, positions}, 2);
-	return v->all_positions ? x : join_others(g, v, x);
+	x = add_positions(g, v, x);
+	if (!registers && !thaw_vit_registers_first(v))
+		x = join_registers(g, v, x);
+	if (!before)
+		x = join_others(g, v, x);
+	if (thaw_vit_registers_first(v))
+		x = join_registers(g, v, x);
+	return norm(g, v, v->names->first_norm, v->first_norm, x);
 }
 
-/* From the tokens of the last block to the classifier's input (N,C). */
+static int class_token(struct thaw_graph *g, const struct thaw_vit *v, const char *name, int x)
+{
+	return thaw_layer_one_token(g, x, name, thaw_vit_registers_first(v) ? (int)v->registers : 0);
+}
+
+static int attention_pool(struct thaw_graph *g, const struct thaw_vit *v, int first, int x)
+{
+	char name[THAW_LAYER_NAME];
+	struct thaw_token_block pool = v->block;
+	pool.name = thaw_vit_name(v, v->names->pool, name);
+	pool.hidden = v->pool_hidden;
+	pool.qkv_bias = pool.bias = true;
+	pool.gated = pool.scales = pool.norm_last = pool.inner_norms = false;
+	x = thaw_layer_token_range(g, x, "pool.patches", first, 0);
+	return thaw_layer_attention_pool(g, x, &v->names->pooling, &pool);
+}
+
+/* From the tokens of the last block to the classifier's input (N,C) or (N,2C). The mean of CLIP's patches is not
+ * normalised. */
 static int pool(struct thaw_graph *g, const struct thaw_vit *v, int x)
 {
-	const struct thaw_vit_names *n = v->names;
-	if (!v->mean_norm)
-		x = thaw_layer_channel_norm(g, x, n->norm, v->channels, (float)v->epsilon);
-	x = v->mean ? thaw_layer_mean_token(g, x, "pool", (int)thaw_vit_other_tokens(v))
-		    : thaw_layer_one_token(g, x, "pool", 0);
-	return v->mean_norm ? thaw_layer_channel_norm(g, x, n->mean_norm, v->channels, (float)v->epsilon) : x;
+	const int first = v->pool_all ? 0 : (int)thaw_vit_other_tokens(v);
+	const bool clip_mean = v->first_norm && v->names->naming == THAW_VIT_CLIP && v->pool == THAW_VIT_MEAN;
+	x = norm(g, v, v->names->norm, v->norm && !v->mean_norm && !clip_mean, x);
+	if (v->pool == THAW_VIT_ATTENTION)
+		x = attention_pool(g, v, first, x);
+	else if (v->pool == THAW_VIT_MEAN)
+		x = thaw_layer_mean_token(g, x, "pool", first);
+	else if (v->pool == THAW_VIT_TOKEN)
+		x = class_token(g, v, "pool", x);
+	else
+		x = thaw_graph_add(
+			g, "concat", "pool", &(struct thaw_attrs){.axis = 1},
+			(int[]){class_token(g, v, "pool.token", x), thaw_layer_mean_token(g, x, "pool.all", first)}, 2);
+	char name[THAW_LAYER_NAME];
+	if (v->mean_norm)
+		x = thaw_layer_channel_norm(g, x, thaw_vit_name(v, v->names->mean_norm, name), v->block.channels,
+					    v->block.norm.epsilon);
+	return x;
+}
+
+static void classifier(struct thaw_graph *g, const struct thaw_vit *v, int x, const struct thaw_architecture *a)
+{
+	const char *layer = v->names->head;
+	const int64_t inputs = (v->pool == THAW_VIT_TOKEN_AND_MEAN ? 2 : 1) * v->block.channels;
+	char name[2 * THAW_LAYER_NAME];
+	snprintf(name, sizeof(name), "%s.weight", layer);
+	thaw_layer_linear(g, x, layer, inputs, thaw_weights_outputs(a->w, name, &thaw_shape_of(0, inputs), a->classes),
+			  NULL);
 }
 
 static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
 {
 	struct thaw_vit v = describe(a);
-	char head[THAW_LAYER_NAME];
 	THAW_TRY(thaw_vit_read_options(&v, a->options));
 	int x = embed(g, &v);
 	for (int i = 0; i < v.blocks; i++) {
 		char name[THAW_LAYER_NAME];
-		snprintf(name, sizeof(name), "%s%d", v.names->block, i);
-		const struct thaw_token_block block = {
-			.name = name,
-			.names = &v.names->in,
-			.channels = v.channels,
-			.hidden = v.hidden,
-			.heads = v.heads,
-			.scales = v.scales,
-			.epsilon = (float)v.epsilon,
-			.function = v.function,
-		};
-		x = thaw_layer_token_block(g, x, &block);
+		snprintf(name, sizeof(name), "%s%s%d", v.prefix, v.names->block, i);
+		v.block.name = name;
+		x = thaw_layer_token_block(g, x, &v.block);
 	}
 	x = pool(g, &v, x);
 	thaw_graph_block(g, "%s", v.names->head);
-	snprintf(head, sizeof(head), "%s.weight", v.names->head);
-	thaw_layer_linear(g, x, v.names->head, v.channels,
-			  thaw_weights_outputs(a->w, head, &thaw_shape_of(0, v.channels), a->classes), NULL);
+	classifier(g, &v, x, a);
 	return thaw_graph_finish(g);
 }
 
-/* That of AugReg, or of transformers' ViT, at the size of the position embedding. */
+/* At the size of the position embedding. */
 static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
 {
-	const struct thaw_vit v = describe(a);
-	const int64_t patches = v.rows - (v.all_positions ? thaw_vit_other_tokens(&v) : 0);
-	const int side = (int)(llround(sqrt((double)patches)) * v.patch);
-	*p = (struct thaw_preprocess){
-		.size = {side, side},
-		.resize = v.names->timm ? side * 10 / 9 : side,
-		.mode = v.names->timm ? THAW_RESIZE_SHORTER : THAW_RESIZE_SQUASH,
-		.filter = v.names->timm ? THAW_BICUBIC : THAW_BILINEAR,
-		.mean = {0.5f, 0.5f, 0.5f},
-		.std = {0.5f, 0.5f, 0.5f},
-	};
+	struct thaw_vit v = describe(a);
+	thaw_vit_read_options(&v, a->options);
+	const int64_t others = thaw_vit_other_tokens(&v) - (thaw_vit_registers_first(&v) ? v.registers : 0);
+	const int64_t patches = v.rows - (v.all_positions ? others : 0);
+	thaw_vit_preprocess(&v, (int)(llround(sqrt((double)patches)) * v.patch), p);
 }
 
-static const char *const timm_names[] = {"vit_", "deit_", "deit3_", "flexivit_", NULL};
-static const char *const transformers_names[] = {"vit", "deit", NULL};
+static const char *const timm_names[] = {"vit_",   "deit_",  "deit3_",   "flexivit_", "eva_large_patch14_",
+					 "beit3_", "aimv2_", "test_vit", NULL};
+static const char *const transformers_names[] = {"vit",
+						 "deit",
+						 "vit_mae",
+						 "vit_msn",
+						 "ijepa",
+						 "dinov2",
+						 "dinov2_with_registers",
+						 "clip",
+						 "clip_vision_model",
+						 "siglip",
+						 "siglip_vision_model",
+						 NULL};
+
+static const char *const unused[] = {"mask_token",      "pooler.dense.",   "decoder.",  "position_ids",    "head.probe",
+				     "head.attention.", "head.layernorm.", "head.mlp.", "post_layernorm.", NULL};
 
 const struct thaw_family thaw_family_vit = {
 	.name = "vit",
@@ -246,6 +233,7 @@ const struct thaw_family thaw_family_vit = {
 	.transformers = transformers_names,
 	.recognise = recognise,
 	.options = find_options,
+	.unused = unused,
 	.build = build,
 	.preprocess = preprocess,
 };

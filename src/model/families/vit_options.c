@@ -10,12 +10,65 @@ enum {
 	HEAD_SIZE = 64,  /* channels of a head, */
 	WIDE = 1024,     /* but from so many channels on */
 	WIDE_HEADS = 16, /* there are so many heads, in the networks of timm and of transformers */
+	GIANT = 1536,    /* channels of networks that have either these heads or those: */
+	GIANT_HEADS = 24,
 };
 
-#define EPSILON_TIMM         1e-6
-#define EPSILON_TRANSFORMERS 1e-12
-
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
+
+static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "attention"};
+
+/* The preprocessing of the networks, by names that are recorded. The customs of transformers are after those of timm.
+ */
+static const struct {
+	const char *name;
+	enum thaw_resize_mode mode;
+	enum thaw_filter filter;
+	int percent; /* of the shorter side that the crop has */
+	float mean[3], std[3];
+} customs[] = {
+#define HALF                     \
+	{0.5f, 0.5f, 0.5f},      \
+	{                        \
+		0.5f, 0.5f, 0.5f \
+	}
+#define IMAGENET                       \
+	{0.485f, 0.456f, 0.406f},      \
+	{                              \
+		0.229f, 0.224f, 0.225f \
+	}
+#define CLIP                                          \
+	{0.48145466f, 0.4578275f, 0.40821073f},       \
+	{                                             \
+		0.26862954f, 0.26130258f, 0.27577711f \
+	}
+	{"augreg", THAW_RESIZE_SHORTER, THAW_BICUBIC, 90, HALF},
+	{"deit", THAW_RESIZE_SHORTER, THAW_BICUBIC, 90, IMAGENET},
+	{"dinov2", THAW_RESIZE_SHORTER, THAW_BICUBIC, 100, IMAGENET},
+	{"clip", THAW_RESIZE_SHORTER, THAW_BICUBIC, 100, CLIP},
+	{"vit", THAW_RESIZE_SQUASH, THAW_BILINEAR, 100, HALF},
+	{"siglip", THAW_RESIZE_SQUASH, THAW_BICUBIC, 100, HALF},
+};
+
+static int custom_of(const char *name)
+{
+	size_t i = COUNT(customs) - 1;
+	while (i > 0 && strcmp(customs[i].name, name) != 0)
+		i--;
+	return (int)i;
+}
+
+void thaw_vit_preprocess(const struct thaw_vit *v, int side, struct thaw_preprocess *p)
+{
+	*p = (struct thaw_preprocess){
+		.size = {side, side},
+		.resize = side * 100 / customs[v->custom].percent,
+		.mode = customs[v->custom].mode,
+		.filter = customs[v->custom].filter,
+	};
+	memcpy(p->mean, customs[v->custom].mean, sizeof(p->mean));
+	memcpy(p->std, customs[v->custom].std, sizeof(p->std));
+}
 
 static bool is_square(int64_t n)
 {
@@ -23,13 +76,38 @@ static bool is_square(int64_t n)
 	return side * side == n;
 }
 
+static enum thaw_vit_pool customary_pool(const struct thaw_vit *v)
+{
+	const bool classifies = v->head_inputs > 0;
+	if (v->names->naming == THAW_VIT_CLIP)
+		return classifies ? THAW_VIT_MEAN : v->pool_hidden > 0 ? THAW_VIT_ATTENTION : THAW_VIT_TOKEN;
+	if (v->pool_hidden > 0)
+		return THAW_VIT_ATTENTION;
+	if (!v->class_token || v->mean_norm)
+		return THAW_VIT_MEAN;
+	return v->names->naming == THAW_VIT_DINOV2 && (!classifies || v->head_inputs == 2 * v->block.channels)
+		       ? THAW_VIT_TOKEN_AND_MEAN
+		       : THAW_VIT_TOKEN;
+}
+
 void thaw_vit_default_options(struct thaw_vit *v)
 {
-	v->heads = (int)(v->channels >= WIDE ? WIDE_HEADS : v->channels / HEAD_SIZE);
-	v->epsilon = v->names->timm ? EPSILON_TIMM : EPSILON_TRANSFORMERS;
-	v->function = THAW_FN_GELU;
-	v->mean = !v->class_token || v->mean_norm;
+	static const double epsilons[] = {
+		[THAW_VIT_TIMM] = 1e-6, [THAW_VIT_HF] = 1e-12, [THAW_VIT_DINOV2] = 1e-6, [THAW_VIT_CLIP] = 1e-6};
+	static const char *const preprocessing[] = {[THAW_VIT_TIMM] = "augreg",
+						    [THAW_VIT_HF] = "vit",
+						    [THAW_VIT_DINOV2] = "dinov2",
+						    [THAW_VIT_CLIP] = "siglip"};
+	const enum thaw_vit_naming naming = v->names->naming;
+	v->block.heads = (int)(v->block.channels >= WIDE ? WIDE_HEADS : v->block.channels / HEAD_SIZE);
+	v->block.norm.epsilon = (float)(v->first_norm ? 1e-5 : epsilons[naming]);
+	v->block.function = v->block.gated ? THAW_NL_SILU : THAW_NL_GELU;
+	if (naming == THAW_VIT_CLIP)
+		v->block.function = v->first_norm ? THAW_NL_QUICK_GELU : THAW_NL_GELU_TANH;
+	v->pool = customary_pool(v);
 	v->all_positions = !is_square(v->rows) || thaw_vit_other_tokens(v) == 0;
+	v->plain_cubic = naming != THAW_VIT_TIMM && v->registers == 0;
+	v->custom = custom_of(v->first_norm ? "clip" : preprocessing[naming]);
 }
 
 /* A network that vit.c does not build. value: NULL: not a text. */
@@ -45,7 +123,7 @@ static thaw_status refuse(const char *key, const char *value, const char *source
 static int heads_from(const json_t *number, const struct thaw_vit *v)
 {
 	json_int_t heads = json_integer_value(number);
-	return heads >= 1 && heads <= v->channels ? (int)heads : 0;
+	return heads >= 1 && heads <= v->block.channels ? (int)heads : 0;
 }
 
 /* A text, or `fallback` if the key is absent or null; NULL: another type. */
@@ -53,14 +131,6 @@ static const char *text_of(const json_t *config, const char *key, const char *fa
 {
 	const json_t *value = json_object_get(config, key);
 	return value && !json_is_null(value) ? json_string_value(value) : fallback;
-}
-
-static bool begins_with_one(const char *text, const char *const *list, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strncmp(text, list[i], strlen(list[i])) == 0)
-			return true;
-	return false;
 }
 
 static bool contains_one(const char *text, const char *const *list, size_t count)
@@ -71,120 +141,234 @@ static bool contains_one(const char *text, const char *const *list, size_t count
 	return false;
 }
 
-static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, const char *source)
+static bool is_one_of(const char *text, const char *const *list, size_t count)
 {
-	const json_t *heads = json_object_get(config, "num_attention_heads");
-	const json_t *epsilon = json_object_get(config, "layer_norm_eps");
-	const char *function = text_of(config, "hidden_act", "gelu");
-	if (heads)
-		v->heads = heads_from(heads, v);
-	if (epsilon)
-		v->epsilon = json_number_value(epsilon);
-	if (function && (strcmp(function, "gelu_pytorch_tanh") == 0 || strcmp(function, "gelu_new") == 0))
-		v->function = THAW_FN_GELU_TANH;
-	else if (!function || strcmp(function, "gelu") != 0)
-		return refuse("hidden_act", function, source);
-	return THAW_OK;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(text, list[i]) == 0)
+			return true;
+	return false;
 }
 
-/* timm's names of networks. Some that begin in the same way have other activations, or rotary positions. */
-static thaw_status check_architecture(const char *name, const char *source)
+static thaw_status read_function(struct thaw_vit *v, const char *key, const char *name, const char *source)
 {
-	static const char *const known[] = {"vit_", "deit_", "deit3_", "flexivit_"};
-	static const char *const others[] = {"rope", "quickgelu", "_pe_"};
-	if (!name || !begins_with_one(name, known, COUNT(known)) || contains_one(name, others, COUNT(others)))
-		return refuse("architecture", name, source);
+	return name && thaw_nonlinearity_find(name, &v->block.function) ? THAW_OK : refuse(key, name, source);
+}
+
+static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, const char *source)
+{
+	const json_t *tower = json_object_get(config, "vision_config");
+	const json_t *c = json_is_object(tower) ? tower : config;
+	const json_t *heads = json_object_get(c, "num_attention_heads"),
+		     *epsilon = json_object_get(c, "layer_norm_eps");
+	if (heads)
+		v->block.heads = heads_from(heads, v);
+	if (epsilon)
+		v->block.norm.epsilon = (float)json_number_value(epsilon);
+	if (strcmp(text_of(config, "model_type", ""), "deit") == 0)
+		v->custom = custom_of("deit");
+	/* The gate of DINOv2 is always SiLU. */
+	if (json_object_get(c, "hidden_act") && !v->block.gated)
+		return read_function(v, "hidden_act", text_of(c, "hidden_act", NULL), source);
 	return THAW_OK;
 }
 
 static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *source)
 {
-	if (!pool || (strcmp(pool, "token") != 0 && strcmp(pool, "avg") != 0))
-		return refuse("global_pool", pool, source);
-	v->mean = strcmp(pool, "avg") == 0;
+	static const char *const names[THAW_VIT_POOLS] = {
+		[THAW_VIT_TOKEN] = "token", [THAW_VIT_MEAN] = "avg", [THAW_VIT_ATTENTION] = "map"};
+	for (int i = 0; i < THAW_VIT_POOLS; i++) {
+		if (pool && names[i] && strcmp(names[i], pool) == 0) {
+			v->pool = (enum thaw_vit_pool)i;
+			return THAW_OK;
+		}
+	}
+	return refuse("global_pool", pool, source);
+}
+
+/* An argument of timm that tensors do not show; *known: false if it is not one of these. */
+static thaw_status read_argument(struct thaw_vit *v, const char *key, const json_t *value, bool *known,
+				 const char *source)
+{
+	*known = true;
+	if (strcmp(key, "num_heads") == 0)
+		v->block.heads = heads_from(value, v);
+	else if (strcmp(key, "no_embed_class") == 0)
+		v->all_positions = !json_is_true(value);
+	else if (strcmp(key, "pool_include_prefix") == 0)
+		v->pool_all = json_is_true(value);
+	else if (strcmp(key, "global_pool") == 0)
+		return read_pool(v, json_string_value(value), source);
+	else if (strcmp(key, "act_layer") == 0)
+		return read_function(v, key, json_string_value(value), source);
+	else
+		*known = false;
 	return THAW_OK;
 }
 
 /* timm's model_args. Those that the tensors show, and those of training, are passed over. */
 static thaw_status read_arguments(struct thaw_vit *v, json_t *arguments, const char *source)
 {
-	static const char *const passed[] = {"num_classes",    "img_size",     "patch_size",       "embed_dim",
-					     "depth",          "mlp_ratio",    "class_token",      "reg_tokens",
-					     "init_values",    "fc_norm",      "in_chans",         "drop_rate",
-					     "drop_path_rate", "num_features", "dynamic_img_size", "strict_img_size"};
+	static const char *const passed[] = {
+		"num_classes",    "img_size",       "patch_size",       "embed_dim",       "depth",
+		"mlp_ratio",      "class_token",    "reg_tokens",       "init_values",     "fc_norm",
+		"in_chans",       "drop_rate",      "qkv_bias",         "pre_norm",        "final_norm",
+		"drop_path_rate", "num_features",   "dynamic_img_size", "weight_init",     "proj_bias",
+		"fix_init",       "attn_drop_rate", "strict_img_size",  "dynamic_img_pad", "proj_drop_rate"};
 	const char *key;
 	json_t *value;
 	json_object_foreach(arguments, key, value)
 	{
-		bool known = false;
-		for (size_t i = 0; i < COUNT(passed); i++)
-			known |= strcmp(key, passed[i]) == 0;
-		if (strcmp(key, "num_heads") == 0)
-			v->heads = heads_from(value, v);
-		else if (strcmp(key, "no_embed_class") == 0)
-			v->all_positions = !json_is_true(value);
-		else if (strcmp(key, "global_pool") == 0)
-			THAW_TRY(read_pool(v, json_string_value(value), source));
-		else if (!known)
+		bool known = is_one_of(key, passed, COUNT(passed));
+		if (!known)
+			THAW_TRY(read_argument(v, key, value, &known, source));
+		if (!known)
 			return refuse("model_args", key, source);
 	}
 	return THAW_OK;
 }
 
-static thaw_status read_timm(struct thaw_vit *v, const json_t *config, const char *source)
+/* What timm's name says. Some that begin in the same way have other tokens, positions or blocks. */
+static thaw_status read_name(struct thaw_vit *v, const char *name, const char *source)
 {
-	const char *architecture = text_of(config, "architecture", "vit_");
-	THAW_TRY(check_architecture(architecture, source));
-	if (strstr(architecture, "siglip"))
-		v->function = THAW_FN_GELU_TANH;
+	static const char *const others[] = {"rope", "_pe_", "dinov3", "lingbot", "sapiens"};
+	static const char *const exact[] = {"vit_base_patch32_siglip_256", "vit_base_patch32_siglip_gap_256",
+					    "vit_large_patch16_siglip_512",
+					    "vit_large_patch16_siglip_gap_512"}; /* of SigLIP 2 */
+	static const char *const tanh_parts[] = {"siglip_tanh", "so400m_patch16_siglip", "giantopt"};
+	char plain[96];
+	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(name, "."), name);
+	if (contains_one(plain, others, COUNT(others)) || (strstr(plain, "_clip") != NULL) != v->first_norm)
+		return refuse("architecture", name, source);
+	if (strstr(plain, "quickgelu"))
+		v->block.function = THAW_NL_QUICK_GELU;
+	if (is_one_of(plain, exact, COUNT(exact)) || contains_one(plain, tanh_parts, COUNT(tanh_parts)))
+		v->block.function = THAW_NL_GELU_TANH;
+	if (strncmp(plain, "aimv2_", strlen("aimv2_")) == 0 || strncmp(plain, "beit3_", strlen("beit3_")) == 0)
+		v->block.norm.epsilon = 1e-5f;
+	if (strncmp(plain, "aimv2_", strlen("aimv2_")) == 0)
+		v->block.heads = (int)(v->block.channels / 128);
+	v->block.norm_last = strstr(plain, "_rpn_") != NULL;
+	v->pool_all = strcmp(plain, "test_vit3") == 0;
+	if (strncmp(plain, "test_vit", strlen("test_vit")) == 0)
+		v->block.heads = (int)(v->block.channels / 32);
+	if (strcmp(plain, "vit_base_patch16_gap_224") == 0)
+		v->block.heads = WIDE_HEADS;
+	if (v->block.channels == GIANT && !strstr(plain, "siglip") && strncmp(plain, "vit_", 4) == 0)
+		v->block.heads = GIANT_HEADS;
+	if (strncmp(plain, "deit", strlen("deit")) == 0)
+		v->custom = custom_of("deit");
+	else if (strstr(plain, "dinov2"))
+		v->custom = custom_of("dinov2");
+	return THAW_OK;
+}
+
+static thaw_status read_timm(struct thaw_vit *v, const json_t *config, const char *architecture, const char *source)
+{
+	THAW_TRY(read_name(v, architecture, source));
 	if (json_object_get(config, "global_pool"))
 		THAW_TRY(read_pool(v, text_of(config, "global_pool", NULL), source));
 	return read_arguments(v, json_object_get(config, "model_args"), source);
 }
 
-thaw_status thaw_vit_read_config(struct thaw_vit *v, const json_t *config, const char *source)
+/* Without a name, the tensors must decide. */
+static thaw_status check_unnamed(const struct thaw_vit *v, const char *source)
 {
-	return v->names->timm ? read_timm(v, config, source) : read_transformers(v, config, source);
+	const enum thaw_vit_naming naming = v->names->naming;
+	if (v->first_norm)
+		return thaw_fail(THAW_CONFIG,
+				 "a vision transformer of CLIP, whose non-linearity its tensors do not show: %s: give "
+				 "--model vit_clip_quickgelu:FILE for OpenAI's, or vit_clip:FILE for OpenCLIP's",
+				 source);
+	if (v->pool_hidden > 0 && naming == THAW_VIT_TIMM)
+		return thaw_fail(
+			THAW_CONFIG,
+			"a vision transformer of SigLIP, whose non-linearity its tensors do not show: %s: give "
+			"--model vit_siglip_tanh:FILE, or vit_siglip:FILE for timm's first ones",
+			source);
+	if (v->block.channels == GIANT || v->block.inner_norms || v->block.norm.rms || v->block.heads == 0)
+		return thaw_fail(THAW_CONFIG,
+				 "a vision transformer whose heads or constants its tensors do not show: %s: put its "
+				 "config.json beside it",
+				 source);
+	return THAW_OK;
+}
+
+thaw_status thaw_vit_read_config(struct thaw_vit *v, const json_t *config, const char *variant, const char *source)
+{
+	const char *architecture = text_of(config, "architecture", "");
+	if (!architecture)
+		return refuse("architecture", NULL, source);
+	if (!*architecture)
+		architecture = NULL;
+	if (v->names->naming == THAW_VIT_TIMM && (architecture || variant))
+		return read_timm(v, config, architecture ? architecture : variant, source);
+	if (variant && v->first_norm)
+		v->block.function = strstr(variant, "quickgelu") ? THAW_NL_QUICK_GELU : THAW_NL_GELU;
+	if (v->names->naming != THAW_VIT_TIMM && json_object_get(config, "model_type"))
+		return read_transformers(v, config, source);
+	return variant ? THAW_OK : check_unnamed(v, source);
 }
 
 thaw_status thaw_vit_write_options(json_t **options, const struct thaw_vit *v)
 {
-	*options = json_pack("{s:i, s:f, s:s, s:s, s:b}", "heads", v->heads, "epsilon", v->epsilon, "pool",
-			     v->mean ? "mean" : "token", "gelu", v->function == THAW_FN_GELU ? "erf" : "tanh",
-			     "all_positions", v->all_positions);
+	*options = json_pack("{s:i, s:f, s:s, s:s, s:b, s:b, s:b, s:s}", "heads", v->block.heads, "epsilon",
+			     (double)v->block.norm.epsilon, "pool", pool_names[v->pool], "function",
+			     thaw_nonlinearity_name(v->block.function), "all_positions", v->all_positions, "pool_all",
+			     v->pool_all, "norm_last", v->block.norm_last, "preprocessing", customs[v->custom].name);
 	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+}
+
+static bool has_pooled(const struct thaw_vit *v)
+{
+	if (v->pool == THAW_VIT_ATTENTION)
+		return v->pool_hidden > 0;
+	return v->pool == THAW_VIT_MEAN || v->class_token;
 }
 
 static thaw_status check_options(const struct thaw_vit *v)
 {
-	if (v->heads < 1 || v->channels % v->heads != 0)
+	if (v->block.heads < 1 || v->block.channels % v->block.heads != 0)
 		return thaw_fail(
 			THAW_CONFIG,
 			"%d heads for %lld channels: vit: config.json must have a number that divides the channels "
 			"as num_heads (timm) or num_attention_heads (transformers)",
-			v->heads, (long long)v->channels);
-	if (!(v->epsilon > 0 && v->epsilon < 1))
+			v->block.heads, (long long)v->block.channels);
+	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
-				 v->epsilon);
-	if (!v->mean && !v->class_token)
-		return thaw_fail(THAW_CONFIG, "no class token, which the classifier reads: vit: the file or its "
-					      "config.json is of another network");
+				 (double)v->block.norm.epsilon);
+	if (v->second_head)
+		return thaw_fail(THAW_CONFIG,
+				 "a network with two classifiers, \"%s\" and \"%s\": vit: remove the second from the "
+				 "file, or " THAW_EXPORT_HOW,
+				 v->names->head, v->names->second_head);
+	if (!has_pooled(v))
+		return thaw_fail(THAW_CONFIG,
+				 "no tensors for the pooling \"%s\", which the classifier reads: vit: the file or its "
+				 "config.json is of another network",
+				 pool_names[v->pool]);
 	return THAW_OK;
 }
 
 thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 {
-	const char *pool = "", *gelu = "";
-	int all = v->all_positions;
-	if (options) {
-		if (json_unpack((json_t *)options, "{s:i, s:F, s:s, s:s, s:b}", "heads", &v->heads, "epsilon",
-				&v->epsilon, "pool", &pool, "gelu", &gelu, "all_positions", &all) != 0)
-			return thaw_fail(THAW_CONFIG,
-					 "options of a network that this version does not know: vit: use the "
-					 "version that wrote them");
-		v->mean = strcmp(pool, "mean") == 0;
-		v->function = strcmp(gelu, "tanh") == 0 ? THAW_FN_GELU_TANH : THAW_FN_GELU;
-		v->all_positions = all;
-	}
+	const char *pool = "", *function = "", *custom = "";
+	double epsilon = (double)v->block.norm.epsilon;
+	int all = v->all_positions, pool_all = v->pool_all, last = v->block.norm_last, i = 0;
+	if (!options)
+		return check_options(v);
+	if (json_unpack((json_t *)options, "{s:i, s:F, s:s, s:s, s:b, s:b, s:b, s:s}", "heads", &v->block.heads,
+			"epsilon", &epsilon, "pool", &pool, "function", &function, "all_positions", &all, "pool_all",
+			&pool_all, "norm_last", &last, "preprocessing", &custom) != 0 ||
+	    !thaw_nonlinearity_find(function, &v->block.function))
+		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: vit: use the "
+					      "version that wrote them");
+	while (i < THAW_VIT_POOLS - 1 && strcmp(pool_names[i], pool) != 0)
+		i++;
+	v->block.norm.epsilon = (float)epsilon;
+	v->pool = (enum thaw_vit_pool)i;
+	v->all_positions = all;
+	v->pool_all = pool_all;
+	v->block.norm_last = last;
+	v->custom = custom_of(custom);
 	return check_options(v);
 }

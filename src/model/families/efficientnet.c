@@ -1,0 +1,408 @@
+/* Networks of timm's EfficientNet builder: EfficientNet (Tan and Le, ICML 2019) with its Lite and EdgeTPU variants,
+ * EfficientNetV2, MobileNetV1 to V4, MnasNet, FBNet, TinyNet, LCNet and others; those of torchvision and transformers.
+ *
+ * The tensors show all sizes. What they do not show (strides, padding, activations, the constant of the norms) depends
+ * on the network's name: the table `designs`. timm's networks with and without "tf_" have the same tensors; see
+ * same_tensors.h. transformers' configurations say it themselves: efficientnet_options.c. */
+#include "src/model/families/efficientnet.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/minmax.h"
+#include "src/base/try.h"
+#include "src/model/families/inverted_walk.h"
+#include "src/model/family.h"
+
+/* Kinds of files. */
+enum { TIMM = 1, TORCHVISION = 2, PYPI = 4, TRANSFORMERS = 8 };
+/* Presets of preprocessing. */
+enum { LINEAR = 1, HALF = 2, SQUASH = 4, PUBLISHED = 8 };
+
+#define NETWORK(name, files, values, side, crop, preset) #name,
+static const char *const names[] = {
+#include "src/model/families/efficientnet_list.h"
+	NULL};
+#undef NETWORK
+
+#define NETWORK(name, files, values, side, crop, preset) {files, values, side, crop, preset},
+static const struct network {
+	int files;
+	int64_t values;
+	int side, crop, preset;
+} networks[] = {
+#include "src/model/families/efficientnet_list.h"
+};
+#undef NETWORK
+
+#define COUNT ((int)(sizeof(networks) / sizeof(*networks)))
+
+/* Sizes for random weights. */
+static const struct thaw_inverted_plan plan_efficientnet = {
+	.stages = "1k3c16n1 6k3c24n2 6k5c40n2 6k3c80n3 6k5c112n3 6k5c192n4 6k3c320n1",
+	.stem = 32,
+	.head = 1280,
+	.squeeze = true,
+};
+static const struct thaw_inverted_plan plan_lite = {
+	.stages = "1k3c16n1 6k3c24n2 6k5c40n2 6k3c80n3 6k5c112n3 6k5c192n4 6k3c320n1",
+	.stem = 32,
+	.head = 1280,
+	.fixed_ends = true,
+};
+static const struct thaw_inverted_plan plan_mobilenet_v2 = {
+	.stages = "1k3c16n1 6k3c24n2 6k3c32n3 6k3c64n4 6k3c96n3 6k3c160n3 6k3c320n1",
+	.stem = 32,
+	.head = 1280,
+};
+
+/* Compound scaling of EfficientNet: widths and depths relative to B0. */
+static const struct {
+	double width, depth;
+	float dropout;
+} scales[] = {{1.0, 1.0, 0.2f}, {1.0, 1.1, 0.2f}, {1.1, 1.2, 0.3f}, {1.2, 1.4, 0.3f}, {1.4, 1.8, 0.4f},
+	      {1.6, 2.2, 0.4f}, {1.8, 2.6, 0.5f}, {2.0, 3.1, 0.5f}, {2.2, 3.6, 0.5f}};
+#define LITE_DROPOUT 0.3f /* at most */
+
+#define RELU       THAW_NL_RELU
+#define RELU6      THAW_NL_RELU6
+#define SILU       THAW_NL_SILU
+#define HARD_SWISH THAW_NL_HARD_SWISH
+#define V3_SQUEEZE .squeeze_act = THAW_NL_RELU, .gate = THAW_NL_HARD_SIGMOID
+#define ALL_SIX    "aaaaaa"
+#define NO_FIRST   "fffffffffffffff" /* in as many stages as there may be */
+
+/* What the names of networks mean: the longest start counts, without "tf_". */
+static const struct design {
+	const char *start;
+	struct thaw_inverted_traits traits;         /* gate THAW_NL_NONE: sigmoid */
+	const struct thaw_inverted_plan *plan;      /* NULL: the sizes are in files only */
+	const struct thaw_inverted_naming *planned; /* the names of its layers; NULL: timm's */
+} designs[] = {
+	{"efficientnet_b", {.strides = "1222121", .act = SILU}, &plan_efficientnet, NULL},
+	{"efficientnet_l", {.strides = "1222121", .act = SILU}, NULL, NULL},
+	{"efficientnet_t", {.strides = "1222121", .act = SILU, .no_skip = NO_FIRST}, NULL, NULL}, /* transformers */
+	{"efficientnet_lite", {.strides = "1222121", .act = RELU6}, &plan_lite, NULL},
+	{"efficientnet_e", {.strides = "122212", .act = RELU, .no_skip = "a-----"}, NULL, NULL},
+	{"efficientnetv2_", {.strides = "122212", .act = SILU}, NULL, NULL},
+	{"efficientnetv2_m", {.strides = "1222121", .act = SILU}, NULL, NULL},
+	{"efficientnetv2_l", {.strides = "1222121", .act = SILU}, NULL, NULL},
+	{"efficientnetv2_xl", {.strides = "1222121", .act = SILU}, NULL, NULL},
+	{"efficientnet_v2_s", {.strides = "122212", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
+	{"efficientnet_v2_m", {.strides = "1222121", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
+	{"efficientnet_v2_l", {.strides = "1222121", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
+	{"test_efficientnet", {.strides = "12222", .act = SILU}, NULL, NULL},
+	{"tinynet_", {.strides = "1222121", .act = SILU}, NULL, NULL},
+	{"mnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
+	{"semnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
+	{"spnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
+	{"mixnet_",
+	 {.strides = "122212", .act = SILU, .early_act = RELU, .early_stages = 2, .end_act = RELU},
+	 NULL,
+	 NULL},
+	{"fbnetc_", {.strides = "1222121", .act = RELU}, NULL, NULL},
+	{"fbnetv3_",
+	 {.strides = "1222121", .act = HARD_SWISH, .gate = THAW_NL_HARD_SIGMOID, .no_skip = "------a"},
+	 NULL,
+	 NULL},
+	{"mobilenet_edgetpu_", {.strides = "1222121", .act = RELU, .no_skip = "a---f--"}, NULL, NULL},
+	{"mobilenet_v1",
+	 {.strides = "12222", .act = RELU6, .no_skip = ALL_SIX, .pointwise_act = true},
+	 NULL,
+	 NULL}, /* transformers */
+	{"mobilenetv1_", {.strides = "12222", .act = RELU6, .no_skip = ALL_SIX, .pointwise_act = true}, NULL, NULL},
+	{"mobilenet_v2",
+	 {.strides = "1222121", .act = RELU6},
+	 &plan_mobilenet_v2,
+	 &thaw_inverted_torchvision_v2}, /* also torchvision, transformers */
+	{"mobilenet_v2_t", {.strides = "1222121", .act = RELU6, .no_skip = "a------"}, NULL, NULL}, /* transformers */
+	{"mobilenetv2_", {.strides = "1222121", .act = RELU6}, NULL, NULL},
+	{"mobilenetv3_large",
+	 {.strides = "1222121",
+	  .act = HARD_SWISH,
+	  .early_act = RELU,
+	  .early_stages = 3,
+	  .no_skip = "------a",
+	  V3_SQUEEZE},
+	 NULL,
+	 NULL},
+	{"mobilenetv3_large_minimal", {.strides = "1222121", .act = RELU, .no_skip = "------a"}, NULL, NULL},
+	{"mobilenetv3_small",
+	 {.strides = "222121",
+	  .act = HARD_SWISH,
+	  .early_act = RELU,
+	  .early_stages = 2,
+	  .no_skip = "-----a",
+	  V3_SQUEEZE},
+	 NULL,
+	 NULL},
+	{"mobilenetv3_small_minimal", {.strides = "222121", .act = RELU, .no_skip = "-----a"}, NULL, NULL},
+	{"mobilenetv3_rw",
+	 {.strides = "1222121",
+	  .act = HARD_SWISH,
+	  .early_act = RELU,
+	  .early_stages = 3,
+	  .gate = THAW_NL_HARD_SIGMOID,
+	  .no_skip = "a-----a",
+	  .epsilon = 1e-3f},
+	 NULL,
+	 NULL},
+	{"mobilenet_v3_large",
+	 {.strides = "122212", .act = HARD_SWISH, .early_act = RELU, .early_stages = 3, .epsilon = 1e-3f, V3_SQUEEZE},
+	 NULL,
+	 NULL}, /* torchvision */
+	{"mobilenet_v3_small",
+	 {.strides = "22212", .act = HARD_SWISH, .early_act = RELU, .early_stages = 2, .epsilon = 1e-3f, V3_SQUEEZE},
+	 NULL,
+	 NULL}, /* torchvision */
+	{"hardcorenas_",
+	 {.strides = "1222121",
+	  .act = HARD_SWISH,
+	  .early_act = RELU,
+	  .early_stages = 3,
+	  .no_skip = "------a",
+	  V3_SQUEEZE},
+	 NULL,
+	 NULL},
+	{"lcnet_",
+	 {.strides = "122212", .act = HARD_SWISH, .no_skip = ALL_SIX, .pointwise_act = true, V3_SQUEEZE},
+	 NULL,
+	 NULL},
+	{"mobilenetv4_conv_", {.strides = "22221", .act = RELU, .no_skip = "a---a"}, NULL, NULL},
+	{"mobilenetv4_conv_aa_", {.strides = "22221", .act = RELU, .no_skip = "a---a", .pools = true}, NULL, NULL},
+};
+
+static bool begins(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+static const char *without_tf(const char *variant)
+{
+	return begins(variant, "tf_") ? variant + strlen("tf_") : variant;
+}
+
+static const struct design *design_of(const char *variant)
+{
+	const struct design *found = &designs[0];
+	size_t longest = 0;
+	for (size_t i = 0; i < sizeof(designs) / sizeof(*designs); i++) {
+		const size_t length = strlen(designs[i].start);
+		if (length > longest && begins(without_tf(variant), designs[i].start)) {
+			longest = length;
+			found = &designs[i];
+		}
+	}
+	return found;
+}
+
+/* The index in `scales`, by the digit after the start of the name. */
+static int scale_of(const char *variant)
+{
+	const struct design *d = design_of(variant);
+	const int digit = without_tf(variant)[strlen(d->start)] - '0';
+	const bool scaled = (d->plan == &plan_efficientnet || d->plan == &plan_lite) && digit >= 0;
+	return scaled ? min_int(digit, (int)(sizeof(scales) / sizeof(*scales)) - 1) : 0;
+}
+
+/* TensorFlow's padding and constant: networks that were trained there. */
+static bool is_tensorflow(const char *variant)
+{
+	const bool published = begins(variant, "efficientnet_lite") && !strstr(variant, "_symmetric");
+	return begins(variant, "tf_") || published || (begins(variant, "efficientnet_b") && strstr(variant, "_pruned"));
+}
+
+static struct thaw_inverted_traits traits_of(const char *variant)
+{
+	const struct design *d = design_of(variant);
+	struct thaw_inverted_traits t = d->traits;
+	const int scale = scale_of(variant);
+	const bool large_torchvision = strstr(variant, "_torchvision") && scale >= 5;
+	if (t.gate == THAW_NL_NONE)
+		t.gate = THAW_NL_SIGMOID;
+	if (is_tensorflow(variant)) {
+		t.padding = THAW_PAD_SAME;
+		t.epsilon = 1e-3f;
+	}
+	if (large_torchvision)
+		t.epsilon = 1e-3f;
+	if (t.epsilon == 0)
+		t.epsilon = 1e-5f;
+	t.dropout = d->plan == &plan_lite ? fminf(scales[scale].dropout, LITE_DROPOUT) : scales[scale].dropout;
+	return t;
+}
+
+static int files_of(const struct thaw_inverted_naming *naming)
+{
+	if (naming == &thaw_inverted_timm)
+		return TIMM;
+	if (naming == &thaw_inverted_pypi)
+		return PYPI;
+	if (naming == &thaw_inverted_torchvision || naming == &thaw_inverted_torchvision_v2 ||
+	    naming == &thaw_inverted_torchvision_v3)
+		return TORCHVISION;
+	return TRANSFORMERS;
+}
+
+static const char *transformers_variant(const struct thaw_inverted_naming *naming)
+{
+	if (naming == &thaw_inverted_transformers)
+		return "efficientnet_transformers";
+	return naming == &thaw_inverted_transformers_v1 ? "mobilenet_v1_transformers" : "mobilenet_v2_transformers";
+}
+
+/* The first network with so many values, or NULL. */
+static const char *first_with(int64_t values)
+{
+	for (int i = 0; i < COUNT && values > 0; i++)
+		if (networks[i].values == values)
+			return names[i];
+	return NULL;
+}
+
+static const char *recognise(const struct thaw_weights *w)
+{
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(w);
+	if (!naming)
+		return NULL;
+	return files_of(naming) == TRANSFORMERS ? transformers_variant(naming)
+						: first_with(thaw_inverted_count(naming, w));
+}
+
+static const char *recognised_as(const char *variant)
+{
+	const int64_t values = networks[thaw_variant_index(names, variant)].values;
+	return values > 0 ? first_with(values) : variant;
+}
+
+static bool has_names(const char *variant, const struct thaw_weights *w)
+{
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(w);
+	return naming && (networks[thaw_variant_index(names, variant)].files & files_of(naming));
+}
+
+static const char *find_name(const char *name)
+{
+	for (int i = 0; i < COUNT; i++)
+		if (strcmp(names[i], name) == 0)
+			return (networks[i].files & TIMM) ? names[i] : NULL;
+	return NULL;
+}
+
+static const char *variant_of(const char *architecture)
+{
+	char name[THAW_NETWORK_NAME];
+	const size_t length = strlen(architecture);
+	snprintf(name, sizeof(name), "%s", architecture);
+	if (strcmp(name, "mobilenetv2_100") == 0)
+		return find_name("mobilenet_v2");
+	if (begins(name, "efficientnet_lite"))
+		snprintf(name, sizeof(name), "%.80s_symmetric", architecture);
+	else if (begins(name, "efficientnet_e") && length > strlen("_pruned") && strstr(name, "_pruned"))
+		*strstr(name, "_pruned") = '\0'; /* the same network */
+	return find_name(name);
+}
+
+static thaw_status find_options(json_t **options, const struct thaw_architecture *a, const json_t *config,
+				const char *source)
+{
+	if (networks[thaw_variant_index(names, a->variant)].files != TRANSFORMERS)
+		return config ? thaw_efficientnet_check_timm(config, source) : THAW_OK;
+	if (!config)
+		return thaw_fail(
+			THAW_CONFIG,
+			"no config.json beside %s: it is of transformers, whose strides, padding and activation "
+			"are in that file: put it there",
+			source);
+	return thaw_efficientnet_read_config(options, config, source);
+}
+
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
+{
+	const struct design *d = design_of(a->variant);
+	struct thaw_efficientnet e = {.traits = traits_of(a->variant)};
+	const struct thaw_inverted_naming *naming = a->w ? thaw_inverted_find_naming(a->w) : d->planned;
+	struct thaw_inverted_plan plan = {0};
+	const int scale = scale_of(a->variant);
+	if (!a->w && (!d->plan || networks[thaw_variant_index(names, a->variant)].files == TRANSFORMERS))
+		return thaw_fail(
+			THAW_CONFIG,
+			"no weights for %s, whose sizes are only in files: give --model %s:FILE, or, for random "
+			"weights, efficientnet_b0 to b8, efficientnet_lite0 to 4, or mobilenet_v2",
+			a->variant, a->variant);
+	if (a->options)
+		THAW_TRY(thaw_efficientnet_read_options(&e, a->options));
+	if (!naming && networks[thaw_variant_index(names, a->variant)].files == PYPI)
+		naming = &thaw_inverted_pypi;
+	if (!a->w) {
+		plan = *d->plan;
+		plan.width = scales[scale].width;
+		plan.depth = scales[scale].depth;
+	}
+	return thaw_inverted_build(g, &e.traits, naming ? naming : &thaw_inverted_timm, &plan, a->classes, a->w);
+}
+
+/* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than
+ * the centre crop. */
+static void published_preprocess(int side, struct thaw_preprocess *p)
+{
+	const float mean = 127.0f / 255.0f, std = 128.0f / 255.0f;
+	*p = (struct thaw_preprocess){
+		.size = {side, side},
+		.resize = side + 32,
+		.filter = THAW_BICUBIC,
+		.mean = {mean, mean, mean},
+		.std = {std, std, std},
+	};
+}
+
+static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess *p)
+{
+	const struct network *n = &networks[thaw_variant_index(names, a->variant)];
+	if (n->preset & PUBLISHED) {
+		published_preprocess(n->side, p);
+		return;
+	}
+	thaw_preprocess_imagenet(p);
+	p->size = thaw_square(n->side);
+	p->resize = n->side * 1000 / n->crop;
+	p->filter = n->preset & LINEAR ? THAW_BILINEAR : THAW_BICUBIC;
+	p->mode = n->preset & SQUASH ? THAW_RESIZE_SQUASH : THAW_RESIZE_SHORTER;
+	for (int c = 0; c < 3 && (n->preset & HALF); c++)
+		p->mean[c] = p->std[c] = 0.5f;
+}
+
+static const char *const timm_names[] = {"efficientnet",
+					 "tf_efficientnet",
+					 "test_efficientnet",
+					 "gc_efficientnet",
+					 "mobilenet",
+					 "tf_mobilenet",
+					 "mixnet_",
+					 "tf_mixnet_",
+					 "mnasnet_",
+					 "semnasnet_",
+					 "spnasnet_",
+					 "fbnet",
+					 "hardcorenas_",
+					 "tinynet_",
+					 "lcnet_",
+					 NULL};
+static const char *const transformers_names[] = {"efficientnet", "mobilenet_v1", "mobilenet_v2", NULL};
+
+const struct thaw_family thaw_family_efficientnet = {
+	.name = "efficientnet",
+	.variants = names,
+	.classes = 1000,
+	.timm_tensor = "conv_stem.weight",
+	.timm = timm_names,
+	.transformers = transformers_names,
+	.variant_of = variant_of,
+	.recognise = recognise,
+	.recognised_as = recognised_as,
+	.has_names = has_names,
+	.options = find_options,
+	.build = build,
+	.preprocess = preprocess,
+};
