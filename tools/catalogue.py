@@ -24,7 +24,7 @@ import torch
 import transformers
 from timm.models import get_pretrained_cfg
 
-LIMIT = 8 << 30  # bytes of weights
+LIMIT = 3 << 30  # bytes of weights
 ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OPENBLAS_NUM_THREADS="1")
 COLUMNS = ["name", "family", "top1", "top5", "size", "parameters", "multiply_adds", "values", "licence", "year"]
 
