@@ -215,6 +215,7 @@ struct thaw_family {
 	 * have names of tensors like those of w, in which such a variant was recognised. */
 	const char *(*recognised_as)(const char *variant);
 	bool (*has_names)(const char *variant, const struct thaw_weights *w);
+	bool one_size; /* a network is for the size of images in its preprocessing only */
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */
 	const char *const *buffers;
@@ -223,6 +224,10 @@ struct thaw_family {
 	 * describes a network that the family does not build. NULL: the family has no options. */
 	thaw_status (*options)(json_t **options, const struct thaw_architecture *a, const json_t *config,
 			       const char *source);
+	/* Changes tensors of a file into those that `build` reads, if it has them in another form, once the family is
+	 * known. *memory, which is NULL, becomes what their new data points into; the caller frees it when the
+	 * values are copied. THAW_DATA if they do not fit. NULL: files have one form. */
+	thaw_status (*change)(struct thaw_weights *w, void **memory);
 	/* Parts of names, as a NULL-terminated list, of tensors that such files may have for other tasks than
 	 * classification, and that are passed over. NULL: none. */
 	const char *const *unused;

@@ -49,10 +49,12 @@ struct thaw_train_options {
 	enum thaw_bn_mode bn;
 	enum thaw_precision precision;
 	enum thaw_resume_mode resume;
-	int epochs;      /* passes over the training images, after head_epochs */
-	int head_epochs; /* passes that train only the classifier, before epochs */
-	int lanes;       /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
-	int batch;       /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
+	int epochs;            /* passes over the training images, after head_epochs */
+	int head_epochs;       /* passes that train only the classifier, before epochs */
+	const char *recompute; /* blocks of the tail to compute again in the backward pass: "off", "auto" (so many that
+				* its values take at most half of the free memory), or bytes per rank such as "4G" */
+	int lanes;             /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
+	int batch; /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
 	/* Input size of the training: "224", "224x288" (height x width), "160-288" (one per step and lane), "128:224"
 	 * (growing from the first epoch to the last) or "native" (each image's own); NULL: the network's own. */
 	const char *size;

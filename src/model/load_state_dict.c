@@ -330,14 +330,17 @@ static thaw_status record_config(struct thaw_model *m, const struct thaw_unwrapp
 }
 
 static thaw_status load(struct thaw_model **model, struct thaw_weights *w, const struct thaw_weights_request *request,
-			struct thaw_unwrapped *u, json_t **options)
+			struct thaw_unwrapped *u, json_t **options, void **memory)
 {
 	struct thaw_note note = {0};
 	THAW_TRY(check_count(w, request->source));
 	THAW_TRY(find_family(u, w, request, &note));
+	if (u->family->change)
+		THAW_TRY(u->family->change(w, memory));
 	THAW_TRY(find_options(options, u, w, request));
 	THAW_TRY(thaw_model_create(model, u->family, u->variant, 0, w, *options, request->source));
-	THAW_TRY(record_config(*model, u, w, request));
+	if (!*memory) /* else what is saved has not the tensors of the config.json's network */
+		THAW_TRY(record_config(*model, u, w, request));
 	return fill_model(*model, w, u->is_part, &note, request);
 }
 
@@ -348,12 +351,14 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weigh
 	struct thaw_unwrapped u = {0};
 	struct thaw_model *m = NULL;
 	json_t *options = NULL, *config = NULL;
+	void *memory = NULL;
 	/* What Thaw wrote says all itself, and has another config.json beside it: that of the run. */
 	if (!thaw_weights_get(w, "thaw.variant"))
 		THAW_TRY(thaw_network_config_read(&config, request->source));
 	with_config.config = config;
-	thaw_status status = load(&m, w, &with_config, &u, &options);
+	thaw_status status = load(&m, w, &with_config, &u, &options, &memory);
 	thaw_free(u.note);
+	thaw_free(memory);
 	json_decref(options);
 	json_decref(config);
 	if (status != THAW_OK) {

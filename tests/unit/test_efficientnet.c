@@ -145,6 +145,7 @@ static void without_a_file_most_have_no_sizes(void **state)
 	struct thaw_model *m = NULL;
 	(void)state;
 	expect_refusal(thaw_model_load(&m, "fbnetc_100", 0, 1), "no weights for fbnetc_100");
+	expect_refusal(thaw_model_load(&m, "efficientnet_b1_pruned", 0, 1), "no weights for efficientnet_b1_pruned");
 	expect_refusal(thaw_model_load(&m, "efficientnet_transformers", 0, 1), "no weights for");
 }
 

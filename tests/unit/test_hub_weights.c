@@ -215,7 +215,8 @@ static void test_lookalikes(void **state)
 	static const char *const refused[][2] = {
 		{"{\"model_type\": \"resnet\", \"hidden_act\": \"snake\"}", "\"hidden_act\" is snake"},
 		{"{\"model_type\": \"resnet\", \"hidden_act\": 1}", "\"hidden_act\""},
-		{"{\"architecture\": \"resnet18\", \"model_args\": {\"act_layer\": \"silu\"}}", "is act_layer"},
+		{"{\"architecture\": \"resnet18\", \"model_args\": {\"act_layer\": \"silu\"}}",
+		 "\"act_layer\" is silu"},
 		{"{\"architecture\": \"resnet18\", \"global_pool\": \"max\"}", "\"global_pool\" is max"},
 	};
 	struct thaw_weights whole = {0}, prefixed = {0};

@@ -233,6 +233,9 @@ static const char *given_name(const char *golden)
 		{"swin_transformers", "swin_tiny_patch4_window7_224"},
 		{"swinv2", "swinv2_base_window12to16_192to256"},
 		{"swinv2_transformers", "swinv2_base_window12_192"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)

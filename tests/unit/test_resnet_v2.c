@@ -70,7 +70,7 @@ static void other_networks_are_refused(void **state)
 		{"{\"architecture\": \"resnetv2_50d_evos\"}", "\"architecture\" is resnetv2_50d_evos"},
 		{"{\"architecture\": \"resnetv2_50d_frn\"}", "\"architecture\" is resnetv2_50d_frn"},
 		{"{\"architecture\": \"resnetv2_50\", \"global_pool\": \"max\"}", "\"global_pool\" is max"},
-		{"{\"architecture\": \"resnetv2_50\", \"model_args\": {\"output_stride\": 8}}", "is output_stride"},
+		{"{\"architecture\": \"resnetv2_50\", \"model_args\": {\"output_stride\": 8}}", "\"output_stride\""},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {

@@ -6,8 +6,9 @@
  * bicubic filter, and have ImageNet's mean and deviation: LINEAR, the bilinear filter; HALF, 0.5 for both; SQUASH, both
  * sides are resized.
  *
- * Three of timm's names are other networks' here: efficientnet_lite0 is the published one in files that Thaw wrote, and
- * timm's is efficientnet_lite0_symmetric (the same for 1 to 4), and mobilenetv2_100 is mobilenet_v2. */
+ * Two of timm's names are different here: in files that Thaw wrote, efficientnet_lite0 is the published network, so
+ * timm's is efficientnet_lite0_symmetric (the same for 1 to 4), and mobilenetv2_100 is mobilenet_v2. Names of
+ * torchvision that are also timm's end with _torchvision. */
 NETWORK(efficientnet_lite0, PYPI, 3371008, 224, 0, PUBLISHED)
 NETWORK(efficientnet_lite1, PYPI, 4135680, 240, 0, PUBLISHED)
 NETWORK(efficientnet_lite2, PYPI, 4811072, 260, 0, PUBLISHED)

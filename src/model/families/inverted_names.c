@@ -112,6 +112,8 @@ const struct thaw_inverted_naming thaw_inverted_torchvision = {
 	.stem = {"features.0.0", "features.0.1", ACTIVE, 0},
 	.classifier = "classifier.1",
 	.kinds = TORCHVISION_KINDS,
+	.separable = 1,
+	.inverted = 0,
 };
 
 const struct thaw_inverted_naming thaw_inverted_transformers = {

@@ -62,7 +62,7 @@ int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l
 	return y;
 }
 
-int thaw_layer_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups)
+int thaw_layer_batch_or_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups)
 {
 	const struct thaw_attrs a = {.groups = groups, .epsilon = TORCH_EPSILON};
 	if (groups < 1)

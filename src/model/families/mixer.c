@@ -37,8 +37,8 @@ static int64_t size_of(const struct thaw_weights *w, const char *name, int axis)
 	return t && axis < t->shape.ndim ? t->shape.dim[axis] : 0;
 }
 
-/* Sets the sizes; false if the tensors are those of another network. gMixer's MLPs have a layer more channels than the
- * next one reads. */
+/* Sets the sizes; false if the tensors are those of another network. In gMixer, fc1 has twice the channels that fc2
+ * reads. */
 static bool measure(struct mixer *v, const struct thaw_weights *w)
 {
 	char name[THAW_LAYER_NAME];

@@ -111,7 +111,7 @@ static int conv_norm(struct thaw_graph *g, int x, const struct thaw_resnet *r, c
 		     const char *norm)
 {
 	x = thaw_layer_conv(g, x, conv);
-	x = thaw_layer_group_norm(g, x, norm, conv->out, r->norm_groups);
+	x = thaw_layer_batch_or_group_norm(g, x, norm, conv->out, r->norm_groups);
 	return thaw_layer_nonlinearity(g, x, norm, r->function);
 }
 

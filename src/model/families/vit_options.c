@@ -16,7 +16,7 @@ enum {
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
-static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "attention"};
+static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "two tokens", "attention"};
 
 /* The preprocessing of the networks, by names that are recorded. The customs of transformers are after those of timm.
  */
@@ -85,6 +85,8 @@ static enum thaw_vit_pool customary_pool(const struct thaw_vit *v)
 		return THAW_VIT_ATTENTION;
 	if (!v->class_token || v->mean_norm)
 		return THAW_VIT_MEAN;
+	if (v->second_token && v->head_inputs == 2 * v->block.channels)
+		return THAW_VIT_TWO_TOKENS;
 	return v->names->naming == THAW_VIT_DINOV2 && (!classifies || v->head_inputs == 2 * v->block.channels)
 		       ? THAW_VIT_TOKEN_AND_MEAN
 		       : THAW_VIT_TOKEN;
@@ -178,7 +180,8 @@ static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *s
 		[THAW_VIT_TOKEN] = "token", [THAW_VIT_MEAN] = "avg", [THAW_VIT_ATTENTION] = "map"};
 	for (int i = 0; i < THAW_VIT_POOLS; i++) {
 		if (pool && names[i] && strcmp(names[i], pool) == 0) {
-			v->pool = (enum thaw_vit_pool)i;
+			if (i != THAW_VIT_TOKEN || v->pool != THAW_VIT_TWO_TOKENS)
+				v->pool = (enum thaw_vit_pool)i;
 			return THAW_OK;
 		}
 	}
@@ -322,6 +325,8 @@ static bool has_pooled(const struct thaw_vit *v)
 {
 	if (v->pool == THAW_VIT_ATTENTION)
 		return v->pool_hidden > 0;
+	if (v->pool == THAW_VIT_TWO_TOKENS && !v->second_token)
+		return false;
 	return v->pool == THAW_VIT_MEAN || v->class_token;
 }
 
@@ -336,11 +341,6 @@ static thaw_status check_options(const struct thaw_vit *v)
 	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
-	if (v->second_head)
-		return thaw_fail(THAW_CONFIG,
-				 "a network with two classifiers, \"%s\" and \"%s\": vit: remove the second from the "
-				 "file, or " THAW_EXPORT_HOW,
-				 v->names->head, v->names->second_head);
 	if (!has_pooled(v))
 		return thaw_fail(THAW_CONFIG,
 				 "no tensors for the pooling \"%s\", which the classifier reads: vit: the file or its "
