@@ -13,6 +13,26 @@
 #define MAX_CONFIG ((size_t)64 << 20) /* bytes: the names of classes may be in it */
 #define MAX_RECORD ((size_t)64 << 10) /* bytes as text, without them */
 
+/* Which network it is: families rely on the types of these members. */
+static thaw_status check_types(const json_t *config, const char *path)
+{
+	static const char *const texts[] = {"architecture", "model_type"};
+	static const char *const objects[] = {"model_args", "pretrained_cfg", "vision_config"};
+	const json_t *value = json_object_get(config, "architectures");
+	const char *wrong = value && !json_is_array(value) && !json_is_null(value) ? "architectures" : NULL;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		value = json_object_get(config, texts[i]);
+		wrong = value && !json_is_string(value) && !json_is_null(value) ? texts[i] : wrong;
+	}
+	for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+		value = json_object_get(config, objects[i]);
+		wrong = value && !json_is_object(value) && !json_is_null(value) ? objects[i] : wrong;
+	}
+	return wrong ? thaw_fail(THAW_DATA, "\"%s\" has another type than timm and transformers write: %s: repair it",
+				 wrong, path)
+		     : THAW_OK;
+}
+
 thaw_status thaw_network_config_read(json_t **config, const char *source)
 {
 	const char *slash = strrchr(source, '/');
@@ -22,6 +42,12 @@ thaw_status thaw_network_config_read(json_t **config, const char *source)
 	*config = NULL;
 	if (path && lstat(path, &st) == 0) /* a link that leads nowhere is an error */
 		status = thaw_report_read(config, path, MAX_CONFIG, "repair or remove it");
+	if (*config && status == THAW_OK)
+		status = check_types(*config, path);
+	if (status != THAW_OK) {
+		json_decref(*config);
+		*config = NULL;
+	}
 	thaw_free(path);
 	return status;
 }

@@ -47,7 +47,8 @@ def load(folder, is_timm):
         model = timm.create_model(f"local-dir:{folder}", pretrained=True)
         return model, timm.data.create_transform(**timm.data.resolve_data_config(model.pretrained_cfg))
     model, report = transformers.AutoModelForImageClassification.from_pretrained(folder, output_loading_info=True)
-    if report["missing_keys"] or report["unexpected_keys"] or report["mismatched_keys"]:
+    missing = [k for k in report["missing_keys"] if not k.endswith("mask_token")]  # of the pretraining only
+    if missing or report["unexpected_keys"] or report["mismatched_keys"]:
         raise RuntimeError(report)
     processor = transformers.AutoImageProcessor.from_pretrained(folder, backend="pil")
     return model, lambda image: processor(image, return_tensors="pt")["pixel_values"][0]

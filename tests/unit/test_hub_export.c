@@ -214,6 +214,8 @@ static void test_hostile_configs(void **state)
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"hidden_act\": 7}", "hidden_act"},
 		{"{\"model_type\": \"alien\"}", "unknown network, alien"},
 		{"{\"architecture\": \"alien_b0\"}", "unknown network, alien_b0"},
+		{"{\"model_type\": [1]}", "model_type"},
+		{"{\"model_type\": \"vit\", \"model_args\": 3}", "model_args"},
 		{"{\"model_type\": \"alien\"", "invalid JSON"},
 		{"[1]", "config.json"},
 	};
