@@ -226,6 +226,7 @@ const struct thaw_family thaw_family_densenet = {
 	.classes = 1000,
 	.timm = timm_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,

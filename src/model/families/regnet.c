@@ -291,6 +291,7 @@ const struct thaw_family thaw_family_regnet = {
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,
