@@ -210,6 +210,8 @@ struct thaw_family {
 	const char *timm_tensor;
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
+	/* Sizes are those of the tensors: `build` gets only such as `recognise` finds, also where a name is given. */
+	bool measured;
 	/* For families with variants that tensors do not distinguish, which need variant_of, too; else both NULL. The
 	 * first variant with the tensors of this one, which is what `recognise` finds; and whether a variant's files
 	 * have names of tensors like those of w, in which such a variant was recognised. */

@@ -302,6 +302,15 @@ static thaw_status fill_model(struct thaw_model *m, const struct thaw_weights *w
 	return thaw_model_read_fully_conv(m, thaw_weights_get(w, THAW_FULLY_CONV_KEY), request->source);
 }
 
+/* A name, the user's or a recorded one, does not make tensors those of the network. */
+static thaw_status check_measured(const struct thaw_unwrapped *u, const struct thaw_weights *w, const char *source)
+{
+	if (!u->family->measured || u->family->recognise(w))
+		return THAW_OK;
+	return thaw_fail(THAW_CONFIG, "the tensors are not those of %s: %s: if it is another network, " THAW_EXPORT_HOW,
+			 u->variant, source);
+}
+
 /* The options of the network: as Thaw recorded them, or by its config.json. *options is a new reference, or NULL. */
 static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u, const struct thaw_weights *w,
 				const struct thaw_weights_request *request)
@@ -335,6 +344,7 @@ static thaw_status load(struct thaw_model **model, struct thaw_weights *w, const
 	struct thaw_note note = {0};
 	THAW_TRY(check_count(w, request->source));
 	THAW_TRY(find_family(u, w, request, &note));
+	THAW_TRY(check_measured(u, w, request->source));
 	if (u->family->change)
 		THAW_TRY(u->family->change(w, memory));
 	THAW_TRY(find_options(options, u, w, request));

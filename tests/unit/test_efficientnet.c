@@ -224,6 +224,25 @@ static void transformers_need_their_configuration(void **state)
 	write_config(*state, NULL);
 }
 
+/* Names that a user gives, or that are recorded in a file, do not make the tensors those of the network. */
+static void a_name_needs_the_tensors(void **state)
+{
+	static const char *const variants[] = {"efficientnet_b0", "convnext", "regnet", "densenet", "mixer", "vit"};
+	static float values[8];
+	const char *source = scratch_file(*state, "other.safetensors");
+	for (size_t i = 0; i < 2 * sizeof(variants) / sizeof(*variants); i++) {
+		const char *variant = variants[i / 2];
+		struct thaw_model *m = NULL;
+		struct thaw_named_tensor tensor = {"other", THAW_F32, thaw_shape_of(8), values};
+		struct thaw_pair recorded = {"thaw.variant", (char *)variant};
+		struct thaw_weights w = {
+			.tensors = &tensor, .count = 1, .metadata = &recorded, .metadata_count = i % 2};
+		const struct thaw_weights_request request = {.source = source, .variant = i % 2 ? NULL : variant};
+		expect_refusal(thaw_model_from_weights(&m, &w, &request), "the tensors are not those of");
+		assert_non_null(strstr(thaw_error_message(), variant));
+	}
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_remove)
 
 int main(void)
@@ -231,7 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_name_decides_between_the_same_tensors), TEST(plans_have_the_sizes_of_the_networks),
 		TEST(preprocessing_is_the_customary_one),      TEST(without_a_file_most_have_no_sizes),
-		TEST(transformers_need_their_configuration),
+		TEST(transformers_need_their_configuration),   TEST(a_name_needs_the_tensors),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,6 +163,7 @@ static void test_options(void **state)
 		    OPTIONS("relu", "0.001", "[0,0]", "224", "[7,7]"));
 	refuses(&f, ARGUMENTS("\"window_size\": [2, 4]"), "swin", "window_size");
 	refuses(&f, ARGUMENTS("\"img_size\": [32, 64]"), "swin", "img_size");
+	refuses(&f, ARGUMENTS("\"pretrained_window_sizes\": [2, 2.0, 2]"), "swin", "pretrained_window_sizes");
 	refuses(&f, ARGUMENTS("\"always_partition\": true"), "swin", "always_partition");
 	refuses(&f, ARGUMENTS("\"norm_layer\": \"rmsnorm\""), "swin", "norm_layer");
 	refuses(&f, "{\"architecture\": \"swin_s3_tiny_224\", \"global_pool\": \"max\"}", "swin", "global_pool");

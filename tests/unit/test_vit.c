@@ -175,6 +175,8 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
+	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"pool_include_prefix\": 1}}",
+		"pool_include_prefix");
 	refuses("{\"architecture\": 7}",
 		"a vision transformer that is not known, \"architecture\": config.json beside");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
@@ -267,9 +269,12 @@ static void test_towers(void **state)
 	has_features("{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2}}", "token", 128,
 		     "text_model");
 	save_golden("vit_transformers", "classifier", vit);
-	has_features("{\"model_type\": \"vit\"}", "token", 128, "decoder.mask_token");
+	refuses("{\"model_type\": \"vit\"}", "12 heads for 128 channels"); /* as many as in transformers */
+	refuses("{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"layer_norm_eps\": 1e300}", "layer_norm_eps");
+	has_features("{\"model_type\": \"vit\", \"num_attention_heads\": 2}", "token", 128, "decoder.mask_token");
 	save_golden("vit_dinov2", "classifier", dinov2);
-	has_features("{\"model_type\": \"dinov2_with_registers\"}", "token and mean", 256, "mask_token");
+	has_features("{\"model_type\": \"dinov2_with_registers\", \"num_attention_heads\": 2}", "token and mean", 256,
+		     "mask_token");
 	save_network();
 }
 

@@ -308,6 +308,7 @@ const struct thaw_family thaw_family_convnext = {
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,

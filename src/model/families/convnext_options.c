@@ -95,7 +95,7 @@ static thaw_status read_arguments(struct thaw_convnext *v, const json_t *config,
 	THAW_TRY(thaw_check_timm_arguments(config, known, "ConvNeXt", source));
 	if (stride && json_integer_value(stride) != 32)
 		return thaw_refuse_config("ConvNeXt", "output_stride", NULL, source);
-	if (json_is_number(epsilon))
+	if (epsilon && !json_is_null(epsilon)) /* what is not a number is 0, which is refused */
 		v->epsilon = v->pooled_epsilon = json_number_value(epsilon);
 	if (json_object_get(arguments, "norm_layer"))
 		THAW_TRY(set_norm(v, thaw_config_text_of(arguments, "norm_layer", "layernorm"), source));

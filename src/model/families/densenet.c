@@ -121,9 +121,8 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 				const char *source)
 {
 	struct densenet v = describe(a);
-	if (config)
-		THAW_TRY(read_config(&v, config, source));
-	else if (v.stem_convs > 1 && !a->named)
+	THAW_TRY(read_config(&v, config, source));
+	if (v.stem_convs > 1 && !a->named && !json_object_get(config, "architecture"))
 		return thaw_fail(THAW_CONFIG,
 				 "weights that do not show whether the stem's pooling is blurred: %s: put timm's "
 				 "config.json beside it, or give --model densenet:FILE if it is not",
@@ -226,6 +225,7 @@ const struct thaw_family thaw_family_densenet = {
 	.classes = 1000,
 	.timm = timm_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,

@@ -325,7 +325,11 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a
 		THAW_TRY(thaw_efficientnet_read_options(&e, a->options));
 	if (!a->w)
 		return build_planned(g, a, &e.traits);
-	return thaw_inverted_build(g, &e.traits, thaw_inverted_find_naming(a->w), NULL, a->classes, a->w);
+	const struct thaw_inverted_naming *naming = thaw_inverted_find_naming(a->w);
+	if (!naming) /* the name is a recorded one */
+		return thaw_fail(THAW_CONFIG, "the tensors are not those of %s, which the file names: it is damaged",
+				 a->variant);
+	return thaw_inverted_build(g, &e.traits, naming, NULL, a->classes, a->w);
 }
 
 /* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than

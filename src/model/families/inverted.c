@@ -119,7 +119,8 @@ static bool is_late(const struct thaw_inverted_traits *t, const struct thaw_inve
 
 static bool has_skip(const struct thaw_inverted_traits *t, const struct thaw_inverted_block *b, int stride)
 {
-	const char no_skip = t->no_skip ? t->no_skip[b->stage] : '-';
+	const bool known = t->no_skip && b->stage < (int)strlen(t->no_skip);
+	const char no_skip = known ? t->no_skip[b->stage] : '-';
 	return stride == 1 && b->in == b->out && no_skip != 'a' && !(no_skip == 'f' && b->first);
 }
 

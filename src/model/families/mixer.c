@@ -206,6 +206,7 @@ const struct thaw_family thaw_family_mixer = {
 	.classes = 1000,
 	.timm = timm_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,

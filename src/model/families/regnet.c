@@ -229,7 +229,9 @@ static thaw_status read_timm(struct thaw_regnet *v, const json_t *config, const 
 	const json_t *linear = json_object_get(arguments, "linear_out");
 	const char *act = thaw_config_text_of(arguments, "act_layer", thaw_nonlinearity_name(v->act));
 	THAW_TRY(thaw_check_timm_arguments(config, known, "RegNet", source));
-	if (json_is_boolean(linear))
+	if (linear && !json_is_boolean(linear))
+		return thaw_refuse_config("RegNet", "linear_out", NULL, source);
+	if (linear)
 		v->linear = json_is_true(linear);
 	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK
 							   : thaw_refuse_config("RegNet", "act_layer", act, source);
@@ -291,6 +293,7 @@ const struct thaw_family thaw_family_regnet = {
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.build = build,
 	.preprocess = preprocess,

@@ -34,15 +34,15 @@ static thaw_status refuse(const char *key, const json_t *value, const char *sour
 	return status;
 }
 
-/* A number, or a list of `count` equal ones, [height, width] for example. 0: anything else. */
+/* A number, or a list of `count` equal ones, [height, width] for example. -1: anything else. */
 static int64_t number_of(const json_t *value, size_t count)
 {
 	const json_t *first = json_is_array(value) ? json_array_get(value, 0) : value;
-	if (json_is_array(value) && json_array_size(value) != count)
-		return 0;
+	if (!json_is_integer(first) || (json_is_array(value) && json_array_size(value) != count))
+		return -1;
 	for (size_t i = 1; json_is_array(value) && i < count; i++)
-		if (json_integer_value(json_array_get(value, i)) != json_integer_value(first))
-			return 0;
+		if (!json_equal(json_array_get(value, i), first))
+			return -1;
 	return json_integer_value(first);
 }
 
@@ -72,8 +72,11 @@ static thaw_status read_pretrained(struct thaw_swin *s, const char *key, const j
 {
 	if (json_array_size(value) < (size_t)s->stages)
 		return refuse(key, value, source);
-	for (int i = 0; i < s->stages; i++)
+	for (int i = 0; i < s->stages; i++) {
 		s->stage[i].pretrained = number_of(json_array_get(value, (size_t)i), 2);
+		if (s->stage[i].pretrained < 0)
+			return refuse(key, value, source);
+	}
 	return THAW_OK;
 }
 
@@ -303,8 +306,8 @@ thaw_status thaw_swin_read_options(struct thaw_swin *s, const json_t *options)
 					      "version that wrote them");
 	s->side = side;
 	for (int i = 0; i < s->stages; i++) {
-		s->stage[i].window = json_integer_value(json_array_get(windows, (size_t)i));
-		s->stage[i].pretrained = json_integer_value(json_array_get(pretrained, (size_t)i));
+		s->stage[i].window = number_of(json_array_get(windows, (size_t)i), 1);
+		s->stage[i].pretrained = number_of(json_array_get(pretrained, (size_t)i), 1);
 	}
 	return check_options(s);
 }

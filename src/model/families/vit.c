@@ -240,6 +240,7 @@ const struct thaw_family thaw_family_vit = {
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,
+	.measured = true,
 	.options = find_options,
 	.change = thaw_vit_merge_heads,
 	.unused = unused,

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/model/families/timm_config.h"
 #include "src/model/families/vit.h"
-#include "src/model/unknown_network.h"
 
 enum {
 	HEAD_SIZE = 64,  /* channels of a head, */
@@ -12,6 +12,7 @@ enum {
 	WIDE_HEADS = 16, /* there are so many heads, in the networks of timm and of transformers */
 	GIANT = 1536,    /* channels of networks that have either these heads or those: */
 	GIANT_HEADS = 24,
+	HEADS_TRANSFORMERS = 12, /* where its config.json is silent */
 };
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
@@ -115,10 +116,7 @@ void thaw_vit_default_options(struct thaw_vit *v)
 /* A network that vit.c does not build. value: NULL: not a text. */
 static thaw_status refuse(const char *key, const char *value, const char *source)
 {
-	return thaw_fail(
-		THAW_CONFIG,
-		"a vision transformer that is not known, \"%s\"%s%.60s: config.json beside %s: " THAW_EXPORT_HOW, key,
-		value ? " is " : "", value ? value : "", source);
+	return thaw_refuse_config("vision transformer", key, value, source);
 }
 
 /* 0: not a number of heads. */
@@ -126,13 +124,6 @@ static int heads_from(const json_t *number, const struct thaw_vit *v)
 {
 	json_int_t heads = json_integer_value(number);
 	return heads >= 1 && heads <= v->block.channels ? (int)heads : 0;
-}
-
-/* A text, or `fallback` if the key is absent or null; NULL: another type. */
-static const char *text_of(const json_t *config, const char *key, const char *fallback)
-{
-	const json_t *value = json_object_get(config, key);
-	return value && !json_is_null(value) ? json_string_value(value) : fallback;
 }
 
 static bool contains_one(const char *text, const char *const *list, size_t count)
@@ -151,6 +142,11 @@ static bool is_one_of(const char *text, const char *const *list, size_t count)
 	return false;
 }
 
+static bool is_epsilon(float epsilon)
+{
+	return epsilon > 0 && epsilon < 1;
+}
+
 static thaw_status read_function(struct thaw_vit *v, const char *key, const char *name, const char *source)
 {
 	return name && thaw_nonlinearity_find(name, &v->block.function) ? THAW_OK : refuse(key, name, source);
@@ -162,15 +158,16 @@ static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, c
 	const json_t *c = json_is_object(tower) ? tower : config;
 	const json_t *heads = json_object_get(c, "num_attention_heads"),
 		     *epsilon = json_object_get(c, "layer_norm_eps");
-	if (heads)
-		v->block.heads = heads_from(heads, v);
+	v->block.heads = heads ? heads_from(heads, v) : HEADS_TRANSFORMERS;
 	if (epsilon)
 		v->block.norm.epsilon = (float)json_number_value(epsilon);
-	if (strcmp(text_of(config, "model_type", ""), "deit") == 0)
+	if (!is_epsilon(v->block.norm.epsilon))
+		return refuse("layer_norm_eps", NULL, source);
+	if (strcmp(thaw_config_text_of(config, "model_type", ""), "deit") == 0)
 		v->custom = custom_of("deit");
 	/* The gate of DINOv2 is always SiLU. */
 	if (json_object_get(c, "hidden_act") && !v->block.gated)
-		return read_function(v, "hidden_act", text_of(c, "hidden_act", NULL), source);
+		return read_function(v, "hidden_act", thaw_config_text_of(c, "hidden_act", NULL), source);
 	return THAW_OK;
 }
 
@@ -188,16 +185,16 @@ static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *s
 	return refuse("global_pool", pool, source);
 }
 
-/* An argument of timm that tensors do not show; *known: false if it is not one of these. */
+/* An argument of timm that tensors do not show; *known: false if it is not one of these, or not of their type. */
 static thaw_status read_argument(struct thaw_vit *v, const char *key, const json_t *value, bool *known,
 				 const char *source)
 {
 	*known = true;
 	if (strcmp(key, "num_heads") == 0)
 		v->block.heads = heads_from(value, v);
-	else if (strcmp(key, "no_embed_class") == 0)
+	else if (strcmp(key, "no_embed_class") == 0 && json_is_boolean(value))
 		v->all_positions = !json_is_true(value);
-	else if (strcmp(key, "pool_include_prefix") == 0)
+	else if (strcmp(key, "pool_include_prefix") == 0 && json_is_boolean(value))
 		v->pool_all = json_is_true(value);
 	else if (strcmp(key, "global_pool") == 0)
 		return read_pool(v, json_string_value(value), source);
@@ -269,7 +266,7 @@ static thaw_status read_timm(struct thaw_vit *v, const json_t *config, const cha
 {
 	THAW_TRY(read_name(v, architecture, source));
 	if (json_object_get(config, "global_pool"))
-		THAW_TRY(read_pool(v, text_of(config, "global_pool", NULL), source));
+		THAW_TRY(read_pool(v, thaw_config_text_of(config, "global_pool", NULL), source));
 	return read_arguments(v, json_object_get(config, "model_args"), source);
 }
 
@@ -298,7 +295,7 @@ static thaw_status check_unnamed(const struct thaw_vit *v, const char *source)
 
 thaw_status thaw_vit_read_config(struct thaw_vit *v, const json_t *config, const char *variant, const char *source)
 {
-	const char *architecture = text_of(config, "architecture", "");
+	const char *architecture = thaw_config_text_of(config, "architecture", "");
 	if (!architecture)
 		return refuse("architecture", NULL, source);
 	if (!*architecture)
@@ -338,7 +335,7 @@ static thaw_status check_options(const struct thaw_vit *v)
 			"%d heads for %lld channels: vit: config.json must have a number that divides the channels "
 			"as num_heads (timm) or num_attention_heads (transformers)",
 			v->block.heads, (long long)v->block.channels);
-	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
+	if (!is_epsilon(v->block.norm.epsilon))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
 	if (!has_pooled(v))
@@ -349,23 +346,32 @@ static thaw_status check_options(const struct thaw_vit *v)
 	return THAW_OK;
 }
 
+/* By the name that is recorded. */
+static bool find_pool(enum thaw_vit_pool *pool, const char *name)
+{
+	for (int i = 0; i < THAW_VIT_POOLS; i++) {
+		*pool = (enum thaw_vit_pool)i;
+		if (strcmp(pool_names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 {
 	const char *pool = "", *function = "", *custom = "";
 	double epsilon = (double)v->block.norm.epsilon;
-	int all = v->all_positions, pool_all = v->pool_all, last = v->block.norm_last, i = 0;
+	int all = v->all_positions, pool_all = v->pool_all, last = v->block.norm_last;
 	if (!options)
 		return check_options(v);
 	if (json_unpack((json_t *)options, "{s:i, s:F, s:s, s:s, s:b, s:b, s:b, s:s}", "heads", &v->block.heads,
 			"epsilon", &epsilon, "pool", &pool, "function", &function, "all_positions", &all, "pool_all",
 			&pool_all, "norm_last", &last, "preprocessing", &custom) != 0 ||
-	    !thaw_nonlinearity_find(function, &v->block.function))
+	    !thaw_nonlinearity_find(function, &v->block.function) || !find_pool(&v->pool, pool) ||
+	    strcmp(customs[custom_of(custom)].name, custom) != 0)
 		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: vit: use the "
 					      "version that wrote them");
-	while (i < THAW_VIT_POOLS - 1 && strcmp(pool_names[i], pool) != 0)
-		i++;
 	v->block.norm.epsilon = (float)epsilon;
-	v->pool = (enum thaw_vit_pool)i;
 	v->all_positions = all;
 	v->pool_all = pool_all;
 	v->block.norm_last = last;
