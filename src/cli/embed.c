@@ -11,7 +11,6 @@
 #include "src/cli/network.h"
 #include "src/cli/progress.h"
 #include "src/cli/result.h"
-#include "thaw/found.h"
 
 #define EMBED "Features"
 #define DATA  "Dataset"
@@ -35,7 +34,7 @@ static const struct option options[] = {
 	WEIGHTS_KEY_OPTION(EMBED, offsetof(struct values, weights_key)),
 	{.name = "out", .metavar = "FILE", .type = OPTION_TEXT, .offset = offsetof(struct values, out), .section = EMBED,
 	 .required = true,
-	 .help = "file to write: FILE.npy or FILE.safetensors, and FILE.tsv beside it with the images of its rows"},
+	 .help = "file to write, called .npy or .safetensors; FILE.tsv beside it, such as x.npy.tsv, names the image of each row"},
 	FROM_OPTION(EMBED, offsetof(struct values, from)),
 	SIZE_OPTION(EMBED, offsetof(struct values, size)),
 	PREPROCESS_OPTIONS(EMBED, offsetof(struct values, images)),
@@ -106,6 +105,7 @@ static thaw_status run_embed(struct session *session, const void *values, json_t
 	thaw_status status;
 	struct thaw_callbacks callbacks = progress_start(&progress, session->comm->rank == 0 ? stderr : NULL);
 	THAW_TRY_OUT(failure_agree(session->comm, load(session, v, &model, &data)));
+	eval_data_log(&data, session->comm, thaw_dataset_place(v->data, &v->manifest));
 	network_log(session, model, &network);
 	THAW_TRY_OUT(network_set_precision(session, model, &network, v->precision));
 	THAW_TRY_OUT(thaw_embed(session->comm, model, &data.dataset, &o, &callbacks, result));

@@ -115,22 +115,12 @@ static thaw_status load(const struct session *session, const struct values *v, s
 	return eval_data_match(data, *model, thaw_dataset_place(v->data, &v->manifest));
 }
 
-static void write_line(void *context, const char *line)
-{
-	log_line(context, "%s", line);
-}
-
 /* Says which images are measured. */
 static void log_found(struct thaw_comm *comm, const struct values *v, const struct eval_data *data)
 {
-	const struct thaw_dataset *part = &data->dataset;
-	json_t *found = thaw_found_json(thaw_dataset_place(v->data, &v->manifest), &part, 1);
-	thaw_found_lines(found, write_line, comm);
-	json_decref(found);
+	eval_data_log(data, comm, thaw_dataset_place(v->data, &v->manifest));
 	if (data->origin[0])
 		log_line(comm, "note: %s", data->origin);
-	if (data->excluded[0])
-		log_line(comm, "note: %s", data->excluded);
 	if (data->classes[0])
 		log_line(comm, "note: %s", data->classes);
 }
@@ -167,6 +157,11 @@ static thaw_status load_knn(const struct session *session, const struct values *
 				 v->split);
 	if (v->size && strcmp(v->size, "native") == 0)
 		return thaw_fail(THAW_USAGE, "--knn with --size native: features are of one size: give a size");
+	if (v->fully_conv || v->stage || v->lanes)
+		return thaw_fail(THAW_USAGE, "--knn with --%s: this does nothing there: leave it out",
+				 v->fully_conv ? "fully-conv"
+				 : v->stage    ? "stage"
+					       : "lanes");
 	THAW_TRY(eval_data_open(reference, &known));
 	THAW_TRY(eval_data_open(data, &measured));
 	THAW_TRY(

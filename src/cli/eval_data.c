@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/try.h"
+#include "src/cli/log.h"
 #include "thaw/exclude.h"
 #include "thaw/found.h"
 #include "thaw/memory.h"
@@ -168,6 +169,21 @@ thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice
 		status = remove_excluded(d, choice->exclude);
 	thaw_run_record_close(&record);
 	return status;
+}
+
+static void write_line(void *context, const char *line)
+{
+	log_line(context, "%s", line);
+}
+
+void eval_data_log(const struct eval_data *d, struct thaw_comm *comm, const char *place)
+{
+	const struct thaw_dataset *part = &d->dataset;
+	json_t *found = thaw_found_json(place, &part, 1);
+	thaw_found_lines(found, write_line, comm);
+	json_decref(found);
+	if (d->excluded[0])
+		log_line(comm, "note: %s", d->excluded);
 }
 
 /* How many classes of the data the network has by name. *other: one that it does not have. */

@@ -2,6 +2,7 @@
 #ifndef THAW_SRC_CLI_EVAL_DATA_H
 #define THAW_SRC_CLI_EVAL_DATA_H
 
+#include "thaw/comm.h"
 #include "thaw/dataset.h"
 #include "thaw/model.h"
 #include "thaw/train.h"
@@ -30,6 +31,9 @@ struct eval_choice {
 /* Opens the images of a split: chosen as by the run that the model is of. THAW_CONFIG if training images of that run
  * would be counted as held out. */
 thaw_status eval_data_open(struct eval_data *d, const struct eval_choice *choice);
+
+/* Logs which images were found at `place`, which were skipped, and why. */
+void eval_data_log(const struct eval_data *d, struct thaw_comm *comm, const char *place);
 
 /* Gives the dataset the classes of the network. THAW_CONFIG if they do not match. */
 thaw_status eval_data_match(struct eval_data *e, const struct thaw_model *model, const char *path);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/base/try.h"
+#include "src/cli/log.h"
 #include "thaw/file.h"
 #include "thaw/image.h"
 #include "thaw/memory.h"
@@ -100,6 +101,13 @@ thaw_status image_list_fill(struct image_list *l, char *const *arguments, int co
 	for (int i = 0; i < count; i++)
 		THAW_TRY(thaw_path_is_directory(arguments[i]) ? add_folder(l, arguments[i]) : append(l, arguments[i]));
 	return THAW_OK;
+}
+
+void image_list_log(const struct image_list *list, const struct thaw_comm *comm)
+{
+	if (list->skipped > 0)
+		log_line(comm, "not images, skipped: %zu file%s, such as %s", list->skipped,
+			 list->skipped == 1 ? "" : "s", list->first_skipped);
 }
 
 void image_list_release(struct image_list *l)

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "thaw/comm.h"
 #include "thaw/error.h"
 
 #define IMAGE_FILE_LIMIT ((size_t)1 << 30) /* bytes of an encoded image */
@@ -19,6 +20,10 @@ struct image_list {
  * ones are ignored, links are followed. Sorted by name within a folder. THAW_IO if a folder has no images or cannot be
  * read. Release the list in any case. */
 thaw_status image_list_fill(struct image_list *list, char *const *arguments, int count);
+
+/* Logs which files were skipped. */
+void image_list_log(const struct image_list *list, const struct thaw_comm *comm);
+
 void image_list_release(struct image_list *list);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "src/base/try.h"
-#include "src/cli/eval_data.h"
 #include "thaw/digest.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
@@ -20,10 +19,8 @@ static thaw_status open_dataset(struct image_source *s, const struct predict_fil
 					   .test_share = -1,
 					   .seed = -1,
 					   .manifest = file->manifest};
-	struct eval_data data = {0};
-	thaw_status status = eval_data_open(&data, &choice);
-	s->dataset = data.dataset;
-	s->count = s->dataset.count;
+	thaw_status status = eval_data_open(&s->data, &choice);
+	s->count = s->data.dataset.count;
 	return status;
 }
 
@@ -61,13 +58,21 @@ thaw_status image_source_open(struct image_source *s, const struct predict_file 
 void image_source_close(struct image_source *s)
 {
 	image_list_release(&s->list);
-	thaw_dataset_close(&s->dataset);
+	thaw_dataset_close(&s->data.dataset);
+}
+
+void image_source_log(const struct image_source *s, struct thaw_comm *comm, const struct predict_file *file)
+{
+	if (s->data.dataset.count > 0)
+		eval_data_log(&s->data, comm, thaw_dataset_place(file->data, &file->manifest));
+	else
+		image_list_log(&s->list, comm);
 }
 
 void image_source_name(const struct image_source *s, int64_t i, char *text, size_t size)
 {
-	if (s->dataset.count > 0)
-		s->dataset.name(&s->dataset, i, text, size);
+	if (s->data.dataset.count > 0)
+		s->data.dataset.name(&s->data.dataset, i, text, size);
 	else
 		snprintf(text, size, "%s", s->list.paths[i]);
 }
@@ -76,23 +81,23 @@ thaw_status image_source_read(const struct image_source *s, int64_t i, struct th
 {
 	void *bytes;
 	size_t size;
-	if (s->dataset.count > 0)
-		return s->dataset.read(&s->dataset, i, encoded);
+	if (s->data.dataset.count > 0)
+		return s->data.dataset.read(&s->data.dataset, i, encoded);
 	THAW_TRY(thaw_file_read(&bytes, &size, s->list.paths[i], IMAGE_FILE_LIMIT));
 	return thaw_encoded_image_open(encoded, bytes, size, s->list.paths[i]);
 }
 
 const char *image_source_label(const struct image_source *s, int64_t i)
 {
-	const struct thaw_dataset *d = &s->dataset;
+	const struct thaw_dataset *d = &s->data.dataset;
 	return d->count > 0 && d->task == THAW_TASK_CLASS ? d->class_names[d->labels[i]] : NULL;
 }
 
 uint64_t image_source_digest(const struct image_source *s)
 {
 	uint64_t digest = 0;
-	if (s->dataset.count > 0)
-		return thaw_dataset_digest(&s->dataset);
+	if (s->data.dataset.count > 0)
+		return thaw_dataset_digest(&s->data.dataset);
 	for (size_t i = 0; i < s->list.count; i++)
 		digest = thaw_digest(s->list.paths[i], strlen(s->list.paths[i]) + 1, digest);
 	return digest;

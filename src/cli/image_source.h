@@ -2,13 +2,14 @@
 #ifndef THAW_SRC_CLI_IMAGE_SOURCE_H
 #define THAW_SRC_CLI_IMAGE_SOURCE_H
 
+#include "src/cli/eval_data.h"
 #include "src/cli/image_list.h"
 #include "src/cli/predict_file.h"
-#include "thaw/dataset.h"
+#include "thaw/comm.h"
 
 struct image_source {
-	struct image_list list;      /* if `dataset` is closed */
-	struct thaw_dataset dataset; /* count 0: closed */
+	struct image_list list; /* if there is no dataset */
+	struct eval_data data;  /* its dataset has count 0: none */
 	int64_t count;
 };
 
@@ -17,6 +18,9 @@ struct image_source {
 thaw_status image_source_open(struct image_source *s, const struct predict_file *file, const char *model,
 			      char *const *arguments, int count);
 void image_source_close(struct image_source *s); /* zeroed is fine */
+
+/* Logs which images were found, and which were skipped. file: that of image_source_open. */
+void image_source_log(const struct image_source *s, struct thaw_comm *comm, const struct predict_file *file);
 
 /* Writes the name of image i to text[size]. */
 void image_source_name(const struct image_source *s, int64_t i, char *text, size_t size);

@@ -94,7 +94,7 @@ static bool is_wanted(const struct thaw_network *n, const struct values *v, doub
 		return false;
 	if (v->faster_than && thaw_network_seconds(n, gflops) >= parse_time(v->faster_than))
 		return false;
-	return (!v->find || strstr(n->name, v->find)) && (!v->licence || strcasestr(n->licence, v->licence));
+	return (!v->find || strcasestr(n->name, v->find)) && (!v->licence || strcasestr(n->licence, v->licence));
 }
 
 static json_t *network_json(const struct thaw_network *n, const struct values *v, double gflops)
@@ -166,8 +166,15 @@ static json_t *describe(const char *path)
 static thaw_status run_networks(struct session *session, const void *values, json_t **result)
 {
 	const struct settings *s = session->settings;
+	const struct values *v = values;
 	if (s->argument_count == 0)
-		return list_networks(values, result);
+		return list_networks(v, result);
+	if (v->fits || v->faster_than || v->find || v->licence)
+		return thaw_fail(THAW_USAGE, "a flag of the list with FILE: --%s: leave out one of them",
+				 v->fits          ? "fits"
+				 : v->faster_than ? "faster-than"
+				 : v->find        ? "find"
+						  : "licence");
 	json_t *files = json_array();
 	for (int i = 0; i < s->argument_count; i++)
 		json_array_append_new(files, describe(s->arguments[i]));
@@ -224,7 +231,7 @@ static void print_networks(const json_t *result, FILE *out)
 		"GMAC", "ms/image", "train G", "year", "licence");
 	json_array_foreach(rows, i, o) print_network(o, columns, out);
 	fprintf(out,
-		"\n%zu of %.0f networks (--limit, --find), of %.0f. ms/image: predicted for one core at %.0f "
+		"\n%zu of %.0f networks that match, of %.0f in all (--limit, --find). ms/image: predicted for one core at %.0f "
 		"GFLOP/s; train G: predicted GB\nof a rank that trains all layers with %.0f images per step. Fetch one "
 		"from the Hub as timm/NAME. %s\n",
 		json_array_size(rows), member_real(result, "found"), member_real(result, "all"),

@@ -157,9 +157,7 @@ static thaw_status list_images(const struct session *session, struct image_list 
 {
 	const struct settings *s = session->settings;
 	THAW_TRY(image_list_fill(list, s->arguments, s->argument_count));
-	if (list->skipped > 0)
-		log_line(session->comm, "not images, skipped: %zu file%s, such as %s", list->skipped,
-			 list->skipped == 1 ? "" : "s", list->first_skipped);
+	image_list_log(list, session->comm);
 	return THAW_OK;
 }
 

@@ -49,10 +49,10 @@ static json_t *describe(const struct filing *f)
 	char line[THAW_PREPROCESS_LINE], weights[24], images[24];
 	snprintf(weights, sizeof(weights), "%016" PRIx64, m->digest);
 	snprintf(images, sizeof(images), "%016" PRIx64, image_source_digest(&f->source));
-	return json_pack("{s:s, s:s, s:o, s:s, s:i, s:I}", "weights", weights, "images", images, "preprocess",
+	return json_pack("{s:s, s:s, s:o, s:s, s:b, s:i, s:I}", "weights", weights, "images", images, "preprocess",
 			 thaw_report_string(thaw_model_preprocess_line(m, line, sizeof(line))), "precision",
-			 m->graph->precision == THAW_PRECISION_BF16 ? "bf16" : "fp32", "top", f->top, "count",
-			 (json_int_t)f->source.count);
+			 m->graph->precision == THAW_PRECISION_BF16 ? "bf16" : "fp32", "fully_conv", m->fully_conv > 0,
+			 "top", f->top, "count", (json_int_t)f->source.count);
 }
 
 static thaw_status open_rows(struct filing *f)
@@ -82,6 +82,7 @@ static thaw_status open_filing(struct filing *f, const struct session *session, 
 				 f->file->out);
 	THAW_TRY(image_source_open(&f->source, f->file, network->spec, s->arguments, s->argument_count));
 	THAW_TRY(predictor_open(&f->predictor, session, network, precision, NULL));
+	image_source_log(&f->source, f->comm, f->file);
 	f->top = min_int(f->top, (int)f->predictor.model->classes);
 	f->outputs = (size_t)thaw_model_outputs(f->predictor.model);
 	f->record = sizeof(struct record) + f->outputs * sizeof(float);

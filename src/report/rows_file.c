@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/io_error.h"
@@ -58,6 +59,18 @@ static thaw_status read_state(struct thaw_rows_file *f)
 	return THAW_OK;
 }
 
+/* Removes what was not recorded. A shorter file, such as an incomplete copy, would get zeros for the rows it lacks. */
+static thaw_status cut_off(const struct thaw_rows_file *f)
+{
+	struct stat info;
+	if (fstat(f->file, &info) != 0)
+		return thaw_fail_io("cannot read", f->partial);
+	if (info.st_size < f->bytes)
+		return thaw_fail(THAW_DATA, "%lld of %lld bytes: %s: remove it to begin again", (long long)info.st_size,
+				 (long long)f->bytes, f->partial);
+	return ftruncate(f->file, f->bytes) == 0 ? THAW_OK : fail_write(f->partial);
+}
+
 static thaw_status append(struct thaw_rows_file *f, const void *bytes, size_t size)
 {
 	const char *from = bytes;
@@ -83,8 +96,9 @@ thaw_status thaw_rows_file_open(struct thaw_rows_file *f, const char *path, json
 	THAW_TRY(thaw_rows_file_check(path));
 	THAW_TRY(read_state(f));
 	f->file = open(f->partial, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-	if (f->file < 0 || ftruncate(f->file, f->bytes) != 0)
+	if (f->file < 0)
 		return fail_write(f->partial);
+	THAW_TRY(cut_off(f));
 	if (f->bytes == 0)
 		THAW_TRY(append(f, header, size));
 	return record(f);

@@ -7,7 +7,7 @@
 
 #include "src/base/path.h"
 #include "src/base/try.h"
-#include "thaw/digest.h"
+#include "src/model/model_internal.h"
 #include "thaw/file.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -122,22 +122,12 @@ static void write_recipe(const struct card *c)
 	}
 }
 
-static uint64_t digest_weights(const struct thaw_graph *g)
-{
-	uint64_t digest = 0;
-	for (int i = 0; i < g->param_count; i++) {
-		const struct thaw_param *p = &g->params[i];
-		digest = thaw_digest(p->data, (size_t)thaw_shape_count(&p->shape) * sizeof(*p->data), digest);
-	}
-	return digest;
-}
-
 static void write_digests(const struct card *c, const struct thaw_model *m)
 {
 	fprintf(c->out,
 		"\n## Digests\n\nXXH64, as thaw prints them: they detect damage, not forgery.\n\n- weights: %016" PRIx64
 		"\n",
-		digest_weights(m->graph));
+		thaw_model_weights_digest(m->graph));
 	if (c->config)
 		fprintf(c->out, "- network at the start: %s\n- list of training images: %s\n",
 			text_at(c->config, "network"), text_at(c->config, "data"));
@@ -170,7 +160,7 @@ static void write_card(const struct card *c, const struct thaw_model *m, const c
 		library);
 	fprintf(c->out, "# %s for %lld %s\n\nWritten by Thaw %s.", m->variant, (long long)m->classes,
 		thaw_task_phrase(m->task), thaw_build());
-	if (!as_trained)
+	if (c->result && !as_trained)
 		fprintf(c->out,
 			" The results of the run do not apply: it is another checkpoint, or images are prepared in "
 			"another way.");

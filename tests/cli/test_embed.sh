@@ -49,11 +49,15 @@ head -c $((128 + 1024 * WIDTH * 4 + 99)) one.npy >late.npy.partial # 99 bytes mo
 sed -i 's/"rows": [0-9]*/"rows": 1024/; s/"bytes": [0-9]*/"bytes": '$((128 + 1024 * WIDTH * 4))'/' late.npy.partial.json
 cp late.npy.partial other.npy.partial
 cp late.npy.partial.json other.npy.partial.json
+cp late.npy.partial.json short.npy.partial.json
+head -c 999 late.npy.partial >short.npy.partial
 run mpirun -np 2 "$thaw" "${embed[@]}" --out late.npy
 check "another start goes on" eval 'prints "1024 were there" && cmp -s one.npy late.npy && cmp -s one.npy.tsv late.npy.tsv'
 check "and leaves nothing else" [ ! -e late.npy.partial -a ! -e late.npy.partial.json ]
 run "$thaw" "${embed[@]}" --seed 2 --out other.npy
 check "rows of another network are not continued" fails_once 78 "of another network: other.npy.partial"
+run "$thaw" "${embed[@]}" --out short.npy
+check "rows that are missing are not zeros" fails_once 65 "999 of 524416 bytes: short.npy.partial"
 
 # ---- Damaged images --------------------------------------------------------------------------------------------------
 
