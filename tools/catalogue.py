@@ -1,7 +1,7 @@
 """Renews models/networks.tsv, the networks that `thaw networks` lists, and docs/networks.md, how many of timm's and
 transformers' are read.
 
-    python tools/catalogue.py THAW RESULTS.csv PROBED.jsonl [--date YYYY-MM-DD]
+    python tools/catalogue.py THAW RESULTS.csv PROBED.jsonl [--date YYYY-MM-DD] [--bench THAW]
 
 RESULTS.csv is results/results-imagenet.csv of timm's repository: accuracies on ImageNet that timm's authors measured;
 --date is that of the file. Each architecture of timm with pretrained weights, and each image classifier of
@@ -24,7 +24,7 @@ import torch
 import transformers
 from timm.models import get_pretrained_cfg
 
-LIMIT = 8 << 30  # bytes of weights
+LIMIT = 3 << 30  # bytes of weights
 ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OPENBLAS_NUM_THREADS="1")
 COLUMNS = ["name", "family", "top1", "top5", "size", "parameters", "multiply_adds", "values", "licence", "year"]
 
@@ -200,18 +200,50 @@ def write_page(path, done):
         f.write(", ".join(r["name"] for r in timm_names if not r["read"]) + "\n")
 
 
+# Networks that `thaw bench` makes by name, and their names in timm.
+MEASURED = {"resnet18": "resnet18", "resnet50": "resnet50", "mobilenet_v2": "mobilenetv2_100",
+            "efficientnet_b0": "efficientnet_b0", "vit_tiny_patch16_224": "vit_tiny_patch16_224",
+            "vit_small_patch16_224": "vit_small_patch16_224",
+            "swin_tiny_patch4_window7_224": "swin_tiny_patch4_window7_224"}
+
+
+def json_of(*command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=ENV).stdout)
+
+
+def check_costs(thaw, path):
+    """Appends what `thaw networks` predicts beside what `thaw bench` measures, each on one core."""
+    lines = ["", "## Predicted and measured cost", "One core in fp32, 224 pixels; training with 4 images per step. Measured by "
+             "`thaw bench --unfreeze none --batch 16` and `thaw bench --batch 4` (`tools/catalogue.py --bench`).", "",
+             "| network | ms per image, predicted | measured | GB of training, predicted | measured |", "|---|---|---|---|---|"]
+    for ours, name in MEASURED.items():
+        listed = json_of(thaw, "networks", "--json", "--limit", "0", "--find", name + ".")["networks"]
+        row = next((r for r in listed if r["size"] == 224 and r["name"].startswith(name + ".")), None)
+        if not row:
+            continue
+        speed = json_of(thaw, "bench", "--json", "--model", ours, "--unfreeze", "none", "--batch", "16", "--steps", "2")
+        memory = json_of(thaw, "bench", "--json", "--model", ours, "--batch", "4", "--steps", "1")
+        lines.append(f"| {name} | {row['milliseconds']:.0f} | {1e3 / speed['images_per_second']:.0f} | "
+                     f"{row['training_bytes'] / 1e9:.2f} | {memory['peak_rss_bytes'] / 1e9:.2f} |")
+    with open(path, "a") as f:
+        f.write("\n".join(lines) + "\n")
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("thaw")
     options.add_argument("results")
     options.add_argument("probed")
     options.add_argument("--date", default="unknown date")
+    options.add_argument("--bench", help="another THAW, built with the new table: measure costs on this idle machine, too")
     o = options.parse_args()
     torch.set_num_threads(1)
     results = read_results(o.results)
     done = json.loads(json.dumps(probe_all(o, results)))  # sizes are texts then
     listed = write_catalogue("models/networks.tsv", done, results, o.date)
     write_page("docs/networks.md", done)
+    if o.bench:
+        check_costs(o.bench, "docs/networks.md")
     print(f"{listed} networks listed; {sum(r['read'] for r in done.values())} of {len(done)} architectures read")
 
 

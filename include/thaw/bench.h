@@ -16,6 +16,7 @@ struct thaw_bench_options {
 	const char *weights_key; /* see thaw_model_load_key; NULL: any */
 	const char *unfreeze;    /* see thaw_graph_unfreeze; "none" measures inference */
 	const char *tune;        /* see thaw_tune_read */
+	const char *recompute;   /* as in struct thaw_train_options */
 	enum thaw_bn_mode bn;    /* THAW_BN_AUTO is as THAW_BN_FROZEN */
 	enum thaw_precision precision;
 	int batch;             /* images per step and rank; each rank has one lane */
@@ -31,7 +32,8 @@ void thaw_bench_defaults(struct thaw_bench_options *options);
  *   - network, size, batch, ranks, unfreeze, tune, bn, precision, blas_kernel
  *   - images_per_second: of all ranks, from the median over steps of the slowest rank
  *   - sum_wait_seconds: from the end of the backward pass to the end of the all-reduce, mean per step on rank 0
- *   - peak_rss_bytes: of the largest rank; tail_bytes: of the values and gradients between layers on each rank
+ *   - peak_rss_bytes: of the largest rank; tail_bytes: of the values and gradients between layers on each rank;
+ *     recomputed: blocks that are computed again
  *   - gemm_peak_gflops: of sgemm on one rank, measured before the steps
  *   - gemm_peak_share: operations of plain convolutions, as a fraction of what sgemm would do in the time of the steps
  *   - bf16_peak_gflops, bf16_peak_share: the same for the peak of arithmetic in bfloat16; only in that precision

@@ -33,6 +33,8 @@ enum thaw_segment {
  * nodes from thaw_graph_cut on can run backward. The caller destroys *executor. */
 thaw_status thaw_executor_create(struct thaw_executor **executor, const struct thaw_graph *graph,
 				 const struct thaw_shape *image, enum thaw_segment segment, bool training);
+/* *bytes: what thaw_executor_bytes would be of a training executor of the tail, which is not created. */
+thaw_status thaw_executor_tail_bytes(size_t *bytes, const struct thaw_graph *graph, const struct thaw_shape *image);
 void thaw_executor_destroy(struct thaw_executor *executor); /* NULL is fine */
 
 /* Compiles the executor for images of another height and width, with the same largest batch. All sizes share one arena,
@@ -62,7 +64,8 @@ bool thaw_executor_run_trunk(struct thaw_executor *executor, float *features);
 void thaw_executor_set_features(struct thaw_executor *executor, int64_t i, const float *features);
 
 /* Forward pass over the first n images (0 <= n <= max batch). sample_key[n]: see struct thaw_op_args; may be NULL when
- * not training. Returns the logits (n,classes), owned by the executor and valid until the next run; NULL: abandoned. */
+ * not training; must stay as it is until the end of the backward pass. Returns the logits (n,classes), owned by the
+ * executor and valid until the next run; NULL: abandoned. */
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key);
 
 /* Backward pass after a forward pass with the same n. dlogits (n,classes) may be the buffer of thaw_executor_dlogits.

@@ -84,7 +84,8 @@ struct thaw_graph {
 	int output;                    /* the value that holds the logits (N,C) */
 	int head;                      /* the classifier: the linear or convolution node that computes the logits */
 	enum thaw_precision precision; /* of values between nodes; that of products is in the attributes of nodes */
-	thaw_status failed;            /* the first error while building; later calls do nothing */
+	int recomputed;     /* blocks of the tail whose values training executors compute again in the backward pass */
+	thaw_status failed; /* the first error while building; later calls do nothing */
 };
 
 /* Building. After an error these functions do nothing (thaw_graph_add returns 0) and the graph keeps the status, so a

@@ -26,8 +26,10 @@ enum thaw_preprocess_value {
 struct thaw_model {
 	struct thaw_graph *graph;
 	json_t *options; /* see struct thaw_architecture; NULL: none */
-	char *variant;   /* a variant of a family, e.g. "resnet18"; for an imported network its name */
-	bool imported;   /* the graph is from an ONNX file, not from a family */
+	/* The config.json that the network came with, as far as it is recorded; NULL: none, or another network's. */
+	json_t *config;
+	char *variant; /* a variant of a family, e.g. "resnet18"; for an imported network its name */
+	bool imported; /* the graph is from an ONNX file, not from a family */
 	/* The file has no classifier. The graph of an imported network then has an identity classifier instead; that of
 	 * a family has one whose weights are 0. */
 	bool features_only;
@@ -149,6 +151,14 @@ thaw_status thaw_model_save_onnx(const struct thaw_model *model, const char *pat
 /* The same with a second output: the grid of class scores (thaw_graph_find_grid). THAW_CONFIG if there is none. */
 thaw_status thaw_model_save_onnx_grid(const struct thaw_model *model, const char *path, bool fold);
 
+/* Writes the directory that transformers or timm, whichever the network's config.json is of, load as it is: weights,
+ * configuration with the network's labels, preprocessing, and `card` as README.md. half: as above. The directory is
+ * created, and must be empty; config.json is written last. THAW_CONFIG if the network came from ONNX, no architecture
+ * of timm or transformers is known for it, or they cannot express its task or preprocessing. */
+thaw_status thaw_model_save_hub(const struct thaw_model *model, const char *directory, const char *card, bool half);
+/* Which of the two it is, "timm" or "transformers"; NULL if none is known. */
+const char *thaw_model_hub_library(const struct thaw_model *model);
+
 /* The file of the trained network in a run directory: for a network of a family, and for an imported one. */
 #define THAW_RUN_SAFETENSORS "model.safetensors"
 #define THAW_RUN_ONNX        "model.onnx"
@@ -195,6 +205,9 @@ struct thaw_family {
 	/* The variant that timm's name of a network means, without the tag after the dot; NULL if the tensors decide.
 	 * NULL: they do for all names. */
 	const char *(*variant_of)(const char *architecture);
+	/* A variant with this tensor is timm's architecture of the same name, also where no config.json says so. NULL:
+	 * none is. */
+	const char *timm_tensor;
 	/* The variant with these tensor names and shapes, or NULL. */
 	const char *(*recognise)(const struct thaw_weights *w);
 	/* For families with variants that tensors do not distinguish, which need variant_of, too; else both NULL. The
@@ -202,6 +215,7 @@ struct thaw_family {
 	 * have names of tensors like those of w, in which such a variant was recognised. */
 	const char *(*recognised_as)(const char *variant);
 	bool (*has_names)(const char *variant, const struct thaw_weights *w);
+	bool one_size; /* a network is for the size of images in its preprocessing only */
 	/* Last parts of the names of tensors in files that follow from the options, such as masks: they are passed
 	 * over. A NULL-terminated list, or NULL. */
 	const char *const *buffers;
@@ -210,6 +224,10 @@ struct thaw_family {
 	 * describes a network that the family does not build. NULL: the family has no options. */
 	thaw_status (*options)(json_t **options, const struct thaw_architecture *a, const json_t *config,
 			       const char *source);
+	/* Changes tensors of a file into those that `build` reads, if it has them in another form, once the family is
+	 * known. *memory, which is NULL, becomes what their new data points into; the caller frees it when the
+	 * values are copied. THAW_DATA if they do not fit. NULL: files have one form. */
+	thaw_status (*change)(struct thaw_weights *w, void **memory);
 	/* Parts of names, as a NULL-terminated list, of tensors that such files may have for other tasks than
 	 * classification, and that are passed over. NULL: none. */
 	const char *const *unused;

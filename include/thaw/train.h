@@ -49,10 +49,12 @@ struct thaw_train_options {
 	enum thaw_bn_mode bn;
 	enum thaw_precision precision;
 	enum thaw_resume_mode resume;
-	int epochs;      /* passes over the training images, after head_epochs */
-	int head_epochs; /* passes that train only the classifier, before epochs */
-	int lanes;       /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
-	int batch;       /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
+	int epochs;            /* passes over the training images, after head_epochs */
+	int head_epochs;       /* passes that train only the classifier, before epochs */
+	const char *recompute; /* blocks of the tail to compute again in the backward pass: "off", "auto" (so many that
+				* its values take at most half of the free memory), or bytes per rank such as "4G" */
+	int lanes;             /* 0: those of the run in `out`, else 8 or the rank count, whichever is larger */
+	int batch; /* images per step over all lanes, at least one per lane; 0: 32, or 4 per lane if larger */
 	/* Input size of the training: "224", "224x288" (height x width), "160-288" (one per step and lane), "128:224"
 	 * (growing from the first epoch to the last) or "native" (each image's own); NULL: the network's own. */
 	const char *size;
@@ -189,6 +191,13 @@ struct thaw_run_record {
  * there is none. On success the caller releases it with thaw_run_record_close, and does not move it. */
 thaw_status thaw_run_record_read(struct thaw_run_record *record, const char *model);
 void thaw_run_record_close(struct thaw_run_record *record);
+
+/* The model card of a network, in Markdown with the header of the Hub: how `library` ("timm" or "transformers") loads
+ * it, preprocessing, digests, and if `run` is a run directory its data, recipe and, as_trained, its accuracy.
+ * as_trained: the model is the run's trained network with its preprocessing. *card is from thaw_alloc. Returns the
+ * errors of thaw_run_record_read and thaw_run_result_read. */
+thaw_status thaw_run_model_card(char **card, const struct thaw_model *model, const char *library, const char *run,
+				bool as_trained);
 
 /* Loads the network of a run directory, done or not. from: "best", "last" or "step-N". *step receives the step of the
  * checkpoint, or the last one of the run for its trained network. THAW_USAGE if `from` has another form or `directory`

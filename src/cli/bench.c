@@ -34,6 +34,7 @@ static const struct option options[] = {
 	 .check = suggest_unfreeze,
 	 .help = "what to train, as for thaw train; none: inference only"},
 	TUNE_OPTION(BENCH, offsetof(struct values, bench.tune)),
+	RECOMPUTE_OPTION(BENCH, offsetof(struct values, bench.recompute)),
 	{.name = "bn", .metavar = "HOW", .type = OPTION_TEXT, .offset = offsetof(struct values, bn), .section = BENCH, .choices = "frozen|lane",
 	 .help = "batch norm in the trained part"},
 	{.name = "batch", .metavar = "B", .type = OPTION_INT, AT(batch), .section = BENCH, .min = 1, .max = MAX_BATCH,

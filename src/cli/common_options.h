@@ -35,6 +35,11 @@
 	 .help = "what to train of the unfrozen part, besides the classifier: all, norm (scale and shift of norms), bias " \
 		 "(biases and the shift of norms), or lora:R[:ALPHA] (adapters of rank R on its linear layers, scaled by " \
 		 "ALPHA (8) / R)"}
+#define RECOMPUTE_OPTION(heading, at)                                                                                  \
+	{.name = "recompute", .metavar = "HOW", .type = OPTION_TEXT, .offset = (at), .section = (heading),             \
+	 .help = "blocks of the trained part whose values are not kept but computed again in the backward pass: off, auto " \
+		 "(so many that values between layers take at most half of the free memory), or bytes per rank that these " \
+		 "may take, such as 4G; the result is the same"}
 #define PRECISION_OPTION(heading, at, fallback)                                                                        \
 	{.name = "precision", .metavar = "TYPE", .type = OPTION_TEXT, .offset = (at), .section = (heading),            \
 	 .choices = "fp32|bf16", .absent = (fallback),                                                                 \

@@ -10,13 +10,14 @@
 #include "src/cli/network.h"
 #include "src/cli/result.h"
 #include "src/cli/verify_onnx.h"
+#include "thaw/memory.h"
 #include "thaw/model.h"
 #include "thaw/report.h"
 #include "thaw/train.h"
 
 struct values {
 	struct common common;
-	const char *safetensors, *onnx, *peft, *verify, *weights_key, *from;
+	const char *safetensors, *hub, *onnx, *peft, *verify, *weights_key, *from;
 	bool half, fold, fully_conv;
 	const char *size;
 	struct thaw_preprocess_override images;
@@ -29,6 +30,10 @@ static const struct option options[] = {
 	 .help = "file to write; tensors have the names of the framework that the network came from"},
 	{.name = "half", .type = OPTION_FLAG, .offset = offsetof(struct values, half), .section = "Weights",
 	 .help = "write 16-bit floating point numbers: half the size"},
+	{.name = "hub", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, hub),
+	 .section = "Weights", .absent = "none",
+	 .help = "new folder for a network that transformers or timm loads as it is: model.safetensors, config.json with the "
+		 "classes, preprocessing, and a model card (README.md)"},
 	{.name = "peft", .metavar = "DIR", .type = OPTION_TEXT, .offset = offsetof(struct values, peft),
 	 .section = "Adapters", .absent = "none",
 	 .help = "folder for the adapters of a run with --tune lora:R, and its classifier, as PEFT's files adapter_config.json "
@@ -55,12 +60,13 @@ static const struct option options[] = {
 
 static thaw_status check(const struct values *v)
 {
-	int outputs = (v->safetensors != NULL) + (v->onnx != NULL) + (v->peft != NULL);
+	int outputs = (v->safetensors != NULL) + (v->hub != NULL) + (v->onnx != NULL) + (v->peft != NULL);
 	if (outputs != 1)
-		return thaw_fail(THAW_USAGE, "%s: give one of --safetensors FILE, --onnx FILE and --peft DIR",
+		return thaw_fail(THAW_USAGE,
+				 "%s: give one of --safetensors FILE, --hub DIR, --onnx FILE and --peft DIR",
 				 outputs > 1 ? "several outputs" : "no output");
-	if (v->half && !v->safetensors)
-		return thaw_fail(THAW_USAGE, "no 16-bit numbers in %s: --half: give it with --safetensors",
+	if (v->half && (v->onnx || v->peft))
+		return thaw_fail(THAW_USAGE, "no 16-bit numbers in %s: --half: give it with --safetensors or --hub",
 				 v->onnx ? "ONNX models" : "adapters");
 	if ((v->fold || v->verify) && !v->onnx)
 		return thaw_fail(THAW_USAGE, "for ONNX models: %s: give it with --onnx",
@@ -70,7 +76,26 @@ static thaw_status check(const struct values *v)
 	return THAW_OK;
 }
 
-static thaw_status export(const struct values *v, const struct thaw_model *m, json_t *result)
+static const char *output_of(const struct values *v)
+{
+	return v->safetensors ? v->safetensors : v->hub ? v->hub : v->onnx;
+}
+
+/* The network is the trained one of the run, with its preprocessing, unless a flag says otherwise. */
+static thaw_status export_hub(const struct values *v, const struct thaw_model *m, const char *run)
+{
+	char *card = NULL;
+	const char *library = thaw_model_hub_library(m);
+	bool as_trained = !v->from && !v->size && !thaw_preprocess_override_given(&v->images);
+	/* Without a library it is refused. */
+	thaw_status status = library ? thaw_run_model_card(&card, m, library, run, as_trained) : THAW_OK;
+	if (status == THAW_OK)
+		status = thaw_model_save_hub(m, v->hub, card, v->half);
+	thaw_free(card);
+	return status;
+}
+
+static thaw_status export(const struct values *v, const struct thaw_model *m, const char *spec, json_t *result)
 {
 	struct verification verified;
 	if (v->safetensors && m->imported)
@@ -79,6 +104,8 @@ static thaw_status export(const struct values *v, const struct thaw_model *m, js
 				 m->variant);
 	if (v->safetensors)
 		return thaw_model_save(m, v->safetensors, v->half);
+	if (v->hub)
+		return export_hub(v, m, spec);
 	THAW_TRY(v->fully_conv ? thaw_model_save_onnx_grid(m, v->onnx, v->fold)
 			       : thaw_model_save_onnx(m, v->onnx, v->fold));
 	if (!v->verify)
@@ -124,12 +151,11 @@ static thaw_status run_export(struct session *session, const void *values, json_
 		THAW_TRY_OUT(add_grid(model));
 	if (!model->imported)
 		THAW_TRY_OUT(thaw_model_check_classifier(model));
-	THAW_TRY_OUT(give_result(result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file",
-						   thaw_report_string(v->safetensors ? v->safetensors : v->onnx),
-						   "variant", thaw_report_string(model->variant), "classes",
-						   (json_int_t)model->classes, "dtype", v->half ? "F16" : "F32",
-						   "preprocess", thaw_model_preprocess_json(model))));
-	THAW_TRY_OUT(export(v, model, *result));
+	THAW_TRY_OUT(give_result(
+		result, json_pack("{s:o, s:o, s:I, s:s, s:o}", "file", thaw_report_string(output_of(v)), "variant",
+				  thaw_report_string(model->variant), "classes", (json_int_t)model->classes, "dtype",
+				  v->half ? "F16" : "F32", "preprocess", thaw_model_preprocess_json(model))));
+	THAW_TRY_OUT(export(v, model, network.spec, *result));
 	network_log(session, model, &network);
 out:
 	if (status != THAW_OK) {
@@ -156,14 +182,18 @@ static void print_export(const json_t *result, FILE *out)
 
 const struct command command_export = {
 	.name = "export",
-	.usage = "RUN|M --safetensors FILE [--half] | --onnx FILE [--fold-bn] [--verify D] | --peft DIR",
+	.usage = "RUN|M --safetensors FILE [--half] | --hub DIR [--half] | --onnx FILE [--fold-bn] [--verify D] | "
+		 "--peft DIR",
 	.summary = "write a network for use in other programs",
 	.about =
 		"A safetensors file is a state dict for the framework that the network came from, such as torchvision; "
-		"networks from ONNX have none. An ONNX model runs in any ONNX runtime. Both have class names and "
-		"preprocessing in their metadata; the adapters of a run are merged into its weights there. PEFT's "
-		"files have "
-		"them apart, for the network that the run began with.",
+		"networks from ONNX have none. A folder of the Hub is loaded as it is by transformers' from_pretrained "
+		"or "
+		"timm's create_model(\"local-dir:DIR\"), whichever the network came from. An ONNX model runs in any "
+		"ONNX "
+		"runtime. Files have class names and preprocessing in their metadata; the adapters of a run are merged "
+		"into "
+		"its weights there. PEFT's files have them apart, for the network that the run began with.",
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.argument = "RUN|M",

@@ -65,14 +65,15 @@ static json_t *shape_json(const struct thaw_shape *s, int first)
 	return dims;
 }
 
-/* Number of parameter values of the nodes [first, end), without moving statistics, as is usual. */
+/* Number of parameter values of the nodes [first, end), without moving statistics and what the builder computes, as is
+ * usual. */
 static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
 {
 	int64_t n = 0;
 	for (int i = first; i < end; i++) {
 		for (int k = 0; k < g->nodes[i].param_count; k++) {
 			const struct thaw_param *p = &g->params[g->nodes[i].params[k]];
-			if (p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE)
+			if (p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE && !p->computed)
 				n += thaw_shape_count(&p->shape);
 		}
 	}

@@ -134,7 +134,8 @@ static int64_t count_parameters(const struct thaw_graph *g)
 {
 	int64_t count = 0;
 	for (int i = 0; i < g->param_count; i++)
-		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE)
+		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE &&
+		    !g->params[i].computed)
 			count += thaw_shape_count(&g->params[i].shape);
 	return count;
 }

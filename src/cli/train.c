@@ -165,6 +165,7 @@ static const struct option options[] = {
 	 .help = "use K fixed views of each image in turn, the first without augmentation; the frozen part then runs K "
 		 "times per image, not once per epoch"},
 
+	RECOMPUTE_OPTION(RUN, OFFSET(recompute)),
 	{.name = "cache", .metavar = "HOW", .type = OPTION_TEXT, AT(cache), .section = RUN,
 	 .help = "size of the cache for outputs of the frozen part, in memory or, with --cache-dir, on disk: auto (up to "
 		 "half of the free memory or disk space), off, or bytes per rank such as 4G"},

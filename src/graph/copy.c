@@ -78,6 +78,7 @@ struct thaw_graph *thaw_graph_copy(const struct thaw_graph *g)
 	copy->output = g->output;
 	copy->head = g->head;
 	copy->precision = g->precision;
+	copy->recomputed = g->recomputed;
 	if (!copy_nodes(copy, g) || !copy_params(copy, g) || !copy_blocks(copy, g)) {
 		thaw_graph_destroy(copy);
 		return NULL;

@@ -5,9 +5,9 @@
 #include "src/graph/executor_internal.h"
 #include "src/ops/kernels/bf16_values.h"
 
-static void bind_run(struct thaw_executor *executor, int node, int64_t n, const uint64_t *sample_key)
+static void bind_run(struct thaw_executor *executor, int node, struct thaw_step *step)
 {
-	struct thaw_step *step = &executor->p.steps[node];
+	int64_t n = executor->batch;
 	const struct thaw_node *graph_node = &executor->graph->nodes[node];
 	for (int k = 0; k < graph_node->input_count; k++) {
 		const struct thaw_node *from = &executor->graph->nodes[graph_node->inputs[k]];
@@ -20,7 +20,7 @@ static void bind_run(struct thaw_executor *executor, int node, int64_t n, const 
 		step->args.y.shape.dim[0] = n * step->y_rows;
 	for (int k = 0; k < graph_node->param_count; k++)
 		step->param[k].data = executor->graph->params[graph_node->params[k]].data;
-	step->args.sample_key = sample_key;
+	step->args.sample_key = executor->sample_key;
 }
 
 static double clock_of(const struct thaw_executor *executor)
@@ -54,13 +54,14 @@ static void report_value(const struct thaw_executor *executor, int node)
 const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, const uint64_t *sample_key)
 {
 	executor->batch = n;
+	executor->sample_key = sample_key;
 	for (int i = 1; i < executor->graph->node_count; i++) {
 		if (!executor->p.steps[i].runs)
 			continue;
 		if (abandoned(executor))
 			return NULL;
 		double start = clock_of(executor);
-		bind_run(executor, i, n, sample_key);
+		bind_run(executor, i, &executor->p.steps[i]);
 		if (!executor->graph->nodes[i].op->parameter)
 			run_forward(executor->graph->nodes[i].op, &executor->p.steps[i]);
 		if (executor->times)
@@ -72,9 +73,8 @@ const float *thaw_executor_forward(struct thaw_executor *executor, int64_t n, co
 }
 
 /* Points the node to its gradients, zeroed if its backward function adds to them. */
-static void bind_gradients(struct thaw_executor *executor, int node, float *const *gradient)
+static void bind_gradients(struct thaw_executor *executor, int node, struct thaw_step *step, float *const *gradient)
 {
-	struct thaw_step *step = &executor->p.steps[node];
 	const struct thaw_node *n = &executor->graph->nodes[node];
 	for (int k = 0; k < n->param_count; k++) {
 		const struct thaw_param *p = &executor->graph->params[n->params[k]];
@@ -85,6 +85,25 @@ static void bind_gradients(struct thaw_executor *executor, int node, float *cons
 	}
 }
 
+/* Computes the values of a block again that were not kept. False: abandoned. */
+static bool compute_again(struct thaw_executor *executor, int first, int last)
+{
+	for (int i = first; i <= last; i++) {
+		struct thaw_step *step = &executor->p.again[i];
+		double start = clock_of(executor);
+		if (abandoned(executor))
+			return false;
+		if (!executor->p.steps[i].runs)
+			continue;
+		bind_run(executor, i, step);
+		if (step->runs)
+			run_forward(executor->graph->nodes[i].op, step);
+		if (executor->times)
+			executor->times[i].backward += clock_of(executor) - start;
+	}
+	return true;
+}
+
 bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits, float *const *gradient)
 {
 	int64_t count = executor->batch * executor->p.classes;
@@ -92,13 +111,17 @@ bool thaw_executor_backward(struct thaw_executor *executor, const float *dlogits
 		for (int64_t i = 0; i < count; i++)
 			executor->p.dlogits[i] = dlogits[i];
 	for (int i = executor->graph->node_count - 1; i >= executor->cut; i--) {
-		struct thaw_step *step = &executor->p.steps[i];
+		int first = executor->p.steps[i].first;
+		if (first > 0 && !compute_again(executor, first, i))
+			return false;
+		bool second = executor->p.again && executor->p.again[i].args.attrs; /* it is bound */
+		struct thaw_step *step = second ? &executor->p.again[i] : &executor->p.steps[i];
 		const struct thaw_node *n = &executor->graph->nodes[i];
 		if (abandoned(executor))
 			return false;
 		double start = clock_of(executor);
 		if (step->backward) {
-			bind_gradients(executor, i, gradient);
+			bind_gradients(executor, i, step, gradient);
 			thaw_step_expand(step, true, n->op->backward_reads & THAW_READS_X,
 					 n->op->backward_reads & THAW_READS_Y);
 			n->op->backward(&step->args);

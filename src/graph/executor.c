@@ -6,16 +6,22 @@
 #include "src/graph/graph_internal.h"
 #include "thaw/memory.h"
 
+static void steps_release(const struct thaw_executor *executor, struct thaw_step *steps)
+{
+	for (int i = 1; steps && i < executor->graph->node_count; i++) {
+		thaw_free(steps[i].x);
+		thaw_free(steps[i].dx);
+		thaw_free(steps[i].dx_add);
+		thaw_free(steps[i].x_rows);
+		thaw_free(steps[i].stored_x);
+	}
+	thaw_free(steps);
+}
+
 static void program_release(const struct thaw_executor *executor, struct thaw_program *p)
 {
-	for (int i = 1; p->steps && i < executor->graph->node_count; i++) {
-		thaw_free(p->steps[i].x);
-		thaw_free(p->steps[i].dx);
-		thaw_free(p->steps[i].dx_add);
-		thaw_free(p->steps[i].x_rows);
-		thaw_free(p->steps[i].stored_x);
-	}
-	thaw_free(p->steps);
+	steps_release(executor, p->steps);
+	steps_release(executor, p->again);
 	thaw_free(p->crossing);
 	*p = (struct thaw_program){0};
 }
@@ -32,10 +38,10 @@ static int64_t rows(const struct thaw_compiler *c, int i)
 	return c->graph->nodes[i].fixed ? 0 : c->shapes[i].dim[0] / c->shapes[0].dim[0];
 }
 
-/* The value of a node as it is stored. */
-static struct thaw_view value_view(struct thaw_compiler *c, int i)
+/* The value of a node as it is stored; again: the second time, if there is one. */
+static struct thaw_view value_view(struct thaw_compiler *c, int i, bool again)
 {
-	void *memory = at(c, value_buffer(c, i));
+	void *memory = at(c, again && c->again[i] ? value_again(c, i) : value_buffer(c, i));
 	struct thaw_view v = {.shape = c->shapes[i]};
 	if (c->bf16[i])
 		v.bf16 = memory;
@@ -44,14 +50,14 @@ static struct thaw_view value_view(struct thaw_compiler *c, int i)
 	return v;
 }
 
-/* Points a step to its buffers. */
-static void bind_step(struct thaw_compiler *c, int i)
+/* Points a step to its buffers; again: those from the time on when its block is computed again. */
+static void bind_step(struct thaw_compiler *c, int i, struct thaw_step *step, bool again)
 {
 	const struct thaw_node *n = &c->graph->nodes[i];
-	struct thaw_step *step = &c->executor->p.steps[i];
+	bool second = again && c->again[i];
 	for (int k = 0; k < n->input_count; k++) {
 		int x = n->inputs[k];
-		step->x[k] = value_view(c, x);
+		step->x[k] = value_view(c, x, again);
 		step->x_rows[k] = rows(c, x);
 		if (step->backward && c->needs_gradient[x])
 			step->dx[k] = at(c, gradient_buffer(c, x));
@@ -65,29 +71,45 @@ static void bind_step(struct thaw_compiler *c, int i)
 		.attrs = &n->attrs,
 		.inputs = n->input_count,
 		.x = step->x,
-		.y = value_view(c, i),
+		.y = value_view(c, i, again),
 		.params = n->param_count,
 		.param = step->param,
-		.saved = at(c, saved_buffer(c, i)),
+		.saved = at(c, second ? saved_again(c, i) : saved_buffer(c, i)),
 		.training = in_tail(c, i),
 		.dy = step->dy,
 		.dx = step->dx,
 		.dx_add = step->dx_add,
 		.dparam = step->dparam,
 	};
-	for (int pass = 0; pass < 2; pass++)
-		step->scratch[pass] = at(c, scratch_buffer(c, i, pass));
+	step->scratch[false] = at(c, second ? scratch_again(c, i) : scratch_buffer(c, i, false));
+	step->scratch[true] = at(c, scratch_buffer(c, i, true));
 	if (takes_fp32_only(n->op))
 		thaw_step_bind_converted(step);
 }
 
-static thaw_status create_steps(struct thaw_compiler *c)
+/* The second steps of the blocks that are computed again. */
+static void bind_again(struct thaw_compiler *c)
 {
-	c->executor->p.steps = thaw_alloc((size_t)c->nodes, sizeof(*c->executor->p.steps));
-	if (!c->executor->p.steps)
+	struct thaw_program *p = &c->executor->p;
+	for (int last = 1; last < c->nodes; last++)
+		for (int i = p->steps[last].first; i > 0 && i <= last; i++) {
+			if (!p->steps[i].runs)
+				continue;
+			p->again[i].runs = c->again[i] > 0;
+			p->again[i].backward = p->steps[i].backward;
+			for (int k = 0; k < c->graph->nodes[i].input_count; k++)
+				p->again[i].dx_add[k] = p->steps[i].dx_add[k];
+			bind_step(c, i, &p->again[i], true);
+		}
+}
+
+static thaw_status create_steps(struct thaw_compiler *c, struct thaw_step **steps)
+{
+	*steps = thaw_alloc((size_t)c->nodes, sizeof(**steps));
+	if (!*steps)
 		return THAW_RESOURCE;
 	for (int i = 1; i < c->nodes; i++) {
-		struct thaw_step *step = &c->executor->p.steps[i];
+		struct thaw_step *step = &(*steps)[i];
 		size_t inputs = (size_t)c->graph->nodes[i].input_count;
 		step->x = thaw_alloc(inputs, sizeof(*step->x));
 		step->dx = thaw_alloc(inputs, sizeof(*step->dx));
@@ -105,7 +127,7 @@ static void bind_crossing(struct thaw_compiler *c)
 	for (int k = 0; k < c->executor->p.crossing_count; k++) {
 		const struct thaw_shape *shape = &c->shapes[c->crossing[k]];
 		c->executor->p.crossing[k] = (struct thaw_crossing){
-			.value = value_view(c, c->crossing[k]),
+			.value = value_view(c, c->crossing[k], false),
 			.count = thaw_shape_count(shape) / c->shapes[0].dim[0],
 		};
 	}
@@ -152,14 +174,22 @@ static thaw_status compile(struct thaw_compiler *c)
 	struct thaw_program *p = &executor->p;
 	size_t bytes;
 	THAW_TRY(thaw_graph_infer(c->graph, &p->image, c->shapes));
-	THAW_TRY(create_steps(c));
+	THAW_TRY(create_steps(c, &p->steps));
+	if (executor->training && c->graph->recomputed > 0)
+		THAW_TRY(create_steps(c, &p->again));
 	THAW_TRY(choose_segment(c));
 	THAW_TRY(thaw_compiler_find_lifetimes(c));
 	THAW_TRY(thaw_memory_place(c->buffers, BUFFERS * c->nodes, &bytes));
+	if (executor->measures) {
+		executor->arena_bytes = bytes;
+		return THAW_OK;
+	}
 	THAW_TRY(reserve_arena(executor, bytes, &p->image));
 	for (int i = 1; i < c->nodes; i++)
 		if (p->steps[i].runs)
-			bind_step(c, i);
+			bind_step(c, i, &p->steps[i], false);
+	if (p->again)
+		bind_again(c);
 	bind_crossing(c);
 	p->input = at(c, value_buffer(c, 0));
 	p->logits = at(c, value_buffer(c, c->graph->output));
@@ -183,11 +213,13 @@ static thaw_status compile_program(struct thaw_executor *executor, const struct 
 		.bf16 = thaw_alloc(nodes, sizeof(*c.bf16)),
 		.storage = thaw_alloc(nodes, sizeof(*c.storage)),
 		.gradient_storage = thaw_alloc(nodes, sizeof(*c.gradient_storage)),
+		.backward = thaw_alloc(nodes, sizeof(*c.backward)),
+		.again = thaw_alloc(nodes, sizeof(*c.again)),
 		.buffers = thaw_alloc(BUFFERS * nodes, sizeof(*c.buffers)),
 		.crossing = thaw_alloc(nodes, sizeof(*c.crossing)),
 	};
 	bool allocated = c.shapes && c.workspace && c.needs_gradient && c.bf16 && c.storage && c.gradient_storage &&
-			 c.buffers && c.crossing;
+			 c.backward && c.again && c.buffers && c.crossing;
 	executor->p = (struct thaw_program){.image = *image};
 	thaw_status status = allocated ? compile(&c) : THAW_RESOURCE;
 	thaw_free(c.shapes);
@@ -196,6 +228,8 @@ static thaw_status compile_program(struct thaw_executor *executor, const struct 
 	thaw_free(c.bf16);
 	thaw_free(c.storage);
 	thaw_free(c.gradient_storage);
+	thaw_free(c.backward);
+	thaw_free(c.again);
 	thaw_free(c.buffers);
 	thaw_free(c.crossing);
 	if (status != THAW_OK)
@@ -236,6 +270,16 @@ thaw_status thaw_executor_create(struct thaw_executor **executor, const struct t
 		return status;
 	}
 	*executor = made;
+	return THAW_OK;
+}
+
+thaw_status thaw_executor_tail_bytes(size_t *bytes, const struct thaw_graph *graph, const struct thaw_shape *image)
+{
+	struct thaw_executor e = {
+		.graph = graph, .segment = THAW_TAIL, .training = true, .measures = true, .cut = thaw_graph_cut(graph)};
+	THAW_TRY(compile_program(&e, image));
+	*bytes = e.arena_bytes;
+	program_release(&e, &e.p);
 	return THAW_OK;
 }
 

@@ -21,6 +21,7 @@ struct thaw_step {
 	bool runs;           /* is part of this executor */
 	bool backward;       /* runs in the backward pass */
 	size_t packed_bytes; /* of its packed parameters, with the kernel for this size */
+	int first; /* of the last node of a block that is computed again: the first node of the block; else 0 */
 };
 
 /* A value that crosses the cut. */
@@ -33,6 +34,9 @@ struct thaw_crossing {
 struct thaw_program {
 	struct thaw_shape image; /* (max batch,H,W,C); of a trunk: batch 1 */
 	struct thaw_step *steps; /* [node_count] */
+	/* [node_count] Of blocks that are computed again (runs: the node is, too): with the values of the second time,
+	 * for that and for the backward pass. NULL: there are none. */
+	struct thaw_step *again;
 	struct thaw_crossing *crossing;
 	int crossing_count;
 	float *input, *logits, *dlogits;
@@ -50,6 +54,7 @@ struct thaw_executor {
 	const struct thaw_graph *graph;
 	enum thaw_segment segment;
 	bool training;
+	bool measures; /* arena_bytes is computed, and nothing allocated or bound */
 	int cut;
 	struct thaw_program p;                       /* of the current size */
 	struct thaw_program kept[THAW_MAX_PROGRAMS]; /* of other sizes, in the order of their last use */
@@ -60,6 +65,7 @@ struct thaw_executor {
 	char *arena;
 	size_t arena_bytes;
 	int64_t batch; /* batch size of the last forward pass */
+	const uint64_t *sample_key;
 	bool (*abandon)(void *context);
 	void *abandon_context;
 	void (*on_gradient)(void *context, int node);

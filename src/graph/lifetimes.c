@@ -1,13 +1,13 @@
 /* Lifetimes of an executor's buffers.
  *
- * Time is counted in steps: the forward pass of node i is step i, the loss is step n (the number of nodes), the
- * backward pass of node i is step 2n - i. A buffer is live from the step that writes it to the last step that reads it:
- *   value      from its node's forward to its last reader, in the tail up to the backward passes that read it
- *   saved      from a tail node's forward to its backward
- *   gradient   from the backward of the value's last reader to the backward of its own node
- *   scratch    one step; with the values that the executor converts for the operator
- * The features of a tail executor are live from the first step; those of a trunk executor up to the end.
- * The value of an in-place node is stored in the buffer of its input.
+ * Time is counted in steps: the forward pass of node i is step i, the loss is step n (the number of nodes), then
+ * follows the backward pass (recompute.c). A buffer is live from the step that writes it to the last step that reads
+ * it: value      from its node's forward to its last reader, in the tail up to the backward passes that read it saved
+ * from a tail node's forward to its backward gradient   from the backward of the value's last reader to the backward of
+ * its own node scratch    one step; with the values that the executor converts for the operator The features of a tail
+ * executor are live from the first step; those of a trunk executor up to the end. The value of an in-place node is
+ * stored in the buffer of its input. A value that is computed again has two buffers: one for its readers in the forward
+ * pass, and one for those later.
  */
 #include "src/base/minmax.h"
 #include "src/base/try.h"
@@ -17,7 +17,7 @@
 
 static int backward_step(const struct thaw_compiler *c, int node)
 {
-	return 2 * c->nodes - node;
+	return c->backward[node];
 }
 
 /* Whether a value is a parameter, which is read where it is and needs no buffer. */
@@ -95,33 +95,45 @@ static bool reads_x(const struct thaw_compiler *c, const struct thaw_node *n, in
 	return !n->op->x_for_weight || c->graph->params[n->params[0]].trainable;
 }
 
+/* Lifetimes of the node's inputs, as far as it reads them, and of its value, as far as its backward pass does. */
+static void extend_lifetimes(struct thaw_compiler *c, int i)
+{
+	const struct thaw_node *n = &c->graph->nodes[i];
+	bool backward = in_tail(c, i) && c->needs_gradient[i];
+	struct thaw_buffer *y = c->again[i] ? value_again(c, i) : &c->buffers[i];
+	if (backward && reads_y(n))
+		y->dies = max_int(y->dies, backward_step(c, i));
+	for (int k = 0; k < n->input_count; k++) {
+		struct thaw_buffer *x = &c->buffers[n->inputs[k]];
+		x->dies = max_int(x->dies, i);
+		if (c->again[n->inputs[k]])
+			x = value_again(c, n->inputs[k]);
+		if (c->again[i])
+			x->dies = max_int(x->dies, c->again[i]);
+		if (backward && reads_x(c, n, k))
+			x->dies = max_int(x->dies, backward_step(c, i));
+	}
+}
+
 /* Lifetimes of values, ignoring in-place operators. */
 static void value_lifetimes(struct thaw_compiler *c)
 {
-	int end = 2 * c->nodes + 1;
+	int end = c->end;
 	for (int i = 0; i < c->nodes; i++) {
 		struct thaw_buffer *b = &c->buffers[i];
 		bool stored = c->executor->p.steps[i].runs && !is_parameter(c, i);
 		*b = (struct thaw_buffer){.bytes = stored ? value_bytes(c, i) : 0, .born = i, .dies = i};
+		*value_again(c, i) = (struct thaw_buffer){
+			.bytes = c->again[i] ? b->bytes : 0, .born = c->again[i], .dies = c->again[i]};
 		c->storage[i] = i;
 	}
 	mark_inputs(c);
 	if (c->executor->segment == THAW_TRUNK)
 		for (int k = 0; k < c->executor->p.crossing_count; k++)
 			c->buffers[c->crossing[k]].dies = end;
-	for (int i = 1; i < c->nodes; i++) {
-		const struct thaw_node *n = &c->graph->nodes[i];
-		if (!c->executor->p.steps[i].runs)
-			continue;
-		bool backward = in_tail(c, i) && c->needs_gradient[i];
-		if (backward && reads_y(n))
-			c->buffers[i].dies = backward_step(c, i);
-		for (int k = 0; k < n->input_count; k++) {
-			struct thaw_buffer *x = &c->buffers[n->inputs[k]];
-			int last = backward && reads_x(c, n, k) ? backward_step(c, i) : i;
-			x->dies = max_int(x->dies, last);
-		}
-	}
+	for (int i = 1; i < c->nodes; i++)
+		if (c->executor->p.steps[i].runs)
+			extend_lifetimes(c, i);
 	c->buffers[c->graph->output].dies = end;
 }
 
@@ -134,6 +146,7 @@ static void share_values(struct thaw_compiler *c)
 			continue;
 		struct thaw_buffer *x = value_buffer(c, n->inputs[0]);
 		bool twice = n->input_count > 1 && n->inputs[0] == n->inputs[1];
+		twice |= c->again[i] || c->again[n->inputs[0]];
 		if (x->dies != i || x->bytes != c->buffers[i].bytes || c->bf16[i] != c->bf16[n->inputs[0]] || twice)
 			continue;
 		x->dies = c->buffers[i].dies;
@@ -187,8 +200,12 @@ static void workspace_lifetimes(struct thaw_compiler *c)
 		const struct thaw_step *step = &c->executor->p.steps[i];
 		c->executor->p.steps[i].packed_bytes = s->packed;
 		size_t converted = step->runs ? thaw_compiler_converted_bytes(c, i) : 0;
-		int last = step->backward ? backward_step(c, i) : i;
-		*saved_buffer(c, i) = (struct thaw_buffer){.bytes = s->saved, .born = i, .dies = last};
+		int last = step->backward ? backward_step(c, i) : i, again = c->again[i];
+		*saved_buffer(c, i) = (struct thaw_buffer){.bytes = s->saved, .born = i, .dies = again ? i : last};
+		*saved_again(c, i) = (struct thaw_buffer){
+			.bytes = again ? s->saved : 0, .born = again, .dies = max_int(again, last)};
+		*scratch_again(c, i) = (struct thaw_buffer){
+			.bytes = again ? converted + s->scratch_forward : 0, .born = again, .dies = again};
 		*scratch_buffer(c, i, false) =
 			(struct thaw_buffer){.bytes = converted + s->scratch_forward, .born = i, .dies = i};
 		if (step->backward)
@@ -202,6 +219,7 @@ thaw_status thaw_compiler_find_lifetimes(struct thaw_compiler *c)
 	for (int i = 0; i < c->nodes; i++)
 		c->bf16[i] = stores_bf16(c, i);
 	THAW_TRY(query_nodes(c));
+	thaw_compiler_plan_steps(c);
 	value_lifetimes(c);
 	share_values(c);
 	gradient_lifetimes(c);

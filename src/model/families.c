@@ -18,6 +18,7 @@ const struct thaw_family *const thaw_families[] = {
 	&thaw_family_convnext,
 	&thaw_family_regnet,
 	&thaw_family_densenet,
+	&thaw_family_mixer,
 	&thaw_family_swin,
 	NULL,
 };
@@ -110,6 +111,25 @@ const char *thaw_family_list(char *text, size_t size)
 			if (n < 0 || (size_t)n >= size - used)
 				return text;
 			used += (size_t)n;
+		}
+	}
+	return text;
+}
+
+const char *thaw_family_known(char *text, size_t size, bool timm)
+{
+	static const char more[] = ", ...";
+	size_t used = 0;
+	text[0] = '\0';
+	for (int f = 0; thaw_families[f]; f++) {
+		const char *const *names = timm ? thaw_families[f]->timm : thaw_families[f]->transformers;
+		for (; names && *names; names++) {
+			if (used + strlen(*names) + 2 * sizeof(more) > size) {
+				snprintf(text + used, size - used, "%s", more);
+				return text;
+			}
+			used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "", *names,
+						 timm ? "*" : "");
 		}
 	}
 	return text;

@@ -17,6 +17,7 @@ extern const struct thaw_family thaw_family_vit;
 extern const struct thaw_family thaw_family_convnext;
 extern const struct thaw_family thaw_family_regnet;
 extern const struct thaw_family thaw_family_densenet;
+extern const struct thaw_family thaw_family_mixer;
 extern const struct thaw_family thaw_family_swin;
 
 /* The family with this variant, or NULL. If `name` is not NULL, *name becomes the family's copy of the variant's name.
@@ -41,5 +42,9 @@ struct thaw_named_network thaw_family_of_config(const json_t *config);
 /* Writes variants as "resnet18, resnet34, ..." to text[size] for a message: the first ones of each
  * family, as many as fit. Returns text. */
 const char *thaw_family_list(char *text, size_t size);
+
+/* The same of what a config.json may name: starts of timm's architectures, or transformers' model types. "..." stands
+ * for what does not fit. */
+const char *thaw_family_known(char *text, size_t size, bool timm);
 
 #endif

@@ -1,6 +1,7 @@
 /* Loads a model from a state dict: finds the family by the tensors, builds the graph and copies the weights. */
 #include <string.h>
 
+#include "src/base/minmax.h"
 #include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/config_labels.h"
@@ -14,6 +15,8 @@
 #include "src/model/unknown_network.h"
 #include "src/model/unwrap.h"
 #include "thaw/memory.h"
+
+#define MAX_TENSORS 16384
 
 /* PyTorch counts the batches a batch norm has seen; Thaw does not use the count. */
 static bool is_batch_counter(const char *name)
@@ -202,6 +205,18 @@ static thaw_status fail_not_named(const struct thaw_named_network *named, const 
 		name, named->family->name, source);
 }
 
+/* The work grows with the square of the number of tensors, which a hostile file may have without many bytes. */
+static thaw_status check_count(const struct thaw_weights *w, const char *source)
+{
+	int count = w->count;
+	for (int i = 0; i < w->dict_count; i++)
+		count = max_int(count, w->dicts[i].count);
+	if (count <= MAX_TENSORS)
+		return THAW_OK;
+	return thaw_fail(THAW_DATA, "refused: %s: %d tensors: networks that are known have at most %d", source, count,
+			 MAX_TENSORS);
+}
+
 /* Finds the family of a state dict: by the caller's variant, by the metadata, by config.json, or by the tensors. */
 static thaw_status find_family(struct thaw_unwrapped *u, struct thaw_weights *w,
 			       const struct thaw_weights_request *request, struct thaw_note *note)
@@ -302,13 +317,30 @@ static thaw_status find_options(json_t **options, const struct thaw_unwrapped *u
 				   request->source);
 }
 
+/* What a trained network records of its config.json: that of its file, or what an earlier training has recorded. */
+static thaw_status record_config(struct thaw_model *m, const struct thaw_unwrapped *u, const struct thaw_weights *w,
+				 const struct thaw_weights_request *request)
+{
+	const char *recorded = thaw_weights_get(w, THAW_CONFIG_KEY);
+	if (recorded)
+		return thaw_network_config_read_record(&m->config, recorded, request->source);
+	if (thaw_family_of_config(request->config).family != u->family)
+		return THAW_OK;
+	return thaw_network_config_record(&m->config, request->config);
+}
+
 static thaw_status load(struct thaw_model **model, struct thaw_weights *w, const struct thaw_weights_request *request,
-			struct thaw_unwrapped *u, json_t **options)
+			struct thaw_unwrapped *u, json_t **options, void **memory)
 {
 	struct thaw_note note = {0};
+	THAW_TRY(check_count(w, request->source));
 	THAW_TRY(find_family(u, w, request, &note));
+	if (u->family->change)
+		THAW_TRY(u->family->change(w, memory));
 	THAW_TRY(find_options(options, u, w, request));
 	THAW_TRY(thaw_model_create(model, u->family, u->variant, 0, w, *options, request->source));
+	if (!*memory) /* else what is saved has not the tensors of the config.json's network */
+		THAW_TRY(record_config(*model, u, w, request));
 	return fill_model(*model, w, u->is_part, &note, request);
 }
 
@@ -319,12 +351,14 @@ thaw_status thaw_model_from_weights(struct thaw_model **model, struct thaw_weigh
 	struct thaw_unwrapped u = {0};
 	struct thaw_model *m = NULL;
 	json_t *options = NULL, *config = NULL;
+	void *memory = NULL;
 	/* What Thaw wrote says all itself, and has another config.json beside it: that of the run. */
 	if (!thaw_weights_get(w, "thaw.variant"))
 		THAW_TRY(thaw_network_config_read(&config, request->source));
 	with_config.config = config;
-	thaw_status status = load(&m, w, &with_config, &u, &options);
+	thaw_status status = load(&m, w, &with_config, &u, &options, &memory);
 	thaw_free(u.note);
+	thaw_free(memory);
 	json_decref(options);
 	json_decref(config);
 	if (status != THAW_OK) {

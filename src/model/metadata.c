@@ -46,9 +46,9 @@ static thaw_status dump(char **text, json_t *json)
 	return THAW_OK;
 }
 
-thaw_status thaw_metadata_write_options(char **text, const json_t *options)
+thaw_status thaw_metadata_write_object(char **text, const json_t *object)
 {
-	return dump(text, json_deep_copy(options));
+	return dump(text, json_deep_copy(object));
 }
 
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count)

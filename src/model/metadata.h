@@ -11,7 +11,7 @@
  */
 thaw_status thaw_metadata_write_labels(char **text, char *const *labels, int64_t count);
 thaw_status thaw_metadata_read_labels(char ***labels, int64_t count, const char *text, const char *file);
-thaw_status thaw_metadata_write_options(char **text, const json_t *options);
+thaw_status thaw_metadata_write_object(char **text, const json_t *object);
 thaw_status thaw_metadata_write_preprocess(char **text, const struct thaw_preprocess *p);
 thaw_status thaw_metadata_read_preprocess(struct thaw_preprocess *p, const char *text, const char *file);
 

@@ -15,6 +15,7 @@ void thaw_model_destroy(struct thaw_model *m)
 	thaw_graph_destroy(m->graph);
 	thaw_labels_free(m->labels, m->classes);
 	json_decref(m->options);
+	json_decref(m->config);
 	thaw_free(m->variant);
 	thaw_free(m->source);
 	thaw_free(m->notes);
@@ -138,6 +139,13 @@ thaw_status thaw_model_set_size(struct thaw_model *m, struct thaw_size size)
 	if (size.height == 0 || thaw_size_equal(size, m->preprocess.size))
 		return THAW_OK;
 	const struct thaw_shape from = image_of(m->preprocess.size), to = image_of(size);
+	const struct thaw_family *family = thaw_family_find(m->variant, NULL);
+	if (!m->imported && family && family->one_size)
+		return thaw_fail(THAW_CONFIG,
+				 "images of %d x %d: %s: it is for %d x %d only: give no other size, or build the "
+				 "network for it where it was made",
+				 size.height, size.width, m->variant, m->preprocess.size.height,
+				 m->preprocess.size.width);
 	THAW_TRY(thaw_graph_resize(m->graph, &from, &to));
 	m->preprocess = thaw_preprocess_at(&m->preprocess, size);
 	return THAW_OK;

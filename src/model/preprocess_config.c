@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "src/base/try.h"
 #include "src/model/config_values.h"
@@ -55,10 +55,11 @@ static thaw_status read_folder(struct thaw_preprocess *p, const char **from, con
 {
 	const char *const names[] = {processor_config, network_config};
 	for (size_t i = 0; i < 2 && !*from; i++) {
+		struct stat st; /* of the link, if it is one: one that leads nowhere is an error */
 		char *file = thaw_format("%.*s%s", length, path, names[i]);
 		if (!file)
 			return THAW_RESOURCE;
-		thaw_status status = access(file, F_OK) == 0 ? read_file(names[i], file, p, from) : THAW_OK;
+		thaw_status status = lstat(file, &st) == 0 ? read_file(names[i], file, p, from) : THAW_OK;
 		thaw_free(file);
 		THAW_TRY(status);
 	}

@@ -5,11 +5,12 @@
 #include "src/base/try.h"
 #include "src/model/metadata.h"
 #include "src/model/model_internal.h"
+#include "src/model/network_config.h"
 #include "src/model/task.h"
 #include "thaw/memory.h"
 
-/* format, variant, options, preprocess, output, fully_conv, labels; task and thresholds */
-#define MAX_METADATA (7 + THAW_TASK_PAIRS)
+/* format, variant, options, config, preprocess, output, fully_conv, labels; task and thresholds */
+#define MAX_METADATA (8 + THAW_TASK_PAIRS)
 
 /* The state dict to write. */
 struct export
@@ -83,7 +84,7 @@ static thaw_status add_metadata(struct export *e, char *key, char *value)
 
 static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 {
-	char *preprocess = NULL, *labels = NULL, *options = NULL;
+	char *preprocess = NULL, *labels = NULL, *options = NULL, *config = NULL;
 	e->w.metadata = e->metadata;
 	THAW_TRY(add_metadata(e, "format", thaw_strdup("pt")));
 	THAW_TRY(add_metadata(e, "thaw.variant", thaw_strdup(m->variant)));
@@ -92,8 +93,12 @@ static thaw_status make_metadata(struct export *e, const struct thaw_model *m)
 	if (m->sigmoid_from)
 		THAW_TRY(add_metadata(e, THAW_OUTPUT_KEY, thaw_strdup(THAW_OUTPUT_SIGMOID)));
 	if (m->options) {
-		THAW_TRY(thaw_metadata_write_options(&options, m->options));
+		THAW_TRY(thaw_metadata_write_object(&options, m->options));
 		THAW_TRY(add_metadata(e, THAW_OPTIONS_KEY, options));
+	}
+	if (m->config) {
+		THAW_TRY(thaw_metadata_write_object(&config, m->config));
+		THAW_TRY(add_metadata(e, THAW_CONFIG_KEY, config));
 	}
 	if (m->fully_conv)
 		THAW_TRY(add_metadata(e, THAW_FULLY_CONV_KEY, thaw_format("%d", m->fully_conv)));

@@ -106,7 +106,7 @@ static const char *guess(const struct thaw_weights *w, const char **because)
 
 thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const json_t *config, const char *source)
 {
-	char name[64];
+	char name[64], known_names[640];
 	const char *because = NULL, *network;
 	const char *unreadable = w->dict_count > 0 ? w->dicts[w->selected].unreadable : NULL;
 	if (unreadable)
@@ -116,7 +116,12 @@ thaw_status thaw_fail_unknown_network(struct thaw_weights *w, const json_t *conf
 				 source, unreadable);
 	THAW_TRY(find_channels(w, source));
 	if (name_in(config, name, sizeof(name)))
-		return thaw_fail(THAW_DATA, "weights of an unknown network, %s: %s: " THAW_EXPORT_HOW, name, source);
+		return thaw_fail(THAW_DATA,
+				 "weights of an unknown network, %s: %s: " THAW_EXPORT_HOW
+				 "; known are %s (thaw networks lists them)",
+				 name, source,
+				 thaw_family_known(known_names, sizeof(known_names),
+						   json_object_get(config, "architecture") != NULL));
 	network = guess(w, &because);
 	if (network)
 		return thaw_fail(THAW_DATA,

@@ -24,6 +24,7 @@ struct candidate {
 	char prefix[MAX_PREFIX];
 	const struct thaw_family *family; /* that recognises them, or NULL */
 	const char *variant;
+	bool exact; /* the variant is the wanted one, not only of its family */
 };
 
 struct choice {
@@ -118,21 +119,14 @@ static thaw_status view(struct thaw_weights *v, const struct thaw_weights *w, co
 	return THAW_OK;
 }
 
-/* Whether this is the network that the user names. In a family with options, the first name stands for all. */
-static bool is_wanted(const struct thaw_family *family, const char *variant, const char *wanted)
-{
-	return !wanted || strcmp(wanted, variant) == 0 ||
-	       (family->options && strcmp(variant, family->variants[0]) == 0 &&
-		thaw_family_find(wanted, NULL) == family);
-}
-
 static thaw_status recognise(const struct choice *choice, struct candidate *c, const struct thaw_weights *w)
 {
 	struct thaw_weights v;
 	THAW_TRY(view(&v, w, c));
 	const struct thaw_family *family = thaw_family_recognise(&v, choice->only, &c->variant);
-	if (family && is_wanted(family, c->variant, choice->wanted))
+	if (!choice->wanted || family == thaw_family_find(choice->wanted, NULL))
 		c->family = family;
+	c->exact = family && choice->wanted && strcmp(choice->wanted, c->variant) == 0;
 	thaw_free(v.tensors);
 	return THAW_OK;
 }
@@ -206,6 +200,11 @@ static bool is_average(const struct thaw_weights *w, const struct candidate *c)
 	return thaw_name_is_average(label, strlen(label));
 }
 
+static bool is_better(const struct thaw_weights *w, const struct candidate *c, const struct candidate *than)
+{
+	return c->exact != than->exact ? c->exact : is_average(w, than) && !is_average(w, c);
+}
+
 /* The preferred one of the candidates that a family recognises (or of all, unless `recognised`); NULL without any. */
 static const struct candidate *prefer(const struct choice *choice, const struct thaw_weights *w, const char *key,
 				      bool recognised)
@@ -215,7 +214,7 @@ static const struct candidate *prefer(const struct choice *choice, const struct 
 		const struct candidate *c = &choice->candidates[i];
 		if ((recognised && !c->family) || (key && !has_key(w, c, key)))
 			continue;
-		if (!best || (is_average(w, best) && !is_average(w, c)))
+		if (!best || is_better(w, c, best))
 			best = c;
 	}
 	return best;

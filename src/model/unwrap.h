@@ -15,10 +15,10 @@ struct thaw_unwrapped {
 
 /* Searches all dicts of *w, and all common prefixes of their names, for tensors that a family recognises; wrappers such
  * as DistributedDataParallel and torch.compile, which add "module." and "_orig_mod.", are removed from the names first.
- * Weights that are no moving average are preferred, then the larger set. The tensors of *w become those of the network,
- * without prefix. `key`, if not NULL, is the path or prefix of the wanted ones; `wanted`, if not NULL, the variant, and
- * `only`, if not NULL, its family. Returns THAW_USAGE if there are no weights of this key. The caller frees
- * result->note, also on failure. */
+ * Weights of the wanted variant are preferred, then those that are no moving average, then the larger set. The tensors
+ * of *w become those of the network, without prefix. `key`, if not NULL, is the path or prefix of the wanted ones;
+ * `wanted`, if not NULL, a variant whose family they have, and `only`, if not NULL, their family. Returns THAW_USAGE if
+ * there are no weights of this key. The caller frees result->note, also on failure. */
 thaw_status thaw_unwrap(struct thaw_weights *w, const char *key, const char *wanted, const struct thaw_family *only,
 			struct thaw_unwrapped *result, const char *source);
 

@@ -59,7 +59,7 @@ struct work {
 	float *room; /* a block of x in fp32 */
 };
 
-enum { WORK_BYTES = 4 * sizeof(double) + 8 * sizeof(float) }; /* per channel */
+enum { WORK_BYTES = 4 * sizeof(double) + 7 * sizeof(float) }; /* per channel */
 
 static struct work work_at(void *scratch, int64_t channels)
 {
@@ -73,7 +73,7 @@ static struct work work_at(void *scratch, int64_t channels)
 	w.factor = w.inverse + channels;
 	w.variance = w.offset = w.factor + channels;
 	w.slope = w.offset + channels;
-	w.room = w.slope + 2 * channels;
+	w.room = w.slope + channels;
 	return w;
 }
 
@@ -235,7 +235,7 @@ static void group_norm_backward(const struct thaw_op_args *args)
 		args->dparam[SHIFT][c] += (float)w.shift_sum[c];
 }
 
-/* Group g of an image: x[rows][channels], whose first value of the group is *x. */
+/* Channels [first, first + count) of the image whose first value is `at`. */
 static void reference_group(const struct thaw_op_args *args, int64_t at, int64_t first, int64_t count)
 {
 	const int64_t rows = rows_of(&args->x[0].shape), channels = channels_of(&args->x[0].shape);

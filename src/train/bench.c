@@ -14,6 +14,7 @@
 #include "src/model/metadata.h"
 #include "src/train/flat_params.h"
 #include "src/train/overlap.h"
+#include "src/train/recompute.h"
 #include "thaw/allreduce.h"
 #include "thaw/executor.h"
 #include "thaw/memory.h"
@@ -49,8 +50,13 @@ struct bench {
 
 void thaw_bench_defaults(struct thaw_bench_options *o)
 {
-	*o = (struct thaw_bench_options){
-		.model = "builtin", .unfreeze = "all", .tune = "all", .bn = THAW_BN_FROZEN, .batch = 32, .steps = 5};
+	*o = (struct thaw_bench_options){.model = "builtin",
+					 .unfreeze = "all",
+					 .tune = "all",
+					 .recompute = "off",
+					 .bn = THAW_BN_FROZEN,
+					 .batch = 32,
+					 .steps = 5};
 }
 
 static thaw_status open_network(struct bench *b)
@@ -73,6 +79,8 @@ static thaw_status open_network(struct bench *b)
 	struct thaw_shape image = thaw_shape_of(o->batch, b->size.height, b->size.width, 3);
 	THAW_TRY(thaw_executor_create(&b->trunk, b->graph, &image, THAW_TRUNK, false));
 	THAW_TRY(thaw_executor_pack(b->trunk, NULL, true));
+	if (b->params)
+		THAW_TRY(thaw_recompute_choose(b->graph, &image, o->recompute, b->comm));
 	return thaw_executor_create(&b->executor, b->graph, &image, THAW_TAIL, b->params != NULL);
 }
 
@@ -295,6 +303,8 @@ static json_t *report(const struct bench *b, double seconds, double wait, double
 		b->model->notes, "precision", thaw_precision_name(o->precision), "step_seconds", seconds,
 		"update_seconds", update, "values", (json_int_t)(b->params ? b->params->length : 0),
 		"bucket_ready_seconds", ready_times(b, seconds - wait));
+	if (result)
+		json_object_set_new(result, "recomputed", json_integer(b->graph->recomputed));
 	if (result && b->bf16_peak > 0.0) {
 		json_object_set_new(result, "bf16_peak_gflops", json_real(b->bf16_peak));
 		json_object_set_new(result, "bf16_peak_share", json_real(gflops / b->bf16_peak));

@@ -6,6 +6,7 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/model/metadata.h"
+#include "src/train/recompute.h"
 #include "src/train/run.h"
 #include "thaw/memory.h"
 #include "thaw/report.h"
@@ -21,6 +22,7 @@ void thaw_train_defaults(struct thaw_train_options *o)
 		.model = "builtin",
 		.unfreeze = "head",
 		.tune = "all",
+		.recompute = "off",
 		.optimizer = "sgd",
 		.cache = "auto",
 		.cache_dtype = THAW_F32,
@@ -63,6 +65,7 @@ static thaw_status resolve_choices(struct run *r)
 	const struct thaw_train_options *o = &r->options;
 	size_t bytes;
 	THAW_TRY(thaw_tune_read(&r->tune, o->tune));
+	THAW_TRY(thaw_recompute_check(o->recompute));
 	r->optimizer = thaw_optimizer_find(o->optimizer);
 	if (!r->optimizer)
 		return refuse("unknown optimizer", "--optimizer", "give sgd or adamw");

@@ -1,6 +1,7 @@
 /* Phases: builds and releases what one phase trains with. */
 #include "src/base/minmax.h"
 #include "src/base/try.h"
+#include "src/train/recompute.h"
 #include "src/train/run.h"
 #include "thaw/memory.h"
 
@@ -101,7 +102,11 @@ static thaw_status create_executors(struct run *r)
 	     lane++) /* the largest lane's on every rank: same executor, same bits */
 		batch = max_int64(batch, run_lane_batch(r, lane));
 	struct thaw_shape image = thaw_shape_of(batch, size.height, size.width, 3);
+	THAW_TRY(thaw_recompute_choose(p->graph, &image, r->options.recompute, r->comm));
 	THAW_TRY(thaw_executor_create(&p->tail_executor, p->graph, &image, THAW_TAIL, true));
+	if (p->graph->recomputed > 0)
+		run_log(r, "blocks computed again in each backward pass: %d; values between layers take %.1f MiB",
+			p->graph->recomputed, (double)thaw_executor_bytes(p->tail_executor) / (1 << 20));
 	image.dim[0] = THAW_EVAL_BATCH;
 	THAW_TRY(thaw_executor_create(&p->eval_executor, p->graph, &image, THAW_TAIL, false));
 	THAW_TRY(thaw_executor_create(&p->trunk_executor, p->graph, &image, THAW_TRUNK, false));

@@ -46,7 +46,7 @@ def pytorch(args, network, *flags):
 
 def all_layers(args, network, folder):
     def peer(flags):
-        line = pytorch(args, network, "steps", network, "--steps", str(args.steps), *flags)
+        line = pytorch(args, network, "steps", network, "--steps", str(args.steps), "--lora", str(args.lora), *flags)
         return {"speed": line["images_per_second"], "mib": line["peak_rss_bytes"] / 2**20, "version": line["version"]}
     ours = {p: lambda p=p: peers.thaw_bench(args, network, folder, p, "all") for p in args.precision}
     return ours, {name: lambda flags=flags: peer(flags) for name, flags in FORMS.items()}
@@ -107,6 +107,8 @@ def main():
     peers.arguments(parser)
     parser.add_argument("--bn", default="frozen", choices=["frozen", "lane"])
     parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--lora", type=int, default=0, help="`all` of a vision transformer: rank of adapters, PEFT's and "
+                        "Thaw's, which train alone; needs peft")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--usual", action="store_true", help="PyTorch: no features are kept")
     parser.add_argument("--stop", type=int, default=0, help="with --usual: measure only so many epochs of PyTorch")
@@ -122,7 +124,7 @@ def main():
     args.lr = args.lr or (0.01 if args.weights else 1e-6)
     for network in networks:
         key = {"row": args.row, "network": network, "bn": args.bn, "ranks": args.ranks,
-               "batch": BATCH.get(network, 32), "usual": args.usual}
+               "batch": BATCH.get(network, 32), "usual": args.usual, "lora": args.lora}
         peers.measure(args, key, all_layers if args.row == "all" else fine_tune)
 
 

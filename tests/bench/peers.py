@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ENV = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
 ENV.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1",
            OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", PYTHONWARNINGS="ignore")
-BATCH = {"vgg16": 8}  # of a process; 32 for the others
+BATCH = {"vgg16": 8, "timm:vit_base_patch16_224": 8}  # of a process; 32 for the others
 TABLE = ["resnet18", "resnet50", "vgg16", "mobilenet_v2", "timm:vit_tiny_patch16_224", "timm:convnext_tiny"]
 NEAR = 0.8  # peers that are slower than this share of the best one in the first round are not repeated
 
@@ -56,9 +56,12 @@ def thaw_model(network, folder):
 
 
 def thaw_bench(args, network, folder, precision, unfreeze):
+    rank = getattr(args, "lora", 0)
+    model = network.removeprefix("timm:") if rank else thaw_model(network, folder)  # adapters are for families
     line = run(mpirun(args.ranks) + [
-        args.build + "/thaw", "bench", "--json", "--model", thaw_model(network, folder), "--unfreeze", unfreeze, "--bn",
-        args.bn, "--batch", str(BATCH.get(network, 32)), "--steps", str(args.steps), "--precision", precision])
+        args.build + "/thaw", "bench", "--json", "--model", model, "--unfreeze", unfreeze, "--bn", args.bn, "--batch",
+        str(BATCH.get(network, 32)), "--steps", str(args.steps), "--precision", precision,
+        *(["--tune", f"lora:{rank}"] if rank else [])])
     peak = line.get("bf16_peak_gflops", line["gemm_peak_gflops"])
     layers = [dict(layer, ms=layer["forward_ms"] + layer["backward_ms"]) for layer in line["layers"]]
     # Worst is what loses most time against the peak.

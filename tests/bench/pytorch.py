@@ -74,13 +74,22 @@ def forward(args, layout):
         return {"images_per_second": args.batch / timed(lambda: net(x), args.steps)}
 
 
+def add_adapters(net, rank):
+    """PEFT's adapters on all linear layers of a vision transformer of timm, and the classifier, train."""
+    import peft
+    config = peft.LoraConfig(r=rank, target_modules=["qkv", "proj", "fc1", "fc2"], exclude_modules=r"patch_embed.*",
+                             modules_to_save=["head"])
+    return peft.get_peft_model(net, config)
+
+
 def steps(args, layout):
-    net = build(args.network, 1000).to(memory_format=layout)
+    net = build(args.network, 1000)
+    net = (add_adapters(net, args.lora) if args.lora else net).to(memory_format=layout)
     set_mode(net, args.bn)
     model = parallel(net)
     x = torch.randn(args.batch, 3, SIDE, SIDE).to(memory_format=layout)
     y = torch.arange(args.batch) % 1000
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6, momentum=0.9)
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=1e-6, momentum=0.9)
 
     def step():
         optimizer.zero_grad()
@@ -226,6 +235,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--stop", type=int, default=0, help="stop after so many epochs")
     parser.add_argument("--lr", type=float, default=0.01)
+    parser.add_argument("--lora", type=int, default=0, help="steps: rank of PEFT's adapters, which train alone")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--compile", action="store_true", help="forward: torch.compile with frozen weights")
     parser.add_argument("--contiguous", action="store_true", help="NCHW in memory; else channels_last")

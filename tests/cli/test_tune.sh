@@ -74,6 +74,23 @@ done
 run "$thaw" export norm --peft none
 check "a run without adapters has none to export" fails_once 78 'no adapters' norm
 
+# ---- Recomputation ---------------------------------------------------------------------------------
+
+many=("${train[@]}" --unfreeze last:6 --size 32 --dropout 0.2)
+run "$thaw" "${many[@]}" --out kept
+check "train with all values kept" prints done
+run mpirun -n 2 "$thaw" "${many[@]}" --out again --recompute 700K
+check "recomputation on two ranks: the same network" same_bytes kept/model.safetensors again/model.safetensors
+check "... says how many blocks" grep -q 'computed again in each backward pass: [1-6];' err
+run "$thaw" "${many[@]}" --out again --recompute off
+check "... and is no setting of the run" exits 0
+run "$thaw" "${many[@]}" --out auto --recompute auto --tune lora:2
+check "recomputation as memory allows" prints done
+run "$thaw" "${many[@]}" --out x --recompute 10K
+check "too little memory" fails_once 78 '--recompute 10K' 'MiB even if all blocks'
+run "$thaw" "${many[@]}" --out x --recompute much
+check "not a size" fails_once 64 '--recompute much' 'off, auto'
+
 # ---- Refused ---------------------------------------------------------------------------------------
 
 run "$thaw" "${train[@]}" --out x --tune lora:0

@@ -154,13 +154,15 @@ def ours(thaw, folder, paths, classes):
     logits = torch.zeros(len(paths), classes, dtype=torch.double)
     for i, image in enumerate(json.loads(said.stdout)["images"]):
         for p in image["predictions"]:
-            logits[i, p["class"]] = math.log(p["probability"])
+            logits[i, p["class"]] = math.log(max(p["probability"], 1e-300))
     return logits - logits.mean(1, keepdim=True)
 
 
 def last_blocks(names):
-    """The names of the last two blocks and of all after them. A block is what comes before the last number of a name."""
-    keys = [re.match(r"(.*\.)?\d+(?=\.)", n).group() if re.match(r"(.*\.)?\d+(?=\.)", n) else "" for n in names]
+    """The names of the last two blocks and of all after them. A block is what comes before the last numbered part of a
+    name, such as "blocks.11" or "s4.b2"."""
+    found = [re.match(r"(.*\.)?[a-z]?\d+(?=\.)", n) for n in names]
+    keys = [m.group() if m else "" for m in found]
     blocks = [k for i, k in enumerate(keys) if k and k not in keys[:i]]
     return names if len(blocks) < 2 else names[keys.index(blocks[-2]):]
 
@@ -225,7 +227,7 @@ def compare(name, thaw, dump, size, keep):
         paths = photographs(scratch)
         images = torch.stack([transform(Image.open(p).convert("RGB")) for p in paths])
         randomise(model)
-        fit_statistics(model, images[:4])
+        fit_statistics(model, images)
         scale_classifier(model, images[:4])
         model.float()
         save()
@@ -261,7 +263,14 @@ def main():
     options.add_argument("names", nargs="+")
     o = options.parse_args()
     torch.set_num_threads(1)
-    sys.exit(0 if all([compare(name, o.thaw, o.dump, o.size, o.keep) for name in o.names]) else 1)
+    good = True
+    for name in o.names:
+        try:
+            good &= compare(name, o.thaw, o.dump, o.size, o.keep)
+        except Exception as error:  # the framework cannot make it, or not of this size
+            print(f"{name}: {type(error).__name__}: {error}", flush=True)
+            good = False
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 import torchvision.models as tv
 import transformers
 from timm.layers import BatchNormAct2d, BlurPool2d, StdConv2d, SwiGLUPacked, create_conv2d
+from timm.models.mlp_mixer import Affine, ResBlock
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
@@ -179,6 +180,10 @@ def regnet_transformers(layer):
     return Saved(RegNetForImageClassification(config))
 
 
+def mixer(**more):
+    return timm.models.MlpMixer(img_size=64, patch_size=16, num_blocks=2, embed_dim=32, num_classes=CLASSES, **more)
+
+
 def densenet(network=timm.models.DenseNet, **more):
     return network(growth_rate=8, block_config=(2, 3), num_classes=CLASSES, **more)
 
@@ -256,7 +261,7 @@ NETWORKS = [
     ("resnet18", "resnet18", 64, False, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet18_train", "resnet18", 64, True, lambda: tv.resnet18(num_classes=CLASSES)),
     ("resnet50", "resnet50", 64, False, lambda: tv.resnet50(num_classes=CLASSES)),
-    ("resnet_groups", "resnet", 64, False,
+    ("resnet_groups", "resnet", 75, False,
      lambda: resnet(Bottleneck, channels=(16, 32, 48, 64), stem_width=16, stem_type="deep", avg_down=True, cardinality=4,
                     base_width=16, block_args={"attn_layer": "se"})),
     ("resnet_channels", "resnet", 64, False,
@@ -272,7 +277,7 @@ NETWORKS = [
     ("resnet_transformers", "resnet", 64, False, transformers_resnet),
     ("resnet_group_norm", "resnet", 64, False,
      lambda: resnet(BasicBlock, channels=(32, 32, 64, 64), norm_layer="groupnorm")),
-    ("resnet_v2", "resnetv2", 64, False,
+    ("resnet_v2", "resnetv2", 75, False,
      lambda: resnet_v2(channels=(16, 32, 48, 64), basic=True, bottle_ratio=1.0, conv_layer=create_conv2d,
                        norm_layer=BatchNormAct2d, stem_type="deep", avg_down=True)),
     ("bit", "resnetv2", 64, False,
@@ -294,6 +299,7 @@ NETWORKS = [
      lambda: timm.create_model("test_efficientnet", num_classes=CLASSES)),
     ("tf_mobilenetv3_small_075", "mobilenetv3_small_075", 75, False,
      lambda: timm.create_model("tf_mobilenetv3_small_075", num_classes=CLASSES)),
+    ("tf_mixnet_s", "mixnet_s", 75, False, lambda: timm.create_model("tf_mixnet_s", num_classes=CLASSES)),
     ("lcnet_035", "lcnet_035", 64, False, lambda: timm.create_model("lcnet_035", num_classes=CLASSES)),
     ("mobilenetv4_conv_small_035", "mobilenetv4_conv_small_035", 64, False,
      lambda: timm.create_model("mobilenetv4_conv_small_035", num_classes=CLASSES)),
@@ -347,6 +353,8 @@ NETWORKS = [
     ("regnet_torchvision", "regnet", 64, False, regnet_torchvision),
     ("densenet", "densenet", 64, False, densenet),
     ("densenet_deep", "densenet", 64, False, lambda: densenet(stem_type="deep")),
+    ("mixer", "mixer", 64, False, mixer),
+    ("mixer_residual", "mixer", 64, False, lambda: mixer(mlp_ratio=4, block_layer=ResBlock, norm_layer=Affine)),
     ("densenet_torchvision", "densenet", 64, False, lambda: densenet(OldDenseNet)),
     ("swin", "swin", 224, False, lambda: swin(side=224, window_size=5)),
     ("swin_transformers", "swin", 224, False,

@@ -112,11 +112,40 @@ static void plans_have_the_sizes_of_the_networks(void **state)
 	}
 }
 
+/* As in timm's and torchvision's configurations of these networks. */
+static void preprocessing_is_the_customary_one(void **state)
+{
+	static const struct {
+		const char *variant;
+		int side, resize;
+		enum thaw_filter filter;
+		float mean;
+	} cases[] = {
+		{"efficientnet_b0", 224, 256, THAW_BICUBIC, 0.485f},
+		{"efficientnet_b1", 240, 266, THAW_BICUBIC, 0.5f},
+		{"tf_efficientnet_b2", 260, 292, THAW_BICUBIC, 0.485f},
+		{"efficientnet_b2_torchvision", 288, 288, THAW_BICUBIC, 0.485f},
+		{"tf_efficientnet_lite3", 300, 331, THAW_BILINEAR, 0.5f},
+		{"mobilenet_v2", 224, 256, THAW_BILINEAR, 0.485f},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct thaw_model *m = NULL;
+		expect(thaw_model_load(&m, cases[i].variant, 0, 1));
+		assert_int_equal(m->preprocess.size.height, cases[i].side);
+		assert_int_equal(m->preprocess.resize, cases[i].resize);
+		assert_int_equal(m->preprocess.filter, cases[i].filter);
+		assert_true(m->preprocess.mean[0] == cases[i].mean);
+		thaw_model_destroy(m);
+	}
+}
+
 static void without_a_file_most_have_no_sizes(void **state)
 {
 	struct thaw_model *m = NULL;
 	(void)state;
 	expect_refusal(thaw_model_load(&m, "fbnetc_100", 0, 1), "no weights for fbnetc_100");
+	expect_refusal(thaw_model_load(&m, "efficientnet_b1_pruned", 0, 1), "no weights for efficientnet_b1_pruned");
 	expect_refusal(thaw_model_load(&m, "efficientnet_transformers", 0, 1), "no weights for");
 }
 
@@ -200,9 +229,8 @@ static void transformers_need_their_configuration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_name_decides_between_the_same_tensors),
-		TEST(plans_have_the_sizes_of_the_networks),
-		TEST(without_a_file_most_have_no_sizes),
+		TEST(a_name_decides_between_the_same_tensors), TEST(plans_have_the_sizes_of_the_networks),
+		TEST(preprocessing_is_the_customary_one),      TEST(without_a_file_most_have_no_sizes),
 		TEST(transformers_need_their_configuration),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

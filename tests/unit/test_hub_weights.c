@@ -215,16 +215,21 @@ static void test_lookalikes(void **state)
 	static const char *const refused[][2] = {
 		{"{\"model_type\": \"resnet\", \"hidden_act\": \"snake\"}", "\"hidden_act\" is snake"},
 		{"{\"model_type\": \"resnet\", \"hidden_act\": 1}", "\"hidden_act\""},
-		{"{\"architecture\": \"resnet18\", \"model_args\": {\"act_layer\": \"silu\"}}", "is act_layer"},
+		{"{\"architecture\": \"resnet18\", \"model_args\": {\"act_layer\": \"silu\"}}",
+		 "\"act_layer\" is silu"},
 		{"{\"architecture\": \"resnet18\", \"global_pool\": \"max\"}", "\"global_pool\" is max"},
 	};
-	struct thaw_weights whole = {0};
+	struct thaw_weights whole = {0}, prefixed = {0};
 	uint64_t digest;
 	read_network(&whole, &digest, "resnet18", scratch_file(f->folder, "hub.safetensors"));
 	const char *blur = scratch_file(f->folder, "resnetblur18-84f4748f.safetensors");
 	write_set(&whole, blur);
 	expect_refusal(blur, NULL, THAW_CONFIG, "give --model resnetblur:FILE if it is one, else --model resnet:FILE");
 	char *named = thaw_format("resnetblur:%s", blur);
+	expect_options(named, "\"antialias\": \"blur\"");
+	add_copies(&prefixed, &whole, "encoder.");
+	write_set(&prefixed, blur);
+	free_copies(&prefixed);
 	expect_options(named, "\"antialias\": \"blur\"");
 	thaw_free(named);
 	char *path = thaw_strdup(scratch_file(f->folder, "model.safetensors"));

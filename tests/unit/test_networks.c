@@ -223,6 +223,9 @@ static const char *given_name(const char *golden)
 		{"densenet_deep", "densenet"},
 		{"resnet_average", "resnetaa"},
 		{"resnet_blur", "resnetblur"},
+		{"resnet_group_norm", "resnet"},
+		{"bit", "resnetv2"},
+		{"bit_transformers", "resnetv2"},
 		{"vit_clip", "vit_clip_quickgelu"},
 		{"vit_siglip", "vit_siglip"},
 		{"vit_clip_transformers", "vit_clip_quickgelu"},
@@ -230,6 +233,9 @@ static const char *given_name(const char *golden)
 		{"swin_transformers", "swin_tiny_patch4_window7_224"},
 		{"swinv2", "swinv2_base_window12to16_192to256"},
 		{"swinv2_transformers", "swinv2_base_window12_192"},
+		{"vit_clip", "vit_clip_quickgelu"},
+		{"vit_siglip", "vit_siglip"},
+		{"vit_clip_transformers", "vit_clip_quickgelu"},
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (strcmp(golden, names[i][0]) == 0)
@@ -303,6 +309,7 @@ int main(void)
 		NETWORK("efficientnet_lite0_symmetric"), /* found by this name, which is that of the file here */
 		NETWORK("test_efficientnet"),
 		NETWORK("tf_mobilenetv3_small_075"), /* the same */
+		NETWORK("tf_mixnet_s"),
 		NETWORK("lcnet_035"),
 		NETWORK("mobilenetv4_conv_small_035"),
 		NETWORK("efficientnet_b0_torchvision"),
@@ -339,6 +346,8 @@ int main(void)
 		NETWORK("densenet"),
 		NETWORK("densenet_deep"),
 		NETWORK("densenet_torchvision"),
+		NETWORK("mixer"),
+		NETWORK("mixer_residual"),
 		NETWORK("swin"),
 		NETWORK("swin_transformers"),
 		NETWORK("swinv2"),

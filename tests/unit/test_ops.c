@@ -488,6 +488,22 @@ static void backward_check(const struct thaw_op *op, const struct thaw_op_case *
 	fixture_destroy(&b);
 }
 
+/* With a frozen first parameter, where backward must not read x, the other gradients are the same. */
+static void frozen_check(const struct thaw_op *op, const struct thaw_op_case *c)
+{
+	struct fixture b;
+	fixture_create(&b, op, c, true);
+	float *w = objective_create(&b), *dx = floats_create(&b, thaw_shape_count(&c->x[0]));
+	run_forward(&b);
+	run_backward(&b, w);
+	memcpy(dx, b.dx[0], (size_t)thaw_shape_count(&c->x[0]) * sizeof(*dx));
+	b.dparam[0] = NULL;
+	run_forward(&b);
+	run_backward(&b, w);
+	assert_memory_equal(b.dx[0], dx, (size_t)thaw_shape_count(&c->x[0]) * sizeof(*dx));
+	fixture_destroy(&b);
+}
+
 /* Gradients in bfloat16 against those in fp32, which backward_check compares with differences. */
 static void precision_check(const struct thaw_op *op, const struct thaw_op_case *c)
 {
@@ -632,6 +648,8 @@ static void case_test(void **state)
 		return;
 	}
 	backward_check(t->op, c);
+	if (t->op->x_for_weight)
+		frozen_check(t->op, c);
 	if (case_batch(c) > 1)
 		smaller_batch_check(t->op, c, case_batch(c) - 1);
 	if (case_batch(c) > 0)

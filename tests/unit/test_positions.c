@@ -22,6 +22,15 @@ static const float six[] = {-9.31925f, -5.41176f, 0.67593f,  6.0346f,   1.91022f
 static const float three[] = {-4.7318f,  1.70663f,  -1.77177f, 2.23409f, 0.48017f,
 			      -0.81007f, -0.71684f, -0.28261f, 0.15163f};
 
+/* The same without widening, by torch.nn.functional.interpolate(mode="bicubic"). */
+static const float plain_three[] = {-5.69948f,  3.1412f,  -2.32452f,  3.15856f, 0.359375f,
+				    -0.873843f, -2.2898f, -0.856481f, 0.576839f};
+static const float plain_six[] = {
+	-9.76987f, -5.50347f,  1.2363f,   6.26948f,   2.50347f,     -3.43403f, -1.40799f, -3.67188f, -2.93981f,
+	4.02315f,  -0.078125f, -7.03646f, 5.23952f,   0.0497685f,   -3.46659f, 0.914502f, -1.76273f, -6.13747f,
+	0.745435f, 3.97106f,   4.89598f,  -0.517511f, 0.575231f,    3.96386f,  -3.11285f, 2.85937f,  5.20833f,
+	-3.45833f, -1.10938f,  4.86285f,  -4.95486f,  -0.00347222f, 1.84722f,  -5.54167f, -3.69097f, 1.26042f};
+
 static int constant(struct thaw_graph *g, const char *name, const struct thaw_shape *shape)
 {
 	int node = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
@@ -81,10 +90,12 @@ static struct thaw_shape square(int side)
 	return thaw_shape_of(1, side, side, 3);
 }
 
-static void expect_positions(int side, const float *expected, int count)
+/* alpha: see src/graph/positions.c */
+static void expect_positions(int side, float alpha, const float *expected, int count)
 {
 	struct thaw_graph *g = small_transformer();
 	const struct thaw_shape from = square(4 * PATCH), to = square(side);
+	g->nodes[param(g, "positions")->node].attrs.alpha = alpha;
 	assert_int_equal(thaw_graph_resize(g, &from, &to), THAW_OK);
 	const struct thaw_param *p = param(g, "positions");
 	assert_int_equal(p->shape.dim[1], 1 + count);
@@ -97,8 +108,10 @@ static void expect_positions(int side, const float *expected, int count)
 static void positions_are_resampled_like_images(void **state)
 {
 	(void)state;
-	expect_positions(6 * PATCH, six, 36);
-	expect_positions(3 * PATCH, three, 9);
+	expect_positions(6 * PATCH, 0, six, 36);
+	expect_positions(3 * PATCH, 0, three, 9);
+	expect_positions(6 * PATCH, -0.75f, plain_six, 36);
+	expect_positions(3 * PATCH, -0.75f, plain_three, 9);
 }
 
 /* Three rows and six columns: values along a row as for six columns, along a column as for three rows. */

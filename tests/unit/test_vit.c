@@ -166,6 +166,7 @@ static void test_other_networks(void **state)
 {
 	(void)state;
 	refuses("{\"architecture\": \"vit_pe_core_tiny_patch16_384\"}", "vit_pe_core_tiny_patch16_384");
+	refuses("{\"architecture\": \"vit_small_patch16_dinov3\"}", "vit_small_patch16_dinov3");
 	refuses("{\"architecture\": \"vit_base_patch16_clip_quickgelu_224\"}", "quickgelu");
 	refuses_as(THAW_DATA, "{\"architecture\": \"eva02_tiny\"}", "eva02_tiny");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}",
@@ -175,8 +176,7 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 5}}", "5 heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": -3}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
-	refuses("{\"architecture\": 7}",
-		"a vision transformer that is not known, \"architecture\": config.json beside");
+	refuses_as(THAW_DATA, "{\"architecture\": 7}", "\"architecture\" has another type");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
 	refuses_as(THAW_DATA, "{\"architecture\": ", "invalid JSON");
 }
@@ -202,8 +202,8 @@ static void test_name_decides(void **state)
 	save_network();
 }
 
-/* The transformers file of golden `name` with small values, without its classifier and with these vectors beside. */
-static void save_tower(const char *name, const char *const *others)
+/* The file of golden `name` with small values, without tensors that begin with `without`, and with others beside. */
+static void save_golden(const char *name, const char *without, const struct thaw_named_tensor *others)
 {
 	char path[256];
 	float values[128 * 3 * 16 * 16] = {0};
@@ -221,11 +221,15 @@ static void save_tower(const char *name, const char *const *others)
 		struct thaw_shape s = {.ndim = (int)json_array_size(shape)};
 		for (int k = 0; k < s.ndim; k++)
 			s.dim[k] = json_integer_value(json_array_get(shape, (size_t)k));
-		if (strncmp(key, "classifier", strlen("classifier")) != 0)
+		if (strncmp(key, without, strlen(without)) != 0)
 			list[w.count++] = (struct thaw_named_tensor){(char *)key, THAW_F32, s, values};
 	}
-	for (; *others; others++)
-		list[w.count++] = (struct thaw_named_tensor){(char *)*others, THAW_F32, thaw_shape_of(128), values};
+	for (; others->name; others++) {
+		list[w.count] = *others;
+		if (!others->data)
+			list[w.count].data = values;
+		w.count++;
+	}
 	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
 	expect(thaw_safetensors_write(&w, thaw_file_writer_sink(file)));
 	expect(thaw_file_writer_commit(file));
@@ -249,18 +253,61 @@ static void has_features(const char *config, const char *pool, int64_t width, co
 static void test_towers(void **state)
 {
 	(void)state;
-	static const char *const clip[] = {"logit_scale", "text_model.final_layer_norm.weight",
-					   "vision_model.post_layernorm.weight", "vision_model.post_layernorm.bias",
-					   NULL};
-	static const char *const vit[] = {"vit.pooler.dense.bias", "decoder.mask_token", NULL};
-	static const char *const dinov2[] = {"dinov2_with_registers.embeddings.mask_token", NULL};
-	save_tower("vit_clip_transformers", clip);
+	const struct thaw_shape c = thaw_shape_of(128);
+	const struct thaw_named_tensor clip[] = {{"logit_scale", THAW_F32, thaw_shape_of(1), NULL},
+						 {"text_model.final_layer_norm.weight", THAW_F32, c, NULL},
+						 {"vision_model.post_layernorm.weight", THAW_F32, c, NULL},
+						 {"vision_model.post_layernorm.bias", THAW_F32, c, NULL},
+						 {0}};
+	const struct thaw_named_tensor vit[] = {
+		{"vit.pooler.dense.bias", THAW_F32, c, NULL}, {"decoder.mask_token", THAW_F32, c, NULL}, {0}};
+	const struct thaw_named_tensor dinov2[] = {{"dinov2_with_registers.embeddings.mask_token", THAW_F32, c, NULL},
+						   {0}};
+	save_golden("vit_clip_transformers", "classifier", clip);
 	has_features("{\"model_type\": \"clip\", \"vision_config\": {\"num_attention_heads\": 2}}", "token", 128,
 		     "text_model");
-	save_tower("vit_transformers", vit);
+	save_golden("vit_transformers", "classifier", vit);
 	has_features("{\"model_type\": \"vit\"}", "token", 128, "decoder.mask_token");
-	save_tower("vit_dinov2", dinov2);
+	save_golden("vit_dinov2", "classifier", dinov2);
 	has_features("{\"model_type\": \"dinov2_with_registers\"}", "token and mean", 256, "mask_token");
+	save_network();
+}
+
+/* DeiT's two classifiers become one of both tokens, whose scores are the mean of theirs. */
+static void test_two_classifiers(void **state)
+{
+	(void)state;
+	struct thaw_model *m = NULL, *again = NULL;
+	float first[2 * 128], second[2 * 128];
+	const float bias[] = {1, 2}, other[] = {5, -2};
+	for (int i = 0; i < 2 * 128; i++) {
+		first[i] = (float)i;
+		second[i] = (float)-i;
+	}
+	const struct thaw_shape weight = thaw_shape_of(2, 128), classes = thaw_shape_of(2);
+	const struct thaw_named_tensor heads[] = {{"dist_token", THAW_F32, thaw_shape_of(1, 1, 128), NULL},
+						  {"head.weight", THAW_F32, weight, first},
+						  {"head.bias", THAW_F32, classes, bias},
+						  {"head_dist.weight", THAW_F32, weight, second},
+						  {"head_dist.bias", THAW_F32, classes, other},
+						  {0}};
+	save_golden("vit", "head", heads);
+	write_config("{\"architecture\": \"deit_tiny_distilled_patch16_224\", \"global_pool\": \"token\"}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	const struct thaw_graph *g = m->graph;
+	const struct thaw_node *head = &g->nodes[g->head];
+	const float *w = g->params[head->params[0]].data, *b = g->params[head->params[1]].data;
+	assert_int_equal(g->params[head->params[0]].shape.dim[1], 256);
+	assert_float_equal(w[256 + 3], 131 / 2.0, 0);
+	assert_float_equal(w[256 + 128 + 3], -131 / 2.0, 0);
+	assert_float_equal(b[0], 3, 0);
+	assert_float_equal(b[1], 0, 0);
+	expect(thaw_model_save(m, path_of("model.safetensors"), true));
+	expect(thaw_model_load(&again, folder, 0, 1));
+	assert_string_equal(json_string_value(json_object_get(again->options, "pool")), "two tokens");
+	thaw_model_destroy(m);
+	thaw_model_destroy(again);
+	unlink(path_of("config.json"));
 	save_network();
 }
 
@@ -274,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_other_networks),
 		cmocka_unit_test(test_name_decides),
 		cmocka_unit_test(test_towers),
+		cmocka_unit_test(test_two_classifiers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

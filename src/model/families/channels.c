@@ -40,14 +40,18 @@ static int reduce(struct thaw_graph *g, const char *layer, const char *part, int
 static int values(struct thaw_graph *g, const char *name, enum thaw_role role, int64_t channels,
 		  enum thaw_channel_shape shape)
 {
-	static const struct thaw_attrs last_of_four = {.factors = {.count = 1, .ndim = 4, .target = {CHANNELS}}};
 	const struct thaw_shape file[] = {
 		[THAW_CHANNELS_C] = thaw_shape_of(channels),
 		[THAW_CHANNELS_C11] = thaw_shape_of(channels, 1, 1),
+		[THAW_CHANNELS_11C] = thaw_shape_of(1, 1, channels),
 		[THAW_CHANNELS_111C] = thaw_shape_of(1, 1, 1, channels),
 	};
 	int x = thaw_graph_add(g, "constant", name, NULL, NULL, 0);
 	thaw_graph_param(g, x, name, role, THAW_LAYOUT_SAME, &file[shape], NULL);
+	const struct thaw_attrs last_of_four = {.factors = {.count = 1,
+							    .ndim = CHANNELS + 1,
+							    .axis = {shape == THAW_CHANNELS_11C ? 2 : 0},
+							    .target = {CHANNELS}}};
 	return shape == THAW_CHANNELS_111C ? x : add(g, "reshape", name, "reshape", &last_of_four, &x, 1);
 }
 
@@ -55,6 +59,12 @@ int thaw_layer_scale_channels(struct thaw_graph *g, int x, const char *name, int
 			      enum thaw_channel_shape shape)
 {
 	return binary(g, name, "product", x, values(g, name, THAW_ROLE_SCALE, channels, shape), THAW_BINARY_MUL);
+}
+
+int thaw_layer_shift_channels(struct thaw_graph *g, int x, const char *name, int64_t channels,
+			      enum thaw_channel_shape shape)
+{
+	return binary(g, name, "sum", x, values(g, name, THAW_ROLE_SHIFT, channels, shape), THAW_BINARY_ADD);
 }
 
 int thaw_layer_pixel_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, float epsilon,
@@ -87,5 +97,5 @@ int thaw_layer_response_norm(struct thaw_graph *g, int x, const char *weight, co
 	part = binary(g, weight, "product", part, values(g, weight, THAW_ROLE_SHIFT, channels, shape), THAW_BINARY_MUL);
 	part = function(g, weight, "factor", part, THAW_FN_AFFINE, 1, 1);
 	x = binary(g, weight, "scaled", x, part, THAW_BINARY_MUL);
-	return binary(g, bias, "sum", x, values(g, bias, THAW_ROLE_SHIFT, channels, shape), THAW_BINARY_ADD);
+	return thaw_layer_shift_channels(g, x, bias, channels, shape);
 }

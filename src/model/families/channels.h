@@ -6,10 +6,14 @@
 #include "src/model/families/layers.h"
 
 /* The shape in files of a parameter with a value for each channel. */
-enum thaw_channel_shape { THAW_CHANNELS_C, THAW_CHANNELS_C11, THAW_CHANNELS_111C };
+enum thaw_channel_shape { THAW_CHANNELS_C, THAW_CHANNELS_C11, THAW_CHANNELS_11C, THAW_CHANNELS_111C };
 
 /* x * parameter `name`, for each channel. */
 int thaw_layer_scale_channels(struct thaw_graph *g, int x, const char *name, int64_t channels,
+			      enum thaw_channel_shape shape);
+
+/* x + parameter `name`, for each channel. */
+int thaw_layer_shift_channels(struct thaw_graph *g, int x, const char *name, int64_t channels,
 			      enum thaw_channel_shape shape);
 
 /* How a norm divides the channels of a pixel. */

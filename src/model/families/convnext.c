@@ -124,7 +124,7 @@ static const struct {
 	{96, 3, 9, false, false}, {40, 2, 6, true, true},  {96, 3, 9, false, true},
 };
 
-/* Sizes of a tensor along an axis; 0 if the file does not have it, or not this axis. */
+/* Size of a tensor along an axis; 0 if the file does not have it, or not this axis. */
 static int64_t size_of(const struct thaw_weights *w, const char *layer, const char *ending, int axis)
 {
 	char name[THAW_LAYER_NAME + 16];

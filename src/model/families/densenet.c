@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "src/base/try.h"
-#include "src/model/families/layers.h"
 #include "src/model/families/nonlinearity.h"
+#include "src/model/families/residual.h"
 #include "src/model/families/timm_config.h"
 #include "src/model/family.h"
 
@@ -157,20 +157,6 @@ static int conv(struct thaw_graph *g, int x, const char *name, int64_t in, int64
 	return thaw_layer_conv(g, x, &layer);
 }
 
-static int mean_of_four(struct thaw_graph *g, int x, const char *name, int stride)
-{
-	const struct thaw_attrs a = {.kernel = {2, 2}, .stride = {stride, stride}};
-	return thaw_graph_add(g, "average_pool", name, &a, &x, 1);
-}
-
-/* Every second pixel of x weighted by 1 2 1 down and across, mirrored at the edges: two means of four pixels. */
-static int blur(struct thaw_graph *g, int x)
-{
-	const struct thaw_attrs a = {.padding = THAW_PAD_REFLECT, .before = {0, 1, 1, 0}, .after = {0, 1, 1, 0}};
-	x = thaw_graph_add(g, "pad", "features.pool0.pad", &a, &x, 1);
-	return mean_of_four(g, mean_of_four(g, x, "features.pool0.blur", 1), "features.pool0.half", 2);
-}
-
 static int stem(struct thaw_graph *g, const struct densenet *v)
 {
 	int x = 0;
@@ -182,7 +168,7 @@ static int stem(struct thaw_graph *g, const struct densenet *v)
 		x = norm(g, x, v, in_stem(name, "norm", i), v->stem[i]);
 	}
 	x = thaw_layer_max_pool(g, x, "features.pool0", 3, v->blur ? 1 : 2, 1);
-	return v->blur ? blur(g, x) : x;
+	return thaw_layer_antialias(g, x, "features.blur", v->blur ? THAW_ANTIALIAS_BLUR : THAW_ANTIALIAS_NONE);
 }
 
 /* x and the channels that the layer adds. */
@@ -204,7 +190,7 @@ static int transition(struct thaw_graph *g, int x, const struct densenet *v, int
 	thaw_graph_block(g, "features.transition%d", stage + 1);
 	x = norm(g, x, v, in_transition(name, stage, "norm"), channels);
 	x = conv(g, x, in_transition(name, stage, "conv"), channels, v->transition[stage], 1, 1);
-	return mean_of_four(g, x, in_transition(name, stage, "pool"), 2);
+	return thaw_layer_average_windows(g, x, in_transition(name, stage, "pool"), 2, 2, false);
 }
 
 static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)

@@ -65,109 +65,83 @@ static const struct {
 	      {1.6, 2.2, 0.4f}, {1.8, 2.6, 0.5f}, {2.0, 3.1, 0.5f}, {2.2, 3.6, 0.5f}};
 #define LITE_DROPOUT 0.3f /* at most */
 
-#define RELU       THAW_NL_RELU
-#define RELU6      THAW_NL_RELU6
-#define SILU       THAW_NL_SILU
-#define HARD_SWISH THAW_NL_HARD_SWISH
-#define V3_SQUEEZE .squeeze_act = THAW_NL_RELU, .gate = THAW_NL_HARD_SIGMOID
-#define ALL_SIX    "aaaaaa"
-#define NO_FIRST   "fffffffffffffff" /* in as many stages as there may be */
+#define RELU         THAW_NL_RELU
+#define RELU6        THAW_NL_RELU6
+#define SILU         THAW_NL_SILU
+#define HARD_SWISH   THAW_NL_HARD_SWISH
+#define HARD_SIGMOID THAW_NL_HARD_SIGMOID
+#define V3_SQUEEZE   .squeeze_act = RELU, .gate = HARD_SIGMOID
+/* For as many stages as there may be. */
+#define NO_SKIP  "aaaaaaaaaaaaaaa"
+#define NO_FIRST "fffffffffffffff"
+/* Starts of names of networks that have a plan. */
+#define EFFICIENTNET "efficientnet_b"
+#define LITE         "efficientnet_lite"
+#define MOBILENET_V2 "mobilenet_v2"
 
-/* What the names of networks mean: the longest start counts, without "tf_". */
+#define EARLY_RELU(stages) .early_act = RELU, .early_stages = (stages)
+
+/* What the names of networks mean, by the longest start without "tf_". Gates are sigmoids unless they are given. */
+#define DESIGN(start, stage_strides, ...)                       \
+	{                                                       \
+		start,                                          \
+		{                                               \
+			.strides = (stage_strides), __VA_ARGS__ \
+		}                                               \
+	}
 static const struct design {
 	const char *start;
-	struct thaw_inverted_traits traits;         /* gate THAW_NL_NONE: sigmoid */
-	const struct thaw_inverted_plan *plan;      /* NULL: the sizes are in files only */
-	const struct thaw_inverted_naming *planned; /* the names of its layers; NULL: timm's */
+	struct thaw_inverted_traits traits;
 } designs[] = {
-	{"efficientnet_b", {.strides = "1222121", .act = SILU}, &plan_efficientnet, NULL},
-	{"efficientnet_l", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"efficientnet_t", {.strides = "1222121", .act = SILU, .no_skip = NO_FIRST}, NULL, NULL}, /* transformers */
-	{"efficientnet_lite", {.strides = "1222121", .act = RELU6}, &plan_lite, NULL},
-	{"efficientnet_e", {.strides = "122212", .act = RELU, .no_skip = "a-----"}, NULL, NULL},
-	{"efficientnetv2_", {.strides = "122212", .act = SILU}, NULL, NULL},
-	{"efficientnetv2_m", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"efficientnetv2_l", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"efficientnetv2_xl", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"efficientnet_v2_s", {.strides = "122212", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
-	{"efficientnet_v2_m", {.strides = "1222121", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
-	{"efficientnet_v2_l", {.strides = "1222121", .act = SILU, .epsilon = 1e-3f}, NULL, NULL},
-	{"test_efficientnet", {.strides = "12222", .act = SILU}, NULL, NULL},
-	{"tinynet_", {.strides = "1222121", .act = SILU}, NULL, NULL},
-	{"mnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
-	{"semnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
-	{"spnasnet_", {.strides = "1222121", .act = RELU}, NULL, NULL},
-	{"fbnetc_", {.strides = "1222121", .act = RELU}, NULL, NULL},
-	{"fbnetv3_",
-	 {.strides = "1222121", .act = HARD_SWISH, .gate = THAW_NL_HARD_SIGMOID, .no_skip = "------a"},
-	 NULL,
-	 NULL},
-	{"mobilenet_edgetpu_", {.strides = "1222121", .act = RELU, .no_skip = "a---f--"}, NULL, NULL},
-	{"mobilenet_v1",
-	 {.strides = "12222", .act = RELU6, .no_skip = ALL_SIX, .pointwise_act = true},
-	 NULL,
-	 NULL}, /* transformers */
-	{"mobilenetv1_", {.strides = "12222", .act = RELU6, .no_skip = ALL_SIX, .pointwise_act = true}, NULL, NULL},
-	{"mobilenet_v2",
-	 {.strides = "1222121", .act = RELU6},
-	 &plan_mobilenet_v2,
-	 &thaw_inverted_torchvision_v2}, /* also torchvision, transformers */
-	{"mobilenet_v2_t", {.strides = "1222121", .act = RELU6, .no_skip = "a------"}, NULL, NULL}, /* transformers */
-	{"mobilenetv2_", {.strides = "1222121", .act = RELU6}, NULL, NULL},
-	{"mobilenetv3_large",
-	 {.strides = "1222121",
-	  .act = HARD_SWISH,
-	  .early_act = RELU,
-	  .early_stages = 3,
-	  .no_skip = "------a",
-	  V3_SQUEEZE},
-	 NULL,
-	 NULL},
-	{"mobilenetv3_large_minimal", {.strides = "1222121", .act = RELU, .no_skip = "------a"}, NULL, NULL},
-	{"mobilenetv3_small",
-	 {.strides = "222121",
-	  .act = HARD_SWISH,
-	  .early_act = RELU,
-	  .early_stages = 2,
-	  .no_skip = "-----a",
-	  V3_SQUEEZE},
-	 NULL,
-	 NULL},
-	{"mobilenetv3_small_minimal", {.strides = "222121", .act = RELU, .no_skip = "-----a"}, NULL, NULL},
-	{"mobilenetv3_rw",
-	 {.strides = "1222121",
-	  .act = HARD_SWISH,
-	  .early_act = RELU,
-	  .early_stages = 3,
-	  .gate = THAW_NL_HARD_SIGMOID,
-	  .no_skip = "a-----a",
-	  .epsilon = 1e-3f},
-	 NULL,
-	 NULL},
-	{"mobilenet_v3_large",
-	 {.strides = "122212", .act = HARD_SWISH, .early_act = RELU, .early_stages = 3, .epsilon = 1e-3f, V3_SQUEEZE},
-	 NULL,
-	 NULL}, /* torchvision */
-	{"mobilenet_v3_small",
-	 {.strides = "22212", .act = HARD_SWISH, .early_act = RELU, .early_stages = 2, .epsilon = 1e-3f, V3_SQUEEZE},
-	 NULL,
-	 NULL}, /* torchvision */
-	{"hardcorenas_",
-	 {.strides = "1222121",
-	  .act = HARD_SWISH,
-	  .early_act = RELU,
-	  .early_stages = 3,
-	  .no_skip = "------a",
-	  V3_SQUEEZE},
-	 NULL,
-	 NULL},
-	{"lcnet_",
-	 {.strides = "122212", .act = HARD_SWISH, .no_skip = ALL_SIX, .pointwise_act = true, V3_SQUEEZE},
-	 NULL,
-	 NULL},
-	{"mobilenetv4_conv_", {.strides = "22221", .act = RELU, .no_skip = "a---a"}, NULL, NULL},
-	{"mobilenetv4_conv_aa_", {.strides = "22221", .act = RELU, .no_skip = "a---a", .pools = true}, NULL, NULL},
+	DESIGN(EFFICIENTNET, "1222121", .act = SILU),
+	DESIGN("efficientnet_l", "1222121", .act = SILU),
+	DESIGN(LITE, "1222121", .act = RELU6),
+	DESIGN("efficientnet_e", "122212", .act = RELU, .no_skip = "a-----"),
+	DESIGN("efficientnet_t", "1222121", .act = SILU, .no_skip = NO_FIRST), /* transformers */
+	DESIGN("efficientnetv2_", "122212", .act = SILU),
+	DESIGN("efficientnetv2_m", "1222121", .act = SILU),
+	DESIGN("efficientnetv2_l", "1222121", .act = SILU),
+	DESIGN("efficientnetv2_xl", "1222121", .act = SILU),
+	DESIGN("efficientnet_v2_s", "122212", .act = SILU, .epsilon = 1e-3f), /* torchvision, and the next two */
+	DESIGN("efficientnet_v2_m", "1222121", .act = SILU, .epsilon = 1e-3f),
+	DESIGN("efficientnet_v2_l", "1222121", .act = SILU, .epsilon = 1e-3f),
+	DESIGN("test_efficientnet", "12222", .act = SILU),
+	DESIGN("tinynet_", "1222121", .act = SILU),
+	DESIGN("mnasnet_", "1222121", .act = RELU),
+	DESIGN("semnasnet_", "1222121", .act = RELU),
+	DESIGN("spnasnet_", "1222121", .act = RELU),
+	DESIGN("mixnet_", "122212", .act = SILU, EARLY_RELU(2), .end_act = RELU),
+	DESIGN("fbnetc_", "1222121", .act = RELU),
+	DESIGN("fbnetv3_", "1222121", .act = HARD_SWISH, .gate = HARD_SIGMOID, .no_skip = "------a"),
+	DESIGN("hardcorenas_", "1222121", .act = HARD_SWISH, EARLY_RELU(3), V3_SQUEEZE, .no_skip = "------a"),
+	DESIGN("lcnet_", "122212", .act = HARD_SWISH, V3_SQUEEZE, .no_skip = NO_SKIP, .pointwise_act = true),
+	DESIGN("mobilenet_edgetpu_", "1222121", .act = RELU, .no_skip = "----f--"),
+	DESIGN("mobilenet_v1", "12222", .act = RELU6, .no_skip = NO_SKIP, .pointwise_act = true), /* transformers */
+	DESIGN("mobilenetv1_", "12222", .act = RELU6, .no_skip = NO_SKIP, .pointwise_act = true),
+	DESIGN(MOBILENET_V2, "1222121", .act = RELU6),
+	DESIGN("mobilenet_v2_t", "1222121", .act = RELU6, .no_skip = "a------"), /* transformers */
+	DESIGN("mobilenetv2_", "1222121", .act = RELU6),
+	DESIGN("mobilenetv3_large", "1222121", .act = HARD_SWISH, EARLY_RELU(3), V3_SQUEEZE, .no_skip = "------a"),
+	DESIGN("mobilenetv3_large_minimal", "1222121", .act = RELU, .no_skip = "------a"),
+	DESIGN("mobilenetv3_small", "222121", .act = HARD_SWISH, EARLY_RELU(2), V3_SQUEEZE, .no_skip = "-----a"),
+	DESIGN("mobilenetv3_small_minimal", "222121", .act = RELU, .no_skip = "-----a"),
+	DESIGN("mobilenetv3_rw", "1222121", .act = HARD_SWISH, EARLY_RELU(3), .gate = HARD_SIGMOID,
+	       .no_skip = "a-----a", .epsilon = 1e-3f),
+	DESIGN("mobilenet_v3_large", "122212", .act = HARD_SWISH, EARLY_RELU(3), V3_SQUEEZE, .epsilon = 1e-3f),
+	DESIGN("mobilenet_v3_small", "22212", .act = HARD_SWISH, EARLY_RELU(2), V3_SQUEEZE, .epsilon = 1e-3f),
+	DESIGN("mobilenetv4_conv_", "22221", .act = RELU, .no_skip = "a---a"),
+	DESIGN("mobilenetv4_conv_aa_", "22221", .act = RELU, .no_skip = "a---a", .pools = true),
 };
+
+/* The plan for a network without a file; NULL: its sizes are in files only. */
+static const struct thaw_inverted_plan *plan_of(const struct design *d)
+{
+	if (strcmp(d->start, EFFICIENTNET) == 0)
+		return &plan_efficientnet;
+	if (strcmp(d->start, LITE) == 0)
+		return &plan_lite;
+	return strcmp(d->start, MOBILENET_V2) == 0 ? &plan_mobilenet_v2 : NULL;
+}
 
 static bool begins(const char *text, const char *start)
 {
@@ -198,8 +172,10 @@ static int scale_of(const char *variant)
 {
 	const struct design *d = design_of(variant);
 	const int digit = without_tf(variant)[strlen(d->start)] - '0';
-	const bool scaled = (d->plan == &plan_efficientnet || d->plan == &plan_lite) && digit >= 0;
-	return scaled ? min_int(digit, (int)(sizeof(scales) / sizeof(*scales)) - 1) : 0;
+	const struct thaw_inverted_plan *plan = plan_of(d);
+	return plan && plan != &plan_mobilenet_v2 && digit >= 0
+		       ? min_int(digit, (int)(sizeof(scales) / sizeof(*scales)) - 1)
+		       : 0;
 }
 
 /* TensorFlow's padding and constant: networks that were trained there. */
@@ -225,7 +201,7 @@ static struct thaw_inverted_traits traits_of(const char *variant)
 		t.epsilon = 1e-3f;
 	if (t.epsilon == 0)
 		t.epsilon = 1e-5f;
-	t.dropout = d->plan == &plan_lite ? fminf(scales[scale].dropout, LITE_DROPOUT) : scales[scale].dropout;
+	t.dropout = plan_of(d) == &plan_lite ? fminf(scales[scale].dropout, LITE_DROPOUT) : scales[scale].dropout;
 	return t;
 }
 
@@ -314,29 +290,42 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 	return thaw_efficientnet_read_config(options, config, source);
 }
 
-static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
+/* The names of the layers of a network without a file. */
+static const struct thaw_inverted_naming *planned_naming(const char *variant)
 {
-	const struct design *d = design_of(a->variant);
-	struct thaw_efficientnet e = {.traits = traits_of(a->variant)};
-	const struct thaw_inverted_naming *naming = a->w ? thaw_inverted_find_naming(a->w) : d->planned;
-	struct thaw_inverted_plan plan = {0};
+	const int files = networks[thaw_variant_index(names, variant)].files;
+	if (files & PYPI)
+		return &thaw_inverted_pypi;
+	if (strcmp(variant, MOBILENET_V2) == 0)
+		return &thaw_inverted_torchvision_v2;
+	return files & TORCHVISION ? &thaw_inverted_torchvision : &thaw_inverted_timm;
+}
+
+static thaw_status build_planned(struct thaw_graph *g, const struct thaw_architecture *a,
+				 const struct thaw_inverted_traits *traits)
+{
+	const struct thaw_inverted_plan *scaled = plan_of(design_of(a->variant));
 	const int scale = scale_of(a->variant);
-	if (!a->w && (!d->plan || networks[thaw_variant_index(names, a->variant)].files == TRANSFORMERS))
+	if (!scaled || strstr(a->variant, "_pruned"))
 		return thaw_fail(
 			THAW_CONFIG,
 			"no weights for %s, whose sizes are only in files: give --model %s:FILE, or, for random "
 			"weights, efficientnet_b0 to b8, efficientnet_lite0 to 4, or mobilenet_v2",
 			a->variant, a->variant);
+	struct thaw_inverted_plan plan = *scaled;
+	plan.width = scales[scale].width;
+	plan.depth = scales[scale].depth;
+	return thaw_inverted_build(g, traits, planned_naming(a->variant), &plan, a->classes, NULL);
+}
+
+static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a)
+{
+	struct thaw_efficientnet e = {.traits = traits_of(a->variant)};
 	if (a->options)
 		THAW_TRY(thaw_efficientnet_read_options(&e, a->options));
-	if (!naming && networks[thaw_variant_index(names, a->variant)].files == PYPI)
-		naming = &thaw_inverted_pypi;
-	if (!a->w) {
-		plan = *d->plan;
-		plan.width = scales[scale].width;
-		plan.depth = scales[scale].depth;
-	}
-	return thaw_inverted_build(g, &e.traits, naming ? naming : &thaw_inverted_timm, &plan, a->classes, a->w);
+	if (!a->w)
+		return build_planned(g, a, &e.traits);
+	return thaw_inverted_build(g, &e.traits, thaw_inverted_find_naming(a->w), NULL, a->classes, a->w);
 }
 
 /* As in TensorFlow's lite builder: (pixel - 127) / 128 for pixels in 0..255, bicubic, resized to 32 pixels more than
@@ -391,6 +380,7 @@ const struct thaw_family thaw_family_efficientnet = {
 	.name = "efficientnet",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "conv_stem.weight",
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.variant_of = variant_of,

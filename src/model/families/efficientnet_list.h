@@ -6,8 +6,9 @@
  * bicubic filter, and have ImageNet's mean and deviation: LINEAR, the bilinear filter; HALF, 0.5 for both; SQUASH, both
  * sides are resized.
  *
- * Three of timm's names are other networks' here: efficientnet_lite0 is the published one in files that Thaw wrote, and
- * timm's is efficientnet_lite0_symmetric (the same for 1 to 4), and mobilenetv2_100 is mobilenet_v2. */
+ * Two of timm's names are different here: in files that Thaw wrote, efficientnet_lite0 is the published network, so
+ * timm's is efficientnet_lite0_symmetric (the same for 1 to 4), and mobilenetv2_100 is mobilenet_v2. Names of
+ * torchvision that are also timm's end with _torchvision. */
 NETWORK(efficientnet_lite0, PYPI, 3371008, 224, 0, PUBLISHED)
 NETWORK(efficientnet_lite1, PYPI, 4135680, 240, 0, PUBLISHED)
 NETWORK(efficientnet_lite2, PYPI, 4811072, 260, 0, PUBLISHED)
@@ -44,6 +45,14 @@ NETWORK(efficientnetv2_s, TIMM, 20177488, 288, 1000, 0)
 NETWORK(efficientnetv2_xl, TIMM, 206838808, 384, 1000, 0)
 NETWORK(fbnetc_100, TIMM, 3587200, 224, 875, LINEAR)
 NETWORK(mnasnet_050, TIMM, 937512, 224, 875, 0)
+NETWORK(mixnet_s, TIMM, 2597606, 224, 875, 0)
+NETWORK(mixnet_m, TIMM, 3477382, 224, 875, 0)
+NETWORK(mixnet_l, TIMM, 5792252, 224, 875, 0)
+NETWORK(mixnet_xl, TIMM, 10359768, 224, 875, 0)
+NETWORK(mixnet_xxl, TIMM, 22424752, 224, 875, 0)
+NETWORK(tf_mixnet_s, TIMM, 2597606, 224, 875, 0)
+NETWORK(tf_mixnet_m, TIMM, 3477382, 224, 875, 0)
+NETWORK(tf_mixnet_l, TIMM, 5792252, 224, 875, 0)
 NETWORK(mnasnet_075, TIMM, 1889208, 224, 875, 0)
 NETWORK(mnasnet_100, TIMM, 3102312, 224, 875, 0)
 NETWORK(mnasnet_140, TIMM, 5834728, 224, 875, 0)

@@ -26,7 +26,7 @@ static int add_norm(struct builder *b, int x, const char *name, int64_t channels
 	return thaw_layer_norm(b->g, x, &norm, channels);
 }
 
-static int add_unit(struct builder *b, int x, const struct thaw_inverted_unit *u, int stride, bool late)
+static int add_conv(struct builder *b, int x, const struct thaw_inverted_unit *u, int stride, bool late)
 {
 	const bool same = b->traits->padding == THAW_PAD_SAME;
 	const struct thaw_conv_layer conv = {
@@ -40,12 +40,40 @@ static int add_unit(struct builder *b, int x, const struct thaw_inverted_unit *u
 		.late = late,
 		.groups = (int)u->groups,
 	};
-	return add_norm(b, thaw_layer_conv(b->g, x, &conv), u->norm, u->out);
+	return thaw_layer_conv(b->g, x, &conv);
+}
+
+/* A convolution for each part of the channels. */
+static int add_mixed(struct builder *b, int x, const struct thaw_inverted_unit *u, int stride, bool late)
+{
+	int y[THAW_INVERTED_PARTS];
+	int64_t first = 0;
+	for (int i = 0; i < u->parts; i++) {
+		struct thaw_inverted_unit part;
+		thaw_inverted_part(&part, u, u->parts, i, b->w); /* it was measured */
+		const struct thaw_attrs cut = {.before = {[3] = -first}, .after = {[3] = first + part.in - u->in}};
+		char name[2 * THAW_LAYER_NAME + 8];
+		snprintf(name, sizeof(name), "%s.in", part.conv);
+		y[i] = add_conv(b, thaw_graph_add(b->g, "pad", name, &cut, &x, 1), &part, stride, late);
+		first += part.in;
+	}
+	return thaw_graph_add(b->g, "concat", u->conv, &(struct thaw_attrs){.axis = 3}, y, u->parts);
+}
+
+static int add_unit(struct builder *b, int x, const struct thaw_inverted_unit *u, int stride, bool late)
+{
+	x = u->parts > 0 ? add_mixed(b, x, u, stride, late) : add_conv(b, x, u, stride, late);
+	return add_norm(b, x, u->norm, u->out);
 }
 
 static enum thaw_nonlinearity act_of_stage(const struct thaw_inverted_traits *t, int stage)
 {
 	return stage < t->early_stages ? t->early_act : t->act;
+}
+
+static enum thaw_nonlinearity end_act(const struct thaw_inverted_traits *t)
+{
+	return t->end_act == THAW_NL_NONE ? t->act : t->end_act;
 }
 
 /* The unit that has the block's stride: the last one with a kernel. */
@@ -129,7 +157,7 @@ static int add_hidden(struct builder *b, int x, const struct thaw_inverted_namin
 	x = thaw_layer_average_pool(b->g, x, "global_pool", 1);
 	if (t->shape.ndim == 2) {
 		x = thaw_layer_linear(b->g, thaw_layer_flatten(b->g, x, "flatten"), n->hidden, in, out, NULL);
-		return thaw_layer_nonlinearity(b->g, x, n->hidden, b->traits->act);
+		return thaw_layer_nonlinearity(b->g, x, n->hidden, end_act(b->traits));
 	}
 	const struct thaw_conv_layer conv = {.name = n->hidden,
 					     .in = in,
@@ -143,7 +171,7 @@ static int add_hidden(struct builder *b, int x, const struct thaw_inverted_namin
 		if (thaw_weights_find(b->w, weight))
 			x = add_norm(b, x, n->hidden_norm, out);
 	}
-	x = thaw_layer_nonlinearity(b->g, x, n->hidden, b->traits->act);
+	x = thaw_layer_nonlinearity(b->g, x, n->hidden, end_act(b->traits));
 	return thaw_layer_flatten(b->g, x, "flatten");
 }
 
@@ -156,7 +184,7 @@ static void add_head(struct builder *b, int x, const struct thaw_inverted_walk *
 	const float dropout = b->traits->dropout;
 	if (thaw_inverted_head(walk, &head)) {
 		thaw_graph_block(b->g, "head");
-		x = thaw_layer_nonlinearity(b->g, add_unit(b, x, &head, 1, false), head.norm, b->traits->act);
+		x = thaw_layer_nonlinearity(b->g, add_unit(b, x, &head, 1, false), head.norm, end_act(b->traits));
 		channels = head.out;
 	}
 	if (!thaw_inverted_has_hidden(walk)) {
@@ -178,7 +206,7 @@ thaw_status thaw_inverted_build(struct thaw_graph *g, const struct thaw_inverted
 		return thaw_fail(THAW_CONFIG, "no stem: %s: the file is of another network", naming->stem.conv);
 	thaw_graph_block(g, "stem");
 	int x = add_unit(&b, 0, &walk.stem, 2, traits->padding == THAW_PAD_LATE);
-	x = thaw_layer_nonlinearity(g, x, walk.stem.norm, traits->act);
+	x = thaw_layer_nonlinearity(g, x, walk.stem.norm, end_act(traits));
 	while (thaw_inverted_next(&walk) && walk.block.stage < stages)
 		x = add_block(&b, x, &walk.block);
 	if (walk.block.stage != stages - 1)

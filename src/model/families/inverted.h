@@ -67,6 +67,7 @@ struct thaw_inverted_traits {
 	const char *no_skip;
 	enum thaw_nonlinearity act, early_act; /* early_act: in the first early_stages stages */
 	int early_stages;
+	enum thaw_nonlinearity end_act;     /* of stem and head; THAW_NL_NONE: act */
 	enum thaw_nonlinearity squeeze_act; /* THAW_NL_NONE: as in the block */
 	enum thaw_nonlinearity gate;
 	bool pointwise_act; /* an activation at the end of separable blocks */

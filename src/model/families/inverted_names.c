@@ -20,13 +20,13 @@ const struct thaw_inverted_naming thaw_inverted_timm = {
 			 .unit = {{"conv_exp", "bn1", ACTIVE, 0}, {"conv_pwl", "bn2", LINEAR, 0}},
 			 .reduce = "se.conv_reduce",
 			 .expand = "se.conv_expand"},
-			{.mark = "conv_pwl.weight",
+			{.mark = "bn3.weight",
 			 .unit = {{"conv_pw", "bn1", ACTIVE, 0},
 				  {"conv_dw", "bn2", ACTIVE, 0},
 				  {"conv_pwl", "bn3", LINEAR, 0}},
 			 .reduce = "se.conv_reduce",
 			 .expand = "se.conv_expand"},
-			{.mark = "conv_dw.weight",
+			{.mark = "bn2.weight",
 			 .unit = {{"conv_dw", "bn1", ACTIVE, 0}, {"conv_pw", "bn2", SEPARABLE, 0}},
 			 .reduce = "se.conv_reduce",
 			 .expand = "se.conv_expand"},
@@ -112,6 +112,8 @@ const struct thaw_inverted_naming thaw_inverted_torchvision = {
 	.stem = {"features.0.0", "features.0.1", ACTIVE, 0},
 	.classifier = "classifier.1",
 	.kinds = TORCHVISION_KINDS,
+	.separable = 1,
+	.inverted = 0,
 };
 
 const struct thaw_inverted_naming thaw_inverted_transformers = {

@@ -40,20 +40,62 @@ static void name_unit(struct thaw_inverted_unit *u, const struct thaw_inverted_n
 	u->end = names->end;
 }
 
-/* The sizes of a named unit with `in` channels; false: it is absent or not valid. */
-static bool measure_unit(struct thaw_inverted_unit *u, const struct thaw_weights *w, int64_t in)
+/* The sizes of a named convolution with `in` channels; false: it is absent or not valid. */
+static bool measure_conv(struct thaw_inverted_unit *u, const struct thaw_weights *w, int64_t in)
 {
 	char name[2 * THAW_LAYER_NAME + 16];
 	snprintf(name, sizeof(name), "%s.weight", u->conv);
 	if (!thaw_weights_has_shape(w, name, &thaw_shape_of(0, 0, 0, 0)))
 		return false;
-	const int64_t *dim = thaw_weights_find(w, name)->shape.dim;
+	const struct thaw_shape *shape = &thaw_weights_find(w, name)->shape;
+	const int64_t *dim = shape->dim;
 	if (in % dim[1] != 0 || dim[2] != dim[3] || dim[2] > MAX_KERNEL || dim[0] % (in / dim[1]) != 0)
 		return false;
 	u->in = in;
 	u->out = dim[0];
 	u->groups = in / dim[1];
 	u->kernel = (int)dim[2];
+	u->parts = 0;
+	u->values = thaw_shape_count(shape);
+	return true;
+}
+
+bool thaw_inverted_part(struct thaw_inverted_unit *part, const struct thaw_inverted_unit *whole, int parts, int i,
+			const struct thaw_weights *w)
+{
+	const int64_t rest = i == 0 ? whole->in % parts : 0;
+	snprintf(part->conv, sizeof(part->conv), "%.180s.%d", whole->conv, i);
+	return measure_conv(part, w, whole->in / parts + rest);
+}
+
+static bool measure_parts(struct thaw_inverted_unit *u, const struct thaw_weights *w, int64_t in)
+{
+	char prefix[2 * THAW_LAYER_NAME + 2];
+	snprintf(prefix, sizeof(prefix), "%s.", u->conv);
+	const int parts = thaw_weights_count(w, prefix, 0, ".weight");
+	if (parts < 1 || parts > THAW_INVERTED_PARTS || parts > in)
+		return false;
+	u->in = in;
+	u->out = u->values = u->kernel = 0;
+	u->groups = 1;
+	u->parts = parts;
+	for (int i = 0; i < parts; i++) {
+		struct thaw_inverted_unit part;
+		if (!thaw_inverted_part(&part, u, parts, i, w))
+			return false;
+		u->out += part.out;
+		u->values += part.values;
+		u->kernel = max_int(u->kernel, part.kernel);
+	}
+	return true;
+}
+
+/* The sizes of a named unit with `in` channels; false: it is absent or not valid. */
+static bool measure_unit(struct thaw_inverted_unit *u, const struct thaw_weights *w, int64_t in)
+{
+	char name[2 * THAW_LAYER_NAME + 16];
+	if (!measure_conv(u, w, in) && !measure_parts(u, w, in))
+		return false;
 	snprintf(name, sizeof(name), "%s.running_mean", u->norm); /* batch norm: no other has it */
 	return thaw_weights_has_shape(w, name, &thaw_shape_of(u->out));
 }
@@ -233,6 +275,7 @@ bool thaw_inverted_head(const struct thaw_inverted_walk *walk, struct thaw_inver
 	const struct thaw_inverted_block *b = &walk->block;
 	char name[THAW_LAYER_NAME];
 	int last = n->staged ? b->stage + 1 : b->number + !walk->w;
+	*head = (struct thaw_inverted_unit){0};
 	snprintf(name, sizeof(name), "%s%d", n->block, n->first + last);
 	name_unit(head, n, n->head.conv ? &n->head : &numbered, n->head.conv ? "" : name, last);
 	if (walk->w)
@@ -257,7 +300,7 @@ bool thaw_inverted_has_hidden(const struct thaw_inverted_walk *walk)
 
 static int64_t count_unit(const struct thaw_inverted_unit *u)
 {
-	return u->in / u->groups * u->kernel * u->kernel * u->out + 2 * u->out;
+	return u->values + 2 * u->out;
 }
 
 static int64_t count_block(const struct thaw_inverted_block *b)

@@ -5,11 +5,15 @@
 #include "src/model/families/inverted.h"
 #include "src/model/families/layers.h"
 
+#define THAW_INVERTED_PARTS 8
+
 /* A convolution and its batch norm, with their full names. */
 struct thaw_inverted_unit {
 	char conv[2 * THAW_LAYER_NAME], norm[2 * THAW_LAYER_NAME];
 	int64_t in, out, groups;
-	int kernel;
+	int kernel; /* of mixed convolutions, the largest */
+	int parts;  /* mixed convolutions (Tan and Le, BMVC 2019): so many on parts of the channels; 0: one on all */
+	int64_t values; /* of the convolutions' weights, in files */
 	enum thaw_inverted_end end;
 };
 
@@ -43,6 +47,9 @@ bool thaw_inverted_start(struct thaw_inverted_walk *walk, const struct thaw_inve
 bool thaw_inverted_next(struct thaw_inverted_walk *walk);
 /* The convolution after the last block; false: there is none. */
 bool thaw_inverted_head(const struct thaw_inverted_walk *walk, struct thaw_inverted_unit *head);
+/* Part i of a unit of mixed convolutions; false: it is absent or not valid. */
+bool thaw_inverted_part(struct thaw_inverted_unit *part, const struct thaw_inverted_unit *whole, int parts, int i,
+			const struct thaw_weights *w);
 /* Whether there is a layer between pooling and classifier. */
 bool thaw_inverted_has_hidden(const struct thaw_inverted_walk *walk);
 

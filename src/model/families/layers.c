@@ -62,10 +62,10 @@ int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l
 	return y;
 }
 
-int thaw_layer_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups)
+int thaw_layer_batch_or_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups)
 {
 	const struct thaw_attrs a = {.groups = groups, .epsilon = TORCH_EPSILON};
-	if (groups == 0)
+	if (groups < 1)
 		return thaw_layer_norm(g, x, &(struct thaw_norm_layer){.name = name}, channels);
 	int y = add_node(g, "group_norm", name, &a, x);
 	add_param(g, y, name, "weight", THAW_ROLE_SCALE, THAW_LAYOUT_SAME, thaw_shape_of(channels), NULL);

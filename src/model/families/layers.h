@@ -36,7 +36,7 @@ int thaw_layer_conv(struct thaw_graph *g, int x, const struct thaw_conv_layer *l
 int thaw_layer_row_conv(struct thaw_graph *g, int x, const char *name, int kernel);
 int thaw_layer_norm(struct thaw_graph *g, int x, const struct thaw_norm_layer *l, int64_t channels);
 /* PyTorch's batch norm, or, of 1 or more groups, a group norm: NAME.weight, NAME.bias. */
-int thaw_layer_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups);
+int thaw_layer_batch_or_group_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, int groups);
 int thaw_layer_activation(struct thaw_graph *g, int x, const char *after, enum thaw_activation activation);
 int thaw_layer_add(struct thaw_graph *g, int a, int b, const char *name);
 int thaw_layer_max_pool(struct thaw_graph *g, int x, const char *name, int kernel, int stride, int pad);

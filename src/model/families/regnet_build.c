@@ -83,13 +83,9 @@ static int branch(struct thaw_graph *g, int x, const struct place *p, int64_t in
 		.groups = (int)(s->inner / s->group),
 	};
 	const struct thaw_conv_layer expand = {.in = s->inner, .out = s->channels, .kernel = 1, .stride = 1};
-	const bool before = p->v->names->before;
 	x = unit(g, x, p, 0, reduce, true);
 	x = unit(g, x, p, 1, spatial, true);
-	if (before) {
-		return unit(g, squeeze(g, x, p), p, 2, expand, true);
-	}
-	return unit(g, squeeze(g, x, p), p, 2, expand, false);
+	return unit(g, squeeze(g, x, p), p, 2, expand, p->v->names->before);
 }
 
 /* The first block's shortcut. */
@@ -98,11 +94,10 @@ static int shortcut(struct thaw_graph *g, int x, const struct place *p, int64_t 
 	const struct thaw_regnet_names *n = p->v->names;
 	const struct thaw_regnet_stage *s = &p->v->stage[p->stage];
 	char name[THAW_LAYER_NAME];
-	const struct thaw_attrs half = {.kernel = {2, 2}, .stride = {2, 2}, .ceil_mode = true};
 	if (!s->shortcut && !s->average)
 		return x;
 	if (s->average && stride == 2)
-		x = thaw_graph_add(g, "average_pool", name_in(name, p, "downsample.pool"), &half, &x, 1);
+		x = thaw_layer_average_windows(g, x, name_in(name, p, "downsample.pool"), 2, 2, true);
 	const struct thaw_conv_layer conv = {
 		.name = name_in(name, p, s->average ? n->average : n->shortcut),
 		.in = in,

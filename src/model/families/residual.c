@@ -56,7 +56,7 @@ static int unit(struct thaw_graph *g, int x, const struct thaw_residual *b, int 
 	if (smooths)
 		conv.stride = 1;
 	x = thaw_layer_conv(g, x, &conv);
-	x = thaw_layer_group_norm(g, x, name_in(b, b->names->norm[i], name), conv.out, b->norm_groups);
+	x = thaw_layer_batch_or_group_norm(g, x, name_in(b, b->names->norm[i], name), conv.out, b->norm_groups);
 	if (relu)
 		x = thaw_layer_activation(g, x, name, THAW_ACT_RELU);
 	return smooths ? thaw_layer_antialias(g, x, name_in(b, "aa", name), b->antialias) : x;
@@ -138,7 +138,8 @@ static int shortcut(struct thaw_graph *g, int x, const struct thaw_residual *b)
 		.pad = b->projection / 2,
 	};
 	x = thaw_layer_conv(g, x, &conv);
-	return thaw_layer_group_norm(g, x, name_in(b, b->names->down_norm[b->pools], name), b->out, b->norm_groups);
+	return thaw_layer_batch_or_group_norm(g, x, name_in(b, b->names->down_norm[b->pools], name), b->out,
+					      b->norm_groups);
 }
 
 int thaw_layer_residual(struct thaw_graph *g, int x, const struct thaw_residual *b)

@@ -111,7 +111,7 @@ static int conv_norm(struct thaw_graph *g, int x, const struct thaw_resnet *r, c
 		     const char *norm)
 {
 	x = thaw_layer_conv(g, x, conv);
-	x = thaw_layer_group_norm(g, x, norm, conv->out, r->norm_groups);
+	x = thaw_layer_batch_or_group_norm(g, x, norm, conv->out, r->norm_groups);
 	return thaw_layer_nonlinearity(g, x, norm, r->function);
 }
 
@@ -199,6 +199,7 @@ const struct thaw_family thaw_family_resnet = {
 	.name = "resnet",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "layer1.0.conv1.weight",
 	.timm = timm_names,
 	.transformers = transformers_names,
 	.recognise = recognise,

@@ -5,19 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/text.h"
 #include "src/base/try.h"
 #include "src/model/families/layers.h"
 #include "src/model/families/nonlinearity.h"
+#include "src/model/families/timm_config.h"
 #include "src/model/family.h"
 #include "src/model/unknown_network.h"
 
-enum { MAX_STAGES = 8, STEM = 3, STAGES = 4 };
+enum { MAX_STAGES = 8, STEM = 3, STAGES = 4, MAX_GROUPS = 1 << 16 };
 
 #define GROUPS      32
 #define BIT_EPSILON 1e-8f /* of weight standardisation */
 #define STEM_KERNEL 7
-#define NAME_SIZE   64 /* bytes of a name in a message */
+#define STRIDE      32
+#define FAMILY      "ResNetV2"
 
 /* Names in files; those in a block are the same. */
 struct names {
@@ -36,6 +37,15 @@ static const struct names timm = {
 	.norm = "norm",
 	.head = "head.fc",
 	.timm = true,
+};
+
+/* BitModel, without a classifier. */
+static const struct names transformers_part = {
+	.conv = "embedder.convolution",
+	.stage = "encoder.stages.",
+	.in_stage = ".layers.",
+	.norm = "norm",
+	.head = "classifier.1",
 };
 
 static const struct names transformers = {
@@ -150,7 +160,7 @@ static bool measure_stages(struct network *v, const struct thaw_weights *w)
 /* Finds names and sizes in a file. false: it is of another network. */
 static bool measure(struct network *v, const struct thaw_weights *w)
 {
-	static const struct names *const all[] = {&timm, &transformers};
+	static const struct names *const all[] = {&timm, &transformers, &transformers_part};
 	char name[2 * THAW_LAYER_NAME];
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		v->names = all[i];
@@ -185,64 +195,43 @@ static struct network describe(const struct thaw_architecture *a, const struct t
 	return v;
 }
 
-/* A network that is not built. value: NULL: not a text. */
-static thaw_status refuse(const char *key, const char *value, const char *source)
-{
-	char text[NAME_SIZE];
-	thaw_text_printable(text, sizeof(text), value ? value : "", value ? strlen(value) : 0);
-	return thaw_fail(THAW_CONFIG,
-			 "a ResNetV2 that is not known, \"%s\"%s%s: config.json beside %s: " THAW_EXPORT_HOW, key,
-			 value ? " is " : "", text, source);
-}
-
-static bool is_text(const json_t *value, const char *text)
-{
-	return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
-}
-
 /* Two of timm's networks have norms that are neither batch nor group norms. */
 static thaw_status check_timm(const char *architecture, const json_t *config, const char *source)
 {
-	static const char *const passed[] = {"num_classes", "in_chans", "drop_rate", "drop_path_rate",
-					     "zero_init_last"};
-	const json_t *pool = json_object_get(config, "global_pool");
-	const char *key;
-	json_t *value;
+	static const char *const none[] = {NULL};
 	if (strstr(architecture, "_evos") || strstr(architecture, "_frn"))
-		return refuse("architecture", architecture, source);
-	if (pool && !is_text(pool, "avg"))
-		return refuse("global_pool", json_string_value(pool), source);
-	json_object_foreach(json_object_get(config, "model_args"), key, value)
-	{
-		bool known = strcmp(key, "global_pool") == 0 && is_text(value, "avg");
-		for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
-			known |= strcmp(key, passed[i]) == 0;
-		if (!known)
-			return refuse("model_args", key, source);
-	}
-	return THAW_OK;
+		return thaw_refuse_config(FAMILY, "architecture", architecture, source);
+	return thaw_check_timm_arguments(config, none, FAMILY, source);
+}
+
+/* A number from 1 to `most`; `fallback` if the key is absent; 0: another value. */
+static int number_of(const json_t *config, const char *key, int fallback, int most)
+{
+	const json_t *value = json_object_get(config, key);
+	const json_int_t number = json_integer_value(value);
+	return !value ? fallback : number >= 1 && number <= most ? (int)number : 0;
 }
 
 static thaw_status read_transformers(struct network *v, const json_t *config, const char *source)
 {
-	const json_t *padding = json_object_get(config, "global_padding");
-	const json_t *function = json_object_get(config, "hidden_act"), *groups = json_object_get(config, "num_groups");
-	const json_t *stride = json_object_get(config, "output_stride"), *type = json_object_get(config, "layer_type");
-	v->same = is_text(padding, "SAME") || is_text(padding, "same");
+	const char *padding = thaw_config_text_of(config, "global_padding", "");
+	const char *function = thaw_config_text_of(config, "hidden_act", "relu");
+	const char *type = thaw_config_text_of(config, "layer_type", "preactivation");
+	v->same = padding && (strcmp(padding, "SAME") == 0 || strcmp(padding, "same") == 0);
 	v->zero_border = !v->same;
-	if (groups)
-		v->groups = (int)json_integer_value(groups);
-	if (padding && !json_is_null(padding) && !v->same)
-		return refuse("global_padding", json_string_value(padding), source);
+	v->groups = number_of(config, "num_groups", v->groups, MAX_GROUPS);
+	if (!padding || (*padding && !v->same))
+		return thaw_refuse_config(FAMILY, "global_padding", padding, source);
 	if (json_is_true(json_object_get(config, "embedding_dynamic_padding")))
-		return refuse("embedding_dynamic_padding", "true", source);
-	if (stride && json_integer_value(stride) != 32)
-		return refuse("output_stride", NULL, source);
-	if (type && !is_text(type, "preactivation"))
-		return refuse("layer_type", json_string_value(type), source);
-	const char *name = json_string_value(function);
-	if (function && (!name || !thaw_nonlinearity_find(name, &v->function)))
-		return refuse("hidden_act", name, source);
+		return thaw_refuse_config(FAMILY, "embedding_dynamic_padding", "true", source);
+	if (v->groups == 0)
+		return thaw_refuse_config(FAMILY, "num_groups", NULL, source);
+	if (number_of(config, "output_stride", STRIDE, STRIDE) != STRIDE)
+		return thaw_refuse_config(FAMILY, "output_stride", NULL, source);
+	if (!type || strcmp(type, "preactivation") != 0)
+		return thaw_refuse_config(FAMILY, "layer_type", type, source);
+	if (!function || !thaw_nonlinearity_find(function, &v->function))
+		return thaw_refuse_config(FAMILY, "hidden_act", function, source);
 	return THAW_OK;
 }
 
@@ -252,10 +241,17 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 	const struct thaw_weights *w;
 	struct network v = describe(a, &w);
 	const char *architecture = json_string_value(json_object_get(config, "architecture"));
+	const char *type = thaw_config_text_of(config, "model_type", "");
 	if (architecture)
 		THAW_TRY(check_timm(architecture, config, source));
-	else if (config)
+	else if (type && strcmp(type, "bit") == 0)
 		THAW_TRY(read_transformers(&v, config, source));
+	else if (!a->named && v.groups > 0)
+		return thaw_fail(
+			THAW_CONFIG,
+			"group norms, whose groups the tensors do not show: %s: give --model resnetv2:FILE if it "
+			"is BiT or timm's resnetv2_50d_gn, else " THAW_EXPORT_HOW,
+			source);
 	*options = json_pack("{s:i, s:b, s:b, s:b, s:b, s:s}", "groups", v.groups, "standardise", v.standardise,
 			     "zero_border", v.zero_border, "same", v.same, "pools", v.pools, "function",
 			     thaw_nonlinearity_name(v.function));
@@ -292,7 +288,7 @@ static int conv(struct thaw_graph *g, int x, const struct network *v, struct tha
 /* A norm and the function after it. */
 static int norm(struct thaw_graph *g, int x, const struct network *v, const char *name, int64_t channels)
 {
-	x = thaw_layer_group_norm(g, x, name, channels, v->groups);
+	x = thaw_layer_batch_or_group_norm(g, x, name, channels, v->groups);
 	return thaw_layer_nonlinearity(g, x, name, v->function);
 }
 

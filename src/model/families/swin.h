@@ -1,5 +1,6 @@
-/* A Swin Transformer, shared by swin.c, which describes and builds it, swin_block.c, which builds its blocks,
- * swin_windows.c, which divides features into windows, and swin_options.c, which reads what tensors do not show. */
+/* A Swin Transformer, shared by swin_describe.c, which finds names and sizes in its file, swin_options.c, which reads
+ * what tensors do not show, swin_windows.c, which divides features into windows, swin_block.c, which builds the blocks,
+ * and swin.c, which builds the network. */
 #ifndef THAW_SRC_MODEL_FAMILIES_SWIN_H
 #define THAW_SRC_MODEL_FAMILIES_SWIN_H
 
@@ -30,8 +31,7 @@ struct thaw_swin_names {
 	const char *query_bias, *value_bias;   /* V2: apart from qkv */
 	const char *table;                     /* V1: biases of relative positions */
 	const char *logit_scale, *mlp1, *mlp2; /* V2 */
-	/* V2, of torchvision: indices and coordinates of relative positions; of V1: the indices. They are in files that
-	 * must have them. */
+	/* Of torchvision: indices of relative positions, and in V2 their coordinates. Its files must have them. */
 	const char *index, *coordinates;
 };
 
@@ -59,11 +59,15 @@ struct thaw_swin {
 
 #define THAW_SWIN_NAME (2 * THAW_LAYER_NAME) /* bytes for a name */
 
+/* "swin" or "swinv2"; NULL if the file is of another network. */
+const char *thaw_swin_recognise(const struct thaw_weights *w);
+
 /* What is known of the network without config.json: sizes, and the customary options. */
 struct thaw_swin thaw_swin_describe(const struct thaw_architecture *a);
 
-/* Writes the name of block j of stage i to name[THAW_SWIN_NAME]. Returns name. */
+/* Writes the name of block j of stage i, or of the merging before stage i, to name[THAW_SWIN_NAME]. Returns name. */
 const char *thaw_swin_block_name(const struct thaw_swin *s, int i, int j, char *name);
+const char *thaw_swin_merge_name(const struct thaw_swin *s, int i, char *name);
 
 /* How the features of a stage are divided into windows. */
 struct thaw_swin_grid {

@@ -6,61 +6,22 @@
 #include "src/model/families/swin.h"
 #include "src/model/unknown_network.h"
 
-#define EPSILON 1e-5
-
 enum {
 	SIDE_TRANSFORMERS = 224, /* of images and windows, where its config.json is silent */
 	WINDOW_TRANSFORMERS = 7,
 };
 
-/* Floats of a mask, 512 MiB: far more than any network has, and few enough for their product with 8 bytes. */
-#define MAX_MASK (INT64_C(1) << 27)
+/* Floats of a mask, 128 MiB: six times those of the largest published network. */
+#define MAX_MASK (INT64_C(1) << 25)
+/* Tokens that a float can count. */
+#define MAX_TOKENS (INT64_C(1) << 24)
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
-/* The size of images that timm's name ends with, such as 224; 0: none. */
-static int64_t side_in(const char *name)
+static bool is_v2(const char *name)
 {
-	size_t length = strcspn(name, "."), digits = 0;
-	if (!strchr(name, '_')) /* "swinv2" */
-		return 0;
-	while (digits < length && strchr("0123456789", name[length - digits - 1]))
-		digits++;
-	return strtol(name + length - digits, NULL, 10);
-}
-
-/* V2: windows by timm's name: "window12to16_192to256" was trained first with windows of 12, for images of 192, whose
- * last features have a side of 6. */
-static void read_windows(struct thaw_swin *s, const char *name)
-{
-	enum { FIRST_SIDE = 192 };
-	static const char mark[] = "window";
-	const char *at = strstr(name, mark);
-	char *end = NULL;
-	int64_t window = at ? strtol(at + sizeof(mark) - 1, &end, 10) : 0, pretrained = 0;
-	if (end && strncmp(end, "to", 2) == 0) {
-		pretrained = window;
-		window = strtol(end + 2, NULL, 10);
-	}
-	for (int i = 0; i < s->stages && window > 0; i++) {
-		const int64_t features = FIRST_SIDE / s->patch >> i;
-		s->stage[i].window = window;
-		s->stage[i].pretrained = pretrained < features ? pretrained : features;
-	}
-}
-
-void thaw_swin_default_options(struct thaw_swin *s, const char *name)
-{
-	enum { WINDOW = 7, WINDOW_V2 = 8 };
-	s->epsilon = EPSILON;
-	s->act = THAW_NL_GELU;
-	if (s->stages < 1 || s->patch < 1)
-		return;
-	if (s->v2)
-		read_windows(s, name);
-	s->side = side_in(name);
-	if (s->side == 0) /* customary: the last features are one window */
-		s->side = (s->patch << (s->stages - 1)) * s->stage[s->stages - 1].window;
+	static const char start[] = "swinv2";
+	return strncmp(name, start, sizeof(start) - 1) == 0;
 }
 
 static thaw_status refuse(const char *key, const json_t *value, const char *source)
@@ -95,7 +56,9 @@ static thaw_status read_side(struct thaw_swin *s, const char *key, const json_t 
 static thaw_status read_window_sizes(struct thaw_swin *s, const char *key, const json_t *value, const char *source)
 {
 	const bool one = number_of(value, 2) > 0;
-	if (!one && json_array_size(value) != (size_t)s->stages)
+	const bool pair = json_array_size(value) == 2 && !json_is_array(json_array_get(value, 0)) &&
+			  !json_is_array(json_array_get(value, 1));
+	if (!one && (pair || json_array_size(value) != (size_t)s->stages))
 		return refuse(key, value, source);
 	for (int i = 0; i < s->stages; i++) {
 		s->stage[i].window = number_of(one ? value : json_array_get(value, (size_t)i), 2);
@@ -204,7 +167,7 @@ static thaw_status read_timm(struct thaw_swin *s, const json_t *config, const ch
 	const json_t *input = json_object_get(pretrained ? pretrained : config, "input_size");
 	const json_t *pool = json_object_get(config, "global_pool");
 	const char *name = json_string_value(architecture);
-	if (name && (strncmp(name, "swinv2_", strlen("swinv2_")) == 0) != s->v2)
+	if (name && is_v2(name) != s->v2)
 		return refuse("architecture", architecture, source);
 	if (name)
 		thaw_swin_default_options(s, name);
@@ -222,7 +185,7 @@ static thaw_status read_transformers(struct thaw_swin *s, json_t *config, const 
 {
 	const json_t *type = json_object_get(config, "model_type");
 	const char *name = json_string_value(type);
-	if (name && (strcmp(name, "swinv2") == 0) != s->v2)
+	if (name && is_v2(name) != s->v2)
 		return refuse("model_type", type, source);
 	s->side = SIDE_TRANSFORMERS;
 	for (int i = 0; i < s->stages; i++)
@@ -230,9 +193,23 @@ static thaw_status read_transformers(struct thaw_swin *s, json_t *config, const 
 	return read_keys(s, config, transformers_keys, COUNT(transformers_keys), false, source);
 }
 
-/* Windows of V2 are not in the tensors of timm and of transformers. */
-static thaw_status check_window(const struct thaw_swin *s, const char *source)
+static thaw_status check_stages(const struct thaw_swin *s)
 {
+	return s->stages > 0 && s->patch > 0
+		       ? THAW_OK
+		       : thaw_fail(THAW_CONFIG, "the tensors are not those of a Swin Transformer: swin: leave the name "
+						"out");
+}
+
+/* A given name must be of the same version. Windows of V2 are not in the tensors of timm and of transformers. */
+static thaw_status check_named(const struct thaw_swin *s, const struct thaw_architecture *a, const char *source)
+{
+	if (is_v2(a->variant) != s->v2)
+		return thaw_fail(
+			THAW_CONFIG,
+			"%s, but the tensors are of the other version of Swin Transformers: %s: leave the name "
+			"out, or name another",
+			a->variant, source);
 	if (s->stage[0].window > 0)
 		return THAW_OK;
 	return thaw_fail(THAW_CONFIG,
@@ -268,11 +245,12 @@ thaw_status thaw_swin_find_options(json_t **options, const struct thaw_architect
 				   const char *source)
 {
 	struct thaw_swin s = thaw_swin_describe(a);
+	THAW_TRY(check_stages(&s));
 	if (config && json_object_get(config, "model_type"))
 		THAW_TRY(read_transformers(&s, (json_t *)config, source));
 	else if (config)
 		THAW_TRY(read_timm(&s, config, source));
-	THAW_TRY(check_window(&s, source));
+	THAW_TRY(check_named(&s, a, source));
 	return write_options(options, &s);
 }
 
@@ -289,7 +267,7 @@ static thaw_status check_stage(const struct thaw_swin *s, int i)
 			(long long)stage->window, (long long)s->side, i);
 	const struct thaw_swin_grid grid = thaw_swin_grid_of(s, i);
 	const int64_t side = grid.count * grid.window;
-	if (side * side > MAX_MASK / (grid.window * grid.window))
+	if (side * side > MAX_TOKENS || side * side > MAX_MASK / (grid.window * grid.window))
 		return thaw_fail(THAW_CONFIG,
 				 "windows of %lld for images of %lld: swin: stage %d: they take too much memory",
 				 (long long)stage->window, (long long)s->side, i);
@@ -298,8 +276,7 @@ static thaw_status check_stage(const struct thaw_swin *s, int i)
 
 static thaw_status check_options(const struct thaw_swin *s)
 {
-	if (s->stages < 1 || s->patch < 1)
-		return thaw_fail(THAW_CONFIG, "the tensors are of another network: swin: leave the name out");
+	THAW_TRY(check_stages(s));
 	if (s->side < s->patch || s->side > THAW_MAX_SIDE || s->side % s->patch != 0)
 		return thaw_fail(THAW_CONFIG,
 				 "images of %lld for patches of %lld: swin: the size of the images must be a multiple",

@@ -138,6 +138,7 @@ const struct thaw_family thaw_family_vgg = {
 	.name = "vgg",
 	.variants = names,
 	.classes = 1000,
+	.timm_tensor = "pre_logits.fc1.weight",
 	.timm = timm_names,
 	.recognise = recognise,
 	.build = build,

@@ -149,6 +149,15 @@ static int attention_pool(struct thaw_graph *g, const struct thaw_vit *v, int fi
 	return thaw_layer_attention_pool(g, x, &v->names->pooling, &pool);
 }
 
+/* The class token, and the mean or the second token, side by side. */
+static int two_vectors(struct thaw_graph *g, const struct thaw_vit *v, int first, int x)
+{
+	const int token = class_token(g, v, "pool.token", x);
+	const int other = v->pool == THAW_VIT_TWO_TOKENS ? thaw_layer_one_token(g, x, "pool.second", 1)
+							 : thaw_layer_mean_token(g, x, "pool.all", first);
+	return thaw_graph_add(g, "concat", "pool", &(struct thaw_attrs){.axis = 1}, (int[]){token, other}, 2);
+}
+
 /* From the tokens of the last block to the classifier's input (N,C) or (N,2C). The mean of CLIP's patches is not
  * normalised. */
 static int pool(struct thaw_graph *g, const struct thaw_vit *v, int x)
@@ -163,9 +172,7 @@ static int pool(struct thaw_graph *g, const struct thaw_vit *v, int x)
 	else if (v->pool == THAW_VIT_TOKEN)
 		x = class_token(g, v, "pool", x);
 	else
-		x = thaw_graph_add(
-			g, "concat", "pool", &(struct thaw_attrs){.axis = 1},
-			(int[]){class_token(g, v, "pool.token", x), thaw_layer_mean_token(g, x, "pool.all", first)}, 2);
+		x = two_vectors(g, v, first, x);
 	char name[THAW_LAYER_NAME];
 	if (v->mean_norm)
 		x = thaw_layer_channel_norm(g, x, thaw_vit_name(v, v->names->mean_norm, name), v->block.channels,
@@ -176,7 +183,8 @@ static int pool(struct thaw_graph *g, const struct thaw_vit *v, int x)
 static void classifier(struct thaw_graph *g, const struct thaw_vit *v, int x, const struct thaw_architecture *a)
 {
 	const char *layer = v->names->head;
-	const int64_t inputs = (v->pool == THAW_VIT_TOKEN_AND_MEAN ? 2 : 1) * v->block.channels;
+	const int64_t inputs =
+		(v->pool == THAW_VIT_TOKEN_AND_MEAN || v->pool == THAW_VIT_TWO_TOKENS ? 2 : 1) * v->block.channels;
 	char name[2 * THAW_LAYER_NAME];
 	snprintf(name, sizeof(name), "%s.weight", layer);
 	thaw_layer_linear(g, x, layer, inputs, thaw_weights_outputs(a->w, name, &thaw_shape_of(0, inputs), a->classes),
@@ -240,6 +248,7 @@ const struct thaw_family thaw_family_vit = {
 	.transformers = transformers_names,
 	.recognise = recognise,
 	.options = find_options,
+	.change = thaw_vit_merge_heads,
 	.unused = unused,
 	.build = build,
 	.preprocess = preprocess,

@@ -25,7 +25,7 @@ struct thaw_vit_names {
 	const char *patch, *class_token, *second_token, *registers, *positions;
 	const char *block; /* before a block's number */
 	const char *patch_norm, *first_norm, *norm, *mean_norm;
-	const char *pool, *head, *second_head;
+	const char *pool, *head;
 	struct thaw_token_names in; /* a block */
 	struct thaw_attention_pool_names pooling;
 };
@@ -35,6 +35,7 @@ enum thaw_vit_pool {
 	THAW_VIT_TOKEN, /* the class token */
 	THAW_VIT_MEAN,  /* the mean of the patches */
 	THAW_VIT_TOKEN_AND_MEAN,
+	THAW_VIT_TWO_TOKENS, /* the class token and the second token */
 	THAW_VIT_ATTENTION,
 	THAW_VIT_POOLS
 };
@@ -45,7 +46,7 @@ struct thaw_vit {
 	int64_t patch, registers;
 	int64_t rows; /* of the position embedding */
 	int blocks;
-	bool patch_bias, class_token, second_token, patch_norm, first_norm, norm, mean_norm, second_head;
+	bool patch_bias, class_token, second_token, patch_norm, first_norm, norm, mean_norm;
 	int64_t pool_hidden; /* 0: the file has no attention pool */
 	int64_t head_inputs; /* 0: the file has no classifier */
 	/* One of the blocks, without its name. Its heads, norm.epsilon, function and norm_last are options. */
@@ -68,6 +69,9 @@ void thaw_vit_measure(struct thaw_vit *v, const struct thaw_weights *w);
 void thaw_vit_default_sizes(struct thaw_vit *v, const char *variant, int64_t channels);
 /* A name with the prefix, in text[THAW_LAYER_NAME]. */
 const char *thaw_vit_name(const struct thaw_vit *v, const char *name, char text[THAW_LAYER_NAME]);
+
+/* Merges the two classifiers of a file that has them. See struct thaw_family, change. */
+thaw_status thaw_vit_merge_heads(struct thaw_weights *w, void **memory);
 
 /* Tokens that are not patches. */
 static inline int64_t thaw_vit_other_tokens(const struct thaw_vit *v)

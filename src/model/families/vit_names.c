@@ -24,7 +24,6 @@ static const struct thaw_vit_names timm = {
 	.mean_norm = "fc_norm",
 	.pool = "attn_pool",
 	.head = "head",
-	.second_head = "head_dist",
 	.in = {.norm1 = "norm1",
 	       .qkv = "attn.qkv",
 	       .project = "attn.proj",
@@ -84,12 +83,12 @@ static const struct thaw_vit_names timm_gated = {
 static const struct thaw_vit_names timm_dinov3 = TIMM_DINOV3(NULL, "mlp.fc1");
 static const struct thaw_vit_names timm_dinov3_gated = TIMM_DINOV3("mlp.fc1_g", "mlp.fc1_x");
 
-#define HF(first, second)                                                                                          \
+#define HF(classifier)                                                                                             \
 	{                                                                                                          \
 		.naming = THAW_VIT_HF, .prefixes = hf_prefixes, .patch = "embeddings.patch_embeddings.projection", \
 		.class_token = "embeddings.cls_token", .second_token = "embeddings.distillation_token",            \
 		.positions = "embeddings.position_embeddings", .block = "encoder.layer.", .norm = "layernorm",     \
-		.head = (first), .second_head = (second),                                                          \
+		.head = (classifier),                                                                              \
 		.in = {                                                                                            \
 			.norm1 = "layernorm_before",                                                               \
 			.query = "attention.attention.query",                                                      \
@@ -102,9 +101,9 @@ static const struct thaw_vit_names timm_dinov3_gated = TIMM_DINOV3("mlp.fc1_g", 
 		},                                                                                                 \
 	}
 
-static const struct thaw_vit_names hf = HF("classifier", NULL);
+static const struct thaw_vit_names hf = HF("classifier");
 /* DeiTForImageClassificationWithTeacher */
-static const struct thaw_vit_names hf_two_heads = HF("cls_classifier", "distillation_classifier");
+static const struct thaw_vit_names hf_two_heads = HF("cls_classifier");
 
 #define DINOV2(first, second)                                                                             \
 	{                                                                                                 \
@@ -293,8 +292,6 @@ void thaw_vit_measure(struct thaw_vit *v, const struct thaw_weights *w)
 	v->mean_norm = size_of(v, w, n->mean_norm, ".weight", 0) > 0;
 	snprintf(name, sizeof(name), "%s.%s", n->pool ? n->pool : "", n->pooling.in.fc2 ? n->pooling.in.fc2 : "");
 	v->pool_hidden = n->pool ? size_of(v, w, name, ".weight", 1) : 0;
-	snprintf(name, sizeof(name), "%s.weight", n->second_head ? n->second_head : "");
-	v->second_head = n->second_head && thaw_weights_find(w, name);
 	snprintf(name, sizeof(name), "%s.weight", n->head);
 	const struct thaw_named_tensor *head = thaw_weights_find(w, name);
 	v->head_inputs = head && head->shape.ndim == 2 ? head->shape.dim[1] : 0;

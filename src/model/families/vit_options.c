@@ -21,7 +21,7 @@ enum {
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
-static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "attention"};
+static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "two tokens", "attention"};
 
 /* The preprocessing of the networks, by names that are recorded. The customs of transformers are after those of timm.
  */
@@ -91,6 +91,8 @@ static enum thaw_vit_pool customary_pool(const struct thaw_vit *v)
 		return THAW_VIT_ATTENTION;
 	if (!v->class_token || v->mean_norm || (v->names->rotary && v->names->naming == THAW_VIT_TIMM))
 		return THAW_VIT_MEAN;
+	if (v->second_token && v->head_inputs == 2 * v->block.channels)
+		return THAW_VIT_TWO_TOKENS;
 	return v->names->naming == THAW_VIT_DINOV2 && (!classifies || v->head_inputs == 2 * v->block.channels)
 		       ? THAW_VIT_TOKEN_AND_MEAN
 		       : THAW_VIT_TOKEN;
@@ -204,7 +206,8 @@ static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *s
 		[THAW_VIT_TOKEN] = "token", [THAW_VIT_MEAN] = "avg", [THAW_VIT_ATTENTION] = "map"};
 	for (int i = 0; i < THAW_VIT_POOLS; i++) {
 		if (pool && names[i] && strcmp(names[i], pool) == 0) {
-			v->pool = (enum thaw_vit_pool)i;
+			if (i != THAW_VIT_TOKEN || v->pool != THAW_VIT_TWO_TOKENS)
+				v->pool = (enum thaw_vit_pool)i;
 			return THAW_OK;
 		}
 	}
@@ -256,14 +259,16 @@ static thaw_status read_arguments(struct thaw_vit *v, json_t *arguments, const c
 /* What timm's name says. Some that begin in the same way have other tokens, positions or blocks. */
 static thaw_status read_name(struct thaw_vit *v, const char *name, const char *source)
 {
-	static const char *const others[] = {"rope", "_pe_", "lingbot", "sapiens"};
+	static const char *const others[] = {"rope", "_pe_", "sapiens"};
+	static const char *const rotary[] = {"dinov3", "lingbot"};
 	static const char *const exact[] = {"vit_base_patch32_siglip_256", "vit_base_patch32_siglip_gap_256",
 					    "vit_large_patch16_siglip_512",
 					    "vit_large_patch16_siglip_gap_512"}; /* of SigLIP 2 */
 	static const char *const tanh_parts[] = {"siglip_tanh", "so400m_patch16_siglip", "giantopt"};
 	char plain[96];
 	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(name, "."), name);
-	if (contains_one(plain, others, COUNT(others)) || (strstr(plain, "dinov3") != NULL) != v->names->rotary ||
+	if (contains_one(plain, others, COUNT(others)) ||
+	    contains_one(plain, rotary, COUNT(rotary)) != v->names->rotary ||
 	    (strstr(plain, "_clip") != NULL) != v->first_norm)
 		return refuse("architecture", name, source);
 	if (strstr(plain, "quickgelu"))
@@ -275,6 +280,8 @@ static thaw_status read_name(struct thaw_vit *v, const char *name, const char *s
 	if (strncmp(plain, "aimv2_", strlen("aimv2_")) == 0)
 		v->block.heads = (int)(v->block.channels / 128);
 	v->block.norm_last = strstr(plain, "_rpn_") != NULL;
+	if (strstr(plain, "lingbot"))
+		v->pool = THAW_VIT_TOKEN;
 	v->pool_all = strcmp(plain, "test_vit3") == 0;
 	if (strncmp(plain, "test_vit", strlen("test_vit")) == 0)
 		v->block.heads = (int)(v->block.channels / 32);
@@ -360,6 +367,8 @@ static bool has_pooled(const struct thaw_vit *v)
 {
 	if (v->pool == THAW_VIT_ATTENTION)
 		return v->pool_hidden > 0;
+	if (v->pool == THAW_VIT_TWO_TOKENS && !v->second_token)
+		return false;
 	return v->pool == THAW_VIT_MEAN || v->class_token;
 }
 
@@ -383,11 +392,6 @@ static thaw_status check_options(const struct thaw_vit *v)
 	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
-	if (v->second_head)
-		return thaw_fail(THAW_CONFIG,
-				 "a network with two classifiers, \"%s\" and \"%s\": vit: remove the second from the "
-				 "file, or " THAW_EXPORT_HOW,
-				 v->names->head, v->names->second_head);
 	if (!has_pooled(v))
 		return thaw_fail(THAW_CONFIG,
 				 "no tensors for the pooling \"%s\", which the classifier reads: vit: the file or its "
