@@ -15,8 +15,8 @@ enum {
 	ROTARY_WIDE = 4096, /* channels of DINOv3 whose heads have twice as many */
 	ROTARY_SIDE = 256,  /* of the images of timm's DINOv3; of transformers': */
 	ROTARY_SIDE_HF = 224,
-	LONGEST = 100, /* period of DINOv3 */
-	LARGEST_SIDE = 2048,
+	LONGEST = 100,      /* period of DINOv3 */
+	LARGEST_GRID = 128, /* patches along a side; bounds the tables of the rotary embedding */
 };
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
@@ -302,8 +302,11 @@ static thaw_status read_timm(struct thaw_vit *v, const json_t *config, const cha
 	const json_t *pretrained = json_object_get(config, "pretrained_cfg");
 	const json_t *size = json_object_get(pretrained ? pretrained : config, "input_size");
 	THAW_TRY(read_name(v, architecture, source));
-	if (v->names->rotary && json_array_size(size) == 3) /* channels, rows, columns */
+	if (v->names->rotary && json_array_size(size) == 3) { /* channels, rows, columns */
 		v->side = json_integer_value(json_array_get(size, 1));
+		if (json_integer_value(json_array_get(size, 2)) != v->side)
+			return refuse("input_size", NULL, source);
+	}
 	if (json_object_get(config, "global_pool"))
 		THAW_TRY(read_pool(v, text_of(config, "global_pool", NULL), source));
 	return read_arguments(v, json_object_get(config, "model_args"), source);
@@ -372,6 +375,27 @@ static bool has_pooled(const struct thaw_vit *v)
 	return v->pool == THAW_VIT_MEAN || v->class_token;
 }
 
+static thaw_status check_rotary(const struct thaw_vit *v)
+{
+	const int64_t size = v->block.channels / v->block.heads;
+	if (size % 4 != 0)
+		return thaw_fail(THAW_CONFIG,
+				 "rotary position embedding in heads of %lld channels: vit: config.json must have a "
+				 "number of heads with a multiple of 4",
+				 (long long)size);
+	if (v->side < v->patch || v->side / v->patch > LARGEST_GRID)
+		return thaw_fail(THAW_CONFIG,
+				 "images of %lld pixels in patches of %lld: vit: config.json must have square images "
+				 "of 1 to %d patches a side as input_size (timm) or image_size (transformers)",
+				 (long long)v->side, (long long)v->patch, LARGEST_GRID);
+	if (!(v->longest >= 1))
+		return thaw_fail(THAW_CONFIG,
+				 "rotary position embedding with a period of %g: vit: config.json must have at least 1 "
+				 "as rope_theta",
+				 v->longest);
+	return THAW_OK;
+}
+
 static thaw_status check_options(const struct thaw_vit *v)
 {
 	if (v->block.heads < 1 || v->block.channels % v->block.heads != 0)
@@ -380,15 +404,8 @@ static thaw_status check_options(const struct thaw_vit *v)
 			"%d heads for %lld channels: vit: config.json must have a number that divides the channels "
 			"as num_heads (timm) or num_attention_heads (transformers)",
 			v->block.heads, (long long)v->block.channels);
-	if (v->names->rotary && ((v->block.channels / v->block.heads) % 4 != 0 || !(v->longest >= 1) ||
-				 v->side < v->patch || v->side > LARGEST_SIDE))
-		return thaw_fail(
-			THAW_CONFIG,
-			"a rotary position embedding of %lld channels per head, images of %lld pixels, periods "
-			"up to %g: vit: config.json must have a multiple of 4, images of 1 to %d patches, and a "
-			"period of at least 1",
-			(long long)(v->block.channels / v->block.heads), (long long)v->side, v->longest,
-			(int)(LARGEST_SIDE / v->patch));
+	if (v->names->rotary)
+		THAW_TRY(check_rotary(v));
 	if (!(v->block.norm.epsilon > 0 && v->block.norm.epsilon < 1))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
