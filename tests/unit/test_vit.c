@@ -273,6 +273,34 @@ static void test_towers(void **state)
 	save_network();
 }
 
+/* The tables of a rotary embedding are for one size of images. */
+static void test_rotary(void **state)
+{
+	(void)state;
+	const struct thaw_named_tensor none[] = {{0}};
+	struct thaw_model *m = NULL;
+	save_golden("vit_dinov3_transformers", "classifier", none);
+	has_features("{\"model_type\": \"dinov3_vit\", \"image_size\": 64}", "token", 128, "no classifier");
+	write_config("{\"model_type\": \"dinov3_vit\", \"image_size\": 96, \"rope_theta\": 50.0}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_int_equal(json_integer_value(json_object_get(m->options, "side")), 96);
+	assert_float_equal(json_number_value(json_object_get(m->options, "longest_period")), 50.0, 0);
+	assert_int_equal(thaw_graph_resize(m->graph, &thaw_shape_of(1, 96, 96, 3), &thaw_shape_of(1, 128, 128, 3)),
+			 THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "for 40 tokens, not for 68: rotary."));
+	thaw_model_destroy(m);
+	refuses("{\"model_type\": \"dinov3_vit\", \"image_size\": [224, 224]}", "images of 0 pixels");
+	refuses("{\"model_type\": \"dinov3_vit\", \"image_size\": 1000000000}", "1000000000 pixels");
+	refuses("{\"model_type\": \"dinov3_vit\", \"rope_theta\": 0.5}", "a period of 0.5");
+	refuses("{\"model_type\": \"dinov3_vit\", \"num_attention_heads\": 64}", "heads of 2 channels");
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "put its config.json beside it"));
+	save_golden("vit_dinov3", "none", none);
+	refuses("{\"architecture\": \"vit_tiny_patch16_224\"}", "vit_tiny_patch16_224");
+	refuses("{\"architecture\": \"vit_tiny_patch16_dinov3_qkvb\", \"input_size\": [3, 64, 96]}", "input_size");
+	save_network();
+}
+
 /* DeiT's two classifiers become one of both tokens, whose scores are the mean of theirs. */
 static void test_two_classifiers(void **state)
 {
@@ -321,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_other_networks),
 		cmocka_unit_test(test_name_decides),
 		cmocka_unit_test(test_towers),
+		cmocka_unit_test(test_rotary),
 		cmocka_unit_test(test_two_classifiers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
