@@ -268,7 +268,8 @@ static void measure_block(struct thaw_vit *v, const struct thaw_weights *w)
 		.norm.rms = size_in(v, w, n->norm1, ".bias", 0) == 0,
 	};
 	const bool biases = size_in(v, w, n->query_bias, "", 0) > 0;
-	v->block.no_key_bias = biases || (n->query && v->block.qkv_bias && size_in(v, w, n->key, ".bias", 0) == 0);
+	v->block.no_key_bias =
+		biases || (v->names->rotary && v->block.qkv_bias && size_in(v, w, n->key, ".bias", 0) == 0);
 	v->block.qkv_bias = v->block.qkv_bias || biases;
 	v->block.gated = n->gate || size_in(v, w, n->fc1, ".weight", 0) == 2 * v->block.hidden;
 }
