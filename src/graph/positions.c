@@ -164,6 +164,26 @@ static int find_positions(const struct thaw_graph *g, int node, const struct tha
 	return -1;
 }
 
+/* A table (1,T,C) that was computed for the network's own size, as that of a rotary embedding, multiplies tokens. */
+static thaw_status check_computed(const struct thaw_graph *g, int node, const struct thaw_shape *shapes)
+{
+	const struct thaw_node *n = &g->nodes[node];
+	if (!n->op || strcmp(n->op->name, "binary") != 0 || n->attrs.binary != THAW_BINARY_MUL)
+		return THAW_OK;
+	for (int k = 0; k < 2; k++) {
+		const struct thaw_shape *c = &shapes[n->inputs[k]], *x = &shapes[n->inputs[!k]];
+		const int constant = constant_of(g, n->inputs[k]);
+		if (constant >= 0 && g->params[g->nodes[constant].params[0]].computed && c->ndim == 3 && x->ndim == 3 &&
+		    c->dim[1] > 1 && c->dim[1] != x->dim[1])
+			return thaw_fail(
+				THAW_CONFIG,
+				"position embeddings for %lld tokens, not for %lld: %s: use the network's own "
+				"size, or change input_size (timm) or image_size (transformers) in config.json",
+				(long long)c->dim[1], (long long)x->dim[1], g->nodes[constant].name);
+	}
+	return THAW_OK;
+}
+
 static thaw_status resize_positions(struct thaw_graph *g, int node, struct thaw_shape *shapes,
 				    const struct thaw_shape *from, const struct thaw_shape *to)
 {
@@ -185,6 +205,8 @@ thaw_status thaw_graph_resize(struct thaw_graph *g, const struct thaw_shape *fro
 		shapes[0] = *to;
 	for (int i = 1; i < g->node_count && status == THAW_OK; i++) {
 		status = resize_positions(g, i, shapes, from, to);
+		if (status == THAW_OK)
+			status = check_computed(g, i, shapes);
 		if (status == THAW_OK)
 			status = thaw_graph_infer_node(g, i, shapes);
 		if (status != THAW_OK)

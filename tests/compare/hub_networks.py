@@ -103,13 +103,34 @@ def load_timm(name, folder, size):
     return model, transform, save
 
 
+class WithClassifier(nn.Module):
+    """A network of features and a classifier for its pooled output."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.network, self.config = transformers.AutoModel.from_config(config), config
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+
+    from_config = classmethod(lambda cls, config: cls(config))
+
+    def forward(self, images):
+        return self.classifier(self.network(images).pooler_output)
+
+    def save_pretrained(self, folder):
+        self.network.save_pretrained(folder)
+        file = os.path.join(folder, "model.safetensors")
+        tensors = {f"classifier.{k}": v.contiguous() for k, v in self.classifier.state_dict().items()}
+        save_file(load_file(file) | tensors, file, metadata={"format": "pt"})
+
+
 def load_transformers(name, folder, size):
     kind, _, settings = name.partition(":")
     settings = dict(json.loads(settings or "{}"), num_labels=11)
     if size:
         settings["image_size"] = size
     config = transformers.AutoConfig.for_model(kind, **settings)
-    model = transformers.AutoModelForImageClassification.from_config(config)
+    classifies = type(config) in transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+    model = (transformers.AutoModelForImageClassification if classifies else WithClassifier).from_config(config)
     model.config.architectures = [type(model).__name__]
     side = getattr(config, "image_size", 224)
     processor = transformers.ViTImageProcessorPil(size={"height": side, "width": side}) if isinstance(side, int) else None

@@ -9,6 +9,7 @@ import pathlib
 import re
 import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import timm
@@ -205,6 +206,34 @@ def saved_clip():
     return Saved(transformers.CLIPForImageClassification(config), unused=("post_layernorm", "position_ids"))
 
 
+class WithClassifier(nn.Module):
+    """A network of features of transformers with a classifier for its pooled output."""
+
+    def __init__(self, network, width):
+        super().__init__()
+        self.network, self.classifier = network, nn.Linear(width, CLASSES)
+
+    def forward(self, x):
+        return SimpleNamespace(logits=self.classifier(self.network(x).pooler_output))
+
+
+def saved_dinov3(**more):
+    network = transformers.DINOv3ViTModel(transformers.DINOv3ViTConfig(**SMALL, num_register_tokens=3, **more))
+    return Saved(WithClassifier(network, SMALL["hidden_size"]), {"network.model.": "", "network.": ""}, ("mask_token",))
+
+
+def dinov3(**more):
+    return timm.models.Eva(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, init_values=1.0,
+                           rope_type="dinov3", rope_temperature=100, rope_rotate_half=True, use_rot_pos_emb=True,
+                           use_abs_pos_emb=False, num_reg_tokens=3, use_fc_norm=False,
+                           norm_layer=partial(nn.LayerNorm, eps=1e-5), **more)
+
+
+def dinov3_options(pool, function):
+    return {"heads": 2, "epsilon": 1e-5, "pool": pool, "function": function, "all_positions": False, "pool_all": False,
+            "norm_last": False, "preprocessing": "dinov3", "side": 64, "longest_period": 100.0}
+
+
 def vit(**more):
     return timm.models.VisionTransformer(img_size=64, embed_dim=128, depth=2, num_heads=2, num_classes=CLASSES, **more)
 
@@ -297,6 +326,10 @@ NETWORKS = [
     ("vit_transformers", "vit", 64, False, saved_vit),
     ("vit_dinov2", "vit", 64, False, saved_dinov2),
     ("vit_clip_transformers", "vit", 64, False, saved_clip),
+    ("vit_dinov3", "vit", 64, False, lambda: dinov3(mlp_ratio=2), dinov3_options("mean", "gelu")),
+    ("vit_dinov3_gated", "vit", 64, False,
+     lambda: dinov3(qkv_bias=False, mlp_ratio=2, swiglu_mlp=True, swiglu_align_to=8), dinov3_options("mean", "silu")),
+    ("vit_dinov3_transformers", "vit", 64, False, saved_dinov3, dinov3_options("token", "gelu")),
     ("convnext", "convnext", 64, False, lambda: convnext((16, 24, 32, 40), head_hidden_size=24)),
     ("convnext_v2", "convnext", 64, False,
      lambda: convnext((16, 24, 32, 40), use_grn=True, ls_init_value=None, conv_mlp=True, stem_type="overlap_act")),

@@ -166,6 +166,7 @@ static void test_other_networks(void **state)
 {
 	(void)state;
 	refuses("{\"architecture\": \"vit_pe_core_tiny_patch16_384\"}", "vit_pe_core_tiny_patch16_384");
+	refuses("{\"architecture\": \"vit_small_patch16_dinov3\"}", "vit_small_patch16_dinov3");
 	refuses("{\"architecture\": \"vit_base_patch16_clip_quickgelu_224\"}", "quickgelu");
 	refuses_as(THAW_DATA, "{\"architecture\": \"eva02_tiny\"}", "eva02_tiny");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": \"map\"}",
@@ -177,8 +178,7 @@ static void test_other_networks(void **state)
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"num_heads\": 4294967299}}", "heads");
 	refuses("{\"architecture\": \"vit_tiny\", \"model_args\": {\"pool_include_prefix\": 1}}",
 		"pool_include_prefix");
-	refuses("{\"architecture\": 7}",
-		"a vision transformer that is not known, \"architecture\": config.json beside");
+	refuses_as(THAW_DATA, "{\"architecture\": 7}", "\"architecture\" has another type");
 	refuses("{\"architecture\": \"vit_tiny\", \"global_pool\": 1}", "global_pool");
 	refuses_as(THAW_DATA, "{\"architecture\": ", "invalid JSON");
 }
@@ -278,6 +278,36 @@ static void test_towers(void **state)
 	save_network();
 }
 
+/* The tables of a rotary embedding are for one size of images. */
+#define DINOV3 "\"model_type\": \"dinov3_vit\", \"num_attention_heads\": 2"
+
+static void test_rotary(void **state)
+{
+	(void)state;
+	const struct thaw_named_tensor none[] = {{0}};
+	struct thaw_model *m = NULL;
+	save_golden("vit_dinov3_transformers", "classifier", none);
+	has_features("{" DINOV3 ", \"image_size\": 64}", "token", 128, "no classifier");
+	write_config("{" DINOV3 ", \"image_size\": 96, \"rope_theta\": 50.0}");
+	expect(thaw_model_load(&m, folder, 0, 1));
+	assert_int_equal(json_integer_value(json_object_get(m->options, "side")), 96);
+	assert_float_equal(json_number_value(json_object_get(m->options, "longest_period")), 50.0, 0);
+	assert_int_equal(thaw_graph_resize(m->graph, &thaw_shape_of(1, 96, 96, 3), &thaw_shape_of(1, 128, 128, 3)),
+			 THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "for 40 tokens, not for 68: rotary."));
+	thaw_model_destroy(m);
+	refuses("{" DINOV3 ", \"image_size\": [224, 224]}", "images of 0 pixels");
+	refuses("{" DINOV3 ", \"image_size\": 1000000000}", "1000000000 pixels");
+	refuses("{" DINOV3 ", \"rope_theta\": 0.5}", "a period of 0.5");
+	refuses("{\"model_type\": \"dinov3_vit\", \"num_attention_heads\": 64}", "heads of 2 channels");
+	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
+	assert_non_null(strstr(thaw_error_message(), "put its config.json beside it"));
+	save_golden("vit_dinov3", "none", none);
+	refuses("{\"architecture\": \"vit_tiny_patch16_224\"}", "vit_tiny_patch16_224");
+	refuses("{\"architecture\": \"vit_tiny_patch16_dinov3_qkvb\", \"input_size\": [3, 64, 96]}", "input_size");
+	save_network();
+}
+
 /* DeiT's two classifiers become one of both tokens, whose scores are the mean of theirs. */
 static void test_two_classifiers(void **state)
 {
@@ -326,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_other_networks),
 		cmocka_unit_test(test_name_decides),
 		cmocka_unit_test(test_towers),
+		cmocka_unit_test(test_rotary),
 		cmocka_unit_test(test_two_classifiers),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -5,6 +5,8 @@
 
 #define NODE_NAME (THAW_LAYER_NAME + 16) /* bytes; of a node that is a part of a layer */
 
+enum { PARTS = 3 }; /* queries, keys, values */
+
 /* The name of a layer of the block. */
 static const char *name_in(const struct thaw_token_block *b, const char *layer, char text[THAW_LAYER_NAME])
 {
@@ -40,6 +42,26 @@ static int norm(struct thaw_graph *g, int x, const struct thaw_token_block *b, c
 			   : thaw_layer_channel_norm(g, x, name, channels, b->norm.epsilon);
 }
 
+/* The biases of queries and values; keys have none. */
+static int add_biases(struct thaw_graph *g, int x, const struct thaw_token_block *b)
+{
+	char name[THAW_LAYER_NAME];
+	float *zeros;
+	const int query = thaw_layer_channels(g, name_in(b, b->names->query_bias, name), b->channels);
+	const int key = thaw_layer_computed(g, name_in(b, "key_bias", name), &thaw_shape_of(1, 1, b->channels), &zeros);
+	const int value = thaw_layer_channels(g, name_in(b, b->names->value_bias, name), b->channels);
+	const int bias = thaw_graph_add(g, "concat", name_in(b, "biases", name), &(struct thaw_attrs){.axis = 2},
+					(int[]){query, key, value}, PARTS);
+	return thaw_graph_add(g, "binary", name_in(b, "biased", name), &(struct thaw_attrs){.binary = THAW_BINARY_ADD},
+			      (int[]){x, bias}, 2);
+}
+
+static int rotate(struct thaw_graph *g, int x, const struct thaw_token_block *b, const char *layer, int64_t heads)
+{
+	char name[THAW_LAYER_NAME];
+	return b->rotary.cos > 0 ? thaw_layer_rotate(g, x, name_in(b, layer, name), &b->rotary, heads) : x;
+}
+
 static int attention(struct thaw_graph *g, int x, const struct thaw_token_block *b)
 {
 	const struct thaw_attrs a = {.heads = b->heads};
@@ -47,12 +69,17 @@ static int attention(struct thaw_graph *g, int x, const struct thaw_token_block 
 	char name[THAW_LAYER_NAME];
 	name_in(b, "attention", name);
 	if (b->names->qkv) {
-		x = linear(g, x, b, b->names->qkv, c, 3 * c, b->qkv_bias);
+		x = linear(g, x, b, b->names->qkv, c, 3 * c, b->qkv_bias && !b->no_key_bias);
+		if (b->no_key_bias)
+			x = add_biases(g, x, b);
+		x = rotate(g, x, b, b->names->qkv, PARTS * b->heads);
 		x = thaw_graph_add(g, "attention", name, &a, &x, 1);
 	} else {
-		const int qkv[3] = {linear(g, x, b, b->names->query, c, c, b->qkv_bias),
-				    linear(g, x, b, b->names->key, c, c, b->qkv_bias),
-				    linear(g, x, b, b->names->value, c, c, b->qkv_bias)};
+		int qkv[PARTS] = {linear(g, x, b, b->names->query, c, c, b->qkv_bias),
+				  linear(g, x, b, b->names->key, c, c, b->qkv_bias && !b->no_key_bias),
+				  linear(g, x, b, b->names->value, c, c, b->qkv_bias)};
+		qkv[0] = rotate(g, qkv[0], b, b->names->query, b->heads);
+		qkv[1] = rotate(g, qkv[1], b, b->names->key, b->heads);
 		x = thaw_graph_add(g, "attention", name, &a, qkv, 3);
 	}
 	if (b->inner_norms)

@@ -9,12 +9,19 @@
 /* Names of the layers in a block, after the block's own. A NULL name is not in such files. */
 struct thaw_token_names {
 	const char *norm1, *norm2;
-	const char *qkv;                 /* one layer for queries, keys and values, */
-	const char *query, *key, *value; /* or three */
+	const char *qkv;                     /* one layer for queries, keys and values, */
+	const char *query, *key, *value;     /* or three */
+	const char *query_bias, *value_bias; /* biases apart from qkv; keys have none */
 	const char *project, *fc1, *fc2;
 	const char *gate;            /* beside fc1; see `gated` */
 	const char *scale1, *scale2; /* factors of each channel of a branch (layer scale) */
 	const char *inner1, *inner2; /* norms before `project` and before `fc2` */
+};
+
+/* Rotary position embedding (Su et al., 2021) of queries and keys: x cos + swapped(x) sin, where the channels of a head
+ * are swapped in pairs. Values of the graph that all blocks share. */
+struct thaw_rotary {
+	int cos, sin, pairs; /* cos 0: there is none. pairs: indices of the swapped halves of the heads */
 };
 
 /* The norm of the branches and of their inputs. */
@@ -30,16 +37,26 @@ struct thaw_token_block {
 	int64_t channels, hidden; /* hidden: inputs of fc2 */
 	int heads;
 	bool qkv_bias, bias; /* of queries, keys and values; of the other linear layers */
+	bool no_key_bias;    /* qkv_bias is of queries and values only */
 	bool scales, inner_norms;
 	/* The MLP is fc2(function(gate(x)) * fc1(x)). Without the name of a gate, fc1 has both, that of the gate first.
 	 */
 	bool gated;
 	bool norm_last; /* x + norm1(attention(x)), x + norm2(mlp(x)) */
+	struct thaw_rotary rotary;
 	struct thaw_token_norm norm;
 	enum thaw_nonlinearity function; /* of the MLP */
 };
 
 int thaw_layer_token_block(struct thaw_graph *g, int x, const struct thaw_token_block *b);
+
+/* The rotary embedding of DINOv3 (Simeoni et al., 2025) for the blocks like b, whose tokens are `others` without
+ * position and side x side patches: the angle of a patch is 2 pi times its row or column, from -1 to 1 over the image,
+ * by periods of 1 to `longest`. */
+struct thaw_rotary thaw_layer_rotary(struct thaw_graph *g, const struct thaw_token_block *b, int64_t others,
+				     int64_t side, double longest);
+/* Queries and keys, or both and values in one, rotated. heads: of all that x has. */
+int thaw_layer_rotate(struct thaw_graph *g, int x, const char *name, const struct thaw_rotary *r, int64_t heads);
 
 /* The names of an attention pool, after its own. */
 struct thaw_attention_pool_names {

@@ -1,6 +1,7 @@
 /* Vision transformers (Dosovitskiy et al., ICLR 2021), with the names of timm and of transformers: also DeiT, AugReg,
- * DINO, DINOv2 with and without registers (Darcet et al., ICLR 2024), MAE, and the vision towers of CLIP (Radford et
- * al., ICML 2021) and SigLIP (Zhai et al., ICCV 2023). The tensors decide all sizes. */
+ * DINO, DINOv2 with and without registers (Darcet et al., ICLR 2024), DINOv3 (Simeoni et al., 2025), MAE, and the
+ * vision towers of CLIP (Radford et al., ICML 2021) and SigLIP (Zhai et al., ICCV 2023). The tensors decide all sizes.
+ */
 #include "src/model/families/vit.h"
 
 #include <math.h>
@@ -74,6 +75,8 @@ static int join_registers(struct thaw_graph *g, const struct thaw_vit *v, int x)
 
 static int add_positions(struct thaw_graph *g, const struct thaw_vit *v, int x)
 {
+	if (v->names->rotary)
+		return x;
 	static const struct thaw_attrs last_of_three = {
 		.factors = {.count = 2, .ndim = 3, .axis = {0, 1}, .order = {0, 1}, .target = {1, 2}}};
 	const bool flat = v->names->naming == THAW_VIT_CLIP;
@@ -193,6 +196,8 @@ static thaw_status build(struct thaw_graph *g, const struct thaw_architecture *a
 	struct thaw_vit v = describe(a);
 	THAW_TRY(thaw_vit_read_options(&v, a->options));
 	int x = embed(g, &v);
+	if (v.names->rotary)
+		v.block.rotary = thaw_layer_rotary(g, &v.block, thaw_vit_other_tokens(&v), v.side / v.patch, v.longest);
 	for (int i = 0; i < v.blocks; i++) {
 		char name[THAW_LAYER_NAME];
 		snprintf(name, sizeof(name), "%s%s%d", v.prefix, v.names->block, i);
@@ -212,7 +217,8 @@ static void preprocess(const struct thaw_architecture *a, struct thaw_preprocess
 	thaw_vit_read_options(&v, a->options);
 	const int64_t others = thaw_vit_other_tokens(&v) - (thaw_vit_registers_first(&v) ? v.registers : 0);
 	const int64_t patches = v.rows - (v.all_positions ? others : 0);
-	thaw_vit_preprocess(&v, (int)(llround(sqrt((double)patches)) * v.patch), p);
+	const int64_t side = v.names->rotary ? v.side : llround(sqrt((double)patches)) * v.patch;
+	thaw_vit_preprocess(&v, (int)side, p);
 }
 
 static const char *const timm_names[] = {"vit_",   "deit_",  "deit3_",   "flexivit_", "eva_large_patch14_",
@@ -224,6 +230,7 @@ static const char *const transformers_names[] = {"vit",
 						 "ijepa",
 						 "dinov2",
 						 "dinov2_with_registers",
+						 "dinov3_vit",
 						 "clip",
 						 "clip_vision_model",
 						 "siglip",

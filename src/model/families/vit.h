@@ -13,12 +13,14 @@ enum thaw_vit_naming {
 	THAW_VIT_HF,     /* transformers' ViT, DeiT, ViTMAE, ViTMSN, I-JEPA */
 	THAW_VIT_DINOV2, /* transformers' DINOv2 */
 	THAW_VIT_CLIP,   /* transformers' CLIP and SigLIP */
+	THAW_VIT_DINOV3, /* transformers' DINOv3 */
 };
 
 /* Names in files, without the prefix that is before all names but the classifiers'. A NULL name is not in such files.
  */
 struct thaw_vit_names {
 	enum thaw_vit_naming naming;
+	bool rotary;                 /* DINOv3: positions by rotation, not by an embedding */
 	const char *const *prefixes; /* NULL-terminated; the empty one is the last */
 	const char *patch, *class_token, *second_token, *registers, *positions;
 	const char *block; /* before a block's number */
@@ -54,6 +56,8 @@ struct thaw_vit {
 	bool pool_all;      /* class token and registers are pooled, too */
 	bool all_positions; /* the position embedding has rows for class token and registers (but see below), too */
 	bool plain_cubic;   /* how it is resampled for other sizes; see src/graph/positions.c */
+	int64_t side;       /* rotary: of the images, which are square */
+	double longest;     /* rotary: period */
 	int custom;         /* preprocessing; an index of vit_options.c */
 };
 

@@ -59,6 +59,30 @@ static const struct thaw_vit_names timm_gated = {
 	       .fc2 = "mlp.fc2"},
 };
 
+/* DINOv3, among timm's EVA. */
+#define TIMM_DINOV3(beside, first)                                                                                  \
+	{                                                                                                           \
+		.naming = THAW_VIT_TIMM, .rotary = true, .prefixes = none, .patch = "patch_embed.proj",             \
+		.class_token = "cls_token", .registers = "reg_token", .positions = "pos_embed", .block = "blocks.", \
+		.norm = "norm", .mean_norm = "fc_norm", .head = "head",                                             \
+		.in = {                                                                                             \
+			.norm1 = "norm1",                                                                           \
+			.qkv = "attn.qkv",                                                                          \
+			.query_bias = "attn.q_bias",                                                                \
+			.value_bias = "attn.v_bias",                                                                \
+			.project = "attn.proj",                                                                     \
+			.scale1 = "gamma_1",                                                                        \
+			.norm2 = "norm2",                                                                           \
+			.gate = (beside),                                                                           \
+			.fc1 = (first),                                                                             \
+			.fc2 = "mlp.fc2",                                                                           \
+			.scale2 = "gamma_2",                                                                        \
+		},                                                                                                  \
+	}
+
+static const struct thaw_vit_names timm_dinov3 = TIMM_DINOV3(NULL, "mlp.fc1");
+static const struct thaw_vit_names timm_dinov3_gated = TIMM_DINOV3("mlp.fc1_g", "mlp.fc1_x");
+
 #define HF(classifier)                                                                                             \
 	{                                                                                                          \
 		.naming = THAW_VIT_HF, .prefixes = hf_prefixes, .patch = "embeddings.patch_embeddings.projection", \
@@ -104,6 +128,32 @@ static const struct thaw_vit_names hf_two_heads = HF("cls_classifier");
 static const struct thaw_vit_names dinov2 = DINOV2("mlp.fc1", "mlp.fc2");
 static const struct thaw_vit_names dinov2_gated = DINOV2("mlp.weights_in", "mlp.weights_out");
 
+/* `before`: a block's number. Its files are of features, without a classifier. */
+#define DINOV3(before, beside)                                                                                       \
+	{                                                                                                            \
+		.naming = THAW_VIT_DINOV3, .rotary = true, .prefixes = none, .patch = "embeddings.patch_embeddings", \
+		.class_token = "embeddings.cls_token", .registers = "embeddings.register_tokens", .block = (before), \
+		.norm = "norm", .head = "classifier",                                                                \
+		.in = {                                                                                              \
+			.norm1 = "norm1",                                                                            \
+			.query = "attention.q_proj",                                                                 \
+			.key = "attention.k_proj",                                                                   \
+			.value = "attention.v_proj",                                                                 \
+			.project = "attention.o_proj",                                                               \
+			.scale1 = "layer_scale1.lambda1",                                                            \
+			.norm2 = "norm2",                                                                            \
+			.gate = (beside),                                                                            \
+			.fc1 = "mlp.up_proj",                                                                        \
+			.fc2 = "mlp.down_proj",                                                                      \
+			.scale2 = "layer_scale2.lambda1",                                                            \
+		},                                                                                                   \
+	}
+
+static const struct thaw_vit_names dinov3 = DINOV3("layer.", NULL);
+static const struct thaw_vit_names dinov3_gated = DINOV3("layer.", "mlp.gate_proj");
+static const struct thaw_vit_names dinov3_later = DINOV3("model.layer.", NULL);
+static const struct thaw_vit_names dinov3_later_gated = DINOV3("model.layer.", "mlp.gate_proj");
+
 static const struct thaw_vit_names clip = {
 	.naming = THAW_VIT_CLIP,
 	.prefixes = clip_prefixes,
@@ -130,8 +180,10 @@ static const struct thaw_vit_names clip = {
 };
 
 /* One whose tensors include those of another is before it. */
-static const struct thaw_vit_names *const all[] = {&timm,   &timm_gated,   &hf_two_heads, &hf,
-						   &dinov2, &dinov2_gated, &clip};
+static const struct thaw_vit_names *const all[] = {
+	&timm,        &timm_gated,  &hf_two_heads,      &hf,           &dinov2, &dinov2_gated,
+	&clip,        &timm_dinov3, &timm_dinov3_gated, &dinov3_gated, &dinov3, &dinov3_later_gated,
+	&dinov3_later};
 
 const char *thaw_vit_name(const struct thaw_vit *v, const char *name, char text[THAW_LAYER_NAME])
 {
@@ -171,7 +223,9 @@ static bool fits(const struct thaw_vit *v, const struct thaw_weights *w)
 {
 	const struct thaw_vit_names *n = v->names;
 	if (size_of(v, w, n->patch, ".weight", 1) != 3 || size_of(v, w, n->patch, ".weight", 3) == 0 ||
-	    size_of(v, w, n->positions, "", 0) == 0 || size_in(v, w, n->in.fc2, ".weight", 1) == 0)
+	    (size_of(v, w, n->positions, "", 0) == 0) != n->rotary || size_in(v, w, n->in.fc2, ".weight", 1) == 0)
+		return false;
+	if (n->rotary && size_in(v, w, n->in.scale1, "", 0) == 0)
 		return false;
 	if (n->naming == THAW_VIT_CLIP && *v->prefix &&
 	    (thaw_weights_find(w, "logit_scale") || thaw_weights_find(w, "visual_projection.weight")))
@@ -213,6 +267,10 @@ static void measure_block(struct thaw_vit *v, const struct thaw_weights *w)
 		.inner_norms = size_in(v, w, n->inner1, ".weight", 0) > 0,
 		.norm.rms = size_in(v, w, n->norm1, ".bias", 0) == 0,
 	};
+	const bool biases = size_in(v, w, n->query_bias, "", 0) > 0;
+	v->block.no_key_bias =
+		biases || (v->names->rotary && v->block.qkv_bias && size_in(v, w, n->key, ".bias", 0) == 0);
+	v->block.qkv_bias = v->block.qkv_bias || biases;
 	v->block.gated = n->gate || size_in(v, w, n->fc1, ".weight", 0) == 2 * v->block.hidden;
 }
 

@@ -1,5 +1,6 @@
 /* Options of vision transformers: what the tensors do not show. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/try.h"
@@ -12,7 +13,13 @@ enum {
 	WIDE_HEADS = 16, /* there are so many heads, in the networks of timm and of transformers */
 	GIANT = 1536,    /* channels of networks that have either these heads or those: */
 	GIANT_HEADS = 24,
-	HEADS_TRANSFORMERS = 12, /* where its config.json is silent */
+	HEADS_TRANSFORMERS = 12, /* where its config.json is silent; */
+	HEADS_DINOV3 = 6,        /* of DINOv3 */
+	ROTARY_WIDE = 4096,      /* channels of DINOv3 whose heads have twice as many */
+	ROTARY_SIDE = 256,       /* of the images of timm's DINOv3; of transformers': */
+	ROTARY_SIDE_HF = 224,
+	LONGEST = 100,      /* period of DINOv3 */
+	LARGEST_GRID = 128, /* patches along a side; bounds the tables of the rotary embedding */
 };
 
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
@@ -48,6 +55,7 @@ static const struct {
 	{"dinov2", THAW_RESIZE_SHORTER, THAW_BICUBIC, 100, IMAGENET},
 	{"clip", THAW_RESIZE_SHORTER, THAW_BICUBIC, 100, CLIP},
 	{"vit", THAW_RESIZE_SQUASH, THAW_BILINEAR, 100, HALF},
+	{"dinov3", THAW_RESIZE_SQUASH, THAW_BILINEAR, 100, IMAGENET},
 	{"siglip", THAW_RESIZE_SQUASH, THAW_BICUBIC, 100, HALF},
 };
 
@@ -84,7 +92,7 @@ static enum thaw_vit_pool customary_pool(const struct thaw_vit *v)
 		return classifies ? THAW_VIT_MEAN : v->pool_hidden > 0 ? THAW_VIT_ATTENTION : THAW_VIT_TOKEN;
 	if (v->pool_hidden > 0)
 		return THAW_VIT_ATTENTION;
-	if (!v->class_token || v->mean_norm)
+	if (!v->class_token || v->mean_norm || (v->names->rotary && v->names->naming == THAW_VIT_TIMM))
 		return THAW_VIT_MEAN;
 	if (v->second_token && v->head_inputs == 2 * v->block.channels)
 		return THAW_VIT_TWO_TOKENS;
@@ -93,14 +101,28 @@ static enum thaw_vit_pool customary_pool(const struct thaw_vit *v)
 		       : THAW_VIT_TOKEN;
 }
 
+static void default_rotary(struct thaw_vit *v)
+{
+	v->block.heads = (int)(v->block.channels / HEAD_SIZE / (v->block.channels == ROTARY_WIDE ? 2 : 1));
+	v->block.norm.epsilon = 1e-5f;
+	v->all_positions = false;
+	v->side = v->names->naming == THAW_VIT_TIMM ? ROTARY_SIDE : ROTARY_SIDE_HF;
+	v->longest = LONGEST;
+	v->custom = custom_of(v->names->naming == THAW_VIT_TIMM ? "dinov2" : "dinov3");
+}
+
 void thaw_vit_default_options(struct thaw_vit *v)
 {
-	static const double epsilons[] = {
-		[THAW_VIT_TIMM] = 1e-6, [THAW_VIT_HF] = 1e-12, [THAW_VIT_DINOV2] = 1e-6, [THAW_VIT_CLIP] = 1e-6};
+	static const double epsilons[] = {[THAW_VIT_TIMM] = 1e-6,
+					  [THAW_VIT_HF] = 1e-12,
+					  [THAW_VIT_DINOV2] = 1e-6,
+					  [THAW_VIT_CLIP] = 1e-6,
+					  [THAW_VIT_DINOV3] = 1e-5};
 	static const char *const preprocessing[] = {[THAW_VIT_TIMM] = "augreg",
 						    [THAW_VIT_HF] = "vit",
 						    [THAW_VIT_DINOV2] = "dinov2",
-						    [THAW_VIT_CLIP] = "siglip"};
+						    [THAW_VIT_CLIP] = "siglip",
+						    [THAW_VIT_DINOV3] = "dinov3"};
 	const enum thaw_vit_naming naming = v->names->naming;
 	v->block.heads = (int)(v->block.channels >= WIDE ? WIDE_HEADS : v->block.channels / HEAD_SIZE);
 	v->block.norm.epsilon = (float)(v->first_norm ? 1e-5 : epsilons[naming]);
@@ -111,6 +133,8 @@ void thaw_vit_default_options(struct thaw_vit *v)
 	v->all_positions = !is_square(v->rows) || thaw_vit_other_tokens(v) == 0;
 	v->plain_cubic = naming != THAW_VIT_TIMM && v->registers == 0;
 	v->custom = custom_of(v->first_norm ? "clip" : preprocessing[naming]);
+	if (v->names->rotary)
+		default_rotary(v);
 }
 
 /* A network that vit.c does not build. value: NULL: not a text. */
@@ -152,21 +176,31 @@ static thaw_status read_function(struct thaw_vit *v, const char *key, const char
 	return name && thaw_nonlinearity_find(name, &v->block.function) ? THAW_OK : refuse(key, name, source);
 }
 
+static thaw_status read_epsilon(struct thaw_vit *v, double epsilon, const char *source)
+{
+	char text[32];
+	snprintf(text, sizeof(text), "%g", epsilon);
+	v->block.norm.epsilon = (float)epsilon;
+	return is_epsilon(v->block.norm.epsilon) ? THAW_OK : refuse("layer_norm_eps", text, source);
+}
+
 static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, const char *source)
 {
 	const json_t *tower = json_object_get(config, "vision_config");
 	const json_t *c = json_is_object(tower) ? tower : config;
 	const json_t *heads = json_object_get(c, "num_attention_heads"),
 		     *epsilon = json_object_get(c, "layer_norm_eps");
-	v->block.heads = heads ? heads_from(heads, v) : HEADS_TRANSFORMERS;
+	v->block.heads = heads ? heads_from(heads, v) : v->names->rotary ? HEADS_DINOV3 : HEADS_TRANSFORMERS;
 	if (epsilon)
-		v->block.norm.epsilon = (float)json_number_value(epsilon);
-	if (!is_epsilon(v->block.norm.epsilon))
-		return refuse("layer_norm_eps", NULL, source);
+		THAW_TRY(read_epsilon(v, json_number_value(epsilon), source));
 	if (strcmp(thaw_config_text_of(config, "model_type", ""), "deit") == 0)
 		v->custom = custom_of("deit");
+	if (json_object_get(c, "rope_theta"))
+		v->longest = json_number_value(json_object_get(c, "rope_theta"));
+	if (v->names->rotary && json_object_get(c, "image_size"))
+		v->side = json_integer_value(json_object_get(c, "image_size"));
 	/* The gate of DINOv2 is always SiLU. */
-	if (json_object_get(c, "hidden_act") && !v->block.gated)
+	if (json_object_get(c, "hidden_act") && !(v->block.gated && v->names->naming == THAW_VIT_DINOV2))
 		return read_function(v, "hidden_act", thaw_config_text_of(c, "hidden_act", NULL), source);
 	return THAW_OK;
 }
@@ -230,14 +264,17 @@ static thaw_status read_arguments(struct thaw_vit *v, json_t *arguments, const c
 /* What timm's name says. Some that begin in the same way have other tokens, positions or blocks. */
 static thaw_status read_name(struct thaw_vit *v, const char *name, const char *source)
 {
-	static const char *const others[] = {"rope", "_pe_", "dinov3", "lingbot", "sapiens"};
+	static const char *const others[] = {"rope", "_pe_", "sapiens"};
+	static const char *const rotary[] = {"dinov3", "lingbot"};
 	static const char *const exact[] = {"vit_base_patch32_siglip_256", "vit_base_patch32_siglip_gap_256",
 					    "vit_large_patch16_siglip_512",
 					    "vit_large_patch16_siglip_gap_512"}; /* of SigLIP 2 */
 	static const char *const tanh_parts[] = {"siglip_tanh", "so400m_patch16_siglip", "giantopt"};
 	char plain[96];
 	snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(name, "."), name);
-	if (contains_one(plain, others, COUNT(others)) || (strstr(plain, "_clip") != NULL) != v->first_norm)
+	if (contains_one(plain, others, COUNT(others)) ||
+	    contains_one(plain, rotary, COUNT(rotary)) != v->names->rotary ||
+	    (strstr(plain, "_clip") != NULL) != v->first_norm)
 		return refuse("architecture", name, source);
 	if (strstr(plain, "quickgelu"))
 		v->block.function = THAW_NL_QUICK_GELU;
@@ -248,12 +285,15 @@ static thaw_status read_name(struct thaw_vit *v, const char *name, const char *s
 	if (strncmp(plain, "aimv2_", strlen("aimv2_")) == 0)
 		v->block.heads = (int)(v->block.channels / 128);
 	v->block.norm_last = strstr(plain, "_rpn_") != NULL;
+	if (strstr(plain, "lingbot"))
+		v->pool = THAW_VIT_TOKEN;
 	v->pool_all = strcmp(plain, "test_vit3") == 0;
 	if (strncmp(plain, "test_vit", strlen("test_vit")) == 0)
 		v->block.heads = (int)(v->block.channels / 32);
 	if (strcmp(plain, "vit_base_patch16_gap_224") == 0)
 		v->block.heads = WIDE_HEADS;
-	if (v->block.channels == GIANT && !strstr(plain, "siglip") && strncmp(plain, "vit_", 4) == 0)
+	if (v->block.channels == GIANT && !v->names->rotary && !strstr(plain, "siglip") &&
+	    strncmp(plain, "vit_", 4) == 0)
 		v->block.heads = GIANT_HEADS;
 	if (strncmp(plain, "deit", strlen("deit")) == 0)
 		v->custom = custom_of("deit");
@@ -264,7 +304,14 @@ static thaw_status read_name(struct thaw_vit *v, const char *name, const char *s
 
 static thaw_status read_timm(struct thaw_vit *v, const json_t *config, const char *architecture, const char *source)
 {
+	const json_t *pretrained = json_object_get(config, "pretrained_cfg");
+	const json_t *size = json_object_get(pretrained ? pretrained : config, "input_size");
 	THAW_TRY(read_name(v, architecture, source));
+	if (v->names->rotary && json_array_size(size) == 3) { /* channels, rows, columns */
+		v->side = json_integer_value(json_array_get(size, 1));
+		if (json_integer_value(json_array_get(size, 2)) != v->side)
+			return refuse("input_size", NULL, source);
+	}
 	if (json_object_get(config, "global_pool"))
 		THAW_TRY(read_pool(v, thaw_config_text_of(config, "global_pool", NULL), source));
 	return read_arguments(v, json_object_get(config, "model_args"), source);
@@ -285,7 +332,8 @@ static thaw_status check_unnamed(const struct thaw_vit *v, const char *source)
 			"a vision transformer of SigLIP, whose non-linearity its tensors do not show: %s: give "
 			"--model vit_siglip_tanh:FILE, or vit_siglip:FILE for timm's first ones",
 			source);
-	if (v->block.channels == GIANT || v->block.inner_norms || v->block.norm.rms || v->block.heads == 0)
+	if (v->block.channels == GIANT || v->names->rotary || v->block.inner_norms || v->block.norm.rms ||
+	    v->block.heads == 0)
 		return thaw_fail(THAW_CONFIG,
 				 "a vision transformer whose heads or constants its tensors do not show: %s: put its "
 				 "config.json beside it",
@@ -315,6 +363,11 @@ thaw_status thaw_vit_write_options(json_t **options, const struct thaw_vit *v)
 			     (double)v->block.norm.epsilon, "pool", pool_names[v->pool], "function",
 			     thaw_nonlinearity_name(v->block.function), "all_positions", v->all_positions, "pool_all",
 			     v->pool_all, "norm_last", v->block.norm_last, "preprocessing", customs[v->custom].name);
+	if (v->names->rotary && json_object_update_new(*options, json_pack("{s:I, s:f}", "side", (json_int_t)v->side,
+									   "longest_period", v->longest)) != 0) {
+		json_decref(*options);
+		*options = NULL;
+	}
 	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
 }
 
@@ -327,6 +380,27 @@ static bool has_pooled(const struct thaw_vit *v)
 	return v->pool == THAW_VIT_MEAN || v->class_token;
 }
 
+static thaw_status check_rotary(const struct thaw_vit *v)
+{
+	const int64_t size = v->block.channels / v->block.heads;
+	if (size % 4 != 0)
+		return thaw_fail(THAW_CONFIG,
+				 "rotary position embedding in heads of %lld channels: vit: config.json must have a "
+				 "number of heads with a multiple of 4",
+				 (long long)size);
+	if (v->side < v->patch || v->side / v->patch > LARGEST_GRID)
+		return thaw_fail(THAW_CONFIG,
+				 "images of %lld pixels in patches of %lld: vit: config.json must have square images "
+				 "of 1 to %d patches a side as input_size (timm) or image_size (transformers)",
+				 (long long)v->side, (long long)v->patch, LARGEST_GRID);
+	if (!(v->longest >= 1))
+		return thaw_fail(THAW_CONFIG,
+				 "rotary position embedding with a period of %g: vit: config.json must have at least 1 "
+				 "as rope_theta",
+				 v->longest);
+	return THAW_OK;
+}
+
 static thaw_status check_options(const struct thaw_vit *v)
 {
 	if (v->block.heads < 1 || v->block.channels % v->block.heads != 0)
@@ -335,6 +409,8 @@ static thaw_status check_options(const struct thaw_vit *v)
 			"%d heads for %lld channels: vit: config.json must have a number that divides the channels "
 			"as num_heads (timm) or num_attention_heads (transformers)",
 			v->block.heads, (long long)v->block.channels);
+	if (v->names->rotary)
+		THAW_TRY(check_rotary(v));
 	if (!is_epsilon(v->block.norm.epsilon))
 		return thaw_fail(THAW_CONFIG, "layer norm with a constant of %g: vit: it must be above 0 and below 1",
 				 (double)v->block.norm.epsilon);
@@ -361,12 +437,14 @@ thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 {
 	const char *pool = "", *function = "", *custom = "";
 	double epsilon = (double)v->block.norm.epsilon;
+	json_int_t side = (json_int_t)v->side;
 	int all = v->all_positions, pool_all = v->pool_all, last = v->block.norm_last;
 	if (!options)
 		return check_options(v);
-	if (json_unpack((json_t *)options, "{s:i, s:F, s:s, s:s, s:b, s:b, s:b, s:s}", "heads", &v->block.heads,
-			"epsilon", &epsilon, "pool", &pool, "function", &function, "all_positions", &all, "pool_all",
-			&pool_all, "norm_last", &last, "preprocessing", &custom) != 0 ||
+	if (json_unpack((json_t *)options, "{s:i, s:F, s:s, s:s, s:b, s:b, s:b, s:s, s?I, s?F}", "heads",
+			&v->block.heads, "epsilon", &epsilon, "pool", &pool, "function", &function, "all_positions",
+			&all, "pool_all", &pool_all, "norm_last", &last, "preprocessing", &custom, "side", &side,
+			"longest_period", &v->longest) != 0 ||
 	    !thaw_nonlinearity_find(function, &v->block.function) || !find_pool(&v->pool, pool) ||
 	    strcmp(customs[custom_of(custom)].name, custom) != 0)
 		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: vit: use the "
@@ -374,6 +452,7 @@ thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 	v->block.norm.epsilon = (float)epsilon;
 	v->all_positions = all;
 	v->pool_all = pool_all;
+	v->side = (int64_t)side;
 	v->block.norm_last = last;
 	v->custom = custom_of(custom);
 	return check_options(v);
