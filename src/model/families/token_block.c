@@ -1,5 +1,6 @@
 /* The blocks of transformers, and pooling by attention; see tokens.h. Linear weights are (O,I). */
 #include <stdio.h>
+#include <string.h>
 
 #include "src/model/families/tokens.h"
 
@@ -49,6 +50,8 @@ static int add_biases(struct thaw_graph *g, int x, const struct thaw_token_block
 	float *zeros;
 	const int query = thaw_layer_channels(g, name_in(b, b->names->query_bias, name), b->channels);
 	const int key = thaw_layer_computed(g, name_in(b, "key_bias", name), &thaw_shape_of(1, 1, b->channels), &zeros);
+	if (zeros)
+		memset(zeros, 0, (size_t)b->channels * sizeof(*zeros));
 	const int value = thaw_layer_channels(g, name_in(b, b->names->value_bias, name), b->channels);
 	const int bias = thaw_graph_add(g, "concat", name_in(b, "biases", name), &(struct thaw_attrs){.axis = 2},
 					(int[]){query, key, value}, PARTS);
