@@ -100,8 +100,11 @@ def timm_state(name):
 
 def transformers_state(kind):
     config = transformers.AutoConfig.for_model(kind)
+    config.architectures = []  # that of deit is read
+    classifies = type(config) in transformers.AutoModelForImageClassification._model_mapping
+    make = transformers.AutoModelForImageClassification if classifies else transformers.AutoModel
     with torch.device("meta"):
-        model = transformers.AutoModelForImageClassification.from_config(config)
+        model = make.from_config(config)
     with tempfile.TemporaryDirectory() as folder:  # the names in files are those of save_pretrained
         small = model.to_empty(device="cpu")
         small.save_pretrained(folder)
@@ -130,6 +133,7 @@ def probe_all(o, results):
         key = f"hf:{name}" if source == "hf" else name
         if key in done:
             continue
+        print(key, flush=True)
         try:
             if source == "hf":
                 state, config = transformers_state(name)
@@ -180,13 +184,16 @@ def write_page(path, done):
     timm_names = [r for r in done.values() if not r["name"].startswith("hf:")]
     others = [r for r in done.values() if r["name"].startswith("hf:")]
     read = [r["name"] for r in timm_names if r["read"]]
+    tags = timm.list_models(pretrained=True)
+    tags_read = sum(done[n.partition(".")[0]]["read"] for n in tags)
     with open(path, "w") as f:
         f.write("# Networks that are read from Hub directories\n\n"
                 "Written by `tools/catalogue.py`, which makes each architecture with its shapes alone and asks the program. That "
                 "networks compute the same as in their framework is shown by `tests/compare/hub_networks.py` "
                 "([comparisons.md](comparisons.md)).\n\n"
                 f"Of timm {timm.__version__}'s {len(timm_names)} architectures with pretrained weights, {len(read)} are read "
-                f"({100 * len(read) / len(timm_names):.0f} %). Of {len(others)} image classifiers of transformers "
+                f"({100 * len(read) / len(timm_names):.0f} %), which have {tags_read} of its {len(tags)} sets of weights "
+                f"({100 * tags_read / len(tags):.0f} %). Of {len(others)} image classifiers of transformers "
                 f"{transformers.__version__}, {sum(r['read'] for r in others)} are read. The others are refused by name, with the way "
                 "through ONNX.\n\n## transformers\n| model type | |\n|---|---|\n")
         for r in others:
