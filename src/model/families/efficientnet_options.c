@@ -93,7 +93,7 @@ thaw_status thaw_efficientnet_read_config(json_t **options, const json_t *config
 			     : same && !json_is_true(same) ? "symmetric"
 							   : "same",
 			     "symmetric", symmetric ? json_deep_copy(symmetric) : json_array());
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 /* Blocks with symmetric padding. */

@@ -15,6 +15,7 @@ enum {
 	HEADS_TRANSFORMERS = 12, /* where its config.json is silent */
 };
 
+#define FAMILY      "vision transformer"
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
 static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "two tokens", "attention"};
@@ -116,7 +117,7 @@ void thaw_vit_default_options(struct thaw_vit *v)
 /* A network that vit.c does not build. value: NULL: not a text. */
 static thaw_status refuse(const char *key, const char *value, const char *source)
 {
-	return thaw_refuse_config("vision transformer", key, value, source);
+	return thaw_refuse_config(FAMILY, key, value, source);
 }
 
 /* 0: not a number of heads. */
@@ -147,11 +148,6 @@ static bool is_epsilon(float epsilon)
 	return epsilon > 0 && epsilon < 1;
 }
 
-static thaw_status read_function(struct thaw_vit *v, const char *key, const char *name, const char *source)
-{
-	return name && thaw_nonlinearity_find(name, &v->block.function) ? THAW_OK : refuse(key, name, source);
-}
-
 static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, const char *source)
 {
 	const json_t *tower = json_object_get(config, "vision_config");
@@ -166,9 +162,7 @@ static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, c
 	if (strcmp(thaw_config_text_of(config, "model_type", ""), "deit") == 0)
 		v->custom = custom_of("deit");
 	/* The gate of DINOv2 is always SiLU. */
-	if (json_object_get(c, "hidden_act") && !v->block.gated)
-		return read_function(v, "hidden_act", thaw_config_text_of(c, "hidden_act", NULL), source);
-	return THAW_OK;
+	return v->block.gated ? THAW_OK : thaw_config_function(&v->block.function, c, "hidden_act", FAMILY, source);
 }
 
 static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *source)
@@ -186,9 +180,10 @@ static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *s
 }
 
 /* An argument of timm that tensors do not show; *known: false if it is not one of these, or not of their type. */
-static thaw_status read_argument(struct thaw_vit *v, const char *key, const json_t *value, bool *known,
+static thaw_status read_argument(struct thaw_vit *v, const json_t *arguments, const char *key, bool *known,
 				 const char *source)
 {
+	const json_t *value = json_object_get(arguments, key);
 	*known = true;
 	if (strcmp(key, "num_heads") == 0)
 		v->block.heads = heads_from(value, v);
@@ -199,7 +194,7 @@ static thaw_status read_argument(struct thaw_vit *v, const char *key, const json
 	else if (strcmp(key, "global_pool") == 0)
 		return read_pool(v, json_string_value(value), source);
 	else if (strcmp(key, "act_layer") == 0)
-		return read_function(v, key, json_string_value(value), source);
+		return thaw_config_function(&v->block.function, arguments, key, FAMILY, source);
 	else
 		*known = false;
 	return THAW_OK;
@@ -220,7 +215,7 @@ static thaw_status read_arguments(struct thaw_vit *v, json_t *arguments, const c
 	{
 		bool known = is_one_of(key, passed, COUNT(passed));
 		if (!known)
-			THAW_TRY(read_argument(v, key, value, &known, source));
+			THAW_TRY(read_argument(v, arguments, key, &known, source));
 		if (!known)
 			return refuse("model_args", key, source);
 	}
@@ -315,7 +310,7 @@ thaw_status thaw_vit_write_options(json_t **options, const struct thaw_vit *v)
 			     (double)v->block.norm.epsilon, "pool", pool_names[v->pool], "function",
 			     thaw_nonlinearity_name(v->block.function), "all_positions", v->all_positions, "pool_all",
 			     v->pool_all, "norm_last", v->block.norm_last, "preprocessing", customs[v->custom].name);
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static bool has_pooled(const struct thaw_vit *v)
@@ -369,8 +364,7 @@ thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 			&pool_all, "norm_last", &last, "preprocessing", &custom) != 0 ||
 	    !thaw_nonlinearity_find(function, &v->block.function) || !find_pool(&v->pool, pool) ||
 	    strcmp(customs[custom_of(custom)].name, custom) != 0)
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: vit: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("vit");
 	v->block.norm.epsilon = (float)epsilon;
 	v->all_positions = all;
 	v->pool_all = pool_all;
