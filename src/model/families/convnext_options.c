@@ -66,6 +66,11 @@ static thaw_status set_norm(struct thaw_convnext *v, const char *norm, const cha
 	return thaw_refuse_config("ConvNeXt", "norm_layer", norm, source);
 }
 
+static bool is_epsilon(double epsilon)
+{
+	return epsilon > 0 && epsilon < 1;
+}
+
 static thaw_status read_transformers(struct thaw_convnext *v, const json_t *config, const char *source)
 {
 	const json_t *epsilon = json_object_get(config, "layer_norm_eps");
@@ -90,8 +95,10 @@ static thaw_status read_arguments(struct thaw_convnext *v, const json_t *config,
 	THAW_TRY(thaw_check_timm_arguments(config, known, "ConvNeXt", source));
 	if (stride && json_integer_value(stride) != 32)
 		return thaw_refuse_config("ConvNeXt", "output_stride", NULL, source);
-	if (epsilon && !json_is_null(epsilon)) /* what is not a number is 0, which is refused */
+	if (epsilon && !json_is_null(epsilon))
 		v->epsilon = v->pooled_epsilon = json_number_value(epsilon);
+	if (!is_epsilon(v->epsilon))
+		return thaw_refuse_config("ConvNeXt", "norm_eps", NULL, source);
 	if (json_object_get(arguments, "norm_layer"))
 		THAW_TRY(set_norm(v, thaw_config_text_of(arguments, "norm_layer", "layernorm"), source));
 	return thaw_config_function(&v->act, arguments, "act_layer", "ConvNeXt", source);
@@ -126,11 +133,6 @@ thaw_status thaw_convnext_write_options(json_t **options, const struct thaw_conv
 	*options = json_pack("{s:f, s:f, s:s, s:s}", "epsilon", v->epsilon, "pooled_epsilon", v->pooled_epsilon, "act",
 			     thaw_nonlinearity_name(v->act), "norm", norms[v->norm]);
 	return thaw_check_options_made(*options);
-}
-
-static bool is_epsilon(double epsilon)
-{
-	return epsilon > 0 && epsilon < 1;
 }
 
 static thaw_status check_options(const struct thaw_convnext *v)
