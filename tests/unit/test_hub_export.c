@@ -209,7 +209,7 @@ static void test_hostile_configs(void **state)
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": -2}", "heads"},
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": 1.5}", "heads"},
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": [2]}", "heads"},
-		{"{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"layer_norm_eps\": -1}", "-1"},
+		{"{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"layer_norm_eps\": -1}", "layer_norm_eps"},
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"layer_norm_eps\": 1e999}", "config.json"},
 		{"{\"model_type\": \"vit\", \"num_attention_heads\": 2, \"hidden_act\": 7}", "hidden_act"},
 		{"{\"model_type\": \"alien\"}", "unknown network, alien"},

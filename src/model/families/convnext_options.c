@@ -66,9 +66,9 @@ static thaw_status set_norm(struct thaw_convnext *v, const char *norm, const cha
 	return thaw_refuse_config("ConvNeXt", "norm_layer", norm, source);
 }
 
-static thaw_status set_act(struct thaw_convnext *v, const char *key, const char *act, const char *source)
+static bool is_epsilon(double epsilon)
 {
-	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK : thaw_refuse_config("ConvNeXt", key, act, source);
+	return epsilon > 0 && epsilon < 1;
 }
 
 static thaw_status read_transformers(struct thaw_convnext *v, const json_t *config, const char *source)
@@ -79,7 +79,7 @@ static thaw_status read_transformers(struct thaw_convnext *v, const json_t *conf
 		v->pooled_epsilon = json_number_value(epsilon);
 	if (type && strcmp(type, "dinov3_convnext") == 0)
 		v->epsilon = v->pooled_epsilon = epsilon ? json_number_value(epsilon) : EPSILON;
-	return set_act(v, "hidden_act", thaw_config_text_of(config, "hidden_act", "gelu"), source);
+	return thaw_config_function(&v->act, config, "hidden_act", "ConvNeXt", source);
 }
 
 /* model_args, of which the tensors show many. */
@@ -95,12 +95,13 @@ static thaw_status read_arguments(struct thaw_convnext *v, const json_t *config,
 	THAW_TRY(thaw_check_timm_arguments(config, known, "ConvNeXt", source));
 	if (stride && json_integer_value(stride) != 32)
 		return thaw_refuse_config("ConvNeXt", "output_stride", NULL, source);
-	if (epsilon && !json_is_null(epsilon)) /* what is not a number is 0, which is refused */
+	if (epsilon && !json_is_null(epsilon))
 		v->epsilon = v->pooled_epsilon = json_number_value(epsilon);
+	if (!is_epsilon(v->epsilon))
+		return thaw_refuse_config("ConvNeXt", "norm_eps", NULL, source);
 	if (json_object_get(arguments, "norm_layer"))
 		THAW_TRY(set_norm(v, thaw_config_text_of(arguments, "norm_layer", "layernorm"), source));
-	return set_act(v, "act_layer", thaw_config_text_of(arguments, "act_layer", thaw_nonlinearity_name(v->act)),
-		       source);
+	return thaw_config_function(&v->act, arguments, "act_layer", "ConvNeXt", source);
 }
 
 /* The name decides, not the sizes. */
@@ -131,12 +132,7 @@ thaw_status thaw_convnext_write_options(json_t **options, const struct thaw_conv
 {
 	*options = json_pack("{s:f, s:f, s:s, s:s}", "epsilon", v->epsilon, "pooled_epsilon", v->pooled_epsilon, "act",
 			     thaw_nonlinearity_name(v->act), "norm", norms[v->norm]);
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
-}
-
-static bool is_epsilon(double epsilon)
-{
-	return epsilon > 0 && epsilon < 1;
+	return thaw_check_options_made(*options);
 }
 
 static thaw_status check_options(const struct thaw_convnext *v)
@@ -164,8 +160,7 @@ thaw_status thaw_convnext_read_options(struct thaw_convnext *v, const json_t *op
 	while (n < sizeof(norms) / sizeof(*norms) && strcmp(norms[n], norm) != 0)
 		n++;
 	if (bad || n == sizeof(norms) / sizeof(*norms) || !thaw_nonlinearity_find(act, &v->act))
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: convnext: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("convnext");
 	v->norm = (enum thaw_pixel_norm)n;
 	return check_options(v);
 }

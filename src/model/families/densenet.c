@@ -110,11 +110,9 @@ static thaw_status read_config(struct densenet *v, const json_t *config, const c
 	static const char *const known[] = {"growth_rate", "block_config",     "bn_size",        "stem_type",
 					    "act_layer",   "memory_efficient", "proj_drop_rate", NULL};
 	const char *name = thaw_config_text_of(config, "architecture", "");
-	const char *act = thaw_config_text_of(json_object_get(config, "model_args"), "act_layer", "relu");
 	THAW_TRY(thaw_check_timm_arguments(config, known, "DenseNet", source));
 	v->blur = name && strncmp(name, "densenetblur", strlen("densenetblur")) == 0;
-	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK
-							   : thaw_refuse_config("DenseNet", "act_layer", act, source);
+	return thaw_config_function(&v->act, json_object_get(config, "model_args"), "act_layer", "DenseNet", source);
 }
 
 static thaw_status find_options(json_t **options, const struct thaw_architecture *a, const json_t *config,
@@ -128,7 +126,7 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 				 "config.json beside it, or give --model densenet:FILE if it is not",
 				 source);
 	*options = json_pack("{s:s, s:b}", "act", thaw_nonlinearity_name(v.act), "blur", v.blur);
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static thaw_status read_options(struct densenet *v, const json_t *options)
@@ -137,8 +135,7 @@ static thaw_status read_options(struct densenet *v, const json_t *options)
 	int blur = v->blur;
 	if (options && (json_unpack((json_t *)options, "{s:s, s:b}", "act", &act, "blur", &blur) != 0 ||
 			!thaw_nonlinearity_find(act, &v->act)))
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: densenet: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("densenet");
 	v->blur = blur;
 	return THAW_OK;
 }

@@ -13,6 +13,7 @@
 #include "src/base/minmax.h"
 #include "src/base/try.h"
 #include "src/model/families/inverted_walk.h"
+#include "src/model/families/timm_config.h"
 #include "src/model/family.h"
 
 /* Kinds of files. */
@@ -279,8 +280,9 @@ static const char *variant_of(const char *architecture)
 static thaw_status find_options(json_t **options, const struct thaw_architecture *a, const json_t *config,
 				const char *source)
 {
+	static const char *const none[] = {NULL};
 	if (networks[thaw_variant_index(names, a->variant)].files != TRANSFORMERS)
-		return config ? thaw_efficientnet_check_timm(config, source) : THAW_OK;
+		return thaw_check_timm_arguments(config, none, "network", source);
 	if (!config)
 		return thaw_fail(
 			THAW_CONFIG,

@@ -21,8 +21,6 @@ struct thaw_efficientnet {
  * THAW_CONFIG, naming the key, if it describes a network that Thaw does not build. `source`: the file of the weights.
  */
 thaw_status thaw_efficientnet_read_config(json_t **options, const json_t *config, const char *source);
-/* THAW_CONFIG, naming the key, if a config.json of timm changes a network in a way that its name does not tell. */
-thaw_status thaw_efficientnet_check_timm(const json_t *config, const char *source);
 /* Replaces traits by those of such an object. THAW_CONFIG if it is invalid. */
 thaw_status thaw_efficientnet_read_options(struct thaw_efficientnet *e, const json_t *options);
 

@@ -4,15 +4,14 @@
 #include <string.h>
 
 #include "src/base/try.h"
-#include "src/model/unknown_network.h"
+#include "src/model/families/timm_config.h"
 
 #define EPSILON 1e-3
 
 /* A network that is not built. */
 static thaw_status refuse(const char *key, const char *source)
 {
-	return thaw_fail(THAW_CONFIG, "a network that is not known, by \"%s\": config.json beside %s: " THAW_EXPORT_HOW,
-			 key, source);
+	return thaw_refuse_config("network", key, NULL, source);
 }
 
 /* transformers' EfficientNet: a stride per stage, which must be 1 or 2. */
@@ -49,28 +48,21 @@ static thaw_status check_fixed(const json_t *config, const char *source)
 	return THAW_OK;
 }
 
-/* Whether a value of timm's "global_pool" is the mean. */
-static bool is_mean(const json_t *pool)
+static bool is_epsilon(double epsilon)
 {
-	return !pool || (json_is_string(pool) && strcmp(json_string_value(pool), "avg") == 0);
+	return epsilon > 0 && epsilon < 1;
 }
 
-thaw_status thaw_efficientnet_check_timm(const json_t *config, const char *source)
+/* Whether a value is a list of numbers of blocks. */
+static bool is_block_list(const json_t *list)
 {
-	static const char *const passed[] = {"num_classes", "in_chans", "drop_rate", "drop_path_rate", "global_pool"};
-	json_t *arguments = json_object_get(config, "model_args"), *value;
-	const char *key;
-	if (!is_mean(json_object_get(config, "global_pool")) || !is_mean(json_object_get(arguments, "global_pool")))
-		return refuse("global_pool", source);
-	json_object_foreach(arguments, key, value)
-	{
-		bool known = false;
-		for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
-			known |= strcmp(key, passed[i]) == 0;
-		if (!known)
-			return refuse(key, source);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *block = json_array_get(list, i);
+		const json_int_t number = json_integer_value(block);
+		if (!json_is_integer(block) || number < 0 || number >= THAW_EFFICIENTNET_BLOCKS)
+			return false;
 	}
-	return THAW_OK;
+	return json_is_array(list);
 }
 
 thaw_status thaw_efficientnet_read_config(json_t **options, const json_t *config, const char *source)
@@ -88,9 +80,9 @@ thaw_status thaw_efficientnet_read_config(json_t **options, const json_t *config
 		THAW_TRY(read_strides(strides, config, source));
 	if (act && (!json_is_string(act) || !thaw_nonlinearity_find(json_string_value(act), &known)))
 		return refuse("hidden_act", source);
-	if (epsilon && !json_is_number(epsilon))
+	if (epsilon && !is_epsilon(json_number_value(epsilon)))
 		return refuse(efficientnet ? "batch_norm_eps" : "layer_norm_eps", source);
-	if (symmetric && !json_is_array(symmetric))
+	if (symmetric && !is_block_list(symmetric))
 		return refuse("depthwise_padding", source);
 	*options = json_pack("{s:s, s:s, s:f, s:s, s:o}", "strides", one ? "12222" : strides, "activation",
 			     act            ? json_string_value(act)
@@ -101,21 +93,16 @@ thaw_status thaw_efficientnet_read_config(json_t **options, const json_t *config
 			     : same && !json_is_true(same) ? "symmetric"
 							   : "same",
 			     "symmetric", symmetric ? json_deep_copy(symmetric) : json_array());
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
-static bool read_symmetric(struct thaw_efficientnet *e, const json_t *list)
+/* Blocks with symmetric padding. */
+static void set_symmetric(struct thaw_efficientnet *e, const json_t *list)
 {
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *block = json_array_get(list, i);
-		const json_int_t number = json_integer_value(block);
-		if (!json_is_integer(block) || number < 0 || number >= THAW_EFFICIENTNET_BLOCKS)
-			return false;
-		e->symmetric[number] = true;
-	}
+	for (size_t i = 0; i < json_array_size(list); i++)
+		e->symmetric[json_integer_value(json_array_get(list, i))] = true;
 	e->traits.symmetric = e->symmetric;
 	e->traits.symmetric_count = THAW_EFFICIENTNET_BLOCKS;
-	return true;
 }
 
 static bool read_padding(enum thaw_inverted_padding *padding, const char *text)
@@ -138,12 +125,13 @@ thaw_status thaw_efficientnet_read_options(struct thaw_efficientnet *e, const js
 	const size_t room = sizeof(e->strides);
 	bool good = json_unpack((json_t *)options, "{s:s, s:s, s:F, s:s, s:o}", "strides", &strides, "activation", &act,
 				"epsilon", &epsilon, "padding", &padding, "symmetric", &symmetric) == 0 &&
-		    strlen(strides) < room && strspn(strides, "12") == strlen(strides) && epsilon > 0 && epsilon < 1 &&
+		    strlen(strides) < room && strspn(strides, "12") == strlen(strides) && is_epsilon(epsilon) &&
 		    thaw_nonlinearity_find(act, &e->traits.act) && read_padding(&e->traits.padding, padding) &&
-		    read_symmetric(e, symmetric);
+		    is_block_list(symmetric);
 	if (!good)
 		return thaw_fail(THAW_CONFIG,
 				 "invalid options of a network: efficientnet: use the version that wrote them");
+	set_symmetric(e, symmetric);
 	memcpy(e->strides, strides, strlen(strides) + 1);
 	e->traits.strides = e->strides;
 	e->traits.epsilon = (float)epsilon;

@@ -79,21 +79,16 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 	static const char *const known[] = {"patch_size", "num_blocks", "embed_dim",      "mlp_ratio",
 					    "act_layer",  "nlhb",       "proj_drop_rate", NULL};
 	struct mixer v = describe(a);
-	const char *act = thaw_config_text_of(json_object_get(config, "model_args"), "act_layer", "gelu");
 	THAW_TRY(thaw_check_timm_arguments(config, known, "MLP-Mixer", source));
-	if (!act || !thaw_nonlinearity_find(act, &v.act))
-		return thaw_refuse_config("MLP-Mixer", "act_layer", act, source);
+	THAW_TRY(thaw_config_function(&v.act, json_object_get(config, "model_args"), "act_layer", "MLP-Mixer", source));
 	*options = json_pack("{s:s}", "act", thaw_nonlinearity_name(v.act));
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static thaw_status read_options(struct mixer *v, const json_t *options)
 {
 	const char *act = thaw_config_text_of(options, "act", "gelu");
-	return act && thaw_nonlinearity_find(act, &v->act)
-		       ? THAW_OK
-		       : thaw_fail(THAW_CONFIG, "options of a network that this version does not know: mixer: use the "
-						"version that wrote them");
+	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK : thaw_refuse_options("mixer");
 }
 
 /* A layer norm, or ResMLP's factors and shifts of channels. */

@@ -212,10 +212,8 @@ static struct thaw_regnet describe(const struct thaw_architecture *a)
 
 static thaw_status read_transformers(struct thaw_regnet *v, const json_t *config, const char *source)
 {
-	const char *act = thaw_config_text_of(config, "hidden_act", "relu");
 	v->keep_size = json_is_false(json_object_get(config, "downsample_in_first_stage"));
-	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK
-							   : thaw_refuse_config("RegNet", "hidden_act", act, source);
+	return thaw_config_function(&v->act, config, "hidden_act", "RegNet", source);
 }
 
 /* timm's model_args, of which the tensors show many. */
@@ -227,14 +225,12 @@ static thaw_status read_timm(struct thaw_regnet *v, const json_t *config, const 
 					    "linear_out", "act_layer",    NULL};
 	const json_t *arguments = json_object_get(config, "model_args");
 	const json_t *linear = json_object_get(arguments, "linear_out");
-	const char *act = thaw_config_text_of(arguments, "act_layer", thaw_nonlinearity_name(v->act));
 	THAW_TRY(thaw_check_timm_arguments(config, known, "RegNet", source));
 	if (linear && !json_is_boolean(linear))
 		return thaw_refuse_config("RegNet", "linear_out", NULL, source);
 	if (linear)
 		v->linear = json_is_true(linear);
-	return act && thaw_nonlinearity_find(act, &v->act) ? THAW_OK
-							   : thaw_refuse_config("RegNet", "act_layer", act, source);
+	return thaw_config_function(&v->act, arguments, "act_layer", "RegNet", source);
 }
 
 static thaw_status find_options(json_t **options, const struct thaw_architecture *a, const json_t *config,
@@ -250,7 +246,7 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 				 source);
 	*options = json_pack("{s:s, s:b, s:b}", "act", thaw_nonlinearity_name(v.act), "linear", v.linear, "keep_size",
 			     v.keep_size);
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static thaw_status read_options(struct thaw_regnet *v, const json_t *options)
@@ -260,8 +256,7 @@ static thaw_status read_options(struct thaw_regnet *v, const json_t *options)
 	if (options && (json_unpack((json_t *)options, "{s:s, s:b, s:b}", "act", &act, "linear", &linear, "keep_size",
 				    &keep_size) != 0 ||
 			!thaw_nonlinearity_find(act, &v->act)))
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: regnet: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("regnet");
 	v->linear = linear;
 	v->keep_size = keep_size;
 	return THAW_OK;

@@ -53,12 +53,9 @@ static thaw_status read_timm(struct thaw_resnet *r, const char *architecture, co
 
 static thaw_status read_transformers(struct thaw_resnet *r, const json_t *config, const char *source)
 {
-	const char *function = thaw_config_text_of(config, "hidden_act", "relu");
 	r->stride_first = json_is_true(json_object_get(config, "downsample_in_bottleneck"));
 	r->stride_from_start = json_is_true(json_object_get(config, "downsample_in_first_stage"));
-	if (!function || !thaw_nonlinearity_find(function, &r->function))
-		return thaw_refuse_config(FAMILY, "hidden_act", function, source);
-	return THAW_OK;
+	return thaw_config_function(&r->function, config, "hidden_act", FAMILY, source);
 }
 
 thaw_status thaw_resnet_read_config(struct thaw_resnet *r, const struct thaw_architecture *a, const json_t *config,
@@ -85,7 +82,7 @@ thaw_status thaw_resnet_write_options(json_t **options, const struct thaw_resnet
 	*options = json_pack("{s:i, s:s, s:b, s:b, s:s}", "norm_groups", r->norm_groups, "antialias",
 			     antialias_names[r->antialias], "stride_first", r->stride_first, "stride_from_start",
 			     r->stride_from_start, "function", thaw_nonlinearity_name(r->function));
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 thaw_status thaw_resnet_read_options(struct thaw_resnet *r, const json_t *options)
@@ -105,7 +102,5 @@ thaw_status thaw_resnet_read_options(struct thaw_resnet *r, const json_t *option
 		    thaw_nonlinearity_find(function, &r->function))
 			return THAW_OK;
 	}
-	return thaw_fail(
-		THAW_CONFIG,
-		"options of a network that this version does not know: resnet: use the version that wrote them");
+	return thaw_refuse_options("resnet");
 }

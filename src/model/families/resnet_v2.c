@@ -215,7 +215,6 @@ static int number_of(const json_t *config, const char *key, int fallback, int mo
 static thaw_status read_transformers(struct network *v, const json_t *config, const char *source)
 {
 	const char *padding = thaw_config_text_of(config, "global_padding", "");
-	const char *function = thaw_config_text_of(config, "hidden_act", "relu");
 	const char *type = thaw_config_text_of(config, "layer_type", "preactivation");
 	v->same = padding && (strcmp(padding, "SAME") == 0 || strcmp(padding, "same") == 0);
 	v->zero_border = !v->same;
@@ -230,9 +229,7 @@ static thaw_status read_transformers(struct network *v, const json_t *config, co
 		return thaw_refuse_config(FAMILY, "output_stride", NULL, source);
 	if (!type || strcmp(type, "preactivation") != 0)
 		return thaw_refuse_config(FAMILY, "layer_type", type, source);
-	if (!function || !thaw_nonlinearity_find(function, &v->function))
-		return thaw_refuse_config(FAMILY, "hidden_act", function, source);
-	return THAW_OK;
+	return thaw_config_function(&v->function, config, "hidden_act", FAMILY, source);
 }
 
 static thaw_status find_options(json_t **options, const struct thaw_architecture *a, const json_t *config,
@@ -255,7 +252,7 @@ static thaw_status find_options(json_t **options, const struct thaw_architecture
 	*options = json_pack("{s:i, s:b, s:b, s:b, s:b, s:s}", "groups", v.groups, "standardise", v.standardise,
 			     "zero_border", v.zero_border, "same", v.same, "pools", v.pools, "function",
 			     thaw_nonlinearity_name(v.function));
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static thaw_status read_options(struct network *v, const json_t *options)
@@ -268,8 +265,7 @@ static thaw_status read_options(struct network *v, const json_t *options)
 			&standardise, "zero_border", &zero_border, "same", &same, "pools", &pools, "function",
 			&function) != 0 ||
 	    !thaw_nonlinearity_find(function, &v->function) || (v->groups < 1) != v->batch_norms)
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: resnetv2: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("resnetv2");
 	v->standardise = standardise;
 	v->zero_border = zero_border;
 	v->same = same;

@@ -4,6 +4,7 @@
 
 #include "src/base/try.h"
 #include "src/model/families/swin.h"
+#include "src/model/families/timm_config.h"
 #include "src/model/unknown_network.h"
 
 enum {
@@ -302,8 +303,7 @@ thaw_status thaw_swin_read_options(struct thaw_swin *s, const json_t *options)
 	if (json_unpack((json_t *)options, "{s:I, s:F, s:s, s:o, s:o}", "side", &side, "epsilon", &s->epsilon, "act",
 			&act, "windows", &windows, "pretrained_windows", &pretrained) != 0 ||
 	    !thaw_nonlinearity_find(act, &s->act))
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: swin: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("swin");
 	s->side = side;
 	for (int i = 0; i < s->stages; i++) {
 		s->stage[i].window = number_of(json_array_get(windows, (size_t)i), 1);

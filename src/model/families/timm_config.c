@@ -19,6 +19,13 @@ const char *thaw_config_text_of(const json_t *config, const char *key, const cha
 	return value && !json_is_null(value) ? json_string_value(value) : fallback;
 }
 
+thaw_status thaw_config_function(enum thaw_nonlinearity *function, const json_t *config, const char *key,
+				 const char *family, const char *source)
+{
+	const char *name = thaw_config_text_of(config, key, thaw_nonlinearity_name(*function));
+	return name && thaw_nonlinearity_find(name, function) ? THAW_OK : thaw_refuse_config(family, key, name, source);
+}
+
 static bool is_in(const char *key, const char *const *list)
 {
 	while (*list && strcmp(*list, key) != 0)
@@ -48,4 +55,16 @@ thaw_status thaw_check_timm_arguments(const json_t *config, const char *const *k
 			return thaw_refuse_config(family, key, json_string_value(value), source);
 	}
 	return THAW_OK;
+}
+
+thaw_status thaw_check_options_made(const json_t *options)
+{
+	return options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+}
+
+thaw_status thaw_refuse_options(const char *family)
+{
+	return thaw_fail(THAW_CONFIG,
+			 "options of a network that this version does not know: %s: use the version that wrote them",
+			 family);
 }

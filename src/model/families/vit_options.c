@@ -22,6 +22,7 @@ enum {
 	LARGEST_GRID = 128, /* patches along a side; bounds the tables of the rotary embedding */
 };
 
+#define FAMILY      "vision transformer"
 #define COUNT(list) (sizeof(list) / sizeof(*(list)))
 
 static const char *const pool_names[THAW_VIT_POOLS] = {"token", "mean", "token and mean", "two tokens", "attention"};
@@ -140,7 +141,7 @@ void thaw_vit_default_options(struct thaw_vit *v)
 /* A network that vit.c does not build. value: NULL: not a text. */
 static thaw_status refuse(const char *key, const char *value, const char *source)
 {
-	return thaw_refuse_config("vision transformer", key, value, source);
+	return thaw_refuse_config(FAMILY, key, value, source);
 }
 
 /* 0: not a number of heads. */
@@ -171,11 +172,6 @@ static bool is_epsilon(float epsilon)
 	return epsilon > 0 && epsilon < 1;
 }
 
-static thaw_status read_function(struct thaw_vit *v, const char *key, const char *name, const char *source)
-{
-	return name && thaw_nonlinearity_find(name, &v->block.function) ? THAW_OK : refuse(key, name, source);
-}
-
 static thaw_status read_epsilon(struct thaw_vit *v, double epsilon, const char *source)
 {
 	char text[32];
@@ -200,9 +196,9 @@ static thaw_status read_transformers(struct thaw_vit *v, const json_t *config, c
 	if (v->names->rotary && json_object_get(c, "image_size"))
 		v->side = json_integer_value(json_object_get(c, "image_size"));
 	/* The gate of DINOv2 is always SiLU. */
-	if (json_object_get(c, "hidden_act") && !(v->block.gated && v->names->naming == THAW_VIT_DINOV2))
-		return read_function(v, "hidden_act", thaw_config_text_of(c, "hidden_act", NULL), source);
-	return THAW_OK;
+	if (v->block.gated && v->names->naming == THAW_VIT_DINOV2)
+		return THAW_OK;
+	return thaw_config_function(&v->block.function, c, "hidden_act", FAMILY, source);
 }
 
 static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *source)
@@ -220,9 +216,10 @@ static thaw_status read_pool(struct thaw_vit *v, const char *pool, const char *s
 }
 
 /* An argument of timm that tensors do not show; *known: false if it is not one of these, or not of their type. */
-static thaw_status read_argument(struct thaw_vit *v, const char *key, const json_t *value, bool *known,
+static thaw_status read_argument(struct thaw_vit *v, const json_t *arguments, const char *key, bool *known,
 				 const char *source)
 {
+	const json_t *value = json_object_get(arguments, key);
 	*known = true;
 	if (strcmp(key, "num_heads") == 0)
 		v->block.heads = heads_from(value, v);
@@ -233,7 +230,7 @@ static thaw_status read_argument(struct thaw_vit *v, const char *key, const json
 	else if (strcmp(key, "global_pool") == 0)
 		return read_pool(v, json_string_value(value), source);
 	else if (strcmp(key, "act_layer") == 0)
-		return read_function(v, key, json_string_value(value), source);
+		return thaw_config_function(&v->block.function, arguments, key, FAMILY, source);
 	else
 		*known = false;
 	return THAW_OK;
@@ -254,7 +251,7 @@ static thaw_status read_arguments(struct thaw_vit *v, json_t *arguments, const c
 	{
 		bool known = is_one_of(key, passed, COUNT(passed));
 		if (!known)
-			THAW_TRY(read_argument(v, key, value, &known, source));
+			THAW_TRY(read_argument(v, arguments, key, &known, source));
 		if (!known)
 			return refuse("model_args", key, source);
 	}
@@ -368,7 +365,7 @@ thaw_status thaw_vit_write_options(json_t **options, const struct thaw_vit *v)
 		json_decref(*options);
 		*options = NULL;
 	}
-	return *options ? THAW_OK : thaw_fail(THAW_RESOURCE, "out of memory: options of a network");
+	return thaw_check_options_made(*options);
 }
 
 static bool has_pooled(const struct thaw_vit *v)
@@ -447,8 +444,7 @@ thaw_status thaw_vit_read_options(struct thaw_vit *v, const json_t *options)
 			"longest_period", &v->longest) != 0 ||
 	    !thaw_nonlinearity_find(function, &v->block.function) || !find_pool(&v->pool, pool) ||
 	    strcmp(customs[custom_of(custom)].name, custom) != 0)
-		return thaw_fail(THAW_CONFIG, "options of a network that this version does not know: vit: use the "
-					      "version that wrote them");
+		return thaw_refuse_options("vit");
 	v->block.norm.epsilon = (float)epsilon;
 	v->all_positions = all;
 	v->pool_all = pool_all;
