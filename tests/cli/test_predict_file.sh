@@ -26,7 +26,10 @@ for ranks in 2 3; do
 done
 run "$thaw" "${predict[@]}" --data data --out one.jsonl
 check "JSON lines" eval '[ "$(wc -l <one.jsonl)" -eq 152 ] && file_has one.jsonl "\"image\":\"a/1.png\"" "\"true_label\":\"a\"" "\"error\":"'
+echo text >data/a/note.txt
 run "$thaw" "${predict[@]}" data/a --out folder.csv
+check "skipped files are listed" err_has "not images, skipped: 1 file, such as data/a/note.txt"
+rm data/a/note.txt
 check "a folder" eval 'prints "predictions of 150 images" && file_has folder.csv "data/a/7.png,,"'
 check "the values are the same" eval 'diff <(grep "^a/7.png" one.csv | cut -d, -f3-) <(grep "^data/a/7.png" folder.csv | cut -d, -f3-)'
 run "$thaw" "${predict[@]}" --json data/a/7.png
