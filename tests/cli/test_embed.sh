@@ -87,6 +87,15 @@ run "$thaw" eval --model cifar_resnet8 --data twins --json --knn 1
 check "the nearest of an image is itself" reports top1=1.0
 run "$thaw" "${knn[@]}" --knn 2101
 check "more neighbours than images" fails_once 78 "2101 neighbours of 2100 images"
+mkdir split
+cp -r files split/train
+mkdir -p split/test/a split/test/b
+cp "$images/rgb.png" split/test/a/x.png
+cp "$images/exif1.jpg" split/test/b/y.jpg
+run "$thaw" eval --model cifar_resnet8 --data split --knn 1 --json
+check "a damaged training image is left out" reports images=2 reference_images=2
+run "$thaw" eval --model cifar_resnet8 --data split --knn 1 --max-damaged 0
+check "more damaged training images than may be" fails_once 65 damaged
 run "$thaw" "${knn[@]}" --knn 3 --lanes 4
 check "flags that do nothing there are refused" fails_once 64 "--knn with --lanes"
 run "$thaw" "${knn[@]}" --knn 3 --split train
