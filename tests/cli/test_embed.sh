@@ -55,7 +55,7 @@ run mpirun -np 2 "$thaw" "${embed[@]}" --out late.npy
 check "another start goes on" eval 'prints "1024 were there" && cmp -s one.npy late.npy && cmp -s one.npy.tsv late.npy.tsv'
 check "and leaves nothing else" [ ! -e late.npy.partial -a ! -e late.npy.partial.json ]
 run "$thaw" "${embed[@]}" --seed 2 --out other.npy
-check "rows of another network are not continued" fails_once 78 "of another network: other.npy.partial"
+check "rows of another network are not continued" fails_once 78 "another network or other flags: other.npy.partial"
 run "$thaw" "${embed[@]}" --out short.npy
 check "rows that are missing are not zeros" fails_once 65 "999 of 524416 bytes: short.npy.partial"
 

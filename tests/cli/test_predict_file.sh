@@ -64,7 +64,7 @@ for signal in -9 -TERM; do
 done
 interrupt other.csv -9
 run "$thaw" "${predict[@]}" --data data --top 3 --out other.csv
-check "lines of other flags are not continued" fails_once 78 "other.csv.partial"
+check "lines of other flags are not continued" fails_once 78 "other flags: other.csv.partial"
 
 # ---- Refusals --------------------------------------------------------------------------------------------------------
 
