@@ -34,7 +34,7 @@
 	{.name = "tune", .metavar = "HOW", .type = OPTION_TEXT, .offset = (at), .section = (heading),                  \
 	 .help = "what to train of the unfrozen part, besides the classifier: all, norm (scale and shift of norms), bias " \
 		 "(biases and the shift of norms), or lora:R[:ALPHA] (adapters of rank R on its linear layers, scaled by " \
-		 "ALPHA (8) / R)"}
+		 "ALPHA (8) / R); with mpirun write --tune=HOW, since mpirun has a flag of this name"}
 #define RECOMPUTE_OPTION(heading, at)                                                                                  \
 	{.name = "recompute", .metavar = "HOW", .type = OPTION_TEXT, .offset = (at), .section = (heading),             \
 	 .help = "blocks of the trained part whose values are not kept but computed again in the backward pass: off, auto " \

@@ -231,7 +231,8 @@ static void print_networks(const json_t *result, FILE *out)
 		"GMAC", "ms/image", "train G", "year", "licence");
 	json_array_foreach(rows, i, o) print_network(o, columns, out);
 	fprintf(out,
-		"\n%zu of %.0f networks that match, of %.0f in all (--limit, --find). ms/image: predicted for one core at %.0f "
+		"\n%zu of %.0f networks that match, of %.0f in all (--limit, --find). ms/image: predicted for one core "
+		"at %.0f "
 		"GFLOP/s; train G: predicted GB\nof a rank that trains all layers with %.0f images per step. Fetch one "
 		"from the Hub as timm/NAME. %s\n",
 		json_array_size(rows), member_real(result, "found"), member_real(result, "all"),

@@ -253,7 +253,7 @@ const struct command command_predict = {
 	.size = sizeof(struct values),
 	.defaults = defaults,
 	.ends = "thaw: asked to stop before the first image: run the same command again",
-	.stops = "asked to stop: printing the images that are done",
+	.stops = "asked to stop: the images that are done are kept or printed",
 	.run = run_predict,
 	.print = print_predict,
 };

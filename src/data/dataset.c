@@ -89,7 +89,8 @@ static thaw_status choose_file(enum thaw_split *split, const struct dataset_form
 	if (format->splits)
 		return THAW_OK;
 	if (*split == THAW_SPLIT_ALL)
-		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", path);
+		return thaw_fail(THAW_USAGE, "the dataset has splits: %s: give --split train, val or test, not all",
+				 path);
 	if (*split == THAW_SPLIT_VAL && !format->validation)
 		*split = THAW_SPLIT_TEST;
 	return THAW_OK;

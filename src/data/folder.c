@@ -143,7 +143,8 @@ static thaw_status choose_all(struct opening *o)
 	}
 	if (o->layout.flat)
 		o->folder = o->layout.flat;
-	return splits > 1 ? thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", o->path)
+	return splits > 1 ? thaw_fail(THAW_USAGE,
+				      "the dataset has splits: %s: give --split train, val or test, not all", o->path)
 			  : THAW_OK;
 }
 

@@ -94,7 +94,9 @@ static thaw_status choose_split(struct opening *o, enum thaw_split *from, bool *
 	if (*all || o->split == THAW_SPLIT_ALL) {
 		int splits = (size[0] > 0) + (size[1] > 0) + (size[2] > 0);
 		if (splits > 1)
-			return thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all", o->file);
+			return thaw_fail(THAW_USAGE,
+					 "the dataset has splits: %s: give --split train, val or test, not all",
+					 o->file);
 		*from = *all ? THAW_SPLIT_TRAIN : size[THAW_SPLIT_VAL] > 0 ? THAW_SPLIT_VAL : THAW_SPLIT_TEST;
 		return THAW_OK;
 	}

@@ -123,7 +123,8 @@ static thaw_status choose_shards(struct opening *o, struct thaw_found *found)
 			if (has(o, s))
 				splits++, o->shards = &o->list.shards[s];
 		return splits == 1 ? THAW_OK
-				   : thaw_fail(THAW_USAGE, "the dataset has splits: %s: name one of them, not all",
+				   : thaw_fail(THAW_USAGE,
+					       "the dataset has splits: %s: give --split train, val or test, not all",
 					       o->path);
 	}
 	enum thaw_split other = o->split == THAW_SPLIT_VAL ? THAW_SPLIT_TEST : THAW_SPLIT_VAL;

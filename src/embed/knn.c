@@ -73,7 +73,7 @@ static thaw_status keep(struct search *s, const struct thaw_activations *a, int6
 	return THAW_OK;
 }
 
-static thaw_status load_reference(struct search *s, const struct thaw_feature_chunks *c)
+static thaw_status load_reference(struct search *s, const struct thaw_feature_chunks *c, double max_damaged)
 {
 	for (int64_t first = 0; first < c->dataset->count; first += THAW_CHUNK) {
 		struct thaw_activations a = {0};
@@ -82,6 +82,9 @@ static thaw_status load_reference(struct search *s, const struct thaw_feature_ch
 		thaw_activations_release(&a);
 		THAW_TRY(status);
 	}
+	const int64_t damaged = c->dataset->count - s->reference, limit = thaw_damage_limit(c->dataset, max_damaged);
+	if (damaged > limit)
+		return thaw_fail_damaged(c->dataset, damaged, limit);
 	if (s->reference < s->k)
 		return thaw_fail(THAW_CONFIG, "%d neighbours of %lld images: --knn: give a smaller number", s->k,
 				 (long long)s->reference);
@@ -185,7 +188,7 @@ thaw_status thaw_knn(struct thaw_comm *comm, const struct thaw_model *model, con
 	THAW_TRY(check(comm, model, reference, dataset));
 	thaw_status status = thaw_comm_agree(comm, open_search(&s, reference->count));
 	if (status == THAW_OK)
-		status = load_reference(&s, &of);
+		status = load_reference(&s, &of, options->max_damaged);
 	if (status == THAW_OK)
 		status = classify_all(&s, &to);
 	if (status == THAW_OK)

@@ -26,7 +26,7 @@ static bool read_lora(struct thaw_tune *tune, const char *text)
 	if (*end == ':') {
 		text = end + 1;
 		alpha = strtod(text, &end);
-		if (end == text || !isfinite(alpha) || !(alpha > 0.0))
+		if (end == text || !isfinite((float)alpha) || !(alpha > 0.0))
 			return false;
 	}
 	*tune = (struct thaw_tune){THAW_TUNE_LORA, (int)rank, alpha};

@@ -48,9 +48,10 @@ static thaw_status read_state(struct thaw_rows_file *f)
 	json_int_t bytes = json_integer_value(json_object_get(state, "bytes"));
 	if (!json_equal(json_object_get(state, "of"), f->of) || rows < 0 || bytes < 0) {
 		json_decref(state);
-		return thaw_fail(THAW_CONFIG,
-				 "rows of other images or of another network: %s: remove it, or give another name",
-				 f->partial);
+		return thaw_fail(
+			THAW_CONFIG,
+			"rows of other images, another network or other flags: %s: remove it, or give another name",
+			f->partial);
 	}
 	f->rows = rows;
 	f->bytes = bytes;

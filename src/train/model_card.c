@@ -158,8 +158,8 @@ static void write_card(const struct card *c, const struct thaw_model *m, const c
 		"---\nlibrary_name: %s\npipeline_tag: image-classification\ntags:\n- image-classification\n- "
 		"thaw\n---\n",
 		library);
-	fprintf(c->out, "# %s for %lld %s\n\nWritten by Thaw %s.", m->variant, (long long)m->classes,
-		thaw_task_phrase(m->task), thaw_build());
+	fprintf(c->out, "# %s: %lld output%s, %s\n\nWritten by Thaw %s.", m->variant, (long long)m->classes,
+		m->classes == 1 ? "" : "s", thaw_task_phrase(m->task), thaw_build());
 	if (c->result && !as_trained)
 		fprintf(c->out,
 			" The results of the run do not apply: it is another checkpoint, or images are prepared in "
@@ -168,8 +168,8 @@ static void write_card(const struct card *c, const struct thaw_model *m, const c
 	write_use(c, strcmp(library, "timm") == 0);
 	fprintf(c->out, "\nOutputs: %s.\n",
 		m->task == THAW_TASK_VALUE ? "numbers in the units of the data"
-		: m->sigmoid_from          ? "independent of each other; probabilities are their sigmoids"
-					   : "of one class among all; probabilities are a softmax");
+		: m->sigmoid_from ? "logits that are independent of each other; probabilities are their sigmoids"
+				  : "logits of classes of which an image has one; probabilities are their softmax");
 	write_data(c);
 	write_recipe(c);
 	if (as_trained)

@@ -220,6 +220,11 @@ static thaw_status copy_file(const char *from, const char *to, const char *name)
 	return status;
 }
 
+static thaw_status fail_without(const char *directory)
+{
+	return thaw_fail(THAW_CONFIG, "the run has no adapters: %s: they are of runs with --tune lora:R", directory);
+}
+
 /* The adapters of a run that is done are in its folder. */
 static thaw_status copy_adapters(const char *directory, const char *to)
 {
@@ -227,8 +232,8 @@ static thaw_status copy_adapters(const char *directory, const char *to)
 	bool found = path && access(path, F_OK) == 0;
 	thaw_free(path);
 	if (!found)
-		return thaw_fail(THAW_CONFIG, "the run has no adapters: %s: they are of runs with --tune lora:R",
-				 directory);
+		return fail_without(directory);
+	THAW_TRY(thaw_make_directory(to));
 	THAW_TRY(copy_file(directory, to, THAW_ADAPTER_WEIGHTS));
 	return copy_file(directory, to, THAW_ADAPTER_CONFIG);
 }
@@ -239,11 +244,12 @@ thaw_status thaw_run_save_adapters(const char *directory, const char *from, cons
 	int64_t step;
 	bool done;
 	THAW_TRY(choose_step(&step, &done, directory, from));
-	THAW_TRY(thaw_make_directory(to));
 	if (done)
 		return copy_adapters(directory, to);
 	THAW_TRY(load_step(&m, directory, step));
-	thaw_status status = thaw_model_save_adapters(m, to);
+	thaw_status status = thaw_graph_has_adapters(m->graph) ? thaw_make_directory(to) : fail_without(directory);
+	if (status == THAW_OK)
+		status = thaw_model_save_adapters(m, to);
 	thaw_model_destroy(m);
 	return status;
 }

@@ -55,7 +55,7 @@ run mpirun -np 2 "$thaw" "${embed[@]}" --out late.npy
 check "another start goes on" eval 'prints "1024 were there" && cmp -s one.npy late.npy && cmp -s one.npy.tsv late.npy.tsv'
 check "and leaves nothing else" [ ! -e late.npy.partial -a ! -e late.npy.partial.json ]
 run "$thaw" "${embed[@]}" --seed 2 --out other.npy
-check "rows of another network are not continued" fails_once 78 "of another network: other.npy.partial"
+check "rows of another network are not continued" fails_once 78 "another network or other flags: other.npy.partial"
 run "$thaw" "${embed[@]}" --out short.npy
 check "rows that are missing are not zeros" fails_once 65 "999 of 524416 bytes: short.npy.partial"
 
@@ -67,6 +67,7 @@ cp "$images/exif1.jpg" files/b/y.jpg
 head -c 100 "$images/rgb.png" >files/a/broken.png
 run "$thaw" embed --model cifar_resnet8 --data files --out files.npy
 check "a damaged image keeps its row" prints "features of 2 images" "1 damaged images have NaN"
+check "the log says which images" err_has "data: files: 2 classes"
 check "which is marked" file_has files.npy.tsv "broken.png	a	1" "x.png	a	0" "y.jpg	b	0"
 run "$thaw" embed --model cifar_resnet8 --data files --out few.npy --max-damaged 0
 check "more damaged images than may be" eval 'fails_once 65 damaged && [ ! -e few.npy ]'
@@ -86,6 +87,17 @@ run "$thaw" eval --model cifar_resnet8 --data twins --json --knn 1
 check "the nearest of an image is itself" reports top1=1.0
 run "$thaw" "${knn[@]}" --knn 2101
 check "more neighbours than images" fails_once 78 "2101 neighbours of 2100 images"
+mkdir split
+cp -r files split/train
+mkdir -p split/test/a split/test/b
+cp "$images/rgb.png" split/test/a/x.png
+cp "$images/exif1.jpg" split/test/b/y.jpg
+run "$thaw" eval --model cifar_resnet8 --data split --knn 1 --json
+check "a damaged training image is left out" reports images=2 reference_images=2
+run "$thaw" eval --model cifar_resnet8 --data split --knn 1 --max-damaged 0
+check "more damaged training images than may be" fails_once 65 damaged
+run "$thaw" "${knn[@]}" --knn 3 --lanes 4
+check "flags that do nothing there are refused" fails_once 64 "--knn with --lanes"
 run "$thaw" "${knn[@]}" --knn 3 --split train
 check "images are not their own neighbours" fails_once 64 "its own neighbour"
 

@@ -18,6 +18,8 @@ run "$thaw" networks --limit 3 --json
 check "the first of them" eval 'exits 0 && [ "$(column name | wc -l)" -eq 3 ]'
 run "$thaw" networks --limit 0 --find resnet18 --json
 check "by name" eval 'exits 0 && [ "$(column name | grep -c resnet18)" -eq "$(column name | wc -l)" ] && out_has resnet18.a1_in1k'
+run "$thaw" networks --limit 0 --find ResNet18 --json
+check "in any case" eval 'exits 0 && out_has resnet18.a1_in1k'
 run "$thaw" networks --limit 0 --fits 1G --json
 check "by memory" eval 'exits 0 && [ -z "$(column training_bytes | awk "\$1 > 2^30")" ] && [ "$(column name | wc -l)" -lt "$(grep -o \"name\" all | wc -l)" ]'
 run "$thaw" networks --limit 0 --fits 1G --batch 64 --json
@@ -39,6 +41,8 @@ check "as a table" prints "network" "licence" "Fetch one from the Hub as timm/NA
 echo text >note.txt
 run "$thaw" networks net.safetensors note.txt none
 check "what files are" prints "cifar_resnet8" "parameters" "note.txt: refused: not a weight file" "none: refused"
+run "$thaw" networks net.safetensors --find net
+check "flags of the list are not for files" fails_once 64 "--find"
 run "$thaw" networks net.safetensors --json
 check "as JSON" prints '"network": "cifar_resnet8"' '"classifier": true'
 

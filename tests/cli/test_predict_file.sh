@@ -26,7 +26,10 @@ for ranks in 2 3; do
 done
 run "$thaw" "${predict[@]}" --data data --out one.jsonl
 check "JSON lines" eval '[ "$(wc -l <one.jsonl)" -eq 152 ] && file_has one.jsonl "\"image\":\"a/1.png\"" "\"true_label\":\"a\"" "\"error\":"'
+echo text >data/a/note.txt
 run "$thaw" "${predict[@]}" data/a --out folder.csv
+check "skipped files are listed" err_has "not images, skipped: 1 file, such as data/a/note.txt"
+rm data/a/note.txt
 check "a folder" eval 'prints "predictions of 150 images" && file_has folder.csv "data/a/7.png,,"'
 check "the values are the same" eval 'diff <(grep "^a/7.png" one.csv | cut -d, -f3-) <(grep "^data/a/7.png" folder.csv | cut -d, -f3-)'
 run "$thaw" "${predict[@]}" --json data/a/7.png
@@ -61,7 +64,7 @@ for signal in -9 -TERM; do
 done
 interrupt other.csv -9
 run "$thaw" "${predict[@]}" --data data --top 3 --out other.csv
-check "lines of other flags are not continued" fails_once 78 "other.csv.partial"
+check "lines of other flags are not continued" fails_once 78 "other flags: other.csv.partial"
 
 # ---- Refusals --------------------------------------------------------------------------------------------------------
 

@@ -107,9 +107,9 @@ static double largest_difference(const float *a, const float *b)
 
 static void test_words(void **state)
 {
-	static const char *const wrong[] = {"",          "norms",   "lora",       "lora:",     "lora:0",
-					    "lora:1025", "lora:4:", "lora:4:0",   "lora:4:-1", "lora:4:nan",
-					    "lora:4:2x", "lora:4x", "lora:4:2:1", "all:3"};
+	static const char *const wrong[] = {"",          "norms",   "lora",       "lora:",       "lora:0",
+					    "lora:1025", "lora:4:", "lora:4:0",   "lora:4:-1",   "lora:4:nan",
+					    "lora:4:2x", "lora:4x", "lora:4:2:1", "lora:4:1e39", "all:3"};
 	struct thaw_tune t;
 	char text[THAW_TUNE_TEXT];
 	(void)state;
