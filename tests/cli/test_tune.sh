@@ -16,7 +16,7 @@ size_of() { stat -c %s "$1"; }
 # ---- Adapters --------------------------------------------------------------------------------------
 
 run "$thaw" "${train[@]}" --out one --tune lora:4
-check "train adapters" prints done
+check "train adapters" prints "done"
 run mpirun -n 2 "$thaw" "${train[@]}" --tune=lora:4:8 --out two
 check "mpirun does not read the flag as its own" eval '! err_has "Unable to locate"'
 check "two ranks: the same network" same_bytes one/model.safetensors two/model.safetensors
@@ -56,17 +56,17 @@ run "$thaw" verify one --retrain 1
 check "verify repeats the training of adapters" exits 0
 
 run "$thaw" "${train[@]}" --out bf16 --tune lora:2:16 --precision bf16
-check "train adapters in bfloat16" prints done
+check "train adapters in bfloat16" prints "done"
 check "... with their scale" file_has bf16/adapter_config.json '"lora_alpha": 16,' '"r": 2'
 run "$thaw" "${train[@]}" --out fixres --tune lora:2 --fixres 1
-check "train with --fixres" prints done
+check "train with --fixres" prints "done"
 check "... trains nothing that PEFT's files have not" eval '! grep -q norm fixres/adapter_model.safetensors'
 
 # ---- Norms and biases ------------------------------------------------------------------------------
 
 for how in norm bias; do
 	run "$thaw" "${train[@]}" --out $how --tune $how
-	check "train $how" prints done
+	check "train $how" prints "done"
 	step=$(find $how -name 'step-*.zst' | sort -V | tail -n 1)
 	check "... with checkpoints of some kilobytes" [ "$(size_of "$step")" -lt 100000 ]
 	run mpirun -n 2 "$thaw" "${train[@]}" --out $how-two --tune=$how
@@ -79,14 +79,14 @@ check "a run without adapters has none to export" eval "fails_once 78 'no adapte
 
 many=("${train[@]}" --unfreeze last:6 --size 32 --dropout 0.2)
 run "$thaw" "${many[@]}" --out kept
-check "train with all values kept" prints done
+check "train with all values kept" prints "done"
 run mpirun -n 2 "$thaw" "${many[@]}" --out again --recompute 700K
 check "recomputation on two ranks: the same network" same_bytes kept/model.safetensors again/model.safetensors
 check "... says how many blocks" grep -q 'computed again in each backward pass: [1-6];' err
 run "$thaw" "${many[@]}" --out again --recompute off
 check "... and is no setting of the run" exits 0
 run "$thaw" "${many[@]}" --out auto --recompute auto --tune lora:2
-check "recomputation as memory allows" prints done
+check "recomputation as memory allows" prints "done"
 run "$thaw" "${many[@]}" --out x --recompute 10K
 check "too little memory" fails_once 78 '--recompute 10K' 'MiB even if all blocks'
 run "$thaw" "${many[@]}" --out x --recompute much
