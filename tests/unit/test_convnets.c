@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/model/family.h"
 #include "thaw/memory.h"
-#include "thaw/model.h"
 
 static char folder[] = "/tmp/thaw_convnets_XXXXXX";
 
@@ -119,7 +119,8 @@ static void test_convnext(void **state)
 	refuses(ARGUMENTS("convnext_atto", "\"act_layer\": 7"), "\"act_layer\": config.json");
 	refuses(ARGUMENTS("convnext_atto", "\"output_stride\": 16"), "output_stride");
 	refuses(ARGUMENTS("convnext_atto", "\"norm_layer\": \"batchnorm2d\""), "batchnorm2d");
-	refuses(ARGUMENTS("convnext_atto", "\"norm_eps\": -1"), "above 0");
+	refuses(ARGUMENTS("convnext_atto", "\"norm_eps\": -1"), "norm_eps");
+	refuses(ARGUMENTS("convnext_atto", "\"norm_eps\": \"1e-5\""), "norm_eps");
 	refuses(ARGUMENTS("convnext_atto", "\"patch_drop\": 1"), "patch_drop");
 	refuses("{\"architecture\": \"convnext_zepto_rms\"}", "norms with biases");
 	refuses("{\"architecture\": \"convnext_atto\", \"global_pool\": \"max\"}", "\"global_pool\" is max");
@@ -136,6 +137,7 @@ static void test_regnet(void **state)
 	has_option(ARGUMENTS("regnety_002", "\"act_layer\": \"silu\""), "act", "\"silu\"");
 	refuses(ARGUMENTS("regnety_002", "\"norm_layer\": \"groupnorm\""), "norm_layer");
 	refuses(ARGUMENTS("regnety_002", "\"output_stride\": 8"), "output_stride");
+	refuses(ARGUMENTS("regnety_002", "\"linear_out\": 1"), "linear_out");
 	refuses("{\"architecture\": \"convnext_atto\"}", "names convnext_atto");
 }
 
@@ -150,12 +152,37 @@ static void test_densenet(void **state)
 	refuses(ARGUMENTS("densenet121", "\"aa_layer\": \"blur\""), "\"aa_layer\" is blur");
 }
 
+/* The tensors of a stem of three convolutions do not show whether its pooling is blurred. */
+static void test_deep_densenet(void **state)
+{
+	struct thaw_named_tensor tensors[] = {
+		{.name = "features.conv0.weight", .shape = {4, {8, 3, 3, 3}}},
+		{.name = "features.conv1.weight", .shape = {4, {8, 8, 3, 3}}},
+		{.name = "features.conv2.weight", .shape = {4, {8, 8, 3, 3}}},
+		{.name = "features.denseblock1.denselayer1.conv1.weight", .shape = {4, {4, 8, 1, 1}}},
+		{.name = "features.denseblock1.denselayer1.conv2.weight", .shape = {4, {4, 4, 3, 3}}},
+	};
+	static const char *const configs[] = {NULL, "{\"num_classes\": 5}", "{\"architecture\": \"densenetblur121d\"}"};
+	const struct thaw_weights w = {.tensors = tensors, .count = sizeof(tensors) / sizeof(*tensors)};
+	const struct thaw_architecture a = {.variant = "densenet", .w = &w};
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		json_t *options = NULL, *config = configs[i] ? json_loads(configs[i], 0, NULL) : NULL;
+		assert_int_equal(thaw_family_densenet.options(&options, &a, config, "file"),
+				 i < 2 ? THAW_CONFIG : THAW_OK);
+		assert_true(options ? i == 2 : strstr(thaw_error_message(), "blurred") != NULL);
+		json_decref(options);
+		json_decref(config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_convnext),
 		cmocka_unit_test(test_regnet),
 		cmocka_unit_test(test_densenet),
+		cmocka_unit_test(test_deep_densenet),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
