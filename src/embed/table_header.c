@@ -27,12 +27,15 @@ thaw_status thaw_table_check(const char *path)
 	return thaw_fail(THAW_USAGE, "not a name for features: %s: give FILE.npy or FILE.safetensors", path);
 }
 
+/* "\x93NUMPY", and version 1.0 */
+static const char magic[] = {(char)0x93, 'N', 'U', 'M', 'P', 'Y', 1};
+
 static thaw_status npy_header(void **header, size_t *size, int64_t rows, int64_t width)
 {
 	char *text = *header = thaw_alloc(NPY_SIZE, 1);
 	if (!text)
 		return THAW_RESOURCE;
-	memcpy(text, "\x93NUMPY\x01", 7);
+	memcpy(text, magic, sizeof(magic));
 	snprintf(text + NPY_PREFIX, NPY_SIZE - NPY_PREFIX,
 		 "{'descr': '<f4', 'fortran_order': False, 'shape': (%lld, %lld), }", (long long)rows,
 		 (long long)width);

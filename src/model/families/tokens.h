@@ -66,10 +66,10 @@ struct thaw_attention_pool_names {
 	struct thaw_token_names in;      /* project, and the MLP with norm2 before it */
 };
 
-/* All tokens seen by one that is a parameter: y = project(attention), y + mlp(norm2(y)), as (N,C). b: name, channels,
- * hidden, heads, norm and function of the block that this is; its `names` are those of `names`. */
+/* All tokens seen by one that is a parameter: y = project(attention), y + mlp(norm2(y)), as (N,C). pool: name,
+ * channels, hidden, heads, norm and function of the block that this is; its `names` are those of `names`. */
 int thaw_layer_attention_pool(struct thaw_graph *g, int x, const struct thaw_attention_pool_names *names,
-			      const struct thaw_token_block *b);
+			      const struct thaw_token_block *pool);
 
 /* Layer norm of the channels: NAME.weight, NAME.bias. */
 int thaw_layer_channel_norm(struct thaw_graph *g, int x, const char *name, int64_t channels, float epsilon);
