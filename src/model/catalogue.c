@@ -14,13 +14,12 @@ THAW_INCLUDE_FILE(thaw_networks, "models/networks.tsv");
 
 enum { NAME, FAMILY, TOP1, TOP5, SIZE, PARAMETERS, MULTIPLY_ADDS, VALUES, LICENCE, YEAR, COLUMNS };
 
-/* Measured with thaw bench, see docs/networks.md: large products do not run at full speed in networks, and each value
- * is written once and read about once. */
-#define PRODUCT_SHARE    0.8  /* of the speed of large products */
-#define VALUE_SECONDS    1e-9 /* per value */
-#define OWN_BYTES        1e8  /* of a rank, for the program and its buffers */
-#define PARAMETER_COPIES 3    /* weights, gradients, momentum */
-#define VALUE_COPIES     2    /* values, and gradients of values that are reused */
+/* Measured with thaw bench: docs/networks.md has what this predicts beside it. */
+#define PRODUCT_SHARE    1.0   /* of the speed of large products */
+#define VALUE_SECONDS    2e-10 /* per value */
+#define OWN_BYTES        1e8   /* of a rank, for the program and its buffers */
+#define PARAMETER_COPIES 3     /* weights, gradients, momentum */
+#define VALUE_COPIES     1     /* of all layers: joined layers keep less, gradients take more */
 
 /* The next field of a line; *at is NULL after the last one. */
 static char *next_field(char **at)
