@@ -38,8 +38,8 @@ struct thaw_dataset {
 	int32_t *labels;    /* [count]; 0 for LABELS and VALUE */
 	float *targets;     /* [count][classes], for LABELS (0 or 1) and VALUE; NaN: not known; else NULL */
 	float *weights;     /* [count] factors of the loss, above 0; NULL: all 1 */
-	uint64_t *groups;   /* [count] digest of the name of the sample's group, such as its patient; equal names have
-			     * equal digests in all splits; 0: the sample has no group; NULL: there are no groups */
+	uint64_t *groups;   /* [count] digest of the name of the sample's group, such as its patient: the same in all
+			     * splits. 0: this sample has no group. NULL: no sample has one. */
 	/* Reads sample i (0 .. count - 1). The result is freed with thaw_encoded_image_free before the dataset is
 	 * closed; its pixels may be decoded later. Returns THAW_DATA if the sample is damaged and THAW_IO if it cannot
 	 * be read (the caller skips it); the message contains the sample's name. May be called from any thread. */

@@ -285,7 +285,7 @@ struct thaw_op {
 	int64_t (*flops)(const struct thaw_op_desc *desc);
 
 	/* What graph passes may fuse. */
-	bool activates; /* applies attrs.activation to its result; without one, backward does not read y */
+	bool activates; /* applies attrs.activation to its result. If that is THAW_ACT_NONE, backward does not read y */
 	bool adds;      /* adds an optional last input x[1], of y's shape, before the activation; backward does not
 			 * read it */
 	bool parameter; /* y is the first parameter itself: executors read it in place and do not call forward */

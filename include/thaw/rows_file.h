@@ -40,7 +40,8 @@ thaw_status thaw_rows_file_read(const struct thaw_rows_file *f, void *bytes, siz
 /* All rows are there: gives the file its name. */
 thaw_status thaw_rows_file_commit(struct thaw_rows_file *f);
 
-void thaw_rows_file_close(struct thaw_rows_file *f); /* what is there stays */
+/* Closes the descriptor and frees memory. FILE.partial stays on the disk, for the next call of thaw_rows_file_open. */
+void thaw_rows_file_close(struct thaw_rows_file *f);
 
 THAW_END_DECLS
 

@@ -8,7 +8,7 @@
 #include "thaw/comm.h"
 
 struct image_source {
-	struct image_list list; /* if there is no dataset */
+	struct image_list list; /* files; unused if `dataset` is open */
 	struct eval_data data;  /* its dataset has count 0: none */
 	int64_t count;
 };
