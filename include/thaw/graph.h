@@ -141,6 +141,10 @@ thaw_status thaw_graph_infer_node(const struct thaw_graph *g, int node, struct t
 /* Floating-point operations (2 x multiply-adds) of a forward pass over the nodes [first, end). */
 int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *shapes, int first, int end);
 
+/* Values of the parameters of the nodes [first, end), as papers count them: without moving statistics, and without what
+ * the builder computes. */
+int64_t thaw_graph_parameters(const struct thaw_graph *g, int first, int end);
+
 /* Initialises the parameters [first, end) at random: convolutions He-normal (fan out), others uniform within
  * 1/sqrt(inputs) as PyTorch does, norms ones and zeros. Values depend only on the seed and the parameter's name. */
 void thaw_graph_init(struct thaw_graph *g, uint64_t seed, int first, int end);
@@ -182,9 +186,9 @@ void thaw_graph_tune(struct thaw_graph *g, const struct thaw_tune *tune);
 
 /* For THAW_TUNE_LORA, else does nothing: adds an adapter to each linear layer that `unfreeze` (see thaw_graph_unfreeze)
  * unfreezes, but for the classifier. W x + b becomes W x + b + alpha / rank B A x, with A as in new linear layers, from
- * `seed`, and B zero: the graph computes the same as before. The new parameters come after all others and have the
- * names of W with lora_A and lora_B before "weight". THAW_USAGE if there is no such layer, and the errors of
- * thaw_graph_unfreeze. */
+ * `seed`, and B zero: the graph computes the same as before. The new parameters come after all others. Those of
+ * "fc1.weight" are "fc1.lora_A.weight" and "fc1.lora_B.weight". THAW_USAGE if there is no linear layer to adapt; else
+ * fails as thaw_graph_unfreeze. */
 thaw_status thaw_graph_add_adapters(struct thaw_graph *g, const char *unfreeze, const struct thaw_tune *tune,
 				    uint64_t seed);
 

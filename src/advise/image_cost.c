@@ -20,11 +20,7 @@ static thaw_status count_work(struct thaw_image_cost *cost, const struct thaw_gr
 	if (status == THAW_OK)
 		cost->flops = thaw_graph_flops(g, shapes, 1, g->node_count);
 	thaw_free(shapes);
-	for (int i = 0; i < g->param_count; i++) {
-		const struct thaw_param *p = &g->params[i];
-		if (p->node >= 0 && p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE)
-			cost->parameters += thaw_shape_count(&p->shape);
-	}
+	cost->parameters = thaw_graph_parameters(g, 0, g->node_count);
 	return status;
 }
 

@@ -65,28 +65,14 @@ static json_t *shape_json(const struct thaw_shape *s, int first)
 	return dims;
 }
 
-/* Number of parameter values of the nodes [first, end), without moving statistics and what the builder computes, as is
- * usual. */
-static int64_t count_parameters(const struct thaw_graph *g, int first, int end)
-{
-	int64_t n = 0;
-	for (int i = first; i < end; i++) {
-		for (int k = 0; k < g->nodes[i].param_count; k++) {
-			const struct thaw_param *p = &g->params[g->nodes[i].params[k]];
-			if (p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE && !p->computed)
-				n += thaw_shape_count(&p->shape);
-		}
-	}
-	return n;
-}
-
 /* Name, output shape (per image), parameter count and flops of the nodes [first, end). */
 static json_t *nodes_json(const struct thaw_graph *g, const struct thaw_shape *shapes, const char *name, int first,
 			  int end)
 {
 	return json_pack("{s:o, s:o, s:I, s:I}", "name", thaw_report_string(name), "output",
-			 shape_json(&shapes[end - 1], 1), "parameters", (json_int_t)count_parameters(g, first, end),
-			 "flops", (json_int_t)thaw_graph_flops(g, shapes, first, end));
+			 shape_json(&shapes[end - 1], 1), "parameters",
+			 (json_int_t)thaw_graph_parameters(g, first, end), "flops",
+			 (json_int_t)thaw_graph_flops(g, shapes, first, end));
 }
 
 static json_t *blocks_json(const struct thaw_graph *g, const struct thaw_shape *shapes)
@@ -158,7 +144,7 @@ static json_t *model_json(const struct thaw_model *m, const struct thaw_shape *i
 		json_pack("{s:s, s:o, s:o, s:b, s:s, s:I, s:o, s:I, s:I, s:o, s:o, s:o}", "kind", "model", "variant",
 			  thaw_report_string(m->variant), "source", thaw_report_string(m->source), "pretrained",
 			  m->pretrained, "digest", digest, "classes", (json_int_t)m->classes, "input",
-			  shape_json(image, 1), "parameters", (json_int_t)count_parameters(g, 0, g->node_count),
+			  shape_json(image, 1), "parameters", (json_int_t)thaw_graph_parameters(g, 0, g->node_count),
 			  "flops", (json_int_t)thaw_graph_flops(g, shapes, 1, g->node_count), "preprocess",
 			  thaw_model_preprocess_json(m), "labels", labels_json(m), "blocks", blocks_json(g, shapes));
 	if (o)

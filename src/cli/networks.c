@@ -130,14 +130,12 @@ static thaw_status list_networks(const struct values *v, json_t **result)
 	return status;
 }
 
-static int64_t count_parameters(const struct thaw_graph *g)
+/* A classifier that the file does not have is not counted. */
+static int64_t count_parameters(const struct thaw_model *m)
 {
-	int64_t count = 0;
-	for (int i = 0; i < g->param_count; i++)
-		if (g->params[i].role != THAW_ROLE_MEAN && g->params[i].role != THAW_ROLE_VARIANCE &&
-		    !g->params[i].computed)
-			count += thaw_shape_count(&g->params[i].shape);
-	return count;
+	const struct thaw_graph *g = m->graph;
+	const int64_t all = thaw_graph_parameters(g, 0, g->node_count);
+	return m->features_only ? all - thaw_graph_parameters(g, g->head, g->head + 1) : all;
 }
 
 static json_t *model_json(const struct thaw_model *m, const char *path)
@@ -146,12 +144,12 @@ static json_t *model_json(const struct thaw_model *m, const char *path)
 	return json_pack("{s:o, s:o, s:I, s:b, s:i, s:I, s:o, s:o*}", "file", thaw_report_string(path), "network",
 			 thaw_report_string(m->variant), "classes", (json_int_t)m->classes, "classifier",
 			 !m->features_only, "size", m->preprocess.size.height, "parameters",
-			 (json_int_t)count_parameters(m->graph), "images",
+			 (json_int_t)count_parameters(m), "images",
 			 thaw_report_string(thaw_model_preprocess_line(m, line, sizeof(line))), "notes",
 			 m->notes ? thaw_report_string(m->notes) : NULL);
 }
 
-/* What a file is; a file that is none of a network is no failure. */
+/* Says which network a file is. If it is none, the result has the reason, and the command does not fail. */
 static json_t *describe(const char *path)
 {
 	struct thaw_model *m = NULL;

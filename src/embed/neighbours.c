@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "src/base/multiversion.h"
+
 #define TEMPERATURE 0.07 /* of Wu et al. */
 
 void thaw_unit_rows(float *rows, int64_t count, int64_t width)
@@ -36,12 +38,20 @@ static void insert(struct thaw_neighbour *near, int k, const struct thaw_neighbo
 	near[at] = *n;
 }
 
-static float product(const float *a, const float *b, int64_t n)
+/* Several sums at once, always in the same order: one sum alone would wait for each addition. */
+THAW_MULTIVERSION static float product(const float *a, const float *b, int64_t n)
 {
-	float sum = 0;
-	for (int64_t i = 0; i < n; i++)
-		sum += a[i] * b[i];
-	return sum;
+	enum { SUMS = 16 };
+	float sum[SUMS] = {0};
+	int64_t i = 0;
+	for (; i + SUMS <= n; i += SUMS)
+		for (int k = 0; k < SUMS; k++)
+			sum[k] += a[i + k] * b[i + k];
+	for (; i < n; i++)
+		sum[0] += a[i] * b[i];
+	for (int k = 1; k < SUMS; k++)
+		sum[0] += sum[k];
+	return sum[0];
 }
 
 void thaw_nearest(struct thaw_neighbour *near, int k, const struct thaw_vectors *v, const float *row)

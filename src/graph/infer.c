@@ -116,3 +116,16 @@ int64_t thaw_graph_flops(const struct thaw_graph *g, const struct thaw_shape *sh
 	thaw_free(x);
 	return sum;
 }
+
+int64_t thaw_graph_parameters(const struct thaw_graph *g, int first, int end)
+{
+	int64_t n = 0;
+	for (int i = first; i < end; i++) {
+		for (int k = 0; k < g->nodes[i].param_count; k++) {
+			const struct thaw_param *p = &g->params[g->nodes[i].params[k]];
+			if (p->role != THAW_ROLE_MEAN && p->role != THAW_ROLE_VARIANCE && !p->computed)
+				n += thaw_shape_count(&p->shape);
+		}
+	}
+	return n;
+}
