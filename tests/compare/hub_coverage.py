@@ -1,17 +1,16 @@
 """Tries every architecture of timm that has pretrained weights, and every image classifier of transformers, with random
 weights in a directory as the framework saves it, and writes which of them Thaw reads.
 
-    python tests/compare/hub_coverage.py [--limit MILLIONS] [--jobs N] [--table FILE] THAW RESULTS [NAME...]
+    python tests/compare/hub_coverage.py [--limit MILLIONS] [--jobs N] THAW RESULTS [NAME...]
 
 RESULTS is a file of JSON lines that grows with each network: a later call goes on where this one ended. A NAME is an
 architecture of timm, or "hf:MODEL_TYPE"; without names all are tried that RESULTS does not have yet. Each network is
 tried in a process of its own, of at most TIMEOUT seconds. Result: "read" if the logits of two images agree with the
 framework's, "differs" if they do not, "refused" with Thaw's message, "skipped" if it has more than --limit million
-parameters (200), "failed" if the framework cannot build or run it. --table writes the results in Markdown, with no
-network tried if NAME is "none". hub_networks.py compares single networks more strictly, with gradients.
+parameters (200), "failed" if the framework cannot build or run it. hub_networks.py compares single networks more strictly, with gradients;
+tools/catalogue.py lists what is read without comparing numbers, in minutes.
 """
 import argparse
-import collections
 import json
 import multiprocessing
 import os
@@ -25,7 +24,6 @@ CLASSES = 11
 SIDE = 128  # of the input where the network leaves it free
 TOLERANCE = 1e-3
 MEMORY = 12 << 30
-HEADINGS = ["read", "refused", "differs", "skipped", "failed"]
 
 
 def all_names():
@@ -191,82 +189,21 @@ def read_results(path):
         return {r["name"]: r for r in map(json.loads, file)}
 
 
-def module_of(name):
-    """The file of timm that has the architecture."""
-    import timm
-    return timm.models.model_entrypoint(name).__module__.removeprefix("timm.models.")
-
-
-def counts(rows):
-    number = collections.Counter(r["result"] for r in rows)
-    return " | ".join(str(number[h]) for h in HEADINGS)
-
-
-def reason(message):
-    """A message without the file."""
-    return message.removeprefix("thaw: ").split(": /tmp/")[0].replace("|", "\\|")[:160]
-
-
-def write_table(path, results):
-    import timm
-    import transformers
-    tags = collections.Counter(n.split(".")[0] for n in timm.list_models(pretrained=True))
-    ours = [r for r in results.values() if not r["name"].startswith("hf:")]
-    kinds = [r for r in results.values() if r["name"].startswith("hf:")]
-    read = [r for r in ours if r["result"] == "read"]
-    names, tried = sum(tags[r["name"]] for r in read), sum(tags[r["name"]] for r in ours)
-    groups = collections.defaultdict(list)
-    for r in ours:
-        groups[module_of(r["name"])].append(r)
-    heading = " | ".join(HEADINGS)
-    with open(path, "w") as out:
-        out.write(f"""# Coverage
-
-Which networks of timm {timm.__version__} and transformers {transformers.__version__} `--model DIR` reads from the
-directories that these write, each tried with random weights. Written by
-`python tests/compare/hub_coverage.py --table docs/coverage.md build/thaw RESULTS`.
-
-- *read*: the logits agree with the framework's.
-- *refused*: with a message that names what is not known; the network can be read through ONNX.
-- *skipped*: too large to be tried; *failed*: the framework does not build or run it on its own.
-
-Of timm's {len(tags)} architectures with pretrained weights, {len(ours)} were tried and {len(read)} are read
-({100 * len(read) / max(len(tags), 1):.0f} % of all), which are {names} of its {sum(tags.values())} pretrained networks
-({100 * names / max(sum(tags.values()), 1):.0f} %; {tried} were tried). Of {len(kinds)} model types of transformers,
-{sum(r["result"] == "read" for r in kinds)} are read.
-
-## timm
-
-| file of timm | {heading} | not read |
-|---|{"---|" * len(HEADINGS)}---|
-""")
-        for group in sorted(groups):
-            others = ", ".join(sorted(r["name"] for r in groups[group] if r["result"] != "read"))
-            out.write(f"| {group} | {counts(groups[group])} | {others} |\n")
-        out.write(f"\n## transformers\n\n| model type | result | message |\n|---|---|---|\n")
-        for r in sorted(kinds, key=lambda r: r["name"]):
-            why = "" if r["result"] == "read" else reason(r["detail"])
-            out.write(f"| {r['name'].removeprefix('hf:')} | {r['result']} | {why} |\n")
-
-
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--limit", type=float, default=200, help="million parameters")
-    options.add_argument("--table", help="Markdown file to write")
     options.add_argument("--jobs", type=int, default=1, help="networks at once")
     options.add_argument("thaw")
     options.add_argument("results")
     options.add_argument("names", nargs="*")
     o = options.parse_args()
     results = read_results(o.results)
-    names = [] if o.names == ["none"] else o.names or [n for n in all_names() if n not in results]
+    names = o.names or [n for n in all_names() if n not in results]
     for found in try_all(names, o):
         results[found["name"]] = found
         with open(o.results, "a") as file:
             file.write(json.dumps(found) + "\n")
         print(found["name"], found["result"], found["detail"][:120], flush=True)
-    if o.table:
-        write_table(o.table, results)
 
 
 if __name__ == "__main__":

@@ -6,67 +6,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+
+#include "tests/unit/hub_folder.h"
 
 #include "src/model/family.h"
-#include "thaw/memory.h"
-
-static char folder[] = "/tmp/thaw_convnets_XXXXXX";
-
-static const char *path_of(const char *name)
-{
-	static char path[128];
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return path;
-}
-
-static void expect(thaw_status status)
-{
-	if (status != THAW_OK)
-		fail_msg("%s", thaw_error_message());
-}
-
-static void write_config(const char *text)
-{
-	FILE *f = fopen(path_of("config.json"), "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* A random network without metadata, as other programs write it. */
-static void save_network(const char *variant)
-{
-	struct thaw_model *m = NULL;
-	struct thaw_weights w = {0};
-	struct thaw_file_writer *file = NULL;
-	expect(thaw_model_load(&m, variant, 5, 1));
-	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
-	thaw_model_destroy(m);
-	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
-	const struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
-	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
-	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
-	expect(thaw_file_writer_commit(file));
-	thaw_weights_free(&w);
-	unlink(path_of("saved.safetensors"));
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path_of("model.safetensors"));
-	return rmdir(folder);
-}
 
 static void option_is(const struct thaw_model *m, const char *key, const char *value)
 {
@@ -91,16 +34,6 @@ static void has_option(const char *config, const char *key, const char *value)
 	unlink(path_of("again.safetensors"));
 	thaw_model_destroy(m);
 	thaw_model_destroy(again);
-}
-
-static void refuses(const char *config, const char *part)
-{
-	struct thaw_model *m = NULL;
-	write_config(config);
-	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
-	if (!strstr(thaw_error_message(), part))
-		fail_msg("%s: does not name %s", thaw_error_message(), part);
-	unlink(path_of("config.json"));
 }
 
 #define ARGUMENTS(name, arguments) "{\"architecture\": \"" name "\", \"model_args\": {" arguments "}}"
@@ -184,5 +117,5 @@ int main(void)
 		cmocka_unit_test(test_densenet),
 		cmocka_unit_test(test_deep_densenet),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, hub_setup, hub_teardown);
 }

@@ -6,75 +6,20 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "thaw/memory.h"
-#include "thaw/model.h"
+#include "tests/unit/hub_folder.h"
 
-static char folder[] = "/tmp/thaw_vit_XXXXXX";
-
-static const char *path_of(const char *name)
+static void save_tiny(void)
 {
-	static char path[128];
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	return path;
-}
-
-static void expect(thaw_status status)
-{
-	if (status != THAW_OK)
-		fail_msg("%s", thaw_error_message());
-}
-
-static void write_config(const char *text)
-{
-	FILE *f = fopen(path_of("config.json"), "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* A network without metadata, as other programs write it. */
-static void save(const char *network)
-{
-	struct thaw_model *m = NULL;
-	struct thaw_weights w = {0};
-	struct thaw_file_writer *file = NULL;
-	expect(thaw_model_load(&m, network, 5, 1));
-	expect(thaw_model_save(m, path_of("saved.safetensors"), true));
-	thaw_model_destroy(m);
-	expect(thaw_weights_read(&w, path_of("saved.safetensors")));
-	const struct thaw_weights bare = {.tensors = w.tensors, .count = w.count};
-	expect(thaw_file_writer_open(&file, path_of("model.safetensors")));
-	expect(thaw_safetensors_write(&bare, thaw_file_writer_sink(file)));
-	expect(thaw_file_writer_commit(file));
-	thaw_weights_free(&w);
-	unlink(path_of("saved.safetensors"));
-}
-
-static void save_network(void)
-{
-	save("vit_tiny_patch16_224");
+	save_network("vit_tiny_patch16_224");
 }
 
 static int setup(void **state)
 {
-	(void)state;
-	if (!mkdtemp(folder))
+	if (hub_setup(state) != 0)
 		return -1;
-	save_network();
+	save_tiny();
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	unlink(path_of("model.safetensors"));
-	unlink(path_of("config.json"));
-	return rmdir(folder);
 }
 
 static int heads_of(const struct thaw_model *m)
@@ -110,7 +55,7 @@ static void test_config_is_recorded(void **state)
 	assert_int_equal(heads_of(again), 6);
 	assert_string_equal(json_string_value(json_object_get(again->options, "pool")), "mean");
 	thaw_model_destroy(again);
-	save_network();
+	save_tiny();
 }
 
 /* Position embeddings for images that are not square have the same tokens in front. */
@@ -127,7 +72,7 @@ static void test_other_size_is_saved(void **state)
 	assert_int_equal(again->graph->param_count, m->graph->param_count);
 	thaw_model_destroy(m);
 	thaw_model_destroy(again);
-	save_network();
+	save_tiny();
 }
 
 static void test_class_names(void **state)
@@ -145,21 +90,6 @@ static void test_class_names(void **state)
 	assert_null(m->labels);
 	thaw_model_destroy(m);
 	unlink(path_of("config.json"));
-}
-
-static void refuses_as(thaw_status status, const char *config, const char *part)
-{
-	struct thaw_model *m = NULL;
-	write_config(config);
-	assert_int_equal(thaw_model_load(&m, folder, 0, 1), status);
-	if (!strstr(thaw_error_message(), part))
-		fail_msg("%s: does not name %s", thaw_error_message(), part);
-	unlink(path_of("config.json"));
-}
-
-static void refuses(const char *config, const char *part)
-{
-	refuses_as(THAW_CONFIG, config, part);
 }
 
 static void test_other_networks(void **state)
@@ -189,7 +119,7 @@ static void test_name_decides(void **state)
 	(void)state;
 	struct thaw_model *m = NULL;
 	char spec[160];
-	save("vit_clip");
+	save_network("vit_clip");
 	assert_int_equal(thaw_model_load(&m, folder, 0, 1), THAW_CONFIG);
 	assert_non_null(strstr(thaw_error_message(), "vit_clip_quickgelu:FILE"));
 	snprintf(spec, sizeof(spec), "vit_clip_quickgelu:%s", path_of("model.safetensors"));
@@ -201,7 +131,7 @@ static void test_name_decides(void **state)
 	assert_string_equal(json_string_value(json_object_get(m->options, "function")), "gelu");
 	thaw_model_destroy(m);
 	unlink(path_of("config.json"));
-	save_network();
+	save_tiny();
 }
 
 /* The file of golden `name` with small values, without tensors that begin with `without`, and with others beside. */
@@ -275,7 +205,7 @@ static void test_towers(void **state)
 	save_golden("vit_dinov2", "classifier", dinov2);
 	has_features("{\"model_type\": \"dinov2_with_registers\", \"num_attention_heads\": 2}", "token and mean", 256,
 		     "mask_token");
-	save_network();
+	save_tiny();
 }
 
 /* The tables of a rotary embedding are for one size of images. */
@@ -305,7 +235,7 @@ static void test_rotary(void **state)
 	save_golden("vit_dinov3", "none", none);
 	refuses("{\"architecture\": \"vit_tiny_patch16_224\"}", "vit_tiny_patch16_224");
 	refuses("{\"architecture\": \"vit_tiny_patch16_dinov3_qkvb\", \"input_size\": [3, 64, 96]}", "input_size");
-	save_network();
+	save_tiny();
 }
 
 /* DeiT's two classifiers become one of both tokens, whose scores are the mean of theirs. */
@@ -343,7 +273,7 @@ static void test_two_classifiers(void **state)
 	thaw_model_destroy(m);
 	thaw_model_destroy(again);
 	unlink(path_of("config.json"));
-	save_network();
+	save_tiny();
 }
 
 int main(void)
@@ -359,5 +289,5 @@ int main(void)
 		cmocka_unit_test(test_rotary),
 		cmocka_unit_test(test_two_classifiers),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, hub_teardown);
 }
