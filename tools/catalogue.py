@@ -44,7 +44,7 @@ YEARS = {
     "skresnet": 2019, "test_": 2024,
 }
 
-# Networks of transformers, by model type, smaller than their defaults where these are large.
+# Model types of transformers that are tried: image classifiers, and DINOv3, which has none there.
 TRANSFORMERS = ["beit", "bit", "clip", "convnext", "convnextv2", "cvt", "data2vec-vision", "deit", "dinov2",
                 "dinov2_with_registers", "dinov3_vit", "dinov3_convnext", "donut-swin", "efficientnet", "focalnet", "hgnet_v2", "hiera",
                 "ijepa", "levit", "mobilenet_v1", "mobilenet_v2", "mobilevit", "mobilevitv2", "poolformer", "pvt", "pvt_v2",
@@ -193,9 +193,9 @@ def write_page(path, done):
                 "([comparisons.md](comparisons.md)).\n\n"
                 f"Of timm {timm.__version__}'s {len(timm_names)} architectures with pretrained weights, {len(read)} are read "
                 f"({100 * len(read) / len(timm_names):.0f} %), which have {tags_read} of its {len(tags)} sets of weights "
-                f"({100 * tags_read / len(tags):.0f} %). Of {len(others)} image classifiers of transformers "
-                f"{transformers.__version__}, {sum(r['read'] for r in others)} are read. The others are refused by name, with the way "
-                "through ONNX.\n\n## transformers\n| model type | |\n|---|---|\n")
+                f"({100 * tags_read / len(tags):.0f} %). Of {len(others)} model types of transformers "
+                f"{transformers.__version__} that were tried, {sum(r['read'] for r in others)} are read. The others are refused by "
+                "name, with the way through ONNX, but for those that are too large for the script.\n\n## transformers\n| model type | |\n|---|---|\n")
         for r in others:
             f.write(f"| {r['name'][3:]} | {'read' if r['read'] else 'refused'} |\n")
         f.write("\n## timm\n| start of the name | read | of |\n|---|---|---|\n")
